@@ -1,0 +1,23 @@
+//! Generated code, and the way from wire types to domain types and back.
+
+mod convert;
+mod shared_frame;
+
+pub use convert::ConvertError;
+pub use shared_frame::SharedFrame;
+
+/// The wire contract, package `usher.v1`.
+#[allow(missing_docs, clippy::pedantic)]
+pub mod v1 {
+    tonic::include_proto!("usher.v1");
+    include!(concat!(env!("OUT_DIR"), "/services/usher.v1.rs"));
+}
+
+/// The stored values, package `usher.store.v1`.
+#[allow(missing_docs, clippy::pedantic)]
+pub mod store {
+    tonic::include_proto!("usher.store.v1");
+}
+
+/// Descriptors of both packages, for gRPC reflection.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/usher_descriptors.bin"));

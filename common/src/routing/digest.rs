@@ -1,0 +1,100 @@
+//! Order-independent digest of a routing table: the wrapping sum of its entries' hashes, so that
+//! adding or taking out one entry costs the same whatever the size of the table.
+//!
+//! It finds lost and doubled deltas; it is no defence against an adversary, who would have to
+//! own the stream.
+
+use sha2::{Digest as _, Sha256};
+
+use super::entry::{MeetingRoute, RouteState, ServerRoute, TenantRoute};
+
+/// Sum over the entries of a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Digest(pub u64);
+
+impl Digest {
+    /// Counts an entry in.
+    pub fn add(&mut self, entry: &impl Digestible) {
+        self.add_hash(entry.entry_hash());
+    }
+
+    /// Counts an entry out.
+    pub fn remove(&mut self, entry: &impl Digestible) {
+        self.remove_hash(entry.entry_hash());
+    }
+
+    /// Counts in an entry by its hash.
+    pub fn add_hash(&mut self, hash: u64) {
+        self.0 = self.0.wrapping_add(hash);
+    }
+
+    /// Counts out an entry by its hash.
+    pub fn remove_hash(&mut self, hash: u64) {
+        self.0 = self.0.wrapping_sub(hash);
+    }
+}
+
+/// An entry that can be counted into a [`Digest`].
+pub trait Digestible {
+    /// Hashes every field that edges act on: the first eight bytes of a SHA-256.
+    fn entry_hash(&self) -> u64;
+}
+
+struct Fields(Sha256);
+
+impl Fields {
+    fn of(kind: u8) -> Self {
+        Self(Sha256::new_with_prefix([kind]))
+    }
+
+    /// Adds a field with its length, so that no two lists of fields look alike.
+    fn text(mut self, value: &str) -> Self {
+        self.0.update((value.len() as u64).to_le_bytes());
+        self.0.update(value);
+        self
+    }
+
+    fn number(mut self, value: u8) -> Self {
+        self.0.update([value]);
+        self
+    }
+
+    fn finish(self) -> u64 {
+        let hash = self.0.finalize();
+        hash.iter().take(8).fold(0, |sum, byte| (sum << 8) | u64::from(*byte))
+    }
+}
+
+impl Digestible for ServerRoute {
+    fn entry_hash(&self) -> u64 {
+        Fields::of(b's')
+            .text(self.id.as_str())
+            .text(&self.url)
+            .text(self.secret.expose())
+            .number(self.admin as u8)
+            .number(self.health as u8)
+            .number(self.algorithm as u8)
+            .finish()
+    }
+}
+
+impl Digestible for TenantRoute {
+    fn entry_hash(&self) -> u64 {
+        let fields = Fields::of(b't').text(self.id.as_str()).number(u8::from(self.enabled));
+        let fields = self.secrets.iter().fold(fields, |f, secret| f.text(secret.expose()));
+        self.hosts.iter().fold(fields.text("hosts"), |f, host| f.text(host)).finish()
+    }
+}
+
+impl Digestible for MeetingRoute {
+    fn entry_hash(&self) -> u64 {
+        let fields = Fields::of(b'm')
+            .text(self.key.tenant.as_str())
+            .text(self.key.meeting.as_str())
+            .text(self.server.as_str());
+        match &self.state {
+            RouteState::Pending => fields.number(0).finish(),
+            RouteState::Active(internal_id) => fields.number(1).text(internal_id.as_str()).finish(),
+        }
+    }
+}

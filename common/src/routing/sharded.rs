@@ -1,0 +1,108 @@
+//! A map of shared shards: cloning it costs one pointer a shard, and a change after a clone copies
+//! only the shard it falls into. A snapshot can thus be read at leisure while the original moves on.
+
+use std::{
+    collections::HashMap,
+    hash::{BuildHasher, Hash},
+    sync::Arc,
+};
+
+use foldhash::quality::RandomState;
+
+/// Number of shards; a power of two. At a million entries a shard holds about 250.
+const SHARDS: usize = 4096;
+
+/// A map with structural sharing between its clones.
+#[derive(Debug, Clone)]
+pub struct ShardedMap<K, V> {
+    shards: Vec<Arc<HashMap<K, V, RandomState>>>,
+    hasher: RandomState,
+    len: usize,
+}
+
+impl<K, V> Default for ShardedMap<K, V> {
+    fn default() -> Self {
+        let hasher = RandomState::default();
+        let empty = Arc::new(HashMap::with_hasher(hasher.clone()));
+        Self { shards: vec![empty; SHARDS], hasher, len: 0 }
+    }
+}
+
+impl<K: Hash + Eq + Clone, V: Clone> ShardedMap<K, V> {
+    fn shard_of(&self, key: &K) -> usize {
+        // The low bits choose the bucket inside the shard, so the shard is chosen by high ones.
+        (self.hasher.hash_one(key) >> 40) as usize & (SHARDS - 1)
+    }
+
+    /// Returns the value of `key`.
+    pub fn get(&self, key: &K) -> Option<&V> {
+        self.shards[self.shard_of(key)].get(key)
+    }
+
+    /// Sets a value and returns the one it replaces.
+    pub fn insert(&mut self, key: K, value: V) -> Option<V> {
+        let shard = self.shard_of(&key);
+        let old = Arc::make_mut(&mut self.shards[shard]).insert(key, value);
+        self.len += usize::from(old.is_none());
+        old
+    }
+
+    /// Takes a value out.
+    pub fn remove(&mut self, key: &K) -> Option<V> {
+        let shard = self.shard_of(key);
+        if !self.shards[shard].contains_key(key) {
+            return None;
+        }
+        self.len -= 1;
+        Arc::make_mut(&mut self.shards[shard]).remove(key)
+    }
+
+    /// Returns the number of entries.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Tells whether there is no entry.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Visits every entry, in no particular order.
+    pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+        self.shards.iter().flat_map(|shard| shard.iter())
+    }
+
+    /// Visits the entries in which `self` and `other` may differ: those of shards they do not share.
+    pub fn unshared<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = (&'a K, &'a V)> {
+        let comparable = self.hasher_is_shared(other);
+        self.shards
+            .iter()
+            .enumerate()
+            .filter(move |(index, shard)| !comparable || !Arc::ptr_eq(shard, &other.shards[*index]))
+            .flat_map(|(_, shard)| shard.iter())
+    }
+
+    fn hasher_is_shared(&self, other: &Self) -> bool {
+        const PROBE: u64 = 0x5eed;
+        self.hasher.hash_one(PROBE) == other.hasher.hash_one(PROBE)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clones_share_what_did_not_change() {
+        let mut map = ShardedMap::default();
+        for key in 0..10_000_u32 {
+            map.insert(key, key);
+        }
+        let snapshot = map.clone();
+        map.insert(7, 70);
+        map.remove(&8);
+        assert_eq!((snapshot.get(&7), snapshot.get(&8), snapshot.len()), (Some(&7), Some(&8), 10_000));
+        assert_eq!((map.get(&7), map.get(&8), map.len()), (Some(&70), None, 9_999));
+        assert!(map.unshared(&snapshot).count() < 100, "only the changed shards are visited");
+    }
+}

@@ -1,0 +1,3 @@
+//! Decisions, and nothing else: no async, clock, randomness, socket, file, protobuf or logging.
+
+pub mod plan;

@@ -1,0 +1,91 @@
+//! What the core wants written: one guarded transaction in domain terms. A plan has no choice left
+//! in it; committed twice, late or beside a newer one it does no harm, because its guards fail.
+
+use usher_common::{
+    id::{ServerId, TenantId},
+    meeting::{MeetingKey, Record, Zombie, ZombieKey},
+    routing::TenantRoute,
+    server::{HealthRecord, Sample, Server},
+};
+
+/// A value with the store revisions that made it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stored<T> {
+    /// The value.
+    pub value: T,
+    /// Revision that created the key.
+    pub created: u64,
+    /// Revision that last changed it.
+    pub modified: u64,
+}
+
+/// Names one stored value.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Key {
+    /// `servers/ID`
+    Server(ServerId),
+    /// `health/ID`
+    Health(ServerId),
+    /// `load/ID`
+    Sample(ServerId),
+    /// `tenants/ID`
+    Tenant(TenantId),
+    /// `meetings/TENANT/ID`
+    Record(MeetingKey),
+    /// `zombies/TENANT/ID/SERVER`
+    Zombie(ZombieKey),
+}
+
+/// A condition for the whole plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Guard {
+    /// No such key.
+    Absent(Key),
+    /// The key was last changed at this revision.
+    Unchanged(Key, u64),
+}
+
+/// One change.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Write {
+    /// Sets `servers/ID`.
+    Server(Server),
+    /// Sets `health/ID`.
+    Health(ServerId, HealthRecord),
+    /// Sets `load/ID`.
+    Sample(ServerId, Sample),
+    /// Sets `tenants/ID`.
+    Tenant(TenantRoute),
+    /// Sets `meetings/TENANT/ID`.
+    Record(MeetingKey, Record),
+    /// Sets `zombies/TENANT/ID/SERVER`.
+    Zombie(ZombieKey, Zombie),
+    /// Takes a key out.
+    Delete(Key),
+}
+
+/// A guarded transaction: all writes if every guard holds, else none.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Plan {
+    /// Conditions.
+    pub guards: Vec<Guard>,
+    /// Changes.
+    pub writes: Vec<Write>,
+}
+
+/// One change of the store, as the fleet folds it; `None` when the key was deleted.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// `servers/ID`
+    Server(ServerId, Option<Stored<Server>>),
+    /// `health/ID`
+    Health(ServerId, Option<Stored<HealthRecord>>),
+    /// `load/ID`
+    Sample(ServerId, Option<Stored<Sample>>),
+    /// `tenants/ID`
+    Tenant(TenantId, Option<Stored<TenantRoute>>),
+    /// `meetings/TENANT/ID`
+    Record(MeetingKey, Option<Stored<Record>>),
+    /// `zombies/TENANT/ID/SERVER`
+    Zombie(ZombieKey, Option<Stored<Zombie>>),
+}

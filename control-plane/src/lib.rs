@@ -1,0 +1,8 @@
+//! The control plane: places meetings, polls servers, reconciles zombies, streams routing tables.
+//!
+//! `core` decides and is pure; `ports` names what the decisions need; `store`, `bbb_client`, `grpc`
+//! and `ops` are the adapters; `tasks` run; `app` wires.
+
+pub mod core;
+pub mod ports;
+pub mod store;

@@ -1,0 +1,224 @@
+//! What the tasks need from outside: a store and BBB servers.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use usher_common::{
+    id::InternalMeetingId,
+    revision::FencingToken,
+    secret::Secret,
+    server::{Sample, Server},
+};
+
+/// A key with its value. Keys are relative to the store's prefix: `servers/bbb1`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The key, without prefix.
+    pub key: String,
+    /// The value.
+    pub value: Bytes,
+    /// Revision that created the key.
+    pub create_revision: u64,
+    /// Revision that last changed it.
+    pub mod_revision: u64,
+}
+
+/// Every entry below a prefix at one revision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listing {
+    /// Revision of the store when it was read.
+    pub revision: u64,
+    /// The entries, by key.
+    pub entries: Vec<Entry>,
+}
+
+/// One change of one key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// The key has this value now.
+    Put(Entry),
+    /// The key is gone.
+    Delete {
+        /// The key, without prefix.
+        key: String,
+    },
+}
+
+/// Everything that changed at one revision; never split over two batches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    /// The revision.
+    pub revision: u64,
+    /// Its changes.
+    pub changes: Vec<Change>,
+}
+
+/// A condition of a transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Guard {
+    /// The key does not exist.
+    Absent(String),
+    /// The key exists and was last changed at this revision.
+    Unchanged(String, u64),
+    /// The writer still leads: its election key exists as it was created.
+    Fence(FencingToken),
+}
+
+/// A change a transaction makes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Write {
+    /// Sets a key.
+    Put(String, Bytes),
+    /// Takes a key out, if it is there.
+    Delete(String),
+}
+
+/// All writes if every guard holds, else none.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Txn {
+    /// Conditions.
+    pub guards: Vec<Guard>,
+    /// Changes; each key at most once.
+    pub writes: Vec<Write>,
+}
+
+/// How the store decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Written at this revision.
+    Committed(u64),
+    /// A guard failed; the store stood at this revision. Whoever has applied it sees why.
+    Refused(u64),
+}
+
+/// What the store could not do, told by what the caller should do next.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Certainly nothing was written: try again later.
+    #[error("the store cannot be reached: {0}")]
+    Unavailable(String),
+    /// Perhaps it was written: read back before anything else.
+    #[error("the store's answer was lost: {0}")]
+    Unknown(String),
+    /// The store refuses writes and a person must act: no space, no permission, too large.
+    #[error("the store refuses: {0}")]
+    Rejected(String),
+}
+
+/// Why a watch ended.
+#[derive(Debug, thiserror::Error)]
+pub enum WatchError {
+    /// The history asked for is gone: list again.
+    #[error("history before revision {0} is compacted")]
+    Compacted(u64),
+    /// The connection is gone: watch again from the last revision seen.
+    #[error("watch lost: {0}")]
+    Lost(String),
+}
+
+/// The store.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Reads every entry whose key starts with `prefix`, linearizably.
+    async fn read_prefix(&self, prefix: &str) -> Result<Listing, StoreError>;
+
+    /// Returns the store's current revision, linearizably.
+    async fn revision(&self) -> Result<u64, StoreError>;
+
+    /// Follows every change at or after revision `from` to keys that start with `prefix`, in
+    /// order, whole revisions at a time. The stream ends with an error, never silently.
+    async fn watch(
+        &self,
+        prefix: &str,
+        from: u64,
+    ) -> Result<BoxStream<'static, Result<Batch, WatchError>>, StoreError>;
+
+    /// Decides each transaction on its own, all in as few round trips as the store allows. They
+    /// must be independent: none writes a key that another guards or writes.
+    ///
+    /// # Errors
+    /// The error holds for all of them.
+    async fn commit(&self, txns: Vec<Txn>) -> Result<Vec<Verdict>, StoreError>;
+
+    /// Returns a number that a restored or remade store cluster does not share with its past.
+    async fn cluster_id(&self) -> Result<u64, StoreError>;
+
+    /// Waits until this candidate leads.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, it leaves at most a lease that runs out.
+    async fn campaign(&self, candidate: &str, ttl: Duration) -> Result<Box<dyn Lease>, StoreError>;
+
+    /// Returns the candidate that leads now, if one does.
+    async fn leader(&self) -> Result<Option<String>, StoreError>;
+}
+
+/// The right to lead, for as long as it is kept alive.
+#[async_trait]
+pub trait Lease: Send + 'static {
+    /// Returns what guards the leader's writes.
+    fn token(&self) -> FencingToken;
+
+    /// Renews the lease once and returns its new time to live.
+    ///
+    /// # Errors
+    /// `Rejected` when the lease is gone; the others as ever.
+    async fn keep_alive(&mut self) -> Result<Duration, StoreError>;
+
+    /// Gives the lease up, so that another candidate leads at once.
+    async fn resign(self: Box<Self>) -> Result<(), StoreError>;
+}
+
+/// What a poll, or another call to a BBB server, died of (requirements A3). `Display` never names
+/// a secret, checksum or URL query.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CallError {
+    /// No connection: certainly nothing was sent.
+    #[error("connect: {0}")]
+    Connect(String),
+    /// No complete answer by the deadline.
+    #[error("no answer within {0:?}")]
+    Timeout(Duration),
+    /// The connection broke after the request was sent.
+    #[error("connection lost: {0}")]
+    Broken(String),
+    /// HTTP status other than 200.
+    #[error("HTTP status {0}")]
+    Status(u16),
+    /// Empty, HTML, cut or otherwise unreadable answer.
+    #[error("unreadable answer: {0}")]
+    Unreadable(String),
+    /// A well-formed FAILED, with its messageKey.
+    #[error("FAILED {0}")]
+    Failed(String),
+}
+
+/// How an `end` came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// The server took the request; a later poll shows when it is done.
+    Requested,
+    /// The server knows no such meeting.
+    NotFound,
+}
+
+/// The BBB servers.
+#[async_trait]
+pub trait BbbServers: Send + Sync + 'static {
+    /// Asks for every meeting (`getMeetings`). Breakouts are listed and marked. `watermark` and the
+    /// wall clock are the caller's; the sample carries them.
+    async fn poll(&self, server: &Server, watermark: u64) -> Result<Sample, CallError>;
+
+    /// Ends one instance by its internal id, which a newer meeting of the same id never has.
+    async fn end(
+        &self,
+        server: &Server,
+        meeting: &InternalMeetingId,
+        moderator_password: Option<&Secret>,
+    ) -> Result<Ended, CallError>;
+
+    /// Asks whether one meeting still exists (`getMeetingInfo`), by its `meetingID` or internal id.
+    async fn exists(&self, server: &Server, meeting: &str) -> Result<bool, CallError>;
+}

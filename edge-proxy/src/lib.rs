@@ -1,0 +1,1 @@
+//! The edge: speaks the BBB API, looks meetings up in the routing table, re-signs requests.
