@@ -1,3 +1,6 @@
 //! Configuration loading, telemetry, metrics and tasks: what touches the world in every program.
 
+pub mod metrics;
+pub mod ops;
 pub mod tasks;
+pub mod telemetry;

@@ -1,0 +1,189 @@
+//! The ops port: `/live`, `/ready` and `/metrics`. Parts add their checks; in standalone both servers
+//! share one [`Ops`] and one port.
+
+use std::{
+    fmt,
+    net::SocketAddr,
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use axum::{
+    Router,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use tokio::net::TcpListener;
+
+use super::{metrics::Metrics, tasks::Tasks};
+
+type Test = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
+
+#[derive(Clone)]
+struct Check {
+    name: &'static str,
+    test: Test,
+}
+
+#[derive(Default)]
+struct Shared {
+    live: RwLock<Vec<Check>>,
+    ready: RwLock<Vec<Check>>,
+    stopping: AtomicBool,
+    metrics: Metrics,
+}
+
+/// What one process says about itself; clones are the same.
+#[derive(Clone, Default)]
+pub struct Ops(Arc<Shared>);
+
+/// The outcome of a set of checks, in the order they were added.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// Each check by name, and what is wrong with it.
+    pub checks: Vec<(&'static str, Result<(), String>)>,
+}
+
+impl Report {
+    /// Returns whether every check passed.
+    pub fn passed(&self) -> bool {
+        self.checks.iter().all(|(_, outcome)| outcome.is_ok())
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", if self.passed() { "ok" } else { "failed" })?;
+        for (name, outcome) in &self.checks {
+            match outcome {
+                Ok(()) => writeln!(f, "{name}: ok")?,
+                Err(problem) => writeln!(f, "{name}: {problem}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Ops {
+    /// Returns a process without checks: live and ready.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Returns the registry behind `/metrics`.
+    pub fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
+    /// Adds a liveness check: when it fails, restarting the process is the remedy. It must not block.
+    pub fn live_when(
+        &self,
+        name: &'static str,
+        test: impl Fn() -> Result<(), String> + Send + Sync + 'static,
+    ) {
+        add(&self.0.live, name, Arc::new(test));
+    }
+
+    /// Adds a readiness check: while it fails, requests should go elsewhere. It must not block.
+    pub fn ready_when(
+        &self,
+        name: &'static str,
+        test: impl Fn() -> Result<(), String> + Send + Sync + 'static,
+    ) {
+        add(&self.0.ready, name, Arc::new(test));
+    }
+
+    /// Makes `/ready` fail from now on: the first step of a shutdown.
+    pub fn begin_shutdown(&self) {
+        self.0.stopping.store(true, Ordering::Release);
+    }
+
+    /// Runs the liveness checks.
+    pub fn live(&self) -> Report {
+        run(&self.0.live)
+    }
+
+    /// Runs the readiness checks.
+    pub fn ready(&self) -> Report {
+        let mut report = run(&self.0.ready);
+        if self.0.stopping.load(Ordering::Acquire) {
+            report.checks.insert(0, ("process", Err("is shutting down".into())));
+        }
+        report
+    }
+
+    /// Returns the routes of the ops port, to be served or nested.
+    pub fn router(&self) -> Router {
+        let (live, ready, metrics) = (self.clone(), self.clone(), self.metrics().clone());
+        Router::new()
+            .route("/live", get(async move || answer(&live.live())))
+            .route("/ready", get(async move || answer(&ready.ready())))
+            .route("/metrics", get(async move || expose(&metrics)))
+    }
+}
+
+impl fmt::Debug for Ops {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ops").finish_non_exhaustive()
+    }
+}
+
+fn add(checks: &RwLock<Vec<Check>>, name: &'static str, test: Test) {
+    checks.write().unwrap_or_else(PoisonError::into_inner).push(Check { name, test });
+}
+
+/// The checks run outside the lock: one that is slow delays nobody who adds another.
+fn run(checks: &RwLock<Vec<Check>>) -> Report {
+    let checks = checks.read().unwrap_or_else(PoisonError::into_inner).clone();
+    Report { checks: checks.iter().map(|check| (check.name, (check.test)())).collect() }
+}
+
+fn answer(report: &Report) -> Response {
+    let status = if report.passed() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, [(header::CACHE_CONTROL, "no-store")], report.to_string()).into_response()
+}
+
+fn expose(metrics: &Metrics) -> Response {
+    match metrics.encode() {
+        Ok(text) => ([(header::CONTENT_TYPE, super::metrics::CONTENT_TYPE)], text).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}
+
+/// Serves an [`Ops`] until its tasks are stopped.
+#[derive(Debug)]
+pub struct OpsServer {
+    addr: SocketAddr,
+}
+
+impl OpsServer {
+    /// Binds `addr` (port 0: any free one) and serves the ops routes.
+    pub async fn start(ops: &Ops, addr: SocketAddr, tasks: &Tasks) -> std::io::Result<Self> {
+        Self::start_with(ops.router(), addr, tasks).await
+    }
+
+    /// As [`OpsServer::start`], with routes of the caller's own, to which [`Ops::router`] was merged.
+    pub async fn start_with(router: Router, addr: SocketAddr, tasks: &Tasks) -> std::io::Result<Self> {
+        let listener = TcpListener::bind(addr).await?;
+        let addr = listener.local_addr()?;
+        tasks.spawn("ops", async move |stop| {
+            // Not graceful: a scraper that keeps its connection open must not hold up a shutdown.
+            tokio::select! {
+                () = stop.cancelled() => Ok(()),
+                served = async { axum::serve(listener, router).await } => Ok(served?),
+            }
+        });
+        Ok(Self { addr })
+    }
+
+    /// Returns the address that was bound.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+}
+
+#[cfg(test)]
+mod tests;
