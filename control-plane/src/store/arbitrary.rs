@@ -1,0 +1,166 @@
+//! Strategies for the property tests of the store.
+
+use bytes::Bytes;
+use proptest::{collection::vec, option, prelude::*};
+use usher_common::{
+    bbb::checksum::Algorithm,
+    id::{InternalMeetingId, MeetingId, ServerId, TenantId},
+    meeting::{MeetingKey, Record, RecordState, Zombie, ZombieKey, ZombieState},
+    routing::TenantRoute,
+    secret::Secret,
+    server::{AdminState, HealthRecord, Sample, SampledMeeting, Server},
+};
+
+use crate::core::plan::{Key, Write};
+
+const NAME: &str = "[A-Za-z0-9._-]{1,64}";
+
+pub(crate) fn server_id() -> impl Strategy<Value = ServerId> {
+    NAME.prop_map(|text| ServerId::parse(&text).expect("a server id"))
+}
+
+fn tenant_id() -> impl Strategy<Value = TenantId> {
+    NAME.prop_map(|text| TenantId::parse(&text).expect("a tenant id"))
+}
+
+fn internal_id() -> impl Strategy<Value = InternalMeetingId> {
+    "[a-f0-9-]{1,60}".prop_map(|text| InternalMeetingId::parse(&text).expect("an internal id"))
+}
+
+fn meeting_key() -> impl Strategy<Value = MeetingKey> {
+    (tenant_id(), "\\PC{1,40}")
+        .prop_map(|(tenant, text)| MeetingKey::new(tenant, MeetingId::parse(&text).expect("a meeting id")))
+}
+
+fn zombie_key() -> impl Strategy<Value = ZombieKey> {
+    (meeting_key(), server_id()).prop_map(|(meeting, server)| ZombieKey { meeting, server })
+}
+
+pub(crate) fn key() -> impl Strategy<Value = Key> {
+    prop_oneof![
+        server_id().prop_map(Key::Server),
+        server_id().prop_map(Key::Health),
+        server_id().prop_map(Key::Sample),
+        tenant_id().prop_map(Key::Tenant),
+        meeting_key().prop_map(Key::Record),
+        zombie_key().prop_map(Key::Zombie),
+    ]
+}
+
+fn server() -> impl Strategy<Value = Server> {
+    let admin =
+        prop_oneof![Just(AdminState::Enabled), Just(AdminState::Cordoned), Just(AdminState::Disabled)];
+    let algorithm = prop_oneof![
+        Just(Algorithm::Sha1),
+        Just(Algorithm::Sha256),
+        Just(Algorithm::Sha384),
+        Just(Algorithm::Sha512)
+    ];
+    (server_id(), ".{0,40}", ".{0,20}", 0.001..1e6, vec(".{0,8}", 0..3), admin, algorithm, any::<i64>())
+        .prop_map(|(id, url, secret, weight, tags, admin, algorithm, created_at_ms)| Server {
+            id,
+            url,
+            secret: Secret::new(&secret),
+            weight,
+            tags,
+            admin,
+            algorithm,
+            created_at_ms,
+        })
+}
+
+fn health() -> impl Strategy<Value = HealthRecord> {
+    (any::<u32>(), any::<u32>(), any::<i64>(), ".{0,20}", vec(any::<i64>(), 0..4)).prop_map(
+        |(recover, error, since_ms, reason, flapped_at_ms)| HealthRecord {
+            recover,
+            error,
+            since_ms,
+            reason,
+            flapped_at_ms,
+        },
+    )
+}
+
+fn sampled() -> impl Strategy<Value = SampledMeeting> {
+    let counts = (any::<u32>(), any::<u64>(), any::<u32>(), any::<u32>());
+    (option::of(meeting_key()), "\\PC{1,20}", any::<bool>(), internal_id(), counts, any::<bool>()).prop_map(
+        |(key, other, same, internal_id, (participants, age_ms, max_users, size_hint), breakout)| {
+            let external_id = match &key {
+                Some(key) if same => key.meeting.to_string(),
+                _ => other,
+            };
+            SampledMeeting {
+                key,
+                external_id,
+                internal_id,
+                participants,
+                age_ms,
+                max_users,
+                size_hint,
+                breakout,
+                moderator_password: None,
+            }
+        },
+    )
+}
+
+fn sample() -> impl Strategy<Value = Sample> {
+    (any::<u64>(), any::<i64>(), vec(sampled(), 0..4), ".{0,8}").prop_map(
+        |(watermark, taken_at_ms, meetings, bbb_version)| Sample {
+            watermark,
+            taken_at_ms,
+            meetings,
+            bbb_version,
+        },
+    )
+}
+
+fn tenant() -> impl Strategy<Value = TenantRoute> {
+    (tenant_id(), vec(".{0,20}", 0..3), vec(".{0,20}", 0..3), any::<bool>()).prop_map(
+        |(id, secrets, hosts, enabled)| TenantRoute {
+            id,
+            secrets: secrets.iter().map(|secret| Secret::new(secret)).collect(),
+            hosts,
+            enabled,
+        },
+    )
+}
+
+fn record() -> impl Strategy<Value = Record> {
+    let state = prop_oneof![
+        Just(RecordState::Pending),
+        (internal_id(), any::<i64>())
+            .prop_map(|(internal_id, create_time_ms)| RecordState::Active { internal_id, create_time_ms }),
+        option::of(internal_id()).prop_map(|internal_id| RecordState::Ending { internal_id }),
+    ];
+    let numbers = (any::<i64>(), any::<u32>(), any::<u32>());
+    (state, server_id(), ".{0,20}", vec(any::<u8>(), 0..33), numbers).prop_map(
+        |(state, server, token, digest, (created_at_ms, max_users, size_hint))| Record {
+            state,
+            server,
+            token,
+            request_digest: Bytes::from(digest),
+            created_at_ms,
+            max_users,
+            size_hint,
+        },
+    )
+}
+
+fn zombie() -> impl Strategy<Value = Zombie> {
+    let state = prop_oneof![Just(ZombieState::Waiting), Just(ZombieState::Due), Just(ZombieState::Ending)];
+    (state, option::of(internal_id()), ".{0,20}", any::<i64>())
+        .prop_map(|(state, internal_id, reason, since_ms)| Zombie { state, internal_id, reason, since_ms })
+}
+
+/// A write that sets a value.
+pub(crate) fn put() -> impl Strategy<Value = Write> {
+    prop_oneof![
+        server().prop_map(Write::Server),
+        (server_id(), health()).prop_map(|(id, health)| Write::Health(id, health)),
+        (server_id(), sample()).prop_map(|(id, sample)| Write::Sample(id, sample)),
+        tenant().prop_map(Write::Tenant),
+        (meeting_key(), record()).prop_map(|(key, record)| Write::Record(key, record)),
+        (zombie_key(), zombie()).prop_map(|(key, zombie)| Write::Zombie(key, zombie)),
+    ]
+}

@@ -1,0 +1,233 @@
+//! Between the domain and what is stored: changes become events, plans become transactions.
+//!
+//! A value may hold fields that only a newer version knows. The codec remembers them when it reads
+//! a value and puts them back when that value is written anew, so that an older writer never takes
+//! them out. Nearly always there are none, and nothing is remembered.
+
+mod fleet;
+mod meeting;
+mod unknown;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use prost::{DecodeError, Message};
+use usher_common::{id::IdError, proto::store as pb, revision::FencingToken};
+
+use self::unknown::Unknown;
+use super::keys::{self, KeyError};
+use crate::{
+    core::plan::{self, Event, Key, Plan, Stored},
+    ports::{Change, Entry, Guard, Listing, Txn, Write},
+};
+
+/// Version of the stored values; a reader refuses a newer one.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// Why stored bytes are not a value.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum ValueError {
+    /// The key itself cannot be read.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The bytes are not the message.
+    #[error("cannot be decoded: {0}")]
+    Decode(#[from] DecodeError),
+    /// A field holds what it must not.
+    #[error("field `{0}` holds an unknown value")]
+    Field(&'static str),
+    /// A field is not an identifier.
+    #[error("field `{field}`: {source}")]
+    Id {
+        /// The field.
+        field: &'static str,
+        /// What is wrong with it.
+        source: IdError,
+    },
+}
+
+/// A stored value that cannot be read. Whoever folds the store goes on as if it were absent.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("value of `{path}`: {reason}")]
+pub struct BadValue {
+    /// Where it is stored.
+    pub path: String,
+    /// What is wrong with it.
+    pub reason: ValueError,
+    /// The event that takes the value out of a fleet; none when the key itself cannot be read.
+    pub absent: Option<Event>,
+}
+
+/// Reads changes and writes plans. The follower and the committer of one program share one.
+#[derive(Debug, Default)]
+pub struct Codec {
+    unknown: Mutex<Unknown>,
+}
+
+impl Codec {
+    /// Returns a codec that has seen nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Reads a whole listing; every bad value is told apart, the rest stands.
+    pub fn events(&self, listing: &Listing) -> (Vec<Event>, Vec<BadValue>) {
+        self.unknown().clear();
+        let (mut events, mut bad) = (Vec::with_capacity(listing.entries.len()), Vec::new());
+        for entry in &listing.entries {
+            match self.put_event(entry) {
+                Ok(event) => events.extend(event),
+                Err(fault) => bad.push(fault),
+            }
+        }
+        (events, bad)
+    }
+
+    /// Reads one change; `None` when its key is of no family the fleet folds.
+    pub fn event(&self, change: &Change) -> Result<Option<Event>, BadValue> {
+        match change {
+            Change::Put(entry) => self.put_event(entry),
+            Change::Delete { key: path } => {
+                self.unknown().forget(path);
+                Ok(known_key(path)?.map(|key| absent(&key)))
+            }
+        }
+    }
+
+    fn put_event(&self, entry: &Entry) -> Result<Option<Event>, BadValue> {
+        let Some(key) = known_key(&entry.key)? else { return Ok(None) };
+        let event = read(&key, entry).map_err(|reason| BadValue {
+            path: entry.key.clone(),
+            reason,
+            absent: Some(absent(&key)),
+        })?;
+        self.unknown().remember(&entry.key, unknown::fields(&entry.value, known_fields(&key)));
+        Ok(Some(event))
+    }
+
+    /// Writes a plan as a transaction; a leader's carries its fencing token.
+    pub fn txn(&self, plan: &Plan, fence: Option<&FencingToken>) -> Txn {
+        let guards = plan.guards.iter().map(|guard| match guard {
+            plan::Guard::Absent(key) => Guard::Absent(keys::path(key)),
+            plan::Guard::Unchanged(key, revision) => Guard::Unchanged(keys::path(key), *revision),
+        });
+        let guards: Vec<Guard> = guards.chain(fence.cloned().map(Guard::Fence)).collect();
+        let writes = plan.writes.iter().map(|write| self.write(write, &guards)).collect();
+        Txn { guards, writes }
+    }
+
+    fn write(&self, write: &plan::Write, guards: &[Guard]) -> Write {
+        let (key, mut value) = match write {
+            plan::Write::Server(server) => {
+                (Key::Server(server.id.clone()), fleet::server_value(server).encode_to_vec())
+            }
+            plan::Write::Health(id, health) => {
+                (Key::Health(id.clone()), fleet::health_value(health).encode_to_vec())
+            }
+            plan::Write::Sample(id, sample) => {
+                (Key::Sample(id.clone()), fleet::sample_value(sample).encode_to_vec())
+            }
+            plan::Write::Tenant(tenant) => {
+                (Key::Tenant(tenant.id.clone()), fleet::tenant_value(tenant).encode_to_vec())
+            }
+            plan::Write::Record(key, record) => {
+                (Key::Record(key.clone()), meeting::record_value(record).encode_to_vec())
+            }
+            plan::Write::Zombie(key, zombie) => {
+                (Key::Zombie(key.clone()), meeting::zombie_value(zombie).encode_to_vec())
+            }
+            plan::Write::Delete(key) => return Write::Delete(keys::path(key)),
+        };
+        let path = keys::path(&key);
+        // A value that is created anew takes nothing over from one that stood there before.
+        let created = guards.iter().any(|guard| matches!(guard, Guard::Absent(absent) if *absent == path));
+        if !created {
+            self.unknown().append(&path, &mut value);
+        }
+        Write::Put(path, value.into())
+    }
+
+    fn unknown(&self) -> MutexGuard<'_, Unknown> {
+        self.unknown.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn known_key(path: &str) -> Result<Option<Key>, BadValue> {
+    keys::parse(path).map_err(|error| BadValue { path: path.to_owned(), reason: error.into(), absent: None })
+}
+
+/// Field numbers this version knows are `1..=` this.
+fn known_fields(key: &Key) -> u32 {
+    match key {
+        Key::Server(_) => 7,
+        Key::Health(_) => 5,
+        Key::Sample(_) | Key::Zombie(_) => 4,
+        Key::Tenant(_) => 3,
+        Key::Record(_) => 9,
+    }
+}
+
+fn absent(key: &Key) -> Event {
+    match key.clone() {
+        Key::Server(id) => Event::Server(id, None),
+        Key::Health(id) => Event::Health(id, None),
+        Key::Sample(id) => Event::Sample(id, None),
+        Key::Tenant(id) => Event::Tenant(id, None),
+        Key::Record(key) => Event::Record(key, None),
+        Key::Zombie(key) => Event::Zombie(key, None),
+    }
+}
+
+fn read(key: &Key, entry: &Entry) -> Result<Event, ValueError> {
+    fn stored<T>(value: T, entry: &Entry) -> Option<Stored<T>> {
+        Some(Stored { value, created: entry.create_revision, modified: entry.mod_revision })
+    }
+    let bytes = &*entry.value;
+    Ok(match key.clone() {
+        Key::Server(id) => {
+            let server = fleet::server(id.clone(), pb::ServerValue::decode(bytes)?)?;
+            Event::Server(id, stored(server, entry))
+        }
+        Key::Health(id) => {
+            let health = fleet::health(pb::HealthValue::decode(bytes)?);
+            Event::Health(id, stored(health, entry))
+        }
+        Key::Sample(id) => {
+            let sample = fleet::sample(pb::SampleValue::decode(bytes)?)?;
+            Event::Sample(id, stored(sample, entry))
+        }
+        Key::Tenant(id) => {
+            let tenant = fleet::tenant(id.clone(), pb::TenantValue::decode(bytes)?);
+            Event::Tenant(id, stored(tenant, entry))
+        }
+        Key::Record(key) => {
+            let record = meeting::record(pb::RecordValue::decode(entry.value.clone())?)?;
+            Event::Record(key, stored(record, entry))
+        }
+        Key::Zombie(key) => {
+            let zombie = meeting::zombie(pb::ZombieValue::decode(bytes)?)?;
+            Event::Zombie(key, stored(zombie, entry))
+        }
+    })
+}
+
+/// Writes the value of [`keys::META`].
+pub fn meta(epoch: u64) -> Bytes {
+    pb::Meta { schema_version: SCHEMA_VERSION, epoch }.encode_to_vec().into()
+}
+
+/// Reads the epoch from the value of [`keys::META`].
+///
+/// # Errors
+/// The bytes are no such value, or one of a schema this version does not know.
+pub fn read_meta(value: &[u8]) -> Result<u64, ValueError> {
+    let meta = pb::Meta::decode(value)?;
+    if meta.schema_version == SCHEMA_VERSION {
+        Ok(meta.epoch)
+    } else {
+        Err(ValueError::Field("schema_version"))
+    }
+}
+
+#[cfg(test)]
+mod tests;

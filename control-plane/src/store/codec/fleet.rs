@@ -1,0 +1,147 @@
+//! Values about servers and tenants.
+
+use usher_common::{
+    bbb::checksum::Algorithm,
+    id::{InternalMeetingId, MeetingId, ServerId, TenantId},
+    meeting::MeetingKey,
+    proto::{store as pb, v1},
+    routing::TenantRoute,
+    secret::Secret,
+    server::{AdminState, HealthRecord, Sample, SampledMeeting, Server},
+};
+
+use super::ValueError;
+
+/// Reads an enumeration that is stored as a plain number.
+pub(super) fn enumeration<E: TryFrom<i32>>(field: &'static str, number: u32) -> Result<E, ValueError> {
+    i32::try_from(number).ok().and_then(|number| E::try_from(number).ok()).ok_or(ValueError::Field(field))
+}
+
+pub(super) fn server_value(server: &Server) -> pb::ServerValue {
+    pb::ServerValue {
+        url: server.url.clone(),
+        secret: server.secret.expose().to_owned(),
+        weight: server.weight,
+        tags: server.tags.clone(),
+        admin_state: v1::AdminState::from(server.admin) as u32,
+        checksum_algorithm: v1::ChecksumAlgorithm::from(server.algorithm) as u32,
+        created_at_ms: server.created_at_ms,
+    }
+}
+
+pub(super) fn server(id: ServerId, value: pb::ServerValue) -> Result<Server, ValueError> {
+    if !(value.weight.is_finite() && value.weight > 0.0) {
+        return Err(ValueError::Field("weight"));
+    }
+    let admin: v1::AdminState = enumeration("admin_state", value.admin_state)?;
+    let algorithm: v1::ChecksumAlgorithm = enumeration("checksum_algorithm", value.checksum_algorithm)?;
+    Ok(Server {
+        id,
+        url: value.url,
+        secret: Secret::new(&value.secret),
+        weight: value.weight,
+        tags: value.tags,
+        admin: AdminState::try_from(admin).map_err(|_| ValueError::Field("admin_state"))?,
+        algorithm: Algorithm::from(algorithm),
+        created_at_ms: value.created_at_ms,
+    })
+}
+
+pub(super) fn health_value(health: &HealthRecord) -> pb::HealthValue {
+    pb::HealthValue {
+        recover: health.recover,
+        error: health.error,
+        since_ms: health.since_ms,
+        reason: health.reason.clone(),
+        flapped_at_ms: health.flapped_at_ms.clone(),
+    }
+}
+
+pub(super) fn health(value: pb::HealthValue) -> HealthRecord {
+    HealthRecord {
+        recover: value.recover,
+        error: value.error,
+        since_ms: value.since_ms,
+        reason: value.reason,
+        flapped_at_ms: value.flapped_at_ms,
+    }
+}
+
+pub(super) fn tenant_value(tenant: &TenantRoute) -> pb::TenantValue {
+    pb::TenantValue {
+        secrets: tenant.secrets.iter().map(|secret| secret.expose().to_owned()).collect(),
+        hosts: tenant.hosts.clone(),
+        enabled: tenant.enabled,
+    }
+}
+
+pub(super) fn tenant(id: TenantId, value: pb::TenantValue) -> TenantRoute {
+    TenantRoute {
+        id,
+        secrets: value.secrets.iter().map(|secret| Secret::new(secret)).collect(),
+        hosts: value.hosts,
+        enabled: value.enabled,
+    }
+}
+
+pub(super) fn sample_value(sample: &Sample) -> pb::SampleValue {
+    pb::SampleValue {
+        watermark: sample.watermark,
+        taken_at_ms: sample.taken_at_ms,
+        meetings: sample.meetings.iter().map(sampled_value).collect(),
+        bbb_version: sample.bbb_version.clone(),
+    }
+}
+
+pub(super) fn sample(value: pb::SampleValue) -> Result<Sample, ValueError> {
+    Ok(Sample {
+        watermark: value.watermark,
+        taken_at_ms: value.taken_at_ms,
+        meetings: value.meetings.into_iter().map(sampled).collect::<Result<_, _>>()?,
+        bbb_version: value.bbb_version,
+    })
+}
+
+fn sampled_value(meeting: &SampledMeeting) -> pb::SampledMeetingValue {
+    let (tenant, id) = match &meeting.key {
+        Some(key) => (key.tenant.to_string(), key.meeting.to_string()),
+        None => (String::new(), meeting.external_id.clone()),
+    };
+    let external_id = if id == meeting.external_id { String::new() } else { meeting.external_id.clone() };
+    pb::SampledMeetingValue {
+        tenant,
+        meeting_id: id,
+        internal_id: meeting.internal_id.to_string(),
+        participants: meeting.participants,
+        age_ms: meeting.age_ms,
+        max_users: meeting.max_users,
+        size_hint: meeting.size_hint,
+        breakout: meeting.breakout,
+        external_id,
+    }
+}
+
+fn sampled(value: pb::SampledMeetingValue) -> Result<SampledMeeting, ValueError> {
+    let key = if value.tenant.is_empty() {
+        None
+    } else {
+        Some(MeetingKey::new(
+            TenantId::parse(&value.tenant)
+                .map_err(|source| ValueError::Id { field: "meetings.tenant", source })?,
+            MeetingId::parse(&value.meeting_id)
+                .map_err(|source| ValueError::Id { field: "meetings.meeting_id", source })?,
+        ))
+    };
+    Ok(SampledMeeting {
+        key,
+        external_id: if value.external_id.is_empty() { value.meeting_id } else { value.external_id },
+        internal_id: InternalMeetingId::parse(&value.internal_id)
+            .map_err(|source| ValueError::Id { field: "meetings.internal_id", source })?,
+        participants: value.participants,
+        age_ms: value.age_ms,
+        max_users: value.max_users,
+        size_hint: value.size_hint,
+        breakout: value.breakout,
+        moderator_password: None,
+    })
+}

@@ -1,0 +1,87 @@
+//! Values about meetings: records and zombies.
+
+use usher_common::{
+    id::{InternalMeetingId, ServerId},
+    meeting::{Record, RecordState, Zombie, ZombieState},
+    proto::{store as pb, v1},
+};
+
+use super::{ValueError, fleet::enumeration};
+
+pub(super) fn record_value(record: &Record) -> pb::RecordValue {
+    let (state, create_time_ms) = match &record.state {
+        RecordState::Pending => (v1::RecordState::Pending, 0),
+        RecordState::Active { create_time_ms, .. } => (v1::RecordState::Active, *create_time_ms),
+        RecordState::Ending { .. } => (v1::RecordState::Ending, 0),
+    };
+    pb::RecordValue {
+        state: state as u32,
+        server: record.server.to_string(),
+        internal_id: record.state.internal_id().map(ToString::to_string).unwrap_or_default(),
+        token: record.token.clone(),
+        request_digest: record.request_digest.clone(),
+        created_at_ms: record.created_at_ms,
+        create_time_ms,
+        max_users: record.max_users,
+        size_hint: record.size_hint,
+    }
+}
+
+pub(super) fn record(value: pb::RecordValue) -> Result<Record, ValueError> {
+    let state = match enumeration("state", value.state)? {
+        v1::RecordState::Pending => RecordState::Pending,
+        v1::RecordState::Active => RecordState::Active {
+            internal_id: internal_id(&value.internal_id)?,
+            create_time_ms: value.create_time_ms,
+        },
+        v1::RecordState::Ending => RecordState::Ending { internal_id: optional(&value.internal_id)? },
+        v1::RecordState::Unspecified => return Err(ValueError::Field("state")),
+    };
+    Ok(Record {
+        state,
+        server: ServerId::parse(&value.server)
+            .map_err(|source| ValueError::Id { field: "server", source })?,
+        token: value.token,
+        request_digest: value.request_digest,
+        created_at_ms: value.created_at_ms,
+        max_users: value.max_users,
+        size_hint: value.size_hint,
+    })
+}
+
+pub(super) fn zombie_value(zombie: &Zombie) -> pb::ZombieValue {
+    let state = match zombie.state {
+        ZombieState::Waiting => v1::ZombieState::Waiting,
+        ZombieState::Due => v1::ZombieState::Due,
+        ZombieState::Ending => v1::ZombieState::Ending,
+    };
+    pb::ZombieValue {
+        state: state as u32,
+        internal_id: zombie.internal_id.as_ref().map(ToString::to_string).unwrap_or_default(),
+        reason: zombie.reason.clone(),
+        since_ms: zombie.since_ms,
+    }
+}
+
+pub(super) fn zombie(value: pb::ZombieValue) -> Result<Zombie, ValueError> {
+    let state = match enumeration("state", value.state)? {
+        v1::ZombieState::Waiting => ZombieState::Waiting,
+        v1::ZombieState::Due => ZombieState::Due,
+        v1::ZombieState::Ending => ZombieState::Ending,
+        v1::ZombieState::Unspecified => return Err(ValueError::Field("state")),
+    };
+    Ok(Zombie {
+        state,
+        internal_id: optional(&value.internal_id)?,
+        reason: value.reason,
+        since_ms: value.since_ms,
+    })
+}
+
+fn internal_id(text: &str) -> Result<InternalMeetingId, ValueError> {
+    InternalMeetingId::parse(text).map_err(|source| ValueError::Id { field: "internal_id", source })
+}
+
+fn optional(text: &str) -> Result<Option<InternalMeetingId>, ValueError> {
+    if text.is_empty() { Ok(None) } else { internal_id(text).map(Some) }
+}

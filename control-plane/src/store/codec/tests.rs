@@ -1,0 +1,151 @@
+use proptest::{collection::vec, prelude::*};
+use prost_types::FileDescriptorSet;
+use usher_common::id::ServerId;
+
+use super::*;
+use crate::store::arbitrary;
+
+fn entry(write: &Write, revision: u64) -> Entry {
+    match write {
+        Write::Put(key, value) => {
+            Entry { key: key.clone(), value: value.clone(), create_revision: 3, mod_revision: revision }
+        }
+        Write::Delete(key) => panic!("{key} is deleted"),
+    }
+}
+
+fn one_write(write: plan::Write) -> Plan {
+    Plan { guards: vec![], writes: vec![write] }
+}
+
+/// The write that would store what an event holds.
+fn written(event: Event) -> plan::Write {
+    match event {
+        Event::Server(_, stored) => plan::Write::Server(stored.expect("a value").value),
+        Event::Health(id, stored) => plan::Write::Health(id, stored.expect("a value").value),
+        Event::Sample(id, stored) => plan::Write::Sample(id, stored.expect("a value").value),
+        Event::Tenant(_, stored) => plan::Write::Tenant(stored.expect("a value").value),
+        Event::Record(key, stored) => plan::Write::Record(key, stored.expect("a value").value),
+        Event::Zombie(key, stored) => plan::Write::Zombie(key, stored.expect("a value").value),
+    }
+}
+
+/// A field that no version of today knows.
+fn future_field(number: u32, text: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    prost::encoding::string::encode(number, &text.to_owned(), &mut bytes);
+    bytes
+}
+
+proptest! {
+    #[test]
+    fn every_value_reads_back_as_it_was_written(put in arbitrary::put()) {
+        let codec = Codec::new();
+        let txn = codec.txn(&one_write(put.clone()), None);
+        let event = codec.event(&Change::Put(entry(&txn.writes[0], 9)));
+        prop_assert_eq!(event.map(|event| event.map(written)), Ok(Some(put)));
+    }
+
+    #[test]
+    fn unknown_fields_survive_an_update_and_end_with_the_value(
+        put in arbitrary::put(), update in arbitrary::put(), number in 20_u32..2000, text in ".{1,20}"
+    ) {
+        let codec = Codec::new();
+        let mut stored = entry(&codec.txn(&one_write(put.clone()), None).writes[0], 9);
+        let future = future_field(number, &text);
+        let mut value = stored.value.to_vec();
+        value.splice(0..0, future.iter().copied());
+        stored.value = value.into();
+        let event = codec.event(&Change::Put(stored.clone()));
+        prop_assert_eq!(event.map(|event| event.map(written)), Ok(Some(put.clone())), "they do not disturb");
+
+        let again = entry(&codec.txn(&one_write(put.clone()), None).writes[0], 10);
+        prop_assert!(again.value.ends_with(&future));
+        let other = entry(&codec.txn(&one_write(update), None).writes[0], 10);
+        prop_assert!(other.key == stored.key || !other.value.ends_with(&future));
+
+        let key = keys::parse(&stored.key).expect("a key").expect("of a known family");
+        let anew = Plan { guards: vec![plan::Guard::Absent(key)], writes: vec![put.clone()] };
+        prop_assert!(!entry(&codec.txn(&anew, None).writes[0], 11).value.ends_with(&future));
+
+        codec.event(&Change::Delete { key: stored.key.clone() }).expect("a key");
+        prop_assert!(!entry(&codec.txn(&one_write(put), None).writes[0], 12).value.ends_with(&future));
+    }
+
+    #[test]
+    fn any_bytes_are_a_value_or_an_error_that_names_the_key(key in arbitrary::key(), bytes in vec(any::<u8>(), 0..60)) {
+        let path = keys::path(&key);
+        let stored = Entry { key: path.clone(), value: bytes.into(), create_revision: 1, mod_revision: 1 };
+        if let Err(bad) = Codec::new().event(&Change::Put(stored)) {
+            prop_assert!(bad.to_string().contains(&path), "{}", bad);
+            prop_assert_eq!(bad.absent, Some(absent(&key)));
+        }
+    }
+}
+
+#[test]
+fn known_fields_are_those_of_the_proto_files() {
+    let set = FileDescriptorSet::decode(usher_common::proto::DESCRIPTORS).expect("descriptors");
+    let file = set.file.iter().find(|file| file.package() == "usher.store.v1").expect("the store's file");
+    let server = ServerId::parse("s").expect("a server id");
+    let meeting = "meetings/t/m";
+    let parse = |text: &str| keys::parse(text).expect("a key").expect("of a known family");
+    for (name, key) in [
+        ("ServerValue", Key::Server(server.clone())),
+        ("HealthValue", Key::Health(server.clone())),
+        ("SampleValue", Key::Sample(server)),
+        ("TenantValue", parse("tenants/t")),
+        ("RecordValue", parse(meeting)),
+        ("ZombieValue", parse("zombies/t/m/s")),
+    ] {
+        let message = file.message_type.iter().find(|message| message.name() == name).expect(name);
+        let mut numbers: Vec<i32> =
+            message.field.iter().map(prost_types::FieldDescriptorProto::number).collect();
+        numbers.sort_unstable();
+        let known: Vec<i32> = (1..=i32::try_from(known_fields(&key)).expect("few")).collect();
+        assert_eq!(numbers, known, "{name}");
+    }
+}
+
+#[test]
+fn a_plan_keeps_its_guards_and_a_leaders_carries_its_token() {
+    let server = ServerId::parse("s").expect("a server id");
+    let plan = Plan {
+        guards: vec![
+            plan::Guard::Absent(Key::Health(server.clone())),
+            plan::Guard::Unchanged(Key::Server(server.clone()), 7),
+        ],
+        writes: vec![plan::Write::Delete(Key::Sample(server))],
+    };
+    let token = FencingToken { key: "/usher/election/1".into(), create_revision: 5 };
+    let txn = Codec::new().txn(&plan, Some(&token));
+    assert_eq!(
+        txn.guards,
+        [Guard::Absent("health/s".into()), Guard::Unchanged("servers/s".into(), 7), Guard::Fence(token)]
+    );
+    assert_eq!(txn.writes, [Write::Delete("load/s".into())]);
+}
+
+#[test]
+fn a_listing_is_read_past_its_bad_values() {
+    let codec = Codec::new();
+    let good = pb::HealthValue { recover: 3, ..Default::default() }.encode_to_vec();
+    let put = |key: &str, value: &[u8]| Entry {
+        key: key.into(),
+        value: Bytes::copy_from_slice(value),
+        create_revision: 1,
+        mod_revision: 2,
+    };
+    let entries =
+        vec![put("health/a", &good), put("health/b", b"\xff"), put("meta", &meta(1)), put("servers/!", b"")];
+    let (events, bad) = codec.events(&Listing { revision: 2, entries });
+    assert_eq!(events.len(), 1);
+    assert_eq!(bad.iter().map(|bad| &*bad.path).collect::<Vec<_>>(), ["health/b", "servers/!"]);
+}
+
+#[test]
+fn meta_is_read_back_and_a_newer_schema_is_refused() {
+    assert_eq!(read_meta(&meta(42)), Ok(42));
+    let newer = pb::Meta { schema_version: SCHEMA_VERSION + 1, epoch: 42 }.encode_to_vec();
+    assert_eq!(read_meta(&newer), Err(ValueError::Field("schema_version")));
+}
