@@ -1,3 +1,8 @@
 //! The BBB wire contract: checksums, raw queries, typed calls and XML replies, both ways.
 
+pub mod call;
 pub mod checksum;
+mod hex;
+pub mod parse;
+pub mod query;
+pub mod reply;

@@ -1,4 +1,17 @@
-//! BigBlueButton checksums (BBB API, "Usage").
+//! BigBlueButton checksums (BBB API, "Usage"): `hex(H(call + query + secret))`, where the query is
+//! the raw one without its checksum and H is told by the checksum's length.
+
+use std::{fmt, str::FromStr};
+
+use sha1::Sha1;
+use sha2::{Digest, Sha256, Sha384, Sha512};
+use subtle::ConstantTimeEq;
+
+use super::hex;
+use crate::secret::Secret;
+
+/// Bytes of the longest digest.
+const DIGEST_MAX: usize = 64;
 
 /// A hash by which requests are signed; told apart by the length of its hexadecimal form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
@@ -13,3 +26,146 @@ pub enum Algorithm {
     /// 128 hexadecimal digits.
     Sha512,
 }
+
+impl Algorithm {
+    /// Every hash, weakest first.
+    pub const ALL: [Self; 4] = [Self::Sha1, Self::Sha256, Self::Sha384, Self::Sha512];
+
+    /// Returns the hash whose hexadecimal form has `length` digits.
+    pub const fn from_hex_len(length: usize) -> Option<Self> {
+        match length {
+            40 => Some(Self::Sha1),
+            64 => Some(Self::Sha256),
+            96 => Some(Self::Sha384),
+            128 => Some(Self::Sha512),
+            _ => None,
+        }
+    }
+
+    /// Returns the number of hexadecimal digits of a checksum.
+    pub const fn hex_len(self) -> usize {
+        match self {
+            Self::Sha1 => 40,
+            Self::Sha256 => 64,
+            Self::Sha384 => 96,
+            Self::Sha512 => 128,
+        }
+    }
+
+    /// Returns the name BBB's configuration uses.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sha1 => "sha1",
+            Self::Sha256 => "sha256",
+            Self::Sha384 => "sha384",
+            Self::Sha512 => "sha512",
+        }
+    }
+}
+
+impl fmt::Display for Algorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A name that is none of the four hashes.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is none of sha1, sha256, sha384, sha512")]
+pub struct UnknownAlgorithm(String);
+
+impl FromStr for Algorithm {
+    type Err = UnknownAlgorithm;
+
+    fn from_str(name: &str) -> Result<Self, UnknownAlgorithm> {
+        Self::ALL
+            .into_iter()
+            .find(|algorithm| algorithm.name().eq_ignore_ascii_case(name))
+            .ok_or_else(|| UnknownAlgorithm(name.chars().take(16).collect()))
+    }
+}
+
+/// Returns the checksum of a call in lower case. `query` is the raw query without a checksum.
+pub fn sign(algorithm: Algorithm, call: &str, query: &str, secret: &Secret) -> String {
+    let mut out = String::with_capacity(algorithm.hex_len());
+    push_checksum(&mut out, algorithm, call, query, secret);
+    out
+}
+
+/// Returns `query` with its checksum appended, in the same allocation where it has room.
+pub fn sign_query(algorithm: Algorithm, call: &str, mut query: String, secret: &Secret) -> String {
+    let unsigned = query.len();
+    query.reserve("&checksum=".len() + algorithm.hex_len());
+    let mut digest = [0; DIGEST_MAX];
+    let digest = hash(algorithm, call, &query, secret, &mut digest);
+    query.push_str(if unsigned == 0 { "checksum=" } else { "&checksum=" });
+    hex::push_lower(&mut query, digest);
+    query
+}
+
+/// Tells whether `given`, in either case, is the checksum of a call under one of `secrets`.
+/// `query` is the raw query without a checksum. Digests are compared in constant time.
+pub fn verify<'s>(
+    call: &str,
+    query: &str,
+    given: &str,
+    secrets: impl IntoIterator<Item = &'s Secret>,
+) -> bool {
+    let Some(algorithm) = Algorithm::from_hex_len(given.len()) else { return false };
+    let mut bytes = [0; DIGEST_MAX];
+    let Some(given) = hex::read(given, &mut bytes) else { return false };
+    match algorithm {
+        Algorithm::Sha1 => matches_any::<Sha1>(call, query, given, secrets),
+        Algorithm::Sha256 => matches_any::<Sha256>(call, query, given, secrets),
+        Algorithm::Sha384 => matches_any::<Sha384>(call, query, given, secrets),
+        Algorithm::Sha512 => matches_any::<Sha512>(call, query, given, secrets),
+    }
+}
+
+/// Hashes what all secrets have in common once.
+fn matches_any<'s, H: Digest + Clone>(
+    call: &str,
+    query: &str,
+    given: &[u8],
+    secrets: impl IntoIterator<Item = &'s Secret>,
+) -> bool {
+    let common = H::new().chain_update(call).chain_update(query);
+    secrets
+        .into_iter()
+        .any(|secret| common.clone().chain_update(secret.expose()).finalize().as_slice().ct_eq(given).into())
+}
+
+fn push_checksum(out: &mut String, algorithm: Algorithm, call: &str, query: &str, secret: &Secret) {
+    let mut digest = [0; DIGEST_MAX];
+    hex::push_lower(out, hash(algorithm, call, query, secret, &mut digest));
+}
+
+fn hash<'o>(
+    algorithm: Algorithm,
+    call: &str,
+    query: &str,
+    secret: &Secret,
+    out: &'o mut [u8; DIGEST_MAX],
+) -> &'o [u8] {
+    match algorithm {
+        Algorithm::Sha1 => hash_by::<Sha1>(call, query, secret, out),
+        Algorithm::Sha256 => hash_by::<Sha256>(call, query, secret, out),
+        Algorithm::Sha384 => hash_by::<Sha384>(call, query, secret, out),
+        Algorithm::Sha512 => hash_by::<Sha512>(call, query, secret, out),
+    }
+}
+
+fn hash_by<'o, H: Digest>(
+    call: &str,
+    query: &str,
+    secret: &Secret,
+    out: &'o mut [u8; DIGEST_MAX],
+) -> &'o [u8] {
+    let digest = H::new().chain_update(call).chain_update(query).chain_update(secret.expose()).finalize();
+    let out = &mut out[..digest.len()];
+    out.copy_from_slice(&digest);
+    out
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,95 @@
+//! Reading what servers answer: lenient about what is in it, strict about it being whole. A list
+//! that was cut, or is none, is an error and never a shorter list.
+
+mod element;
+mod list;
+mod strip;
+
+use element::Fields;
+pub use element::Unreadable;
+pub use list::{ListedMeeting, meetings};
+pub use strip::strip_usher_metadata;
+
+/// Largest answer that is read, in bytes: some ten thousand meetings.
+pub const MAX_BYTES: usize = 64 << 20;
+
+/// A readable answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer<T> {
+    /// `returncode` is SUCCESS.
+    Success(T),
+    /// `returncode` is FAILED, or anything else.
+    Failed(Failure),
+}
+
+/// A failed answer's own words.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Failure {
+    /// The `messageKey`, or the first `key` in the older shape; may be empty.
+    pub key: String,
+    /// The `message`; may be empty.
+    pub message: String,
+}
+
+/// What every answer has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// Whether `returncode` is SUCCESS.
+    pub success: bool,
+    /// The `messageKey`; may be empty.
+    pub key: String,
+    /// The `message`; may be empty.
+    pub message: String,
+}
+
+/// What a successful `create` says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CreateReply {
+    /// The `meetingID`, as the server echoes it: runs of spaces may have become one.
+    pub meeting_id: String,
+    /// The instance.
+    pub internal_id: String,
+    /// Milliseconds since 1970 by the server's clock.
+    pub create_time_ms: i64,
+    /// Whether the meeting existed before (`duplicateWarning`).
+    pub duplicate: bool,
+}
+
+/// Reads return code and message of any XML answer.
+pub fn outcome(body: &str) -> Result<Outcome, Unreadable> {
+    Fields::read(body).map(|fields| fields.outcome())
+}
+
+/// Reads the answer of `create`.
+pub fn create_reply(body: &str) -> Result<Answer<CreateReply>, Unreadable> {
+    let mut fields = Fields::read(body)?;
+    let outcome = fields.outcome();
+    if !outcome.success {
+        return Ok(Answer::Failed(Failure { key: outcome.key, message: outcome.message }));
+    }
+    let internal_id = fields.take_required("internalMeetingID")?;
+    Ok(Answer::Success(CreateReply {
+        meeting_id: fields.take_required("meetingID")?,
+        create_time_ms: match fields.take("createTime") {
+            Some(time) => digits(&time),
+            None => create_time_of(&internal_id),
+        },
+        internal_id,
+        duplicate: outcome.key == "duplicateWarning",
+    }))
+}
+
+/// Reads a number as servers print them, `1,234` included; what has no digit is 0.
+fn digits(text: &str) -> i64 {
+    text.bytes()
+        .filter(u8::is_ascii_digit)
+        .fold(0i64, |number, digit| number.saturating_mul(10).saturating_add(i64::from(digit - b'0')))
+}
+
+/// Returns the create time that an internal id ends in, or 0.
+fn create_time_of(internal_id: &str) -> i64 {
+    internal_id.rsplit_once('-').map_or(0, |(_, time)| digits(time))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,264 @@
+//! Walking through an answer, element by element.
+
+use std::borrow::Cow;
+
+use quick_xml::{
+    Reader,
+    events::{BytesRef, Event},
+};
+
+use super::{MAX_BYTES, Outcome};
+
+/// Deepest nesting that is read; real answers have six levels.
+const MAX_DEPTH: usize = 32;
+
+/// Why an answer is not one of a BBB server, or not a whole one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    /// No body at all.
+    #[error("the answer is empty")]
+    Empty,
+    /// HTML, JSON or anything else that is no `<response>`.
+    #[error("the answer is no BBB response")]
+    NotAResponse,
+    /// It ends before `</response>`.
+    #[error("the answer is cut short")]
+    Cut,
+    /// It is not XML.
+    #[error("the answer is malformed")]
+    Malformed,
+    /// Over the limit of bytes.
+    #[error("the answer is too large")]
+    TooLarge,
+    /// Over the limit of levels.
+    #[error("the answer is nested too deeply")]
+    TooDeep,
+    /// It lacks what such an answer must have.
+    #[error("the answer has no `{0}`")]
+    Missing(&'static str),
+}
+
+/// What a [`Walk`] meets.
+pub(super) enum Step<'a> {
+    /// An element begins at byte `at`.
+    Open { name: &'a str, at: usize },
+    /// Text of the innermost element, decoded.
+    Text(Cow<'a, str>),
+    /// One or more elements ended; [`Walk::depth`] tells how many are still open.
+    Close,
+    /// The document ended, whole.
+    End,
+}
+
+/// A document on the way from its first byte to its last.
+///
+/// Below `metadata` and `customdata` users name the elements and servers do not escape the names, so
+/// there an end that fits nothing is passed over. Anywhere else it is an error.
+pub(super) struct Walk<'a> {
+    document: &'a str,
+    reader: Reader<&'a [u8]>,
+    open: Vec<&'a str>,
+}
+
+impl<'a> Walk<'a> {
+    /// Enters the `<response>` of `body`.
+    pub(super) fn response(body: &'a str) -> Result<Self, Unreadable> {
+        if body.len() > MAX_BYTES {
+            return Err(Unreadable::TooLarge);
+        }
+        let document = body.trim_start_matches('\u{feff}').trim();
+        if document.is_empty() {
+            return Err(Unreadable::Empty);
+        }
+        let mut reader = Reader::from_str(document);
+        let config = reader.config_mut();
+        config.check_end_names = false;
+        config.allow_unmatched_ends = true;
+        config.allow_dangling_amp = true;
+        config.expand_empty_elements = true;
+        let mut walk = Self { document, reader, open: Vec::with_capacity(8) };
+        match walk.next()? {
+            Step::Open { name: "response", .. } => Ok(walk),
+            _ => Err(Unreadable::NotAResponse),
+        }
+    }
+
+    /// Returns how many elements are open.
+    pub(super) fn depth(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Returns the byte behind the last step.
+    pub(super) fn position(&self) -> usize {
+        usize::try_from(self.reader.buffer_position())
+            .map_or(self.document.len(), |at| at.min(self.document.len()))
+    }
+
+    /// Returns a part of the document, as it came.
+    pub(super) fn slice(&self, from: usize, to: usize) -> &'a str {
+        self.document.get(from..to).unwrap_or_default()
+    }
+
+    /// Returns the next child of the element at `depth`; none when that element has ended.
+    pub(super) fn child(&mut self, depth: usize) -> Result<Option<(&'a str, usize)>, Unreadable> {
+        while self.depth() >= depth {
+            match self.next()? {
+                Step::Open { name, at } if self.depth() == depth + 1 => return Ok(Some((name, at))),
+                Step::End => break,
+                _ => {}
+            }
+        }
+        Ok(None)
+    }
+
+    /// Returns the text of the innermost element and leaves it.
+    pub(super) fn text(&mut self) -> Result<Cow<'a, str>, Unreadable> {
+        let depth = self.depth();
+        let mut text = Cow::Borrowed("");
+        while self.depth() >= depth {
+            match self.next()? {
+                Step::Text(part) if self.depth() == depth => {
+                    if text.is_empty() {
+                        text = part;
+                    } else {
+                        text.to_mut().push_str(&part);
+                    }
+                }
+                Step::End => break,
+                _ => {}
+            }
+        }
+        Ok(text)
+    }
+
+    /// Reads on to the end, so that a document that is cut behind what was wanted is still an error.
+    pub(super) fn finish(mut self) -> Result<(), Unreadable> {
+        loop {
+            match self.next()? {
+                Step::End => return Ok(()),
+                Step::Text(_) | Step::Close => {}
+                Step::Open { .. } if self.depth() > 1 => {}
+                Step::Open { .. } => return Err(Unreadable::Malformed),
+            }
+        }
+    }
+
+    fn next(&mut self) -> Result<Step<'a>, Unreadable> {
+        loop {
+            let at = self.position();
+            let event = self.reader.read_event().map_err(|error| match error {
+                quick_xml::Error::Syntax(_) => Unreadable::Cut, // an end that never came
+                _ => Unreadable::Malformed,
+            })?;
+            match event {
+                Event::Start(start) => {
+                    let name_len = start.name().as_ref().len();
+                    if self.open.len() == MAX_DEPTH {
+                        return Err(Unreadable::TooDeep);
+                    }
+                    let name = self.slice(at + 1, at + 1 + name_len);
+                    self.open.push(name);
+                    return Ok(Step::Open { name, at });
+                }
+                Event::End(end) => {
+                    if self.close(end.name().as_ref())? {
+                        return Ok(Step::Close);
+                    }
+                }
+                Event::Text(text) => return self.words(text.into_inner()),
+                Event::CData(text) => return self.words(text.into_inner()),
+                Event::GeneralRef(reference) => return self.words(resolve(&reference)),
+                Event::DocType(_) => return Err(Unreadable::NotAResponse),
+                Event::Eof if self.open.is_empty() => return Ok(Step::End),
+                Event::Eof => return Err(Unreadable::Cut),
+                Event::Empty(_) | Event::Comment(_) | Event::Decl(_) | Event::PI(_) => {}
+            }
+        }
+    }
+
+    /// Ends the element `name`; false if there is none where that is forgiven.
+    fn close(&mut self, name: &str) -> Result<bool, Unreadable> {
+        if self.open.last() == Some(&name) {
+            self.open.pop();
+            return Ok(true);
+        }
+        let users = self.open.iter().position(|open| matches!(*open, "metadata" | "customdata"));
+        let users = users.ok_or(Unreadable::Malformed)?;
+        let first_word = name.split_ascii_whitespace().next().unwrap_or_default();
+        let ended = self.open.iter().rposition(|open| *open == first_word);
+        match ended {
+            Some(index) if index >= users => {
+                self.open.truncate(index);
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    fn words(&self, text: Cow<'a, str>) -> Result<Step<'a>, Unreadable> {
+        if self.open.is_empty() && !text.trim().is_empty() {
+            return Err(Unreadable::NotAResponse);
+        }
+        Ok(Step::Text(text))
+    }
+}
+
+fn resolve<'a>(reference: &BytesRef<'a>) -> Cow<'a, str> {
+    if let Ok(Some(c)) = reference.resolve_char_ref() {
+        return Cow::Owned(c.to_string());
+    }
+    let name = reference.clone().into_inner();
+    match quick_xml::escape::resolve_predefined_entity(&name) {
+        Some(text) => Cow::Borrowed(text),
+        None => Cow::Owned(format!("&{name};")),
+    }
+}
+
+/// The direct children of `<response>` that hold text, and those of an `<error>`.
+pub(super) struct Fields<'a>(Vec<(&'a str, Cow<'a, str>)>);
+
+impl<'a> Fields<'a> {
+    pub(super) fn read(body: &'a str) -> Result<Self, Unreadable> {
+        let mut walk = Walk::response(body)?;
+        let mut fields = Vec::new();
+        while let Some((name, _)) = walk.child(1)? {
+            if name == "errors" {
+                while let Some(("error", _)) = walk.child(2)? {
+                    while let Some((name, _)) = walk.child(3)? {
+                        fields.push((if name == "key" { "messageKey" } else { name }, walk.text()?));
+                    }
+                }
+            } else {
+                fields.push((name, walk.text()?));
+            }
+        }
+        walk.finish()?;
+        let fields = Self(fields);
+        if fields.get("returncode").is_none() {
+            return Err(Unreadable::Missing("returncode"));
+        }
+        Ok(fields)
+    }
+
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(field, _)| *field == name).map(|(_, text)| text.trim())
+    }
+
+    pub(super) fn take(&mut self, name: &str) -> Option<String> {
+        let index = self.0.iter().position(|(field, _)| *field == name)?;
+        Some(self.0.swap_remove(index).1.into_owned())
+    }
+
+    pub(super) fn take_required(&mut self, name: &'static str) -> Result<String, Unreadable> {
+        self.take(name).filter(|text| !text.is_empty()).ok_or(Unreadable::Missing(name))
+    }
+
+    pub(super) fn outcome(&self) -> Outcome {
+        let text = |name| self.get(name).unwrap_or_default().to_owned();
+        Outcome {
+            success: self.get("returncode") == Some("SUCCESS"),
+            key: text("messageKey"),
+            message: text("message"),
+        }
+    }
+}

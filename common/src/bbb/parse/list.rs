@@ -1,0 +1,134 @@
+//! Reading the answer of `getMeetings`.
+
+use super::{Answer, Failure, Unreadable, create_time_of, digits, element::Walk};
+use crate::secret::Secret;
+
+/// Metadata by which a meeting says whose it is, as servers spell it: lower case.
+const TENANT: &str = "usher-tenant";
+/// Metadata with the number of users expected.
+const SIZE: &str = "usher-size";
+
+/// One meeting as a server lists it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ListedMeeting<'a> {
+    /// The complete `<meeting>` element, as it came.
+    pub raw: &'a str,
+    /// The `meetingID` on the server.
+    pub meeting_id: String,
+    /// The instance.
+    pub internal_id: String,
+    /// Milliseconds since 1970 by the server's clock; 0 if it does not say.
+    pub create_time_ms: i64,
+    /// Users, moderators included.
+    pub participants: u32,
+    /// 0 means no limit.
+    pub max_users: u32,
+    /// Whether anybody is in it.
+    pub running: bool,
+    /// Whether it was ended and is about to go.
+    pub forcibly_ended: bool,
+    /// Whether it is a breakout room.
+    pub is_breakout: bool,
+    /// Of a breakout room, the instance it belongs to.
+    pub parent_internal_id: Option<String>,
+    /// BBB 2.4 wants it for `end`.
+    pub moderator_password: Option<Secret>,
+    /// Keys are as the server gave them: lower case, without `meta_`.
+    pub metadata: Vec<(String, String)>,
+}
+
+impl ListedMeeting<'_> {
+    /// Returns a value of the metadata.
+    pub fn metadata(&self, key: &str) -> Option<&str> {
+        self.metadata.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
+    }
+
+    /// Returns the tenant it carries our mark for.
+    pub fn tenant(&self) -> Option<&str> {
+        self.metadata(TENANT)
+    }
+
+    /// Returns how many users are expected; 0 means unknown.
+    pub fn size_hint(&self) -> u32 {
+        self.metadata(SIZE).map_or(0, count)
+    }
+}
+
+/// Reads the answer of `getMeetings`.
+pub fn meetings(body: &str) -> Result<Answer<Vec<ListedMeeting<'_>>>, Unreadable> {
+    let mut walk = Walk::response(body)?;
+    let (mut success, mut listed, mut failure) = (None, None, Failure::default());
+    while let Some((name, _)) = walk.child(1)? {
+        match name {
+            "returncode" => success = Some(walk.text()?.trim() == "SUCCESS"),
+            "messageKey" => failure.key = walk.text()?.into_owned(),
+            "message" => failure.message = walk.text()?.into_owned(),
+            "meetings" => {
+                let listed = listed.get_or_insert_with(Vec::new);
+                while let Some((name, at)) = walk.child(2)? {
+                    if name == "meeting" {
+                        listed.push(meeting(&mut walk, at)?);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    walk.finish()?;
+    match (success.ok_or(Unreadable::Missing("returncode"))?, listed) {
+        (false, _) => Ok(Answer::Failed(failure)),
+        (true, Some(listed)) => Ok(Answer::Success(listed)),
+        (true, None) if failure.key == "noMeetings" => Ok(Answer::Success(Vec::new())),
+        (true, None) => Err(Unreadable::Missing("meetings")),
+    }
+}
+
+fn meeting<'a>(walk: &mut Walk<'a>, at: usize) -> Result<ListedMeeting<'a>, Unreadable> {
+    let depth = walk.depth();
+    let mut meeting = ListedMeeting::default();
+    let mut create_time = None;
+    while let Some((name, _)) = walk.child(depth)? {
+        match name {
+            "meetingID" => meeting.meeting_id = walk.text()?.into_owned(),
+            "internalMeetingID" => meeting.internal_id = walk.text()?.trim().to_owned(),
+            "createTime" => create_time = Some(digits(&walk.text()?)),
+            "participantCount" => meeting.participants = count(&walk.text()?),
+            "maxUsers" => meeting.max_users = count(&walk.text()?),
+            "running" => meeting.running = truth(&walk.text()?),
+            "hasBeenForciblyEnded" => meeting.forcibly_ended = truth(&walk.text()?),
+            "isBreakout" => meeting.is_breakout = truth(&walk.text()?),
+            "parentMeetingID" => meeting.parent_internal_id = Some(walk.text()?.trim().to_owned()),
+            "moderatorPW" => {
+                let password = walk.text()?;
+                meeting.moderator_password = (!password.is_empty()).then(|| Secret::new(&password));
+            }
+            "metadata" => {
+                while let Some((key, _)) = walk.child(depth + 1)? {
+                    let value = walk.text()?.into_owned();
+                    meeting.metadata.push((key.to_owned(), value));
+                }
+            }
+            _ => {}
+        }
+    }
+    meeting.raw = walk.slice(at, walk.position());
+    if meeting.meeting_id.is_empty() {
+        return Err(Unreadable::Missing("meetingID"));
+    }
+    if meeting.internal_id.is_empty() {
+        return Err(Unreadable::Missing("internalMeetingID"));
+    }
+    meeting.create_time_ms = create_time.unwrap_or_else(|| create_time_of(&meeting.internal_id));
+    if !meeting.is_breakout {
+        meeting.parent_internal_id = None;
+    }
+    Ok(meeting)
+}
+
+fn count(text: &str) -> u32 {
+    u32::try_from(digits(text)).unwrap_or(u32::MAX)
+}
+
+fn truth(text: &str) -> bool {
+    text.trim().eq_ignore_ascii_case("true")
+}

@@ -1,0 +1,53 @@
+//! Percent-encoding of names and values, both ways.
+
+use std::borrow::Cow;
+
+use crate::bbb::hex;
+
+/// Returns `text` percent-encoded: all but `A-Z a-z 0-9 - . _ ~` becomes `%XX`.
+pub fn encode(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    push_encoded(&mut out, text);
+    out
+}
+
+/// Appends `text` percent-encoded.
+pub(super) fn push_encoded(out: &mut String, text: &str) {
+    for &byte in text.as_bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            out.push(char::from(byte));
+        } else {
+            hex::push_percent(out, byte);
+        }
+    }
+}
+
+/// Returns `text` decoded: `+` is a space and `%XX` a byte of UTF-8. What is neither stays as it
+/// is; bytes that are not UTF-8 become U+FFFD.
+pub fn decode(text: &str) -> Cow<'_, str> {
+    let bytes = text.as_bytes();
+    let Some(first) = bytes.iter().position(|byte| matches!(byte, b'%' | b'+')) else {
+        return Cow::Borrowed(text);
+    };
+    let mut out = Vec::with_capacity(bytes.len());
+    out.extend_from_slice(&bytes[..first]);
+    let mut rest = &bytes[first..];
+    while let [byte, tail @ ..] = rest {
+        rest = tail;
+        match (byte, tail) {
+            (b'+', _) => out.push(b' '),
+            (b'%', [high, low, after @ ..]) => match hex::byte(*high, *low) {
+                Some(decoded) => {
+                    out.push(decoded);
+                    rest = after;
+                }
+                None => out.push(b'%'),
+            },
+            (other, _) => out.push(*other),
+        }
+    }
+    Cow::Owned(match String::from_utf8(out) {
+        Ok(text) => text,
+        Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
+    })
+}

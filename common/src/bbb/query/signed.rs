@@ -1,0 +1,69 @@
+//! Taking the checksum out of a query, as servers do it: with the `&` before it, else with the one
+//! after it. Any other leading or trailing `&` stays and is hashed.
+
+use std::borrow::Cow;
+
+use super::{Pair, decode};
+
+/// Name of the parameter.
+const CHECKSUM: &str = "checksum";
+
+/// A query and the checksum that came with it, not yet verified.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Signed<'a> {
+    /// What was signed.
+    pub query: Cow<'a, str>,
+    /// The checksum given, not empty.
+    pub checksum: Cow<'a, str>,
+}
+
+impl std::fmt::Debug for Signed<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Signed").finish_non_exhaustive() // queries hold passwords, checksums are access
+    }
+}
+
+/// Why a query has no checksum that could be verified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ChecksumFault {
+    /// None, or an empty one.
+    #[error("the checksum is missing")]
+    Missing,
+    /// More than one: BBB 3.0.37 and newer refuse that, older ones take what suits the caller.
+    #[error("the checksum is repeated")]
+    Repeated,
+}
+
+pub(super) fn take(query: &str) -> Result<Signed<'_>, ChecksumFault> {
+    let mut found: Option<(usize, Pair<'_>)> = None;
+    let mut start = 0;
+    for text in query.split('&') {
+        let pair = Pair::split(text);
+        if pair.is(CHECKSUM) {
+            if found.is_some() {
+                return Err(ChecksumFault::Repeated);
+            }
+            found = Some((start, pair));
+        }
+        start += text.len() + 1;
+    }
+    let (start, pair) = found.ok_or(ChecksumFault::Missing)?;
+    let checksum = trimmed(decode(pair.value));
+    if checksum.is_empty() {
+        return Err(ChecksumFault::Missing);
+    }
+    let end = start + pair.text.len();
+    let query = match (&query[..start], &query[end..]) {
+        ("", rest) => Cow::Borrowed(rest.strip_prefix('&').unwrap_or(rest)),
+        (before, "") => Cow::Borrowed(&before[..before.len() - 1]),
+        (before, rest) => Cow::Owned([&before[..before.len() - 1], rest].concat()),
+    };
+    Ok(Signed { query, checksum })
+}
+
+fn trimmed(value: Cow<'_, str>) -> Cow<'_, str> {
+    match value {
+        Cow::Borrowed(value) => Cow::Borrowed(value.trim()),
+        Cow::Owned(value) => Cow::Owned(value.trim().to_owned()),
+    }
+}

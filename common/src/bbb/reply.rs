@@ -1,0 +1,65 @@
+//! Answers as a BBB server gives them: XML without a declaration, one element a line.
+
+mod refusal;
+pub mod xml;
+
+pub use refusal::Refusal;
+use xml::Xml;
+
+/// `Content-Type` of every XML answer.
+pub const CONTENT_TYPE: &str = "text/xml;charset=utf-8";
+
+/// Returns the answer to the API's root.
+pub fn root() -> String {
+    success(|xml| {
+        xml.leaf("version", "2.0").leaf("apiVersion", "2.0").leaf("bbbVersion", "");
+    })
+}
+
+/// Returns the answer of `isMeetingRunning`.
+pub fn running(running: bool) -> String {
+    success(|xml| {
+        xml.leaf("running", if running { "true" } else { "false" });
+    })
+}
+
+/// Returns the answer of `getMeetings`; each of `meetings` is a complete `<meeting>` element.
+pub fn meetings<'m>(meetings: impl IntoIterator<Item = &'m str>) -> String {
+    let mut meetings = meetings.into_iter().peekable();
+    success(|xml| {
+        if meetings.peek().is_none() {
+            xml.empty("meetings");
+            xml.leaf("messageKey", "noMeetings").leaf("message", "no meetings were found on this server");
+            return;
+        }
+        xml.element("meetings", |xml| {
+            for meeting in meetings {
+                xml.raw(meeting);
+            }
+        });
+    })
+}
+
+/// Returns the answer of an `end` that was passed on.
+pub fn ended() -> String {
+    success(|xml| {
+        xml.leaf("messageKey", "sentEndMeetingRequest").leaf(
+            "message",
+            "A request to end the meeting was sent. Please wait a few seconds, and then use the \
+             getMeetingInfo or isMeetingRunning API calls to verify that it was ended.",
+        );
+    })
+}
+
+/// Returns a successful answer with what `body` writes after the return code.
+pub fn success(body: impl FnOnce(&mut Xml)) -> String {
+    let mut xml = Xml::new();
+    xml.element("response", |xml| {
+        xml.leaf("returncode", "SUCCESS");
+        body(xml);
+    });
+    xml.finish()
+}
+
+#[cfg(test)]
+mod tests;

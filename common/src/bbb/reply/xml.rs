@@ -1,0 +1,68 @@
+//! Writing XML the way BBB does.
+
+/// A document in the making.
+#[derive(Debug, Default)]
+pub struct Xml(String);
+
+impl Xml {
+    /// Returns an empty document.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Appends `<name>`, what `body` writes, and `</name>`, each on its line.
+    pub fn element(&mut self, name: &str, body: impl FnOnce(&mut Self)) -> &mut Self {
+        self.tag("<", name, ">\n");
+        body(self);
+        self.tag("</", name, ">\n");
+        self
+    }
+
+    /// Appends `<name>text</name>`, escaped.
+    pub fn leaf(&mut self, name: &str, text: impl AsRef<str>) -> &mut Self {
+        self.tag("<", name, ">");
+        push_escaped(&mut self.0, text.as_ref());
+        self.tag("</", name, ">\n");
+        self
+    }
+
+    /// Appends `<name/>`.
+    pub fn empty(&mut self, name: &str) -> &mut Self {
+        self.tag("<", name, "/>\n");
+        self
+    }
+
+    /// Appends a complete element as it is.
+    pub fn raw(&mut self, element: &str) -> &mut Self {
+        self.0.push_str(element);
+        self.0.push('\n');
+        self
+    }
+
+    /// Returns the document.
+    pub fn finish(self) -> String {
+        self.0
+    }
+
+    fn tag(&mut self, open: &str, name: &str, close: &str) {
+        self.0.push_str(open);
+        self.0.push_str(name);
+        self.0.push_str(close);
+    }
+}
+
+/// Appends `text` with what XML reserves escaped, and without what XML cannot hold at all.
+pub fn push_escaped(out: &mut String, text: &str) {
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            '\t' | '\n' | '\r' => out.push(c),
+            '\0'..='\x1f' | '\u{fffe}' | '\u{ffff}' => {}
+            _ => out.push(c),
+        }
+    }
+}
