@@ -7,14 +7,14 @@ pub use convert::ConvertError;
 pub use shared_frame::SharedFrame;
 
 /// The wire contract, package `usher.v1`.
-#[allow(missing_docs, clippy::pedantic)]
+#[allow(missing_docs, clippy::pedantic, reason = "generated")]
 pub mod v1 {
     tonic::include_proto!("usher.v1");
     include!(concat!(env!("OUT_DIR"), "/services/usher.v1.rs"));
 }
 
 /// The stored values, package `usher.store.v1`.
-#[allow(missing_docs, clippy::pedantic)]
+#[allow(missing_docs, clippy::pedantic, reason = "generated")]
 pub mod store {
     tonic::include_proto!("usher.store.v1");
 }

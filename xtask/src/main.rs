@@ -1,11 +1,52 @@
-//! Placeholder until the task runner lands.
-fn main() -> anyhow::Result<()> {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tools");
-    std::fs::create_dir_all(&root)?;
-    std::fs::copy(protoc_bin_vendored::protoc_bin_path()?, root.join("protoc"))?;
-    let include = protoc_bin_vendored::include_path()?;
-    let status =
-        std::process::Command::new("cp").arg("-r").arg(include).arg(root.join("include")).status()?;
-    anyhow::ensure!(status.success());
-    Ok(())
+//! `cargo xtask COMMAND`: everything a developer or CI runs, with what it needs installed.
+//!
+//! Each command first brings its tools into `target/tools` and says what it brings. Few and small
+//! dependencies on purpose: this is compiled before anything else.
+
+mod commands;
+mod shell;
+mod tools;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage: cargo xtask COMMAND [ARGS]
+
+  demo [ARGS]    build Usher and run `usher demo`: three simulated servers, a meeting, a join link
+  test [ARGS]    bring etcd, Python and JavaScript clients, then run every test (ARGS go to cargo test)
+  bench [ARGS]   build for release and measure joins and creates against what the machine can do
+  build [ARGS]   build every program (ARGS go to cargo build, for example --release)
+  lint           format, clippy, docs, dependencies and protocol, each with warnings as errors
+  fuzz [SECONDS] run every fuzz target for SECONDS each (default 30)
+  tools          only bring the tools, so that plain cargo commands work
+";
+
+fn main() -> ExitCode {
+    let mut args = std::env::args().skip(1);
+    let command = args.next().unwrap_or_default();
+    let rest: Vec<String> = args.collect();
+    let done = match command.as_str() {
+        "demo" => commands::demo(&rest),
+        "test" => commands::test(&rest),
+        "bench" => commands::bench(&rest),
+        "build" => commands::build(&rest),
+        "lint" => commands::lint(),
+        "fuzz" => commands::fuzz(&rest),
+        "tools" => tools::everything().map(drop),
+        "" | "help" | "-h" | "--help" => {
+            print!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        other => {
+            eprintln!("xtask: no command `{other}`\n\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
 }

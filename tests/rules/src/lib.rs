@@ -1,0 +1,108 @@
+//! Reads the source text of the workspace for the rules in `tests/`. Needs no dependency, so it
+//! is built and run in a second.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// One Rust file of the workspace.
+#[derive(Debug)]
+pub struct Source {
+    /// Path from the root of the workspace, with `/` between its parts.
+    pub path: String,
+    text: String,
+}
+
+impl Source {
+    /// Returns the whole text.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Returns whether the whole file is test code.
+    pub fn is_test(&self) -> bool {
+        let path = &self.path;
+        path.ends_with("/tests.rs") || path.contains("/tests/") || path.contains("/tests_")
+    }
+
+    /// Returns the numbered lines of code outside tests, comments taken out.
+    pub fn product_lines(&self) -> impl Iterator<Item = (usize, &str)> {
+        let end = if self.is_test() { 0 } else { self.first_test_line() };
+        code_lines(&self.text).take_while(move |(number, _)| *number < end)
+    }
+
+    /// Returns the numbered lines of test code, comments taken out.
+    pub fn test_lines(&self) -> impl Iterator<Item = (usize, &str)> {
+        let start = if self.is_test() { 0 } else { self.first_test_line() };
+        code_lines(&self.text).skip_while(move |(number, _)| *number < start)
+    }
+
+    /// Tests stand last in a file, so the first `#[cfg(test)]` begins them.
+    fn first_test_line(&self) -> usize {
+        let found = code_lines(&self.text).find(|(_, line)| line.trim() == "#[cfg(test)]");
+        found.map_or(usize::MAX, |(number, _)| number)
+    }
+}
+
+fn code_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    text.lines().enumerate().map(|(at, line)| {
+        let code = line.find("//").filter(|&start| !line[..start].ends_with(':'));
+        (at + 1, code.map_or(line, |start| &line[..start]))
+    })
+}
+
+/// Returns the root of the workspace, two folders above this crate.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// Returns whether a path ends in this extension.
+pub fn has_extension(path: &str, extension: &str) -> bool {
+    Path::new(path).extension().is_some_and(|found| found == extension)
+}
+
+/// Returns every Rust file below these folders.
+///
+/// # Panics
+/// When a file cannot be read: a rule that read nothing would hold.
+pub fn sources(folders: &[&str]) -> Vec<Source> {
+    let mut found: Vec<Source> = files(folders)
+        .into_iter()
+        .filter(|path| has_extension(path, "rs"))
+        .map(|path| Source { text: read(&path), path })
+        .collect();
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    assert!(!found.is_empty(), "no Rust file below {folders:?}");
+    found
+}
+
+/// Returns the text of a file, by its path from the root.
+///
+/// # Panics
+/// When it cannot be read.
+pub fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("read {path}: {error}"))
+}
+
+/// Returns the paths of all files below these folders, but for what is built or fetched.
+///
+/// # Panics
+/// When a folder cannot be read.
+pub fn files(folders: &[&str]) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut open: Vec<PathBuf> = folders.iter().map(|folder| root().join(folder)).collect();
+    while let Some(path) = open.pop() {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if matches!(&*name, "target" | ".git" | "node_modules" | "corpus" | "artifacts" | "__pycache__") {
+            continue;
+        }
+        if path.is_dir() {
+            let entries = fs::read_dir(&path).unwrap_or_else(|error| panic!("read {name}: {error}"));
+            open.extend(entries.flatten().map(|entry| entry.path()));
+        } else if let Ok(inside) = path.strip_prefix(root()) {
+            found.push(inside.to_string_lossy().replace('\\', "/"));
+        }
+    }
+    found
+}

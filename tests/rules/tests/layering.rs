@@ -1,0 +1,58 @@
+//! Dependencies point one way: `common` ← `control-plane`, `edge-proxy` ← `cli`; inside a crate,
+//! `core` ← `ports` ← adapters and tasks ← `app`.
+
+use usher_rules::{read, sources};
+
+/// Returns the workspace crates that a crate's product code depends on.
+fn dependencies(of: &str) -> Vec<String> {
+    let manifest = read(&format!("{of}/Cargo.toml"));
+    let section = manifest.split("[dependencies]").nth(1).unwrap_or_default();
+    let section = section.split("\n[").next().unwrap_or_default();
+    let mut found: Vec<String> = section
+        .lines()
+        .filter_map(|line| line.split(['.', ' ', '=']).next())
+        .filter(|name| name.starts_with("usher-"))
+        .map(str::to_owned)
+        .collect();
+    found.sort();
+    found
+}
+
+#[test]
+fn crates_depend_one_way() {
+    assert_eq!(dependencies("common"), [""; 0]);
+    assert_eq!(dependencies("control-plane"), ["usher-common"]);
+    assert_eq!(dependencies("edge-proxy"), ["usher-common"]);
+    assert_eq!(dependencies("tests/bbb-sim"), ["usher-common"]);
+    let cli = ["usher-bbb-sim", "usher-common", "usher-control-plane", "usher-edge-proxy"];
+    assert_eq!(dependencies("cli"), cli);
+}
+
+/// What the inner layers may not name: (files, modules of their own crate).
+const INWARDS: &[(&str, &[&str])] = &[
+    ("/src/core", &["ports::Store", "store", "tasks", "grpc", "app", "ops", "bbb_client"]),
+    ("/src/ports", &["store", "tasks", "grpc", "app", "ops", "bbb_client"]),
+    ("control-plane/src/store", &["tasks", "grpc", "app", "ops", "bbb_client"]),
+    ("/src/core", &["control", "upstream", "server"]),
+    ("edge-proxy/src/upstream", &["server", "app"]),
+];
+
+#[test]
+fn inner_layers_do_not_name_outer_ones() {
+    let mut broken = Vec::new();
+    for source in sources(&["control-plane/src", "edge-proxy/src"]) {
+        let names =
+            INWARDS.iter().filter(|(part, _)| source.path.contains(part)).flat_map(|(_, names)| *names);
+        for name in names {
+            let path = format!("crate::{name}");
+            let bad = source.product_lines().filter(|(_, line)| {
+                line.match_indices(&path).any(|(at, _)| {
+                    let after = line[at + path.len()..].chars().next();
+                    !after.is_some_and(|next| next.is_alphanumeric() || next == '_')
+                })
+            });
+            broken.extend(bad.map(|(number, _)| format!("{}:{number}: `{path}`", source.path)));
+        }
+    }
+    assert!(broken.is_empty(), "inner layers that name outer ones:\n{}", broken.join("\n"));
+}

@@ -1,0 +1,54 @@
+//! `core/`, and all of `common` but its runtime and its generated code, decide and do nothing else:
+//! time, chance and what was read come in as arguments, reasons go out as values.
+
+use usher_rules::{Source, sources};
+
+/// What pure code may not name, and what it should do instead.
+const FORBIDDEN: &[(&str, &str)] = &[
+    ("async fn", "return a plan; the caller performs it"),
+    (".await", "return a plan; the caller performs it"),
+    ("tokio", "return a plan; the caller performs it"),
+    ("SystemTime", "take the time as an argument"),
+    ("Instant::now", "take the time as an argument"),
+    (".elapsed()", "take the time as an argument"),
+    ("rand::", "take the seed or the choice as an argument"),
+    ("tracing::", "return the reason; the caller logs it"),
+    ("println!", "return the reason; the caller prints it"),
+    ("tonic", "convert at the edge of the crate"),
+    ("prost", "convert at the edge of the crate"),
+    ("crate::proto", "convert at the edge of the crate"),
+    ("usher_common::proto", "convert at the edge of the crate"),
+    ("std::fs", "take the bytes as an argument"),
+    ("std::env", "take the value as an argument"),
+    ("std::process", "return a plan; the caller performs it"),
+    ("std::thread", "return a plan; the caller performs it"),
+    ("TcpStream", "return a plan; the caller performs it"),
+    ("TcpListener", "return a plan; the caller performs it"),
+    ("UdpSocket", "return a plan; the caller performs it"),
+];
+
+fn is_pure(source: &Source) -> bool {
+    let path = &source.path;
+    let in_core = path.contains("/src/core/") || path.ends_with("/src/core.rs");
+    let in_common = path.starts_with("common/src/")
+        && !path.starts_with("common/src/runtime")
+        && !path.starts_with("common/src/proto")
+        && path != "common/src/lib.rs";
+    in_core || in_common
+}
+
+#[test]
+fn core_is_pure() {
+    let pure: Vec<Source> =
+        sources(&["common/src", "control-plane/src", "edge-proxy/src"]).into_iter().filter(is_pure).collect();
+    assert!(pure.len() > 10, "only {} pure files: has core/ moved?", pure.len());
+    let mut broken = Vec::new();
+    for source in &pure {
+        for (number, line) in source.product_lines() {
+            for (word, instead) in FORBIDDEN.iter().filter(|(word, _)| line.contains(word)) {
+                broken.push(format!("{}:{number}: `{word}`; {instead}", source.path));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "pure code that is not:\n{}", broken.join("\n"));
+}

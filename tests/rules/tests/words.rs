@@ -1,0 +1,130 @@
+//! Words that may not stand in the code, each for a reason.
+
+use usher_rules::{Source, files, read, sources};
+
+const PRODUCT: &[&str] = &["cli/src", "common/src", "control-plane/src", "edge-proxy/src"];
+const ALL_CODE: &[&str] =
+    &["cli", "common", "control-plane", "edge-proxy", "tests/bbb-sim", "tests/e2e", "tests/harness", "xtask"];
+
+fn lines_with(
+    sources: &[Source],
+    lines: impl Fn(&Source) -> Vec<(usize, &str)>,
+    is_bad: impl Fn(&str) -> bool,
+) -> Vec<String> {
+    let mut found = Vec::new();
+    for source in sources {
+        let bad = lines(source).into_iter().filter(|(_, line)| is_bad(line));
+        found.extend(bad.map(|(number, line)| format!("{}:{number}: {}", source.path, line.trim())));
+    }
+    found
+}
+
+fn all_lines(source: &Source) -> Vec<(usize, &str)> {
+    source.text().lines().enumerate().map(|(at, line)| (at + 1, line)).collect()
+}
+
+/// A task without owner is one that nobody stops, and whose panic nobody sees.
+#[test]
+fn only_the_task_owner_spawns() {
+    let mut all = sources(PRODUCT);
+    all.retain(|source| source.path != "common/src/runtime/tasks.rs");
+    let found =
+        lines_with(&all, |source| source.product_lines().collect(), |line| line.contains("tokio::spawn("));
+    assert!(found.is_empty(), "use runtime::tasks::Tasks:\n{}", found.join("\n"));
+}
+
+/// An unbounded channel turns a slow reader into an outage of memory.
+#[test]
+fn channels_are_bounded() {
+    let found = lines_with(
+        &sources(PRODUCT),
+        |source| source.product_lines().collect(),
+        |line| line.contains("unbounded_channel") || line.contains("unbounded("),
+    );
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+/// A test that sleeps is slow where it is right and wrong where the machine is slow. Tests wait for
+/// what they want with a deadline, or run in paused time.
+#[test]
+fn tests_do_not_sleep() {
+    let mut all = sources(ALL_CODE);
+    all.retain(|source| !source.text().contains("start_paused") && !source.text().contains("time::pause"));
+    let found = lines_with(
+        &all,
+        |source| source.test_lines().collect(),
+        |line| line.contains("sleep(") && !line.contains("fn "),
+    );
+    assert!(found.is_empty(), "wait for a condition instead:\n{}", found.join("\n"));
+}
+
+/// What is left out, and why, is for the issue or the ADR, not for a marker in the code.
+#[test]
+fn nothing_is_left_to_do_in_comments() {
+    let markers = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X:")];
+    let found =
+        lines_with(&sources(ALL_CODE), all_lines, |line| markers.iter().any(|marker| line.contains(marker)));
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+/// A lint that is switched off, or a test that is, says why.
+#[test]
+fn exceptions_have_reasons() {
+    let found = lines_with(&sources(ALL_CODE), all_lines, |line| {
+        let line = line.trim();
+        let is_exception =
+            ["#[allow(", "#![allow(", "#[expect(", "#[ignore"].iter().any(|word| line.starts_with(word));
+        is_exception && line.ends_with(']') && !line.contains("reason =") && !line.contains("#[ignore =")
+    });
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+/// Secrets are revealed to sign and to store, never to speak (I14).
+#[test]
+fn i14_no_message_reveals_a_secret() {
+    let spoken = [
+        "info!",
+        "warn!",
+        "error!",
+        "debug!",
+        "trace!",
+        "println!",
+        "eprintln!",
+        "panic!",
+        "bail!",
+        "anyhow!",
+    ];
+    let found = lines_with(
+        &sources(PRODUCT),
+        |source| source.product_lines().collect(),
+        |line| line.contains(".expose()") && spoken.iter().any(|word| line.contains(word)),
+    );
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+/// `Secret` prints as `***`: a derived `Debug` would print it, and a `Serialize` would store it in
+/// whatever is serialised next.
+#[test]
+fn i14_the_secret_type_cannot_be_printed_by_accident() {
+    let text = read("common/src/secret.rs");
+    let declared = text.find("pub struct Secret").expect("Secret is declared in secret.rs");
+    let attributes = text[..declared].rsplit("\n\n").next().unwrap_or_default();
+    assert!(!attributes.contains("Debug") && !attributes.contains("Serialize"), "{attributes}");
+    let printed = text.matches("fn fmt(").count();
+    assert_eq!(text.matches("f.write_str(\"***\")").count(), printed, "every fmt prints stars");
+}
+
+/// A path of somebody's machine means nothing on another.
+#[test]
+fn no_file_names_a_path_of_one_machine() {
+    let mut found = Vec::new();
+    let places = [concat!("/ro", "ot/"), concat!("/wo", "rk/"), concat!("/ho", "me/")];
+    for path in files(&["."]) {
+        if let Ok(text) = std::fs::read_to_string(usher_rules::root().join(&path)) {
+            let lines = text.lines().enumerate();
+            let bad = lines.filter(|(_, line)| places.iter().any(|place| line.contains(place)));
+            found.extend(bad.map(|(at, line)| format!("{path}:{}: {}", at + 1, line.trim())));
+        }
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}

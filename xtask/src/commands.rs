@@ -1,0 +1,81 @@
+//! What each command does, once its tools stand.
+
+use std::{path::Path, process::Command};
+
+use anyhow::{Context, Result};
+
+use crate::{
+    shell::{cargo, root, run, say},
+    tools,
+};
+
+/// A debug build: from a fresh clone it stands in less than half the time of a release build, and
+/// three simulated servers do not need more.
+pub(crate) fn demo(args: &[String]) -> Result<()> {
+    tools::protoc()?;
+    say("building usher (two or three minutes the first time)");
+    run(cargo().args(["build", "--package", "usher"]))?;
+    run(Command::new(programs().join("usher")).arg("demo").args(args))
+}
+
+pub(crate) fn test(args: &[String]) -> Result<()> {
+    tools::protoc()?;
+    let etcd = tools::etcd()?;
+    let clients = tools::clients()?;
+    say(&format!("etcd: {}", etcd.display()));
+    // One build of programs and tests together: both then share every dependency.
+    say("building the programs and the tests");
+    run(cargo().args(["build", "--workspace", "--bins", "--tests"]))?;
+    run(cargo()
+        .args(["test", "--workspace"])
+        .args(args)
+        .env("USHER_ETCD", etcd)
+        .env("USHER_PROGRAMS", programs())
+        .env("USHER_CLIENT_PYTHON", clients.python)
+        .env("USHER_CLIENT_NODE_MODULES", clients.node_modules))
+}
+
+pub(crate) fn bench(args: &[String]) -> Result<()> {
+    tools::protoc()?;
+    let etcd = tools::etcd()?;
+    say("building for release (some minutes the first time)");
+    run(cargo()
+        .args(["run", "--release", "--package", "usher-bench", "--"])
+        .args(args)
+        .env("USHER_ETCD", etcd))
+}
+
+pub(crate) fn build(args: &[String]) -> Result<()> {
+    tools::protoc()?;
+    run(cargo().args(["build", "--workspace", "--bins"]).args(args))
+}
+
+/// The same steps as CI before its tests.
+pub(crate) fn lint() -> Result<()> {
+    tools::protoc()?;
+    let (buf, deny) = (tools::buf()?, tools::deny()?);
+    say("cargo fmt");
+    run(cargo().args(["fmt", "--all", "--check"]))?;
+    say("buf lint");
+    run(Command::new(buf).arg("lint").current_dir(root().join("proto")))?;
+    say("cargo deny");
+    run(Command::new(deny).args(["check", "bans", "licenses", "sources"]).current_dir(root()))?;
+    say("cargo clippy");
+    run(cargo().args(["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]))?;
+    say("cargo doc");
+    run(cargo().args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "--deny warnings"))
+}
+
+/// Runs the fuzz targets on the stable toolchain: plain programs, no instrumentation.
+pub(crate) fn fuzz(args: &[String]) -> Result<()> {
+    tools::protoc()?;
+    let seconds: u32 =
+        args.first().map_or(Ok(30), |text| text.parse()).context("SECONDS is a whole number")?;
+    run(cargo().current_dir(root().join("fuzz")).args(["run", "--release", "--", &seconds.to_string()]))
+}
+
+/// Where cargo leaves debug programs.
+fn programs() -> std::path::PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+    root().join(Path::new(&target)).join("debug")
+}

@@ -1,0 +1,56 @@
+//! Debian packages: installed where we are root, only unpacked where that is enough.
+
+use std::{fs, path::Path, process::Command};
+
+use anyhow::{Context, Result, bail};
+
+use crate::shell::{on_path, run_quietly, say};
+
+/// Installs packages system-wide; needs root.
+pub(super) fn install(packages: &[&str], why: &str) -> Result<()> {
+    let names = packages.join(" ");
+    if on_path("apt-get").is_none() || !is_root() {
+        bail!("{why}; install it and run this again (on Debian: sudo apt-get install {names})");
+    }
+    say(&format!("{why}: installing Debian's {names}"));
+    update_if_never_done()?;
+    run_quietly(
+        Command::new("apt-get")
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .args(["install", "--yes", "--quiet", "--no-install-recommends"])
+            .args(packages),
+    )
+}
+
+/// Downloads one package and unpacks it under `into`, without installing it: no root, no service.
+pub(super) fn unpack(package: &str, into: &Path, why: &str) -> Result<()> {
+    if on_path("apt-get").is_none() || on_path("dpkg").is_none() {
+        bail!("{why}, and there is no apt-get to fetch Debian's {package} with");
+    }
+    say(&format!("{why}: fetching Debian's {package}"));
+    update_if_never_done()?;
+    let downloads = into.join("download");
+    fs::create_dir_all(&downloads)?;
+    run_quietly(Command::new("apt-get").args(["download", "--quiet", package]).current_dir(&downloads))
+        .with_context(|| format!("fetch {package}; `apt-get update` may have to be run first, as root"))?;
+    for entry in fs::read_dir(&downloads)? {
+        run_quietly(Command::new("dpkg").arg("-x").arg(entry?.path()).arg(into))?;
+    }
+    fs::remove_dir_all(&downloads).context("remove the downloaded package")
+}
+
+/// Fetches the package lists where there are none, as in a fresh container.
+fn update_if_never_done() -> Result<()> {
+    let lists = fs::read_dir("/var/lib/apt/lists")
+        .map(|dir| dir.flatten().any(|entry| entry.file_name().to_string_lossy().contains("Packages")));
+    if lists.unwrap_or(false) || !is_root() {
+        return Ok(());
+    }
+    say("no package lists: running apt-get update");
+    run_quietly(Command::new("apt-get").args(["update", "--quiet"]))
+}
+
+fn is_root() -> bool {
+    let id = Command::new("id").arg("-u").output();
+    id.is_ok_and(|id| id.stdout.trim_ascii() == b"0")
+}
