@@ -1,1 +1,3 @@
-//! The edge: speaks the BBB API, looks meetings up in the routing table, re-signs requests.
+//! The edge: speaks the BBB API, looks meetings up in the routing table and re-signs requests.
+
+pub mod control;

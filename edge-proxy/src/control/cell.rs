@@ -1,0 +1,105 @@
+//! The one pointer readers load, and how fresh what it points at is.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use arc_swap::ArcSwapOption;
+use tokio::{sync::watch, time::Instant};
+use usher_common::{
+    revision::Revision,
+    routing::{Delta, Gap},
+};
+
+use super::table::LiveTable;
+
+/// Holds the table that requests are routed by.
+#[derive(Debug)]
+pub struct TableCell {
+    table: ArcSwapOption<LiveTable>,
+    revision: watch::Sender<Option<Revision>>,
+    started: Instant,
+    /// Milliseconds after `started` at which a control plane last vouched for the table; 0: never.
+    vouched_ms: AtomicU64,
+}
+
+impl Default for TableCell {
+    fn default() -> Self {
+        Self {
+            table: ArcSwapOption::empty(),
+            revision: watch::Sender::new(None),
+            started: Instant::now(),
+            vouched_ms: AtomicU64::new(0),
+        }
+    }
+}
+
+impl TableCell {
+    /// Returns the table, if there has been one.
+    pub fn load(&self) -> arc_swap::Guard<Option<Arc<LiveTable>>> {
+        self.table.load()
+    }
+
+    /// Returns the table to hold on to, if there has been one.
+    pub fn load_full(&self) -> Option<Arc<LiveTable>> {
+        self.table.load_full()
+    }
+
+    /// Returns the revision of the table, if there has been one.
+    pub fn revision(&self) -> Option<Revision> {
+        *self.revision.borrow()
+    }
+
+    /// Returns how long ago a control plane last vouched for the table; `None`: never.
+    pub fn age(&self) -> Option<Duration> {
+        match self.vouched_ms.load(Ordering::Relaxed) {
+            0 => None,
+            at => Some(self.started.elapsed().saturating_sub(Duration::from_millis(at))),
+        }
+    }
+
+    /// Waits until there is a table.
+    pub async fn ready(&self) {
+        // Cannot fail: the sender lives in `self`.
+        let _ = self.revision.subscribe().wait_for(Option::is_some).await;
+    }
+
+    /// Returns a receiver of every new revision.
+    pub fn follow(&self) -> watch::Receiver<Option<Revision>> {
+        self.revision.subscribe()
+    }
+
+    /// Waits until the table has reached `revision`, at most for `patience`; tells whether it has.
+    pub async fn reach(&self, revision: Revision, patience: Duration) -> bool {
+        let mut seen = self.revision.subscribe();
+        let reached = seen.wait_for(|have| have.is_some_and(|have| have.reaches(revision)));
+        tokio::time::timeout(patience, reached).await.is_ok()
+    }
+
+    /// Replaces the table.
+    pub fn replace(&self, table: LiveTable) {
+        let revision = table.revision();
+        self.table.store(Some(Arc::new(table)));
+        self.revision.send_replace(Some(revision));
+    }
+
+    /// Moves the table on by one delta.
+    pub fn apply(&self, delta: &Delta) -> Result<(), Gap> {
+        match &*self.load() {
+            Some(table) => table.apply(delta)?,
+            None => return Err(Gap { have: Revision::default(), base: delta.base }),
+        }
+        self.revision.send_replace(Some(delta.revision));
+        Ok(())
+    }
+
+    /// Notes that a control plane just said that the table is current.
+    pub fn vouch(&self) {
+        let at = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.vouched_ms.store(at.max(1), Ordering::Relaxed);
+    }
+}

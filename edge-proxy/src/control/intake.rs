@@ -1,0 +1,173 @@
+//! What the edge makes of each frame of the routing stream.
+//!
+//! Within an epoch the table never goes back (I10); a delta applies to exactly its base; a table
+//! that lost more than half of its servers or meetings needs the control plane's word (X2).
+
+use std::sync::Arc;
+
+use usher_common::{
+    proto::{
+        ConvertError,
+        v1::{Heartbeat, RoutesDelta, stream_routes_response::Message},
+    },
+    revision::Revision,
+    routing::Delta,
+};
+
+use super::{
+    cell::TableCell,
+    snapshot::{Snapshot, SnapshotBuilder, SnapshotError},
+    table::{Counts, LiveTable},
+};
+
+/// What follows from a frame.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Nothing to say.
+    Quiet,
+    /// The table stands at this revision: acknowledge it.
+    Applied(Revision),
+    /// The table cannot be continued: ask for a snapshot.
+    Resync(&'static str),
+}
+
+/// A stream that cannot be used: another control plane is to be asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum IntakeError {
+    /// The snapshot cannot be read, or is not complete.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    /// The delta cannot be read.
+    #[error("entry of a delta")]
+    Delta(#[from] ConvertError),
+    /// The snapshot is older than the table (I10).
+    #[error("snapshot of revision {offered} is older than the table at {have}")]
+    Older {
+        /// Revision of the table.
+        have: Revision,
+        /// Revision of the snapshot.
+        offered: Revision,
+    },
+    /// The snapshot lost more than half of the table, unflagged (X2).
+    #[error("snapshot shrinks the table from {have:?} to {offered:?} without saying why")]
+    Shrunk {
+        /// Entries of the table.
+        have: Counts,
+        /// Entries of the snapshot.
+        offered: Counts,
+    },
+}
+
+/// Feeds one stream's frames into the table.
+#[derive(Debug)]
+pub struct Intake {
+    cell: Arc<TableCell>,
+    building: Option<SnapshotBuilder>,
+    /// A snapshot was asked for: deltas are of no use until it comes.
+    resyncing: bool,
+    /// The table came from disk: it may be far behind, and its size proves nothing.
+    from_disk: bool,
+}
+
+impl Intake {
+    /// Starts a stream into `cell`, whose table may still be the one from disk.
+    pub fn new(cell: Arc<TableCell>, from_disk: bool) -> Self {
+        Self { cell, building: None, resyncing: false, from_disk }
+    }
+
+    /// Tells whether the table is still the one from disk.
+    pub fn from_disk(&self) -> bool {
+        self.from_disk
+    }
+
+    /// Takes one frame.
+    ///
+    /// # Errors
+    /// The stream cannot be used.
+    pub fn take(&mut self, frame: Message) -> Result<Step, IntakeError> {
+        match frame {
+            Message::SnapshotBegin(begin) => {
+                self.building = Some(SnapshotBuilder::begin(begin)?);
+                Ok(Step::Quiet)
+            }
+            Message::SnapshotChunk(chunk) => {
+                self.building.as_mut().ok_or(SnapshotError::Order)?.chunk(chunk)?;
+                Ok(Step::Quiet)
+            }
+            Message::SnapshotEnd(end) => {
+                let snapshot = self.building.take().ok_or(SnapshotError::Order)?.end(end)?;
+                self.accept(snapshot)
+            }
+            Message::Delta(delta) => self.delta(delta),
+            Message::Heartbeat(heartbeat) => Ok(self.heartbeat(&heartbeat)),
+        }
+    }
+
+    fn accept(&mut self, snapshot: Snapshot) -> Result<Step, IntakeError> {
+        if let Some(table) = &*self.cell.load() {
+            refuse_unfit(table, &snapshot, self.from_disk)?;
+        }
+        let revision = snapshot.table.revision();
+        self.cell.replace(snapshot.table);
+        self.cell.vouch();
+        (self.resyncing, self.from_disk) = (false, false);
+        Ok(Step::Applied(revision))
+    }
+
+    fn delta(&mut self, delta: RoutesDelta) -> Result<Step, IntakeError> {
+        if self.resyncing || self.building.is_some() {
+            return Ok(Step::Quiet);
+        }
+        let delta = Delta::try_from(delta)?;
+        let have = self.cell.revision();
+        if have.is_some_and(|have| have.reaches(delta.revision)) {
+            return Ok(Step::Quiet); // applied already
+        }
+        if self.from_disk || self.cell.apply(&delta).is_err() {
+            return Ok(self.resync("gap"));
+        }
+        self.cell.vouch();
+        Ok(Step::Applied(delta.revision))
+    }
+
+    fn heartbeat(&mut self, heartbeat: &Heartbeat) -> Step {
+        if self.resyncing || self.building.is_some() || self.from_disk {
+            return Step::Quiet;
+        }
+        let Some(table) = self.cell.load_full() else { return self.resync("no table") };
+        let theirs = heartbeat.revision.map(Revision::from).unwrap_or_default();
+        let ours = table.revision();
+        if theirs.epoch != ours.epoch {
+            return self.resync("epoch");
+        }
+        if theirs == ours && heartbeat.digest != table.digest().0 {
+            return self.resync("digest");
+        }
+        if theirs == ours {
+            self.cell.vouch();
+        }
+        Step::Quiet
+    }
+
+    fn resync(&mut self, reason: &'static str) -> Step {
+        self.resyncing = true;
+        Step::Resync(reason)
+    }
+}
+
+fn refuse_unfit(table: &LiveTable, snapshot: &Snapshot, from_disk: bool) -> Result<(), IntakeError> {
+    let (have, offered) = (table.revision(), snapshot.table.revision());
+    if have.epoch == offered.epoch && !offered.reaches(have) {
+        return Err(IntakeError::Older { have, offered });
+    }
+    let (have, offered) = (table.counts(), snapshot.table.counts());
+    let halved = |have: usize, offered: usize| offered < have.div_ceil(2);
+    let shrunk = halved(have.servers, offered.servers) || halved(have.meetings, offered.meetings);
+    if shrunk && !snapshot.shrink_allowed && !from_disk {
+        return Err(IntakeError::Shrunk { have, offered });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,148 @@
+//! The last good table on disk, so that an edge can start with no control plane in reach.
+//!
+//! The file holds secrets: it is made with mode 0600 and appears under its name only when whole.
+//! It is a run of length-delimited frames of the routing stream, a snapshot. A table read from it
+//! serves requests until a control plane sends a snapshot; deltas are never applied to it.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, BufWriter, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use prost::Message as _;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+use usher_common::proto::v1::{StreamRoutesResponse, stream_routes_response::Message};
+
+use super::{
+    cell::TableCell,
+    snapshot::{SnapshotBuilder, SnapshotError, export},
+    table::LiveTable,
+};
+
+/// Shortest time between two writes.
+const PAUSE: Duration = Duration::from_secs(3);
+
+/// A file that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum LastGoodError {
+    /// The file cannot be read.
+    #[error("read the last good table")]
+    Read(#[source] io::Error),
+    /// The file is not a whole table.
+    #[error("the last good table is damaged")]
+    Damaged(#[source] Option<SnapshotError>),
+}
+
+/// Reads the table that was written last; `None` when there is no file.
+///
+/// # Errors
+/// The file cannot be read or is not a whole table.
+pub fn load(path: &Path) -> Result<Option<LiveTable>, LastGoodError> {
+    let bytes = match fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(LastGoodError::Read(error)),
+    };
+    let damaged = |error| LastGoodError::Damaged(Some(error));
+    let (mut rest, mut building) = (bytes.as_slice(), None);
+    while !rest.is_empty() {
+        let frame = StreamRoutesResponse::decode_length_delimited(&mut rest)
+            .map_err(|_| LastGoodError::Damaged(None))?;
+        match frame.message {
+            Some(Message::SnapshotBegin(begin)) => {
+                building = Some(SnapshotBuilder::begin(begin).map_err(damaged)?);
+            }
+            Some(Message::SnapshotChunk(chunk)) => {
+                let builder: &mut SnapshotBuilder =
+                    building.as_mut().ok_or(SnapshotError::Order).map_err(damaged)?;
+                builder.chunk(chunk).map_err(damaged)?;
+            }
+            Some(Message::SnapshotEnd(end)) if rest.is_empty() => {
+                let builder = building.take().ok_or(SnapshotError::Order).map_err(damaged)?;
+                return builder.end(end).map(|snapshot| Some(snapshot.table)).map_err(damaged);
+            }
+            _ => return Err(LastGoodError::Damaged(None)),
+        }
+    }
+    Err(LastGoodError::Damaged(None))
+}
+
+/// Writes a table so that the file under `path` is whole at every moment.
+///
+/// # Errors
+/// The file system's.
+pub fn save(path: &Path, table: &LiveTable) -> io::Result<()> {
+    let aside = aside(path);
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    // A leftover may have another mode, which opening would keep.
+    match fs::remove_file(&aside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&aside)?;
+    let mut out = BufWriter::new(file);
+    export(table, |message| {
+        out.write_all(&StreamRoutesResponse { message: Some(message) }.encode_length_delimited_to_vec())
+    })?;
+    let file: File = out.into_inner().map_err(io::IntoInnerError::into_error)?;
+    file.sync_all()?;
+    fs::rename(&aside, path)
+}
+
+fn aside(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    name.into()
+}
+
+/// Loads the file into `cell`; tells whether there is a table now. A file that cannot be used is
+/// named in a warning and otherwise ignored.
+pub fn load_into(cell: &TableCell, path: &Path) -> bool {
+    match load(path) {
+        Ok(Some(table)) => {
+            info!(path = %path.display(), revision = %table.revision(), "serving the last good table");
+            cell.replace(table);
+            true
+        }
+        Ok(None) => false,
+        Err(error) => {
+            warn!(path = %path.display(), error = %error, "the last good table is ignored");
+            false
+        }
+    }
+}
+
+/// Keeps the file up to date: a write after a change, and rests at least 20 times as long as the
+/// write took, so that a big table costs little.
+pub async fn keep(cell: Arc<TableCell>, path: PathBuf, stop: CancellationToken) -> anyhow::Result<()> {
+    let mut changes = cell.follow();
+    changes.mark_unchanged();
+    loop {
+        tokio::select! {
+            changed = changes.changed() => changed?,
+            () = stop.cancelled() => return Ok(()),
+        }
+        let Some(table) = cell.load_full() else { continue };
+        let (begun, target) = (Instant::now(), path.clone());
+        let saved = tokio::task::spawn_blocking(move || save(&target, &table)).await?;
+        match saved {
+            Ok(()) => debug!(took = ?begun.elapsed(), "wrote the last good table"),
+            Err(error) => warn!(path = %path.display(), %error, "the last good table cannot be written"),
+        }
+        let pause = PAUSE.max(begun.elapsed() * 20);
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = stop.cancelled() => return Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,302 @@
+//! The meetings of one tenant, found by `meetingID` and by the server's internal id alike.
+//!
+//! A server's internal id is `sha1hex(meetingID)-createTime` (bbb-api.md 4.2). Entries are therefore
+//! hashed by the SHA-1 of their `meetingID`, so that one map answers for both ids and the internal
+//! one costs eight bytes. Internal ids of another form have a small map of their own. Readers are
+//! never stopped: the map is changed in place, one entry at a time.
+
+use std::{
+    hash::{Hash, Hasher},
+    sync::Arc,
+};
+
+use foldhash::quality::RandomState;
+use papaya::{Equivalent, HashMap};
+use sha1::{Digest, Sha1};
+use usher_common::{id::InternalMeetingId, routing::RouteState};
+
+use super::table::ServerSlot;
+
+/// Digits of a SHA-1 in hexadecimal.
+const SHA1_HEX: usize = 40;
+
+/// Where a meeting is: its server and which instance of it the server runs.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// The server that has it.
+    pub server: Arc<ServerSlot>,
+    instance: Instance,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Instance {
+    Pending,
+    /// `sha1hex(meetingID)-createTime`: only the time is kept.
+    Regular(u64),
+    Other(Box<str>),
+}
+
+impl Place {
+    /// Names the place of meeting `id`.
+    pub fn new(id: &str, server: Arc<ServerSlot>, state: &RouteState) -> Self {
+        let instance = match state {
+            RouteState::Pending => Instance::Pending,
+            RouteState::Active(internal) => match create_time_of(internal.as_str(), &sha1(id)) {
+                Some(time) => Instance::Regular(time),
+                None => Instance::Other(internal.as_str().into()),
+            },
+        };
+        Self { server, instance }
+    }
+
+    /// Returns the state of meeting `id`, whose place this is.
+    pub fn state(&self, id: &str) -> RouteState {
+        let internal = match &self.instance {
+            Instance::Pending => return RouteState::Pending,
+            Instance::Regular(time) => format!("{}-{time}", hex(&sha1(id))),
+            Instance::Other(internal) => internal.to_string(),
+        };
+        // It was parsed from such an id, so it parses again.
+        InternalMeetingId::parse(&internal).map_or(RouteState::Pending, RouteState::Active)
+    }
+}
+
+/// A `meetingID` as a key: hashed by its SHA-1.
+struct Key(Box<str>);
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(prefix(&sha1(&self.0)));
+    }
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
+
+impl Eq for Key {}
+
+struct ByName<'a>(&'a str);
+
+impl Hash for ByName<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(prefix(&sha1(self.0)));
+    }
+}
+
+impl Equivalent<Key> for ByName<'_> {
+    fn equivalent(&self, key: &Key) -> bool {
+        *key.0 == *self.0
+    }
+}
+
+struct BySha1([u8; 20]);
+
+impl Hash for BySha1 {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(prefix(&self.0));
+    }
+}
+
+impl Equivalent<Key> for BySha1 {
+    fn equivalent(&self, key: &Key) -> bool {
+        sha1(&key.0) == self.0
+    }
+}
+
+/// The meetings of one tenant.
+pub struct Meetings {
+    by_name: HashMap<Key, Place, RandomState>,
+    by_odd_instance: HashMap<Box<str>, Box<str>, RandomState>,
+}
+
+impl std::fmt::Debug for Meetings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Meetings({})", self.len())
+    }
+}
+
+impl Meetings {
+    /// Returns an empty map that holds `capacity` meetings without growing.
+    pub fn with_capacity(capacity: usize) -> Self {
+        Self {
+            by_name: HashMap::builder().capacity(capacity).hasher(RandomState::default()).build(),
+            by_odd_instance: HashMap::builder().hasher(RandomState::default()).build(),
+        }
+    }
+
+    /// Returns the number of meetings.
+    pub fn len(&self) -> usize {
+        self.by_name.len()
+    }
+
+    /// Tells whether there is no meeting.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Looks a meeting up by its `meetingID`, else by its internal id, exactly; `read` gets its
+    /// `meetingID` and its place.
+    pub fn find<R>(&self, id: &str, read: impl FnOnce(&str, &Place) -> R) -> Option<R> {
+        let meetings = self.by_name.pin();
+        if let Some((key, place)) = meetings.get_key_value(&ByName(id)) {
+            return Some(read(&key.0, place));
+        }
+        if let Some((sha1, time)) = split_internal_id(id)
+            && let Some((key, place)) = meetings.get_key_value(&BySha1(sha1))
+            && place.instance == Instance::Regular(time)
+        {
+            return Some(read(&key.0, place));
+        }
+        let odd = self.by_odd_instance.pin();
+        let name = odd.get(id)?;
+        let (key, place) = meetings.get_key_value(&ByName(name))?;
+        (place.instance == Instance::Other(id.into())).then(|| read(&key.0, place))
+    }
+
+    /// Sets a meeting and returns the state and server it had.
+    pub(super) fn insert(&self, id: &str, place: Place) -> Option<Place> {
+        if let Instance::Other(internal) = &place.instance {
+            self.by_odd_instance.pin().insert(internal.clone(), id.into());
+        }
+        let old = self.by_name.pin().insert(Key(id.into()), place.clone()).cloned();
+        if let Some(old) = &old
+            && old.instance != place.instance
+        {
+            self.forget_odd(old);
+        }
+        old
+    }
+
+    /// Takes a meeting out and returns the state and server it had.
+    pub(super) fn remove(&self, id: &str) -> Option<Place> {
+        let old = self.by_name.pin().remove(&ByName(id)).cloned();
+        if let Some(old) = &old {
+            self.forget_odd(old);
+        }
+        old
+    }
+
+    fn forget_odd(&self, old: &Place) {
+        if let Instance::Other(internal) = &old.instance {
+            self.by_odd_instance.pin().remove(&**internal);
+        }
+    }
+
+    /// Visits every meeting, in no particular order.
+    pub fn for_each(&self, mut visit: impl FnMut(&str, &Place)) {
+        for (key, place) in &self.by_name.pin() {
+            visit(&key.0, place);
+        }
+    }
+}
+
+fn sha1(text: &str) -> [u8; 20] {
+    Sha1::digest(text).into()
+}
+
+fn prefix(sha1: &[u8; 20]) -> u64 {
+    sha1.iter().take(8).fold(0, |sum, byte| (sum << 8) | u64::from(*byte))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    bytes
+        .iter()
+        .flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]])
+        .map(char::from)
+        .collect()
+}
+
+/// Splits `sha1hex-createTime`; `None` for any other form, so that joining the parts gives the
+/// very same text.
+fn split_internal_id(id: &str) -> Option<([u8; 20], u64)> {
+    let (digest, time) = id.split_at_checked(SHA1_HEX)?;
+    let time = time.strip_prefix('-')?;
+    let canonical = !time.is_empty()
+        && time.bytes().all(|b| b.is_ascii_digit())
+        && (time == "0" || !time.starts_with('0'));
+    let time = time.parse().ok().filter(|_| canonical)?;
+    let mut sha1 = [0; 20];
+    for (byte, pair) in sha1.iter_mut().zip(digest.as_bytes().chunks_exact(2)) {
+        *byte = nibble(pair[0])? << 4 | nibble(pair[1])?;
+    }
+    Some((sha1, time))
+}
+
+fn nibble(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    }
+}
+
+fn create_time_of(internal: &str, expected: &[u8; 20]) -> Option<u64> {
+    split_internal_id(internal).filter(|(sha1, _)| sha1 == expected).map(|(_, time)| time)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use usher_common::id::ServerId;
+
+    use super::*;
+
+    fn active(internal: &str) -> RouteState {
+        RouteState::Active(InternalMeetingId::parse(internal).unwrap())
+    }
+
+    fn place(id: &str, state: &RouteState) -> Place {
+        Place::new(id, ServerSlot::new(ServerId::parse("a").unwrap()), state)
+    }
+
+    const INTERNAL: &str = "6fea8cf5c91f71a844862ead37a54d70198c664e-1700000000000";
+
+    #[test]
+    fn a_meeting_is_found_by_both_ids_and_by_no_prefix() {
+        let meetings = Meetings::with_capacity(0);
+        meetings.insert("room-42", place("room-42", &active(INTERNAL)));
+        for id in ["room-42", INTERNAL] {
+            assert_eq!(meetings.find(id, |name, _| name.to_owned()).as_deref(), Some("room-42"), "{id}");
+        }
+        for id in [
+            "room-4",
+            "6fea8cf5c91f71a844862ead37a54d70198c664e",
+            "6fea8cf5c91f71a844862ead37a54d70198c664e-1700000000001",
+            "6fea8cf5c91f71a844862ead37a54d70198c664e-170000000000",
+            "6FEA8CF5C91F71A844862EAD37A54D70198C664E-1700000000000",
+            "6fea",
+        ] {
+            assert!(meetings.find(id, |_, _| ()).is_none(), "{id}");
+        }
+    }
+
+    #[test]
+    fn internal_ids_of_another_form_are_found_too_and_forgotten_with_their_meeting() {
+        let meetings = Meetings::with_capacity(0);
+        meetings.insert("room", place("room", &active("odd-1")));
+        assert!(meetings.find("odd-1", |_, _| ()).is_some());
+        meetings.insert("room", place("room", &active("odd-2")));
+        assert!(meetings.find("odd-1", |_, _| ()).is_none() && meetings.find("odd-2", |_, _| ()).is_some());
+        meetings.remove("room");
+        assert!(meetings.find("odd-2", |_, _| ()).is_none() && meetings.is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn every_state_comes_back_as_it_went_in(
+            id in "\\PC{1,40}",
+            internal in prop_oneof!["[0-9a-f]{40}-[0-9]{1,14}", "[a-z0-9-]{1,60}"],
+            own in any::<bool>(),
+            time in any::<u64>(),
+        ) {
+            let internal = if own { format!("{}-{time}", hex(&sha1(&id))) } else { internal };
+            let state = active(&internal);
+            prop_assert_eq!(place(&id, &state).state(&id), state);
+            prop_assert_eq!(place(&id, &RouteState::Pending).state(&id), RouteState::Pending);
+        }
+    }
+}

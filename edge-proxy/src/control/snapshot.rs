@@ -1,0 +1,145 @@
+//! Whole tables on the wire and on disk: `SnapshotBegin`, chunks, `SnapshotEnd`.
+
+use usher_common::{
+    id::{MeetingId, TenantId},
+    meeting::MeetingKey,
+    proto::{
+        ConvertError,
+        v1::{SnapshotBegin, SnapshotChunk, SnapshotEnd, stream_routes_response::Message},
+    },
+    revision::Revision,
+    routing::{Digest, MeetingRoute, ServerRoute, TenantRoute},
+};
+
+use super::table::{LiveTable, TenantSlot, route_of};
+
+/// Meetings in one chunk of a snapshot that this edge writes.
+const CHUNK: usize = 1_000;
+
+/// Largest number of meetings for which room is made on a snapshot's word alone.
+const TRUSTED_CAPACITY: u64 = 4_000_000;
+
+/// A snapshot that cannot become the table.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SnapshotError {
+    /// An entry does not say what it must.
+    #[error("entry of a snapshot")]
+    Entry(#[from] ConvertError),
+    /// A frame that does not belong there.
+    #[error("snapshot frames out of order")]
+    Order,
+    /// Entries are missing or doubled.
+    #[error("snapshot is not what its digest says")]
+    Incomplete,
+}
+
+/// Builds a table aside from the frames of a snapshot.
+#[derive(Debug)]
+pub struct SnapshotBuilder {
+    table: LiveTable,
+    /// Meetings to make room for.
+    capacity: usize,
+    shrink_allowed: bool,
+}
+
+/// A complete table, and whether the control plane vouches for its having shrunk.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// The table.
+    pub table: LiveTable,
+    /// See `SnapshotBegin.shrink_allowed`.
+    pub shrink_allowed: bool,
+}
+
+impl SnapshotBuilder {
+    /// Starts a table.
+    ///
+    /// # Errors
+    /// The frame names no revision.
+    pub fn begin(begin: SnapshotBegin) -> Result<Self, SnapshotError> {
+        let revision: Revision = begin.revision.ok_or(ConvertError::Missing("revision"))?.into();
+        Ok(Self {
+            table: LiveTable::empty(revision),
+            // With one tenant all meetings are its own, and its map need not grow.
+            capacity: if begin.tenants == 1 { begin.meetings.min(TRUSTED_CAPACITY) as usize } else { 0 },
+            shrink_allowed: begin.shrink_allowed,
+        })
+    }
+
+    /// Adds the entries of one chunk.
+    ///
+    /// # Errors
+    /// An entry cannot be read.
+    pub fn chunk(&mut self, chunk: SnapshotChunk) -> Result<(), SnapshotError> {
+        let servers = chunk.servers.into_iter().map(ServerRoute::try_from).collect::<Result<_, _>>()?;
+        let tenants = chunk.tenants.into_iter().map(TenantRoute::try_from).collect::<Result<_, _>>()?;
+        let meetings = chunk.meetings.into_iter().map(MeetingRoute::try_from).collect::<Result<_, _>>()?;
+        self.table.fill(servers, tenants, meetings, self.capacity);
+        Ok(())
+    }
+
+    /// Checks that the table is complete.
+    ///
+    /// # Errors
+    /// It is not.
+    pub fn end(self, end: SnapshotEnd) -> Result<Snapshot, SnapshotError> {
+        let revision = end.revision.map(Revision::from);
+        if revision != Some(self.table.revision()) || end.digest != self.table.digest().0 {
+            return Err(SnapshotError::Incomplete);
+        }
+        Ok(Snapshot { table: self.table, shrink_allowed: self.shrink_allowed })
+    }
+}
+
+/// Writes a table as the frames of a snapshot. A table that changes meanwhile gives a mixture of its
+/// states, with the digest of what was written and the revision at which it began.
+///
+/// # Errors
+/// Those of `write`.
+pub fn export<E>(table: &LiveTable, mut write: impl FnMut(Message) -> Result<(), E>) -> Result<(), E> {
+    let revision = Some(table.revision().into());
+    let servers = table.servers();
+    let tenants: Vec<_> = table.tenants().iter().map(|(id, slot)| (id.clone(), slot.clone())).collect();
+    let routes = || tenants.iter().filter_map(|(_, slot)| slot.route.as_deref());
+    let mut digest = Digest::default();
+    servers.iter().for_each(|server| digest.add(server.as_ref()));
+    routes().for_each(|tenant| digest.add(tenant));
+    write(Message::SnapshotBegin(SnapshotBegin {
+        revision,
+        servers: servers.len() as u64,
+        tenants: routes().count() as u64,
+        meetings: table.counts().meetings as u64,
+        shrink_allowed: false,
+    }))?;
+    write(Message::SnapshotChunk(SnapshotChunk {
+        servers: servers.iter().map(|server| server.as_ref().into()).collect(),
+        tenants: routes().map(Into::into).collect(),
+        meetings: Vec::new(),
+    }))?;
+    for (tenant, slot) in &tenants {
+        export_meetings(tenant, slot, &mut digest, &mut write)?;
+    }
+    write(Message::SnapshotEnd(SnapshotEnd { revision, digest: digest.0 }))
+}
+
+fn export_meetings<E>(
+    tenant: &TenantId,
+    slot: &TenantSlot,
+    digest: &mut Digest,
+    write: &mut impl FnMut(Message) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut chunk = SnapshotChunk::default();
+    let mut outcome = Ok(());
+    slot.meetings.for_each(|id, place| {
+        // Every id in the table was parsed when it came in.
+        let Ok(meeting) = MeetingId::parse(id) else { return };
+        let route = route_of(&MeetingKey::new(tenant.clone(), meeting), place);
+        digest.add(&route);
+        chunk.meetings.push((&route).into());
+        if chunk.meetings.len() == CHUNK && outcome.is_ok() {
+            outcome = write(Message::SnapshotChunk(std::mem::take(&mut chunk)));
+        }
+    });
+    outcome?;
+    write(Message::SnapshotChunk(chunk))
+}

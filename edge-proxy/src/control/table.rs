@@ -1,0 +1,290 @@
+//! The routing table an edge serves by, changed in place while it is read.
+//!
+//! Deltas go into the live maps; a resync builds a new table aside (`snapshot`) and swaps it in
+//! (`cell`). Within a delta the order is chosen so that no reader is ever sent to a server that
+//! neither the old nor the new table names: servers that can take less come first, then meetings,
+//! then servers that can take more. A reader may see a refusal early; refusals are confirmed with
+//! the control plane, wherever one can be asked.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use usher_common::{
+    id::{ServerId, TenantId},
+    meeting::MeetingKey,
+    revision::Revision,
+    routing::{Delta, Digest, Digestible, Gap, MeetingRoute, ServerRoute, TenantRoute},
+    server::{AdminState, Health},
+};
+
+use super::meetings::{Meetings, Place};
+
+/// One server; its route changes, the slot stays, so that meetings can point at it.
+#[derive(Debug)]
+pub struct ServerSlot {
+    id: ServerId,
+    route: ArcSwapOption<ServerRoute>,
+}
+
+impl ServerSlot {
+    pub(super) fn new(id: ServerId) -> Arc<Self> {
+        Arc::new(Self { id, route: ArcSwapOption::empty() })
+    }
+
+    /// Returns the server's name.
+    pub fn id(&self) -> &ServerId {
+        &self.id
+    }
+
+    /// Returns the server as the table knows it now; `None` when it is not in the table.
+    pub fn route(&self) -> arc_swap::Guard<Option<Arc<ServerRoute>>> {
+        self.route.load()
+    }
+}
+
+/// One tenant and its meetings.
+#[derive(Debug, Clone)]
+pub struct TenantSlot {
+    /// The tenant; `None` when it was taken out and its meetings are still there.
+    pub route: Option<Arc<TenantRoute>>,
+    /// Its meetings.
+    pub meetings: Arc<Meetings>,
+}
+
+/// All tenants, by name and by host.
+#[derive(Debug, Clone, Default)]
+pub struct Tenants {
+    by_id: BTreeMap<TenantId, TenantSlot>,
+    by_host: BTreeMap<String, TenantId>,
+}
+
+impl Tenants {
+    /// Looks a tenant up by name.
+    pub fn by_id(&self, id: &str) -> Option<&TenantSlot> {
+        self.by_id.get(id).filter(|slot| slot.route.is_some())
+    }
+
+    /// Looks a tenant up by the host its requests go to, in lower case and without a port.
+    pub fn by_host(&self, host: &str) -> Option<&TenantSlot> {
+        if self.by_host.is_empty() {
+            return None;
+        }
+        self.by_id(self.by_host.get(host)?.as_str())
+    }
+
+    /// Visits every tenant's meetings, those of tenants that were taken out included.
+    pub fn iter(&self) -> impl Iterator<Item = (&TenantId, &TenantSlot)> {
+        self.by_id.iter()
+    }
+
+    fn index_hosts(&mut self) {
+        self.by_host = self
+            .by_id
+            .iter()
+            .filter_map(|(id, slot)| slot.route.as_ref().map(|route| (id, route)))
+            .flat_map(|(id, route)| route.hosts.iter().map(|host| (host.to_ascii_lowercase(), id.clone())))
+            .collect();
+    }
+}
+
+/// How many entries a table holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Servers.
+    pub servers: usize,
+    /// Meetings of all tenants.
+    pub meetings: usize,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Standing {
+    revision: Revision,
+    digest: Digest,
+    counts: Counts,
+}
+
+/// The table.
+#[derive(Debug)]
+pub struct LiveTable {
+    servers: ArcSwap<BTreeMap<ServerId, Arc<ServerSlot>>>,
+    tenants: ArcSwap<Tenants>,
+    /// Held by the one writer for the length of a change; nothing awaits under it.
+    standing: Mutex<Standing>,
+}
+
+impl LiveTable {
+    /// Returns an empty table.
+    pub fn empty(revision: Revision) -> Self {
+        let standing = Standing { revision, digest: Digest::default(), counts: Counts::default() };
+        Self { servers: ArcSwap::default(), tenants: ArcSwap::default(), standing: Mutex::new(standing) }
+    }
+
+    fn standing(&self) -> std::sync::MutexGuard<'_, Standing> {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the revision the table stands at.
+    pub fn revision(&self) -> Revision {
+        self.standing().revision
+    }
+
+    /// Returns the digest over all entries.
+    pub fn digest(&self) -> Digest {
+        self.standing().digest
+    }
+
+    /// Returns the numbers of entries.
+    pub fn counts(&self) -> Counts {
+        self.standing().counts
+    }
+
+    /// Returns the tenants as they are now.
+    pub fn tenants(&self) -> arc_swap::Guard<Arc<Tenants>> {
+        self.tenants.load()
+    }
+
+    /// Returns the servers as they are now, by id.
+    pub fn servers(&self) -> Vec<Arc<ServerRoute>> {
+        self.servers.load().values().filter_map(|slot| slot.route.load_full()).collect()
+    }
+
+    /// Looks a server up.
+    pub fn server(&self, id: &ServerId) -> Option<Arc<ServerRoute>> {
+        self.servers.load().get(id)?.route.load_full()
+    }
+
+    /// Moves the table on by one delta.
+    ///
+    /// # Errors
+    /// The delta applies to another revision; nothing was changed.
+    pub fn apply(&self, delta: &Delta) -> Result<(), Gap> {
+        let mut standing = self.standing();
+        if delta.base != standing.revision {
+            return Err(Gap { have: standing.revision, base: delta.base });
+        }
+        let (improved, others): (Vec<_>, Vec<_>) = delta.servers.iter().partition(|(id, route)| {
+            let was_usable = self.server(id).is_some_and(|old| usable(&old));
+            route.is_none() || !was_usable && route.as_ref().is_some_and(usable)
+        });
+        for (id, route) in others {
+            self.set_server(&mut standing, id, route.as_ref());
+        }
+        for (id, route) in &delta.tenants {
+            self.set_tenant(&mut standing, id, route.as_ref(), 0);
+        }
+        for (key, route) in &delta.meetings {
+            self.set_meeting(&mut standing, key, route.as_ref());
+        }
+        for (id, route) in improved {
+            self.set_server(&mut standing, id, route.as_ref());
+        }
+        standing.revision = delta.revision;
+        Ok(())
+    }
+
+    /// Adds entries to a table that nobody reads yet; `expected` meetings are to come.
+    pub(super) fn fill(
+        &self,
+        servers: Vec<ServerRoute>,
+        tenants: Vec<TenantRoute>,
+        meetings: Vec<MeetingRoute>,
+        expected: usize,
+    ) {
+        let mut standing = self.standing();
+        for server in &servers {
+            self.set_server(&mut standing, &server.id, Some(server));
+        }
+        for tenant in &tenants {
+            self.set_tenant(&mut standing, &tenant.id, Some(tenant), expected);
+        }
+        for meeting in &meetings {
+            self.set_meeting(&mut standing, &meeting.key, Some(meeting));
+        }
+    }
+
+    fn slot(&self, id: &ServerId) -> Arc<ServerSlot> {
+        if let Some(slot) = self.servers.load().get(id) {
+            return Arc::clone(slot);
+        }
+        let mut servers = BTreeMap::clone(&self.servers.load());
+        let slot = ServerSlot::new(id.clone());
+        servers.insert(id.clone(), Arc::clone(&slot));
+        self.servers.store(Arc::new(servers));
+        slot
+    }
+
+    fn set_server(&self, standing: &mut Standing, id: &ServerId, route: Option<&ServerRoute>) {
+        let old = self.slot(id).route.swap(route.cloned().map(Arc::new));
+        count(&mut standing.digest, &mut standing.counts.servers, old.as_deref(), route);
+    }
+
+    fn set_tenant(
+        &self,
+        standing: &mut Standing,
+        id: &TenantId,
+        route: Option<&TenantRoute>,
+        expected: usize,
+    ) {
+        let mut tenants = Tenants::clone(&self.tenants.load());
+        let slot = tenants.by_id.entry(id.clone()).or_insert_with(|| TenantSlot {
+            route: None,
+            meetings: Arc::new(Meetings::with_capacity(expected)),
+        });
+        let old = std::mem::replace(&mut slot.route, route.cloned().map(Arc::new));
+        count(&mut standing.digest, &mut 0, old.as_deref(), route);
+        tenants.index_hosts();
+        self.tenants.store(Arc::new(tenants));
+    }
+
+    fn set_meeting(&self, standing: &mut Standing, key: &MeetingKey, route: Option<&MeetingRoute>) {
+        let meetings = self.meetings_of(&key.tenant);
+        let id = key.meeting.as_str();
+        let old = match route {
+            Some(route) => meetings.insert(id, Place::new(id, self.slot(&route.server), &route.state)),
+            None => meetings.remove(id),
+        };
+        let old = old.map(|place| route_of(key, &place));
+        count(&mut standing.digest, &mut standing.counts.meetings, old.as_ref(), route);
+    }
+
+    fn meetings_of(&self, tenant: &TenantId) -> Arc<Meetings> {
+        if let Some(slot) = self.tenants.load().by_id.get(tenant) {
+            return Arc::clone(&slot.meetings);
+        }
+        let mut tenants = Tenants::clone(&self.tenants.load());
+        let meetings = Arc::new(Meetings::with_capacity(0));
+        tenants.by_id.insert(tenant.clone(), TenantSlot { route: None, meetings: Arc::clone(&meetings) });
+        self.tenants.store(Arc::new(tenants));
+        meetings
+    }
+}
+
+/// Returns the entry that a place was made of.
+pub(super) fn route_of(key: &MeetingKey, place: &Place) -> MeetingRoute {
+    MeetingRoute {
+        key: key.clone(),
+        server: place.server.id.clone(),
+        state: place.state(key.meeting.as_str()),
+    }
+}
+
+fn usable(route: &ServerRoute) -> bool {
+    route.admin != AdminState::Disabled && route.health != Health::Offline
+}
+
+fn count<E: Digestible>(digest: &mut Digest, number: &mut usize, old: Option<&E>, new: Option<&E>) {
+    if let Some(new) = new {
+        digest.add(new);
+        *number += 1;
+    }
+    if let Some(old) = old {
+        digest.remove(old);
+        *number = number.saturating_sub(1);
+    }
+}
+
+#[cfg(test)]
+mod tests;
