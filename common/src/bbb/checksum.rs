@@ -88,7 +88,8 @@ impl FromStr for Algorithm {
 /// Returns the checksum of a call in lower case. `query` is the raw query without a checksum.
 pub fn sign(algorithm: Algorithm, call: &str, query: &str, secret: &Secret) -> String {
     let mut out = String::with_capacity(algorithm.hex_len());
-    push_checksum(&mut out, algorithm, call, query, secret);
+    let mut digest = [0; DIGEST_MAX];
+    hex::push_lower(&mut out, hash(algorithm, call, query, secret, &mut digest));
     out
 }
 
@@ -133,11 +134,6 @@ fn matches_any<'s, H: Digest + Clone>(
     secrets
         .into_iter()
         .any(|secret| common.clone().chain_update(secret.expose()).finalize().as_slice().ct_eq(given).into())
-}
-
-fn push_checksum(out: &mut String, algorithm: Algorithm, call: &str, query: &str, secret: &Secret) {
-    let mut digest = [0; DIGEST_MAX];
-    hex::push_lower(out, hash(algorithm, call, query, secret, &mut digest));
 }
 
 fn hash<'o>(

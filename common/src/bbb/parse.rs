@@ -2,11 +2,12 @@
 //! that was cut, or is none, is an error and never a shorter list.
 
 mod element;
+mod fields;
 mod list;
 mod strip;
 
-use element::Fields;
 pub use element::Unreadable;
+use fields::Fields;
 pub use list::{ListedMeeting, meetings};
 pub use strip::strip_usher_metadata;
 

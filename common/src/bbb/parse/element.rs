@@ -7,7 +7,7 @@ use quick_xml::{
     events::{BytesRef, Event},
 };
 
-use super::{MAX_BYTES, Outcome};
+use super::MAX_BYTES;
 
 /// Deepest nesting that is read; real answers have six levels.
 const MAX_DEPTH: usize = 32;
@@ -211,54 +211,5 @@ fn resolve<'a>(reference: &BytesRef<'a>) -> Cow<'a, str> {
     match quick_xml::escape::resolve_predefined_entity(&name) {
         Some(text) => Cow::Borrowed(text),
         None => Cow::Owned(format!("&{name};")),
-    }
-}
-
-/// The direct children of `<response>` that hold text, and those of an `<error>`.
-pub(super) struct Fields<'a>(Vec<(&'a str, Cow<'a, str>)>);
-
-impl<'a> Fields<'a> {
-    pub(super) fn read(body: &'a str) -> Result<Self, Unreadable> {
-        let mut walk = Walk::response(body)?;
-        let mut fields = Vec::new();
-        while let Some((name, _)) = walk.child(1)? {
-            if name == "errors" {
-                while let Some(("error", _)) = walk.child(2)? {
-                    while let Some((name, _)) = walk.child(3)? {
-                        fields.push((if name == "key" { "messageKey" } else { name }, walk.text()?));
-                    }
-                }
-            } else {
-                fields.push((name, walk.text()?));
-            }
-        }
-        walk.finish()?;
-        let fields = Self(fields);
-        if fields.get("returncode").is_none() {
-            return Err(Unreadable::Missing("returncode"));
-        }
-        Ok(fields)
-    }
-
-    fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(field, _)| *field == name).map(|(_, text)| text.trim())
-    }
-
-    pub(super) fn take(&mut self, name: &str) -> Option<String> {
-        let index = self.0.iter().position(|(field, _)| *field == name)?;
-        Some(self.0.swap_remove(index).1.into_owned())
-    }
-
-    pub(super) fn take_required(&mut self, name: &'static str) -> Result<String, Unreadable> {
-        self.take(name).filter(|text| !text.is_empty()).ok_or(Unreadable::Missing(name))
-    }
-
-    pub(super) fn outcome(&self) -> Outcome {
-        let text = |name| self.get(name).unwrap_or_default().to_owned();
-        Outcome {
-            success: self.get("returncode") == Some("SUCCESS"),
-            key: text("messageKey"),
-            message: text("message"),
-        }
     }
 }

@@ -90,7 +90,7 @@ fn meeting<'a>(walk: &mut Walk<'a>, at: usize) -> Result<ListedMeeting<'a>, Unre
     while let Some((name, _)) = walk.child(depth)? {
         match name {
             "meetingID" => meeting.meeting_id = walk.text()?.into_owned(),
-            "internalMeetingID" => meeting.internal_id = walk.text()?.trim().to_owned(),
+            "internalMeetingID" => meeting.internal_id = walk.text()?.trim().into(),
             "createTime" => create_time = Some(digits(&walk.text()?)),
             "participantCount" => meeting.participants = count(&walk.text()?),
             "maxUsers" => meeting.max_users = count(&walk.text()?),

@@ -42,12 +42,11 @@ pub fn rewrite(query: &str, edits: &[Edit<'_>]) -> String {
         let pair = Pair::split(text);
         let edit = if text.is_empty() { None } else { edits.iter().rfind(|edit| pair.is(edit.name())) };
         match edit {
-            Some(Edit::Remove(_)) => continue,
-            Some(Edit::Set(name, _)) if stands_before(query, at, name) => continue,
-            Some(Edit::Set(name, value)) => {
+            Some(Edit::Set(name, value)) if !stands_before(query, at, name) => {
                 separate(&mut out, &mut first);
                 push_pair(&mut out, name, value);
             }
+            Some(Edit::Set(..) | Edit::Remove(_)) => {}
             None => {
                 separate(&mut out, &mut first);
                 out.push_str(text);
