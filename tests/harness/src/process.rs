@@ -1,0 +1,214 @@
+//! One running program: started on free ports, heard, signalled, and gone with its owner.
+
+use std::{
+    collections::BTreeMap,
+    io::{BufRead, BufReader, Read},
+    net::SocketAddr,
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+
+use crate::{programs::Program, wait};
+
+/// Settings for a program, by their environment names.
+pub type Environment = BTreeMap<String, String>;
+
+/// A program that runs until it is dropped.
+#[derive(Debug)]
+pub struct Process {
+    name: String,
+    child: Child,
+    lines: Arc<Mutex<Vec<String>>>,
+    addresses: BTreeMap<String, SocketAddr>,
+    errors_expected: bool,
+}
+
+impl Process {
+    /// Starts a program and waits until it says that it is ready.
+    ///
+    /// # Errors
+    /// When it cannot be started, ends, or is not ready in time; with what it printed.
+    pub async fn start(
+        name: &str,
+        program: Program,
+        arguments: &[&str],
+        settings: &Environment,
+    ) -> Result<Self> {
+        let mut process = Self::spawn(name, program, arguments, settings)?;
+        process.addresses = process.ready().await?;
+        Ok(process)
+    }
+
+    /// Starts a program without waiting for it.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn spawn(name: &str, program: Program, arguments: &[&str], settings: &Environment) -> Result<Self> {
+        let path = program.path()?;
+        let mut command = Command::new(&path);
+        // Only what the test says: settings of the machine's own environment would change it.
+        for (key, _) in std::env::vars_os() {
+            if key.to_string_lossy().starts_with("USHER_") {
+                command.env_remove(key);
+            }
+        }
+        let mut child = command
+            .args(arguments)
+            .envs(settings)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("start {}", path.display()))?;
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        if let Some(output) = child.stdout.take() {
+            read_lines(output, Arc::clone(&lines));
+        }
+        if let Some(output) = child.stderr.take() {
+            read_lines(output, Arc::clone(&lines));
+        }
+        Ok(Self { name: name.to_owned(), child, lines, addresses: BTreeMap::new(), errors_expected: false })
+    }
+
+    /// Lets the program write ERROR lines without failing the test.
+    #[must_use]
+    pub fn expecting_errors(mut self) -> Self {
+        self.errors_expected = true;
+        self
+    }
+
+    /// Returns an address from its ready line: `listen`, `control` or `ops`.
+    ///
+    /// # Panics
+    /// When the program serves nothing by this name.
+    pub fn address(&self, name: &str) -> SocketAddr {
+        let known = &self.addresses;
+        *known.get(name).unwrap_or_else(|| panic!("{} has no address `{name}`: {known:?}", self.name))
+    }
+
+    /// Returns the process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Returns everything it printed up to now.
+    pub fn output(&self) -> Vec<String> {
+        self.lines().clone()
+    }
+
+    /// Kills it at once, as a power cut would.
+    ///
+    /// # Errors
+    /// When it had ended before.
+    pub fn kill(&mut self) -> Result<()> {
+        self.signal(Signal::SIGKILL)?;
+        self.child.wait().context("wait for a killed process")?;
+        Ok(())
+    }
+
+    /// Stops it without ending it: it holds its sockets and answers nothing.
+    ///
+    /// # Errors
+    /// When it had ended before.
+    pub fn freeze(&self) -> Result<()> {
+        self.signal(Signal::SIGSTOP)
+    }
+
+    /// Lets it go on after [`Process::freeze`].
+    ///
+    /// # Errors
+    /// When it had ended before.
+    pub fn thaw(&self) -> Result<()> {
+        self.signal(Signal::SIGCONT)
+    }
+
+    /// Asks it to end, as an init system does, and waits until it has.
+    ///
+    /// # Errors
+    /// When it had ended before, or does not end in time.
+    pub async fn terminate(&mut self) -> Result<ExitStatus> {
+        self.signal(Signal::SIGTERM)?;
+        self.ended().await
+    }
+
+    /// Waits until it has ended by itself.
+    ///
+    /// # Errors
+    /// When it does not end in time.
+    pub async fn ended(&mut self) -> Result<ExitStatus> {
+        let (name, child) = (&self.name, Mutex::new(&mut self.child));
+        wait::until(&format!("the end of {name}"), || {
+            let status = child.lock().unwrap_or_else(PoisonError::into_inner).try_wait();
+            async move { status?.context("it still runs") }
+        })
+        .await
+    }
+
+    async fn ready(&mut self) -> Result<BTreeMap<String, SocketAddr>> {
+        let (name, lines, child) = (&self.name, &self.lines, Mutex::new(&mut self.child));
+        wait::until_within(Duration::from_mins(1), &format!("{name} to be ready"), || {
+            let printed = lines.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let ended = child.lock().unwrap_or_else(PoisonError::into_inner).try_wait();
+            async move {
+                if let Some(line) = printed.iter().find(|line| line.starts_with("ready")) {
+                    return Ok(Ok(addresses(line)));
+                }
+                if let Some(status) = ended? {
+                    return Ok(Err(anyhow::anyhow!("{name} ended, {status}:\n{}", printed.join("\n"))));
+                }
+                bail!("it printed no `ready` line, but:\n{}", printed.join("\n"))
+            }
+        })
+        .await?
+    }
+
+    fn signal(&self, signal: Signal) -> Result<()> {
+        let pid = Pid::from_raw(i32::try_from(self.child.id())?);
+        kill(pid, signal).with_context(|| format!("send {signal} to {}", self.name))
+    }
+
+    fn lines(&self) -> MutexGuard<'_, Vec<String>> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Either fails only if it has ended, which is what is wanted.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let lines = self.lines().clone();
+        if std::thread::panicking() {
+            let last = lines.len().saturating_sub(60);
+            eprintln!("--- {} printed, at the end:\n{}", self.name, lines[last..].join("\n"));
+        } else if !self.errors_expected {
+            let errors: Vec<_> = lines.iter().filter(|line| is_error(line)).collect();
+            assert!(errors.is_empty(), "{} wrote errors nobody expected: {errors:#?}", self.name);
+        }
+    }
+}
+
+fn is_error(line: &str) -> bool {
+    line.contains(" ERROR ") || line.contains("panicked at")
+}
+
+/// Reads `ready listen=127.0.0.1:8080 control=…`.
+fn addresses(line: &str) -> BTreeMap<String, SocketAddr> {
+    let pairs = line.split_whitespace().filter_map(|word| word.split_once('='));
+    pairs.filter_map(|(name, address)| Some((name.to_owned(), address.parse().ok()?))).collect()
+}
+
+fn read_lines(output: impl Read + Send + 'static, into: Arc<Mutex<Vec<String>>>) {
+    std::thread::spawn(move || {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            into.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+        }
+    });
+}

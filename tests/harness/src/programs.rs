@@ -1,0 +1,69 @@
+//! Where the programs under test are. `cargo xtask test` has built them; a plain `cargo test` has
+//! not, so that the first test of a process then builds them itself.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::OnceLock,
+};
+
+use anyhow::{Context, Result, bail};
+
+/// One of the three programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Program {
+    /// `usher-control-plane`
+    ControlPlane,
+    /// `usher-edge-proxy`
+    EdgeProxy,
+    /// `usher`
+    Usher,
+}
+
+impl Program {
+    /// Returns the name of its file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ControlPlane => "usher-control-plane",
+            Self::EdgeProxy => "usher-edge-proxy",
+            Self::Usher => "usher",
+        }
+    }
+
+    /// Returns the built program.
+    ///
+    /// # Errors
+    /// When it cannot be built.
+    pub fn path(self) -> Result<PathBuf> {
+        static FOLDER: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+        let folder = FOLDER.get_or_init(|| folder().map_err(|error| format!("{error:#}")));
+        let folder = folder.as_ref().map_err(|error| anyhow::anyhow!("{error}"))?;
+        let file = folder.join(self.name());
+        if !file.is_file() {
+            bail!("{} is missing; run `cargo xtask test`", file.display());
+        }
+        Ok(file)
+    }
+}
+
+/// Returns the folder of the programs, after making sure that they are those of this source.
+fn folder() -> Result<PathBuf> {
+    if let Some(built) = env::var_os("USHER_PROGRAMS") {
+        return Ok(built.into());
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    // With the tests, so that cargo chooses the same features and builds nothing twice.
+    let build = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .args(["build", "--quiet", "--workspace", "--bins", "--tests"])
+        .current_dir(&root)
+        .output()
+        .context("start cargo, to build the programs under test")?;
+    if !build.status.success() {
+        bail!("build the programs under test:\n{}", String::from_utf8_lossy(&build.stderr));
+    }
+    let test = env::current_exe().context("find this test's own file")?;
+    // A test's file is target/debug/deps/NAME.
+    let folder = test.ancestors().nth(2).context("a test lives in target/debug/deps")?;
+    Ok(folder.to_path_buf())
+}

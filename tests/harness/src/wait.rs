@@ -1,0 +1,48 @@
+//! Waiting for what a test wants, with a deadline.
+
+use std::{future::Future, time::Duration};
+
+use anyhow::{Result, bail};
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+/// Long enough for a loaded machine; a passing test never waits for it.
+pub const DEADLINE: Duration = Duration::from_secs(30);
+
+/// How often a condition is looked at.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Looks until `condition` gives a value, and returns it.
+///
+/// # Errors
+/// When it gave none before [`DEADLINE`], with the last reason it gave instead.
+pub async fn until<T, F>(what: &str, condition: impl FnMut() -> F) -> Result<T>
+where
+    F: Future<Output = Result<T>>,
+{
+    until_within(DEADLINE, what, condition).await
+}
+
+/// As [`until`], with another deadline.
+///
+/// # Errors
+/// When the condition gave no value before the deadline.
+pub async fn until_within<T, F>(deadline: Duration, what: &str, mut condition: impl FnMut() -> F) -> Result<T>
+where
+    F: Future<Output = Result<T>>,
+{
+    let end = Instant::now() + deadline;
+    let mut look = interval(LOOK);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        look.tick().await;
+        let left = end.saturating_duration_since(Instant::now());
+        let reason = match tokio::time::timeout(left, condition()).await {
+            Ok(Ok(value)) => return Ok(value),
+            Ok(Err(reason)) => format!("{reason:#}"),
+            Err(_) => "the condition itself did not come back".to_owned(),
+        };
+        if Instant::now() >= end {
+            bail!("waited {deadline:?} for {what}: {reason}");
+        }
+    }
+}
