@@ -94,7 +94,7 @@ pub enum Verdict {
 }
 
 /// What the store could not do, told by what the caller should do next.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// Certainly nothing was written: try again later.
     #[error("the store cannot be reached: {0}")]
@@ -108,7 +108,7 @@ pub enum StoreError {
 }
 
 /// Why a watch ended.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WatchError {
     /// The history asked for is gone: list again.
     #[error("history before revision {0} is compacted")]

@@ -6,4 +6,6 @@
 #[cfg(test)]
 mod arbitrary;
 pub mod codec;
+pub mod committer;
+pub mod embedded;
 pub mod keys;

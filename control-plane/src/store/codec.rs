@@ -55,7 +55,7 @@ pub struct BadValue {
     /// What is wrong with it.
     pub reason: ValueError,
     /// The event that takes the value out of a fleet; none when the key itself cannot be read.
-    pub absent: Option<Event>,
+    pub absent: Option<Box<Event>>,
 }
 
 /// Reads changes and writes plans. The follower and the committer of one program share one.
@@ -99,7 +99,7 @@ impl Codec {
         let event = read(&key, entry).map_err(|reason| BadValue {
             path: entry.key.clone(),
             reason,
-            absent: Some(absent(&key)),
+            absent: Some(Box::new(absent(&key))),
         })?;
         self.unknown().remember(&entry.key, unknown::fields(&entry.value, known_fields(&key)));
         Ok(Some(event))
@@ -179,34 +179,34 @@ fn absent(key: &Key) -> Event {
 }
 
 fn read(key: &Key, entry: &Entry) -> Result<Event, ValueError> {
-    fn stored<T>(value: T, entry: &Entry) -> Option<Stored<T>> {
-        Some(Stored { value, created: entry.create_revision, modified: entry.mod_revision })
+    fn stored<T>(value: T, entry: &Entry) -> Stored<T> {
+        Stored { value, created: entry.create_revision, modified: entry.mod_revision }
     }
     let bytes = &*entry.value;
     Ok(match key.clone() {
         Key::Server(id) => {
             let server = fleet::server(id.clone(), pb::ServerValue::decode(bytes)?)?;
-            Event::Server(id, stored(server, entry))
+            Event::Server(id, Some(stored(server, entry)))
         }
         Key::Health(id) => {
             let health = fleet::health(pb::HealthValue::decode(bytes)?);
-            Event::Health(id, stored(health, entry))
+            Event::Health(id, Some(stored(health, entry)))
         }
         Key::Sample(id) => {
             let sample = fleet::sample(pb::SampleValue::decode(bytes)?)?;
-            Event::Sample(id, stored(sample, entry))
+            Event::Sample(id, Some(stored(sample, entry)))
         }
         Key::Tenant(id) => {
             let tenant = fleet::tenant(id.clone(), pb::TenantValue::decode(bytes)?);
-            Event::Tenant(id, stored(tenant, entry))
+            Event::Tenant(id, Some(stored(tenant, entry)))
         }
         Key::Record(key) => {
             let record = meeting::record(pb::RecordValue::decode(entry.value.clone())?)?;
-            Event::Record(key, stored(record, entry))
+            Event::Record(key, Some(stored(record, entry)))
         }
         Key::Zombie(key) => {
             let zombie = meeting::zombie(pb::ZombieValue::decode(bytes)?)?;
-            Event::Zombie(key, stored(zombie, entry))
+            Event::Zombie(key, Some(stored(zombie, entry)))
         }
     })
 }

@@ -78,7 +78,7 @@ proptest! {
         let stored = Entry { key: path.clone(), value: bytes.into(), create_revision: 1, mod_revision: 1 };
         if let Err(bad) = Codec::new().event(&Change::Put(stored)) {
             prop_assert!(bad.to_string().contains(&path), "{}", bad);
-            prop_assert_eq!(bad.absent, Some(absent(&key)));
+            prop_assert_eq!(bad.absent, Some(Box::new(absent(&key))));
         }
     }
 }

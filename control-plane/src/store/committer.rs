@@ -1,0 +1,122 @@
+//! Group commit (design 3): transactions that wait are committed together, each still decided on
+//! its own. Measured on etcd, it lifts placements tenfold; on a file, it shares one flush.
+//!
+//! A transaction goes at once when fewer than [`UNDER_WAY`] batches are under way; under load they
+//! gather meanwhile.
+
+mod queue;
+
+use std::sync::Arc;
+
+use futures::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use usher_common::{revision::FencingToken, runtime::tasks::Tasks};
+
+use self::queue::{Held, Limits, Queue};
+use super::codec::Codec;
+use crate::{
+    core::plan::Plan,
+    ports::{Store, StoreError, Txn, Verdict},
+};
+
+/// Batches under way at a time.
+const UNDER_WAY: usize = 4;
+
+/// Transactions that may wait; whoever comes then waits to be let in.
+const WAITING: usize = 4096;
+
+type Answer = oneshot::Sender<Result<Verdict, StoreError>>;
+
+/// Commits transactions, together with those of others. Clones share one queue.
+#[derive(Debug, Clone)]
+pub struct Committer {
+    queue: mpsc::Sender<(Txn, Answer)>,
+    codec: Arc<Codec>,
+}
+
+impl Committer {
+    /// Starts the committer of a store. When the tasks are asked to stop it takes no more and
+    /// finishes what it has.
+    pub fn spawn(store: Arc<dyn Store>, codec: Arc<Codec>, tasks: &Tasks) -> Self {
+        let (queue, waiting) = mpsc::channel(WAITING);
+        tasks.spawn("committer", |stop| async move {
+            run(store, waiting, stop).await;
+            Ok(())
+        });
+        Self { queue, codec }
+    }
+
+    /// Commits one transaction.
+    ///
+    /// # Errors
+    /// What the store said of the batch it went in.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, the transaction may or may not be committed.
+    pub async fn commit(&self, txn: Txn) -> Result<Verdict, StoreError> {
+        let stopped = || StoreError::Unavailable("the committer has stopped".into());
+        let (answer, answered) = oneshot::channel();
+        self.queue.send((txn, answer)).await.map_err(|_| stopped())?;
+        answered.await.unwrap_or_else(|_| Err(StoreError::Unknown("the committer has ended".into())))
+    }
+
+    /// Commits what the core wants written; a leader's plan carries its fencing token.
+    pub async fn commit_plan(
+        &self,
+        plan: &Plan,
+        fence: Option<&FencingToken>,
+    ) -> Result<Verdict, StoreError> {
+        self.commit(self.codec.txn(plan, fence)).await
+    }
+}
+
+async fn run(store: Arc<dyn Store>, mut waiting: mpsc::Receiver<(Txn, Answer)>, stop: CancellationToken) {
+    let mut queue = Queue::new(Limits::default());
+    let mut under_way: FuturesUnordered<BoxFuture<'static, Held>> = FuturesUnordered::new();
+    let mut open = true;
+    loop {
+        while queue.len() < WAITING
+            && let Ok((txn, answer)) = waiting.try_recv()
+        {
+            queue.push(txn, answer);
+        }
+        while under_way.len() < UNDER_WAY
+            && let Some((batch, held)) = queue.next_batch()
+        {
+            under_way.push(Box::pin(send(Arc::clone(&store), batch, held)));
+        }
+        if !open && under_way.is_empty() {
+            return; // with nothing under way, nothing that may go is left waiting
+        }
+        tokio::select! {
+            Some(held) = under_way.next() => queue.answered(held),
+            came = waiting.recv(), if open && queue.len() < WAITING => match came {
+                Some((txn, answer)) => queue.push(txn, answer),
+                None => open = false,
+            },
+            () = stop.cancelled(), if !waiting.is_closed() => waiting.close(),
+        }
+    }
+}
+
+async fn send(store: Arc<dyn Store>, batch: Vec<(Txn, Answer)>, held: Held) -> Held {
+    // Nobody waits for these any more, so nobody needs them written.
+    let (txns, answers): (Vec<_>, Vec<_>) =
+        batch.into_iter().filter(|(_, answer)| !answer.is_closed()).unzip();
+    if txns.is_empty() {
+        return held;
+    }
+    let results: Vec<Result<Verdict, StoreError>> = match store.commit(txns).await {
+        Ok(verdicts) if verdicts.len() == answers.len() => verdicts.into_iter().map(Ok).collect(),
+        Ok(_) => answers.iter().map(|_| Err(StoreError::Unknown("verdicts do not match".into()))).collect(),
+        Err(error) => answers.iter().map(|_| Err(error.clone())).collect(),
+    };
+    for (answer, result) in answers.into_iter().zip(results) {
+        drop(answer.send(result)); // whoever stopped waiting has no use for it
+    }
+    held
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,173 @@
+//! Which transactions go together: the decision, as plain data.
+//!
+//! A batch is independent: none of its transactions writes what another guards or writes. Neither
+//! does it touch what a batch under way touches, nor what an earlier transaction that still waits
+//! touches. So transactions over one key are decided in the order they came, and none is passed by
+//! for ever.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    hash::Hash,
+};
+
+use crate::ports::{Guard, Txn, Write};
+
+/// Bounds of one batch.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// Transactions.
+    pub(super) txns: usize,
+    /// Guards or writes of a transaction that goes with others; etcd counts them against its
+    /// `--max-txn-ops` together with the transactions of the batch.
+    pub(super) ops: usize,
+    /// Bytes of keys and values; etcd refuses requests beyond 1.5 MiB.
+    pub(super) bytes: usize,
+    /// Transactions looked at for one batch.
+    pub(super) scan: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { txns: 64, ops: 64, bytes: 1 << 20, scan: 1024 }
+    }
+}
+
+/// How often each key is written and guarded by a set of transactions.
+#[derive(Debug)]
+struct Keys<K> {
+    uses: HashMap<K, (u32, u32)>,
+}
+
+/// Transactions that wait, and the keys of those under way.
+#[derive(Debug)]
+pub(super) struct Queue<T> {
+    waiting: VecDeque<(Txn, T)>,
+    under_way: Keys<String>,
+    limits: Limits,
+}
+
+/// The keys a batch under way holds; given back when it is answered.
+#[derive(Debug)]
+#[must_use]
+pub(super) struct Held(Vec<(String, bool)>);
+
+fn touched(txn: &Txn) -> impl Iterator<Item = (&str, bool)> {
+    let guarded = txn.guards.iter().map(|guard| match guard {
+        Guard::Absent(key) | Guard::Unchanged(key, _) => (key.as_str(), false),
+        Guard::Fence(token) => (token.key.as_str(), false),
+    });
+    let written = txn.writes.iter().map(|write| match write {
+        Write::Put(key, _) | Write::Delete(key) => (key.as_str(), true),
+    });
+    guarded.chain(written)
+}
+
+fn bytes(txn: &Txn) -> usize {
+    let values = txn.writes.iter().map(|write| match write {
+        Write::Put(_, value) => value.len(),
+        Write::Delete(_) => 0,
+    });
+    // Each guard and write costs some bytes of its own, and the store's prefix.
+    touched(txn).map(|(key, _)| key.len() + 64).sum::<usize>() + values.sum::<usize>()
+}
+
+fn ops(txn: &Txn) -> usize {
+    txn.guards.len().max(txn.writes.len())
+}
+
+impl<K: Eq + Hash> Keys<K> {
+    fn new() -> Self {
+        Self { uses: HashMap::new() }
+    }
+
+    fn conflicts<Q: ?Sized + Eq + Hash>(&self, key: &Q, write: bool) -> bool
+    where
+        K: std::borrow::Borrow<Q>,
+    {
+        self.uses.get(key).is_some_and(|(written, guarded)| *written > 0 || (write && *guarded > 0))
+    }
+
+    fn add(&mut self, key: K, write: bool) {
+        let (written, guarded) = self.uses.entry(key).or_default();
+        *(if write { written } else { guarded }) += 1;
+    }
+
+    fn remove(&mut self, key: K, write: bool) {
+        if let std::collections::hash_map::Entry::Occupied(mut entry) = self.uses.entry(key) {
+            let (written, guarded) = entry.get_mut();
+            let count = if write { written } else { guarded };
+            *count = count.saturating_sub(1);
+            if *entry.get() == (0, 0) {
+                entry.remove();
+            }
+        }
+    }
+}
+
+impl<T> Queue<T> {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self { waiting: VecDeque::new(), under_way: Keys::new(), limits }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    pub(super) fn push(&mut self, txn: Txn, tag: T) {
+        self.waiting.push_back((txn, tag));
+    }
+
+    /// Takes out the next batch, oldest first; `None` when nothing that waits may go now.
+    pub(super) fn next_batch(&mut self) -> Option<(Vec<(Txn, T)>, Held)> {
+        let chosen = self.choose();
+        if chosen.is_empty() {
+            return None;
+        }
+        let mut batch = Vec::with_capacity(chosen.len());
+        for index in chosen.into_iter().rev() {
+            batch.extend(self.waiting.remove(index));
+        }
+        batch.reverse();
+        let held: Vec<(String, bool)> = batch
+            .iter()
+            .flat_map(|(txn, _)| touched(txn))
+            .map(|(key, write)| (key.to_owned(), write))
+            .collect();
+        for (key, write) in &held {
+            self.under_way.add(key.clone(), *write);
+        }
+        Some((batch, Held(held)))
+    }
+
+    fn choose(&self) -> Vec<usize> {
+        let mut seen: Keys<&str> = Keys::new();
+        let (mut chosen, mut size) = (Vec::new(), 0);
+        for (index, (txn, _)) in self.waiting.iter().take(self.limits.scan).enumerate() {
+            let free = touched(txn)
+                .all(|(key, write)| !self.under_way.conflicts(key, write) && !seen.conflicts(key, write));
+            let large = ops(txn) > self.limits.ops || bytes(txn) > self.limits.bytes;
+            if free && large && chosen.is_empty() {
+                return vec![index]; // alone
+            }
+            if free && !large && size + bytes(txn) <= self.limits.bytes {
+                size += bytes(txn);
+                chosen.push(index);
+                if chosen.len() == self.limits.txns {
+                    break;
+                }
+            }
+            touched(txn).for_each(|(key, write)| seen.add(key, write));
+        }
+        chosen
+    }
+
+    /// Gives the keys of an answered batch back.
+    pub(super) fn answered(&mut self, held: Held) {
+        for (key, write) in held.0 {
+            self.under_way.remove(key, write);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

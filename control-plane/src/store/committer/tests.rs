@@ -1,0 +1,127 @@
+use std::{sync::Mutex, time::Duration};
+
+use async_trait::async_trait;
+use futures::{future::join_all, stream::BoxStream};
+use tokio::sync::Semaphore;
+
+use super::*;
+use crate::ports::{Batch, Lease, Listing, WatchError, Write};
+
+/// A store that notes what it is given and answers as told.
+struct Scripted {
+    batches: Mutex<Vec<usize>>,
+    permits: Semaphore,
+    answer: fn(&[Txn]) -> Result<Vec<Verdict>, StoreError>,
+}
+
+impl Scripted {
+    fn new(permits: usize, answer: fn(&[Txn]) -> Result<Vec<Verdict>, StoreError>) -> Arc<Self> {
+        Arc::new(Self { batches: Mutex::default(), permits: Semaphore::new(permits), answer })
+    }
+
+    fn sizes(&self) -> Vec<usize> {
+        self.batches.lock().expect("not poisoned").clone()
+    }
+}
+
+fn unused<T>() -> Result<T, StoreError> {
+    Err(StoreError::Unavailable("not part of this test".into()))
+}
+
+#[async_trait]
+impl Store for Scripted {
+    async fn read_prefix(&self, _: &str) -> Result<Listing, StoreError> {
+        unused()
+    }
+    async fn revision(&self) -> Result<u64, StoreError> {
+        unused()
+    }
+    async fn watch(
+        &self,
+        _: &str,
+        _: u64,
+    ) -> Result<BoxStream<'static, Result<Batch, WatchError>>, StoreError> {
+        unused()
+    }
+    async fn commit(&self, txns: Vec<Txn>) -> Result<Vec<Verdict>, StoreError> {
+        self.batches.lock().expect("not poisoned").push(txns.len());
+        self.permits.acquire().await.expect("open").forget();
+        (self.answer)(&txns)
+    }
+    async fn cluster_id(&self) -> Result<u64, StoreError> {
+        unused()
+    }
+    async fn campaign(&self, _: &str, _: Duration) -> Result<Box<dyn Lease>, StoreError> {
+        unused()
+    }
+    async fn leader(&self) -> Result<Option<String>, StoreError> {
+        unused()
+    }
+}
+
+fn put(key: usize) -> Txn {
+    Txn { guards: vec![], writes: vec![Write::Put(format!("k/{key}"), "v".into())] }
+}
+
+fn all_committed(txns: &[Txn]) -> Result<Vec<Verdict>, StoreError> {
+    Ok(vec![Verdict::Committed(9); txns.len()])
+}
+
+#[tokio::test]
+async fn what_waits_while_four_batches_are_under_way_goes_together() {
+    let (store, tasks) = (Scripted::new(0, all_committed), Tasks::new());
+    let committer = Committer::spawn(store.clone(), Arc::new(Codec::new()), &tasks);
+    let commits: Vec<_> = (0..UNDER_WAY)
+        .map(|key| {
+            let (committer, seen) = (committer.clone(), store.clone());
+            let commit = tasks.spawn_short("commit", async move { committer.commit(put(key)).await });
+            (commit, seen)
+        })
+        .collect();
+    // One after the other, so that each is a batch of its own; the store answers none yet.
+    while store.sizes().iter().sum::<usize>() < UNDER_WAY {
+        tokio::task::yield_now().await;
+    }
+    let many = join_all((100..200).map(|key| committer.commit(put(key))));
+    let (many, ()) = tokio::join!(many, async {
+        tokio::task::yield_now().await;
+        store.permits.add_permits(100);
+    });
+    assert!(many.into_iter().all(|verdict| matches!(verdict, Ok(Verdict::Committed(9)))));
+    for (commit, _) in commits {
+        assert!(matches!(commit.await.expect("ends"), Ok(Verdict::Committed(9))));
+    }
+    let sizes = store.sizes();
+    assert_eq!(sizes.iter().sum::<usize>(), 100 + UNDER_WAY);
+    assert!(sizes.contains(&64), "{sizes:?}");
+    tasks.shutdown().await;
+}
+
+#[tokio::test]
+async fn an_error_reaches_everybody_in_the_batch() {
+    let store = Scripted::new(100, |_| Err(StoreError::Unknown("lost".into())));
+    let tasks = Tasks::new();
+    let committer = Committer::spawn(store, Arc::new(Codec::new()), &tasks);
+    let results = join_all((0..10).map(|key| committer.commit(put(key)))).await;
+    assert!(results.iter().all(|result| matches!(result, Err(StoreError::Unknown(why)) if why == "lost")));
+    tasks.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_waits_at_shutdown_is_finished_and_later_commits_are_certainly_not_done() {
+    let (store, tasks) = (Scripted::new(0, all_committed), Tasks::new());
+    let committer = Committer::spawn(store.clone(), Arc::new(Codec::new()), &tasks);
+    let waiting = committer.clone();
+    let same_key = tasks
+        .spawn_short("commits", async move { tokio::join!(waiting.commit(put(1)), waiting.commit(put(1))) });
+    while store.sizes().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    tasks.stop();
+    store.permits.add_permits(2);
+    let (one, other) = same_key.await.expect("ends");
+    assert!(matches!((one, other), (Ok(Verdict::Committed(9)), Ok(Verdict::Committed(9)))));
+    tasks.shutdown().await;
+    assert!(matches!(committer.commit(put(2)).await, Err(StoreError::Unavailable(_))));
+    assert_eq!(store.sizes(), [1, 1]);
+}

@@ -1,0 +1,229 @@
+//! The store of one process: in memory, and in a file where a directory is given.
+//!
+//! Reads come from memory. Writes go through one thread, which makes many of them durable by one
+//! transaction of the file; what was answered survives `kill -9`. History is kept in memory alone:
+//! its watchers die with the process anyway.
+
+mod disk;
+mod election;
+mod state;
+mod writer;
+
+use std::{
+    path::Path,
+    sync::{Arc, PoisonError, RwLock},
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use futures::stream::{self, BoxStream, StreamExt};
+use tokio::{
+    runtime,
+    sync::{mpsc, oneshot, watch},
+};
+
+pub use self::disk::OpenError;
+use self::{
+    disk::{Contents, Disk},
+    state::{Draft, State},
+    writer::{Job, Writer},
+};
+use super::keys;
+use crate::ports::{Batch, Lease, Listing, Store, StoreError, Txn, Verdict, WatchError, Write};
+
+/// History kept for watchers, bytes.
+const HISTORY: usize = 32 << 20;
+
+/// Jobs that may wait for the writer.
+const WAITING: usize = 1024;
+
+/// Batches a watcher takes at a time.
+const WATCHED: usize = 256;
+
+/// The embedded store. Clones share it; the last one closes the file.
+#[derive(Debug, Clone)]
+pub struct EmbeddedStore {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    state: Arc<RwLock<State>>,
+    published: watch::Receiver<u64>,
+    cluster_id: u64,
+    /// None only while dropped.
+    jobs: Option<mpsc::Sender<Job>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl EmbeddedStore {
+    /// Opens the store in a directory, or an empty one in memory.
+    ///
+    /// # Errors
+    /// The directory is in use or unusable, or its file is no store or damaged.
+    pub fn open(directory: Option<&Path>) -> Result<Self, OpenError> {
+        Self::with_history(directory, HISTORY)
+    }
+
+    /// As [`EmbeddedStore::open`], with a bound on the history kept for watchers, bytes.
+    pub fn with_history(directory: Option<&Path>, history: usize) -> Result<Self, OpenError> {
+        let new_id = rand::random();
+        let (mut disk, contents) = match directory {
+            Some(directory) => {
+                let (disk, contents) = Disk::open(directory, new_id)?;
+                (Some(disk), contents)
+            }
+            None => (None, Contents { entries: Vec::new(), revision: 0, cluster_id: new_id }),
+        };
+        let mut state = State::new(contents.entries, contents.revision, history);
+        let left = end_elections(&state);
+        if let (Some(disk), Some(directory)) = (&mut disk, directory) {
+            disk.write(&left).map_err(|source| OpenError::File { path: directory.to_owned(), source })?;
+        }
+        state.apply(left);
+        let (publish, published) = watch::channel(state.revision());
+        let state = Arc::new(RwLock::new(state));
+        let (jobs, waiting) = mpsc::channel(WAITING);
+        let thread = spawn(Writer::new(Arc::clone(&state), publish, disk), waiting).map_err(|source| {
+            OpenError::Directory { path: directory.unwrap_or(Path::new("")).to_owned(), source }
+        })?;
+        let inner = Inner {
+            state,
+            published,
+            cluster_id: contents.cluster_id,
+            jobs: Some(jobs),
+            thread: Some(thread),
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+}
+
+/// No candidate of an earlier process lives.
+fn end_elections(state: &State) -> Vec<Batch> {
+    let left = state.below(keys::ELECTION).map(|entry| Write::Delete(entry.key.clone())).collect();
+    let mut draft = Draft::new(state);
+    let ended = draft.commit(&[Txn { guards: Vec::new(), writes: left }]);
+    debug_assert!(ended.is_ok(), "keys of a map are distinct");
+    draft.finish()
+}
+
+/// Starts the writer on a thread of its own: a file's flush would hold up other tasks. Its runtime
+/// only tells the time.
+fn spawn(writer: Writer, jobs: mpsc::Receiver<Job>) -> std::io::Result<JoinHandle<()>> {
+    let runtime = runtime::Builder::new_current_thread().enable_time().build()?;
+    thread::Builder::new().name("store".into()).spawn(move || runtime.block_on(writer.run(jobs)))
+}
+
+fn closed() -> StoreError {
+    StoreError::Unavailable("the store is closed".into())
+}
+
+impl Inner {
+    fn read<T>(&self, look: impl FnOnce(&State) -> T) -> T {
+        look(&self.state.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    async fn ask<T>(
+        &self,
+        job: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> Job,
+    ) -> Result<T, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        let jobs = self.jobs.as_ref().ok_or_else(closed)?;
+        jobs.send(job(reply)).await.map_err(|_| closed())?;
+        answer.await.unwrap_or_else(|_| Err(StoreError::Unknown("the writer has ended".into())))
+    }
+}
+
+impl Drop for Inner {
+    /// Waits for what is being written, so that the directory is free once the store is gone.
+    fn drop(&mut self) {
+        self.jobs = None;
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the store's writer panicked");
+        }
+    }
+}
+
+#[async_trait]
+impl Store for EmbeddedStore {
+    async fn read_prefix(&self, prefix: &str) -> Result<Listing, StoreError> {
+        Ok(self.inner.read(|state| state.list(prefix)))
+    }
+
+    async fn revision(&self) -> Result<u64, StoreError> {
+        Ok(self.inner.read(State::revision))
+    }
+
+    async fn watch(
+        &self,
+        prefix: &str,
+        from: u64,
+    ) -> Result<BoxStream<'static, Result<Batch, WatchError>>, StoreError> {
+        let watcher = Watcher {
+            state: Arc::clone(&self.inner.state),
+            published: self.inner.published.clone(),
+            prefix: prefix.to_owned(),
+            next: from,
+        };
+        let steps = stream::unfold(Some(watcher), |watcher| async {
+            let mut watcher = watcher?;
+            Some(match watcher.step().await {
+                Ok(batches) => (batches.into_iter().map(Ok).collect(), Some(watcher)),
+                Err(error) => (vec![Err(error)], None),
+            })
+        });
+        Ok(steps.flat_map(stream::iter).boxed())
+    }
+
+    async fn commit(&self, txns: Vec<Txn>) -> Result<Vec<Verdict>, StoreError> {
+        self.inner.ask(|reply| Job::Commit(txns, reply)).await
+    }
+
+    async fn cluster_id(&self) -> Result<u64, StoreError> {
+        Ok(self.inner.cluster_id)
+    }
+
+    async fn campaign(&self, candidate: &str, ttl: Duration) -> Result<Box<dyn Lease>, StoreError> {
+        election::campaign(Arc::clone(&self.inner), candidate, ttl).await
+    }
+
+    async fn leader(&self) -> Result<Option<String>, StoreError> {
+        Ok(self.inner.read(|state| {
+            election::oldest(state.below(keys::ELECTION))
+                .map(|entry| String::from_utf8_lossy(&entry.value).into_owned())
+        }))
+    }
+}
+
+struct Watcher {
+    state: Arc<RwLock<State>>,
+    published: watch::Receiver<u64>,
+    prefix: String,
+    next: u64,
+}
+
+impl Watcher {
+    /// Waits for the next batches.
+    async fn step(&mut self) -> Result<Vec<Batch>, WatchError> {
+        loop {
+            self.published.mark_unchanged();
+            let (found, next) = self
+                .state
+                .read()
+                .unwrap_or_else(PoisonError::into_inner)
+                .since(&self.prefix, self.next, WATCHED)
+                .map_err(WatchError::Compacted)?;
+            let caught_up = next == self.next;
+            self.next = next;
+            if !found.is_empty() {
+                return Ok(found);
+            }
+            if caught_up && self.published.changed().await.is_err() {
+                return Err(WatchError::Lost("the store is closed".into()));
+            }
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! The file under the embedded store, one durable transaction at a time.
+
+use std::{
+    fs::{self, File, TryLockError},
+    io,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+use bytes::Bytes;
+use redb::{Builder, Database, ReadableDatabase, ReadableTable, TableDefinition};
+
+use crate::ports::{Batch, Change, Entry};
+
+/// Key to create revision, mod revision and value.
+const ENTRIES: TableDefinition<'_, &str, (u64, u64, &[u8])> = TableDefinition::new("entries");
+const NUMBERS: TableDefinition<'_, &str, u64> = TableDefinition::new("numbers");
+const REVISION: &str = "revision";
+const CLUSTER_ID: &str = "cluster_id";
+
+/// Memory for pages of the file, bytes. Reads are served from memory of our own.
+const CACHE: usize = 16 << 20;
+
+/// Why a store's directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The directory cannot be made or used.
+    #[error("use directory `{path}`")]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Another process has it.
+    #[error("directory `{0}` is in use by another process")]
+    InUse(PathBuf),
+    /// The file in it is no store, is damaged, or cannot be read.
+    #[error("open store file `{path}`")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: Box<redb::Error>,
+    },
+}
+
+/// What a file held when it was opened.
+#[derive(Debug)]
+pub(super) struct Contents {
+    pub(super) entries: Vec<Entry>,
+    pub(super) revision: u64,
+    pub(super) cluster_id: u64,
+}
+
+/// The file, and the lock on its directory.
+#[derive(Debug)]
+pub(super) struct Disk {
+    path: PathBuf,
+    /// None after a failed write, until the file could be opened anew.
+    database: Option<Database>,
+    _lock: File,
+}
+
+impl Disk {
+    /// Opens the store in a directory, made with mode 0700 where there is none. `cluster_id`
+    /// names the store if it is new.
+    pub(super) fn open(directory: &Path, cluster_id: u64) -> Result<(Self, Contents), OpenError> {
+        let lock = lock(directory)?;
+        let path = directory.join("usher.redb");
+        let failed = |source: redb::Error| OpenError::File { path: path.clone(), source: Box::new(source) };
+        let database = open_file(&path).map_err(failed)?;
+        let contents = load(&database, cluster_id).map_err(failed)?;
+        Ok((Self { path, database: Some(database), _lock: lock }, contents))
+    }
+
+    /// Makes changes durable, all or none of them.
+    ///
+    /// # Errors
+    /// It is not known whether they are on disk; [`Disk::reopen`] tells.
+    pub(super) fn write(&mut self, batches: &[Batch]) -> Result<(), Box<redb::Error>> {
+        let Some(database) = &self.database else { return Err(Box::new(redb::Error::PreviousIo)) };
+        write(database, batches).map_err(|error| {
+            self.database = None;
+            Box::new(error)
+        })
+    }
+
+    /// Opens the file anew after a failed write, and returns the revision it holds.
+    pub(super) fn reopen(&mut self) -> Result<u64, Box<redb::Error>> {
+        self.database = None;
+        let database = open_file(&self.path)?;
+        let revision = revision(&database)?;
+        self.database = Some(database);
+        Ok(revision)
+    }
+}
+
+fn lock(directory: &Path) -> Result<File, OpenError> {
+    let failed = |source| OpenError::Directory { path: directory.to_owned(), source };
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed)?;
+    let lock = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(directory.join("lock"))
+        .map_err(failed)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse(directory.to_owned())),
+        Err(TryLockError::Error(error)) => Err(failed(error)),
+    }
+}
+
+fn open_file(path: &Path) -> Result<Database, redb::Error> {
+    let database = Builder::new().set_cache_size(CACHE).create(path)?;
+    // It holds secrets; the directory's mode is not ours where it stood before.
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+    Ok(database)
+}
+
+fn load(database: &Database, cluster_id: u64) -> Result<Contents, redb::Error> {
+    let first = database.begin_write()?;
+    let (revision, cluster_id) = {
+        let mut numbers = first.open_table(NUMBERS)?;
+        let revision = numbers.get(REVISION)?.map(|number| number.value());
+        let known = numbers.get(CLUSTER_ID)?.map(|number| number.value());
+        if known.is_none() {
+            numbers.insert(CLUSTER_ID, cluster_id)?;
+        }
+        (revision.unwrap_or_default(), known.unwrap_or(cluster_id))
+    };
+    let entries = first
+        .open_table(ENTRIES)?
+        .iter()?
+        .map(|row| {
+            let (key, value) = row?;
+            let (create_revision, mod_revision, bytes) = value.value();
+            let value = Bytes::copy_from_slice(bytes);
+            Ok(Entry { key: key.value().to_owned(), value, create_revision, mod_revision })
+        })
+        .collect::<Result<_, redb::StorageError>>()?;
+    first.commit()?;
+    Ok(Contents { entries, revision, cluster_id })
+}
+
+fn revision(database: &Database) -> Result<u64, redb::Error> {
+    let numbers = database.begin_read()?.open_table(NUMBERS)?;
+    Ok(numbers.get(REVISION)?.map(|number| number.value()).unwrap_or_default())
+}
+
+fn write(database: &Database, batches: &[Batch]) -> Result<(), redb::Error> {
+    let Some(last) = batches.last() else { return Ok(()) };
+    let transaction = database.begin_write()?;
+    {
+        let mut entries = transaction.open_table(ENTRIES)?;
+        for change in batches.iter().flat_map(|batch| &batch.changes) {
+            match change {
+                Change::Put(entry) => {
+                    let row = (entry.create_revision, entry.mod_revision, &*entry.value);
+                    entries.insert(&*entry.key, row)?;
+                }
+                Change::Delete { key } => {
+                    entries.remove(&**key)?;
+                }
+            }
+        }
+        transaction.open_table(NUMBERS)?.insert(REVISION, last.revision)?;
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,73 @@
+use std::io::Write as _;
+
+use tempfile::tempdir;
+
+use super::*;
+
+fn batch(revision: u64) -> Batch {
+    let entry = Entry {
+        key: format!("k/{revision}"),
+        value: Bytes::from_static(b"value"),
+        create_revision: revision,
+        mod_revision: revision,
+    };
+    Batch { revision, changes: vec![Change::Put(entry)] }
+}
+
+#[test]
+fn what_was_written_is_read_again_with_its_revisions() {
+    let directory = tempdir().expect("a directory");
+    let (mut disk, new) = Disk::open(directory.path(), 7).expect("opens");
+    assert_eq!((new.revision, new.cluster_id, new.entries.len()), (0, 7, 0));
+    disk.write(&[batch(1), batch(2)]).expect("is written");
+    let gone = Change::Delete { key: "k/1".into() };
+    disk.write(&[Batch { revision: 3, changes: vec![gone] }]).expect("is written");
+    drop(disk);
+    let (_disk, again) = Disk::open(directory.path(), 8).expect("opens");
+    let Change::Put(expected) = batch(2).changes.remove(0) else { panic!("a put") };
+    assert_eq!((again.revision, again.cluster_id, again.entries), (3, 7, vec![expected]));
+}
+
+#[test]
+fn a_directory_is_private_and_serves_one_process() {
+    let parent = tempdir().expect("a directory");
+    let directory = parent.path().join("a/b");
+    let (disk, _) = Disk::open(&directory, 1).expect("opens");
+    let mode = |path: &Path| fs::metadata(path).expect("stands").permissions().mode() & 0o777;
+    assert_eq!((mode(&directory), mode(&directory.join("usher.redb"))), (0o700, 0o600));
+    let error = Disk::open(&directory, 1).map(drop).expect_err("is in use");
+    assert!(matches!(error, OpenError::InUse(_)), "{error}");
+    drop(disk);
+    Disk::open(&directory, 1).map(drop).expect("is free again");
+}
+
+#[test]
+fn what_is_no_store_is_refused_and_left_alone() {
+    let directory = tempdir().expect("a directory");
+    let path = directory.path().join("usher.redb");
+    let garbage = vec![b'x'; 70_000];
+    fs::write(&path, &garbage).expect("is written");
+    let error = Disk::open(directory.path(), 1).map(drop).expect_err("is no store");
+    assert!(error.to_string().contains("usher.redb"), "{error}");
+    assert_eq!(fs::read(&path).expect("stands"), garbage);
+}
+
+#[test]
+fn a_cut_file_is_refused() {
+    let directory = tempdir().expect("a directory");
+    let (mut disk, _) = Disk::open(directory.path(), 1).expect("opens");
+    (1..200).for_each(|revision| disk.write(&[batch(revision)]).expect("is written"));
+    drop(disk);
+    let file = File::options().write(true).open(directory.path().join("usher.redb")).expect("stands");
+    file.set_len(10_000).expect("is cut");
+    Disk::open(directory.path(), 1).map(drop).expect_err("is damaged");
+}
+
+#[test]
+fn a_file_where_the_directory_should_be_is_told() {
+    let directory = tempdir().expect("a directory");
+    let path = directory.path().join("data");
+    File::create(&path).and_then(|mut file| file.write_all(b"x")).expect("is written");
+    let error = Disk::open(&path, 1).map(drop).expect_err("is a file");
+    assert!(matches!(&error, OpenError::Directory { path: named, .. } if *named == path), "{error}");
+}

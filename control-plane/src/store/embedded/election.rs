@@ -1,0 +1,72 @@
+//! Leading in one process: the oldest candidate that keeps its lease alive.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use tokio::time::timeout;
+use usher_common::revision::FencingToken;
+
+use super::{Inner, writer::Job};
+use crate::{
+    ports::{Entry, Lease, StoreError},
+    store::keys,
+};
+
+/// Enters a candidate and waits until it is the oldest.
+pub(super) async fn campaign(
+    inner: Arc<Inner>,
+    candidate: &str,
+    ttl: Duration,
+) -> Result<Box<dyn Lease>, StoreError> {
+    let mut changes = inner.published.clone();
+    let enter = |reply| Job::Enter { candidate: candidate.to_owned(), ttl, reply };
+    let mut token = inner.ask(enter).await?;
+    loop {
+        changes.mark_unchanged();
+        let (leads, stands) = inner.read(|state| {
+            let leads = oldest(state.below(keys::ELECTION)).is_some_and(|entry| entry.key == token.key);
+            (leads, state.get(&token.key).is_some())
+        });
+        if leads {
+            return Ok(Box::new(EmbeddedLease { inner, token }));
+        }
+        if !stands {
+            token = inner.ask(enter).await?;
+            continue;
+        }
+        // Whoever waits keeps its place, or it would be taken for dead.
+        match timeout(ttl / 3, changes.changed()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => return Err(super::closed()),
+            Err(_) => match inner.ask(|reply| Job::Renew(token.key.clone(), reply)).await {
+                Ok(_) | Err(StoreError::Rejected(_)) => {}
+                Err(error) => return Err(error),
+            },
+        }
+    }
+}
+
+/// Returns the candidate that leads.
+pub(super) fn oldest<'a>(candidates: impl Iterator<Item = &'a Entry>) -> Option<&'a Entry> {
+    candidates.min_by_key(|entry| entry.create_revision)
+}
+
+struct EmbeddedLease {
+    inner: Arc<Inner>,
+    token: FencingToken,
+}
+
+#[async_trait]
+impl Lease for EmbeddedLease {
+    fn token(&self) -> FencingToken {
+        self.token.clone()
+    }
+
+    async fn keep_alive(&mut self) -> Result<Duration, StoreError> {
+        self.inner.ask(|reply| Job::Renew(self.token.key.clone(), reply)).await
+    }
+
+    async fn resign(self: Box<Self>) -> Result<(), StoreError> {
+        self.inner.ask(|reply| Job::Leave(self.token.key.clone(), reply)).await
+    }
+}

@@ -1,0 +1,216 @@
+//! The entries, their revisions and their recent history, as plain data.
+//!
+//! A [`Draft`] decides transactions over a state without touching it; what it wrote is applied once
+//! it is durable. So a reader sees only what a crash cannot take back.
+
+use std::{
+    collections::{BTreeMap, HashSet, VecDeque},
+    ops::Bound,
+};
+
+use crate::ports::{Batch, Change, Entry, Guard, Listing, Txn, Verdict, Write};
+
+/// Everything that is committed.
+#[derive(Debug)]
+pub(super) struct State {
+    entries: BTreeMap<String, Entry>,
+    revision: u64,
+    history: VecDeque<Batch>,
+    /// First revision whose changes are all in `history`.
+    first: u64,
+    history_bytes: usize,
+    max_history_bytes: usize,
+}
+
+impl State {
+    /// Returns a state of these entries, without history.
+    pub(super) fn new(entries: Vec<Entry>, revision: u64, max_history_bytes: usize) -> Self {
+        Self {
+            entries: entries.into_iter().map(|entry| (entry.key.clone(), entry)).collect(),
+            revision,
+            history: VecDeque::new(),
+            first: revision + 1,
+            history_bytes: 0,
+            max_history_bytes,
+        }
+    }
+
+    pub(super) fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    pub(super) fn get(&self, key: &str) -> Option<&Entry> {
+        self.entries.get(key)
+    }
+
+    /// Iterates over the entries below a prefix, by key.
+    pub(super) fn below<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = &'a Entry> {
+        self.entries
+            .range::<str, _>((Bound::Included(prefix), Bound::Unbounded))
+            .map(|(_, entry)| entry)
+            .take_while(move |entry| entry.key.starts_with(prefix))
+    }
+
+    pub(super) fn list(&self, prefix: &str) -> Listing {
+        Listing { revision: self.revision, entries: self.below(prefix).cloned().collect() }
+    }
+
+    /// Takes over what a draft wrote and forgets the oldest history beyond its bound.
+    pub(super) fn apply(&mut self, batches: Vec<Batch>) {
+        for batch in batches {
+            for change in &batch.changes {
+                match change {
+                    Change::Put(entry) => self.entries.insert(entry.key.clone(), entry.clone()),
+                    Change::Delete { key } => self.entries.remove(key),
+                };
+            }
+            self.revision = batch.revision;
+            self.history_bytes += weight(&batch);
+            self.history.push_back(batch);
+        }
+        while self.history_bytes > self.max_history_bytes
+            && let Some(oldest) = self.history.pop_front()
+        {
+            self.history_bytes -= weight(&oldest);
+            self.first = oldest.revision + 1;
+        }
+    }
+
+    /// Returns what changed at or after `from` below a prefix, at most `limit` batches, and the
+    /// revision to go on from.
+    ///
+    /// # Errors
+    /// The first revision that history still holds, when it is later than `from`.
+    pub(super) fn since(&self, prefix: &str, from: u64, limit: usize) -> Result<(Vec<Batch>, u64), u64> {
+        if from < self.first {
+            return Err(self.first);
+        }
+        let start = self.history.partition_point(|batch| batch.revision < from);
+        let (mut found, mut next) = (Vec::new(), from);
+        for batch in self.history.range(start..).take(limit) {
+            next = batch.revision + 1;
+            let changes: Vec<Change> =
+                batch.changes.iter().filter(|change| key_of(change).starts_with(prefix)).cloned().collect();
+            if !changes.is_empty() {
+                found.push(Batch { revision: batch.revision, changes });
+            }
+        }
+        Ok((found, next))
+    }
+}
+
+fn key_of(change: &Change) -> &str {
+    match change {
+        Change::Put(entry) => &entry.key,
+        Change::Delete { key } => key,
+    }
+}
+
+/// Roughly the memory a batch holds, bytes.
+fn weight(batch: &Batch) -> usize {
+    let change = |change: &Change| match change {
+        Change::Put(entry) => 96 + entry.key.len() + entry.value.len(),
+        Change::Delete { key } => 96 + key.len(),
+    };
+    64 + batch.changes.iter().map(change).sum::<usize>()
+}
+
+/// Transactions decided over a state that is not changed yet.
+#[derive(Debug)]
+pub(super) struct Draft<'a> {
+    base: &'a State,
+    changed: BTreeMap<String, Option<Entry>>,
+    revision: u64,
+    batches: Vec<Batch>,
+}
+
+/// A transaction no store could decide: it writes one key twice.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("key `{0}` is written twice in one commit")]
+pub(super) struct WrittenTwice(String);
+
+impl<'a> Draft<'a> {
+    pub(super) fn new(base: &'a State) -> Self {
+        Self { base, changed: BTreeMap::new(), revision: base.revision, batches: Vec::new() }
+    }
+
+    /// Returns the revision that the next write is made at.
+    pub(super) fn next_revision(&self) -> u64 {
+        self.revision + 1
+    }
+
+    /// Decides independent transactions, all at one revision, after those decided before.
+    pub(super) fn commit(&mut self, txns: &[Txn]) -> Result<Vec<Verdict>, WrittenTwice> {
+        let mut written = HashSet::new();
+        for write in txns.iter().flat_map(|txn| &txn.writes) {
+            let (Write::Put(key, _) | Write::Delete(key)) = write;
+            if !written.insert(key) {
+                return Err(WrittenTwice(key.clone()));
+            }
+        }
+        let hold: Vec<bool> =
+            txns.iter().map(|txn| txn.guards.iter().all(|guard| self.holds(guard))).collect();
+        let decided = || txns.iter().zip(&hold);
+        let revision = self.next_revision();
+        let changes: Vec<Change> = decided()
+            .filter(|(_, holds)| **holds)
+            .flat_map(|(txn, _)| &txn.writes)
+            .filter_map(|write| self.change(write, revision))
+            .collect();
+        if !changes.is_empty() {
+            self.revision = revision;
+            self.batches.push(Batch { revision, changes });
+        }
+        let at = self.revision;
+        Ok(decided()
+            .map(|(_, holds)| if *holds { Verdict::Committed(at) } else { Verdict::Refused(at) })
+            .collect())
+    }
+
+    /// Returns what was written, a batch for each revision.
+    pub(super) fn finish(self) -> Vec<Batch> {
+        self.batches
+    }
+
+    fn get(&self, key: &str) -> Option<&Entry> {
+        match self.changed.get(key) {
+            Some(changed) => changed.as_ref(),
+            None => self.base.get(key),
+        }
+    }
+
+    fn holds(&self, guard: &Guard) -> bool {
+        match guard {
+            Guard::Absent(key) => self.get(key).is_none(),
+            Guard::Unchanged(key, revision) => {
+                self.get(key).is_some_and(|entry| entry.mod_revision == *revision)
+            }
+            Guard::Fence(token) => {
+                self.get(&token.key).is_some_and(|entry| entry.create_revision == token.create_revision)
+            }
+        }
+    }
+
+    fn change(&mut self, write: &Write, revision: u64) -> Option<Change> {
+        match write {
+            Write::Put(key, value) => {
+                let entry = Entry {
+                    key: key.clone(),
+                    value: value.clone(),
+                    create_revision: self.get(key).map_or(revision, |entry| entry.create_revision),
+                    mod_revision: revision,
+                };
+                self.changed.insert(key.clone(), Some(entry.clone()));
+                Some(Change::Put(entry))
+            }
+            Write::Delete(key) => {
+                self.get(key)?;
+                self.changed.insert(key.clone(), None);
+                Some(Change::Delete { key: key.clone() })
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,253 @@
+//! The one thread that writes. It takes whatever waits, decides it in order, makes it durable by
+//! one transaction of the file and only then publishes and answers. It also takes out the election
+//! keys whose leases ran out.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::{Instant, timeout_at},
+};
+use tracing::{error, info};
+use usher_common::revision::FencingToken;
+
+use super::{
+    disk::Disk,
+    state::{Draft, State},
+};
+use crate::{
+    ports::{Batch, StoreError, Txn, Verdict, Write},
+    store::keys,
+};
+
+/// Jobs decided together, at most.
+const GROUP: usize = 256;
+
+/// Time between two tries to open a file that could not be written.
+const RETRY: Duration = Duration::from_secs(1);
+
+type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
+
+/// What the writer is asked for.
+#[derive(Debug)]
+pub(super) enum Job {
+    /// Decide these transactions.
+    Commit(Vec<Txn>, Reply<Vec<Verdict>>),
+    /// Enter a candidate, for as long as it keeps its lease alive.
+    Enter { candidate: String, ttl: Duration, reply: Reply<FencingToken> },
+    /// Renew the lease of an election key.
+    Renew(String, Reply<Duration>),
+    /// Take an election key out.
+    Leave(String, Reply<()>),
+}
+
+struct Lease {
+    ttl: Duration,
+    ends: Instant,
+}
+
+/// Batches whose write failed, so that nobody knows whether the file holds them.
+struct Doubt {
+    batches: Vec<Batch>,
+    why: String,
+}
+
+pub(super) struct Writer {
+    pub(super) state: Arc<RwLock<State>>,
+    pub(super) published: watch::Sender<u64>,
+    pub(super) disk: Option<Disk>,
+    leases: HashMap<String, Lease>,
+    doubt: Option<Doubt>,
+}
+
+/// What a job is answered once the group is durable.
+enum Answer {
+    Commit(Vec<Verdict>, Reply<Vec<Verdict>>),
+    Enter(FencingToken, Reply<FencingToken>),
+    Leave(Reply<()>),
+}
+
+impl Answer {
+    // Nobody may wait for an answer any more; then nobody needs it.
+    fn give(self) {
+        match self {
+            Self::Commit(verdicts, reply) => drop(reply.send(Ok(verdicts))),
+            Self::Enter(token, reply) => drop(reply.send(Ok(token))),
+            Self::Leave(reply) => drop(reply.send(Ok(()))),
+        }
+    }
+
+    fn fail(self, failure: &dyn Fn() -> StoreError) {
+        match self {
+            Self::Commit(_, reply) => drop(reply.send(Err(failure()))),
+            Self::Enter(_, reply) => drop(reply.send(Err(failure()))),
+            Self::Leave(reply) => drop(reply.send(Err(failure()))),
+        }
+    }
+}
+
+impl Writer {
+    pub(super) fn new(state: Arc<RwLock<State>>, published: watch::Sender<u64>, disk: Option<Disk>) -> Self {
+        Self { state, published, disk, leases: HashMap::new(), doubt: None }
+    }
+
+    /// Works until the last sender of jobs is gone.
+    pub(super) async fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
+        loop {
+            let wake = match &self.doubt {
+                Some(_) => Some(Instant::now() + RETRY),
+                None => self.leases.values().map(|lease| lease.ends).min(),
+            };
+            let first = match wake {
+                Some(wake) => timeout_at(wake, jobs.recv()).await,
+                None => Ok(jobs.recv().await),
+            };
+            let mut group = match first {
+                Ok(Some(job)) => vec![job],
+                Ok(None) => return,
+                Err(_wake) => Vec::new(),
+            };
+            while group.len() < GROUP
+                && let Ok(job) = jobs.try_recv()
+            {
+                group.push(job);
+            }
+            self.work(group);
+        }
+    }
+
+    fn work(&mut self, group: Vec<Job>) {
+        if let Err(failure) = self.settle_doubt() {
+            return refuse(group, &failure);
+        }
+        let now = Instant::now();
+        let ended: Vec<String> =
+            self.leases.iter().filter(|(_, lease)| lease.ends <= now).map(|(key, _)| key.clone()).collect();
+        let state = Arc::clone(&self.state);
+        let (batches, answers) = {
+            let base = state.read().unwrap_or_else(PoisonError::into_inner);
+            let mut draft = Draft::new(&base);
+            for key in &ended {
+                take_out(&mut draft, key);
+            }
+            let answers: Vec<Answer> =
+                group.into_iter().filter_map(|job| self.decide(&mut draft, job, now)).collect();
+            (draft.finish(), answers)
+        };
+        match self.make_durable(batches) {
+            Ok(()) => {
+                self.leases.retain(|key, _| !ended.contains(key));
+                answers.into_iter().for_each(Answer::give);
+            }
+            Err(failure) => answers.into_iter().for_each(|answer| answer.fail(&failure)),
+        }
+    }
+
+    fn decide(&mut self, draft: &mut Draft<'_>, job: Job, now: Instant) -> Option<Answer> {
+        match job {
+            Job::Commit(txns, reply) => match draft.commit(&txns) {
+                Ok(verdicts) => return Some(Answer::Commit(verdicts, reply)),
+                Err(twice) => drop(reply.send(Err(StoreError::Rejected(twice.to_string())))),
+            },
+            Job::Enter { candidate, ttl, reply } => {
+                let token = enter(draft, candidate);
+                // Held even if the write fails: then it ends a key that is not there.
+                self.leases.insert(token.key.clone(), Lease { ttl, ends: now + ttl });
+                return Some(Answer::Enter(token, reply));
+            }
+            Job::Renew(key, reply) => {
+                let live = self.leases.get_mut(&key).filter(|lease| lease.ends > now);
+                let renewed = live.map(|lease| {
+                    lease.ends = now + lease.ttl;
+                    lease.ttl
+                });
+                drop(reply.send(renewed.ok_or_else(|| StoreError::Rejected("the lease is gone".into()))));
+            }
+            Job::Leave(key, reply) => {
+                self.leases.remove(&key);
+                take_out(draft, &key);
+                return Some(Answer::Leave(reply));
+            }
+        }
+        None
+    }
+
+    /// Writes, then publishes. On failure the file is opened anew to learn what it holds.
+    fn make_durable(&mut self, batches: Vec<Batch>) -> Result<(), Box<dyn Fn() -> StoreError>> {
+        if batches.is_empty() {
+            return Ok(());
+        }
+        if let Some(disk) = &mut self.disk
+            && let Err(failed) = disk.write(&batches)
+        {
+            let why = failed.to_string();
+            error!(error = why, "store file cannot be written");
+            self.doubt = Some(Doubt { batches, why: why.clone() });
+            return match self.settle_doubt() {
+                Ok(true) => Ok(()),
+                Ok(false) => Err(Box::new(move || StoreError::Rejected(why.clone()))),
+                Err(_) => Err(Box::new(move || StoreError::Unknown(why.clone()))),
+            };
+        }
+        self.publish(batches);
+        Ok(())
+    }
+
+    /// After a failed write: learns from the file whether it happened after all. Tells whether it
+    /// did; there was nothing to settle otherwise.
+    ///
+    /// # Errors
+    /// The file still cannot be opened; nothing may be written.
+    fn settle_doubt(&mut self) -> Result<bool, String> {
+        let (Some(doubt), Some(disk)) = (&self.doubt, &mut self.disk) else { return Ok(false) };
+        let held = disk.reopen().map_err(|error| format!("{}; {error}", doubt.why))?;
+        let written = doubt.batches.last().is_some_and(|batch| batch.revision == held);
+        info!(written, "store file opened anew");
+        if let Some(doubt) = self.doubt.take()
+            && written
+        {
+            self.publish(doubt.batches);
+        }
+        Ok(written)
+    }
+
+    fn publish(&mut self, batches: Vec<Batch>) {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        state.apply(batches);
+        self.published.send_replace(state.revision());
+    }
+}
+
+fn refuse(group: Vec<Job>, why: &str) {
+    let failure = || StoreError::Rejected(why.to_owned());
+    for job in group {
+        match job {
+            Job::Commit(_, reply) => drop(reply.send(Err(failure()))),
+            Job::Enter { reply, .. } => drop(reply.send(Err(failure()))),
+            Job::Renew(_, reply) => drop(reply.send(Err(failure()))),
+            Job::Leave(_, reply) => drop(reply.send(Err(failure()))),
+        }
+    }
+}
+
+/// Enters a candidate behind those that stand already.
+fn enter(draft: &mut Draft<'_>, candidate: String) -> FencingToken {
+    let create_revision = draft.next_revision();
+    let key = format!("{}{create_revision:016x}", keys::ELECTION);
+    one_write(draft, Write::Put(key.clone(), Bytes::from(candidate)));
+    FencingToken { key, create_revision }
+}
+
+fn take_out(draft: &mut Draft<'_>, key: &str) {
+    one_write(draft, Write::Delete(key.to_owned()));
+}
+
+fn one_write(draft: &mut Draft<'_>, write: Write) {
+    let written = draft.commit(&[Txn { guards: Vec::new(), writes: vec![write] }]);
+    debug_assert!(written.is_ok(), "one write writes no key twice");
+}
