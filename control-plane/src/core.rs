@@ -1,3 +1,18 @@
 //! Decisions, and nothing else: no async, clock, randomness, socket, file, protobuf or logging.
+//!
+//! [`fleet`] is the fold of the store's history and everything below reads it: [`health`] judges
+//! polls, [`placement`] chooses servers by [`load`], [`lifecycle`] and [`reconcile`] turn requests
+//! and polls into guarded [`plan`]s, [`history`] serves the routing streams, [`lease`] says when to
+//! lead. Time comes in as [`now::Now`].
 
+pub mod fleet;
+pub mod health;
+pub mod history;
+pub mod lease;
+pub mod lifecycle;
+pub mod load;
+pub mod now;
+pub mod placement;
 pub mod plan;
+pub mod policy;
+pub mod reconcile;

@@ -73,6 +73,27 @@ pub struct Plan {
     pub writes: Vec<Write>,
 }
 
+impl Plan {
+    /// Tells whether there is nothing to write.
+    pub fn is_empty(&self) -> bool {
+        self.writes.is_empty()
+    }
+
+    /// Guards a key as it was seen: unchanged where it stood, absent where it did not. A key that is
+    /// guarded already keeps its first guard.
+    pub fn guard_seen<T>(&mut self, key: Key, seen: Option<&Stored<T>>) {
+        let stands = |guard: &Guard| match guard {
+            Guard::Absent(guarded) | Guard::Unchanged(guarded, _) => *guarded == key,
+        };
+        if !self.guards.iter().any(stands) {
+            self.guards.push(match seen {
+                Some(stored) => Guard::Unchanged(key, stored.modified),
+                None => Guard::Absent(key),
+            });
+        }
+    }
+}
+
 /// One change of the store, as the fleet folds it; `None` when the key was deleted.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
@@ -88,4 +109,45 @@ pub enum Event {
     Record(MeetingKey, Option<Stored<Record>>),
     /// `zombies/TENANT/ID/SERVER`
     Zombie(ZombieKey, Option<Stored<Zombie>>),
+}
+
+impl Write {
+    /// Returns the key it sets or takes out.
+    pub fn key(&self) -> Key {
+        match self {
+            Self::Server(server) => Key::Server(server.id.clone()),
+            Self::Health(id, _) => Key::Health(id.clone()),
+            Self::Sample(id, _) => Key::Sample(id.clone()),
+            Self::Tenant(tenant) => Key::Tenant(tenant.id.clone()),
+            Self::Record(key, _) => Key::Record(key.clone()),
+            Self::Zombie(key, _) => Key::Zombie(key.clone()),
+            Self::Delete(key) => key.clone(),
+        }
+    }
+}
+
+impl Event {
+    /// Returns the key that changed.
+    pub fn key(&self) -> Key {
+        match self {
+            Self::Server(id, _) => Key::Server(id.clone()),
+            Self::Health(id, _) => Key::Health(id.clone()),
+            Self::Sample(id, _) => Key::Sample(id.clone()),
+            Self::Tenant(id, _) => Key::Tenant(id.clone()),
+            Self::Record(key, _) => Key::Record(key.clone()),
+            Self::Zombie(key, _) => Key::Zombie(key.clone()),
+        }
+    }
+
+    /// Returns the deletion of `key`.
+    pub fn deleted(key: Key) -> Self {
+        match key {
+            Key::Server(id) => Self::Server(id, None),
+            Key::Health(id) => Self::Health(id, None),
+            Key::Sample(id) => Self::Sample(id, None),
+            Key::Tenant(id) => Self::Tenant(id, None),
+            Key::Record(key) => Self::Record(key, None),
+            Key::Zombie(key) => Self::Zombie(key, None),
+        }
+    }
 }

@@ -1,0 +1,178 @@
+//! The fleet: a fold of the store's history, and the routing table that follows from it.
+//!
+//! [`Fleet::apply`] is the only way to change it. Two fleets that applied the same history hold equal
+//! routing tables (I9), however the history was cut into batches. PENDING and ACTIVE records are
+//! routed, ENDING ones are not; a server's admin state and health travel in its own route, so that a
+//! server turning red changes one entry, whatever the number of its meetings.
+
+mod accessors;
+mod listing;
+mod records;
+mod routes;
+mod server;
+mod tombstones;
+mod zombies;
+
+#[cfg(test)]
+mod tests;
+
+pub use records::RecordEntry;
+pub use routes::{meeting_route, server_route};
+pub use server::FleetServer;
+pub(in crate::core) use server::id_hash;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Instant,
+};
+
+use foldhash::{HashMap, HashMapExt};
+use usher_common::{
+    id::{ServerId, TenantId},
+    meeting::MeetingKey,
+    revision::Revision,
+    routing::{Delta, RoutingTable, TenantRoute},
+    server::{HealthRecord, Sample},
+};
+
+use self::{records::Records, tombstones::Tombstones, zombies::Zombies};
+use crate::core::{
+    plan::{Event, Stored},
+    policy::Policy,
+};
+
+/// Everything the store says, indexed for decisions.
+#[derive(Debug, Clone)]
+pub struct Fleet {
+    policy: Arc<Policy>,
+    routing: RoutingTable,
+    servers: BTreeMap<ServerId, FleetServer>,
+    strays: HashMap<ServerId, Stray>,
+    tenants: BTreeMap<TenantId, Stored<TenantRoute>>,
+    records: Records,
+    zombies: Zombies,
+    tombstones: Tombstones,
+}
+
+/// Health and sample of a server whose own entry is not there (yet, or any more).
+#[derive(Debug, Clone, Default)]
+struct Stray {
+    health: Option<Stored<HealthRecord>>,
+    sample: Option<Stored<Sample>>,
+}
+
+/// What one call of [`Fleet::apply`] has to look at again.
+#[derive(Default)]
+struct Touched {
+    servers: BTreeSet<ServerId>,
+    sampled: BTreeSet<ServerId>,
+    tenants: BTreeSet<TenantId>,
+    meetings: BTreeSet<MeetingKey>,
+}
+
+impl Fleet {
+    /// Returns the fleet of an empty store.
+    pub fn new(epoch: u64, policy: Policy) -> Self {
+        Self {
+            policy: Arc::new(policy),
+            routing: RoutingTable::empty(Revision::new(epoch, 0)),
+            servers: BTreeMap::new(),
+            strays: HashMap::new(),
+            tenants: BTreeMap::new(),
+            records: Records::default(),
+            zombies: Zombies::default(),
+            tombstones: Tombstones::default(),
+        }
+    }
+
+    /// Moves the fleet on to `revision` and returns what changed in its routing table. `events` are
+    /// every change since the last call, in order. Costs what changed, not what there is.
+    pub fn apply(&mut self, revision: u64, events: impl IntoIterator<Item = Event>, now: Instant) -> Delta {
+        let mut touched = Touched::default();
+        for event in events {
+            self.fold(revision, event, now, &mut touched);
+        }
+        for id in &touched.sampled {
+            self.recount(id, now);
+        }
+        for id in &touched.servers {
+            if let Some(server) = self.servers.get_mut(id) {
+                server.observe_colour(&self.policy, now);
+            }
+        }
+        self.tombstones.prune(now, self.policy.interval * 6);
+        let delta = self.route_changes(&touched, revision);
+        self.routing.apply(&delta).expect("the delta was made from this very table");
+        delta
+    }
+
+    fn fold(&mut self, revision: u64, event: Event, now: Instant, touched: &mut Touched) {
+        match event {
+            Event::Server(id, stored) => {
+                self.fold_server(&id, stored, now);
+                touched.sampled.insert(id.clone());
+                touched.servers.insert(id);
+            }
+            Event::Health(id, stored) => {
+                match self.servers.get_mut(&id) {
+                    Some(server) => server.health = stored,
+                    None => self.strays.entry(id.clone()).or_default().health = stored,
+                }
+                touched.servers.insert(id);
+            }
+            Event::Sample(id, stored) => {
+                match self.servers.get_mut(&id) {
+                    Some(server) => server.set_sample(stored, &self.policy, now),
+                    None => self.strays.entry(id.clone()).or_default().sample = stored,
+                }
+                touched.sampled.insert(id);
+            }
+            Event::Tenant(id, stored) => {
+                match stored {
+                    Some(stored) => self.tenants.insert(id.clone(), stored),
+                    None => self.tenants.remove(&id),
+                };
+                touched.tenants.insert(id);
+            }
+            Event::Record(key, stored) => {
+                self.fold_record(revision, &key, stored, now);
+                touched.meetings.insert(key);
+            }
+            Event::Zombie(key, stored) => {
+                if stored.is_none() {
+                    self.tombstones.zombie_removed(key.clone(), revision, now);
+                }
+                self.zombies.set(key, stored);
+            }
+        }
+    }
+
+    fn fold_server(
+        &mut self,
+        id: &ServerId,
+        stored: Option<Stored<usher_common::server::Server>>,
+        now: Instant,
+    ) {
+        match (stored, self.servers.get_mut(id)) {
+            (Some(stored), Some(server)) => server.set_server(stored),
+            (Some(stored), None) => {
+                let stray = self.strays.remove(id).unwrap_or_default();
+                let mut server = FleetServer::new(stored);
+                server.health = stray.health;
+                server.set_sample(stray.sample, &self.policy, now);
+                self.servers.insert(id.clone(), server);
+            }
+            (None, Some(_)) => {
+                if let Some(server) = self.servers.remove(id)
+                    && (server.health.is_some() || server.sample.is_some())
+                {
+                    let stray = Stray { health: server.health, sample: server.sample };
+                    self.strays.insert(id.clone(), stray);
+                }
+            }
+            (None, None) => {}
+        }
+        self.strays.retain(|_, stray| stray.health.is_some() || stray.sample.is_some());
+    }
+}

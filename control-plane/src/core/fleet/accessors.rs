@@ -1,0 +1,133 @@
+//! Reading a fleet.
+
+use usher_common::{
+    id::{ServerId, TenantId},
+    meeting::{MeetingKey, Record, Zombie, ZombieKey},
+    revision::Revision,
+    routing::{RoutingTable, TenantRoute},
+};
+
+use super::{Fleet, FleetServer, RecordEntry};
+use crate::core::{plan::Stored, policy::Policy};
+
+impl Fleet {
+    /// Returns the settings it derives things by.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Returns the revision it stands at.
+    pub fn revision(&self) -> Revision {
+        self.routing.revision()
+    }
+
+    /// Returns the routing table at this revision.
+    pub fn routing(&self) -> &RoutingTable {
+        &self.routing
+    }
+
+    /// Looks a server up.
+    pub fn server(&self, id: &ServerId) -> Option<&FleetServer> {
+        self.servers.get(id)
+    }
+
+    /// Visits the servers by id.
+    pub fn servers(&self) -> impl ExactSizeIterator<Item = &FleetServer> {
+        self.servers.values()
+    }
+
+    /// Looks a tenant up.
+    pub fn tenant(&self, id: &TenantId) -> Option<&Stored<TenantRoute>> {
+        self.tenants.get(id)
+    }
+
+    /// Visits the tenants by id.
+    pub fn tenants(&self) -> impl ExactSizeIterator<Item = &Stored<TenantRoute>> {
+        self.tenants.values()
+    }
+
+    /// Looks a record up.
+    pub fn record(&self, key: &MeetingKey) -> Option<&Stored<Record>> {
+        self.records.get(key).map(|entry| &entry.stored)
+    }
+
+    /// Looks a record up, with when this replica saw it.
+    pub fn record_entry(&self, key: &MeetingKey) -> Option<&RecordEntry> {
+        self.records.get(key)
+    }
+
+    /// Visits the records, in no particular order.
+    pub fn records(&self) -> impl ExactSizeIterator<Item = (&MeetingKey, &Stored<Record>)> {
+        self.records.iter().map(|(key, entry)| (key, &entry.stored))
+    }
+
+    /// Visits the records of one server by key.
+    pub fn records_on<'a>(
+        &'a self,
+        server: &ServerId,
+    ) -> impl Iterator<Item = (&'a MeetingKey, &'a Stored<Record>)> {
+        self.records.on(server).filter_map(|key| Some((key, self.record(key)?)))
+    }
+
+    /// Counts the records of one server.
+    pub fn record_count_on(&self, server: &ServerId) -> usize {
+        self.records.count_on(server)
+    }
+
+    /// Visits the servers, known or not, that records name.
+    pub fn servers_with_records(&self) -> impl Iterator<Item = &ServerId> {
+        self.records.servers()
+    }
+
+    /// Looks a zombie up.
+    pub fn zombie(&self, key: &ZombieKey) -> Option<&Stored<Zombie>> {
+        self.zombies.get(key)
+    }
+
+    /// Visits the zombies by key.
+    pub fn zombies(&self) -> impl ExactSizeIterator<Item = (&ZombieKey, &Stored<Zombie>)> {
+        self.zombies.iter()
+    }
+
+    /// Visits the zombies of one meeting by server.
+    pub fn zombies_of(&self, meeting: &MeetingKey) -> impl Iterator<Item = (ZombieKey, &Stored<Zombie>)> {
+        self.zombies.of(meeting).filter_map(move |server| {
+            let key = ZombieKey { meeting: meeting.clone(), server: server.clone() };
+            let stored = self.zombies.get(&key)?;
+            Some((key, stored))
+        })
+    }
+
+    /// Visits the zombies of one server by meeting.
+    pub fn zombies_on(&self, server: &ServerId) -> impl Iterator<Item = (ZombieKey, &Stored<Zombie>)> {
+        self.zombies.on(server).filter_map(move |meeting| {
+            let key = ZombieKey { meeting: meeting.clone(), server: server.clone() };
+            let stored = self.zombies.get(&key)?;
+            Some((key, stored))
+        })
+    }
+
+    /// Counts the zombies of one server.
+    pub fn zombie_count_on(&self, server: &ServerId) -> usize {
+        self.zombies.count_on(server)
+    }
+
+    /// Tells whether the record of `key` may have changed after revision `watermark`: it was written
+    /// or taken out later.
+    pub fn record_changed_since(&self, key: &MeetingKey, watermark: u64) -> bool {
+        let written = self.record(key).map(|stored| stored.modified);
+        written.max(self.tombstones.record(key)).is_some_and(|revision| revision > watermark)
+    }
+
+    /// Tells whether the zombie of `key` may have changed after revision `watermark`.
+    pub fn zombie_changed_since(&self, key: &ZombieKey, watermark: u64) -> bool {
+        let written = self.zombie(key).map(|stored| stored.modified);
+        written.max(self.tombstones.zombie(key)).is_some_and(|revision| revision > watermark)
+    }
+
+    /// Tells whether a server is to be polled: it is not disabled, or has zombies to be reaped (H15).
+    pub fn is_polled(&self, id: &ServerId) -> bool {
+        let disabled = usher_common::server::AdminState::Disabled;
+        self.server(id).is_some_and(|server| server.admin() != disabled || self.zombie_count_on(id) > 0)
+    }
+}

@@ -1,0 +1,99 @@
+//! Records by key and by server, with what each one reserves.
+
+use std::{collections::BTreeSet, time::Instant};
+
+use foldhash::{HashMap, HashMapExt};
+use usher_common::{
+    id::ServerId,
+    meeting::{MeetingKey, Record, RecordState},
+};
+
+use crate::core::plan::Stored;
+
+/// A record as this replica knows it.
+#[derive(Debug, Clone)]
+pub struct RecordEntry {
+    /// What is stored.
+    pub stored: Stored<Record>,
+    /// When this replica first saw the placement: same server, same token.
+    pub placed_at: Instant,
+    /// When this replica saw the last change.
+    pub changed_at: Instant,
+    /// Users it adds to its server's load because the last sample cannot contain it.
+    pub(super) reserved: u32,
+}
+
+impl RecordEntry {
+    pub(super) fn is_pending(&self) -> bool {
+        self.stored.value.state == RecordState::Pending
+    }
+}
+
+/// The index.
+#[derive(Debug, Clone)]
+pub(super) struct Records {
+    all: HashMap<MeetingKey, RecordEntry>,
+    on: HashMap<ServerId, BTreeSet<MeetingKey>>,
+}
+
+impl Default for Records {
+    fn default() -> Self {
+        Self { all: HashMap::new(), on: HashMap::new() }
+    }
+}
+
+impl Records {
+    /// Sets a record and returns the entry it replaces.
+    pub(super) fn set(
+        &mut self,
+        key: &MeetingKey,
+        stored: Option<Stored<Record>>,
+        now: Instant,
+    ) -> Option<RecordEntry> {
+        let old = self.all.remove(key);
+        if let Some(old) = &old
+            && stored.as_ref().is_none_or(|new| new.value.server != old.stored.value.server)
+            && let Some(keys) = self.on.get_mut(&old.stored.value.server)
+        {
+            keys.remove(key);
+            if keys.is_empty() {
+                self.on.remove(&old.stored.value.server);
+            }
+        }
+        if let Some(stored) = stored {
+            let same = old.as_ref().filter(|old| {
+                let (old, new) = (&old.stored.value, &stored.value);
+                old.server == new.server && old.token == new.token
+            });
+            let placed_at = same.map_or(now, |old| old.placed_at);
+            self.on.entry(stored.value.server.clone()).or_default().insert(key.clone());
+            let entry = RecordEntry { stored, placed_at, changed_at: now, reserved: 0 };
+            self.all.insert(key.clone(), entry);
+        }
+        old
+    }
+
+    pub(super) fn get(&self, key: &MeetingKey) -> Option<&RecordEntry> {
+        self.all.get(key)
+    }
+
+    pub(super) fn get_mut(&mut self, key: &MeetingKey) -> Option<&mut RecordEntry> {
+        self.all.get_mut(key)
+    }
+
+    pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = (&MeetingKey, &RecordEntry)> {
+        self.all.iter()
+    }
+
+    pub(super) fn on(&self, server: &ServerId) -> impl Iterator<Item = &MeetingKey> {
+        self.on.get(server).into_iter().flatten()
+    }
+
+    pub(super) fn servers(&self) -> impl Iterator<Item = &ServerId> {
+        self.on.keys()
+    }
+
+    pub(super) fn count_on(&self, server: &ServerId) -> usize {
+        self.on.get(server).map_or(0, BTreeSet::len)
+    }
+}

@@ -1,0 +1,123 @@
+//! What edges need of the fleet, and the load accounting that follows each record.
+
+use std::time::Instant;
+
+use usher_common::{
+    id::ServerId,
+    meeting::{MeetingKey, Record, RecordState},
+    revision::Revision,
+    routing::{Delta, MeetingRoute, RouteState, ServerRoute},
+};
+
+use super::{Fleet, FleetServer, Touched};
+use crate::core::{load, plan::Stored, policy::Policy};
+
+impl Fleet {
+    /// Folds one record and moves its reservation (E1) along.
+    pub(super) fn fold_record(
+        &mut self,
+        revision: u64,
+        key: &MeetingKey,
+        stored: Option<Stored<Record>>,
+        now: Instant,
+    ) {
+        if stored.is_none() {
+            self.tombstones.record_removed(key.clone(), revision, now);
+        }
+        if let Some(old) = self.records.set(key, stored, now)
+            && let Some(server) = self.servers.get_mut(&old.stored.value.server)
+        {
+            server.reserved -= u64::from(old.reserved);
+            server.pending -= u32::from(old.is_pending());
+        }
+        if let Some(entry) = self.records.get_mut(key)
+            && let Some(server) = self.servers.get_mut(&entry.stored.value.server)
+        {
+            count(server, key, entry, &self.policy, now);
+        }
+    }
+
+    /// Counts a server's reservations and pending records again, after a new sample.
+    pub(super) fn recount(&mut self, id: &ServerId, now: Instant) {
+        let Some(server) = self.servers.get_mut(id) else { return };
+        (server.pending, server.reserved) = (0, 0);
+        let keys: Vec<MeetingKey> = self.records.on(id).cloned().collect();
+        for key in &keys {
+            if let Some(entry) = self.records.get_mut(key) {
+                count(server, key, entry, &self.policy, now);
+            }
+        }
+    }
+
+    /// Returns the changes of the routing table that the touched entries amount to.
+    pub(super) fn route_changes(&self, touched: &Touched, revision: u64) -> Delta {
+        let base = self.routing.revision();
+        let mut delta = Delta::new(base, Revision::new(base.epoch, revision.max(base.seq)));
+        for id in &touched.servers {
+            let route = self.servers.get(id).map(server_route);
+            if self.routing.server(id) != route.as_ref() {
+                delta.servers.insert(id.clone(), route);
+            }
+        }
+        for id in &touched.tenants {
+            let route = self.tenants.get(id).map(|stored| &stored.value);
+            if self.routing.tenant(id) != route {
+                delta.tenants.insert(id.clone(), route.cloned());
+            }
+        }
+        for key in &touched.meetings {
+            let route = self.records.get(key).and_then(|entry| meeting_route(key, &entry.stored.value));
+            if self.routing.meeting(key) != route.as_ref() {
+                delta.meetings.insert(key.clone(), route);
+            }
+        }
+        delta
+    }
+}
+
+/// Counts one record of a server: pending or not, and what it reserves. A reservation stands until
+/// a sample whose poll was sent after the confirmation (watermark) was applied, or its TTL is over.
+fn count(
+    server: &mut FleetServer,
+    key: &MeetingKey,
+    entry: &mut super::RecordEntry,
+    policy: &Policy,
+    now: Instant,
+) {
+    let watermark = server.sample.as_ref().map_or(0, |sample| sample.value.watermark);
+    let record = &entry.stored.value;
+    let seen = match record.state {
+        RecordState::Pending => false,
+        RecordState::Active { .. } => entry.stored.modified <= watermark,
+        RecordState::Ending { .. } => true,
+    };
+    let over = now.saturating_duration_since(entry.placed_at) > policy.reservation_ttl();
+    let stands = !seen && !over && !server.listed.contains(key);
+    entry.reserved =
+        if stands { load::floor(record.max_users, record.size_hint, &policy.placement) } else { 0 };
+    server.reserved += u64::from(entry.reserved);
+    server.pending += u32::from(entry.is_pending());
+}
+
+/// Returns a server as edges see it.
+pub fn server_route(server: &FleetServer) -> ServerRoute {
+    let stored = &server.stored.value;
+    ServerRoute {
+        id: stored.id.clone(),
+        url: stored.url.clone(),
+        secret: stored.secret.clone(),
+        admin: stored.admin,
+        health: server.colour(),
+        algorithm: stored.algorithm,
+    }
+}
+
+/// Returns a record as edges see it; none while it is ENDING.
+pub fn meeting_route(key: &MeetingKey, record: &Record) -> Option<MeetingRoute> {
+    let state = match &record.state {
+        RecordState::Pending => RouteState::Pending,
+        RecordState::Active { internal_id, .. } => RouteState::Active(internal_id.clone()),
+        RecordState::Ending { .. } => return None,
+    };
+    Some(MeetingRoute { key: key.clone(), server: record.server.clone(), state })
+}

@@ -1,0 +1,132 @@
+//! One server with everything observed about it.
+
+use std::time::{Duration, Instant};
+
+use foldhash::HashSet;
+use sha2::{Digest as _, Sha256};
+use usher_common::{
+    id::ServerId,
+    meeting::MeetingKey,
+    server::{AdminState, Health, HealthRecord, Sample, Server},
+};
+
+use crate::core::{health, load, plan::Stored, policy::Policy};
+
+/// A server, its health, its last sample and its load.
+#[derive(Debug, Clone)]
+pub struct FleetServer {
+    /// What operators described.
+    pub stored: Stored<Server>,
+    /// Stored counters; none while no poll of a new server has ended.
+    pub health: Option<Stored<HealthRecord>>,
+    /// The last sample.
+    pub sample: Option<Stored<Sample>>,
+    /// When this replica applied it.
+    pub sample_applied_at: Option<Instant>,
+    /// Hash of the id, for ties between equal scores; the same on every replica.
+    pub(in crate::core) tie_seed: u64,
+    pub(super) pending: u32,
+    pub(super) reserved: u64,
+    pub(super) sampled: u64,
+    pub(super) listed: HashSet<MeetingKey>,
+    colour: Option<Health>,
+    online_since: Option<Instant>,
+    fresh: bool,
+}
+
+impl FleetServer {
+    pub(super) fn new(stored: Stored<Server>) -> Self {
+        Self {
+            tie_seed: id_hash(stored.value.id.as_str()),
+            stored,
+            health: None,
+            sample: None,
+            sample_applied_at: None,
+            pending: 0,
+            reserved: 0,
+            sampled: 0,
+            listed: HashSet::default(),
+            colour: None,
+            online_since: None,
+            fresh: true,
+        }
+    }
+
+    /// Returns the server's name.
+    pub fn id(&self) -> &ServerId {
+        &self.stored.value.id
+    }
+
+    /// Returns what operators decided.
+    pub fn admin(&self) -> AdminState {
+        self.stored.value.admin
+    }
+
+    /// Returns what checks saw.
+    pub fn colour(&self) -> Health {
+        self.colour.unwrap_or(Health::Unhealthy)
+    }
+
+    /// Returns the predicted users of this server: those its last sample shows, young meetings
+    /// counted at least with their floor, and those of meetings the sample cannot contain yet (E1).
+    pub fn effective_load(&self) -> u64 {
+        self.sampled + self.reserved
+    }
+
+    /// Returns the number of records on it that no server has confirmed.
+    pub fn pending(&self) -> u32 {
+        self.pending
+    }
+
+    /// Returns the users its last sample shows, breakouts aside.
+    pub fn users(&self) -> u64 {
+        let meetings = self.sample.iter().flat_map(|sample| &sample.value.meetings);
+        meetings.filter(|meeting| !meeting.breakout).map(|meeting| u64::from(meeting.participants)).sum()
+    }
+
+    /// Returns how old the last sample is; none when there is none.
+    pub fn sample_age(&self, now: Instant) -> Option<Duration> {
+        self.sample_applied_at.map(|at| now.saturating_duration_since(at))
+    }
+
+    /// Returns since when it takes its first meetings after having been away (E3); none when it has
+    /// long been online, or never was.
+    pub fn online_since(&self) -> Option<Instant> {
+        self.online_since
+    }
+
+    pub(super) fn set_server(&mut self, stored: Stored<Server>) {
+        let was = self.stored.value.admin;
+        self.fresh |= was == AdminState::Disabled && stored.value.admin != AdminState::Disabled;
+        self.stored = stored;
+    }
+
+    pub(super) fn set_sample(&mut self, sample: Option<Stored<Sample>>, policy: &Policy, now: Instant) {
+        self.sample_applied_at = sample.as_ref().map(|_| now);
+        let meetings = sample.as_ref().map_or(&[][..], |sample| &sample.value.meetings);
+        self.sampled = meetings.iter().map(|meeting| load::sampled(meeting, &policy.placement)).sum();
+        self.listed = meetings.iter().filter_map(load::listed_key).collect();
+        self.sample = sample;
+    }
+
+    /// Derives the colour again and notes when the server came back (E3).
+    pub(super) fn observe_colour(&mut self, policy: &Policy, now: Instant) {
+        let colour = health::colour(self.health.as_ref().map(|stored| &stored.value), policy);
+        let known = self.colour.is_some();
+        if colour == Health::Online {
+            if self.fresh && known {
+                self.online_since = Some(now);
+            }
+            self.fresh = false;
+        } else {
+            self.fresh |= colour == Health::Offline || self.health.is_none();
+            self.online_since = None;
+        }
+        self.colour = Some(colour);
+    }
+}
+
+/// Returns the first eight bytes of a SHA-256: equal on every replica and in every version.
+pub(in crate::core) fn id_hash(text: &str) -> u64 {
+    Sha256::digest(text).iter().take(8).fold(0, |sum, byte| (sum << 8) | u64::from(*byte))
+}

@@ -1,0 +1,68 @@
+//! Zombies by key, by meeting and by server.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use foldhash::{HashMap, HashMapExt};
+use usher_common::{
+    id::ServerId,
+    meeting::{MeetingKey, Zombie, ZombieKey},
+};
+
+use crate::core::plan::Stored;
+
+/// The index.
+#[derive(Debug, Clone)]
+pub(super) struct Zombies {
+    all: BTreeMap<ZombieKey, Stored<Zombie>>,
+    of: HashMap<MeetingKey, BTreeSet<ServerId>>,
+    on: HashMap<ServerId, BTreeSet<MeetingKey>>,
+}
+
+impl Default for Zombies {
+    fn default() -> Self {
+        Self { all: BTreeMap::new(), of: HashMap::new(), on: HashMap::new() }
+    }
+}
+
+impl Zombies {
+    pub(super) fn set(&mut self, key: ZombieKey, stored: Option<Stored<Zombie>>) {
+        if let Some(stored) = stored {
+            self.of.entry(key.meeting.clone()).or_default().insert(key.server.clone());
+            self.on.entry(key.server.clone()).or_default().insert(key.meeting.clone());
+            self.all.insert(key, stored);
+        } else if self.all.remove(&key).is_some() {
+            if let Some(servers) = self.of.get_mut(&key.meeting) {
+                servers.remove(&key.server);
+                if servers.is_empty() {
+                    self.of.remove(&key.meeting);
+                }
+            }
+            if let Some(meetings) = self.on.get_mut(&key.server) {
+                meetings.remove(&key.meeting);
+                if meetings.is_empty() {
+                    self.on.remove(&key.server);
+                }
+            }
+        }
+    }
+
+    pub(super) fn get(&self, key: &ZombieKey) -> Option<&Stored<Zombie>> {
+        self.all.get(key)
+    }
+
+    pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = (&ZombieKey, &Stored<Zombie>)> {
+        self.all.iter()
+    }
+
+    pub(super) fn of(&self, meeting: &MeetingKey) -> impl Iterator<Item = &ServerId> {
+        self.of.get(meeting).into_iter().flatten()
+    }
+
+    pub(super) fn on(&self, server: &ServerId) -> impl Iterator<Item = &MeetingKey> {
+        self.on.get(server).into_iter().flatten()
+    }
+
+    pub(super) fn count_on(&self, server: &ServerId) -> usize {
+        self.on.get(server).map_or(0, BTreeSet::len)
+    }
+}

@@ -1,0 +1,36 @@
+//! At most one passive failure per server and interval reaches the store (A3, H9).
+
+use std::time::{Duration, Instant};
+
+use foldhash::{HashMap, HashMapExt};
+use usher_common::id::ServerId;
+
+/// When a passive failure of each server was last taken.
+#[derive(Debug, Clone)]
+pub struct PassiveGate {
+    last: HashMap<ServerId, Instant>,
+}
+
+impl Default for PassiveGate {
+    fn default() -> Self {
+        Self { last: HashMap::new() }
+    }
+}
+
+impl PassiveGate {
+    /// Tells whether a failure reported now is to be judged, and if so notes it.
+    pub fn admit(&mut self, server: &ServerId, now: Instant, interval: Duration) -> bool {
+        self.last.retain(|_, at| now.saturating_duration_since(*at) < interval);
+        if self.last.contains_key(server) {
+            return false;
+        }
+        self.last.insert(server.clone(), now);
+        true
+    }
+
+    /// Tells whether a failure of `server` was reported within the last interval: with polls that
+    /// succeed meanwhile, that is a gray failure (X6).
+    pub fn failed_lately(&self, server: &ServerId, now: Instant, interval: Duration) -> bool {
+        self.last.get(server).is_some_and(|at| now.saturating_duration_since(*at) < interval)
+    }
+}

@@ -1,0 +1,59 @@
+//! Judgements as plans: each is guarded by the server and the counters it was made from.
+
+use usher_common::{
+    id::ServerId,
+    server::{AdminState, Sample},
+};
+
+use super::{Suspicion, on_passive_failure, on_poll_failed, on_poll_ok};
+use crate::core::{
+    fleet::{Fleet, FleetServer},
+    plan::{Key, Plan, Write},
+};
+
+/// Plans what a successful poll writes: the sample always, the counters when they move. A disabled
+/// server, polled only to reap its zombies, writes nothing. Leader only.
+pub fn poll_ok(fleet: &Fleet, id: &ServerId, sample: Sample, now_ms: i64) -> Plan {
+    let Some(server) = used(fleet, id) else { return Plan::default() };
+    let mut plan = guarded(server);
+    let record = server.health.as_ref().map(|stored| &stored.value);
+    if let Some(record) = on_poll_ok(record, fleet.policy(), now_ms) {
+        plan.guard_seen(Key::Health(id.clone()), server.health.as_ref());
+        plan.writes.push(Write::Health(id.clone(), record));
+    }
+    plan.writes.push(Write::Sample(id.clone(), sample));
+    plan
+}
+
+/// Plans what a failed poll writes. Leader only.
+pub fn poll_failed(fleet: &Fleet, id: &ServerId, suspicion: Suspicion, reason: &str, now_ms: i64) -> Plan {
+    let Some(server) = used(fleet, id) else { return Plan::default() };
+    let record = server.health.as_ref().map(|stored| &stored.value);
+    let record = on_poll_failed(record, fleet.policy(), suspicion, reason, now_ms);
+    record.map_or_else(Plan::default, |record| judged(server, record))
+}
+
+/// Plans what a passive failure report writes. Any replica; [`super::PassiveGate`] comes first.
+pub fn report_failure(fleet: &Fleet, id: &ServerId, reason: &str, now_ms: i64) -> Plan {
+    let Some(server) = used(fleet, id) else { return Plan::default() };
+    let record = server.health.as_ref().map(|stored| &stored.value);
+    let record = on_passive_failure(record, fleet.policy(), reason, now_ms);
+    record.map_or_else(Plan::default, |record| judged(server, record))
+}
+
+fn used<'a>(fleet: &'a Fleet, id: &ServerId) -> Option<&'a FleetServer> {
+    fleet.server(id).filter(|server| server.admin() != AdminState::Disabled)
+}
+
+fn judged(server: &FleetServer, record: usher_common::server::HealthRecord) -> Plan {
+    let mut plan = guarded(server);
+    plan.guard_seen(Key::Health(server.id().clone()), server.health.as_ref());
+    plan.writes.push(Write::Health(server.id().clone(), record));
+    plan
+}
+
+fn guarded(server: &FleetServer) -> Plan {
+    let mut plan = Plan::default();
+    plan.guard_seen(Key::Server(server.id().clone()), Some(&server.stored));
+    plan
+}

@@ -1,0 +1,43 @@
+//! A placed create came to nothing, certainly or perhaps.
+
+use usher_common::{
+    id::ServerId,
+    meeting::{MeetingKey, RecordState, ZombieKey, ZombieState},
+};
+
+use super::{Draft, Step};
+use crate::core::fleet::Fleet;
+
+/// How sure it is that the server did nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Certainty {
+    /// Nothing was sent, or the server refused.
+    Definite,
+    /// The request was sent and its answer is not known.
+    Unknown,
+}
+
+/// Abandons the placement `token`. Only a PENDING record of this very placement is touched: it is
+/// taken out, or returns to the instance it had superseded; after an unknown outcome a *due* zombie
+/// stays on the server (H13). The outcome tells whether there was anything to abandon.
+pub fn abandon(
+    fleet: &Fleet,
+    key: &MeetingKey,
+    server: &ServerId,
+    token: &str,
+    certainty: Certainty,
+    now_ms: i64,
+) -> Step<bool> {
+    let own = fleet.record(key).filter(|stored| {
+        let record = &stored.value;
+        record.state == RecordState::Pending && record.server == *server && record.token == token
+    });
+    let Some(own) = own else { return Step::settled(false) };
+    let mut draft = Draft::new(fleet, now_ms);
+    draft.drop_pending(key, &own.value);
+    let zombie = ZombieKey { meeting: key.clone(), server: server.clone() };
+    if certainty == Certainty::Unknown && fleet.zombie(&zombie).is_none() && fleet.server(server).is_some() {
+        draft.set_zombie(zombie, ZombieState::Due, None, "the answer to its create was lost");
+    }
+    Step { plan: draft.into_plan(), outcome: true }
+}

@@ -1,0 +1,116 @@
+//! A server answered SUCCESS to a create.
+
+use bytes::Bytes;
+use usher_common::{
+    id::{InternalMeetingId, ServerId},
+    meeting::{MeetingKey, Record, RecordState, ZombieKey, ZombieState},
+    server::AdminState,
+};
+
+use super::{Draft, Step};
+use crate::core::{fleet::Fleet, plan::Stored};
+
+/// The server's answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// Where the create went.
+    pub server: ServerId,
+    /// The placement it was made for; none when it was forwarded to a record that stood.
+    pub token: Option<String>,
+    /// The instance.
+    pub internal_id: InternalMeetingId,
+    /// Its `createTime`, milliseconds since 1970.
+    pub create_time_ms: i64,
+}
+
+/// Confirms a meeting. The outcome tells whether the caller may be told SUCCESS: with `false` the
+/// id lives elsewhere, this instance will be ended, and the caller gets the retryable error (I13).
+///
+/// | record | what happens | routed |
+/// |---|---|---|
+/// | ACTIVE here, this instance | nothing | yes |
+/// | PENDING here, of this placement or the create was forwarded | ACTIVE; *waiting* zombies become *due* | yes |
+/// | ACTIVE here, an older instance | this instance replaces it, before the caller is answered | yes |
+/// | ACTIVE here, a newer instance | nothing | yes |
+/// | ENDING here, another and older instance | made anew | yes |
+/// | none | made anew, unless a zombie of the id stands here | yes |
+/// | on another server, or none and a zombie stands here | this instance becomes a *due* zombie | no |
+/// | any other | nothing | no |
+pub fn confirm(fleet: &Fleet, key: &MeetingKey, answer: &Answer, now_ms: i64) -> Step<bool> {
+    let zombie = ZombieKey { meeting: key.clone(), server: answer.server.clone() };
+    let outlived = fleet.zombie(&zombie).map(|stored| &stored.value);
+    match fleet.record(key) {
+        Some(stored) if stored.value.server == answer.server => {
+            let is_zombie =
+                outlived.is_some_and(|zombie| zombie.internal_id.as_ref() == Some(&answer.internal_id));
+            on_its_server(fleet, key, stored, answer, is_zombie, now_ms)
+        }
+        None if outlived.is_none() && accepts(fleet, &answer.server) => {
+            let record = Record {
+                state: RecordState::Pending,
+                server: answer.server.clone(),
+                token: answer.token.clone().unwrap_or_default(),
+                request_digest: Bytes::new(),
+                created_at_ms: now_ms,
+                max_users: 0,
+                size_hint: 0,
+            };
+            let mut draft = Draft::new(fleet, now_ms);
+            draft.guard_choice(&answer.server);
+            draft.guard_zombie(&zombie);
+            draft.activate(key, active(record, answer));
+            Step { plan: draft.into_plan(), outcome: true }
+        }
+        Some(_) | None => {
+            let mut draft = Draft::new(fleet, now_ms);
+            if outlived.is_none() && fleet.server(&answer.server).is_some() {
+                draft.guard_record(key);
+                let id = Some(answer.internal_id.clone());
+                draft.set_zombie(zombie, ZombieState::Due, id, "confirmed after the id had moved on");
+            }
+            Step { plan: draft.into_plan(), outcome: false }
+        }
+    }
+}
+
+fn on_its_server(
+    fleet: &Fleet,
+    key: &MeetingKey,
+    stored: &Stored<Record>,
+    answer: &Answer,
+    is_zombie: bool,
+    now_ms: i64,
+) -> Step<bool> {
+    let write = || {
+        let mut draft = Draft::new(fleet, now_ms);
+        draft.activate(key, active(stored.value.clone(), answer));
+        Step { plan: draft.into_plan(), outcome: true }
+    };
+    match &stored.value.state {
+        RecordState::Pending if answer.token.as_ref().is_none_or(|own| *own == stored.value.token) => write(),
+        RecordState::Pending => Step::settled(false),
+        RecordState::Active { internal_id, .. } if *internal_id == answer.internal_id => Step::settled(true),
+        RecordState::Active { .. } if is_zombie => Step::settled(false),
+        RecordState::Active { create_time_ms, .. } if answer.create_time_ms > *create_time_ms => write(),
+        RecordState::Active { .. } => Step::settled(true),
+        RecordState::Ending { internal_id: Some(old) }
+            if *old != answer.internal_id
+                && !is_zombie
+                && answer.create_time_ms > super::create_time_of(old) =>
+        {
+            write()
+        }
+        RecordState::Ending { .. } => Step::settled(false),
+    }
+}
+
+fn active(record: Record, answer: &Answer) -> Record {
+    let internal_id = answer.internal_id.clone();
+    let state = RecordState::Active { internal_id, create_time_ms: answer.create_time_ms };
+    Record { state, ..record }
+}
+
+/// Tells whether a record may be made on a server after the fact: it may be unhealthy, not disabled.
+fn accepts(fleet: &Fleet, id: &ServerId) -> bool {
+    fleet.server(id).is_some_and(|server| server.admin() != AdminState::Disabled)
+}

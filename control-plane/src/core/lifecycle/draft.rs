@@ -1,0 +1,174 @@
+//! A plan in the making, in the terms of A5: records move, zombies stay behind.
+
+use usher_common::{
+    id::{InternalMeetingId, ServerId},
+    meeting::{MeetingKey, Record, RecordState, Zombie, ZombieKey, ZombieState},
+    server::AdminState,
+};
+
+use crate::core::{
+    fleet::Fleet,
+    plan::{Key, Plan, Write},
+};
+
+/// A plan in the making. Everything written is guarded as it was seen.
+pub(in crate::core) struct Draft<'a> {
+    fleet: &'a Fleet,
+    now_ms: i64,
+    plan: Plan,
+}
+
+impl<'a> Draft<'a> {
+    pub(in crate::core) fn new(fleet: &'a Fleet, now_ms: i64) -> Self {
+        Self { fleet, now_ms, plan: Plan::default() }
+    }
+
+    pub(in crate::core) fn into_plan(self) -> Plan {
+        self.plan
+    }
+
+    /// Adds what another draft of the same fleet came to.
+    pub(in crate::core) fn append(&mut self, other: Self) {
+        for guard in other.plan.guards {
+            if !self.plan.guards.contains(&guard) {
+                self.plan.guards.push(guard);
+            }
+        }
+        for write in other.plan.writes {
+            self.write(write.key(), write);
+        }
+    }
+
+    /// Returns the number of writes so far.
+    pub(in crate::core) fn len(&self) -> usize {
+        self.plan.writes.len()
+    }
+
+    /// Makes the plan hold only while a server is as it was seen.
+    pub(in crate::core) fn guard_server(&mut self, id: &ServerId) {
+        let seen = self.fleet.server(id).map(|server| &server.stored);
+        self.plan.guard_seen(Key::Server(id.clone()), seen);
+    }
+
+    /// Makes the plan hold only while a server's health is as it was seen.
+    pub(in crate::core) fn guard_health(&mut self, id: &ServerId) {
+        let seen = self.fleet.server(id).and_then(|server| server.health.as_ref());
+        self.plan.guard_seen(Key::Health(id.clone()), seen);
+    }
+
+    /// Makes the plan hold only while a server and its health are as they were seen (I7).
+    pub(in crate::core) fn guard_choice(&mut self, id: &ServerId) {
+        self.guard_server(id);
+        self.guard_health(id);
+    }
+
+    pub(in crate::core) fn guard_record(&mut self, key: &MeetingKey) {
+        self.plan.guard_seen(Key::Record(key.clone()), self.fleet.record(key));
+    }
+
+    pub(in crate::core) fn guard_zombie(&mut self, key: &ZombieKey) {
+        self.plan.guard_seen(Key::Zombie(key.clone()), self.fleet.zombie(key));
+    }
+
+    pub(in crate::core) fn set_record(&mut self, key: &MeetingKey, record: Record) {
+        self.guard_record(key);
+        self.write(Key::Record(key.clone()), Write::Record(key.clone(), record));
+    }
+
+    pub(in crate::core) fn remove_record(&mut self, key: &MeetingKey) {
+        self.guard_record(key);
+        self.write(Key::Record(key.clone()), Write::Delete(Key::Record(key.clone())));
+    }
+
+    /// Leaves a zombie. The one that stood at its place gives way: a server runs one instance of an
+    /// id, so the newer entry is the true one.
+    pub(in crate::core) fn set_zombie(
+        &mut self,
+        key: ZombieKey,
+        state: ZombieState,
+        internal_id: Option<InternalMeetingId>,
+        reason: &str,
+    ) {
+        self.guard_zombie(&key);
+        let zombie = Zombie { state, internal_id, reason: reason.to_owned(), since_ms: self.now_ms };
+        self.write(Key::Zombie(key.clone()), Write::Zombie(key, zombie));
+    }
+
+    /// Moves a zombie on, keeping why and since when it stands.
+    pub(in crate::core) fn move_zombie(
+        &mut self,
+        key: &ZombieKey,
+        state: ZombieState,
+        internal_id: Option<InternalMeetingId>,
+    ) {
+        let Some(old) = self.fleet.zombie(key) else { return };
+        self.guard_zombie(key);
+        let zombie = Zombie { state, internal_id, ..old.value.clone() };
+        self.write(Key::Zombie(key.clone()), Write::Zombie(key.clone(), zombie));
+    }
+
+    pub(in crate::core) fn remove_zombie(&mut self, key: &ZombieKey) {
+        self.guard_zombie(key);
+        self.write(Key::Zombie(key.clone()), Write::Delete(Key::Zombie(key.clone())));
+    }
+
+    /// Makes a record ACTIVE: its replacement confirmed, the *waiting* zombies of the id become *due*.
+    pub(in crate::core) fn activate(&mut self, key: &MeetingKey, record: Record) {
+        let server = record.server.clone();
+        self.set_record(key, record);
+        self.release_waiting(key, &server);
+    }
+
+    /// Makes the *waiting* zombies of an id, other than on `except`, *due*.
+    pub(in crate::core) fn release_waiting(&mut self, key: &MeetingKey, except: &ServerId) {
+        let fleet = self.fleet;
+        for (zombie, stored) in fleet.zombies_of(key) {
+            if zombie.server != *except && stored.value.state == ZombieState::Waiting {
+                self.move_zombie(&zombie, ZombieState::Due, stored.value.internal_id.clone());
+            }
+        }
+    }
+
+    /// Takes out a record that was never ACTIVE. If it had superseded an instance that is still only
+    /// *waiting*, the record returns to it: nothing replaced it after all.
+    pub(in crate::core) fn drop_pending(&mut self, key: &MeetingKey, pending: &Record) {
+        let fleet = self.fleet;
+        let usable =
+            |id: &ServerId| fleet.server(id).is_some_and(|server| server.admin() != AdminState::Disabled);
+        let mut returned = false;
+        for (zombie, stored) in fleet.zombies_of(key) {
+            if stored.value.state != ZombieState::Waiting || zombie.server == pending.server {
+                continue;
+            }
+            match &stored.value.internal_id {
+                Some(internal_id) if !returned && usable(&zombie.server) => {
+                    returned = true;
+                    let server = zombie.server.clone();
+                    let state = RecordState::Active {
+                        create_time_ms: create_time_of(internal_id),
+                        internal_id: internal_id.clone(),
+                    };
+                    let record = Record { state, server, token: String::new(), ..pending.clone() };
+                    self.guard_server(&zombie.server);
+                    self.remove_zombie(&zombie);
+                    self.set_record(key, record);
+                }
+                internal_id => self.move_zombie(&zombie, ZombieState::Due, internal_id.clone()),
+            }
+        }
+        if !returned {
+            self.remove_record(key);
+        }
+    }
+
+    /// Sets what is to be written to a key; the last word counts.
+    fn write(&mut self, key: Key, write: Write) {
+        self.plan.writes.retain(|earlier| earlier.key() != key);
+        self.plan.writes.push(write);
+    }
+}
+
+/// Returns the `createTime` in an internal id (`sha1-createTime`); 0 when there is none.
+pub(in crate::core) fn create_time_of(id: &InternalMeetingId) -> i64 {
+    id.as_str().rsplit_once('-').and_then(|(_, time)| time.parse().ok()).unwrap_or(0)
+}

@@ -1,0 +1,65 @@
+//! An application asked for the end of a meeting.
+
+use usher_common::{
+    id::{InternalMeetingId, ServerId},
+    meeting::{MeetingKey, Record, RecordState, ZombieKey, ZombieState},
+    server::{AdminState, Health},
+};
+
+use super::{Draft, Step};
+use crate::core::fleet::Fleet;
+
+/// What became of the record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EndOutcome {
+    /// No record of the id on that server, or it is ending already.
+    NotRouted,
+    /// From the plan's revision on, nothing routes to the meeting.
+    Unrouted,
+}
+
+/// Takes a meeting out of routing. `server` is the one that answered SUCCESS to `end`, or the
+/// meeting's own, offline server; `instance`, where it is known, keeps a late report from hitting a
+/// newer instance.
+///
+/// | record's server | what happens |
+/// |---|---|
+/// | online, unhealthy | ENDING, until a poll no longer lists it |
+/// | offline, disabled | removed + *due* zombie: it is ended when the server returns (A4) |
+/// | removed | removed |
+pub fn report_end(
+    fleet: &Fleet,
+    key: &MeetingKey,
+    server: &ServerId,
+    instance: Option<&InternalMeetingId>,
+    now_ms: i64,
+) -> Step<EndOutcome> {
+    let Some(stored) = fleet.record(key).filter(|stored| stored.value.server == *server) else {
+        return Step::settled(EndOutcome::NotRouted);
+    };
+    let state = &stored.value.state;
+    let internal_id = state.internal_id().cloned();
+    if instance.is_some() && internal_id.is_some() && instance != internal_id.as_ref() {
+        return Step::settled(EndOutcome::NotRouted);
+    }
+    let reachable = fleet
+        .server(server)
+        .is_some_and(|server| server.admin() != AdminState::Disabled && server.colour() != Health::Offline);
+    let mut draft = Draft::new(fleet, now_ms);
+    // What the meeting had superseded was asked to end with it.
+    draft.release_waiting(key, server);
+    if !reachable {
+        draft.guard_choice(server);
+        draft.remove_record(key);
+        if fleet.server(server).is_some() {
+            let zombie = ZombieKey { meeting: key.clone(), server: server.clone() };
+            draft.set_zombie(zombie, ZombieState::Due, internal_id, "ended while its server was away");
+        }
+    } else if matches!(state, RecordState::Ending { .. }) {
+        return Step::settled(EndOutcome::NotRouted);
+    } else {
+        let record = Record { state: RecordState::Ending { internal_id }, ..stored.value.clone() };
+        draft.set_record(key, record);
+    }
+    Step { plan: draft.into_plan(), outcome: EndOutcome::Unrouted }
+}

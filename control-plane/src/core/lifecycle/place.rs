@@ -1,0 +1,127 @@
+//! `create` of an id: finds where it lives, or gives it a server.
+
+use bytes::Bytes;
+use usher_common::{
+    id::ServerId,
+    meeting::{Record, RecordState, ZombieKey, ZombieState},
+    server::{AdminState, Health},
+};
+
+use super::{Draft, Step};
+use crate::core::{
+    fleet::Fleet,
+    now::Now,
+    placement::{self, Ask, Inflight, NoServer},
+    plan::Stored,
+};
+
+/// A create that wants a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlaceRequest {
+    /// What is wanted.
+    pub ask: Ask,
+    /// Identifies this placement from now on.
+    pub token: String,
+    /// Digest of the create's parameters.
+    pub request_digest: Bytes,
+    /// Give the id to another server although its own is only unhealthy.
+    pub supersede: bool,
+}
+
+/// Where the create goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Placed {
+    /// To the server of a record that stands; nothing to abandon later.
+    Existing(Record),
+    /// To a server chosen now; `panic` tells that healthy servers were wanting (E5).
+    New {
+        /// The record to be written.
+        record: Record,
+        /// Placement panic.
+        panic: bool,
+    },
+}
+
+/// Places a meeting (A4, and A5's rows "create accepted" and "create for the id").
+///
+/// | record | its server | what happens |
+/// |---|---|---|
+/// | none | | PENDING on a chosen server |
+/// | PENDING, ACTIVE | online or unhealthy | the create is forwarded there; never placed elsewhere (H4) |
+/// | PENDING | offline | PENDING elsewhere, *due* zombie: what may have been created there |
+/// | ACTIVE | offline; or unhealthy and `supersede` | PENDING elsewhere, *waiting* zombie (H5) |
+/// | PENDING, ACTIVE | disabled | as offline |
+/// | PENDING, ACTIVE | removed | PENDING elsewhere |
+/// | ENDING | any | PENDING elsewhere, *due* zombie |
+///
+/// # Errors
+/// No server can take it; the record, if any, stays as it is.
+pub fn place(
+    fleet: &Fleet,
+    inflight: &Inflight,
+    request: &PlaceRequest,
+    now: Now,
+) -> Result<Step<Placed>, NoServer> {
+    let key = &request.ask.key;
+    let old = fleet.record(key);
+    if let Some(old) = old
+        && !is_given_up(fleet, &old.value, request.supersede)
+    {
+        return Ok(Step::settled(Placed::Existing(old.value.clone())));
+    }
+    let choice = match old {
+        // The old server is no choice: its instance stays there as a zombie.
+        Some(old) => {
+            let mut ask = request.ask.clone();
+            ask.excluded.push(old.value.server.clone());
+            placement::choose(fleet, inflight, &ask, now)?
+        }
+        None => placement::choose(fleet, inflight, &request.ask, now)?,
+    };
+    let mut draft = Draft::new(fleet, now.wall_ms);
+    draft.guard_choice(&choice.server);
+    draft.guard_zombie(&ZombieKey { meeting: key.clone(), server: choice.server.clone() });
+    if let Some(old) = old {
+        leave_zombie(&mut draft, fleet, request, old);
+    }
+    let record = pending(request, choice.server, now.wall_ms);
+    draft.set_record(key, record.clone());
+    let outcome = Placed::New { record, panic: choice.panic };
+    Ok(Step { plan: draft.into_plan(), outcome })
+}
+
+fn is_given_up(fleet: &Fleet, record: &Record, supersede: bool) -> bool {
+    let Some(server) = fleet.server(&record.server) else { return true };
+    match (server.admin(), &record.state, server.colour()) {
+        (AdminState::Disabled, ..) | (_, RecordState::Ending { .. }, _) | (.., Health::Offline) => true,
+        (.., Health::Unhealthy) => supersede,
+        (.., Health::Online) => false,
+    }
+}
+
+fn leave_zombie(draft: &mut Draft<'_>, fleet: &Fleet, request: &PlaceRequest, old: &Stored<Record>) {
+    let server = &old.value.server;
+    draft.guard_choice(server);
+    if fleet.server(server).is_none() {
+        return; // nobody will ever answer there
+    }
+    let (state, reason) = match &old.value.state {
+        RecordState::Pending => (ZombieState::Due, "placed elsewhere before it was confirmed"),
+        RecordState::Active { .. } => (ZombieState::Waiting, "superseded by a create"),
+        RecordState::Ending { .. } => (ZombieState::Due, "created anew while it was ending"),
+    };
+    let zombie = ZombieKey { meeting: request.ask.key.clone(), server: server.clone() };
+    draft.set_zombie(zombie, state, old.value.state.internal_id().cloned(), reason);
+}
+
+fn pending(request: &PlaceRequest, server: ServerId, now_ms: i64) -> Record {
+    Record {
+        state: RecordState::Pending,
+        server,
+        token: request.token.clone(),
+        request_digest: request.request_digest.clone(),
+        created_at_ms: now_ms,
+        max_users: request.ask.max_users,
+        size_hint: request.ask.size_hint,
+    }
+}

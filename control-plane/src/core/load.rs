@@ -1,0 +1,68 @@
+//! Effective load of a server (requirements E1): what its last sample shows, and what the sample
+//! cannot contain yet. Never clamped (F3): a server above its nominal capacity still compares.
+
+use usher_common::{
+    id::{MeetingId, TenantId},
+    meeting::MeetingKey,
+    server::{AdminState, SampledMeeting},
+    settings::PlacementSettings,
+};
+
+use crate::core::fleet::{Fleet, FleetServer};
+
+/// An expected number of users counts at most this many times the floor (S3).
+const HINT_CAP: u32 = 5;
+
+/// Returns the users a young meeting counts at least: `min_users`, raised by its size hint, capped
+/// by its limit, and never 0, so that every placement raises the score (S3, F12).
+pub fn floor(max_users: u32, size_hint: u32, settings: &PlacementSettings) -> u32 {
+    let hinted = size_hint.min(settings.min_users.saturating_mul(HINT_CAP));
+    let floor = settings.min_users.max(hinted).max(1);
+    if max_users == 0 { floor } else { floor.min(max_users) }
+}
+
+/// Returns what one listed meeting counts (S1): its users, at least the floor while it is young.
+/// Breakouts count nothing: their users sit in the parent.
+pub fn sampled(meeting: &SampledMeeting, settings: &PlacementSettings) -> u64 {
+    if meeting.breakout {
+        return 0;
+    }
+    let young = u128::from(meeting.age_ms) < settings.join_buffer.as_millis();
+    let least = if young { floor(meeting.max_users, meeting.size_hint, settings) } else { 0 };
+    u64::from(meeting.participants.max(least))
+}
+
+/// Returns the meeting a listed one stands for: by its mark, else by its plain `meetingID` as one of
+/// tenant `default`. The second is a guess that is good enough to recognise what is known already,
+/// never to take a meeting over. Breakouts stand for nothing.
+pub fn listed_key(meeting: &SampledMeeting) -> Option<MeetingKey> {
+    if meeting.breakout {
+        return None;
+    }
+    meeting.key.clone().or_else(|| {
+        let id = MeetingId::parse(&meeting.external_id).ok()?;
+        Some(MeetingKey::new(TenantId::default_tenant(), id))
+    })
+}
+
+/// Returns `max/mean` of effective load per weight over the servers that take meetings (F10); 0 when
+/// there is no load or no such server.
+pub fn imbalance(fleet: &Fleet) -> f64 {
+    let takes = |server: &&FleetServer| {
+        server.admin() == AdminState::Enabled && server.colour() == usher_common::server::Health::Online
+    };
+    let (mut count, mut sum, mut max) = (0_u32, 0.0_f64, 0.0_f64);
+    for server in fleet.servers().filter(takes) {
+        let load = server.effective_load() as f64 / weight(server);
+        count += 1;
+        sum += load;
+        max = max.max(load);
+    }
+    if sum > 0.0 { max * f64::from(count) / sum } else { 0.0 }
+}
+
+/// Returns a server's weight, kept above 0 whatever is stored.
+pub fn weight(server: &FleetServer) -> f64 {
+    let weight = server.stored.value.weight;
+    if weight.is_finite() && weight > 0.0 { weight } else { 1.0 }
+}

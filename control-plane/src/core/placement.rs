@@ -1,0 +1,246 @@
+//! Chooses a server for a new meeting (requirements E): the least load after placement, per weight.
+//!
+//! A choice costs one pass over the servers and allocates nothing per server. Ties fall to a fixed
+//! hash of meeting and server, equal on every replica, never to list order (F4).
+
+mod inflight;
+mod tag;
+
+#[cfg(test)]
+mod tests;
+
+pub use inflight::Inflight;
+pub use tag::TagWish;
+
+use std::time::Duration;
+
+use foldhash::HashMap;
+use usher_common::{
+    id::ServerId,
+    meeting::MeetingKey,
+    server::{AdminState, Health},
+    settings::PlacementSettings,
+};
+
+use crate::core::{
+    fleet::{Fleet, FleetServer, id_hash},
+    load,
+    now::Now,
+};
+
+/// Share of its weight that a server which just came back starts with (E3).
+const SLOW_START_LEAST: f64 = 0.1;
+/// What the score of a server that is used only for want of better ones is multiplied by (E5).
+const PANIC_FACTOR: f64 = 2.0;
+
+/// What a server is wanted for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ask {
+    /// The meeting.
+    pub key: MeetingKey,
+    /// `maxParticipants`; 0 means no limit.
+    pub max_users: u32,
+    /// Expected users; 0 means unknown.
+    pub size_hint: u32,
+    /// Servers that just refused it.
+    pub excluded: Vec<ServerId>,
+    /// Which servers may take it.
+    pub tag: TagWish,
+}
+
+/// Why no server was chosen. Each is retryable; the caller is told which it was, never given a
+/// silent default (E5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NoServer {
+    /// No server of the pool is healthy enough.
+    #[error("no_server_healthy")]
+    NoneHealthy,
+    /// No enabled server matches the tags asked for.
+    #[error("pool_empty")]
+    PoolEmpty,
+    /// Servers are healthy, but the load of none is known.
+    #[error("load_unknown")]
+    LoadUnknown,
+    /// Every server that could take it has as many pending creates as it may: wait a little (F5).
+    #[error("saturated")]
+    Saturated,
+}
+
+/// A server that was chosen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Choice {
+    /// The server.
+    pub server: ServerId,
+    /// So few servers were healthy that others were used too (E5): an alarm.
+    pub panic: bool,
+}
+
+/// Chooses the server for `ask`.
+///
+/// # Errors
+/// Says why there is none.
+pub fn choose(fleet: &Fleet, inflight: &Inflight, ask: &Ask, now: Now) -> Result<Choice, NoServer> {
+    let settings = &fleet.policy().placement;
+    let chooser = Chooser {
+        fleet,
+        ask,
+        now,
+        waiting: inflight.unseen(fleet),
+        floor: f64::from(load::floor(ask.max_users, ask.size_hint, settings)),
+        seed: id_hash(&format!("{}/{}", ask.key.tenant, ask.key.meeting)),
+    };
+    let tagged = ask.tag.is_some().then(|| chooser.pool(Pool::Tagged)).flatten();
+    match (tagged, ask.tag.is_required()) {
+        (Some(census), _) => chooser.best(Pool::Tagged, census),
+        (None, true) => Err(NoServer::PoolEmpty),
+        (None, false) => {
+            let census = chooser.pool(Pool::Untagged).ok_or(NoServer::PoolEmpty)?;
+            chooser.best(Pool::Untagged, census)
+        }
+    }
+}
+
+/// Which servers are looked at: those that match the wish, or those without tags.
+#[derive(Debug, Clone, Copy)]
+enum Pool {
+    Tagged,
+    Untagged,
+}
+
+/// What a pool holds, counted before choosing.
+#[derive(Debug, Clone, Copy, Default)]
+struct Census {
+    enabled: u32,
+    online: u32,
+    fresh: u32,
+    starting: u32,
+}
+
+/// Servers of a pool fall into these classes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// Online, load known and recent.
+    Good,
+    /// Used in panic: unhealthy, or its sample is old.
+    Last,
+    /// Never used.
+    Out,
+}
+
+struct Chooser<'a> {
+    fleet: &'a Fleet,
+    ask: &'a Ask,
+    now: Now,
+    waiting: HashMap<ServerId, inflight::Waiting>,
+    floor: f64,
+    seed: u64,
+}
+
+impl Chooser<'_> {
+    /// Counts the enabled servers of a pool; none when there is not one.
+    fn pool(&self, pool: Pool) -> Option<Census> {
+        let mut census = Census::default();
+        for server in self.members(pool) {
+            census.enabled += 1;
+            census.online += u32::from(server.colour() == Health::Online);
+            census.fresh += u32::from(self.standing(server) == Standing::Good);
+            census.starting += u32::from(self.slow(server) < 1.0);
+        }
+        (census.enabled > 0).then_some(census)
+    }
+
+    fn members(&self, pool: Pool) -> impl Iterator<Item = &FleetServer> {
+        self.fleet.servers().filter(move |server| {
+            server.admin() == AdminState::Enabled
+                && match pool {
+                    Pool::Tagged => self.ask.tag.matches(&server.stored.value.tags),
+                    Pool::Untagged => server.stored.value.tags.is_empty(),
+                }
+        })
+    }
+
+    fn standing(&self, server: &FleetServer) -> Standing {
+        match (server.colour(), server.sample_age(self.now.instant)) {
+            (Health::Offline, _) | (_, None) => Standing::Out,
+            (Health::Online, Some(age)) if age <= self.fleet.policy().sample_max_age() => Standing::Good,
+            (Health::Online | Health::Unhealthy, Some(_)) => Standing::Last,
+        }
+    }
+
+    /// Returns the share of its weight a server works with while it starts (E3).
+    fn slow(&self, server: &FleetServer) -> f64 {
+        let window: Duration = self.settings().slow_start;
+        let Some(since) = server.online_since().filter(|_| !window.is_zero()) else { return 1.0 };
+        let age = self.now.instant.saturating_duration_since(since);
+        (age.as_secs_f64() / window.as_secs_f64()).clamp(SLOW_START_LEAST, 1.0)
+    }
+
+    fn settings(&self) -> &PlacementSettings {
+        &self.fleet.policy().placement
+    }
+
+    fn best(&self, pool: Pool, census: Census) -> Result<Choice, NoServer> {
+        let share = f64::from(census.fresh) / f64::from(census.enabled);
+        let panic = share < self.settings().panic_threshold || census.fresh == 0;
+        // When more than half of the servers start together, slowing them all would only skew (E3).
+        let slowed = census.starting * 2 <= census.enabled;
+        let (mut best, mut saturated): (Option<Score<'_>>, bool) = (None, false);
+        for server in self.members(pool) {
+            let factor = match self.standing(server) {
+                Standing::Good => 1.0,
+                Standing::Last if panic => PANIC_FACTOR,
+                Standing::Last | Standing::Out => continue,
+            };
+            let slow = if slowed { self.slow(server) } else { 1.0 };
+            let per_user = factor / (load::weight(server) * slow);
+            let known = (server.effective_load() as f64 + self.floor) * per_user;
+            if best.as_ref().is_some_and(|best| known > best.value) || self.is_barred(server) {
+                continue;
+            }
+            let waiting = self.waiting.get(server.id()).copied().unwrap_or_default();
+            if server.pending() + waiting.creates >= self.settings().max_inflight_creates {
+                saturated = true;
+                continue;
+            }
+            let value = known + waiting.users as f64 * per_user;
+            let score = Score { value, tie: mix(self.seed, server.tie_seed), server };
+            if best.as_ref().is_none_or(|best| score.beats(best)) {
+                best = Some(score);
+            }
+        }
+        match best {
+            Some(best) => Ok(Choice { server: best.server.id().clone(), panic }),
+            None if saturated => Err(NoServer::Saturated),
+            None if census.online > 0 && census.fresh == 0 => Err(NoServer::LoadUnknown),
+            None => Err(NoServer::NoneHealthy),
+        }
+    }
+
+    /// Tells whether this very meeting must not go there: the server just refused it, or an old
+    /// instance of it perhaps still runs there (I2).
+    fn is_barred(&self, server: &FleetServer) -> bool {
+        self.ask.excluded.contains(server.id())
+            || self.fleet.zombies_of(&self.ask.key).any(|(key, _)| key.server == *server.id())
+    }
+}
+
+/// Lower wins; ties fall to the hash.
+struct Score<'a> {
+    value: f64,
+    tie: u64,
+    server: &'a FleetServer,
+}
+
+impl Score<'_> {
+    fn beats(&self, other: &Self) -> bool {
+        self.value.total_cmp(&other.value).then(self.tie.cmp(&other.tie)).is_lt()
+    }
+}
+
+/// Mixes two hashes (the finalizer of splitmix64, public domain).
+fn mix(a: u64, b: u64) -> u64 {
+    let mut x = a ^ b.rotate_left(32);
+    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
+}

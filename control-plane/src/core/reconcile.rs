@@ -1,0 +1,137 @@
+//! Turns what a poll saw into what has to be written and ended (requirements A5).
+//!
+//! Only the leader reconciles, and only after a well-formed answer: a failed poll removes nothing
+//! (I8, H12). Every plan is committed with the leader's fencing token. A plan that is refused needs
+//! no care: the next poll decides again.
+//!
+//! The watermark of a sample is the revision its replica had applied before the poll was sent. What
+//! was written later the poll cannot have seen, so its absence proves nothing (H11).
+
+mod answers;
+mod listing;
+mod meeting;
+mod sweep;
+
+#[cfg(test)]
+mod tests;
+
+pub use answers::on_end_not_found;
+pub use sweep::{Sweep, sweep};
+
+use std::{collections::BTreeSet, time::Instant};
+
+use usher_common::{
+    id::{InternalMeetingId, ServerId},
+    meeting::{MeetingKey, ZombieKey},
+    secret::Secret,
+    server::Sample,
+};
+
+use self::{listing::Listing, meeting::Case};
+use crate::core::{fleet::Fleet, now::Now, plan::Plan};
+
+/// Plans one poll may lead to; the rest waits for the next (C7).
+const MOST_PLANS: usize = 2_000;
+/// `end` calls one poll may lead to.
+const MOST_ENDS: usize = 500;
+/// Answers of `getMeetingInfo` one poll may ask for.
+const MOST_VERIFIED: usize = 100;
+
+/// An instance to be ended. First `mark` is committed, with the fencing token, unless it is empty;
+/// only then, and while the lease allows it (X3), `end` is sent, by the internal id alone.
+#[derive(Debug, Clone, PartialEq)]
+pub struct End {
+    /// Writes down that an `end` may be on its way.
+    pub mark: Plan,
+    /// The zombie.
+    pub zombie: ZombieKey,
+    /// The instance.
+    pub internal_id: InternalMeetingId,
+    /// What BBB 2.4 wants with `end`, where the poll gave it.
+    pub moderator_password: Option<Secret>,
+}
+
+/// A young meeting that the list does not show: asked for by `getMeetingInfo` before it is believed
+/// to have ended (F9).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Verify {
+    /// The meeting.
+    pub key: MeetingKey,
+    /// The instance to ask for.
+    pub internal_id: InternalMeetingId,
+    /// What to commit if the server does not know it. If it does, the list lies: alarm
+    /// `snapshot_inconsistent`.
+    pub if_gone: Plan,
+}
+
+/// What a poll leads to.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Reconciliation {
+    /// To be committed, each on its own.
+    pub plans: Vec<Plan>,
+    /// To be marked and ended.
+    pub ends: Vec<End>,
+    /// To be asked for.
+    pub verify: Vec<Verify>,
+    /// Items left for the next poll.
+    pub left_over: usize,
+}
+
+/// Reconciles the records and zombies of a server with what a poll of it saw. `sent_at` is when the
+/// poll was sent, on the clock of `now`.
+pub fn on_sample(
+    fleet: &Fleet,
+    server: &ServerId,
+    sample: &Sample,
+    sent_at: Instant,
+    now: Now,
+) -> Reconciliation {
+    let mut work = Reconciliation::default();
+    let Some(known) = fleet.server(server) else { return work };
+    if known.sample.as_ref().is_some_and(|stored| stored.value.watermark > sample.watermark) {
+        return work; // a newer poll has been applied
+    }
+    let listing = Listing::new(sample, fleet.policy().adopt);
+    let keys: BTreeSet<MeetingKey> = fleet
+        .records_on(server)
+        .map(|(key, _)| key.clone())
+        .chain(fleet.zombies_on(server).map(|(key, _)| key.meeting))
+        .chain(listing.ours().cloned())
+        .collect();
+    let mut keys: Vec<MeetingKey> = keys.into_iter().collect();
+    if !keys.is_empty() {
+        // Where there is more than one round can do, no key always comes last.
+        let start = usize::try_from(sample.watermark).unwrap_or(0) % keys.len();
+        keys.rotate_left(start);
+    }
+    for key in keys {
+        let case = Case { fleet, server: known, sample, listing: &listing, sent_at, now };
+        work.add(case.settle(&key));
+    }
+    work
+}
+
+/// What one meeting leads to.
+#[derive(Debug, Default)]
+struct Outcome {
+    plan: Plan,
+    end: Option<End>,
+    verify: Option<Verify>,
+}
+
+impl Reconciliation {
+    fn add(&mut self, outcome: Outcome) {
+        let full = self.plans.len() >= MOST_PLANS
+            || (outcome.end.is_some() && self.ends.len() >= MOST_ENDS)
+            || (outcome.verify.is_some() && self.verify.len() >= MOST_VERIFIED);
+        if full {
+            self.left_over += 1;
+            return;
+        }
+        if !outcome.plan.is_empty() {
+            self.plans.push(outcome.plan);
+        }
+        self.ends.extend(outcome.end);
+        self.verify.extend(outcome.verify);
+    }
+}

@@ -1,0 +1,21 @@
+//! What the answer to an `end` leads to.
+
+use usher_common::{
+    id::InternalMeetingId,
+    meeting::{ZombieKey, ZombieState},
+};
+
+use crate::core::{fleet::Fleet, lifecycle::Draft, plan::Plan};
+
+/// The server knows no such instance: the zombie is gone. Any other answer keeps it, until a poll no
+/// longer lists it (C6, H7).
+pub fn on_end_not_found(fleet: &Fleet, key: &ZombieKey, internal_id: &InternalMeetingId) -> Plan {
+    let mut draft = Draft::new(fleet, 0);
+    let meant = fleet.zombie(key).is_some_and(|stored| {
+        stored.value.state == ZombieState::Ending && stored.value.internal_id.as_ref() == Some(internal_id)
+    });
+    if meant {
+        draft.remove_zombie(key);
+    }
+    draft.into_plan()
+}

@@ -1,0 +1,275 @@
+//! One meeting on one server: its zombie there, its record, and what the poll saw of it.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use usher_common::{
+    id::InternalMeetingId,
+    meeting::{MeetingKey, Record, RecordState, Zombie, ZombieKey, ZombieState},
+    server::{AdminState, Health, Sample, SampledMeeting},
+    settings::{Adopt, ZombiePolicy},
+};
+
+use super::{End, Outcome, Verify, listing::Listing};
+use crate::core::{
+    fleet::{Fleet, FleetServer, RecordEntry},
+    lifecycle::{Draft, create_time_of},
+    now::Now,
+    plan::Stored,
+};
+
+/// Age below which a meeting that is missing from a list is asked for (F9).
+const YOUNG: Duration = Duration::from_mins(5);
+
+/// What all meetings of one poll have in common.
+pub(super) struct Case<'a> {
+    pub(super) fleet: &'a Fleet,
+    pub(super) server: &'a FleetServer,
+    pub(super) sample: &'a Sample,
+    pub(super) listing: &'a Listing<'a>,
+    pub(super) sent_at: Instant,
+    pub(super) now: Now,
+}
+
+/// One meeting on its way through the rules.
+struct Meeting<'a> {
+    case: &'a Case<'a>,
+    key: &'a MeetingKey,
+    zombie_key: ZombieKey,
+    draft: Draft<'a>,
+    outcome: Outcome,
+    /// The listed instance, as long as no rule has explained it.
+    unexplained: Option<&'a SampledMeeting>,
+    zombie_stands: bool,
+}
+
+impl<'a> Case<'a> {
+    pub(super) fn settle(&'a self, key: &'a MeetingKey) -> Outcome {
+        let zombie_key = ZombieKey { meeting: key.clone(), server: self.server.id().clone() };
+        let zombie = self.fleet.zombie(&zombie_key);
+        let mut meeting = Meeting {
+            case: self,
+            key,
+            zombie_stands: zombie.is_some(),
+            zombie_key,
+            draft: Draft::new(self.fleet, self.now.wall_ms),
+            outcome: Outcome::default(),
+            unexplained: self.listing.key(key).filter(|listed| listed.ours).map(|listed| listed.meeting),
+        };
+        if let Some(zombie) = zombie {
+            meeting.settle_zombie(&zombie.value);
+        }
+        let entry = self.fleet.record_entry(key);
+        if let Some(entry) = entry.filter(|entry| entry.stored.value.server == *self.server.id()) {
+            meeting.settle_record(entry);
+        }
+        meeting.settle_unknown(entry.map(|entry| &entry.stored));
+        meeting.outcome.plan = meeting.draft.into_plan();
+        meeting.outcome
+    }
+}
+
+impl<'a> Meeting<'a> {
+    /// Ends a *due* zombie that is listed, forgets one that is not.
+    fn settle_zombie(&mut self, zombie: &Zombie) {
+        let case = self.case;
+        let record = case.fleet.record(self.key).map(|stored| &stored.value);
+        let internal_id = zombie.internal_id.clone().or_else(|| self.suspect(zombie, record));
+        let changed = case.fleet.zombie_changed_since(&self.zombie_key, case.sample.watermark);
+        let listed = internal_id.as_ref().and_then(|id| case.listing.instance(id));
+        let (Some(internal_id), Some(listed)) = (internal_id, listed) else {
+            if !changed {
+                self.draft.remove_zombie(&self.zombie_key);
+                self.zombie_stands = false;
+            }
+            return;
+        };
+        self.explain(&internal_id);
+        let replaced = record.is_some_and(|record| {
+            record.server != self.zombie_key.server && matches!(record.state, RecordState::Active { .. })
+        });
+        if zombie.state != ZombieState::Waiting || replaced {
+            self.end(zombie, internal_id, listed);
+        } else if record.is_none() && !changed && !self.record_changed() {
+            self.restore(internal_id, listed);
+        }
+    }
+
+    /// Returns the instance a zombie means whose id nobody learnt: the one that is listed, unless it
+    /// is the record's.
+    fn suspect(&self, zombie: &Zombie, record: Option<&Record>) -> Option<InternalMeetingId> {
+        let listed = self.unexplained.filter(|_| zombie.state != ZombieState::Waiting)?;
+        let claimed = record.is_some_and(|record| {
+            record.server == self.zombie_key.server
+                && record.state.internal_id().is_none_or(|id| *id == listed.internal_id)
+        });
+        (!claimed).then(|| listed.internal_id.clone())
+    }
+
+    fn end(&mut self, zombie: &Zombie, internal_id: InternalMeetingId, listed: &SampledMeeting) {
+        let mut mark = Draft::new(self.case.fleet, self.case.now.wall_ms);
+        let marked = zombie.state == ZombieState::Ending && zombie.internal_id.as_ref() == Some(&internal_id);
+        if !marked {
+            mark.move_zombie(&self.zombie_key, ZombieState::Ending, Some(internal_id.clone()));
+        }
+        self.outcome.end = Some(End {
+            mark: mark.into_plan(),
+            zombie: self.zombie_key.clone(),
+            internal_id,
+            moderator_password: listed.moderator_password.clone(),
+        });
+    }
+
+    /// A superseded id that nobody created again, on a server that is well again: it routes again.
+    fn restore(&mut self, internal_id: InternalMeetingId, listed: &SampledMeeting) {
+        if self.case.server.colour() == Health::Online && self.accepts() {
+            self.draft.guard_choice(self.case.server.id());
+            self.draft.remove_zombie(&self.zombie_key);
+            self.zombie_stands = false;
+            let record = self.adopted(internal_id, listed);
+            self.draft.activate(self.key, record);
+        }
+    }
+
+    /// Judges the record of this server by the list.
+    fn settle_record(&mut self, entry: &RecordEntry) {
+        let record = &entry.stored.value;
+        match &record.state {
+            RecordState::Pending => self.settle_pending(entry),
+            RecordState::Active { internal_id, .. } => self.settle_active(entry, internal_id),
+            RecordState::Ending { internal_id } => self.settle_ending(entry, internal_id.as_ref()),
+        }
+    }
+
+    fn settle_pending(&mut self, entry: &RecordEntry) {
+        // A create may have been answered by a meeting that stood there without our mark.
+        let guess = self.case.listing.key(self.key).filter(|listed| !listed.ours);
+        if let Some(listed) = self.unexplained.take().or(guess.map(|listed| listed.meeting)) {
+            let record = self.confirmed(&entry.stored.value, listed);
+            self.draft.activate(self.key, record);
+        } else if !self.record_changed() && self.case.listing.key(self.key).is_none() {
+            let deadline = entry.placed_at + self.case.fleet.policy().create_timeout;
+            if self.case.sent_at >= deadline {
+                self.draft.drop_pending(self.key, &entry.stored.value);
+            }
+        }
+    }
+
+    fn settle_active(&mut self, entry: &RecordEntry, internal_id: &InternalMeetingId) {
+        if self.case.listing.instance(internal_id).is_some() {
+            self.explain(internal_id);
+            let policy = self.case.fleet.policy().zombie_policy;
+            if policy == ZombiePolicy::End && self.case.server.colour() == Health::Offline {
+                self.draft.guard_choice(self.case.server.id());
+                self.draft.remove_record(self.key);
+                let (key, id) = (self.zombie_key.clone(), Some(internal_id.clone()));
+                self.draft.set_zombie(key, ZombieState::Due, id, "its server came back");
+            }
+            return;
+        }
+        let newer = self.unexplained.take();
+        if self.record_changed() {
+            return;
+        }
+        let mut draft = Draft::new(self.case.fleet, self.case.now.wall_ms);
+        let doubtful = if let Some(listed) = newer {
+            draft.activate(self.key, self.confirmed(&entry.stored.value, listed));
+            // Older than the record's instance: a list from the past, or a server's clock set back.
+            self.create_time(listed) < create_time_of(internal_id)
+        } else {
+            draft.remove_record(self.key);
+            self.case.now.instant.saturating_duration_since(entry.changed_at) < YOUNG
+        };
+        if doubtful {
+            let (key, internal_id) = (self.key.clone(), internal_id.clone());
+            self.outcome.verify = Some(Verify { key, internal_id, if_gone: draft.into_plan() });
+        } else {
+            self.draft.append(draft);
+        }
+    }
+
+    fn settle_ending(&mut self, entry: &RecordEntry, internal_id: Option<&InternalMeetingId>) {
+        let case = self.case;
+        let same = match internal_id {
+            Some(id) => case.listing.instance(id),
+            None => self.unexplained,
+        };
+        if let Some(listed) = same {
+            self.explain(&listed.internal_id);
+            // The server said it would end and did not; or a late report hit a newer instance.
+            let waited = case.now.instant.saturating_duration_since(entry.changed_at);
+            if !self.record_changed() && waited > case.fleet.policy().reservation_ttl() {
+                let record = self.confirmed(&entry.stored.value, listed);
+                self.draft.activate(self.key, record);
+            }
+        } else if !self.record_changed() {
+            match self.unexplained.take() {
+                Some(newer) => {
+                    let record = self.confirmed(&entry.stored.value, newer);
+                    self.draft.activate(self.key, record);
+                }
+                None => self.draft.remove_record(self.key),
+            }
+        }
+    }
+
+    /// Judges a listed instance of ours that neither record nor zombie of this server explains: a
+    /// request that arrived after its caller gave up, or a store that was lost.
+    fn settle_unknown(&mut self, record: Option<&Stored<Record>>) {
+        let Some(listed) = self.unexplained else { return };
+        let id = listed.internal_id.clone();
+        match record {
+            None if self.case.fleet.policy().adopt != Adopt::None => {
+                if !self.record_changed() && self.accepts() {
+                    self.draft.guard_server(self.case.server.id());
+                    let record = self.adopted(id, listed);
+                    self.draft.activate(self.key, record);
+                }
+            }
+            Some(record) if record.value.server != *self.case.server.id() && !self.zombie_stands => {
+                self.draft.guard_record(self.key);
+                let reason = "found running while the id lives elsewhere";
+                self.draft.set_zombie(self.zombie_key.clone(), ZombieState::Due, Some(id), reason);
+            }
+            None | Some(_) => {}
+        }
+    }
+
+    fn explain(&mut self, internal_id: &InternalMeetingId) {
+        self.unexplained.take_if(|listed| listed.internal_id == *internal_id);
+    }
+
+    fn record_changed(&self) -> bool {
+        self.case.fleet.record_changed_since(self.key, self.case.sample.watermark)
+    }
+
+    fn accepts(&self) -> bool {
+        self.case.server.admin() != AdminState::Disabled
+    }
+
+    fn create_time(&self, listed: &SampledMeeting) -> i64 {
+        match create_time_of(&listed.internal_id) {
+            0 => self.case.sample.taken_at_ms.saturating_sub_unsigned(listed.age_ms),
+            time => time,
+        }
+    }
+
+    fn confirmed(&self, record: &Record, listed: &SampledMeeting) -> Record {
+        let internal_id = listed.internal_id.clone();
+        let state = RecordState::Active { internal_id, create_time_ms: self.create_time(listed) };
+        Record { state, ..record.clone() }
+    }
+
+    fn adopted(&self, internal_id: InternalMeetingId, listed: &SampledMeeting) -> Record {
+        let create_time_ms = self.create_time(listed);
+        Record {
+            state: RecordState::Active { internal_id, create_time_ms },
+            server: self.zombie_key.server.clone(),
+            token: String::new(),
+            request_digest: Bytes::new(),
+            created_at_ms: create_time_ms,
+            max_users: listed.max_users,
+            size_hint: listed.size_hint,
+        }
+    }
+}
