@@ -5,6 +5,7 @@
 //! it came from and what to do; only [`Source::read`] touches the world.
 
 mod check;
+mod derived;
 mod fault;
 mod keys;
 mod kind;
@@ -103,6 +104,7 @@ pub fn load(source: &Source) -> Result<(Settings, Vec<Warning>), Faults> {
     for flag in &source.flags {
         loading.set(flag.key, &Origin::Flag(flag.name.into()), &Raw::Many(&flag.values));
     }
+    derived::apply(&mut loading);
     scalelite::fit(&mut loading);
     check::run(&mut loading);
     if loading.faults.is_empty() {

@@ -144,29 +144,13 @@ pub(super) fn fit(loading: &mut Loading) {
         }
     }
     let brought = |loading: &Loading, key| matches!(loading.origin(key), Origin::Env(name) if !name.starts_with("USHER_"));
-    let free = |loading: &Loading, key| loading.origin(key) == Origin::Default;
     let whole = |time: Duration| Duration::from_millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
 
     let interval = loading.settings.health.interval;
-    if brought(loading, "health.interval")
-        && free(loading, "health.deadline")
-        && loading.settings.health.deadline >= interval
-    {
-        loading.settings.health.deadline = whole(interval / 2);
-        note(loading, "health.interval", "health.deadline");
-    }
     let deadline = loading.settings.health.deadline;
-    let connect_is_soft =
-        free(loading, "health.connect_timeout") || brought(loading, "health.connect_timeout");
-    let from_scalelite = brought(loading, "health.interval") || brought(loading, "health.connect_timeout");
-    if from_scalelite && connect_is_soft && loading.settings.health.connect_timeout >= deadline {
-        let cause = if brought(loading, "health.connect_timeout") {
-            "health.connect_timeout"
-        } else {
-            "health.interval"
-        };
+    if brought(loading, "health.connect_timeout") && loading.settings.health.connect_timeout >= deadline {
         loading.settings.health.connect_timeout = whole(deadline / 2);
-        note(loading, cause, "health.connect_timeout");
+        note(loading, "health.connect_timeout", "health.connect_timeout");
     }
     let create = loading.settings.meetings.create_timeout;
     if brought(loading, "health.unhealthy_after") && loading.settings.health.unhealthy_after <= create {

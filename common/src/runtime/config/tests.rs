@@ -96,7 +96,10 @@ fn settings_that_contradict_each_other_are_refused() {
         ("[health]\ndeadline = \"10s\"", "health.deadline"),
         ("[health]\nconnect_timeout = \"5s\"", "health.connect_timeout"),
         ("[health]\nhealthy_threshold = 0", "health.healthy_threshold"),
-        ("[health]\nunhealthy_after = \"30s\"", "meetings.create_timeout"),
+        (
+            "[health]\nunhealthy_after = \"30s\"\n[meetings]\ncreate_timeout = \"30s\"",
+            "meetings.create_timeout",
+        ),
         ("[health]\nmass_failure_guard = 1.5", "health.mass_failure_guard"),
         ("[placement]\npanic_threshold = -0.1", "placement.panic_threshold"),
         ("[placement]\nmax_inflight_creates = 0", "placement.max_inflight_creates"),
@@ -245,7 +248,17 @@ fn scalelites_values_are_given_room() {
         (4, 2, 1)
     );
     assert_eq!(health.unhealthy_after.as_secs(), 34);
-    assert_eq!(warnings.len(), 3, "{warnings:?}");
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+}
+
+#[test]
+fn defaults_make_room_for_what_was_written() {
+    let (settings, warnings) =
+        load(&with_file("[health]\ninterval = \"2s\"\nunhealthy_after = \"12s\"")).expect("loads");
+    let health = &settings.health;
+    assert_eq!((health.deadline.as_millis(), health.connect_timeout.as_millis()), (1000, 500));
+    assert_eq!(settings.meetings.create_timeout.as_secs(), 6);
+    assert!(warnings.is_empty(), "{warnings:?}");
 }
 
 #[test]

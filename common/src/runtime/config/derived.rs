@@ -1,0 +1,30 @@
+//! Defaults that follow a setting somebody wrote: whoever polls every two seconds need not know
+//! that a poll's deadline must then be shorter.
+
+use std::time::Duration;
+
+use super::{Loading, Origin};
+
+/// Lowers the defaults that would not fit; what was written is left to the checks.
+pub(super) fn apply(loading: &mut Loading) {
+    let free = |key| loading.origin(key) == Origin::Default;
+    let (deadline_is_free, connect_is_free, create_is_free) =
+        (free("health.deadline"), free("health.connect_timeout"), free("meetings.create_timeout"));
+    let settings = &mut loading.settings;
+    if deadline_is_free {
+        below(&mut settings.health.deadline, settings.health.interval);
+    }
+    if connect_is_free {
+        below(&mut settings.health.connect_timeout, settings.health.deadline);
+    }
+    if create_is_free {
+        below(&mut settings.meetings.create_timeout, settings.health.unhealthy_after);
+    }
+}
+
+/// Halves `limit` for `time` where it would reach it; in whole milliseconds, as they are printed.
+fn below(time: &mut Duration, limit: Duration) {
+    if *time >= limit && limit > Duration::from_millis(1) {
+        *time = Duration::from_millis(u64::try_from((limit / 2).as_millis()).unwrap_or(u64::MAX));
+    }
+}
