@@ -63,13 +63,9 @@ fn put(key: usize) -> Txn {
     Txn { guards: vec![], writes: vec![Write::Put(format!("k/{key}"), "v".into())] }
 }
 
-fn all_committed(txns: &[Txn]) -> Result<Vec<Verdict>, StoreError> {
-    Ok(vec![Verdict::Committed(9); txns.len()])
-}
-
 #[tokio::test]
 async fn what_waits_while_four_batches_are_under_way_goes_together() {
-    let (store, tasks) = (Scripted::new(0, all_committed), Tasks::new());
+    let (store, tasks) = (Scripted::new(0, |txns| Ok(vec![Verdict::Committed(9); txns.len()])), Tasks::new());
     let committer = Committer::spawn(store.clone(), Arc::new(Codec::new()), &tasks);
     let commits: Vec<_> = (0..UNDER_WAY)
         .map(|key| {
@@ -109,7 +105,7 @@ async fn an_error_reaches_everybody_in_the_batch() {
 
 #[tokio::test]
 async fn what_waits_at_shutdown_is_finished_and_later_commits_are_certainly_not_done() {
-    let (store, tasks) = (Scripted::new(0, all_committed), Tasks::new());
+    let (store, tasks) = (Scripted::new(0, |txns| Ok(vec![Verdict::Committed(9); txns.len()])), Tasks::new());
     let committer = Committer::spawn(store.clone(), Arc::new(Codec::new()), &tasks);
     let waiting = committer.clone();
     let same_key = tasks

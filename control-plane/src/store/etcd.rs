@@ -1,0 +1,155 @@
+//! The store of a cluster: etcd 3.4 and newer.
+//!
+//! Every key gets the configured prefix here and loses it here. Every call has a deadline, and its
+//! errors say what is known: not done, perhaps done, or refused.
+
+mod connect;
+mod election;
+mod key;
+mod outcome;
+mod pool;
+mod txn;
+mod watch;
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use etcd_client::{Client, GetOptions, GetResponse};
+use futures::stream::BoxStream;
+use usher_common::settings::StoreSettings;
+
+pub use self::connect::ConnectError;
+use self::{
+    key::{Space, end_of, number, revision},
+    pool::{Pool, Repeat},
+};
+use super::keys;
+use crate::ports::{Batch, Lease, Listing, Store, StoreError, Txn, Verdict, WatchError};
+
+/// Entries read at a time.
+const PAGE: i64 = 500;
+
+/// Largest answer to one page, bytes.
+const ANSWER: usize = 1 << 30;
+
+/// Times a listing starts again because etcd compacted its revision meanwhile.
+const RESTARTS: usize = 3;
+
+/// A cluster of etcd. Clones share the connections.
+#[derive(Clone)]
+pub struct EtcdStore {
+    pool: Arc<Pool>,
+    space: Space,
+}
+
+impl EtcdStore {
+    /// Names a cluster; nothing is sent before the first call.
+    ///
+    /// # Errors
+    /// The settings are contradictory, or a certificate cannot be read.
+    pub fn connect(settings: &StoreSettings) -> Result<Self, ConnectError> {
+        let pool = Pool::new(connect::endpoints(settings)?, settings.timeout);
+        Ok(Self { pool: Arc::new(pool), space: Space::new(&settings.prefix) })
+    }
+
+    async fn get(&self, from: &[u8], options: GetOptions) -> Result<GetResponse, StoreError> {
+        let get = |client: Client| {
+            let (from, options) = (from.to_vec(), options.clone());
+            async move { client.kv_client().max_decoding_message_size(ANSWER).get(from, Some(options)).await }
+        };
+        self.pool.call(Repeat::Safe, get).await
+    }
+
+    /// Reads the header of a linearizable read: the store's revision and its cluster.
+    async fn header(&self) -> Result<(u64, u64), StoreError> {
+        let read =
+            self.get(self.space.full(keys::META).as_bytes(), GetOptions::new().with_count_only()).await?;
+        let header = read.header().ok_or_else(|| StoreError::Unavailable("no header".into()))?;
+        Ok((number(header.revision()), header.cluster_id()))
+    }
+
+    /// Lists page by page, all at the revision of the first; `None` when it was compacted meanwhile.
+    async fn list(&self, prefix: &str) -> Result<Option<Listing>, StoreError> {
+        let start = self.space.full(prefix);
+        let end = end_of(&start);
+        let page = GetOptions::new().with_range(end).with_limit(PAGE);
+        let mut found = self.get(start.as_bytes(), page.clone()).await?;
+        let at = found.header().map(|header| number(header.revision())).unwrap_or_default();
+        let mut entries = Vec::new();
+        loop {
+            let more = found.more();
+            let pairs = found.take_kvs();
+            let next = pairs.last().map(|last| [last.key(), b"\0"].concat());
+            entries.extend(pairs.into_iter().map(|pair| self.space.entry(pair)));
+            match next {
+                Some(next) if more => {
+                    found = match self.get(&next, page.clone().with_revision(revision(at))).await {
+                        Ok(found) => found,
+                        Err(StoreError::Rejected(_)) => return Ok(None),
+                        Err(error) => return Err(error),
+                    };
+                }
+                _ => return Ok(Some(Listing { revision: at, entries })),
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Store for EtcdStore {
+    async fn read_prefix(&self, prefix: &str) -> Result<Listing, StoreError> {
+        for _ in 0..RESTARTS {
+            if let Some(listing) = self.list(prefix).await? {
+                return Ok(listing);
+            }
+        }
+        Err(StoreError::Unavailable("etcd compacts faster than the entries can be read".into()))
+    }
+
+    async fn revision(&self) -> Result<u64, StoreError> {
+        self.header().await.map(|(revision, _)| revision)
+    }
+
+    async fn watch(
+        &self,
+        prefix: &str,
+        from: u64,
+    ) -> Result<BoxStream<'static, Result<Batch, WatchError>>, StoreError> {
+        watch::watch(&self.pool, &self.space, prefix, from).await
+    }
+
+    async fn commit(&self, txns: Vec<Txn>) -> Result<Vec<Verdict>, StoreError> {
+        let mut verdicts = Vec::with_capacity(txns.len());
+        for run in txn::runs(&txns) {
+            let request = txn::nested(&self.space, run);
+            let send = |client: Client| {
+                let request = request.clone();
+                async move { client.kv_client().txn(request).await }
+            };
+            let decided = match self.pool.call(Repeat::Never, send).await {
+                Ok(response) => txn::verdicts(run.len(), &response),
+                Err(error) => Err(error),
+            };
+            match decided {
+                Ok(decided) => verdicts.extend(decided),
+                // One error holds for all, and earlier ones may be written.
+                Err(error) if !verdicts.is_empty() => return Err(StoreError::Unknown(error.to_string())),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(verdicts)
+    }
+
+    async fn cluster_id(&self) -> Result<u64, StoreError> {
+        self.header().await.map(|(_, cluster_id)| cluster_id)
+    }
+
+    async fn campaign(&self, candidate: &str, ttl: Duration) -> Result<Box<dyn Lease>, StoreError> {
+        election::campaign(Arc::clone(&self.pool), &self.space, candidate, ttl).await
+    }
+
+    async fn leader(&self) -> Result<Option<String>, StoreError> {
+        let (candidates, _) = election::candidates(&self.pool, &self.space, 1).await?;
+        Ok(candidates.first().map(|entry| String::from_utf8_lossy(&entry.value).into_owned()))
+    }
+}

@@ -1,0 +1,139 @@
+//! From settings to endpoints: addresses, certificates, user.
+
+use std::{fs, io, path::Path, path::PathBuf, time::Duration};
+
+use etcd_client::{Certificate, ConnectOptions, Identity, TlsOptions};
+use usher_common::settings::StoreSettings;
+
+/// HTTP/2 pings. etcd hangs up on clients that ping more often than every 5 s, so a dead connection
+/// is found by our own deadlines first.
+const PING: Duration = Duration::from_secs(10);
+
+/// Longest time to connect to one endpoint.
+const CONNECT: Duration = Duration::from_secs(2);
+
+/// Why the settings name no cluster.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// There are no endpoints.
+    #[error("`store.endpoints` is empty")]
+    NoEndpoints,
+    /// An endpoint is no address.
+    #[error("`store.endpoints`: `{0}` is neither http://HOST:PORT nor https://HOST:PORT")]
+    Endpoint(String),
+    /// Encrypted endpoints need a CA.
+    #[error("`store.ca` is needed for https endpoints")]
+    NoCa,
+    /// A certificate without key or the other way round.
+    #[error("`store.cert` and `store.key` go together")]
+    HalfIdentity,
+    /// A user without password or the other way round.
+    #[error("`store.user` and `store.password` go together")]
+    HalfUser,
+    /// A PEM file cannot be read.
+    #[error("read `{path}`")]
+    Pem {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Returns the endpoints, each with how to connect to it.
+pub(super) fn endpoints(settings: &StoreSettings) -> Result<Vec<(String, ConnectOptions)>, ConnectError> {
+    if settings.endpoints.is_empty() {
+        return Err(ConnectError::NoEndpoints);
+    }
+    let plain = options(settings)?;
+    let tls = tls(settings)?;
+    settings
+        .endpoints
+        .iter()
+        .map(|url| {
+            let wrong = || ConnectError::Endpoint(url.clone());
+            let parsed: http::Uri = url.parse().map_err(|_| wrong())?;
+            if parsed.host().is_none_or(str::is_empty) {
+                return Err(wrong());
+            }
+            let options = match parsed.scheme_str() {
+                Some("http") => plain.clone(),
+                Some("https") => plain.clone().with_tls(tls.clone().ok_or(ConnectError::NoCa)?),
+                _ => return Err(wrong()),
+            };
+            Ok((url.trim_end_matches('/').to_owned(), options))
+        })
+        .collect()
+}
+
+fn options(settings: &StoreSettings) -> Result<ConnectOptions, ConnectError> {
+    let options = ConnectOptions::new()
+        .with_connect_timeout(CONNECT.min(settings.timeout))
+        .with_keep_alive(PING, settings.timeout)
+        .with_keep_alive_while_idle(false)
+        // A member cut off from the others must say so, not answer from what it knew.
+        .with_require_leader(true)
+        .with_auto_token_refresh(true);
+    match (&settings.user, &settings.password) {
+        (Some(user), Some(password)) => Ok(options.with_user(user, password.expose())),
+        (None, None) => Ok(options),
+        _ => Err(ConnectError::HalfUser),
+    }
+}
+
+fn tls(settings: &StoreSettings) -> Result<Option<TlsOptions>, ConnectError> {
+    let identity = match (&settings.cert, &settings.key) {
+        (Some(cert), Some(key)) => Some(Identity::from_pem(pem(cert)?, pem(key)?)),
+        (None, None) => None,
+        _ => return Err(ConnectError::HalfIdentity),
+    };
+    let Some(ca) = &settings.ca else { return Ok(None) };
+    let tls = TlsOptions::new().ca_certificate(Certificate::from_pem(pem(ca)?));
+    Ok(Some(match identity {
+        Some(identity) => tls.identity(identity),
+        None => tls,
+    }))
+}
+
+fn pem(path: &Path) -> Result<Vec<u8>, ConnectError> {
+    fs::read(path).map_err(|source| ConnectError::Pem { path: path.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use usher_common::secret::Secret;
+
+    use super::*;
+
+    fn fault(change: impl FnOnce(&mut StoreSettings)) -> String {
+        let mut settings = StoreSettings::default();
+        change(&mut settings);
+        endpoints(&settings).map(|found| found.len()).expect_err("is refused").to_string()
+    }
+
+    #[test]
+    fn settings_that_name_no_cluster_are_told_by_their_keys() {
+        assert!(fault(|s| s.endpoints.clear()).contains("store.endpoints"));
+        for url in ["127.0.0.1:2379", "ftp://h:1", "http://", "not a url"] {
+            assert!(fault(|s| s.endpoints = vec![url.into()]).contains(url));
+        }
+        assert!(fault(|s| s.endpoints = vec!["https://h:1".into()]).contains("store.ca"));
+        assert!(fault(|s| s.cert = Some("c".into())).contains("store.key"));
+        assert!(fault(|s| s.user = Some("u".into())).contains("store.password"));
+        assert!(fault(|s| s.ca = Some("/nowhere.pem".into())).contains("/nowhere.pem"));
+    }
+
+    #[test]
+    fn endpoints_are_taken_as_they_are_without_a_slash_at_the_end() {
+        let settings = StoreSettings {
+            endpoints: vec!["http://a:2379/".into(), "http://[::1]:2379".into()],
+            user: Some("u".into()),
+            password: Some(Secret::new("p")),
+            ..Default::default()
+        };
+        let urls: Vec<String> =
+            endpoints(&settings).expect("a cluster").into_iter().map(|(url, _)| url).collect();
+        assert_eq!(urls, ["http://a:2379", "http://[::1]:2379"]);
+    }
+}

@@ -1,0 +1,154 @@
+//! Leading a cluster: the oldest candidate that keeps its lease alive.
+//!
+//! The keys are those of etcd's own election (`PREFIX/LEASE`). Its RPC is not used: it blocks on
+//! one endpoint and does not renew the lease of whoever waits.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use etcd_client::{
+    Compare, CompareOp, GetOptions, PutOptions, SortOrder, SortTarget, Txn, TxnOp, TxnOpResponse,
+};
+use futures::StreamExt;
+use tokio::time::timeout;
+use usher_common::revision::FencingToken;
+
+use super::{
+    key::{Space, end_of, number},
+    pool::{Pool, Repeat},
+    watch::watch,
+};
+use crate::{
+    ports::{Entry, Lease, StoreError},
+    store::keys,
+};
+
+/// Enters a candidate and waits until it is the oldest.
+pub(super) async fn campaign(
+    pool: Arc<Pool>,
+    space: &Space,
+    candidate: &str,
+    ttl: Duration,
+) -> Result<Box<dyn Lease>, StoreError> {
+    loop {
+        let mut lease = EtcdLease::enter(Arc::clone(&pool), space, candidate, ttl).await?;
+        if lease.wait(space).await? {
+            return Ok(Box::new(lease));
+        }
+    }
+}
+
+/// Returns the candidates, oldest first, and the revision they were read at.
+pub(super) async fn candidates(
+    pool: &Pool,
+    space: &Space,
+    limit: i64,
+) -> Result<(Vec<Entry>, u64), StoreError> {
+    let prefix = space.full(keys::ELECTION);
+    let get = |client: etcd_client::Client| {
+        let options = GetOptions::new()
+            .with_range(end_of(&prefix))
+            .with_sort(SortTarget::Create, SortOrder::Ascend)
+            .with_limit(limit);
+        let prefix = prefix.clone();
+        async move { client.kv_client().get(prefix, Some(options)).await }
+    };
+    let mut response = pool.call(Repeat::Safe, get).await?;
+    let at = response.header().map(|header| number(header.revision())).unwrap_or_default();
+    Ok((response.take_kvs().into_iter().map(|pair| space.entry(pair)).collect(), at))
+}
+
+struct EtcdLease {
+    pool: Arc<Pool>,
+    id: i64,
+    ttl: Duration,
+    token: FencingToken,
+}
+
+impl EtcdLease {
+    /// Takes a lease and enters the candidate under it. Repeated calls leave leases that run out.
+    async fn enter(
+        pool: Arc<Pool>,
+        space: &Space,
+        candidate: &str,
+        ttl: Duration,
+    ) -> Result<Self, StoreError> {
+        let seconds = ttl.as_millis().div_ceil(1000).max(1);
+        let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
+        let grant =
+            |client: etcd_client::Client| async move { client.lease_client().grant(seconds, None).await };
+        let granted = pool.call(Repeat::Safe, grant).await?;
+        let (id, ttl) = (granted.id(), Duration::from_secs(number(granted.ttl())));
+        let key = space.full(&format!("{}{id:016x}", keys::ELECTION));
+        // The key is this lease's own, so a second try finds what the first one may have written.
+        let put = |client: etcd_client::Client| {
+            let txn = Txn::new()
+                .when([Compare::create_revision(key.as_str(), CompareOp::Equal, 0)])
+                .and_then([TxnOp::put(key.as_str(), candidate, Some(PutOptions::new().with_lease(id)))])
+                .or_else([TxnOp::get(key.as_str(), None)]);
+            async move { client.kv_client().txn(txn).await }
+        };
+        let entered = pool.call(Repeat::Safe, put).await?;
+        let created = if entered.succeeded() {
+            entered.header().map(etcd_client::ResponseHeader::revision)
+        } else {
+            entered.op_responses().first().and_then(|answer| match answer {
+                TxnOpResponse::Get(found) => found.kvs().first().map(etcd_client::KeyValue::create_revision),
+                _ => None,
+            })
+        };
+        let create_revision = created
+            .map(number)
+            .ok_or_else(|| StoreError::Unknown("etcd did not say when the candidate entered".into()))?;
+        Ok(Self { pool, id, ttl, token: FencingToken { key, create_revision } })
+    }
+
+    /// Waits until this candidate is the oldest; `false` when its lease ran out meanwhile.
+    async fn wait(&mut self, space: &Space) -> Result<bool, StoreError> {
+        loop {
+            let (candidates, at) = candidates(&self.pool, space, 0).await?;
+            let own = candidates.iter().position(|entry| space.full(&entry.key) == self.token.key);
+            match own {
+                Some(0) => return Ok(true),
+                None => return Ok(false),
+                Some(_) => {}
+            }
+            let mut changes = watch(&self.pool, space, keys::ELECTION, at + 1).await?;
+            // Whoever waits keeps its place; a change, or the end of the watch, is a new look.
+            while timeout(self.ttl / 3, changes.next()).await.is_err() {
+                match self.keep_alive().await {
+                    Ok(_) => {}
+                    Err(StoreError::Rejected(_)) => return Ok(false),
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Lease for EtcdLease {
+    fn token(&self) -> FencingToken {
+        self.token.clone()
+    }
+
+    async fn keep_alive(&mut self) -> Result<Duration, StoreError> {
+        let id = self.id;
+        // One that hangs must leave time for another before the lease runs out.
+        let limit = self.pool.timeout().min(self.ttl / 2);
+        let renew =
+            |client: etcd_client::Client| async move { client.lease_client().keep_alive(id).await.map(drop) };
+        self.pool.call_within(limit, Repeat::Safe, renew).await.map(|()| self.ttl)
+    }
+
+    async fn resign(self: Box<Self>) -> Result<(), StoreError> {
+        let id = self.id;
+        let revoke =
+            |client: etcd_client::Client| async move { client.lease_client().revoke(id).await.map(drop) };
+        match self.pool.call(Repeat::Safe, revoke).await {
+            // It ran out before.
+            Err(StoreError::Rejected(_)) => Ok(()),
+            done => done,
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Our part of etcd's key space: everything below one prefix. Nothing outside the adapter sees it.
+
+use bytes::Bytes;
+use etcd_client::KeyValue;
+
+use crate::ports::Entry;
+
+/// The keys below the configured prefix.
+#[derive(Debug, Clone)]
+pub(super) struct Space {
+    prefix: String,
+}
+
+impl Space {
+    pub(super) fn new(prefix: &str) -> Self {
+        Self { prefix: prefix.to_owned() }
+    }
+
+    /// Returns the complete key.
+    pub(super) fn full(&self, key: &str) -> String {
+        format!("{}{key}", self.prefix)
+    }
+
+    /// Returns a key without our prefix. A key that is no text is no key of ours; it is passed on
+    /// so that whoever reads keys tells of it.
+    pub(super) fn relative(&self, key: &[u8]) -> String {
+        let key = key.strip_prefix(self.prefix.as_bytes()).unwrap_or(key);
+        String::from_utf8_lossy(key).into_owned()
+    }
+
+    pub(super) fn entry(&self, pair: KeyValue) -> Entry {
+        let (create_revision, mod_revision) = (pair.create_revision(), pair.mod_revision());
+        let (key, value) = pair.into_key_value();
+        Entry {
+            key: self.relative(&key),
+            value: Bytes::from(value),
+            create_revision: number(create_revision),
+            mod_revision: number(mod_revision),
+        }
+    }
+}
+
+/// Returns the first key after all that start with `prefix`; `\0` stands for "no end" in etcd.
+pub(super) fn end_of(prefix: &str) -> Vec<u8> {
+    let mut end = prefix.as_bytes().to_vec();
+    while let Some(last) = end.pop() {
+        if last < u8::MAX {
+            end.push(last + 1);
+            return end;
+        }
+    }
+    vec![0]
+}
+
+/// etcd counts revisions in signed numbers from 1.
+pub(super) fn revision(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+pub(super) fn number(revision: i64) -> u64 {
+    u64::try_from(revision).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_ends_before_the_next_key_that_does_not_start_with_it() {
+        assert_eq!(end_of("/usher/"), b"/usher0");
+        assert_eq!(end_of(""), b"\0");
+    }
+
+    #[test]
+    fn keys_lose_the_prefix_they_were_given() {
+        let space = Space::new("/usher/");
+        assert_eq!(space.full("servers/a"), "/usher/servers/a");
+        assert_eq!(space.relative(b"/usher/servers/a"), "servers/a");
+    }
+}

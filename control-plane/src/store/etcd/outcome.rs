@@ -1,0 +1,117 @@
+//! What an etcd error means for the call that got it.
+
+use std::error::Error as _;
+
+use etcd_client::Error;
+use tonic::{Code, ConnectError, Status};
+
+/// The three ways a call fails.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// Certainly not done; another endpoint, or the same one later, may do it.
+    NotDone(String),
+    /// Perhaps done.
+    Lost(String),
+    /// Not done, and no endpoint would do it.
+    Refused(String),
+}
+
+/// etcd tells these two apart from others of their code by text alone (`rpctypes/error.go`). Both
+/// are found before anything is proposed.
+const NO_LEADER: &str = "etcdserver: no leader";
+const TOO_MANY_REQUESTS: &str = "etcdserver: too many requests";
+
+pub(super) fn classify(error: Error) -> Failure {
+    match error {
+        Error::GRpcStatus(status) => of_status(&status),
+        // The client's own checks of its options and arguments, before anything is sent.
+        Error::InvalidArgs(_)
+        | Error::InvalidUri(_)
+        | Error::InvalidMetadataValue(_)
+        | Error::TransportError(_)
+        | Error::EndpointError(_)
+        // Answered when the lease is gone.
+        | Error::LeaseKeepAliveError(_) => Failure::Refused(error.to_string()),
+        other => Failure::Lost(other.to_string()),
+    }
+}
+
+fn of_status(status: &Status) -> Failure {
+    let text = status.message().to_owned();
+    match status.code() {
+        _ if never_connected(status) => Failure::NotDone(text),
+        Code::Unavailable if text == NO_LEADER => Failure::NotDone(text),
+        Code::ResourceExhausted if text == TOO_MANY_REQUESTS => Failure::NotDone(text),
+        Code::ResourceExhausted
+        | Code::InvalidArgument
+        | Code::PermissionDenied
+        | Code::FailedPrecondition
+        | Code::Unauthenticated
+        | Code::OutOfRange
+        | Code::NotFound
+        | Code::AlreadyExists
+        | Code::Unimplemented => Failure::Refused(text),
+        code => Failure::Lost(format!("{code:?}: {text}")),
+    }
+}
+
+fn never_connected(status: &Status) -> bool {
+    let mut cause = status.source();
+    while let Some(error) = cause {
+        if error.is::<ConnectError>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(code: Code, text: &str) -> Failure {
+        classify(Error::GRpcStatus(Status::new(code, text)))
+    }
+
+    #[test]
+    fn only_what_was_certainly_not_done_is_tried_again() {
+        for (code, text) in [(Code::Unavailable, NO_LEADER), (Code::ResourceExhausted, TOO_MANY_REQUESTS)] {
+            assert!(matches!(of(code, text), Failure::NotDone(_)), "{text}");
+        }
+        let connect = Status::from_error(Box::new(ConnectError("refused".into())));
+        assert!(matches!(classify(Error::GRpcStatus(connect)), Failure::NotDone(_)));
+    }
+
+    #[test]
+    fn what_may_have_been_done_is_unknown() {
+        for (code, text) in [
+            (Code::Unavailable, "etcdserver: request timed out"),
+            (Code::Unavailable, "etcdserver: request timed out, possibly due to previous leader failure"),
+            (Code::Unavailable, "etcdserver: leader changed"),
+            (Code::Unknown, "h2 protocol error"),
+            (Code::Cancelled, "operation was canceled"),
+            (Code::DeadlineExceeded, "context deadline exceeded"),
+            (Code::Internal, "stream error"),
+        ] {
+            assert!(matches!(of(code, text), Failure::Lost(_)), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_a_person_must_mend_is_rejected() {
+        for (code, text) in [
+            (Code::ResourceExhausted, "etcdserver: mvcc: database space exceeded"),
+            (Code::PermissionDenied, "etcdserver: permission denied"),
+            (Code::InvalidArgument, "etcdserver: request is too large"),
+            (Code::InvalidArgument, "etcdserver: authentication failed, invalid user ID or password"),
+            (Code::NotFound, "etcdserver: requested lease not found"),
+        ] {
+            assert!(matches!(of(code, text), Failure::Refused(_)), "{text}");
+        }
+        assert!(matches!(
+            classify(Error::LeaseKeepAliveError("lease not found".into())),
+            Failure::Refused(_)
+        ));
+    }
+}

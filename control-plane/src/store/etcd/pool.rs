@@ -1,0 +1,170 @@
+//! One channel for each endpoint, and the choice of a healthy one.
+//!
+//! etcd-client spreads calls over dead endpoints as well, so the choice is ours: calls go to the
+//! preferred endpoint until it fails. What was certainly not done is tried on the next one, until
+//! the deadline; so an election of etcd's own is a pause and not an error.
+
+use std::{
+    future::Future,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+
+use etcd_client::{Client, ConnectOptions, Error};
+use tokio::{
+    sync::OnceCell,
+    time::{Instant, sleep_until, timeout_at},
+};
+use tracing::info;
+
+use super::outcome::{Failure, classify};
+use crate::ports::StoreError;
+
+/// Pause after every endpoint has failed once.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Tries that a call without effect, or one that can be repeated, has time for.
+const TRIES: u32 = 3;
+
+/// What another try of a call whose answer was lost would do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Repeat {
+    /// No harm.
+    Safe,
+    /// Perhaps the same thing twice.
+    Never,
+}
+
+struct Endpoint {
+    url: String,
+    options: ConnectOptions,
+    /// Made at the first call: with a user it asks for a token, and etcd may not be up yet.
+    client: OnceCell<Client>,
+}
+
+impl Endpoint {
+    async fn client(&self) -> Result<Client, Error> {
+        let connect = || Client::connect([&self.url], Some(self.options.clone()));
+        self.client.get_or_try_init(connect).await.cloned()
+    }
+}
+
+/// The endpoints of one cluster.
+pub(super) struct Pool {
+    endpoints: Vec<Endpoint>,
+    preferred: AtomicUsize,
+    timeout: Duration,
+}
+
+impl Pool {
+    /// Takes at least one endpoint; none is called yet. `timeout` bounds each call.
+    pub(super) fn new(endpoints: Vec<(String, ConnectOptions)>, timeout: Duration) -> Self {
+        let endpoint = |(url, options)| Endpoint { url, options, client: OnceCell::new() };
+        Self {
+            endpoints: endpoints.into_iter().map(endpoint).collect(),
+            preferred: AtomicUsize::new(0),
+            timeout,
+        }
+    }
+
+    pub(super) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// Calls the preferred endpoint, and others where the call was certainly not done.
+    pub(super) async fn call<T, F>(&self, repeat: Repeat, call: impl Fn(Client) -> F) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        self.call_within(self.timeout, repeat, call).await
+    }
+
+    /// As [`Pool::call`], by an earlier deadline.
+    pub(super) async fn call_within<T, F>(
+        &self,
+        limit: Duration,
+        repeat: Repeat,
+        call: impl Fn(Client) -> F,
+    ) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        let deadline = Instant::now() + limit;
+        for tries in 1.. {
+            let index = self.preferred.load(Ordering::Relaxed) % self.endpoints.len();
+            let failure = match self.attempt(index, repeat, limit, deadline, &call).await {
+                Ok(answer) => return Ok(answer),
+                Err(failure) => failure,
+            };
+            let why = match failure {
+                Failure::Refused(why) => return Err(StoreError::Rejected(why)),
+                Failure::Lost(why) if repeat == Repeat::Never => {
+                    self.leave(index, &why);
+                    return Err(StoreError::Unknown(why));
+                }
+                Failure::Lost(why) | Failure::NotDone(why) => why,
+            };
+            self.leave(index, &why);
+            let again =
+                if tries % self.endpoints.len() == 0 { Instant::now() + PAUSE } else { Instant::now() };
+            if again >= deadline {
+                return Err(StoreError::Unavailable(why));
+            }
+            sleep_until(again).await;
+        }
+        Err(StoreError::Unavailable("no endpoint answered".into()))
+    }
+
+    async fn attempt<T, F>(
+        &self,
+        index: usize,
+        repeat: Repeat,
+        limit: Duration,
+        deadline: Instant,
+        call: impl Fn(Client) -> F,
+    ) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        let endpoint = &self.endpoints[index];
+        let until = match repeat {
+            Repeat::Safe => deadline.min(Instant::now() + limit / TRIES),
+            Repeat::Never => deadline,
+        };
+        let named = |failure| match failure {
+            Failure::NotDone(why) => Failure::NotDone(format!("{}: {why}", endpoint.url)),
+            Failure::Lost(why) => Failure::Lost(format!("{}: {why}", endpoint.url)),
+            Failure::Refused(why) => Failure::Refused(format!("{}: {why}", endpoint.url)),
+        };
+        let hung = || format!("no answer within {limit:?}");
+        let client = match timeout_at(until, endpoint.client()).await {
+            Ok(Ok(client)) => client,
+            // Only a token was asked for so far.
+            Ok(Err(error)) => {
+                return Err(named(match classify(error) {
+                    Failure::Lost(why) => Failure::NotDone(why),
+                    other => other,
+                }));
+            }
+            Err(_) => return Err(named(Failure::NotDone(hung()))),
+        };
+        match timeout_at(until, call(client)).await {
+            Ok(answer) => answer.map_err(|error| named(classify(error))),
+            Err(_) => Err(named(Failure::Lost(hung()))),
+        }
+    }
+
+    /// Prefers the next endpoint, unless another call has moved on already.
+    fn leave(&self, index: usize, why: &str) {
+        let next = (index + 1) % self.endpoints.len();
+        let moved = self.preferred.compare_exchange(index, next, Ordering::Relaxed, Ordering::Relaxed);
+        if moved.is_ok() && next != index {
+            info!(
+                from = self.endpoints[index].url,
+                to = self.endpoints[next].url,
+                why,
+                "changes etcd endpoint"
+            );
+        }
+    }
+}

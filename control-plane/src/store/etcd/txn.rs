@@ -1,0 +1,101 @@
+//! Transactions as etcd takes them: several are nested in one, each with guards of its own.
+
+use etcd_client::{Compare, CompareOp, TxnOp, TxnOpResponse, TxnResponse};
+
+use super::key::{Space, revision};
+use crate::ports::{Guard, StoreError, Txn, Verdict, Write};
+
+/// Transactions nested in one. etcd counts them, and the largest of them, against its
+/// `--max-txn-ops` (128 by default).
+pub(super) const NESTED: usize = 64;
+
+fn ops(txn: &Txn) -> usize {
+    txn.guards.len().max(txn.writes.len())
+}
+
+/// Cuts transactions into runs that etcd takes in one request.
+pub(super) fn runs(txns: &[Txn]) -> Vec<&[Txn]> {
+    let (mut runs, mut rest) = (Vec::new(), txns);
+    while !rest.is_empty() {
+        let small = rest.iter().take(NESTED).take_while(|txn| ops(txn) <= NESTED).count();
+        let (run, after) = rest.split_at(small.max(1));
+        runs.push(run);
+        rest = after;
+    }
+    runs
+}
+
+/// Writes independent transactions as one.
+pub(super) fn nested(space: &Space, txns: &[Txn]) -> etcd_client::Txn {
+    match txns {
+        [one] => single(space, one),
+        many => {
+            let inner: Vec<TxnOp> = many.iter().map(|txn| TxnOp::txn(single(space, txn))).collect();
+            etcd_client::Txn::new().and_then(inner)
+        }
+    }
+}
+
+fn single(space: &Space, txn: &Txn) -> etcd_client::Txn {
+    let compares: Vec<Compare> = txn.guards.iter().map(|guard| compare(space, guard)).collect();
+    let writes: Vec<TxnOp> = txn.writes.iter().map(|write| op(space, write)).collect();
+    etcd_client::Txn::new().when(compares).and_then(writes)
+}
+
+fn compare(space: &Space, guard: &Guard) -> Compare {
+    match guard {
+        Guard::Absent(key) => Compare::create_revision(space.full(key), CompareOp::Equal, 0),
+        // To etcd a key that is not there was last changed at 0; to us it was not changed at all.
+        Guard::Unchanged(key, 0) => Compare::mod_revision(space.full(key), CompareOp::Less, 0),
+        Guard::Unchanged(key, at) => Compare::mod_revision(space.full(key), CompareOp::Equal, revision(*at)),
+        Guard::Fence(token) => {
+            Compare::create_revision(token.key.as_str(), CompareOp::Equal, revision(token.create_revision))
+        }
+    }
+}
+
+fn op(space: &Space, write: &Write) -> TxnOp {
+    match write {
+        Write::Put(key, value) => TxnOp::put(space.full(key), value.as_ref(), None),
+        Write::Delete(key) => TxnOp::delete(space.full(key), None),
+    }
+}
+
+/// Reads how each transaction of a run was decided.
+pub(super) fn verdicts(count: usize, response: &TxnResponse) -> Result<Vec<Verdict>, StoreError> {
+    let unreadable = || StoreError::Unknown("etcd's answer does not match the transactions".into());
+    let at = response.header().map(etcd_client::ResponseHeader::revision).ok_or_else(unreadable)?;
+    let at = u64::try_from(at).map_err(|_| unreadable())?;
+    let verdict = |held| if held { Verdict::Committed(at) } else { Verdict::Refused(at) };
+    if count == 1 {
+        return Ok(vec![verdict(response.succeeded())]);
+    }
+    let answers = response.op_responses();
+    if answers.len() != count {
+        return Err(unreadable());
+    }
+    answers
+        .into_iter()
+        .map(|answer| match answer {
+            TxnOpResponse::Txn(inner) => Ok(verdict(inner.succeeded())),
+            _ => Err(unreadable()),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transaction_too_large_to_nest_goes_alone_and_order_is_kept() {
+        let txn = |writes: usize| Txn {
+            guards: vec![],
+            writes: (0..writes).map(|key| Write::Delete(format!("{writes}/{key}"))).collect(),
+        };
+        let txns: Vec<Txn> = (0..70).map(|_| txn(1)).chain([txn(100), txn(2), txn(3)]).collect();
+        let sizes: Vec<usize> = runs(&txns).iter().map(|run| run.len()).collect();
+        assert_eq!(sizes, [64, 6, 1, 2]);
+        assert_eq!(runs(&txns).concat(), txns);
+    }
+}

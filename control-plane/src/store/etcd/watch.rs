@@ -1,0 +1,119 @@
+//! Following a prefix. Ends with an error as soon as the connection shows no life: a stream that
+//! hangs would otherwise look like a store in which nothing happens.
+//!
+//! Life is asked for by progress requests. Their revision is never used: on etcd before 3.4.25 and
+//! 3.5.8 it may overtake events (etcd #15220).
+
+use std::time::Duration;
+
+use etcd_client::{Event, EventType, WatchOptions, WatchResponse, WatchStream};
+use futures::stream::{self, BoxStream, StreamExt};
+use tokio::time::{Instant, timeout_at};
+
+use super::{
+    key::{Space, end_of, number, revision},
+    pool::{Pool, Repeat},
+};
+use crate::ports::{Batch, Change, StoreError, WatchError};
+
+/// Silence after which a sign of life is asked for.
+const QUIET: Duration = Duration::from_secs(2);
+
+/// Largest message taken from etcd, bytes. One revision, or what a slow watcher missed, is one.
+const MESSAGE: usize = 1 << 30;
+
+/// Opens the watch; the stream ends with an error.
+pub(super) async fn watch(
+    pool: &Pool,
+    space: &Space,
+    prefix: &str,
+    from: u64,
+) -> Result<BoxStream<'static, Result<Batch, WatchError>>, StoreError> {
+    let start = space.full(prefix);
+    let end = end_of(&start);
+    let open = |client: etcd_client::Client| {
+        let (start, end) = (start.clone(), end.clone());
+        // To etcd, 0 is "from now on".
+        let options = WatchOptions::new().with_range(end).with_start_revision(revision(from.max(1)));
+        async move { client.watch_client().max_decoding_message_size(MESSAGE).watch(start, Some(options)).await }
+    };
+    let stream = pool.call(Repeat::Safe, open).await?;
+    let watcher = Watcher {
+        space: space.clone(),
+        stream,
+        patience: pool.timeout(),
+        asked: false,
+        until: Instant::now() + QUIET,
+    };
+    let steps = stream::unfold(Some(watcher), |watcher| async {
+        let mut watcher = watcher?;
+        Some(match watcher.step().await {
+            Ok(batches) => (batches.into_iter().map(Ok).collect(), Some(watcher)),
+            Err(error) => (vec![Err(error)], None),
+        })
+    });
+    Ok(steps.flat_map(stream::iter).boxed())
+}
+
+struct Watcher {
+    space: Space,
+    stream: WatchStream,
+    patience: Duration,
+    asked: bool,
+    until: Instant,
+}
+
+impl Watcher {
+    /// Waits for the next message, and asks for one when there is none for a while.
+    async fn step(&mut self) -> Result<Vec<Batch>, WatchError> {
+        let lost = |why: String| Err(WatchError::Lost(why));
+        match timeout_at(self.until, self.stream.message()).await {
+            Ok(Ok(Some(message))) => {
+                self.asked = false;
+                self.until = Instant::now() + QUIET;
+                self.read(&message)
+            }
+            Ok(Ok(None)) => lost("etcd ended the stream".into()),
+            Ok(Err(error)) => lost(error.to_string()),
+            Err(_) if self.asked => lost(format!("no sign of life within {:?}", self.patience)),
+            Err(_) => {
+                self.asked = true;
+                self.until = Instant::now() + self.patience;
+                match timeout_at(self.until, self.stream.request_progress()).await {
+                    Ok(Ok(())) => Ok(Vec::new()),
+                    Ok(Err(error)) => lost(error.to_string()),
+                    Err(_) => lost("the connection takes nothing".into()),
+                }
+            }
+        }
+    }
+
+    fn read(&self, message: &WatchResponse) -> Result<Vec<Batch>, WatchError> {
+        // etcd gives no reason with it: the number is the sign.
+        if message.compact_revision() > 0 {
+            return Err(WatchError::Compacted(number(message.compact_revision())));
+        }
+        if message.canceled() {
+            return Err(WatchError::Lost(format!("etcd cancelled the watch: {}", message.cancel_reason())));
+        }
+        Ok(batches(&self.space, message.events()))
+    }
+}
+
+/// Groups events by revision. etcd never splits a revision over two messages unless asked to.
+fn batches(space: &Space, events: &[Event]) -> Vec<Batch> {
+    let mut batches: Vec<Batch> = Vec::new();
+    for event in events {
+        let Some(pair) = event.kv() else { continue };
+        let at = number(pair.mod_revision());
+        let change = match event.event_type() {
+            EventType::Put => Change::Put(space.entry(pair.clone())),
+            EventType::Delete => Change::Delete { key: space.relative(pair.key()) },
+        };
+        match batches.last_mut() {
+            Some(last) if last.revision == at => last.changes.push(change),
+            _ => batches.push(Batch { revision: at, changes: vec![change] }),
+        }
+    }
+    batches
+}
