@@ -292,3 +292,16 @@ proptest! {
         prop_assert!(load(&source).map(|(settings, _)| print(&settings)).map_err(|faults| faults.to_string()).is_ok_and(|t| !t.is_empty()) || !faults(&source).is_empty());
     }
 }
+
+#[test]
+fn the_operators_guide_lists_every_setting_in_order() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/operate/configuration.md");
+    let page = std::fs::read_to_string(page).expect("is in the repository");
+    let documented: Vec<&str> = page
+        .lines()
+        .filter(|line| line.starts_with("| `"))
+        .flat_map(|line| line.split('|').nth(1).unwrap_or_default().split(','))
+        .map(|name| name.trim().trim_matches('`'))
+        .collect();
+    assert_eq!(documented, KEYS.iter().map(|key| key.name).collect::<Vec<_>>());
+}
