@@ -1,2 +1,3 @@
-//! .
+//! Entry of the `usher` command.
+
 fn main() {}

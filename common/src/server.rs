@@ -1,5 +1,9 @@
 //! A BBB server and its two axes: what operators decided and what checks saw.
 
+mod base_url;
+
+pub use base_url::{BaseUrlError, base_url};
+
 use crate::{
     bbb::checksum::Algorithm,
     id::{InternalMeetingId, ServerId},

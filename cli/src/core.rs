@@ -1,0 +1,4 @@
+//! Pure decisions of the command line: no clock, socket, file or terminal.
+
+pub mod inventory;
+pub mod sync;

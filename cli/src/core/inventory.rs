@@ -1,0 +1,223 @@
+//! The list of servers as operators keep it: Scalelite's `servers:sync` YAML, read and written.
+//!
+//! ```yaml
+//! servers:
+//!   bbb1.example.org:            # the id; also the host, unless `url` says otherwise
+//!     secret: …
+//!     url: https://bbb1.example.org/bigbluebutton/api
+//!     enabled: true
+//!     load_multiplier: 1.0       # 2 takes half the load of 1: our weight is its inverse
+//!     tag: fast                  # several: comma-separated
+//! ```
+
+use std::{collections::BTreeMap, fmt};
+
+use serde::Deserialize;
+use usher_common::{id::ServerId, secret::Secret, server::base_url};
+
+/// Largest file, bytes.
+const SIZE_MAX: usize = 4 << 20;
+/// Settings of a server that mean something here.
+const KEYS: [&str; 5] = ["secret", "url", "enabled", "load_multiplier", "tag"];
+/// Settings that Scalelite writes, and ignores when it reads.
+const IGNORED: [&str; 4] = ["load", "state", "online", "bbb_version"];
+/// Bounds of `load_multiplier`: those of a weight, inverted.
+const MULTIPLIER: std::ops::RangeInclusive<f64> = 0.001..=1_000_000.0;
+/// Most tags of one server, and the longest of them.
+const TAGS: (usize, usize) = (32, 64);
+
+/// A server as it is to be.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ServerSpec {
+    /// Its name.
+    pub id: ServerId,
+    /// Base of its API, ending in `/`.
+    pub url: String,
+    /// Its shared secret.
+    pub secret: Secret,
+    /// Whether it takes meetings.
+    pub enabled: bool,
+    /// Capacity relative to others, above 0.
+    pub weight: f64,
+    /// Its tags, sorted.
+    pub tags: Vec<String>,
+}
+
+/// One thing that is wrong with a list. Never quotes a value: it may be a secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// The server it is about; empty when it is about the whole file.
+    pub server: String,
+    /// What is wrong and what to do.
+    pub problem: String,
+}
+
+/// Everything that is wrong with a list.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct Faults(pub Vec<Fault>);
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the list of servers cannot be used:")?;
+        self.0.iter().try_for_each(|Fault { server, problem }| match server.as_str() {
+            "" => write!(f, "\n  {problem}"),
+            server => write!(f, "\n  server `{server}`: {problem}"),
+        })
+    }
+}
+
+#[derive(Deserialize)]
+struct Document {
+    servers: BTreeMap<String, Option<BTreeMap<String, Option<String>>>>,
+}
+
+/// Reads a list; every fault in it is reported at once. Size, depth and aliases are limited.
+pub fn parse(text: &str) -> Result<Vec<ServerSpec>, Faults> {
+    let whole = |problem: String| Faults(vec![Fault { server: String::new(), problem }]);
+    if text.len() > SIZE_MAX {
+        return Err(whole("it is larger than 4 MiB".into()));
+    }
+    let options = serde_saphyr::options! {
+        with_snippet: false,
+        budget: serde_saphyr::budget! { max_depth: 16, max_documents: 1, max_aliases: 10_000 },
+    };
+    let document: Document = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
+        // Not the error's own text: it may quote a value.
+        let place = error
+            .location()
+            .map_or_else(String::new, |at| format!("line {}, column {}: ", at.line(), at.column()));
+        whole(format!(
+            "{place}it is not YAML of the form `servers: {{ID: {{secret: …, url: …}}, …}}`, each key once"
+        ))
+    })?;
+    let mut faults = Vec::new();
+    let mut specs = Vec::new();
+    for (id, settings) in &document.servers {
+        let mut entry = Entry { id, settings: settings.as_ref(), faults: &mut faults };
+        specs.extend(entry.read());
+    }
+    if faults.is_empty() { Ok(specs) } else { Err(Faults(faults)) }
+}
+
+struct Entry<'a> {
+    id: &'a str,
+    settings: Option<&'a BTreeMap<String, Option<String>>>,
+    faults: &'a mut Vec<Fault>,
+}
+
+impl Entry<'_> {
+    fn fault(&mut self, problem: impl Into<String>) {
+        self.faults.push(Fault { server: self.id.chars().take(80).collect(), problem: problem.into() });
+    }
+
+    fn get(&self, key: &str) -> Option<&str> {
+        self.settings?.get(key)?.as_deref().map(str::trim).filter(|text| !text.is_empty())
+    }
+
+    /// Returns none where a fault was found.
+    fn read(&mut self) -> Option<ServerSpec> {
+        let id = ServerId::parse(self.id).map_err(|error| self.fault(error.to_string())).ok();
+        let unknown = self.settings.into_iter().flat_map(BTreeMap::keys);
+        let unknown: Vec<String> = unknown
+            .filter(|key| !KEYS.contains(&key.as_str()) && !IGNORED.contains(&key.as_str()))
+            .cloned()
+            .collect();
+        for key in unknown {
+            let key: String = key.chars().take(40).collect();
+            self.fault(format!("`{key}` is not one of {}", KEYS.join(", ")));
+        }
+        let secret = self.get("secret").map(Secret::new);
+        if secret.is_none() {
+            self.fault("`secret` is missing; `bbb-conf --secret` on the server prints it");
+        }
+        let url =
+            self.get("url").map_or_else(|| format!("https://{}/bigbluebutton/api/", self.id), str::to_owned);
+        let url = base_url(&url).map_err(|error| self.fault(format!("`url` {error}"))).ok();
+        let enabled = self.enabled();
+        let weight = self.weight();
+        let tags = self.tags();
+        Some(ServerSpec {
+            id: id?,
+            url: url?,
+            secret: secret?,
+            enabled: enabled?,
+            weight: weight?,
+            tags: tags?,
+        })
+    }
+
+    fn enabled(&mut self) -> Option<bool> {
+        match self.get("enabled").map(str::to_ascii_lowercase).as_deref() {
+            None | Some("true" | "yes" | "on" | "1") => Some(true),
+            Some("false" | "no" | "off" | "0") => Some(false),
+            Some(_) => {
+                self.fault("`enabled` must be true or false");
+                None
+            }
+        }
+    }
+
+    fn weight(&mut self) -> Option<f64> {
+        let multiplier = self.get("load_multiplier").map_or(Ok(1.0), str::parse::<f64>);
+        if let Ok(multiplier) = multiplier
+            && MULTIPLIER.contains(&multiplier)
+        {
+            return Some(1.0 / multiplier);
+        }
+        self.fault("`load_multiplier` must be a number above 0 (0.001 to 1000000); 1 is ordinary, 2 takes half the load");
+        None
+    }
+
+    fn tags(&mut self) -> Option<Vec<String>> {
+        let mut tags: Vec<String> =
+            self.get("tag").unwrap_or_default().split(',').map(|tag| tag.trim().to_owned()).collect();
+        tags.retain(|tag| !tag.is_empty());
+        tags.sort();
+        tags.dedup();
+        if tags.len() > TAGS.0
+            || tags
+                .iter()
+                .any(|tag| tag.len() > TAGS.1 || tag.contains(|c: char| c == '!' || c.is_whitespace()))
+        {
+            self.fault("`tag` must be at most 32 tags, comma-separated, each 1 to 64 characters without spaces and `!`");
+            return None;
+        }
+        Some(tags)
+    }
+}
+
+/// Writes a list that [`parse`], and Scalelite, read back.
+pub fn write(specs: &[ServerSpec]) -> String {
+    if specs.is_empty() {
+        return "servers: {}\n".into();
+    }
+    let mut lines = vec!["servers:".to_owned()];
+    for spec in specs {
+        lines.push(format!("  {}:", quoted(spec.id.as_str())));
+        lines.push(format!("    url: {}", quoted(spec.url.trim_end_matches('/'))));
+        lines.push(format!("    secret: {}", quoted(spec.secret.expose())));
+        lines.push(format!("    enabled: {}", spec.enabled));
+        lines.push(format!("    load_multiplier: {:?}", multiplier(spec.weight)));
+        if !spec.tags.is_empty() {
+            lines.push(format!("    tag: {}", quoted(&spec.tags.join(","))));
+        }
+    }
+    lines.push(String::new());
+    lines.join("\n")
+}
+
+/// `1/weight` in the form people would write, where that is as good: 1.5 rather than
+/// 1.5000000000000002.
+fn multiplier(weight: f64) -> f64 {
+    let exact = 1.0 / weight;
+    let short = (exact * 1e6).round() / 1e6;
+    if super::sync::same_weight(1.0 / short, weight) { short } else { exact }
+}
+
+/// A JSON text is a YAML scalar that means itself, whatever it holds.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+#[cfg(test)]
+mod tests;

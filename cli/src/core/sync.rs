@@ -1,0 +1,177 @@
+//! What must be done so that the fleet is as a list says (S10). A plan is plain data; made again after
+//! it was carried out, it is empty.
+
+use std::collections::BTreeMap;
+
+use usher_common::{id::ServerId, secret::Secret, server::AdminState};
+
+use super::inventory::ServerSpec;
+
+/// A server as it stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Standing {
+    /// Its name.
+    pub id: ServerId,
+    /// Base of its API.
+    pub url: String,
+    /// Its shared secret.
+    pub secret: Secret,
+    /// Capacity relative to others.
+    pub weight: f64,
+    /// Its tags, sorted.
+    pub tags: Vec<String>,
+    /// What operators decided.
+    pub admin: AdminState,
+    /// Records that live on it.
+    pub meetings: u32,
+}
+
+impl Standing {
+    /// Returns it as a list would name it.
+    pub fn spec(&self) -> ServerSpec {
+        ServerSpec {
+            id: self.id.clone(),
+            url: self.url.clone(),
+            secret: self.secret.clone(),
+            enabled: self.admin == AdminState::Enabled,
+            weight: self.weight,
+            tags: self.tags.clone(),
+        }
+    }
+}
+
+/// What happens to servers the list does not name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Nothing.
+    Keep,
+    /// They are removed when empty, else cordoned; the next run removes them.
+    Cordon,
+    /// They are removed, their meetings freed at once.
+    Force,
+}
+
+/// One step.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Change {
+    /// Add a server.
+    Create(ServerSpec),
+    /// Change what differs.
+    Update(Update),
+    /// Let it take meetings.
+    Enable(ServerId),
+    /// No new meetings; it becomes disabled when empty.
+    Cordon(ServerId),
+    /// Disable it and free the ids of its meetings.
+    Panic(ServerId),
+    /// Remove it.
+    Remove(ServerId),
+}
+
+/// What differs; none stays.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Update {
+    /// Which server.
+    pub id: ServerId,
+    /// Its new URL.
+    pub url: Option<String>,
+    /// Its new secret.
+    pub secret: Option<Secret>,
+    /// Its new weight.
+    pub weight: Option<f64>,
+    /// Its new tags.
+    pub tags: Option<Vec<String>>,
+}
+
+impl Update {
+    /// Returns the names of what differs, as in the API's field mask.
+    pub fn fields(&self) -> Vec<&'static str> {
+        let differs = [
+            ("url", self.url.is_some()),
+            ("secret", self.secret.is_some()),
+            ("weight", self.weight.is_some()),
+            ("tags", self.tags.is_some()),
+        ];
+        differs.into_iter().filter_map(|(name, differs)| differs.then_some(name)).collect()
+    }
+}
+
+impl Change {
+    /// Returns the word for it.
+    pub fn action(&self) -> &'static str {
+        match self {
+            Self::Create(_) => "create",
+            Self::Update(_) => "update",
+            Self::Enable(_) => "enable",
+            Self::Cordon(_) => "cordon",
+            Self::Panic(_) => "panic",
+            Self::Remove(_) => "remove",
+        }
+    }
+
+    /// Returns the server it is about.
+    pub fn server(&self) -> &ServerId {
+        match self {
+            Self::Create(spec) => &spec.id,
+            Self::Update(update) => &update.id,
+            Self::Enable(id) | Self::Cordon(id) | Self::Panic(id) | Self::Remove(id) => id,
+        }
+    }
+
+    /// Returns whether it takes something away that only a person can give back.
+    pub fn is_destructive(&self) -> bool {
+        matches!(self, Self::Panic(_) | Self::Remove(_))
+    }
+}
+
+/// Plans the way from the servers that stand to those that are wanted.
+pub fn plan(standing: &[Standing], wanted: &[ServerSpec], mode: Mode) -> Vec<Change> {
+    let stands: BTreeMap<&ServerId, &Standing> = standing.iter().map(|server| (&server.id, server)).collect();
+    let wanted: BTreeMap<&ServerId, &ServerSpec> = wanted.iter().map(|spec| (&spec.id, spec)).collect();
+    let mut changes = Vec::new();
+    for (id, spec) in &wanted {
+        match stands.get(id) {
+            None => changes.push(Change::Create((*spec).clone())),
+            Some(server) => changes.extend(adjust(server, spec)),
+        }
+    }
+    for (id, server) in stands.into_iter().filter(|(id, _)| !wanted.contains_key(id)) {
+        match mode {
+            Mode::Keep => {}
+            Mode::Cordon | Mode::Force if server.meetings == 0 => changes.push(Change::Remove(id.clone())),
+            Mode::Cordon if server.admin == AdminState::Enabled => changes.push(Change::Cordon(id.clone())),
+            Mode::Cordon => {}
+            Mode::Force => changes.extend([Change::Panic(id.clone()), Change::Remove(id.clone())]),
+        }
+    }
+    changes
+}
+
+fn adjust(server: &Standing, spec: &ServerSpec) -> Vec<Change> {
+    let update = Update {
+        id: spec.id.clone(),
+        url: (server.url != spec.url).then(|| spec.url.clone()),
+        secret: (server.secret != spec.secret).then(|| spec.secret.clone()),
+        weight: (!same_weight(server.weight, spec.weight)).then_some(spec.weight),
+        tags: (server.tags != spec.tags).then(|| spec.tags.clone()),
+    };
+    let mut changes = Vec::new();
+    if !update.fields().is_empty() {
+        changes.push(Change::Update(update));
+    }
+    match (spec.enabled, server.admin) {
+        (true, AdminState::Cordoned | AdminState::Disabled) => changes.push(Change::Enable(spec.id.clone())),
+        // As in Scalelite: taking a server out of use never ends a meeting.
+        (false, AdminState::Enabled) => changes.push(Change::Cordon(spec.id.clone())),
+        _ => {}
+    }
+    changes
+}
+
+/// Weights go through a file as their inverse; what that loses is no difference.
+pub fn same_weight(a: f64, b: f64) -> bool {
+    (a - b).abs() <= 1e-9 * a.abs().max(b.abs())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,3 @@
+//! The `usher` command: demo, standalone and administration.
+
+pub mod core;
