@@ -1,6 +1,9 @@
 //! What each command does, once its tools stand.
 
-use std::{path::Path, process::Command};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::{Context, Result};
 
@@ -15,7 +18,7 @@ pub(crate) fn demo(args: &[String]) -> Result<()> {
     tools::protoc()?;
     say("building usher (two or three minutes the first time)");
     run(cargo().args(["build", "--package", "usher"]))?;
-    run(Command::new(programs().join("usher")).arg("demo").args(args))
+    run(Command::new(programs("debug").join("usher")).arg("demo").args(args))
 }
 
 pub(crate) fn test(args: &[String]) -> Result<()> {
@@ -30,9 +33,9 @@ pub(crate) fn test(args: &[String]) -> Result<()> {
         .args(["test", "--workspace"])
         .args(args)
         .env("USHER_ETCD", etcd)
-        .env("USHER_PROGRAMS", programs())
-        .env("USHER_CLIENT_PYTHON", clients.python)
-        .env("USHER_CLIENT_NODE_MODULES", clients.node_modules))
+        .env("TEST_PROGRAMS", programs("debug"))
+        .env("TEST_PYTHON", clients.python)
+        .env("TEST_NODE_MODULES", clients.node_modules))
 }
 
 pub(crate) fn bench(args: &[String]) -> Result<()> {
@@ -74,8 +77,8 @@ pub(crate) fn fuzz(args: &[String]) -> Result<()> {
     run(cargo().current_dir(root().join("fuzz")).args(["run", "--release", "--", &seconds.to_string()]))
 }
 
-/// Where cargo leaves debug programs.
-fn programs() -> std::path::PathBuf {
+/// Where cargo leaves the programs of a profile.
+fn programs(profile: &str) -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
-    root().join(Path::new(&target)).join("debug")
+    root().join(Path::new(&target)).join(profile)
 }

@@ -49,7 +49,7 @@ impl Program {
 
 /// Returns the folder of the programs, after making sure that they are those of this source.
 fn folder() -> Result<PathBuf> {
-    if let Some(built) = env::var_os("USHER_PROGRAMS") {
+    if let Some(built) = env::var_os("TEST_PROGRAMS") {
         return Ok(built.into());
     }
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
