@@ -6,6 +6,7 @@
 
 pub mod admin;
 pub mod client;
+pub mod etcd;
 pub mod process;
 pub mod programs;
 pub mod wait;
