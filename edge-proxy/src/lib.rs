@@ -3,3 +3,4 @@
 pub mod control;
 pub mod core;
 pub mod metrics;
+pub mod upstream;
