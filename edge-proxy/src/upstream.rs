@@ -12,7 +12,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, StatusCode, header};
 use http_body::Body;
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited, combinators::UnsyncBoxBody};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited, combinators::BoxBody};
 use hyper::body::Incoming;
 use hyper_util::{
     client::legacy::Client,
@@ -46,7 +46,7 @@ const POOL_PER_SERVER: usize = 64;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// What is sent to a server.
-pub type Payload = UnsyncBoxBody<Bytes, BoxError>;
+pub type Payload = BoxBody<Bytes, BoxError>;
 
 /// A body that goes with a call.
 pub enum Upload {
@@ -65,7 +65,7 @@ impl std::fmt::Debug for Upload {
 impl Upload {
     /// Takes a body that is in memory.
     pub fn xml(body: Bytes) -> Self {
-        Self::Xml(Full::new(body).map_err(|never| match never {}).boxed_unsync())
+        Self::Xml(Full::new(body).map_err(|never| match never {}).boxed())
     }
 }
 
@@ -147,13 +147,13 @@ impl Upstream {
 
 /// Builds the request; `None` when the server's URL is none.
 fn request(outgoing: Outgoing, upload: Upload) -> Option<Request<Payload>> {
-    let empty = || Full::default().map_err(|never| match never {}).boxed_unsync();
+    let empty = || Full::default().map_err(|never| match never {}).boxed();
     let (method, kind, body) = match (upload, outgoing.form) {
         (Upload::Xml(body), _) => (Method::POST, Some("application/xml"), body),
         (Upload::None, Some(form)) => (
             Method::POST,
             Some("application/x-www-form-urlencoded"),
-            Full::new(Bytes::from(form)).map_err(|never| match never {}).boxed_unsync(),
+            Full::new(Bytes::from(form)).map_err(|never| match never {}).boxed(),
         ),
         (Upload::None, None) => (Method::GET, None, empty()),
     };
@@ -197,9 +197,9 @@ pub fn is_too_large(error: &(dyn std::error::Error + 'static)) -> bool {
 /// Boxes a stream of body parts.
 pub fn payload<B>(body: B) -> Payload
 where
-    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Sync + 'static,
 {
-    body.map_err(Into::into).boxed_unsync()
+    body.map_err(Into::into).boxed()
 }
 
 /// An answer that several requests share.

@@ -39,6 +39,11 @@ pub fn url(server: &ServerRoute, call: Call, parameters: &str, edits: &[Edit<'_>
     url
 }
 
+/// Returns a call that has a body of its own: all parameters in the URL.
+pub fn in_url(server: &ServerRoute, call: Call, parameters: &str, edits: &[Edit<'_>]) -> Outgoing {
+    Outgoing { url: url(server, call, parameters, edits), form: None }
+}
+
 /// Returns a call without a body of its own: a GET, or a form where the URL would be too long. For
 /// a form the checksum covers the empty query, which servers old and new accept.
 pub fn outgoing(server: &ServerRoute, call: Call, parameters: &str, edits: &[Edit<'_>]) -> Outgoing {

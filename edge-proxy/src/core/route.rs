@@ -2,7 +2,6 @@
 
 use usher_common::{
     bbb::call::Call,
-    routing::RouteState,
     server::{AdminState, Health},
 };
 
@@ -15,13 +14,6 @@ pub struct Known {
     pub admin: AdminState,
     /// What checks saw of its server.
     pub health: Health,
-}
-
-impl Known {
-    /// Names what is known.
-    pub fn new(state: &RouteState, admin: AdminState, health: Health) -> Self {
-        Self { confirmed: matches!(state, RouteState::Active(_)), admin, health }
-    }
 }
 
 /// What is to be done.
