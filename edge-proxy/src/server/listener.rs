@@ -52,15 +52,15 @@ pub enum ListenerError {
 
 /// Settings of every connection.
 #[derive(Debug)]
-pub(super) struct Rules {
-    pub(super) gateway: Arc<Gateway>,
-    pub(super) tls: Option<Tls>,
+struct Rules {
+    gateway: Arc<Gateway>,
+    tls: Option<Tls>,
     /// Networks whose PROXY protocol headers are believed.
-    pub(super) proxies: Vec<Network>,
+    proxies: Vec<Network>,
     /// Largest request head, bytes.
-    pub(super) head_max: usize,
+    head_max: usize,
     /// Longest time for a request's head.
-    pub(super) patience: Duration,
+    patience: Duration,
 }
 
 /// A bound listener that does not accept yet.
