@@ -1,0 +1,246 @@
+//! The control plane's metrics. Names are a contract with dashboards and alerts (design 11).
+
+use std::{sync::atomic::AtomicU64, time::Duration};
+
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::Registry,
+};
+use usher_common::{
+    id::ServerId,
+    server::{AdminState, Health},
+};
+
+use super::alarms::{Alarm, Alarms};
+
+/// A gauge of fractions.
+type Fraction = Gauge<f64, AtomicU64>;
+
+/// Label `server`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct OfServer {
+    server: String,
+}
+
+/// Labels `server` and `outcome`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct PollOf {
+    server: String,
+    outcome: String,
+}
+
+/// Labels `server` and `health`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct HealthOf {
+    server: String,
+    health: String,
+}
+
+/// Label `name`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Named {
+    name: String,
+}
+
+/// Label `outcome`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Outcome {
+    outcome: String,
+}
+
+/// What one server's gauges say.
+#[derive(Debug, Clone)]
+pub struct ServerFigures {
+    /// The server.
+    pub server: ServerId,
+    /// What operators decided.
+    pub admin: AdminState,
+    /// What checks saw.
+    pub health: Health,
+    /// Records that live on it.
+    pub meetings: usize,
+    /// Zombies that stand on it.
+    pub zombies: usize,
+    /// Age of its sample; none when there is no sample.
+    pub sample_age: Option<Duration>,
+}
+
+/// Every metric of the control plane; clones share them.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    alarm: Family<Named, Gauge>,
+    imbalance: Fraction,
+    sample_age: Family<OfServer, Fraction>,
+    poll_seconds: Histogram,
+    polls: Family<PollOf, Counter>,
+    skipped: Family<OfServer, Counter>,
+    health: Family<HealthOf, Gauge>,
+    meetings: Family<OfServer, Gauge>,
+    zombies: Family<OfServer, Gauge>,
+    rebuilds: Counter,
+    ends: Family<PollOf, Counter>,
+    placements: Family<Outcome, Counter>,
+    leader: Gauge,
+    edges: Gauge,
+    revision: Gauge,
+    oldest: Fraction,
+}
+
+impl Metrics {
+    /// Registers the metrics.
+    pub fn new(registry: &mut Registry) -> Self {
+        let metrics = Self {
+            alarm: Family::default(),
+            imbalance: Fraction::default(),
+            sample_age: Family::default(),
+            poll_seconds: Histogram::new([0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0]),
+            polls: Family::default(),
+            skipped: Family::default(),
+            health: Family::default(),
+            meetings: Family::default(),
+            zombies: Family::default(),
+            rebuilds: Counter::default(),
+            ends: Family::default(),
+            placements: Family::default(),
+            leader: Gauge::default(),
+            edges: Gauge::default(),
+            revision: Gauge::default(),
+            oldest: Fraction::default(),
+        };
+        metrics.register(registry);
+        for alarm in Alarm::ALL {
+            metrics.alarm.get_or_create(&Named { name: alarm.name().into() }).set(0);
+        }
+        metrics
+    }
+
+    fn register(&self, registry: &mut Registry) {
+        registry.register("usher_alarm", "1 while the alarm is raised", self.alarm.clone());
+        registry.register(
+            "usher_placement_imbalance",
+            "Largest effective load over the mean, over the servers that take meetings",
+            self.imbalance.clone(),
+        );
+        registry.register(
+            "usher_load_sample_age_seconds",
+            "Time since the last successful poll",
+            self.sample_age.clone(),
+        );
+        registry.register(
+            "usher_poll_duration_seconds",
+            "How long polls took, retries included",
+            self.poll_seconds.clone(),
+        );
+        registry.register("usher_polls", "Polls by server and outcome", self.polls.clone());
+        registry.register(
+            "usher_polls_skipped",
+            "Polls left out because the one before was still under way",
+            self.skipped.clone(),
+        );
+        registry.register("usher_server_health", "1 for the server's health, else 0", self.health.clone());
+        registry.register("usher_meetings", "Records by server", self.meetings.clone());
+        registry.register("usher_zombies", "Zombies by server", self.zombies.clone());
+        registry.register(
+            "usher_rebuilds",
+            "Times that stored state was found lost and rebuilt",
+            self.rebuilds.clone(),
+        );
+        registry.register("usher_ends", "Calls that end a meeting, by server and outcome", self.ends.clone());
+        registry.register("usher_placements", "Placements by outcome", self.placements.clone());
+        registry.register("usher_leader", "1 while this replica leads", self.leader.clone());
+        registry.register("usher_edges", "Edges connected to this replica", self.edges.clone());
+        registry.register("usher_fleet_revision", "Store revision this replica holds", self.revision.clone());
+        registry.register(
+            "usher_inflight_oldest_seconds",
+            "Age of the oldest call to a server or the store that is under way",
+            self.oldest.clone(),
+        );
+    }
+
+    /// Counts a poll that came out.
+    pub fn polled(&self, server: &ServerId, outcome: &str, took: Duration) {
+        let labels = PollOf { server: server.to_string(), outcome: outcome.to_owned() };
+        self.polls.get_or_create(&labels).inc();
+        self.poll_seconds.observe(took.as_secs_f64());
+    }
+
+    /// Counts a poll that was left out.
+    pub fn skipped(&self, server: &ServerId) {
+        self.skipped.get_or_create(&OfServer { server: server.to_string() }).inc();
+    }
+
+    /// Counts an `end` that came out.
+    pub fn ended(&self, server: &ServerId, outcome: &str) {
+        let labels = PollOf { server: server.to_string(), outcome: outcome.to_owned() };
+        self.ends.get_or_create(&labels).inc();
+    }
+
+    /// Counts a placement that came out.
+    pub fn placed(&self, outcome: &str) {
+        self.placements.get_or_create(&Outcome { outcome: outcome.to_owned() }).inc();
+    }
+
+    /// Counts a loss of stored state.
+    pub fn rebuilt(&self) {
+        self.rebuilds.inc();
+    }
+
+    /// Says whether this replica leads.
+    pub fn leads(&self, leads: bool) {
+        self.leader.set(i64::from(leads));
+    }
+
+    /// Says how many edges are connected.
+    pub fn edges(&self, count: usize) {
+        self.edges.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// Says which revision the fleet stands at.
+    pub fn revision(&self, seq: u64) {
+        self.revision.set(i64::try_from(seq).unwrap_or(i64::MAX));
+    }
+
+    /// Says how old the oldest call under way is.
+    pub fn oldest_call(&self, age: Duration) {
+        self.oldest.set(age.as_secs_f64());
+    }
+
+    /// Says how unevenly load is spread.
+    pub fn imbalance(&self, imbalance: f64) {
+        self.imbalance.set(imbalance);
+    }
+
+    /// Says which alarms are raised.
+    pub fn alarms(&self, alarms: &Alarms) {
+        let raised = alarms.raised();
+        for alarm in Alarm::ALL {
+            let value = raised.iter().any(|(name, _)| *name == alarm);
+            self.alarm.get_or_create(&Named { name: alarm.name().into() }).set(i64::from(value));
+        }
+    }
+
+    /// Replaces every per-server gauge; servers that are gone leave none behind.
+    pub fn servers(&self, figures: &[ServerFigures]) {
+        self.health.clear();
+        self.meetings.clear();
+        self.zombies.clear();
+        self.sample_age.clear();
+        for figure in figures {
+            let server = OfServer { server: figure.server.to_string() };
+            for (health, name) in HEALTH_NAMES {
+                let shown = figure.admin != AdminState::Disabled && figure.health == health;
+                let labels = HealthOf { server: figure.server.to_string(), health: name.into() };
+                self.health.get_or_create(&labels).set(i64::from(shown));
+            }
+            self.meetings.get_or_create(&server).set(figure.meetings as i64);
+            self.zombies.get_or_create(&server).set(figure.zombies as i64);
+            if let Some(age) = figure.sample_age {
+                self.sample_age.get_or_create(&server).set(age.as_secs_f64());
+            }
+        }
+    }
+}
+
+const HEALTH_NAMES: [(Health, &str); 3] =
+    [(Health::Online, "online"), (Health::Unhealthy, "unhealthy"), (Health::Offline, "offline")];
