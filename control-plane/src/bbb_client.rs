@@ -1,0 +1,194 @@
+//! BBB servers over HTTP: signed calls with deadlines, limited answers, and errors that never tell
+//! a secret, checksum or query.
+
+mod sample;
+
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+use tokio::time::{Instant, timeout_at};
+use usher_common::{
+    bbb::{
+        checksum,
+        parse::{self, Unreadable},
+        query,
+    },
+    id::InternalMeetingId,
+    secret::Secret,
+    server::{Sample, Server},
+    settings::Settings,
+};
+
+use crate::{
+    ops::pending::Pending,
+    ports::{BbbServers, CallError, Ended},
+};
+
+/// Pause before the second try of a poll, at most.
+const RETRY_PAUSE: Duration = Duration::from_millis(200);
+
+/// Calls BBB servers.
+#[derive(Debug, Clone)]
+pub struct BbbClient {
+    http: reqwest::Client,
+    poll_deadline: Duration,
+    call_deadline: Duration,
+    pending: Pending,
+}
+
+/// A whole answer.
+struct Answer {
+    body: String,
+    /// The server's clock, where it said so.
+    date: Option<SystemTime>,
+}
+
+impl BbbClient {
+    /// Builds the client.
+    ///
+    /// # Errors
+    /// TLS cannot be set up, for example because the machine has no certificate authorities.
+    pub fn new(settings: &Settings, pending: Pending) -> Result<Self, reqwest::Error> {
+        let http = reqwest::Client::builder()
+            .connect_timeout(settings.health.connect_timeout)
+            .redirect(reqwest::redirect::Policy::none())
+            .referer(false)
+            .no_proxy()
+            .tcp_nodelay(true)
+            .user_agent(concat!("usher/", env!("CARGO_PKG_VERSION")))
+            .build()?;
+        Ok(Self {
+            http,
+            poll_deadline: settings.health.deadline,
+            call_deadline: settings.meetings.call_timeout,
+            pending,
+        })
+    }
+
+    async fn call(
+        &self,
+        server: &Server,
+        call: &'static str,
+        query: &str,
+        budget: Duration,
+        deadline: Instant,
+    ) -> Result<Answer, CallError> {
+        let _pending = self.pending.enter(format!("server {}", server.id), call);
+        timeout_at(deadline, self.exchange(server, call, query))
+            .await
+            .unwrap_or(Err(CallError::Timeout(budget)))
+    }
+
+    async fn exchange(&self, server: &Server, call: &str, query: &str) -> Result<Answer, CallError> {
+        let signed = checksum::sign_query(server.algorithm, call, query.to_owned(), &server.secret);
+        let mut headers = http::HeaderMap::new();
+        usher_common::runtime::telemetry::inject(&mut headers);
+        let sent = self.http.get(format!("{}{call}?{signed}", server.url)).headers(headers).send().await;
+        let mut response = sent.map_err(redacted)?;
+        if response.status() != http::StatusCode::OK {
+            return Err(CallError::Status(response.status().as_u16()));
+        }
+        let date = response.headers().get(http::header::DATE);
+        let date = date.and_then(|value| value.to_str().ok()).and_then(sample::http_date);
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(redacted)? {
+            if body.len() + chunk.len() > parse::MAX_BYTES {
+                return Err(unreadable(&Unreadable::TooLarge));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        let body =
+            String::from_utf8(body).map_err(|_| CallError::Unreadable("the answer is not UTF-8".into()))?;
+        Ok(Answer { body, date })
+    }
+
+    async fn try_poll(
+        &self,
+        server: &Server,
+        watermark: u64,
+        deadline: Instant,
+    ) -> Result<Sample, CallError> {
+        let answer = self.call(server, "getMeetings", "", self.poll_deadline, deadline).await?;
+        sample::read(&answer.body, answer.date, watermark, SystemTime::now())
+    }
+
+    /// Makes a call whose success is all that matters.
+    async fn ask(
+        &self,
+        server: &Server,
+        call: &'static str,
+        query: &str,
+    ) -> Result<parse::Outcome, CallError> {
+        let deadline = Instant::now() + self.call_deadline;
+        let answer = self.call(server, call, query, self.call_deadline, deadline).await?;
+        parse::outcome(&answer.body).map_err(|error| unreadable(&error))
+    }
+}
+
+#[async_trait]
+impl BbbServers for BbbClient {
+    /// Tries twice within one deadline; both tries together are one check (requirements A1).
+    async fn poll(&self, server: &Server, watermark: u64) -> Result<Sample, CallError> {
+        let deadline = Instant::now() + self.poll_deadline;
+        let first = self.try_poll(server, watermark, deadline).await;
+        match first {
+            Ok(sample) => Ok(sample),
+            // A well-formed refusal does not change by being asked for again.
+            Err(error @ (CallError::Failed(_) | CallError::Timeout(_))) => Err(error),
+            Err(error) => {
+                let again = Instant::now() + RETRY_PAUSE.min(self.poll_deadline / 10);
+                if again >= deadline {
+                    return Err(error);
+                }
+                tokio::time::sleep_until(again).await;
+                self.try_poll(server, watermark, deadline).await
+            }
+        }
+    }
+
+    async fn end(
+        &self,
+        server: &Server,
+        meeting: &InternalMeetingId,
+        moderator_password: Option<&Secret>,
+    ) -> Result<Ended, CallError> {
+        let mut query = format!("meetingID={}", query::encode(meeting.as_str()));
+        if let Some(password) = moderator_password {
+            query.push_str("&password=");
+            query.push_str(&query::encode(password.expose()));
+        }
+        let outcome = self.ask(server, "end", &query).await?;
+        match outcome.key.as_str() {
+            _ if outcome.success => Ok(Ended::Requested),
+            "notFound" => Ok(Ended::NotFound),
+            _ => Err(CallError::Failed(outcome.key)),
+        }
+    }
+
+    async fn exists(&self, server: &Server, meeting: &str) -> Result<bool, CallError> {
+        let query = format!("meetingID={}", query::encode(meeting));
+        let outcome = self.ask(server, "getMeetingInfo", &query).await?;
+        match outcome.key.as_str() {
+            _ if outcome.success => Ok(true),
+            "notFound" => Ok(false),
+            _ => Err(CallError::Failed(outcome.key)),
+        }
+    }
+}
+
+fn unreadable(error: &Unreadable) -> CallError {
+    CallError::Unreadable(error.to_string())
+}
+
+/// Says what went wrong in the words of the innermost cause, which never holds the URL.
+fn redacted(error: reqwest::Error) -> CallError {
+    let connect = error.is_connect();
+    let timeout = error.is_timeout();
+    let error = error.without_url();
+    let mut cause: &dyn std::error::Error = &error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    let text = if timeout { "timed out".to_owned() } else { cause.to_string() };
+    if connect { CallError::Connect(text) } else { CallError::Broken(text) }
+}

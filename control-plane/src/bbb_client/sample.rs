@@ -1,0 +1,95 @@
+//! From the answer of `getMeetings` to a sample.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use usher_common::{
+    bbb::parse::{self, Answer, ListedMeeting},
+    id::{InternalMeetingId, MeetingId, TenantId},
+    meeting::MeetingKey,
+    server::{Sample, SampledMeeting},
+};
+
+use crate::ports::CallError;
+
+/// Reads a list. Ages are taken by the server's own clock where its answer carried one, so that a
+/// server whose clock is wrong does not make its meetings look old or young.
+pub(super) fn read(
+    body: &str,
+    date: Option<SystemTime>,
+    watermark: u64,
+    now: SystemTime,
+) -> Result<Sample, CallError> {
+    let listed = match parse::meetings(body).map_err(|error| CallError::Unreadable(error.to_string()))? {
+        Answer::Success(listed) => listed,
+        Answer::Failed(failure) => return Err(CallError::Failed(failure.key)),
+    };
+    let clock = millis(date.unwrap_or(now));
+    let meetings = listed.iter().map(|meeting| sampled(meeting, clock)).collect::<Result<_, _>>()?;
+    Ok(Sample { watermark, taken_at_ms: millis(now), meetings, bbb_version: String::new() })
+}
+
+/// A meeting without an internal id makes the whole list unusable: it could not be told from one
+/// that ended (I8).
+fn sampled(listed: &ListedMeeting<'_>, clock: i64) -> Result<SampledMeeting, CallError> {
+    let internal_id = InternalMeetingId::parse(&listed.internal_id)
+        .map_err(|_| CallError::Unreadable("a meeting has no internalMeetingID".into()))?;
+    let tenant = listed.tenant().and_then(|tenant| TenantId::parse(tenant).ok());
+    let meeting = MeetingId::parse(&listed.meeting_id).ok();
+    Ok(SampledMeeting {
+        key: tenant.zip(meeting).map(|(tenant, meeting)| MeetingKey::new(tenant, meeting)),
+        external_id: listed.meeting_id.clone(),
+        internal_id,
+        participants: listed.participants,
+        age_ms: u64::try_from(clock.saturating_sub(listed.create_time_ms)).unwrap_or(0),
+        max_users: listed.max_users,
+        size_hint: listed.size_hint(),
+        breakout: listed.is_breakout,
+        moderator_password: listed.moderator_password.clone(),
+    })
+}
+
+fn millis(time: SystemTime) -> i64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Reads an HTTP date, `Sun, 06 Nov 1994 08:49:37 GMT`; the two obsolete forms are not read.
+pub(super) fn http_date(text: &str) -> Option<SystemTime> {
+    let mut words = text.split_once(", ")?.1.split(' ');
+    let day: u64 = words.next()?.parse().ok()?;
+    let month = words.next()?;
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let month = MONTHS.iter().position(|name| *name == month)? as u64;
+    let year: u64 = words.next()?.parse().ok()?;
+    let mut clock = words.next()?.split(':').map(str::parse::<u64>);
+    let (hour, minute, second) = (clock.next()?.ok()?, clock.next()?.ok()?, clock.next()?.ok()?);
+    if !(1970..=9999).contains(&year) || !(1..=31).contains(&day) || hour > 23 || minute > 59 || second > 60 {
+        return None;
+    }
+    // Days since 1970 in the proleptic Gregorian calendar, years counted from March.
+    let (years, months) = if month >= 2 { (year, month - 2) } else { (year - 1, month + 10) };
+    let days = years * 365 + years / 4 - years / 100 + years / 400 + (months * 306 + 5) / 10 + day - 1;
+    let since = (days.checked_sub(719_468)?) * 86_400 + hour * 3_600 + minute * 60 + second;
+    Some(UNIX_EPOCH + Duration::from_secs(since))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn http_dates_are_read() {
+        let seconds = |text| {
+            http_date(text).and_then(|time| time.duration_since(UNIX_EPOCH).ok()).map(|since| since.as_secs())
+        };
+        assert_eq!(seconds("Thu, 01 Jan 1970 00:00:00 GMT"), Some(0));
+        assert_eq!(seconds("Sun, 06 Nov 1994 08:49:37 GMT"), Some(784_111_777));
+        assert_eq!(seconds("Thu, 29 Feb 2024 23:59:59 GMT"), Some(1_709_251_199));
+        for bad in
+            ["", "yesterday", "Sun, 32 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994", "Sun, x Nov y z GMT"]
+        {
+            assert_eq!(seconds(bad), None, "{bad}");
+        }
+    }
+}
