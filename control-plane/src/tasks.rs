@@ -1,0 +1,16 @@
+//! What runs: following the store, leading, polling, placing.
+
+pub mod admin;
+pub mod backoff;
+pub mod edges;
+pub mod fleet_handle;
+pub mod follower;
+pub mod gauges;
+pub mod leader;
+pub mod leadership;
+pub mod placer;
+pub mod poller;
+pub mod revision_reader;
+pub mod sweeper;
+pub mod watched_store;
+pub mod writer;

@@ -1,0 +1,133 @@
+//! What operators ask for, some of it in several steps that may each be refused and made again.
+
+use std::time::{Duration, Instant};
+
+use usher_common::{
+    id::ServerId,
+    meeting::MeetingKey,
+    routing::TenantRoute,
+    server::{AdminState, Server},
+};
+
+use super::writer::{WriteError, Writer, Written};
+use crate::core::{
+    fleet::Fleet,
+    lifecycle::{self, AdminError, Progress, Step, SupersedeError},
+    now::Now,
+};
+
+/// Longest wait until this replica sees what it has written, so that its answer shows it.
+const SEE_WITHIN: Duration = Duration::from_secs(2);
+
+type Outcome<T> = Result<T, WriteError<AdminError>>;
+
+/// Administers by guarded writes; clones share everything.
+#[derive(Clone)]
+pub struct Admin {
+    writer: Writer,
+}
+
+impl Admin {
+    /// Writes by `writer`.
+    pub fn new(writer: Writer) -> Self {
+        Self { writer }
+    }
+
+    /// Adds a server.
+    ///
+    /// # Errors
+    /// There is one of that name, or the store did not take it.
+    pub async fn create_server(&self, server: &Server, deadline: Instant) -> Outcome<()> {
+        self.once(deadline, |fleet, _| lifecycle::create_server(fleet, server.clone())).await
+    }
+
+    /// Changes a server by `change`, which is applied to what stands when it is written.
+    ///
+    /// # Errors
+    /// There is none, it is not as `seen`, or the store did not take it.
+    pub async fn update_server(
+        &self,
+        id: &ServerId,
+        seen: Option<u64>,
+        change: impl Fn(&Server) -> Server,
+        deadline: Instant,
+    ) -> Outcome<()> {
+        self.once(deadline, |fleet, _| {
+            let old = fleet.server(id).ok_or(AdminError::NotFound)?;
+            lifecycle::update_server(fleet, change(&old.stored.value), seen)
+        })
+        .await
+    }
+
+    /// Enables, cordons or disables a server.
+    ///
+    /// # Errors
+    /// There is none, meetings live on it, or the store did not take it.
+    pub async fn set_admin(&self, id: &ServerId, admin: AdminState, deadline: Instant) -> Outcome<()> {
+        self.steps(deadline, |fleet, _| lifecycle::set_admin(fleet, id, admin)).await
+    }
+
+    /// Removes a server.
+    ///
+    /// # Errors
+    /// There is none, it is not as `seen`, meetings live on it, or the store did not take it.
+    pub async fn delete_server(&self, id: &ServerId, seen: Option<u64>, deadline: Instant) -> Outcome<()> {
+        let current = self.writer.fleet().read(|fleet| fleet.server(id).map(|server| server.stored.modified));
+        if let (Some(seen), Some(current)) = (seen, current)
+            && seen != current
+        {
+            return Err(WriteError::Decision(AdminError::Changed));
+        }
+        self.steps(deadline, |fleet, _| lifecycle::delete_server(fleet, id)).await
+    }
+
+    /// Takes a server out and frees its ids at once. Returns how many records it had.
+    ///
+    /// # Errors
+    /// There is none, or the store did not take it.
+    pub async fn panic_server(&self, id: &ServerId, deadline: Instant) -> Outcome<usize> {
+        let records = self.writer.fleet().read(|fleet| fleet.record_count_on(id));
+        self.steps(deadline, |fleet, now| lifecycle::panic_server(fleet, id, now.wall_ms)).await?;
+        Ok(records)
+    }
+
+    /// Frees an id whose server is not online.
+    ///
+    /// # Errors
+    /// There is nothing to supersede, or the store did not take it.
+    pub async fn supersede(
+        &self,
+        key: &MeetingKey,
+        deadline: Instant,
+    ) -> Result<(), WriteError<SupersedeError>> {
+        self.once(deadline, |fleet, now| lifecycle::supersede(fleet, key, now.wall_ms)).await
+    }
+
+    /// Makes a tenant what it is to be, if it is not.
+    ///
+    /// # Errors
+    /// The store did not take it.
+    pub async fn set_tenant(&self, tenant: &TenantRoute, deadline: Instant) -> Outcome<()> {
+        self.once(deadline, |fleet, _| lifecycle::set_tenant(fleet, tenant.clone(), None)).await
+    }
+
+    async fn once<T, E>(
+        &self,
+        deadline: Instant,
+        decide: impl FnMut(&Fleet, Now) -> Result<Step<T>, E>,
+    ) -> Result<T, WriteError<E>> {
+        let Written { outcome, revision } = self.writer.write(deadline, None, decide).await?;
+        // Late or not, it is written.
+        let _ = self.writer.fleet().reach(revision, SEE_WITHIN).await;
+        Ok(outcome)
+    }
+
+    async fn steps(
+        &self,
+        deadline: Instant,
+        mut decide: impl FnMut(&Fleet, Now) -> Result<Step<Progress>, AdminError>,
+    ) -> Outcome<()> {
+        while self.once(deadline, &mut decide).await? == Progress::Again {}
+        Ok(())
+    }
+}

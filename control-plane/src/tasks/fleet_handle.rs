@@ -1,0 +1,195 @@
+//! The fleet, as everything but the follower sees it: read it, wait until it is new enough, or
+//! follow its changes.
+
+use std::{
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use tokio::sync::{broadcast, watch};
+use usher_common::{
+    proto::{SharedFrame, v1},
+    revision::Revision,
+    routing::Delta,
+};
+
+use crate::core::{
+    fleet::Fleet,
+    history::{History, Resume},
+    plan::Event,
+    policy::Policy,
+};
+
+/// Changes that a slow subscriber may be behind before it has to catch up from the history.
+const BACKLOG: usize = 1024;
+/// Deltas, and entries in them, that are kept for subscribers that come back.
+const HISTORY: (usize, usize) = (16_384, 65_536);
+
+/// The fleet did not get there in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the fleet did not reach revision {wanted} within {patience:?}")]
+pub struct Behind {
+    wanted: u64,
+    patience: Duration,
+}
+
+/// A change of the routing table, encoded once for every edge.
+#[derive(Debug, Clone)]
+pub enum Published {
+    /// From `base` to `revision`.
+    Delta {
+        /// The table it applies to.
+        base: Revision,
+        /// The table it leads to.
+        revision: Revision,
+        /// The frame to send.
+        frame: SharedFrame,
+    },
+    /// Another epoch began: nothing can be continued.
+    Reset,
+}
+
+struct State {
+    fleet: Fleet,
+    history: History,
+    /// Revision that the last published delta led to. Changes that touch no route are not published;
+    /// the next delta bridges them.
+    published: Revision,
+}
+
+struct Shared {
+    state: RwLock<State>,
+    policy: Policy,
+    revision: watch::Sender<Revision>,
+    changes: broadcast::Sender<Published>,
+    complete: AtomicBool,
+    started_empty: AtomicBool,
+}
+
+/// Shared access to the fleet; cheap to clone. The locks are held for as long as a closure runs and
+/// never across an await.
+#[derive(Clone)]
+pub struct FleetHandle(Arc<Shared>);
+
+impl FleetHandle {
+    /// Returns a fleet that knows nothing yet.
+    pub fn new(policy: Policy) -> Self {
+        let fleet = Fleet::new(0, policy.clone());
+        let revision = fleet.revision();
+        Self(Arc::new(Shared {
+            state: RwLock::new(State { fleet, history: history(revision), published: revision }),
+            policy,
+            revision: watch::Sender::new(revision),
+            changes: broadcast::Sender::new(BACKLOG),
+            complete: AtomicBool::new(false),
+            started_empty: AtomicBool::new(false),
+        }))
+    }
+
+    /// Looks at the fleet.
+    pub fn read<T>(&self, look: impl FnOnce(&Fleet) -> T) -> T {
+        look(&self.0.state.read().unwrap_or_else(PoisonError::into_inner).fleet)
+    }
+
+    /// Tells whether the fleet was read completely at least once.
+    pub fn complete(&self) -> bool {
+        self.0.complete.load(Ordering::Acquire)
+    }
+
+    /// Tells whether this epoch began without a single record: whatever runs on the servers is not
+    /// known yet (design 11, an empty store).
+    pub fn started_empty(&self) -> bool {
+        self.0.started_empty.load(Ordering::Acquire)
+    }
+
+    /// Returns the revision the fleet stands at.
+    pub fn revision(&self) -> Revision {
+        *self.0.revision.borrow()
+    }
+
+    /// Returns a receiver of the fleet's revisions.
+    pub fn revisions(&self) -> watch::Receiver<Revision> {
+        self.0.revision.subscribe()
+    }
+
+    /// Waits until the fleet stands at `seq` or later, or another epoch has begun.
+    ///
+    /// # Errors
+    /// It did not within `patience`.
+    pub async fn reach(&self, seq: u64, patience: Duration) -> Result<(), Behind> {
+        let mut revisions = self.0.revision.subscribe();
+        let epoch = revisions.borrow().epoch;
+        let there = revisions.wait_for(|now| now.epoch != epoch || now.seq >= seq);
+        match tokio::time::timeout(patience, there).await {
+            Ok(Ok(_)) => Ok(()),
+            _ => Err(Behind { wanted: seq, patience }),
+        }
+    }
+
+    /// Returns the changes from now on. A frame whose revision the subscriber has is to be skipped.
+    pub fn changes(&self) -> broadcast::Receiver<Published> {
+        self.0.changes.subscribe()
+    }
+
+    /// Returns how a subscriber that holds `have` gets to the present.
+    pub fn since(&self, have: Revision) -> Resume {
+        self.0.state.read().unwrap_or_else(PoisonError::into_inner).history.since(have)
+    }
+
+    /// Applies one revision's events, or several revisions' at once, and tells every subscriber.
+    pub(super) fn apply(&self, revision: u64, events: Vec<Event>, now: Instant) {
+        self.change(|fleet| fleet.apply(revision, events, now));
+    }
+
+    /// Takes over a complete listing of the same epoch; edges go on by the one delta it makes.
+    pub(super) fn apply_listing(&self, revision: u64, events: Vec<Event>, now: Instant) {
+        self.change(|fleet| fleet.apply_listing(revision, events, now));
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Fleet) -> Delta) {
+        let (delta, base) = {
+            let mut state = self.0.state.write().unwrap_or_else(PoisonError::into_inner);
+            let delta = Arc::new(change(&mut state.fleet));
+            state.history.push(delta.clone());
+            let base = state.published;
+            if !delta.is_empty() {
+                state.published = delta.revision;
+            }
+            (delta, base)
+        };
+        if !delta.is_empty() {
+            let wire = v1::RoutesDelta { base: Some(base.into()), ..v1::RoutesDelta::from(delta.as_ref()) };
+            let message = Some(v1::stream_routes_response::Message::Delta(wire));
+            let frame = SharedFrame::encode_once(&v1::StreamRoutesResponse { message });
+            let published = Published::Delta { base, revision: delta.revision, frame };
+            let _ = self.0.changes.send(published); // nobody may be listening
+        }
+        self.0.revision.send_replace(delta.revision);
+    }
+
+    /// Begins anew in another epoch.
+    pub(super) fn restart(&self, epoch: u64, revision: u64, events: Vec<Event>, now: Instant) {
+        {
+            let mut state = self.0.state.write().unwrap_or_else(PoisonError::into_inner);
+            state.fleet = Fleet::new(epoch, self.0.policy.clone());
+            state.fleet.apply(revision, events, now);
+            self.0.started_empty.store(state.fleet.records().len() == 0, Ordering::Release);
+            state.published = state.fleet.revision();
+            state.history = history(state.published);
+        }
+        let _ = self.0.changes.send(Published::Reset); // nobody may be listening
+        self.0.revision.send_replace(Revision::new(epoch, revision));
+    }
+
+    /// Says that the fleet was read completely.
+    pub(super) fn set_complete(&self) {
+        self.0.complete.store(true, Ordering::Release);
+    }
+}
+
+fn history(start: Revision) -> History {
+    History::new(start, HISTORY.0, HISTORY.1)
+}

@@ -1,0 +1,192 @@
+//! Folds the store's history into the fleet: lists once, then follows every change. While the store
+//! is away the fleet stays as it is.
+
+mod epoch;
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+use futures::{FutureExt, StreamExt, stream::BoxStream};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use super::{backoff::Backoff, fleet_handle::FleetHandle};
+use crate::{
+    core::plan::Event,
+    ops::{metrics::Metrics, watchdog::Watchdog},
+    ports::{Batch, Store, WatchError},
+    store::codec::{BadValue, Codec},
+};
+
+/// Changes that are applied at once when many are waiting.
+const COALESCE: usize = 512;
+/// How often the loop says that it turns.
+const TURN: Duration = Duration::from_secs(1);
+/// Time without a turn after which the loop counts as stalled.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+type Changes = BoxStream<'static, Result<Batch, WatchError>>;
+
+/// The task that keeps the fleet.
+pub struct Follower {
+    store: Arc<dyn Store>,
+    codec: Arc<Codec>,
+    fleet: FleetHandle,
+    metrics: Metrics,
+    watchdog: Watchdog,
+}
+
+/// What is known of the store's history.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    epoch: u64,
+    revision: u64,
+}
+
+impl Follower {
+    /// Prepares to fold `store` into `fleet`.
+    pub fn new(
+        store: Arc<dyn Store>,
+        codec: Arc<Codec>,
+        fleet: FleetHandle,
+        metrics: Metrics,
+        watchdog: Watchdog,
+    ) -> Self {
+        Self { store, codec, fleet, metrics, watchdog }
+    }
+
+    /// Follows until asked to stop; whatever the store does, it tries again.
+    pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
+        let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(5));
+        let mut place = None;
+        while !stop.is_cancelled() {
+            let worked = tokio::select! {
+                () = stop.cancelled() => break,
+                () = self.turn_while_waiting() => break,
+                worked = self.follow(&mut place, &mut backoff) => worked,
+            };
+            if let Err(problem) = worked {
+                warn!(error = format!("{problem:#}"), "the store is out of reach; the fleet stays as it is");
+            }
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = tokio::time::sleep(backoff.pause()) => {}
+            }
+        }
+        self.watchdog.ended("follower");
+        Ok(())
+    }
+
+    /// Says that the loop turns while it waits for the store. Never returns.
+    async fn turn_while_waiting(&self) {
+        loop {
+            self.watchdog.turned("follower", PATIENCE, Instant::now());
+            tokio::time::sleep(TURN).await;
+        }
+    }
+
+    /// Lists unless the history goes on from `place`, then follows until the watch ends.
+    async fn follow(&self, place: &mut Option<Place>, backoff: &mut Backoff) -> anyhow::Result<()> {
+        let epoch = epoch::read_or_create(self.store.as_ref()).await.context("read the epoch")?;
+        let now = self.store.revision().await.context("read the revision")?;
+        let mut at = match *place {
+            Some(at) if at.epoch == epoch && at.revision <= now => at,
+            Some(at) if at.epoch == epoch => {
+                warn!(had = at.revision, has = now, "the store went back in time: a new epoch begins");
+                epoch::renew(self.store.as_ref()).await.context("begin a new epoch")?;
+                *place = None;
+                return Ok(());
+            }
+            _ => self.list(epoch).await?,
+        };
+        *place = Some(at);
+        let mut changes = self.store.watch("", at.revision + 1).await.context("watch")?;
+        backoff.reset();
+        let ended = self.apply_all(&mut changes, &mut at).await;
+        *place = Some(at);
+        match ended {
+            WatchError::Compacted(revision) => {
+                info!(revision, "history was compacted; listing again");
+                *place = Some(self.list(epoch).await?);
+                Ok(())
+            }
+            lost @ WatchError::Lost(_) => Err(lost.into()),
+        }
+    }
+
+    /// Reads everything and makes the fleet equal to it.
+    async fn list(&self, epoch: u64) -> anyhow::Result<Place> {
+        let listing = self.store.read_prefix("").await.context("list")?;
+        let (events, bad) = self.codec.events(&listing);
+        bad.iter().for_each(report);
+        let (count, now) = (events.len(), Instant::now());
+        if self.fleet.complete() && self.fleet.revision().epoch == epoch {
+            self.fleet.apply_listing(listing.revision, events, now);
+        } else {
+            if self.fleet.complete() {
+                self.metrics.rebuilt();
+            }
+            self.fleet.restart(epoch, listing.revision, events, now);
+            self.fleet.set_complete();
+        }
+        self.metrics.revision(listing.revision);
+        info!(revision = listing.revision, entries = count, "fleet read");
+        Ok(Place { epoch, revision: listing.revision })
+    }
+
+    /// Applies changes until the watch ends. Those that are waiting are applied together, so that a
+    /// flood costs each edge one delta and not thousands.
+    async fn apply_all(&self, changes: &mut Changes, at: &mut Place) -> WatchError {
+        let silent = || WatchError::Lost("the watch ended".into());
+        loop {
+            let first = match changes.next().await {
+                Some(Ok(batch)) => batch,
+                Some(Err(error)) => return error,
+                None => return silent(),
+            };
+            let mut ended = None;
+            let (mut revision, mut events) = (first.revision, self.events(&first));
+            while events.len() < COALESCE {
+                match changes.next().now_or_never() {
+                    None => break,
+                    Some(Some(Ok(batch))) => {
+                        revision = batch.revision;
+                        events.extend(self.events(&batch));
+                    }
+                    Some(Some(Err(error))) => {
+                        ended = Some(error);
+                        break;
+                    }
+                    Some(None) => {
+                        ended = Some(silent());
+                        break;
+                    }
+                }
+            }
+            self.fleet.apply(revision, events, Instant::now());
+            self.metrics.revision(revision);
+            at.revision = revision;
+            if let Some(ended) = ended {
+                return ended;
+            }
+        }
+    }
+
+    fn events(&self, batch: &Batch) -> Vec<Event> {
+        let read = |change| match self.codec.event(change) {
+            Ok(event) => event,
+            Err(bad) => {
+                report(&bad);
+                bad.absent.map(|event| *event)
+            }
+        };
+        batch.changes.iter().filter_map(read).collect()
+    }
+}
+
+fn report(bad: &BadValue) {
+    error!(path = %bad.path, reason = %bad.reason, "a stored value cannot be read and counts as absent");
+}

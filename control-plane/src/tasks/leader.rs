@@ -1,0 +1,143 @@
+//! Campaigns for the lease, keeps it, and stops acting before it can have run out (P8).
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use super::{
+    backoff::Backoff,
+    leadership::{Leadership, Role},
+};
+use crate::{
+    core::lease::LeaseClock,
+    ops::metrics::Metrics,
+    ports::{Lease, Store, StoreError},
+};
+
+/// Longest time to hand the lease over at shutdown.
+const RESIGN_WITHIN: Duration = Duration::from_secs(2);
+
+/// The task that leads whenever it can.
+pub struct Leader {
+    store: Arc<dyn Store>,
+    candidate: String,
+    ttl: Duration,
+    leadership: Leadership,
+    metrics: Metrics,
+}
+
+/// Why a term ended.
+enum End {
+    /// This replica is stopping.
+    Stopping,
+    /// Another may lead now.
+    Lost,
+    /// The store could not be reached for too long; most likely nobody leads.
+    Stranded,
+}
+
+impl Leader {
+    /// Prepares to lead as `candidate`.
+    pub fn new(
+        store: Arc<dyn Store>,
+        candidate: String,
+        ttl: Duration,
+        leadership: Leadership,
+        metrics: Metrics,
+    ) -> Self {
+        Self { store, candidate, ttl, leadership, metrics }
+    }
+
+    /// Campaigns and leads until asked to stop, then resigns.
+    pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
+        let mut backoff = Backoff::new(Duration::from_millis(100), self.ttl);
+        loop {
+            let campaign = tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                campaign = self.store.campaign(&self.candidate, self.ttl) => campaign,
+                () = self.watch_others() => return Ok(()),
+            };
+            match campaign {
+                Ok(lease) => {
+                    backoff.reset();
+                    if let End::Stopping = self.lead(lease, &stop).await {
+                        return Ok(());
+                    }
+                }
+                Err(error) => {
+                    warn!(%error, "campaign failed");
+                    tokio::select! {
+                        () = stop.cancelled() => return Ok(()),
+                        () = tokio::time::sleep(backoff.pause()) => {}
+                    }
+                }
+            }
+        }
+    }
+
+    /// Makes a stranded leader a follower when it sees that another leads. Never returns.
+    async fn watch_others(&self) {
+        loop {
+            tokio::time::sleep(self.ttl).await;
+            if !self.leadership.polls() {
+                continue;
+            }
+            let leader = tokio::time::timeout(self.ttl, self.store.leader()).await;
+            if matches!(leader, Ok(Ok(Some(other))) if other != self.candidate) {
+                self.leadership.step_down(Role::Follower);
+            }
+        }
+    }
+
+    async fn lead(&self, mut lease: Box<dyn Lease>, stop: &CancellationToken) -> End {
+        // Waiting for the election may have taken any time: the first act is to renew.
+        let mut clock = LeaseClock::new(self.ttl, Instant::now());
+        let mut renew_at = Instant::now();
+        let end = loop {
+            tokio::select! {
+                () = stop.cancelled() => break End::Stopping,
+                () = tokio::time::sleep_until(renew_at.into()) => {}
+            }
+            let sent = Instant::now();
+            if !clock.may_act(sent) {
+                break End::Stranded;
+            }
+            let budget = clock.stop_at().saturating_duration_since(sent);
+            match tokio::time::timeout(budget, lease.keep_alive()).await {
+                Ok(Ok(ttl)) => {
+                    clock.acknowledged(sent, ttl);
+                    renew_at = clock.renew_at();
+                    self.leadership.renewed(lease.token(), clock);
+                    self.metrics.leads(true);
+                }
+                Ok(Err(StoreError::Rejected(reason))) => {
+                    warn!(reason, "lease lost");
+                    break End::Lost;
+                }
+                Ok(Err(error)) => {
+                    warn!(%error, "lease not renewed");
+                    renew_at = Instant::now() + self.ttl / 20;
+                }
+                Err(_) => warn!("lease not renewed in time"),
+            }
+        };
+        self.metrics.leads(false);
+        match end {
+            End::Stranded => {
+                warn!("not leading: the store does not acknowledge the lease");
+                self.leadership.step_down(Role::Stranded);
+            }
+            End::Lost | End::Stopping => self.leadership.step_down(Role::Follower),
+        }
+        if let End::Stopping = end
+            && !matches!(tokio::time::timeout(RESIGN_WITHIN, lease.resign()).await, Ok(Ok(())))
+        {
+            warn!("could not resign; the lease runs out by itself");
+        }
+        end
+    }
+}

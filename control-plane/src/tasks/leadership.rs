@@ -1,0 +1,119 @@
+//! What the rest of the control plane knows of this replica's leadership.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use tokio::sync::watch;
+use tracing::info;
+use usher_common::revision::FencingToken;
+
+use crate::core::lease::LeaseClock;
+
+/// What this replica is to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Role {
+    /// Another leads, or nobody yet.
+    Follower,
+    /// This replica leads.
+    Leader(FencingToken),
+    /// It led until the store went out of reach: polls go on in memory, nothing is written or
+    /// ended (design 8, etcd quorum lost).
+    Stranded,
+}
+
+/// Shared between the leader task, which sets it, and everything that acts for the leader.
+#[derive(Debug, Clone)]
+pub struct Leadership {
+    role: watch::Sender<Role>,
+    clock: Arc<Mutex<Option<LeaseClock>>>,
+}
+
+impl Default for Leadership {
+    fn default() -> Self {
+        Self { role: watch::Sender::new(Role::Follower), clock: Arc::default() }
+    }
+}
+
+impl Leadership {
+    /// The store acknowledged the lease.
+    pub fn renewed(&self, token: FencingToken, clock: LeaseClock) {
+        self.set_clock(Some(clock));
+        self.set_role(Role::Leader(token));
+    }
+
+    /// This replica leads no more.
+    pub fn step_down(&self, role: Role) {
+        self.set_clock(None);
+        self.set_role(role);
+    }
+
+    /// Returns what guards leader writes, while this replica may act.
+    pub fn token(&self, now: Instant) -> Option<FencingToken> {
+        match &*self.role.borrow() {
+            Role::Leader(token) if self.clock()?.may_act(now) => Some(token.clone()),
+            _ => None,
+        }
+    }
+
+    /// Returns the token and how long an `end` that is sent now may take: it must come out before
+    /// another leader can act (X3). None when none may be sent.
+    pub fn end_timeout(&self, wanted: Duration, now: Instant) -> Option<(FencingToken, Duration)> {
+        let timeout = self.clock()?.end_timeout(now, wanted)?;
+        Some((self.token(now)?, timeout))
+    }
+
+    /// Tells whether this replica polls.
+    pub fn polls(&self) -> bool {
+        !matches!(*self.role.borrow(), Role::Follower)
+    }
+
+    /// Tells whether this replica leads.
+    pub fn leads(&self) -> bool {
+        matches!(*self.role.borrow(), Role::Leader(_))
+    }
+
+    /// Returns a receiver of changes of the role.
+    pub fn changes(&self) -> watch::Receiver<Role> {
+        self.role.subscribe()
+    }
+
+    fn clock(&self) -> Option<LeaseClock> {
+        *self.clock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set_clock(&self, clock: Option<LeaseClock>) {
+        *self.clock.lock().unwrap_or_else(PoisonError::into_inner) = clock;
+    }
+
+    fn set_role(&self, role: Role) {
+        let changed = self.role.send_if_modified(|current| {
+            let changed = *current != role;
+            *current = role;
+            changed
+        });
+        if changed {
+            info!(leads = self.leads(), polls = self.polls(), "role changed");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn x3_a_leader_acts_only_while_its_lease_certainly_stands() {
+        let (leadership, now) = (Leadership::default(), Instant::now());
+        let token = FencingToken { key: "election/1".into(), create_revision: 7 };
+        assert_eq!(leadership.token(now), None);
+        leadership.renewed(token.clone(), LeaseClock::new(Duration::from_secs(6), now));
+        assert_eq!(leadership.token(now), Some(token));
+        assert!(leadership.token(now + Duration::from_secs(5)).is_none(), "two thirds have passed");
+        let end = leadership.end_timeout(Duration::from_secs(10), now).map(|(_, timeout)| timeout);
+        assert!(end.is_none_or(|timeout| timeout < Duration::from_secs(6)), "it could outlive the lease");
+        leadership.step_down(Role::Stranded);
+        assert!(leadership.polls() && !leadership.leads() && leadership.token(now).is_none());
+    }
+}

@@ -1,0 +1,273 @@
+//! What edges ask for while they serve requests: place, confirm, abandon, resolve, report. Any
+//! replica does all of it.
+
+mod rebuild;
+mod resolve;
+
+use std::{
+    convert::Infallible,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use usher_common::{
+    id::ServerId,
+    meeting::{MeetingKey, Record},
+    routing::ServerRoute,
+};
+
+use self::rebuild::Rebuild;
+pub use self::resolve::Resolver;
+use super::writer::{WriteError, Writer, Written, now};
+use crate::{
+    core::{
+        fleet::Fleet,
+        health::{self, PassiveGate},
+        lifecycle::{self, Answer, Certainty, EndOutcome, PlaceRequest, Placed, Step},
+        load,
+        now::Now,
+        placement::{Inflight, NoServer},
+    },
+    ops::metrics::Metrics,
+};
+
+/// Longest wait for a server that takes one more create (F5).
+const SATURATED_WAIT: Duration = Duration::from_secs(5);
+/// Longest wait until this replica sees what it has written itself.
+const SEE_WITHIN: Duration = Duration::from_secs(2);
+
+/// Why a meeting was not placed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NoPlace {
+    /// No server can take it.
+    #[error("no server takes the meeting: {0}")]
+    NoServer(NoServer),
+    /// The store is new and the servers have not all been asked what runs on them.
+    #[error("records are being rebuilt from what runs on the servers")]
+    Rebuilding,
+}
+
+/// Where a create goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Placement {
+    /// The record.
+    pub record: Record,
+    /// The server to call.
+    pub server: ServerRoute,
+    /// The record stood already.
+    pub existing: bool,
+}
+
+/// Makes and changes records on behalf of edges; clones share everything.
+#[derive(Clone)]
+pub struct Placer {
+    writer: Writer,
+    inflight: Arc<Mutex<Inflight>>,
+    gate: Arc<Mutex<PassiveGate>>,
+    rebuild: Arc<Rebuild>,
+    metrics: Metrics,
+}
+
+/// Forgets a choice when the request ends, however it ends.
+struct Choice<'a> {
+    inflight: &'a Mutex<Inflight>,
+    token: &'a str,
+}
+
+impl Drop for Choice<'_> {
+    fn drop(&mut self) {
+        self.inflight.lock().unwrap_or_else(PoisonError::into_inner).end(self.token);
+    }
+}
+
+impl Placer {
+    /// Writes by `writer`; `first_poll` is the time a server that was never asked has to answer.
+    pub fn new(writer: Writer, first_poll: Duration, metrics: Metrics) -> Self {
+        Self {
+            writer,
+            inflight: Arc::default(),
+            gate: Arc::default(),
+            rebuild: Arc::new(Rebuild::new(first_poll)),
+            metrics,
+        }
+    }
+
+    /// Gives a meeting a server, or finds the one it has. While all servers are busy it waits.
+    ///
+    /// # Errors
+    /// No server takes it, or the store did not take the record.
+    pub async fn place(
+        &self,
+        request: &PlaceRequest,
+        deadline: Instant,
+    ) -> Result<Written<Placement>, WriteError<NoPlace>> {
+        let give_up = deadline.min(Instant::now() + SATURATED_WAIT);
+        let mut changes = self.writer.fleet().revisions();
+        loop {
+            changes.mark_unchanged();
+            let placed = self.try_place(request, deadline).await;
+            match &placed {
+                Err(WriteError::Decision(NoPlace::NoServer(NoServer::Saturated)))
+                    if Instant::now() < give_up =>
+                {
+                    // A create that was confirmed or abandoned makes room.
+                    let _ = tokio::time::timeout_at(give_up.into(), changes.changed()).await;
+                }
+                placed_or_not => {
+                    self.metrics.placed(outcome(placed_or_not));
+                    return placed;
+                }
+            }
+        }
+    }
+
+    async fn try_place(
+        &self,
+        request: &PlaceRequest,
+        deadline: Instant,
+    ) -> Result<Written<Placement>, WriteError<NoPlace>> {
+        let _choice = Choice { inflight: &self.inflight, token: &request.token };
+        let written =
+            self.writer.write(deadline, None, |fleet, now| self.decide(fleet, request, now)).await?;
+        // From then on the fleet itself counts the choice, for this replica's next ones too.
+        let _ = self.writer.fleet().reach(written.revision, SEE_WITHIN).await;
+        Ok(written)
+    }
+
+    /// Decides and notes the choice in one step, so that no two requests choose unaware of another.
+    fn decide(&self, fleet: &Fleet, request: &PlaceRequest, now: Now) -> Result<Step<Placement>, NoPlace> {
+        let key = &request.ask.key;
+        if fleet.record(key).is_none()
+            && self.writer.fleet().started_empty()
+            && self.rebuild.goes_on(fleet, now.instant)
+        {
+            return Err(NoPlace::Rebuilding);
+        }
+        let mut inflight = self.inflight.lock().unwrap_or_else(PoisonError::into_inner);
+        inflight.end(&request.token);
+        let Step { plan, outcome } =
+            lifecycle::place(fleet, &inflight, request, now).map_err(NoPlace::NoServer)?;
+        let (record, existing) = match outcome {
+            Placed::New { record, .. } => {
+                let settings = &fleet.policy().placement;
+                let users = load::floor(request.ask.max_users, request.ask.size_hint, settings);
+                inflight.begin(&request.token, key.clone(), record.server.clone(), users);
+                (record, false)
+            }
+            // A try of this very request whose answer was lost.
+            Placed::Existing(record) if record.token == request.token => (record, false),
+            Placed::Existing(record) => (record, true),
+        };
+        let server = fleet.routing().server(&record.server).cloned();
+        let server = server.ok_or(NoPlace::NoServer(NoServer::NoneHealthy))?;
+        Ok(Step { plan, outcome: Placement { record, server, existing } })
+    }
+
+    /// A server answered SUCCESS to a create. Tells whether the caller may be told so.
+    ///
+    /// # Errors
+    /// The store did not take it.
+    pub async fn confirm(
+        &self,
+        key: &MeetingKey,
+        answer: &Answer,
+        deadline: Instant,
+    ) -> Result<Written<bool>, WriteError<Infallible>> {
+        self.certain(deadline, |fleet, now| lifecycle::confirm(fleet, key, answer, now.wall_ms)).await
+    }
+
+    /// A create came to nothing, certainly or perhaps.
+    ///
+    /// # Errors
+    /// The store did not take it.
+    pub async fn abandon(
+        &self,
+        key: &MeetingKey,
+        server: &ServerId,
+        token: &str,
+        certainty: Certainty,
+        deadline: Instant,
+    ) -> Result<Written<bool>, WriteError<Infallible>> {
+        let decide =
+            |fleet: &Fleet, now: Now| lifecycle::abandon(fleet, key, server, token, certainty, now.wall_ms);
+        self.certain(deadline, decide).await
+    }
+
+    /// A meeting was asked to end.
+    ///
+    /// # Errors
+    /// The store did not take it.
+    pub async fn report_end(
+        &self,
+        key: &MeetingKey,
+        server: &ServerId,
+        deadline: Instant,
+    ) -> Result<Written<EndOutcome>, WriteError<Infallible>> {
+        let decide = |fleet: &Fleet, now: Now| lifecycle::report_end(fleet, key, server, None, now.wall_ms);
+        self.certain(deadline, decide).await
+    }
+
+    /// A call to a server failed although polls succeed. At most one an interval counts (A3).
+    ///
+    /// # Errors
+    /// The store did not take it.
+    pub async fn report_failure(
+        &self,
+        server: &ServerId,
+        reason: &str,
+        deadline: Instant,
+    ) -> Result<(), WriteError<Infallible>> {
+        let interval = self.writer.fleet().read(|fleet| fleet.policy().interval);
+        let admitted = {
+            let mut gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
+            gate.admit(server, now().instant, interval)
+        };
+        if admitted {
+            let decide = |fleet: &Fleet, now: Now| {
+                let plan = health::report_failure(fleet, server, reason, now.wall_ms);
+                Step { plan, outcome: () }
+            };
+            self.certain(deadline, decide).await?;
+        }
+        Ok(())
+    }
+
+    /// Returns the servers whose polls succeed while calls to them fail (X6).
+    pub fn gray_failures(&self) -> Vec<ServerId> {
+        let now = now().instant;
+        let gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.writer.fleet().read(|fleet| {
+            let interval = fleet.policy().interval;
+            let gray = |id: &ServerId| {
+                let polled = fleet.server(id).and_then(|server| server.sample_age(now));
+                polled.is_some_and(|age| age <= interval) && gate.failed_lately(id, now, interval)
+            };
+            fleet.servers().map(|server| server.id()).filter(|id| gray(id)).cloned().collect()
+        })
+    }
+
+    async fn certain<T>(
+        &self,
+        deadline: Instant,
+        decide: impl Fn(&Fleet, Now) -> Step<T>,
+    ) -> Result<Written<T>, WriteError<Infallible>> {
+        self.writer.write(deadline, None, |fleet, now| Ok(decide(fleet, now))).await
+    }
+}
+
+/// Returns the label by which placements are counted.
+fn outcome(placed: &Result<Written<Placement>, WriteError<NoPlace>>) -> &'static str {
+    match placed {
+        Ok(written) if written.outcome.existing => "existing",
+        Ok(_) => "placed",
+        Err(WriteError::Decision(NoPlace::Rebuilding)) => "rebuilding",
+        Err(WriteError::Decision(NoPlace::NoServer(reason))) => match reason {
+            NoServer::NoneHealthy => "no_server_healthy",
+            NoServer::PoolEmpty => "pool_empty",
+            NoServer::LoadUnknown => "load_unknown",
+            NoServer::Saturated => "saturated",
+        },
+        Err(WriteError::Store(_)) => "store",
+        Err(WriteError::Deadline) => "deadline",
+    }
+}

@@ -1,0 +1,57 @@
+//! An empty store with servers (design 11): what runs on them is found by polls, and no id is placed
+//! before, because it might run already.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use usher_common::{
+    id::ServerId,
+    server::{AdminState, Health},
+};
+
+use crate::core::fleet::{Fleet, FleetServer};
+
+/// Whether the servers of a store that started empty have all been asked.
+#[derive(Debug)]
+pub(super) struct Rebuild {
+    patience: Duration,
+    over: AtomicBool,
+    seen: Mutex<HashMap<ServerId, Instant>>,
+}
+
+impl Rebuild {
+    /// Gives each server `patience` from when it is first seen.
+    pub(super) fn new(patience: Duration) -> Self {
+        Self { patience, over: AtomicBool::new(false), seen: Mutex::default() }
+    }
+
+    /// Tells whether a server may still run meetings nobody here knows. Once all were asked it is
+    /// over for good: servers that come later are adopted from as ever.
+    pub(super) fn goes_on(&self, fleet: &Fleet, now: Instant) -> bool {
+        if self.over.load(Ordering::Acquire) {
+            return false;
+        }
+        let enabled: Vec<&FleetServer> =
+            fleet.servers().filter(|server| server.admin() == AdminState::Enabled).collect();
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting = enabled.iter().any(|server| {
+            let since = *seen.entry(server.id().clone()).or_insert(now);
+            !was_asked(server) && now.saturating_duration_since(since) < self.patience
+        });
+        if !waiting && !enabled.is_empty() {
+            self.over.store(true, Ordering::Release);
+        }
+        waiting
+    }
+}
+
+fn was_asked(server: &FleetServer) -> bool {
+    let failed = server.health.as_ref().is_some_and(|health| health.value.error > 0);
+    server.sample.is_some() || failed || server.colour() == Health::Offline
+}

@@ -1,0 +1,159 @@
+//! Polls every server, each by a task of its own, so that one that hangs costs nobody else anything
+//! (C3). Only the leader polls; a leader whose store is away goes on in memory.
+
+mod cadence;
+mod reaper;
+mod round;
+
+use std::{
+    collections::HashMap,
+    hash::{BuildHasher, Hasher},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use usher_common::{id::ServerId, runtime::tasks::Tasks};
+
+use self::cadence::Cadence;
+pub use self::{reaper::Reaper, round::Round};
+use super::{fleet_handle::FleetHandle, leadership::Leadership};
+use crate::ops::watchdog::Watchdog;
+
+/// How often the set of servers is looked at although nothing changed.
+const TURN: Duration = Duration::from_secs(1);
+/// Time without a turn after which the loop counts as stalled, in polling intervals (C11).
+const PATIENCE: u32 = 3;
+/// Requests for a poll that may wait for one server.
+const ASKS: usize = 16;
+
+/// The servers that are polled here, by which anybody asks for a poll now.
+#[derive(Debug, Clone, Default)]
+pub struct Pollers(Arc<Mutex<HashMap<ServerId, Running>>>);
+
+#[derive(Debug)]
+struct Running {
+    asks: mpsc::Sender<oneshot::Sender<()>>,
+    /// Which life of the entry it polls: a server that was disabled in between starts anew.
+    _stop: DropGuard,
+}
+
+/// A server is not polled here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the server is not polled by this replica")]
+pub struct NotPolled;
+
+impl Pollers {
+    /// Polls a server now, or joins the poll that is under way, and returns when it is done. The
+    /// cadence stays as it is (S11).
+    ///
+    /// # Errors
+    /// This replica does not poll the server, or stopped before it was done.
+    pub async fn poll_now(&self, server: &ServerId) -> Result<(), NotPolled> {
+        let asks = self.lock().get(server).map(|running| running.asks.clone()).ok_or(NotPolled)?;
+        let (done, wait) = oneshot::channel();
+        asks.send(done).await.map_err(|_| NotPolled)?;
+        wait.await.map_err(|_| NotPolled)
+    }
+
+    /// Stops every task.
+    fn clear(&self) {
+        self.lock().clear();
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<ServerId, Running>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The task that starts and stops the servers' tasks.
+pub struct Poller {
+    round: Arc<Round>,
+    fleet: FleetHandle,
+    leadership: Leadership,
+    pollers: Pollers,
+    tasks: Tasks,
+    watchdog: Watchdog,
+    interval: Duration,
+}
+
+impl Poller {
+    /// Prepares to poll the servers of `fleet` whenever this replica leads.
+    pub fn new(
+        round: Arc<Round>,
+        fleet: FleetHandle,
+        leadership: Leadership,
+        pollers: Pollers,
+        tasks: Tasks,
+        watchdog: Watchdog,
+        interval: Duration,
+    ) -> Self {
+        Self { round, fleet, leadership, pollers, tasks, watchdog, interval }
+    }
+
+    /// Keeps the tasks in step with fleet and role until asked to stop.
+    pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
+        let mut revisions = self.fleet.revisions();
+        let mut roles = self.leadership.changes();
+        let mut polling = false;
+        loop {
+            self.watchdog.turned("poller", (self.interval * PATIENCE).max(TURN * 10), Instant::now());
+            if self.leadership.polls() {
+                // Servers found when this replica began to poll are spread over the interval; those
+                // that come later are new or just enabled, and are polled at once.
+                self.keep_in_step(if polling { Begin::AtOnce } else { Begin::Spread });
+                polling = true;
+            } else if std::mem::take(&mut polling) {
+                self.pollers.clear();
+            }
+            tokio::select! {
+                () = stop.cancelled() => break,
+                changed = revisions.changed() => changed?,
+                changed = roles.changed() => changed?,
+                () = tokio::time::sleep(TURN) => {}
+            }
+        }
+        self.pollers.clear();
+        self.watchdog.ended("poller");
+        Ok(())
+    }
+
+    fn keep_in_step(&self, begin: Begin) {
+        let wanted: HashMap<ServerId, bool> = self.fleet.read(|fleet| {
+            let polled = fleet.servers().filter(|server| fleet.is_polled(server.id()));
+            polled.map(|server| (server.id().clone(), server.sample.is_some())).collect()
+        });
+        let mut running = self.pollers.lock();
+        running.retain(|id, _| wanted.contains_key(id));
+        for (id, known) in wanted {
+            if running.contains_key(&id) {
+                continue;
+            }
+            let delay = match begin {
+                Begin::Spread if known => spread(&id, self.interval),
+                Begin::Spread | Begin::AtOnce => Duration::ZERO,
+            };
+            let (asks, asked) = mpsc::channel(ASKS);
+            let stop = CancellationToken::new();
+            let cadence =
+                Cadence { id: id.clone(), round: self.round.clone(), interval: self.interval, delay, asked };
+            self.tasks.spawn_short("poll", cadence.run(stop.clone(), self.tasks.stopping()));
+            running.insert(id, Running { asks, _stop: stop.drop_guard() });
+        }
+    }
+}
+
+/// When a server's first poll is due.
+#[derive(Debug, Clone, Copy)]
+enum Begin {
+    Spread,
+    AtOnce,
+}
+
+/// Returns a point in the interval, the same for one server on every replica.
+fn spread(id: &ServerId, interval: Duration) -> Duration {
+    let mut hasher = foldhash::quality::FixedState::default().build_hasher();
+    hasher.write(id.as_str().as_bytes());
+    interval.mul_f64(hasher.finish() as f64 / u64::MAX as f64)
+}

@@ -1,0 +1,70 @@
+//! When one server is polled: at its own beat, and whenever somebody asks; never twice at once.
+
+use std::{sync::Arc, time::Duration};
+
+use futures::{FutureExt, future::BoxFuture};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{Instant, MissedTickBehavior, interval_at},
+};
+use tokio_util::sync::CancellationToken;
+use usher_common::id::ServerId;
+
+use super::Round;
+
+/// One server's beat.
+pub(super) struct Cadence {
+    pub(super) id: ServerId,
+    pub(super) round: Arc<Round>,
+    pub(super) interval: Duration,
+    pub(super) delay: Duration,
+    pub(super) asked: mpsc::Receiver<oneshot::Sender<()>>,
+}
+
+/// Whether a poll moves the health counters. They have a time base, so a poll between two beats
+/// brings a fresh sample and no more: otherwise asking often would turn a server red or green.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Count {
+    /// It is a check.
+    Check,
+    /// It is only a look.
+    Look,
+}
+
+impl Cadence {
+    /// Polls until either token is cancelled.
+    pub(super) async fn run(mut self, stop: CancellationToken, stopping: CancellationToken) {
+        let mut beat = interval_at(Instant::now() + self.delay, self.interval);
+        beat.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let mut poll: Option<BoxFuture<'static, ()>> = None;
+        let mut waiting: Vec<oneshot::Sender<()>> = Vec::new();
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                () = stopping.cancelled() => return,
+                () = async { if let Some(poll) = &mut poll { poll.await } }, if poll.is_some() => {
+                    poll = None;
+                    for asker in waiting.drain(..) {
+                        let _ = asker.send(()); // an asker that gave up is no matter
+                    }
+                }
+                _ = beat.tick() => match poll {
+                    None => poll = Some(self.start(Count::Check)),
+                    Some(_) => self.round.skipped(&self.id),
+                },
+                Some(asker) = self.asked.recv() => {
+                    waiting.push(asker);
+                    if poll.is_none() {
+                        poll = Some(self.start(Count::Look));
+                    }
+                }
+            }
+        }
+    }
+
+    fn start(&self, count: Count) -> BoxFuture<'static, ()> {
+        let (round, id) = (self.round.clone(), self.id.clone());
+        async move { round.poll(&id, count).await }.boxed()
+    }
+}

@@ -1,0 +1,166 @@
+//! One poll of one server and what it changes.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use tracing::{Instrument, debug, info_span, warn};
+use usher_common::{
+    id::ServerId,
+    server::{Sample, Server},
+};
+
+use super::{
+    cadence::Count,
+    reaper::{Reaper, Seen},
+};
+use crate::{
+    core::{
+        fleet::Fleet,
+        health::{self, MassGuard, Suspicion},
+        lifecycle::Step,
+        now::Now,
+        plan::{Guard, Key, Plan, Write},
+        policy::Policy,
+    },
+    ops::{
+        alarms::{Alarm, Alarms},
+        metrics::Metrics,
+    },
+    ports::{BbbServers, CallError},
+    tasks::{
+        leadership::Leadership,
+        writer::{WriteError, Writer},
+    },
+};
+
+/// Polls servers and writes what was seen.
+pub struct Round {
+    servers: Arc<dyn BbbServers>,
+    writer: Writer,
+    leadership: Leadership,
+    reaper: Reaper,
+    guard: Mutex<MassGuard>,
+    policy: Policy,
+    alarms: Alarms,
+    metrics: Metrics,
+    write_within: Duration,
+}
+
+/// A server as it was when it was asked.
+struct Asked {
+    server: Server,
+    modified: u64,
+    watermark: u64,
+}
+
+/// Nothing is to be written: the server changed while it was asked, so the answer is not its own.
+#[derive(Debug, thiserror::Error)]
+#[error("the server changed meanwhile")]
+struct Changed;
+
+impl Round {
+    /// Prepares to poll by `servers` and to write by `writer`.
+    pub fn new(
+        servers: Arc<dyn BbbServers>,
+        writer: Writer,
+        leadership: Leadership,
+        reaper: Reaper,
+        policy: Policy,
+        alarms: Alarms,
+        metrics: Metrics,
+        write_within: Duration,
+    ) -> Self {
+        let guard = Mutex::default();
+        Self { servers, writer, leadership, reaper, guard, policy, alarms, metrics, write_within }
+    }
+
+    /// Counts a beat that found the poll before still under way (C4).
+    pub(super) fn skipped(&self, id: &ServerId) {
+        warn!(server = %id, "poll skipped: the one before is still under way");
+        self.metrics.skipped(id);
+    }
+
+    /// Asks the server and writes what follows.
+    pub(super) async fn poll(&self, id: &ServerId, count: Count) {
+        let Some(asked) = self.writer.fleet().read(|fleet| asked(fleet, id)) else { return };
+        let started = Instant::now();
+        let span = info_span!("poll", server = %id);
+        let answer = self.servers.poll(&asked.server, asked.watermark).instrument(span).await;
+        self.metrics.polled(id, outcome(&answer), started.elapsed());
+        let suspicion = self.judge(id, answer.is_ok(), count);
+        let Some(token) = self.leadership.token(Instant::now()) else {
+            debug!(server = %id, "not leading: the poll is not written");
+            return;
+        };
+        let deadline = Instant::now() + self.write_within;
+        let decide = |fleet: &Fleet, now: Now| {
+            if fleet.server(id).is_none_or(|server| server.stored.modified != asked.modified) {
+                return Err(Changed);
+            }
+            let plan = match &answer {
+                Ok(sample) => health::poll_ok(fleet, id, sample.clone(), now.wall_ms),
+                Err(error) => health::poll_failed(fleet, id, suspicion, &error.to_string(), now.wall_ms),
+            };
+            Ok(Step { plan: restrict(plan, count), outcome: () })
+        };
+        match self.writer.write(deadline, Some(&token), decide).await {
+            Ok(_) | Err(WriteError::Decision(Changed)) => {}
+            Err(error) => warn!(server = %id, %error, "the poll could not be written"),
+        }
+        // Reaping does not depend on the counters (A7-6), and never on a failed poll (I8).
+        match answer {
+            Ok(sample) => self.reaper.reap(Seen { server: asked.server, sample, sent_at: started }),
+            Err(error) => debug!(server = %id, %error, "poll failed"),
+        }
+    }
+
+    /// Judges whether the fault may be ours, and says so.
+    fn judge(&self, id: &ServerId, ok: bool, count: Count) -> Suspicion {
+        let now = Instant::now();
+        let mut guard = self.guard.lock().unwrap_or_else(PoisonError::into_inner);
+        let suspicion = match count {
+            Count::Check => guard.record(id, ok, now, &self.policy),
+            Count::Look => guard.suspicion(now, self.policy.mass_hold),
+        };
+        drop(guard);
+        let detail = "most servers failed their latest check: is this control plane cut off? \
+                      No server turns offline meanwhile";
+        self.alarms.set(Alarm::SuspectSelf, (suspicion == Suspicion::Us).then(|| detail.into()));
+        suspicion
+    }
+}
+
+fn asked(fleet: &Fleet, id: &ServerId) -> Option<Asked> {
+    let server = fleet.server(id).filter(|_| fleet.is_polled(id))?;
+    Some(Asked {
+        server: server.stored.value.clone(),
+        modified: server.stored.modified,
+        watermark: fleet.revision().seq,
+    })
+}
+
+/// A look writes its sample and leaves the counters alone.
+fn restrict(mut plan: Plan, count: Count) -> Plan {
+    if count == Count::Look {
+        plan.writes.retain(|write| matches!(write, Write::Sample(..)));
+        plan.guards.retain(|guard| {
+            !matches!(guard, Guard::Absent(Key::Health(_)) | Guard::Unchanged(Key::Health(_), _))
+        });
+    }
+    plan
+}
+
+/// Returns the label by which polls are counted.
+fn outcome(answer: &Result<Sample, CallError>) -> &'static str {
+    match answer {
+        Ok(_) => "ok",
+        Err(CallError::Connect(_)) => "connect",
+        Err(CallError::Timeout(_)) => "timeout",
+        Err(CallError::Broken(_)) => "broken",
+        Err(CallError::Status(_)) => "status",
+        Err(CallError::Unreadable(_)) => "unreadable",
+        Err(CallError::Failed(_)) => "failed",
+    }
+}

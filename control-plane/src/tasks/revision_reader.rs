@@ -1,0 +1,74 @@
+//! "How new is the store right now?", asked once for all who ask at the same time.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::sync::oneshot;
+use usher_common::runtime::tasks::Tasks;
+
+use crate::ports::{Store, StoreError};
+
+type Answer = Result<u64, Arc<StoreError>>;
+
+/// Reads the store's revision linearizably. Whoever asks while a read is under way waits for the
+/// next one, because the one under way may have been decided before the question was asked.
+#[derive(Clone)]
+pub struct RevisionReader {
+    store: Arc<dyn Store>,
+    tasks: Tasks,
+    patience: Duration,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    reading: bool,
+    waiting: Vec<oneshot::Sender<Answer>>,
+}
+
+impl RevisionReader {
+    /// Reads from `store`, each read within `patience`.
+    pub fn new(store: Arc<dyn Store>, tasks: Tasks, patience: Duration) -> Self {
+        Self { store, tasks, patience, state: Arc::default() }
+    }
+
+    /// Returns a revision at least as new as the store was when this was called.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    pub async fn read(&self) -> Answer {
+        let (sender, receiver) = oneshot::channel();
+        let start = {
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            state.waiting.push(sender);
+            !std::mem::replace(&mut state.reading, true)
+        };
+        if start {
+            let reader = self.clone();
+            self.tasks.spawn_short("revision", async move { reader.serve().await });
+        }
+        let gone = || Arc::new(StoreError::Unavailable("the read was given up".into()));
+        receiver.await.map_err(|_| gone())?
+    }
+
+    async fn serve(&self) {
+        loop {
+            let askers = {
+                let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+                if state.waiting.is_empty() {
+                    state.reading = false;
+                    return;
+                }
+                std::mem::take(&mut state.waiting)
+            };
+            let late = || StoreError::Unavailable(format!("no revision within {:?}", self.patience));
+            let read = tokio::time::timeout(self.patience, self.store.revision()).await;
+            let answer = read.unwrap_or_else(|_| Err(late())).map_err(Arc::new);
+            for asker in askers {
+                let _ = asker.send(answer.clone()); // an asker that gave up is no matter
+            }
+        }
+    }
+}
