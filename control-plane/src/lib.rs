@@ -3,6 +3,11 @@
 //! `core` decides and is pure; `ports` names what the decisions need; `store`, `bbb_client`, `grpc`
 //! and `ops` are the adapters; `tasks` run; `app` wires.
 
+pub mod app;
+pub mod bbb_client;
 pub mod core;
+pub mod grpc;
+pub mod ops;
 pub mod ports;
 pub mod store;
+pub mod tasks;

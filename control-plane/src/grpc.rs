@@ -1,0 +1,14 @@
+//! The services of `usher.v1`: each handler validates, calls one port and converts.
+
+pub mod auth;
+mod deadline;
+mod edges;
+mod fleet;
+mod meetings;
+mod name;
+mod page;
+mod placement;
+mod routing;
+pub mod server;
+mod servers;
+mod status;

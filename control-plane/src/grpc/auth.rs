@@ -1,0 +1,92 @@
+//! Who may use the control port (design 11): bearers of the token, or, without one, this machine.
+
+use std::net::SocketAddr;
+
+use subtle::ConstantTimeEq;
+use tonic::{Request, Status, service::Interceptor};
+use usher_common::{secret::Secret, settings::AdminSettings};
+
+/// Lets requests pass that carry the token, or every one if there is none.
+#[derive(Debug, Clone)]
+pub struct Auth(Option<Secret>);
+
+/// The control port would stand open.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "control address {0} is reachable from other machines and nothing guards it: set `admin.token`, \
+     or `admin.insecure = true` if the network itself is trusted"
+)]
+pub struct Unguarded(SocketAddr);
+
+impl Auth {
+    /// Checks that the port is guarded.
+    ///
+    /// # Errors
+    /// There is no token, the address is not loopback, and nobody said that this is meant.
+    pub fn new(settings: &AdminSettings, control: SocketAddr) -> Result<Self, Unguarded> {
+        if settings.token.is_none() && !settings.insecure && !control.ip().is_loopback() {
+            return Err(Unguarded(control));
+        }
+        Ok(Self(settings.token.clone()))
+    }
+}
+
+impl Interceptor for Auth {
+    fn call(&mut self, request: Request<()>) -> Result<Request<()>, Status> {
+        let Some(token) = &self.0 else { return Ok(request) };
+        let given = request
+            .metadata()
+            .get("authorization")
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| value.strip_prefix("Bearer ").or_else(|| value.strip_prefix("bearer ")));
+        match given {
+            None => Err(Status::unauthenticated("send the control port's token: `authorization: Bearer …`")),
+            Some(given) if bool::from(given.trim().as_bytes().ct_eq(token.expose().as_bytes())) => {
+                Ok(request)
+            }
+            Some(_) => Err(Status::unauthenticated("the token is not the control port's")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(token: Option<&str>, insecure: bool) -> AdminSettings {
+        AdminSettings { token: token.map(Secret::new), insecure }
+    }
+
+    fn request(header: Option<&'static str>) -> Request<()> {
+        let mut request = Request::new(());
+        if let Some(header) = header {
+            request.metadata_mut().insert("authorization", header.parse().expect("is ascii"));
+        }
+        request
+    }
+
+    #[test]
+    fn without_a_token_only_loopback_is_bound() {
+        let (near, far) = (SocketAddr::from(([127, 0, 0, 1], 1)), SocketAddr::from(([0, 0, 0, 0], 1)));
+        assert!(Auth::new(&settings(None, false), near).is_ok());
+        let error = Auth::new(&settings(None, false), far).expect_err("is refused").to_string();
+        assert!(error.contains("admin.token") && error.contains("0.0.0.0"), "{error}");
+        assert!(Auth::new(&settings(None, true), far).is_ok());
+        assert!(Auth::new(&settings(Some("t"), false), far).is_ok());
+    }
+
+    #[test]
+    fn only_the_token_opens_the_port() {
+        let near = SocketAddr::from(([127, 0, 0, 1], 1));
+        let mut auth = Auth::new(&settings(Some("s3cret"), false), near).expect("is guarded");
+        assert!(auth.call(request(Some("Bearer s3cret"))).is_ok());
+        for header in [None, Some("Bearer s3cre"), Some("Bearer "), Some("s3cret"), Some("Basic s3cret")] {
+            assert_eq!(
+                auth.call(request(header)).expect_err("is refused").code(),
+                tonic::Code::Unauthenticated
+            );
+        }
+        let mut open = Auth::new(&settings(None, false), near).expect("is local");
+        assert!(open.call(request(None)).is_ok());
+    }
+}

@@ -1,0 +1,52 @@
+//! `EdgeService`: the edges connected to this replica.
+
+use std::time::Instant;
+
+use tonic::{Request, Response, Status};
+use usher_common::proto::v1::{self, ListEdgesRequest, ListEdgesResponse, edge_service_server::EdgeService};
+
+use super::{page::PageRequest, servers::duration};
+use crate::tasks::{
+    edges::{EdgeEntry, Edges},
+    fleet_handle::FleetHandle,
+};
+
+/// The service.
+pub(super) struct EdgeAdmin {
+    edges: Edges,
+    fleet: FleetHandle,
+}
+
+impl EdgeAdmin {
+    /// Shows `edges`.
+    pub(super) fn new(edges: Edges, fleet: FleetHandle) -> Self {
+        Self { edges, fleet }
+    }
+}
+
+#[tonic::async_trait]
+impl EdgeService for EdgeAdmin {
+    async fn list_edges(
+        &self,
+        request: Request<ListEdgesRequest>,
+    ) -> Result<Response<ListEdgesResponse>, Status> {
+        let request = request.into_inner();
+        let page = PageRequest::parse(request.page_size, &request.page_token)?;
+        let (held, now) = (self.fleet.revision(), Instant::now());
+        let show = |edge: EdgeEntry| v1::Edge {
+            name: format!("edges/{}", edge.id),
+            lag: edge.lag(held),
+            lag_time: Some(duration(edge.lag_time(now))),
+            connected: Some(duration(now.saturating_duration_since(edge.connected_at))),
+            applied: edge.applied.map(Into::into),
+            address: edge.address,
+            version: edge.version,
+        };
+        let page = page.cut(self.edges.list().into_iter(), |edge| edge.id.to_string(), show);
+        Ok(Response::new(ListEdgesResponse {
+            edges: page.items,
+            next_page_token: page.next,
+            total_size: page.total,
+        }))
+    }
+}

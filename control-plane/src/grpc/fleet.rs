@@ -1,0 +1,86 @@
+//! `FleetService`: the fleet as a whole.
+
+use std::{sync::Arc, time::Instant};
+
+use tonic::{Request, Response, Status};
+use usher_common::{
+    proto::v1::{self, GetStatusRequest, GetStatusResponse, fleet_service_server::FleetService},
+    server::{AdminState, Health},
+};
+
+use super::servers::duration;
+use crate::{
+    core::{fleet::Fleet, load},
+    ops::alarms::Alarms,
+    ports::Store,
+    tasks::{edges::Edges, fleet_handle::FleetHandle, leadership::Leadership},
+};
+
+/// The service.
+pub(super) struct FleetStatus {
+    /// The fleet.
+    pub(super) fleet: FleetHandle,
+    /// The edges connected here.
+    pub(super) edges: Edges,
+    /// The alarms raised here.
+    pub(super) alarms: Alarms,
+    /// Whether this replica leads.
+    pub(super) leadership: Leadership,
+    /// Knows who leads.
+    pub(super) store: Arc<dyn Store>,
+    /// Name of this replica.
+    pub(super) replica: String,
+    /// Longest time to ask who leads.
+    pub(super) ask_within: std::time::Duration,
+    /// When it started.
+    pub(super) started: Instant,
+}
+
+#[tonic::async_trait]
+impl FleetService for FleetStatus {
+    async fn get_status(&self, _: Request<GetStatusRequest>) -> Result<Response<GetStatusResponse>, Status> {
+        let leading = self.leadership.leads();
+        let leader = if leading {
+            self.replica.clone()
+        } else {
+            // A status that cannot name the leader is still a status.
+            let leader = tokio::time::timeout(self.ask_within, self.store.leader()).await;
+            leader.ok().and_then(Result::ok).flatten().unwrap_or_default()
+        };
+        let alarms = self.alarms.raised().into_iter();
+        let status = GetStatusResponse {
+            replica: self.replica.clone(),
+            leader,
+            leading,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            uptime: Some(duration(self.started.elapsed())),
+            edges: u32::try_from(self.edges.list().len()).unwrap_or(u32::MAX),
+            alarms: alarms.map(|(alarm, detail)| v1::Alarm { name: alarm.name().into(), detail }).collect(),
+            ..self.fleet.read(counts)
+        };
+        Ok(Response::new(status))
+    }
+}
+
+fn counts(fleet: &Fleet) -> GetStatusResponse {
+    let count = |test: &dyn Fn(AdminState, Health) -> bool| {
+        let servers = fleet.servers().filter(|server| test(server.admin(), server.colour()));
+        u32::try_from(servers.count()).unwrap_or(u32::MAX)
+    };
+    let polled = |admin| admin != AdminState::Disabled;
+    let users: u64 = fleet.servers().map(crate::core::fleet::FleetServer::users).sum();
+    GetStatusResponse {
+        revision: Some(fleet.revision().into()),
+        digest: fleet.routing().digest().0,
+        servers_online: count(&|admin, health| polled(admin) && health == Health::Online),
+        servers_unhealthy: count(&|admin, health| polled(admin) && health == Health::Unhealthy),
+        servers_offline: count(&|admin, health| polled(admin) && health == Health::Offline),
+        servers_cordoned: count(&|admin, _| admin == AdminState::Cordoned),
+        servers_disabled: count(&|admin, _| admin == AdminState::Disabled),
+        meetings: u32::try_from(fleet.records().len()).unwrap_or(u32::MAX),
+        users: u32::try_from(users).unwrap_or(u32::MAX),
+        zombies: u32::try_from(fleet.zombies().len()).unwrap_or(u32::MAX),
+        placement_imbalance: load::imbalance(fleet),
+        ..GetStatusResponse::default()
+    }
+}

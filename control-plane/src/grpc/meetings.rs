@@ -1,0 +1,199 @@
+//! `MeetingService`: operators' view of meetings and zombies.
+
+use std::{sync::Arc, time::Duration};
+
+use tonic::{Request, Response, Status};
+use usher_common::{
+    id::ServerId,
+    meeting::{MeetingKey, Record, RecordState, Zombie, ZombieKey, ZombieState},
+    proto::v1::{
+        self, EndMeetingRequest, EndMeetingResponse, GetMeetingRequest, GetMeetingResponse,
+        ListMeetingsRequest, ListMeetingsResponse, ListZombiesRequest, ListZombiesResponse,
+        SupersedeMeetingRequest, SupersedeMeetingResponse, meeting_service_server::MeetingService,
+    },
+    server::{AdminState, Health, Server},
+};
+
+use super::{deadline, name, page::PageRequest, servers::timestamp, status::Refusal};
+use crate::{
+    core::fleet::Fleet,
+    ports::BbbServers,
+    tasks::{admin::Admin, fleet_handle::FleetHandle, placer::Placer},
+};
+
+/// The service.
+pub(super) struct Meetings {
+    fleet: FleetHandle,
+    placer: Placer,
+    admin: Admin,
+    servers: Arc<dyn BbbServers>,
+    call_timeout: Duration,
+}
+
+impl Meetings {
+    /// Serves `fleet`; ends meetings by `servers`, waiting at most `call_timeout`.
+    pub(super) fn new(
+        fleet: FleetHandle,
+        placer: Placer,
+        admin: Admin,
+        servers: Arc<dyn BbbServers>,
+        call_timeout: Duration,
+    ) -> Self {
+        Self { fleet, placer, admin, servers, call_timeout }
+    }
+}
+
+#[tonic::async_trait]
+impl MeetingService for Meetings {
+    async fn list_meetings(
+        &self,
+        request: Request<ListMeetingsRequest>,
+    ) -> Result<Response<ListMeetingsResponse>, Status> {
+        let request = request.into_inner();
+        let page = PageRequest::parse(request.page_size, &request.page_token)?;
+        let tenant = name::parse_tenant_parent("parent", &request.parent)?;
+        let server = match request.server.as_str() {
+            "" => None,
+            name => Some(name::parse_server("server", name)?),
+        };
+        let page = self.fleet.read(|fleet| {
+            let wanted = |key: &MeetingKey, record: &Record| {
+                tenant.as_ref().is_none_or(|tenant| *tenant == key.tenant)
+                    && server.as_ref().is_none_or(|server| *server == record.server)
+            };
+            let list = fleet.records().map(|(key, stored)| (key, &stored.value));
+            let list = list.filter(|(key, record)| wanted(key, record));
+            page.cut(list, |(key, _)| key.to_string(), |(key, record)| shown(fleet, key, record))
+        });
+        Ok(Response::new(ListMeetingsResponse {
+            meetings: page.items,
+            next_page_token: page.next,
+            total_size: page.total,
+        }))
+    }
+
+    async fn get_meeting(
+        &self,
+        request: Request<GetMeetingRequest>,
+    ) -> Result<Response<GetMeetingResponse>, Status> {
+        let key = name::parse_meeting("name", &request.into_inner().name)?;
+        let meeting = self.fleet.read(|fleet| Some(shown(fleet, &key, &fleet.record(&key)?.value)));
+        Ok(Response::new(GetMeetingResponse { meeting: Some(meeting.ok_or_else(|| not_found(&key))?) }))
+    }
+
+    async fn end_meeting(
+        &self,
+        request: Request<EndMeetingRequest>,
+    ) -> Result<Response<EndMeetingResponse>, Status> {
+        let deadline = deadline::of(request.metadata());
+        let key = name::parse_meeting("name", &request.into_inner().name)?;
+        let (record, server) = self
+            .fleet
+            .read(|fleet| {
+                let record = fleet.record(&key)?.value.clone();
+                let server = reachable(fleet, &record.server);
+                Some((record, server))
+            })
+            .ok_or_else(|| not_found(&key))?;
+        // A server that cannot be asked ends it when it is back.
+        if let Some(server) = server {
+            let Some(internal_id) = record.state.internal_id() else {
+                let problem = "its server has not confirmed it yet; try again in a moment";
+                return Err(Refusal::retry("MEETING_PENDING", problem).into());
+            };
+            let call = self.servers.end(&server, internal_id, None);
+            match tokio::time::timeout(self.call_timeout, call).await {
+                Ok(Ok(_)) => {} // requested, or not found there: either way it is over
+                Ok(Err(error)) => return Err(Refusal::retry("SERVER_CALL_FAILED", error.to_string()).into()),
+                Err(_) => {
+                    return Err(Refusal::retry("SERVER_CALL_FAILED", "the server did not answer").into());
+                }
+            }
+        }
+        self.placer.report_end(&key, &record.server, deadline).await.map_err(Refusal::written)?;
+        Ok(Response::new(EndMeetingResponse {}))
+    }
+
+    async fn supersede_meeting(
+        &self,
+        request: Request<SupersedeMeetingRequest>,
+    ) -> Result<Response<SupersedeMeetingResponse>, Status> {
+        let deadline = deadline::of(request.metadata());
+        let key = name::parse_meeting("name", &request.into_inner().name)?;
+        let superseded = self.admin.supersede(&key, deadline).await;
+        superseded.map_err(|error| Refusal::supersede(error, name::meeting(&key)))?;
+        Ok(Response::new(SupersedeMeetingResponse {}))
+    }
+
+    async fn list_zombies(
+        &self,
+        request: Request<ListZombiesRequest>,
+    ) -> Result<Response<ListZombiesResponse>, Status> {
+        let request = request.into_inner();
+        let page = PageRequest::parse(request.page_size, &request.page_token)?;
+        let page = self.fleet.read(|fleet| {
+            let list = fleet.zombies().map(|(key, stored)| (key, &stored.value));
+            page.cut(
+                list,
+                |(key, _)| format!("{}/{}", key.meeting, key.server),
+                |(key, value)| zombie(key, value),
+            )
+        });
+        Ok(Response::new(ListZombiesResponse {
+            zombies: page.items,
+            next_page_token: page.next,
+            total_size: page.total,
+        }))
+    }
+}
+
+fn not_found(key: &MeetingKey) -> Refusal {
+    Refusal::NotFound { kind: "meeting", name: name::meeting(key) }
+}
+
+/// Returns the server if it can be asked.
+fn reachable(fleet: &Fleet, id: &ServerId) -> Option<Server> {
+    let server = fleet.server(id)?;
+    let asked = server.admin() != AdminState::Disabled && server.colour() != Health::Offline;
+    asked.then(|| server.stored.value.clone())
+}
+
+fn shown(fleet: &Fleet, key: &MeetingKey, record: &Record) -> v1::Meeting {
+    let server = fleet.server(&record.server);
+    let (state, create_time_ms) = match &record.state {
+        RecordState::Pending => (v1::RecordState::Pending, record.created_at_ms),
+        RecordState::Active { create_time_ms, .. } => (v1::RecordState::Active, *create_time_ms),
+        RecordState::Ending { .. } => (v1::RecordState::Ending, record.created_at_ms),
+    };
+    let listed = server.and_then(|server| server.sample.as_ref()).and_then(|sample| {
+        sample.value.meetings.iter().find(|listed| Some(&listed.internal_id) == record.state.internal_id())
+    });
+    v1::Meeting {
+        name: name::meeting(key),
+        tenant: key.tenant.to_string(),
+        meeting_id: key.meeting.to_string(),
+        server: name::server(&record.server),
+        state: state.into(),
+        internal_id: record.state.internal_id().map(ToString::to_string).unwrap_or_default(),
+        create_time: Some(timestamp(create_time_ms)),
+        detached: server.is_none_or(|server| server.colour() == Health::Offline),
+        participants: listed.map_or(0, |listed| listed.participants),
+    }
+}
+
+fn zombie(key: &ZombieKey, zombie: &Zombie) -> v1::Zombie {
+    let state = match zombie.state {
+        ZombieState::Waiting => v1::ZombieState::Waiting,
+        ZombieState::Due => v1::ZombieState::Due,
+        ZombieState::Ending => v1::ZombieState::Ending,
+    };
+    v1::Zombie {
+        tenant: key.meeting.tenant.to_string(),
+        meeting_id: key.meeting.meeting.to_string(),
+        server: name::server(&key.server),
+        internal_id: zombie.internal_id.as_ref().map(ToString::to_string).unwrap_or_default(),
+        state: state.into(),
+        reason: zombie.reason.clone(),
+        since_time: Some(timestamp(zombie.since_ms)),
+    }
+}

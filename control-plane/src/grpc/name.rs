@@ -1,0 +1,74 @@
+//! Resource names: `servers/ID`, `tenants/TENANT/meetings/ID`.
+
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use usher_common::{
+    id::{MeetingId, ServerId, TenantId},
+    meeting::MeetingKey,
+};
+
+use super::status::Refusal;
+
+/// Returns the name of a server.
+pub(super) fn server(id: &ServerId) -> String {
+    format!("servers/{id}")
+}
+
+/// Reads the name of a server.
+///
+/// # Errors
+/// It is none.
+pub(super) fn parse_server(field: &str, name: &str) -> Result<ServerId, Refusal> {
+    let id =
+        name.strip_prefix("servers/").ok_or_else(|| Refusal::field(field, "write it as `servers/ID`"))?;
+    ServerId::parse(id).map_err(|error| Refusal::field(field, error.to_string()))
+}
+
+/// Returns the name of a meeting.
+pub(super) fn meeting(key: &MeetingKey) -> String {
+    let id = utf8_percent_encode(key.meeting.as_str(), NON_ALPHANUMERIC);
+    format!("tenants/{}/meetings/{id}", key.tenant)
+}
+
+/// Reads the name of a meeting.
+///
+/// # Errors
+/// It is none.
+pub(super) fn parse_meeting(field: &str, name: &str) -> Result<MeetingKey, Refusal> {
+    let form = "write it as `tenants/TENANT/meetings/ID`, the id percent-encoded";
+    let wrong = || Refusal::field(field, form);
+    let (tenant, id) =
+        name.strip_prefix("tenants/").and_then(|rest| rest.split_once("/meetings/")).ok_or_else(wrong)?;
+    let tenant = TenantId::parse(tenant).map_err(|error| Refusal::field(field, error.to_string()))?;
+    let id = percent_decode_str(id).decode_utf8().map_err(|_| wrong())?;
+    let meeting = MeetingId::parse(&id).map_err(|error| Refusal::field(field, error.to_string()))?;
+    Ok(MeetingKey::new(tenant, meeting))
+}
+
+/// Reads the parent of a list of meetings; none means every tenant.
+///
+/// # Errors
+/// It is none.
+pub(super) fn parse_tenant_parent(field: &str, name: &str) -> Result<Option<TenantId>, Refusal> {
+    match name.strip_prefix("tenants/") {
+        Some("-") => Ok(None),
+        Some(id) => TenantId::parse(id).map(Some).map_err(|error| Refusal::field(field, error.to_string())),
+        None if name.is_empty() => Ok(None),
+        None => Err(Refusal::field(field, "write it as `tenants/TENANT`, or `tenants/-` for all")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_meetings_hold_any_id_and_read_back() {
+        for id in ["room-42", "東京 /+%-01", "a/meetings/b"] {
+            let key = MeetingKey::new(TenantId::default_tenant(), MeetingId::parse(id).expect("is an id"));
+            assert_eq!(parse_meeting("name", &meeting(&key)), Ok(key));
+        }
+        for name in ["room", "tenants/default", "tenants/default/meetings/", "tenants/a b/meetings/x"] {
+            assert!(matches!(parse_meeting("name", name), Err(Refusal::Invalid(v)) if v[0].field == "name"));
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! `PlacementService`: what edges ask for while they serve requests.
+
+use tonic::{Request, Response, Status};
+use tracing::{Instrument, info_span};
+use usher_common::{
+    id::{InternalMeetingId, ServerId},
+    meeting::{MeetingKey, Record, RecordState},
+    proto::v1::{
+        self, AbandonMeetingRequest, AbandonMeetingResponse, ConfirmMeetingRequest, ConfirmMeetingResponse,
+        PlaceMeetingRequest, PlaceMeetingResponse, ReportEndRequest, ReportEndResponse, ReportFailureRequest,
+        ReportFailureResponse, ResolveMeetingRequest, ResolveMeetingResponse,
+        placement_service_server::PlacementService,
+    },
+    revision::Revision,
+    routing::{MeetingRoute, RouteState},
+    runtime::telemetry,
+};
+
+use super::{deadline, status::Refusal};
+use crate::{
+    core::{
+        lifecycle::{Answer, Certainty, PlaceRequest},
+        placement::{Ask, TagWish},
+    },
+    tasks::{
+        fleet_handle::FleetHandle,
+        placer::{Placer, Resolver},
+    },
+};
+
+/// The service.
+pub(super) struct Placement {
+    placer: Placer,
+    resolver: Resolver,
+    fleet: FleetHandle,
+}
+
+impl Placement {
+    /// Serves by `placer` and `resolver`.
+    pub(super) fn new(placer: Placer, resolver: Resolver, fleet: FleetHandle) -> Self {
+        Self { placer, resolver, fleet }
+    }
+
+    fn at(&self, seq: u64) -> Option<v1::Revision> {
+        Some(Revision::new(self.fleet.revision().epoch, seq).into())
+    }
+
+    /// Nothing is decided from a fleet that was not read yet.
+    fn ready(&self) -> Result<(), Refusal> {
+        if self.fleet.complete() {
+            Ok(())
+        } else {
+            Err(Refusal::retry("NOT_READY", "this control plane has not read the store yet"))
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl PlacementService for Placement {
+    async fn place_meeting(
+        &self,
+        request: Request<PlaceMeetingRequest>,
+    ) -> Result<Response<PlaceMeetingResponse>, Status> {
+        let span = info_span!("place meeting", meeting = tracing::field::Empty);
+        telemetry::extract_metadata(request.metadata(), &span);
+        let deadline = deadline::of(request.metadata());
+        self.ready()?;
+        let request = place_request(request.into_inner())?;
+        span.record("meeting", tracing::field::display(&request.ask.key));
+        let placed = self.placer.place(&request, deadline).instrument(span).await.map_err(Refusal::place)?;
+        let placement = placed.outcome;
+        Ok(Response::new(PlaceMeetingResponse {
+            meeting: route(&request.ask.key, &placement.record).as_ref().map(Into::into),
+            server: Some((&placement.server).into()),
+            token: if placement.existing { String::new() } else { request.token },
+            existing: placement.existing,
+            revision: self.at(placed.revision),
+        }))
+    }
+
+    async fn confirm_meeting(
+        &self,
+        request: Request<ConfirmMeetingRequest>,
+    ) -> Result<Response<ConfirmMeetingResponse>, Status> {
+        let span = info_span!("confirm meeting");
+        telemetry::extract_metadata(request.metadata(), &span);
+        let deadline = deadline::of(request.metadata());
+        self.ready()?;
+        let request = request.into_inner();
+        let key = key(request.key)?;
+        let answer = Answer {
+            server: server_id(&request.server_id)?,
+            token: Some(request.token).filter(|token| !token.is_empty()),
+            internal_id: InternalMeetingId::parse(&request.internal_id)
+                .map_err(|error| Refusal::field("internal_id", error.to_string()))?,
+            create_time_ms: request.create_time_ms,
+        };
+        let confirmed = self.placer.confirm(&key, &answer, deadline).instrument(span).await;
+        let confirmed = confirmed.map_err(Refusal::written)?;
+        let revision = self.at(confirmed.revision);
+        Ok(Response::new(ConfirmMeetingResponse { routed: confirmed.outcome, revision }))
+    }
+
+    async fn abandon_meeting(
+        &self,
+        request: Request<AbandonMeetingRequest>,
+    ) -> Result<Response<AbandonMeetingResponse>, Status> {
+        let deadline = deadline::of(request.metadata());
+        self.ready()?;
+        let request = request.into_inner();
+        let certainty = match request.certainty() {
+            v1::AbandonCertainty::Definite => Certainty::Definite,
+            v1::AbandonCertainty::Unknown => Certainty::Unknown,
+            v1::AbandonCertainty::Unspecified => {
+                return Err(Refusal::field("certainty", "must be definite or unknown").into());
+            }
+        };
+        let (key, server) = (key(request.key)?, server_id(&request.server_id)?);
+        let abandoned = self.placer.abandon(&key, &server, &request.token, certainty, deadline).await;
+        abandoned.map_err(Refusal::written)?;
+        Ok(Response::new(AbandonMeetingResponse {}))
+    }
+
+    async fn resolve_meeting(
+        &self,
+        request: Request<ResolveMeetingRequest>,
+    ) -> Result<Response<ResolveMeetingResponse>, Status> {
+        let deadline = deadline::of(request.metadata());
+        self.ready()?;
+        let key = key(request.into_inner().key)?;
+        let resolved = self.resolver.resolve(&key, deadline).await.map_err(|error| Refusal::store(&error))?;
+        let (record, server) = resolved.found.unzip();
+        Ok(Response::new(ResolveMeetingResponse {
+            meeting: record.and_then(|record| route(&key, &record)).as_ref().map(Into::into),
+            server: server.flatten().as_ref().map(Into::into),
+            revision: Some(resolved.revision.into()),
+        }))
+    }
+
+    async fn report_end(
+        &self,
+        request: Request<ReportEndRequest>,
+    ) -> Result<Response<ReportEndResponse>, Status> {
+        let deadline = deadline::of(request.metadata());
+        self.ready()?;
+        let request = request.into_inner();
+        let (key, server) = (key(request.key)?, server_id(&request.server_id)?);
+        let ended = self.placer.report_end(&key, &server, deadline).await.map_err(Refusal::written)?;
+        Ok(Response::new(ReportEndResponse { revision: self.at(ended.revision) }))
+    }
+
+    async fn report_failure(
+        &self,
+        request: Request<ReportFailureRequest>,
+    ) -> Result<Response<ReportFailureResponse>, Status> {
+        let deadline = deadline::of(request.metadata());
+        self.ready()?;
+        let request = request.into_inner();
+        let server = server_id(&request.server_id)?;
+        let what = match request.kind() {
+            v1::FailureKind::Connect => "no connection",
+            v1::FailureKind::Tls => "no TLS connection",
+            v1::FailureKind::Timeout => "no answer in time",
+            v1::FailureKind::ServerError => "server error",
+            v1::FailureKind::BadAnswer => "unreadable answer",
+            v1::FailureKind::Unspecified => {
+                return Err(Refusal::field("kind", "must say what the call died of").into());
+            }
+        };
+        // The call's name is the edge's word; only what BBB calls look like goes into the store.
+        let call: String = request.call.chars().filter(char::is_ascii_alphanumeric).take(32).collect();
+        let reason = format!("an edge's `{call}` failed: {what}");
+        self.placer.report_failure(&server, &reason, deadline).await.map_err(Refusal::written)?;
+        Ok(Response::new(ReportFailureResponse {}))
+    }
+}
+
+fn place_request(wire: PlaceMeetingRequest) -> Result<PlaceRequest, Refusal> {
+    let excluded: Result<_, Refusal> = wire.excluded_servers.iter().map(|id| server_id(id)).collect();
+    Ok(PlaceRequest {
+        ask: Ask {
+            key: key(wire.key)?,
+            max_users: wire.max_users,
+            size_hint: wire.size_hint,
+            excluded: excluded?,
+            tag: TagWish::parse(&wire.server_tag),
+        },
+        token: format!("{:032x}", rand::random::<u128>()),
+        request_digest: wire.request_digest,
+        supersede: wire.supersede,
+    })
+}
+
+fn key(wire: Option<v1::MeetingKey>) -> Result<MeetingKey, Refusal> {
+    let wire = wire.ok_or_else(|| Refusal::field("key", "is missing"))?;
+    Ok(MeetingKey::try_from(wire)?)
+}
+
+fn server_id(text: &str) -> Result<ServerId, Refusal> {
+    ServerId::parse(text).map_err(|error| Refusal::field("server_id", error.to_string()))
+}
+
+/// Returns the route of a record; one that is ending has none.
+fn route(key: &MeetingKey, record: &Record) -> Option<MeetingRoute> {
+    let state = match &record.state {
+        RecordState::Pending => RouteState::Pending,
+        RecordState::Active { internal_id, .. } => RouteState::Active(internal_id.clone()),
+        RecordState::Ending { .. } => return None,
+    };
+    Some(MeetingRoute { key: key.clone(), server: record.server.clone(), state })
+}

@@ -1,0 +1,91 @@
+//! `RoutingService`: the routing table to edges, whole once and then by deltas (design 6).
+
+mod session;
+mod shrink;
+mod snapshot;
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::{Semaphore, mpsc};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, Streaming};
+use usher_common::{
+    id::EdgeId,
+    proto::{
+        SharedFrame,
+        v1::{StreamRoutesRequest, routing_service_server::RoutingService, stream_routes_request::Message},
+    },
+    runtime::tasks::Tasks,
+};
+
+use self::session::Session;
+use super::status::Refusal;
+use crate::tasks::{edges::Edges, fleet_handle::FleetHandle};
+
+/// Time an edge has to say hello.
+const HELLO_WITHIN: Duration = Duration::from_secs(10);
+/// Frames on their way to one edge.
+const IN_FLIGHT: usize = 64;
+/// Snapshots that are sent at the same time; the others wait, so that a hundred edges that come back
+/// at once do not starve everything else (F14).
+const SNAPSHOTS: usize = 8;
+
+/// The service.
+pub(super) struct Routing {
+    fleet: FleetHandle,
+    edges: Edges,
+    tasks: Tasks,
+    heartbeat: Duration,
+    snapshots: Arc<Semaphore>,
+}
+
+impl Routing {
+    /// Streams `fleet`'s routing table.
+    pub(super) fn new(fleet: FleetHandle, edges: Edges, tasks: Tasks, heartbeat: Duration) -> Self {
+        Self { fleet, edges, tasks, heartbeat, snapshots: Arc::new(Semaphore::new(SNAPSHOTS)) }
+    }
+}
+
+#[tonic::async_trait]
+impl RoutingService for Routing {
+    type StreamRoutesStream = ReceiverStream<Result<SharedFrame, Status>>;
+
+    async fn stream_routes(
+        &self,
+        request: Request<Streaming<StreamRoutesRequest>>,
+    ) -> Result<Response<Self::StreamRoutesStream>, Status> {
+        let mut inbound = request.into_inner();
+        let first = tokio::time::timeout(HELLO_WITHIN, inbound.message()).await;
+        let first = first.map_err(|_| Refusal::Deadline("no `hello` came in time".into()))??;
+        let Some(Message::Hello(hello)) = first.and_then(|request| request.message) else {
+            return Err(Refusal::field("message", "the first message must be `hello`").into());
+        };
+        let id = EdgeId::parse(&hello.edge_id)
+            .map_err(|error| Refusal::field("hello.edge_id", error.to_string()))?;
+        if !self.fleet.complete() {
+            return Err(not_ready().into());
+        }
+        let (sender, receiver) = mpsc::channel(IN_FLIGHT);
+        let now = std::time::Instant::now();
+        let session = Session {
+            edge: self.edges.connect(id, hello.address, hello.version, now),
+            fleet: self.fleet.clone(),
+            held: hello.have.map(Into::into),
+            heartbeat: self.heartbeat,
+            snapshots: self.snapshots.clone(),
+            stopping: self.tasks.stopping(),
+            sender,
+        };
+        self.tasks.spawn_short("edge stream", session.run(inbound));
+        Ok(Response::new(ReceiverStream::new(receiver)))
+    }
+}
+
+/// The table is not known yet: an incomplete one must never be taken for the whole.
+fn not_ready() -> Refusal {
+    Refusal::Retry {
+        reason: "NOT_READY",
+        problem: "this control plane has not read the store yet".into(),
+        after: Duration::from_secs(1),
+    }
+}

@@ -1,0 +1,202 @@
+//! One edge's stream.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    sync::{Semaphore, broadcast, broadcast::error::RecvError, mpsc},
+    time::MissedTickBehavior,
+};
+use tokio_util::sync::CancellationToken;
+use tonic::{Status, Streaming};
+use tracing::{debug, info};
+use usher_common::{
+    proto::{
+        SharedFrame,
+        v1::{
+            Heartbeat, RoutesDelta, StreamRoutesRequest, StreamRoutesResponse,
+            stream_routes_request::Message, stream_routes_response::Message as Body,
+        },
+    },
+    revision::Revision,
+};
+
+use super::{shrink, snapshot};
+use crate::{
+    core::history::Resume,
+    tasks::{
+        edges::EdgeSession,
+        fleet_handle::{FleetHandle, Published},
+    },
+};
+
+/// Time this replica has to catch up with an edge that is ahead of it.
+const CATCH_UP_WITHIN: Duration = Duration::from_secs(5);
+/// Time an edge has to take a frame; a slower one is dropped and comes back with what it has.
+const TAKE_WITHIN: Duration = Duration::from_secs(10);
+
+type Frame = Result<SharedFrame, Status>;
+
+pub(super) struct Session {
+    pub(super) edge: EdgeSession,
+    pub(super) fleet: FleetHandle,
+    /// What the edge holds, as far as it said.
+    pub(super) held: Option<Revision>,
+    pub(super) heartbeat: Duration,
+    pub(super) snapshots: Arc<Semaphore>,
+    pub(super) stopping: CancellationToken,
+    pub(super) sender: mpsc::Sender<Frame>,
+}
+
+/// Why a stream ends.
+enum End {
+    /// The edge is gone.
+    Gone,
+    /// The edge is told why, and comes back.
+    Told(Status),
+}
+
+impl Session {
+    /// Serves the edge until either side ends.
+    pub(super) async fn run(mut self, inbound: Streaming<StreamRoutesRequest>) {
+        let stopping = self.stopping.clone();
+        let end = tokio::select! {
+            () = stopping.cancelled() => End::Told(Status::unavailable("this control plane is shutting down")),
+            end = self.serve(inbound) => end,
+        };
+        match end {
+            End::Gone => debug!("edge stream ended"),
+            End::Told(status) => {
+                info!(reason = status.message(), "edge stream ended");
+                let _ = self.sender.try_send(Err(status)); // a full or closed stream ends all the same
+            }
+        }
+    }
+
+    async fn serve(&mut self, mut inbound: Streaming<StreamRoutesRequest>) -> End {
+        let mut changes = self.fleet.changes();
+        let mut sent = match self.bring_up_to_date(self.held).await {
+            Ok(sent) => sent,
+            Err(end) => return end,
+        };
+        let mut beat = tokio::time::interval(self.heartbeat);
+        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let step = tokio::select! {
+                request = inbound.message() => match request {
+                    Ok(Some(request)) => self.heard(request, &mut changes, sent).await,
+                    Ok(None) | Err(_) => Err(End::Gone),
+                },
+                change = changes.recv() => self.changed(change, sent).await,
+                _ = beat.tick() => self.beat(sent).await,
+            };
+            match step {
+                Ok(revision) => sent = revision,
+                Err(end) => return end,
+            }
+        }
+    }
+
+    async fn heard(
+        &mut self,
+        request: StreamRoutesRequest,
+        changes: &mut broadcast::Receiver<Published>,
+        sent: Revision,
+    ) -> Result<Revision, End> {
+        match request.message {
+            Some(Message::Ack(ack)) => {
+                if let Some(applied) = ack.applied.map(Revision::from) {
+                    self.held = Some(applied);
+                    self.edge.acknowledged(applied, sent, Instant::now());
+                }
+                Ok(sent)
+            }
+            Some(Message::Resync(resync)) => {
+                info!(reason = resync.reason, "edge asks for a snapshot");
+                *changes = self.fleet.changes();
+                self.send_snapshot().await
+            }
+            Some(Message::Hello(_)) | None => {
+                Err(End::Told(Status::invalid_argument("after `hello` only `ack` and `resync` follow")))
+            }
+        }
+    }
+
+    async fn changed(
+        &mut self,
+        change: Result<Published, RecvError>,
+        sent: Revision,
+    ) -> Result<Revision, End> {
+        match change {
+            Ok(Published::Delta { revision, .. }) if sent.reaches(revision) => Ok(sent),
+            Ok(Published::Delta { base, revision, frame }) if base == sent => {
+                self.send(Ok(frame)).await?;
+                self.edge.sent(Instant::now());
+                Ok(revision)
+            }
+            // It fell behind, it was brought ahead of `base` meanwhile, or another epoch began.
+            Ok(Published::Delta { .. } | Published::Reset) | Err(RecvError::Lagged(_)) => {
+                self.bring_up_to_date(Some(sent)).await
+            }
+            Err(RecvError::Closed) => Err(End::Told(Status::unavailable("the fleet is gone"))),
+        }
+    }
+
+    /// Continues from `have` by one delta where the history reaches back so far, else by a snapshot.
+    async fn bring_up_to_date(&mut self, have: Option<Revision>) -> Result<Revision, End> {
+        let Some(have) = have else { return self.send_snapshot().await };
+        // An edge never goes back (I10): one that comes from a replica that was ahead waits.
+        let behind = self.fleet.revision().epoch == have.epoch && !self.fleet.revision().reaches(have);
+        if behind && self.fleet.reach(have.seq, CATCH_UP_WITHIN).await.is_err() {
+            return Err(End::Told(Status::unavailable("this control plane is behind the edge's table")));
+        }
+        match self.fleet.since(have) {
+            Resume::UpToDate => Ok(have),
+            Resume::Snapshot => self.send_snapshot().await,
+            Resume::Delta(delta) => {
+                let message = Some(Body::Delta(RoutesDelta::from(&delta)));
+                self.send(Ok(SharedFrame::Decoded(StreamRoutesResponse { message }))).await?;
+                self.edge.sent(Instant::now());
+                Ok(delta.revision)
+            }
+        }
+    }
+
+    /// Sends the whole table as it stands when its turn has come.
+    async fn send_snapshot(&mut self) -> Result<Revision, End> {
+        let snapshots = self.snapshots.clone();
+        let turn = snapshots.acquire().await;
+        let (table, shrink_allowed) =
+            self.fleet.read(|fleet| (fleet.routing().clone(), shrink::is_genuine(fleet, self.held)));
+        for message in snapshot::frames(&table, shrink_allowed) {
+            self.send(Ok(SharedFrame::Decoded(message))).await?;
+        }
+        drop(turn);
+        self.edge.sent(Instant::now());
+        Ok(table.revision())
+    }
+
+    /// Says that the stream is alive, with the digest of what the edge must hold by now. Revisions
+    /// that changed no route are made up for first, so that an idle edge does not look behind.
+    async fn beat(&mut self, sent: Revision) -> Result<Revision, End> {
+        let sent = self.bring_up_to_date(Some(sent)).await?;
+        let (revision, digest) =
+            self.fleet.read(|fleet| (fleet.routing().revision(), fleet.routing().digest().0));
+        if revision == sent {
+            let heartbeat = Heartbeat { revision: Some(revision.into()), digest };
+            let message = Some(Body::Heartbeat(heartbeat));
+            self.send(Ok(SharedFrame::Decoded(StreamRoutesResponse { message }))).await?;
+        }
+        Ok(sent)
+    }
+
+    async fn send(&mut self, frame: Frame) -> Result<(), End> {
+        match tokio::time::timeout(TAKE_WITHIN, self.sender.send(frame)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(End::Gone),
+            Err(_) => Err(End::Told(Status::resource_exhausted("the edge takes frames too slowly"))),
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! A routing table in chunks.
+
+use prost::Message as _;
+use usher_common::{
+    proto::v1::{
+        MeetingRoute, ServerRoute, SnapshotBegin, SnapshotChunk, SnapshotEnd, StreamRoutesResponse,
+        TenantRoute, stream_routes_response::Message,
+    },
+    routing::RoutingTable,
+};
+
+/// Size at which a chunk is full; an entry may go beyond it by its own size.
+const CHUNK_BYTES: usize = 256 << 10;
+
+/// Cuts a table into frames, made as they are asked for.
+pub(super) fn frames(
+    table: &RoutingTable,
+    shrink_allowed: bool,
+) -> impl Iterator<Item = StreamRoutesResponse> {
+    let begin = SnapshotBegin {
+        revision: Some(table.revision().into()),
+        servers: table.servers().len() as u64,
+        tenants: table.tenants().len() as u64,
+        meetings: table.meeting_count() as u64,
+        shrink_allowed,
+    };
+    let end = SnapshotEnd { revision: Some(table.revision().into()), digest: table.digest().0 };
+    let begin = std::iter::once(Message::SnapshotBegin(begin));
+    let end = std::iter::once(Message::SnapshotEnd(end));
+    begin.chain(chunks(table)).chain(end).map(|message| StreamRoutesResponse { message: Some(message) })
+}
+
+enum Entry {
+    Server(ServerRoute),
+    Tenant(TenantRoute),
+    Meeting(MeetingRoute),
+}
+
+/// Servers come before the meetings that live on them.
+fn chunks(table: &RoutingTable) -> impl Iterator<Item = Message> {
+    let servers = table.servers().map(|server| Entry::Server(server.into()));
+    let tenants = table.tenants().map(|tenant| Entry::Tenant(tenant.into()));
+    let meetings = table.meetings().map(|meeting| Entry::Meeting(meeting.into()));
+    let mut entries = servers.chain(tenants).chain(meetings).peekable();
+    std::iter::from_fn(move || {
+        entries.peek()?;
+        let (mut chunk, mut size) = (SnapshotChunk::default(), 0);
+        while size < CHUNK_BYTES
+            && let Some(entry) = entries.next()
+        {
+            size += chunk.add(entry);
+        }
+        Some(Message::SnapshotChunk(chunk))
+    })
+}
+
+trait Add {
+    fn add(&mut self, entry: Entry) -> usize;
+}
+
+impl Add for SnapshotChunk {
+    /// Adds an entry and returns about how many bytes it takes.
+    fn add(&mut self, entry: Entry) -> usize {
+        match entry {
+            Entry::Server(server) => {
+                let size = server.encoded_len();
+                self.servers.push(server);
+                size
+            }
+            Entry::Tenant(tenant) => {
+                let size = tenant.encoded_len();
+                self.tenants.push(tenant);
+                size
+            }
+            Entry::Meeting(meeting) => {
+                let size = meeting.encoded_len();
+                self.meetings.push(meeting);
+                size
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use usher_common::{
+        id::{MeetingId, ServerId, TenantId},
+        meeting::MeetingKey,
+        revision::Revision,
+        routing::{Delta, MeetingRoute, RouteState},
+    };
+
+    use super::*;
+
+    #[test]
+    fn x4_a_table_is_cut_into_chunks_of_bounded_size_that_hold_all_of_it() {
+        let mut table = RoutingTable::empty(Revision::new(1, 0));
+        let mut delta = Delta::new(table.revision(), Revision::new(1, 7));
+        for number in 0..20_000 {
+            let meeting = MeetingId::parse(&format!("{number:0>40}")).expect("is an id");
+            let key = MeetingKey::new(TenantId::default_tenant(), meeting);
+            let server = ServerId::parse("bbb1").expect("is an id");
+            delta
+                .meetings
+                .insert(key.clone(), Some(MeetingRoute { key, server, state: RouteState::Pending }));
+        }
+        table.apply(&delta).expect("fits");
+        let frames: Vec<_> = frames(&table, false).collect();
+        assert!(frames.len() > 4);
+        assert!(frames.iter().all(|frame| frame.encoded_len() < 1 << 20));
+        let meetings: usize = frames
+            .iter()
+            .filter_map(|frame| match &frame.message {
+                Some(Message::SnapshotChunk(chunk)) => Some(chunk.meetings.len()),
+                _ => None,
+            })
+            .sum();
+        assert_eq!(meetings, 20_000);
+        assert!(matches!(&frames[frames.len() - 1].message,
+            Some(Message::SnapshotEnd(end)) if end.digest == table.digest().0));
+    }
+}

@@ -1,0 +1,143 @@
+//! The gRPC port: every service, reflection and health.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tonic::{
+    codec::CompressionEncoding,
+    service::interceptor::InterceptedService,
+    transport::{Server, server::TcpIncoming},
+};
+use tonic_health::server::HealthReporter;
+use usher_common::{
+    proto::{
+        DESCRIPTORS,
+        v1::{
+            edge_service_server::EdgeServiceServer, fleet_service_server::FleetServiceServer,
+            meeting_service_server::MeetingServiceServer, placement_service_server::PlacementServiceServer,
+            routing_service_server::RoutingServiceServer, server_service_server::ServerServiceServer,
+        },
+    },
+    runtime::tasks::Tasks,
+};
+
+use super::{
+    auth::Auth, edges::EdgeAdmin, fleet::FleetStatus, meetings::Meetings, placement::Placement,
+    routing::Routing, servers::Servers,
+};
+use crate::{
+    ops::alarms::Alarms,
+    ports::{BbbServers, Store},
+    tasks::{
+        admin::Admin,
+        edges::Edges,
+        fleet_handle::FleetHandle,
+        leadership::Leadership,
+        placer::{Placer, Resolver},
+        poller::Pollers,
+    },
+};
+
+/// How often an idle connection is asked whether it is alive, and how long it may take to say so.
+const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(10));
+/// Largest request; the largest real one is a few kilobytes.
+const MAX_REQUEST: usize = 1 << 20;
+/// Time that requests under way have to finish at shutdown.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// What the services work with.
+#[derive(Clone)]
+pub struct Parts {
+    /// The fleet.
+    pub fleet: FleetHandle,
+    /// Places meetings.
+    pub placer: Placer,
+    /// Looks meetings up.
+    pub resolver: Resolver,
+    /// Administers.
+    pub admin: Admin,
+    /// Polls now.
+    pub pollers: Pollers,
+    /// The connected edges.
+    pub edges: Edges,
+    /// The alarms.
+    pub alarms: Alarms,
+    /// Whether this replica leads.
+    pub leadership: Leadership,
+    /// The store.
+    pub store: Arc<dyn Store>,
+    /// The BBB servers.
+    pub servers: Arc<dyn BbbServers>,
+    /// Name of this replica.
+    pub replica: String,
+    /// Longest call to a BBB server.
+    pub call_timeout: Duration,
+    /// Longest call to the store.
+    pub store_timeout: Duration,
+    /// Time between two heartbeats of an idle routing stream.
+    pub heartbeat: Duration,
+    /// Owns the streams.
+    pub tasks: Tasks,
+}
+
+/// Serves until `stop`, then finishes what is under way.
+pub async fn serve(
+    listener: TcpListener,
+    parts: Parts,
+    auth: Auth,
+    health: HealthReporter,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let Parts { fleet, placer, admin, edges, servers, .. } = parts.clone();
+    let routing = Routing::new(fleet.clone(), edges.clone(), parts.tasks.clone(), parts.heartbeat);
+    let routing = RoutingServiceServer::new(routing).send_compressed(CompressionEncoding::Gzip);
+    let placement = Placement::new(placer.clone(), parts.resolver, fleet.clone());
+    let status = FleetStatus {
+        fleet: fleet.clone(),
+        edges: edges.clone(),
+        alarms: parts.alarms,
+        leadership: parts.leadership,
+        store: parts.store,
+        replica: parts.replica,
+        ask_within: parts.store_timeout,
+        started: std::time::Instant::now(),
+    };
+    let meetings = Meetings::new(fleet.clone(), placer, admin.clone(), servers, parts.call_timeout);
+    let server_admin = Servers::new(fleet.clone(), admin, parts.pollers);
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    let routes = Server::builder()
+        .http2_keepalive_interval(Some(KEEP_ALIVE.0))
+        .http2_keepalive_timeout(Some(KEEP_ALIVE.1))
+        // Probes of an orchestrator cannot send the token; health tells nothing but itself.
+        .add_service(tonic_health::pb::health_server::HealthServer::new(
+            tonic_health::server::HealthService::from_health_reporter(health),
+        ))
+        .add_service(InterceptedService::new(reflection().build_v1()?, auth.clone()))
+        .add_service(InterceptedService::new(reflection().build_v1alpha()?, auth.clone()))
+        .add_service(guarded(routing.max_decoding_message_size(MAX_REQUEST), &auth))
+        .add_service(guarded(PlacementServiceServer::new(placement), &auth))
+        .add_service(guarded(ServerServiceServer::new(server_admin), &auth))
+        .add_service(guarded(MeetingServiceServer::new(meetings), &auth))
+        .add_service(guarded(FleetServiceServer::new(status), &auth))
+        .add_service(guarded(EdgeServiceServer::new(EdgeAdmin::new(edges, fleet)), &auth));
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let stopped = stop.clone();
+    let serving = routes.serve_with_incoming_shutdown(incoming, stopped.cancelled_owned());
+    let overdue = async {
+        stop.cancelled().await;
+        tokio::time::sleep(GRACE).await;
+    };
+    tokio::select! {
+        served = serving => Ok(served?),
+        () = overdue => Ok(()), // what is left is cut off
+    }
+}
+
+fn guarded<S>(service: S, auth: &Auth) -> InterceptedService<S, Auth> {
+    InterceptedService::new(service, auth.clone())
+}

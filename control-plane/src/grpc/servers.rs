@@ -1,0 +1,242 @@
+//! `ServerService`: operators' view of the servers.
+
+mod input;
+mod output;
+
+use std::time::Instant;
+
+use futures::future::join_all;
+use tonic::{Request, Response, Status};
+use usher_common::{
+    id::ServerId,
+    proto::v1::{
+        self, CordonServerRequest, CordonServerResponse, CreateServerRequest, CreateServerResponse,
+        DeleteServerRequest, DeleteServerResponse, DisableServerRequest, DisableServerResponse,
+        EnableServerRequest, EnableServerResponse, GetServerRequest, GetServerResponse, ListServersRequest,
+        ListServersResponse, PanicServerRequest, PanicServerResponse, PollServerRequest, PollServerResponse,
+        UpdateServerRequest, UpdateServerResponse, server_service_server::ServerService,
+    },
+    server::AdminState,
+};
+
+pub(super) use self::output::{duration, timestamp};
+use self::{input::Update, output::View};
+use super::{deadline, name, page::PageRequest, status::Refusal};
+use crate::tasks::{
+    admin::Admin,
+    fleet_handle::FleetHandle,
+    poller::{NotPolled, Pollers},
+    writer::now,
+};
+
+/// The service.
+pub(super) struct Servers {
+    fleet: FleetHandle,
+    admin: Admin,
+    pollers: Pollers,
+}
+
+impl Servers {
+    /// Serves `fleet`, changes it by `admin`, and polls by `pollers`.
+    pub(super) fn new(fleet: FleetHandle, admin: Admin, pollers: Pollers) -> Self {
+        Self { fleet, admin, pollers }
+    }
+
+    fn show(&self, id: &ServerId, view: View) -> Result<v1::Server, Refusal> {
+        let found = self.fleet.read(|fleet| output::by_id(fleet, id, view));
+        found.ok_or_else(|| Refusal::NotFound { kind: "server", name: name::server(id) })
+    }
+
+    async fn set_admin(
+        &self,
+        name: &str,
+        admin: AdminState,
+        deadline: Instant,
+    ) -> Result<Option<v1::Server>, Refusal> {
+        let id = name::parse_server("name", name)?;
+        self.admin.set_admin(&id, admin, deadline).await.map_err(|error| Refusal::admin(error, &id))?;
+        Ok(Some(self.show(&id, View::Masked)?))
+    }
+
+    async fn poll(&self, id: ServerId) -> Result<v1::Server, Refusal> {
+        let server = self.show(&id, View::Masked)?;
+        if server.admin_state() == v1::AdminState::Disabled && server.zombies == 0 {
+            return Err(Refusal::Precondition {
+                reason: "SERVER_DISABLED",
+                subject: server.name,
+                problem: "a disabled server is not polled; enable it first".into(),
+            });
+        }
+        self.pollers.poll_now(&id).await.map_err(|NotPolled| Refusal::Precondition {
+            reason: "NOT_LEADER",
+            subject: name::server(&id),
+            problem: "this replica does not poll; ask the one that `usher status` names as leader".into(),
+        })?;
+        self.show(&id, View::Masked)
+    }
+}
+
+#[tonic::async_trait]
+impl ServerService for Servers {
+    async fn list_servers(
+        &self,
+        request: Request<ListServersRequest>,
+    ) -> Result<Response<ListServersResponse>, Status> {
+        let request = request.into_inner();
+        let page = PageRequest::parse(request.page_size, &request.page_token)?;
+        let now = Instant::now();
+        let page = self.fleet.read(|fleet| {
+            let show = |server| output::server(fleet, server, View::Masked, now);
+            page.cut(fleet.servers(), |server| server.id().to_string(), show)
+        });
+        Ok(Response::new(ListServersResponse {
+            servers: page.items,
+            next_page_token: page.next,
+            total_size: page.total,
+        }))
+    }
+
+    async fn get_server(
+        &self,
+        request: Request<GetServerRequest>,
+    ) -> Result<Response<GetServerResponse>, Status> {
+        let request = request.into_inner();
+        let id = name::parse_server("name", &request.name)?;
+        let view = match request.view() {
+            v1::ServerView::Unspecified => View::Masked,
+            v1::ServerView::RevealSecret => View::Revealed,
+        };
+        Ok(Response::new(GetServerResponse { server: Some(self.show(&id, view)?) }))
+    }
+
+    async fn create_server(
+        &self,
+        request: Request<CreateServerRequest>,
+    ) -> Result<Response<CreateServerResponse>, Status> {
+        let deadline = deadline::of(request.metadata());
+        let request = request.into_inner();
+        let wire = request.server.ok_or_else(|| Refusal::field("server", "is missing"))?;
+        let server = input::new_server(wire, &request.server_id, now().wall_ms)?;
+        let id = server.id.clone();
+        if request.validate_only {
+            if self.show(&id, View::Masked).is_ok() {
+                return Err(Refusal::Exists { kind: "server", name: name::server(&id) }.into());
+            }
+            let shown = v1::Server {
+                name: name::server(&id),
+                url: server.url,
+                weight: server.weight,
+                tags: server.tags,
+                admin_state: v1::AdminState::from(server.admin).into(),
+                checksum_algorithm: v1::ChecksumAlgorithm::from(server.algorithm).into(),
+                ..v1::Server::default()
+            };
+            return Ok(Response::new(CreateServerResponse { server: Some(shown) }));
+        }
+        let created = self.admin.create_server(&server, deadline).await;
+        created.map_err(|error| Refusal::admin(error, &id))?;
+        Ok(Response::new(CreateServerResponse { server: Some(self.show(&id, View::Masked)?) }))
+    }
+
+    async fn update_server(
+        &self,
+        request: Request<UpdateServerRequest>,
+    ) -> Result<Response<UpdateServerResponse>, Status> {
+        let deadline = deadline::of(request.metadata());
+        let request = request.into_inner();
+        let wire = request.server.ok_or_else(|| Refusal::field("server", "is missing"))?;
+        let id = name::parse_server("server.name", &wire.name)?;
+        let seen = parse_etag("server.etag", &wire.etag)?;
+        let update = Update::parse(wire, &request.update_mask.unwrap_or_default().paths)?;
+        if request.validate_only {
+            return Ok(Response::new(UpdateServerResponse { server: Some(self.show(&id, View::Masked)?) }));
+        }
+        let refused = |error| Refusal::admin(error, &id);
+        self.admin.update_server(&id, seen, |old| update.apply(old), deadline).await.map_err(refused)?;
+        if let Some(admin) = update.admin {
+            self.admin.set_admin(&id, admin, deadline).await.map_err(refused)?;
+        }
+        Ok(Response::new(UpdateServerResponse { server: Some(self.show(&id, View::Masked)?) }))
+    }
+
+    async fn delete_server(
+        &self,
+        request: Request<DeleteServerRequest>,
+    ) -> Result<Response<DeleteServerResponse>, Status> {
+        let deadline = deadline::of(request.metadata());
+        let request = request.into_inner();
+        let id = name::parse_server("name", &request.name)?;
+        let seen = parse_etag("etag", &request.etag)?;
+        let deleted = self.admin.delete_server(&id, seen, deadline).await;
+        deleted.map_err(|error| Refusal::admin(error, &id))?;
+        Ok(Response::new(DeleteServerResponse {}))
+    }
+
+    async fn enable_server(
+        &self,
+        request: Request<EnableServerRequest>,
+    ) -> Result<Response<EnableServerResponse>, Status> {
+        let deadline = deadline::of(request.metadata());
+        let server = self.set_admin(&request.into_inner().name, AdminState::Enabled, deadline).await?;
+        Ok(Response::new(EnableServerResponse { server }))
+    }
+
+    async fn cordon_server(
+        &self,
+        request: Request<CordonServerRequest>,
+    ) -> Result<Response<CordonServerResponse>, Status> {
+        let deadline = deadline::of(request.metadata());
+        let server = self.set_admin(&request.into_inner().name, AdminState::Cordoned, deadline).await?;
+        Ok(Response::new(CordonServerResponse { server }))
+    }
+
+    async fn disable_server(
+        &self,
+        request: Request<DisableServerRequest>,
+    ) -> Result<Response<DisableServerResponse>, Status> {
+        let deadline = deadline::of(request.metadata());
+        let server = self.set_admin(&request.into_inner().name, AdminState::Disabled, deadline).await?;
+        Ok(Response::new(DisableServerResponse { server }))
+    }
+
+    async fn panic_server(
+        &self,
+        request: Request<PanicServerRequest>,
+    ) -> Result<Response<PanicServerResponse>, Status> {
+        let deadline = deadline::of(request.metadata());
+        let id = name::parse_server("name", &request.into_inner().name)?;
+        let freed = self.admin.panic_server(&id, deadline).await;
+        let freed = freed.map_err(|error| Refusal::admin(error, &id))?;
+        Ok(Response::new(PanicServerResponse {
+            server: Some(self.show(&id, View::Masked)?),
+            freed_meetings: u32::try_from(freed).unwrap_or(u32::MAX),
+        }))
+    }
+
+    async fn poll_server(
+        &self,
+        request: Request<PollServerRequest>,
+    ) -> Result<Response<PollServerResponse>, Status> {
+        let name = request.into_inner().name;
+        let polled = if name == "servers/-" {
+            let ids: Vec<ServerId> = self.fleet.read(|fleet| {
+                let polled = fleet.servers().filter(|server| fleet.is_polled(server.id()));
+                polled.map(|server| server.id().clone()).collect()
+            });
+            join_all(ids.into_iter().map(|id| self.poll(id))).await
+        } else {
+            vec![self.poll(name::parse_server("name", &name)?).await]
+        };
+        let servers = polled.into_iter().collect::<Result<_, Refusal>>()?;
+        Ok(Response::new(PollServerResponse { servers }))
+    }
+}
+
+fn parse_etag(field: &str, etag: &str) -> Result<Option<u64>, Refusal> {
+    match etag {
+        "" => Ok(None),
+        etag => u64::from_str_radix(etag, 16).map(Some).map_err(|_| {
+            Refusal::field(field, "is not an etag this service gave; leave it empty to overwrite")
+        }),
+    }
+}

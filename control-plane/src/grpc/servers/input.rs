@@ -1,0 +1,183 @@
+//! Servers as operators write them: checked field by field, every fault named with its remedy.
+
+use usher_common::{
+    bbb::checksum::Algorithm,
+    id::ServerId,
+    proto::v1,
+    secret::Secret,
+    server::{AdminState, Server},
+};
+
+use crate::grpc::status::{Refusal, Violation};
+
+/// Fields that an update may name.
+const FIELDS: [&str; 6] = ["url", "secret", "weight", "tags", "checksum_algorithm", "admin_state"];
+/// Most tags of one server, and the longest of them.
+const TAGS: (usize, usize) = (32, 64);
+/// Largest weight; a server is not a thousand times another.
+const MAX_WEIGHT: f64 = 1000.0;
+
+/// Reads a server to be added.
+///
+/// # Errors
+/// Names every field that cannot be accepted.
+pub(super) fn new_server(wire: v1::Server, id: &str, now_ms: i64) -> Result<Server, Refusal> {
+    let mut faults = Vec::new();
+    let url = or_fault(url(&wire.url), "server.url", &mut faults);
+    let secret = or_fault(secret(&wire.secret), "server.secret", &mut faults);
+    let weight = if wire.weight == 0.0 { 1.0 } else { wire.weight };
+    let weight = or_fault(self::weight(weight), "server.weight", &mut faults);
+    let admin = match wire.admin_state() {
+        v1::AdminState::Unspecified => Some(AdminState::Disabled),
+        state => AdminState::try_from(state).ok(),
+    };
+    let algorithm = Algorithm::from(wire.checksum_algorithm());
+    let tags = or_fault(tags(wire.tags), "server.tags", &mut faults);
+    let id = match (id, &url) {
+        ("", Some(url)) => or_fault(id_of(url), "server_id", &mut faults),
+        ("", None) => None,
+        (id, _) => or_fault(ServerId::parse(id).map_err(|error| error.to_string()), "server_id", &mut faults),
+    };
+    match (id, url, secret, weight, tags, admin) {
+        (Some(id), Some(url), Some(secret), Some(weight), Some(tags), Some(admin)) => {
+            Ok(Server { id, url, secret, weight, tags, admin, algorithm, created_at_ms: now_ms })
+        }
+        _ => Err(Refusal::Invalid(faults)),
+    }
+}
+
+/// An update, checked; what is none stays as it is.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Update {
+    url: Option<String>,
+    secret: Option<Secret>,
+    weight: Option<f64>,
+    tags: Option<Vec<String>>,
+    algorithm: Option<Algorithm>,
+    /// Goes the way of enable, cordon and disable.
+    pub(super) admin: Option<AdminState>,
+}
+
+impl Update {
+    /// Reads an update. Without a mask every field that is set counts.
+    ///
+    /// # Errors
+    /// Names every field that cannot be accepted.
+    pub(super) fn parse(wire: v1::Server, mask: &[String]) -> Result<Self, Refusal> {
+        let mut faults = Vec::new();
+        for path in mask.iter().filter(|path| !FIELDS.contains(&path.as_str()) && *path != "*") {
+            let problem = format!("`{path}` is not one of {}", FIELDS.join(", "));
+            faults.push(Violation::new("update_mask", problem));
+        }
+        let named = |field: &str, set: bool| match mask {
+            [] => set,
+            mask => mask.iter().any(|path| path == field || path == "*"),
+        };
+        let (algorithm, admin) = (wire.checksum_algorithm(), wire.admin_state());
+        let mut update = Self::default();
+        if named("url", !wire.url.is_empty()) {
+            update.url = or_fault(url(&wire.url), "server.url", &mut faults);
+        }
+        if named("secret", !wire.secret.is_empty()) {
+            update.secret = or_fault(secret(&wire.secret), "server.secret", &mut faults);
+        }
+        if named("weight", wire.weight != 0.0) {
+            update.weight = or_fault(weight(wire.weight), "server.weight", &mut faults);
+        }
+        if named("tags", !wire.tags.is_empty()) {
+            update.tags = or_fault(tags(wire.tags), "server.tags", &mut faults);
+        }
+        if named("checksum_algorithm", algorithm != v1::ChecksumAlgorithm::Unspecified) {
+            update.algorithm = Some(algorithm.into());
+        }
+        if named("admin_state", admin != v1::AdminState::Unspecified) {
+            let problem = "must be enabled, cordoned or disabled".to_owned();
+            let admin = AdminState::try_from(admin).map_err(|_| problem);
+            update.admin = or_fault(admin, "server.admin_state", &mut faults);
+        }
+        if faults.is_empty() { Ok(update) } else { Err(Refusal::Invalid(faults)) }
+    }
+
+    /// Returns the server with everything but its admin state updated.
+    pub(super) fn apply(&self, server: &Server) -> Server {
+        Server {
+            url: self.url.clone().unwrap_or_else(|| server.url.clone()),
+            secret: self.secret.clone().unwrap_or_else(|| server.secret.clone()),
+            weight: self.weight.unwrap_or(server.weight),
+            tags: self.tags.clone().unwrap_or_else(|| server.tags.clone()),
+            algorithm: self.algorithm.unwrap_or(server.algorithm),
+            ..server.clone()
+        }
+    }
+}
+
+fn or_fault<T>(value: Result<T, String>, field: &str, faults: &mut Vec<Violation>) -> Option<T> {
+    value.map_err(|problem| faults.push(Violation::new(field, problem))).ok()
+}
+
+/// Brings a URL into the form `…/bigbluebutton/api/`, as Scalelite's users write it in several.
+fn url(text: &str) -> Result<String, String> {
+    let example = "for example `https://bbb1.example.org/bigbluebutton/api/`";
+    if text.is_empty() {
+        return Err(format!("is missing; give the base of the server's API, {example}"));
+    }
+    let mut url =
+        url::Url::parse(text.trim()).map_err(|error| format!("is not a URL ({error}); {example}"))?;
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+        return Err(format!("must begin with `https://` or `http://` and a host, {example}"));
+    }
+    if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() {
+        return Err(format!("must end with its path: no query, fragment or user, {example}"));
+    }
+    let path = url.path().trim_end_matches('/');
+    let path = match path.strip_suffix("/api") {
+        Some(_) => format!("{path}/"),
+        None if path.ends_with("/bigbluebutton") => format!("{path}/api/"),
+        None => format!("{path}/bigbluebutton/api/"),
+    };
+    url.set_path(&path);
+    Ok(url.into())
+}
+
+fn secret(text: &str) -> Result<Secret, String> {
+    match text.trim() {
+        "" => Err("is missing; `bbb-conf --secret` on the server prints it".into()),
+        text => Ok(Secret::new(text)),
+    }
+}
+
+fn weight(weight: f64) -> Result<f64, String> {
+    if weight.is_finite() && weight > 0.0 && weight <= MAX_WEIGHT {
+        Ok(weight)
+    } else {
+        Err(format!("must be above 0 and at most {MAX_WEIGHT}; 1 is ordinary, 2 takes twice the load"))
+    }
+}
+
+fn tags(mut tags: Vec<String>) -> Result<Vec<String>, String> {
+    let well_formed = |tag: &String| {
+        !tag.is_empty()
+            && tag.len() <= TAGS.1
+            && !tag.contains(|c: char| c == '!' || c == ',' || c.is_whitespace())
+    };
+    match tags.iter().find(|tag| !well_formed(tag)) {
+        Some(tag) => Err(format!("`{tag}` is no tag: 1 to 64 characters without spaces, `!` and `,`")),
+        None if tags.len() > TAGS.0 => Err(format!("holds more than {} tags", TAGS.0)),
+        None => {
+            tags.sort();
+            tags.dedup();
+            Ok(tags)
+        }
+    }
+}
+
+/// Makes an id of a URL's host and port.
+fn id_of(url: &str) -> Result<ServerId, String> {
+    let url = url::Url::parse(url).map_err(|error| error.to_string())?;
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).replace(':', "-");
+    let id = url.port().map_or_else(|| host.clone(), |port| format!("{host}-{port}"));
+    ServerId::parse(&id).map_err(|error| format!("{error}; give one"))
+}
+
+#[cfg(test)]
+mod tests;

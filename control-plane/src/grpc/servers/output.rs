@@ -1,0 +1,82 @@
+//! Servers as the API shows them.
+
+use std::time::{Duration, Instant};
+
+use usher_common::{
+    id::ServerId,
+    proto::v1,
+    server::{AdminState, Health},
+};
+
+use crate::{
+    core::fleet::{Fleet, FleetServer},
+    grpc::name,
+};
+
+/// Whether the secret is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum View {
+    /// It is not.
+    Masked,
+    /// The caller asked for it.
+    Revealed,
+}
+
+/// Shows a server by its id.
+pub(super) fn by_id(fleet: &Fleet, id: &ServerId, view: View) -> Option<v1::Server> {
+    Some(server(fleet, fleet.server(id)?, view, Instant::now()))
+}
+
+/// Shows a server with everything this replica knows of it.
+pub(super) fn server(fleet: &Fleet, server: &FleetServer, view: View, now: Instant) -> v1::Server {
+    let stored = &server.stored.value;
+    let health = server.health.as_ref().map(|health| &health.value);
+    let colour = match stored.admin {
+        AdminState::Disabled => v1::Health::Unspecified,
+        AdminState::Enabled | AdminState::Cordoned => v1::Health::from(server.colour()),
+    };
+    v1::Server {
+        name: name::server(&stored.id),
+        url: stored.url.clone(),
+        secret: if view == View::Revealed { stored.secret.expose().to_owned() } else { String::new() },
+        weight: stored.weight,
+        tags: stored.tags.clone(),
+        admin_state: v1::AdminState::from(stored.admin).into(),
+        checksum_algorithm: v1::ChecksumAlgorithm::from(stored.algorithm).into(),
+        etag: etag(server.stored.modified),
+        health: colour.into(),
+        recover_count: health.map_or(0, |health| health.recover),
+        error_count: health.map_or(0, |health| health.error),
+        health_since_time: health.map(|health| timestamp(health.since_ms)),
+        health_reason: health
+            .filter(|_| server.colour() != Health::Online)
+            .map(|health| health.reason.clone())
+            .unwrap_or_default(),
+        meetings: count(fleet.record_count_on(&stored.id)),
+        users: u32::try_from(server.users()).unwrap_or(u32::MAX),
+        effective_load: server.effective_load() as f64,
+        sample_age: server.sample_age(now).map(duration),
+        zombies: count(fleet.zombie_count_on(&stored.id)),
+        listed_meetings: server.sample.as_ref().map_or(0, |sample| count(sample.value.meetings.len())),
+    }
+}
+
+/// Returns the etag of a stored server.
+pub(super) fn etag(modified: u64) -> String {
+    format!("{modified:x}")
+}
+
+fn count(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+/// Converts milliseconds since 1970.
+pub(in crate::grpc) fn timestamp(millis: i64) -> prost_types::Timestamp {
+    let nanos = i32::try_from(millis.rem_euclid(1000) * 1_000_000).unwrap_or(0);
+    prost_types::Timestamp { seconds: millis.div_euclid(1000), nanos }
+}
+
+/// Converts a duration; one of centuries becomes the longest there is.
+pub(in crate::grpc) fn duration(duration: Duration) -> prost_types::Duration {
+    prost_types::Duration::try_from(duration).unwrap_or(prost_types::Duration { seconds: i64::MAX, nanos: 0 })
+}

@@ -1,0 +1,250 @@
+//! The one table from errors to gRPC status (`google.rpc` details included).
+
+use std::{collections::HashMap, time::Duration};
+
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
+use usher_common::{id::ServerId, proto::ConvertError};
+
+use crate::{
+    core::{
+        lifecycle::{AdminError, SupersedeError},
+        placement::NoServer,
+    },
+    ports::StoreError,
+    tasks::{placer::NoPlace, writer::WriteError},
+};
+
+/// Domain of every `ErrorInfo`.
+const DOMAIN: &str = "usher";
+
+/// A field that cannot be accepted, and what to write instead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Violation {
+    /// Path of the field, as in `server.url`.
+    pub(super) field: String,
+    /// What is wrong and what to do.
+    pub(super) problem: String,
+}
+
+impl Violation {
+    /// Names a field and what is wrong with it.
+    pub(super) fn new(field: &str, problem: impl Into<String>) -> Self {
+        Self { field: field.to_owned(), problem: problem.into() }
+    }
+}
+
+/// Why a request is not answered as asked, in the words of the API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// Fields that cannot be accepted.
+    Invalid(Vec<Violation>),
+    /// No such resource.
+    NotFound {
+        /// `server`, `meeting`, …
+        kind: &'static str,
+        /// Its resource name.
+        name: String,
+    },
+    /// The resource stands already.
+    Exists {
+        /// `server`, `meeting`, …
+        kind: &'static str,
+        /// Its resource name.
+        name: String,
+    },
+    /// The system is not in the state the request needs.
+    Precondition {
+        /// Reason, upper case.
+        reason: &'static str,
+        /// What it is about.
+        subject: String,
+        /// What is wrong and what to do.
+        problem: String,
+    },
+    /// Somebody else wrote in between.
+    Conflict(String),
+    /// Not now, but the same request may succeed later.
+    Retry {
+        /// Reason, upper case.
+        reason: &'static str,
+        /// What is wrong, for people.
+        problem: String,
+        /// When to ask again.
+        after: Duration,
+    },
+    /// The deadline came first.
+    Deadline(String),
+    /// A fault of this program.
+    Bug(String),
+}
+
+impl Refusal {
+    /// Refuses one field.
+    pub(super) fn field(field: &str, problem: impl Into<String>) -> Self {
+        Self::Invalid(vec![Violation::new(field, problem)])
+    }
+}
+
+/// When a request that failed for a passing reason is worth another try.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+impl Refusal {
+    /// Refuses for a passing reason.
+    pub(super) fn retry(reason: &'static str, problem: impl Into<String>) -> Self {
+        Self::Retry { reason, problem: problem.into(), after: RETRY_AFTER }
+    }
+
+    /// Says what an administrative change of a server met.
+    pub(super) fn admin(error: WriteError<AdminError>, id: &ServerId) -> Self {
+        let name = format!("servers/{id}");
+        match error {
+            WriteError::Decision(AdminError::NotFound) => Self::NotFound { kind: "server", name },
+            WriteError::Decision(AdminError::Exists) => Self::Exists { kind: "server", name },
+            WriteError::Decision(AdminError::Changed) => {
+                Self::Conflict(format!("`{name}` was changed since it was read; read it again"))
+            }
+            WriteError::Decision(AdminError::HasMeetings(count)) => Self::Precondition {
+                reason: "SERVER_HAS_MEETINGS",
+                problem: format!(
+                    "{count} meetings live on `{name}`: it stays cordoned and becomes disabled when they \
+                     have ended; or use panic, which frees their ids at once"
+                ),
+                subject: name,
+            },
+            other => Self::written(other),
+        }
+    }
+
+    /// Says what superseding a meeting met.
+    pub(super) fn supersede(error: WriteError<SupersedeError>, name: String) -> Self {
+        match error {
+            WriteError::Decision(SupersedeError::NotFound) => Self::NotFound { kind: "meeting", name },
+            WriteError::Decision(SupersedeError::Online) => Self::Precondition {
+                reason: "SERVER_ONLINE",
+                problem: "the meeting's server is online: end the meeting instead".into(),
+                subject: name,
+            },
+            other => Self::written(other),
+        }
+    }
+
+    /// Says why a meeting was not placed.
+    pub(super) fn place(error: WriteError<NoPlace>) -> Self {
+        let reason = match &error {
+            WriteError::Decision(NoPlace::Rebuilding) => "REBUILDING",
+            WriteError::Decision(NoPlace::NoServer(NoServer::NoneHealthy)) => "NO_SERVER_HEALTHY",
+            WriteError::Decision(NoPlace::NoServer(NoServer::PoolEmpty)) => "POOL_EMPTY",
+            WriteError::Decision(NoPlace::NoServer(NoServer::LoadUnknown)) => "LOAD_UNKNOWN",
+            WriteError::Decision(NoPlace::NoServer(NoServer::Saturated)) => "SATURATED",
+            WriteError::Store(_) | WriteError::Deadline => return Self::written(error),
+        };
+        Self::retry(reason, error.to_string())
+    }
+
+    /// Says why nothing was written.
+    pub(super) fn written<E: std::fmt::Display>(error: WriteError<E>) -> Self {
+        match error {
+            WriteError::Store(error) => Self::store(&error),
+            WriteError::Deadline => Self::Deadline("the store did not take it by the deadline".into()),
+            WriteError::Decision(error) => Self::Bug(format!("unexpected decision: {error}")),
+        }
+    }
+
+    /// Says what the store met. The caller may repeat the request: every one is idempotent.
+    pub(super) fn store(error: &StoreError) -> Self {
+        let reason = match error {
+            StoreError::Unavailable(_) => "STORE_UNAVAILABLE",
+            StoreError::Unknown(_) => "STORE_ANSWER_LOST",
+            StoreError::Rejected(_) => "STORE_REJECTS",
+        };
+        Self::retry(reason, error.to_string())
+    }
+}
+
+impl From<ConvertError> for Refusal {
+    fn from(error: ConvertError) -> Self {
+        match error {
+            ConvertError::Missing(field) | ConvertError::UnknownValue(field) => {
+                Self::field(field, error.to_string())
+            }
+            ConvertError::Id(error) => Self::field("key", error.to_string()),
+        }
+    }
+}
+
+impl From<Refusal> for Status {
+    fn from(refusal: Refusal) -> Self {
+        let mut details = ErrorDetails::new();
+        let (code, message) = match refusal {
+            Refusal::Invalid(violations) => {
+                let message = violations
+                    .iter()
+                    .map(|violation| format!("{}: {}", violation.field, violation.problem))
+                    .collect::<Vec<_>>()
+                    .join("; ");
+                for violation in violations {
+                    details.add_bad_request_violation(violation.field, violation.problem);
+                }
+                details.set_error_info("INVALID_ARGUMENT", DOMAIN, HashMap::new());
+                (Code::InvalidArgument, message)
+            }
+            Refusal::NotFound { kind, name } => {
+                details.set_resource_info(kind, name.clone(), "", "does not exist");
+                details.set_error_info("NOT_FOUND", DOMAIN, HashMap::new());
+                (Code::NotFound, format!("{kind} `{name}` does not exist"))
+            }
+            Refusal::Exists { kind, name } => {
+                details.set_resource_info(kind, name.clone(), "", "exists already");
+                details.set_error_info("ALREADY_EXISTS", DOMAIN, HashMap::new());
+                (Code::AlreadyExists, format!("{kind} `{name}` exists already"))
+            }
+            Refusal::Precondition { reason, subject, problem } => {
+                details.add_precondition_failure_violation(reason, subject, problem.clone());
+                details.set_error_info(reason, DOMAIN, HashMap::new());
+                (Code::FailedPrecondition, problem)
+            }
+            Refusal::Conflict(problem) => {
+                details.set_error_info("CONFLICT", DOMAIN, HashMap::new());
+                (Code::Aborted, problem)
+            }
+            Refusal::Retry { reason, problem, after } => {
+                details.set_error_info(reason, DOMAIN, HashMap::new());
+                details.set_retry_info(Some(after));
+                (Code::Unavailable, problem)
+            }
+            Refusal::Deadline(problem) => {
+                details.set_error_info("DEADLINE", DOMAIN, HashMap::new());
+                (Code::DeadlineExceeded, problem)
+            }
+            Refusal::Bug(problem) => {
+                details.set_error_info("BUG", DOMAIN, HashMap::new());
+                (Code::Internal, problem)
+            }
+        };
+        Self::with_error_details(code, message, details)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_carry_what_a_program_needs_to_decide() {
+        let status = Status::from(Refusal::field("server.url", "must end in `/`"));
+        assert_eq!(status.code(), Code::InvalidArgument);
+        let violations = status.get_details_bad_request().map(|bad| bad.field_violations).unwrap_or_default();
+        assert_eq!(violations[0].field, "server.url");
+
+        let after = Duration::from_secs(2);
+        let status =
+            Status::from(Refusal::Retry { reason: "NO_SERVER_HEALTHY", problem: "none".into(), after });
+        assert_eq!(status.code(), Code::Unavailable);
+        assert_eq!(status.get_details_retry_info().and_then(|info| info.retry_delay), Some(after));
+        assert_eq!(
+            status.get_details_error_info().map(|info| info.reason).as_deref(),
+            Some("NO_SERVER_HEALTHY")
+        );
+    }
+}
