@@ -16,3 +16,8 @@ pub mod placement;
 pub mod plan;
 pub mod policy;
 pub mod reconcile;
+
+#[cfg(test)]
+mod simulation;
+#[cfg(test)]
+pub(crate) mod testkit;

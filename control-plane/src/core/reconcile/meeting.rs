@@ -64,6 +64,10 @@ impl<'a> Case<'a> {
             meeting.settle_record(entry);
         }
         meeting.settle_unknown(entry.map(|entry| &entry.stored));
+        if meeting.draft.len() > 0 {
+            // "No record" may have come true again since, but then it left a zombie here.
+            meeting.draft.guard_zombie(&meeting.zombie_key);
+        }
         meeting.outcome.plan = meeting.draft.into_plan();
         meeting.outcome
     }
@@ -84,6 +88,13 @@ impl<'a> Meeting<'a> {
             }
             return;
         };
+        let own = record.filter(|record| record.server == self.zombie_key.server);
+        if own.is_some_and(|record| record.state.internal_id() == Some(&internal_id)) {
+            self.draft.guard_record(self.key);
+            self.draft.remove_zombie(&self.zombie_key); // what a record names is not ended (H8)
+            self.zombie_stands = false;
+            return;
+        }
         self.explain(&internal_id);
         let replaced = record.is_some_and(|record| {
             record.server != self.zombie_key.server && matches!(record.state, RecordState::Active { .. })

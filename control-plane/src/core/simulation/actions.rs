@@ -1,0 +1,313 @@
+//! What may happen next in a simulated cluster.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use usher_common::{
+    id::ServerId,
+    server::{AdminState, Health, HealthRecord},
+};
+
+use super::world::{Create, Poll, World};
+use crate::core::{
+    lifecycle::{
+        self, Answer, Certainty, EndOutcome, PlaceRequest, Placed, abandon, confirm, create_time_of, place,
+        report_end, supersede,
+    },
+    placement::Inflight,
+    plan::Write,
+    reconcile,
+    testkit::{ask, health, sid},
+};
+
+impl World {
+    /// Lets one thing happen; the choice says what.
+    pub(super) fn step(&mut self, choice: u16) {
+        let choice = usize::from(choice);
+        let (what, which) = (choice % 32, choice / 32);
+        self.note(|| format!("step {what} {which}"));
+        match what {
+            0..=3 => self.begin_create(which),
+            4..=10 => self.advance_create(which),
+            11 => self.arrive_late(which),
+            12..=18 => self.advance_poll(which),
+            19 | 20 => self.commit_plan(which),
+            21 | 22 => self.advance_end(which),
+            23 | 24 => self.flip_health(which),
+            25 => self.end_itself(which),
+            26 => self.application_ends(which),
+            27 => self.catch_up(which % 2),
+            28 => self.pass(which),
+            29 => self.operate(which),
+            30 => self.sweep(),
+            _ => (0..2).for_each(|replica| self.catch_up(replica)),
+        }
+    }
+
+    fn begin_create(&mut self, which: usize) {
+        let meeting = Self::some_meeting(which);
+        let fleet = &self.replicas[which / 2 % 2];
+        let token = format!("t{}", self.next);
+        let request = PlaceRequest {
+            ask: ask(meeting.meeting.as_str()),
+            token: token.clone(),
+            request_digest: Bytes::new(),
+            supersede: which % 16 == 15,
+        };
+        let Ok(step) = place(fleet, &Inflight::default(), &request, self.now) else { return };
+        self.next += 1;
+        self.note(|| format!("  create {meeting} {:?}", step.outcome));
+        self.creates.push(match step.outcome {
+            Placed::Existing(record) => Create::Sent { meeting, token: None, server: record.server },
+            Placed::New { record, .. } => {
+                Create::Placing { meeting, token, server: record.server, plan: step.plan }
+            }
+        });
+    }
+
+    fn advance_create(&mut self, which: usize) {
+        if self.creates.is_empty() {
+            return;
+        }
+        let create = self.creates.remove(which % self.creates.len());
+        let fate = which / 8 % 8;
+        self.note(|| format!("  advance {create:?} fate {fate}"));
+        match create {
+            Create::Placing { meeting, token, server, plan } => {
+                if self.commit(&plan) && fate != 7 {
+                    self.creates.push(Create::Sent { meeting, token: Some(token), server });
+                }
+            }
+            Create::Sent { meeting, token, server } => match fate {
+                0..=4 => {
+                    let internal_id = self.arrive(&server, &meeting);
+                    let create_time_ms = create_time_of(&internal_id);
+                    let answer = Answer { server, token, internal_id, create_time_ms };
+                    self.creates.push(Create::Answered { meeting, answer });
+                }
+                5 => self.give_up(meeting, token, server, Certainty::Definite),
+                6 => {
+                    self.orphans.push((server.clone(), meeting.clone()));
+                    self.give_up(meeting, token, server, Certainty::Unknown);
+                }
+                _ => self.orphans.push((server, meeting)), // the edge died
+            },
+            Create::Answered { meeting, answer } => match fate {
+                0..=5 => self.confirm(meeting, answer),
+                6 => self.give_up(meeting, answer.token, answer.server, Certainty::Unknown),
+                _ => {} // the edge died
+            },
+            Create::Abandoning { meeting, token, server, certainty } => {
+                let fleet = &self.replicas[which % 2];
+                let step = abandon(fleet, &meeting, &server, &token, certainty, self.now.wall_ms);
+                if !self.commit(&step.plan) || fleet_is_behind(self, which % 2) && !step.outcome {
+                    self.catch_up(which % 2);
+                    self.creates.push(Create::Abandoning { meeting, token, server, certainty });
+                }
+            }
+        }
+    }
+
+    fn give_up(
+        &mut self,
+        meeting: usher_common::meeting::MeetingKey,
+        token: Option<String>,
+        server: ServerId,
+        certainty: Certainty,
+    ) {
+        if let Some(token) = token {
+            self.creates.push(Create::Abandoning { meeting, token, server, certainty });
+        }
+    }
+
+    fn confirm(&mut self, meeting: usher_common::meeting::MeetingKey, answer: Answer) {
+        // The replica asked has applied what the placement wrote.
+        let replica = self.replicas.iter().position(|fleet| fleet.revision().seq == self.store.revision);
+        let replica = replica.unwrap_or_else(|| {
+            self.catch_up(1);
+            1
+        });
+        let step = confirm(&self.replicas[replica], &meeting, &answer, self.now.wall_ms);
+        if self.commit(&step.plan) {
+            if step.outcome {
+                self.acked.insert(answer.internal_id);
+            }
+        } else {
+            self.creates.push(Create::Answered { meeting, answer });
+        }
+    }
+
+    fn arrive_late(&mut self, which: usize) {
+        if !self.orphans.is_empty() {
+            let (server, meeting) = self.orphans.remove(which % self.orphans.len());
+            if which / 16 % 4 != 0 {
+                let id = self.arrive(&server, &meeting);
+                self.note(|| format!("  late request makes {id} on {server}"));
+            }
+        }
+    }
+
+    fn advance_poll(&mut self, which: usize) {
+        let server = self.some_server(which);
+        let leader = which / 4 % 2;
+        match self.polls.remove(&server) {
+            None => {
+                let watermark = self.replicas[leader].revision().seq;
+                if self.replicas[leader].is_polled(&server) {
+                    self.polls.insert(server, Poll { watermark, sent_at: self.now.instant, seen: None });
+                }
+            }
+            Some(mut poll) if poll.seen.is_none() => {
+                if which / 8 % 8 != 0 {
+                    poll.seen = Some(self.sample(&server, poll.watermark));
+                    self.polls.insert(server, poll);
+                }
+            }
+            Some(poll) => self.apply_poll(&server, &poll, leader),
+        }
+    }
+
+    pub(super) fn apply_poll(&mut self, server: &ServerId, poll: &Poll, leader: usize) {
+        let Some(sample) = &poll.seen else { return };
+        if self.replicas[leader].revision().seq < poll.watermark {
+            self.catch_up(leader);
+        }
+        let fleet = &self.replicas[leader];
+        let work = reconcile::on_sample(fleet, server, sample, poll.sent_at, self.now);
+        self.note(|| format!("  poll of {server} at {} saw {:?}", poll.watermark, instances(sample)));
+        self.plans.extend(work.plans);
+        for end in work.ends {
+            if self.commit(&end.mark) {
+                self.ends.push((server.clone(), end.internal_id));
+            }
+        }
+        for verify in work.verify {
+            let lives = self.live.iter().any(|((on, _), id)| on == server && *id == verify.internal_id);
+            if !lives {
+                self.plans.push(verify.if_gone);
+            }
+        }
+    }
+
+    fn commit_plan(&mut self, which: usize) {
+        if !self.plans.is_empty() {
+            let plan = self.plans.remove(which % self.plans.len());
+            self.commit(&plan);
+        }
+    }
+
+    fn advance_end(&mut self, which: usize) {
+        if !self.ends.is_empty() {
+            let (server, id) = self.ends.remove(which % self.ends.len());
+            match which / 8 % 4 {
+                0 => {}
+                1 => self.ends.push((server, id)),
+                _ => self.end_arrives(&server, &id),
+            }
+        }
+    }
+
+    fn flip_health(&mut self, which: usize) {
+        let server = self.some_server(which);
+        let policy = self.replicas[0].policy();
+        let (recover, error) = match which / 4 % 4 {
+            0 => (0, 1),
+            1 => (0, policy.unhealthy_threshold),
+            _ => (policy.healthy_threshold, 0),
+        };
+        let record = HealthRecord { since_ms: self.now.wall_ms, ..health(recover, error) };
+        let write = Write::Health(server, record);
+        self.commit(&crate::core::plan::Plan { guards: Vec::new(), writes: vec![write] });
+    }
+
+    fn end_itself(&mut self, which: usize) {
+        if let Some(place) = self.live.keys().nth(which % self.live.len().max(1)).cloned() {
+            self.live.remove(&place);
+        }
+    }
+
+    /// An application ends a meeting through an edge that routes by one replica's table.
+    fn application_ends(&mut self, which: usize) {
+        let meeting = Self::some_meeting(which);
+        let replica = which / 2 % 2;
+        let Some(route) = self.replicas[replica].routing().meeting(&meeting).cloned() else { return };
+        let offline = self.replicas[replica]
+            .server(&route.server)
+            .is_none_or(|server| server.colour() == Health::Offline);
+        let place = (route.server.clone(), meeting.clone());
+        let instance = if offline {
+            match &route.state {
+                usher_common::routing::RouteState::Active(id) => Some(id.clone()),
+                usher_common::routing::RouteState::Pending => None,
+            }
+        } else {
+            let Some(ended) = self.live.remove(&place) else { return };
+            self.released.insert(ended.clone());
+            Some(ended)
+        };
+        if which / 8 % 4 == 0 && !offline {
+            return; // the edge died before it could report
+        }
+        for _ in 0..2 {
+            let fleet = &self.replicas[replica];
+            let named = fleet.record(&meeting).and_then(|record| record.value.state.internal_id().cloned());
+            let step = report_end(fleet, &meeting, &route.server, instance.as_ref(), self.now.wall_ms);
+            if self.commit(&step.plan) {
+                if step.outcome == EndOutcome::Unrouted {
+                    self.released.extend(named);
+                    self.release_waiting(&meeting);
+                }
+                return;
+            }
+            self.catch_up(replica);
+        }
+    }
+
+    fn operate(&mut self, which: usize) {
+        let server = self.some_server(which);
+        self.catch_up(0);
+        match which / 4 % 5 {
+            0 => {
+                let meeting = Self::some_meeting(which / 16);
+                if let Ok(step) = supersede(&self.replicas[0], &meeting, self.now.wall_ms) {
+                    self.commit(&step.plan);
+                }
+            }
+            1 if server != sid("a") => self.panic(&server),
+            2 => self.set_admin(&server, AdminState::Cordoned),
+            3 => self.set_admin(&server, AdminState::Disabled),
+            _ => self.set_admin(&server, AdminState::Enabled),
+        }
+    }
+
+    pub(super) fn set_admin(&mut self, server: &ServerId, admin: AdminState) {
+        if let Ok(step) = lifecycle::set_admin(&self.replicas[0], server, admin) {
+            self.commit(&step.plan);
+        }
+    }
+
+    fn pass(&mut self, which: usize) {
+        let seconds = [1, 5, 20, 40, 120, 400][which % 6];
+        self.now.instant += Duration::from_secs(seconds);
+        self.now.wall_ms += i64::try_from(seconds).unwrap() * 1000;
+    }
+
+    fn sweep(&mut self) {
+        let work = reconcile::sweep(&self.replicas[0], self.now);
+        self.plans.extend(work.plans);
+    }
+
+    fn release_waiting(&mut self, meeting: &usher_common::meeting::MeetingKey) {
+        // What it had superseded was asked to end with it.
+        let zombies: Vec<_> = self.replicas[0].zombies_of(meeting).map(|(_, z)| z.value.clone()).collect();
+        self.released.extend(zombies.into_iter().filter_map(|zombie| zombie.internal_id));
+    }
+}
+
+fn instances(sample: &usher_common::server::Sample) -> Vec<&str> {
+    sample.meetings.iter().map(|meeting| meeting.internal_id.as_str()).collect()
+}
+
+fn fleet_is_behind(world: &World, replica: usize) -> bool {
+    world.replicas[replica].revision().seq < world.store.revision
+}

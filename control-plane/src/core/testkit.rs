@@ -1,0 +1,213 @@
+//! What the core's tests share: a store double that decides plans exactly as a store does, and short
+//! ways to write down servers, meetings and samples.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use usher_common::{
+    bbb::checksum::Algorithm,
+    id::{InternalMeetingId, MeetingId, ServerId, TenantId},
+    meeting::{MeetingKey, ZombieKey},
+    secret::Secret,
+    server::{AdminState, HealthRecord, Sample, SampledMeeting, Server},
+};
+
+use super::{
+    fleet::Fleet,
+    now::Now,
+    placement::{Ask, TagWish},
+    plan::{Event, Guard, Key, Plan, Stored, Write},
+    policy::Policy,
+};
+
+/// A store that holds everything in memory and remembers its history.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct TestStore {
+    pub(crate) revision: u64,
+    pub(crate) values: BTreeMap<Key, Event>,
+    pub(crate) log: Vec<(u64, Vec<Event>)>,
+    revisions: BTreeMap<Key, (u64, u64)>,
+}
+
+impl TestStore {
+    /// Decides a plan; `false` when a guard failed.
+    pub(crate) fn commit(&mut self, plan: &Plan) -> bool {
+        let holds = |guard: &Guard| match guard {
+            Guard::Absent(key) => !self.revisions.contains_key(key),
+            Guard::Unchanged(key, seen) => {
+                self.revisions.get(key).is_some_and(|(_, modified)| modified == seen)
+            }
+        };
+        if !plan.guards.iter().all(holds) {
+            return false;
+        }
+        let keys: std::collections::BTreeSet<Key> = plan.writes.iter().map(Write::key).collect();
+        assert_eq!(keys.len(), plan.writes.len(), "a plan writes a key twice: {plan:?}");
+        self.revision += 1;
+        let mut events = Vec::new();
+        for write in &plan.writes {
+            let key = write.key();
+            if let Write::Delete(_) = write {
+                if self.revisions.remove(&key).is_some() {
+                    self.values.remove(&key);
+                    events.push(Event::deleted(key));
+                }
+                continue;
+            }
+            let created = self.revisions.get(&key).map_or(self.revision, |(created, _)| *created);
+            self.revisions.insert(key.clone(), (created, self.revision));
+            let event = put(write, created, self.revision);
+            self.values.insert(key, event.clone());
+            events.push(event);
+        }
+        self.log.push((self.revision, events));
+        true
+    }
+
+    pub(crate) fn listing(&self) -> Vec<Event> {
+        self.values.values().cloned().collect()
+    }
+
+    /// Brings a fleet up to this store's present, revision by revision.
+    pub(crate) fn catch_up(&self, fleet: &mut Fleet, now: Instant) {
+        for (revision, events) in &self.log {
+            if *revision > fleet.revision().seq {
+                fleet.apply(*revision, events.clone(), now);
+            }
+        }
+    }
+}
+
+fn put(write: &Write, created: u64, modified: u64) -> Event {
+    fn stored<T: Clone>(value: &T, created: u64, modified: u64) -> Option<Stored<T>> {
+        Some(Stored { value: value.clone(), created, modified })
+    }
+    match write {
+        Write::Server(server) => Event::Server(server.id.clone(), stored(server, created, modified)),
+        Write::Health(id, record) => Event::Health(id.clone(), stored(record, created, modified)),
+        Write::Sample(id, sample) => Event::Sample(id.clone(), stored(sample, created, modified)),
+        Write::Tenant(tenant) => Event::Tenant(tenant.id.clone(), stored(tenant, created, modified)),
+        Write::Record(key, record) => Event::Record(key.clone(), stored(record, created, modified)),
+        Write::Zombie(key, zombie) => Event::Zombie(key.clone(), stored(zombie, created, modified)),
+        Write::Delete(_) => unreachable!("deletions are told apart before"),
+    }
+}
+
+/// A store with one fleet that is always up to date, and a clock that stands still until told.
+pub(crate) struct Bench {
+    pub(crate) store: TestStore,
+    pub(crate) fleet: Fleet,
+    pub(crate) now: Now,
+}
+
+impl Bench {
+    pub(crate) fn new(policy: Policy) -> Self {
+        let now = Now { instant: Instant::now(), wall_ms: 1_700_000_000_000 };
+        Self { store: TestStore::default(), fleet: Fleet::new(7, policy), now }
+    }
+
+    /// A fleet of enabled, online, idle servers that have long been so.
+    pub(crate) fn with_servers(policy: Policy, ids: &[&str]) -> Self {
+        let mut bench = Self::new(policy);
+        let mut plan = Plan::default();
+        for id in ids {
+            plan.writes.push(Write::Server(server(id)));
+            plan.writes.push(Write::Health(sid(id), green(&bench.fleet)));
+            plan.writes.push(Write::Sample(sid(id), sample(0, &[])));
+        }
+        assert!(bench.commit(&plan));
+        bench
+    }
+
+    pub(crate) fn commit(&mut self, plan: &Plan) -> bool {
+        let committed = self.store.commit(plan);
+        self.store.catch_up(&mut self.fleet, self.now.instant);
+        committed
+    }
+
+    pub(crate) fn write(&mut self, write: Write) {
+        assert!(self.commit(&Plan { guards: Vec::new(), writes: vec![write] }));
+    }
+
+    pub(crate) fn pass(&mut self, time: Duration) {
+        self.now.instant += time;
+        self.now.wall_ms += i64::try_from(time.as_millis()).unwrap();
+    }
+
+    pub(crate) fn red(&mut self, id: &str) {
+        let error = self.fleet.policy().unhealthy_threshold;
+        self.write(Write::Health(sid(id), health(0, error)));
+    }
+
+    pub(crate) fn yellow(&mut self, id: &str) {
+        self.write(Write::Health(sid(id), health(0, 1)));
+    }
+
+    pub(crate) fn green(&mut self, id: &str) {
+        let record = green(&self.fleet);
+        self.write(Write::Health(sid(id), record));
+    }
+}
+
+fn green(fleet: &Fleet) -> HealthRecord {
+    health(fleet.policy().healthy_threshold, 0)
+}
+
+pub(crate) fn health(recover: u32, error: u32) -> HealthRecord {
+    HealthRecord { recover, error, since_ms: 0, reason: String::new(), flapped_at_ms: Vec::new() }
+}
+
+pub(crate) fn sid(id: &str) -> ServerId {
+    ServerId::parse(id).unwrap()
+}
+
+pub(crate) fn key(id: &str) -> MeetingKey {
+    MeetingKey::new(TenantId::default_tenant(), MeetingId::parse(id).unwrap())
+}
+
+pub(crate) fn zkey(meeting: &str, server: &str) -> ZombieKey {
+    ZombieKey { meeting: key(meeting), server: sid(server) }
+}
+
+pub(crate) fn iid(id: &str) -> InternalMeetingId {
+    InternalMeetingId::parse(id).unwrap()
+}
+
+pub(crate) fn ask(id: &str) -> Ask {
+    Ask { key: key(id), max_users: 0, size_hint: 0, excluded: Vec::new(), tag: TagWish::default() }
+}
+
+pub(crate) fn server(id: &str) -> Server {
+    Server {
+        id: sid(id),
+        url: format!("https://{id}.example.org/bigbluebutton/api/"),
+        secret: Secret::new("secret"),
+        weight: 1.0,
+        tags: Vec::new(),
+        admin: AdminState::Enabled,
+        algorithm: Algorithm::Sha256,
+        created_at_ms: 0,
+    }
+}
+
+/// A sample that lists old meetings of tenant `default`, each as (meeting, instance).
+pub(crate) fn sample(watermark: u64, meetings: &[(&str, &str)]) -> Sample {
+    let meetings = meetings.iter().map(|(id, instance)| listed(id, instance)).collect();
+    Sample { watermark, taken_at_ms: 0, meetings, bbb_version: String::new() }
+}
+
+pub(crate) fn listed(id: &str, instance: &str) -> SampledMeeting {
+    SampledMeeting {
+        key: Some(key(id)),
+        external_id: id.to_owned(),
+        internal_id: iid(instance),
+        participants: 0,
+        age_ms: 3_600_000,
+        max_users: 0,
+        size_hint: 0,
+        breakout: false,
+        moderator_password: None,
+    }
+}
