@@ -130,35 +130,26 @@ impl<'a> Draft<'a> {
     }
 
     /// Takes out a record that was never ACTIVE. If it had superseded an instance that is still only
-    /// *waiting*, the record returns to it: nothing replaced it after all.
+    /// *waiting*, the record returns to it: nothing replaced it after all. Where that server is
+    /// disabled the zombie goes on waiting; the id is free.
     pub(in crate::core) fn drop_pending(&mut self, key: &MeetingKey, pending: &Record) {
         let fleet = self.fleet;
         let usable =
             |id: &ServerId| fleet.server(id).is_some_and(|server| server.admin() != AdminState::Disabled);
-        let mut returned = false;
-        for (zombie, stored) in fleet.zombies_of(key) {
-            if stored.value.state != ZombieState::Waiting || zombie.server == pending.server {
-                continue;
-            }
-            match &stored.value.internal_id {
-                Some(internal_id) if !returned && usable(&zombie.server) => {
-                    returned = true;
-                    let server = zombie.server.clone();
-                    let state = RecordState::Active {
-                        create_time_ms: create_time_of(internal_id),
-                        internal_id: internal_id.clone(),
-                    };
-                    let record = Record { state, server, token: String::new(), ..pending.clone() };
-                    self.guard_server(&zombie.server);
-                    self.remove_zombie(&zombie);
-                    self.set_record(key, record);
-                }
-                internal_id => self.move_zombie(&zombie, ZombieState::Due, internal_id.clone()),
-            }
-        }
-        if !returned {
-            self.remove_record(key);
-        }
+        let waiting = fleet.zombies_of(key).find_map(|(zombie, stored)| {
+            let returns = stored.value.state == ZombieState::Waiting
+                && zombie.server != pending.server
+                && usable(&zombie.server);
+            let internal_id = stored.value.internal_id.clone().filter(|_| returns)?;
+            Some((zombie, internal_id))
+        });
+        let Some((zombie, internal_id)) = waiting else { return self.remove_record(key) };
+        let server = zombie.server.clone();
+        let create_time_ms = create_time_of(&internal_id);
+        let state = RecordState::Active { internal_id, create_time_ms };
+        self.guard_server(&server);
+        self.remove_zombie(&zombie);
+        self.set_record(key, Record { state, server, token: String::new(), ..pending.clone() });
     }
 
     /// Sets what is to be written to a key; the last word counts.

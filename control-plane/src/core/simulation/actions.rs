@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use usher_common::{
-    id::ServerId,
+    id::{InternalMeetingId, ServerId},
+    meeting::ZombieKey,
     server::{AdminState, Health, HealthRecord},
 };
 
-use super::world::{Create, Poll, World};
+use super::world::{Create, MEETINGS, Poll, World};
 use crate::core::{
     lifecycle::{
         self, Answer, Certainty, EndOutcome, PlaceRequest, Placed, abandon, confirm, create_time_of, place,
@@ -17,7 +18,7 @@ use crate::core::{
     placement::Inflight,
     plan::Write,
     reconcile,
-    testkit::{ask, health, sid},
+    testkit::{ask, health, key, sid},
 };
 
 impl World {
@@ -181,12 +182,8 @@ impl World {
                 self.ends.push((server.clone(), end.internal_id));
             }
         }
-        for verify in work.verify {
-            let lives = self.live.iter().any(|((on, _), id)| on == server && *id == verify.internal_id);
-            if !lives {
-                self.plans.push(verify.if_gone);
-            }
-        }
+        // These lists tell the truth: the watermark alone must do, without asking again.
+        self.plans.extend(work.verify.into_iter().map(|verify| verify.if_gone));
     }
 
     fn commit_plan(&mut self, which: usize) {
@@ -202,8 +199,20 @@ impl World {
             match which / 8 % 4 {
                 0 => {}
                 1 => self.ends.push((server, id)),
-                _ => self.end_arrives(&server, &id),
+                _ => {
+                    if !self.end_arrives(&server, &id) {
+                        self.end_not_found(&server, &id);
+                    }
+                }
             }
+        }
+    }
+
+    fn end_not_found(&mut self, server: &ServerId, id: &InternalMeetingId) {
+        for name in MEETINGS {
+            let zombie = ZombieKey { meeting: key(name), server: server.clone() };
+            let plan = reconcile::on_end_not_found(&self.replicas[0], &zombie, id);
+            self.plans.push(plan);
         }
     }
 

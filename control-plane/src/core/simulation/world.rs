@@ -156,11 +156,24 @@ impl World {
                     Some(Event::Zombie(_, Some(stored))) => Some(stored.value.state),
                     _ => None,
                 };
+                let record = match self.store.values.get(&Key::Record(zombie_key.meeting.clone())) {
+                    Some(Event::Record(_, Some(stored))) => Some(&stored.value),
+                    _ => None,
+                };
+                let replaced = record.is_some_and(|record| {
+                    record.server != zombie_key.server && matches!(record.state, RecordState::Active { .. })
+                });
                 if was == Some(ZombieState::Waiting)
-                    && zombie.state == ZombieState::Due
+                    && replaced
                     && let Some(id) = &zombie.internal_id
                 {
                     self.released.insert(id.clone()); // its replacement is confirmed
+                }
+                let (admin, colour) = self.truth(&zombie_key.server);
+                if zombie.state == ZombieState::Waiting
+                    && (admin, colour) == (AdminState::Enabled, Health::Online)
+                {
+                    self.fail(format!("{zombie_key:?} was superseded although its server is online"));
                 }
                 if zombie.state == ZombieState::Ending && was.is_none() {
                     self.fail(format!("{zombie_key:?} is ending without having been due"));
@@ -195,13 +208,15 @@ impl World {
         id
     }
 
-    pub(super) fn end_arrives(&mut self, server: &ServerId, id: &InternalMeetingId) {
+    /// An `end` by internal id arrives; `false` when the server knows no such instance.
+    pub(super) fn end_arrives(&mut self, server: &ServerId, id: &InternalMeetingId) -> bool {
         let hit = self.live.iter().find(|((on, _), live)| on == server && *live == id);
-        let Some((place, _)) = hit.map(|(place, live)| (place.clone(), live.clone())) else { return };
+        let Some((place, _)) = hit.map(|(place, live)| (place.clone(), live.clone())) else { return false };
         if self.acked.contains(id) && !self.released.contains(id) {
             self.fail(format!("I2/I3: ended {id} on {server}: acknowledged, never superseded"));
         }
         self.live.remove(&place);
+        true
     }
 
     pub(super) fn sample(&self, server: &ServerId, watermark: u64) -> Sample {
