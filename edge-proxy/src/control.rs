@@ -5,5 +5,8 @@ pub mod cell;
 pub mod intake;
 pub mod last_good;
 pub mod meetings;
+pub mod placement;
+pub mod planes;
 pub mod snapshot;
+pub mod subscriber;
 pub mod table;

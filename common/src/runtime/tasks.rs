@@ -45,6 +45,12 @@ impl Tasks {
         self.tracker.spawn(work.instrument(info_span!("task", name)))
     }
 
+    /// Starts the task of one client's connection: as [`Tasks::spawn_short`], without a span, which
+    /// the hot path would pay for at every wake-up.
+    pub fn spawn_connection(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.tracker.spawn(work);
+    }
+
     /// Returns the token that is cancelled when the tasks are asked to stop.
     pub fn stopping(&self) -> CancellationToken {
         self.stop.clone()

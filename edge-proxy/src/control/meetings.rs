@@ -49,6 +49,11 @@ impl Place {
         Self { server, instance }
     }
 
+    /// Tells whether the server has confirmed the meeting.
+    pub fn is_confirmed(&self) -> bool {
+        self.instance != Instance::Pending
+    }
+
     /// Returns the state of meeting `id`, whose place this is.
     pub fn state(&self, id: &str) -> RouteState {
         let internal = match &self.instance {

@@ -67,11 +67,13 @@ impl Tenants {
         self.by_id.get(id).filter(|slot| slot.route.is_some())
     }
 
+    /// Tells whether any tenant is told by its host.
+    pub fn has_hosts(&self) -> bool {
+        !self.by_host.is_empty()
+    }
+
     /// Looks a tenant up by the host its requests go to, in lower case and without a port.
     pub fn by_host(&self, host: &str) -> Option<&TenantSlot> {
-        if self.by_host.is_empty() {
-            return None;
-        }
         self.by_id(self.by_host.get(host)?.as_str())
     }
 

@@ -1,1 +1,37 @@
-//! .
+//! A simulated BigBlueButton server, faithful to its HTTP API: checksums in all four hashes, the rules
+//! of `create`, `join` and `end`, internal ids, breakout rooms, and session pages that say who joined
+//! where. What can go wrong with a server can be made to go wrong, by [`BbbSim::faults`] or over HTTP:
+//!
+//! ```text
+//! POST   /sim/faults?kind=KIND[&call=NAME][&count=N][&for=5s][&delay=500ms]    set a fault
+//! GET    /sim/faults                                                           list them
+//! DELETE /sim/faults[?kind=KIND]                                               clear them
+//! GET    /sim/calls      DELETE /sim/calls                                     what arrived
+//! GET    /sim/meetings                                                         what it remembers
+//! POST   /sim/end?meetingID=ID          POST /sim/breakouts?meetingID=PARENT
+//! POST   /sim/crowd?meetingID=ID&users=N                                       POST /sim/restart
+//! ```
+//!
+//! Kinds are those of [`FaultKind::name`].
+
+mod body;
+mod calls;
+mod chance;
+mod control;
+mod faults;
+mod http;
+mod options;
+mod page;
+mod render;
+mod request;
+mod server;
+mod shared;
+mod sim;
+mod time;
+mod view;
+mod world;
+
+pub use faults::{BadFault, Fault, FaultKind};
+pub use options::{BbbVersion, SimOptions, SimRecording};
+pub use sim::{BbbSim, Faults, StartError};
+pub use view::{SimCall, SimMeeting};

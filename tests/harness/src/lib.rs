@@ -6,6 +6,10 @@
 
 pub mod admin;
 pub mod client;
+pub mod cluster;
+pub mod etcd;
 pub mod process;
 pub mod programs;
+pub mod servers;
+pub mod standalone;
 pub mod wait;

@@ -1,0 +1,100 @@
+//! Elections, leases and fencing.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::{Instant, interval, timeout};
+use usher_common::revision::FencingToken;
+use usher_control_plane::ports::{Guard, Lease, Store, StoreError, Verdict};
+
+use crate::subject::{PATIENCE, Subject, commit, decide, put, refused, within};
+
+/// The shortest lease etcd grants at its default election timeout.
+const TTL: Duration = Duration::from_secs(2);
+
+async fn elect(store: &dyn Store, candidate: &str) -> Box<dyn Lease> {
+    within("an election", store.campaign(candidate, TTL)).await.expect("leads")
+}
+
+fn fence(lease: &dyn Lease) -> Vec<Guard> {
+    vec![Guard::Fence(lease.token())]
+}
+
+pub(crate) async fn one_candidate_leads_until_it_resigns(subject: &Subject) {
+    let (store, other) = (subject.store(), subject.store());
+    let first = elect(&*store, "first").await;
+    assert_eq!(other.leader().await.expect("is read").as_deref(), Some("first"));
+    commit(&*store, fence(&*first), vec![put("a", "1")]).await;
+
+    let rival = Arc::clone(&other);
+    let mut campaign = tokio::spawn(async move { elect(&*rival, "second").await });
+    assert!(timeout(TTL / 4, &mut campaign).await.is_err(), "one leads at a time");
+    let token = first.token();
+    let resigned = Instant::now();
+    first.resign().await.expect("resigns");
+    let second = within("the second", campaign).await.expect("no panic");
+    assert!(resigned.elapsed() < TTL, "nobody waits for the lease to run out");
+    assert_eq!(store.leader().await.expect("is read").as_deref(), Some("second"));
+    assert!(second.token().create_revision > token.create_revision);
+    refused(&*store, vec![Guard::Fence(token)], vec![put("a", "2")]).await;
+    commit(&*store, fence(&*second), vec![put("a", "2")]).await;
+}
+
+pub(crate) async fn x3_a_deposed_leaders_writes_fail(subject: &Subject) {
+    let (store, other) = (subject.store(), subject.store());
+    let mut silent = elect(&*store, "silent").await;
+    let started = Instant::now();
+    let next = elect(&*other, "next").await;
+    let took = started.elapsed();
+    assert!(took < 2 * TTL + Duration::from_secs(1), "took {took:?}");
+    refused(&*store, fence(&*silent), vec![put("a", "1")]).await;
+    commit(&*store, fence(&*next), vec![put("a", "1")]).await;
+    let gone = silent.keep_alive().await;
+    assert!(matches!(gone, Err(StoreError::Rejected(_))), "{gone:?}");
+    silent.resign().await.expect("may be done late");
+    assert_eq!(store.leader().await.expect("is read").as_deref(), Some("next"));
+}
+
+pub(crate) async fn a_kept_lease_outlives_its_time_and_a_waiting_candidate_keeps_its_place(
+    subject: &Subject,
+) {
+    let (store, other) = (subject.store(), subject.store());
+    let mut leader = elect(&*store, "leader").await;
+    let rival = Arc::clone(&other);
+    let mut waiting = tokio::spawn(async move { elect(&*rival, "waiting").await });
+    let (end, mut renew) = (Instant::now() + 2 * TTL, interval(TTL / 4));
+    while Instant::now() < end {
+        renew.tick().await;
+        let left = leader.keep_alive().await.expect("is renewed");
+        assert!(left >= TTL && left <= 2 * TTL, "{left:?}");
+        commit(&*store, fence(&*leader), vec![put("a", "1")]).await;
+    }
+    assert!(timeout(Duration::from_millis(1), &mut waiting).await.is_err(), "one leads at a time");
+    leader.resign().await.expect("resigns");
+    let second = within("the one that waited", waiting).await.expect("no panic");
+    commit(&*other, fence(&*second), vec![put("a", "2")]).await;
+}
+
+pub(crate) async fn a_campaign_given_up_leaves_a_lease_that_runs_out(subject: &Subject) {
+    let (store, other) = (subject.store(), subject.store());
+    let leader = elect(&*store, "leader").await;
+    assert!(timeout(TTL / 2, other.campaign("gives up", TTL)).await.is_err());
+    leader.resign().await.expect("resigns");
+    let third = within("the next", timeout(PATIENCE, store.campaign("third", TTL))).await;
+    let third = third.expect("in time").expect("leads");
+    commit(&*store, fence(&*third), vec![put("a", "1")]).await;
+}
+
+pub(crate) async fn a_fence_is_the_key_as_it_was_created(subject: &Subject) {
+    let store = subject.store();
+    let lease = elect(&*store, "leader").await;
+    let FencingToken { key, create_revision } = lease.token();
+    for token in [
+        FencingToken { key: key.clone(), create_revision: create_revision + 1 },
+        FencingToken { key: key.clone(), create_revision: 0 },
+        FencingToken { key: format!("{key}0"), create_revision },
+    ] {
+        let verdict = decide(&*store, vec![Guard::Fence(token)], vec![put("a", "1")]).await;
+        assert!(matches!(verdict, Ok(Verdict::Refused(_))), "{verdict:?}");
+    }
+    commit(&*store, fence(&*lease), vec![put("a", "1")]).await;
+}

@@ -1,0 +1,55 @@
+//! Listings and revisions.
+
+use crate::subject::{Subject, commit, list, put, txn};
+
+pub(crate) async fn an_empty_store_lists_nothing(subject: &Subject) {
+    let store = subject.store();
+    let listing = store.read_prefix("").await.expect("is read");
+    assert!(listing.entries.is_empty());
+    assert_eq!(store.revision().await.expect("is read"), listing.revision);
+    assert_eq!(store.leader().await.expect("is read"), None);
+}
+
+pub(crate) async fn entries_are_listed_with_the_revisions_that_made_them(subject: &Subject) {
+    let store = subject.store();
+    let first = commit(&*store, vec![], vec![put("servers/a", "1"), put("servers/b", "1")]).await;
+    let second = commit(&*store, vec![], vec![put("servers/a", "2")]).await;
+    assert!(second > first);
+    let found = list(&*store, "servers/").await;
+    let found: Vec<_> =
+        found.iter().map(|e| (&*e.key, &*e.value, e.create_revision, e.mod_revision)).collect();
+    assert_eq!(found, [("servers/a", &b"2"[..], first, second), ("servers/b", &b"1"[..], first, first)]);
+    assert_eq!(store.revision().await.expect("is read"), second);
+}
+
+pub(crate) async fn a_prefix_lists_what_starts_with_it_and_nothing_else(subject: &Subject) {
+    let store = subject.store();
+    let keys =
+        ["server", "servers", "servers/", "servers/a", "servers/a/b", "servers0", "t", "servers/\u{fe}"];
+    commit(&*store, vec![], keys.iter().map(|key| put(key, "v")).collect()).await;
+    let mut expected: Vec<&str> = keys.into_iter().filter(|key| key.starts_with("servers/")).collect();
+    expected.sort_unstable();
+    let found = list(&*store, "servers/").await;
+    assert_eq!(found.iter().map(|entry| &*entry.key).collect::<Vec<_>>(), expected);
+    assert_eq!(list(&*store, "").await.len(), keys.len());
+}
+
+pub(crate) async fn a_large_listing_is_complete(subject: &Subject) {
+    let store = subject.store();
+    for block in 0..25 {
+        let writes =
+            (0..50).map(|key| put(&format!("k/{:04}", block * 50 + key), &"v".repeat(100))).collect();
+        store.commit(vec![txn(vec![], writes)]).await.expect("is committed");
+    }
+    let listing = store.read_prefix("k/").await.expect("is read");
+    let expected: Vec<String> = (0..1250).map(|key| format!("k/{key:04}")).collect();
+    assert_eq!(listing.entries.iter().map(|entry| entry.key.clone()).collect::<Vec<_>>(), expected);
+    assert_eq!(listing.revision, store.revision().await.expect("is read"));
+}
+
+pub(crate) async fn handles_of_one_cluster_agree_on_its_id(subject: &Subject) {
+    let (one, other) = (subject.store(), subject.store());
+    let id = one.cluster_id().await.expect("is read");
+    assert_eq!(other.cluster_id().await.expect("is read"), id);
+    assert_ne!(id, 0);
+}

@@ -1,0 +1,151 @@
+//! The four kinds of store, and short ways to use one.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use futures::{StreamExt, stream::BoxStream};
+use tempfile::TempDir;
+use usher_common::settings::StoreSettings;
+use usher_control_plane::{
+    ports::{Batch, Change, Entry, Guard, Store, StoreError, Txn, Verdict, WatchError, Write},
+    store::{embedded::EmbeddedStore, etcd::EtcdStore},
+};
+use usher_harness::etcd::EtcdCluster;
+
+/// Nothing that must happen takes this long.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// History the embedded stores keep here, bytes.
+const HISTORY: usize = 1 << 20;
+
+pub(crate) type Changes = BoxStream<'static, Result<Batch, WatchError>>;
+
+/// The kinds of store.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Kind {
+    Memory,
+    File,
+    Etcd { nodes: usize },
+}
+
+/// One store under test, with what it stands on.
+pub(crate) enum Subject {
+    Embedded { store: EmbeddedStore, _directory: Option<TempDir> },
+    Etcd(EtcdCluster),
+}
+
+impl Subject {
+    pub(crate) async fn start(kind: Kind) -> Self {
+        let directory = match kind {
+            Kind::Etcd { nodes } => return Self::Etcd(EtcdCluster::start(nodes).await.expect("etcd")),
+            Kind::File => Some(tempfile::tempdir().expect("a directory")),
+            Kind::Memory => None,
+        };
+        let path = directory.as_ref().map(TempDir::path);
+        let store = EmbeddedStore::with_history(path, HISTORY).expect("opens");
+        Self::Embedded { store, _directory: directory }
+    }
+
+    /// Returns a handle; on etcd one with connections of its own.
+    pub(crate) fn store(&self) -> Arc<dyn Store> {
+        match self {
+            Self::Embedded { store, .. } => Arc::new(store.clone()),
+            Self::Etcd(cluster) => {
+                let settings = StoreSettings { endpoints: cluster.endpoints(), ..StoreSettings::default() };
+                Arc::new(EtcdStore::connect(&settings).expect("a cluster"))
+            }
+        }
+    }
+
+    /// Makes the store forget its history up to now.
+    pub(crate) async fn forget_history(&self) {
+        match self {
+            Self::Embedded { .. } => {
+                let store = self.store();
+                let large = "x".repeat(HISTORY / 4);
+                for round in 0..8 {
+                    commit(&*store, vec![], vec![put("large", &format!("{round}{large}"))]).await;
+                }
+            }
+            Self::Etcd(cluster) => {
+                cluster.compact().await.expect("compacts");
+            }
+        }
+    }
+}
+
+pub(crate) fn put(key: &str, value: &str) -> Write {
+    Write::Put(key.into(), Bytes::copy_from_slice(value.as_bytes()))
+}
+
+pub(crate) fn delete(key: &str) -> Write {
+    Write::Delete(key.into())
+}
+
+pub(crate) fn absent(key: &str) -> Guard {
+    Guard::Absent(key.into())
+}
+
+pub(crate) fn unchanged(key: &str, revision: u64) -> Guard {
+    Guard::Unchanged(key.into(), revision)
+}
+
+pub(crate) fn txn(guards: Vec<Guard>, writes: Vec<Write>) -> Txn {
+    Txn { guards, writes }
+}
+
+pub(crate) async fn decide(
+    store: &dyn Store,
+    guards: Vec<Guard>,
+    writes: Vec<Write>,
+) -> Result<Verdict, StoreError> {
+    let verdicts = store.commit(vec![txn(guards, writes)]).await?;
+    assert_eq!(verdicts.len(), 1);
+    Ok(verdicts[0])
+}
+
+/// Commits what must be committed, and returns its revision.
+pub(crate) async fn commit(store: &dyn Store, guards: Vec<Guard>, writes: Vec<Write>) -> u64 {
+    match decide(store, guards, writes).await.expect("is decided") {
+        Verdict::Committed(revision) => revision,
+        Verdict::Refused(revision) => panic!("refused at {revision}"),
+    }
+}
+
+/// Expects a refusal, and returns the revision the store stood at.
+pub(crate) async fn refused(store: &dyn Store, guards: Vec<Guard>, writes: Vec<Write>) -> u64 {
+    match decide(store, guards, writes).await.expect("is decided") {
+        Verdict::Committed(revision) => panic!("committed at {revision}"),
+        Verdict::Refused(revision) => revision,
+    }
+}
+
+pub(crate) async fn list(store: &dyn Store, prefix: &str) -> Vec<Entry> {
+    store.read_prefix(prefix).await.expect("is read").entries
+}
+
+pub(crate) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, future)
+        .await
+        .unwrap_or_else(|_| panic!("{what} took longer than {PATIENCE:?}"))
+}
+
+pub(crate) async fn next(changes: &mut Changes) -> Batch {
+    within("a change", changes.next()).await.expect("never ends silently").expect("goes on")
+}
+
+/// Short form of a batch: its revision, and each key with its value or none.
+pub(crate) type Short<'a> = (u64, Vec<(&'a str, Option<&'a [u8]>)>);
+
+pub(crate) fn short(batch: &Batch) -> Short<'_> {
+    let mut changes: Vec<_> = batch
+        .changes
+        .iter()
+        .map(|change| match change {
+            Change::Put(entry) => (entry.key.as_str(), Some(&*entry.value)),
+            Change::Delete { key } => (key.as_str(), None),
+        })
+        .collect();
+    changes.sort_unstable();
+    (batch.revision, changes)
+}

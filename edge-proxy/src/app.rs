@@ -1,0 +1,214 @@
+//! Builds the edge and wires its parts: table, stream, clients, listener.
+
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    process,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+use usher_common::{
+    id::{EdgeId, IdError},
+    runtime::{ops::Ops, tasks::Tasks},
+    settings::Settings,
+};
+
+use crate::{
+    control::{
+        cell::TableCell,
+        last_good,
+        placement::Placement,
+        planes::{Planes, PlanesError},
+        subscriber::{Identity, Patience, Subscriber},
+    },
+    core::rules::Rules,
+    metrics::EdgeMetrics,
+    server::{Gateway, Limits, Listener, ListenerError},
+    upstream::{ConnectorError, PassiveReports, PendingCalls, SharedReads, Upstream},
+};
+
+/// An edge that cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The edge's name.
+    #[error("name of the edge")]
+    Id(#[from] IdError),
+    /// The control planes' addresses.
+    #[error("control planes of the edge")]
+    Planes(#[from] PlanesError),
+    /// The client for servers.
+    #[error("client for BBB servers")]
+    Upstream(#[from] ConnectorError),
+    /// The listener.
+    #[error(transparent)]
+    Listener(#[from] ListenerError),
+}
+
+/// A running edge.
+#[derive(Debug)]
+pub struct Edge {
+    api: SocketAddr,
+    cell: Arc<TableCell>,
+    ops: Ops,
+    stopping: Arc<AtomicBool>,
+    accepting: CancellationToken,
+    listener: Tasks,
+    tasks: Tasks,
+    wait: Duration,
+}
+
+impl Edge {
+    /// Starts an edge: binds its listener, subscribes to routes, registers metrics and readiness
+    /// with `ops`. It serves requests at once and says so when it has a table. When one of its parts
+    /// ends, `tasks` are asked to stop.
+    ///
+    /// # Errors
+    /// A setting cannot be used, or the address is taken.
+    pub async fn start(settings: &Settings, ops: &Ops, tasks: &Tasks) -> Result<Self, StartError> {
+        let id = edge_id(settings)?;
+        let planes = Planes::new(&settings.edge.control_plane, settings.admin.token.as_ref())?;
+        let cell = Arc::new(TableCell::default());
+        let from_disk =
+            settings.edge.last_good.as_ref().is_some_and(|path| last_good::load_into(&cell, path));
+        let pending = PendingCalls::default();
+        let oldest = pending.clone();
+        let metrics = ops
+            .metrics()
+            .register(|registry| EdgeMetrics::new(registry, Arc::clone(&cell), move || oldest.oldest()));
+        let placement = Placement::new(planes.clone());
+        let passive = PassiveReports::new(placement.clone(), tasks.clone());
+        let upstream = Upstream::new(settings.health.connect_timeout, pending.clone(), passive)?;
+        let gateway = Arc::new(Gateway {
+            cell: Arc::clone(&cell),
+            placement,
+            upstream,
+            reads: SharedReads::new(tasks.clone(), metrics.requests.shared_reads.clone()),
+            rules: Rules::new(&settings.meetings),
+            limits: limits(settings),
+            tasks: tasks.clone(),
+            metrics: metrics.requests.clone(),
+        });
+        let listener = Listener::bind(
+            settings.addresses.listen,
+            &settings.edge,
+            gateway,
+            metrics.connections.clone(),
+            metrics.connections_shed.clone(),
+        )
+        .await?;
+        let api = listener.address();
+        let subscriber = Subscriber {
+            planes,
+            cell: Arc::clone(&cell),
+            identity: Identity { id: id.clone(), address: api.to_string() },
+            patience: Patience::default(),
+            metrics: metrics.stream,
+            from_disk,
+        };
+        info!(edge = %id, address = %api, "edge is starting");
+        let edge = Self {
+            api,
+            cell,
+            ops: ops.clone(),
+            stopping: Arc::default(),
+            accepting: tasks.stopping().child_token(),
+            listener: Tasks::new(),
+            tasks: tasks.clone(),
+            wait: settings.edge.shutdown_wait,
+        };
+        edge.spawn(listener, subscriber, pending, settings.edge.last_good.clone());
+        Ok(edge)
+    }
+
+    fn spawn(
+        &self,
+        listener: Listener,
+        subscriber: Subscriber,
+        pending: PendingCalls,
+        last_good: Option<PathBuf>,
+    ) {
+        let (cell, stopping) = (Arc::clone(&self.cell), Arc::clone(&self.stopping));
+        self.ops.ready_when("routing table", move || {
+            if stopping.load(Ordering::Acquire) {
+                return Err("the edge is shutting down".into());
+            }
+            cell.revision().map(|_| ()).ok_or_else(|| "there is no complete table yet".into())
+        });
+        if let Some(tls) = listener.tls() {
+            self.tasks.spawn("certificate", |stop| tls.reload(stop));
+        }
+        if let Some(path) = last_good {
+            let cell = Arc::clone(&self.cell);
+            self.tasks.spawn("last-good", |stop| last_good::keep(cell, path, stop));
+        }
+        self.tasks.spawn("subscriber", |stop| subscriber.run(stop));
+        self.tasks.spawn("pending-calls", |stop| pending.watch(stop));
+        let (accepting, connections) = (self.accepting.clone(), self.tasks.clone());
+        self.listener.spawn("listener", move |_| listener.serve(connections, accepting));
+        // The listener ends before the other tasks when the edge is shut down, and at no other time.
+        let (ended, stopping) = (self.listener.stopping(), Arc::clone(&self.stopping));
+        self.tasks.spawn("listener-watch", async move |stop| {
+            tokio::select! {
+                () = ended.cancelled() => {}
+                () = stop.cancelled() => return Ok(()),
+            }
+            anyhow::ensure!(stopping.load(Ordering::Acquire), "the listener has ended");
+            stop.cancelled().await;
+            Ok(())
+        });
+    }
+
+    /// Returns where the BBB API is served.
+    pub fn api_addr(&self) -> SocketAddr {
+        self.api
+    }
+
+    /// Waits until there is a table to route by.
+    pub async fn ready(&self) {
+        self.cell.ready().await;
+    }
+
+    /// Stops in order (style P16): not ready, wait for balancers, stop accepting, finish requests.
+    /// The caller then stops its tasks and, if it owns them, the rest of the process.
+    pub async fn shutdown(&self) {
+        self.stopping.store(true, Ordering::Release);
+        tokio::time::sleep(self.wait).await;
+        self.accepting.cancel();
+        self.listener.shutdown().await;
+        info!(address = %self.api, "edge has stopped");
+    }
+}
+
+fn limits(settings: &Settings) -> Limits {
+    Limits {
+        create: settings.meetings.create_timeout,
+        call: settings.meetings.call_timeout,
+        body: settings.edge.max_body,
+        client: settings.edge.client_timeout,
+        get_meetings_disabled: settings.meetings.get_meetings_disabled,
+    }
+}
+
+/// The name as configured, else host name and process id.
+fn edge_id(settings: &Settings) -> Result<EdgeId, IdError> {
+    if let Some(id) = &settings.edge.id {
+        return EdgeId::parse(id);
+    }
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let mut name: String = host
+        .trim()
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+        .take(48)
+        .collect();
+    if name.is_empty() {
+        name.push_str("edge");
+    }
+    EdgeId::parse(&format!("{name}-{}", process::id()))
+}

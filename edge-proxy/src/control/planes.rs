@@ -1,0 +1,127 @@
+//! The control planes an edge may ask: one lazy connection each, the bearer token, trace context.
+
+use std::time::Duration;
+
+use rand::seq::SliceRandom;
+use tonic::{
+    metadata::{Ascii, MetadataValue},
+    service::{Interceptor, interceptor::InterceptedService},
+    transport::{Channel, ClientTlsConfig, Endpoint},
+};
+use usher_common::{runtime::telemetry, secret::Secret};
+
+/// Longest time to connect to a control plane.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// Time after which a silent connection is probed; etcd-like servers refuse less than 5 s.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+/// HTTP/2 windows: snapshots are large, and the default of 64 KiB would stall them.
+const STREAM_WINDOW: u32 = 1 << 20;
+const CONNECTION_WINDOW: u32 = 4 << 20;
+
+/// An address or token that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanesError {
+    /// No address at all.
+    #[error("no control plane is configured")]
+    None,
+    /// Not an `http://` or `https://` address.
+    #[error("control plane address `{address}`")]
+    Address {
+        /// As configured.
+        address: String,
+        /// Why.
+        #[source]
+        source: tonic::transport::Error,
+    },
+    /// The token has characters that no header may have.
+    #[error("the admin token cannot be sent")]
+    Token,
+}
+
+/// A connection that signs each request.
+pub type Connection = InterceptedService<Channel, Credentials>;
+
+/// Adds the bearer token and the trace context to each request.
+#[derive(Clone, Debug)]
+pub struct Credentials(Option<MetadataValue<Ascii>>);
+
+impl Interceptor for Credentials {
+    fn call(&mut self, mut request: tonic::Request<()>) -> Result<tonic::Request<()>, tonic::Status> {
+        if let Some(bearer) = &self.0 {
+            request.metadata_mut().insert("authorization", bearer.clone());
+        }
+        telemetry::inject_metadata(request.metadata_mut());
+        Ok(request)
+    }
+}
+
+/// One control plane.
+#[derive(Clone, Debug)]
+pub struct Plane {
+    /// Its address, for people.
+    pub address: String,
+    /// The connection to it, made when first used.
+    pub connection: Connection,
+}
+
+/// Every control plane, in an order of this edge's own.
+#[derive(Clone, Debug)]
+pub struct Planes(Vec<Plane>);
+
+impl Planes {
+    /// Prepares a connection to each address, in random order; nothing is connected yet.
+    ///
+    /// # Errors
+    /// An address or the token cannot be used.
+    pub fn new(addresses: &[String], token: Option<&Secret>) -> Result<Self, PlanesError> {
+        let bearer = token.map(|token| format!("Bearer {}", token.expose()).parse()).transpose();
+        let mut bearer: Option<MetadataValue<Ascii>> = bearer.map_err(|_| PlanesError::Token)?;
+        if let Some(bearer) = &mut bearer {
+            bearer.set_sensitive(true);
+        }
+        let credentials = Credentials(bearer);
+        let mut planes = addresses
+            .iter()
+            .map(|address| {
+                let channel = endpoint(address)
+                    .map_err(|source| PlanesError::Address { address: address.clone(), source })?;
+                let connection = InterceptedService::new(channel.connect_lazy(), credentials.clone());
+                Ok(Plane { address: address.clone(), connection })
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        if planes.is_empty() {
+            return Err(PlanesError::None);
+        }
+        planes.shuffle(&mut rand::rng());
+        Ok(Self(planes))
+    }
+
+    /// Returns the number of control planes.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Never true: there is at least one.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Returns one by its place in the order, which goes round.
+    pub fn nth(&self, index: usize) -> &Plane {
+        &self.0[index % self.0.len()]
+    }
+}
+
+fn endpoint(address: &str) -> Result<Endpoint, tonic::transport::Error> {
+    let endpoint = Endpoint::from_shared(address.to_owned())?
+        .connect_timeout(CONNECT_TIMEOUT)
+        .tcp_nodelay(true)
+        .http2_keep_alive_interval(KEEP_ALIVE)
+        .keep_alive_timeout(KEEP_ALIVE)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW);
+    if address.starts_with("https:") {
+        return endpoint.tls_config(ClientTlsConfig::new().with_enabled_roots());
+    }
+    Ok(endpoint)
+}

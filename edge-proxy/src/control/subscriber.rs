@@ -1,0 +1,191 @@
+//! The routing stream: stays subscribed to some control plane and feeds the table.
+//!
+//! A lost stream costs nothing but freshness: the table goes on serving. Reconnects are spread over
+//! several seconds, so that a control plane that restarts is not met by all edges at once (F14).
+
+use std::{sync::Arc, time::Duration};
+
+use rand::RngExt as _;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
+use tracing::{debug, info, warn};
+use usher_common::{
+    id::EdgeId,
+    proto::v1::{
+        Ack, Hello, Resync, StreamRoutesRequest, routing_service_client::RoutingServiceClient,
+        stream_routes_request::Message as Outgoing,
+    },
+};
+
+use super::{
+    cell::TableCell,
+    intake::{Intake, IntakeError, Step},
+    planes::{Plane, Planes},
+};
+use crate::metrics::StreamMetrics;
+
+/// Messages to a control plane that may wait to be sent; acknowledgements beyond are left out.
+const OUTBOX: usize = 16;
+/// Largest frame that is read, in bytes.
+const FRAME_MAX: usize = 64 << 20;
+
+/// How patient the subscriber is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// Longest time to a stream's first frame.
+    pub open: Duration,
+    /// Longest silence; heartbeats come more often.
+    pub idle: Duration,
+    /// Reconnects with a table at hand are spread over this time.
+    pub spread: Duration,
+    /// Longest pause without a table, after several failures.
+    pub eager: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            open: Duration::from_secs(5),
+            idle: Duration::from_secs(20),
+            spread: Duration::from_secs(6),
+            eager: Duration::from_secs(2),
+        }
+    }
+}
+
+/// Who this edge says it is.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// Its name.
+    pub id: EdgeId,
+    /// Where it serves the BBB API, for people.
+    pub address: String,
+}
+
+/// Why a stream ended.
+#[derive(Debug, thiserror::Error)]
+enum StreamEnd {
+    #[error("the control plane is silent")]
+    Silent,
+    #[error("the stream ended")]
+    Closed,
+    #[error("the stream failed: {}", .0.message())]
+    Status(#[from] Status),
+    #[error(transparent)]
+    Intake(#[from] IntakeError),
+}
+
+/// Stays subscribed until told to stop.
+#[derive(Debug)]
+pub struct Subscriber {
+    /// Where to subscribe.
+    pub planes: Planes,
+    /// What to feed.
+    pub cell: Arc<TableCell>,
+    /// Who subscribes.
+    pub identity: Identity,
+    /// How patiently.
+    pub patience: Patience,
+    /// What is counted.
+    pub metrics: StreamMetrics,
+    /// Whether the table in `cell` came from disk.
+    pub from_disk: bool,
+}
+
+impl Subscriber {
+    /// Runs until `stop`.
+    ///
+    /// # Errors
+    /// None: every failure is followed by another try.
+    pub async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
+        let mut failures = 0_u32;
+        let mut next = rand::rng().random_range(0..self.planes.len());
+        loop {
+            let plane = self.planes.nth(next).clone();
+            let acks = self.metrics.acked();
+            let ended = tokio::select! {
+                ended = self.stream(&plane) => ended,
+                () = stop.cancelled() => return Ok(()),
+            };
+            failures = if self.metrics.acked() > acks { 0 } else { failures.saturating_add(1) };
+            self.metrics.count_end(matches!(ended, StreamEnd::Intake(_)));
+            if let StreamEnd::Intake(error) = &ended {
+                warn!(plane = plane.address, %error, "routing stream is unusable");
+            } else {
+                info!(plane = plane.address, reason = %ended, "routing stream ended");
+            }
+            next = next.wrapping_add(1);
+            tokio::select! {
+                () = tokio::time::sleep(self.pause(failures)) => {}
+                () = stop.cancelled() => return Ok(()),
+            }
+        }
+    }
+
+    fn pause(&self, failures: u32) -> Duration {
+        let longest = if self.cell.revision().is_some() && !self.from_disk {
+            self.patience.spread
+        } else {
+            let step = Duration::from_millis(50).saturating_mul(1 << failures.min(6));
+            step.min(self.patience.eager)
+        };
+        longest.mul_f64(rand::rng().random_range(0.0..1.0))
+    }
+
+    /// Follows one stream to its end.
+    async fn stream(&mut self, plane: &Plane) -> StreamEnd {
+        let mut intake = Intake::new(Arc::clone(&self.cell), self.from_disk);
+        let end = match self.follow(plane, &mut intake).await {
+            Ok(()) => StreamEnd::Closed,
+            Err(end) => end,
+        };
+        self.from_disk = intake.from_disk();
+        end
+    }
+
+    async fn follow(&self, plane: &Plane, intake: &mut Intake) -> Result<(), StreamEnd> {
+        let (outbox, outgoing) = mpsc::channel(OUTBOX);
+        let hello = Hello {
+            edge_id: self.identity.id.to_string(),
+            address: self.identity.address.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            // A table from disk may be a mixture of states: only a snapshot can follow it.
+            have: self.cell.revision().filter(|_| !self.from_disk).map(Into::into),
+        };
+        send(&outbox, Outgoing::Hello(hello));
+        let mut client =
+            RoutingServiceClient::new(plane.connection.clone()).max_decoding_message_size(FRAME_MAX);
+        let opened =
+            tokio::time::timeout(self.patience.open, client.stream_routes(ReceiverStream::new(outgoing)));
+        let mut frames = opened.await.map_err(|_| StreamEnd::Silent)??.into_inner();
+        debug!(plane = plane.address, "routing stream is open");
+        loop {
+            let frame = tokio::time::timeout(self.patience.idle, frames.message());
+            let Some(frame) = frame.await.map_err(|_| StreamEnd::Silent)?? else { return Ok(()) };
+            let frame = frame.into_message().map_err(|error| Status::internal(error.to_string()))?;
+            let Some(message) = frame.message else { continue };
+            match intake.take(message)? {
+                Step::Quiet => {}
+                Step::Applied(revision) => {
+                    self.metrics.applied(revision);
+                    send(&outbox, Outgoing::Ack(Ack { applied: Some(revision.into()) }));
+                }
+                Step::Resync(reason) => {
+                    warn!(plane = plane.address, reason, "the table cannot be continued");
+                    self.metrics.count_resync();
+                    send(&outbox, Outgoing::Resync(Resync { reason: reason.to_owned() }));
+                }
+            }
+        }
+    }
+}
+
+/// A full outbox means that the control plane does not read; the next acknowledgement covers those
+/// left out, and a lost resync is asked for again after the idle timeout's reconnect.
+fn send(outbox: &mpsc::Sender<StreamRoutesRequest>, message: Outgoing) {
+    if outbox.try_send(StreamRoutesRequest { message: Some(message) }).is_err() {
+        debug!("a message to the control plane was left out");
+    }
+}

@@ -1,0 +1,9 @@
+//! What the edge decides, as pure functions: no clock, socket, task, log or generated code.
+
+pub mod authenticate;
+pub mod merge;
+pub mod resign;
+pub mod route;
+pub mod rules;
+pub mod tenant;
+pub mod validate;

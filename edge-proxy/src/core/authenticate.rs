@@ -1,0 +1,113 @@
+//! Whether a request is signed by its tenant, and which parameters the signature covers
+//! (bbb-api.md 1.5).
+//!
+//! A body is looked at only where the signed query is empty. Anything else would let unsigned fields
+//! of a body join the parameters of a signed link, and Usher sign the whole anew.
+
+use std::borrow::Cow;
+
+use usher_common::{
+    bbb::{
+        call::{Call, ChecksumProblem},
+        checksum::verify,
+        query::{ChecksumFault, RawQuery, rebuilt_form},
+    },
+    secret::Secret,
+};
+
+const CHECKSUM: &str = "checksum";
+
+/// Tells whether the query holds no parameter but, perhaps, the checksum, so that a form body
+/// counts.
+pub fn leaves_room_for_form(query: &str) -> bool {
+    RawQuery::new(query).pairs().all(|pair| pair.is(CHECKSUM))
+}
+
+/// Returns the parameters that one of `secrets` signed, without the checksum.
+///
+/// # Errors
+/// The checksum is missing, repeated or not the request's.
+pub fn authenticate<'a>(
+    call: Call,
+    query: &'a str,
+    form: Option<&'a str>,
+    secrets: &[Secret],
+) -> Result<Cow<'a, str>, ChecksumProblem> {
+    match form {
+        Some(form) if leaves_room_for_form(query) => in_form(call, query, form, secrets),
+        _ => {
+            let signed = RawQuery::new(query).take_checksum()?;
+            let genuine = verify(call.name(), &signed.query, &signed.checksum, secrets);
+            genuine.then_some(signed.query).ok_or(ChecksumProblem::Mismatch)
+        }
+    }
+}
+
+/// The checksum stands in the query or in the body, and covers the query alone or, as older
+/// servers want it, the rebuilt body.
+fn in_form<'a>(
+    call: Call,
+    query: &'a str,
+    form: &'a str,
+    secrets: &[Secret],
+) -> Result<Cow<'a, str>, ChecksumProblem> {
+    let from_query = RawQuery::new(query).take_checksum();
+    let from_form = RawQuery::new(form).take_checksum();
+    let (given, hashed, parameters) = match (from_query, from_form) {
+        (Ok(signed), Err(ChecksumFault::Missing)) => (signed.checksum, signed.query, Cow::Borrowed(form)),
+        (Err(ChecksumFault::Missing), Ok(signed)) => (signed.checksum, Cow::Borrowed(query), signed.query),
+        (Err(ChecksumFault::Missing), Err(ChecksumFault::Missing)) => {
+            return Err(ChecksumProblem::Missing);
+        }
+        _ => return Err(ChecksumProblem::Mismatch),
+    };
+    let genuine = verify(call.name(), &hashed, &given, secrets)
+        || verify(call.name(), &rebuilt_form(form), &given, secrets);
+    genuine.then_some(parameters).ok_or(ChecksumProblem::Mismatch)
+}
+
+#[cfg(test)]
+mod tests {
+    use usher_common::bbb::checksum::{Algorithm, sign};
+
+    use super::*;
+
+    fn secrets() -> Vec<Secret> {
+        vec![Secret::new("old"), Secret::new("new")]
+    }
+
+    fn signed(call: Call, query: &str) -> String {
+        sign(Algorithm::Sha256, call.name(), query, &secrets()[1])
+    }
+
+    #[test]
+    fn body_fields_beside_a_signed_query_are_not_parameters() {
+        let query = format!("meetingID=a&checksum={}", signed(Call::Create, "meetingID=a"));
+        let parameters = authenticate(Call::Create, &query, Some("meetingID=b&name=x"), &secrets());
+        assert_eq!(parameters.as_deref(), Ok("meetingID=a"));
+    }
+
+    #[test]
+    fn a_form_may_carry_everything_and_is_checked_both_ways() {
+        let form = "name=T%C3%A9st&meetingID=room+42";
+        let (new_way, old_way) = (signed(Call::Create, ""), signed(Call::Create, &rebuilt_form(form)));
+        for checksum in [&new_way, &old_way] {
+            let body = format!("{form}&checksum={checksum}");
+            assert_eq!(authenticate(Call::Create, "", Some(&body), &secrets()).as_deref(), Ok(form));
+            let query = format!("checksum={checksum}");
+            assert_eq!(authenticate(Call::Create, &query, Some(form), &secrets()).as_deref(), Ok(form));
+            let both = authenticate(Call::Create, &query, Some(&body), &secrets());
+            assert_eq!(both, Err(ChecksumProblem::Mismatch), "two checksums");
+        }
+        let unsigned = authenticate(Call::Create, "", Some(form), &secrets());
+        assert_eq!(unsigned, Err(ChecksumProblem::Missing));
+    }
+
+    #[test]
+    fn s12_each_secret_is_good_until_it_is_taken_away() {
+        let query = format!("a=1&checksum={}", sign(Algorithm::Sha1, "create", "a=1", &Secret::new("old")));
+        assert!(authenticate(Call::Create, &query, None, &secrets()).is_ok());
+        assert!(authenticate(Call::Create, &query, None, &secrets()[1..]).is_err());
+        assert!(authenticate(Call::Create, &query, None, &[]).is_err());
+    }
+}

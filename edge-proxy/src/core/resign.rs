@@ -1,0 +1,104 @@
+//! From a request signed by the tenant to one signed for a server. What is not changed leaves byte
+//! for byte and in order.
+
+use usher_common::{
+    bbb::{
+        call::Call,
+        checksum::{sign, sign_query},
+        query::{Edit, rewrite},
+    },
+    routing::ServerRoute,
+};
+
+/// Longest URL by which a server is called; what is longer goes into a form.
+const URL_MAX: usize = 6 << 10;
+
+/// A call as it goes to a server.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Outgoing {
+    /// The complete URL.
+    pub url: String,
+    /// Parameters that do not fit into the URL, as a form.
+    pub form: Option<String>,
+}
+
+impl std::fmt::Debug for Outgoing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Outgoing").finish_non_exhaustive() // the URL is access
+    }
+}
+
+/// Returns the URL of a call with all parameters in it.
+pub fn url(server: &ServerRoute, call: Call, parameters: &str, edits: &[Edit<'_>]) -> String {
+    let query = sign_query(server.algorithm, call.name(), rewrite(parameters, edits), &server.secret);
+    let mut url = String::with_capacity(server.url.len() + call.name().len() + 1 + query.len());
+    url.push_str(&server.url);
+    url.push_str(call.name());
+    url.push('?');
+    url.push_str(&query);
+    url
+}
+
+/// Returns a call that has a body of its own: all parameters in the URL.
+pub fn in_url(server: &ServerRoute, call: Call, parameters: &str, edits: &[Edit<'_>]) -> Outgoing {
+    Outgoing { url: url(server, call, parameters, edits), form: None }
+}
+
+/// Returns a call without a body of its own: a GET, or a form where the URL would be too long. For
+/// a form the checksum covers the empty query, which servers old and new accept.
+pub fn outgoing(server: &ServerRoute, call: Call, parameters: &str, edits: &[Edit<'_>]) -> Outgoing {
+    let url = url(server, call, parameters, edits);
+    if url.len() <= URL_MAX || !call.accepts_method(&http::Method::POST) {
+        return Outgoing { url, form: None };
+    }
+    let checksum = sign(server.algorithm, call.name(), "", &server.secret);
+    Outgoing {
+        url: format!("{}{}?checksum={checksum}", server.url, call.name()),
+        form: Some(rewrite(parameters, edits)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use usher_common::{
+        bbb::{checksum::Algorithm, checksum::verify, query::RawQuery},
+        id::ServerId,
+        secret::Secret,
+        server::{AdminState, Health},
+    };
+
+    use super::*;
+
+    fn server() -> ServerRoute {
+        ServerRoute {
+            id: ServerId::parse("a").unwrap(),
+            url: "https://a.test/bigbluebutton/api/".into(),
+            secret: Secret::new("server secret"),
+            admin: AdminState::Enabled,
+            health: Health::Online,
+            algorithm: Algorithm::Sha512,
+        }
+    }
+
+    #[test]
+    fn everything_but_the_checksum_stays_as_it_came() {
+        let parameters = "&name=J%c3%bcrgen+x%20y&meetingID=a&meetingID=b&welcome=&x='|'";
+        let url = url(&server(), Call::Join, parameters, &[]);
+        let (base, query) = url.split_once('?').unwrap();
+        assert_eq!(base, "https://a.test/bigbluebutton/api/join");
+        let signed = RawQuery::new(query).take_checksum().unwrap();
+        assert_eq!(signed.query, parameters);
+        assert!(verify("join", parameters, &signed.checksum, [&server().secret]));
+    }
+
+    #[test]
+    fn a_call_that_is_too_long_becomes_a_form_signed_over_nothing() {
+        let parameters = format!("meetingID=a&welcome={}", "x".repeat(URL_MAX));
+        let long = outgoing(&server(), Call::Create, &parameters, &[]);
+        let query = long.url.split_once('?').unwrap().1;
+        let checksum = query.strip_prefix("checksum=").unwrap();
+        assert!(verify("create", "", checksum, [&server().secret]));
+        assert_eq!(long.form.as_deref(), Some(parameters.as_str()));
+        assert_eq!(outgoing(&server(), Call::SendChatMessage, &parameters, &[]).form, None, "GET only");
+    }
+}

@@ -1,0 +1,101 @@
+//! What becomes of a call, by the state of its meeting's server (requirements A4).
+
+use usher_common::{
+    bbb::call::Call,
+    server::{AdminState, Health},
+};
+
+/// What is known of a meeting's record and server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Known {
+    /// Whether the server confirmed the meeting.
+    pub confirmed: bool,
+    /// What operators decided about its server.
+    pub admin: AdminState,
+    /// What checks saw of its server.
+    pub health: Health,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    /// Send it to the meeting's server, and nowhere else.
+    Forward,
+    /// Ask the server whether the meeting still runs: forward if it does, else report its end and
+    /// place it anew.
+    ForwardIfRunning,
+    /// Ask the control plane for a server; it knows what becomes of the record that stands.
+    Place,
+    /// There is no such meeting, as far as the caller is concerned.
+    Missing,
+    /// Tell the control plane that the meeting is to end when its server returns; answer success.
+    EndLater,
+}
+
+/// Decides about a call that concerns one meeting.
+pub fn decide(call: Call, known: Option<Known>) -> Decision {
+    let Some(known) = known else {
+        return if call == Call::Create { Decision::Place } else { Decision::Missing };
+    };
+    match (call, known.admin, known.health) {
+        (Call::Create, AdminState::Disabled, _) | (Call::Create, _, Health::Offline) => Decision::Place,
+        // Yellow may be asked nothing it need not answer: the create itself tells.
+        (Call::Create, AdminState::Cordoned, Health::Online) if known.confirmed => Decision::ForwardIfRunning,
+        (_, AdminState::Disabled, _) => Decision::Missing,
+        (Call::End, _, Health::Offline) => Decision::EndLater,
+        (_, _, Health::Offline) => Decision::Missing,
+        _ => Decision::Forward,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEALTHS: [Health; 3] = [Health::Online, Health::Unhealthy, Health::Offline];
+
+    fn known(admin: AdminState, health: Health) -> Option<Known> {
+        Some(Known { confirmed: true, admin, health })
+    }
+
+    #[test]
+    fn s5_every_state_is_as_requirements_a4_has_it() {
+        use AdminState::{Cordoned, Disabled, Enabled};
+        use Decision::{EndLater, Forward, ForwardIfRunning, Missing, Place};
+        // admin; then create, join, end for green, yellow, red
+        let table = [
+            (Enabled, [Forward, Forward, Place], [Forward, Forward, Missing], [Forward, Forward, EndLater]),
+            (
+                Cordoned,
+                [ForwardIfRunning, Forward, Place],
+                [Forward, Forward, Missing],
+                [Forward, Forward, EndLater],
+            ),
+            (Disabled, [Place; 3], [Missing; 3], [Missing; 3]),
+        ];
+        for (admin, create, join, end) in table {
+            for (index, health) in HEALTHS.into_iter().enumerate() {
+                assert_eq!(decide(Call::Create, known(admin, health)), create[index], "{admin:?} {health:?}");
+                for call in [Call::Join, Call::GetMeetingInfo, Call::IsMeetingRunning] {
+                    assert_eq!(decide(call, known(admin, health)), join[index], "{admin:?} {health:?}");
+                }
+                assert_eq!(decide(Call::End, known(admin, health)), end[index], "{admin:?} {health:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn h4_a_meeting_on_an_unhealthy_server_is_never_placed_elsewhere() {
+        for admin in [AdminState::Enabled, AdminState::Cordoned] {
+            assert_eq!(decide(Call::Create, known(admin, Health::Unhealthy)), Decision::Forward);
+        }
+    }
+
+    #[test]
+    fn an_unknown_meeting_can_be_created_and_nothing_else() {
+        assert_eq!(decide(Call::Create, None), Decision::Place);
+        for call in [Call::Join, Call::End, Call::GetMeetingInfo, Call::InsertDocument] {
+            assert_eq!(decide(call, None), Decision::Missing);
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Parameters that a server would refuse, refused here in its words (bbb-api.md 8).
+
+use std::borrow::Cow;
+
+use usher_common::bbb::{
+    call::Call,
+    query::{Pair, RawQuery, decode},
+    reply::Refusal,
+};
+
+/// Checks the parameters of a call and returns its `meetingID`, where the call has one.
+///
+/// # Errors
+/// The refusal that the caller gets.
+pub fn check<'a>(call: Call, parameters: &'a str) -> Result<Option<Cow<'a, str>>, Refusal> {
+    match call {
+        Call::Create => create(parameters).map(Some),
+        Call::Join => join(parameters).map(Some),
+        Call::SendChatMessage => {
+            let id = meeting_id(parameters)?;
+            chat(RawQuery::new(parameters))?;
+            Ok(Some(id))
+        }
+        Call::IsMeetingRunning | Call::End | Call::GetMeetingInfo | Call::InsertDocument => {
+            meeting_id(parameters).map(Some)
+        }
+        _ => Ok(None),
+    }
+}
+
+fn meeting_id(parameters: &str) -> Result<Cow<'_, str>, Refusal> {
+    let mut found = None;
+    for pair in RawQuery::new(parameters).pairs() {
+        take_meeting_id(&mut found, &pair)?;
+    }
+    sound_id(found)
+}
+
+/// A second `meetingID` is refused: which one a server would take is not ours to guess.
+fn take_meeting_id<'a>(found: &mut Option<Cow<'a, str>>, pair: &Pair<'a>) -> Result<(), Refusal> {
+    if pair.is("meetingID") && found.replace(decode(pair.value)).is_some() {
+        return Err(Refusal::MEETING_ID_INVALID);
+    }
+    Ok(())
+}
+
+fn sound_id(found: Option<Cow<'_, str>>) -> Result<Cow<'_, str>, Refusal> {
+    let id = found.ok_or(Refusal::MISSING_MEETING_ID)?;
+    let trimmed = id.trim();
+    if trimmed.is_empty() {
+        Err(Refusal::MISSING_MEETING_ID)
+    } else if !length_within(trimmed, 2, 256) {
+        Err(Refusal::MEETING_ID_LENGTH)
+    } else if trimmed.contains(',') {
+        Err(Refusal::MEETING_ID_COMMA)
+    } else {
+        Ok(id)
+    }
+}
+
+fn create(parameters: &str) -> Result<Cow<'_, str>, Refusal> {
+    let query = RawQuery::new(parameters);
+    let id = meeting_id(parameters)?;
+    if id.trim() != id || id.chars().any(char::is_control) {
+        return Err(Refusal::MEETING_ID_INVALID);
+    }
+    let name = given(query, "name").ok_or(Refusal::MISSING_MEETING_NAME)?;
+    if !length_within(&name, 2, 256) {
+        return Err(Refusal::MEETING_NAME_LENGTH);
+    }
+    for password in ["attendeePW", "moderatorPW"] {
+        sound_password(given(query, password))?;
+    }
+    if given(query, "voiceBridge").is_some_and(|bridge| !bridge.bytes().all(|b| b.is_ascii_digit())) {
+        return Err(Refusal::VOICE_BRIDGE_NUMBER);
+    }
+    sound_boolean(query, "record", Refusal::RECORD_BOOLEAN)?;
+    let is_breakout = given(query, "isBreakout").is_some_and(|value| value.eq_ignore_ascii_case("true"));
+    if is_breakout && given(query, "parentMeetingID").is_none() {
+        return Err(Refusal::PARENT_ID_MISSING);
+    }
+    let is_web =
+        |url: Cow<'_, str>| url::Url::parse(&url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
+    if given(query, "presentationUploadExternalUrl").is_some_and(|url| !is_web(url)) {
+        return Err(Refusal::PRESENTATION_URL);
+    }
+    Ok(id)
+}
+
+/// One pass: joins are the hot path.
+fn join(parameters: &str) -> Result<Cow<'_, str>, Refusal> {
+    let (mut id, mut named, mut admitted) = (None, false, false);
+    for pair in RawQuery::new(parameters).pairs() {
+        take_meeting_id(&mut id, &pair)?;
+        if pair.is("fullName") {
+            named |= !decode(pair.value).trim().is_empty();
+        } else if pair.is("role") {
+            admitted |= !pair.value.is_empty();
+        } else if pair.is("password") {
+            admitted |= !pair.value.is_empty();
+            sound_password(Some(decode(pair.value)).filter(|value| !value.is_empty()))?;
+        } else if pair.is("guest") && !is_boolean(&decode(pair.value)) {
+            return Err(Refusal::GUEST_BOOLEAN);
+        } else if pair.is("auth") && !is_boolean(&decode(pair.value)) {
+            return Err(Refusal::AUTH_BOOLEAN);
+        }
+    }
+    let id = sound_id(id)?;
+    if !named {
+        return Err(Refusal::MISSING_FULL_NAME);
+    }
+    if !admitted {
+        return Err(Refusal::JOIN_ROLE);
+    }
+    Ok(id)
+}
+
+fn chat(query: RawQuery<'_>) -> Result<(), Refusal> {
+    let message = query.first("message").ok_or(Refusal::MISSING_CHAT_MESSAGE)?;
+    if !length_within(&message, 1, 500) {
+        return Err(Refusal::CHAT_MESSAGE_LENGTH);
+    }
+    match query.first("userName") {
+        Some(name) if !length_within(&name, 0, 255) => Err(Refusal::CHAT_USER_NAME_LENGTH),
+        _ => Ok(()),
+    }
+}
+
+/// Returns a parameter that is there and not empty.
+fn given<'a>(query: RawQuery<'a>, name: &str) -> Option<Cow<'a, str>> {
+    query.first(name).filter(|value| !value.trim().is_empty())
+}
+
+fn sound_password(password: Option<Cow<'_, str>>) -> Result<(), Refusal> {
+    match password {
+        Some(password) if !length_within(&password, 2, 64) => Err(Refusal::INVALID_PASSWORD),
+        _ => Ok(()),
+    }
+}
+
+fn sound_boolean(query: RawQuery<'_>, name: &str, refusal: Refusal) -> Result<(), Refusal> {
+    if query.first(name).is_none_or(|value| is_boolean(&value)) { Ok(()) } else { Err(refusal) }
+}
+
+/// The validator takes 0 and 1 too, and absence is no fault.
+fn is_boolean(value: &str) -> bool {
+    let value = value.trim();
+    value.is_empty()
+        || matches!(value, "0" | "1")
+        || value.eq_ignore_ascii_case("true")
+        || value.eq_ignore_ascii_case("false")
+}
+
+fn length_within(text: &str, least: usize, most: usize) -> bool {
+    (least..=most).contains(&text.chars().count())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,237 @@
+//! What the edge counts. Labels are bounded: never a meeting, tenant, user or URL.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeLabelSet, EncodeLabelValue, EncodeMetric},
+    metrics::{
+        counter::Counter,
+        family::Family,
+        gauge::{ConstGauge, Gauge},
+        histogram::Histogram,
+    },
+    registry::Registry,
+};
+use usher_common::{bbb::call::Call, revision::Revision};
+
+use crate::control::cell::TableCell;
+
+/// How a request came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
+#[allow(non_camel_case_types)] // the names are the label's values
+pub enum Outcome {
+    /// Answered as asked.
+    success,
+    /// Refused: by the rules here or by the server, in its words.
+    refused,
+    /// The checksum was bad.
+    checksum,
+    /// The retryable error.
+    unavailable,
+}
+
+const OUTCOMES: [Outcome; 4] = [Outcome::success, Outcome::refused, Outcome::checksum, Outcome::unavailable];
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    call: &'static str,
+    outcome: Outcome,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CallLabels {
+    call: &'static str,
+}
+
+/// Counters and durations of one call, looked up once at start.
+#[derive(Debug, Clone)]
+struct PerCall {
+    outcomes: [Counter; OUTCOMES.len()],
+    seconds: Histogram,
+}
+
+/// Requests, by call and outcome.
+#[derive(Debug, Clone)]
+pub struct RequestMetrics {
+    /// In the order of [`Call`]; one more for calls that are none.
+    calls: Vec<PerCall>,
+    /// Servers that gave no list in time, summed over all `getMeetings`.
+    pub partial_lists: Counter,
+    /// Calls that were answered by one that was under way already.
+    pub shared_reads: Counter,
+    /// Creates that another server took after one refused the connection.
+    pub second_tries: Counter,
+}
+
+impl RequestMetrics {
+    fn new(registry: &mut Registry) -> Self {
+        let requests = Family::<RequestLabels, Counter>::default();
+        let seconds = Family::<CallLabels, Histogram, fn() -> Histogram>::new_with_constructor(|| {
+            Histogram::new([0.0001, 0.0005, 0.002, 0.01, 0.05, 0.2, 1.0, 5.0, 30.0])
+        });
+        registry.register("usher_edge_requests", "Requests by call and outcome", requests.clone());
+        registry.register("usher_edge_request_seconds", "Time to answer", seconds.clone());
+        let of = |call: &'static str| PerCall {
+            outcomes: OUTCOMES
+                .map(|outcome| requests.get_or_create(&RequestLabels { call, outcome }).clone()),
+            seconds: seconds.get_or_create(&CallLabels { call }).clone(),
+        };
+        let name = |call: Call| if call == Call::Root { "root" } else { call.name() };
+        let calls = Call::all().map(name).chain(["unknown"]).map(of).collect();
+        let counter = |registry: &mut Registry, name: &str, help: &str| {
+            let counter = Counter::default();
+            registry.register(name, help, counter.clone());
+            counter
+        };
+        Self {
+            calls,
+            partial_lists: counter(
+                registry,
+                "usher_edge_partial_lists",
+                "Servers missing from answers of getMeetings",
+            ),
+            shared_reads: counter(registry, "usher_edge_shared_reads", "Reads answered by another's call"),
+            second_tries: counter(
+                registry,
+                "usher_edge_second_tries",
+                "Creates that went to another server after a failure that left nothing behind",
+            ),
+        }
+    }
+
+    /// Counts a request that began at `begun`.
+    pub fn count(&self, call: Option<Call>, outcome: Outcome, begun: Instant) {
+        let index = call.map_or(self.calls.len() - 1, |call| call as usize);
+        let Some(per_call) = self.calls.get(index) else { return };
+        per_call.outcomes[outcome as usize].inc();
+        per_call.seconds.observe(begun.elapsed().as_secs_f64());
+    }
+}
+
+/// The routing stream.
+#[derive(Debug, Clone, Default)]
+pub struct StreamMetrics {
+    resyncs: Counter,
+    ends: Counter,
+    rejected: Counter,
+    applied: Arc<AtomicU64>,
+    revision: Gauge<u64, AtomicU64>,
+}
+
+impl StreamMetrics {
+    fn new(registry: &mut Registry) -> Self {
+        let metrics = Self::default();
+        registry.register("usher_edge_resyncs", "Snapshots asked for", metrics.resyncs.clone());
+        registry.register("usher_edge_stream_ends", "Routing streams that ended", metrics.ends.clone());
+        registry.register(
+            "usher_edge_tables_rejected",
+            "Tables refused as old, shrunken or damaged",
+            metrics.rejected.clone(),
+        );
+        registry.register(
+            "usher_routing_table_revision",
+            "Store revision of the table",
+            metrics.revision.clone(),
+        );
+        metrics
+    }
+
+    /// Returns how many changes were applied.
+    pub fn acked(&self) -> u64 {
+        self.applied.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the table stands at `revision`.
+    pub fn applied(&self, revision: Revision) {
+        self.applied.fetch_add(1, Ordering::Relaxed);
+        self.revision.set(revision.seq);
+    }
+
+    /// Counts a request for a snapshot.
+    pub fn count_resync(&self) {
+        self.resyncs.inc();
+    }
+
+    /// Counts the end of a stream.
+    pub fn count_end(&self, rejected: bool) {
+        self.ends.inc();
+        if rejected {
+            self.rejected.inc();
+        }
+    }
+}
+
+/// Every metric of one edge.
+#[derive(Debug, Clone)]
+pub struct EdgeMetrics {
+    /// Requests.
+    pub requests: RequestMetrics,
+    /// The routing stream.
+    pub stream: StreamMetrics,
+    /// Connections of clients that are open.
+    pub connections: Gauge,
+    /// Connections refused because there were too many (F13).
+    pub connections_shed: Counter,
+}
+
+impl EdgeMetrics {
+    /// Registers every metric; what can only be asked for is read when it is exported.
+    pub fn new(
+        registry: &mut Registry,
+        cell: Arc<TableCell>,
+        oldest_call: impl Fn() -> Option<Duration> + Send + Sync + 'static,
+    ) -> Self {
+        let (connections, connections_shed) = (Gauge::default(), Counter::default());
+        registry.register("usher_edge_connections", "Open connections of clients", connections.clone());
+        registry.register(
+            "usher_edge_connections_shed",
+            "Connections refused over the limit",
+            connections_shed.clone(),
+        );
+        registry.register_collector(Box::new(Asked { cell, oldest_call: Box::new(oldest_call) }));
+        Self {
+            requests: RequestMetrics::new(registry),
+            stream: StreamMetrics::new(registry),
+            connections,
+            connections_shed,
+        }
+    }
+}
+
+/// Values that are true only at the moment they are read.
+struct Asked {
+    cell: Arc<TableCell>,
+    oldest_call: Box<dyn Fn() -> Option<Duration> + Send + Sync>,
+}
+
+impl fmt::Debug for Asked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Asked")
+    }
+}
+
+impl Collector for Asked {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut gauge = |name: &str, help: &str, value: f64| {
+            let gauge = ConstGauge::new(value);
+            gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)
+        };
+        if let Some(age) = self.cell.age() {
+            let help = "Time since a control plane vouched for the table";
+            gauge("usher_routing_table_age_seconds", help, age.as_secs_f64())?;
+        }
+        let oldest = (self.oldest_call)().unwrap_or_default().as_secs_f64();
+        gauge("usher_inflight_oldest_seconds", "Age of the oldest call to a server under way", oldest)?;
+        let counts = self.cell.load().as_ref().map(|table| table.counts()).unwrap_or_default();
+        gauge("usher_routing_table_meetings", "Meetings in the table", counts.meetings as f64)?;
+        gauge("usher_routing_table_servers", "Servers in the table", counts.servers as f64)
+    }
+}

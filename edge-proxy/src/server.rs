@@ -1,0 +1,15 @@
+//! The BBB API as clients see it: connections, requests, answers.
+
+mod body;
+mod create;
+mod gateway;
+mod join;
+mod listener;
+mod lists;
+mod locate;
+mod owner;
+mod reply;
+mod request;
+
+pub use gateway::{Gateway, Limits};
+pub use listener::{Listener, ListenerError, NetworkError, Tls, TlsError};

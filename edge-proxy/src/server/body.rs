@@ -1,0 +1,154 @@
+//! Request bodies: limited in size, and not waited for forever.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::{Bytes, BytesMut};
+use futures::FutureExt;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::{BodyExt, Full, Limited, StreamBody};
+use hyper::body::Incoming;
+use tokio::time::Sleep;
+
+use crate::upstream::{Payload, Upload, is_too_large, payload};
+
+/// Largest body that is held in memory; what is larger is passed on as it comes.
+pub(super) const BUFFER_MAX: usize = 1 << 20;
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why a body was not read.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BodyError {
+    #[error("the body is larger than allowed")]
+    TooLarge,
+    #[error("the client sends too slowly")]
+    Slow,
+    #[error("the client's body broke off")]
+    Broken,
+}
+
+/// A body that fails when its client is silent for too long.
+struct Patient {
+    inner: Incoming,
+    patience: Duration,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl Patient {
+    fn new(inner: Incoming, patience: Duration) -> Self {
+        Self { inner, patience, timer: Box::pin(tokio::time::sleep(patience)) }
+    }
+}
+
+impl Body for Patient {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if let Poll::Ready(frame) = Pin::new(&mut self.inner).poll_frame(cx) {
+            let next = tokio::time::Instant::now() + self.patience;
+            self.timer.as_mut().reset(next);
+            return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
+        }
+        ready!(self.timer.poll_unpin(cx));
+        Poll::Ready(Some(Err(BodyError::Slow.into())))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+/// Reads a body that must be small, all of it within twice the patience for one silence.
+pub(super) async fn read_form(body: Incoming, limit: u64, patience: Duration) -> Result<String, BodyError> {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX).min(BUFFER_MAX);
+    let whole = Limited::new(Patient::new(body, patience), limit).collect();
+    let bytes = tokio::time::timeout(patience * 2, whole)
+        .await
+        .map_err(|_| BodyError::Slow)?
+        .map_err(|error| fault_of(error.as_ref()))?
+        .to_bytes();
+    String::from_utf8(bytes.into()).map_err(|_| BodyError::Broken)
+}
+
+/// A document on its way to a server.
+pub(super) enum Document {
+    /// None.
+    None,
+    /// In memory: it can be sent again.
+    Held(Bytes),
+    /// As it comes, once.
+    Streamed(Option<Payload>),
+}
+
+impl std::fmt::Debug for Document {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::None => "None",
+            Self::Held(_) => "Held",
+            Self::Streamed(_) => "Streamed",
+        })
+    }
+}
+
+impl Document {
+    /// Takes a body: into memory if it is small enough, else as it comes, up to `limit` bytes.
+    pub(super) async fn take(body: Incoming, limit: u64, patience: Duration) -> Result<Self, BodyError> {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let mut rest = Limited::new(Patient::new(body, patience), limit);
+        let mut held = BytesMut::new();
+        while held.len() <= BUFFER_MAX {
+            match rest.frame().await {
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data() {
+                        held.extend_from_slice(&data);
+                    }
+                }
+                Some(Err(error)) => return Err(fault_of(error.as_ref())),
+                None => return Ok(Self::Held(held.freeze())),
+            }
+        }
+        let begun = Full::new(held.freeze()).into_data_stream();
+        let stream = futures::StreamExt::chain(
+            futures::StreamExt::map(begun, |data| data.map_err(|never| match never {})),
+            rest.into_data_stream(),
+        );
+        let frames = futures::StreamExt::map(stream, |data: Result<Bytes, BoxError>| data.map(Frame::data));
+        Ok(Self::Streamed(Some(payload(StreamBody::new(frames)))))
+    }
+
+    /// Returns the body for one call; `None` when it was sent already and cannot be sent again.
+    pub(super) fn upload(&mut self) -> Option<Upload> {
+        match self {
+            Self::None => Some(Upload::None),
+            Self::Held(bytes) => Some(Upload::xml(bytes.clone())),
+            Self::Streamed(body) => body.take().map(Upload::Xml),
+        }
+    }
+
+    /// Tells whether it can be sent once more.
+    pub(super) fn can_be_sent(&self) -> bool {
+        !matches!(self, Self::Streamed(None))
+    }
+}
+
+fn fault_of(error: &(dyn std::error::Error + 'static)) -> BodyError {
+    if is_too_large(error) {
+        BodyError::TooLarge
+    } else if matches!(error.downcast_ref(), Some(BodyError::Slow)) {
+        BodyError::Slow
+    } else {
+        BodyError::Broken
+    }
+}

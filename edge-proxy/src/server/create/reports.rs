@@ -1,0 +1,52 @@
+//! Telling the control plane that a create succeeded.
+
+use std::time::Duration;
+
+use tracing::warn;
+use usher_common::{
+    bbb::parse::CreateReply, id::ServerId, meeting::MeetingKey, proto::v1::ConfirmMeetingRequest,
+};
+
+use crate::control::placement::{Placement, PlacementError};
+
+/// Tries to report a success; where all fail, polls find the meeting.
+const TRIES: u32 = 5;
+/// Pause before the second try; doubled before each further one.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Says which instance a server made.
+pub(super) fn confirmation(
+    key: &MeetingKey,
+    server: &ServerId,
+    token: &str,
+    created: &CreateReply,
+) -> ConfirmMeetingRequest {
+    ConfirmMeetingRequest {
+        key: Some(key.into()),
+        server_id: server.to_string(),
+        token: token.to_owned(),
+        internal_id: created.internal_id.clone(),
+        create_time_ms: created.create_time_ms,
+    }
+}
+
+/// Confirms a placed create.
+pub(super) async fn confirm(placement: Placement, server: ServerId, request: ConfirmMeetingRequest) {
+    for attempt in 0..TRIES {
+        match placement.confirm(request.clone()).await {
+            Ok(true) => return,
+            Ok(false) => {
+                warn!(%server, "a meeting moved elsewhere while it was created; it will be ended there");
+                return;
+            }
+            Err(error @ PlacementError::Unreachable(_)) => {
+                warn!(%server, %error, attempt, "a create was not confirmed");
+                tokio::time::sleep(PAUSE * 2_u32.pow(attempt)).await;
+            }
+            Err(error) => {
+                warn!(%server, %error, "a create was not confirmed");
+                return;
+            }
+        }
+    }
+}

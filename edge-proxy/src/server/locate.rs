@@ -1,0 +1,81 @@
+//! Finding a meeting's server: in the table, and where that says no, at the control plane, which may
+//! know more. Nobody is told a lie (I13): where nobody can say, the client may try again.
+
+use usher_common::{
+    bbb::call::Call,
+    id::MeetingId,
+    meeting::MeetingKey,
+    routing::{RouteState, ServerRoute},
+};
+
+use super::{gateway::Gateway, request::Ask};
+use crate::core::route::{Decision, Known, decide};
+
+/// A meeting and its server.
+#[derive(Debug, Clone)]
+pub(super) struct Owner {
+    /// The meeting, by its own id even where the caller gave the internal one.
+    pub(super) key: MeetingKey,
+    pub(super) server: ServerRoute,
+    pub(super) state: RouteState,
+}
+
+impl Owner {
+    /// Decides about a call that concerns the meeting.
+    pub(super) fn decision(&self, call: Call) -> Decision {
+        let confirmed = matches!(self.state, RouteState::Active(_));
+        decide(call, Some(Known { confirmed, admin: self.server.admin, health: self.server.health }))
+    }
+}
+
+/// Where a meeting was found.
+#[derive(Debug)]
+pub(super) enum Located {
+    /// On a server that can be asked.
+    At(Owner),
+    /// On a server that is offline: it is to be ended when that returns.
+    EndLater(Owner),
+    /// There is none.
+    Missing,
+    /// Nobody can say.
+    Unreachable,
+}
+
+/// Returns what the table knows of the meeting that `ask` concerns.
+pub(super) fn in_table(ask: &Ask) -> Option<Owner> {
+    let id = ask.meeting.as_ref()?;
+    ask.meetings.find(id.as_str(), |name, place| {
+        let server = place.server.route();
+        Some(Owner {
+            key: MeetingKey::new(ask.tenant.clone(), MeetingId::parse(name).ok()?),
+            server: ServerRoute::clone(server.as_ref()?),
+            state: place.state(name),
+        })
+    })?
+}
+
+/// Finds the server of the meeting that `ask` concerns.
+pub(super) async fn locate(gateway: &Gateway, ask: &Ask) -> Located {
+    let known = in_table(ask);
+    if let Some(owner) = &known
+        && owner.decision(ask.call) == Decision::Forward
+    {
+        return Located::At(owner.clone());
+    }
+    let Some(key) = ask.key() else { return Located::Missing };
+    let key = known.as_ref().map_or(key, |owner| owner.key.clone());
+    let owner = match gateway.placement.resolve(&key).await {
+        Ok(Some((meeting, server))) => Some(Owner { key: meeting.key, server, state: meeting.state }),
+        Ok(None) => None,
+        Err(_) if known.is_some() => known,
+        Err(_) => return Located::Unreachable,
+    };
+    match owner {
+        None => Located::Missing,
+        Some(owner) => match owner.decision(ask.call) {
+            Decision::Forward | Decision::ForwardIfRunning => Located::At(owner),
+            Decision::EndLater => Located::EndLater(owner),
+            Decision::Missing | Decision::Place => Located::Missing,
+        },
+    }
+}

@@ -1,0 +1,172 @@
+//! Calls that the meeting's own server answers: `isMeetingRunning`, `getMeetingInfo`, `end`,
+//! `insertDocument`, `sendChatMessage`.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+use tracing::warn;
+use usher_common::{
+    bbb::{
+        call::Call,
+        parse::strip_usher_metadata,
+        reply::{self, Refusal, xml::Xml},
+    },
+    meeting::MeetingKey,
+    proto::v1::FailureKind,
+    routing::ServerRoute,
+};
+
+use super::{
+    body::Document,
+    gateway::Gateway,
+    locate::{Located, Owner, locate},
+    reply::Reply,
+    request::Ask,
+};
+use crate::{
+    core::resign::outgoing,
+    metrics::Outcome,
+    upstream::{Answer, CallError, Upload},
+};
+
+/// Longest time an `end` waits for this edge's own table to forget the meeting.
+const FORGET_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Passes a call to the meeting's server.
+pub(super) async fn ask_owner(gateway: &Arc<Gateway>, mut ask: Ask) -> Reply {
+    match locate(gateway, &ask).await {
+        Located::Unreachable => Reply::unavailable(),
+        Located::Missing => missing(&ask),
+        Located::EndLater(owner) => end_later(gateway, &owner).await,
+        Located::At(owner) => match ask.call {
+            Call::IsMeetingRunning | Call::GetMeetingInfo => read(gateway, &ask, owner.server).await,
+            Call::End => {
+                // On its own: a client that goes away must not leave an ended meeting routed.
+                let (gateway, tasks) = (Arc::clone(gateway), gateway.tasks.clone());
+                let ended = tasks.spawn_short("end", async move { end(&gateway, &ask, &owner).await });
+                ended.await.unwrap_or_else(|_| Reply::unavailable())
+            }
+            _ => {
+                let upload = match std::mem::replace(&mut ask.document, Document::None).upload() {
+                    Some(Upload::None) if ask.call == Call::InsertDocument => {
+                        Upload::xml(bytes::Bytes::new())
+                    }
+                    upload => upload.unwrap_or(Upload::None),
+                };
+                write(gateway, &ask, &owner.server, upload).await
+            }
+        },
+    }
+}
+
+/// The answer about a meeting that does not exist, as each call words it.
+fn missing(ask: &Ask) -> Reply {
+    match ask.call {
+        Call::IsMeetingRunning => Reply::success(reply::running(false)),
+        Call::SendChatMessage => Reply::refused(&Refusal::CHAT_MEETING_NOT_FOUND),
+        Call::InsertDocument => {
+            let id = ask.meeting.as_ref().map_or("", |id| id.as_str());
+            let mut xml = Xml::new();
+            xml.element("response", |xml| {
+                xml.leaf("returncode", "FAILED")
+                    .leaf("message", &format!("Meeting with id [{id}] not found."));
+            });
+            Reply::xml(xml.finish(), Outcome::refused)
+        }
+        _ => Reply::refused(&Refusal::NOT_FOUND),
+    }
+}
+
+async fn read(gateway: &Arc<Gateway>, ask: &Ask, server: ServerRoute) -> Reply {
+    let (call, id) = (ask.call, server.id.clone());
+    let (upstream, parameters) = (gateway.upstream.clone(), ask.parameters.clone());
+    let deadline = Instant::now() + gateway.limits.call;
+    let fetch = move || async move {
+        let outgoing = outgoing(&server, call, &parameters, &[]);
+        upstream.call(&server, call, outgoing, Upload::None, deadline).await.map(Arc::new)
+    };
+    match gateway.reads.read(&id, call, &ask.parameters, fetch).await {
+        Ok(answer) if is_our_fault(&answer) => {
+            gateway.upstream.report(&id, FailureKind::BadAnswer, call);
+            Reply::unavailable()
+        }
+        Ok(answer) => Reply::passed_on(&answer, strip_usher_metadata(&answer.xml).into_owned()),
+        Err(_) => Reply::unavailable(),
+    }
+}
+
+/// Calls that change something are made once, for this caller alone.
+async fn once(
+    gateway: &Gateway,
+    ask: &Ask,
+    server: &ServerRoute,
+    upload: Upload,
+) -> Result<Answer, CallError> {
+    let deadline = Instant::now() + gateway.limits.call;
+    let url = match upload {
+        Upload::None => outgoing(server, ask.call, &ask.parameters, &[]),
+        Upload::Xml(_) => crate::core::resign::in_url(server, ask.call, &ask.parameters, &[]),
+    };
+    let answer = gateway.upstream.call(server, ask.call, url, upload, deadline).await;
+    gateway.reads.changed(&server.id);
+    match answer {
+        Ok(answer) if is_our_fault(&answer) => {
+            gateway.upstream.report(&server.id, FailureKind::BadAnswer, ask.call);
+            Err(CallError::Unknown(FailureKind::BadAnswer))
+        }
+        other => other,
+    }
+}
+
+async fn write(gateway: &Gateway, ask: &Ask, server: &ServerRoute, upload: Upload) -> Reply {
+    match once(gateway, ask, server, upload).await {
+        Ok(answer) => {
+            let xml = answer.xml.clone();
+            Reply::passed_on(&answer, xml)
+        }
+        Err(_) => Reply::unavailable(),
+    }
+}
+
+async fn end(gateway: &Gateway, ask: &Ask, owner: &Owner) -> Reply {
+    match once(gateway, ask, &owner.server, Upload::None).await {
+        Ok(answer) => {
+            if answer.outcome.success {
+                forget(gateway, &owner.key, &owner.server).await;
+            }
+            let xml = answer.xml.clone();
+            Reply::passed_on(&answer, xml)
+        }
+        Err(_) => Reply::unavailable(),
+    }
+}
+
+/// The server did end the meeting: that is the answer, whoever can be told of it. Where no control
+/// plane can, polls find out.
+async fn forget(gateway: &Gateway, key: &MeetingKey, server: &ServerRoute) {
+    match gateway.placement.report_end(key, &server.id).await {
+        Ok(Some(revision)) => {
+            gateway.cell.reach(revision, FORGET_PATIENCE).await;
+        }
+        Ok(None) => {}
+        Err(error) => warn!(server = %server.id, %error, "an end was not reported"),
+    }
+}
+
+/// The meeting's server is offline: the record goes, and the meeting will be ended there.
+async fn end_later(gateway: &Gateway, owner: &Owner) -> Reply {
+    match gateway.placement.report_end(&owner.key, &owner.server.id).await {
+        Ok(revision) => {
+            if let Some(revision) = revision {
+                gateway.cell.reach(revision, FORGET_PATIENCE).await;
+            }
+            Reply::success(reply::ended())
+        }
+        Err(_) => Reply::unavailable(),
+    }
+}
+
+/// Tells whether a server refused our signature: the caller's was good, so it must not hear of it.
+pub(super) fn is_our_fault(answer: &Answer) -> bool {
+    !answer.outcome.success && answer.outcome.key == Refusal::CHECKSUM_MISMATCH.key
+}

@@ -1,0 +1,197 @@
+//! From a request to what it asks, checked in the order of design 7: method and content type,
+//! tenant, checksum, parameters.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, Method, Request, header, request::Parts};
+use http_body::Body as _;
+use hyper::body::Incoming;
+use usher_common::{
+    bbb::{
+        call::{BodyKind, Call, ChecksumProblem},
+        reply::{self, Refusal},
+    },
+    id::{MeetingId, TenantId},
+    meeting::MeetingKey,
+};
+
+use super::{
+    body::{BodyError, Document, read_form},
+    gateway::Gateway,
+    join,
+    reply::Reply,
+};
+use crate::{
+    control::{
+        meetings::Meetings,
+        table::{LiveTable, TenantSlot, Tenants},
+    },
+    core::{
+        authenticate::{authenticate, leaves_room_for_form},
+        tenant::{Target, host_name, target},
+        validate,
+    },
+};
+
+/// What a request asks, verified.
+#[derive(Debug)]
+pub(super) struct Ask {
+    pub(super) call: Call,
+    pub(super) tenant: TenantId,
+    pub(super) table: Arc<LiveTable>,
+    /// The tenant's meetings in the table.
+    pub(super) meetings: Arc<Meetings>,
+    /// The signed parameters, without the checksum.
+    pub(super) parameters: String,
+    /// The meeting it concerns, as the caller wrote it; calls about none have none.
+    pub(super) meeting: Option<MeetingId>,
+    pub(super) document: Document,
+}
+
+impl Ask {
+    /// Returns the meeting it concerns.
+    pub(super) fn key(&self) -> Option<MeetingKey> {
+        self.meeting.clone().map(|meeting| MeetingKey::new(self.tenant.clone(), meeting))
+    }
+}
+
+/// Returns the call that a path names, if it is one that is served.
+pub(super) fn call_of(path: &str) -> Option<Call> {
+    let call = Call::parse(target(path)?.call)?;
+    let served = matches!(
+        call,
+        Call::Root
+            | Call::Create
+            | Call::Join
+            | Call::IsMeetingRunning
+            | Call::End
+            | Call::GetMeetingInfo
+            | Call::GetMeetings
+            | Call::InsertDocument
+            | Call::SendChatMessage
+    );
+    served.then_some(call)
+}
+
+/// Tells whether a call takes a method; HEAD is a GET where nothing is changed by it.
+pub(super) fn accepts(call: Call, method: &Method) -> bool {
+    if *method == Method::HEAD {
+        return call.is_read() || call == Call::Join;
+    }
+    call.accepts_method(method)
+}
+
+/// Finds whose request it is: by path, by host, else `default`.
+pub(super) fn tenant_of<'t>(
+    tenants: &'t Tenants,
+    target: Target<'_>,
+    headers: &HeaderMap,
+    authority: Option<&str>,
+) -> Option<&'t TenantSlot> {
+    if let Some(name) = target.tenant {
+        return tenants.by_id(name);
+    }
+    if tenants.has_hosts() {
+        let host = authority.or_else(|| headers.get(header::HOST)?.to_str().ok());
+        if let Some(slot) = host.and_then(|host| tenants.by_host(&host_name(host))) {
+            return Some(slot);
+        }
+    }
+    tenants.by_id(TenantId::DEFAULT)
+}
+
+/// Checks a request.
+///
+/// # Errors
+/// The answer, where no more is needed for one: mostly a refusal.
+pub(super) async fn admit(gateway: &Gateway, request: Request<Incoming>) -> Result<Ask, Box<Reply>> {
+    let (parts, body) = request.into_parts();
+    let unsupported = || Box::new(Reply::refused(&Refusal::UNSUPPORTED_REQUEST));
+    let target = target(parts.uri.path()).ok_or_else(unsupported)?;
+    let call = call_of(parts.uri.path()).filter(|call| accepts(*call, &parts.method));
+    let call = call.ok_or_else(unsupported)?;
+    let kind = body_kind(call, &parts, &body)?;
+    if body.size_hint().lower() > gateway.limits.body {
+        return Err(refused(&too_large()));
+    }
+    if call == Call::Root {
+        return Err(Box::new(Reply::success(reply::root())));
+    }
+    let Some(table) = gateway.cell.load_full() else { return Err(Box::new(Reply::unavailable())) };
+    let tenants = table.tenants();
+    let authority = parts.uri.authority().map(http::uri::Authority::as_str);
+    let slot = tenant_of(&tenants, target, &parts.headers, authority).cloned();
+    drop(tenants);
+    let (route, meetings) = match slot {
+        Some(TenantSlot { route: Some(route), meetings }) => (route, meetings),
+        _ if target.tenant.is_some() => return Err(unsupported()),
+        // There is no tenant `default`: no secret makes any checksum right.
+        _ => return Err(Box::new(Reply::checksum(call, ChecksumProblem::Mismatch))),
+    };
+    let query = parts.uri.query().unwrap_or_default();
+    let mut body = Some(body);
+    let form = match body.take_if(|_| kind == Some(BodyKind::Form) && leaves_room_for_form(query)) {
+        Some(body) => {
+            let form = read_form(body, gateway.limits.body, gateway.limits.client).await;
+            Some(form.map_err(|error| refused_body(&error))?)
+        }
+        None => None,
+    };
+    let parameters = authenticate(call, query, form.as_deref(), &route.secrets)
+        .map_err(|problem| Box::new(Reply::checksum(call, problem)))?
+        .into_owned();
+    if !route.enabled {
+        return Err(refused(&not_enabled()));
+    }
+    let meeting = match validate::check(call, &parameters) {
+        Ok(id) => id
+            .map(|id| MeetingId::parse(&id))
+            .transpose()
+            .map_err(|_| refused(&Refusal::MEETING_ID_LENGTH))?,
+        Err(refusal) if call == Call::Join => return Err(Box::new(join::refuse(&parameters, &refusal))),
+        Err(refusal) => return Err(refused(&refusal)),
+    };
+    let document = match body.filter(|_| kind == Some(BodyKind::Xml)) {
+        Some(body) => Document::take(body, gateway.limits.body, gateway.limits.client)
+            .await
+            .map_err(|error| refused_body(&error))?,
+        None => Document::None,
+    };
+    Ok(Ask { call, tenant: route.id.clone(), table, meetings, parameters, meeting, document })
+}
+
+/// Returns the kind of a body that the call takes. GETs have none, whatever their headers say.
+fn body_kind(call: Call, parts: &Parts, body: &Incoming) -> Result<Option<BodyKind>, Box<Reply>> {
+    if parts.method != Method::POST || body.is_end_stream() {
+        return Ok(None);
+    }
+    let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|kind| BodyKind::parse(kind.to_str().ok()?));
+    match kind.filter(|kind| call.accepts_body(*kind)) {
+        Some(kind) => Ok(Some(kind)),
+        None => Err(refused(&Refusal::UNSUPPORTED_CONTENT_TYPE)),
+    }
+}
+
+fn refused(refusal: &Refusal) -> Box<Reply> {
+    Box::new(Reply::refused(refusal))
+}
+
+fn refused_body(error: &BodyError) -> Box<Reply> {
+    refused(&match error {
+        BodyError::TooLarge => too_large(),
+        BodyError::Slow => Refusal::validation("Request body took too long"),
+        BodyError::Broken => Refusal::validation("Request not recognized"),
+    })
+}
+
+fn too_large() -> Refusal {
+    Refusal::validation("Request body is too large")
+}
+
+/// What BBB says where its API is switched off.
+pub(super) fn not_enabled() -> Refusal {
+    Refusal::new(
+        "apiNotEnabled",
+        "The API service and/or controller is not enabled on this server. To use it, you must first enable it.",
+    )
+}

@@ -1,0 +1,206 @@
+//! Calls to BBB servers: pooled connections, a deadline on each call, and an outcome that says how
+//! sure it is that nothing happened (design 11).
+
+mod connector;
+mod outcome;
+mod passive;
+mod pending;
+mod shared;
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, StatusCode, header};
+use http_body::Body;
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited, combinators::BoxBody};
+use hyper::body::Incoming;
+use hyper_util::{
+    client::legacy::Client,
+    rt::{TokioExecutor, TokioTimer},
+};
+use tokio::time::Instant;
+use tracing::instrument;
+use usher_common::{
+    bbb::{call::Call, parse},
+    id::ServerId,
+    proto::v1::FailureKind,
+    routing::ServerRoute,
+    runtime::telemetry,
+};
+
+pub use connector::ConnectorError;
+pub use outcome::{Answer, CallError};
+pub use passive::PassiveReports;
+pub use pending::PendingCalls;
+pub use shared::SharedReads;
+
+use crate::core::resign::Outgoing;
+use pending::Phase;
+
+/// Largest answer that is read, in bytes.
+const ANSWER_MAX: usize = 32 << 20;
+/// Idle connections are closed before the server's own front end would.
+const POOL_IDLE: Duration = Duration::from_secs(20);
+/// Idle connections kept to one server.
+const POOL_PER_SERVER: usize = 64;
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+/// What is sent to a server.
+pub type Payload = BoxBody<Bytes, BoxError>;
+
+/// A body that goes with a call.
+pub enum Upload {
+    /// None; parameters that do not fit into the URL go as a form.
+    None,
+    /// XML, byte for byte.
+    Xml(Payload),
+}
+
+impl std::fmt::Debug for Upload {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if matches!(self, Self::None) { "None" } else { "Xml" })
+    }
+}
+
+impl Upload {
+    /// Takes a body that is in memory.
+    pub fn xml(body: Bytes) -> Self {
+        Self::Xml(Full::new(body).map_err(|never| match never {}).boxed())
+    }
+}
+
+/// The client; clones share its connections.
+#[derive(Clone, Debug)]
+pub struct Upstream {
+    client: Client<connector::Connector, Payload>,
+    pending: PendingCalls,
+    passive: PassiveReports,
+}
+
+impl Upstream {
+    /// Makes a client without connections.
+    ///
+    /// # Errors
+    /// The system's certificates cannot be used.
+    pub fn new(
+        connect_timeout: Duration,
+        pending: PendingCalls,
+        passive: PassiveReports,
+    ) -> Result<Self, ConnectorError> {
+        let client = Client::builder(TokioExecutor::new())
+            .pool_idle_timeout(POOL_IDLE)
+            .pool_max_idle_per_host(POOL_PER_SERVER)
+            .pool_timer(TokioTimer::new())
+            .build(connector::Connector::new(connect_timeout)?);
+        Ok(Self { client, pending, passive })
+    }
+
+    /// Calls a server and reads its answer, all before `deadline`. Failures are reported to the
+    /// control plane on the way.
+    ///
+    /// # Errors
+    /// There is no readable answer; the error tells whether the server may have acted.
+    #[instrument(name = "call", level = "info", skip_all, fields(call = call.name(), server = %server.id))]
+    pub async fn call(
+        &self,
+        server: &ServerRoute,
+        call: Call,
+        outgoing: Outgoing,
+        upload: Upload,
+        deadline: Instant,
+    ) -> Result<Answer, CallError> {
+        let outcome = self.bounded(server, call, outgoing, upload, deadline).await;
+        if let Err(error) = &outcome
+            && let Some(kind) = error.kind()
+        {
+            tracing::warn!(server = %server.id, call = call.name(), %error, "call to a server failed");
+            self.passive.report(&server.id, kind, call);
+        }
+        outcome
+    }
+
+    /// Reports a failure that only the caller can see, such as a wrong secret.
+    pub fn report(&self, server: &ServerId, kind: FailureKind, call: Call) {
+        self.passive.report(server, kind, call);
+    }
+
+    async fn bounded(
+        &self,
+        server: &ServerRoute,
+        call: Call,
+        outgoing: Outgoing,
+        upload: Upload,
+        deadline: Instant,
+    ) -> Result<Answer, CallError> {
+        let request = request(outgoing, upload).ok_or(CallError::NotSent(FailureKind::Connect))?;
+        let ticket = self.pending.enter(server.id.clone(), call);
+        let exchange = async {
+            let response = self.client.request(request).await.map_err(|e| outcome::of_client(&e))?;
+            ticket.phase(Phase::Answer);
+            read(response.status(), response.into_body()).await
+        };
+        tokio::time::timeout_at(deadline, exchange)
+            .await
+            .unwrap_or(Err(CallError::Unknown(FailureKind::Timeout)))
+    }
+}
+
+/// Builds the request; `None` when the server's URL is none.
+fn request(outgoing: Outgoing, upload: Upload) -> Option<Request<Payload>> {
+    let empty = || Full::default().map_err(|never| match never {}).boxed();
+    let (method, kind, body) = match (upload, outgoing.form) {
+        (Upload::Xml(body), _) => (Method::POST, Some("application/xml"), body),
+        (Upload::None, Some(form)) => (
+            Method::POST,
+            Some("application/x-www-form-urlencoded"),
+            Full::new(Bytes::from(form)).map_err(|never| match never {}).boxed(),
+        ),
+        (Upload::None, None) => (Method::GET, None, empty()),
+    };
+    let mut request = Request::builder()
+        .method(method)
+        .uri(outgoing.url)
+        .header(header::ACCEPT, "*/*")
+        .header(header::USER_AGENT, concat!("usher/", env!("CARGO_PKG_VERSION")))
+        .body(body)
+        .ok()?;
+    if let Some(kind) = kind {
+        request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    }
+    telemetry::inject(request.headers_mut());
+    Some(request)
+}
+
+async fn read(status: StatusCode, body: Incoming) -> Result<Answer, CallError> {
+    if status.is_client_error() {
+        return Err(CallError::Refused(status));
+    }
+    if !status.is_success() {
+        return Err(CallError::Unknown(FailureKind::ServerError));
+    }
+    let unreadable = CallError::Unknown(FailureKind::BadAnswer);
+    let body = collect(body).await.map_err(|_| unreadable.clone())?;
+    let xml = String::from_utf8(body.into()).map_err(|_| unreadable.clone())?;
+    let outcome = parse::outcome(&xml).map_err(|_| unreadable)?;
+    Ok(Answer { xml, outcome })
+}
+
+fn collect(body: Incoming) -> impl Future<Output = Result<Bytes, BoxError>> + Send {
+    async move { Ok(Limited::new(body, ANSWER_MAX).collect().await?.to_bytes()) }
+}
+
+/// Tells whether reading a body failed because it is larger than allowed.
+pub fn is_too_large(error: &(dyn std::error::Error + 'static)) -> bool {
+    error.is::<LengthLimitError>()
+}
+
+/// Boxes a stream of body parts.
+pub fn payload<B>(body: B) -> Payload
+where
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Sync + 'static,
+{
+    body.map_err(Into::into).boxed()
+}
+
+/// An answer that several requests share.
+pub type SharedAnswer = Arc<Answer>;

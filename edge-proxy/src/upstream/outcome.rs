@@ -1,0 +1,72 @@
+//! How a call to a server came out: done, certainly not done, or unknown (style P9).
+
+use std::error::Error;
+
+use http::StatusCode;
+use hyper_util::client::legacy;
+use usher_common::{bbb::parse::Outcome, proto::v1::FailureKind};
+
+/// A whole, well-formed answer.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// As it came.
+    pub xml: String,
+    /// What it says.
+    pub outcome: Outcome,
+}
+
+impl std::fmt::Debug for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Answer({} {})", self.outcome.success, self.outcome.key) // the rest holds passwords
+    }
+}
+
+/// A call without a readable answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CallError {
+    /// Nothing was sent: the server did nothing.
+    #[error("no connection ({0:?})")]
+    NotSent(FailureKind),
+    /// The server's front end refused: the server did nothing.
+    #[error("refused with HTTP {0}")]
+    Refused(StatusCode),
+    /// It may have acted.
+    #[error("outcome unknown ({0:?})")]
+    Unknown(FailureKind),
+}
+
+impl CallError {
+    /// Tells whether the server certainly did nothing.
+    pub fn is_definite(&self) -> bool {
+        !matches!(self, Self::Unknown(_))
+    }
+
+    /// Returns what the control plane is to hear of it.
+    pub fn kind(&self) -> Option<FailureKind> {
+        match self {
+            Self::NotSent(kind) | Self::Unknown(kind) => Some(*kind),
+            Self::Refused(_) => None,
+        }
+    }
+}
+
+/// Reads the client's error: only a failed connection is certain to have sent nothing.
+pub(super) fn of_client(error: &legacy::Error) -> CallError {
+    if error.is_connect() {
+        let kind = if is_tls(error) { FailureKind::Tls } else { FailureKind::Connect };
+        return CallError::NotSent(kind);
+    }
+    CallError::Unknown(FailureKind::BadAnswer)
+}
+
+fn is_tls(error: &(dyn Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        if error.is::<rustls::Error>() || wrapped.is_some_and(|inner| inner.is::<rustls::Error>()) {
+            return true;
+        }
+        next = error.source();
+    }
+    false
+}

@@ -1,0 +1,169 @@
+//! Identical reads at the same time share one call to the server.
+
+use std::{
+    collections::HashMap,
+    future::Future,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use futures::{
+    FutureExt,
+    future::{BoxFuture, Shared},
+};
+use prometheus_client::metrics::counter::Counter;
+use usher_common::{bbb::call::Call, id::ServerId, proto::v1::FailureKind, runtime::tasks::Tasks};
+
+use super::{CallError, SharedAnswer};
+
+/// Reads that may be shared at one time; those beyond go alone.
+const MOST: usize = 1024;
+
+type Outcome = Result<SharedAnswer, CallError>;
+type Flight = Shared<BoxFuture<'static, Outcome>>;
+
+/// What makes two reads identical.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Key {
+    server: ServerId,
+    call: Call,
+    parameters: String,
+}
+
+/// Reads under way; clones are the same.
+#[derive(Debug, Clone)]
+pub struct SharedReads {
+    flights: Arc<Mutex<HashMap<Key, (u64, Flight)>>>,
+    tasks: Tasks,
+    shared: Counter,
+}
+
+impl SharedReads {
+    /// Returns an empty set; `shared` counts the calls that were saved.
+    pub fn new(tasks: Tasks, shared: Counter) -> Self {
+        Self { flights: Arc::default(), tasks, shared }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, (u64, Flight)>> {
+        self.flights.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Joins the same read that is under way, or starts it with `fetch`. A caller that goes away
+    /// does not end the call for the others.
+    ///
+    /// # Errors
+    /// Those of `fetch`.
+    pub async fn read<F>(
+        &self,
+        server: &ServerId,
+        call: Call,
+        parameters: &str,
+        fetch: impl FnOnce() -> F,
+    ) -> Outcome
+    where
+        F: Future<Output = Outcome> + Send + 'static,
+    {
+        let key = Key { server: server.clone(), call, parameters: parameters.to_owned() };
+        let flight = self.flight(key, fetch);
+        flight.await
+    }
+
+    fn flight<F>(&self, key: Key, fetch: impl FnOnce() -> F) -> Flight
+    where
+        F: Future<Output = Outcome> + Send + 'static,
+    {
+        let mut flights = self.lock();
+        if let Some((_, flight)) = flights.get(&key) {
+            self.shared.inc();
+            return flight.clone();
+        }
+        if flights.len() >= MOST {
+            return fetch().boxed().shared();
+        }
+        let number = rand::random();
+        let (fetch, all, own) = (fetch(), self.clone(), key.clone());
+        // The task can only take its entry out after the lock is free, when the entry is in.
+        let task = self.tasks.spawn_short("shared-read", async move {
+            let outcome = fetch.await;
+            all.forget(&own, number);
+            outcome
+        });
+        let flight = task
+            .map(|ended| ended.unwrap_or(Err(CallError::Unknown(FailureKind::BadAnswer))))
+            .boxed()
+            .shared();
+        flights.insert(key, (number, flight.clone()));
+        flight
+    }
+
+    fn forget(&self, key: &Key, number: u64) {
+        let mut flights = self.lock();
+        if flights.get(key).is_some_and(|(current, _)| *current == number) {
+            flights.remove(key);
+        }
+    }
+
+    /// Lets nobody join reads of `server` that began before now: something was changed there.
+    pub fn changed(&self, server: &ServerId) {
+        self.lock().retain(|key, _| key.server != *server);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use tokio::sync::Notify;
+    use usher_common::bbb::parse;
+
+    use super::*;
+    use crate::upstream::Answer;
+
+    fn answer() -> SharedAnswer {
+        let xml = "<response><returncode>SUCCESS</returncode></response>".to_owned();
+        Arc::new(Answer { outcome: parse::outcome(&xml).unwrap(), xml })
+    }
+
+    #[tokio::test]
+    async fn reads_at_the_same_time_are_one_call_and_later_ones_another() {
+        let reads = SharedReads::new(Tasks::new(), Counter::default());
+        let server = ServerId::parse("a").unwrap();
+        let (calls, gate) = (Arc::new(AtomicU32::new(0)), Arc::new(Notify::new()));
+        let read = |parameters: &'static str| {
+            let (calls, gate) = (Arc::clone(&calls), Arc::clone(&gate));
+            reads.read(&server, Call::GetMeetingInfo, parameters, move || async move {
+                calls.fetch_add(1, Ordering::SeqCst);
+                gate.notified().await;
+                Ok(answer())
+            })
+        };
+        let mut together =
+            futures::future::join_all((0..50).map(|_| read("meetingID=a")).collect::<Vec<_>>());
+        assert!(futures::poll!(&mut together).is_pending());
+        tokio::task::yield_now().await;
+        gate.notify_one();
+        assert!(together.await.iter().all(Result::is_ok));
+        assert_eq!(calls.load(Ordering::SeqCst), 1);
+        gate.notify_one();
+        read("meetingID=a").await.unwrap();
+        assert_eq!(calls.load(Ordering::SeqCst), 2);
+        assert!(reads.lock().is_empty());
+    }
+
+    #[tokio::test]
+    async fn after_a_change_nobody_joins_an_older_read() {
+        let reads = SharedReads::new(Tasks::new(), Counter::default());
+        let server = ServerId::parse("a").unwrap();
+        let gate = Arc::new(Notify::new());
+        let held = Arc::clone(&gate);
+        let mut old = Box::pin(reads.read(&server, Call::GetMeetingInfo, "m", move || async move {
+            held.notified().await;
+            Err(CallError::Unknown(FailureKind::Timeout))
+        }));
+        assert!(futures::poll!(&mut old).is_pending());
+        reads.changed(&server);
+        let new = reads.read(&server, Call::GetMeetingInfo, "m", || async { Ok(answer()) }).await;
+        assert!(new.is_ok());
+        gate.notify_one();
+        assert!(old.await.is_err());
+    }
+}

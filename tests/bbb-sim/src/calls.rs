@@ -1,0 +1,106 @@
+//! The calls of the API, one file each: from parameters to an answer.
+
+mod chat;
+mod create;
+mod documents;
+mod end;
+mod info;
+mod join;
+mod modules;
+mod recordings;
+
+pub(crate) use info::meetings;
+use usher_common::bbb::{call::Call, reply, reply::Refusal};
+
+use crate::{
+    options::SimOptions,
+    request::{ApiRequest, Params, Rejected},
+    world::World,
+};
+
+/// What goes back over the wire.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum ApiAnswer {
+    /// 200 with XML.
+    Xml(String),
+    /// 200 with JSON.
+    Json(String),
+    /// 200 with text.
+    Text(&'static str),
+    /// 302, with a session cookie for those who are in.
+    Redirect { location: String, session: Option<String> },
+    /// No such call.
+    NotFound,
+    /// The call does not take this method.
+    MethodNotAllowed,
+    /// Something the server does not survive gracefully.
+    ServerError,
+}
+
+impl From<Refusal> for ApiAnswer {
+    fn from(refusal: Refusal) -> Self {
+        Self::Xml(refusal.to_xml())
+    }
+}
+
+/// What a call may use.
+pub(crate) struct Context<'c> {
+    pub(crate) world: &'c mut World,
+    pub(crate) options: &'c SimOptions,
+    /// `http://host:port`, where browsers reach this server.
+    pub(crate) base: &'c str,
+    pub(crate) now_ms: u64,
+}
+
+/// Answers a request, doing what it asks.
+pub(crate) fn answer(context: &mut Context<'_>, request: &ApiRequest) -> ApiAnswer {
+    if !request.call.accepts_method(&request.method) {
+        return ApiAnswer::MethodNotAllowed;
+    }
+    context.world.expire(context.now_ms);
+    match request.check(context.options) {
+        Ok(params) => dispatch(context, request, &params),
+        Err(rejected) => {
+            let refusal = match rejected {
+                Rejected::ContentType => Refusal::UNSUPPORTED_CONTENT_TYPE,
+                Rejected::Checksum(problem) => request.call.checksum_refusal(problem),
+            };
+            match request.call {
+                Call::Join => join::redirect_with_error(context.base, None, &refusal),
+                call if call.answers_json() => ApiAnswer::Json(refusal.to_json()),
+                _ => refusal.into(),
+            }
+        }
+    }
+}
+
+fn dispatch(context: &mut Context<'_>, request: &ApiRequest, params: &Params) -> ApiAnswer {
+    match request.call {
+        Call::Root => ApiAnswer::Xml(reply::root()),
+        Call::Create => create::answer(context, request, params),
+        Call::Join => join::answer(context, params),
+        Call::IsMeetingRunning => info::running(context, params),
+        Call::GetMeetingInfo => info::meeting(context, params),
+        Call::GetMeetings => ApiAnswer::Xml(info::meetings(context.world)),
+        Call::GetSessions => info::sessions(context),
+        Call::End => end::answer(context, params),
+        Call::InsertDocument => documents::answer(context, request, params),
+        Call::SendChatMessage => chat::answer(context, params),
+        Call::GetRecordings => recordings::answer(context.options, params),
+        Call::HooksPing => ApiAnswer::Text("bbb-webhooks API up!"),
+        _ => ApiAnswer::NotFound,
+    }
+}
+
+/// The `meetingID` of a call that needs one.
+fn meeting_id(params: &Params) -> Result<&str, Refusal> {
+    params
+        .get("meetingID")
+        .map(str::trim)
+        .filter(|id| !id.is_empty())
+        .ok_or(Refusal::MISSING_MEETING_ID)
+        .and_then(|id| match id.chars().count() {
+            2..=256 => Ok(id),
+            _ => Err(Refusal::MEETING_ID_LENGTH),
+        })
+}

@@ -1,0 +1,72 @@
+//! The XML body of `create` and `insertDocument`: modules, and the documents in one of them.
+
+use quick_xml::{Reader, events::Event};
+
+use crate::world::Document;
+
+/// A body that is not XML, on which a real server fails with a 500.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct BadModules;
+
+/// Returns the documents of the module `presentation`.
+pub(super) fn documents(xml: &str) -> Result<Vec<Document>, BadModules> {
+    let mut reader = Reader::from_str(xml);
+    let (mut documents, mut depth, mut seen) = (Vec::new(), 0usize, false);
+    loop {
+        match reader.read_event().map_err(|_| BadModules)? {
+            Event::Start(start) => {
+                depth += 1;
+                seen = true;
+                if start.name().as_ref() == "document" {
+                    documents.push(document(&start)?);
+                }
+            }
+            Event::Empty(start) => {
+                seen = true;
+                if start.name().as_ref() == "document" {
+                    documents.push(document(&start)?);
+                }
+            }
+            Event::End(_) => depth = depth.checked_sub(1).ok_or(BadModules)?,
+            Event::Eof if depth == 0 && seen => return Ok(documents),
+            Event::Eof => return Err(BadModules),
+            _ => {}
+        }
+    }
+}
+
+fn document(element: &quick_xml::events::BytesStart<'_>) -> Result<Document, BadModules> {
+    let mut document = Document { name: "default.pdf".to_owned(), url: None };
+    for attribute in element.attributes() {
+        let attribute = attribute.map_err(|_| BadModules)?;
+        let value = quick_xml::escape::unescape(&attribute.value).map_err(|_| BadModules)?.into_owned();
+        match attribute.key.as_ref() {
+            "name" | "filename" => document.name = value,
+            "url" => document.url = Some(value),
+            _ => {}
+        }
+    }
+    Ok(document)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BadModules, documents};
+
+    #[test]
+    fn documents_by_address_and_by_content_are_found() {
+        let xml = "<?xml version=\"1.0\"?><modules><module name=\"presentation\">\
+                   <document url=\"https://a.example/x.pdf?a=1&amp;b=2\" filename=\"x.pdf\"/>\
+                   <document name=\"y.txt\">aGVsbG8=</document></module></modules>";
+        let documents = documents(xml).unwrap();
+        assert_eq!(documents[0].url.as_deref(), Some("https://a.example/x.pdf?a=1&b=2"));
+        assert_eq!((documents[0].name.as_str(), documents[1].name.as_str()), ("x.pdf", "y.txt"));
+    }
+
+    #[test]
+    fn what_is_not_whole_is_refused() {
+        for xml in ["", "hello", "<modules>", "<modules></module>", "</modules>"] {
+            assert_eq!(documents(xml), Err(BadModules), "{xml}");
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! How a simulated server is set up.
+
+use std::{net::SocketAddr, time::Duration};
+
+use usher_common::{bbb::checksum::Algorithm, secret::Secret};
+
+/// Which BBB it behaves like, where versions differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum BbbVersion {
+    /// 2.4: SHA-1 and SHA-256, lower case only; forms signed as a rebuilt string; `end` wants the moderator
+    /// password; a repeated create without passwords is refused; counters with thousands commas.
+    V2_4,
+    /// 3.0.
+    #[default]
+    V3_0,
+}
+
+impl BbbVersion {
+    /// Returns the hashes it can be asked in.
+    pub fn algorithms(self) -> &'static [Algorithm] {
+        match self {
+            Self::V2_4 => &[Algorithm::Sha1, Algorithm::Sha256],
+            Self::V3_0 => &Algorithm::ALL,
+        }
+    }
+}
+
+/// A recording that `getRecordings` lists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SimRecording {
+    /// Its `recordID`, the internal id of the recorded meeting.
+    pub record_id: String,
+    /// The recorded meeting's `meetingID`.
+    pub meeting_id: String,
+    /// Its name.
+    pub name: String,
+    /// Start, milliseconds since 1970.
+    pub start_time_ms: u64,
+    /// End, milliseconds since 1970.
+    pub end_time_ms: u64,
+    /// Whether it is published.
+    pub published: bool,
+    /// Metadata, keys in lower case.
+    pub metadata: Vec<(String, String)>,
+}
+
+/// Everything that can be chosen about a simulated server.
+#[derive(Debug, Clone)]
+pub struct SimOptions {
+    /// What its session pages call it; its address if not set.
+    pub name: Option<String>,
+    /// Its shared secret.
+    pub secret: Secret,
+    /// Where it listens; port 0 means any free one.
+    pub listen: SocketAddr,
+    /// Which BBB it behaves like.
+    pub version: BbbVersion,
+    /// The hashes it accepts, of those its version knows.
+    pub algorithms: Vec<Algorithm>,
+    /// How long an ended meeting is still listed; nothing by default.
+    pub end_delay: Duration,
+    /// After what time a meeting that nobody joined ends; five minutes by default.
+    pub unjoined_expiry: Duration,
+    /// What `getRecordings` lists.
+    pub recordings: Vec<SimRecording>,
+}
+
+impl SimOptions {
+    /// Returns an ordinary server with this secret, on a free port of the loopback interface.
+    pub fn new(secret: &str) -> Self {
+        Self { secret: Secret::new(secret), ..Self::default() }
+    }
+
+    /// Names it on its session pages.
+    #[must_use]
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+}
+
+impl Default for SimOptions {
+    fn default() -> Self {
+        Self {
+            name: None,
+            secret: Secret::new("simulated-server-secret"),
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            version: BbbVersion::default(),
+            algorithms: Algorithm::ALL.to_vec(),
+            end_delay: Duration::ZERO,
+            unjoined_expiry: Duration::from_mins(5),
+            recordings: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! What the parts of one server share: its memory, its log of calls and its faults.
+
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use usher_common::bbb::call::Call;
+
+use crate::{
+    calls::{self, ApiAnswer, Context},
+    faults::{ActiveFaults, Fault, FaultKind, Gate, Hits},
+    options::SimOptions,
+    request::ApiRequest,
+    time,
+    view::SimCall,
+    world::World,
+};
+
+/// How many calls are remembered.
+const CALLS_KEPT: usize = 20_000;
+
+/// Everything of one server but its sockets.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) options: SimOptions,
+    pub(crate) name: String,
+    /// `http://host:port`
+    pub(crate) base: String,
+    world: Mutex<World>,
+    calls: Mutex<VecDeque<SimCall>>,
+    faults: Mutex<ActiveFaults>,
+    /// Told when the faults have changed.
+    pub(crate) faults_changed: watch::Sender<u64>,
+    /// What the listener does right now.
+    pub(crate) gate: watch::Sender<Gate>,
+    /// Cancelled when what hangs must be let go.
+    release: Mutex<CancellationToken>,
+}
+
+impl Shared {
+    pub(crate) fn new(options: SimOptions, address: std::net::SocketAddr) -> Self {
+        Self {
+            name: options.name.clone().unwrap_or_else(|| address.to_string()),
+            base: format!("http://{address}"),
+            world: Mutex::new(World::new(&options)),
+            options,
+            calls: Mutex::default(),
+            faults: Mutex::default(),
+            faults_changed: watch::Sender::new(0),
+            gate: watch::Sender::new(Gate::Open),
+            release: Mutex::default(),
+        }
+    }
+
+    /// Locks the memory, after what has ended was let go.
+    pub(crate) fn world(&self) -> MutexGuard<'_, World> {
+        let mut world = lock(&self.world);
+        world.expire(time::now_ms());
+        world
+    }
+
+    pub(crate) fn log(&self, call: SimCall) {
+        let mut calls = lock(&self.calls);
+        if calls.len() == CALLS_KEPT {
+            calls.pop_front();
+        }
+        calls.push_back(call);
+    }
+
+    pub(crate) fn calls(&self) -> Vec<SimCall> {
+        lock(&self.calls).iter().cloned().collect()
+    }
+
+    pub(crate) fn forget_calls(&self) {
+        lock(&self.calls).clear();
+    }
+
+    /// Answers a request, doing what it asks.
+    pub(crate) fn answer(&self, request: &ApiRequest) -> ApiAnswer {
+        let mut context = Context {
+            world: &mut self.world(),
+            options: &self.options,
+            base: &self.base,
+            now_ms: time::now_ms(),
+        };
+        calls::answer(&mut context, request)
+    }
+
+    pub(crate) fn set_fault(&self, fault: Fault) {
+        let frozen = (fault.kind == FaultKind::FrozenList).then(|| calls::meetings(&self.world()));
+        lock(&self.faults).set(fault, frozen, Instant::now());
+        self.faults_changed.send_modify(|changes| *changes += 1);
+    }
+
+    /// Clears the faults of one kind, or all, and lets go what hangs.
+    pub(crate) fn clear_faults(&self, kind: Option<&str>) {
+        lock(&self.faults).clear(kind);
+        std::mem::take(&mut *lock(&self.release)).cancel();
+        self.faults_changed.send_modify(|changes| *changes += 1);
+    }
+
+    pub(crate) fn faults(&self) -> Vec<Fault> {
+        lock(&self.faults).list(Instant::now())
+    }
+
+    pub(crate) fn hits(&self, call: Option<Call>) -> Hits {
+        lock(&self.faults).hits(call, Instant::now())
+    }
+
+    pub(crate) fn wanted_gate(&self) -> (Gate, Option<Instant>) {
+        lock(&self.faults).gate(Instant::now())
+    }
+
+    pub(crate) fn held(&self) {
+        lock(&self.faults).held(Instant::now());
+    }
+
+    /// Returns the token that what hangs waits for.
+    pub(crate) fn release(&self) -> CancellationToken {
+        lock(&self.release).clone()
+    }
+}
+
+/// A panic under one of these locks leaves data that is still whole: each change is one statement.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,127 @@
+//! What a server remembers: meetings, who is in them, and how they are found. No sockets here; the
+//! time comes in as milliseconds since 1970.
+
+mod create;
+mod join;
+mod meeting;
+
+use std::{collections::BTreeMap, ops::Bound, time::Duration};
+
+pub(crate) use create::{BreakoutAsk, CreateAsk, Created};
+pub(crate) use join::{JoinAsk, Joined};
+pub(crate) use meeting::{Document, Meeting, Role, User};
+use usher_common::{
+    bbb::checksum::{Algorithm, sign},
+    secret::Secret,
+};
+
+use crate::options::{BbbVersion, SimOptions};
+
+/// The memory of one server.
+#[derive(Debug)]
+pub(crate) struct World {
+    version: BbbVersion,
+    end_delay: Duration,
+    unjoined_expiry: Duration,
+    /// By internal id.
+    meetings: BTreeMap<String, Meeting>,
+    last_create_ms: u64,
+}
+
+/// What `end` met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum EndOutcome {
+    Ended,
+    NotFound,
+    WrongPassword,
+}
+
+impl World {
+    pub(crate) fn new(options: &SimOptions) -> Self {
+        Self {
+            version: options.version,
+            end_delay: options.end_delay,
+            unjoined_expiry: options.unjoined_expiry,
+            meetings: BTreeMap::new(),
+            last_create_ms: 0,
+        }
+    }
+
+    pub(crate) fn version(&self) -> BbbVersion {
+        self.version
+    }
+
+    /// Lets go what has ended by `now_ms`.
+    pub(crate) fn expire(&mut self, now_ms: u64) {
+        let expiry = self.unjoined_expiry;
+        self.meetings.retain(|_, meeting| !meeting.is_over(now_ms, expiry));
+    }
+
+    /// Returns every meeting, breakout rooms and ending ones included.
+    pub(crate) fn meetings(&self) -> impl Iterator<Item = &Meeting> {
+        self.meetings.values()
+    }
+
+    /// Finds a meeting as BBB does: `id` may be the beginning of an internal id, and only then is it a
+    /// `meetingID`. One that is ending is found only if there is no other.
+    pub(crate) fn find(&self, id: &str) -> Option<&Meeting> {
+        self.key_of(id).map(|key| &self.meetings[&key])
+    }
+
+    /// Like [`World::find`], to change it.
+    pub(crate) fn find_mut(&mut self, id: &str) -> Option<&mut Meeting> {
+        let key = self.key_of(id)?;
+        self.meetings.get_mut(&key)
+    }
+
+    /// Finds a meeting that is not ending.
+    pub(crate) fn find_live(&self, id: &str) -> Option<&Meeting> {
+        self.find(id).filter(|meeting| meeting.ended_at_ms.is_none())
+    }
+
+    /// Finds who joined with this session token, and where.
+    pub(crate) fn session(&self, token: &str) -> Option<(&Meeting, &User)> {
+        self.meetings().find_map(|meeting| {
+            meeting.users.iter().find(|user| user.session_token == token).map(|user| (meeting, user))
+        })
+    }
+
+    /// Ends a meeting, at once or after the delay of the options.
+    pub(crate) fn end(&mut self, id: &str, password: Option<&str>, now_ms: u64) -> EndOutcome {
+        let wants_password = self.version == BbbVersion::V2_4;
+        let delay = u64::try_from(self.end_delay.as_millis()).unwrap_or(u64::MAX);
+        let Some(meeting) = self.find_mut(id) else { return EndOutcome::NotFound };
+        if wants_password && password != Some(meeting.moderator_password.as_str()) {
+            return EndOutcome::WrongPassword;
+        }
+        meeting.end(now_ms, delay);
+        self.expire(now_ms);
+        EndOutcome::Ended
+    }
+
+    /// Forgets everything, as a restart does.
+    pub(crate) fn forget(&mut self) {
+        self.meetings.clear();
+    }
+
+    fn key_of(&self, id: &str) -> Option<String> {
+        if id.is_empty() {
+            return None;
+        }
+        self.key_with_prefix(id).or_else(|| self.key_with_prefix(&hash_of(id)))
+    }
+
+    fn key_with_prefix(&self, prefix: &str) -> Option<String> {
+        let from = (Bound::Included(prefix), Bound::Unbounded);
+        let found = self.meetings.range::<str, _>(from).take_while(|(key, _)| key.starts_with(prefix));
+        found.min_by_key(|(_, meeting)| meeting.ended_at_ms.is_some()).map(|(key, _)| key.clone())
+    }
+}
+
+/// Returns the SHA-1 of a `meetingID`, the first half of an internal id.
+pub(crate) fn hash_of(meeting_id: &str) -> String {
+    sign(Algorithm::Sha1, meeting_id, "", &Secret::new(""))
+}
+
+#[cfg(test)]
+mod tests;

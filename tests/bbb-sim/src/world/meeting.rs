@@ -1,0 +1,122 @@
+//! One meeting and who is in it.
+
+use std::{collections::BTreeMap, time::Duration};
+
+/// What somebody may do in a meeting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    Moderator,
+    Viewer,
+}
+
+impl Role {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        match () {
+            () if text.eq_ignore_ascii_case("moderator") => Some(Self::Moderator),
+            () if text.eq_ignore_ascii_case("viewer") => Some(Self::Viewer),
+            () => None,
+        }
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Moderator => "MODERATOR",
+            Self::Viewer => "VIEWER",
+        }
+    }
+}
+
+/// Somebody who joined.
+#[derive(Debug, Clone)]
+pub(crate) struct User {
+    /// `w_` and twelve characters.
+    pub(crate) internal_id: String,
+    /// What the application calls them.
+    pub(crate) external_id: String,
+    pub(crate) full_name: String,
+    pub(crate) role: Role,
+    pub(crate) session_token: String,
+    pub(crate) auth_token: String,
+    pub(crate) guest_waits: bool,
+    pub(crate) custom_data: Vec<(String, String)>,
+}
+
+/// Something shown in a meeting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Document {
+    pub(crate) name: String,
+    pub(crate) url: Option<String>,
+}
+
+/// What a breakout room knows of its parent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Breakout {
+    pub(crate) parent_internal_id: String,
+    pub(crate) sequence: u32,
+    pub(crate) free_join: bool,
+}
+
+/// One meeting.
+#[derive(Debug, Clone)]
+pub(crate) struct Meeting {
+    pub(crate) external_id: String,
+    pub(crate) internal_id: String,
+    pub(crate) name: String,
+    pub(crate) create_time_ms: u64,
+    pub(crate) attendee_password: String,
+    pub(crate) moderator_password: String,
+    pub(crate) voice_bridge: u32,
+    pub(crate) dial_number: String,
+    /// Minutes; 0 means no limit.
+    pub(crate) duration: u64,
+    pub(crate) record: bool,
+    /// 0 means no limit.
+    pub(crate) max_participants: usize,
+    pub(crate) guest_policy: String,
+    /// Keys in lower case, without `meta_`.
+    pub(crate) metadata: BTreeMap<String, String>,
+    pub(crate) breakout: Option<Breakout>,
+    pub(crate) documents: Vec<Document>,
+    /// Who said what.
+    pub(crate) chat: Vec<(String, String)>,
+    pub(crate) users: Vec<User>,
+    /// Participants that only count, for load.
+    pub(crate) crowd: usize,
+    pub(crate) has_user_joined: bool,
+    pub(crate) start_time_ms: u64,
+    /// Minutes after which it ends if nobody joins, when the create said so.
+    pub(crate) unjoined_minutes: Option<u64>,
+    pub(crate) ended_at_ms: Option<u64>,
+    pub(crate) removed_at_ms: Option<u64>,
+}
+
+impl Meeting {
+    pub(crate) fn participants(&self) -> usize {
+        self.users.iter().filter(|user| !user.guest_waits).count() + self.crowd
+    }
+
+    pub(crate) fn moderators(&self) -> usize {
+        self.users.iter().filter(|user| user.role == Role::Moderator).count()
+    }
+
+    pub(crate) fn is_running(&self) -> bool {
+        self.participants() > 0
+    }
+
+    pub(super) fn end(&mut self, now_ms: u64, delay_ms: u64) {
+        self.ended_at_ms.get_or_insert(now_ms);
+        self.removed_at_ms.get_or_insert(now_ms.saturating_add(delay_ms));
+    }
+
+    /// Tells whether it has left the server's memory: ended, over its duration, or joined by nobody.
+    pub(super) fn is_over(&self, now_ms: u64, unjoined_expiry: Duration) -> bool {
+        let unjoined_ms = match self.unjoined_minutes {
+            Some(minutes) => minutes.saturating_mul(60_000),
+            None => u64::try_from(unjoined_expiry.as_millis()).unwrap_or(u64::MAX),
+        };
+        let over = |from: u64, after: u64| now_ms >= from.saturating_add(after);
+        self.removed_at_ms.is_some_and(|at| now_ms >= at)
+            || (!self.has_user_joined && over(self.create_time_ms, unjoined_ms))
+            || (self.duration > 0 && self.has_user_joined && over(self.start_time_ms, self.duration * 60_000))
+    }
+}

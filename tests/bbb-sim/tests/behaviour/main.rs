@@ -1,0 +1,6 @@
+//! The simulated server seen from outside, over real sockets.
+
+mod faults;
+mod life;
+mod support;
+mod wire;

@@ -1,0 +1,214 @@
+//! A real etcd: one node or several, on free ports, with its data in a directory of its own.
+//!
+//! The binary is `USHER_ETCD`, or the `etcd` on the PATH; `cargo xtask test` brings one.
+
+mod member;
+mod tls;
+
+use std::{env, path::PathBuf, time::Duration};
+
+use anyhow::{Context, Result, bail};
+use etcd_client::{Certificate, Client, ConnectOptions, Identity, TlsOptions};
+use tempfile::TempDir;
+
+pub use self::tls::TlsFiles;
+use self::{member::Member, tls::generate};
+use crate::wait;
+
+/// How to start a cluster.
+#[derive(Debug, Clone)]
+pub struct EtcdOptions {
+    /// Number of nodes.
+    pub members: usize,
+    /// Encrypt, and ask clients for a certificate.
+    pub tls: bool,
+    /// More flags for every node.
+    pub flags: Vec<String>,
+}
+
+impl Default for EtcdOptions {
+    fn default() -> Self {
+        Self { members: 1, tls: false, flags: Vec::new() }
+    }
+}
+
+/// A cluster that runs until it is dropped.
+#[derive(Debug)]
+pub struct EtcdCluster {
+    members: Vec<Member>,
+    tls: Option<TlsFiles>,
+    // Last, so that the nodes are gone before their data is.
+    _directory: TempDir,
+}
+
+impl EtcdCluster {
+    /// Starts a cluster of this many nodes and waits until it takes writes.
+    ///
+    /// # Errors
+    /// There is no etcd, or it does not become healthy in time.
+    pub async fn start(members: usize) -> Result<Self> {
+        Self::start_with(EtcdOptions { members, ..EtcdOptions::default() }).await
+    }
+
+    /// As [`EtcdCluster::start`], with more options.
+    ///
+    /// # Errors
+    /// There is no etcd, or it does not become healthy in time.
+    pub async fn start_with(options: EtcdOptions) -> Result<Self> {
+        // etcd must be told its ports, and another process may take one before it does.
+        let mut failure = None;
+        for _ in 0..3 {
+            match Self::try_start(&options).await {
+                Ok(cluster) => return Ok(cluster),
+                Err(error) => failure = Some(error),
+            }
+        }
+        Err(failure.context("never tried")?)
+    }
+
+    async fn try_start(options: &EtcdOptions) -> Result<Self> {
+        let binary = binary()?;
+        let directory = tempfile::tempdir()?;
+        let tls = options.tls.then(|| generate(directory.path())).transpose()?;
+        let mut members = member::plan(options, directory.path(), tls.as_ref(), &binary)?;
+        for member in &mut members {
+            member.start()?;
+        }
+        let mut cluster = Self { members, tls, _directory: directory };
+        for index in 0..cluster.members.len() {
+            cluster.healthy(index).await?;
+        }
+        Ok(cluster)
+    }
+
+    /// Returns the client address of every node.
+    pub fn endpoints(&self) -> Vec<String> {
+        self.members.iter().map(|member| member.client_url.clone()).collect()
+    }
+
+    /// Returns the certificates that clients of an encrypted cluster need.
+    pub fn tls(&self) -> Option<&TlsFiles> {
+        self.tls.as_ref()
+    }
+
+    /// Connects to one node, past the program under test.
+    ///
+    /// # Errors
+    /// It cannot be connected to.
+    pub async fn client(&self, index: usize) -> Result<Client> {
+        let options = ConnectOptions::new().with_timeout(Duration::from_secs(5));
+        let options = match &self.tls {
+            Some(files) => options.with_tls(
+                TlsOptions::new()
+                    .ca_certificate(Certificate::from_pem(std::fs::read(&files.ca)?))
+                    .identity(Identity::from_pem(std::fs::read(&files.cert)?, std::fs::read(&files.key)?)),
+            ),
+            None => options,
+        };
+        Ok(Client::connect([&self.members[index].client_url], Some(options)).await?)
+    }
+
+    /// Returns the node that leads.
+    ///
+    /// # Errors
+    /// None does in time.
+    pub async fn leader(&self) -> Result<usize> {
+        wait::until("an etcd leader", || async {
+            for index in 0..self.members.len() {
+                if let Ok(mut client) = self.client(index).await
+                    && let Ok(status) = client.status().await
+                    && status.header().is_some_and(|header| header.member_id() == status.leader())
+                {
+                    return Ok(index);
+                }
+            }
+            bail!("no node says that it leads")
+        })
+        .await
+    }
+
+    /// Makes the cluster forget its history before its current revision, and returns that.
+    ///
+    /// # Errors
+    /// etcd does not.
+    pub async fn compact(&self) -> Result<u64> {
+        let mut client = self.client(0).await?;
+        let revision = client.get("x", None).await?.header().context("a header")?.revision();
+        client.compact(revision, None).await?;
+        Ok(u64::try_from(revision)?)
+    }
+
+    /// Kills a node at once.
+    ///
+    /// # Errors
+    /// It had ended before.
+    pub fn kill(&mut self, index: usize) -> Result<()> {
+        self.members[index].kill()
+    }
+
+    /// Stops a node without ending it: it holds its sockets and answers nothing.
+    ///
+    /// # Errors
+    /// It had ended before.
+    pub fn freeze(&self, index: usize) -> Result<()> {
+        self.members[index].freeze()
+    }
+
+    /// Lets a node go on after [`EtcdCluster::freeze`].
+    ///
+    /// # Errors
+    /// It had ended before.
+    pub fn thaw(&self, index: usize) -> Result<()> {
+        self.members[index].thaw()
+    }
+
+    /// Starts a killed node again on its data, and waits until it is healthy.
+    ///
+    /// # Errors
+    /// It is not in time.
+    pub async fn restart(&mut self, index: usize) -> Result<()> {
+        self.members[index].start()?;
+        self.healthy(index).await
+    }
+
+    /// Returns what etcd calls its version.
+    ///
+    /// # Errors
+    /// It cannot be asked.
+    pub async fn version(&self) -> Result<String> {
+        Ok(self.client(0).await?.status().await?.version().to_owned())
+    }
+
+    async fn healthy(&mut self, index: usize) -> Result<()> {
+        let ended = |member: &mut Member| -> Result<()> {
+            match member.ended()? {
+                Some(status) => bail!("etcd ended, {status}:\n{}", member.log()),
+                None => Ok(()),
+            }
+        };
+        for _ in 0..20 {
+            ended(&mut self.members[index])?;
+            let cluster = &*self;
+            let healthy = wait::until_within(Duration::from_secs(3), "a healthy etcd", || async {
+                cluster.client(index).await?.get("x", None).await?;
+                Ok(())
+            });
+            if healthy.await.is_ok() {
+                return Ok(());
+            }
+        }
+        bail!("etcd is not healthy:\n{}", self.members[index].log())
+    }
+}
+
+fn binary() -> Result<PathBuf> {
+    if let Some(named) = env::var_os("USHER_ETCD") {
+        return Ok(named.into());
+    }
+    env::var_os("PATH")
+        .iter()
+        .flat_map(env::split_paths)
+        .map(|folder| folder.join("etcd"))
+        .find(|file| file.is_file())
+        .context("no etcd on the PATH; `cargo xtask test` brings one, or name it in USHER_ETCD")
+}

@@ -1,0 +1,142 @@
+//! One node: its process, its addresses, its log.
+
+use std::{
+    fs::{self, File},
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+};
+
+use anyhow::{Context, Result};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+
+use super::{EtcdOptions, tls::TlsFiles};
+
+/// One node; its process is killed when it is dropped.
+#[derive(Debug)]
+pub(super) struct Member {
+    pub(super) client_url: String,
+    binary: PathBuf,
+    arguments: Vec<String>,
+    log: PathBuf,
+    child: Option<Child>,
+}
+
+/// Names the nodes of a cluster and how each is started.
+pub(super) fn plan(
+    options: &EtcdOptions,
+    directory: &Path,
+    tls: Option<&TlsFiles>,
+    binary: &Path,
+) -> Result<Vec<Member>> {
+    let ports = free_ports(2 * options.members)?;
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let peers: Vec<String> =
+        ports[..options.members].iter().map(|port| format!("http://127.0.0.1:{port}")).collect();
+    let all: Vec<String> = peers.iter().enumerate().map(|(index, url)| format!("m{index}={url}")).collect();
+    let member = |index: usize| {
+        let client_url = format!("{scheme}://127.0.0.1:{}", ports[options.members + index]);
+        let data = directory.join(format!("m{index}"));
+        let mut arguments = vec![
+            format!("--name=m{index}"),
+            format!("--data-dir={}", data.display()),
+            format!("--listen-client-urls={client_url}"),
+            format!("--advertise-client-urls={client_url}"),
+            format!("--listen-peer-urls={}", peers[index]),
+            format!("--initial-advertise-peer-urls={}", peers[index]),
+            format!("--initial-cluster={}", all.join(",")),
+            "--initial-cluster-state=new".into(),
+            "--logger=zap".into(),
+            "--log-outputs=stderr".into(),
+        ];
+        if let Some(files) = tls {
+            arguments.push(format!("--cert-file={}", files.server_cert.display()));
+            arguments.push(format!("--key-file={}", files.server_key.display()));
+            arguments.push(format!("--trusted-ca-file={}", files.ca.display()));
+            arguments.push("--client-cert-auth".into());
+        }
+        arguments.extend(options.flags.iter().cloned());
+        Member {
+            client_url,
+            binary: binary.to_owned(),
+            arguments,
+            log: directory.join(format!("m{index}.log")),
+            child: None,
+        }
+    };
+    Ok((0..options.members).map(member).collect())
+}
+
+/// Returns ports that were free a moment ago; all are held until all are known.
+fn free_ports(count: usize) -> Result<Vec<u16>> {
+    let held: Vec<TcpListener> =
+        (0..count).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<Result<_, _>>()?;
+    held.iter().map(|listener| Ok(listener.local_addr()?.port())).collect()
+}
+
+impl Member {
+    pub(super) fn start(&mut self) -> Result<()> {
+        let log = File::options().create(true).append(true).open(&self.log)?;
+        let mut command = Command::new(&self.binary);
+        // Only what the test says: settings of the machine's own environment would change it.
+        for (key, _) in std::env::vars_os() {
+            if key.to_string_lossy().starts_with("ETCD_") {
+                command.env_remove(key);
+            }
+        }
+        let child = command
+            .args(&self.arguments)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()
+            .with_context(|| format!("start {}", self.binary.display()))?;
+        self.child = Some(child);
+        Ok(())
+    }
+
+    pub(super) fn kill(&mut self) -> Result<()> {
+        let mut child = self.child.take().context("the node does not run")?;
+        child.kill()?;
+        child.wait()?;
+        Ok(())
+    }
+
+    pub(super) fn freeze(&self) -> Result<()> {
+        self.signal(Signal::SIGSTOP)
+    }
+
+    pub(super) fn thaw(&self) -> Result<()> {
+        self.signal(Signal::SIGCONT)
+    }
+
+    pub(super) fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        Ok(self.child.as_mut().context("the node does not run")?.try_wait()?)
+    }
+
+    /// Returns the end of what it printed.
+    pub(super) fn log(&self) -> String {
+        let text = fs::read_to_string(&self.log).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(20)..].join("\n")
+    }
+
+    fn signal(&self, signal: Signal) -> Result<()> {
+        let child = self.child.as_ref().context("the node does not run")?;
+        kill(Pid::from_raw(i32::try_from(child.id())?), signal)?;
+        Ok(())
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            // Either fails only if it has ended, which is what is wanted.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}

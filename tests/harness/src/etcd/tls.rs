@@ -1,0 +1,50 @@
+//! Certificates for an encrypted etcd.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Result;
+use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
+
+/// PEM files of one cluster.
+#[derive(Debug, Clone)]
+pub struct TlsFiles {
+    /// The CA that signed all of them.
+    pub ca: PathBuf,
+    /// A client's certificate.
+    pub cert: PathBuf,
+    /// Its key.
+    pub key: PathBuf,
+    pub(super) server_cert: PathBuf,
+    pub(super) server_key: PathBuf,
+}
+
+pub(super) fn generate(directory: &Path) -> Result<TlsFiles> {
+    let write = |name: &str, text: String| -> Result<PathBuf> {
+        let path = directory.join(name);
+        fs::write(&path, text)?;
+        Ok(path)
+    };
+    let ca_key = KeyPair::generate()?;
+    let mut ca = CertificateParams::default();
+    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    ca.distinguished_name.push(DnType::CommonName, "test CA");
+    let ca_cert = ca.self_signed(&ca_key)?;
+    let issuer = Issuer::new(ca, ca_key);
+
+    let signed = |name: &str, names: Vec<String>| -> Result<(PathBuf, PathBuf)> {
+        let key = KeyPair::generate()?;
+        let mut params = CertificateParams::new(names)?;
+        params.distinguished_name.push(DnType::CommonName, name);
+        // etcd calls itself as a client, too.
+        params.extended_key_usages =
+            vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        let cert = params.signed_by(&key, &issuer)?;
+        Ok((write(&format!("{name}.pem"), cert.pem())?, write(&format!("{name}.key"), key.serialize_pem())?))
+    };
+    let (server_cert, server_key) = signed("server", vec!["127.0.0.1".into(), "localhost".into()])?;
+    let (cert, key) = signed("client", Vec::new())?;
+    Ok(TlsFiles { ca: write("ca.pem", ca_cert.pem())?, cert, key, server_cert, server_key })
+}

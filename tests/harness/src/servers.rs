@@ -1,0 +1,43 @@
+//! The simulated servers of a test, and their way into a fleet.
+
+use anyhow::{Result, ensure};
+use usher_bbb_sim::{BbbSim, SimOptions};
+use usher_common::proto::v1::Health;
+
+use crate::{admin::Admin, wait};
+
+/// The secret of every simulated server.
+pub const SERVER_SECRET: &str = "a server's secret";
+
+/// Starts one simulated server.
+///
+/// # Errors
+/// When it cannot listen.
+pub async fn start() -> Result<BbbSim> {
+    Ok(BbbSim::start(SimOptions::new(SERVER_SECRET)).await?)
+}
+
+/// Adds servers to a fleet as `bbb-0`, `bbb-1`, … and waits until all take meetings.
+///
+/// # Errors
+/// When the control plane refuses one, or one does not turn green.
+pub async fn enable(admin: &Admin, sims: &[BbbSim]) -> Result<()> {
+    for (number, sim) in sims.iter().enumerate() {
+        admin.add_server(&format!("bbb-{number}"), &sim.url(), SERVER_SECRET).await?;
+    }
+    if sims.is_empty() {
+        return Ok(());
+    }
+    admin.poll("-").await?;
+    wait::until("every server to be online", || async {
+        let servers = admin.servers().await?;
+        let waiting: Vec<_> = servers
+            .iter()
+            .filter(|server| server.health() != Health::Online)
+            .map(|server| (&server.name, &server.health_reason))
+            .collect();
+        ensure!(servers.len() == sims.len() && waiting.is_empty(), "not yet: {waiting:?}");
+        Ok(())
+    })
+    .await
+}

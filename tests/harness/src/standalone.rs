@@ -1,0 +1,80 @@
+//! `usher standalone`: one process, the embedded store.
+
+use std::path::Path;
+
+use anyhow::Result;
+use usher_bbb_sim::BbbSim;
+
+use crate::{
+    admin::Admin,
+    client::BbbClient,
+    cluster::{SECRET, environment_name, quick_settings},
+    process::{Environment, Process},
+    programs::Program,
+    servers,
+};
+
+/// A running `usher standalone` with its simulated servers.
+#[derive(Debug)]
+pub struct Standalone {
+    /// The program.
+    pub process: Process,
+    /// The simulated servers; the one at `n` has the id `bbb-n`.
+    pub sims: Vec<BbbSim>,
+    settings: Environment,
+}
+
+impl Standalone {
+    /// Starts one in memory, with this many servers and these settings beside the quick ones.
+    ///
+    /// # Errors
+    /// When it does not become ready.
+    pub async fn start(servers: usize, settings: &[(&str, &str)]) -> Result<Self> {
+        Self::start_on(None, servers, settings).await
+    }
+
+    /// Starts one that keeps its data in this folder.
+    ///
+    /// # Errors
+    /// When it does not become ready.
+    pub async fn start_on(data: Option<&Path>, servers: usize, settings: &[(&str, &str)]) -> Result<Self> {
+        let mut environment = quick_settings();
+        let mut set = |key: &str, value: &str| environment.insert(environment_name(key), value.to_owned());
+        set("secrets", SECRET);
+        for address in ["listen", "control", "ops"] {
+            set(address, "127.0.0.1:0");
+        }
+        if let Some(folder) = data {
+            set("data", &folder.display().to_string());
+        }
+        for (key, value) in settings {
+            set(key, value);
+        }
+        let process = Process::start("standalone", Program::Usher, &["standalone"], &environment).await?;
+        let mut standalone = Self { process, sims: Vec::new(), settings: environment };
+        for _ in 0..servers {
+            standalone.sims.push(servers::start().await?);
+        }
+        servers::enable(&standalone.admin(), &standalone.sims).await?;
+        Ok(standalone)
+    }
+
+    /// Starts the program again after its end, with the same settings and data.
+    ///
+    /// # Errors
+    /// When it does not become ready.
+    pub async fn restart(&mut self) -> Result<()> {
+        self.process = Process::start("standalone", Program::Usher, &["standalone"], &self.settings).await?;
+        Ok(())
+    }
+
+    /// Returns a client of its BBB API.
+    pub fn client(&self) -> BbbClient {
+        BbbClient::new(self.process.address("listen"), SECRET)
+    }
+
+    /// Returns an admin client.
+    pub fn admin(&self) -> Admin {
+        Admin::new(self.process.address("control"))
+    }
+}
