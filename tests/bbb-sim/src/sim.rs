@@ -40,6 +40,7 @@ impl BbbSim {
     ///
     /// # Errors
     /// The address cannot be listened on.
+    #[expect(clippy::unused_async, reason = "an async function says that it needs a runtime, which it does")]
     pub async fn start(options: SimOptions) -> Result<Self, StartError> {
         let address = options.listen;
         let failed = |source| StartError { address, source };

@@ -105,7 +105,7 @@ mod tests {
     fn faults_are_read_from_a_query() {
         let fault = Fault::from_query("kind=slow&delay=250ms&call=create&count=2&for=1m").unwrap();
         let slow = FaultKind::Slow(Duration::from_millis(250));
-        assert_eq!(fault, Fault::new(slow).on(Call::Create).times(2).lasting(Duration::from_secs(60)));
+        assert_eq!(fault, Fault::new(slow).on(Call::Create).times(2).lasting(Duration::from_mins(1)));
         assert_eq!(Fault::from_query("kind=html"), Ok(FaultKind::Html.into()));
     }
 

@@ -59,9 +59,10 @@ impl World {
             let existing = self.find_live(&ask.meeting_id).map(|meeting| meeting.internal_id.clone());
             if let Some(key) = existing {
                 let existing = &self.meetings[&key];
-                return match self.admits_duplicate(existing, &ask) {
-                    true => Created::Duplicate(existing),
-                    false => Created::Refused(Refusal::ID_NOT_UNIQUE),
+                return if self.admits_duplicate(existing, &ask) {
+                    Created::Duplicate(existing)
+                } else {
+                    Created::Refused(Refusal::ID_NOT_UNIQUE)
                 };
             }
         }

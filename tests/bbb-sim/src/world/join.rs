@@ -103,11 +103,13 @@ fn is_full(meeting: &Meeting, external_id: &str) -> bool {
 
 /// Returns whether somebody has to wait, or none if they are denied.
 fn guest_outcome(meeting: &Meeting, role: Role, guest: bool) -> Option<bool> {
-    match (role, meeting.guest_policy.as_str()) {
-        (Role::Moderator, _) => Some(false),
-        (Role::Viewer, "ALWAYS_DENY") => None,
-        (Role::Viewer, "ASK_MODERATOR") => Some(true),
-        (Role::Viewer, "ALWAYS_ACCEPT_AUTH") => Some(guest),
-        (Role::Viewer, _) => Some(false),
+    if role == Role::Moderator {
+        return Some(false);
+    }
+    match meeting.guest_policy.as_str() {
+        "ALWAYS_DENY" => None,
+        "ASK_MODERATOR" => Some(true),
+        "ALWAYS_ACCEPT_AUTH" => Some(guest),
+        _ => Some(false),
     }
 }
