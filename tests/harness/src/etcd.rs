@@ -167,8 +167,16 @@ impl EtcdCluster {
     /// # Errors
     /// It is not in time.
     pub async fn restart(&mut self, index: usize) -> Result<()> {
-        self.members[index].start()?;
+        self.revive(index)?;
         self.healthy(index).await
+    }
+
+    /// Starts a killed node again on its data, without waiting for it.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn revive(&mut self, index: usize) -> Result<()> {
+        self.members[index].start()
     }
 
     /// Returns what etcd calls its version.

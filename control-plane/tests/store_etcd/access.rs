@@ -1,0 +1,99 @@
+//! Encryption, client certificates, users and their permissions.
+
+use std::time::Duration;
+
+use etcd_client::{Client, Permission, PermissionType};
+use usher_common::{secret::Secret, settings::StoreSettings};
+use usher_control_plane::ports::{StoreError, Verdict};
+use usher_harness::etcd::{EtcdCluster, EtcdOptions};
+
+use crate::fixture::{bounded, commit, create, settings, store};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn client_certificates_are_shown_and_servers_without_ours_are_not_trusted() {
+    let options = EtcdOptions { members: 1, tls: true, ..EtcdOptions::default() };
+    let cluster = EtcdCluster::start_with(options.clone()).await.expect("etcd");
+    let shown = store(&settings(&cluster));
+    let verdict = bounded(commit(&*shown, create("k"))).await;
+    assert!(matches!(verdict, Ok(Verdict::Committed(_))), "{verdict:?}");
+    let lease = bounded(shown.campaign("c", Duration::from_secs(5))).await.expect("leads");
+    lease.resign().await.expect("resigns");
+
+    let without = StoreSettings { cert: None, key: None, ..settings(&cluster) };
+    let result = bounded(commit(&*store(&without), create("a"))).await;
+    assert!(matches!(result, Err(StoreError::Unavailable(_) | StoreError::Unknown(_))), "{result:?}");
+
+    let stranger = EtcdCluster::start_with(options).await.expect("etcd");
+    let wrong = StoreSettings { ca: settings(&stranger).ca, ..settings(&cluster) };
+    let result = bounded(commit(&*store(&wrong), create("b"))).await;
+    assert!(matches!(result, Err(StoreError::Unavailable(_))), "{result:?}");
+
+    let entries = shown.read_prefix("").await.expect("is read").entries;
+    assert_eq!(entries.into_iter().map(|entry| entry.key).collect::<Vec<_>>(), ["k"]);
+}
+
+/// Adds `usher`, who may do everything below `/usher/`, and turns authentication on.
+async fn lock_down(cluster: &EtcdCluster) -> anyhow::Result<()> {
+    let mut client: Client = cluster.client(0).await?;
+    client.role_add("root").await?;
+    client.user_add("root", "root's", None).await?;
+    client.user_grant_role("root", "root").await?;
+    client.role_add("usher").await?;
+    let everything = Permission::new(PermissionType::Readwrite, "/usher/").with_prefix();
+    client.role_grant_permission("usher", everything).await?;
+    client.user_add("usher", "usher's", None).await?;
+    client.user_grant_role("usher", "usher").await?;
+    client.auth_enable().await?;
+    Ok(())
+}
+
+fn user(cluster: &EtcdCluster, password: &str) -> StoreSettings {
+    StoreSettings { user: Some("usher".into()), password: Some(Secret::new(password)), ..settings(cluster) }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_user_does_what_it_may_and_is_told_what_it_may_not() {
+    let cluster = EtcdCluster::start(1).await.expect("etcd");
+    lock_down(&cluster).await.expect("is locked down");
+    let allowed = store(&user(&cluster, "usher's"));
+    commit(&*allowed, create("k")).await.expect("is committed");
+    let listing = allowed.read_prefix("").await.expect("is read");
+    let mut changes = allowed.watch("", listing.revision).await.expect("watches");
+    futures::StreamExt::next(&mut changes).await.expect("tells").expect("goes on");
+    let mut lease = allowed.campaign("c", Duration::from_secs(5)).await.expect("leads");
+    lease.keep_alive().await.expect("is renewed");
+    assert_eq!(allowed.leader().await.expect("is read").as_deref(), Some("c"));
+    lease.resign().await.expect("resigns");
+
+    let elsewhere = store(&StoreSettings { prefix: "/other/".into(), ..user(&cluster, "usher's") });
+    for result in [
+        bounded(commit(&*elsewhere, create("k"))).await.map(drop),
+        bounded(elsewhere.read_prefix("")).await.map(drop),
+    ] {
+        assert!(matches!(result, Err(StoreError::Rejected(_))), "{result:?}");
+    }
+    for wrong in [user(&cluster, "guessed"), settings(&cluster)] {
+        let result = bounded(commit(&*store(&wrong), create("k2"))).await;
+        let Err(StoreError::Rejected(why)) = result else { panic!("{result:?}") };
+        assert!(!why.contains("guessed"), "{why}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_that_etcd_forgot_is_asked_for_anew() {
+    let mut cluster = EtcdCluster::start(1).await.expect("etcd");
+    lock_down(&cluster).await.expect("is locked down");
+    let store = store(&user(&cluster, "usher's"));
+    commit(&*store, create("before")).await.expect("is committed");
+    // etcd keeps its simple tokens in memory.
+    cluster.kill(0).expect("dies");
+    cluster.revive(0).expect("starts");
+    usher_harness::wait::until("a write", || async {
+        commit(&*store, create("after")).await.map(drop).map_err(Into::into)
+    })
+    .await
+    .expect("is taken");
+    let mut changes = store.watch("", 1).await.expect("watches");
+    futures::StreamExt::next(&mut changes).await.expect("tells").expect("goes on");
+    store.campaign("c", Duration::from_secs(5)).await.expect("leads").resign().await.expect("resigns");
+}

@@ -1,0 +1,59 @@
+//! Stores on a cluster, and short ways to use them.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use usher_common::settings::StoreSettings;
+use usher_control_plane::{
+    ports::{Guard, Store, StoreError, Txn, Verdict, Write},
+    store::etcd::EtcdStore,
+};
+use usher_harness::etcd::EtcdCluster;
+
+/// Deadline of one call here.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What scheduling on a loaded machine may add to a deadline.
+pub(crate) const SLACK: Duration = Duration::from_secs(1);
+
+pub(crate) fn settings(cluster: &EtcdCluster) -> StoreSettings {
+    let tls = cluster.tls();
+    StoreSettings {
+        endpoints: cluster.endpoints(),
+        timeout: TIMEOUT,
+        ca: tls.map(|files| files.ca.clone()),
+        cert: tls.map(|files| files.cert.clone()),
+        key: tls.map(|files| files.key.clone()),
+        ..StoreSettings::default()
+    }
+}
+
+/// Returns a store whose first call goes to this node.
+pub(crate) fn store_on(cluster: &EtcdCluster, first: usize) -> Arc<dyn Store> {
+    let mut settings = settings(cluster);
+    settings.endpoints.rotate_left(first);
+    store(&settings)
+}
+
+pub(crate) fn store(settings: &StoreSettings) -> Arc<dyn Store> {
+    Arc::new(EtcdStore::connect(settings).expect("a cluster"))
+}
+
+pub(crate) fn create(key: &str) -> Txn {
+    Txn { guards: vec![Guard::Absent(key.into())], writes: vec![Write::Put(key.into(), "v".into())] }
+}
+
+pub(crate) async fn commit(store: &dyn Store, txn: Txn) -> Result<Verdict, StoreError> {
+    store.commit(vec![txn]).await.map(|verdicts| verdicts[0])
+}
+
+/// Runs a call and checks that it came back by the deadline of one call.
+pub(crate) async fn bounded<T>(call: impl Future<Output = T>) -> T {
+    let started = Instant::now();
+    let result = call.await;
+    let took = started.elapsed();
+    assert!(took < TIMEOUT + SLACK, "took {took:?}");
+    result
+}

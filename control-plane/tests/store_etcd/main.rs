@@ -1,0 +1,7 @@
+//! The etcd store when parts of etcd fail, refuse, or ask for credentials. Every test starts real
+//! nodes.
+
+mod access;
+mod failover;
+mod fixture;
+mod refusal;
