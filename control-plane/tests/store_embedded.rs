@@ -1,0 +1,146 @@
+//! The embedded store's file: what was acknowledged survives whatever happens to the process.
+
+use std::{
+    env,
+    io::{BufRead, BufReader, Write as _},
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+use tempfile::tempdir;
+use usher_control_plane::{
+    ports::{Guard, Store, StoreError, Txn, Verdict, Write},
+    store::embedded::{EmbeddedStore, OpenError},
+};
+
+/// Names the directory to the process that is to be killed.
+const DIRECTORY: &str = "USHER_TEST_STORE_DIRECTORY";
+
+/// Keys each writer of that process keeps writing.
+const KEYS: u64 = 7;
+
+fn put(key: &str, value: &str) -> Txn {
+    Txn { guards: vec![], writes: vec![Write::Put(key.into(), value.to_owned().into())] }
+}
+
+fn open(directory: &Path) -> EmbeddedStore {
+    EmbeddedStore::open(Some(directory)).expect("opens")
+}
+
+/// Not a test of its own: the process that the next one kills. It prints a line for each commit
+/// that was acknowledged, after it was.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn writer_to_be_killed() {
+    let Some(directory) = env::var_os(DIRECTORY) else { return };
+    let store = open(Path::new(&directory));
+    let writers = (0..4).map(|writer| {
+        let store = store.clone();
+        async move {
+            for round in 0_u64.. {
+                let key = format!("k/{writer}/{}", round % KEYS);
+                let verdicts = store.commit(vec![put(&key, &round.to_string())]).await.expect("is decided");
+                let Verdict::Committed(revision) = verdicts[0] else { panic!("{verdicts:?}") };
+                let mut out = std::io::stdout().lock();
+                // Told to the parent and not to the test's own capture; gone when the parent is.
+                if writeln!(out, "acknowledged {revision} {key} {round}").is_err() {
+                    return;
+                }
+            }
+        }
+    });
+    futures::future::join_all(writers).await;
+}
+
+fn start_writer(directory: &Path) -> Child {
+    Command::new(env::current_exe().expect("this test"))
+        .args(["--exact", "writer_to_be_killed", "--nocapture", "--test-threads=1"])
+        .env(DIRECTORY, directory)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("starts")
+}
+
+/// One acknowledged commit: revision, key, value.
+type Acknowledged = (u64, String, u64);
+
+fn acknowledged(line: &str) -> Option<Acknowledged> {
+    let mut words = line.strip_prefix("acknowledged ")?.split(' ');
+    Some((words.next()?.parse().ok()?, words.next()?.to_owned(), words.next()?.parse().ok()?))
+}
+
+/// Lets a process write, kills it in the middle and returns what it said was written.
+fn write_and_kill(directory: &Path, after: usize) -> Vec<Acknowledged> {
+    let mut writer = start_writer(directory);
+    let output = BufReader::new(writer.stdout.take().expect("is piped"));
+    let mut seen = Vec::new();
+    for line in output.lines().map_while(Result::ok) {
+        seen.extend(acknowledged(&line));
+        if seen.len() == after {
+            writer.kill().expect("runs until it is killed");
+        }
+    }
+    writer.wait().expect("has ended");
+    assert!(seen.len() >= after, "the writer ended by itself after {} commits", seen.len());
+    seen
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_acknowledged_is_lost_by_kill_9() {
+    let directory = tempdir().expect("a directory");
+    let mut last_revision = 0;
+    for round in 1..=8 {
+        let seen = write_and_kill(directory.path(), 60 * round);
+        let store = open(directory.path());
+        let listing = store.read_prefix("k/").await.expect("is read");
+        for (revision, key, value) in &seen {
+            assert!(*revision > last_revision, "revisions go on where they were");
+            assert!(*revision <= listing.revision, "{revision} is not lost");
+            let entry = listing.entries.iter().find(|entry| entry.key == *key).expect("is not lost");
+            let stored: u64 = String::from_utf8_lossy(&entry.value).parse().expect("a number");
+            assert!(stored >= *value, "{key} went back from {value} to {stored}");
+            assert!(entry.mod_revision >= *revision);
+        }
+        last_revision = listing.revision;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_opened_again_is_the_same_and_has_no_leader() {
+    let directory = tempdir().expect("a directory");
+    let store = open(directory.path());
+    let id = store.cluster_id().await.expect("is read");
+    store.commit(vec![put("k", "1")]).await.expect("is decided");
+    let lease = store.campaign("before", std::time::Duration::from_secs(60)).await.expect("leads");
+    let token = lease.token();
+    let listing = store.read_prefix("k").await.expect("is read");
+    drop((store, lease));
+
+    let store = open(directory.path());
+    assert_eq!(store.cluster_id().await.expect("is read"), id);
+    assert_eq!(store.read_prefix("k").await.expect("is read").entries, listing.entries);
+    assert_eq!(store.leader().await.expect("is read"), None);
+    assert!(store.revision().await.expect("is read") > listing.revision, "that it has none is a change");
+    let fenced = Txn { guards: vec![Guard::Fence(token)], ..put("k", "2") };
+    assert!(matches!(store.commit(vec![fenced]).await.expect("is decided")[..], [Verdict::Refused(_)]));
+    let later = store.campaign("after", std::time::Duration::from_secs(60)).await.expect("leads at once");
+    later.resign().await.expect("resigns");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_directory_in_use_is_told_and_free_as_soon_as_its_store_is_gone() {
+    let directory = tempdir().expect("a directory");
+    let store = open(directory.path());
+    let error = EmbeddedStore::open(Some(directory.path())).map(drop).expect_err("is in use");
+    assert!(matches!(error, OpenError::InUse(_)), "{error}");
+    drop(store);
+    open(directory.path());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_written_twice_is_rejected_and_nothing_of_it_is_written() {
+    let store = EmbeddedStore::open(None).expect("opens");
+    let result = store.commit(vec![put("a", "1"), put("a", "2")]).await;
+    assert!(matches!(result, Err(StoreError::Rejected(_))), "{result:?}");
+    assert!(store.read_prefix("").await.expect("is read").entries.is_empty());
+}
