@@ -4,7 +4,7 @@ use std::{
     env,
     io::{BufRead, BufReader, Write as _},
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
 };
 
 use tempfile::tempdir;
@@ -25,6 +25,19 @@ fn put(key: &str, value: &str) -> Txn {
 
 fn open(directory: &Path) -> EmbeddedStore {
     EmbeddedStore::open(Some(directory)).expect("opens")
+}
+
+/// Starts one test of this program as a process of its own, on a directory.
+fn this_test(shell_setup: &str, name: &str, directory: &Path) -> Command {
+    let mut command = Command::new("sh");
+    command
+        .arg("-c")
+        .arg(format!("{shell_setup} exec \"$0\" --exact {name} --nocapture --test-threads=1"))
+        .arg(env::current_exe().expect("this test"))
+        .env(DIRECTORY, directory)
+        .stderr(Stdio::null())
+        .stdout(Stdio::piped());
+    command
 }
 
 /// Not a test of its own: the process that the next one kills. It prints a line for each commit
@@ -51,16 +64,6 @@ async fn writer_to_be_killed() {
     futures::future::join_all(writers).await;
 }
 
-fn start_writer(directory: &Path) -> Child {
-    Command::new(env::current_exe().expect("this test"))
-        .args(["--exact", "writer_to_be_killed", "--nocapture", "--test-threads=1"])
-        .env(DIRECTORY, directory)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("starts")
-}
-
 /// One acknowledged commit: revision, key, value.
 type Acknowledged = (u64, String, u64);
 
@@ -71,7 +74,7 @@ fn acknowledged(line: &str) -> Option<Acknowledged> {
 
 /// Lets a process write, kills it in the middle and returns what it said was written.
 fn write_and_kill(directory: &Path, after: usize) -> Vec<Acknowledged> {
-    let mut writer = start_writer(directory);
+    let mut writer = this_test("", "writer_to_be_killed", directory).spawn().expect("starts");
     let output = BufReader::new(writer.stdout.take().expect("is piped"));
     let mut seen = Vec::new();
     for line in output.lines().map_while(Result::ok) {
@@ -105,13 +108,57 @@ async fn nothing_acknowledged_is_lost_by_kill_9() {
     }
 }
 
+/// Not a test of its own: the process that the next one gives no more room.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn writer_without_room() {
+    let Some(directory) = env::var_os(DIRECTORY) else { return };
+    let store = open(Path::new(&directory));
+    let mut refusals = 0;
+    for number in 0..2000 {
+        let before = store.revision().await.expect("is read");
+        match store.commit(vec![put(&format!("k/{number:04}"), &"v".repeat(20_000))]).await {
+            Ok(verdicts) => assert!(matches!(verdicts[..], [Verdict::Committed(_)])),
+            Err(StoreError::Rejected(why)) => {
+                assert!(!why.is_empty());
+                assert_eq!(store.revision().await.expect("is read"), before, "nothing happened");
+                refusals += 1;
+            }
+            Err(other) => panic!("{other}"),
+        }
+        if refusals == 5 {
+            let kept = store.read_prefix("k/").await.expect("reads go on").entries;
+            println!("kept {}", kept.len());
+            return;
+        }
+    }
+    panic!("there was room for everything");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f8_without_room_writes_are_rejected_and_what_was_acknowledged_stands() {
+    let directory = tempdir().expect("a directory");
+    // Beyond this size every write of the file fails, as on a full disk.
+    let no_room = "trap '' XFSZ; ulimit -f 16384;";
+    let output = this_test(no_room, "writer_without_room", directory.path()).output().expect("runs");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}");
+    let kept: usize = text
+        .lines()
+        .find_map(|line| line.split_once("kept ")?.1.trim().parse().ok())
+        .unwrap_or_else(|| panic!("{text}"));
+    assert!(kept > 10, "{kept}");
+    let store = open(directory.path());
+    assert_eq!(store.read_prefix("k/").await.expect("is read").entries.len(), kept);
+    store.commit(vec![put("after", "v")]).await.expect("goes on with room");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_opened_again_is_the_same_and_has_no_leader() {
     let directory = tempdir().expect("a directory");
     let store = open(directory.path());
     let id = store.cluster_id().await.expect("is read");
     store.commit(vec![put("k", "1")]).await.expect("is decided");
-    let lease = store.campaign("before", std::time::Duration::from_secs(60)).await.expect("leads");
+    let lease = store.campaign("before", std::time::Duration::from_mins(1)).await.expect("leads");
     let token = lease.token();
     let listing = store.read_prefix("k").await.expect("is read");
     drop((store, lease));
@@ -123,7 +170,7 @@ async fn a_store_opened_again_is_the_same_and_has_no_leader() {
     assert!(store.revision().await.expect("is read") > listing.revision, "that it has none is a change");
     let fenced = Txn { guards: vec![Guard::Fence(token)], ..put("k", "2") };
     assert!(matches!(store.commit(vec![fenced]).await.expect("is decided")[..], [Verdict::Refused(_)]));
-    let later = store.campaign("after", std::time::Duration::from_secs(60)).await.expect("leads at once");
+    let later = store.campaign("after", std::time::Duration::from_mins(1)).await.expect("leads at once");
     later.resign().await.expect("resigns");
 }
 
