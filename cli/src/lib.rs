@@ -1,3 +1,8 @@
 //! The `usher` command: demo, standalone and administration.
 
+pub mod args;
+pub mod client;
+pub mod commands;
 pub mod core;
+pub mod exit;
+pub mod printer;

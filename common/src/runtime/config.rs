@@ -130,6 +130,12 @@ pub fn print(settings: &Settings) -> String {
     lines.join("\n")
 }
 
+/// Reads a duration as it is written in settings, for command lines.
+pub fn parse_duration(text: &str) -> Result<std::time::Duration, String> {
+    kind::Scalar::parse(text)
+        .map_err(|problem: kind::Problem| format!("{}; {}", problem.what, problem.remedy))
+}
+
 /// Settings on their way, and where each came from.
 #[derive(Debug, Default)]
 struct Loading {

@@ -1,0 +1,164 @@
+//! What can be typed.
+
+mod parts;
+mod servers;
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use usher_common::secret::Secret;
+
+pub use parts::{DemoArgs, SimArgs, SimFault, StandaloneArgs};
+pub use servers::{AddArgs, CheckArgs, Servers, SyncArgs, SyncMode, UpdateArgs};
+
+const EXIT_CODES: &str = "Exit codes:
+  0  done
+  1  refused or failed: not found, in the way, a server that does not pass its check, …
+  2  not understood: arguments, configuration, a list of servers
+  3  the control plane cannot be reached or cannot do it now: try again
+  4  the token is missing or not accepted";
+
+/// A load balancer for BigBlueButton.
+#[derive(Debug, Parser)]
+#[command(name = "usher", version, after_help = EXIT_CODES, disable_help_subcommand = true)]
+pub struct Cli {
+    /// What holds for every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// The command.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// Control plane to administer
+    #[arg(
+        long,
+        global = true,
+        env = "USHER_ENDPOINT",
+        default_value = "http://127.0.0.1:9090",
+        value_name = "URL"
+    )]
+    pub endpoint: String,
+    /// Token of the control plane, its setting admin.token
+    #[arg(long, global = true, env = "USHER_TOKEN", hide_env_values = true, value_parser = secret)]
+    pub token: Option<Secret>,
+    /// PEM file of the CA that signed the certificate of an https:// endpoint
+    #[arg(long, global = true, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+    /// Longest time one answer may take
+    #[arg(long, global = true, default_value = "15s", value_parser = duration, value_name = "TIME")]
+    pub timeout: Duration,
+    /// Form of the answer
+    #[arg(long, short, global = true, env = "USHER_OUTPUT", value_enum, default_value = "table")]
+    pub output: Output,
+    /// Do it without asking
+    #[arg(long, short, global = true)]
+    pub yes: bool,
+}
+
+/// Form of the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people
+    Table,
+    /// For programs
+    Json,
+    /// For both
+    Yaml,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show everything at work: three simulated servers, a meeting, links to join it
+    Demo(DemoArgs),
+    /// Run a whole Usher in this one process, on its own store
+    Standalone(StandaloneArgs),
+    /// Run one simulated BigBlueButton server
+    BbbSim(SimArgs),
+    /// Show how the fleet is
+    Status {
+        /// Show it again and again, until interrupted
+        #[arg(long, short)]
+        watch: bool,
+        /// Time between two times
+        #[arg(long, default_value = "2s", value_parser = duration, value_name = "TIME")]
+        every: Duration,
+    },
+    /// Administer BigBlueButton servers
+    #[command(subcommand)]
+    Servers(Servers),
+    /// Show and end meetings
+    #[command(subcommand)]
+    Meetings(Meetings),
+    /// Show meetings that perhaps still run although their id lives elsewhere
+    #[command(subcommand)]
+    Zombies(Zombies),
+    /// Show the edges
+    #[command(subcommand)]
+    Edges(Edges),
+    /// Write the completions of a shell to standard output
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Commands about meetings.
+#[derive(Debug, Subcommand)]
+pub enum Meetings {
+    /// List meetings
+    List {
+        /// Only this tenant's
+        #[arg(long)]
+        tenant: Option<String>,
+        /// Only this server's
+        #[arg(long, value_name = "ID")]
+        server: Option<String>,
+    },
+    /// Show one meeting
+    Show(MeetingRef),
+    /// End a meeting
+    End(MeetingRef),
+    /// Give a meeting's id to another server although its own is only unhealthy
+    Supersede(MeetingRef),
+}
+
+/// Names a meeting.
+#[derive(Debug, Args)]
+pub struct MeetingRef {
+    /// The meetingID, as the application wrote it
+    pub id: String,
+    /// Whose meeting it is
+    #[arg(long, default_value = "default")]
+    pub tenant: String,
+}
+
+/// Commands about zombies.
+#[derive(Debug, Subcommand)]
+pub enum Zombies {
+    /// List zombies
+    List,
+}
+
+/// Commands about edges.
+#[derive(Debug, Subcommand)]
+pub enum Edges {
+    /// List the edges connected to this control plane, and how far behind they are
+    List,
+}
+
+/// An empty secret would let everybody in.
+pub(crate) fn secret(text: &str) -> Result<Secret, &'static str> {
+    if text.trim().is_empty() { Err("is empty") } else { Ok(Secret::new(text)) }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    usher_common::runtime::config::parse_duration(text)
+}
+
+#[cfg(test)]
+mod tests;

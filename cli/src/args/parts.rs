@@ -1,0 +1,119 @@
+//! Commands that run parts of Usher in this process.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, ValueEnum};
+use usher_common::{runtime::config::Flag, secret::Secret};
+
+use super::secret;
+
+/// Arguments of `standalone`. What is not given comes from the file, the environment or the defaults.
+#[derive(Debug, Clone, Args)]
+pub struct StandaloneArgs {
+    /// Address of the BBB API [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<String>,
+    /// Address of the control port [default: 127.0.0.1:9090]
+    #[arg(long, value_name = "ADDR")]
+    pub control: Option<String>,
+    /// Address of /live, /ready and /metrics [default: 127.0.0.1:9091]
+    #[arg(long, value_name = "ADDR")]
+    pub ops: Option<String>,
+    /// Directory of the store; without it everything is forgotten at the end
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<String>,
+    /// Secret that applications sign with; may be repeated
+    #[arg(long = "secret", value_name = "SECRET", value_parser = secret)]
+    pub secrets: Vec<Secret>,
+    /// List of servers to begin with (Scalelite's YAML); - is standard input
+    #[arg(long, value_name = "FILE")]
+    pub servers: Option<PathBuf>,
+    /// Configuration file
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Write the effective configuration to standard output, and end
+    #[arg(long)]
+    pub print_config: bool,
+}
+
+impl StandaloneArgs {
+    /// Returns what was typed, by setting.
+    pub fn flags(&self) -> Vec<Flag> {
+        let single = [
+            ("--listen", "listen", &self.listen),
+            ("--control", "control", &self.control),
+            ("--ops", "ops", &self.ops),
+            ("--data", "data", &self.data),
+        ];
+        let given = |(name, key, value): (_, _, &Option<String>)| {
+            value.as_ref().map(|value| Flag { name, key, values: vec![value.clone()] })
+        };
+        let mut flags: Vec<Flag> = single.into_iter().filter_map(given).collect();
+        if !self.secrets.is_empty() {
+            let values = self.secrets.iter().map(|secret| secret.expose().to_owned()).collect();
+            flags.push(Flag { name: "--secret", key: "secrets", values });
+        }
+        flags
+    }
+}
+
+/// Arguments of `demo`.
+#[derive(Debug, Clone, Args)]
+pub struct DemoArgs {
+    /// Number of simulated servers
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=20))]
+    pub servers: u8,
+}
+
+/// Arguments of `bbb-sim`.
+#[derive(Debug, Clone, Args)]
+pub struct SimArgs {
+    /// Address to listen on; port 0 is any free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8090")]
+    pub listen: SocketAddr,
+    /// Its shared secret
+    #[arg(long, value_parser = secret)]
+    pub secret: Secret,
+    /// Its name, on the page of a session
+    #[arg(long)]
+    pub name: Option<String>,
+    /// A fault to show from the start, of all calls or of one, as in `slow` or `lost-answer:create`; may be repeated
+    #[arg(long = "fault", value_name = "FAULT[:CALL]", value_parser = fault)]
+    pub faults: Vec<(SimFault, Option<String>)>,
+}
+
+/// Faults of a simulated server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SimFault {
+    /// Accepts connections and says nothing
+    Hang,
+    /// Answers two seconds late
+    Slow,
+    /// Does what it is asked and drops the connection
+    LostAnswer,
+    /// Answers HTTP 500
+    Error500,
+    /// Answers a page of HTML
+    Html,
+    /// Answers half of its XML
+    CutXml,
+    /// Answers nothing
+    Empty,
+    /// Accepts no checksum
+    ChecksumError,
+    /// Always lists the same meetings
+    FrozenList,
+    /// Lists no meetings
+    EmptyList,
+}
+
+fn fault(text: &str) -> Result<(SimFault, Option<String>), String> {
+    let (name, call) =
+        text.split_once(':').map_or((text, None), |(name, call)| (name, Some(call.to_owned())));
+    let fault = SimFault::from_str(name, true).map_err(|_| {
+        let names = SimFault::value_variants().iter().filter_map(ValueEnum::to_possible_value);
+        let names: Vec<String> = names.map(|value| value.get_name().to_owned()).collect();
+        format!("is none of {}", names.join(", "))
+    })?;
+    Ok((fault, call))
+}

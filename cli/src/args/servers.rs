@@ -1,0 +1,160 @@
+//! Commands about servers.
+
+use std::path::PathBuf;
+
+use clap::{ArgGroup, Args, Subcommand, ValueEnum};
+use usher_common::{bbb::checksum::Algorithm, secret::Secret};
+
+use super::secret;
+use crate::core::sync::Mode;
+
+/// Commands about servers.
+#[derive(Debug, Subcommand)]
+pub enum Servers {
+    /// List servers
+    List,
+    /// Show one server
+    Show {
+        /// The server
+        id: String,
+        /// Show its secret too
+        #[arg(long)]
+        reveal: bool,
+    },
+    /// Call a server from here and say what is wrong with it
+    Check(CheckArgs),
+    /// Add a server; disabled, unless --enable is given
+    Add(AddArgs),
+    /// Change a server
+    Update(UpdateArgs),
+    /// Remove a server without meetings
+    Remove {
+        /// The server
+        id: String,
+    },
+    /// Let a server take meetings
+    Enable {
+        /// The server
+        id: String,
+    },
+    /// Give a server no new meetings; it becomes disabled when empty
+    Cordon {
+        /// The server
+        id: String,
+    },
+    /// Take a server without meetings out of use
+    Disable {
+        /// The server
+        id: String,
+    },
+    /// Disable a server and free the ids of its meetings at once
+    Panic {
+        /// The server
+        id: String,
+    },
+    /// Poll now, without changing the cadence
+    Poll {
+        /// The server; none means all
+        id: Option<String>,
+    },
+    /// Make the fleet as a list says (Scalelite's servers:sync YAML)
+    Sync(SyncArgs),
+    /// Write the fleet as such a list, secrets included
+    Export,
+}
+
+/// Arguments of `servers check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Id of a server of the fleet, or URL of any server
+    #[arg(value_name = "ID|URL")]
+    pub server: String,
+    /// Its secret, with a URL
+    #[arg(long, value_parser = secret)]
+    pub secret: Option<Secret>,
+}
+
+/// Arguments of `servers add`.
+#[derive(Debug, Args)]
+pub struct AddArgs {
+    /// Base of its API, as in https://bbb1.example.org/bigbluebutton/api/
+    pub url: String,
+    /// Its shared secret, as `bbb-conf --secret` prints it
+    #[arg(long, value_parser = secret)]
+    pub secret: Secret,
+    /// Its name; made from the URL's host where it is not given
+    #[arg(long)]
+    pub id: Option<String>,
+    /// Capacity relative to others; 2 takes twice the load of 1
+    #[arg(long, default_value_t = 1.0)]
+    pub weight: f64,
+    /// A tag by which meetings ask for it; may be repeated
+    #[arg(long = "tag", value_name = "TAG")]
+    pub tags: Vec<String>,
+    /// Hash by which calls to it are signed: sha1, sha256, sha384 or sha512
+    #[arg(long, default_value = "sha256")]
+    pub algorithm: Algorithm,
+    /// Let it take meetings once its first polls succeeded
+    #[arg(long)]
+    pub enable: bool,
+}
+
+/// Arguments of `servers update`.
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("change").required(true).multiple(true)))]
+pub struct UpdateArgs {
+    /// The server
+    pub id: String,
+    /// New base of its API
+    #[arg(long, group = "change")]
+    pub url: Option<String>,
+    /// New secret
+    #[arg(long, value_parser = secret, group = "change")]
+    pub secret: Option<Secret>,
+    /// New capacity relative to others
+    #[arg(long, group = "change")]
+    pub weight: Option<f64>,
+    /// New tags, in place of all it has; may be repeated
+    #[arg(long = "tag", value_name = "TAG", group = "change")]
+    pub tags: Vec<String>,
+    /// Take all tags away
+    #[arg(long, conflicts_with = "tags", group = "change")]
+    pub no_tags: bool,
+    /// New hash by which calls to it are signed
+    #[arg(long, group = "change")]
+    pub algorithm: Option<Algorithm>,
+}
+
+/// Arguments of `servers sync`.
+#[derive(Debug, Args)]
+pub struct SyncArgs {
+    /// The list; - is standard input
+    pub file: PathBuf,
+    /// What happens to servers the list does not name
+    #[arg(long, value_enum, default_value = "cordon")]
+    pub mode: SyncMode,
+    /// Only say what would be done
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// What happens to servers the list does not name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SyncMode {
+    /// They stay as they are
+    Keep,
+    /// They are removed when empty, else cordoned, for the next run to remove
+    Cordon,
+    /// They are removed at once; their meetings may start anew elsewhere
+    Force,
+}
+
+impl From<SyncMode> for Mode {
+    fn from(mode: SyncMode) -> Self {
+        match mode {
+            SyncMode::Keep => Self::Keep,
+            SyncMode::Cordon => Self::Cordon,
+            SyncMode::Force => Self::Force,
+        }
+    }
+}

@@ -1,0 +1,96 @@
+use clap::CommandFactory;
+
+use super::*;
+
+fn parse(line: &str) -> Result<Cli, clap::Error> {
+    Cli::try_parse_from(std::iter::once("usher").chain(line.split_whitespace()))
+}
+
+#[test]
+fn the_definitions_are_sound() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn endpoint_token_and_output_go_before_or_after_the_noun() {
+    for line in [
+        "--endpoint http://x:1 --token t -o json servers list",
+        "servers --endpoint http://x:1 list --token t --output json",
+        "servers list --endpoint=http://x:1 --token=t -ojson",
+    ] {
+        let cli = parse(line).expect(line);
+        assert_eq!((cli.global.endpoint.as_str(), cli.global.output), ("http://x:1", Output::Json), "{line}");
+        assert_eq!(cli.global.token, Some(Secret::new("t")));
+        assert!(matches!(cli.command, Command::Servers(Servers::List)));
+    }
+}
+
+#[test]
+fn every_command_of_the_design_is_understood() {
+    for line in [
+        "status --watch",
+        "servers show bbb1 --reveal",
+        "servers check https://bbb1.example.org --secret s",
+        "servers check bbb1",
+        "servers add https://bbb1.example.org --secret s --id bbb1 --weight 2 --tag a --tag b --enable",
+        "servers update bbb1 --weight 2",
+        "servers remove bbb1 --yes",
+        "servers enable bbb1",
+        "servers cordon bbb1",
+        "servers disable bbb1",
+        "servers panic bbb1 --yes",
+        "servers poll",
+        "servers poll bbb1",
+        "servers sync servers.yml --mode force --dry-run",
+        "servers sync - --mode keep",
+        "servers export",
+        "meetings list --tenant default --server bbb1",
+        "meetings show room --tenant other",
+        "meetings end room --yes",
+        "meetings supersede room -y",
+        "zombies list",
+        "edges list",
+        "completions bash",
+        "demo",
+        "standalone --listen 127.0.0.1:0 --control 127.0.0.1:0 --ops 127.0.0.1:0 --data d --secret a --secret b --servers - --config f",
+        "bbb-sim --listen 127.0.0.1:0 --secret s --name one --fault slow:create --fault html",
+    ] {
+        parse(line).expect(line);
+    }
+}
+
+#[test]
+fn what_makes_no_sense_is_refused() {
+    for line in [
+        "",
+        "servers",
+        "servers add https://x",
+        "servers add https://x --secret",
+        "servers update bbb1",
+        "servers update bbb1 --tag a --no-tags",
+        "servers sync",
+        "servers sync f --mode gentle",
+        "servers list --output xml",
+        "servers list --timeout 5",
+        "bbb-sim --secret s --fault on-fire",
+        "meetings show",
+    ] {
+        assert!(parse(line).is_err(), "{line}");
+    }
+    assert!(Cli::try_parse_from(["usher", "standalone", "--secret", ""]).is_err());
+}
+
+#[test]
+fn i14_arguments_print_without_secrets() {
+    for line in [
+        "--token hunter2 servers add https://x --secret hunter2",
+        "standalone --secret hunter2",
+        "bbb-sim --secret hunter2",
+    ] {
+        let cli = parse(line).expect(line);
+        assert!(!format!("{cli:?}").contains("hunter2"), "{line}");
+        if let Command::Standalone(args) = cli.command {
+            assert!(!format!("{:?}", args.flags()).contains("hunter2"));
+        }
+    }
+}

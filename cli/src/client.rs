@@ -1,0 +1,186 @@
+//! The way to the control plane: one connection, a deadline on every call, the token on each.
+
+use std::{future::Future, time::Duration};
+
+use tonic::{
+    Request, Status,
+    metadata::{Ascii, MetadataValue},
+    service::{Interceptor, interceptor::InterceptedService},
+    transport::{Certificate, Channel, ClientTlsConfig, Endpoint},
+};
+use usher_common::{
+    proto::v1::{
+        self, edge_service_client::EdgeServiceClient, fleet_service_client::FleetServiceClient,
+        meeting_service_client::MeetingServiceClient, server_service_client::ServerServiceClient,
+    },
+    runtime::telemetry,
+    secret::Secret,
+};
+
+use crate::{args::Global, exit::Failure};
+
+/// Largest page a list may have.
+const PAGE: i32 = 1000;
+/// Longest time to connect.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What every call goes through.
+pub type Authorized = InterceptedService<Channel, Credentials>;
+
+/// Adds the token, and the trace the command belongs to.
+#[derive(Clone)]
+pub struct Credentials(Option<MetadataValue<Ascii>>);
+
+impl Interceptor for Credentials {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        if let Some(bearer) = &self.0 {
+            request.metadata_mut().insert("authorization", bearer.clone());
+        }
+        telemetry::inject_metadata(request.metadata_mut());
+        Ok(request)
+    }
+}
+
+/// A connected client of the administration services.
+#[derive(Clone)]
+pub struct Admin(Authorized);
+
+impl Admin {
+    /// Connects as the options say.
+    pub async fn connect(global: &Global) -> Result<Self, Failure> {
+        let credentials = Credentials(bearer(global.token.as_ref())?);
+        let text = global.endpoint.trim();
+        let text = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
+        let malformed = |problem: String| Failure::Usage(format!("--endpoint {text}: {problem}"));
+        let mut endpoint = Endpoint::from_shared(text.clone())
+            .map_err(|_| malformed("write it as http://HOST:9090".into()))?
+            .connect_timeout(CONNECT_TIMEOUT.min(global.timeout))
+            .timeout(global.timeout);
+        if text.starts_with("https://") {
+            let Some(path) = &global.ca else {
+                return Err(malformed("https needs --ca FILE, the CA that signed its certificate".into()));
+            };
+            let pem = std::fs::read(path)
+                .map_err(|error| Failure::Usage(format!("--ca {}: {error}", path.display())))?;
+            let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem));
+            endpoint = endpoint.tls_config(tls).map_err(|error| malformed(cause(&error)))?;
+        }
+        let channel = endpoint.connect().await.map_err(|error| {
+            let why = cause(&error);
+            Failure::Unavailable(format!("cannot reach the control plane at {text}: {why}; is it running? Another is named with --endpoint"))
+        })?;
+        Ok(Self(InterceptedService::new(channel, credentials)))
+    }
+
+    /// Returns the service about servers.
+    pub fn servers(&self) -> ServerServiceClient<Authorized> {
+        ServerServiceClient::new(self.0.clone())
+    }
+
+    /// Returns the service about meetings.
+    pub fn meetings(&self) -> MeetingServiceClient<Authorized> {
+        MeetingServiceClient::new(self.0.clone())
+    }
+
+    /// Returns the service about the fleet.
+    pub fn fleet(&self) -> FleetServiceClient<Authorized> {
+        FleetServiceClient::new(self.0.clone())
+    }
+
+    /// Returns the service about edges.
+    pub fn edges(&self) -> EdgeServiceClient<Authorized> {
+        EdgeServiceClient::new(self.0.clone())
+    }
+
+    /// Returns every server, without secrets.
+    pub async fn all_servers(&self) -> Result<Vec<v1::Server>, Failure> {
+        pages(async |page_token| {
+            let request = v1::ListServersRequest { page_size: PAGE, page_token };
+            let page = self.servers().list_servers(request).await?.into_inner();
+            Ok((page.servers, page.next_page_token))
+        })
+        .await
+    }
+
+    /// Returns one server.
+    pub async fn server(&self, id: &str, view: v1::ServerView) -> Result<v1::Server, Failure> {
+        let request = v1::GetServerRequest { name: server_name(id), view: view.into() };
+        let server = self.servers().get_server(request).await?.into_inner().server;
+        server.ok_or_else(|| Failure::Refused(format!("the control plane sent nothing about server `{id}`")))
+    }
+
+    /// Returns every meeting of a tenant (none: of all) and a server (none: of all).
+    pub async fn all_meetings(
+        &self,
+        tenant: Option<&str>,
+        server: Option<&str>,
+    ) -> Result<Vec<v1::Meeting>, Failure> {
+        let parent = format!("tenants/{}", tenant.unwrap_or("-"));
+        let server = server.map(server_name).unwrap_or_default();
+        pages(async |page_token| {
+            let (parent, server) = (parent.clone(), server.clone());
+            let request = v1::ListMeetingsRequest { parent, page_size: PAGE, page_token, server };
+            let page = self.meetings().list_meetings(request).await?.into_inner();
+            Ok((page.meetings, page.next_page_token))
+        })
+        .await
+    }
+
+    /// Returns every zombie.
+    pub async fn all_zombies(&self) -> Result<Vec<v1::Zombie>, Failure> {
+        pages(async |page_token| {
+            let request = v1::ListZombiesRequest { page_size: PAGE, page_token };
+            let page = self.meetings().list_zombies(request).await?.into_inner();
+            Ok((page.zombies, page.next_page_token))
+        })
+        .await
+    }
+
+    /// Returns every edge connected to this control plane.
+    pub async fn all_edges(&self) -> Result<Vec<v1::Edge>, Failure> {
+        pages(async |page_token| {
+            let request = v1::ListEdgesRequest { page_size: PAGE, page_token };
+            let page = self.edges().list_edges(request).await?.into_inner();
+            Ok((page.edges, page.next_page_token))
+        })
+        .await
+    }
+}
+
+/// Returns a server's resource name; the name itself is taken too.
+pub fn server_name(id: &str) -> String {
+    format!("servers/{}", id.strip_prefix("servers/").unwrap_or(id))
+}
+
+fn bearer(token: Option<&Secret>) -> Result<Option<MetadataValue<Ascii>>, Failure> {
+    let Some(token) = token else { return Ok(None) };
+    let mut bearer = MetadataValue::try_from(format!("Bearer {}", token.expose().trim()))
+        .map_err(|_| Failure::Usage("the token holds characters that a header cannot carry".into()))?;
+    bearer.set_sensitive(true);
+    Ok(Some(bearer))
+}
+
+/// Reads a list page by page. A token that repeats would go on for ever: it ends the list.
+async fn pages<T, F>(mut page: impl FnMut(String) -> F) -> Result<Vec<T>, Failure>
+where
+    F: Future<Output = Result<(Vec<T>, String), Status>>,
+{
+    let (mut all, mut token) = (Vec::new(), String::new());
+    loop {
+        let (items, next) = page(token.clone()).await?;
+        all.extend(items);
+        if next.is_empty() || next == token {
+            return Ok(all);
+        }
+        token = next;
+    }
+}
+
+/// The innermost cause, which says most: "Connection refused", not "transport error".
+fn cause(error: &dyn std::error::Error) -> String {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
+}

@@ -1,0 +1,59 @@
+//! `usher edges`.
+
+use serde::Serialize;
+use usher_common::proto::v1;
+
+use crate::{
+    client::Admin,
+    exit::Failure,
+    printer::{Printer, Row, ago},
+};
+
+#[derive(Serialize)]
+struct Edge {
+    id: String,
+    address: String,
+    version: String,
+    applied_revision: u64,
+    lag: u64,
+    lag_seconds: f64,
+    connected_seconds: f64,
+    #[serde(skip)]
+    texts: [String; 2],
+}
+
+impl From<v1::Edge> for Edge {
+    fn from(edge: v1::Edge) -> Self {
+        Self {
+            id: edge.name.trim_start_matches("edges/").to_owned(),
+            applied_revision: edge.applied.map_or(0, |revision| revision.seq),
+            lag: edge.lag,
+            lag_seconds: seconds(edge.lag_time),
+            connected_seconds: seconds(edge.connected),
+            texts: [ago(edge.lag_time.as_ref()), ago(edge.connected.as_ref())],
+            address: edge.address,
+            version: edge.version,
+        }
+    }
+}
+
+impl Row for Edge {
+    const COLUMNS: &'static [&'static str] =
+        &["ID", "ADDRESS", "REVISION", "LAG", "BEHIND", "CONNECTED", "VERSION"];
+
+    fn cells(&self) -> Vec<String> {
+        let [behind, connected] = self.texts.clone();
+        let (revision, lag) = (self.applied_revision.to_string(), self.lag.to_string());
+        vec![self.id.clone(), self.address.clone(), revision, lag, behind, connected, self.version.clone()]
+    }
+}
+
+fn seconds(time: Option<prost_types::Duration>) -> f64 {
+    time.map_or(0.0, |time| time.seconds as f64 + f64::from(time.nanos) / 1e9)
+}
+
+/// Lists the edges.
+pub(super) async fn list(admin: &Admin, printer: &mut Printer) -> Result<(), Failure> {
+    let edges: Vec<Edge> = admin.all_edges().await?.into_iter().map(Edge::from).collect();
+    printer.list(&edges, "no edge is connected to this control plane")
+}

@@ -1,0 +1,107 @@
+//! `usher meetings`.
+
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Serialize;
+use usher_common::proto::v1;
+
+use super::confirm;
+use crate::{
+    args::{Global, MeetingRef, Meetings},
+    client::Admin,
+    exit::Failure,
+    printer::{Printer, Row},
+};
+
+#[derive(Serialize)]
+struct Meeting {
+    tenant: String,
+    meeting_id: String,
+    server: String,
+    state: &'static str,
+    detached: bool,
+    participants: u32,
+    internal_id: String,
+    created: Option<String>,
+}
+
+impl From<v1::Meeting> for Meeting {
+    fn from(meeting: v1::Meeting) -> Self {
+        Self {
+            state: match meeting.state() {
+                v1::RecordState::Pending => "pending",
+                v1::RecordState::Active => "active",
+                v1::RecordState::Ending => "ending",
+                v1::RecordState::Unspecified => "unknown",
+            },
+            server: meeting.server.trim_start_matches("servers/").to_owned(),
+            created: meeting.create_time.map(|time| time.to_string()),
+            tenant: meeting.tenant,
+            meeting_id: meeting.meeting_id,
+            detached: meeting.detached,
+            participants: meeting.participants,
+            internal_id: meeting.internal_id,
+        }
+    }
+}
+
+impl Row for Meeting {
+    const COLUMNS: &'static [&'static str] = &["TENANT", "MEETING", "SERVER", "STATE", "USERS", "CREATED"];
+
+    fn cells(&self) -> Vec<String> {
+        let state = if self.detached { format!("{} (detached)", self.state) } else { self.state.to_owned() };
+        let created = self.created.clone().unwrap_or_else(|| "-".into());
+        let (tenant, meeting, server) = (self.tenant.clone(), self.meeting_id.clone(), self.server.clone());
+        vec![tenant, meeting, server, state, self.participants.to_string(), created]
+    }
+}
+
+/// Returns the resource name of a meeting.
+fn name(meeting: &MeetingRef) -> String {
+    let id = utf8_percent_encode(&meeting.id, NON_ALPHANUMERIC);
+    format!("tenants/{}/meetings/{id}", meeting.tenant)
+}
+
+/// Does what was typed after `meetings`.
+pub(super) async fn run(global: &Global, printer: &mut Printer, command: Meetings) -> Result<(), Failure> {
+    let admin = Admin::connect(global).await?;
+    match command {
+        Meetings::List { tenant, server } => {
+            let meetings = admin.all_meetings(tenant.as_deref(), server.as_deref()).await?;
+            let meetings: Vec<Meeting> = meetings.into_iter().map(Meeting::from).collect();
+            printer.list(&meetings, "no meetings")
+        }
+        Meetings::Show(meeting) => {
+            let request = v1::GetMeetingRequest { name: name(&meeting) };
+            let found = admin.meetings().get_meeting(request).await?.into_inner().meeting;
+            printer.one(&Meeting::from(found.unwrap_or_default()))
+        }
+        Meetings::End(meeting) => {
+            confirm::harm(global, &format!("end meeting {}/{}", meeting.tenant, meeting.id))?;
+            admin.meetings().end_meeting(v1::EndMeetingRequest { name: name(&meeting) }).await?;
+            printer.note("its server was asked to end it");
+            Ok(())
+        }
+        Meetings::Supersede(meeting) => {
+            let deed = format!(
+                "give the id {}/{} away; its users will be in two meetings",
+                meeting.tenant, meeting.id
+            );
+            confirm::harm(global, &deed)?;
+            let request = v1::SupersedeMeetingRequest { name: name(&meeting) };
+            admin.meetings().supersede_meeting(request).await?;
+            printer.note("the next create of this id goes to another server");
+            Ok(())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_id_fits_into_a_name() {
+        let meeting = MeetingRef { id: "東 /+%".into(), tenant: "default".into() };
+        assert_eq!(name(&meeting), "tenants/default/meetings/%E6%9D%B1%20%2F%2B%25");
+    }
+}

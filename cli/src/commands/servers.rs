@@ -1,0 +1,130 @@
+//! `usher servers`.
+
+pub(crate) mod sync;
+mod view;
+
+use usher_common::{proto::v1, server::AdminState};
+
+use super::confirm;
+use crate::{
+    args::{AddArgs, Global, Servers, UpdateArgs},
+    client::{Admin, server_name},
+    core::inventory,
+    exit::Failure,
+    printer::Printer,
+};
+pub(super) use view::ServerRow;
+
+/// Does what was typed after `servers`.
+pub(super) async fn run(global: &Global, printer: &mut Printer, command: Servers) -> Result<(), Failure> {
+    match command {
+        Servers::Sync(args) => return sync::run(global, printer, args).await,
+        _ => {}
+    }
+    // Asked before the control plane is called: a prompt must not run into a deadline.
+    match &command {
+        Servers::Remove { id } => confirm::harm(global, &format!("remove server {id}"))?,
+        Servers::Panic { id } => {
+            let deed =
+                format!("disable server {id} and free the ids of its meetings, which may still run there");
+            confirm::harm(global, &deed)?;
+        }
+        _ => {}
+    }
+    let admin = Admin::connect(global).await?;
+    let mut service = admin.servers();
+    let named = |id: &str| server_name(id);
+    let changed = match command {
+        Servers::List => {
+            let servers: Vec<ServerRow> =
+                admin.all_servers().await?.into_iter().map(ServerRow::from).collect();
+            return printer
+                .list(&servers, "no servers; add one with `usher servers add URL --secret S --enable`");
+        }
+        Servers::Show { id, reveal } => {
+            let view = if reveal { v1::ServerView::RevealSecret } else { v1::ServerView::Unspecified };
+            Some(admin.server(&id, view).await?)
+        }
+        Servers::Add(args) => service.create_server(new_server(args)).await?.into_inner().server,
+        Servers::Update(args) => service.update_server(update(args)).await?.into_inner().server,
+        Servers::Remove { id } => {
+            service.delete_server(v1::DeleteServerRequest { name: named(&id), etag: String::new() }).await?;
+            printer.note(&format!("server {id} is removed"));
+            return Ok(());
+        }
+        Servers::Enable { id } => {
+            service.enable_server(v1::EnableServerRequest { name: named(&id) }).await?.into_inner().server
+        }
+        Servers::Cordon { id } => {
+            service.cordon_server(v1::CordonServerRequest { name: named(&id) }).await?.into_inner().server
+        }
+        Servers::Disable { id } => {
+            service.disable_server(v1::DisableServerRequest { name: named(&id) }).await?.into_inner().server
+        }
+        Servers::Panic { id } => {
+            let answer =
+                service.panic_server(v1::PanicServerRequest { name: named(&id) }).await?.into_inner();
+            printer.note(&format!("{} meetings were freed", answer.freed_meetings));
+            answer.server
+        }
+        Servers::Poll { id } => {
+            let name = named(id.as_deref().unwrap_or("-"));
+            let polled = service.poll_server(v1::PollServerRequest { name }).await?.into_inner().servers;
+            let polled: Vec<ServerRow> = polled.into_iter().map(ServerRow::from).collect();
+            return printer.list(&polled, "no server was polled");
+        }
+        Servers::Export => {
+            let specs: Vec<_> =
+                sync::standing(&admin).await?.iter().map(crate::core::sync::Standing::spec).collect();
+            return printer.text(&inventory::write(&specs));
+        }
+        Servers::Check(_) | Servers::Sync(_) => None,
+    };
+    match changed {
+        Some(server) => printer.one(&ServerRow::from(server)),
+        None => Ok(()),
+    }
+}
+
+fn new_server(args: AddArgs) -> v1::CreateServerRequest {
+    let admin = if args.enable { AdminState::Enabled } else { AdminState::Disabled };
+    v1::CreateServerRequest {
+        server: Some(v1::Server {
+            url: args.url,
+            secret: args.secret.expose().to_owned(),
+            weight: args.weight,
+            tags: args.tags,
+            admin_state: v1::AdminState::from(admin).into(),
+            checksum_algorithm: v1::ChecksumAlgorithm::from(args.algorithm).into(),
+            ..v1::Server::default()
+        }),
+        server_id: args.id.unwrap_or_default(),
+        validate_only: false,
+    }
+}
+
+fn update(args: UpdateArgs) -> v1::UpdateServerRequest {
+    let fields = [
+        ("url", args.url.is_some()),
+        ("secret", args.secret.is_some()),
+        ("weight", args.weight.is_some()),
+        ("tags", args.no_tags || !args.tags.is_empty()),
+        ("checksum_algorithm", args.algorithm.is_some()),
+    ];
+    let paths = fields.into_iter().filter(|(_, given)| *given).map(|(name, _)| name.to_owned()).collect();
+    v1::UpdateServerRequest {
+        server: Some(v1::Server {
+            name: server_name(&args.id),
+            url: args.url.unwrap_or_default(),
+            secret: args.secret.map(|secret| secret.expose().to_owned()).unwrap_or_default(),
+            weight: args.weight.unwrap_or_default(),
+            tags: args.tags,
+            checksum_algorithm: args
+                .algorithm
+                .map_or(0, |algorithm| v1::ChecksumAlgorithm::from(algorithm).into()),
+            ..v1::Server::default()
+        }),
+        update_mask: Some(prost_types::FieldMask { paths }),
+        validate_only: false,
+    }
+}

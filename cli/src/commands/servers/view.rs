@@ -1,0 +1,90 @@
+//! A server as it is shown.
+
+use serde::Serialize;
+use usher_common::{bbb::checksum::Algorithm, proto::v1};
+
+use crate::printer::{Row, ago};
+
+/// A server as it is shown.
+#[derive(Serialize)]
+pub(in crate::commands) struct ServerRow {
+    pub(in crate::commands) id: String,
+    url: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret: Option<String>,
+    admin_state: &'static str,
+    health: &'static str,
+    health_since: Option<String>,
+    pub(in crate::commands) health_reason: String,
+    recover_count: u32,
+    error_count: u32,
+    weight: f64,
+    tags: Vec<String>,
+    checksum_algorithm: &'static str,
+    meetings: u32,
+    listed_meetings: u32,
+    users: u32,
+    effective_load: f64,
+    zombies: u32,
+    sample_age_seconds: Option<f64>,
+    #[serde(skip)]
+    sample_age: String,
+}
+
+impl From<v1::Server> for ServerRow {
+    fn from(server: v1::Server) -> Self {
+        Self {
+            admin_state: match server.admin_state() {
+                v1::AdminState::Enabled => "enabled",
+                v1::AdminState::Cordoned => "cordoned",
+                v1::AdminState::Disabled => "disabled",
+                v1::AdminState::Unspecified => "unknown",
+            },
+            health: match server.health() {
+                v1::Health::Online => "online",
+                v1::Health::Unhealthy => "unhealthy",
+                v1::Health::Offline => "offline",
+                v1::Health::Unspecified => "unknown",
+            },
+            checksum_algorithm: Algorithm::from(server.checksum_algorithm()).name(),
+            id: server.name.trim_start_matches("servers/").to_owned(),
+            health_since: server.health_since_time.map(|time| time.to_string()),
+            sample_age: ago(server.sample_age.as_ref()),
+            sample_age_seconds: server.sample_age.map(|age| age.seconds as f64 + f64::from(age.nanos) / 1e9),
+            secret: Some(server.secret).filter(|secret| !secret.is_empty()),
+            url: server.url,
+            health_reason: server.health_reason,
+            recover_count: server.recover_count,
+            error_count: server.error_count,
+            weight: server.weight,
+            tags: server.tags,
+            meetings: server.meetings,
+            listed_meetings: server.listed_meetings,
+            users: server.users,
+            effective_load: server.effective_load,
+            zombies: server.zombies,
+        }
+    }
+}
+
+impl Row for ServerRow {
+    const COLUMNS: &'static [&'static str] =
+        &["ID", "STATE", "HEALTH", "MEETINGS", "USERS", "LOAD", "WEIGHT", "ZOMBIES", "SAMPLE", "TAGS", "URL"];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.id.clone(),
+            self.admin_state.to_owned(),
+            self.health.to_owned(),
+            self.meetings.to_string(),
+            self.users.to_string(),
+            format!("{:.1}", self.effective_load),
+            // Weights that came as a multiplier are seldom round.
+            ((self.weight * 1000.0).round() / 1000.0).to_string(),
+            self.zombies.to_string(),
+            self.sample_age.clone(),
+            self.tags.join(","),
+            self.url.clone(),
+        ]
+    }
+}

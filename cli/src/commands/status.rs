@@ -1,0 +1,169 @@
+//! `usher status`: the fleet on one page, and why a server is not well.
+
+use std::{io::IsTerminal, time::Duration};
+
+use serde::Serialize;
+use usher_common::proto::v1;
+
+use super::servers::ServerRow;
+use crate::{
+    args::{Global, Output},
+    client::Admin,
+    exit::Failure,
+    printer::{Printer, ago, clean, table},
+};
+
+#[derive(Serialize)]
+struct Status {
+    replica: String,
+    leader: String,
+    leading: bool,
+    version: String,
+    uptime_seconds: i64,
+    epoch: u64,
+    revision: u64,
+    digest: String,
+    meetings: u32,
+    users: u32,
+    zombies: u32,
+    edges: u32,
+    servers_online: u32,
+    servers_unhealthy: u32,
+    servers_offline: u32,
+    servers_cordoned: u32,
+    servers_disabled: u32,
+    placement_imbalance: f64,
+    alarms: Vec<Alarm>,
+    servers: Vec<ServerRow>,
+    #[serde(skip)]
+    uptime: String,
+}
+
+#[derive(Serialize)]
+struct Alarm {
+    name: String,
+    detail: String,
+}
+
+impl Status {
+    fn new(status: v1::GetStatusResponse, servers: Vec<v1::Server>) -> Self {
+        let revision = status.revision.unwrap_or_default();
+        let alarms = status.alarms.into_iter().map(|alarm| Alarm { name: alarm.name, detail: alarm.detail });
+        Self {
+            uptime: ago(status.uptime.as_ref()),
+            uptime_seconds: status.uptime.map_or(0, |time| time.seconds),
+            epoch: revision.epoch,
+            revision: revision.seq,
+            // As hexadecimal text: programs that read JSON numbers as floats would lose digits.
+            digest: format!("{:016x}", status.digest),
+            alarms: alarms.collect(),
+            servers: servers.into_iter().map(ServerRow::from).collect(),
+            replica: status.replica,
+            leader: status.leader,
+            leading: status.leading,
+            version: status.version,
+            meetings: status.meetings,
+            users: status.users,
+            zombies: status.zombies,
+            edges: status.edges,
+            servers_online: status.servers_online,
+            servers_unhealthy: status.servers_unhealthy,
+            servers_offline: status.servers_offline,
+            servers_cordoned: status.servers_cordoned,
+            servers_disabled: status.servers_disabled,
+            placement_imbalance: status.placement_imbalance,
+        }
+    }
+
+    fn text(&self) -> String {
+        let leader = match self.leader.as_str() {
+            _ if self.leading => "it leads".to_owned(),
+            "" => "nobody leads".to_owned(),
+            leader => format!("{} leads", clean(leader)),
+        };
+        let mut lines = vec![
+            format!(
+                "control plane  {}, {leader}, up {}, version {}",
+                clean(&self.replica),
+                self.uptime,
+                self.version
+            ),
+            format!(
+                "servers        {} online, {} unhealthy, {} offline, {} cordoned, {} disabled",
+                self.servers_online,
+                self.servers_unhealthy,
+                self.servers_offline,
+                self.servers_cordoned,
+                self.servers_disabled
+            ),
+            format!("meetings       {} with {} users, {} zombies", self.meetings, self.users, self.zombies),
+            format!("edges          {} connected, revision {}", self.edges, self.revision),
+        ];
+        lines.extend(
+            self.alarms
+                .iter()
+                .map(|alarm| format!("ALARM          {}: {}", clean(&alarm.name), clean(&alarm.detail))),
+        );
+        if !self.servers.is_empty() {
+            lines.extend([String::new(), table(&self.servers)]);
+        }
+        let unwell = self.servers.iter().filter(|server| !server.health_reason.is_empty());
+        let reasons: Vec<String> =
+            unwell.map(|server| format!("{}: {}", server.id, clean(&server.health_reason))).collect();
+        if !reasons.is_empty() {
+            lines.push(String::new());
+            lines.extend(reasons);
+        }
+        lines.join("\n")
+    }
+}
+
+/// Shows the fleet once, or again and again.
+pub(super) async fn run(
+    global: &Global,
+    printer: &mut Printer,
+    every: Option<Duration>,
+) -> Result<(), Failure> {
+    let Some(every) = every else {
+        let status = fetch(&Admin::connect(global).await?).await?;
+        return printer.report(&status, || status.text());
+    };
+    let mut admin = None;
+    loop {
+        match look(global, &mut admin).await {
+            Ok(status) => {
+                // A terminal shows one page at a time; a file gets one after the other.
+                if printer.output() == Output::Table && std::io::stdout().is_terminal() {
+                    printer.text("\x1b[2J\x1b[H")?;
+                }
+                printer.report(&status, || status.text())?;
+            }
+            // A control plane that is restarted comes back.
+            Err(Failure::Unavailable(why)) => {
+                admin = None;
+                printer.note(&why);
+            }
+            Err(failure) => return Err(failure),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(every) => {}
+            interrupted = tokio::signal::ctrl_c() => return Ok(interrupted?),
+        }
+    }
+}
+
+async fn look(global: &Global, admin: &mut Option<Admin>) -> Result<Status, Failure> {
+    let connected = match admin.take() {
+        Some(connected) => connected,
+        None => Admin::connect(global).await?,
+    };
+    let status = fetch(&connected).await?;
+    *admin = Some(connected);
+    Ok(status)
+}
+
+async fn fetch(admin: &Admin) -> Result<Status, Failure> {
+    let mut fleet = admin.fleet();
+    let (status, servers) = tokio::join!(fleet.get_status(v1::GetStatusRequest {}), admin.all_servers());
+    Ok(Status::new(status?.into_inner(), servers?))
+}

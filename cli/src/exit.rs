@@ -1,0 +1,119 @@
+//! How a command ends: its exit code, and what is said on standard error.
+
+use std::{io, process::ExitCode};
+
+use tonic::{Code, Status};
+use tonic_types::StatusExt;
+
+/// Why a command did not do what it was asked. [`Failure::code`] is documented in `usher --help`.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// Somebody who may decide it said no, or it went wrong.
+    #[error("{0}")]
+    Refused(String),
+    /// What was asked for is not understood.
+    #[error("{0}")]
+    Usage(String),
+    /// Nobody answered, or not now.
+    #[error("{0}")]
+    Unavailable(String),
+    /// The token is missing or not accepted.
+    #[error("{0}")]
+    Denied(String),
+    /// The answer could not be written.
+    #[error("write the answer: {0}")]
+    Output(#[from] io::Error),
+    /// A part of Usher that runs in this process failed.
+    #[error("{0:#}")]
+    Part(#[from] anyhow::Error),
+}
+
+impl Failure {
+    /// Returns the exit code.
+    pub fn code(&self) -> u8 {
+        match self {
+            // Whoever read the answer had enough of it: `usher … | head -1`.
+            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
+            Self::Refused(_) | Self::Output(_) | Self::Part(_) => 1,
+            Self::Usage(_) => 2,
+            Self::Unavailable(_) => 3,
+            Self::Denied(_) => 4,
+        }
+    }
+
+    /// Says on standard error what happened, and returns the exit code.
+    pub fn report(&self) -> ExitCode {
+        let code = self.code();
+        if code != 0 {
+            eprintln!("error: {self}");
+        }
+        ExitCode::from(code)
+    }
+}
+
+impl From<Status> for Failure {
+    fn from(status: Status) -> Self {
+        let message = describe(&status);
+        match status.code() {
+            Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled => Self::Unavailable(message),
+            Code::Unauthenticated | Code::PermissionDenied => {
+                Self::Denied(format!("{message} (--token or USHER_TOKEN)"))
+            }
+            _ => Self::Refused(message),
+        }
+    }
+}
+
+/// The status's message and the fields it names.
+fn describe(status: &Status) -> String {
+    let mut lines = vec![if status.message().is_empty() {
+        status.code().to_string()
+    } else {
+        status.message().to_owned()
+    }];
+    if let Some(bad) = status.get_details_bad_request() {
+        lines.extend(
+            bad.field_violations.into_iter().map(|field| format!("  {}: {}", field.field, field.description)),
+        );
+    }
+    if let Some(failed) = status.get_details_precondition_failure() {
+        let said = failed
+            .violations
+            .into_iter()
+            .filter(|violation| !status.message().contains(&violation.description));
+        lines.extend(said.map(|violation| format!("  {}", violation.description)));
+    }
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic_types::ErrorDetails;
+
+    use super::*;
+
+    #[test]
+    fn every_status_has_its_exit_code() {
+        for (code, exit) in [
+            (Code::NotFound, 1),
+            (Code::FailedPrecondition, 1),
+            (Code::InvalidArgument, 1),
+            (Code::Internal, 1),
+            (Code::Unavailable, 3),
+            (Code::DeadlineExceeded, 3),
+            (Code::Unauthenticated, 4),
+            (Code::PermissionDenied, 4),
+        ] {
+            assert_eq!(Failure::from(Status::new(code, "x")).code(), exit, "{code:?}");
+        }
+        assert_eq!(Failure::Usage(String::new()).code(), 2);
+        assert_eq!(Failure::from(io::Error::from(io::ErrorKind::BrokenPipe)).code(), 0);
+    }
+
+    #[test]
+    fn fields_that_were_refused_are_named() {
+        let details = ErrorDetails::with_bad_request_violation("server.url", "is not a URL");
+        let status = Status::with_error_details(Code::InvalidArgument, "the request is malformed", details);
+        assert_eq!(Failure::from(status).to_string(), "the request is malformed\n  server.url: is not a URL");
+    }
+}

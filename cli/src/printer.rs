@@ -1,0 +1,137 @@
+//! All output of all commands: data on standard output in the form that was asked for, the rest on
+//! standard error.
+
+mod text;
+
+use std::io::Write;
+
+use comfy_table::{ContentArrangement, Table, presets::NOTHING};
+use serde::Serialize;
+
+pub use text::{ago, clean, span};
+
+use crate::{args::Output, exit::Failure};
+
+/// A row of a table; in the other forms, an object.
+pub trait Row: Serialize {
+    /// Titles of the columns.
+    const COLUMNS: &'static [&'static str];
+    /// One text per column.
+    fn cells(&self) -> Vec<String>;
+}
+
+/// Writes answers.
+pub struct Printer {
+    output: Output,
+    out: Box<dyn Write + Send>,
+}
+
+impl Printer {
+    /// Writes to standard output.
+    pub fn new(output: Output) -> Self {
+        Self::to(output, Box::new(std::io::stdout()))
+    }
+
+    /// Writes elsewhere.
+    pub fn to(output: Output, out: Box<dyn Write + Send>) -> Self {
+        Self { output, out }
+    }
+
+    /// Returns the form that was asked for.
+    pub fn output(&self) -> Output {
+        self.output
+    }
+
+    /// Writes a list; `none` is said to people when it is empty.
+    pub fn list<R: Row>(&mut self, rows: &[R], none: &str) -> Result<(), Failure> {
+        match self.output {
+            Output::Table if rows.is_empty() => self.note(none),
+            Output::Table => {
+                let table = table(rows);
+                self.text(&table)?;
+            }
+            Output::Json | Output::Yaml => self.value(&rows)?,
+        }
+        Ok(())
+    }
+
+    /// Writes one object; for people, a line per field that says something.
+    pub fn one(&mut self, object: &impl Serialize) -> Result<(), Failure> {
+        match self.output {
+            Output::Table => {
+                let lines = fields(object)?;
+                self.text(&lines)
+            }
+            Output::Json | Output::Yaml => self.value(object),
+        }
+    }
+
+    /// Writes an object; for people, the text made of it.
+    pub fn report(&mut self, object: &impl Serialize, text: impl FnOnce() -> String) -> Result<(), Failure> {
+        match self.output {
+            Output::Table => self.text(&text()),
+            Output::Json | Output::Yaml => self.value(object),
+        }
+    }
+
+    /// Writes data that is text already.
+    pub fn text(&mut self, text: &str) -> Result<(), Failure> {
+        let end = if text.ends_with('\n') { "" } else { "\n" };
+        write!(self.out, "{text}{end}")?;
+        Ok(self.out.flush()?)
+    }
+
+    /// Says something to people; programs do not see it.
+    pub fn note(&self, text: &str) {
+        eprintln!("{text}");
+    }
+
+    fn value(&mut self, object: &impl Serialize) -> Result<(), Failure> {
+        let text = match self.output {
+            Output::Yaml => serde_saphyr::to_string(object).map_err(anyhow::Error::from)?,
+            Output::Table | Output::Json => {
+                serde_json::to_string_pretty(object).map_err(anyhow::Error::from)?
+            }
+        };
+        self.text(&text)
+    }
+}
+
+/// Returns rows as a table without lines: wide enough for its content, easy to cut by programs.
+pub fn table<R: Row>(rows: &[R]) -> String {
+    let mut table = Table::new();
+    table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled).set_header(R::COLUMNS);
+    for row in rows {
+        table.add_row(row.cells().iter().map(|cell| clean(cell)));
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+}
+
+/// Returns a line per field that is set: `name  value`.
+fn fields(object: &impl Serialize) -> Result<String, Failure> {
+    let value = serde_json::to_value(object).map_err(anyhow::Error::from)?;
+    let fields: Vec<(String, String)> = value
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(name, value)| (name.replace('_', " "), scalar(value)))
+        .filter(|(_, value)| !value.is_empty())
+        .collect();
+    let width = fields.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+    Ok(fields.iter().map(|(name, value)| format!("{name:width$}  {value}\n")).collect())
+}
+
+fn scalar(value: &serde_json::Value) -> String {
+    match value {
+        serde_json::Value::Null => String::new(),
+        serde_json::Value::String(text) => clean(text),
+        serde_json::Value::Array(items) => items.iter().map(scalar).collect::<Vec<_>>().join(", "),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
