@@ -8,7 +8,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use usher_common::secret::Secret;
 
-pub use parts::{DemoArgs, SimArgs, SimFault, StandaloneArgs};
+pub use parts::{DemoArgs, SimArgs, StandaloneArgs};
 pub use servers::{AddArgs, CheckArgs, Servers, SyncArgs, SyncMode, UpdateArgs};
 
 const EXIT_CODES: &str = "Exit codes:

@@ -1,13 +1,18 @@
 //! One noun per file; output only through the printer.
 
+mod bbb_sim;
 mod confirm;
+mod demo;
 mod edges;
 mod meetings;
 mod servers;
+mod standalone;
 mod status;
 mod zombies;
 
 use clap::CommandFactory;
+
+pub(crate) use servers::sync::begin_with;
 
 use crate::{
     args::{Cli, Command},
@@ -16,23 +21,22 @@ use crate::{
     printer::Printer,
 };
 
-/// Does what was typed.
-pub async fn run(cli: Cli) -> Result<(), Failure> {
+/// Does what was typed; the answer goes to the printer.
+pub async fn run(cli: Cli, printer: &mut Printer) -> Result<(), Failure> {
     let global = &cli.global;
-    let mut printer = Printer::new(global.output);
     match cli.command {
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "usher", &mut script);
             printer.text(&String::from_utf8_lossy(&script))
         }
-        Command::Status { watch, every } => status::run(global, &mut printer, watch.then_some(every)).await,
-        Command::Servers(command) => servers::run(global, &mut printer, command).await,
-        Command::Meetings(command) => meetings::run(global, &mut printer, command).await,
-        Command::Zombies(_) => zombies::list(&Admin::connect(global).await?, &mut printer).await,
-        Command::Edges(_) => edges::list(&Admin::connect(global).await?, &mut printer).await,
-        Command::Demo(_) | Command::Standalone(_) | Command::BbbSim(_) => {
-            Err(Failure::Refused("not part of this build".into()))
-        }
+        Command::Status { watch, every } => status::run(global, printer, watch.then_some(every)).await,
+        Command::Servers(command) => servers::run(global, printer, command).await,
+        Command::Meetings(command) => meetings::run(global, printer, command).await,
+        Command::Zombies(_) => zombies::list(&Admin::connect(global).await?, printer).await,
+        Command::Edges(_) => edges::list(&Admin::connect(global).await?, printer).await,
+        Command::Standalone(args) => standalone::run(printer, args).await,
+        Command::Demo(args) => demo::run(printer, args).await,
+        Command::BbbSim(args) => bbb_sim::run(printer, args).await,
     }
 }

@@ -66,22 +66,19 @@ impl From<Status> for Failure {
 
 /// The status's message and the fields it names.
 fn describe(status: &Status) -> String {
-    let mut lines = vec![if status.message().is_empty() {
-        status.code().to_string()
-    } else {
-        status.message().to_owned()
-    }];
+    let said =
+        if status.message().is_empty() { status.code().to_string() } else { status.message().to_owned() };
+    let mut lines = vec![said.clone()];
+    let mut add = |field: String, problem: String| {
+        if !said.contains(&problem) {
+            lines.push(format!("  {field}: {problem}"));
+        }
+    };
     if let Some(bad) = status.get_details_bad_request() {
-        lines.extend(
-            bad.field_violations.into_iter().map(|field| format!("  {}: {}", field.field, field.description)),
-        );
+        bad.field_violations.into_iter().for_each(|field| add(field.field, field.description));
     }
     if let Some(failed) = status.get_details_precondition_failure() {
-        let said = failed
-            .violations
-            .into_iter()
-            .filter(|violation| !status.message().contains(&violation.description));
-        lines.extend(said.map(|violation| format!("  {}", violation.description)));
+        failed.violations.into_iter().for_each(|violation| add(violation.subject, violation.description));
     }
     lines.join("\n")
 }

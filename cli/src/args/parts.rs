@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use usher_common::{runtime::config::Flag, secret::Secret};
 
 use super::secret;
@@ -77,43 +77,8 @@ pub struct SimArgs {
     /// Its name, on the page of a session
     #[arg(long)]
     pub name: Option<String>,
-    /// A fault to show from the start, of all calls or of one, as in `slow` or `lost-answer:create`; may be repeated
-    #[arg(long = "fault", value_name = "FAULT[:CALL]", value_parser = fault)]
-    pub faults: Vec<(SimFault, Option<String>)>,
-}
-
-/// Faults of a simulated server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum SimFault {
-    /// Accepts connections and says nothing
-    Hang,
-    /// Answers two seconds late
-    Slow,
-    /// Does what it is asked and drops the connection
-    LostAnswer,
-    /// Answers HTTP 500
-    Error500,
-    /// Answers a page of HTML
-    Html,
-    /// Answers half of its XML
-    CutXml,
-    /// Answers nothing
-    Empty,
-    /// Accepts no checksum
-    ChecksumError,
-    /// Always lists the same meetings
-    FrozenList,
-    /// Lists no meetings
-    EmptyList,
-}
-
-fn fault(text: &str) -> Result<(SimFault, Option<String>), String> {
-    let (name, call) =
-        text.split_once(':').map_or((text, None), |(name, call)| (name, Some(call.to_owned())));
-    let fault = SimFault::from_str(name, true).map_err(|_| {
-        let names = SimFault::value_variants().iter().filter_map(ValueEnum::to_possible_value);
-        let names: Vec<String> = names.map(|value| value.get_name().to_owned()).collect();
-        format!("is none of {}", names.join(", "))
-    })?;
-    Ok((fault, call))
+    /// A fault to show from the start; may be repeated: refuse, hang-on-accept, hang, slow, lost-answer, 500, html,
+    /// cut-xml, empty-body, checksum-error, frozen-list, empty-list, trickle
+    #[arg(long = "fault", value_name = "KIND[,call=NAME][,count=N][,for=5s][,delay=2s]")]
+    pub faults: Vec<String>,
 }

@@ -53,7 +53,7 @@ fn every_command_of_the_design_is_understood() {
         "completions bash",
         "demo",
         "standalone --listen 127.0.0.1:0 --control 127.0.0.1:0 --ops 127.0.0.1:0 --data d --secret a --secret b --servers - --config f",
-        "bbb-sim --listen 127.0.0.1:0 --secret s --name one --fault slow:create --fault html",
+        "bbb-sim --listen 127.0.0.1:0 --secret s --name one --fault slow,call=create --fault html",
     ] {
         parse(line).expect(line);
     }
@@ -72,7 +72,7 @@ fn what_makes_no_sense_is_refused() {
         "servers sync f --mode gentle",
         "servers list --output xml",
         "servers list --timeout 5",
-        "bbb-sim --secret s --fault on-fire",
+        "bbb-sim",
         "meetings show",
     ] {
         assert!(parse(line).is_err(), "{line}");

@@ -1,5 +1,6 @@
 //! `usher servers`.
 
+mod check;
 pub(crate) mod sync;
 mod view;
 
@@ -18,6 +19,7 @@ pub(super) use view::ServerRow;
 /// Does what was typed after `servers`.
 pub(super) async fn run(global: &Global, printer: &mut Printer, command: Servers) -> Result<(), Failure> {
     match command {
+        Servers::Check(args) => return check::run(global, printer, args).await,
         Servers::Sync(args) => return sync::run(global, printer, args).await,
         _ => {}
     }

@@ -1,0 +1,41 @@
+//! `usher bbb-sim`.
+
+use usher_bbb_sim::{BbbSim, Fault, SimOptions};
+
+use crate::{args::SimArgs, exit::Failure, printer::Printer, signals::Signals};
+
+/// Runs one simulated BigBlueButton server until it is told to stop.
+pub(super) async fn run(printer: &mut Printer, args: SimArgs) -> Result<(), Failure> {
+    let faults: Vec<Fault> = args.faults.iter().map(|text| fault(text)).collect::<Result<_, _>>()?;
+    let mut signals = Signals::listen()?;
+    let options =
+        SimOptions { name: args.name, secret: args.secret, listen: args.listen, ..SimOptions::default() };
+    let sim = BbbSim::start(options).await.map_err(anyhow::Error::from)?;
+    for fault in faults {
+        sim.faults().set(fault).await;
+    }
+    printer.text(&format!("ready api={} listen={}", sim.url(), sim.address()))?;
+    signals.next().await;
+    signals.or(sim.stop()).await
+}
+
+/// Reads `KIND[,call=NAME][,count=N][,for=5s][,delay=2s]`, the query of `POST /sim/faults`.
+fn fault(text: &str) -> Result<Fault, Failure> {
+    let query = format!("kind={}", text.replace(',', "&"));
+    Fault::from_query(&query).map_err(|error| Failure::Usage(format!("--fault {text}: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_are_read_and_what_is_none_is_refused() {
+        for text in ["slow,delay=2s", "lost-answer,call=create,count=1", "html", "refuse,for=5s"] {
+            assert!(fault(text).is_ok(), "{text}");
+        }
+        for text in ["on-fire", "html,call=nothing", "slow,delay=long", ""] {
+            assert_eq!(fault(text).map_err(|failure| failure.code()), Err(2), "{text}");
+        }
+    }
+}

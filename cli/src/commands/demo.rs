@@ -1,0 +1,194 @@
+//! `usher demo`: a standalone Usher in memory, simulated servers, a meeting, links to join it.
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    time::Duration,
+};
+
+use anyhow::{Context as _, bail};
+use tokio::time::timeout;
+use usher_bbb_sim::{BbbSim, SimOptions};
+use usher_common::{
+    bbb::{
+        checksum::{Algorithm, sign_query},
+        parse::{Answer, create_reply},
+    },
+    id::ServerId,
+    proto::v1,
+    runtime::telemetry,
+    secret::Secret,
+    settings::{Settings, StoreKind},
+};
+
+use super::standalone::until_told;
+use crate::{
+    args::DemoArgs,
+    client::Admin,
+    core::inventory::ServerSpec,
+    exit::Failure,
+    printer::Printer,
+    signals::Signals,
+    standalone::{Addresses, Standalone},
+};
+
+/// Secret of the demo's application. Known to everybody, which is why it serves this machine only.
+const SECRET: &str = "demo-secret";
+/// Longest time until everything stands.
+const START_WITHIN: Duration = Duration::from_secs(30);
+/// The meeting's create, unsigned.
+const CREATE: &str = "name=Demo+meeting&meetingID=demo&attendeePW=ap&moderatorPW=mp";
+
+/// Shows everything at work until it is told to stop.
+pub(super) async fn run(printer: &mut Printer, args: DemoArgs) -> Result<(), Failure> {
+    let settings = settings();
+    let telemetry = telemetry::init(&settings.telemetry, "usher");
+    let mut signals = Signals::listen()?;
+    let starting = async { timeout(START_WITHIN, Demo::start(&settings, args.servers)).await };
+    let demo = signals.or(starting).await?.context("the demo did not start in time")??;
+    printer.text(&demo.text())?;
+    let stopped = until_told(&mut signals, demo.standalone).await;
+    for sim in demo.sims {
+        sim.stop().await;
+    }
+    telemetry.shutdown().await;
+    stopped
+}
+
+struct Demo {
+    standalone: Standalone,
+    sims: Vec<BbbSim>,
+    /// Which server got the meeting.
+    server: String,
+}
+
+impl Demo {
+    async fn start(settings: &Settings, servers: u8) -> Result<Self, Failure> {
+        let (mut sims, mut specs) = (Vec::new(), Vec::new());
+        for number in 1..=servers {
+            let name = format!("bbb-{number}");
+            let secret = format!("{name}-secret");
+            let sim =
+                BbbSim::start(SimOptions::new(&secret).named(&name)).await.map_err(anyhow::Error::from)?;
+            specs.push(ServerSpec {
+                id: ServerId::parse(&name).map_err(anyhow::Error::from)?,
+                url: sim.url(),
+                secret: Secret::new(&secret),
+                enabled: true,
+                weight: 1.0,
+                tags: Vec::new(),
+            });
+            sims.push(sim);
+        }
+        let standalone = Standalone::start(settings, &specs).await?;
+        let admin = standalone.admin().await?;
+        online(&admin).await?;
+        create(standalone.addresses()).await?;
+        let server = placed(&admin).await?;
+        Ok(Self { standalone, sims, server })
+    }
+
+    fn text(&self) -> String {
+        let at = self.standalone.addresses();
+        let join = |name: &str, password: &str| {
+            signed(at, "join", &format!("fullName={name}&meetingID=demo&password={password}"))
+        };
+        let another =
+            signed(at, "create", "name=Another+meeting&meetingID=another&attendeePW=ap&moderatorPW=mp");
+        let endpoint = if at.control.port() == Settings::default().addresses.control.port() {
+            String::new()
+        } else {
+            format!(" --endpoint http://{}", at.control)
+        };
+        format!(
+            "{at}
+
+Usher is running, with {servers} simulated BigBlueButton servers behind it.
+
+  BBB API   {api}
+  secret    {SECRET}
+  control   {control}
+  metrics   http://{ops}/metrics
+
+The meeting `demo` was created; it lives on {server}. Join it in a browser:
+
+  as moderator   {moderator}
+  as attendee    {attendee}
+
+Create another one, and see where it goes:
+
+  curl '{another}'
+  usher meetings list{endpoint}
+
+Look around:
+
+  usher status{endpoint}
+  usher servers list{endpoint}
+  grpcurl -plaintext {control} list
+
+Ctrl-C ends it all.",
+            servers = self.sims.len(),
+            api = at.api(),
+            control = at.control,
+            ops = at.ops,
+            server = self.server,
+            moderator = join("Mona", "mp"),
+            attendee = join("Alex", "ap"),
+        )
+    }
+}
+
+/// Quick to notice, in memory, on this machine only; the usual ports where they are free.
+fn settings() -> Settings {
+    let mut settings = Settings::default();
+    settings.store.kind = StoreKind::Embedded;
+    settings.secrets = vec![Secret::new(SECRET)];
+    settings.health.interval = Duration::from_secs(2);
+    settings.health.deadline = Duration::from_secs(1);
+    settings.health.connect_timeout = Duration::from_millis(500);
+    settings.health.healthy_threshold = 1;
+    settings.placement.slow_start = Duration::ZERO;
+    settings.telemetry.log = "warn".into();
+    let addresses = &mut settings.addresses;
+    for addr in [&mut addresses.listen, &mut addresses.control, &mut addresses.ops] {
+        if !is_free(*addr) {
+            addr.set_port(0);
+        }
+    }
+    settings
+}
+
+fn is_free(addr: SocketAddr) -> bool {
+    TcpListener::bind(addr).is_ok()
+}
+
+/// Polls until every server is online.
+async fn online(admin: &Admin) -> Result<(), Failure> {
+    loop {
+        let polled = admin.servers().poll_server(v1::PollServerRequest { name: "servers/-".into() }).await?;
+        if polled.into_inner().servers.iter().all(|server| server.health() == v1::Health::Online) {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Creates the meeting as an application would.
+async fn create(at: &Addresses) -> anyhow::Result<()> {
+    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build()?;
+    let answer = client.get(signed(at, "create", CREATE)).send().await?.text().await?;
+    match create_reply(&answer).context("read the answer to create")? {
+        Answer::Success(_) => Ok(()),
+        Answer::Failed(failure) => bail!("create was refused: {failure:?}"),
+    }
+}
+
+async fn placed(admin: &Admin) -> Result<String, Failure> {
+    let meetings = admin.all_meetings(None, None).await?;
+    let server = meetings.first().map(|meeting| meeting.server.trim_start_matches("servers/").to_owned());
+    Ok(server.unwrap_or_else(|| "one of them".into()))
+}
+
+fn signed(at: &Addresses, call: &str, query: &str) -> String {
+    let query = sign_query(Algorithm::Sha256, call, query.to_owned(), &Secret::new(SECRET));
+    format!("{}{call}?{query}", at.api())
+}

@@ -1,0 +1,151 @@
+//! `usher servers check`: calls a server from here, as the control plane would, and says what is wrong.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use usher_common::{
+    bbb::checksum::Algorithm,
+    id::ServerId,
+    proto::v1,
+    secret::Secret,
+    server::{AdminState, Server, base_url},
+    settings::Settings,
+};
+use usher_control_plane::{
+    bbb_client::BbbClient,
+    ops::pending::Pending,
+    ports::{BbbServers, CallError},
+};
+
+use crate::{
+    args::{CheckArgs, Global},
+    client::Admin,
+    exit::Failure,
+    printer::{Printer, Row},
+};
+
+/// One finding.
+#[derive(Serialize)]
+struct Finding {
+    check: &'static str,
+    passed: bool,
+    detail: String,
+}
+
+impl Row for Finding {
+    const COLUMNS: &'static [&'static str] = &["CHECK", "RESULT", "DETAIL"];
+
+    fn cells(&self) -> Vec<String> {
+        let result = if self.passed { "ok" } else { "failed" };
+        vec![self.check.to_owned(), result.to_owned(), self.detail.clone()]
+    }
+}
+
+/// Checks a server of the fleet, or any server by its URL and secret.
+pub(super) async fn run(global: &Global, printer: &mut Printer, args: CheckArgs) -> Result<(), Failure> {
+    let server = target(global, args).await?;
+    let findings = check(&server, global.timeout).await?;
+    printer.list(&findings, "nothing was checked")?;
+    match findings.iter().all(|finding| finding.passed) {
+        true => Ok(()),
+        false => Err(Failure::Refused(format!("{} does not pass", server.url))),
+    }
+}
+
+async fn target(global: &Global, args: CheckArgs) -> Result<Server, Failure> {
+    let secret_wanted = "with a URL, add --secret; `bbb-conf --secret` on the server prints it";
+    let (url, secret, algorithm) = if args.server.contains("://") {
+        let secret = args.secret.ok_or_else(|| Failure::Usage(secret_wanted.into()))?;
+        (args.server, secret, Algorithm::default())
+    } else {
+        let admin = Admin::connect(global).await?;
+        let known = admin.server(&args.server, v1::ServerView::RevealSecret).await?;
+        let algorithm = known.checksum_algorithm().into();
+        (known.url, args.secret.unwrap_or_else(|| Secret::new(&known.secret)), algorithm)
+    };
+    let url = base_url(&url).map_err(|error| Failure::Usage(format!("{url}: {error}")))?;
+    Ok(Server {
+        id: ServerId::parse("checked").map_err(|error| Failure::Usage(error.to_string()))?,
+        url,
+        secret,
+        weight: 1.0,
+        tags: Vec::new(),
+        admin: AdminState::Enabled,
+        algorithm,
+        created_at_ms: 0,
+    })
+}
+
+async fn check(server: &Server, timeout: Duration) -> Result<Vec<Finding>, Failure> {
+    let mut settings = Settings::default();
+    settings.health.deadline = timeout;
+    settings.health.connect_timeout = timeout.min(Duration::from_secs(5));
+    let client = BbbClient::new(&settings, Pending::default()).map_err(anyhow::Error::from)?;
+    let asked = std::time::Instant::now();
+    let sample = match client.poll(server, 0).await {
+        Ok(sample) => sample,
+        Err(error) => return Ok(diagnose(&client, server, &error).await),
+    };
+    let took = crate::printer::span(asked.elapsed());
+    let version = if sample.bbb_version.is_empty() { "not told" } else { &sample.bbb_version };
+    let users: u32 = sample.meetings.iter().map(|meeting| meeting.participants).sum();
+    Ok(vec![
+        Finding { check: "reach", passed: true, detail: format!("{} answered in {took}", server.url) },
+        Finding {
+            check: "secret",
+            passed: true,
+            detail: format!("accepted, signed with {}", server.algorithm),
+        },
+        Finding {
+            check: "getMeetings",
+            passed: true,
+            detail: format!("{} meetings with {users} users, version {version}", sample.meetings.len()),
+        },
+    ])
+}
+
+/// What failed first, and what to do about it.
+async fn diagnose(client: &BbbClient, server: &Server, error: &CallError) -> Vec<Finding> {
+    let reached = Finding { check: "reach", passed: true, detail: format!("{} answers", server.url) };
+    let failed = |check, detail: String| Finding { check, passed: false, detail };
+    match error {
+        CallError::Connect(why) => {
+            vec![failed(
+                "reach",
+                format!("{why}; is the host right, and does its firewall let this machine in?"),
+            )]
+        }
+        CallError::Timeout(limit) => vec![failed("reach", format!("no answer within {limit:?}"))],
+        CallError::Broken(why) => vec![failed("reach", format!("the connection broke: {why}"))],
+        CallError::Status(404) => {
+            vec![failed("reach", "HTTP 404: there is no BigBlueButton API at this address".into())]
+        }
+        CallError::Status(status) => {
+            vec![failed("reach", format!("HTTP {status}: is BigBlueButton (bbb-web) running there?"))]
+        }
+        CallError::Unreadable(why) => {
+            vec![reached, failed("getMeetings", format!("the answer is not BigBlueButton's: {why}"))]
+        }
+        CallError::Failed(key) if key.starts_with("checksumError") => {
+            let detail = match accepted(client, server).await {
+                Some(other) => format!(
+                    "signed with {} it is not accepted, with {other} it is: use --algorithm {other}",
+                    server.algorithm
+                ),
+                None => "it is not this server's; `bbb-conf --secret` there prints it".into(),
+            };
+            vec![reached, failed("secret", detail)]
+        }
+        CallError::Failed(key) => vec![reached, failed("getMeetings", format!("the server refused: {key}"))],
+    }
+}
+
+/// Finds a hash in which the secret is accepted after all: `supportedChecksumAlgorithms` of BBB.
+async fn accepted(client: &BbbClient, server: &Server) -> Option<Algorithm> {
+    for algorithm in Algorithm::ALL.into_iter().filter(|algorithm| *algorithm != server.algorithm) {
+        if client.poll(&Server { algorithm, ..server.clone() }, 0).await.is_ok() {
+            return Some(algorithm);
+        }
+    }
+    None
+}
