@@ -1,1 +1,284 @@
+use std::time::{Duration, Instant};
 
+use proptest::prelude::*;
+use usher_common::{id::ServerId, settings::Settings};
+
+use super::*;
+use crate::core::testkit::{health, sid};
+
+const NOW: i64 = 1_700_000_000_000;
+const HOUR: i64 = 3_600_000;
+
+fn policy(healthy: u32, unhealthy: u32) -> Policy {
+    Policy { healthy_threshold: healthy, unhealthy_threshold: unhealthy, ..Policy::default() }
+}
+
+/// One poll, long after every earlier one, so that nothing counts as flapping.
+fn poll(record: &HealthRecord, ok: bool, policy: &Policy) -> HealthRecord {
+    let mut next = if ok {
+        on_poll_ok(Some(record), policy, NOW)
+    } else {
+        on_poll_failed(Some(record), policy, Suspicion::None, "connect", NOW)
+    }
+    .unwrap_or_else(|| record.clone());
+    next.flapped_at_ms.clear();
+    next
+}
+
+fn red(record: &HealthRecord, policy: &Policy) -> bool {
+    colour(Some(record), policy) == Health::Offline
+}
+
+fn green(record: &HealthRecord, policy: &Policy) -> bool {
+    colour(Some(record), policy) == Health::Online
+}
+
+/// Polls with the outcomes written in `script` (S, F), returns the polls (from 1) that ended red.
+fn reds(script: impl Iterator<Item = char>, policy: &Policy) -> Vec<usize> {
+    let mut record = health(policy.healthy_threshold, 0);
+    let mut seen = Vec::new();
+    for (index, outcome) in script.enumerate() {
+        record = poll(&record, outcome == 'S', policy);
+        if red(&record, policy) {
+            seen.push(index + 1);
+        }
+    }
+    seen
+}
+
+/// Every state that polls can lead to.
+fn reachable(policy: &Policy) -> Vec<HealthRecord> {
+    let mut states = vec![health(policy.healthy_threshold - 1, 0), health(policy.healthy_threshold, 0)];
+    let mut next = 0;
+    while let Some(state) = states.get(next).cloned() {
+        next += 1;
+        for ok in [true, false] {
+            let after = poll(&state, ok, policy);
+            let same = |other: &HealthRecord| (other.recover, other.error) == (after.recover, after.error);
+            if !states.iter().any(same) {
+                states.push(after);
+            }
+        }
+    }
+    states
+}
+
+/// Longest stay in yellow from a state on, in polls.
+fn longest_yellow(record: &HealthRecord, policy: &Policy) -> u32 {
+    if colour(Some(record), policy) != Health::Unhealthy {
+        return 0;
+    }
+    1 + [true, false].map(|ok| longest_yellow(&poll(record, ok, policy), policy)).into_iter().max().unwrap()
+}
+
+#[test]
+fn a6_every_property_holds_for_all_thresholds() {
+    for (ht, ut) in (1..=6).flat_map(|ht| (1..=6).map(move |ut| (ht, ut))) {
+        let policy = policy(ht, ut);
+        for state in reachable(&policy) {
+            assert!(state.recover < ht || state.error == 0, "I5 {ht} {ut} {state:?}");
+            let failed = poll(&state, false, &policy);
+            assert!(!green(&failed, &policy), "one failed poll takes it out: {state:?}");
+            for ok in [true, false] {
+                let after = poll(&state, ok, &policy);
+                let faded = red(&state, &policy) && colour(Some(&after), &policy) == Health::Unhealthy;
+                assert!(!faded, "I6: red to yellow: {state:?}");
+                let skipped = green(&state, &policy) && red(&after, &policy);
+                assert!(ut == 1 || !skipped, "I6: green to red: {state:?}");
+            }
+            let mut state = failed;
+            for successes in 1..=ht {
+                state = poll(&state, true, &policy);
+                assert_eq!(green(&state, &policy), successes == ht, "{ht} {ut} after {successes}");
+            }
+        }
+        let mut state = health(ht, 0);
+        for failures in 1..=ut {
+            state = poll(&state, false, &policy);
+            assert_eq!(red(&state, &policy), failures == ut, "{ht} {ut} after {failures}");
+        }
+        let first = poll(&health(ht, 0), false, &policy);
+        assert_eq!(longest_yellow(&first, &policy), (ut - 1) * ht, "{ht} {ut}");
+    }
+}
+
+#[test]
+fn h2_red_exactly_at_the_last_failure_without_enough_successes_in_a_row() {
+    // F,S,S twice, then F: with HT=3 no two successes ever recover, with UT=6 the sixth F is red.
+    let script = "FSSFSSFSSFSSFSSFSS".chars();
+    assert_eq!(reds(script, &policy(3, 6)), [16, 17, 18]);
+    assert!(reds("FFFFFSSSFFFFF".chars(), &policy(3, 6)).is_empty(), "HT successes start anew");
+}
+
+#[test]
+fn h3_recovery_needs_successes_in_a_row() {
+    let policy = policy(3, 6);
+    let mut record = health(0, 6);
+    for _ in 0..100 {
+        record = poll(&poll(&record, true, &policy), false, &policy);
+        assert!(red(&record, &policy));
+    }
+    for _ in 0..3 {
+        record = poll(&record, true, &policy);
+    }
+    assert!(green(&record, &policy) && record.error == 0);
+}
+
+#[test]
+fn h16_thresholds_are_durations() {
+    for (interval, polls) in [(5, 12), (10, 6), (20, 3), (60, 1), (90, 1)] {
+        let mut settings = Settings::default();
+        settings.health.interval = Duration::from_secs(interval);
+        assert_eq!(Policy::new(&settings).unhealthy_threshold, polls);
+    }
+}
+
+#[test]
+fn h9_failed_calls_turn_green_yellow_and_nothing_red() {
+    for ut in 1..=6 {
+        let policy = policy(3, ut);
+        let mut record = health(3, 0);
+        for _ in 0..100 {
+            if let Some(next) = on_passive_failure(Some(&record), &policy, "create", NOW) {
+                record = next;
+            }
+            assert_eq!(colour(Some(&record), &policy), Health::Unhealthy);
+        }
+        assert!(record.error <= 1);
+        assert_eq!(on_passive_failure(Some(&record), &policy, "create", NOW), None, "nothing new to write");
+    }
+    let offline = health(2, 6);
+    let after = on_passive_failure(Some(&offline), &policy(3, 6), "join", NOW).unwrap();
+    assert_eq!((after.recover, after.error), (0, 6));
+}
+
+#[test]
+fn h9_at_most_one_passive_failure_counts_per_interval() {
+    let (mut gate, start, interval) = (PassiveGate::default(), Instant::now(), Duration::from_secs(10));
+    assert!(gate.admit(&sid("a"), start, interval));
+    assert!(!gate.admit(&sid("a"), start + Duration::from_secs(9), interval));
+    assert!(gate.admit(&sid("b"), start + Duration::from_secs(9), interval));
+    assert!(gate.failed_lately(&sid("a"), start + Duration::from_secs(9), interval));
+    assert!(gate.admit(&sid("a"), start + Duration::from_secs(10), interval));
+}
+
+#[test]
+fn h10_while_we_suspect_ourselves_nothing_turns_red() {
+    let policy = policy(3, 6);
+    let mut record = health(3, 0);
+    for _ in 0..20 {
+        let next = on_poll_failed(Some(&record), &policy, Suspicion::Us, "timeout", NOW);
+        record = next.unwrap_or(record);
+    }
+    assert_eq!((colour(Some(&record), &policy), record.error), (Health::Unhealthy, 5));
+    let next = on_poll_failed(Some(&record), &policy, Suspicion::HeldTooLong, "timeout", NOW).unwrap();
+    assert!(red(&next, &policy), "believed after all");
+    let still = on_poll_failed(Some(&health(1, 6)), &policy, Suspicion::Us, "timeout", NOW).unwrap();
+    assert!(red(&still, &policy), "what was red before stays red");
+}
+
+#[test]
+fn h10_more_than_half_failing_is_suspicious_until_it_lasts() {
+    let (mut guard, policy) = (MassGuard::default(), Policy::default());
+    let servers: Vec<ServerId> = (0..50).map(|n| sid(&format!("s{n}"))).collect();
+    let start = Instant::now();
+    let mut round = |failing: usize, at: u64| {
+        let now = start + Duration::from_secs(at);
+        let mut last = Suspicion::None;
+        for (index, server) in servers.iter().enumerate() {
+            last = guard.record(server, index >= failing, now, &policy);
+        }
+        last
+    };
+    assert_eq!(round(25, 0), Suspicion::None, "half is not more than half");
+    assert_eq!(round(30, 10), Suspicion::Us);
+    assert_eq!(round(30, 190), Suspicion::Us);
+    assert_eq!(round(30, 311), Suspicion::HeldTooLong);
+    assert_eq!(round(0, 320), Suspicion::None);
+    assert_eq!(round(30, 330), Suspicion::Us, "a new incident starts a new hold");
+}
+
+#[test]
+fn h17_slow_flapping_is_damped_and_ends_red_by_poll_33() {
+    let policy = policy(3, 6);
+    let mut record = health(3, 0);
+    let mut greens = Vec::new();
+    for number in 0..60_i64 {
+        let now = NOW + number * 10_000;
+        let next = if number % 4 == 0 {
+            on_poll_failed(Some(&record), &policy, Suspicion::None, "timeout", now)
+        } else {
+            on_poll_ok(Some(&record), &policy, now)
+        };
+        record = next.unwrap_or(record);
+        if green(&record, &policy) {
+            greens.push(number + 1);
+        }
+        assert_eq!(red(&record, &policy), number >= 32, "poll {}", number + 1);
+    }
+    assert_eq!(greens, [4, 8, 12], "three failures are forgiven, the fourth costs more");
+}
+
+#[test]
+fn h17_single_failures_hours_apart_cost_nothing() {
+    let policy = policy(3, 6);
+    let mut record = health(3, 0);
+    for hour in 1..50 {
+        let now = NOW + hour * HOUR;
+        record = on_poll_failed(Some(&record), &policy, Suspicion::None, "timeout", now).unwrap();
+        assert_eq!(healthy_threshold(&record, &policy), 3);
+        for _ in 0..3 {
+            record = on_poll_ok(Some(&record), &policy, now).unwrap();
+        }
+        assert!(green(&record, &policy));
+    }
+}
+
+#[test]
+fn a_new_server_is_one_success_from_green_and_fails_like_any_other() {
+    let policy = policy(3, 6);
+    assert_eq!(colour(None, &policy), Health::Unhealthy);
+    assert!(green(&on_poll_ok(None, &policy, NOW).unwrap(), &policy));
+    let failed = on_poll_failed(None, &policy, Suspicion::None, "connect", NOW).unwrap();
+    assert_eq!((failed.recover, failed.error), (0, 1));
+}
+
+#[test]
+fn a_threshold_that_is_lowered_strands_nobody() {
+    assert_eq!(colour(Some(&health(5, 0)), &policy(3, 6)), Health::Online);
+    assert_eq!(colour(Some(&health(0, 6)), &policy(3, 4)), Health::Offline);
+}
+
+proptest! {
+    /// I5, I6 and the counters' bounds, over whatever happens in whatever order.
+    #[test]
+    fn counters_stay_in_bounds(
+        ht in 1_u32..=6, ut in 1_u32..=6,
+        events in prop::collection::vec((0_u8..4, 0_i64..700_000), 0..200),
+    ) {
+        let policy = policy(ht, ut);
+        let (mut record, mut now) = (None::<HealthRecord>, NOW);
+        for (event, pause) in events {
+            now += pause;
+            let was = colour(record.as_ref(), &policy);
+            let next = match event {
+                0 => on_poll_failed(record.as_ref(), &policy, Suspicion::None, "x", now),
+                1 => on_poll_failed(record.as_ref(), &policy, Suspicion::Us, "x", now),
+                2 => on_passive_failure(record.as_ref(), &policy, "x", now),
+                _ => on_poll_ok(record.as_ref(), &policy, now),
+            };
+            prop_assert!(next.is_none() || next != record, "a write that changes nothing");
+            record = next.or(record);
+            let is = colour(record.as_ref(), &policy);
+            prop_assert!(!(was == Health::Offline && is == Health::Unhealthy));
+            prop_assert!(!(event != 0 && was != Health::Offline && is == Health::Offline));
+            if let Some(record) = &record {
+                prop_assert!(record.error <= ut && record.recover <= 24.max(ht));
+                prop_assert!(is != Health::Online || record.error == 0);
+                if was != is {
+                    prop_assert_eq!(record.since_ms, now);
+                }
+            }
+        }
+    }
+}

@@ -1,1 +1,291 @@
+use std::{collections::BTreeMap, time::Duration};
 
+use usher_common::server::{HealthRecord, Sample, Server};
+
+use super::*;
+use crate::core::{
+    lifecycle::{PlaceRequest, Placed, place},
+    plan::{Plan, Write},
+    policy::Policy,
+    testkit::{Bench, ask, health, key, listed, sample, server, sid},
+};
+
+fn names(count: usize) -> Vec<String> {
+    (0..count).map(|n| format!("s{n:02}")).collect()
+}
+
+fn bench(count: usize) -> Bench {
+    let names = names(count);
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut policy = Policy::default();
+    policy.placement.max_inflight_creates = 10_000;
+    Bench::with_servers(policy, &names)
+}
+
+/// A sample of one old meeting with so many users.
+fn load(users: u32) -> Sample {
+    let mut sample = sample(0, &[("base", "base-1")]);
+    sample.meetings[0].participants = users;
+    sample
+}
+
+fn request(id: &str) -> PlaceRequest {
+    PlaceRequest { ask: ask(id), token: format!("token-{id}"), request_digest: "".into(), supersede: false }
+}
+
+/// Places so many new meetings and counts them by server.
+fn place_all(bench: &mut Bench, count: usize) -> BTreeMap<ServerId, u32> {
+    let mut placed = BTreeMap::new();
+    for n in 0..count {
+        let request = request(&format!("meeting-{n}"));
+        let step = place(&bench.fleet, &Inflight::default(), &request, bench.now).unwrap();
+        let Placed::New { record, .. } = step.outcome else { panic!("{n} is new") };
+        assert!(bench.commit(&step.plan));
+        *placed.entry(record.server).or_default() += 1;
+    }
+    placed
+}
+
+fn choice(bench: &Bench, ask: &Ask) -> Result<String, NoServer> {
+    choose(&bench.fleet, &Inflight::default(), ask, bench.now).map(|choice| choice.server.to_string())
+}
+
+#[test]
+fn f1_a_burst_without_polls_spreads_evenly() {
+    let placed = place_all(&mut bench(20), 500);
+    assert_eq!(placed.values().max(), Some(&25));
+    assert_eq!(placed.values().min(), Some(&25));
+}
+
+#[test]
+fn f1_choices_under_way_count_before_the_store_shows_them() {
+    let bench = bench(20);
+    let (mut inflight, mut placed) = (Inflight::default(), BTreeMap::<ServerId, u32>::new());
+    for n in 0..500 {
+        let ask = ask(&format!("meeting-{n}"));
+        let server = choose(&bench.fleet, &inflight, &ask, bench.now).unwrap().server;
+        inflight.begin(&format!("t{n}"), ask.key, server.clone(), 15);
+        *placed.entry(server).or_default() += 1;
+    }
+    assert_eq!((placed.values().max(), placed.values().min()), (Some(&25), Some(&25)));
+}
+
+#[test]
+fn f1_a_choice_that_the_store_shows_is_not_counted_twice() {
+    let mut bench = bench(2);
+    let request = request("m");
+    let step = place(&bench.fleet, &Inflight::default(), &request, bench.now).unwrap();
+    let Placed::New { record, .. } = step.outcome else { panic!("it is new") };
+    let mut inflight = Inflight::default();
+    inflight.begin(&request.token, key("m"), record.server.clone(), 15);
+    assert_eq!(inflight.unseen(&bench.fleet)[&record.server].users, 15);
+    assert!(bench.commit(&step.plan));
+    assert!(inflight.unseen(&bench.fleet).is_empty());
+}
+
+#[test]
+fn f2_uneven_load_is_levelled() {
+    let mut bench = bench(20);
+    for (n, name) in names(20).iter().enumerate() {
+        bench.write(Write::Sample(sid(name), load(u32::try_from(n * 10).unwrap())));
+    }
+    place_all(&mut bench, 500);
+    let loads: Vec<f64> = bench.fleet.servers().map(|server| server.effective_load() as f64).collect();
+    let mean = loads.iter().sum::<f64>() / 20.0;
+    assert!(loads.iter().copied().fold(0.0, f64::max) / mean <= 1.05, "{loads:?}");
+}
+
+#[test]
+fn f3_servers_far_over_capacity_still_compare() {
+    let mut bench = bench(20);
+    for (n, name) in names(20).iter().enumerate() {
+        bench.write(Write::Sample(sid(name), load(1_000_000 + u32::try_from(n).unwrap())));
+    }
+    assert_eq!(choice(&bench, &ask("m")), Ok("s00".into()));
+    assert_eq!(place_all(&mut bench, 100).len(), 20);
+}
+
+#[test]
+fn f4_ties_fall_by_hash_not_by_list_order() {
+    let bench = bench(20);
+    let mut counts = [0_u32; 20];
+    for n in 0..1000 {
+        let chosen = choice(&bench, &ask(&format!("fresh-{n}"))).unwrap();
+        counts[names(20).iter().position(|name| *name == chosen).unwrap()] += 1;
+    }
+    let chi: f64 = counts.iter().map(|count| (f64::from(*count) - 50.0).powi(2) / 50.0).sum();
+    assert!(chi < 43.8, "19 degrees of freedom, p = 0.001: {chi} {counts:?}");
+}
+
+#[test]
+fn f5_a_server_with_too_many_pending_creates_is_passed_over() {
+    let mut bench = Bench::with_servers(Policy::default(), &["a", "b"]);
+    let placed = place_all(&mut bench, 16);
+    assert_eq!(placed.values().copied().collect::<Vec<_>>(), [8, 8]);
+    assert_eq!(choice(&bench, &ask("one more")), Err(NoServer::Saturated));
+}
+
+#[test]
+fn f6_unknown_load_is_not_no_load() {
+    let mut bench = bench(3);
+    bench.write(Write::Sample(sid("s00"), load(500)));
+    bench.write(Write::Sample(sid("s01"), load(500)));
+    bench.write(Write::Delete(crate::core::plan::Key::Sample(sid("s02"))));
+    for n in 0..50 {
+        assert_ne!(choice(&bench, &ask(&format!("m{n}"))), Ok("s02".into()));
+    }
+    for id in ["s00", "s01"] {
+        bench.write(Write::Delete(crate::core::plan::Key::Sample(sid(id))));
+    }
+    assert_eq!(choice(&bench, &ask("m")), Err(NoServer::LoadUnknown));
+}
+
+#[test]
+fn f9_a_server_whose_sample_is_old_is_no_candidate() {
+    let mut bench = bench(2);
+    bench.pass(Duration::from_secs(31));
+    bench.write(Write::Sample(sid("s01"), load(5000)));
+    for n in 0..50 {
+        assert_eq!(choice(&bench, &ask(&format!("m{n}"))), Ok("s01".into()));
+    }
+}
+
+#[test]
+fn f12_a_placement_raises_the_score() {
+    let mut bench = bench(1);
+    place_all(&mut bench, 1);
+    assert_eq!(bench.fleet.server(&sid("s00")).unwrap().effective_load(), 15);
+    let settings = &Policy::default().placement;
+    assert_eq!(load::floor(4, 0, settings), 4, "S3: capped by the limit");
+    assert_eq!(load::floor(0, 60, settings), 60, "S3: raised by the hint");
+    assert_eq!(load::floor(0, 200, settings), 75, "S3: at most five floors");
+    assert!(load::floor(0, 0, &PlacementSettings { min_users: 0, ..settings.clone() }) > 0);
+}
+
+#[test]
+fn s1_young_meetings_count_at_least_their_floor() {
+    let settings = &Policy::default().placement;
+    let mut meeting = listed("m", "m-1");
+    meeting.participants = 3;
+    meeting.age_ms = 14 * 60_000;
+    assert_eq!(load::sampled(&meeting, settings), 15);
+    meeting.age_ms = 16 * 60_000;
+    assert_eq!(load::sampled(&meeting, settings), 3);
+    meeting.breakout = true;
+    assert_eq!(load::sampled(&meeting, settings), 0);
+}
+
+#[test]
+fn s4_weights_share_the_placements() {
+    let mut bench = bench(2);
+    bench.write(Write::Server(Server { weight: 2.0, ..server("s01") }));
+    let placed = place_all(&mut bench, 300);
+    let ratio = f64::from(placed[&sid("s01")]) / f64::from(placed[&sid("s00")]);
+    assert!((1.9..=2.1).contains(&ratio), "{placed:?}");
+}
+
+fn back_to_green(bench: &mut Bench, id: &str) {
+    bench.red(id);
+    let record = HealthRecord { since_ms: bench.now.wall_ms, ..health(3, 0) };
+    bench.write(Write::Health(sid(id), record));
+}
+
+#[test]
+fn e3_a_server_that_came_back_starts_slowly() {
+    let mut bench = bench(20);
+    for name in names(20).iter().skip(1) {
+        bench.write(Write::Sample(sid(name), load(100)));
+    }
+    back_to_green(&mut bench, "s00");
+    let placed = place_all(&mut bench, 20);
+    assert!(placed.get(&sid("s00")).copied().unwrap_or(0) <= 1, "{placed:?}");
+    bench.pass(Duration::from_secs(20));
+    let placed = choose(&bench.fleet, &Inflight::default(), &ask("later"), bench.now).unwrap();
+    assert_eq!(placed.server, sid("s00"), "a third of its weight by now");
+}
+
+#[test]
+fn e3_no_slow_start_after_yellow_nor_when_most_start_together() {
+    let mut bench = bench(3);
+    bench.yellow("s00");
+    bench.green("s00");
+    assert_eq!(bench.fleet.server(&sid("s00")).unwrap().online_since(), None);
+    for id in ["s00", "s01"] {
+        back_to_green(&mut bench, id);
+        assert!(bench.fleet.server(&sid(id)).unwrap().online_since().is_some());
+    }
+    let placed = place_all(&mut bench, 30);
+    assert_eq!(placed.values().copied().collect::<Vec<_>>(), [10, 10, 10]);
+}
+
+#[test]
+fn e5_unhealthy_servers_are_used_only_in_panic() {
+    let mut bench = bench(4);
+    bench.yellow("s00");
+    for n in 0..50 {
+        assert_ne!(choice(&bench, &ask(&format!("m{n}"))), Ok("s00".into()));
+    }
+    for id in ["s01", "s02"] {
+        bench.yellow(id);
+    }
+    bench.write(Write::Sample(sid("s03"), load(1000)));
+    let chosen = choose(&bench.fleet, &Inflight::default(), &ask("m"), bench.now).unwrap();
+    assert!(chosen.panic && chosen.server != sid("s03"));
+    for id in ["s00", "s01", "s02", "s03"] {
+        bench.red(id);
+    }
+    assert_eq!(choice(&bench, &ask("m")), Err(NoServer::NoneHealthy));
+}
+
+#[test]
+fn tags_have_scalelites_meaning() {
+    let mut bench = bench(2);
+    bench.write(Write::Server(Server { tags: vec!["eu".into(), "big".into()], ..server("s01") }));
+    let wish = |tag: &str| choice(&bench, &Ask { tag: TagWish::parse(tag), ..ask("m") });
+    assert_eq!(wish(""), Ok("s00".into()), "no wish: servers without tags");
+    assert_eq!(wish("!"), Ok("s00".into()));
+    assert_eq!(wish("eu"), Ok("s01".into()));
+    assert_eq!(wish("us;eu!"), Ok("s01".into()));
+    assert_eq!(wish("us"), Ok("s00".into()), "preferred: servers without tags stand in");
+    assert_eq!(wish("us!"), Err(NoServer::PoolEmpty));
+    assert_eq!(wish("!us"), Err(NoServer::PoolEmpty));
+    assert_eq!(wish("none!"), Ok("s00".into()));
+}
+
+#[test]
+fn i2_a_server_with_a_zombie_of_the_id_is_no_choice() {
+    let mut bench = bench(2);
+    let zombie = usher_common::meeting::Zombie {
+        state: usher_common::meeting::ZombieState::Due,
+        internal_id: None,
+        reason: String::new(),
+        since_ms: 0,
+    };
+    bench.write(Write::Zombie(crate::core::testkit::zkey("m", "s00"), zombie));
+    bench.write(Write::Sample(sid("s01"), load(1000)));
+    assert_eq!(choice(&bench, &ask("m")), Ok("s01".into()));
+    let excluded = Ask { excluded: vec![sid("s01")], ..ask("m") };
+    assert_eq!(choice(&bench, &excluded), Err(NoServer::NoneHealthy));
+}
+
+#[test]
+fn replicas_agree_on_every_tie() {
+    let (one, two) = (bench(20), bench(20));
+    for n in 0..200 {
+        let ask = ask(&format!("m{n}"));
+        assert_eq!(choice(&one, &ask), choice(&two, &ask));
+    }
+    // Another hash would make replicas of two versions disagree.
+    assert_eq!(choice(&one, &ask("meeting")), Ok("s16".into()));
+}
+
+#[test]
+fn disabled_and_cordoned_servers_take_nothing() {
+    let mut bench = bench(2);
+    let cordoned = Server { admin: AdminState::Cordoned, ..server("s00") };
+    assert!(bench.commit(&Plan { guards: vec![], writes: vec![Write::Server(cordoned)] }));
+    bench.write(Write::Sample(sid("s01"), load(1000)));
+    assert_eq!(choice(&bench, &ask("m")), Ok("s01".into()));
+    bench.write(Write::Server(Server { admin: AdminState::Disabled, ..server("s01") }));
+    assert_eq!(choice(&bench, &ask("m")), Err(NoServer::PoolEmpty));
+}
