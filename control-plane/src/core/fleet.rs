@@ -111,7 +111,6 @@ impl Fleet {
         match event {
             Event::Server(id, stored) => {
                 self.fold_server(&id, stored, now);
-                touched.sampled.insert(id.clone());
                 touched.servers.insert(id);
             }
             Event::Health(id, stored) => {
@@ -162,6 +161,7 @@ impl Fleet {
                 server.health = stray.health;
                 server.set_sample(stray.sample, &self.policy, now);
                 self.servers.insert(id.clone(), server);
+                self.recount(id, now);
             }
             (None, Some(_)) => {
                 if let Some(server) = self.servers.remove(id)
@@ -170,6 +170,7 @@ impl Fleet {
                     let stray = Stray { health: server.health, sample: server.sample };
                     self.strays.insert(id.clone(), stray);
                 }
+                self.recount(id, now);
             }
             (None, None) => {}
         }

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Instant};
 use foldhash::{HashMap, HashMapExt};
 use usher_common::{
     id::ServerId,
-    meeting::{MeetingKey, Record, RecordState},
+    meeting::{MeetingKey, Record},
 };
 
 use crate::core::plan::Stored;
@@ -21,12 +21,8 @@ pub struct RecordEntry {
     pub changed_at: Instant,
     /// Users it adds to its server's load because the last sample cannot contain it.
     pub(super) reserved: u32,
-}
-
-impl RecordEntry {
-    pub(super) fn is_pending(&self) -> bool {
-        self.stored.value.state == RecordState::Pending
-    }
+    /// It is counted among its server's pending creates.
+    pub(super) pending: bool,
 }
 
 /// The index.
@@ -67,7 +63,7 @@ impl Records {
             });
             let placed_at = same.map_or(now, |old| old.placed_at);
             self.on.entry(stored.value.server.clone()).or_default().insert(key.clone());
-            let entry = RecordEntry { stored, placed_at, changed_at: now, reserved: 0 };
+            let entry = RecordEntry { stored, placed_at, changed_at: now, reserved: 0, pending: false };
             self.all.insert(key.clone(), entry);
         }
         old

@@ -28,7 +28,7 @@ impl Fleet {
             && let Some(server) = self.servers.get_mut(&old.stored.value.server)
         {
             server.reserved -= u64::from(old.reserved);
-            server.pending -= u32::from(old.is_pending());
+            server.pending -= u32::from(old.pending);
         }
         if let Some(entry) = self.records.get_mut(key)
             && let Some(server) = self.servers.get_mut(&entry.stored.value.server)
@@ -37,14 +37,18 @@ impl Fleet {
         }
     }
 
-    /// Counts a server's reservations and pending records again, after a new sample.
+    /// Counts a server's reservations and pending records again: it has a new sample, or came or went.
     pub(super) fn recount(&mut self, id: &ServerId, now: Instant) {
-        let Some(server) = self.servers.get_mut(id) else { return };
-        (server.pending, server.reserved) = (0, 0);
+        let mut server = self.servers.get_mut(id);
+        if let Some(server) = &mut server {
+            (server.pending, server.reserved) = (0, 0);
+        }
         let keys: Vec<MeetingKey> = self.records.on(id).cloned().collect();
         for key in &keys {
-            if let Some(entry) = self.records.get_mut(key) {
-                count(server, key, entry, &self.policy, now);
+            let Some(entry) = self.records.get_mut(key) else { continue };
+            match &mut server {
+                Some(server) => count(server, key, entry, &self.policy, now),
+                None => (entry.reserved, entry.pending) = (0, false),
             }
         }
     }
@@ -96,7 +100,8 @@ fn count(
     entry.reserved =
         if stands { load::floor(record.max_users, record.size_hint, &policy.placement) } else { 0 };
     server.reserved += u64::from(entry.reserved);
-    server.pending += u32::from(entry.is_pending());
+    entry.pending = record.state == RecordState::Pending;
+    server.pending += u32::from(entry.pending);
 }
 
 /// Returns a server as edges see it.

@@ -1,1 +1,233 @@
+use std::time::{Duration, Instant};
 
+use proptest::prelude::*;
+use usher_common::{
+    meeting::{Record, RecordState},
+    server::{AdminState, Health, Server},
+};
+
+use super::*;
+use crate::core::{
+    plan::{Key, Plan, Write},
+    testkit::{Bench, TestStore, health, iid, key, sample, server, sid, zkey},
+};
+
+const SERVERS: [&str; 3] = ["a", "b", "c"];
+const MEETINGS: [&str; 4] = ["m", "n", "o", "p"];
+
+fn record(server: &str, state: u8, token: &str) -> Record {
+    let internal_id = iid("m-1");
+    let state = match state {
+        0 => RecordState::Pending,
+        1 => RecordState::Active { internal_id, create_time_ms: 1 },
+        _ => RecordState::Ending { internal_id: Some(internal_id) },
+    };
+    Record {
+        state,
+        server: sid(server),
+        token: token.into(),
+        request_digest: "".into(),
+        created_at_ms: 0,
+        max_users: 0,
+        size_hint: 0,
+    }
+}
+
+/// Any write the store may hold, also in orders that no replica would make.
+fn write() -> impl Strategy<Value = Write> {
+    let server_id = || prop::sample::select(&SERVERS[..]);
+    let meeting = || prop::sample::select(&MEETINGS[..]);
+    let admin = [AdminState::Enabled, AdminState::Cordoned, AdminState::Disabled];
+    let zombie = usher_common::meeting::Zombie {
+        state: usher_common::meeting::ZombieState::Due,
+        internal_id: None,
+        reason: String::new(),
+        since_ms: 0,
+    };
+    prop_oneof![
+        (server_id(), prop::sample::select(admin.to_vec()))
+            .prop_map(|(id, admin)| Write::Server(Server { admin, ..server(id) })),
+        (server_id(), 0_u32..4, 0_u32..7).prop_map(|(id, r, e)| Write::Health(sid(id), health(r, e))),
+        (server_id(), 0_u64..40, meeting())
+            .prop_map(|(id, at, m)| Write::Sample(sid(id), sample(at, &[(m, "m-1")]))),
+        (meeting(), server_id(), 0_u8..3, 0_u8..2)
+            .prop_map(|(m, id, state, token)| Write::Record(key(m), record(id, state, &token.to_string()))),
+        (meeting(), server_id()).prop_map(move |(m, id)| Write::Zombie(zkey(m, id), zombie.clone())),
+        server_id().prop_map(|id| Write::Delete(Key::Server(sid(id)))),
+        server_id().prop_map(|id| Write::Delete(Key::Health(sid(id)))),
+        server_id().prop_map(|id| Write::Delete(Key::Sample(sid(id)))),
+        meeting().prop_map(|m| Write::Delete(Key::Record(key(m)))),
+        (meeting(), server_id()).prop_map(|(m, id)| Write::Delete(Key::Zombie(zkey(m, id)))),
+    ]
+}
+
+/// What replicas at one revision must agree on, beyond the routing table.
+fn facts(fleet: &Fleet) -> Vec<String> {
+    let mut facts: Vec<String> = fleet
+        .servers()
+        .map(|server| {
+            let (id, colour, load) = (server.id(), server.colour(), server.effective_load());
+            let counts = (fleet.record_count_on(id), fleet.zombie_count_on(id), server.pending());
+            format!("{id} {colour:?} {load} {counts:?}")
+        })
+        .collect();
+    facts.extend(fleet.zombies().map(|(key, _)| format!("{key:?}")));
+    facts.push(format!("{} records", fleet.records().len()));
+    facts
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 100, max_shrink_iters: 2_000, ..ProptestConfig::default() })]
+
+    /// I9: however the history is cut, equal revisions mean equal fleets, and every delta is exact.
+    #[test]
+    fn i9_equal_histories_give_equal_fleets(
+        writes in prop::collection::vec(write(), 1..80),
+        cuts in prop::collection::vec(1_usize..6, 80),
+    ) {
+        let mut store = TestStore::default();
+        for write in writes {
+            store.commit(&Plan { guards: vec![], writes: vec![write] });
+        }
+        let now = Instant::now();
+        let mut single = Fleet::new(7, Policy::default());
+        let mut table = single.routing().clone();
+        for (revision, events) in &store.log {
+            let before = single.routing().clone();
+            let delta = single.apply(*revision, events.clone(), now);
+            prop_assert_eq!(usher_common::routing::diff(&before, single.routing()), delta.clone());
+            table.apply(&delta).unwrap();
+        }
+        prop_assert_eq!(&table, single.routing());
+
+        let mut batched = Fleet::new(7, Policy::default());
+        let (mut rest, mut cuts) = (&store.log[..], cuts.into_iter());
+        while !rest.is_empty() {
+            let (batch, later) = rest.split_at(cuts.next().unwrap_or(1).min(rest.len()));
+            let events = batch.iter().flat_map(|(_, events)| events.clone());
+            batched.apply(batch.last().unwrap().0, events, now);
+            rest = later;
+        }
+        let mut listed = Fleet::new(7, Policy::default());
+        listed.apply(store.revision, store.listing(), now);
+        for other in [&batched, &listed] {
+            prop_assert_eq!(other.routing(), single.routing());
+            prop_assert_eq!(facts(other), facts(&single));
+        }
+    }
+
+    /// A listing takes the place of any past, as after compaction.
+    #[test]
+    fn a_listing_replaces_whatever_was_known(
+        before in prop::collection::vec(write(), 0..40),
+        after in prop::collection::vec(write(), 0..40),
+    ) {
+        let now = Instant::now();
+        let mut store = TestStore::default();
+        let mut fleet = Fleet::new(7, Policy::default());
+        for write in before {
+            store.commit(&Plan { guards: vec![], writes: vec![write] });
+        }
+        store.catch_up(&mut fleet, now);
+        let mut table = fleet.routing().clone();
+        for write in after {
+            store.commit(&Plan { guards: vec![], writes: vec![write] });
+        }
+        let delta = fleet.apply_listing(store.revision, store.listing(), now);
+        table.apply(&delta).unwrap();
+        let mut fresh = Fleet::new(7, Policy::default());
+        fresh.apply(store.revision, store.listing(), now);
+        prop_assert_eq!(fleet.routing(), fresh.routing());
+        prop_assert_eq!(&table, fresh.routing());
+        prop_assert_eq!(facts(&fleet), facts(&fresh));
+    }
+}
+
+#[test]
+fn pending_and_active_records_are_routed_and_ending_ones_are_not() {
+    let mut bench = Bench::with_servers(Policy::default(), &["a"]);
+    for (state, routed) in [(0, true), (1, true), (2, false)] {
+        bench.write(Write::Record(key("m"), record("a", state, "t")));
+        assert_eq!(bench.fleet.routing().meeting(&key("m")).is_some(), routed);
+    }
+}
+
+#[test]
+fn a_server_turning_red_changes_one_route_however_many_meetings_it_has() {
+    let mut bench = Bench::with_servers(Policy::default(), &["a"]);
+    for n in 0..100 {
+        bench.write(Write::Record(key(&format!("m{n}")), record("a", 1, "t")));
+    }
+    let plan = Plan { guards: vec![], writes: vec![Write::Health(sid("a"), health(0, 6))] };
+    assert!(bench.store.commit(&plan));
+    let (revision, events) = bench.store.log.last().unwrap().clone();
+    let delta = bench.fleet.apply(revision, events, bench.now.instant);
+    assert_eq!((delta.servers.len(), delta.meetings.len()), (1, 0));
+    assert_eq!(bench.fleet.routing().server(&sid("a")).unwrap().health, Health::Offline);
+}
+
+fn load(bench: &Bench) -> u64 {
+    bench.fleet.server(&sid("a")).unwrap().effective_load()
+}
+
+#[test]
+fn f11_records_are_the_reservations_until_a_poll_sent_after_them_was_applied() {
+    let mut bench = Bench::with_servers(Policy::default(), &["a"]);
+    bench.write(Write::Record(key("m"), record("a", 0, "t")));
+    assert_eq!(load(&bench), 15, "pending counts");
+    bench.write(Write::Record(key("m"), record("a", 1, "t")));
+    let confirmed = bench.store.revision;
+    bench.write(Write::Sample(sid("a"), sample(confirmed - 1, &[])));
+    assert_eq!(load(&bench), 15, "this poll was sent before the confirmation");
+    let mut restarted = Fleet::new(7, Policy::default());
+    restarted.apply(bench.store.revision, bench.store.listing(), bench.now.instant);
+    assert_eq!(restarted.server(&sid("a")).unwrap().effective_load(), 15, "a new process knows it too");
+    bench.write(Write::Sample(sid("a"), sample(confirmed, &[])));
+    assert_eq!(load(&bench), 0, "this one was sent after: it has ended");
+}
+
+#[test]
+fn a_listed_meeting_counts_once_and_a_stuck_reservation_runs_out() {
+    let mut bench = Bench::with_servers(Policy::default(), &["a"]);
+    bench.write(Write::Record(key("m"), record("a", 0, "t")));
+    let mut seen = sample(0, &[("m", "m-1")]);
+    seen.meetings[0].participants = 40;
+    bench.write(Write::Sample(sid("a"), seen));
+    assert_eq!(load(&bench), 40);
+    bench.write(Write::Sample(sid("a"), sample(0, &[])));
+    assert_eq!(load(&bench), 15);
+    bench.pass(Policy::default().reservation_ttl() + Duration::from_secs(1));
+    bench.write(Write::Sample(sid("a"), sample(0, &[])));
+    assert_eq!(load(&bench), 0);
+}
+
+#[test]
+fn s5_a_new_or_reenabled_server_starts_slowly_after_its_first_good_poll() {
+    let mut bench = Bench::new(Policy::default());
+    bench.write(Write::Server(server("a")));
+    assert_eq!(bench.fleet.server(&sid("a")).unwrap().colour(), Health::Unhealthy);
+    bench.pass(Duration::from_secs(3));
+    bench.green("a");
+    assert_eq!(bench.fleet.server(&sid("a")).unwrap().online_since(), Some(bench.now.instant));
+    let mut restarted = Fleet::new(7, Policy::default());
+    restarted.apply(bench.store.revision, bench.store.listing(), bench.now.instant);
+    let known = restarted.server(&sid("a")).unwrap();
+    assert_eq!((known.colour(), known.online_since()), (Health::Online, None), "it was up before us");
+}
+
+#[test]
+fn h15_a_disabled_server_is_polled_as_long_as_it_has_zombies() {
+    let mut bench = Bench::with_servers(Policy::default(), &["a"]);
+    bench.write(Write::Server(Server { admin: AdminState::Disabled, ..server("a") }));
+    assert!(!bench.fleet.is_polled(&sid("a")));
+    bench.write(Write::Zombie(
+        zkey("m", "a"),
+        usher_common::meeting::Zombie {
+            state: usher_common::meeting::ZombieState::Due,
+            internal_id: None,
+            reason: String::new(),
+            since_ms: 0,
+        },
+    ));
+    assert!(bench.fleet.is_polled(&sid("a")));
+}
