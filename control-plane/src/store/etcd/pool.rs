@@ -15,7 +15,7 @@ use tokio::{
     sync::OnceCell,
     time::{Instant, sleep_until, timeout_at},
 };
-use tracing::info;
+use tracing::debug;
 
 use super::outcome::{Failure, classify};
 use crate::ports::StoreError;
@@ -159,7 +159,7 @@ impl Pool {
         let next = (index + 1) % self.endpoints.len();
         let moved = self.preferred.compare_exchange(index, next, Ordering::Relaxed, Ordering::Relaxed);
         if moved.is_ok() && next != index {
-            info!(
+            debug!(
                 from = self.endpoints[index].url,
                 to = self.endpoints[next].url,
                 why,
