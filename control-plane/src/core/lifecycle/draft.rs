@@ -50,16 +50,12 @@ impl<'a> Draft<'a> {
         self.plan.guard_seen(Key::Server(id.clone()), seen);
     }
 
-    /// Makes the plan hold only while a server's health is as it was seen.
-    pub(in crate::core) fn guard_health(&mut self, id: &ServerId) {
-        let seen = self.fleet.server(id).and_then(|server| server.health.as_ref());
-        self.plan.guard_seen(Key::Health(id.clone()), seen);
-    }
-
     /// Makes the plan hold only while a server and its health are as they were seen (I7).
     pub(in crate::core) fn guard_choice(&mut self, id: &ServerId) {
         self.guard_server(id);
-        self.guard_health(id);
+        if let Some(server) = self.fleet.server(id) {
+            self.plan.guard_seen(Key::Health(id.clone()), server.health.as_ref());
+        }
     }
 
     pub(in crate::core) fn guard_record(&mut self, key: &MeetingKey) {

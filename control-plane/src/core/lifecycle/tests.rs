@@ -1,1 +1,94 @@
+use bytes::Bytes;
+use usher_common::{
+    meeting::{Record, RecordState, ZombieState},
+    server::{AdminState, Health, Server},
+};
 
+use super::*;
+use crate::core::{
+    placement::{Inflight, NoServer},
+    plan::Write,
+    policy::Policy,
+    testkit::{Bench, ask, iid, key, sample, server, sid, zkey},
+};
+
+mod rows;
+mod servers;
+
+fn bench() -> Bench {
+    Bench::with_servers(Policy::default(), &["a", "b"])
+}
+
+fn request(token: &str) -> PlaceRequest {
+    PlaceRequest { ask: ask("m"), token: token.into(), request_digest: Bytes::new(), supersede: false }
+}
+
+/// Places meeting `m` with every other server excluded; tells where it went and whether it is new.
+fn put(bench: &mut Bench, request: &PlaceRequest) -> Result<(String, bool), NoServer> {
+    let step = place(&bench.fleet, &Inflight::default(), request, bench.now)?;
+    assert!(bench.commit(&step.plan));
+    Ok(match step.outcome {
+        Placed::Existing(record) => (record.server.to_string(), false),
+        Placed::New { record, .. } => (record.server.to_string(), true),
+    })
+}
+
+/// Places meeting `m` on server `a`.
+fn pending_on_a(bench: &mut Bench) {
+    let mut request = request("t1");
+    request.ask.excluded.push(sid("b"));
+    assert_eq!(put(bench, &request), Ok(("a".into(), true)));
+}
+
+fn answer(server: &str, token: Option<&str>, instance: &str) -> Answer {
+    let internal_id = iid(instance);
+    let create_time_ms = create_time_of(&internal_id);
+    Answer { server: sid(server), token: token.map(Into::into), internal_id, create_time_ms }
+}
+
+fn confirm_now(bench: &mut Bench, answer: &Answer) -> bool {
+    let step = confirm(&bench.fleet, &key("m"), answer, bench.now.wall_ms);
+    assert!(bench.commit(&step.plan));
+    step.outcome
+}
+
+/// Meeting `m` runs on server `a` as `m-1`.
+fn active_on_a(bench: &mut Bench) {
+    pending_on_a(bench);
+    assert!(confirm_now(bench, &answer("a", Some("t1"), "m-1")));
+}
+
+/// Where the record of `m` is, and its instance.
+fn record(bench: &Bench) -> Option<(String, &'static str, Option<String>)> {
+    bench.fleet.record(&key("m")).map(|stored| {
+        let state = match stored.value.state {
+            RecordState::Pending => "pending",
+            RecordState::Active { .. } => "active",
+            RecordState::Ending { .. } => "ending",
+        };
+        let instance = stored.value.state.internal_id().map(ToString::to_string);
+        (stored.value.server.to_string(), state, instance)
+    })
+}
+
+/// The zombie of `m` on a server: its state and instance.
+fn zombie(bench: &Bench, server: &str) -> Option<(ZombieState, Option<String>)> {
+    let stored = bench.fleet.zombie(&zkey("m", server))?;
+    Some((stored.value.state, stored.value.internal_id.as_ref().map(ToString::to_string)))
+}
+
+fn due(instance: &str) -> Option<(ZombieState, Option<String>)> {
+    Some((ZombieState::Due, Some(instance.into())))
+}
+
+fn waiting(instance: &str) -> Option<(ZombieState, Option<String>)> {
+    Some((ZombieState::Waiting, Some(instance.into())))
+}
+
+fn at(
+    server: &str,
+    state: &'static str,
+    instance: Option<&str>,
+) -> Option<(String, &'static str, Option<String>)> {
+    Some((server.into(), state, instance.map(Into::into)))
+}

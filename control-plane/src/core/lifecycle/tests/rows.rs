@@ -1,0 +1,212 @@
+//! Requirements A5, one row a test.
+
+use super::*;
+
+#[test]
+fn a_create_leaves_a_pending_record_and_only_the_first_one_does() {
+    let mut bench = bench();
+    let (one, two) = (request("t1"), request("t2"));
+    let racing = place(&bench.fleet, &Inflight::default(), &two, bench.now).unwrap();
+    let (server, _) = put(&mut bench, &one).unwrap();
+    assert!(!bench.commit(&racing.plan), "S15: the loser's guard fails");
+    assert_eq!(put(&mut bench, &two), Ok((server, false)), "and it gets the winner's record");
+}
+
+#[test]
+fn i7_a_choice_does_not_outlive_its_servers_health_or_admin_state() {
+    for change in [0, 1] {
+        let mut bench = bench();
+        let step = place(&bench.fleet, &Inflight::default(), &request("t1"), bench.now).unwrap();
+        let Placed::New { record, .. } = &step.outcome else { panic!("it is new") };
+        match change {
+            0 => bench.yellow(record.server.as_str()),
+            _ => {
+                let admin = AdminState::Cordoned;
+                bench.write(Write::Server(Server { admin, ..server(record.server.as_str()) }));
+            }
+        }
+        assert!(!bench.commit(&step.plan));
+    }
+}
+
+#[test]
+fn a_confirmed_record_is_active() {
+    let mut bench = bench();
+    active_on_a(&mut bench);
+    assert_eq!(record(&bench), at("a", "active", Some("m-1")));
+    assert!(confirm_now(&mut bench, &answer("a", None, "m-1")), "again changes nothing");
+}
+
+#[test]
+fn h4_while_yellow_an_id_is_never_placed_elsewhere() {
+    let mut bench = bench();
+    active_on_a(&mut bench);
+    bench.yellow("a");
+    assert_eq!(put(&mut bench, &request("t2")), Ok(("a".into(), false)));
+    let supersede = PlaceRequest { supersede: true, ..request("t3") };
+    assert_eq!(put(&mut bench, &supersede), Ok(("b".into(), true)), "unless the caller insists");
+    assert_eq!(zombie(&bench, "a"), waiting("m-1"));
+}
+
+#[test]
+fn h5_after_red_the_id_goes_elsewhere_and_the_old_instance_waits_for_the_confirmation() {
+    let mut bench = bench();
+    active_on_a(&mut bench);
+    bench.red("a");
+    assert_eq!(put(&mut bench, &request("t2")), Ok(("b".into(), true)));
+    assert_eq!((record(&bench), zombie(&bench, "a")), (at("b", "pending", None), waiting("m-1")));
+    assert!(confirm_now(&mut bench, &answer("b", Some("t2"), "m-2")));
+    assert_eq!((record(&bench), zombie(&bench, "a")), (at("b", "active", Some("m-2")), due("m-1")));
+}
+
+#[test]
+fn h5_a_supersede_fails_when_the_server_came_back_meanwhile() {
+    let mut bench = bench();
+    active_on_a(&mut bench);
+    bench.red("a");
+    let step = place(&bench.fleet, &Inflight::default(), &request("t2"), bench.now).unwrap();
+    bench.green("a");
+    assert!(!bench.commit(&step.plan));
+    assert_eq!(put(&mut bench, &request("t2")), Ok(("a".into(), false)));
+}
+
+#[test]
+fn a_pending_record_on_red_leaves_a_suspect() {
+    let mut bench = bench();
+    pending_on_a(&mut bench);
+    bench.red("a");
+    assert_eq!(put(&mut bench, &request("t2")), Ok(("b".into(), true)));
+    assert_eq!(zombie(&bench, "a"), Some((ZombieState::Due, None)));
+}
+
+#[test]
+fn a_definite_failure_removes_the_record_and_an_unknown_one_leaves_a_suspect() {
+    for (certainty, left) in
+        [(Certainty::Definite, None), (Certainty::Unknown, Some((ZombieState::Due, None)))]
+    {
+        let mut bench = bench();
+        pending_on_a(&mut bench);
+        let step = abandon(&bench.fleet, &key("m"), &sid("a"), "t1", certainty, 0);
+        assert!(step.outcome && bench.commit(&step.plan));
+        assert_eq!((record(&bench), zombie(&bench, "a")), (None, left));
+    }
+}
+
+#[test]
+fn only_ones_own_pending_record_can_be_abandoned() {
+    let mut bench = bench();
+    pending_on_a(&mut bench);
+    let other = abandon(&bench.fleet, &key("m"), &sid("a"), "t2", Certainty::Unknown, 0);
+    assert!(!other.outcome && other.plan.is_empty());
+    assert!(confirm_now(&mut bench, &answer("a", Some("t1"), "m-1")));
+    let late = abandon(&bench.fleet, &key("m"), &sid("a"), "t1", Certainty::Unknown, 0);
+    assert!(!late.outcome && late.plan.is_empty());
+}
+
+#[test]
+fn a_replacement_that_came_to_nothing_returns_the_record_to_the_old_instance() {
+    let mut bench = bench();
+    active_on_a(&mut bench);
+    bench.red("a");
+    put(&mut bench, &request("t2")).unwrap();
+    let step = abandon(&bench.fleet, &key("m"), &sid("b"), "t2", Certainty::Unknown, 0);
+    assert!(bench.commit(&step.plan));
+    assert_eq!((record(&bench), zombie(&bench, "a")), (at("a", "active", Some("m-1")), None));
+    assert_eq!(zombie(&bench, "b"), Some((ZombieState::Due, None)));
+}
+
+#[test]
+fn a_forwarded_create_confirms_whatever_is_pending_and_a_foreign_token_does_not() {
+    let mut bench = bench();
+    pending_on_a(&mut bench);
+    assert!(!confirm_now(&mut bench, &answer("a", Some("other"), "m-1")));
+    assert!(confirm_now(&mut bench, &answer("a", None, "m-1")));
+}
+
+#[test]
+fn a_newer_instance_replaces_an_older_one_and_never_the_other_way_round() {
+    let mut bench = bench();
+    active_on_a(&mut bench);
+    assert!(confirm_now(&mut bench, &answer("a", None, "m-5")));
+    assert!(confirm_now(&mut bench, &answer("a", None, "m-3")), "the meeting stands, its caller may know");
+    assert_eq!(record(&bench), at("a", "active", Some("m-5")));
+}
+
+#[test]
+fn a_confirmation_makes_a_lost_record_anew_unless_a_zombie_stands_there() {
+    let mut bench = bench();
+    assert!(confirm_now(&mut bench, &answer("a", None, "m-1")));
+    assert_eq!(record(&bench), at("a", "active", Some("m-1")));
+    let mut bench = self::bench();
+    pending_on_a(&mut bench);
+    let step = abandon(&bench.fleet, &key("m"), &sid("a"), "t1", Certainty::Unknown, 0);
+    assert!(bench.commit(&step.plan));
+    assert!(!confirm_now(&mut bench, &answer("a", Some("t1"), "m-1")), "I13: an error, not a lie");
+    assert_eq!(record(&bench), None);
+}
+
+#[test]
+fn h13_an_answer_for_an_id_that_moved_on_is_a_due_zombie() {
+    let mut bench = bench();
+    let step = confirm(&bench.fleet, &key("m"), &answer("b", None, "m-2"), 0);
+    assert!(bench.commit(&step.plan));
+    assert!(!confirm_now(&mut bench, &answer("a", Some("t1"), "m-1")));
+    assert_eq!((record(&bench), zombie(&bench, "a")), (at("b", "active", Some("m-2")), due("m-1")));
+}
+
+#[test]
+fn an_end_takes_the_meeting_out_of_the_table_at_once() {
+    let mut bench = bench();
+    active_on_a(&mut bench);
+    let stale = report_end(&bench.fleet, &key("m"), &sid("a"), Some(&iid("m-0")), 0);
+    assert_eq!(stale.outcome, EndOutcome::NotRouted, "that was another instance");
+    let step = report_end(&bench.fleet, &key("m"), &sid("a"), Some(&iid("m-1")), 0);
+    assert!(bench.commit(&step.plan));
+    assert_eq!(record(&bench), at("a", "ending", Some("m-1")));
+    assert!(bench.fleet.routing().meeting(&key("m")).is_none());
+    assert_eq!(put(&mut bench, &request("t2")), Ok(("b".into(), true)), "and it can be created anew");
+    assert_eq!(zombie(&bench, "a"), due("m-1"));
+    assert!(!confirm_now(&mut bench, &answer("a", None, "m-1")));
+}
+
+#[test]
+fn a4_an_end_while_red_is_kept_for_when_the_server_returns() {
+    let mut bench = bench();
+    active_on_a(&mut bench);
+    bench.red("a");
+    let step = report_end(&bench.fleet, &key("m"), &sid("a"), None, 0);
+    assert!(bench.commit(&step.plan));
+    assert_eq!((record(&bench), zombie(&bench, "a")), (None, due("m-1")));
+}
+
+#[test]
+fn an_end_of_a_replacement_ends_what_it_replaced_too() {
+    let mut bench = bench();
+    active_on_a(&mut bench);
+    bench.red("a");
+    put(&mut bench, &request("t2")).unwrap();
+    let step = report_end(&bench.fleet, &key("m"), &sid("b"), None, 0);
+    assert!(bench.commit(&step.plan));
+    assert_eq!((record(&bench), zombie(&bench, "a")), (at("b", "ending", None), due("m-1")));
+}
+
+#[test]
+fn an_operator_frees_an_id_while_yellow_but_not_while_green() {
+    let mut bench = bench();
+    active_on_a(&mut bench);
+    assert_eq!(supersede(&bench.fleet, &key("m"), 0), Err(SupersedeError::Online));
+    bench.yellow("a");
+    let step = supersede(&bench.fleet, &key("m"), 0).unwrap();
+    assert!(bench.commit(&step.plan));
+    assert_eq!((record(&bench), zombie(&bench, "a")), (None, waiting("m-1")));
+    assert_eq!(supersede(&bench.fleet, &key("m"), 0), Err(SupersedeError::NotFound));
+}
+
+#[test]
+fn a_record_of_a_server_that_was_removed_is_placed_anew() {
+    let mut bench = bench();
+    active_on_a(&mut bench);
+    bench.write(Write::Delete(crate::core::plan::Key::Server(sid("a"))));
+    assert_eq!(put(&mut bench, &request("t2")), Ok(("b".into(), true)));
+    assert_eq!(zombie(&bench, "a"), None, "nobody will ever answer there");
+}

@@ -1,0 +1,129 @@
+//! S5–S7, H15: what operators do to servers.
+
+use super::*;
+
+fn admin(bench: &Bench, id: &str) -> Option<AdminState> {
+    bench.fleet.server(&sid(id)).map(crate::core::fleet::FleetServer::admin)
+}
+
+/// Repeats a step until it is done.
+fn drive(
+    bench: &mut Bench,
+    step: impl Fn(&Bench) -> Result<Step<Progress>, AdminError>,
+) -> Result<usize, AdminError> {
+    for round in 1..50 {
+        let step = step(bench)?;
+        assert!(bench.commit(&step.plan));
+        if step.outcome == Progress::Done {
+            return Ok(round);
+        }
+    }
+    panic!("it never ends")
+}
+
+#[test]
+fn s7_a_server_with_meetings_is_neither_disabled_nor_removed() {
+    let mut bench = bench();
+    active_on_a(&mut bench);
+    let disable = |bench: &Bench| set_admin(&bench.fleet, &sid("a"), AdminState::Disabled);
+    assert_eq!(drive(&mut bench, disable), Err(AdminError::HasMeetings(1)));
+    let delete = |bench: &Bench| delete_server(&bench.fleet, &sid("a"));
+    assert_eq!(drive(&mut bench, delete), Err(AdminError::HasMeetings(1)));
+    assert_eq!(admin(&bench, "a"), Some(AdminState::Enabled));
+    let panic = |bench: &Bench| panic_server(&bench.fleet, &sid("a"), 0);
+    drive(&mut bench, panic).unwrap();
+    drive(&mut bench, delete).unwrap();
+    assert_eq!(admin(&bench, "a"), None);
+    assert_eq!(zombie(&bench, "a"), None);
+}
+
+#[test]
+fn s7_a_placement_beside_a_disable_fails_or_stops_it() {
+    let mut bench = Bench::with_servers(Policy::default(), &["a"]);
+    let placement = place(&bench.fleet, &Inflight::default(), &request("t1"), bench.now).unwrap();
+    let first = set_admin(&bench.fleet, &sid("a"), AdminState::Disabled).unwrap();
+    assert_eq!(first.outcome, Progress::Again);
+    assert!(bench.commit(&first.plan));
+    assert_eq!(admin(&bench, "a"), Some(AdminState::Cordoned), "first it is closed, then looked at");
+    assert!(!bench.commit(&placement.plan));
+    let second = set_admin(&bench.fleet, &sid("a"), AdminState::Disabled).unwrap();
+    assert!(bench.commit(&second.plan));
+    assert_eq!(admin(&bench, "a"), Some(AdminState::Disabled));
+}
+
+#[test]
+fn s5_an_enabled_server_is_on_probation_whatever_it_was_before() {
+    let mut bench = bench();
+    drive(&mut bench, |bench| set_admin(&bench.fleet, &sid("a"), AdminState::Disabled)).unwrap();
+    drive(&mut bench, |bench| set_admin(&bench.fleet, &sid("a"), AdminState::Enabled)).unwrap();
+    let server = bench.fleet.server(&sid("a")).unwrap();
+    assert_eq!((server.colour(), server.sample.is_none()), (Health::Unhealthy, true));
+    let request = PlaceRequest {
+        ask: crate::core::placement::Ask { excluded: vec![sid("b")], ..ask("m") },
+        ..request("t")
+    };
+    assert!(place(&bench.fleet, &Inflight::default(), &request, bench.now).is_err());
+}
+
+#[test]
+fn h15_panic_frees_every_id_at_once_in_bounded_plans() {
+    let mut bench = bench();
+    for n in 0..120 {
+        let state = RecordState::Active { internal_id: iid(&format!("m{n}-1")), create_time_ms: 1 };
+        let record = Record {
+            state,
+            server: sid("a"),
+            token: String::new(),
+            request_digest: Bytes::new(),
+            created_at_ms: 0,
+            max_users: 0,
+            size_hint: 0,
+        };
+        bench.write(Write::Record(key(&format!("m{n}")), record));
+    }
+    bench.red("a");
+    let first = panic_server(&bench.fleet, &sid("a"), 0).unwrap();
+    assert!(bench.commit(&first.plan));
+    let free = PlaceRequest { ask: ask("m7"), ..request("t") };
+    let step = place(&bench.fleet, &Inflight::default(), &free, bench.now).unwrap();
+    assert!(matches!(step.outcome, Placed::New { .. }), "free after the very first plan");
+    while let Step { plan, outcome: Progress::Again } = panic_server(&bench.fleet, &sid("a"), 0).unwrap() {
+        assert!(plan.writes.len() <= 100, "{}", plan.writes.len());
+        assert!(bench.commit(&plan));
+    }
+    assert_eq!(bench.fleet.record_count_on(&sid("a")), 0);
+    assert_eq!(bench.fleet.zombie_count_on(&sid("a")), 120);
+    assert!(bench.fleet.is_polled(&sid("a")), "polled until they are reaped");
+}
+
+#[test]
+fn s6_a_cordoned_server_becomes_disabled_when_a_poll_finds_it_empty() {
+    let mut bench = bench();
+    active_on_a(&mut bench);
+    drive(&mut bench, |bench| set_admin(&bench.fleet, &sid("a"), AdminState::Cordoned)).unwrap();
+    let sweep = |bench: &Bench| crate::core::reconcile::sweep(&bench.fleet, bench.now);
+    assert!(sweep(&bench).drained.is_empty(), "a meeting lives there");
+    bench.write(Write::Delete(crate::core::plan::Key::Record(key("m"))));
+    assert!(sweep(&bench).drained.is_empty(), "the last poll is older than the cordon");
+    let now = bench.store.revision;
+    bench.write(Write::Sample(sid("a"), sample(now, &[("foreign", "f-1")])));
+    assert!(sweep(&bench).drained.is_empty(), "somebody's meeting runs there");
+    bench.write(Write::Sample(sid("a"), sample(now, &[])));
+    let work = sweep(&bench);
+    assert_eq!(work.drained, [sid("a")]);
+    assert!(bench.commit(&work.plans[0]));
+    assert_eq!(admin(&bench, "a"), Some(AdminState::Disabled));
+}
+
+#[test]
+fn updates_are_refused_when_somebody_else_was_faster() {
+    let mut bench = bench();
+    let seen = bench.fleet.server(&sid("a")).unwrap().stored.modified;
+    let heavy = Server { weight: 2.0, admin: AdminState::Disabled, ..server("a") };
+    let step = update_server(&bench.fleet, heavy.clone(), Some(seen)).unwrap();
+    assert!(bench.commit(&step.plan));
+    assert_eq!(admin(&bench, "a"), Some(AdminState::Enabled), "the admin state has its own operations");
+    assert_eq!(update_server(&bench.fleet, server("a"), Some(seen)), Err(AdminError::Changed));
+    assert!(update_server(&bench.fleet, heavy, None).unwrap().plan.is_empty(), "no change, no write");
+    assert_eq!(create_server(&bench.fleet, server("a")), Err(AdminError::Exists));
+}
