@@ -1,0 +1,48 @@
+//! Random changes to good inputs, for where libFuzzer is not at hand.
+
+use rand::{Rng, RngExt};
+
+/// Longest input that is made, in bytes.
+const LENGTH_MAX: usize = 4096;
+
+/// Returns an input made of `seeds`.
+pub fn input(rng: &mut impl Rng, seeds: &[&str]) -> Vec<u8> {
+    let mut bytes = pick(rng, seeds).as_bytes().to_vec();
+    for _ in 0..rng.random_range(0..6) {
+        change(rng, &mut bytes, seeds);
+    }
+    bytes.truncate(LENGTH_MAX);
+    bytes
+}
+
+fn change(rng: &mut impl Rng, bytes: &mut Vec<u8>, seeds: &[&str]) {
+    let (from, to) = span(rng, bytes.len());
+    match rng.random_range(0..6) {
+        0 => drop(bytes.drain(from..to)),
+        1 => bytes.truncate(from),
+        2 => bytes.insert(from, rng.random()),
+        3 => {
+            let again = bytes[from..to].to_vec();
+            bytes.splice(to..to, again);
+        }
+        4 => {
+            let other = pick(rng, seeds).as_bytes();
+            let (start, end) = span(rng, other.len());
+            bytes.splice(from..from, other[start..end].iter().copied());
+        }
+        _ => {
+            if let Some(byte) = bytes.get_mut(from) {
+                *byte ^= 1 << rng.random_range(0..8);
+            }
+        }
+    }
+}
+
+fn pick<'s>(rng: &mut impl Rng, seeds: &[&'s str]) -> &'s str {
+    seeds.get(rng.random_range(0..seeds.len().max(1))).copied().unwrap_or_default()
+}
+
+fn span(rng: &mut impl Rng, length: usize) -> (usize, usize) {
+    let from = rng.random_range(0..=length);
+    (from, rng.random_range(from..=length.min(from + 64)))
+}

@@ -1,0 +1,144 @@
+//! The targets. Input is made text as the servers make it: what is not UTF-8 becomes U+FFFD.
+
+use usher::core::inventory;
+use usher_common::bbb::{
+    call::Call,
+    checksum::{self, Algorithm},
+    parse::{self, Answer},
+    query::{ChecksumFault, Edit, RawQuery, decode, encode, rebuilt_form, rewrite},
+};
+use usher_common::secret::Secret;
+
+/// A target and inputs to begin from.
+pub struct Target {
+    /// Its name, as `cargo fuzz` knows it.
+    pub name: &'static str,
+    /// What it does with an input.
+    pub run: fn(&[u8]),
+    /// Good inputs, and pieces of them.
+    pub seeds: &'static [&'static str],
+}
+
+/// Every target.
+pub const ALL: [Target; 4] = [
+    Target { name: "raw_query", run: raw_query, seeds: QUERIES },
+    Target { name: "checksum_removal", run: checksum_removal, seeds: QUERIES },
+    Target { name: "server_xml", run: server_xml, seeds: ANSWERS },
+    Target { name: "server_list", run: server_list, seeds: LISTS },
+];
+
+const QUERIES: &[&str] = &[
+    "name=J%C3%BCrgen%27s+R%C3%A4ume&meetingID=%E6%9D%B1%E4%BA%AC-01&checksum=8fca5183f5cb69b98789a8f02bf0ca25a78cf0d4",
+    "&redirect=true&meetingID=room-42&checksum=abc&",
+    "checksum=abc&meetingID=x&meeting%49D=y",
+    "meta_Usher-Tenant=a&meta_usher-tenant=b&create",
+    "checksum=",
+    "&&=&=",
+    "%zz%4",
+];
+
+const ANSWERS: &[&str] = &[
+    "<response>\n<returncode>SUCCESS</returncode>\n<meetings>\n<meeting>\n<meetingID>room</meetingID>\n\
+     <internalMeetingID>6fea-1700000000000</internalMeetingID>\n<createTime>1,700</createTime>\n\
+     <participantCount>1,234</participantCount>\n<metadata>\n<usher-tenant>a</usher-tenant>\n<x/>\n</metadata>\n\
+     <isBreakout>false</isBreakout>\n</meeting>\n</meetings>\n</response>\n",
+    "<response><returncode>FAILED</returncode><errors><error><key>k</key><message>m</message></error></errors></response>",
+    "<response><returncode>SUCCESS</returncode><meetingID>a</meetingID><internalMeetingID>b-1</internalMeetingID>\
+     <messageKey>duplicateWarning</messageKey></response>",
+    "<customdata><a b>1</a b></customdata>",
+    "<!DOCTYPE html><html><body>&nbsp;&#x41;&amp;<![CDATA[x]]><!-- y --></body></html>",
+    "</meeting>",
+    "<meeting>",
+];
+
+const LISTS: &[&str] = &[
+    "servers:\n  bbb-1:\n    url: https://bbb1.example.org/bigbluebutton/api/\n    secret: s\n    enabled: true\n",
+    "servers:\n  a: &a\n    url: http://b/\n    secret: s\n  b: *a\n",
+    "servers: {a: {url: http://b/, secret: s, load_multiplier: 2.5}}\n",
+    "- a\n- b: [1, 2, {c: d}]\n",
+    "---\n",
+    "\"\\u0000\"",
+];
+
+/// Reading and rewriting queries: nothing is lost, added or moved but what was asked for.
+pub fn raw_query(input: &[u8]) {
+    let text = String::from_utf8_lossy(input);
+    assert_eq!(rewrite(&text, &[]), text);
+    assert_eq!(decode(&encode(&text)), text);
+    let rest = |query: &str| -> Vec<String> {
+        let others = RawQuery::new(query).pairs().filter(|pair| !pair.is("meetingID"));
+        others.map(|pair| pair.text.to_owned()).collect()
+    };
+    let set = rewrite(&text, &[Edit::Set("meetingID", "a b&c=é"), Edit::Remove("meta_usher-size")]);
+    let query = RawQuery::new(&set);
+    assert_eq!(query.count("meetingID"), 1);
+    assert_eq!(query.first("meetingID").as_deref(), Some("a b&c=é"));
+    assert_eq!(query.count("meta_usher-size"), 0);
+    assert_eq!(rest(&set), rest(&rewrite(&text, &[Edit::Remove("meta_usher-size")])));
+    let rebuilt = rebuilt_form(&text);
+    assert!(RawQuery::new(&rebuilt).pairs().count() <= 1 + rebuilt.matches('&').count());
+    let parsed = Call::parse(&text).map(Call::name);
+    assert!(parsed.is_none_or(|name| name == text));
+}
+
+/// Taking checksums out, and putting them in.
+pub fn checksum_removal(input: &[u8]) {
+    let text = String::from_utf8_lossy(input);
+    let count = RawQuery::new(&text).count("checksum");
+    match RawQuery::new(&text).take_checksum() {
+        Ok(signed) => {
+            assert_eq!(count, 1);
+            assert_eq!(RawQuery::new(&signed.query).count("checksum"), 0);
+            assert!(!signed.checksum.is_empty() && signed.query.len() < text.len());
+            assert!(!checksum::verify("create", &signed.query, &signed.checksum, []));
+        }
+        Err(ChecksumFault::Missing) => assert!(count <= 1),
+        Err(ChecksumFault::Repeated) => assert!(count > 1),
+    }
+    if count == 0 {
+        let secret = Secret::new("secret");
+        for algorithm in Algorithm::ALL {
+            let with = checksum::sign_query(algorithm, "create", text.clone().into_owned(), &secret);
+            let signed =
+                RawQuery::new(&with).take_checksum().unwrap_or_else(|fault| panic!("{fault}: {with}"));
+            assert_eq!(signed.query, text);
+            assert!(checksum::verify("create", &signed.query, &signed.checksum, [&secret]));
+        }
+    }
+}
+
+/// Reading the answers of servers: a list that was cut is never a shorter list.
+pub fn server_xml(input: &[u8]) {
+    let text = String::from_utf8_lossy(input);
+    let stripped = parse::strip_usher_metadata(&text);
+    assert!(stripped.len() <= text.len());
+    assert_eq!(parse::strip_usher_metadata(&stripped), stripped);
+    if let Ok(Answer::Success(reply)) = parse::create_reply(&text) {
+        assert!(!reply.internal_id.is_empty());
+    }
+    let outcome = parse::outcome(&text);
+    if let Ok(Answer::Success(meetings)) = parse::meetings(&text) {
+        assert!(outcome.is_ok_and(|outcome| outcome.success));
+        for meeting in &meetings {
+            assert!(!meeting.meeting_id.is_empty() && !meeting.internal_id.is_empty());
+            assert!(text.contains(meeting.raw) && meeting.raw.starts_with("<meeting"));
+        }
+        let whole = text.trim_end();
+        for cut in (0..whole.len()).rev().take(64).filter(|cut| whole.is_char_boundary(*cut)) {
+            assert!(parse::meetings(&whole[..cut]).is_err(), "cut at {cut}");
+        }
+    }
+}
+
+/// Reading lists of servers: what is read can be written, and read again.
+pub fn server_list(input: &[u8]) {
+    let text = String::from_utf8_lossy(input);
+    match inventory::parse(&text) {
+        Ok(servers) => {
+            let written = inventory::write(&servers);
+            let again = inventory::parse(&written).unwrap_or_else(|faults| panic!("{faults}\n{written}"));
+            assert_eq!(again, servers);
+        }
+        Err(faults) => assert!(!faults.to_string().is_empty()),
+    }
+}
