@@ -1,0 +1,50 @@
+//! `end`: once it is answered, nobody is routed to the meeting any more.
+
+use usher_common::server::Health;
+
+use crate::support::{Cluster, Heard, key};
+
+#[tokio::test]
+async fn an_ended_meeting_is_forgotten_before_the_caller_hears_of_it() {
+    let cluster = Cluster::start(2).await;
+    cluster.client.create("room").await;
+    cluster.confirmed("room").await;
+    let answer = cluster.client.call("end", "meetingID=room").await;
+    assert_eq!(answer.key(), "sentEndMeetingRequest");
+    assert!(cluster.plane.meeting(&key("room")).is_none());
+    assert_eq!(cluster.client.join("room").await.key(), "invalidMeetingIdentifier");
+    assert_eq!(cluster.client.call("end", "meetingID=room").await.key(), "notFound");
+    cluster.client.create("room").await;
+}
+
+#[tokio::test]
+async fn an_end_by_internal_id_ends_the_meeting_it_names() {
+    let cluster = Cluster::start(1).await;
+    let internal = cluster.client.create("room").await.text("internalMeetingID").to_owned();
+    cluster.confirmed("room").await;
+    assert!(cluster.client.call("end", &format!("meetingID={internal}")).await.is_success());
+    assert_eq!(cluster.plane.count(|heard| *heard == Heard::Ended("room".into())), 1);
+}
+
+#[tokio::test]
+async fn on_an_offline_server_a_meeting_is_marked_and_the_caller_gets_success() {
+    let cluster = Cluster::start(1).await;
+    cluster.client.create("room").await;
+    cluster.confirmed("room").await;
+    cluster.plane.alter_server("s0", |server| server.health = Health::Offline);
+    cluster.settled().await;
+    let ends = cluster.calls("end");
+    assert_eq!(cluster.client.call("end", "meetingID=room").await.key(), "sentEndMeetingRequest");
+    assert_eq!(cluster.plane.count(|heard| *heard == Heard::Ended("room".into())), 1);
+    assert_eq!(cluster.calls("end"), ends, "the server is not asked");
+}
+
+#[tokio::test]
+async fn with_no_control_plane_a_running_meeting_is_ended_all_the_same() {
+    let cluster = Cluster::start(1).await;
+    cluster.client.create("room").await;
+    cluster.confirmed("room").await;
+    cluster.plane.kill().await;
+    assert!(cluster.client.call("end", "meetingID=room").await.is_success());
+    assert!(cluster.sims[0].meetings().is_empty());
+}

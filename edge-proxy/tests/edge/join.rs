@@ -1,0 +1,117 @@
+//! `join`: from the table alone, byte for byte.
+
+use usher_common::{
+    bbb::{checksum::verify, query::RawQuery},
+    id::ServerId,
+    routing::{MeetingRoute, RouteState},
+    server::{AdminState, Health},
+};
+
+use crate::support::{Cluster, Heard, key, signed};
+
+fn pending(id: &str) -> MeetingRoute {
+    MeetingRoute { key: key(id), server: ServerId::parse("s0").unwrap(), state: RouteState::Pending }
+}
+
+#[tokio::test]
+async fn c9_a_known_meeting_is_joined_without_asking_anybody() {
+    let cluster = Cluster::start(1).await;
+    cluster.client.create("room").await;
+    cluster.confirmed("room").await;
+    let resolved = cluster.plane.count(|heard| *heard == Heard::Resolved);
+    cluster.plane.kill().await;
+    cluster.sims[0].forget_calls();
+    let query = "&fullName=J%c3%bcrgen+x%20'y'&meetingID=room&role=MODERATOR&userdata-a=1&userdata-a=2&x=&redirect=false";
+    let answer = cluster.client.call("join", query).await;
+    let (address, sent) = answer.location();
+    assert_eq!(address, format!("{}join", cluster.sims[0].url()));
+    let parts = RawQuery::new(&sent).take_checksum().unwrap();
+    assert_eq!(parts.query, query);
+    assert!(verify("join", query, &parts.checksum, [cluster.sims[0].secret()]));
+    assert_eq!(cluster.plane.count(|heard| *heard == Heard::Resolved), resolved);
+    assert!(cluster.sims[0].calls().is_empty());
+    assert_eq!(answer.headers["cache-control"], "no-cache");
+}
+
+#[tokio::test]
+async fn a_join_right_after_a_create_elsewhere_is_resolved() {
+    let cluster = Cluster::start(1).await;
+    cluster.plane.change(true, |delta| {
+        delta.meetings.insert(key("room"), Some(pending("room")));
+    });
+    assert_eq!(
+        cluster.client.join("room").await.redirected_query(),
+        "meetingID=room&fullName=Ada&role=MODERATOR"
+    );
+    assert!(cluster.plane.count(|heard| *heard == Heard::Resolved) >= 1);
+}
+
+#[tokio::test]
+async fn pending_meetings_and_internal_ids_are_joined() {
+    let cluster = Cluster::start(1).await;
+    cluster.plane.set_meeting(pending("early"));
+    cluster.settled().await;
+    cluster.client.join("early").await.location();
+    let internal = cluster.client.create("room").await.text("internalMeetingID").to_owned();
+    cluster.confirmed("room").await;
+    cluster.client.join(&internal).await.location();
+    let prefix = &internal[..40];
+    assert_eq!(cluster.client.join(prefix).await.key(), "invalidMeetingIdentifier", "never by a prefix");
+}
+
+#[tokio::test]
+async fn meetings_of_offline_and_disabled_servers_are_not_joined_those_of_others_are() {
+    let cluster = Cluster::start(1).await;
+    cluster.client.create("room").await;
+    cluster.confirmed("room").await;
+    for (admin, health, joinable) in [
+        (AdminState::Enabled, Health::Unhealthy, true),
+        (AdminState::Cordoned, Health::Online, true),
+        (AdminState::Enabled, Health::Offline, false),
+        (AdminState::Disabled, Health::Online, false),
+        (AdminState::Enabled, Health::Online, true),
+    ] {
+        cluster.plane.alter_server("s0", |server| (server.admin, server.health) = (admin, health));
+        cluster.settled().await;
+        let answer = cluster.client.join("room").await;
+        assert_eq!(answer.status == 302, joinable, "{admin:?} {health:?}");
+        if !joinable {
+            assert_eq!(answer.key(), "invalidMeetingIdentifier");
+        }
+    }
+}
+
+#[tokio::test]
+async fn with_nobody_to_ask_an_unknown_meeting_is_retryable_for_every_call() {
+    let cluster = Cluster::start(1).await;
+    cluster.plane.kill().await;
+    assert!(cluster.client.join("none").await.is_retryable());
+    for call in ["getMeetingInfo", "isMeetingRunning", "end"] {
+        assert!(cluster.client.call(call, "meetingID=none").await.is_retryable(), "{call}");
+    }
+}
+
+#[tokio::test]
+async fn error_redirects_are_followed_only_after_the_checksum_verified() {
+    let cluster = Cluster::start(1).await;
+    let query = "meetingID=none&fullName=a&role=VIEWER&errorRedirectUrl=https%3A%2F%2Fapp.test%2F";
+    let (address, errors) = cluster.client.call("join", query).await.location();
+    assert_eq!(address, "https://app.test/");
+    assert!(errors.starts_with("errors=[%7B%22key%22:%22invalidMeetingIdentifier%22"), "{errors}");
+    let forged = format!("/bigbluebutton/api/join?{query}&checksum={}", "0".repeat(40));
+    assert_eq!(cluster.client.get(&forged).await.key(), "checksumError");
+}
+
+#[tokio::test]
+async fn a_head_is_answered_as_a_get_and_a_body_is_never_read() {
+    let cluster = Cluster::start(1).await;
+    cluster.client.create("room").await;
+    cluster.confirmed("room").await;
+    let query = signed("join", "meetingID=room&fullName=a&role=VIEWER");
+    let path = format!("/bigbluebutton/api/join?{query}");
+    cluster.client.send("HEAD", &path, &[], "").await.location();
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    let answer = cluster.client.send("GET", &path, &form, "fullName=evil&role=MODERATOR").await;
+    assert_eq!(answer.redirected_query(), "meetingID=room&fullName=a&role=VIEWER");
+    assert_eq!(cluster.client.send("POST", &path, &form, "x=1").await.key(), "unsupportedRequest");
+}

@@ -1,0 +1,12 @@
+//! The edge through real sockets: a fake control plane in front, simulated BBB servers behind.
+
+mod checks;
+mod connections;
+mod create;
+mod end;
+mod hostile;
+mod join;
+mod lists;
+mod reads;
+mod routes;
+mod support;

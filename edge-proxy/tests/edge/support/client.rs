@@ -1,0 +1,157 @@
+//! A client of the BBB API: signs, sends, and follows nothing.
+
+use std::{net::SocketAddr, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper_util::{client::legacy, rt::TokioExecutor};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+use usher_common::{
+    bbb::{
+        checksum::{Algorithm, sign_query},
+        parse::{Outcome, outcome},
+        query::RawQuery,
+    },
+    secret::Secret,
+};
+
+use super::SECRET;
+
+/// Longest time any test waits for an answer.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// One answer.
+#[derive(Debug, Clone)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    /// Reads it as BBB's XML.
+    pub(crate) fn outcome(&self) -> Outcome {
+        assert_eq!(self.status, StatusCode::OK, "{self:?}");
+        assert_eq!(self.headers["content-type"], "text/xml;charset=utf-8");
+        assert_eq!(self.headers["cache-control"], "no-cache");
+        outcome(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
+    }
+
+    /// Returns the message key.
+    pub(crate) fn key(&self) -> String {
+        self.outcome().key
+    }
+
+    /// Tells whether it succeeded.
+    pub(crate) fn is_success(&self) -> bool {
+        self.outcome().success
+    }
+
+    /// Tells whether it is the retryable error, complete.
+    pub(crate) fn is_retryable(&self) -> bool {
+        let outcome = self.outcome();
+        !outcome.success && outcome.key == "serverUnavailable" && self.headers.contains_key("retry-after")
+    }
+
+    /// Returns the text of an element.
+    pub(crate) fn text(&self, element: &str) -> &str {
+        let (open, close) = (format!("<{element}>"), format!("</{element}>"));
+        let start = self.body.find(&open).unwrap_or_else(|| panic!("no {element}: {}", self.body));
+        let rest = &self.body[start + open.len()..];
+        &rest[..rest.find(&close).expect("the element ends")]
+    }
+
+    /// Returns where it redirects to: the address and, apart, its raw query.
+    pub(crate) fn location(&self) -> (String, String) {
+        assert_eq!(self.status, StatusCode::FOUND, "{self:?}");
+        let location = self.headers["location"].to_str().expect("is ASCII");
+        let (address, query) = location.split_once('?').expect("has a query");
+        (address.to_owned(), query.to_owned())
+    }
+
+    /// Returns the query it redirects with, without the checksum.
+    pub(crate) fn redirected_query(&self) -> String {
+        let (_, query) = self.location();
+        let signed = RawQuery::new(&query).take_checksum().expect("is signed");
+        signed.query.into_owned()
+    }
+}
+
+/// Returns the signed form of a query.
+pub(crate) fn signed(call: &str, query: &str) -> String {
+    sign_query(Algorithm::Sha256, call, query.to_owned(), &Secret::new(SECRET))
+}
+
+/// Talks to one edge.
+#[derive(Debug, Clone)]
+pub(crate) struct Client {
+    http: legacy::Client<legacy::connect::HttpConnector, Full<Bytes>>,
+    pub(crate) address: SocketAddr,
+}
+
+impl Client {
+    pub(crate) fn new(address: SocketAddr) -> Self {
+        Self { http: legacy::Client::builder(TokioExecutor::new()).build_http(), address }
+    }
+
+    /// Sends a signed GET.
+    pub(crate) async fn call(&self, call: &str, query: &str) -> Answer {
+        self.get(&format!("/bigbluebutton/api/{call}?{}", signed(call, query))).await
+    }
+
+    /// Sends a GET for a path as it is.
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.send("GET", path, &[], Bytes::new()).await
+    }
+
+    /// Sends any request.
+    pub(crate) async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Answer {
+        let mut request = Request::builder().method(method).uri(format!("http://{}{path}", self.address));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Full::new(body.into())).expect("is a request");
+        let exchange = async {
+            let (head, body) = self.http.request(request).await.expect("is answered").into_parts();
+            let body = body.collect().await.expect("is whole").to_bytes();
+            let body = String::from_utf8(body.into()).expect("is text");
+            Answer { status: head.status, headers: head.headers, body }
+        };
+        tokio::time::timeout(PATIENCE, exchange).await.expect("is answered in time")
+    }
+
+    /// Creates a meeting that must come to be.
+    pub(crate) async fn create(&self, id: &str) -> Answer {
+        let answer = self.call("create", &format!("meetingID={id}&name=Room")).await;
+        assert!(answer.is_success(), "{answer:?}");
+        answer
+    }
+
+    /// Joins as a moderator.
+    pub(crate) async fn join(&self, id: &str) -> Answer {
+        self.call("join", &format!("meetingID={id}&fullName=Ada&role=MODERATOR")).await
+    }
+}
+
+/// Sends bytes as they are and returns all that comes until the connection is closed.
+pub(crate) async fn raw(address: SocketAddr, bytes: &[u8]) -> String {
+    let exchange = async {
+        let mut stream = TcpStream::connect(address).await.expect("connects");
+        // The edge may close while we write: what it said before is what counts.
+        if stream.write_all(bytes).await.is_err() {}
+        let mut answer = Vec::new();
+        if stream.read_to_end(&mut answer).await.is_err() {}
+        String::from_utf8_lossy(&answer).into_owned()
+    };
+    tokio::time::timeout(PATIENCE, exchange).await.expect("the connection ends in time")
+}

@@ -1,0 +1,134 @@
+//! A fake control plane, an edge and some simulated servers, wired up.
+
+use std::time::Duration;
+
+use usher_bbb_sim::{BbbSim, SimOptions};
+use usher_common::{
+    bbb::checksum::Algorithm,
+    id::{MeetingId, ServerId, TenantId},
+    meeting::MeetingKey,
+    routing::{ServerRoute, TenantRoute},
+    runtime::{ops::Ops, tasks::Tasks},
+    secret::Secret,
+    server::{AdminState, Health},
+    settings::Settings,
+};
+use usher_edge_proxy::app::Edge;
+
+use super::{Client, FakePlane, eventually};
+
+/// Secret of the tenant `default`.
+pub(crate) const SECRET: &str = "lb-Secret.0123456789ABCDEFabcdef";
+
+pub(crate) struct Cluster {
+    pub(crate) plane: FakePlane,
+    pub(crate) edge: Edge,
+    pub(crate) client: Client,
+    pub(crate) sims: Vec<BbbSim>,
+    pub(crate) ops: Ops,
+    pub(crate) tasks: Tasks,
+}
+
+/// Settings of a quick edge.
+pub(crate) fn settings(plane: &FakePlane) -> Settings {
+    let mut settings = Settings::default();
+    settings.addresses.listen = ([127, 0, 0, 1], 0).into();
+    settings.edge.control_plane = vec![plane.url()];
+    settings.edge.id = Some("edge-1".into());
+    settings.edge.shutdown_grace = Duration::from_secs(5);
+    settings.health.connect_timeout = Duration::from_millis(300);
+    settings.meetings.create_timeout = Duration::from_secs(2);
+    settings.meetings.call_timeout = Duration::from_secs(1);
+    settings
+}
+
+impl Cluster {
+    /// Starts `servers` simulated servers behind an edge with quick settings.
+    pub(crate) async fn start(servers: usize) -> Self {
+        Self::start_with(servers, |_| {}).await
+    }
+
+    /// As [`Cluster::start`], with some settings changed.
+    pub(crate) async fn start_with(servers: usize, alter: impl FnOnce(&mut Settings)) -> Self {
+        let plane = FakePlane::start().await;
+        plane.set_tenant(tenant(TenantId::DEFAULT, &[SECRET], &[]));
+        let mut sims = Vec::new();
+        for index in 0..servers {
+            let secret = format!("server-secret-{index}");
+            let sim = BbbSim::start(SimOptions::new(&secret)).await.expect("a free port");
+            plane.set_server(route(index, &sim));
+            sims.push(sim);
+        }
+        let mut settings = settings(&plane);
+        alter(&mut settings);
+        let (tasks, ops) = (Tasks::new(), Ops::new());
+        let edge = Edge::start(&settings, &ops, &tasks).await.expect("the edge starts");
+        edge.ready().await;
+        let client = Client::new(edge.api_addr());
+        let cluster = Self { plane, edge, client, sims, ops, tasks };
+        cluster.settled().await;
+        cluster
+    }
+
+    /// Waits until the edge has applied everything.
+    pub(crate) async fn settled(&self) {
+        eventually("the edge has the newest table", async || {
+            self.plane.acked() == Some(self.plane.revision())
+        })
+        .await;
+    }
+
+    /// Returns the value of a metric, 0 where it is not there yet.
+    pub(crate) fn metric(&self, line: &str) -> f64 {
+        let text = self.ops.metrics().encode().expect("encodes");
+        let found = text.lines().find_map(|l| l.strip_prefix(line)?.trim().parse().ok());
+        found.unwrap_or(0.0)
+    }
+
+    /// Returns how many calls of a name all servers got.
+    pub(crate) fn calls(&self, name: &str) -> usize {
+        self.sims.iter().map(|sim| sim.calls().iter().filter(|call| call.name == name).count()).sum()
+    }
+
+    /// Returns the index of the server that runs a meeting.
+    pub(crate) fn home(&self, id: &str) -> usize {
+        let runs = |sim: &BbbSim| sim.meetings().iter().any(|meeting| meeting.meeting_id == id);
+        let homes: Vec<usize> = (0..self.sims.len()).filter(|index| runs(&self.sims[*index])).collect();
+        assert_eq!(homes.len(), 1, "`{id}` runs on {homes:?}");
+        homes[0]
+    }
+
+    /// Waits until the control plane knows the meeting as confirmed, and the edge too.
+    pub(crate) async fn confirmed(&self, id: &str) {
+        use usher_common::routing::RouteState;
+        eventually("the meeting is confirmed", async || {
+            self.plane.meeting(&key(id)).is_some_and(|meeting| matches!(meeting.state, RouteState::Active(_)))
+        })
+        .await;
+        self.settled().await;
+    }
+}
+
+pub(crate) fn key(id: &str) -> MeetingKey {
+    MeetingKey::new(TenantId::default_tenant(), MeetingId::parse(id).expect("is an id"))
+}
+
+pub(crate) fn tenant(id: &str, secrets: &[&str], hosts: &[&str]) -> TenantRoute {
+    TenantRoute {
+        id: TenantId::parse(id).expect("is an id"),
+        secrets: secrets.iter().map(|secret| Secret::new(secret)).collect(),
+        hosts: hosts.iter().map(ToString::to_string).collect(),
+        enabled: true,
+    }
+}
+
+pub(crate) fn route(index: usize, sim: &BbbSim) -> ServerRoute {
+    ServerRoute {
+        id: ServerId::parse(&format!("s{index}")).expect("is an id"),
+        url: sim.url(),
+        secret: sim.secret().clone(),
+        admin: AdminState::Enabled,
+        health: Health::Online,
+        algorithm: Algorithm::Sha256,
+    }
+}
