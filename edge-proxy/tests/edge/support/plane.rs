@@ -137,10 +137,6 @@ impl FakePlane {
         self.state().acked
     }
 
-    pub(crate) fn digest(&self) -> u64 {
-        self.state().table.digest().0
-    }
-
     /// Lets confirmations say that the id lives elsewhere.
     pub(crate) fn route_confirmed(&self, routed: bool) {
         self.state().routed = routed;
@@ -178,10 +174,6 @@ impl FakePlane {
 
     pub(crate) fn meeting(&self, key: &MeetingKey) -> Option<MeetingRoute> {
         self.state().table.meeting(key).cloned()
-    }
-
-    pub(crate) fn meetings(&self) -> Vec<MeetingRoute> {
-        self.state().table.meetings().cloned().collect()
     }
 
     /// Sends a frame of the test's own to every edge.
@@ -281,14 +273,14 @@ impl RoutingService for FakePlane {
                             return;
                         };
                         state.streams.push(sender.clone());
-                        for message in snapshot(&state.table.clone(), false) {
+                        for message in snapshot(&state.table.clone(), true) {
                             state.send(message);
                         }
                     }
                     Some(FromEdge::Ack(ack)) => plane.state().acked = ack.applied.map(Into::into),
                     Some(FromEdge::Resync(resync)) => {
                         let Ok(mut state) = plane.note(Heard::Resync(resync.reason)) else { return };
-                        for message in snapshot(&state.table.clone(), false) {
+                        for message in snapshot(&state.table.clone(), true) {
                             state.send(message);
                         }
                     }
