@@ -7,7 +7,7 @@ mod passive;
 mod pending;
 mod shared;
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, StatusCode, header};
@@ -185,8 +185,8 @@ async fn read(status: StatusCode, body: Incoming) -> Result<Answer, CallError> {
     Ok(Answer { xml, outcome })
 }
 
-fn collect(body: Incoming) -> impl Future<Output = Result<Bytes, BoxError>> + Send {
-    async move { Ok(Limited::new(body, ANSWER_MAX).collect().await?.to_bytes()) }
+async fn collect(body: Incoming) -> Result<Bytes, BoxError> {
+    Ok(Limited::new(body, ANSWER_MAX).collect().await?.to_bytes())
 }
 
 /// Tells whether reading a body failed because it is larger than allowed.

@@ -126,7 +126,7 @@ pub async fn keep(cell: Arc<TableCell>, path: PathBuf, stop: CancellationToken) 
     changes.mark_unchanged();
     loop {
         tokio::select! {
-            changed = changes.changed() => changed?,
+            arrived = changes.changed() => arrived?,
             () = stop.cancelled() => return Ok(()),
         }
         let Some(table) = cell.load_full() else { continue };

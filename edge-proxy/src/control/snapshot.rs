@@ -102,8 +102,12 @@ pub fn export<E>(table: &LiveTable, mut write: impl FnMut(Message) -> Result<(),
     let tenants: Vec<_> = table.tenants().iter().map(|(id, slot)| (id.clone(), slot.clone())).collect();
     let routes = || tenants.iter().filter_map(|(_, slot)| slot.route.as_deref());
     let mut digest = Digest::default();
-    servers.iter().for_each(|server| digest.add(server.as_ref()));
-    routes().for_each(|tenant| digest.add(tenant));
+    for server in &servers {
+        digest.add(server.as_ref());
+    }
+    for tenant in routes() {
+        digest.add(tenant);
+    }
     write(Message::SnapshotBegin(SnapshotBegin {
         revision,
         servers: servers.len() as u64,

@@ -189,3 +189,37 @@ fn send(outbox: &mpsc::Sender<StreamRoutesRequest>, message: Outgoing) {
         debug!("a message to the control plane was left out");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use prometheus_client::registry::Registry;
+    use usher_common::revision::Revision;
+
+    use super::*;
+    use crate::{control::table::LiveTable, metrics::EdgeMetrics};
+
+    fn subscriber() -> Subscriber {
+        let cell = Arc::new(TableCell::default());
+        let metrics = EdgeMetrics::new(&mut Registry::default(), Arc::clone(&cell), || None);
+        Subscriber {
+            planes: Planes::new(&["http://127.0.0.1:1".into()], None).unwrap(),
+            cell,
+            identity: Identity { id: EdgeId::parse("e").unwrap(), address: String::new() },
+            patience: Patience::default(),
+            metrics: metrics.stream,
+            from_disk: false,
+        }
+    }
+
+    #[tokio::test]
+    async fn f14_reconnects_are_spread_over_seconds_once_there_is_a_table() {
+        let subscriber = subscriber();
+        let longest = |failures| (0..500).map(|_| subscriber.pause(failures)).max().unwrap();
+        assert!(longest(1) <= Duration::from_millis(100), "without a table there is no time to lose");
+        assert!(longest(60) <= Patience::default().eager);
+        subscriber.cell.replace(LiveTable::empty(Revision::new(1, 1)));
+        let pauses: Vec<_> = (0..500).map(|_| subscriber.pause(0)).collect();
+        assert!(pauses.iter().max().unwrap() > &Duration::from_secs(5));
+        assert!(pauses.iter().filter(|pause| **pause < Duration::from_secs(1)).count() < 150);
+    }
+}

@@ -54,8 +54,8 @@ mod tests {
 
     const HEALTHS: [Health; 3] = [Health::Online, Health::Unhealthy, Health::Offline];
 
-    fn known(admin: AdminState, health: Health) -> Option<Known> {
-        Some(Known { confirmed: true, admin, health })
+    fn known(admin: AdminState, health: Health) -> Known {
+        Known { confirmed: true, admin, health }
     }
 
     #[test]
@@ -75,11 +75,15 @@ mod tests {
         ];
         for (admin, create, join, end) in table {
             for (index, health) in HEALTHS.into_iter().enumerate() {
-                assert_eq!(decide(Call::Create, known(admin, health)), create[index], "{admin:?} {health:?}");
+                assert_eq!(
+                    decide(Call::Create, Some(known(admin, health))),
+                    create[index],
+                    "{admin:?} {health:?}"
+                );
                 for call in [Call::Join, Call::GetMeetingInfo, Call::IsMeetingRunning] {
-                    assert_eq!(decide(call, known(admin, health)), join[index], "{admin:?} {health:?}");
+                    assert_eq!(decide(call, Some(known(admin, health))), join[index], "{admin:?} {health:?}");
                 }
-                assert_eq!(decide(Call::End, known(admin, health)), end[index], "{admin:?} {health:?}");
+                assert_eq!(decide(Call::End, Some(known(admin, health))), end[index], "{admin:?} {health:?}");
             }
         }
     }
@@ -87,7 +91,7 @@ mod tests {
     #[test]
     fn h4_a_meeting_on_an_unhealthy_server_is_never_placed_elsewhere() {
         for admin in [AdminState::Enabled, AdminState::Cordoned] {
-            assert_eq!(decide(Call::Create, known(admin, Health::Unhealthy)), Decision::Forward);
+            assert_eq!(decide(Call::Create, Some(known(admin, Health::Unhealthy))), Decision::Forward);
         }
     }
 

@@ -14,14 +14,11 @@ pub struct Target<'a> {
 
 /// Reads a request's path; `None` when it is none of the BBB API.
 pub fn target(path: &str) -> Option<Target<'_>> {
-    let (tenant, rest) = match path.strip_prefix(BASE) {
-        Some(rest) => (None, rest),
-        None => {
-            let (tenant, below) = path.strip_prefix('/')?.split_once('/')?;
-            // Slice so that the separator stays: the base begins with it.
-            let below = &path[path.len() - below.len() - 1..];
-            (Some(tenant), below.strip_prefix(BASE)?)
-        }
+    let (tenant, rest) = if let Some(rest) = path.strip_prefix(BASE) {
+        (None, rest)
+    } else {
+        let tenant = path.strip_prefix('/')?.split('/').next()?;
+        (Some(tenant), path[1 + tenant.len()..].strip_prefix(BASE)?)
     };
     match rest.strip_prefix('/') {
         Some(call) => Some(Target { tenant, call }),

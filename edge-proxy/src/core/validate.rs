@@ -12,7 +12,7 @@ use usher_common::bbb::{
 ///
 /// # Errors
 /// The refusal that the caller gets.
-pub fn check<'a>(call: Call, parameters: &'a str) -> Result<Option<Cow<'a, str>>, Refusal> {
+pub fn check(call: Call, parameters: &str) -> Result<Option<Cow<'_, str>>, Refusal> {
     match call {
         Call::Create => create(parameters).map(Some),
         Call::Join => join(parameters).map(Some),

@@ -1,7 +1,7 @@
 //! `join`: the browser is sent to the meeting's server, by a URL signed anew. The hot path: from the
 //! table alone, without a task, a span or a wait. A body is never read.
 
-use std::borrow::Cow;
+use std::fmt::Write as _;
 
 use http::{Method, Request};
 use hyper::body::Incoming;
@@ -88,7 +88,7 @@ pub(super) fn refuse(parameters: &str, refusal: &Refusal) -> Reply {
     }
 }
 
-fn is_web_address(url: &Cow<'_, str>) -> bool {
+fn is_web_address(url: &str) -> bool {
     url::Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
 }
 
@@ -113,7 +113,8 @@ fn push_quoted(out: &mut String, text: &str, plain: &str) {
         if byte.is_ascii_alphanumeric() || plain.contains(char::from(byte)) && byte.is_ascii() {
             out.push(char::from(byte));
         } else {
-            out.push_str(&format!("%{byte:02X}"));
+            // Writing to a string cannot fail.
+            let _ = write!(out, "%{byte:02X}");
         }
     }
 }

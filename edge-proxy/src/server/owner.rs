@@ -69,7 +69,7 @@ fn missing(ask: &Ask) -> Reply {
             let mut xml = Xml::new();
             xml.element("response", |xml| {
                 xml.leaf("returncode", "FAILED")
-                    .leaf("message", &format!("Meeting with id [{id}] not found."));
+                    .leaf("message", format!("Meeting with id [{id}] not found."));
             });
             Reply::xml(xml.finish(), Outcome::refused)
         }

@@ -30,6 +30,9 @@ pub enum CallError {
     /// The server's front end refused: the server did nothing.
     #[error("refused with HTTP {0}")]
     Refused(StatusCode),
+    /// The client's own body broke off on the way: the server cannot be blamed.
+    #[error("the client's body broke off")]
+    BrokenUpload,
     /// It may have acted.
     #[error("outcome unknown ({0:?})")]
     Unknown(FailureKind),
@@ -38,14 +41,14 @@ pub enum CallError {
 impl CallError {
     /// Tells whether the server certainly did nothing.
     pub fn is_definite(&self) -> bool {
-        !matches!(self, Self::Unknown(_))
+        matches!(self, Self::NotSent(_) | Self::Refused(_))
     }
 
     /// Returns what the control plane is to hear of it.
     pub fn kind(&self) -> Option<FailureKind> {
         match self {
             Self::NotSent(kind) | Self::Unknown(kind) => Some(*kind),
-            Self::Refused(_) => None,
+            Self::Refused(_) | Self::BrokenUpload => None,
         }
     }
 }
@@ -56,6 +59,10 @@ pub(super) fn of_client(error: &legacy::Error) -> CallError {
         let kind = if is_tls(error) { FailureKind::Tls } else { FailureKind::Connect };
         return CallError::NotSent(kind);
     }
+    let hyper = error.source().and_then(<dyn Error>::downcast_ref::<hyper::Error>);
+    if hyper.is_some_and(hyper::Error::is_user) {
+        return CallError::BrokenUpload;
+    }
     CallError::Unknown(FailureKind::BadAnswer)
 }
 
@@ -63,7 +70,8 @@ fn is_tls(error: &(dyn Error + 'static)) -> bool {
     let mut next = Some(error);
     while let Some(error) = next {
         let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        if error.is::<rustls::Error>() || wrapped.is_some_and(|inner| inner.is::<rustls::Error>()) {
+        if error.is::<rustls::Error>() || wrapped.is_some_and(<dyn Error + Send + Sync>::is::<rustls::Error>)
+        {
             return true;
         }
         next = error.source();

@@ -10,7 +10,11 @@ use usher_common::{
 use crate::support::{Cluster, Heard, key, signed};
 
 fn pending(id: &str) -> MeetingRoute {
-    MeetingRoute { key: key(id), server: ServerId::parse("s0").unwrap(), state: RouteState::Pending }
+    MeetingRoute {
+        key: key(id),
+        server: ServerId::parse("s0").expect("is an id"),
+        state: RouteState::Pending,
+    }
 }
 
 #[tokio::test]

@@ -10,3 +10,4 @@ mod lists;
 mod reads;
 mod routes;
 mod support;
+mod tls;

@@ -59,21 +59,17 @@ impl Connection {
                 .await
                 .map_err(|_| ConnectionError::Silent)??;
         }
-        match &self.rules.tls {
-            Some(tls) => {
-                let secured = timeout(self.rules.patience, tls.accept(stream))
-                    .await
-                    .map_err(|_| ConnectionError::Silent)??;
-                let http2 = secured.get_ref().1.alpn_protocol() == Some(b"h2");
-                self.speak(secured, http2).await
-            }
-            None => {
-                let http2 = timeout(self.rules.patience, begins_http2(&mut stream))
-                    .await
-                    .map_err(|_| ConnectionError::Silent)??;
-                self.speak(stream, http2).await
-            }
+        if let Some(tls) = &self.rules.tls {
+            let secured = timeout(self.rules.patience, tls.accept(stream))
+                .await
+                .map_err(|_| ConnectionError::Silent)??;
+            let http2 = secured.get_ref().1.alpn_protocol() == Some(b"h2");
+            return self.speak(secured, http2).await;
         }
+        let http2 = timeout(self.rules.patience, begins_http2(&mut stream))
+            .await
+            .map_err(|_| ConnectionError::Silent)??;
+        self.speak(stream, http2).await
     }
 
     async fn speak<S>(self, stream: S, http2: bool) -> Result<(), ConnectionError>

@@ -19,7 +19,7 @@ use tracing::{info, warn};
 use usher_common::settings::EdgeSettings;
 
 /// Time between two looks at the files.
-const LOOK: Duration = Duration::from_secs(5);
+const LOOK: Duration = Duration::from_secs(2);
 
 /// A certificate or key that cannot be used.
 #[derive(Debug, thiserror::Error)]
