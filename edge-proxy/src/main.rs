@@ -59,7 +59,8 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("usher-edge-proxy: {error:#}");
-            ExitCode::FAILURE
+            // 2 as for arguments: starting it again changes nothing.
+            if error.is::<config::Faults>() { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
 }
@@ -89,12 +90,17 @@ async fn serve(settings: &Settings) -> anyhow::Result<()> {
     let (tasks, ops) = (Tasks::new(), Ops::new());
     let edge = Edge::start(settings, &ops, &tasks).await?;
     let ops_server = OpsServer::start(&ops, settings.addresses.ops, &tasks).await.context("bind ops")?;
-    tracing::info!(api = %edge.api_addr(), ops = %ops_server.addr(), "listening");
+    let ready = async {
+        edge.ready().await;
+        println!("ready listen={} ops={}", edge.api_addr(), ops_server.addr());
+        std::future::pending::<()>().await;
+    };
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let stopping = tasks.stopping();
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
+        () = ready => {}
         () = stopping.cancelled() => {
             tasks.shutdown().await;
             anyhow::bail!("a part of the program has ended; see the log");
