@@ -66,7 +66,8 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("usher-control-plane: {error:#}");
-            ExitCode::FAILURE
+            // 2 as for arguments: starting it again changes nothing.
+            if error.is::<config::Faults>() { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
 }
@@ -95,12 +96,17 @@ async fn serve(settings: &Settings) -> anyhow::Result<()> {
     let store = store::open(&settings.store, settings.data.as_deref()).context("open the store")?;
     let plane = ControlPlane::start(settings, Arc::clone(&store), &ops, &tasks).await?;
     let ops_server = OpsServer::start(&ops, settings.addresses.ops, &tasks).await.context("bind ops")?;
-    tracing::info!(grpc = %plane.grpc_addr(), ops = %ops_server.addr(), "listening");
+    let ready = async {
+        plane.ready().await;
+        println!("ready control={} ops={}", plane.grpc_addr(), ops_server.addr());
+        std::future::pending::<()>().await;
+    };
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let stopping = tasks.stopping();
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
+        () = ready => {}
         () = stopping.cancelled() => {
             tasks.shutdown().await;
             anyhow::bail!("a part of the program has ended; see the log");
