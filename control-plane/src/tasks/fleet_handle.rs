@@ -184,9 +184,11 @@ impl FleetHandle {
         self.0.revision.send_replace(Revision::new(epoch, revision));
     }
 
-    /// Says that the fleet was read completely.
+    /// Says that the fleet was read completely, also to those who follow its revisions: they may have
+    /// looked after the revision came and before this, and a quiet store brings no other.
     pub(super) fn set_complete(&self) {
         self.0.complete.store(true, Ordering::Release);
+        self.0.revision.send_modify(|_| ());
     }
 }
 
