@@ -73,7 +73,8 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> anyhow::Result<()> {
-    let source = Source::read(Settings::default(), args.config.as_deref(), args.flags())?;
+    let mut source = Source::read(Settings::default(), args.config.as_deref(), args.flags())?;
+    source.masked = args.print_config;
     let (settings, warnings) = config::load(&source)?;
     if args.print_config {
         print!("{}", config::print(&settings));
