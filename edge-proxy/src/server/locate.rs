@@ -41,10 +41,14 @@ pub(super) enum Located {
     Unreachable,
 }
 
-/// Returns what the table knows of the meeting that `ask` concerns.
+/// Returns what the table knows of the meeting that `ask` concerns. A create means the id it says:
+/// another meeting's internal id is a new meeting's name to it.
 pub(super) fn in_table(ask: &Ask) -> Option<Owner> {
     let id = ask.meeting.as_ref()?;
     ask.meetings.find(id.as_str(), |name, place| {
+        if ask.call == Call::Create && name != id.as_str() {
+            return None;
+        }
         let server = place.server.route();
         Some(Owner {
             key: MeetingKey::new(ask.tenant.clone(), MeetingId::parse(name).ok()?),

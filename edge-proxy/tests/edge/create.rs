@@ -189,6 +189,15 @@ async fn another_instance_is_confirmed_before_the_caller_hears_of_it() {
 }
 
 #[tokio::test]
+async fn another_meetings_internal_id_is_a_name_like_any_other_to_a_create() {
+    let cluster = Cluster::start(2).await;
+    let internal = cluster.client.create("room").await.text("internalMeetingID").to_owned();
+    cluster.confirmed("room").await;
+    cluster.client.create(&internal).await;
+    assert_eq!(cluster.plane.count(|heard| *heard == Heard::Placed(internal.clone())), 1);
+}
+
+#[tokio::test]
 async fn c10_a_client_that_goes_away_does_not_cancel_its_create() {
     let cluster = Cluster::start(1).await;
     let slow = Fault::new(FaultKind::Slow(Duration::from_millis(300))).on(Call::Create);
