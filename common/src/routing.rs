@@ -6,9 +6,6 @@ mod entry;
 mod sharded;
 mod table;
 
-#[cfg(test)]
-mod tests;
-
 pub use delta::{Delta, Gap, diff};
 pub use digest::{Digest, Digestible};
 pub use entry::{MeetingRoute, RouteState, ServerRoute, TenantRoute};

@@ -229,7 +229,7 @@ impl Collector for Asked {
             gauge("usher_routing_table_age_seconds", help, age.as_secs_f64())?;
         }
         let oldest = (self.oldest_call)().unwrap_or_default().as_secs_f64();
-        gauge("usher_inflight_oldest_seconds", "Age of the oldest call to a server under way", oldest)?;
+        gauge("usher_edge_inflight_oldest_seconds", "Age of the oldest call to a server under way", oldest)?;
         let counts = self.cell.load().as_ref().map(|table| table.counts()).unwrap_or_default();
         gauge("usher_routing_table_meetings", "Meetings in the table", counts.meetings as f64)?;
         gauge("usher_routing_table_servers", "Servers in the table", counts.servers as f64)

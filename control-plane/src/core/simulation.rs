@@ -6,7 +6,6 @@
 
 mod actions;
 mod check;
-mod people;
 mod world;
 
 use proptest::prelude::*;

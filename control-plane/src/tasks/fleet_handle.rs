@@ -170,7 +170,7 @@ impl FleetHandle {
         self.0.revision.send_replace(delta.revision);
     }
 
-    /// Begins anew in another epoch.
+    /// Begins anew in another epoch, from a complete listing.
     pub(super) fn restart(&self, epoch: u64, revision: u64, events: Vec<Event>, now: Instant) {
         {
             let mut state = self.0.state.write().unwrap_or_else(PoisonError::into_inner);
@@ -180,15 +180,10 @@ impl FleetHandle {
             state.published = state.fleet.revision();
             state.history = history(state.published);
         }
+        // Before the revision is told: who waits for both looks when it hears of the revision.
+        self.0.complete.store(true, Ordering::Release);
         let _ = self.0.changes.send(Published::Reset); // nobody may be listening
         self.0.revision.send_replace(Revision::new(epoch, revision));
-    }
-
-    /// Says that the fleet was read completely, also to those who follow its revisions: they may have
-    /// looked after the revision came and before this, and a quiet store brings no other.
-    pub(super) fn set_complete(&self) {
-        self.0.complete.store(true, Ordering::Release);
-        self.0.revision.send_modify(|_| ());
     }
 }
 

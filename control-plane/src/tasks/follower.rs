@@ -130,7 +130,6 @@ impl Follower {
                 self.metrics.rebuilt();
             }
             self.fleet.restart(epoch, listing.revision, events, now);
-            self.fleet.set_complete();
         }
         self.metrics.revision(listing.revision);
         info!(revision = listing.revision, entries = count, "fleet read");

@@ -127,7 +127,12 @@ pub async fn keep(cell: Arc<TableCell>, path: PathBuf, stop: CancellationToken) 
     loop {
         tokio::select! {
             arrived = changes.changed() => arrived?,
-            () = stop.cancelled() => return Ok(()),
+            // What changed during the last rest is written before the end.
+            () = stop.cancelled() => if changes.has_changed()? {
+                changes.mark_unchanged();
+            } else {
+                return Ok(());
+            },
         }
         let Some(table) = cell.load_full() else { continue };
         let (begun, target) = (Instant::now(), path.clone());

@@ -93,7 +93,8 @@ impl ClusterBuilder {
         for _ in 0..cluster.plan.servers {
             cluster.sims.push(servers::start().await?);
         }
-        servers::enable(&cluster.admin(0), &cluster.sims).await?;
+        let admins: Vec<Admin> = (0..cluster.control_planes.len()).map(|n| cluster.admin(n)).collect();
+        servers::enable(&admins, &cluster.sims).await?;
         cluster.is_level().await?;
         Ok(cluster)
     }

@@ -1,6 +1,6 @@
 //! The simulated servers of a test, and their way into a fleet.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use usher_bbb_sim::{BbbSim, SimOptions};
 use usher_common::proto::v1::Health;
 
@@ -17,19 +17,21 @@ pub async fn start() -> Result<BbbSim> {
     Ok(BbbSim::start(SimOptions::new(SERVER_SECRET)).await?)
 }
 
-/// Adds servers to a fleet as `bbb-0`, `bbb-1`, … and waits until all take meetings.
+/// Adds servers to a fleet as `bbb-0`, `bbb-1`, … and waits until all take meetings. Polls are asked
+/// of every control plane, as only the one that leads makes them.
 ///
 /// # Errors
-/// When the control plane refuses one, or one does not turn green.
-pub async fn enable(admin: &Admin, sims: &[BbbSim]) -> Result<()> {
+/// When a control plane refuses one, or one does not turn green.
+pub async fn enable(admins: &[Admin], sims: &[BbbSim]) -> Result<()> {
+    let admin = admins.first().context("a fleet has a control plane")?;
     for (number, sim) in sims.iter().enumerate() {
         admin.add_server(&format!("bbb-{number}"), &sim.url(), SERVER_SECRET).await?;
     }
-    if sims.is_empty() {
-        return Ok(());
-    }
-    admin.poll("-").await?;
     wait::until("every server to be online", || async {
+        for admin in admins {
+            // Refused by those that do not lead; the states below say whether anybody polled.
+            let _ = admin.poll("-").await;
+        }
         let servers = admin.servers().await?;
         let waiting: Vec<_> = servers
             .iter()

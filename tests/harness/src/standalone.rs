@@ -55,7 +55,7 @@ impl Standalone {
         for _ in 0..servers {
             standalone.sims.push(servers::start().await?);
         }
-        servers::enable(&standalone.admin(), &standalone.sims).await?;
+        servers::enable(&[standalone.admin()], &standalone.sims).await?;
         Ok(standalone)
     }
 

@@ -12,6 +12,7 @@ pub struct Source {
     /// Path from the root of the workspace, with `/` between its parts.
     pub path: String,
     text: String,
+    declared_as_test: bool,
 }
 
 impl Source {
@@ -23,7 +24,7 @@ impl Source {
     /// Returns whether the whole file is test code.
     pub fn is_test(&self) -> bool {
         let path = &self.path;
-        path.ends_with("/tests.rs") || path.contains("/tests/") || path.contains("/tests_")
+        self.declared_as_test || path.ends_with("/tests.rs") || path.contains("/tests/")
     }
 
     /// Returns the numbered lines of code outside tests, comments taken out.
@@ -38,10 +39,11 @@ impl Source {
         code_lines(&self.text).skip_while(move |(number, _)| *number < start)
     }
 
-    /// Tests stand last in a file, so the first `#[cfg(test)]` begins them.
+    /// Tests stand last in a file, so the first `#[cfg(test)] mod … {` begins them.
     fn first_test_line(&self) -> usize {
-        let found = code_lines(&self.text).find(|(_, line)| line.trim() == "#[cfg(test)]");
-        found.map_or(usize::MAX, |(number, _)| number)
+        let lines: Vec<&str> = self.text.lines().map(str::trim).collect();
+        let begins = |pair: &[&str]| pair[0] == "#[cfg(test)]" && pair[1].ends_with('{');
+        lines.windows(2).position(begins).map_or(usize::MAX, |at| at + 1)
     }
 }
 
@@ -70,11 +72,32 @@ pub fn sources(folders: &[&str]) -> Vec<Source> {
     let mut found: Vec<Source> = files(folders)
         .into_iter()
         .filter(|path| has_extension(path, "rs"))
-        .map(|path| Source { text: read(&path), path })
+        .map(|path| Source { text: read(&path), path, declared_as_test: false })
         .collect();
+    let test_modules: Vec<String> = found.iter().flat_map(test_modules).collect();
+    for source in &mut found {
+        let module = source.path.trim_end_matches(".rs");
+        source.declared_as_test =
+            test_modules.iter().any(|test| module == test || module.starts_with(&format!("{test}/")));
+    }
     found.sort_by(|a, b| a.path.cmp(&b.path));
     assert!(!found.is_empty(), "no Rust file below {folders:?}");
     found
+}
+
+/// Returns the paths, without `.rs`, of the modules that a file declares as `#[cfg(test)] mod name;`.
+fn test_modules(source: &Source) -> Vec<String> {
+    let (folder, file) = source.path.rsplit_once('/').unwrap_or(("", &source.path));
+    let inside = match file {
+        "lib.rs" | "main.rs" => folder.to_owned(),
+        _ => format!("{folder}/{}", file.trim_end_matches(".rs")),
+    };
+    let lines: Vec<&str> = source.text.lines().map(str::trim).collect();
+    let declared = lines.windows(2).filter(|pair| pair[0] == "#[cfg(test)]").filter_map(|pair| {
+        let (_, name) = pair[1].split_once("mod ")?;
+        name.strip_suffix(';')
+    });
+    declared.map(|name| format!("{inside}/{name}")).collect()
 }
 
 /// Returns the text of a file, by its path from the root.

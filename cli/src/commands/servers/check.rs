@@ -46,10 +46,10 @@ pub(super) async fn run(global: &Global, printer: &mut Printer, args: CheckArgs)
     let server = target(global, args).await?;
     let findings = check(&server, global.timeout).await?;
     printer.list(&findings, "nothing was checked")?;
-    if findings.iter().all(|finding| finding.passed) {
-        return Ok(());
+    match findings.iter().all(|finding| finding.passed) {
+        true => Ok(()),
+        false => Err(Failure::Refused(format!("{} does not pass", server.url))),
     }
-    Err(Failure::Refused(format!("{} does not pass", server.url)))
 }
 
 async fn target(global: &Global, args: CheckArgs) -> Result<Server, Failure> {

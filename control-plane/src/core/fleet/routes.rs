@@ -46,10 +46,9 @@ impl Fleet {
         let keys: Vec<MeetingKey> = self.records.on(id).cloned().collect();
         for key in &keys {
             let Some(entry) = self.records.get_mut(key) else { continue };
-            if let Some(server) = &mut server {
-                count(server, key, entry, &self.policy, now);
-            } else {
-                (entry.reserved, entry.pending) = (0, false);
+            match &mut server {
+                Some(server) => count(server, key, entry, &self.policy, now),
+                None => (entry.reserved, entry.pending) = (0, false),
             }
         }
     }

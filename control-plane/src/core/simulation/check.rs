@@ -44,7 +44,7 @@ impl World {
             let write = Write::Health(server, health(green, 0));
             self.commit(&crate::core::plan::Plan { guards: Vec::new(), writes: vec![write] });
         }
-        self.now.instant += std::time::Duration::from_mins(10);
+        self.now.instant += std::time::Duration::from_secs(600);
         let lived: BTreeSet<InternalMeetingId> = self.live.values().cloned().collect();
         for _ in 0..ROUNDS {
             for server in self.servers() {
@@ -61,9 +61,9 @@ impl World {
                 }
             }
         }
-        let left: BTreeSet<InternalMeetingId> = self.live.values().cloned().collect();
+        let lives: BTreeSet<InternalMeetingId> = self.live.values().cloned().collect();
         for id in &lived {
-            if self.acked.contains(id) && !self.released.contains(id) && !left.contains(id) {
+            if self.acked.contains(id) && !self.released.contains(id) && !lives.contains(id) {
                 self.fail(format!("I3: acknowledged {id} was lost at rest"));
             }
         }

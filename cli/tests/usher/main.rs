@@ -1,8 +1,0 @@
-//! The `usher` command against a whole Usher and simulated servers.
-
-mod administration;
-mod fleet;
-mod process;
-mod secrets;
-mod servers;
-mod sync;

@@ -1,0 +1,45 @@
+// Drives the library bigbluebutton-js through two edges: `node client.js EDGE1 EDGE2 SECRET`.
+'use strict'
+
+const assert = require('assert')
+const bbb = require('bigbluebutton-js')
+
+const [firstEdge, secondEdge, secret] = process.argv.slice(2)
+const base = (edge) => `${edge}/bigbluebutton`
+const first = bbb.api(base(firstEdge), secret)
+const second = bbb.api(base(secondEdge), secret)
+const rooms = ['javascript-1', 'javascript ü/2']
+
+async function main() {
+  for (const room of rooms) {
+    const params = { attendeePW: 'ap', moderatorPW: 'mp', meta_course: 'math 101', welcome: null }
+    const created = await bbb.http(first.administration.create('Lecture & more', room, params))
+    assert.equal(created.returncode, 'SUCCESS', JSON.stringify(created))
+    assert.equal(created.meetingID, room)
+  }
+  for (const room of rooms) {
+    // The other edge, at once: it has to know what this one just learned.
+    const response = await fetch(second.administration.join('Grace', room, 'mp', {}))
+    assert.match(await response.text(), /Grace/)
+    const running = await bbb.http(second.monitoring.isMeetingRunning(room))
+    assert.equal(String(running.running), 'true')
+    const info = await bbb.http(second.monitoring.getMeetingInfo(room))
+    assert.equal(info.meetingID, room)
+    assert.equal(info.participantCount, 1)
+    assert.deepEqual(Object.keys(info.metadata), ['course'])
+  }
+  const listed = await bbb.http(first.monitoring.getMeetings())
+  assert.deepEqual(listed.meetings.map((meeting) => meeting.meetingID).sort(), [...rooms].sort())
+  for (const room of rooms) {
+    const ended = await bbb.http(second.administration.end(room, 'mp'))
+    assert.equal(ended.returncode, 'SUCCESS', JSON.stringify(ended))
+  }
+  const refused = await bbb.http(bbb.api(base(firstEdge), 'wrong').monitoring.getMeetings())
+  assert.equal(refused.messageKey, 'checksumError')
+  console.log('javascript: all well')
+}
+
+main().catch((error) => {
+  console.error(error)
+  process.exit(1)
+})

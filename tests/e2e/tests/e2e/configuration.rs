@@ -1,0 +1,86 @@
+//! Broken configuration: every fault at once, each with its name, nothing started, no secret shown.
+
+use std::{
+    path::Path,
+    process::{Command, Output},
+};
+
+use anyhow::Result;
+use usher_harness::programs::Program;
+
+fn run(program: Program, arguments: &[&str], settings: &[(&str, &str)]) -> Result<Output> {
+    let mut command = Command::new(program.path()?);
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("USHER_") {
+            command.env_remove(name);
+        }
+    }
+    Ok(command.args(arguments).envs(settings.iter().copied()).output()?)
+}
+
+fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+#[test]
+fn every_fault_is_reported_at_once_by_every_program() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("usher.toml");
+    std::fs::write(
+        &file,
+        "listen = \"nowhere\"\nsecrets = [\"hunter2\"]\n[health]\nintervall = \"10s\"\nhealthy_threshold = 0\n",
+    )?;
+    let file = file.display().to_string();
+    for (program, first) in
+        [(Program::Usher, vec!["standalone"]), (Program::ControlPlane, vec![]), (Program::EdgeProxy, vec![])]
+    {
+        let arguments = [first, vec!["--config", &file]].concat();
+        let output = run(program, &arguments, &[("USHER_STORE__TIMEOUT", "soon")])?;
+        let said = said(&output);
+        assert_eq!(output.status.code(), Some(2), "{}: {said}", program.name());
+        for name in ["listen", "intervall", "healthy_threshold", "TIMEOUT"] {
+            assert!(said.contains(name), "{}: `{name}` is not named in: {said}", program.name());
+        }
+        assert!(said.contains("health.interval"), "the nearest known name is suggested: {said}");
+        assert!(!said.contains("hunter2"), "{said}");
+    }
+    Ok(())
+}
+
+#[test]
+fn printed_settings_mask_secrets_and_load_back() -> Result<()> {
+    let secrets = [("USHER_SECRETS", "hunter2"), ("USHER_ADMIN__TOKEN", "hunter3")];
+    let output = run(Program::Usher, &["standalone", "--print-config"], &secrets)?;
+    let said = said(&output);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("interval = \"10s\"") && said.contains("***"), "{said}");
+    assert!(!said.contains("hunter"), "{said}");
+    Ok(())
+}
+
+/// What `deploy/` ships is what the programs accept.
+#[test]
+fn the_examples_in_deploy_are_valid() -> Result<()> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/etc");
+    let examples = [
+        (Program::Usher, Some("standalone"), "standalone.toml"),
+        (Program::ControlPlane, None, "control-plane.toml"),
+        (Program::EdgeProxy, None, "edge-proxy.toml"),
+    ];
+    for (program, first, name) in examples {
+        let file = folder.join(name).display().to_string();
+        let arguments: Vec<&str> = first.into_iter().chain(["--config", &file, "--print-config"]).collect();
+        let settings = [("USHER_SECRETS", "an application's"), ("USHER_ADMIN__TOKEN", "an administrator's")];
+        let output = run(program, &arguments, &settings)?;
+        assert!(output.status.success(), "{name}: {}", said(&output));
+    }
+    Ok(())
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() -> Result<()> {
+    let output = run(Program::EdgeProxy, &["--config", "no-such-file.toml"], &[])?;
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    assert!(said(&output).contains("no-such-file.toml"), "{}", said(&output));
+    Ok(())
+}

@@ -1,0 +1,237 @@
+//! Sick servers: who turns yellow and red, and what happens to their meetings meanwhile.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use futures::future::{join_all, try_join_all};
+use usher_bbb_sim::{BbbSim, Fault, FaultKind};
+use usher_common::{
+    bbb::call::Call,
+    proto::v1::{Health, Server},
+};
+use usher_harness::{admin::Admin, standalone::Standalone, wait};
+
+async fn becomes(admin: &Admin, id: &str, health: Health) -> Result<Server> {
+    wait::until(&format!("{id} to be {health:?}"), || async {
+        let server = admin.server(id).await?;
+        ensure!(server.health() == health, "{:?}: {}", server.health(), server.health_reason);
+        Ok(server)
+    })
+    .await
+}
+
+/// Creates meetings until one is on this server, and returns its id.
+async fn a_meeting_on(usher: &Standalone, server: usize) -> Result<String> {
+    for number in 0..60 {
+        let id = format!("on-{server}-{number}");
+        usher.client().created(&id).await?;
+        if has(&usher.sims[server], &id) {
+            return Ok(id);
+        }
+    }
+    anyhow::bail!("of 60 meetings none came to server {server}")
+}
+
+fn has(sim: &BbbSim, id: &str) -> bool {
+    sim.meetings().iter().any(|meeting| meeting.meeting_id == id)
+}
+
+#[tokio::test]
+async fn h1_one_failed_poll_takes_a_server_out_of_placement_but_not_its_meetings() -> Result<()> {
+    let usher = Standalone::start(3, &[("health.unhealthy_after", "60s")]).await?;
+    let running = a_meeting_on(&usher, 0).await?;
+    usher.sims[0].faults().set(FaultKind::Refuse).await;
+    let server = becomes(&usher.admin(), "bbb-0", Health::Unhealthy).await?;
+    assert!(server.error_count >= 1 && server.recover_count == 0, "{server:?}");
+    assert!(!server.health_reason.is_empty(), "it says why");
+    let before = usher.sims[0].meetings().len();
+    for number in 0..12 {
+        usher.client().created(&format!("elsewhere-{number}")).await?;
+    }
+    assert_eq!(usher.sims[0].meetings().len(), before, "no new meeting there");
+    usher.client().joined(&running).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn h2_h3_h5_red_frees_the_ids_and_green_needs_successes_in_a_row() -> Result<()> {
+    let usher = Standalone::start(3, &[]).await?;
+    let id = a_meeting_on(&usher, 0).await?;
+    usher.sims[0].faults().set(FaultKind::Refuse).await;
+    let red = becomes(&usher.admin(), "bbb-0", Health::Offline).await?;
+    assert_eq!((red.error_count, red.recover_count), (6, 0), "red exactly at the sixth failure");
+    let join = usher.client().join(&id).await?;
+    assert_eq!(join.text("returncode"), Some("FAILED"), "its meetings are not joined: {}", join.body);
+    usher.client().created(&id).await?;
+    let hosts: Vec<usize> = (0..3).filter(|&number| has(&usher.sims[number], &id)).collect();
+    assert!(hosts.contains(&1) || hosts.contains(&2), "the id lives on another server: {hosts:?}");
+    usher.client().joined(&id).await?;
+    usher.sims[0].faults().clear().await;
+    let green = becomes(&usher.admin(), "bbb-0", Health::Online).await?;
+    assert_eq!(green.error_count, 0, "recover = HT implies error = 0");
+    Ok(())
+}
+
+#[tokio::test]
+async fn h4_while_yellow_an_existing_id_is_never_placed_on_a_second_server() -> Result<()> {
+    let usher =
+        Standalone::start(3, &[("health.unhealthy_after", "60s"), ("meetings.create_timeout", "1s")]).await?;
+    let id = a_meeting_on(&usher, 0).await?;
+    usher.sims[0].faults().set(FaultKind::Hang).await;
+    becomes(&usher.admin(), "bbb-0", Health::Unhealthy).await?;
+    let client = usher.client();
+    let answers = join_all((0..20).map(|_| client.create(&id))).await;
+    for answer in answers {
+        let answer = answer?;
+        assert_eq!((answer.status, answer.text("returncode")), (200, Some("FAILED")), "{}", answer.body);
+    }
+    assert!(!has(&usher.sims[1], &id) && !has(&usher.sims[2], &id), "it was not created a second time");
+    Ok(())
+}
+
+#[tokio::test]
+async fn h9_failing_calls_alone_turn_no_server_red() -> Result<()> {
+    let usher = Standalone::start(1, &[("placement.max_inflight_creates", "200")]).await?;
+    usher.client().created("before").await?;
+    usher.sims[0].faults().set(Fault::new(FaultKind::Status500).on(Call::Create)).await;
+    let client = usher.client();
+    let creates = (0..100).map(|number| {
+        let client = &client;
+        async move { client.create(&format!("failing-{number}")).await }
+    });
+    for answer in try_join_all(creates).await? {
+        assert_eq!((answer.status, answer.text("returncode")), (200, Some("FAILED")), "{}", answer.body);
+    }
+    let server = usher.admin().server("bbb-0").await?;
+    assert_ne!(server.health(), Health::Offline);
+    assert!(server.error_count <= 1, "{server:?}");
+    usher.client().joined("before").await?;
+    Ok(())
+}
+
+/// The watermark: a poll that was sent before a meeting was confirmed says nothing about it.
+#[tokio::test]
+async fn h11_a_poll_does_not_remove_what_was_created_after_it_was_sent() -> Result<()> {
+    let usher = Standalone::start(1, &[("health.interval", "2s"), ("health.deadline", "1900ms")]).await?;
+    usher.sims[0].faults().set(FaultKind::FrozenList).await;
+    usher.sims[0]
+        .faults()
+        .set(Fault::new(FaultKind::Slow(Duration::from_millis(1200))).on(Call::GetMeetings))
+        .await;
+    let polls = |sim: &BbbSim| sim.calls().iter().filter(|call| call.name == "getMeetings").count();
+    let before = polls(&usher.sims[0]);
+    wait::until("a poll to be under way", || async {
+        ensure!(polls(&usher.sims[0]) > before);
+        Ok(())
+    })
+    .await?;
+    usher.client().created("fresh").await?;
+    usher.sims[0].faults().clear().await;
+    let age = usher.admin().server("bbb-0").await?.sample_age.context("it was polled")?;
+    wait::until("that poll to be applied", || async {
+        let now = usher.admin().server("bbb-0").await?.sample_age.context("it was polled")?;
+        ensure!((now.seconds, now.nanos) < (age.seconds, age.nanos), "{now:?}");
+        Ok(())
+    })
+    .await?;
+    assert_eq!(usher.admin().meetings().await?.len(), 1);
+    usher.client().joined("fresh").await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn h12_an_answer_that_is_no_well_formed_success_removes_nothing() -> Result<()> {
+    let usher = Standalone::start(1, &[("health.unhealthy_after", "60s")]).await?;
+    usher.client().created("kept").await?;
+    let kinds = [
+        FaultKind::EmptyBody,
+        FaultKind::Html,
+        FaultKind::CutXml,
+        FaultKind::ChecksumError,
+        FaultKind::Status500,
+        FaultKind::LostAnswer,
+    ];
+    for kind in kinds {
+        usher.sims[0].faults().set(Fault::new(kind).on(Call::GetMeetings)).await;
+        let failed = becomes(&usher.admin(), "bbb-0", Health::Unhealthy).await?;
+        assert!(!failed.health_reason.is_empty(), "{kind:?}");
+        assert_eq!(usher.admin().meetings().await?.len(), 1, "{kind:?}");
+        usher.client().joined("kept").await?;
+        usher.sims[0].faults().clear().await;
+        becomes(&usher.admin(), "bbb-0", Health::Online).await?;
+        assert_eq!(usher.admin().meetings().await?.len(), 1, "{kind:?}");
+    }
+    Ok(())
+}
+
+/// The other half of it: a well-formed list without a meeting is the end of its record.
+#[tokio::test]
+async fn a_meeting_that_ended_at_its_server_is_forgotten() -> Result<()> {
+    let usher = Standalone::start(1, &[]).await?;
+    usher.client().created("short").await?;
+    usher.sims[0].end_meeting("short");
+    wait::until("the record to go", || async {
+        ensure!(usher.admin().meetings().await?.is_empty());
+        Ok(())
+    })
+    .await?;
+    usher.client().created("short").await?;
+    Ok(())
+}
+
+/// C1, C3: a server that accepts and never answers costs nobody else anything.
+#[tokio::test]
+async fn c1_c3_hung_servers_delay_neither_polls_nor_joins() -> Result<()> {
+    let usher = Standalone::start(9, &[("health.unhealthy_after", "60s")]).await?;
+    let running = a_meeting_on(&usher, 8).await?;
+    for sim in &usher.sims[..3] {
+        sim.faults().set(FaultKind::HangOnAccept).await;
+    }
+    for number in 0..3 {
+        becomes(&usher.admin(), &format!("bbb-{number}"), Health::Unhealthy).await?;
+    }
+    let client = usher.client();
+    let mut times = Vec::new();
+    for _ in 0..200 {
+        let asked = tokio::time::Instant::now();
+        client.joined(&running).await?;
+        times.push(asked.elapsed());
+    }
+    times.sort();
+    assert!(times[100] < Duration::from_millis(50), "joins take {:?}", times[100]);
+    for server in usher.admin().servers().await?.iter().filter(|server| server.health() == Health::Online) {
+        let age = server.sample_age.context("an online server was polled")?;
+        assert!(age.seconds < 2, "{} was polled {age:?} ago", server.name);
+    }
+    Ok(())
+}
+
+/// S8: one server that does not answer costs getMeetings neither its deadline nor the others.
+#[tokio::test]
+async fn s8_a_hung_server_does_not_fail_get_meetings() -> Result<()> {
+    let usher = Standalone::start(3, &[("health.unhealthy_after", "60s")]).await?;
+    for number in 0..9 {
+        usher.client().created(&format!("listed-{number}")).await?;
+    }
+    let elsewhere = 9 - usher.sims[0].meetings().len();
+    usher.sims[0].faults().set(Fault::new(FaultKind::Hang).on(Call::GetMeetings)).await;
+    let asked = tokio::time::Instant::now();
+    let listed = usher.client().get("getMeetings", "").await?;
+    assert!(asked.elapsed() < Duration::from_secs(4), "{:?}", asked.elapsed());
+    assert!(listed.is_success(), "{}", listed.body);
+    assert_eq!(listed.texts("meetingID").len(), elsewhere, "{}", listed.body);
+    Ok(())
+}
+
+/// The caller never notices a server that refuses a connection: the id is placed elsewhere.
+#[tokio::test]
+async fn a_refused_connection_is_retried_on_another_server() -> Result<()> {
+    let usher =
+        Standalone::start(3, &[("health.interval", "10s"), ("health.unhealthy_after", "60s")]).await?;
+    usher.sims[0].faults().set(FaultKind::Refuse).await;
+    for number in 0..12 {
+        usher.client().created(&format!("anyway-{number}")).await?;
+    }
+    assert!(usher.sims[0].meetings().is_empty());
+    Ok(())
+}

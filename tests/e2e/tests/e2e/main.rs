@@ -1,0 +1,14 @@
+//! Behaviour through real sockets: real programs, a real etcd, simulated BBB servers.
+//!
+//! One test binary, because each takes seconds to link. Every test starts what it needs and shares
+//! nothing with another.
+
+mod calls;
+mod clients;
+mod configuration;
+mod drain;
+mod failover;
+mod health;
+mod races;
+mod restart;
+mod trace;

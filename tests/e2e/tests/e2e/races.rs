@@ -1,0 +1,77 @@
+//! Many at once: one record per meeting, and an even fleet.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use anyhow::{Result, ensure};
+use futures::future::try_join_all;
+use tokio::task::JoinSet;
+use usher_harness::{client::BbbClient, cluster::Cluster, standalone::Standalone};
+
+/// S15: 100 concurrent creates of one id on four edges and two control planes make one meeting.
+#[tokio::test]
+async fn s15_one_hundred_creates_of_one_id_make_one_meeting() -> Result<()> {
+    let cluster = Cluster::builder().edges(4).servers(4).start().await?;
+    let clients: Vec<BbbClient> = (0..4).map(|edge| cluster.client(edge)).collect();
+    let answers = try_join_all((0..100).map(|number| clients[number % 4].create("one-room"))).await?;
+    let refused: Vec<_> = answers.iter().filter(|answer| !answer.is_success()).collect();
+    assert!(refused.is_empty(), "{} of 100 were refused: {:?}", refused.len(), refused.first());
+    let ids: BTreeSet<_> = answers.iter().filter_map(|answer| answer.text("internalMeetingID")).collect();
+    assert_eq!(ids.len(), 1, "everybody is told of the same meeting");
+    let hosts = cluster.sims.iter().filter(|sim| !sim.meetings().is_empty()).count();
+    assert_eq!(hosts, 1, "one server has it");
+    assert_eq!(cluster.admin(0).meetings().await?.len(), 1, "one record");
+    assert_eq!(cluster.admin(1).meetings().await?.len(), 1, "one record, on every replica");
+    Ok(())
+}
+
+fn spread(counts: &[usize]) -> usize {
+    let (least, most) = (counts.iter().min().copied(), counts.iter().max().copied());
+    most.unwrap_or_default() - least.unwrap_or_default()
+}
+
+/// 500 creates in one second, evenly spaced, whatever time each takes.
+async fn burst(clients: &[BbbClient]) -> Result<()> {
+    let mut pace = tokio::time::interval(Duration::from_millis(2));
+    let mut creates = JoinSet::new();
+    for number in 0..500 {
+        pace.tick().await;
+        let client = clients[number % clients.len()].clone();
+        creates.spawn(async move { client.created(&format!("burst-{number}")).await });
+    }
+    while let Some(created) = creates.join_next().await {
+        created??;
+    }
+    Ok(())
+}
+
+/// F1: placement counts its own placements, which no poll can have seen yet.
+#[tokio::test]
+async fn f1_five_hundred_creates_without_a_poll_spread_evenly() -> Result<()> {
+    let settings =
+        [("health.interval", "60s"), ("health.unhealthy_after", "360s"), ("health.deadline", "5s")];
+    let usher = Standalone::start(20, &settings).await?;
+    burst(&[usher.client()]).await?;
+    let counts: Vec<usize> = usher.sims.iter().map(|sim| sim.meetings().len()).collect();
+    ensure!(counts.iter().sum::<usize>() == 500, "{counts:?}");
+    assert!(spread(&counts) <= 1, "{counts:?}");
+    Ok(())
+}
+
+/// F1 on a cluster: each replica knows the other's placements a moment later.
+#[tokio::test]
+async fn f1_a_burst_over_two_replicas_and_four_edges_spreads_within_three() -> Result<()> {
+    let cluster = Cluster::builder()
+        .edges(4)
+        .servers(20)
+        .set("health.interval", "60s")
+        .set("health.unhealthy_after", "360s")
+        .set("health.deadline", "5s")
+        .start()
+        .await?;
+    let clients: Vec<BbbClient> = (0..4).map(|edge| cluster.client(edge)).collect();
+    burst(&clients).await?;
+    let counts: Vec<usize> = cluster.sims.iter().map(|sim| sim.meetings().len()).collect();
+    ensure!(counts.iter().sum::<usize>() == 500, "{counts:?}");
+    assert!(spread(&counts) <= 3, "{counts:?}");
+    Ok(())
+}
