@@ -1,0 +1,166 @@
+//! Health by polls and by passive reports.
+
+use std::time::Duration;
+
+use usher_bbb_sim::{Fault, FaultKind};
+use usher_common::{bbb::call::Call, proto::v1::*};
+
+use crate::bench::{Bench, INTERVAL, settings, until};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn h1_one_failed_poll_takes_a_server_out_and_its_meeting_stays() {
+    let mut slow = settings();
+    slow.health.unhealthy_after = INTERVAL * 200; // it stays yellow for the length of the test
+    let bench = Bench::with(slow, 3).await;
+    let home = bench.create("runs").await;
+    bench.sim(&home).faults().set(FaultKind::Refuse).await;
+    bench.until_health(&home, Health::Unhealthy).await;
+    let server = bench.server(&home).await;
+    assert!(server.error_count >= 1 && server.health_reason.contains("connect"), "{server:?}");
+    for number in 0..10 {
+        let placed = bench.place(&format!("new-{number}")).await.expect("placed");
+        assert_ne!(placed.server.expect("is named").id, home);
+    }
+    let meeting = bench.meeting("runs").await.expect("stays");
+    assert!(!meeting.detached && meeting.server == format!("servers/{home}"));
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn h2_h5_a_dead_server_turns_red_after_ut_failures_and_frees_its_ids() {
+    let bench = Bench::with_servers(3).await;
+    let home = bench.create("moves").await;
+    bench.sim(&home).faults().set(FaultKind::Refuse).await;
+    bench.until_health(&home, Health::Offline).await;
+    assert_eq!(bench.server(&home).await.error_count, 5);
+    assert!(bench.meeting("moves").await.expect("is detached").detached);
+    let away = bench.create("moves").await;
+    assert_ne!(away, home);
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn h3_h6_after_ht_successes_it_is_green_ends_what_was_superseded_and_restores_the_rest() {
+    let bench = Bench::with_servers(3).await;
+    let home = bench.create("moves").await;
+    let mut stays = None;
+    for number in 0..20 {
+        let id = format!("stays-{number}");
+        if bench.create(&id).await == home {
+            stays = Some(id);
+            break;
+        }
+    }
+    let stays = stays.expect("three equal servers each get one of twenty");
+    bench.sim(&home).faults().set(FaultKind::Refuse).await;
+    bench.until_health(&home, Health::Offline).await;
+    assert_ne!(bench.create("moves").await, home);
+    bench.sim(&home).faults().clear().await;
+    let gone = |id: &str| bench.sim(&home).meetings().iter().all(|meeting| meeting.meeting_id != id);
+    until("the superseded one to end", async || gone("moves").then_some(())).await;
+    bench.until_health(&home, Health::Online).await;
+    assert_eq!(bench.server(&home).await.error_count, 0);
+    assert!(!gone(&stays), "never superseded, never ended");
+    let restored = bench.meeting(&stays).await.expect("is back");
+    assert!(!restored.detached && restored.server == format!("servers/{home}"));
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn h9_reports_of_edges_turn_a_server_yellow_and_never_red() {
+    let bench = Bench::with_servers(3).await;
+    let report = || {
+        let mut report = ReportFailureRequest { server_id: "bbb1".into(), kind: 0, call: "create".into() };
+        report.set_kind(FailureKind::ServerError);
+        report
+    };
+    bench.placement().report_failure(report()).await.expect("is taken");
+    // Polls go on to succeed, so it may be on its way back already; it was yellow in between.
+    for _ in 0..50 {
+        bench.placement().report_failure(report()).await.expect("is taken");
+        let server = bench.server("bbb1").await;
+        assert!(server.health() != Health::Offline && server.error_count <= 1, "{server:?}");
+    }
+    until("bbb1 to recover", async || (bench.server("bbb1").await.health() == Health::Online).then_some(()))
+        .await;
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn h10_when_most_servers_fail_at_once_none_turns_red_and_an_alarm_rises() {
+    let bench = Bench::with_servers(3).await;
+    for sim in &bench.sims[..2] {
+        sim.faults().set(FaultKind::Refuse).await;
+    }
+    until("the alarm", async || (bench.metric("usher_alarm{name=\"suspect_self\"}") > 0.0).then_some(()))
+        .await;
+    until("more failures than make a server red", async || {
+        (bench.metric("usher_polls_total{server=\"bbb1\",outcome=\"connect\"}") > 7.0).then_some(())
+    })
+    .await;
+    for id in ["bbb1", "bbb2"] {
+        assert_eq!(bench.server(id).await.health(), Health::Unhealthy);
+    }
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c3_c4_hung_servers_delay_nobody_and_are_polled_once_at_a_time() {
+    let bench = Bench::with_servers(6).await;
+    for sim in &bench.sims[..2] {
+        sim.faults().set(FaultKind::HangOnAccept).await;
+    }
+    for sim in &bench.sims {
+        sim.forget_calls();
+    }
+    bench.until_health("bbb1", Health::Unhealthy).await;
+    let polls = |id: &str| bench.sim(id).calls().iter().filter(|call| call.name == "getMeetings").count();
+    until("five rounds of the others", async || {
+        ["bbb3", "bbb4", "bbb5", "bbb6"].iter().all(|id| polls(id) >= 5).then_some(())
+    })
+    .await;
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c4_a_poll_that_is_late_is_skipped_and_counted() {
+    let mut late = settings();
+    late.health.deadline = INTERVAL * 4; // longer than the interval, which loading would refuse
+    let bench = Bench::with(late, 1).await;
+    bench.sims[0].faults().set(Fault::new(FaultKind::Slow(INTERVAL * 3)).on(Call::GetMeetings)).await;
+    until("skipped polls", async || {
+        (bench.metric("usher_polls_skipped_total{server=\"bbb1\"}") >= 2.0).then_some(())
+    })
+    .await;
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c2_every_way_of_hanging_ends_by_the_deadline() {
+    let bench = Bench::with_servers(1).await;
+    for fault in [FaultKind::Hang, FaultKind::HangOnAccept, FaultKind::Trickle(Duration::from_millis(500))] {
+        bench.sims[0].faults().set(fault).await;
+        let before = bench.metric("usher_polls_total{server=\"bbb1\",outcome=\"timeout\"}");
+        until("a poll to run out of time", async || {
+            (bench.metric("usher_polls_total{server=\"bbb1\",outcome=\"timeout\"}") > before).then_some(())
+        })
+        .await;
+        bench.sims[0].faults().clear().await;
+    }
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s11_polling_now_joins_a_poll_under_way_and_moves_no_counter() {
+    let bench = Bench::with_servers(1).await;
+    bench.sims[0].faults().set(Fault::new(FaultKind::Slow(INTERVAL / 2)).on(Call::GetMeetings)).await;
+    bench.sims[0].forget_calls();
+    let polls = (0..20).map(|_| async {
+        let request = PollServerRequest { name: "servers/-".into() };
+        bench.servers().poll_server(request).await.expect("polls").into_inner().servers.len()
+    });
+    assert!(futures::future::join_all(polls).await.iter().all(|count| *count == 1));
+    let calls = bench.sims[0].calls().len();
+    assert!(calls <= 6, "twenty requests made {calls} polls");
+    bench.stop().await;
+}

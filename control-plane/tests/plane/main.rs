@@ -1,0 +1,12 @@
+//! A whole control plane on the embedded store, driven over gRPC, with simulated BBB servers.
+
+mod bench;
+
+mod access;
+mod health;
+mod meetings;
+mod placement;
+mod reconcile;
+mod restart;
+mod servers;
+mod stream;

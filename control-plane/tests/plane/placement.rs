@@ -1,0 +1,117 @@
+//! Placing over gRPC.
+
+use std::collections::HashMap;
+
+use futures::future::join_all;
+use tonic_types::StatusExt;
+use usher_common::proto::v1::*;
+
+use crate::bench::{Bench, key, settings, until};
+
+fn reason(status: &tonic::Status) -> String {
+    status.get_details_error_info().map(|info| info.reason).unwrap_or_default()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_meeting_is_placed_confirmed_resolved_and_found_again() {
+    let bench = Bench::with_servers(2).await;
+    let server = bench.create("m1").await;
+    let resolve = ResolveMeetingRequest { key: Some(key("m1")) };
+    let resolved = bench.placement().resolve_meeting(resolve).await.expect("resolves").into_inner();
+    let meeting = resolved.meeting.expect("is known");
+    assert_eq!((meeting.server_id.as_str(), meeting.state()), (server.as_str(), RecordState::Active));
+    assert_eq!(resolved.server.expect("is named").url, bench.sim(&server).url());
+    let again = bench.place("m1").await.expect("finds it");
+    assert!(again.existing && again.token.is_empty());
+    assert_eq!(again.meeting.expect("is known").server_id, server);
+    let unknown = ResolveMeetingRequest { key: Some(key("nobody")) };
+    let unknown = bench.placement().resolve_meeting(unknown).await.expect("answers").into_inner();
+    assert!(unknown.meeting.is_none() && unknown.revision.is_some());
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f1_500_creates_in_a_burst_differ_by_at_most_one_meeting_per_server() {
+    let mut settings = settings();
+    settings.health.interval = std::time::Duration::from_secs(10); // no poll in between
+    settings.health.deadline = std::time::Duration::from_secs(5);
+    settings.placement.max_inflight_creates = 1000;
+    let bench = Bench::with(settings, 20).await;
+    let ids: Vec<String> = (0..500).map(|number| format!("burst-{number}")).collect();
+    let placed = join_all(ids.iter().map(|id| bench.place(id))).await;
+    let mut counts: HashMap<String, usize> = HashMap::new();
+    for placed in placed {
+        *counts.entry(placed.expect("is placed").server.expect("is named").id).or_default() += 1;
+    }
+    let (most, least) = (counts.values().max(), counts.values().min());
+    assert_eq!(counts.len(), 20);
+    assert!(most.zip(least).is_some_and(|(most, least)| most - least <= 1), "{counts:?}");
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s15_concurrent_creates_of_one_id_make_one_record() {
+    let bench = Bench::with_servers(4).await;
+    let placed = join_all((0..100).map(|_| bench.place("same"))).await;
+    let placed: Vec<_> = placed.into_iter().map(|placed| placed.expect("is answered")).collect();
+    let servers: std::collections::HashSet<_> =
+        placed.iter().map(|placed| placed.server.clone().expect("is named").id).collect();
+    assert_eq!(servers.len(), 1, "{servers:?}");
+    assert_eq!(placed.iter().filter(|placed| !placed.existing).count(), 1);
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f5_a_server_with_too_many_pending_creates_is_passed_over_and_then_waited_for() {
+    let mut settings = settings();
+    settings.placement.max_inflight_creates = 1;
+    let bench = Bench::with(settings, 2).await;
+    let (first, second) =
+        (bench.place("f5-a").await.expect("placed"), bench.place("f5-b").await.expect("placed"));
+    assert_ne!(first.server, second.server, "the busy one is passed over");
+    let (third, _) = tokio::join!(bench.place("f5-c"), async {
+        bench.call_and_confirm("f5-a", &first).await;
+    });
+    assert_eq!(third.expect("waited for room").server, first.server);
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_abandoned_create_leaves_nothing_when_certain_and_a_zombie_when_not() {
+    let bench = Bench::with_servers(2).await;
+    for (id, certainty, zombies) in
+        [("sure", AbandonCertainty::Definite, 0), ("unsure", AbandonCertainty::Unknown, 1)]
+    {
+        let placed = bench.place(id).await.expect("placed");
+        let server = placed.server.expect("is named").id;
+        bench.sim(&server).faults().set(usher_bbb_sim::FaultKind::Refuse).await; // no poll reaps it
+        let mut abandon = AbandonMeetingRequest {
+            key: Some(key(id)),
+            server_id: server.clone(),
+            token: placed.token,
+            certainty: 0,
+        };
+        abandon.set_certainty(certainty);
+        bench.placement().abandon_meeting(abandon.clone()).await.expect("is abandoned");
+        bench.placement().abandon_meeting(abandon).await.expect("twice does no harm");
+        until("the record to go", async || bench.meeting(id).await.is_none().then_some(())).await;
+        let list = bench.meetings().list_zombies(ListZombiesRequest::default()).await.expect("lists");
+        assert_eq!(list.into_inner().zombies.len(), zombies, "{id}");
+        bench.sim(&server).faults().clear().await;
+        bench.until_health(&server, Health::Online).await;
+    }
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_says_why_and_when_to_try_again() {
+    let bench = Bench::with_servers(0).await;
+    let status = bench.place("m").await.expect_err("there is no server");
+    assert_eq!((status.code(), reason(&status).as_str()), (tonic::Code::Unavailable, "POOL_EMPTY"));
+    assert!(status.get_details_retry_info().is_some());
+    let request = PlaceMeetingRequest { key: Some(key("")), ..PlaceMeetingRequest::default() };
+    let status = bench.placement().place_meeting(request).await.expect_err("is no id");
+    assert_eq!(status.code(), tonic::Code::InvalidArgument);
+    assert!(status.get_details_bad_request().is_some());
+    bench.stop().await;
+}

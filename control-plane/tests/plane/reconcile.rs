@@ -1,0 +1,97 @@
+//! What polls do to records.
+
+use usher_bbb_sim::{Fault, FaultKind};
+use usher_common::{bbb::call::Call, proto::v1::*};
+
+use crate::bench::{Bench, INTERVAL, until};
+
+/// Waits for so many more polls of a server, of any outcome.
+async fn polls(bench: &Bench, id: &str, count: usize) {
+    bench.sim(id).forget_calls();
+    until("polls", async || {
+        let calls = bench.sim(id).calls();
+        (calls.iter().filter(|call| call.name == "getMeetings").count() >= count).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn h12_answers_that_are_no_list_remove_nothing() {
+    let bench = Bench::with_servers(1).await;
+    bench.create("lives").await;
+    for fault in [
+        FaultKind::EmptyBody,
+        FaultKind::Html,
+        FaultKind::CutXml,
+        FaultKind::ChecksumError,
+        FaultKind::Status500,
+        FaultKind::LostAnswer,
+    ] {
+        bench.sims[0].faults().set(Fault::new(fault).on(Call::GetMeetings)).await;
+        polls(&bench, "bbb1", 3).await;
+        assert!(bench.meeting("lives").await.is_some(), "{fault:?}");
+        bench.sims[0].faults().clear().await;
+        bench.until_health("bbb1", Health::Online).await;
+    }
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn h11_a_poll_sent_before_a_create_does_not_remove_it() {
+    let bench = Bench::with_servers(1).await;
+    bench.sims[0].faults().set(Fault::new(FaultKind::Slow(INTERVAL / 2)).on(Call::GetMeetings)).await;
+    for number in 0..10 {
+        let id = format!("h11-{number}");
+        bench.create(&id).await;
+        polls(&bench, "bbb1", 2).await;
+        assert!(bench.meeting(&id).await.is_some(), "{id}");
+    }
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_meeting_that_ended_by_itself_is_removed_by_a_poll() {
+    let bench = Bench::with_servers(1).await;
+    bench.create("ends").await;
+    assert!(bench.sims[0].end_meeting("ends"));
+    until("the record to go", async || bench.meeting("ends").await.is_none().then_some(())).await;
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f9_a_frozen_list_removes_nothing_that_still_runs_and_raises_an_alarm() {
+    let bench = Bench::with_servers(1).await;
+    bench.sims[0].faults().set(Fault::new(FaultKind::FrozenList).on(Call::GetMeetings)).await;
+    bench.create("unlisted").await;
+    until("the alarm", async || {
+        (bench.metric("usher_alarm{name=\"snapshot_inconsistent\"}") > 0.0).then_some(())
+    })
+    .await;
+    assert!(bench.meeting("unlisted").await.is_some());
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pending_record_whose_edge_vanished_is_settled_by_polls() {
+    let bench = Bench::with_servers(1).await;
+    // One that was created, and one that never was.
+    let placed = bench.place("created").await.expect("placed");
+    let sim = &bench.sims[0];
+    assert_eq!(placed.server.expect("is named").url, sim.url());
+    bench.create_at(sim, "created").await;
+    bench.place("never").await.expect("placed");
+    until("one to be active", async || {
+        (bench.meeting("created").await?.state() == RecordState::Active).then_some(())
+    })
+    .await;
+    until("the other to go", async || bench.meeting("never").await.is_none().then_some(())).await;
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_marked_meeting_that_nobody_knows_is_adopted() {
+    let bench = Bench::with_servers(1).await;
+    bench.create_at(&bench.sims[0], "adopted").await;
+    until("the record", async || bench.meeting("adopted").await).await;
+    bench.stop().await;
+}
