@@ -86,7 +86,7 @@ impl ControlPlane {
         let codec = Arc::new(Codec::new());
         let committer = Committer::spawn(store.clone(), codec.clone(), &back);
         let policy = Policy::new(settings);
-        let fleet = FleetHandle::new(policy.clone());
+        let fleet = FleetHandle::new(policy);
         let revisions = RevisionReader::new(store.clone(), back.clone(), settings.store.timeout);
         let writer = Writer::new(fleet.clone(), committer, revisions.clone(), alarms.clone());
         let leadership = Leadership::default();
@@ -112,9 +112,7 @@ impl ControlPlane {
             writer.clone(),
             leadership.clone(),
             reaper,
-            policy,
-            alarms.clone(),
-            metrics.clone(),
+            (alarms.clone(), metrics.clone()),
             settings.store.timeout,
         );
         let follower =

@@ -73,8 +73,7 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> anyhow::Result<()> {
-    let mut source = Source::read(Settings::default(), args.config.as_deref(), args.flags())?;
-    source.masked = args.print_config;
+    let source = Source::read(Settings::default(), args.config.as_deref(), args.flags())?;
     let (settings, warnings) = config::load(&source)?;
     if args.print_config {
         print!("{}", config::print(&settings));

@@ -68,8 +68,7 @@ fn main() -> ExitCode {
 fn run(args: &Args) -> anyhow::Result<()> {
     let mut base = Settings::default();
     base.addresses.ops.set_port(OPS_PORT);
-    let mut source = Source::read(base, args.config.as_deref(), args.flags())?;
-    source.masked = args.print_config;
+    let source = Source::read(base, args.config.as_deref(), args.flags())?;
     let (settings, warnings) = config::load(&source)?;
     if args.print_config {
         print!("{}", config::print(&settings));

@@ -82,7 +82,7 @@ fn decode(token: &str) -> Result<String, Refusal> {
         .map(|digit| digit.to_digit(16).map(|digit| digit as u8))
         .collect::<Option<_>>()
         .ok_or_else(bad)?;
-    if digits.len() % 2 != 0 {
+    if !digits.len().is_multiple_of(2) {
         return Err(bad());
     }
     let bytes = digits.chunks_exact(2).map(|pair| (pair[0] << 4) | pair[1]).collect();

@@ -41,8 +41,8 @@ impl Placement {
         Self { placer, resolver, fleet }
     }
 
-    fn at(&self, seq: u64) -> Option<v1::Revision> {
-        Some(Revision::new(self.fleet.revision().epoch, seq).into())
+    fn at(&self, seq: u64) -> v1::Revision {
+        Revision::new(self.fleet.revision().epoch, seq).into()
     }
 
     /// Nothing is decided from a fleet that was not read yet.
@@ -74,7 +74,7 @@ impl PlacementService for Placement {
             server: Some((&placement.server).into()),
             token: if placement.existing { String::new() } else { request.token },
             existing: placement.existing,
-            revision: self.at(placed.revision),
+            revision: Some(self.at(placed.revision)),
         }))
     }
 
@@ -97,7 +97,7 @@ impl PlacementService for Placement {
         };
         let confirmed = self.placer.confirm(&key, &answer, deadline).instrument(span).await;
         let confirmed = confirmed.map_err(Refusal::written)?;
-        let revision = self.at(confirmed.revision);
+        let revision = Some(self.at(confirmed.revision));
         Ok(Response::new(ConfirmMeetingResponse { routed: confirmed.outcome, revision }))
     }
 
@@ -146,7 +146,7 @@ impl PlacementService for Placement {
         let request = request.into_inner();
         let (key, server) = (key(request.key)?, server_id(&request.server_id)?);
         let ended = self.placer.report_end(&key, &server, deadline).await.map_err(Refusal::written)?;
-        Ok(Response::new(ReportEndResponse { revision: self.at(ended.revision) }))
+        Ok(Response::new(ReportEndResponse { revision: Some(self.at(ended.revision)) }))
     }
 
     async fn report_failure(

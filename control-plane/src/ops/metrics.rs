@@ -193,7 +193,7 @@ impl Metrics {
 
     /// Says how many edges are connected.
     pub fn edges(&self, count: usize) {
-        self.edges.set(i64::try_from(count).unwrap_or(i64::MAX));
+        self.edges.set(self::count(count));
     }
 
     /// Says which revision the fleet stands at.
@@ -220,12 +220,17 @@ impl Metrics {
         }
     }
 
-    /// Replaces every per-server gauge; servers that are gone leave none behind.
-    pub fn servers(&self, figures: &[ServerFigures]) {
-        self.health.clear();
-        self.meetings.clear();
-        self.zombies.clear();
-        self.sample_age.clear();
+    /// Sets every per-server gauge. Servers that are `gone` leave none behind.
+    pub fn servers(&self, figures: &[ServerFigures], gone: &[ServerId]) {
+        for id in gone {
+            let server = OfServer { server: id.to_string() };
+            for (_, name) in HEALTH_NAMES {
+                self.health.remove(&HealthOf { server: id.to_string(), health: name.into() });
+            }
+            self.meetings.remove(&server);
+            self.zombies.remove(&server);
+            self.sample_age.remove(&server);
+        }
         for figure in figures {
             let server = OfServer { server: figure.server.to_string() };
             for (health, name) in HEALTH_NAMES {
@@ -233,10 +238,15 @@ impl Metrics {
                 let labels = HealthOf { server: figure.server.to_string(), health: name.into() };
                 self.health.get_or_create(&labels).set(i64::from(shown));
             }
-            self.meetings.get_or_create(&server).set(figure.meetings as i64);
-            self.zombies.get_or_create(&server).set(figure.zombies as i64);
-            if let Some(age) = figure.sample_age {
-                self.sample_age.get_or_create(&server).set(age.as_secs_f64());
+            self.meetings.get_or_create(&server).set(count(figure.meetings));
+            self.zombies.get_or_create(&server).set(count(figure.zombies));
+            match figure.sample_age {
+                Some(age) => {
+                    self.sample_age.get_or_create(&server).set(age.as_secs_f64());
+                }
+                None => {
+                    self.sample_age.remove(&server);
+                }
             }
         }
     }
@@ -244,3 +254,7 @@ impl Metrics {
 
 const HEALTH_NAMES: [(Health, &str); 3] =
     [(Health::Online, "online"), (Health::Unhealthy, "unhealthy"), (Health::Offline, "offline")];
+
+fn count(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}

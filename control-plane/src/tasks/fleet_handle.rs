@@ -9,12 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
+use prost::Message as _;
 use tokio::sync::{broadcast, watch};
-use usher_common::{
-    proto::{SharedFrame, v1},
-    revision::Revision,
-    routing::Delta,
-};
+use usher_common::{proto::v1, revision::Revision, routing::Delta};
 
 use crate::core::{
     fleet::Fleet,
@@ -45,8 +43,8 @@ pub enum Published {
         base: Revision,
         /// The table it leads to.
         revision: Revision,
-        /// The frame to send.
-        frame: SharedFrame,
+        /// The frame to send, a `StreamRoutesResponse`.
+        frame: Bytes,
     },
     /// Another epoch began: nothing can be continued.
     Reset,
@@ -163,7 +161,7 @@ impl FleetHandle {
         if !delta.is_empty() {
             let wire = v1::RoutesDelta { base: Some(base.into()), ..v1::RoutesDelta::from(delta.as_ref()) };
             let message = Some(v1::stream_routes_response::Message::Delta(wire));
-            let frame = SharedFrame::encode_once(&v1::StreamRoutesResponse { message });
+            let frame = v1::StreamRoutesResponse { message }.encode_to_vec().into();
             let published = Published::Delta { base, revision: delta.revision, frame };
             let _ = self.0.changes.send(published); // nobody may be listening
         }

@@ -1,9 +1,12 @@
 //! Keeps gauges and alarms in step with the fleet, once a second, on every replica.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use tokio_util::sync::CancellationToken;
-use usher_common::server::AdminState;
+use usher_common::{id::ServerId, server::AdminState};
 
 use super::{fleet_handle::FleetHandle, leadership::Leadership, placer::Placer};
 use crate::{
@@ -45,6 +48,7 @@ impl Gauges {
     /// Runs until asked to stop.
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
         let (mut led_since, mut uneven_since) = (None, None);
+        let mut shown: BTreeSet<ServerId> = BTreeSet::new();
         loop {
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
@@ -53,7 +57,11 @@ impl Gauges {
             let now = Instant::now();
             self.pending.warn_overdue(now);
             self.metrics.oldest_call(self.pending.oldest(now));
-            self.metrics.servers(&self.fleet.read(|fleet| figures(fleet, now)));
+            let figures = self.fleet.read(|fleet| figures(fleet, now));
+            let known: BTreeSet<ServerId> = figures.iter().map(|figure| figure.server.clone()).collect();
+            let gone: Vec<ServerId> = shown.difference(&known).cloned().collect();
+            self.metrics.servers(&figures, &gone);
+            shown = known;
             keep(&mut led_since, self.leadership.leads(), now);
             self.alarms.set(Alarm::LoadUnknown, led_since.and_then(|since| self.load_unknown(since, now)));
             self.alarms.set(Alarm::GrayFailure, self.gray_failure());

@@ -21,7 +21,7 @@ pub use self::resolve::Resolver;
 use super::writer::{WriteError, Writer, Written, now};
 use crate::{
     core::{
-        fleet::Fleet,
+        fleet::{Fleet, FleetServer},
         health::{self, PassiveGate},
         lifecycle::{self, Answer, Certainty, EndOutcome, PlaceRequest, Placed, Step},
         load,
@@ -242,7 +242,7 @@ impl Placer {
                 let polled = fleet.server(id).and_then(|server| server.sample_age(now));
                 polled.is_some_and(|age| age <= interval) && gate.failed_lately(id, now, interval)
             };
-            fleet.servers().map(|server| server.id()).filter(|id| gray(id)).cloned().collect()
+            fleet.servers().map(FleetServer::id).filter(|id| gray(id)).cloned().collect()
         })
     }
 

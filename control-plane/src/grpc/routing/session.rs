@@ -132,7 +132,7 @@ impl Session {
         match change {
             Ok(Published::Delta { revision, .. }) if sent.reaches(revision) => Ok(sent),
             Ok(Published::Delta { base, revision, frame }) if base == sent => {
-                self.send(Ok(frame)).await?;
+                self.send(Ok(SharedFrame::Encoded(frame))).await?;
                 self.edge.sent(Instant::now());
                 Ok(revision)
             }

@@ -67,12 +67,11 @@ impl Round {
         writer: Writer,
         leadership: Leadership,
         reaper: Reaper,
-        policy: Policy,
-        alarms: Alarms,
-        metrics: Metrics,
+        (alarms, metrics): (Alarms, Metrics),
         write_within: Duration,
     ) -> Self {
         let guard = Mutex::default();
+        let policy = writer.fleet().read(|fleet| fleet.policy().clone());
         Self { servers, writer, leadership, reaper, guard, policy, alarms, metrics, write_within }
     }
 
