@@ -144,7 +144,7 @@ pub async fn keep(cell: Arc<TableCell>, path: PathBuf, stop: CancellationToken) 
         let pause = PAUSE.max(begun.elapsed() * 20);
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
-            () = stop.cancelled() => return Ok(()),
+            () = stop.cancelled() => {}
         }
     }
 }

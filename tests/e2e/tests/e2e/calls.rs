@@ -206,3 +206,16 @@ async fn parameters_are_checked_before_a_server_is_asked() -> Result<()> {
     assert!(usher.sims[0].meetings().is_empty(), "nothing was created");
     Ok(())
 }
+
+/// Control plane and edge share one registry in standalone: a family that stood twice would make the
+/// whole page unreadable to Prometheus.
+#[tokio::test]
+async fn metrics_name_every_family_once() -> Result<()> {
+    let usher = Standalone::start(1, &[]).await?;
+    let page = usher.client().fetch(&format!("http://{}/metrics", usher.process.address("ops"))).await?;
+    let families: Vec<&str> = page.body.lines().filter(|line| line.starts_with("# TYPE")).collect();
+    let distinct: std::collections::BTreeSet<&str> = families.iter().copied().collect();
+    assert!(families.len() > 20, "{}", page.body);
+    assert_eq!(families.len(), distinct.len(), "{families:?}");
+    Ok(())
+}
