@@ -88,6 +88,9 @@ impl Fleet {
 
     /// Moves the fleet on to `revision` and returns what changed in its routing table. `events` are
     /// every change since the last call, in order. Costs what changed, not what there is.
+    ///
+    /// # Panics
+    /// Never: the delta is made from the table it is applied to.
     pub fn apply(&mut self, revision: u64, events: impl IntoIterator<Item = Event>, now: Instant) -> Delta {
         let mut touched = Touched::default();
         for event in events {

@@ -69,7 +69,7 @@ async fn f5_a_server_with_too_many_pending_creates_is_passed_over_and_then_waite
     let (first, second) =
         (bench.place("f5-a").await.expect("placed"), bench.place("f5-b").await.expect("placed"));
     assert_ne!(first.server, second.server, "the busy one is passed over");
-    let (third, _) = tokio::join!(bench.place("f5-c"), async {
+    let (third, ()) = tokio::join!(bench.place("f5-c"), async {
         bench.call_and_confirm("f5-a", &first).await;
     });
     assert_eq!(third.expect("waited for room").server, first.server);

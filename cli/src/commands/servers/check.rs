@@ -46,9 +46,10 @@ pub(super) async fn run(global: &Global, printer: &mut Printer, args: CheckArgs)
     let server = target(global, args).await?;
     let findings = check(&server, global.timeout).await?;
     printer.list(&findings, "nothing was checked")?;
-    match findings.iter().all(|finding| finding.passed) {
-        true => Ok(()),
-        false => Err(Failure::Refused(format!("{} does not pass", server.url))),
+    if findings.iter().all(|finding| finding.passed) {
+        Ok(())
+    } else {
+        Err(Failure::Refused(format!("{} does not pass", server.url)))
     }
 }
 

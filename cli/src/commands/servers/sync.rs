@@ -94,7 +94,7 @@ async fn carry_out(admin: &Admin, changes: &[Change]) -> Result<(), Failure> {
         match apply(admin, change).await.map_err(Failure::from) {
             Ok(()) => {}
             Err(Failure::Refused(why)) => {
-                failures.push(format!("{} {}: {why}", change.action(), change.server()))
+                failures.push(format!("{} {}: {why}", change.action(), change.server()));
             }
             Err(other) => return Err(other),
         }

@@ -46,9 +46,10 @@ impl Fleet {
         let keys: Vec<MeetingKey> = self.records.on(id).cloned().collect();
         for key in &keys {
             let Some(entry) = self.records.get_mut(key) else { continue };
-            match &mut server {
-                Some(server) => count(server, key, entry, &self.policy, now),
-                None => (entry.reserved, entry.pending) = (0, false),
+            if let Some(server) = &mut server {
+                count(server, key, entry, &self.policy, now);
+            } else {
+                (entry.reserved, entry.pending) = (0, false);
             }
         }
     }

@@ -73,7 +73,7 @@ impl<'a> Case<'a> {
     }
 }
 
-impl<'a> Meeting<'a> {
+impl Meeting<'_> {
     /// Ends a *due* zombie that is listed, forgets one that is not.
     fn settle_zombie(&mut self, zombie: &Zombie) {
         let case = self.case;

@@ -141,7 +141,7 @@ impl World {
     fn arrive_late(&mut self, which: usize) {
         if !self.orphans.is_empty() {
             let (server, meeting) = self.orphans.remove(which % self.orphans.len());
-            if which / 16 % 4 != 0 {
+            if !(which / 16).is_multiple_of(4) {
                 let id = self.arrive(&server, &meeting);
                 self.note(|| format!("  late request makes {id} on {server}"));
             }
@@ -159,7 +159,7 @@ impl World {
                 }
             }
             Some(mut poll) if poll.seen.is_none() => {
-                if which / 8 % 8 != 0 {
+                if !(which / 8).is_multiple_of(8) {
                     poll.seen = Some(self.sample(&server, poll.watermark));
                     self.polls.insert(server, poll);
                 }
@@ -254,7 +254,7 @@ impl World {
             self.released.insert(ended.clone());
             Some(ended)
         };
-        if which / 8 % 4 == 0 && !offline {
+        if (which / 8).is_multiple_of(4) && !offline {
             return; // the edge died before it could report
         }
         for _ in 0..2 {

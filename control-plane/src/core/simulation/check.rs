@@ -44,7 +44,7 @@ impl World {
             let write = Write::Health(server, health(green, 0));
             self.commit(&crate::core::plan::Plan { guards: Vec::new(), writes: vec![write] });
         }
-        self.now.instant += std::time::Duration::from_secs(600);
+        self.now.instant += std::time::Duration::from_mins(10);
         let lived: BTreeSet<InternalMeetingId> = self.live.values().cloned().collect();
         for _ in 0..ROUNDS {
             for server in self.servers() {
