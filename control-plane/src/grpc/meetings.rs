@@ -110,7 +110,9 @@ impl MeetingService for Meetings {
                 }
             }
         }
-        self.placer.report_end(&key, &record.server, deadline).await.map_err(Refusal::written)?;
+        let instance = record.state.internal_id();
+        let ended = self.placer.report_end(&key, &record.server, instance, deadline).await;
+        ended.map_err(Refusal::written)?;
         Ok(Response::new(EndMeetingResponse {}))
     }
 

@@ -91,8 +91,7 @@ impl PlacementService for Placement {
         let answer = Answer {
             server: server_id(&request.server_id)?,
             token: Some(request.token).filter(|token| !token.is_empty()),
-            internal_id: InternalMeetingId::parse(&request.internal_id)
-                .map_err(|error| Refusal::field("internal_id", error.to_string()))?,
+            internal_id: instance(&request.internal_id)?,
             create_time_ms: request.create_time_ms,
         };
         let confirmed = self.placer.confirm(&key, &answer, deadline).instrument(span).await;
@@ -145,7 +144,15 @@ impl PlacementService for Placement {
         self.ready()?;
         let request = request.into_inner();
         let (key, server) = (key(request.key)?, server_id(&request.server_id)?);
-        let ended = self.placer.report_end(&key, &server, deadline).await.map_err(Refusal::written)?;
+        let ended = match request.internal_id.as_str() {
+            "" => None,
+            id => Some(instance(id)?),
+        };
+        let ended = self
+            .placer
+            .report_end(&key, &server, ended.as_ref(), deadline)
+            .await
+            .map_err(Refusal::written)?;
         Ok(Response::new(ReportEndResponse { revision: Some(self.at(ended.revision)) }))
     }
 
@@ -194,6 +201,10 @@ fn place_request(wire: PlaceMeetingRequest) -> Result<PlaceRequest, Refusal> {
 fn key(wire: Option<v1::MeetingKey>) -> Result<MeetingKey, Refusal> {
     let wire = wire.ok_or_else(|| Refusal::field("key", "is missing"))?;
     Ok(MeetingKey::try_from(wire)?)
+}
+
+fn instance(id: &str) -> Result<InternalMeetingId, Refusal> {
+    InternalMeetingId::parse(id).map_err(|error| Refusal::field("internal_id", error.to_string()))
 }
 
 fn server_id(text: &str) -> Result<ServerId, Refusal> {

@@ -11,7 +11,7 @@ use std::{
 };
 
 use usher_common::{
-    id::ServerId,
+    id::{InternalMeetingId, ServerId},
     meeting::{MeetingKey, Record},
     routing::ServerRoute,
 };
@@ -201,9 +201,11 @@ impl Placer {
         &self,
         key: &MeetingKey,
         server: &ServerId,
+        instance: Option<&InternalMeetingId>,
         deadline: Instant,
     ) -> Result<Written<EndOutcome>, WriteError<Infallible>> {
-        let decide = |fleet: &Fleet, now: Now| lifecycle::report_end(fleet, key, server, None, now.wall_ms);
+        let decide =
+            |fleet: &Fleet, now: Now| lifecycle::report_end(fleet, key, server, instance, now.wall_ms);
         self.certain(deadline, decide).await
     }
 

@@ -21,7 +21,7 @@ use usher_common::{
         v1::{self, placement_service_client::PlacementServiceClient as Client},
     },
     revision::Revision,
-    routing::{MeetingRoute, ServerRoute},
+    routing::{MeetingRoute, RouteState, ServerRoute},
 };
 
 use super::planes::{Connection, Planes};
@@ -179,8 +179,14 @@ impl Placement {
         &self,
         key: &MeetingKey,
         server: &ServerId,
+        instance: &RouteState,
     ) -> Result<Option<Revision>, PlacementError> {
-        let request = v1::ReportEndRequest { key: Some(key.into()), server_id: server.to_string() };
+        let internal_id = match instance {
+            RouteState::Active(id) => id.to_string(),
+            RouteState::Pending => String::new(),
+        };
+        let request =
+            v1::ReportEndRequest { key: Some(key.into()), server_id: server.to_string(), internal_id };
         let answer =
             self.ask(REPORT_TIMEOUT, async |mut plane| plane.report_end(request.clone()).await).await?;
         Ok(answer.revision.map(Into::into))

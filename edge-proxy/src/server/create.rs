@@ -145,7 +145,8 @@ impl Creation {
             Decision::ForwardIfRunning => match self.still_runs(&owner).await {
                 Some(true) => Some(Some(owner)),
                 Some(false) => {
-                    let ended = self.gateway.placement.report_end(&owner.key, &owner.server.id).await;
+                    let ended =
+                        self.gateway.placement.report_end(&owner.key, &owner.server.id, &owner.state).await;
                     ended.ok().map(|_| None)
                 }
                 None => None,

@@ -11,7 +11,6 @@ use usher_common::{
         parse::strip_usher_metadata,
         reply::{self, Refusal, xml::Xml},
     },
-    meeting::MeetingKey,
     proto::v1::FailureKind,
     routing::ServerRoute,
 };
@@ -132,7 +131,7 @@ async fn end(gateway: &Gateway, ask: &Ask, owner: &Owner) -> Reply {
     match once(gateway, ask, &owner.server, Upload::None).await {
         Ok(answer) => {
             if answer.outcome.success {
-                forget(gateway, &owner.key, &owner.server).await;
+                forget(gateway, owner).await;
             }
             let xml = answer.xml.clone();
             Reply::passed_on(&answer, xml)
@@ -143,19 +142,19 @@ async fn end(gateway: &Gateway, ask: &Ask, owner: &Owner) -> Reply {
 
 /// The server did end the meeting: that is the answer, whoever can be told of it. Where no control
 /// plane can, polls find out.
-async fn forget(gateway: &Gateway, key: &MeetingKey, server: &ServerRoute) {
-    match gateway.placement.report_end(key, &server.id).await {
+async fn forget(gateway: &Gateway, owner: &Owner) {
+    match gateway.placement.report_end(&owner.key, &owner.server.id, &owner.state).await {
         Ok(Some(revision)) => {
             gateway.cell.reach(revision, FORGET_PATIENCE).await;
         }
         Ok(None) => {}
-        Err(error) => warn!(server = %server.id, %error, "an end was not reported"),
+        Err(error) => warn!(server = %owner.server.id, %error, "an end was not reported"),
     }
 }
 
 /// The meeting's server is offline: the record goes, and the meeting will be ended there.
 async fn end_later(gateway: &Gateway, owner: &Owner) -> Reply {
-    match gateway.placement.report_end(&owner.key, &owner.server.id).await {
+    match gateway.placement.report_end(&owner.key, &owner.server.id, &owner.state).await {
         Ok(revision) => {
             if let Some(revision) = revision {
                 gateway.cell.reach(revision, FORGET_PATIENCE).await;
