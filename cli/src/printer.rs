@@ -121,7 +121,8 @@ fn fields(object: &impl Serialize) -> Result<String, Failure> {
         .filter(|(_, value)| !value.is_empty())
         .collect();
     let width = fields.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
-    Ok(fields.iter().map(|(name, value)| format!("{name:width$}  {value}\n")).collect())
+    let lines: Vec<String> = fields.iter().map(|(name, value)| format!("{name:width$}  {value}")).collect();
+    Ok(lines.join("\n"))
 }
 
 fn scalar(value: &serde_json::Value) -> String {

@@ -6,6 +6,9 @@ mod entry;
 mod sharded;
 mod table;
 
+#[cfg(test)]
+mod tests;
+
 pub use delta::{Delta, Gap, diff};
 pub use digest::{Digest, Digestible};
 pub use entry::{MeetingRoute, RouteState, ServerRoute, TenantRoute};

@@ -42,10 +42,15 @@ pub(crate) fn bench(args: &[String]) -> Result<()> {
     tools::protoc()?;
     let etcd = tools::etcd()?;
     say("building for release (some minutes the first time)");
+    let packages = ["usher-bench", "usher-control-plane", "usher-edge-proxy"];
     run(cargo()
-        .args(["run", "--release", "--package", "usher-bench", "--"])
+        .args(["build", "--release", "--bins"])
+        .args(packages.iter().flat_map(|package| ["--package", package])))?;
+    let programs = programs("release");
+    run(Command::new(programs.join("usher-bench"))
         .args(args)
-        .env("USHER_ETCD", etcd))
+        .env("USHER_ETCD", etcd)
+        .env("TEST_PROGRAMS", programs))
 }
 
 pub(crate) fn build(args: &[String]) -> Result<()> {

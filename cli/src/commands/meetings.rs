@@ -13,7 +13,7 @@ use crate::{
 };
 
 #[derive(Serialize)]
-struct Meeting {
+struct MeetingRow {
     tenant: String,
     meeting_id: String,
     server: String,
@@ -24,7 +24,7 @@ struct Meeting {
     created: Option<String>,
 }
 
-impl From<v1::Meeting> for Meeting {
+impl From<v1::Meeting> for MeetingRow {
     fn from(meeting: v1::Meeting) -> Self {
         Self {
             state: match meeting.state() {
@@ -44,7 +44,7 @@ impl From<v1::Meeting> for Meeting {
     }
 }
 
-impl Row for Meeting {
+impl Row for MeetingRow {
     const COLUMNS: &'static [&'static str] = &["TENANT", "MEETING", "SERVER", "STATE", "USERS", "CREATED"];
 
     fn cells(&self) -> Vec<String> {
@@ -67,13 +67,13 @@ pub(super) async fn run(global: &Global, printer: &mut Printer, command: Meeting
     match command {
         Meetings::List { tenant, server } => {
             let meetings = admin.all_meetings(tenant.as_deref(), server.as_deref()).await?;
-            let meetings: Vec<Meeting> = meetings.into_iter().map(Meeting::from).collect();
+            let meetings: Vec<MeetingRow> = meetings.into_iter().map(MeetingRow::from).collect();
             printer.list(&meetings, "no meetings")
         }
         Meetings::Show(meeting) => {
             let request = v1::GetMeetingRequest { name: name(&meeting) };
             let found = admin.meetings().get_meeting(request).await?.into_inner().meeting;
-            printer.one(&Meeting::from(found.unwrap_or_default()))
+            printer.one(&MeetingRow::from(found.unwrap_or_default()))
         }
         Meetings::End(meeting) => {
             confirm::harm(global, &format!("end meeting {}/{}", meeting.tenant, meeting.id))?;

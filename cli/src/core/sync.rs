@@ -137,10 +137,9 @@ pub fn plan(standing: &[Standing], wanted: &[ServerSpec], mode: Mode) -> Vec<Cha
     }
     for (id, server) in stands.into_iter().filter(|(id, _)| !wanted.contains_key(id)) {
         match mode {
-            Mode::Keep => {}
             Mode::Cordon | Mode::Force if server.meetings == 0 => changes.push(Change::Remove(id.clone())),
             Mode::Cordon if server.admin == AdminState::Enabled => changes.push(Change::Cordon(id.clone())),
-            Mode::Cordon => {}
+            Mode::Keep | Mode::Cordon => {}
             Mode::Force => changes.extend([Change::Panic(id.clone()), Change::Remove(id.clone())]),
         }
     }

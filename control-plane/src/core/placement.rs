@@ -81,8 +81,12 @@ pub struct Choice {
 /// Says why there is none.
 pub fn choose(fleet: &Fleet, inflight: &Inflight, ask: &Ask, now: Now) -> Result<Choice, NoServer> {
     let settings = &fleet.policy().placement;
+    // The server just refused this meeting, or an old instance of it perhaps still runs there (I2).
+    let mut barred = ask.excluded.clone();
+    barred.extend(fleet.zombies_of(&ask.key).map(|(key, _)| key.server));
     let chooser = Chooser {
         fleet,
+        barred,
         ask,
         now,
         waiting: inflight.unseen(fleet),
@@ -130,6 +134,7 @@ enum Standing {
 struct Chooser<'a> {
     fleet: &'a Fleet,
     ask: &'a Ask,
+    barred: Vec<ServerId>,
     now: Now,
     waiting: HashMap<ServerId, inflight::Waiting>,
     floor: f64,
@@ -194,7 +199,7 @@ impl Chooser<'_> {
             let slow = if slowed { self.slow(server) } else { 1.0 };
             let per_user = factor / (load::weight(server) * slow);
             let known = (server.effective_load() as f64 + self.floor) * per_user;
-            if best.as_ref().is_some_and(|best| known > best.value) || self.is_barred(server) {
+            if best.as_ref().is_some_and(|best| known > best.value) || self.barred.contains(server.id()) {
                 continue;
             }
             let waiting = self.waiting.get(server.id()).copied().unwrap_or_default();
@@ -214,13 +219,6 @@ impl Chooser<'_> {
             None if census.online > 0 && census.fresh == 0 => Err(NoServer::LoadUnknown),
             None => Err(NoServer::NoneHealthy),
         }
-    }
-
-    /// Tells whether this very meeting must not go there: the server just refused it, or an old
-    /// instance of it perhaps still runs there (I2).
-    fn is_barred(&self, server: &FleetServer) -> bool {
-        self.ask.excluded.contains(server.id())
-            || self.fleet.zombies_of(&self.ask.key).any(|(key, _)| key.server == *server.id())
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod actions;
 mod check;
+mod people;
 mod world;
 
 use proptest::prelude::*;

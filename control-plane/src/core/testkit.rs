@@ -81,16 +81,16 @@ impl TestStore {
 }
 
 fn put(write: &Write, created: u64, modified: u64) -> Event {
-    fn stored<T: Clone>(value: &T, created: u64, modified: u64) -> Option<Stored<T>> {
-        Some(Stored { value: value.clone(), created, modified })
+    fn stored<T: Clone>(value: &T, created: u64, modified: u64) -> Stored<T> {
+        Stored { value: value.clone(), created, modified }
     }
     match write {
-        Write::Server(server) => Event::Server(server.id.clone(), stored(server, created, modified)),
-        Write::Health(id, record) => Event::Health(id.clone(), stored(record, created, modified)),
-        Write::Sample(id, sample) => Event::Sample(id.clone(), stored(sample, created, modified)),
-        Write::Tenant(tenant) => Event::Tenant(tenant.id.clone(), stored(tenant, created, modified)),
-        Write::Record(key, record) => Event::Record(key.clone(), stored(record, created, modified)),
-        Write::Zombie(key, zombie) => Event::Zombie(key.clone(), stored(zombie, created, modified)),
+        Write::Server(server) => Event::Server(server.id.clone(), Some(stored(server, created, modified))),
+        Write::Health(id, record) => Event::Health(id.clone(), Some(stored(record, created, modified))),
+        Write::Sample(id, sample) => Event::Sample(id.clone(), Some(stored(sample, created, modified))),
+        Write::Tenant(tenant) => Event::Tenant(tenant.id.clone(), Some(stored(tenant, created, modified))),
+        Write::Record(key, record) => Event::Record(key.clone(), Some(stored(record, created, modified))),
+        Write::Zombie(key, zombie) => Event::Zombie(key.clone(), Some(stored(zombie, created, modified))),
         Write::Delete(_) => unreachable!("deletions are told apart before"),
     }
 }

@@ -1,80 +1,63 @@
-//! Creates at one control plane with a real etcd, beside what etcd itself commits at most.
+//! Creates at one control plane, two writes each, beside what its store commits at most when it is
+//! written to in the same way: 64 guarded writes to a transaction.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::{Duration, Instant},
+mod etcd;
+mod load;
+mod redb;
+
+use anyhow::Result;
+use tokio::runtime::Runtime;
+
+use self::{etcd::Shape, load::Creator};
+use crate::{
+    args::Plan,
+    measured::{Pairs, medians},
+    plane::{Plane, Store},
+    report::{Bound, Report, Row},
 };
 
-use anyhow::{Context, Result};
-use hdrhistogram::Histogram;
-use tokio::task::JoinSet;
-use usher_common::proto::v1::{self, placement_service_client::PlacementServiceClient};
-use usher_harness::cluster::Cluster;
+/// Writes of one create: the placement and its confirmation.
+const WRITES: f64 = 2.0;
 
-use crate::{load::Seen, raw_etcd, report::Report};
+/// Creates per second below which one etcd node may never fall.
+const FLOOR: f64 = 5_000.0;
 
-const CLIENTS: usize = 256;
-const SERVERS: usize = 20;
-const TIME: Duration = Duration::from_secs(6);
+/// Adds what creates cost on both stores.
+pub(crate) fn measure(plan: &Plan, runtime: &Runtime, report: &mut Report) -> Result<()> {
+    on_etcd(plan, runtime, report)?;
+    embedded(plan, runtime, report)
+}
 
-pub(crate) async fn measure(report: &mut Report) -> Result<()> {
-    let cluster = Cluster::builder()
-        .control_planes(1)
-        .edges(0)
-        .servers(SERVERS)
-        .set("placement.max_inflight_creates", "1000000")
-        .set("meetings.create_timeout", "20s")
-        .set("health.unhealthy_after", "60s")
-        .start()
-        .await?;
-    let raw = raw_etcd::measure(&cluster.etcd().endpoints(), TIME).await?;
-    let creates = create(&cluster).await?;
-    report.load("etcd: guarded puts, 64 to a transaction, 4 under way", &raw, None);
-    let writes = Seen { rate: creates.rate * 2.0, micros: creates.micros.clone() };
-    report.load("creates at one control plane (place, then confirm)", &creates, Some(&raw));
-    report.load("  the same, as writes", &writes, Some(&raw));
+fn on_etcd(plan: &Plan, runtime: &Runtime, report: &mut Report) -> Result<()> {
+    let plane = runtime.block_on(async { Plane::start(Store::etcd().await?).await })?;
+    let endpoints = plane.store.endpoints();
+    let alone = runtime.block_on(etcd::puts(&endpoints, Shape::ALONE, plan.slice))?;
+    let creator = runtime.block_on(async { Creator::connect(&plane) });
+    let pairs = Pairs::take(
+        plan.pairs,
+        || runtime.block_on(etcd::puts(&endpoints, Shape::GATHERED, plan.slice)),
+        || runtime.block_on(creator.run(plan.slice)),
+    )?;
+    runtime.block_on(plane.stop());
+    let ratio = WRITES * pairs.rate_ratio();
+    report.rows.push(Row::rate("raw etcd, guarded puts, 128 at a time", medians(&[alone])));
+    report.rows.push(Row::rate("raw etcd, guarded puts, 64 to a transaction, 4 at a time", pairs.beside()));
+    report.rows.push(
+        Row::rate("create, one control plane on one etcd, 256 at a time", pairs.ours())
+            .with_goal("writes × raw", ratio, Bound::AtLeast(0.6))
+            .with_goal("creates/s", pairs.ours().rate, Bound::AtLeast(FLOOR)),
+    );
     Ok(())
 }
 
-async fn create(cluster: &Cluster) -> Result<Seen> {
-    let next = Arc::new(AtomicU64::new(0));
-    let (begin, mut clients) = (Instant::now(), JoinSet::new());
-    let end = begin + TIME;
-    for _ in 0..CLIENTS {
-        let (client, next) = (PlacementServiceClient::new(cluster.admin(0).channel()), Arc::clone(&next));
-        clients.spawn(async move {
-            let (mut client, mut micros) = (client, Histogram::<u64>::new(3)?);
-            while Instant::now() < end {
-                let sent = Instant::now();
-                one(&mut client, next.fetch_add(1, Ordering::Relaxed)).await?;
-                micros.record(u64::try_from(sent.elapsed().as_micros())?.max(1))?;
-            }
-            Ok::<_, anyhow::Error>(micros)
-        });
-    }
-    let mut micros = Histogram::new(3)?;
-    while let Some(seen) = clients.join_next().await {
-        micros.add(seen??)?;
-    }
-    Ok(Seen { rate: micros.len() as f64 / begin.elapsed().as_secs_f64(), micros })
-}
-
-/// What an edge does for a new id, but for the call to the server.
-async fn one(client: &mut PlacementServiceClient<tonic::transport::Channel>, number: u64) -> Result<()> {
-    let key = v1::MeetingKey { tenant: "default".to_owned(), meeting_id: format!("bench-{number}") };
-    let ask = v1::PlaceMeetingRequest { key: Some(key.clone()), ..Default::default() };
-    let placed = client.place_meeting(ask).await?.into_inner();
-    let server = placed.server.context("a placement names its server")?;
-    let confirm = v1::ConfirmMeetingRequest {
-        key: Some(key),
-        server_id: server.id,
-        token: placed.token,
-        internal_id: format!("{number:040x}-1700000000000"),
-        create_time_ms: 1_700_000_000_000,
-    };
-    client.confirm_meeting(confirm).await?;
+fn embedded(plan: &Plan, runtime: &Runtime, report: &mut Report) -> Result<()> {
+    let plane = runtime.block_on(Plane::start(Store::embedded()?))?;
+    let creator = runtime.block_on(async { Creator::connect(&plane) });
+    let pairs =
+        Pairs::take(plan.pairs, || redb::puts(plan.slice), || runtime.block_on(creator.run(plan.slice)))?;
+    runtime.block_on(plane.stop());
+    report.rows.push(Row::rate("raw redb, puts, 64 to a durable commit", pairs.beside()));
+    let row = Row::rate("create, one control plane on its embedded store, 256 at a time", pairs.ours());
+    report.rows.push(row.with_goal("writes × raw", WRITES * pairs.rate_ratio(), Bound::AtLeast(0.6)));
     Ok(())
 }

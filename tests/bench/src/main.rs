@@ -1,22 +1,60 @@
-//! `cargo xtask bench`: joins and creates per second, each beside what the machine can do at most,
-//! measured in the same run. Only the ratios mean something on another machine.
+//! `cargo xtask bench`: what joins, creates and changes cost, each beside what this machine can do
+//! at most, measured in the same run (design 9). Only the ratios mean something on another machine.
 
-mod bare;
+mod args;
 mod creates;
+mod deltas;
 mod joins;
-mod load;
-mod pin;
-mod raw_etcd;
+mod machine;
+mod measured;
+mod plane;
 mod report;
+mod routes;
+mod synthetic;
 
-use anyhow::Result;
+use std::{env, process::ExitCode};
+
+use anyhow::{Result, ensure};
+use clap::Parser;
 use tokio::runtime::Builder;
 
-fn main() -> Result<()> {
+use crate::{
+    args::{Args, Output, Part},
+    report::Report,
+};
+
+// As the servers have it, so that the yardsticks are not slowed by another.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    match run(&Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("usher-bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &Args) -> Result<()> {
+    // Without it the harness would build programs for tests, and their speed says nothing.
+    ensure!(env::var_os("TEST_PROGRAMS").is_some(), "nothing to measure; run `cargo xtask bench`");
+    let plan = args.plan();
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let mut report = report::Report::default();
-    runtime.block_on(joins::measure(&mut report))?;
-    runtime.block_on(creates::measure(&mut report))?;
-    println!("{report}");
+    let mut report = Report::default();
+    if args.wants(Part::Joins) {
+        joins::measure(&plan, &runtime, &mut report)?;
+    }
+    if args.wants(Part::Creates) {
+        creates::measure(&plan, &runtime, &mut report)?;
+    }
+    if args.wants(Part::Deltas) {
+        runtime.block_on(deltas::measure(&plan, &mut report))?;
+    }
+    match args.output {
+        Output::Table => println!("{}", report.table()),
+        Output::Json => println!("{}", report.json()?),
+    }
     Ok(())
 }

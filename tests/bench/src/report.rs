@@ -1,41 +1,169 @@
-//! The table that is printed.
+//! What a run found, for people and for programs.
 
-use std::fmt;
+use comfy_table::{CellAlignment, Table, presets::ASCII_MARKDOWN};
+use serde::Serialize;
 
-use crate::load::Seen;
+use crate::measured::Medians;
 
-/// What was measured, line by line.
-#[derive(Debug, Default)]
+/// Everything a run found.
+#[derive(Debug, Default, Serialize)]
 pub(crate) struct Report {
-    lines: Vec<[String; 5]>,
+    pub(crate) rows: Vec<Row>,
 }
 
-impl Report {
-    /// Adds a line for what was measured by load.
-    pub(crate) fn load(&mut self, what: &str, seen: &Seen, beside: Option<&Seen>) {
-        let quantile = |at| format!("{:.2} ms", seen.micros.value_at_quantile(at) as f64 / 1000.0);
-        let ratio = beside.map(|beside| format!("{:.2}", seen.rate / beside.rate));
-        let p99 = beside.map(|beside| {
-            let times =
-                seen.micros.value_at_quantile(0.99) as f64 / beside.micros.value_at_quantile(0.99) as f64;
-            format!(" ({times:.1}×)")
-        });
-        self.lines.push([
-            what.to_owned(),
-            format!("{:.0}/s", seen.rate),
-            quantile(0.5),
-            quantile(0.99) + &p99.unwrap_or_default(),
-            ratio.unwrap_or_else(|| "1".to_owned()),
-        ]);
+/// One line: a figure, and how it stands against what it must reach.
+#[derive(Debug, Serialize)]
+pub(crate) struct Row {
+    pub(crate) what: String,
+    pub(crate) value: f64,
+    pub(crate) unit: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) p50_micros: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) p99_micros: Option<f64>,
+    /// Processor time of the server for each.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) cpu_micros: Option<f64>,
+    pub(crate) goals: Vec<Goal>,
+}
+
+/// A figure that must reach something.
+#[derive(Debug, Serialize)]
+pub(crate) struct Goal {
+    pub(crate) name: &'static str,
+    pub(crate) value: f64,
+    pub(crate) bound: Bound,
+    pub(crate) reached: bool,
+}
+
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Bound {
+    AtLeast(f64),
+    AtMost(f64),
+}
+
+impl Goal {
+    pub(crate) fn new(name: &'static str, value: f64, bound: Bound) -> Self {
+        let reached = match bound {
+            Bound::AtLeast(least) => value >= least,
+            Bound::AtMost(most) => value <= most,
+        };
+        Self { name, value, bound, reached }
+    }
+
+    fn show(&self) -> String {
+        let (sign, bound) = match self.bound {
+            Bound::AtLeast(least) => ('≥', least),
+            Bound::AtMost(most) => ('≤', most),
+        };
+        let verdict = if self.reached { "reached" } else { "missed" };
+        format!("{} {} ({sign} {}: {verdict})", self.name, number(self.value), number(bound))
     }
 }
 
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "| what | rate | p50 | p99 | ratio |\n|---|---|---|---|---|")?;
-        for line in &self.lines {
-            writeln!(f, "| {} |", line.join(" | "))?;
+impl Row {
+    /// A line with one figure.
+    pub(crate) fn figure(what: impl Into<String>, value: f64, unit: &'static str) -> Self {
+        Self {
+            what: what.into(),
+            value,
+            unit,
+            p50_micros: None,
+            p99_micros: None,
+            cpu_micros: None,
+            goals: Vec::new(),
         }
-        Ok(())
+    }
+
+    /// A line for a rate.
+    pub(crate) fn rate(what: impl Into<String>, seen: Medians) -> Self {
+        Self {
+            p50_micros: Some(seen.p50_micros),
+            p99_micros: Some(seen.p99_micros),
+            cpu_micros: seen.cpu_micros,
+            ..Self::figure(what, seen.rate, "/s")
+        }
+    }
+
+    #[must_use]
+    pub(crate) fn with_goal(mut self, name: &'static str, value: f64, bound: Bound) -> Self {
+        self.goals.push(Goal::new(name, value, bound));
+        self
+    }
+}
+
+impl Report {
+    /// Returns the report as a Markdown table.
+    pub(crate) fn table(&self) -> String {
+        let mut table = Table::new();
+        table.load_style(ASCII_MARKDOWN);
+        table.set_header(["what", "result", "p50", "p99", "server CPU each", "must reach"]);
+        for row in &self.rows {
+            let goals: Vec<String> = row.goals.iter().map(Goal::show).collect();
+            table.add_row([
+                row.what.clone(),
+                format!("{}{}", number(row.value), row.unit),
+                time(row.p50_micros),
+                time(row.p99_micros),
+                time(row.cpu_micros),
+                goals.join("; "),
+            ]);
+        }
+        for column in table.column_iter_mut().skip(1).take(4) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+        table.to_string()
+    }
+
+    /// Returns the report as JSON.
+    pub(crate) fn json(&self) -> serde_json::Result<String> {
+        serde_json::to_string_pretty(self)
+    }
+}
+
+fn time(micros: Option<f64>) -> String {
+    match micros {
+        None => String::new(),
+        Some(micros) if micros < 100.0 => format!("{micros:.1} µs"),
+        Some(micros) => format!("{:.2} ms", micros / 1000.0),
+    }
+}
+
+fn number(value: f64) -> String {
+    if value.abs() < 100.0 {
+        return format!("{value:.2}");
+    }
+    let digits = format!("{value:.0}");
+    let groups: Vec<&str> =
+        digits.as_bytes().rchunks(3).rev().filter_map(|group| std::str::from_utf8(group).ok()).collect();
+    groups.join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_shows_every_row_and_whether_its_goals_are_reached() {
+        let report = Report {
+            rows: vec![
+                Row::figure("one", 1_234_567.0, "/s").with_goal("ratio", 0.9, Bound::AtLeast(0.85)),
+                Row::figure("two", 0.5, " B").with_goal("ratio", 3.0, Bound::AtMost(2.0)),
+            ],
+        };
+        let table = report.table();
+        assert!(table.contains("1,234,567/s") && table.contains("ratio 0.90 (≥ 0.85: reached)"), "{table}");
+        assert!(table.contains("0.50 B") && table.contains("ratio 3.00 (≤ 2.00: missed)"), "{table}");
+        assert_eq!(table.lines().count(), 4);
+    }
+
+    #[test]
+    fn programs_read_the_same_figures() {
+        let report =
+            Report { rows: vec![Row::figure("one", 2.0, "/s").with_goal("a", 1.0, Bound::AtMost(1.0))] };
+        let read: serde_json::Value = serde_json::from_str(&report.json().unwrap()).unwrap();
+        assert_eq!(read["rows"][0]["value"], 2.0);
+        assert_eq!(read["rows"][0]["goals"][0]["bound"]["at_most"], 1.0);
     }
 }

@@ -88,7 +88,6 @@ fn on_its_server(
     };
     match &stored.value.state {
         RecordState::Pending if answer.token.as_ref().is_none_or(|own| *own == stored.value.token) => write(),
-        RecordState::Pending => Step::settled(false),
         RecordState::Active { internal_id, .. } if *internal_id == answer.internal_id => Step::settled(true),
         RecordState::Active { .. } if is_zombie => Step::settled(false),
         RecordState::Active { create_time_ms, .. } if answer.create_time_ms > *create_time_ms => write(),
@@ -100,7 +99,7 @@ fn on_its_server(
         {
             write()
         }
-        RecordState::Ending { .. } => Step::settled(false),
+        RecordState::Pending | RecordState::Ending { .. } => Step::settled(false),
     }
 }
 

@@ -77,18 +77,14 @@ fn zombie(bench: &Bench, server: &str) -> Option<(ZombieState, Option<String>)> 
     Some((stored.value.state, stored.value.internal_id.as_ref().map(ToString::to_string)))
 }
 
-fn due(instance: &str) -> Option<(ZombieState, Option<String>)> {
-    Some((ZombieState::Due, Some(instance.into())))
+fn due(instance: &str) -> (ZombieState, Option<String>) {
+    (ZombieState::Due, Some(instance.into()))
 }
 
-fn waiting(instance: &str) -> Option<(ZombieState, Option<String>)> {
-    Some((ZombieState::Waiting, Some(instance.into())))
+fn waiting(instance: &str) -> (ZombieState, Option<String>) {
+    (ZombieState::Waiting, Some(instance.into()))
 }
 
-fn at(
-    server: &str,
-    state: &'static str,
-    instance: Option<&str>,
-) -> Option<(String, &'static str, Option<String>)> {
-    Some((server.into(), state, instance.map(Into::into)))
+fn at(server: &str, state: &'static str, instance: Option<&str>) -> (String, &'static str, Option<String>) {
+    (server.into(), state, instance.map(Into::into))
 }

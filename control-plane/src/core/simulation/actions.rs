@@ -6,19 +6,16 @@ use bytes::Bytes;
 use usher_common::{
     id::{InternalMeetingId, ServerId},
     meeting::ZombieKey,
-    server::{AdminState, Health, HealthRecord},
+    server::HealthRecord,
 };
 
 use super::world::{Create, MEETINGS, Poll, World};
 use crate::core::{
-    lifecycle::{
-        self, Answer, Certainty, EndOutcome, PlaceRequest, Placed, abandon, confirm, create_time_of, place,
-        report_end, supersede,
-    },
+    lifecycle::{Answer, Certainty, PlaceRequest, Placed, abandon, confirm, create_time_of, place},
     placement::Inflight,
     plan::Write,
     reconcile,
-    testkit::{ask, health, key, sid},
+    testkit::{ask, health, key},
 };
 
 impl World {
@@ -235,66 +232,6 @@ impl World {
         }
     }
 
-    /// An application ends a meeting through an edge that routes by one replica's table.
-    fn application_ends(&mut self, which: usize) {
-        let meeting = Self::some_meeting(which);
-        let replica = which / 2 % 2;
-        let Some(route) = self.replicas[replica].routing().meeting(&meeting).cloned() else { return };
-        let offline = self.replicas[replica]
-            .server(&route.server)
-            .is_none_or(|server| server.colour() == Health::Offline);
-        let place = (route.server.clone(), meeting.clone());
-        let instance = if offline {
-            match &route.state {
-                usher_common::routing::RouteState::Active(id) => Some(id.clone()),
-                usher_common::routing::RouteState::Pending => None,
-            }
-        } else {
-            let Some(ended) = self.live.remove(&place) else { return };
-            self.released.insert(ended.clone());
-            Some(ended)
-        };
-        if (which / 8).is_multiple_of(4) && !offline {
-            return; // the edge died before it could report
-        }
-        for _ in 0..2 {
-            let fleet = &self.replicas[replica];
-            let named = fleet.record(&meeting).and_then(|record| record.value.state.internal_id().cloned());
-            let step = report_end(fleet, &meeting, &route.server, instance.as_ref(), self.now.wall_ms);
-            if self.commit(&step.plan) {
-                if step.outcome == EndOutcome::Unrouted {
-                    self.released.extend(named);
-                    self.release_waiting(&meeting);
-                }
-                return;
-            }
-            self.catch_up(replica);
-        }
-    }
-
-    fn operate(&mut self, which: usize) {
-        let server = self.some_server(which);
-        self.catch_up(0);
-        match which / 4 % 5 {
-            0 => {
-                let meeting = Self::some_meeting(which / 16);
-                if let Ok(step) = supersede(&self.replicas[0], &meeting, self.now.wall_ms) {
-                    self.commit(&step.plan);
-                }
-            }
-            1 if server != sid("a") => self.panic(&server),
-            2 => self.set_admin(&server, AdminState::Cordoned),
-            3 => self.set_admin(&server, AdminState::Disabled),
-            _ => self.set_admin(&server, AdminState::Enabled),
-        }
-    }
-
-    pub(super) fn set_admin(&mut self, server: &ServerId, admin: AdminState) {
-        if let Ok(step) = lifecycle::set_admin(&self.replicas[0], server, admin) {
-            self.commit(&step.plan);
-        }
-    }
-
     fn pass(&mut self, which: usize) {
         let seconds = [1, 5, 20, 40, 120, 400][which % 6];
         self.now.instant += Duration::from_secs(seconds);
@@ -304,12 +241,6 @@ impl World {
     fn sweep(&mut self) {
         let work = reconcile::sweep(&self.replicas[0], self.now);
         self.plans.extend(work.plans);
-    }
-
-    fn release_waiting(&mut self, meeting: &usher_common::meeting::MeetingKey) {
-        // What it had superseded was asked to end with it.
-        let zombies: Vec<_> = self.replicas[0].zombies_of(meeting).map(|(_, z)| z.value.clone()).collect();
-        self.released.extend(zombies.into_iter().filter_map(|zombie| zombie.internal_id));
     }
 }
 

@@ -61,9 +61,9 @@ impl World {
                 }
             }
         }
-        let lives: BTreeSet<InternalMeetingId> = self.live.values().cloned().collect();
+        let left: BTreeSet<InternalMeetingId> = self.live.values().cloned().collect();
         for id in &lived {
-            if self.acked.contains(id) && !self.released.contains(id) && !lives.contains(id) {
+            if self.acked.contains(id) && !self.released.contains(id) && !left.contains(id) {
                 self.fail(format!("I3: acknowledged {id} was lost at rest"));
             }
         }

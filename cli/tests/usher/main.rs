@@ -1,0 +1,8 @@
+//! The `usher` command against a whole Usher and simulated servers.
+
+mod administration;
+mod fleet;
+mod process;
+mod secrets;
+mod servers;
+mod sync;

@@ -1,0 +1,80 @@
+//! What was typed.
+
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+
+/// Measures Usher beside what this machine can do at most, in one run.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask bench")]
+pub(crate) struct Args {
+    /// Few seconds and small tables: shows that everything runs, and measures nothing well
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// Only this part; may be given several times
+    #[arg(long, value_name = "NAME")]
+    pub(crate) only: Vec<Part>,
+    /// How to print
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) output: Output,
+}
+
+/// The parts of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Part {
+    Joins,
+    Creates,
+    Deltas,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Default)]
+pub(crate) enum Output {
+    #[default]
+    Table,
+    Json,
+}
+
+/// How long and how often is measured.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Plan {
+    /// Length of one slice.
+    pub(crate) slice: Duration,
+    /// Time before it in which nothing is counted.
+    pub(crate) warm_up: Duration,
+    /// Pairs of slices, ours and the one beside it in turn.
+    pub(crate) pairs: usize,
+    /// Sizes of routing tables under which joins are measured, in meetings.
+    pub(crate) tables: &'static [usize],
+    /// Meetings in the table while deltas are measured.
+    pub(crate) meetings: usize,
+    /// Streams that follow the deltas.
+    pub(crate) streams: usize,
+}
+
+impl Args {
+    pub(crate) fn wants(&self, part: Part) -> bool {
+        self.only.is_empty() || self.only.contains(&part)
+    }
+
+    pub(crate) fn plan(&self) -> Plan {
+        if self.quick {
+            Plan {
+                slice: Duration::from_millis(150),
+                warm_up: Duration::from_millis(50),
+                pairs: 1,
+                tables: &[100, 1_000],
+                meetings: 1_000,
+                streams: 5,
+            }
+        } else {
+            Plan {
+                slice: Duration::from_secs(2),
+                warm_up: Duration::from_millis(300),
+                pairs: 3,
+                tables: &[1_000, 100_000, 1_000_000],
+                meetings: 100_000,
+                streams: 50,
+            }
+        }
+    }
+}

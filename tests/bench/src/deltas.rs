@@ -1,0 +1,63 @@
+//! How long a change takes from the store's commit to the last of many edges: a real etcd, a real
+//! control plane, and the edges' own subscribers and tables, all in one place.
+
+mod edges;
+mod marks;
+mod writer;
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::{Context, Result};
+use usher_common::revision::Revision;
+
+use self::{edges::Edges, marks::Marks, writer::Writer};
+use crate::{
+    args::Plan,
+    plane::{Plane, Store},
+    report::{Bound, Report, Row},
+};
+
+/// Changes per second.
+const CHANGES: usize = 2_000;
+
+/// Longest time for all edges to have the whole table, or the last change.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Adds how late the last edge is.
+pub(crate) async fn measure(plan: &Plan, report: &mut Report) -> Result<()> {
+    let plane = Plane::start(Store::etcd().await?).await?;
+    let writer = Writer::connect(&plane.store.endpoints(), plan.meetings)?;
+    let filled = writer.fill().await?;
+    let epoch = plane.admin().status().await?.revision.context("a status has a revision")?.epoch;
+    let edges = Edges::subscribe(plane.address(), plan.streams)?;
+    edges.reach(Revision::new(epoch, filled), PATIENCE).await?;
+
+    let marks = Arc::new(Marks::after(filled));
+    edges.mark(&marks);
+    let before = plane.worker().cpu()?;
+    let commits = writer.change(CHANGES, plan.slice * 2, &marks).await?;
+    let last = commits.iter().map(|commit| commit.revision).max().context("something was committed")?;
+    edges.reach(Revision::new(epoch, last), PATIENCE).await?;
+    let used = plane.worker().cpu()?.saturating_sub(before);
+    edges.stop().await;
+    plane.stop().await;
+
+    let late = marks.latencies(&commits, plan.streams)?;
+    let changes = (commits.len() * writer::GATHERED) as f64;
+    let p99 = late.value_at_quantile(0.99) as f64;
+    report.rows.push(Row {
+        p50_micros: Some(late.value_at_quantile(0.5) as f64),
+        p99_micros: Some(p99),
+        cpu_micros: Some(used.as_secs_f64() * 1e6 / changes),
+        ..Row::figure(
+            format!(
+                "change, committed to applied on the last of {} edges, {} meetings",
+                plan.streams, plan.meetings
+            ),
+            changes / (plan.slice * 2).as_secs_f64(),
+            "/s",
+        )
+        .with_goal("p99 ms", p99 / 1000.0, Bound::AtMost(10.0))
+    });
+    Ok(())
+}

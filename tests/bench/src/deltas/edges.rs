@@ -1,0 +1,77 @@
+//! Many edges without their HTTP side: each a subscriber of its own with a table of its own.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use anyhow::{Result, ensure};
+use usher_common::{id::EdgeId, revision::Revision, runtime::tasks::Tasks};
+use usher_edge_proxy::{
+    control::{
+        cell::TableCell,
+        planes::Planes,
+        subscriber::{Identity, Patience, Subscriber},
+    },
+    metrics::StreamMetrics,
+};
+
+use super::marks::Marks;
+
+pub(crate) struct Edges {
+    cells: Vec<Arc<TableCell>>,
+    tasks: Tasks,
+}
+
+impl Edges {
+    /// Starts `count` edges.
+    pub(crate) fn subscribe(control_plane: SocketAddr, count: usize) -> Result<Self> {
+        let (mut cells, tasks) = (Vec::new(), Tasks::new());
+        for number in 0..count {
+            let cell = Arc::new(TableCell::default());
+            let subscriber = Subscriber {
+                planes: Planes::new(&[format!("http://{control_plane}")], None)?,
+                cell: Arc::clone(&cell),
+                identity: Identity {
+                    id: EdgeId::parse(&format!("bench-{number}"))?,
+                    address: format!("bench:{number}"),
+                },
+                patience: Patience::default(),
+                metrics: StreamMetrics::default(),
+                from_disk: false,
+            };
+            tasks.spawn("edge", |stop| subscriber.run(stop));
+            cells.push(cell);
+        }
+        Ok(Self { cells, tasks })
+    }
+
+    /// Waits until every edge has applied `revision`.
+    pub(crate) async fn reach(&self, revision: Revision, patience: Duration) -> Result<()> {
+        for (number, cell) in self.cells.iter().enumerate() {
+            let reached = cell.reach(revision, patience).await;
+            ensure!(reached, "edge {number} is at {:?}, not at {revision}", cell.revision());
+        }
+        Ok(())
+    }
+
+    /// Marks what each edge applies from now on.
+    pub(crate) fn mark(&self, marks: &Arc<Marks>) {
+        for cell in &self.cells {
+            let (mut revisions, marks) = (cell.follow(), Arc::clone(marks));
+            self.tasks.spawn("mark", |stop| async move {
+                let mut before = revisions.borrow_and_update().map_or(0, |at| at.seq);
+                loop {
+                    tokio::select! {
+                        changed = revisions.changed() => changed?,
+                        () = stop.cancelled() => return Ok(()),
+                    }
+                    let now = revisions.borrow_and_update().map_or(0, |at| at.seq);
+                    marks.applied(before, now);
+                    before = now;
+                }
+            });
+        }
+    }
+
+    pub(crate) async fn stop(self) {
+        self.tasks.shutdown().await;
+    }
+}

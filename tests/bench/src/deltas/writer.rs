@@ -1,0 +1,116 @@
+//! Writes records past the control plane, as another of its replicas would.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::{Context, Result, bail};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, MissedTickBehavior},
+};
+use usher_common::{
+    id::{InternalMeetingId, ServerId},
+    meeting::{Record, RecordState},
+    settings::StoreSettings,
+};
+use usher_control_plane::{
+    core::plan::{Plan, Write},
+    ports::{self, Txn, Verdict},
+    store::{self, codec::Codec},
+};
+
+use super::marks::{Commit, Marks};
+use crate::synthetic;
+
+/// Changes in one commit.
+pub(crate) const GATHERED: usize = 4;
+
+/// Records in one commit while the table is filled.
+const FILLED: usize = 64;
+
+/// Commits under way while the table is filled.
+const UNDER_WAY: usize = 4;
+
+pub(crate) struct Writer {
+    store: Arc<dyn ports::Store>,
+    codec: Codec,
+    meetings: usize,
+}
+
+impl Writer {
+    /// Connects to the store of a fleet that is to have `meetings`.
+    pub(crate) fn connect(endpoints: &[String], meetings: usize) -> Result<Self> {
+        let settings = StoreSettings { endpoints: endpoints.to_vec(), ..StoreSettings::default() };
+        Ok(Self { store: store::open(&settings, None)?, codec: Codec::new(), meetings })
+    }
+
+    /// Writes every meeting once and returns the last revision.
+    pub(crate) async fn fill(&self) -> Result<u64> {
+        let (mut commits, mut last) = (JoinSet::new(), 0);
+        for first in (0..self.meetings).step_by(FILLED) {
+            if commits.len() == UNDER_WAY
+                && let Some(revision) = commits.join_next().await
+            {
+                last = last.max(revision??);
+            }
+            let records = first..self.meetings.min(first + FILLED);
+            let txns = records.map(|number| self.put(number, 0)).collect::<Result<Vec<_>>>()?;
+            commits.spawn(commit(Arc::clone(&self.store), txns));
+        }
+        while let Some(revision) = commits.join_next().await {
+            last = last.max(revision??);
+        }
+        Ok(last)
+    }
+
+    /// Gives meetings new instances, at a steady pace for `time`.
+    pub(crate) async fn change(
+        &self,
+        per_second: usize,
+        time: Duration,
+        marks: &Arc<Marks>,
+    ) -> Result<Vec<Commit>> {
+        let mut ticks = tokio::time::interval(Duration::from_secs(1) * GATHERED as u32 / per_second as u32);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
+        let (end, mut commits) = (Instant::now() + time, JoinSet::new());
+        for round in 0.. {
+            if ticks.tick().await >= end {
+                break;
+            }
+            let numbers = (0..GATHERED).map(|number| (round * GATHERED + number) % self.meetings);
+            let txns = numbers.map(|number| self.put(number, round + 1)).collect::<Result<Vec<_>>>()?;
+            let (work, marks) = (commit(Arc::clone(&self.store), txns), Arc::clone(marks));
+            commits.spawn(async move {
+                let revision = work.await?;
+                Ok::<_, anyhow::Error>(Commit { revision, at_micros: marks.now_micros() })
+            });
+        }
+        commits.join_all().await.into_iter().collect()
+    }
+
+    fn put(&self, number: usize, round: usize) -> Result<Txn> {
+        let key = synthetic::key(number)?;
+        let internal_id = synthetic::internal_id(key.meeting.as_str());
+        let record = Record {
+            state: RecordState::Active {
+                internal_id: InternalMeetingId::parse(&format!("{internal_id}{round}"))?,
+                create_time_ms: synthetic::CREATED_AT_MS,
+            },
+            server: ServerId::parse(&format!("bbb-{}", number % synthetic::SERVERS))?,
+            token: "0123456789abcdef0123456789abcdef".to_owned(),
+            request_digest: vec![7; 32].into(),
+            created_at_ms: synthetic::CREATED_AT_MS,
+            max_users: 0,
+            size_hint: 0,
+        };
+        let plan = Plan { guards: Vec::new(), writes: vec![Write::Record(key, record)] };
+        Ok(self.codec.txn(&plan, None))
+    }
+}
+
+async fn commit(store: Arc<dyn ports::Store>, txns: Vec<Txn>) -> Result<u64> {
+    let verdicts = store.commit(txns).await?;
+    match verdicts.last().context("a commit has a verdict")? {
+        Verdict::Committed(revision) => Ok(*revision),
+        Verdict::Refused(revision) => bail!("a write without guards was refused at {revision}"),
+    }
+}

@@ -1,0 +1,138 @@
+//! The real control plane, on the store that is to be measured, with simulated servers that take
+//! every meeting.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use anyhow::{Result, ensure};
+use tempfile::TempDir;
+use tokio::task::JoinSet;
+use usher_bbb_sim::BbbSim;
+use usher_common::proto::v1::Health;
+use usher_harness::{
+    admin::Admin,
+    cluster::{environment_name, quick_settings},
+    etcd::EtcdCluster,
+    process::{Environment, Process},
+    programs::Program,
+    servers, wait,
+};
+
+use crate::{machine::Worker, synthetic};
+
+/// Where the control plane keeps its records.
+#[derive(Debug)]
+pub(crate) enum Store {
+    /// One real etcd.
+    Etcd(EtcdCluster),
+    /// A file of its own.
+    Embedded(TempDir),
+}
+
+impl Store {
+    pub(crate) async fn etcd() -> Result<Self> {
+        Ok(Self::Etcd(EtcdCluster::start(1).await?))
+    }
+
+    pub(crate) fn embedded() -> Result<Self> {
+        Ok(Self::Embedded(tempfile::tempdir()?))
+    }
+
+    pub(crate) fn endpoints(&self) -> Vec<String> {
+        match self {
+            Self::Etcd(cluster) => cluster.endpoints(),
+            Self::Embedded(_) => Vec::new(),
+        }
+    }
+
+    fn settings(&self) -> [(&'static str, String); 2] {
+        match self {
+            Self::Etcd(cluster) => {
+                [("store.kind", "etcd".to_owned()), ("store.endpoints", cluster.endpoints().join(","))]
+            }
+            Self::Embedded(directory) => {
+                let data: PathBuf = directory.path().join("data");
+                [("store.kind", "embedded".to_owned()), ("data", data.display().to_string())]
+            }
+        }
+    }
+}
+
+/// A running control plane.
+pub(crate) struct Plane {
+    // In this order: the program goes before what it needs.
+    process: Process,
+    sims: Vec<BbbSim>,
+    pub(crate) store: Store,
+}
+
+impl Plane {
+    /// Starts it and waits until its servers take meetings.
+    pub(crate) async fn start(store: Store) -> Result<Self> {
+        let mut settings: Environment = quick_settings();
+        let mut set = |key: &str, value: &str| settings.insert(environment_name(key), value.to_owned());
+        for (key, value) in store.settings() {
+            set(key, &value);
+        }
+        for (key, value) in [
+            ("control", "127.0.0.1:0"),
+            ("ops", "127.0.0.1:0"),
+            ("secrets", synthetic::SECRET),
+            // One poll at the start and no other: nobody holds these meetings, so a poll would
+            // find them ended and take them out.
+            ("health.interval", "1h"),
+            ("health.unhealthy_after", "1h"),
+            ("health.healthy_threshold", "1"),
+            ("leader.ttl", "5s"),
+            // Only the store is to limit creates.
+            ("placement.max_inflight_creates", "1000000"),
+            ("placement.slow_start", "0s"),
+            ("telemetry.log", "warn"),
+        ] {
+            set(key, value);
+        }
+        let process = Process::start("control plane", Program::ControlPlane, &[], &settings).await?;
+        let mut starts = JoinSet::new();
+        for _ in 0..synthetic::SERVERS {
+            starts.spawn(servers::start());
+        }
+        let sims = starts.join_all().await.into_iter().collect::<Result<Vec<_>>>()?;
+        let plane = Self { process, sims, store };
+        plane.enable_servers().await?;
+        Ok(plane)
+    }
+
+    async fn enable_servers(&self) -> Result<()> {
+        let admin = self.admin();
+        for (number, sim) in self.sims.iter().enumerate() {
+            admin.add_server(&format!("bbb-{number}"), &sim.url(), servers::SERVER_SECRET).await?;
+        }
+        // Asked again and again: the next poll of its own is an hour away.
+        wait::until("every server to be online", || async {
+            let polled = admin.poll("-").await?;
+            let online = polled.iter().filter(|server| server.health() == Health::Online).count();
+            ensure!(online == self.sims.len(), "{online} of {} are", self.sims.len());
+            Ok(())
+        })
+        .await
+    }
+
+    pub(crate) fn admin(&self) -> Admin {
+        Admin::new(self.address())
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.process.address("control")
+    }
+
+    pub(crate) fn worker(&self) -> Worker {
+        Worker::Process(self.process.pid())
+    }
+
+    /// Ends the program, then what it needed.
+    pub(crate) async fn stop(self) {
+        drop(self.process);
+        for sim in self.sims {
+            sim.stop().await;
+        }
+    }
+}

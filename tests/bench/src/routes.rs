@@ -1,0 +1,173 @@
+//! A control plane that does nothing but stream routes: a made-up table, then changes to it at a
+//! steady pace. Joins need no more, and a table of a million meetings stands in a second.
+
+use std::{net::SocketAddr, pin::Pin, time::Duration};
+
+use anyhow::Result;
+use tokio::{net::TcpListener, sync::mpsc, time::MissedTickBehavior};
+use tokio_stream::{
+    Stream,
+    wrappers::{ReceiverStream, TcpListenerStream},
+};
+use tonic::{Request, Response, Status, Streaming, transport::Server};
+use usher_common::{
+    proto::{
+        SharedFrame,
+        v1::{
+            Heartbeat, SnapshotBegin, SnapshotChunk, SnapshotEnd, StreamRoutesRequest, StreamRoutesResponse,
+            routing_service_server::{RoutingService, RoutingServiceServer},
+            stream_routes_response::Message,
+        },
+    },
+    revision::Revision,
+    routing::{Delta, Digest},
+    runtime::tasks::Tasks,
+};
+
+use crate::synthetic;
+
+/// Meetings in one chunk of a snapshot.
+const CHUNK: usize = 1_000;
+
+/// Time between two deltas.
+const TICK: Duration = Duration::from_millis(5);
+
+/// Time between two signs of life of a table that does not change.
+const HEARTBEAT: Duration = Duration::from_secs(2);
+
+const FIRST: Revision = Revision::new(1, 1);
+
+/// What is streamed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Table {
+    /// Meetings in the snapshot.
+    pub(crate) meetings: usize,
+    /// Changes per second after it.
+    pub(crate) changes: usize,
+}
+
+/// The server, until it is stopped.
+#[derive(Debug)]
+pub(crate) struct Routes {
+    pub(crate) address: SocketAddr,
+    tasks: Tasks,
+}
+
+impl Routes {
+    pub(crate) async fn start(table: Table) -> Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let (address, tasks) = (listener.local_addr()?, Tasks::new());
+        let service = RoutingServiceServer::new(Service { table, tasks: tasks.clone() });
+        tasks.spawn("routes", |stop| async move {
+            let incoming = TcpListenerStream::new(listener);
+            let router = Server::builder().tcp_nodelay(true).add_service(service);
+            tokio::select! {
+                served = router.serve_with_incoming(incoming) => Ok(served?),
+                () = stop.cancelled() => Ok(()),
+            }
+        });
+        Ok(Self { address, tasks })
+    }
+
+    pub(crate) async fn stop(self) {
+        self.tasks.shutdown().await;
+    }
+}
+
+struct Service {
+    table: Table,
+    tasks: Tasks,
+}
+
+#[tonic::async_trait]
+impl RoutingService for Service {
+    type StreamRoutesStream = Pin<Box<dyn Stream<Item = Result<SharedFrame, Status>> + Send>>;
+
+    async fn stream_routes(
+        &self,
+        request: Request<Streaming<StreamRoutesRequest>>,
+    ) -> Result<Response<Self::StreamRoutesStream>, Status> {
+        let (frames, stream) = mpsc::channel(64);
+        let (table, stop) = (self.table, self.tasks.stopping());
+        self.tasks.spawn_short("stream", async move {
+            // An end, by either side, is no error here: the edge would say that it has no table.
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = drain(request.into_inner()) => {}
+                Err(error) = stream_table(table, &frames) => eprintln!("bench: routing stream: {error:#}"),
+            }
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
+    }
+}
+
+/// Reads what the edge says until it hangs up.
+async fn drain(mut requests: Streaming<StreamRoutesRequest>) {
+    while let Ok(Some(_)) = requests.message().await {}
+}
+
+type Frames = mpsc::Sender<Result<SharedFrame, Status>>;
+
+async fn send(frames: &Frames, message: Message) -> Result<()> {
+    let frame = SharedFrame::encode_once(&StreamRoutesResponse { message: Some(message) });
+    Ok(frames.send(Ok(frame)).await?)
+}
+
+async fn stream_table(table: Table, frames: &Frames) -> Result<()> {
+    let (servers, tenant) = (synthetic::servers()?, synthetic::tenant());
+    let mut digest = Digest::default();
+    for server in &servers {
+        digest.add(server);
+    }
+    digest.add(&tenant);
+    let begin = SnapshotBegin {
+        revision: Some(FIRST.into()),
+        servers: servers.len() as u64,
+        tenants: 1,
+        meetings: table.meetings as u64,
+        shrink_allowed: false,
+    };
+    send(frames, Message::SnapshotBegin(begin)).await?;
+    let mut chunk = SnapshotChunk {
+        servers: servers.iter().map(Into::into).collect(),
+        tenants: vec![(&tenant).into()],
+        meetings: Vec::new(),
+    };
+    for number in 0..table.meetings {
+        let meeting = synthetic::meeting(number)?;
+        digest.add(&meeting);
+        chunk.meetings.push((&meeting).into());
+        if chunk.meetings.len() == CHUNK {
+            send(frames, Message::SnapshotChunk(std::mem::take(&mut chunk))).await?;
+        }
+    }
+    send(frames, Message::SnapshotChunk(chunk)).await?;
+    let end = SnapshotEnd { revision: Some(FIRST.into()), digest: digest.0 };
+    send(frames, Message::SnapshotEnd(end)).await?;
+    stream_changes(table, digest.0, frames).await
+}
+
+/// Adds meetings that nobody joins, and takes them out again; without changes, only says that it is
+/// there.
+async fn stream_changes(table: Table, digest: u64, frames: &Frames) -> Result<()> {
+    let each = table.changes * TICK.as_millis() as usize / 1_000;
+    let mut ticks = tokio::time::interval(if each > 0 { TICK } else { HEARTBEAT });
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
+    let mut at = FIRST;
+    loop {
+        ticks.tick().await;
+        if each == 0 {
+            send(frames, Message::Heartbeat(Heartbeat { revision: Some(at.into()), digest })).await?;
+            continue;
+        }
+        let next = Revision::new(at.epoch, at.seq + 1);
+        let mut delta = Delta::new(at, next);
+        let (round, adds) = (at.seq / 2, at.seq % 2 == 1);
+        for number in 0..each {
+            let meeting = synthetic::meeting(table.meetings + round as usize % 1_000 * each + number)?;
+            delta.meetings.insert(meeting.key.clone(), adds.then_some(meeting));
+        }
+        send(frames, Message::Delta((&delta).into())).await?;
+        at = next;
+    }
+}

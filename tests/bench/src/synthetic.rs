@@ -1,0 +1,92 @@
+//! A made-up fleet: every number names one meeting, its server and its place in the routing table.
+
+use sha1::{Digest as _, Sha1};
+use usher_common::{
+    bbb::checksum::Algorithm,
+    id::{IdError, InternalMeetingId, MeetingId, ServerId, TenantId},
+    meeting::MeetingKey,
+    routing::{MeetingRoute, RouteState, ServerRoute, TenantRoute},
+    secret::Secret,
+    server::{AdminState, Health},
+};
+
+/// Servers of the fleet.
+pub(crate) const SERVERS: usize = 20;
+
+/// Secret of tenant `default`.
+pub(crate) const SECRET: &str = "b6AAOaJ1XQ2nPlGZ5dYUWwKkAY7tMsE2QVhDTs6f";
+
+/// Wall clock of every creation, milliseconds since 1970.
+pub(crate) const CREATED_AT_MS: i64 = 1_795_000_000_000;
+
+/// Returns the base of a meeting's server.
+pub(crate) fn server_url(meeting: usize) -> String {
+    format!("https://bbb-{:02}.example.org/bigbluebutton/api/", meeting % SERVERS)
+}
+
+/// Returns an id of 39 characters, as learning platforms make them.
+pub(crate) fn meeting_id(meeting: usize) -> String {
+    format!("{meeting:08}-4f1c-9a57-course-2026-winter-a")
+}
+
+/// Returns the server's id of a meeting, in the form BBB gives it.
+pub(crate) fn internal_id(meeting_id: &str) -> String {
+    let hash = Sha1::digest(meeting_id);
+    let hex: String = hash.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(digit).collect();
+    format!("{hex}-{CREATED_AT_MS}")
+}
+
+fn digit(value: u8) -> char {
+    char::from(b"0123456789abcdef"[usize::from(value & 15)])
+}
+
+pub(crate) fn key(meeting: usize) -> Result<MeetingKey, IdError> {
+    Ok(MeetingKey::new(TenantId::default_tenant(), MeetingId::parse(&meeting_id(meeting))?))
+}
+
+pub(crate) fn meeting(meeting: usize) -> Result<MeetingRoute, IdError> {
+    let key = key(meeting)?;
+    let internal_id = InternalMeetingId::parse(&internal_id(key.meeting.as_str()))?;
+    Ok(MeetingRoute { key, server: server_id(meeting)?, state: RouteState::Active(internal_id) })
+}
+
+fn server_id(meeting: usize) -> Result<ServerId, IdError> {
+    ServerId::parse(&format!("bbb-{:02}", meeting % SERVERS))
+}
+
+pub(crate) fn servers() -> Result<Vec<ServerRoute>, IdError> {
+    let server = |number| {
+        Ok(ServerRoute {
+            id: server_id(number)?,
+            url: server_url(number),
+            secret: Secret::new(&format!("secret-of-server-{number:02}-0123456789abcdef")),
+            admin: AdminState::Enabled,
+            health: Health::Online,
+            algorithm: Algorithm::Sha256,
+        })
+    };
+    (0..SERVERS).map(server).collect()
+}
+
+pub(crate) fn tenant() -> TenantRoute {
+    TenantRoute {
+        id: TenantId::default_tenant(),
+        secrets: vec![Secret::new(SECRET)],
+        hosts: Vec::new(),
+        enabled: true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn meetings_look_like_those_of_a_learning_platform() {
+        assert_eq!(meeting_id(7).len(), 39);
+        let internal = internal_id("random-8648527");
+        assert!(internal.len() == 54 && internal.ends_with("-1795000000000"), "{internal}");
+        assert_eq!(servers().unwrap().len(), SERVERS);
+        assert_eq!(meeting(21).unwrap().server, servers().unwrap()[1].id);
+    }
+}
