@@ -68,7 +68,7 @@ impl Args {
             }
         } else {
             Plan {
-                slice: Duration::from_secs(2),
+                slice: Duration::from_millis(1_500),
                 warm_up: Duration::from_millis(300),
                 pairs: 3,
                 tables: &[1_000, 100_000, 1_000_000],
