@@ -32,6 +32,8 @@ use crate::core::{
 const SLOW_START_LEAST: f64 = 0.1;
 /// What the score of a server that is used only for want of better ones is multiplied by (E5).
 const PANIC_FACTOR: f64 = 2.0;
+/// A server whose pending creates have not moved for this long is slow, and is not waited for.
+const SLOW: Duration = Duration::from_millis(300);
 
 /// What a server is wanted for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +48,18 @@ pub struct Ask {
     pub excluded: Vec<ServerId>,
     /// Which servers may take it.
     pub tag: TagWish,
+    /// What to do when the best server has as many pending creates as it may.
+    pub when_full: WhenFull,
+}
+
+/// What to do about servers that have as many pending creates as they may (F5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WhenFull {
+    /// Wait for the best one as long as its creates move, so that a burst stays level (F1).
+    #[default]
+    Wait,
+    /// Pass it over.
+    PassOver,
 }
 
 /// Why no server was chosen. Each is retryable; the caller is told which it was, never given a
@@ -61,7 +75,8 @@ pub enum NoServer {
     /// Servers are healthy, but the load of none is known.
     #[error("load_unknown")]
     LoadUnknown,
-    /// Every server that could take it has as many pending creates as it may: wait a little (F5).
+    /// Every server that could take it, or the best one, has as many pending creates as it may: wait
+    /// a little (F5).
     #[error("saturated")]
     Saturated,
 }
@@ -190,6 +205,7 @@ impl Chooser<'_> {
         // When more than half of the servers start together, slowing them all would only skew (E3).
         let slowed = census.starting * 2 <= census.enabled;
         let (mut best, mut saturated): (Option<Score<'_>>, bool) = (None, false);
+        let mut least_awaited = f64::INFINITY;
         for server in self.members(pool) {
             let factor = match self.standing(server) {
                 Standing::Good => 1.0,
@@ -203,22 +219,32 @@ impl Chooser<'_> {
                 continue;
             }
             let waiting = self.waiting.get(server.id()).copied().unwrap_or_default();
+            let value = known + waiting.users as f64 * per_user;
             if server.pending() + waiting.creates >= self.settings().max_inflight_creates {
                 saturated = true;
+                if self.is_awaited(server) {
+                    least_awaited = least_awaited.min(value);
+                }
                 continue;
             }
-            let value = known + waiting.users as f64 * per_user;
             let score = Score { value, tie: mix(self.seed, server.tie_seed), server };
             if best.as_ref().is_none_or(|best| score.beats(best)) {
                 best = Some(score);
             }
         }
         match best {
+            Some(best) if least_awaited < best.value => Err(NoServer::Saturated),
             Some(best) => Ok(Choice { server: best.server.id().clone(), panic }),
             None if saturated => Err(NoServer::Saturated),
             None if census.online > 0 && census.fresh == 0 => Err(NoServer::LoadUnknown),
             None => Err(NoServer::NoneHealthy),
         }
+    }
+
+    /// Tells whether a full server is worth waiting for.
+    fn is_awaited(&self, server: &FleetServer) -> bool {
+        let moves = server.at_rest(self.now.instant).is_none_or(|rest| rest < SLOW);
+        self.ask.when_full == WhenFull::Wait && moves
     }
 }
 

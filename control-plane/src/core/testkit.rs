@@ -17,7 +17,7 @@ use usher_common::{
 use super::{
     fleet::Fleet,
     now::Now,
-    placement::{Ask, TagWish},
+    placement::{Ask, TagWish, WhenFull},
     plan::{Event, Guard, Key, Plan, Stored, Write},
     policy::Policy,
 };
@@ -176,7 +176,14 @@ pub(crate) fn iid(id: &str) -> InternalMeetingId {
 }
 
 pub(crate) fn ask(id: &str) -> Ask {
-    Ask { key: key(id), max_users: 0, size_hint: 0, excluded: Vec::new(), tag: TagWish::default() }
+    Ask {
+        key: key(id),
+        max_users: 0,
+        size_hint: 0,
+        excluded: Vec::new(),
+        tag: TagWish::default(),
+        when_full: WhenFull::default(),
+    }
 }
 
 pub(crate) fn server(id: &str) -> Server {

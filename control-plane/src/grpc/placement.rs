@@ -20,7 +20,7 @@ use super::{deadline, status::Refusal};
 use crate::{
     core::{
         lifecycle::{Answer, Certainty, PlaceRequest},
-        placement::{Ask, TagWish},
+        placement::{Ask, TagWish, WhenFull},
     },
     tasks::{
         fleet_handle::FleetHandle,
@@ -66,13 +66,14 @@ impl PlacementService for Placement {
         let deadline = deadline::of(request.metadata());
         self.ready()?;
         let request = place_request(request.into_inner())?;
-        span.record("meeting", tracing::field::display(&request.ask.key));
-        let placed = self.placer.place(&request, deadline).instrument(span).await.map_err(Refusal::place)?;
+        let key = request.ask.key.clone();
+        span.record("meeting", tracing::field::display(&key));
+        let placed = self.placer.place(request, deadline).instrument(span).await.map_err(Refusal::place)?;
         let placement = placed.outcome;
         Ok(Response::new(PlaceMeetingResponse {
-            meeting: route(&request.ask.key, &placement.record).as_ref().map(Into::into),
+            meeting: route(&key, &placement.record).as_ref().map(Into::into),
             server: Some((&placement.server).into()),
-            token: if placement.existing { String::new() } else { request.token },
+            token: if placement.existing { String::new() } else { placement.record.token },
             existing: placement.existing,
             revision: Some(self.at(placed.revision)),
         }))
@@ -190,6 +191,7 @@ fn place_request(wire: PlaceMeetingRequest) -> Result<PlaceRequest, Refusal> {
             max_users: wire.max_users,
             size_hint: wire.size_hint,
             excluded: excluded?,
+            when_full: WhenFull::default(),
             tag: TagWish::parse(&wire.server_tag),
         },
         token: format!("{:032x}", rand::random::<u128>()),

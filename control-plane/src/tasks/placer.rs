@@ -26,13 +26,17 @@ use crate::{
         lifecycle::{self, Answer, Certainty, EndOutcome, PlaceRequest, Placed, Step},
         load,
         now::Now,
-        placement::{Inflight, NoServer},
+        placement::{Inflight, NoServer, WhenFull},
     },
     ops::metrics::Metrics,
 };
 
 /// Longest wait for a server that takes one more create (F5).
 const SATURATED_WAIT: Duration = Duration::from_secs(5);
+/// Longest wait for the best server while another could take the create.
+const BEST_WAIT: Duration = Duration::from_secs(2);
+/// Pause after which a choice is made anew although nothing changed: time itself may have.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// Longest wait until this replica sees what it has written itself.
 const SEE_WITHIN: Duration = Duration::from_secs(2);
 
@@ -98,20 +102,24 @@ impl Placer {
     /// No server takes it, or the store did not take the record.
     pub async fn place(
         &self,
-        request: &PlaceRequest,
+        mut request: PlaceRequest,
         deadline: Instant,
     ) -> Result<Written<Placement>, WriteError<NoPlace>> {
-        let give_up = deadline.min(Instant::now() + SATURATED_WAIT);
+        let begun = Instant::now();
+        let give_up = deadline.min(begun + SATURATED_WAIT);
         let mut changes = self.writer.fleet().revisions();
         loop {
             changes.mark_unchanged();
-            let placed = self.try_place(request, deadline).await;
+            if begun.elapsed() > BEST_WAIT {
+                request.ask.when_full = WhenFull::PassOver;
+            }
+            let placed = self.try_place(&request, deadline).await;
             match &placed {
                 Err(WriteError::Decision(NoPlace::NoServer(NoServer::Saturated)))
                     if Instant::now() < give_up =>
                 {
                     // A create that was confirmed or abandoned makes room.
-                    let _ = tokio::time::timeout_at(give_up.into(), changes.changed()).await;
+                    let _ = tokio::time::timeout(LOOK_AGAIN, changes.changed()).await;
                 }
                 placed_or_not => {
                     self.metrics.placed(outcome(placed_or_not));

@@ -29,11 +29,17 @@ impl Fleet {
         {
             server.reserved -= u64::from(old.reserved);
             server.pending -= u32::from(old.pending);
+            if old.pending {
+                server.moved_at = Some(now);
+            }
         }
         if let Some(entry) = self.records.get_mut(key)
             && let Some(server) = self.servers.get_mut(&entry.stored.value.server)
         {
             count(server, key, entry, &self.policy, now);
+            if entry.pending {
+                server.moved_at = Some(now);
+            }
         }
     }
 

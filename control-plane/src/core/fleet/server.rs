@@ -26,6 +26,8 @@ pub struct FleetServer {
     /// Hash of the id, for ties between equal scores; the same on every replica.
     pub(in crate::core) tie_seed: u64,
     pub(super) pending: u32,
+    /// When a pending record last came to it or was settled.
+    pub(super) moved_at: Option<Instant>,
     pub(super) reserved: u64,
     pub(super) sampled: u64,
     pub(super) listed: HashSet<MeetingKey>,
@@ -43,6 +45,7 @@ impl FleetServer {
             sample: None,
             sample_applied_at: None,
             pending: 0,
+            moved_at: None,
             reserved: 0,
             sampled: 0,
             listed: HashSet::default(),
@@ -76,6 +79,11 @@ impl FleetServer {
     /// Returns the number of records on it that no server has confirmed.
     pub fn pending(&self) -> u32 {
         self.pending
+    }
+
+    /// Returns how long no pending record has come to it or been settled; none when there was none.
+    pub fn at_rest(&self, now: Instant) -> Option<Duration> {
+        self.moved_at.map(|at| now.saturating_duration_since(at))
     }
 
     /// Returns the users its last sample shows, breakouts aside.

@@ -126,6 +126,22 @@ fn f5_a_server_with_too_many_pending_creates_is_passed_over() {
 }
 
 #[test]
+fn f5_a_full_server_is_waited_for_as_long_as_its_creates_move() {
+    let mut bench = Bench::with_servers(Policy::default(), &["a", "b"]);
+    bench.write(Write::Sample(sid("b"), load(200)));
+    place_all(&mut bench, 8);
+    assert_eq!(
+        choice(&bench, &ask("next")),
+        Err(NoServer::Saturated),
+        "the best one will take it in a moment"
+    );
+    let hurried = Ask { when_full: WhenFull::PassOver, ..ask("next") };
+    assert_eq!(choice(&bench, &hurried), Ok("b".into()));
+    bench.pass(SLOW);
+    assert_eq!(choice(&bench, &ask("next")), Ok("b".into()), "a slow one holds nobody up");
+}
+
+#[test]
 fn f6_unknown_load_is_not_no_load() {
     let mut bench = bench(3);
     bench.write(Write::Sample(sid("s00"), load(500)));
