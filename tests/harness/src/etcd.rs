@@ -1,11 +1,15 @@
 //! A real etcd: one node or several, on free ports, with its data in a directory of its own.
 //!
-//! The binary is `USHER_ETCD`, or the `etcd` on the PATH; `cargo xtask test` brings one.
+//! The binary is `USHER_ETCD`, the `etcd` on the PATH, or the one that `cargo xtask test` brought.
 
 mod member;
 mod tls;
 
-use std::{env, path::PathBuf, time::Duration};
+use std::{
+    env,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context, Result, bail};
 use etcd_client::{Certificate, Client, ConnectOptions, Identity, TlsOptions};
@@ -213,9 +217,12 @@ fn binary() -> Result<PathBuf> {
     if let Some(named) = env::var_os("USHER_ETCD") {
         return Ok(named.into());
     }
+    // What `cargo xtask` unpacked serves plain `cargo test` too.
+    let brought = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/tools/etcd/usr/bin");
     env::var_os("PATH")
         .iter()
         .flat_map(env::split_paths)
+        .chain([brought])
         .map(|folder| folder.join("etcd"))
         .find(|file| file.is_file())
         .context("no etcd on the PATH; `cargo xtask test` brings one, or name it in USHER_ETCD")

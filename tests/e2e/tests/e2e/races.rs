@@ -57,6 +57,24 @@ async fn f1_five_hundred_creates_without_a_poll_spread_evenly() -> Result<()> {
     Ok(())
 }
 
+/// F1, all at once: servers that have as many pending creates as they may are waited for.
+#[tokio::test]
+async fn f1_five_hundred_creates_at_once_spread_evenly() -> Result<()> {
+    let settings =
+        [("health.interval", "60s"), ("health.unhealthy_after", "360s"), ("health.deadline", "5s")];
+    let usher = Standalone::start(20, &settings).await?;
+    let client = usher.client();
+    try_join_all((0..500).map(|number| {
+        let client = client.clone();
+        async move { client.created(&format!("burst-{number}")).await }
+    }))
+    .await?;
+    let counts: Vec<usize> = usher.sims.iter().map(|sim| sim.meetings().len()).collect();
+    ensure!(counts.iter().sum::<usize>() == 500, "{counts:?}");
+    assert!(spread(&counts) <= 1, "{counts:?}");
+    Ok(())
+}
+
 /// F1 on a cluster: each replica knows the other's placements a moment later.
 #[tokio::test]
 async fn f1_a_burst_over_two_replicas_and_four_edges_spreads_within_three() -> Result<()> {
