@@ -94,14 +94,30 @@ pub fn sign(algorithm: Algorithm, call: &str, query: &str, secret: &Secret) -> S
 }
 
 /// Returns `query` with its checksum appended, in the same allocation where it has room.
-pub fn sign_query(algorithm: Algorithm, call: &str, mut query: String, secret: &Secret) -> String {
-    let unsigned = query.len();
-    query.reserve("&checksum=".len() + algorithm.hex_len());
+pub fn sign_query(algorithm: Algorithm, call: &str, query: String, secret: &Secret) -> String {
+    sign_from(algorithm, call, query, 0, secret)
+}
+
+/// Returns `text` with the checksum of the query that begins at byte `start` appended, in the same
+/// allocation where it has room: `&checksum=` and twice the digest.
+///
+/// # Panics
+/// When `start` is not the beginning of a character in `text`, or its end.
+pub fn sign_from(
+    algorithm: Algorithm,
+    call: &str,
+    mut text: String,
+    start: usize,
+    secret: &Secret,
+) -> String {
+    text.reserve("&checksum=".len() + algorithm.hex_len());
     let mut digest = [0; DIGEST_MAX];
-    let digest = hash(algorithm, call, &query, secret, &mut digest);
-    query.push_str(if unsigned == 0 { "checksum=" } else { "&checksum=" });
-    hex::push_lower(&mut query, digest);
-    query
+    let query = &text[start..];
+    let first = query.is_empty();
+    let digest = hash(algorithm, call, query, secret, &mut digest);
+    text.push_str(if first { "checksum=" } else { "&checksum=" });
+    hex::push_lower(&mut text, digest);
+    text
 }
 
 /// Tells whether `given`, in either case, is the checksum of a call under one of `secrets`.

@@ -4,7 +4,7 @@
 use usher_common::{
     bbb::{
         call::Call,
-        checksum::{sign, sign_query},
+        checksum::{sign, sign_from},
         query::{Edit, rewrite},
     },
     routing::ServerRoute,
@@ -28,15 +28,23 @@ impl std::fmt::Debug for Outgoing {
     }
 }
 
-/// Returns the URL of a call with all parameters in it.
+/// Room for the checksum that follows the parameters, bytes.
+const ROOM_FOR_CHECKSUM: usize = 138;
+
+/// Returns the URL of a call with all parameters in it. Every join makes one: it is written and
+/// signed in one allocation.
 pub fn url(server: &ServerRoute, call: Call, parameters: &str, edits: &[Edit<'_>]) -> String {
-    let query = sign_query(server.algorithm, call.name(), rewrite(parameters, edits), &server.secret);
-    let mut url = String::with_capacity(server.url.len() + call.name().len() + 1 + query.len());
+    let base = server.url.len() + call.name().len() + 1;
+    let mut url = String::with_capacity(base + parameters.len() + ROOM_FOR_CHECKSUM);
     url.push_str(&server.url);
     url.push_str(call.name());
     url.push('?');
-    url.push_str(&query);
-    url
+    if edits.is_empty() {
+        url.push_str(parameters);
+    } else {
+        url.push_str(&rewrite(parameters, edits));
+    }
+    sign_from(server.algorithm, call.name(), url, base, &server.secret)
 }
 
 /// Returns a call that has a body of its own: all parameters in the URL.

@@ -161,6 +161,17 @@ fn parameters_are_found_however_their_names_are_written() {
     assert_eq!(query.pairs().count(), 5);
 }
 
+proptest! {
+    #[test]
+    fn a_name_is_what_it_is_decoded(
+        given in prop_oneof!["[a-cA-C_%+6é]{0,6}", "(meta|m%65ta)_[a-cA-C%6]{0,4}", "%6[1-3]{1,3}"],
+        wanted in prop_oneof!["[a-c+%é ]{0,4}", "meta_[a-c]{0,3}"],
+    ) {
+        let plain = given == wanted || same_name(&decode(&given), &wanted);
+        prop_assert_eq!(Pair::split(&given).is(&wanted), plain);
+    }
+}
+
 #[test]
 fn edits_stand_where_the_parameter_stood() {
     let out = rewrite(
