@@ -4,6 +4,7 @@ use std::{io, process::ExitCode};
 
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
+use usher_common::runtime::signals::StoppedAtOnce;
 
 /// Why a command did not do what it was asked. [`Failure::code`] is documented in `usher --help`.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +21,9 @@ pub enum Failure {
     /// The token is missing or not accepted.
     #[error("{0}")]
     Denied(String),
+    /// A signal came before it was done.
+    #[error(transparent)]
+    Stopped(#[from] StoppedAtOnce),
     /// The answer could not be written.
     #[error("write the answer: {0}")]
     Output(#[from] io::Error),
@@ -34,7 +38,7 @@ impl Failure {
         match self {
             // Whoever read the answer had enough of it: `usher … | head -1`.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
-            Self::Refused(_) | Self::Output(_) | Self::Part(_) => 1,
+            Self::Refused(_) | Self::Stopped(_) | Self::Output(_) | Self::Part(_) => 1,
             Self::Usage(_) => 2,
             Self::Unavailable(_) => 3,
             Self::Denied(_) => 4,

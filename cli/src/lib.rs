@@ -6,5 +6,4 @@ pub mod commands;
 pub mod core;
 pub mod exit;
 pub mod printer;
-pub mod signals;
 pub mod standalone;

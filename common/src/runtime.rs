@@ -3,5 +3,6 @@
 pub mod config;
 pub mod metrics;
 pub mod ops;
+pub mod signals;
 pub mod tasks;
 pub mod telemetry;

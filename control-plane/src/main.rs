@@ -4,11 +4,11 @@ use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 use anyhow::Context as _;
 use clap::Parser;
-use tokio::signal::unix::{SignalKind, signal};
 use usher_common::{
     runtime::{
         config::{self, Flag, Source},
         ops::{Ops, OpsServer},
+        signals::Signals,
         tasks::Tasks,
         telemetry,
     },
@@ -101,11 +101,10 @@ async fn serve(settings: &Settings) -> anyhow::Result<()> {
         println!("ready control={} ops={}", plane.grpc_addr(), ops_server.addr());
         std::future::pending::<()>().await;
     };
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut signals = Signals::listen()?;
     let stopping = tasks.stopping();
     tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+        () = signals.next() => {}
         () = ready => {}
         () = stopping.cancelled() => {
             tasks.shutdown().await;
@@ -113,9 +112,9 @@ async fn serve(settings: &Settings) -> anyhow::Result<()> {
         }
     }
     tracing::info!("stopping; a second signal stops at once");
-    tokio::select! {
-        () = async { plane.shutdown().await; tasks.shutdown().await } => Ok(()),
-        _ = terminate.recv() => anyhow::bail!("stopped at once"),
-        _ = interrupt.recv() => anyhow::bail!("stopped at once"),
-    }
+    let stopped = async {
+        plane.shutdown().await;
+        tasks.shutdown().await;
+    };
+    Ok(signals.or(stopped).await?)
 }

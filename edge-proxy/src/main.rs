@@ -4,11 +4,11 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::Context as _;
 use clap::Parser;
-use tokio::signal::unix::{SignalKind, signal};
 use usher_common::{
     runtime::{
         config::{self, Flag, Source},
         ops::{Ops, OpsServer},
+        signals::Signals,
         tasks::Tasks,
         telemetry,
     },
@@ -95,11 +95,10 @@ async fn serve(settings: &Settings) -> anyhow::Result<()> {
         println!("ready listen={} ops={}", edge.api_addr(), ops_server.addr());
         std::future::pending::<()>().await;
     };
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut signals = Signals::listen()?;
     let stopping = tasks.stopping();
     tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+        () = signals.next() => {}
         () = ready => {}
         () = stopping.cancelled() => {
             tasks.shutdown().await;
@@ -112,12 +111,6 @@ async fn serve(settings: &Settings) -> anyhow::Result<()> {
         edge.shutdown().await;
         tokio::time::timeout(LAST_TASKS, tasks.shutdown()).await.is_ok()
     };
-    tokio::select! {
-        in_time = stopped => {
-            anyhow::ensure!(in_time, "some tasks did not end in time");
-            Ok(())
-        }
-        _ = terminate.recv() => anyhow::bail!("stopped at once"),
-        _ = interrupt.recv() => anyhow::bail!("stopped at once"),
-    }
+    anyhow::ensure!(signals.or(stopped).await?, "some tasks did not end in time");
+    Ok(())
 }

@@ -1,8 +1,9 @@
 //! `usher bbb-sim`.
 
 use usher_bbb_sim::{BbbSim, Fault, SimOptions};
+use usher_common::runtime::signals::Signals;
 
-use crate::{args::SimArgs, exit::Failure, printer::Printer, signals::Signals};
+use crate::{args::SimArgs, exit::Failure, printer::Printer};
 
 /// Runs one simulated BigBlueButton server until it is told to stop.
 pub(super) async fn run(printer: &mut Printer, args: SimArgs) -> Result<(), Failure> {
@@ -16,7 +17,7 @@ pub(super) async fn run(printer: &mut Printer, args: SimArgs) -> Result<(), Fail
     }
     printer.text(&format!("ready api={} listen={}", sim.url(), sim.address()))?;
     signals.next().await;
-    signals.or(sim.stop()).await
+    Ok(signals.or(sim.stop()).await?)
 }
 
 /// Reads `KIND[,call=NAME][,count=N][,for=5s][,delay=2s]`, the query of `POST /sim/faults`.

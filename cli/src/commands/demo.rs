@@ -15,6 +15,7 @@ use usher_common::{
     },
     id::ServerId,
     proto::v1,
+    runtime::signals::Signals,
     runtime::telemetry,
     secret::Secret,
     settings::{Settings, StoreKind},
@@ -27,7 +28,6 @@ use crate::{
     core::inventory::ServerSpec,
     exit::Failure,
     printer::Printer,
-    signals::Signals,
     standalone::{Addresses, Standalone},
 };
 

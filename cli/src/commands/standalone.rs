@@ -3,6 +3,7 @@
 use usher_common::{
     runtime::{
         config::{self, Source},
+        signals::Signals,
         telemetry,
     },
     settings::{Settings, StoreKind},
@@ -10,7 +11,7 @@ use usher_common::{
 
 use super::servers::sync;
 use crate::{
-    args::StandaloneArgs, core::inventory::ServerSpec, exit::Failure, printer::Printer, signals::Signals,
+    args::StandaloneArgs, core::inventory::ServerSpec, exit::Failure, printer::Printer,
     standalone::Standalone,
 };
 

@@ -4,7 +4,10 @@ use std::{future::Future, io};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::exit::Failure;
+/// A signal came before the work was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("stopped at once")]
+pub struct StoppedAtOnce;
 
 /// The signals that end a program.
 #[derive(Debug)]
@@ -28,10 +31,13 @@ impl Signals {
     }
 
     /// Waits for work to end; a signal gives it up.
-    pub async fn or<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Failure> {
+    ///
+    /// # Errors
+    /// A signal came first.
+    pub async fn or<T>(&mut self, work: impl Future<Output = T>) -> Result<T, StoppedAtOnce> {
         tokio::select! {
             done = work => Ok(done),
-            () = self.next() => Err(Failure::Refused("stopped at once".into())),
+            () = self.next() => Err(StoppedAtOnce),
         }
     }
 }
