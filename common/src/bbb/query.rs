@@ -12,7 +12,7 @@ mod signed;
 use std::{borrow::Cow, cmp::Ordering};
 
 pub use edit::{Edit, rewrite};
-pub use encoding::{decode, encode};
+pub use encoding::{decode, encode, url_safe};
 pub use form::rebuilt_form;
 pub use signed::{ChecksumFault, Signed};
 

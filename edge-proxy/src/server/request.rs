@@ -9,6 +9,7 @@ use hyper::body::Incoming;
 use usher_common::{
     bbb::{
         call::{BodyKind, Call, ChecksumProblem},
+        query::url_safe,
         reply::{self, Refusal},
     },
     id::{MeetingId, TenantId},
@@ -41,7 +42,7 @@ pub(super) struct Ask {
     pub(super) table: Arc<LiveTable>,
     /// The tenant's meetings in the table.
     pub(super) meetings: Arc<Meetings>,
-    /// The signed parameters, without the checksum.
+    /// The signed parameters, without the checksum, as a URL may hold them.
     pub(super) parameters: String,
     /// The meeting it concerns, as the caller wrote it; calls about none have none.
     pub(super) meeting: Option<MeetingId>,
@@ -138,8 +139,9 @@ pub(super) async fn admit(gateway: &Gateway, request: Request<Incoming>) -> Resu
         None => None,
     };
     let parameters = authenticate(call, query, form.as_deref(), &route.secrets)
-        .map_err(|problem| Box::new(Reply::checksum(call, problem)))?
-        .into_owned();
+        .map_err(|problem| Box::new(Reply::checksum(call, problem)))?;
+    // A form may hold what no URL can, and mostly leaves as one.
+    let parameters = url_safe(&parameters).into_owned();
     if !route.enabled {
         return Err(refused(&not_enabled()));
     }

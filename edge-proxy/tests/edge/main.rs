@@ -1,6 +1,7 @@
 //! The edge through real sockets: a fake control plane in front, simulated BBB servers behind.
 
 mod checks;
+mod clients;
 mod connections;
 mod create;
 mod end;

@@ -22,6 +22,30 @@ pub(super) fn push_encoded(out: &mut String, text: &str) {
     }
 }
 
+/// Returns parameters as a URL may hold them: what no query can hold (spaces, quotes, `#`, anything
+/// that is not ASCII, …) becomes `%XX`, and all else stays as it came. Decoded, they are the same.
+pub fn url_safe(parameters: &str) -> Cow<'_, str> {
+    let Some(first) = parameters.bytes().position(|byte| !is_url_safe(byte)) else {
+        return Cow::Borrowed(parameters);
+    };
+    let (fine, rest) = parameters.split_at(first);
+    let mut out = String::with_capacity(parameters.len() + 16);
+    out.push_str(fine);
+    for byte in rest.bytes() {
+        if is_url_safe(byte) {
+            out.push(char::from(byte));
+        } else {
+            hex::push_percent(&mut out, byte);
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// A query's characters, RFC 3986; `%` is taken to begin an escape.
+fn is_url_safe(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:@/?".contains(&byte)
+}
+
 /// Returns `text` decoded: `+` is a space and `%XX` a byte of UTF-8. What is neither stays as it
 /// is; bytes that are not UTF-8 become U+FFFD.
 pub fn decode(text: &str) -> Cow<'_, str> {

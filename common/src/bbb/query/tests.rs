@@ -84,6 +84,14 @@ proptest! {
     }
 
     #[test]
+    fn url_safe_parameters_mean_the_same_and_fit_into_a_url(text in ".{0,40}") {
+        let safe = url_safe(&text);
+        prop_assert_eq!(read(&safe), read(&text));
+        prop_assert!(safe.bytes().all(|b| b.is_ascii_graphic() && !b"\"#<>[]\\^`{|}".contains(&b)), "{}", safe);
+        prop_assert_eq!(&url_safe(&safe), &safe);
+    }
+
+    #[test]
     fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..120)) {
         let text = String::from_utf8_lossy(&bytes);
         let query = RawQuery::new(&text);
