@@ -1,8 +1,5 @@
 //! Which call a path names, and whose request it is: by path, by host, else `default`.
 
-/// Where every BBB API begins.
-const BASE: &str = "/bigbluebutton/api";
-
 /// What a path says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Target<'a> {
@@ -12,18 +9,28 @@ pub struct Target<'a> {
     pub call: &'a str,
 }
 
-/// Reads a request's path; `None` when it is none of the BBB API.
+/// Reads a request's path; `None` when it is none of the BBB API. More slashes than needed do not
+/// matter, as they do not to BBB: applications join what people typed.
 pub fn target(path: &str) -> Option<Target<'_>> {
-    let (tenant, rest) = if let Some(rest) = path.strip_prefix(BASE) {
-        (None, rest)
-    } else {
-        let tenant = path.strip_prefix('/')?.split('/').next()?;
-        (Some(tenant), path[1 + tenant.len()..].strip_prefix(BASE)?)
-    };
-    match rest.strip_prefix('/') {
-        Some(call) => Some(Target { tenant, call }),
-        None => rest.is_empty().then_some(Target { tenant, call: "" }),
+    if let Some(rest) = below_base(path) {
+        return Some(Target { tenant: None, call: rest.trim_matches('/') });
     }
+    let (tenant, rest) = segment(path)?;
+    let rest = below_base(rest)?;
+    Some(Target { tenant: Some(tenant), call: rest.trim_matches('/') })
+}
+
+/// Returns what follows `/bigbluebutton/api`, where every BBB API begins.
+fn below_base(path: &str) -> Option<&str> {
+    let (product, rest) = segment(path)?;
+    let (api, rest) = segment(rest)?;
+    (product == "bigbluebutton" && api == "api").then_some(rest)
+}
+
+/// Splits off a path's first segment.
+fn segment(path: &str) -> Option<(&str, &str)> {
+    let path = path.strip_prefix('/')?.trim_start_matches('/');
+    Some(path.split_at(path.find('/').unwrap_or(path.len())))
 }
 
 /// Returns a `Host` as tenants are looked up by: lower case, no port, no final dot.
@@ -53,6 +60,22 @@ mod tests {
         {
             assert_eq!(of(other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn slashes_too_many_do_not_matter() {
+        let of = |path| target(path).map(|t| (t.tenant, t.call));
+        for path in [
+            "//bigbluebutton/api/create",
+            "/bigbluebutton//api/create",
+            "/bigbluebutton/api//create",
+            "/bigbluebutton/api/create/",
+        ] {
+            assert_eq!(of(path), Some((None, "create")), "{path}");
+        }
+        assert_eq!(of("/bigbluebutton/api//"), Some((None, "")));
+        assert_eq!(of("/school//bigbluebutton/api//join"), Some((Some("school"), "join")));
+        assert_eq!(of("/bigbluebutton/api/hooks//list"), Some((None, "hooks//list")));
     }
 
     #[test]

@@ -91,7 +91,6 @@ impl Connection {
             .timer(TokioTimer::new())
             .header_read_timeout(self.rules.patience)
             .max_buf_size(self.rules.head_max)
-            .pipeline_flush(true)
             .serve_connection(stream, service);
         Ok(self.watcher.watch(connection).await?)
     }
