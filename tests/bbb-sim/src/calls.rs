@@ -100,6 +100,7 @@ fn meeting_id(params: &Params) -> Result<&str, Refusal> {
         .filter(|id| !id.is_empty())
         .ok_or(Refusal::MISSING_MEETING_ID)
         .and_then(|id| match id.chars().count() {
+            2..=256 if id.contains(',') => Err(Refusal::MEETING_ID_COMMA),
             2..=256 => Ok(id),
             _ => Err(Refusal::MEETING_ID_LENGTH),
         })
