@@ -47,10 +47,13 @@ impl Refusal {
 
     /// Returns the answer as the JSON of the text-track calls.
     pub fn to_json(&self) -> String {
-        serde_json::json!({ "response": {
-            "returncode": "FAILED", "messageKey": self.key, "message": self.message,
-        } })
-        .to_string()
+        // Written out, so that the order is BBB's whatever map a JSON library is built with.
+        let text = |text: &str| serde_json::Value::from(text).to_string();
+        format!(
+            r#"{{"response":{{"returncode":"FAILED","messageKey":{},"message":{}}}}}"#,
+            text(self.key),
+            text(&self.message)
+        )
     }
 
     /// Returns the refusal of a parameter.

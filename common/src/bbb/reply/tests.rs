@@ -24,7 +24,7 @@ fn answers_are_byte_for_byte_those_of_a_server() {
     );
     assert_eq!(
         Refusal::RECORDINGS_NOT_FOUND.to_json(),
-        r#"{"response":{"message":"We could not find recordings","messageKey":"notFound","returncode":"FAILED"}}"#
+        r#"{"response":{"returncode":"FAILED","messageKey":"notFound","message":"We could not find recordings"}}"#
     );
 }
 

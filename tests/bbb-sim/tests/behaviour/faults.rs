@@ -197,7 +197,9 @@ async fn everything_can_be_driven_over_http() {
     assert_eq!(sim.meetings().len(), 2);
 
     let set = control("POST", "faults?kind=html&call=end&count=1").await.unwrap();
-    assert_eq!(set.body, "[{\"call\":\"end\",\"count\":1,\"kind\":\"html\"}]\n");
+    for part in ["\"call\":\"end\"", "\"count\":1", "\"kind\":\"html\""] {
+        assert!(set.body.contains(part), "{}", set.body);
+    }
     assert!(call(&sim, "end", "meetingID=room-42").await.body.contains("<html>"));
     assert_eq!(control("GET", "faults").await.unwrap().body, "[]\n");
     assert_eq!(control("POST", "faults?kind=melt").await.unwrap().status, 400);
