@@ -3,6 +3,7 @@
 pub mod config;
 pub mod metrics;
 pub mod ops;
+pub mod pending;
 pub mod signals;
 pub mod tasks;
 pub mod telemetry;

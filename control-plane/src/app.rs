@@ -21,7 +21,7 @@ use crate::{
         auth::Auth,
         server::{self, Parts},
     },
-    ops::{alarms::Alarms, metrics::Metrics, pending::Pending, watchdog::Watchdog},
+    ops::{alarms::Alarms, metrics::Metrics, watchdog::Watchdog},
     ports::{BbbServers, Store},
     store::{codec::Codec, committer::Committer},
     tasks::{
@@ -76,7 +76,7 @@ impl ControlPlane {
         let grpc_addr = listener.local_addr()?;
 
         let metrics = ops.metrics().register(Metrics::new);
-        let (pending, alarms, watchdog) = (Pending::default(), Alarms::default(), Watchdog::default());
+        let (pending, alarms, watchdog) = (ops.pending(), Alarms::default(), Watchdog::default());
         let servers: Arc<dyn BbbServers> =
             Arc::new(BbbClient::new(settings, pending.clone()).context("set up calls to BBB servers")?);
         let store: Arc<dyn Store> = Arc::new(WatchedStore::new(store, pending.clone()));
@@ -134,8 +134,7 @@ impl ControlPlane {
             interval,
         );
         let sweeper = Sweeper::new(writer, leadership.clone(), interval.min(SWEEP));
-        let gauges =
-            Gauges::new(fleet.clone(), leadership.clone(), placer.clone(), alarms.clone(), metrics, pending);
+        let gauges = Gauges::new(fleet.clone(), leadership.clone(), placer.clone(), alarms.clone(), metrics);
 
         let (health, _) = tonic_health::server::health_reporter();
         let parts = Parts {
@@ -161,6 +160,7 @@ impl ControlPlane {
         back.spawn("poller", |stop| poller.run(stop));
         back.spawn("sweeper", |stop| sweeper.run(stop));
         back.spawn("gauges", |stop| gauges.run(stop));
+        back.spawn("pending calls", |stop| pending.watch(stop));
         front.spawn("grpc", |stop| server::serve(listener, parts, auth, health.clone(), stop));
 
         let ready = CancellationToken::new();

@@ -10,19 +10,17 @@ use tokio::time::{Instant, timeout_at};
 use usher_common::{
     bbb::{
         checksum,
-        parse::{self, Unreadable},
+        parse::{self, Answer, Unreadable},
         query,
     },
     id::InternalMeetingId,
+    runtime::pending::Pending,
     secret::Secret,
     server::{Sample, Server},
     settings::Settings,
 };
 
-use crate::{
-    ops::pending::Pending,
-    ports::{BbbServers, CallError, Ended},
-};
+use crate::ports::{BbbServers, CallError, Ended};
 
 /// Pause before the second try of a poll, at most.
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
@@ -37,8 +35,8 @@ pub struct BbbClient {
 }
 
 /// A whole answer.
-struct Answer {
-    body: String,
+struct Body {
+    text: String,
     /// The server's clock, where it said so.
     date: Option<SystemTime>,
 }
@@ -72,14 +70,14 @@ impl BbbClient {
         query: &str,
         budget: Duration,
         deadline: Instant,
-    ) -> Result<Answer, CallError> {
+    ) -> Result<Body, CallError> {
         let _pending = self.pending.enter(format!("server {}", server.id), call);
         timeout_at(deadline, self.exchange(server, call, query))
             .await
             .unwrap_or(Err(CallError::Timeout(budget)))
     }
 
-    async fn exchange(&self, server: &Server, call: &str, query: &str) -> Result<Answer, CallError> {
+    async fn exchange(&self, server: &Server, call: &str, query: &str) -> Result<Body, CallError> {
         let signed = checksum::sign_query(server.algorithm, call, query.to_owned(), &server.secret);
         let mut headers = http::HeaderMap::new();
         usher_common::runtime::telemetry::inject(&mut headers);
@@ -97,9 +95,9 @@ impl BbbClient {
             }
             body.extend_from_slice(&chunk);
         }
-        let body =
+        let text =
             String::from_utf8(body).map_err(|_| CallError::Unreadable("the answer is not UTF-8".into()))?;
-        Ok(Answer { body, date })
+        Ok(Body { text, date })
     }
 
     async fn try_poll(
@@ -109,7 +107,7 @@ impl BbbClient {
         deadline: Instant,
     ) -> Result<Sample, CallError> {
         let answer = self.call(server, "getMeetings", "", self.poll_deadline, deadline).await?;
-        sample::read(&answer.body, answer.date, watermark, SystemTime::now())
+        sample::read(&answer.text, answer.date, watermark, SystemTime::now())
     }
 
     /// Makes a call whose success is all that matters.
@@ -118,10 +116,47 @@ impl BbbClient {
         server: &Server,
         call: &'static str,
         query: &str,
+        deadline: Instant,
     ) -> Result<parse::Outcome, CallError> {
-        let deadline = Instant::now() + self.call_deadline;
         let answer = self.call(server, call, query, self.call_deadline, deadline).await?;
-        parse::outcome(&answer.body).map_err(|error| unreadable(&error))
+        parse::outcome(&answer.text).map_err(|error| unreadable(&error))
+    }
+
+    async fn try_end(
+        &self,
+        server: &Server,
+        meeting: &InternalMeetingId,
+        moderator_password: Option<&Secret>,
+        deadline: Instant,
+    ) -> Result<Ended, CallError> {
+        let mut query = format!("meetingID={}", query::encode(meeting.as_str()));
+        if let Some(password) = moderator_password {
+            query.push_str("&password=");
+            query.push_str(&query::encode(password.expose()));
+        }
+        let outcome = self.ask(server, "end", &query, deadline).await?;
+        match outcome.key.as_str() {
+            _ if outcome.success => Ok(Ended::Requested),
+            "notFound" => Ok(Ended::NotFound),
+            _ => Err(CallError::Failed(outcome.key)),
+        }
+    }
+
+    /// Asks for the password that `end` needs on old servers; none when the meeting is not listed.
+    async fn moderator_password(
+        &self,
+        server: &Server,
+        meeting: &InternalMeetingId,
+        deadline: Instant,
+    ) -> Result<Option<Secret>, CallError> {
+        let answer = self.call(server, "getMeetings", "", self.call_deadline, deadline).await?;
+        match parse::meetings(&answer.text).map_err(|error| unreadable(&error))? {
+            Answer::Failed(failure) => Err(CallError::Failed(failure.key)),
+            Answer::Success(listed) => {
+                let found = listed.into_iter().find(|listed| listed.internal_id == meeting.as_str());
+                Ok(found.and_then(|listed| listed.moderator_password))
+            }
+        }
     }
 }
 
@@ -152,22 +187,21 @@ impl BbbServers for BbbClient {
         meeting: &InternalMeetingId,
         moderator_password: Option<&Secret>,
     ) -> Result<Ended, CallError> {
-        let mut query = format!("meetingID={}", query::encode(meeting.as_str()));
-        if let Some(password) = moderator_password {
-            query.push_str("&password=");
-            query.push_str(&query::encode(password.expose()));
+        let deadline = Instant::now() + self.call_deadline;
+        let ended = self.try_end(server, meeting, moderator_password, deadline).await;
+        // BBB 2.4 ends nothing without the moderator password; newer ones do not ask for it.
+        if moderator_password.is_none()
+            && matches!(ended, Err(CallError::Failed(_)))
+            && let Some(password) = self.moderator_password(server, meeting, deadline).await?
+        {
+            return self.try_end(server, meeting, Some(&password), deadline).await;
         }
-        let outcome = self.ask(server, "end", &query).await?;
-        match outcome.key.as_str() {
-            _ if outcome.success => Ok(Ended::Requested),
-            "notFound" => Ok(Ended::NotFound),
-            _ => Err(CallError::Failed(outcome.key)),
-        }
+        ended
     }
 
     async fn exists(&self, server: &Server, meeting: &str) -> Result<bool, CallError> {
         let query = format!("meetingID={}", query::encode(meeting));
-        let outcome = self.ask(server, "getMeetingInfo", &query).await?;
+        let outcome = self.ask(server, "getMeetingInfo", &query, Instant::now() + self.call_deadline).await?;
         match outcome.key.as_str() {
             _ if outcome.success => Ok(true),
             "notFound" => Ok(false),

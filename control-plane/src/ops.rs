@@ -2,5 +2,4 @@
 
 pub mod alarms;
 pub mod metrics;
-pub mod pending;
 pub mod watchdog;

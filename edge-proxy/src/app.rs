@@ -30,7 +30,7 @@ use crate::{
     core::rules::Rules,
     metrics::EdgeMetrics,
     server::{Gateway, Limits, Listener, ListenerError},
-    upstream::{ConnectorError, PassiveReports, PendingCalls, SharedReads, Upstream},
+    upstream::{ConnectorError, PassiveReports, SharedReads, Upstream},
 };
 
 /// An edge that cannot start.
@@ -76,14 +76,10 @@ impl Edge {
         let cell = Arc::new(TableCell::default());
         let from_disk =
             settings.edge.last_good.as_ref().is_some_and(|path| last_good::load_into(&cell, path));
-        let pending = PendingCalls::default();
-        let oldest = pending.clone();
-        let metrics = ops
-            .metrics()
-            .register(|registry| EdgeMetrics::new(registry, Arc::clone(&cell), move || oldest.oldest()));
+        let metrics = ops.metrics().register(|registry| EdgeMetrics::new(registry, Arc::clone(&cell)));
         let placement = Placement::new(planes.clone());
         let passive = PassiveReports::new(placement.clone(), tasks.clone());
-        let upstream = Upstream::new(settings.health.connect_timeout, pending.clone(), passive)?;
+        let upstream = Upstream::new(settings.health.connect_timeout, ops.pending(), passive)?;
         let gateway = Arc::new(Gateway {
             cell: Arc::clone(&cell),
             placement,
@@ -122,17 +118,11 @@ impl Edge {
             tasks: tasks.clone(),
             wait: settings.edge.shutdown_wait,
         };
-        edge.spawn(listener, subscriber, pending, settings.edge.last_good.clone());
+        edge.spawn(listener, subscriber, settings.edge.last_good.clone());
         Ok(edge)
     }
 
-    fn spawn(
-        &self,
-        listener: Listener,
-        subscriber: Subscriber,
-        pending: PendingCalls,
-        last_good: Option<PathBuf>,
-    ) {
+    fn spawn(&self, listener: Listener, subscriber: Subscriber, last_good: Option<PathBuf>) {
         let (cell, stopping) = (Arc::clone(&self.cell), Arc::clone(&self.stopping));
         self.ops.ready_when("routing table", move || {
             if stopping.load(Ordering::Acquire) {
@@ -148,6 +138,7 @@ impl Edge {
             self.tasks.spawn("last-good", |stop| last_good::keep(cell, path, stop));
         }
         self.tasks.spawn("subscriber", |stop| subscriber.run(stop));
+        let pending = self.ops.pending();
         self.tasks.spawn("pending-calls", |stop| pending.watch(stop));
         let (accepting, connections) = (self.accepting.clone(), self.tasks.clone());
         self.listener.spawn("listener", move |_| listener.serve(connections, accepting));

@@ -6,7 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use prometheus_client::{
@@ -184,11 +184,7 @@ pub struct EdgeMetrics {
 
 impl EdgeMetrics {
     /// Registers every metric; what can only be asked for is read when it is exported.
-    pub fn new(
-        registry: &mut Registry,
-        cell: Arc<TableCell>,
-        oldest_call: impl Fn() -> Option<Duration> + Send + Sync + 'static,
-    ) -> Self {
+    pub fn new(registry: &mut Registry, cell: Arc<TableCell>) -> Self {
         let (connections, connections_shed) = (Gauge::default(), Counter::default());
         registry.register("usher_edge_connections", "Open connections of clients", connections.clone());
         registry.register(
@@ -196,7 +192,7 @@ impl EdgeMetrics {
             "Connections refused over the limit",
             connections_shed.clone(),
         );
-        registry.register_collector(Box::new(Asked { cell, oldest_call: Box::new(oldest_call) }));
+        registry.register_collector(Box::new(Asked { cell }));
         Self {
             requests: RequestMetrics::new(registry),
             stream: StreamMetrics::new(registry),
@@ -209,7 +205,6 @@ impl EdgeMetrics {
 /// Values that are true only at the moment they are read.
 struct Asked {
     cell: Arc<TableCell>,
-    oldest_call: Box<dyn Fn() -> Option<Duration> + Send + Sync>,
 }
 
 impl fmt::Debug for Asked {
@@ -228,8 +223,6 @@ impl Collector for Asked {
             let help = "Time since a control plane vouched for the table";
             gauge("usher_routing_table_age_seconds", help, age.as_secs_f64())?;
         }
-        let oldest = (self.oldest_call)().unwrap_or_default().as_secs_f64();
-        gauge("usher_edge_inflight_oldest_seconds", "Age of the oldest call to a server under way", oldest)?;
         let counts = self.cell.load().as_ref().map(|table| table.counts()).unwrap_or_default();
         gauge("usher_routing_table_meetings", "Meetings in the table", counts.meetings as f64)?;
         gauge("usher_routing_table_servers", "Servers in the table", counts.servers as f64)

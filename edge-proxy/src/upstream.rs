@@ -4,7 +4,6 @@
 mod connector;
 mod outcome;
 mod passive;
-mod pending;
 mod shared;
 
 use std::{sync::Arc, time::Duration};
@@ -25,17 +24,15 @@ use usher_common::{
     id::ServerId,
     proto::v1::FailureKind,
     routing::ServerRoute,
-    runtime::telemetry,
+    runtime::{pending::Pending, telemetry},
 };
 
 pub use connector::ConnectorError;
 pub use outcome::{Answer, CallError};
 pub use passive::PassiveReports;
-pub use pending::PendingCalls;
 pub use shared::SharedReads;
 
 use crate::core::resign::Outgoing;
-use pending::Phase;
 
 /// Largest answer that is read, in bytes.
 const ANSWER_MAX: usize = 32 << 20;
@@ -73,7 +70,7 @@ impl Upload {
 #[derive(Clone, Debug)]
 pub struct Upstream {
     client: Client<connector::Connector, Payload>,
-    pending: PendingCalls,
+    pending: Pending,
     passive: PassiveReports,
 }
 
@@ -84,7 +81,7 @@ impl Upstream {
     /// The system's certificates cannot be used.
     pub fn new(
         connect_timeout: Duration,
-        pending: PendingCalls,
+        pending: Pending,
         passive: PassiveReports,
     ) -> Result<Self, ConnectorError> {
         let client = Client::builder(TokioExecutor::new())
@@ -133,10 +130,10 @@ impl Upstream {
         deadline: Instant,
     ) -> Result<Answer, CallError> {
         let request = request(outgoing, upload).ok_or(CallError::NotSent(FailureKind::Connect))?;
-        let ticket = self.pending.enter(server.id.clone(), call);
+        let ticket = self.pending.enter(format!("server {}", server.id), call.name());
         let exchange = async {
             let response = self.client.request(request).await.map_err(|e| outcome::of_client(&e))?;
-            ticket.phase(Phase::Answer);
+            ticket.phase("answer");
             read(response.status(), response.into_body()).await
         };
         tokio::time::timeout_at(deadline, exchange)

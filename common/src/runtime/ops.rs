@@ -18,7 +18,7 @@ use axum::{
 };
 use tokio::net::TcpListener;
 
-use super::{metrics::Metrics, tasks::Tasks};
+use super::{metrics::Metrics, pending::Pending, tasks::Tasks};
 
 type Test = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
 
@@ -34,10 +34,11 @@ struct Shared {
     ready: RwLock<Vec<Check>>,
     stopping: AtomicBool,
     metrics: Metrics,
+    pending: Pending,
 }
 
 /// What one process says about itself; clones are the same.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Ops(Arc<Shared>);
 
 /// The outcome of a set of checks, in the order they were added.
@@ -67,6 +68,15 @@ impl fmt::Display for Report {
     }
 }
 
+impl Default for Ops {
+    fn default() -> Self {
+        let shared = Shared::default();
+        let pending = Box::new(shared.pending.clone());
+        shared.metrics.register(|registry| registry.register_collector(pending));
+        Self(Arc::new(shared))
+    }
+}
+
 impl Ops {
     /// Returns a process without checks: live and ready.
     pub fn new() -> Self {
@@ -76,6 +86,11 @@ impl Ops {
     /// Returns the registry behind `/metrics`.
     pub fn metrics(&self) -> &Metrics {
         &self.0.metrics
+    }
+
+    /// Returns the list of this process's calls; its oldest is a metric of every program.
+    pub fn pending(&self) -> Pending {
+        self.0.pending.clone()
     }
 
     /// Adds a liveness check: when it fails, restarting the process is the remedy. It must not block.

@@ -84,7 +84,6 @@ pub struct Metrics {
     leader: Gauge,
     edges: Gauge,
     revision: Gauge,
-    oldest: Fraction,
 }
 
 impl Metrics {
@@ -106,7 +105,6 @@ impl Metrics {
             leader: Gauge::default(),
             edges: Gauge::default(),
             revision: Gauge::default(),
-            oldest: Fraction::default(),
         };
         metrics.register(registry);
         for alarm in Alarm::ALL {
@@ -151,11 +149,6 @@ impl Metrics {
         registry.register("usher_leader", "1 while this replica leads", self.leader.clone());
         registry.register("usher_edges", "Edges connected to this replica", self.edges.clone());
         registry.register("usher_fleet_revision", "Store revision this replica holds", self.revision.clone());
-        registry.register(
-            "usher_inflight_oldest_seconds",
-            "Age of the oldest call to a server or the store that is under way",
-            self.oldest.clone(),
-        );
     }
 
     /// Counts a poll that came out.
@@ -199,11 +192,6 @@ impl Metrics {
     /// Says which revision the fleet stands at.
     pub fn revision(&self, seq: u64) {
         self.revision.set(i64::try_from(seq).unwrap_or(i64::MAX));
-    }
-
-    /// Says how old the oldest call under way is.
-    pub fn oldest_call(&self, age: Duration) {
-        self.oldest.set(age.as_secs_f64());
     }
 
     /// Says how unevenly load is spread.

@@ -14,7 +14,6 @@ use crate::{
     ops::{
         alarms::{Alarm, Alarms},
         metrics::{Metrics, ServerFigures},
-        pending::Pending,
     },
 };
 
@@ -29,7 +28,6 @@ pub struct Gauges {
     placer: Placer,
     alarms: Alarms,
     metrics: Metrics,
-    pending: Pending,
 }
 
 impl Gauges {
@@ -40,9 +38,8 @@ impl Gauges {
         placer: Placer,
         alarms: Alarms,
         metrics: Metrics,
-        pending: Pending,
     ) -> Self {
-        Self { fleet, leadership, placer, alarms, metrics, pending }
+        Self { fleet, leadership, placer, alarms, metrics }
     }
 
     /// Runs until asked to stop.
@@ -55,8 +52,6 @@ impl Gauges {
                 () = tokio::time::sleep(EVERY) => {}
             }
             let now = Instant::now();
-            self.pending.warn_overdue(now);
-            self.metrics.oldest_call(self.pending.oldest(now));
             let figures = self.fleet.read(|fleet| figures(fleet, now));
             let known: BTreeSet<ServerId> = figures.iter().map(|figure| figure.server.clone()).collect();
             let gone: Vec<ServerId> = shown.difference(&known).cloned().collect();

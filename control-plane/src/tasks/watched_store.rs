@@ -4,11 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
+use usher_common::runtime::pending::Pending;
 
-use crate::{
-    ops::pending::Pending,
-    ports::{Batch, Lease, Listing, Store, StoreError, Txn, Verdict, WatchError},
-};
+use crate::ports::{Batch, Lease, Listing, Store, StoreError, Txn, Verdict, WatchError};
 
 /// Passes every call on. Campaigns are meant to wait and are not listed.
 pub struct WatchedStore {

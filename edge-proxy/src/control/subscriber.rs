@@ -200,7 +200,7 @@ mod tests {
 
     fn subscriber() -> Subscriber {
         let cell = Arc::new(TableCell::default());
-        let metrics = EdgeMetrics::new(&mut Registry::default(), Arc::clone(&cell), || None);
+        let metrics = EdgeMetrics::new(&mut Registry::default(), Arc::clone(&cell));
         Subscriber {
             planes: Planes::new(&["http://127.0.0.1:1".into()], None).unwrap(),
             cell,

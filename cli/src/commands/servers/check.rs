@@ -7,13 +7,13 @@ use usher_common::{
     bbb::checksum::Algorithm,
     id::ServerId,
     proto::v1,
+    runtime::pending::Pending,
     secret::Secret,
     server::{AdminState, Server, base_url},
     settings::Settings,
 };
 use usher_control_plane::{
     bbb_client::BbbClient,
-    ops::pending::Pending,
     ports::{BbbServers, CallError},
 };
 
