@@ -13,7 +13,6 @@ use usher_common::{
     },
     revision::Revision,
     routing::{MeetingRoute, RouteState},
-    runtime::telemetry,
 };
 
 use super::{deadline, status::Refusal};
@@ -61,13 +60,11 @@ impl PlacementService for Placement {
         &self,
         request: Request<PlaceMeetingRequest>,
     ) -> Result<Response<PlaceMeetingResponse>, Status> {
-        let span = info_span!("place meeting", meeting = tracing::field::Empty);
-        telemetry::extract_metadata(request.metadata(), &span);
         let deadline = deadline::of(request.metadata());
         self.ready()?;
         let request = place_request(request.into_inner())?;
         let key = request.ask.key.clone();
-        span.record("meeting", tracing::field::display(&key));
+        let span = info_span!("place meeting", meeting = %key);
         let placed = self.placer.place(request, deadline).instrument(span).await.map_err(Refusal::place)?;
         let placement = placed.outcome;
         Ok(Response::new(PlaceMeetingResponse {
@@ -83,8 +80,6 @@ impl PlacementService for Placement {
         &self,
         request: Request<ConfirmMeetingRequest>,
     ) -> Result<Response<ConfirmMeetingResponse>, Status> {
-        let span = info_span!("confirm meeting");
-        telemetry::extract_metadata(request.metadata(), &span);
         let deadline = deadline::of(request.metadata());
         self.ready()?;
         let request = request.into_inner();
@@ -95,7 +90,7 @@ impl PlacementService for Placement {
             internal_id: instance(&request.internal_id)?,
             create_time_ms: request.create_time_ms,
         };
-        let confirmed = self.placer.confirm(&key, &answer, deadline).instrument(span).await;
+        let confirmed = self.placer.confirm(&key, &answer, deadline).await;
         let confirmed = confirmed.map_err(Refusal::written)?;
         let revision = Some(self.at(confirmed.revision));
         Ok(Response::new(ConfirmMeetingResponse { routed: confirmed.outcome, revision }))

@@ -19,7 +19,7 @@ use usher_common::{
             routing_service_server::RoutingServiceServer, server_service_server::ServerServiceServer,
         },
     },
-    runtime::tasks::Tasks,
+    runtime::{tasks::Tasks, telemetry},
 };
 
 use super::{
@@ -109,8 +109,11 @@ pub async fn serve(
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(DESCRIPTORS)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            // What errors carry: without these a client can only print bytes.
+            .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
     };
     let routes = Server::builder()
+        .trace_fn(span)
         .http2_keepalive_interval(Some(KEEP_ALIVE.0))
         .http2_keepalive_timeout(Some(KEEP_ALIVE.1))
         // Probes of an orchestrator cannot send the token; health tells nothing but itself.
@@ -136,6 +139,17 @@ pub async fn serve(
         served = serving => Ok(served?),
         () = overdue => Ok(()), // what is left is cut off
     }
+}
+
+/// Continues the caller's trace in whatever a call leads to: writes, and calls to BBB servers.
+fn span(request: &http::Request<()>) -> tracing::Span {
+    let path = request.uri().path().trim_start_matches('/');
+    if !path.starts_with("usher.") {
+        return tracing::Span::none(); // probes and reflection
+    }
+    let span = tracing::info_span!("rpc", otel.name = path, otel.kind = "server");
+    telemetry::extract(request.headers(), &span);
+    span
 }
 
 fn guarded<S>(service: S, auth: &Auth) -> InterceptedService<S, Auth> {
