@@ -1,5 +1,6 @@
 //! Administration of meetings, and status.
 
+use usher_bbb_sim::{BbbSim, BbbVersion, SimOptions};
 use usher_common::proto::v1::*;
 
 use crate::bench::{Bench, FleetServiceClient, until};
@@ -16,6 +17,20 @@ async fn ending_a_meeting_unroutes_it_at_once_and_ends_it_at_its_server() {
     assert!(resolved.meeting.is_none());
     until("the record to go", async || bench.meeting("ends").await.is_none().then_some(())).await;
     assert_eq!(bench.meetings().end_meeting(end()).await.expect_err("is gone").code(), tonic::Code::NotFound);
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_meeting_on_a_server_that_wants_the_moderator_password_is_ended_with_it() {
+    let mut bench = Bench::with_servers(0).await;
+    let old = SimOptions { version: BbbVersion::V2_4, ..SimOptions::new("server-secret") };
+    bench.sims.push(BbbSim::start(old).await.expect("listens"));
+    bench.add("bbb1", &bench.sims[0], AdminState::Enabled).await;
+    bench.until_health("bbb1", Health::Online).await;
+    bench.create("ends").await;
+    let end = EndMeetingRequest { name: "tenants/default/meetings/ends".into() };
+    bench.meetings().end_meeting(end).await.expect("ends");
+    assert!(bench.sims[0].meetings().is_empty());
     bench.stop().await;
 }
 
