@@ -34,6 +34,7 @@ use crate::{
         leader::Leader,
         leadership::Leadership,
         placer::{Placer, Resolver},
+        poll_asks::PollAsks,
         poller::{Poller, Pollers, Reaper, Round},
         revision_reader::RevisionReader,
         sweeper::Sweeper,
@@ -133,6 +134,8 @@ impl ControlPlane {
             watchdog.clone(),
             interval,
         );
+        let poll_asks =
+            PollAsks::new(store.clone(), fleet.clone(), leadership.clone(), pollers.clone(), back.clone());
         let sweeper = Sweeper::new(writer, leadership.clone(), interval.min(SWEEP));
         let gauges = Gauges::new(fleet.clone(), leadership.clone(), placer.clone(), alarms.clone(), metrics);
 
@@ -143,6 +146,7 @@ impl ControlPlane {
             resolver: Resolver::new(fleet.clone(), revisions, store.clone(), codec),
             admin: admin.clone(),
             pollers,
+            poll_asks: poll_asks.clone(),
             edges,
             alarms,
             leadership,
@@ -158,6 +162,7 @@ impl ControlPlane {
         back.spawn("follower", |stop| follower.run(stop));
         back.spawn("leader", |stop| leader.run(stop));
         back.spawn("poller", |stop| poller.run(stop));
+        back.spawn("poll asks", |stop| poll_asks.run(stop));
         back.spawn("sweeper", |stop| sweeper.run(stop));
         back.spawn("gauges", |stop| gauges.run(stop));
         back.spawn("pending calls", |stop| pending.watch(stop));

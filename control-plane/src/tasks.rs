@@ -9,6 +9,7 @@ pub mod gauges;
 pub mod leader;
 pub mod leadership;
 pub mod placer;
+pub mod poll_asks;
 pub mod poller;
 pub mod revision_reader;
 pub mod sweeper;

@@ -80,6 +80,24 @@ mod tests {
     use super::*;
 
     #[test]
+    fn s2_create_times_are_milliseconds_and_moderators_are_counted_once() {
+        let body = "<response><returncode>SUCCESS</returncode><meetings><meeting>\
+            <meetingName>A</meetingName><meetingID>a</meetingID>\
+            <internalMeetingID>0123456789012345678901234567890123456789-1700000000000</internalMeetingID>\
+            <createTime>1700000000000</createTime>\
+            <createDate>Tue Nov 14 22:13:20 UTC 2023</createDate>\
+            <participantCount>1,007</participantCount><listenerCount>3</listenerCount>\
+            <voiceParticipantCount>4</voiceParticipantCount><videoCount>2</videoCount>\
+            <moderatorCount>6</moderatorCount><maxUsers>0</maxUsers><isBreakout>false</isBreakout>\
+            </meeting></meetings></response>";
+        let now = UNIX_EPOCH + Duration::from_millis(1_700_000_090_500);
+        let sample = read(body, None, 7, now).expect("is readable");
+        assert_eq!(sample.watermark, 7);
+        let [meeting] = sample.meetings.as_slice() else { panic!("{sample:?}") };
+        assert_eq!((meeting.participants, meeting.age_ms), (1_007, 90_500));
+    }
+
+    #[test]
     fn http_dates_are_read() {
         let seconds = |text| {
             http_date(text).and_then(|time| time.duration_since(UNIX_EPOCH).ok()).map(|since| since.as_secs())

@@ -66,3 +66,26 @@ pub fn weight(server: &FleetServer) -> f64 {
     let weight = server.stored.value.weight;
     if weight.is_finite() && weight > 0.0 { weight } else { 1.0 }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn s3_the_floor_is_capped_by_the_limit_and_raised_by_a_capped_hint() {
+        let settings = PlacementSettings { min_users: 15, ..PlacementSettings::default() };
+        for ((max_users, hint), wanted) in [
+            ((0, 0), 15),
+            ((4, 0), 4),
+            ((0, 40), 40),
+            ((0, 10), 15),  // a hint never lowers it
+            ((0, 900), 75), // five times the floor
+            ((30, 900), 30),
+            ((200, 900), 75),
+        ] {
+            assert_eq!(floor(max_users, hint, &settings), wanted, "limit {max_users}, hint {hint}");
+        }
+        let none = PlacementSettings { min_users: 0, ..PlacementSettings::default() };
+        assert_eq!(floor(0, 0, &none), 1, "every placement counts (F12)");
+    }
+}

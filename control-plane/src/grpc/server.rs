@@ -35,6 +35,7 @@ use crate::{
         fleet_handle::FleetHandle,
         leadership::Leadership,
         placer::{Placer, Resolver},
+        poll_asks::PollAsks,
         poller::Pollers,
     },
 };
@@ -59,6 +60,8 @@ pub struct Parts {
     pub admin: Admin,
     /// Polls now.
     pub pollers: Pollers,
+    /// Has the leader poll now.
+    pub poll_asks: PollAsks,
     /// The connected edges.
     pub edges: Edges,
     /// The alarms.
@@ -97,14 +100,14 @@ pub async fn serve(
         fleet: fleet.clone(),
         edges: edges.clone(),
         alarms: parts.alarms,
-        leadership: parts.leadership,
+        leadership: parts.leadership.clone(),
         store: parts.store,
         replica: parts.replica,
         ask_within: parts.store_timeout,
         started: std::time::Instant::now(),
     };
     let meetings = Meetings::new(fleet.clone(), placer, admin.clone(), servers, parts.call_timeout);
-    let server_admin = Servers::new(fleet.clone(), admin, parts.pollers);
+    let server_admin = Servers::new(fleet.clone(), admin, parts.pollers, parts.poll_asks, parts.leadership);
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(DESCRIPTORS)

@@ -3,7 +3,7 @@
 mod input;
 mod output;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use tonic::{Request, Response, Status};
@@ -25,21 +25,35 @@ use super::{deadline, name, page::PageRequest, status::Refusal};
 use crate::tasks::{
     admin::Admin,
     fleet_handle::FleetHandle,
+    leadership::Leadership,
+    poll_asks::{AskError, PollAsks},
     poller::{NotPolled, Pollers},
     writer::now,
 };
+
+/// Time before the caller's deadline at which a poll is given up, so that the caller hears why.
+const ANSWER_BEFORE: Duration = Duration::from_millis(200);
 
 /// The service.
 pub(super) struct Servers {
     fleet: FleetHandle,
     admin: Admin,
     pollers: Pollers,
+    asks: PollAsks,
+    leadership: Leadership,
 }
 
 impl Servers {
-    /// Serves `fleet`, changes it by `admin`, and polls by `pollers`.
-    pub(super) fn new(fleet: FleetHandle, admin: Admin, pollers: Pollers) -> Self {
-        Self { fleet, admin, pollers }
+    /// Serves `fleet`, changes it by `admin`, and polls by `pollers`, or by `asks` where the
+    /// `leadership` is another replica's.
+    pub(super) fn new(
+        fleet: FleetHandle,
+        admin: Admin,
+        pollers: Pollers,
+        asks: PollAsks,
+        leadership: Leadership,
+    ) -> Self {
+        Self { fleet, admin, pollers, asks, leadership }
     }
 
     fn show(&self, id: &ServerId, view: View) -> Result<v1::Server, Refusal> {
@@ -58,7 +72,7 @@ impl Servers {
         Ok(Some(self.show(&id, View::Masked)?))
     }
 
-    async fn poll(&self, id: ServerId) -> Result<v1::Server, Refusal> {
+    async fn poll(&self, id: ServerId, deadline: Instant) -> Result<v1::Server, Refusal> {
         let server = self.show(&id, View::Masked)?;
         if server.admin_state() == v1::AdminState::Disabled && server.zombies == 0 {
             return Err(Refusal::Precondition {
@@ -67,11 +81,17 @@ impl Servers {
                 problem: "a disabled server is not polled; enable it first".into(),
             });
         }
-        self.pollers.poll_now(&id).await.map_err(|NotPolled| Refusal::Precondition {
-            reason: "NOT_LEADER",
-            subject: name::server(&id),
-            problem: "this replica does not poll; ask the one that `usher status` names as leader".into(),
-        })?;
+        if self.leadership.polls() {
+            let polled = tokio::time::timeout_at(deadline.into(), self.pollers.poll_now(&id)).await;
+            let stopped =
+                |NotPolled| Refusal::retry("POLL_STOPPED", "the server is not polled here any more");
+            polled.map_err(|_| Refusal::Deadline("the poll took too long".into()))?.map_err(stopped)?;
+        } else {
+            self.asks.ask(&id, deadline).await.map_err(|error| match error {
+                AskError::Store(error) => Refusal::store(&error),
+                AskError::Late => Refusal::retry("NOT_POLLED", error.to_string()),
+            })?;
+        }
         self.show(&id, View::Masked)
     }
 }
@@ -217,15 +237,16 @@ impl ServerService for Servers {
         &self,
         request: Request<PollServerRequest>,
     ) -> Result<Response<PollServerResponse>, Status> {
+        let deadline = deadline::of(request.metadata()) - ANSWER_BEFORE;
         let name = request.into_inner().name;
         let polled = if name == "servers/-" {
             let ids: Vec<ServerId> = self.fleet.read(|fleet| {
                 let polled = fleet.servers().filter(|server| fleet.is_polled(server.id()));
                 polled.map(|server| server.id().clone()).collect()
             });
-            join_all(ids.into_iter().map(|id| self.poll(id))).await
+            join_all(ids.into_iter().map(|id| self.poll(id, deadline))).await
         } else {
-            vec![self.poll(name::parse_server("name", &name)?).await]
+            vec![self.poll(name::parse_server("name", &name)?, deadline).await]
         };
         let servers = polled.into_iter().collect::<Result<_, Refusal>>()?;
         Ok(Response::new(PollServerResponse { servers }))

@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use usher_common::{id::ServerId, runtime::tasks::Tasks};
 
@@ -28,9 +28,16 @@ const PATIENCE: u32 = 3;
 /// Requests for a poll that may wait for one server.
 const ASKS: usize = 16;
 
+/// Time that a server which was just added or enabled has to be polled.
+const KNOWN_WITHIN: Duration = Duration::from_secs(2);
+
 /// The servers that are polled here, by which anybody asks for a poll now.
 #[derive(Debug, Clone, Default)]
-pub struct Pollers(Arc<Mutex<HashMap<ServerId, Running>>>);
+pub struct Pollers {
+    running: Arc<Mutex<HashMap<ServerId, Running>>>,
+    /// Tells that the set has changed.
+    changed: Arc<watch::Sender<()>>,
+}
 
 #[derive(Debug)]
 struct Running {
@@ -49,12 +56,26 @@ impl Pollers {
     /// cadence stays as it is (S11).
     ///
     /// # Errors
-    /// This replica does not poll the server, or stopped before it was done.
+    /// This replica does not poll the server and does not begin to, or stopped before it was done.
     pub async fn poll_now(&self, server: &ServerId) -> Result<(), NotPolled> {
-        let asks = self.lock().get(server).map(|running| running.asks.clone()).ok_or(NotPolled)?;
+        let asks = tokio::time::timeout(KNOWN_WITHIN, self.asks_of(server)).await.map_err(|_| NotPolled)?;
         let (done, wait) = oneshot::channel();
         asks.send(done).await.map_err(|_| NotPolled)?;
         wait.await.map_err(|_| NotPolled)
+    }
+
+    /// Waits until a server is polled here: one that was just added is a moment later.
+    async fn asks_of(&self, server: &ServerId) -> mpsc::Sender<oneshot::Sender<()>> {
+        let mut changed = self.changed.subscribe();
+        loop {
+            let asks = self.lock().get(server).map(|running| running.asks.clone());
+            if let Some(asks) = asks {
+                return asks;
+            }
+            if changed.changed().await.is_err() {
+                std::future::pending::<()>().await; // cannot be: `self` holds the sender
+            }
+        }
     }
 
     /// Stops every task.
@@ -63,7 +84,7 @@ impl Pollers {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<ServerId, Running>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -141,6 +162,8 @@ impl Poller {
             self.tasks.spawn_short("poll", cadence.run(stop.clone(), self.tasks.stopping()));
             running.insert(id, Running { asks, _stop: stop.drop_guard() });
         }
+        drop(running);
+        self.pollers.changed.send_replace(());
     }
 }
 

@@ -6,6 +6,7 @@ mod access;
 mod health;
 mod meetings;
 mod placement;
+mod polls;
 mod reconcile;
 mod restart;
 mod servers;

@@ -34,9 +34,11 @@ pub(super) enum Count {
 impl Cadence {
     /// Polls until either token is cancelled.
     pub(super) async fn run(mut self, stop: CancellationToken, stopping: CancellationToken) {
-        let mut beat = interval_at(Instant::now() + self.delay, self.interval);
+        // A server that is new is checked now, before anybody's ask makes its first poll a mere look.
+        let first = if self.delay.is_zero() { self.interval } else { self.delay };
+        let mut beat = interval_at(Instant::now() + first, self.interval);
         beat.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        let mut poll: Option<BoxFuture<'static, ()>> = None;
+        let mut poll: Option<BoxFuture<'static, ()>> = self.delay.is_zero().then(|| self.start(Count::Check));
         let mut waiting: Vec<oneshot::Sender<()>> = Vec::new();
         loop {
             tokio::select! {

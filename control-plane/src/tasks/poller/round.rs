@@ -35,6 +35,9 @@ use crate::{
     },
 };
 
+/// Longest wait until this replica sees what it has written.
+const SEE_WITHIN: Duration = Duration::from_millis(500);
+
 /// Polls servers and writes what was seen.
 pub struct Round {
     servers: Arc<dyn BbbServers>,
@@ -105,7 +108,9 @@ impl Round {
             Ok(Step { plan: restrict(plan, count), outcome: () })
         };
         match self.writer.write(deadline, Some(&token), decide).await {
-            Ok(_) | Err(WriteError::Decision(Changed)) => {}
+            // Whoever asked for the poll is to see it here; late or not, it is written.
+            Ok(written) => drop(self.writer.fleet().reach(written.revision, SEE_WITHIN).await),
+            Err(WriteError::Decision(Changed)) => {}
             Err(error) => warn!(server = %id, %error, "the poll could not be written"),
         }
         // Reaping does not depend on the counters (A7-6), and never on a failed poll (I8).
