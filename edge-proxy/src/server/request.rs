@@ -130,6 +130,10 @@ pub(super) async fn admit(gateway: &Gateway, request: Request<Incoming>) -> Resu
         _ => return Err(Box::new(Reply::checksum(call, ChecksumProblem::Mismatch))),
     };
     let query = parts.uri.query().unwrap_or_default();
+    if kind == Some(BodyKind::Multipart) && query.is_empty() {
+        // Parts are not read: a checksum among them is not a missing one.
+        return Err(refused(&Refusal::UNSUPPORTED_CONTENT_TYPE));
+    }
     let mut body = Some(body);
     let form = match body.take_if(|_| kind == Some(BodyKind::Form) && leaves_room_for_form(query)) {
         Some(body) => {

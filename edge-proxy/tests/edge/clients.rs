@@ -25,6 +25,17 @@ async fn a_form_may_hold_what_no_url_can() {
 }
 
 #[tokio::test]
+async fn parameters_in_parts_of_a_body_are_no_fault_of_the_checksum() {
+    let cluster = Cluster::start(1).await;
+    let parts = [("content-type", "multipart/form-data; boundary=b")];
+    let body = "--b\r\nContent-Disposition: form-data; name=\"meetingID\"\r\n\r\nroom\r\n--b--\r\n";
+    let answer = cluster.client.send("POST", "/bigbluebutton/api/create", &parts, body).await;
+    assert_eq!(answer.key(), "unsupportedContentType");
+    let path = format!("/bigbluebutton/api/create?{}", signed("create", "meetingID=room&name=Room"));
+    assert!(cluster.client.send("POST", &path, &parts, body).await.is_success(), "all it says is in the URL");
+}
+
+#[tokio::test]
 async fn base_urls_are_joined_with_slashes_too_many() {
     let cluster = Cluster::start(1).await;
     cluster.client.create("room").await;
