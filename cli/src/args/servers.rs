@@ -77,7 +77,7 @@ pub struct CheckArgs {
 /// Arguments of `servers add`.
 #[derive(Debug, Args)]
 pub struct AddArgs {
-    /// Base of its API, as in https://bbb1.example.org/bigbluebutton/api/
+    /// Base of its API, as in `https://bbb1.example.org/bigbluebutton/api/`
     pub url: String,
     /// Its shared secret, as `bbb-conf --secret` prints it
     #[arg(long, value_parser = secret)]

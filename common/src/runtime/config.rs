@@ -37,7 +37,7 @@ pub struct Source {
     pub env: Vec<(String, String)>,
     /// What was typed.
     pub flags: Vec<Flag>,
-    /// Take `***` for a secret: what [`print`] wrote loads back, but nothing is to start with it.
+    /// Take `***` for a secret: what [`print()`] wrote loads back, but nothing is to start with it.
     pub masked: bool,
 }
 

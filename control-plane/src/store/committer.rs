@@ -1,7 +1,7 @@
 //! Group commit (design 3): transactions that wait are committed together, each still decided on
 //! its own. Measured on etcd, it lifts placements tenfold; on a file, it shares one flush.
 //!
-//! A transaction goes at once when fewer than [`UNDER_WAY`] batches are under way; under load they
+//! A transaction goes at once when fewer than `UNDER_WAY` batches are under way; under load they
 //! gather meanwhile.
 
 mod queue;
