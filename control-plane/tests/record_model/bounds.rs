@@ -1,0 +1,58 @@
+//! How large a configuration is: the search closes within these bounds.
+
+/// What a second replica does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Second {
+    /// There is none.
+    None,
+    /// It serves edges from a fleet that is behind and catches up now and then.
+    Behind,
+    /// It leads, until it stands still for a while, is deposed, and goes on where it was: with the
+    /// polls that were under way, and a fleet that stays as it was then.
+    Deposed,
+}
+
+/// Bounds of one search.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    /// Creates of the one id; at most [`crate::state::MOST_CREATES`].
+    pub(crate) creates: usize,
+    /// Failed polls and failed calls that count against a server.
+    pub(crate) faults: u8,
+    /// UT. With 1 a fault turns a server red, with 2 yellow first.
+    pub(crate) unhealthy_threshold: u8,
+    /// Meetings that end by themselves.
+    pub(crate) own_ends: u8,
+    /// `end` calls of the application.
+    pub(crate) app_ends: u8,
+    /// Operators who supersede, and creates that carry the flag.
+    pub(crate) supersedes: u8,
+    /// Panics; each server may be enabled again after one.
+    pub(crate) panics: u8,
+    /// Times that `zombie_ttl` has passed for everything at once.
+    pub(crate) sweeps: u8,
+    /// Times that all records and zombies are lost.
+    pub(crate) wipes: u8,
+    /// What a second replica does.
+    pub(crate) second: Second,
+    /// States after which the search gives up.
+    pub(crate) most_states: usize,
+}
+
+impl Bounds {
+    /// Two creates, a server that turns red and green again, a meeting that ends by itself; nothing
+    /// else.
+    pub(crate) const BASE: Self = Self {
+        creates: 2,
+        faults: 1,
+        unhealthy_threshold: 1,
+        own_ends: 1,
+        app_ends: 0,
+        supersedes: 0,
+        panics: 0,
+        sweeps: 0,
+        wipes: 0,
+        second: Second::None,
+        most_states: 3_000_000,
+    };
+}

@@ -1,0 +1,136 @@
+//! Gives states that can only do the same one form, so that the search meets each once.
+
+use std::{
+    cmp::{Ordering, Reverse},
+    hash::{DefaultHasher, Hash, Hasher},
+};
+
+use crate::state::{AppEnd, Create, Poll, Rec, RecState, State, View, bit};
+
+/// Returns a hash that two states share when they differ only in the names of servers, creates and
+/// instances, or in what nothing depends on any more.
+pub(crate) fn fingerprint(state: &State) -> u64 {
+    let plain = plain(*state);
+    match rank(&plain, 0).cmp(&rank(&plain, 1)) {
+        Ordering::Greater => hash(&plain),
+        Ordering::Less => hash(&mirrored(plain)),
+        Ordering::Equal => hash(&plain).min(hash(&mirrored(plain))),
+    }
+}
+
+/// Says cheaply, most of the time, which server comes first.
+fn rank(state: &State, server: usize) -> (u8, u8, bool, bool) {
+    let record = state.store.rec.is_some_and(|rec| usize::from(rec.server) == server);
+    (state.live[server], state.orphans[server], record, state.store.zom[server].is_some())
+}
+
+pub(crate) fn hash(value: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Forgets what is over and numbers the rest in order.
+fn plain(mut state: State) -> State {
+    for_each_record(&mut state, |rec, creates| {
+        let creator = usize::from(rec.token).checked_sub(1).map(|index| creates[index]);
+        if rec.state != RecState::Pending || creator == Some(Create::Gone) {
+            rec.token = 0; // nobody will name it again
+        }
+    });
+    for poll in state.polls.iter_mut().flatten().flatten() {
+        poll.late |= poll.record_changed; // it says nothing about a newer record
+    }
+    let runs = state.live.iter().filter(|live| **live != 0).fold(0, |set, live| set | bit(*live));
+    state.acked &= runs;
+    state.released &= runs;
+    sort_creates(&mut state);
+    number_instances(&mut state);
+    state
+}
+
+fn for_each_record(state: &mut State, mut change: impl FnMut(&mut Rec, &[Create])) {
+    let creates = state.creates;
+    let views = std::iter::once(&mut state.store).chain(state.lag.as_mut().map(|lag| &mut lag.view));
+    views.filter_map(|view| view.rec.as_mut()).for_each(|rec| change(rec, &creates));
+}
+
+/// Sorts the creates by all that tells them apart, those not yet begun last.
+fn sort_creates(state: &mut State) {
+    let token = |view: &View| view.rec.map_or(0, |rec| rec.token);
+    let (stored, lagging) = (token(&state.store), state.lag.map_or(0, |lag| token(&lag.view)));
+    let mut order: [u8; crate::state::MOST_CREATES] = std::array::from_fn(|index| index as u8);
+    order.sort_by_key(|index| {
+        let create = state.creates[usize::from(*index)];
+        (Reverse(create), *index + 1 == stored, *index + 1 == lagging)
+    });
+    state.creates = order.map(|index| state.creates[usize::from(index)]);
+    for_each_record(state, |rec, _| {
+        let now = order.iter().position(|index| *index + 1 == rec.token);
+        rec.token = now.map_or(0, |now| now as u8 + 1);
+    });
+}
+
+/// Numbers the instances that anything names by their order, which is that of their `createTime`.
+fn number_instances(state: &mut State) {
+    let mut named = state.ends[0] | state.ends[1];
+    for_each_instance(state, |instance| named |= bit(*instance));
+    let rank = |instance: u8| (named & (bit(instance) - 1) & !1).count_ones() as u8 + 1;
+    for_each_instance(state, |instance| *instance = if *instance == 0 { 0 } else { rank(*instance) });
+    let ranked = |set: u16| (1..16).filter(|i| set & bit(*i) != 0).fold(0, |new, i| new | bit(rank(i)));
+    state.ends = state.ends.map(ranked);
+    state.acked = ranked(state.acked);
+    state.released = ranked(state.released);
+    state.next = (named & !1).count_ones() as u8 + 1;
+}
+
+fn for_each_instance(state: &mut State, mut change: impl FnMut(&mut u8)) {
+    let views = std::iter::once(&mut state.store).chain(state.lag.as_mut().map(|lag| &mut lag.view));
+    for view in views {
+        match view.rec.as_mut().map(|rec| &mut rec.state) {
+            Some(RecState::Active(instance) | RecState::Ending(Some(instance))) => change(instance),
+            Some(RecState::Pending | RecState::Ending(None)) | None => {}
+        }
+        view.zom.iter_mut().flatten().filter_map(|zom| zom.instance.as_mut()).for_each(&mut change);
+    }
+    state.live.iter_mut().for_each(&mut change);
+    for create in &mut state.creates {
+        if let Create::Answered { instance, .. } = create {
+            change(instance);
+        }
+    }
+    state.polls.iter_mut().flatten().flatten().filter_map(|poll| poll.seen.as_mut()).for_each(change);
+}
+
+/// Swaps the two servers.
+fn mirrored(mut state: State) -> State {
+    mirror_view(&mut state.store);
+    if let Some(lag) = &mut state.lag {
+        mirror_view(&mut lag.view);
+        let (left, right) = (lag.stale & 0b0010_1010, lag.stale & 0b0101_0100);
+        lag.stale = lag.stale & 1 | left << 1 | right >> 1;
+    }
+    for create in &mut state.creates {
+        if let Create::Sent { to, .. } | Create::Answered { to, .. } = create {
+            *to = 1 - *to;
+        }
+    }
+    state.app_end = state.app_end.map(|end| match end {
+        AppEnd::Sent(to) => AppEnd::Sent(1 - to),
+        AppEnd::Answered(to) => AppEnd::Answered(1 - to),
+    });
+    state.live.reverse();
+    state.orphans.reverse();
+    state.ends.reverse();
+    state.polls.iter_mut().for_each(|polls: &mut [Option<Poll>; 2]| polls.reverse());
+    state
+}
+
+fn mirror_view(view: &mut View) {
+    if let Some(rec) = &mut view.rec {
+        rec.server = 1 - rec.server;
+    }
+    view.zom.reverse();
+    view.disabled.reverse();
+    view.health.reverse();
+}

@@ -1,0 +1,213 @@
+//! What may happen next in a state, and what must not.
+
+mod around;
+mod create;
+mod poll;
+mod rest;
+
+use usher_control_plane::core::health;
+
+use crate::{
+    bounds::{Bounds, Second},
+    core_calls::Core,
+    facts,
+    state::{Lag, RecState, SERVERS, Slot, State, View, ZomState, bit},
+    transaction::{Put, Transaction},
+    weak::{Guard, Weak},
+};
+use usher_common::server::Health;
+
+/// What happened: readable, with up to two numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Label(pub(crate) &'static str, pub(crate) usize, pub(crate) usize);
+
+/// A step to another state; `broken` when it breaks an invariant.
+pub(crate) struct Next {
+    pub(crate) label: Label,
+    pub(crate) state: State,
+    pub(crate) broken: Option<String>,
+}
+
+/// One configuration.
+pub(crate) struct Cluster {
+    pub(crate) bounds: Bounds,
+    pub(crate) weak: Weak,
+    pub(crate) core: Core,
+}
+
+/// A state in the making.
+#[derive(Clone)]
+struct Draft<'a> {
+    cluster: &'a Cluster,
+    state: State,
+    broken: Option<String>,
+}
+
+impl Cluster {
+    pub(crate) fn new(bounds: Bounds, weak: Weak) -> Self {
+        Self { core: Core::new(&bounds, weak), bounds, weak }
+    }
+
+    pub(crate) fn start(&self) -> State {
+        State::idle(u8::from(self.bounds.second == Second::Deposed))
+    }
+
+    /// Returns everything that may happen next.
+    pub(crate) fn next(&self, state: &State) -> Vec<Next> {
+        let mut out = Vec::new();
+        self.creates(state, &mut out);
+        self.polls(state, &mut out);
+        self.around(state, &mut out);
+        out.retain(|next| next.state != *state || next.broken.is_some());
+        out
+    }
+
+    /// Replicas that serve edges and do not all see the same.
+    fn replicas(&self, state: &State) -> impl Iterator<Item = usize> + use<> {
+        0..1 + usize::from(self.bounds.second == Second::Behind && state.lag.is_some())
+    }
+
+    fn draft(&self, state: &State) -> Draft<'_> {
+        Draft { cluster: self, state: *state, broken: None }
+    }
+
+    fn colour(&self, view: &View, server: usize) -> Health {
+        health::colour(view.health[server].map(facts::health).as_ref(), self.core.policy())
+    }
+}
+
+impl Draft<'_> {
+    fn end(self, label: Label, out: &mut Vec<Next>) {
+        out.push(Next { label, state: self.state, broken: self.broken });
+    }
+
+    fn fail(&mut self, text: impl FnOnce() -> String) {
+        self.broken.get_or_insert_with(text);
+    }
+
+    /// Commits what a leader decided.
+    fn commit_fenced(&mut self, replica: usize, transaction: &Transaction) -> bool {
+        let leads = usize::from(self.state.leader) == replica || self.cluster.weak.lacks(Guard::Fence);
+        leads && self.commit(replica, transaction)
+    }
+
+    /// Commits what a replica decided from its view; `false` when a guard failed.
+    fn commit(&mut self, replica: usize, transaction: &Transaction) -> bool {
+        if let Some(lag) = self.state.lag.filter(|_| replica == 1) {
+            let holds = |(slot, absent): &(Slot, bool)| {
+                if *absent { self.state.store.is_absent(*slot) } else { lag.stale & slot.bit() == 0 }
+            };
+            if !transaction.guards.iter().all(holds) {
+                return false;
+            }
+        }
+        let before = self.state.store;
+        for put in &transaction.puts {
+            self.put(*put);
+        }
+        self.check(&before, transaction);
+        true
+    }
+
+    fn put(&mut self, put: Put) {
+        let slot = put.slot();
+        let store = &mut self.state.store;
+        let before = *store;
+        match put {
+            Put::Record(None) | Put::Zombie(_, None) | Put::Health(_, None) if store.is_absent(slot) => {
+                return;
+            }
+            Put::Record(rec) => store.rec = rec,
+            Put::Zombie(server, zombie) => store.zom[server] = zombie,
+            Put::Health(server, counters) => store.health[server] = counters,
+            Put::Disabled(server, disabled) => store.disabled[server] = disabled,
+        }
+        let second = self.cluster.bounds.second;
+        if second == Second::Behind || (second == Second::Deposed && self.state.leader == 0) {
+            self.state.lag.get_or_insert(Lag { view: before, stale: 0 }).stale |= slot.bit();
+        }
+        note_change(&mut self.state, 0, slot.bit());
+        if self.state.lag.is_none() {
+            note_change(&mut self.state, 1, slot.bit());
+        }
+    }
+
+    /// What must hold of every committed transaction, whoever made it.
+    fn check(&mut self, before: &View, transaction: &Transaction) {
+        let after = self.state.store;
+        if let Some(rec) = before.rec
+            && let (server, Some(instance)) = (usize::from(rec.server), rec.instance())
+            && self.is_owed(server, instance)
+        {
+            let named = after.rec.is_some_and(|rec| rec.instance() == Some(instance));
+            if !named && after.zom[server].is_none_or(|zombie| zombie.instance != Some(instance)) {
+                self.fail(|| {
+                    format!("I4: nothing names instance {instance} any more, which runs on server {server}")
+                });
+            }
+        }
+        for put in &transaction.puts {
+            match *put {
+                Put::Record(Some(rec)) if rec.state == RecState::Pending => {
+                    let server = usize::from(rec.server);
+                    let colour = self.cluster.colour(before, server);
+                    if before.disabled[server] || colour == Health::Offline {
+                        self.fail(|| {
+                            format!("I7: placed on server {server}, which is {colour:?} or disabled")
+                        });
+                    }
+                    if before.zom[server].is_some() {
+                        self.fail(|| format!("I2: placed on server {server} beside a zombie of the id"));
+                    }
+                }
+                Put::Zombie(server, Some(zombie)) => {
+                    let was = before.zom[server].map(|zombie| zombie.state);
+                    let replaced = after.rec.is_some_and(|rec| rec.is_active_elsewhere(server));
+                    if was == Some(ZomState::Waiting) && zombie.state != ZomState::Waiting && replaced {
+                        self.state.release(zombie.instance); // its replacement is confirmed
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// An `end` by internal id arrives; `false` when the server knows no such instance.
+    fn end_arrives(&mut self, server: usize, instance: u8) -> bool {
+        let live = self.state.live[server];
+        let by_name = self.cluster.weak.lacks(Guard::InternalId);
+        if live == 0 || (live != instance && !by_name) {
+            return false;
+        }
+        if self.is_owed(server, live) {
+            self.fail(|| {
+                format!("I2, I3: ended instance {live} on server {server}: acknowledged, not superseded")
+            });
+        }
+        self.state.live[server] = 0;
+        true
+    }
+
+    /// Tells whether an instance runs that somebody was promised and nobody gave up.
+    fn is_owed(&self, server: usize, instance: u8) -> bool {
+        let owed = self.state.acked & !self.state.released & bit(instance) != 0;
+        owed && self.state.live[server] == instance
+    }
+
+    /// The replica that is behind applies all there is.
+    fn catch_up(&mut self) {
+        if let Some(lag) = self.state.lag.take() {
+            note_change(&mut self.state, 1, lag.stale);
+        }
+    }
+}
+
+/// A replica applies changes: its polls under way may not have seen them.
+fn note_change(state: &mut State, replica: usize, changed: u8) {
+    for server in SERVERS {
+        if let Some(poll) = &mut state.polls[replica][server] {
+            poll.record_changed |= changed & Slot::Record.bit() != 0;
+            poll.zombie_changed |= changed & Slot::Zombie(server).bit() != 0;
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Polls, what the leader does about them, and the `end` calls that follow.
+
+use super::{Cluster, Draft, Label, Next};
+use crate::{
+    bounds::Second,
+    core_calls::Question,
+    state::{Create, Poll, RecState, SERVERS, State, bit},
+    weak::Guard,
+};
+
+impl Cluster {
+    pub(super) fn polls(&self, state: &State, out: &mut Vec<Next>) {
+        // One that was deposed goes on with what it had begun.
+        let leaders = usize::from(state.leader)..1 + usize::from(self.bounds.second == Second::Deposed);
+        for (replica, server) in leaders.flat_map(|replica| SERVERS.map(|server| (replica, server))) {
+            let mut draft = self.draft(state);
+            match state.polls[replica][server] {
+                None => {
+                    let view = state.view(replica);
+                    let leads = usize::from(state.leader) == replica;
+                    if leads && (!view.disabled[server] || view.zom[server].is_some()) {
+                        draft.state.polls[replica][server] = Some(asked(state, replica));
+                        draft.end(Label("a poll is sent, replica and server", replica, server), out);
+                    }
+                }
+                Some(poll @ Poll { seen: None, .. }) => {
+                    let seen = Some(state.live[server]);
+                    draft.state.polls[replica][server] = Some(Poll { seen, ..poll });
+                    draft.end(Label("the server lists instance", server, state.live[server].into()), out);
+                }
+                Some(poll) => self.apply(state, replica, server, poll, out),
+            }
+        }
+        for server in SERVERS {
+            for instance in (1..state.next).filter(|instance| state.ends[server] & bit(*instance) != 0) {
+                self.ends(state, server, instance, out);
+            }
+        }
+    }
+
+    fn apply(&self, state: &State, replica: usize, server: usize, poll: Poll, out: &mut Vec<Next>) {
+        let ending = |state: &RecState| matches!(state, RecState::Ending(_));
+        let doubtful = state.view(replica).rec.is_some_and(|rec| ending(&rec.state));
+        for waited in [true, false].into_iter().take(1 + usize::from(doubtful)) {
+            let mut draft = self.draft(state);
+            draft.state.polls[replica][server] = None;
+            draft.reconcile(replica, server, poll, waited);
+            draft.end(Label("the poll is applied, replica and server", replica, server), out);
+        }
+    }
+
+    fn ends(&self, state: &State, server: usize, instance: u8, out: &mut Vec<Next>) {
+        let mut draft = self.draft(state);
+        draft.state.ends[server] &= !bit(instance);
+        if draft.end_arrives(server, instance) {
+            draft.end(Label("an end arrives, server and instance", server, instance.into()), out);
+        } else {
+            let replica = usize::from(state.leader);
+            let question = Question::EndNotFound { server, instance };
+            let decision = self.core.ask(state.view(replica), question);
+            decision.plans.iter().for_each(|plan| {
+                draft.commit_fenced(replica, plan);
+            });
+            draft.end(Label("an end finds nothing, server and instance", server, instance.into()), out);
+        }
+    }
+}
+
+impl Draft<'_> {
+    /// Does what a leader, or one that believes to be it, does about a poll.
+    pub(super) fn reconcile(&mut self, replica: usize, server: usize, poll: Poll, waited: bool) {
+        let view = *self.state.view(replica);
+        let decision = self.cluster.core.ask(&view, Question::Sample { server, poll, waited });
+        for plan in &decision.plans {
+            self.commit_fenced(replica, plan);
+        }
+        for (instance, if_gone) in &decision.verify {
+            if self.state.live[server] != *instance {
+                self.commit_fenced(replica, if_gone);
+            }
+        }
+        for (mark, instance) in &decision.ends {
+            // Without a mark to write nothing stops one that was deposed: its call may come late.
+            if mark.puts.is_empty()
+                || self.commit_fenced(replica, mark)
+                || self.cluster.weak.lacks(Guard::MarkFirst)
+            {
+                self.state.ends[server] |= bit(*instance);
+            }
+        }
+    }
+}
+
+/// A poll as it is sent by a replica.
+fn asked(state: &State, replica: usize) -> Poll {
+    // The create that made a PENDING record is over only after its deadline.
+    let under_way = state.view(replica).rec.is_some_and(|rec| {
+        rec.state == RecState::Pending
+            && state.creates.get(usize::from(rec.token).wrapping_sub(1)).is_some_and(|c| *c != Create::Gone)
+    });
+    Poll { seen: None, record_changed: false, zombie_changed: false, late: !under_way }
+}

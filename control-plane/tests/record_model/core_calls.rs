@@ -1,0 +1,283 @@
+//! Asks the project's own functions. They are pure, so each question is asked once.
+
+use std::{
+    cell::RefCell,
+    collections::HashMap,
+    rc::Rc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use usher_common::{
+    server::{AdminState, HealthRecord, SampledMeeting},
+    settings::{PlacementSettings, ZombiePolicy},
+};
+use usher_control_plane::core::{
+    fleet::Fleet,
+    health::{self, Suspicion},
+    lifecycle::{self, Answer, Certainty, EndOutcome, PlaceRequest, Placed, Progress},
+    now::Now,
+    placement::{Ask, Inflight, TagWish, WhenFull},
+    plan::Plan,
+    policy::Policy,
+    reconcile,
+};
+
+use crate::{
+    bounds::Bounds,
+    facts::{Changed, WATERMARK, fleet, health as counters_of, iid, key, sample, sid, token, zkey},
+    state::{Counters, Poll, RecState, SERVERS, View},
+    transaction::{self, Transaction},
+    weak::{Guard, Weak},
+};
+
+/// A question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Question {
+    Place {
+        token: u8,
+        on: usize,
+        supersede: bool,
+    },
+    Confirm {
+        server: usize,
+        token: Option<u8>,
+        instance: u8,
+    },
+    Abandon {
+        server: usize,
+        token: u8,
+        unknown: bool,
+    },
+    ReportEnd {
+        server: usize,
+    },
+    Supersede,
+    Panic {
+        server: usize,
+    },
+    Enable {
+        server: usize,
+    },
+    Sample {
+        server: usize,
+        poll: Poll,
+        waited: bool,
+    },
+    EndNotFound {
+        server: usize,
+        instance: u8,
+    },
+    /// Housekeeping when `zombie_ttl` has passed for everything.
+    Sweep,
+}
+
+/// An answer. What a question has no use for stays empty.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Decision {
+    /// The caller is told yes, an id is unrouted, or an operation is over.
+    pub(crate) yes: bool,
+    /// The server a create goes to.
+    pub(crate) to: Option<usize>,
+    /// To be committed.
+    pub(crate) plans: Vec<Transaction>,
+    /// Instances to be ended, each after its mark.
+    pub(crate) ends: Vec<(Transaction, u8)>,
+    /// To be committed if the server does not know the instance.
+    pub(crate) verify: Vec<(u8, Transaction)>,
+}
+
+/// What may happen to a server's counters.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Event {
+    PollOk,
+    PollFailed,
+    CallFailed,
+}
+
+/// The project's functions, with what they have answered so far.
+pub(crate) struct Core {
+    policy: Policy,
+    weak: Weak,
+    now: Instant,
+    answers: RefCell<HashMap<(View, Question), Rc<Decision>>>,
+}
+
+impl Core {
+    pub(crate) fn new(bounds: &Bounds, weak: Weak) -> Self {
+        let policy = Policy {
+            healthy_threshold: 1,
+            unhealthy_threshold: u32::from(bounds.unhealthy_threshold),
+            create_timeout: Duration::from_secs(30),
+            zombie_policy: ZombiePolicy::Restore,
+            placement: PlacementSettings { panic_threshold: 0.0, ..PlacementSettings::default() },
+            ..Policy::default()
+        };
+        Self { policy, weak, now: Instant::now(), answers: RefCell::default() }
+    }
+
+    pub(crate) fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Answers from what a replica sees.
+    pub(crate) fn ask(&self, view: &View, question: Question) -> Rc<Decision> {
+        if let Some(known) = self.answers.borrow().get(&(*view, question)) {
+            return known.clone();
+        }
+        let mut decision = self.decide(view, question);
+        self.weak.edit(view, question, &mut decision);
+        let decision = Rc::new(decision);
+        self.answers.borrow_mut().insert((*view, question), decision.clone());
+        decision
+    }
+
+    /// Judges an event; none when the counters stay.
+    pub(crate) fn judge(&self, counters: Option<Counters>, event: Event) -> Option<Counters> {
+        let record = counters.map(counters_of);
+        let record = record.as_ref();
+        let judged: Option<HealthRecord> = match event {
+            Event::PollOk => health::on_poll_ok(record, &self.policy, 0),
+            Event::PollFailed => health::on_poll_failed(record, &self.policy, Suspicion::None, "", 0),
+            Event::CallFailed => health::on_passive_failure(record, &self.policy, "", 0),
+        };
+        judged.map(|new| Counters { recover: new.recover as u8, error: new.error as u8 })
+    }
+
+    fn decide(&self, view: &View, question: Question) -> Decision {
+        let changed = match question {
+            Question::Sample { server, poll, .. } => {
+                Changed { record: poll.record_changed, zombie: poll.zombie_changed.then_some(server) }
+            }
+            _ => Changed::default(),
+        };
+        let view = &self.weak.blind(view, question);
+        let fleet = &fleet(view, changed, &self.policy, self.now);
+        match question {
+            Question::Place { token, on, supersede } => self.place(fleet, token, on, supersede),
+            Question::Confirm { server, token, instance } => self.confirm(fleet, server, token, instance),
+            Question::Abandon { server, token: number, unknown } => {
+                let certainty = if unknown { Certainty::Unknown } else { Certainty::Definite };
+                let step = lifecycle::abandon(fleet, &key(), &sid(server), &token(number), certainty, 0);
+                one(step.outcome, &step.plan)
+            }
+            Question::ReportEnd { server } => {
+                let step = lifecycle::report_end(fleet, &key(), &sid(server), None, 0);
+                one(step.outcome == EndOutcome::Unrouted, &step.plan)
+            }
+            Question::Supersede => {
+                let step = lifecycle::supersede(fleet, &key(), 0);
+                step.map(|step| one(true, &step.plan)).unwrap_or_default()
+            }
+            Question::Panic { server } => {
+                let step = lifecycle::panic_server(fleet, &sid(server), 0).expect("the server exists");
+                one(step.outcome == Progress::Done, &step.plan)
+            }
+            Question::Enable { server } => {
+                let step = lifecycle::set_admin(fleet, &sid(server), AdminState::Enabled);
+                one(true, &step.expect("the server exists").plan)
+            }
+            Question::Sample { server, poll, waited } => self.reconcile(fleet, view, server, poll, waited),
+            Question::EndNotFound { server, instance } => {
+                one(true, &reconcile::on_end_not_found(fleet, &zkey(server), &iid(instance)))
+            }
+            Question::Sweep => {
+                let work = reconcile::sweep(fleet, self.at(self.policy.zombie_ttl));
+                Decision { plans: translated(&work.plans), ..Decision::default() }
+            }
+        }
+    }
+
+    fn at(&self, age: Duration) -> Now {
+        Now { instant: self.now + age, wall_ms: i64::try_from(age.as_millis()).expect("days") }
+    }
+
+    /// Asks for a placement on one server: the other is excluded, as by an edge that was refused there.
+    fn place(&self, fleet: &Fleet, number: u8, on: usize, supersede: bool) -> Decision {
+        let excluded = SERVERS.into_iter().filter(|server| *server != on).map(sid).collect();
+        let request = PlaceRequest {
+            ask: Ask {
+                key: key(),
+                max_users: 0,
+                size_hint: 0,
+                excluded,
+                tag: TagWish::default(),
+                when_full: WhenFull::default(),
+            },
+            token: token(number),
+            request_digest: Bytes::new(),
+            supersede,
+        };
+        let placed = lifecycle::place(fleet, &Inflight::default(), &request, self.at(Duration::ZERO));
+        let Ok(step) = placed else { return Decision::default() };
+        match step.outcome {
+            Placed::Existing(record) => {
+                Decision { to: Some(transaction::server(&record.server)), ..Decision::default() }
+            }
+            Placed::New { record, .. } => {
+                let to = Some(transaction::server(&record.server));
+                Decision { to, ..one(true, &step.plan) }
+            }
+        }
+    }
+
+    fn confirm(&self, fleet: &Fleet, server: usize, number: Option<u8>, instance: u8) -> Decision {
+        let newest = self.weak.lacks(Guard::NewerCreateTime);
+        let answer = Answer {
+            server: sid(server),
+            token: number.map(token),
+            internal_id: iid(instance),
+            create_time_ms: if newest { i64::MAX } else { i64::from(instance) },
+        };
+        let step = lifecycle::confirm(fleet, &key(), &answer, 0);
+        one(step.outcome, &step.plan)
+    }
+
+    fn reconcile(&self, fleet: &Fleet, view: &View, server: usize, poll: Poll, waited: bool) -> Decision {
+        let unknown = view.zom[server].is_none()
+            && view.rec.is_none_or(|rec| usize::from(rec.server) != server || rec.state == RecState::Pending);
+        let hidden = unknown && self.weak.lacks(Guard::UnknownButOurs);
+        let blind = self.weak.lacks(Guard::Watermark);
+        let mut sample = sample(if blind { u64::MAX } else { WATERMARK });
+        if let Some(seen @ 1..) = poll.seen {
+            sample.meetings.push(listed(seen, !hidden));
+        }
+        let sent_at = self.now + if poll.late { self.policy.create_timeout } else { Duration::ZERO };
+        let now = self.at(if waited { Duration::from_hours(1) } else { Duration::ZERO });
+        let work = reconcile::on_sample(fleet, &sid(server), &sample, sent_at, now);
+        let ends = work.ends.iter();
+        let verify = work.verify.iter();
+        Decision {
+            plans: translated(&work.plans),
+            ends: ends
+                .map(|end| (Transaction::new(&end.mark), transaction::instance(&end.internal_id)))
+                .collect(),
+            verify: verify
+                .map(|asked| (transaction::instance(&asked.internal_id), Transaction::new(&asked.if_gone)))
+                .collect(),
+            ..Decision::default()
+        }
+    }
+}
+
+fn one(yes: bool, plan: &Plan) -> Decision {
+    Decision { yes, plans: translated(std::slice::from_ref(plan)), ..Decision::default() }
+}
+
+fn translated(plans: &[Plan]) -> Vec<Transaction> {
+    plans.iter().filter(|plan| !plan.is_empty()).map(Transaction::new).collect()
+}
+
+fn listed(instance: u8, marked: bool) -> SampledMeeting {
+    SampledMeeting {
+        key: marked.then(key),
+        external_id: if marked { "m".to_owned() } else { "not ours".to_owned() },
+        internal_id: iid(instance),
+        participants: 0,
+        age_ms: 3_600_000,
+        max_users: 0,
+        size_hint: 0,
+        breakout: false,
+        moderator_password: None,
+    }
+}

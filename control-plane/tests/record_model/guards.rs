@@ -1,0 +1,88 @@
+//! Each guard of the protocol earns its place: without it the search finds a violation.
+
+use crate::{
+    BASE, CALM,
+    bounds::{Bounds, Second},
+    cluster::Cluster,
+    holds_without,
+    search::{Found, search},
+    weak::{Guard, Weak},
+};
+
+const BEHIND: Bounds = Bounds { second: Second::Behind, faults: 1, ..CALM };
+const DEPOSED: Bounds = Bounds { second: Second::Deposed, ..CALM };
+
+/// Expects a violation that begins with `fault`.
+fn breaks(bounds: Bounds, guards: &[Guard], fault: &str) {
+    match search(&Cluster::new(bounds, Weak::without(guards))) {
+        Found::Violation(trace) => {
+            let text = trace.to_string();
+            assert!(text.starts_with(fault), "another violation than {fault}: {text}");
+        }
+        other => panic!("without {guards:?} nothing breaks: {other:?}"),
+    }
+}
+
+#[test]
+fn h11_without_the_watermark_a_live_meeting_is_reaped() {
+    breaks(BASE, &[Guard::Watermark], "I4");
+}
+
+#[test]
+fn h8_without_the_internal_id_a_late_end_hits_a_newer_instance() {
+    breaks(BASE, &[Guard::InternalId], "I2, I3");
+}
+
+/// A record that never was confirmed returns to the instance it had superseded at once, and that
+/// instance is restored by a poll once its server is green: either alone does.
+#[test]
+fn h13_without_return_and_restoration_a_superseded_meeting_is_never_routed_again() {
+    breaks(BASE, &[Guard::Returns, Guard::Restore], "I4");
+    let small = Bounds { own_ends: 0, ..BASE };
+    holds_without(&[Guard::Returns], small, BASE);
+}
+
+#[test]
+fn h6_without_looking_for_what_nobody_knows_a_late_request_leaks() {
+    breaks(BASE, &[Guard::UnknownButOurs], "I4");
+}
+
+#[test]
+fn a5_without_comparing_create_times_a_late_answer_replaces_a_newer_instance() {
+    breaks(BASE, &[Guard::NewerCreateTime], "I4");
+}
+
+#[test]
+fn h8_without_waiting_for_its_replacement_a_meeting_is_ended_for_nothing() {
+    breaks(BASE, &[Guard::ConfirmFirst], "I2, I3");
+}
+
+#[test]
+fn i2_without_keeping_clear_of_zombies_an_id_is_placed_beside_one() {
+    breaks(BASE, &[Guard::Zombie], "I2");
+}
+
+#[test]
+fn i7_without_guarding_the_choice_a_meeting_is_placed_on_a_red_server() {
+    breaks(BEHIND, &[Guard::Choice], "I7");
+}
+
+#[test]
+fn i7_without_guarding_what_was_seen_a_replica_that_is_behind_undoes_newer_writes() {
+    breaks(BEHIND, &[Guard::Seen], "I2");
+}
+
+/// The fence is masked: what a deposed leader saw has changed by the time that it could do harm, so
+/// its plans are refused for that as well. Without both, its writes go through.
+#[test]
+fn x3_without_fence_and_guards_a_deposed_leader_undoes_what_its_successor_wrote() {
+    breaks(DEPOSED, &[Guard::Fence, Guard::SeenByLeader], "I4");
+    let small = Bounds { creates: 1, own_ends: 1, ..DEPOSED };
+    holds_without(&[Guard::Fence], small, DEPOSED);
+    holds_without(&[Guard::SeenByLeader], small, DEPOSED);
+}
+
+#[test]
+fn x3_without_the_mark_a_deposed_leader_ends_a_meeting_that_was_placed_since() {
+    breaks(DEPOSED, &[Guard::MarkFirst], "I2, I3");
+}

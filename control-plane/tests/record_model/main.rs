@@ -1,0 +1,94 @@
+//! Every interleaving of a small cluster: one id, two servers, two creates (requirements A5).
+//!
+//! The transitions are the project's own pure functions, `core::lifecycle`, `core::reconcile` and
+//! `core::health`. The model adds what they live in: a store that decides plans by their guards,
+//! servers, and a network that delays and loses requests, answers, polls and `end` calls. A search
+//! visits every state within the bounds, checks I2 to I7 on each step, and wherever no edge waits for
+//! anything, that a cluster left alone comes to rest with nothing leaked, split or lost. I1 needs no
+//! check: an id has one key. [`guards`] takes each guard of the protocol out and expects a violation.
+//!
+//! `USHER_MODEL_STATES=50000000` searches larger configurations, up to that many states each.
+
+mod bounds;
+mod canonical;
+mod cluster;
+mod core_calls;
+mod facts;
+mod guards;
+mod search;
+mod state;
+mod transaction;
+mod weak;
+
+use bounds::{Bounds, Second};
+use cluster::Cluster;
+use search::{Found, search};
+use weak::{Guard, Weak};
+
+/// Searches `small`, or `large` when asked to, and expects no violation.
+fn holds(small: Bounds, large: Bounds) {
+    holds_without(&[], small, large);
+}
+
+fn holds_without(guards: &[Guard], small: Bounds, large: Bounds) {
+    let most = std::env::var("USHER_MODEL_STATES").ok().map(|text| text.parse().expect("a number"));
+    let bounds = most.map_or(small, |most_states| Bounds { most_states, ..large });
+    match search(&Cluster::new(bounds, Weak::without(guards))) {
+        Found::Nothing { states, at_rest } => {
+            assert!(states > 10_000 && at_rest > 20, "{states} states, {at_rest} at rest, mean little");
+        }
+        Found::Violation(trace) => panic!("{trace}"),
+        Found::TooMany => assert!(most.is_some(), "more than {} states", bounds.most_states),
+    }
+}
+
+const BASE: Bounds = Bounds::BASE;
+/// Nothing but creates and polls.
+const CALM: Bounds = Bounds { faults: 0, own_ends: 0, ..BASE };
+
+#[test]
+fn h6_h8_h11_h13_two_creates_while_a_server_turns_red_and_meetings_end() {
+    holds(BASE, Bounds { faults: 2, ..BASE });
+}
+
+#[test]
+fn h4_supersede_of_a_meeting_on_a_yellow_server() {
+    let yellow = Bounds { supersedes: 1, own_ends: 0, unhealthy_threshold: 2, ..BASE };
+    holds(yellow, Bounds { faults: 2, own_ends: 1, ..yellow });
+}
+
+#[test]
+fn a5_an_application_ends_the_meeting() {
+    let ends = Bounds { app_ends: 1, ..CALM };
+    holds(ends, Bounds { faults: 1, ..ends });
+}
+
+#[test]
+fn h15_panic_while_creates_are_under_way() {
+    let panic = Bounds { panics: 1, ..CALM };
+    holds(panic, Bounds { panics: 2, faults: 1, ..panic });
+}
+
+#[test]
+fn a5_zombie_ttl_gives_up_what_is_away() {
+    let sweeps = Bounds { sweeps: 1, own_ends: 0, ..BASE };
+    holds(sweeps, Bounds { sweeps: 2, own_ends: 1, ..sweeps });
+}
+
+#[test]
+fn a5_polls_adopt_what_a_lost_store_forgot() {
+    let wipes = Bounds { wipes: 1, own_ends: 0, ..BASE };
+    holds(wipes, Bounds { own_ends: 1, ..wipes });
+}
+
+#[test]
+fn i7_edges_served_by_a_replica_that_is_behind() {
+    let behind = Bounds { second: Second::Behind, ..CALM };
+    holds(behind, Bounds { faults: 1, own_ends: 1, ..behind });
+}
+
+#[test]
+fn x3_a_leader_that_was_deposed_while_it_stood_still() {
+    let deposed = Bounds { second: Second::Deposed, creates: 1, own_ends: 1, ..CALM };
+    holds(deposed, Bounds { creates: 2, faults: 1, ..deposed });
+}

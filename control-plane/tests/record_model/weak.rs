@@ -1,0 +1,124 @@
+//! Guards of the protocol, taken out one by one. The product has no such switches: what it is shown is
+//! falsified, what it plans is edited, or the world around it plays by other rules.
+
+use crate::{
+    core_calls::{Decision, Question},
+    state::{Rec, RecState, Slot, View, ZomState},
+    transaction::{Put, Transaction},
+};
+
+/// A guard that may be taken out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Guard {
+    /// A poll tells nothing about what was written after it was sent.
+    Watermark,
+    /// `end` goes by the internal id.
+    InternalId,
+    /// A record that was never confirmed returns to the instance it had superseded.
+    Returns,
+    /// What a poll lists, marked as ours and unknown, is adopted or ended.
+    UnknownButOurs,
+    /// An answer with an older `createTime` never replaces a newer one.
+    NewerCreateTime,
+    /// A superseded instance waits until its replacement is confirmed.
+    ConfirmFirst,
+    /// A placement holds only while its server and that server's health are as they were seen.
+    Choice,
+    /// A plan holds only while the record and zombies it was made from are as they were seen.
+    Seen,
+    /// As `Seen`, of a leader's plans alone.
+    SeenByLeader,
+    /// A superseded id that nobody created again routes to its old instance once that is well.
+    Restore,
+    /// An id is not placed where a zombie of it stands.
+    Zombie,
+    /// A leader writes only while it leads.
+    Fence,
+    /// An `end` is sent only after its mark was committed.
+    MarkFirst,
+}
+
+/// The guards that are taken out.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Weak(u16);
+
+impl Weak {
+    pub(crate) fn without(guards: &[Guard]) -> Self {
+        Self(guards.iter().fold(0, |set, guard| set | 1 << *guard as u16))
+    }
+
+    pub(crate) fn lacks(self, guard: Guard) -> bool {
+        self.0 & (1 << guard as u16) != 0
+    }
+
+    /// Returns what the core is shown of `view`.
+    pub(crate) fn blind(self, view: &View, question: Question) -> View {
+        let mut shown = *view;
+        if let Question::Place { on, .. } = question
+            && self.lacks(Guard::Zombie)
+        {
+            shown.zom[on] = None;
+        }
+        shown
+    }
+
+    /// Edits what the core decided from `view`.
+    pub(crate) fn edit(self, view: &View, question: Question, decision: &mut Decision) {
+        let leads = matches!(question, Question::Sample { .. } | Question::EndNotFound { .. });
+        let unseen = self.lacks(Guard::Seen) || (leads && self.lacks(Guard::SeenByLeader));
+        if self.lacks(Guard::Restore) && leads && view.rec.is_none() {
+            decision.plans.retain(|plan| !restores(view, plan));
+        }
+        let marks = decision.ends.iter_mut().map(|(mark, _)| mark);
+        let verified = decision.verify.iter_mut().map(|(_, plan)| plan);
+        for plan in decision.plans.iter_mut().chain(marks).chain(verified) {
+            if unseen {
+                plan.guards.retain(|(slot, _)| matches!(slot, Slot::Server(_) | Slot::Health(_)));
+            }
+            self.edit_plan(view, plan);
+        }
+    }
+
+    fn edit_plan(self, view: &View, plan: &mut Transaction) {
+        if self.lacks(Guard::Choice) {
+            plan.guards.retain(|(slot, _)| !matches!(slot, Slot::Server(_) | Slot::Health(_)));
+        }
+        if self.lacks(Guard::Zombie) {
+            plan.guards.retain(|(slot, absent)| !(matches!(slot, Slot::Zombie(_)) && *absent));
+        }
+        if self.lacks(Guard::ConfirmFirst) {
+            for put in &mut plan.puts {
+                if let Put::Zombie(_, Some(zombie)) = put
+                    && zombie.state == ZomState::Waiting
+                {
+                    zombie.state = ZomState::Due;
+                }
+            }
+        }
+        if self.lacks(Guard::Returns) && returns(view, plan) {
+            plan.puts.retain(|put| !matches!(put, Put::Zombie(..)));
+            plan.puts.iter_mut().filter(|put| matches!(put, Put::Record(_))).for_each(|put| {
+                *put = Put::Record(None);
+            });
+        }
+    }
+}
+
+/// Tells whether a plan gives a free id back to a *waiting* instance.
+fn restores(view: &View, plan: &Transaction) -> bool {
+    plan.puts.iter().any(|put| match put {
+        Put::Record(Some(Rec { state: RecState::Active(instance), server, .. })) => view.zom
+            [usize::from(*server)]
+        .is_some_and(|zombie| zombie.state == ZomState::Waiting && zombie.instance == Some(*instance)),
+        _ => false,
+    })
+}
+
+/// Tells whether a plan gives a PENDING record back to what it had superseded.
+fn returns(view: &View, plan: &Transaction) -> bool {
+    let Some(Rec { state: RecState::Pending, server, .. }) = view.rec else { return false };
+    plan.puts.iter().any(|put| match put {
+        Put::Record(Some(rec)) => rec.is_active_elsewhere(usize::from(server)),
+        _ => false,
+    })
+}
