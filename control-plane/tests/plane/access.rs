@@ -62,3 +62,18 @@ async fn reflection_lists_every_service() {
     assert!(names.contains(&"grpc.health.v1.Health".to_owned()), "{names:?}");
     bench.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reflection_describes_what_errors_carry() {
+    let bench = Bench::with_servers(0).await;
+    let mut client = ServerReflectionClient::new(bench.channel.clone());
+    for symbol in ["usher.v1.ServerService", "google.rpc.ErrorInfo", "google.rpc.BadRequest"] {
+        let ask = MessageRequest::FileContainingSymbol(symbol.into());
+        let ask = ServerReflectionRequest { host: String::new(), message_request: Some(ask) };
+        let answers = client.server_reflection_info(tokio_stream::iter([ask])).await.expect("answers");
+        let answer = answers.into_inner().message().await.expect("reads").expect("is one");
+        let found = matches!(answer.message_response, Some(MessageResponse::FileDescriptorResponse(_)));
+        assert!(found, "{symbol}: {answer:?}");
+    }
+    bench.stop().await;
+}
