@@ -3,6 +3,7 @@
 mod bench;
 
 mod access;
+mod fleet_size;
 mod health;
 mod meetings;
 mod placement;
