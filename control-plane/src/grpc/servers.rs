@@ -237,7 +237,8 @@ impl ServerService for Servers {
         &self,
         request: Request<PollServerRequest>,
     ) -> Result<Response<PollServerResponse>, Status> {
-        let deadline = deadline::of(request.metadata()) - ANSWER_BEFORE;
+        let deadline = deadline::of(request.metadata());
+        let deadline = deadline.checked_sub(ANSWER_BEFORE).unwrap_or(deadline);
         let name = request.into_inner().name;
         let polled = if name == "servers/-" {
             let ids: Vec<ServerId> = self.fleet.read(|fleet| {
