@@ -2,8 +2,10 @@
 
 use std::{
     cmp::{Ordering, Reverse},
-    hash::{DefaultHasher, Hash, Hasher},
+    hash::{BuildHasher, Hash},
 };
+
+use foldhash::quality::FixedState;
 
 use crate::state::{AppEnd, Create, Poll, Rec, RecState, State, View, bit};
 
@@ -25,9 +27,7 @@ fn rank(state: &State, server: usize) -> (u8, u8, bool, bool) {
 }
 
 pub(crate) fn hash(value: &impl Hash) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    value.hash(&mut hasher);
-    hasher.finish()
+    FixedState::default().hash_one(value)
 }
 
 /// Forgets what is over and numbers the rest in order.
@@ -77,7 +77,14 @@ fn number_instances(state: &mut State) {
     for_each_instance(state, |instance| named |= bit(*instance));
     let rank = |instance: u8| (named & (bit(instance) - 1) & !1).count_ones() as u8 + 1;
     for_each_instance(state, |instance| *instance = if *instance == 0 { 0 } else { rank(*instance) });
-    let ranked = |set: u16| (1..16).filter(|i| set & bit(*i) != 0).fold(0, |new, i| new | bit(rank(i)));
+    let ranked = |mut set: u16| {
+        let mut new = 0;
+        while set != 0 {
+            new |= bit(rank(set.trailing_zeros() as u8));
+            set &= set - 1;
+        }
+        new
+    };
     state.ends = state.ends.map(ranked);
     state.acked = ranked(state.acked);
     state.released = ranked(state.released);
