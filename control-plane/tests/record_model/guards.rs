@@ -40,6 +40,7 @@ fn h13_without_return_and_restoration_a_superseded_meeting_is_never_routed_again
     breaks(BASE, &[Guard::Returns, Guard::Restore], "I4");
     let small = Bounds { own_ends: 0, ..BASE };
     holds_without(&[Guard::Returns], small, BASE);
+    holds_without(&[Guard::Restore], small, BASE);
 }
 
 #[test]
