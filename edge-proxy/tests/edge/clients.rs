@@ -25,6 +25,20 @@ async fn a_form_may_hold_what_no_url_can() {
 }
 
 #[tokio::test]
+async fn what_a_request_line_can_carry_reaches_the_server_byte_for_byte() {
+    let cluster = Cluster::start(1).await;
+    let query = "name=a|b{c}[d]^`'(e)*!~%c3%A9+x%20y&meetingID=raw&welcome=&x=1&x=2";
+    let request = format!(
+        "GET /bigbluebutton/api/create?{} HTTP/1.1\r\nhost: edge\r\nconnection: close\r\n\r\n",
+        signed("create", query)
+    );
+    let answer = raw(cluster.edge.api_addr(), request.as_bytes()).await;
+    assert!(answer.contains("<returncode>SUCCESS</returncode>"), "{answer}");
+    let call = cluster.sims[0].calls().into_iter().rfind(|call| call.name == "create").unwrap();
+    assert!(call.query.starts_with(query), "{}", call.query);
+}
+
+#[tokio::test]
 async fn parameters_in_parts_of_a_body_are_no_fault_of_the_checksum() {
     let cluster = Cluster::start(1).await;
     let parts = [("content-type", "multipart/form-data; boundary=b")];

@@ -22,8 +22,9 @@ pub(super) fn push_encoded(out: &mut String, text: &str) {
     }
 }
 
-/// Returns parameters as a URL may hold them: what no query can hold (spaces, quotes, `#`, anything
-/// that is not ASCII, …) becomes `%XX`, and all else stays as it came. Decoded, they are the same.
+/// Returns parameters as a request line can carry them: spaces, controls, `"`, `#`, `<`, `>` and what is
+/// not ASCII, which a form may hold raw, become `%XX`; all else stays byte for byte, also what RFC 3986
+/// would escape but clients send raw (`|`, `[`, `{`). Decoded, they are the same.
 pub fn url_safe(parameters: &str) -> Cow<'_, str> {
     let Some(first) = parameters.bytes().position(|byte| !is_url_safe(byte)) else {
         return Cow::Borrowed(parameters);
@@ -41,9 +42,8 @@ pub fn url_safe(parameters: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// A query's characters, RFC 3986; `%` is taken to begin an escape.
 fn is_url_safe(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:@/?".contains(&byte)
+    byte.is_ascii_graphic() && !b"\"#<>".contains(&byte)
 }
 
 /// Returns `text` decoded: `+` is a space and `%XX` a byte of UTF-8. What is neither stays as it
