@@ -232,7 +232,8 @@ impl ControlPlane {
     }
 }
 
-/// What happens once, when the store has been read.
+/// What happens when the store has been read, and again whenever its epoch is another: then what was
+/// written before may be gone.
 struct Arrival {
     fleet: FleetHandle,
     admin: Admin,
@@ -244,11 +245,20 @@ struct Arrival {
 impl Arrival {
     async fn run(self) {
         let mut revisions = self.fleet.revisions();
-        while !self.fleet.complete() {
+        let mut done = None;
+        loop {
+            let epoch = revisions.borrow_and_update().epoch;
+            if self.fleet.complete() && done != Some(epoch) {
+                self.arrive().await;
+                done = Some(epoch);
+            }
             if revisions.changed().await.is_err() {
                 return;
             }
         }
+    }
+
+    async fn arrive(&self) {
         let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(5));
         while let Err(error) = self.set_secrets().await {
             warn!(error = format!("{error:#}"), "the tenant `default` could not be given its secrets");

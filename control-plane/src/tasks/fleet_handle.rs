@@ -2,8 +2,9 @@
 //! follow its changes.
 
 use std::{
+    collections::BTreeSet,
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc, Mutex, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -12,10 +13,15 @@ use std::{
 use bytes::Bytes;
 use prost::Message as _;
 use tokio::sync::{broadcast, watch};
-use usher_common::{proto::v1, revision::Revision, routing::Delta};
+use usher_common::{
+    id::{ServerId, TenantId},
+    proto::v1,
+    revision::Revision,
+    routing::Delta,
+};
 
 use crate::core::{
-    fleet::Fleet,
+    fleet::{Fleet, FleetServer},
     history::{History, Resume},
     plan::Event,
     policy::Policy,
@@ -25,6 +31,9 @@ use crate::core::{
 const BACKLOG: usize = 1024;
 /// Deltas, and entries in them, that are kept for subscribers that come back.
 const HISTORY: (usize, usize) = (16_384, 65_536);
+
+/// Time in which the servers of a lost store are expected to be known again.
+const REBUILD_WITHIN: Duration = Duration::from_mins(5);
 
 /// The fleet did not get there in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -58,8 +67,18 @@ struct State {
     published: Revision,
 }
 
+/// The servers that had meetings when the store lost them, and the tenants: until each server was
+/// asked again and each tenant is known again, or is given up, what is not known may still run.
+#[derive(Debug, Default)]
+struct Awaited {
+    servers: BTreeSet<ServerId>,
+    tenants: BTreeSet<TenantId>,
+    until: Option<Instant>,
+}
+
 struct Shared {
     state: RwLock<State>,
+    awaited: Mutex<Awaited>,
     policy: Policy,
     revision: watch::Sender<Revision>,
     changes: broadcast::Sender<Published>,
@@ -79,6 +98,7 @@ impl FleetHandle {
         let revision = fleet.revision();
         Self(Arc::new(Shared {
             state: RwLock::new(State { fleet, history: history(revision), published: revision }),
+            awaited: Mutex::default(),
             policy,
             revision: watch::Sender::new(revision),
             changes: broadcast::Sender::new(BACKLOG),
@@ -101,6 +121,16 @@ impl FleetHandle {
     /// known yet (design 11, an empty store).
     pub fn started_empty(&self) -> bool {
         self.0.started_empty.load(Ordering::Acquire)
+    }
+
+    /// Tells whether, in `fleet`, a server that had meetings before the store lost them was not asked
+    /// since, or a tenant is not known again.
+    pub fn awaits_more(&self, fleet: &Fleet, now: Instant) -> bool {
+        let awaited = self.0.awaited.lock().unwrap_or_else(PoisonError::into_inner);
+        let asked = |id| fleet.server(id).is_some_and(FleetServer::was_asked);
+        let known = |id| fleet.tenant(id).is_some();
+        awaited.until.is_some_and(|until| now < until)
+            && !(awaited.servers.iter().all(asked) && awaited.tenants.iter().all(known))
     }
 
     /// Returns the revision the fleet stands at.
@@ -172,6 +202,16 @@ impl FleetHandle {
     pub(super) fn restart(&self, epoch: u64, revision: u64, events: Vec<Event>, now: Instant) {
         {
             let mut state = self.0.state.write().unwrap_or_else(PoisonError::into_inner);
+            let with_meetings = state.fleet.servers().map(FleetServer::id);
+            let with_meetings = with_meetings.filter(|id| state.fleet.record_count_on(id) > 0);
+            let with_meetings: BTreeSet<ServerId> = with_meetings.cloned().collect();
+            if !with_meetings.is_empty() {
+                // A second loss during the rebuild adds to what is awaited.
+                let mut awaited = self.0.awaited.lock().unwrap_or_else(PoisonError::into_inner);
+                awaited.servers.extend(with_meetings);
+                awaited.tenants.extend(state.fleet.routing().tenants().map(|tenant| tenant.id.clone()));
+                awaited.until = Some(now + REBUILD_WITHIN);
+            }
             state.fleet = Fleet::new(epoch, self.0.policy.clone());
             state.fleet.apply(revision, events, now);
             self.0.started_empty.store(state.fleet.records().len() == 0, Ordering::Release);

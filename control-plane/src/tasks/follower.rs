@@ -2,6 +2,7 @@
 //! is away the fleet stays as it is.
 
 mod epoch;
+mod loss;
 
 use std::{
     sync::Arc,
@@ -13,6 +14,7 @@ use futures::{FutureExt, StreamExt, stream::BoxStream};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use self::loss::Loss;
 use super::{backoff::Backoff, fleet_handle::FleetHandle};
 use crate::{
     core::plan::Event,
@@ -29,6 +31,12 @@ const TURN: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(30);
 
 type Changes = BoxStream<'static, Result<Batch, WatchError>>;
+
+/// Why changes are not followed any longer.
+enum Ended {
+    Watch(WatchError),
+    Loss(Loss),
+}
 
 /// The task that keeps the fleet.
 pub struct Follower {
@@ -108,12 +116,21 @@ impl Follower {
         let ended = self.apply_all(&mut changes, &mut at).await;
         *place = Some(at);
         match ended {
-            WatchError::Compacted(revision) => {
+            Ended::Watch(WatchError::Compacted(revision)) => {
                 info!(revision, "history was compacted; listing again");
                 *place = Some(self.list(epoch).await?);
                 Ok(())
             }
-            lost @ WatchError::Lost(_) => Err(lost.into()),
+            Ended::Watch(lost @ WatchError::Lost(_)) => Err(lost.into()),
+            // Nothing of it is applied: what the store lost still runs. It is listed under a new
+            // epoch, and polls find the rest (F7).
+            Ended::Loss(loss) => {
+                warn!(?loss, "stored state was taken away; a new epoch begins");
+                if loss == Loss::Derived {
+                    epoch::renew_from(self.store.as_ref(), epoch).await.context("begin a new epoch")?;
+                }
+                Ok(())
+            }
         }
     }
 
@@ -138,25 +155,32 @@ impl Follower {
 
     /// Applies changes until the watch ends. Those that are waiting are applied together, so that a
     /// flood costs each edge one delta and not thousands.
-    async fn apply_all(&self, changes: &mut Changes, at: &mut Place) -> WatchError {
-        let silent = || WatchError::Lost("the watch ended".into());
+    async fn apply_all(&self, changes: &mut Changes, at: &mut Place) -> Ended {
+        let silent = || Ended::Watch(WatchError::Lost("the watch ended".into()));
         loop {
             let first = match changes.next().await {
                 Some(Ok(batch)) => batch,
-                Some(Err(error)) => return error,
+                Some(Err(error)) => return Ended::Watch(error),
                 None => return silent(),
             };
+            if let Some(loss) = loss::of(&first) {
+                return Ended::Loss(loss);
+            }
             let mut ended = None;
             let (mut revision, mut events) = (first.revision, self.events(&first));
             while events.len() < COALESCE {
                 match changes.next().now_or_never() {
                     None => break,
                     Some(Some(Ok(batch))) => {
+                        if let Some(loss) = loss::of(&batch) {
+                            ended = Some(Ended::Loss(loss));
+                            break;
+                        }
                         revision = batch.revision;
                         events.extend(self.events(&batch));
                     }
                     Some(Some(Err(error))) => {
-                        ended = Some(error);
+                        ended = Some(Ended::Watch(error));
                         break;
                     }
                     Some(None) => {

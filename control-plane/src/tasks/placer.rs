@@ -147,7 +147,8 @@ impl Placer {
         let key = &request.ask.key;
         if fleet.record(key).is_none()
             && self.writer.fleet().started_empty()
-            && self.rebuild.goes_on(fleet, now.instant)
+            && (self.rebuild.goes_on(fleet, now.instant)
+                || self.writer.fleet().awaits_more(fleet, now.instant))
         {
             return Err(NoPlace::Rebuilding);
         }

@@ -133,7 +133,10 @@ impl Creation {
                 warn!(%error, "a meeting was not placed");
                 None
             }
-            Err(_) => None,
+            Err(_) => {
+                warn!("a meeting was not placed in time");
+                None
+            }
         }
     }
 
@@ -185,7 +188,13 @@ impl Creation {
 
     /// The id has a server: its answer is the answer, and there is no other try (H4).
     async fn forward(mut self, owner: &Owner) -> Reply {
-        let Ok(answer) = self.call(&owner.server).await else { return Reply::unavailable() };
+        let answer = match self.call(&owner.server).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                warn!(server = %owner.server.id, %error, "a create of a known meeting has no answer");
+                return Reply::unavailable();
+            }
+        };
         if is_our_fault(&answer) {
             self.gateway.upstream.report(&owner.server.id, FailureKind::BadAnswer, Call::Create);
             return Reply::unavailable();
@@ -208,7 +217,12 @@ impl Creation {
 
     async fn confirm_forwarded(&self, server: &ServerId, created: &CreateReply) -> bool {
         match self.gateway.placement.confirm(reports::confirmation(&self.key, server, "", created)).await {
-            Ok(routed) => routed,
+            Ok(routed) => {
+                if !routed {
+                    info!(%server, "a meeting was created that is routed elsewhere by now");
+                }
+                routed
+            }
             Err(error) => {
                 warn!(%server, %error, "a create was not confirmed");
                 false
@@ -242,7 +256,8 @@ impl Creation {
                 self.abandon(server, token, Certainty::Definite).await;
                 Tried::Nothing(server.id.clone())
             }
-            Err(_) => {
+            Err(error) => {
+                warn!(server = %server.id, %error, "nobody knows what came of a create");
                 self.abandon(server, token, Certainty::Unknown).await;
                 Tried::Answered(Reply::unavailable())
             }

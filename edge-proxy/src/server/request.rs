@@ -1,7 +1,7 @@
 //! From a request to what it asks, checked in the order of design 7: method and content type,
 //! tenant, checksum, parameters.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use http::{HeaderMap, Method, Request, header, request::Parts};
 use http_body::Body as _;
@@ -33,6 +33,9 @@ use crate::{
         validate,
     },
 };
+
+/// Longest wait of a request for the edge's first table (S16).
+const FIRST_TABLE: Duration = Duration::from_secs(2);
 
 /// What a request asks, verified.
 #[derive(Debug)]
@@ -117,6 +120,10 @@ pub(super) async fn admit(gateway: &Gateway, request: Request<Incoming>) -> Resu
     }
     if call == Call::Root {
         return Err(Box::new(Reply::success(reply::root())));
+    }
+    if gateway.cell.revision().is_none() {
+        // An edge that was just started has its table in a moment.
+        let _ = tokio::time::timeout(FIRST_TABLE, gateway.cell.ready()).await;
     }
     let Some(table) = gateway.cell.load_full() else { return Err(Box::new(Reply::unavailable())) };
     let tenants = table.tenants();

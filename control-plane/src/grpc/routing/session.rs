@@ -25,7 +25,7 @@ use usher_common::{
 
 use super::{shrink, snapshot};
 use crate::{
-    core::history::Resume,
+    core::{fleet::Fleet, history::Resume},
     tasks::{
         edges::EdgeSession,
         fleet_handle::{FleetHandle, Published},
@@ -34,6 +34,8 @@ use crate::{
 
 /// Time this replica has to catch up with an edge that is ahead of it.
 const CATCH_UP_WITHIN: Duration = Duration::from_secs(5);
+/// Time an edge is kept waiting for records that are being rebuilt; less than it is patient.
+const REBUILD_WITHIN: Duration = Duration::from_secs(10);
 /// Time an edge has to take a frame; a slower one is dropped and comes back with what it has.
 const TAKE_WITHIN: Duration = Duration::from_secs(10);
 
@@ -166,6 +168,9 @@ impl Session {
 
     /// Sends the whole table as it stands when its turn has come.
     async fn send_snapshot(&mut self) -> Result<Revision, End> {
+        if self.held.is_some_and(|held| held.epoch != self.fleet.revision().epoch) {
+            self.rebuilt().await?;
+        }
         let snapshots = self.snapshots.clone();
         let turn = snapshots.acquire().await;
         let (table, shrink_allowed) =
@@ -176,6 +181,24 @@ impl Session {
         drop(turn);
         self.edge.sent(Instant::now());
         Ok(table.revision())
+    }
+
+    /// Waits until a store that lost its records has them again. Until then the edge's own table is
+    /// the better one (design 8).
+    async fn rebuilt(&self) -> Result<(), End> {
+        let mut revisions = self.fleet.revisions();
+        let until = Instant::now() + REBUILD_WITHIN;
+        let rebuilt = |fleet: &Fleet| {
+            shrink::is_genuine(fleet, self.held) && !self.fleet.awaits_more(fleet, Instant::now())
+        };
+        while !self.fleet.read(rebuilt) {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(End::Told(Status::unavailable("records are being rebuilt from polls")));
+            }
+            let _ = tokio::time::timeout(left, revisions.changed()).await;
+        }
+        Ok(())
     }
 
     /// Says that the stream is alive, with the digest of what the edge must hold by now. Revisions

@@ -1,9 +1,6 @@
 //! May an edge believe a table that lost most of its servers or meetings (X2)?
 
-use usher_common::{
-    revision::Revision,
-    server::{AdminState, Health},
-};
+use usher_common::{revision::Revision, server::AdminState};
 
 use crate::core::fleet::{Fleet, FleetServer};
 
@@ -21,10 +18,5 @@ pub(super) fn is_genuine(fleet: &Fleet, held: Option<Revision>) -> bool {
         return fleet.revision().reaches(held);
     }
     let mut enabled = fleet.servers().filter(|server| server.admin() == AdminState::Enabled).peekable();
-    enabled.peek().is_some() && enabled.all(was_asked)
-}
-
-/// A server that cannot be asked counts as asked when it is offline: its meetings are detached.
-fn was_asked(server: &FleetServer) -> bool {
-    server.sample.is_some() || server.colour() == Health::Offline
+    enabled.peek().is_some() && enabled.all(FleetServer::was_asked)
 }

@@ -138,7 +138,17 @@ impl Lease for EtcdLease {
         let limit = self.pool.timeout().min(self.ttl / 2);
         let renew =
             |client: etcd_client::Client| async move { client.lease_client().keep_alive(id).await.map(drop) };
-        self.pool.call_within(limit, Repeat::Safe, renew).await.map(|()| self.ttl)
+        self.pool.call_within(limit, Repeat::Safe, renew).await?;
+        // A lease outlives its key where somebody deletes that: then every fenced write is refused.
+        let key = self.token.key.as_str();
+        let get = |client: etcd_client::Client| async move { client.kv_client().get(key, None).await };
+        let found = self.pool.call_within(limit, Repeat::Safe, get).await?;
+        let created = found.kvs().first().map(|pair| number(pair.create_revision()));
+        if created == Some(self.token.create_revision) {
+            Ok(self.ttl)
+        } else {
+            Err(StoreError::Rejected("the candidate's key is gone".into()))
+        }
     }
 
     async fn resign(self: Box<Self>) -> Result<(), StoreError> {

@@ -30,6 +30,14 @@ pub(super) async fn renew(store: &dyn Store) -> anyhow::Result<()> {
     }
 }
 
+/// Begins a new epoch unless another replica has done so since `known`.
+pub(super) async fn renew_from(store: &dyn Store, known: u64) -> anyhow::Result<()> {
+    match read_or_create(store).await? {
+        now if now == known => renew(store).await,
+        _ => Ok(()),
+    }
+}
+
 async fn read(store: &dyn Store) -> anyhow::Result<Option<Entry>> {
     let listing = store.read_prefix(META).await?;
     Ok(listing.entries.into_iter().find(|entry| entry.key == META))

@@ -5,15 +5,12 @@ use std::{
     collections::HashMap,
     sync::{
         Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
 
-use usher_common::{
-    id::ServerId,
-    server::{AdminState, Health},
-};
+use usher_common::{id::ServerId, server::AdminState};
 
 use crate::core::fleet::{Fleet, FleetServer};
 
@@ -21,31 +18,43 @@ use crate::core::fleet::{Fleet, FleetServer};
 #[derive(Debug)]
 pub(super) struct Rebuild {
     patience: Duration,
-    over: AtomicBool,
-    seen: Mutex<HashMap<ServerId, Instant>>,
+    /// The last epoch whose rebuild is over.
+    over: AtomicU64,
+    seen: Mutex<Seen>,
+}
+
+/// The servers of one epoch, since when each is known.
+#[derive(Debug, Default)]
+struct Seen {
+    epoch: u64,
+    since: HashMap<ServerId, Instant>,
 }
 
 impl Rebuild {
     /// Gives each server `patience` from when it is first seen.
     pub(super) fn new(patience: Duration) -> Self {
-        Self { patience, over: AtomicBool::new(false), seen: Mutex::default() }
+        Self { patience, over: AtomicU64::new(0), seen: Mutex::default() }
     }
 
     /// Tells whether a server may still run meetings nobody here knows. Once all were asked it is
-    /// over for good: servers that come later are adopted from as ever.
+    /// over for this epoch: servers that come later are adopted from as ever.
     pub(super) fn goes_on(&self, fleet: &Fleet, now: Instant) -> bool {
-        if self.over.load(Ordering::Acquire) {
+        let epoch = fleet.revision().epoch;
+        if self.over.load(Ordering::Acquire) == epoch {
             return false;
         }
         let enabled: Vec<&FleetServer> =
             fleet.servers().filter(|server| server.admin() == AdminState::Enabled).collect();
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.epoch != epoch {
+            *seen = Seen { epoch, since: HashMap::new() };
+        }
         let waiting = enabled.iter().any(|server| {
-            let since = *seen.entry(server.id().clone()).or_insert(now);
+            let since = *seen.since.entry(server.id().clone()).or_insert(now);
             !was_asked(server) && now.saturating_duration_since(since) < self.patience
         });
         if !waiting && !enabled.is_empty() {
-            self.over.store(true, Ordering::Release);
+            self.over.store(epoch, Ordering::Release);
         }
         waiting
     }
@@ -53,5 +62,5 @@ impl Rebuild {
 
 fn was_asked(server: &FleetServer) -> bool {
     let failed = server.health.as_ref().is_some_and(|health| health.value.error > 0);
-    server.sample.is_some() || failed || server.colour() == Health::Offline
+    server.was_asked() || failed
 }

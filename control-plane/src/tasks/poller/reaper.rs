@@ -102,6 +102,21 @@ impl Reaper {
         });
     }
 
+    /// Commits what a first look at a server tells, before its sample says that it was looked at:
+    /// whoever sees the sample knows every meeting in it (F7).
+    pub(super) async fn adopt(&self, server: &Server, sample: &Sample, sent_at: Instant) {
+        let work = self.fleet().read(|fleet| reconcile::on_sample(fleet, &server.id, sample, sent_at, now()));
+        self.commit_all(work.plans).await;
+    }
+
+    async fn commit_all(&self, plans: Vec<Plan>) {
+        let plans = stream::iter(plans);
+        let plans = plans.for_each_concurrent(COMMITS, async |plan| {
+            self.commit(&plan).await;
+        });
+        plans.await;
+    }
+
     fn fleet(&self) -> &FleetHandle {
         self.writer.fleet()
     }
@@ -113,11 +128,7 @@ impl Reaper {
         if work.left_over > 0 {
             info!(server = %id, left_over = work.left_over, "more to do than one poll allows");
         }
-        let plans = stream::iter(work.plans);
-        let plans = plans.for_each_concurrent(COMMITS, async |plan| {
-            self.commit(&plan).await;
-        });
-        plans.await;
+        self.commit_all(work.plans).await;
         let verified = stream::iter(work.verify)
             .map(|verify| async move { self.verify(&seen.server, &verify, until).await })
             .buffer_unordered(CALLS)

@@ -56,6 +56,7 @@ struct Asked {
     server: Server,
     modified: u64,
     watermark: u64,
+    first: bool,
 }
 
 /// Nothing is to be written: the server changed while it was asked, so the answer is not its own.
@@ -96,6 +97,11 @@ impl Round {
             debug!(server = %id, "not leading: the poll is not written");
             return;
         };
+        if let Ok(sample) = &answer
+            && asked.first
+        {
+            self.reaper.adopt(&asked.server, sample, started).await;
+        }
         let deadline = Instant::now() + self.write_within;
         let decide = |fleet: &Fleet, now: Now| {
             if fleet.server(id).is_none_or(|server| server.stored.modified != asked.modified) {
@@ -142,6 +148,7 @@ fn asked(fleet: &Fleet, id: &ServerId) -> Option<Asked> {
         server: server.stored.value.clone(),
         modified: server.stored.modified,
         watermark: fleet.revision().seq,
+        first: server.sample.is_none(),
     })
 }
 
