@@ -24,11 +24,19 @@ pub struct ClusterBuilder {
     control_planes: usize,
     edges: usize,
     servers: usize,
+    etcd: usize,
     settings: Environment,
     errors_expected: bool,
 }
 
 impl ClusterBuilder {
+    /// How many etcd members; 1 if not said.
+    #[must_use]
+    pub fn etcd(mut self, members: usize) -> Self {
+        self.etcd = members;
+        self
+    }
+
     /// How many control planes; 2 if not said.
     #[must_use]
     pub fn control_planes(mut self, count: usize) -> Self {
@@ -76,7 +84,7 @@ impl ClusterBuilder {
     /// # Errors
     /// When a part does not start.
     pub async fn start(self) -> Result<Cluster> {
-        let etcd = EtcdCluster::start(1).await.context("start etcd")?;
+        let etcd = EtcdCluster::start(self.etcd).await.context("start etcd")?;
         let mut cluster = Cluster {
             etcd: Some(etcd),
             control_planes: Vec::new(),
@@ -120,6 +128,7 @@ impl Cluster {
             control_planes: 2,
             edges: 2,
             servers: 3,
+            etcd: 1,
             settings: quick_settings(),
             errors_expected: false,
         }
@@ -148,6 +157,14 @@ impl Cluster {
         self.etcd.as_ref().expect("etcd was not stopped")
     }
 
+    /// Returns the store under test, to take parts of it away.
+    ///
+    /// # Panics
+    /// When it was stopped.
+    pub fn etcd_mut(&mut self) -> &mut EtcdCluster {
+        self.etcd.as_mut().expect("etcd was not stopped")
+    }
+
     /// Stops etcd for good.
     pub fn stop_etcd(&mut self) {
         self.etcd = None;
@@ -158,15 +175,29 @@ impl Cluster {
     /// # Errors
     /// When it does not become ready.
     pub async fn add_control_plane(&mut self) -> Result<()> {
-        let number = self.control_planes.len();
-        let mut settings = self.settings(&[("control", "127.0.0.1:0")]);
+        let process = self.control_plane(self.control_planes.len(), "127.0.0.1:0").await?;
+        self.control_planes.push(process);
+        Ok(())
+    }
+
+    /// Ends a control plane as an init system does, and starts it again at its address.
+    ///
+    /// # Errors
+    /// When it does not end cleanly, or does not become ready.
+    pub async fn restart_control_plane(&mut self, number: usize) -> Result<()> {
+        let address = self.control_address(number).to_string();
+        let status = self.control_planes[number].terminate().await?;
+        ensure!(status.success(), "control plane {number} ended, {status}");
+        self.control_planes[number] = self.control_plane(number, &address).await?;
+        Ok(())
+    }
+
+    async fn control_plane(&self, number: usize, address: &str) -> Result<Process> {
+        let mut settings = self.settings(&[("control", address)]);
         settings.insert(environment_name("leader.replica"), format!("control-plane-{number}"));
         settings.insert(environment_name("store.kind"), "etcd".to_owned());
         settings.insert(environment_name("store.endpoints"), self.etcd().endpoints().join(","));
-        let process =
-            self.start(&format!("control plane {number}"), Program::ControlPlane, &settings).await?;
-        self.control_planes.push(process);
-        Ok(())
+        self.start(&format!("control plane {number}"), Program::ControlPlane, &settings).await
     }
 
     /// Starts one more edge, which knows all control planes of this moment.
@@ -174,15 +205,48 @@ impl Cluster {
     /// # Errors
     /// When it does not become ready.
     pub async fn add_edge(&mut self) -> Result<()> {
-        let number = self.edges.len();
-        let addresses =
-            self.control_planes.iter().map(|process| format!("http://{}", process.address("control")));
-        let mut settings = self.settings(&[("listen", "127.0.0.1:0")]);
-        settings.insert(environment_name("edge.id"), format!("edge-{number}"));
-        settings.insert(environment_name("edge.control_plane"), addresses.collect::<Vec<_>>().join(","));
-        let process = self.start(&format!("edge {number}"), Program::EdgeProxy, &settings).await?;
+        let process = self.edge(self.edges.len(), "127.0.0.1:0").await?;
         self.edges.push(process);
         Ok(())
+    }
+
+    /// Ends an edge as an init system does, and starts it again at its address.
+    ///
+    /// # Errors
+    /// When it does not end cleanly, or does not become ready.
+    pub async fn restart_edge(&mut self, number: usize) -> Result<()> {
+        let address = self.edges[number].address("listen").to_string();
+        let status = self.edges[number].terminate().await?;
+        ensure!(status.success(), "edge {number} ended, {status}");
+        self.edges[number] = self.edge(number, &address).await?;
+        Ok(())
+    }
+
+    async fn edge(&self, number: usize, address: &str) -> Result<Process> {
+        let addresses =
+            self.control_planes.iter().map(|process| format!("http://{}", process.address("control")));
+        let mut settings = self.settings(&[("listen", address)]);
+        settings.insert(environment_name("edge.id"), format!("edge-{number}"));
+        settings.insert(environment_name("edge.control_plane"), addresses.collect::<Vec<_>>().join(","));
+        self.start(&format!("edge {number}"), Program::EdgeProxy, &settings).await
+    }
+
+    /// Returns the control plane that leads.
+    ///
+    /// # Errors
+    /// When none does in time.
+    pub async fn leader(&self) -> Result<usize> {
+        wait::until("a control plane to lead", || async {
+            for number in 0..self.control_planes.len() {
+                let look = self.admin(number);
+                let status = tokio::time::timeout(wait::GLANCE, look.status()).await;
+                if matches!(status, Ok(Ok(status)) if status.leading) {
+                    return Ok(number);
+                }
+            }
+            anyhow::bail!("none says so")
+        })
+        .await
     }
 
     /// Waits until every edge has applied what every control plane knows, all at one revision.

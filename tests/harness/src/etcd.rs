@@ -12,7 +12,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use etcd_client::{Certificate, Client, ConnectOptions, Identity, TlsOptions};
+use etcd_client::{Certificate, Client, ConnectOptions, DeleteOptions, Identity, TlsOptions};
 use tempfile::TempDir;
 
 pub use self::tls::TlsFiles;
@@ -140,6 +140,16 @@ impl EtcdCluster {
         let revision = client.get("x", None).await?.header().context("a header")?.revision();
         client.compact(revision, None).await?;
         Ok(u64::try_from(revision)?)
+    }
+
+    /// Deletes every key below a prefix in one revision, as `etcdctl del --prefix` does.
+    ///
+    /// # Errors
+    /// etcd does not.
+    pub async fn delete(&self, prefix: &str) -> Result<()> {
+        let options = DeleteOptions::new().with_prefix();
+        self.client(0).await?.delete(prefix, Some(options)).await?;
+        Ok(())
     }
 
     /// Kills a node at once.

@@ -8,6 +8,7 @@ pub mod admin;
 pub mod client;
 pub mod cluster;
 pub mod etcd;
+pub mod load;
 pub mod process;
 pub mod programs;
 pub mod servers;

@@ -8,6 +8,9 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 /// Long enough for a loaded machine; a passing test never waits for it.
 pub const DEADLINE: Duration = Duration::from_secs(30);
 
+/// Time for one look at something that may be frozen.
+pub const GLANCE: Duration = Duration::from_millis(500);
+
 /// How often a condition is looked at.
 const LOOK: Duration = Duration::from_millis(20);
 

@@ -25,14 +25,15 @@ pub(super) fn of(batch: &Batch) -> Option<Loss> {
     // Health and sample of a server are only ever deleted beside a change of the server itself.
     let servers: BTreeSet<&str> =
         batch.changes.iter().filter_map(|change| key(change).strip_prefix("servers/")).collect();
-    let lost = |change: &Change| match change {
-        Change::Put(_) => false,
-        Change::Delete { key } => ["health/", "load/"]
-            .iter()
-            .filter_map(|family| key.strip_prefix(family))
-            .any(|id| !servers.contains(id)),
-    };
-    batch.changes.iter().any(lost).then_some(Loss::Derived)
+    let lost: BTreeSet<&str> = batch
+        .changes
+        .iter()
+        .filter(|change| matches!(change, Change::Delete { .. }))
+        .filter_map(|change| key(change).strip_prefix("health/").or(key(change).strip_prefix("load/")))
+        .filter(|id| !servers.contains(id))
+        .collect();
+    // One server's alone is put right by its next poll.
+    (lost.len() > 1).then_some(Loss::Derived)
 }
 
 fn key(change: &Change) -> &str {
@@ -66,14 +67,15 @@ mod tests {
     fn f7_what_only_a_foreign_hand_deletes_is_a_loss() {
         assert_eq!(judged(&[delete("meetings/t/m"), delete("meta"), delete("servers/a")]), Some(Loss::Epoch));
         assert_eq!(judged(&[put("meta")]), Some(Loss::Epoch));
-        assert_eq!(judged(&[delete("health/a")]), Some(Loss::Derived));
-        assert_eq!(judged(&[delete("load/a"), put("servers/b")]), Some(Loss::Derived));
+        assert_eq!(judged(&[delete("health/a"), delete("health/b")]), Some(Loss::Derived));
+        assert_eq!(judged(&[delete("load/a"), delete("health/c"), put("servers/b")]), Some(Loss::Derived));
     }
 
     #[test]
     fn f7_ordinary_work_is_no_loss() {
         let removed = [delete("health/a"), delete("load/a"), delete("servers/a")];
         assert_eq!(judged(&removed), None);
+        assert_eq!(judged(&[delete("load/a")]), None, "the next poll writes it again");
         assert_eq!(judged(&[delete("health/a"), delete("load/a"), put("servers/a")]), None);
         assert_eq!(judged(&[delete("meetings/t/m"), put("load/a"), delete("zombies/t/m/a")]), None);
     }

@@ -1,0 +1,155 @@
+//! The leader is killed or frozen: another goes on where it was, and it does nothing after that.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use usher_bbb_sim::{BbbSim, Fault, FaultKind};
+use usher_common::{bbb::call::Call, proto::v1::Health};
+use usher_harness::{admin::Admin, client::BbbClient, cluster::Cluster, load::Load, process::Process, wait};
+
+/// What nobody may see change when the leader does: health and both counters.
+async fn health_of(admin: &Admin) -> Result<Vec<(String, Health, u32, u32)>> {
+    let servers = admin.servers().await?;
+    let seen = servers.into_iter().map(|server| {
+        let (health, errors, recovered) = (server.health(), server.error_count, server.recover_count);
+        (server.name, health, errors, recovered)
+    });
+    Ok(seen.collect())
+}
+
+fn polls(sim: &BbbSim) -> usize {
+    sim.calls().iter().filter(|call| call.name == "getMeetings").count()
+}
+
+fn ends(sim: &BbbSim) -> usize {
+    sim.calls().iter().filter(|call| call.name == "end").count()
+}
+
+/// Waits until every server was polled again.
+async fn polling_resumes(cluster: &Cluster) -> Result<Duration> {
+    let since = Instant::now();
+    // One more may have been under way.
+    let before: Vec<usize> = cluster.sims.iter().map(|sim| polls(sim) + 1).collect();
+    wait::until("every server to be polled again", || async {
+        let now: Vec<usize> = cluster.sims.iter().map(polls).collect();
+        ensure!(now.iter().zip(&before).all(|(now, before)| now > before), "{before:?}, {now:?}");
+        Ok(since.elapsed())
+    })
+    .await
+}
+
+/// Reads one figure of a process, summed over its labels.
+async fn metric(of: &Process, name: &str) -> Result<f64> {
+    let url = format!("http://{}/metrics", of.address("ops"));
+    let text = BbbClient::new(of.address("ops"), "").fetch(&url).await?.body;
+    let lines = text.lines().filter(|line| line.starts_with(name));
+    Ok(lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum())
+}
+
+/// H14, F11: `kill -9` of the leader under load. No join fails, a create fails at most where it was
+/// under way at the killed process, polls go on soon, and no counter moved.
+#[tokio::test]
+async fn h14_killing_the_leader_under_load_fails_no_join_and_changes_no_health() -> Result<()> {
+    const WORKERS: usize = 4;
+    let mut cluster = Cluster::builder().start().await?;
+    let leader = cluster.leader().await?;
+    let other = cluster.admin(1 - leader);
+    let clients: Vec<BbbClient> = (0..2).map(|edge| cluster.client(edge)).collect();
+    let load = Load::new("failover", clients.clone());
+    let chaos = async {
+        load.goes_on(20).await?;
+        let before = health_of(&other).await?;
+        cluster.control_planes[leader].kill()?;
+        let gap = polling_resumes(&cluster).await?;
+        let after = health_of(&other).await?;
+        load.goes_on(20).await?;
+        anyhow::Ok((before, after, gap))
+    };
+    let (history, seen) = tokio::join!(load.run(WORKERS), async {
+        let seen = chaos.await;
+        load.stop();
+        seen
+    });
+    let (before, after, gap) = seen?;
+    assert_eq!(before, after, "a change of leader changes no health and no counter");
+    ensure!(gap < Duration::from_secs(5), "TTL 2 s, polls again after {gap:?}");
+    ensure!(history.retryable.len() <= WORKERS, "no more than were under way: {:?}", history.retryable);
+    history.check(&clients, &cluster.sims).await
+}
+
+/// X3: a leader that was frozen beyond its lease writes nothing and ends nothing once it runs again.
+#[tokio::test]
+async fn x3_a_leader_that_was_frozen_beyond_its_lease_does_nothing_when_it_comes_back() -> Result<()> {
+    let cluster = Cluster::builder().edges(1).servers(1).start().await?;
+    let (leader, sim) = (cluster.leader().await?, &cluster.sims[0]);
+    let (old, new) = (&cluster.control_planes[leader], cluster.admin(1 - leader));
+    // A zombie that stays due, so that whoever leads calls `end` after each poll.
+    sim.faults().set(Fault::new(FaultKind::Status500).on(Call::End)).await;
+    sim.faults().set(Fault::new(FaultKind::LostAnswer).on(Call::Create).times(1)).await;
+    let lost = cluster.client(0).create("lost").await?;
+    assert_eq!(lost.key(), "serverUnavailable", "{}", lost.body);
+    wait::until("the leader to call `end`", || async {
+        ensure!(ends(sim) > 0);
+        Ok(())
+    })
+    .await?;
+    old.freeze()?;
+    wait::until("the other to lead", || async {
+        ensure!(new.status().await?.leading);
+        Ok(())
+    })
+    .await?;
+    let called = ends(sim);
+    wait::until("the new leader to call `end`", || async {
+        ensure!(ends(sim) > called);
+        Ok(())
+    })
+    .await?;
+    old.thaw()?;
+    let (ended, polled) = (metric(old, "usher_ends_total").await?, polls(sim));
+    wait::until("the old leader to follow, and some polls", || async {
+        let old = cluster.admin(leader).status().await?;
+        ensure!(!old.leading && polls(sim) > polled + 6, "leading: {}", old.leading);
+        Ok(())
+    })
+    .await?;
+    let now = metric(old, "usher_ends_total").await?;
+    ensure!(now <= ended, "it called `end` {} times after another led", now - ended);
+    let writes: Vec<String> =
+        old.output().into_iter().filter(|line| line.contains("could not be written")).collect();
+    ensure!(writes.is_empty(), "it tried to write: {writes:?}");
+    ensure!(new.status().await?.leading, "the new one leads on");
+    Ok(())
+}
+
+/// An edge whose control plane is frozen goes to another one, and creates go on.
+#[tokio::test]
+async fn c2_a_frozen_control_plane_holds_up_no_edge() -> Result<()> {
+    let cluster = Cluster::builder()
+        .edges(1)
+        .set("meetings.create_timeout", "10s")
+        .set("health.unhealthy_after", "20s")
+        .start()
+        .await?;
+    let client = cluster.client(0);
+    client.created("before").await?;
+    let mut on = None;
+    for number in 0..2 {
+        if !cluster.admin(number).edges().await?.is_empty() {
+            on = Some(number);
+        }
+    }
+    let frozen = on.context("the edge is connected somewhere")?;
+    cluster.control_planes[frozen].freeze()?;
+    let begun = Instant::now();
+    for number in 0..10 {
+        client.created(&format!("during-{number}")).await?;
+        client.joined(&format!("during-{number}")).await?;
+    }
+    let took = begun.elapsed();
+    client.joined("before").await?;
+    cluster.control_planes[frozen].thaw()?;
+    // The first waits for as long as a control plane may hold a create back; no other one does.
+    ensure!(took < Duration::from_secs(14), "ten creates took {took:?}");
+    Ok(())
+}

@@ -1,0 +1,207 @@
+//! A steady load of creates, joins and ends, and what became of it.
+//!
+//! Each worker is an application: it creates a meeting, joins it at another edge, joins an earlier
+//! one, and ends every third. It remembers what it was told, and [`History::check`] compares that
+//! with what the servers have.
+
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+};
+
+use anyhow::{Result, ensure};
+use usher_bbb_sim::BbbSim;
+
+use crate::{
+    client::{Answer, BbbClient},
+    wait,
+};
+
+/// A load under way.
+#[derive(Debug)]
+pub struct Load {
+    name: String,
+    clients: Vec<BbbClient>,
+    stop: AtomicBool,
+    created: AtomicUsize,
+}
+
+/// What a load was told.
+#[derive(Debug, Default)]
+pub struct History {
+    /// Acknowledged and not ended: `meetingID` to internal id.
+    pub alive: BTreeMap<String, String>,
+    /// Creates that got the retryable error, with what was said.
+    pub retryable: Vec<String>,
+    /// Requests that could not even be sent, because nobody listened.
+    pub refused: usize,
+    /// Everything that must never happen.
+    pub wrong: Vec<String>,
+}
+
+/// What became of one request.
+enum Told {
+    Answer(Answer),
+    /// Nobody listened at the edge.
+    Refused,
+    Broken(String),
+}
+
+impl Load {
+    /// Prepares a load over these edges; `name` begins every `meetingID`.
+    pub fn new(name: &str, clients: Vec<BbbClient>) -> Self {
+        Self { name: name.to_owned(), clients, stop: AtomicBool::new(false), created: AtomicUsize::new(0) }
+    }
+
+    /// Ends the load: every worker finishes its turn.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    /// Waits until so many more meetings were created.
+    ///
+    /// # Errors
+    /// When they are not in time.
+    pub async fn goes_on(&self, more: usize) -> Result<()> {
+        let goal = self.created.load(Ordering::Relaxed) + more;
+        wait::until("the load to go on", || async {
+            let created = self.created.load(Ordering::Relaxed);
+            ensure!(created >= goal, "{created} of {goal} created");
+            Ok(())
+        })
+        .await
+    }
+
+    /// Runs so many workers until [`Load::stop`].
+    pub async fn run(&self, workers: usize) -> History {
+        let workers = (0..workers).map(|worker| self.work(worker));
+        let mut sum = History::default();
+        for history in futures::future::join_all(workers).await {
+            sum.alive.extend(history.alive);
+            sum.retryable.extend(history.retryable);
+            sum.refused += history.refused;
+            sum.wrong.extend(history.wrong);
+        }
+        sum
+    }
+
+    async fn work(&self, worker: usize) -> History {
+        let mut history = History::default();
+        for turn in 0_usize.. {
+            if self.stop.load(Ordering::Relaxed) {
+                break;
+            }
+            self.turn(worker, turn, &mut history).await;
+        }
+        history
+    }
+
+    async fn turn(&self, worker: usize, turn: usize, history: &mut History) {
+        let id = format!("{}-{worker}-{turn}", self.name);
+        let query = format!("name=Room&meetingID={id}&attendeePW=ap&moderatorPW=mp");
+        match self.send(worker + turn, "create", &query, history).await {
+            Told::Answer(answer) if answer.is_success() => {
+                self.created.fetch_add(1, Ordering::Relaxed);
+                let internal = answer.text("internalMeetingID").unwrap_or_default().to_owned();
+                history.alive.insert(id.clone(), internal);
+            }
+            Told::Answer(answer) if answer.status == 200 && answer.key() == "serverUnavailable" => {
+                history.retryable.push(answer.body);
+                return;
+            }
+            told => return history.wrong.push(format!("create {id}: {}", told.describe())),
+        }
+        let earlier = format!("{}-{worker}-{}", self.name, turn / 2);
+        for known in [&id, &earlier] {
+            if history.alive.contains_key(known) {
+                self.join(worker + turn + 1, known, history).await;
+            }
+        }
+        if turn % 3 == 0 {
+            let query = format!("meetingID={id}&password=mp");
+            match self.send(worker + turn, "end", &query, history).await {
+                Told::Answer(answer) if answer.is_success() => {
+                    history.alive.remove(&id);
+                }
+                // It may have been ended although nobody could say so.
+                Told::Answer(answer) if answer.key() == "serverUnavailable" => {
+                    history.alive.remove(&id);
+                }
+                told => history.wrong.push(format!("end {id}: {}", told.describe())),
+            }
+        }
+    }
+
+    async fn join(&self, edge: usize, id: &str, history: &mut History) {
+        let query = format!("fullName=Ada&meetingID={id}&password=mp");
+        match self.send(edge, "join", &query, history).await {
+            Told::Answer(answer) if answer.status == 302 => {}
+            told => history.wrong.push(format!("join {id}: {}", told.describe())),
+        }
+    }
+
+    /// Sends a request to an edge; where nobody listens, to the next one, as a network load balancer
+    /// does.
+    async fn send(&self, edge: usize, call: &str, query: &str, history: &mut History) -> Told {
+        for next in 0..self.clients.len() {
+            match self.clients[(edge + next) % self.clients.len()].get(call, query).await {
+                Ok(answer) => return Told::Answer(answer),
+                Err(error) if was_refused(&error) => history.refused += 1,
+                Err(error) => return Told::Broken(format!("{error:#}")),
+            }
+        }
+        Told::Refused
+    }
+}
+
+impl Told {
+    fn describe(&self) -> String {
+        match self {
+            Self::Answer(answer) => format!("{} {}", answer.status, answer.body),
+            Self::Refused => "no edge listens".to_owned(),
+            Self::Broken(error) => error.clone(),
+        }
+    }
+}
+
+fn was_refused(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<reqwest::Error>().is_some_and(reqwest::Error::is_connect)
+}
+
+impl History {
+    /// Checks what holds at rest: every acknowledged meeting is on exactly one server, as the
+    /// instance it was acknowledged as, every edge sends its users there, and no other id is on two.
+    ///
+    /// # Errors
+    /// When it does not come to hold in time.
+    pub async fn check(&self, clients: &[BbbClient], sims: &[BbbSim]) -> Result<()> {
+        ensure!(self.wrong.is_empty(), "{} went wrong, first: {:#?}", self.wrong.len(), self.wrong.first());
+        wait::until("every meeting to be on one server", || async {
+            let hosts = hosts(sims);
+            let split: Vec<_> = hosts.iter().filter(|(_, on)| on.len() > 1).collect();
+            ensure!(split.is_empty(), "on two servers: {split:?}");
+            Ok(())
+        })
+        .await?;
+        let hosts = hosts(sims);
+        for (number, (id, internal)) in self.alive.iter().enumerate() {
+            let on = hosts.get(id).and_then(|on| on.first());
+            ensure!(on.is_some_and(|(_, instance)| instance == internal), "{id} is {internal}, found {on:?}");
+            let base = on.map(|(server, _)| sims[*server].base()).unwrap_or_default();
+            let location = clients[number % clients.len()].joined(id).await?;
+            ensure!(location.starts_with(base), "{id} runs at {base}, its users are sent to {location}");
+        }
+        Ok(())
+    }
+}
+
+/// Returns which servers have which meeting, and which instance of it.
+fn hosts(sims: &[BbbSim]) -> BTreeMap<String, Vec<(usize, String)>> {
+    let mut hosts: BTreeMap<String, Vec<(usize, String)>> = BTreeMap::new();
+    for (number, sim) in sims.iter().enumerate() {
+        for meeting in sim.meetings().into_iter().filter(|meeting| !meeting.ending) {
+            hosts.entry(meeting.meeting_id).or_default().push((number, meeting.internal_id));
+        }
+    }
+    hosts
+}
