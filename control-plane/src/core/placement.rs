@@ -34,6 +34,8 @@ const SLOW_START_LEAST: f64 = 0.1;
 const PANIC_FACTOR: f64 = 2.0;
 /// A server whose pending creates have not moved for this long is slow, and is not waited for.
 const SLOW: Duration = Duration::from_millis(300);
+/// How much better a full server must be at most to be waited for, in meetings.
+const NEAR: f64 = 2.0;
 
 /// What a server is wanted for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -205,35 +207,19 @@ impl Chooser<'_> {
         // When more than half of the servers start together, slowing them all would only skew (E3).
         let slowed = census.starting * 2 <= census.enabled;
         let (mut best, mut saturated): (Option<Score<'_>>, bool) = (None, false);
-        let mut least_awaited = f64::INFINITY;
         for server in self.members(pool) {
-            let factor = match self.standing(server) {
-                Standing::Good => 1.0,
-                Standing::Last if panic => PANIC_FACTOR,
-                Standing::Last | Standing::Out => continue,
-            };
-            let slow = if slowed { self.slow(server) } else { 1.0 };
-            let per_user = factor / (load::weight(server) * slow);
-            let known = (server.effective_load() as f64 + self.floor) * per_user;
-            if best.as_ref().is_some_and(|best| known > best.value) || self.barred.contains(server.id()) {
-                continue;
-            }
-            let waiting = self.waiting.get(server.id()).copied().unwrap_or_default();
-            let value = known + waiting.users as f64 * per_user;
-            if server.pending() + waiting.creates >= self.settings().max_inflight_creates {
+            let bound = best.as_ref().map_or(f64::INFINITY, |best| best.value);
+            let Some(score) = self.score(server, panic, slowed, bound) else { continue };
+            if score.full {
                 saturated = true;
-                if self.is_awaited(server) {
-                    least_awaited = least_awaited.min(value);
-                }
-                continue;
-            }
-            let score = Score { value, tie: mix(self.seed, server.tie_seed), server };
-            if best.as_ref().is_none_or(|best| score.beats(best)) {
+            } else if best.as_ref().is_none_or(|best| score.beats(best)) {
                 best = Some(score);
             }
         }
         match best {
-            Some(best) if least_awaited < best.value => Err(NoServer::Saturated),
+            Some(best) if saturated && self.awaits_better(pool, panic, slowed, &best) => {
+                Err(NoServer::Saturated)
+            }
             Some(best) => Ok(Choice { server: best.server.id().clone(), panic }),
             None if saturated => Err(NoServer::Saturated),
             None if census.online > 0 && census.fresh == 0 => Err(NoServer::LoadUnknown),
@@ -241,16 +227,51 @@ impl Chooser<'_> {
         }
     }
 
-    /// Tells whether a full server is worth waiting for.
-    fn is_awaited(&self, server: &FleetServer) -> bool {
-        let moves = server.at_rest(self.now.instant).is_none_or(|rest| rest < SLOW);
-        self.ask.when_full == WhenFull::Wait && moves
+    /// Scores a server that may take the meeting and does not score above `bound`.
+    fn score<'s>(&self, server: &'s FleetServer, panic: bool, slowed: bool, bound: f64) -> Option<Score<'s>> {
+        let factor = match self.standing(server) {
+            Standing::Good => 1.0,
+            Standing::Last if panic => PANIC_FACTOR,
+            Standing::Last | Standing::Out => return None,
+        };
+        let slow = if slowed { self.slow(server) } else { 1.0 };
+        let per_user = factor / (load::weight(server) * slow);
+        let known = (server.effective_load() as f64 + self.floor) * per_user;
+        if known > bound || self.barred.contains(server.id()) {
+            return None;
+        }
+        let waiting = self.waiting.get(server.id()).copied().unwrap_or_default();
+        Some(Score {
+            value: known + waiting.users as f64 * per_user,
+            step: self.floor * per_user,
+            full: server.pending() + waiting.creates >= self.settings().max_inflight_creates,
+            tie: mix(self.seed, server.tie_seed),
+            server,
+        })
+    }
+
+    /// Tells whether a full server is a little better than `best` and will take a create in a moment,
+    /// because its creates move. In a level fleet waiting for it keeps a burst level (F1); one that is
+    /// far better will be filled up later, and is passed over meanwhile (F5).
+    fn awaits_better(&self, pool: Pool, panic: bool, slowed: bool, best: &Score<'_>) -> bool {
+        let moves = |server: &FleetServer| server.at_rest(self.now.instant).is_none_or(|rest| rest < SLOW);
+        self.ask.when_full == WhenFull::Wait
+            && self.members(pool).filter_map(|server| self.score(server, panic, slowed, best.value)).any(
+                |score| {
+                    let gap = best.value - score.value;
+                    score.full && gap > 0.0 && gap <= NEAR * score.step && moves(score.server)
+                },
+            )
     }
 }
 
 /// Lower wins; ties fall to the hash.
 struct Score<'a> {
     value: f64,
+    /// What one more meeting of this size adds.
+    step: f64,
+    /// It has as many pending creates as it may.
+    full: bool,
     tie: u64,
     server: &'a FleetServer,
 }

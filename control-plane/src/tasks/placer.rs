@@ -34,7 +34,7 @@ use crate::{
 /// Longest wait for a server that takes one more create (F5).
 const SATURATED_WAIT: Duration = Duration::from_secs(5);
 /// Longest wait for the best server while another could take the create.
-const BEST_WAIT: Duration = Duration::from_secs(2);
+const BEST_WAIT: Duration = Duration::from_secs(4);
 /// Pause after which a choice is made anew although nothing changed: time itself may have.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// Longest wait until this replica sees what it has written itself.

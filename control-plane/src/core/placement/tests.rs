@@ -126,19 +126,23 @@ fn f5_a_server_with_too_many_pending_creates_is_passed_over() {
 }
 
 #[test]
-fn f5_a_full_server_is_waited_for_as_long_as_its_creates_move() {
+fn f5_a_full_server_is_waited_for_while_its_creates_move_and_the_fleet_is_level() {
     let mut bench = Bench::with_servers(Policy::default(), &["a", "b"]);
-    bench.write(Write::Sample(sid("b"), load(200)));
+    bench.write(Write::Sample(sid("b"), load(8 * 15 + 20)));
     place_all(&mut bench, 8);
-    assert_eq!(
-        choice(&bench, &ask("next")),
-        Err(NoServer::Saturated),
-        "the best one will take it in a moment"
-    );
+    assert_eq!(choice(&bench, &ask("next")), Err(NoServer::Saturated), "a will take it in a moment");
     let hurried = Ask { when_full: WhenFull::PassOver, ..ask("next") };
     assert_eq!(choice(&bench, &hurried), Ok("b".into()));
     bench.pass(SLOW);
     assert_eq!(choice(&bench, &ask("next")), Ok("b".into()), "a slow one holds nobody up");
+}
+
+#[test]
+fn f5_a_full_server_that_is_far_better_is_passed_over() {
+    let mut bench = Bench::with_servers(Policy::default(), &["a", "b"]);
+    bench.write(Write::Sample(sid("b"), load(1000)));
+    place_all(&mut bench, 8);
+    assert_eq!(choice(&bench, &ask("next")), Ok("b".into()));
 }
 
 #[test]
