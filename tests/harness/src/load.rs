@@ -117,7 +117,7 @@ impl Load {
                 self.join(worker + turn + 1, known, history).await;
             }
         }
-        if turn % 3 == 0 {
+        if turn.is_multiple_of(3) {
             let query = format!("meetingID={id}&password=mp");
             match self.send(worker + turn, "end", &query, history).await {
                 Told::Answer(answer) if answer.is_success() => {
