@@ -60,8 +60,13 @@ async fn h2_h3_h5_red_frees_the_ids_and_green_needs_successes_in_a_row() -> Resu
     usher.sims[0].faults().set(FaultKind::Refuse).await;
     let red = becomes(&usher.admin(), "bbb-0", Health::Offline).await?;
     assert_eq!((red.error_count, red.recover_count), (6, 0), "red exactly at the sixth failure");
-    let join = usher.client().join(&id).await?;
-    assert_eq!(join.text("returncode"), Some("FAILED"), "its meetings are not joined: {}", join.body);
+    // The edge hears of it a moment after the control plane said so.
+    wait::until("the meetings of the red server not to be joined", || async {
+        let join = usher.client().join(&id).await?;
+        ensure!(join.text("returncode") == Some("FAILED"), "{}", join.body);
+        Ok(())
+    })
+    .await?;
     usher.client().created(&id).await?;
     let hosts: Vec<usize> = (0..3).filter(|&number| has(&usher.sims[number], &id)).collect();
     assert!(hosts.contains(&1) || hosts.contains(&2), "the id lives on another server: {hosts:?}");
