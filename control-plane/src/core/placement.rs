@@ -217,7 +217,7 @@ impl Chooser<'_> {
             }
         }
         match best {
-            Some(best) if saturated && self.awaits_better(pool, panic, slowed, &best) => {
+            Some(best) if saturated && self.a_better_one_is_near(pool, panic, slowed, &best) => {
                 Err(NoServer::Saturated)
             }
             Some(best) => Ok(Choice { server: best.server.id().clone(), panic }),
@@ -253,7 +253,7 @@ impl Chooser<'_> {
     /// Tells whether a full server is a little better than `best` and will take a create in a moment,
     /// because its creates move. In a level fleet waiting for it keeps a burst level (F1); one that is
     /// far better will be filled up later, and is passed over meanwhile (F5).
-    fn awaits_better(&self, pool: Pool, panic: bool, slowed: bool, best: &Score<'_>) -> bool {
+    fn a_better_one_is_near(&self, pool: Pool, panic: bool, slowed: bool, best: &Score<'_>) -> bool {
         let moves = |server: &FleetServer| server.at_rest(self.now.instant).is_none_or(|rest| rest < SLOW);
         self.ask.when_full == WhenFull::Wait
             && self.members(pool).filter_map(|server| self.score(server, panic, slowed, best.value)).any(
