@@ -1,5 +1,6 @@
 //! Configuration loading, telemetry, metrics and tasks: what touches the world in every program.
 
+pub mod clock;
 pub mod config;
 pub mod metrics;
 pub mod ops;

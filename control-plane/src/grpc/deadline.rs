@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use tonic::metadata::MetadataMap;
+use usher_common::runtime::clock;
 
 /// For callers that do not say.
 const DEFAULT: Duration = Duration::from_secs(10);
@@ -12,7 +13,7 @@ const LONGEST: Duration = Duration::from_mins(1);
 /// Returns when the caller gives up.
 pub(super) fn of(metadata: &MetadataMap) -> Instant {
     let given = metadata.get("grpc-timeout").and_then(|value| value.to_str().ok()).and_then(parse);
-    Instant::now() + given.unwrap_or(DEFAULT).min(LONGEST)
+    clock::now() + given.unwrap_or(DEFAULT).min(LONGEST)
 }
 
 /// Reads `1S`, `250m`, …

@@ -1,9 +1,10 @@
 //! `EdgeService`: the edges connected to this replica.
 
-use std::time::Instant;
-
 use tonic::{Request, Response, Status};
-use usher_common::proto::v1::{self, ListEdgesRequest, ListEdgesResponse, edge_service_server::EdgeService};
+use usher_common::{
+    proto::v1::{self, ListEdgesRequest, ListEdgesResponse, edge_service_server::EdgeService},
+    runtime::clock,
+};
 
 use super::{page::PageRequest, servers::duration};
 use crate::tasks::{
@@ -32,7 +33,7 @@ impl EdgeService for EdgeAdmin {
     ) -> Result<Response<ListEdgesResponse>, Status> {
         let request = request.into_inner();
         let page = PageRequest::parse(request.page_size, &request.page_token)?;
-        let (held, now) = (self.fleet.revision(), Instant::now());
+        let (held, now) = (self.fleet.revision(), clock::now());
         let show = |edge: EdgeEntry| v1::Edge {
             name: format!("edges/{}", edge.id),
             lag: edge.lag(held),

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Instant};
 use tonic::{Request, Response, Status};
 use usher_common::{
     proto::v1::{self, GetStatusRequest, GetStatusResponse, fleet_service_server::FleetService},
+    runtime::clock,
     server::{AdminState, Health},
 };
 
@@ -53,7 +54,7 @@ impl FleetService for FleetStatus {
             leader,
             leading,
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            uptime: Some(duration(self.started.elapsed())),
+            uptime: Some(duration(clock::now().saturating_duration_since(self.started))),
             edges: u32::try_from(self.edges.list().len()).unwrap_or(u32::MAX),
             alarms: alarms.map(|(alarm, detail)| v1::Alarm { name: alarm.name().into(), detail }).collect(),
             ..self.fleet.read(counts)

@@ -27,8 +27,8 @@ use crate::{
     },
 };
 
-/// The service.
-pub(super) struct Placement {
+/// The service; it needs no socket to be asked.
+pub struct Placement {
     placer: Placer,
     resolver: Resolver,
     fleet: FleetHandle,
@@ -36,7 +36,7 @@ pub(super) struct Placement {
 
 impl Placement {
     /// Serves by `placer` and `resolver`.
-    pub(super) fn new(placer: Placer, resolver: Resolver, fleet: FleetHandle) -> Self {
+    pub fn new(placer: Placer, resolver: Resolver, fleet: FleetHandle) -> Self {
         Self { placer, resolver, fleet }
     }
 

@@ -6,6 +6,7 @@ mod snapshot;
 
 use std::{sync::Arc, time::Duration};
 
+use futures::{Stream, StreamExt};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
@@ -15,7 +16,7 @@ use usher_common::{
         SharedFrame,
         v1::{StreamRoutesRequest, routing_service_server::RoutingService, stream_routes_request::Message},
     },
-    runtime::tasks::Tasks,
+    runtime::{clock, tasks::Tasks},
 };
 
 use self::session::Session;
@@ -31,7 +32,7 @@ const IN_FLIGHT: usize = 64;
 const SNAPSHOTS: usize = 8;
 
 /// The service.
-pub(super) struct Routing {
+pub struct Routing {
     fleet: FleetHandle,
     edges: Edges,
     tasks: Tasks,
@@ -41,7 +42,7 @@ pub(super) struct Routing {
 
 impl Routing {
     /// Streams `fleet`'s routing table.
-    pub(super) fn new(fleet: FleetHandle, edges: Edges, tasks: Tasks, heartbeat: Duration) -> Self {
+    pub fn new(fleet: FleetHandle, edges: Edges, tasks: Tasks, heartbeat: Duration) -> Self {
         Self { fleet, edges, tasks, heartbeat, snapshots: Arc::new(Semaphore::new(SNAPSHOTS)) }
     }
 }
@@ -54,9 +55,22 @@ impl RoutingService for Routing {
         &self,
         request: Request<Streaming<StreamRoutesRequest>>,
     ) -> Result<Response<Self::StreamRoutesStream>, Status> {
-        let mut inbound = request.into_inner();
-        let first = tokio::time::timeout(HELLO_WITHIN, inbound.message()).await;
-        let first = first.map_err(|_| Refusal::Deadline("no `hello` came in time".into()))??;
+        self.open(request.into_inner()).await.map(Response::new)
+    }
+}
+
+impl Routing {
+    /// Starts one edge's stream: what it says comes by `inbound`, what it is sent by the stream that
+    /// is returned.
+    ///
+    /// # Errors
+    /// The edge does not say hello as it should, or this replica has no table yet.
+    pub async fn open(
+        &self,
+        mut inbound: impl Stream<Item = Result<StreamRoutesRequest, Status>> + Send + Unpin + 'static,
+    ) -> Result<<Self as RoutingService>::StreamRoutesStream, Status> {
+        let first = tokio::time::timeout(HELLO_WITHIN, inbound.next()).await;
+        let first = first.map_err(|_| Refusal::Deadline("no `hello` came in time".into()))?.transpose()?;
         let Some(Message::Hello(hello)) = first.and_then(|request| request.message) else {
             return Err(Refusal::field("message", "the first message must be `hello`").into());
         };
@@ -66,7 +80,7 @@ impl RoutingService for Routing {
             return Err(not_ready().into());
         }
         let (sender, receiver) = mpsc::channel(IN_FLIGHT);
-        let now = std::time::Instant::now();
+        let now = clock::now();
         let session = Session {
             edge: self.edges.connect(id, hello.address, hello.version, now),
             fleet: self.fleet.clone(),
@@ -77,7 +91,7 @@ impl RoutingService for Routing {
             sender,
         };
         self.tasks.spawn_short("edge stream", session.run(inbound));
-        Ok(Response::new(ReceiverStream::new(receiver)))
+        Ok(ReceiverStream::new(receiver))
     }
 }
 

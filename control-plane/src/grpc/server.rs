@@ -19,7 +19,7 @@ use usher_common::{
             routing_service_server::RoutingServiceServer, server_service_server::ServerServiceServer,
         },
     },
-    runtime::{tasks::Tasks, telemetry},
+    runtime::{clock, tasks::Tasks, telemetry},
 };
 
 use super::{
@@ -27,17 +27,9 @@ use super::{
     routing::Routing, servers::Servers,
 };
 use crate::{
-    ops::alarms::Alarms,
+    engine::Engine,
     ports::{BbbServers, Store},
-    tasks::{
-        admin::Admin,
-        edges::Edges,
-        fleet_handle::FleetHandle,
-        leadership::Leadership,
-        placer::{Placer, Resolver},
-        poll_asks::PollAsks,
-        poller::Pollers,
-    },
+    tasks::edges::Edges,
 };
 
 /// How often an idle connection is asked whether it is alive, and how long it may take to say so.
@@ -50,24 +42,10 @@ const GRACE: Duration = Duration::from_secs(10);
 /// What the services work with.
 #[derive(Clone)]
 pub struct Parts {
-    /// The fleet.
-    pub fleet: FleetHandle,
-    /// Places meetings.
-    pub placer: Placer,
-    /// Looks meetings up.
-    pub resolver: Resolver,
-    /// Administers.
-    pub admin: Admin,
-    /// Polls now.
-    pub pollers: Pollers,
-    /// Has the leader poll now.
-    pub poll_asks: PollAsks,
+    /// What works.
+    pub engine: Engine,
     /// The connected edges.
     pub edges: Edges,
-    /// The alarms.
-    pub alarms: Alarms,
-    /// Whether this replica leads.
-    pub leadership: Leadership,
     /// The store.
     pub store: Arc<dyn Store>,
     /// The BBB servers.
@@ -92,22 +70,25 @@ pub async fn serve(
     health: HealthReporter,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let Parts { fleet, placer, admin, edges, servers, .. } = parts.clone();
-    let routing = Routing::new(fleet.clone(), edges.clone(), parts.tasks.clone(), parts.heartbeat);
+    let Parts { engine, edges, servers, .. } = parts;
+    let fleet = engine.fleet;
+    let routing = Routing::new(fleet.clone(), edges.clone(), parts.tasks, parts.heartbeat);
     let routing = RoutingServiceServer::new(routing).send_compressed(CompressionEncoding::Gzip);
-    let placement = Placement::new(placer.clone(), parts.resolver, fleet.clone());
+    let placement = Placement::new(engine.placer.clone(), engine.resolver, fleet.clone());
     let status = FleetStatus {
         fleet: fleet.clone(),
         edges: edges.clone(),
-        alarms: parts.alarms,
-        leadership: parts.leadership.clone(),
+        alarms: engine.alarms,
+        leadership: engine.leadership.clone(),
         store: parts.store,
         replica: parts.replica,
         ask_within: parts.store_timeout,
-        started: std::time::Instant::now(),
+        started: clock::now(),
     };
-    let meetings = Meetings::new(fleet.clone(), placer, admin.clone(), servers, parts.call_timeout);
-    let server_admin = Servers::new(fleet.clone(), admin, parts.pollers, parts.poll_asks, parts.leadership);
+    let meetings =
+        Meetings::new(fleet.clone(), engine.placer, engine.admin.clone(), servers, parts.call_timeout);
+    let server_admin =
+        Servers::new(fleet.clone(), engine.admin, engine.pollers, engine.poll_asks, engine.leadership);
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(DESCRIPTORS)

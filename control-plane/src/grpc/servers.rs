@@ -16,6 +16,7 @@ use usher_common::{
         ListServersResponse, PanicServerRequest, PanicServerResponse, PollServerRequest, PollServerResponse,
         UpdateServerRequest, UpdateServerResponse, server_service_server::ServerService,
     },
+    runtime::clock::{self, WallClock},
     server::AdminState,
 };
 
@@ -28,7 +29,6 @@ use crate::tasks::{
     leadership::Leadership,
     poll_asks::{AskError, PollAsks},
     poller::{NotPolled, Pollers},
-    writer::now,
 };
 
 /// Time before the caller's deadline at which a poll is given up, so that the caller hears why.
@@ -104,7 +104,7 @@ impl ServerService for Servers {
     ) -> Result<Response<ListServersResponse>, Status> {
         let request = request.into_inner();
         let page = PageRequest::parse(request.page_size, &request.page_token)?;
-        let now = Instant::now();
+        let now = clock::now();
         let page = self.fleet.read(|fleet| {
             let show = |server| output::server(fleet, server, View::Masked, now);
             page.cut(fleet.servers(), |server| server.id().to_string(), show)
@@ -136,7 +136,7 @@ impl ServerService for Servers {
         let deadline = deadline::of(request.metadata());
         let request = request.into_inner();
         let wire = request.server.ok_or_else(|| Refusal::field("server", "is missing"))?;
-        let server = input::new_server(wire, &request.server_id, now().wall_ms)?;
+        let server = input::new_server(wire, &request.server_id, WallClock::system().now_ms())?;
         let id = server.id.clone();
         if request.validate_only {
             if self.show(&id, View::Masked).is_ok() {

@@ -4,15 +4,13 @@
 mod epoch;
 mod loss;
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use futures::{FutureExt, StreamExt, stream::BoxStream};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
+use usher_common::runtime::clock;
 
 use self::loss::Loss;
 use super::{backoff::Backoff, fleet_handle::FleetHandle};
@@ -91,7 +89,7 @@ impl Follower {
     /// Says that the loop turns while it waits for the store. Never returns.
     async fn turn_while_waiting(&self) {
         loop {
-            self.watchdog.turned("follower", PATIENCE, Instant::now());
+            self.watchdog.turned("follower", PATIENCE, clock::now());
             tokio::time::sleep(TURN).await;
         }
     }
@@ -139,7 +137,7 @@ impl Follower {
         let listing = self.store.read_prefix("").await.context("list")?;
         let (events, bad) = self.codec.events(&listing);
         bad.iter().for_each(report);
-        let (count, now) = (events.len(), Instant::now());
+        let (count, now) = (events.len(), clock::now());
         if self.fleet.complete() && self.fleet.revision().epoch == epoch {
             self.fleet.apply_listing(listing.revision, events, now);
         } else {
@@ -189,7 +187,7 @@ impl Follower {
                     }
                 }
             }
-            self.fleet.apply(revision, events, Instant::now());
+            self.fleet.apply(revision, events, clock::now());
             self.metrics.revision(revision);
             at.revision = revision;
             if let Some(ended) = ended {

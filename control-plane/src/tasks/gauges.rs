@@ -6,7 +6,7 @@ use std::{
 };
 
 use tokio_util::sync::CancellationToken;
-use usher_common::{id::ServerId, server::AdminState};
+use usher_common::{id::ServerId, runtime::clock, server::AdminState};
 
 use super::{fleet_handle::FleetHandle, leadership::Leadership, placer::Placer};
 use crate::{
@@ -51,7 +51,7 @@ impl Gauges {
                 () = stop.cancelled() => return Ok(()),
                 () = tokio::time::sleep(EVERY) => {}
             }
-            let now = Instant::now();
+            let now = clock::now();
             let figures = self.fleet.read(|fleet| figures(fleet, now));
             let known: BTreeSet<ServerId> = figures.iter().map(|figure| figure.server.clone()).collect();
             let gone: Vec<ServerId> = shown.difference(&known).cloned().collect();

@@ -1,12 +1,10 @@
 //! Campaigns for the lease, keeps it, and stops acting before it can have run out (P8).
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
+use usher_common::runtime::clock;
 
 use super::{
     backoff::Backoff,
@@ -95,14 +93,14 @@ impl Leader {
 
     async fn lead(&self, mut lease: Box<dyn Lease>, stop: &CancellationToken) -> End {
         // Waiting for the election may have taken any time: the first act is to renew.
-        let mut clock = LeaseClock::new(self.ttl, Instant::now());
-        let mut renew_at = Instant::now();
+        let mut clock = LeaseClock::new(self.ttl, clock::now());
+        let mut renew_at = clock::now();
         let end = loop {
             tokio::select! {
                 () = stop.cancelled() => break End::Stopping,
                 () = tokio::time::sleep_until(renew_at.into()) => {}
             }
-            let sent = Instant::now();
+            let sent = clock::now();
             if !clock.may_act(sent) {
                 break End::Stranded;
             }
@@ -120,7 +118,7 @@ impl Leader {
                 }
                 Ok(Err(error)) => {
                     warn!(%error, "lease not renewed");
-                    renew_at = Instant::now() + self.ttl / 20;
+                    renew_at = clock::now() + self.ttl / 20;
                 }
                 Err(_) => warn!("lease not renewed in time"),
             }

@@ -14,11 +14,12 @@ use usher_common::{
     id::{InternalMeetingId, ServerId},
     meeting::{MeetingKey, Record},
     routing::ServerRoute,
+    runtime::clock,
 };
 
 use self::rebuild::Rebuild;
 pub use self::resolve::Resolver;
-use super::writer::{WriteError, Writer, Written, now};
+use super::writer::{WriteError, Writer, Written};
 use crate::{
     core::{
         fleet::{Fleet, FleetServer},
@@ -105,18 +106,18 @@ impl Placer {
         mut request: PlaceRequest,
         deadline: Instant,
     ) -> Result<Written<Placement>, WriteError<NoPlace>> {
-        let begun = Instant::now();
+        let begun = clock::now();
         let give_up = deadline.min(begun + SATURATED_WAIT);
         let mut changes = self.writer.fleet().revisions();
         loop {
             changes.mark_unchanged();
-            if begun.elapsed() > BEST_WAIT {
+            if clock::now().saturating_duration_since(begun) > BEST_WAIT {
                 request.ask.when_full = WhenFull::PassOver;
             }
             let placed = self.try_place(&request, deadline).await;
             match &placed {
                 Err(WriteError::Decision(NoPlace::NoServer(NoServer::Saturated)))
-                    if Instant::now() < give_up =>
+                    if clock::now() < give_up =>
                 {
                     // A create that was confirmed or abandoned makes room.
                     let _ = tokio::time::timeout(LOOK_AGAIN, changes.changed()).await;
@@ -231,7 +232,7 @@ impl Placer {
         let interval = self.writer.fleet().read(|fleet| fleet.policy().interval);
         let admitted = {
             let mut gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
-            gate.admit(server, now().instant, interval)
+            gate.admit(server, clock::now(), interval)
         };
         if admitted {
             let decide = |fleet: &Fleet, now: Now| {
@@ -245,7 +246,7 @@ impl Placer {
 
     /// Returns the servers whose polls succeed while calls to them fail (X6).
     pub fn gray_failures(&self) -> Vec<ServerId> {
-        let now = now().instant;
+        let now = clock::now();
         let gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner).clone();
         self.writer.fleet().read(|fleet| {
             let interval = fleet.policy().interval;

@@ -11,7 +11,10 @@ use bytes::Bytes;
 use futures::StreamExt;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
-use usher_common::{id::ServerId, runtime::tasks::Tasks};
+use usher_common::{
+    id::ServerId,
+    runtime::{clock, tasks::Tasks},
+};
 
 use super::{backoff::Backoff, fleet_handle::FleetHandle, leadership::Leadership, poller::Pollers};
 use crate::ports::{Change, Entry, Guard, Store, StoreError, Txn, Verdict, WatchError, Write};
@@ -142,7 +145,7 @@ impl PollAsks {
             {
                 debug!(%server, %error, "a poll that was asked for is not made");
             }
-            let Some(token) = asks.leadership.token(Instant::now()) else { return };
+            let Some(token) = asks.leadership.token(clock::now()) else { return };
             let guards = vec![Guard::Unchanged(key.clone(), revision), Guard::Fence(token)];
             let answered = Txn { guards, writes: vec![Write::Delete(key)] };
             if let Err(error) = asks.store.commit(vec![answered]).await {

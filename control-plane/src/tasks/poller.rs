@@ -9,12 +9,15 @@ use std::{
     collections::HashMap,
     hash::{BuildHasher, Hasher},
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
-use usher_common::{id::ServerId, runtime::tasks::Tasks};
+use usher_common::{
+    id::ServerId,
+    runtime::{clock, tasks::Tasks},
+};
 
 use self::cadence::Cadence;
 pub use self::{reaper::Reaper, round::Round};
@@ -119,7 +122,7 @@ impl Poller {
         let mut roles = self.leadership.changes();
         let mut polling = false;
         loop {
-            self.watchdog.turned("poller", (self.interval * PATIENCE).max(TURN * 10), Instant::now());
+            self.watchdog.turned("poller", (self.interval * PATIENCE).max(TURN * 10), clock::now());
             if self.leadership.polls() {
                 // Servers found when this replica began to poll are spread over the interval; those
                 // that come later are new or just enabled, and are polled at once.

@@ -1,14 +1,12 @@
 //! The leader's housekeeping: what no poll brings about.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
+use usher_common::runtime::clock;
 
-use super::{
-    leadership::Leadership,
-    writer::{Writer, now},
-};
+use super::{leadership::Leadership, writer::Writer};
 use crate::core::reconcile::{Sweep, sweep};
 
 /// Sweeps every few seconds while this replica leads.
@@ -35,10 +33,11 @@ impl Sweeper {
     }
 
     async fn sweep(&self) {
-        if self.leadership.token(Instant::now()).is_none() {
+        if self.leadership.token(clock::now()).is_none() {
             return;
         }
-        let Sweep { plans, given_up, drained } = self.writer.fleet().read(|fleet| sweep(fleet, now()));
+        let Sweep { plans, given_up, drained } =
+            self.writer.fleet().read(|fleet| sweep(fleet, self.writer.now()));
         if given_up > 0 {
             info!(given_up, "zombies and detached records given up");
         }
@@ -46,7 +45,7 @@ impl Sweeper {
             info!(%server, "cordoned and empty: disabled");
         }
         for plan in plans.iter().filter(|plan| !plan.is_empty()) {
-            let Some(token) = self.leadership.token(Instant::now()) else { return };
+            let Some(token) = self.leadership.token(clock::now()) else { return };
             if let Err(error) = self.writer.commit_once(plan, &token).await {
                 warn!(%error, "sweeping stopped");
                 return;

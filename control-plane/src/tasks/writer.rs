@@ -2,10 +2,13 @@
 
 use std::{
     sync::Arc,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 
-use usher_common::revision::FencingToken;
+use usher_common::{
+    revision::FencingToken,
+    runtime::clock::{self, WallClock},
+};
 
 use super::{fleet_handle::FleetHandle, revision_reader::RevisionReader};
 use crate::{
@@ -49,12 +52,24 @@ pub struct Writer {
     committer: Committer,
     revisions: RevisionReader,
     alarms: Alarms,
+    wall: WallClock,
 }
 
 impl Writer {
     /// Writes what is decided from `fleet` through `committer`.
-    pub fn new(fleet: FleetHandle, committer: Committer, revisions: RevisionReader, alarms: Alarms) -> Self {
-        Self { fleet, committer, revisions, alarms }
+    pub fn new(
+        fleet: FleetHandle,
+        committer: Committer,
+        revisions: RevisionReader,
+        alarms: Alarms,
+        wall: WallClock,
+    ) -> Self {
+        Self { fleet, committer, revisions, alarms, wall }
+    }
+
+    /// Reads both clocks.
+    pub fn now(&self) -> Now {
+        Now { instant: clock::now(), wall_ms: self.wall.now_ms() }
     }
 
     /// Returns the fleet decisions are made from.
@@ -72,7 +87,7 @@ impl Writer {
         mut decide: impl FnMut(&Fleet, Now) -> Result<Step<T>, E>,
     ) -> Result<Written<T>, WriteError<E>> {
         loop {
-            let (decided, at) = self.fleet.read(|fleet| (decide(fleet, now()), fleet.revision().seq));
+            let (decided, at) = self.fleet.read(|fleet| (decide(fleet, self.now()), fleet.revision().seq));
             let Step { plan, outcome } = decided.map_err(WriteError::Decision)?;
             if plan.is_empty() {
                 return Ok(Written { outcome, revision: at });
@@ -81,7 +96,7 @@ impl Writer {
                 Verdict::Committed(revision) => return Ok(Written { outcome, revision }),
                 Verdict::Refused(revision) => revision,
             };
-            let patience = deadline.saturating_duration_since(Instant::now());
+            let patience = deadline.saturating_duration_since(clock::now());
             if patience.is_zero() {
                 return Err(WriteError::Deadline);
             }
@@ -126,10 +141,4 @@ impl Writer {
             Err(_) => Err(WriteError::Deadline),
         }
     }
-}
-
-/// Reads both clocks.
-pub fn now() -> Now {
-    let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Now { instant: Instant::now(), wall_ms: i64::try_from(wall.as_millis()).unwrap_or(i64::MAX) }
 }

@@ -52,3 +52,18 @@ fn core_is_pure() {
     }
     assert!(broken.is_empty(), "pure code that is not:\n{}", broken.join("\n"));
 }
+
+/// A clock that is read past `runtime::clock` goes on while a simulation's time stands still.
+#[test]
+fn the_control_plane_reads_time_in_one_place() {
+    let mut broken = Vec::new();
+    for source in sources(&["control-plane/src/engine", "control-plane/src/tasks", "control-plane/src/grpc"])
+    {
+        for (number, line) in source.product_lines() {
+            if ["Instant::now(", "SystemTime::now(", ".elapsed()"].iter().any(|word| line.contains(word)) {
+                broken.push(format!("{}:{number}: ask `runtime::clock`", source.path));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}

@@ -1,16 +1,14 @@
 //! One edge's stream.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
+use futures::{Stream, StreamExt};
 use tokio::{
     sync::{Semaphore, broadcast, broadcast::error::RecvError, mpsc},
     time::MissedTickBehavior,
 };
 use tokio_util::sync::CancellationToken;
-use tonic::{Status, Streaming};
+use tonic::Status;
 use tracing::{debug, info};
 use usher_common::{
     proto::{
@@ -21,6 +19,7 @@ use usher_common::{
         },
     },
     revision::Revision,
+    runtime::clock,
 };
 
 use super::{shrink, snapshot};
@@ -62,7 +61,10 @@ enum End {
 
 impl Session {
     /// Serves the edge until either side ends.
-    pub(super) async fn run(mut self, inbound: Streaming<StreamRoutesRequest>) {
+    pub(super) async fn run<I>(mut self, inbound: I)
+    where
+        I: Stream<Item = Result<StreamRoutesRequest, Status>> + Send + Unpin,
+    {
         let stopping = self.stopping.clone();
         let end = tokio::select! {
             () = stopping.cancelled() => End::Told(Status::unavailable("this control plane is shutting down")),
@@ -77,7 +79,10 @@ impl Session {
         }
     }
 
-    async fn serve(&mut self, mut inbound: Streaming<StreamRoutesRequest>) -> End {
+    async fn serve<I>(&mut self, mut inbound: I) -> End
+    where
+        I: Stream<Item = Result<StreamRoutesRequest, Status>> + Send + Unpin,
+    {
         let mut changes = self.fleet.changes();
         let mut sent = match self.bring_up_to_date(self.held).await {
             Ok(sent) => sent,
@@ -87,9 +92,9 @@ impl Session {
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let step = tokio::select! {
-                request = inbound.message() => match request {
-                    Ok(Some(request)) => self.heard(request, &mut changes, sent).await,
-                    Ok(None) | Err(_) => Err(End::Gone),
+                request = inbound.next() => match request {
+                    Some(Ok(request)) => self.heard(request, &mut changes, sent).await,
+                    None | Some(Err(_)) => Err(End::Gone),
                 },
                 change = changes.recv() => self.changed(change, sent).await,
                 _ = beat.tick() => self.beat(sent).await,
@@ -111,7 +116,7 @@ impl Session {
             Some(Message::Ack(ack)) => {
                 if let Some(applied) = ack.applied.map(Revision::from) {
                     self.held = Some(applied);
-                    self.edge.acknowledged(applied, sent, Instant::now());
+                    self.edge.acknowledged(applied, sent, clock::now());
                 }
                 Ok(sent)
             }
@@ -135,7 +140,7 @@ impl Session {
             Ok(Published::Delta { revision, .. }) if sent.reaches(revision) => Ok(sent),
             Ok(Published::Delta { base, revision, frame }) if base == sent => {
                 self.send(Ok(SharedFrame::Encoded(frame))).await?;
-                self.edge.sent(Instant::now());
+                self.edge.sent(clock::now());
                 Ok(revision)
             }
             // It fell behind, it was brought ahead of `base` meanwhile, or another epoch began.
@@ -160,7 +165,7 @@ impl Session {
             Resume::Delta(delta) => {
                 let message = Some(Body::Delta(RoutesDelta::from(&delta)));
                 self.send(Ok(SharedFrame::Decoded(StreamRoutesResponse { message }))).await?;
-                self.edge.sent(Instant::now());
+                self.edge.sent(clock::now());
                 Ok(delta.revision)
             }
         }
@@ -179,7 +184,7 @@ impl Session {
             self.send(Ok(SharedFrame::Decoded(message))).await?;
         }
         drop(turn);
-        self.edge.sent(Instant::now());
+        self.edge.sent(clock::now());
         Ok(table.revision())
     }
 
@@ -187,12 +192,12 @@ impl Session {
     /// the better one (design 8).
     async fn rebuilt(&self) -> Result<(), End> {
         let mut revisions = self.fleet.revisions();
-        let until = Instant::now() + REBUILD_WITHIN;
+        let until = clock::now() + REBUILD_WITHIN;
         let rebuilt = |fleet: &Fleet| {
-            shrink::is_genuine(fleet, self.held) && !self.fleet.awaits_more(fleet, Instant::now())
+            shrink::is_genuine(fleet, self.held) && !self.fleet.awaits_more(fleet, clock::now())
         };
         while !self.fleet.read(rebuilt) {
-            let left = until.saturating_duration_since(Instant::now());
+            let left = until.saturating_duration_since(clock::now());
             if left.is_zero() {
                 return Err(End::Told(Status::unavailable("records are being rebuilt from polls")));
             }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use usher_common::{
     id::ServerId,
     proto::v1,
+    runtime::clock,
     server::{AdminState, Health},
 };
 
@@ -24,7 +25,7 @@ pub(super) enum View {
 
 /// Shows a server by its id.
 pub(super) fn by_id(fleet: &Fleet, id: &ServerId, view: View) -> Option<v1::Server> {
-    Some(server(fleet, fleet.server(id)?, view, Instant::now()))
+    Some(server(fleet, fleet.server(id)?, view, clock::now()))
 }
 
 /// Shows a server with everything this replica knows of it.

@@ -9,6 +9,7 @@ use usher_common::{
     meeting::{MeetingKey, Record},
     revision::Revision,
     routing::ServerRoute,
+    runtime::clock,
 };
 
 use crate::{
@@ -57,7 +58,7 @@ impl Resolver {
     /// The store cannot be asked, so that "there is none" would be a guess.
     pub async fn resolve(&self, key: &MeetingKey, deadline: Instant) -> Result<Resolved, Arc<StoreError>> {
         let newest = self.revisions.read().await?;
-        let patience = deadline.saturating_duration_since(Instant::now()).min(SEE_WITHIN);
+        let patience = deadline.saturating_duration_since(clock::now()).min(SEE_WITHIN);
         let seen = self.fleet.reach(newest, patience).await.is_ok();
         let record = if seen { self.fleet.read(|fleet| known(fleet, key)) } else { self.read(key).await? };
         Ok(self.fleet.read(|fleet| Resolved {

@@ -5,10 +5,10 @@ use std::{sync::Arc, time::Duration};
 use futures::{FutureExt, future::BoxFuture};
 use tokio::{
     sync::{mpsc, oneshot},
-    time::{Instant, MissedTickBehavior, interval_at},
+    time::{MissedTickBehavior, interval_at},
 };
 use tokio_util::sync::CancellationToken;
-use usher_common::id::ServerId;
+use usher_common::{id::ServerId, runtime::clock};
 
 use super::Round;
 
@@ -36,7 +36,7 @@ impl Cadence {
     pub(super) async fn run(mut self, stop: CancellationToken, stopping: CancellationToken) {
         // A server that is new is checked now, before anybody's ask makes its first poll a mere look.
         let first = if self.delay.is_zero() { self.interval } else { self.delay };
-        let mut beat = interval_at(Instant::now() + first, self.interval);
+        let mut beat = interval_at((clock::now() + first).into(), self.interval);
         beat.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let mut poll: Option<BoxFuture<'static, ()>> = self.delay.is_zero().then(|| self.start(Count::Check));
         let mut waiting: Vec<oneshot::Sender<()>> = Vec::new();

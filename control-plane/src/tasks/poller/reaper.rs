@@ -11,7 +11,7 @@ use futures::{StreamExt, stream};
 use tracing::{debug, info, warn};
 use usher_common::{
     id::ServerId,
-    runtime::tasks::Tasks,
+    runtime::{clock, tasks::Tasks},
     server::{Sample, Server},
 };
 
@@ -25,11 +25,7 @@ use crate::{
         metrics::Metrics,
     },
     ports::{BbbServers, Ended, Verdict},
-    tasks::{
-        fleet_handle::FleetHandle,
-        leadership::Leadership,
-        writer::{Writer, now},
-    },
+    tasks::{fleet_handle::FleetHandle, leadership::Leadership, writer::Writer},
 };
 
 /// Plans of one server that are committed at the same time.
@@ -105,7 +101,9 @@ impl Reaper {
     /// Commits what a first look at a server tells, before its sample says that it was looked at:
     /// whoever sees the sample knows every meeting in it (F7).
     pub(super) async fn adopt(&self, server: &Server, sample: &Sample, sent_at: Instant) {
-        let work = self.fleet().read(|fleet| reconcile::on_sample(fleet, &server.id, sample, sent_at, now()));
+        let work = self
+            .fleet()
+            .read(|fleet| reconcile::on_sample(fleet, &server.id, sample, sent_at, self.writer.now()));
         self.commit_all(work.plans).await;
     }
 
@@ -122,9 +120,10 @@ impl Reaper {
     }
 
     async fn act(&self, seen: &Seen) {
-        let (id, until) = (&seen.server.id, Instant::now() + self.budget);
-        let work =
-            self.fleet().read(|fleet| reconcile::on_sample(fleet, id, &seen.sample, seen.sent_at, now()));
+        let (id, until) = (&seen.server.id, clock::now() + self.budget);
+        let work = self
+            .fleet()
+            .read(|fleet| reconcile::on_sample(fleet, id, &seen.sample, seen.sent_at, self.writer.now()));
         if work.left_over > 0 {
             info!(server = %id, left_over = work.left_over, "more to do than one poll allows");
         }
@@ -141,7 +140,7 @@ impl Reaper {
 
     /// Commits a leader's plan; one that is refused or lost is decided anew by the next poll.
     async fn commit(&self, plan: &Plan) -> bool {
-        let Some(token) = self.leadership.token(Instant::now()) else { return false };
+        let Some(token) = self.leadership.token(clock::now()) else { return false };
         match self.writer.commit_once(plan, &token).await {
             Ok(Verdict::Committed(_)) => true,
             Ok(Verdict::Refused(_)) => false,
@@ -154,7 +153,7 @@ impl Reaper {
 
     /// Asks for a meeting that the list lacks. Returns whether the list told the truth.
     async fn verify(&self, server: &Server, verify: &Verify, until: Instant) -> bool {
-        if Instant::now() >= until || self.leadership.token(Instant::now()).is_none() {
+        if clock::now() >= until || self.leadership.token(clock::now()).is_none() {
             return true;
         }
         match self.servers.exists(server, verify.internal_id.as_str()).await {
@@ -189,10 +188,10 @@ impl Reaper {
     /// Ends an instance: the mark first, the call only while no other replica can lead, and the
     /// zombie goes only when the server says that it is gone (C6).
     async fn end(&self, server: &Server, end: &End, until: Instant) {
-        if Instant::now() >= until || (!end.mark.is_empty() && !self.commit(&end.mark).await) {
+        if clock::now() >= until || (!end.mark.is_empty() && !self.commit(&end.mark).await) {
             return;
         }
-        let Some((_, timeout)) = self.leadership.end_timeout(self.call_timeout, Instant::now()) else {
+        let Some((_, timeout)) = self.leadership.end_timeout(self.call_timeout, clock::now()) else {
             return;
         };
         let call = self.servers.end(server, &end.internal_id, end.moderator_password.as_ref());

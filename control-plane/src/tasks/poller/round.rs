@@ -2,12 +2,13 @@
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use tracing::{Instrument, debug, info_span, warn};
 use usher_common::{
     id::ServerId,
+    runtime::clock,
     server::{Sample, Server},
 };
 
@@ -88,12 +89,12 @@ impl Round {
     /// Asks the server and writes what follows.
     pub(super) async fn poll(&self, id: &ServerId, count: Count) {
         let Some(asked) = self.writer.fleet().read(|fleet| asked(fleet, id)) else { return };
-        let started = Instant::now();
+        let started = clock::now();
         let span = info_span!("poll", server = %id);
         let answer = self.servers.poll(&asked.server, asked.watermark).instrument(span).await;
-        self.metrics.polled(id, outcome(&answer), started.elapsed());
+        self.metrics.polled(id, outcome(&answer), clock::now().saturating_duration_since(started));
         let suspicion = self.judge(id, answer.is_ok(), count);
-        let Some(token) = self.leadership.token(Instant::now()) else {
+        let Some(token) = self.leadership.token(clock::now()) else {
             debug!(server = %id, "not leading: the poll is not written");
             return;
         };
@@ -102,7 +103,7 @@ impl Round {
         {
             self.reaper.adopt(&asked.server, sample, started).await;
         }
-        let deadline = Instant::now() + self.write_within;
+        let deadline = clock::now() + self.write_within;
         let decide = |fleet: &Fleet, now: Now| {
             if fleet.server(id).is_none_or(|server| server.stored.modified != asked.modified) {
                 return Err(Changed);
@@ -128,7 +129,7 @@ impl Round {
 
     /// Judges whether the fault may be ours, and says so.
     fn judge(&self, id: &ServerId, ok: bool, count: Count) -> Suspicion {
-        let now = Instant::now();
+        let now = clock::now();
         let mut guard = self.guard.lock().unwrap_or_else(PoisonError::into_inner);
         let suspicion = match count {
             Count::Check => guard.record(id, ok, now, &self.policy),

@@ -1,0 +1,138 @@
+//! The working half of a control plane: everything between the store and the BBB servers, wired over
+//! these two ports alone. [`app`](crate::app) puts sockets in front of it.
+
+mod arrival;
+
+use std::{sync::Arc, time::Duration};
+
+use tokio_util::sync::CancellationToken;
+use usher_common::{
+    runtime::{clock::WallClock, tasks::Tasks},
+    settings::Settings,
+};
+
+use self::arrival::Arrival;
+use crate::{
+    core::policy::Policy,
+    ops::{alarms::Alarms, metrics::Metrics, watchdog::Watchdog},
+    ports::{BbbServers, Store},
+    store::{codec::Codec, committer::Committer},
+    tasks::{
+        admin::Admin,
+        fleet_handle::FleetHandle,
+        follower::Follower,
+        leader::Leader,
+        leadership::Leadership,
+        placer::{Placer, Resolver},
+        poll_asks::PollAsks,
+        poller::{Poller, Pollers, Reaper, Round},
+        revision_reader::RevisionReader,
+        sweeper::Sweeper,
+        writer::Writer,
+    },
+};
+
+/// Time between two sweeps, at most.
+const SWEEP: Duration = Duration::from_secs(5);
+
+/// What an engine works on, and what it tells of itself.
+pub struct Surroundings {
+    /// Name of this replica in the election.
+    pub replica: String,
+    /// The store.
+    pub store: Arc<dyn Store>,
+    /// The BBB servers.
+    pub servers: Arc<dyn BbbServers>,
+    /// What the wall clock says.
+    pub wall: WallClock,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Which loops turn.
+    pub watchdog: Watchdog,
+}
+
+/// A running engine, by the handles that services use.
+#[derive(Clone)]
+pub struct Engine {
+    /// The fleet.
+    pub fleet: FleetHandle,
+    /// Places meetings.
+    pub placer: Placer,
+    /// Looks meetings up.
+    pub resolver: Resolver,
+    /// Administers.
+    pub admin: Admin,
+    /// Polls now.
+    pub pollers: Pollers,
+    /// Has the leader poll now.
+    pub poll_asks: PollAsks,
+    /// The alarms.
+    pub alarms: Alarms,
+    /// Whether this replica leads.
+    pub leadership: Leadership,
+    /// Cancelled when the store was read completely and the tenant `default` has its secrets.
+    pub ready: CancellationToken,
+}
+
+impl Engine {
+    /// Starts every task; they stop with `tasks`, the leader handing its lease over.
+    pub fn start(settings: &Settings, around: Surroundings, tasks: &Tasks) -> Self {
+        let Surroundings { replica, store, servers, wall, metrics, watchdog } = around;
+        let interval = settings.health.interval;
+        let alarms = Alarms::default();
+        let codec = Arc::new(Codec::new());
+        let committer = Committer::spawn(store.clone(), codec.clone(), tasks);
+        let fleet = FleetHandle::new(Policy::new(settings));
+        let revisions = RevisionReader::new(store.clone(), tasks.clone(), settings.store.timeout);
+        let writer = Writer::new(fleet.clone(), committer, revisions.clone(), alarms.clone(), wall);
+        let leadership = Leadership::default();
+        let first_poll = settings.health.deadline + Duration::from_secs(1);
+        let placer = Placer::new(writer.clone(), first_poll, metrics.clone());
+        let admin = Admin::new(writer.clone());
+        let pollers = Pollers::default();
+        let reaper = Reaper::new(
+            servers.clone(),
+            writer.clone(),
+            leadership.clone(),
+            alarms.clone(),
+            metrics.clone(),
+            tasks.clone(),
+            (settings.meetings.call_timeout, interval),
+        );
+        let round = Round::new(
+            servers,
+            writer.clone(),
+            leadership.clone(),
+            reaper,
+            (alarms.clone(), metrics.clone()),
+            settings.store.timeout,
+        );
+        let follower =
+            Follower::new(store.clone(), codec.clone(), fleet.clone(), metrics.clone(), watchdog.clone());
+        let leader = Leader::new(store.clone(), replica, settings.leader.ttl, leadership.clone(), metrics);
+        let poller = Poller::new(
+            Arc::new(round),
+            fleet.clone(),
+            leadership.clone(),
+            pollers.clone(),
+            tasks.clone(),
+            watchdog,
+            interval,
+        );
+        let poll_asks =
+            PollAsks::new(store.clone(), fleet.clone(), leadership.clone(), pollers.clone(), tasks.clone());
+        let sweeper = Sweeper::new(writer, leadership.clone(), interval.min(SWEEP));
+        let ready = CancellationToken::new();
+        let arrival = Arrival::new(settings, fleet.clone(), admin.clone(), ready.clone());
+
+        let asks = poll_asks.clone();
+        tasks.spawn("follower", |stop| follower.run(stop));
+        tasks.spawn("leader", |stop| leader.run(stop));
+        tasks.spawn("poller", |stop| poller.run(stop));
+        tasks.spawn("poll asks", |stop| asks.run(stop));
+        tasks.spawn("sweeper", |stop| sweeper.run(stop));
+        tasks.spawn_short("arrival", arrival.run(tasks.stopping()));
+        let resolver = Resolver::new(fleet.clone(), revisions, store, codec);
+        Self { fleet, placer, resolver, admin, pollers, poll_asks, alarms, leadership, ready }
+    }
+}

@@ -1,0 +1,76 @@
+//! What happens when the store has been read, and again whenever its epoch is another: then what was
+//! written before may be gone.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+use usher_common::{id::TenantId, routing::TenantRoute, runtime::clock, secret::Secret, settings::Settings};
+
+use crate::tasks::{admin::Admin, backoff::Backoff, fleet_handle::FleetHandle};
+
+pub(super) struct Arrival {
+    fleet: FleetHandle,
+    admin: Admin,
+    secrets: Vec<Secret>,
+    deadline: Duration,
+    ready: CancellationToken,
+}
+
+impl Arrival {
+    pub(super) fn new(
+        settings: &Settings,
+        fleet: FleetHandle,
+        admin: Admin,
+        ready: CancellationToken,
+    ) -> Self {
+        let (secrets, deadline) = (settings.secrets.clone(), settings.store.timeout);
+        Self { fleet, admin, secrets, deadline, ready }
+    }
+
+    /// Arrives in every epoch until asked to stop.
+    pub(super) async fn run(self, stop: CancellationToken) {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = self.follow() => {}
+        }
+    }
+
+    async fn follow(&self) {
+        let mut revisions = self.fleet.revisions();
+        let mut done = None;
+        loop {
+            let epoch = revisions.borrow_and_update().epoch;
+            if self.fleet.complete() && done != Some(epoch) {
+                self.arrive().await;
+                done = Some(epoch);
+            }
+            if revisions.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn arrive(&self) {
+        let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(5));
+        while let Err(error) = self.set_secrets().await {
+            warn!(error = format!("{error:#}"), "the tenant `default` could not be given its secrets");
+            tokio::time::sleep(backoff.pause()).await;
+        }
+        self.ready.cancel();
+    }
+
+    /// Gives the tenant `default` the configured secrets; hosts and the like stay as they are.
+    async fn set_secrets(&self) -> anyhow::Result<()> {
+        if self.secrets.is_empty() {
+            return Ok(());
+        }
+        let id = TenantId::default_tenant();
+        let old = self.fleet.read(|fleet| fleet.tenant(&id).map(|stored| stored.value.clone()));
+        let old =
+            old.unwrap_or_else(|| TenantRoute { id, secrets: Vec::new(), hosts: Vec::new(), enabled: true });
+        let tenant = TenantRoute { secrets: self.secrets.clone(), ..old };
+        self.admin.set_tenant(&tenant, clock::now() + self.deadline).await?;
+        Ok(())
+    }
+}
