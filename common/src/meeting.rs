@@ -103,8 +103,10 @@ pub struct Zombie {
     pub internal_id: Option<InternalMeetingId>,
     /// Why it stands, for people.
     pub reason: String,
-    /// Wall clock of its entry, milliseconds since 1970.
+    /// Wall clock of its entry, milliseconds since 1970; for people.
     pub since_ms: i64,
+    /// How long it had stood when that was last written down, milliseconds; for `zombie_ttl`.
+    pub stood_ms: u64,
 }
 
 /// Where a zombie stands: one entry per meeting and server.

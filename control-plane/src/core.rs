@@ -16,6 +16,7 @@ pub mod placement;
 pub mod plan;
 pub mod policy;
 pub mod reconcile;
+pub mod standing;
 
 #[cfg(test)]
 mod simulation;

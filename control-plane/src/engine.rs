@@ -121,7 +121,7 @@ impl Engine {
         );
         let poll_asks =
             PollAsks::new(store.clone(), fleet.clone(), leadership.clone(), pollers.clone(), tasks.clone());
-        let sweeper = Sweeper::new(writer, leadership.clone(), interval.min(SWEEP));
+        let sweeper = Sweeper::new(writer, leadership.clone(), metrics.clone(), interval.min(SWEEP));
         let ready = CancellationToken::new();
         let arrival = Arrival::new(settings, fleet.clone(), admin.clone(), ready.clone());
 

@@ -145,7 +145,7 @@ impl Fleet {
                 if stored.is_none() {
                     self.tombstones.zombie_removed(key.clone(), revision, now);
                 }
-                self.zombies.set(key, stored);
+                self.zombies.set(key, stored, now);
             }
         }
     }

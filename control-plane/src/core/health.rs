@@ -64,7 +64,14 @@ pub fn on_poll_ok(record: Option<&HealthRecord>, policy: &Policy, now_ms: i64) -
     if recover < threshold {
         return Some(HealthRecord { recover, ..old });
     }
-    Some(HealthRecord { recover: threshold, error: 0, since_ms: now_ms, reason: String::new(), ..old })
+    Some(HealthRecord {
+        recover: threshold,
+        error: 0,
+        since_ms: now_ms,
+        stood_ms: 0,
+        reason: String::new(),
+        ..old
+    })
 }
 
 /// Judges a failed poll. While `suspicion` says that the fault is probably ours, nothing turns red.
@@ -114,7 +121,8 @@ fn finish(
     now_ms: i64,
 ) -> Option<HealthRecord> {
     if was == Health::Online {
-        new.flapped_at_ms.retain(|at| now_ms.saturating_sub(*at) < FLAP_WINDOW_MS);
+        // One that lies ahead was noted before the clock was set back: it says nothing any more.
+        new.flapped_at_ms.retain(|at| (0..FLAP_WINDOW_MS).contains(&now_ms.saturating_sub(*at)));
         new.flapped_at_ms.push(now_ms);
     }
     let counters = |record: &HealthRecord| (record.recover, record.error);
@@ -123,6 +131,7 @@ fn finish(
     }
     if colour(Some(&new), policy) != was {
         new.since_ms = now_ms;
+        new.stood_ms = 0;
     }
     Some(new)
 }
@@ -135,5 +144,6 @@ fn current(record: Option<&HealthRecord>, policy: &Policy, now_ms: i64) -> Healt
         since_ms: now_ms,
         reason: String::new(),
         flapped_at_ms: Vec::new(),
+        stood_ms: 0,
     })
 }

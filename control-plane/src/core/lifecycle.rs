@@ -33,7 +33,7 @@ pub use end::{EndOutcome, report_end};
 pub(in crate::core) use evacuate::evacuate;
 pub use evacuate::panic_server;
 pub use place::{PlaceRequest, Placed, place};
-pub(in crate::core) use servers::disabled;
+pub(in crate::core) use servers::drained;
 pub use servers::{create_server, delete_server, set_admin, update_server};
 pub use supersede::{SupersedeError, forget_zombie, supersede};
 pub use tenants::{delete_tenant, set_tenant};

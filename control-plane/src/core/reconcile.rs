@@ -24,11 +24,16 @@ use usher_common::{
     id::{InternalMeetingId, ServerId},
     meeting::{MeetingKey, ZombieKey},
     secret::Secret,
-    server::Sample,
+    server::{Health, Sample},
+    settings::ZombiePolicy,
 };
 
 use self::{listing::Listing, meeting::Case};
-use crate::core::{fleet::Fleet, now::Now, plan::Plan};
+use crate::core::{
+    fleet::{Fleet, FleetServer},
+    now::Now,
+    plan::Plan,
+};
 
 /// Plans one poll may lead to; the rest waits for the next (C7).
 const MOST_PLANS: usize = 2_000;
@@ -109,6 +114,12 @@ pub fn on_sample(
         work.add(case.settle(&key));
     }
     work
+}
+
+/// Tells whether what runs on this server is to be ended as soon as it answers again: it is offline
+/// and `zombie_policy` is `end`. A poll that turns it green first would restore instead.
+pub fn ends_on_return(fleet: &Fleet, server: &FleetServer) -> bool {
+    fleet.policy().zombie_policy == ZombiePolicy::End && server.colour() == Health::Offline
 }
 
 /// What one meeting leads to.

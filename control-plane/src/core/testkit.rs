@@ -156,7 +156,8 @@ fn green(fleet: &Fleet) -> HealthRecord {
 }
 
 pub(crate) fn health(recover: u32, error: u32) -> HealthRecord {
-    HealthRecord { recover, error, since_ms: 0, reason: String::new(), flapped_at_ms: Vec::new() }
+    let (reason, flapped_at_ms) = Default::default();
+    HealthRecord { recover, error, since_ms: 0, reason, flapped_at_ms, stood_ms: 0 }
 }
 
 pub(crate) fn sid(id: &str) -> ServerId {

@@ -79,6 +79,7 @@ pub struct Metrics {
     meetings: Family<OfServer, Gauge>,
     zombies: Family<OfServer, Gauge>,
     rebuilds: Counter,
+    given_up: Counter,
     ends: Family<PollOf, Counter>,
     placements: Family<Outcome, Counter>,
     leader: Gauge,
@@ -100,6 +101,7 @@ impl Metrics {
             meetings: Family::default(),
             zombies: Family::default(),
             rebuilds: Counter::default(),
+            given_up: Counter::default(),
             ends: Family::default(),
             placements: Family::default(),
             leader: Gauge::default(),
@@ -144,6 +146,11 @@ impl Metrics {
             "Times that stored state was found lost and rebuilt",
             self.rebuilds.clone(),
         );
+        registry.register(
+            "usher_zombies_given_up",
+            "Zombies and records of offline servers given up after zombie_ttl, or with their server",
+            self.given_up.clone(),
+        );
         registry.register("usher_ends", "Calls that end a meeting, by server and outcome", self.ends.clone());
         registry.register("usher_placements", "Placements by outcome", self.placements.clone());
         registry.register("usher_leader", "1 while this replica leads", self.leader.clone());
@@ -177,6 +184,11 @@ impl Metrics {
     /// Counts a loss of stored state.
     pub fn rebuilt(&self) {
         self.rebuilds.inc();
+    }
+
+    /// Counts zombies and detached records that were given up unseen.
+    pub fn given_up(&self, count: u64) {
+        self.given_up.inc_by(count);
     }
 
     /// Says whether this replica leads.

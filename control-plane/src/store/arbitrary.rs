@@ -70,13 +70,14 @@ fn server() -> impl Strategy<Value = Server> {
 }
 
 fn health() -> impl Strategy<Value = HealthRecord> {
-    (any::<u32>(), any::<u32>(), any::<i64>(), ".{0,20}", vec(any::<i64>(), 0..4)).prop_map(
-        |(recover, error, since_ms, reason, flapped_at_ms)| HealthRecord {
+    (any::<u32>(), any::<u32>(), any::<i64>(), ".{0,20}", vec(any::<i64>(), 0..4), any::<u64>()).prop_map(
+        |(recover, error, since_ms, reason, flapped_at_ms, stood_ms)| HealthRecord {
             recover,
             error,
             since_ms,
             reason,
             flapped_at_ms,
+            stood_ms,
         },
     )
 }
@@ -149,8 +150,15 @@ fn record() -> impl Strategy<Value = Record> {
 
 fn zombie() -> impl Strategy<Value = Zombie> {
     let state = prop_oneof![Just(ZombieState::Waiting), Just(ZombieState::Due), Just(ZombieState::Ending)];
-    (state, option::of(internal_id()), ".{0,20}", any::<i64>())
-        .prop_map(|(state, internal_id, reason, since_ms)| Zombie { state, internal_id, reason, since_ms })
+    (state, option::of(internal_id()), ".{0,20}", any::<i64>(), any::<u64>()).prop_map(
+        |(state, internal_id, reason, since_ms, stood_ms)| Zombie {
+            state,
+            internal_id,
+            reason,
+            since_ms,
+            stood_ms,
+        },
+    )
 }
 
 /// A write that sets a value.

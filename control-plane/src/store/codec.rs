@@ -160,8 +160,9 @@ fn known_key(path: &str) -> Result<Option<Key>, BadValue> {
 fn known_fields(key: &Key) -> u32 {
     match key {
         Key::Server(_) => 7,
-        Key::Health(_) => 5,
-        Key::Sample(_) | Key::Zombie(_) => 4,
+        Key::Health(_) => 6,
+        Key::Sample(_) => 4,
+        Key::Zombie(_) => 5,
         Key::Tenant(_) => 3,
         Key::Record(_) => 9,
     }

@@ -7,19 +7,27 @@ use tracing::{info, warn};
 use usher_common::runtime::clock;
 
 use super::{leadership::Leadership, writer::Writer};
-use crate::core::reconcile::{Sweep, sweep};
+use crate::{
+    core::{
+        plan::Plan,
+        reconcile::{Sweep, sweep},
+    },
+    ops::metrics::Metrics,
+    ports::Verdict,
+};
 
 /// Sweeps every few seconds while this replica leads.
 pub struct Sweeper {
     writer: Writer,
     leadership: Leadership,
+    metrics: Metrics,
     every: Duration,
 }
 
 impl Sweeper {
     /// Sweeps by `writer`.
-    pub fn new(writer: Writer, leadership: Leadership, every: Duration) -> Self {
-        Self { writer, leadership, every }
+    pub fn new(writer: Writer, leadership: Leadership, metrics: Metrics, every: Duration) -> Self {
+        Self { writer, leadership, metrics, every }
     }
 
     /// Sweeps until asked to stop.
@@ -38,18 +46,31 @@ impl Sweeper {
         }
         let Sweep { plans, given_up, drained } =
             self.writer.fleet().read(|fleet| sweep(fleet, self.writer.now()));
-        if given_up > 0 {
-            info!(given_up, "zombies and detached records given up");
-        }
         for server in drained {
             info!(%server, "cordoned and empty: disabled");
         }
+        self.commit(plans).await;
+        let given_up = self.commit(given_up).await;
+        if given_up > 0 {
+            info!(given_up, "zombies and detached records given up");
+            self.metrics.given_up(given_up);
+        }
+    }
+
+    /// Commits plans until the store does not take one; returns how many it took.
+    async fn commit(&self, plans: Vec<Plan>) -> u64 {
+        let mut committed = 0;
         for plan in plans.iter().filter(|plan| !plan.is_empty()) {
-            let Some(token) = self.leadership.token(clock::now()) else { return };
-            if let Err(error) = self.writer.commit_once(plan, &token).await {
-                warn!(%error, "sweeping stopped");
-                return;
+            let Some(token) = self.leadership.token(clock::now()) else { break };
+            match self.writer.commit_once(plan, &token).await {
+                Ok(Verdict::Committed(_)) => committed += 1,
+                Ok(Verdict::Refused(_)) => {} // the next sweep decides again
+                Err(error) => {
+                    warn!(%error, "sweeping stopped");
+                    break;
+                }
             }
         }
+        committed
     }
 }

@@ -183,7 +183,8 @@ impl Core {
             }
             Question::Sweep => {
                 let work = reconcile::sweep(fleet, self.at(self.policy.zombie_ttl));
-                Decision { plans: translated(&work.plans), ..Decision::default() }
+                let plans: Vec<Plan> = work.plans.into_iter().chain(work.given_up).collect();
+                Decision { plans: translated(&plans), ..Decision::default() }
             }
         }
     }

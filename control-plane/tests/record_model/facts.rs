@@ -103,6 +103,7 @@ pub(crate) fn health(counters: Counters) -> HealthRecord {
         since_ms: 0,
         reason: String::new(),
         flapped_at_ms: Vec::new(),
+        stood_ms: 0,
     }
 }
 
@@ -148,5 +149,5 @@ fn zombie(zom: Zom) -> Zombie {
         ZomState::Due => ZombieState::Due,
         ZomState::Ending => ZombieState::Ending,
     };
-    Zombie { state, internal_id: zom.instance.map(iid), reason: String::new(), since_ms: 0 }
+    Zombie { state, internal_id: zom.instance.map(iid), reason: String::new(), since_ms: 0, stood_ms: 0 }
 }

@@ -2,13 +2,13 @@
 
 use usher_common::{
     id::{ServerId, TenantId},
-    meeting::{MeetingKey, Record, Zombie, ZombieKey},
+    meeting::{MeetingKey, Record, Zombie, ZombieKey, ZombieState},
     revision::Revision,
     routing::{RoutingTable, TenantRoute},
 };
 
 use super::{Fleet, FleetServer, RecordEntry};
-use crate::core::{plan::Stored, policy::Policy};
+use crate::core::{plan::Stored, policy::Policy, standing::Standing};
 
 impl Fleet {
     /// Returns the settings it derives things by.
@@ -74,6 +74,14 @@ impl Fleet {
         self.records.count_on(server)
     }
 
+    /// Counts the meetings that route to a server or may do so again: its records, and the *waiting*
+    /// zombies there, which nothing has replaced yet.
+    pub fn meeting_count_on(&self, server: &ServerId) -> usize {
+        let zombies = self.zombies_on(server);
+        let waiting = zombies.filter(|(_, stored)| stored.value.state == ZombieState::Waiting);
+        self.record_count_on(server) + waiting.count()
+    }
+
     /// Visits the servers, known or not, that records name.
     pub fn servers_with_records(&self) -> impl Iterator<Item = &ServerId> {
         self.records.servers()
@@ -82,6 +90,11 @@ impl Fleet {
     /// Looks a zombie up.
     pub fn zombie(&self, key: &ZombieKey) -> Option<&Stored<Zombie>> {
         self.zombies.get(key)
+    }
+
+    /// Returns how long a zombie has stood.
+    pub fn zombie_standing(&self, key: &ZombieKey) -> Option<Standing> {
+        self.zombies.standing(key)
     }
 
     /// Visits the zombies by key.

@@ -10,7 +10,7 @@ use usher_common::{
     server::{AdminState, Health, HealthRecord, Sample, Server},
 };
 
-use crate::core::{health, load, plan::Stored, policy::Policy};
+use crate::core::{health, load, plan::Stored, policy::Policy, standing::Standing};
 
 /// A server, its health, its last sample and its load.
 #[derive(Debug, Clone)]
@@ -32,6 +32,7 @@ pub struct FleetServer {
     pub(super) sampled: u64,
     pub(super) listed: HashSet<MeetingKey>,
     colour: Option<Health>,
+    offline: Option<Standing>,
     online_since: Option<Instant>,
     fresh: bool,
 }
@@ -50,6 +51,7 @@ impl FleetServer {
             sampled: 0,
             listed: HashSet::default(),
             colour: None,
+            offline: None,
             online_since: None,
             fresh: true,
         }
@@ -68,6 +70,11 @@ impl FleetServer {
     /// Returns what checks saw.
     pub fn colour(&self) -> Health {
         self.colour.unwrap_or(Health::Unhealthy)
+    }
+
+    /// Returns how long it has been offline; none when it is not.
+    pub fn offline(&self) -> Option<Standing> {
+        self.offline
     }
 
     /// Tells whether what runs there is known. A server that is offline counts as asked: its meetings
@@ -125,7 +132,11 @@ impl FleetServer {
 
     /// Derives the colour again and notes when the server came back (E3).
     pub(super) fn observe_colour(&mut self, policy: &Policy, now: Instant) {
-        let colour = health::colour(self.health.as_ref().map(|stored| &stored.value), policy);
+        let health = self.health.as_ref().map(|stored| &stored.value);
+        let colour = health::colour(health, policy);
+        let offline = health.filter(|_| colour == Health::Offline);
+        self.offline =
+            offline.map(|record| Standing::follow(self.offline, record.since_ms, record.stood_ms, now));
         let known = self.colour.is_some();
         if colour == Health::Online {
             if self.fresh && known {

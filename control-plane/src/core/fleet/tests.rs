@@ -43,6 +43,7 @@ fn write() -> impl Strategy<Value = Write> {
         internal_id: None,
         reason: String::new(),
         since_ms: 0,
+        stood_ms: 0,
     };
     prop_oneof![
         (server_id(), prop::sample::select(admin.to_vec()))
@@ -227,6 +228,7 @@ fn h15_a_disabled_server_is_polled_as_long_as_it_has_zombies() {
             internal_id: None,
             reason: String::new(),
             since_ms: 0,
+            stood_ms: 0,
         },
     ));
     assert!(bench.fleet.is_polled(&sid("a")));

@@ -1,6 +1,9 @@
 //! Zombies by key, by meeting and by server.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Instant,
+};
 
 use foldhash::{HashMap, HashMapExt};
 use usher_common::{
@@ -8,12 +11,12 @@ use usher_common::{
     meeting::{MeetingKey, Zombie, ZombieKey},
 };
 
-use crate::core::plan::Stored;
+use crate::core::{plan::Stored, standing::Standing};
 
 /// The index.
 #[derive(Debug, Clone)]
 pub(super) struct Zombies {
-    all: BTreeMap<ZombieKey, Stored<Zombie>>,
+    all: BTreeMap<ZombieKey, (Stored<Zombie>, Standing)>,
     of: HashMap<MeetingKey, BTreeSet<ServerId>>,
     on: HashMap<ServerId, BTreeSet<MeetingKey>>,
 }
@@ -25,11 +28,13 @@ impl Default for Zombies {
 }
 
 impl Zombies {
-    pub(super) fn set(&mut self, key: ZombieKey, stored: Option<Stored<Zombie>>) {
+    pub(super) fn set(&mut self, key: ZombieKey, stored: Option<Stored<Zombie>>, now: Instant) {
         if let Some(stored) = stored {
+            let before = self.all.get(&key).map(|(_, standing)| *standing);
+            let standing = Standing::follow(before, stored.value.since_ms, stored.value.stood_ms, now);
             self.of.entry(key.meeting.clone()).or_default().insert(key.server.clone());
             self.on.entry(key.server.clone()).or_default().insert(key.meeting.clone());
-            self.all.insert(key, stored);
+            self.all.insert(key, (stored, standing));
         } else if self.all.remove(&key).is_some() {
             if let Some(servers) = self.of.get_mut(&key.meeting) {
                 servers.remove(&key.server);
@@ -47,11 +52,15 @@ impl Zombies {
     }
 
     pub(super) fn get(&self, key: &ZombieKey) -> Option<&Stored<Zombie>> {
-        self.all.get(key)
+        self.all.get(key).map(|(stored, _)| stored)
+    }
+
+    pub(super) fn standing(&self, key: &ZombieKey) -> Option<Standing> {
+        self.all.get(key).map(|(_, standing)| *standing)
     }
 
     pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = (&ZombieKey, &Stored<Zombie>)> {
-        self.all.iter()
+        self.all.iter().map(|(key, (stored, _))| (key, stored))
     }
 
     pub(super) fn of(&self, meeting: &MeetingKey) -> impl Iterator<Item = &ServerId> {

@@ -57,6 +57,7 @@ pub fn confirm(fleet: &Fleet, key: &MeetingKey, answer: &Answer, now_ms: i64) ->
             };
             let mut draft = Draft::new(fleet, now_ms);
             draft.guard_choice(&answer.server);
+            draft.guard_arrival(&answer.server);
             draft.guard_zombie(&zombie);
             draft.activate(key, active(record, answer));
             Step { plan: draft.into_plan(), outcome: true }

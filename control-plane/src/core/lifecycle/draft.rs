@@ -58,6 +58,18 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// Guards a server that a record comes to by another way than placement. A cordoned server is
+    /// disabled when it is empty; that was decided without this record, so it must fail from now on:
+    /// the server is written anew as it was.
+    pub(in crate::core) fn guard_arrival(&mut self, id: &ServerId) {
+        self.guard_server(id);
+        if let Some(server) = self.fleet.server(id)
+            && server.admin() == AdminState::Cordoned
+        {
+            self.write(Key::Server(id.clone()), Write::Server(server.stored.value.clone()));
+        }
+    }
+
     pub(in crate::core) fn guard_record(&mut self, key: &MeetingKey) {
         self.plan.guard_seen(Key::Record(key.clone()), self.fleet.record(key));
     }
@@ -86,7 +98,8 @@ impl<'a> Draft<'a> {
         reason: &str,
     ) {
         self.guard_zombie(&key);
-        let zombie = Zombie { state, internal_id, reason: reason.to_owned(), since_ms: self.now_ms };
+        let reason = reason.to_owned();
+        let zombie = Zombie { state, internal_id, reason, since_ms: self.now_ms, stood_ms: 0 };
         self.write(Key::Zombie(key.clone()), Write::Zombie(key, zombie));
     }
 
@@ -143,7 +156,7 @@ impl<'a> Draft<'a> {
         let server = zombie.server.clone();
         let create_time_ms = create_time_of(&internal_id);
         let state = RecordState::Active { internal_id, create_time_ms };
-        self.guard_server(&server);
+        self.guard_arrival(&server);
         self.remove_zombie(&zombie);
         self.set_record(key, Record { state, server, token: String::new(), ..pending.clone() });
     }

@@ -33,7 +33,7 @@ pub fn panic_server(fleet: &Fleet, id: &ServerId, now_ms: i64) -> Result<Step<Pr
     Ok(Step { plan, outcome })
 }
 
-/// Turns records of a server, as many as fit into one plan, into *due* zombies.
+/// Turns records and *waiting* zombies of a server, as many as fit into one plan, into *due* zombies.
 pub(in crate::core) fn evacuate(fleet: &Fleet, id: &ServerId, reason: &str, now_ms: i64) -> Plan {
     let mut draft = Draft::new(fleet, now_ms);
     for (key, stored) in fleet.records_on(id) {
@@ -42,6 +42,15 @@ pub(in crate::core) fn evacuate(fleet: &Fleet, id: &ServerId, reason: &str, now_
             break;
         }
         free(&mut draft, key, stored, fleet.server(id).is_some().then_some(reason));
+    }
+    for (key, stored) in fleet.zombies_on(id) {
+        if draft.len() >= MOST_WRITES {
+            break;
+        }
+        // It was to route again if nothing replaced it; here it never will.
+        if stored.value.state == ZombieState::Waiting {
+            draft.move_zombie(&key, ZombieState::Due, stored.value.internal_id.clone());
+        }
     }
     draft.into_plan()
 }

@@ -94,18 +94,33 @@ fn emptied(
     server: &FleetServer,
     plan: impl FnOnce(&FleetServer) -> Plan,
 ) -> Result<Step<Progress>, AdminError> {
-    match fleet.record_count_on(server.id()) {
+    match fleet.meeting_count_on(server.id()) {
         0 if server.admin() == AdminState::Enabled => {
             Ok(Step { plan: changed(server, AdminState::Cordoned), outcome: Progress::Again })
         }
-        0 => Ok(Step { plan: plan(server), outcome: Progress::Done }),
+        0 => Ok(Step { plan: while_sampled_so(server, plan(server)), outcome: Progress::Done }),
         meetings => Err(AdminError::HasMeetings(meetings)),
     }
 }
 
-/// Plans to disable a server; what was observed of it is forgotten with it.
-pub(in crate::core) fn disabled(server: &FleetServer) -> Plan {
+/// Plans to disable a server on which nothing runs; what was observed of it is forgotten with it.
+pub(in crate::core) fn drained(server: &FleetServer) -> Plan {
+    while_sampled_so(server, disabled(server))
+}
+
+/// Plans to disable a server whatever runs there.
+pub(super) fn disabled(server: &FleetServer) -> Plan {
     reset(server, AdminState::Disabled)
+}
+
+/// Makes a plan that wants an empty server fail when a poll has seen it since: what that poll lists
+/// is about to become records.
+fn while_sampled_so(server: &FleetServer, mut plan: Plan) -> Plan {
+    // A stored sample that cannot be read counts as none: that must not keep a server for ever.
+    if let Some(sample) = &server.sample {
+        plan.guard_seen(Key::Sample(server.id().clone()), Some(sample));
+    }
+    plan
 }
 
 fn reset(server: &FleetServer, admin: AdminState) -> Plan {

@@ -280,6 +280,7 @@ fn i2_a_server_with_a_zombie_of_the_id_is_no_choice() {
         internal_id: None,
         reason: String::new(),
         since_ms: 0,
+        stood_ms: 0,
     };
     bench.write(Write::Zombie(crate::core::testkit::zkey("m", "s00"), zombie));
     bench.write(Write::Sample(sid("s01"), load(1000)));

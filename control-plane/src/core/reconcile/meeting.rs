@@ -7,7 +7,7 @@ use usher_common::{
     id::InternalMeetingId,
     meeting::{MeetingKey, Record, RecordState, Zombie, ZombieKey, ZombieState},
     server::{AdminState, Health, Sample, SampledMeeting},
-    settings::{Adopt, ZombiePolicy},
+    settings::Adopt,
 };
 
 use super::{End, Outcome, Verify, listing::Listing};
@@ -107,9 +107,12 @@ impl Meeting<'_> {
     }
 
     /// Returns the instance a zombie means whose id nobody learnt: the one that is listed, unless it
-    /// is the record's.
+    /// is the record's. A create of ours leaves our mark, so an instance without it is not meant.
     fn suspect(&self, zombie: &Zombie, record: Option<&Record>) -> Option<InternalMeetingId> {
-        let listed = self.unexplained.filter(|_| zombie.state != ZombieState::Waiting)?;
+        let listed = self.unexplained.filter(|listed| listed.key.is_some())?;
+        if zombie.state == ZombieState::Waiting {
+            return None;
+        }
         let claimed = record.is_some_and(|record| {
             record.server == self.zombie_key.server
                 && record.state.internal_id().is_none_or(|id| *id == listed.internal_id)
@@ -135,6 +138,7 @@ impl Meeting<'_> {
     fn restore(&mut self, internal_id: InternalMeetingId, listed: &SampledMeeting) {
         if self.case.server.colour() == Health::Online && self.accepts() {
             self.draft.guard_choice(self.case.server.id());
+            self.draft.guard_arrival(self.case.server.id());
             self.draft.remove_zombie(&self.zombie_key);
             self.zombie_stands = false;
             let record = self.adopted(internal_id, listed);
@@ -169,8 +173,7 @@ impl Meeting<'_> {
     fn settle_active(&mut self, entry: &RecordEntry, internal_id: &InternalMeetingId) {
         if self.case.listing.instance(internal_id).is_some() {
             self.explain(internal_id);
-            let policy = self.case.fleet.policy().zombie_policy;
-            if policy == ZombiePolicy::End && self.case.server.colour() == Health::Offline {
+            if super::ends_on_return(self.case.fleet, self.case.server) {
                 self.draft.guard_choice(self.case.server.id());
                 self.draft.remove_record(self.key);
                 let (key, id) = (self.zombie_key.clone(), Some(internal_id.clone()));
@@ -225,7 +228,8 @@ impl Meeting<'_> {
     }
 
     /// Judges a listed instance of ours that neither record nor zombie of this server explains: a
-    /// request that arrived after its caller gave up, or a store that was lost.
+    /// request that arrived after its caller gave up, or a store that was lost. One without our mark
+    /// may be adopted, but never ended for the sake of another: it is another balancer's (I2).
     fn settle_unknown(&mut self, record: Option<&Stored<Record>>) {
         let Some(listed) = self.unexplained else { return };
         let id = listed.internal_id.clone();
@@ -237,7 +241,11 @@ impl Meeting<'_> {
                     self.draft.activate(self.key, record);
                 }
             }
-            Some(record) if record.value.server != *self.case.server.id() && !self.zombie_stands => {
+            Some(record)
+                if record.value.server != *self.case.server.id()
+                    && listed.key.is_some()
+                    && !self.zombie_stands =>
+            {
                 self.draft.guard_record(self.key);
                 let reason = "found running while the id lives elsewhere";
                 self.draft.set_zombie(self.zombie_key.clone(), ZombieState::Due, Some(id), reason);

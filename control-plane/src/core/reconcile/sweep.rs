@@ -1,89 +1,133 @@
 //! Housekeeping that no poll brings about. Leader only, every few seconds.
 
+use std::time::Duration;
+
 use usher_common::{
     id::ServerId,
-    server::{AdminState, Health},
+    meeting::{Zombie, ZombieKey},
+    server::{AdminState, HealthRecord},
 };
 
 use crate::core::{
     fleet::{Fleet, FleetServer},
-    lifecycle::{Draft, disabled, evacuate},
+    lifecycle::{Draft, drained, evacuate},
     now::Now,
-    plan::Plan,
+    plan::{Key, Plan, Stored, Write},
+    standing::Standing,
 };
 
-/// Entries one sweep gives up at most.
-const MOST_GIVEN_UP: usize = 500;
+/// Entries one sweep gives up, or writes the age of, at most.
+const MOST_AGED: usize = 500;
+/// Parts of `zombie_ttl` in which ages are written down; a restart loses one part at most.
+const PARTS: u32 = 24;
 
 /// What is to be cleaned up.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Sweep {
     /// To be committed with the fencing token, each on its own.
     pub plans: Vec<Plan>,
-    /// Zombies and detached records that are given up by these plans unseen; counted.
-    pub given_up: usize,
+    /// As `plans`; each gives up a zombie or a detached record unseen, which is counted.
+    pub given_up: Vec<Plan>,
     /// Cordoned servers that are empty and become disabled by these plans (S6).
     pub drained: Vec<ServerId>,
 }
 
 /// Looks for what time, or somebody who stopped half way, left behind:
 /// records on servers that are disabled or gone; zombies and detached records older than
-/// `zombie_ttl`; zombies of servers that are gone; cordoned servers that are empty.
+/// `zombie_ttl`; zombies of servers that are gone; cordoned servers that are empty. Ages are lengths
+/// of time that somebody saw pass ([`Standing`]), so no clock that jumps gives anything up early.
 pub fn sweep(fleet: &Fleet, now: Now) -> Sweep {
     let mut sweep = Sweep::default();
     for id in fleet.servers_with_records() {
         match fleet.server(id) {
-            Some(server) if server.admin() == AdminState::Disabled => {
-                sweep.plans.push(evacuate(fleet, id, "its server was disabled", now.wall_ms));
-            }
-            None => sweep.plans.push(evacuate(fleet, id, "", now.wall_ms)),
             Some(server) => detached(fleet, server, now, &mut sweep),
+            None => sweep.plans.push(evacuate(fleet, id, "", now.wall_ms)),
         }
     }
+    for server in fleet.servers().filter(|server| server.admin() == AdminState::Disabled) {
+        let plan = evacuate(fleet, server.id(), "its server was disabled", now.wall_ms);
+        if !plan.is_empty() {
+            sweep.plans.push(plan);
+        }
+    }
+    let mut left = MOST_AGED;
     for (key, stored) in fleet.zombies() {
-        let expired = is_over(stored.value.since_ms, fleet, now);
-        if (expired || fleet.server(&key.server).is_none()) && sweep.given_up < MOST_GIVEN_UP {
-            let mut draft = Draft::new(fleet, now.wall_ms);
-            draft.remove_zombie(key);
-            sweep.plans.push(draft.into_plan());
-            sweep.given_up += 1;
+        let homeless = fleet.server(&key.server).is_none();
+        let standing = fleet.zombie_standing(key);
+        match standing.map_or(Age::Young, |standing| age(standing, fleet, now)) {
+            _ if homeless => sweep.given_up.push(without_zombie(fleet, key, now)),
+            Age::Over => sweep.given_up.push(without_zombie(fleet, key, now)),
+            Age::ToWrite(stood_ms) => sweep.plans.push(zombie_has_stood(key, stored, stood_ms)),
+            Age::Young => continue,
+        }
+        left -= 1;
+        if left == 0 {
+            break;
         }
     }
     for server in fleet.servers().filter(|server| is_drained(fleet, server)) {
-        sweep.plans.push(disabled(server));
+        sweep.plans.push(drained(server));
         sweep.drained.push(server.id().clone());
     }
     sweep
 }
 
-/// Gives up the records of a server that has been offline for too long.
-fn detached(fleet: &Fleet, server: &FleetServer, now: Now, sweep: &mut Sweep) {
-    let since = server.health.as_ref().map(|stored| stored.value.since_ms);
-    if server.colour() != Health::Offline || !since.is_some_and(|since| is_over(since, fleet, now)) {
-        return;
-    }
-    for (key, _) in fleet.records_on(server.id()) {
-        if sweep.given_up >= MOST_GIVEN_UP {
-            return;
-        }
-        let mut draft = Draft::new(fleet, now.wall_ms);
-        draft.guard_choice(server.id());
-        draft.remove_record(key);
-        sweep.plans.push(draft.into_plan());
-        sweep.given_up += 1;
-    }
+/// What an age leads to.
+enum Age {
+    Young,
+    ToWrite(u64),
+    Over,
 }
 
-fn is_over(since_ms: i64, fleet: &Fleet, now: Now) -> bool {
-    u128::try_from(now.wall_ms.saturating_sub(since_ms))
-        .is_ok_and(|age| age >= fleet.policy().zombie_ttl.as_millis())
+fn age(standing: Standing, fleet: &Fleet, now: Now) -> Age {
+    let ttl: Duration = fleet.policy().zombie_ttl;
+    if standing.age(now.instant) >= ttl {
+        return Age::Over;
+    }
+    standing.to_write(now.instant, ttl / PARTS).map_or(Age::Young, Age::ToWrite)
+}
+
+fn without_zombie(fleet: &Fleet, key: &ZombieKey, now: Now) -> Plan {
+    let mut draft = Draft::new(fleet, now.wall_ms);
+    draft.remove_zombie(key);
+    draft.into_plan()
+}
+
+fn zombie_has_stood(key: &ZombieKey, stored: &Stored<Zombie>, stood_ms: u64) -> Plan {
+    let mut plan = Plan::default();
+    plan.guard_seen(Key::Zombie(key.clone()), Some(stored));
+    plan.writes.push(Write::Zombie(key.clone(), Zombie { stood_ms, ..stored.value.clone() }));
+    plan
+}
+
+/// Gives up the records of a server that has been offline for too long.
+fn detached(fleet: &Fleet, server: &FleetServer, now: Now, sweep: &mut Sweep) {
+    let (Some(standing), Some(health)) = (server.offline(), &server.health) else { return };
+    match age(standing, fleet, now) {
+        Age::Young => {}
+        Age::ToWrite(stood_ms) => {
+            let mut plan = Plan::default();
+            plan.guard_seen(Key::Health(server.id().clone()), Some(health));
+            let record = HealthRecord { stood_ms, ..health.value.clone() };
+            plan.writes.push(Write::Health(server.id().clone(), record));
+            sweep.plans.push(plan);
+        }
+        Age::Over => {
+            for (key, _) in fleet.records_on(server.id()).take(MOST_AGED) {
+                let mut draft = Draft::new(fleet, now.wall_ms);
+                draft.guard_choice(server.id());
+                draft.remove_record(key);
+                sweep.given_up.push(draft.into_plan());
+            }
+        }
+    }
 }
 
 /// Tells whether a cordoned server has become empty: no record, and a poll sent after it was cordoned
 /// lists nothing but breakouts, if anything.
 fn is_drained(fleet: &Fleet, server: &FleetServer) -> bool {
     server.admin() == AdminState::Cordoned
-        && fleet.record_count_on(server.id()) == 0
+        && fleet.meeting_count_on(server.id()) == 0
         && server.sample.as_ref().is_some_and(|sample| {
             sample.value.watermark >= server.stored.modified
                 && sample.value.meetings.iter().all(|meeting| meeting.breakout)

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use usher_common::{
     meeting::{Record, RecordState, Zombie, ZombieState},
-    server::{AdminState, SampledMeeting, Server},
+    server::{AdminState, Health, HealthRecord, SampledMeeting, Server},
     settings::{Adopt, ZombiePolicy},
 };
 
@@ -10,8 +10,11 @@ use super::*;
 use crate::core::{
     plan::{Key, Write},
     policy::Policy,
-    testkit::{Bench, iid, key, listed, sample, server, sid, zkey},
+    testkit::{Bench, health, iid, key, listed, sample, server, sid, zkey},
 };
+
+mod adopting;
+mod ageing;
 
 fn bench() -> Bench {
     Bench::with_servers(Policy::default(), &["a", "b"])
@@ -36,7 +39,8 @@ fn write_record(bench: &mut Bench, server: &str, instance: Option<&str>) {
 
 fn write_zombie(bench: &mut Bench, state: ZombieState, instance: Option<&str>) {
     let since_ms = bench.now.wall_ms;
-    let zombie = Zombie { state, internal_id: instance.map(iid), reason: String::new(), since_ms };
+    let (internal_id, reason) = (instance.map(iid), String::new());
+    let zombie = Zombie { state, internal_id, reason, since_ms, stood_ms: 0 };
     bench.write(Write::Zombie(zkey("m", "a"), zombie));
 }
 
@@ -221,31 +225,6 @@ fn h11_a_poll_sent_before_a_record_was_removed_does_not_bring_it_back() {
     assert!(instance(&bench).is_some(), "one sent after saw it alive");
 }
 
-fn foreign() -> SampledMeeting {
-    SampledMeeting { key: None, ..listed("m", "m-1") }
-}
-
-#[test]
-fn meetings_of_others_and_breakouts_are_neither_adopted_nor_ended() {
-    let breakout = SampledMeeting { breakout: true, ..listed("m", "m-1") };
-    for (adopt, meeting, adopted) in [
-        (Adopt::Tagged, foreign(), false),
-        (Adopt::None, listed("m", "m-1"), false),
-        (Adopt::All, foreign(), true),
-        (Adopt::All, breakout, false),
-    ] {
-        let bench = Bench::with_servers(Policy { adopt, ..Policy::default() }, &["a"]);
-        let sample = Sample { meetings: vec![meeting], ..sample(bench.store.revision, &[]) };
-        let work = on_sample(&bench.fleet, &sid("a"), &sample, bench.now.instant, bench.now);
-        assert_eq!((work.plans.len(), work.ends.len()), (usize::from(adopted), 0), "{adopt:?}");
-    }
-    let mut bench = bench();
-    write_zombie(&mut bench, ZombieState::Due, None);
-    let sample = Sample { meetings: vec![foreign()], ..sample(bench.store.revision, &[]) };
-    let work = on_sample(&bench.fleet, &sid("a"), &sample, bench.now.instant, bench.now);
-    assert!(work.ends.is_empty(), "a suspect is one of ours");
-}
-
 #[test]
 fn an_ending_record_goes_when_unlisted_and_routes_again_if_its_server_never_ended_it() {
     let mut bench = bench();
@@ -269,24 +248,6 @@ fn not_found_forgets_a_zombie_only_if_it_is_the_one_that_was_asked_for() {
     assert!(on_end_not_found(&bench.fleet, &zkey("m", "a"), &iid("m-0")).is_empty());
     assert!(bench.commit(&on_end_not_found(&bench.fleet, &zkey("m", "a"), &iid("m-1"))));
     assert_eq!(zombie(&bench), None);
-}
-
-#[test]
-fn what_is_too_old_or_has_lost_its_server_is_swept_away() {
-    let mut bench = bench();
-    write_zombie(&mut bench, ZombieState::Due, Some("m-1"));
-    assert_eq!(sweep(&bench.fleet, bench.now), Sweep::default());
-    bench.pass(Duration::from_hours(25));
-    let work = sweep(&bench.fleet, bench.now);
-    assert_eq!(work.given_up, 1);
-    assert!(bench.commit(&work.plans[0]));
-    assert_eq!(zombie(&bench), None);
-    write_record(&mut bench, "a", Some("m-1"));
-    bench.write(Write::Server(Server { admin: AdminState::Disabled, ..server("a") }));
-    for plan in sweep(&bench.fleet, bench.now).plans {
-        assert!(bench.commit(&plan));
-    }
-    assert_eq!((instance(&bench), zombie(&bench)), (None, Some(ZombieState::Due)), "panic goes on");
 }
 
 #[test]

@@ -240,7 +240,7 @@ impl World {
 
     fn sweep(&mut self) {
         let work = reconcile::sweep(&self.replicas[0], self.now);
-        self.plans.extend(work.plans);
+        self.plans.extend(work.plans.into_iter().chain(work.given_up));
     }
 }
 

@@ -54,6 +54,7 @@ pub(super) fn health_value(health: &HealthRecord) -> pb::HealthValue {
         since_ms: health.since_ms,
         reason: health.reason.clone(),
         flapped_at_ms: health.flapped_at_ms.clone(),
+        stood_ms: health.stood_ms,
     }
 }
 
@@ -64,6 +65,7 @@ pub(super) fn health(value: pb::HealthValue) -> HealthRecord {
         since_ms: value.since_ms,
         reason: value.reason,
         flapped_at_ms: value.flapped_at_ms,
+        stood_ms: value.stood_ms,
     }
 }
 

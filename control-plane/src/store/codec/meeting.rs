@@ -60,6 +60,7 @@ pub(super) fn zombie_value(zombie: &Zombie) -> pb::ZombieValue {
         internal_id: zombie.internal_id.as_ref().map(ToString::to_string).unwrap_or_default(),
         reason: zombie.reason.clone(),
         since_ms: zombie.since_ms,
+        stood_ms: zombie.stood_ms,
     }
 }
 
@@ -75,6 +76,7 @@ pub(super) fn zombie(value: pb::ZombieValue) -> Result<Zombie, ValueError> {
         internal_id: optional(&value.internal_id)?,
         reason: value.reason,
         since_ms: value.since_ms,
+        stood_ms: value.stood_ms,
     })
 }
 

@@ -98,9 +98,10 @@ impl Reaper {
         });
     }
 
-    /// Commits what a first look at a server tells, before its sample says that it was looked at:
-    /// whoever sees the sample knows every meeting in it (F7).
-    pub(super) async fn adopt(&self, server: &Server, sample: &Sample, sent_at: Instant) {
+    /// Commits what a look at a server tells before the look itself is written. Of a first one, so
+    /// that whoever sees the sample knows every meeting in it (F7); of one at a server that returns,
+    /// while its meetings are still detached, where the policy is to end those.
+    pub(super) async fn act_first(&self, server: &Server, sample: &Sample, sent_at: Instant) {
         let work = self
             .fleet()
             .read(|fleet| reconcile::on_sample(fleet, &server.id, sample, sent_at, self.writer.now()));
@@ -128,14 +129,25 @@ impl Reaper {
             info!(server = %id, left_over = work.left_over, "more to do than one poll allows");
         }
         self.commit_all(work.plans).await;
-        let verified = stream::iter(work.verify)
-            .map(|verify| async move { self.verify(&seen.server, &verify, until).await })
+        // Side by side: a server that answers the one kind of call too late still gets the other.
+        tokio::join!(
+            self.verify_all(&seen.server, work.verify, until),
+            self.end_all(&seen.server, work.ends, until)
+        );
+    }
+
+    async fn verify_all(&self, server: &Server, verify: Vec<Verify>, until: Instant) {
+        let verified = stream::iter(verify)
+            .map(|verify| async move { self.verify(server, &verify, until).await })
             .buffer_unordered(CALLS)
             .collect::<Vec<bool>>()
             .await;
-        self.note_consistency(id, !verified.contains(&false));
-        let ends = stream::iter(work.ends);
-        ends.for_each_concurrent(CALLS, async |end| self.end(&seen.server, &end, until).await).await;
+        self.note_consistency(&server.id, !verified.contains(&false));
+    }
+
+    async fn end_all(&self, server: &Server, ends: Vec<End>, until: Instant) {
+        let ends = stream::iter(ends);
+        ends.for_each_concurrent(CALLS, async |end| self.end(server, &end, until).await).await;
     }
 
     /// Commits a leader's plan; one that is refused or lost is decided anew by the next poll.

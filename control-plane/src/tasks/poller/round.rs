@@ -24,6 +24,7 @@ use crate::{
         now::Now,
         plan::{Guard, Key, Plan, Write},
         policy::Policy,
+        reconcile,
     },
     ops::{
         alarms::{Alarm, Alarms},
@@ -57,7 +58,8 @@ struct Asked {
     server: Server,
     modified: u64,
     watermark: u64,
-    first: bool,
+    /// What the poll shows is to be acted on before it is written that the server was asked.
+    act_first: bool,
 }
 
 /// Nothing is to be written: the server changed while it was asked, so the answer is not its own.
@@ -99,9 +101,9 @@ impl Round {
             return;
         };
         if let Ok(sample) = &answer
-            && asked.first
+            && asked.act_first
         {
-            self.reaper.adopt(&asked.server, sample, started).await;
+            self.reaper.act_first(&asked.server, sample, started).await;
         }
         let deadline = clock::now() + self.write_within;
         let decide = |fleet: &Fleet, now: Now| {
@@ -117,7 +119,10 @@ impl Round {
         match self.writer.write(deadline, Some(&token), decide).await {
             // Whoever asked for the poll is to see it here; late or not, it is written.
             Ok(written) => drop(self.writer.fleet().reach(written.revision, SEE_WITHIN).await),
-            Err(WriteError::Decision(Changed)) => {}
+            Err(WriteError::Decision(Changed)) => {
+                debug!(server = %id, "the server was changed while it was asked");
+                return;
+            }
             Err(error) => warn!(server = %id, %error, "the poll could not be written"),
         }
         // Reaping does not depend on the counters (A7-6), and never on a failed poll (I8).
@@ -149,7 +154,7 @@ fn asked(fleet: &Fleet, id: &ServerId) -> Option<Asked> {
         server: server.stored.value.clone(),
         modified: server.stored.modified,
         watermark: fleet.revision().seq,
-        first: server.sample.is_none(),
+        act_first: server.sample.is_none() || reconcile::ends_on_return(fleet, server),
     })
 }
 

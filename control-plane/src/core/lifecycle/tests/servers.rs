@@ -96,6 +96,59 @@ fn h15_panic_frees_every_id_at_once_in_bounded_plans() {
     assert!(bench.fleet.is_polled(&sid("a")), "polled until they are reaped");
 }
 
+/// A superseded meeting waits on `a`: its replacement on `b` is not confirmed.
+fn waiting_on_a(bench: &mut Bench) {
+    active_on_a(bench);
+    bench.red("a");
+    assert_eq!(put(bench, &request("t2")), Ok(("b".into(), true)));
+    assert_eq!(zombie(bench, "a"), Some(waiting("m-1")));
+}
+
+#[test]
+fn h15_panic_gives_up_what_waits_there_too_and_a_mere_disable_does_not() {
+    let mut bench = bench();
+    waiting_on_a(&mut bench);
+    let disable = |bench: &Bench| set_admin(&bench.fleet, &sid("a"), AdminState::Disabled);
+    assert_eq!(drive(&mut bench, disable), Err(AdminError::HasMeetings(1)), "it may route again");
+    drive(&mut bench, |bench| panic_server(&bench.fleet, &sid("a"), 0)).unwrap();
+    let step = abandon(&bench.fleet, &key("m"), &sid("b"), "t2", Certainty::Definite, 0);
+    assert!(bench.commit(&step.plan));
+    assert_eq!((record(&bench), zombie(&bench, "a")), (None, Some(due("m-1"))), "nobody else ends it");
+}
+
+#[test]
+fn h15_a_panic_that_stopped_half_way_is_carried_on() {
+    let mut bench = bench();
+    waiting_on_a(&mut bench);
+    let first = panic_server(&bench.fleet, &sid("a"), 0).unwrap();
+    assert!(bench.commit(&first.plan));
+    for plan in crate::core::reconcile::sweep(&bench.fleet, bench.now).plans {
+        assert!(bench.commit(&plan));
+    }
+    assert_eq!(zombie(&bench, "a"), Some(due("m-1")));
+}
+
+/// S6, I3: were the server disabled, the meeting that came to it would be ended.
+#[test]
+fn s6_a_record_that_comes_to_an_empty_cordoned_server_keeps_it_from_being_disabled() {
+    for late in [false, true] {
+        let mut bench = bench();
+        drive(&mut bench, |bench| set_admin(&bench.fleet, &sid("a"), AdminState::Cordoned)).unwrap();
+        let now = bench.store.revision;
+        bench.write(Write::Sample(sid("a"), sample(now, &[])));
+        let drained = crate::core::reconcile::sweep(&bench.fleet, bench.now);
+        let disabled = set_admin(&bench.fleet, &sid("a"), AdminState::Disabled).unwrap();
+        if late {
+            assert!(confirm_now(&mut bench, &answer("a", None, "m-1")));
+        } else {
+            let revision = bench.store.revision;
+            bench.write(Write::Sample(sid("a"), sample(revision, &[("m", "m-1")])));
+        }
+        assert_eq!(drained.drained, [sid("a")]);
+        assert!(!bench.commit(&drained.plans[0]) && !bench.commit(&disabled.plan), "late {late}");
+    }
+}
+
 #[test]
 fn s6_a_cordoned_server_becomes_disabled_when_a_poll_finds_it_empty() {
     let mut bench = bench();

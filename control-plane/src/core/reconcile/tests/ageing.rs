@@ -1,0 +1,83 @@
+//! What time leaves behind: `zombie_ttl`, and servers that are gone.
+
+use super::*;
+
+#[test]
+fn what_is_too_old_or_has_lost_its_server_is_swept_away() {
+    let mut bench = bench();
+    write_zombie(&mut bench, ZombieState::Due, Some("m-1"));
+    assert_eq!(sweep(&bench.fleet, bench.now), Sweep::default());
+    bench.pass(Duration::from_hours(25));
+    let work = sweep(&bench.fleet, bench.now);
+    assert_eq!((work.given_up.len(), work.plans.len()), (1, 0));
+    assert!(bench.commit(&work.given_up[0]));
+    assert_eq!(zombie(&bench), None);
+    write_record(&mut bench, "a", Some("m-1"));
+    bench.write(Write::Server(Server { admin: AdminState::Disabled, ..server("a") }));
+    for plan in sweep(&bench.fleet, bench.now).plans {
+        assert!(bench.commit(&plan));
+    }
+    assert_eq!((instance(&bench), zombie(&bench)), (None, Some(ZombieState::Due)), "panic goes on");
+}
+
+/// Lets time pass on the leader and commits its sweeps, every few minutes.
+fn sweep_for(bench: &mut Bench, hours: u64) -> (usize, usize) {
+    let (mut given_up, mut writes) = (0, 0);
+    for _ in 0..hours * 12 {
+        bench.pass(Duration::from_mins(5));
+        let work = sweep(&bench.fleet, bench.now);
+        given_up += work.given_up.len();
+        writes += work.plans.len();
+        for plan in work.plans.iter().chain(&work.given_up) {
+            assert!(bench.commit(plan));
+        }
+    }
+    (given_up, writes)
+}
+
+/// As after a restart: everything is read from the store, and nothing else is known.
+fn restart(bench: &mut Bench) {
+    bench.fleet = Fleet::new(7, bench.fleet.policy().clone());
+    bench.fleet.apply(bench.store.revision, bench.store.listing(), bench.now.instant);
+}
+
+#[test]
+fn a5_zombie_ttl_outlives_restarts_and_no_clock_that_jumps_cuts_it_short() {
+    let mut bench = bench();
+    write_zombie(&mut bench, ZombieState::Due, Some("m-1"));
+    bench.red("b");
+    let elsewhere = |bench: &mut Bench| {
+        write_record(bench, "b", Some("m-2"));
+        restart(bench);
+    };
+    elsewhere(&mut bench);
+    bench.now.wall_ms += 30 * 86_400_000; // somebody set the clock
+    assert_eq!(sweep(&bench.fleet, bench.now), Sweep::default());
+    let (given_up, writes) = sweep_for(&mut bench, 20);
+    assert!(given_up == 0 && (30..=40).contains(&writes), "an hourly write each: {writes}");
+    restart(&mut bench);
+    bench.now.wall_ms -= 90 * 86_400_000;
+    assert_eq!(sweep_for(&mut bench, 2).0, 0);
+    assert_eq!(sweep_for(&mut bench, 3).0, 2, "both after a day, give or take an hour a restart");
+    assert_eq!((instance(&bench), zombie(&bench)), (None, None));
+}
+
+#[test]
+fn a5_a_server_that_went_and_came_begins_its_ttl_anew() {
+    let mut bench = bench();
+    write_record(&mut bench, "a", Some("m-1"));
+    for turn in 0..3 {
+        let since_ms = bench.now.wall_ms + turn;
+        let unhealthy = bench.fleet.policy().unhealthy_threshold;
+        bench.write(Write::Health(sid("a"), HealthRecord { since_ms, ..health(0, unhealthy) }));
+        assert_eq!(sweep_for(&mut bench, 20).0, 0);
+        let recovering = bench.fleet.server(&sid("a")).unwrap().health.clone().unwrap().value;
+        let mut good = Some(recovering);
+        while crate::core::health::colour(good.as_ref(), bench.fleet.policy()) != Health::Online {
+            good = crate::core::health::on_poll_ok(good.as_ref(), bench.fleet.policy(), bench.now.wall_ms);
+        }
+        assert_eq!(good.as_ref().map(|record| record.stood_ms), Some(0));
+        bench.write(Write::Health(sid("a"), good.unwrap()));
+    }
+    assert!(instance(&bench).is_some());
+}
