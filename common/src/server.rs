@@ -67,6 +67,9 @@ pub struct HealthRecord {
     pub reason: String,
     /// Wall clocks of recent green to yellow changes, oldest first (H17).
     pub flapped_at_ms: Vec<i64>,
+    /// Wall clocks of recent failed calls that polls did not see, oldest first, one an interval at
+    /// most (X6).
+    pub calls_failed_at_ms: Vec<i64>,
     /// How long it had its present colour when that was last written down, milliseconds; counted
     /// while it is offline, for `zombie_ttl`.
     pub stood_ms: u64,

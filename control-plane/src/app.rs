@@ -66,17 +66,18 @@ impl ControlPlane {
 
         // The port and its streams end first, then what they stand on.
         let (front, back) = (Tasks::new(), Tasks::new());
+        let wall = WallClock::system();
         let around = Surroundings {
             replica: replica.clone(),
             store: store.clone(),
             servers: servers.clone(),
-            wall: WallClock::system(),
+            wall: wall.clone(),
             metrics: metrics.clone(),
             watchdog: watchdog.clone(),
         };
         let engine = Engine::start(settings, around, &back);
-        let Engine { fleet, placer, leadership, alarms, ready, .. } = engine.clone();
-        let gauges = Gauges::new(fleet.clone(), leadership, placer, alarms, metrics.clone());
+        let Engine { fleet, alarms, ready, .. } = engine.clone();
+        let gauges = Gauges::new(fleet.clone(), wall, alarms, metrics.clone());
         back.spawn("gauges", |stop| gauges.run(stop));
         back.spawn("pending calls", |stop| pending.watch(stop));
 

@@ -104,12 +104,13 @@ impl Engine {
             writer.clone(),
             leadership.clone(),
             reaper,
-            (alarms.clone(), metrics.clone()),
+            metrics.clone(),
             settings.store.timeout,
         );
         let follower =
             Follower::new(store.clone(), codec.clone(), fleet.clone(), metrics.clone(), watchdog.clone());
-        let leader = Leader::new(store.clone(), replica, settings.leader.ttl, leadership.clone(), metrics);
+        let leader =
+            Leader::new(store.clone(), replica, settings.leader.ttl, leadership.clone(), metrics.clone());
         let poller = Poller::new(
             Arc::new(round),
             fleet.clone(),
@@ -121,7 +122,7 @@ impl Engine {
         );
         let poll_asks =
             PollAsks::new(store.clone(), fleet.clone(), leadership.clone(), pollers.clone(), tasks.clone());
-        let sweeper = Sweeper::new(writer, leadership.clone(), metrics.clone(), interval.min(SWEEP));
+        let sweeper = Sweeper::new(writer, leadership.clone(), metrics, interval.min(SWEEP));
         let ready = CancellationToken::new();
         let arrival = Arrival::new(settings, fleet.clone(), admin.clone(), ready.clone());
 

@@ -13,6 +13,7 @@
 //! derived from the counters and never stored, so that every replica sees the same one. Every
 //! function returns the record to write, or nothing when nothing changed.
 
+mod gray;
 mod guard;
 mod passive;
 mod step;
@@ -20,7 +21,8 @@ mod step;
 #[cfg(test)]
 mod tests;
 
-pub use guard::{MassGuard, Suspicion};
+pub use gray::gray_failures;
+pub use guard::{MassGuard, Suspicion, failing, most_fail};
 pub use passive::PassiveGate;
 pub use step::{poll_failed, poll_ok, report_failure};
 
@@ -109,6 +111,7 @@ pub fn on_passive_failure(
     if was == Health::Online {
         new.error = 1.min(policy.unhealthy_threshold - 1);
     }
+    gray::note(&mut new, policy, now_ms);
     finish(was, old, new, record.is_some(), policy, now_ms)
 }
 
@@ -126,7 +129,8 @@ fn finish(
         new.flapped_at_ms.push(now_ms);
     }
     let counters = |record: &HealthRecord| (record.recover, record.error);
-    if stored && counters(&new) == counters(&old) && was != Health::Online {
+    let noted = new.calls_failed_at_ms != old.calls_failed_at_ms;
+    if stored && counters(&new) == counters(&old) && was != Health::Online && !noted {
         return None; // a new wording of the reason alone is not worth a write
     }
     if colour(Some(&new), policy) != was {
@@ -145,5 +149,6 @@ fn current(record: Option<&HealthRecord>, policy: &Policy, now_ms: i64) -> Healt
         reason: String::new(),
         flapped_at_ms: Vec::new(),
         stood_ms: 0,
+        calls_failed_at_ms: Vec::new(),
     })
 }

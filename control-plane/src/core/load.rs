@@ -1,14 +1,18 @@
 //! Effective load of a server (requirements E1): what its last sample shows, and what the sample
 //! cannot contain yet. Never clamped (F3): a server above its nominal capacity still compares.
 
+mod imbalance;
+
+pub use imbalance::{Unevenness, imbalance};
+
 use usher_common::{
     id::{MeetingId, TenantId},
     meeting::MeetingKey,
-    server::{AdminState, SampledMeeting},
+    server::SampledMeeting,
     settings::PlacementSettings,
 };
 
-use crate::core::fleet::{Fleet, FleetServer};
+use crate::core::fleet::FleetServer;
 
 /// An expected number of users counts at most this many times the floor (S3).
 const HINT_CAP: u32 = 5;
@@ -43,22 +47,6 @@ pub fn listed_key(meeting: &SampledMeeting) -> Option<MeetingKey> {
         let id = MeetingId::parse(&meeting.external_id).ok()?;
         Some(MeetingKey::new(TenantId::default_tenant(), id))
     })
-}
-
-/// Returns `max/mean` of effective load per weight over the servers that take meetings (F10); 0 when
-/// there is no load or no such server.
-pub fn imbalance(fleet: &Fleet) -> f64 {
-    let takes = |server: &&FleetServer| {
-        server.admin() == AdminState::Enabled && server.colour() == usher_common::server::Health::Online
-    };
-    let (mut count, mut sum, mut max) = (0_u32, 0.0_f64, 0.0_f64);
-    for server in fleet.servers().filter(takes) {
-        let load = server.effective_load() as f64 / weight(server);
-        count += 1;
-        sum += load;
-        max = max.max(load);
-    }
-    if sum > 0.0 { max * f64::from(count) / sum } else { 0.0 }
 }
 
 /// Returns a server's weight, kept above 0 whatever is stored.

@@ -156,8 +156,15 @@ fn green(fleet: &Fleet) -> HealthRecord {
 }
 
 pub(crate) fn health(recover: u32, error: u32) -> HealthRecord {
-    let (reason, flapped_at_ms) = Default::default();
-    HealthRecord { recover, error, since_ms: 0, reason, flapped_at_ms, stood_ms: 0 }
+    HealthRecord {
+        recover,
+        error,
+        since_ms: 0,
+        reason: String::new(),
+        flapped_at_ms: Vec::new(),
+        stood_ms: 0,
+        calls_failed_at_ms: Vec::new(),
+    }
 }
 
 pub(crate) fn sid(id: &str) -> ServerId {

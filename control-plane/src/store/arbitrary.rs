@@ -70,14 +70,16 @@ fn server() -> impl Strategy<Value = Server> {
 }
 
 fn health() -> impl Strategy<Value = HealthRecord> {
-    (any::<u32>(), any::<u32>(), any::<i64>(), ".{0,20}", vec(any::<i64>(), 0..4), any::<u64>()).prop_map(
-        |(recover, error, since_ms, reason, flapped_at_ms, stood_ms)| HealthRecord {
+    let times = || vec(any::<i64>(), 0..4);
+    (any::<u32>(), any::<u32>(), any::<i64>(), ".{0,20}", times(), any::<u64>(), times()).prop_map(
+        |(recover, error, since_ms, reason, flapped_at_ms, stood_ms, calls_failed_at_ms)| HealthRecord {
             recover,
             error,
             since_ms,
             reason,
             flapped_at_ms,
             stood_ms,
+            calls_failed_at_ms,
         },
     )
 }

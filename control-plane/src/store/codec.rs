@@ -159,8 +159,7 @@ fn known_key(path: &str) -> Result<Option<Key>, BadValue> {
 /// Field numbers this version knows are `1..=` this.
 fn known_fields(key: &Key) -> u32 {
     match key {
-        Key::Server(_) => 7,
-        Key::Health(_) => 6,
+        Key::Health(_) | Key::Server(_) => 7,
         Key::Sample(_) => 4,
         Key::Zombie(_) => 5,
         Key::Tenant(_) => 3,

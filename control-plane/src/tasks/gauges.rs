@@ -1,4 +1,5 @@
-//! Keeps gauges and alarms in step with the fleet, once a second, on every replica.
+//! Keeps gauges and alarms in step with the fleet, once a second. Nearly every alarm is read from what
+//! is stored, so each replica raises it, and `usher status` shows it whichever one is asked.
 
 use std::{
     collections::BTreeSet,
@@ -6,11 +7,20 @@ use std::{
 };
 
 use tokio_util::sync::CancellationToken;
-use usher_common::{id::ServerId, runtime::clock, server::AdminState};
+use usher_common::{
+    id::ServerId,
+    runtime::clock::{self, WallClock},
+    server::AdminState,
+};
 
-use super::{fleet_handle::FleetHandle, leadership::Leadership, placer::Placer};
+use super::fleet_handle::FleetHandle;
 use crate::{
-    core::{fleet::Fleet, load},
+    core::{
+        fleet::{Fleet, FleetServer},
+        health,
+        load::{self, Unevenness},
+        now::Now,
+    },
     ops::{
         alarms::{Alarm, Alarms},
         metrics::{Metrics, ServerFigures},
@@ -18,82 +28,105 @@ use crate::{
 };
 
 const EVERY: Duration = Duration::from_secs(1);
-/// Imbalance that is worth an alarm, and for how long it must last (F10).
-const IMBALANCE: (f64, Duration) = (1.5, Duration::from_mins(5));
+/// Servers that an alarm names.
+const NAMED: usize = 8;
 
 /// The task.
 pub struct Gauges {
     fleet: FleetHandle,
-    leadership: Leadership,
-    placer: Placer,
+    wall: WallClock,
     alarms: Alarms,
     metrics: Metrics,
 }
 
+/// What has to last before it is worth an alarm.
+#[derive(Default)]
+struct Lasting {
+    uneven: Unevenness,
+    known_since: Option<Instant>,
+}
+
 impl Gauges {
     /// Shows `fleet` by `metrics` and `alarms`.
-    pub fn new(
-        fleet: FleetHandle,
-        leadership: Leadership,
-        placer: Placer,
-        alarms: Alarms,
-        metrics: Metrics,
-    ) -> Self {
-        Self { fleet, leadership, placer, alarms, metrics }
+    pub fn new(fleet: FleetHandle, wall: WallClock, alarms: Alarms, metrics: Metrics) -> Self {
+        Self { fleet, wall, alarms, metrics }
     }
 
     /// Runs until asked to stop.
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
-        let (mut led_since, mut uneven_since) = (None, None);
+        let mut lasting = Lasting::default();
         let mut shown: BTreeSet<ServerId> = BTreeSet::new();
         loop {
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 () = tokio::time::sleep(EVERY) => {}
             }
-            let now = clock::now();
-            let figures = self.fleet.read(|fleet| figures(fleet, now));
+            let now = Now { instant: clock::now(), wall_ms: self.wall.now_ms() };
+            let figures = self.fleet.read(|fleet| figures(fleet, now.instant));
             let known: BTreeSet<ServerId> = figures.iter().map(|figure| figure.server.clone()).collect();
             let gone: Vec<ServerId> = shown.difference(&known).cloned().collect();
             self.metrics.servers(&figures, &gone);
             shown = known;
-            keep(&mut led_since, self.leadership.leads(), now);
-            self.alarms.set(Alarm::LoadUnknown, led_since.and_then(|since| self.load_unknown(since, now)));
-            self.alarms.set(Alarm::GrayFailure, self.gray_failure());
-            let imbalance = self.fleet.read(load::imbalance);
-            self.metrics.imbalance(imbalance);
-            keep(&mut uneven_since, imbalance > IMBALANCE.0, now);
-            let lasting =
-                uneven_since.is_some_and(|since| now.saturating_duration_since(since) >= IMBALANCE.1);
-            let uneven = || format!("the busiest server has {imbalance:.2} times the mean load");
-            self.alarms.set(Alarm::PlacementImbalance, lasting.then(uneven));
+            if self.fleet.complete() {
+                lasting.known_since.get_or_insert(now.instant);
+            }
+            for (alarm, wrong) in self.fleet.read(|fleet| lasting.alarms(fleet, now)) {
+                self.alarms.set(alarm, wrong);
+            }
+            self.metrics.imbalance(self.fleet.read(load::imbalance));
             self.metrics.alarms(&self.alarms);
         }
     }
+}
 
-    /// Names enabled servers whose load nobody knows although a poll has been due (F6).
-    fn load_unknown(&self, led_since: Instant, now: Instant) -> Option<String> {
-        let names: Vec<String> = self.fleet.read(|fleet| {
-            let interval = fleet.policy().interval;
-            if now.saturating_duration_since(led_since) < interval {
-                return Vec::new();
-            }
-            let enabled = fleet.servers().filter(|server| server.admin() == AdminState::Enabled);
-            let unknown = enabled.filter(|server| server.sample.is_none() && server.health.is_some());
-            unknown.map(|server| server.id().to_string()).collect()
-        });
-        (!names.is_empty()).then(|| format!("no load sample of {}: not placed on", names.join(", ")))
+impl Lasting {
+    fn alarms(&mut self, fleet: &Fleet, now: Now) -> [(Alarm, Option<String>); 4] {
+        let uneven = self.uneven.lasting(fleet, now.instant);
+        let uneven = uneven.map(|most| format!("the busiest server has {most:.2} times the mean load"));
+        [
+            (Alarm::SuspectSelf, suspect_self(fleet)),
+            (Alarm::GrayFailure, gray_failure(fleet, now)),
+            (Alarm::LoadUnknown, self.load_unknown(fleet, now.instant)),
+            (Alarm::PlacementImbalance, uneven),
+        ]
     }
 
-    fn gray_failure(&self) -> Option<String> {
-        let names: Vec<String> = self.placer.gray_failures().iter().map(ToString::to_string).collect();
-        (!names.is_empty()).then(|| format!("polls of {} succeed, but users' calls fail", names.join(", ")))
+    /// Names enabled servers whose load nobody knows although a poll has been due (F6).
+    fn load_unknown(&self, fleet: &Fleet, now: Instant) -> Option<String> {
+        let due = |since| now.saturating_duration_since(since) >= fleet.policy().interval;
+        self.known_since.filter(|since| due(*since))?;
+        let enabled = fleet.servers().filter(|server| server.admin() == AdminState::Enabled);
+        let unknown = enabled.filter(|server| server.sample.is_none() && server.health.is_some());
+        let names = names(unknown.map(FleetServer::id))?;
+        Some(format!("no load sample of {names}: not placed on"))
     }
 }
 
-/// Notes since when a condition holds without a break.
-fn keep(since: &mut Option<Instant>, holds: bool, now: Instant) {
-    *since = if holds { since.or(Some(now)) } else { None };
+/// Says that most servers fail at once (H10), and what that means.
+fn suspect_self(fleet: &Fleet) -> Option<String> {
+    let names =
+        names(health::failing(fleet).map(FleetServer::id)).filter(|_| health::most_fail(fleet, None))?;
+    let hold = fleet.policy().mass_hold;
+    Some(format!(
+        "most servers failed their latest check ({names}): are the control planes cut off? None turns \
+         offline before it has lasted {hold:?}; what is really dead is given up by `usher servers panic`"
+    ))
+}
+
+fn gray_failure(fleet: &Fleet, now: Now) -> Option<String> {
+    let names = names(health::gray_failures(fleet, now))?;
+    Some(format!("polls of {names} succeed, but users' calls fail again and again: look there, or cordon it"))
+}
+
+/// Lists the first of some names; none when there is none.
+fn names<'a>(ids: impl Iterator<Item = &'a ServerId>) -> Option<String> {
+    let all: Vec<&str> = ids.map(ServerId::as_str).collect();
+    let listed = all.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
+    match all.len().checked_sub(NAMED) {
+        _ if all.is_empty() => None,
+        Some(more @ 1..) => Some(format!("{listed} and {more} more")),
+        _ => Some(listed),
+    }
 }
 
 fn figures(fleet: &Fleet, now: Instant) -> Vec<ServerFigures> {

@@ -22,7 +22,7 @@ pub use self::resolve::Resolver;
 use super::writer::{WriteError, Writer, Written};
 use crate::{
     core::{
-        fleet::{Fleet, FleetServer},
+        fleet::Fleet,
         health::{self, PassiveGate},
         lifecycle::{self, Answer, Certainty, EndOutcome, PlaceRequest, Placed, Step},
         load,
@@ -242,20 +242,6 @@ impl Placer {
             self.certain(deadline, decide).await?;
         }
         Ok(())
-    }
-
-    /// Returns the servers whose polls succeed while calls to them fail (X6).
-    pub fn gray_failures(&self) -> Vec<ServerId> {
-        let now = clock::now();
-        let gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        self.writer.fleet().read(|fleet| {
-            let interval = fleet.policy().interval;
-            let gray = |id: &ServerId| {
-                let polled = fleet.server(id).and_then(|server| server.sample_age(now));
-                polled.is_some_and(|age| age <= interval) && gate.failed_lately(id, now, interval)
-            };
-            fleet.servers().map(FleetServer::id).filter(|id| gray(id)).cloned().collect()
-        })
     }
 
     async fn certain<T>(

@@ -104,6 +104,7 @@ pub(crate) fn health(counters: Counters) -> HealthRecord {
         reason: String::new(),
         flapped_at_ms: Vec::new(),
         stood_ms: 0,
+        calls_failed_at_ms: Vec::new(),
     }
 }
 

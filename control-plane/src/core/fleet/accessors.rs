@@ -69,6 +69,11 @@ impl Fleet {
         self.records.on(server).filter_map(|key| Some((key, self.record(key)?)))
     }
 
+    /// Visits what each record of a server adds to its load because no sample contains it yet.
+    pub fn reserved_on(&self, server: &ServerId) -> impl Iterator<Item = u64> {
+        self.records.on(server).filter_map(|key| Some(u64::from(self.records.get(key)?.reserved)))
+    }
+
     /// Counts the records of one server.
     pub fn record_count_on(&self, server: &ServerId) -> usize {
         self.records.count_on(server)

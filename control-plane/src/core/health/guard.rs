@@ -1,11 +1,17 @@
 //! "Is it me?": when most servers fail at once, the fault is probably on our side (H10, A7-4).
+//!
+//! How many fail is read from the stored counters, so that a new leader goes on from where the last
+//! one was, and every replica can raise the alarm. Only how long it has lasted is the leader's own;
+//! a new leader waits anew. Who does not want to wait gives servers up by panic.
 
 use std::time::{Duration, Instant};
 
-use foldhash::{HashMap, HashMapExt};
-use usher_common::id::ServerId;
+use usher_common::{
+    id::ServerId,
+    server::{AdminState, HealthRecord},
+};
 
-use crate::core::policy::Policy;
+use crate::core::fleet::{Fleet, FleetServer};
 
 /// Whether failures are believed to say something about the servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,41 +24,46 @@ pub enum Suspicion {
     HeldTooLong,
 }
 
-/// The latest check of each server, as the leader saw it.
-#[derive(Debug, Clone)]
+/// Tells whether more than `mass_failure_guard` of the servers in use failed their latest check.
+/// `judged` is one whose check has just come out, and is not stored yet.
+pub fn most_fail(fleet: &Fleet, judged: Option<(&ServerId, bool)>) -> bool {
+    let (mut servers, mut failing) = (0_u32, 0_u32);
+    for server in fleet.servers().filter(|server| server.admin() != AdminState::Disabled) {
+        let failed = match judged {
+            Some((id, ok)) if id == server.id() => !ok,
+            _ => server.health.as_ref().is_some_and(|stored| failed_last(&stored.value)),
+        };
+        servers += 1;
+        failing += u32::from(failed);
+    }
+    f64::from(failing) > fleet.policy().mass_failure_guard * f64::from(servers)
+}
+
+/// Names the servers that failed their latest check.
+pub fn failing(fleet: &Fleet) -> impl Iterator<Item = &FleetServer> {
+    let used = fleet.servers().filter(|server| server.admin() != AdminState::Disabled);
+    used.filter(|server| server.health.as_ref().is_some_and(|stored| failed_last(&stored.value)))
+}
+
+/// A success counts up from 0, a failure starts anew.
+fn failed_last(record: &HealthRecord) -> bool {
+    record.recover == 0
+}
+
+/// For how long most servers have failed, as the leader saw it.
+#[derive(Debug, Clone, Copy, Default)]
 pub struct MassGuard {
-    checks: HashMap<ServerId, (bool, Instant)>,
     since: Option<Instant>,
 }
 
-impl Default for MassGuard {
-    fn default() -> Self {
-        Self { checks: HashMap::new(), since: None }
-    }
-}
-
 impl MassGuard {
-    /// Notes the outcome of a check and judges the whole. Checks older than two intervals no longer
-    /// count: their servers are not polled any more.
-    pub fn record(&mut self, server: &ServerId, ok: bool, now: Instant, policy: &Policy) -> Suspicion {
-        self.checks.insert(server.clone(), (ok, now));
-        let window = policy.interval * 2;
-        self.checks.retain(|_, (_, at)| now.saturating_duration_since(*at) <= window);
-        let failed = self.checks.values().filter(|(ok, _)| !ok).count();
-        if failed as f64 > policy.mass_failure_guard * self.checks.len() as f64 {
-            self.since.get_or_insert(now);
-        } else {
+    /// Judges a failed check. `hold` is the time after which failures are believed all the same.
+    pub fn judge(&mut self, most_fail: bool, now: Instant, hold: Duration) -> Suspicion {
+        if !most_fail {
             self.since = None;
+            return Suspicion::None;
         }
-        self.suspicion(now, policy.mass_hold)
-    }
-
-    /// Judges without a new check, for the alarm `suspect_self`.
-    pub fn suspicion(&self, now: Instant, hold: Duration) -> Suspicion {
-        match self.since {
-            None => Suspicion::None,
-            Some(since) if now.saturating_duration_since(since) < hold => Suspicion::Us,
-            Some(_) => Suspicion::HeldTooLong,
-        }
+        let since = *self.since.get_or_insert(now);
+        if now.saturating_duration_since(since) < hold { Suspicion::Us } else { Suspicion::HeldTooLong }
     }
 }

@@ -27,10 +27,4 @@ impl PassiveGate {
         self.last.insert(server.clone(), now);
         true
     }
-
-    /// Tells whether a failure of `server` was reported within the last interval: with polls that
-    /// succeed meanwhile, that is a gray failure (X6).
-    pub fn failed_lately(&self, server: &ServerId, now: Instant, interval: Duration) -> bool {
-        self.last.get(server).is_some_and(|at| now.saturating_duration_since(*at) < interval)
-    }
 }

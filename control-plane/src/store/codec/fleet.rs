@@ -55,6 +55,7 @@ pub(super) fn health_value(health: &HealthRecord) -> pb::HealthValue {
         reason: health.reason.clone(),
         flapped_at_ms: health.flapped_at_ms.clone(),
         stood_ms: health.stood_ms,
+        calls_failed_at_ms: health.calls_failed_at_ms.clone(),
     }
 }
 
@@ -66,6 +67,7 @@ pub(super) fn health(value: pb::HealthValue) -> HealthRecord {
         reason: value.reason,
         flapped_at_ms: value.flapped_at_ms,
         stood_ms: value.stood_ms,
+        calls_failed_at_ms: value.calls_failed_at_ms,
     }
 }
 

@@ -26,10 +26,7 @@ use crate::{
         policy::Policy,
         reconcile,
     },
-    ops::{
-        alarms::{Alarm, Alarms},
-        metrics::Metrics,
-    },
+    ops::metrics::Metrics,
     ports::{BbbServers, CallError},
     tasks::{
         leadership::Leadership,
@@ -48,7 +45,6 @@ pub struct Round {
     reaper: Reaper,
     guard: Mutex<MassGuard>,
     policy: Policy,
-    alarms: Alarms,
     metrics: Metrics,
     write_within: Duration,
 }
@@ -74,12 +70,12 @@ impl Round {
         writer: Writer,
         leadership: Leadership,
         reaper: Reaper,
-        (alarms, metrics): (Alarms, Metrics),
+        metrics: Metrics,
         write_within: Duration,
     ) -> Self {
         let guard = Mutex::default();
         let policy = writer.fleet().read(|fleet| fleet.policy().clone());
-        Self { servers, writer, leadership, reaper, guard, policy, alarms, metrics, write_within }
+        Self { servers, writer, leadership, reaper, guard, policy, metrics, write_within }
     }
 
     /// Counts a beat that found the poll before still under way (C4).
@@ -132,19 +128,14 @@ impl Round {
         }
     }
 
-    /// Judges whether the fault may be ours, and says so.
+    /// Judges whether the fault may be ours.
     fn judge(&self, id: &ServerId, ok: bool, count: Count) -> Suspicion {
-        let now = clock::now();
+        if count == Count::Look {
+            return Suspicion::None; // it moves no counter
+        }
+        let most_fail = self.writer.fleet().read(|fleet| health::most_fail(fleet, Some((id, ok))));
         let mut guard = self.guard.lock().unwrap_or_else(PoisonError::into_inner);
-        let suspicion = match count {
-            Count::Check => guard.record(id, ok, now, &self.policy),
-            Count::Look => guard.suspicion(now, self.policy.mass_hold),
-        };
-        drop(guard);
-        let detail = "most servers failed their latest check: is this control plane cut off? \
-                      No server turns offline meanwhile";
-        self.alarms.set(Alarm::SuspectSelf, (suspicion == Suspicion::Us).then(|| detail.into()));
-        suspicion
+        guard.judge(most_fail, clock::now(), self.policy.mass_hold)
     }
 }
 
