@@ -4,12 +4,13 @@ use std::{env, fs, path::PathBuf};
 
 use prost::Message;
 
-const FILES: [&str; 7] = [
+const FILES: [&str; 8] = [
     "usher/v1/types.proto",
     "usher/v1/routing.proto",
     "usher/v1/placement.proto",
     "usher/v1/servers.proto",
     "usher/v1/meetings.proto",
+    "usher/v1/tenants.proto",
     "usher/v1/fleet.proto",
     "usher/store/v1/store.proto",
 ];

@@ -2,6 +2,7 @@
 
 mod parts;
 mod servers;
+mod tenants;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -10,6 +11,7 @@ use usher_common::secret::Secret;
 
 pub use parts::{DemoArgs, SimArgs, StandaloneArgs};
 pub use servers::{AddArgs, CheckArgs, Servers, SyncArgs, SyncMode, UpdateArgs};
+pub use tenants::{TenantAddArgs, TenantSecrets, TenantUpdateArgs, Tenants};
 
 const EXIT_CODES: &str = "Exit codes:
   0  done
@@ -91,6 +93,9 @@ pub enum Command {
     /// Administer BigBlueButton servers
     #[command(subcommand)]
     Servers(Servers),
+    /// Administer tenants: applications with secrets of their own
+    #[command(subcommand)]
+    Tenants(Tenants),
     /// Show and end meetings
     #[command(subcommand)]
     Meetings(Meetings),

@@ -12,6 +12,7 @@ use usher_common::{
     proto::v1::{
         self, edge_service_client::EdgeServiceClient, fleet_service_client::FleetServiceClient,
         meeting_service_client::MeetingServiceClient, server_service_client::ServerServiceClient,
+        tenant_service_client::TenantServiceClient,
     },
     runtime::telemetry,
     secret::Secret,
@@ -77,6 +78,11 @@ impl Admin {
         ServerServiceClient::new(self.0.clone())
     }
 
+    /// Returns the service about tenants.
+    pub fn tenants(&self) -> TenantServiceClient<Authorized> {
+        TenantServiceClient::new(self.0.clone())
+    }
+
     /// Returns the service about meetings.
     pub fn meetings(&self) -> MeetingServiceClient<Authorized> {
         MeetingServiceClient::new(self.0.clone())
@@ -107,6 +113,16 @@ impl Admin {
         let request = v1::GetServerRequest { name: server_name(id), view: view.into() };
         let server = self.servers().get_server(request).await?.into_inner().server;
         server.ok_or_else(|| Failure::Refused(format!("the control plane sent nothing about server `{id}`")))
+    }
+
+    /// Returns every tenant, without secrets.
+    pub async fn all_tenants(&self) -> Result<Vec<v1::Tenant>, Failure> {
+        pages(async |page_token| {
+            let request = v1::ListTenantsRequest { page_size: PAGE, page_token };
+            let page = self.tenants().list_tenants(request).await?.into_inner();
+            Ok((page.tenants, page.next_page_token))
+        })
+        .await
     }
 
     /// Returns every meeting of a tenant (none: of all) and a server (none: of all).
@@ -150,6 +166,11 @@ impl Admin {
 /// Returns a server's resource name; the name itself is taken too.
 pub fn server_name(id: &str) -> String {
     format!("servers/{}", id.strip_prefix("servers/").unwrap_or(id))
+}
+
+/// Returns a tenant's resource name; the name itself is taken too.
+pub fn tenant_name(id: &str) -> String {
+    format!("tenants/{}", id.strip_prefix("tenants/").unwrap_or(id))
 }
 
 fn bearer(token: Option<&Secret>) -> Result<Option<MetadataValue<Ascii>>, Failure> {

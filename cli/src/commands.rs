@@ -8,6 +8,7 @@ mod meetings;
 mod servers;
 mod standalone;
 mod status;
+mod tenants;
 mod zombies;
 
 use clap::CommandFactory;
@@ -32,6 +33,7 @@ pub async fn run(cli: Cli, printer: &mut Printer) -> Result<(), Failure> {
         }
         Command::Status { watch, every } => status::run(global, printer, watch.then_some(every)).await,
         Command::Servers(command) => servers::run(global, printer, command).await,
+        Command::Tenants(command) => tenants::run(global, printer, command).await,
         Command::Meetings(command) => meetings::run(global, printer, command).await,
         Command::Zombies(_) => zombies::list(&Admin::connect(global).await?, printer).await,
         Command::Edges(_) => edges::list(&Admin::connect(global).await?, printer).await,

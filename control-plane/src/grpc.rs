@@ -3,6 +3,7 @@
 pub mod auth;
 mod deadline;
 mod edges;
+mod etag;
 mod fleet;
 mod meetings;
 mod name;
@@ -12,3 +13,4 @@ pub mod routing;
 pub mod server;
 mod servers;
 mod status;
+mod tenants;

@@ -6,3 +6,4 @@ mod process;
 mod secrets;
 mod servers;
 mod sync;
+mod tenants;

@@ -36,7 +36,7 @@ pub use place::{PlaceRequest, Placed, place};
 pub(in crate::core) use servers::drained;
 pub use servers::{create_server, delete_server, set_admin, update_server};
 pub use supersede::{SupersedeError, forget_zombie, supersede};
-pub use tenants::{delete_tenant, set_tenant};
+pub use tenants::{TenantError, create_tenant, delete_tenant, set_tenant, update_tenant};
 
 use crate::core::plan::Plan;
 

@@ -1,4 +1,4 @@
-//! Resource names: `servers/ID`, `tenants/TENANT/meetings/ID`.
+//! Resource names: `servers/ID`, `tenants/ID`, `tenants/TENANT/meetings/ID`.
 
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use usher_common::{
@@ -21,6 +21,21 @@ pub(super) fn parse_server(field: &str, name: &str) -> Result<ServerId, Refusal>
     let id =
         name.strip_prefix("servers/").ok_or_else(|| Refusal::field(field, "write it as `servers/ID`"))?;
     ServerId::parse(id).map_err(|error| Refusal::field(field, error.to_string()))
+}
+
+/// Returns the name of a tenant.
+pub(super) fn tenant(id: &TenantId) -> String {
+    format!("tenants/{id}")
+}
+
+/// Reads the name of a tenant.
+///
+/// # Errors
+/// It is none.
+pub(super) fn parse_tenant(field: &str, name: &str) -> Result<TenantId, Refusal> {
+    let id =
+        name.strip_prefix("tenants/").ok_or_else(|| Refusal::field(field, "write it as `tenants/ID`"))?;
+    TenantId::parse(id).map_err(|error| Refusal::field(field, error.to_string()))
 }
 
 /// Returns the name of a meeting.

@@ -17,6 +17,7 @@ use usher_common::{
             edge_service_server::EdgeServiceServer, fleet_service_server::FleetServiceServer,
             meeting_service_server::MeetingServiceServer, placement_service_server::PlacementServiceServer,
             routing_service_server::RoutingServiceServer, server_service_server::ServerServiceServer,
+            tenant_service_server::TenantServiceServer,
         },
     },
     runtime::{clock, tasks::Tasks, telemetry},
@@ -24,7 +25,7 @@ use usher_common::{
 
 use super::{
     auth::Auth, edges::EdgeAdmin, fleet::FleetStatus, meetings::Meetings, placement::Placement,
-    routing::Routing, servers::Servers,
+    routing::Routing, servers::Servers, tenants::Tenants,
 };
 use crate::{
     engine::Engine,
@@ -87,6 +88,7 @@ pub async fn serve(
     };
     let meetings =
         Meetings::new(fleet.clone(), engine.placer, engine.admin.clone(), servers, parts.call_timeout);
+    let tenants = Tenants::new(fleet.clone(), engine.admin.clone());
     let server_admin =
         Servers::new(fleet.clone(), engine.admin, engine.pollers, engine.poll_asks, engine.leadership);
     let reflection = || {
@@ -110,6 +112,7 @@ pub async fn serve(
         .add_service(guarded(PlacementServiceServer::new(placement), &auth))
         .add_service(guarded(ServerServiceServer::new(server_admin), &auth))
         .add_service(guarded(MeetingServiceServer::new(meetings), &auth))
+        .add_service(guarded(TenantServiceServer::new(tenants), &auth))
         .add_service(guarded(FleetServiceServer::new(status), &auth))
         .add_service(guarded(EdgeServiceServer::new(EdgeAdmin::new(edges, fleet)), &auth));
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));

@@ -22,7 +22,7 @@ use usher_common::{
 
 pub(super) use self::output::{duration, timestamp};
 use self::{input::Update, output::View};
-use super::{deadline, name, page::PageRequest, status::Refusal};
+use super::{deadline, etag, name, page::PageRequest, status::Refusal};
 use crate::tasks::{
     admin::Admin,
     fleet_handle::FleetHandle,
@@ -166,7 +166,7 @@ impl ServerService for Servers {
         let request = request.into_inner();
         let wire = request.server.ok_or_else(|| Refusal::field("server", "is missing"))?;
         let id = name::parse_server("server.name", &wire.name)?;
-        let seen = parse_etag("server.etag", &wire.etag)?;
+        let seen = etag::parse("server.etag", &wire.etag)?;
         let update = Update::parse(wire, &request.update_mask.unwrap_or_default().paths)?;
         if request.validate_only {
             return Ok(Response::new(UpdateServerResponse { server: Some(self.show(&id, View::Masked)?) }));
@@ -186,7 +186,7 @@ impl ServerService for Servers {
         let deadline = deadline::of(request.metadata());
         let request = request.into_inner();
         let id = name::parse_server("name", &request.name)?;
-        let seen = parse_etag("etag", &request.etag)?;
+        let seen = etag::parse("etag", &request.etag)?;
         let deleted = self.admin.delete_server(&id, seen, deadline).await;
         deleted.map_err(|error| Refusal::admin(error, &id))?;
         Ok(Response::new(DeleteServerResponse {}))
@@ -251,14 +251,5 @@ impl ServerService for Servers {
         };
         let servers = polled.into_iter().collect::<Result<_, Refusal>>()?;
         Ok(Response::new(PollServerResponse { servers }))
-    }
-}
-
-fn parse_etag(field: &str, etag: &str) -> Result<Option<u64>, Refusal> {
-    match etag {
-        "" => Ok(None),
-        etag => u64::from_str_radix(etag, 16).map(Some).map_err(|_| {
-            Refusal::field(field, "is not an etag this service gave; leave it empty to overwrite")
-        }),
     }
 }

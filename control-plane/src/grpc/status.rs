@@ -4,11 +4,14 @@ use std::{collections::HashMap, time::Duration};
 
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
-use usher_common::{id::ServerId, proto::ConvertError};
+use usher_common::{
+    id::{ServerId, TenantId},
+    proto::ConvertError,
+};
 
 use crate::{
     core::{
-        lifecycle::{AdminError, SupersedeError},
+        lifecycle::{AdminError, SupersedeError, TenantError},
         placement::NoServer,
     },
     ports::StoreError,
@@ -109,6 +112,32 @@ impl Refusal {
                 problem: format!(
                     "{count} meetings live on `{name}`: it stays cordoned and becomes disabled when they \
                      have ended; or use panic, which frees their ids at once"
+                ),
+                subject: name,
+            },
+            other => Self::written(other),
+        }
+    }
+
+    /// Says what a change of a tenant met.
+    pub(super) fn tenant(error: WriteError<TenantError>, id: &TenantId) -> Self {
+        let name = format!("tenants/{id}");
+        match error {
+            WriteError::Decision(TenantError::NotFound) => Self::NotFound { kind: "tenant", name },
+            WriteError::Decision(TenantError::Exists) => Self::Exists { kind: "tenant", name },
+            WriteError::Decision(TenantError::Changed) => {
+                Self::Conflict(format!("`{name}` was changed since it was read; read it again"))
+            }
+            WriteError::Decision(TenantError::HostTaken { host, owner }) => {
+                Self::field("tenant.hosts", format!("`{host}` belongs to `tenants/{owner}` already"))
+            }
+            WriteError::Decision(TenantError::NoSuchSecret) => {
+                Self::NotFound { kind: "secret", name: format!("{name}/secrets/***") }
+            }
+            WriteError::Decision(TenantError::LastSecret) => Self::Precondition {
+                reason: "LAST_SECRET",
+                problem: format!(
+                    "it is the last secret of `{name}`: add another first, or disable the tenant"
                 ),
                 subject: name,
             },

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use usher_common::{
-    id::ServerId,
+    id::{ServerId, TenantId},
     meeting::MeetingKey,
     routing::TenantRoute,
     server::{AdminState, Server},
@@ -12,7 +12,7 @@ use usher_common::{
 use super::writer::{WriteError, Writer, Written};
 use crate::core::{
     fleet::Fleet,
-    lifecycle::{self, AdminError, Progress, Step, SupersedeError},
+    lifecycle::{self, AdminError, Progress, Step, SupersedeError, TenantError},
     now::Now,
 };
 
@@ -108,7 +108,46 @@ impl Admin {
     /// # Errors
     /// The store did not take it.
     pub async fn set_tenant(&self, tenant: &TenantRoute, deadline: Instant) -> Outcome<()> {
-        self.once(deadline, |fleet, _| lifecycle::set_tenant(fleet, tenant.clone(), None)).await
+        self.once(deadline, |fleet, _| Ok(lifecycle::set_tenant(fleet, tenant.clone()))).await
+    }
+
+    /// Adds a tenant.
+    ///
+    /// # Errors
+    /// There is one of that name, a host is another's, or the store did not take it.
+    pub async fn create_tenant(
+        &self,
+        tenant: &TenantRoute,
+        deadline: Instant,
+    ) -> Result<(), WriteError<TenantError>> {
+        self.once(deadline, |fleet, _| lifecycle::create_tenant(fleet, tenant.clone())).await
+    }
+
+    /// Changes a tenant by `change`, which is applied to what stands when it is written.
+    ///
+    /// # Errors
+    /// There is none, it is not as `seen`, a host is another's, or the store did not take it.
+    pub async fn update_tenant(
+        &self,
+        id: &TenantId,
+        seen: Option<u64>,
+        change: impl Fn(&TenantRoute) -> Result<TenantRoute, TenantError>,
+        deadline: Instant,
+    ) -> Result<(), WriteError<TenantError>> {
+        self.once(deadline, |fleet, _| lifecycle::update_tenant(fleet, id, seen, &change)).await
+    }
+
+    /// Removes a tenant.
+    ///
+    /// # Errors
+    /// There is none, it is not as `seen`, or the store did not take it.
+    pub async fn delete_tenant(
+        &self,
+        id: &TenantId,
+        seen: Option<u64>,
+        deadline: Instant,
+    ) -> Result<(), WriteError<TenantError>> {
+        self.once(deadline, |fleet, _| lifecycle::delete_tenant(fleet, id, seen)).await
     }
 
     async fn once<T, E>(

@@ -7,6 +7,7 @@ use tonic::transport::{Channel, Endpoint};
 use usher_common::proto::v1::{
     self, edge_service_client::EdgeServiceClient, fleet_service_client::FleetServiceClient,
     meeting_service_client::MeetingServiceClient, server_service_client::ServerServiceClient,
+    tenant_service_client::TenantServiceClient,
 };
 
 use crate::wait;
@@ -132,6 +133,34 @@ impl Admin {
     pub async fn edges(&self) -> Result<Vec<v1::Edge>> {
         let mut client = EdgeServiceClient::new(self.channel.clone());
         Ok(client.list_edges(v1::ListEdgesRequest::default()).await?.into_inner().edges)
+    }
+
+    /// Adds a tenant.
+    ///
+    /// # Errors
+    /// When the control plane refuses or cannot be reached.
+    pub async fn add_tenant(&self, id: &str, secret: &str, hosts: &[&str]) -> Result<v1::Tenant> {
+        let tenant = v1::Tenant {
+            secrets: vec![secret.to_owned()],
+            hosts: hosts.iter().map(ToString::to_string).collect(),
+            ..Default::default()
+        };
+        self.create_tenant(id, tenant).await
+    }
+
+    /// Adds a tenant as it is given.
+    ///
+    /// # Errors
+    /// When the control plane refuses or cannot be reached.
+    pub async fn create_tenant(&self, id: &str, tenant: v1::Tenant) -> Result<v1::Tenant> {
+        let request = v1::CreateTenantRequest { tenant: Some(tenant), tenant_id: id.to_owned() };
+        let answer = self.tenants_client().create_tenant(request).await?.into_inner();
+        answer.tenant.context("a created tenant is answered")
+    }
+
+    /// Returns the generated client of the tenant service.
+    pub fn tenants_client(&self) -> TenantServiceClient<Channel> {
+        TenantServiceClient::new(self.channel.clone())
     }
 
     /// Returns the generated client of the server service.

@@ -85,7 +85,9 @@ impl Answer {
 #[derive(Debug, Clone)]
 pub struct BbbClient {
     http: reqwest::Client,
-    base: String,
+    address: String,
+    path: String,
+    host: Option<String>,
     secret: String,
     hash: Hash,
 }
@@ -101,8 +103,28 @@ impl BbbClient {
             .timeout(Duration::from_mins(1))
             .build()
             .expect("a client without certificates of its own has nothing that could be wrong");
-        let base = format!("http://{address}/bigbluebutton/api/");
-        Self { http, base, secret: secret.to_owned(), hash: Hash::Sha256 }
+        Self {
+            http,
+            address: address.to_string(),
+            path: "bigbluebutton/api/".to_owned(),
+            host: None,
+            secret: secret.to_owned(),
+            hash: Hash::Sha256,
+        }
+    }
+
+    /// Calls the API of a tenant, by its path.
+    #[must_use]
+    pub fn for_tenant(mut self, tenant: &str, secret: &str) -> Self {
+        self.path = format!("{tenant}/bigbluebutton/api/");
+        self.with_secret(secret)
+    }
+
+    /// Calls the API as if it were at this host.
+    #[must_use]
+    pub fn with_host(mut self, host: &str) -> Self {
+        self.host = Some(host.to_owned());
+        self
     }
 
     /// Signs by another hash.
@@ -123,7 +145,7 @@ impl BbbClient {
     pub fn url(&self, call: &str, query: &str) -> String {
         let checksum = self.hash.sign(call, query, &self.secret);
         let and = if query.is_empty() { "" } else { "&" };
-        format!("{}{call}?{query}{and}checksum={checksum}", self.base)
+        format!("http://{}/{}{call}?{query}{and}checksum={checksum}", self.address, self.path)
     }
 
     /// Calls with GET.
@@ -158,7 +180,8 @@ impl BbbClient {
     pub async fn post_form(&self, call: &str, form: &str) -> Result<Answer> {
         let checksum = self.hash.sign(call, "", &self.secret);
         let body = format!("{form}&checksum={checksum}");
-        let request = self.http.request(Method::POST, format!("{}{call}", self.base));
+        let url = format!("http://{}/{}{call}", self.address, self.path);
+        let request = self.http.request(Method::POST, url);
         self.answer(request.header("content-type", "application/x-www-form-urlencoded").body(body)).await
     }
 
@@ -199,6 +222,10 @@ impl BbbClient {
     }
 
     async fn answer(&self, request: reqwest::RequestBuilder) -> Result<Answer> {
+        let request = match &self.host {
+            Some(host) => request.header("host", host),
+            None => request,
+        };
         let response = request.send().await?;
         let location = response.headers().get("location").map(|value| value.to_str().map(str::to_owned));
         let status = response.status().as_u16();

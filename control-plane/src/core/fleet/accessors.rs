@@ -5,6 +5,7 @@ use usher_common::{
     meeting::{MeetingKey, Record, Zombie, ZombieKey, ZombieState},
     revision::Revision,
     routing::{RoutingTable, TenantRoute},
+    server::Health,
 };
 
 use super::{Fleet, FleetServer, RecordEntry};
@@ -44,6 +45,18 @@ impl Fleet {
     /// Visits the tenants by id.
     pub fn tenants(&self) -> impl ExactSizeIterator<Item = &Stored<TenantRoute>> {
         self.tenants.values()
+    }
+
+    /// Counts a tenant's meetings: PENDING and ACTIVE records.
+    pub fn meeting_count_of(&self, tenant: &TenantId) -> usize {
+        self.records.count_of(tenant)
+    }
+
+    /// Counts the users in a tenant's meetings, as the last samples of the servers that are not offline
+    /// show them.
+    pub fn users_of(&self, tenant: &TenantId) -> u64 {
+        let there = self.servers.values().filter(|server| server.colour() != Health::Offline);
+        there.map(|server| server.users_of(tenant)).sum()
     }
 
     /// Looks a record up.

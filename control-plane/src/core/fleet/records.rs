@@ -1,11 +1,11 @@
-//! Records by key and by server, with what each one reserves.
+//! Records by key, by server and, counted, by tenant, with what each one reserves.
 
 use std::{collections::BTreeSet, time::Instant};
 
 use foldhash::{HashMap, HashMapExt};
 use usher_common::{
-    id::ServerId,
-    meeting::{MeetingKey, Record},
+    id::{ServerId, TenantId},
+    meeting::{MeetingKey, Record, RecordState},
 };
 
 use crate::core::plan::Stored;
@@ -30,11 +30,13 @@ pub struct RecordEntry {
 pub(super) struct Records {
     all: HashMap<MeetingKey, RecordEntry>,
     on: HashMap<ServerId, BTreeSet<MeetingKey>>,
+    /// PENDING and ACTIVE ones.
+    of: HashMap<TenantId, usize>,
 }
 
 impl Default for Records {
     fn default() -> Self {
-        Self { all: HashMap::new(), on: HashMap::new() }
+        Self { all: HashMap::new(), on: HashMap::new(), of: HashMap::new() }
     }
 }
 
@@ -47,6 +49,8 @@ impl Records {
         now: Instant,
     ) -> Option<RecordEntry> {
         let old = self.all.remove(key);
+        let was = old.as_ref().is_some_and(|old| lives(&old.stored.value));
+        self.count(&key.tenant, was, stored.as_ref().is_some_and(|new| lives(&new.value)));
         if let Some(old) = &old
             && stored.as_ref().is_none_or(|new| new.value.server != old.stored.value.server)
             && let Some(keys) = self.on.get_mut(&old.stored.value.server)
@@ -67,6 +71,25 @@ impl Records {
             self.all.insert(key.clone(), entry);
         }
         old
+    }
+
+    fn count(&mut self, tenant: &TenantId, was: bool, is: bool) {
+        match (was, is) {
+            (false, true) => *self.of.entry(tenant.clone()).or_default() += 1,
+            (true, false) => {
+                let left = self.of.get(tenant).map_or(0, |count| count - 1);
+                if left == 0 {
+                    self.of.remove(tenant);
+                } else {
+                    self.of.insert(tenant.clone(), left);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn count_of(&self, tenant: &TenantId) -> usize {
+        self.of.get(tenant).copied().unwrap_or(0)
     }
 
     pub(super) fn get(&self, key: &MeetingKey) -> Option<&RecordEntry> {
@@ -92,4 +115,9 @@ impl Records {
     pub(super) fn count_on(&self, server: &ServerId) -> usize {
         self.on.get(server).map_or(0, BTreeSet::len)
     }
+}
+
+/// Tells whether a record is one of a meeting that goes on, for all anybody knows.
+fn lives(record: &Record) -> bool {
+    !matches!(record.state, RecordState::Ending { .. })
 }

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use foldhash::HashSet;
+use foldhash::{HashMap, HashSet};
 use sha2::{Digest as _, Sha256};
 use usher_common::{
-    id::ServerId,
+    id::{ServerId, TenantId},
     meeting::MeetingKey,
     server::{AdminState, Health, HealthRecord, Sample, Server},
 };
@@ -31,6 +31,7 @@ pub struct FleetServer {
     pub(super) reserved: u64,
     pub(super) sampled: u64,
     pub(super) listed: HashSet<MeetingKey>,
+    users_by_tenant: HashMap<TenantId, u64>,
     colour: Option<Health>,
     offline: Option<Standing>,
     online_since: Option<Instant>,
@@ -50,6 +51,7 @@ impl FleetServer {
             reserved: 0,
             sampled: 0,
             listed: HashSet::default(),
+            users_by_tenant: HashMap::default(),
             colour: None,
             offline: None,
             online_since: None,
@@ -105,6 +107,11 @@ impl FleetServer {
         meetings.filter(|meeting| !meeting.breakout).map(|meeting| u64::from(meeting.participants)).sum()
     }
 
+    /// Returns the users of one tenant that its last sample shows, breakouts aside.
+    pub fn users_of(&self, tenant: &TenantId) -> u64 {
+        self.users_by_tenant.get(tenant).copied().unwrap_or(0)
+    }
+
     /// Returns how old the last sample is; none when there is none.
     pub fn sample_age(&self, now: Instant) -> Option<Duration> {
         self.sample_applied_at.map(|at| now.saturating_duration_since(at))
@@ -126,6 +133,13 @@ impl FleetServer {
         self.sample_applied_at = sample.as_ref().map(|_| now);
         let meetings = sample.as_ref().map_or(&[][..], |sample| &sample.value.meetings);
         self.sampled = meetings.iter().map(|meeting| load::sampled(meeting, &policy.placement)).sum();
+        self.users_by_tenant = HashMap::default();
+        for meeting in meetings.iter().filter(|meeting| !meeting.breakout) {
+            if let Some(key) = &meeting.key {
+                let users = self.users_by_tenant.entry(key.tenant.clone()).or_default();
+                *users += u64::from(meeting.participants);
+            }
+        }
         self.listed = meetings.iter().filter_map(load::listed_key).collect();
         self.sample = sample;
     }

@@ -2,39 +2,168 @@
 
 use usher_common::{id::TenantId, routing::TenantRoute};
 
-use super::{AdminError, Step};
+use super::Step;
 use crate::core::{
     fleet::Fleet,
-    plan::{Key, Plan, Write},
+    plan::{Key, Plan, Stored, Write},
 };
 
-/// Adds or changes a tenant. `seen` is the revision the change was made from, where the caller minds;
-/// 0 means that there was none.
+/// Why a change of a tenant was not made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TenantError {
+    /// No such tenant.
+    #[error("not found")]
+    NotFound,
+    /// There is one of that name.
+    #[error("already exists")]
+    Exists,
+    /// Somebody else changed it since it was read.
+    #[error("changed meanwhile")]
+    Changed,
+    /// Requests to this host are another tenant's.
+    #[error("host `{host}` belongs to tenant `{owner}`")]
+    HostTaken {
+        /// The host.
+        host: String,
+        /// Whose it is.
+        owner: TenantId,
+    },
+    /// The secret that is to be revoked is not one of the tenant's.
+    #[error("no such secret")]
+    NoSuchSecret,
+    /// Without it the tenant would have none.
+    #[error("the last secret")]
+    LastSecret,
+}
+
+/// Adds a tenant.
 ///
 /// # Errors
-/// Somebody else changed it.
-pub fn set_tenant(fleet: &Fleet, tenant: TenantRoute, seen: Option<u64>) -> Result<Step<()>, AdminError> {
-    let old = fleet.tenant(&tenant.id);
-    if seen.is_some_and(|seen| seen != old.map_or(0, |old| old.modified)) {
-        return Err(AdminError::Changed);
+/// There is one of that name, or one of its hosts is another's.
+pub fn create_tenant(fleet: &Fleet, tenant: TenantRoute) -> Result<Step<()>, TenantError> {
+    if fleet.tenant(&tenant.id).is_some() {
+        return Err(TenantError::Exists);
     }
-    if old.is_some_and(|old| old.value == tenant) {
+    hosts_are_free(fleet, &tenant)?;
+    Ok(Step { plan: written(tenant, None), outcome: () })
+}
+
+/// Changes a tenant by `change`, which is applied to what stands. `seen` is the revision the change
+/// was made from, where the caller minds.
+///
+/// # Errors
+/// There is none, somebody else changed it, one of its hosts is another's, or `change` says no.
+pub fn update_tenant(
+    fleet: &Fleet,
+    id: &TenantId,
+    seen: Option<u64>,
+    change: impl Fn(&TenantRoute) -> Result<TenantRoute, TenantError>,
+) -> Result<Step<()>, TenantError> {
+    let old = fleet.tenant(id).ok_or(TenantError::NotFound)?;
+    if seen.is_some_and(|seen| seen != old.modified) {
+        return Err(TenantError::Changed);
+    }
+    let new = change(&old.value)?;
+    if new == old.value {
         return Ok(Step::settled(()));
     }
-    let mut plan = Plan::default();
-    plan.guard_seen(Key::Tenant(tenant.id.clone()), old);
-    plan.writes.push(Write::Tenant(tenant));
-    Ok(Step { plan, outcome: () })
+    hosts_are_free(fleet, &new)?;
+    Ok(Step { plan: written(new, Some(old)), outcome: () })
+}
+
+/// Makes a tenant what it is to be, there or not.
+pub fn set_tenant(fleet: &Fleet, tenant: TenantRoute) -> Step<()> {
+    let old = fleet.tenant(&tenant.id);
+    if old.is_some_and(|old| old.value == tenant) {
+        return Step::settled(());
+    }
+    Step { plan: written(tenant, old), outcome: () }
 }
 
 /// Removes a tenant. Its meetings go on and are reaped as ever.
 ///
 /// # Errors
-/// There is no such tenant.
-pub fn delete_tenant(fleet: &Fleet, id: &TenantId) -> Result<Step<()>, AdminError> {
-    let old = fleet.tenant(id).ok_or(AdminError::NotFound)?;
+/// There is no such tenant, or somebody else changed it.
+pub fn delete_tenant(fleet: &Fleet, id: &TenantId, seen: Option<u64>) -> Result<Step<()>, TenantError> {
+    let old = fleet.tenant(id).ok_or(TenantError::NotFound)?;
+    if seen.is_some_and(|seen| seen != old.modified) {
+        return Err(TenantError::Changed);
+    }
     let mut plan = Plan::default();
     plan.guard_seen(Key::Tenant(id.clone()), Some(old));
     plan.writes.push(Write::Delete(Key::Tenant(id.clone())));
     Ok(Step { plan, outcome: () })
+}
+
+fn written(tenant: TenantRoute, old: Option<&Stored<TenantRoute>>) -> Plan {
+    let mut plan = Plan::default();
+    plan.guard_seen(Key::Tenant(tenant.id.clone()), old);
+    plan.writes.push(Write::Tenant(tenant));
+    plan
+}
+
+/// Two tenants that are given one host at the same moment are not told apart here; edges then take
+/// it for the one that comes last by name, all of them alike.
+fn hosts_are_free(fleet: &Fleet, tenant: &TenantRoute) -> Result<(), TenantError> {
+    let others = fleet.tenants().map(|stored| &stored.value).filter(|other| other.id != tenant.id);
+    for other in others {
+        if let Some(host) = tenant.hosts.iter().find(|host| other.hosts.contains(host)) {
+            return Err(TenantError::HostTaken { host: host.clone(), owner: other.id.clone() });
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use usher_common::secret::Secret;
+
+    use super::*;
+    use crate::core::{plan::Event, policy::Policy};
+
+    fn tenant(id: &str, hosts: &[&str]) -> TenantRoute {
+        TenantRoute {
+            id: TenantId::parse(id).unwrap(),
+            secrets: vec![Secret::new("s")],
+            hosts: hosts.iter().map(ToString::to_string).collect(),
+            enabled: true,
+        }
+    }
+
+    fn fleet(tenants: &[TenantRoute]) -> Fleet {
+        let mut fleet = Fleet::new(1, Policy::new(&usher_common::settings::Settings::default()));
+        let stored = |value: &TenantRoute| Stored { value: value.clone(), created: 1, modified: 1 };
+        let events: Vec<_> =
+            tenants.iter().map(|tenant| Event::Tenant(tenant.id.clone(), Some(stored(tenant)))).collect();
+        fleet.apply(1, events, std::time::Instant::now());
+        fleet
+    }
+
+    #[test]
+    fn a_host_belongs_to_one_tenant() {
+        let fleet = fleet(&[tenant("a", &["a.test"]), tenant("b", &[])]);
+        let taken = TenantError::HostTaken { host: "a.test".into(), owner: TenantId::parse("a").unwrap() };
+        assert_eq!(create_tenant(&fleet, tenant("c", &["c.test", "a.test"])), Err(taken.clone()));
+        let b = TenantId::parse("b").unwrap();
+        let step = update_tenant(&fleet, &b, None, |_| Ok(tenant("b", &["a.test"])));
+        assert_eq!(step, Err(taken));
+        let a = TenantId::parse("a").unwrap();
+        assert!(update_tenant(&fleet, &a, None, |_| Ok(tenant("a", &["a.test", "x.test"]))).is_ok());
+    }
+
+    #[test]
+    fn changes_are_made_from_what_was_seen_and_only_where_there_is_one() {
+        let fleet = fleet(&[tenant("a", &[])]);
+        let a = TenantId::parse("a").unwrap();
+        let change = |old: &TenantRoute| Ok(TenantRoute { enabled: false, ..old.clone() });
+        assert_eq!(update_tenant(&fleet, &a, Some(2), change), Err(TenantError::Changed));
+        assert_eq!(delete_tenant(&fleet, &a, Some(2)), Err(TenantError::Changed));
+        let step = update_tenant(&fleet, &a, Some(1), change).unwrap();
+        assert_eq!((step.plan.guards.len(), step.plan.writes.len()), (1, 1));
+        assert!(update_tenant(&fleet, &a, None, |old| Ok(old.clone())).unwrap().plan.is_empty());
+        assert_eq!(create_tenant(&fleet, tenant("a", &[])), Err(TenantError::Exists));
+        let none = TenantId::parse("none").unwrap();
+        assert_eq!(update_tenant(&fleet, &none, None, change), Err(TenantError::NotFound));
+        assert_eq!(delete_tenant(&fleet, &none, None), Err(TenantError::NotFound));
+    }
 }

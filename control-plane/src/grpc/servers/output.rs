@@ -11,7 +11,7 @@ use usher_common::{
 
 use crate::{
     core::fleet::{Fleet, FleetServer},
-    grpc::name,
+    grpc::{etag, name},
 };
 
 /// Whether the secret is shown.
@@ -44,7 +44,7 @@ pub(super) fn server(fleet: &Fleet, server: &FleetServer, view: View, now: Insta
         tags: stored.tags.clone(),
         admin_state: v1::AdminState::from(stored.admin).into(),
         checksum_algorithm: v1::ChecksumAlgorithm::from(stored.algorithm).into(),
-        etag: etag(server.stored.modified),
+        etag: etag::of(server.stored.modified),
         health: colour.into(),
         recover_count: health.map_or(0, |health| health.recover),
         error_count: health.map_or(0, |health| health.error),
@@ -60,11 +60,6 @@ pub(super) fn server(fleet: &Fleet, server: &FleetServer, view: View, now: Insta
         zombies: count(fleet.zombie_count_on(&stored.id)),
         listed_meetings: server.sample.as_ref().map_or(0, |sample| count(sample.value.meetings.len())),
     }
-}
-
-/// Returns the etag of a stored server.
-pub(super) fn etag(modified: u64) -> String {
-    format!("{modified:x}")
 }
 
 fn count(count: usize) -> u32 {

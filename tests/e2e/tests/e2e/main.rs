@@ -14,4 +14,5 @@ mod races;
 mod restart;
 mod rolling;
 mod store_faults;
+mod tenants;
 mod trace;

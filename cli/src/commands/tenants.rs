@@ -1,0 +1,89 @@
+//! `usher tenants`.
+
+mod view;
+
+use usher_common::proto::v1;
+
+use self::view::TenantRow;
+use super::confirm;
+use crate::{
+    args::{Global, TenantAddArgs, TenantSecrets, TenantUpdateArgs, Tenants},
+    client::{Admin, tenant_name},
+    exit::Failure,
+    printer::Printer,
+};
+
+/// Does what was typed after `tenants`.
+pub(super) async fn run(global: &Global, printer: &mut Printer, command: Tenants) -> Result<(), Failure> {
+    // Asked before the control plane is called: a prompt must not run into a deadline.
+    match &command {
+        Tenants::Remove { id } => {
+            confirm::harm(global, &format!("remove tenant {id}, whose meetings nobody can join any more"))?;
+        }
+        Tenants::Secret(TenantSecrets::Remove { id, .. }) => {
+            confirm::harm(global, &format!("revoke a secret of tenant {id}"))?;
+        }
+        _ => {}
+    }
+    let admin = Admin::connect(global).await?;
+    let mut service = admin.tenants();
+    let tenant = match command {
+        Tenants::List => {
+            let tenants: Vec<TenantRow> =
+                admin.all_tenants().await?.into_iter().map(TenantRow::from).collect();
+            return printer.list(&tenants, "no tenants; add one with `usher tenants add ID --secret S`");
+        }
+        Tenants::Show { id, reveal } => {
+            let view = if reveal { v1::TenantView::RevealSecrets } else { v1::TenantView::Unspecified };
+            let request = v1::GetTenantRequest { name: tenant_name(&id), view: view.into() };
+            service.get_tenant(request).await?.into_inner().tenant
+        }
+        Tenants::Add(args) => service.create_tenant(new_tenant(args)).await?.into_inner().tenant,
+        Tenants::Update(args) => service.update_tenant(update(args)).await?.into_inner().tenant,
+        Tenants::Remove { id } => {
+            let request = v1::DeleteTenantRequest { name: tenant_name(&id), etag: String::new() };
+            service.delete_tenant(request).await?;
+            printer.note(&format!("tenant {id} is removed"));
+            return Ok(());
+        }
+        Tenants::Secret(TenantSecrets::Add { id, secret, first }) => {
+            let secret = secret.expose().to_owned();
+            let request = v1::AddTenantSecretRequest { name: tenant_name(&id), secret, first };
+            service.add_tenant_secret(request).await?.into_inner().tenant
+        }
+        Tenants::Secret(TenantSecrets::Remove { id, secret }) => {
+            let secret = secret.expose().to_owned();
+            let request = v1::RemoveTenantSecretRequest { name: tenant_name(&id), secret };
+            service.remove_tenant_secret(request).await?.into_inner().tenant
+        }
+    };
+    let nothing = || Failure::Refused("the control plane sent nothing about the tenant".into());
+    printer.one(&TenantRow::from(tenant.ok_or_else(nothing)?))
+}
+
+fn new_tenant(args: TenantAddArgs) -> v1::CreateTenantRequest {
+    v1::CreateTenantRequest {
+        tenant: Some(v1::Tenant {
+            secrets: args.secrets.iter().map(|secret| secret.expose().to_owned()).collect(),
+            hosts: args.hosts,
+            enabled: Some(!args.disabled),
+            ..v1::Tenant::default()
+        }),
+        tenant_id: args.id,
+    }
+}
+
+fn update(args: TenantUpdateArgs) -> v1::UpdateTenantRequest {
+    let fields =
+        [("hosts", args.no_hosts || !args.hosts.is_empty()), ("enabled", args.enable || args.disable)];
+    let paths = fields.into_iter().filter(|(_, given)| *given).map(|(name, _)| name.to_owned()).collect();
+    v1::UpdateTenantRequest {
+        tenant: Some(v1::Tenant {
+            name: tenant_name(&args.id),
+            hosts: args.hosts,
+            enabled: Some(args.enable),
+            ..v1::Tenant::default()
+        }),
+        update_mask: Some(prost_types::FieldMask { paths }),
+    }
+}

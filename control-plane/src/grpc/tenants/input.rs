@@ -1,0 +1,178 @@
+//! Tenants as operators write them: checked field by field, every fault named with its remedy.
+
+use usher_common::{id::TenantId, proto::v1, routing::TenantRoute, secret::Secret};
+
+use crate::grpc::status::{Refusal, Violation};
+
+/// Fields that an update may name.
+const FIELDS: [&str; 3] = ["secrets", "hosts", "enabled"];
+/// Most secrets of one tenant; each costs a hash on a request with a bad checksum.
+const MAX_SECRETS: usize = 64;
+/// Most hosts of one tenant.
+const MAX_HOSTS: usize = 64;
+/// Longest host name, as of RFC 1035.
+const MAX_HOST: usize = 253;
+
+/// Reads a tenant to be added.
+///
+/// # Errors
+/// Names every field that cannot be accepted.
+pub(super) fn new_tenant(wire: v1::Tenant, id: &str) -> Result<TenantRoute, Refusal> {
+    let mut faults = Vec::new();
+    let id = or_fault(TenantId::parse(id).map_err(|error| error.to_string()), "tenant_id", &mut faults);
+    let secrets = or_fault(secrets(&wire.secrets), "tenant.secrets", &mut faults);
+    let hosts = or_fault(hosts(&wire.hosts), "tenant.hosts", &mut faults);
+    match (id, secrets, hosts) {
+        (Some(id), Some(secrets), Some(hosts)) if faults.is_empty() => {
+            Ok(TenantRoute { id, secrets, hosts, enabled: wire.enabled.unwrap_or(true) })
+        }
+        _ => Err(Refusal::Invalid(faults)),
+    }
+}
+
+/// An update, checked; what is none stays as it is.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Update {
+    secrets: Option<Vec<Secret>>,
+    hosts: Option<Vec<String>>,
+    enabled: Option<bool>,
+}
+
+impl Update {
+    /// Reads an update. Without a mask every field that is set counts.
+    ///
+    /// # Errors
+    /// Names every field that cannot be accepted.
+    pub(super) fn parse(wire: v1::Tenant, mask: &[String]) -> Result<Self, Refusal> {
+        let mut faults = Vec::new();
+        for path in mask.iter().filter(|path| !FIELDS.contains(&path.as_str()) && *path != "*") {
+            let problem = format!("`{path}` is not one of {}", FIELDS.join(", "));
+            faults.push(Violation::new("update_mask", problem));
+        }
+        let named = |field: &str, set: bool| match mask {
+            [] => set,
+            mask => mask.iter().any(|path| path == field || path == "*"),
+        };
+        let mut update = Self::default();
+        if named("secrets", !wire.secrets.is_empty()) {
+            update.secrets = or_fault(secrets(&wire.secrets), "tenant.secrets", &mut faults);
+        }
+        if named("hosts", !wire.hosts.is_empty()) {
+            update.hosts = or_fault(hosts(&wire.hosts), "tenant.hosts", &mut faults);
+        }
+        if named("enabled", wire.enabled.is_some()) {
+            update.enabled = Some(wire.enabled.unwrap_or(true));
+        }
+        if faults.is_empty() { Ok(update) } else { Err(Refusal::Invalid(faults)) }
+    }
+
+    /// Returns the tenant updated.
+    pub(super) fn apply(&self, tenant: &TenantRoute) -> TenantRoute {
+        TenantRoute {
+            id: tenant.id.clone(),
+            secrets: self.secrets.clone().unwrap_or_else(|| tenant.secrets.clone()),
+            hosts: self.hosts.clone().unwrap_or_else(|| tenant.hosts.clone()),
+            enabled: self.enabled.unwrap_or(tenant.enabled),
+        }
+    }
+}
+
+/// Reads one secret.
+///
+/// # Errors
+/// It is none: an empty one would let everybody in.
+pub(super) fn secret(field: &str, text: &str) -> Result<Secret, Refusal> {
+    match text.trim() {
+        "" => Err(Refusal::field(field, "is missing")),
+        text => Ok(Secret::new(text)),
+    }
+}
+
+fn or_fault<T>(value: Result<T, String>, field: &str, faults: &mut Vec<Violation>) -> Option<T> {
+    value.map_err(|problem| faults.push(Violation::new(field, problem))).ok()
+}
+
+fn secrets(texts: &[String]) -> Result<Vec<Secret>, String> {
+    let mut secrets: Vec<Secret> = Vec::new();
+    for text in texts.iter().map(|text| text.trim()) {
+        if text.is_empty() {
+            return Err("holds an empty secret, which would let everybody in".into());
+        }
+        let secret = Secret::new(text);
+        if !secrets.contains(&secret) {
+            secrets.push(secret);
+        }
+    }
+    match secrets.len() {
+        0 => Err("is missing; give the tenant at least one, for example from `openssl rand -hex 32`".into()),
+        1..=MAX_SECRETS => Ok(secrets),
+        _ => Err(format!("holds more than {MAX_SECRETS} secrets")),
+    }
+}
+
+/// Brings host names into the form in which requests are compared: lower case, no final dot.
+fn hosts(texts: &[String]) -> Result<Vec<String>, String> {
+    let mut hosts = texts.iter().map(|text| host(text)).collect::<Result<Vec<_>, _>>()?;
+    hosts.sort();
+    hosts.dedup();
+    if hosts.len() > MAX_HOSTS { Err(format!("holds more than {MAX_HOSTS} hosts")) } else { Ok(hosts) }
+}
+
+fn host(text: &str) -> Result<String, String> {
+    let host = text.trim().trim_end_matches('.').to_ascii_lowercase();
+    let is_name = host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'));
+    let is_address = host.parse::<std::net::Ipv6Addr>().is_ok();
+    if host.is_empty() || host.len() > MAX_HOST || !(is_name || is_address) {
+        Err(format!(
+            "`{text}` is no host name; write it without scheme, port and path, as in `bbb.school.example`"
+        ))
+    } else {
+        Ok(host)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wire(secrets: &[&str], hosts: &[&str]) -> v1::Tenant {
+        let own = |texts: &[&str]| texts.iter().map(ToString::to_string).collect();
+        v1::Tenant { secrets: own(secrets), hosts: own(hosts), ..v1::Tenant::default() }
+    }
+
+    fn fields(refusal: Refusal) -> Vec<String> {
+        match refusal {
+            Refusal::Invalid(violations) => violations.into_iter().map(|v| v.field).collect(),
+            other => panic!("not a list of faults: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_new_tenant_is_enabled_and_its_hosts_are_in_one_form() {
+        let tenant = new_tenant(wire(&["a", " b ", "a"], &["BBB.School.test.", "::1"]), "school").unwrap();
+        assert!(tenant.enabled);
+        assert_eq!(tenant.secrets, [Secret::new("a"), Secret::new("b")]);
+        assert_eq!(tenant.hosts, ["::1", "bbb.school.test"]);
+    }
+
+    #[test]
+    fn every_fault_is_named_at_once() {
+        let refused = new_tenant(wire(&[], &["https://x"]), "a b").unwrap_err();
+        assert_eq!(fields(refused), ["tenant_id", "tenant.secrets", "tenant.hosts"]);
+        for host in ["", "a/b", "a:80", "a b", "é.test"] {
+            assert!(new_tenant(wire(&["s"], &[host]), "a").is_err(), "{host}");
+        }
+        assert!(new_tenant(wire(&["s", ""], &[]), "a").is_err(), "an empty secret lets everybody in");
+    }
+
+    #[test]
+    fn a_mask_says_what_an_update_touches() {
+        let old = new_tenant(wire(&["s"], &["a.test"]), "school").unwrap();
+        let off = v1::Tenant { enabled: Some(false), ..wire(&["t"], &[]) };
+        let masked = Update::parse(off.clone(), &["enabled".into(), "hosts".into()]).unwrap().apply(&old);
+        assert_eq!((masked.enabled, masked.hosts.len(), &masked.secrets), (false, 0, &old.secrets));
+        let all = Update::parse(off.clone(), &[]).unwrap().apply(&old);
+        assert_eq!((all.enabled, &all.hosts, &all.secrets[..]), (false, &old.hosts, &[Secret::new("t")][..]));
+        assert_eq!(fields(Update::parse(off, &["name".into()]).unwrap_err()), ["update_mask"]);
+    }
+}

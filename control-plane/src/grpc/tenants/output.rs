@@ -1,0 +1,37 @@
+//! Tenants as the API shows them.
+
+use usher_common::{proto::v1, routing::TenantRoute};
+
+use crate::{
+    core::{fleet::Fleet, plan::Stored},
+    grpc::{etag, name},
+};
+
+/// Whether the secrets are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum View {
+    /// They are not.
+    Masked,
+    /// The caller asked for them.
+    Revealed,
+}
+
+/// Shows a tenant and what is known of its meetings.
+pub(super) fn tenant(fleet: &Fleet, stored: &Stored<TenantRoute>, view: View) -> v1::Tenant {
+    let tenant = &stored.value;
+    let secrets = tenant.secrets.iter().filter(|_| view == View::Revealed);
+    v1::Tenant {
+        name: name::tenant(&tenant.id),
+        secrets: secrets.map(|secret| secret.expose().to_owned()).collect(),
+        hosts: tenant.hosts.clone(),
+        enabled: Some(tenant.enabled),
+        etag: etag::of(stored.modified),
+        secret_count: count(tenant.secrets.len()),
+        meetings: count(fleet.meeting_count_of(&tenant.id)),
+        users: u32::try_from(fleet.users_of(&tenant.id)).unwrap_or(u32::MAX),
+    }
+}
+
+fn count(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}

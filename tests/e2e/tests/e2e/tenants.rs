@@ -1,0 +1,69 @@
+//! Tenants: several applications behind one Usher.
+
+use anyhow::{Result, ensure};
+use usher_common::proto::v1;
+use usher_harness::{client::BbbClient, standalone::Standalone, wait};
+
+/// Waits until a call is answered with this key, as it is a moment after a change of the tenant.
+async fn until_key(client: &BbbClient, call: &str, query: &str, key: &str) -> Result<()> {
+    wait::until(&format!("{call} to be answered with `{key}`"), || async {
+        let answer = client.get(call, query).await?;
+        ensure!(answer.key() == key, "{}", answer.body);
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_tenant_is_told_by_path_by_host_and_else_is_default() -> Result<()> {
+    let usher = Standalone::start(1, &[]).await?;
+    let admin = usher.admin();
+    admin.add_tenant("school", "school-secret", &["bbb.school.test"]).await?;
+    let by_path = usher.client().for_tenant("school", "school-secret");
+    let by_host = usher.client().with_host("BBB.school.test:8443").with_secret("school-secret");
+    until_key(&by_path, "getMeetings", "", "noMeetings").await?;
+    until_key(&by_host, "getMeetings", "", "noMeetings").await?;
+    let elsewhere = usher.client().with_host("bbb.other.test");
+    assert_eq!(elsewhere.get("getMeetings", "").await?.key(), "noMeetings", "any other host is `default`");
+
+    for foreign in [
+        usher.client().with_secret("school-secret"),
+        usher.client().for_tenant("default", "school-secret"),
+        by_path.clone().with_secret(usher_harness::cluster::SECRET),
+        by_host.clone().with_secret(usher_harness::cluster::SECRET),
+    ] {
+        for call in ["getMeetings", "create", "join", "end"] {
+            assert_eq!(foreign.get(call, "meetingID=room&name=Room").await?.key(), "checksumError");
+        }
+    }
+    let nobody = usher.client().for_tenant("nobody", "school-secret");
+    assert_eq!(nobody.get("getMeetings", "").await?.key(), "unsupportedRequest");
+    Ok(())
+}
+
+#[tokio::test]
+async fn s12_secrets_are_added_and_revoked_and_tenants_disabled_while_running() -> Result<()> {
+    let usher = Standalone::start(1, &[]).await?;
+    let (admin, name) = (usher.admin(), "tenants/school".to_owned());
+    admin.add_tenant("school", "old", &[]).await?;
+    let (old, new) = (usher.client().for_tenant("school", "old"), usher.client().for_tenant("school", "new"));
+    until_key(&old, "getMeetings", "", "noMeetings").await?;
+    assert_eq!(new.get("getMeetings", "").await?.key(), "checksumError");
+    let mut tenants = admin.tenants_client();
+    let added =
+        v1::AddTenantSecretRequest { name: name.clone(), secret: "new".to_owned(), ..Default::default() };
+    tenants.add_tenant_secret(added).await?;
+    until_key(&new, "getMeetings", "", "noMeetings").await?;
+    assert_eq!(old.get("getMeetings", "").await?.key(), "noMeetings", "both are good");
+    let revoked = v1::RemoveTenantSecretRequest { name: name.clone(), secret: "old".to_owned() };
+    tenants.remove_tenant_secret(revoked).await?;
+    until_key(&old, "getMeetings", "", "checksumError").await?;
+    assert_eq!(new.get("getMeetings", "").await?.key(), "noMeetings");
+
+    let off = v1::Tenant { name: name.clone(), enabled: Some(false), ..Default::default() };
+    tenants.update_tenant(v1::UpdateTenantRequest { tenant: Some(off), ..Default::default() }).await?;
+    until_key(&new, "getMeetings", "", "apiNotEnabled").await?;
+    assert_eq!(old.get("getMeetings", "").await?.key(), "checksumError", "a stranger learns nothing");
+    tenants.delete_tenant(v1::DeleteTenantRequest { name, ..Default::default() }).await?;
+    until_key(&new, "getMeetings", "", "unsupportedRequest").await
+}
