@@ -120,6 +120,11 @@ impl TenantId {
     /// Name of the tenant that requests belong to when nothing says otherwise.
     pub const DEFAULT: &'static str = "default";
 
+    /// Tells whether a text is a tenant's name, which none of this type can say of a mere part of a text.
+    pub(crate) fn is_name(text: &str) -> bool {
+        check_name("tenant id", text).is_ok()
+    }
+
     /// Returns the tenant `default`.
     pub fn default_tenant() -> Self {
         Self(Arc::from(Self::DEFAULT))

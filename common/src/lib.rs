@@ -8,6 +8,7 @@ pub mod proto;
 pub mod revision;
 pub mod routing;
 pub mod runtime;
+pub mod scope;
 pub mod secret;
 pub mod server;
 pub mod settings;

@@ -5,11 +5,13 @@ mod element;
 mod fields;
 mod list;
 mod strip;
+mod unscope;
 
 pub use element::Unreadable;
 use fields::Fields;
 pub use list::{ListedMeeting, meetings};
 pub use strip::strip_usher_metadata;
+pub use unscope::{unscoped, unscoped_element};
 
 /// Largest answer that is read, in bytes: some ten thousand meetings.
 pub const MAX_BYTES: usize = 64 << 20;

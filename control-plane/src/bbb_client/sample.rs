@@ -6,6 +6,7 @@ use usher_common::{
     bbb::parse::{self, Answer, ListedMeeting},
     id::{InternalMeetingId, MeetingId, TenantId},
     meeting::MeetingKey,
+    scope::Scope,
     server::{Sample, SampledMeeting},
 };
 
@@ -33,10 +34,8 @@ pub(super) fn read(
 fn sampled(listed: &ListedMeeting<'_>, clock: i64) -> Result<SampledMeeting, CallError> {
     let internal_id = InternalMeetingId::parse(&listed.internal_id)
         .map_err(|_| CallError::Unreadable("a meeting has no internalMeetingID".into()))?;
-    let tenant = listed.tenant().and_then(|tenant| TenantId::parse(tenant).ok());
-    let meeting = MeetingId::parse(&listed.meeting_id).ok();
     Ok(SampledMeeting {
-        key: tenant.zip(meeting).map(|(tenant, meeting)| MeetingKey::new(tenant, meeting)),
+        key: key(listed),
         external_id: listed.meeting_id.clone(),
         internal_id,
         participants: listed.participants,
@@ -46,6 +45,13 @@ fn sampled(listed: &ListedMeeting<'_>, clock: i64) -> Result<SampledMeeting, Cal
         breakout: listed.is_breakout,
         moderator_password: listed.moderator_password.clone(),
     })
+}
+
+/// Returns the meeting that our mark names; none where the id is none of that tenant.
+fn key(listed: &ListedMeeting<'_>) -> Option<MeetingKey> {
+    let tenant = TenantId::parse(listed.tenant()?).ok()?;
+    let meeting = MeetingId::parse(Scope::of(&tenant).original(&listed.meeting_id)?).ok()?;
+    Some(MeetingKey::new(tenant, meeting))
 }
 
 fn millis(time: SystemTime) -> i64 {
@@ -95,6 +101,22 @@ mod tests {
         assert_eq!(sample.watermark, 7);
         let [meeting] = sample.meetings.as_slice() else { panic!("{sample:?}") };
         assert_eq!((meeting.participants, meeting.age_ms), (1_007, 90_500));
+    }
+
+    #[test]
+    fn a_marked_meeting_is_known_by_the_id_its_tenant_gave_it() {
+        let listed = |id: &str, tenant: &str| ListedMeeting {
+            meeting_id: id.into(),
+            metadata: vec![("usher-tenant".into(), tenant.into())],
+            ..ListedMeeting::default()
+        };
+        let name = |id, tenant| key(&listed(id, tenant)).map(|key| key.to_string());
+        assert_eq!(name("room", "default").as_deref(), Some("default/room"));
+        assert_eq!(name("school~room", "school").as_deref(), Some("school/room"));
+        assert_eq!(name("default~school~room", "default").as_deref(), Some("default/school~room"));
+        for (id, tenant) in [("school~room", "default"), ("room", "school"), ("other~room", "school")] {
+            assert_eq!(name(id, tenant), None, "{id} of {tenant}");
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ pub use imbalance::{Unevenness, imbalance};
 use usher_common::{
     id::{MeetingId, TenantId},
     meeting::MeetingKey,
+    scope::Scope,
     server::SampledMeeting,
     settings::PlacementSettings,
 };
@@ -44,8 +45,9 @@ pub fn listed_key(meeting: &SampledMeeting) -> Option<MeetingKey> {
         return None;
     }
     meeting.key.clone().or_else(|| {
-        let id = MeetingId::parse(&meeting.external_id).ok()?;
-        Some(MeetingKey::new(TenantId::default_tenant(), id))
+        let tenant = TenantId::default_tenant();
+        let id = MeetingId::parse(Scope::of(&tenant).original(&meeting.external_id)?).ok()?;
+        Some(MeetingKey::new(tenant, id))
     })
 }
 

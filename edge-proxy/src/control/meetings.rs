@@ -1,9 +1,10 @@
 //! The meetings of one tenant, found by `meetingID` and by the server's internal id alike.
 //!
-//! A server's internal id is `sha1hex(meetingID)-createTime` (bbb-api.md 4.2). Entries are therefore
-//! hashed by the SHA-1 of their `meetingID`, so that one map answers for both ids and the internal
-//! one costs eight bytes. Internal ids of another form have a small map of their own. Readers are
-//! never stopped: the map is changed in place, one entry at a time.
+//! A server's internal id is `sha1hex(meetingID)-createTime` (bbb-api.md 4.2), of the id that the
+//! server was given, which is the tenant's own with its scope. Entries are therefore kept by that id
+//! and hashed by its SHA-1, so that one map answers for both ids and the internal one costs eight
+//! bytes. Internal ids of another form have a small map of their own. Readers are never stopped: the
+//! map is changed in place, one entry at a time.
 
 use std::{
     hash::{Hash, Hasher},
@@ -13,7 +14,11 @@ use std::{
 use foldhash::quality::RandomState;
 use papaya::{Equivalent, HashMap};
 use sha1::{Digest, Sha1};
-use usher_common::{id::InternalMeetingId, routing::RouteState};
+use usher_common::{
+    id::{InternalMeetingId, TenantId},
+    routing::RouteState,
+    scope::{Scope, Scoped},
+};
 
 use super::table::ServerSlot;
 
@@ -37,11 +42,11 @@ enum Instance {
 }
 
 impl Place {
-    /// Names the place of meeting `id`.
-    pub fn new(id: &str, server: Arc<ServerSlot>, state: &RouteState) -> Self {
+    /// Names the place of the meeting that its server knows as `on_server`.
+    fn new(on_server: &str, server: Arc<ServerSlot>, state: &RouteState) -> Self {
         let instance = match state {
             RouteState::Pending => Instance::Pending,
-            RouteState::Active(internal) => match create_time_of(internal.as_str(), &sha1(id)) {
+            RouteState::Active(internal) => match create_time_of(internal.as_str(), &sha1(on_server)) {
                 Some(time) => Instance::Regular(time),
                 None => Instance::Other(internal.as_str().into()),
             },
@@ -54,11 +59,10 @@ impl Place {
         self.instance != Instance::Pending
     }
 
-    /// Returns the state of meeting `id`, whose place this is.
-    pub fn state(&self, id: &str) -> RouteState {
+    fn state(&self, on_server: &str) -> RouteState {
         let internal = match &self.instance {
             Instance::Pending => return RouteState::Pending,
-            Instance::Regular(time) => format!("{}-{time}", hex(&sha1(id))),
+            Instance::Regular(time) => format!("{}-{time}", hex(&sha1(on_server))),
             Instance::Other(internal) => internal.to_string(),
         };
         // It was parsed from such an id, so it parses again.
@@ -66,7 +70,25 @@ impl Place {
     }
 }
 
-/// A `meetingID` as a key: hashed by its SHA-1.
+/// A meeting that was found.
+#[derive(Debug, Clone, Copy)]
+pub struct Found<'m> {
+    /// Its `meetingID`, as the tenant wrote it.
+    pub name: &'m str,
+    /// Its `meetingID`, as its server knows it.
+    pub on_server: &'m str,
+    /// Where it is.
+    pub place: &'m Place,
+}
+
+impl Found<'_> {
+    /// Returns its state.
+    pub fn state(&self) -> RouteState {
+        self.place.state(self.on_server)
+    }
+}
+
+/// A `meetingID` on its server as a key: hashed by its SHA-1.
 struct Key(Box<str>);
 
 impl Hash for Key {
@@ -83,17 +105,22 @@ impl PartialEq for Key {
 
 impl Eq for Key {}
 
-struct ByName<'a>(&'a str);
+struct ByName<'a>(Scoped<'a>);
 
 impl Hash for ByName<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(prefix(&sha1(self.0)));
+        let sha1 = if self.0.prefix.is_empty() {
+            sha1(self.0.id)
+        } else {
+            Sha1::new_with_prefix(self.0.prefix).chain_update(self.0.id).finalize().into()
+        };
+        state.write_u64(prefix(&sha1));
     }
 }
 
 impl Equivalent<Key> for ByName<'_> {
     fn equivalent(&self, key: &Key) -> bool {
-        *key.0 == *self.0
+        key.0.strip_prefix(self.0.prefix) == Some(self.0.id)
     }
 }
 
@@ -111,8 +138,12 @@ impl Equivalent<Key> for BySha1 {
     }
 }
 
+/// What a meeting was before it was changed: where, and in which state.
+type Old = (Arc<ServerSlot>, RouteState);
+
 /// The meetings of one tenant.
 pub struct Meetings {
+    scope: Scope,
     by_name: HashMap<Key, Place, RandomState>,
     by_odd_instance: HashMap<Box<str>, Box<str>, RandomState>,
 }
@@ -124,12 +155,18 @@ impl std::fmt::Debug for Meetings {
 }
 
 impl Meetings {
-    /// Returns an empty map that holds `capacity` meetings without growing.
-    pub fn with_capacity(capacity: usize) -> Self {
+    /// Returns an empty map for a tenant, which holds `capacity` meetings without growing.
+    pub fn new(tenant: &TenantId, capacity: usize) -> Self {
         Self {
+            scope: Scope::of(tenant),
             by_name: HashMap::builder().capacity(capacity).hasher(RandomState::default()).build(),
             by_odd_instance: HashMap::builder().hasher(RandomState::default()).build(),
         }
+    }
+
+    /// Returns how the tenant's ids are written on servers.
+    pub fn scope(&self) -> &Scope {
+        &self.scope
     }
 
     /// Returns the number of meetings.
@@ -142,46 +179,53 @@ impl Meetings {
         self.len() == 0
     }
 
-    /// Looks a meeting up by its `meetingID`, else by its internal id, exactly; `read` gets its
-    /// `meetingID` and its place.
-    pub fn find<R>(&self, id: &str, read: impl FnOnce(&str, &Place) -> R) -> Option<R> {
+    /// Looks a meeting up by its `meetingID`, else by its internal id, exactly.
+    pub fn find<R>(&self, id: &str, read: impl FnOnce(Found<'_>) -> R) -> Option<R> {
         let meetings = self.by_name.pin();
-        if let Some((key, place)) = meetings.get_key_value(&ByName(id)) {
-            return Some(read(&key.0, place));
+        if let Some((key, place)) = meetings.get_key_value(&ByName(self.scope.scoped(id))) {
+            return Some(read(Found { name: id, on_server: &key.0, place }));
         }
         if let Some((sha1, time)) = split_internal_id(id)
             && let Some((key, place)) = meetings.get_key_value(&BySha1(sha1))
             && place.instance == Instance::Regular(time)
         {
-            return Some(read(&key.0, place));
+            return Some(read(self.found(key, place)));
         }
         let odd = self.by_odd_instance.pin();
-        let name = odd.get(id)?;
-        let (key, place) = meetings.get_key_value(&ByName(name))?;
-        (place.instance == Instance::Other(id.into())).then(|| read(&key.0, place))
+        let on_server = odd.get(id)?;
+        let (key, place) = meetings.get_key_value(&ByName(Scoped { prefix: "", id: on_server }))?;
+        (place.instance == Instance::Other(id.into())).then(|| read(self.found(key, place)))
     }
 
-    /// Sets a meeting and returns the state and server it had.
-    pub(super) fn insert(&self, id: &str, place: Place) -> Option<Place> {
+    fn found<'m>(&self, key: &'m Key, place: &'m Place) -> Found<'m> {
+        // Every key was made by this scope.
+        Found { name: self.scope.original(&key.0).unwrap_or(&key.0), on_server: &key.0, place }
+    }
+
+    /// Sets a meeting and returns the server and state it had.
+    pub(super) fn insert(&self, id: &str, server: Arc<ServerSlot>, state: &RouteState) -> Option<Old> {
+        let on_server: Box<str> = self.scope.scoped(id).to_string().into();
+        let place = Place::new(&on_server, server, state);
         if let Instance::Other(internal) = &place.instance {
-            self.by_odd_instance.pin().insert(internal.clone(), id.into());
+            self.by_odd_instance.pin().insert(internal.clone(), on_server.clone());
         }
-        let old = self.by_name.pin().insert(Key(id.into()), place.clone()).cloned();
-        if let Some(old) = &old
-            && old.instance != place.instance
-        {
-            self.forget_odd(old);
+        let old = self.by_name.pin().insert(Key(on_server), place.clone()).cloned()?;
+        if old.instance != place.instance {
+            self.forget_odd(&old);
         }
-        old
+        Some(self.old(id, old))
     }
 
-    /// Takes a meeting out and returns the state and server it had.
-    pub(super) fn remove(&self, id: &str) -> Option<Place> {
-        let old = self.by_name.pin().remove(&ByName(id)).cloned();
-        if let Some(old) = &old {
-            self.forget_odd(old);
-        }
-        old
+    /// Takes a meeting out and returns the server and state it had.
+    pub(super) fn remove(&self, id: &str) -> Option<Old> {
+        let old = self.by_name.pin().remove(&ByName(self.scope.scoped(id))).cloned()?;
+        self.forget_odd(&old);
+        Some(self.old(id, old))
+    }
+
+    fn old(&self, id: &str, place: Place) -> Old {
+        let state = place.state(&self.scope.scoped(id).to_string());
+        (place.server, state)
     }
 
     fn forget_odd(&self, old: &Place) {
@@ -191,9 +235,9 @@ impl Meetings {
     }
 
     /// Visits every meeting, in no particular order.
-    pub fn for_each(&self, mut visit: impl FnMut(&str, &Place)) {
+    pub fn for_each(&self, mut visit: impl FnMut(Found<'_>)) {
         for (key, place) in &self.by_name.pin() {
-            visit(&key.0, place);
+            visit(self.found(key, place));
         }
     }
 }

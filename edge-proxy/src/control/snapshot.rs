@@ -11,7 +11,7 @@ use usher_common::{
     routing::{Digest, MeetingRoute, ServerRoute, TenantRoute},
 };
 
-use super::table::{LiveTable, TenantSlot, route_of};
+use super::table::{LiveTable, TenantSlot};
 
 /// Meetings in one chunk of a snapshot that this edge writes.
 const CHUNK: usize = 1_000;
@@ -134,10 +134,14 @@ fn export_meetings<E>(
 ) -> Result<(), E> {
     let mut chunk = SnapshotChunk::default();
     let mut outcome = Ok(());
-    slot.meetings.for_each(|id, place| {
+    slot.meetings.for_each(|found| {
         // Every id in the table was parsed when it came in.
-        let Ok(meeting) = MeetingId::parse(id) else { return };
-        let route = route_of(&MeetingKey::new(tenant.clone(), meeting), place);
+        let Ok(meeting) = MeetingId::parse(found.name) else { return };
+        let route = MeetingRoute {
+            key: MeetingKey::new(tenant.clone(), meeting),
+            server: found.place.server.id().clone(),
+            state: found.state(),
+        };
         digest.add(&route);
         chunk.meetings.push((&route).into());
         if chunk.meetings.len() == CHUNK && outcome.is_ok() {

@@ -20,7 +20,7 @@ use usher_common::{
     server::{AdminState, Health},
 };
 
-use super::meetings::{Meetings, Place};
+use super::meetings::Meetings;
 
 /// One server; its route changes, the slot stays, so that meetings can point at it.
 #[derive(Debug)]
@@ -231,10 +231,10 @@ impl LiveTable {
         expected: usize,
     ) {
         let mut tenants = Tenants::clone(&self.tenants.load());
-        let slot = tenants.by_id.entry(id.clone()).or_insert_with(|| TenantSlot {
-            route: None,
-            meetings: Arc::new(Meetings::with_capacity(expected)),
-        });
+        let slot = tenants
+            .by_id
+            .entry(id.clone())
+            .or_insert_with(|| TenantSlot { route: None, meetings: Arc::new(Meetings::new(id, expected)) });
         let old = std::mem::replace(&mut slot.route, route.cloned().map(Arc::new));
         count(&mut standing.digest, &mut 0, old.as_deref(), route);
         tenants.index_hosts();
@@ -245,10 +245,11 @@ impl LiveTable {
         let meetings = self.meetings_of(&key.tenant);
         let id = key.meeting.as_str();
         let old = match route {
-            Some(route) => meetings.insert(id, Place::new(id, self.slot(&route.server), &route.state)),
+            Some(route) => meetings.insert(id, self.slot(&route.server), &route.state),
             None => meetings.remove(id),
         };
-        let old = old.map(|place| route_of(key, &place));
+        let old =
+            old.map(|(server, state)| MeetingRoute { key: key.clone(), server: server.id.clone(), state });
         count(&mut standing.digest, &mut standing.counts.meetings, old.as_ref(), route);
     }
 
@@ -257,19 +258,10 @@ impl LiveTable {
             return Arc::clone(&slot.meetings);
         }
         let mut tenants = Tenants::clone(&self.tenants.load());
-        let meetings = Arc::new(Meetings::with_capacity(0));
+        let meetings = Arc::new(Meetings::new(tenant, 0));
         tenants.by_id.insert(tenant.clone(), TenantSlot { route: None, meetings: Arc::clone(&meetings) });
         self.tenants.store(Arc::new(tenants));
         meetings
-    }
-}
-
-/// Returns the entry that a place was made of.
-pub(super) fn route_of(key: &MeetingKey, place: &Place) -> MeetingRoute {
-    MeetingRoute {
-        key: key.clone(),
-        server: place.server.id.clone(),
-        state: place.state(key.meeting.as_str()),
     }
 }
 

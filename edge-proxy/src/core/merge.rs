@@ -1,16 +1,18 @@
 //! The lists of all servers made one: a tenant's own meetings, each once, in a stable order.
 //!
 //! Of copies on several servers (a zombie and the active one, S9) the one that the table routes to
-//! is shown. Meetings that carry nobody's mark are shown only to the tenant whose record they are.
+//! is shown. Meetings that carry nobody's mark are shown only to the tenant whose record they are, and
+//! each tenant sees its own ids.
 
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap};
 
 use usher_common::{
     bbb::{
-        parse::{ListedMeeting, strip_usher_metadata},
+        parse::{ListedMeeting, strip_usher_metadata, unscoped_element},
         reply,
     },
     id::ServerId,
+    scope::Scope,
 };
 
 /// The list that one server gave.
@@ -22,10 +24,11 @@ pub struct ServerList<'a> {
     pub meetings: Vec<ListedMeeting<'a>>,
 }
 
-/// Merges the lists of several servers for `tenant`; `home` tells the server that a `meetingID` of
-/// the tenant is routed to.
+/// Merges the lists of several servers for `tenant`, whose ids have this scope; `home` tells the server
+/// that a `meetingID` of the tenant is routed to.
 pub fn merge(
     tenant: &str,
+    scope: &Scope,
     mut lists: Vec<ServerList<'_>>,
     home: impl Fn(&str) -> Option<ServerId>,
 ) -> String {
@@ -34,7 +37,7 @@ pub fn merge(
     let mut places: HashMap<&str, usize> = HashMap::new();
     for list in &lists {
         for meeting in &list.meetings {
-            if !is_shown(tenant, meeting, list.server, &home) {
+            if !is_shown(tenant, scope, meeting, list.server, &home) {
                 continue;
             }
             match places.get(meeting.meeting_id.as_str()) {
@@ -48,29 +51,49 @@ pub fn merge(
             }
         }
     }
-    let elements: Vec<_> = shown.iter().map(|meeting| strip_usher_metadata(meeting.raw)).collect();
+    let elements: Vec<_> = shown.iter().map(|meeting| element(scope, meeting)).collect();
     reply::meetings(elements.iter().map(AsRef::as_ref))
+}
+
+/// Returns a meeting's element as its tenant may see it.
+fn element<'m>(scope: &Scope, meeting: &ListedMeeting<'m>) -> Cow<'m, str> {
+    let own = scope.original(&meeting.meeting_id);
+    let scoped = own.is_some_and(|own| own.len() < meeting.meeting_id.len());
+    match unscoped_element(meeting, if scoped { scope.prefix() } else { "" }) {
+        Cow::Borrowed(raw) => strip_usher_metadata(raw),
+        Cow::Owned(raw) => Cow::Owned(strip_usher_metadata(&raw).into_owned()),
+    }
 }
 
 fn is_shown(
     tenant: &str,
+    scope: &Scope,
     meeting: &ListedMeeting<'_>,
     server: &ServerId,
     home: impl Fn(&str) -> Option<ServerId>,
 ) -> bool {
-    let home = home(&meeting.meeting_id);
-    match meeting.tenant() {
-        Some(owner) if owner != tenant => false,
-        // Breakout rooms are nobody's records; they are where their parent is.
-        Some(_) => meeting.is_breakout || home.is_none_or(|home| home == *server),
-        None => home.is_some_and(|home| home == *server),
+    let marked = meeting.tenant();
+    if marked.is_some_and(|owner| owner != tenant) {
+        return false;
+    }
+    // Breakout rooms are nobody's records; they are where their parent is, and carry its mark.
+    if meeting.is_breakout {
+        return marked.is_some();
+    }
+    match (marked, scope.original(&meeting.meeting_id).map(home)) {
+        (_, None) => false, // no id of this tenant, whatever the mark says
+        (Some(_), Some(home)) => home.is_none_or(|home| home == *server),
+        (None, Some(home)) => home.is_some_and(|home| home == *server),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use usher_common::bbb::parse::{Answer, meetings};
+    use usher_common::{
+        bbb::parse::{Answer, meetings},
+        id::TenantId,
+    };
 
     use super::*;
 
@@ -99,7 +122,8 @@ mod tests {
                 other => panic!("{other:?}"),
             })
             .collect();
-        merge(tenant, lists, |id| {
+        let scope = Scope::of(&TenantId::parse(tenant).unwrap());
+        merge(tenant, &scope, lists, |id| {
             home.iter().find(|(known, _)| *known == id).map(|(_, server)| ServerId::parse(server).unwrap())
         })
     }
@@ -112,13 +136,13 @@ mod tests {
     #[test]
     fn s9_of_a_split_meeting_only_the_active_copy_is_listed() {
         let split = [
-            ("a", answer(&[element("m", 9, Some("t"))])),
-            ("b", answer(&[element("m", 5, Some("t")), element("n", 1, Some("t"))])),
+            ("a", answer(&[element("m", 9, Some("default"))])),
+            ("b", answer(&[element("m", 5, Some("default")), element("n", 1, Some("default"))])),
         ];
-        assert_eq!(ids(&merged("t", &split, &[("m", "b")])), ["mx-5", "nx-1"]);
-        assert_eq!(ids(&merged("t", &split, &[("m", "a")])), ["mx-9", "nx-1"]);
-        assert_eq!(ids(&merged("t", &split, &[("m", "c")])), ["nx-1"], "its own server did not answer");
-        assert_eq!(ids(&merged("t", &split, &[])), ["mx-9", "nx-1"], "the newer one");
+        assert_eq!(ids(&merged("default", &split, &[("m", "b")])), ["mx-5", "nx-1"]);
+        assert_eq!(ids(&merged("default", &split, &[("m", "a")])), ["mx-9", "nx-1"]);
+        assert_eq!(ids(&merged("default", &split, &[("m", "c")])), ["nx-1"], "its own server did not answer");
+        assert_eq!(ids(&merged("default", &split, &[])), ["mx-9", "nx-1"], "the newer one");
     }
 
     #[test]
@@ -126,16 +150,38 @@ mod tests {
         let answers = [(
             "a",
             answer(&[
-                element("mine", 1, Some("t")),
+                element("mine", 1, Some("default")),
                 element("yours", 1, Some("u")),
                 element("adopted", 1, None),
                 element("unknown", 1, None),
             ]),
         )];
-        let xml = merged("t", &answers, &[("adopted", "a")]);
+        let xml = merged("default", &answers, &[("adopted", "a")]);
         assert_eq!(ids(&xml), ["minex-1", "adoptedx-1"]);
         assert!(!xml.contains("usher") && xml.contains("<k>v</k>"), "{xml}");
         assert!(merged("nobody", &answers, &[]).contains("noMeetings"));
+    }
+
+    #[test]
+    fn two_tenants_with_one_id_each_see_their_own() {
+        let answers = [(
+            "a",
+            answer(&[
+                element("room", 1, Some("default")),
+                element("t~room", 2, Some("t")),
+                element("u~room", 3, Some("u")),
+                element("u~room", 4, Some("t")),
+                element("t~t~room", 5, Some("t")),
+            ]),
+        )];
+        for (tenant, expected) in
+            [("default", vec!["roomx-1"]), ("t", vec!["t~roomx-2", "t~t~roomx-5"]), ("u", vec!["u~roomx-3"])]
+        {
+            let xml = merged(tenant, &answers, &[("room", "a")]);
+            assert_eq!(ids(&xml), expected);
+            assert!(xml.contains("<meetingID>room<"), "{xml}");
+            assert!(!xml.contains("<meetingID>u~") && !xml.contains("<meetingID>t~t~"), "{xml}");
+        }
     }
 
     proptest! {
@@ -147,12 +193,12 @@ mod tests {
             let servers = ["a", "b", "c", "d"];
             let mut answers: Vec<_> = servers.iter().enumerate().map(|(index, server)| {
                 let elements: Vec<_> = entries.iter().filter(|(at, ..)| *at == index)
-                    .map(|(_, id, time)| element(&format!("m{id}"), *time, Some("t"))).collect();
+                    .map(|(_, id, time)| element(&format!("m{id}"), *time, Some("default"))).collect();
                 (*server, answer(&elements))
             }).collect();
-            let forwards = merged("t", &answers, &[("m1", "b")]);
+            let forwards = merged("default", &answers, &[("m1", "b")]);
             if swap { answers.reverse(); } else { answers.rotate_left(1); }
-            prop_assert_eq!(&forwards, &merged("t", &answers, &[("m1", "b")]));
+            prop_assert_eq!(&forwards, &merged("default", &answers, &[("m1", "b")]));
             let listed = ids(&forwards);
             let unique: std::collections::BTreeSet<_> = listed.iter().map(|id| id.split('x').next()).collect();
             prop_assert_eq!(unique.len(), listed.len());

@@ -4,6 +4,8 @@ use std::{borrow::Cow, time::Duration};
 
 use usher_common::{
     bbb::query::{Edit, RawQuery, decode},
+    meeting::MeetingKey,
+    scope::Scope,
     settings::MeetingSettings,
 };
 
@@ -52,7 +54,7 @@ impl Rules {
     }
 
     /// Returns the parameters of a create as the server gets them.
-    pub fn create(&self, parameters: &str, tenant: &str) -> String {
+    pub fn create(&self, parameters: &str, key: &MeetingKey, scope: &Scope) -> String {
         let query = RawQuery::new(parameters);
         // Decoded and in any case: the server would take `META%5fUsher-x` for no metadata at all.
         let foreign: Vec<Cow<'_, str>> = query
@@ -69,7 +71,10 @@ impl Rules {
         if self.max_minutes > 0 && !within(query, self.max_minutes) {
             edits.push(Edit::Set("duration", &limit));
         }
-        edits.push(Edit::Set(TENANT_MARK, tenant));
+        edits.push(Edit::Set(TENANT_MARK, key.tenant.as_str()));
+        let on_server = scope.scoped(key.meeting.as_str());
+        let on_server = (!on_server.prefix.is_empty()).then(|| on_server.to_string());
+        edits.extend(on_server.as_deref().map(|id| Edit::Set("meetingID", id)));
         usher_common::bbb::query::rewrite(parameters, &edits)
     }
 
@@ -104,7 +109,16 @@ fn within(query: RawQuery<'_>, max: u64) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use usher_common::id::{MeetingId, TenantId};
+
     use super::*;
+
+    /// A create of `id` by `tenant`, as the server gets it.
+    fn sent(rules: &Rules, given: &str, tenant: &str, id: &str) -> String {
+        let tenant = TenantId::parse(tenant).unwrap();
+        let scope = Scope::of(&tenant);
+        rules.create(given, &MeetingKey::new(tenant, MeetingId::parse(id).unwrap()), &scope)
+    }
 
     fn rules(max_minutes: u64, create: &[&str], join: &[&str]) -> Rules {
         let own = |names: &[&str]| names.iter().map(ToString::to_string).collect();
@@ -120,15 +134,19 @@ mod tests {
     fn s13_durations_are_capped_and_parameters_excluded() {
         let capped = rules(120, &["logo", "meetingID"], &[]);
         for (given, sent) in [
-            ("meetingID=a&name=b", "meetingID=a&name=b&duration=120&meta_usher-tenant=t"),
-            ("meetingID=a&duration=0&name=b", "meetingID=a&duration=120&name=b&meta_usher-tenant=t"),
-            ("duration=60&meetingID=a", "duration=60&meetingID=a&meta_usher-tenant=t"),
-            ("duration=60&meetingID=a&duration=999", "duration=120&meetingID=a&meta_usher-tenant=t"),
-            ("duration=x&logo=http%3A%2F%2Fl&meetingID=a", "duration=120&meetingID=a&meta_usher-tenant=t"),
+            ("meetingID=a&name=b", "meetingID=a&name=b&duration=120&meta_usher-tenant=default"),
+            ("meetingID=a&duration=0&name=b", "meetingID=a&duration=120&name=b&meta_usher-tenant=default"),
+            ("duration=60&meetingID=a", "duration=60&meetingID=a&meta_usher-tenant=default"),
+            ("duration=60&meetingID=a&duration=999", "duration=120&meetingID=a&meta_usher-tenant=default"),
+            (
+                "duration=x&logo=http%3A%2F%2Fl&meetingID=a",
+                "duration=120&meetingID=a&meta_usher-tenant=default",
+            ),
         ] {
-            assert_eq!(capped.create(given, "t"), sent);
+            assert_eq!(super::tests::sent(&capped, given, "default", "a"), sent);
         }
-        assert_eq!(rules(0, &[], &[]).create("duration=999", "t"), "duration=999&meta_usher-tenant=t");
+        let uncapped = sent(&rules(0, &[], &[]), "duration=999", "default", "a");
+        assert_eq!(uncapped, "duration=999&meta_usher-tenant=default");
         assert_eq!(rules(0, &[], &["avatarURL"]).join(), [Edit::Remove("avatarURL")]);
     }
 
@@ -143,13 +161,24 @@ mod tests {
             "meta_usher-supersede=true",
             "meta_usher-anything=1",
         ] {
-            let sent = none.create(&format!("meetingID=a&{smuggled}&x=1"), "mine");
-            let kept = sent.replace("meta_usher-tenant=mine", "");
-            assert!(sent.contains("meta_usher-tenant=mine"), "{sent}");
+            let sent = sent(&none, &format!("meetingID=a&{smuggled}&x=1"), "default", "a");
+            let kept = sent.replace("meta_usher-tenant=default", "");
+            assert!(sent.contains("meta_usher-tenant=default"), "{sent}");
             assert!(!decode(&kept).to_ascii_lowercase().contains("usher"), "{sent}");
             assert!(sent.starts_with("meetingID=a&") && sent.contains("x=1"), "{sent}");
         }
-        assert_eq!(none.create("meta_usher-size=40", "t"), "meta_usher-size=40&meta_usher-tenant=t");
+        let sized = sent(&none, "meta_usher-size=40", "default", "a");
+        assert_eq!(sized, "meta_usher-size=40&meta_usher-tenant=default");
+    }
+
+    #[test]
+    fn a_tenants_id_gets_its_scope_where_it_stands() {
+        let none = Rules::default();
+        let given = "name=x&meetingID=a+b&record=true";
+        let expected = "name=x&meetingID=school~a%20b&record=true&meta_usher-tenant=school";
+        assert_eq!(sent(&none, given, "school", "a b"), expected);
+        let unusual = "meetingID=default~school~a&meta_usher-tenant=default";
+        assert_eq!(sent(&none, "meeting%49D=school~a", "default", "school~a"), unusual);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `create`: place, call the server, report (design 4). It runs in a task of its own, so that a
 //! client that goes away leaves neither a create nor its record half done (C10).
 
+mod parent;
 mod reports;
 
 use std::sync::Arc;
@@ -42,11 +43,16 @@ const TRIES: usize = 3;
 /// Serves a create to its end, whether the client waits or not.
 pub(super) async fn create(gateway: Arc<Gateway>, ask: Ask) -> Reply {
     let Some(key) = ask.key() else { return Reply::unavailable() };
+    let parameters = gateway.rules.create(&ask.parameters, &key, ask.meetings.scope());
+    let parameters = match parent::named_for_server(&gateway, &ask, parameters).await {
+        Ok(parameters) => parameters,
+        Err(reply) => return reply,
+    };
     let creation = Creation {
         deadline: Instant::now() + gateway.limits.create,
         wishes: wishes(&ask.parameters),
         digest: Sha256::digest(&ask.parameters).into(),
-        parameters: gateway.rules.create(&ask.parameters, ask.tenant.as_str()),
+        parameters,
         gateway: Arc::clone(&gateway),
         key,
         ask,
@@ -115,7 +121,9 @@ impl Creation {
         if let Some(token) = placed.token.clone() {
             return Some(Destination::Placed(Box::new(placed), token));
         }
-        let owner = Owner { key: placed.meeting.key, server: placed.server, state: placed.meeting.state };
+        let on_server = self.ask.meetings.scope().scoped(placed.meeting.key.meeting.as_str()).to_string();
+        let (key, state) = (placed.meeting.key, placed.meeting.state);
+        let owner = Owner { key, on_server, server: placed.server, state };
         if let Some(owner) = self.standing(owner).await? {
             return Some(Destination::Standing(owner));
         }
@@ -160,7 +168,7 @@ impl Creation {
 
     /// Asks a cordoned server whether it still runs the meeting.
     async fn still_runs(&self, owner: &Owner) -> Option<bool> {
-        let query = format!("meetingID={}", usher_common::bbb::query::encode(owner.key.meeting.as_str()));
+        let query = format!("meetingID={}", usher_common::bbb::query::encode(&owner.on_server));
         let call = Call::GetMeetingInfo;
         let deadline = self.deadline.min(Instant::now() + self.gateway.limits.call);
         let url = outgoing(&owner.server, call, &query, &[]);
@@ -205,14 +213,18 @@ impl Creation {
                     matches!(&owner.state, RouteState::Active(id) if id.as_str() == created.internal_id);
                 // Another instance than the record's: written down before the caller hears of it.
                 if same || self.confirm_forwarded(&owner.server.id, &created).await {
-                    Reply::passed_on(&answer, answer.xml.clone())
+                    self.passed_on(&answer)
                 } else {
                     Reply::unavailable()
                 }
             }
-            Ok(Parsed::Failed(_)) => Reply::passed_on(&answer, answer.xml.clone()),
+            Ok(Parsed::Failed(_)) => self.passed_on(&answer),
             Err(_) => Reply::unavailable(),
         }
+    }
+
+    fn passed_on(&self, answer: &Answer) -> Reply {
+        Reply::passed_on(answer, self.ask.own_ids(&answer.xml).into_owned())
     }
 
     async fn confirm_forwarded(&self, server: &ServerId, created: &CreateReply) -> bool {
@@ -241,11 +253,11 @@ impl Creation {
             Ok(answer) => match create_reply(&answer.xml) {
                 Ok(Parsed::Success(created)) => {
                     self.confirm_in_background(&server.id, token, &created);
-                    Tried::Answered(Reply::passed_on(&answer, answer.xml.clone()))
+                    Tried::Answered(self.passed_on(&answer))
                 }
                 Ok(Parsed::Failed(_)) => {
                     self.abandon(server, token, Certainty::Definite).await;
-                    Tried::Answered(Reply::passed_on(&answer, answer.xml.clone()))
+                    Tried::Answered(self.passed_on(&answer))
                 }
                 Err(_) => {
                     self.abandon(server, token, Certainty::Unknown).await;

@@ -6,7 +6,11 @@ use std::fmt::Write as _;
 use http::{Method, Request};
 use hyper::body::Incoming;
 use usher_common::{
-    bbb::{call::Call, query::RawQuery, reply::Refusal},
+    bbb::{
+        call::Call,
+        query::{Edit, RawQuery},
+        reply::Refusal,
+    },
     routing::ServerRoute,
 };
 
@@ -50,25 +54,33 @@ pub(super) fn at_once(gateway: &Gateway, request: &Request<Incoming>) -> Option<
         Ok(id) => id.unwrap_or_default(),
         Err(refusal) => return Some(refuse(&parameters, &refusal)),
     };
-    slot.meetings.find(&id, |_, place| {
-        let server = place.server.route();
+    slot.meetings.find(&id, |found| {
+        let server = found.place.server.route();
         let server = server.as_ref()?;
-        let known = Known { confirmed: place.is_confirmed(), admin: server.admin, health: server.health };
-        (decide(Call::Join, Some(known)) == Decision::Forward).then(|| redirect(gateway, server, &parameters))
+        let known =
+            Known { confirmed: found.place.is_confirmed(), admin: server.admin, health: server.health };
+        let scoped = found.on_server != found.name && found.name == id;
+        let id = scoped.then_some(Edit::Set("meetingID", found.on_server));
+        (decide(Call::Join, Some(known)) == Decision::Forward)
+            .then(|| redirect(gateway, server, &parameters, id))
     })?
 }
 
 /// Answers a join of a meeting that the table does not know, or not as reachable.
 pub(super) async fn join(gateway: &Gateway, ask: &Ask) -> Reply {
     match locate(gateway, ask).await {
-        Located::At(owner) => redirect(gateway, &owner.server, &ask.parameters),
+        Located::At(owner) => {
+            let given = ask.meeting.as_ref().map_or("", |id| id.as_str());
+            redirect(gateway, &owner.server, &ask.parameters, owner.edit(given))
+        }
         Located::Missing | Located::EndLater(_) => refuse(&ask.parameters, &Refusal::INVALID_MEETING),
         Located::Unreachable => Reply::unavailable(),
     }
 }
 
-fn redirect(gateway: &Gateway, server: &ServerRoute, parameters: &str) -> Reply {
-    let edits = gateway.rules.join();
+fn redirect(gateway: &Gateway, server: &ServerRoute, parameters: &str, id: Option<Edit<'_>>) -> Reply {
+    let mut edits = gateway.rules.join();
+    edits.extend(id);
     Reply::redirect(resign::url(server, Call::Join, parameters, &edits), Outcome::success)
 }
 

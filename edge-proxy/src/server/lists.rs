@@ -53,8 +53,8 @@ pub(super) async fn get_meetings(gateway: &Arc<Gateway>, ask: &Ask) -> Reply {
     if asked > 0 && lists.is_empty() {
         return Reply::unavailable();
     }
-    Reply::success(merge(ask.tenant.as_str(), lists, |id| {
-        ask.meetings.find(id, |_, place| place.server.id().clone())
+    Reply::success(merge(ask.tenant.as_str(), ask.meetings.scope(), lists, |id| {
+        ask.meetings.find(id, |found| found.place.server.id().clone())
     }))
 }
 

@@ -2,7 +2,7 @@
 //! know more. Nobody is told a lie (I13): where nobody can say, the client may try again.
 
 use usher_common::{
-    bbb::call::Call,
+    bbb::{call::Call, query::Edit},
     id::MeetingId,
     meeting::MeetingKey,
     routing::{RouteState, ServerRoute},
@@ -16,11 +16,20 @@ use crate::core::route::{Decision, Known, decide};
 pub(super) struct Owner {
     /// The meeting, by its own id even where the caller gave the internal one.
     pub(super) key: MeetingKey,
+    /// Its `meetingID`, as its server knows it.
+    pub(super) on_server: String,
     pub(super) server: ServerRoute,
     pub(super) state: RouteState,
 }
 
 impl Owner {
+    /// Returns how the parameters of a call that names the meeting by `given` are changed for its server:
+    /// a tenant's own id gets its scope, an internal id is one already.
+    pub(super) fn edit<'o>(&'o self, given: &str) -> Option<Edit<'o>> {
+        let scoped = self.on_server != self.key.meeting.as_str() && given == self.key.meeting.as_str();
+        scoped.then_some(Edit::Set("meetingID", &self.on_server))
+    }
+
     /// Decides about a call that concerns the meeting.
     pub(super) fn decision(&self, call: Call) -> Decision {
         let confirmed = matches!(self.state, RouteState::Active(_));
@@ -45,15 +54,16 @@ pub(super) enum Located {
 /// another meeting's internal id is a new meeting's name to it.
 pub(super) fn in_table(ask: &Ask) -> Option<Owner> {
     let id = ask.meeting.as_ref()?;
-    ask.meetings.find(id.as_str(), |name, place| {
-        if ask.call == Call::Create && name != id.as_str() {
+    ask.meetings.find(id.as_str(), |found| {
+        if ask.call == Call::Create && found.name != id.as_str() {
             return None;
         }
-        let server = place.server.route();
+        let server = found.place.server.route();
         Some(Owner {
-            key: MeetingKey::new(ask.tenant.clone(), MeetingId::parse(name).ok()?),
+            key: MeetingKey::new(ask.tenant.clone(), MeetingId::parse(found.name).ok()?),
+            on_server: found.on_server.to_owned(),
             server: ServerRoute::clone(server.as_ref()?),
-            state: place.state(name),
+            state: found.state(),
         })
     })?
 }
@@ -69,7 +79,10 @@ pub(super) async fn locate(gateway: &Gateway, ask: &Ask) -> Located {
     let Some(key) = ask.key() else { return Located::Missing };
     let key = known.as_ref().map_or(key, |owner| owner.key.clone());
     let owner = match gateway.placement.resolve(&key).await {
-        Ok(Some((meeting, server))) => Some(Owner { key: meeting.key, server, state: meeting.state }),
+        Ok(Some((meeting, server))) => {
+            let on_server = ask.meetings.scope().scoped(meeting.key.meeting.as_str()).to_string();
+            Some(Owner { key: meeting.key, on_server, server, state: meeting.state })
+        }
         Ok(None) => None,
         Err(_) if known.is_some() => known,
         Err(_) => return Located::Unreachable,

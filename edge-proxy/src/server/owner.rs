@@ -37,24 +37,27 @@ pub(super) async fn ask_owner(gateway: &Arc<Gateway>, mut ask: Ask) -> Reply {
         Located::Unreachable => Reply::unavailable(),
         Located::Missing => missing(&ask),
         Located::EndLater(owner) => end_later(gateway, &owner).await,
-        Located::At(owner) => match ask.call {
-            Call::IsMeetingRunning | Call::GetMeetingInfo => read(gateway, &ask, owner.server).await,
-            Call::End => {
-                // On its own: a client that goes away must not leave an ended meeting routed.
-                let (gateway, tasks) = (Arc::clone(gateway), gateway.tasks.clone());
-                let ended = tasks.spawn_short("end", async move { end(&gateway, &ask, &owner).await });
-                ended.await.unwrap_or_else(|_| Reply::unavailable())
+        Located::At(owner) => {
+            ask.name_for_server(&owner);
+            match ask.call {
+                Call::IsMeetingRunning | Call::GetMeetingInfo => read(gateway, &ask, owner.server).await,
+                Call::End => {
+                    // On its own: a client that goes away must not leave an ended meeting routed.
+                    let (gateway, tasks) = (Arc::clone(gateway), gateway.tasks.clone());
+                    let ended = tasks.spawn_short("end", async move { end(&gateway, &ask, &owner).await });
+                    ended.await.unwrap_or_else(|_| Reply::unavailable())
+                }
+                _ => {
+                    let upload = match std::mem::replace(&mut ask.document, Document::None).upload() {
+                        Some(Upload::None) if ask.call == Call::InsertDocument => {
+                            Upload::xml(bytes::Bytes::new())
+                        }
+                        upload => upload.unwrap_or(Upload::None),
+                    };
+                    write(gateway, &ask, &owner.server, upload).await
+                }
             }
-            _ => {
-                let upload = match std::mem::replace(&mut ask.document, Document::None).upload() {
-                    Some(Upload::None) if ask.call == Call::InsertDocument => {
-                        Upload::xml(bytes::Bytes::new())
-                    }
-                    upload => upload.unwrap_or(Upload::None),
-                };
-                write(gateway, &ask, &owner.server, upload).await
-            }
-        },
+        }
     }
 }
 
@@ -89,7 +92,10 @@ async fn read(gateway: &Arc<Gateway>, ask: &Ask, server: ServerRoute) -> Reply {
             gateway.upstream.report(&id, FailureKind::BadAnswer, call);
             Reply::unavailable()
         }
-        Ok(answer) => Reply::passed_on(&answer, strip_usher_metadata(&answer.xml).into_owned()),
+        Ok(answer) => {
+            let xml = strip_usher_metadata(&answer.xml);
+            Reply::passed_on(&answer, ask.own_ids(&xml).into_owned())
+        }
         Err(_) => Reply::unavailable(),
     }
 }
@@ -120,7 +126,7 @@ async fn once(
 async fn write(gateway: &Gateway, ask: &Ask, server: &ServerRoute, upload: Upload) -> Reply {
     match once(gateway, ask, server, upload).await {
         Ok(answer) => {
-            let xml = answer.xml.clone();
+            let xml = ask.own_ids(&answer.xml).into_owned();
             Reply::passed_on(&answer, xml)
         }
         Err(_) => Reply::unavailable(),
@@ -133,7 +139,7 @@ async fn end(gateway: &Gateway, ask: &Ask, owner: &Owner) -> Reply {
             if answer.outcome.success {
                 forget(gateway, owner).await;
             }
-            let xml = answer.xml.clone();
+            let xml = ask.own_ids(&answer.xml).into_owned();
             Reply::passed_on(&answer, xml)
         }
         Err(_) => Reply::unavailable(),

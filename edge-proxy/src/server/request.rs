@@ -1,7 +1,7 @@
 //! From a request to what it asks, checked in the order of design 7: method and content type,
 //! tenant, checksum, parameters.
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use http::{HeaderMap, Method, Request, header, request::Parts};
 use http_body::Body as _;
@@ -9,17 +9,20 @@ use hyper::body::Incoming;
 use usher_common::{
     bbb::{
         call::{BodyKind, Call, ChecksumProblem},
-        query::url_safe,
+        parse::unscoped,
+        query::{rewrite, url_safe},
         reply::{self, Refusal},
     },
     id::{MeetingId, TenantId},
     meeting::MeetingKey,
+    scope::{SERVER_ID_MAX, Scope},
 };
 
 use super::{
     body::{BodyError, Document, read_form},
     gateway::Gateway,
     join,
+    locate::Owner,
     reply::Reply,
 };
 use crate::{
@@ -53,6 +56,19 @@ pub(super) struct Ask {
 }
 
 impl Ask {
+    /// Names the meeting in the parameters as its server knows it.
+    pub(super) fn name_for_server(&mut self, owner: &Owner) {
+        let given = self.meeting.as_ref().map_or("", |id| id.as_str());
+        if let Some(edit) = owner.edit(given) {
+            self.parameters = rewrite(&self.parameters, &[edit]);
+        }
+    }
+
+    /// Returns a server's answer with the tenant's own ids in it.
+    pub(super) fn own_ids<'x>(&self, xml: &'x str) -> Cow<'x, str> {
+        unscoped(xml, self.meetings.scope().prefix())
+    }
+
     /// Returns the meeting it concerns.
     pub(super) fn key(&self) -> Option<MeetingKey> {
         self.meeting.clone().map(|meeting| MeetingKey::new(self.tenant.clone(), meeting))
@@ -157,6 +173,9 @@ pub(super) async fn admit(gateway: &Gateway, request: Request<Incoming>) -> Resu
         return Err(refused(&not_enabled()));
     }
     let meeting = match validate::check(call, &parameters) {
+        Ok(Some(id)) if call == Call::Create && meetings.scope().scoped(&id).chars() > SERVER_ID_MAX => {
+            return Err(refused(&too_long(meetings.scope())));
+        }
         Ok(id) => id
             .map(|id| MeetingId::parse(&id))
             .transpose()
@@ -195,6 +214,11 @@ fn refused_body(error: &BodyError) -> Box<Reply> {
         BodyError::Slow => Refusal::validation("Request body took too long"),
         BodyError::Broken => Refusal::validation("Request not recognized"),
     })
+}
+
+/// A tenant's ids are longer on servers than the tenant wrote them.
+fn too_long(scope: &Scope) -> Refusal {
+    Refusal::validation(format!("Meeting ID must be between 2 and {} characters", scope.id_max()))
 }
 
 fn too_large() -> Refusal {

@@ -11,4 +11,5 @@ mod lists;
 mod reads;
 mod routes;
 mod support;
+mod tenants;
 mod tls;

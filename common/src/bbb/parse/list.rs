@@ -15,6 +15,8 @@ pub struct ListedMeeting<'a> {
     pub raw: &'a str,
     /// The `meetingID` on the server.
     pub meeting_id: String,
+    /// Where in `raw` its text begins, in bytes.
+    pub meeting_id_at: usize,
     /// The instance.
     pub internal_id: String,
     /// Milliseconds since 1970 by the server's clock; 0 if it does not say.
@@ -89,7 +91,10 @@ fn meeting<'a>(walk: &mut Walk<'a>, at: usize) -> Result<ListedMeeting<'a>, Unre
     let mut create_time = None;
     while let Some((name, _)) = walk.child(depth)? {
         match name {
-            "meetingID" => meeting.meeting_id = walk.text()?.into_owned(),
+            "meetingID" => {
+                meeting.meeting_id_at = walk.position() - at;
+                meeting.meeting_id = walk.text()?.into_owned();
+            }
             "internalMeetingID" => meeting.internal_id = walk.text()?.trim().into(),
             "createTime" => create_time = Some(digits(&walk.text()?)),
             "participantCount" => meeting.participants = count(&walk.text()?),

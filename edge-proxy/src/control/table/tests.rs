@@ -89,7 +89,7 @@ fn meetings_see_their_servers_new_health_at_once() {
     let health = || {
         let tenants = live.tenants();
         let slot = tenants.iter().next().map(|(_, slot)| slot.clone()).unwrap();
-        slot.meetings.find("m", |_, place| place.server.route().as_ref().map(|r| r.health)).flatten()
+        slot.meetings.find("m", |found| found.place.server.route().as_ref().map(|r| r.health)).flatten()
     };
     assert_eq!(health(), None, "its server is not known yet");
     for (seq, expected) in [(1, Health::Online), (2, Health::Offline), (3, Health::Unhealthy)] {

@@ -67,3 +67,54 @@ async fn s12_secrets_are_added_and_revoked_and_tenants_disabled_while_running() 
     tenants.delete_tenant(v1::DeleteTenantRequest { name, ..Default::default() }).await?;
     until_key(&new, "getMeetings", "", "unsupportedRequest").await
 }
+
+#[tokio::test]
+async fn two_tenants_use_one_id_at_once_and_polls_keep_them_apart() -> Result<()> {
+    let usher = Standalone::start(1, &[("meetings.adopt", "tagged")]).await?;
+    let admin = usher.admin();
+    for tenant in ["school", "college"] {
+        admin.add_tenant(tenant, tenant, &[]).await?;
+    }
+    let clients = [
+        ("default", usher.client()),
+        ("school", usher.client().for_tenant("school", "school")),
+        ("college", usher.client().for_tenant("college", "college")),
+    ];
+    let mut instances = Vec::new();
+    for (tenant, client) in &clients {
+        until_key(client, "getMeetings", "", "noMeetings").await?;
+        let created = client.created("room").await?;
+        assert_eq!(created.text("meetingID"), Some("room"), "{tenant}");
+        instances.push(created.text("internalMeetingID").unwrap_or_default().to_owned());
+        client.joined("room").await?;
+    }
+    // The server lists three ids; polls must find each one's record again, and adopt none anew.
+    for _ in 0..3 {
+        admin.poll("-").await?;
+    }
+    let meetings = admin.meetings().await?;
+    let mut known: Vec<_> =
+        meetings.iter().map(|m| (m.tenant.as_str(), m.meeting_id.as_str(), m.internal_id.as_str())).collect();
+    known.sort_unstable();
+    let mut expected: Vec<_> = clients
+        .iter()
+        .zip(&instances)
+        .map(|((tenant, _), instance)| (*tenant, "room", &**instance))
+        .collect();
+    expected.sort_unstable();
+    assert_eq!(known, expected);
+    for ((tenant, client), instance) in clients.iter().zip(&instances) {
+        let listed = client.get("getMeetings", "").await?;
+        assert_eq!(listed.texts("meetingID"), ["room"], "{tenant}: {}", listed.body);
+        assert_eq!(listed.text("internalMeetingID"), Some(instance.as_str()), "{tenant}");
+        assert!(!listed.body.contains("usher") && !listed.body.contains('~'), "{}", listed.body);
+    }
+    let ended = clients[1].1.get("end", "meetingID=room&password=mp").await?;
+    assert!(ended.is_success(), "{}", ended.body);
+    for (index, (tenant, client)) in clients.iter().enumerate() {
+        let running = client.get("isMeetingRunning", "meetingID=room").await?;
+        let info = client.get("getMeetingInfo", "meetingID=room").await?;
+        assert_eq!(info.is_success(), index != 1, "{tenant}: {} {}", running.body, info.body);
+    }
+    Ok(())
+}

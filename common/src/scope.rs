@@ -1,0 +1,138 @@
+//! Meeting ids as servers get them, so that two tenants can use one id (ADR 7).
+//!
+//! Tenant `school`'s `room` is `school~room` on a server. Ids of tenant `default` stay as they are,
+//! but for those that look like another tenant's: `school~room` of `default` is
+//! `default~school~room`. So no two ids of any tenants meet on a server, and each of these can be
+//! read back. Tenants' names hold no `~`, and no tenant's id can begin before the first one.
+
+use std::{fmt, sync::Arc};
+
+use crate::id::TenantId;
+
+/// Parts the tenant from the id. It is no letter of tenants' names, stays as it is in a URL and in
+/// XML, and nothing in BBB takes it for anything else.
+const SEPARATOR: char = '~';
+/// Longest `meetingID` that servers take, in characters.
+pub const SERVER_ID_MAX: usize = 256;
+
+/// How one tenant's ids are written on servers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scope {
+    /// `TENANT~`
+    prefix: Arc<str>,
+    is_default: bool,
+}
+
+/// An id as a server gets it, in the two parts it consists of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Scoped<'a> {
+    /// `TENANT~`, or nothing.
+    pub prefix: &'a str,
+    /// The id as the application wrote it.
+    pub id: &'a str,
+}
+
+impl Scope {
+    /// Returns the scope of a tenant.
+    pub fn of(tenant: &TenantId) -> Self {
+        let is_default = tenant.as_str() == TenantId::DEFAULT;
+        Self { prefix: format!("{tenant}{SEPARATOR}").into(), is_default }
+    }
+
+    /// Returns what the tenant's scoped ids begin with.
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// Returns an id as servers get it.
+    pub fn scoped<'a>(&'a self, id: &'a str) -> Scoped<'a> {
+        let plain = self.is_default && !looks_scoped(id);
+        Scoped { prefix: if plain { "" } else { &self.prefix }, id }
+    }
+
+    /// Returns the tenant's own id of what is called `on_server` there; none when that is no id of
+    /// this tenant.
+    pub fn original<'a>(&self, on_server: &'a str) -> Option<&'a str> {
+        match on_server.strip_prefix(&*self.prefix) {
+            Some(id) if !id.is_empty() && (!self.is_default || looks_scoped(id)) => Some(id),
+            _ if self.is_default && !looks_scoped(on_server) => Some(on_server),
+            _ => None,
+        }
+    }
+
+    /// Returns the longest id of the tenant that still fits on a server, in characters.
+    pub fn id_max(&self) -> usize {
+        SERVER_ID_MAX - if self.is_default { 0 } else { self.prefix.len() }
+    }
+}
+
+impl Scoped<'_> {
+    /// Returns the length of the whole, in characters.
+    pub fn chars(&self) -> usize {
+        self.prefix.chars().count() + self.id.chars().count()
+    }
+}
+
+impl fmt::Display for Scoped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.prefix, self.id)
+    }
+}
+
+/// Tells whether an id could be one that some tenant's scope makes.
+fn looks_scoped(id: &str) -> bool {
+    id.split_once(SEPARATOR).is_some_and(|(tenant, rest)| !rest.is_empty() && TenantId::is_name(tenant))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn scope(tenant: &str) -> Scope {
+        Scope::of(&TenantId::parse(tenant).unwrap())
+    }
+
+    #[test]
+    fn ids_of_default_stay_as_they_are_unless_they_look_scoped() {
+        let default = scope("default");
+        for id in ["room", "~room", "room~", "a b~room", "東京~01", &"x".repeat(65), "f1d2-5-8"] {
+            assert_eq!(default.scoped(id).to_string(), id);
+        }
+        for id in ["school~room", "default~room", "default~a~b"] {
+            assert_eq!(default.scoped(id).to_string(), format!("default~{id}"));
+        }
+        assert_eq!(scope("school").scoped("room").to_string(), "school~room");
+        assert_eq!(scope("school").scoped("a~b").to_string(), "school~a~b");
+    }
+
+    #[test]
+    fn nobody_reads_another_tenants_id_as_its_own() {
+        for other in ["school~room", "schoo~room", "schools~room", "default~room", "school~", "room"] {
+            let expected = if other == "school~room" { Some("room") } else { None };
+            assert_eq!(scope("school").original(other), expected, "{other}");
+        }
+        assert_eq!(scope("default").original("school~room"), None);
+        assert_eq!(scope("default").original("default~school~room"), Some("school~room"));
+        assert_eq!(scope("default").original("default~room"), None, "no id of ours is written so");
+    }
+
+    proptest! {
+        #[test]
+        fn two_ids_are_never_one_on_a_server_and_each_reads_back(
+            a in prop_oneof![Just("default"), Just("a"), Just("a.b"), Just("b")],
+            b in prop_oneof![Just("default"), Just("a"), Just("a.b"), Just("b")],
+            x in "[ab.~]{1,8}|default~[ab~]{1,5}|\\PC{1,12}",
+            y in "[ab.~]{1,8}|default~[ab~]{1,5}|\\PC{1,12}",
+        ) {
+            let (scope_a, scope_b) = (scope(a), scope(b));
+            let (on_a, on_b) = (scope_a.scoped(&x).to_string(), scope_b.scoped(&y).to_string());
+            prop_assert_eq!(on_a == on_b, (a, &x) == (b, &y));
+            prop_assert_eq!(scope_a.original(&on_a), Some(x.as_str()));
+            if a != b {
+                prop_assert_eq!(scope_b.original(&on_a), None);
+            }
+        }
+    }
+}
