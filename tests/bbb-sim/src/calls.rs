@@ -10,7 +10,11 @@ mod modules;
 mod recordings;
 
 pub(crate) use info::meetings;
-use usher_common::bbb::{call::Call, reply, reply::Refusal};
+use usher_common::bbb::{
+    call::{Call, ChecksumProblem},
+    reply,
+    reply::Refusal,
+};
 
 use crate::{
     options::SimOptions,
@@ -58,7 +62,12 @@ pub(crate) fn answer(context: &mut Context<'_>, request: &ApiRequest) -> ApiAnsw
         return ApiAnswer::MethodNotAllowed;
     }
     context.world.expire(context.now_ms);
-    match request.check(context.options) {
+    let checked = request.check(context.options);
+    let late = matches!(checked, Ok(_) | Err(Rejected::Checksum(ChecksumProblem::Mismatch)));
+    if late && let Some(refusal) = recordings::incomplete(request.call, &request.params()) {
+        return refusal;
+    }
+    match checked {
         Ok(params) => dispatch(context, request, &params),
         Err(rejected) => {
             let refusal = match rejected {
@@ -67,6 +76,7 @@ pub(crate) fn answer(context: &mut Context<'_>, request: &ApiRequest) -> ApiAnsw
             };
             match request.call {
                 Call::Join => join::redirect_with_error(context.base, None, &refusal),
+                Call::PutRecordingTextTrack if refusal == Refusal::CHECKSUM_OF_RECORDING => refusal.into(),
                 call if call.answers_json() => ApiAnswer::Json(refusal.to_json()),
                 _ => refusal.into(),
             }
@@ -86,7 +96,12 @@ fn dispatch(context: &mut Context<'_>, request: &ApiRequest, params: &Params) ->
         Call::End => end::answer(context, params),
         Call::InsertDocument => documents::answer(context, request, params),
         Call::SendChatMessage => chat::answer(context, params),
-        Call::GetRecordings => recordings::answer(context.options, params),
+        Call::GetRecordings => recordings::list(context, params),
+        Call::PublishRecordings => recordings::publish(context, params),
+        Call::UpdateRecordings => recordings::update(context, params),
+        Call::DeleteRecordings => recordings::delete(context, params),
+        Call::GetRecordingTextTracks => recordings::get_tracks(context, params),
+        Call::PutRecordingTextTrack => recordings::put_track(context, request, params),
         Call::HooksPing => ApiAnswer::Text("bbb-webhooks API up!"),
         _ => ApiAnswer::NotFound,
     }

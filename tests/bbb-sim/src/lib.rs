@@ -22,6 +22,7 @@ mod faults;
 mod http;
 mod options;
 mod page;
+mod recording;
 mod render;
 mod request;
 mod server;
@@ -32,6 +33,7 @@ mod view;
 mod world;
 
 pub use faults::{BadFault, Fault, FaultKind};
-pub use options::{BbbVersion, SimOptions, SimRecording};
+pub use options::{BbbVersion, SimOptions};
+pub use recording::{SimFormat, SimRecording, SimState, SimTrack};
 pub use sim::{BbbSim, Faults, StartError};
 pub use view::{SimCall, SimMeeting};

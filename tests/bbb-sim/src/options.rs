@@ -4,6 +4,8 @@ use std::{net::SocketAddr, time::Duration};
 
 use usher_common::{bbb::checksum::Algorithm, secret::Secret};
 
+use crate::recording::SimRecording;
+
 /// Which BBB it behaves like, where versions differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum BbbVersion {
@@ -25,25 +27,6 @@ impl BbbVersion {
     }
 }
 
-/// A recording that `getRecordings` lists.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SimRecording {
-    /// Its `recordID`, the internal id of the recorded meeting.
-    pub record_id: String,
-    /// The recorded meeting's `meetingID`.
-    pub meeting_id: String,
-    /// Its name.
-    pub name: String,
-    /// Start, milliseconds since 1970.
-    pub start_time_ms: u64,
-    /// End, milliseconds since 1970.
-    pub end_time_ms: u64,
-    /// Whether it is published.
-    pub published: bool,
-    /// Metadata, keys in lower case.
-    pub metadata: Vec<(String, String)>,
-}
-
 /// Everything that can be chosen about a simulated server.
 #[derive(Debug, Clone)]
 pub struct SimOptions {
@@ -61,8 +44,12 @@ pub struct SimOptions {
     pub end_delay: Duration,
     /// After what time a meeting that nobody joined ends; five minutes by default.
     pub unjoined_expiry: Duration,
-    /// What `getRecordings` lists.
+    /// The recordings it has from the start.
     pub recordings: Vec<SimRecording>,
+    /// How long the recording of an ended meeting is `processing`; nothing by default.
+    pub processing: Duration,
+    /// Whether `getRecordings` without ids and limit lists everything; it does by default.
+    pub fetch_all: bool,
 }
 
 impl SimOptions {
@@ -90,6 +77,8 @@ impl Default for SimOptions {
             end_delay: Duration::ZERO,
             unjoined_expiry: Duration::from_mins(5),
             recordings: Vec::new(),
+            processing: Duration::ZERO,
+            fetch_all: true,
         }
     }
 }

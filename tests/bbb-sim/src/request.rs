@@ -40,20 +40,29 @@ impl ApiRequest {
     pub(crate) fn check(&self, options: &SimOptions) -> Result<Params, Rejected> {
         let kind = self.body_kind()?;
         let body = String::from_utf8_lossy(&self.body);
-        let form = match kind {
-            Some(BodyKind::Form) => pairs(&body),
-            Some(BodyKind::Multipart) => {
-                multipart::fields(self.content_type.as_deref().unwrap_or_default(), &self.body)
-            }
-            _ => Vec::new(),
-        };
-        let mut params = pairs(&self.query);
-        params.extend(form);
-        let params = Params(params);
+        let params = self.params();
         if self.call.is_signed() {
             self.check_checksum(options, &params, kind, &body).map_err(Rejected::Checksum)?;
         }
         Ok(params)
+    }
+
+    /// The parameters, in order, those of the query first; nothing is checked.
+    pub(crate) fn params(&self) -> Params {
+        let content_type = self.content_type.as_deref().unwrap_or_default();
+        let form = match BodyKind::parse(content_type).filter(|_| self.method == Method::POST) {
+            Some(BodyKind::Form) => pairs(&String::from_utf8_lossy(&self.body)),
+            Some(BodyKind::Multipart) => multipart::fields(content_type, &self.body),
+            _ => Vec::new(),
+        };
+        let mut params = pairs(&self.query);
+        params.extend(form);
+        Params(params)
+    }
+
+    /// The text of an uploaded file.
+    pub(crate) fn file(&self, name: &str) -> Option<String> {
+        multipart::file(self.content_type.as_deref()?, &self.body, name)
     }
 
     /// The XML of the body, where it is XML.

@@ -8,6 +8,7 @@ use crate::{
     control,
     faults::{Fault, FaultKind},
     options::SimOptions,
+    recording::SimRecording,
     server,
     shared::Shared,
     time,
@@ -92,6 +93,16 @@ impl BbbSim {
     /// Returns every meeting it remembers, breakout rooms included.
     pub fn meetings(&self) -> Vec<SimMeeting> {
         self.shared.world().meetings().map(SimMeeting::from).collect()
+    }
+
+    /// Returns its recordings, deleted ones included.
+    pub fn recordings(&self) -> Vec<SimRecording> {
+        self.shared.world().recordings().to_vec()
+    }
+
+    /// Puts a recording there.
+    pub fn add_recording(&self, recording: SimRecording) {
+        self.shared.world().add_recording(recording);
     }
 
     /// Returns the latest calls that arrived, oldest first.

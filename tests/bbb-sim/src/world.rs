@@ -4,6 +4,7 @@
 mod create;
 mod join;
 mod meeting;
+mod recordings;
 
 use std::{collections::BTreeMap, ops::Bound, time::Duration};
 
@@ -15,7 +16,10 @@ use usher_common::{
     secret::Secret,
 };
 
-use crate::options::{BbbVersion, SimOptions};
+use crate::{
+    options::{BbbVersion, SimOptions},
+    recording::SimRecording,
+};
 
 /// The memory of one server.
 #[derive(Debug)]
@@ -26,6 +30,8 @@ pub(crate) struct World {
     /// By internal id.
     meetings: BTreeMap<String, Meeting>,
     last_create_ms: u64,
+    recordings: Vec<SimRecording>,
+    processing: Duration,
 }
 
 /// What `end` met.
@@ -44,6 +50,8 @@ impl World {
             unjoined_expiry: options.unjoined_expiry,
             meetings: BTreeMap::new(),
             last_create_ms: 0,
+            recordings: options.recordings.clone(),
+            processing: options.processing,
         }
     }
 
@@ -51,10 +59,19 @@ impl World {
         self.version
     }
 
-    /// Lets go what has ended by `now_ms`.
+    /// Lets go what has ended by `now_ms`, and keeps the recordings of what was recorded.
     pub(crate) fn expire(&mut self, now_ms: u64) {
         let expiry = self.unjoined_expiry;
-        self.meetings.retain(|_, meeting| !meeting.is_over(now_ms, expiry));
+        let recordings = &mut self.recordings;
+        let processing = u64::try_from(self.processing.as_millis()).unwrap_or(u64::MAX);
+        self.meetings.retain(|_, meeting| {
+            let over = meeting.is_over(now_ms, expiry);
+            if over && meeting.record {
+                recordings.push(recordings::of_meeting(meeting, now_ms, now_ms.saturating_add(processing)));
+            }
+            !over
+        });
+        self.process(now_ms);
     }
 
     /// Returns every meeting, breakout rooms and ending ones included.

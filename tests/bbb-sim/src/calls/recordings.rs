@@ -1,68 +1,48 @@
-//! `getRecordings`, over the list of the options.
+//! The calls about recordings. Unlike other calls they look at their parameters before they check the
+//! checksum.
 
-use usher_common::bbb::reply::xml::Xml;
+mod changes;
+mod list;
+mod tracks;
+
+pub(super) use changes::{delete, publish, update};
+pub(super) use list::list;
+pub(super) use tracks::{get as get_tracks, put as put_track};
+use usher_common::bbb::{call::Call, reply::Refusal};
 
 use super::ApiAnswer;
-use crate::{
-    options::{SimOptions, SimRecording},
-    request::Params,
-};
+use crate::request::Params;
 
-pub(super) fn answer(options: &SimOptions, params: &Params) -> ApiAnswer {
-    let found: Vec<_> =
-        options.recordings.iter().filter(|recording| is_asked_for(recording, params)).collect();
-    let mut xml = Xml::new();
-    xml.element("response", |xml| {
-        xml.leaf("returncode", "SUCCESS");
-        xml.element("recordings", |xml| {
-            for recording in &found {
-                xml.element("recording", |xml| write(xml, recording));
-            }
-        });
-        if found.is_empty() {
-            xml.leaf("messageKey", "noRecordings")
-                .leaf("message", "There are no recordings for the meeting(s).");
+/// Refuses what lacks a parameter.
+pub(super) fn incomplete(call: Call, params: &Params) -> Option<ApiAnswer> {
+    let lacks = |name: &str| params.given(name).is_none();
+    match call {
+        Call::PublishRecordings if !lacks("recordID") && lacks("publish") => {
+            Some(Refusal::MISSING_PUBLISH.into())
         }
-    });
-    ApiAnswer::Xml(xml.finish())
+        Call::PublishRecordings | Call::DeleteRecordings | Call::UpdateRecordings if lacks("recordID") => {
+            Some(Refusal::MISSING_RECORD_ID.into())
+        }
+        Call::GetRecordingTextTracks if lacks("recordID") => {
+            Some(ApiAnswer::Json(Refusal::MISSING_RECORD_ID.to_json()))
+        }
+        Call::PutRecordingTextTrack => tracks::incomplete(params).map(|refusal| tracks::refused(&refusal)),
+        _ => None,
+    }
 }
 
-/// `recordID` wins over `meetingID` and matches by prefix; both are lists.
-fn is_asked_for(recording: &SimRecording, params: &Params) -> bool {
-    let by_id = match (params.given("recordID"), params.given("meetingID")) {
-        (Some(ids), _) => ids.split(',').any(|id| recording.record_id.starts_with(id.trim())),
-        (None, Some(ids)) => ids.split(',').any(|id| recording.meeting_id == id.trim()),
-        (None, None) => true,
-    };
-    let state = if recording.published { "published" } else { "unpublished" };
-    let by_state = params.given("state").is_none_or(|states| {
-        states.split(',').any(|asked| matches!(asked.trim(), "any") || asked.trim() == state)
-    });
-    let by_meta = params.with_prefix("meta_").all(|(key, value)| {
-        recording.metadata.iter().any(|(name, held)| name.eq_ignore_ascii_case(key) && held == value)
-    });
-    by_id && by_state && by_meta
+/// The entries of a comma list.
+fn entries(list: &str) -> Vec<&str> {
+    list.split(',').map(str::trim).filter(|entry| !entry.is_empty()).collect()
 }
 
-fn write(xml: &mut Xml, recording: &SimRecording) {
-    xml.leaf("recordID", &recording.record_id)
-        .leaf("meetingID", &recording.meeting_id)
-        .leaf("internalMeetingID", &recording.record_id)
-        .leaf("name", &recording.name)
-        .leaf("isBreakout", "false")
-        .leaf("published", recording.published.to_string())
-        .leaf("state", if recording.published { "published" } else { "unpublished" })
-        .leaf("startTime", recording.start_time_ms.to_string())
-        .leaf("endTime", recording.end_time_ms.to_string())
-        .leaf("participants", "1")
-        .element("metadata", |xml| {
-            xml.leaf("meetingName", &recording.name)
-                .leaf("isBreakout", "false")
-                .leaf("meetingId", &recording.meeting_id);
-            for (key, value) in &recording.metadata {
-                xml.leaf(key, value);
-            }
+/// Metadata parameters, keys in lower case; those that are not `[a-zA-Z][a-zA-Z0-9-]*` are passed over.
+fn metadata(params: &Params) -> impl Iterator<Item = (String, &str)> {
+    params
+        .with_prefix("meta_")
+        .filter(|(key, _)| {
+            key.starts_with(|c: char| c.is_ascii_alphabetic())
+                && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
         })
-        .element("playback", |_| {})
-        .element("data", |_| {});
+        .map(|(key, value)| (key.to_ascii_lowercase(), value))
 }

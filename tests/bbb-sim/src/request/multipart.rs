@@ -1,21 +1,39 @@
-//! The text fields of a `multipart/form-data` body; its files are passed over.
+//! `multipart/form-data` bodies: text fields, and uploaded files apart.
 
 /// Returns name and value of each text field.
 pub(super) fn fields(content_type: &str, body: &[u8]) -> Vec<(String, String)> {
+    let plain = |part: Part| (!part.is_file).then_some((part.name, part.value));
+    parts(content_type, body).into_iter().filter_map(plain).collect()
+}
+
+/// Returns the text of the first file of that name.
+pub(super) fn file(content_type: &str, body: &[u8], name: &str) -> Option<String> {
+    let found = parts(content_type, body).into_iter().find(|part| part.is_file && part.name == name);
+    found.map(|part| part.value)
+}
+
+struct Part {
+    name: String,
+    value: String,
+    is_file: bool,
+}
+
+fn parts(content_type: &str, body: &[u8]) -> Vec<Part> {
     let Some(boundary) = parameter(content_type, "boundary") else { return Vec::new() };
     let body = String::from_utf8_lossy(body);
     let delimiter = format!("--{boundary}");
-    body.split(&delimiter).filter_map(field).collect()
+    body.split(&delimiter).filter_map(part).collect()
 }
 
-fn field(part: &str) -> Option<(String, String)> {
+fn part(part: &str) -> Option<Part> {
     let (head, value) = part.strip_prefix("\r\n")?.split_once("\r\n\r\n")?;
     let disposition =
         head.lines().find(|line| line.to_ascii_lowercase().starts_with("content-disposition:"))?;
-    if parameter(disposition, "filename").is_some() {
-        return None;
-    }
-    Some((parameter(disposition, "name")?, value.strip_suffix("\r\n").unwrap_or(value).to_owned()))
+    Some(Part {
+        name: parameter(disposition, "name")?,
+        value: value.strip_suffix("\r\n").unwrap_or(value).to_owned(),
+        is_file: parameter(disposition, "filename").is_some(),
+    })
 }
 
 fn parameter(header: &str, name: &str) -> Option<String> {
@@ -27,15 +45,17 @@ fn parameter(header: &str, name: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::fields;
+    use super::{fields, file};
 
     #[test]
-    fn text_fields_are_read_and_files_passed_over() {
+    fn text_fields_and_files_are_told_apart() {
         let body = "--X\r\nContent-Disposition: form-data; name=\"meetingID\"\r\n\r\nroom 42\r\n\
                     --X\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a.vtt\"\r\n\
                     Content-Type: text/vtt\r\n\r\nWEBVTT\r\n\
                     --X\r\nContent-Disposition: form-data; name=\"empty\"\r\n\r\n\r\n--X--\r\n";
-        let fields = fields("multipart/form-data; boundary=\"X\"", body.as_bytes());
+        let kind = "multipart/form-data; boundary=\"X\"";
+        assert_eq!(file(kind, body.as_bytes(), "file").as_deref(), Some("WEBVTT"));
+        let fields = fields(kind, body.as_bytes());
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         assert_eq!(fields, [pair("meetingID", "room 42"), pair("empty", "")]);
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::support::{SECRET, call, client, fetch, start, start_with, until};
-use usher_bbb_sim::{BbbVersion, SimOptions, SimRecording};
+use usher_bbb_sim::{BbbVersion, SimOptions};
 use usher_common::bbb::parse;
 
 const ROOM: &str = "name=Room+42&meetingID=room-42&attendeePW=ap&moderatorPW=mp";
@@ -252,18 +252,8 @@ async fn bbb_2_4_wants_the_moderator_password_to_end_and_passwords_to_repeat_a_c
 }
 
 #[tokio::test]
-async fn chat_documents_sessions_and_recordings_are_answered() {
-    let recording = SimRecording {
-        record_id: "6fea-17".into(),
-        meeting_id: "room-42".into(),
-        name: "Room 42".into(),
-        start_time_ms: 17,
-        end_time_ms: 18,
-        published: true,
-        metadata: vec![("usher-tenant".into(), "school".into())],
-    };
-    let options = SimOptions { recordings: vec![recording], ..SimOptions::new(SECRET) };
-    let sim = start_with(options).await;
+async fn chat_documents_and_sessions_are_answered() {
+    let sim = start().await;
     assert_eq!(call(&sim, "getSessions", "").await.key(), "noSessions");
     call(&sim, "create", ROOM).await;
     let chat = "meetingID=room-42&message=Hello%20%F0%9F%91%8B";
@@ -285,13 +275,6 @@ async fn chat_documents_sessions_and_recordings_are_answered() {
     let missing = insert("zz-nothing", xml).await.unwrap();
     assert!(missing.body.contains("Meeting with id [zz-nothing] not found."));
     assert_eq!(insert("room-42", "<modules>").await.unwrap().status, 500);
-
-    assert_eq!(call(&sim, "getRecordings", "recordID=6fea").await.text("recordID"), "6fea-17");
-    assert_eq!(
-        call(&sim, "getRecordings", "meetingID=a,room-42&state=any").await.text("recordID"),
-        "6fea-17"
-    );
-    assert_eq!(call(&sim, "getRecordings", "state=unpublished").await.key(), "noRecordings");
 }
 
 #[tokio::test]

@@ -4,5 +4,6 @@
 
 mod faults;
 mod life;
+mod recordings;
 mod support;
 mod wire;

@@ -1,0 +1,89 @@
+//! Recordings of a server: where they come from and what becomes of them.
+
+use super::{Meeting, World};
+use crate::recording::{SimFormat, SimRecording, SimState, SimTrack};
+
+/// Returns the recording of a meeting that has just ended.
+pub(super) fn of_meeting(meeting: &Meeting, now_ms: u64, ready_at_ms: u64) -> SimRecording {
+    let start_time_ms = meeting.create_time_ms;
+    SimRecording {
+        record_id: meeting.internal_id.clone(),
+        name: meeting.name.clone(),
+        end_time_ms: meeting.ended_at_ms.unwrap_or(now_ms),
+        state: SimState::Processing,
+        ready_at_ms,
+        participants: meeting.users.len(),
+        metadata: meeting.metadata.clone().into_iter().collect(),
+        breakout: meeting
+            .breakout
+            .as_ref()
+            .map(|room| (room.parent_internal_id.clone(), room.sequence, room.free_join)),
+        formats: vec![SimFormat {
+            kind: "presentation".into(),
+            processing_time_ms: ready_at_ms.saturating_sub(now_ms),
+            length_minutes: now_ms.saturating_sub(start_time_ms) / 60_000,
+            size: 524_288,
+        }],
+        ..SimRecording::new(&meeting.external_id, start_time_ms)
+    }
+}
+
+impl World {
+    /// Publishes what has been processed by `now_ms`.
+    pub(super) fn process(&mut self, now_ms: u64) {
+        for recording in &mut self.recordings {
+            if recording.state == SimState::Processing && now_ms >= recording.ready_at_ms {
+                recording.state = SimState::Published;
+            }
+        }
+    }
+
+    pub(crate) fn recordings(&self) -> &[SimRecording] {
+        &self.recordings
+    }
+
+    pub(crate) fn add_recording(&mut self, recording: SimRecording) {
+        self.recordings.push(recording);
+    }
+
+    pub(crate) fn recording_mut(&mut self, record_id: &str) -> Option<&mut SimRecording> {
+        self.recordings.iter_mut().find(|recording| recording.record_id == record_id)
+    }
+
+    /// Changes those of `ids` that exist and are not deleted; returns how many there were.
+    pub(crate) fn change_recordings(
+        &mut self,
+        ids: &[&str],
+        mut change: impl FnMut(&mut SimRecording),
+    ) -> usize {
+        let found = self.recordings.iter_mut().filter(|recording| {
+            recording.state != SimState::Deleted && ids.contains(&recording.record_id.as_str())
+        });
+        found.map(&mut change).count()
+    }
+}
+
+impl SimRecording {
+    /// Publishing works only from `unpublished`, and the other way round.
+    pub(crate) fn publish(&mut self, publish: bool) {
+        self.state = match (self.state, publish) {
+            (SimState::Unpublished, true) => SimState::Published,
+            (SimState::Published, false) => SimState::Unpublished,
+            (other, _) => other,
+        };
+    }
+
+    /// Sets metadata; an empty value takes the key out.
+    pub(crate) fn update(&mut self, key: &str, value: &str) {
+        self.metadata.retain(|(name, _)| name != key);
+        if !value.is_empty() {
+            self.metadata.push((key.to_owned(), value.to_owned()));
+        }
+    }
+
+    /// Adds a track in the place of one of the same kind and language.
+    pub(crate) fn put_track(&mut self, track: SimTrack) {
+        self.tracks.retain(|old| (&old.kind, &old.lang) != (&track.kind, &track.lang));
+        self.tracks.push(track);
+    }
+}
