@@ -99,7 +99,7 @@ pub enum Command {
     /// Show and end meetings
     #[command(subcommand)]
     Meetings(Meetings),
-    /// Show meetings that perhaps still run although their id lives elsewhere
+    /// Show and forget meetings that perhaps still run although their id lives elsewhere
     #[command(subcommand)]
     Zombies(Zombies),
     /// Show the edges
@@ -147,6 +147,15 @@ pub struct MeetingRef {
 pub enum Zombies {
     /// List zombies
     List,
+    /// Drop one unseen, as when its server never comes back; one that a poll lists becomes known again
+    Forget {
+        /// The meeting
+        #[command(flatten)]
+        meeting: MeetingRef,
+        /// Where it perhaps still runs
+        #[arg(long, value_name = "ID")]
+        server: String,
+    },
 }
 
 /// Commands about edges.

@@ -58,6 +58,7 @@ fn every_command_of_the_design_is_understood() {
         "meetings end room --yes",
         "meetings supersede room -y",
         "zombies list",
+        "zombies forget room --server bbb-0 --tenant school -y",
         "edges list",
         "completions bash",
         "demo",

@@ -56,7 +56,7 @@ impl Row for MeetingRow {
 }
 
 /// Returns the resource name of a meeting.
-fn name(meeting: &MeetingRef) -> String {
+pub(super) fn name(meeting: &MeetingRef) -> String {
     let id = utf8_percent_encode(&meeting.id, NON_ALPHANUMERIC);
     format!("tenants/{}/meetings/{id}", meeting.tenant)
 }

@@ -50,8 +50,12 @@ pub(super) async fn run(global: &Global, printer: &mut Printer, command: Servers
         Servers::Add(args) => service.create_server(new_server(args)).await?.into_inner().server,
         Servers::Update(args) => service.update_server(update(args)).await?.into_inner().server,
         Servers::Remove { id } => {
+            let zombies = admin.server(&id, v1::ServerView::Unspecified).await?.zombies;
             service.delete_server(v1::DeleteServerRequest { name: named(&id), etag: String::new() }).await?;
             printer.note(&format!("server {id} is removed"));
+            if zombies > 0 {
+                printer.note(&format!("{zombies} meetings may still run there; nobody ends them any more"));
+            }
             return Ok(());
         }
         Servers::Enable { id } => {

@@ -3,7 +3,9 @@
 use serde::Serialize;
 use usher_common::proto::v1;
 
+use super::{confirm, meetings};
 use crate::{
+    args::{Global, Zombies},
     client::Admin,
     exit::Failure,
     printer::{Printer, Row},
@@ -49,8 +51,22 @@ impl Row for Zombie {
     }
 }
 
-/// Lists the zombies.
-pub(super) async fn list(admin: &Admin, printer: &mut Printer) -> Result<(), Failure> {
-    let zombies: Vec<Zombie> = admin.all_zombies().await?.into_iter().map(Zombie::from).collect();
-    printer.list(&zombies, "no zombies")
+/// Does what was typed after `zombies`.
+pub(super) async fn run(global: &Global, printer: &mut Printer, command: Zombies) -> Result<(), Failure> {
+    match command {
+        Zombies::List => {
+            let admin = Admin::connect(global).await?;
+            let zombies: Vec<Zombie> = admin.all_zombies().await?.into_iter().map(Zombie::from).collect();
+            printer.list(&zombies, "no zombies")
+        }
+        Zombies::Forget { meeting, server } => {
+            let deed = format!("forget {}/{} on server {server}, unseen", meeting.tenant, meeting.id);
+            confirm::harm(global, &deed)?;
+            let name = format!("{}/zombies/{server}", meetings::name(&meeting));
+            let admin = Admin::connect(global).await?;
+            admin.meetings().forget_zombie(v1::ForgetZombieRequest { name }).await?;
+            printer.note("forgotten; should it still run, polls find it again");
+            Ok(())
+        }
+    }
 }

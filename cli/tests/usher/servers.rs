@@ -25,6 +25,27 @@ async fn s5_a_new_server_is_disabled_and_takes_meetings_once_enabled_and_polled(
     fleet.stop().await;
 }
 
+const FORGET: &str = "zombies forget room --server bbb-0";
+
+/// A panicked server that is dead: its zombie stands until an operator forgets it.
+#[tokio::test(flavor = "multi_thread")]
+async fn h15_a_zombie_on_a_dead_server_is_listed_and_can_be_forgotten() {
+    let fleet = Fleet::start(1, &settings()).await;
+    fleet.add(0).await;
+    assert!(fleet.call("create", CREATE).await.contains("SUCCESS"));
+    fleet.sims[0].faults().set(FaultKind::Refuse).await;
+    assert_eq!(fleet.usher("servers panic bbb-0 --yes").await.code, 0);
+    let listed = fleet.usher("zombies list -o json").await.json();
+    let named = |field: &str| listed[0][field].as_str().map(ToOwned::to_owned);
+    assert_eq!((named("meeting_id"), named("server")), (Some("room".into()), Some("bbb-0".into())));
+    let said = fleet.usher("zombies forget other --server bbb-0 --yes").await;
+    assert_eq!(said.code, 1, "{said:?}");
+    let said = fleet.usher(&format!("{FORGET} --yes")).await;
+    assert_eq!(said.code, 0, "{said:?}");
+    assert_eq!(fleet.usher("zombies list -o json").await.json(), serde_json::json!([]));
+    fleet.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn s7_a_server_with_meetings_is_removed_only_after_panic_and_never_unasked() {
     let fleet = Fleet::start(1, &settings()).await;
@@ -32,9 +53,13 @@ async fn s7_a_server_with_meetings_is_removed_only_after_panic_and_never_unasked
     assert!(fleet.call("create", CREATE).await.contains("SUCCESS"));
     let said = fleet.usher("servers remove bbb-0 --yes").await;
     assert_eq!(said.code, 1, "{said:?}");
-    for line in
-        ["servers remove bbb-0", "servers panic bbb-0", "meetings end room", "meetings supersede room"]
-    {
+    for line in [
+        "servers remove bbb-0",
+        "servers panic bbb-0",
+        "meetings end room",
+        "meetings supersede room",
+        FORGET,
+    ] {
         let said = fleet.usher(line).await;
         assert!(said.code == 2 && said.error.contains("--yes"), "{line}: {said:?}");
     }
@@ -43,6 +68,7 @@ async fn s7_a_server_with_meetings_is_removed_only_after_panic_and_never_unasked
     let said = fleet.usher("servers remove bbb-0 --yes").await;
     assert_eq!(said.code, 0, "{said:?}");
     assert_eq!(fleet.usher("servers list -o json").await.json(), serde_json::json!([]));
+    assert_eq!(fleet.usher("zombies list -o json").await.json(), serde_json::json!([]));
     fleet.stop().await;
 }
 

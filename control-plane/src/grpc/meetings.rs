@@ -7,9 +7,10 @@ use usher_common::{
     id::ServerId,
     meeting::{MeetingKey, Record, RecordState, Zombie, ZombieKey, ZombieState},
     proto::v1::{
-        self, EndMeetingRequest, EndMeetingResponse, GetMeetingRequest, GetMeetingResponse,
-        ListMeetingsRequest, ListMeetingsResponse, ListZombiesRequest, ListZombiesResponse,
-        SupersedeMeetingRequest, SupersedeMeetingResponse, meeting_service_server::MeetingService,
+        self, EndMeetingRequest, EndMeetingResponse, ForgetZombieRequest, ForgetZombieResponse,
+        GetMeetingRequest, GetMeetingResponse, ListMeetingsRequest, ListMeetingsResponse, ListZombiesRequest,
+        ListZombiesResponse, SupersedeMeetingRequest, SupersedeMeetingResponse,
+        meeting_service_server::MeetingService,
     },
     server::{AdminState, Health, Server},
 };
@@ -18,7 +19,7 @@ use super::{deadline, name, page::PageRequest, servers::timestamp, status::Refus
 use crate::{
     core::fleet::Fleet,
     ports::BbbServers,
-    tasks::{admin::Admin, fleet_handle::FleetHandle, placer::Placer},
+    tasks::{admin::Admin, fleet_handle::FleetHandle, placer::Placer, writer::WriteError},
 };
 
 /// The service.
@@ -147,6 +148,19 @@ impl MeetingService for Meetings {
             total_size: page.total,
         }))
     }
+
+    async fn forget_zombie(
+        &self,
+        request: Request<ForgetZombieRequest>,
+    ) -> Result<Response<ForgetZombieResponse>, Status> {
+        let deadline = deadline::of(request.metadata());
+        let key = name::parse_zombie("name", &request.into_inner().name)?;
+        self.admin.forget_zombie(&key, deadline).await.map_err(|error| match error {
+            WriteError::Decision(_) => Refusal::NotFound { kind: "zombie", name: name::zombie(&key) },
+            other => Refusal::written(other),
+        })?;
+        Ok(Response::new(ForgetZombieResponse {}))
+    }
 }
 
 fn not_found(key: &MeetingKey) -> Refusal {
@@ -190,6 +204,7 @@ fn zombie(key: &ZombieKey, zombie: &Zombie) -> v1::Zombie {
         ZombieState::Ending => v1::ZombieState::Ending,
     };
     v1::Zombie {
+        name: name::zombie(key),
         tenant: key.meeting.tenant.to_string(),
         meeting_id: key.meeting.meeting.to_string(),
         server: name::server(&key.server),

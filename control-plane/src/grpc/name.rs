@@ -1,9 +1,10 @@
-//! Resource names: `servers/ID`, `tenants/ID`, `tenants/TENANT/meetings/ID`.
+//! Resource names: `servers/ID`, `tenants/ID`, `tenants/TENANT/meetings/ID`, and a zombie's below its
+//! meeting's.
 
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use usher_common::{
     id::{MeetingId, ServerId, TenantId},
-    meeting::MeetingKey,
+    meeting::{MeetingKey, ZombieKey},
 };
 
 use super::status::Refusal;
@@ -59,6 +60,22 @@ pub(super) fn parse_meeting(field: &str, name: &str) -> Result<MeetingKey, Refus
     Ok(MeetingKey::new(tenant, meeting))
 }
 
+/// Returns the name of a zombie.
+pub(super) fn zombie(key: &ZombieKey) -> String {
+    format!("{}/zombies/{}", meeting(&key.meeting), key.server)
+}
+
+/// Reads the name of a zombie.
+///
+/// # Errors
+/// It is none.
+pub(super) fn parse_zombie(field: &str, name: &str) -> Result<ZombieKey, Refusal> {
+    let form = "write it as `tenants/TENANT/meetings/ID/zombies/SERVER`, the id percent-encoded";
+    let (meeting, server) = name.rsplit_once("/zombies/").ok_or_else(|| Refusal::field(field, form))?;
+    let server = ServerId::parse(server).map_err(|error| Refusal::field(field, error.to_string()))?;
+    Ok(ZombieKey { meeting: parse_meeting(field, meeting)?, server })
+}
+
 /// Reads the parent of a list of meetings; none means every tenant.
 ///
 /// # Errors
@@ -80,7 +97,10 @@ mod tests {
     fn names_of_meetings_hold_any_id_and_read_back() {
         for id in ["room-42", "東京 /+%-01", "a/meetings/b"] {
             let key = MeetingKey::new(TenantId::default_tenant(), MeetingId::parse(id).expect("is an id"));
-            assert_eq!(parse_meeting("name", &meeting(&key)), Ok(key));
+            assert_eq!(parse_meeting("name", &meeting(&key)), Ok(key.clone()));
+            let server = ServerId::parse("bbb-1").expect("is an id");
+            let zombie = ZombieKey { meeting: key, server };
+            assert_eq!(parse_zombie("name", &self::zombie(&zombie)), Ok(zombie));
         }
         for name in ["room", "tenants/default", "tenants/default/meetings/", "tenants/a b/meetings/x"] {
             assert!(matches!(parse_meeting("name", name), Err(Refusal::Invalid(v)) if v[0].field == "name"));

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use usher_common::{
     id::{ServerId, TenantId},
-    meeting::MeetingKey,
+    meeting::{MeetingKey, ZombieKey},
     routing::TenantRoute,
     server::{AdminState, Server},
 };
@@ -101,6 +101,14 @@ impl Admin {
         deadline: Instant,
     ) -> Result<(), WriteError<SupersedeError>> {
         self.once(deadline, |fleet, now| lifecycle::supersede(fleet, key, now.wall_ms)).await
+    }
+
+    /// Drops a zombie unseen.
+    ///
+    /// # Errors
+    /// There is none, or the store did not take it.
+    pub async fn forget_zombie(&self, key: &ZombieKey, deadline: Instant) -> Outcome<()> {
+        self.once(deadline, |fleet, _| lifecycle::forget_zombie(fleet, key)).await
     }
 
     /// Makes a tenant what it is to be, if it is not.

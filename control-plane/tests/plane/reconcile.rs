@@ -1,9 +1,9 @@
 //! What polls do to records.
 
 use usher_bbb_sim::{Fault, FaultKind};
-use usher_common::{bbb::call::Call, proto::v1::*};
+use usher_common::{bbb::call::Call, proto::v1::*, settings::ZombiePolicy};
 
-use crate::bench::{Bench, INTERVAL, until};
+use crate::bench::{Bench, INTERVAL, settings, until};
 
 /// Waits for so many more polls of a server, of any outcome.
 async fn polls(bench: &Bench, id: &str, count: usize) {
@@ -93,5 +93,55 @@ async fn a_marked_meeting_that_nobody_knows_is_adopted() {
     let bench = Bench::with_servers(1).await;
     bench.create_at(&bench.sims[0], "adopted").await;
     until("the record", async || bench.meeting("adopted").await).await;
+    bench.stop().await;
+}
+
+/// Server bbb1 is given up while its `end` calls hang: what runs there stays queued, everybody else's
+/// polls stay on time, and it goes once the server answers.
+#[tokio::test(flavor = "multi_thread")]
+async fn c6_c7_h7_a_backlog_on_a_server_whose_ends_hang_stays_queued_and_delays_nobody() {
+    let bench = Bench::with_servers(2).await;
+    let mut there = 0;
+    for number in 0..14 {
+        there += usize::from(bench.create(&format!("backlog-{number}")).await == "bbb1");
+    }
+    assert!(there > 3, "two equal servers share fourteen");
+    bench.sims[0].faults().set(Fault::new(FaultKind::Hang).on(Call::End)).await;
+    let request = PanicServerRequest { name: "servers/bbb1".into() };
+    let freed = bench.servers().panic_server(request).await.expect("panics").into_inner();
+    assert_eq!(freed.freed_meetings as usize, there);
+    until("an end to fail", async || {
+        let failed = ["failed", "timeout"].map(|outcome| {
+            bench.metric(&format!("usher_ends_total{{server=\"bbb1\",outcome=\"{outcome}\"}}"))
+        });
+        (failed.iter().sum::<f64>() >= 4.0).then_some(())
+    })
+    .await;
+    polls(&bench, "bbb1", 3).await;
+    polls(&bench, "bbb2", 5).await;
+    let zombies = async || {
+        let list = bench.meetings().list_zombies(ListZombiesRequest::default()).await.expect("lists");
+        list.into_inner().zombies.len()
+    };
+    assert_eq!(zombies().await, there, "done only when it is known to be done");
+    bench.sims[0].faults().clear().await;
+    until("the backlog to go", async || (zombies().await == 0).then_some(())).await;
+    assert!(bench.sims[0].meetings().is_empty());
+    bench.stop().await;
+}
+
+/// With one good poll to green, `end` must still come before `restore`.
+#[tokio::test(flavor = "multi_thread")]
+async fn a8_under_zombie_policy_end_a_server_that_returns_is_emptied_whatever_the_threshold() {
+    let mut settings = settings();
+    settings.meetings.zombie_policy = ZombiePolicy::End;
+    settings.health.healthy_threshold = 1;
+    let bench = Bench::with(settings, 3).await;
+    let home = bench.create("ends").await;
+    bench.sim(&home).faults().set(FaultKind::Refuse).await;
+    bench.until_health(&home, Health::Offline).await;
+    bench.sim(&home).faults().clear().await;
+    until("the meeting to be ended", async || bench.sim(&home).meetings().is_empty().then_some(())).await;
+    until("the record to go", async || bench.meeting("ends").await.is_none().then_some(())).await;
     bench.stop().await;
 }

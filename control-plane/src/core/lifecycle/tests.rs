@@ -14,6 +14,7 @@ use crate::core::{
 
 mod rows;
 mod servers;
+mod storm;
 
 fn bench() -> Bench {
     Bench::with_servers(Policy::default(), &["a", "b"])
