@@ -5,7 +5,7 @@ use std::fmt;
 /// A place in the store's history. Revisions of different epochs are not ordered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Revision {
-    /// Random number of the store, mixed with its cluster's own id: a restored backup is a new epoch.
+    /// Random number of the store, made anew when it lost what it held: a restored backup is a new epoch.
     pub epoch: u64,
     /// The store's revision.
     pub seq: u64,

@@ -5,6 +5,7 @@
 //! and polls into guarded [`plan`]s, [`history`] serves the routing streams, [`lease`] says when to
 //! lead. Time comes in as [`now::Now`].
 
+pub mod epoch;
 pub mod fleet;
 pub mod health;
 pub mod history;

@@ -53,6 +53,9 @@ pub struct Batch {
     pub revision: u64,
     /// Its changes.
     pub changes: Vec<Change>,
+    /// Whatever is deleted in it was deleted through this port, and not by a person's hand or a
+    /// script's. Known only where everything is watched.
+    pub attested: bool,
 }
 
 /// A condition of a transaction.

@@ -6,6 +6,7 @@
 //! server turning red changes one entry, whatever the number of its meetings.
 
 mod accessors;
+mod asked;
 mod listing;
 mod records;
 mod routes;
@@ -46,6 +47,8 @@ use crate::core::{
 #[derive(Debug, Clone)]
 pub struct Fleet {
     policy: Arc<Policy>,
+    /// Revision that began the epoch.
+    begun: u64,
     routing: RoutingTable,
     servers: BTreeMap<ServerId, FleetServer>,
     strays: HashMap<ServerId, Stray>,
@@ -76,6 +79,7 @@ impl Fleet {
     pub fn new(epoch: u64, policy: Policy) -> Self {
         Self {
             policy: Arc::new(policy),
+            begun: 0,
             routing: RoutingTable::empty(Revision::new(epoch, 0)),
             servers: BTreeMap::new(),
             strays: HashMap::new(),
@@ -84,6 +88,12 @@ impl Fleet {
             zombies: Zombies::default(),
             tombstones: Tombstones::default(),
         }
+    }
+
+    /// Says at which revision its epoch began.
+    #[must_use]
+    pub fn begun_at(self, revision: u64) -> Self {
+        Self { begun: revision, ..self }
     }
 
     /// Moves the fleet on to `revision` and returns what changed in its routing table. `events` are

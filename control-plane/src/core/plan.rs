@@ -139,6 +139,18 @@ impl Event {
         }
     }
 
+    /// Returns the revision that last changed the value; none when it is gone.
+    pub fn modified(&self) -> Option<u64> {
+        match self {
+            Self::Server(_, stored) => stored.as_ref().map(|stored| stored.modified),
+            Self::Health(_, stored) => stored.as_ref().map(|stored| stored.modified),
+            Self::Sample(_, stored) => stored.as_ref().map(|stored| stored.modified),
+            Self::Tenant(_, stored) => stored.as_ref().map(|stored| stored.modified),
+            Self::Record(_, stored) => stored.as_ref().map(|stored| stored.modified),
+            Self::Zombie(_, stored) => stored.as_ref().map(|stored| stored.modified),
+        }
+    }
+
     /// Returns the deletion of `key`.
     pub fn deleted(key: Key) -> Self {
         match key {

@@ -11,7 +11,6 @@ use usher_common::{
         ReportFailureResponse, ResolveMeetingRequest, ResolveMeetingResponse,
         placement_service_server::PlacementService,
     },
-    revision::Revision,
     routing::{MeetingRoute, RouteState},
 };
 
@@ -23,7 +22,8 @@ use crate::{
     },
     tasks::{
         fleet_handle::FleetHandle,
-        placer::{Placer, Resolver},
+        placer::{NoPlace, Placer, Resolver},
+        writer::WriteError,
     },
 };
 
@@ -38,10 +38,6 @@ impl Placement {
     /// Serves by `placer` and `resolver`.
     pub fn new(placer: Placer, resolver: Resolver, fleet: FleetHandle) -> Self {
         Self { placer, resolver, fleet }
-    }
-
-    fn at(&self, seq: u64) -> v1::Revision {
-        Revision::new(self.fleet.revision().epoch, seq).into()
     }
 
     /// Nothing is decided from a fleet that was not read yet.
@@ -72,7 +68,7 @@ impl PlacementService for Placement {
             server: Some((&placement.server).into()),
             token: if placement.existing { String::new() } else { placement.record.token },
             existing: placement.existing,
-            revision: Some(self.at(placed.revision)),
+            revision: Some(placed.revision.into()),
         }))
     }
 
@@ -92,7 +88,7 @@ impl PlacementService for Placement {
         };
         let confirmed = self.placer.confirm(&key, &answer, deadline).await;
         let confirmed = confirmed.map_err(Refusal::written)?;
-        let revision = Some(self.at(confirmed.revision));
+        let revision = Some(confirmed.revision.into());
         Ok(Response::new(ConfirmMeetingResponse { routed: confirmed.outcome, revision }))
     }
 
@@ -124,6 +120,9 @@ impl PlacementService for Placement {
         self.ready()?;
         let key = key(request.into_inner().key)?;
         let resolved = self.resolver.resolve(&key, deadline).await.map_err(|error| Refusal::store(&error))?;
+        if resolved.found.is_none() && self.placer.rebuilding() {
+            return Err(Refusal::place(WriteError::Decision(NoPlace::Rebuilding)).into());
+        }
         let (record, server) = resolved.found.unzip();
         Ok(Response::new(ResolveMeetingResponse {
             meeting: record.and_then(|record| route(&key, &record)).as_ref().map(Into::into),
@@ -149,7 +148,7 @@ impl PlacementService for Placement {
             .report_end(&key, &server, ended.as_ref(), deadline)
             .await
             .map_err(Refusal::written)?;
-        Ok(Response::new(ReportEndResponse { revision: Some(self.at(ended.revision)) }))
+        Ok(Response::new(ReportEndResponse { revision: Some(ended.revision.into()) }))
     }
 
     async fn report_failure(

@@ -211,19 +211,28 @@ fn read(key: &Key, entry: &Entry) -> Result<Event, ValueError> {
     })
 }
 
-/// Writes the value of [`keys::META`].
-pub fn meta(epoch: u64) -> Bytes {
-    pb::Meta { schema_version: SCHEMA_VERSION, epoch }.encode_to_vec().into()
+/// The value of [`keys::META`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Meta {
+    /// Random number of the epoch.
+    pub epoch: u64,
+    /// The cluster it was begun on.
+    pub cluster_id: u64,
 }
 
-/// Reads the epoch from the value of [`keys::META`].
+/// Writes the value of [`keys::META`].
+pub fn meta(Meta { epoch, cluster_id }: Meta) -> Bytes {
+    pb::Meta { schema_version: SCHEMA_VERSION, epoch, cluster_id }.encode_to_vec().into()
+}
+
+/// Reads the value of [`keys::META`].
 ///
 /// # Errors
 /// The bytes are no such value, or one of a schema this version does not know.
-pub fn read_meta(value: &[u8]) -> Result<u64, ValueError> {
+pub fn read_meta(value: &[u8]) -> Result<Meta, ValueError> {
     let meta = pb::Meta::decode(value)?;
     if meta.schema_version == SCHEMA_VERSION {
-        Ok(meta.epoch)
+        Ok(Meta { epoch: meta.epoch, cluster_id: meta.cluster_id })
     } else {
         Err(ValueError::Field("schema_version"))
     }

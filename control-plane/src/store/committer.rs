@@ -14,10 +14,10 @@ use tokio_util::sync::CancellationToken;
 use usher_common::{revision::FencingToken, runtime::tasks::Tasks};
 
 use self::queue::{Held, Limits, Queue};
-use super::codec::Codec;
+use super::{codec::Codec, keys::META};
 use crate::{
-    core::plan::Plan,
-    ports::{Store, StoreError, Txn, Verdict},
+    core::{epoch::Epoch, plan::Plan},
+    ports::{Guard, Store, StoreError, Txn, Verdict},
 };
 
 /// Batches under way at a time.
@@ -61,13 +61,18 @@ impl Committer {
         answered.await.unwrap_or_else(|_| Err(StoreError::Unknown("the committer has ended".into())))
     }
 
-    /// Commits what the core wants written; a leader's plan carries its fencing token.
+    /// Commits what the core wants written; a leader's plan carries its fencing token. Every plan
+    /// holds in the epoch it was made in and in no other: a store that was emptied or set back
+    /// meanwhile refuses it.
     pub async fn commit_plan(
         &self,
         plan: &Plan,
         fence: Option<&FencingToken>,
+        epoch: Epoch,
     ) -> Result<Verdict, StoreError> {
-        self.commit(self.codec.txn(plan, fence)).await
+        let mut txn = self.codec.txn(plan, fence);
+        txn.guards.push(Guard::Unchanged(META.into(), epoch.begun));
+        self.commit(txn).await
     }
 }
 

@@ -21,6 +21,7 @@ use usher_common::{
 };
 
 use crate::core::{
+    epoch::Epoch,
     fleet::{Fleet, FleetServer},
     history::{History, Resume},
     plan::Event,
@@ -83,7 +84,6 @@ struct Shared {
     revision: watch::Sender<Revision>,
     changes: broadcast::Sender<Published>,
     complete: AtomicBool,
-    started_empty: AtomicBool,
 }
 
 /// Shared access to the fleet; cheap to clone. The locks are held for as long as a closure runs and
@@ -103,7 +103,6 @@ impl FleetHandle {
             revision: watch::Sender::new(revision),
             changes: broadcast::Sender::new(BACKLOG),
             complete: AtomicBool::new(false),
-            started_empty: AtomicBool::new(false),
         }))
     }
 
@@ -117,17 +116,11 @@ impl FleetHandle {
         self.0.complete.load(Ordering::Acquire)
     }
 
-    /// Tells whether this epoch began without a single record: whatever runs on the servers is not
-    /// known yet (design 11, an empty store).
-    pub fn started_empty(&self) -> bool {
-        self.0.started_empty.load(Ordering::Acquire)
-    }
-
     /// Tells whether, in `fleet`, a server that had meetings before the store lost them was not asked
     /// since, or a tenant is not known again.
     pub fn awaits_more(&self, fleet: &Fleet, now: Instant) -> bool {
         let awaited = self.0.awaited.lock().unwrap_or_else(PoisonError::into_inner);
-        let asked = |id| fleet.server(id).is_some_and(FleetServer::was_asked);
+        let asked = |id| fleet.server(id).is_some_and(|server| fleet.knows(server));
         let known = |id| fleet.tenant(id).is_some();
         awaited.until.is_some_and(|until| now < until)
             && !(awaited.servers.iter().all(asked) && awaited.tenants.iter().all(known))
@@ -143,17 +136,16 @@ impl FleetHandle {
         self.0.revision.subscribe()
     }
 
-    /// Waits until the fleet stands at `seq` or later, or another epoch has begun.
+    /// Waits until the fleet stands at `wanted` or later, or in another epoch.
     ///
     /// # Errors
     /// It did not within `patience`.
-    pub async fn reach(&self, seq: u64, patience: Duration) -> Result<(), Behind> {
+    pub async fn reach(&self, wanted: Revision, patience: Duration) -> Result<(), Behind> {
         let mut revisions = self.0.revision.subscribe();
-        let epoch = revisions.borrow().epoch;
-        let there = revisions.wait_for(|now| now.epoch != epoch || now.seq >= seq);
+        let there = revisions.wait_for(|now| now.epoch != wanted.epoch || now.reaches(wanted));
         match tokio::time::timeout(patience, there).await {
             Ok(Ok(_)) => Ok(()),
-            _ => Err(Behind { wanted: seq, patience }),
+            _ => Err(Behind { wanted: wanted.seq, patience }),
         }
     }
 
@@ -199,7 +191,7 @@ impl FleetHandle {
     }
 
     /// Begins anew in another epoch, from a complete listing.
-    pub(super) fn restart(&self, epoch: u64, revision: u64, events: Vec<Event>, now: Instant) {
+    pub(super) fn restart(&self, epoch: Epoch, revision: u64, events: Vec<Event>, now: Instant) {
         {
             let mut state = self.0.state.write().unwrap_or_else(PoisonError::into_inner);
             let with_meetings = state.fleet.servers().map(FleetServer::id);
@@ -212,16 +204,15 @@ impl FleetHandle {
                 awaited.tenants.extend(state.fleet.routing().tenants().map(|tenant| tenant.id.clone()));
                 awaited.until = Some(now + REBUILD_WITHIN);
             }
-            state.fleet = Fleet::new(epoch, self.0.policy.clone());
+            state.fleet = Fleet::new(epoch.number, self.0.policy.clone()).begun_at(epoch.begun);
             state.fleet.apply(revision, events, now);
-            self.0.started_empty.store(state.fleet.records().len() == 0, Ordering::Release);
             state.published = state.fleet.revision();
             state.history = history(state.published);
         }
         // Before the revision is told: who waits for both looks when it hears of the revision.
         self.0.complete.store(true, Ordering::Release);
         let _ = self.0.changes.send(Published::Reset); // nobody may be listening
-        self.0.revision.send_replace(Revision::new(epoch, revision));
+        self.0.revision.send_replace(Revision::new(epoch.number, revision));
     }
 }
 

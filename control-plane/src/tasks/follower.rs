@@ -4,7 +4,11 @@
 mod epoch;
 mod loss;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    hash::{BuildHasher, Hash, Hasher},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use futures::{FutureExt, StreamExt, stream::BoxStream};
@@ -15,10 +19,13 @@ use usher_common::runtime::clock;
 use self::loss::Loss;
 use super::{backoff::Backoff, fleet_handle::FleetHandle};
 use crate::{
-    core::plan::Event,
+    core::{epoch::Epoch, fleet::Fleet, plan::Event},
     ops::{metrics::Metrics, watchdog::Watchdog},
-    ports::{Batch, Store, WatchError},
-    store::codec::{BadValue, Codec},
+    ports::{Batch, Change, Entry, Store, WatchError},
+    store::{
+        codec::{BadValue, Codec},
+        keys::META,
+    },
 };
 
 /// Changes that are applied at once when many are waiting.
@@ -27,6 +34,9 @@ const COALESCE: usize = 512;
 const TURN: Duration = Duration::from_secs(1);
 /// Time without a turn after which the loop counts as stalled.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Longest wait for a change that has been followed before.
+const RESUME_WITHIN: Duration = Duration::from_secs(2);
 
 type Changes = BoxStream<'static, Result<Batch, WatchError>>;
 
@@ -48,8 +58,10 @@ pub struct Follower {
 /// What is known of the store's history.
 #[derive(Debug, Clone, Copy)]
 struct Place {
-    epoch: u64,
+    epoch: Epoch,
     revision: u64,
+    /// Print of what was written at `revision`; none right after a listing.
+    print: Option<u64>,
 }
 
 impl Follower {
@@ -96,27 +108,31 @@ impl Follower {
 
     /// Lists unless the history goes on from `place`, then follows until the watch ends.
     async fn follow(&self, place: &mut Option<Place>, backoff: &mut Backoff) -> anyhow::Result<()> {
-        let epoch = epoch::read_or_create(self.store.as_ref()).await.context("read the epoch")?;
+        let epoch = epoch::current(self.store.as_ref()).await.context("read the epoch")?;
         let now = self.store.revision().await.context("read the revision")?;
-        let mut at = match *place {
-            Some(at) if at.epoch == epoch && at.revision <= now => at,
-            Some(at) if at.epoch == epoch => {
-                warn!(had = at.revision, has = now, "the store went back in time: a new epoch begins");
-                epoch::renew(self.store.as_ref()).await.context("begin a new epoch")?;
-                *place = None;
-                return Ok(());
+        let known = place.filter(|at| at.epoch == epoch);
+        if let Some(at) = known.filter(|at| at.revision > now) {
+            return self.set_back(at).await;
+        }
+        let resumed = match known {
+            Some(at) => self.resume(at).await?.map(|changes| (at, changes)),
+            None => None,
+        };
+        let (mut at, mut changes) = match resumed {
+            Some(resumed) => resumed,
+            None => {
+                let Some(at) = self.list(epoch).await? else { return Ok(()) };
+                (at, self.store.watch("", at.revision + 1).await.context("watch")?)
             }
-            _ => self.list(epoch).await?,
         };
         *place = Some(at);
-        let mut changes = self.store.watch("", at.revision + 1).await.context("watch")?;
         backoff.reset();
         let ended = self.apply_all(&mut changes, &mut at).await;
         *place = Some(at);
         match ended {
             Ended::Watch(WatchError::Compacted(revision)) => {
                 info!(revision, "history was compacted; listing again");
-                *place = Some(self.list(epoch).await?);
+                *place = self.list(epoch).await?;
                 Ok(())
             }
             Ended::Watch(lost @ WatchError::Lost(_)) => Err(lost.into()),
@@ -124,21 +140,49 @@ impl Follower {
             // epoch, and polls find the rest (F7).
             Ended::Loss(loss) => {
                 warn!(?loss, "stored state was taken away; a new epoch begins");
-                if loss == Loss::Derived {
-                    epoch::renew_from(self.store.as_ref(), epoch).await.context("begin a new epoch")?;
+                if loss == Loss::Taken {
+                    epoch::renew(self.store.as_ref(), epoch).await.context("begin a new epoch")?;
                 }
                 Ok(())
             }
         }
     }
 
-    /// Reads everything and makes the fleet equal to it.
-    async fn list(&self, epoch: u64) -> anyhow::Result<Place> {
+    /// Goes on after the last change applied, if the store tells of it what was applied. One that was
+    /// set back, and has come as far again, does not.
+    async fn resume(&self, at: Place) -> anyhow::Result<Option<Changes>> {
+        let Some(print) = at.print else { return Ok(None) };
+        let mut changes = self.store.watch("", at.revision).await.context("watch")?;
+        match tokio::time::timeout(RESUME_WITHIN, changes.next()).await {
+            Ok(Some(Ok(batch))) => Ok((print_of(&batch) == print).then_some(changes)),
+            Ok(Some(Err(lost @ WatchError::Lost(_)))) => Err(lost.into()),
+            Ok(Some(Err(WatchError::Compacted(_))) | None) | Err(_) => Ok(None),
+        }
+    }
+
+    /// Begins a new epoch on a store whose history is not the one that was followed: what was handed
+    /// out under the old epoch must not be continued.
+    async fn set_back(&self, at: Place) -> anyhow::Result<()> {
+        warn!(had = at.revision, "the store went back in time: a new epoch begins");
+        epoch::renew(self.store.as_ref(), at.epoch).await.context("begin a new epoch")
+    }
+
+    /// Reads everything and makes the fleet equal to it; `None` when the epoch ends with that.
+    async fn list(&self, epoch: Epoch) -> anyhow::Result<Option<Place>> {
         let listing = self.store.read_prefix("").await.context("list")?;
+        let begins = |entry: &Entry| entry.key == META && entry.mod_revision == epoch.begun;
+        if !listing.entries.iter().any(begins) {
+            return Ok(None); // another epoch has begun meanwhile
+        }
         let (events, bad) = self.codec.events(&listing);
         bad.iter().for_each(report);
         let (count, now) = (events.len(), clock::now());
-        if self.fleet.complete() && self.fleet.revision().epoch == epoch {
+        let place = Place { epoch, revision: listing.revision, print: None };
+        if self.fleet.complete() && self.fleet.read(Fleet::epoch) == epoch {
+            let foreign = self.fleet.read(|fleet| fleet.contradicts(&events));
+            if foreign || listing.revision < self.fleet.revision().seq {
+                return self.set_back(place).await.map(|()| None);
+            }
             self.fleet.apply_listing(listing.revision, events, now);
         } else {
             if self.fleet.complete() {
@@ -148,7 +192,7 @@ impl Follower {
         }
         self.metrics.revision(listing.revision);
         info!(revision = listing.revision, entries = count, "fleet read");
-        Ok(Place { epoch, revision: listing.revision })
+        Ok(Some(place))
     }
 
     /// Applies changes until the watch ends. Those that are waiting are applied together, so that a
@@ -165,7 +209,7 @@ impl Follower {
                 return Ended::Loss(loss);
             }
             let mut ended = None;
-            let (mut revision, mut events) = (first.revision, self.events(&first));
+            let (mut events, mut last) = (self.events(&first), first);
             while events.len() < COALESCE {
                 match changes.next().now_or_never() {
                     None => break,
@@ -174,8 +218,8 @@ impl Follower {
                             ended = Some(Ended::Loss(loss));
                             break;
                         }
-                        revision = batch.revision;
                         events.extend(self.events(&batch));
+                        last = batch;
                     }
                     Some(Some(Err(error))) => {
                         ended = Some(Ended::Watch(error));
@@ -187,9 +231,9 @@ impl Follower {
                     }
                 }
             }
-            self.fleet.apply(revision, events, clock::now());
-            self.metrics.revision(revision);
-            at.revision = revision;
+            self.fleet.apply(last.revision, events, clock::now());
+            self.metrics.revision(last.revision);
+            (at.revision, at.print) = (last.revision, Some(print_of(&last)));
             if let Some(ended) = ended {
                 return ended;
             }
@@ -206,6 +250,19 @@ impl Follower {
         };
         batch.changes.iter().filter_map(read).collect()
     }
+}
+
+/// Returns a number that another batch, or one of another history, does not share.
+fn print_of(batch: &Batch) -> u64 {
+    let mut hasher = foldhash::quality::FixedState::default().build_hasher();
+    batch.revision.hash(&mut hasher);
+    for change in &batch.changes {
+        match change {
+            Change::Put(entry) => (&entry.key, &entry.value, entry.create_revision).hash(&mut hasher),
+            Change::Delete { key } => key.hash(&mut hasher),
+        }
+    }
+    hasher.finish()
 }
 
 fn report(bad: &BadValue) {

@@ -143,14 +143,22 @@ impl Placer {
         Ok(written)
     }
 
+    /// Tells whether meetings may run that no record tells of, because the store lost what it held and
+    /// not all servers have been asked since.
+    pub fn rebuilding(&self) -> bool {
+        self.writer.fleet().read(|fleet| self.rebuilds(fleet, clock::now()))
+    }
+
+    fn rebuilds(&self, fleet: &Fleet, now: Instant) -> bool {
+        self.rebuild.goes_on(fleet, now) || self.writer.fleet().awaits_more(fleet, now)
+    }
+
     /// Decides and notes the choice in one step, so that no two requests choose unaware of another.
     fn decide(&self, fleet: &Fleet, request: &PlaceRequest, now: Now) -> Result<Step<Placement>, NoPlace> {
         let key = &request.ask.key;
-        if fleet.record(key).is_none()
-            && self.writer.fleet().started_empty()
-            && (self.rebuild.goes_on(fleet, now.instant)
-                || self.writer.fleet().awaits_more(fleet, now.instant))
-        {
+        // What an earlier epoch wrote down may be long past: the id may run elsewhere by now.
+        let settled = fleet.record(key).is_some_and(|stored| stored.modified > fleet.epoch().begun);
+        if !settled && self.rebuilds(fleet, now.instant) {
             return Err(NoPlace::Rebuilding);
         }
         let mut inflight = self.inflight.lock().unwrap_or_else(PoisonError::into_inner);

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 use usher_common::{
     id::ServerId,
+    revision::Revision,
     runtime::{clock, tasks::Tasks},
 };
 
@@ -69,6 +70,7 @@ impl PollAsks {
     async fn asked(&self, server: &ServerId) -> Result<(), AskError> {
         let key = format!("{PREFIX}{server}");
         let ask = Txn { guards: Vec::new(), writes: vec![Write::Put(key.clone(), Bytes::from_static(b"1"))] };
+        let epoch = self.fleet.revision().epoch;
         let mut from = match self.store.commit(vec![ask]).await?.first() {
             Some(Verdict::Committed(revision)) => revision + 1,
             Some(Verdict::Refused(_)) | None => return Err(AskError::Late), // it has no guards
@@ -79,14 +81,14 @@ impl PollAsks {
                 let answered =
                     |change: &Change| matches!(change, Change::Delete { key: gone } if *gone == key);
                 if batch.changes.iter().any(answered) {
-                    let _ = self.fleet.reach(batch.revision, SEE_WITHIN).await; // late, but it was polled
+                    let _ = self.fleet.reach(Revision::new(epoch, batch.revision), SEE_WITHIN).await; // late, but it was polled
                     return Ok(());
                 }
             }
             // The watch was lost: the ask is answered if it is gone.
             let listing = self.store.read_prefix(&key).await?;
             if listing.entries.iter().all(|entry| entry.key != key) {
-                let _ = self.fleet.reach(listing.revision, SEE_WITHIN).await;
+                let _ = self.fleet.reach(Revision::new(epoch, listing.revision), SEE_WITHIN).await;
                 return Ok(());
             }
             from = listing.revision + 1;

@@ -120,9 +120,12 @@ impl Poller {
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
         let mut revisions = self.fleet.revisions();
         let mut roles = self.leadership.changes();
-        let mut polling = false;
+        let (mut polling, mut epoch) = (false, self.fleet.revision().epoch);
         loop {
             self.watchdog.turned("poller", (self.interval * PATIENCE).max(TURN * 10), clock::now());
+            if std::mem::replace(&mut epoch, self.fleet.revision().epoch) != epoch {
+                self.pollers.clear(); // the store lost what it held: what runs is to be known soon
+            }
             if self.leadership.polls() {
                 // Servers found when this replica began to poll are spread over the interval; those
                 // that come later are new or just enabled, and are polled at once.
@@ -146,7 +149,7 @@ impl Poller {
     fn keep_in_step(&self, begin: Begin) {
         let wanted: HashMap<ServerId, bool> = self.fleet.read(|fleet| {
             let polled = fleet.servers().filter(|server| fleet.is_polled(server.id()));
-            polled.map(|server| (server.id().clone(), server.sample.is_some())).collect()
+            polled.map(|server| (server.id().clone(), fleet.knows(server))).collect()
         });
         let mut running = self.pollers.lock();
         running.retain(|id, _| wanted.contains_key(id));

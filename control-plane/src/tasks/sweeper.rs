@@ -9,6 +9,7 @@ use usher_common::runtime::clock;
 use super::{leadership::Leadership, writer::Writer};
 use crate::{
     core::{
+        epoch::Epoch,
         plan::Plan,
         reconcile::{Sweep, sweep},
     },
@@ -44,13 +45,13 @@ impl Sweeper {
         if self.leadership.token(clock::now()).is_none() {
             return;
         }
-        let Sweep { plans, given_up, drained } =
-            self.writer.fleet().read(|fleet| sweep(fleet, self.writer.now()));
+        let (Sweep { plans, given_up, drained }, epoch) =
+            self.writer.fleet().read(|fleet| (sweep(fleet, self.writer.now()), fleet.epoch()));
         for server in drained {
             info!(%server, "cordoned and empty: disabled");
         }
-        self.commit(plans).await;
-        let given_up = self.commit(given_up).await;
+        self.commit(plans, epoch).await;
+        let given_up = self.commit(given_up, epoch).await;
         if given_up > 0 {
             info!(given_up, "zombies and detached records given up");
             self.metrics.given_up(given_up);
@@ -58,11 +59,11 @@ impl Sweeper {
     }
 
     /// Commits plans until the store does not take one; returns how many it took.
-    async fn commit(&self, plans: Vec<Plan>) -> u64 {
+    async fn commit(&self, plans: Vec<Plan>, epoch: Epoch) -> u64 {
         let mut committed = 0;
         for plan in plans.iter().filter(|plan| !plan.is_empty()) {
             let Some(token) = self.leadership.token(clock::now()) else { break };
-            match self.writer.commit_once(plan, &token).await {
+            match self.writer.commit_once(plan, &token, epoch).await {
                 Ok(Verdict::Committed(_)) => committed += 1,
                 Ok(Verdict::Refused(_)) => {} // the next sweep decides again
                 Err(error) => {

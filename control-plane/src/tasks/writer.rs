@@ -6,13 +6,13 @@ use std::{
 };
 
 use usher_common::{
-    revision::FencingToken,
+    revision::{FencingToken, Revision},
     runtime::clock::{self, WallClock},
 };
 
 use super::{fleet_handle::FleetHandle, revision_reader::RevisionReader};
 use crate::{
-    core::{fleet::Fleet, lifecycle::Step, now::Now, plan::Plan},
+    core::{epoch::Epoch, fleet::Fleet, lifecycle::Step, now::Now, plan::Plan},
     ops::alarms::{Alarm, Alarms},
     ports::{StoreError, Verdict},
     store::committer::Committer,
@@ -28,7 +28,7 @@ pub struct Written<T> {
     /// What the caller is told.
     pub outcome: T,
     /// Revision from which on it holds.
-    pub revision: u64,
+    pub revision: Revision,
 }
 
 /// Why nothing was written, as far as is known.
@@ -87,14 +87,17 @@ impl Writer {
         mut decide: impl FnMut(&Fleet, Now) -> Result<Step<T>, E>,
     ) -> Result<Written<T>, WriteError<E>> {
         loop {
-            let (decided, at) = self.fleet.read(|fleet| (decide(fleet, self.now()), fleet.revision().seq));
+            let (decided, epoch, at) =
+                self.fleet.read(|fleet| (decide(fleet, self.now()), fleet.epoch(), fleet.revision()));
             let Step { plan, outcome } = decided.map_err(WriteError::Decision)?;
             if plan.is_empty() {
                 return Ok(Written { outcome, revision: at });
             }
-            let refused_at = match self.commit(&plan, fence, deadline).await? {
-                Verdict::Committed(revision) => return Ok(Written { outcome, revision }),
-                Verdict::Refused(revision) => revision,
+            let refused_at = match self.commit(&plan, fence, epoch, deadline).await? {
+                Verdict::Committed(seq) => {
+                    return Ok(Written { outcome, revision: Revision::new(epoch.number, seq) });
+                }
+                Verdict::Refused(seq) => Revision::new(epoch.number, seq),
             };
             let patience = deadline.saturating_duration_since(clock::now());
             if patience.is_zero() {
@@ -105,12 +108,18 @@ impl Writer {
         }
     }
 
-    /// Commits a leader's plan once; whoever made it makes another when it is refused.
+    /// Commits a leader's plan, made in `epoch`, once; whoever made it makes another when it is
+    /// refused.
     ///
     /// # Errors
     /// The store could not decide, or its answer was lost.
-    pub async fn commit_once(&self, plan: &Plan, fence: &FencingToken) -> Result<Verdict, StoreError> {
-        let committed = self.committer.commit_plan(plan, Some(fence)).await;
+    pub async fn commit_once(
+        &self,
+        plan: &Plan,
+        fence: &FencingToken,
+        epoch: Epoch,
+    ) -> Result<Verdict, StoreError> {
+        let committed = self.committer.commit_plan(plan, Some(fence), epoch).await;
         self.note(committed.as_ref().err());
         committed
     }
@@ -125,10 +134,11 @@ impl Writer {
         &self,
         plan: &Plan,
         fence: Option<&FencingToken>,
+        epoch: Epoch,
         deadline: Instant,
     ) -> Result<Verdict, WriteError<E>> {
-        let committed = tokio::time::timeout_at(deadline.into(), self.committer.commit_plan(plan, fence));
-        match committed.await {
+        let committing = self.committer.commit_plan(plan, fence, epoch);
+        match tokio::time::timeout_at(deadline.into(), committing).await {
             Ok(Ok(verdict)) => {
                 self.note(None);
                 Ok(verdict)

@@ -2,6 +2,7 @@
 //!
 //! The binary is `USHER_ETCD`, the `etcd` on the PATH, or the one that `cargo xtask test` brought.
 
+mod faults;
 mod member;
 mod tls;
 
@@ -15,7 +16,7 @@ use anyhow::{Context, Result, bail};
 use etcd_client::{Certificate, Client, ConnectOptions, DeleteOptions, Identity, TlsOptions};
 use tempfile::TempDir;
 
-pub use self::tls::TlsFiles;
+pub use self::{faults::Backup, tls::TlsFiles};
 use self::{member::Member, tls::generate};
 use crate::wait;
 

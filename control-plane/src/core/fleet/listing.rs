@@ -19,6 +19,34 @@ impl Fleet {
         self.apply(revision, events, now)
     }
 
+    /// Tells whether a complete listing is of another history than this fleet: it holds what was last
+    /// changed at a revision that this fleet has applied, and the fleet holds it otherwise. A store
+    /// that was set back, and has come as far again since, looks like this.
+    pub fn contradicts(&self, entries: &[Event]) -> bool {
+        let applied = self.revision().seq;
+        let mut changes = entries.iter().filter_map(|event| Some((event.key(), event.modified()?)));
+        changes.any(|(key, modified)| modified <= applied && self.modified(&key) != Some(modified))
+    }
+
+    /// Returns the revision that last changed what it holds of a key.
+    fn modified(&self, key: &Key) -> Option<u64> {
+        let server = |id| self.servers.get(id);
+        match key {
+            Key::Server(id) => server(id).map(|server| server.stored.modified),
+            Key::Health(id) => {
+                let stray = || self.strays.get(id)?.health.as_ref();
+                server(id).map_or_else(stray, |server| server.health.as_ref()).map(|stored| stored.modified)
+            }
+            Key::Sample(id) => {
+                let stray = || self.strays.get(id)?.sample.as_ref();
+                server(id).map_or_else(stray, |server| server.sample.as_ref()).map(|stored| stored.modified)
+            }
+            Key::Tenant(id) => self.tenant(id).map(|stored| stored.modified),
+            Key::Record(key) => self.record(key).map(|stored| stored.modified),
+            Key::Zombie(key) => self.zombie(key).map(|stored| stored.modified),
+        }
+    }
+
     fn keys(&self) -> impl Iterator<Item = Key> {
         let servers = self.servers.iter().flat_map(|(id, server)| {
             let health = server.health.as_ref().map(|_| Key::Health(id.clone()));

@@ -79,12 +79,6 @@ impl FleetServer {
         self.offline
     }
 
-    /// Tells whether what runs there is known. A server that is offline counts as asked: its meetings
-    /// are detached.
-    pub fn was_asked(&self) -> bool {
-        self.sample.is_some() || self.colour() == Health::Offline
-    }
-
     /// Returns the predicted users of this server: those its last sample shows, young meetings
     /// counted at least with their floor, and those of meetings the sample cannot contain yet (E1).
     pub fn effective_load(&self) -> u64 {

@@ -233,3 +233,23 @@ fn h15_a_disabled_server_is_polled_as_long_as_it_has_zombies() {
     ));
     assert!(bench.fleet.is_polled(&sid("a")));
 }
+
+#[test]
+fn i10_a_listing_of_another_history_is_recognised() {
+    let mut bench = Bench::with_servers(Policy::default(), &["a"]);
+    let backup = bench.store.clone();
+    bench.red("a");
+    assert!(!bench.fleet.contradicts(&bench.store.listing()), "it is its own");
+    assert!(!Fleet::new(7, Policy::default()).contradicts(&bench.store.listing()), "nothing was applied");
+    let mut other = backup.clone();
+    assert!(bench.fleet.contradicts(&other.listing()), "health of an earlier revision");
+    for error in [1, 2] {
+        let plan = Plan { guards: Vec::new(), writes: vec![Write::Health(sid("a"), health(0, error))] };
+        assert!(other.commit(&plan));
+    }
+    assert!(other.revision > bench.store.revision, "it has come further since");
+    let mut ahead = bench.fleet.clone();
+    assert!(!ahead.contradicts(&other.listing()), "all it holds is newer: nothing tells it from ours");
+    other.catch_up(&mut ahead, bench.now.instant);
+    assert!(ahead.contradicts(&backup.listing()));
+}

@@ -29,8 +29,10 @@ pub fn poll_ok(fleet: &Fleet, id: &ServerId, sample: Sample, now_ms: i64) -> Pla
 pub fn poll_failed(fleet: &Fleet, id: &ServerId, suspicion: Suspicion, reason: &str, now_ms: i64) -> Plan {
     let Some(server) = used(fleet, id) else { return Plan::default() };
     let record = server.health.as_ref().map(|stored| &stored.value);
-    let record = on_poll_failed(record, fleet.policy(), suspicion, reason, now_ms);
-    record.map_or_else(Plan::default, |record| judged(server, record))
+    let failed = on_poll_failed(record, fleet.policy(), suspicion, reason, now_ms);
+    // The first failure of an epoch is written down whatever it changes: the server was asked.
+    let told = record.filter(|_| !fleet.has_tried(server)).cloned();
+    failed.or(told).map_or_else(Plan::default, |record| judged(server, record))
 }
 
 /// Plans what a passive failure report writes. Any replica; [`super::PassiveGate`] comes first.

@@ -1,5 +1,7 @@
 //! One meeting on one server: its zombie there, its record, and what the poll saw of it.
 
+mod double;
+
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -246,9 +248,7 @@ impl Meeting<'_> {
                     && listed.key.is_some()
                     && !self.zombie_stands =>
             {
-                self.draft.guard_record(self.key);
-                let reason = "found running while the id lives elsewhere";
-                self.draft.set_zombie(self.zombie_key.clone(), ZombieState::Due, Some(id), reason);
+                self.settle_double(record, listed);
             }
             None | Some(_) => {}
         }

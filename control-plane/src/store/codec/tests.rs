@@ -136,8 +136,12 @@ fn a_listing_is_read_past_its_bad_values() {
         create_revision: 1,
         mod_revision: 2,
     };
-    let entries =
-        vec![put("health/a", &good), put("health/b", b"\xff"), put("meta", &meta(1)), put("servers/!", b"")];
+    let entries = vec![
+        put("health/a", &good),
+        put("health/b", b"\xff"),
+        put("meta", &meta(Meta { epoch: 1, cluster_id: 2 })),
+        put("servers/!", b""),
+    ];
     let (events, bad) = codec.events(&Listing { revision: 2, entries });
     assert_eq!(events.len(), 1);
     assert_eq!(bad.iter().map(|bad| &*bad.path).collect::<Vec<_>>(), ["health/b", "servers/!"]);
@@ -145,7 +149,8 @@ fn a_listing_is_read_past_its_bad_values() {
 
 #[test]
 fn meta_is_read_back_and_a_newer_schema_is_refused() {
-    assert_eq!(read_meta(&meta(42)), Ok(42));
-    let newer = pb::Meta { schema_version: SCHEMA_VERSION + 1, epoch: 42 }.encode_to_vec();
+    let made = Meta { epoch: 42, cluster_id: 7 };
+    assert_eq!(read_meta(&meta(made)), Ok(made));
+    let newer = pb::Meta { schema_version: SCHEMA_VERSION + 1, epoch: 42, cluster_id: 7 }.encode_to_vec();
     assert_eq!(read_meta(&newer), Err(ValueError::Field("schema_version")));
 }

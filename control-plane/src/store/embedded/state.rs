@@ -92,7 +92,7 @@ impl State {
             let changes: Vec<Change> =
                 batch.changes.iter().filter(|change| key_of(change).starts_with(prefix)).cloned().collect();
             if !changes.is_empty() {
-                found.push(Batch { revision: batch.revision, changes });
+                found.push(Batch { revision: batch.revision, changes, attested: true });
             }
         }
         Ok((found, next))
@@ -159,7 +159,7 @@ impl<'a> Draft<'a> {
             .collect();
         if !changes.is_empty() {
             self.revision = revision;
-            self.batches.push(Batch { revision, changes });
+            self.batches.push(Batch { revision, changes, attested: true });
         }
         let at = self.revision;
         Ok(decided()

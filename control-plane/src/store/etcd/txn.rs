@@ -1,9 +1,15 @@
 //! Transactions as etcd takes them: several are nested in one, each with guards of its own.
+//!
+//! Whatever deletes also writes [`DELETIONS`], whose value means nothing: a revision that deletes
+//! without it is the work of a foreign hand, and what it took away may still run.
 
 use etcd_client::{Compare, CompareOp, TxnOp, TxnOpResponse, TxnResponse};
 
 use super::key::{Space, revision};
-use crate::ports::{Guard, StoreError, Txn, Verdict, Write};
+use crate::{
+    ports::{Guard, StoreError, Txn, Verdict, Write},
+    store::keys::DELETIONS,
+};
 
 /// Transactions nested in one. etcd counts them, and the largest of them, against its
 /// `--max-txn-ops` (128 by default).
@@ -28,18 +34,33 @@ pub(super) fn runs(txns: &[Txn]) -> Vec<&[Txn]> {
 /// Writes independent transactions as one.
 pub(super) fn nested(space: &Space, txns: &[Txn]) -> etcd_client::Txn {
     match txns {
-        [one] => single(space, one),
+        [one] => {
+            let (compares, mut writes) = parts(space, one);
+            writes.extend(attestation(space, txns));
+            etcd_client::Txn::new().when(compares).and_then(writes)
+        }
         many => {
-            let inner: Vec<TxnOp> = many.iter().map(|txn| TxnOp::txn(single(space, txn))).collect();
-            etcd_client::Txn::new().and_then(inner)
+            let inner = many.iter().map(|txn| {
+                let (compares, writes) = parts(space, txn);
+                TxnOp::txn(etcd_client::Txn::new().when(compares).and_then(writes))
+            });
+            // etcd takes no key twice, so it stands beside them, even if none of them is decided yes.
+            let all: Vec<TxnOp> = inner.chain(attestation(space, txns)).collect();
+            etcd_client::Txn::new().and_then(all)
         }
     }
 }
 
-fn single(space: &Space, txn: &Txn) -> etcd_client::Txn {
-    let compares: Vec<Compare> = txn.guards.iter().map(|guard| compare(space, guard)).collect();
-    let writes: Vec<TxnOp> = txn.writes.iter().map(|write| op(space, write)).collect();
-    etcd_client::Txn::new().when(compares).and_then(writes)
+fn parts(space: &Space, txn: &Txn) -> (Vec<Compare>, Vec<TxnOp>) {
+    let compares = txn.guards.iter().map(|guard| compare(space, guard)).collect();
+    (compares, txn.writes.iter().map(|write| op(space, write)).collect())
+}
+
+/// Returns what says that deletions are ours, where there are any.
+fn attestation(space: &Space, txns: &[Txn]) -> Option<TxnOp> {
+    let mut writes = txns.iter().flat_map(|txn| &txn.writes);
+    let deletes = writes.any(|write| matches!(write, Write::Delete(_)));
+    deletes.then(|| TxnOp::put(space.full(DELETIONS), "", None))
 }
 
 fn compare(space: &Space, guard: &Guard) -> Compare {
@@ -71,11 +92,12 @@ pub(super) fn verdicts(count: usize, response: &TxnResponse) -> Result<Vec<Verdi
         return Ok(vec![verdict(response.succeeded())]);
     }
     let answers = response.op_responses();
-    if answers.len() != count {
+    if answers.len() < count {
         return Err(unreadable());
     }
     answers
         .into_iter()
+        .take(count)
         .map(|answer| match answer {
             TxnOpResponse::Txn(inner) => Ok(verdict(inner.succeeded())),
             _ => Err(unreadable()),

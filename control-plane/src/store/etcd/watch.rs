@@ -14,7 +14,10 @@ use super::{
     key::{Space, end_of, number, revision},
     pool::{Pool, Repeat},
 };
-use crate::ports::{Batch, Change, StoreError, WatchError};
+use crate::{
+    ports::{Batch, Change, StoreError, WatchError},
+    store::keys::DELETIONS,
+};
 
 /// Silence after which a sign of life is asked for.
 const QUIET: Duration = Duration::from_secs(2);
@@ -112,8 +115,13 @@ fn batches(space: &Space, events: &[Event]) -> Vec<Batch> {
         };
         match batches.last_mut() {
             Some(last) if last.revision == at => last.changes.push(change),
-            _ => batches.push(Batch { revision: at, changes: vec![change] }),
+            _ => batches.push(Batch { revision: at, changes: vec![change], attested: false }),
         }
+    }
+    for batch in &mut batches {
+        let before = batch.changes.len();
+        batch.changes.retain(|change| !matches!(change, Change::Put(entry) if entry.key == DELETIONS));
+        batch.attested = batch.changes.len() < before;
     }
     batches
 }

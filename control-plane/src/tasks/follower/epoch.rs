@@ -1,41 +1,40 @@
-//! The epoch: which store, and which life of it, revisions belong to.
+//! The epoch: which life of the store revisions belong to. `meta` names it, and the revision of
+//! `meta` says when it began.
 
 use anyhow::Context as _;
 
 use crate::{
+    core::epoch::Epoch,
     ports::{Entry, Guard, Store, Txn, Write},
     store::{
-        codec::{meta, read_meta},
+        codec::{Meta, meta, read_meta},
         keys::META,
     },
 };
 
-/// Returns the epoch; the first to start on a store makes it.
-pub(super) async fn read_or_create(store: &dyn Store) -> anyhow::Result<u64> {
+/// Returns the epoch. The first to start on a store begins one, and so does the first to find a
+/// store that was begun on another cluster: that is a restored backup.
+pub(super) async fn current(store: &dyn Store) -> anyhow::Result<Epoch> {
     loop {
-        if let Some(entry) = read(store).await? {
-            let made = read_meta(&entry.value).context("the store's `meta`")?;
-            return Ok(mix(made, store.cluster_id().await?));
-        }
-        write(store, Guard::Absent(META.into())).await?; // refused: another was first, read it
+        let cluster_id = store.cluster_id().await?;
+        let guard = match read(store).await? {
+            None => Guard::Absent(META.into()),
+            Some(entry) => {
+                let meta = read_meta(&entry.value).context("the store's `meta`")?;
+                if meta.cluster_id == cluster_id {
+                    return Ok(Epoch { number: meta.epoch, begun: entry.mod_revision });
+                }
+                Guard::Unchanged(META.into(), entry.mod_revision)
+            }
+        };
+        begin(store, guard, cluster_id).await?; // refused: another was first, read it
     }
 }
 
-/// Begins a new epoch on a store that was set back: what was handed out under the old one must not
-/// be continued.
-pub(super) async fn renew(store: &dyn Store) -> anyhow::Result<()> {
-    match read(store).await? {
-        Some(entry) => write(store, Guard::Unchanged(META.into(), entry.mod_revision)).await,
-        None => Ok(()), // the next read makes one
-    }
-}
-
-/// Begins a new epoch unless another replica has done so since `known`.
-pub(super) async fn renew_from(store: &dyn Store, known: u64) -> anyhow::Result<()> {
-    match read_or_create(store).await? {
-        now if now == known => renew(store).await,
-        _ => Ok(()),
-    }
+/// Begins a new epoch, unless another replica has done so since `known`.
+pub(super) async fn renew(store: &dyn Store, known: Epoch) -> anyhow::Result<()> {
+    let cluster_id = store.cluster_id().await?;
+    begin(store, Guard::Unchanged(META.into(), known.begun), cluster_id).await
 }
 
 async fn read(store: &dyn Store) -> anyhow::Result<Option<Entry>> {
@@ -43,28 +42,44 @@ async fn read(store: &dyn Store) -> anyhow::Result<Option<Entry>> {
     Ok(listing.entries.into_iter().find(|entry| entry.key == META))
 }
 
-async fn write(store: &dyn Store, guard: Guard) -> anyhow::Result<()> {
-    let value = meta(rand::random());
+async fn begin(store: &dyn Store, guard: Guard, cluster_id: u64) -> anyhow::Result<()> {
+    let value = meta(Meta { epoch: rand::random(), cluster_id });
     store.commit(vec![Txn { guards: vec![guard], writes: vec![Write::Put(META.into(), value)] }]).await?;
     Ok(())
 }
 
-/// Mixes two numbers so that a change of either changes the result (splitmix64's finalizer).
-fn mix(made: u64, cluster: u64) -> u64 {
-    let mut sum = made ^ cluster.rotate_left(32).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    sum = (sum ^ (sum >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    sum = (sum ^ (sum >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    sum ^ (sum >> 31)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::mix;
+    use bytes::Bytes;
 
-    #[test]
-    fn either_half_makes_a_new_epoch() {
-        assert_eq!(mix(1, 2), mix(1, 2));
-        assert_ne!(mix(1, 2), mix(2, 2));
-        assert_ne!(mix(1, 2), mix(1, 3));
+    use super::*;
+    use crate::{ports::Verdict, store::embedded::EmbeddedStore};
+
+    async fn put_meta(store: &dyn Store, value: Bytes) {
+        let txn = Txn { guards: Vec::new(), writes: vec![Write::Put(META.into(), value)] };
+        let verdicts = store.commit(vec![txn]).await.unwrap();
+        assert!(matches!(verdicts[..], [Verdict::Committed(_)]));
+    }
+
+    #[tokio::test]
+    async fn an_epoch_lasts_until_it_is_renewed_and_is_renewed_once() {
+        let store = EmbeddedStore::open(None).unwrap();
+        let first = current(&store).await.unwrap();
+        assert_eq!(current(&store).await.unwrap(), first);
+        renew(&store, first).await.unwrap();
+        let second = current(&store).await.unwrap();
+        assert!(second.number != first.number && second.begun > first.begun);
+        renew(&store, first).await.unwrap();
+        assert_eq!(current(&store).await.unwrap(), second, "another replica was late to notice");
+    }
+
+    #[tokio::test]
+    async fn i10_a_store_of_another_cluster_is_a_new_epoch() {
+        let store = EmbeddedStore::open(None).unwrap();
+        let other = Meta { epoch: 5, cluster_id: store.cluster_id().await.unwrap() + 1 };
+        put_meta(&store, meta(other)).await;
+        let epoch = current(&store).await.unwrap();
+        assert_ne!(epoch.number, 5);
+        assert_eq!(current(&store).await.unwrap(), epoch);
     }
 }

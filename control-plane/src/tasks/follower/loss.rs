@@ -1,10 +1,8 @@
 //! Telling a loss of stored state from work: what no program of ours ever does to the store.
 
-use std::collections::BTreeSet;
-
 use crate::{
     ports::{Batch, Change},
-    store::keys::META,
+    store::keys::{self, META},
 };
 
 /// What was taken away.
@@ -13,27 +11,22 @@ pub(super) enum Loss {
     /// `meta` is gone or another, and with it the epoch: the store was emptied, or another replica
     /// found a loss first.
     Epoch,
-    /// What was observed of a server is gone, while the server stands.
-    Derived,
+    /// A foreign hand deleted what the fleet is made of.
+    Taken,
 }
 
-/// Returns what a batch says was lost. Records are in no case judged by it: they come and go.
+/// Returns what a batch says was lost.
 pub(super) fn of(batch: &Batch) -> Option<Loss> {
     if batch.changes.iter().any(|change| key(change) == META) {
         return Some(Loss::Epoch);
     }
-    // Health and sample of a server are only ever deleted beside a change of the server itself.
-    let servers: BTreeSet<&str> =
-        batch.changes.iter().filter_map(|change| key(change).strip_prefix("servers/")).collect();
-    let lost: BTreeSet<&str> = batch
-        .changes
-        .iter()
-        .filter(|change| matches!(change, Change::Delete { .. }))
-        .filter_map(|change| key(change).strip_prefix("health/").or(key(change).strip_prefix("load/")))
-        .filter(|id| !servers.contains(id))
-        .collect();
-    // One server's alone is put right by its next poll.
-    (lost.len() > 1).then_some(Loss::Derived)
+    (!batch.attested && batch.changes.iter().any(takes)).then_some(Loss::Taken)
+}
+
+/// Tells whether a change takes something out of the fleet. A candidate's key, which goes with its
+/// lease, and an ask for a poll are no part of it.
+fn takes(change: &Change) -> bool {
+    matches!(change, Change::Delete { key } if matches!(keys::parse(key), Ok(Some(_))))
 }
 
 fn key(change: &Change) -> &str {
@@ -59,24 +52,26 @@ mod tests {
         Change::Delete { key: key.to_owned() }
     }
 
-    fn judged(changes: &[Change]) -> Option<Loss> {
-        of(&Batch { revision: 2, changes: changes.to_vec() })
+    fn judged(changes: &[Change], attested: bool) -> Option<Loss> {
+        of(&Batch { revision: 2, changes: changes.to_vec(), attested })
     }
 
     #[test]
     fn f7_what_only_a_foreign_hand_deletes_is_a_loss() {
-        assert_eq!(judged(&[delete("meetings/t/m"), delete("meta"), delete("servers/a")]), Some(Loss::Epoch));
-        assert_eq!(judged(&[put("meta")]), Some(Loss::Epoch));
-        assert_eq!(judged(&[delete("health/a"), delete("health/b")]), Some(Loss::Derived));
-        assert_eq!(judged(&[delete("load/a"), delete("health/c"), put("servers/b")]), Some(Loss::Derived));
+        let all = [delete("meetings/t/m"), delete("meta"), delete("servers/a")];
+        assert_eq!(judged(&all, false), Some(Loss::Epoch));
+        assert_eq!(judged(&[put("meta")], true), Some(Loss::Epoch));
+        for key in ["health/a", "load/a", "meetings/t/m", "zombies/t/m/a", "servers/a", "tenants/t"] {
+            assert_eq!(judged(&[delete(key)], false), Some(Loss::Taken), "{key}");
+            assert_eq!(judged(&[put("load/b"), delete(key)], false), Some(Loss::Taken), "{key}");
+        }
     }
 
     #[test]
     fn f7_ordinary_work_is_no_loss() {
-        let removed = [delete("health/a"), delete("load/a"), delete("servers/a")];
-        assert_eq!(judged(&removed), None);
-        assert_eq!(judged(&[delete("load/a")]), None, "the next poll writes it again");
-        assert_eq!(judged(&[delete("health/a"), delete("load/a"), put("servers/a")]), None);
-        assert_eq!(judged(&[delete("meetings/t/m"), put("load/a"), delete("zombies/t/m/a")]), None);
+        assert_eq!(judged(&[delete("health/a"), delete("load/a"), delete("servers/a")], true), None);
+        assert_eq!(judged(&[delete("meetings/t/m"), put("load/a"), delete("zombies/t/m/a")], true), None);
+        assert_eq!(judged(&[delete("election/7"), delete("polls/a")], false), None, "leases run out");
+        assert_eq!(judged(&[put("meetings/t/m")], false), None);
     }
 }

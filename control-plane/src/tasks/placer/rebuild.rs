@@ -1,5 +1,5 @@
-//! An empty store with servers (design 11): what runs on them is found by polls, and no id is placed
-//! before, because it might run already.
+//! A store that lost what it held (design 11): what runs on the servers is found by polls, and no id
+//! that has no record is placed before, because it might run already.
 
 use std::{
     collections::HashMap,
@@ -14,7 +14,7 @@ use usher_common::{id::ServerId, server::AdminState};
 
 use crate::core::fleet::{Fleet, FleetServer};
 
-/// Whether the servers of a store that started empty have all been asked.
+/// Whether the servers have all been asked in the epoch that the store is in.
 #[derive(Debug)]
 pub(super) struct Rebuild {
     patience: Duration,
@@ -43,24 +43,19 @@ impl Rebuild {
         if self.over.load(Ordering::Acquire) == epoch {
             return false;
         }
-        let enabled: Vec<&FleetServer> =
-            fleet.servers().filter(|server| server.admin() == AdminState::Enabled).collect();
+        let used: Vec<&FleetServer> =
+            fleet.servers().filter(|server| server.admin() != AdminState::Disabled).collect();
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if seen.epoch != epoch {
             *seen = Seen { epoch, since: HashMap::new() };
         }
-        let waiting = enabled.iter().any(|server| {
+        let waiting = used.iter().any(|server| {
             let since = *seen.since.entry(server.id().clone()).or_insert(now);
-            !was_asked(server) && now.saturating_duration_since(since) < self.patience
+            !fleet.has_tried(server) && now.saturating_duration_since(since) < self.patience
         });
-        if !waiting && !enabled.is_empty() {
+        if !waiting && !used.is_empty() {
             self.over.store(epoch, Ordering::Release);
         }
         waiting
     }
-}
-
-fn was_asked(server: &FleetServer) -> bool {
-    let failed = server.health.as_ref().is_some_and(|health| health.value.error > 0);
-    server.was_asked() || failed
 }

@@ -57,7 +57,8 @@ impl Resolver {
     /// # Errors
     /// The store cannot be asked, so that "there is none" would be a guess.
     pub async fn resolve(&self, key: &MeetingKey, deadline: Instant) -> Result<Resolved, Arc<StoreError>> {
-        let newest = self.revisions.read().await?;
+        let epoch = self.fleet.revision().epoch;
+        let newest = Revision::new(epoch, self.revisions.read().await?);
         let patience = deadline.saturating_duration_since(clock::now()).min(SEE_WITHIN);
         let seen = self.fleet.reach(newest, patience).await.is_ok();
         let record = if seen { self.fleet.read(|fleet| known(fleet, key)) } else { self.read(key).await? };

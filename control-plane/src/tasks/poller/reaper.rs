@@ -11,14 +11,16 @@ use futures::{StreamExt, stream};
 use tracing::{debug, info, warn};
 use usher_common::{
     id::ServerId,
+    revision::Revision,
     runtime::{clock, tasks::Tasks},
     server::{Sample, Server},
 };
 
 use crate::{
     core::{
+        epoch::Epoch,
         plan::Plan,
-        reconcile::{self, End, Verify},
+        reconcile::{self, End, Reconciliation, Verify},
     },
     ops::{
         alarms::{Alarm, Alarms},
@@ -30,6 +32,10 @@ use crate::{
 
 /// Plans of one server that are committed at the same time.
 const COMMITS: usize = 64;
+/// Times a first look is judged again because others wrote meanwhile.
+const ADOPTIONS: usize = 3;
+/// Longest wait for what refused a plan.
+const SEE_WITHIN: Duration = Duration::from_millis(500);
 /// Calls to one server that are made at the same time.
 const CALLS: usize = 4;
 
@@ -53,6 +59,8 @@ pub struct Reaper {
 pub(super) struct Seen {
     pub(super) server: Server,
     pub(super) sample: Sample,
+    /// The one its watermark is a revision of.
+    pub(super) epoch: Epoch,
     pub(super) sent_at: Instant,
 }
 
@@ -101,19 +109,30 @@ impl Reaper {
     /// Commits what a look at a server tells before the look itself is written. Of a first one, so
     /// that whoever sees the sample knows every meeting in it (F7); of one at a server that returns,
     /// while its meetings are still detached, where the policy is to end those.
-    pub(super) async fn act_first(&self, server: &Server, sample: &Sample, sent_at: Instant) {
-        let work = self
-            .fleet()
-            .read(|fleet| reconcile::on_sample(fleet, &server.id, sample, sent_at, self.writer.now()));
-        self.commit_all(work.plans).await;
+    pub(super) async fn act_first(&self, server: &Server, sample: &Sample, epoch: Epoch, sent_at: Instant) {
+        for _ in 0..ADOPTIONS {
+            let plans = self.judge(&server.id, sample, epoch, sent_at).plans;
+            if self.commit_all(plans, epoch).await {
+                return;
+            }
+        }
     }
 
-    async fn commit_all(&self, plans: Vec<Plan>) {
-        let plans = stream::iter(plans);
-        let plans = plans.for_each_concurrent(COMMITS, async |plan| {
-            self.commit(&plan).await;
-        });
-        plans.await;
+    /// Decides what a sample leads to: nothing, in another epoch than its own.
+    fn judge(&self, id: &ServerId, sample: &Sample, epoch: Epoch, sent_at: Instant) -> Reconciliation {
+        self.fleet().read(|fleet| {
+            if fleet.epoch() == epoch {
+                reconcile::on_sample(fleet, id, sample, sent_at, self.writer.now())
+            } else {
+                Reconciliation::default()
+            }
+        })
+    }
+
+    /// Commits plans side by side; tells whether all are written. What refused one is seen then.
+    async fn commit_all(&self, plans: Vec<Plan>, epoch: Epoch) -> bool {
+        let plans = stream::iter(plans).map(|plan| async move { self.commit(&plan, epoch).await });
+        plans.buffer_unordered(COMMITS).fold(true, async |all, committed| all && committed).await
     }
 
     fn fleet(&self) -> &FleetHandle {
@@ -122,40 +141,39 @@ impl Reaper {
 
     async fn act(&self, seen: &Seen) {
         let (id, until) = (&seen.server.id, clock::now() + self.budget);
-        let work = self
-            .fleet()
-            .read(|fleet| reconcile::on_sample(fleet, id, &seen.sample, seen.sent_at, self.writer.now()));
+        let work = self.judge(id, &seen.sample, seen.epoch, seen.sent_at);
         if work.left_over > 0 {
             info!(server = %id, left_over = work.left_over, "more to do than one poll allows");
         }
-        self.commit_all(work.plans).await;
+        self.commit_all(work.plans, seen.epoch).await;
         // Side by side: a server that answers the one kind of call too late still gets the other.
-        tokio::join!(
-            self.verify_all(&seen.server, work.verify, until),
-            self.end_all(&seen.server, work.ends, until)
-        );
+        tokio::join!(self.verify_all(seen, work.verify, until), self.end_all(seen, work.ends, until));
     }
 
-    async fn verify_all(&self, server: &Server, verify: Vec<Verify>, until: Instant) {
+    async fn verify_all(&self, seen: &Seen, verify: Vec<Verify>, until: Instant) {
         let verified = stream::iter(verify)
-            .map(|verify| async move { self.verify(server, &verify, until).await })
+            .map(|verify| async move { self.verify(seen, &verify, until).await })
             .buffer_unordered(CALLS)
             .collect::<Vec<bool>>()
             .await;
-        self.note_consistency(&server.id, !verified.contains(&false));
+        self.note_consistency(&seen.server.id, !verified.contains(&false));
     }
 
-    async fn end_all(&self, server: &Server, ends: Vec<End>, until: Instant) {
+    async fn end_all(&self, seen: &Seen, ends: Vec<End>, until: Instant) {
         let ends = stream::iter(ends);
-        ends.for_each_concurrent(CALLS, async |end| self.end(server, &end, until).await).await;
+        ends.for_each_concurrent(CALLS, async |end| self.end(seen, &end, until).await).await;
     }
 
     /// Commits a leader's plan; one that is refused or lost is decided anew by the next poll.
-    async fn commit(&self, plan: &Plan) -> bool {
+    async fn commit(&self, plan: &Plan, epoch: Epoch) -> bool {
         let Some(token) = self.leadership.token(clock::now()) else { return false };
-        match self.writer.commit_once(plan, &token).await {
+        match self.writer.commit_once(plan, &token, epoch).await {
             Ok(Verdict::Committed(_)) => true,
-            Ok(Verdict::Refused(_)) => false,
+            Ok(Verdict::Refused(at)) => {
+                // Late or not, whoever decides anew decides from the newest there is.
+                let _ = self.fleet().reach(Revision::new(epoch.number, at), SEE_WITHIN).await;
+                false
+            }
             Err(error) => {
                 warn!(%error, "a reconciling write failed");
                 false
@@ -164,7 +182,8 @@ impl Reaper {
     }
 
     /// Asks for a meeting that the list lacks. Returns whether the list told the truth.
-    async fn verify(&self, server: &Server, verify: &Verify, until: Instant) -> bool {
+    async fn verify(&self, seen: &Seen, verify: &Verify, until: Instant) -> bool {
+        let server = &seen.server;
         if clock::now() >= until || self.leadership.token(clock::now()).is_none() {
             return true;
         }
@@ -174,7 +193,7 @@ impl Reaper {
                 false
             }
             Ok(false) => {
-                self.commit(&verify.if_gone).await;
+                self.commit(&verify.if_gone, seen.epoch).await;
                 true
             }
             Err(error) => {
@@ -199,8 +218,9 @@ impl Reaper {
 
     /// Ends an instance: the mark first, the call only while no other replica can lead, and the
     /// zombie goes only when the server says that it is gone (C6).
-    async fn end(&self, server: &Server, end: &End, until: Instant) {
-        if clock::now() >= until || (!end.mark.is_empty() && !self.commit(&end.mark).await) {
+    async fn end(&self, seen: &Seen, end: &End, until: Instant) {
+        let server = &seen.server;
+        if clock::now() >= until || (!end.mark.is_empty() && !self.commit(&end.mark, seen.epoch).await) {
             return;
         }
         let Some((_, timeout)) = self.leadership.end_timeout(self.call_timeout, clock::now()) else {
@@ -211,9 +231,9 @@ impl Reaper {
             Ok(Ok(Ended::Requested)) => "requested",
             Ok(Ok(Ended::NotFound)) => {
                 let gone = |fleet: &_| reconcile::on_end_not_found(fleet, &end.zombie, &end.internal_id);
-                let plan = self.fleet().read(gone);
+                let (plan, epoch) = self.fleet().read(|fleet| (gone(fleet), fleet.epoch()));
                 if !plan.is_empty() {
-                    self.commit(&plan).await;
+                    self.commit(&plan, epoch).await;
                 }
                 "not_found"
             }

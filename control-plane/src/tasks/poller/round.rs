@@ -18,7 +18,8 @@ use super::{
 };
 use crate::{
     core::{
-        fleet::Fleet,
+        epoch::Epoch,
+        fleet::{Fleet, FleetServer},
         health::{self, MassGuard, Suspicion},
         lifecycle::Step,
         now::Now,
@@ -53,12 +54,15 @@ pub struct Round {
 struct Asked {
     server: Server,
     modified: u64,
+    /// Its watermark is a revision of this epoch: in another one it says nothing.
+    epoch: Epoch,
     watermark: u64,
     /// What the poll shows is to be acted on before it is written that the server was asked.
     act_first: bool,
 }
 
-/// Nothing is to be written: the server changed while it was asked, so the answer is not its own.
+/// Nothing is to be written: the server, or the whole store, changed while it was asked, so the
+/// answer is not its own.
 #[derive(Debug, thiserror::Error)]
 #[error("the server changed meanwhile")]
 struct Changed;
@@ -99,11 +103,12 @@ impl Round {
         if let Ok(sample) = &answer
             && asked.act_first
         {
-            self.reaper.act_first(&asked.server, sample, started).await;
+            self.reaper.act_first(&asked.server, sample, asked.epoch, started).await;
         }
         let deadline = clock::now() + self.write_within;
         let decide = |fleet: &Fleet, now: Now| {
-            if fleet.server(id).is_none_or(|server| server.stored.modified != asked.modified) {
+            let as_asked = |server: &FleetServer| server.stored.modified == asked.modified;
+            if fleet.epoch() != asked.epoch || !fleet.server(id).is_some_and(as_asked) {
                 return Err(Changed);
             }
             let plan = match &answer {
@@ -123,7 +128,10 @@ impl Round {
         }
         // Reaping does not depend on the counters (A7-6), and never on a failed poll (I8).
         match answer {
-            Ok(sample) => self.reaper.reap(Seen { server: asked.server, sample, sent_at: started }),
+            Ok(sample) => {
+                let (server, epoch) = (asked.server, asked.epoch);
+                self.reaper.reap(Seen { server, sample, epoch, sent_at: started });
+            }
             Err(error) => debug!(server = %id, %error, "poll failed"),
         }
     }
@@ -144,8 +152,9 @@ fn asked(fleet: &Fleet, id: &ServerId) -> Option<Asked> {
     Some(Asked {
         server: server.stored.value.clone(),
         modified: server.stored.modified,
+        epoch: fleet.epoch(),
         watermark: fleet.revision().seq,
-        act_first: server.sample.is_none() || reconcile::ends_on_return(fleet, server),
+        act_first: !fleet.knows(server) || reconcile::ends_on_return(fleet, server),
     })
 }
 

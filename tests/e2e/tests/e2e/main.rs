@@ -3,6 +3,7 @@
 //! One test binary, because each takes seconds to link. Every test starts what it needs and shares
 //! nothing with another.
 
+mod backup;
 mod calls;
 mod clients;
 mod configuration;

@@ -47,8 +47,8 @@ async fn all_green(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-/// Reads one figure of a process.
-async fn metric(of: &Process, name: &str) -> Result<f64> {
+/// Reads one figure of a process, summed over its labels.
+pub(crate) async fn metric(of: &Process, name: &str) -> Result<f64> {
     let url = format!("http://{}/metrics", of.address("ops"));
     let text = BbbClient::new(of.address("ops"), "").fetch(&url).await?.body;
     let lines = text.lines().filter(|line| line.starts_with(name));

@@ -19,6 +19,8 @@ use super::{EtcdOptions, tls::TlsFiles};
 #[derive(Debug)]
 pub(super) struct Member {
     pub(super) client_url: String,
+    /// Where its data is.
+    pub(super) data: PathBuf,
     binary: PathBuf,
     arguments: Vec<String>,
     log: PathBuf,
@@ -61,6 +63,7 @@ pub(super) fn plan(
         arguments.extend(options.flags.iter().cloned());
         Member {
             client_url,
+            data,
             binary: binary.to_owned(),
             arguments,
             log: directory.join(format!("m{index}.log")),
@@ -96,6 +99,11 @@ impl Member {
             .with_context(|| format!("start {}", self.binary.display()))?;
         self.child = Some(child);
         Ok(())
+    }
+
+    /// Adds to how it is started next time.
+    pub(super) fn add_argument(&mut self, argument: String) {
+        self.arguments.push(argument);
     }
 
     pub(super) fn kill(&mut self) -> Result<()> {

@@ -11,7 +11,7 @@ fn batch(revision: u64) -> Batch {
         create_revision: revision,
         mod_revision: revision,
     };
-    Batch { revision, changes: vec![Change::Put(entry)] }
+    Batch { revision, changes: vec![Change::Put(entry)], attested: true }
 }
 
 #[test]
@@ -21,7 +21,7 @@ fn what_was_written_is_read_again_with_its_revisions() {
     assert_eq!((new.revision, new.cluster_id, new.entries.len()), (0, 7, 0));
     disk.write(&[batch(1), batch(2)]).expect("is written");
     let gone = Change::Delete { key: "k/1".into() };
-    disk.write(&[Batch { revision: 3, changes: vec![gone] }]).expect("is written");
+    disk.write(&[Batch { revision: 3, changes: vec![gone], attested: true }]).expect("is written");
     drop(disk);
     let (_disk, again) = Disk::open(directory.path(), 8).expect("opens");
     let Change::Put(expected) = batch(2).changes.remove(0) else { panic!("a put") };

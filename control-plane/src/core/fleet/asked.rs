@@ -1,0 +1,72 @@
+//! What is known of a server in this epoch. A store that was emptied, or set back to a backup, tells
+//! nothing of what was created since: only polls that were written after the epoch began do.
+
+use usher_common::server::Health;
+
+use super::{Fleet, FleetServer};
+use crate::core::{epoch::Epoch, plan::Stored};
+
+impl Fleet {
+    /// Returns the epoch it stands in.
+    pub fn epoch(&self) -> Epoch {
+        Epoch { number: self.revision().epoch, begun: self.begun }
+    }
+
+    /// Tells whether what runs on a server is known: a poll of this epoch was answered, or it turned
+    /// offline in this epoch, which detaches its meetings.
+    pub fn knows(&self, server: &FleetServer) -> bool {
+        let offline = server.colour() == Health::Offline && self.is_of_now(server.health.as_ref());
+        offline || self.is_of_now(server.sample.as_ref())
+    }
+
+    /// Tells whether a server was asked in this epoch, whether it answered or not.
+    pub fn has_tried(&self, server: &FleetServer) -> bool {
+        let failed = server.health.as_ref().filter(|health| health.value.error > 0);
+        self.is_of_now(failed) || self.knows(server)
+    }
+
+    fn is_of_now<T>(&self, stored: Option<&Stored<T>>) -> bool {
+        stored.is_some_and(|stored| stored.modified > self.begun)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use usher_common::server::{HealthRecord, Sample, Server};
+
+    use super::*;
+    use crate::core::{plan::Event, policy::Policy, testkit};
+
+    fn stored<T>(value: T, modified: u64) -> Option<Stored<T>> {
+        Some(Stored { value, created: modified, modified })
+    }
+
+    fn fleet(server: Server, sample: Option<(Sample, u64)>, health: Option<(HealthRecord, u64)>) -> Fleet {
+        let id = server.id.clone();
+        let mut events = vec![Event::Server(id.clone(), stored(server, 1))];
+        events.extend(sample.map(|(sample, at)| Event::Sample(id.clone(), stored(sample, at))));
+        events.extend(health.map(|(health, at)| Event::Health(id, stored(health, at))));
+        let mut fleet = Fleet::new(7, Policy::default()).begun_at(10);
+        fleet.apply(20, events, std::time::Instant::now());
+        fleet
+    }
+
+    fn looked(fleet: &Fleet) -> (bool, bool) {
+        let server = fleet.servers().next().unwrap();
+        (fleet.knows(server), fleet.has_tried(server))
+    }
+
+    #[test]
+    fn f7_what_an_earlier_epoch_saw_proves_nothing() {
+        let (server, sample) = (testkit::server("a"), testkit::sample(3, &[]));
+        let failing = |error| HealthRecord { recover: 0, error, ..testkit::health(0, error) };
+        let red = Policy::default().unhealthy_threshold;
+        assert_eq!(looked(&fleet(server.clone(), None, None)), (false, false));
+        assert_eq!(looked(&fleet(server.clone(), Some((sample.clone(), 10)), None)), (false, false));
+        assert_eq!(looked(&fleet(server.clone(), Some((sample, 11)), None)), (true, true));
+        assert_eq!(looked(&fleet(server.clone(), None, Some((failing(1), 9)))), (false, false));
+        assert_eq!(looked(&fleet(server.clone(), None, Some((failing(1), 11)))), (false, true));
+        assert_eq!(looked(&fleet(server.clone(), None, Some((failing(red), 9)))), (false, false));
+        assert_eq!(looked(&fleet(server, None, Some((failing(red), 11)))), (true, true));
+    }
+}

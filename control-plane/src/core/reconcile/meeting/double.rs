@@ -1,0 +1,164 @@
+//! One id, running on two servers. As a rule the record says which of them has it. After a store was
+//! emptied or set back a record may be the word of the past, or of a poll that came first: then the
+//! newer instance has the id, as an answer with an older createTime never replaces a newer one (A5).
+
+use usher_common::{
+    meeting::{Record, RecordState, ZombieKey, ZombieState},
+    server::{AdminState, SampledMeeting},
+};
+
+use super::Meeting;
+use crate::core::{fleet::FleetServer, lifecycle::create_time_of, plan::Stored};
+
+impl Meeting<'_> {
+    /// Judges an instance of ours that runs here while a record names another server.
+    ///
+    /// | record | its server | what happens |
+    /// |---|---|---|
+    /// | of a create in this epoch | | *due* here |
+    /// | of an earlier epoch, or adopted | any, and at the first look here this instance is the newer | this one has the id, the other is *due* |
+    /// | the same | not asked in this epoch, or given up | nothing yet |
+    /// | the same | asked | *due* here |
+    pub(super) fn settle_double(&mut self, record: &Stored<Record>, listed: &SampledMeeting) {
+        let fleet = self.case.fleet;
+        let id = listed.internal_id.clone();
+        if record.modified <= fleet.epoch().begun || is_adopted(&record.value) {
+            let newer = self.create_time(listed) > create_time(&record.value);
+            if newer && !fleet.knows(self.case.server) && self.accepts() {
+                return self.take_over(&record.value, listed);
+            }
+            let asked = |server: &FleetServer| server.admin() != AdminState::Disabled && fleet.knows(server);
+            if !fleet.server(&record.value.server).is_some_and(asked) {
+                return;
+            }
+        }
+        self.draft.guard_record(self.key);
+        let reason = "found running while the id lives elsewhere";
+        self.draft.set_zombie(self.zombie_key.clone(), ZombieState::Due, Some(id), reason);
+    }
+
+    fn take_over(&mut self, older: &Record, listed: &SampledMeeting) {
+        self.draft.guard_server(self.case.server.id());
+        if self.case.fleet.server(&older.server).is_some() {
+            let zombie = ZombieKey { meeting: self.key.clone(), server: older.server.clone() };
+            let reason = "older than an instance found elsewhere";
+            self.draft.set_zombie(zombie, ZombieState::Due, older.state.internal_id().cloned(), reason);
+        }
+        let record = self.adopted(listed.internal_id.clone(), listed);
+        self.draft.activate(self.key, record);
+    }
+}
+
+/// Tells whether a record is a poll's word alone: nobody's create stands behind it.
+fn is_adopted(record: &Record) -> bool {
+    record.token.is_empty() && record.request_digest.is_empty()
+}
+
+fn create_time(record: &Record) -> i64 {
+    match &record.state {
+        RecordState::Pending => i64::MIN,
+        RecordState::Active { create_time_ms, .. } => *create_time_ms,
+        RecordState::Ending { internal_id } => internal_id.as_ref().map_or(i64::MIN, create_time_of),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use usher_common::meeting::{Record, RecordState, ZombieState};
+
+    use crate::core::{
+        fleet::Fleet,
+        plan::Write,
+        policy::Policy,
+        reconcile::on_sample,
+        testkit::{Bench, iid, key, sample, sid, zkey},
+    };
+
+    fn record(server: &str, instance: i64, token: &str) -> Record {
+        Record {
+            state: RecordState::Active {
+                internal_id: iid(&format!("i-{instance}")),
+                create_time_ms: instance,
+            },
+            server: sid(server),
+            token: token.to_owned(),
+            request_digest: Bytes::new(),
+            created_at_ms: 0,
+            max_users: 0,
+            size_hint: 0,
+        }
+    }
+
+    /// Servers `a` and `b` and what was written before the epoch began.
+    fn set_back(before: Option<Record>) -> Bench {
+        let mut bench = Bench::with_servers(Policy::default(), &["a", "b"]);
+        if let Some(record) = before {
+            bench.write(Write::Record(key("m"), record));
+        }
+        bench.fleet = Fleet::new(7, Policy::default()).begun_at(bench.store.revision);
+        bench.store.catch_up(&mut bench.fleet, bench.now.instant);
+        bench
+    }
+
+    /// A server is polled: what follows is written, then the sample.
+    fn polled(bench: &mut Bench, server: &str, instance: &str) {
+        let sample = sample(bench.store.revision, &[("m", instance)]);
+        let work = on_sample(&bench.fleet, &sid(server), &sample, bench.now.instant, bench.now);
+        for plan in work.plans {
+            assert!(bench.commit(&plan));
+        }
+        bench.write(Write::Sample(sid(server), sample));
+    }
+
+    fn lives_on(bench: &Bench) -> (String, Option<String>) {
+        let record = &bench.fleet.record(&key("m")).expect("stands").value;
+        (record.server.to_string(), record.state.internal_id().map(ToString::to_string))
+    }
+
+    fn due(bench: &Bench, server: &str) -> bool {
+        let zombie = bench.fleet.zombie(&zkey("m", server)).map(|stored| stored.value.state);
+        assert!(zombie.is_none_or(|state| state == ZombieState::Due), "{zombie:?}");
+        zombie.is_some()
+    }
+
+    #[test]
+    fn a5_of_two_instances_that_a_lost_store_left_the_newer_has_the_id() {
+        for order in [["a", "b"], ["b", "a"]] {
+            let mut bench = set_back(None);
+            for server in order {
+                polled(&mut bench, server, if server == "a" { "i-1" } else { "i-2" });
+            }
+            assert_eq!(lives_on(&bench), ("b".to_owned(), Some("i-2".to_owned())), "{order:?}");
+            assert!(due(&bench, "a") && !due(&bench, "b"), "{order:?}");
+        }
+    }
+
+    #[test]
+    fn i10_what_was_created_after_a_backup_takes_the_id_from_what_the_backup_says() {
+        let mut bench = set_back(Some(record("a", 1, "t")));
+        polled(&mut bench, "b", "i-2");
+        assert_eq!(lives_on(&bench), ("b".to_owned(), Some("i-2".to_owned())));
+        assert!(due(&bench, "a"), "should it still run there");
+    }
+
+    #[test]
+    fn i2_nothing_is_ended_on_the_word_of_an_earlier_epoch() {
+        let mut bench = set_back(Some(record("a", 5, "t")));
+        polled(&mut bench, "b", "i-2");
+        assert!(!due(&bench, "a") && !due(&bench, "b"), "`a` was not asked yet");
+        polled(&mut bench, "a", "i-5");
+        polled(&mut bench, "b", "i-2");
+        assert_eq!(lives_on(&bench).0, "a");
+        assert!(due(&bench, "b") && !due(&bench, "a"));
+    }
+
+    #[test]
+    fn a_record_of_a_create_in_this_epoch_keeps_its_id() {
+        let mut bench = set_back(None);
+        bench.write(Write::Record(key("m"), record("a", 1, "t")));
+        polled(&mut bench, "b", "i-2");
+        assert_eq!(lives_on(&bench).0, "a");
+        assert!(due(&bench, "b"));
+    }
+}

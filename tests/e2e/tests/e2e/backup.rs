@@ -1,0 +1,102 @@
+//! A store that was set back to a backup, or made anew from one: what was created since still runs,
+//! and nobody may lose it (design 8, I10).
+
+use std::{collections::BTreeMap, time::Instant};
+
+use anyhow::{Context, Result, ensure};
+use usher_harness::{cluster::Cluster, wait};
+
+use crate::store_faults::metric;
+
+/// Returns every running instance, by the server and the id.
+fn instances(cluster: &Cluster) -> BTreeMap<(usize, String), String> {
+    let on = |(number, sim): (usize, &usher_bbb_sim::BbbSim)| {
+        let running = sim.meetings().into_iter().filter(|meeting| !meeting.ending);
+        running.map(move |meeting| ((number, meeting.meeting_id), meeting.internal_id)).collect::<Vec<_>>()
+    };
+    cluster.sims.iter().enumerate().flat_map(on).collect()
+}
+
+/// Creates, where the store may just be coming back.
+async fn creates(cluster: &Cluster, ids: &[String]) -> Result<()> {
+    for id in ids {
+        wait::until("a create", || async { cluster.client(0).created(id).await.map(drop) }).await?;
+    }
+    cluster.is_level().await
+}
+
+/// Every meeting is joined at every edge, and whoever creates it again gets the same instance or the
+/// retryable error.
+async fn nobody_loses(cluster: &Cluster, running: &BTreeMap<(usize, String), String>) -> Result<()> {
+    for (number, ((server, id), instance)) in running.iter().enumerate() {
+        for edge in 0..cluster.edges.len() {
+            let location = cluster.client(edge).joined(id).await?;
+            let base = cluster.sims[*server].base();
+            ensure!(location.starts_with(base), "{id} runs at {base}, its users are sent to {location}");
+        }
+        let again = cluster.client(number % cluster.edges.len()).create(id).await?;
+        let same = again.text("internalMeetingID") == Some(instance);
+        ensure!(same || again.key() == "serverUnavailable", "{id}: {}", again.body);
+    }
+    Ok(())
+}
+
+/// Waits until the records are those of the running meetings, and checks all the while and after it
+/// that nobody lost anything.
+async fn comes_back(cluster: &Cluster, running: &BTreeMap<(usize, String), String>) -> Result<()> {
+    let since = Instant::now();
+    wait::until("every control plane to notice, and the records to be right", || async {
+        nobody_loses(cluster, running).await.context("meanwhile")?;
+        for process in &cluster.control_planes {
+            ensure!(metric(process, "usher_rebuilds_total").await? > 0.0, "not noticed");
+        }
+        let records = cluster.admin(1).meetings().await?.len();
+        ensure!(records == running.len(), "{records} of {} records", running.len());
+        Ok(())
+    })
+    .await?;
+    println!("records were right {:?} after the store was back", since.elapsed());
+    cluster.is_level().await?;
+    nobody_loses(cluster, running).await?;
+    cluster.client(1).created("fresh").await?;
+    let mut now = instances(cluster);
+    now.retain(|(_, id), _| id != "fresh");
+    assert_eq!(now, *running, "nothing was ended, nothing is there twice");
+    Ok(())
+}
+
+fn names(name: &str) -> Vec<String> {
+    (0..6).map(|number| format!("{name}-{number}")).collect()
+}
+
+/// The data of etcd are put back from a backup while everything runs: the same cluster, at revisions
+/// that were there before.
+#[tokio::test]
+async fn i10_a_store_set_back_to_a_backup_takes_no_meeting_away() -> Result<()> {
+    let mut cluster = Cluster::builder().start().await?;
+    creates(&cluster, &names("kept")).await?;
+    creates(&cluster, &["ended".to_owned()]).await?;
+    let backup = cluster.etcd_mut().back_up().await?;
+    creates(&cluster, &names("later")).await?;
+    let ended = cluster.client(0).get("end", "meetingID=ended&password=mp").await?;
+    ensure!(ended.is_success(), "{}", ended.body);
+    wait::until("the record of the ended meeting to go", || async {
+        let records = cluster.admin(0).meetings().await?.len();
+        ensure!(records == 12, "{records} records");
+        Ok(())
+    })
+    .await?;
+    let running = instances(&cluster);
+    cluster.etcd_mut().set_back(&backup).await?;
+    comes_back(&cluster, &running).await
+}
+
+/// etcd is made anew from its keys: another cluster, whose revisions begin at 1.
+#[tokio::test]
+async fn i10_a_store_made_anew_from_a_copy_takes_no_meeting_away() -> Result<()> {
+    let mut cluster = Cluster::builder().start().await?;
+    creates(&cluster, &names("kept")).await?;
+    let running = instances(&cluster);
+    cluster.etcd_mut().make_anew("/usher/").await?;
+    comes_back(&cluster, &running).await
+}

@@ -1,0 +1,142 @@
+//! What befalls a store: a full disk, a slow one, a backup put back.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use etcd_client::{AlarmAction, AlarmOptions, AlarmType, Client, GetOptions};
+use tempfile::TempDir;
+
+use super::{EtcdCluster, member::Member};
+
+/// Keys that stand for nothing and take room.
+const FILLER: &str = "filler/";
+
+/// The data of a single node, as a backup of its disk holds it.
+#[derive(Debug)]
+pub struct Backup(TempDir);
+
+impl EtcdCluster {
+    /// Takes a backup of a single node: it is stopped, its data copied, and started again.
+    ///
+    /// # Errors
+    /// There is more than one node, or the data cannot be copied.
+    pub async fn back_up(&mut self) -> Result<Backup> {
+        let member = self.single()?;
+        member.kill()?;
+        let backup = tempfile::tempdir()?;
+        copy(&member.data, backup.path())?;
+        self.restart(0).await?;
+        Ok(Backup(backup))
+    }
+
+    /// Puts a backup in the place of a single node's data, and starts the node: the cluster keeps its
+    /// id, and its revisions begin again where the backup was taken.
+    ///
+    /// # Errors
+    /// There is more than one node, or it does not start on that data.
+    pub async fn set_back(&mut self, to: &Backup) -> Result<()> {
+        let member = self.single()?;
+        member.kill()?;
+        fs::remove_dir_all(&member.data)?;
+        copy(to.0.path(), &member.data)?;
+        self.restart(0).await
+    }
+
+    /// Makes a single node anew, as another cluster, with the keys below `prefix` that it has now.
+    ///
+    /// # Errors
+    /// There is more than one node, or it does not start.
+    pub async fn make_anew(&mut self, prefix: &str) -> Result<()> {
+        let kept = self.client(0).await?.get(prefix, Some(GetOptions::new().with_prefix())).await?;
+        let member = self.single()?;
+        member.kill()?;
+        fs::remove_dir_all(&member.data)?;
+        member.add_argument("--initial-cluster-token=made-anew".into());
+        self.restart(0).await?;
+        let mut client = self.client(0).await?;
+        for pair in kept.kvs().iter().filter(|pair| pair.lease() == 0) {
+            client.put(pair.key(), pair.value(), None).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes until the quota is used up: from then on every put is refused.
+    ///
+    /// # Errors
+    /// It is never used up.
+    pub async fn fill(&self) -> Result<()> {
+        let mut client = self.client(0).await?;
+        for size in [100_000, 1_000] {
+            let mut full = false;
+            for number in 0..2_000 {
+                if client.put(format!("{FILLER}{size}-{number}"), vec![0; size], None).await.is_err() {
+                    full = true;
+                    break;
+                }
+            }
+            ensure!(full, "there is always room");
+        }
+        Ok(())
+    }
+
+    /// Makes room again, as a person does: deletes, compacts, gives the room back, ends the alarm.
+    ///
+    /// # Errors
+    /// etcd does not.
+    pub async fn make_room(&self) -> Result<()> {
+        self.delete(FILLER).await?;
+        self.compact().await?;
+        let mut client = self.client(0).await?;
+        client.defragment().await?;
+        disarm(&mut client).await
+    }
+
+    /// Lets every node answer only at the end of each `period`, as on a disk that is as slow, until
+    /// dropped.
+    ///
+    /// # Errors
+    /// A node had ended.
+    pub async fn stutter(&self, period: Duration) -> Result<()> {
+        loop {
+            (0..self.members.len()).try_for_each(|index| self.freeze(index))?;
+            tokio::time::sleep(period).await;
+            (0..self.members.len()).try_for_each(|index| self.thaw(index))?;
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    fn single(&mut self) -> Result<&mut Member> {
+        match self.members.as_mut_slice() {
+            [one] => Ok(one),
+            many => bail!("{} nodes, and a backup is of one", many.len()),
+        }
+    }
+}
+
+async fn disarm(client: &mut Client) -> Result<()> {
+    let alarms = client.alarm(AlarmAction::Get, AlarmType::None, None).await?;
+    for alarm in alarms.alarms() {
+        let mut member = AlarmOptions::new();
+        member.with_member(alarm.member_id());
+        client.alarm(AlarmAction::Deactivate, AlarmType::Nospace, Some(member)).await?;
+    }
+    Ok(())
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from).with_context(|| format!("read {}", from.display()))? {
+        let entry = entry?;
+        let into: PathBuf = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &into)?;
+        } else {
+            fs::copy(entry.path(), into)?;
+        }
+    }
+    Ok(())
+}
