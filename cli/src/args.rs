@@ -1,6 +1,7 @@
 //! What can be typed.
 
 mod parts;
+mod policy;
 mod servers;
 mod tenants;
 
@@ -10,6 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use usher_common::secret::Secret;
 
 pub use parts::{DemoArgs, SimArgs, StandaloneArgs};
+pub use policy::PolicyArgs;
 pub use servers::{AddArgs, CheckArgs, Servers, SyncArgs, SyncMode, UpdateArgs};
 pub use tenants::{TenantAddArgs, TenantSecrets, TenantUpdateArgs, Tenants};
 

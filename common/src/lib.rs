@@ -12,3 +12,4 @@ pub mod scope;
 pub mod secret;
 pub mod server;
 pub mod settings;
+pub mod tenant;

@@ -2,6 +2,8 @@
 
 pub mod authenticate;
 pub mod merge;
+pub mod presentation;
+pub mod quota;
 pub mod resign;
 pub mod route;
 pub mod rules;

@@ -3,7 +3,7 @@
 use clap::{ArgGroup, Args, Subcommand};
 use usher_common::secret::Secret;
 
-use super::secret;
+use super::{PolicyArgs, secret};
 
 /// Commands about tenants.
 #[derive(Debug, Subcommand)]
@@ -34,6 +34,7 @@ pub enum Tenants {
 
 /// Arguments of `tenants add`.
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("change").multiple(true)))]
 pub struct TenantAddArgs {
     /// Its name, which is also the first part of its path: `/ID/bigbluebutton/api/`
     pub id: String,
@@ -46,6 +47,9 @@ pub struct TenantAddArgs {
     /// Refuse its requests until it is enabled
     #[arg(long)]
     pub disabled: bool,
+    /// What it may do
+    #[command(flatten)]
+    pub policy: PolicyArgs,
 }
 
 /// Arguments of `tenants update`.
@@ -66,6 +70,9 @@ pub struct TenantUpdateArgs {
     /// Refuse its requests
     #[arg(long, conflicts_with = "enable", group = "change")]
     pub disable: bool,
+    /// What it may do
+    #[command(flatten)]
+    pub policy: PolicyArgs,
 }
 
 /// Commands about the secrets of a tenant.

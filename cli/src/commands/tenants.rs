@@ -1,5 +1,6 @@
 //! `usher tenants`.
 
+mod policy;
 mod view;
 
 use usher_common::proto::v1;
@@ -67,6 +68,7 @@ fn new_tenant(args: TenantAddArgs) -> v1::CreateTenantRequest {
             secrets: args.secrets.iter().map(|secret| secret.expose().to_owned()).collect(),
             hosts: args.hosts,
             enabled: Some(!args.disabled),
+            policy: Some(policy::typed(args.policy).0),
             ..v1::Tenant::default()
         }),
         tenant_id: args.id,
@@ -76,12 +78,15 @@ fn new_tenant(args: TenantAddArgs) -> v1::CreateTenantRequest {
 fn update(args: TenantUpdateArgs) -> v1::UpdateTenantRequest {
     let fields =
         [("hosts", args.no_hosts || !args.hosts.is_empty()), ("enabled", args.enable || args.disable)];
-    let paths = fields.into_iter().filter(|(_, given)| *given).map(|(name, _)| name.to_owned()).collect();
+    let (policy, policy_fields) = policy::typed(args.policy);
+    let fields = fields.into_iter().filter(|(_, given)| *given).map(|(name, _)| name.to_owned());
+    let paths = fields.chain(policy_fields).collect();
     v1::UpdateTenantRequest {
         tenant: Some(v1::Tenant {
             name: tenant_name(&args.id),
             hosts: args.hosts,
             enabled: Some(args.enable),
+            policy: Some(policy),
             ..v1::Tenant::default()
         }),
         update_mask: Some(prost_types::FieldMask { paths }),

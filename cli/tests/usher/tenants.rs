@@ -13,7 +13,7 @@ async fn tenants_are_added_shown_changed_and_removed() {
     assert_eq!(said.code, 0, "{said:?}");
     let expected = json!({
         "id": "school", "enabled": false, "secret_count": 1, "hosts": ["bbb.school.test"],
-        "meetings": 0, "users": 0,
+        "meetings": 0, "users": 0, "create_rules": [], "join_rules": [],
     });
     assert_eq!(said.json(), expected);
     let again = fleet.usher("tenants add school --secret x").await;
@@ -23,7 +23,24 @@ async fn tenants_are_added_shown_changed_and_removed() {
 
     let said = fleet.usher("tenants update school --enable --no-hosts -o json").await;
     assert_eq!((&said.json()["enabled"], &said.json()["hosts"]), (&json!(true), &json!([])), "{said:?}");
+    let rules =
+        "--create-rule default:record=true --create-rule cap:duration=60 --join-rule remove:avatarURL";
+    let limits = "--max-meetings 2 --max-users 30 --max-duration 90m --server-tag gpu!";
+    let said = fleet.usher(&format!("tenants update school {rules} {limits} -o json")).await;
+    assert_eq!(said.code, 0, "{said:?}");
+    let said = fleet.usher("tenants update school --max-users 0 --no-join-rules -o json").await.json();
+    assert_eq!(said["create_rules"], json!(["default:record=true", "cap:duration=60"]), "{said}");
+    assert_eq!(
+        (&said["join_rules"], &said["max_meetings"], &said["max_duration_seconds"], &said["server_tag"]),
+        (&json!([]), &json!(2), &json!(5400), &json!("gpu!")),
+        "{said}"
+    );
+    assert_eq!(said["max_users"], json!(null), "{said}");
+    let twice =
+        fleet.usher("tenants update school --create-rule default:a=1 --create-rule default:a=2").await;
+    assert!(twice.code == 1 && twice.error.contains("two rules default:a"), "{twice:?}");
     let list = fleet.usher("tenants list").await;
+    assert!(list.out.contains("0/2"), "{list:?}");
     assert!(list.out.contains("school") && list.out.contains("default"), "{list:?}");
     assert!(!list.out.contains("secret-") && !list.out.contains("school-secret"), "{list:?}");
 

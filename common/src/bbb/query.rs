@@ -55,7 +55,8 @@ impl<'a> Pair<'a> {
     }
 }
 
-fn same_name(given: &str, wanted: &str) -> bool {
+/// Tells whether two decoded names are one parameter's.
+pub fn same_name(given: &str, wanted: &str) -> bool {
     match (given.strip_prefix(META), wanted.strip_prefix(META)) {
         (Some(given), Some(wanted)) => given.eq_ignore_ascii_case(wanted),
         _ => given == wanted,

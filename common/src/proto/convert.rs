@@ -1,5 +1,7 @@
 //! Wire types to domain types (fallible) and back (not).
 
+mod tenant;
+
 use super::v1;
 use crate::{
     bbb::checksum::Algorithm,
@@ -9,6 +11,7 @@ use crate::{
     routing::{Delta, MeetingRoute, RouteState, ServerRoute, TenantRoute},
     secret::Secret,
     server::{AdminState, Health},
+    tenant::TenantPolicy,
 };
 
 /// A message that does not say what it must.
@@ -151,6 +154,8 @@ impl From<&TenantRoute> for v1::TenantRoute {
             secrets: route.secrets.iter().map(|secret| secret.expose().to_owned()).collect(),
             hosts: route.hosts.clone(),
             enabled: route.enabled,
+            policy: (route.policy != TenantPolicy::default()).then(|| (&route.policy).into()),
+            users: route.users,
         }
     }
 }
@@ -163,6 +168,8 @@ impl TryFrom<v1::TenantRoute> for TenantRoute {
             secrets: route.secrets.iter().map(|secret| Secret::new(secret)).collect(),
             hosts: route.hosts,
             enabled: route.enabled,
+            policy: route.policy.map(Into::into).unwrap_or_default(),
+            users: route.users,
         })
     }
 }

@@ -7,6 +7,7 @@
 use sha2::{Digest as _, Sha256};
 
 use super::entry::{MeetingRoute, RouteState, ServerRoute, TenantRoute};
+use crate::tenant::{ParameterRule, TenantPolicy};
 
 /// Sum over the entries of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -82,7 +83,28 @@ impl Digestible for TenantRoute {
     fn entry_hash(&self) -> u64 {
         let fields = Fields::of(b't').text(self.id.as_str()).number(u8::from(self.enabled));
         let fields = self.secrets.iter().fold(fields, |f, secret| f.text(secret.expose()));
-        self.hosts.iter().fold(fields.text("hosts"), |f, host| f.text(host)).finish()
+        let fields = self.hosts.iter().fold(fields.text("hosts"), |f, host| f.text(host));
+        let fields =
+            if self.users == 0 { fields } else { fields.text("users").text(&self.users.to_string()) };
+        // A tenant without a policy has the digest it had before there were policies.
+        if self.policy == TenantPolicy::default() { fields } else { policy(fields, &self.policy) }.finish()
+    }
+}
+
+fn policy(fields: Fields, policy: &TenantPolicy) -> Fields {
+    let rules = |name, fields: Fields, rules: &[ParameterRule]| {
+        rules.iter().fold(fields.text(name), |f, rule| f.text(&rule.to_string()))
+    };
+    let fields = rules("create", fields, &policy.create_rules);
+    let fields = rules("join", fields, &policy.join_rules)
+        .text("limits")
+        .text(&policy.max_duration.as_secs().to_string())
+        .text(&policy.max_meetings.to_string())
+        .text(&policy.max_users.to_string())
+        .text(&policy.server_tag);
+    match &policy.presentation {
+        Some(shown) => fields.text(&shown.url).text(&shown.name).number(u8::from(shown.forced)),
+        None => fields,
     }
 }
 

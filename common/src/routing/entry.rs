@@ -6,6 +6,7 @@ use crate::{
     meeting::MeetingKey,
     secret::Secret,
     server::{AdminState, Health},
+    tenant::TenantPolicy,
 };
 
 /// A server as edges see it.
@@ -36,6 +37,25 @@ pub struct TenantRoute {
     pub hosts: Vec<String>,
     /// Requests of a tenant that is not enabled are refused.
     pub enabled: bool,
+    /// Rules, limits and the like.
+    pub policy: TenantPolicy,
+    /// Users in its meetings, as polls saw them: told to edges where the policy limits them, else and
+    /// in the store 0.
+    pub users: u32,
+}
+
+impl TenantRoute {
+    /// Returns a tenant that may do nothing yet: no secret, no host, enabled, no rules.
+    pub fn new(id: TenantId) -> Self {
+        Self {
+            id,
+            secrets: Vec::new(),
+            hosts: Vec::new(),
+            enabled: true,
+            policy: TenantPolicy::default(),
+            users: 0,
+        }
+    }
 }
 
 /// Whether the server has confirmed the meeting.

@@ -70,12 +70,8 @@ fn delta(base: u64, edits: &[Edit]) -> Delta {
             Edit::Tenant(id, enabled) => {
                 let id = TenantId::parse(&format!("t{id}")).unwrap();
                 let secrets = vec![Secret::new("s")];
-                let route = enabled.map(|enabled| TenantRoute {
-                    id: id.clone(),
-                    secrets,
-                    hosts: Vec::new(),
-                    enabled,
-                });
+                let route =
+                    enabled.map(|enabled| TenantRoute { secrets, enabled, ..TenantRoute::new(id.clone()) });
                 delta.tenants.insert(id, route);
             }
             Edit::Meeting(id, value) => {

@@ -104,7 +104,12 @@ impl Fleet {
     pub fn apply(&mut self, revision: u64, events: impl IntoIterator<Item = Event>, now: Instant) -> Delta {
         let mut touched = Touched::default();
         for event in events {
+            self.touch_tenants(&event, &mut touched);
             self.fold(revision, event, now, &mut touched);
+        }
+        // Those whose users are on these servers now; those that were there before are touched above.
+        for id in touched.servers.iter().chain(&touched.sampled) {
+            touched.tenants.extend(self.limited_tenants_on(id));
         }
         for id in &touched.sampled {
             self.recount(id, now);
@@ -118,6 +123,13 @@ impl Fleet {
         let delta = self.route_changes(&touched, revision);
         self.routing.apply(&delta).expect("the delta was made from this very table");
         delta
+    }
+
+    /// Notes the tenants of limited users that a change of a server takes users from.
+    fn touch_tenants(&self, event: &Event, touched: &mut Touched) {
+        if let Event::Server(id, _) | Event::Health(id, _) | Event::Sample(id, _) = event {
+            touched.tenants.extend(self.limited_tenants_on(id));
+        }
     }
 
     fn fold(&mut self, revision: u64, event: Event, now: Instant, touched: &mut Touched) {

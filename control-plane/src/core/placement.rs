@@ -4,19 +4,21 @@
 //! hash of meeting and server, equal on every replica, never to list order (F4).
 
 mod inflight;
+mod quota;
 mod tag;
 
 #[cfg(test)]
 mod tests;
 
 pub use inflight::Inflight;
+pub use quota::has_all_its_meetings;
 pub use tag::TagWish;
 
 use std::time::Duration;
 
 use foldhash::HashMap;
 use usher_common::{
-    id::ServerId,
+    id::{ServerId, TenantId},
     meeting::MeetingKey,
     server::{AdminState, Health},
     settings::PlacementSettings,
@@ -48,7 +50,7 @@ pub struct Ask {
     pub size_hint: u32,
     /// Servers that just refused it.
     pub excluded: Vec<ServerId>,
-    /// Which servers may take it.
+    /// Which servers are to take it, of those its tenant may use.
     pub tag: TagWish,
     /// What to do when the best server has as many pending creates as it may.
     pub when_full: WhenFull,
@@ -71,9 +73,12 @@ pub enum NoServer {
     /// No server of the pool is healthy enough.
     #[error("no_server_healthy")]
     NoneHealthy,
-    /// No enabled server matches the tags asked for.
+    /// No enabled server is without tags.
     #[error("pool_empty")]
     PoolEmpty,
+    /// No enabled server has a tag that is required.
+    #[error("tag_unavailable")]
+    TagUnavailable,
     /// Servers are healthy, but the load of none is known.
     #[error("load_unknown")]
     LoadUnknown,
@@ -108,24 +113,36 @@ pub fn choose(fleet: &Fleet, inflight: &Inflight, ask: &Ask, now: Now) -> Result
         now,
         waiting: inflight.unseen(fleet),
         floor: f64::from(load::floor(ask.max_users, ask.size_hint, settings)),
+        pool: tenant_pool(fleet, &ask.key.tenant),
         seed: id_hash(&format!("{}/{}", ask.key.tenant, ask.key.meeting)),
     };
-    let tagged = ask.tag.is_some().then(|| chooser.pool(Pool::Tagged)).flatten();
-    match (tagged, ask.tag.is_required()) {
-        (Some(census), _) => chooser.best(Pool::Tagged, census),
-        (None, true) => Err(NoServer::PoolEmpty),
-        (None, false) => {
-            let census = chooser.pool(Pool::Untagged).ok_or(NoServer::PoolEmpty)?;
-            chooser.best(Pool::Untagged, census)
-        }
+    // The meeting's own wish counts, else its tenant's.
+    let wish = [&ask.tag, &chooser.pool].into_iter().find(|wish| wish.is_some());
+    match wish.map(|wish| (wish, chooser.census(Servers::Tagged(wish)))) {
+        Some((wish, Some(census))) => chooser.best(Servers::Tagged(wish), census),
+        Some((wish, None)) if wish.is_required() => Err(NoServer::TagUnavailable),
+        _ => match chooser.census(Servers::Others) {
+            Some(census) => chooser.best(Servers::Others, census),
+            None if chooser.pool.is_required() => Err(NoServer::TagUnavailable),
+            None => Err(NoServer::PoolEmpty),
+        },
     }
 }
 
-/// Which servers are looked at: those that match the wish, or those without tags.
+/// Returns the servers a tenant's meetings go to.
+fn tenant_pool(fleet: &Fleet, tenant: &TenantId) -> TagWish {
+    fleet
+        .tenant(tenant)
+        .map_or_else(TagWish::default, |stored| TagWish::parse(&stored.value.policy.server_tag))
+}
+
+/// Which servers are looked at. A tenant that must have a tag gets no others in either case.
 #[derive(Debug, Clone, Copy)]
-enum Pool {
-    Tagged,
-    Untagged,
+enum Servers<'a> {
+    /// Those that match a wish.
+    Tagged(&'a TagWish),
+    /// Where there is no wish, or none that must be met: those without tags, or all of the tenant's.
+    Others,
 }
 
 /// What a pool holds, counted before choosing.
@@ -155,14 +172,16 @@ struct Chooser<'a> {
     now: Now,
     waiting: HashMap<ServerId, inflight::Waiting>,
     floor: f64,
+    /// What its tenant wants of servers.
+    pool: TagWish,
     seed: u64,
 }
 
 impl Chooser<'_> {
-    /// Counts the enabled servers of a pool; none when there is not one.
-    fn pool(&self, pool: Pool) -> Option<Census> {
+    /// Counts the enabled servers among some; none when there is not one.
+    fn census(&self, among: Servers<'_>) -> Option<Census> {
         let mut census = Census::default();
-        for server in self.members(pool) {
+        for server in self.members(among) {
             census.enabled += 1;
             census.online += u32::from(server.colour() == Health::Online);
             census.fresh += u32::from(self.standing(server) == Standing::Good);
@@ -171,12 +190,15 @@ impl Chooser<'_> {
         (census.enabled > 0).then_some(census)
     }
 
-    fn members(&self, pool: Pool) -> impl Iterator<Item = &FleetServer> {
+    fn members<'s>(&'s self, among: Servers<'s>) -> impl Iterator<Item = &'s FleetServer> {
+        let confined = self.pool.is_required();
         self.fleet.servers().filter(move |server| {
+            let tags = &server.stored.value.tags;
             server.admin() == AdminState::Enabled
-                && match pool {
-                    Pool::Tagged => self.ask.tag.matches(&server.stored.value.tags),
-                    Pool::Untagged => server.stored.value.tags.is_empty(),
+                && (!confined || self.pool.matches(tags))
+                && match among {
+                    Servers::Tagged(wish) => wish.matches(tags),
+                    Servers::Others => confined || tags.is_empty(),
                 }
         })
     }
@@ -201,13 +223,13 @@ impl Chooser<'_> {
         &self.fleet.policy().placement
     }
 
-    fn best(&self, pool: Pool, census: Census) -> Result<Choice, NoServer> {
+    fn best(&self, among: Servers<'_>, census: Census) -> Result<Choice, NoServer> {
         let share = f64::from(census.fresh) / f64::from(census.enabled);
         let panic = share < self.settings().panic_threshold || census.fresh == 0;
         // When more than half of the servers start together, slowing them all would only skew (E3).
         let slowed = census.starting * 2 <= census.enabled;
         let (mut best, mut saturated): (Option<Score<'_>>, bool) = (None, false);
-        for server in self.members(pool) {
+        for server in self.members(among) {
             let bound = best.as_ref().map_or(f64::INFINITY, |best| best.value);
             let Some(score) = self.score(server, panic, slowed, bound) else { continue };
             if score.full {
@@ -217,7 +239,7 @@ impl Chooser<'_> {
             }
         }
         match best {
-            Some(best) if saturated && self.a_better_one_is_near(pool, panic, slowed, &best) => {
+            Some(best) if saturated && self.a_better_one_is_near(among, panic, slowed, &best) => {
                 Err(NoServer::Saturated)
             }
             Some(best) => Ok(Choice { server: best.server.id().clone(), panic }),
@@ -253,10 +275,10 @@ impl Chooser<'_> {
     /// Tells whether a full server is a little better than `best` and will take a create in a moment,
     /// because its creates move. In a level fleet waiting for it keeps a burst level (F1); one that is
     /// far better will be filled up later, and is passed over meanwhile (F5).
-    fn a_better_one_is_near(&self, pool: Pool, panic: bool, slowed: bool, best: &Score<'_>) -> bool {
+    fn a_better_one_is_near(&self, among: Servers<'_>, panic: bool, slowed: bool, best: &Score<'_>) -> bool {
         let moves = |server: &FleetServer| server.at_rest(self.now.instant).is_none_or(|rest| rest < SLOW);
         self.ask.when_full == WhenFull::Wait
-            && self.members(pool).filter_map(|server| self.score(server, panic, slowed, best.value)).any(
+            && self.members(among).filter_map(|server| self.score(server, panic, slowed, best.value)).any(
                 |score| {
                     let gap = best.value - score.value;
                     score.full && gap > 0.0 && gap <= NEAR * score.step && moves(score.server)

@@ -67,8 +67,7 @@ impl Arrival {
         }
         let id = TenantId::default_tenant();
         let old = self.fleet.read(|fleet| fleet.tenant(&id).map(|stored| stored.value.clone()));
-        let old =
-            old.unwrap_or_else(|| TenantRoute { id, secrets: Vec::new(), hosts: Vec::new(), enabled: true });
+        let old = old.unwrap_or_else(|| TenantRoute::new(id));
         let tenant = TenantRoute { secrets: self.secrets.clone(), ..old };
         self.admin.set_tenant(&tenant, clock::now() + self.deadline).await?;
         Ok(())

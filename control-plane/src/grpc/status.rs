@@ -160,7 +160,13 @@ impl Refusal {
 
     /// Says why a meeting was not placed.
     pub(super) fn place(error: WriteError<NoPlace>) -> Self {
+        let lasting =
+            |reason| Self::Precondition { reason, subject: "key".into(), problem: error.to_string() };
         let reason = match &error {
+            WriteError::Decision(NoPlace::TenantFull) => return lasting("TENANT_FULL"),
+            WriteError::Decision(NoPlace::NoServer(NoServer::TagUnavailable)) => {
+                return lasting("TAG_UNAVAILABLE");
+            }
             WriteError::Decision(NoPlace::Rebuilding) => "REBUILDING",
             WriteError::Decision(NoPlace::NoServer(NoServer::NoneHealthy)) => "NO_SERVER_HEALTHY",
             WriteError::Decision(NoPlace::NoServer(NoServer::PoolEmpty)) => "POOL_EMPTY",

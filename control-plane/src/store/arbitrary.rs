@@ -1,5 +1,7 @@
 //! Strategies for the property tests of the store.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use proptest::{collection::vec, option, prelude::*};
 use usher_common::{
@@ -9,6 +11,7 @@ use usher_common::{
     routing::TenantRoute,
     secret::Secret,
     server::{AdminState, HealthRecord, Sample, SampledMeeting, Server},
+    tenant::{ParameterRule, Presentation, TenantPolicy},
 };
 
 use crate::core::plan::{Key, Write};
@@ -119,14 +122,37 @@ fn sample() -> impl Strategy<Value = Sample> {
 }
 
 fn tenant() -> impl Strategy<Value = TenantRoute> {
-    (tenant_id(), vec(".{0,20}", 0..3), vec(".{0,20}", 0..3), any::<bool>()).prop_map(
-        |(id, secrets, hosts, enabled)| TenantRoute {
+    (tenant_id(), vec(".{0,20}", 0..3), vec(".{0,20}", 0..3), any::<bool>(), policy()).prop_map(
+        |(id, secrets, hosts, enabled, policy)| TenantRoute {
             id,
             secrets: secrets.iter().map(|secret| Secret::new(secret)).collect(),
             hosts,
             enabled,
+            policy,
+            users: 0,
         },
     )
+}
+
+fn policy() -> impl Strategy<Value = TenantPolicy> {
+    let rule = "(default|override|merge):[a-z]{1,9}=.{0,9}|remove:[a-z]{1,9}|cap:[a-z]{1,9}=[1-9]{1,9}";
+    let rules = || vec(rule.prop_map(|text| text.parse::<ParameterRule>().expect("a rule")), 0..3);
+    let presentation = option::of((".{0,20}", ".{0,9}", any::<bool>()))
+        .prop_map(|shown| shown.map(|(url, name, forced)| Presentation { url, name, forced }));
+    let limits = (0..10_000_u64, any::<u32>(), any::<u32>(), ".{0,20}");
+    (rules(), rules(), limits, presentation).prop_map(|(create_rules, join_rules, limits, presentation)| {
+        let (minutes, max_meetings, max_users, server_tag) = limits;
+        let max_duration = Duration::from_secs(minutes * 60);
+        TenantPolicy {
+            create_rules,
+            join_rules,
+            max_duration,
+            max_meetings,
+            max_users,
+            server_tag,
+            presentation,
+        }
+    })
 }
 
 fn record() -> impl Strategy<Value = Record> {

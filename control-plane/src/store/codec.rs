@@ -162,7 +162,7 @@ fn known_fields(key: &Key) -> u32 {
         Key::Health(_) | Key::Server(_) => 7,
         Key::Sample(_) => 4,
         Key::Zombie(_) => 5,
-        Key::Tenant(_) => 3,
+        Key::Tenant(_) => 10,
         Key::Record(_) => 9,
     }
 }

@@ -27,7 +27,7 @@ use crate::{
         lifecycle::{self, Answer, Certainty, EndOutcome, PlaceRequest, Placed, Step},
         load,
         now::Now,
-        placement::{Inflight, NoServer, WhenFull},
+        placement::{Inflight, NoServer, WhenFull, has_all_its_meetings},
     },
     ops::metrics::Metrics,
 };
@@ -47,6 +47,9 @@ pub enum NoPlace {
     /// No server can take it.
     #[error("no server takes the meeting: {0}")]
     NoServer(NoServer),
+    /// Its tenant has as many meetings as it may.
+    #[error("the tenant has as many meetings as it may have at a time")]
+    TenantFull,
     /// The store is new and the servers have not all been asked what runs on them.
     #[error("records are being rebuilt from what runs on the servers")]
     Rebuilding,
@@ -163,6 +166,9 @@ impl Placer {
         }
         let mut inflight = self.inflight.lock().unwrap_or_else(PoisonError::into_inner);
         inflight.end(&request.token);
+        if has_all_its_meetings(fleet, &inflight, key) {
+            return Err(NoPlace::TenantFull);
+        }
         let Step { plan, outcome } =
             lifecycle::place(fleet, &inflight, request, now).map_err(NoPlace::NoServer)?;
         let (record, existing) = match outcome {
@@ -267,9 +273,11 @@ fn outcome(placed: &Result<Written<Placement>, WriteError<NoPlace>>) -> &'static
         Ok(written) if written.outcome.existing => "existing",
         Ok(_) => "placed",
         Err(WriteError::Decision(NoPlace::Rebuilding)) => "rebuilding",
+        Err(WriteError::Decision(NoPlace::TenantFull)) => "tenant_full",
         Err(WriteError::Decision(NoPlace::NoServer(reason))) => match reason {
             NoServer::NoneHealthy => "no_server_healthy",
             NoServer::PoolEmpty => "pool_empty",
+            NoServer::TagUnavailable => "tag_unavailable",
             NoServer::LoadUnknown => "load_unknown",
             NoServer::Saturated => "saturated",
         },

@@ -12,8 +12,10 @@ use std::{
 };
 
 use tonic::{Code, Response, Status};
+use tonic_types::StatusExt;
 use tracing::{debug, instrument};
 use usher_common::{
+    bbb::reply::Refusal,
     id::ServerId,
     meeting::MeetingKey,
     proto::{
@@ -46,6 +48,18 @@ pub enum PlacementError {
     /// The answer does not say what it must.
     #[error("answer of the control plane")]
     Malformed(#[from] ConvertError),
+}
+
+impl PlacementError {
+    /// Returns what the application is told: where another try may help, that the server is unavailable.
+    pub fn refusal(&self) -> Refusal {
+        let Self::Refused(status) = self else { return Refusal::SERVER_UNAVAILABLE };
+        match status.get_details_error_info().map(|info| info.reason).as_deref() {
+            Some("TENANT_FULL") => Refusal::TOO_MANY_MEETINGS,
+            Some("TAG_UNAVAILABLE") => Refusal::TAG_UNAVAILABLE,
+            _ => Refusal::SERVER_UNAVAILABLE,
+        }
+    }
 }
 
 /// A server to call for a create.

@@ -17,10 +17,12 @@ use usher_common::{
     meeting::MeetingKey,
     revision::Revision,
     routing::{Delta, Digest, Digestible, Gap, MeetingRoute, ServerRoute, TenantRoute},
+    runtime::clock,
     server::{AdminState, Health},
 };
 
 use super::meetings::Meetings;
+use crate::core::quota::RecentJoins;
 
 /// One server; its route changes, the slot stays, so that meetings can point at it.
 #[derive(Debug)]
@@ -52,6 +54,21 @@ pub struct TenantSlot {
     pub route: Option<Arc<TenantRoute>>,
     /// Its meetings.
     pub meetings: Arc<Meetings>,
+    /// Joins that polls do not count yet; only where its users are limited.
+    pub recent_joins: Arc<Mutex<RecentJoins>>,
+}
+
+impl TenantSlot {
+    fn new(id: &TenantId, expected: usize) -> Self {
+        Self { route: None, meetings: Arc::new(Meetings::new(id, expected)), recent_joins: Arc::default() }
+    }
+
+    /// Admits one more user, where `route` limits them.
+    pub fn admits(&self, route: &TenantRoute) -> bool {
+        let limit = route.policy.max_users;
+        let recent = || self.recent_joins.lock().unwrap_or_else(PoisonError::into_inner);
+        limit == 0 || recent().admit(route.users, limit, clock::now())
+    }
 }
 
 /// All tenants, by name and by host.
@@ -231,10 +248,7 @@ impl LiveTable {
         expected: usize,
     ) {
         let mut tenants = Tenants::clone(&self.tenants.load());
-        let slot = tenants
-            .by_id
-            .entry(id.clone())
-            .or_insert_with(|| TenantSlot { route: None, meetings: Arc::new(Meetings::new(id, expected)) });
+        let slot = tenants.by_id.entry(id.clone()).or_insert_with(|| TenantSlot::new(id, expected));
         let old = std::mem::replace(&mut slot.route, route.cloned().map(Arc::new));
         count(&mut standing.digest, &mut 0, old.as_deref(), route);
         tenants.index_hosts();
@@ -258,8 +272,9 @@ impl LiveTable {
             return Arc::clone(&slot.meetings);
         }
         let mut tenants = Tenants::clone(&self.tenants.load());
-        let meetings = Arc::new(Meetings::new(tenant, 0));
-        tenants.by_id.insert(tenant.clone(), TenantSlot { route: None, meetings: Arc::clone(&meetings) });
+        let slot = TenantSlot::new(tenant, 0);
+        let meetings = Arc::clone(&slot.meetings);
+        tenants.by_id.insert(tenant.clone(), slot);
         self.tenants.store(Arc::new(tenants));
         meetings
     }

@@ -1,13 +1,19 @@
 //! Parameter rules: what is added to, taken out of and capped in creates and joins (S13).
 
+mod parameters;
+
 use std::{borrow::Cow, time::Duration};
 
 use usher_common::{
-    bbb::query::{Edit, RawQuery, decode},
+    bbb::query::{Edit, RawQuery, decode, rewrite},
     meeting::MeetingKey,
     scope::Scope,
     settings::MeetingSettings,
+    tenant::TenantPolicy,
 };
+
+pub use self::parameters::Change;
+use self::parameters::changes;
 
 /// Names the tenant in a meeting's metadata, so that polls can rebuild records.
 const TENANT_MARK: &str = "meta_usher-tenant";
@@ -18,6 +24,8 @@ const SUPERSEDE: &str = "meta_usher-supersede";
 /// Prefix of metadata that only Usher may set.
 const OURS: &str = "meta_usher-";
 const SERVER_TAG: &str = "meta_server-tag";
+/// Parameters by which a create brings a presentation.
+const PRESENTATIONS: [&str; 2] = ["preUploadedPresentation", "preUploadedPresentationName"];
 
 /// The rules in force.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -53,9 +61,21 @@ impl Rules {
         }
     }
 
-    /// Returns the parameters of a create as the server gets them.
-    pub fn create(&self, parameters: &str, key: &MeetingKey, scope: &Scope) -> String {
+    /// Returns the parameters of a create as its tenant's rules have them.
+    pub fn ruled<'p>(&self, parameters: &'p str, policy: &TenantPolicy) -> Cow<'p, str> {
         let query = RawQuery::new(parameters);
+        let changes = changes(&policy.create_rules, query, &self.create_exclude);
+        let mut edits: Vec<Edit<'_>> = self.create_exclude.iter().map(|name| Edit::Remove(name)).collect();
+        edits.extend(changes.iter().map(Change::edit));
+        if policy.presentation.as_ref().is_some_and(|shown| shown.forced) {
+            edits.extend(PRESENTATIONS.map(Edit::Remove));
+        }
+        if edits.is_empty() { Cow::Borrowed(parameters) } else { Cow::Owned(rewrite(parameters, &edits)) }
+    }
+
+    /// Returns the parameters of a create, ruled already, as the server gets them.
+    pub fn create(&self, ruled: &str, key: &MeetingKey, scope: &Scope, policy: &TenantPolicy) -> String {
+        let query = RawQuery::new(ruled);
         // Decoded and in any case: the server would take `META%5fUsher-x` for no metadata at all.
         let foreign: Vec<Cow<'_, str>> = query
             .pairs()
@@ -65,23 +85,33 @@ impl Rules {
                 name.starts_with(OURS) && name != SIZE_HINT
             })
             .collect();
-        let limit = self.max_minutes.to_string();
+        let max_minutes = shorter(self.max_minutes, policy.max_duration.as_secs() / 60);
+        let limit = max_minutes.to_string();
         let mut edits: Vec<Edit<'_>> = foreign.iter().map(|name| Edit::Remove(name)).collect();
-        edits.extend(self.create_exclude.iter().map(|name| Edit::Remove(name)));
-        if self.max_minutes > 0 && !within(query, self.max_minutes) {
+        if max_minutes > 0 && !within(query, max_minutes) {
             edits.push(Edit::Set("duration", &limit));
         }
         edits.push(Edit::Set(TENANT_MARK, key.tenant.as_str()));
         let on_server = scope.scoped(key.meeting.as_str());
         let on_server = (!on_server.prefix.is_empty()).then(|| on_server.to_string());
         edits.extend(on_server.as_deref().map(|id| Edit::Set("meetingID", id)));
-        usher_common::bbb::query::rewrite(parameters, &edits)
+        rewrite(ruled, &edits)
     }
 
-    /// Returns the changes to a join.
+    /// Returns the changes that a tenant's rules make to a join; to be made after [`Rules::join`].
+    pub fn join_changes<'p>(&self, parameters: &str, policy: &'p TenantPolicy) -> Vec<Change<'p>> {
+        changes(&policy.join_rules, RawQuery::new(parameters), &self.join_exclude)
+    }
+
+    /// Returns the changes to every join.
     pub fn join(&self) -> Vec<Edit<'_>> {
         self.join_exclude.iter().map(|name| Edit::Remove(name)).collect()
     }
+}
+
+/// Returns the shorter of two limits; 0 means no limit.
+fn shorter(a: u64, b: u64) -> u64 {
+    if a == 0 || b == 0 { a.max(b) } else { a.min(b) }
 }
 
 /// Reads what a create asks of placement.
@@ -117,7 +147,17 @@ mod tests {
     fn sent(rules: &Rules, given: &str, tenant: &str, id: &str) -> String {
         let tenant = TenantId::parse(tenant).unwrap();
         let scope = Scope::of(&tenant);
-        rules.create(given, &MeetingKey::new(tenant, MeetingId::parse(id).unwrap()), &scope)
+        ruled(
+            rules,
+            given,
+            &TenantPolicy::default(),
+            &MeetingKey::new(tenant, MeetingId::parse(id).unwrap()),
+            &scope,
+        )
+    }
+
+    fn ruled(rules: &Rules, given: &str, policy: &TenantPolicy, key: &MeetingKey, scope: &Scope) -> String {
+        rules.create(&rules.ruled(given, policy), key, scope, policy)
     }
 
     fn rules(max_minutes: u64, create: &[&str], join: &[&str]) -> Rules {
@@ -179,6 +219,35 @@ mod tests {
         assert_eq!(sent(&none, given, "school", "a b"), expected);
         let unusual = "meetingID=default~school~a&meta_usher-tenant=default";
         assert_eq!(sent(&none, "meeting%49D=school~a", "default", "school~a"), unusual);
+    }
+
+    #[test]
+    fn s13_the_shorter_of_two_durations_holds_whatever_a_tenants_rules_say() {
+        let tenant = TenantId::default_tenant();
+        let (scope, key) = (Scope::of(&tenant), MeetingKey::new(tenant, MeetingId::parse("a").unwrap()));
+        let policy = |minutes, rule: &str| TenantPolicy {
+            create_rules: vec![rule.parse().unwrap()],
+            max_duration: Duration::from_mins(minutes),
+            ..TenantPolicy::default()
+        };
+        for (all, tenants, rule, expected) in [
+            (120, 0, "default:logo=x", "logo=x&duration=120"),
+            (120, 60, "default:logo=x", "logo=x&duration=60"),
+            (0, 60, "override:duration=90", "duration=60"),
+            (120, 0, "override:duration=90", "duration=90"),
+            (0, 0, "override:duration=90", "duration=90"),
+        ] {
+            let sent = ruled(&rules(all, &["logo"], &[]), "logo=mine", &policy(tenants, rule), &key, &scope);
+            assert_eq!(sent, format!("{expected}&meta_usher-tenant=default"), "{rule}");
+        }
+    }
+
+    #[test]
+    fn a_forced_presentation_leaves_no_other() {
+        let shown = usher_common::tenant::Presentation { url: "u".into(), name: String::new(), forced: true };
+        let policy = TenantPolicy { presentation: Some(shown), ..TenantPolicy::default() };
+        let given = "a=1&preUploadedPresentation=x&preUploadedPresentationName=y";
+        assert_eq!(Rules::default().ruled(given, &policy), "a=1");
     }
 
     #[test]

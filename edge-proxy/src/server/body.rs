@@ -137,6 +137,15 @@ impl Document {
         }
     }
 
+    /// Tells whether it brings nothing.
+    pub(super) fn is_empty(&self) -> bool {
+        match self {
+            Self::None => true,
+            Self::Held(bytes) => bytes.is_empty(),
+            Self::Streamed(_) => false,
+        }
+    }
+
     /// Tells whether it can be sent once more.
     pub(super) fn can_be_sent(&self) -> bool {
         !matches!(self, Self::Streamed(None))

@@ -13,6 +13,8 @@ use usher_common::{
     bbb::{
         call::Call,
         parse::{Answer as Parsed, CreateReply, create_reply},
+        query::RawQuery,
+        reply::Refusal,
     },
     id::ServerId,
     meeting::MeetingKey,
@@ -21,6 +23,7 @@ use usher_common::{
 };
 
 use super::{
+    body::Document,
     gateway::Gateway,
     locate::{Owner, in_table},
     owner::is_our_fault,
@@ -30,6 +33,7 @@ use super::{
 use crate::{
     control::placement::{Certainty, Placed},
     core::{
+        presentation::modules,
         resign::{in_url, outgoing},
         route::Decision,
         rules::{Wishes, wishes},
@@ -41,16 +45,25 @@ use crate::{
 const TRIES: usize = 3;
 
 /// Serves a create to its end, whether the client waits or not.
-pub(super) async fn create(gateway: Arc<Gateway>, ask: Ask) -> Reply {
+pub(super) async fn create(gateway: Arc<Gateway>, mut ask: Ask) -> Reply {
     let Some(key) = ask.key() else { return Reply::unavailable() };
-    let parameters = gateway.rules.create(&ask.parameters, &key, ask.meetings.scope());
+    let route = Arc::clone(&ask.route);
+    let ruled = gateway.rules.ruled(&ask.parameters, &route.policy);
+    let wishes = wishes(&ruled);
+    let brings_nothing = ask.document.is_empty() && !brings_presentation(&ruled);
+    let parameters = gateway.rules.create(&ruled, &key, ask.meetings.scope(), &route.policy);
+    if let Some(shown) = &route.policy.presentation
+        && (shown.forced || brings_nothing)
+    {
+        ask.document = Document::Held(modules(shown).into());
+    }
     let parameters = match parent::named_for_server(&gateway, &ask, parameters).await {
         Ok(parameters) => parameters,
         Err(reply) => return reply,
     };
     let creation = Creation {
         deadline: Instant::now() + gateway.limits.create,
-        wishes: wishes(&ask.parameters),
+        wishes,
         digest: Sha256::digest(&ask.parameters).into(),
         parameters,
         gateway: Arc::clone(&gateway),
@@ -59,6 +72,16 @@ pub(super) async fn create(gateway: Arc<Gateway>, ask: Ask) -> Reply {
     };
     let done = gateway.tasks.spawn_short("create", creation.run());
     done.await.unwrap_or_else(|_| Reply::unavailable())
+}
+
+/// Tells whether a create names a presentation in its parameters.
+fn brings_presentation(parameters: &str) -> bool {
+    RawQuery::new(parameters).first("preUploadedPresentation").is_some_and(|url| !url.trim().is_empty())
+}
+
+/// Refuses a create; where another try may help, in the way that says so.
+fn refused(refusal: &Refusal) -> Reply {
+    if *refusal == Refusal::SERVER_UNAVAILABLE { Reply::unavailable() } else { Reply::refused(refusal) }
 }
 
 struct Creation {
@@ -92,9 +115,9 @@ impl Creation {
         let mut excluded = Vec::new();
         while excluded.len() < TRIES && self.ask.document.can_be_sent() && Instant::now() < self.deadline {
             let tried = match self.destination(&excluded).await {
-                Some(Destination::Standing(owner)) => return self.forward(&owner).await,
-                Some(Destination::Placed(placed, token)) => self.attempt(&placed.server, &token).await,
-                None => return Reply::unavailable(),
+                Ok(Destination::Standing(owner)) => return self.forward(&owner).await,
+                Ok(Destination::Placed(placed, token)) => self.attempt(&placed.server, &token).await,
+                Err(refusal) => return refused(&refusal),
             };
             match tried {
                 Tried::Answered(reply) => return reply,
@@ -108,42 +131,45 @@ impl Creation {
         Reply::unavailable()
     }
 
-    /// Finds out where to; `None` where nobody can say, or no server takes meetings.
-    async fn destination(&self, excluded: &[ServerId]) -> Option<Destination> {
+    /// Finds out where to.
+    ///
+    /// # Errors
+    /// Nobody can say, no server takes meetings, or the tenant may have no more.
+    async fn destination(&self, excluded: &[ServerId]) -> Result<Destination, Refusal> {
         if excluded.is_empty()
             && !self.wishes.supersede
             && let Some(owner) = in_table(&self.ask)
-            && let Some(owner) = self.standing(owner).await?
+            && let Some(owner) = self.standing(owner).await.ok_or(Refusal::SERVER_UNAVAILABLE)?
         {
-            return Some(Destination::Standing(owner));
+            return Ok(Destination::Standing(owner));
         }
         let placed = self.place(excluded).await?;
         if let Some(token) = placed.token.clone() {
-            return Some(Destination::Placed(Box::new(placed), token));
+            return Ok(Destination::Placed(Box::new(placed), token));
         }
         let on_server = self.ask.meetings.scope().scoped(placed.meeting.key.meeting.as_str()).to_string();
         let (key, state) = (placed.meeting.key, placed.meeting.state);
         let owner = Owner { key, on_server, server: placed.server, state };
-        if let Some(owner) = self.standing(owner).await? {
-            return Some(Destination::Standing(owner));
+        if let Some(owner) = self.standing(owner).await.ok_or(Refusal::SERVER_UNAVAILABLE)? {
+            return Ok(Destination::Standing(owner));
         }
         // The record that stood was of an ended meeting, and is gone now.
         let placed = self.place(excluded).await?;
-        let token = placed.token.clone()?;
-        Some(Destination::Placed(Box::new(placed), token))
+        let token = placed.token.clone().ok_or(Refusal::SERVER_UNAVAILABLE)?;
+        Ok(Destination::Placed(Box::new(placed), token))
     }
 
-    async fn place(&self, excluded: &[ServerId]) -> Option<Placed> {
+    async fn place(&self, excluded: &[ServerId]) -> Result<Placed, Refusal> {
         let placing = self.gateway.placement.place(&self.key, self.digest, &self.wishes, excluded);
         match tokio::time::timeout_at(self.deadline, placing).await {
-            Ok(Ok(placed)) => Some(placed),
+            Ok(Ok(placed)) => Ok(placed),
             Ok(Err(error)) => {
                 warn!(%error, "a meeting was not placed");
-                None
+                Err(error.refusal())
             }
             Err(_) => {
                 warn!("a meeting was not placed in time");
-                None
+                Err(Refusal::SERVER_UNAVAILABLE)
             }
         }
     }

@@ -11,7 +11,7 @@ use usher_common::{
         query::{Edit, RawQuery},
         reply::Refusal,
     },
-    routing::ServerRoute,
+    routing::{ServerRoute, TenantRoute},
 };
 
 use super::{
@@ -21,10 +21,12 @@ use super::{
     request::{Ask, not_enabled, tenant_of},
 };
 use crate::{
+    control::table::TenantSlot,
     core::{
         authenticate::authenticate,
         resign,
         route::{Decision, Known, decide},
+        rules::Change,
         tenant::target,
         validate,
     },
@@ -62,7 +64,7 @@ pub(super) fn at_once(gateway: &Gateway, request: &Request<Incoming>) -> Option<
         let scoped = found.on_server != found.name && found.name == id;
         let id = scoped.then_some(Edit::Set("meetingID", found.on_server));
         (decide(Call::Join, Some(known)) == Decision::Forward)
-            .then(|| redirect(gateway, server, &parameters, id))
+            .then(|| redirect(gateway, (slot, route), server, &parameters, id))
     })?
 }
 
@@ -71,16 +73,27 @@ pub(super) async fn join(gateway: &Gateway, ask: &Ask) -> Reply {
     match locate(gateway, ask).await {
         Located::At(owner) => {
             let given = ask.meeting.as_ref().map_or("", |id| id.as_str());
-            redirect(gateway, &owner.server, &ask.parameters, owner.edit(given))
+            let tenant = (&ask.slot, &*ask.route);
+            redirect(gateway, tenant, &owner.server, &ask.parameters, owner.edit(given))
         }
         Located::Missing | Located::EndLater(_) => refuse(&ask.parameters, &Refusal::INVALID_MEETING),
         Located::Unreachable => Reply::unavailable(),
     }
 }
 
-fn redirect(gateway: &Gateway, server: &ServerRoute, parameters: &str, id: Option<Edit<'_>>) -> Reply {
+fn redirect(
+    gateway: &Gateway,
+    (slot, tenant): (&TenantSlot, &TenantRoute),
+    server: &ServerRoute,
+    parameters: &str,
+    id: Option<Edit<'_>>,
+) -> Reply {
+    if !slot.admits(tenant) {
+        return refuse(parameters, &Refusal::FULL);
+    }
+    let changes = gateway.rules.join_changes(parameters, &tenant.policy);
     let mut edits = gateway.rules.join();
-    edits.extend(id);
+    edits.extend(changes.iter().map(Change::edit).chain(id));
     Reply::redirect(resign::url(server, Call::Join, parameters, &edits), Outcome::success)
 }
 

@@ -15,6 +15,7 @@ use usher_common::{
     },
     id::{MeetingId, TenantId},
     meeting::MeetingKey,
+    routing::TenantRoute,
     scope::{SERVER_ID_MAX, Scope},
 };
 
@@ -46,6 +47,9 @@ pub(super) struct Ask {
     pub(super) call: Call,
     pub(super) tenant: TenantId,
     pub(super) table: Arc<LiveTable>,
+    /// The tenant as the table had it.
+    pub(super) route: Arc<TenantRoute>,
+    pub(super) slot: TenantSlot,
     /// The tenant's meetings in the table.
     pub(super) meetings: Arc<Meetings>,
     /// The signed parameters, without the checksum, as a URL may hold them.
@@ -146,8 +150,9 @@ pub(super) async fn admit(gateway: &Gateway, request: Request<Incoming>) -> Resu
     let authority = parts.uri.authority().map(http::uri::Authority::as_str);
     let slot = tenant_of(&tenants, target, &parts.headers, authority).cloned();
     drop(tenants);
-    let (route, meetings) = match slot {
-        Some(TenantSlot { route: Some(route), meetings }) => (route, meetings),
+    let slot = slot.and_then(|slot| Some((slot.route.clone()?, slot)));
+    let (route, slot) = match slot {
+        Some(found) => found,
         _ if target.tenant.is_some() => return Err(unsupported()),
         // There is no tenant `default`: no secret makes any checksum right.
         _ => return Err(Box::new(Reply::checksum(call, ChecksumProblem::Mismatch))),
@@ -173,8 +178,8 @@ pub(super) async fn admit(gateway: &Gateway, request: Request<Incoming>) -> Resu
         return Err(refused(&not_enabled()));
     }
     let meeting = match validate::check(call, &parameters) {
-        Ok(Some(id)) if call == Call::Create && meetings.scope().scoped(&id).chars() > SERVER_ID_MAX => {
-            return Err(refused(&too_long(meetings.scope())));
+        Ok(Some(id)) if call == Call::Create && slot.meetings.scope().scoped(&id).chars() > SERVER_ID_MAX => {
+            return Err(refused(&too_long(slot.meetings.scope())));
         }
         Ok(id) => id
             .map(|id| MeetingId::parse(&id))
@@ -189,7 +194,8 @@ pub(super) async fn admit(gateway: &Gateway, request: Request<Incoming>) -> Resu
             .map_err(|error| refused_body(&error))?,
         None => Document::None,
     };
-    Ok(Ask { call, tenant: route.id.clone(), table, meetings, parameters, meeting, document })
+    let (tenant, meetings) = (route.id.clone(), Arc::clone(&slot.meetings));
+    Ok(Ask { call, tenant, table, route, slot, meetings, parameters, meeting, document })
 }
 
 /// Returns the kind of a body that the call takes. GETs have none, whatever their headers say.

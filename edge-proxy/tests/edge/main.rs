@@ -8,6 +8,7 @@ mod end;
 mod hostile;
 mod join;
 mod lists;
+mod policies;
 mod reads;
 mod routes;
 mod support;

@@ -29,7 +29,7 @@ impl Tenant {
         Self { id, client: cluster.client.clone() }
     }
 
-    fn secret(id: &str) -> String {
+    pub(crate) fn secret(id: &str) -> String {
         if id == "default" { crate::support::SECRET.to_owned() } else { format!("secret of {id}") }
     }
 

@@ -69,12 +69,7 @@ pub(crate) fn servers() -> Result<Vec<ServerRoute>, IdError> {
 }
 
 pub(crate) fn tenant() -> TenantRoute {
-    TenantRoute {
-        id: TenantId::default_tenant(),
-        secrets: vec![Secret::new(SECRET)],
-        hosts: Vec::new(),
-        enabled: true,
-    }
+    TenantRoute { secrets: vec![Secret::new(SECRET)], ..TenantRoute::new(TenantId::default_tenant()) }
 }
 
 #[cfg(test)]

@@ -1,7 +1,10 @@
 //! A tenant as it is shown.
 
 use serde::Serialize;
-use usher_common::proto::v1;
+use usher_common::{
+    proto::v1,
+    tenant::{ParameterRule, TenantPolicy},
+};
 
 use crate::printer::Row;
 
@@ -16,10 +19,38 @@ pub(super) struct TenantRow {
     hosts: Vec<String>,
     meetings: u32,
     users: u32,
+    create_rules: Vec<String>,
+    join_rules: Vec<String>,
+    #[serde(skip_serializing_if = "is_zero")]
+    max_duration_seconds: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    max_meetings: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    max_users: u64,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    server_tag: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    presentation: Option<Shown>,
+}
+
+/// What its meetings begin with.
+#[derive(Serialize)]
+struct Shown {
+    url: String,
+    name: String,
+    forced: bool,
+}
+
+/// 0 means no limit, of which there is nothing to say.
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields so")]
+fn is_zero(limit: &u64) -> bool {
+    *limit == 0
 }
 
 impl From<v1::Tenant> for TenantRow {
     fn from(tenant: v1::Tenant) -> Self {
+        let policy = TenantPolicy::from(tenant.policy.unwrap_or_default());
+        let rules = |rules: &[ParameterRule]| rules.iter().map(ToString::to_string).collect();
         Self {
             id: tenant.name.trim_start_matches("tenants/").to_owned(),
             enabled: tenant.enabled.unwrap_or(true),
@@ -28,6 +59,17 @@ impl From<v1::Tenant> for TenantRow {
             hosts: tenant.hosts,
             meetings: tenant.meetings,
             users: tenant.users,
+            create_rules: rules(&policy.create_rules),
+            join_rules: rules(&policy.join_rules),
+            max_duration_seconds: policy.max_duration.as_secs(),
+            max_meetings: policy.max_meetings.into(),
+            max_users: policy.max_users.into(),
+            server_tag: policy.server_tag,
+            presentation: policy.presentation.map(|shown| Shown {
+                name: shown.file_name().to_owned(),
+                url: shown.url,
+                forced: shown.forced,
+            }),
         }
     }
 }
@@ -39,10 +81,15 @@ impl Row for TenantRow {
         vec![
             self.id.clone(),
             if self.enabled { "enabled" } else { "disabled" }.to_owned(),
-            self.meetings.to_string(),
-            self.users.to_string(),
+            of(self.meetings, self.max_meetings),
+            of(self.users, self.max_users),
             self.secret_count.to_string(),
             self.hosts.join(","),
         ]
     }
+}
+
+/// "3", or "3/10" where there is a limit.
+fn of(number: u32, limit: u64) -> String {
+    if limit == 0 { number.to_string() } else { format!("{number}/{limit}") }
 }

@@ -176,6 +176,9 @@ catalogue! {
         "serverUnavailable", "The server is unavailable at the moment. Please try again.";
     /// Something is wrong here, not with the request.
     INTERNAL_ERROR = "internalError", "An internal error occurred. Please try again.";
+    /// The tenant has as many meetings as it may have.
+    TOO_MANY_MEETINGS =
+        "maxConcurrent", "The number of meetings allowed at the same time has been reached.";
     /// No server has a tag that was required.
     TAG_UNAVAILABLE = "serverTagUnavailable", "There is no available server with the requested tag.";
 }

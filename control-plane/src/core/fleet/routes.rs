@@ -3,10 +3,10 @@
 use std::time::Instant;
 
 use usher_common::{
-    id::ServerId,
+    id::{ServerId, TenantId},
     meeting::{MeetingKey, Record, RecordState},
     revision::Revision,
-    routing::{Delta, MeetingRoute, RouteState, ServerRoute},
+    routing::{Delta, MeetingRoute, RouteState, ServerRoute, TenantRoute},
 };
 
 use super::{Fleet, FleetServer, Touched};
@@ -60,6 +60,20 @@ impl Fleet {
         }
     }
 
+    /// Returns a tenant as edges see it: where its users are limited, with how many there are.
+    fn tenant_route(&self, tenant: &TenantRoute) -> TenantRoute {
+        let users = if tenant.policy.max_users > 0 { self.users_of(&tenant.id) } else { 0 };
+        TenantRoute { users: u32::try_from(users).unwrap_or(u32::MAX), ..tenant.clone() }
+    }
+
+    /// Returns the tenants of limited users that a change of `server` may concern: those with users on it.
+    pub(super) fn limited_tenants_on(&self, server: &ServerId) -> Vec<TenantId> {
+        let limited =
+            |id: &&TenantId| self.tenants.get(*id).is_some_and(|stored| stored.value.policy.max_users > 0);
+        let server = self.servers.get(server);
+        server.into_iter().flat_map(FleetServer::tenants).filter(limited).cloned().collect()
+    }
+
     /// Returns the changes of the routing table that the touched entries amount to.
     pub(super) fn route_changes(&self, touched: &Touched, revision: u64) -> Delta {
         let base = self.routing.revision();
@@ -71,9 +85,9 @@ impl Fleet {
             }
         }
         for id in &touched.tenants {
-            let route = self.tenants.get(id).map(|stored| &stored.value);
-            if self.routing.tenant(id) != route {
-                delta.tenants.insert(id.clone(), route.cloned());
+            let route = self.tenants.get(id).map(|stored| self.tenant_route(&stored.value));
+            if self.routing.tenant(id) != route.as_ref() {
+                delta.tenants.insert(id.clone(), route);
             }
         }
         for key in &touched.meetings {

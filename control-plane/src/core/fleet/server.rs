@@ -106,6 +106,11 @@ impl FleetServer {
         self.users_by_tenant.get(tenant).copied().unwrap_or(0)
     }
 
+    /// Visits the tenants of which its last sample shows a meeting.
+    pub fn tenants(&self) -> impl Iterator<Item = &TenantId> {
+        self.users_by_tenant.keys()
+    }
+
     /// Returns how old the last sample is; none when there is none.
     pub fn sample_age(&self, now: Instant) -> Option<Duration> {
         self.sample_applied_at.map(|at| now.saturating_duration_since(at))

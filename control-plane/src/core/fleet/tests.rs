@@ -2,8 +2,11 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use usher_common::{
+    id::TenantId,
     meeting::{Record, RecordState},
-    server::{AdminState, Health, Server},
+    routing::TenantRoute,
+    server::{AdminState, Health, Sample, Server},
+    tenant::TenantPolicy,
 };
 
 use super::*;
@@ -33,6 +36,41 @@ fn record(server: &str, state: u8, token: &str) -> Record {
     }
 }
 
+/// A sample of one meeting with so many users.
+fn crowd(watermark: u64, meeting: &str, users: u32) -> Sample {
+    let mut sample = sample(watermark, &[(meeting, "m-1")]);
+    sample.meetings[0].participants = users;
+    sample
+}
+
+/// The tenant `default`, with so many users at a time at most.
+fn limited(max_users: u32) -> TenantRoute {
+    let policy = TenantPolicy { max_users, ..TenantPolicy::default() };
+    TenantRoute { policy, ..TenantRoute::new(TenantId::default_tenant()) }
+}
+
+#[test]
+fn edges_hear_how_many_users_a_tenant_has_where_they_are_limited() {
+    let mut bench = Bench::with_servers(Policy::default(), &["a", "b"]);
+    let users = |bench: &Bench| {
+        let id = TenantId::default_tenant();
+        bench.fleet.routing().tenant(&id).map(|tenant| tenant.users)
+    };
+    bench.write(Write::Tenant(limited(0)));
+    bench.write(Write::Sample(sid("a"), crowd(1, "m", 20)));
+    assert_eq!(users(&bench), Some(0), "nobody asks");
+    bench.write(Write::Tenant(limited(100)));
+    bench.write(Write::Sample(sid("b"), crowd(1, "n", 3)));
+    assert_eq!(users(&bench), Some(23));
+    bench.red("a");
+    assert_eq!(users(&bench), Some(3), "nobody can say who is there");
+    bench.green("a");
+    bench.write(Write::Sample(sid("a"), sample(2, &[])));
+    assert_eq!(users(&bench), Some(3));
+    bench.write(Write::Delete(Key::Server(sid("b"))));
+    assert_eq!(users(&bench), Some(0));
+}
+
 /// Any write the store may hold, also in orders that no replica would make.
 fn write() -> impl Strategy<Value = Write> {
     let server_id = || prop::sample::select(&SERVERS[..]);
@@ -50,7 +88,9 @@ fn write() -> impl Strategy<Value = Write> {
             .prop_map(|(id, admin)| Write::Server(Server { admin, ..server(id) })),
         (server_id(), 0_u32..4, 0_u32..7).prop_map(|(id, r, e)| Write::Health(sid(id), health(r, e))),
         (server_id(), 0_u64..40, meeting())
-            .prop_map(|(id, at, m)| Write::Sample(sid(id), sample(at, &[(m, "m-1")]))),
+            .prop_map(|(id, at, m)| Write::Sample(sid(id), crowd(at, m, at as u32 % 4))),
+        (0_u32..3).prop_map(|limit| Write::Tenant(limited(limit))),
+        Just(Write::Delete(Key::Tenant(TenantId::default_tenant()))),
         (meeting(), server_id(), 0_u8..3, 0_u8..2)
             .prop_map(|(m, id, state, token)| Write::Record(key(m), record(id, state, &token.to_string()))),
         (meeting(), server_id()).prop_map(move |(m, id)| Write::Zombie(zkey(m, id), zombie.clone())),

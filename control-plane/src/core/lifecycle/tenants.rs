@@ -123,10 +123,9 @@ mod tests {
 
     fn tenant(id: &str, hosts: &[&str]) -> TenantRoute {
         TenantRoute {
-            id: TenantId::parse(id).unwrap(),
             secrets: vec![Secret::new("s")],
             hosts: hosts.iter().map(ToString::to_string).collect(),
-            enabled: true,
+            ..TenantRoute::new(TenantId::parse(id).unwrap())
         }
     }
 

@@ -54,6 +54,15 @@ impl Inflight {
         self.choices.is_empty()
     }
 
+    /// Counts the meetings of `key`'s tenant, other than `key`, that were given a server and that the
+    /// fleet does not show.
+    pub(super) fn unseen_of_tenant(&self, fleet: &Fleet, key: &MeetingKey) -> usize {
+        let unseen = |chosen: &&Chosen| {
+            chosen.key.tenant == key.tenant && chosen.key != *key && fleet.record(&chosen.key).is_none()
+        };
+        self.choices.values().filter(unseen).count()
+    }
+
     /// Sums up by server the choices that the fleet does not show.
     pub(super) fn unseen(&self, fleet: &Fleet) -> HashMap<ServerId, Waiting> {
         let mut waiting: HashMap<ServerId, Waiting> = HashMap::new();

@@ -1,6 +1,12 @@
 use std::{collections::BTreeMap, time::Duration};
 
-use usher_common::server::{HealthRecord, Sample, Server};
+use usher_common::{
+    id::{MeetingId, TenantId},
+    meeting::MeetingKey,
+    routing::TenantRoute,
+    server::{HealthRecord, Sample, Server},
+    tenant::TenantPolicy,
+};
 
 use super::*;
 use crate::core::{
@@ -267,9 +273,61 @@ fn tags_have_scalelites_meaning() {
     assert_eq!(wish("eu"), Ok("s01".into()));
     assert_eq!(wish("us;eu!"), Ok("s01".into()));
     assert_eq!(wish("us"), Ok("s00".into()), "preferred: servers without tags stand in");
-    assert_eq!(wish("us!"), Err(NoServer::PoolEmpty));
-    assert_eq!(wish("!us"), Err(NoServer::PoolEmpty));
+    assert_eq!(wish("us!"), Err(NoServer::TagUnavailable));
+    assert_eq!(wish("!us"), Err(NoServer::TagUnavailable));
     assert_eq!(wish("none!"), Ok("s00".into()));
+}
+
+#[test]
+fn a_tenants_tag_is_a_preference_or_a_fence() {
+    let mut bench = bench(4);
+    for (id, tags) in [("s01", &["eu"][..]), ("s02", &["eu", "gpu"]), ("s03", &["gpu"])] {
+        let tags = tags.iter().map(ToString::to_string).collect();
+        bench.write(Write::Server(Server { tags, ..server(id) }));
+    }
+    let mut chosen = |tenants: &str, meetings: &str| {
+        let policy = TenantPolicy { server_tag: tenants.into(), ..TenantPolicy::default() };
+        let tenant = TenantRoute { policy, ..TenantRoute::new(TenantId::default_tenant()) };
+        bench.write(Write::Tenant(tenant));
+        let all: std::collections::BTreeSet<_> = (0..40)
+            .map(|n| choice(&bench, &Ask { tag: TagWish::parse(meetings), ..ask(&format!("m{n}")) }))
+            .map(|chosen| chosen.map_or_else(|error| error.to_string(), |id| id))
+            .collect();
+        all.into_iter().collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(chosen("", ""), "s00");
+    assert_eq!(chosen("eu", ""), "s01 s02", "preferred, and there");
+    assert_eq!(chosen("asia", ""), "s00", "preferred, and not there");
+    assert_eq!(chosen("eu", "gpu!"), "s02 s03", "the meeting's own wish counts");
+    assert_eq!(chosen("eu!", ""), "s01 s02");
+    assert_eq!(chosen("eu!", "gpu"), "s02", "only among the tenant's own");
+    assert_eq!(chosen("eu!", "asia"), "s01 s02", "no wish leads out");
+    assert_eq!(chosen("eu!", "none"), "s01 s02");
+    assert_eq!(chosen("eu!", "none!"), "tag_unavailable");
+    assert_eq!(chosen("asia!", "eu!"), "tag_unavailable");
+}
+
+#[test]
+fn a_tenant_has_no_more_meetings_than_it_may() {
+    let mut bench = bench(2);
+    let limited = |max_meetings| {
+        let policy = TenantPolicy { max_meetings, ..TenantPolicy::default() };
+        Write::Tenant(TenantRoute { policy, ..TenantRoute::new(TenantId::default_tenant()) })
+    };
+    bench.write(limited(2));
+    let step = place(&bench.fleet, &Inflight::default(), &request("a"), bench.now).unwrap();
+    assert!(bench.commit(&step.plan));
+    let mut inflight = Inflight::default();
+    assert!(!has_all_its_meetings(&bench.fleet, &inflight, &key("b")));
+    inflight.begin("token", key("b"), sid("s01"), 15);
+    assert!(has_all_its_meetings(&bench.fleet, &inflight, &key("c")), "one runs, one is being placed");
+    for goes_on in ["a", "b"] {
+        assert!(!has_all_its_meetings(&bench.fleet, &inflight, &key(goes_on)), "{goes_on}");
+    }
+    let other = MeetingKey::new(TenantId::parse("other").unwrap(), MeetingId::parse("c").unwrap());
+    assert!(!has_all_its_meetings(&bench.fleet, &inflight, &other));
+    bench.write(limited(0));
+    assert!(!has_all_its_meetings(&bench.fleet, &inflight, &key("c")), "0 means no limit");
 }
 
 #[test]

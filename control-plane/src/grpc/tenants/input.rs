@@ -1,11 +1,13 @@
 //! Tenants as operators write them: checked field by field, every fault named with its remedy.
 
-use usher_common::{id::TenantId, proto::v1, routing::TenantRoute, secret::Secret};
+mod policy;
+
+use usher_common::{id::TenantId, proto::v1, routing::TenantRoute, secret::Secret, tenant::TenantPolicy};
 
 use crate::grpc::status::{Refusal, Violation};
 
 /// Fields that an update may name.
-const FIELDS: [&str; 3] = ["secrets", "hosts", "enabled"];
+const FIELDS: [&str; 4] = ["secrets", "hosts", "enabled", "policy"];
 /// Most secrets of one tenant; each costs a hash on a request with a bad checksum.
 const MAX_SECRETS: usize = 64;
 /// Most hosts of one tenant.
@@ -22,9 +24,11 @@ pub(super) fn new_tenant(wire: v1::Tenant, id: &str) -> Result<TenantRoute, Refu
     let id = or_fault(TenantId::parse(id).map_err(|error| error.to_string()), "tenant_id", &mut faults);
     let secrets = or_fault(secrets(&wire.secrets), "tenant.secrets", &mut faults);
     let hosts = or_fault(hosts(&wire.hosts), "tenant.hosts", &mut faults);
+    let policy = policy::policy(wire.policy.unwrap_or_default(), &mut faults);
     match (id, secrets, hosts) {
         (Some(id), Some(secrets), Some(hosts)) if faults.is_empty() => {
-            Ok(TenantRoute { id, secrets, hosts, enabled: wire.enabled.unwrap_or(true) })
+            let enabled = wire.enabled.unwrap_or(true);
+            Ok(TenantRoute { secrets, hosts, enabled, policy, ..TenantRoute::new(id) })
         }
         _ => Err(Refusal::Invalid(faults)),
     }
@@ -36,6 +40,9 @@ pub(super) struct Update {
     secrets: Option<Vec<Secret>>,
     hosts: Option<Vec<String>>,
     enabled: Option<bool>,
+    policy: TenantPolicy,
+    /// Fields of the policy that are updated, as the mask names them.
+    policy_fields: Vec<String>,
 }
 
 impl Update {
@@ -45,8 +52,9 @@ impl Update {
     /// Names every field that cannot be accepted.
     pub(super) fn parse(wire: v1::Tenant, mask: &[String]) -> Result<Self, Refusal> {
         let mut faults = Vec::new();
-        for path in mask.iter().filter(|path| !FIELDS.contains(&path.as_str()) && *path != "*") {
-            let problem = format!("`{path}` is not one of {}", FIELDS.join(", "));
+        let known = || FIELDS.iter().chain(&policy::FIELDS).copied();
+        for path in mask.iter().filter(|path| !known().any(|field| field == *path) && *path != "*") {
+            let problem = format!("`{path}` is not one of {}", known().collect::<Vec<_>>().join(", "));
             faults.push(Violation::new("update_mask", problem));
         }
         let named = |field: &str, set: bool| match mask {
@@ -63,16 +71,22 @@ impl Update {
         if named("enabled", wire.enabled.is_some()) {
             update.enabled = Some(wire.enabled.unwrap_or(true));
         }
+        let whole = named("policy", wire.policy.is_some());
+        let is_updated = |field: &&&str| whole || mask.iter().any(|path| path == **field);
+        update.policy_fields = policy::FIELDS.iter().filter(is_updated).map(ToString::to_string).collect();
+        update.policy = policy::policy(wire.policy.unwrap_or_default(), &mut faults);
         if faults.is_empty() { Ok(update) } else { Err(Refusal::Invalid(faults)) }
     }
 
     /// Returns the tenant updated.
     pub(super) fn apply(&self, tenant: &TenantRoute) -> TenantRoute {
+        let named = |field: &str| self.policy_fields.iter().any(|known| known == field);
         TenantRoute {
-            id: tenant.id.clone(),
             secrets: self.secrets.clone().unwrap_or_else(|| tenant.secrets.clone()),
             hosts: self.hosts.clone().unwrap_or_else(|| tenant.hosts.clone()),
             enabled: self.enabled.unwrap_or(tenant.enabled),
+            policy: policy::updated(&tenant.policy, &self.policy, named),
+            ..TenantRoute::new(tenant.id.clone())
         }
     }
 }

@@ -29,6 +29,7 @@ pub(super) fn tenant(fleet: &Fleet, stored: &Stored<TenantRoute>, view: View) ->
         secret_count: count(tenant.secrets.len()),
         meetings: count(fleet.meeting_count_of(&tenant.id)),
         users: u32::try_from(fleet.users_of(&tenant.id)).unwrap_or(u32::MAX),
+        policy: Some((&tenant.policy).into()),
     }
 }
 

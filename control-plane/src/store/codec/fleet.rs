@@ -1,5 +1,7 @@
 //! Values about servers and tenants.
 
+use std::time::Duration;
+
 use usher_common::{
     bbb::checksum::Algorithm,
     id::{InternalMeetingId, MeetingId, ServerId, TenantId},
@@ -8,6 +10,7 @@ use usher_common::{
     routing::TenantRoute,
     secret::Secret,
     server::{AdminState, HealthRecord, Sample, SampledMeeting, Server},
+    tenant::{ParameterRule, Presentation, RuleAction, TenantPolicy},
 };
 
 use super::ValueError;
@@ -76,16 +79,56 @@ pub(super) fn tenant_value(tenant: &TenantRoute) -> pb::TenantValue {
         secrets: tenant.secrets.iter().map(|secret| secret.expose().to_owned()).collect(),
         hosts: tenant.hosts.clone(),
         enabled: tenant.enabled,
+        create_rules: tenant.policy.create_rules.iter().map(rule_value).collect(),
+        join_rules: tenant.policy.join_rules.iter().map(rule_value).collect(),
+        max_duration_minutes: tenant.policy.max_duration.as_secs() / 60,
+        max_meetings: tenant.policy.max_meetings,
+        max_users: tenant.policy.max_users,
+        server_tag: tenant.policy.server_tag.clone(),
+        presentation: tenant.policy.presentation.as_ref().map(|shown| pb::PresentationValue {
+            url: shown.url.clone(),
+            name: shown.name.clone(),
+            forced: shown.forced,
+        }),
     }
 }
 
 pub(super) fn tenant(id: TenantId, value: pb::TenantValue) -> TenantRoute {
+    let policy = TenantPolicy {
+        create_rules: value.create_rules.iter().filter_map(rule).collect(),
+        join_rules: value.join_rules.iter().filter_map(rule).collect(),
+        max_duration: Duration::from_secs(value.max_duration_minutes.saturating_mul(60)),
+        max_meetings: value.max_meetings,
+        max_users: value.max_users,
+        server_tag: value.server_tag,
+        presentation: value.presentation.map(|shown| Presentation {
+            url: shown.url,
+            name: shown.name,
+            forced: shown.forced,
+        }),
+    };
     TenantRoute {
         id,
         secrets: value.secrets.iter().map(|secret| Secret::new(secret)).collect(),
         hosts: value.hosts,
         enabled: value.enabled,
+        policy,
+        users: 0,
     }
+}
+
+fn rule_value(rule: &ParameterRule) -> pb::ParameterRuleValue {
+    pb::ParameterRuleValue {
+        parameter: rule.parameter.clone(),
+        action: v1::ParameterAction::from(rule.action) as u32,
+        value: rule.value.clone(),
+    }
+}
+
+/// Reads a rule; none where a newer version wrote one that this version does not know.
+fn rule(value: &pb::ParameterRuleValue) -> Option<ParameterRule> {
+    let action: v1::ParameterAction = enumeration("rules.action", value.action).ok()?;
+    ParameterRule::new(RuleAction::try_from(action).ok()?, &value.parameter, &value.value).ok()
 }
 
 pub(super) fn sample_value(sample: &Sample) -> pb::SampleValue {

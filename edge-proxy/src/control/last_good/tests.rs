@@ -14,12 +14,8 @@ fn table() -> LiveTable {
     let at = Revision::new(3, 4);
     let table = LiveTable::empty(Revision::new(3, 3));
     let mut delta = Delta::new(Revision::new(3, 3), at);
-    let tenant = TenantRoute {
-        id: TenantId::default_tenant(),
-        secrets: vec![Secret::new("top")],
-        hosts: Vec::new(),
-        enabled: true,
-    };
+    let tenant =
+        TenantRoute { secrets: vec![Secret::new("top")], ..TenantRoute::new(TenantId::default_tenant()) };
     delta.tenants.insert(tenant.id.clone(), Some(tenant));
     for number in 0..2_500 {
         let route = MeetingRoute {

@@ -106,10 +106,9 @@ fn tenants_are_found_by_host_whatever_its_case_and_vanish_when_taken_out() {
     let live = LiveTable::empty(Revision::new(7, 0));
     let id = TenantId::parse("school").unwrap();
     let route = TenantRoute {
-        id: id.clone(),
         secrets: vec![Secret::new("x")],
         hosts: vec!["BBB.School.test".into()],
-        enabled: true,
+        ..TenantRoute::new(id.clone())
     };
     let mut delta = Delta::new(Revision::new(7, 0), Revision::new(7, 1));
     delta.tenants.insert(id.clone(), Some(route));

@@ -115,10 +115,9 @@ pub(crate) fn key(id: &str) -> MeetingKey {
 
 pub(crate) fn tenant(id: &str, secrets: &[&str], hosts: &[&str]) -> TenantRoute {
     TenantRoute {
-        id: TenantId::parse(id).expect("is an id"),
         secrets: secrets.iter().map(|secret| Secret::new(secret)).collect(),
         hosts: hosts.iter().map(ToString::to_string).collect(),
-        enabled: true,
+        ..TenantRoute::new(TenantId::parse(id).expect("is an id"))
     }
 }
 

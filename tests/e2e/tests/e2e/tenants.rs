@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 use usher_common::proto::v1;
-use usher_harness::{client::BbbClient, standalone::Standalone, wait};
+use usher_harness::{admin::Admin, client::BbbClient, standalone::Standalone, wait};
 
 /// Waits until a call is answered with this key, as it is a moment after a change of the tenant.
 async fn until_key(client: &BbbClient, call: &str, query: &str, key: &str) -> Result<()> {
@@ -116,5 +116,72 @@ async fn two_tenants_use_one_id_at_once_and_polls_keep_them_apart() -> Result<()
         let info = client.get("getMeetingInfo", "meetingID=room").await?;
         assert_eq!(info.is_success(), index != 1, "{tenant}: {} {}", running.body, info.body);
     }
+    Ok(())
+}
+
+/// Gives the tenant `school` a policy.
+async fn add_school(admin: &Admin, policy: v1::TenantPolicy) -> Result<()> {
+    let tenant =
+        v1::Tenant { secrets: vec!["school".to_owned()], policy: Some(policy), ..Default::default() };
+    admin.create_tenant("school", tenant).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_tenant_has_no_more_meetings_and_users_than_it_may() -> Result<()> {
+    let usher = Standalone::start(2, &[]).await?;
+    let policy = v1::TenantPolicy { max_meetings: 2, max_users: 3, ..Default::default() };
+    add_school(&usher.admin(), policy).await?;
+    let (school, default) = (usher.client().for_tenant("school", "school"), usher.client());
+    until_key(&school, "getMeetings", "", "noMeetings").await?;
+    for id in ["one", "two"] {
+        school.created(id).await?;
+    }
+    let third = school.create("three").await?;
+    assert_eq!(third.key(), "maxConcurrent", "{}", third.body);
+    assert_eq!(school.create("one").await?.key(), "duplicateWarning", "what runs goes on");
+    for id in ["one", "two", "three"] {
+        default.created(id).await?;
+    }
+    assert!(school.get("end", "meetingID=two&password=mp").await?.is_success());
+    school.created("three").await?;
+
+    let busy = usher.sims.iter().find(|sim| sim.set_crowd("school~one", 3));
+    assert!(busy.is_some(), "a server runs it");
+    let join = "fullName=Ada&meetingID=three&password=mp";
+    wait::until("the tenant to be full", || async {
+        usher.admin().poll("-").await?;
+        let answer = school.get("join", join).await?;
+        ensure!(answer.key() == "maxParticipantsReached", "{answer:?}");
+        Ok(())
+    })
+    .await?;
+    default.joined("three").await?;
+    for sim in &usher.sims {
+        sim.set_crowd("school~one", 0);
+    }
+    wait::until("the tenant to have room again", || async {
+        usher.admin().poll("-").await?;
+        school.joined("three").await
+    })
+    .await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_tenant_that_must_have_a_tag_gets_no_other_server() -> Result<()> {
+    let usher = Standalone::start(1, &[]).await?;
+    add_school(&usher.admin(), v1::TenantPolicy { server_tag: "gpu!".to_owned(), ..Default::default() })
+        .await?;
+    let school = usher.client().for_tenant("school", "school");
+    until_key(&school, "getMeetings", "", "noMeetings").await?;
+    assert_eq!(school.create("room").await?.key(), "serverTagUnavailable");
+    let own_wish = school.get("create", "name=Room&meetingID=room&meta_server-tag=none!").await?;
+    assert_eq!(own_wish.key(), "serverTagUnavailable", "{}", own_wish.body);
+    usher.client().created("room").await?;
+    let change = v1::Server { name: "servers/bbb-0".into(), tags: vec!["gpu".into()], ..Default::default() };
+    let request = v1::UpdateServerRequest { server: Some(change), ..Default::default() };
+    usher.admin().servers_client().update_server(request).await?;
+    school.created("room").await?;
     Ok(())
 }

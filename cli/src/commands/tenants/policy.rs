@@ -1,0 +1,40 @@
+//! From what was typed about a tenant's policy to what the control plane is told.
+
+use std::time::Duration;
+
+use usher_common::proto::v1;
+
+use crate::args::PolicyArgs;
+
+/// Returns the policy that was typed, and the fields of it that were.
+pub(super) fn typed(args: PolicyArgs) -> (v1::TenantPolicy, Vec<String>) {
+    let given = [
+        ("create_rules", args.no_create_rules || !args.create_rules.is_empty()),
+        ("join_rules", args.no_join_rules || !args.join_rules.is_empty()),
+        ("max_duration", args.max_duration.is_some()),
+        ("max_meetings", args.max_meetings.is_some()),
+        ("max_users", args.max_users.is_some()),
+        ("server_tag", args.server_tag.is_some()),
+        ("presentation", args.no_presentation || args.presentation.is_some()),
+    ];
+    let fields = given.into_iter().filter(|(_, given)| *given).map(|(name, _)| format!("policy.{name}"));
+    let policy = v1::TenantPolicy {
+        create_rules: args.create_rules.iter().map(Into::into).collect(),
+        join_rules: args.join_rules.iter().map(Into::into).collect(),
+        max_duration: args.max_duration.map(seconds),
+        max_meetings: args.max_meetings.unwrap_or_default(),
+        max_users: args.max_users.unwrap_or_default(),
+        server_tag: args.server_tag.unwrap_or_default(),
+        presentation: args.presentation.map(|url| v1::Presentation {
+            url,
+            name: args.presentation_name.unwrap_or_default(),
+            forced: args.force_presentation,
+        }),
+    };
+    (policy, fields.collect())
+}
+
+fn seconds(duration: Duration) -> prost_types::Duration {
+    let seconds = duration.as_secs() + u64::from(duration.subsec_nanos() > 0);
+    prost_types::Duration { seconds: i64::try_from(seconds).unwrap_or(i64::MAX), nanos: 0 }
+}

@@ -1,0 +1,22 @@
+//! How many meetings a tenant may have at a time.
+//!
+//! Records count, PENDING and ACTIVE ones, and this replica's own choices that its fleet does not show
+//! yet. So one replica is exact; several together may admit as many too many as they place within the
+//! milliseconds that the store's watch takes from one to the other.
+
+use usher_common::meeting::{MeetingKey, RecordState};
+
+use super::Inflight;
+use crate::core::fleet::Fleet;
+
+/// Tells whether a new meeting is one more than its tenant may have. A meeting that goes on, be it on
+/// another server, is not one more.
+pub fn has_all_its_meetings(fleet: &Fleet, inflight: &Inflight, key: &MeetingKey) -> bool {
+    let limit = fleet.tenant(&key.tenant).map_or(0, |stored| stored.value.policy.max_meetings);
+    let goes_on = |record: &RecordState| !matches!(record, RecordState::Ending { .. });
+    if limit == 0 || fleet.record(key).is_some_and(|stored| goes_on(&stored.value.state)) {
+        return false;
+    }
+    let meetings = fleet.meeting_count_of(&key.tenant) + inflight.unseen_of_tenant(fleet, key);
+    meetings >= usize::try_from(limit).unwrap_or(usize::MAX)
+}

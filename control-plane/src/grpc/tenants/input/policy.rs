@@ -1,0 +1,161 @@
+//! Policies as operators write them.
+
+use std::time::Duration;
+
+use usher_common::{
+    proto::v1,
+    tenant::{ParameterRule, Presentation, RuleAction, TenantPolicy},
+};
+
+use crate::{core::placement::TagWish, grpc::status::Violation};
+
+/// Fields of a policy that an update may name, each as `policy.NAME`.
+pub(super) const FIELDS: [&str; 7] = [
+    "policy.create_rules",
+    "policy.join_rules",
+    "policy.max_duration",
+    "policy.max_meetings",
+    "policy.max_users",
+    "policy.server_tag",
+    "policy.presentation",
+];
+/// Most rules for one call; every create or join of the tenant goes through them.
+const MAX_RULES: usize = 100;
+/// Longest limit of a duration: BBB counts minutes.
+const MAX_DURATION: Duration = Duration::from_hours(24 * 365);
+/// Longest server tag, alternatives included.
+const MAX_TAG: usize = 256;
+
+/// Reads a whole policy, every fault named.
+pub(super) fn policy(wire: v1::TenantPolicy, faults: &mut Vec<Violation>) -> TenantPolicy {
+    let mut fault = |field: &str, problem: String| {
+        faults.push(Violation::new(&format!("tenant.policy.{field}"), problem));
+    };
+    let create_rules =
+        rules(wire.create_rules).unwrap_or_else(|problem| none(&mut fault, "create_rules", problem));
+    let join_rules = rules(wire.join_rules).unwrap_or_else(|problem| none(&mut fault, "join_rules", problem));
+    let max_duration =
+        duration(wire.max_duration).unwrap_or_else(|problem| none(&mut fault, "max_duration", problem));
+    let server_tag = tag(&wire.server_tag).unwrap_or_else(|problem| none(&mut fault, "server_tag", problem));
+    let presentation = wire.presentation.map(presentation).transpose();
+    let presentation = presentation.unwrap_or_else(|problem| none(&mut fault, "presentation.url", problem));
+    TenantPolicy {
+        create_rules,
+        join_rules,
+        max_duration,
+        max_meetings: wire.max_meetings,
+        max_users: wire.max_users,
+        server_tag,
+        presentation,
+    }
+}
+
+fn none<T: Default>(fault: &mut impl FnMut(&str, String), field: &str, problem: String) -> T {
+    fault(field, problem);
+    T::default()
+}
+
+/// Returns `old` with the named fields of `new`.
+pub(super) fn updated(old: &TenantPolicy, new: &TenantPolicy, named: impl Fn(&str) -> bool) -> TenantPolicy {
+    let pick = |field: &str| if named(field) { new } else { old };
+    TenantPolicy {
+        create_rules: pick("policy.create_rules").create_rules.clone(),
+        join_rules: pick("policy.join_rules").join_rules.clone(),
+        max_duration: pick("policy.max_duration").max_duration,
+        max_meetings: pick("policy.max_meetings").max_meetings,
+        max_users: pick("policy.max_users").max_users,
+        server_tag: pick("policy.server_tag").server_tag.clone(),
+        presentation: pick("policy.presentation").presentation.clone(),
+    }
+}
+
+fn rules(wire: Vec<v1::ParameterRule>) -> Result<Vec<ParameterRule>, String> {
+    if wire.len() > MAX_RULES {
+        return Err(format!("holds more than {MAX_RULES} rules"));
+    }
+    let mut rules: Vec<ParameterRule> = Vec::with_capacity(wire.len());
+    for given in wire {
+        let action = RuleAction::try_from(given.action())
+            .map_err(|_| format!("the rule for `{}` has no known action", given.parameter))?;
+        let rule = ParameterRule::new(action, &given.parameter, &given.value)
+            .map_err(|error| format!("the rule for `{}`: {error}", given.parameter))?;
+        if rules.iter().any(|other| other.action == action && other.parameter == rule.parameter) {
+            return Err(format!("holds two rules {}:{}", action.name(), rule.parameter));
+        }
+        rules.push(rule);
+    }
+    Ok(rules)
+}
+
+fn duration(wire: Option<prost_types::Duration>) -> Result<Duration, String> {
+    let problem = || "must be a duration of at most a year; 0 means no limit".to_owned();
+    let duration = wire.map_or(Ok(Duration::ZERO), Duration::try_from).map_err(|_| problem())?;
+    if duration > MAX_DURATION { Err(problem()) } else { Ok(TenantPolicy::whole_minutes(duration)) }
+}
+
+fn tag(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text.len() > MAX_TAG || text.chars().any(char::is_control) {
+        return Err(format!("has at most {MAX_TAG} characters, none of them a control"));
+    }
+    if !text.is_empty() && !TagWish::parse(text).is_some() {
+        return Err("names no tag; write it as `gpu`, `gpu!` or `gpu;big!`".into());
+    }
+    Ok(text.to_owned())
+}
+
+fn presentation(wire: v1::Presentation) -> Result<Presentation, String> {
+    let url = wire.url.trim();
+    match url::Url::parse(url) {
+        Ok(parsed) if matches!(parsed.scheme(), "http" | "https") && parsed.has_host() => {
+            Ok(Presentation { url: url.to_owned(), name: wire.name.trim().to_owned(), forced: wire.forced })
+        }
+        _ => Err("must be a web address, for example `https://school.example/welcome.pdf`".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields(wire: v1::TenantPolicy) -> Vec<String> {
+        let mut faults = Vec::new();
+        policy(wire, &mut faults);
+        faults.into_iter().map(|fault| fault.field).collect()
+    }
+
+    fn rule(text: &str) -> v1::ParameterRule {
+        (&text.parse::<ParameterRule>().unwrap()).into()
+    }
+
+    #[test]
+    fn every_fault_of_a_policy_is_named_at_once() {
+        let bad = v1::TenantPolicy {
+            create_rules: vec![v1::ParameterRule { parameter: "x".into(), ..Default::default() }],
+            join_rules: vec![rule("default:a=1"), rule("default:a=2")],
+            max_duration: Some(prost_types::Duration { seconds: -1, nanos: 0 }),
+            server_tag: "!".into(),
+            presentation: Some(v1::Presentation { url: "file:///etc/passwd".into(), ..Default::default() }),
+            ..Default::default()
+        };
+        let named = ["create_rules", "join_rules", "max_duration", "server_tag", "presentation.url"];
+        assert_eq!(fields(bad), named.map(|field| format!("tenant.policy.{field}")));
+        assert!(fields(v1::TenantPolicy::default()).is_empty());
+    }
+
+    #[test]
+    fn a_policy_reads_back_and_a_part_of_it_is_updated() {
+        let wire = v1::TenantPolicy {
+            create_rules: vec![rule("cap:duration=60"), rule("default:duration=45")],
+            max_duration: Some(prost_types::Duration { seconds: 61, nanos: 0 }),
+            max_meetings: 3,
+            server_tag: " gpu! ".into(),
+            ..Default::default()
+        };
+        let read = policy(wire, &mut Vec::new());
+        assert_eq!((read.max_duration, read.server_tag.as_str()), (Duration::from_secs(120), "gpu!"));
+        assert_eq!(TenantPolicy::from(v1::TenantPolicy::from(&read)), read);
+        let merged = updated(&read, &TenantPolicy::default(), |field| field == "policy.max_meetings");
+        assert_eq!(merged, TenantPolicy { max_meetings: 0, ..read });
+    }
+}

@@ -1,0 +1,32 @@
+//! What meetings of a tenant begin with, as servers get it (bbb-api.md 4.9).
+
+use usher_common::{bbb::reply::xml::push_escaped, tenant::Presentation};
+
+/// Returns the body of a create that brings one document.
+pub fn modules(shown: &Presentation) -> String {
+    let mut xml = String::from("<modules><module name=\"presentation\"><document url=\"");
+    push_escaped(&mut xml, &shown.url);
+    xml.push_str("\" filename=\"");
+    push_escaped(&mut xml, shown.file_name());
+    xml.push_str("\"/></module></modules>");
+    xml
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_is_named_by_its_address_unless_it_has_a_name() {
+        let shown = |url: &str, name: &str| {
+            modules(&Presentation { url: url.into(), name: name.into(), forced: false })
+        };
+        assert_eq!(
+            shown("https://a.test/x/welcome.pdf?a=1&b=\"2\"#p", ""),
+            "<modules><module name=\"presentation\"><document url=\"https://a.test/x/welcome.pdf?a=1&amp;b=\
+             &quot;2&quot;#p\" filename=\"welcome.pdf\"/></module></modules>"
+        );
+        assert!(shown("https://a.test/download", "week.pptx").contains("filename=\"week.pptx\""));
+        assert!(shown("https://a.test/", "").contains("filename=\"presentation.pdf\""));
+    }
+}
