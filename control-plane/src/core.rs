@@ -3,8 +3,9 @@
 //! [`fleet`] is the fold of the store's history and everything below reads it: [`health`] judges
 //! polls, [`placement`] chooses servers by [`load`], [`lifecycle`] and [`reconcile`] turn requests
 //! and polls into guarded [`plan`]s, [`history`] serves the routing streams, [`lease`] says when to
-//! lead. Time comes in as [`now::Now`].
+//! lead, [`beat`] when to poll. Time comes in as [`now::Now`].
 
+pub mod beat;
 pub mod epoch;
 pub mod fleet;
 pub mod health;

@@ -9,7 +9,7 @@ use std::{
     collections::HashMap,
     hash::{BuildHasher, Hasher},
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -22,7 +22,10 @@ use usher_common::{
 use self::cadence::Cadence;
 pub use self::{reaper::Reaper, round::Round};
 use super::{fleet_handle::FleetHandle, leadership::Leadership};
-use crate::ops::watchdog::Watchdog;
+use crate::{
+    core::{beat::Beat, fleet::FleetServer},
+    ops::watchdog::Watchdog,
+};
 
 /// How often the set of servers is looked at although nothing changed.
 const TURN: Duration = Duration::from_secs(1);
@@ -127,9 +130,9 @@ impl Poller {
                 self.pollers.clear(); // the store lost what it held: what runs is to be known soon
             }
             if self.leadership.polls() {
-                // Servers found when this replica began to poll are spread over the interval; those
-                // that come later are new or just enabled, and are polled at once.
-                self.keep_in_step(if polling { Begin::AtOnce } else { Begin::Spread });
+                // Servers found when this replica began to poll go on as somebody polled them before;
+                // those that come later are new or just enabled, and are polled at once.
+                self.keep_in_step(if polling { Begin::AtOnce } else { Begin::Resume }, clock::now());
                 polling = true;
             } else if std::mem::take(&mut polling) {
                 self.pollers.clear();
@@ -146,25 +149,26 @@ impl Poller {
         Ok(())
     }
 
-    fn keep_in_step(&self, begin: Begin) {
-        let wanted: HashMap<ServerId, bool> = self.fleet.read(|fleet| {
+    fn keep_in_step(&self, begin: Begin, now: Instant) {
+        let wanted: HashMap<ServerId, Option<Duration>> = self.fleet.read(|fleet| {
             let polled = fleet.servers().filter(|server| fleet.is_polled(server.id()));
-            polled.map(|server| (server.id().clone(), fleet.knows(server))).collect()
+            let age = |server: &FleetServer| server.sample_age(now).filter(|_| fleet.knows(server));
+            polled.map(|server| (server.id().clone(), age(server))).collect()
         });
         let mut running = self.pollers.lock();
         running.retain(|id, _| wanted.contains_key(id));
-        for (id, known) in wanted {
+        for (id, age) in wanted {
             if running.contains_key(&id) {
                 continue;
             }
-            let delay = match begin {
-                Begin::Spread if known => spread(&id, self.interval),
-                Begin::Spread | Begin::AtOnce => Duration::ZERO,
+            let beat = match (begin, age) {
+                (Begin::Resume, Some(age)) => Beat::resume(age, place(&id), self.interval),
+                _ => Beat::at_once(self.interval),
             };
             let (asks, asked) = mpsc::channel(ASKS);
             let stop = CancellationToken::new();
             let cadence =
-                Cadence { id: id.clone(), round: self.round.clone(), interval: self.interval, delay, asked };
+                Cadence { id: id.clone(), round: self.round.clone(), interval: self.interval, beat, asked };
             self.tasks.spawn_short("poll", cadence.run(stop.clone(), self.tasks.stopping()));
             running.insert(id, Running { asks, _stop: stop.drop_guard() });
         }
@@ -173,16 +177,16 @@ impl Poller {
     }
 }
 
-/// When a server's first poll is due.
+/// How the polls of a server begin.
 #[derive(Debug, Clone, Copy)]
 enum Begin {
-    Spread,
+    Resume,
     AtOnce,
 }
 
-/// Returns a point in the interval, the same for one server on every replica.
-fn spread(id: &ServerId, interval: Duration) -> Duration {
+/// Returns a server's own place, from 0 to 1, the same on every replica.
+fn place(id: &ServerId) -> f64 {
     let mut hasher = foldhash::quality::FixedState::default().build_hasher();
     hasher.write(id.as_str().as_bytes());
-    interval.mul_f64(hasher.finish() as f64 / u64::MAX as f64)
+    hasher.finish() as f64 / u64::MAX as f64
 }

@@ -11,13 +11,14 @@ use tokio_util::sync::CancellationToken;
 use usher_common::{id::ServerId, runtime::clock};
 
 use super::Round;
+use crate::core::beat::Beat;
 
 /// One server's beat.
 pub(super) struct Cadence {
     pub(super) id: ServerId,
     pub(super) round: Arc<Round>,
     pub(super) interval: Duration,
-    pub(super) delay: Duration,
+    pub(super) beat: Beat,
     pub(super) asked: mpsc::Receiver<oneshot::Sender<()>>,
 }
 
@@ -34,11 +35,11 @@ pub(super) enum Count {
 impl Cadence {
     /// Polls until either token is cancelled.
     pub(super) async fn run(mut self, stop: CancellationToken, stopping: CancellationToken) {
-        // A server that is new is checked now, before anybody's ask makes its first poll a mere look.
-        let first = if self.delay.is_zero() { self.interval } else { self.delay };
-        let mut beat = interval_at((clock::now() + first).into(), self.interval);
+        let begun = clock::now();
+        let mut beat = interval_at((begun + self.beat.first).into(), self.interval);
         beat.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        let mut poll: Option<BoxFuture<'static, ()>> = self.delay.is_zero().then(|| self.start(Count::Check));
+        let mut second = Some(begun + self.beat.second);
+        let mut poll: Option<BoxFuture<'static, ()>> = None;
         let mut waiting: Vec<oneshot::Sender<()>> = Vec::new();
         loop {
             tokio::select! {
@@ -51,10 +52,16 @@ impl Cadence {
                         let _ = asker.send(()); // an asker that gave up is no matter
                     }
                 }
-                _ = beat.tick() => match poll {
-                    None => poll = Some(self.start(Count::Check)),
-                    Some(_) => self.round.skipped(&self.id),
-                },
+                // Before the asks: a new server is checked now, not merely looked at.
+                _ = beat.tick() => {
+                    if let Some(second) = second.take() {
+                        beat.reset_at(second.into());
+                    }
+                    match poll {
+                        None => poll = Some(self.start(Count::Check)),
+                        Some(_) => self.round.skipped(&self.id),
+                    }
+                }
                 Some(asker) = self.asked.recv() => {
                     waiting.push(asker);
                     if poll.is_none() {
