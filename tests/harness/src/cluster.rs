@@ -1,11 +1,15 @@
 //! A whole cluster: etcd, control planes, edges and simulated servers.
 
+mod links;
+
 use std::{collections::BTreeMap, net::SocketAddr};
 
 use anyhow::{Context, Result, ensure};
 use usher_bbb_sim::BbbSim;
 use usher_common::proto::v1;
 
+use self::links::Linked;
+pub use self::links::Links;
 use crate::{
     admin::Admin,
     client::BbbClient,
@@ -27,6 +31,7 @@ pub struct ClusterBuilder {
     etcd: usize,
     settings: Environment,
     errors_expected: bool,
+    linked: Linked,
 }
 
 impl ClusterBuilder {
@@ -79,6 +84,27 @@ impl ClusterBuilder {
         self
     }
 
+    /// Puts a link between each control plane and each etcd member.
+    #[must_use]
+    pub fn link_stores(mut self) -> Self {
+        self.linked.stores = true;
+        self
+    }
+
+    /// Puts a link between each edge and each control plane.
+    #[must_use]
+    pub fn link_planes(mut self) -> Self {
+        self.linked.planes = true;
+        self
+    }
+
+    /// Puts a link before each server.
+    #[must_use]
+    pub fn link_servers(mut self) -> Self {
+        self.linked.servers = true;
+        self
+    }
+
     /// Starts everything and waits until every server takes meetings and every edge knows it.
     ///
     /// # Errors
@@ -90,6 +116,8 @@ impl ClusterBuilder {
             control_planes: Vec::new(),
             edges: Vec::new(),
             sims: Vec::new(),
+            bases: Vec::new(),
+            links: Links::default(),
             plan: self,
         };
         for _ in 0..cluster.plan.control_planes {
@@ -99,10 +127,14 @@ impl ClusterBuilder {
             cluster.add_edge().await?;
         }
         for _ in 0..cluster.plan.servers {
-            cluster.sims.push(servers::start().await?);
+            let sim = servers::start().await?;
+            let linked = cluster.plan.linked.servers;
+            let base = if linked { cluster.links.server(&sim)? } else { sim.base().to_owned() };
+            cluster.bases.push(base);
+            cluster.sims.push(sim);
         }
         let admins: Vec<Admin> = (0..cluster.control_planes.len()).map(|n| cluster.admin(n)).collect();
-        servers::enable(&admins, &cluster.sims).await?;
+        servers::enable_at(&admins, &cluster.bases).await?;
         cluster.is_level().await?;
         Ok(cluster)
     }
@@ -117,6 +149,10 @@ pub struct Cluster {
     pub edges: Vec<Process>,
     /// The simulated servers; the one at `n` has the id `bbb-n`.
     pub sims: Vec<BbbSim>,
+    /// Where each server is for everybody: `http://host:port`, of its link where it has one.
+    pub bases: Vec<String>,
+    /// The links between the parts, where they were asked for.
+    pub links: Links,
     etcd: Option<EtcdCluster>,
     plan: ClusterBuilder,
 }
@@ -131,6 +167,7 @@ impl Cluster {
             etcd: 1,
             settings: quick_settings(),
             errors_expected: false,
+            linked: Linked::default(),
         }
     }
 
@@ -185,18 +222,30 @@ impl Cluster {
     /// # Errors
     /// When it does not end cleanly, or does not become ready.
     pub async fn restart_control_plane(&mut self, number: usize) -> Result<()> {
-        let address = self.control_address(number).to_string();
         let status = self.control_planes[number].terminate().await?;
         ensure!(status.success(), "control plane {number} ended, {status}");
+        self.revive_control_plane(number).await
+    }
+
+    /// Starts a control plane that has ended again, at its address.
+    ///
+    /// # Errors
+    /// When it does not become ready.
+    pub async fn revive_control_plane(&mut self, number: usize) -> Result<()> {
+        let address = self.control_address(number).to_string();
         self.control_planes[number] = self.control_plane(number, &address).await?;
         Ok(())
     }
 
-    async fn control_plane(&self, number: usize, address: &str) -> Result<Process> {
+    async fn control_plane(&mut self, number: usize, address: &str) -> Result<Process> {
+        let mut endpoints = self.etcd().endpoints();
+        if self.plan.linked.stores {
+            endpoints = self.links.store_endpoints(number, endpoints)?;
+        }
         let mut settings = self.settings(&[("control", address)]);
         settings.insert(environment_name("leader.replica"), format!("control-plane-{number}"));
         settings.insert(environment_name("store.kind"), "etcd".to_owned());
-        settings.insert(environment_name("store.endpoints"), self.etcd().endpoints().join(","));
+        settings.insert(environment_name("store.endpoints"), endpoints.join(","));
         self.start(&format!("control plane {number}"), Program::ControlPlane, &settings).await
     }
 
@@ -215,19 +264,32 @@ impl Cluster {
     /// # Errors
     /// When it does not end cleanly, or does not become ready.
     pub async fn restart_edge(&mut self, number: usize) -> Result<()> {
-        let address = self.edges[number].address("listen").to_string();
         let status = self.edges[number].terminate().await?;
         ensure!(status.success(), "edge {number} ended, {status}");
+        self.revive_edge(number).await
+    }
+
+    /// Starts an edge that has ended again, at its address.
+    ///
+    /// # Errors
+    /// When it does not become ready.
+    pub async fn revive_edge(&mut self, number: usize) -> Result<()> {
+        let address = self.edges[number].address("listen").to_string();
         self.edges[number] = self.edge(number, &address).await?;
         Ok(())
     }
 
-    async fn edge(&self, number: usize, address: &str) -> Result<Process> {
-        let addresses =
-            self.control_planes.iter().map(|process| format!("http://{}", process.address("control")));
+    async fn edge(&mut self, number: usize, address: &str) -> Result<Process> {
+        let addresses: Vec<SocketAddr> =
+            self.control_planes.iter().map(|process| process.address("control")).collect();
+        let endpoints = if self.plan.linked.planes {
+            self.links.plane_endpoints(number, &addresses)?
+        } else {
+            addresses.iter().map(|address| format!("http://{address}")).collect()
+        };
         let mut settings = self.settings(&[("listen", address)]);
         settings.insert(environment_name("edge.id"), format!("edge-{number}"));
-        settings.insert(environment_name("edge.control_plane"), addresses.collect::<Vec<_>>().join(","));
+        settings.insert(environment_name("edge.control_plane"), endpoints.join(","));
         self.start(&format!("edge {number}"), Program::EdgeProxy, &settings).await
     }
 
@@ -249,26 +311,41 @@ impl Cluster {
         .await
     }
 
-    /// Waits until every edge has applied what every control plane knows, all at one revision.
+    /// Waits until every control plane and every edge has what any control plane knows now.
     ///
     /// # Errors
     /// When they do not get there.
     pub async fn is_level(&self) -> Result<()> {
+        let goal = wait::until("every control plane to say what it knows", || async {
+            let known = self.revisions().await?.into_iter().max_by_key(|revision| revision.seq);
+            known.context("a cluster has control planes")
+        })
+        .await?;
+        let has = |at: &v1::Revision| at.epoch == goal.epoch && at.seq >= goal.seq;
         wait::until("every edge to be level with the control planes", || async {
-            let (mut revisions, mut edges) = (Vec::new(), Vec::new());
+            let (revisions, mut edges) = (self.revisions().await?, Vec::new());
             for number in 0..self.control_planes.len() {
-                let admin = self.admin(number);
-                revisions.push(admin.status().await?.revision);
-                edges.extend(admin.edges().await?);
+                edges.extend(self.admin(number).edges().await?);
             }
             ensure!(edges.len() == self.edges.len(), "{} of {} edges", edges.len(), self.edges.len());
-            let first = revisions.first().copied().flatten();
-            let level = revisions.iter().all(|revision| *revision == first)
-                && edges.iter().all(|edge| edge.applied == first);
-            ensure!(level, "control planes at {revisions:?}, edges at {:?}", applied(&edges));
+            let level =
+                revisions.iter().all(has) && edges.iter().all(|edge| edge.applied.as_ref().is_some_and(has));
+            ensure!(
+                level,
+                "wanted {goal:?}: control planes at {revisions:?}, edges at {:?}",
+                applied(&edges)
+            );
             Ok(())
         })
         .await
+    }
+
+    async fn revisions(&self) -> Result<Vec<v1::Revision>> {
+        let mut revisions = Vec::new();
+        for number in 0..self.control_planes.len() {
+            revisions.push(self.admin(number).status().await?.revision.context("it holds a revision")?);
+        }
+        Ok(revisions)
     }
 
     async fn start(&self, name: &str, program: Program, settings: &Environment) -> Result<Process> {

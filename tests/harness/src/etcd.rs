@@ -2,6 +2,7 @@
 //!
 //! The binary is `USHER_ETCD`, the `etcd` on the PATH, or the one that `cargo xtask test` brought.
 
+mod changes;
 mod faults;
 mod member;
 mod tls;
@@ -16,7 +17,7 @@ use anyhow::{Context, Result, bail};
 use etcd_client::{Certificate, Client, ConnectOptions, DeleteOptions, Identity, TlsOptions};
 use tempfile::TempDir;
 
-pub use self::{faults::Backup, tls::TlsFiles};
+pub use self::{changes::StoreChange, faults::Backup, tls::TlsFiles};
 use self::{member::Member, tls::generate};
 use crate::wait;
 

@@ -8,6 +8,8 @@ pub mod admin;
 pub mod client;
 pub mod cluster;
 pub mod etcd;
+pub mod figures;
+pub mod link;
 pub mod load;
 pub mod process;
 pub mod programs;

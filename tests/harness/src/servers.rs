@@ -1,5 +1,7 @@
 //! The simulated servers of a test, and their way into a fleet.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, ensure};
 use usher_bbb_sim::{BbbSim, SimOptions};
 use usher_common::proto::v1::Health;
@@ -14,7 +16,9 @@ pub const SERVER_SECRET: &str = "a server's secret";
 /// # Errors
 /// When it cannot listen.
 pub async fn start() -> Result<BbbSim> {
-    Ok(BbbSim::start(SimOptions::new(SERVER_SECRET)).await?)
+    // No test waits for the end of meetings that nobody joins; long ones must not meet it.
+    let options = SimOptions { unjoined_expiry: Duration::from_hours(24), ..SimOptions::new(SERVER_SECRET) };
+    Ok(BbbSim::start(options).await?)
 }
 
 /// Adds servers to a fleet as `bbb-0`, `bbb-1`, … and waits until all take meetings. Polls are asked
@@ -23,9 +27,19 @@ pub async fn start() -> Result<BbbSim> {
 /// # Errors
 /// When a control plane refuses one, or one does not turn green.
 pub async fn enable(admins: &[Admin], sims: &[BbbSim]) -> Result<()> {
+    let bases: Vec<String> = sims.iter().map(|sim| sim.base().to_owned()).collect();
+    enable_at(admins, &bases).await
+}
+
+/// As [`enable`], for servers that are known by these bases, as in `http://host:port`.
+///
+/// # Errors
+/// When a control plane refuses one, or one does not turn green.
+pub async fn enable_at(admins: &[Admin], bases: &[String]) -> Result<()> {
     let admin = admins.first().context("a fleet has a control plane")?;
-    for (number, sim) in sims.iter().enumerate() {
-        admin.add_server(&format!("bbb-{number}"), &sim.url(), SERVER_SECRET).await?;
+    for (number, base) in bases.iter().enumerate() {
+        let url = format!("{base}/bigbluebutton/api/");
+        admin.add_server(&format!("bbb-{number}"), &url, SERVER_SECRET).await?;
     }
     wait::until("every server to be online", || async {
         for admin in admins {
@@ -38,7 +52,7 @@ pub async fn enable(admins: &[Admin], sims: &[BbbSim]) -> Result<()> {
             .filter(|server| server.health() != Health::Online)
             .map(|server| (&server.name, &server.health_reason))
             .collect();
-        ensure!(servers.len() == sims.len() && waiting.is_empty(), "not yet: {waiting:?}");
+        ensure!(servers.len() == bases.len() && waiting.is_empty(), "not yet: {waiting:?}");
         Ok(())
     })
     .await

@@ -2,7 +2,7 @@
 
 use std::{future::Future, time::Duration};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 /// Long enough for a loaded machine; a passing test never waits for it.
@@ -23,6 +23,28 @@ where
     F: Future<Output = Result<T>>,
 {
     until_within(DEADLINE, what, condition).await
+}
+
+/// Looks for as long as `duration` whether `condition` holds, and returns once that has passed.
+///
+/// # Errors
+/// When it did not hold at one look, with its reason.
+pub async fn holds<F>(duration: Duration, what: &str, mut condition: impl FnMut() -> F) -> Result<()>
+where
+    F: Future<Output = Result<()>>,
+{
+    let (begun, mut look) = (Instant::now(), interval(LOOK));
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        look.tick().await;
+        let Ok(held) = tokio::time::timeout(DEADLINE, condition()).await else {
+            bail!("{what}: the condition itself did not come back");
+        };
+        held.with_context(|| format!("{what}, after {:?} of {duration:?}", begun.elapsed()))?;
+        if begun.elapsed() >= duration {
+            return Ok(());
+        }
+    }
 }
 
 /// As [`until`], with another deadline.

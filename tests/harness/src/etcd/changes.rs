@@ -1,0 +1,64 @@
+//! The store's history as the store itself has it: what was written, and when.
+
+use anyhow::{Context, Result};
+use etcd_client::{EventType, WatchOptions};
+
+use super::EtcdCluster;
+use crate::wait;
+
+/// Written last, so that the history up to now has an end; outside of what programs write.
+const MARK: &str = "end of a look at the history";
+
+/// One key that was written or deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreChange {
+    /// When, as the store counts.
+    pub revision: u64,
+    /// What, with its prefix.
+    pub key: String,
+    /// It was deleted, or its lease ran out.
+    pub deleted: bool,
+}
+
+impl EtcdCluster {
+    /// Returns the store's revision.
+    ///
+    /// # Errors
+    /// It cannot be asked.
+    pub async fn revision(&self) -> Result<u64> {
+        let header = self.client(0).await?.get(MARK, None).await?;
+        Ok(u64::try_from(header.header().context("a header")?.revision())?)
+    }
+
+    /// Returns everything that was written after a revision.
+    ///
+    /// # Errors
+    /// It cannot be asked, or has forgotten.
+    pub async fn changes_since(&self, revision: u64) -> Result<Vec<StoreChange>> {
+        let mut client = self.client(0).await?;
+        let marked = client.put(MARK, "", None).await?;
+        let end = u64::try_from(marked.header().context("a header")?.revision())?;
+        let options = WatchOptions::new().with_all_keys().with_start_revision(i64::try_from(revision)? + 1);
+        let mut stream = client.watch("", Some(options)).await?;
+        let mut changes = Vec::new();
+        let read = async {
+            while let Some(message) = stream.message().await? {
+                anyhow::ensure!(!message.canceled(), "{}", message.cancel_reason());
+                for event in message.events() {
+                    let pair = event.kv().context("an event has a key")?;
+                    let (key, at) = (pair.key_str()?.to_owned(), u64::try_from(pair.mod_revision())?);
+                    if at >= end {
+                        return Ok(());
+                    }
+                    if key != MARK {
+                        let deleted = event.event_type() == EventType::Delete;
+                        changes.push(StoreChange { revision: at, key, deleted });
+                    }
+                }
+            }
+            anyhow::bail!("the history ended before its end")
+        };
+        tokio::time::timeout(wait::DEADLINE, read).await.context("read the history")??;
+        Ok(changes)
+    }
+}
