@@ -1,0 +1,132 @@
+//! A server with fifty meetings dies and comes back.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use futures::future::try_join_all;
+use usher_bbb_sim::{BbbSim, Fault, FaultKind};
+use usher_common::{bbb::call::Call, proto::v1::Health};
+use usher_harness::{
+    servers::{self, SERVER_SECRET},
+    standalone::Standalone,
+    wait,
+};
+
+use crate::support::{arrivals, becomes, has};
+
+const SERVERS: usize = 20;
+const MEETINGS: usize = 50;
+/// Ids that nobody creates again while their server is away.
+const KEPT: usize = 10;
+const INTERVAL: Duration = Duration::from_millis(500);
+const UNHEALTHY_AFTER: Duration = Duration::from_secs(3);
+const INFLIGHT: usize = 2;
+
+fn id(number: usize) -> String {
+    format!("lesson-{number}")
+}
+
+/// The most creates that a server was working on at one time; each takes `CREATE` there.
+fn most_at_once(sim: &BbbSim) -> usize {
+    let times = arrivals(sim, "create");
+    let under_way = |at: &u64| times.iter().filter(|t| (*at..*at + CREATE_MS).contains(t)).count();
+    times.iter().map(under_way).max().unwrap_or(0)
+}
+
+const CREATE_MS: u64 = 200;
+
+/// H5, H6, F5: yellow after the first failed poll, red in time, the ids are free at once, their
+/// creates spread over the other servers, few at a time; when the server returns, what moved on is
+/// ended by the first poll, and what did not is joined again once the server is green.
+#[tokio::test]
+async fn h5_h6_f5_fifty_meetings_of_a_dead_server_move_on_and_come_home() -> Result<()> {
+    let limit = INFLIGHT.to_string();
+    let settings = [("placement.max_inflight_creates", limit.as_str()), ("placement.slow_start", "0s")];
+    let mut usher = Standalone::start(1, &settings).await?;
+    let (client, admin) = (usher.client(), usher.admin());
+    for number in 0..MEETINGS {
+        client.created(&id(number)).await?;
+    }
+    for number in 1..SERVERS {
+        let sim = servers::start().await?;
+        admin.add_server(&format!("bbb-{number}"), &sim.url(), SERVER_SECRET).await?;
+        usher.sims.push(sim);
+    }
+    for number in 1..SERVERS {
+        becomes(&admin, &format!("bbb-{number}"), Health::Online).await?;
+    }
+
+    usher.sims[0].faults().set(FaultKind::Refuse).await;
+    let died = Instant::now();
+    let yellow = becomes(&admin, "bbb-0", Health::Unhealthy).await?;
+    let to_yellow = died.elapsed();
+    ensure!(yellow.error_count == 1, "yellow after {} failed polls", yellow.error_count);
+    client.joined(&id(0)).await?;
+    becomes(&admin, "bbb-0", Health::Offline).await?;
+    let to_red = died.elapsed();
+    let slack = Duration::from_secs(2); // a loaded machine looks late, never early
+    ensure!(to_yellow < INTERVAL + slack, "yellow after {to_yellow:?}");
+    ensure!(to_red + INTERVAL + INTERVAL / 10 > UNHEALTHY_AFTER, "red after {to_red:?}");
+    ensure!(to_red < UNHEALTHY_AFTER + INTERVAL + slack, "red after {to_red:?}");
+
+    let slow = FaultKind::Slow(Duration::from_millis(CREATE_MS));
+    for sim in &usher.sims[1..] {
+        sim.faults().set(Fault::new(slow).on(Call::Create)).await;
+    }
+    let storm = Instant::now();
+    let creates = (KEPT..MEETINGS).chain(MEETINGS..MEETINGS + KEPT);
+    try_join_all(creates.map(|number| {
+        let client = &client;
+        async move { client.created(&id(number)).await }
+    }))
+    .await?;
+    let stormed = storm.elapsed();
+    let spread: Vec<usize> = usher.sims[1..].iter().map(|sim| sim.meetings().len()).collect();
+    let most = spread.iter().max().copied().unwrap_or_default();
+    ensure!(most <= MEETINGS.div_ceil(SERVERS - 1) + 2, "the creates went to {spread:?}");
+    let at_once = usher.sims[1..].iter().map(most_at_once).max().unwrap_or_default();
+    ensure!(at_once <= INFLIGHT, "{at_once} creates at one server at a time");
+    for number in KEPT..MEETINGS {
+        client.joined(&id(number)).await?;
+    }
+    for number in 0..KEPT {
+        let join = client.join(&id(number)).await?;
+        ensure!(join.text("returncode") == Some("FAILED"), "{} is joined at a dead server", id(number));
+    }
+
+    let home = &usher.sims[0];
+    home.forget_calls();
+    home.faults().clear().await;
+    let back = Instant::now();
+    wait::until("what moved on to be ended", || async {
+        let standing = (KEPT..MEETINGS).filter(|&number| has(home, &id(number))).count();
+        ensure!(standing == 0, "{standing} still run twice");
+        Ok(())
+    })
+    .await?;
+    let to_ended = back.elapsed();
+    let first_poll = arrivals(home, "getMeetings").first().copied().unwrap_or_default();
+    let last_end = arrivals(home, "end").last().copied().unwrap_or_default();
+    let after_poll = Duration::from_millis(last_end.saturating_sub(first_poll));
+    becomes(&admin, "bbb-0", Health::Online).await?;
+    let to_green = back.elapsed();
+    wait::until("what stayed to be joined again", || async {
+        for number in 0..KEPT {
+            let location = client.joined(&id(number)).await?;
+            ensure!(location.starts_with(home.base()), "{location}");
+        }
+        Ok(())
+    })
+    .await?;
+    let to_joined = back.elapsed();
+    ensure!((0..KEPT).all(|number| has(home, &id(number))), "none of those that stayed was ended");
+    ensure!(after_poll < INTERVAL + slack, "the last was ended {after_poll:?} after the first poll");
+    assert_eq!(arrivals(home, "end").len(), MEETINGS - KEPT, "each is ended once, and no other");
+    eprintln!(
+        "measured: yellow after {to_yellow:?}, red after {to_red:?} (unhealthy_after {UNHEALTHY_AFTER:?}); \
+         {MEETINGS} creates in {stormed:?}, at most {most} at a server, {at_once} at a time; back: superseded \
+         ended after {to_ended:?} ({after_poll:?} after the first poll), green after {to_green:?}, joined \
+         after {to_joined:?}"
+    );
+    Ok(())
+}

@@ -1,0 +1,97 @@
+//! A leader that was frozen beyond its lease: what it does once it runs again, by the store's own
+//! history.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use usher_bbb_sim::{Fault, FaultKind};
+use usher_common::bbb::call::Call;
+use usher_harness::{cluster::Cluster, wait};
+
+use crate::support::arrivals;
+
+/// Less than what is left of the new leader's lease when it is stopped.
+const LOOK: Duration = Duration::from_millis(1200);
+
+fn ends(cluster: &Cluster) -> usize {
+    cluster.sims.iter().map(|sim| arrivals(sim, "end").len()).sum()
+}
+
+/// X3: the new leader is stopped as well, so that whatever is written, and whatever is ended, while
+/// its lease stands can only come from the old one, which runs again. There is nothing.
+#[tokio::test]
+async fn x3_the_history_has_no_write_of_a_leader_after_another_took_over() -> Result<()> {
+    let cluster = Cluster::builder().edges(1).set("leader.ttl", "3s").start().await?;
+    // Zombies that stay due, so that whoever leads has something to write and to end at each poll.
+    for sim in &cluster.sims {
+        sim.faults().set(Fault::new(FaultKind::Status500).on(Call::End)).await;
+        sim.faults().set(Fault::new(FaultKind::LostAnswer).on(Call::Create)).await;
+    }
+    for number in 0..12 {
+        let lost = cluster.client(0).create(&format!("lost-{number}")).await?;
+        assert_eq!(lost.key(), "serverUnavailable", "{}", lost.body);
+    }
+    let (mut looks, mut written) = (0, 0);
+    while looks < 2 {
+        let old = cluster.leader().await?;
+        let new = 1 - old;
+        let before = ends(&cluster);
+        wait::until("the leader to call `end`", || async {
+            ensure!(ends(&cluster) > before);
+            Ok(())
+        })
+        .await?;
+        cluster.control_planes[old].freeze()?;
+        wait::until("the other to lead", || async {
+            ensure!(cluster.admin(new).status().await?.leading);
+            Ok(())
+        })
+        .await?;
+        cluster.control_planes[new].freeze()?;
+        // What either had sent before it was stopped arrives now.
+        let from = at_rest(&cluster).await?;
+        let ended = ends(&cluster);
+        cluster.control_planes[old].thaw()?;
+        wait::holds(LOOK, "the old leader does nothing", || async {
+            let admin = cluster.admin(old);
+            // It may be too busy waking up to answer.
+            if let Ok(Ok(status)) = tokio::time::timeout(wait::GLANCE, admin.status()).await {
+                ensure!(!status.leading || lease_is_over(&cluster, from).await?, "it says that it leads");
+            }
+            Ok(())
+        })
+        .await?;
+        let (changes, ends_after) = (cluster.etcd().changes_since(from).await?, ends(&cluster));
+        cluster.control_planes[new].thaw()?;
+        if changes.iter().any(|change| change.deleted && change.key.contains("/election/")) {
+            eprintln!("the machine was so slow that the new lease ran out too: looking again");
+            continue;
+        }
+        let writes: Vec<_> = changes.iter().filter(|change| !change.key.contains("/election/")).collect();
+        ensure!(writes.is_empty(), "the old leader wrote: {writes:?}");
+        ensure!(ends_after == ended, "the old leader ended {} meetings", ends_after - ended);
+        written += changes.len();
+        looks += 1;
+    }
+    eprintln!("measured: a deposed leader wrote 0 keys but {written} candidacies, and ended 0 meetings");
+    Ok(())
+}
+
+/// Waits until the store stands still, and returns its revision.
+async fn at_rest(cluster: &Cluster) -> Result<u64> {
+    wait::until("the store to stand still", || async {
+        let revision = cluster.etcd().revision().await?;
+        wait::holds(Duration::from_millis(150), "nothing is written", || async {
+            ensure!(cluster.etcd().revision().await? == revision);
+            Ok(())
+        })
+        .await?;
+        Ok(revision)
+    })
+    .await
+}
+
+async fn lease_is_over(cluster: &Cluster, from: u64) -> Result<bool> {
+    let changes = cluster.etcd().changes_since(from).await?;
+    Ok(changes.iter().any(|change| change.deleted && change.key.contains("/election/")))
+}

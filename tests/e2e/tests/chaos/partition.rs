@@ -1,0 +1,235 @@
+//! The network between edges, control planes and the store is cut.
+
+use std::{
+    cell::Cell,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, ensure};
+use tonic::Code;
+use usher_common::{
+    id::{MeetingId, TenantId},
+    meeting::MeetingKey,
+    proto::v1::{
+        Health, ResolveMeetingRequest, ResolveMeetingResponse,
+        placement_service_client::PlacementServiceClient,
+    },
+};
+use usher_harness::{
+    client::BbbClient,
+    cluster::{Cluster, ClusterBuilder},
+    figures::metric,
+    link::Condition,
+    wait,
+};
+
+/// Time for a create to find another control plane.
+fn patient(builder: ClusterBuilder) -> ClusterBuilder {
+    builder.set("meetings.create_timeout", "20s").set("health.unhealthy_after", "30s")
+}
+
+async fn all_green(cluster: &Cluster) -> Result<()> {
+    for number in 0..cluster.control_planes.len() {
+        for server in cluster.admin(number).servers().await? {
+            ensure!(server.health() == Health::Online, "{}: {}", server.name, server.health_reason);
+        }
+    }
+    Ok(())
+}
+
+/// Waits until the edge is connected to this control plane.
+async fn connected(cluster: &Cluster, edge: usize, control_plane: usize) -> Result<()> {
+    wait::until(&format!("edge {edge} to be at control plane {control_plane}"), || async {
+        let edges = cluster.admin(control_plane).edges().await?;
+        let name = format!("edges/edge-{edge}");
+        ensure!(edges.iter().any(|edge| edge.name == name), "{edges:?}");
+        Ok(())
+    })
+    .await
+}
+
+/// Makes an edge talk to one control plane only.
+async fn leave_it_only(cluster: &Cluster, edge: usize, control_plane: usize) -> Result<()> {
+    for (number, link) in cluster.links.planes[edge].iter().enumerate() {
+        link.set(if number == control_plane { Condition::Open } else { Condition::Closed });
+    }
+    connected(cluster, edge, control_plane).await
+}
+
+async fn resolve(cluster: &Cluster, control_plane: usize, id: &str) -> Result<ResolveMeetingResponse, Code> {
+    let key = MeetingKey::new(TenantId::default_tenant(), MeetingId::parse(id).expect("a meeting id"));
+    let mut client = PlacementServiceClient::new(cluster.admin(control_plane).channel());
+    let answer = client.resolve_meeting(ResolveMeetingRequest { key: Some((&key).into()) }).await;
+    answer.map(tonic::Response::into_inner).map_err(|status| status.code())
+}
+
+/// X1, C9: an edge is cut from every control plane: it joins what it knows, says how old its table
+/// is, and gives new ids the retryable error; the control planes see that it lags. Once the network is
+/// back it has everything again.
+#[tokio::test]
+async fn x1_an_edge_that_is_cut_off_serves_what_it_knows_and_catches_up() -> Result<()> {
+    let cluster = Cluster::builder().link_planes().start().await?;
+    let (cut_off, other) = (cluster.client(0), cluster.client(1));
+    for number in 0..10 {
+        cut_off.created(&format!("known-{number}")).await?;
+    }
+    cluster.is_level().await?;
+    cluster.links.set_edge(0, Condition::Cut);
+    let refused = Instant::now();
+    let fresh = cut_off.create("fresh").await?;
+    let to_refusal = refused.elapsed();
+    assert_eq!((fresh.status, fresh.key()), (200, "serverUnavailable"), "{}", fresh.body);
+    other.created("meanwhile").await?;
+    let (joins, slowest) = (Cell::new(0), Cell::new(Duration::ZERO));
+    wait::until("its table to be seen to age", || async {
+        let asked = Instant::now();
+        cut_off.joined(&format!("known-{}", joins.get() % 10)).await?;
+        slowest.set(slowest.get().max(asked.elapsed()));
+        joins.set(joins.get() + 1);
+        let age = metric(&cluster.edges[0], "usher_routing_table_age_seconds").await?;
+        ensure!(age > 3.0, "its table is {age} s old");
+        Ok(())
+    })
+    .await?;
+    let (joins, slowest) = (joins.get(), slowest.get());
+    let mut lag = None;
+    for number in 0..2 {
+        let edges = cluster.admin(number).edges().await?;
+        lag = lag.or(edges.into_iter().find(|edge| edge.name == "edges/edge-0"));
+    }
+    ensure!(lag.as_ref().is_none_or(|edge| edge.lag > 0), "a connected edge does not lag: {lag:?}");
+    cluster.links.heal();
+    let healed = Instant::now();
+    wait::until("the edge to know what happened meanwhile", || async {
+        let age = metric(&cluster.edges[0], "usher_routing_table_age_seconds").await?;
+        ensure!(age < 3.0, "its table is {age} s old");
+        cut_off.joined("meanwhile").await?;
+        cut_off.created("fresh").await
+    })
+    .await?;
+    let to_level = healed.elapsed();
+    cluster.is_level().await?;
+    eprintln!(
+        "measured: an edge without control planes: {joins} joins, 0 failed, the slowest {slowest:?}; a new id was \
+         refused after {to_refusal:?}; level {to_level:?} after the network was back; seen as {lag:?}"
+    );
+    Ok(())
+}
+
+/// An edge is cut from the control plane it talks to, and from no other.
+#[tokio::test]
+async fn c2_an_edge_that_is_cut_from_its_control_plane_goes_on_at_another() -> Result<()> {
+    let cluster = patient(Cluster::builder().edges(1).link_planes()).start().await?;
+    let client = cluster.client(0);
+    leave_it_only(&cluster, 0, 0).await?;
+    client.created("before").await?;
+    cluster.links.planes[0][1].heal();
+    cluster.links.planes[0][0].set(Condition::Cut);
+    let mut slowest = Duration::ZERO;
+    for number in 0..6 {
+        let asked = Instant::now();
+        client.created(&format!("during-{number}")).await?;
+        slowest = slowest.max(asked.elapsed());
+        client.joined(&format!("during-{number}")).await?;
+        client.joined("before").await?;
+    }
+    cluster.links.heal();
+    cluster.is_level().await?;
+    eprintln!(
+        "measured: an edge cut from one of two control planes: 6 creates, 0 failed, the slowest {slowest:?}"
+    );
+    Ok(())
+}
+
+async fn create_and_join(from: &BbbClient, at: &BbbClient, id: &str) -> Result<()> {
+    from.created(id).await?;
+    at.joined(id).await?;
+    Ok(())
+}
+
+/// X3, X5: the leader is cut from the store, not from its edge. Another leads; what the stale one is
+/// asked for it refuses rather than answer from what it knew, so that its edge asks elsewhere; nothing
+/// is split, nobody turns red.
+#[tokio::test]
+async fn x5_a_leader_cut_from_the_store_alone_neither_leads_nor_lies() -> Result<()> {
+    let cluster = patient(Cluster::builder().link_planes().link_stores()).start().await?;
+    let stale = cluster.leader().await?;
+    let (well, clients) = (1 - stale, [cluster.client(0), cluster.client(1)]);
+    leave_it_only(&cluster, 0, stale).await?;
+    leave_it_only(&cluster, 1, well).await?;
+    create_and_join(&clients[0], &clients[1], "before").await?;
+    cluster.links.planes.iter().flatten().for_each(usher_harness::link::Link::heal);
+    cluster.links.set_store(stale, Condition::Cut);
+    let cut = Instant::now();
+    let (created, slowest, leads) = (Cell::new(0), Cell::new(Duration::ZERO), Cell::new(None));
+    let creates = wait::until("the other to lead, and some creates", || async {
+        let (asked, number) = (Instant::now(), created.get());
+        created.set(number + 1);
+        create_and_join(&clients[1], &clients[0], &format!("during-{number}")).await?;
+        clients[0].joined("before").await?;
+        slowest.set(slowest.get().max(asked.elapsed()));
+        ensure!(leads.get().is_some() && number >= 4);
+        Ok(())
+    });
+    let leading = wait::until("the other to lead", || async {
+        ensure!(cluster.admin(well).status().await?.leading);
+        leads.set(Some(cut.elapsed()));
+        Ok(())
+    });
+    let (creates, leading) = tokio::join!(creates, leading);
+    creates.and(leading)?;
+    let (created, slowest, to_leader) = (created.get(), slowest.get(), leads.get());
+    ensure!(!cluster.admin(stale).status().await?.leading, "two say that they lead");
+    // Its own record it may know; one made since it must not deny.
+    let asked = resolve(&cluster, stale, "during-0").await;
+    let denied = matches!(&asked, Ok(answer) if answer.meeting.is_none());
+    ensure!(!denied, "it says that a running meeting does not exist");
+    create_and_join(&clients[0], &clients[1], "stale-side").await.context("an edge of the stale one")?;
+    all_green(&cluster).await?;
+    cluster.links.heal();
+    let healed = Instant::now();
+    cluster.is_level().await?;
+    let to_level = healed.elapsed();
+    ensure!(resolve(&cluster, stale, "during-0").await.is_ok_and(|answer| answer.meeting.is_some()));
+    let leaders = [cluster.admin(0).status().await?.leading, cluster.admin(1).status().await?.leading];
+    ensure!(leaders.iter().filter(|leads| **leads).count() == 1, "{leaders:?}");
+    let runs: usize = cluster.sims.iter().map(|sim| sim.meetings().len()).sum();
+    assert_eq!(runs, created + 2, "nothing runs twice, nothing was ended");
+    eprintln!(
+        "measured: a leader cut from the store: another led after {to_leader:?}, {created} creates and joins \
+         meanwhile, 0 failed, the slowest {slowest:?}; level {to_level:?} after it was back"
+    );
+    Ok(())
+}
+
+/// The other way round: the leader is cut from every edge, not from the store. It leads on, and its
+/// edges go on at the other control plane.
+#[tokio::test]
+async fn x5_a_leader_cut_from_the_edges_alone_leads_on() -> Result<()> {
+    let cluster = patient(Cluster::builder().link_planes().link_stores()).start().await?;
+    let leader = cluster.leader().await?;
+    let clients = [cluster.client(0), cluster.client(1)];
+    for edge in 0..2 {
+        leave_it_only(&cluster, edge, leader).await?;
+    }
+    create_and_join(&clients[0], &clients[1], "before").await?;
+    cluster.links.planes.iter().flatten().for_each(usher_harness::link::Link::heal);
+    cluster.links.set_plane(leader, Condition::Cut);
+    let mut slowest = Duration::ZERO;
+    for number in 0..6 {
+        let asked = Instant::now();
+        create_and_join(&clients[number % 2], &clients[1 - number % 2], &format!("during-{number}")).await?;
+        slowest = slowest.max(asked.elapsed());
+        clients[number % 2].joined("before").await?;
+    }
+    ensure!(cluster.admin(leader).status().await?.leading, "it has the store and its lease");
+    all_green(&cluster).await?;
+    cluster.links.heal();
+    cluster.is_level().await?;
+    let runs: usize = cluster.sims.iter().map(|sim| sim.meetings().len()).sum();
+    assert_eq!(runs, 7, "nothing runs twice, nothing was ended");
+    eprintln!(
+        "measured: a leader cut from its edges: 6 creates, 0 failed, the slowest with its join {slowest:?}"
+    );
+    Ok(())
+}

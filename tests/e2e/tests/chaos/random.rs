@@ -1,0 +1,141 @@
+//! Faults of every kind, one after another and two at a time, under a steady load.
+//!
+//! `USHER_CHAOS_SECONDS` says for how long (30 if it does not), in rounds; each round ends with
+//! everything healed and is checked at rest. The seed is printed, and `USHER_CHAOS_SEED` sets it: the
+//! faults are then the same and in the same order, though what meets them is not.
+
+mod school;
+mod troubles;
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, ensure};
+use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
+use usher_common::proto::v1::Health;
+use usher_harness::{cluster::Cluster, wait};
+
+use self::{
+    school::{School, Told},
+    troubles::Troubles,
+};
+use crate::support::now_ms;
+
+const WORKERS: usize = 4;
+const EDGES: usize = 2;
+/// Longest round: servers remember only so many calls.
+const ROUND: Duration = Duration::from_secs(30);
+
+fn number(variable: &str, otherwise: u64) -> Result<u64> {
+    let Ok(text) = std::env::var(variable) else { return Ok(otherwise) };
+    text.parse().with_context(|| format!("{variable} is a number"))
+}
+
+#[tokio::test]
+async fn h8_x3_random_faults_under_load_split_nothing_and_lose_nothing() -> Result<()> {
+    let seed = number("USHER_CHAOS_SEED", now_ms())?;
+    let length = Duration::from_secs(number("USHER_CHAOS_SECONDS", ROUND.as_secs())?);
+    eprintln!("seed: USHER_CHAOS_SEED={seed}");
+    let mut chance = StdRng::seed_from_u64(seed);
+    let mut cluster = Cluster::builder()
+        .etcd(3)
+        .control_planes(3)
+        .edges(EDGES)
+        .servers(4)
+        .link_stores()
+        .link_planes()
+        .expecting_errors()
+        .start()
+        .await?;
+    let (begun, mut round) = (Instant::now(), 0);
+    while begun.elapsed() < length {
+        round += 1;
+        let until = Instant::now() + ROUND.min(length.saturating_sub(begun.elapsed()));
+        let clients = (0..EDGES).map(|edge| cluster.client(edge)).collect();
+        let school = School::new(&format!("round-{round}"), clients, chance.random());
+        let (told, troubled) = tokio::join!(school.run(WORKERS), async {
+            let troubled = trouble(&mut cluster, &mut chance, until).await;
+            school.stop();
+            troubled
+        });
+        let names = troubled.with_context(|| format!("seed {seed}, round {round}"))?;
+        let healed = Instant::now();
+        let checked = at_rest(&cluster, &told).await;
+        eprintln!(
+            "measured: round {round}: {names:?}; {}; at rest and checked {:?} after the last fault",
+            told.summary(),
+            healed.elapsed()
+        );
+        checked.with_context(|| format!("seed {seed}, round {round}"))?;
+        cluster.sims.iter().for_each(usher_bbb_sim::BbbSim::forget_calls);
+    }
+    Ok(())
+}
+
+/// Makes trouble until a point in time, then heals everything; returns what happened how often.
+async fn trouble(
+    cluster: &mut Cluster,
+    chance: &mut StdRng,
+    until: Instant,
+) -> Result<BTreeMap<&'static str, usize>> {
+    let (mut troubles, mut names) = (Troubles::default(), BTreeMap::new());
+    let mut tick = tokio::time::interval(Duration::from_millis(100));
+    while Instant::now() < until {
+        tick.tick().await;
+        troubles.heal_those_that_are_over(cluster).await?;
+        if troubles.standing() < 2 && chance.random_bool(0.15) {
+            let lasting = Duration::from_millis(chance.random_range(300..5000));
+            if let Some(name) = troubles.begin(cluster, chance, lasting).await? {
+                *names.entry(name).or_default() += 1;
+            }
+        }
+    }
+    troubles.heal_all(cluster).await?;
+    Ok(names)
+}
+
+/// Waits until the cluster is at rest and checks what must hold of it then.
+async fn at_rest(cluster: &Cluster, told: &Told) -> Result<()> {
+    ensure!(told.wrong.is_empty(), "{} went wrong, first: {:#?}", told.wrong.len(), told.wrong.first());
+    wait::until_within(Duration::from_mins(1), "every server to be green and every zombie gone", || async {
+        for number in 0..cluster.control_planes.len() {
+            let admin = cluster.admin(number);
+            let status = admin.status().await?;
+            ensure!(status.zombies == 0, "{} zombies", status.zombies);
+            for server in admin.servers().await? {
+                ensure!(server.health() == Health::Online, "{}: {}", server.name, server.health_reason);
+            }
+        }
+        Ok(())
+    })
+    .await?;
+    cluster.is_level().await?;
+    wait::until("every meeting to be on one server, with its record", || records_match(cluster)).await?;
+    told.check(cluster).await
+}
+
+/// I1, I4: what runs has a record there, and runs nowhere else.
+async fn records_match(cluster: &Cluster) -> Result<()> {
+    let mut records: BTreeMap<String, String> = BTreeMap::new();
+    for meeting in cluster.admin(0).meetings().await? {
+        records.insert(meeting.meeting_id, meeting.server);
+    }
+    let mut running = BTreeMap::new();
+    for (number, sim) in cluster.sims.iter().enumerate() {
+        for meeting in sim.meetings().into_iter().filter(|meeting| !meeting.ending) {
+            let here = format!("servers/bbb-{number}");
+            let other = running.insert(meeting.meeting_id.clone(), here.clone());
+            ensure!(other.is_none(), "{} runs at {here} and {other:?}", meeting.meeting_id);
+        }
+    }
+    for (id, server) in &running {
+        let record = records.get(id);
+        ensure!(record == Some(server), "{id} runs at {server}, its record says {record:?}");
+    }
+    for (id, server) in &records {
+        ensure!(running.contains_key(id), "{id} has a record at {server} and runs nowhere");
+    }
+    Ok(())
+}

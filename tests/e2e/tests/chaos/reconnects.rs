@@ -1,0 +1,107 @@
+//! Two hundred edges lose their control plane at once.
+
+use std::{
+    cell::{Cell, RefCell},
+    fs,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, ensure};
+use futures::{StreamExt, TryStreamExt, stream};
+use usher_common::{id::EdgeId, revision::Revision, runtime::tasks::Tasks};
+use usher_edge_proxy::{
+    control::{
+        cell::TableCell,
+        planes::Planes,
+        subscriber::{Identity, Patience, Subscriber},
+    },
+    metrics::StreamMetrics,
+};
+use usher_harness::{cluster::Cluster, process::Process, wait};
+
+const EDGES: usize = 200;
+const MEETINGS: usize = 400;
+/// Time over which they come back.
+const SPREAD: Duration = Duration::from_secs(5);
+
+/// An edge without its HTTP side.
+fn edge(cluster: &Cluster, number: usize, tasks: &Tasks) -> Result<Arc<TableCell>> {
+    let cell = Arc::new(TableCell::default());
+    let id = EdgeId::parse(&format!("edge-{number}"))?;
+    let subscriber = Subscriber {
+        planes: Planes::new(&[format!("http://{}", cluster.control_address(0))], None)?,
+        cell: Arc::clone(&cell),
+        identity: Identity { id, address: format!("nowhere:{number}") },
+        patience: Patience::default(),
+        metrics: StreamMetrics::default(),
+        from_disk: false,
+    };
+    tasks.spawn("edge", |stop| subscriber.run(stop));
+    Ok(cell)
+}
+
+/// Processor time a program has used.
+fn worked(process: &Process) -> Option<Duration> {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", process.pid())).ok()?;
+    let fields: Vec<&str> = stat.rsplit(')').next()?.split_whitespace().collect();
+    let ticks: u64 = fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?;
+    Some(Duration::from_millis(ticks * 10)) // the kernel's ticks are hundredths everywhere
+}
+
+fn all_at(cells: &[Arc<TableCell>], revision: Revision) -> Result<()> {
+    let behind = cells.iter().filter(|cell| cell.revision().is_none_or(|at| !at.reaches(revision))).count();
+    ensure!(behind == 0, "{behind} edges are behind");
+    Ok(())
+}
+
+/// F14: the control plane is restarted; its edges come back over seconds and not at once, each gets
+/// the table, and nobody is starved meanwhile.
+#[tokio::test]
+async fn f14_two_hundred_edges_come_back_over_seconds_when_their_control_plane_does() -> Result<()> {
+    let mut cluster = Cluster::builder().control_planes(1).edges(1).start().await?;
+    let client = cluster.client(0);
+    let creates = stream::iter(0..MEETINGS).map(|number| {
+        let client = &client;
+        async move { client.created(&format!("lesson-{number}")).await }
+    });
+    creates.buffer_unordered(16).try_collect::<Vec<_>>().await?;
+    let tasks = Tasks::new();
+    let cells = (1..=EDGES).map(|number| edge(&cluster, number, &tasks)).collect::<Result<Vec<_>>>()?;
+    let revision = cluster.admin(0).status().await?.revision.context("a revision")?;
+    wait::until("every edge to have the table", || async { all_at(&cells, revision.into()) }).await?;
+
+    cluster.control_planes[0].kill()?;
+    cluster.revive_control_plane(0).await?;
+    let up = Instant::now();
+    let admin = cluster.admin(0);
+    let (back, slowest) = (RefCell::new(Vec::new()), Cell::new(Duration::ZERO));
+    wait::until("every edge to be back", || async {
+        let asked = Instant::now();
+        let edges = admin.status().await?.edges as usize;
+        slowest.set(slowest.get().max(asked.elapsed()));
+        let known = back.borrow().len();
+        back.borrow_mut().resize(edges.max(known), up.elapsed());
+        ensure!(edges == EDGES + 1, "{edges} edges");
+        Ok(())
+    })
+    .await?;
+    let (back, slowest) = (back.into_inner(), slowest.get());
+    client.created("after").await?;
+    let revision = admin.status().await?.revision.context("a revision")?;
+    wait::until("every edge to go on", || async { all_at(&cells, revision.into()) }).await?;
+    let in_a_second = |from: &Duration| {
+        back.iter().filter(|at| (*from..*from + Duration::from_secs(1)).contains(*at)).count()
+    };
+    let (first, last) = (back[0], back[back.len() - 1]);
+    let most = back.iter().map(in_a_second).max().unwrap_or_default();
+    let cpu = worked(&cluster.control_planes[0]);
+    eprintln!(
+        "measured: {EDGES} edges came back between {first:?} and {last:?} after the control plane was up, at most {most} \
+         within a second; an administrator waited at most {slowest:?}; its processor time {cpu:?}"
+    );
+    ensure!(last > first + SPREAD.mul_f64(0.7), "they came back between {first:?} and {last:?}");
+    ensure!(most < EDGES * 2 / 5, "{most} of {EDGES} came back within one second");
+    tasks.shutdown().await;
+    Ok(())
+}

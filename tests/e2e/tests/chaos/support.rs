@@ -1,0 +1,48 @@
+//! What several tests look at.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Result, ensure};
+use usher_bbb_sim::BbbSim;
+use usher_common::proto::v1::{Health, Server};
+use usher_harness::{admin::Admin, wait};
+
+/// Milliseconds since 1970, as simulated servers count.
+pub(crate) fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// When each call of this name arrived at a server.
+pub(crate) fn arrivals(sim: &BbbSim, call: &str) -> Vec<u64> {
+    sim.calls().iter().filter(|arrived| arrived.name == call).map(|arrived| arrived.at_ms).collect()
+}
+
+/// The longest time without a poll of a server, from one instant to another.
+pub(crate) fn longest_gap(sim: &BbbSim, from: u64, to: u64) -> Duration {
+    let mut times = arrivals(sim, "getMeetings");
+    times.retain(|at| (from..=to).contains(at));
+    let all: Vec<u64> = [from].into_iter().chain(times).chain([to]).collect();
+    let longest = all.windows(2).map(|pair| pair[1].saturating_sub(pair[0])).max();
+    Duration::from_millis(longest.unwrap_or_default())
+}
+
+/// Whether a server has a meeting that was not ended.
+pub(crate) fn has(sim: &BbbSim, id: &str) -> bool {
+    sim.meetings().iter().any(|meeting| meeting.meeting_id == id && !meeting.ending)
+}
+
+pub(crate) async fn becomes(admin: &Admin, id: &str, health: Health) -> Result<Server> {
+    wait::until(&format!("{id} to be {health:?}"), || async {
+        let server = admin.server(id).await?;
+        ensure!(server.health() == health, "{:?}: {}", server.health(), server.health_reason);
+        Ok(server)
+    })
+    .await
+}
+
+/// Of many durations the one that so many percent are not above.
+pub(crate) fn percentile(durations: &mut [Duration], percent: usize) -> Duration {
+    durations.sort();
+    durations[(durations.len() * percent / 100).min(durations.len() - 1)]
+}
