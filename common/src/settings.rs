@@ -257,6 +257,8 @@ pub struct EdgeSettings {
     pub max_head: u64,
     /// Longest time a client may take to send its request head, and between parts of its body.
     pub client_timeout: Duration,
+    /// Longest time a client's connection may be open without a request.
+    pub idle_timeout: Duration,
     /// Connections beyond this are refused; 0 means no limit.
     pub max_connections: u32,
     /// PEM file of the certificate chain; none means plain HTTP.
@@ -265,7 +267,7 @@ pub struct EdgeSettings {
     pub tls_key: Option<PathBuf>,
     /// Networks whose PROXY protocol headers are believed; empty means the protocol is off.
     pub proxy_protocol_from: Vec<String>,
-    /// Time between "not ready" and the listener's end at shutdown.
+    /// Time between "not ready" and the listener's end at shutdown; until then requests are served.
     pub shutdown_wait: Duration,
     /// Time that requests under way have to finish at shutdown.
     pub shutdown_grace: Duration,
@@ -280,11 +282,12 @@ impl Default for EdgeSettings {
             max_body: 64 << 20,
             max_head: 64 << 10,
             client_timeout: Duration::from_secs(15),
+            idle_timeout: Duration::from_secs(75),
             max_connections: 0,
             tls_cert: None,
             tls_key: None,
             proxy_protocol_from: Vec::new(),
-            shutdown_wait: Duration::ZERO,
+            shutdown_wait: Duration::from_secs(5),
             shutdown_grace: Duration::from_secs(30),
         }
     }

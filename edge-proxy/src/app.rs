@@ -29,7 +29,7 @@ use crate::{
     },
     core::rules::Rules,
     metrics::EdgeMetrics,
-    server::{Gateway, Limits, Listener, ListenerError},
+    server::{Gateway, Life, Limits, Listener, ListenerError},
     upstream::{ConnectorError, PassiveReports, SharedReads, Upstream},
 };
 
@@ -57,6 +57,7 @@ pub struct Edge {
     cell: Arc<TableCell>,
     ops: Ops,
     stopping: Arc<AtomicBool>,
+    life: Life,
     accepting: CancellationToken,
     listener: Tasks,
     tasks: Tasks,
@@ -113,6 +114,7 @@ impl Edge {
             cell,
             ops: ops.clone(),
             stopping: Arc::default(),
+            life: listener.life(),
             accepting: tasks.stopping().child_token(),
             listener: Tasks::new(),
             tasks: tasks.clone(),
@@ -166,9 +168,11 @@ impl Edge {
     }
 
     /// Stops in order (style P16): not ready, wait for balancers, stop accepting, finish requests.
-    /// The caller then stops its tasks and, if it owns them, the rest of the process.
+    /// While it waits it serves, and each answer is the last of its connection. The caller then stops
+    /// its tasks and, if it owns them, the rest of the process.
     pub async fn shutdown(&self) {
         self.stopping.store(true, Ordering::Release);
+        self.life.leave();
         tokio::time::sleep(self.wait).await;
         self.accepting.cancel();
         self.listener.shutdown().await;

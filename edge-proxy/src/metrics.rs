@@ -189,7 +189,7 @@ impl EdgeMetrics {
         registry.register("usher_edge_connections", "Open connections of clients", connections.clone());
         registry.register(
             "usher_edge_connections_shed",
-            "Connections refused over the limit",
+            "Connections over the limit",
             connections_shed.clone(),
         );
         registry.register_collector(Box::new(Asked { cell }));

@@ -12,4 +12,4 @@ mod reply;
 mod request;
 
 pub use gateway::{Gateway, Limits};
-pub use listener::{Listener, ListenerError, NetworkError, Tls, TlsError};
+pub use listener::{Life, Listener, ListenerError, NetworkError, Tls, TlsError};

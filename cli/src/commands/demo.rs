@@ -147,6 +147,7 @@ fn settings() -> Settings {
     settings.health.connect_timeout = Duration::from_millis(500);
     settings.health.healthy_threshold = 1;
     settings.placement.slow_start = Duration::ZERO;
+    settings.edge.shutdown_wait = Duration::ZERO;
     settings.telemetry.log = "warn".into();
     let addresses = &mut settings.addresses;
     for addr in [&mut addresses.listen, &mut addresses.control, &mut addresses.ops] {

@@ -1,5 +1,7 @@
 //! `usher standalone`.
 
+use std::time::Duration;
+
 use usher_common::{
     runtime::{
         config::{self, Source},
@@ -19,6 +21,8 @@ use crate::{
 pub(super) async fn run(printer: &mut Printer, args: StandaloneArgs) -> Result<(), Failure> {
     let mut base = Settings::default();
     base.store.kind = StoreKind::Embedded;
+    // There is no other edge that a balancer could send anybody to.
+    base.edge.shutdown_wait = Duration::ZERO;
     let usage = |faults: config::Faults| Failure::Usage(faults.to_string());
     let mut source = Source::read(base, args.config.as_deref(), args.flags()).map_err(usage)?;
     source.masked = args.print_config;

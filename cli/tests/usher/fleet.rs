@@ -53,6 +53,7 @@ pub(crate) fn settings() -> Settings {
     settings.health.deadline = Duration::from_millis(300);
     settings.health.connect_timeout = Duration::from_millis(200);
     settings.health.healthy_threshold = 1;
+    settings.edge.shutdown_wait = Duration::ZERO;
     settings
 }
 

@@ -9,16 +9,18 @@ use std::{
 };
 
 use futures::future::Either;
-use http::Request;
+use http::{HeaderValue, Request, Version, header};
 use hyper::body::Incoming;
 use tracing::{Instrument, info_span};
 use usher_common::{
-    bbb::call::Call,
+    bbb::{call::Call, reply::Refusal},
     runtime::{tasks::Tasks, telemetry},
 };
 
 use super::{
-    join, owner,
+    join,
+    listener::{Life, Pulse},
+    owner,
     reply::{Reply, Response},
     request::{self, Ask},
 };
@@ -68,9 +70,25 @@ pub struct Gateway {
 /// A request under way.
 type InFlight = Pin<Box<dyn Future<Output = Result<Response, std::convert::Infallible>> + Send>>;
 
+/// Whether the requests of a connection are served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Admission {
+    /// They are.
+    Served,
+    /// There are too many connections: they are told to come again (F13).
+    Shed,
+}
+
 /// One connection's way into the gateway.
 #[derive(Debug, Clone)]
-pub(super) struct Service(pub(super) Arc<Gateway>);
+pub(super) struct Service {
+    pub(super) gateway: Arc<Gateway>,
+    pub(super) admission: Admission,
+    pub(super) life: Life,
+    pub(super) pulse: Arc<Pulse>,
+    /// Largest request head, bytes.
+    pub(super) head_max: usize,
+}
 
 impl hyper::service::Service<Request<Incoming>> for Service {
     type Response = Response;
@@ -80,12 +98,41 @@ impl hyper::service::Service<Request<Incoming>> for Service {
     /// Joins of known meetings are answered on the spot; everything else takes its time.
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let begun = Instant::now();
-        if let Some(reply) = join::at_once(&self.0, &request) {
-            self.0.metrics.count(Some(Call::Join), reply.outcome, begun);
-            return Either::Left(std::future::ready(Ok(reply.response)));
+        self.pulse.request();
+        let version = request.version();
+        if let Some((call, reply)) = self.at_once(&request) {
+            self.gateway.metrics.count(call, reply.outcome, begun);
+            self.pulse.mark();
+            return Either::Left(std::future::ready(Ok(self.parting(version, reply.response))));
         }
-        let gateway = Arc::clone(&self.0);
-        Either::Right(Box::pin(async move { Ok(gateway.serve(request, begun).await) }))
+        let (service, answering) = (self.clone(), Arc::clone(&self.pulse).answering());
+        Either::Right(Box::pin(async move {
+            let response = Arc::clone(&service.gateway).serve(request, begun).await;
+            drop(answering);
+            Ok(service.parting(version, response))
+        }))
+    }
+}
+
+impl Service {
+    fn at_once(&self, request: &Request<Incoming>) -> Option<(Option<Call>, Reply)> {
+        if self.admission == Admission::Shed {
+            return Some((request::call_of(request.uri().path()), Reply::unavailable()));
+        }
+        if request.version() == Version::HTTP_2 && request::head_size(request) > self.head_max {
+            let refusal = Refusal::validation("Request head is too large");
+            return Some((request::call_of(request.uri().path()), Reply::refused(&refusal)));
+        }
+        join::at_once(&self.gateway, request).map(|reply| (Some(Call::Join), reply))
+    }
+
+    /// Says in the last answer of a connection that it is: the client then sends its next request
+    /// elsewhere, and none into a connection that is being closed (S16).
+    fn parting(&self, version: Version, mut response: Response) -> Response {
+        if version < Version::HTTP_2 && (self.life.is_leaving() || self.admission == Admission::Shed) {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
     }
 }
 

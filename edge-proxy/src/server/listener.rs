@@ -1,30 +1,32 @@
 //! Accepting connections: limits, TLS, PROXY protocol, and the end of it all.
 
 mod connection;
+mod door;
+mod life;
 mod prefixed;
 mod proxy;
+mod pulse;
 mod tls;
+mod wire;
 
-use std::{
-    net::{IpAddr, SocketAddr},
-    sync::Arc,
-    time::Duration,
-};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use hyper_util::server::graceful::GracefulShutdown;
 use prometheus_client::metrics::{counter::Counter, gauge::Gauge};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::Semaphore,
 };
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 use usher_common::{runtime::tasks::Tasks, settings::EdgeSettings};
 
 use super::gateway::Gateway;
-use connection::Connection;
+use crate::core::connection::Silence;
+use door::Door;
+pub use life::Life;
 use proxy::Network;
 pub use proxy::NetworkError;
+pub(super) use pulse::Pulse;
 pub use tls::{Tls, TlsError};
 
 /// Pause after a failed accept: it fails for want of file descriptors, mostly.
@@ -59,8 +61,8 @@ struct Rules {
     proxies: Vec<Network>,
     /// Largest request head, bytes.
     head_max: usize,
-    /// Longest time for a request's head.
-    patience: Duration,
+    /// How long clients may be silent.
+    silence: Silence,
 }
 
 /// A bound listener that does not accept yet.
@@ -68,10 +70,7 @@ struct Rules {
 pub struct Listener {
     socket: TcpListener,
     address: SocketAddr,
-    rules: Arc<Rules>,
-    permits: Arc<Semaphore>,
-    open: Gauge,
-    shed: Counter,
+    door: Door,
     grace: Duration,
 }
 
@@ -102,11 +101,10 @@ impl Listener {
             tls,
             proxies,
             head_max: usize::try_from(settings.max_head).unwrap_or(usize::MAX).max(8 << 10),
-            patience: settings.client_timeout,
+            silence: Silence { head: settings.client_timeout, idle: settings.idle_timeout },
         };
-        let permits = Arc::new(Semaphore::new(most));
-        let grace = settings.shutdown_grace;
-        Ok(Self { socket, address, rules: Arc::new(rules), permits, open, shed, grace })
+        let door = Door::new(rules, most, open, shed);
+        Ok(Self { socket, address, door, grace: settings.shutdown_grace })
     }
 
     /// Returns the address that was bound.
@@ -116,73 +114,41 @@ impl Listener {
 
     /// Returns the certificate, for reloading.
     pub fn tls(&self) -> Option<Tls> {
-        self.rules.tls.clone()
+        self.door.tls()
+    }
+
+    /// Returns by what connections are told that the edge is going away.
+    pub fn life(&self) -> Life {
+        self.door.life()
     }
 
     /// Accepts until `stop`, then lets requests under way finish within the grace.
     ///
     /// # Errors
-    /// None: a failed accept is followed by another.
+    /// The socket cannot be closed in order.
     pub async fn serve(self, tasks: Tasks, stop: CancellationToken) -> anyhow::Result<()> {
-        let graceful = GracefulShutdown::new();
         loop {
             let accepted = tokio::select! {
                 accepted = self.socket.accept() => accepted,
                 () = stop.cancelled() => break,
             };
             match accepted {
-                Ok((stream, peer)) => self.take(stream, peer, &graceful, &tasks),
+                Ok((stream, peer)) => self.door.take(stream, peer, &tasks),
                 Err(error) => {
                     warn!(%error, "a connection was not accepted");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
         }
-        drop(self.socket);
-        let finished = tokio::time::timeout(self.grace, graceful.shutdown()).await.is_ok();
-        info!(finished, "the listener has stopped");
+        // Clients whose connections the system has accepted for us must not be reset.
+        let socket = self.socket.into_std()?;
+        while let Ok((stream, peer)) = socket.accept() {
+            stream.set_nonblocking(true)?;
+            self.door.take(TcpStream::from_std(stream)?, peer, &tasks);
+        }
+        drop(socket);
+        let cut_off = self.door.life().end(self.grace).await;
+        info!(address = %self.address, cut_off, "the listener has stopped");
         Ok(())
     }
-
-    /// Over the limit, new connections are refused; those that stand are not touched (F13).
-    fn take(&self, stream: TcpStream, peer: SocketAddr, graceful: &GracefulShutdown, tasks: &Tasks) {
-        let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else {
-            self.shed.inc();
-            return;
-        };
-        if let Err(error) = stream.set_nodelay(true) {
-            debug!(%error, "a connection was gone at once");
-            return;
-        }
-        let connection = Connection { rules: Arc::clone(&self.rules), watcher: graceful.watcher() };
-        let open = OpenConnection::new(self.open.clone(), permit);
-        tasks.spawn_connection(async move {
-            connection.serve(stream, normal(peer.ip())).await;
-            drop(open);
-        });
-    }
-}
-
-/// Counts a connection for as long as it is open.
-struct OpenConnection {
-    open: Gauge,
-    _permit: OwnedSemaphorePermit,
-}
-
-impl OpenConnection {
-    fn new(open: Gauge, permit: OwnedSemaphorePermit) -> Self {
-        open.inc();
-        Self { open, _permit: permit }
-    }
-}
-
-impl Drop for OpenConnection {
-    fn drop(&mut self) {
-        self.open.dec();
-    }
-}
-
-/// An IPv4 address that came by an IPv6 socket is an IPv4 address.
-fn normal(address: IpAddr) -> IpAddr {
-    address.to_canonical()
 }

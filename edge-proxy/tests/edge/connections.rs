@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use http_body_util::{BodyExt, Empty};
 use hyper_util::{client::legacy, rt::TokioExecutor};
-use tokio::{io::AsyncReadExt, net::TcpStream};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 use usher_bbb_sim::{Fault, FaultKind};
 use usher_common::bbb::call::Call;
 
@@ -12,15 +15,165 @@ use crate::support::{Cluster, eventually, raw};
 
 const REQUEST: &str = "GET /bigbluebutton/api HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
 
+/// As [`REQUEST`], on a connection that goes on.
+const NEXT: &str = "GET /bigbluebutton/api HTTP/1.1\r\nHost: x\r\n\r\n";
+
+/// One connection of a client that keeps it.
+struct Kept(TcpStream);
+
+impl Kept {
+    async fn open(cluster: &Cluster) -> Self {
+        Self(TcpStream::connect(cluster.edge.api_addr()).await.expect("is accepted"))
+    }
+
+    /// Sends a request and returns its answer, whether the connection ends with it or not.
+    async fn ask(&mut self) -> String {
+        self.0.write_all(NEXT.as_bytes()).await.expect("is open");
+        self.answer().await
+    }
+
+    async fn answer(&mut self) -> String {
+        let mut answer = Vec::new();
+        while !answer.trim_ascii_end().ends_with(b"</response>") {
+            let length = self.0.read_buf(&mut answer).await.expect("is no reset");
+            assert!(length > 0, "it ends early: {}", String::from_utf8_lossy(&answer));
+        }
+        String::from_utf8(answer).expect("is text")
+    }
+
+    /// Returns what comes until the edge closes it.
+    async fn rest(mut self) -> std::io::Result<Vec<u8>> {
+        let mut rest = Vec::new();
+        self.0.read_to_end(&mut rest).await.map(|_| rest)
+    }
+}
+
+/// F13: beyond the limit connections are told to come again, or closed; those that stand, their
+/// joins and the routing stream do not notice.
 #[tokio::test]
 async fn f13_over_the_limit_new_connections_are_refused_and_old_ones_served() {
-    let cluster = Cluster::start_with(0, |settings| settings.edge.max_connections = 1).await;
-    assert!(cluster.client.get("/bigbluebutton/api").await.is_success());
-    let mut second = TcpStream::connect(cluster.edge.api_addr()).await.unwrap();
-    let mut answer = Vec::new();
-    assert!(second.read_to_end(&mut answer).await.unwrap_or_default() == 0, "it is closed");
-    assert!(cluster.client.get("/bigbluebutton/api").await.is_success());
-    assert!(cluster.metric("usher_edge_connections_shed_total") >= 1.0);
+    const LIMIT: u32 = 4;
+    let cluster = Cluster::start_with(1, |settings| settings.edge.max_connections = LIMIT).await;
+    let mut old = Vec::new();
+    for _ in 0..LIMIT {
+        let mut connection = Kept::open(&cluster).await;
+        assert!(connection.ask().await.contains("SUCCESS"));
+        old.push(connection);
+    }
+    let ends = cluster.metric("usher_edge_stream_ends_total");
+    let crowd = futures::future::join_all((0..200).map(|_| raw(cluster.edge.api_addr(), NEXT.as_bytes())));
+    let served = async {
+        for _ in 0..50 {
+            for connection in &mut old {
+                let answer = connection.ask().await;
+                assert!(answer.contains("SUCCESS") && !answer.contains("connection: close"), "{answer}");
+            }
+        }
+    };
+    let (answers, ()) = tokio::join!(crowd, served);
+    let told = answers.iter().filter(|answer| !answer.is_empty()).inspect(|answer| {
+        assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.contains("retry-after"), "{answer}");
+        assert!(answer.contains("serverUnavailable") && answer.contains("connection: close"), "{answer}");
+    });
+    assert!(told.count() >= 32, "as many as can be are told so");
+    assert!(cluster.metric("usher_edge_connections_shed_total") >= 200.0);
+    assert_eq!(cluster.metric("usher_edge_stream_ends_total"), ends);
+    cluster.plane.change(false, |_| {});
+    cluster.settled().await;
+    drop(old);
+    eventually("there is room again", async || {
+        raw(cluster.edge.api_addr(), REQUEST.as_bytes()).await.contains("SUCCESS")
+    })
+    .await;
+}
+
+/// S16: on its way out an edge serves on, and each answer is the last of its connection.
+#[tokio::test]
+async fn s16_while_an_edge_leaves_each_answer_closes_its_connection() {
+    let cluster =
+        Cluster::start_with(0, |settings| settings.edge.shutdown_wait = Duration::from_mins(1)).await;
+    let mut idle = Kept::open(&cluster).await;
+    assert!(!idle.ask().await.contains("connection: close"));
+    let checks = async {
+        eventually("the edge is not ready", async || !cluster.ops.ready().passed()).await;
+        for mut connection in [idle, Kept::open(&cluster).await] {
+            let answer = connection.ask().await;
+            assert!(answer.contains("SUCCESS") && answer.contains("connection: close"), "{answer}");
+            assert_eq!(connection.rest().await.expect("is no reset"), b"");
+        }
+    };
+    tokio::select! {
+        () = cluster.edge.shutdown() => panic!("it waits for balancers"),
+        () = checks => {}
+    }
+}
+
+/// S16: a request that came before its idle connection was closed is answered, and a client that did
+/// not send any sees an end, not a reset.
+#[tokio::test]
+async fn s16_no_request_is_lost_when_idle_connections_are_closed() {
+    let cluster = Cluster::start(0).await;
+    let mut connections = Vec::new();
+    for _ in 0..20 {
+        let mut connection = Kept::open(&cluster).await;
+        connection.ask().await;
+        connections.push(connection);
+    }
+    let silent = connections.split_off(10);
+    for connection in &mut connections {
+        // Without giving the edge a turn: it is in the socket, and nobody has been told.
+        connection.0.try_write(NEXT.as_bytes()).expect("is open");
+    }
+    let answers = async {
+        for mut connection in connections {
+            let answer = connection.answer().await;
+            assert!(answer.contains("SUCCESS") && answer.contains("connection: close"), "{answer}");
+            assert_eq!(connection.rest().await.expect("is no reset"), b"");
+        }
+        for connection in silent {
+            assert_eq!(connection.rest().await.expect("is no reset"), b"");
+        }
+    };
+    tokio::join!(cluster.edge.shutdown(), answers);
+}
+
+/// Who began a request may end it; who never does is cut off at the end of the grace.
+#[tokio::test]
+async fn a_shutdown_waits_for_a_request_that_has_begun_and_not_for_ever() {
+    let cluster = Cluster::start_with(0, |settings| {
+        settings.edge.shutdown_grace = Duration::from_secs(2);
+    })
+    .await;
+    let (begin, end) = NEXT.split_at(10);
+    let (mut slow, mut dead) = (Kept::open(&cluster).await, Kept::open(&cluster).await);
+    for connection in [&mut slow, &mut dead] {
+        connection.ask().await;
+        connection.0.write_all(begin.as_bytes()).await.expect("is open");
+    }
+    let ends = async {
+        eventually("the edge accepts nothing", async || {
+            TcpStream::connect(cluster.edge.api_addr()).await.is_err()
+        })
+        .await;
+        slow.0.write_all(end.as_bytes()).await.expect("is open");
+        assert!(slow.answer().await.contains("connection: close"));
+    };
+    tokio::join!(cluster.edge.shutdown(), ends);
+    assert_eq!(cluster.metric("usher_edge_connections"), 0.0);
+}
+
+#[tokio::test]
+async fn idle_connections_are_closed_after_their_time_and_not_after_a_heads() {
+    let cluster = Cluster::start_with(0, |settings| {
+        settings.edge.client_timeout = Duration::from_millis(50);
+        settings.edge.idle_timeout = Duration::from_secs(1);
+    })
+    .await;
+    let mut connection = Kept::open(&cluster).await;
+    connection.ask().await;
+    let idle = std::time::Instant::now();
+    assert_eq!(connection.rest().await.expect("is no reset"), b"");
+    assert!(idle.elapsed() > Duration::from_millis(900), "closed after {:?}", idle.elapsed());
 }
 
 #[tokio::test]

@@ -382,6 +382,7 @@ pub fn quick_settings() -> Environment {
         ("leader.ttl", "2s"),
         ("meetings.create_timeout", "2s"),
         ("meetings.call_timeout", "2s"),
+        ("edge.shutdown_wait", "300ms"),
         ("telemetry.log", "info"),
     ];
     settings.iter().map(|(key, value)| (environment_name(key), (*value).to_owned())).collect()

@@ -95,6 +95,7 @@ keys! {
     "edge.max_body" edge.max_body;
     "edge.max_head" edge.max_head;
     "edge.client_timeout" edge.client_timeout;
+    "edge.idle_timeout" edge.idle_timeout;
     "edge.max_connections" edge.max_connections;
     "edge.tls_cert" edge.tls_cert;
     "edge.tls_key" edge.tls_key;

@@ -21,6 +21,11 @@ impl<S: AsyncRead + Unpin> Prefixed<S> {
         Self { ahead: BytesMut::new(), stream }
     }
 
+    /// Returns what is read from.
+    pub(super) fn stream(&self) -> &S {
+        &self.stream
+    }
+
     /// Returns what was read ahead.
     pub(super) fn ahead(&mut self) -> &mut BytesMut {
         &mut self.ahead

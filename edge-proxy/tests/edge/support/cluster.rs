@@ -35,6 +35,7 @@ pub(crate) fn settings(plane: &FakePlane) -> Settings {
     settings.addresses.listen = ([127, 0, 0, 1], 0).into();
     settings.edge.control_plane = vec![plane.url()];
     settings.edge.id = Some("edge-1".into());
+    settings.edge.shutdown_wait = Duration::ZERO;
     settings.edge.shutdown_grace = Duration::from_secs(5);
     settings.health.connect_timeout = Duration::from_millis(300);
     settings.meetings.create_timeout = Duration::from_secs(2);
