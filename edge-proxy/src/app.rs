@@ -78,7 +78,7 @@ impl Edge {
         let from_disk =
             settings.edge.last_good.as_ref().is_some_and(|path| last_good::load_into(&cell, path));
         let metrics = ops.metrics().register(|registry| EdgeMetrics::new(registry, Arc::clone(&cell)));
-        let placement = Placement::new(planes.clone());
+        let placement = Placement::new(planes.clone(), metrics.hedges.clone());
         let passive = PassiveReports::new(placement.clone(), tasks.clone());
         let upstream = Upstream::new(settings.health.connect_timeout, ops.pending(), passive)?;
         let gateway = Arc::new(Gateway {

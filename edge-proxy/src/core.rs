@@ -3,6 +3,7 @@
 pub mod authenticate;
 pub mod connection;
 pub mod merge;
+pub mod pace;
 pub mod presentation;
 pub mod quota;
 pub mod resign;

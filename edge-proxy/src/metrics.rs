@@ -180,12 +180,20 @@ pub struct EdgeMetrics {
     pub connections: Gauge,
     /// Connections refused because there were too many (F13).
     pub connections_shed: Counter,
+    /// Control planes asked because another one was silent.
+    pub hedges: Counter,
 }
 
 impl EdgeMetrics {
     /// Registers every metric; what can only be asked for is read when it is exported.
     pub fn new(registry: &mut Registry, cell: Arc<TableCell>) -> Self {
-        let (connections, connections_shed) = (Gauge::default(), Counter::default());
+        let (connections, connections_shed, hedges) =
+            (Gauge::default(), Counter::default(), Counter::default());
+        registry.register(
+            "usher_edge_hedged_asks",
+            "Asks of a second control plane because the first was silent",
+            hedges.clone(),
+        );
         registry.register("usher_edge_connections", "Open connections of clients", connections.clone());
         registry.register(
             "usher_edge_connections_shed",
@@ -198,6 +206,7 @@ impl EdgeMetrics {
             stream: StreamMetrics::new(registry),
             connections,
             connections_shed,
+            hedges,
         }
     }
 }

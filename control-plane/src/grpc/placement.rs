@@ -188,10 +188,20 @@ fn place_request(wire: PlaceMeetingRequest) -> Result<PlaceRequest, Refusal> {
             when_full: WhenFull::default(),
             tag: TagWish::parse(&wire.server_tag),
         },
-        token: format!("{:032x}", rand::random::<u128>()),
+        token: token(wire.token)?,
         request_digest: wire.request_digest,
         supersede: wire.supersede,
     })
+}
+
+/// Returns the caller's name for its create, or one of our own.
+fn token(given: String) -> Result<String, Refusal> {
+    if given.is_empty() {
+        return Ok(format!("{:032x}", rand::random::<u128>()));
+    }
+    let sound = (16..=64).contains(&given.len())
+        && given.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    if sound { Ok(given) } else { Err(Refusal::field("token", "must be 16 to 64 of 0-9, a-z, A-Z and -")) }
 }
 
 fn key(wire: Option<v1::MeetingKey>) -> Result<MeetingKey, Refusal> {

@@ -61,6 +61,45 @@ async fn s15_concurrent_creates_of_one_id_make_one_record() {
     bench.stop().await;
 }
 
+/// An edge may ask twice, at several replicas and late: under one token it is one placement.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_create_that_is_asked_for_twice_is_placed_once_and_its_own_both_times() {
+    let bench = Bench::with_servers(4).await;
+    let token = "0123456789abcdef-edge-1";
+    let request = PlaceMeetingRequest {
+        key: Some(key("twice")),
+        token: token.into(),
+        ..PlaceMeetingRequest::default()
+    };
+    let ask =
+        || async { bench.placement().place_meeting(request.clone()).await.expect("is placed").into_inner() };
+    let placed = join_all((0..20).map(|_| ask())).await;
+    let server = placed[0].server.clone().expect("is named").id;
+    for placed in &placed {
+        assert!(!placed.existing && placed.token == token, "{placed:?}");
+        assert_eq!(placed.server.as_ref().expect("is named").id, server);
+    }
+    assert!(bench.place("twice").await.expect("finds it").existing, "it is nobody else's");
+    let mut abandon = AbandonMeetingRequest {
+        key: Some(key("twice")),
+        server_id: server,
+        token: token.into(),
+        certainty: 0,
+    };
+    abandon.set_certainty(AbandonCertainty::Definite);
+    bench.placement().abandon_meeting(abandon.clone()).await.expect("is abandoned");
+    // Another create has the id by now: what comes late of the first one touches nothing of it.
+    let other = bench.place("twice").await.expect("is placed");
+    assert!(!other.existing);
+    let late = ask().await;
+    assert!(late.existing && late.token.is_empty() && late.server == other.server, "{late:?}");
+    bench.placement().abandon_meeting(abandon).await.expect("is answered");
+    let server = bench.call_and_confirm("twice", &other).await;
+    let meeting = bench.meeting("twice").await.expect("stands");
+    assert_eq!((meeting.server, meeting.state), (format!("servers/{server}"), RecordState::Active.into()));
+    bench.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn f5_a_server_with_too_many_pending_creates_is_passed_over_and_then_waited_for() {
     let mut settings = settings();
@@ -113,5 +152,9 @@ async fn a_refusal_says_why_and_when_to_try_again() {
     let status = bench.placement().place_meeting(request).await.expect_err("is no id");
     assert_eq!(status.code(), tonic::Code::InvalidArgument);
     assert!(status.get_details_bad_request().is_some());
+    let request =
+        PlaceMeetingRequest { key: Some(key("m")), token: "short".into(), ..PlaceMeetingRequest::default() };
+    let status = bench.placement().place_meeting(request).await.expect_err("is no token");
+    assert_eq!(status.code(), tonic::Code::InvalidArgument);
     bench.stop().await;
 }

@@ -1,16 +1,20 @@
-//! Asking the control planes while a request waits: each try has a deadline, and one that cannot be
-//! reached gives way to the next. Every call is safe to repeat at another replica: records are made
-//! create-if-absent, and confirming, abandoning or ending twice is as once.
+//! Asking the control planes while a request waits. One that cannot be reached gives way to the
+//! next; one that is silent for a moment is waited for while the next is asked too, and whoever is
+//! first is heard (ADR 8). Every call is safe to repeat at another replica: records are made
+//! create-if-absent under a token of the caller's, and confirming, abandoning or ending an instance
+//! twice, or late, is as once.
 
 use std::{
     future::Future,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
+use futures::{StreamExt, stream::FuturesUnordered};
+use prometheus_client::metrics::counter::Counter;
 use tonic::{Code, Response, Status};
 use tonic_types::StatusExt;
 use tracing::{debug, instrument};
@@ -27,7 +31,7 @@ use usher_common::{
 };
 
 use super::planes::{Connection, Planes};
-use crate::core::rules::Wishes;
+use crate::core::{pace::Pace, rules::Wishes};
 
 /// Longest wait for one control plane to place: it may hold a create back for up to 5 s (F5).
 const PLACE_TIMEOUT: Duration = Duration::from_secs(8);
@@ -69,8 +73,8 @@ pub struct Placed {
     pub meeting: MeetingRoute,
     /// The server to call.
     pub server: ServerRoute,
-    /// Proves that the placement is ours; `None` when the record stood already.
-    pub token: Option<String>,
+    /// Whether it was made for this create; else the record stood already.
+    pub is_ours: bool,
     /// Where the store stands.
     pub revision: Option<Revision>,
 }
@@ -84,21 +88,33 @@ pub enum Certainty {
     Unknown,
 }
 
-/// The client.
+/// Whether a second control plane may be asked while the first is silent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Haste {
+    /// It may: asked twice is as once, however late the second comes.
+    Hedged,
+    /// Only after the first has had its time.
+    OneByOne,
+}
+
+/// The client; clones share what they learn.
 #[derive(Debug, Clone)]
 pub struct Placement {
     planes: Planes,
     /// Place in `planes` of the one that answered last.
     preferred: Arc<AtomicUsize>,
+    pace: Arc<Mutex<Pace>>,
+    hedges: Counter,
 }
 
 impl Placement {
-    /// Makes a client.
-    pub fn new(planes: Planes) -> Self {
-        Self { planes, preferred: Arc::new(AtomicUsize::new(0)) }
+    /// Makes a client; `hedges` counts how often a second one was asked because the first was silent.
+    pub fn new(planes: Planes, hedges: Counter) -> Self {
+        Self { planes, preferred: Arc::default(), pace: Arc::default(), hedges }
     }
 
-    /// Asks for a server for a meeting, or for the record that stands.
+    /// Asks for a server for a meeting, or for the record that stands. `token` names the create: a
+    /// record that was made under it is the caller's own, whichever replica made it.
     ///
     /// # Errors
     /// No control plane answers, or no server takes meetings.
@@ -109,6 +125,7 @@ impl Placement {
         digest: [u8; 32],
         wishes: &Wishes,
         excluded: &[ServerId],
+        token: &str,
     ) -> Result<Placed, PlacementError> {
         let request = v1::PlaceMeetingRequest {
             key: Some(key.into()),
@@ -118,13 +135,16 @@ impl Placement {
             excluded_servers: excluded.iter().map(ToString::to_string).collect(),
             server_tag: wishes.server_tag.clone(),
             supersede: wishes.supersede,
+            token: token.to_owned(),
         };
-        let answer =
-            self.ask(PLACE_TIMEOUT, async |mut plane| plane.place_meeting(request.clone()).await).await?;
+        let answer = self
+            .ask(Haste::Hedged, PLACE_TIMEOUT, async |mut plane| plane.place_meeting(request.clone()).await)
+            .await?;
         Ok(Placed {
             meeting: answer.meeting.ok_or(ConvertError::Missing("meeting"))?.try_into()?,
             server: answer.server.ok_or(ConvertError::Missing("server"))?.try_into()?,
-            token: (!answer.existing).then_some(answer.token),
+            // A control plane that takes no tokens made one up, by which nothing can be reported.
+            is_ours: !answer.existing && answer.token == token,
             revision: answer.revision.map(Into::into),
         })
     }
@@ -135,8 +155,11 @@ impl Placement {
     /// No control plane answers.
     #[instrument(name = "ConfirmMeeting", level = "info", skip_all, err(level = "debug"))]
     pub async fn confirm(&self, request: v1::ConfirmMeetingRequest) -> Result<bool, PlacementError> {
-        let answer =
-            self.ask(REPORT_TIMEOUT, async |mut plane| plane.confirm_meeting(request.clone()).await).await?;
+        let answer = self
+            .ask(Haste::Hedged, REPORT_TIMEOUT, async |mut plane| {
+                plane.confirm_meeting(request.clone()).await
+            })
+            .await?;
         Ok(answer.routed)
     }
 
@@ -162,7 +185,10 @@ impl Placement {
             token: token.to_owned(),
             certainty: certainty.into(),
         };
-        self.ask(REPORT_TIMEOUT, async |mut plane| plane.abandon_meeting(request.clone()).await).await?;
+        self.ask(Haste::Hedged, REPORT_TIMEOUT, async |mut plane| {
+            plane.abandon_meeting(request.clone()).await
+        })
+        .await?;
         Ok(())
     }
 
@@ -176,8 +202,11 @@ impl Placement {
         key: &MeetingKey,
     ) -> Result<Option<(MeetingRoute, ServerRoute)>, PlacementError> {
         let request = v1::ResolveMeetingRequest { key: Some(key.into()) };
-        let answer =
-            self.ask(RESOLVE_TIMEOUT, async |mut plane| plane.resolve_meeting(request.clone()).await).await?;
+        let answer = self
+            .ask(Haste::Hedged, RESOLVE_TIMEOUT, async |mut plane| {
+                plane.resolve_meeting(request.clone()).await
+            })
+            .await?;
         match (answer.meeting, answer.server) {
             (Some(meeting), Some(server)) => Ok(Some((meeting.try_into()?, server.try_into()?))),
             _ => Ok(None),
@@ -195,14 +224,16 @@ impl Placement {
         server: &ServerId,
         instance: &RouteState,
     ) -> Result<Option<Revision>, PlacementError> {
-        let internal_id = match instance {
-            RouteState::Active(id) => id.to_string(),
-            RouteState::Pending => String::new(),
+        let (internal_id, haste) = match instance {
+            RouteState::Active(id) => (id.to_string(), Haste::Hedged),
+            // Nothing would keep a late report from a newer instance.
+            RouteState::Pending => (String::new(), Haste::OneByOne),
         };
         let request =
             v1::ReportEndRequest { key: Some(key.into()), server_id: server.to_string(), internal_id };
-        let answer =
-            self.ask(REPORT_TIMEOUT, async |mut plane| plane.report_end(request.clone()).await).await?;
+        let answer = self
+            .ask(haste, REPORT_TIMEOUT, async |mut plane| plane.report_end(request.clone()).await)
+            .await?;
         Ok(answer.revision.map(Into::into))
     }
 
@@ -221,39 +252,75 @@ impl Placement {
             kind: kind.into(),
             call: call.to_owned(),
         };
-        self.ask(REPORT_TIMEOUT, async |mut plane| plane.report_failure(request.clone()).await).await?;
+        // Each replica counts one failure an interval: two would count two.
+        self.ask(Haste::OneByOne, REPORT_TIMEOUT, async |mut plane| {
+            plane.report_failure(request.clone()).await
+        })
+        .await?;
         Ok(())
     }
 
-    /// Asks the control plane that answered last, then the others, each for at most `timeout`.
+    /// Asks the control plane that answered last, then the others, each for at most `limit`.
     async fn ask<T, F>(
         &self,
-        timeout: Duration,
+        haste: Haste,
+        limit: Duration,
         call: impl Fn(Client<Connection>) -> F,
     ) -> Result<T, PlacementError>
     where
         F: Future<Output = Result<Response<T>, Status>>,
     {
-        let first = self.preferred.load(Ordering::Relaxed);
-        let mut last = Status::unavailable("nobody was asked");
-        for index in first..first + self.planes.len() {
+        let (first, all) = (self.preferred.load(Ordering::Relaxed), self.planes.len());
+        let one = |index: usize| {
             let plane = self.planes.nth(index);
-            let answer = tokio::time::timeout(timeout, call(Client::new(plane.connection.clone()))).await;
+            let (begun, called) = (Instant::now(), call(Client::new(plane.connection.clone())));
+            async move {
+                let answer = tokio::time::timeout(limit, called).await;
+                let late = || Status::deadline_exceeded("the control plane did not answer in time");
+                (index, begun.elapsed(), answer.unwrap_or_else(|_| Err(late())))
+            }
+        };
+        let mut asked = 1;
+        let mut waiting = FuturesUnordered::from_iter([one(first)]);
+        loop {
+            let hedged = haste == Haste::Hedged && asked < all;
+            let patience = if hedged { self.pace().patience() } else { limit * 2 };
+            let Ok(answer) = tokio::time::timeout(patience, waiting.next()).await else {
+                if hedged {
+                    debug!(plane = self.planes.nth(first + asked).address, "is asked beside a silent one");
+                    self.hedges.inc();
+                    waiting.push(one(first + asked));
+                    asked += 1;
+                }
+                continue;
+            };
             let status = match answer {
-                Ok(Ok(answer)) => {
-                    self.preferred.store(index % self.planes.len(), Ordering::Relaxed);
+                Some((index, took, Ok(answer))) => {
+                    self.preferred.store(index % all, Ordering::Relaxed);
+                    self.pace().observe(took);
                     return Ok(answer.into_inner());
                 }
-                Ok(Err(status)) => status,
-                Err(_) => Status::deadline_exceeded("the control plane did not answer in time"),
+                Some((_, _, Err(status))) if !may_do_better(status.code()) => {
+                    return Err(PlacementError::Refused(status));
+                }
+                Some((index, _, Err(status))) => {
+                    let plane = self.planes.nth(index);
+                    debug!(plane = plane.address, code = ?status.code(), "control plane does not answer");
+                    status
+                }
+                None => Status::unavailable("nobody was asked"),
             };
-            if !may_do_better(status.code()) {
-                return Err(PlacementError::Refused(status));
+            if asked < all {
+                waiting.push(one(first + asked));
+                asked += 1;
+            } else if waiting.is_empty() {
+                return Err(PlacementError::Unreachable(status));
             }
-            debug!(plane = plane.address, code = ?status.code(), "control plane does not answer");
-            last = status;
         }
-        Err(PlacementError::Unreachable(last))
+    }
+
+    fn pace(&self) -> std::sync::MutexGuard<'_, Pace> {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -12,8 +12,11 @@ use usher_common::{runtime::telemetry, secret::Secret};
 
 /// Longest time to connect to a control plane.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// Time after which a silent connection is probed; etcd-like servers refuse less than 5 s.
-const KEEP_ALIVE: Duration = Duration::from_secs(10);
+/// Time after which a silent connection is probed, also while nothing is asked: a network that
+/// swallows everything is to be noticed before a request finds out.
+const KEEP_ALIVE: Duration = Duration::from_secs(5);
+/// Longest wait for a probe's answer.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
 /// HTTP/2 windows: snapshots are large, and the default of 64 KiB would stall them.
 const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 4 << 20;
@@ -117,7 +120,8 @@ fn endpoint(address: &str) -> Result<Endpoint, tonic::transport::Error> {
         .connect_timeout(CONNECT_TIMEOUT)
         .tcp_nodelay(true)
         .http2_keep_alive_interval(KEEP_ALIVE)
-        .keep_alive_timeout(KEEP_ALIVE)
+        .keep_alive_timeout(PROBE_TIMEOUT)
+        .keep_alive_while_idle(true)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW);
     if address.starts_with("https:") {

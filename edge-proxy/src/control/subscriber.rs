@@ -36,7 +36,7 @@ const FRAME_MAX: usize = 64 << 20;
 pub struct Patience {
     /// Longest time to a stream's first frame.
     pub open: Duration,
-    /// Longest silence; heartbeats come more often.
+    /// Longest silence; heartbeats come every other second.
     pub idle: Duration,
     /// Reconnects with a table at hand are spread over this time.
     pub spread: Duration,
@@ -48,7 +48,7 @@ impl Default for Patience {
     fn default() -> Self {
         Self {
             open: Duration::from_secs(5),
-            idle: Duration::from_secs(20),
+            idle: Duration::from_secs(6),
             spread: Duration::from_secs(6),
             eager: Duration::from_secs(2),
         }

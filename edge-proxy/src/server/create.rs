@@ -1,10 +1,11 @@
 //! `create`: place, call the server, report (design 4). It runs in a task of its own, so that a
 //! client that goes away leaves neither a create nor its record half done (C10).
 
+mod destination;
 mod parent;
 mod reports;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
@@ -22,20 +23,15 @@ use usher_common::{
     routing::{RouteState, ServerRoute},
 };
 
+use self::destination::Destination;
 use super::{
-    body::Document,
-    gateway::Gateway,
-    locate::{Owner, in_table},
-    owner::is_our_fault,
-    reply::Reply,
-    request::Ask,
+    body::Document, gateway::Gateway, locate::Owner, owner::is_our_fault, reply::Reply, request::Ask,
 };
 use crate::{
-    control::placement::{Certainty, Placed},
+    control::placement::Certainty,
     core::{
         presentation::modules,
         resign::{in_url, outgoing},
-        route::Decision,
         rules::{Wishes, wishes},
     },
     upstream::{Answer, CallError, Upload},
@@ -43,6 +39,10 @@ use crate::{
 
 /// Servers that are tried for one create.
 const TRIES: usize = 3;
+/// Times that a create waits for another one of its id to move on, and the pause before the first;
+/// doubled before each further one.
+const WAITS: u32 = 5;
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves a create to its end, whether the client waits or not.
 pub(super) async fn create(gateway: Arc<Gateway>, mut ask: Ask) -> Reply {
@@ -65,6 +65,7 @@ pub(super) async fn create(gateway: Arc<Gateway>, mut ask: Ask) -> Reply {
         deadline: Instant::now() + gateway.limits.create,
         wishes,
         digest: Sha256::digest(&ask.parameters).into(),
+        token: format!("{:032x}", rand::random::<u128>()),
         parameters,
         gateway: Arc::clone(&gateway),
         key,
@@ -92,15 +93,9 @@ struct Creation {
     parameters: String,
     wishes: Wishes,
     digest: [u8; 32],
+    /// Names this create towards the control planes.
+    token: String,
     deadline: Instant,
-}
-
-/// Where a create goes.
-enum Destination {
-    /// To the server of the record that stands, and nowhere else.
-    Standing(Owner),
-    /// To a server that was just chosen.
-    Placed(Box<Placed>, String),
 }
 
 /// What came of one try.
@@ -108,103 +103,47 @@ enum Tried {
     Answered(Reply),
     /// Certainly nothing: another server may be tried.
     Nothing(ServerId),
+    /// Certainly nothing, and the record is of another create under way, which alone can move it on.
+    NotOurs(ServerId),
 }
 
 impl Creation {
     async fn run(mut self) -> Reply {
-        let mut excluded = Vec::new();
-        while excluded.len() < TRIES && self.ask.document.can_be_sent() && Instant::now() < self.deadline {
+        let (mut excluded, mut tries, mut waits) = (Vec::new(), 0, 0);
+        while tries < TRIES && self.ask.document.can_be_sent() && Instant::now() < self.deadline {
             let tried = match self.destination(&excluded).await {
-                Ok(Destination::Standing(owner)) => return self.forward(&owner).await,
-                Ok(Destination::Placed(placed, token)) => self.attempt(&placed.server, &token).await,
+                Ok(Destination::Standing(owner)) => self.forward(&owner).await,
+                // A request of ours that came late has placed it there again.
+                Ok(Destination::Placed(server)) if excluded.contains(&server.id) => {
+                    self.abandon(&server, Certainty::Definite).await;
+                    Tried::Nothing(server.id)
+                }
+                Ok(Destination::Placed(server)) => self.attempt(&server).await,
                 Err(refusal) => return refused(&refusal),
             };
-            match tried {
+            let server = match tried {
                 Tried::Answered(reply) => return reply,
                 Tried::Nothing(server) => {
                     info!(%server, "another server is tried for a create");
                     self.gateway.metrics.second_tries.inc();
-                    excluded.push(server);
+                    tries += 1;
+                    server
                 }
+                Tried::NotOurs(server) => {
+                    if waits == WAITS {
+                        return Reply::unavailable();
+                    }
+                    let next = Instant::now() + PAUSE * 2_u32.pow(waits);
+                    tokio::time::sleep_until(next.min(self.deadline)).await;
+                    waits += 1;
+                    server
+                }
+            };
+            if !excluded.contains(&server) {
+                excluded.push(server);
             }
         }
         Reply::unavailable()
-    }
-
-    /// Finds out where to.
-    ///
-    /// # Errors
-    /// Nobody can say, no server takes meetings, or the tenant may have no more.
-    async fn destination(&self, excluded: &[ServerId]) -> Result<Destination, Refusal> {
-        if excluded.is_empty()
-            && !self.wishes.supersede
-            && let Some(owner) = in_table(&self.ask)
-            && let Some(owner) = self.standing(owner).await.ok_or(Refusal::SERVER_UNAVAILABLE)?
-        {
-            return Ok(Destination::Standing(owner));
-        }
-        let placed = self.place(excluded).await?;
-        if let Some(token) = placed.token.clone() {
-            return Ok(Destination::Placed(Box::new(placed), token));
-        }
-        let on_server = self.ask.meetings.scope().scoped(placed.meeting.key.meeting.as_str()).to_string();
-        let (key, state) = (placed.meeting.key, placed.meeting.state);
-        let owner = Owner { key, on_server, server: placed.server, state };
-        if let Some(owner) = self.standing(owner).await.ok_or(Refusal::SERVER_UNAVAILABLE)? {
-            return Ok(Destination::Standing(owner));
-        }
-        // The record that stood was of an ended meeting, and is gone now.
-        let placed = self.place(excluded).await?;
-        let token = placed.token.clone().ok_or(Refusal::SERVER_UNAVAILABLE)?;
-        Ok(Destination::Placed(Box::new(placed), token))
-    }
-
-    async fn place(&self, excluded: &[ServerId]) -> Result<Placed, Refusal> {
-        let placing = self.gateway.placement.place(&self.key, self.digest, &self.wishes, excluded);
-        match tokio::time::timeout_at(self.deadline, placing).await {
-            Ok(Ok(placed)) => Ok(placed),
-            Ok(Err(error)) => {
-                warn!(%error, "a meeting was not placed");
-                Err(error.refusal())
-            }
-            Err(_) => {
-                warn!("a meeting was not placed in time");
-                Err(Refusal::SERVER_UNAVAILABLE)
-            }
-        }
-    }
-
-    /// Returns the owner if the create is to go to it, `Some(None)` if it is to be placed anew, and
-    /// `None` where nobody can say.
-    async fn standing(&self, owner: Owner) -> Option<Option<Owner>> {
-        match owner.decision(Call::Create) {
-            Decision::Forward => Some(Some(owner)),
-            Decision::ForwardIfRunning => match self.still_runs(&owner).await {
-                Some(true) => Some(Some(owner)),
-                Some(false) => {
-                    let ended =
-                        self.gateway.placement.report_end(&owner.key, &owner.server.id, &owner.state).await;
-                    ended.ok().map(|_| None)
-                }
-                None => None,
-            },
-            Decision::Place | Decision::Missing | Decision::EndLater => Some(None),
-        }
-    }
-
-    /// Asks a cordoned server whether it still runs the meeting.
-    async fn still_runs(&self, owner: &Owner) -> Option<bool> {
-        let query = format!("meetingID={}", usher_common::bbb::query::encode(&owner.on_server));
-        let call = Call::GetMeetingInfo;
-        let deadline = self.deadline.min(Instant::now() + self.gateway.limits.call);
-        let url = outgoing(&owner.server, call, &query, &[]);
-        let answer =
-            self.gateway.upstream.call(&owner.server, call, url, Upload::None, deadline).await.ok()?;
-        match (answer.outcome.success, answer.outcome.key.as_str()) {
-            (true, _) => Some(true),
-            (false, "notFound") => Some(false),
-            _ => None,
-        }
     }
 
     async fn call(&mut self, server: &ServerRoute) -> Result<Answer, CallError> {
@@ -220,20 +159,29 @@ impl Creation {
         answer
     }
 
-    /// The id has a server: its answer is the answer, and there is no other try (H4).
-    async fn forward(mut self, owner: &Owner) -> Reply {
+    /// The id has a server: its answer is the answer, and there is no other try (H4). Only a record
+    /// that another create has just made may move on when its server did nothing.
+    async fn forward(&mut self, owner: &Owner) -> Tried {
+        let in_the_making = owner.state == RouteState::Pending;
         let answer = match self.call(&owner.server).await {
             Ok(answer) => answer,
+            Err(error) if error.is_definite() && in_the_making => {
+                return Tried::NotOurs(owner.server.id.clone());
+            }
             Err(error) => {
                 warn!(server = %owner.server.id, %error, "a create of a known meeting has no answer");
-                return Reply::unavailable();
+                return Tried::Answered(Reply::unavailable());
             }
         };
         if is_our_fault(&answer) {
             self.gateway.upstream.report(&owner.server.id, FailureKind::BadAnswer, Call::Create);
-            return Reply::unavailable();
+            return if in_the_making {
+                Tried::NotOurs(owner.server.id.clone())
+            } else {
+                Tried::Answered(Reply::unavailable())
+            };
         }
-        match create_reply(&answer.xml) {
+        Tried::Answered(match create_reply(&answer.xml) {
             Ok(Parsed::Success(created)) => {
                 let same =
                     matches!(&owner.state, RouteState::Active(id) if id.as_str() == created.internal_id);
@@ -246,7 +194,7 @@ impl Creation {
             }
             Ok(Parsed::Failed(_)) => self.passed_on(&answer),
             Err(_) => Reply::unavailable(),
-        }
+        })
     }
 
     fn passed_on(&self, answer: &Answer) -> Reply {
@@ -269,50 +217,50 @@ impl Creation {
     }
 
     /// The id was placed on `server` for this create.
-    async fn attempt(&mut self, server: &ServerRoute, token: &str) -> Tried {
+    async fn attempt(&mut self, server: &ServerRoute) -> Tried {
         match self.call(server).await {
             Ok(answer) if is_our_fault(&answer) => {
                 self.gateway.upstream.report(&server.id, FailureKind::BadAnswer, Call::Create);
-                self.abandon(server, token, Certainty::Definite).await;
+                self.abandon(server, Certainty::Definite).await;
                 Tried::Nothing(server.id.clone())
             }
             Ok(answer) => match create_reply(&answer.xml) {
                 Ok(Parsed::Success(created)) => {
-                    self.confirm_in_background(&server.id, token, &created);
+                    self.confirm_in_background(&server.id, &created);
                     Tried::Answered(self.passed_on(&answer))
                 }
                 Ok(Parsed::Failed(_)) => {
-                    self.abandon(server, token, Certainty::Definite).await;
+                    self.abandon(server, Certainty::Definite).await;
                     Tried::Answered(self.passed_on(&answer))
                 }
                 Err(_) => {
-                    self.abandon(server, token, Certainty::Unknown).await;
+                    self.abandon(server, Certainty::Unknown).await;
                     Tried::Answered(Reply::unavailable())
                 }
             },
             Err(error) if error.is_definite() => {
-                self.abandon(server, token, Certainty::Definite).await;
+                self.abandon(server, Certainty::Definite).await;
                 Tried::Nothing(server.id.clone())
             }
             Err(error) => {
                 warn!(server = %server.id, %error, "nobody knows what came of a create");
-                self.abandon(server, token, Certainty::Unknown).await;
+                self.abandon(server, Certainty::Unknown).await;
                 Tried::Answered(Reply::unavailable())
             }
         }
     }
 
-    async fn abandon(&self, server: &ServerRoute, token: &str, certainty: Certainty) {
+    async fn abandon(&self, server: &ServerRoute, certainty: Certainty) {
         let placement = &self.gateway.placement;
         // Unreported, the pending record is resolved by polls.
-        if let Err(error) = placement.abandon(&self.key, &server.id, token, certainty).await {
+        if let Err(error) = placement.abandon(&self.key, &server.id, &self.token, certainty).await {
             warn!(server = %server.id, %error, "a create was not abandoned");
         }
     }
 
     /// The caller's answer does not wait for it (design 4).
-    fn confirm_in_background(&self, server: &ServerId, token: &str, created: &CreateReply) {
-        let request = reports::confirmation(&self.key, server, token, created);
+    fn confirm_in_background(&self, server: &ServerId, created: &CreateReply) {
+        let request = reports::confirmation(&self.key, server, &self.token, created);
         let (placement, server) = (self.gateway.placement.clone(), server.clone());
         self.gateway.tasks.spawn_short("confirm", reports::confirm(placement, server, request));
     }

@@ -7,13 +7,15 @@ use tokio::{io::AsyncWriteExt, net::TcpStream};
 use usher_bbb_sim::{Fault, FaultKind};
 use usher_common::{
     bbb::call::Call,
+    id::ServerId,
+    routing::{MeetingRoute, RouteState},
     server::{AdminState, Health},
 };
 
 use crate::support::{Client, Cluster, Heard, eventually, key, signed};
 
 fn placed(heard: &Heard) -> bool {
-    matches!(heard, Heard::Placed(_))
+    matches!(heard, Heard::Placed { .. })
 }
 
 fn abandoned(definite: bool) -> impl Fn(&Heard) -> bool {
@@ -45,6 +47,42 @@ async fn s15_many_creates_of_one_id_make_one_meeting_and_all_succeed() {
     let first = answers[0].text("internalMeetingID");
     assert!(answers.iter().all(|answer| answer.text("internalMeetingID") == first));
     cluster.home("same");
+}
+
+/// A create that found the record of another one in the making moves on with it.
+#[tokio::test]
+async fn s15_many_creates_of_one_id_succeed_although_its_first_server_refuses() {
+    let cluster = Cluster::start(2).await;
+    cluster.sims[0].faults().set(FaultKind::Refuse).await;
+    let creates = (0..20).map(|_| {
+        let client = Client::new(cluster.edge.api_addr());
+        async move { client.create("same").await }
+    });
+    let answers = futures::future::join_all(creates).await;
+    let first = answers[0].text("internalMeetingID");
+    assert!(answers.iter().all(|answer| answer.text("internalMeetingID") == first));
+    assert_eq!(cluster.home("same"), 1);
+    assert_eq!(cluster.plane.count(abandoned(true)), 1, "by the create that placed it, and no other");
+}
+
+/// Where nobody moves the record on, because its edge is gone, the caller may try again.
+#[tokio::test]
+async fn a_record_in_the_making_is_not_abandoned_by_another_create() {
+    let cluster = Cluster::start_with(2, |settings| {
+        settings.meetings.create_timeout = Duration::from_millis(600);
+    })
+    .await;
+    cluster.sims[0].faults().set(FaultKind::Refuse).await;
+    let server = ServerId::parse("s0").unwrap();
+    cluster.plane.set_meeting(MeetingRoute { key: key("room"), server, state: RouteState::Pending });
+    cluster.settled().await;
+    let answer = cluster.client.call("create", "meetingID=room&name=Room").await;
+    assert!(answer.is_retryable(), "{answer:?}");
+    assert_eq!(cluster.plane.count(abandoned(true)), 0);
+    assert!(cluster.plane.meeting(&key("room")).is_some());
+    cluster.sims[0].faults().clear().await;
+    cluster.client.create("room").await;
+    assert_eq!(cluster.home("room"), 0);
 }
 
 #[tokio::test]
@@ -194,7 +232,8 @@ async fn another_meetings_internal_id_is_a_name_like_any_other_to_a_create() {
     let internal = cluster.client.create("room").await.text("internalMeetingID").to_owned();
     cluster.confirmed("room").await;
     cluster.client.create(&internal).await;
-    assert_eq!(cluster.plane.count(|heard| *heard == Heard::Placed(internal.clone())), 1);
+    let here = |heard: &Heard| matches!(heard, Heard::Placed { meeting, .. } if *meeting == internal);
+    assert_eq!(cluster.plane.count(here), 1);
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ mod clients;
 mod connections;
 mod create;
 mod end;
+mod hedging;
 mod hostile;
 mod join;
 mod lists;

@@ -1,6 +1,6 @@
 //! One edge's stream.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use futures::{Stream, StreamExt};
 use tokio::{
@@ -156,7 +156,7 @@ impl Session {
         let Some(have) = have else { return self.send_snapshot().await };
         // An edge never goes back (I10): one that comes from a replica that was ahead waits.
         let behind = self.fleet.revision().epoch == have.epoch && !self.fleet.revision().reaches(have);
-        if behind && self.fleet.reach(have, CATCH_UP_WITHIN).await.is_err() {
+        if behind && self.alive_during(self.fleet.reach(have, CATCH_UP_WITHIN)).await.is_err() {
             return Err(End::Told(Status::unavailable("this control plane is behind the edge's table")));
         }
         match self.fleet.since(have) {
@@ -174,10 +174,10 @@ impl Session {
     /// Sends the whole table as it stands when its turn has come.
     async fn send_snapshot(&mut self) -> Result<Revision, End> {
         if self.held.is_some_and(|held| held.epoch != self.fleet.revision().epoch) {
-            self.rebuilt().await?;
+            self.alive_during(self.rebuilt()).await?;
         }
         let snapshots = self.snapshots.clone();
-        let turn = snapshots.acquire().await;
+        let turn = self.alive_during(snapshots.acquire()).await;
         let (table, shrink_allowed) =
             self.fleet.read(|fleet| (fleet.routing().clone(), shrink::is_genuine(fleet, self.held)));
         for message in snapshot::frames(&table, shrink_allowed) {
@@ -204,6 +204,24 @@ impl Session {
             let _ = tokio::time::timeout(left, revisions.changed()).await;
         }
         Ok(())
+    }
+
+    /// Waits, and lets the edge hear meanwhile that the stream is alive: it leaves one that is silent
+    /// for longer than a few heartbeats.
+    async fn alive_during<T>(&self, wait: impl Future<Output = T>) -> T {
+        let mut wait = pin!(wait);
+        let mut beat = tokio::time::interval(self.heartbeat);
+        beat.reset();
+        loop {
+            tokio::select! {
+                done = &mut wait => return done,
+                _ = beat.tick() => {
+                    let alive = StreamRoutesResponse { message: None };
+                    // A full stream is one that is not silent.
+                    let _ = self.sender.try_send(Ok(SharedFrame::Decoded(alive)));
+                }
+            }
+        }
     }
 
     /// Says that the stream is alive, with the digest of what the edge must hold by now. Revisions

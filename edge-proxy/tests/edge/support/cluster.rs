@@ -51,7 +51,18 @@ impl Cluster {
 
     /// As [`Cluster::start`], with some settings changed.
     pub(crate) async fn start_with(servers: usize, alter: impl FnOnce(&mut Settings)) -> Self {
+        Self::on(FakePlane::start().await, servers, alter).await
+    }
+
+    /// As [`Cluster::start`], with a second replica of the control plane.
+    pub(crate) async fn replicated(servers: usize) -> (Self, FakePlane) {
         let plane = FakePlane::start().await;
+        let other = plane.replica().await;
+        let both = vec![plane.url(), other.url()];
+        (Self::on(plane, servers, |settings| settings.edge.control_plane = both).await, other)
+    }
+
+    async fn on(plane: FakePlane, servers: usize, alter: impl FnOnce(&mut Settings)) -> Self {
         plane.set_tenant(tenant(TenantId::DEFAULT, &[SECRET], &[]));
         let mut sims = Vec::new();
         for index in 0..servers {

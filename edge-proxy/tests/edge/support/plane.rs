@@ -1,49 +1,49 @@
 //! A control plane that keeps its records in memory: a double of the generated services.
 
+mod services;
+
 use std::{
+    collections::HashMap,
     net::SocketAddr,
-    pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    time::Duration,
 };
 
-use tokio::{net::TcpListener, sync::mpsc};
-use tokio_stream::{
-    Stream, StreamExt,
-    wrappers::{ReceiverStream, TcpListenerStream},
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, watch},
 };
+use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
-use tonic::{Request, Response, Status, Streaming, transport::Server};
+use tonic::{Response, Status, transport::Server};
 use usher_common::{
-    id::{InternalMeetingId, ServerId},
+    id::ServerId,
     meeting::MeetingKey,
     proto::{
         SharedFrame,
         v1::{
-            self, StreamRoutesRequest, StreamRoutesResponse,
-            placement_service_server::{PlacementService, PlacementServiceServer},
-            routing_service_server::{RoutingService, RoutingServiceServer},
-            stream_routes_request::Message as FromEdge,
-            stream_routes_response::Message as ToEdge,
+            self, StreamRoutesResponse, placement_service_server::PlacementServiceServer,
+            routing_service_server::RoutingServiceServer, stream_routes_response::Message as ToEdge,
         },
     },
     revision::Revision,
-    routing::{Delta, MeetingRoute, RouteState, RoutingTable, ServerRoute, TenantRoute},
+    routing::{Delta, MeetingRoute, RoutingTable, ServerRoute, TenantRoute},
     runtime::tasks::Tasks,
     server::{AdminState, Health},
 };
+
+use super::eventually;
 
 /// What an edge said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Heard {
     Hello { had_table: bool },
     Resync(String),
-    Placed(String),
+    Placed { meeting: String, token: String },
     Confirmed { server: String, token: String, internal_id: String },
-    Abandoned { server: String, definite: bool },
+    Abandoned { server: String, token: String, definite: bool },
     Resolved,
     Ended(String),
     Failure { server: String, call: String },
@@ -54,7 +54,8 @@ struct State {
     streams: Vec<mpsc::Sender<Result<SharedFrame, Status>>>,
     heard: Vec<Heard>,
     acked: Option<Revision>,
-    tokens: u64,
+    /// Of records that are not confirmed.
+    tokens: HashMap<MeetingKey, String>,
     /// Answers that confirmations get; `true` when none is set.
     routed: bool,
 }
@@ -64,7 +65,13 @@ struct State {
 pub(crate) struct FakePlane {
     state: Arc<Mutex<State>>,
     tasks: Tasks,
-    silent: Arc<AtomicBool>,
+    killed: Arc<AtomicBool>,
+    /// While frozen it takes connections and answers nothing.
+    frozen: watch::Sender<bool>,
+    /// What it was asked while it was frozen.
+    missed: Arc<AtomicUsize>,
+    /// Routing streams that were opened here.
+    opened: Arc<AtomicUsize>,
     stop: CancellationToken,
     pub(crate) address: SocketAddr,
 }
@@ -73,17 +80,30 @@ impl FakePlane {
     pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("is bound");
-        Self::serve(RoutingTable::empty(Revision::new(7, 1)), listener, address)
+        Self::with_table(RoutingTable::empty(Revision::new(7, 1)), listener, address)
     }
 
-    fn serve(table: RoutingTable, listener: TcpListener, address: SocketAddr) -> Self {
-        let state =
-            State { table, streams: Vec::new(), heard: Vec::new(), acked: None, tokens: 0, routed: true };
+    fn with_table(table: RoutingTable, listener: TcpListener, address: SocketAddr) -> Self {
+        let state = State {
+            table,
+            streams: Vec::new(),
+            heard: Vec::new(),
+            acked: None,
+            tokens: HashMap::new(),
+            routed: true,
+        };
+        Self::serve(Arc::new(Mutex::new(state)), listener, address)
+    }
+
+    fn serve(state: Arc<Mutex<State>>, listener: TcpListener, address: SocketAddr) -> Self {
         let (tasks, stop) = (Tasks::new(), CancellationToken::new());
         let plane = Self {
-            state: Arc::new(Mutex::new(state)),
+            state,
             tasks: tasks.clone(),
-            silent: Arc::default(),
+            killed: Arc::default(),
+            frozen: watch::Sender::new(false),
+            missed: Arc::default(),
+            opened: Arc::default(),
             stop: stop.clone(),
             address,
         };
@@ -95,22 +115,50 @@ impl FakePlane {
         plane
     }
 
+    /// Returns another replica of the same store.
+    pub(crate) async fn replica(&self) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("is bound");
+        Self::serve(Arc::clone(&self.state), listener, address)
+    }
+
     /// Stops as a killed process does: streams break, calls fail.
     pub(crate) async fn kill(&self) {
         self.state().streams.clear();
-        self.silent.store(true, Ordering::SeqCst);
+        self.killed.store(true, Ordering::SeqCst);
+        self.frozen.send_replace(false);
         self.stop.cancel();
         self.tasks.shutdown().await;
     }
 
+    /// Stops as a frozen process does, or lets it go on: what it was asked meanwhile is answered then,
+    /// whether anybody still waits or not.
+    pub(crate) fn freeze(&self, frozen: bool) {
+        self.frozen.send_replace(frozen);
+    }
+
+    /// Returns how often it was asked while it was frozen.
+    pub(crate) fn missed(&self) -> usize {
+        self.missed.load(Ordering::SeqCst)
+    }
+
+    /// Returns how many routing streams were opened here.
+    pub(crate) fn opened(&self) -> usize {
+        self.opened.load(Ordering::SeqCst)
+    }
+
     /// Takes the place of a killed one, with its table.
     pub(crate) async fn restart(&self) -> Self {
-        let mut listener = TcpListener::bind(self.address).await;
-        while listener.is_err() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-            listener = TcpListener::bind(self.address).await;
-        }
-        Self::serve(self.state().table.clone(), listener.expect("is bound"), self.address)
+        let bound = Mutex::new(None);
+        eventually("the port is free", async || {
+            let listener = TcpListener::bind(self.address).await.ok();
+            let free = listener.is_some();
+            *bound.lock().expect("no test panics here") = listener;
+            free
+        })
+        .await;
+        let listener = bound.into_inner().expect("no test panics here").expect("is bound");
+        Self::with_table(self.state().table.clone(), listener, self.address)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -192,8 +240,24 @@ impl FakePlane {
         self.state().table.clone()
     }
 
+    /// Answers when it is not frozen; goes on although the caller has gone away.
+    async fn answer<T: Send + 'static>(
+        &self,
+        answer: impl FnOnce(&Self) -> Result<T, Status> + Send + 'static,
+    ) -> Result<Response<T>, Status> {
+        let (plane, mut frozen) = (self.clone(), self.frozen.subscribe());
+        if *frozen.borrow() {
+            self.missed.fetch_add(1, Ordering::SeqCst);
+        }
+        let answering = self.tasks.spawn_short("answer", async move {
+            let _ = frozen.wait_for(|frozen| !frozen).await;
+            answer(&plane)
+        });
+        answering.await.map_err(|error| Status::internal(error.to_string()))?.map(Response::new)
+    }
+
     fn note(&self, heard: Heard) -> Result<MutexGuard<'_, State>, Status> {
-        if self.silent.load(Ordering::SeqCst) {
+        if self.killed.load(Ordering::SeqCst) {
             return Err(Status::unavailable("is killed"));
         }
         let mut state = self.state();
@@ -252,149 +316,4 @@ fn snapshot(table: &RoutingTable, shrink_allowed: bool) -> Vec<ToEdge> {
         }),
         ToEdge::SnapshotEnd(v1::SnapshotEnd { revision, digest: table.digest().0 }),
     ]
-}
-
-#[tonic::async_trait]
-impl RoutingService for FakePlane {
-    type StreamRoutesStream = Pin<Box<dyn Stream<Item = Result<SharedFrame, Status>> + Send>>;
-
-    async fn stream_routes(
-        &self,
-        request: Request<Streaming<StreamRoutesRequest>>,
-    ) -> Result<Response<Self::StreamRoutesStream>, Status> {
-        let (sender, frames) = mpsc::channel(1024);
-        let (plane, mut said) = (self.clone(), request.into_inner());
-        self.tasks.spawn_short("edge", async move {
-            while let Some(Ok(message)) = said.next().await {
-                match message.message {
-                    Some(FromEdge::Hello(hello)) => {
-                        let Ok(mut state) = plane.note(Heard::Hello { had_table: hello.have.is_some() })
-                        else {
-                            return;
-                        };
-                        state.streams.push(sender.clone());
-                        for message in snapshot(&state.table.clone(), true) {
-                            state.send(message);
-                        }
-                    }
-                    Some(FromEdge::Ack(ack)) => plane.state().acked = ack.applied.map(Into::into),
-                    Some(FromEdge::Resync(resync)) => {
-                        let Ok(mut state) = plane.note(Heard::Resync(resync.reason)) else { return };
-                        for message in snapshot(&state.table.clone(), true) {
-                            state.send(message);
-                        }
-                    }
-                    None => {}
-                }
-            }
-        });
-        Ok(Response::new(Box::pin(ReceiverStream::new(frames))))
-    }
-}
-
-#[tonic::async_trait]
-impl PlacementService for FakePlane {
-    async fn place_meeting(
-        &self,
-        request: Request<v1::PlaceMeetingRequest>,
-    ) -> Result<Response<v1::PlaceMeetingResponse>, Status> {
-        let request = request.into_inner();
-        let key: MeetingKey = request.key.expect("is set").try_into().expect("is a key");
-        let mut state = self.note(Heard::Placed(key.meeting.to_string()))?;
-        let standing = state.table.meeting(&key).cloned().and_then(|route| {
-            let server = state.table.server(&route.server).cloned()?;
-            let routable = server.health != Health::Offline && server.admin != AdminState::Disabled;
-            routable.then_some((route, server))
-        });
-        if let Some((route, server)) = standing.filter(|_| !request.supersede) {
-            return Ok(Response::new(v1::PlaceMeetingResponse {
-                meeting: Some((&route).into()),
-                server: Some((&server).into()),
-                existing: true,
-                ..v1::PlaceMeetingResponse::default()
-            }));
-        }
-        let server = state.choose(&request.excluded_servers);
-        let server = server.ok_or_else(|| Status::resource_exhausted("no_server_healthy"))?;
-        state.tokens += 1;
-        let route = MeetingRoute { key: key.clone(), server: server.id.clone(), state: RouteState::Pending };
-        state.set_meeting(&key, Some(route.clone()));
-        Ok(Response::new(v1::PlaceMeetingResponse {
-            meeting: Some((&route).into()),
-            server: Some((&server).into()),
-            token: format!("token-{}", state.tokens),
-            existing: false,
-            revision: Some(state.table.revision().into()),
-        }))
-    }
-
-    async fn confirm_meeting(
-        &self,
-        request: Request<v1::ConfirmMeetingRequest>,
-    ) -> Result<Response<v1::ConfirmMeetingResponse>, Status> {
-        let request = request.into_inner();
-        let key: MeetingKey = request.key.expect("is set").try_into().expect("is a key");
-        let mut state = self.note(Heard::Confirmed {
-            server: request.server_id.clone(),
-            token: request.token,
-            internal_id: request.internal_id.clone(),
-        })?;
-        let routed = state.routed;
-        if routed {
-            let route = MeetingRoute {
-                key: key.clone(),
-                server: ServerId::parse(&request.server_id).expect("is an id"),
-                state: RouteState::Active(InternalMeetingId::parse(&request.internal_id).expect("is an id")),
-            };
-            state.set_meeting(&key, Some(route));
-        }
-        let revision = Some(state.table.revision().into());
-        Ok(Response::new(v1::ConfirmMeetingResponse { routed, revision }))
-    }
-
-    async fn abandon_meeting(
-        &self,
-        request: Request<v1::AbandonMeetingRequest>,
-    ) -> Result<Response<v1::AbandonMeetingResponse>, Status> {
-        let request = request.into_inner();
-        let definite = request.certainty() == v1::AbandonCertainty::Definite;
-        let key: MeetingKey = request.key.expect("is set").try_into().expect("is a key");
-        let mut state = self.note(Heard::Abandoned { server: request.server_id, definite })?;
-        state.set_meeting(&key, None);
-        Ok(Response::new(v1::AbandonMeetingResponse {}))
-    }
-
-    async fn resolve_meeting(
-        &self,
-        request: Request<v1::ResolveMeetingRequest>,
-    ) -> Result<Response<v1::ResolveMeetingResponse>, Status> {
-        let key: MeetingKey = request.into_inner().key.expect("is set").try_into().expect("is a key");
-        let state = self.note(Heard::Resolved)?;
-        let meeting = state.table.meeting(&key);
-        let server = meeting.and_then(|meeting| state.table.server(&meeting.server));
-        Ok(Response::new(v1::ResolveMeetingResponse {
-            meeting: meeting.map(Into::into),
-            server: server.map(Into::into),
-            revision: Some(state.table.revision().into()),
-        }))
-    }
-
-    async fn report_end(
-        &self,
-        request: Request<v1::ReportEndRequest>,
-    ) -> Result<Response<v1::ReportEndResponse>, Status> {
-        let key: MeetingKey = request.into_inner().key.expect("is set").try_into().expect("is a key");
-        let mut state = self.note(Heard::Ended(key.meeting.to_string()))?;
-        state.set_meeting(&key, None);
-        Ok(Response::new(v1::ReportEndResponse { revision: Some(state.table.revision().into()) }))
-    }
-
-    async fn report_failure(
-        &self,
-        request: Request<v1::ReportFailureRequest>,
-    ) -> Result<Response<v1::ReportFailureResponse>, Status> {
-        let request = request.into_inner();
-        drop(self.note(Heard::Failure { server: request.server_id, call: request.call })?);
-        Ok(Response::new(v1::ReportFailureResponse {}))
-    }
 }

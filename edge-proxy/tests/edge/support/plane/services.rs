@@ -1,0 +1,222 @@
+//! The services of the double.
+
+use std::{pin::Pin, sync::atomic::Ordering, time::Duration};
+
+use tokio::sync::mpsc;
+use tokio_stream::{Stream, StreamExt, wrappers::ReceiverStream};
+use tonic::{Request, Response, Status, Streaming};
+use usher_common::{
+    id::{InternalMeetingId, ServerId},
+    meeting::MeetingKey,
+    proto::{
+        SharedFrame,
+        v1::{
+            self, StreamRoutesRequest, StreamRoutesResponse, placement_service_server::PlacementService,
+            routing_service_server::RoutingService, stream_routes_request::Message as FromEdge,
+        },
+    },
+    routing::{MeetingRoute, RouteState},
+    server::{AdminState, Health},
+};
+
+use super::{FakePlane, Heard, snapshot};
+
+/// Time between two signs of life on a stream.
+const BEAT: Duration = Duration::from_millis(500);
+
+#[tonic::async_trait]
+impl RoutingService for FakePlane {
+    type StreamRoutesStream = Pin<Box<dyn Stream<Item = Result<SharedFrame, Status>> + Send>>;
+
+    async fn stream_routes(
+        &self,
+        request: Request<Streaming<StreamRoutesRequest>>,
+    ) -> Result<Response<Self::StreamRoutesStream>, Status> {
+        self.opened.fetch_add(1, Ordering::SeqCst);
+        let (sender, frames) = mpsc::channel(1024);
+        let (plane, said) = (self.clone(), request.into_inner());
+        self.tasks.spawn_short("edge", async move {
+            let _ = plane.follow(said, sender).await; // the edge, or the test, has had enough
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(frames))))
+    }
+}
+
+impl FakePlane {
+    async fn follow(
+        &self,
+        mut said: Streaming<StreamRoutesRequest>,
+        sender: mpsc::Sender<Result<SharedFrame, Status>>,
+    ) -> Result<(), Status> {
+        let mut beat = tokio::time::interval(BEAT);
+        let mut frozen = self.frozen.subscribe();
+        loop {
+            let _ = frozen.wait_for(|frozen| !frozen).await;
+            let message = tokio::select! {
+                message = said.next() => message,
+                () = self.stop.cancelled() => return Ok(()),
+                _ = beat.tick() => {
+                    let alive = SharedFrame::Decoded(StreamRoutesResponse { message: None });
+                    let _ = sender.try_send(Ok(alive)); // who does not read does not care
+                    continue;
+                }
+            };
+            let Some(Ok(message)) = message else { return Ok(()) };
+            match message.message {
+                Some(FromEdge::Hello(hello)) => {
+                    let mut state = self.note(Heard::Hello { had_table: hello.have.is_some() })?;
+                    state.streams.push(sender.clone());
+                    for message in snapshot(&state.table.clone(), true) {
+                        state.send(message);
+                    }
+                }
+                Some(FromEdge::Ack(ack)) => self.state().acked = ack.applied.map(Into::into),
+                Some(FromEdge::Resync(resync)) => {
+                    let mut state = self.note(Heard::Resync(resync.reason))?;
+                    for message in snapshot(&state.table.clone(), true) {
+                        state.send(message);
+                    }
+                }
+                None => {}
+            }
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl PlacementService for FakePlane {
+    async fn place_meeting(
+        &self,
+        request: Request<v1::PlaceMeetingRequest>,
+    ) -> Result<Response<v1::PlaceMeetingResponse>, Status> {
+        self.answer(move |plane| {
+            let request = request.into_inner();
+            let key: MeetingKey = request.key.expect("is set").try_into().expect("is a key");
+            let token = request.token.clone();
+            let mut state = plane.note(Heard::Placed { meeting: key.meeting.to_string(), token })?;
+            let standing = state.table.meeting(&key).cloned().and_then(|route| {
+                let server = state.table.server(&route.server).cloned()?;
+                let routable = server.health != Health::Offline && server.admin != AdminState::Disabled;
+                routable.then_some((route, server))
+            });
+            if let Some((route, server)) = standing.filter(|_| !request.supersede) {
+                let own = state.tokens.get(&key) == Some(&request.token);
+                return Ok(v1::PlaceMeetingResponse {
+                    meeting: Some((&route).into()),
+                    server: Some((&server).into()),
+                    existing: !own,
+                    token: if own { request.token } else { String::new() },
+                    revision: Some(state.table.revision().into()),
+                });
+            }
+            let server = state.choose(&request.excluded_servers);
+            let server = server.ok_or_else(|| Status::resource_exhausted("no_server_healthy"))?;
+            state.tokens.insert(key.clone(), request.token.clone());
+            let route =
+                MeetingRoute { key: key.clone(), server: server.id.clone(), state: RouteState::Pending };
+            state.set_meeting(&key, Some(route.clone()));
+            Ok(v1::PlaceMeetingResponse {
+                meeting: Some((&route).into()),
+                server: Some((&server).into()),
+                token: request.token,
+                existing: false,
+                revision: Some(state.table.revision().into()),
+            })
+        })
+        .await
+    }
+
+    async fn confirm_meeting(
+        &self,
+        request: Request<v1::ConfirmMeetingRequest>,
+    ) -> Result<Response<v1::ConfirmMeetingResponse>, Status> {
+        self.answer(move |plane| {
+            let request = request.into_inner();
+            let key: MeetingKey = request.key.expect("is set").try_into().expect("is a key");
+            let mut state = plane.note(Heard::Confirmed {
+                server: request.server_id.clone(),
+                token: request.token,
+                internal_id: request.internal_id.clone(),
+            })?;
+            let routed = state.routed;
+            if routed {
+                state.tokens.remove(&key);
+                let route = MeetingRoute {
+                    key: key.clone(),
+                    server: ServerId::parse(&request.server_id).expect("is an id"),
+                    state: RouteState::Active(
+                        InternalMeetingId::parse(&request.internal_id).expect("is an id"),
+                    ),
+                };
+                state.set_meeting(&key, Some(route));
+            }
+            let revision = Some(state.table.revision().into());
+            Ok(v1::ConfirmMeetingResponse { routed, revision })
+        })
+        .await
+    }
+
+    async fn abandon_meeting(
+        &self,
+        request: Request<v1::AbandonMeetingRequest>,
+    ) -> Result<Response<v1::AbandonMeetingResponse>, Status> {
+        self.answer(move |plane| {
+            let request = request.into_inner();
+            let definite = request.certainty() == v1::AbandonCertainty::Definite;
+            let key: MeetingKey = request.key.expect("is set").try_into().expect("is a key");
+            let (server, token) = (request.server_id, request.token);
+            let mut state =
+                plane.note(Heard::Abandoned { server: server.clone(), token: token.clone(), definite })?;
+            let placed = state.table.meeting(&key).is_some_and(|meeting| meeting.server.as_str() == server);
+            if placed && state.tokens.get(&key) == Some(&token) {
+                state.tokens.remove(&key);
+                state.set_meeting(&key, None);
+            }
+            Ok(v1::AbandonMeetingResponse {})
+        })
+        .await
+    }
+
+    async fn resolve_meeting(
+        &self,
+        request: Request<v1::ResolveMeetingRequest>,
+    ) -> Result<Response<v1::ResolveMeetingResponse>, Status> {
+        self.answer(move |plane| {
+            let key: MeetingKey = request.into_inner().key.expect("is set").try_into().expect("is a key");
+            let state = plane.note(Heard::Resolved)?;
+            let meeting = state.table.meeting(&key);
+            let server = meeting.and_then(|meeting| state.table.server(&meeting.server));
+            Ok(v1::ResolveMeetingResponse {
+                meeting: meeting.map(Into::into),
+                server: server.map(Into::into),
+                revision: Some(state.table.revision().into()),
+            })
+        })
+        .await
+    }
+
+    async fn report_end(
+        &self,
+        request: Request<v1::ReportEndRequest>,
+    ) -> Result<Response<v1::ReportEndResponse>, Status> {
+        self.answer(move |plane| {
+            let key: MeetingKey = request.into_inner().key.expect("is set").try_into().expect("is a key");
+            let mut state = plane.note(Heard::Ended(key.meeting.to_string()))?;
+            state.set_meeting(&key, None);
+            Ok(v1::ReportEndResponse { revision: Some(state.table.revision().into()) })
+        })
+        .await
+    }
+
+    async fn report_failure(
+        &self,
+        request: Request<v1::ReportFailureRequest>,
+    ) -> Result<Response<v1::ReportFailureResponse>, Status> {
+        self.answer(move |plane| {
+            let request = request.into_inner();
+            drop(plane.note(Heard::Failure { server: request.server_id, call: request.call })?);
+            Ok(v1::ReportFailureResponse {})
+        })
+        .await
+    }
+}
