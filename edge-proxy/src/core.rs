@@ -6,6 +6,7 @@ pub mod merge;
 pub mod pace;
 pub mod presentation;
 pub mod quota;
+pub mod recordings;
 pub mod resign;
 pub mod route;
 pub mod rules;

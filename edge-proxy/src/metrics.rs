@@ -63,7 +63,7 @@ struct PerCall {
 pub struct RequestMetrics {
     /// In the order of [`Call`]; one more for calls that are none.
     calls: Vec<PerCall>,
-    /// Servers that gave no list in time, summed over all `getMeetings`.
+    /// Servers that gave no list in time, summed over all lists.
     pub partial_lists: Counter,
     /// Calls that were answered by one that was under way already.
     pub shared_reads: Counter,
@@ -96,7 +96,7 @@ impl RequestMetrics {
             partial_lists: counter(
                 registry,
                 "usher_edge_partial_lists",
-                "Servers missing from answers of getMeetings",
+                "Servers missing from lists of meetings, sessions and recordings",
             ),
             shared_reads: counter(registry, "usher_edge_shared_reads", "Reads answered by another's call"),
             second_tries: counter(

@@ -8,8 +8,10 @@ mod listener;
 mod lists;
 mod locate;
 mod owner;
+mod recordings;
 mod reply;
 mod request;
+mod survey;
 
 pub use gateway::{Gateway, Limits};
 pub use listener::{Life, Listener, ListenerError, NetworkError, Tls, TlsError};

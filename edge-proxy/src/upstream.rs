@@ -51,18 +51,24 @@ pub enum Upload {
     None,
     /// XML, byte for byte.
     Xml(Payload),
+    /// `multipart/form-data`, byte for byte, with the `Content-Type` that names the boundary.
+    Multipart(Payload, HeaderValue),
 }
 
 impl std::fmt::Debug for Upload {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(if matches!(self, Self::None) { "None" } else { "Xml" })
+        f.write_str(match self {
+            Self::None => "None",
+            Self::Xml(_) => "Xml",
+            Self::Multipart(..) => "Multipart",
+        })
     }
 }
 
 impl Upload {
     /// Takes a body that is in memory.
     pub fn xml(body: Bytes) -> Self {
-        Self::Xml(Full::new(body).map_err(|never| match never {}).boxed())
+        Self::Xml(in_memory(body))
     }
 }
 
@@ -134,7 +140,7 @@ impl Upstream {
         let exchange = async {
             let response = self.client.request(request).await.map_err(|e| outcome::of_client(&e))?;
             ticket.phase("answer");
-            read(response.status(), response.into_body()).await
+            read(call, response.status(), response.into_body()).await
         };
         tokio::time::timeout_at(deadline, exchange)
             .await
@@ -144,15 +150,14 @@ impl Upstream {
 
 /// Builds the request; `None` when the server's URL is none.
 fn request(outgoing: Outgoing, upload: Upload) -> Option<Request<Payload>> {
-    let empty = || Full::default().map_err(|never| match never {}).boxed();
     let (method, kind, body) = match (upload, outgoing.form) {
-        (Upload::Xml(body), _) => (Method::POST, Some("application/xml"), body),
-        (Upload::None, Some(form)) => (
-            Method::POST,
-            Some("application/x-www-form-urlencoded"),
-            Full::new(Bytes::from(form)).map_err(|never| match never {}).boxed(),
-        ),
-        (Upload::None, None) => (Method::GET, None, empty()),
+        (Upload::Xml(body), _) => (Method::POST, Some(HeaderValue::from_static("application/xml")), body),
+        (Upload::Multipart(body, kind), _) => (Method::POST, Some(kind), body),
+        (Upload::None, Some(form)) => {
+            let kind = HeaderValue::from_static("application/x-www-form-urlencoded");
+            (Method::POST, Some(kind), in_memory(Bytes::from(form)))
+        }
+        (Upload::None, None) => (Method::GET, None, in_memory(Bytes::new())),
     };
     let mut request = Request::builder()
         .method(method)
@@ -162,13 +167,13 @@ fn request(outgoing: Outgoing, upload: Upload) -> Option<Request<Payload>> {
         .body(body)
         .ok()?;
     if let Some(kind) = kind {
-        request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+        request.headers_mut().insert(header::CONTENT_TYPE, kind);
     }
     telemetry::inject(request.headers_mut());
     Some(request)
 }
 
-async fn read(status: StatusCode, body: Incoming) -> Result<Answer, CallError> {
+async fn read(call: Call, status: StatusCode, body: Incoming) -> Result<Answer, CallError> {
     if status.is_client_error() {
         return Err(CallError::Refused(status));
     }
@@ -177,9 +182,10 @@ async fn read(status: StatusCode, body: Incoming) -> Result<Answer, CallError> {
     }
     let unreadable = CallError::Unknown(FailureKind::BadAnswer);
     let body = collect(body).await.map_err(|_| unreadable.clone())?;
-    let xml = String::from_utf8(body.into()).map_err(|_| unreadable.clone())?;
-    let outcome = parse::outcome(&xml).map_err(|_| unreadable)?;
-    Ok(Answer { xml, outcome })
+    let text = String::from_utf8(body.into()).map_err(|_| unreadable.clone())?;
+    let is_json = call.answers_json() && text.trim_start().starts_with('{');
+    let outcome = if is_json { parse::json_outcome(&text) } else { parse::outcome(&text) };
+    Ok(Answer { outcome: outcome.map_err(|_| unreadable)?, text })
 }
 
 async fn collect(body: Incoming) -> Result<Bytes, BoxError> {
@@ -189,6 +195,10 @@ async fn collect(body: Incoming) -> Result<Bytes, BoxError> {
 /// Tells whether reading a body failed because it is larger than allowed.
 pub fn is_too_large(error: &(dyn std::error::Error + 'static)) -> bool {
     error.is::<LengthLimitError>()
+}
+
+fn in_memory(body: Bytes) -> Payload {
+    Full::new(body).map_err(|never| match never {}).boxed()
 }
 
 /// Boxes a stream of body parts.

@@ -3,13 +3,19 @@
 
 mod element;
 mod fields;
+mod json;
 mod list;
+mod recordings;
+mod sessions;
 mod strip;
 mod unscope;
 
 pub use element::Unreadable;
 use fields::Fields;
+pub use json::json_outcome;
 pub use list::{ListedMeeting, meetings};
+pub use recordings::{ListedRecording, RecordingList, recordings};
+pub use sessions::{ListedSession, sessions};
 pub use strip::strip_usher_metadata;
 pub use unscope::{unscoped, unscoped_element};
 

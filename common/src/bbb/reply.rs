@@ -1,19 +1,28 @@
 //! Answers as a BBB server gives them: XML without a declaration, one element a line.
 
+mod recordings;
 mod refusal;
 pub mod xml;
 
+pub use recordings::{Page, changed, recordings};
 pub use refusal::Refusal;
 use xml::Xml;
 
 /// `Content-Type` of every XML answer.
 pub const CONTENT_TYPE: &str = "text/xml;charset=utf-8";
+/// `Content-Type` of the answers about text tracks, and of the root for those who ask in JSON.
+pub const JSON: &str = "application/json;charset=utf-8";
 
 /// Returns the answer to the API's root.
 pub fn root() -> String {
     success(|xml| {
         xml.leaf("version", "2.0").leaf("apiVersion", "2.0").leaf("bbbVersion", "");
     })
+}
+
+/// Returns the answer to the API's root for those who ask in JSON.
+pub fn root_json() -> String {
+    r#"{"response":{"returncode":"SUCCESS","version":"2.0","apiVersion":"2.0","bbbVersion":""}}"#.into()
 }
 
 /// Returns the answer of `isMeetingRunning`.
@@ -35,6 +44,24 @@ pub fn meetings<'m>(meetings: impl IntoIterator<Item = &'m str>) -> String {
         xml.element("meetings", |xml| {
             for meeting in meetings {
                 xml.raw(meeting);
+            }
+        });
+    })
+}
+
+/// Returns the answer of `getSessions`; each of `sessions` is a complete `<meeting>` element.
+pub fn sessions<'s>(sessions: impl IntoIterator<Item = &'s str>) -> String {
+    let mut sessions = sessions.into_iter().peekable();
+    success(|xml| {
+        if sessions.peek().is_none() {
+            xml.empty("sessions")
+                .leaf("messageKey", "noSessions")
+                .leaf("message", "no sessions were found on this serverr"); // as BBB spells it
+            return;
+        }
+        xml.element("sessions", |xml| {
+            for session in sessions {
+                xml.raw(session);
             }
         });
     })

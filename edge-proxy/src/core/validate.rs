@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use usher_common::bbb::{
-    call::Call,
+    call::{Call, Strategy},
     query::{Pair, RawQuery, decode},
     reply::Refusal,
 };
@@ -23,6 +23,9 @@ pub fn check(call: Call, parameters: &str) -> Result<Option<Cow<'_, str>>, Refus
         }
         Call::IsMeetingRunning | Call::End | Call::GetMeetingInfo | Call::InsertDocument => {
             meeting_id(parameters).map(Some)
+        }
+        call if call.strategy() == Strategy::Recordings => {
+            super::recordings::validate::check(call, parameters).map(|()| None)
         }
         _ => Ok(None),
     }

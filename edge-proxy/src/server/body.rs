@@ -8,6 +8,7 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use futures::FutureExt;
+use http::HeaderValue;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Full, Limited, StreamBody};
 use hyper::body::Incoming;
@@ -143,6 +144,14 @@ impl Document {
             Self::None => true,
             Self::Held(bytes) => bytes.is_empty(),
             Self::Streamed(_) => false,
+        }
+    }
+
+    /// Returns the body as `multipart/form-data`, with its own `Content-Type`.
+    pub(super) fn multipart(mut self, kind: Option<HeaderValue>) -> Upload {
+        match (self.upload(), kind) {
+            (Some(Upload::Xml(body)), Some(kind)) => Upload::Multipart(body, kind),
+            _ => Upload::None,
         }
     }
 

@@ -152,7 +152,7 @@ impl Creation {
         };
         let url = match upload {
             Upload::None => outgoing(server, Call::Create, &self.parameters, &[]),
-            Upload::Xml(_) => in_url(server, Call::Create, &self.parameters, &[]),
+            Upload::Xml(_) | Upload::Multipart(..) => in_url(server, Call::Create, &self.parameters, &[]),
         };
         let answer = self.gateway.upstream.call(server, Call::Create, url, upload, self.deadline).await;
         self.gateway.reads.changed(&server.id);
@@ -181,7 +181,7 @@ impl Creation {
                 Tried::Answered(Reply::unavailable())
             };
         }
-        Tried::Answered(match create_reply(&answer.xml) {
+        Tried::Answered(match create_reply(&answer.text) {
             Ok(Parsed::Success(created)) => {
                 let same =
                     matches!(&owner.state, RouteState::Active(id) if id.as_str() == created.internal_id);
@@ -198,7 +198,7 @@ impl Creation {
     }
 
     fn passed_on(&self, answer: &Answer) -> Reply {
-        Reply::passed_on(answer, self.ask.own_ids(&answer.xml).into_owned())
+        Reply::passed_on(answer, self.ask.own_ids(&answer.text).into_owned())
     }
 
     async fn confirm_forwarded(&self, server: &ServerId, created: &CreateReply) -> bool {
@@ -224,7 +224,7 @@ impl Creation {
                 self.abandon(server, Certainty::Definite).await;
                 Tried::Nothing(server.id.clone())
             }
-            Ok(answer) => match create_reply(&answer.xml) {
+            Ok(answer) => match create_reply(&answer.text) {
                 Ok(Parsed::Success(created)) => {
                     self.confirm_in_background(&server.id, &created);
                     Tried::Answered(self.passed_on(&answer))

@@ -13,7 +13,10 @@ use http::{HeaderValue, Request, Version, header};
 use hyper::body::Incoming;
 use tracing::{Instrument, info_span};
 use usher_common::{
-    bbb::{call::Call, reply::Refusal},
+    bbb::{
+        call::{Call, Strategy},
+        reply::Refusal,
+    },
     runtime::{tasks::Tasks, telemetry},
 };
 
@@ -38,6 +41,8 @@ pub struct Limits {
     pub create: Duration,
     /// Longest time any other call may take.
     pub call: Duration,
+    /// Longest time a call that brings a document may take, the document's way included.
+    pub upload: Duration,
     /// Largest request body, bytes.
     pub body: u64,
     /// Longest silence of a client that sends a body.
@@ -159,6 +164,8 @@ impl Gateway {
             Call::Create => super::create::create(self, ask).await,
             Call::Join => join::join(&self, &ask).await,
             Call::GetMeetings => super::lists::get_meetings(&self, &ask).await,
+            Call::GetSessions => super::lists::get_sessions(&self, &ask).await,
+            call if call.strategy() == Strategy::Recordings => super::recordings::answer(&self, ask).await,
             _ => owner::ask_owner(&self, ask).await,
         }
     }

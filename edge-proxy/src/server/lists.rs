@@ -1,15 +1,10 @@
-//! `getMeetings`: every server is asked at once, and what has come by the deadline is the answer
-//! (S8). Only where no server answers at all is the caller told to try again.
+//! `getMeetings` and `getSessions`: every server is asked at once.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use futures::future::join_all;
-use tokio::time::Instant;
-use tracing::warn;
 use usher_common::{
     bbb::{
-        call::Call,
-        parse::{Answer as Parsed, meetings},
+        parse::{Answer as Parsed, meetings, sessions},
         reply,
     },
     id::ServerId,
@@ -17,64 +12,75 @@ use usher_common::{
     server::{AdminState, Health},
 };
 
-use super::{gateway::Gateway, reply::Reply, request::Ask};
-use crate::{
-    core::{
-        merge::{ServerList, merge},
-        resign::outgoing,
-    },
-    upstream::{SharedAnswer, Upload},
+use super::{
+    gateway::Gateway,
+    reply::Reply,
+    request::Ask,
+    survey::{deadline, read, survey},
 };
-
-/// Time kept for merging and sending the answer.
-const MARGIN: Duration = Duration::from_millis(100);
+use crate::{
+    core::merge::{ServerList, merge},
+    upstream::SharedAnswer,
+};
 
 /// Lists the tenant's meetings on all servers.
 pub(super) async fn get_meetings(gateway: &Arc<Gateway>, ask: &Ask) -> Reply {
     if gateway.limits.get_meetings_disabled {
         return Reply::success(reply::meetings([]));
     }
-    let deadline = Instant::now() + gateway.limits.call.saturating_sub(MARGIN);
-    let servers: Vec<_> = ask.table.servers().into_iter().filter(|server| can_be_asked(server)).collect();
-    let asked = servers.len();
-    let answers: Vec<_> = join_all(servers.into_iter().map(|server| list(gateway, server, deadline))).await;
-    let lists: Vec<ServerList<'_>> = answers
-        .iter()
-        .filter_map(|(server, answer)| {
-            let Ok(Parsed::Success(meetings)) = meetings(&answer.as_ref()?.xml) else { return None };
-            Some(ServerList { server, meetings })
+    let merge = |answers: &[(ServerId, SharedAnswer)]| {
+        let lists = answers.iter().filter_map(|(server, answer)| match meetings(&answer.text) {
+            Ok(Parsed::Success(meetings)) => Some(ServerList { server, meetings }),
+            _ => None,
+        });
+        merge(ask.tenant.as_str(), ask.meetings.scope(), lists.collect(), |id| {
+            ask.meetings.find(id, |found| found.place.server.id().clone())
         })
-        .collect();
-    let missing = asked - lists.len();
-    if missing > 0 {
-        gateway.metrics.partial_lists.inc_by(missing as u64);
-        warn!(asked, missing, "the list of meetings is partial");
-    }
-    if asked > 0 && lists.is_empty() {
-        return Reply::unavailable();
-    }
-    Reply::success(merge(ask.tenant.as_str(), ask.meetings.scope(), lists, |id| {
-        ask.meetings.find(id, |found| found.place.server.id().clone())
-    }))
+    };
+    list(gateway, ask, |text| matches!(meetings(text), Ok(Parsed::Success(_))), merge).await
+}
+
+/// Lists who is in the tenant's meetings. A session names its meeting by the internal id alone, so only
+/// meetings of the table have any.
+pub(super) async fn get_sessions(gateway: &Arc<Gateway>, ask: &Ask) -> Reply {
+    // What is called like somebody's internal id is not that instance.
+    let is_ours = |server: &ServerId, instance: &str| {
+        let home = ask
+            .meetings
+            .find(instance, |found| (found.name != instance).then(|| found.place.server.id().clone()));
+        home.flatten().is_some_and(|home| home == *server)
+    };
+    let merge = |answers: &[(ServerId, SharedAnswer)]| {
+        let mut shown = Vec::new();
+        for (server, answer) in answers {
+            let Ok(Parsed::Success(listed)) = sessions(&answer.text) else { continue };
+            shown.extend(
+                listed.into_iter().filter(|one| is_ours(server, &one.internal_id)).map(|one| one.raw),
+            );
+        }
+        reply::sessions(shown)
+    };
+    list(gateway, ask, |text| matches!(sessions(text), Ok(Parsed::Success(_))), merge).await
+}
+
+async fn list(
+    gateway: &Arc<Gateway>,
+    ask: &Ask,
+    is_list: impl Fn(&str) -> bool,
+    merge: impl FnOnce(&[(ServerId, SharedAnswer)]) -> String,
+) -> Reply {
+    let deadline = deadline(gateway);
+    let mut servers: Vec<_> = ask.table.servers().into_iter().filter(|server| can_be_asked(server)).collect();
+    servers.sort_by(|a, b| a.id.cmp(&b.id));
+    // All tenants ask the same, so that they share the answers.
+    let is_list = &is_list;
+    let survey = survey(servers, deadline, |server| async move {
+        let answer = read(gateway, &server, ask.call, "", deadline).await?;
+        is_list(&answer.text).then_some(answer)
+    });
+    survey.await.reply(gateway, ask.call, merge)
 }
 
 fn can_be_asked(server: &ServerRoute) -> bool {
     server.admin != AdminState::Disabled && server.health != Health::Offline
-}
-
-/// The list of one server, which all tenants share.
-async fn list(
-    gateway: &Gateway,
-    server: Arc<ServerRoute>,
-    deadline: Instant,
-) -> (ServerId, Option<SharedAnswer>) {
-    let (id, upstream) = (server.id.clone(), gateway.upstream.clone());
-    let fetch = move || async move {
-        let outgoing = outgoing(&server, Call::GetMeetings, "", &[]);
-        upstream.call(&server, Call::GetMeetings, outgoing, Upload::None, deadline).await.map(Arc::new)
-    };
-    let read = gateway.reads.read(&id, Call::GetMeetings, "", fetch);
-    // A shared read may have begun with a later deadline than this caller's.
-    let answer = tokio::time::timeout_at(deadline, read).await;
-    (id, answer.ok().and_then(Result::ok))
 }

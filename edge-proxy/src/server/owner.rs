@@ -93,7 +93,7 @@ async fn read(gateway: &Arc<Gateway>, ask: &Ask, server: ServerRoute) -> Reply {
             Reply::unavailable()
         }
         Ok(answer) => {
-            let xml = strip_usher_metadata(&answer.xml);
+            let xml = strip_usher_metadata(&answer.text);
             Reply::passed_on(&answer, ask.own_ids(&xml).into_owned())
         }
         Err(_) => Reply::unavailable(),
@@ -110,7 +110,9 @@ async fn once(
     let deadline = Instant::now() + gateway.limits.call;
     let url = match upload {
         Upload::None => outgoing(server, ask.call, &ask.parameters, &[]),
-        Upload::Xml(_) => crate::core::resign::in_url(server, ask.call, &ask.parameters, &[]),
+        Upload::Xml(_) | Upload::Multipart(..) => {
+            crate::core::resign::in_url(server, ask.call, &ask.parameters, &[])
+        }
     };
     let answer = gateway.upstream.call(server, ask.call, url, upload, deadline).await;
     gateway.reads.changed(&server.id);
@@ -126,7 +128,7 @@ async fn once(
 async fn write(gateway: &Gateway, ask: &Ask, server: &ServerRoute, upload: Upload) -> Reply {
     match once(gateway, ask, server, upload).await {
         Ok(answer) => {
-            let xml = ask.own_ids(&answer.xml).into_owned();
+            let xml = ask.own_ids(&answer.text).into_owned();
             Reply::passed_on(&answer, xml)
         }
         Err(_) => Reply::unavailable(),
@@ -139,7 +141,7 @@ async fn end(gateway: &Gateway, ask: &Ask, owner: &Owner) -> Reply {
             if answer.outcome.success {
                 forget(gateway, owner).await;
             }
-            let xml = ask.own_ids(&answer.xml).into_owned();
+            let xml = ask.own_ids(&answer.text).into_owned();
             Reply::passed_on(&answer, xml)
         }
         Err(_) => Reply::unavailable(),

@@ -1,7 +1,7 @@
 //! Answers to clients: always HTTP 200 with BBB's XML, or a redirect; never a page.
 
 use bytes::Bytes;
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use http_body_util::Full;
 use usher_common::bbb::{
     call::{Call, ChecksumProblem},
@@ -12,6 +12,9 @@ use crate::{metrics::Outcome, upstream::Answer};
 
 /// Seconds after which a client may try again.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("2");
+
+/// Header of a list that lacks what so many servers have.
+const MISSING_SERVERS: HeaderName = HeaderName::from_static("usher-missing-servers");
 
 /// An answer as hyper sends it.
 pub(super) type Response = http::Response<Full<Bytes>>;
@@ -33,6 +36,13 @@ impl Reply {
         Self { response, outcome }
     }
 
+    /// Answers with JSON of our own or of a server.
+    pub(super) fn json(json: String, outcome: Outcome) -> Self {
+        let mut reply = Self::xml(json, outcome);
+        reply.response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(reply::JSON));
+        reply
+    }
+
     /// Answers as asked.
     pub(super) fn success(xml: String) -> Self {
         Self::xml(xml, Outcome::success)
@@ -43,6 +53,25 @@ impl Reply {
         Self::xml(xml, if answer.outcome.success { Outcome::success } else { Outcome::refused })
     }
 
+    /// Marks a list as lacking what so many servers have. BBB's answers have no place for it, and
+    /// clients pass over headers that they do not know.
+    #[must_use]
+    pub(super) fn without(mut self, servers: usize) -> Self {
+        if servers > 0 {
+            self.response.headers_mut().insert(MISSING_SERVERS, servers.into());
+        }
+        self
+    }
+
+    /// Refuses, in BBB's words and in the language that the call answers in.
+    pub(super) fn refused_to(call: Call, refusal: &Refusal) -> Self {
+        match call {
+            Call::PutRecordingTextTrack => Self::json(refusal.to_json_lines(), Outcome::refused),
+            call if call.answers_json() => Self::json(refusal.to_json(), Outcome::refused),
+            _ => Self::refused(refusal),
+        }
+    }
+
     /// Refuses, in BBB's words.
     pub(super) fn refused(refusal: &Refusal) -> Self {
         Self::xml(refusal.to_xml(), Outcome::refused)
@@ -50,12 +79,25 @@ impl Reply {
 
     /// Refuses a checksum, in the words of the part of BBB that checks it.
     pub(super) fn checksum(call: Call, problem: ChecksumProblem) -> Self {
-        Self::xml(call.checksum_refusal(problem).to_xml(), Outcome::checksum)
+        let refusal = call.checksum_refusal(problem);
+        match (call, problem) {
+            // As BBB does it: what is missing is told in JSON, what is wrong in XML.
+            (Call::PutRecordingTextTrack, ChecksumProblem::Mismatch) => {
+                Self::xml(refusal.to_xml(), Outcome::checksum)
+            }
+            _ => Self { outcome: Outcome::checksum, ..Self::refused_to(call, &refusal) },
+        }
     }
 
     /// Answers that the client may try again (I13).
     pub(super) fn unavailable() -> Self {
-        let mut reply = Self::xml(Refusal::SERVER_UNAVAILABLE.to_xml(), Outcome::unavailable);
+        Self::unavailable_to(Call::Root)
+    }
+
+    /// Answers that the client may try again, in the language that the call answers in.
+    pub(super) fn unavailable_to(call: Call) -> Self {
+        let mut reply = Self::refused_to(call, &Refusal::SERVER_UNAVAILABLE);
+        reply.outcome = Outcome::unavailable;
         reply.response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
         reply
     }

@@ -3,12 +3,12 @@
 
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
-use http::{HeaderMap, Method, Request, header, request::Parts};
+use http::{HeaderMap, HeaderValue, Method, Request, header, request::Parts};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use usher_common::{
     bbb::{
-        call::{BodyKind, Call, ChecksumProblem},
+        call::{BodyKind, Call, ChecksumProblem, Signing, Strategy},
         parse::unscoped,
         query::{rewrite, url_safe},
         reply::{self, Refusal},
@@ -36,6 +36,7 @@ use crate::{
         tenant::{Target, host_name, target},
         validate,
     },
+    metrics::Outcome,
 };
 
 /// Longest wait of a request for the edge's first table (S16).
@@ -57,6 +58,8 @@ pub(super) struct Ask {
     /// The meeting it concerns, as the caller wrote it; calls about none have none.
     pub(super) meeting: Option<MeetingId>,
     pub(super) document: Document,
+    /// Of the document.
+    pub(super) content_type: Option<HeaderValue>,
 }
 
 impl Ask {
@@ -91,10 +94,11 @@ pub(super) fn call_of(path: &str) -> Option<Call> {
             | Call::End
             | Call::GetMeetingInfo
             | Call::GetMeetings
+            | Call::GetSessions
             | Call::InsertDocument
             | Call::SendChatMessage
     );
-    served.then_some(call)
+    (served || call.strategy() == Strategy::Recordings).then_some(call)
 }
 
 /// Returns the size of a request's head as HTTP/2 counts it, in bytes.
@@ -146,10 +150,16 @@ pub(super) async fn admit(gateway: &Gateway, request: Request<Incoming>) -> Resu
     let call = call.ok_or_else(unsupported)?;
     let kind = body_kind(call, &parts, &body)?;
     if body.size_hint().lower() > gateway.limits.body {
-        return Err(refused(&too_large()));
+        return Err(refused(call, &too_large()));
     }
     if call == Call::Root {
-        return Err(Box::new(Reply::success(reply::root())));
+        let asks_json =
+            parts.headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/json");
+        return Err(Box::new(if asks_json {
+            Reply::json(reply::root_json(), Outcome::success)
+        } else {
+            Reply::success(reply::root())
+        }));
     }
     if gateway.cell.revision().is_none() {
         // An edge that was just started has its table in a moment.
@@ -168,44 +178,62 @@ pub(super) async fn admit(gateway: &Gateway, request: Request<Incoming>) -> Resu
         _ => return Err(Box::new(Reply::checksum(call, ChecksumProblem::Mismatch))),
     };
     let query = parts.uri.query().unwrap_or_default();
-    if kind == Some(BodyKind::Multipart) && query.is_empty() {
+    if kind == Some(BodyKind::Multipart) && query.is_empty() && call != Call::PutRecordingTextTrack {
         // Parts are not read: a checksum among them is not a missing one.
-        return Err(refused(&Refusal::UNSUPPORTED_CONTENT_TYPE));
+        return Err(refused(call, &Refusal::UNSUPPORTED_CONTENT_TYPE));
     }
     let mut body = Some(body);
     let form = match body.take_if(|_| kind == Some(BodyKind::Form) && leaves_room_for_form(query)) {
         Some(body) => {
             let form = read_form(body, gateway.limits.body, gateway.limits.client).await;
-            Some(form.map_err(|error| refused_body(&error))?)
+            Some(form.map_err(|error| refused_body(call, &error))?)
         }
         None => None,
     };
     let parameters = authenticate(call, query, form.as_deref(), &route.secrets)
-        .map_err(|problem| Box::new(Reply::checksum(call, problem)))?;
+        .map_err(|problem| unsigned(call, problem, form.as_deref().unwrap_or(query), &parts.headers))?;
     // A form may hold what no URL can, and mostly leaves as one.
     let parameters = url_safe(&parameters).into_owned();
     if !route.enabled {
-        return Err(refused(&not_enabled()));
+        return Err(refused(call, &not_enabled()));
     }
     let meeting = match validate::check(call, &parameters) {
         Ok(Some(id)) if call == Call::Create && slot.meetings.scope().scoped(&id).chars() > SERVER_ID_MAX => {
-            return Err(refused(&too_long(slot.meetings.scope())));
+            return Err(refused(call, &too_long(slot.meetings.scope())));
         }
         Ok(id) => id
             .map(|id| MeetingId::parse(&id))
             .transpose()
-            .map_err(|_| refused(&Refusal::MEETING_ID_LENGTH))?,
+            .map_err(|_| refused(call, &Refusal::MEETING_ID_LENGTH))?,
         Err(refusal) if call == Call::Join => return Err(Box::new(join::refuse(&parameters, &refusal))),
-        Err(refusal) => return Err(refused(&refusal)),
+        Err(refusal) => return Err(refused(call, &refusal)),
     };
-    let document = match body.filter(|_| kind == Some(BodyKind::Xml)) {
+    let is_upload = kind == Some(BodyKind::Xml) || call == Call::PutRecordingTextTrack;
+    let document = match body.filter(|_| kind.is_some() && is_upload) {
         Some(body) => Document::take(body, gateway.limits.body, gateway.limits.client)
             .await
-            .map_err(|error| refused_body(&error))?,
+            .map_err(|error| refused_body(call, &error))?,
         None => Document::None,
     };
     let (tenant, meetings) = (route.id.clone(), Arc::clone(&slot.meetings));
-    Ok(Ask { call, tenant, table, route, slot, meetings, parameters, meeting, document })
+    let content_type = parts.headers.get(header::CONTENT_TYPE).cloned();
+    Ok(Ask { call, tenant, table, route, slot, meetings, parameters, meeting, document, content_type })
+}
+
+/// Refuses a request that nobody signed. Recording calls look at their parameters before they compare the
+/// checksum.
+fn unsigned(call: Call, problem: ChecksumProblem, given: &str, headers: &HeaderMap) -> Box<Reply> {
+    if problem == ChecksumProblem::Mismatch && call.signing() == Signing::Recording {
+        if let Err(refusal) = validate::check(call, given) {
+            return refused(call, &refusal);
+        }
+        let wants_json = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+        if call.answers_json() && wants_json.is_some_and(|accept| accept.contains("application/json")) {
+            let refusal = call.checksum_refusal(problem);
+            return Box::new(Reply { outcome: Outcome::checksum, ..Reply::refused_to(call, &refusal) });
+        }
+    }
+    Box::new(Reply::checksum(call, problem))
 }
 
 /// Returns the kind of a body that the call takes. GETs have none, whatever their headers say.
@@ -216,20 +244,23 @@ fn body_kind(call: Call, parts: &Parts, body: &Incoming) -> Result<Option<BodyKi
     let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|kind| BodyKind::parse(kind.to_str().ok()?));
     match kind.filter(|kind| call.accepts_body(*kind)) {
         Some(kind) => Ok(Some(kind)),
-        None => Err(refused(&Refusal::UNSUPPORTED_CONTENT_TYPE)),
+        None => Err(refused(call, &Refusal::UNSUPPORTED_CONTENT_TYPE)),
     }
 }
 
-fn refused(refusal: &Refusal) -> Box<Reply> {
-    Box::new(Reply::refused(refusal))
+fn refused(call: Call, refusal: &Refusal) -> Box<Reply> {
+    Box::new(Reply::refused_to(call, refusal))
 }
 
-fn refused_body(error: &BodyError) -> Box<Reply> {
-    refused(&match error {
-        BodyError::TooLarge => too_large(),
-        BodyError::Slow => Refusal::validation("Request body took too long"),
-        BodyError::Broken => Refusal::validation("Request not recognized"),
-    })
+fn refused_body(call: Call, error: &BodyError) -> Box<Reply> {
+    refused(
+        call,
+        &match error {
+            BodyError::TooLarge => too_large(),
+            BodyError::Slow => Refusal::validation("Request body took too long"),
+            BodyError::Broken => Refusal::validation("Request not recognized"),
+        },
+    )
 }
 
 /// A tenant's ids are longer on servers than the tenant wrote them.

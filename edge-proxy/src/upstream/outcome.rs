@@ -9,8 +9,8 @@ use usher_common::{bbb::parse::Outcome, proto::v1::FailureKind};
 /// A whole, well-formed answer.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Answer {
-    /// As it came.
-    pub xml: String,
+    /// As it came: XML, or JSON from the calls about text tracks.
+    pub text: String,
     /// What it says.
     pub outcome: Outcome,
 }

@@ -119,8 +119,8 @@ mod tests {
     use crate::upstream::Answer;
 
     fn answer() -> SharedAnswer {
-        let xml = "<response><returncode>SUCCESS</returncode></response>".to_owned();
-        Arc::new(Answer { outcome: parse::outcome(&xml).unwrap(), xml })
+        let text = "<response><returncode>SUCCESS</returncode></response>".to_owned();
+        Arc::new(Answer { outcome: parse::outcome(&text).unwrap(), text })
     }
 
     #[tokio::test]

@@ -6,7 +6,7 @@ mod plane;
 
 use std::{future::Future, time::Duration};
 
-pub(crate) use client::{Answer, Client, raw, signed};
+pub(crate) use client::{Answer, Client, raw, signed, tokens};
 pub(crate) use cluster::{Cluster, SECRET, key, settings, tenant};
 pub(crate) use plane::{FakePlane, Heard};
 

@@ -56,6 +56,17 @@ impl Refusal {
         )
     }
 
+    /// Returns the answer as the JSON of `putRecordingTextTrack`, which BBB prints in lines.
+    pub fn to_json_lines(&self) -> String {
+        let text = |text: &str| serde_json::Value::from(text).to_string();
+        format!(
+            "{{\n    \"response\": {{\n        \"returncode\": \"FAILED\",\n        \"messageKey\": {},\n        \
+             \"message\": {}\n    }}\n}}",
+            text(self.key),
+            text(&self.message)
+        )
+    }
+
     /// Returns the refusal of a parameter.
     pub fn validation(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new("validationError", message)
@@ -171,6 +182,8 @@ catalogue! {
     MISSING_RECORD_ID = "missingParamRecordID", "You must specify a recordID.";
     /// `publishRecordings` without `publish`.
     MISSING_PUBLISH = "missingParamPublish", "You must specify a publish value true or false.";
+    /// `recordID` given twice.
+    RECORD_ID_INVALID = "validationError", "Invalid recording ID";
     /// No server could be asked; the caller may try again.
     SERVER_UNAVAILABLE =
         "serverUnavailable", "The server is unavailable at the moment. Please try again.";

@@ -26,6 +26,26 @@ fn answers_are_byte_for_byte_those_of_a_server() {
         Refusal::RECORDINGS_NOT_FOUND.to_json(),
         r#"{"response":{"returncode":"FAILED","messageKey":"notFound","message":"We could not find recordings"}}"#
     );
+    assert_eq!(
+        Refusal::missing_param("kind").to_json_lines(),
+        "{\n    \"response\": {\n        \"returncode\": \"FAILED\",\n        \"messageKey\": \"paramError\",\n        \
+         \"message\": \"Missing param kind.\"\n    }\n}"
+    );
+    assert_eq!(
+        recordings([], None),
+        "<response>\n<returncode>SUCCESS</returncode>\n<recordings></recordings>\n\
+         <messageKey>noRecordings</messageKey>\n<message>There are no recordings for the meeting(s).</message>\n\
+         </response>\n"
+    );
+    assert_eq!(
+        changed("published", "<x>"),
+        "<response>\n<returncode>SUCCESS</returncode>\n<published>&lt;x&gt;</published>\n</response>\n"
+    );
+    assert_eq!(
+        sessions([]),
+        "<response>\n<returncode>SUCCESS</returncode>\n<sessions/>\n<messageKey>noSessions</messageKey>\n\
+         <message>no sessions were found on this serverr</message>\n</response>\n"
+    );
 }
 
 #[test]
@@ -60,4 +80,17 @@ fn root_and_end_say_what_clients_look_for() {
     assert!(root().contains("<version>2.0</version>"));
     assert!(ended().contains("<messageKey>sentEndMeetingRequest</messageKey>"));
     assert!(parse::outcome(&root()).unwrap().success && parse::outcome(&ended()).unwrap().success);
+}
+
+#[test]
+fn pages_are_told_in_both_shapes() {
+    let one = "<recording><recordID>a-1</recordID></recording>";
+    let page = recordings([one], Some(Page { offset: 2, limit: 1, total: 5 }));
+    let parse::Answer::Success(list) = parse::recordings(&page).unwrap() else { panic!("failed") };
+    assert_eq!((list.total, list.recordings.map(|listed| listed.len())), (Some(5), Some(1)));
+    let bare = page.replace("<pagination>", "<x>").replace("</pagination>", "</x>");
+    assert!(bare.ends_with("<totalElements>5</totalElements>\n</response>\n"), "{bare}");
+    assert!(
+        page.contains("<offset>2</offset>\n<limit>1</limit>\n<paged>true</paged>\n<unpaged>false</unpaged>")
+    );
 }

@@ -13,7 +13,7 @@ use tokio::{
 use usher_common::{
     bbb::{
         checksum::{Algorithm, sign_query},
-        parse::{Outcome, outcome},
+        parse::{Outcome, json_outcome, outcome},
         query::RawQuery,
     },
     secret::Secret,
@@ -65,6 +65,18 @@ impl Answer {
         &rest[..rest.find(&close).expect("the element ends")]
     }
 
+    /// Returns the markup and the texts of it in order, without the space between them.
+    pub(crate) fn tokens(&self) -> Vec<String> {
+        tokens(&self.body)
+    }
+
+    /// Reads it as the JSON of a call about text tracks: return code, key and message.
+    pub(crate) fn json(&self) -> Outcome {
+        assert_eq!(self.status, StatusCode::OK, "{self:?}");
+        assert_eq!(self.headers["content-type"], "application/json;charset=utf-8");
+        json_outcome(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
+    }
+
     /// Returns where it redirects to: the address and, apart, its raw query.
     pub(crate) fn location(&self) -> (String, String) {
         assert_eq!(self.status, StatusCode::FOUND, "{self:?}");
@@ -79,6 +91,18 @@ impl Answer {
         let signed = RawQuery::new(&query).take_checksum().expect("is signed");
         signed.query.into_owned()
     }
+}
+
+/// Takes XML apart into its markup and its texts, as [`Answer::tokens`] does.
+pub(crate) fn tokens(xml: &str) -> Vec<String> {
+    let mut tokens = Vec::new();
+    for part in xml.split_inclusive('>') {
+        let (text, tag) = part.split_at(part.find('<').unwrap_or(part.len()));
+        tokens.extend(
+            [text.trim(), tag.trim()].into_iter().filter(|token| !token.is_empty()).map(str::to_owned),
+        );
+    }
+    tokens
 }
 
 /// Returns the signed form of a query.

@@ -1,0 +1,128 @@
+//! Changes of recordings that are spread over servers: what each server is told, and what the caller
+//! hears. It hears of success only when every server that has one of the recordings has said so.
+
+use usher_common::bbb::{
+    call::Call,
+    query::{Edit, RawQuery, rewrite},
+};
+
+use super::{entries, is_ours, metadata};
+
+/// Recordings that one call names: calls that are GET only must fit into a URL.
+pub const BATCH: usize = 50;
+
+/// Returns the `recordID`s that a call names.
+pub fn ids(parameters: &str) -> Vec<String> {
+    let list = RawQuery::new(parameters).first("recordID").unwrap_or_default();
+    entries(&list).into_iter().map(str::to_owned).collect()
+}
+
+/// Returns the parameters of a change as a server gets them, for those recordings that it has.
+pub fn for_server(call: Call, parameters: &str, ids: &[String]) -> String {
+    let list = ids.join(",");
+    let foreign: Vec<String> = metadata(parameters)
+        .filter(|(name, key, _)| call != Call::UpdateRecordings || key.is_none() || is_ours(name))
+        .map(|(name, ..)| name)
+        .collect();
+    let mut edits: Vec<Edit<'_>> = foreign.iter().map(|name| Edit::Remove(name)).collect();
+    edits.push(Edit::Set("recordID", &list));
+    rewrite(parameters, &edits)
+}
+
+/// What one server said to a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Said {
+    /// Done.
+    Done,
+    /// It has none of them any more.
+    NotFound,
+    /// It refuses; this is its answer.
+    Refused(String),
+    /// Nothing that could be read: it may have been done.
+    Nothing,
+}
+
+/// What the caller hears.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Everything is done.
+    Done,
+    /// Nobody has any of them.
+    NotFound,
+    /// A server's refusal.
+    Refused(String),
+    /// Not everything is known to be done: the caller is to try again, which does no harm.
+    TryAgain,
+}
+
+/// Puts together what the servers said.
+pub fn verdict(said: impl IntoIterator<Item = Said>) -> Verdict {
+    let mut verdict = Verdict::NotFound;
+    for said in said {
+        verdict = match (said, verdict) {
+            (Said::Nothing, _) | (_, Verdict::TryAgain) => Verdict::TryAgain,
+            (_, Verdict::Refused(answer)) | (Said::Refused(answer), _) => Verdict::Refused(answer),
+            (Said::Done, _) | (Said::NotFound, Verdict::Done) => Verdict::Done,
+            (Said::NotFound, Verdict::NotFound) => Verdict::NotFound,
+        };
+    }
+    verdict
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn said() -> impl Strategy<Value = Said> {
+        prop_oneof![
+            Just(Said::Done),
+            Just(Said::NotFound),
+            Just(Said::Refused("no".into())),
+            Just(Said::Nothing)
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn success_is_told_only_when_no_server_said_otherwise(said in prop::collection::vec(said(), 0..6)) {
+            let has = |wanted: &Said| said.contains(wanted);
+            let expected = if has(&Said::Nothing) {
+                Verdict::TryAgain
+            } else if has(&Said::Refused("no".into())) {
+                Verdict::Refused("no".into())
+            } else if has(&Said::Done) {
+                Verdict::Done
+            } else {
+                Verdict::NotFound
+            };
+            prop_assert_eq!(verdict(said), expected);
+        }
+    }
+
+    #[test]
+    fn a_server_is_told_of_its_own_recordings_and_never_of_our_marks() {
+        let given = "recordID=a,b,c&publish=true&x=1";
+        let ids = ["a".to_owned(), "c".to_owned()];
+        assert_eq!(for_server(Call::PublishRecordings, given, &ids), "recordID=a%2Cc&publish=true&x=1");
+        for smuggled in [
+            "meta_usher-tenant=other",
+            "meta_Usher-Tenant=other",
+            "meta%5Fusher%2dtenant=",
+            "meta_x%3E%3Cusher-tenant%3Eb%3C/usher-tenant%3E%3Cx=1",
+            "meta_x%20y=1",
+            "meta_=1",
+        ] {
+            let given = format!("recordID=a&meta_Course=&{smuggled}&meta_b=2");
+            let sent = for_server(Call::UpdateRecordings, &given, &ids[..1]);
+            assert_eq!(sent, "recordID=a&meta_Course=&meta_b=2", "{smuggled}");
+        }
+    }
+
+    #[test]
+    fn every_id_is_looked_for_once() {
+        assert_eq!(ids("recordID=a,%20b,,a&publish=true"), ["a", "b"]);
+        assert!(ids("publish=true").is_empty());
+    }
+}

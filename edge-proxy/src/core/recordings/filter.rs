@@ -1,0 +1,175 @@
+//! Which recordings `getRecordings` asks for, as BBB understands it: `recordID` wins over `meetingID`
+//! and matches by its beginning, states default to published and unpublished, metadata filters are all
+//! to match, with `%` for anything at either end.
+//!
+//! Servers get the filter too, so that they send no more than needed, but never the page: what is on it
+//! is known only when all lists are there.
+
+use usher_common::bbb::{
+    parse::ListedRecording,
+    query::{Edit, RawQuery, decode, rewrite},
+    reply::Page,
+};
+
+use super::{TENANT_MARK, Whose, entries, is_ours, metadata};
+
+/// Most recordings of one page, of ours and of a server's.
+const PAGE_MAX: usize = 100;
+
+/// What a caller asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Filter {
+    ids: Ids,
+    states: States,
+    /// Keys in lower case.
+    metadata: Vec<(String, String)>,
+    offset: usize,
+    /// None where no page was asked for.
+    limit: Option<usize>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Ids {
+    All,
+    /// Beginnings of `recordID`s.
+    Records(Vec<String>),
+    Meetings(Vec<String>),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum States {
+    Any,
+    Of(Vec<String>),
+}
+
+impl Filter {
+    /// Reads the parameters of a call.
+    pub fn read(parameters: &str) -> Self {
+        let query = RawQuery::new(parameters);
+        let number = |name| query.first(name).and_then(|value| value.trim().parse::<i64>().ok());
+        let states = query.first("state").unwrap_or_default();
+        let states = match entries(&states) {
+            states if states.contains(&"any") => States::Any,
+            states if states.is_empty() => States::Of(vec!["published".into(), "unpublished".into()]),
+            states => States::Of(states.into_iter().map(str::to_owned).collect()),
+        };
+        Self {
+            ids: ids(query),
+            states,
+            metadata: metadata(parameters)
+                .filter_map(|(_, key, value)| Some((key?, value.into_owned())))
+                .filter(|(_, value)| !value.is_empty())
+                .collect(),
+            offset: number("offset").and_then(|offset| usize::try_from(offset).ok()).unwrap_or(0),
+            limit: number("limit").map(|limit| usize::try_from(limit).unwrap_or(1).clamp(1, PAGE_MAX)),
+        }
+    }
+
+    /// Tells whether a recording is asked for, whose meeting the caller calls `own_id`.
+    pub fn admits(&self, recording: &ListedRecording<'_>, own_id: &str) -> bool {
+        let by_id = match &self.ids {
+            Ids::All => true,
+            Ids::Records(ids) => ids.iter().any(|id| recording.record_id.starts_with(id)),
+            Ids::Meetings(ids) => ids.iter().any(|id| id == own_id),
+        };
+        let by_state = match &self.states {
+            States::Any => true,
+            States::Of(states) => states.contains(&recording.state),
+        };
+        let by_metadata = |(key, wanted): &(String, String)| {
+            recording.metadata(key).is_some_and(|held| is_like(held, wanted))
+        };
+        by_id && by_state && self.metadata.iter().all(by_metadata)
+    }
+
+    /// Returns the part of `total` recordings that was asked for, and the page it is.
+    pub fn page(&self, total: usize) -> (std::ops::Range<usize>, Option<Page>) {
+        let start = self.offset.min(total);
+        let end = self.limit.map_or(total, |limit| start.saturating_add(limit).min(total));
+        (start..end, self.limit.map(|limit| Page { offset: self.offset, limit, total }))
+    }
+}
+
+fn ids(query: RawQuery<'_>) -> Ids {
+    let list = |name| -> Vec<String> {
+        let given = query.first(name).unwrap_or_default();
+        entries(&given).into_iter().flat_map(readings).collect()
+    };
+    match (list("recordID"), list("meetingID")) {
+        (records, _) if !records.is_empty() => Ids::Records(records),
+        (_, meetings) if !meetings.is_empty() => Ids::Meetings(meetings),
+        _ => Ids::All,
+    }
+}
+
+/// BBB decodes the entries of a list once more than it should, and some callers encode them accordingly.
+fn readings(entry: &str) -> Vec<String> {
+    let again = decode(entry).into_owned();
+    if again == entry { vec![again] } else { vec![entry.to_owned(), again] }
+}
+
+/// Tells whether `held` is like `wanted`, in which `%` at either end stands for anything.
+fn is_like(held: &str, wanted: &str) -> bool {
+    match (wanted.strip_prefix('%'), wanted.strip_suffix('%')) {
+        (Some(rest), Some(_)) => held.contains(rest.strip_suffix('%').unwrap_or(rest)),
+        (Some(end), None) => held.ends_with(end),
+        (None, Some(start)) => held.starts_with(start),
+        (None, None) => held == wanted,
+    }
+}
+
+/// Returns the parameters by which a server is asked for the tenant's part of what `parameters` ask for.
+pub fn for_server(parameters: &str, whose: Whose<'_>) -> String {
+    let query = RawQuery::new(parameters);
+    // An empty filter is none here, and an exception on servers.
+    let useless: Vec<String> = metadata(parameters)
+        .filter(|(name, key, value)| key.is_none() || value.is_empty() || is_ours(name))
+        .map(|(name, ..)| name)
+        .collect();
+    let (name, list) = match ids(query) {
+        Ids::All => ("", String::new()),
+        Ids::Records(ids) => ("recordID", joined(ids.iter().map(String::as_str))),
+        Ids::Meetings(ids) => {
+            let scoped: Vec<_> = ids.iter().map(|id| whose.scope.scoped(id).to_string()).collect();
+            ("meetingID", joined(scoped.iter().chain(&ids).map(String::as_str)))
+        }
+    };
+    let mut edits: Vec<Edit<'_>> = useless.iter().map(|name| Edit::Remove(name)).collect();
+    edits.extend(["offset", "limit", "recordID", "meetingID"].map(Edit::Remove));
+    if !list.is_empty() {
+        edits.push(Edit::Set(name, &list));
+    }
+    if !whose.owns(&ListedRecording::default()) {
+        edits.push(Edit::Set(TENANT_MARK, whose.tenant.as_str()));
+    }
+    rewrite(parameters, &edits)
+}
+
+/// Makes a list that a server reads rightly, which decodes its entries twice.
+fn joined<'i>(ids: impl Iterator<Item = &'i str>) -> String {
+    let mut list: Vec<String> = Vec::new();
+    for id in ids.filter(|id| !id.contains(',')) {
+        let id = id.replace('%', "%25").replace('+', "%2B");
+        if !list.contains(&id) {
+            list.push(id);
+        }
+    }
+    list.join(",")
+}
+
+/// Returns the parameters that ask a server which of these recordings it has, in any state.
+pub fn for_ids(ids: &[String], whose: Whose<'_>) -> String {
+    let list = usher_common::bbb::query::encode(&joined(ids.iter().map(String::as_str)));
+    for_server(&format!("recordID={list}&state=any"), whose)
+}
+
+/// Returns the parameters of one page of a list that a server gives only in pages, and where the next
+/// one begins.
+pub fn server_page(parameters: &str, offset: usize) -> (String, usize) {
+    let (at, limit) = (offset.to_string(), PAGE_MAX.to_string());
+    let edits = [Edit::Set("offset", &at), Edit::Set("limit", &limit)];
+    (rewrite(parameters, &edits), offset + PAGE_MAX)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,46 @@
+//! The recordings of all servers made one list: a tenant's own, each once, the newest first.
+
+use std::cmp::Reverse;
+
+use usher_common::{
+    bbb::{parse::ListedRecording, reply},
+    id::ServerId,
+};
+
+use super::{Whose, filter::Filter};
+
+/// What one server has.
+#[derive(Debug)]
+pub struct ServerRecordings<'a> {
+    /// The server.
+    pub server: &'a ServerId,
+    /// What it lists, of any tenant.
+    pub recordings: Vec<ListedRecording<'a>>,
+}
+
+/// Returns the answer of `getRecordings`. Of copies on several servers the one is shown that is furthest
+/// published.
+pub fn merge(whose: Whose<'_>, filter: &Filter, lists: &[ServerRecordings<'_>]) -> String {
+    let mut found: Vec<(&ServerId, &ListedRecording<'_>)> = lists
+        .iter()
+        .flat_map(|list| list.recordings.iter().map(move |recording| (list.server, recording)))
+        .filter(|(_, recording)| whose.owns(recording) && filter.admits(recording, whose.own_id(recording)))
+        .collect();
+    found.sort_by_cached_key(|(server, recording)| {
+        (recording.record_id.clone(), rank(&recording.state), (*server).clone())
+    });
+    found.dedup_by(|(_, a), (_, b)| a.record_id == b.record_id);
+    found.sort_by_key(|(_, recording)| Reverse(recording.start_time_ms)); // stable: then by id
+    let (range, page) = filter.page(found.len());
+    let shown: Vec<_> =
+        found.get(range).unwrap_or_default().iter().map(|(_, recording)| whose.shown(recording)).collect();
+    reply::recordings(shown.iter().map(AsRef::as_ref), page)
+}
+
+fn rank(state: &str) -> usize {
+    let order = ["published", "unpublished", "processed", "processing", "deleted"];
+    order.iter().position(|known| *known == state).unwrap_or(order.len())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,172 @@
+//! `publishRecordings`, `updateRecordings`, `deleteRecordings`: told to whoever has each recording, done
+//! everywhere or an error.
+
+use usher_bbb_sim::{Fault, FaultKind, SimRecording, SimState};
+use usher_common::{
+    bbb::{
+        call::Call,
+        checksum::{Algorithm, sign_query},
+    },
+    secret::Secret,
+    server::Health,
+};
+
+use crate::support::{Cluster, signed, tenant, tokens};
+
+const API: &str = "/bigbluebutton/api";
+
+/// Two servers, each with a recording; and their ids.
+async fn fleet() -> (Cluster, [String; 2]) {
+    let cluster = Cluster::start(2).await;
+    for (server, id) in [(0, "a"), (1, "b")] {
+        let recording = SimRecording::new(id, 17).in_state(SimState::Unpublished).with("kept", "1");
+        cluster.sims[server].add_recording(recording);
+    }
+    let ids = [0, 1].map(|server| cluster.sims[server].recordings()[0].record_id.clone());
+    (cluster, ids)
+}
+
+impl Cluster {
+    fn states(&self) -> Vec<SimState> {
+        self.sims
+            .iter()
+            .flat_map(usher_bbb_sim::BbbSim::recordings)
+            .map(|recording| recording.state)
+            .collect()
+    }
+}
+
+#[tokio::test]
+async fn each_server_is_told_of_its_own_recordings_and_the_answers_are_bbbs() {
+    let (cluster, [a, b]) = fleet().await;
+    let both = format!("recordID={a}%2C{b},nobodys");
+    let answer = cluster.client.call("publishRecordings", &format!("{both}&publish=True")).await;
+    let done = |what: &str, said: &str| {
+        tokens(&format!("<response><returncode>SUCCESS</returncode><{what}>{said}</{what}></response>"))
+    };
+    assert_eq!(answer.tokens(), done("published", "True"));
+    assert_eq!(cluster.states(), [SimState::Published, SimState::Published]);
+    for (sim, id) in cluster.sims.iter().zip([&a, &b]) {
+        let told = sim.calls().into_iter().find(|call| call.name == "publishRecordings").expect("was told");
+        assert_eq!(told.query, format!("recordID={id}&publish=True"));
+    }
+    let listed = cluster.client.call("getRecordings", "state=published").await;
+    assert_eq!(listed.body.matches("<recording>").count(), 2, "what was changed is seen at once");
+
+    let update = format!("{both}&meta_Course=math&meta_kept=&meta_usher-tenant=other&meta_USHER-x=1");
+    assert_eq!(cluster.client.call("updateRecordings", &update).await.tokens(), done("updated", "true"));
+    for sim in &cluster.sims {
+        assert_eq!(sim.recordings()[0].metadata, [("course".to_owned(), "math".to_owned())]);
+    }
+    let answer = cluster.client.call("deleteRecordings", &both).await;
+    assert_eq!(answer.tokens(), done("deleted", "true"));
+    assert_eq!(cluster.states(), [SimState::Deleted, SimState::Deleted]);
+    let again = cluster.client.call("deleteRecordings", &both).await;
+    assert_eq!((again.key().as_str(), again.text("message")), ("notFound", "We could not find recordings"));
+}
+
+#[tokio::test]
+async fn update_takes_a_form() {
+    let (cluster, [a, _]) = fleet().await;
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    let body = format!("recordID={a}&meta_course=a+b&{}", signed("updateRecordings", ""));
+    let answer = cluster.client.send("POST", &format!("{API}/updateRecordings"), &form, body).await;
+    assert_eq!(answer.text("updated"), "true");
+    assert_eq!(cluster.sims[0].recordings()[0].metadata("course"), Some("a b"));
+}
+
+#[tokio::test]
+async fn a_recording_that_nobody_has_is_not_found_and_one_by_its_beginning_is_nobodys() {
+    let (cluster, [a, _]) = fleet().await;
+    for id in ["nothing", &a[..40], "../x", "%25"] {
+        for call in ["publishRecordings", "updateRecordings", "deleteRecordings"] {
+            let answer = cluster.client.call(call, &format!("recordID={id}&publish=true")).await;
+            assert_eq!(answer.key(), "notFound", "{call} {id}");
+        }
+    }
+    assert_eq!(cluster.states(), [SimState::Unpublished, SimState::Unpublished]);
+}
+
+#[tokio::test]
+async fn a_copy_on_another_server_is_changed_too() {
+    let (cluster, [a, _]) = fleet().await;
+    cluster.sims[1].add_recording(cluster.sims[0].recordings()[0].clone());
+    assert!(cluster.client.call("deleteRecordings", &format!("recordID={a}")).await.is_success());
+    assert_eq!(cluster.states(), [SimState::Deleted, SimState::Unpublished, SimState::Deleted]);
+}
+
+#[tokio::test]
+async fn what_is_not_done_everywhere_is_an_error_that_can_be_tried_again() {
+    let (cluster, [a, b]) = fleet().await;
+    let publish = format!("recordID={a},{b}&publish=true");
+    cluster.sims[1].faults().set(Fault::new(FaultKind::Status500).on(Call::PublishRecordings)).await;
+    assert!(cluster.client.call("publishRecordings", &publish).await.is_retryable());
+    cluster.sims[1].faults().clear().await;
+    cluster.sims[1].faults().set(Fault::new(FaultKind::LostAnswer).on(Call::PublishRecordings)).await;
+    assert!(cluster.client.call("publishRecordings", &publish).await.is_retryable());
+    cluster.sims[1].faults().clear().await;
+    assert!(cluster.client.call("publishRecordings", &publish).await.is_success());
+    assert_eq!(cluster.states(), [SimState::Published, SimState::Published]);
+
+    let delete = format!("recordID={a},{b}");
+    cluster.sims[1].faults().set(Fault::new(FaultKind::Status500).on(Call::DeleteRecordings)).await;
+    assert!(cluster.client.call("deleteRecordings", &delete).await.is_retryable());
+    cluster.sims[1].faults().clear().await;
+    assert!(cluster.client.call("deleteRecordings", &delete).await.is_success(), "half was deleted before");
+    assert_eq!(cluster.states(), [SimState::Deleted, SimState::Deleted]);
+}
+
+#[tokio::test]
+async fn with_a_server_away_only_what_is_known_to_be_elsewhere_is_changed() {
+    let (cluster, [a, b]) = fleet().await;
+    cluster.plane.alter_server("s1", |server| server.health = Health::Offline);
+    cluster.settled().await;
+    for id in [format!("{a},{b}"), b.clone(), "unknown".into()] {
+        let query = format!("recordID={id}&publish=true");
+        assert!(cluster.client.call("publishRecordings", &query).await.is_retryable(), "{id}");
+    }
+    assert_eq!(cluster.states(), [SimState::Unpublished, SimState::Unpublished]);
+    let query = format!("recordID={a}&publish=true");
+    assert!(cluster.client.call("publishRecordings", &query).await.is_success());
+    cluster.plane.alter_server("s1", |server| server.health = Health::Online);
+    cluster.settled().await;
+    cluster.sims[1].faults().set(FaultKind::HangOnAccept).await;
+    assert!(cluster.client.call("deleteRecordings", &format!("recordID={a}")).await.is_success());
+    assert!(cluster.client.call("deleteRecordings", &format!("recordID={b}")).await.is_retryable());
+}
+
+#[tokio::test]
+async fn nobody_changes_another_tenants_recordings() {
+    let (cluster, [a, _]) = fleet().await;
+    cluster.plane.set_tenant(tenant("school", &["school-secret"], &[]));
+    cluster.settled().await;
+    cluster.sims[0].add_recording(SimRecording::new("school~room", 18).with("usher-tenant", "school"));
+    let theirs = cluster.sims[0].recordings()[1].record_id.clone();
+    for call in ["publishRecordings", "updateRecordings", "deleteRecordings"] {
+        let query = |id: &str| format!("recordID={id}&publish=false&meta_x=1&meta_usher-tenant=school");
+        let signed = sign_query(Algorithm::Sha256, call, query(&a), &Secret::new("school-secret"));
+        let answer = cluster.client.get(&format!("/school{API}/{call}?{signed}")).await;
+        assert_eq!(answer.key(), "notFound", "{call}");
+        assert_eq!(cluster.client.call(call, &query(&theirs)).await.key(), "notFound", "{call}");
+        assert_eq!(cluster.calls(call), 0, "no server hears of it");
+        let mixed = query(&format!("{a},{theirs}")).replace("publish=false", "publish=true");
+        assert!(cluster.client.call(call, &mixed).await.is_success(), "{call}");
+        let kept = &cluster.sims[0].recordings()[1];
+        assert_eq!((kept.state, kept.metadata("x")), (SimState::Published, None), "{call}");
+    }
+}
+
+#[tokio::test]
+async fn long_lists_fit_into_urls() {
+    let cluster = Cluster::start(1).await;
+    let mut ids = Vec::new();
+    for index in 0..120 {
+        let recording = SimRecording::new(&format!("m{index}"), index).in_state(SimState::Unpublished);
+        ids.push(recording.record_id.clone());
+        cluster.sims[0].add_recording(recording);
+    }
+    let query = format!("recordID={}&publish=true", ids.join(","));
+    assert!(cluster.client.call("publishRecordings", &query).await.is_success());
+    assert!(cluster.states().iter().all(|state| *state == SimState::Published));
+    assert_eq!(cluster.calls("publishRecordings"), 3);
+}
