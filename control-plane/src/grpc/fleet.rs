@@ -40,7 +40,8 @@ pub(super) struct FleetStatus {
 #[tonic::async_trait]
 impl FleetService for FleetStatus {
     async fn get_status(&self, _: Request<GetStatusRequest>) -> Result<Response<GetStatusResponse>, Status> {
-        let leading = self.leadership.leads();
+        // By the lease: a leader that stood still leads no more, though it may not have noticed yet.
+        let leading = self.leadership.token(clock::now()).is_some();
         let leader = if leading {
             self.replica.clone()
         } else {

@@ -58,14 +58,15 @@ where
     let end = Instant::now() + deadline;
     let mut look = interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut reason = "the condition itself did not come back".to_owned();
     loop {
         look.tick().await;
         let left = end.saturating_duration_since(Instant::now());
-        let reason = match tokio::time::timeout(left, condition()).await {
+        match tokio::time::timeout(left, condition()).await {
             Ok(Ok(value)) => return Ok(value),
-            Ok(Err(reason)) => format!("{reason:#}"),
-            Err(_) => "the condition itself did not come back".to_owned(),
-        };
+            Ok(Err(not_yet)) => reason = format!("{not_yet:#}"),
+            Err(_) => reason.push_str(" (and the last look did not come back)"),
+        }
         if Instant::now() >= end {
             bail!("waited {deadline:?} for {what}: {reason}");
         }
