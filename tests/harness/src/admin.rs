@@ -132,7 +132,11 @@ impl Admin {
     /// When it cannot be reached.
     pub async fn edges(&self) -> Result<Vec<v1::Edge>> {
         let mut client = EdgeServiceClient::new(self.channel.clone());
-        Ok(client.list_edges(v1::ListEdgesRequest::default()).await?.into_inner().edges)
+        Ok(client
+            .list_edges(v1::ListEdgesRequest { page_size: 1000, ..Default::default() })
+            .await?
+            .into_inner()
+            .edges)
     }
 
     /// Adds a tenant.

@@ -142,6 +142,7 @@ async fn c2_an_edge_that_is_cut_from_its_control_plane_goes_on_at_another() -> R
     eprintln!(
         "measured: an edge cut from one of two control planes: 6 creates, 0 failed, the slowest {slowest:?}"
     );
+    ensure!(slowest < DETOUR, "a create took {slowest:?}");
     Ok(())
 }
 
@@ -203,6 +204,7 @@ async fn x5_a_leader_cut_from_the_store_alone_neither_leads_nor_lies() -> Result
         "measured: a leader cut from the store: another led after {to_leader:?}, {created} creates and joins \
          meanwhile, 0 failed, the slowest {slowest:?}; level {to_level:?} after it was back"
     );
+    ensure!(slowest < DETOUR * 2, "a create and two joins took {slowest:?}");
     Ok(())
 }
 
@@ -235,5 +237,6 @@ async fn x5_a_leader_cut_from_the_edges_alone_leads_on() -> Result<()> {
     eprintln!(
         "measured: a leader cut from its edges: 6 creates, 0 failed, the slowest with its join {slowest:?}"
     );
+    ensure!(slowest < DETOUR, "a create and a join took {slowest:?}");
     Ok(())
 }

@@ -56,7 +56,6 @@ async fn follow(
             let known = match owners.get(&process) {
                 Some(known) => *known,
                 None => {
-                    // The kernel walks through every connection it has.
                     let asked = tokio::task::spawn_blocking(move || caller::is(process, theirs, ours));
                     asked.await.unwrap_or(false)
                 }
