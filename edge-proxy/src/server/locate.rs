@@ -84,7 +84,7 @@ pub(super) async fn locate(gateway: &Gateway, ask: &Ask) -> Located {
             Some(Owner { key: meeting.key, on_server, server, state: meeting.state })
         }
         Ok(None) => None,
-        Err(_) if known.is_some() => known,
+        // That its server is offline or disabled may have been true a while ago.
         Err(_) => return Located::Unreachable,
     };
     match owner {

@@ -95,6 +95,21 @@ async fn with_nobody_to_ask_an_unknown_meeting_is_retryable_for_every_call() {
     }
 }
 
+/// The table may be old: what runs elsewhere by now must not be said not to exist.
+#[tokio::test]
+async fn i13_with_nobody_to_ask_a_meeting_of_an_offline_server_is_retryable() {
+    let cluster = Cluster::start(1).await;
+    cluster.client.create("room").await;
+    cluster.confirmed("room").await;
+    cluster.plane.alter_server("s0", |server| server.health = Health::Offline);
+    cluster.settled().await;
+    cluster.plane.kill().await;
+    assert!(cluster.client.join("room").await.is_retryable());
+    for call in ["getMeetingInfo", "isMeetingRunning", "end"] {
+        assert!(cluster.client.call(call, "meetingID=room").await.is_retryable(), "{call}");
+    }
+}
+
 #[tokio::test]
 async fn error_redirects_are_followed_only_after_the_checksum_verified() {
     let cluster = Cluster::start(1).await;
