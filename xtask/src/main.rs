@@ -5,6 +5,7 @@
 
 mod commands;
 mod shell;
+mod simulate;
 mod tools;
 
 use std::process::ExitCode;
@@ -15,6 +16,8 @@ usage: cargo xtask COMMAND [ARGS]
   demo [ARGS]    build Usher and run `usher demo`: three simulated servers, a meeting, a join link
   test [ARGS]    bring etcd, Python and JavaScript clients, then run every test (ARGS go to cargo test)
   bench [ARGS]   build for release and measure joins and creates against what the machine can do
+  simulate [--seeds N] [--from S] [--seed S] [--a6 MINUTES]
+                 histories of a whole cluster in simulated time; one seed is replayed with its trace
   build [ARGS]   build every program (ARGS go to cargo build, for example --release)
   lint           format, clippy, docs, dependencies and protocol, each with warnings as errors
   fuzz [SECONDS] run every fuzz target for SECONDS each (default 30)
@@ -29,6 +32,7 @@ fn main() -> ExitCode {
         "demo" => commands::demo(&rest),
         "test" => commands::test(&rest),
         "bench" => commands::bench(&rest),
+        "simulate" => simulate::simulate(&rest),
         "build" => commands::build(&rest),
         "lint" => commands::lint(),
         "fuzz" => commands::fuzz(&rest),

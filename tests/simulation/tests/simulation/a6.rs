@@ -1,0 +1,91 @@
+//! The scenario of requirements A6, by the real code: days of ordinary work on twenty servers, of
+//! which now and then one cannot be reached; a tenth of the `end` calls fail and answers can be lost.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::{Instant, sleep};
+use usher_common::settings::Settings;
+
+use crate::{
+    cluster::{Cluster, Shape},
+    history::watch,
+    net::{Node, Quality},
+    people::Load,
+    servers::{Habits, Mode},
+};
+
+const SERVERS: usize = 20;
+
+fn shape() -> Shape {
+    let secret = usher_common::secret::Secret::new("tenant");
+    Shape {
+        replicas: 2,
+        servers: SERVERS,
+        edges: 2,
+        settings: Settings { secrets: vec![secret], ..Settings::default() },
+        habits: Habits { lifetime: Duration::from_mins(20), failing_ends: 100 },
+        sabotage: None,
+        trace: 20_000,
+    }
+}
+
+/// Runs so many hours of it.
+pub(crate) async fn run(seed: u64, hours: f64) -> Arc<Cluster> {
+    let cluster = Cluster::start(shape(), seed).await;
+    // Three intervals and a create's time: what nothing tells of for longer is leaked.
+    let looks = tokio::spawn(watch(cluster.clone(), Duration::from_secs(2), Duration::from_mins(1)));
+    let lossy = Quality { lost_answers: 2, lost_requests: 1, late: 1, ..Quality::good(2, 30) };
+    for server in 0..SERVERS {
+        for edge in 0..cluster.shape.edges {
+            cluster.net.degrade(Node::Edge(edge), Node::Server(server), Some(lossy));
+        }
+        for replica in 0..cluster.shape.replicas {
+            cluster.net.degrade(Node::Replica(replica), Node::Server(server), Some(lossy));
+        }
+    }
+    let until = Instant::now() + Duration::from_secs_f64(hours * 3600.0);
+    // 65,000 meetings in three days are one in four seconds; the ids come back again and again, and
+    // some of them while their meeting runs.
+    let load = Load { ids: 1200, every: Duration::from_millis(1700), mix: [10, 6, 1], supersede: 0 };
+    let people = tokio::spawn(cluster.clone().people(load, until));
+    // In a short run they come more often, so that there are some.
+    let every = Duration::from_secs_f64((hours * 3600.0).min(7200.0));
+    let outages: Vec<_> =
+        (0..SERVERS).map(|server| tokio::spawn(outages(cluster.clone(), server, every, until))).collect();
+    let compaction = tokio::spawn(compaction(cluster.clone()));
+    drop(people.await);
+    for outage in outages {
+        drop(outage.await);
+    }
+    sleep(Duration::from_mins(2)).await;
+    cluster.until_rest(Duration::from_mins(30)).await;
+    looks.abort();
+    compaction.abort();
+    cluster
+}
+
+/// As etcd does by itself: five minutes of history are kept.
+async fn compaction(cluster: Arc<Cluster>) {
+    loop {
+        let before = cluster.store.read(|state| state.revision());
+        sleep(Duration::from_mins(5)).await;
+        let now = cluster.store.read(|state| state.revision());
+        cluster.store.compact(now - before);
+    }
+}
+
+/// Once in some hours a server is out of reach for some minutes: its meetings run on.
+async fn outages(cluster: Arc<Cluster>, server: usize, every: Duration, until: Instant) {
+    loop {
+        sleep(cluster.chance.until_next(every)).await;
+        if Instant::now() >= until {
+            return;
+        }
+        let lasts = cluster.chance.between(Duration::from_secs(5), Duration::from_mins(6));
+        let mode = *cluster.chance.one_of(&[Mode::Refuses, Mode::Hangs, Mode::Errs]);
+        cluster.witness.note(&format!("! b{server}: {mode:?} for {lasts:?}"));
+        cluster.servers.set_mode(server, mode);
+        sleep(lasts).await;
+        cluster.servers.set_mode(server, Mode::Well);
+    }
+}

@@ -1,0 +1,203 @@
+//! A whole cluster: a store, servers, replicas and edges, and what holds of them together.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use usher_common::{
+    id::{MeetingId, ServerId, TenantId},
+    meeting::MeetingKey,
+    runtime::clock,
+    settings::Settings,
+};
+use usher_control_plane::core::policy::Policy;
+
+use crate::{
+    chance::Chance,
+    edge::{Footing, SimEdge},
+    net::{Net, Node},
+    replica::{Ground, Replica, Running},
+    sabotage::Sabotage,
+    servers::{Habits, Mode, SimServers, server_id},
+    store::SimStore,
+    wall::Wall,
+    witness::Witness,
+};
+
+/// How large a cluster is, and how it is set.
+#[derive(Debug, Clone)]
+pub(crate) struct Shape {
+    pub(crate) replicas: usize,
+    pub(crate) servers: usize,
+    pub(crate) edges: usize,
+    pub(crate) settings: Settings,
+    pub(crate) habits: Habits,
+    pub(crate) sabotage: Option<Sabotage>,
+    /// Lines of the trace that are kept.
+    pub(crate) trace: usize,
+}
+
+pub(crate) struct Cluster {
+    pub(crate) shape: Shape,
+    pub(crate) chance: Chance,
+    pub(crate) net: Arc<Net>,
+    pub(crate) store: Arc<SimStore>,
+    pub(crate) servers: Arc<SimServers>,
+    pub(crate) witness: Arc<Witness>,
+    pub(crate) replicas: Vec<Arc<Replica>>,
+    edges: Vec<Mutex<Arc<SimEdge>>>,
+}
+
+pub(crate) fn meeting(number: u64) -> MeetingKey {
+    let id = MeetingId::parse(&format!("m{number}")).expect("is an id");
+    MeetingKey::new(TenantId::default_tenant(), id)
+}
+
+impl Cluster {
+    /// Starts everything and waits until it serves: operators have added the servers, polls have found
+    /// them well, edges have tables.
+    pub(crate) async fn start(shape: Shape, seed: u64) -> Arc<Self> {
+        let witness = Arc::new(Witness::new(Policy::new(&shape.settings), shape.trace));
+        let chance = |number: u64| Chance::new(seed.wrapping_mul(1000).wrapping_add(number));
+        let net = Arc::new(Net::new(chance(1)));
+        let store = SimStore::new(seed, witness.clone());
+        let of_servers = Wall::new();
+        let servers =
+            SimServers::new(shape.servers, net.clone(), chance(2), witness.clone(), of_servers, shape.habits);
+        let ground = Ground {
+            settings: shape.settings.clone(),
+            net: net.clone(),
+            store: store.clone(),
+            servers: servers.clone(),
+            witness: witness.clone(),
+            sabotage: shape.sabotage,
+        };
+        let replicas: Vec<Arc<Replica>> =
+            (0..shape.replicas).map(|index| Arc::new(Replica::new(index, ground.clone()))).collect();
+        let cluster =
+            Self { chance: chance(3), edges: Vec::new(), net, store, servers, witness, replicas, shape };
+        let edges = (0..cluster.shape.edges).map(|index| Mutex::new(cluster.new_edge(index))).collect();
+        let cluster = Arc::new(Self { edges, ..cluster });
+        cluster.add_servers().await;
+        cluster.until_rest(Duration::from_mins(5)).await;
+        cluster
+    }
+
+    fn new_edge(&self, index: usize) -> Arc<SimEdge> {
+        let footing = Footing {
+            settings: self.shape.settings.clone(),
+            net: self.net.clone(),
+            replicas: self.replicas.clone(),
+            servers: self.servers.clone(),
+            witness: self.witness.clone(),
+        };
+        SimEdge::start(index, footing, Chance::new(self.chance.below(u64::MAX)))
+    }
+
+    pub(crate) fn edge(&self, index: usize) -> Arc<SimEdge> {
+        self.edges[index].lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn some_edge(&self) -> Arc<SimEdge> {
+        self.edge(self.chance.below(self.edges.len() as u64) as usize)
+    }
+
+    /// Kills an edge and starts another in its place, without a table.
+    pub(crate) fn replace_edge(&self, index: usize) {
+        let new = self.new_edge(index);
+        let mut place = self.edges[index].lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *place, new).life.crashed.cancel();
+    }
+
+    /// Returns the replicas that run.
+    pub(crate) fn running(&self) -> Vec<Arc<Running>> {
+        self.replicas.iter().filter_map(|replica| replica.running()).collect()
+    }
+
+    /// Returns the place of the replica that leads as far as the store knows.
+    pub(crate) fn leader(&self) -> Option<usize> {
+        let (leader, _) = self.store.leader()?;
+        self.replicas
+            .iter()
+            .position(|replica| replica.running().is_some_and(|running| running.candidate == leader))
+    }
+
+    pub(crate) fn server_ids(&self) -> Vec<ServerId> {
+        (0..self.servers.count()).map(server_id).collect()
+    }
+
+    /// Adds every server, as operators do at first and after the store was lost.
+    pub(crate) async fn add_servers(&self) {
+        for index in 0..self.servers.count() {
+            let server = SimServers::described(index);
+            while !self.known(&server.id) {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                if let Some(running) =
+                    self.running().into_iter().find(|running| running.engine.fleet.complete())
+                {
+                    let deadline = clock::now() + Duration::from_secs(5);
+                    let _ = running.engine.admin.create_server(&server, deadline).await; // tried again
+                }
+            }
+        }
+    }
+
+    fn known(&self, id: &ServerId) -> bool {
+        !self.store.list(&format!("servers/{id}")).entries.is_empty()
+    }
+
+    /// Tells whether a server serves and the leader can reach it.
+    pub(crate) fn is_reachable(&self, index: usize) -> bool {
+        let leader = self.leader().map(Node::Replica);
+        self.servers.mode(index) == Mode::Well
+            && leader.is_some_and(|leader| {
+                !self.net.is_cut(leader, Node::Server(index)) && !self.net.is_still(leader)
+            })
+    }
+
+    /// Waits until the cluster is at rest.
+    ///
+    /// # Panics
+    /// It is not `within` that time: the witness is told why.
+    pub(crate) async fn until_rest(&self, within: Duration) -> bool {
+        let until = tokio::time::Instant::now() + within;
+        loop {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            match self.at_rest() {
+                Ok(()) => return true,
+                Err((meeting, text)) if tokio::time::Instant::now() > until => {
+                    let text = format!("not at rest after {within:?}: {text}");
+                    let kind = crate::witness::Kind::Rest;
+                    self.witness.checker().fail(kind, meeting.as_ref(), text);
+                    return false;
+                }
+                Err(_) => {}
+            }
+        }
+    }
+
+    fn at_rest(&self) -> Result<(), (Option<MeetingKey>, String)> {
+        let servers = self.server_ids();
+        self.witness.checker().at_rest(&servers)?;
+        let wrong = |text: String| Err((None, text));
+        if self.leader().is_none() {
+            return wrong("nobody leads".into());
+        }
+        let tables: Vec<_> = self
+            .running()
+            .iter()
+            .map(|running| running.engine.fleet.read(|fleet| fleet.routing().digest()))
+            .collect();
+        if tables.len() != self.replicas.len() || tables.windows(2).any(|pair| pair[0] != pair[1]) {
+            return wrong(format!("I9: tables of replicas differ: {tables:?}"));
+        }
+        for index in 0..self.edges.len() {
+            let held = self.edge(index).cell.load_full().map(|table| table.digest());
+            if held.as_ref() != tables.first() {
+                return wrong(format!("the table of e{index} is not that of the replicas"));
+            }
+        }
+        Ok(())
+    }
+}

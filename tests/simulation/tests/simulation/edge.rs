@@ -1,0 +1,149 @@
+//! Simulated edges: the product's own table, its intake of the routing stream and its decisions, with
+//! the requests of applications carried out by the same rules as `edge-proxy/src/server`.
+
+mod create;
+mod end;
+mod join;
+mod planes;
+mod stream;
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, atomic::AtomicUsize},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+use usher_common::{
+    bbb::call::Call,
+    id::ServerId,
+    meeting::MeetingKey,
+    routing::{RouteState, ServerRoute},
+    settings::Settings,
+};
+use usher_edge_proxy::{
+    control::cell::TableCell,
+    core::route::{Decision, Known, decide},
+};
+
+pub(crate) use self::join::Joined;
+use crate::{
+    chance::Chance,
+    net::{Life, Net, Node},
+    replica::Replica,
+    servers::SimServers,
+    witness::Witness,
+};
+
+pub(crate) struct SimEdge {
+    index: usize,
+    pub(crate) life: Life,
+    pub(crate) cell: Arc<TableCell>,
+    net: Arc<Net>,
+    replicas: Vec<Arc<Replica>>,
+    servers: Arc<SimServers>,
+    witness: Arc<Witness>,
+    chance: Chance,
+    /// `meetings.create_timeout`, `meetings.call_timeout`
+    limits: (Duration, Duration),
+    preferred: AtomicUsize,
+    reported: Mutex<BTreeMap<ServerId, Instant>>,
+}
+
+/// What edges stand on.
+#[derive(Clone)]
+pub(crate) struct Footing {
+    pub(crate) settings: Settings,
+    pub(crate) net: Arc<Net>,
+    pub(crate) replicas: Vec<Arc<Replica>>,
+    pub(crate) servers: Arc<SimServers>,
+    pub(crate) witness: Arc<Witness>,
+}
+
+/// A meeting and its server, as the edge knows them.
+#[derive(Debug, Clone)]
+struct Owner {
+    server: ServerRoute,
+    state: RouteState,
+}
+
+impl Owner {
+    fn decision(&self, call: Call) -> Decision {
+        let confirmed = matches!(self.state, RouteState::Active(_));
+        decide(call, Some(Known { confirmed, admin: self.server.admin, health: self.server.health }))
+    }
+}
+
+/// Where a meeting was found.
+enum Located {
+    At(Owner),
+    EndLater(Owner),
+    Missing,
+    Unreachable,
+}
+
+impl SimEdge {
+    /// Starts an edge; it runs until its life ends.
+    pub(crate) fn start(index: usize, footing: Footing, chance: Chance) -> Arc<Self> {
+        let Footing { settings, net, replicas, servers, witness } = footing;
+        let preferred = AtomicUsize::new(chance.below(replicas.len() as u64) as usize);
+        let edge = Arc::new(Self {
+            index,
+            life: Life::new(Node::Edge(index)),
+            cell: Arc::new(TableCell::default()),
+            net,
+            replicas,
+            servers,
+            witness,
+            chance,
+            limits: (settings.meetings.create_timeout, settings.meetings.call_timeout),
+            preferred,
+            reported: Mutex::default(),
+        });
+        let (subscribed, crashed) = (edge.clone(), edge.life.crashed.clone());
+        tokio::spawn(async move {
+            tokio::select! {
+                biased;
+                () = crashed.cancelled() => {}
+                () = subscribed.subscribe() => {}
+            }
+        });
+        edge
+    }
+
+    fn in_table(&self, key: &MeetingKey) -> Option<Owner> {
+        let table = self.cell.load_full()?;
+        let tenants = table.tenants();
+        let slot = tenants.by_id(key.tenant.as_str())?;
+        slot.meetings.find(key.meeting.as_str(), |found| {
+            if found.name != key.meeting.as_str() {
+                return None; // another meeting's internal id
+            }
+            let server = found.place.server.route();
+            let server = ServerRoute::clone(server.as_ref()?);
+            Some(Owner { server, state: found.state() })
+        })?
+    }
+
+    async fn locate(self: &Arc<Self>, call: Call, key: &MeetingKey) -> Located {
+        let known = self.in_table(key);
+        if let Some(owner) = &known
+            && owner.decision(call) == Decision::Forward
+        {
+            return Located::At(owner.clone());
+        }
+        let owner = match self.resolve(key).await {
+            Ok(found) => found,
+            // What the table says may have been true a while ago: nobody is told by guess.
+            Err(_) => return Located::Unreachable,
+        };
+        match owner {
+            None => Located::Missing,
+            Some(owner) => match owner.decision(call) {
+                Decision::Forward | Decision::ForwardIfRunning => Located::At(owner),
+                Decision::EndLater => Located::EndLater(owner),
+                Decision::Missing | Decision::Place => Located::Missing,
+            },
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! `create`, as `edge-proxy/src/server/create.rs` does it.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::{Instant, sleep, timeout_at};
+use usher_common::{
+    bbb::call::Call,
+    id::{InternalMeetingId, ServerId},
+    meeting::MeetingKey,
+    proto::v1::{AbandonCertainty, FailureKind},
+    routing::RouteState,
+};
+use usher_edge_proxy::core::route::Decision;
+
+use super::{
+    Owner, SimEdge,
+    planes::{Placed, Unanswered},
+};
+use crate::servers::{Created, Failed};
+
+const TRIES: usize = 3;
+const CONFIRM_TRIES: u32 = 5;
+const CONFIRM_PAUSE: Duration = Duration::from_millis(200);
+
+enum Tried {
+    Answered(Option<InternalMeetingId>),
+    Nothing(ServerId),
+}
+
+fn kind_of(failed: Failed) -> FailureKind {
+    match failed {
+        Failed::NotSent => FailureKind::Connect,
+        Failed::Silent => FailureKind::Timeout,
+        Failed::Broken | Failed::BadAnswer => FailureKind::BadAnswer,
+    }
+}
+
+impl SimEdge {
+    /// Serves a create; returns the instance of which the client is told, or nothing for an error.
+    pub(crate) async fn create(
+        self: &Arc<Self>,
+        key: &MeetingKey,
+        supersede: bool,
+    ) -> Option<InternalMeetingId> {
+        let deadline = Instant::now() + self.limits.0;
+        let mut excluded = Vec::new();
+        while excluded.len() < TRIES && Instant::now() < deadline {
+            let placed = self.destination(key, supersede, &excluded, deadline).await?;
+            let Some(token) = placed.token else { return self.forward(key, &placed.owner, deadline).await };
+            match self.attempt(key, &placed.owner, &token, deadline).await {
+                Tried::Answered(answer) => return answer,
+                Tried::Nothing(server) => excluded.push(server),
+            }
+        }
+        None
+    }
+
+    /// Finds out where to; without a token, to the server of the record that stands.
+    async fn destination(
+        self: &Arc<Self>,
+        key: &MeetingKey,
+        supersede: bool,
+        excluded: &[ServerId],
+        deadline: Instant,
+    ) -> Option<Placed> {
+        if excluded.is_empty()
+            && !supersede
+            && let Some(owner) = self.in_table(key)
+            && let Some(owner) = self.standing(key, owner, deadline).await?
+        {
+            return Some(Placed { owner, token: None });
+        }
+        let place = async || timeout_at(deadline, self.place(key, supersede, excluded)).await.ok()?.ok();
+        let placed = place().await?;
+        if placed.token.is_some() {
+            return Some(placed);
+        }
+        if let Some(owner) = self.standing(key, placed.owner, deadline).await? {
+            return Some(Placed { owner, token: None });
+        }
+        place().await.filter(|placed| placed.token.is_some())
+    }
+
+    async fn standing(
+        self: &Arc<Self>,
+        key: &MeetingKey,
+        owner: Owner,
+        deadline: Instant,
+    ) -> Option<Option<Owner>> {
+        match owner.decision(Call::Create) {
+            Decision::Forward => Some(Some(owner)),
+            Decision::ForwardIfRunning => {
+                let patience = self.limits.1.min(deadline.saturating_duration_since(Instant::now()));
+                match self.servers.runs(&self.life, &owner.server.id, key, patience).await {
+                    Ok(true) => Some(Some(owner)),
+                    Ok(false) => self.report_end(key, &owner).await.ok().map(|_| None),
+                    Err(_) => None,
+                }
+            }
+            Decision::Place | Decision::Missing | Decision::EndLater => Some(None),
+        }
+    }
+
+    async fn call(
+        self: &Arc<Self>,
+        key: &MeetingKey,
+        server: &ServerId,
+        deadline: Instant,
+    ) -> Result<Created, Failed> {
+        let patience = deadline.saturating_duration_since(Instant::now());
+        let created = self.servers.create(&self.life, server, key, patience).await;
+        if let Err(failed) = &created {
+            self.report_failure(server, kind_of(*failed));
+        }
+        created
+    }
+
+    /// The id has a server: its answer is the answer.
+    async fn forward(
+        self: &Arc<Self>,
+        key: &MeetingKey,
+        owner: &Owner,
+        deadline: Instant,
+    ) -> Option<InternalMeetingId> {
+        let created = self.call(key, &owner.server.id, deadline).await.ok()?;
+        let same = matches!(&owner.state, RouteState::Active(id) if *id == created.internal_id);
+        let routed = same || self.confirm(key, &owner.server.id, "", &created).await == Ok(true);
+        routed.then(|| self.acknowledge(key, &created))
+    }
+
+    /// The id was placed on a server for this create.
+    async fn attempt(
+        self: &Arc<Self>,
+        key: &MeetingKey,
+        owner: &Owner,
+        token: &str,
+        deadline: Instant,
+    ) -> Tried {
+        let server = &owner.server.id;
+        match self.call(key, server, deadline).await {
+            Ok(created) => {
+                let (edge, key_, server, token) =
+                    (self.clone(), key.clone(), server.clone(), token.to_owned());
+                let confirmed = created.clone();
+                tokio::spawn(async move { edge.confirm_placed(&key_, &server, &token, &confirmed).await });
+                Tried::Answered(Some(self.acknowledge(key, &created)))
+            }
+            Err(Failed::NotSent) => {
+                self.abandon(key, server, token, AbandonCertainty::Definite).await;
+                Tried::Nothing(server.clone())
+            }
+            Err(_) => {
+                self.abandon(key, server, token, AbandonCertainty::Unknown).await;
+                Tried::Answered(None)
+            }
+        }
+    }
+
+    fn acknowledge(&self, key: &MeetingKey, created: &Created) -> InternalMeetingId {
+        self.witness.acknowledged(key, &created.internal_id);
+        created.internal_id.clone()
+    }
+
+    async fn confirm_placed(
+        self: &Arc<Self>,
+        key: &MeetingKey,
+        server: &ServerId,
+        token: &str,
+        created: &Created,
+    ) {
+        for attempt in 0..CONFIRM_TRIES {
+            if self.life.crashed.is_cancelled() {
+                return;
+            }
+            match self.confirm(key, server, token, created).await {
+                Err(Unanswered::Unreachable) => sleep(CONFIRM_PAUSE * 2_u32.pow(attempt)).await,
+                Ok(_) | Err(Unanswered::Refused) => return,
+            }
+        }
+    }
+}

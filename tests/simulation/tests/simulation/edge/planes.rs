@@ -1,0 +1,206 @@
+//! Asking the control planes, as `edge-proxy/src/control/placement.rs` does.
+
+use std::{
+    future::Future,
+    sync::{Arc, PoisonError, atomic::Ordering},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+use tonic::{Code, Request, Response, Status};
+use usher_common::{
+    id::ServerId,
+    meeting::MeetingKey,
+    proto::v1::{self, placement_service_server::PlacementService},
+    revision::Revision,
+    routing::{MeetingRoute, RouteState, ServerRoute},
+};
+
+use super::{Owner, SimEdge};
+use crate::{net::Lost, replica::Running, servers::Created};
+
+const PLACE_TIMEOUT: Duration = Duration::from_secs(8);
+const RESOLVE_TIMEOUT: Duration = Duration::from_secs(2);
+const REPORT_TIMEOUT: Duration = Duration::from_secs(4);
+/// Shortest time between two reports about one server.
+const REPORT_PAUSE: Duration = Duration::from_secs(1);
+
+/// No control plane answers, or one says no.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unanswered {
+    Unreachable,
+    Refused,
+}
+
+/// A server to call for a create.
+pub(super) struct Placed {
+    pub(super) owner: Owner,
+    /// None when the record stood already.
+    pub(super) token: Option<String>,
+}
+
+impl SimEdge {
+    pub(super) async fn place(
+        self: &Arc<Self>,
+        key: &MeetingKey,
+        supersede: bool,
+        excluded: &[ServerId],
+    ) -> Result<Placed, Unanswered> {
+        let request = v1::PlaceMeetingRequest {
+            key: Some(key.into()),
+            excluded_servers: excluded.iter().map(ToString::to_string).collect(),
+            supersede,
+            ..Default::default()
+        };
+        let answer = self
+            .ask(PLACE_TIMEOUT, move |plane| {
+                let request = Request::new(request.clone());
+                async move { plane.placement.place_meeting(request).await }
+            })
+            .await?;
+        let meeting = answer.meeting.and_then(|meeting| MeetingRoute::try_from(meeting).ok());
+        let server = answer.server.and_then(|server| ServerRoute::try_from(server).ok());
+        let (Some(meeting), Some(server)) = (meeting, server) else { return Err(Unanswered::Refused) };
+        let owner = Owner { server, state: meeting.state };
+        Ok(Placed { owner, token: (!answer.existing).then_some(answer.token) })
+    }
+
+    pub(super) async fn resolve(self: &Arc<Self>, key: &MeetingKey) -> Result<Option<Owner>, Unanswered> {
+        let request = v1::ResolveMeetingRequest { key: Some(key.into()) };
+        let answer = self
+            .ask(RESOLVE_TIMEOUT, move |plane| {
+                let request = Request::new(request.clone());
+                async move { plane.placement.resolve_meeting(request).await }
+            })
+            .await?;
+        let meeting = answer.meeting.and_then(|meeting| MeetingRoute::try_from(meeting).ok());
+        let server = answer.server.and_then(|server| ServerRoute::try_from(server).ok());
+        Ok(meeting.zip(server).map(|(meeting, server)| Owner { server, state: meeting.state }))
+    }
+
+    pub(super) async fn confirm(
+        self: &Arc<Self>,
+        key: &MeetingKey,
+        server: &ServerId,
+        token: &str,
+        created: &Created,
+    ) -> Result<bool, Unanswered> {
+        let request = v1::ConfirmMeetingRequest {
+            key: Some(key.into()),
+            server_id: server.to_string(),
+            token: token.to_owned(),
+            internal_id: created.internal_id.to_string(),
+            create_time_ms: created.create_time_ms,
+        };
+        let answer = self.ask(REPORT_TIMEOUT, move |plane| {
+            let request = Request::new(request.clone());
+            async move { plane.placement.confirm_meeting(request).await }
+        });
+        answer.await.map(|answer| answer.routed)
+    }
+
+    pub(super) async fn abandon(
+        self: &Arc<Self>,
+        key: &MeetingKey,
+        server: &ServerId,
+        token: &str,
+        certainty: v1::AbandonCertainty,
+    ) {
+        let request = v1::AbandonMeetingRequest {
+            key: Some(key.into()),
+            server_id: server.to_string(),
+            token: token.to_owned(),
+            certainty: certainty.into(),
+        };
+        let answer = self.ask(REPORT_TIMEOUT, move |plane| {
+            let request = Request::new(request.clone());
+            async move { plane.placement.abandon_meeting(request).await }
+        });
+        let _ = answer.await; // unreported, the pending record is resolved by polls
+    }
+
+    pub(super) async fn report_end(
+        self: &Arc<Self>,
+        key: &MeetingKey,
+        owner: &Owner,
+    ) -> Result<Option<Revision>, Unanswered> {
+        let internal_id = match &owner.state {
+            RouteState::Active(id) => id.to_string(),
+            RouteState::Pending => String::new(),
+        };
+        let server_id = owner.server.id.to_string();
+        let request = v1::ReportEndRequest { key: Some(key.into()), server_id, internal_id };
+        let answer = self.ask(REPORT_TIMEOUT, move |plane| {
+            let request = Request::new(request.clone());
+            async move { plane.placement.report_end(request).await }
+        });
+        answer.await.map(|answer| answer.revision.map(Into::into))
+    }
+
+    /// Reports a failed call, unless one of the same server was reported just now.
+    pub(super) fn report_failure(self: &Arc<Self>, server: &ServerId, kind: v1::FailureKind) {
+        let now = Instant::now();
+        let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
+        if reported.get(server).is_some_and(|at| now.duration_since(*at) < REPORT_PAUSE) {
+            return;
+        }
+        reported.insert(server.clone(), now);
+        let request = v1::ReportFailureRequest {
+            server_id: server.to_string(),
+            kind: kind.into(),
+            call: "create".into(),
+        };
+        let edge = self.clone();
+        tokio::spawn(async move {
+            let asked = edge.ask(REPORT_TIMEOUT, move |plane| {
+                let request = Request::new(request.clone());
+                async move { plane.placement.report_failure(request).await }
+            });
+            let _ = asked.await; // the next failure is reported again
+        });
+    }
+
+    /// Asks the control plane that answered last, then the others.
+    async fn ask<T, F>(
+        self: &Arc<Self>,
+        patience: Duration,
+        call: impl Fn(Arc<Running>) -> F,
+    ) -> Result<T, Unanswered>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<Response<T>, Status>> + Send + 'static,
+    {
+        let first = self.preferred.load(Ordering::Relaxed);
+        for index in first..first + self.replicas.len() {
+            let index = index % self.replicas.len();
+            let answer = match self.replicas[index].running() {
+                Some(plane) => {
+                    let there = plane.life.clone();
+                    self.net.call(&self.life, &there, patience, call(plane)).await
+                }
+                None => Err(Lost::NotSent),
+            };
+            match answer {
+                Ok(Ok(answer)) => {
+                    self.preferred.store(index, Ordering::Relaxed);
+                    return Ok(answer.into_inner());
+                }
+                Ok(Err(status)) if !may_do_better(status.code()) => return Err(Unanswered::Refused),
+                Ok(Err(_)) | Err(_) => {}
+            }
+        }
+        Err(Unanswered::Unreachable)
+    }
+}
+
+fn may_do_better(code: Code) -> bool {
+    matches!(
+        code,
+        Code::Unavailable
+            | Code::DeadlineExceeded
+            | Code::Cancelled
+            | Code::Unknown
+            | Code::Internal
+            | Code::Unimplemented
+    )
+}

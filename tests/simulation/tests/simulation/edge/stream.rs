@@ -1,0 +1,129 @@
+//! The routing stream, as `edge-proxy/src/control/subscriber.rs` follows it, over a simulated link.
+
+use std::{sync::Arc, time::Duration};
+
+use futures::StreamExt;
+use tokio::{
+    sync::mpsc,
+    time::{sleep, timeout},
+};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Status;
+use usher_common::proto::{
+    SharedFrame,
+    v1::{Ack, Hello, Resync, StreamRoutesRequest, stream_routes_request::Message as Outgoing},
+};
+use usher_edge_proxy::control::{
+    intake::{Intake, Step},
+    subscriber::Patience,
+};
+
+use super::SimEdge;
+use crate::{net::Life, replica::Running};
+
+/// Messages on their way.
+const OUTBOX: usize = 16;
+/// Longest time a cut holds frames; then the connection is given up.
+const HELD: Duration = Duration::from_secs(15);
+
+type Frames = mpsc::Receiver<Result<SharedFrame, Status>>;
+
+impl SimEdge {
+    /// Stays subscribed to some control plane.
+    pub(super) async fn subscribe(self: Arc<Self>) {
+        let patience = Patience::default();
+        let mut next = self.chance.below(self.replicas.len() as u64) as usize;
+        let mut failures = 0_u32;
+        loop {
+            let before = self.cell.revision();
+            if let Some(plane) = self.replicas[next % self.replicas.len()].running() {
+                self.follow(&plane, &patience).await;
+            }
+            failures = if self.cell.revision() == before { failures.saturating_add(1) } else { 0 };
+            next += 1;
+            let longest = match self.cell.revision() {
+                Some(_) => patience.spread,
+                None => Duration::from_millis(50 << failures.min(6)).min(patience.eager),
+            };
+            sleep(self.chance.between(Duration::ZERO, longest)).await;
+        }
+    }
+
+    async fn follow(self: &Arc<Self>, plane: &Arc<Running>, patience: &Patience) {
+        let mut intake = Intake::new(self.cell.clone(), false);
+        let (outbox, mut frames) = match timeout(patience.open, self.open(plane)).await {
+            Ok(Some(opened)) => opened,
+            Ok(None) | Err(_) => return,
+        };
+        loop {
+            let Ok(Some(Ok(frame))) = timeout(patience.idle, frames.recv()).await else { return };
+            self.net.moves(self.life.node).await;
+            let Some(message) = frame.into_message().ok().and_then(|frame| frame.message) else { continue };
+            let answer = match intake.take(message) {
+                Ok(Step::Quiet) => continue,
+                Ok(Step::Applied(revision)) => Outgoing::Ack(Ack { applied: Some(revision.into()) }),
+                Ok(Step::Resync(reason)) => {
+                    self.witness.note(&format!("e{} asks for a snapshot: {reason}", self.index));
+                    Outgoing::Resync(Resync { reason: reason.to_owned() })
+                }
+                Err(error) => {
+                    self.witness.note(&format!("e{} leaves {}: {error}", self.index, plane.candidate));
+                    return;
+                }
+            };
+            drop(outbox.try_send(answer)); // the next acknowledgement covers one that is left out
+        }
+    }
+
+    /// Opens a stream; what it carries takes the link's time, and ends with either process.
+    async fn open(self: &Arc<Self>, plane: &Arc<Running>) -> Option<(mpsc::Sender<Outgoing>, Frames)> {
+        let (outbox, outgoing) = mpsc::channel(OUTBOX);
+        let (sent, inbound) = mpsc::channel(OUTBOX);
+        self.carry(&self.life, &plane.life, ReceiverStream::new(outgoing), sent);
+        let hello = Hello {
+            edge_id: format!("e{}", self.index),
+            have: self.cell.revision().map(Into::into),
+            ..Hello::default()
+        };
+        drop(outbox.try_send(Outgoing::Hello(hello))); // there is room for the first one
+        let (there, plane_) = (plane.life.clone(), plane.clone());
+        let inbound =
+            ReceiverStream::new(inbound).map(|message| Ok(StreamRoutesRequest { message: Some(message) }));
+        let patience = Patience::default().open;
+        let opened =
+            self.net.call(&self.life, &there, patience, async move { plane_.routing.open(inbound).await });
+        let frames = opened.await.ok()?.ok()?;
+        let (delivered, received) = mpsc::channel(OUTBOX);
+        self.carry(&plane.life, &self.life, frames, delivered);
+        Some((outbox, received))
+    }
+
+    /// Carries a stream of messages over a link, in order.
+    fn carry<T: Send + 'static>(
+        &self,
+        from: &Life,
+        to: &Life,
+        mut messages: impl futures::Stream<Item = T> + Send + Unpin + 'static,
+        into: mpsc::Sender<T>,
+    ) {
+        let (net, from, to) = (self.net.clone(), from.clone(), to.clone());
+        tokio::spawn(async move {
+            let carried = async {
+                while let Some(message) = messages.next().await {
+                    sleep(net.one_way(from.node, to.node)).await;
+                    net.moves(from.node).await;
+                    if !net.passes(from.node, to.node, HELD).await || into.send(message).await.is_err() {
+                        return;
+                    }
+                }
+            };
+            tokio::select! {
+                biased;
+                () = from.crashed.cancelled() => {}
+                () = to.crashed.cancelled() => {}
+                () = into.closed() => {}
+                () = carried => {}
+            }
+        });
+    }
+}

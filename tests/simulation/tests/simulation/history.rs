@@ -1,0 +1,88 @@
+//! One history: a cluster, people, trouble, and rest.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::{Instant, sleep};
+use usher_common::{id::ServerId, settings::Settings};
+
+use crate::{
+    chance::Chance,
+    cluster::{Cluster, Shape},
+    faults::Trouble,
+    net::LATEST,
+    people::Load,
+    sabotage::Sabotage,
+    servers::{Habits, index_of},
+};
+
+/// How often the checker looks at what runs.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Settings with which a history passes five times as fast as with the defaults.
+fn quick() -> Settings {
+    let mut settings = Settings::default();
+    let seconds = Duration::from_secs;
+    (settings.leader.ttl, settings.store.timeout) = (seconds(3), seconds(2));
+    let health = &mut settings.health;
+    (health.interval, health.deadline) = (seconds(2), seconds(1));
+    (health.unhealthy_after, health.mass_hold) = (seconds(12), seconds(30));
+    (settings.placement.slow_start, settings.placement.max_inflight_creates) = (seconds(5), 8);
+    (settings.meetings.create_timeout, settings.meetings.call_timeout) = (seconds(6), seconds(3));
+    settings.secrets = vec![usher_common::secret::Secret::new("tenant")];
+    settings
+}
+
+fn shape(seed: u64, sabotage: Option<Sabotage>) -> Shape {
+    let chance = Chance::new(seed ^ 0x5eed);
+    Shape {
+        replicas: 2 + chance.below(2) as usize,
+        servers: 3 + chance.below(3) as usize,
+        edges: 2 + chance.below(2) as usize,
+        settings: quick(),
+        habits: Habits { lifetime: Duration::from_secs(60), failing_ends: 200 },
+        sabotage,
+        trace: 200_000,
+    }
+}
+
+/// Runs the history of a seed; the witness has seen it.
+pub(crate) async fn run(seed: u64, sabotage: Option<Sabotage>) -> Arc<Cluster> {
+    let cluster = Cluster::start(shape(seed, sabotage), seed).await;
+    let looks = tokio::spawn(watch(cluster.clone(), LOOK, Duration::from_secs(20)));
+    let until = Instant::now() + cluster.chance.between(Duration::from_secs(60), Duration::from_secs(150));
+    let load = Load { ids: 12, every: Duration::from_millis(250), mix: [14, 6, 1], supersede: 50 };
+    let trouble = Trouble {
+        every: Duration::from_millis(2500),
+        lasts: (Duration::from_secs(1), Duration::from_secs(30)),
+    };
+    let people = tokio::spawn(cluster.clone().people(load, until));
+    if seed.is_multiple_of(6) {
+        // Alone: what runs on a server that cannot be asked meanwhile may be split for good.
+        sleep(cluster.chance.between(Duration::from_secs(5), Duration::from_secs(40))).await;
+        cluster.lose_the_store().await;
+    } else {
+        cluster.clone().trouble(trouble, until).await;
+    }
+    drop(people.await);
+    // What is on its way arrives, or is given up.
+    sleep(LATEST).await;
+    cluster.enable_all().await;
+    // A flapping server needs up to 24 polls to be believed again, after its last flap has aged.
+    if cluster.until_rest(Duration::from_secs(240)).await {
+        cluster.everybody_is_served().await;
+    }
+    looks.abort();
+    cluster
+}
+
+/// Has the checker look at what runs, `every` so often, until it is stopped. What nothing tells of for
+/// longer than `grace` is leaked.
+pub(crate) async fn watch(cluster: Arc<Cluster>, every: Duration, grace: Duration) {
+    loop {
+        sleep(every).await;
+        let reachable: Vec<bool> =
+            (0..cluster.shape.servers).map(|index| cluster.is_reachable(index)).collect();
+        let is_reachable = |server: &ServerId| reachable[index_of(server)];
+        cluster.witness.checker().look(every, grace, is_reachable);
+    }
+}

@@ -1,0 +1,285 @@
+//! The links between processes. What is sent may be late, lost, answered to nobody, or held because
+//! a link is cut or a process stands still.
+//!
+//! A request that has left goes on by itself: whoever sent it may give up, crash or stand still, and
+//! it arrives all the same. That is what makes late requests and lost answers.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    future::Future,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::{
+    sync::{Notify, oneshot},
+    time::{sleep, timeout},
+};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::chance::Chance;
+
+/// Longest time a cut holds what was sent before; then its connection is given up.
+const HELD: Duration = Duration::from_secs(10);
+/// How long a request is on its way that is late.
+const LATE: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(20));
+/// Time after which nothing that was sent can still arrive.
+pub(crate) const LATEST: Duration = Duration::from_secs(35);
+
+/// A place where something runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Node {
+    Store,
+    Replica(usize),
+    Edge(usize),
+    Server(usize),
+}
+
+/// One life of what runs at a node: after a crash, `crashed` is cancelled for good.
+#[derive(Debug, Clone)]
+pub(crate) struct Life {
+    pub(crate) node: Node,
+    pub(crate) crashed: CancellationToken,
+}
+
+impl Life {
+    pub(crate) fn new(node: Node) -> Self {
+        Self { node, crashed: CancellationToken::new() }
+    }
+}
+
+/// How a call failed, as far as the caller can tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lost {
+    /// No connection: nothing was sent.
+    NotSent,
+    /// The connection broke after the request was sent.
+    Broken,
+    /// No answer in time.
+    Silent,
+}
+
+/// How well links carry.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Quality {
+    /// Time of one way, at least and at most.
+    pub(crate) delay: (Duration, Duration),
+    /// Requests lost, of a thousand.
+    pub(crate) lost_requests: u32,
+    /// Answers lost, of a thousand.
+    pub(crate) lost_answers: u32,
+    /// Requests that are late, of a thousand.
+    pub(crate) late: u32,
+}
+
+impl Quality {
+    pub(crate) fn good(least_ms: u64, most_ms: u64) -> Self {
+        let delay = (Duration::from_millis(least_ms), Duration::from_millis(most_ms));
+        Self { delay, lost_requests: 0, lost_answers: 0, late: 0 }
+    }
+}
+
+#[derive(Default)]
+struct State {
+    cut: BTreeSet<(Node, Node)>,
+    still: BTreeSet<Node>,
+    bad: BTreeMap<(Node, Node), Quality>,
+}
+
+pub(crate) struct Net {
+    state: Mutex<State>,
+    changed: Notify,
+    chance: Chance,
+}
+
+struct Fate {
+    request: Duration,
+    answer: Duration,
+    request_lost: bool,
+    answer_lost: bool,
+    /// A loss shows by a reset and not by silence.
+    resets: bool,
+}
+
+fn link(one: Node, other: Node) -> (Node, Node) {
+    (one.min(other), one.max(other))
+}
+
+/// Links are of the kind of their ends.
+fn ordinary(one: Node, other: Node) -> Quality {
+    match link(one, other) {
+        (Node::Store, _) => Quality::good(1, 4),
+        (Node::Replica(_), Node::Edge(_)) => Quality::good(1, 5),
+        _ => Quality::good(2, 30),
+    }
+}
+
+impl Net {
+    pub(crate) fn new(chance: Chance) -> Self {
+        Self { state: Mutex::default(), changed: Notify::new(), chance }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.state());
+        self.changed.notify_waiters();
+    }
+
+    pub(crate) fn cut(&self, one: Node, other: Node) {
+        self.change(|state| {
+            state.cut.insert(link(one, other));
+        });
+    }
+
+    pub(crate) fn mend(&self, one: Node, other: Node) {
+        self.change(|state| {
+            state.cut.remove(&link(one, other));
+        });
+    }
+
+    /// Lets a process stand still: nothing leaves it and nothing reaches it.
+    pub(crate) fn freeze(&self, node: Node) {
+        self.change(|state| {
+            state.still.insert(node);
+        });
+    }
+
+    pub(crate) fn thaw(&self, node: Node) {
+        self.change(|state| {
+            state.still.remove(&node);
+        });
+    }
+
+    pub(crate) fn degrade(&self, one: Node, other: Node, quality: Option<Quality>) {
+        self.change(|state| match quality {
+            Some(quality) => drop(state.bad.insert(link(one, other), quality)),
+            None => drop(state.bad.remove(&link(one, other))),
+        });
+    }
+
+    pub(crate) fn is_cut(&self, one: Node, other: Node) -> bool {
+        self.state().cut.contains(&link(one, other))
+    }
+
+    pub(crate) fn is_still(&self, node: Node) -> bool {
+        self.state().still.contains(&node)
+    }
+
+    /// Waits while a process stands still.
+    pub(crate) async fn moves(&self, node: Node) {
+        loop {
+            let changed = self.changed.notified();
+            if !self.is_still(node) {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    /// Waits while a link is cut; `false` when that takes too long.
+    pub(crate) async fn passes(&self, one: Node, other: Node, held: Duration) -> bool {
+        let mended = async {
+            loop {
+                let changed = self.changed.notified();
+                if !self.is_cut(one, other) {
+                    return;
+                }
+                changed.await;
+            }
+        };
+        timeout(held, mended).await.is_ok()
+    }
+
+    /// Returns the time of one way.
+    pub(crate) fn one_way(&self, one: Node, other: Node) -> Duration {
+        let (least, most) = self.quality(one, other).delay;
+        self.chance.between(least, most)
+    }
+
+    fn quality(&self, one: Node, other: Node) -> Quality {
+        self.state().bad.get(&link(one, other)).copied().unwrap_or_else(|| ordinary(one, other))
+    }
+
+    fn fate(&self, one: Node, other: Node) -> Fate {
+        let quality = self.quality(one, other);
+        let (least, most) = if self.chance.happens(quality.late) { LATE } else { quality.delay };
+        Fate {
+            request: self.chance.between(least, most),
+            answer: self.one_way(one, other),
+            request_lost: self.chance.happens(quality.lost_requests),
+            answer_lost: self.chance.happens(quality.lost_answers),
+            resets: self.chance.happens(500),
+        }
+    }
+
+    /// Sends a request, which `serve` takes where it arrives, and waits for its answer.
+    pub(crate) async fn call<F>(
+        self: &Arc<Self>,
+        from: &Life,
+        to: &Life,
+        patience: Duration,
+        serve: F,
+    ) -> Result<F::Output, Lost>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        if from.crashed.is_cancelled() {
+            std::future::pending::<()>().await;
+        }
+        self.moves(from.node).await;
+        let fate = self.fate(from.node, to.node);
+        let refused = to.crashed.is_cancelled() || (self.is_cut(from.node, to.node) && fate.resets);
+        if refused {
+            sleep(fate.request.min(patience)).await;
+            return Err(Lost::NotSent);
+        }
+        let (answer, answered) = oneshot::channel();
+        let carried = self.clone().carry(from.clone(), to.clone(), fate, serve, answer);
+        tokio::spawn(carried);
+        match timeout(patience, answered).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(_)) => Err(Lost::Broken),
+            Err(_) => Err(Lost::Silent),
+        }
+    }
+
+    async fn carry<F: Future>(
+        self: Arc<Self>,
+        from: Life,
+        to: Life,
+        fate: Fate,
+        serve: F,
+        answer: oneshot::Sender<F::Output>,
+    ) {
+        let lost = async |answer: oneshot::Sender<F::Output>| {
+            if !fate.resets {
+                sleep(HELD * 3).await; // silence
+            }
+            drop(answer);
+        };
+        sleep(fate.request).await;
+        if fate.request_lost || !self.passes(from.node, to.node, HELD).await {
+            return lost(answer).await;
+        }
+        self.moves(to.node).await;
+        let served = tokio::select! {
+            biased;
+            () = to.crashed.cancelled() => return lost(answer).await,
+            served = serve => served,
+        };
+        if fate.answer_lost {
+            return lost(answer).await;
+        }
+        sleep(fate.answer).await;
+        self.moves(to.node).await;
+        if !self.passes(from.node, to.node, HELD).await {
+            return lost(answer).await;
+        }
+        self.moves(from.node).await;
+        drop(answer.send(served)); // whoever gave up does not hear of it
+    }
+}

@@ -1,0 +1,86 @@
+//! Applications and their users: they create, join and end meetings through any edge.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::{Instant, sleep};
+
+use crate::{
+    cluster::{Cluster, meeting},
+    edge::Joined,
+    witness::Kind,
+};
+
+/// How busy they are.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Load {
+    /// Ids that are used again and again; each create takes one of them.
+    pub(crate) ids: u64,
+    /// Mean time between two requests.
+    pub(crate) every: Duration,
+    /// Creates, joins and ends, as parts of a whole.
+    pub(crate) mix: [u64; 3],
+    /// Creates that may supersede an unhealthy server's meeting, of a thousand.
+    pub(crate) supersede: u32,
+}
+
+impl Cluster {
+    /// Lets people work until `until`.
+    pub(crate) async fn people(self: Arc<Self>, load: Load, until: Instant) {
+        while Instant::now() < until {
+            sleep(self.chance.until_next(load.every)).await;
+            let number = self.chance.below(load.ids);
+            let key = meeting(number);
+            let edge = self.some_edge();
+            let which = self.chance.below(load.mix.iter().sum());
+            // Only some ids: what a signed flag allows is not to hide what else happens.
+            let supersede = number < 2 && self.chance.happens(load.supersede);
+            let cluster = self.clone();
+            tokio::spawn(async move {
+                let crashed = edge.life.crashed.clone();
+                let request = async {
+                    if which < load.mix[0] {
+                        if supersede {
+                            cluster.witness.operator_supersedes(&key);
+                        }
+                        let created = edge.create(&key, supersede).await;
+                        if created.is_some() && cluster.chance.happens(300) {
+                            cluster.some_edge().join(&key).await;
+                        }
+                    } else if which < load.mix[0] + load.mix[1] {
+                        edge.join(&key).await;
+                    } else {
+                        let _asked = cluster.witness.asks_to_end(&key);
+                        edge.end(&key).await;
+                    }
+                };
+                tokio::select! {
+                    biased;
+                    () = crashed.cancelled() => {}
+                    () = request => {}
+                }
+            });
+        }
+    }
+
+    /// At rest every client gets where it should, through every edge.
+    pub(crate) async fn everybody_is_served(self: &Arc<Self>) {
+        let running = self.witness.checker().running();
+        for (key, server, internal) in running {
+            for index in 0..self.shape.edges {
+                let joined = self.edge(index).join(&key).await;
+                let still = self.witness.checker().running().iter().any(|(_, _, id)| *id == internal);
+                if still && joined != Joined::At(server.clone()) {
+                    let text = format!("e{index} answers a join with {joined:?}, and {internal} runs");
+                    self.witness.checker().fail(Kind::Rest, Some(&key), text);
+                }
+            }
+        }
+        for index in 0..self.shape.edges {
+            let key = meeting(1_000_000 + index as u64);
+            if self.edge(index).create(&key, false).await.is_none() {
+                let text = format!("e{index} does not create a new meeting");
+                self.witness.checker().fail(Kind::Rest, Some(&key), text);
+            }
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Control planes: the product's own engine and services over the simulated ports.
+
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicU64, Ordering},
+};
+
+use prometheus_client::registry::Registry;
+use usher_common::{runtime::tasks::Tasks, settings::Settings};
+use usher_control_plane::{
+    engine::{Engine, Surroundings},
+    grpc::{placement::Placement, routing::Routing},
+    ops::{metrics::Metrics, watchdog::Watchdog},
+    tasks::edges::Edges,
+};
+
+use crate::{
+    net::{Life, Net, Node},
+    sabotage::Sabotage,
+    servers::{ServersLink, SimServers},
+    store::{SimStore, StoreLink},
+    wall::Wall,
+    witness::Witness,
+};
+
+/// What replicas stand on.
+#[derive(Clone)]
+pub(crate) struct Ground {
+    pub(crate) settings: Settings,
+    pub(crate) net: Arc<Net>,
+    pub(crate) store: Arc<SimStore>,
+    pub(crate) servers: Arc<SimServers>,
+    pub(crate) witness: Arc<Witness>,
+    pub(crate) sabotage: Option<Sabotage>,
+}
+
+/// One run of a control plane, from its start to its crash or stop.
+pub(crate) struct Running {
+    pub(crate) life: Life,
+    pub(crate) engine: Engine,
+    pub(crate) placement: Placement,
+    pub(crate) routing: Routing,
+    /// Its name in the election.
+    pub(crate) candidate: String,
+    front: Tasks,
+    back: Tasks,
+}
+
+/// A place for one replica.
+pub(crate) struct Replica {
+    index: usize,
+    ground: Ground,
+    pub(crate) wall: Wall,
+    lives: AtomicU64,
+    running: Mutex<Option<Arc<Running>>>,
+}
+
+impl Replica {
+    pub(crate) fn new(index: usize, ground: Ground) -> Self {
+        let replica =
+            Self { index, ground, wall: Wall::new(), lives: AtomicU64::new(0), running: Mutex::new(None) };
+        replica.start();
+        replica
+    }
+
+    pub(crate) fn node(&self) -> Node {
+        Node::Replica(self.index)
+    }
+
+    /// Returns what runs here, if anything does.
+    pub(crate) fn running(&self) -> Option<Arc<Running>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn take(&self) -> Option<Arc<Running>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Starts, unless it runs.
+    pub(crate) fn start(&self) {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        if running.is_none() {
+            let life = self.lives.fetch_add(1, Ordering::Relaxed) + 1;
+            *running = Some(Arc::new(self.begin(format!("r{}.{life}", self.index))));
+        }
+    }
+
+    fn begin(&self, candidate: String) -> Running {
+        let Ground { settings, net, store, servers, witness, sabotage } = self.ground.clone();
+        let life = Life::new(self.node());
+        let patience = settings.store.timeout;
+        let link = StoreLink { store: store.clone(), net, replica: life.clone(), patience, sabotage };
+        let port = ServersLink {
+            servers,
+            store,
+            witness,
+            replica: life.clone(),
+            candidate: candidate.clone(),
+            poll_patience: settings.health.deadline,
+            call_patience: settings.meetings.call_timeout,
+            sabotage,
+        };
+        let metrics = Metrics::new(&mut Registry::default());
+        let around = Surroundings {
+            replica: candidate.clone(),
+            store: Arc::new(link),
+            servers: Arc::new(port),
+            wall: self.wall.port(),
+            metrics: metrics.clone(),
+            watchdog: Watchdog::default(),
+        };
+        let (front, back) = (Tasks::new(), Tasks::new());
+        let engine = Engine::start(&settings, around, &back);
+        let placement = Placement::new(engine.placer.clone(), engine.resolver.clone(), engine.fleet.clone());
+        let heartbeat = settings.health.interval.min(std::time::Duration::from_secs(2));
+        let routing = Routing::new(engine.fleet.clone(), Edges::new(metrics), front.clone(), heartbeat);
+        Running { life, engine, placement, routing, candidate, front, back }
+    }
+
+    /// Kills it: from now on nothing leaves it. What has left goes on.
+    pub(crate) fn crash(&self) {
+        if let Some(running) = self.take() {
+            running.life.crashed.cancel();
+            running.front.stop();
+            running.back.stop();
+        }
+    }
+
+    /// Stops it in order: streams end, the lease is handed over.
+    pub(crate) fn stop(&self) {
+        if let Some(running) = self.take() {
+            tokio::spawn(async move {
+                running.front.shutdown().await;
+                running.back.shutdown().await;
+                running.life.crashed.cancel();
+            });
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! Simulated BBB servers, faithful in what matters here: meetings with ids of their own, a create that
+//! is idempotent while its meeting runs, lists as of when they were made, `end` by the internal id,
+//! and every way of not answering.
+
+mod bbb;
+mod port;
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::sleep;
+use usher_common::{id::ServerId, meeting::MeetingKey, server::Server};
+
+use self::bbb::Bbb;
+pub(crate) use self::{bbb::Created, port::ServersLink};
+use crate::{
+    chance::Chance,
+    net::{Life, Lost, Net, Node},
+    wall::Wall,
+    witness::{Cause, Witness},
+};
+
+/// How a server behaves to everybody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    Well,
+    /// Nothing listens.
+    Refuses,
+    /// Connections are taken and nothing is answered.
+    Hangs,
+    /// Answers come late.
+    Slow(Duration),
+    /// Answers are no answers, whether the call was carried out or not.
+    Errs,
+}
+
+/// What came of a call, as far as the caller can tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Failed {
+    NotSent,
+    Silent,
+    Broken,
+    /// HTTP 5xx, HTML, a cut answer.
+    BadAnswer,
+}
+
+/// How people use meetings, and how reliably servers end them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Habits {
+    /// Mean time after which a meeting ends by itself.
+    pub(crate) lifetime: Duration,
+    /// `end` calls that fail, of a thousand.
+    pub(crate) failing_ends: u32,
+}
+
+struct Place {
+    bbb: Mutex<Bbb>,
+    life: Mutex<Life>,
+}
+
+pub(crate) struct SimServers {
+    places: Vec<Place>,
+    net: Arc<Net>,
+    chance: Chance,
+    witness: Arc<Witness>,
+    wall: Wall,
+    habits: Habits,
+}
+
+pub(crate) fn server_id(index: usize) -> ServerId {
+    ServerId::parse(&format!("b{index}")).expect("is an id")
+}
+
+pub(crate) fn index_of(id: &ServerId) -> usize {
+    id.as_str()[1..].parse().expect("named by `server_id`")
+}
+
+impl SimServers {
+    pub(crate) fn new(
+        count: usize,
+        net: Arc<Net>,
+        chance: Chance,
+        witness: Arc<Witness>,
+        wall: Wall,
+        habits: Habits,
+    ) -> Arc<Self> {
+        let place = |index| Place {
+            bbb: Mutex::new(Bbb::new(index)),
+            life: Mutex::new(Life::new(Node::Server(index))),
+        };
+        let places = (0..count).map(place).collect();
+        Arc::new(Self { places, net, chance, witness, wall, habits })
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.places.len()
+    }
+
+    fn bbb(&self, index: usize) -> MutexGuard<'_, Bbb> {
+        self.places[index].bbb.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn life(&self, index: usize) -> Life {
+        self.places[index].life.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_mode(&self, index: usize, mode: Mode) {
+        self.bbb(index).mode = mode;
+    }
+
+    pub(crate) fn mode(&self, index: usize) -> Mode {
+        self.bbb(index).mode
+    }
+
+    /// Restarts a server: its meetings are gone, and what was under way is cut off.
+    pub(crate) fn restart(&self, index: usize) {
+        let old = {
+            let mut life = self.places[index].life.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *life, Life::new(Node::Server(index)))
+        };
+        old.crashed.cancel();
+        for internal in self.bbb(index).clear() {
+            self.witness.over(&internal, &Cause::Crash);
+        }
+    }
+
+    /// Makes a call on a server; `act` is what it does.
+    async fn ask<T: Send + 'static>(
+        self: &Arc<Self>,
+        from: &Life,
+        index: usize,
+        patience: Duration,
+        act: impl FnOnce(&Arc<Self>) -> T + Send + 'static,
+    ) -> Result<T, Failed> {
+        if self.mode(index) == Mode::Refuses {
+            sleep(self.net.one_way(from.node, Node::Server(index)).min(patience)).await;
+            return Err(Failed::NotSent);
+        }
+        let servers = self.clone();
+        let serve = async move {
+            match servers.mode(index) {
+                Mode::Well => Some(act(&servers)),
+                Mode::Slow(time) => {
+                    let first = servers.chance.happens(500);
+                    if first {
+                        sleep(time).await;
+                    }
+                    let answer = act(&servers);
+                    if !first {
+                        sleep(time).await;
+                    }
+                    Some(answer)
+                }
+                Mode::Errs => {
+                    if servers.chance.happens(500) {
+                        act(&servers);
+                    }
+                    None
+                }
+                Mode::Refuses | Mode::Hangs => std::future::pending().await,
+            }
+        };
+        match self.net.call(from, &self.life(index), patience, serve).await {
+            Ok(Some(answer)) => Ok(answer),
+            Ok(None) => Err(Failed::BadAnswer),
+            Err(Lost::NotSent) => Err(Failed::NotSent),
+            Err(Lost::Broken) => Err(Failed::Broken),
+            Err(Lost::Silent) => Err(Failed::Silent),
+        }
+    }
+
+    /// `create`: makes the meeting unless it runs.
+    pub(crate) async fn create(
+        self: &Arc<Self>,
+        from: &Life,
+        server: &ServerId,
+        key: &MeetingKey,
+        patience: Duration,
+    ) -> Result<Created, Failed> {
+        let (index, key) = (index_of(server), key.clone());
+        self.ask(from, index, patience, move |servers| servers.created(index, &key)).await
+    }
+
+    fn created(self: &Arc<Self>, index: usize, key: &MeetingKey) -> Created {
+        let now_ms = self.wall.now_ms();
+        let (created, is_new) = self.bbb(index).create(key, now_ms, tokio::time::Instant::now());
+        if is_new {
+            self.witness.born(key, &server_id(index), &created.internal_id);
+            let lifetime = self.chance.until_next(self.habits.lifetime);
+            let (servers, internal) = (self.clone(), created.internal_id.clone());
+            tokio::spawn(async move {
+                sleep(lifetime).await;
+                if servers.bbb(index).remove(&internal) {
+                    servers.witness.over(&internal, &Cause::Itself);
+                }
+            });
+        }
+        created
+    }
+
+    /// `end` as an application asks for it, by the meetingID; tells whether the meeting ran.
+    pub(crate) async fn end(
+        self: &Arc<Self>,
+        from: &Life,
+        server: &ServerId,
+        key: &MeetingKey,
+        patience: Duration,
+    ) -> Result<bool, Failed> {
+        let (index, key) = (index_of(server), key.clone());
+        let act = move |servers: &Arc<Self>| {
+            let found = servers.bbb(index).running(&key);
+            if let Some(internal) = &found
+                && servers.bbb(index).remove(internal)
+            {
+                servers.witness.over(internal, &Cause::Application);
+            }
+            found.is_some()
+        };
+        self.ask(from, index, patience, act).await
+    }
+
+    /// Asks whether a meeting runs (`getMeetingInfo`).
+    pub(crate) async fn runs(
+        self: &Arc<Self>,
+        from: &Life,
+        server: &ServerId,
+        key: &MeetingKey,
+        patience: Duration,
+    ) -> Result<bool, Failed> {
+        let (index, key) = (index_of(server), key.clone());
+        self.ask(from, index, patience, move |servers| servers.bbb(index).running(&key).is_some()).await
+    }
+
+    /// Returns the server as operators would add it.
+    pub(crate) fn described(index: usize) -> Server {
+        let id = server_id(index);
+        Server {
+            url: format!("http://{id}/bigbluebutton/api/"),
+            id,
+            secret: usher_common::secret::Secret::new("simulated"),
+            weight: 1.0,
+            tags: Vec::new(),
+            admin: usher_common::server::AdminState::Enabled,
+            algorithm: usher_common::bbb::checksum::Algorithm::Sha256,
+            created_at_ms: 0,
+        }
+    }
+}

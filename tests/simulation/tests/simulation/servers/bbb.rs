@@ -1,0 +1,85 @@
+//! What one server holds.
+
+use std::collections::BTreeMap;
+
+use tokio::time::Instant;
+use usher_common::{
+    id::InternalMeetingId,
+    meeting::MeetingKey,
+    server::{Sample, SampledMeeting},
+};
+
+use super::Mode;
+
+/// The answer to a create.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Created {
+    pub(crate) internal_id: InternalMeetingId,
+    pub(crate) create_time_ms: i64,
+}
+
+struct Meeting {
+    created: Created,
+    since: Instant,
+}
+
+pub(super) struct Bbb {
+    pub(super) mode: Mode,
+    index: usize,
+    meetings: BTreeMap<MeetingKey, Meeting>,
+    last_ms: i64,
+}
+
+impl Bbb {
+    pub(super) fn new(index: usize) -> Self {
+        Self { mode: Mode::Well, index, meetings: BTreeMap::new(), last_ms: 0 }
+    }
+
+    pub(super) fn create(&mut self, key: &MeetingKey, now_ms: i64, now: Instant) -> (Created, bool) {
+        if let Some(running) = self.meetings.get(key) {
+            return (running.created.clone(), false);
+        }
+        let create_time_ms = now_ms.max(self.last_ms + 1);
+        self.last_ms = create_time_ms;
+        // The real ones hash the meetingID; this one can be read, and names its server.
+        let name = format!("{}.b{}-{create_time_ms}", key.meeting, self.index);
+        let internal_id = InternalMeetingId::parse(&name).expect("is an id");
+        let created = Created { internal_id, create_time_ms };
+        self.meetings.insert(key.clone(), Meeting { created: created.clone(), since: now });
+        (created, true)
+    }
+
+    pub(super) fn running(&self, key: &MeetingKey) -> Option<InternalMeetingId> {
+        self.meetings.get(key).map(|meeting| meeting.created.internal_id.clone())
+    }
+
+    pub(super) fn runs(&self, internal: &InternalMeetingId) -> bool {
+        self.meetings.values().any(|meeting| meeting.created.internal_id == *internal)
+    }
+
+    /// Takes an instance out; `false` when it does not run.
+    pub(super) fn remove(&mut self, internal: &InternalMeetingId) -> bool {
+        let before = self.meetings.len();
+        self.meetings.retain(|_, meeting| meeting.created.internal_id != *internal);
+        self.meetings.len() < before
+    }
+
+    pub(super) fn clear(&mut self) -> Vec<InternalMeetingId> {
+        std::mem::take(&mut self.meetings).into_values().map(|meeting| meeting.created.internal_id).collect()
+    }
+
+    pub(super) fn list(&self, now: Instant, taken_at_ms: i64) -> Sample {
+        let meetings = self.meetings.iter().map(|(key, meeting)| SampledMeeting {
+            key: Some(key.clone()),
+            external_id: key.meeting.to_string(),
+            internal_id: meeting.created.internal_id.clone(),
+            participants: 5,
+            age_ms: now.saturating_duration_since(meeting.since).as_millis() as u64,
+            max_users: 0,
+            size_hint: 0,
+            breakout: false,
+            moderator_password: None,
+        });
+        Sample { watermark: 0, taken_at_ms, meetings: meetings.collect(), bbb_version: "3.0".into() }
+    }
+}

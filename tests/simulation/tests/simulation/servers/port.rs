@@ -1,0 +1,124 @@
+//! One replica's way to the servers, as the product's own port.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use tokio::time::{Instant, sleep};
+use usher_common::{
+    id::InternalMeetingId,
+    secret::Secret,
+    server::{Sample, Server},
+};
+use usher_control_plane::ports::{BbbServers, CallError, Ended};
+
+use super::{Failed, SimServers, index_of};
+use crate::{
+    net::Life,
+    sabotage::Sabotage,
+    store::SimStore,
+    witness::{Cause, Witness},
+};
+
+/// Pause before the second try of a poll.
+const AGAIN: Duration = Duration::from_millis(200);
+/// How long a meeting that was ended may still be listed.
+const LINGERS: (Duration, Duration) = (Duration::ZERO, Duration::from_secs(3));
+
+pub(crate) struct ServersLink {
+    pub(crate) servers: Arc<SimServers>,
+    pub(crate) store: Arc<SimStore>,
+    pub(crate) witness: Arc<Witness>,
+    pub(crate) replica: Life,
+    /// Name of the replica in the election.
+    pub(crate) candidate: String,
+    /// `health.deadline`
+    pub(crate) poll_patience: Duration,
+    /// `meetings.call_timeout`
+    pub(crate) call_patience: Duration,
+    pub(crate) sabotage: Option<Sabotage>,
+}
+
+fn failure(failed: Failed, patience: Duration) -> CallError {
+    match failed {
+        Failed::NotSent => CallError::Connect("refused".into()),
+        Failed::Silent => CallError::Timeout(patience),
+        Failed::Broken => CallError::Broken("reset".into()),
+        Failed::BadAnswer => CallError::Status(502),
+    }
+}
+
+impl ServersLink {
+    async fn list(&self, index: usize, patience: Duration) -> Result<Sample, CallError> {
+        let act =
+            move |servers: &Arc<SimServers>| servers.bbb(index).list(Instant::now(), servers.wall.now_ms());
+        let listed = self.servers.ask(&self.replica, index, patience, act).await;
+        listed.map_err(|failed| failure(failed, patience))
+    }
+}
+
+#[async_trait]
+impl BbbServers for ServersLink {
+    /// Twice within one deadline, as the real client.
+    async fn poll(&self, server: &Server, watermark: u64) -> Result<Sample, CallError> {
+        let (index, deadline) = (index_of(&server.id), Instant::now() + self.poll_patience);
+        let mut listed = self.list(index, self.poll_patience).await;
+        if matches!(listed, Err(CallError::Connect(_) | CallError::Broken(_) | CallError::Status(_)))
+            && Instant::now() + AGAIN < deadline
+        {
+            sleep(AGAIN).await;
+            listed = self.list(index, deadline.saturating_duration_since(Instant::now())).await;
+        }
+        let watermark = match self.sabotage {
+            Some(Sabotage::WatermarkOfTheAnswer) => {
+                sleep(AGAIN * 2).await; // time for something to happen
+                self.store.read(|state| state.revision())
+            }
+            _ => watermark,
+        };
+        listed.map(|sample| Sample { watermark, ..sample })
+    }
+
+    async fn end(
+        &self,
+        server: &Server,
+        meeting: &InternalMeetingId,
+        _moderator_password: Option<&Secret>,
+    ) -> Result<Ended, CallError> {
+        self.witness.end_sent(&self.candidate, self.store.leader(), meeting);
+        let (index, patience) = (index_of(&server.id), self.call_patience);
+        let (internal, by) = (meeting.clone(), self.candidate.clone());
+        let act = move |servers: &Arc<SimServers>| {
+            if servers.chance.happens(servers.habits.failing_ends) {
+                return None;
+            }
+            if !servers.bbb(index).runs(&internal) {
+                return Some(Ended::NotFound);
+            }
+            let lingers = servers.chance.between(LINGERS.0, LINGERS.1);
+            let (servers, cause) = (servers.clone(), Cause::Balancer(by));
+            tokio::spawn(async move {
+                sleep(lingers).await;
+                if servers.bbb(index).remove(&internal) {
+                    servers.witness.over(&internal, &cause);
+                }
+            });
+            Some(Ended::Requested)
+        };
+        match self.servers.ask(&self.replica, index, patience, act).await {
+            Ok(Some(ended)) => Ok(ended),
+            Ok(None) => Err(CallError::Failed("internalError".into())),
+            Err(failed) => Err(failure(failed, patience)),
+        }
+    }
+
+    async fn exists(&self, server: &Server, meeting: &str) -> Result<bool, CallError> {
+        if self.sabotage == Some(Sabotage::WatermarkOfTheAnswer) {
+            return Ok(false); // a second question would mend what the first answer broke
+        }
+        let (index, patience) = (index_of(&server.id), self.call_patience);
+        let internal = InternalMeetingId::parse(meeting).expect("asked for by internal id");
+        let act = move |servers: &Arc<SimServers>| servers.bbb(index).runs(&internal);
+        let asked = self.servers.ask(&self.replica, index, patience, act).await;
+        asked.map_err(|failed| failure(failed, patience))
+    }
+}

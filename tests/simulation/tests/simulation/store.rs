@@ -1,0 +1,127 @@
+//! A store with etcd's semantics: one history of revisions, guarded transactions, watches with
+//! compaction, leases that run out, an election with fencing. [`link`] is a replica's way to it.
+
+mod link;
+mod state;
+mod watch;
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::{sync::Notify, time::sleep};
+use usher_control_plane::ports::{Batch, Listing, StoreError, Txn, Verdict};
+
+pub(crate) use self::link::StoreLink;
+pub(crate) use self::state::key_of;
+use self::state::{Lease, State};
+use crate::witness::Witness;
+
+/// Time for which a lease outlives its end: whoever ends it looks a few times a second.
+const LAG: Duration = Duration::from_millis(300);
+
+pub(crate) struct SimStore {
+    state: Mutex<State>,
+    changed: Notify,
+    witness: Arc<Witness>,
+}
+
+impl SimStore {
+    pub(crate) fn new(cluster_id: u64, witness: Arc<Witness>) -> Arc<Self> {
+        Arc::new(Self { state: Mutex::new(State::new(cluster_id)), changed: Notify::new(), witness })
+    }
+
+    pub(crate) fn read<T>(&self, look: impl FnOnce(&State) -> T) -> T {
+        look(&self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut State) -> (T, Option<Batch>)) -> T {
+        let (outcome, batch) = change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
+        if let Some(batch) = batch {
+            self.witness.committed(&batch);
+        }
+        self.changed.notify_waiters();
+        outcome
+    }
+
+    pub(crate) fn list(&self, prefix: &str) -> Listing {
+        self.read(|state| state.list(prefix))
+    }
+
+    pub(crate) fn commit(&self, txns: &[Txn]) -> Vec<Verdict> {
+        self.change(|state| state.commit(txns))
+    }
+
+    /// Returns the candidate that leads, and its election key.
+    pub(crate) fn leader(&self) -> Option<(String, String)> {
+        self.read(State::leader)
+    }
+
+    fn enter(self: &Arc<Self>, candidate: &str, ttl: Duration) -> (String, u64) {
+        let (key, created) = self.change(|state| state.enter(candidate));
+        self.renew(&key, ttl, created);
+        (key, created)
+    }
+
+    /// Renews a lease and sees to its end.
+    fn renew(self: &Arc<Self>, key: &str, ttl: Duration, created: u64) -> bool {
+        let ends = tokio::time::Instant::now() + ttl;
+        let stands = self.change(|state| {
+            let stands = state.stands(key, created);
+            if stands {
+                state.leases.insert(key.to_owned(), Lease { ends });
+            }
+            (stands, None)
+        });
+        if stands {
+            let (store, key) = (self.clone(), key.to_owned());
+            tokio::spawn(async move {
+                sleep(ttl + LAG).await;
+                let now = tokio::time::Instant::now();
+                let over = store.read(|state| state.leases.get(&key).is_some_and(|lease| lease.ends <= now));
+                if over {
+                    store.leave(&key);
+                }
+            });
+        }
+        stands
+    }
+
+    fn leave(&self, key: &str) {
+        self.change(|state| ((), state.delete(&[key.to_owned()])));
+    }
+
+    /// Takes out every key, as a foreign hand would.
+    pub(crate) fn wipe(&self) {
+        self.change(|state| {
+            let keys: Vec<String> = state.list("").entries.into_iter().map(|entry| entry.key).collect();
+            ((), state.delete(&keys))
+        });
+    }
+
+    /// Begins anew with nothing, as a cluster whose disks are gone: revisions start over.
+    pub(crate) fn lose_everything(&self, cluster_id: u64) {
+        self.change(|state| {
+            state.reset(cluster_id);
+            ((), None)
+        });
+        self.witness.store_lost();
+    }
+
+    /// Forgets all history but the newest `kept` revisions.
+    pub(crate) fn compact(&self, kept: u64) {
+        self.change(|state| {
+            state.compact(kept);
+            ((), None)
+        });
+    }
+
+    fn since(&self, life: u64, prefix: &str, from: u64) -> Result<(Vec<Batch>, u64), state::Gone> {
+        self.read(|state| state.since(life, prefix, from))
+    }
+}
+
+fn unavailable() -> StoreError {
+    StoreError::Unavailable("the link is cut".into())
+}

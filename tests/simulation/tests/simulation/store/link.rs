@@ -1,0 +1,175 @@
+//! One replica's way to the store, as the product's own port.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+use tokio::time::timeout;
+use usher_common::revision::FencingToken;
+use usher_control_plane::ports::{Batch, Guard, Lease, Listing, Store, StoreError, Txn, Verdict, WatchError};
+
+use super::{SimStore, state::State, unavailable, watch::Watch};
+use crate::{
+    net::{Life, Lost, Net, Node},
+    sabotage::Sabotage,
+};
+
+/// Time between two tries of a read within its time-out.
+const AGAIN: Duration = Duration::from_millis(50);
+
+#[derive(Clone)]
+pub(crate) struct StoreLink {
+    pub(crate) store: Arc<SimStore>,
+    pub(crate) net: Arc<Net>,
+    pub(crate) replica: Life,
+    /// `store.timeout`
+    pub(crate) patience: Duration,
+    pub(crate) sabotage: Option<Sabotage>,
+}
+
+impl StoreLink {
+    async fn call<T: Send + 'static>(
+        &self,
+        serve: impl FnOnce(&Arc<SimStore>) -> T + Send + 'static,
+        patience: Duration,
+    ) -> Result<T, Lost> {
+        let store = self.store.clone();
+        let there = Life::new(Node::Store);
+        self.net.call(&self.replica, &there, patience, async move { serve(&store) }).await
+    }
+
+    /// Makes a call that may be repeated, until the time-out.
+    async fn safe<T: Send + 'static>(
+        &self,
+        serve: impl Fn(&Arc<SimStore>) -> T + Clone + Send + 'static,
+        within: Duration,
+    ) -> Result<T, StoreError> {
+        let tries = async {
+            loop {
+                match self.call(serve.clone(), within / 2).await {
+                    Ok(answer) => return answer,
+                    Err(_) => tokio::time::sleep(AGAIN).await,
+                }
+            }
+        };
+        timeout(within, tries).await.map_err(|_| unavailable())
+    }
+}
+
+#[async_trait]
+impl Store for StoreLink {
+    async fn read_prefix(&self, prefix: &str) -> Result<Listing, StoreError> {
+        let prefix = prefix.to_owned();
+        self.safe(move |store| store.list(&prefix), self.patience).await
+    }
+
+    async fn revision(&self) -> Result<u64, StoreError> {
+        self.safe(|store| store.read(State::revision), self.patience).await
+    }
+
+    async fn watch(
+        &self,
+        prefix: &str,
+        from: u64,
+    ) -> Result<BoxStream<'static, Result<Batch, WatchError>>, StoreError> {
+        let life = self.safe(|store| store.read(|state| state.lives), self.patience).await?;
+        let watch = Watch {
+            store: self.store.clone(),
+            net: self.net.clone(),
+            watcher: self.replica.clone(),
+            prefix: prefix.to_owned(),
+            life,
+            next: from,
+        };
+        Ok(watch.start())
+    }
+
+    async fn commit(&self, txns: Vec<Txn>) -> Result<Vec<Verdict>, StoreError> {
+        let txns = if self.sabotage == Some(Sabotage::GuardsIgnored) { unguarded(txns) } else { txns };
+        match self.call(move |store| store.commit(&txns), self.patience).await {
+            Ok(verdicts) => Ok(verdicts),
+            Err(Lost::NotSent) => Err(unavailable()),
+            Err(Lost::Broken | Lost::Silent) => Err(StoreError::Unknown("no answer".into())),
+        }
+    }
+
+    async fn cluster_id(&self) -> Result<u64, StoreError> {
+        self.safe(|store| store.read(|state| state.cluster_id), self.patience).await
+    }
+
+    async fn campaign(&self, candidate: &str, ttl: Duration) -> Result<Box<dyn Lease>, StoreError> {
+        loop {
+            let name = candidate.to_owned();
+            let (key, create_revision) =
+                self.safe(move |store| store.enter(&name, ttl), self.patience).await?;
+            let mut lease =
+                SimLease { link: self.clone(), ttl, token: FencingToken { key, create_revision } };
+            loop {
+                let leader = self.safe(|store| store.leader(), self.patience).await?;
+                if leader.is_some_and(|(_, key)| key == lease.token.key) {
+                    return Ok(Box::new(lease));
+                }
+                let changed = self.store.clone();
+                // Looks again when something changed, but not at every poll that is written.
+                let _ = timeout(ttl / 3, async { changed.changed_leader().await }).await;
+                match lease.keep_alive().await {
+                    Ok(_) => {}
+                    Err(StoreError::Rejected(_)) => break,
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+    }
+
+    async fn leader(&self) -> Result<Option<String>, StoreError> {
+        let leader = self.safe(|store| store.leader(), self.patience).await?;
+        Ok(leader.map(|(candidate, _)| candidate))
+    }
+}
+
+impl SimStore {
+    /// Waits until another candidate leads.
+    async fn changed_leader(&self) {
+        let before = self.leader();
+        loop {
+            let changed = self.changed.notified();
+            if self.leader() != before {
+                return;
+            }
+            changed.await;
+        }
+    }
+}
+
+struct SimLease {
+    link: StoreLink,
+    ttl: Duration,
+    token: FencingToken,
+}
+
+#[async_trait]
+impl Lease for SimLease {
+    fn token(&self) -> FencingToken {
+        self.token.clone()
+    }
+
+    async fn keep_alive(&mut self) -> Result<Duration, StoreError> {
+        let (ttl, FencingToken { key, create_revision }) = (self.ttl, self.token.clone());
+        let limit = self.link.patience.min(ttl / 2);
+        let renewed = self.link.safe(move |store| store.renew(&key, ttl, create_revision), limit).await?;
+        if renewed { Ok(ttl) } else { Err(StoreError::Rejected("the lease is gone".into())) }
+    }
+
+    async fn resign(self: Box<Self>) -> Result<(), StoreError> {
+        let key = self.token.key.clone();
+        self.link.safe(move |store| store.leave(&key), self.link.patience).await
+    }
+}
+
+/// Leaves only the fences of the leader.
+fn unguarded(txns: Vec<Txn>) -> Vec<Txn> {
+    let fence = |guard: &Guard| matches!(guard, Guard::Fence(_));
+    txns.into_iter()
+        .map(|txn| Txn { guards: txn.guards.into_iter().filter(fence).collect(), ..txn })
+        .collect()
+}

@@ -1,0 +1,176 @@
+//! What the store holds.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+use tokio::time::Instant;
+use usher_control_plane::{
+    ports::{Batch, Change, Entry, Guard, Listing, Txn, Verdict, Write},
+    store::keys,
+};
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Lease {
+    pub(super) ends: Instant,
+}
+
+/// Why a watch cannot go on.
+pub(super) enum Gone {
+    /// The history before this revision is compacted.
+    Compacted(u64),
+    /// The store it was opened on is no more.
+    Life,
+}
+
+pub(crate) struct State {
+    pub(super) cluster_id: u64,
+    /// How often everything was lost.
+    pub(super) lives: u64,
+    entries: BTreeMap<String, Entry>,
+    revision: u64,
+    history: VecDeque<Batch>,
+    compacted: u64,
+    pub(super) leases: BTreeMap<String, Lease>,
+}
+
+impl State {
+    pub(super) fn new(cluster_id: u64) -> Self {
+        Self {
+            cluster_id,
+            lives: 0,
+            entries: BTreeMap::new(),
+            revision: 1,
+            history: VecDeque::new(),
+            compacted: 0,
+            leases: BTreeMap::new(),
+        }
+    }
+
+    /// Begins anew.
+    pub(super) fn reset(&mut self, cluster_id: u64) {
+        *self = Self { lives: self.lives + 1, ..Self::new(cluster_id) };
+    }
+
+    pub(crate) fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    pub(super) fn list(&self, prefix: &str) -> Listing {
+        let below = self.entries.range(prefix.to_owned()..);
+        let below = below.take_while(|(key, _)| key.starts_with(prefix));
+        Listing { revision: self.revision, entries: below.map(|(_, entry)| entry.clone()).collect() }
+    }
+
+    /// Decides independent transactions, all at one revision.
+    pub(super) fn commit(&mut self, txns: &[Txn]) -> (Vec<Verdict>, Option<Batch>) {
+        let hold: Vec<bool> =
+            txns.iter().map(|txn| txn.guards.iter().all(|guard| self.holds(guard))).collect();
+        let revision = self.revision + 1;
+        let mut changes = Vec::new();
+        for (txn, _) in txns.iter().zip(&hold).filter(|(_, holds)| **holds) {
+            for write in &txn.writes {
+                changes.extend(self.write(write, revision));
+            }
+        }
+        let batch = self.record(revision, changes, true);
+        let at = self.revision;
+        let verdict = |holds: &bool| if *holds { Verdict::Committed(at) } else { Verdict::Refused(at) };
+        (hold.iter().map(verdict).collect(), batch)
+    }
+
+    /// Notes what a revision changed; `attested` where that went through the product's port.
+    fn record(&mut self, revision: u64, changes: Vec<Change>, attested: bool) -> Option<Batch> {
+        if changes.is_empty() {
+            return None;
+        }
+        self.revision = revision;
+        let batch = Batch { revision, changes, attested };
+        self.history.push_back(batch.clone());
+        Some(batch)
+    }
+
+    fn holds(&self, guard: &Guard) -> bool {
+        match guard {
+            Guard::Absent(key) => !self.entries.contains_key(key),
+            Guard::Unchanged(key, revision) => {
+                self.entries.get(key).is_some_and(|entry| entry.mod_revision == *revision)
+            }
+            Guard::Fence(token) => self.stands(&token.key, token.create_revision),
+        }
+    }
+
+    pub(super) fn stands(&self, key: &str, created: u64) -> bool {
+        self.entries.get(key).is_some_and(|entry| entry.create_revision == created)
+    }
+
+    fn write(&mut self, write: &Write, revision: u64) -> Option<Change> {
+        match write {
+            Write::Put(key, value) => {
+                let create_revision = self.entries.get(key).map_or(revision, |entry| entry.create_revision);
+                let (key, value) = (key.clone(), value.clone());
+                let entry = Entry { key: key.clone(), value, create_revision, mod_revision: revision };
+                self.entries.insert(key, entry.clone());
+                Some(Change::Put(entry))
+            }
+            Write::Delete(key) => self.entries.remove(key).map(|entry| Change::Delete { key: entry.key }),
+        }
+    }
+
+    /// Enters a candidate; its key is its own.
+    pub(super) fn enter(&mut self, candidate: &str) -> ((String, u64), Option<Batch>) {
+        let revision = self.revision + 1;
+        let key = format!("{}{:08x}{revision:016x}", keys::ELECTION, self.lives);
+        let put = Write::Put(key.clone(), Bytes::from(candidate.to_owned()));
+        let change = self.write(&put, revision);
+        let batch = self.record(revision, change.into_iter().collect(), true);
+        ((key, revision), batch)
+    }
+
+    pub(super) fn delete(&mut self, keys: &[String]) -> Option<Batch> {
+        let revision = self.revision + 1;
+        self.leases.retain(|key, _| !keys.contains(key));
+        let changes =
+            keys.iter().filter_map(|key| self.write(&Write::Delete(key.clone()), revision)).collect();
+        self.record(revision, changes, false)
+    }
+
+    pub(super) fn leader(&self) -> Option<(String, String)> {
+        let candidates = self.list(keys::ELECTION).entries;
+        let oldest = candidates.into_iter().min_by_key(|entry| entry.create_revision)?;
+        Some((String::from_utf8_lossy(&oldest.value).into_owned(), oldest.key))
+    }
+
+    pub(super) fn compact(&mut self, kept: u64) {
+        self.compacted = self.compacted.max(self.revision.saturating_sub(kept));
+        while self.history.front().is_some_and(|batch| batch.revision <= self.compacted) {
+            self.history.pop_front();
+        }
+    }
+
+    /// Returns what changed at or after `from`, and where to go on.
+    pub(super) fn since(&self, life: u64, prefix: &str, from: u64) -> Result<(Vec<Batch>, u64), Gone> {
+        if life != self.lives {
+            return Err(Gone::Life);
+        }
+        if from <= self.compacted {
+            return Err(Gone::Compacted(self.compacted + 1));
+        }
+        let start = self.history.partition_point(|batch| batch.revision < from);
+        let mut found = Vec::new();
+        for batch in self.history.range(start..) {
+            let below = batch.changes.iter().filter(|change| key_of(change).starts_with(prefix));
+            let changes: Vec<Change> = below.cloned().collect();
+            if !changes.is_empty() {
+                found.push(Batch { changes, ..*batch });
+            }
+        }
+        Ok((found, from.max(self.revision + 1)))
+    }
+}
+
+pub(crate) fn key_of(change: &Change) -> &str {
+    match change {
+        Change::Put(entry) => &entry.key,
+        Change::Delete { key } => key,
+    }
+}

@@ -1,0 +1,76 @@
+//! Following a prefix over a link: in order, late where the link is slow, and lost where it is cut
+//! for longer than the client is patient.
+
+use std::{sync::Arc, time::Duration};
+
+use futures::stream::{BoxStream, StreamExt};
+use tokio::{sync::mpsc, time::sleep};
+use tokio_stream::wrappers::ReceiverStream;
+use usher_control_plane::ports::{Batch, WatchError};
+
+use super::{SimStore, state::Gone};
+use crate::net::{Life, Net, Node};
+
+/// Batches on their way to one watcher.
+const ON_THEIR_WAY: usize = 16;
+/// Silence after which a client gives a connection up: 2 s until it asks, and the store's time-out.
+const PATIENCE: Duration = Duration::from_secs(7);
+
+pub(super) struct Watch {
+    pub(super) store: Arc<SimStore>,
+    pub(super) net: Arc<Net>,
+    pub(super) watcher: Life,
+    pub(super) prefix: String,
+    pub(super) life: u64,
+    pub(super) next: u64,
+}
+
+impl Watch {
+    pub(super) fn start(self) -> BoxStream<'static, Result<Batch, WatchError>> {
+        let (sender, receiver) = mpsc::channel(ON_THEIR_WAY);
+        tokio::spawn(async move {
+            let closed = sender.clone();
+            let crashed = self.watcher.crashed.clone();
+            tokio::select! {
+                biased;
+                () = closed.closed() => {}
+                () = crashed.cancelled() => {}
+                error = self.run(&sender) => drop(sender.send(Err(error)).await),
+            }
+        });
+        ReceiverStream::new(receiver).boxed()
+    }
+
+    async fn run(mut self, sender: &mpsc::Sender<Result<Batch, WatchError>>) -> WatchError {
+        let node = self.watcher.node;
+        loop {
+            let changed = self.store.changed.notified();
+            let batches = match self.store.since(self.life, &self.prefix, self.next) {
+                Ok((batches, next)) => {
+                    self.next = next;
+                    batches
+                }
+                Err(Gone::Compacted(revision)) => return WatchError::Compacted(revision),
+                Err(Gone::Life) => return WatchError::Lost("the store is another".into()),
+            };
+            if batches.is_empty() {
+                tokio::select! {
+                    biased;
+                    () = changed => {}
+                    () = sleep(PATIENCE) => {}
+                }
+            } else {
+                sleep(self.net.one_way(Node::Store, node)).await;
+            }
+            if !self.net.passes(Node::Store, node, PATIENCE).await {
+                return WatchError::Lost("no sign of life".into());
+            }
+            self.net.moves(node).await;
+            for batch in batches {
+                if sender.send(Ok(batch)).await.is_err() {
+                    return WatchError::Lost("nobody watches".into());
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! Wall clocks that follow simulated time, and jump when told to.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use tokio::time::Instant;
+use usher_common::runtime::clock::WallClock;
+
+/// Where every history begins: in November 2026.
+const BEGIN: Duration = Duration::from_secs(1_795_000_000);
+
+/// One machine's clock; clones are the same.
+#[derive(Debug, Clone)]
+pub(crate) struct Wall {
+    started: Instant,
+    ahead_ms: Arc<AtomicI64>,
+}
+
+impl Wall {
+    pub(crate) fn new() -> Self {
+        Self { started: Instant::now(), ahead_ms: Arc::default() }
+    }
+
+    pub(crate) fn now_ms(&self) -> i64 {
+        let passed = BEGIN + self.started.elapsed();
+        passed.as_millis() as i64 + self.ahead_ms.load(Ordering::Relaxed)
+    }
+
+    /// Sets the clock this far from the true time.
+    pub(crate) fn set_ahead(&self, ahead_ms: i64) {
+        self.ahead_ms.store(ahead_ms, Ordering::Relaxed);
+    }
+
+    /// Returns it as the product reads it.
+    pub(crate) fn port(&self) -> WallClock {
+        let wall = self.clone();
+        let since = move || SystemTime::UNIX_EPOCH + Duration::from_millis(wall.now_ms().max(0) as u64);
+        WallClock::new(since)
+    }
+}

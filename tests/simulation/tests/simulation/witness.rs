@@ -1,0 +1,122 @@
+//! Sees everything that happens: what the store takes, what runs on every server, what each client is
+//! told. It keeps the trace of a history and has the checker judge it.
+
+mod checker;
+mod figures;
+mod instances;
+mod joins;
+mod rest;
+mod trace;
+mod truth;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use usher_common::{
+    id::{InternalMeetingId, ServerId},
+    meeting::MeetingKey,
+};
+use usher_control_plane::{core::policy::Policy, ports::Batch};
+
+pub(crate) use self::{
+    checker::{Checker, Kind, Violation},
+    figures::Figures,
+    instances::Cause,
+    trace::Trace,
+};
+
+pub(crate) struct Witness {
+    checker: Mutex<Checker>,
+    trace: Mutex<Trace>,
+}
+
+impl Witness {
+    /// Sees a history whose replicas follow `policy`; `kept` lines of its trace are kept.
+    pub(crate) fn new(policy: Policy, kept: usize) -> Self {
+        Self { checker: Mutex::new(Checker::new(policy)), trace: Mutex::new(Trace::new(kept)) }
+    }
+
+    pub(crate) fn checker(&self) -> MutexGuard<'_, Checker> {
+        self.checker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn trace(&self) -> MutexGuard<'_, Trace> {
+        self.trace.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes a line into the trace.
+    pub(crate) fn note(&self, line: &str) {
+        self.trace().note(line);
+    }
+
+    /// Returns a number that two equal histories share, and the number of lines it was made of.
+    pub(crate) fn fingerprint(&self) -> (u64, u64) {
+        self.trace().fingerprint()
+    }
+
+    /// Returns the last lines, and a few after, of what led to a violation: those that concern its
+    /// meeting, and the faults around it.
+    pub(crate) fn story(&self, violation: &Violation, most: usize) -> String {
+        let id = violation.meeting.as_ref().map(|key| key.meeting.as_str());
+        self.trace().story(id, violation.at, most)
+    }
+
+    pub(crate) fn committed(&self, batch: &Batch) {
+        let lines = self.checker().committed(batch);
+        let mut trace = self.trace();
+        lines.iter().for_each(|line| trace.note(line));
+    }
+
+    pub(crate) fn store_lost(&self) {
+        self.note("! the store has lost everything");
+        self.checker().store_lost();
+    }
+
+    pub(crate) fn born(&self, key: &MeetingKey, server: &ServerId, internal: &InternalMeetingId) {
+        self.note(&format!("{internal} runs"));
+        self.checker().born(key, server, internal);
+    }
+
+    pub(crate) fn over(&self, internal: &InternalMeetingId, cause: &Cause) {
+        self.note(&format!("{internal} is over: {cause:?}"));
+        self.checker().over(internal, cause);
+    }
+
+    /// A client was told that its create succeeded.
+    pub(crate) fn acknowledged(&self, key: &MeetingKey, internal: &InternalMeetingId) {
+        self.note(&format!("{key}: a client has {internal}"));
+        self.checker().acknowledged(internal);
+    }
+
+    /// An application asks for the end of a meeting; until the request is over, it may mean whatever
+    /// instance of the id begins beside it.
+    pub(crate) fn asks_to_end(&self, key: &MeetingKey) -> AskedToEnd<'_> {
+        self.note(&format!("{key}: a client asks for its end"));
+        self.checker().asked_to_end(key);
+        AskedToEnd { witness: self, key: key.clone() }
+    }
+
+    /// An operator frees an id.
+    pub(crate) fn operator_supersedes(&self, key: &MeetingKey) {
+        self.note(&format!("{key}: an operator supersedes it"));
+        self.checker().operator_supersedes(key);
+    }
+
+    /// A replica begins to end an instance; `leader` is who leads as far as the store knows.
+    pub(crate) fn end_sent(&self, by: &str, leader: Option<(String, String)>, internal: &InternalMeetingId) {
+        self.note(&format!("{internal}: {by} ends it"));
+        let leads = leader.is_some_and(|(candidate, _)| candidate == by);
+        self.checker().end_sent(by, leads, internal);
+    }
+}
+
+/// An application's `end` that is under way.
+pub(crate) struct AskedToEnd<'a> {
+    witness: &'a Witness,
+    key: MeetingKey,
+}
+
+impl Drop for AskedToEnd<'_> {
+    fn drop(&mut self) {
+        self.witness.checker().end_is_over(&self.key);
+    }
+}

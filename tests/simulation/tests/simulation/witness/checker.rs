@@ -1,0 +1,348 @@
+//! What must hold at every moment (I1–I4, I7, I8, X3), judged from the store's own history and from
+//! what runs. That records, zombies and servers are right once nothing is disturbed any more is
+//! judged by `rest`.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+use usher_common::{
+    id::{InternalMeetingId, ServerId},
+    meeting::{MeetingKey, Record, RecordState, Zombie, ZombieKey, ZombieState},
+    server::{AdminState, Health},
+};
+use usher_control_plane::{
+    core::{plan::Event, policy::Policy},
+    ports::Batch,
+    store::{codec::Codec, keys},
+};
+
+use super::{
+    figures::Figures,
+    instances::{Cause, Instance, Instances},
+    truth::Truth,
+};
+use crate::store::key_of;
+
+/// What kind of promise was broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Killed,
+    Reaped,
+    Placed,
+    Fence,
+    Lie,
+    Rest,
+}
+
+/// A promise that was broken.
+#[derive(Debug, Clone)]
+pub(crate) struct Violation {
+    pub(crate) kind: Kind,
+    pub(crate) meeting: Option<MeetingKey>,
+    pub(crate) text: String,
+    pub(crate) at: Instant,
+}
+
+pub(crate) struct Checker {
+    pub(super) truth: Truth,
+    pub(super) instances: Instances,
+    codec: Codec,
+    by_hand: BTreeSet<MeetingKey>,
+    /// Requests to end an id that are under way.
+    asked: BTreeMap<MeetingKey, u32>,
+    /// The store has begun anew: revisions of before cannot be compared.
+    pub(super) began_anew: bool,
+    doubled: BTreeMap<MeetingKey, Instant>,
+    pub(crate) figures: Figures,
+    pub(crate) violations: Vec<Violation>,
+}
+
+impl Checker {
+    pub(super) fn new(policy: Policy) -> Self {
+        Self {
+            truth: Truth::new(policy),
+            instances: Instances::default(),
+            codec: Codec::new(),
+            by_hand: BTreeSet::new(),
+            asked: BTreeMap::new(),
+            began_anew: false,
+            doubled: BTreeMap::new(),
+            figures: Figures::default(),
+            violations: Vec::new(),
+        }
+    }
+
+    pub(crate) fn fail(&mut self, kind: Kind, meeting: Option<&MeetingKey>, text: String) {
+        match kind {
+            Kind::Killed => self.figures.killed += 1,
+            Kind::Reaped => self.figures.reaped += 1,
+            _ => {}
+        }
+        let at = Instant::now();
+        self.violations.push(Violation { kind, meeting: meeting.cloned(), text, at });
+    }
+
+    /// Takes over what the store has committed, judges it, and says it in words.
+    pub(super) fn committed(&mut self, batch: &Batch) -> Vec<String> {
+        if batch.changes.iter().any(|change| key_of(change) == keys::META) {
+            self.store_lost(); // emptied, or begun anew: nobody decided on what is missing
+        }
+        let told = batch.changes.iter().filter(|change| !key_of(change).starts_with("load/"));
+        let events: Vec<Event> = told.filter_map(|change| self.codec.event(change).ok().flatten()).collect();
+        let mut given_up: BTreeSet<ServerId> = BTreeSet::new();
+        for event in &events {
+            if let Event::Record(key, _) = event {
+                given_up.extend(self.given_up_of(key));
+            }
+        }
+        let (mut changed, mut zombies) = (Vec::new(), Vec::new());
+        let mut lines = Vec::new();
+        for event in events {
+            lines.push(format!("{} {}", batch.revision, words(&event)));
+            match &event {
+                Event::Record(key, new) => {
+                    let old = self.truth.record(key).cloned();
+                    changed.push((key.clone(), old, new.as_ref().map(|stored| stored.value.clone())));
+                }
+                Event::Zombie(key, Some(new)) => zombies.push((key.clone(), new.value.clone())),
+                _ => {}
+            }
+            self.truth.apply(event);
+        }
+        zombies.iter().for_each(|(key, zombie)| self.zombie_set(key, zombie));
+        for (key, old, new) in changed {
+            let gone = |server: &ServerId| given_up.contains(server);
+            self.record_changed(&key, old.as_ref(), new.as_ref(), gone);
+        }
+        lines
+    }
+
+    /// Returns which servers that an id was on or runs on are given up.
+    fn given_up_of(&self, key: &MeetingKey) -> BTreeSet<ServerId> {
+        let recorded = self.truth.record(key).map(|record| &record.server);
+        let running = self.instances.of(key).map(|(_, instance)| &instance.server);
+        let servers = recorded.into_iter().chain(running);
+        servers.filter(|server| self.truth.is_given_up(server)).cloned().collect()
+    }
+
+    fn record_changed(
+        &mut self,
+        key: &MeetingKey,
+        old: Option<&Record>,
+        new: Option<&Record>,
+        was_given_up: impl Fn(&ServerId) -> bool,
+    ) {
+        let named = new.and_then(|new| new.state.internal_id());
+        named.and_then(|id| self.instances.get_mut(id)).into_iter().for_each(|named| named.confirmed = true);
+        if let Some(new) = new
+            && new.state == RecordState::Pending
+            && old.is_none_or(|old| old.token != new.token)
+        {
+            self.placed(key, old, new, &was_given_up);
+        }
+        let Some(old) = old else { return };
+        let RecordState::Active { internal_id, .. } = &old.state else { return };
+        let still = new.is_some_and(|new| {
+            new.state.internal_id() == Some(internal_id) || matches!(new.state, RecordState::Ending { .. })
+        });
+        let Some(instance) = self.instances.get(internal_id).filter(|_| !still) else { return };
+        let given_up = was_given_up(&old.server) || self.truth.is_given_up(&old.server);
+        if !instance.released && !given_up && !self.by_hand.contains(key) {
+            let text = format!("{internal_id} runs, and its record became {new:?}");
+            self.fail(Kind::Reaped, Some(key), text);
+        }
+    }
+
+    /// A server was chosen.
+    fn placed(
+        &mut self,
+        key: &MeetingKey,
+        old: Option<&Record>,
+        new: &Record,
+        was_given_up: impl Fn(&ServerId) -> bool,
+    ) {
+        let (admin, colour) = (self.truth.admin(&new.server), self.truth.colour(&new.server));
+        if admin != Some(AdminState::Enabled) || colour == Health::Offline {
+            let text = format!("I7: placed on {} while it is {admin:?} and {colour:?}", new.server);
+            self.fail(Kind::Placed, Some(key), text);
+        }
+        let beside = ZombieKey { meeting: key.clone(), server: new.server.clone() };
+        if self.truth.zombies.contains_key(&beside) {
+            self.fail(Kind::Placed, Some(key), format!("I2: placed beside its zombie on {}", new.server));
+        }
+        if old.is_some_and(|old| old.server != new.server) {
+            self.figures.superseded += 1;
+        }
+        let running: Vec<(InternalMeetingId, Instance)> = self
+            .instances
+            .of(key)
+            .filter(|(_, instance)| instance.server != new.server)
+            .map(|(id, instance)| (id.clone(), instance.clone()))
+            .collect();
+        for (id, instance) in running {
+            let superseded = ZombieKey { meeting: key.clone(), server: instance.server.clone() };
+            if self.truth.zombies.contains_key(&superseded) {
+                // It was given up before, and only waits for its replacement.
+            } else if was_given_up(&instance.server) {
+                // What a client was told of an unconfirmed create is given up with the server.
+                if old.is_some_and(|old| old.state == RecordState::Pending) {
+                    self.instances.change_on(key, &instance.server, |instance| instance.released = true);
+                }
+            } else if instance.acknowledged && !instance.confirmed {
+                // Its confirmation was on its way, which no client's answer waits for (design 4).
+                self.instances.change_on(key, &instance.server, |instance| instance.released = true);
+                self.figures.too_late += 1;
+            } else if instance.acknowledged && !instance.released && !self.by_hand.contains(key) {
+                let text = format!("H4: placed on {} while {id} runs and is acknowledged", new.server);
+                self.fail(Kind::Placed, Some(key), text);
+            }
+        }
+    }
+
+    fn zombie_set(&mut self, key: &ZombieKey, zombie: &Zombie) {
+        let confirmed = self.truth.lives_elsewhere(&key.meeting, &key.server);
+        let by_hand = self.truth.admin(&key.server).is_none_or(|admin| admin == AdminState::Disabled);
+        if zombie.state != ZombieState::Waiting && (confirmed || by_hand) {
+            let named = zombie.internal_id.as_ref().and_then(|id| self.instances.get_mut(id));
+            match named {
+                Some(instance) => instance.released = true,
+                None => {
+                    self.instances.change_on(&key.meeting, &key.server, |instance| instance.released = true)
+                }
+            }
+        }
+    }
+
+    /// The store begins anew: what is known of it is no more, and an id that ran twice, or on a server
+    /// that was given up, may be taken for either.
+    pub(super) fn store_lost(&mut self) {
+        let doubled: Vec<MeetingKey> = self.instances.doubled().cloned().collect();
+        for (id, instance) in self.instances.iter_mut() {
+            let routed = self.truth.records.get(&instance.key).is_some_and(|record| {
+                record.value.state.internal_id() == Some(id) && !self.truth.is_given_up(&instance.server)
+            });
+            if !routed || doubled.contains(&instance.key) {
+                instance.released = true;
+            }
+        }
+        self.truth.clear();
+        self.began_anew = true;
+    }
+
+    pub(super) fn born(&mut self, key: &MeetingKey, server: &ServerId, internal: &InternalMeetingId) {
+        self.figures.created += 1;
+        let released = self.asked.get(key).is_some_and(|count| *count > 0);
+        let (key, server) = (key.clone(), server.clone());
+        let instance =
+            Instance { key, server, acknowledged: false, confirmed: false, released, unknown_since: None };
+        self.instances.add(internal, instance);
+    }
+
+    pub(super) fn over(&mut self, internal: &InternalMeetingId, cause: &Cause) {
+        let Some(instance) = self.instances.remove(internal) else { return };
+        if let Cause::Balancer(by) = cause {
+            self.figures.ended += 1;
+            if instance.acknowledged && !instance.released {
+                let text =
+                    format!("I2, I3: {by} ended {internal}, which was neither superseded nor asked to end");
+                self.fail(Kind::Killed, Some(&instance.key), text);
+            }
+        }
+    }
+
+    pub(super) fn acknowledged(&mut self, internal: &InternalMeetingId) {
+        let Some(instance) = self.instances.get_mut(internal) else { return };
+        instance.acknowledged = true;
+        let (key, server) = (instance.key.clone(), instance.server.clone());
+        let elsewhere = self.truth.record(&key).is_some_and(|record| record.server != server);
+        let zombie = self.truth.zombies.get(&ZombieKey { meeting: key, server });
+        let is_zombie =
+            zombie.is_some_and(|zombie| zombie.internal_id.as_ref().is_none_or(|named| named == internal));
+        if elsewhere || is_zombie {
+            // The id had moved on when its server answered: nobody can take the answer back (design 4).
+            self.instances.get_mut(internal).into_iter().for_each(|instance| instance.released = true);
+            self.figures.too_late += 1;
+        }
+    }
+
+    pub(super) fn asked_to_end(&mut self, key: &MeetingKey) {
+        *self.asked.entry(key.clone()).or_default() += 1;
+        let ids: Vec<InternalMeetingId> = self.instances.of(key).map(|(id, _)| id.clone()).collect();
+        for id in ids {
+            if let Some(instance) = self.instances.get_mut(&id) {
+                instance.released = true;
+            }
+        }
+    }
+
+    pub(super) fn end_is_over(&mut self, key: &MeetingKey) {
+        if let Some(count) = self.asked.get_mut(key) {
+            *count -= 1;
+        }
+    }
+
+    pub(super) fn operator_supersedes(&mut self, key: &MeetingKey) {
+        self.by_hand.insert(key.clone());
+    }
+
+    pub(super) fn end_sent(&mut self, by: &str, leads: bool, internal: &InternalMeetingId) {
+        if !leads {
+            let key = self.instances.get(internal).map(|instance| instance.key.clone());
+            self.fail(Kind::Fence, key.as_ref(), format!("X3: {by} ends {internal} and does not lead"));
+        }
+    }
+
+    /// Looks at what runs, once every `every`.
+    pub(crate) fn look(&mut self, every: Duration, grace: Duration, reachable: impl Fn(&ServerId) -> bool) {
+        let now = Instant::now();
+        for (_, instance) in self.instances.iter_mut() {
+            if self.truth.knows(&instance.key, &instance.server) || !reachable(&instance.server) {
+                instance.unknown_since = None;
+            } else if now.duration_since(*instance.unknown_since.get_or_insert(now)) >= grace {
+                self.figures.leaked += every;
+            }
+        }
+        let doubled = self.instances.doubled().filter(|key| {
+            self.instances.of(key).filter(|(_, instance)| reachable(&instance.server)).count() > 1
+        });
+        let doubled: Vec<MeetingKey> = doubled.cloned().collect();
+        self.figures.split += every * doubled.len() as u32;
+        self.figures.splits += doubled.iter().filter(|key| !self.doubled.contains_key(*key)).count() as u64;
+        self.doubled = doubled.into_iter().map(|key| (key, now)).collect();
+    }
+}
+
+fn words(event: &Event) -> String {
+    match event {
+        Event::Server(id, stored) => match stored {
+            Some(stored) => format!("! {id} is {:?}", stored.value.admin),
+            None => format!("! {id} is removed"),
+        },
+        Event::Health(id, stored) => match stored {
+            Some(stored) => {
+                let health = &stored.value;
+                format!("! {id} recover {} error {} {}", health.recover, health.error, health.reason)
+            }
+            None => format!("! {id} has no health"),
+        },
+        Event::Record(key, stored) => match stored {
+            Some(stored) => {
+                let record = &stored.value;
+                format!("{key} on {}: {:?}", record.server, record.state)
+            }
+            None => format!("{key} has no record"),
+        },
+        Event::Zombie(key, stored) => match stored {
+            Some(stored) => {
+                let Zombie { state, internal_id, reason, .. } = &stored.value;
+                format!("{} zombie on {}: {state:?} {internal_id:?} ({reason})", key.meeting, key.server)
+            }
+            None => format!("{} has no zombie on {}", key.meeting, key.server),
+        },
+        Event::Sample(id, _) => format!("{id} sampled"),
+        Event::Tenant(id, _) => format!("tenant {id}"),
+    }
+}

@@ -1,0 +1,80 @@
+//! What is counted over a history (requirements A6).
+
+use std::{fmt, time::Duration};
+
+/// Figures of one history, or of several together.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Figures {
+    /// Meetings that were made.
+    pub(crate) created: u64,
+    /// Ids that were given to another server.
+    pub(crate) superseded: u64,
+    /// `end` calls of replicas that hit a running meeting.
+    pub(crate) ended: u64,
+    /// Running meetings ended that were neither superseded nor asked to end.
+    pub(crate) killed: u64,
+    /// Clients that were told of a meeting whose id had moved on while its server made it.
+    pub(crate) too_late: u64,
+    /// Records taken from running meetings.
+    pub(crate) reaped: u64,
+    /// Time that ids ran twice on servers that could be reached.
+    pub(crate) split: Duration,
+    /// Ids that did.
+    pub(crate) splits: u64,
+    /// Time that meetings ran on servers that could be reached, and nothing told of them.
+    pub(crate) leaked: Duration,
+}
+
+impl Figures {
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.created += other.created;
+        self.superseded += other.superseded;
+        self.ended += other.ended;
+        self.killed += other.killed;
+        self.reaped += other.reaped;
+        self.too_late += other.too_late;
+        self.split += other.split;
+        self.splits += other.splits;
+        self.leaked += other.leaked;
+    }
+
+    /// Writes the figures so that another process can read them.
+    pub(crate) fn encode(&self) -> String {
+        let (split, leaked) = (self.split.as_millis(), self.leaked.as_millis());
+        let Self { created, superseded, ended, killed, reaped, splits, too_late, .. } = self;
+        format!("{created} {superseded} {ended} {killed} {reaped} {split} {splits} {leaked} {too_late}")
+    }
+
+    pub(crate) fn decode(text: &str) -> Option<Self> {
+        let numbers: Vec<u64> = text.split(' ').filter_map(|number| number.parse().ok()).collect();
+        let [created, superseded, ended, killed, reaped, split, splits, leaked, too_late] = numbers[..]
+        else {
+            return None;
+        };
+        let (split, leaked) = (Duration::from_millis(split), Duration::from_millis(leaked));
+        Some(Self { created, superseded, ended, killed, reaped, split, splits, leaked, too_late })
+    }
+}
+
+impl fmt::Display for Figures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "| policy | creates | superseded | live un-superseded meetings killed | reachable split (s) | \
+             leaked live meetings (s) | live records reaped |"
+        )?;
+        writeln!(f, "|---|---|---|---|---|---|---|")?;
+        write!(
+            f,
+            "| Usher | {} | {} | {} | {} ({} ids, {:.1} s each) | {} | {} |",
+            self.created,
+            self.superseded,
+            self.killed,
+            self.split.as_secs(),
+            self.splits,
+            self.split.as_secs_f64() / self.splits.max(1) as f64,
+            self.leaked.as_secs(),
+            self.reaped
+        )
+    }
+}

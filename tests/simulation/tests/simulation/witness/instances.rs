@@ -1,0 +1,97 @@
+//! Every meeting that ever ran, and what is known of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tokio::time::Instant;
+use usher_common::{
+    id::{InternalMeetingId, ServerId},
+    meeting::MeetingKey,
+};
+
+/// Why a meeting is over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// Its people have left.
+    Itself,
+    /// Its server restarted.
+    Crash,
+    /// An application's `end` reached the server.
+    Application,
+    /// A replica's `end` reached the server.
+    Balancer(String),
+}
+
+/// One meeting on one server.
+#[derive(Debug, Clone)]
+pub(super) struct Instance {
+    pub(super) key: MeetingKey,
+    pub(super) server: ServerId,
+    /// A client was told that it runs.
+    pub(super) acknowledged: bool,
+    /// A record has named it.
+    pub(super) confirmed: bool,
+    /// Somebody asked for its end, it was superseded, or its server was given up by hand.
+    pub(super) released: bool,
+    /// Since when neither record nor zombie tells of it.
+    pub(super) unknown_since: Option<Instant>,
+}
+
+/// The meetings that run.
+#[derive(Debug, Default)]
+pub(super) struct Instances {
+    live: BTreeMap<InternalMeetingId, Instance>,
+    by_key: BTreeMap<MeetingKey, BTreeSet<InternalMeetingId>>,
+}
+
+impl Instances {
+    pub(super) fn add(&mut self, id: &InternalMeetingId, instance: Instance) {
+        self.by_key.entry(instance.key.clone()).or_default().insert(id.clone());
+        self.live.insert(id.clone(), instance);
+    }
+
+    pub(super) fn remove(&mut self, id: &InternalMeetingId) -> Option<Instance> {
+        let instance = self.live.remove(id)?;
+        if let Some(of_key) = self.by_key.get_mut(&instance.key) {
+            of_key.remove(id);
+            if of_key.is_empty() {
+                self.by_key.remove(&instance.key);
+            }
+        }
+        Some(instance)
+    }
+
+    pub(super) fn get(&self, id: &InternalMeetingId) -> Option<&Instance> {
+        self.live.get(id)
+    }
+
+    pub(super) fn get_mut(&mut self, id: &InternalMeetingId) -> Option<&mut Instance> {
+        self.live.get_mut(id)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&InternalMeetingId, &Instance)> {
+        self.live.iter()
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (&InternalMeetingId, &mut Instance)> {
+        self.live.iter_mut()
+    }
+
+    pub(super) fn of(&self, key: &MeetingKey) -> impl Iterator<Item = (&InternalMeetingId, &Instance)> {
+        let ids = self.by_key.get(key).into_iter().flatten();
+        ids.filter_map(|id| Some((id, self.live.get(id)?)))
+    }
+
+    /// Changes every instance of a key on a server.
+    pub(super) fn change_on(&mut self, key: &MeetingKey, server: &ServerId, change: impl Fn(&mut Instance)) {
+        for id in self.by_key.get(key).cloned().unwrap_or_default() {
+            if let Some(instance) = self.live.get_mut(&id).filter(|instance| instance.server == *server) {
+                change(instance);
+            }
+        }
+    }
+
+    /// Visits the ids that run more than once.
+    pub(super) fn doubled(&self) -> impl Iterator<Item = &MeetingKey> {
+        self.by_key.iter().filter(|(_, ids)| ids.len() > 1).map(|(key, _)| key)
+    }
+}

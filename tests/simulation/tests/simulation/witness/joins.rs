@@ -1,0 +1,63 @@
+//! What a client that joins may be told (I13): never that a meeting does not exist while it runs, is
+//! routed and its server serves; never another server by a table that knows better.
+
+use usher_common::{
+    id::{InternalMeetingId, ServerId},
+    meeting::{MeetingKey, RecordState},
+    server::{AdminState, Health},
+};
+
+use super::checker::{Checker, Kind};
+use crate::edge::Joined;
+
+/// A meeting that every client must find.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Expected {
+    internal: InternalMeetingId,
+    server: ServerId,
+    /// Revision of its record.
+    since: u64,
+}
+
+impl Checker {
+    /// Returns the meeting that clients must find under an id, if there is one.
+    pub(crate) fn expected(&self, key: &MeetingKey) -> Option<Expected> {
+        let stored = self.truth.records.get(key)?;
+        let RecordState::Active { internal_id, .. } = &stored.value.state else { return None };
+        let instance = self.instances.get(internal_id)?;
+        let (server, since) = (stored.value.server.clone(), stored.modified);
+        let serves = self.truth.admin(&server) == Some(AdminState::Enabled)
+            && self.truth.colour(&server) == Health::Online;
+        let sure = serves && instance.acknowledged && !instance.released;
+        sure.then(|| Expected { internal: internal_id.clone(), server, since })
+    }
+
+    /// Judges what a client was told; `expected` and `held`, the revision of the edge's table, are
+    /// from before it asked.
+    pub(crate) fn joined(
+        &mut self,
+        key: &MeetingKey,
+        expected: Option<&Expected>,
+        joined: &Joined,
+        held: Option<u64>,
+    ) {
+        let after = self.expected(key);
+        let Some(expected) = expected.filter(|expected| after.as_ref() == Some(expected)) else { return };
+        let Expected { internal, server, since } = expected;
+        match joined {
+            Joined::Missing => {
+                let text =
+                    format!("I13: a client was told that there is none, and {internal} runs on {server}");
+                self.fail(Kind::Lie, Some(key), text);
+            }
+            Joined::At(other)
+                if other != server && !self.began_anew && held.is_some_and(|held| held >= *since) =>
+            {
+                let text =
+                    format!("a client was sent to {other}, and {internal} runs on {server} since {since}");
+                self.fail(Kind::Lie, Some(key), text);
+            }
+            Joined::At(_) | Joined::Retry => {}
+        }
+    }
+}
