@@ -5,6 +5,7 @@
 //! process that wrote an ERROR line which its test did not expect fails that test.
 
 pub mod admin;
+pub mod balancer;
 pub mod client;
 pub mod cluster;
 pub mod etcd;

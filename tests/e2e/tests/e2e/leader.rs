@@ -135,7 +135,12 @@ async fn x3_a_leader_that_was_frozen_beyond_its_lease_does_nothing_when_it_comes
 #[tokio::test]
 async fn c2_a_frozen_control_plane_holds_up_no_edge() -> Result<()> {
     // Far below what one control plane may take to place (8 s).
-    let cluster = Cluster::builder().edges(1).set("meetings.create_timeout", "4s").start().await?;
+    let cluster = Cluster::builder()
+        .edges(1)
+        .set("meetings.create_timeout", "4s")
+        .set("health.unhealthy_after", "6s")
+        .start()
+        .await?;
     let client = cluster.client(0);
     client.created("before").await?;
     for frozen in 0..2 {

@@ -1,7 +1,12 @@
 //! Rolling restarts under load: nobody notices.
 
 use anyhow::{Result, ensure};
-use usher_harness::{client::BbbClient, cluster::Cluster, load::Load};
+use usher_harness::{
+    balancer::Balancer,
+    client::BbbClient,
+    cluster::{Cluster, SECRET},
+    load::Load,
+};
 
 /// S16: control planes are ended and started one by one under load; no request fails.
 #[tokio::test]
@@ -26,4 +31,35 @@ async fn s16_a_rolling_restart_of_control_planes_fails_no_request() -> Result<()
     ensure!(history.retryable.is_empty(), "{} creates: {:?}", history.retryable.len(), history.retryable);
     assert_eq!(history.refused, 0, "the edges went nowhere");
     history.check(&clients, &cluster.sims).await
+}
+
+/// S16: edges behind a balancer are ended and started one by one under load; no request fails. The
+/// balancer takes edges that are not ready out for new connections, and tries nothing twice.
+#[tokio::test]
+async fn s16_a_rolling_restart_of_edges_fails_no_request() -> Result<()> {
+    // Ten times what the balancer needs to notice.
+    let mut cluster = Cluster::builder().set("edge.shutdown_wait", "1s").start().await?;
+    let balancer = Balancer::start(&cluster.edges).await?;
+    let client = BbbClient::new(balancer.address(), SECRET);
+    let load = Load::new("rolling", vec![client.clone()]);
+    let restarts = async {
+        load.goes_on(20).await?;
+        for _ in 0..2 {
+            for number in 0..2 {
+                cluster.restart_edge(number).await?;
+                balancer.replace(number, &cluster.edges[number]).await?;
+                load.goes_on(20).await?;
+            }
+        }
+        anyhow::Ok(())
+    };
+    let (history, restarted) = tokio::join!(load.run(4), async {
+        let restarted = restarts.await;
+        load.stop();
+        restarted
+    });
+    restarted?;
+    ensure!(history.retryable.is_empty(), "{} creates: {:?}", history.retryable.len(), history.retryable);
+    assert_eq!(history.refused, 0, "the balancer is always there");
+    history.check(&[client], &cluster.sims).await
 }

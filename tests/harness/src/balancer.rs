@@ -1,0 +1,140 @@
+//! What stands in front of the edges: it sends each new connection to an edge that is ready, and
+//! copies bytes. It tries nothing a second time, so that what goes wrong is seen.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use anyhow::{Context, Result, ensure};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+    time::{MissedTickBehavior, interval},
+};
+
+use crate::{process::Process, wait};
+
+/// Time between two looks at whether an edge is ready; one that says no is out.
+const PROBE: Duration = Duration::from_millis(100);
+
+/// A running balancer; it is gone, with every connection, when this is dropped.
+#[derive(Debug)]
+pub struct Balancer {
+    address: SocketAddr,
+    seats: Arc<Seats>,
+    _tasks: JoinSet<()>,
+}
+
+#[derive(Debug)]
+struct Seats {
+    edges: Mutex<Vec<Seat>>,
+    next: AtomicUsize,
+}
+
+/// One edge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Seat {
+    listen: SocketAddr,
+    ops: SocketAddr,
+    ready: bool,
+}
+
+impl Seat {
+    fn of(edge: &Process) -> Self {
+        Self { listen: edge.address("listen"), ops: edge.address("ops"), ready: false }
+    }
+}
+
+impl Balancer {
+    /// Starts in front of these edges, and waits until all are ready.
+    ///
+    /// # Errors
+    /// When one is not ready in time.
+    pub async fn start(edges: &[Process]) -> Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.context("bind the balancer")?;
+        let address = listener.local_addr()?;
+        let seats = Arc::new(Seats {
+            edges: Mutex::new(edges.iter().map(Seat::of).collect()),
+            next: AtomicUsize::new(0),
+        });
+        let mut tasks = JoinSet::new();
+        tasks.spawn(probe(Arc::clone(&seats)));
+        tasks.spawn(accept(listener, Arc::clone(&seats)));
+        let balancer = Self { address, seats, _tasks: tasks };
+        balancer.all_ready().await?;
+        Ok(balancer)
+    }
+
+    /// Returns where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Puts a restarted edge where the old one was, and waits until it is ready.
+    ///
+    /// # Errors
+    /// When it is not ready in time.
+    pub async fn replace(&self, number: usize, edge: &Process) -> Result<()> {
+        self.seats.edges()[number] = Seat::of(edge);
+        self.all_ready().await
+    }
+
+    async fn all_ready(&self) -> Result<()> {
+        wait::until("every edge to be ready", || async {
+            let seats = self.seats.edges().clone();
+            ensure!(seats.iter().all(|seat| seat.ready), "{seats:?}");
+            Ok(())
+        })
+        .await
+    }
+}
+
+impl Seats {
+    fn edges(&self) -> MutexGuard<'_, Vec<Seat>> {
+        self.edges.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the next edge that is ready.
+    fn choose(&self) -> Option<SocketAddr> {
+        let ready: Vec<_> = self.edges().iter().filter(|seat| seat.ready).map(|seat| seat.listen).collect();
+        let turn = self.next.fetch_add(1, Ordering::Relaxed);
+        ready.get(turn % ready.len().max(1)).copied()
+    }
+}
+
+async fn probe(seats: Arc<Seats>) {
+    let http = reqwest::Client::builder().timeout(wait::GLANCE).build().unwrap_or_default();
+    let mut look = interval(PROBE);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        look.tick().await;
+        let before = seats.edges().clone();
+        for (number, seat) in before.into_iter().enumerate() {
+            let answer = http.get(format!("http://{}/ready", seat.ops)).send().await;
+            let ready = answer.is_ok_and(|answer| answer.status().is_success());
+            // It may have been replaced meanwhile.
+            if let Some(now) = seats.edges().get_mut(number).filter(|now| **now == seat) {
+                now.ready = ready;
+            }
+        }
+    }
+}
+
+async fn accept(listener: TcpListener, seats: Arc<Seats>) {
+    let mut connections = JoinSet::new();
+    while let Ok((mut client, _)) = listener.accept().await {
+        while connections.try_join_next().is_some() {}
+        let edge = seats.choose();
+        connections.spawn(async move {
+            let Some(edge) = edge else { return };
+            let Ok(mut edge) = TcpStream::connect(edge).await else { return };
+            // Either side may end it as it likes.
+            let _ = tokio::io::copy_bidirectional(&mut client, &mut edge).await;
+        });
+    }
+}
