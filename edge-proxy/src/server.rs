@@ -7,6 +7,7 @@ mod join;
 mod listener;
 mod lists;
 mod locate;
+mod multipart;
 mod owner;
 mod recordings;
 mod reply;

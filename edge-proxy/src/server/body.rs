@@ -72,15 +72,14 @@ impl Body for Patient {
 }
 
 /// Reads a body that must be small, all of it within twice the patience for one silence.
-pub(super) async fn read_form(body: Incoming, limit: u64, patience: Duration) -> Result<String, BodyError> {
+pub(super) async fn read_small(body: Incoming, limit: u64, patience: Duration) -> Result<Bytes, BodyError> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX).min(BUFFER_MAX);
     let whole = Limited::new(Patient::new(body, patience), limit).collect();
-    let bytes = tokio::time::timeout(patience * 2, whole)
+    let whole = tokio::time::timeout(patience * 2, whole)
         .await
         .map_err(|_| BodyError::Slow)?
-        .map_err(|error| fault_of(error.as_ref()))?
-        .to_bytes();
-    String::from_utf8(bytes.into()).map_err(|_| BodyError::Broken)
+        .map_err(|error| fault_of(error.as_ref()))?;
+    Ok(whole.to_bytes())
 }
 
 /// A document on its way to a server.

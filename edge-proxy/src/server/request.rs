@@ -20,10 +20,11 @@ use usher_common::{
 };
 
 use super::{
-    body::{BodyError, Document, read_form},
+    body::{BodyError, Document, read_small},
     gateway::Gateway,
     join,
     locate::Owner,
+    multipart,
     reply::Reply,
 };
 use crate::{
@@ -178,16 +179,12 @@ pub(super) async fn admit(gateway: &Gateway, request: Request<Incoming>) -> Resu
         _ => return Err(Box::new(Reply::checksum(call, ChecksumProblem::Mismatch))),
     };
     let query = parts.uri.query().unwrap_or_default();
-    if kind == Some(BodyKind::Multipart) && query.is_empty() && call != Call::PutRecordingTextTrack {
-        // Parts are not read: a checksum among them is not a missing one.
-        return Err(refused(call, &Refusal::UNSUPPORTED_CONTENT_TYPE));
-    }
     let mut body = Some(body);
-    let form = match body.take_if(|_| kind == Some(BodyKind::Form) && leaves_room_for_form(query)) {
-        Some(body) => {
-            let form = read_form(body, gateway.limits.body, gateway.limits.client).await;
-            Some(form.map_err(|error| refused_body(call, &error))?)
-        }
+    // The parts of a text track are its file, which goes to a server as it is.
+    let is_form = kind == Some(BodyKind::Form)
+        || (kind == Some(BodyKind::Multipart) && call != Call::PutRecordingTextTrack);
+    let form = match body.take_if(|_| is_form && leaves_room_for_form(query)) {
+        Some(body) => Some(read_form(call, gateway, &parts, body).await?),
         None => None,
     };
     let parameters = authenticate(call, query, form.as_deref(), &route.secrets)
@@ -234,6 +231,31 @@ fn unsigned(call: Call, problem: ChecksumProblem, given: &str, headers: &HeaderM
         }
     }
     Box::new(Reply::checksum(call, problem))
+}
+
+/// Reads the parameters of a body, as a form holds them.
+async fn read_form(
+    call: Call,
+    gateway: &Gateway,
+    parts: &Parts,
+    body: Incoming,
+) -> Result<String, Box<Reply>> {
+    let kind =
+        parts.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let boundary = match BodyKind::parse(kind) {
+        Some(BodyKind::Multipart) => {
+            Some(multipart::boundary(kind).ok_or_else(|| refused(call, &Refusal::UNSUPPORTED_CONTENT_TYPE))?)
+        }
+        _ => None,
+    };
+    let read = async {
+        let body = read_small(body, gateway.limits.body, gateway.limits.client).await?;
+        match boundary {
+            Some(boundary) => multipart::as_form(body, boundary).await,
+            None => String::from_utf8(body.into()).map_err(|_| BodyError::Broken),
+        }
+    };
+    read.await.map_err(|error| refused_body(call, &error))
 }
 
 /// Returns the kind of a body that the call takes. GETs have none, whatever their headers say.

@@ -39,12 +39,12 @@ async fn what_a_request_line_can_carry_reaches_the_server_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn parameters_in_parts_of_a_body_are_no_fault_of_the_checksum() {
+async fn parts_of_a_body_count_where_the_url_says_nothing_and_nowhere_else() {
     let cluster = Cluster::start(1).await;
     let parts = [("content-type", "multipart/form-data; boundary=b")];
     let body = "--b\r\nContent-Disposition: form-data; name=\"meetingID\"\r\n\r\nroom\r\n--b--\r\n";
     let answer = cluster.client.send("POST", "/bigbluebutton/api/create", &parts, body).await;
-    assert_eq!(answer.key(), "unsupportedContentType");
+    assert_eq!(answer.text("message"), "You must provide the checksum");
     let path = format!("/bigbluebutton/api/create?{}", signed("create", "meetingID=room&name=Room"));
     assert!(cluster.client.send("POST", &path, &parts, body).await.is_success(), "all it says is in the URL");
 }

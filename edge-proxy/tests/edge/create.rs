@@ -265,6 +265,38 @@ async fn forms_are_accepted_with_the_checksum_anywhere() {
     assert_eq!(cluster.sims[0].meetings()[0].name, "Jürgen & x");
 }
 
+/// Parameters in parts, as curl and PHP send an array: signed as a form is, files left alone.
+#[tokio::test]
+async fn multipart_forms_are_accepted_with_the_checksum_anywhere() {
+    let cluster = Cluster::start(1).await;
+    let part = |name: &str, value: &str| {
+        format!("--b0\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+    };
+    let file = "--b0\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.pdf\"\r\n\r\n%PDF\r\n";
+    let parts = [&part("meetingID", "room"), &part("name", "J\u{fc}rgen & x=1"), file].concat();
+    let bare = signed("create", "");
+    let checksum = part("checksum", bare.trim_start_matches("checksum="));
+    let kind = [("content-type", "multipart/form-data; boundary=b0")];
+    let in_query = format!("/bigbluebutton/api/create?{bare}");
+    let answer = cluster.client.send("POST", &in_query, &kind, format!("{parts}--b0--\r\n")).await;
+    assert!(answer.is_success(), "{answer:?}");
+    let in_body = format!("{parts}{checksum}--b0--\r\n");
+    let answer = cluster.client.send("POST", "/bigbluebutton/api/create", &kind, in_body.clone()).await;
+    assert_eq!(answer.key(), "duplicateWarning");
+    assert_eq!(cluster.sims[0].meetings()[0].name, "J\u{fc}rgen & x=1");
+    // Unsigned, twice signed, cut, and without a boundary.
+    let plain = "/bigbluebutton/api/create";
+    let answer = cluster.client.send("POST", plain, &kind, format!("{parts}--b0--\r\n")).await;
+    assert_eq!(answer.key(), "checksumError");
+    assert_eq!(cluster.client.send("POST", &in_query, &kind, in_body.clone()).await.key(), "checksumError");
+    assert_eq!(
+        cluster.client.send("POST", plain, &kind, in_body[..60].to_owned()).await.key(),
+        "validationError"
+    );
+    let bare_kind = [("content-type", "multipart/form-data")];
+    assert_eq!(cluster.client.send("POST", plain, &bare_kind, in_body).await.key(), "unsupportedContentType");
+}
+
 #[tokio::test]
 async fn documents_go_through_byte_for_byte_with_the_bare_type() {
     let cluster = Cluster::start(1).await;

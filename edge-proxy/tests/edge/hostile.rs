@@ -21,6 +21,9 @@ async fn body_fields_beside_a_signed_query_change_nothing() {
     assert!(call.body.is_empty());
     let path = format!("/bigbluebutton/api/end?{}", signed("end", "meetingID=nobody"));
     assert_eq!(cluster.client.send("POST", &path, &form, "meetingID=room").await.key(), "notFound");
+    let parts = [("content-type", "multipart/form-data; boundary=b")];
+    let body = "--b\r\nContent-Disposition: form-data; name=\"meetingID\"\r\n\r\nroom\r\n--b--\r\n";
+    assert_eq!(cluster.client.send("POST", &path, &parts, body).await.key(), "notFound");
 }
 
 #[tokio::test]
