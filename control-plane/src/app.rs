@@ -61,7 +61,7 @@ impl ControlPlane {
         let (pending, watchdog) = (ops.pending(), Watchdog::default());
         let servers: Arc<dyn BbbServers> =
             Arc::new(BbbClient::new(settings, pending.clone()).context("set up calls to BBB servers")?);
-        let store: Arc<dyn Store> = Arc::new(WatchedStore::new(store, pending.clone()));
+        let store: Arc<dyn Store> = Arc::new(WatchedStore::new(store, pending.clone(), metrics.clone()));
         let replica = settings.leader.replica.clone().unwrap_or_else(replica_name);
 
         // The port and its streams end first, then what they stand on.

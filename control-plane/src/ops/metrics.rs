@@ -13,6 +13,7 @@ use usher_common::{
 };
 
 use super::alarms::{Alarm, Alarms};
+use crate::ports::StoreError;
 
 /// A gauge of fractions.
 type Fraction = Gauge<f64, AtomicU64>;
@@ -41,6 +42,13 @@ pub struct HealthOf {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Named {
     name: String,
+}
+
+/// Labels `call` and `reason`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct StoreFailure {
+    call: &'static str,
+    reason: &'static str,
 }
 
 /// Label `outcome`.
@@ -79,6 +87,7 @@ pub struct Metrics {
     meetings: Family<OfServer, Gauge>,
     zombies: Family<OfServer, Gauge>,
     rebuilds: Counter,
+    store_failures: Family<StoreFailure, Counter>,
     given_up: Counter,
     ends: Family<PollOf, Counter>,
     placements: Family<Outcome, Counter>,
@@ -101,6 +110,7 @@ impl Metrics {
             meetings: Family::default(),
             zombies: Family::default(),
             rebuilds: Counter::default(),
+            store_failures: Family::default(),
             given_up: Counter::default(),
             ends: Family::default(),
             placements: Family::default(),
@@ -147,6 +157,11 @@ impl Metrics {
             self.rebuilds.clone(),
         );
         registry.register(
+            "usher_store_failures",
+            "Calls to the store that failed, by what that means",
+            self.store_failures.clone(),
+        );
+        registry.register(
             "usher_zombies_given_up",
             "Zombies and records of offline servers given up after zombie_ttl, or with their server",
             self.given_up.clone(),
@@ -179,6 +194,16 @@ impl Metrics {
     /// Counts a placement that came out.
     pub fn placed(&self, outcome: &str) {
         self.placements.get_or_create(&Outcome { outcome: outcome.to_owned() }).inc();
+    }
+
+    /// Counts a call to the store that failed (C8).
+    pub fn store_failed(&self, call: &'static str, error: &StoreError) {
+        let reason = match error {
+            StoreError::Unavailable(_) => "unavailable",
+            StoreError::Unknown(_) => "unknown",
+            StoreError::Rejected(_) => "rejected",
+        };
+        self.store_failures.get_or_create(&StoreFailure { call, reason }).inc();
     }
 
     /// Counts a loss of stored state.

@@ -1,4 +1,5 @@
-//! A store whose calls are listed while they are under way (C5).
+//! A store whose calls are listed while they are under way (C5), and whose failures are counted by
+//! what they mean (C8).
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,31 +7,46 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 use usher_common::runtime::pending::Pending;
 
-use crate::ports::{Batch, Lease, Listing, Store, StoreError, Txn, Verdict, WatchError};
+use crate::{
+    ops::metrics::Metrics,
+    ports::{Batch, Lease, Listing, Store, StoreError, Txn, Verdict, WatchError},
+};
 
 /// Passes every call on. Campaigns are meant to wait and are not listed.
 pub struct WatchedStore {
     store: Arc<dyn Store>,
     pending: Pending,
+    metrics: Metrics,
 }
 
 impl WatchedStore {
-    /// Lists the calls to `store` in `pending`.
-    pub fn new(store: Arc<dyn Store>, pending: Pending) -> Self {
-        Self { store, pending }
+    /// Lists the calls to `store` in `pending`, and counts those that fail in `metrics`.
+    pub fn new(store: Arc<dyn Store>, pending: Pending, metrics: Metrics) -> Self {
+        Self { store, pending, metrics }
+    }
+
+    async fn watched<T>(
+        &self,
+        call: &'static str,
+        answer: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let _pending = self.pending.enter("store", call);
+        let answer = answer.await;
+        if let Err(error) = &answer {
+            self.metrics.store_failed(call, error);
+        }
+        answer
     }
 }
 
 #[async_trait]
 impl Store for WatchedStore {
     async fn read_prefix(&self, prefix: &str) -> Result<Listing, StoreError> {
-        let _pending = self.pending.enter("store", "read");
-        self.store.read_prefix(prefix).await
+        self.watched("read", self.store.read_prefix(prefix)).await
     }
 
     async fn revision(&self) -> Result<u64, StoreError> {
-        let _pending = self.pending.enter("store", "revision");
-        self.store.revision().await
+        self.watched("revision", self.store.revision()).await
     }
 
     async fn watch(
@@ -38,18 +54,15 @@ impl Store for WatchedStore {
         prefix: &str,
         from: u64,
     ) -> Result<BoxStream<'static, Result<Batch, WatchError>>, StoreError> {
-        let _pending = self.pending.enter("store", "watch");
-        self.store.watch(prefix, from).await
+        self.watched("watch", self.store.watch(prefix, from)).await
     }
 
     async fn commit(&self, txns: Vec<Txn>) -> Result<Vec<Verdict>, StoreError> {
-        let _pending = self.pending.enter("store", "commit");
-        self.store.commit(txns).await
+        self.watched("commit", self.store.commit(txns)).await
     }
 
     async fn cluster_id(&self) -> Result<u64, StoreError> {
-        let _pending = self.pending.enter("store", "cluster id");
-        self.store.cluster_id().await
+        self.watched("cluster id", self.store.cluster_id()).await
     }
 
     async fn campaign(&self, candidate: &str, ttl: Duration) -> Result<Box<dyn Lease>, StoreError> {
@@ -57,7 +70,6 @@ impl Store for WatchedStore {
     }
 
     async fn leader(&self) -> Result<Option<String>, StoreError> {
-        let _pending = self.pending.enter("store", "leader");
-        self.store.leader().await
+        self.watched("leader", self.store.leader()).await
     }
 }

@@ -1,10 +1,14 @@
 //! Plan, commit, and plan anew when somebody else was first: the loop behind every guarded write.
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
+use tracing::error;
 use usher_common::{
     revision::{FencingToken, Revision},
     runtime::clock::{self, WallClock},
@@ -15,7 +19,7 @@ use crate::{
     core::{epoch::Epoch, fleet::Fleet, lifecycle::Step, now::Now, plan::Plan},
     ops::alarms::{Alarm, Alarms},
     ports::{StoreError, Verdict},
-    store::committer::Committer,
+    store::{committer::Committer, keys},
 };
 
 /// Longest wait for the change that refused a plan. It arrives within milliseconds; when the store
@@ -53,6 +57,8 @@ pub struct Writer {
     revisions: RevisionReader,
     alarms: Alarms,
     wall: WallClock,
+    /// The last write was refused for good.
+    refused: Arc<AtomicBool>,
 }
 
 impl Writer {
@@ -64,7 +70,7 @@ impl Writer {
         alarms: Alarms,
         wall: WallClock,
     ) -> Self {
-        Self { fleet, committer, revisions, alarms, wall }
+        Self { fleet, committer, revisions, alarms, wall, refused: Arc::default() }
     }
 
     /// Reads both clocks.
@@ -120,13 +126,21 @@ impl Writer {
         epoch: Epoch,
     ) -> Result<Verdict, StoreError> {
         let committed = self.committer.commit_plan(plan, Some(fence), epoch).await;
-        self.note(committed.as_ref().err());
+        self.note(plan, committed.as_ref().err());
         committed
     }
 
-    /// Says by the alarm whether the store takes writes (F8).
-    fn note(&self, error: Option<&StoreError>) {
-        self.alarms.set(Alarm::StoreWriteFailed, error.map(ToString::to_string));
+    /// Says by the alarm, and once in the log, whether the store takes writes (F8). What it refuses
+    /// only a person can mend.
+    fn note(&self, plan: &Plan, error: Option<&StoreError>) {
+        let refused = matches!(error, Some(StoreError::Rejected(_)));
+        let before = self.refused.swap(refused, Ordering::Relaxed);
+        let Some(error) = error else { return self.alarms.clear(Alarm::StoreWriteFailed) };
+        let key = plan.writes.first().map(|write| keys::path(&write.key())).unwrap_or_default();
+        if refused && !before {
+            error!(key, cause = %error, "the store refuses a write; no new meeting is placed until it takes them");
+        }
+        self.alarms.raise(Alarm::StoreWriteFailed, format!("`{key}`: {error}"));
     }
 
     /// Commits one plan. A lost answer counts as refused at the revision the store has come to.
@@ -140,12 +154,18 @@ impl Writer {
         let committing = self.committer.commit_plan(plan, fence, epoch);
         match tokio::time::timeout_at(deadline.into(), committing).await {
             Ok(Ok(verdict)) => {
-                self.note(None);
+                self.note(plan, None);
                 Ok(verdict)
             }
-            Ok(Err(StoreError::Unknown(_))) => Ok(Verdict::Refused(self.revisions.read().await?)),
+            Ok(Err(StoreError::Unknown(_))) => match self.revisions.read().await {
+                Ok(revision) => Ok(Verdict::Refused(revision)),
+                Err(error) => {
+                    self.note(plan, Some(&error));
+                    Err(error.into())
+                }
+            },
             Ok(Err(error)) => {
-                self.note(Some(&error));
+                self.note(plan, Some(&error));
                 Err(Arc::new(error).into())
             }
             Err(_) => Err(WriteError::Deadline),
