@@ -5,6 +5,7 @@
 //! and polls into guarded [`plan`]s, [`history`] serves the routing streams, [`lease`] says when to
 //! lead, [`beat`] when to poll. Time comes in as [`now::Now`].
 
+pub mod awaited;
 pub mod beat;
 pub mod epoch;
 pub mod fleet;

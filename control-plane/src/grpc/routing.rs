@@ -11,17 +11,24 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 use usher_common::{
-    id::EdgeId,
+    id::{EdgeId, ServerId, TenantId},
     proto::{
         SharedFrame,
-        v1::{StreamRoutesRequest, routing_service_server::RoutingService, stream_routes_request::Message},
+        v1::{
+            Hello, StreamRoutesRequest, routing_service_server::RoutingService,
+            stream_routes_request::Message,
+        },
     },
+    revision::Revision,
     runtime::{clock, tasks::Tasks},
 };
 
 use self::session::Session;
 use super::status::Refusal;
-use crate::tasks::{edges::Edges, fleet_handle::FleetHandle};
+use crate::{
+    core::awaited::Names,
+    tasks::{edges::Edges, fleet_handle::FleetHandle},
+};
 
 /// Time an edge has to say hello.
 const HELLO_WITHIN: Duration = Duration::from_secs(10);
@@ -79,12 +86,16 @@ impl Routing {
         if !self.fleet.complete() {
             return Err(not_ready().into());
         }
+        let held = hello.have.map(Revision::from);
+        if held.is_some_and(|held| held.epoch != self.fleet.revision().epoch) {
+            self.fleet.await_also(names(&hello));
+        }
         let (sender, receiver) = mpsc::channel(IN_FLIGHT);
         let now = clock::now();
         let session = Session {
             edge: self.edges.connect(id, hello.address, hello.version, now),
             fleet: self.fleet.clone(),
-            held: hello.have.map(Into::into),
+            held,
             heartbeat: self.heartbeat,
             snapshots: self.snapshots.clone(),
             stopping: self.tasks.stopping(),
@@ -92,6 +103,14 @@ impl Routing {
         };
         self.tasks.spawn_short("edge stream", session.run(inbound));
         Ok(ReceiverStream::new(receiver))
+    }
+}
+
+/// Returns what an edge knows of the epoch that its table is of. What is no name is left out.
+fn names(hello: &Hello) -> Names {
+    Names {
+        servers: hello.servers.iter().filter_map(|id| ServerId::parse(id).ok()).collect(),
+        tenants: hello.tenants.iter().filter_map(|id| TenantId::parse(id).ok()).collect(),
     }
 }
 

@@ -12,12 +12,19 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use prost::{DecodeError, Message};
-use usher_common::{id::IdError, proto::store as pb, revision::FencingToken};
+use usher_common::{
+    id::{IdError, ServerId, TenantId},
+    proto::store as pb,
+    revision::FencingToken,
+};
 
 use self::unknown::Unknown;
 use super::keys::{self, KeyError};
 use crate::{
-    core::plan::{self, Event, Key, Plan, Stored},
+    core::{
+        awaited::Names,
+        plan::{self, Event, Key, Plan, Stored},
+    },
     ports::{Change, Entry, Guard, Listing, Txn, Write},
 };
 
@@ -236,6 +243,25 @@ pub fn read_meta(value: &[u8]) -> Result<Meta, ValueError> {
     } else {
         Err(ValueError::Field("schema_version"))
     }
+}
+
+/// Writes the value of [`keys::AWAITED`].
+pub fn awaited(epoch: u64, names: &Names) -> Bytes {
+    let servers = names.servers.iter().map(ToString::to_string).collect();
+    let tenants = names.tenants.iter().map(ToString::to_string).collect();
+    pb::Awaited { epoch, servers, tenants }.encode_to_vec().into()
+}
+
+/// Reads the value of [`keys::AWAITED`]: the epoch, and what is awaited in it. What is no name is
+/// left out.
+///
+/// # Errors
+/// The bytes are no such value.
+pub fn read_awaited(value: &[u8]) -> Result<(u64, Names), ValueError> {
+    let pb::Awaited { epoch, servers, tenants } = pb::Awaited::decode(value)?;
+    let servers = servers.iter().filter_map(|id| ServerId::parse(id).ok()).collect();
+    let tenants = tenants.iter().filter_map(|id| TenantId::parse(id).ok()).collect();
+    Ok((epoch, Names { servers, tenants }))
 }
 
 #[cfg(test)]

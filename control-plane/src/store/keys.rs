@@ -14,6 +14,9 @@ use crate::core::plan::Key;
 /// Key of the schema version and the epoch.
 pub const META: &str = "meta";
 
+/// Key of what a rebuild awaits.
+pub const AWAITED: &str = "awaited";
+
 /// Key that is written beside every deletion, so that one by a foreign hand can be told from ours.
 pub const DELETIONS: &str = "deletions";
 

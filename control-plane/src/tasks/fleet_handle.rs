@@ -2,9 +2,8 @@
 //! follow its changes.
 
 use std::{
-    collections::BTreeSet,
     sync::{
-        Arc, Mutex, PoisonError, RwLock,
+        Arc, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -13,16 +12,12 @@ use std::{
 use bytes::Bytes;
 use prost::Message as _;
 use tokio::sync::{broadcast, watch};
-use usher_common::{
-    id::{ServerId, TenantId},
-    proto::v1,
-    revision::Revision,
-    routing::Delta,
-};
+use usher_common::{proto::v1, revision::Revision, routing::Delta, runtime::clock};
 
 use crate::core::{
+    awaited::{Awaited, Names},
     epoch::Epoch,
-    fleet::{Fleet, FleetServer},
+    fleet::Fleet,
     history::{History, Resume},
     plan::Event,
     policy::Policy,
@@ -32,9 +27,6 @@ use crate::core::{
 const BACKLOG: usize = 1024;
 /// Deltas, and entries in them, that are kept for subscribers that come back.
 const HISTORY: (usize, usize) = (16_384, 65_536);
-
-/// Time in which the servers of a lost store are expected to be known again.
-const REBUILD_WITHIN: Duration = Duration::from_mins(5);
 
 /// The fleet did not get there in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -68,18 +60,11 @@ struct State {
     published: Revision,
 }
 
-/// The servers that had meetings when the store lost them, and the tenants: until each server was
-/// asked again and each tenant is known again, or is given up, what is not known may still run.
-#[derive(Debug, Default)]
-struct Awaited {
-    servers: BTreeSet<ServerId>,
-    tenants: BTreeSet<TenantId>,
-    until: Option<Instant>,
-}
-
 struct Shared {
     state: RwLock<State>,
-    awaited: Mutex<Awaited>,
+    awaited: watch::Sender<Awaited>,
+    /// The latest revision an edge holds and this replica does not.
+    doubt: watch::Sender<Revision>,
     policy: Policy,
     revision: watch::Sender<Revision>,
     changes: broadcast::Sender<Published>,
@@ -98,7 +83,8 @@ impl FleetHandle {
         let revision = fleet.revision();
         Self(Arc::new(Shared {
             state: RwLock::new(State { fleet, history: history(revision), published: revision }),
-            awaited: Mutex::default(),
+            awaited: watch::Sender::default(),
+            doubt: watch::Sender::new(Revision::default()),
             policy,
             revision: watch::Sender::new(revision),
             changes: broadcast::Sender::new(BACKLOG),
@@ -119,11 +105,27 @@ impl FleetHandle {
     /// Tells whether, in `fleet`, a server that had meetings before the store lost them was not asked
     /// since, or a tenant is not known again.
     pub fn awaits_more(&self, fleet: &Fleet, now: Instant) -> bool {
-        let awaited = self.0.awaited.lock().unwrap_or_else(PoisonError::into_inner);
-        let asked = |id| fleet.server(id).is_some_and(|server| fleet.knows(server));
-        let known = |id| fleet.tenant(id).is_some();
-        awaited.until.is_some_and(|until| now < until)
-            && !(awaited.servers.iter().all(asked) && awaited.tenants.iter().all(known))
+        self.0.awaited.borrow().goes_on(fleet, now)
+    }
+
+    /// Awaits what somebody else knew before the store lost it.
+    pub(crate) fn await_also(&self, names: Names) {
+        self.0.awaited.send_if_modified(|awaited| awaited.add(names, clock::now()));
+    }
+
+    /// Returns a receiver of what is awaited.
+    pub(super) fn awaited(&self) -> watch::Receiver<Awaited> {
+        self.0.awaited.subscribe()
+    }
+
+    /// Says that an edge holds a table that this replica has not come to.
+    pub(crate) fn doubt(&self, held: Revision) {
+        self.0.doubt.send_replace(held);
+    }
+
+    /// Returns a receiver of revisions that edges hold and this replica has not come to.
+    pub(super) fn doubts(&self) -> watch::Receiver<Revision> {
+        self.0.doubt.subscribe()
     }
 
     /// Returns the revision the fleet stands at.
@@ -194,16 +196,7 @@ impl FleetHandle {
     pub(super) fn restart(&self, epoch: Epoch, revision: u64, events: Vec<Event>, now: Instant) {
         {
             let mut state = self.0.state.write().unwrap_or_else(PoisonError::into_inner);
-            let with_meetings = state.fleet.servers().map(FleetServer::id);
-            let with_meetings = with_meetings.filter(|id| state.fleet.record_count_on(id) > 0);
-            let with_meetings: BTreeSet<ServerId> = with_meetings.cloned().collect();
-            if !with_meetings.is_empty() {
-                // A second loss during the rebuild adds to what is awaited.
-                let mut awaited = self.0.awaited.lock().unwrap_or_else(PoisonError::into_inner);
-                awaited.servers.extend(with_meetings);
-                awaited.tenants.extend(state.fleet.routing().tenants().map(|tenant| tenant.id.clone()));
-                awaited.until = Some(now + REBUILD_WITHIN);
-            }
+            self.0.awaited.send_modify(|awaited| awaited.begin(&state.fleet, now));
             state.fleet = Fleet::new(epoch.number, self.0.policy.clone()).begun_at(epoch.begun);
             state.fleet.apply(revision, events, now);
             state.published = state.fleet.revision();

@@ -3,6 +3,7 @@
 
 mod epoch;
 mod loss;
+mod witnesses;
 
 use std::{
     hash::{BuildHasher, Hash, Hasher},
@@ -14,7 +15,7 @@ use anyhow::Context as _;
 use futures::{FutureExt, StreamExt, stream::BoxStream};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
-use usher_common::runtime::clock;
+use usher_common::runtime::clock::{self, WallClock};
 
 use self::loss::Loss;
 use super::{backoff::Backoff, fleet_handle::FleetHandle};
@@ -51,6 +52,7 @@ pub struct Follower {
     store: Arc<dyn Store>,
     codec: Arc<Codec>,
     fleet: FleetHandle,
+    wall: WallClock,
     metrics: Metrics,
     watchdog: Watchdog,
 }
@@ -70,10 +72,11 @@ impl Follower {
         store: Arc<dyn Store>,
         codec: Arc<Codec>,
         fleet: FleetHandle,
+        wall: WallClock,
         metrics: Metrics,
         watchdog: Watchdog,
     ) -> Self {
-        Self { store, codec, fleet, metrics, watchdog }
+        Self { store, codec, fleet, wall, metrics, watchdog }
     }
 
     /// Follows until asked to stop; whatever the store does, it tries again.
@@ -84,6 +87,7 @@ impl Follower {
             let worked = tokio::select! {
                 () = stop.cancelled() => break,
                 () = self.turn_while_waiting() => break,
+                () = witnesses::heed(self.store.as_ref(), &self.fleet) => break,
                 worked = self.follow(&mut place, &mut backoff) => worked,
             };
             if let Err(problem) = worked {
@@ -176,6 +180,11 @@ impl Follower {
         }
         let (events, bad) = self.codec.events(&listing);
         bad.iter().for_each(report);
+        if !self.fleet.complete() && epoch.left_alone(&events, self.wall.now_ms()) {
+            warn!("no server was asked for long: a new epoch begins");
+            epoch::renew(self.store.as_ref(), epoch).await.context("begin a new epoch")?;
+            return Ok(None);
+        }
         let (count, now) = (events.len(), clock::now());
         let place = Place { epoch, revision: listing.revision, print: None };
         if self.fleet.complete() && self.fleet.read(Fleet::epoch) == epoch {
@@ -190,6 +199,7 @@ impl Follower {
             }
             self.fleet.restart(epoch, listing.revision, events, now);
         }
+        listing.entries.iter().for_each(|entry| witnesses::take(&self.fleet, entry));
         self.metrics.revision(listing.revision);
         info!(revision = listing.revision, entries = count, "fleet read");
         Ok(Some(place))
@@ -241,6 +251,7 @@ impl Follower {
     }
 
     fn events(&self, batch: &Batch) -> Vec<Event> {
+        batch.changes.iter().for_each(|change| witnesses::take_change(&self.fleet, change));
         let read = |change| match self.codec.event(change) {
             Ok(event) => event,
             Err(bad) => {

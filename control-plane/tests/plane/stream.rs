@@ -28,7 +28,13 @@ impl Edge {
     async fn connect(bench: &Bench, id: &str, table: Option<RoutingTable>) -> Self {
         let (say, said) = mpsc::channel(16);
         let have = table.as_ref().map(|table| table.revision().into());
-        let hello = Hello { edge_id: id.into(), address: "here".into(), version: "1".into(), have };
+        let hello = Hello {
+            edge_id: id.into(),
+            address: "here".into(),
+            version: "1".into(),
+            have,
+            ..Hello::default()
+        };
         say.send(StreamRoutesRequest { message: Some(Say::Hello(hello)) }).await.expect("is open");
         let hear = RoutingServiceClient::new(bench.channel.clone())
             .stream_routes(ReceiverStream::new(said))

@@ -147,12 +147,15 @@ impl Subscriber {
 
     async fn follow(&self, plane: &Plane, intake: &mut Intake) -> Result<(), StreamEnd> {
         let (outbox, outgoing) = mpsc::channel(OUTBOX);
+        let table = self.cell.load_full();
         let hello = Hello {
             edge_id: self.identity.id.to_string(),
             address: self.identity.address.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             // A table from disk may be a mixture of states: only a snapshot can follow it.
             have: self.cell.revision().filter(|_| !self.from_disk).map(Into::into),
+            servers: table.iter().flat_map(|table| table.used_servers()).collect(),
+            tenants: table.iter().flat_map(|table| table.tenant_names()).collect(),
         };
         send(&outbox, Outgoing::Hello(hello));
         let mut client =

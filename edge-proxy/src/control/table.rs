@@ -170,6 +170,18 @@ impl LiveTable {
         self.servers.load().values().filter_map(|slot| slot.route.load_full()).collect()
     }
 
+    /// Returns the names of the servers that are not disabled.
+    pub fn used_servers(&self) -> Vec<String> {
+        let used = self.servers().into_iter().filter(|route| route.admin != AdminState::Disabled);
+        used.map(|route| route.id.to_string()).collect()
+    }
+
+    /// Returns the names of the tenants.
+    pub fn tenant_names(&self) -> Vec<String> {
+        let tenants = self.tenants();
+        tenants.iter().filter(|(_, slot)| slot.route.is_some()).map(|(id, _)| id.to_string()).collect()
+    }
+
     /// Looks a server up.
     pub fn server(&self, id: &ServerId) -> Option<Arc<ServerRoute>> {
         self.servers.load().get(id)?.route.load_full()

@@ -156,6 +156,9 @@ impl Session {
         let Some(have) = have else { return self.send_snapshot().await };
         // An edge never goes back (I10): one that comes from a replica that was ahead waits.
         let behind = self.fleet.revision().epoch == have.epoch && !self.fleet.revision().reaches(have);
+        if behind {
+            self.fleet.doubt(have);
+        }
         if behind && self.alive_during(self.fleet.reach(have, CATCH_UP_WITHIN)).await.is_err() {
             return Err(End::Told(Status::unavailable("this control plane is behind the edge's table")));
         }

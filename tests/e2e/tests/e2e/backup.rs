@@ -9,7 +9,7 @@ use usher_harness::{cluster::Cluster, wait};
 use crate::store_faults::metric;
 
 /// Returns every running instance, by the server and the id.
-fn instances(cluster: &Cluster) -> BTreeMap<(usize, String), String> {
+pub(crate) fn instances(cluster: &Cluster) -> BTreeMap<(usize, String), String> {
     let on = |(number, sim): (usize, &usher_bbb_sim::BbbSim)| {
         let running = sim.meetings().into_iter().filter(|meeting| !meeting.ending);
         running.map(move |meeting| ((number, meeting.meeting_id), meeting.internal_id)).collect::<Vec<_>>()
@@ -98,5 +98,24 @@ async fn i10_a_store_made_anew_from_a_copy_takes_no_meeting_away() -> Result<()>
     creates(&cluster, &names("kept")).await?;
     let running = instances(&cluster);
     cluster.etcd_mut().make_anew("/usher/").await?;
+    comes_back(&cluster, &running).await
+}
+
+/// The control planes are away while the backup is put back: only the edges know of what was created
+/// since, and they say so.
+#[tokio::test]
+async fn i10_edges_tell_of_a_backup_that_was_put_back_while_nobody_looked() -> Result<()> {
+    let mut cluster = Cluster::builder().start().await?;
+    creates(&cluster, &names("kept")).await?;
+    let backup = cluster.etcd_mut().back_up().await?;
+    creates(&cluster, &names("later")).await?;
+    let running = instances(&cluster);
+    for process in &mut cluster.control_planes {
+        process.kill()?;
+    }
+    cluster.etcd_mut().set_back(&backup).await?;
+    for number in 0..2 {
+        cluster.revive_control_plane(number).await?;
+    }
     comes_back(&cluster, &running).await
 }

@@ -1,0 +1,104 @@
+//! What a lost store left to be found: the servers that had meetings, and the tenants, as far as a
+//! replica or an edge still knew them. Until each of these servers was asked and each tenant is known
+//! again, or they are given up, what no record tells of may still run.
+
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
+
+use usher_common::id::{ServerId, TenantId};
+
+use crate::core::fleet::Fleet;
+
+/// Time in which the servers of a lost store are expected to be known again.
+const WITHIN: Duration = Duration::from_mins(5);
+
+/// Servers and tenants, by name.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Names {
+    /// Servers that had meetings.
+    pub servers: BTreeSet<ServerId>,
+    /// Tenants.
+    pub tenants: BTreeSet<TenantId>,
+}
+
+impl Names {
+    /// Adds others; tells whether any of them is new.
+    pub fn add(&mut self, others: Self) -> bool {
+        let before = self.servers.len() + self.tenants.len();
+        self.servers.extend(others.servers);
+        self.tenants.extend(others.tenants);
+        self.servers.len() + self.tenants.len() > before
+    }
+
+    /// Tells whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.servers.is_empty() && self.tenants.is_empty()
+    }
+}
+
+/// What is awaited in one epoch.
+#[derive(Debug, Clone, Default)]
+pub struct Awaited {
+    /// Who they are.
+    pub names: Names,
+    until: Option<Instant>,
+}
+
+impl Awaited {
+    /// Begins an epoch after what `before` knew; what was still awaited then is awaited on.
+    pub fn begin(&mut self, before: &Fleet, now: Instant) {
+        if !self.goes_on(before, now) {
+            self.names = Names::default();
+        }
+        let servers = before.servers().map(|server| server.id());
+        let servers = servers.filter(|id| before.record_count_on(id) > 0).cloned().collect();
+        let tenants = before.tenants().map(|stored| stored.value.id.clone()).collect();
+        self.names.add(Names { servers, tenants });
+        self.until = Some(now + WITHIN);
+    }
+
+    /// Awaits more; what is heard long after the epoch began is no news of it. Tells whether any of
+    /// it is new.
+    pub fn add(&mut self, names: Names, now: Instant) -> bool {
+        self.until.is_some_and(|until| now < until) && self.names.add(names)
+    }
+
+    /// Tells whether `fleet` lacks what is awaited.
+    pub fn goes_on(&self, fleet: &Fleet, now: Instant) -> bool {
+        let asked = |id| fleet.server(id).is_some_and(|server| fleet.knows(server));
+        let known = |id| fleet.tenant(id).is_some();
+        let Names { servers, tenants } = &self.names;
+        self.until.is_some_and(|until| now < until)
+            && !(servers.iter().all(asked) && tenants.iter().all(known))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::{plan::Write, policy::Policy, testkit};
+
+    fn names(servers: &[&str]) -> Names {
+        Names { servers: servers.iter().map(|id| testkit::sid(id)).collect(), tenants: BTreeSet::new() }
+    }
+
+    #[test]
+    fn f7_a_server_is_awaited_until_it_was_asked_or_time_is_over() {
+        let mut bench = testkit::Bench::with_servers(Policy::default(), &["a"]);
+        let (now, empty) = (bench.now.instant, Fleet::new(8, Policy::default()));
+        let mut awaited = Awaited::default();
+        assert!(!awaited.add(names(&["a"]), now), "no epoch has begun");
+        awaited.begin(&empty, now);
+        assert!(!awaited.goes_on(&empty, now), "nobody knew of anything");
+        assert!(awaited.add(names(&["a", "b"]), now) && !awaited.add(names(&["b"]), now));
+        assert!(awaited.goes_on(&bench.fleet, now), "`b` is not known again");
+        bench.write(Write::Server(testkit::server("b")));
+        assert!(awaited.goes_on(&bench.fleet, now), "`b` was not asked");
+        assert!(!awaited.goes_on(&bench.fleet, now + WITHIN));
+        bench.write(Write::Sample(testkit::sid("b"), testkit::sample(1, &[])));
+        assert!(!awaited.goes_on(&bench.fleet, now));
+        assert!(!awaited.add(names(&["c"]), now + WITHIN), "an edge that was away for long");
+    }
+}
