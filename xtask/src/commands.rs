@@ -24,6 +24,7 @@ pub(crate) fn demo(args: &[String]) -> Result<()> {
 pub(crate) fn test(args: &[String]) -> Result<()> {
     tools::protoc()?;
     let etcd = tools::etcd()?;
+    let faketime = tools::faketime()?;
     let clients = tools::clients()?;
     say(&format!("etcd: {}", etcd.display()));
     // One build of programs and tests together: both then share every dependency.
@@ -33,6 +34,7 @@ pub(crate) fn test(args: &[String]) -> Result<()> {
         .args(["test", "--workspace"])
         .args(args)
         .env("USHER_ETCD", etcd)
+        .env("TEST_FAKETIME", faketime)
         .env("TEST_PROGRAMS", programs("debug"))
         .env("TEST_PYTHON", clients.python)
         .env("TEST_NODE_MODULES", clients.node_modules))

@@ -5,6 +5,7 @@ mod clients;
 mod debian;
 mod deny;
 mod etcd;
+mod faketime;
 mod protoc;
 
 use std::{
@@ -14,7 +15,7 @@ use std::{
 
 use anyhow::{Context, Result};
 
-pub(crate) use {buf::buf, clients::clients, deny::deny, etcd::etcd, protoc::protoc};
+pub(crate) use {buf::buf, clients::clients, deny::deny, etcd::etcd, faketime::faketime, protoc::protoc};
 
 use crate::shell;
 
@@ -22,7 +23,7 @@ use crate::shell;
 pub(crate) fn everything() -> Result<Vec<PathBuf>> {
     protoc()?;
     let clients = clients()?;
-    Ok(vec![etcd()?, buf()?, deny()?, clients.python, clients.node_modules])
+    Ok(vec![etcd()?, faketime()?, buf()?, deny()?, clients.python, clients.node_modules])
 }
 
 /// Returns the folder of the tools, making it if need be.

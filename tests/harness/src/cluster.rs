@@ -13,7 +13,7 @@ pub use self::links::Links;
 use crate::{
     admin::Admin,
     client::BbbClient,
-    etcd::EtcdCluster,
+    etcd::{EtcdCluster, EtcdOptions},
     process::{Environment, Process},
     programs::Program,
     servers, wait,
@@ -28,7 +28,7 @@ pub struct ClusterBuilder {
     control_planes: usize,
     edges: usize,
     servers: usize,
-    etcd: usize,
+    etcd: EtcdOptions,
     settings: Environment,
     errors_expected: bool,
     linked: Linked,
@@ -38,7 +38,14 @@ impl ClusterBuilder {
     /// How many etcd members; 1 if not said.
     #[must_use]
     pub fn etcd(mut self, members: usize) -> Self {
-        self.etcd = members;
+        self.etcd.members = members;
+        self
+    }
+
+    /// A flag of every etcd member.
+    #[must_use]
+    pub fn etcd_flag(mut self, flag: &str) -> Self {
+        self.etcd.flags.push(flag.to_owned());
         self
     }
 
@@ -110,7 +117,7 @@ impl ClusterBuilder {
     /// # Errors
     /// When a part does not start.
     pub async fn start(self) -> Result<Cluster> {
-        let etcd = EtcdCluster::start(self.etcd).await.context("start etcd")?;
+        let etcd = EtcdCluster::start_with(self.etcd.clone()).await.context("start etcd")?;
         let mut cluster = Cluster {
             etcd: Some(etcd),
             control_planes: Vec::new(),
@@ -164,7 +171,7 @@ impl Cluster {
             control_planes: 2,
             edges: 2,
             servers: 3,
-            etcd: 1,
+            etcd: EtcdOptions::default(),
             settings: quick_settings(),
             errors_expected: false,
             linked: Linked::default(),

@@ -6,14 +6,17 @@
 mod backup;
 mod calls;
 mod clients;
+mod clock;
 mod configuration;
 mod drain;
 mod failover;
 mod health;
 mod leader;
+mod losses;
 mod races;
 mod restart;
 mod rolling;
+mod slow_store;
 mod store_faults;
 mod tenants;
 mod trace;
