@@ -36,10 +36,14 @@ impl Cadence {
     /// Polls until either token is cancelled.
     pub(super) async fn run(mut self, stop: CancellationToken, stopping: CancellationToken) {
         let begun = clock::now();
-        let mut beat = interval_at((begun + self.beat.first).into(), self.interval);
+        // A new server is checked now, before anybody's ask makes its first poll a mere look: a timer
+        // that is due now may be a moment late.
+        let at_once = self.beat.first.is_zero();
+        let first = if at_once { self.beat.second } else { self.beat.first };
+        let mut beat = interval_at((begun + first).into(), self.interval);
         beat.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        let mut second = Some(begun + self.beat.second);
-        let mut poll: Option<BoxFuture<'static, ()>> = None;
+        let mut second = (!at_once).then(|| begun + self.beat.second);
+        let mut poll: Option<BoxFuture<'static, ()>> = at_once.then(|| self.start(Count::Check));
         let mut waiting: Vec<oneshot::Sender<()>> = Vec::new();
         loop {
             tokio::select! {
@@ -52,7 +56,6 @@ impl Cadence {
                         let _ = asker.send(()); // an asker that gave up is no matter
                     }
                 }
-                // Before the asks: a new server is checked now, not merely looked at.
                 _ = beat.tick() => {
                     if let Some(second) = second.take() {
                         beat.reset_at(second.into());
