@@ -188,7 +188,9 @@ impl Default for PlacementSettings {
 pub struct MeetingSettings {
     /// Longest time a create at a server may take; below `health.unhealthy_after`.
     pub create_timeout: Duration,
-    /// Longest time any other call may take; also the deadline of `getMeetings`.
+    /// Longest time a call with documents may take; a create only as far as polls list its meeting.
+    pub upload_timeout: Duration,
+    /// Longest time any other call may take; also the deadline of lists.
     pub call_timeout: Duration,
     /// Which unknown meetings are taken over.
     pub adopt: Adopt,
@@ -230,6 +232,7 @@ impl Default for MeetingSettings {
     fn default() -> Self {
         Self {
             create_timeout: Duration::from_secs(30),
+            upload_timeout: Duration::from_mins(5),
             call_timeout: Duration::from_secs(10),
             adopt: Adopt::Tagged,
             max_duration: Duration::ZERO,

@@ -184,7 +184,7 @@ fn limits(settings: &Settings) -> Limits {
     Limits {
         create: settings.meetings.create_timeout,
         call: settings.meetings.call_timeout,
-        upload: settings.meetings.create_timeout,
+        upload: settings.meetings.upload_timeout,
         body: settings.edge.max_body,
         client: settings.edge.client_timeout,
         get_meetings_disabled: settings.meetings.get_meetings_disabled,

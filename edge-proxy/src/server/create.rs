@@ -3,6 +3,7 @@
 
 mod destination;
 mod parent;
+mod patience;
 mod reports;
 
 use std::{sync::Arc, time::Duration};
@@ -57,6 +58,7 @@ pub(super) async fn create(gateway: Arc<Gateway>, mut ask: Ask) -> Reply {
     {
         ask.document = Document::Held(modules(shown).into());
     }
+    let brings_documents = !ask.document.is_empty() || brings_presentation(&ruled);
     let parameters = match parent::named_for_server(&gateway, &ask, parameters).await {
         Ok(parameters) => parameters,
         Err(reply) => return reply,
@@ -67,6 +69,7 @@ pub(super) async fn create(gateway: Arc<Gateway>, mut ask: Ask) -> Reply {
         digest: Sha256::digest(&ask.parameters).into(),
         token: format!("{:032x}", rand::random::<u128>()),
         parameters,
+        brings_documents,
         gateway: Arc::clone(&gateway),
         key,
         ask,
@@ -95,6 +98,8 @@ struct Creation {
     digest: [u8; 32],
     /// Names this create towards the control planes.
     token: String,
+    /// The server fetches documents before it answers.
+    brings_documents: bool,
     deadline: Instant,
 }
 
@@ -154,7 +159,7 @@ impl Creation {
             Upload::None => outgoing(server, Call::Create, &self.parameters, &[]),
             Upload::Xml(_) | Upload::Multipart(..) => in_url(server, Call::Create, &self.parameters, &[]),
         };
-        let answer = self.gateway.upstream.call(server, Call::Create, url, upload, self.deadline).await;
+        let answer = self.patiently(server, url, upload).await;
         self.gateway.reads.changed(&server.id);
         answer
     }
@@ -241,6 +246,10 @@ impl Creation {
             Err(error) if error.is_definite() => {
                 self.abandon(server, Certainty::Definite).await;
                 Tried::Nothing(server.id.clone())
+            }
+            Err(error) if self.brings_documents && self.is_listed(server) => {
+                warn!(server = %server.id, %error, "a create has no answer, and its meeting runs");
+                Tried::Answered(Reply::unavailable())
             }
             Err(error) => {
                 warn!(server = %server.id, %error, "nobody knows what came of a create");

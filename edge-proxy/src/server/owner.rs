@@ -107,7 +107,9 @@ async fn once(
     server: &ServerRoute,
     upload: Upload,
 ) -> Result<Answer, CallError> {
-    let deadline = Instant::now() + gateway.limits.call;
+    let limits = &gateway.limits;
+    let limit = if ask.call == Call::InsertDocument { limits.upload.max(limits.call) } else { limits.call };
+    let deadline = Instant::now() + limit;
     let url = match upload {
         Upload::None => outgoing(server, ask.call, &ask.parameters, &[]),
         Upload::Xml(_) | Upload::Multipart(..) => {

@@ -12,7 +12,7 @@ const rooms = ['javascript-1', 'javascript ü/2']
 
 async function main() {
   for (const room of rooms) {
-    const params = { attendeePW: 'ap', moderatorPW: 'mp', meta_course: 'math 101', welcome: null }
+    const params = { attendeePW: 'ap', moderatorPW: 'mp', meta_course: 'math 101', welcome: null, record: true }
     const created = await bbb.http(first.administration.create('Lecture & more', room, params))
     assert.equal(created.returncode, 'SUCCESS', JSON.stringify(created))
     assert.equal(created.meetingID, room)
@@ -34,6 +34,23 @@ async function main() {
     const ended = await bbb.http(second.administration.end(room, 'mp'))
     assert.equal(ended.returncode, 'SUCCESS', JSON.stringify(ended))
   }
+  // Each was recorded on a server of its own.
+  const recorded = (edge, asked) => bbb.http(edge.recording.getRecordings(asked))
+  const both = await recorded(first, { meta_course: 'math%' })
+  assert.deepEqual(both.recordings.map((entry) => entry.meetingID).sort(), [...rooms].sort())
+  const ids = both.recordings.map((entry) => entry.recordID).join(',')
+  const page = await recorded(second, { offset: 1, limit: 1 })
+  assert.equal(page.recordings.length, 1)
+  assert.deepEqual([page.totalElements, page.pagination.totalElements], [2, 2])
+  const hidden = await bbb.http(first.recording.publishRecordings(ids, false))
+  assert.equal(String(hidden.published), 'false')
+  assert.equal((await recorded(second, { recordID: ids, state: 'unpublished' })).recordings.length, 2)
+  const updated = await bbb.http(second.recording.updateRecordings(ids, { meta_course: 'physics' }))
+  assert.equal(String(updated.updated), 'true')
+  assert.equal((await recorded(first, { meta_course: 'physics' })).recordings.length, 2)
+  const deleted = await bbb.http(first.recording.deleteRecordings(ids))
+  assert.equal(String(deleted.deleted), 'true')
+  assert.equal((await recorded(second, {})).messageKey, 'noRecordings')
   const refused = await bbb.http(bbb.api(base(firstEdge), 'wrong').monitoring.getMeetings())
   assert.equal(refused.messageKey, 'checksumError')
   console.log('javascript: all well')

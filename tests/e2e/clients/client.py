@@ -29,7 +29,7 @@ def fails(key, call):
 expect("the API has a version", first.get_api_version().get_version() == "2.0")
 
 for room in ROOMS:
-    params = {"name": "Lecture & more", "attendeePW": "ap", "moderatorPW": "mp"}
+    params = {"name": "Lecture & more", "attendeePW": "ap", "moderatorPW": "mp", "record": True}
     created = first.create_meeting(room, params=params, meta={"course": "math 101"})
     expect("the id comes back", created.get_meetingid() == room)
     expect("the passwords come back", (created.get_attendee_pw(), created.get_moderator_pw()) == ("ap", "mp"))
@@ -52,6 +52,30 @@ expect(f"both are listed, not {listed}", listed == sorted(ROOMS))
 
 for room in ROOMS:
     second.end_meeting(room, "mp")
+
+
+def recorded(edge, **asked):
+    """What is listed, by meeting id; one recording alone is no list to this library."""
+    found = edge.get_recordings(**asked).get_field("recordings")["recording"]
+    found = found if isinstance(found, list) else [found]
+    return {str(entry["meetingID"]): entry for entry in found}
+
+
+# Each was recorded on a server of its own.
+listed = recorded(first, meta={"course": "math%"})
+expect(f"both are recorded, not {list(listed)}", sorted(listed) == sorted(ROOMS))
+metadata = list(listed[ROOMS[0]]["metadata"].keys())
+expect(f"only its own metadata is there, not {metadata}", not any("usher" in key for key in metadata))
+ids = ",".join(str(entry["recordID"]) for entry in listed.values())
+expect("one can be asked for", list(recorded(second, meeting_id=ROOMS[1])) == ROOMS[1:])
+expect("both are hidden", not first.publish_recordings(ids, publish=False).is_published())
+states = {str(entry["state"]) for entry in recorded(second, recording_id=ids).values()}
+expect(f"the other edge knows, not {states}", states == {"unpublished"})
+expect("both are changed", str(second.update_recordings(ids, {"course": "physics"}).get_field("updated")) == "true")
+expect("by both edges", len(recorded(first, meta={"course": "physics"})) == 2)
+expect("both are deleted", str(first.delete_recordings(ids).get_field("deleted")) == "true")
+expect("and gone", second.get_recordings().get_recordings() == [])
+fails("notFound", lambda: second.delete_recordings(ids))
 fails("checksumError", lambda: BigBlueButton(first_edge, "wrong").get_meetings())
 fails("notFound", lambda: first.get_meeting_info("never created"))
 print("python: all well")

@@ -81,6 +81,7 @@ keys! {
     "placement.max_inflight_creates" placement.max_inflight_creates;
     "placement.panic_threshold" placement.panic_threshold;
     "meetings.create_timeout" meetings.create_timeout;
+    "meetings.upload_timeout" meetings.upload_timeout;
     "meetings.call_timeout" meetings.call_timeout;
     "meetings.adopt" meetings.adopt;
     "meetings.max_duration" meetings.max_duration;

@@ -1,0 +1,59 @@
+//! How long a create is waited for.
+//!
+//! A server makes the meeting first and fetches its documents then, all within one call, which may take
+//! minutes (bbb-api.md 4.9). `create_timeout` bounds how long nobody knows whether there is a meeting; once
+//! polls list it, its server may take until `upload_timeout` to say so itself.
+
+use tokio::time::Instant;
+use usher_common::{
+    bbb::call::Call,
+    proto::v1::FailureKind,
+    routing::{RouteState, ServerRoute},
+};
+
+use super::Creation;
+use crate::{
+    core::resign::Outgoing,
+    server::locate::in_table,
+    upstream::{Answer, CallError, Upload},
+};
+
+impl Creation {
+    /// Waits for the server's answer.
+    pub(super) async fn patiently(
+        &self,
+        server: &ServerRoute,
+        outgoing: Outgoing,
+        upload: Upload,
+    ) -> Result<Answer, CallError> {
+        let last = if self.brings_documents { self.last_deadline() } else { self.deadline };
+        let mut answering =
+            std::pin::pin!(self.gateway.upstream.call(server, Call::Create, outgoing, upload, last));
+        if last <= self.deadline {
+            return answering.await;
+        }
+        match tokio::time::timeout_at(self.deadline, &mut answering).await {
+            Ok(answer) => return answer,
+            Err(_) if self.is_listed(server) => {}
+            Err(_) => {
+                self.gateway.upstream.report(&server.id, FailureKind::Timeout, Call::Create);
+                return Err(CallError::Unknown(FailureKind::Timeout));
+            }
+        }
+        let answer = answering.await;
+        // The id may have been given away meanwhile: then this is nobody's meeting any more.
+        if self.is_listed(server) { answer } else { Err(CallError::Unknown(FailureKind::Timeout)) }
+    }
+
+    /// Tells whether the meeting is known to run on `server` although nobody has confirmed this create:
+    /// a poll has found it.
+    pub(super) fn is_listed(&self, server: &ServerRoute) -> bool {
+        in_table(&self.ask)
+            .is_some_and(|owner| owner.server.id == server.id && matches!(owner.state, RouteState::Active(_)))
+    }
+
+    fn last_deadline(&self) -> Instant {
+        let limits = &self.gateway.limits;
+        self.deadline + limits.upload.saturating_sub(limits.create)
+    }
+}
