@@ -67,9 +67,9 @@ pub(crate) async fn run(seed: u64, hours: f64) -> Arc<Cluster> {
 /// As etcd does by itself: five minutes of history are kept.
 async fn compaction(cluster: Arc<Cluster>) {
     loop {
-        let before = cluster.store.read(|state| state.revision());
+        let before = cluster.store.revision();
         sleep(Duration::from_mins(5)).await;
-        let now = cluster.store.read(|state| state.revision());
+        let now = cluster.store.revision();
         cluster.store.compact(now - before);
     }
 }

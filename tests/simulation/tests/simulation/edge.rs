@@ -132,11 +132,8 @@ impl SimEdge {
         {
             return Located::At(owner.clone());
         }
-        let owner = match self.resolve(key).await {
-            Ok(found) => found,
-            // What the table says may have been true a while ago: nobody is told by guess.
-            Err(_) => return Located::Unreachable,
-        };
+        // Without an answer, what the table says may have been true a while ago: nobody is told by guess.
+        let Ok(owner) = self.resolve(key).await else { return Located::Unreachable };
         match owner {
             None => Located::Missing,
             Some(owner) => match owner.decision(call) {

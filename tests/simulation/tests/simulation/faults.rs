@@ -191,17 +191,25 @@ impl Cluster {
 
     async fn cut(&self, links: Vec<(Node, Node)>, lasts: Duration) {
         self.witness.note(&format!("! cut for {lasts:?}: {links:?}"));
-        links.iter().for_each(|(one, other)| self.net.cut(*one, *other));
+        for (one, other) in &links {
+            self.net.cut(*one, *other);
+        }
         sleep(lasts).await;
-        links.iter().for_each(|(one, other)| self.net.mend(*one, *other));
+        for (one, other) in &links {
+            self.net.mend(*one, *other);
+        }
         self.witness.note(&format!("! mended: {links:?}"));
     }
 
     async fn worse(&self, links: Vec<(Node, Node)>, quality: Quality, lasts: Duration) {
         self.witness.note(&format!("! bad for {lasts:?}: {links:?}"));
-        links.iter().for_each(|(one, other)| self.net.degrade(*one, *other, Some(quality)));
+        for (one, other) in &links {
+            self.net.degrade(*one, *other, Some(quality));
+        }
         sleep(lasts).await;
-        links.iter().for_each(|(one, other)| self.net.degrade(*one, *other, None));
+        for (one, other) in &links {
+            self.net.degrade(*one, *other, None);
+        }
     }
 
     async fn lossy(&self, edge: usize, replica: usize, lasts: Duration) {

@@ -39,7 +39,7 @@ fn shape(seed: u64, sabotage: Option<Sabotage>) -> Shape {
         servers: 3 + chance.below(3) as usize,
         edges: 2 + chance.below(2) as usize,
         settings: quick(),
-        habits: Habits { lifetime: Duration::from_secs(60), failing_ends: 200 },
+        habits: Habits { lifetime: Duration::from_mins(1), failing_ends: 200 },
         sabotage,
         trace: 200_000,
     }
@@ -49,7 +49,7 @@ fn shape(seed: u64, sabotage: Option<Sabotage>) -> Shape {
 pub(crate) async fn run(seed: u64, sabotage: Option<Sabotage>) -> Arc<Cluster> {
     let cluster = Cluster::start(shape(seed, sabotage), seed).await;
     let looks = tokio::spawn(watch(cluster.clone(), LOOK, Duration::from_secs(20)));
-    let until = Instant::now() + cluster.chance.between(Duration::from_secs(60), Duration::from_secs(150));
+    let until = Instant::now() + cluster.chance.between(Duration::from_mins(1), Duration::from_secs(150));
     let load = Load { ids: 12, every: Duration::from_millis(250), mix: [14, 6, 1], supersede: 50 };
     let trouble = Trouble {
         every: Duration::from_millis(2500),
@@ -68,7 +68,7 @@ pub(crate) async fn run(seed: u64, sabotage: Option<Sabotage>) -> Arc<Cluster> {
     sleep(LATEST).await;
     cluster.enable_all().await;
     // A flapping server needs up to 24 polls to be believed again, after its last flap has aged.
-    if cluster.until_rest(Duration::from_secs(240)).await {
+    if cluster.until_rest(Duration::from_mins(4)).await {
         cluster.everybody_is_served().await;
     }
     looks.abort();

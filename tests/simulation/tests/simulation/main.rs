@@ -28,7 +28,7 @@ use usher_common::settings::Settings;
 use witness::Figures;
 
 /// Seeds that are tried unless `USHER_SIM_SEEDS` says how many.
-const SEEDS: u64 = 100;
+const SEEDS: u64 = 200;
 
 fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))

@@ -32,7 +32,7 @@ impl SimStore {
         Arc::new(Self { state: Mutex::new(State::new(cluster_id)), changed: Notify::new(), witness })
     }
 
-    pub(crate) fn read<T>(&self, look: impl FnOnce(&State) -> T) -> T {
+    fn read<T>(&self, look: impl FnOnce(&State) -> T) -> T {
         look(&self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -43,6 +43,10 @@ impl SimStore {
         }
         self.changed.notify_waiters();
         outcome
+    }
+
+    pub(crate) fn revision(&self) -> u64 {
+        self.read(State::revision)
     }
 
     pub(crate) fn list(&self, prefix: &str) -> Listing {

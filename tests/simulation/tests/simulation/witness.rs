@@ -63,7 +63,9 @@ impl Witness {
     pub(crate) fn committed(&self, batch: &Batch) {
         let lines = self.checker().committed(batch);
         let mut trace = self.trace();
-        lines.iter().for_each(|line| trace.note(line));
+        for line in &lines {
+            trace.note(line);
+        }
     }
 
     pub(crate) fn store_lost(&self) {

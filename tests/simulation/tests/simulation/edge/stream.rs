@@ -51,10 +51,8 @@ impl SimEdge {
 
     async fn follow(self: &Arc<Self>, plane: &Arc<Running>, patience: &Patience) {
         let mut intake = Intake::new(self.cell.clone(), false);
-        let (outbox, mut frames) = match timeout(patience.open, self.open(plane)).await {
-            Ok(Some(opened)) => opened,
-            Ok(None) | Err(_) => return,
-        };
+        let opened = timeout(patience.open, self.open(plane)).await;
+        let Ok(Some((outbox, mut frames))) = opened else { return };
         loop {
             let Ok(Some(Ok(frame))) = timeout(patience.idle, frames.recv()).await else { return };
             self.net.moves(self.life.node).await;

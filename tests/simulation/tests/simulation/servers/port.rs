@@ -71,7 +71,7 @@ impl BbbServers for ServersLink {
         let watermark = match self.sabotage {
             Some(Sabotage::WatermarkOfTheAnswer) => {
                 sleep(AGAIN * 2).await; // time for something to happen
-                self.store.read(|state| state.revision())
+                self.store.revision()
             }
             _ => watermark,
         };

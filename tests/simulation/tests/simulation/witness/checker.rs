@@ -112,7 +112,9 @@ impl Checker {
             }
             self.truth.apply(event);
         }
-        zombies.iter().for_each(|(key, zombie)| self.zombie_set(key, zombie));
+        for (key, zombie) in &zombies {
+            self.zombie_set(key, zombie);
+        }
         for (key, old, new) in changed {
             let gone = |server: &ServerId| given_up.contains(server);
             self.record_changed(&key, old.as_ref(), new.as_ref(), gone);
@@ -207,11 +209,10 @@ impl Checker {
         let by_hand = self.truth.admin(&key.server).is_none_or(|admin| admin == AdminState::Disabled);
         if zombie.state != ZombieState::Waiting && (confirmed || by_hand) {
             let named = zombie.internal_id.as_ref().and_then(|id| self.instances.get_mut(id));
-            match named {
-                Some(instance) => instance.released = true,
-                None => {
-                    self.instances.change_on(&key.meeting, &key.server, |instance| instance.released = true)
-                }
+            if let Some(instance) = named {
+                instance.released = true;
+            } else {
+                self.instances.change_on(&key.meeting, &key.server, |instance| instance.released = true);
             }
         }
     }

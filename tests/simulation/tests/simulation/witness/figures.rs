@@ -52,7 +52,7 @@ impl Figures {
             return None;
         };
         let (split, leaked) = (Duration::from_millis(split), Duration::from_millis(leaked));
-        Some(Self { created, superseded, ended, killed, reaped, split, splits, leaked, too_late })
+        Some(Self { created, superseded, ended, killed, too_late, reaped, split, splits, leaked })
     }
 }
 
