@@ -1,5 +1,7 @@
 //! How large a configuration is: the search closes within these bounds.
 
+use usher_common::settings::ZombiePolicy;
+
 /// What a second replica does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Second {
@@ -17,8 +19,12 @@ pub(crate) enum Second {
 pub(crate) struct Bounds {
     /// Creates of the one id; at most [`crate::state::MOST_CREATES`].
     pub(crate) creates: usize,
+    /// No create is refused and no request or answer of one is lost.
+    pub(crate) reliable: bool,
     /// Failed polls and failed calls that count against a server.
     pub(crate) faults: u8,
+    /// HT. With 1 a good check turns a server green, with 2 it stays what it is first.
+    pub(crate) healthy_threshold: u8,
     /// UT. With 1 a fault turns a server red, with 2 yellow first.
     pub(crate) unhealthy_threshold: u8,
     /// Meetings that end by themselves.
@@ -29,6 +35,13 @@ pub(crate) struct Bounds {
     pub(crate) supersedes: u8,
     /// Panics; each server may be enabled again after one.
     pub(crate) panics: u8,
+    /// Servers that are cordoned, to be disabled when they are empty; each may be enabled again.
+    pub(crate) cordons: u8,
+    /// What happens to meetings of a server that returns.
+    pub(crate) zombie_policy: ZombiePolicy,
+    /// Servers on which another balancer runs a meeting of the id at the start; with one or two,
+    /// everything is adopted.
+    pub(crate) foreign: u8,
     /// Times that `zombie_ttl` has passed for everything at once.
     pub(crate) sweeps: u8,
     /// Times that all records and zombies are lost.
@@ -44,12 +57,17 @@ impl Bounds {
     /// else.
     pub(crate) const BASE: Self = Self {
         creates: 2,
+        reliable: false,
         faults: 1,
+        healthy_threshold: 1,
         unhealthy_threshold: 1,
         own_ends: 1,
         app_ends: 0,
         supersedes: 0,
         panics: 0,
+        cordons: 0,
+        zombie_policy: ZombiePolicy::Restore,
+        foreign: 0,
         sweeps: 0,
         wipes: 0,
         second: Second::None,

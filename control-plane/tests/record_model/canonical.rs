@@ -44,6 +44,8 @@ fn plain(mut state: State) -> State {
     let runs = state.live.iter().filter(|live| **live != 0).fold(0, |set, live| set | bit(*live));
     state.acked &= runs;
     state.released &= runs;
+    let seen = state.polls.iter().flatten().flatten().filter_map(|poll| poll.seen);
+    state.foreign &= seen.fold(runs, |set, instance| set | bit(instance));
     sort_creates(&mut state);
     number_instances(&mut state);
     state
@@ -88,6 +90,7 @@ fn number_instances(state: &mut State) {
     state.ends = state.ends.map(ranked);
     state.acked = ranked(state.acked);
     state.released = ranked(state.released);
+    state.foreign = ranked(state.foreign);
     state.next = (named & !1).count_ones() as u8 + 1;
 }
 
@@ -114,7 +117,7 @@ fn mirrored(mut state: State) -> State {
     mirror_view(&mut state.store);
     if let Some(lag) = &mut state.lag {
         mirror_view(&mut lag.view);
-        let (left, right) = (lag.stale & 0b0010_1010, lag.stale & 0b0101_0100);
+        let (left, right) = (lag.stale & 0b0_1010_1010, lag.stale & 0b1_0101_0100);
         lag.stale = lag.stale & 1 | left << 1 | right >> 1;
     }
     for create in &mut state.creates {
@@ -128,6 +131,7 @@ fn mirrored(mut state: State) -> State {
     });
     state.live.reverse();
     state.orphans.reverse();
+    state.panicked.reverse();
     state.ends.reverse();
     state.polls.iter_mut().for_each(|polls: &mut [Option<Poll>; 2]| polls.reverse());
     state
@@ -138,6 +142,7 @@ fn mirror_view(view: &mut View) {
         rec.server = 1 - rec.server;
     }
     view.zom.reverse();
-    view.disabled.reverse();
+    view.admin.reverse();
+    view.empty.reverse();
     view.health.reverse();
 }

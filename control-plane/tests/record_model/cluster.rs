@@ -11,11 +11,11 @@ use crate::{
     bounds::{Bounds, Second},
     core_calls::Core,
     facts,
-    state::{Lag, RecState, SERVERS, Slot, State, View, ZomState, bit},
+    state::{Admin, Lag, Rec, RecState, SERVERS, Slot, State, View, ZomState, bit},
     transaction::{Put, Transaction},
     weak::{Guard, Weak},
 };
-use usher_common::server::Health;
+use usher_common::{server::Health, settings::ZombiePolicy};
 
 /// What happened: readable, with up to two numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +49,8 @@ impl Cluster {
     }
 
     pub(crate) fn start(&self) -> State {
-        State::idle(u8::from(self.bounds.second == Second::Deposed))
+        let leader = u8::from(self.bounds.second == Second::Deposed);
+        State::start(leader, self.bounds.foreign, self.bounds.healthy_threshold)
     }
 
     /// Returns everything that may happen next.
@@ -120,7 +121,9 @@ impl Draft<'_> {
             Put::Record(rec) => store.rec = rec,
             Put::Zombie(server, zombie) => store.zom[server] = zombie,
             Put::Health(server, counters) => store.health[server] = counters,
-            Put::Disabled(server, disabled) => store.disabled[server] = disabled,
+            Put::Sample(_, _) if self.cluster.bounds.cordons == 0 => return, // nobody looks at it
+            Put::Admin(server, admin) => (store.admin[server], store.empty[server]) = (admin, false),
+            Put::Sample(server, empty) => store.empty[server] = empty,
         }
         let second = self.cluster.bounds.second;
         if second == Second::Behind || (second == Second::Deposed && self.state.leader == 0) {
@@ -151,9 +154,10 @@ impl Draft<'_> {
                 Put::Record(Some(rec)) if rec.state == RecState::Pending => {
                     let server = usize::from(rec.server);
                     let colour = self.cluster.colour(before, server);
-                    if before.disabled[server] || colour == Health::Offline {
+                    let admin = before.admin[server];
+                    if admin != Admin::Enabled || colour == Health::Offline {
                         self.fail(|| {
-                            format!("I7: placed on server {server}, which is {colour:?} or disabled")
+                            format!("I7: placed on server {server}, which is {colour:?} and {admin:?}")
                         });
                     }
                     if before.zom[server].is_some() {
@@ -167,8 +171,34 @@ impl Draft<'_> {
                         self.state.release(zombie.instance); // its replacement is confirmed
                     }
                 }
+                Put::Record(Some(rec)) => self.check_restored(before, rec),
+                Put::Record(None) => self.note_return(before),
                 _ => {}
             }
+        }
+    }
+
+    /// A superseded instance routes again at green, not before (A8).
+    fn check_restored(&mut self, before: &View, rec: Rec) {
+        let server = usize::from(rec.server);
+        let waited = before.zom[server]
+            .is_some_and(|zombie| zombie.state == ZomState::Waiting && zombie.instance == rec.instance());
+        let restored = waited && before.rec.is_none() && self.state.store.zom[server].is_none();
+        let colour = self.cluster.colour(before, server);
+        if restored && colour != Health::Online {
+            self.fail(|| format!("A8: routes again to server {server}, which is {colour:?}"));
+        }
+    }
+
+    /// Under `zombie_policy = end`, what runs on a server that was red is given up as it returns.
+    fn note_return(&mut self, before: &View) {
+        let Some(rec) = before.rec.filter(|_| self.cluster.bounds.zombie_policy == ZombiePolicy::End) else {
+            return;
+        };
+        let server = usize::from(rec.server);
+        let ends = self.state.store.zom[server].is_some_and(|zombie| zombie.instance == rec.instance());
+        if ends && self.cluster.colour(before, server) == Health::Offline {
+            self.state.release(rec.instance());
         }
     }
 
@@ -203,11 +233,12 @@ impl Draft<'_> {
 }
 
 /// A replica applies changes: its polls under way may not have seen them.
-fn note_change(state: &mut State, replica: usize, changed: u8) {
+fn note_change(state: &mut State, replica: usize, changed: u16) {
     for server in SERVERS {
         if let Some(poll) = &mut state.polls[replica][server] {
             poll.record_changed |= changed & Slot::Record.bit() != 0;
             poll.zombie_changed |= changed & Slot::Zombie(server).bit() != 0;
+            poll.server_changed |= changed & Slot::Server(server).bit() != 0;
         }
     }
 }

@@ -2,15 +2,15 @@
 
 use std::{
     cell::RefCell,
-    collections::HashMap,
     rc::Rc,
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
+use foldhash::HashMap;
 use usher_common::{
     server::{AdminState, HealthRecord, SampledMeeting},
-    settings::{PlacementSettings, ZombiePolicy},
+    settings::{Adopt, PlacementSettings},
 };
 use usher_control_plane::core::{
     fleet::Fleet,
@@ -59,17 +59,25 @@ pub(crate) enum Question {
     Enable {
         server: usize,
     },
+    /// Cordons a server; disables one that is cordoned, if it is empty.
+    Disable {
+        server: usize,
+    },
     Sample {
         server: usize,
         poll: Poll,
         waited: bool,
+        /// What is listed carries our mark.
+        marked: bool,
     },
     EndNotFound {
         server: usize,
         instance: u8,
     },
-    /// Housekeeping when `zombie_ttl` has passed for everything.
-    Sweep,
+    /// Housekeeping; `zombie_ttl` has passed for everything, or for nothing.
+    Sweep {
+        over: bool,
+    },
 }
 
 /// An answer. What a question has no use for stays empty.
@@ -106,10 +114,11 @@ pub(crate) struct Core {
 impl Core {
     pub(crate) fn new(bounds: &Bounds, weak: Weak) -> Self {
         let policy = Policy {
-            healthy_threshold: 1,
+            healthy_threshold: u32::from(bounds.healthy_threshold),
             unhealthy_threshold: u32::from(bounds.unhealthy_threshold),
             create_timeout: Duration::from_secs(30),
-            zombie_policy: ZombiePolicy::Restore,
+            zombie_policy: bounds.zombie_policy,
+            adopt: if bounds.foreign > 0 { Adopt::All } else { Adopt::Tagged },
             placement: PlacementSettings { panic_threshold: 0.0, ..PlacementSettings::default() },
             ..Policy::default()
         };
@@ -177,12 +186,19 @@ impl Core {
                 let step = lifecycle::set_admin(fleet, &sid(server), AdminState::Enabled);
                 one(true, &step.expect("the server exists").plan)
             }
-            Question::Sample { server, poll, waited } => self.reconcile(fleet, view, server, poll, waited),
+            Question::Disable { server } => {
+                let step = lifecycle::set_admin(fleet, &sid(server), AdminState::Disabled);
+                step.map(|step| one(true, &step.plan)).unwrap_or_default()
+            }
+            Question::Sample { server, poll, waited, marked } => {
+                self.reconcile(fleet, view, (server, poll, waited), marked)
+            }
             Question::EndNotFound { server, instance } => {
                 one(true, &reconcile::on_end_not_found(fleet, &zkey(server), &iid(instance)))
             }
-            Question::Sweep => {
-                let work = reconcile::sweep(fleet, self.at(self.policy.zombie_ttl));
+            Question::Sweep { over } => {
+                let age = if over { self.policy.zombie_ttl } else { Duration::ZERO };
+                let work = reconcile::sweep(fleet, self.at(age));
                 let plans: Vec<Plan> = work.plans.into_iter().chain(work.given_up).collect();
                 Decision { plans: translated(&plans), ..Decision::default() }
             }
@@ -234,14 +250,21 @@ impl Core {
         one(step.outcome, &step.plan)
     }
 
-    fn reconcile(&self, fleet: &Fleet, view: &View, server: usize, poll: Poll, waited: bool) -> Decision {
+    fn reconcile(
+        &self,
+        fleet: &Fleet,
+        view: &View,
+        (server, poll, waited): (usize, Poll, bool),
+        marked: bool,
+    ) -> Decision {
         let unknown = view.zom[server].is_none()
             && view.rec.is_none_or(|rec| usize::from(rec.server) != server || rec.state == RecState::Pending);
         let hidden = unknown && self.weak.lacks(Guard::UnknownButOurs);
         let blind = self.weak.lacks(Guard::Watermark);
         let mut sample = sample(if blind { u64::MAX } else { WATERMARK });
         if let Some(seen @ 1..) = poll.seen {
-            sample.meetings.push(listed(seen, !hidden));
+            let named = marked || self.policy.adopt == Adopt::All;
+            sample.meetings.push(listed(seen, marked && !hidden, named && !hidden));
         }
         let sent_at = self.now + if poll.late { self.policy.create_timeout } else { Duration::ZERO };
         let now = self.at(if waited { Duration::from_hours(1) } else { Duration::ZERO });
@@ -269,10 +292,11 @@ fn translated(plans: &[Plan]) -> Vec<Transaction> {
     plans.iter().filter(|plan| !plan.is_empty()).map(Transaction::new).collect()
 }
 
-fn listed(instance: u8, marked: bool) -> SampledMeeting {
+/// A meeting as a server lists it. Under another name it is what nobody looks for.
+fn listed(instance: u8, marked: bool, named: bool) -> SampledMeeting {
     SampledMeeting {
         key: marked.then(key),
-        external_id: if marked { "m".to_owned() } else { "not ours".to_owned() },
+        external_id: if named { "m".to_owned() } else { "not ours".to_owned() },
         internal_id: iid(instance),
         participants: 0,
         age_ms: 3_600_000,

@@ -16,7 +16,7 @@ use usher_control_plane::core::{
     policy::Policy,
 };
 
-use crate::state::{Counters, Rec, RecState, SERVERS, View, Zom, ZomState};
+use crate::state::{Admin, Counters, Rec, RecState, SERVERS, View, Zom, ZomState};
 
 /// What every poll has seen.
 pub(crate) const WATERMARK: u64 = 10;
@@ -34,10 +34,11 @@ pub(crate) struct Changed {
 pub(crate) fn fleet(view: &View, changed: Changed, policy: &Policy, now: Instant) -> Fleet {
     let (mut then, mut later) = (Vec::new(), Vec::new());
     for server in SERVERS {
-        then.push(Event::Server(sid(server), stored(described(server, view.disabled[server]))));
+        then.push(Event::Server(sid(server), stored(described(server, view.admin[server]))));
         let health = view.health[server].and_then(|counters| stored(health(counters)));
         then.push(Event::Health(sid(server), health));
-        then.push(Event::Sample(sid(server), stored(sample(0))));
+        let watermark = if view.empty[server] { WATERMARK } else { 0 };
+        then.push(Event::Sample(sid(server), stored(sample(watermark))));
         let zombie = view.zom[server].map(zombie);
         if changed.zombie == Some(server) {
             if zombie.is_none() {
@@ -112,14 +113,18 @@ pub(crate) fn sample(watermark: u64) -> Sample {
     Sample { watermark, taken_at_ms: 0, meetings: Vec::new(), bbb_version: String::new() }
 }
 
-fn described(server: usize, disabled: bool) -> Server {
+fn described(server: usize, admin: Admin) -> Server {
     Server {
         id: sid(server),
         url: format!("https://s{server}.example.org/bigbluebutton/api/"),
         secret: Secret::new("secret"),
         weight: 1.0,
         tags: Vec::new(),
-        admin: if disabled { AdminState::Disabled } else { AdminState::Enabled },
+        admin: match admin {
+            Admin::Enabled => AdminState::Enabled,
+            Admin::Cordoned => AdminState::Cordoned,
+            Admin::Disabled => AdminState::Disabled,
+        },
         algorithm: Algorithm::Sha256,
         created_at_ms: 0,
     }

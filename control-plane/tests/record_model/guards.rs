@@ -1,5 +1,7 @@
 //! Each guard of the protocol earns its place: without it the search finds a violation.
 
+use usher_common::settings::ZombiePolicy;
+
 use crate::{
     BASE, CALM,
     bounds::{Bounds, Second},
@@ -86,4 +88,37 @@ fn x3_without_fence_and_guards_a_deposed_leader_undoes_what_its_successor_wrote(
 #[test]
 fn x3_without_the_mark_a_deposed_leader_ends_a_meeting_that_was_placed_since() {
     breaks(DEPOSED, &[Guard::MarkFirst], "I2, I3");
+}
+
+#[test]
+fn a8_without_waiting_for_green_a_superseded_meeting_routes_to_a_server_that_answers_nobody() {
+    let slow = Bounds { healthy_threshold: 2, unhealthy_threshold: 2, supersedes: 1, ..BASE };
+    breaks(slow, &[Guard::Green], "A8");
+}
+
+#[test]
+fn a8_without_looking_whether_it_was_away_zombie_policy_end_ends_what_runs() {
+    breaks(Bounds { zombie_policy: ZombiePolicy::End, ..CALM }, &[Guard::Returned], "I2, I3");
+}
+
+#[test]
+fn i2_without_looking_for_our_mark_a_meeting_of_another_balancer_is_ended() {
+    breaks(Bounds { foreign: 2, ..CALM }, &[Guard::Mark], "I2, I3");
+}
+
+#[test]
+fn s6_without_minding_what_arrives_a_drained_server_takes_a_live_meeting_with_it() {
+    let behind = Bounds { cordons: 1, own_ends: 1, second: Second::Behind, ..CALM };
+    breaks(behind, &[Guard::Arrival], "I2, I3");
+}
+
+#[test]
+fn h15_without_giving_up_what_waits_a_superseded_meeting_stays_on_a_disabled_server() {
+    let panic = Bounds { panics: 1, ..BASE };
+    breaks(panic, &[Guard::GivenUp], "I4");
+}
+
+#[test]
+fn a5_without_zombie_ttl_what_is_only_away_is_given_up() {
+    breaks(Bounds { sweeps: 1, ..BASE }, &[Guard::Ttl], "I4");
 }

@@ -20,6 +20,8 @@ mod state;
 mod transaction;
 mod weak;
 
+use usher_common::settings::ZombiePolicy;
+
 use bounds::{Bounds, Second};
 use cluster::Cluster;
 use search::{Found, search};
@@ -35,7 +37,7 @@ fn holds_without(guards: &[Guard], small: Bounds, large: Bounds) {
     let bounds = most.map_or(small, |most_states| Bounds { most_states, ..large });
     match search(&Cluster::new(bounds, Weak::without(guards))) {
         Found::Nothing { states, at_rest } => {
-            assert!(states > 10_000 && at_rest > 20, "{states} states, {at_rest} at rest, mean little");
+            assert!(states > 10_000 && at_rest > 10, "{states} states, {at_rest} at rest, mean little");
         }
         Found::Violation(trace) => panic!("{trace}"),
         Found::TooMany => assert!(most.is_some(), "more than {} states", bounds.most_states),
@@ -71,8 +73,8 @@ fn h15_panic_while_creates_are_under_way() {
 
 #[test]
 fn a5_zombie_ttl_gives_up_what_is_away() {
-    let sweeps = Bounds { sweeps: 1, own_ends: 0, ..BASE };
-    holds(sweeps, Bounds { sweeps: 2, own_ends: 1, ..sweeps });
+    let sweeps = Bounds { sweeps: 1, own_ends: 0, reliable: true, ..BASE };
+    holds(sweeps, Bounds { sweeps: 2, reliable: false, ..sweeps });
 }
 
 #[test]
@@ -91,4 +93,48 @@ fn i7_edges_served_by_a_replica_that_is_behind() {
 fn x3_a_leader_that_was_deposed_while_it_stood_still() {
     let deposed = Bounds { second: Second::Deposed, creates: 1, own_ends: 1, ..CALM };
     holds(deposed, Bounds { creates: 2, faults: 1, ..deposed });
+}
+
+/// The plain algorithm, by request: what a red server still runs when it answers is ended.
+#[test]
+fn a8_zombie_policy_end_ends_what_returns_and_nothing_else() {
+    let end = Bounds { zombie_policy: ZombiePolicy::End, own_ends: 0, ..BASE };
+    holds(end, Bounds { own_ends: 1, faults: 2, ..end });
+}
+
+#[test]
+fn i2_meetings_of_another_balancer_are_adopted_and_never_ended_for_another() {
+    let foreign = Bounds { foreign: 2, own_ends: 0, ..BASE };
+    holds(foreign, Bounds { own_ends: 1, ..foreign });
+}
+
+#[test]
+fn a8_a_superseded_meeting_routes_again_only_at_green() {
+    let slow = Bounds { healthy_threshold: 2, unhealthy_threshold: 2, supersedes: 1, reliable: true, ..BASE };
+    holds(slow, Bounds { faults: 2, reliable: false, ..slow });
+}
+
+#[test]
+fn s6_a_server_is_drained_while_creates_are_under_way() {
+    let drain = Bounds { cordons: 1, ..CALM };
+    holds(drain, Bounds { cordons: 2, own_ends: 1, ..drain });
+}
+
+#[test]
+fn s6_an_operator_disables_by_a_replica_that_is_behind() {
+    let behind =
+        Bounds { cordons: 1, creates: 1, own_ends: 1, reliable: true, second: Second::Behind, ..CALM };
+    holds(behind, Bounds { own_ends: 1, ..behind });
+}
+
+#[test]
+fn h15_panic_of_a_server_that_turned_red_and_returns() {
+    let panic = Bounds { panics: 1, creates: 1, ..BASE };
+    holds(panic, Bounds { creates: 2, own_ends: 1, ..panic });
+}
+
+#[test]
+fn x3_two_leaders_at_once_and_two_creates() {
+    let deposed = Bounds { second: Second::Deposed, reliable: true, own_ends: 1, ..CALM };
+    holds(deposed, Bounds { reliable: false, ..deposed });
 }

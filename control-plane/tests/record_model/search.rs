@@ -3,10 +3,9 @@
 //! What is lost never arrives, so it needs no step of its own: a state whose messages are all still
 //! under way is judged at rest as if they were lost.
 
-use std::{
-    collections::{HashSet, VecDeque},
-    fmt,
-};
+use std::{collections::VecDeque, fmt};
+
+use foldhash::{HashSet, HashSetExt as _};
 
 use crate::{
     canonical::{fingerprint, hash},
@@ -53,7 +52,8 @@ struct Node {
 pub(crate) fn search(cluster: &Cluster) -> Found {
     let start = cluster.start();
     let mut nodes = vec![Node { parent: 0, fingerprint: fingerprint(&start) }];
-    let mut seen = HashSet::from([fingerprint(&start)]);
+    let mut seen = HashSet::new();
+    seen.insert(fingerprint(&start));
     let (mut queue, mut rested) = (VecDeque::from([(0, start)]), HashSet::new());
     while let Some((index, state)) = queue.pop_front() {
         if state.is_quiet()

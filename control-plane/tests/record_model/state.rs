@@ -56,12 +56,22 @@ pub(crate) struct Counters {
     pub(crate) error: u8,
 }
 
+/// What operators decided about a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Admin {
+    Enabled,
+    Cordoned,
+    Disabled,
+}
+
 /// What the store holds, or what a replica believes that it holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct View {
     pub(crate) rec: Option<Rec>,
     pub(crate) zom: [Option<Zom>; 2],
-    pub(crate) disabled: [bool; 2],
+    pub(crate) admin: [Admin; 2],
+    /// The stored sample shows that nothing runs there, by a poll sent since the server was changed.
+    pub(crate) empty: [bool; 2],
     pub(crate) health: [Option<Counters>; 2],
 }
 
@@ -72,15 +82,17 @@ pub(crate) enum Slot {
     Zombie(usize),
     Health(usize),
     Server(usize),
+    Sample(usize),
 }
 
 impl Slot {
-    pub(crate) fn bit(self) -> u8 {
+    pub(crate) fn bit(self) -> u16 {
         match self {
             Self::Record => 1,
             Self::Zombie(server) => 1 << (1 + server),
             Self::Health(server) => 1 << (3 + server),
             Self::Server(server) => 1 << (5 + server),
+            Self::Sample(server) => 1 << (7 + server),
         }
     }
 }
@@ -91,7 +103,7 @@ impl View {
             Slot::Record => self.rec.is_none(),
             Slot::Zombie(server) => self.zom[server].is_none(),
             Slot::Health(server) => self.health[server].is_none(),
-            Slot::Server(_) => false,
+            Slot::Server(_) | Slot::Sample(_) => false,
         }
     }
 }
@@ -100,7 +112,7 @@ impl View {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Lag {
     pub(crate) view: View,
-    pub(crate) stale: u8,
+    pub(crate) stale: u16,
 }
 
 /// Where a create has got to.
@@ -130,6 +142,8 @@ pub(crate) struct Poll {
     pub(crate) record_changed: bool,
     /// The zombie here changed after the watermark.
     pub(crate) zombie_changed: bool,
+    /// The server itself changed after it was asked: its answer is not written down.
+    pub(crate) server_changed: bool,
     /// It was sent after the deadline of the create that made the record.
     pub(crate) late: bool,
 }
@@ -149,6 +163,7 @@ pub(crate) struct Spent {
     pub(crate) app_ends: u8,
     pub(crate) supersedes: u8,
     pub(crate) panics: u8,
+    pub(crate) cordons: u8,
     pub(crate) sweeps: u8,
     pub(crate) wipes: u8,
 }
@@ -174,10 +189,14 @@ pub(crate) struct State {
     /// Instances whose `end` is on the way, by server, one bit each.
     pub(crate) ends: [u16; 2],
     pub(crate) app_end: Option<AppEnd>,
-    /// Instances whose create was answered SUCCESS, one bit each.
+    /// Instances whose create was answered SUCCESS, by us or by another balancer, one bit each.
     pub(crate) acked: u16,
     /// Instances that were superseded, asked to end or given up, one bit each.
     pub(crate) released: u16,
+    /// Instances without our mark, one bit each.
+    pub(crate) foreign: u16,
+    /// Servers that were given up in panic.
+    pub(crate) panicked: [bool; 2],
     pub(crate) next: u8,
     pub(crate) spent: Spent,
 }
@@ -187,22 +206,26 @@ pub(crate) fn bit(instance: u8) -> u16 {
 }
 
 impl State {
-    /// An idle cluster of two green servers, led by `leader`.
-    pub(crate) fn idle(leader: u8) -> Self {
-        let green = Some(Counters { recover: 1, error: 0 });
+    /// A cluster of two green servers, led by `leader`, on which so many unmarked meetings run.
+    pub(crate) fn start(leader: u8, foreign: u8, healthy_threshold: u8) -> Self {
+        let green = Some(Counters { recover: healthy_threshold, error: 0 });
+        let (admin, empty) = ([Admin::Enabled; 2], [false; 2]);
+        let unmarked = (1..=foreign).fold(0, |set, instance| set | bit(instance));
         Self {
-            store: View { rec: None, zom: [None; 2], disabled: [false; 2], health: [green; 2] },
+            store: View { rec: None, zom: [None; 2], admin, empty, health: [green; 2] },
             lag: None,
             leader,
-            live: [0; 2],
+            live: [u8::from(foreign > 0), if foreign > 1 { 2 } else { 0 }],
             creates: [Create::Unborn; MOST_CREATES],
             orphans: [0; 2],
             polls: [[None; 2]; 2],
             ends: [0; 2],
             app_end: None,
-            acked: 0,
+            acked: unmarked,
             released: 0,
-            next: 1,
+            foreign: unmarked,
+            panicked: [false; 2],
+            next: foreign + 1,
             spent: Spent::default(),
         }
     }

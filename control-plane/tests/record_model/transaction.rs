@@ -7,7 +7,7 @@ use usher_common::{
 };
 use usher_control_plane::core::plan::{Guard, Key, Plan, Write};
 
-use crate::state::{Counters, Rec, RecState, Slot, Zom, ZomState};
+use crate::state::{Admin, Counters, Rec, RecState, Slot, Zom, ZomState};
 
 /// One write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,7 +15,9 @@ pub(crate) enum Put {
     Record(Option<Rec>),
     Zombie(usize, Option<Zom>),
     Health(usize, Option<Counters>),
-    Disabled(usize, bool),
+    Admin(usize, Admin),
+    /// A sample, and whether it shows that nothing runs there.
+    Sample(usize, bool),
 }
 
 impl Put {
@@ -24,7 +26,8 @@ impl Put {
             Self::Record(_) => Slot::Record,
             Self::Zombie(server, _) => Slot::Zombie(server),
             Self::Health(server, _) => Slot::Health(server),
-            Self::Disabled(server, _) => Slot::Server(server),
+            Self::Admin(server, _) => Slot::Server(server),
+            Self::Sample(server, _) => Slot::Sample(server),
         }
     }
 }
@@ -37,7 +40,7 @@ pub(crate) struct Transaction {
 }
 
 impl Transaction {
-    /// Translates a plan. Samples are not part of the model.
+    /// Translates a plan.
     pub(crate) fn new(plan: &Plan) -> Self {
         let guards = plan.guards.iter().filter_map(|guard| match guard {
             Guard::Absent(key) => Some((slot(key)?, true)),
@@ -53,14 +56,20 @@ fn slot(key: &Key) -> Option<Slot> {
         Key::Health(id) => Some(Slot::Health(server(id))),
         Key::Record(_) => Some(Slot::Record),
         Key::Zombie(key) => Some(Slot::Zombie(server(&key.server))),
-        Key::Sample(_) | Key::Tenant(_) => None,
+        Key::Sample(id) => Some(Slot::Sample(server(id))),
+        Key::Tenant(_) => None,
     }
 }
 
 fn put(write: &Write) -> Option<Put> {
     match write {
         Write::Server(written) => {
-            Some(Put::Disabled(server(&written.id), written.admin == AdminState::Disabled))
+            let admin = match written.admin {
+                AdminState::Enabled => Admin::Enabled,
+                AdminState::Cordoned => Admin::Cordoned,
+                AdminState::Disabled => Admin::Disabled,
+            };
+            Some(Put::Admin(server(&written.id), admin))
         }
         Write::Health(id, counters) => {
             let (recover, error) = (counters.recover as u8, counters.error as u8);
@@ -72,9 +81,11 @@ fn put(write: &Write) -> Option<Put> {
             Slot::Record => Some(Put::Record(None)),
             Slot::Zombie(server) => Some(Put::Zombie(server, None)),
             Slot::Health(server) => Some(Put::Health(server, None)),
+            Slot::Sample(server) => Some(Put::Sample(server, false)),
             Slot::Server(_) => panic!("the model removes no server"),
         },
-        Write::Sample(..) | Write::Tenant(_) => None,
+        Write::Sample(id, sample) => Some(Put::Sample(server(id), sample.meetings.is_empty())),
+        Write::Tenant(_) => None,
     }
 }
 

@@ -3,7 +3,7 @@
 
 use crate::{
     core_calls::{Decision, Question},
-    state::{Rec, RecState, Slot, View, ZomState},
+    state::{Admin, Counters, Rec, RecState, Slot, View, ZomState},
     transaction::{Put, Transaction},
 };
 
@@ -36,11 +36,23 @@ pub(crate) enum Guard {
     Fence,
     /// An `end` is sent only after its mark was committed.
     MarkFirst,
+    /// A superseded instance routes again only when its server is green.
+    Green,
+    /// Under `zombie_policy = end` a meeting is ended only if its server was red.
+    Returned,
+    /// What does not carry our mark is never ended for the sake of another.
+    Mark,
+    /// A record that comes to a cordoned server keeps it from being disabled as empty.
+    Arrival,
+    /// Panic gives up what waits on the server, too.
+    GivenUp,
+    /// Zombies and detached records are given up only after `zombie_ttl`.
+    Ttl,
 }
 
 /// The guards that are taken out.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Weak(u16);
+pub(crate) struct Weak(u32);
 
 impl Weak {
     pub(crate) fn without(guards: &[Guard]) -> Self {
@@ -58,6 +70,14 @@ impl Weak {
             && self.lacks(Guard::Zombie)
         {
             shown.zom[on] = None;
+        }
+        if let Question::Sample { server, .. } = question {
+            if self.lacks(Guard::Green) && view.health[server].is_some() {
+                shown.health[server] = Some(Counters { recover: u8::MAX, error: 0 });
+            }
+            if self.lacks(Guard::Returned) {
+                shown.health[server] = Some(Counters { recover: 0, error: u8::MAX });
+            }
         }
         shown
     }
@@ -86,6 +106,14 @@ impl Weak {
         if self.lacks(Guard::Zombie) {
             plan.guards.retain(|(slot, absent)| !(matches!(slot, Slot::Zombie(_)) && *absent));
         }
+        if self.lacks(Guard::Arrival) {
+            plan.guards.retain(|(slot, _)| !matches!(slot, Slot::Sample(_)));
+            let arrives = plan.puts.iter().any(|put| matches!(put, Put::Record(Some(_))));
+            plan.puts.retain(|put| !arrives || !matches!(put, Put::Admin(..)));
+        }
+        if self.lacks(Guard::GivenUp) && plan.puts.iter().all(|put| matches!(put, Put::Zombie(..))) {
+            plan.puts.retain(|put| !gives_up(view, *put));
+        }
         if self.lacks(Guard::ConfirmFirst) {
             for put in &mut plan.puts {
                 if let Put::Zombie(_, Some(zombie)) = put
@@ -102,6 +130,13 @@ impl Weak {
             });
         }
     }
+}
+
+/// Tells whether a write makes a *waiting* zombie *due* although nothing replaced it.
+fn gives_up(view: &View, put: Put) -> bool {
+    let Put::Zombie(server, Some(zombie)) = put else { return false };
+    let was = view.zom[server].map(|zombie| zombie.state);
+    (was, zombie.state) == (Some(ZomState::Waiting), ZomState::Due) && view.admin[server] == Admin::Disabled
 }
 
 /// Tells whether a plan gives a free id back to a *waiting* instance.

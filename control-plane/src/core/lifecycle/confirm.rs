@@ -34,7 +34,7 @@ pub struct Answer {
 /// | ACTIVE here, a newer instance | nothing | yes |
 /// | ENDING here, another and older instance | made anew | yes |
 /// | none | made anew, unless a zombie of the id stands here | yes |
-/// | on another server, or none and a zombie stands here | this instance becomes a *due* zombie | no |
+/// | on another server, or none and a zombie stands here | a *due* zombie: whatever of ours runs here | no |
 /// | any other | nothing | no |
 pub fn confirm(fleet: &Fleet, key: &MeetingKey, answer: &Answer, now_ms: i64) -> Step<bool> {
     let zombie = ZombieKey { meeting: key.clone(), server: answer.server.clone() };
@@ -66,8 +66,8 @@ pub fn confirm(fleet: &Fleet, key: &MeetingKey, answer: &Answer, now_ms: i64) ->
             let mut draft = Draft::new(fleet, now_ms);
             if outlived.is_none() && fleet.server(&answer.server).is_some() {
                 draft.guard_record(key);
-                let id = Some(answer.internal_id.clone());
-                draft.set_zombie(zombie, ZombieState::Due, id, "confirmed after the id had moved on");
+                // Not by its id: it may be another balancer's, that answered as if it were ours.
+                draft.set_zombie(zombie, ZombieState::Due, None, "confirmed after the id had moved on");
             }
             Step { plan: draft.into_plan(), outcome: false }
         }

@@ -6,8 +6,9 @@ use super::{Cluster, Draft, Label, Next};
 use crate::{
     bounds::Second,
     core_calls::{Event, Question},
-    state::{AppEnd, Rec, RecState, SERVERS, State, bit},
+    state::{Admin, AppEnd, Rec, RecState, SERVERS, State, bit},
     transaction::{Put, Transaction},
+    weak::Guard,
 };
 
 impl Cluster {
@@ -37,7 +38,7 @@ impl Cluster {
     }
 
     fn health(&self, state: &State, server: usize, out: &mut Vec<Next>) {
-        if state.store.disabled[server] {
+        if state.store.admin[server] == Admin::Disabled {
             return;
         }
         for (event, costs, what) in [
@@ -69,22 +70,49 @@ impl Cluster {
     }
 
     fn operator(&self, state: &State, server: usize, out: &mut Vec<Next>) {
-        if !state.store.disabled[server] && state.spent.panics < self.bounds.panics {
+        self.cordon(state, server, out);
+        let disabled = state.store.admin[server] == Admin::Disabled;
+        if !disabled && state.spent.panics < self.bounds.panics {
             let mut draft = self.draft(state);
             draft.state.spent.panics += 1;
+            draft.state.panicked[server] = true;
             draft.state.release(Some(state.live[server]).filter(|live| *live != 0));
             draft.carry_out(Question::Panic { server });
             draft.end(Label("panic: server is disabled", server, 0), out);
         }
-        if state.store.disabled[server] {
+        if disabled {
             let mut draft = self.draft(state);
-            let here = state.store.rec.filter(|rec| usize::from(rec.server) == server);
-            draft.state.release(here.and_then(Rec::instance));
-            draft.carry_out(Question::Panic { server });
-            draft.end(Label("panic goes on: server is emptied", server, 0), out);
+            draft.empty_disabled(server);
+            draft.end(Label("what is on the disabled server is given up", server, 0), out);
+        }
+        if state.store.admin[server] != Admin::Enabled {
             let mut draft = self.draft(state);
+            draft.state.panicked[server] = false;
             draft.carry_out(Question::Enable { server });
             draft.end(Label("server is enabled", server, 0), out);
+        }
+    }
+
+    /// An operator, by any replica, or the leader's sweep takes a server out once it is empty.
+    fn cordon(&self, state: &State, server: usize, out: &mut Vec<Next>) {
+        for replica in self.replicas(state) {
+            let cordoned = state.view(replica).admin[server] == Admin::Cordoned;
+            if !cordoned && state.spent.cordons >= self.bounds.cordons {
+                continue;
+            }
+            let mut draft = self.draft(state);
+            draft.state.spent.cordons += u8::from(!cordoned);
+            let decision = self.core.ask(state.view(replica), Question::Disable { server });
+            if !decision.plans.is_empty() && decision.plans.iter().all(|plan| draft.commit(replica, plan)) {
+                let what = if cordoned { "cordoned server is disabled" } else { "server is cordoned" };
+                draft.end(Label(what, server, replica), out);
+            }
+        }
+        if state.store.empty[server] {
+            let mut draft = self.draft(state);
+            if draft.carry_out(Question::Sweep { over: false }) {
+                draft.end(Label("the sweep disables the empty server", server, 0), out);
+            }
         }
     }
 
@@ -130,7 +158,7 @@ impl Cluster {
         let view = state.view(replica);
         let Some(rec) = view.rec.filter(|rec| !matches!(rec.state, RecState::Ending(_))) else { return };
         let server = usize::from(rec.server);
-        if view.disabled[server] {
+        if view.admin[server] == Admin::Disabled {
             return;
         }
         let mut draft = self.draft(state);
@@ -154,8 +182,9 @@ impl Cluster {
         if state.spent.sweeps < self.bounds.sweeps {
             let mut draft = self.draft(state);
             draft.state.spent.sweeps += 1;
-            let decision = self.core.ask(&state.store, Question::Sweep);
-            for put in decision.plans.iter().flat_map(|plan| &plan.puts) {
+            let decision = self.core.ask(&state.store, Question::Sweep { over: true });
+            let age_counts = !self.weak.lacks(Guard::Ttl);
+            for put in decision.plans.iter().flat_map(|plan| &plan.puts).filter(|_| age_counts) {
                 match *put {
                     Put::Record(None) => draft.state.release(state.store.rec.and_then(Rec::instance)),
                     Put::Zombie(server, None) => {
@@ -164,7 +193,7 @@ impl Cluster {
                     _ => {}
                 }
             }
-            if draft.carry_out(Question::Sweep) {
+            if draft.carry_out(Question::Sweep { over: true }) {
                 draft.end(Label("zombie_ttl has passed", 0, 0), out);
             }
         }
@@ -187,6 +216,16 @@ impl Cluster {
 }
 
 impl Draft<'_> {
+    /// Turns what is on a disabled server into zombies. In panic that was wanted.
+    pub(super) fn empty_disabled(&mut self, server: usize) {
+        if self.state.panicked[server] {
+            let here = self.state.store.rec.filter(|rec| usize::from(rec.server) == server);
+            self.state.release(here.and_then(Rec::instance));
+            self.state.release(self.state.store.zom[server].and_then(|zombie| zombie.instance));
+        }
+        self.carry_out(Question::Panic { server });
+    }
+
     /// Decides from the newest view and commits; `false` when there is nothing to do.
     fn carry_out(&mut self, question: Question) -> bool {
         let decision = self.cluster.core.ask(&self.state.store, question);

@@ -3,7 +3,7 @@
 use super::{Cluster, Label, Next};
 use crate::{
     core_calls::Question,
-    state::{Create, SERVERS, State, bit},
+    state::{Admin, AppEnd, Create, SERVERS, State, bit},
 };
 
 impl Cluster {
@@ -43,6 +43,13 @@ impl Cluster {
                 let mut draft = self.draft(state);
                 draft.state.spent.supersedes += u8::from(supersede);
                 let placed = !decision.plans.is_empty();
+                if !placed && state.view(replica).admin[to] == Admin::Cordoned && state.live[to] == 0 {
+                    // The edge asks first, hears that it is gone, and reports that.
+                    if draft.state.app_end.replace(AppEnd::Answered(to as u8)).is_none() {
+                        draft.end(Label("create finds nothing on cordoned server", index, to), out);
+                    }
+                    continue;
+                }
                 if decision.plans.iter().all(|plan| draft.commit(replica, plan)) {
                     draft.state.creates[index] = Create::Sent { to: to as u8, placed };
                     let what = match (placed, supersede) {
@@ -61,7 +68,9 @@ impl Cluster {
         let instance = draft.state.arrive(to);
         draft.state.creates[index] = Create::Answered { to: to as u8, placed, instance };
         draft.end(Label("create is answered by server", index, to), out);
-
+        if self.bounds.reliable {
+            return;
+        }
         self.give_up(
             state,
             (index, to, placed),
@@ -97,8 +106,10 @@ impl Cluster {
                 draft.end(Label("create is told to try again, replica", index, replica), out);
             }
         }
-        let label = Label("the answer of create is lost, from server", index, to);
-        self.give_up(state, (index, to, placed), placed.then_some(true), label, out);
+        if !self.bounds.reliable {
+            let label = Label("the answer of create is lost, from server", index, to);
+            self.give_up(state, (index, to, placed), placed.then_some(true), label, out);
+        }
     }
 
     /// An edge gives a create up and says so, surely undone or not, or says nothing.

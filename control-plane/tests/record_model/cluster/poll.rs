@@ -4,7 +4,8 @@ use super::{Cluster, Draft, Label, Next};
 use crate::{
     bounds::Second,
     core_calls::Question,
-    state::{Create, Poll, RecState, SERVERS, State, bit},
+    state::{Admin, Create, Poll, RecState, SERVERS, State, bit},
+    transaction::Put,
     weak::Guard,
 };
 
@@ -18,7 +19,7 @@ impl Cluster {
                 None => {
                     let view = state.view(replica);
                     let leads = usize::from(state.leader) == replica;
-                    if leads && (!view.disabled[server] || view.zom[server].is_some()) {
+                    if leads && (view.admin[server] != Admin::Disabled || view.zom[server].is_some()) {
                         draft.state.polls[replica][server] = Some(asked(state, replica));
                         draft.end(Label("a poll is sent, replica and server", replica, server), out);
                     }
@@ -44,6 +45,12 @@ impl Cluster {
         for waited in [true, false].into_iter().take(1 + usize::from(doubtful)) {
             let mut draft = self.draft(state);
             draft.state.polls[replica][server] = None;
+            if replica == usize::from(state.leader)
+                && !poll.server_changed
+                && state.store.admin[server] != Admin::Disabled
+            {
+                draft.put(Put::Sample(server, poll.seen == Some(0)));
+            }
             draft.reconcile(replica, server, poll, waited);
             draft.end(Label("the poll is applied, replica and server", replica, server), out);
         }
@@ -70,7 +77,11 @@ impl Draft<'_> {
     /// Does what a leader, or one that believes to be it, does about a poll.
     pub(super) fn reconcile(&mut self, replica: usize, server: usize, poll: Poll, waited: bool) {
         let view = *self.state.view(replica);
-        let decision = self.cluster.core.ask(&view, Question::Sample { server, poll, waited });
+        let ours = self.state.foreign & poll.seen.map_or(0, bit) & !1 == 0;
+        let marked = ours || self.cluster.weak.lacks(Guard::Mark);
+        let question =
+            Question::Sample { server, poll: Poll { server_changed: false, ..poll }, waited, marked };
+        let decision = self.cluster.core.ask(&view, question);
         for plan in &decision.plans {
             self.commit_fenced(replica, plan);
         }
@@ -98,5 +109,6 @@ fn asked(state: &State, replica: usize) -> Poll {
         rec.state == RecState::Pending
             && state.creates.get(usize::from(rec.token).wrapping_sub(1)).is_some_and(|c| *c != Create::Gone)
     });
-    Poll { seen: None, record_changed: false, zombie_changed: false, late: !under_way }
+    let (record_changed, zombie_changed, server_changed) = (false, false, false);
+    Poll { seen: None, record_changed, zombie_changed, server_changed, late: !under_way }
 }

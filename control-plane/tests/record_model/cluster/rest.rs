@@ -2,20 +2,31 @@
 //! nothing lost.
 
 use super::{Cluster, Draft};
-use crate::state::{Counters, Poll, RecState, SERVERS, State, bit};
+use crate::state::{Admin, Counters, Poll, RecState, SERVERS, State, bit};
 
 /// Polls of every server after which a cluster that is left alone is at rest.
 const ROUNDS: usize = 8;
 
 impl Cluster {
-    /// Lets a quiet cluster come to rest and says what is wrong then.
+    /// Lets a quiet cluster come to rest and says what is wrong then: with every server enabled
+    /// again, and with those that are disabled left so.
     pub(crate) fn fault_at_rest(&self, state: &State) -> Option<String> {
+        let as_it_is = state.store.admin.contains(&Admin::Disabled);
+        self.fault_with(state, false).or_else(|| as_it_is.then(|| self.fault_with(state, true)).flatten())
+    }
+
+    fn fault_with(&self, state: &State, disabled_stays: bool) -> Option<String> {
         let mut draft = self.draft(state);
         draft.state.lose_what_travels();
         draft.state.lag = None;
         draft.state.leader = 0;
-        draft.state.store.disabled = [false; 2];
-        draft.state.store.health = [Some(Counters { recover: 1, error: 0 }); 2];
+        for server in SERVERS {
+            if draft.state.store.admin[server] != Admin::Disabled || !disabled_stays {
+                draft.state.store.admin[server] = Admin::Enabled;
+                let recover = self.bounds.healthy_threshold;
+                draft.state.store.health[server] = Some(Counters { recover, error: 0 });
+            }
+        }
         for _ in 0..ROUNDS {
             for server in SERVERS {
                 draft.poll_at_rest(server);
@@ -27,8 +38,16 @@ impl Cluster {
 
 impl Draft<'_> {
     fn poll_at_rest(&mut self, server: usize) {
+        let store = self.state.store;
+        if store.admin[server] == Admin::Disabled {
+            self.empty_disabled(server);
+            if self.state.store.zom[server].is_none() {
+                return; // nobody looks there any more
+            }
+        }
         let seen = Some(self.state.live[server]);
-        let poll = Poll { seen, record_changed: false, zombie_changed: false, late: true };
+        let (record_changed, zombie_changed, server_changed) = (false, false, false);
+        let poll = Poll { seen, record_changed, zombie_changed, server_changed, late: true };
         self.reconcile(0, server, poll, true);
         for instance in 1..self.state.next {
             if self.state.ends[server] & bit(instance) != 0 {
@@ -45,16 +64,21 @@ fn fault(before: &State, rest: &State) -> Option<String> {
             .rec
             .is_some_and(|rec| usize::from(rec.server) == server && rec.state == RecState::Active(instance))
     };
+    // Another balancer's meeting may run beside a record of ours, and is left alone (I2).
+    let foreign = |instance: u8| rest.foreign & bit(instance) != 0 && rest.store.rec.is_some();
     for server in SERVERS {
         let (was, is) = (before.live[server], rest.live[server]);
-        if is != 0 && !routed(server, is) {
+        // A request that comes late to a disabled server is nobody's: it is not polled.
+        let known = rest.store.admin[server] != Admin::Disabled || before.acked & bit(is) != 0;
+        if is != 0 && !routed(server, is) && !foreign(is) && known {
             return Some(format!("I4: instance {is} leaked on server {server} at rest"));
         }
         if was != 0 && was != is && before.acked & !rest.released & bit(was) != 0 {
             return Some(format!("I3: acknowledged instance {was} on server {server} was lost at rest"));
         }
     }
-    if rest.live.iter().all(|instance| *instance != 0) {
+    let ours = |instance: u8| instance != 0 && !foreign(instance);
+    if rest.live.iter().all(|instance| ours(*instance)) && !rest.store.admin.contains(&Admin::Disabled) {
         return Some("split at rest".into());
     }
     if rest.store.zom != [None; 2] {

@@ -155,7 +155,7 @@ fn h13_an_answer_for_an_id_that_moved_on_is_a_due_zombie() {
     assert!(!confirm_now(&mut bench, &answer("a", Some("t1"), "m-1")));
     assert_eq!(
         (record(&bench), zombie(&bench, "a")),
-        (Some(at("b", "active", Some("m-2"))), Some(due("m-1")))
+        (Some(at("b", "active", Some("m-2"))), Some((ZombieState::Due, None)))
     );
 }
 
