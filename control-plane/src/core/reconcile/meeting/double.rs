@@ -5,6 +5,7 @@
 use usher_common::{
     meeting::{Record, RecordState, ZombieKey, ZombieState},
     server::{AdminState, SampledMeeting},
+    settings::Adopt,
 };
 
 use super::Meeting;
@@ -42,7 +43,10 @@ impl Meeting<'_> {
         if self.case.fleet.server(&older.server).is_some() {
             let zombie = ZombieKey { meeting: self.key.clone(), server: older.server.clone() };
             let reason = "older than an instance found elsewhere";
-            self.draft.set_zombie(zombie, ZombieState::Due, older.state.internal_id().cloned(), reason);
+            // An adopted instance may be another balancer's: then only what carries our mark is meant.
+            let ours = self.case.fleet.policy().adopt != Adopt::All;
+            let id = older.state.internal_id().filter(|_| ours).cloned();
+            self.draft.set_zombie(zombie, ZombieState::Due, id, reason);
         }
         let record = self.adopted(listed.internal_id.clone(), listed);
         self.draft.activate(self.key, record);
@@ -65,7 +69,11 @@ fn create_time(record: &Record) -> i64 {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use usher_common::meeting::{Record, RecordState, ZombieState};
+    use usher_common::{
+        meeting::{Record, RecordState, ZombieState},
+        server::Sample,
+        settings::Adopt,
+    };
 
     use crate::core::{
         fleet::Fleet,
@@ -151,6 +159,30 @@ mod tests {
         polled(&mut bench, "b", "i-2");
         assert_eq!(lives_on(&bench).0, "a");
         assert!(due(&bench, "b") && !due(&bench, "a"));
+    }
+
+    #[test]
+    fn i2_a_newer_instance_of_ours_ends_no_meeting_of_another_balancer() {
+        let policy = Policy { adopt: Adopt::All, ..Policy::default() };
+        let mut bench = Bench::with_servers(policy.clone(), &["a", "b"]);
+        bench.fleet = Fleet::new(7, policy).begun_at(bench.store.revision);
+        bench.store.catch_up(&mut bench.fleet, bench.now.instant);
+        let mut foreign = sample(bench.store.revision, &[("m", "i-1")]);
+        foreign.meetings[0].key = None;
+        let polled_a = |bench: &mut Bench| {
+            let seen = Sample { watermark: bench.store.revision, ..foreign.clone() };
+            let work = on_sample(&bench.fleet, &sid("a"), &seen, bench.now.instant, bench.now);
+            for plan in work.plans {
+                assert!(bench.commit(&plan));
+            }
+            work.ends.len()
+        };
+        assert_eq!(polled_a(&mut bench), 0);
+        assert_eq!(lives_on(&bench).0, "a");
+        polled(&mut bench, "b", "i-2");
+        assert_eq!(lives_on(&bench).0, "b");
+        assert_eq!(polled_a(&mut bench), 0);
+        assert!(!due(&bench, "a"), "nothing of ours runs there");
     }
 
     #[test]
