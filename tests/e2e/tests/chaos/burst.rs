@@ -28,7 +28,14 @@ async fn crowd(sim: &BbbSim, users: usize) -> Result<()> {
 /// users a server: what it had placed still counts, and the load comes out level.
 #[tokio::test]
 async fn f11_a_leader_killed_in_an_uneven_burst_takes_no_reservation_with_it() -> Result<()> {
-    let mut cluster = Cluster::builder().servers(SERVERS).set("placement.slow_start", "0s").start().await?;
+    let mut cluster = Cluster::builder()
+        .servers(SERVERS)
+        .set("placement.slow_start", "0s")
+        // A poll that a loaded machine delays would make its server yellow, and the others preferred.
+        .set("health.interval", "3s")
+        .set("health.deadline", "2900ms")
+        .start()
+        .await?;
     let mut chance = StdRng::seed_from_u64(11);
     let base: Vec<usize> = (0..SERVERS).map(|_| chance.random_range(0..=200)).collect();
     for (sim, users) in cluster.sims.iter().zip(&base) {

@@ -18,6 +18,9 @@ use usher_harness::{
 /// Time between two turns of one application.
 const TURN: Duration = Duration::from_millis(50);
 
+/// What a join is told whose meeting does not exist.
+const NO_SUCH_MEETING: &str = "invalidMeetingIdentifier";
+
 /// A load of applications.
 pub(super) struct School {
     name: String,
@@ -46,6 +49,8 @@ pub(super) struct Told {
     /// Which id was sent to which address, while it was certain which instance of it runs. While a create
     /// is under way, or was not acknowledged, a join goes where the meeting is going to be.
     redirects: BTreeSet<(String, String)>,
+    /// Ids of which a join said that there is no such meeting, while it was certain which instance runs.
+    denied: BTreeSet<String>,
     created: usize,
     joined: usize,
     refused_creates: usize,
@@ -72,6 +77,7 @@ impl School {
         for told in futures::future::join_all((0..workers).map(|worker| self.work(worker))).await {
             sum.known.extend(told.known);
             sum.redirects.extend(told.redirects);
+            sum.denied.extend(told.denied);
             sum.wrong.extend(told.wrong);
             sum.created += told.created;
             sum.joined += told.joined;
@@ -145,8 +151,11 @@ impl School {
             }
             (200, _) if answer.text("returncode") == Some("FAILED") => {
                 told.refused_joins += usize::from(runs);
+                if certain && answer.key() == NO_SUCH_MEETING {
+                    told.denied.insert(id.to_owned());
+                }
                 // As an application does whose room is gone: it opens it again.
-                if runs && answer.key() == "notFound" {
+                if runs && answer.key() == NO_SUCH_MEETING {
                     self.create(id, chance, told).await;
                 }
             }
@@ -191,15 +200,23 @@ impl School {
 impl Told {
     pub(super) fn summary(&self) -> String {
         format!(
-            "{} creates acknowledged, {} refused; {} joins answered, {} refused; {} connections broken",
-            self.created, self.refused_creates, self.joined, self.refused_joins, self.broken
+            "{} creates acknowledged, {} refused; {} joins answered, {} refused, {} of them as not \
+             found; {} connections broken",
+            self.created,
+            self.refused_creates,
+            self.joined,
+            self.refused_joins,
+            self.denied.len(),
+            self.broken
         )
     }
 
     /// Checks what must hold at rest: every acknowledged meeting runs, as the instance it was
     /// acknowledged as, and every edge sends its users there; no join was ever sent to a server that
-    /// had nothing to do with its meeting.
-    pub(super) async fn check(&self, cluster: &Cluster) -> Result<()> {
+    /// had nothing to do with its meeting, and none was told that a meeting does not exist whose server
+    /// was well all the time (I13).
+    pub(super) async fn check(&self, cluster: &Cluster, blamed: &BTreeSet<usize>) -> Result<()> {
+        ensure!(self.wrong.is_empty(), "{} went wrong, first: {:#?}", self.wrong.len(), self.wrong.first());
         let runs: BTreeMap<String, (usize, String)> = cluster
             .sims
             .iter()
@@ -225,6 +242,14 @@ impl Told {
                     cluster.client(edge).joined(id).await.with_context(|| format!("edge {edge}"))?;
                 let base = &cluster.bases[*server];
                 ensure!(location.starts_with(base), "{id} runs at {base}, its users are sent to {location}");
+            }
+        }
+        for id in &self.denied {
+            if let Some((server, _)) = runs.get(id) {
+                ensure!(
+                    blamed.contains(server),
+                    "{id} was denied, though server {server} is well and has it"
+                );
             }
         }
         let asked: Vec<BTreeSet<String>> = cluster.sims.iter().map(ids_created).collect();

@@ -1,6 +1,9 @@
 //! What can go wrong, and how it is put right.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use anyhow::Result;
 use rand::{RngExt as _, rngs::StdRng};
@@ -34,12 +37,21 @@ enum Trouble {
 
 /// The troubles that stand.
 #[derive(Debug, Default)]
-pub(super) struct Troubles(Vec<(Instant, Part, Trouble)>);
+pub(super) struct Troubles {
+    standing: Vec<(Instant, Part, Trouble)>,
+    /// The servers that were ever at fault.
+    blamed: BTreeSet<usize>,
+}
 
 impl Troubles {
     /// Returns how many stand.
     pub(super) fn standing(&self) -> usize {
-        self.0.len()
+        self.standing.len()
+    }
+
+    /// Returns the servers that were ever at fault: their meetings may have been out of reach.
+    pub(super) fn blamed(self) -> BTreeSet<usize> {
+        self.blamed
     }
 
     /// Begins one by chance, and returns its name; none when its part has another already.
@@ -50,23 +62,27 @@ impl Troubles {
         lasting: Duration,
     ) -> Result<Option<&'static str>> {
         let (name, part, trouble) = choose(cluster, chance);
-        if self.0.iter().any(|(_, other, _)| *other == part) {
+        if self.standing.iter().any(|(_, other, _)| *other == part) {
             return Ok(None);
         }
         make(cluster, trouble).await?;
-        self.0.push((Instant::now() + lasting, part, trouble));
+        if let Part::Server(number) = part {
+            self.blamed.insert(number);
+        }
+        self.standing.push((Instant::now() + lasting, part, trouble));
         Ok(Some(name))
     }
 
     pub(super) async fn heal_those_that_are_over(&mut self, cluster: &mut Cluster) -> Result<()> {
         let now = Instant::now();
-        let (over, standing) = std::mem::take(&mut self.0).into_iter().partition(|(until, ..)| *until <= now);
-        self.0 = standing;
+        let (over, standing) =
+            std::mem::take(&mut self.standing).into_iter().partition(|(until, ..)| *until <= now);
+        self.standing = standing;
         heal(cluster, over).await
     }
 
     pub(super) async fn heal_all(&mut self, cluster: &mut Cluster) -> Result<()> {
-        heal(cluster, std::mem::take(&mut self.0)).await
+        heal(cluster, std::mem::take(&mut self.standing)).await
     }
 }
 
