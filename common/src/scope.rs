@@ -12,6 +12,8 @@ use crate::id::TenantId;
 /// Parts the tenant from the id. It is no letter of tenants' names, stays as it is in a URL and in
 /// XML, and nothing in BBB takes it for anything else.
 const SEPARATOR: char = '~';
+/// Digits of a SHA-1 in hexadecimal.
+const SHA1_HEX: usize = 40;
 /// Longest `meetingID` that servers take, in characters.
 pub const SERVER_ID_MAX: usize = 256;
 
@@ -79,6 +81,18 @@ impl fmt::Display for Scoped<'_> {
     }
 }
 
+/// Tells whether a server could take an id for the beginning of an internal id, `sha1hex-createTime`, and
+/// so for any meeting's: that is what servers look for first (bbb-api.md 2). Only a whole internal id
+/// names one meeting for certain.
+pub fn looks_internal(on_server: &str) -> bool {
+    let is_hex = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f');
+    let bytes = on_server.as_bytes();
+    match bytes.iter().position(|byte| !is_hex(byte)) {
+        None => bytes.len() <= SHA1_HEX,
+        Some(at) => at == SHA1_HEX && bytes[at] == b'-' && bytes[at + 1..].iter().all(u8::is_ascii_digit),
+    }
+}
+
 /// Tells whether an id could be one that some tenant's scope makes.
 fn looks_scoped(id: &str) -> bool {
     id.split_once(SEPARATOR).is_some_and(|(tenant, rest)| !rest.is_empty() && TenantId::is_name(tenant))
@@ -116,6 +130,17 @@ mod tests {
         assert_eq!(scope("default").original("school~room"), None);
         assert_eq!(scope("default").original("default~school~room"), Some("school~room"));
         assert_eq!(scope("default").original("default~room"), None, "no id of ours is written so");
+    }
+
+    #[test]
+    fn what_servers_could_take_for_an_internal_id_is_told() {
+        let sha1 = "6fea8cf5c91f71a844862ead37a54d70198c664e";
+        for id in ["42", "cafe", sha1, &format!("{sha1}-"), &format!("{sha1}-170")] {
+            assert!(looks_internal(id), "{id}");
+        }
+        for id in ["room", "CAFE", "42-1", "school~42", &format!("{sha1}0"), &format!("{sha1}-5-8"), "a b"] {
+            assert!(!looks_internal(id), "{id}");
+        }
     }
 
     proptest! {

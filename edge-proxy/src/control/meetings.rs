@@ -242,6 +242,11 @@ impl Meetings {
     }
 }
 
+/// Returns the hash that a server makes of a `meetingID`, the first half of an internal id.
+pub fn sha1_hex(on_server: &str) -> String {
+    hex(&sha1(on_server))
+}
+
 fn sha1(text: &str) -> [u8; 20] {
     Sha1::digest(text).into()
 }

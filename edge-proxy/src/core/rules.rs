@@ -24,6 +24,10 @@ const SUPERSEDE: &str = "meta_usher-supersede";
 /// Prefix of metadata that only Usher may set.
 const OURS: &str = "meta_usher-";
 const SERVER_TAG: &str = "meta_server-tag";
+const VOICE_BRIDGE: &str = "voiceBridge";
+/// BBB's bridge for tests: a meeting that has it gets an internal id that begins with its `meetingID`, by
+/// which it would be found in place of others (bbb-api.md 4.2).
+const TEST_BRIDGE: &str = "99999";
 /// Parameters by which a create brings a presentation.
 const PRESENTATIONS: [&str; 2] = ["preUploadedPresentation", "preUploadedPresentationName"];
 
@@ -85,12 +89,15 @@ impl Rules {
                 name.starts_with(OURS) && name != SIZE_HINT
             })
             .collect();
+        let for_tests =
+            query.pairs().any(|pair| pair.is(VOICE_BRIDGE) && decode(pair.value).trim() == TEST_BRIDGE);
         let max_minutes = shorter(self.max_minutes, policy.max_duration.as_secs() / 60);
         let limit = max_minutes.to_string();
         let mut edits: Vec<Edit<'_>> = foreign.iter().map(|name| Edit::Remove(name)).collect();
         if max_minutes > 0 && !within(query, max_minutes) {
             edits.push(Edit::Set("duration", &limit));
         }
+        edits.extend(for_tests.then_some(Edit::Remove(VOICE_BRIDGE)));
         edits.push(Edit::Set(TENANT_MARK, key.tenant.as_str()));
         let on_server = scope.scoped(key.meeting.as_str());
         let on_server = (!on_server.prefix.is_empty()).then(|| on_server.to_string());
@@ -239,6 +246,16 @@ mod tests {
         ] {
             let sent = ruled(&rules(all, &["logo"], &[]), "logo=mine", &policy(tenants, rule), &key, &scope);
             assert_eq!(sent, format!("{expected}&meta_usher-tenant=default"), "{rule}");
+        }
+    }
+
+    #[test]
+    fn nobody_gets_the_voice_bridge_for_tests() {
+        for (given, expected) in
+            [("voiceBridge=99999&a=1", "a=1"), ("voiceBridge=71234", "voiceBridge=71234")]
+        {
+            let sent = sent(&Rules::default(), given, "default", "a");
+            assert_eq!(sent, format!("{expected}&meta_usher-tenant=default"));
         }
     }
 

@@ -22,6 +22,7 @@ use usher_common::{
     meeting::MeetingKey,
     proto::v1::FailureKind,
     routing::{RouteState, ServerRoute},
+    scope::looks_internal,
 };
 
 use self::destination::Destination;
@@ -231,7 +232,7 @@ impl Creation {
             }
             Ok(answer) => match create_reply(&answer.text) {
                 Ok(Parsed::Success(created)) => {
-                    self.confirm_in_background(&server.id, &created);
+                    self.confirm(&server.id, &created).await;
                     Tried::Answered(self.passed_on(&answer))
                 }
                 Ok(Parsed::Failed(_)) => {
@@ -267,10 +268,17 @@ impl Creation {
         }
     }
 
-    /// The caller's answer does not wait for it (design 4).
-    fn confirm_in_background(&self, server: &ServerId, created: &CreateReply) {
+    /// The caller's answer does not wait for it (design 4), but where a join that follows needs the
+    /// internal id.
+    async fn confirm(&self, server: &ServerId, created: &CreateReply) {
         let request = reports::confirmation(&self.key, server, &self.token, created);
         let (placement, server) = (self.gateway.placement.clone(), server.clone());
-        self.gateway.tasks.spawn_short("confirm", reports::confirm(placement, server, request));
+        let confirm = reports::confirm(placement, server, request);
+        let confirmed = self.gateway.tasks.spawn_short("confirm", confirm);
+        let scope = self.ask.meetings.scope();
+        if looks_internal(&scope.scoped(self.key.meeting.as_str()).to_string()) {
+            // Unconfirmed, a join is told to try again.
+            let _ = confirmed.await;
+        }
     }
 }

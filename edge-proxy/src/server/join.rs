@@ -11,7 +11,8 @@ use usher_common::{
         query::{Edit, RawQuery},
         reply::Refusal,
     },
-    routing::{ServerRoute, TenantRoute},
+    routing::{RouteState, ServerRoute, TenantRoute},
+    scope::looks_internal,
 };
 
 use super::{
@@ -61,10 +62,18 @@ pub(super) fn at_once(gateway: &Gateway, request: &Request<Incoming>) -> Option<
         let server = server.as_ref()?;
         let known =
             Known { confirmed: found.place.is_confirmed(), admin: server.admin, health: server.health };
-        let scoped = found.on_server != found.name && found.name == id;
-        let id = scoped.then_some(Edit::Set("meetingID", found.on_server));
+        let instance;
+        let edit = if found.name != id {
+            None // its internal id
+        } else if looks_internal(found.on_server) {
+            let RouteState::Active(internal) = found.state() else { return None };
+            instance = internal;
+            Some(Edit::Set("meetingID", instance.as_str()))
+        } else {
+            (found.on_server != found.name).then_some(Edit::Set("meetingID", found.on_server))
+        };
         (decide(Call::Join, Some(known)) == Decision::Forward)
-            .then(|| redirect(gateway, (slot, route), server, &parameters, id))
+            .then(|| redirect(gateway, (slot, route), server, &parameters, edit))
     })?
 }
 

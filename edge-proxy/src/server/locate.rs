@@ -6,6 +6,7 @@ use usher_common::{
     id::MeetingId,
     meeting::MeetingKey,
     routing::{RouteState, ServerRoute},
+    scope::looks_internal,
 };
 
 use super::{gateway::Gateway, request::Ask};
@@ -23,11 +24,24 @@ pub(super) struct Owner {
 }
 
 impl Owner {
-    /// Returns how the parameters of a call that names the meeting by `given` are changed for its server:
-    /// a tenant's own id gets its scope, an internal id is one already.
+    /// Returns the id by which its server is asked about it, and takes it for no other.
+    pub(super) fn address(&self) -> &str {
+        match &self.state {
+            RouteState::Active(instance) if looks_internal(&self.on_server) => instance.as_str(),
+            _ => &self.on_server,
+        }
+    }
+
+    /// Tells whether its server might take its id for another meeting's, and no better one is known yet.
+    fn is_ambiguous(&self) -> bool {
+        self.state == RouteState::Pending && looks_internal(&self.on_server)
+    }
+
+    /// Returns how the parameters of a call that names the meeting by `given` are changed for its server;
+    /// an internal id stays as it is.
     pub(super) fn edit<'o>(&'o self, given: &str) -> Option<Edit<'o>> {
-        let scoped = self.on_server != self.key.meeting.as_str() && given == self.key.meeting.as_str();
-        scoped.then_some(Edit::Set("meetingID", &self.on_server))
+        let (own, address) = (self.key.meeting.as_str(), self.address());
+        (given == own && address != own).then_some(Edit::Set("meetingID", address))
     }
 
     /// Decides about a call that concerns the meeting.
@@ -73,6 +87,7 @@ pub(super) async fn locate(gateway: &Gateway, ask: &Ask) -> Located {
     let known = in_table(ask);
     if let Some(owner) = &known
         && owner.decision(ask.call) == Decision::Forward
+        && !owner.is_ambiguous()
     {
         return Located::At(owner.clone());
     }
@@ -90,6 +105,7 @@ pub(super) async fn locate(gateway: &Gateway, ask: &Ask) -> Located {
     match owner {
         None => Located::Missing,
         Some(owner) => match owner.decision(ask.call) {
+            Decision::Forward | Decision::ForwardIfRunning if owner.is_ambiguous() => Located::Unreachable,
             Decision::Forward | Decision::ForwardIfRunning => Located::At(owner),
             Decision::EndLater => Located::EndLater(owner),
             Decision::Missing | Decision::Place => Located::Missing,

@@ -156,6 +156,8 @@ async fn a_breakout_room_has_a_parent_of_its_own_tenant_or_none() {
     for own in ["room", &parent] {
         let answer = school.call("create", &create("breakout", own)).await;
         assert_eq!(answer.text("parentMeetingID"), parent, "{answer:?}");
+        let instance = answer.text("internalMeetingID");
+        assert!(!instance.contains('~'), "`school~b` of another would find it: {answer:?}");
     }
     for (tenant, foreign) in
         [(&default, "room"), (&default, "school~room"), (&default, &*parent), (&school, "nowhere")]
@@ -200,4 +202,27 @@ async fn everything_a_server_gets_of_a_tenant_is_scoped() {
     }
     let info = calls.iter().find(|call| call.name == "getMeetingInfo").unwrap();
     assert_eq!(info.query, "x=1&meetingID=school~room&y=2");
+}
+
+/// Servers look for the beginning of an internal id first: `42` could be anybody's meeting there.
+#[tokio::test]
+async fn an_id_that_could_be_the_beginning_of_an_internal_one_reaches_its_own_meeting_only() {
+    let cluster = Cluster::start(1).await;
+    let default = Tenant::join_cluster(&cluster, "default").await;
+    let school = Tenant::join_cluster(&cluster, "school").await;
+    let theirs = school.create(&cluster, "room").await.text("internalMeetingID").to_owned();
+    for id in [&theirs, &theirs[..40], &theirs[..2]] {
+        let created = default.call("create", &format!("meetingID={id}&name=Room&moderatorPW=own")).await;
+        assert_eq!(created.text("moderatorPW"), "own", "{created:?}");
+        // At once, on whatever the edge knows by now.
+        let join = default.call("join", &format!("meetingID={id}&fullName=Ada&role=MODERATOR")).await;
+        let (_, query) = join.location();
+        let own = created.text("internalMeetingID");
+        assert_eq!(RawQuery::new(&query).first("meetingID").as_deref(), Some(own));
+        cluster.settled().await;
+        let info = default.call("getMeetingInfo", &format!("meetingID={id}")).await;
+        assert_eq!((info.text("internalMeetingID"), info.text("meetingID")), (own, id));
+        assert!(default.call("end", &format!("meetingID={id}")).await.is_success());
+    }
+    assert_eq!(school.listed().await, [("room".to_owned(), theirs)]);
 }

@@ -291,7 +291,7 @@ fn a_tenants_tag_is_a_preference_or_a_fence() {
         bench.write(Write::Tenant(tenant));
         let all: std::collections::BTreeSet<_> = (0..40)
             .map(|n| choice(&bench, &Ask { tag: TagWish::parse(meetings), ..ask(&format!("m{n}")) }))
-            .map(|chosen| chosen.map_or_else(|error| error.to_string(), |id| id))
+            .map(|chosen| chosen.unwrap_or_else(|error| error.to_string()))
             .collect();
         all.into_iter().collect::<Vec<_>>().join(" ")
     };

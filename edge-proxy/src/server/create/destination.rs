@@ -88,7 +88,7 @@ impl Creation {
 
     /// Asks a cordoned server whether it still runs the meeting.
     async fn still_runs(&self, owner: &Owner) -> Option<bool> {
-        let query = format!("meetingID={}", encode(&owner.on_server));
+        let query = format!("meetingID={}", encode(owner.address()));
         let call = Call::GetMeetingInfo;
         let deadline = self.deadline.min(Instant::now() + self.gateway.limits.call);
         let url = outgoing(&owner.server, call, &query, &[]);

@@ -56,7 +56,9 @@ impl World {
             Err(refusal) => return Created::Refused(refusal),
         };
         if parent.is_none() {
-            let existing = self.find_live(&ask.meeting_id).map(|meeting| meeting.internal_id.clone());
+            // Not as other calls find it: `create` goes by the hash of its id alone.
+            let existing =
+                self.find_live(&hash_of(&ask.meeting_id)).map(|meeting| meeting.internal_id.clone());
             if let Some(key) = existing {
                 let existing = &self.meetings[&key];
                 return if self.admits_duplicate(existing, &ask) {

@@ -11,6 +11,7 @@ mod configuration;
 mod drain;
 mod failover;
 mod health;
+mod isolation;
 mod leader;
 mod losses;
 mod races;

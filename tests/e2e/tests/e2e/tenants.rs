@@ -185,3 +185,29 @@ async fn a_tenant_that_must_have_a_tag_gets_no_other_server() -> Result<()> {
     school.created("room").await?;
     Ok(())
 }
+
+#[tokio::test]
+async fn f7_a_tenants_meeting_that_nobody_here_knows_is_adopted_under_its_own_id() -> Result<()> {
+    let usher = Standalone::start(1, &[]).await?;
+    usher.admin().add_tenant("school", "school", &[]).await?;
+    let school = usher.client().for_tenant("school", "school");
+    until_key(&school, "getMeetings", "", "noMeetings").await?;
+    // As after the loss of every record: the server runs it, with our mark.
+    for (id, tenant) in [("school~room", "school"), ("room", "school"), ("college~room", "school")] {
+        let query = format!("name=Room&meetingID={id}&moderatorPW=mp&meta_usher-tenant={tenant}");
+        let created = school.fetch(&usher.sims[0].signed_url("create", &query)).await?;
+        ensure!(created.is_success(), "{created:?}");
+    }
+    wait::until("the meeting to be adopted", || async {
+        usher.admin().poll("-").await?;
+        school.joined("room").await
+    })
+    .await?;
+    let meetings = usher.admin().meetings().await?;
+    let known: Vec<_> = meetings.iter().map(|m| (m.tenant.as_str(), m.meeting_id.as_str())).collect();
+    assert_eq!(known, [("school", "room")], "an id that is not in its tenant's form is nobody's");
+    let listed = school.get("getMeetings", "").await?;
+    assert_eq!(listed.texts("meetingID"), ["room"], "{}", listed.body);
+    assert_eq!(usher.client().get("getMeetings", "").await?.key(), "noMeetings");
+    Ok(())
+}

@@ -153,7 +153,7 @@ mod tests {
             ..Default::default()
         };
         let read = policy(wire, &mut Vec::new());
-        assert_eq!((read.max_duration, read.server_tag.as_str()), (Duration::from_secs(120), "gpu!"));
+        assert_eq!((read.max_duration, read.server_tag.as_str()), (Duration::from_mins(2), "gpu!"));
         assert_eq!(TenantPolicy::from(v1::TenantPolicy::from(&read)), read);
         let merged = updated(&read, &TenantPolicy::default(), |field| field == "policy.max_meetings");
         assert_eq!(merged, TenantPolicy { max_meetings: 0, ..read });

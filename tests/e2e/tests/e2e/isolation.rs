@@ -1,0 +1,237 @@
+//! Isolation: tenants that share servers, and ids, at random. Whatever one of them calls, however it
+//! tries to smuggle, nothing of another is seen, joined, changed or ended.
+//!
+//! `USHER_ISOLATION_SEED` replays a run, `USHER_ISOLATION_STEPS` makes it longer.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use anyhow::{Context, Result, ensure};
+use rand::{Rng, RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
+use reqwest::Url;
+use usher_bbb_sim::{BbbSim, SimMeeting};
+use usher_harness::{
+    client::{Answer, BbbClient},
+    standalone::Standalone,
+    wait,
+};
+
+const TENANTS: [&str; 3] = ["default", "a", "a.b"];
+const STEPS: usize = 250;
+/// How many ids are used again.
+const RECENT: usize = 4;
+const FORM: &str = "application/x-www-form-urlencoded";
+/// Ids that all of them use; some look like those of others on the servers.
+const IDS: [&str; 10] = [
+    "room",
+    "other",
+    "a~room",
+    "a.b~room",
+    "default~a~room",
+    "a~",
+    "room&meetingID=other",
+    "42",
+    "cafe",
+    "東 京#?%26",
+];
+
+/// What stands in everything a tenant makes, and in nothing else.
+fn mark(tenant: &str) -> String {
+    format!("only-of-{tenant}-")
+}
+
+fn encoded(text: &str) -> String {
+    let mut url = Url::parse("http://x").expect("is a URL");
+    url.query_pairs_mut().append_pair("", text);
+    url.query().unwrap_or_default().trim_start_matches('=').to_owned()
+}
+
+struct World {
+    usher: Standalone,
+    clients: Vec<BbbClient>,
+    rng: StdRng,
+    log: Vec<String>,
+    /// Ids that were made up lately, to be used again.
+    recent: VecDeque<String>,
+    /// How many meetings each tenant was shown in all its lists.
+    shown: [usize; TENANTS.len()],
+}
+
+impl World {
+    async fn start(seed: u64) -> Result<Self> {
+        let usher = Standalone::start(2, &[]).await?;
+        let mut clients = vec![usher.client()];
+        for tenant in &TENANTS[1..] {
+            usher.admin().add_tenant(tenant, tenant, &[]).await?;
+            clients.push(usher.client().for_tenant(tenant, tenant));
+        }
+        for client in &clients {
+            wait::until("the tenant to be served", || async {
+                ensure!(client.get("getMeetings", "").await?.is_success());
+                Ok(())
+            })
+            .await?;
+        }
+        Ok(Self {
+            usher,
+            clients,
+            rng: StdRng::seed_from_u64(seed),
+            log: Vec::new(),
+            recent: VecDeque::new(),
+            shown: [0; TENANTS.len()],
+        })
+    }
+
+    fn meetings(&self) -> Vec<SimMeeting> {
+        self.usher.sims.iter().flat_map(BbbSim::meetings).collect()
+    }
+
+    /// Returns an id: one that all use, or what another tenant's meeting is called on its server, or the
+    /// beginning of that.
+    fn id(&mut self) -> String {
+        let meetings = self.meetings();
+        let made_up = match (self.rng.random_range(0..12), meetings.choose(&mut self.rng)) {
+            (0, Some(meeting)) => meeting.internal_id.clone(),
+            (1, Some(meeting)) => meeting.meeting_id.clone(),
+            (2, Some(meeting)) => {
+                let length = self.rng.random_range(2..=40.min(meeting.internal_id.len()));
+                meeting.internal_id.chars().take(length).collect()
+            }
+            (3..6, _) if !self.recent.is_empty() => {
+                return self.recent[self.rng.random_range(0..self.recent.len())].clone();
+            }
+            _ => return (*IDS.choose(&mut self.rng).expect("there are some")).to_owned(),
+        };
+        self.recent.push_back(made_up.clone());
+        if self.recent.len() > RECENT {
+            self.recent.pop_front();
+        }
+        made_up
+    }
+
+    /// Returns what somebody may add to a query to reach another meeting by it.
+    fn smuggled(&mut self) -> String {
+        let id = encoded(&self.id());
+        let other = TENANTS.choose(&mut self.rng).expect("there are some");
+        match self.rng.random_range(0..14) {
+            0 => format!("&x%26meetingID={id}"),
+            1 => format!("&x=1%26meetingID%3D{id}"),
+            2 => format!("&meetingID={id}"),
+            3 => format!("&meeting%49D={id}"),
+            4 => format!("&MeetingID={id}"),
+            5 => format!(";meetingID={id}"),
+            6 => format!("&meta_usher-tenant={other}"),
+            7 => format!("&META_Usher-Tenant={other}&meta%5fusher-tenant={other}"),
+            8 => format!("&isBreakout=true&sequence=1&parentMeetingID={id}"),
+            9 => "&voiceBridge=99999".to_owned(),
+            10 => "%00&checksum=0".to_owned(),
+            _ => String::new(),
+        }
+    }
+
+    /// Makes one call of one tenant, and says what it was.
+    async fn call(&mut self, tenant: usize) -> Result<Answer> {
+        let (client, mark) = (self.clients[tenant].clone(), mark(TENANTS[tenant]));
+        let (id, more) = (encoded(&self.id()), self.smuggled());
+        let create = format!(
+            "name={mark}&meetingID={id}&moderatorPW={mark}&attendeePW={mark}at&meta_note={mark}{more}"
+        );
+        let join = format!("meetingID={id}&fullName={mark}&role=MODERATOR&userID={mark}{more}");
+        let about = format!("meetingID={id}{more}");
+        let what = self.rng.random_range(0..14);
+        self.log.push(format!("{} {what} {about}", TENANTS[tenant]));
+        match what {
+            0..=3 => client.get("create", &create).await,
+            4..=5 => {
+                let mut answer = client.get("join", &join).await?;
+                if let Some(location) = answer.location.take_if(|location| location.contains("/api/join?")) {
+                    answer.body.push_str(&client.fetch(&location).await?.body);
+                }
+                Ok(answer)
+            }
+            6 => client.get("end", &format!("{about}&password={mark}")).await,
+            7 => client.get("getMeetingInfo", &about).await,
+            8 => client.get("isMeetingRunning", &about).await,
+            9 => client.get("sendChatMessage", &format!("{about}&message={mark}")).await,
+            10 => {
+                let body = format!(
+                    "<modules><module name=\"presentation\"><document url=\"https://x/{mark}\" \
+                     filename=\"{mark}\"/></module></modules>"
+                );
+                client.post("insertDocument", &about, "application/xml", &body).await
+            }
+            11 => {
+                // Fields beside a signed query.
+                let call =
+                    *["create", "end", "getMeetingInfo"].choose(&mut self.rng).expect("there are some");
+                client.post(call, &create, FORM, &format!("meetingID={}", encoded(&self.id()))).await
+            }
+            12 => client.post_form("create", &create).await,
+            // Added by somebody who knows no secret.
+            _ => client.fetch(&format!("{}{more}&meetingID={id}", client.url("end", &about))).await,
+        }
+    }
+
+    /// Makes a call and checks what it did, and what it told.
+    async fn step(&mut self) -> Result<()> {
+        let tenant = self.rng.random_range(0..TENANTS.len());
+        let own = mark(TENANTS[tenant]);
+        let others = |meetings: Vec<SimMeeting>| {
+            meetings.into_iter().filter(|meeting| meeting.name != own).collect::<Vec<_>>()
+        };
+        let before = others(self.meetings());
+        let answer = self.call(tenant).await?;
+        let after = others(self.meetings());
+        ensure!(before == after, "changed another's meeting:\n{before:#?}\n{after:#?}");
+        // A tenant's own meetings have its own passwords.
+        ensure!(answer.key() != "idNotUnique", "met another's meeting: {answer:?}");
+        let told = format!("{} {}", answer.body, answer.location.as_deref().unwrap_or_default());
+        for other in TENANTS.iter().filter(|other| **other != TENANTS[tenant]) {
+            ensure!(!told.contains(&mark(other)), "was told of {other}: {answer:?}");
+        }
+        ensure!(
+            !told.contains("usher-") || self.log.last().is_some_and(|line| line.contains("sher-")),
+            "{told}"
+        );
+        self.list(tenant).await
+    }
+
+    /// A tenant is shown meetings that run for it, and no others. Not all of them: of two with one id the
+    /// one is shown that is routed to (S9).
+    async fn list(&mut self, tenant: usize) -> Result<()> {
+        let listed = self.clients[tenant].get("getMeetings", "").await?;
+        let instances = listed.texts("internalMeetingID").into_iter().map(|id| id.replace("&amp;", "&"));
+        let instances: BTreeSet<String> = instances.collect();
+        let own = mark(TENANTS[tenant]);
+        let meetings = self.meetings();
+        let running = meetings.iter().filter(|meeting| meeting.name == own && !meeting.ending);
+        let running: BTreeSet<String> = running.map(|meeting| meeting.internal_id.clone()).collect();
+        ensure!(instances.is_subset(&running), "listed {instances:?}, running {running:?}: {}", listed.body);
+        ensure!(!listed.body.contains("usher-"), "{}", listed.body);
+        self.shown[tenant] += instances.len();
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn nothing_of_a_tenant_is_seen_changed_or_ended_by_another() -> Result<()> {
+    let set = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let seed = set("USHER_ISOLATION_SEED").unwrap_or_else(|| rand::rng().next_u64());
+    let steps = set("USHER_ISOLATION_STEPS").map_or(Ok(STEPS), usize::try_from)?;
+    let mut world = World::start(seed).await?;
+    for step in 0..steps {
+        let done = world.step().await;
+        done.with_context(|| {
+            let last = world.log[world.log.len().saturating_sub(12)..].join("\n");
+            format!("step {step} with USHER_ISOLATION_SEED={seed}, after\n{last}")
+        })?;
+    }
+    for meeting in world.meetings() {
+        let of_one = meeting.users.iter().chain(meeting.chat.iter().map(|(_, text)| text));
+        for text in of_one.chain(&meeting.documents) {
+            let foreign = text.contains("only-of-") && !text.contains(&meeting.name);
+            assert!(!foreign, "{text} in {meeting:?}, USHER_ISOLATION_SEED={seed}");
+        }
+    }
+    assert!(world.shown.iter().all(|shown| *shown > 0), "nothing was shown: {:?}", world.shown);
+    Ok(())
+}
