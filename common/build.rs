@@ -4,7 +4,7 @@ use std::{env, fs, path::PathBuf};
 
 use prost::Message;
 
-const FILES: [&str; 8] = [
+const FILES: [&str; 9] = [
     "usher/v1/types.proto",
     "usher/v1/routing.proto",
     "usher/v1/placement.proto",
@@ -12,6 +12,7 @@ const FILES: [&str; 8] = [
     "usher/v1/meetings.proto",
     "usher/v1/tenants.proto",
     "usher/v1/fleet.proto",
+    "usher/v1/callbacks.proto",
     "usher/store/v1/store.proto",
 ];
 
@@ -28,6 +29,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .build_server(false)
         .bytes("usher.v1.PlaceMeetingRequest.request_digest")
         .bytes("usher.store.v1.RecordValue.request_digest")
+        .bytes("usher.store.v1.DeliveryValue.body")
+        .bytes("usher.v1.AcceptCallbackRequest.body")
         .compile_fds(descriptors.clone())?;
     let services = out.join("services");
     fs::create_dir_all(&services)?;

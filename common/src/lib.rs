@@ -2,6 +2,7 @@
 //! and the runtime. Everything but [`runtime`] and [`proto`] is pure.
 
 pub mod bbb;
+pub mod callback;
 pub mod id;
 pub mod meeting;
 pub mod proto;

@@ -28,6 +28,8 @@ pub struct Settings {
     pub meetings: MeetingSettings,
     /// `[edge]`
     pub edge: EdgeSettings,
+    /// `[callbacks]`
+    pub callbacks: CallbackSettings,
     /// `[admin]`
     pub admin: AdminSettings,
     /// `[telemetry]`
@@ -292,6 +294,39 @@ impl Default for EdgeSettings {
             proxy_protocol_from: Vec::new(),
             shutdown_wait: Duration::from_secs(5),
             shutdown_grace: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Callbacks of servers to applications.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallbackSettings {
+    /// Networks that applications may be in although they are private, `10.0.0.0/8`.
+    pub allow: Vec<String>,
+    /// How long a callback is tried.
+    pub retry_for: Duration,
+    /// Longest time of one try.
+    pub timeout: Duration,
+    /// How long a server that calls is kept waiting for a control plane that takes what it says.
+    pub accept_timeout: Duration,
+    /// Largest callback, bytes.
+    pub max_body: u64,
+    /// All callbacks that wait, together, bytes.
+    pub max_waiting: u64,
+    /// How long a server may use the address it was given at the create.
+    pub address_ttl: Duration,
+}
+
+impl Default for CallbackSettings {
+    fn default() -> Self {
+        Self {
+            allow: Vec::new(),
+            retry_for: Duration::from_hours(24),
+            timeout: Duration::from_secs(10),
+            accept_timeout: Duration::from_secs(25),
+            max_body: 1 << 20,
+            max_waiting: 64 << 20,
+            address_ttl: Duration::from_hours(30 * 24),
         }
     }
 }

@@ -83,6 +83,14 @@ const RULES: &[Rule] = rules! {
         "and edge.tls_key go together", "set both or none";
     ["edge.proxy_protocol_from"] |s| s.edge.proxy_protocol_from.iter().all(|net| is_network(net)),
         "holds something that is not a network", "write each as 10.0.0.0/8 or fd00::/8";
+    ["callbacks.allow"] |s| s.callbacks.allow.iter().all(|net| is_network(net)),
+        "holds something that is not a network", "write each as 10.0.0.0/8 or fd00::/8";
+    ["callbacks.retry_for"] |s| !s.callbacks.retry_for.is_zero(), "must be above 0", "24h is ordinary";
+    ["callbacks.timeout"] |s| !s.callbacks.timeout.is_zero(), "must be above 0", "10s is ordinary";
+    ["callbacks.accept_timeout"] |s| !s.callbacks.accept_timeout.is_zero(), "must be above 0", "25s is ordinary";
+    ["callbacks.max_body"] |s| (1024..=1 << 20).contains(&s.callbacks.max_body),
+        "must be from 1KiB to 1MiB", "etcd takes no larger values; 1MiB is ordinary";
+    ["callbacks.address_ttl"] |s| !s.callbacks.address_ttl.is_zero(), "must be above 0", "30d is ordinary";
     ["admin.token"] |s| s.admin.token.as_ref().is_none_or(|token| HeaderValue::from_str(token.expose()).is_ok_and(|v| v.to_str().is_ok())),
         "holds characters that a header cannot carry", "use visible ASCII characters";
     ["control", "admin.token", "admin.insecure"] |s| s.addresses.control.ip().is_loopback() || s.admin.token.is_some() || s.admin.insecure,

@@ -103,6 +103,13 @@ keys! {
     "edge.proxy_protocol_from" edge.proxy_protocol_from;
     "edge.shutdown_wait" edge.shutdown_wait;
     "edge.shutdown_grace" edge.shutdown_grace;
+    "callbacks.allow" callbacks.allow;
+    "callbacks.retry_for" callbacks.retry_for;
+    "callbacks.timeout" callbacks.timeout;
+    "callbacks.accept_timeout" callbacks.accept_timeout;
+    "callbacks.max_body" callbacks.max_body;
+    "callbacks.max_waiting" callbacks.max_waiting;
+    "callbacks.address_ttl" callbacks.address_ttl;
     "admin.token" admin.token (secret);
     "admin.insecure" admin.insecure;
     "telemetry.otlp_endpoint" telemetry.otlp_endpoint;

@@ -1,0 +1,13 @@
+//! Callbacks: what a BBB server tells an application about a meeting after its request has been
+//! answered (BBB API, section 6). A server is given an address of ours, which carries all that is
+//! needed to pass the call on; nothing is looked up when it comes, days later, at any edge.
+
+mod address;
+pub mod jwt;
+mod kind;
+
+pub use address::{AddressError, CallbackKey, CallbackState};
+pub use kind::CallbackKind;
+
+/// What comes between `public_url` and the sealed state in an address of ours.
+pub const PATH: &str = "/usher/callback/";
