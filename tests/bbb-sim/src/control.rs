@@ -50,6 +50,12 @@ pub(crate) async fn answer(shared: &Shared, method: &Method, name: &str, query: 
             )
         }
         ("POST", "end") => found(end(shared, &meeting_id)),
+        ("POST", "recording-ready") => found(publish(shared, &meeting_id)),
+        ("GET", "callbacks") => {
+            let made = shared.callbacks().into_iter();
+            let made = made.map(|made| serde_json::json!({ "url": made.url, "status": made.status }));
+            json(&made.collect::<Vec<_>>().into())
+        }
         ("POST", "restart") => {
             shared.world().forget();
             text(StatusCode::OK, "")
@@ -70,7 +76,17 @@ pub(crate) async fn answer(shared: &Shared, method: &Method, name: &str, query: 
 pub(crate) fn end(shared: &Shared, id: &str) -> bool {
     let mut world = shared.world();
     let password = world.find(id).map(|meeting| meeting.moderator_password.clone());
-    world.end(id, password.as_deref(), time::now_ms()) == EndOutcome::Ended
+    let outcome = world.end(id, password.as_deref(), time::now_ms());
+    drop(world);
+    drop(shared.world()); // tells what has just ended
+    outcome == EndOutcome::Ended
+}
+
+/// Tells that a recording of a meeting that is over was published.
+pub(crate) fn publish(shared: &Shared, id: &str) -> bool {
+    let known = shared.world().publish(id);
+    drop(shared.world());
+    known
 }
 
 /// Makes participants that only count.

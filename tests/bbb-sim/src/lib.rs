@@ -10,11 +10,13 @@
 //! GET    /sim/meetings                                                         what it remembers
 //! POST   /sim/end?meetingID=ID          POST /sim/breakouts?meetingID=PARENT
 //! POST   /sim/crowd?meetingID=ID&users=N                                       POST /sim/restart
+//! POST   /sim/recording-ready?meetingID=ID       GET  /sim/callbacks
 //! ```
 //!
 //! Kinds are those of [`FaultKind::name`].
 
 mod body;
+mod callbacks;
 mod calls;
 mod chance;
 mod control;
@@ -32,6 +34,7 @@ mod time;
 mod view;
 mod world;
 
+pub use callbacks::SimCallback;
 pub use faults::{BadFault, Fault, FaultKind};
 pub use options::{BbbVersion, SimOptions};
 pub use recording::{SimFormat, SimRecording, SimState, SimTrack};

@@ -44,6 +44,8 @@ pub struct SimOptions {
     pub end_delay: Duration,
     /// After what time a meeting that nobody joined ends; five minutes by default.
     pub unjoined_expiry: Duration,
+    /// Pauses before an end callback that was not taken is made again; BBB's own by default.
+    pub callback_pauses: Vec<Duration>,
     /// The recordings it has from the start.
     pub recordings: Vec<SimRecording>,
     /// How long the recording of an ended meeting is `processing`; nothing by default.
@@ -76,6 +78,7 @@ impl Default for SimOptions {
             algorithms: Algorithm::ALL.to_vec(),
             end_delay: Duration::ZERO,
             unjoined_expiry: Duration::from_mins(5),
+            callback_pauses: [30, 60, 120, 300].map(Duration::from_secs).to_vec(),
             recordings: Vec::new(),
             processing: Duration::ZERO,
             fetch_all: true,

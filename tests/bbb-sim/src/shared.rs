@@ -6,11 +6,12 @@ use std::{
     time::Instant,
 };
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use usher_common::bbb::call::Call;
 
 use crate::{
+    callbacks::{Notice, SimCallback},
     calls::{self, ApiAnswer, Context},
     faults::{ActiveFaults, Fault, FaultKind, Gate, Hits},
     options::SimOptions,
@@ -39,10 +40,16 @@ pub(crate) struct Shared {
     pub(crate) gate: watch::Sender<Gate>,
     /// Cancelled when what hangs must be let go.
     release: Mutex<CancellationToken>,
+    notices: mpsc::UnboundedSender<Notice>,
+    callbacks: Mutex<Vec<SimCallback>>,
 }
 
 impl Shared {
-    pub(crate) fn new(options: SimOptions, address: std::net::SocketAddr) -> Self {
+    pub(crate) fn new(
+        options: SimOptions,
+        address: std::net::SocketAddr,
+        notices: mpsc::UnboundedSender<Notice>,
+    ) -> Self {
         Self {
             name: options.name.clone().unwrap_or_else(|| address.to_string()),
             base: format!("http://{address}"),
@@ -53,14 +60,28 @@ impl Shared {
             faults_changed: watch::Sender::new(0),
             gate: watch::Sender::new(Gate::Open),
             release: Mutex::default(),
+            notices,
+            callbacks: Mutex::default(),
         }
     }
 
-    /// Locks the memory, after what has ended was let go.
+    /// Locks the memory, after what has ended was let go and told.
     pub(crate) fn world(&self) -> MutexGuard<'_, World> {
         let mut world = lock(&self.world);
         world.expire(time::now_ms());
+        for notice in world.take_notices() {
+            // Nobody listens any more: the server is stopping.
+            let _ = self.notices.send(notice);
+        }
         world
+    }
+
+    pub(crate) fn told(&self, callback: SimCallback) {
+        lock(&self.callbacks).push(callback);
+    }
+
+    pub(crate) fn callbacks(&self) -> Vec<SimCallback> {
+        lock(&self.callbacks).clone()
     }
 
     pub(crate) fn log(&self, call: SimCall) {
@@ -81,13 +102,17 @@ impl Shared {
 
     /// Answers a request, doing what it asks.
     pub(crate) fn answer(&self, request: &ApiRequest) -> ApiAnswer {
-        let mut context = Context {
-            world: &mut self.world(),
-            options: &self.options,
-            base: &self.base,
-            now_ms: time::now_ms(),
-        };
-        calls::answer(&mut context, request)
+        let answer = calls::answer(
+            &mut Context {
+                world: &mut self.world(),
+                options: &self.options,
+                base: &self.base,
+                now_ms: time::now_ms(),
+            },
+            request,
+        );
+        drop(self.world()); // tells what has just ended
+        answer
     }
 
     pub(crate) fn set_fault(&self, fault: Fault) {

@@ -2,9 +2,11 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
+use tokio::sync::mpsc;
 use usher_common::{bbb::checksum, runtime::tasks::Tasks, secret::Secret};
 
 use crate::{
+    callbacks::{self, SimCallback},
     control,
     faults::{Fault, FaultKind},
     options::SimOptions,
@@ -47,8 +49,11 @@ impl BbbSim {
         let failed = |source| StartError { address, source };
         let listener = server::listen(address).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let shared = Arc::new(Shared::new(options, address));
+        let (notices, wanted) = mpsc::unbounded_channel();
+        let shared = Arc::new(Shared::new(options, address, notices));
         let tasks = Tasks::new();
+        let telling = Arc::clone(&shared);
+        tasks.spawn("bbb-sim-callbacks", |stop| callbacks::run(telling, wanted, tasks.clone(), stop));
         tasks.spawn("bbb-sim", |stop| server::run(Arc::clone(&shared), listener, tasks.clone(), stop));
         Ok(Self { shared, tasks, address })
     }
@@ -119,6 +124,17 @@ impl BbbSim {
     /// whether there was one.
     pub fn end_meeting(&self, id: &str) -> bool {
         control::end(&self.shared, id)
+    }
+
+    /// Tells that a recording of a meeting that is over was published, as a server does when it has
+    /// processed one; tells whether there was such a meeting.
+    pub fn publish_recording(&self, id: &str) -> bool {
+        control::publish(&self.shared, id)
+    }
+
+    /// Returns every try of a callback, oldest first.
+    pub fn callbacks(&self) -> Vec<SimCallback> {
+        self.shared.callbacks()
     }
 
     /// Opens a breakout room of a meeting, as its moderators do; returns it if there is such a meeting.

@@ -6,7 +6,11 @@ mod join;
 mod meeting;
 mod recordings;
 
-use std::{collections::BTreeMap, ops::Bound, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    ops::Bound,
+    time::Duration,
+};
 
 pub(crate) use create::{BreakoutAsk, CreateAsk, Created};
 pub(crate) use join::{JoinAsk, Joined};
@@ -17,9 +21,13 @@ use usher_common::{
 };
 
 use crate::{
+    callbacks::{self, Notice},
     options::{BbbVersion, SimOptions},
     recording::SimRecording,
 };
+
+/// How many meetings that are over are remembered.
+const PAST_KEPT: usize = 1000;
 
 /// The memory of one server.
 #[derive(Debug)]
@@ -32,6 +40,11 @@ pub(crate) struct World {
     last_create_ms: u64,
     recordings: Vec<SimRecording>,
     processing: Duration,
+    secret: Secret,
+    /// What is to be told, and was not yet.
+    notices: Vec<Notice>,
+    /// Meetings that are over, the latest last.
+    past: VecDeque<Meeting>,
 }
 
 /// What `end` met.
@@ -52,7 +65,23 @@ impl World {
             last_create_ms: 0,
             recordings: options.recordings.clone(),
             processing: options.processing,
+            secret: options.secret.clone(),
+            notices: Vec::new(),
+            past: VecDeque::new(),
         }
+    }
+
+    /// Takes what is to be told.
+    pub(crate) fn take_notices(&mut self) -> Vec<Notice> {
+        std::mem::take(&mut self.notices)
+    }
+
+    /// Tells that a recording of a meeting that is over was published; tells whether there was one.
+    pub(crate) fn publish(&mut self, id: &str) -> bool {
+        let wanted = |meeting: &&Meeting| meeting.external_id == id || meeting.internal_id == id;
+        let Some(meeting) = self.past.iter().rev().find(wanted) else { return false };
+        self.notices.extend(callbacks::of_recording(meeting, &self.secret));
+        true
     }
 
     pub(crate) fn version(&self) -> BbbVersion {
@@ -62,6 +91,16 @@ impl World {
     /// Lets go what has ended by `now_ms`, and keeps the recordings of what was recorded.
     pub(crate) fn expire(&mut self, now_ms: u64) {
         let expiry = self.unjoined_expiry;
+        for meeting in self.meetings.values_mut() {
+            let ended = meeting.ended_at_ms.is_some() || meeting.is_over(now_ms, expiry);
+            if ended && !std::mem::replace(&mut meeting.end_is_told, true) {
+                self.notices.extend(callbacks::of_end(meeting, &self.secret));
+                if self.past.len() == PAST_KEPT {
+                    self.past.pop_front();
+                }
+                self.past.push_back(meeting.clone());
+            }
+        }
         let recordings = &mut self.recordings;
         let processing = u64::try_from(self.processing.as_millis()).unwrap_or(u64::MAX);
         self.meetings.retain(|_, meeting| {

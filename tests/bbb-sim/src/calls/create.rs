@@ -66,6 +66,8 @@ fn ask(params: &Params) -> Result<CreateAsk, Refusal> {
         unjoined_minutes: params
             .get("meetingExpireIfNoUserJoinedInMinutes")
             .and_then(|minutes| minutes.parse().ok()),
+        ended_url: params.given("meetingEndedURL").map(str::to_owned),
+        keep_events: params.is_true("meetingKeepEvents"),
         breakout,
     })
 }

@@ -30,6 +30,9 @@ pub(crate) struct CreateAsk {
     pub(crate) metadata: BTreeMap<String, String>,
     pub(crate) documents: Vec<Document>,
     pub(crate) unjoined_minutes: Option<u64>,
+    /// `meetingEndedURL`
+    pub(crate) ended_url: Option<String>,
+    pub(crate) keep_events: bool,
     pub(crate) breakout: Option<BreakoutAsk>,
 }
 
@@ -181,6 +184,9 @@ fn meeting(ask: CreateAsk, breakout: Option<Breakout>, voice_bridge: u32, create
         has_user_joined: false,
         start_time_ms: 0,
         unjoined_minutes: ask.unjoined_minutes,
+        ended_url: ask.ended_url,
+        keep_events: ask.keep_events,
+        end_is_told: false,
         ended_at_ms: None,
         removed_at_ms: None,
     }

@@ -86,6 +86,11 @@ pub(crate) struct Meeting {
     pub(crate) start_time_ms: u64,
     /// Minutes after which it ends if nobody joins, when the create said so.
     pub(crate) unjoined_minutes: Option<u64>,
+    /// `meetingEndedURL`, which nobody else sees.
+    pub(crate) ended_url: Option<String>,
+    pub(crate) keep_events: bool,
+    /// Whether its end was told to whoever wanted to know.
+    pub(crate) end_is_told: bool,
     pub(crate) ended_at_ms: Option<u64>,
     pub(crate) removed_at_ms: Option<u64>,
 }
