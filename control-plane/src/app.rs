@@ -1,11 +1,16 @@
 //! Builds and wires everything.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
+use url::Url;
 use usher_common::{
     runtime::{
         clock::{self, WallClock},
@@ -16,15 +21,23 @@ use usher_common::{
 };
 
 use crate::{
+    application_client::ApplicationClient,
     bbb_client::BbbClient,
+    core::delivery::{Limits, address::Allowed},
     engine::{Engine, Surroundings},
     grpc::{
         auth::Auth,
         server::{self, Parts},
     },
-    ops::{metrics::Metrics, watchdog::Watchdog},
+    ops::{delivery_metrics::DeliveryMetrics, metrics::Metrics, watchdog::Watchdog},
     ports::{BbbServers, Store},
-    tasks::{edges::Edges, gauges::Gauges, watched_store::WatchedStore},
+    tasks::{
+        callback_key::CallbackKeys,
+        deliveries::{Courier, CourierParts, Deliveries},
+        edges::Edges,
+        gauges::Gauges,
+        watched_store::WatchedStore,
+    },
 };
 
 /// Longest time to stop: the gRPC port first, then everything behind it.
@@ -77,14 +90,33 @@ impl ControlPlane {
         };
         let engine = Engine::start(settings, around, &back);
         let Engine { fleet, alarms, ready, .. } = engine.clone();
-        let gauges = Gauges::new(fleet.clone(), wall, alarms, metrics.clone());
+        let gauges = Gauges::new(fleet.clone(), wall.clone(), alarms, metrics.clone());
         back.spawn("gauges", |stop| gauges.run(stop));
         back.spawn("pending calls", |stop| pending.watch(stop));
+
+        let delivery_metrics = ops.metrics().register(DeliveryMetrics::new);
+        let deliveries = Deliveries::new(store.clone(), wall.clone(), &settings.callbacks, delivery_metrics);
+        let applications = ApplicationClient::new(&settings.callbacks, allowed(settings), ops.pending())
+            .context("set up calls to applications")?;
+        let courier = CourierParts {
+            deliveries: deliveries.clone(),
+            applications: Arc::new(applications),
+            fleet: fleet.clone(),
+            leadership: engine.leadership.clone(),
+            tasks: back.clone(),
+        };
+        let courier = Courier::new(courier, Limits::new(settings.callbacks.retry_for));
+        let callback_keys = CallbackKeys::new(store.clone(), fleet.clone());
+        let keys = callback_keys.clone();
+        back.spawn("courier", |stop| courier.run(stop));
+        back.spawn("callback key", |stop| keys.run(stop));
 
         let (health, _) = tonic_health::server::health_reporter();
         let parts = Parts {
             engine,
             edges: Edges::new(metrics),
+            deliveries,
+            callback_keys,
             store,
             servers,
             replica,
@@ -142,6 +174,16 @@ impl ControlPlane {
         self.stop.cancel();
         self.stopped.cancelled().await;
     }
+}
+
+/// Where callbacks may go: not to our own parts, even where those have public addresses.
+fn allowed(settings: &Settings) -> Allowed {
+    let urls = settings.store.endpoints.iter().chain(&settings.edge.control_plane);
+    let hosts =
+        urls.filter_map(|url| Url::parse(url).ok()?.host_str()?.trim_matches(['[', ']']).parse().ok());
+    let ours = [settings.addresses.control.ip(), settings.addresses.ops.ip()];
+    let own = hosts.chain(ours).filter(|address: &IpAddr| !address.is_unspecified());
+    Allowed::new(&settings.callbacks.allow, own.collect())
 }
 
 /// Names this replica after host and process.

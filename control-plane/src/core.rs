@@ -7,6 +7,7 @@
 
 pub mod awaited;
 pub mod beat;
+pub mod delivery;
 pub mod epoch;
 pub mod fleet;
 pub mod health;

@@ -1,7 +1,9 @@
 //! The services of `usher.v1`: each handler validates, calls one port and converts.
 
 pub mod auth;
+mod callbacks;
 mod deadline;
+mod deliveries;
 mod edges;
 mod etag;
 mod fleet;

@@ -5,6 +5,7 @@
 //! sockets in front.
 
 pub mod app;
+pub mod application_client;
 pub mod bbb_client;
 pub mod core;
 pub mod engine;

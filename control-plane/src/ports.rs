@@ -12,6 +12,8 @@ use usher_common::{
     server::{Sample, Server},
 };
 
+use crate::core::delivery::{Form, Outcome};
+
 /// A key with its value. Keys are relative to the store's prefix: `servers/bbb1`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
@@ -205,6 +207,43 @@ pub enum Ended {
     Requested,
     /// The server knows no such meeting.
     NotFound,
+}
+
+/// A callback as it goes to its application.
+#[derive(Clone)]
+pub struct Parcel {
+    /// Where to.
+    pub url: String,
+    /// In which form.
+    pub form: Form,
+    /// What it says.
+    pub body: Bytes,
+    /// What it may be signed with, in the order of preference.
+    pub secrets: Vec<Secret>,
+    /// What the wall clock says, milliseconds since 1970.
+    pub now_ms: i64,
+}
+
+impl std::fmt::Debug for Parcel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Parcel").field("form", &self.form).finish_non_exhaustive()
+    }
+}
+
+/// What an application, or the way to it, said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivered {
+    /// What that means.
+    pub outcome: Outcome,
+    /// Why, where it was not taken; never a secret or an address.
+    pub reason: String,
+}
+
+/// The applications, as far as callbacks go.
+#[async_trait]
+pub trait Applications: Send + Sync + 'static {
+    /// Tries to deliver a callback, once, by a deadline of its own.
+    async fn deliver(&self, parcel: &Parcel) -> Delivered;
 }
 
 /// The BBB servers.

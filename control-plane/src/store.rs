@@ -13,6 +13,7 @@ use crate::ports::Store;
 mod arbitrary;
 pub mod codec;
 pub mod committer;
+pub mod deliveries;
 pub mod embedded;
 pub mod etcd;
 pub mod keys;

@@ -2,6 +2,8 @@
 
 pub mod admin;
 pub mod backoff;
+pub mod callback_key;
+pub mod deliveries;
 pub mod edges;
 pub mod fleet_handle;
 pub mod follower;

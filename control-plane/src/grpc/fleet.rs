@@ -14,7 +14,7 @@ use crate::{
     core::{fleet::Fleet, load},
     ops::alarms::Alarms,
     ports::Store,
-    tasks::{edges::Edges, fleet_handle::FleetHandle, leadership::Leadership},
+    tasks::{deliveries::Deliveries, edges::Edges, fleet_handle::FleetHandle, leadership::Leadership},
 };
 
 /// The service.
@@ -23,6 +23,8 @@ pub(super) struct FleetStatus {
     pub(super) fleet: FleetHandle,
     /// The edges connected here.
     pub(super) edges: Edges,
+    /// Callbacks that wait.
+    pub(super) deliveries: Deliveries,
     /// The alarms raised here.
     pub(super) alarms: Alarms,
     /// Whether this replica leads.
@@ -50,6 +52,7 @@ impl FleetService for FleetStatus {
             leader.ok().and_then(Result::ok).flatten().unwrap_or_default()
         };
         let alarms = self.alarms.raised().into_iter();
+        let (deliveries, oldest_delivery) = self.deliveries.waiting();
         let status = GetStatusResponse {
             replica: self.replica.clone(),
             leader,
@@ -58,6 +61,8 @@ impl FleetService for FleetStatus {
             uptime: Some(duration(clock::now().saturating_duration_since(self.started))),
             edges: u32::try_from(self.edges.list().len()).unwrap_or(u32::MAX),
             alarms: alarms.map(|(alarm, detail)| v1::Alarm { name: alarm.name().into(), detail }).collect(),
+            deliveries: u32::try_from(deliveries).unwrap_or(u32::MAX),
+            oldest_delivery: oldest_delivery.map(duration),
             ..self.fleet.read(counts)
         };
         Ok(Response::new(status))

@@ -14,6 +14,7 @@ use usher_common::{
     proto::{
         DESCRIPTORS,
         v1::{
+            callback_service_server::CallbackServiceServer, delivery_service_server::DeliveryServiceServer,
             edge_service_server::EdgeServiceServer, fleet_service_server::FleetServiceServer,
             meeting_service_server::MeetingServiceServer, placement_service_server::PlacementServiceServer,
             routing_service_server::RoutingServiceServer, server_service_server::ServerServiceServer,
@@ -24,19 +25,21 @@ use usher_common::{
 };
 
 use super::{
-    auth::Auth, edges::EdgeAdmin, fleet::FleetStatus, meetings::Meetings, placement::Placement,
-    routing::Routing, servers::Servers, tenants::Tenants,
+    auth::Auth, callbacks::Callbacks, deliveries::DeliveryAdmin, edges::EdgeAdmin, fleet::FleetStatus,
+    meetings::Meetings, placement::Placement, routing::Routing, servers::Servers, tenants::Tenants,
 };
 use crate::{
     engine::Engine,
     ports::{BbbServers, Store},
-    tasks::edges::Edges,
+    tasks::{callback_key::CallbackKeys, deliveries::Deliveries, edges::Edges},
 };
 
 /// How often an idle connection is asked whether it is alive, and how long it may take to say so.
 const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(10));
 /// Largest request; the largest real one is a few kilobytes.
 const MAX_REQUEST: usize = 1 << 20;
+/// Largest callback: what an edge may take, and what goes with it.
+const MAX_CALLBACK: usize = 2 << 20;
 /// Time that requests under way have to finish at shutdown.
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -47,6 +50,10 @@ pub struct Parts {
     pub engine: Engine,
     /// The connected edges.
     pub edges: Edges,
+    /// Callbacks that wait.
+    pub deliveries: Deliveries,
+    /// Seals the addresses of callbacks.
+    pub callback_keys: CallbackKeys,
     /// The store.
     pub store: Arc<dyn Store>,
     /// The BBB servers.
@@ -73,12 +80,21 @@ pub async fn serve(
 ) -> anyhow::Result<()> {
     let Parts { engine, edges, servers, .. } = parts;
     let fleet = engine.fleet;
-    let routing = Routing::new(fleet.clone(), edges.clone(), parts.tasks, parts.heartbeat);
+    let routing = Routing::new(fleet.clone(), edges.clone(), parts.tasks.clone(), parts.heartbeat);
     let routing = RoutingServiceServer::new(routing).send_compressed(CompressionEncoding::Gzip);
     let placement = Placement::new(engine.placer.clone(), engine.resolver, fleet.clone());
+    let callbacks = Callbacks {
+        deliveries: parts.deliveries.clone(),
+        keys: parts.callback_keys,
+        fleet: fleet.clone(),
+        polls: engine.poll_asks.clone(),
+        tasks: parts.tasks.clone(),
+    };
+    let deliveries = DeliveryAdmin(parts.deliveries.clone());
     let status = FleetStatus {
         fleet: fleet.clone(),
         edges: edges.clone(),
+        deliveries: parts.deliveries,
         alarms: engine.alarms,
         leadership: engine.leadership.clone(),
         store: parts.store,
@@ -114,6 +130,11 @@ pub async fn serve(
         .add_service(guarded(MeetingServiceServer::new(meetings), &auth))
         .add_service(guarded(TenantServiceServer::new(tenants), &auth))
         .add_service(guarded(FleetServiceServer::new(status), &auth))
+        .add_service(guarded(
+            CallbackServiceServer::new(callbacks).max_decoding_message_size(MAX_CALLBACK),
+            &auth,
+        ))
+        .add_service(guarded(DeliveryServiceServer::new(deliveries), &auth))
         .add_service(guarded(EdgeServiceServer::new(EdgeAdmin::new(edges, fleet)), &auth));
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     let stopped = stop.clone();

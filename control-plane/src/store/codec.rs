@@ -19,6 +19,7 @@ use usher_common::{
 };
 
 use self::unknown::Unknown;
+pub(super) use self::unknown::fields as unknown_fields;
 use super::keys::{self, KeyError};
 use crate::{
     core::{

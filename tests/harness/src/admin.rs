@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use anyhow::{Context, Result};
 use tonic::transport::{Channel, Endpoint};
 use usher_common::proto::v1::{
-    self, edge_service_client::EdgeServiceClient, fleet_service_client::FleetServiceClient,
-    meeting_service_client::MeetingServiceClient, server_service_client::ServerServiceClient,
-    tenant_service_client::TenantServiceClient,
+    self, delivery_service_client::DeliveryServiceClient, edge_service_client::EdgeServiceClient,
+    fleet_service_client::FleetServiceClient, meeting_service_client::MeetingServiceClient,
+    server_service_client::ServerServiceClient, tenant_service_client::TenantServiceClient,
 };
 
 use crate::wait;
@@ -115,6 +115,16 @@ impl Admin {
             }
             page_token = page.next_page_token;
         }
+    }
+
+    /// Returns every callback that waits.
+    ///
+    /// # Errors
+    /// When the control plane cannot be reached.
+    pub async fn deliveries(&self) -> Result<Vec<v1::Delivery>> {
+        let mut client = DeliveryServiceClient::new(self.channel.clone());
+        let request = v1::ListDeliveriesRequest { page_size: 1000, ..Default::default() };
+        Ok(client.list_deliveries(request).await?.into_inner().deliveries)
     }
 
     /// Returns the fleet's status.

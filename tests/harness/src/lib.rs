@@ -5,11 +5,13 @@
 //! process that wrote an ERROR line which its test did not expect fails that test.
 
 pub mod admin;
+pub mod application;
 pub mod balancer;
 pub mod client;
 pub mod cluster;
 pub mod etcd;
 pub mod figures;
+pub mod forwarder;
 pub mod link;
 pub mod load;
 pub mod process;

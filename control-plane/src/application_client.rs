@@ -1,0 +1,205 @@
+//! Applications over HTTP: each try signed anew, by a deadline, and never to an address that
+//! [`Allowed`] refuses. The name is resolved for each connection and the connection goes to exactly
+//! the addresses that were checked; redirects are followed by hand, and checked like the first.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use http::{Method, StatusCode, header};
+use reqwest::{
+    Response,
+    dns::{Addrs, Name, Resolve, Resolving},
+};
+use tokio::time::{Instant, timeout_at};
+use url::{Host, Url};
+use usher_common::{callback::jwt, runtime::pending::Pending, secret::Secret, settings::CallbackSettings};
+
+use crate::{
+    core::delivery::{Form, Outcome, address::Allowed, target},
+    ports::{Applications, Delivered, Parcel},
+};
+
+/// Longest time to connect.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Redirects that are followed for one try.
+const REDIRECTS: usize = 3;
+
+/// Calls applications.
+#[derive(Debug, Clone)]
+pub struct ApplicationClient {
+    http: reqwest::Client,
+    allowed: Arc<Allowed>,
+    timeout: Duration,
+    pending: Pending,
+}
+
+/// The address leads where callbacks may not go.
+#[derive(Debug, thiserror::Error)]
+#[error("the address is not public, and callbacks.allow does not list it")]
+struct Forbidden;
+
+/// Resolves names to the addresses that are allowed, and to no other.
+struct CheckedNames(Arc<Allowed>);
+
+impl Resolve for CheckedNames {
+    fn resolve(&self, name: Name) -> Resolving {
+        let allowed = Arc::clone(&self.0);
+        Box::pin(async move {
+            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            if found.is_empty() {
+                return Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address").into());
+            }
+            let good: Vec<SocketAddr> = found.into_iter().filter(|at| allowed.permits(at.ip())).collect();
+            if good.is_empty() {
+                return Err(Forbidden.into());
+            }
+            Ok(Box::new(good.into_iter()) as Addrs)
+        })
+    }
+}
+
+impl ApplicationClient {
+    /// Builds the client.
+    ///
+    /// # Errors
+    /// TLS cannot be set up, for example because the machine has no certificate authorities.
+    pub fn new(
+        settings: &CallbackSettings,
+        allowed: Allowed,
+        pending: Pending,
+    ) -> Result<Self, reqwest::Error> {
+        let allowed = Arc::new(allowed);
+        let http = reqwest::Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT.min(settings.timeout))
+            .redirect(reqwest::redirect::Policy::none())
+            .dns_resolver(CheckedNames(Arc::clone(&allowed)))
+            .referer(false)
+            .no_proxy() // a proxy would resolve the name anew
+            .user_agent(concat!("usher/", env!("CARGO_PKG_VERSION")))
+            .build()?;
+        Ok(Self { http, allowed, timeout: settings.timeout, pending })
+    }
+
+    /// Tries with each secret in turn: an application that says 401 may know another one.
+    async fn attempt(&self, parcel: &Parcel) -> Delivered {
+        let secrets: Vec<Option<&Secret>> = match parcel.form {
+            Form::Get => vec![None],
+            Form::SignedForm | Form::BearerJson => parcel.secrets.iter().map(Some).collect(),
+        };
+        let mut last = failed(Outcome::Failed, "the tenant has no secret to sign with");
+        for secret in secrets {
+            match self.send(parcel, secret).await {
+                Ok(status) if status == StatusCode::UNAUTHORIZED => last = of_status(status),
+                Ok(status) => return of_status(status),
+                Err(problem) => return problem,
+            }
+        }
+        last
+    }
+
+    async fn send(&self, parcel: &Parcel, secret: Option<&Secret>) -> Result<StatusCode, Delivered> {
+        let bad = |what: &str| failed(Outcome::Failed, what);
+        let mut url = Url::parse(&parcel.url).map_err(|_| bad("the address is no URL"))?;
+        for _ in 0..=REDIRECTS {
+            self.check(&url)?;
+            let request =
+                request(&self.http, &url, parcel, secret).ok_or_else(|| bad("it cannot be signed"))?;
+            let response = request.send().await.map_err(of_error)?;
+            match redirected(&url, &response, parcel.form) {
+                Some(next) => url = next,
+                None => return Ok(response.status()),
+            }
+        }
+        Err(bad("the application redirects too often"))
+    }
+
+    /// Addresses that are written out are resolved by nobody.
+    fn check(&self, url: &Url) -> Result<(), Delivered> {
+        let written = match url.host() {
+            Some(Host::Ipv4(address)) => Some(address.into()),
+            Some(Host::Ipv6(address)) => Some(address.into()),
+            Some(Host::Domain(_)) => None,
+            None => return Err(failed(Outcome::Failed, "the address names no host")),
+        };
+        match written {
+            Some(address) if !self.allowed.permits(address) => {
+                Err(failed(Outcome::Down, &Forbidden.to_string()))
+            }
+            _ if !matches!(url.scheme(), "http" | "https") => {
+                Err(failed(Outcome::Failed, "the address is neither http nor https"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+#[async_trait]
+impl Applications for ApplicationClient {
+    async fn deliver(&self, parcel: &Parcel) -> Delivered {
+        let _pending = self.pending.enter(format!("application {}", target(&parcel.url)), "callback");
+        timeout_at(Instant::now() + self.timeout, self.attempt(parcel))
+            .await
+            .unwrap_or_else(|_| failed(Outcome::Down, &format!("no answer within {:?}", self.timeout)))
+    }
+}
+
+fn request(
+    http: &reqwest::Client,
+    url: &Url,
+    parcel: &Parcel,
+    secret: Option<&Secret>,
+) -> Option<reqwest::RequestBuilder> {
+    Some(match (parcel.form, secret) {
+        (Form::Get, _) => http.request(Method::GET, url.clone()),
+        (Form::SignedForm, Some(secret)) => {
+            let claims = serde_json::from_slice(&parcel.body).ok()?;
+            let token = jwt::sign_claims(&claims, secret).ok()?;
+            http.request(Method::POST, url.clone())
+                .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+                .body(format!("signed_parameters={token}")) // base64url and dots: nothing to encode
+        }
+        (Form::BearerJson, Some(secret)) => http
+            .request(Method::POST, url.clone())
+            .header(header::CONTENT_TYPE, "application/json")
+            .header(header::USER_AGENT, "BigBlueButton Analytics Callback")
+            .bearer_auth(jwt::bearer(parcel.now_ms, secret).ok()?)
+            .body(parcel.body.clone()),
+        (Form::SignedForm | Form::BearerJson, None) => return None,
+    })
+}
+
+/// Returns where a redirect leads. A POST is sent again only where the answer says so.
+fn redirected(url: &Url, response: &Response, form: Form) -> Option<Url> {
+    let follows = match response.status().as_u16() {
+        307 | 308 => true,
+        301..=303 => form == Form::Get,
+        _ => false,
+    };
+    let location = response.headers().get(header::LOCATION).filter(|_| follows)?;
+    url.join(location.to_str().ok()?).ok()
+}
+
+fn of_status(status: StatusCode) -> Delivered {
+    let outcome = match status.as_u16() {
+        200..=299 => Outcome::Taken,
+        410 => Outcome::Refused,
+        429 | 502..=504 => Outcome::Down,
+        _ => Outcome::Failed,
+    };
+    failed(outcome, &format!("HTTP status {}", status.as_u16()))
+}
+
+/// Says what went wrong in the words of the innermost cause, which never holds the URL.
+fn of_error(error: reqwest::Error) -> Delivered {
+    let timeout = error.is_timeout();
+    let error = error.without_url();
+    let mut cause: &dyn std::error::Error = &error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    failed(Outcome::Down, &if timeout { "timed out".to_owned() } else { cause.to_string() })
+}
+
+fn failed(outcome: Outcome, reason: &str) -> Delivered {
+    Delivered { outcome, reason: reason.to_owned() }
+}

@@ -1,0 +1,302 @@
+//! When which delivery is tried. The invariants D1 to D5 are those of the module above.
+
+mod target;
+
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    time::{Duration, Instant},
+};
+
+use self::target::Target;
+use super::{DeliveryId, Lane};
+
+/// How patient the queue is, and how much goes on at once.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Pause after the first failure.
+    pub least: Duration,
+    /// Longest pause.
+    pub most: Duration,
+    /// How long a delivery is tried.
+    pub retry_for: Duration,
+    /// Tries under way to one target.
+    pub per_target: usize,
+    /// Tries under way in all.
+    pub in_all: usize,
+}
+
+impl Limits {
+    /// Returns the ordinary limits with this patience.
+    pub fn new(retry_for: Duration) -> Self {
+        let (least, most) = (Duration::from_secs(1), Duration::from_mins(1));
+        Self { least, most, retry_for, per_target: 4, in_all: 256 }
+    }
+
+    /// Returns the pause after `failures` in a row; `jitter` from 0 to 1 shortens it to half at most.
+    fn pause(&self, failures: u32, jitter: f64) -> Duration {
+        let doubled = self.least.saturating_mul(1 << failures.saturating_sub(1).min(16));
+        doubled.min(self.most).mul_f64(1.0 - jitter.clamp(0.0, 1.0) / 2.0)
+    }
+}
+
+/// A delivery as the store shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// What it is queued by.
+    pub lane: Lane,
+    /// Store revision at which it was accepted.
+    pub accepted: u64,
+    /// Tries that failed.
+    pub attempts: u32,
+    /// Time it was tried for.
+    pub waited: Duration,
+    /// How often an operator asked for a try at once.
+    pub retries_asked: u32,
+}
+
+/// How a try came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// 2xx.
+    Taken,
+    /// 410: refused for good.
+    Refused,
+    /// The application answered something else.
+    Failed,
+    /// The application could not be reached, or says that it is down.
+    Down,
+}
+
+/// What is to be done now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Work {
+    /// Try it.
+    Try(DeliveryId),
+    /// Its time is over while its target is down.
+    Expire(DeliveryId),
+}
+
+/// What is to be written after a try.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// It has arrived.
+    Taken,
+    /// It was refused for good.
+    Refused,
+    /// It was tried for long enough.
+    Expired,
+    /// It stays, with this many failures and this time behind it.
+    Later {
+        /// Tries that failed.
+        attempts: u32,
+        /// Time it was tried for.
+        waited: Duration,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Waiting,
+    Trying,
+    /// What came of it is being written.
+    Settling,
+}
+
+#[derive(Debug)]
+struct Item {
+    seen: Seen,
+    /// From when on the time counts that is not in `seen.waited` yet.
+    since: Instant,
+    due: Instant,
+    last_tried: Option<Instant>,
+    phase: Phase,
+}
+
+/// Everything that waits. Changed only by what the store shows and by what tries came to.
+#[derive(Debug)]
+pub struct Queue {
+    limits: Limits,
+    items: HashMap<DeliveryId, Item>,
+    lanes: HashMap<Lane, BTreeSet<(u64, DeliveryId)>>,
+    targets: HashMap<String, Target>,
+    /// Tries under way, also of what was removed meanwhile.
+    flying: HashMap<DeliveryId, Lane>,
+    busy: HashSet<Lane>,
+}
+
+impl Queue {
+    /// Returns an empty queue.
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            items: HashMap::new(),
+            lanes: HashMap::new(),
+            targets: HashMap::new(),
+            flying: HashMap::new(),
+            busy: HashSet::new(),
+        }
+    }
+
+    /// Returns how many wait.
+    pub fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// Tells whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// Takes what the store shows of a delivery.
+    pub fn upsert(&mut self, id: DeliveryId, seen: Seen, now: Instant) {
+        if let Some(item) = self.items.get_mut(&id) {
+            if seen.retries_asked > item.seen.retries_asked {
+                item.due = now;
+                if let Some(target) = self.targets.get_mut(&item.seen.lane.target) {
+                    target.answered();
+                }
+            }
+            if seen.attempts > item.seen.attempts {
+                // Another replica led meanwhile.
+                (item.since, item.due) = (now, now);
+                item.seen.waited = seen.waited;
+            }
+            item.seen.attempts = seen.attempts.max(item.seen.attempts);
+            item.seen.retries_asked = seen.retries_asked;
+            return;
+        }
+        self.lanes.entry(seen.lane.clone()).or_default().insert((seen.accepted, id.clone()));
+        self.targets.entry(seen.lane.target.clone()).or_insert_with(|| Target::new(now)).waiting += 1;
+        let item = Item { seen, since: now, due: now, last_tried: None, phase: Phase::Waiting };
+        self.items.insert(id, item);
+    }
+
+    /// Takes out what the store shows no more.
+    pub fn remove(&mut self, id: &DeliveryId) {
+        let Some(item) = self.items.remove(id) else { return };
+        let lane = item.seen.lane;
+        if let Some(ids) = self.lanes.get_mut(&lane) {
+            ids.remove(&(item.seen.accepted, id.clone()));
+            if ids.is_empty() {
+                self.lanes.remove(&lane);
+            }
+        }
+        self.leave(&lane.target, |target| target.waiting -= 1);
+    }
+
+    /// Takes out everything that `is_there` does not know.
+    pub fn retain(&mut self, is_there: impl Fn(&DeliveryId) -> bool) {
+        let gone: Vec<DeliveryId> = self.items.keys().filter(|id| !is_there(id)).cloned().collect();
+        for id in &gone {
+            self.remove(id);
+        }
+    }
+
+    /// Returns what is to be done now; whoever asks does it.
+    pub fn work(&mut self, now: Instant) -> Vec<Work> {
+        let mut work: Vec<Work> = Vec::new();
+        for (id, item) in &mut self.items {
+            let down = self.targets.get(&item.seen.lane.target).is_some_and(Target::is_down);
+            let over = item.seen.waited + now.saturating_duration_since(item.since) >= self.limits.retry_for;
+            if item.phase == Phase::Waiting && down && over && !self.busy.contains(&item.seen.lane) {
+                item.phase = Phase::Settling;
+                work.push(Work::Expire(id.clone()));
+            }
+        }
+        let mut ready: Vec<_> = self.heads().filter(|(_, item)| item.due <= now).collect();
+        // Those that waited longest for a try first, so that each is a probe of a failing target in turn.
+        ready.sort_by_key(|(id, item)| (item.last_tried, item.seen.accepted, (*id).clone()));
+        let ready: Vec<DeliveryId> = ready.into_iter().map(|(id, _)| id.clone()).collect();
+        for id in ready {
+            if self.flying.len() >= self.limits.in_all {
+                break;
+            }
+            let Some(item) = self.items.get_mut(&id) else { continue };
+            let Some(target) = self.targets.get_mut(&item.seen.lane.target) else { continue };
+            if !target.has_room(self.limits.per_target, now) {
+                continue;
+            }
+            target.in_flight += 1;
+            (item.phase, item.last_tried) = (Phase::Trying, Some(now));
+            self.busy.insert(item.seen.lane.clone());
+            self.flying.insert(id.clone(), item.seen.lane.clone());
+            work.push(Work::Try(id));
+        }
+        work
+    }
+
+    /// Takes what a try came to; `jitter` from 0 to 1 is random. None when the delivery was removed
+    /// meanwhile: there is nothing to write.
+    pub fn finished(&mut self, id: &DeliveryId, outcome: Outcome, now: Instant, jitter: f64) -> Option<Next> {
+        let lane = self.flying.remove(id)?;
+        self.busy.remove(&lane);
+        let limits = self.limits;
+        self.leave(&lane.target, |target| {
+            target.in_flight -= 1;
+            match outcome {
+                Outcome::Down => target.failed(now, |failures| limits.pause(failures, jitter)),
+                Outcome::Taken | Outcome::Refused | Outcome::Failed => target.answered(),
+            }
+        });
+        let item = self.items.get_mut(id)?;
+        item.phase = Phase::Settling;
+        match outcome {
+            Outcome::Taken => return Some(Next::Taken),
+            Outcome::Refused => return Some(Next::Refused),
+            Outcome::Failed | Outcome::Down => {}
+        }
+        item.seen.attempts += 1;
+        item.seen.waited += now.saturating_duration_since(item.since);
+        item.since = now;
+        if item.seen.waited >= limits.retry_for {
+            return Some(Next::Expired);
+        }
+        // Of one that is down the target's own pause holds all of them back.
+        let pause =
+            if outcome == Outcome::Down { Duration::ZERO } else { limits.pause(item.seen.attempts, jitter) };
+        item.due = now + pause;
+        Some(Next::Later { attempts: item.seen.attempts, waited: item.seen.waited })
+    }
+
+    /// What came of a delivery is written, or could not be: if it still stands it waits again.
+    pub fn settled(&mut self, id: &DeliveryId) {
+        if let Some(item) = self.items.get_mut(id).filter(|item| item.phase == Phase::Settling) {
+            item.phase = Phase::Waiting;
+        }
+    }
+
+    /// Returns when there is something to do next, if not for something under way.
+    pub fn next_wake(&self) -> Option<Instant> {
+        let due = |item: &Item| {
+            let target = self.targets.get(&item.seen.lane.target)?;
+            target.opens(self.limits.per_target).map(|opens| opens.max(item.due))
+        };
+        self.heads().filter_map(|(_, item)| due(item)).min()
+    }
+
+    /// Returns how long the oldest delivery has waited, as far as is known here.
+    pub fn oldest(&self, now: Instant) -> Option<Duration> {
+        self.items.values().map(|item| item.seen.waited + now.saturating_duration_since(item.since)).max()
+    }
+
+    /// Returns the deliveries that are first in their lanes and not under way.
+    fn heads(&self) -> impl Iterator<Item = (&DeliveryId, &Item)> {
+        self.lanes.iter().filter(|(lane, _)| !self.busy.contains(*lane)).filter_map(|(_, ids)| {
+            let (_, id) = ids.first()?;
+            let item = self.items.get(id)?;
+            (item.phase == Phase::Waiting).then_some((id, item))
+        })
+    }
+
+    /// Changes a target, and forgets one that nobody wants anything of.
+    fn leave(&mut self, name: &str, change: impl FnOnce(&mut Target)) {
+        let Some(target) = self.targets.get_mut(name) else { return };
+        change(target);
+        if target.waiting == 0 && target.in_flight == 0 {
+            self.targets.remove(name);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,207 @@
+use proptest::prelude::*;
+use usher_common::{
+    id::{MeetingId, TenantId},
+    meeting::MeetingKey,
+};
+
+use super::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn id(number: u64) -> DeliveryId {
+    DeliveryId::parse(&format!("{number:032x}")).expect("is an id")
+}
+
+fn lane(meeting: u8, target: u8) -> Lane {
+    let meeting = MeetingId::parse(&format!("room-{meeting}")).expect("is an id");
+    Lane {
+        meeting: MeetingKey::new(TenantId::default_tenant(), meeting),
+        target: format!("https://t{target}"),
+    }
+}
+
+fn seen(lane: Lane, accepted: u64) -> Seen {
+    Seen { lane, accepted, attempts: 0, waited: Duration::ZERO, retries_asked: 0 }
+}
+
+fn limits() -> Limits {
+    Limits { per_target: 3, in_all: 100, ..Limits::new(Duration::from_hours(24)) }
+}
+
+fn tries(work: &[Work]) -> Vec<DeliveryId> {
+    work.iter().filter_map(|work| if let Work::Try(id) = work { Some(id.clone()) } else { None }).collect()
+}
+
+/// One target that is down for ten minutes: the lane's order holds, the pauses grow to a minute, and
+/// what waits is there within one pause of its return.
+#[test]
+fn an_application_that_is_down_for_ten_minutes_gets_everything_in_order() {
+    let (start, mut queue) = (Instant::now(), Queue::new(limits()));
+    for number in 0..20 {
+        queue.upsert(id(number), seen(lane((number % 4) as u8, 0), number), start);
+    }
+    let (mut now, mut tried, mut taken) = (start, 0, Vec::new());
+    while !queue.is_empty() {
+        let up = now >= start + Duration::from_mins(10);
+        for id in tries(&queue.work(now)) {
+            tried += 1;
+            let next = queue.finished(&id, if up { Outcome::Taken } else { Outcome::Down }, now, 0.5);
+            if next == Some(Next::Taken) {
+                taken.push(u64::from_str_radix(id.as_str(), 16).expect("is a number"));
+                queue.remove(&id);
+            } else {
+                queue.settled(&id);
+            }
+        }
+        match queue.next_wake() {
+            Some(at) => now = now.max(at),
+            None => assert!(queue.is_empty(), "nothing wakes it"),
+        }
+    }
+    assert!(now < start + Duration::from_mins(11), "{:?}", now - start);
+    assert!(tried < 20 + 30, "a target that is down is probed, not stormed: {tried} tries");
+    for meeting in 0..4 {
+        let of: Vec<u64> = taken.iter().copied().filter(|number| number % 4 == meeting).collect();
+        assert!(of.is_sorted() && of.len() == 5, "{of:?}");
+    }
+}
+
+#[test]
+fn what_is_not_taken_is_given_up_after_its_time_and_not_before() {
+    let (start, mut queue) = (Instant::now(), Queue::new(limits()));
+    queue.upsert(id(1), seen(lane(1, 0), 1), start);
+    queue.upsert(id(2), seen(lane(2, 0), 2), start);
+    let (mut now, mut ends) = (start, Vec::new());
+    while !queue.is_empty() {
+        for work in queue.work(now) {
+            let (id, over) = match work {
+                Work::Try(id) => {
+                    let next = queue.finished(&id, Outcome::Down, now, 0.0).expect("still waits");
+                    (id, next == Next::Expired)
+                }
+                Work::Expire(id) => (id, true),
+            };
+            if over {
+                ends.push(now - start);
+                queue.remove(&id);
+            } else {
+                queue.settled(&id);
+            }
+        }
+        now = queue.next_wake().map_or(now, |at| now.max(at));
+    }
+    let day = Duration::from_hours(24);
+    assert!(ends.iter().all(|end| (day..=day + Duration::from_mins(2)).contains(end)), "{ends:?}");
+}
+
+#[test]
+fn an_operator_has_it_tried_at_once() {
+    let (now, mut queue) = (Instant::now(), Queue::new(limits()));
+    queue.upsert(id(1), seen(lane(1, 0), 1), now);
+    for _ in 0..2 {
+        assert_eq!(tries(&queue.work(now)), [id(1)]);
+        queue.finished(&id(1), Outcome::Down, now, 0.0);
+        queue.settled(&id(1));
+        assert!(tries(&queue.work(now)).is_empty(), "it has to wait");
+        let retries_asked = 1 + queue.items[&id(1)].seen.retries_asked;
+        queue.upsert(id(1), Seen { retries_asked, ..seen(lane(1, 0), 1) }, now);
+    }
+}
+
+#[test]
+fn what_is_dropped_while_it_is_tried_needs_no_write_and_holds_nobody_up() {
+    let (now, mut queue) = (Instant::now(), Queue::new(limits()));
+    queue.upsert(id(1), seen(lane(1, 0), 1), now);
+    queue.upsert(id(2), seen(lane(1, 0), 2), now);
+    assert_eq!(tries(&queue.work(now)), [id(1)]);
+    queue.remove(&id(1));
+    assert!(tries(&queue.work(now)).is_empty(), "D1: one at a time, also now");
+    assert_eq!(queue.finished(&id(1), Outcome::Taken, now, 0.0), None);
+    assert_eq!(tries(&queue.work(now)), [id(2)]);
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Accept { meeting: u8, target: u8 },
+    Finish { which: prop::sample::Index, outcome: Outcome },
+    Drop(prop::sample::Index),
+    Wait(u16),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let outcome =
+        prop_oneof![Just(Outcome::Taken), Just(Outcome::Refused), Just(Outcome::Failed), Just(Outcome::Down)];
+    prop_oneof![
+        4 => (0..4_u8, 0..3_u8).prop_map(|(meeting, target)| Step::Accept { meeting, target }),
+        6 => (any::<prop::sample::Index>(), outcome).prop_map(|(which, outcome)| Step::Finish { which, outcome }),
+        1 => any::<prop::sample::Index>().prop_map(Step::Drop),
+        3 => (0..300_u16).prop_map(Step::Wait),
+    ]
+}
+
+proptest! {
+    /// D1, D2, D3 and D5 after every step of any history. Target 0 always takes: D4.
+    #[test]
+    fn invariants_hold_in_any_history(steps in prop::collection::vec(step(), 1..120)) {
+        let limits = limits();
+        let (mut now, mut queue) = (Instant::now(), Queue::new(limits));
+        let mut standing: Vec<(u64, Lane)> = Vec::new();
+        let mut flying: Vec<(u64, Lane)> = Vec::new();
+        let mut next = 0;
+        for step in steps {
+            match step {
+                Step::Accept { meeting, target } => {
+                    next += 1;
+                    standing.push((next, lane(meeting, target)));
+                    queue.upsert(id(next), seen(lane(meeting, target), next), now);
+                }
+                Step::Finish { which, outcome } if !flying.is_empty() => {
+                    let (number, lane) = flying.remove(which.index(flying.len()));
+                    let outcome = if lane.target == "https://t0" { Outcome::Taken } else { outcome };
+                    let stands = standing.iter().any(|(other, _)| *other == number);
+                    let came = queue.finished(&id(number), outcome, now, 0.3);
+                    prop_assert_eq!(came.is_some(), stands);
+                    match came {
+                        Some(Next::Taken | Next::Refused) => {
+                            prop_assert!(matches!(outcome, Outcome::Taken | Outcome::Refused), "D2");
+                            standing.retain(|(other, _)| *other != number);
+                            queue.remove(&id(number));
+                        }
+                        Some(Next::Expired) => prop_assert!(false, "D2: nobody tried for a day"),
+                        Some(Next::Later { .. }) => queue.settled(&id(number)),
+                        None => {}
+                    }
+                }
+                Step::Drop(which) if !standing.is_empty() => {
+                    let (number, _) = standing.remove(which.index(standing.len()));
+                    queue.remove(&id(number));
+                }
+                Step::Wait(seconds) => now += SECOND * u32::from(seconds),
+                Step::Finish { .. } | Step::Drop(_) => {}
+            }
+            for started in tries(&queue.work(now)) {
+                let found = standing.iter().find(|(number, _)| id(*number) == started).cloned();
+                let (number, lane) = found.expect("only what stands is tried");
+                prop_assert!(flying.iter().all(|(_, other)| *other != lane), "D1: two of a lane");
+                let first = standing.iter().filter(|(_, other)| *other == lane).map(|(n, _)| *n).min();
+                prop_assert_eq!(first, Some(number), "D1: out of order");
+                flying.push((number, lane));
+            }
+            for target in ["https://t0", "https://t1", "https://t2"] {
+                let of_target = |list: &[(u64, Lane)]| list.iter().filter(|(_, l)| l.target == target).count();
+                prop_assert!(of_target(&flying) <= limits.per_target, "D3");
+                let mut lanes: Vec<&Lane> = standing.iter().map(|(_, l)| l).filter(|l| l.target == target).collect();
+                lanes.sort();
+                lanes.dedup();
+                let idle = lanes.iter().filter(|lane| flying.iter().all(|(_, other)| other != **lane)).count();
+                if target == "https://t0" && idle > 0 {
+                    prop_assert_eq!(of_target(&flying), limits.per_target, "D4: it takes everything, and waits");
+                }
+            }
+            if !standing.is_empty() && flying.is_empty() {
+                prop_assert!(queue.next_wake().is_some(), "D5: nothing wakes it");
+            }
+            prop_assert_eq!(queue.len(), standing.len(), "D2");
+        }
+    }
+}

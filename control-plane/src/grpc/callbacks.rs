@@ -1,0 +1,164 @@
+//! `CallbackService`: what edges ask about callbacks.
+
+use std::time::Duration;
+
+use tonic::{Request, Response, Status};
+use tracing::debug;
+use usher_common::{
+    callback::CallbackKind,
+    id::ServerId,
+    meeting::MeetingKey,
+    proto::v1::{
+        self, AcceptCallbackRequest, AcceptCallbackResponse, GetCallbackKeyRequest, GetCallbackKeyResponse,
+        callback_service_server::CallbackService,
+    },
+    runtime::{clock, tasks::Tasks},
+};
+
+use super::{deadline, status::Refusal};
+use crate::{
+    core::delivery::{Delivery, DeliveryId, Form},
+    tasks::{
+        callback_key::CallbackKeys,
+        deliveries::{Deliveries, DeliveryError},
+        fleet_handle::FleetHandle,
+        poll_asks::PollAsks,
+    },
+};
+
+/// Longest time a poll that an end callback asked for may take.
+const POLL_WITHIN: Duration = Duration::from_secs(15);
+
+/// The service.
+pub(super) struct Callbacks {
+    /// Where callbacks wait.
+    pub(super) deliveries: Deliveries,
+    /// Seals their addresses.
+    pub(super) keys: CallbackKeys,
+    /// Knows where meetings live.
+    pub(super) fleet: FleetHandle,
+    /// Has a server polled that says that a meeting is over.
+    pub(super) polls: PollAsks,
+    /// Owns those polls.
+    pub(super) tasks: Tasks,
+}
+
+#[tonic::async_trait]
+impl CallbackService for Callbacks {
+    async fn get_callback_key(
+        &self,
+        request: Request<GetCallbackKeyRequest>,
+    ) -> Result<Response<GetCallbackKeyResponse>, Status> {
+        let key = self.keys.get(deadline::of(request.metadata())).await;
+        let key = key.ok_or_else(|| Refusal::retry("NOT_READY", "the store has not been read yet"))?;
+        Ok(Response::new(GetCallbackKeyResponse { key: key.expose().to_owned() }))
+    }
+
+    async fn accept_callback(
+        &self,
+        request: Request<AcceptCallbackRequest>,
+    ) -> Result<Response<AcceptCallbackResponse>, Status> {
+        let deadline = deadline::of(request.metadata());
+        let request = request.into_inner();
+        let kind = kind_of(request.kind()).ok_or_else(|| Refusal::field("kind", "must be named"))?;
+        let id = DeliveryId::parse(&request.id).map_err(|error| Refusal::field("id", error.to_string()))?;
+        let server = ServerId::parse(&request.server_id)
+            .map_err(|error| Refusal::field("server_id", error.to_string()))?;
+        let key = request.key.clone().ok_or_else(|| Refusal::field("key", "is missing"))?;
+        let meeting = MeetingKey::try_from(key).map_err(Refusal::from)?;
+        if !request.url.is_empty() {
+            let delivery =
+                delivery(kind, meeting.clone(), server.clone(), request, self.deliveries.now_ms())?;
+            let written = tokio::time::timeout_at(deadline.into(), self.deliveries.accept(&id, &delivery));
+            let late = || Refusal::Deadline("the store did not take it by the deadline".into());
+            written.await.map_err(|_| late())?.map_err(refusal)?;
+        }
+        if kind.is_end() {
+            self.look_again(&meeting, &server);
+        }
+        Ok(Response::new(AcceptCallbackResponse {}))
+    }
+}
+
+impl Callbacks {
+    /// A server says that a meeting is over. Anybody may know the address it says so by, and the
+    /// record may be of a newer instance: nothing is removed for it but by a poll.
+    fn look_again(&self, meeting: &MeetingKey, server: &ServerId) {
+        let lives_there = self
+            .fleet
+            .read(|fleet| fleet.record(meeting).is_some_and(|record| record.value.server == *server));
+        if !lives_there {
+            return;
+        }
+        let (polls, server) = (self.polls.clone(), server.clone());
+        self.tasks.spawn_short("poll of an ended meeting", async move {
+            if let Err(error) = polls.ask(&server, clock::now() + POLL_WITHIN).await {
+                debug!(%server, %error, "the next poll finds out what an end callback said");
+            }
+        });
+    }
+}
+
+fn delivery(
+    kind: CallbackKind,
+    meeting: MeetingKey,
+    server: ServerId,
+    request: AcceptCallbackRequest,
+    accepted_at_ms: i64,
+) -> Result<Delivery, Refusal> {
+    let form = match request.form() {
+        v1::CallbackForm::Get => Form::Get,
+        v1::CallbackForm::SignedForm => Form::SignedForm,
+        v1::CallbackForm::BearerJson => Form::BearerJson,
+        v1::CallbackForm::Unspecified => return Err(Refusal::field("form", "must be named")),
+    };
+    let is_web = |url: &url::Url| matches!(url.scheme(), "http" | "https") && url.has_host();
+    if !url::Url::parse(&request.url).is_ok_and(|url| is_web(&url)) {
+        return Err(Refusal::field("url", "is no web address"));
+    }
+    Ok(Delivery {
+        meeting,
+        server,
+        kind,
+        form,
+        url: request.url,
+        body: request.body,
+        accepted_at_ms,
+        attempts: 0,
+        waited: Duration::ZERO,
+        last_error: String::new(),
+        retries_asked: 0,
+    })
+}
+
+/// Says why a delivery is not what was asked for.
+pub(super) fn refusal(error: DeliveryError) -> Refusal {
+    match error {
+        DeliveryError::Store(error) => Refusal::store(&error),
+        DeliveryError::Full(_) => Refusal::retry("TOO_MANY_DELIVERIES", error.to_string()),
+        DeliveryError::NotFound => Refusal::NotFound { kind: "delivery", name: String::new() },
+        DeliveryError::Changed => Refusal::Conflict(error.to_string()),
+    }
+}
+
+fn kind_of(kind: v1::CallbackKind) -> Option<CallbackKind> {
+    Some(match kind {
+        v1::CallbackKind::Ended => CallbackKind::Ended,
+        v1::CallbackKind::EndedMeta => CallbackKind::EndedMeta,
+        v1::CallbackKind::RecordingReady => CallbackKind::RecordingReady,
+        v1::CallbackKind::Analytics => CallbackKind::Analytics,
+        v1::CallbackKind::Other => CallbackKind::Other,
+        v1::CallbackKind::Unspecified => return None,
+    })
+}
+
+/// Returns a kind as the wire names it.
+pub(super) fn kind_on_wire(kind: CallbackKind) -> v1::CallbackKind {
+    match kind {
+        CallbackKind::Ended => v1::CallbackKind::Ended,
+        CallbackKind::EndedMeta => v1::CallbackKind::EndedMeta,
+        CallbackKind::RecordingReady => v1::CallbackKind::RecordingReady,
+        CallbackKind::Analytics => v1::CallbackKind::Analytics,
+        CallbackKind::Other => v1::CallbackKind::Other,
+    }
+}

@@ -1,0 +1,105 @@
+//! `DeliveryService`: operators' view of callbacks that wait. Neither what one says nor the rest of
+//! its address is ever shown (I14).
+
+use tonic::{Request, Response, Status};
+use usher_common::proto::v1::{
+    self, DeleteDeliveryRequest, DeleteDeliveryResponse, GetDeliveryRequest, GetDeliveryResponse,
+    ListDeliveriesRequest, ListDeliveriesResponse, RetryDeliveryRequest, RetryDeliveryResponse,
+    delivery_service_server::DeliveryService,
+};
+
+use super::{
+    callbacks::{kind_on_wire, refusal},
+    name,
+    page::PageRequest,
+    servers::{duration, timestamp},
+    status::Refusal,
+};
+use crate::{
+    core::delivery::{DeliveryId, target},
+    tasks::deliveries::{Deliveries, DeliveryError, Shown},
+};
+
+/// The service.
+pub(super) struct DeliveryAdmin(pub(super) Deliveries);
+
+#[tonic::async_trait]
+impl DeliveryService for DeliveryAdmin {
+    async fn list_deliveries(
+        &self,
+        request: Request<ListDeliveriesRequest>,
+    ) -> Result<Response<ListDeliveriesResponse>, Status> {
+        let request = request.into_inner();
+        let page = PageRequest::parse(request.page_size, &request.page_token)?;
+        let tenant = name::parse_tenant_parent("parent", &request.parent)?;
+        let all = self.0.list().into_iter();
+        let list =
+            all.filter(|shown| tenant.as_ref().is_none_or(|tenant| *tenant == shown.delivery.meeting.tenant));
+        let page = page.cut(list, |shown| shown.id.to_string(), |shown| on_wire(&shown));
+        Ok(Response::new(ListDeliveriesResponse {
+            deliveries: page.items,
+            next_page_token: page.next,
+            total_size: page.total,
+        }))
+    }
+
+    async fn get_delivery(
+        &self,
+        request: Request<GetDeliveryRequest>,
+    ) -> Result<Response<GetDeliveryResponse>, Status> {
+        let name = request.into_inner().name;
+        let id = parse("name", &name)?;
+        let found = self.0.list().into_iter().find(|shown| shown.id == id);
+        let found = found.ok_or(Refusal::NotFound { kind: "delivery", name })?;
+        Ok(Response::new(GetDeliveryResponse { delivery: Some(on_wire(&found)) }))
+    }
+
+    async fn retry_delivery(
+        &self,
+        request: Request<RetryDeliveryRequest>,
+    ) -> Result<Response<RetryDeliveryResponse>, Status> {
+        let name = request.into_inner().name;
+        let id = parse("name", &name)?;
+        self.0.retry(&id).await.map_err(|error| named(error, name))?;
+        Ok(Response::new(RetryDeliveryResponse {}))
+    }
+
+    async fn delete_delivery(
+        &self,
+        request: Request<DeleteDeliveryRequest>,
+    ) -> Result<Response<DeleteDeliveryResponse>, Status> {
+        let name = request.into_inner().name;
+        let id = parse("name", &name)?;
+        self.0.drop_one(&id).await.map_err(|error| named(error, name))?;
+        Ok(Response::new(DeleteDeliveryResponse {}))
+    }
+}
+
+fn named(error: DeliveryError, name: String) -> Refusal {
+    match refusal(error) {
+        Refusal::NotFound { kind, .. } => Refusal::NotFound { kind, name },
+        other => other,
+    }
+}
+
+fn parse(field: &str, name: &str) -> Result<DeliveryId, Refusal> {
+    let wrong = || Refusal::field(field, "write it as `deliveries/ID`");
+    DeliveryId::parse(name.strip_prefix("deliveries/").ok_or_else(wrong)?).map_err(|_| wrong())
+}
+
+fn on_wire(shown: &Shown) -> v1::Delivery {
+    let delivery = &shown.delivery;
+    v1::Delivery {
+        name: format!("deliveries/{}", shown.id),
+        tenant: delivery.meeting.tenant.to_string(),
+        meeting_id: delivery.meeting.meeting.to_string(),
+        server: name::server(&delivery.server),
+        kind: kind_on_wire(delivery.kind).into(),
+        target: target(&delivery.url),
+        size_bytes: shown.size,
+        accept_time: Some(timestamp(delivery.accepted_at_ms)),
+        attempts: delivery.attempts,
+        waited: Some(duration(delivery.waited)),
+        last_error: delivery.last_error.clone(),
+    }
+}

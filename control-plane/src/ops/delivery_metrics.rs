@@ -1,0 +1,93 @@
+//! What is counted about callbacks. Labels are bounded: never a tenant, meeting or address.
+
+use std::{sync::atomic::AtomicU64, time::Duration};
+
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
+    registry::Registry,
+};
+use usher_common::callback::CallbackKind;
+
+use crate::core::delivery::Outcome;
+
+/// Label `outcome`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct OutcomeLabel {
+    outcome: &'static str,
+}
+
+/// Label `kind`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct KindLabel {
+    kind: &'static str,
+}
+
+/// Every metric about callbacks; clones share them.
+#[derive(Debug, Clone, Default)]
+pub struct DeliveryMetrics {
+    accepted: Family<KindLabel, Counter>,
+    turned_away: Counter,
+    tries: Family<OutcomeLabel, Counter>,
+    ended: Family<OutcomeLabel, Counter>,
+    waiting: Gauge,
+    bytes: Gauge,
+    oldest: Gauge<f64, AtomicU64>,
+}
+
+impl DeliveryMetrics {
+    /// Registers the metrics.
+    pub fn new(registry: &mut Registry) -> Self {
+        let metrics = Self::default();
+        let help = "Callbacks written here before the server was answered";
+        registry.register("usher_deliveries_accepted", help, metrics.accepted.clone());
+        registry.register(
+            "usher_deliveries_turned_away",
+            "Callbacks not accepted because too much waits",
+            metrics.turned_away.clone(),
+        );
+        registry.register("usher_delivery_tries", "Tries by outcome", metrics.tries.clone());
+        registry.register("usher_deliveries_ended", "Callbacks by how they ended", metrics.ended.clone());
+        registry.register("usher_deliveries_waiting", "Callbacks that wait", metrics.waiting.clone());
+        registry.register("usher_deliveries_waiting_bytes", "Size of what waits", metrics.bytes.clone());
+        registry.register(
+            "usher_deliveries_oldest_seconds",
+            "Time since the oldest callback that waits was accepted",
+            metrics.oldest.clone(),
+        );
+        metrics
+    }
+
+    /// Counts a callback that is written.
+    pub fn accepted(&self, kind: CallbackKind) {
+        self.accepted.get_or_create(&KindLabel { kind: kind.name() }).inc();
+    }
+
+    /// Counts a callback for which there was no room.
+    pub fn turned_away(&self) {
+        self.turned_away.inc();
+    }
+
+    /// Counts a try.
+    pub fn tried(&self, outcome: Outcome) {
+        let outcome = match outcome {
+            Outcome::Taken => "taken",
+            Outcome::Refused => "refused",
+            Outcome::Failed => "failed",
+            Outcome::Down => "down",
+        };
+        self.tries.get_or_create(&OutcomeLabel { outcome }).inc();
+    }
+
+    /// Counts a callback that is over: taken, refused, expired or dropped.
+    pub fn ended(&self, outcome: &'static str) {
+        self.ended.get_or_create(&OutcomeLabel { outcome }).inc();
+    }
+
+    /// Says what waits.
+    pub fn waiting(&self, count: usize, oldest: Option<Duration>, bytes: u64) {
+        self.waiting.set(i64::try_from(count).unwrap_or(i64::MAX));
+        self.bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+        self.oldest.set(oldest.map_or(0.0, |age| age.as_secs_f64()));
+    }
+}

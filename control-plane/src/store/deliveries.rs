@@ -1,0 +1,151 @@
+//! Deliveries and the callback key as they are stored: `deliveries/ID`, `callbacks/key`. The fleet
+//! does not fold them, and `keys` knows nothing of them.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use prost::Message;
+use usher_common::{
+    callback::CallbackKind,
+    id::{MeetingId, ServerId, TenantId},
+    meeting::MeetingKey,
+    proto::store as pb,
+    secret::Secret,
+};
+
+use super::codec::{ValueError, unknown_fields};
+use crate::core::delivery::{Delivery, DeliveryId, Form};
+
+/// Where deliveries stand.
+pub const PREFIX: &str = "deliveries/";
+/// Where the callback key stands.
+pub const KEY: &str = "callbacks/key";
+/// Field numbers of a delivery that this version knows are `1..=` this.
+const KNOWN: u32 = 12;
+
+/// Returns where a delivery is stored.
+pub fn path(id: &DeliveryId) -> String {
+    format!("{PREFIX}{id}")
+}
+
+/// Returns the delivery that a key names.
+pub fn id_of(path: &str) -> Option<DeliveryId> {
+    DeliveryId::parse(path.strip_prefix(PREFIX)?).ok()
+}
+
+/// Writes a delivery; what `before` holds that only a newer version knows stays.
+pub fn encode(delivery: &Delivery, before: Option<&[u8]>) -> Bytes {
+    let value = pb::DeliveryValue {
+        tenant: delivery.meeting.tenant.to_string(),
+        meeting_id: delivery.meeting.meeting.to_string(),
+        server: delivery.server.to_string(),
+        kind: number_of_kind(delivery.kind),
+        form: number_of_form(delivery.form),
+        url: delivery.url.clone(),
+        body: delivery.body.clone(),
+        accepted_at_ms: delivery.accepted_at_ms,
+        attempts: delivery.attempts,
+        waited_ms: u64::try_from(delivery.waited.as_millis()).unwrap_or(u64::MAX),
+        last_error: delivery.last_error.clone(),
+        retries_asked: delivery.retries_asked,
+    };
+    let mut bytes = value.encode_to_vec();
+    bytes.extend_from_slice(&before.map(|before| unknown_fields(before, KNOWN)).unwrap_or_default());
+    bytes.into()
+}
+
+/// Reads a delivery.
+///
+/// # Errors
+/// The bytes are none that this version knows.
+pub fn decode(bytes: &Bytes) -> Result<Delivery, ValueError> {
+    let value = pb::DeliveryValue::decode(bytes.clone())?;
+    let id = |field: &'static str| move |source| ValueError::Id { field, source };
+    Ok(Delivery {
+        meeting: MeetingKey::new(
+            TenantId::parse(&value.tenant).map_err(id("tenant"))?,
+            MeetingId::parse(&value.meeting_id).map_err(id("meeting_id"))?,
+        ),
+        server: ServerId::parse(&value.server).map_err(id("server"))?,
+        kind: kind_of_number(value.kind).ok_or(ValueError::Field("kind"))?,
+        form: form_of_number(value.form).ok_or(ValueError::Field("form"))?,
+        url: value.url,
+        body: value.body,
+        accepted_at_ms: value.accepted_at_ms,
+        attempts: value.attempts,
+        waited: Duration::from_millis(value.waited_ms),
+        last_error: value.last_error,
+        retries_asked: value.retries_asked,
+    })
+}
+
+/// Writes the callback key.
+pub fn encode_key(key: &Secret) -> Bytes {
+    pb::CallbackKeyValue { key: key.expose().to_owned() }.encode_to_vec().into()
+}
+
+/// Reads the callback key.
+///
+/// # Errors
+/// The bytes are none.
+pub fn decode_key(bytes: &[u8]) -> Result<Secret, ValueError> {
+    Ok(Secret::new(&pb::CallbackKeyValue::decode(bytes)?.key))
+}
+
+/// Numbers are those of `usher.v1.CallbackKind`.
+fn number_of_kind(kind: CallbackKind) -> u32 {
+    match kind {
+        CallbackKind::Ended => 1,
+        CallbackKind::EndedMeta => 2,
+        CallbackKind::RecordingReady => 3,
+        CallbackKind::Analytics => 4,
+        CallbackKind::Other => 5,
+    }
+}
+
+fn kind_of_number(number: u32) -> Option<CallbackKind> {
+    CallbackKind::ALL.into_iter().find(|kind| number_of_kind(*kind) == number)
+}
+
+/// Numbers are those of `usher.v1.CallbackForm`.
+fn number_of_form(form: Form) -> u32 {
+    match form {
+        Form::Get => 1,
+        Form::SignedForm => 2,
+        Form::BearerJson => 3,
+    }
+}
+
+fn form_of_number(number: u32) -> Option<Form> {
+    [Form::Get, Form::SignedForm, Form::BearerJson].into_iter().find(|form| number_of_form(*form) == number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_delivery_reads_back_and_keeps_what_a_newer_version_wrote() {
+        let delivery = Delivery {
+            meeting: MeetingKey::new(TenantId::default_tenant(), MeetingId::parse("東 1").expect("is an id")),
+            server: ServerId::parse("bbb1").expect("is an id"),
+            kind: CallbackKind::Analytics,
+            form: Form::BearerJson,
+            url: "https://app.test/cb?x=1".into(),
+            body: Bytes::from_static(b"{}"),
+            accepted_at_ms: 5,
+            attempts: 3,
+            waited: Duration::from_millis(77),
+            last_error: "HTTP 500".into(),
+            retries_asked: 1,
+        };
+        let mut newer = encode(&delivery, None).to_vec();
+        newer.extend_from_slice(&[0xa0, 0x06, 0x07]); // field 100, varint 7
+        let newer = Bytes::from(newer);
+        assert_eq!(decode(&newer), Ok(delivery.clone()));
+        let again = encode(&Delivery { attempts: 4, ..delivery }, Some(&newer));
+        assert!(again.ends_with(&[0xa0, 0x06, 0x07]));
+        assert_eq!(decode(&again).map(|delivery| delivery.attempts), Ok(4));
+        assert!(decode(&Bytes::from_static(b"\x08")).is_err());
+    }
+}

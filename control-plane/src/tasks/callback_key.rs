@@ -1,0 +1,93 @@
+//! The key by which the addresses of callbacks are sealed. It is made once and kept in the store; a
+//! replica that has seen it puts it back if the store loses it, so that servers can still use the
+//! addresses they were given.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+use usher_common::{callback::CallbackKey, secret::Secret};
+
+use super::{backoff::Backoff, fleet_handle::FleetHandle};
+use crate::{
+    ports::{Guard, Store, StoreError, Txn, Write},
+    store::deliveries::{KEY, decode_key, encode_key},
+};
+
+/// Knows the key; clones share it.
+#[derive(Clone)]
+pub struct CallbackKeys {
+    store: Arc<dyn Store>,
+    fleet: FleetHandle,
+    current: Arc<watch::Sender<Option<Secret>>>,
+}
+
+impl CallbackKeys {
+    /// Keeps the key in `store`, looking again in every epoch of `fleet`.
+    pub fn new(store: Arc<dyn Store>, fleet: FleetHandle) -> Self {
+        Self { store, fleet, current: Arc::new(watch::Sender::new(None)) }
+    }
+
+    /// Returns the key, waiting for the store if need be; none if it is not there by `deadline`.
+    pub async fn get(&self, deadline: Instant) -> Option<Secret> {
+        let mut current = self.current.subscribe();
+        let known = current.wait_for(Option::is_some);
+        tokio::time::timeout_at(deadline.into(), known).await.ok()?.ok()?.clone()
+    }
+
+    /// Reads or makes the key in every epoch, until asked to stop.
+    pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
+        let mut revisions = self.fleet.revisions();
+        let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(5));
+        let mut done = None;
+        loop {
+            let epoch = revisions.borrow_and_update().epoch;
+            if self.fleet.complete() && done != Some(epoch) {
+                let ensured = tokio::select! {
+                    () = stop.cancelled() => return Ok(()),
+                    ensured = self.ensure() => ensured,
+                };
+                match ensured {
+                    Ok(()) => {
+                        backoff.reset();
+                        done = Some(epoch);
+                    }
+                    Err(error) => {
+                        warn!(%error, "the callback key is not to be had");
+                        tokio::select! {
+                            () = stop.cancelled() => return Ok(()),
+                            () = tokio::time::sleep(backoff.pause()) => continue,
+                        }
+                    }
+                }
+            }
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                changed = revisions.changed() => changed?,
+            }
+        }
+    }
+
+    async fn ensure(&self) -> Result<(), StoreError> {
+        loop {
+            let listing = self.store.read_prefix(KEY).await?;
+            if let Some(entry) = listing.entries.iter().find(|entry| entry.key == KEY) {
+                let key =
+                    decode_key(&entry.value).map_err(|error| StoreError::Rejected(error.to_string()))?;
+                self.current.send_replace(Some(key));
+                return Ok(());
+            }
+            let key = self.current.borrow().clone();
+            let key = key.unwrap_or_else(|| CallbackKey::encode(rand::random()));
+            let guards = vec![Guard::Absent(KEY.into())];
+            // Whoever is first wins; the next reading tells who that was.
+            self.store
+                .commit(vec![Txn { guards, writes: vec![Write::Put(KEY.into(), encode_key(&key))] }])
+                .await?;
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Callbacks that wait for their applications. Every replica takes and shows them; the one that leads
+//! delivers them. Each is in the store before whoever sent it is answered (I12).
+
+mod book;
+mod courier;
+
+use std::{sync::Arc, time::Duration};
+
+use tracing::info;
+use usher_common::{runtime::clock::WallClock, settings::CallbackSettings};
+
+use self::book::Book;
+pub use self::{book::Shown, courier::Courier};
+use super::leadership::Leadership;
+use crate::{
+    core::delivery::{Delivery, DeliveryId},
+    ops::delivery_metrics::DeliveryMetrics,
+    ports::{Guard, Store, StoreError, Txn, Verdict, Write},
+    store::deliveries::{encode, path},
+};
+
+/// Why a callback is not taken, or nothing is done about one.
+#[derive(Debug, thiserror::Error)]
+pub enum DeliveryError {
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Too much waits already.
+    #[error("{0} bytes of callbacks wait already")]
+    Full(u64),
+    /// There is none of that name.
+    #[error("there is no such delivery")]
+    NotFound,
+    /// It was tried, or somebody else wrote, in between.
+    #[error("the delivery has just changed")]
+    Changed,
+}
+
+/// Takes, shows and changes; clones share everything.
+#[derive(Clone)]
+pub struct Deliveries {
+    store: Arc<dyn Store>,
+    book: Book,
+    wall: WallClock,
+    max_waiting: u64,
+    metrics: DeliveryMetrics,
+}
+
+impl Deliveries {
+    /// Keeps deliveries in `store`.
+    pub fn new(
+        store: Arc<dyn Store>,
+        wall: WallClock,
+        settings: &CallbackSettings,
+        metrics: DeliveryMetrics,
+    ) -> Self {
+        Self { store, book: Book::default(), wall, max_waiting: settings.max_waiting, metrics }
+    }
+
+    /// Writes a callback; once it returns, the callback will be delivered or expire. Written again
+    /// under the same id it is one.
+    ///
+    /// # Errors
+    /// It may or may not have been written: the same id can be tried again.
+    pub async fn accept(&self, id: &DeliveryId, delivery: &Delivery) -> Result<(), DeliveryError> {
+        let value = encode(delivery, None);
+        let waiting = self.book.bytes();
+        if waiting + value.len() as u64 > self.max_waiting {
+            self.metrics.turned_away();
+            return Err(DeliveryError::Full(waiting));
+        }
+        let key = path(id);
+        let guards = vec![Guard::Absent(key.clone())];
+        // A verdict of no is that of a callback that stands: it was written, and its answer lost.
+        self.commit(Txn { guards, writes: vec![Write::Put(key, value)] }).await?;
+        self.metrics.accepted(delivery.kind);
+        Ok(())
+    }
+
+    /// Has one tried at once.
+    ///
+    /// # Errors
+    /// There is none, it has just changed, or the store does not take it.
+    pub async fn retry(&self, id: &DeliveryId) -> Result<(), DeliveryError> {
+        let (value, modified, mut delivery) = self.book.get(id).ok_or(DeliveryError::NotFound)?;
+        delivery.retries_asked = delivery.retries_asked.saturating_add(1);
+        let write = Write::Put(path(id), encode(&delivery, Some(&value)));
+        self.change(id, modified, write).await
+    }
+
+    /// Gives one up.
+    ///
+    /// # Errors
+    /// There is none, it has just changed, or the store does not take it.
+    pub async fn drop_one(&self, id: &DeliveryId) -> Result<(), DeliveryError> {
+        let (_, modified, delivery) = self.book.get(id).ok_or(DeliveryError::NotFound)?;
+        self.change(id, modified, Write::Delete(path(id))).await?;
+        info!(delivery = %id, meeting = %delivery.meeting, "a callback was dropped by an operator");
+        self.metrics.ended("dropped");
+        Ok(())
+    }
+
+    /// Returns everything that waits.
+    pub fn list(&self) -> Vec<Shown> {
+        self.book.list()
+    }
+
+    /// Returns how many wait, and for how long the oldest does by the wall clock.
+    pub fn waiting(&self) -> (usize, Option<Duration>) {
+        let (count, oldest) = self.book.waiting();
+        let age = |since| u64::try_from(self.wall.now_ms().saturating_sub(since)).unwrap_or(0);
+        (count, oldest.map(|since| Duration::from_millis(age(since))))
+    }
+
+    /// Returns a new delivery's time of acceptance.
+    pub fn now_ms(&self) -> i64 {
+        self.wall.now_ms()
+    }
+
+    async fn change(&self, id: &DeliveryId, modified: u64, write: Write) -> Result<(), DeliveryError> {
+        let guards = vec![Guard::Unchanged(path(id), modified)];
+        match self.commit(Txn { guards, writes: vec![write] }).await? {
+            Verdict::Committed(_) => Ok(()),
+            Verdict::Refused(_) => Err(DeliveryError::Changed),
+        }
+    }
+
+    /// Alone, not with others: one callback may be as large as a whole batch of records.
+    async fn commit(&self, txn: Txn) -> Result<Verdict, StoreError> {
+        let verdicts = self.store.commit(vec![txn]).await?;
+        verdicts.first().copied().ok_or_else(|| StoreError::Unknown("the store decided nothing".into()))
+    }
+}
+
+/// What the courier needs beside the deliveries.
+pub struct CourierParts {
+    /// The deliveries.
+    pub deliveries: Deliveries,
+    /// The applications.
+    pub applications: Arc<dyn crate::ports::Applications>,
+    /// Knows the tenants' secrets.
+    pub fleet: super::fleet_handle::FleetHandle,
+    /// Whether this replica delivers.
+    pub leadership: Leadership,
+    /// Owns the tries.
+    pub tasks: usher_common::runtime::tasks::Tasks,
+}

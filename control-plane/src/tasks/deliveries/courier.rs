@@ -1,0 +1,275 @@
+//! The task that follows what waits, and delivers it while this replica leads.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures::{StreamExt, stream::BoxStream};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+use usher_common::runtime::{clock, tasks::Tasks};
+
+use super::{CourierParts, Deliveries};
+use crate::{
+    core::delivery::{Delivery, DeliveryId, Limits, Next, Outcome, Queue, Work},
+    ports::{
+        Applications, Batch, Change, Delivered, Guard, Listing, Parcel, Txn, Verdict, WatchError, Write,
+    },
+    store::deliveries::{PREFIX, encode, path},
+    tasks::{backoff::Backoff, fleet_handle::FleetHandle, leadership::Leadership},
+};
+
+/// Longest time between two looks at the clock.
+const TURN: Duration = Duration::from_secs(1);
+
+/// Reports that may wait; whoever has one then waits to be heard.
+const REPORTS: usize = 1024;
+
+type Changes = BoxStream<'static, Result<Batch, WatchError>>;
+
+/// What a task of the courier came to.
+enum Report {
+    /// A try.
+    Tried(DeliveryId, Delivered),
+    /// What came of a delivery is written, or will not be.
+    Settled(DeliveryId),
+}
+
+/// The task.
+pub struct Courier {
+    deliveries: Deliveries,
+    applications: Arc<dyn Applications>,
+    fleet: FleetHandle,
+    leadership: Leadership,
+    tasks: Tasks,
+    queue: Queue,
+    reports: mpsc::Sender<Report>,
+    reported: mpsc::Receiver<Report>,
+}
+
+impl Courier {
+    /// Prepares to deliver; `limits` says how patiently.
+    pub fn new(parts: CourierParts, limits: Limits) -> Self {
+        let CourierParts { deliveries, applications, fleet, leadership, tasks } = parts;
+        let (reports, reported) = mpsc::channel(REPORTS);
+        let queue = Queue::new(limits);
+        Self { deliveries, applications, fleet, leadership, tasks, queue, reports, reported }
+    }
+
+    /// Follows and delivers until asked to stop. What is under way then is delivered again.
+    pub async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
+        let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(5));
+        let mut changes: Option<Changes> = None;
+        let mut watch_at = clock::now();
+        loop {
+            if changes.is_none() && clock::now() >= watch_at {
+                // While the store cannot be read, what is known is delivered all the same.
+                let read = tokio::select! {
+                    () = stop.cancelled() => return Ok(()),
+                    read = tokio::time::timeout(TURN * 5, self.read()) => read,
+                };
+                match read {
+                    Ok(Ok(watch)) => {
+                        backoff.reset();
+                        changes = Some(watch);
+                    }
+                    Ok(Err(error)) => {
+                        warn!(%error, "callbacks that wait cannot be read");
+                        watch_at = clock::now() + backoff.pause();
+                    }
+                    Err(_) => watch_at = clock::now() + backoff.pause(),
+                }
+            }
+            self.act();
+            let wake = self.wake();
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                () = tokio::time::sleep_until(wake.into()) => {}
+                Some(report) = self.reported.recv() => self.take(report),
+                change = next(&mut changes) => match change {
+                    Ok(batch) => self.apply(&batch),
+                    Err(lost) => {
+                        debug!(%lost, "callbacks that wait are read anew");
+                        (changes, watch_at) = (None, clock::now() + backoff.pause());
+                    }
+                },
+            }
+            self.show();
+        }
+    }
+
+    /// Reads everything that waits, then watches.
+    async fn read(&mut self) -> Result<Changes, crate::ports::StoreError> {
+        let store = self.deliveries.store.clone();
+        let Listing { revision, entries } = store.read_prefix(PREFIX).await?;
+        let changes = store.watch(PREFIX, revision + 1).await?;
+        let (book, now) = (&self.deliveries.book, clock::now());
+        book.clear();
+        for entry in &entries {
+            if let Some((id, seen)) = book.put(entry) {
+                self.queue.upsert(id, seen, now);
+            }
+        }
+        self.queue.retain(|id| book.contains(id));
+        Ok(changes)
+    }
+
+    fn apply(&mut self, batch: &Batch) {
+        let (book, now) = (&self.deliveries.book, clock::now());
+        for change in &batch.changes {
+            match change {
+                Change::Put(entry) => {
+                    if let Some((id, seen)) = book.put(entry) {
+                        self.queue.upsert(id, seen, now);
+                    }
+                }
+                Change::Delete { key } => {
+                    if let Some(id) = book.remove(key) {
+                        self.queue.remove(&id);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Begins whatever is due, if this replica leads.
+    fn act(&mut self) {
+        if self.leadership.token(clock::now()).is_none() {
+            return;
+        }
+        for work in self.queue.work(clock::now()) {
+            match work {
+                Work::Try(id) => self.attempt(id),
+                Work::Expire(id) => self.settle(id, Next::Expired, "its application was down to the end"),
+            }
+        }
+    }
+
+    fn attempt(&mut self, id: DeliveryId) {
+        let Some((_, _, delivery)) = self.deliveries.book.get(&id) else {
+            // Taken out in between; the queue hears of it next.
+            self.queue.finished(&id, Outcome::Failed, clock::now(), 0.0);
+            return;
+        };
+        let parcel = self.parcel(&delivery);
+        let (applications, reports) = (Arc::clone(&self.applications), self.reports.clone());
+        let stopping = self.tasks.stopping();
+        self.tasks.spawn_short("callback", async move {
+            let delivered = tokio::select! {
+                () = stopping.cancelled() => return, // whoever leads next delivers it again
+                delivered = applications.deliver(&parcel) => delivered,
+            };
+            let _ = reports.send(Report::Tried(id, delivered)).await; // nobody listens: we are stopping
+        });
+    }
+
+    /// Signed with what the tenant's secrets are now, whatever they were at the create.
+    fn parcel(&self, delivery: &Delivery) -> Parcel {
+        let tenant = &delivery.meeting.tenant;
+        let secrets =
+            self.fleet.read(|fleet| fleet.tenant(tenant).map(|tenant| tenant.value.secrets.clone()));
+        Parcel {
+            url: delivery.url.clone(),
+            form: delivery.form,
+            body: delivery.body.clone(),
+            secrets: secrets.unwrap_or_default(),
+            now_ms: self.deliveries.now_ms(),
+        }
+    }
+
+    fn take(&mut self, report: Report) {
+        match report {
+            Report::Settled(id) => self.queue.settled(&id),
+            Report::Tried(id, Delivered { outcome, reason }) => {
+                let next = self.queue.finished(&id, outcome, clock::now(), rand::random());
+                self.deliveries.metrics.tried(outcome);
+                if let Some(next) = next {
+                    self.settle(id, next, &reason);
+                }
+            }
+        }
+    }
+
+    /// Writes what came of a delivery. The write is the leader's: a deposed one's fails, and whoever
+    /// leads now delivers once more.
+    fn settle(&mut self, id: DeliveryId, next: Next, reason: &str) {
+        let (Some((value, modified, delivery)), Some(token)) =
+            (self.deliveries.book.get(&id), self.leadership.token(clock::now()))
+        else {
+            self.queue.settled(&id);
+            return;
+        };
+        let write = match next {
+            Next::Taken | Next::Refused | Next::Expired => Write::Delete(path(&id)),
+            Next::Later { attempts, waited } => {
+                let later = Delivery { attempts, waited, last_error: reason.to_owned(), ..delivery.clone() };
+                Write::Put(path(&id), encode(&later, Some(&value)))
+            }
+        };
+        let txn = Txn {
+            guards: vec![Guard::Unchanged(path(&id), modified), Guard::Fence(token)],
+            writes: vec![write],
+        };
+        let (deliveries, reports, reason) =
+            (self.deliveries.clone(), self.reports.clone(), reason.to_owned());
+        self.tasks.spawn_short("settle callback", async move {
+            match deliveries.commit(txn).await {
+                Ok(Verdict::Committed(revision)) => {
+                    deliveries.book.written(&id, revision);
+                    tell(&deliveries, &id, &delivery, next, &reason);
+                    if !matches!(next, Next::Later { .. }) {
+                        return; // it leaves the queue when the store shows that it is gone
+                    }
+                }
+                Ok(Verdict::Refused(_)) => debug!(delivery = %id, "a callback changed while it was tried"),
+                Err(error) => {
+                    warn!(delivery = %id, %error, "what came of a callback could not be written");
+                    tokio::time::sleep(TURN).await; // it is tried again: not at once
+                }
+            }
+            let _ = reports.send(Report::Settled(id)).await; // nobody listens: we are stopping
+        });
+    }
+
+    fn wake(&self) -> Instant {
+        let now = clock::now();
+        let next = self.queue.next_wake().filter(|_| self.leadership.leads());
+        next.map_or(now + TURN, |at| at.clamp(now + Duration::from_millis(1), now + TURN))
+    }
+
+    fn show(&self) {
+        let (count, oldest) = self.deliveries.waiting();
+        self.deliveries.metrics.waiting(count, oldest, self.deliveries.book.bytes());
+    }
+}
+
+/// Says how a delivery ended, where it did. Never where to, nor what.
+fn tell(deliveries: &Deliveries, id: &DeliveryId, delivery: &Delivery, next: Next, reason: &str) {
+    let (meeting, kind, to) = (&delivery.meeting, delivery.kind.name(), delivery.lane().target);
+    match next {
+        Next::Taken => {
+            debug!(delivery = %id, %meeting, kind, "a callback was taken");
+            deliveries.metrics.ended("taken");
+        }
+        Next::Refused => {
+            info!(delivery = %id, %meeting, kind, to, "an application refuses a callback for good");
+            deliveries.metrics.ended("refused");
+        }
+        Next::Expired => {
+            warn!(delivery = %id, %meeting, kind, to, reason, "a callback was given up");
+            deliveries.metrics.ended("expired");
+        }
+        Next::Later { attempts, .. } => {
+            info!(delivery = %id, %meeting, kind, to, attempts, reason, "a callback was not taken yet");
+        }
+    }
+}
+
+async fn next(changes: &mut Option<Changes>) -> Result<Batch, WatchError> {
+    match changes {
+        Some(watch) => watch.next().await.unwrap_or_else(|| Err(WatchError::Lost("the watch ended".into()))),
+        None => std::future::pending().await,
+    }
+}

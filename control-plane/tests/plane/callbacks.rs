@@ -1,0 +1,260 @@
+//! Callbacks that edges hand over: in the store before the answer, delivered by the leader.
+
+use std::{sync::Arc, time::Duration};
+
+use tonic::{Code, transport::Channel};
+use usher_common::{
+    proto::v1::{
+        callback_service_client::CallbackServiceClient, delivery_service_client::DeliveryServiceClient, *,
+    },
+    runtime::ops::Ops,
+    secret::Secret,
+};
+use usher_control_plane::{
+    application_client::ApplicationClient,
+    core::delivery::{Form, Outcome, address::Allowed},
+    ports::{Applications, Delivered, Parcel, Store},
+    store::embedded::EmbeddedStore,
+};
+use usher_harness::application::Application;
+
+use crate::bench::{Bench, key, settings, until};
+
+const SECRET: &str = "tenant-secret";
+
+fn local() -> usher_common::settings::Settings {
+    let mut settings = settings();
+    settings.callbacks.allow = vec!["127.0.0.1".into()];
+    settings.secrets = vec![Secret::new(SECRET)];
+    settings
+}
+
+fn callbacks(bench: &Bench) -> CallbackServiceClient<Channel> {
+    CallbackServiceClient::new(bench.channel.clone())
+}
+
+fn deliveries(bench: &Bench) -> DeliveryServiceClient<Channel> {
+    DeliveryServiceClient::new(bench.channel.clone())
+}
+
+fn callback(number: u32, meeting: &str, url: String) -> AcceptCallbackRequest {
+    let mut request = AcceptCallbackRequest {
+        id: format!("{number:032x}"),
+        key: Some(key(meeting)),
+        server_id: "bbb1".into(),
+        url,
+        body: format!(r#"{{"meeting_id":"{meeting}","n":{number}}}"#).into(),
+        ..AcceptCallbackRequest::default()
+    };
+    request.set_kind(CallbackKind::RecordingReady);
+    request.set_form(CallbackForm::SignedForm);
+    request
+}
+
+async fn waiting(bench: &Bench) -> Vec<Delivery> {
+    let list = deliveries(bench).list_deliveries(ListDeliveriesRequest::default()).await;
+    list.expect("is listed").into_inner().deliveries
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn i12_a_callback_is_in_the_store_before_it_is_answered_and_delivered_once_however_often_it_is_sent() {
+    let store: Arc<dyn Store> = Arc::new(EmbeddedStore::open(None).expect("opens in memory"));
+    let bench = Bench::on(local(), store.clone()).await;
+    let application = Application::start().await.expect("listens");
+    application.answer(503);
+    let request = callback(1, "room", application.url("/ready?token=secret"));
+    for _ in 0..3 {
+        callbacks(&bench).accept_callback(request.clone()).await.expect("is accepted");
+        assert_eq!(store.read_prefix("deliveries/").await.expect("reads").entries.len(), 1);
+    }
+    let tried = until("a failed try", async || {
+        waiting(&bench).await.into_iter().find(|delivery| delivery.attempts > 0)
+    })
+    .await;
+    assert_eq!(tried.last_error, "HTTP status 503");
+    assert!(!format!("{tried:?}").contains("token"), "I14: {tried:?}");
+    application.answer(200);
+    until("everything to be taken", async || waiting(&bench).await.is_empty().then_some(())).await;
+    let taken = application.taken();
+    assert_eq!(taken.len(), 1);
+    assert_eq!(taken[0].claims(SECRET).expect("is signed by the tenant")["n"], 1);
+    assert!(store.read_prefix("deliveries/").await.expect("reads").entries.is_empty());
+    assert!((bench.metric("usher_deliveries_ended_total{outcome=\"taken\"}") - 1.0).abs() < 0.1);
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn callbacks_of_a_meeting_arrive_in_order_and_one_application_holds_up_no_other() {
+    let bench = Bench::on(local(), Arc::new(EmbeddedStore::open(None).expect("opens in memory"))).await;
+    let (sick, well) =
+        (Application::start().await.expect("listens"), Application::start().await.expect("listens"));
+    sick.answer(503);
+    for number in 0..20_u32 {
+        let (sick, well) = (sick.url("/cb"), well.url("/cb"));
+        callbacks(&bench).accept_callback(callback(100 + number, "room", sick)).await.expect("is accepted");
+        callbacks(&bench).accept_callback(callback(200 + number, "room", well)).await.expect("is accepted");
+    }
+    until("the well one to have all", async || (well.taken().len() == 20).then_some(())).await;
+    assert!(sick.taken().is_empty());
+    sick.answer(200);
+    until("the sick one to have all", async || (sick.taken().len() >= 20).then_some(())).await;
+    for (application, first) in [(&well, 200), (&sick, 100)] {
+        let numbers: Vec<i64> = application
+            .taken()
+            .iter()
+            .map(|heard| heard.claims(SECRET).expect("is signed")["n"].as_i64().expect("is a number"))
+            .collect();
+        assert_eq!(numbers, (first..first + 20).collect::<Vec<i64>>(), "in order");
+    }
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refused_for_good_is_over_and_an_operator_can_drop_and_retry() {
+    let bench = Bench::on(local(), Arc::new(EmbeddedStore::open(None).expect("opens in memory"))).await;
+    let application = Application::start().await.expect("listens");
+    application.answer(410);
+    callbacks(&bench).accept_callback(callback(1, "gone", application.url("/"))).await.expect("is accepted");
+    until("the refusal", async || {
+        let refused = bench.metric("usher_deliveries_ended_total{outcome=\"refused\"}");
+        (refused > 0.5 && waiting(&bench).await.is_empty()).then_some(())
+    })
+    .await;
+    application.answer(500);
+    for number in 2..4 {
+        let request = callback(number, &format!("room-{number}"), application.url("/"));
+        callbacks(&bench).accept_callback(request).await.expect("is accepted");
+    }
+    let two = until("both to have failed", async || {
+        let list = waiting(&bench).await;
+        (list.len() == 2 && list.iter().all(|one| one.attempts > 0)).then_some(list)
+    })
+    .await;
+    let drop_it = DeleteDeliveryRequest { name: two[0].name.clone() };
+    until("it to be dropped", async || {
+        // It may just be tried: then it has changed, and is dropped the next time.
+        match deliveries(&bench).delete_delivery(drop_it.clone()).await {
+            Ok(_) => Some(()),
+            Err(status) => (status.code() == Code::NotFound).then_some(()),
+        }
+    })
+    .await;
+    until("one to be left", async || (waiting(&bench).await.len() == 1).then_some(())).await;
+    application.answer(200);
+    let retry = RetryDeliveryRequest { name: two[1].name.clone() };
+    until("the retry to be taken", async || {
+        let retried = deliveries(&bench).retry_delivery(retry.clone()).await;
+        (retried.is_ok() || waiting(&bench).await.is_empty()).then_some(())
+    })
+    .await;
+    until("it to be taken", async || waiting(&bench).await.is_empty().then_some(())).await;
+    let unknown = deliveries(&bench).get_delivery(GetDeliveryRequest { name: two[0].name.clone() }).await;
+    assert_eq!(unknown.expect_err("is gone").code(), Code::NotFound);
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_end_callback_frees_the_record_of_an_ended_meeting_at_once_and_of_no_other() {
+    let mut rare = local();
+    rare.health.interval = Duration::from_mins(1); // whatever is polled was asked for
+    rare.health.healthy_threshold = 1;
+    let bench = Bench::with(rare, 1).await;
+    for id in ["over", "runs"] {
+        bench.create(id).await;
+    }
+    assert!(bench.sims[0].end_meeting("over"));
+    for (number, id) in [(1, "over"), (2, "runs")] {
+        let mut request = callback(number, id, String::new());
+        request.set_kind(CallbackKind::Ended);
+        callbacks(&bench).accept_callback(request).await.expect("is accepted");
+    }
+    until("the record to be free", async || bench.meeting("over").await.is_none().then_some(())).await;
+    assert!(bench.meeting("runs").await.is_some(), "a poll decides, not the callback");
+    assert!(waiting(&bench).await.is_empty(), "nobody wanted to know");
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_too_much_is_turned_away_and_what_is_no_callback_is_refused() {
+    let mut small = local();
+    small.callbacks.max_waiting = 2000;
+    let bench = Bench::on(small, Arc::new(EmbeddedStore::open(None).expect("opens in memory"))).await;
+    let application = Application::start().await.expect("listens");
+    application.answer(503);
+    let mut large = callback(1, "room", application.url("/"));
+    large.body = vec![b' '; 1500].into();
+    callbacks(&bench).accept_callback(large.clone()).await.expect("is accepted");
+    until("it to be known here", async || (waiting(&bench).await.len() == 1).then_some(())).await;
+    large.id = format!("{:032x}", 2);
+    let full = callbacks(&bench).accept_callback(large).await.expect_err("there is no room");
+    assert_eq!(full.code(), Code::Unavailable);
+    let bad: [fn(&mut AcceptCallbackRequest); 5] = [
+        |request| request.id = "x".into(),
+        |request| request.url = "ftp://app.test/".into(),
+        |request| request.set_kind(CallbackKind::Unspecified),
+        |request| request.set_form(CallbackForm::Unspecified),
+        |request| request.key = None,
+    ];
+    for spoil in bad {
+        let mut request = callback(3, "room", application.url("/"));
+        spoil(&mut request);
+        let refused = callbacks(&bench).accept_callback(request).await.expect_err("is refused");
+        assert_eq!(refused.code(), Code::InvalidArgument, "{refused}");
+    }
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_key_of_addresses_is_one_and_is_kept() {
+    let store: Arc<dyn Store> = Arc::new(EmbeddedStore::open(None).expect("opens in memory"));
+    let (one, other) = (Bench::on(local(), store.clone()).await, Bench::on(local(), store.clone()).await);
+    let key = async |bench: &Bench| {
+        callbacks(bench).get_callback_key(GetCallbackKeyRequest {}).await.expect("is told").into_inner().key
+    };
+    let before = key(&one).await;
+    assert_eq!(before, key(&other).await);
+    assert!(before.len() >= 43, "32 bytes");
+    one.stop().await;
+    other.stop().await;
+    let again = Bench::on(local(), store).await;
+    assert_eq!(key(&again).await, before, "it is kept");
+    again.stop().await;
+}
+
+/// What a client that may go to `allow` makes of an address.
+async fn delivered(allow: &[&str], url: String, form: Form) -> Delivered {
+    let settings = local().callbacks;
+    let allow: Vec<String> = allow.iter().map(ToString::to_string).collect();
+    let allowed = Allowed::new(&allow, Vec::new());
+    let client = ApplicationClient::new(&settings, allowed, Ops::new().pending()).expect("builds");
+    let body = b"{}".to_vec().into();
+    client.deliver(&Parcel { url, form, body, secrets: vec![Secret::new(SECRET)], now_ms: 0 }).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_and_redirects_lead_to_allowed_addresses_only() {
+    let inner = Application::start().await.expect("listens");
+    let by_name = |path: &str| format!("http://localhost:{}{path}", inner.port());
+    for url in [by_name("/"), inner.url("/"), format!("http://[::ffff:127.0.0.1]:{}/", inner.port())] {
+        let refused = delivered(&["10.0.0.0/8"], url, Form::Get).await;
+        assert_eq!(refused.outcome, Outcome::Down);
+        assert!(refused.reason.contains("callbacks.allow"), "{refused:?}");
+    }
+    assert!(inner.heard().is_empty());
+    assert_eq!(delivered(&["127.0.0.1", "::1"], by_name("/"), Form::Get).await.outcome, Outcome::Taken);
+
+    // 127.0.0.2 stands for the public address that redirects inwards.
+    let outer = Application::start().await.expect("listens");
+    outer.redirect(302, "http://127.0.0.2:1/inwards");
+    let led = delivered(&["127.0.0.1"], outer.url("/"), Form::Get).await;
+    assert!(led.reason.contains("callbacks.allow"), "{led:?}");
+    outer.redirect(307, &inner.url("/moved"));
+    assert_eq!(delivered(&["127.0.0.1"], outer.url("/"), Form::SignedForm).await.outcome, Outcome::Taken);
+    let moved = inner.taken().pop().expect("came");
+    assert!(moved.path == "/moved" && moved.claims(SECRET).is_some(), "{moved:?}");
+    outer.redirect(302, &inner.url("/moved"));
+    let posted = delivered(&["127.0.0.1"], outer.url("/"), Form::SignedForm).await;
+    assert_eq!(posted.reason, "HTTP status 302", "a POST does not become a GET");
+    outer.redirect(302, &outer.url("/again"));
+    assert!(delivered(&["127.0.0.1"], outer.url("/"), Form::Get).await.reason.contains("too often"));
+}

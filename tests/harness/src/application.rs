@@ -1,0 +1,165 @@
+//! An application that hears callbacks: it notes every request, and answers as it is told.
+
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU16, Ordering},
+    },
+};
+
+use anyhow::{Context, Result};
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use tokio::net::TcpListener;
+use usher_common::runtime::tasks::Tasks;
+
+/// One request that came.
+#[derive(Debug, Clone)]
+pub struct Heard {
+    /// Its method.
+    pub method: String,
+    /// Path and query.
+    pub path: String,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body.
+    pub body: Bytes,
+    /// What it was answered.
+    pub status: u16,
+}
+
+impl Heard {
+    /// Returns the claims of its `signed_parameters`, if this secret signed them (HS256).
+    pub fn claims(&self, secret: &str) -> Option<serde_json::Value> {
+        let body = std::str::from_utf8(&self.body).ok()?;
+        verified(body.strip_prefix("signed_parameters=")?, Algorithm::HS256, secret, false)
+    }
+
+    /// Tells whether its bearer token is signed by this secret (HS512) and still good.
+    pub fn bears(&self, secret: &str) -> bool {
+        let header = self.headers.get("authorization").and_then(|value| value.to_str().ok());
+        let token = header.and_then(|header| header.strip_prefix("Bearer "));
+        token.is_some_and(|token| verified(token, Algorithm::HS512, secret, true).is_some())
+    }
+}
+
+fn verified(token: &str, algorithm: Algorithm, secret: &str, runs_out: bool) -> Option<serde_json::Value> {
+    let mut rules = Validation::new(algorithm);
+    rules.validate_exp = runs_out;
+    if !runs_out {
+        rules.required_spec_claims.clear();
+    }
+    let key = DecodingKey::from_secret(secret.as_bytes());
+    Some(jsonwebtoken::decode(token, &key, &rules).ok()?.claims)
+}
+
+/// A running application; it is gone when this is dropped.
+#[derive(Debug)]
+pub struct Application {
+    address: SocketAddr,
+    status: Arc<AtomicU16>,
+    location: Arc<Mutex<Option<String>>>,
+    heard: Arc<Mutex<Vec<Heard>>>,
+    tasks: Tasks,
+}
+
+impl Application {
+    /// Starts one that takes everything.
+    ///
+    /// # Errors
+    /// When it cannot listen.
+    pub async fn start() -> Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.context("listen")?;
+        let (tasks, address) = (Tasks::new(), listener.local_addr()?);
+        let (status, location) = (Arc::new(AtomicU16::new(200)), Arc::default());
+        let application = Self { address, status, location, heard: Arc::default(), tasks };
+        let (status, heard) = (application.status.clone(), application.heard.clone());
+        let location = application.location.clone();
+        let connections = application.tasks.clone();
+        application.tasks.spawn("application", |stop| async move {
+            loop {
+                let stream = tokio::select! {
+                    () = stop.cancelled() => return Ok(()),
+                    accepted = listener.accept() => accepted?.0,
+                };
+                let (status, heard, stop) = (status.clone(), heard.clone(), stop.clone());
+                let location = location.clone();
+                connections.spawn_connection(async move {
+                    let service = service_fn(move |request| {
+                        note(request, status.clone(), location.clone(), heard.clone())
+                    });
+                    tokio::select! {
+                        () = stop.cancelled() => {}
+                        // Clients come and go.
+                        _ended = http1::Builder::new().serve_connection(TokioIo::new(stream), service) => {}
+                    }
+                });
+            }
+        });
+        Ok(application)
+    }
+
+    /// Returns an address at it, `path` with its slash.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// Answers everything with this status from now on.
+    pub fn answer(&self, status: u16) {
+        self.status.store(status, Ordering::SeqCst);
+    }
+
+    /// Sends everybody elsewhere from now on, with this status.
+    pub fn redirect(&self, status: u16, location: &str) {
+        *self.location.lock().unwrap_or_else(PoisonError::into_inner) = Some(location.to_owned());
+        self.answer(status);
+    }
+
+    /// Returns its port.
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// Returns everything that came, oldest first.
+    pub fn heard(&self) -> Vec<Heard> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Returns what came and was taken, oldest first.
+    pub fn taken(&self) -> Vec<Heard> {
+        self.heard().into_iter().filter(|heard| heard.status == 200).collect()
+    }
+}
+
+impl Drop for Application {
+    fn drop(&mut self) {
+        self.tasks.stop();
+    }
+}
+
+async fn note(
+    request: Request<Incoming>,
+    status: Arc<AtomicU16>,
+    location: Arc<Mutex<Option<String>>>,
+    heard: Arc<Mutex<Vec<Heard>>>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let (parts, body) = request.into_parts();
+    let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+    let path = parts.uri.path_and_query().map_or_else(String::new, ToString::to_string);
+    let status = status.load(Ordering::SeqCst);
+    let came = Heard { method: parts.method.to_string(), path, headers: parts.headers, body, status };
+    heard.lock().unwrap_or_else(PoisonError::into_inner).push(came);
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let location = location.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    if let Some(location) = location.and_then(|location| location.parse().ok()) {
+        response.headers_mut().insert(http::header::LOCATION, location);
+    }
+    Ok(response)
+}
