@@ -12,7 +12,7 @@ use std::{
 };
 
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{info, warn};
 use usher_common::{
     id::{EdgeId, IdError},
     runtime::{ops::Ops, tasks::Tasks},
@@ -21,6 +21,7 @@ use usher_common::{
 
 use crate::{
     control::{
+        callbacks::CallbackPlanes,
         cell::TableCell,
         last_good,
         placement::Placement,
@@ -29,7 +30,7 @@ use crate::{
     },
     core::rules::Rules,
     metrics::EdgeMetrics,
-    server::{Gateway, Life, Limits, Listener, ListenerError},
+    server::{Callbacks, Gateway, Life, Limits, Listener, ListenerError},
     upstream::{ConnectorError, PassiveReports, SharedReads, Upstream},
 };
 
@@ -81,7 +82,21 @@ impl Edge {
         let placement = Placement::new(planes.clone(), metrics.hedges.clone());
         let passive = PassiveReports::new(placement.clone(), tasks.clone());
         let upstream = Upstream::new(settings.health.connect_timeout, ops.pending(), passive)?;
+        let callback_planes = CallbackPlanes::new(planes.clone());
+        let callbacks = settings
+            .public_url
+            .as_deref()
+            .map(|url| Callbacks::new(url, &settings.callbacks, callback_planes.clone()));
+        if callbacks.is_some() {
+            tasks.spawn("callback key", |stop| callback_planes.run(stop));
+        } else {
+            warn!(
+                "public_url is not set: callbacks go from BBB servers straight to applications, signed \
+                 with the servers' secrets, and nobody tries them again"
+            );
+        }
         let gateway = Arc::new(Gateway {
+            callbacks,
             cell: Arc::clone(&cell),
             placement,
             upstream,

@@ -1,6 +1,7 @@
 //! What the edge knows of the fleet and how it asks for more: the routing stream, the table it
 //! feeds, the copy on disk, and the placement client.
 
+pub mod callbacks;
 pub mod cell;
 pub mod intake;
 pub mod last_good;

@@ -1,6 +1,7 @@
 //! What the edge decides, as pure functions: no clock, socket, task, log or generated code.
 
 pub mod authenticate;
+pub mod callbacks;
 pub mod connection;
 pub mod merge;
 pub mod pace;

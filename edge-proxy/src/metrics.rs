@@ -46,6 +46,12 @@ struct RequestLabels {
     outcome: Outcome,
 }
 
+/// Label `status`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StatusLabel {
+    status: u16,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct CallLabels {
     call: &'static str,
@@ -69,6 +75,7 @@ pub struct RequestMetrics {
     pub shared_reads: Counter,
     /// Creates that another server took after one refused the connection.
     pub second_tries: Counter,
+    callbacks: Family<StatusLabel, Counter>,
 }
 
 impl RequestMetrics {
@@ -91,7 +98,11 @@ impl RequestMetrics {
             registry.register(name, help, counter.clone());
             counter
         };
+        let callbacks = Family::default();
+        let help = "Callbacks of servers, by the status they were answered with";
+        registry.register("usher_edge_callbacks", help, Family::clone(&callbacks));
         Self {
+            callbacks,
             calls,
             partial_lists: counter(
                 registry,
@@ -105,6 +116,11 @@ impl RequestMetrics {
                 "Creates that went to another server after a failure that left nothing behind",
             ),
         }
+    }
+
+    /// Counts a callback of a server.
+    pub fn callback(&self, status: http::StatusCode) {
+        self.callbacks.get_or_create(&StatusLabel { status: status.as_u16() }).inc();
     }
 
     /// Counts a request that began at `begun`.

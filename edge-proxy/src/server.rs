@@ -1,6 +1,7 @@
 //! The BBB API as clients see it: connections, requests, answers.
 
 mod body;
+mod callback;
 mod create;
 mod gateway;
 mod join;
@@ -14,5 +15,6 @@ mod reply;
 mod request;
 mod survey;
 
+pub use callback::Callbacks;
 pub use gateway::{Gateway, Limits};
 pub use listener::{Life, Listener, ListenerError, NetworkError, Tls, TlsError};

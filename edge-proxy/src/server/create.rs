@@ -156,9 +156,13 @@ impl Creation {
         let Some(upload) = self.ask.document.upload() else {
             return Err(CallError::NotSent(FailureKind::Unspecified));
         };
+        let parameters = match &self.gateway.callbacks {
+            Some(callbacks) => callbacks.rewritten(&self.parameters, &self.key, &server.id).await,
+            None => self.parameters.clone(),
+        };
         let url = match upload {
-            Upload::None => outgoing(server, Call::Create, &self.parameters, &[]),
-            Upload::Xml(_) | Upload::Multipart(..) => in_url(server, Call::Create, &self.parameters, &[]),
+            Upload::None => outgoing(server, Call::Create, &parameters, &[]),
+            Upload::Xml(_) | Upload::Multipart(..) => in_url(server, Call::Create, &parameters, &[]),
         };
         let answer = self.patiently(server, url, upload).await;
         self.gateway.reads.changed(&server.id);

@@ -21,6 +21,7 @@ use usher_common::{
 };
 
 use super::{
+    callback::{self, Callbacks},
     join,
     listener::{Life, Pulse},
     owner,
@@ -64,6 +65,8 @@ pub struct Gateway {
     pub reads: SharedReads,
     /// Parameter rules.
     pub rules: Rules,
+    /// Callbacks of servers; none where servers do not know how to reach the edges.
+    pub callbacks: Option<Callbacks>,
     /// Deadlines and sizes.
     pub limits: Limits,
     /// Owner of work that must outlive its request.
@@ -143,6 +146,10 @@ impl Service {
 
 impl Gateway {
     async fn serve(self: Arc<Self>, request: Request<Incoming>, begun: Instant) -> Response {
+        let request = match callback::serve(&self, request).await {
+            Ok(response) => return response,
+            Err(request) => request,
+        };
         let call = request::call_of(request.uri().path());
         let span = info_span!("request", call = call.map_or("unknown", Call::name));
         telemetry::extract(request.headers(), &span);
@@ -157,6 +164,14 @@ impl Gateway {
         .await;
         metrics.count(call, reply.outcome, begun);
         reply.response
+    }
+
+    /// Returns a server's answer with the addresses of callbacks that the application had given.
+    pub(super) fn own_addresses(&self, xml: String) -> String {
+        match &self.callbacks {
+            Some(callbacks) => callbacks.restored(xml),
+            None => xml,
+        }
     }
 
     async fn answer(self: Arc<Self>, ask: Ask) -> Reply {

@@ -73,7 +73,7 @@ impl<T> Survey<T> {
         if self.missing > 0 && self.answers.is_empty() {
             return Reply::unavailable();
         }
-        Reply::success(merge(&self.answers)).without(self.missing)
+        Reply::success(gateway.own_addresses(merge(&self.answers))).without(self.missing)
     }
 }
 

@@ -24,8 +24,9 @@ use usher_common::{
     proto::{
         SharedFrame,
         v1::{
-            self, StreamRoutesResponse, placement_service_server::PlacementServiceServer,
-            routing_service_server::RoutingServiceServer, stream_routes_response::Message as ToEdge,
+            self, StreamRoutesResponse, callback_service_server::CallbackServiceServer,
+            placement_service_server::PlacementServiceServer, routing_service_server::RoutingServiceServer,
+            stream_routes_response::Message as ToEdge,
         },
     },
     revision::Revision,
@@ -37,7 +38,7 @@ use usher_common::{
 use super::eventually;
 
 /// What an edge said.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Heard {
     Hello { had_table: bool },
     Resync(String),
@@ -47,6 +48,7 @@ pub(crate) enum Heard {
     Resolved,
     Ended(String),
     Failure { server: String, call: String },
+    Callback(v1::AcceptCallbackRequest),
 }
 
 struct State {
@@ -110,6 +112,7 @@ impl FakePlane {
         let server = Server::builder()
             .add_service(RoutingServiceServer::new(plane.clone()))
             .add_service(PlacementServiceServer::new(plane.clone()))
+            .add_service(CallbackServiceServer::new(plane.clone()))
             .serve_with_incoming_shutdown(TcpListenerStream::new(listener), stop.cancelled_owned());
         tasks.spawn("fake-plane", |_| async move { Ok(server.await?) });
         plane

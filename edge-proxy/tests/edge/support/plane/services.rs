@@ -6,13 +6,15 @@ use tokio::sync::mpsc;
 use tokio_stream::{Stream, StreamExt, wrappers::ReceiverStream};
 use tonic::{Request, Response, Status, Streaming};
 use usher_common::{
+    callback::CallbackKey,
     id::{InternalMeetingId, ServerId},
     meeting::MeetingKey,
     proto::{
         SharedFrame,
         v1::{
-            self, StreamRoutesRequest, StreamRoutesResponse, placement_service_server::PlacementService,
-            routing_service_server::RoutingService, stream_routes_request::Message as FromEdge,
+            self, StreamRoutesRequest, StreamRoutesResponse, callback_service_server::CallbackService,
+            placement_service_server::PlacementService, routing_service_server::RoutingService,
+            stream_routes_request::Message as FromEdge,
         },
     },
     routing::{MeetingRoute, RouteState},
@@ -216,6 +218,31 @@ impl PlacementService for FakePlane {
             let request = request.into_inner();
             drop(plane.note(Heard::Failure { server: request.server_id, call: request.call })?);
             Ok(v1::ReportFailureResponse {})
+        })
+        .await
+    }
+}
+
+#[tonic::async_trait]
+impl CallbackService for FakePlane {
+    async fn get_callback_key(
+        &self,
+        _: Request<v1::GetCallbackKeyRequest>,
+    ) -> Result<Response<v1::GetCallbackKeyResponse>, Status> {
+        self.answer(|_| {
+            let key = CallbackKey::encode([5; 32]).expose().to_owned();
+            Ok(v1::GetCallbackKeyResponse { key })
+        })
+        .await
+    }
+
+    async fn accept_callback(
+        &self,
+        request: Request<v1::AcceptCallbackRequest>,
+    ) -> Result<Response<v1::AcceptCallbackResponse>, Status> {
+        self.answer(move |plane| {
+            drop(plane.note(Heard::Callback(request.into_inner()))?);
+            Ok(v1::AcceptCallbackResponse {})
         })
         .await
     }

@@ -1,0 +1,137 @@
+//! Callbacks towards the control planes: the key that seals their addresses, and handing them over.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use arc_swap::ArcSwapOption;
+use tokio_util::sync::CancellationToken;
+use tonic::{Response, Status};
+use tracing::{debug, warn};
+use usher_common::{
+    callback::CallbackKey,
+    proto::v1::{self, callback_service_client::CallbackServiceClient as Client},
+    secret::Secret,
+};
+
+use super::planes::{Connection, Planes};
+
+/// Longest wait for one control plane to write a callback.
+const ACCEPT_TIMEOUT: Duration = Duration::from_secs(6);
+/// Longest wait for one control plane to tell the key.
+const KEY_TIMEOUT: Duration = Duration::from_secs(2);
+/// Pause between two rounds of asking all of them.
+const PAUSE: Duration = Duration::from_millis(250);
+/// Largest callback a control plane takes, with what goes with it.
+const MAX_REQUEST: usize = 2 << 20;
+
+/// Nobody took a callback.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum HandOverError {
+    /// Not now; it may be tried again.
+    #[error("no control plane takes it")]
+    Unavailable,
+    /// It is not as it must be.
+    #[error("the control plane refuses it")]
+    Refused,
+}
+
+/// The client; clones share the key.
+#[derive(Debug, Clone)]
+pub struct CallbackPlanes {
+    planes: Planes,
+    key: Arc<ArcSwapOption<CallbackKey>>,
+}
+
+impl CallbackPlanes {
+    /// Makes a client that knows no key yet.
+    pub fn new(planes: Planes) -> Self {
+        Self { planes, key: Arc::default() }
+    }
+
+    /// Returns the key, asking for it if need be; none if no control plane tells.
+    pub async fn key(&self) -> Option<Arc<CallbackKey>> {
+        match self.known_key() {
+            Some(key) => Some(key),
+            None => self.fetch_key().await,
+        }
+    }
+
+    /// Returns the key if it is known here.
+    pub fn known_key(&self) -> Option<Arc<CallbackKey>> {
+        self.key.load_full()
+    }
+
+    /// Asks for the key: a store that was made anew may have another.
+    pub async fn fetch_key(&self) -> Option<Arc<CallbackKey>> {
+        for index in 0..self.planes.len() {
+            let mut client = self.client(index);
+            let asked = client.get_callback_key(v1::GetCallbackKeyRequest {});
+            match tokio::time::timeout(KEY_TIMEOUT, asked).await {
+                Ok(Ok(answer)) => match CallbackKey::parse(&Secret::new(&answer.into_inner().key)) {
+                    Ok(key) => {
+                        let key = Arc::new(key);
+                        self.key.store(Some(Arc::clone(&key)));
+                        return Some(key);
+                    }
+                    Err(error) => warn!(%error, "the callback key cannot be used"),
+                },
+                Ok(Err(status)) => debug!(code = ?status.code(), "no callback key from a control plane"),
+                Err(_) => debug!("no callback key in time"),
+            }
+        }
+        None
+    }
+
+    /// Sees to it that the key is known before it is needed, then waits to be stopped.
+    pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
+        let fetched = async {
+            while self.key().await.is_none() {
+                tokio::time::sleep(PAUSE * 4).await;
+            }
+        };
+        tokio::select! {
+            () = fetched => stop.cancelled().await,
+            () = stop.cancelled() => {}
+        }
+        Ok(())
+    }
+
+    /// Hands a callback over, trying until `deadline`: once this returns, it is in the store.
+    ///
+    /// # Errors
+    /// It may or may not have been written; handed over again it is written once.
+    pub async fn accept(
+        &self,
+        request: &v1::AcceptCallbackRequest,
+        deadline: Instant,
+    ) -> Result<(), HandOverError> {
+        loop {
+            for index in 0..self.planes.len() {
+                let left = deadline.saturating_duration_since(Instant::now());
+                let mut client = self.client(index);
+                let asked =
+                    tokio::time::timeout(left.min(ACCEPT_TIMEOUT), client.accept_callback(request.clone()));
+                let answer: Result<Response<_>, Status> =
+                    asked.await.unwrap_or_else(|_| Err(Status::deadline_exceeded("no answer in time")));
+                match answer {
+                    Ok(_) => return Ok(()),
+                    Err(status) if status.code() == tonic::Code::InvalidArgument => {
+                        warn!(reason = status.message(), "a callback is refused");
+                        return Err(HandOverError::Refused);
+                    }
+                    Err(status) => debug!(code = ?status.code(), "a control plane did not take a callback"),
+                }
+            }
+            if Instant::now() + PAUSE >= deadline {
+                return Err(HandOverError::Unavailable);
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    fn client(&self, index: usize) -> Client<Connection> {
+        Client::new(self.planes.nth(index).connection.clone()).max_encoding_message_size(MAX_REQUEST)
+    }
+}

@@ -1,0 +1,162 @@
+//! Callbacks at the edge: what servers are given, and what becomes of what they say there.
+
+use std::time::Duration;
+
+use usher_common::{
+    bbb::query::encode,
+    callback::{CallbackKey, CallbackKind, CallbackState, jwt},
+    proto::v1::{AcceptCallbackRequest, CallbackForm, CallbackKind as Kind},
+    secret::Secret,
+};
+use usher_harness::forwarder::Forwarder;
+
+use crate::support::{Cluster, FakePlane, Heard, eventually, key, tenant};
+
+/// An edge that servers can reach by an address that is known before it.
+async fn reachable() -> (Cluster, Forwarder) {
+    let forwarder = Forwarder::start().await.expect("a free port");
+    let url = forwarder.url();
+    let cluster = Cluster::start_with(1, |settings| {
+        settings.public_url = Some(url);
+        settings.callbacks.accept_timeout = Duration::from_millis(800);
+    })
+    .await;
+    forwarder.lead_to([cluster.edge.api_addr()]);
+    (cluster, forwarder)
+}
+
+fn handed_over(plane: &FakePlane) -> Vec<AcceptCallbackRequest> {
+    let callback = |heard| if let Heard::Callback(request) = heard { Some(request) } else { None };
+    plane.heard().into_iter().filter_map(callback).collect()
+}
+
+/// The path of an address as the fake control plane's key would seal it.
+fn address(kind: CallbackKind, expires_ms: i64) -> String {
+    let state = CallbackState {
+        meeting: key("room"),
+        server: usher_common::id::ServerId::parse("s0").expect("is an id"),
+        kind,
+        url: Some("https://app.test/cb".into()),
+        expires_ms,
+    };
+    let sealer = CallbackKey::parse(&CallbackKey::encode([5; 32])).expect("is a key");
+    format!("/usher/callback/{}", sealer.seal(&state, [3; 12]))
+}
+
+#[tokio::test]
+async fn servers_get_addresses_of_ours_and_applications_see_their_own() {
+    let (cluster, forwarder) = reachable().await;
+    let url = "https://app.test/end?token=a&b=c";
+    let query = format!("meetingID=room&name=Room&meta_endCallbackUrl={}", encode(url));
+    assert!(cluster.client.call("create", &query).await.is_success());
+    let call = cluster.sims[0].calls().into_iter().find(|call| call.name == "create").expect("was called");
+    assert!(!call.query.contains("app.test"), "{}", call.query);
+    let ours = encode(&format!("{}/usher/callback/", forwarder.url()));
+    assert_eq!(call.query.matches(&ours).count(), 2, "the application's, and the fleet's: {}", call.query);
+    for (call, query) in [("getMeetingInfo", "meetingID=room"), ("getMeetings", "")] {
+        let shown = cluster.client.call(call, query).await;
+        assert_eq!(shown.text("endcallbackurl"), "https://app.test/end?token=a&amp;b=c");
+        assert!(!shown.body.contains("usher"), "{}", shown.body);
+    }
+    assert!(cluster.sims[0].end_meeting("room"));
+    eventually("both ends are handed over", async || handed_over(&cluster.plane).len() == 2).await;
+    for request in handed_over(&cluster.plane) {
+        assert_eq!((request.form(), request.server_id.as_str()), (CallbackForm::Get, "s0"));
+        assert_eq!(request.key, Some((&key("room")).into()));
+        match request.kind() {
+            Kind::EndedMeta => assert_eq!(request.url, format!("{url}&recordingmarks=false&meetingID=room")),
+            Kind::Ended => assert_eq!(request.url, "", "the application gave none"),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(cluster.sims[0].callbacks().iter().all(|made| made.status == Some(200)));
+}
+
+#[tokio::test]
+async fn another_tenants_application_hears_of_its_own_id() {
+    let (cluster, _forwarder) = reachable().await;
+    cluster.plane.set_tenant(tenant("school", &["school-secret"], &[]));
+    cluster.settled().await;
+    let query = format!(
+        "meetingID=room&name=Room&meta_endCallbackUrl={0}&meta_bbb-recording-ready-url={0}",
+        encode("https://school.test/cb")
+    );
+    let signed = usher_common::bbb::checksum::sign_query(
+        usher_common::bbb::checksum::Algorithm::Sha256,
+        "create",
+        query,
+        &Secret::new("school-secret"),
+    );
+    let created = cluster.client.get(&format!("/school/bigbluebutton/api/create?{signed}")).await;
+    assert!(created.is_success(), "{created:?}");
+    assert!(cluster.sims[0].end_meeting("school~room"));
+    assert!(cluster.sims[0].publish_recording("school~room"));
+    eventually("all three are handed over", async || handed_over(&cluster.plane).len() == 3).await;
+    for request in handed_over(&cluster.plane) {
+        let meeting = request.key.clone().expect("is set");
+        assert_eq!((meeting.tenant.as_str(), meeting.meeting_id.as_str()), ("school", "room"));
+        match request.kind() {
+            Kind::EndedMeta => assert!(request.url.ends_with("&meetingID=room"), "{}", request.url),
+            Kind::RecordingReady => {
+                let claims: serde_json::Value = serde_json::from_slice(&request.body).expect("is JSON");
+                assert_eq!(claims["meeting_id"], "room");
+            }
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn only_what_is_ours_still_good_and_signed_by_a_server_is_taken() {
+    let (cluster, _forwarder) = reachable().await;
+    let future = 4_000_000_000_000;
+    let claims = serde_json::json!({ "meeting_id": "room", "record_id": "r" });
+    let token = |secret: &str| {
+        let claims = claims.as_object().expect("is an object");
+        jwt::sign_claims(claims, &Secret::new(secret)).expect("signs")
+    };
+    let (good, bad) = (token("server-secret-0"), token("lb-Secret.0123456789ABCDEFabcdef"));
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    let ready = address(CallbackKind::RecordingReady, future);
+    let client = &cluster.client;
+    let post = async |path: &str, body: String| client.send("POST", path, &form, body).await.status.as_u16();
+    assert_eq!(post(&ready, format!("signed_parameters={bad}")).await, 401);
+    assert_eq!(post(&ready, "x=1".into()).await, 401);
+    assert_eq!(post(&ready, "x".repeat(2 << 20)).await, 413);
+    assert_eq!(post(&format!("{ready}x"), format!("signed_parameters={good}")).await, 404);
+    assert_eq!(post("/usher/callback/", String::new()).await, 404);
+    let late = address(CallbackKind::RecordingReady, 1);
+    assert_eq!(post(&late, format!("signed_parameters={good}")).await, 410);
+    assert_eq!(client.get(&ready).await.status, 405);
+    assert_eq!(client.send("DELETE", &ready, &[], "").await.status, 405);
+    assert!(handed_over(&cluster.plane).is_empty());
+    assert_eq!(post(&ready, format!("signed_parameters={good}")).await, 200);
+    let bearer = format!("Bearer {}", jwt::bearer(future, &Secret::new("server-secret-0")).expect("signs"));
+    let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+    let analytics = address(CallbackKind::Analytics, future);
+    let answer = client.send("POST", &analytics, &headers, r#"{"meeting_id":"room"}"#).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(handed_over(&cluster.plane).len(), 2);
+    assert!((cluster.metric("usher_edge_callbacks_total{status=\"200\"}") - 2.0).abs() < 0.1);
+}
+
+#[tokio::test]
+async fn without_a_control_plane_the_server_is_told_to_come_again() {
+    let (cluster, _forwarder) = reachable().await;
+    let end = address(CallbackKind::Ended, 4_000_000_000_000);
+    assert_eq!(cluster.client.get(&end).await.status, 200);
+    cluster.plane.kill().await;
+    let answer = cluster.client.get(&end).await;
+    assert_eq!(answer.status, 503);
+    assert!(answer.headers.contains_key("retry-after"));
+    assert_eq!(handed_over(&cluster.plane).len(), 1);
+}
+
+#[tokio::test]
+async fn without_a_public_url_addresses_pass_through_as_they_are() {
+    let cluster = Cluster::start(1).await;
+    let query = format!("meetingID=room&name=Room&meta_endCallbackUrl={}", encode("https://app.test/end"));
+    assert!(cluster.client.call("create", &query).await.is_success());
+    let call = cluster.sims[0].calls().into_iter().find(|call| call.name == "create").expect("was called");
+    assert!(call.query.contains("app.test") && !call.query.contains("meetingEndedURL"), "{}", call.query);
+}
