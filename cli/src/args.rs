@@ -104,6 +104,9 @@ pub enum Command {
     /// Show and forget meetings that perhaps still run although their id lives elsewhere
     #[command(subcommand)]
     Zombies(Zombies),
+    /// Show callbacks that wait for their applications, and what can be done about them
+    #[command(subcommand)]
+    Deliveries(Deliveries),
     /// Show the edges
     #[command(subcommand)]
     Edges(Edges),
@@ -157,6 +160,35 @@ pub enum Zombies {
         /// Where it perhaps still runs
         #[arg(long, value_name = "ID")]
         server: String,
+    },
+}
+
+/// Commands about callbacks that wait.
+#[derive(Debug, Subcommand)]
+pub enum Deliveries {
+    /// List callbacks that wait
+    List {
+        /// Only this tenant's
+        #[arg(long)]
+        tenant: Option<String>,
+    },
+    /// Show one
+    Show {
+        /// Its id, as listed
+        id: String,
+    },
+    /// Have one tried at once
+    Retry {
+        /// Its id, as listed
+        id: Option<String>,
+        /// Every one
+        #[arg(long, conflicts_with = "id")]
+        all: bool,
+    },
+    /// Give one up: its application will not hear of it
+    Drop {
+        /// Its id, as listed
+        id: String,
     },
 }
 

@@ -10,9 +10,9 @@ use tonic::{
 };
 use usher_common::{
     proto::v1::{
-        self, edge_service_client::EdgeServiceClient, fleet_service_client::FleetServiceClient,
-        meeting_service_client::MeetingServiceClient, server_service_client::ServerServiceClient,
-        tenant_service_client::TenantServiceClient,
+        self, delivery_service_client::DeliveryServiceClient, edge_service_client::EdgeServiceClient,
+        fleet_service_client::FleetServiceClient, meeting_service_client::MeetingServiceClient,
+        server_service_client::ServerServiceClient, tenant_service_client::TenantServiceClient,
     },
     runtime::telemetry,
     secret::Secret,
@@ -148,6 +148,22 @@ impl Admin {
             let request = v1::ListZombiesRequest { page_size: PAGE, page_token };
             let page = self.meetings().list_zombies(request).await?.into_inner();
             Ok((page.zombies, page.next_page_token))
+        })
+        .await
+    }
+
+    /// Returns the service about callbacks that wait.
+    pub fn deliveries(&self) -> DeliveryServiceClient<Authorized> {
+        DeliveryServiceClient::new(self.0.clone())
+    }
+
+    /// Returns every callback of a tenant (none: of all) that waits.
+    pub async fn all_deliveries(&self, tenant: Option<&str>) -> Result<Vec<v1::Delivery>, Failure> {
+        let parent = format!("tenants/{}", tenant.unwrap_or("-"));
+        pages(async |page_token| {
+            let request = v1::ListDeliveriesRequest { parent: parent.clone(), page_size: PAGE, page_token };
+            let page = self.deliveries().list_deliveries(request).await?.into_inner();
+            Ok((page.deliveries, page.next_page_token))
         })
         .await
     }

@@ -2,6 +2,7 @@
 
 mod bbb_sim;
 mod confirm;
+mod deliveries;
 mod demo;
 mod edges;
 mod meetings;
@@ -35,6 +36,7 @@ pub async fn run(cli: Cli, printer: &mut Printer) -> Result<(), Failure> {
         Command::Servers(command) => servers::run(global, printer, command).await,
         Command::Tenants(command) => tenants::run(global, printer, command).await,
         Command::Meetings(command) => meetings::run(global, printer, command).await,
+        Command::Deliveries(command) => deliveries::run(global, printer, command).await,
         Command::Zombies(command) => zombies::run(global, printer, command).await,
         Command::Edges(_) => edges::list(&Admin::connect(global).await?, printer).await,
         Command::Standalone(args) => standalone::run(printer, args).await,

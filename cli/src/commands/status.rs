@@ -13,6 +13,9 @@ use crate::{
     printer::{Printer, ago, clean, table},
 };
 
+/// Callbacks that have waited for this long are not just passing through, seconds.
+const PILED_UP_SECONDS: i64 = 10;
+
 #[derive(Serialize)]
 struct Status {
     replica: String,
@@ -27,6 +30,8 @@ struct Status {
     users: u32,
     zombies: u32,
     edges: u32,
+    deliveries: u32,
+    oldest_delivery_seconds: i64,
     servers_online: u32,
     servers_unhealthy: u32,
     servers_offline: u32,
@@ -35,6 +40,8 @@ struct Status {
     placement_imbalance: f64,
     alarms: Vec<Alarm>,
     servers: Vec<ServerRow>,
+    #[serde(skip)]
+    oldest_delivery: String,
     #[serde(skip)]
     uptime: String,
 }
@@ -66,6 +73,9 @@ impl Status {
             users: status.users,
             zombies: status.zombies,
             edges: status.edges,
+            deliveries: status.deliveries,
+            oldest_delivery_seconds: status.oldest_delivery.as_ref().map_or(0, |age| age.seconds),
+            oldest_delivery: ago(status.oldest_delivery.as_ref()),
             servers_online: status.servers_online,
             servers_unhealthy: status.servers_unhealthy,
             servers_offline: status.servers_offline,
@@ -99,6 +109,13 @@ impl Status {
             format!("meetings       {} with {} users, {} zombies", self.meetings, self.users, self.zombies),
             format!("edges          {} connected, revision {}", self.edges, self.revision),
         ];
+        // Every end of a meeting passes through: only what is left standing is worth a line.
+        if self.oldest_delivery_seconds >= PILED_UP_SECONDS {
+            lines.push(format!(
+                "callbacks      {} wait, the oldest for {}: see usher deliveries list",
+                self.deliveries, self.oldest_delivery
+            ));
+        }
         lines.extend(
             self.alarms
                 .iter()

@@ -1,0 +1,120 @@
+//! `usher deliveries`. What a callback says, and the rest of its address, is shown to nobody.
+
+use serde::Serialize;
+use usher_common::proto::v1;
+
+use super::confirm;
+use crate::{
+    args::{Deliveries, Global},
+    client::Admin,
+    exit::Failure,
+    printer::{Printer, Row, ago},
+};
+
+#[derive(Serialize)]
+struct Delivery {
+    id: String,
+    tenant: String,
+    meeting_id: String,
+    server: String,
+    kind: &'static str,
+    target: String,
+    size_bytes: u64,
+    accepted: Option<String>,
+    attempts: u32,
+    tried_for: String,
+    last_error: String,
+}
+
+impl From<v1::Delivery> for Delivery {
+    fn from(delivery: v1::Delivery) -> Self {
+        Self {
+            kind: match delivery.kind() {
+                v1::CallbackKind::Ended | v1::CallbackKind::EndedMeta => "ended",
+                v1::CallbackKind::RecordingReady => "recording-ready",
+                v1::CallbackKind::Analytics => "analytics",
+                v1::CallbackKind::Other => "other",
+                v1::CallbackKind::Unspecified => "unknown",
+            },
+            id: delivery.name.trim_start_matches("deliveries/").to_owned(),
+            server: delivery.server.trim_start_matches("servers/").to_owned(),
+            accepted: delivery.accept_time.map(|time| time.to_string()),
+            tried_for: ago(delivery.waited.as_ref()),
+            tenant: delivery.tenant,
+            meeting_id: delivery.meeting_id,
+            target: delivery.target,
+            size_bytes: delivery.size_bytes,
+            attempts: delivery.attempts,
+            last_error: delivery.last_error,
+        }
+    }
+}
+
+impl Row for Delivery {
+    const COLUMNS: &'static [&'static str] =
+        &["ID", "TENANT", "MEETING", "KIND", "TARGET", "ACCEPTED", "FAILED", "LAST ERROR"];
+
+    fn cells(&self) -> Vec<String> {
+        let accepted = self.accepted.clone().unwrap_or_else(|| "-".into());
+        vec![
+            self.id.clone(),
+            self.tenant.clone(),
+            self.meeting_id.clone(),
+            self.kind.to_owned(),
+            self.target.clone(),
+            accepted,
+            self.attempts.to_string(),
+            self.last_error.clone(),
+        ]
+    }
+}
+
+/// Does what was typed after `deliveries`.
+pub(super) async fn run(global: &Global, printer: &mut Printer, command: Deliveries) -> Result<(), Failure> {
+    match command {
+        Deliveries::List { tenant } => {
+            let admin = Admin::connect(global).await?;
+            let all = admin.all_deliveries(tenant.as_deref()).await?;
+            let rows: Vec<Delivery> = all.into_iter().map(Delivery::from).collect();
+            printer.list(&rows, "nothing waits")
+        }
+        Deliveries::Show { id } => {
+            let admin = Admin::connect(global).await?;
+            let request = v1::GetDeliveryRequest { name: name(&id) };
+            let found = admin.deliveries().get_delivery(request).await?.into_inner().delivery;
+            printer.one(&Delivery::from(found.unwrap_or_default()))
+        }
+        Deliveries::Retry { id, all } => {
+            let admin = Admin::connect(global).await?;
+            let names: Vec<String> = match id {
+                Some(id) => vec![name(&id)],
+                None if all => admin.all_deliveries(None).await?.into_iter().map(|one| one.name).collect(),
+                None => return Err(Failure::Usage("name one, or say --all".into())),
+            };
+            let count = names.len();
+            for name in names {
+                let retried = admin.deliveries().retry_delivery(v1::RetryDeliveryRequest { name }).await;
+                // Of all, some may have been taken since they were listed.
+                match retried {
+                    Err(status) if !all || status.code() != tonic::Code::NotFound => {
+                        return Err(status.into());
+                    }
+                    _ => {}
+                }
+            }
+            printer.note(&format!("{count} will be tried at once"));
+            Ok(())
+        }
+        Deliveries::Drop { id } => {
+            confirm::harm(global, &format!("drop callback {id}; its application will not hear of it"))?;
+            let admin = Admin::connect(global).await?;
+            admin.deliveries().delete_delivery(v1::DeleteDeliveryRequest { name: name(&id) }).await?;
+            printer.note("dropped");
+            Ok(())
+        }
+    }
+}
+
+fn name(id: &str) -> String {
+    format!("deliveries/{}", id.strip_prefix("deliveries/").unwrap_or(id))
+}

@@ -1,0 +1,176 @@
+//! Callbacks reach their applications, whoever is down meanwhile.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context, Result, ensure};
+use usher_bbb_sim::BbbSim;
+use usher_harness::{
+    admin::Admin,
+    application::{Application, Heard},
+    client::BbbClient,
+    cluster::{Cluster, SECRET},
+    forwarder::Forwarder,
+    standalone::Standalone,
+    wait,
+};
+
+/// What each meeting here tells its application.
+const PER_MEETING: usize = 4;
+
+/// Creates a meeting that asks for every callback there is.
+async fn create(client: &BbbClient, application: &Application, id: &str) -> Result<()> {
+    let at = |what: &str| application.url(&format!("/{what}/{id}")).replace(':', "%3A").replace('/', "%2F");
+    let query = format!(
+        "name=Room&meetingID={id}&meetingKeepEvents=true&meetingEndedURL={}&meta_endCallbackUrl={}\
+         &meta_bn-recording-ready-url={}&meta_analytics-callback-url={}",
+        at("over"),
+        at("end"),
+        at("ready"),
+        at("analytics"),
+    );
+    let created = client.get("create", &query).await?;
+    ensure!(created.is_success(), "{}", created.body);
+    let info = client.get("getMeetingInfo", &format!("meetingID={id}")).await?;
+    ensure!(info.body.contains(&application.url(&format!("/end/{id}"))), "its own address: {}", info.body);
+    ensure!(!info.body.contains("usher"), "{}", info.body);
+    Ok(())
+}
+
+/// Ends a meeting, and publishes its recording once its end is in the store.
+async fn end(sims: &[BbbSim], admin: &Admin, id: &str) -> Result<()> {
+    ensure!(sims.iter().any(|sim| sim.end_meeting(id)), "{id} runs");
+    waits(admin, id, PER_MEETING - 1).await?;
+    ensure!(sims.iter().any(|sim| sim.publish_recording(id)), "{id} was recorded");
+    waits(admin, id, PER_MEETING).await
+}
+
+async fn waits(admin: &Admin, id: &str, count: usize) -> Result<()> {
+    wait::until("the callbacks to be in the store", || async {
+        let waiting = admin.deliveries().await?;
+        let of = waiting.iter().filter(|delivery| delivery.meeting_id == id).count();
+        ensure!(of == count, "{of} of {count}");
+        Ok(())
+    })
+    .await
+}
+
+fn of<'h>(heard: &'h [Heard], what: &str, id: &str) -> Vec<&'h Heard> {
+    let wanted = format!("/{what}/{id}");
+    heard.iter().filter(|heard| heard.path.split('?').next() == Some(&wanted)).collect()
+}
+
+/// Waits until everything was taken, then looks at every one.
+async fn all_arrive(application: &Application, admin: &Admin, ids: &[String]) -> Result<()> {
+    wait::until("every callback to be taken", || async {
+        let taken: BTreeSet<String> = application.taken().into_iter().map(|heard| heard.path).collect();
+        ensure!(taken.len() == ids.len() * PER_MEETING, "{taken:?}");
+        ensure!(admin.deliveries().await?.is_empty(), "nothing waits any more");
+        Ok(())
+    })
+    .await?;
+    let taken = application.taken();
+    for id in ids {
+        let end = of(&taken, "end", id)[0];
+        let expected = format!("/end/{id}?recordingmarks=false&meetingID={id}");
+        ensure!((end.method.as_str(), &end.path) == ("GET", &expected), "{end:?}");
+        ensure!(of(&taken, "over", id)[0].path == format!("/over/{id}"));
+        let analytics = of(&taken, "analytics", id)[0];
+        ensure!(analytics.bears(SECRET), "signed with the tenant's secret: {analytics:?}");
+        let body: serde_json::Value = serde_json::from_slice(&analytics.body)?;
+        ensure!(body["meeting_id"] == id.as_str(), "{body}");
+        let claims = of(&taken, "ready", id)[0].claims(SECRET).context("signed with the tenant's secret")?;
+        ensure!(claims["meeting_id"] == id.as_str() && claims["record_id"].is_string(), "{claims}");
+        // In order: what was accepted last arrives last.
+        let places = |what: &str| {
+            let wanted = format!("/{what}/{id}");
+            taken.iter().position(|heard| heard.path.split('?').next() == Some(&wanted))
+        };
+        ensure!(["end", "over", "analytics"].iter().all(|what| places(what) < places("ready")), "{id}");
+    }
+    Ok(())
+}
+
+fn every_server_was_answered(sims: &[BbbSim], count: usize) -> Result<()> {
+    let made: Vec<_> = sims.iter().flat_map(BbbSim::callbacks).collect();
+    let taken = made.iter().filter(|callback| callback.status == Some(200)).count();
+    ensure!(taken >= count && taken == made.len(), "{made:?}");
+    Ok(())
+}
+
+/// I12: the application is down, the leader is killed meanwhile, then the application comes up: each
+/// callback arrives, signed with the tenant's secret, in order per meeting.
+#[tokio::test]
+async fn i12_every_callback_arrives_although_application_and_leader_are_down() -> Result<()> {
+    let (application, forwarder) = (Application::start().await?, Forwarder::start().await?);
+    let mut cluster = Cluster::builder()
+        .set("public_url", &forwarder.url())
+        .set("callbacks.allow", "127.0.0.1/32")
+        .start()
+        .await?;
+    forwarder.lead_to(cluster.edges.iter().map(|edge| edge.address("listen")));
+    let (leader, client) = (cluster.leader().await?, cluster.client(0));
+    let other = cluster.admin(1 - leader);
+    let ids: Vec<String> = (0..3).map(|number| format!("lesson-{number}")).collect();
+    application.answer(503);
+    for id in &ids {
+        create(&client, &application, id).await?;
+    }
+    for id in &ids[..2] {
+        end(&cluster.sims, &other, id).await?;
+    }
+    cluster.control_planes[leader].kill()?;
+    end(&cluster.sims, &other, &ids[2]).await?;
+    wait::until("another replica to lead and to try", || async {
+        ensure!(other.status().await?.leading);
+        ensure!(other.deliveries().await?.iter().any(|delivery| !delivery.last_error.is_empty()));
+        Ok(())
+    })
+    .await?;
+    every_server_was_answered(&cluster.sims, ids.len() * PER_MEETING)?;
+    let status = other.status().await?;
+    ensure!(status.deliveries as usize == ids.len() * PER_MEETING && status.oldest_delivery.is_some());
+    application.answer(200);
+    all_arrive(&application, &other, &ids).await
+}
+
+/// I12: everything is killed at once; what was accepted is in the file, and is delivered after.
+#[tokio::test]
+async fn i12_accepted_callbacks_survive_kill_9_of_everything() -> Result<()> {
+    let (application, forwarder) = (Application::start().await?, Forwarder::start().await?);
+    let folder = tempfile::tempdir()?;
+    let settings = [("public_url", forwarder.url()), ("callbacks.allow", "127.0.0.0/8".to_owned())];
+    let settings: Vec<(&str, &str)> = settings.iter().map(|(key, value)| (*key, value.as_str())).collect();
+    let mut usher = Standalone::start_on(Some(folder.path()), 1, &settings).await?;
+    forwarder.lead_to([usher.process.address("listen")]);
+    application.answer(500);
+    let ids = vec!["room-1".to_owned(), "room-2".to_owned()];
+    for id in &ids {
+        create(&usher.client(), &application, id).await?;
+        end(&usher.sims, &usher.admin(), id).await?;
+    }
+    usher.process.kill()?;
+    usher.restart().await?;
+    application.answer(200);
+    all_arrive(&application, &usher.admin(), &ids).await
+}
+
+/// Nothing in a private network is called unless it is allowed, whatever a create asks for.
+#[tokio::test]
+async fn an_application_cannot_have_private_addresses_called() -> Result<()> {
+    let (application, forwarder) = (Application::start().await?, Forwarder::start().await?);
+    let usher = Standalone::start(1, &[("public_url", forwarder.url().as_str())]).await?;
+    forwarder.lead_to([usher.process.address("listen")]);
+    create(&usher.client(), &application, "room").await?;
+    end(&usher.sims, &usher.admin(), "room").await?;
+    wait::until("a try to be refused", || async {
+        let waiting = usher.admin().deliveries().await?;
+        ensure!(
+            waiting.iter().any(|delivery| delivery.last_error.contains("callbacks.allow")),
+            "{waiting:?}"
+        );
+        Ok(())
+    })
+    .await?;
+    ensure!(application.heard().is_empty(), "{:?}", application.heard());
+    Ok(())
+}
