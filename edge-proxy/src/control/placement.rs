@@ -1,6 +1,6 @@
 //! Asking the control planes while a request waits. One that cannot be reached gives way to the
 //! next; one that is silent for a moment is waited for while the next is asked too, and whoever is
-//! first is heard (ADR 8). Every call is safe to repeat at another replica: records are made
+//! first is heard (ADR 11). Every call is safe to repeat at another replica: records are made
 //! create-if-absent under a token of the caller's, and confirming, abandoning or ending an instance
 //! twice, or late, is as once.
 
