@@ -9,7 +9,7 @@ use std::{
 
 use usher_common::id::{ServerId, TenantId};
 
-use crate::core::fleet::Fleet;
+use crate::core::fleet::{Fleet, FleetServer};
 
 /// Time in which the servers of a lost store are expected to be known again.
 const WITHIN: Duration = Duration::from_mins(5);
@@ -52,7 +52,7 @@ impl Awaited {
         if !self.goes_on(before, now) {
             self.names = Names::default();
         }
-        let servers = before.servers().map(|server| server.id());
+        let servers = before.servers().map(FleetServer::id);
         let servers = servers.filter(|id| before.record_count_on(id) > 0).cloned().collect();
         let tenants = before.tenants().map(|stored| stored.value.id.clone()).collect();
         self.names.add(Names { servers, tenants });

@@ -51,7 +51,7 @@ async fn c8_f8_a_full_disk_stops_new_meetings_only_and_is_told_at_once() -> Resu
     }
     ensure!(cluster.admin(leader).status().await?.leading, "the leader leads on");
 
-    cluster.etcd().make_room().await?;
+    Box::pin(cluster.etcd().make_room()).await?;
     let room = Instant::now();
     wait::until("creates to work again", || async { cluster.client(1).created("fresh").await }).await?;
     println!("creates {:?} after there was room", room.elapsed());
