@@ -2,8 +2,9 @@
 //!
 //! - It tells the connection's [`Pulse`] what comes in.
 //! - A request that hyper cannot read is answered by hyper itself, with a bare status: it has no
-//!   hook for that. Everything the edge says is HTTP 200 or 302, so an answer of 4xx can only be
-//!   hyper's; the client gets BBB's words in its place (design 7).
+//!   hook for that. To clients the edge says nothing but HTTP 200 or 302, and what it says to servers
+//!   that call back carries `cache-control`, so an answer of 4xx without it can only be hyper's; the
+//!   client gets BBB's words in its place (design 7).
 //! - A closed connection is read to its end, for a short time. A socket that is closed with bytes
 //!   unread resets the connection, and the client may lose the answer that was sent before.
 
@@ -31,6 +32,8 @@ use super::{prefixed::Prefixed, pulse::Pulse};
 
 /// How hyper's own answers begin, up to the class of their status.
 const REFUSED: [&[u8]; 2] = [b"HTTP/1.1 4", b"HTTP/1.0 4"];
+/// What every answer of the edge itself carries, and none of hyper's.
+const OURS: &[u8] = b"\r\ncache-control: ";
 /// Longest time a closed connection is read on, and the most that is read of it.
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 1 << 20;
@@ -88,7 +91,10 @@ impl<S: Transport> Wire<S> {
         if self.instead.is_some() {
             return true;
         }
-        let refused = self.http1 && !self.midway && REFUSED.iter().any(|answer| begin.starts_with(answer));
+        let refused = self.http1
+            && !self.midway
+            && REFUSED.iter().any(|answer| begin.starts_with(answer))
+            && !begin.windows(OURS.len()).any(|text| text == OURS);
         if refused {
             self.pulse.refuse();
             self.instead = Some(answer(begin.get(9..12).unwrap_or_default()));
