@@ -214,7 +214,10 @@ impl Placer {
     ) -> Result<Written<bool>, WriteError<Infallible>> {
         let decide =
             |fleet: &Fleet, now: Now| lifecycle::abandon(fleet, key, server, token, certainty, now.wall_ms);
-        self.certain(deadline, decide).await
+        let written = self.certain(deadline, decide).await?;
+        // Whoever gives an id up asks for it again at once, and is not to be told of what is gone.
+        let _ = self.writer.fleet().reach(written.revision, SEE_WITHIN).await;
+        Ok(written)
     }
 
     /// A meeting was asked to end.
