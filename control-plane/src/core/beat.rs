@@ -25,7 +25,7 @@ impl Beat {
     /// to 1, and the same on every replica.
     ///
     /// One that is not due yet keeps the beat of whoever polled it last. One that is overdue is polled
-    /// within [`CATCH_UP`]; its second poll comes early by up to half an interval, so that servers that
+    /// within 250 ms; its second poll comes early by up to half an interval, so that servers that
     /// are caught up with together do not stay together.
     pub fn resume(age: Duration, place: f64, interval: Duration) -> Self {
         match interval.checked_sub(age) {

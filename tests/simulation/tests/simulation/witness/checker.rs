@@ -15,7 +15,7 @@ use usher_common::{
 };
 use usher_control_plane::{
     core::{plan::Event, policy::Policy},
-    ports::Batch,
+    ports::{Batch, Change},
     store::{codec::Codec, keys},
 };
 
@@ -87,8 +87,9 @@ impl Checker {
 
     /// Takes over what the store has committed, judges it, and says it in words.
     pub(super) fn committed(&mut self, batch: &Batch) -> Vec<String> {
-        if batch.changes.iter().any(|change| key_of(change) == keys::META) {
-            self.store_lost(); // emptied, or begun anew: nobody decided on what is missing
+        // A new epoch alone takes nothing out of the store: what was known is still to be right.
+        if batch.changes.iter().any(|change| matches!(change, Change::Delete { key } if key == keys::META)) {
+            self.store_lost(); // emptied: nobody decided on what is missing
         }
         let told = batch.changes.iter().filter(|change| !key_of(change).starts_with("load/"));
         let events: Vec<Event> = told.filter_map(|change| self.codec.event(change).ok().flatten()).collect();
