@@ -52,20 +52,27 @@ impl Edges {
         Ok(())
     }
 
-    /// Marks what each edge applies from now on.
+    /// Marks what each edge applies from now on until it is stopped.
     pub(crate) fn mark(&self, marks: &Arc<Marks>) {
         for cell in &self.cells {
             let (mut revisions, marks) = (cell.follow(), Arc::clone(marks));
+            let mut before = revisions.borrow_and_update().map_or(0, |at| at.seq);
             self.tasks.spawn("mark", |stop| async move {
-                let mut before = revisions.borrow_and_update().map_or(0, |at| at.seq);
                 loop {
-                    tokio::select! {
-                        changed = revisions.changed() => changed?,
-                        () = stop.cancelled() => return Ok(()),
-                    }
+                    let stopping = tokio::select! {
+                        changed = revisions.changed() => {
+                            changed?;
+                            false
+                        }
+                        () = stop.cancelled() => true,
+                    };
+                    // The last look too: what was applied before the stop may not have been seen yet.
                     let now = revisions.borrow_and_update().map_or(0, |at| at.seq);
                     marks.applied(before, now);
                     before = now;
+                    if stopping {
+                        return Ok(());
+                    }
                 }
             });
         }
@@ -73,5 +80,27 @@ impl Edges {
 
     pub(crate) async fn stop(self) {
         self.tasks.shutdown().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use usher_edge_proxy::control::table::LiveTable;
+
+    use super::{super::marks::Commit, *};
+
+    /// One thread: no task runs before the stop, neither when it is started nor when the table changes.
+    #[tokio::test]
+    async fn what_was_applied_is_marked_however_late_the_marking_task_runs() {
+        let cell = Arc::new(TableCell::default());
+        cell.replace(LiveTable::empty(Revision::new(1, 10)));
+        let edges = Edges { cells: vec![Arc::clone(&cell)], tasks: Tasks::new() };
+        let marks = Arc::new(Marks::after(10));
+        edges.mark(&marks);
+        cell.replace(LiveTable::empty(Revision::new(1, 12)));
+        edges.reach(Revision::new(1, 12), Duration::from_secs(1)).await.unwrap();
+        edges.stop().await;
+        let commits = [11, 12].map(|revision| Commit { revision, at_micros: 0 });
+        assert_eq!(marks.latencies(&commits, 1).unwrap().len(), 2);
     }
 }
