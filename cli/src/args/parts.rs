@@ -78,7 +78,7 @@ pub struct SimArgs {
     #[arg(long)]
     pub name: Option<String>,
     /// A fault to show from the start; may be repeated: refuse, hang-on-accept, hang, slow, lost-answer, 500, html,
-    /// cut-xml, empty-body, checksum-error, frozen-list, empty-list, trickle
+    /// cut-xml, empty-body, checksum-error, frozen-list, empty-list, trickle, no-hooks
     #[arg(long = "fault", value_name = "KIND[,call=NAME][,count=N][,for=5s][,delay=2s]")]
     pub faults: Vec<String>,
 }

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 use usher_common::{bbb::query, callback::jwt, runtime::tasks::Tasks, secret::Secret};
 
-use crate::{shared::Shared, time, world::Meeting};
+use crate::{recording::SimRecording, shared::Shared, time, world::Meeting};
 
 /// Longest wait for one answer; BBB itself waits longer.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -70,11 +70,11 @@ fn analytics(meeting: &Meeting, secret: &Secret) -> Option<Notice> {
     notice(request, body.to_string().into(), false)
 }
 
-/// Returns what is told when a recording of a meeting was published.
-pub(crate) fn of_recording(meeting: &Meeting, secret: &Secret) -> Option<Notice> {
+/// Returns what is told when a recording was published, to the first of the names that is given.
+pub(crate) fn of_recording(recording: &SimRecording, secret: &Secret) -> Option<Notice> {
     let names = ["bbb-recording-ready-url", "bn-recording-ready-url", "canvas-recording-ready-url"];
-    let url = names.iter().find_map(|name| meeting.metadata.get(*name))?;
-    let claims = json!({ "meeting_id": meeting.external_id, "record_id": meeting.internal_id });
+    let url = names.iter().find_map(|name| recording.metadata(name))?;
+    let claims = json!({ "meeting_id": recording.meeting_id, "record_id": recording.record_id });
     let token = jwt::sign_claims(claims.as_object()?, secret).ok()?;
     let request = Request::post(url).header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
     notice(request, format!("signed_parameters={token}").into(), false)

@@ -11,12 +11,13 @@ mod recordings;
 
 pub(crate) use info::meetings;
 use usher_common::bbb::{
-    call::{Call, ChecksumProblem},
+    call::{Call, ChecksumProblem, Strategy},
     reply,
     reply::Refusal,
 };
 
 use crate::{
+    hooks::{self, Registry},
     options::SimOptions,
     request::{ApiRequest, Params, Rejected},
     world::World,
@@ -50,6 +51,7 @@ impl From<Refusal> for ApiAnswer {
 /// What a call may use.
 pub(crate) struct Context<'c> {
     pub(crate) world: &'c mut World,
+    pub(crate) hooks: &'c mut Registry,
     pub(crate) options: &'c SimOptions,
     /// `http://host:port`, where browsers reach this server.
     pub(crate) base: &'c str,
@@ -58,8 +60,15 @@ pub(crate) struct Context<'c> {
 
 /// Answers a request, doing what it asks.
 pub(crate) fn answer(context: &mut Context<'_>, request: &ApiRequest) -> ApiAnswer {
-    if !request.call.accepts_method(&request.method) {
-        return ApiAnswer::MethodNotAllowed;
+    let is_method = request.call.accepts_method(&request.method);
+    match request.call.strategy() {
+        // Another program answers these, for which a path by a wrong method is none.
+        Strategy::Hooks if is_method => {
+            return hooks::answer(context.hooks, context.options, request);
+        }
+        Strategy::Hooks => return ApiAnswer::NotFound,
+        _ if !is_method => return ApiAnswer::MethodNotAllowed,
+        _ => {}
     }
     context.world.expire(context.now_ms);
     let checked = request.check(context.options);

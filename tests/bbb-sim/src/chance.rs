@@ -15,6 +15,14 @@ pub(crate) fn lower_alphanumeric(length: usize) -> String {
     alphanumeric(length).to_ascii_lowercase()
 }
 
+/// A random UUID (version 4).
+pub(crate) fn uuid() -> String {
+    let bits: u128 = rand::rng().random();
+    let bits = bits & !(0xf << 76 | 0x3 << 62) | 0x4 << 76 | 0x2 << 62;
+    let hex = format!("{bits:032x}");
+    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+}
+
 /// A voice bridge.
 pub(crate) fn five_digits() -> u32 {
     rand::rng().random_range(10_000..100_000)

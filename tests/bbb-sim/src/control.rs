@@ -6,6 +6,7 @@ use usher_common::bbb::query::RawQuery;
 use crate::{
     body::SimBody,
     faults::{Fault, Gate},
+    hooks::{SimHook, SimHookPost},
     http::response,
     shared::Shared,
     time,
@@ -51,6 +52,18 @@ pub(crate) async fn answer(shared: &Shared, method: &Method, name: &str, query: 
         }
         ("POST", "end") => found(end(shared, &meeting_id)),
         ("POST", "recording-ready") => found(publish(shared, &meeting_id)),
+        ("POST", "leave") => {
+            let name = params.first("fullName").unwrap_or_default();
+            found(leave(shared, &meeting_id, &name))
+        }
+        ("GET", "hooks") => json(&shared.hooks().iter().map(SimHook::to_json).collect::<Vec<_>>().into()),
+        ("DELETE", "hooks") => {
+            shared.forget_hooks();
+            text(StatusCode::OK, "")
+        }
+        ("GET", "hook-posts") => {
+            json(&shared.hook_posts().iter().map(SimHookPost::to_json).collect::<Vec<_>>().into())
+        }
         ("GET", "callbacks") => {
             let made = shared.callbacks().into_iter();
             let made = made.map(|made| serde_json::json!({ "url": made.url, "status": made.status }));
@@ -60,7 +73,7 @@ pub(crate) async fn answer(shared: &Shared, method: &Method, name: &str, query: 
             shared.world().forget();
             text(StatusCode::OK, "")
         }
-        ("POST", "breakouts") => found(shared.world().add_breakout(&meeting_id, time::now_ms()).is_some()),
+        ("POST", "breakouts") => found(add_breakout(shared, &meeting_id).is_some()),
         ("POST", "crowd") => {
             let users = params.first("users").and_then(|users| users.parse().ok());
             users.map_or_else(
@@ -82,11 +95,25 @@ pub(crate) fn end(shared: &Shared, id: &str) -> bool {
     outcome == EndOutcome::Ended
 }
 
-/// Tells that a recording of a meeting that is over was published.
+/// Publishes the recording of a meeting that is over, and tells so.
 pub(crate) fn publish(shared: &Shared, id: &str) -> bool {
-    let known = shared.world().publish(id);
+    let known = shared.world().publish(id, time::now_ms());
     drop(shared.world());
     known
+}
+
+/// Opens a breakout room of a meeting.
+pub(crate) fn add_breakout(shared: &Shared, parent: &str) -> Option<SimMeeting> {
+    let opened = shared.world().add_breakout(parent, time::now_ms()).map(SimMeeting::from);
+    drop(shared.world()); // tells what has just begun
+    opened
+}
+
+/// Lets everybody of one name leave.
+pub(crate) fn leave(shared: &Shared, id: &str, full_name: &str) -> bool {
+    let left = shared.world().leave(id, full_name, time::now_ms());
+    drop(shared.world()); // tells who has just left
+    left
 }
 
 /// Makes participants that only count.

@@ -38,6 +38,8 @@ pub enum FaultKind {
     EmptyList,
     /// The answer comes a byte at a time, with this long between two.
     Trickle(Duration),
+    /// The webhooks application is not installed: its calls lead nowhere.
+    NoHooks,
 }
 
 impl FaultKind {
@@ -57,6 +59,7 @@ impl FaultKind {
             Self::FrozenList => "frozen-list",
             Self::EmptyList => "empty-list",
             Self::Trickle(_) => "trickle",
+            Self::NoHooks => "no-hooks",
         }
     }
 

@@ -88,7 +88,7 @@ async fn api(
         release.cancelled().await;
         return Err(Dropped);
     }
-    if let Some(instead) = undone(&hits, call) {
+    if let Some(instead) = undone(shared, &hits, call) {
         return Ok(instead);
     }
     let answer = match call {
@@ -99,12 +99,13 @@ async fn api(
 }
 
 /// Returns the answer of a fault that keeps anything from being done.
-fn undone(hits: &Hits, call: Option<Call>) -> Option<Response<SimBody>> {
+fn undone(shared: &Shared, hits: &Hits, call: Option<Call>) -> Option<Response<SimBody>> {
     let broken = "<!DOCTYPE html>\n<html><head><title>Error</title></head>\n<body><h1>Something went wrong\
                   <br></h1></body></html>\n";
     match hits.kind? {
         FaultKind::Status500 => Some(response(StatusCode::INTERNAL_SERVER_ERROR, HTML, broken)),
         FaultKind::Html => Some(response(StatusCode::OK, HTML, broken)),
+        FaultKind::NoHooks => Some(not_found(shared)),
         FaultKind::ChecksumError => match call {
             Some(call) if !call.is_signed() => None,
             _ => Some(xml(Refusal::CHECKSUM_MISMATCH.to_xml())),

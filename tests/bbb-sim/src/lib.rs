@@ -11,6 +11,8 @@
 //! POST   /sim/end?meetingID=ID          POST /sim/breakouts?meetingID=PARENT
 //! POST   /sim/crowd?meetingID=ID&users=N                                       POST /sim/restart
 //! POST   /sim/recording-ready?meetingID=ID       GET  /sim/callbacks
+//! POST   /sim/leave?meetingID=ID&fullName=NAME                                 somebody goes
+//! GET    /sim/hooks      DELETE /sim/hooks       GET  /sim/hook-posts          webhooks, and what they were sent
 //! ```
 //!
 //! Kinds are those of [`FaultKind::name`].
@@ -21,6 +23,7 @@ mod calls;
 mod chance;
 mod control;
 mod faults;
+mod hooks;
 mod http;
 mod options;
 mod page;
@@ -36,6 +39,7 @@ mod world;
 
 pub use callbacks::SimCallback;
 pub use faults::{BadFault, Fault, FaultKind};
+pub use hooks::{HookOptions, HooksVersion, SimHook, SimHookPost};
 pub use options::{BbbVersion, SimOptions};
 pub use recording::{SimFormat, SimRecording, SimState, SimTrack};
 pub use sim::{BbbSim, Faults, StartError};

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use usher_common::{bbb::checksum::Algorithm, secret::Secret};
 
-use crate::recording::SimRecording;
+use crate::{hooks::HookOptions, recording::SimRecording};
 
 /// Which BBB it behaves like, where versions differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -52,6 +52,8 @@ pub struct SimOptions {
     pub processing: Duration,
     /// Whether `getRecordings` without ids and limit lists everything; it does by default.
     pub fetch_all: bool,
+    /// Its webhooks application.
+    pub hooks: HookOptions,
 }
 
 impl SimOptions {
@@ -82,6 +84,7 @@ impl Default for SimOptions {
             recordings: Vec::new(),
             processing: Duration::ZERO,
             fetch_all: true,
+            hooks: HookOptions::default(),
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::{
     callbacks::{Notice, SimCallback},
     calls::{self, ApiAnswer, Context},
     faults::{ActiveFaults, Fault, FaultKind, Gate, Hits},
+    hooks::{HooksVersion, Parcel, Registry, SimHook, SimHookPost},
     options::SimOptions,
     request::ApiRequest,
     time,
@@ -42,6 +43,9 @@ pub(crate) struct Shared {
     release: Mutex<CancellationToken>,
     notices: mpsc::UnboundedSender<Notice>,
     callbacks: Mutex<Vec<SimCallback>>,
+    hooks: Mutex<Registry>,
+    parcels: mpsc::UnboundedSender<Parcel>,
+    posts: Mutex<Vec<SimHookPost>>,
 }
 
 impl Shared {
@@ -49,11 +53,16 @@ impl Shared {
         options: SimOptions,
         address: std::net::SocketAddr,
         notices: mpsc::UnboundedSender<Notice>,
+        parcels: mpsc::UnboundedSender<Parcel>,
     ) -> Self {
+        let base = format!("http://{address}");
         Self {
             name: options.name.clone().unwrap_or_else(|| address.to_string()),
-            base: format!("http://{address}"),
-            world: Mutex::new(World::new(&options)),
+            world: Mutex::new(World::new(&options, &base)),
+            base,
+            hooks: Mutex::new(Registry::new(&options.hooks, options.version)),
+            parcels,
+            posts: Mutex::default(),
             options,
             calls: Mutex::default(),
             faults: Mutex::default(),
@@ -73,7 +82,53 @@ impl Shared {
             // Nobody listens any more: the server is stopping.
             let _ = self.notices.send(notice);
         }
+        let events = world.take_events();
+        if !events.is_empty() {
+            let hooks = lock(&self.hooks);
+            for event in &events {
+                for hook in hooks.hearing(event) {
+                    let text = if hook.raw { event.raw.clone() } else { event.mapped.clone() };
+                    // Nobody listens any more: the server is stopping.
+                    let _ = self.parcels.send(Parcel { hook: hook.clone(), event: event.id, text });
+                }
+            }
+        }
         world
+    }
+
+    pub(crate) fn hooks(&self) -> Vec<SimHook> {
+        lock(&self.hooks).hooks().to_vec()
+    }
+
+    pub(crate) fn has_hook(&self, id: &str) -> bool {
+        lock(&self.hooks).knows(id)
+    }
+
+    pub(crate) fn remove_hook(&self, id: &str) {
+        lock(&self.hooks).destroy(id);
+    }
+
+    pub(crate) fn forget_hooks(&self) {
+        lock(&self.hooks).forget();
+    }
+
+    pub(crate) fn hooks_version(&self) -> HooksVersion {
+        lock(&self.hooks).version()
+    }
+
+    /// What its webhooks call this server.
+    pub(crate) fn hooks_domain(&self) -> &str {
+        let address = self.base.strip_prefix("http://").unwrap_or(&self.base);
+        self.options.hooks.domain.as_deref().unwrap_or(address)
+    }
+
+    pub(crate) fn posted(&self, post: SimHookPost) {
+        lock(&self.posts).push(post);
+    }
+
+    pub(crate) fn hook_posts(&self) -> Vec<SimHookPost> {
+        drop(self.world()); // what is due happens before it is looked for
+        lock(&self.posts).clone()
     }
 
     pub(crate) fn told(&self, callback: SimCallback) {
@@ -81,6 +136,7 @@ impl Shared {
     }
 
     pub(crate) fn callbacks(&self) -> Vec<SimCallback> {
+        drop(self.world()); // what is due happens before it is looked for
         lock(&self.callbacks).clone()
     }
 
@@ -105,6 +161,7 @@ impl Shared {
         let answer = calls::answer(
             &mut Context {
                 world: &mut self.world(),
+                hooks: &mut lock(&self.hooks),
                 options: &self.options,
                 base: &self.base,
                 now_ms: time::now_ms(),

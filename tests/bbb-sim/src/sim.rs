@@ -9,11 +9,11 @@ use crate::{
     callbacks::{self, SimCallback},
     control,
     faults::{Fault, FaultKind},
+    hooks::{self, SimHook, SimHookPost},
     options::SimOptions,
     recording::SimRecording,
     server,
     shared::Shared,
-    time,
     view::{SimCall, SimMeeting},
 };
 
@@ -50,10 +50,13 @@ impl BbbSim {
         let listener = server::listen(address).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let (notices, wanted) = mpsc::unbounded_channel();
-        let shared = Arc::new(Shared::new(options, address, notices));
+        let (parcels, posted) = mpsc::unbounded_channel();
+        let shared = Arc::new(Shared::new(options, address, notices, parcels));
         let tasks = Tasks::new();
         let telling = Arc::clone(&shared);
         tasks.spawn("bbb-sim-callbacks", |stop| callbacks::run(telling, wanted, tasks.clone(), stop));
+        let sending = Arc::clone(&shared);
+        tasks.spawn("bbb-sim-hooks", |stop| hooks::run(sending, posted, tasks.clone(), stop));
         tasks.spawn("bbb-sim", |stop| server::run(Arc::clone(&shared), listener, tasks.clone(), stop));
         Ok(Self { shared, tasks, address })
     }
@@ -126,8 +129,8 @@ impl BbbSim {
         control::end(&self.shared, id)
     }
 
-    /// Tells that a recording of a meeting that is over was published, as a server does when it has
-    /// processed one; tells whether there was such a meeting.
+    /// Publishes the recording of a meeting that is over, however far it is, and tells so; tells so again
+    /// if it is published already, or if the meeting was not recorded. Tells whether there was such a meeting.
     pub fn publish_recording(&self, id: &str) -> bool {
         control::publish(&self.shared, id)
     }
@@ -137,9 +140,29 @@ impl BbbSim {
         self.shared.callbacks()
     }
 
+    /// Returns every webhook, in the order of their creation.
+    pub fn hooks(&self) -> Vec<SimHook> {
+        self.shared.hooks()
+    }
+
+    /// Forgets every webhook, permanent ones included, as when its Redis is lost. A restart forgets none.
+    pub fn forget_hooks(&self) {
+        self.shared.forget_hooks();
+    }
+
+    /// Returns every try to tell a webhook something, oldest first.
+    pub fn hook_posts(&self) -> Vec<SimHookPost> {
+        self.shared.hook_posts()
+    }
+
+    /// Lets everybody of this name leave a meeting; tells whether there was anybody.
+    pub fn leave(&self, id: &str, full_name: &str) -> bool {
+        control::leave(&self.shared, id, full_name)
+    }
+
     /// Opens a breakout room of a meeting, as its moderators do; returns it if there is such a meeting.
     pub fn add_breakout(&self, parent: &str) -> Option<SimMeeting> {
-        self.shared.world().add_breakout(parent, time::now_ms()).map(SimMeeting::from)
+        control::add_breakout(&self.shared, parent)
     }
 
     /// Gives a meeting so many participants that only count; tells whether there is such a meeting.

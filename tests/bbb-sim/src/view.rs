@@ -6,7 +6,10 @@ use bytes::Bytes;
 use http::HeaderMap;
 use usher_common::bbb::query::{Edit, rewrite};
 
-use crate::world::Meeting;
+use crate::{
+    hooks::{SimHook, SimHookPost},
+    world::Meeting,
+};
 
 /// One call that arrived, whatever came of it.
 #[derive(Debug, Clone)]
@@ -100,6 +103,24 @@ impl SimMeeting {
             "createTime": self.create_time_ms, "participants": self.participants, "users": self.users,
             "running": self.running, "ending": self.ending, "parent": self.parent,
             "metadata": self.metadata, "documents": self.documents,
+        })
+    }
+}
+
+impl SimHook {
+    pub(crate) fn to_json(&self) -> serde_json::Value {
+        serde_json::json!({
+            "hookID": self.id, "callbackURL": self.callback_url, "meetingID": self.meeting_id,
+            "eventID": self.event_ids, "permanent": self.permanent, "raw": self.raw,
+        })
+    }
+}
+
+impl SimHookPost {
+    pub(crate) fn to_json(&self) -> serde_json::Value {
+        serde_json::json!({
+            "hookID": self.hook_id, "callbackURL": self.callback_url, "event": self.event,
+            "body": self.body, "status": self.status,
         })
     }
 }

@@ -22,8 +22,9 @@ use usher_common::{
 
 use crate::{
     callbacks::{self, Notice},
+    hooks::Event,
     options::{BbbVersion, SimOptions},
-    recording::SimRecording,
+    recording::{SimRecording, SimState},
 };
 
 /// How many meetings that are over are remembered.
@@ -43,6 +44,10 @@ pub(crate) struct World {
     secret: Secret,
     /// What is to be told, and was not yet.
     notices: Vec<Notice>,
+    /// What webhooks are to hear of, in order.
+    events: Vec<Event>,
+    /// `http://host:port`, where recordings are played.
+    base: String,
     /// Meetings that are over, the latest last.
     past: VecDeque<Meeting>,
 }
@@ -56,7 +61,7 @@ pub(crate) enum EndOutcome {
 }
 
 impl World {
-    pub(crate) fn new(options: &SimOptions) -> Self {
+    pub(crate) fn new(options: &SimOptions, base: &str) -> Self {
         Self {
             version: options.version,
             end_delay: options.end_delay,
@@ -67,6 +72,8 @@ impl World {
             processing: options.processing,
             secret: options.secret.clone(),
             notices: Vec::new(),
+            events: Vec::new(),
+            base: base.to_owned(),
             past: VecDeque::new(),
         }
     }
@@ -76,12 +83,36 @@ impl World {
         std::mem::take(&mut self.notices)
     }
 
-    /// Tells that a recording of a meeting that is over was published; tells whether there was one.
-    pub(crate) fn publish(&mut self, id: &str) -> bool {
+    /// Takes what webhooks are to hear of.
+    pub(crate) fn take_events(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.events)
+    }
+
+    /// Publishes the recording of a meeting that is over, or tells again that it is; tells whether there
+    /// was such a meeting.
+    pub(crate) fn publish(&mut self, id: &str, now_ms: u64) -> bool {
         let wanted = |meeting: &&Meeting| meeting.external_id == id || meeting.internal_id == id;
         let Some(meeting) = self.past.iter().rev().find(wanted) else { return false };
-        self.notices.extend(callbacks::of_recording(meeting, &self.secret));
+        let mut recording = recordings::of_meeting(meeting, now_ms, now_ms);
+        for known in &mut self.recordings {
+            if known.record_id == recording.record_id {
+                if known.state == SimState::Processing {
+                    known.state = SimState::Published;
+                }
+                recording = known.clone();
+            }
+        }
+        self.tell_published(&recording, now_ms);
         true
+    }
+
+    /// Lets everybody of one name leave a meeting; tells whether there was anybody.
+    pub(crate) fn leave(&mut self, id: &str, full_name: &str, now_ms: u64) -> bool {
+        let Some(meeting) = self.find_mut(id) else { return false };
+        let gone: Vec<_> = meeting.users.extract_if(.., |user| user.full_name == full_name).collect();
+        let events: Vec<_> = gone.iter().map(|user| Event::left(meeting, user, now_ms)).collect();
+        self.events.extend(events);
+        !gone.is_empty()
     }
 
     pub(crate) fn version(&self) -> BbbVersion {
@@ -95,6 +126,7 @@ impl World {
             let ended = meeting.ended_at_ms.is_some() || meeting.is_over(now_ms, expiry);
             if ended && !std::mem::replace(&mut meeting.end_is_told, true) {
                 self.notices.extend(callbacks::of_end(meeting, &self.secret));
+                self.events.push(Event::ended(meeting, now_ms));
                 if self.past.len() == PAST_KEPT {
                     self.past.pop_front();
                 }

@@ -184,6 +184,22 @@ catalogue! {
     MISSING_PUBLISH = "missingParamPublish", "You must specify a publish value true or false.";
     /// `recordID` given twice.
     RECORD_ID_INVALID = "validationError", "Invalid recording ID";
+    /// `hooks/create` without a `callbackURL`.
+    MISSING_CALLBACK_URL =
+        "missingParamCallbackURL", "You must specify a callbackURL in the parameters.";
+    /// `hooks/destroy` without a `hookID`.
+    MISSING_HOOK_ID = "missingParamHookID", "You must specify a hookID in the parameters.";
+    /// `hooks/destroy` of an unknown hook.
+    HOOK_NOT_FOUND = "destroyMissingHook", "The hook informed was not found.";
+    /// A hook could not be created.
+    HOOK_NOT_CREATED =
+        "createHookError", "An error happened while creating your hook. Check the logs.";
+    /// Hooks could not be listed.
+    HOOKS_NOT_LISTED =
+        "listHookError", "An error happened while listing registered hooks. Check the logs.";
+    /// A hook could not be removed.
+    HOOK_NOT_REMOVED =
+        "destroyHookError", "An error happened while removing your hook. Check the logs.";
     /// No server could be asked; the caller may try again.
     SERVER_UNAVAILABLE =
         "serverUnavailable", "The server is unavailable at the moment. Please try again.";

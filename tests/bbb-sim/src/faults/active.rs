@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use usher_common::bbb::call::Call;
+use usher_common::bbb::call::{Call, Signing};
 
 use super::{Fault, FaultKind};
 
@@ -42,9 +42,12 @@ impl Active {
 
     fn concerns(&self, call: Option<Call>) -> bool {
         let list = matches!(self.fault.kind, FaultKind::FrozenList | FaultKind::EmptyList);
+        let hooks = self.fault.kind == FaultKind::NoHooks;
+        let of_hooks = call.is_some_and(|call| call.signing() == Signing::Hook || call == Call::HooksPing);
         !self.fault.kind.is_of_connections()
             && (self.fault.call.is_none() || self.fault.call == call)
             && (!list || call == Some(Call::GetMeetings))
+            && (!hooks || of_hooks)
     }
 
     fn hit(&mut self) {

@@ -80,6 +80,7 @@ fn kind(name: &str, delay: Duration) -> Result<FaultKind, BadFault> {
         FaultKind::FrozenList,
         FaultKind::EmptyList,
         FaultKind::Trickle(delay),
+        FaultKind::NoHooks,
     ];
     kinds.into_iter().find(|kind| kind.name() == name).ok_or_else(|| BadFault::Kind(name.to_owned()))
 }

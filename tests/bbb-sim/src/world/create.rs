@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use usher_common::bbb::reply::Refusal;
 
 use super::{Document, Meeting, World, hash_of, meeting::Breakout};
-use crate::{chance, options::BbbVersion};
+use crate::{chance, hooks::Event, options::BbbVersion};
 
 /// The test bridge: its meetings get an internal id without a hash.
 const TEST_BRIDGE: u32 = 99_999;
@@ -81,6 +81,7 @@ impl World {
         let create_time_ms = now_ms.max(self.last_create_ms + 1);
         self.last_create_ms = create_time_ms;
         let meeting = meeting(ask, parent, voice_bridge, create_time_ms);
+        self.events.push(Event::created(&meeting, now_ms));
         Created::New(self.meetings.entry(meeting.internal_id.clone()).or_insert(meeting))
     }
 

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use usher_common::bbb::reply::Refusal;
 
 use super::{Meeting, Role, User, World};
-use crate::chance;
+use crate::{chance, hooks::Event};
 
 /// A validated request to join.
 #[derive(Debug, Clone, Default)]
@@ -72,11 +72,13 @@ impl World {
             guest_waits,
             custom_data: ask.custom_data,
         });
-        let meeting = &*meeting;
-        match meeting.users.last() {
-            Some(user) => Joined::In(meeting, user),
-            None => Joined::Invalid(Refusal::INTERNAL_ERROR),
+        let key = meeting.internal_id.clone();
+        let joined = self.meetings.get(&key).and_then(|meeting| Some((meeting, meeting.users.last()?)));
+        let Some((meeting, user)) = joined else { return Joined::Invalid(Refusal::INTERNAL_ERROR) };
+        if !guest_waits {
+            self.events.push(Event::joined(meeting, user, now_ms));
         }
+        Joined::In(meeting, user)
     }
 }
 

@@ -1,7 +1,11 @@
 //! Recordings of a server: where they come from and what becomes of them.
 
 use super::{Meeting, World};
-use crate::recording::{SimFormat, SimRecording, SimState, SimTrack};
+use crate::{
+    callbacks,
+    hooks::Event,
+    recording::{SimFormat, SimRecording, SimState, SimTrack},
+};
 
 /// Returns the recording of a meeting that has just ended.
 pub(super) fn of_meeting(meeting: &Meeting, now_ms: u64, ready_at_ms: u64) -> SimRecording {
@@ -31,11 +35,22 @@ pub(super) fn of_meeting(meeting: &Meeting, now_ms: u64, ready_at_ms: u64) -> Si
 impl World {
     /// Publishes what has been processed by `now_ms`.
     pub(super) fn process(&mut self, now_ms: u64) {
+        let mut published = Vec::new();
         for recording in &mut self.recordings {
             if recording.state == SimState::Processing && now_ms >= recording.ready_at_ms {
                 recording.state = SimState::Published;
+                published.push(recording.clone());
             }
         }
+        for recording in published {
+            self.tell_published(&recording, now_ms);
+        }
+    }
+
+    /// Tells whoever wants to know, as the scripts do that run after publishing.
+    pub(super) fn tell_published(&mut self, recording: &SimRecording, now_ms: u64) {
+        self.notices.extend(callbacks::of_recording(recording, &self.secret));
+        self.events.push(Event::published(recording, &self.base, now_ms));
     }
 
     pub(crate) fn recordings(&self) -> &[SimRecording] {
@@ -50,16 +65,31 @@ impl World {
         self.recordings.iter_mut().find(|recording| recording.record_id == record_id)
     }
 
-    /// Changes those of `ids` that exist and are not deleted; returns how many there were.
+    /// Changes those of `ids` that exist and are not deleted; returns how many there were. What this shows,
+    /// hides or deletes is told.
     pub(crate) fn change_recordings(
         &mut self,
         ids: &[&str],
+        now_ms: u64,
         mut change: impl FnMut(&mut SimRecording),
     ) -> usize {
-        let found = self.recordings.iter_mut().filter(|recording| {
+        let Self { recordings, events, .. } = self;
+        let found = recordings.iter_mut().filter(|recording| {
             recording.state != SimState::Deleted && ids.contains(&recording.record_id.as_str())
         });
-        found.map(&mut change).count()
+        found
+            .map(|recording| {
+                let before = recording.state;
+                change(recording);
+                let id = match recording.state {
+                    state if state == before => return,
+                    SimState::Published => "rap-published",
+                    SimState::Deleted => "rap-deleted",
+                    _ => "rap-unpublished",
+                };
+                events.push(Event::changed(id, recording, now_ms));
+            })
+            .count()
     }
 }
 

@@ -1,7 +1,7 @@
 use super::*;
 
 fn world() -> World {
-    World::new(&SimOptions::default())
+    World::new(&SimOptions::default(), "http://bbb.test")
 }
 
 fn create(world: &mut World, id: &str, now_ms: u64) -> String {
@@ -39,7 +39,10 @@ fn a_short_hexadecimal_id_can_hit_a_foreign_meeting() {
 
 #[test]
 fn of_two_instances_the_one_that_is_not_ending_is_found() {
-    let mut world = World::new(&SimOptions { end_delay: Duration::from_mins(1), ..SimOptions::default() });
+    let mut world = World::new(
+        &SimOptions { end_delay: Duration::from_mins(1), ..SimOptions::default() },
+        "http://bbb.test",
+    );
     let first = create(&mut world, "room-42", 1_000);
     assert_eq!(world.end("room-42", None, 1_500), EndOutcome::Ended);
     assert_eq!(world.find("room-42").map(|meeting| meeting.internal_id.clone()), Some(first.clone()));

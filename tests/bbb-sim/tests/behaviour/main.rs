@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
 
 mod faults;
+mod hooks;
 mod life;
+mod receiver;
 mod recordings;
 mod support;
 mod wire;

@@ -12,18 +12,20 @@ use crate::{
 pub(in crate::calls) fn publish(context: &mut Context<'_>, params: &Params) -> ApiAnswer {
     let said = params.get("publish").unwrap_or_default();
     let publish = params.is_true("publish");
-    let found = context.world.change_recordings(&ids(params), |recording| recording.publish(publish));
+    let now = context.now_ms;
+    let found = context.world.change_recordings(&ids(params), now, |recording| recording.publish(publish));
     done(found, "published", said)
 }
 
 pub(in crate::calls) fn delete(context: &mut Context<'_>, params: &Params) -> ApiAnswer {
-    let found =
-        context.world.change_recordings(&ids(params), |recording| recording.state = SimState::Deleted);
+    let found = context.world.change_recordings(&ids(params), context.now_ms, |recording| {
+        recording.state = SimState::Deleted;
+    });
     done(found, "deleted", "true")
 }
 
 pub(in crate::calls) fn update(context: &mut Context<'_>, params: &Params) -> ApiAnswer {
-    let found = context.world.change_recordings(&ids(params), |recording| {
+    let found = context.world.change_recordings(&ids(params), context.now_ms, |recording| {
         for (key, value) in metadata(params) {
             recording.update(&key, value);
         }

@@ -1,0 +1,223 @@
+//! What happens on a server, as its webhooks tell it: mapped, or as it is on the server's bus.
+
+mod raw;
+
+use serde::Serialize;
+
+use crate::{
+    recording::SimRecording,
+    time,
+    world::{Meeting, User},
+};
+
+/// Something that happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Event {
+    /// What, as in `eventID`.
+    pub(crate) id: &'static str,
+    /// Of which `meetingID`.
+    pub(crate) meeting_id: String,
+    /// As JSON, mapped.
+    pub(crate) mapped: String,
+    /// As JSON, as it is on the bus.
+    pub(crate) raw: String,
+}
+
+#[derive(Serialize)]
+struct Mapped<'e> {
+    data: Data<'e>,
+}
+
+#[derive(Serialize)]
+struct Data<'e> {
+    r#type: &'static str,
+    id: &'static str,
+    attributes: Attributes<'e>,
+    event: Stamp,
+}
+
+#[derive(Serialize)]
+struct Stamp {
+    ts: u64,
+}
+
+#[derive(Serialize, Default)]
+#[serde(rename_all = "kebab-case")]
+struct Attributes<'e> {
+    meeting: MeetingPart<'e>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<UserPart<'e>>,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    step: Option<Step<'e>>,
+}
+
+#[derive(Serialize, Default)]
+#[serde(rename_all = "kebab-case")]
+struct MeetingPart<'e> {
+    internal_meeting_id: &'e str,
+    external_meeting_id: &'e str,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    details: Option<MeetingDetails<'e>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct MeetingDetails<'e> {
+    name: &'e str,
+    is_breakout: bool,
+    parent_id: &'e str,
+    duration: u64,
+    create_time: u64,
+    create_date: String,
+    moderator_pass: &'e str,
+    viewer_pass: &'e str,
+    record: bool,
+    voice_conf: String,
+    dial_number: &'e str,
+    max_users: usize,
+    metadata: &'e std::collections::BTreeMap<String, String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct UserPart<'e> {
+    internal_user_id: &'e str,
+    external_user_id: &'e str,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    details: Option<UserDetails<'e>>,
+}
+
+#[derive(Serialize)]
+struct UserDetails<'e> {
+    name: &'e str,
+    role: &'static str,
+    /// Text, as bbb-webhooks sends it.
+    presenter: &'static str,
+}
+
+/// One step of the work on a recording.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Step<'e> {
+    record_id: &'e str,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    outcome: Option<Outcome<'e>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Outcome<'e> {
+    success: bool,
+    step_time: u64,
+    workflow: &'e str,
+    recording: serde_json::Value,
+}
+
+impl Event {
+    /// Returns that a meeting was created.
+    pub(crate) fn created(meeting: &Meeting, now_ms: u64) -> Self {
+        let details = MeetingDetails {
+            name: &meeting.name,
+            is_breakout: meeting.breakout.is_some(),
+            parent_id: meeting.breakout.as_ref().map_or("bbb-none", |room| &room.parent_internal_id),
+            duration: meeting.duration,
+            create_time: meeting.create_time_ms,
+            create_date: time::java_date(meeting.create_time_ms),
+            moderator_pass: &meeting.moderator_password,
+            viewer_pass: &meeting.attendee_password,
+            record: meeting.record,
+            voice_conf: format!("{:05}", meeting.voice_bridge),
+            dial_number: &meeting.dial_number,
+            max_users: meeting.max_participants,
+            metadata: &meeting.metadata,
+        };
+        let part = MeetingPart { details: Some(details), ..part_of(meeting) };
+        let attributes = Attributes { meeting: part, ..Attributes::default() };
+        Self::new("meeting-created", attributes, now_ms, &raw::created(meeting, now_ms))
+    }
+
+    /// Returns that somebody joined.
+    pub(crate) fn joined(meeting: &Meeting, user: &User, now_ms: u64) -> Self {
+        let details = UserDetails { name: &user.full_name, role: user.role.name(), presenter: "false" };
+        let part = UserPart { details: Some(details), ..user_part(user) };
+        let attributes = Attributes { meeting: part_of(meeting), user: Some(part), ..Attributes::default() };
+        Self::new("user-joined", attributes, now_ms, &raw::joined(meeting, user, now_ms))
+    }
+
+    /// Returns that somebody left.
+    pub(crate) fn left(meeting: &Meeting, user: &User, now_ms: u64) -> Self {
+        let user_part = Some(user_part(user));
+        let attributes = Attributes { meeting: part_of(meeting), user: user_part, ..Attributes::default() };
+        Self::new("user-left", attributes, now_ms, &raw::left(meeting, user, now_ms))
+    }
+
+    /// Returns that a meeting ended.
+    pub(crate) fn ended(meeting: &Meeting, now_ms: u64) -> Self {
+        let attributes = Attributes { meeting: part_of(meeting), ..Attributes::default() };
+        Self::new("meeting-ended", attributes, now_ms, &raw::ended(meeting, now_ms))
+    }
+
+    /// Returns that a recording was processed and published; `base` is where it is played.
+    pub(crate) fn published(recording: &SimRecording, base: &str, now_ms: u64) -> Self {
+        let outcome = raw::outcome(recording, base);
+        let kind = recording.formats.first().map_or("presentation", |format| &format.kind);
+        let step = Step {
+            record_id: &recording.record_id,
+            outcome: Some(Outcome {
+                success: true,
+                step_time: recording.formats.first().map_or(0, |format| format.processing_time_ms),
+                workflow: kind,
+                recording: outcome.clone(),
+            }),
+        };
+        let raw = raw::of_recording("publish_ended", recording, &outcome, now_ms);
+        Self::of_recording("rap-publish-ended", recording, step, now_ms, &raw)
+    }
+
+    /// Returns that a recording was shown, hidden or deleted by a call; `id` says which.
+    pub(crate) fn changed(id: &'static str, recording: &SimRecording, now_ms: u64) -> Self {
+        let name = match id {
+            "rap-published" => "published",
+            "rap-unpublished" => "unpublished",
+            _ => "deleted",
+        };
+        let step = Step { record_id: &recording.record_id, outcome: None };
+        let raw = raw::of_recording(name, recording, &serde_json::json!({}), now_ms);
+        Self::of_recording(id, recording, step, now_ms, &raw)
+    }
+
+    fn of_recording(
+        id: &'static str,
+        recording: &SimRecording,
+        step: Step<'_>,
+        now_ms: u64,
+        raw: &serde_json::Value,
+    ) -> Self {
+        let meeting = MeetingPart {
+            internal_meeting_id: &recording.record_id,
+            external_meeting_id: &recording.meeting_id,
+            details: None,
+        };
+        Self::new(id, Attributes { meeting, step: Some(step), ..Attributes::default() }, now_ms, raw)
+    }
+
+    fn new(id: &'static str, attributes: Attributes<'_>, ts: u64, raw: &serde_json::Value) -> Self {
+        let meeting_id = attributes.meeting.external_meeting_id.to_owned();
+        let mapped = Mapped { data: Data { r#type: "event", id, attributes, event: Stamp { ts } } };
+        // Text, numbers and maps with text for keys: nothing in it cannot be JSON.
+        let mapped = serde_json::to_string(&mapped).unwrap_or_default();
+        Self { id, meeting_id, mapped, raw: raw.to_string() }
+    }
+}
+
+fn part_of(meeting: &Meeting) -> MeetingPart<'_> {
+    MeetingPart {
+        internal_meeting_id: &meeting.internal_id,
+        external_meeting_id: &meeting.external_id,
+        details: None,
+    }
+}
+
+fn user_part(user: &User) -> UserPart<'_> {
+    UserPart { internal_user_id: &user.internal_id, external_user_id: &user.external_id, details: None }
+}
