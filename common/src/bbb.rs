@@ -2,7 +2,7 @@
 
 pub mod call;
 pub mod checksum;
-mod hex;
+pub(crate) mod hex;
 pub mod parse;
 pub mod query;
 pub mod reply;

@@ -4,10 +4,19 @@
 //! but for those that look like another tenant's: `school~room` of `default` is
 //! `default~school~room`. So no two ids of any tenants meet on a server, and each of these can be
 //! read back. Tenants' names hold no `~`, and no tenant's id can begin before the first one.
+//!
+//! Meetings that another balancer created for a tenant are *bare*: on their server they are called
+//! what the tenant calls them. Their internal id, which begins with the hash of that name, tells so
+//! (ADR 12).
 
 use std::{fmt, sync::Arc};
 
-use crate::id::TenantId;
+use sha1::{Digest, Sha1};
+
+use crate::{
+    bbb::hex,
+    id::{InternalMeetingId, TenantId},
+};
 
 /// Parts the tenant from the id. It is no letter of tenants' names, stays as it is in a URL and in
 /// XML, and nothing in BBB takes it for anything else.
@@ -52,6 +61,21 @@ impl Scope {
         Scoped { prefix: if plain { "" } else { &self.prefix }, id }
     }
 
+    /// Tells whether `instance` of the meeting `id` was created under that very id, although a create of
+    /// ours would have scoped it. Never for tenant `default`, whose ids stay as they are.
+    pub fn is_bare(&self, id: &str, instance: &InternalMeetingId) -> bool {
+        !self.is_default && bare(id).is_some() && is_instance_of(id, instance)
+    }
+
+    /// Returns an id as the server gets it that runs `instance` of it, where that is known.
+    pub fn on_server<'a>(&'a self, id: &'a str, instance: Option<&InternalMeetingId>) -> Scoped<'a> {
+        if instance.is_some_and(|instance| self.is_bare(id, instance)) {
+            Scoped { prefix: "", id }
+        } else {
+            self.scoped(id)
+        }
+    }
+
     /// Returns the tenant's own id of what is called `on_server` there; none when that is no id of
     /// this tenant.
     pub fn original<'a>(&self, on_server: &'a str) -> Option<&'a str> {
@@ -93,6 +117,20 @@ pub fn looks_internal(on_server: &str) -> bool {
     }
 }
 
+/// Returns the id of a bare meeting, of whatever tenant, that is called `on_server` there; none where that
+/// looks scoped, which bare ids must not, or they could not be told from scoped ones.
+pub fn bare(on_server: &str) -> Option<&str> {
+    (!looks_scoped(on_server)).then_some(on_server)
+}
+
+/// Tells whether an internal id is one that a server makes of `on_server`.
+fn is_instance_of(on_server: &str, instance: &InternalMeetingId) -> bool {
+    let Some((hash, _)) = instance.as_str().split_once('-') else { return false };
+    let mut bytes = [0; SHA1_HEX / 2];
+    hash.len() == SHA1_HEX
+        && hex::read(hash, &mut bytes).is_some_and(|hash| *hash == Sha1::digest(on_server)[..])
+}
+
 /// Tells whether an id could be one that some tenant's scope makes.
 fn looks_scoped(id: &str) -> bool {
     id.split_once(SEPARATOR).is_some_and(|(tenant, rest)| !rest.is_empty() && TenantId::is_name(tenant))
@@ -130,6 +168,24 @@ mod tests {
         assert_eq!(scope("default").original("school~room"), None);
         assert_eq!(scope("default").original("default~school~room"), Some("school~room"));
         assert_eq!(scope("default").original("default~room"), None, "no id of ours is written so");
+    }
+
+    #[test]
+    fn bare_meetings_are_told_by_their_internal_id() {
+        let bare = InternalMeetingId::parse(&format!("{}-170", sha1("room"))).unwrap();
+        let scoped = InternalMeetingId::parse(&format!("{}-170", sha1("school~room"))).unwrap();
+        let school = scope("school");
+        assert_eq!(school.on_server("room", Some(&bare)).to_string(), "room");
+        for instance in [Some(&scoped), None] {
+            assert_eq!(school.on_server("room", instance).to_string(), "school~room");
+        }
+        assert!(!school.is_bare("other", &bare) && !scope("default").is_bare("room", &bare));
+        let looks_scoped = InternalMeetingId::parse(&format!("{}-170", sha1("a~room"))).unwrap();
+        assert!(!school.is_bare("a~room", &looks_scoped), "it could be another tenant's");
+    }
+
+    fn sha1(text: &str) -> String {
+        Sha1::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     #[test]

@@ -6,7 +6,7 @@ pub use base_url::{BaseUrlError, base_url};
 
 use crate::{
     bbb::checksum::Algorithm,
-    id::{InternalMeetingId, ServerId},
+    id::{InternalMeetingId, ServerId, TenantId},
     meeting::MeetingKey,
     secret::Secret,
 };
@@ -93,6 +93,8 @@ pub struct Sample {
 pub struct SampledMeeting {
     /// Its key, when it carries our mark.
     pub key: Option<MeetingKey>,
+    /// The tenant that another balancer created it for, where it says so and does not carry our mark.
+    pub claim: Option<TenantId>,
     /// Its `meetingID` on the server.
     pub external_id: String,
     /// Its instance.

@@ -41,7 +41,7 @@ pub(super) fn byte(high: u8, low: u8) -> Option<u8> {
 
 /// Reads `text` into the front of `out`, and returns that front; none if `text` is not pairs of
 /// digits that fit.
-pub(super) fn read<'o>(text: &str, out: &'o mut [u8]) -> Option<&'o [u8]> {
+pub(crate) fn read<'o>(text: &str, out: &'o mut [u8]) -> Option<&'o [u8]> {
     let (pairs, rest) = text.as_bytes().as_chunks::<2>();
     if !rest.is_empty() {
         return None;

@@ -35,7 +35,8 @@ fn sampled(listed: &ListedMeeting<'_>, clock: i64) -> Result<SampledMeeting, Cal
     let internal_id = InternalMeetingId::parse(&listed.internal_id)
         .map_err(|_| CallError::Unreadable("a meeting has no internalMeetingID".into()))?;
     Ok(SampledMeeting {
-        key: key(listed),
+        key: key(listed, &internal_id),
+        claim: claim(listed),
         external_id: listed.meeting_id.clone(),
         internal_id,
         participants: listed.participants,
@@ -47,11 +48,21 @@ fn sampled(listed: &ListedMeeting<'_>, clock: i64) -> Result<SampledMeeting, Cal
     })
 }
 
-/// Returns the meeting that our mark names; none where the id is none of that tenant.
-fn key(listed: &ListedMeeting<'_>) -> Option<MeetingKey> {
+/// Returns the meeting that our mark names; none where the id is none of that tenant. A bare one with our
+/// mark was created by a create of ours that took the place of another balancer's meeting.
+fn key(listed: &ListedMeeting<'_>, instance: &InternalMeetingId) -> Option<MeetingKey> {
     let tenant = TenantId::parse(listed.tenant()?).ok()?;
-    let meeting = MeetingId::parse(Scope::of(&tenant).original(&listed.meeting_id)?).ok()?;
+    let (scope, on_server) = (Scope::of(&tenant), listed.meeting_id.as_str());
+    let bare = || scope.is_bare(on_server, instance).then_some(on_server);
+    let meeting = MeetingId::parse(scope.original(on_server).or_else(bare)?).ok()?;
     Some(MeetingKey::new(tenant, meeting))
+}
+
+fn claim(listed: &ListedMeeting<'_>) -> Option<TenantId> {
+    if listed.tenant().is_some() {
+        return None; // ours, and what else an application says is its own affair
+    }
+    TenantId::parse(listed.scalelite_tenant()?).ok()
 }
 
 fn millis(time: SystemTime) -> i64 {
@@ -110,13 +121,32 @@ mod tests {
             metadata: vec![("usher-tenant".into(), tenant.into())],
             ..ListedMeeting::default()
         };
-        let name = |id, tenant| key(&listed(id, tenant)).map(|key| key.to_string());
+        let named = |id, tenant, instance: &str| {
+            let instance = InternalMeetingId::parse(instance).expect("is an id");
+            key(&listed(id, tenant), &instance).map(|key| key.to_string())
+        };
+        let name = |id, tenant| named(id, tenant, "i-5");
         assert_eq!(name("room", "default").as_deref(), Some("default/room"));
         assert_eq!(name("school~room", "school").as_deref(), Some("school/room"));
         assert_eq!(name("default~school~room", "default").as_deref(), Some("default/school~room"));
         for (id, tenant) in [("school~room", "default"), ("room", "school"), ("other~room", "school")] {
             assert_eq!(name(id, tenant), None, "{id} of {tenant}");
         }
+        // SHA-1 of `room`: it took the place of another balancer's.
+        let bare = "27a5a05c01ee6e7b614f4055d6908eaee91d9c95-5";
+        assert_eq!(named("room", "school", bare).as_deref(), Some("school/room"));
+    }
+
+    #[test]
+    fn what_scalelite_says_of_a_meeting_counts_where_our_mark_is_missing() {
+        let listed = |metadata: &[(&str, &str)]| ListedMeeting {
+            metadata: metadata.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect(),
+            ..ListedMeeting::default()
+        };
+        let both = [("tenant-id", "3f2a"), ("tenant-name", "school")];
+        assert_eq!(claim(&listed(&both)).map(|tenant| tenant.to_string()).as_deref(), Some("school"));
+        assert_eq!(claim(&listed(&both[1..])), None, "any application may say so");
+        assert_eq!(claim(&listed(&[both[0], both[1], ("usher-tenant", "default")])), None, "it is ours");
     }
 
     #[test]

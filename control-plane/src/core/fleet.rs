@@ -7,6 +7,7 @@
 
 mod accessors;
 mod asked;
+mod bare;
 mod listing;
 mod records;
 mod routes;
@@ -37,9 +38,9 @@ use usher_common::{
     server::{HealthRecord, Sample},
 };
 
-use self::{records::Records, tombstones::Tombstones, zombies::Zombies};
+use self::{bare::Bare, records::Records, tombstones::Tombstones, zombies::Zombies};
 use crate::core::{
-    plan::{Event, Stored},
+    plan::{Event, Key, Stored},
     policy::Policy,
 };
 
@@ -55,6 +56,7 @@ pub struct Fleet {
     tenants: BTreeMap<TenantId, Stored<TenantRoute>>,
     records: Records,
     zombies: Zombies,
+    bare: Bare,
     tombstones: Tombstones,
 }
 
@@ -86,6 +88,7 @@ impl Fleet {
             tenants: BTreeMap::new(),
             records: Records::default(),
             zombies: Zombies::default(),
+            bare: Bare::default(),
             tombstones: Tombstones::default(),
         }
     }
@@ -160,10 +163,16 @@ impl Fleet {
                 touched.tenants.insert(id);
             }
             Event::Record(key, stored) => {
+                let record = stored.as_ref().map(|stored| &stored.value);
+                let names = record.and_then(|record| Some((record.state.internal_id()?, &record.server)));
+                self.bare.set(Key::Record(key.clone()), &key, names);
                 self.fold_record(revision, &key, stored, now);
                 touched.meetings.insert(key);
             }
             Event::Zombie(key, stored) => {
+                let instance = stored.as_ref().and_then(|stored| stored.value.internal_id.as_ref());
+                let names = instance.map(|instance| (instance, &key.server));
+                self.bare.set(Key::Zombie(key.clone()), &key.meeting, names);
                 if stored.is_none() {
                     self.tombstones.zombie_removed(key.clone(), revision, now);
                 }

@@ -8,7 +8,7 @@ pub use imbalance::{Unevenness, imbalance};
 use usher_common::{
     id::{MeetingId, TenantId},
     meeting::MeetingKey,
-    scope::Scope,
+    scope::{self, Scope},
     server::SampledMeeting,
     settings::PlacementSettings,
 };
@@ -37,17 +37,24 @@ pub fn sampled(meeting: &SampledMeeting, settings: &PlacementSettings) -> u64 {
     u64::from(meeting.participants.max(least))
 }
 
-/// Returns the meeting a listed one stands for: by its mark, else by its plain `meetingID` as one of
-/// tenant `default`. The second is a guess that is good enough to recognise what is known already,
-/// never to take a meeting over. Breakouts stand for nothing.
+/// Returns the meeting a listed one stands for: by its mark, else by the tenant that another balancer says
+/// it created it for, else as one of tenant `default`. What no mark says is a guess that is good enough to
+/// recognise what is known already, never to take a meeting over. Breakouts stand for nothing.
 pub fn listed_key(meeting: &SampledMeeting) -> Option<MeetingKey> {
     if meeting.breakout {
         return None;
     }
     meeting.key.clone().or_else(|| {
-        let tenant = TenantId::default_tenant();
-        let id = MeetingId::parse(Scope::of(&tenant).original(&meeting.external_id)?).ok()?;
-        Some(MeetingKey::new(tenant, id))
+        let on_server = meeting.external_id.as_str();
+        let (tenant, id) = match &meeting.claim {
+            Some(tenant) => (tenant.clone(), MeetingId::parse(scope::bare(on_server)?)),
+            None => {
+                let tenant = TenantId::default_tenant();
+                let id = MeetingId::parse(Scope::of(&tenant).original(on_server)?);
+                (tenant, id)
+            }
+        };
+        Some(MeetingKey::new(tenant, id.ok()?))
     })
 }
 

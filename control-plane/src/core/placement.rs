@@ -106,6 +106,8 @@ pub fn choose(fleet: &Fleet, inflight: &Inflight, ask: &Ask, now: Now) -> Result
     // The server just refused this meeting, or an old instance of it perhaps still runs there (I2).
     let mut barred = ask.excluded.clone();
     barred.extend(fleet.zombies_of(&ask.key).map(|(key, _)| key.server));
+    // There a create would be answered by another tenant's meeting.
+    barred.extend(fleet.namesakes_of(&ask.key).cloned());
     let chooser = Chooser {
         fleet,
         barred,

@@ -96,7 +96,7 @@ pub fn on_sample(
     if known.sample.as_ref().is_some_and(|stored| stored.value.watermark > sample.watermark) {
         return work; // a newer poll has been applied
     }
-    let listing = Listing::new(sample, fleet.policy().adopt);
+    let listing = Listing::new(fleet, server, sample);
     let keys: BTreeSet<MeetingKey> = fleet
         .records_on(server)
         .map(|(key, _)| key.clone())

@@ -216,6 +216,7 @@ pub(crate) fn sample(watermark: u64, meetings: &[(&str, &str)]) -> Sample {
 pub(crate) fn listed(id: &str, instance: &str) -> SampledMeeting {
     SampledMeeting {
         key: Some(key(id)),
+        claim: None,
         external_id: id.to_owned(),
         internal_id: iid(instance),
         participants: 0,

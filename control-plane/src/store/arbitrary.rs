@@ -89,14 +89,16 @@ fn health() -> impl Strategy<Value = HealthRecord> {
 
 fn sampled() -> impl Strategy<Value = SampledMeeting> {
     let counts = (any::<u32>(), any::<u64>(), any::<u32>(), any::<u32>());
-    (option::of(meeting_key()), "\\PC{1,20}", any::<bool>(), internal_id(), counts, any::<bool>()).prop_map(
-        |(key, other, same, internal_id, (participants, age_ms, max_users, size_hint), breakout)| {
+    let whose = (option::of(meeting_key()), option::of(tenant_id()));
+    (whose, "\\PC{1,20}", any::<bool>(), internal_id(), counts, any::<bool>()).prop_map(
+        |((key, claim), other, same, internal_id, (participants, age_ms, max_users, size_hint), breakout)| {
             let external_id = match &key {
                 Some(key) if same => key.meeting.to_string(),
                 _ => other,
             };
             SampledMeeting {
                 key,
+                claim,
                 external_id,
                 internal_id,
                 participants,

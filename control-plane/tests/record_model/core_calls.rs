@@ -296,6 +296,7 @@ fn translated(plans: &[Plan]) -> Vec<Transaction> {
 fn listed(instance: u8, marked: bool, named: bool) -> SampledMeeting {
     SampledMeeting {
         key: marked.then(key),
+        claim: None,
         external_id: if named { "m".to_owned() } else { "not ours".to_owned() },
         internal_id: iid(instance),
         participants: 0,

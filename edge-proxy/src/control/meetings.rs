@@ -3,7 +3,8 @@
 //! A server's internal id is `sha1hex(meetingID)-createTime` (bbb-api.md 4.2), of the id that the
 //! server was given, which is the tenant's own with its scope. Entries are therefore kept by that id
 //! and hashed by its SHA-1, so that one map answers for both ids and the internal one costs eight
-//! bytes. Internal ids of another form have a small map of their own. Readers are never stopped: the
+//! bytes. Internal ids of another form, and those of bare meetings ([`usher_common::scope`]), have a small
+//! map of their own. Readers are never stopped: the
 //! map is changed in place, one entry at a time.
 
 use std::{
@@ -38,16 +39,29 @@ enum Instance {
     Pending,
     /// `sha1hex(meetingID)-createTime`: only the time is kept.
     Regular(u64),
+    /// Another balancer created it: its server knows it by the tenant's own id.
+    Bare(Box<str>),
     Other(Box<str>),
 }
 
+impl Instance {
+    /// Returns the internal id that the map by SHA-1 does not find.
+    fn odd(&self) -> Option<&str> {
+        match self {
+            Self::Pending | Self::Regular(_) => None,
+            Self::Bare(internal) | Self::Other(internal) => Some(internal),
+        }
+    }
+}
+
 impl Place {
-    /// Names the place of the meeting that its server knows as `on_server`.
-    fn new(on_server: &str, server: Arc<ServerSlot>, state: &RouteState) -> Self {
+    /// Names the place of the meeting `id`, which a create of ours calls `scoped` on its server.
+    fn new(scope: &Scope, id: &str, scoped: &str, server: Arc<ServerSlot>, state: &RouteState) -> Self {
         let instance = match state {
             RouteState::Pending => Instance::Pending,
-            RouteState::Active(internal) => match create_time_of(internal.as_str(), &sha1(on_server)) {
+            RouteState::Active(internal) => match create_time_of(internal.as_str(), &sha1(scoped)) {
                 Some(time) => Instance::Regular(time),
+                None if scope.is_bare(id, internal) => Instance::Bare(internal.as_str().into()),
                 None => Instance::Other(internal.as_str().into()),
             },
         };
@@ -59,11 +73,17 @@ impl Place {
         self.instance != Instance::Pending
     }
 
-    fn state(&self, on_server: &str) -> RouteState {
+    /// Tells whether its server knows it by the tenant's own id, without the scope.
+    pub fn is_bare(&self) -> bool {
+        matches!(self.instance, Instance::Bare(_))
+    }
+
+    /// Returns its state; `scoped` is what a create of ours calls it on its server.
+    fn state(&self, scoped: &str) -> RouteState {
         let internal = match &self.instance {
             Instance::Pending => return RouteState::Pending,
-            Instance::Regular(time) => format!("{}-{time}", hex(&sha1(on_server))),
-            Instance::Other(internal) => internal.to_string(),
+            Instance::Regular(time) => format!("{}-{time}", hex(&sha1(scoped))),
+            Instance::Bare(internal) | Instance::Other(internal) => internal.to_string(),
         };
         // It was parsed from such an id, so it parses again.
         InternalMeetingId::parse(&internal).map_or(RouteState::Pending, RouteState::Active)
@@ -81,7 +101,12 @@ pub struct Found<'m> {
     pub place: &'m Place,
 }
 
-impl Found<'_> {
+impl<'m> Found<'m> {
+    fn new(name: &'m str, key: &'m Key, place: &'m Place) -> Self {
+        let on_server = if place.is_bare() { name } else { &key.0 };
+        Self { name, on_server, place }
+    }
+
     /// Returns its state.
     pub fn state(&self) -> RouteState {
         self.place.state(self.on_server)
@@ -183,7 +208,7 @@ impl Meetings {
     pub fn find<R>(&self, id: &str, read: impl FnOnce(Found<'_>) -> R) -> Option<R> {
         let meetings = self.by_name.pin();
         if let Some((key, place)) = meetings.get_key_value(&ByName(self.scope.scoped(id))) {
-            return Some(read(Found { name: id, on_server: &key.0, place }));
+            return Some(read(self.found(key, place)));
         }
         if let Some((sha1, time)) = split_internal_id(id)
             && let Some((key, place)) = meetings.get_key_value(&BySha1(sha1))
@@ -194,22 +219,22 @@ impl Meetings {
         let odd = self.by_odd_instance.pin();
         let on_server = odd.get(id)?;
         let (key, place) = meetings.get_key_value(&ByName(Scoped { prefix: "", id: on_server }))?;
-        (place.instance == Instance::Other(id.into())).then(|| read(self.found(key, place)))
+        (place.instance.odd() == Some(id)).then(|| read(self.found(key, place)))
     }
 
     fn found<'m>(&self, key: &'m Key, place: &'m Place) -> Found<'m> {
         // Every key was made by this scope.
-        Found { name: self.scope.original(&key.0).unwrap_or(&key.0), on_server: &key.0, place }
+        Found::new(self.scope.original(&key.0).unwrap_or(&key.0), key, place)
     }
 
     /// Sets a meeting and returns the server and state it had.
     pub(super) fn insert(&self, id: &str, server: Arc<ServerSlot>, state: &RouteState) -> Option<Old> {
-        let on_server: Box<str> = self.scope.scoped(id).to_string().into();
-        let place = Place::new(&on_server, server, state);
-        if let Instance::Other(internal) = &place.instance {
-            self.by_odd_instance.pin().insert(internal.clone(), on_server.clone());
+        let scoped: Box<str> = self.scope.scoped(id).to_string().into();
+        let place = Place::new(&self.scope, id, &scoped, server, state);
+        if let Some(internal) = place.instance.odd() {
+            self.by_odd_instance.pin().insert(internal.into(), scoped.clone());
         }
-        let old = self.by_name.pin().insert(Key(on_server), place.clone()).cloned()?;
+        let old = self.by_name.pin().insert(Key(scoped), place.clone()).cloned()?;
         if old.instance != place.instance {
             self.forget_odd(&old);
         }
@@ -229,8 +254,8 @@ impl Meetings {
     }
 
     fn forget_odd(&self, old: &Place) {
-        if let Instance::Other(internal) = &old.instance {
-            self.by_odd_instance.pin().remove(&**internal);
+        if let Some(internal) = old.instance.odd() {
+            self.by_odd_instance.pin().remove(internal);
         }
     }
 

@@ -24,13 +24,22 @@ pub struct ServerList<'a> {
     pub meetings: Vec<ListedMeeting<'a>>,
 }
 
-/// Merges the lists of several servers for `tenant`, whose ids have this scope; `home` tells the server
-/// that a `meetingID` of the tenant is routed to.
+/// Where the table routes a tenant's meeting to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Home {
+    /// The server.
+    pub server: ServerId,
+    /// Another balancer created it, and its server knows it by the tenant's own id.
+    pub bare: bool,
+}
+
+/// Merges the lists of several servers for `tenant`, whose ids have this scope; `home` tells where a
+/// `meetingID` of the tenant is routed to.
 pub fn merge(
     tenant: &str,
     scope: &Scope,
     mut lists: Vec<ServerList<'_>>,
-    home: impl Fn(&str) -> Option<ServerId>,
+    home: impl Fn(&str) -> Option<Home>,
 ) -> String {
     lists.sort_by(|a, b| a.server.cmp(b.server));
     let mut shown: Vec<&ListedMeeting<'_>> = Vec::new();
@@ -70,7 +79,7 @@ fn is_shown(
     scope: &Scope,
     meeting: &ListedMeeting<'_>,
     server: &ServerId,
-    home: impl Fn(&str) -> Option<ServerId>,
+    home: impl Fn(&str) -> Option<Home>,
 ) -> bool {
     let marked = meeting.tenant();
     if marked.is_some_and(|owner| owner != tenant) {
@@ -80,10 +89,12 @@ fn is_shown(
     if meeting.is_breakout {
         return marked.is_some();
     }
-    match (marked, scope.original(&meeting.meeting_id).map(home)) {
-        (_, None) => false, // no id of this tenant, whatever the mark says
-        (Some(_), Some(home)) => home.is_none_or(|home| home == *server),
-        (None, Some(home)) => home.is_some_and(|home| home == *server),
+    let here = |home: &Home| home.server == *server;
+    match (marked, scope.original(&meeting.meeting_id).map(&home)) {
+        (Some(_), Some(home)) => home.as_ref().is_none_or(here),
+        (None, Some(home)) => home.as_ref().is_some_and(here),
+        // No id of this tenant, whatever the mark says, unless that is how it came here.
+        (_, None) => home(&meeting.meeting_id).is_some_and(|home| home.bare && here(&home)),
     }
 }
 
@@ -124,8 +135,23 @@ mod tests {
             .collect();
         let scope = Scope::of(&TenantId::parse(tenant).unwrap());
         merge(tenant, &scope, lists, |id| {
-            home.iter().find(|(known, _)| *known == id).map(|(_, server)| ServerId::parse(server).unwrap())
+            let (_, server) = home.iter().find(|(known, _)| known.trim_start_matches('=') == id)?;
+            let bare = home.iter().any(|(known, _)| known.strip_prefix('=') == Some(id));
+            Some(Home { server: ServerId::parse(server).unwrap(), bare })
         })
+    }
+
+    #[test]
+    fn a_tenants_meeting_of_another_balancer_is_shown_to_it_alone() {
+        let answers = [
+            ("a", answer(&[element("room", 1, None), element("t~other", 2, Some("t"))])),
+            ("b", answer(&[element("room", 3, None)])),
+        ];
+        // `=` marks what is bare.
+        assert_eq!(ids(&merged("t", &answers, &[("=room", "a")])), ["roomx-1", "t~otherx-2"]);
+        assert_eq!(ids(&merged("t", &answers, &[("room", "a")])), ["t~otherx-2"], "it runs scoped there");
+        assert!(merged("default", &answers, &[]).contains("noMeetings"));
+        assert!(merged("u", &answers, &[]).contains("noMeetings"));
     }
 
     fn ids(xml: &str) -> Vec<String> {

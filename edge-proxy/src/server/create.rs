@@ -15,7 +15,7 @@ use usher_common::{
     bbb::{
         call::Call,
         parse::{Answer as Parsed, CreateReply, create_reply},
-        query::RawQuery,
+        query::{Edit, RawQuery, rewrite},
         reply::Refusal,
     },
     id::ServerId,
@@ -173,6 +173,9 @@ impl Creation {
     /// that another create has just made may move on when its server did nothing.
     async fn forward(&mut self, owner: &Owner) -> Tried {
         let in_the_making = owner.state == RouteState::Pending;
+        if owner.is_bare(self.ask.meetings.scope()) {
+            self.parameters = rewrite(&self.parameters, &[Edit::Set("meetingID", &owner.on_server)]);
+        }
         let answer = match self.call(&owner.server).await {
             Ok(answer) => answer,
             Err(error) if error.is_definite() && in_the_making => {

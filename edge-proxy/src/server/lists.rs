@@ -19,7 +19,7 @@ use super::{
     survey::{deadline, read, survey},
 };
 use crate::{
-    core::merge::{ServerList, merge},
+    core::merge::{Home, ServerList, merge},
     upstream::SharedAnswer,
 };
 
@@ -34,7 +34,10 @@ pub(super) async fn get_meetings(gateway: &Arc<Gateway>, ask: &Ask) -> Reply {
             _ => None,
         });
         merge(ask.tenant.as_str(), ask.meetings.scope(), lists.collect(), |id| {
-            ask.meetings.find(id, |found| found.place.server.id().clone())
+            ask.meetings.find(id, |found| Home {
+                server: found.place.server.id().clone(),
+                bare: found.place.is_bare(),
+            })
         })
     };
     list(gateway, ask, |text| matches!(meetings(text), Ok(Parsed::Success(_))), merge).await

@@ -5,8 +5,8 @@ use usher_common::{
     bbb::{call::Call, query::Edit},
     id::MeetingId,
     meeting::MeetingKey,
-    routing::{RouteState, ServerRoute},
-    scope::looks_internal,
+    routing::{MeetingRoute, RouteState, ServerRoute},
+    scope::{Scope, looks_internal},
 };
 
 use super::{gateway::Gateway, request::Ask};
@@ -24,12 +24,28 @@ pub(super) struct Owner {
 }
 
 impl Owner {
+    /// Names the owner that a control plane told of.
+    pub(super) fn resolved(scope: &Scope, meeting: MeetingRoute, server: ServerRoute) -> Self {
+        let MeetingRoute { key, state, .. } = meeting;
+        let instance = match &state {
+            RouteState::Active(instance) => Some(instance),
+            RouteState::Pending => None,
+        };
+        let on_server = scope.on_server(key.meeting.as_str(), instance).to_string();
+        Self { key, on_server, server, state }
+    }
+
     /// Returns the id by which its server is asked about it, and takes it for no other.
     pub(super) fn address(&self) -> &str {
         match &self.state {
             RouteState::Active(instance) if looks_internal(&self.on_server) => instance.as_str(),
             _ => &self.on_server,
         }
+    }
+
+    /// Tells whether another balancer created it, so that its server does not know it by its scoped id.
+    pub(super) fn is_bare(&self, scope: &Scope) -> bool {
+        matches!(&self.state, RouteState::Active(instance) if scope.is_bare(self.key.meeting.as_str(), instance))
     }
 
     /// Tells whether its server might take its id for another meeting's, and no better one is known yet.
@@ -94,10 +110,7 @@ pub(super) async fn locate(gateway: &Gateway, ask: &Ask) -> Located {
     let Some(key) = ask.key() else { return Located::Missing };
     let key = known.as_ref().map_or(key, |owner| owner.key.clone());
     let owner = match gateway.placement.resolve(&key).await {
-        Ok(Some((meeting, server))) => {
-            let on_server = ask.meetings.scope().scoped(meeting.key.meeting.as_str()).to_string();
-            Some(Owner { key: meeting.key, on_server, server, state: meeting.state })
-        }
+        Ok(Some((meeting, server))) => Some(Owner::resolved(ask.meetings.scope(), meeting, server)),
         Ok(None) => None,
         // That its server is offline or disabled may have been true a while ago.
         Err(_) => return Located::Unreachable,

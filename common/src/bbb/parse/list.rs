@@ -5,6 +5,8 @@ use crate::secret::Secret;
 
 /// Metadata by which a meeting says whose it is, as servers spell it: lower case.
 const TENANT: &str = "usher-tenant";
+/// Metadata by which Scalelite says whose a meeting is: its own id of the tenant, and the tenant's name.
+const SCALELITE: [&str; 2] = ["tenant-id", "tenant-name"];
 /// Metadata with the number of users expected.
 const SIZE: &str = "usher-size";
 
@@ -48,6 +50,12 @@ impl ListedMeeting<'_> {
     /// Returns the tenant it carries our mark for.
     pub fn tenant(&self) -> Option<&str> {
         self.metadata(TENANT)
+    }
+
+    /// Returns the tenant that Scalelite created it for. Scalelite gives both; one alone may be anything.
+    pub fn scalelite_tenant(&self) -> Option<&str> {
+        let [id, name] = SCALELITE.map(|key| self.metadata(key).filter(|value| !value.is_empty()));
+        id.and(name)
     }
 
     /// Returns how many users are expected; 0 means unknown.

@@ -138,6 +138,12 @@ impl Fleet {
         })
     }
 
+    /// Visits the servers on which another tenant's meeting, or a zombie of one, is called what `meeting`
+    /// would be called there.
+    pub fn namesakes_of(&self, meeting: &MeetingKey) -> impl Iterator<Item = &ServerId> {
+        self.bare.namesakes_of(meeting)
+    }
+
     /// Counts the zombies of one server.
     pub fn zombie_count_on(&self, server: &ServerId) -> usize {
         self.zombies.count_on(server)

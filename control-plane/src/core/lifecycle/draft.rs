@@ -1,7 +1,7 @@
 //! A plan in the making, in the terms of A5: records move, zombies stay behind.
 
 use usher_common::{
-    id::{InternalMeetingId, ServerId},
+    id::{InternalMeetingId, MeetingId, ServerId, TenantId},
     meeting::{MeetingKey, Record, RecordState, Zombie, ZombieKey, ZombieState},
     server::AdminState,
 };
@@ -67,6 +67,18 @@ impl<'a> Draft<'a> {
             && server.admin() == AdminState::Cordoned
         {
             self.write(Key::Server(id.clone()), Write::Server(server.stored.value.clone()));
+        }
+    }
+
+    /// Guards the arrival of a bare meeting ([`usher_common::scope`]) at a server. Tenant `default`'s
+    /// meeting of that id must not be created there: whoever chose the server for it before must choose
+    /// anew, so the server is written as it was.
+    pub(in crate::core) fn guard_bare(&mut self, id: &MeetingId, server: &ServerId) {
+        let namesake = MeetingKey::new(TenantId::default_tenant(), id.clone());
+        self.guard_record(&namesake);
+        self.guard_server(server);
+        if let Some(server) = self.fleet.server(server) {
+            self.write(Key::Server(server.id().clone()), Write::Server(server.stored.value.clone()));
         }
     }
 

@@ -2,13 +2,13 @@
 
 use foldhash::{HashMap, HashMapExt};
 use usher_common::{
-    id::InternalMeetingId,
+    id::{InternalMeetingId, ServerId},
     meeting::MeetingKey,
     server::{Sample, SampledMeeting},
     settings::Adopt,
 };
 
-use crate::core::load;
+use crate::core::{fleet::Fleet, load};
 
 /// One listed meeting.
 #[derive(Debug, Clone, Copy)]
@@ -26,11 +26,22 @@ pub(super) struct Listing<'a> {
 }
 
 impl<'a> Listing<'a> {
-    pub(super) fn new(sample: &'a Sample, adopt: Adopt) -> Self {
+    /// Indexes what `server` lists. What its records and zombies name is theirs, whatever it is called there.
+    pub(super) fn new(fleet: &Fleet, server: &ServerId, sample: &'a Sample) -> Self {
+        let adopt = fleet.policy().adopt;
+        let mut named: HashMap<InternalMeetingId, MeetingKey> = HashMap::new();
+        for (zombie, stored) in fleet.zombies_on(server) {
+            named.extend(stored.value.internal_id.clone().map(|id| (id, zombie.meeting)));
+        }
+        for (key, stored) in fleet.records_on(server) {
+            named.extend(stored.value.state.internal_id().map(|id| (id.clone(), key.clone())));
+        }
         let mut listing = Self { by_key: HashMap::new(), by_id: HashMap::new() };
         for meeting in sample.meetings.iter().filter(|meeting| !meeting.breakout) {
             listing.by_id.insert(&meeting.internal_id, meeting);
-            if let Some(key) = load::listed_key(meeting) {
+            let unmarked = |_: &_| meeting.key.is_none();
+            let named = named.get(&meeting.internal_id).filter(unmarked).cloned();
+            if let Some(key) = named.or_else(|| load::listed_key(meeting)) {
                 let listed = Listed { meeting, ours: meeting.key.is_some() || adopt == Adopt::All };
                 listing
                     .by_key

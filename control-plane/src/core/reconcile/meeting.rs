@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use usher_common::{
-    id::InternalMeetingId,
+    id::{InternalMeetingId, TenantId},
     meeting::{MeetingKey, Record, RecordState, Zombie, ZombieKey, ZombieState},
+    scope::Scope,
     server::{AdminState, Health, Sample, SampledMeeting},
     settings::Adopt,
 };
@@ -237,8 +238,11 @@ impl Meeting<'_> {
         let id = listed.internal_id.clone();
         match record {
             None if self.case.fleet.policy().adopt != Adopt::None => {
-                if !self.record_changed() && self.accepts() {
+                if !self.record_changed() && self.accepts() && !self.is_taken(listed) {
                     self.draft.guard_server(self.case.server.id());
+                    if self.is_bare(&id) {
+                        self.draft.guard_bare(&self.key.meeting, self.case.server.id());
+                    }
                     let record = self.adopted(id, listed);
                     self.draft.activate(self.key, record);
                 }
@@ -252,6 +256,23 @@ impl Meeting<'_> {
             }
             None | Some(_) => {}
         }
+    }
+
+    fn is_bare(&self, instance: &InternalMeetingId) -> bool {
+        Scope::of(&self.key.tenant).is_bare(self.key.meeting.as_str(), instance)
+    }
+
+    /// Tells whether another balancer's meeting cannot be this tenant's, because its name on the server is not
+    /// that, or is that of a meeting of tenant `default` there.
+    fn is_taken(&self, listed: &SampledMeeting) -> bool {
+        let is_default = self.key.tenant.as_str() == TenantId::DEFAULT;
+        if is_default || listed.key.is_some() && !self.is_bare(&listed.internal_id) {
+            return false;
+        }
+        let namesake = MeetingKey::new(TenantId::default_tenant(), self.key.meeting.clone());
+        let record = self.case.fleet.record(&namesake);
+        !self.is_bare(&listed.internal_id)
+            || record.is_some_and(|stored| stored.value.server == *self.case.server.id())
     }
 
     fn explain(&mut self, internal_id: &InternalMeetingId) {

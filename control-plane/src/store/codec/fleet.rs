@@ -165,6 +165,7 @@ fn sampled_value(meeting: &SampledMeeting) -> pb::SampledMeetingValue {
         size_hint: meeting.size_hint,
         breakout: meeting.breakout,
         external_id,
+        claim: meeting.claim.as_ref().map(ToString::to_string).unwrap_or_default(),
     }
 }
 
@@ -179,8 +180,10 @@ fn sampled(value: pb::SampledMeetingValue) -> Result<SampledMeeting, ValueError>
                 .map_err(|source| ValueError::Id { field: "meetings.meeting_id", source })?,
         ))
     };
+    let claim = Some(value.claim).filter(|name| !name.is_empty()).map(|name| TenantId::parse(&name));
     Ok(SampledMeeting {
         key,
+        claim: claim.transpose().map_err(|source| ValueError::Id { field: "meetings.claim", source })?,
         external_id: if value.external_id.is_empty() { value.meeting_id } else { value.external_id },
         internal_id: InternalMeetingId::parse(&value.internal_id)
             .map_err(|source| ValueError::Id { field: "meetings.internal_id", source })?,

@@ -48,6 +48,25 @@ fn a_tenants_meeting_is_found_by_its_own_id_and_by_no_other_tenants() {
 }
 
 #[test]
+fn a_bare_meeting_is_found_by_the_tenants_id_and_named_so_to_its_server() {
+    let meetings = meetings("school");
+    let internal = format!("{}-17", hex(&sha1("room-42")));
+    meetings.insert("room-42", server(), &active(&internal));
+    for id in ["room-42", &internal] {
+        let found = meetings.find(id, |found| {
+            assert_eq!((found.name, found.on_server), ("room-42", "room-42"), "{id}");
+            found.state()
+        });
+        assert_eq!(found, Some(active(&internal)), "{id}");
+    }
+    assert!(meetings.find("school~room-42", |_| ()).is_none());
+    let scoped = format!("{}-18", hex(&sha1("school~room-42")));
+    meetings.insert("room-42", server(), &active(&scoped));
+    assert!(meetings.find("room-42", |found| found.on_server == "school~room-42").unwrap(), "created anew");
+    assert!(meetings.find(&internal, |_| ()).is_none());
+}
+
+#[test]
 fn internal_ids_of_another_form_are_found_too_and_forgotten_with_their_meeting() {
     let meetings = meetings("default");
     meetings.insert("room", server(), &active("odd-1"));

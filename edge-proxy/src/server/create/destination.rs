@@ -41,9 +41,7 @@ impl Creation {
         if placed.is_ours {
             return Ok(Destination::Placed(placed.server));
         }
-        let on_server = self.ask.meetings.scope().scoped(placed.meeting.key.meeting.as_str()).to_string();
-        let (key, state) = (placed.meeting.key, placed.meeting.state);
-        let owner = Owner { key, on_server, server: placed.server, state };
+        let owner = Owner::resolved(self.ask.meetings.scope(), placed.meeting, placed.server);
         if let Some(owner) = self.standing(owner).await.ok_or(Refusal::SERVER_UNAVAILABLE)? {
             return Ok(Destination::Standing(owner));
         }

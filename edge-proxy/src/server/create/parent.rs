@@ -12,7 +12,7 @@ use usher_common::{
 
 use crate::{
     control::meetings::sha1_hex,
-    server::{gateway::Gateway, reply::Reply, request::Ask},
+    server::{gateway::Gateway, locate::Owner, reply::Reply, request::Ask},
 };
 
 const PARENT: &str = "parentMeetingID";
@@ -60,6 +60,6 @@ async fn parent(gateway: &Gateway, ask: &Ask, given: &str) -> Result<Option<Stri
     let parent = MeetingId::parse(given).map_err(|_| unknown())?;
     let key = MeetingKey::new(ask.tenant.clone(), parent);
     let resolved = gateway.placement.resolve(&key).await.map_err(|_| Reply::unavailable())?;
-    resolved.ok_or_else(unknown)?;
-    Ok(Some(ask.meetings.scope().scoped(given).to_string()))
+    let (meeting, server) = resolved.ok_or_else(unknown)?;
+    Ok(Some(Owner::resolved(ask.meetings.scope(), meeting, server).on_server))
 }

@@ -44,7 +44,7 @@ impl Meeting<'_> {
             let zombie = ZombieKey { meeting: self.key.clone(), server: older.server.clone() };
             let reason = "older than an instance found elsewhere";
             // An adopted instance may be another balancer's: then only what carries our mark is meant.
-            let ours = self.case.fleet.policy().adopt != Adopt::All;
+            let ours = self.case.fleet.policy().adopt != Adopt::All && !is_adopted(older);
             let id = older.state.internal_id().filter(|_| ours).cloned();
             self.draft.set_zombie(zombie, ZombieState::Due, id, reason);
         }

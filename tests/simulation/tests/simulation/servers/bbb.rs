@@ -71,6 +71,7 @@ impl Bbb {
     pub(super) fn list(&self, now: Instant, taken_at_ms: i64) -> Sample {
         let meetings = self.meetings.iter().map(|(key, meeting)| SampledMeeting {
             key: Some(key.clone()),
+            claim: None,
             external_id: key.meeting.to_string(),
             internal_id: meeting.created.internal_id.clone(),
             participants: 5,
