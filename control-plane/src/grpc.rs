@@ -1,5 +1,6 @@
 //! The services of `usher.v1`: each handler validates, calls one port and converts.
 
+mod adopt;
 pub mod auth;
 mod callbacks;
 mod deadline;

@@ -14,6 +14,7 @@
 //! ```
 
 mod abandon;
+mod adopt;
 mod confirm;
 mod draft;
 mod end;
@@ -27,6 +28,7 @@ mod tenants;
 mod tests;
 
 pub use abandon::{Certainty, abandon};
+pub use adopt::{Adoption, adopt};
 pub use confirm::{Answer, confirm};
 pub(in crate::core) use draft::{Draft, create_time_of};
 pub use end::{EndOutcome, report_end};

@@ -7,15 +7,15 @@ use usher_common::{
     id::ServerId,
     meeting::{MeetingKey, Record, RecordState, Zombie, ZombieKey, ZombieState},
     proto::v1::{
-        self, EndMeetingRequest, EndMeetingResponse, ForgetZombieRequest, ForgetZombieResponse,
-        GetMeetingRequest, GetMeetingResponse, ListMeetingsRequest, ListMeetingsResponse, ListZombiesRequest,
-        ListZombiesResponse, SupersedeMeetingRequest, SupersedeMeetingResponse,
-        meeting_service_server::MeetingService,
+        self, AdoptMeetingsRequest, AdoptMeetingsResponse, EndMeetingRequest, EndMeetingResponse,
+        ForgetZombieRequest, ForgetZombieResponse, GetMeetingRequest, GetMeetingResponse,
+        ListMeetingsRequest, ListMeetingsResponse, ListZombiesRequest, ListZombiesResponse,
+        SupersedeMeetingRequest, SupersedeMeetingResponse, meeting_service_server::MeetingService,
     },
     server::{AdminState, Health, Server},
 };
 
-use super::{deadline, name, page::PageRequest, servers::timestamp, status::Refusal};
+use super::{adopt::Adopter, deadline, name, page::PageRequest, servers::timestamp, status::Refusal};
 use crate::{
     core::fleet::Fleet,
     ports::BbbServers,
@@ -160,6 +160,16 @@ impl MeetingService for Meetings {
             other => Refusal::written(other),
         })?;
         Ok(Response::new(ForgetZombieResponse {}))
+    }
+
+    async fn adopt_meetings(
+        &self,
+        request: Request<AdoptMeetingsRequest>,
+    ) -> Result<Response<AdoptMeetingsResponse>, Status> {
+        let deadline = deadline::of(request.metadata());
+        let (fleet, admin, servers) = (&self.fleet, &self.admin, &self.servers);
+        let adopter = Adopter { fleet, admin, servers, call_timeout: self.call_timeout };
+        Ok(Response::new(adopter.adopt(request.into_inner(), deadline).await?))
     }
 }
 

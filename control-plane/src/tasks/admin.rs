@@ -6,18 +6,33 @@ use usher_common::{
     id::{ServerId, TenantId},
     meeting::{MeetingKey, ZombieKey},
     routing::TenantRoute,
-    server::{AdminState, Server},
+    server::{AdminState, Sample, Server},
 };
 
 use super::writer::{WriteError, Writer, Written};
 use crate::core::{
+    epoch::Epoch,
     fleet::Fleet,
-    lifecycle::{self, AdminError, Progress, Step, SupersedeError, TenantError},
+    lifecycle::{self, AdminError, Adoption, Progress, Step, SupersedeError, TenantError},
     now::Now,
 };
 
 /// Longest wait until this replica sees what it has written, so that its answer shows it.
 const SEE_WITHIN: Duration = Duration::from_secs(2);
+
+/// A server, as it is when it is asked for its list.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// What operators described.
+    pub server: Server,
+    /// The one its list is of.
+    pub epoch: Epoch,
+}
+
+/// The server was changed, or another epoch began, since it was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("changed since it was asked")]
+pub struct Stale;
 
 type Outcome<T> = Result<T, WriteError<AdminError>>;
 
@@ -109,6 +124,29 @@ impl Admin {
     /// There is none, or the store did not take it.
     pub async fn forget_zombie(&self, key: &ZombieKey, deadline: Instant) -> Outcome<()> {
         self.once(deadline, |fleet, _| lifecycle::forget_zombie(fleet, key)).await
+    }
+
+    /// Takes over a meeting that a server listed just now.
+    ///
+    /// # Errors
+    /// The server, or the whole store, is not as it was when it was asked, or the store did not take it.
+    pub async fn adopt(
+        &self,
+        asked: &Asked,
+        key: &MeetingKey,
+        sample: &Sample,
+        deadline: Instant,
+    ) -> Result<Adoption, WriteError<Stale>> {
+        self.once(deadline, |fleet, now| {
+            let id = &asked.server.id;
+            // Its value and not its revision: taking over another one may have written it anew.
+            let as_asked = fleet.server(id).is_some_and(|server| server.stored.value == asked.server);
+            if !as_asked || fleet.epoch() != asked.epoch {
+                return Err(Stale);
+            }
+            Ok(lifecycle::adopt(fleet, id, key, sample, now.wall_ms))
+        })
+        .await
     }
 
     /// Makes a tenant what it is to be, if it is not.

@@ -12,6 +12,7 @@ use crate::core::{
     testkit::{Bench, ask, iid, key, sample, server, sid, zkey},
 };
 
+mod adopting;
 mod rows;
 mod servers;
 mod storm;

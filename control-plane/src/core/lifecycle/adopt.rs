@@ -1,0 +1,129 @@
+//! An operator says that a server runs a meeting which another balancer put there.
+
+use bytes::Bytes;
+use usher_common::{
+    id::{ServerId, TenantId},
+    meeting::{MeetingKey, Record, RecordState, ZombieKey},
+    scope::{self, Scope},
+    server::{AdminState, Sample, SampledMeeting},
+};
+
+use super::{Draft, Step, create_time_of};
+use crate::core::fleet::Fleet;
+
+/// What became of a meeting that was to be taken over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Adoption {
+    /// Its record is made.
+    Adopted,
+    /// It has a record on this server already.
+    Standing,
+    /// The server does not list it, it ended since, or the server was disabled.
+    NotRunning,
+    /// The id lives on another server.
+    Elsewhere(ServerId),
+    /// An instance of the id on this server is to be ended.
+    Zombie,
+    /// What is called so on the server is another tenant's.
+    Taken(TenantId),
+    /// An id of a tenant that could not be told from others on the server.
+    Unfit,
+}
+
+/// Takes a meeting of another balancer's over, as a poll does under `meetings.adopt = "all"`: the record is
+/// this poll's word alone, and the next one that does not list the instance takes it away again. `sample`
+/// is a list that the server gave just now; its watermark orders it with what is written.
+pub fn adopt(
+    fleet: &Fleet,
+    server: &ServerId,
+    key: &MeetingKey,
+    sample: &Sample,
+    now_ms: i64,
+) -> Step<Adoption> {
+    let accepts = fleet.server(server).is_some_and(|server| server.admin() != AdminState::Disabled);
+    if !accepts {
+        return Step::settled(Adoption::NotRunning);
+    }
+    if let Some(stored) = fleet.record(key) {
+        return Step::settled(match &stored.value {
+            record if record.server != *server => Adoption::Elsewhere(record.server.clone()),
+            Record { state: RecordState::Ending { .. }, .. } => Adoption::NotRunning,
+            _ => Adoption::Standing,
+        });
+    }
+    let zombie = ZombieKey { meeting: key.clone(), server: server.clone() };
+    if fleet.zombie(&zombie).is_some() {
+        return Step::settled(Adoption::Zombie);
+    }
+    let listed = match find(key, sample) {
+        Ok(listed) => listed,
+        Err(adoption) => return Step::settled(adoption),
+    };
+    if fleet.record_changed_since(key, sample.watermark) {
+        return Step::settled(Adoption::NotRunning); // it was routed, and is over
+    }
+    let is_bare = Scope::of(&key.tenant).is_bare(key.meeting.as_str(), &listed.internal_id);
+    let namesake = || namesake(fleet, server, key).filter(|_| is_bare);
+    if let Some(owner) = owner(fleet, server, listed).or_else(namesake) {
+        return Step::settled(Adoption::Taken(owner));
+    }
+    let mut draft = Draft::new(fleet, now_ms);
+    draft.guard_server(server);
+    draft.guard_arrival(server);
+    draft.guard_zombie(&zombie);
+    if is_bare {
+        draft.guard_bare(&key.meeting, server);
+    }
+    draft.activate(key, record(server, listed, sample));
+    Step { plan: draft.into_plan(), outcome: Adoption::Adopted }
+}
+
+/// Finds the instance that stands for the meeting: the one with our mark, else the one without any that is
+/// called what the other balancer called it.
+fn find<'s>(key: &MeetingKey, sample: &'s Sample) -> Result<&'s SampledMeeting, Adoption> {
+    let mut meetings = sample.meetings.iter().filter(|meeting| !meeting.breakout);
+    if let Some(marked) = meetings.clone().find(|meeting| meeting.key.as_ref() == Some(key)) {
+        return Ok(marked);
+    }
+    let id = scope::bare(key.meeting.as_str()).ok_or(Adoption::Unfit)?;
+    let listed = meetings.find(|meeting| meeting.external_id == id).ok_or(Adoption::NotRunning)?;
+    match &listed.key {
+        Some(other) => Err(Adoption::Taken(other.tenant.clone())),
+        None if key.tenant.as_str() == TenantId::DEFAULT => Ok(listed),
+        None if Scope::of(&key.tenant).is_bare(id, &listed.internal_id) => Ok(listed),
+        None => Err(Adoption::Unfit),
+    }
+}
+
+/// Returns whose record or zombie names the instance already.
+fn owner(fleet: &Fleet, server: &ServerId, listed: &SampledMeeting) -> Option<TenantId> {
+    let names = |id: Option<_>| id == Some(&listed.internal_id);
+    let records = fleet.records_on(server).filter(|(_, stored)| names(stored.value.state.internal_id()));
+    let zombies = fleet.zombies_on(server).filter(|(_, stored)| names(stored.value.internal_id.as_ref()));
+    let mut owners =
+        records.map(|(key, _)| key.tenant.clone()).chain(zombies.map(|(key, _)| key.meeting.tenant));
+    owners.next()
+}
+
+/// Returns tenant `default` where a meeting of its own is called so on the server.
+fn namesake(fleet: &Fleet, server: &ServerId, key: &MeetingKey) -> Option<TenantId> {
+    let namesake = MeetingKey::new(TenantId::default_tenant(), key.meeting.clone());
+    let record = fleet.record(&namesake).filter(|stored| stored.value.server == *server);
+    record.map(|_| namesake.tenant)
+}
+
+fn record(server: &ServerId, listed: &SampledMeeting, sample: &Sample) -> Record {
+    let create_time_ms = match create_time_of(&listed.internal_id) {
+        0 => sample.taken_at_ms.saturating_sub_unsigned(listed.age_ms),
+        time => time,
+    };
+    Record {
+        state: RecordState::Active { internal_id: listed.internal_id.clone(), create_time_ms },
+        server: server.clone(),
+        token: String::new(),
+        request_digest: Bytes::new(),
+        created_at_ms: create_time_ms,
+        max_users: listed.max_users,
+        size_hint: listed.size_hint,
+    }
+}

@@ -1,0 +1,112 @@
+//! `MeetingService/AdoptMeetings`: one list of one server, and a decision for each meeting that was named.
+
+use std::{sync::Arc, time::Duration};
+
+use futures::{StreamExt, TryStreamExt, stream};
+use usher_common::{
+    id::ServerId,
+    meeting::MeetingKey,
+    proto::v1::{AdoptMeetingsRequest, AdoptMeetingsResponse, AdoptOutcome, AdoptedMeeting},
+    server::AdminState,
+};
+
+use super::{name, status::Refusal};
+use crate::{
+    core::lifecycle::Adoption,
+    ports::BbbServers,
+    tasks::{
+        admin::{Admin, Asked},
+        fleet_handle::FleetHandle,
+        writer::WriteError,
+    },
+};
+
+/// Meetings of one request.
+const MOST: usize = 300;
+/// Records that are written at the same time.
+const AT_ONCE: usize = 16;
+
+/// What the call works with.
+pub(super) struct Adopter<'a> {
+    pub(super) fleet: &'a FleetHandle,
+    pub(super) admin: &'a Admin,
+    pub(super) servers: &'a Arc<dyn BbbServers>,
+    pub(super) call_timeout: Duration,
+}
+
+impl Adopter<'_> {
+    /// Asks the server, then decides.
+    pub(super) async fn adopt(
+        &self,
+        request: AdoptMeetingsRequest,
+        deadline: std::time::Instant,
+    ) -> Result<AdoptMeetingsResponse, Refusal> {
+        let id = name::parse_server("server", &request.server)?;
+        let keys = keys(&request.names)?;
+        if !self.fleet.complete() {
+            return Err(Refusal::retry("NOT_READY", "this control plane has not read the store yet"));
+        }
+        let (asked, watermark) = self.asked(&id)?;
+        let list = self.servers.poll(&asked.server, watermark);
+        let sample = match tokio::time::timeout(self.call_timeout, list).await {
+            Ok(Ok(sample)) => sample,
+            Ok(Err(error)) => return Err(Refusal::retry("SERVER_CALL_FAILED", error.to_string())),
+            Err(_) => return Err(Refusal::retry("SERVER_CALL_FAILED", "the server did not answer")),
+        };
+        let (asked, sample) = (&asked, &sample);
+        let adopted = stream::iter(keys).map(|key| async move {
+            let adoption = self.admin.adopt(asked, &key, sample, deadline).await;
+            adoption.map(|adoption| shown(&key, adoption))
+        });
+        let meetings = adopted.buffered(AT_ONCE).try_collect().await.map_err(|error| match error {
+            WriteError::Decision(stale) => {
+                Refusal::Conflict(format!("`{}` {stale}; ask again", request.server))
+            }
+            other => Refusal::written(other),
+        })?;
+        Ok(AdoptMeetingsResponse { meetings })
+    }
+
+    /// Returns the server as it is now, and the revision its list will be compared with.
+    fn asked(&self, id: &ServerId) -> Result<(Asked, u64), Refusal> {
+        let found = self.fleet.read(|fleet| {
+            let server = fleet.server(id)?.stored.value.clone();
+            Some((Asked { server, epoch: fleet.epoch() }, fleet.revision().seq))
+        });
+        let (asked, watermark) =
+            found.ok_or_else(|| Refusal::NotFound { kind: "server", name: name::server(id) })?;
+        if asked.server.admin == AdminState::Disabled {
+            return Err(disabled(id));
+        }
+        Ok((asked, watermark))
+    }
+}
+
+fn keys(names: &[String]) -> Result<Vec<MeetingKey>, Refusal> {
+    if names.is_empty() || names.len() > MOST {
+        return Err(Refusal::field("names", format!("name 1 to {MOST} meetings, not {}", names.len())));
+    }
+    let parse = |(at, text): (usize, &String)| name::parse_meeting(&format!("names[{at}]"), text);
+    names.iter().enumerate().map(parse).collect()
+}
+
+fn disabled(id: &ServerId) -> Refusal {
+    Refusal::Precondition {
+        reason: "SERVER_DISABLED",
+        subject: name::server(id),
+        problem: "a disabled server has no meetings; enable or cordon it first".into(),
+    }
+}
+
+fn shown(key: &MeetingKey, adoption: Adoption) -> AdoptedMeeting {
+    let (outcome, owner) = match adoption {
+        Adoption::Adopted => (AdoptOutcome::Adopted, String::new()),
+        Adoption::Standing => (AdoptOutcome::Standing, String::new()),
+        Adoption::NotRunning => (AdoptOutcome::NotRunning, String::new()),
+        Adoption::Elsewhere(server) => (AdoptOutcome::Elsewhere, name::server(&server)),
+        Adoption::Zombie => (AdoptOutcome::Zombie, String::new()),
+        Adoption::Taken(tenant) => (AdoptOutcome::Taken, name::tenant(&tenant)),
+        Adoption::Unfit => (AdoptOutcome::Unfit, String::new()),
+    };
+    AdoptedMeeting { name: name::meeting(key), outcome: outcome.into(), owner }
+}
