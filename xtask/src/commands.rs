@@ -24,9 +24,10 @@ pub(crate) fn demo(args: &[String]) -> Result<()> {
 pub(crate) fn test(args: &[String]) -> Result<()> {
     tools::protoc()?;
     let etcd = tools::etcd()?;
+    let redis = tools::redis()?;
     let faketime = tools::faketime()?;
     let clients = tools::clients()?;
-    say(&format!("etcd: {}", etcd.display()));
+    say(&format!("etcd: {}, redis: {}", etcd.display(), redis.display()));
     // One build of programs and tests together: both then share every dependency.
     say("building the programs and the tests");
     run(cargo().args(["build", "--workspace", "--bins", "--tests"]))?;
@@ -34,6 +35,7 @@ pub(crate) fn test(args: &[String]) -> Result<()> {
         .args(["test", "--workspace"])
         .args(args)
         .env("USHER_ETCD", etcd)
+        .env("TEST_REDIS", redis)
         .env("TEST_FAKETIME", faketime)
         .env("TEST_PROGRAMS", programs("debug"))
         .env("TEST_PYTHON", clients.python)

@@ -14,7 +14,7 @@ const USAGE: &str = "\
 usage: cargo xtask COMMAND [ARGS]
 
   demo [ARGS]    build Usher and run `usher demo`: three simulated servers, a meeting, a join link
-  test [ARGS]    bring etcd, Python and JavaScript clients, then run every test (ARGS go to cargo test)
+  test [ARGS]    bring etcd, Redis, Python and JavaScript clients, then run every test (ARGS go to cargo test)
   bench [ARGS]   build for release and measure joins and creates against what the machine can do
   simulate [--seeds N] [--from S] [--seed S] [--a6 MINUTES]
                  histories of a whole cluster in simulated time; one seed is replayed with its trace

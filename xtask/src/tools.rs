@@ -7,6 +7,7 @@ mod deny;
 mod etcd;
 mod faketime;
 mod protoc;
+mod redis;
 
 use std::{
     fs,
@@ -15,7 +16,9 @@ use std::{
 
 use anyhow::{Context, Result};
 
-pub(crate) use {buf::buf, clients::clients, deny::deny, etcd::etcd, faketime::faketime, protoc::protoc};
+pub(crate) use {
+    buf::buf, clients::clients, deny::deny, etcd::etcd, faketime::faketime, protoc::protoc, redis::redis,
+};
 
 use crate::shell;
 
@@ -23,7 +26,7 @@ use crate::shell;
 pub(crate) fn everything() -> Result<Vec<PathBuf>> {
     protoc()?;
     let clients = clients()?;
-    Ok(vec![etcd()?, faketime()?, buf()?, deny()?, clients.python, clients.node_modules])
+    Ok(vec![etcd()?, redis()?, faketime()?, buf()?, deny()?, clients.python, clients.node_modules])
 }
 
 /// Returns the folder of the tools, making it if need be.

@@ -16,6 +16,8 @@ pub mod link;
 pub mod load;
 pub mod process;
 pub mod programs;
+pub mod redis;
+pub mod scalelite;
 pub mod servers;
 pub mod standalone;
 pub mod wait;

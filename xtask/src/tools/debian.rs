@@ -39,6 +39,14 @@ pub(super) fn unpack(package: &str, into: &Path, why: &str) -> Result<()> {
     fs::remove_dir_all(&downloads).context("remove the downloaded package")
 }
 
+/// Returns the libraries that a package depends on, the C library aside.
+pub(super) fn libraries_of(package: &str) -> Result<Vec<String>> {
+    let said = Command::new("apt-cache").args(["depends", package]).output().context("run apt-cache")?;
+    let text = String::from_utf8_lossy(&said.stdout).into_owned();
+    let named = text.lines().filter_map(|line| line.trim().strip_prefix("Depends: "));
+    Ok(named.filter(|name| name.starts_with("lib") && *name != "libc6").map(str::to_owned).collect())
+}
+
 /// Fetches the package lists where there are none, as in a fresh container.
 fn update_if_never_done() -> Result<()> {
     let lists = fs::read_dir("/var/lib/apt/lists")
