@@ -1,5 +1,6 @@
 //! What can be typed.
 
+mod migrate;
 mod parts;
 mod policy;
 mod servers;
@@ -10,6 +11,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use usher_common::secret::Secret;
 
+pub use migrate::{Migrate, ScaleliteArgs};
 pub use parts::{DemoArgs, SimArgs, StandaloneArgs};
 pub use policy::PolicyArgs;
 pub use servers::{AddArgs, CheckArgs, Servers, SyncArgs, SyncMode, UpdateArgs};
@@ -20,7 +22,7 @@ const EXIT_CODES: &str = "Exit codes:
   1  refused or failed: not found, in the way, a server that does not pass its check, …
   2  not understood: arguments, configuration, a list of servers
   3  the control plane cannot be reached or cannot do it now: try again
-  4  the token is missing or not accepted";
+  4  the token, or the password of a Redis, is missing or not accepted";
 
 /// A load balancer for BigBlueButton.
 #[derive(Debug, Parser)]
@@ -110,6 +112,9 @@ pub enum Command {
     /// Show the edges
     #[command(subcommand)]
     Edges(Edges),
+    /// Take over what another balancer manages, without ending a meeting
+    #[command(subcommand)]
+    Migrate(Migrate),
     /// Write the completions of a shell to standard output
     Completions {
         /// The shell

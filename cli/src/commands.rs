@@ -6,6 +6,7 @@ mod deliveries;
 mod demo;
 mod edges;
 mod meetings;
+mod migrate;
 mod servers;
 mod standalone;
 mod status;
@@ -39,6 +40,7 @@ pub async fn run(cli: Cli, printer: &mut Printer) -> Result<(), Failure> {
         Command::Deliveries(command) => deliveries::run(global, printer, command).await,
         Command::Zombies(command) => zombies::run(global, printer, command).await,
         Command::Edges(_) => edges::list(&Admin::connect(global).await?, printer).await,
+        Command::Migrate(command) => migrate::run(global, printer, command).await,
         Command::Standalone(args) => standalone::run(printer, args).await,
         Command::Demo(args) => demo::run(printer, args).await,
         Command::BbbSim(args) => bbb_sim::run(printer, args).await,

@@ -1,4 +1,6 @@
 //! Pure decisions of the command line: no clock, socket, file or terminal.
 
 pub mod inventory;
+pub mod migration;
+pub mod scalelite;
 pub mod sync;

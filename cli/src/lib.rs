@@ -6,4 +6,5 @@ pub mod commands;
 pub mod core;
 pub mod exit;
 pub mod printer;
+pub mod scalelite;
 pub mod standalone;

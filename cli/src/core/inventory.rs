@@ -158,32 +158,43 @@ impl Entry<'_> {
     }
 
     fn weight(&mut self) -> Option<f64> {
-        let multiplier = self.get("load_multiplier").map_or(Ok(1.0), str::parse::<f64>);
-        if let Ok(multiplier) = multiplier
-            && MULTIPLIER.contains(&multiplier)
-        {
-            return Some(1.0 / multiplier);
-        }
-        self.fault("`load_multiplier` must be a number above 0 (0.001 to 1000000); 1 is ordinary, 2 takes half the load");
-        None
+        let weight = self.get("load_multiplier").map_or(Ok(1.0), weight);
+        weight.map_err(|problem| self.fault(problem)).ok()
     }
 
     fn tags(&mut self) -> Option<Vec<String>> {
-        let mut tags: Vec<String> =
-            self.get("tag").unwrap_or_default().split(',').map(|tag| tag.trim().to_owned()).collect();
-        tags.retain(|tag| !tag.is_empty());
-        tags.sort();
-        tags.dedup();
-        if tags.len() > TAGS.0
-            || tags
-                .iter()
-                .any(|tag| tag.len() > TAGS.1 || tag.contains(|c: char| c == '!' || c.is_whitespace()))
-        {
-            self.fault("`tag` must be at most 32 tags, comma-separated, each 1 to 64 characters without spaces and `!`");
-            return None;
-        }
-        Some(tags)
+        let tags = tags(self.get("tag").unwrap_or_default());
+        tags.map_err(|problem| self.fault(problem)).ok()
     }
+}
+
+/// Reads a `load_multiplier` as the weight it stands for.
+///
+/// # Errors
+/// What it must be.
+pub fn weight(load_multiplier: &str) -> Result<f64, &'static str> {
+    let multiplier = load_multiplier.parse::<f64>().ok().filter(|multiplier| MULTIPLIER.contains(multiplier));
+    let must =
+        "`load_multiplier` must be a number above 0 (0.001 to 1000000); 1 is ordinary, 2 takes half the load";
+    multiplier.map(|multiplier| 1.0 / multiplier).ok_or(must)
+}
+
+/// Reads a `tag`, sorted and each once.
+///
+/// # Errors
+/// What it must be.
+pub fn tags(tag: &str) -> Result<Vec<String>, &'static str> {
+    let mut tags: Vec<String> = tag.split(',').map(|tag| tag.trim().to_owned()).collect();
+    tags.retain(|tag| !tag.is_empty());
+    tags.sort();
+    tags.dedup();
+    let unfit = |tag: &String| tag.len() > TAGS.1 || tag.contains(|c: char| c == '!' || c.is_whitespace());
+    if tags.len() > TAGS.0 || tags.iter().any(unfit) {
+        return Err(
+            "`tag` must be at most 32 tags, comma-separated, each 1 to 64 characters without spaces and `!`",
+        );
+    }
+    Ok(tags)
 }
 
 /// Writes a list that [`parse`], and Scalelite, read back.

@@ -15,6 +15,8 @@ mod health;
 mod isolation;
 mod leader;
 mod losses;
+mod migrate;
+mod other_balancer;
 mod races;
 mod restart;
 mod rolling;

@@ -1,0 +1,94 @@
+//! `usher migrate`: reads another balancer, plans, carries out, tells what is left.
+
+mod carry_out;
+mod rows;
+
+use usher_common::{
+    id::{MeetingId, ServerId, TenantId},
+    meeting::MeetingKey,
+    proto::v1,
+    secret::Secret,
+};
+
+use self::{carry_out::carry_out, rows::rows};
+use super::servers::sync::standing;
+use crate::{
+    args::{Global, Migrate, ScaleliteArgs},
+    client::{Admin, tenant_name},
+    core::{
+        migration::{StandingTenant, Usher, plan},
+        scalelite::{self, Scalelite},
+    },
+    exit::Failure,
+    printer::Printer,
+    scalelite::Redis,
+};
+
+/// Does what was typed after `migrate`.
+pub(super) async fn run(global: &Global, printer: &mut Printer, command: Migrate) -> Result<(), Failure> {
+    match command {
+        Migrate::Scalelite(args) => from_scalelite(global, printer, args).await,
+    }
+}
+
+async fn from_scalelite(global: &Global, printer: &mut Printer, args: ScaleliteArgs) -> Result<(), Failure> {
+    let redis = Redis::connect(&args.redis, args.namespace.trim_end_matches(':'), global.timeout).await?;
+    let found = scalelite::read(&redis.read().await?);
+    let admin = Admin::connect(global).await?;
+    let usher = usher(&admin, &found).await?;
+    let url_host = args.url_host.as_deref().map(str::trim).filter(|host| !host.is_empty());
+    let mut plan = plan(&usher, &found, url_host);
+    let [tenants, servers, meetings] = plan.standing;
+    printer.note(&format!(
+        "Scalelite has {} tenants, {} servers, {} meetings ({} more are over); of these, {tenants} tenants, {servers} \
+         servers and {meetings} meetings are here already",
+        found.tenants.len(),
+        found.servers.len(),
+        found.meetings.len(),
+        found.over
+    ));
+    if args.dry_run {
+        printer.note("dry run: nothing is changed");
+    } else {
+        carry_out(&admin, &mut plan).await?;
+    }
+    printer.list(&rows(&plan), "nothing to do")?;
+    match plan.remarks.iter().filter(|remark| remark.is_conflict).count() {
+        0 => Ok(()),
+        conflicts => Err(Failure::Refused(format!(
+            "{conflicts} of these are for you to decide; what is done stays done, and the next run does what is left"
+        ))),
+    }
+}
+
+/// Returns what Usher has, as far as it matters for what was found.
+async fn usher(admin: &Admin, found: &Scalelite) -> Result<Usher, Failure> {
+    let mut tenants = Vec::new();
+    for listed in admin.all_tenants().await? {
+        let id = listed.name.trim_start_matches("tenants/");
+        let view = if found.tenants.iter().any(|tenant| tenant.id.as_str() == id) {
+            v1::TenantView::RevealSecrets
+        } else {
+            v1::TenantView::Unspecified
+        };
+        let request = v1::GetTenantRequest { name: tenant_name(id), view: view.into() };
+        let tenant = admin.tenants().get_tenant(request).await?.into_inner().tenant.unwrap_or_default();
+        tenants.push(StandingTenant {
+            id: TenantId::parse(id).map_err(strange)?,
+            secrets: tenant.secrets.iter().map(|secret| Secret::new(secret)).collect(),
+            hosts: tenant.hosts.iter().map(|host| host.to_ascii_lowercase()).collect(),
+        });
+    }
+    let meetings = admin.all_meetings(None, None).await?.into_iter().map(|meeting| {
+        let tenant = TenantId::parse(&meeting.tenant).map_err(strange)?;
+        let key = MeetingKey::new(tenant, MeetingId::parse(&meeting.meeting_id).map_err(strange)?);
+        let server = ServerId::parse(meeting.server.trim_start_matches("servers/")).map_err(strange)?;
+        Ok((key, server))
+    });
+    let meetings = meetings.collect::<Result<_, Failure>>()?;
+    Ok(Usher { servers: standing(admin).await?, tenants, meetings })
+}
+
+fn strange(error: impl std::fmt::Display) -> Failure {
+    Failure::Refused(format!("the control plane sent what cannot be: {error}"))
+}

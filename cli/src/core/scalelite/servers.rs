@@ -1,0 +1,63 @@
+//! `servers` and `server:ID`.
+
+use usher_common::{
+    id::ServerId,
+    secret::Secret,
+    server::{AdminState, base_url},
+};
+
+use super::{Entry, Fields, FoundServer, Keys, Scalelite, field};
+use crate::core::inventory::{ServerSpec, tags, weight};
+
+pub(super) fn read(keys: &Keys, found: &mut Scalelite) {
+    for (id, entry) in &keys.servers {
+        let key = format!("server:{id}");
+        match entry {
+            Entry::Missing => found.fault(keys, &key, "is named in `servers` and does not exist"),
+            Entry::Unreadable => found.fault(keys, &key, "is no hash of text, as Scalelite's are"),
+            Entry::Fields(fields) => match server(keys, id, fields) {
+                Ok(server) => found.servers.push(server),
+                Err(problems) => problems.into_iter().for_each(|problem| found.fault(keys, &key, problem)),
+            },
+        }
+    }
+}
+
+fn server(keys: &Keys, id: &str, fields: &Fields) -> Result<FoundServer, Vec<String>> {
+    // 0 is what Scalelite itself takes for none.
+    let multiplier = field(fields, "load_multiplier").filter(|text| text.parse::<f64>() != Ok(0.0));
+    let mut problems = Vec::new();
+    let mut noted = |problem: String| problems.push(problem);
+    let name = ServerId::parse(id).map_err(|error| noted(error.to_string())).ok();
+    let url = field(fields, "url").ok_or("`url` is missing".to_owned());
+    let url = url.and_then(|url| base_url(url).map_err(|error| format!("`url` {error}")));
+    let url = url.map_err(&mut noted).ok();
+    let secret = field(fields, "secret").map(Secret::new);
+    let secret = secret.ok_or("`secret` is missing; `bbb-conf --secret` on the server prints it".to_owned());
+    let secret = secret.map_err(&mut noted).ok();
+    let weight = multiplier.map_or(Ok(1.0), weight).map_err(|problem| noted(problem.to_owned())).ok();
+    let tags =
+        tags(field(fields, "tag").unwrap_or_default()).map_err(|problem| noted(problem.to_owned())).ok();
+    let admin = admin(keys, id, field(fields, "state")).map_err(|problem| noted(problem.to_owned())).ok();
+    let server = || {
+        let admin = admin?;
+        let enabled = admin == AdminState::Enabled;
+        let spec =
+            ServerSpec { id: name?, url: url?, secret: secret?, enabled, weight: weight?, tags: tags? };
+        Some(FoundServer { spec, admin })
+    };
+    server().ok_or(problems)
+}
+
+/// Servers of before there were states are told by the sets they are in.
+fn admin(keys: &Keys, id: &str, state: Option<&str>) -> Result<AdminState, &'static str> {
+    match state {
+        Some("enabled") => Ok(AdminState::Enabled),
+        Some("cordoned") => Ok(AdminState::Cordoned),
+        Some("disabled") => Ok(AdminState::Disabled),
+        Some(_) => Err("`state` is none of enabled, cordoned, disabled"),
+        None if keys.enabled.contains(id) => Ok(AdminState::Enabled),
+        None if keys.cordoned.contains(id) => Ok(AdminState::Cordoned),
+        None => Ok(AdminState::Disabled),
+    }
+}

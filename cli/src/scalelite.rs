@@ -1,0 +1,186 @@
+//! A live Scalelite's Redis, read and never written: SMEMBERS, ZRANGE and HGETALL alone.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    time::Duration,
+};
+
+use futures::{StreamExt, TryStreamExt, stream};
+use redis::{
+    AsyncConnectionConfig, Client, Cmd, ErrorKind, FromRedisValue, IntoConnectionInfo, RedisError,
+    ServerErrorKind, aio::MultiplexedConnection,
+};
+use usher_common::secret::Secret;
+
+use crate::{
+    core::scalelite::{Entry, Fields, Keys},
+    exit::Failure,
+};
+
+/// Commands that are under way at the same time.
+const AT_ONCE: usize = 64;
+/// Longest time to connect.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How a URL may be written.
+const FORMS: &str = "write it as redis://[USER:PASSWORD@]HOST:PORT/DB, rediss://… for TLS, or \
+                     unix:///PATH?db=DB&user=USER&pass=PASSWORD; a password's characters other than letters and \
+                     digits as %XX";
+
+/// A connection.
+pub struct Redis {
+    connection: MultiplexedConnection,
+    /// Where it leads, without credentials.
+    address: String,
+    /// What Scalelite's keys begin with.
+    prefix: String,
+}
+
+impl Redis {
+    /// Connects to the Redis at `url`, where Scalelite's keys are in `namespace`.
+    ///
+    /// # Errors
+    /// The URL is none, nobody answers, or the user and password are not accepted. None of them quotes the URL.
+    pub async fn connect(url: &Secret, namespace: &str, timeout: Duration) -> Result<Self, Failure> {
+        let malformed = |error: RedisError| {
+            let why = error.detail().map_or_else(|| error.category().to_owned(), str::to_owned);
+            Failure::Usage(format!("--redis: {why}; {FORMS}"))
+        };
+        let info = url.expose().trim().into_connection_info().map_err(malformed)?;
+        let address = info.addr().to_string();
+        // Naming the library is a command that not every user may give.
+        let credentials = info.redis_settings().clone().set_skip_set_lib_name();
+        let client = Client::open(info.set_redis_settings(credentials)).map_err(malformed)?;
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(CONNECT_TIMEOUT.min(timeout)))
+            .set_response_timeout(Some(timeout));
+        let connection = client.get_multiplexed_async_connection_with_config(&config).await;
+        let connection = connection.map_err(|error| failure(&address, "", &error))?;
+        let prefix = if namespace.is_empty() { String::new() } else { format!("{namespace}:") };
+        Ok(Self { connection, address, prefix })
+    }
+
+    /// Reads everything that Scalelite keeps. Not at one moment: what comes or goes meanwhile is there or not.
+    ///
+    /// # Errors
+    /// Redis does not answer, does not allow it, or holds no Scalelite.
+    pub async fn read(&self) -> Result<Keys, Failure> {
+        let servers: BTreeSet<String> = self.set("servers").await?;
+        if servers.is_empty() {
+            return Err(Failure::Refused(format!(
+                "redis at {}: there is no `{}servers`, so this is no Scalelite with a server; another database is \
+                 named in the URL, another namespace with --namespace (REDIS_NAMESPACE)",
+                self.address, self.prefix
+            )));
+        }
+        let tenants = self.set("tenants").await?;
+        let tenants = self.entries("tenant:", tenants).await?;
+        let names = tenants.values().filter_map(|entry| match entry {
+            Entry::Fields(fields) => fields.get("name").cloned(),
+            Entry::Missing | Entry::Unreadable => None,
+        });
+        let tenant_names = self.entries("tenant_name:", names.collect()).await?;
+        let mut settings = BTreeMap::new();
+        for id in tenants.keys() {
+            let ids = self.set(&format!("tenant_settings:{id}")).await?;
+            settings.insert(id.clone(), self.entries("tenant_setting:", ids).await?);
+        }
+        Ok(Keys {
+            prefix: self.prefix.clone(),
+            servers: self.entries("server:", servers).await?,
+            enabled: self.set("server_enabled").await?,
+            cordoned: self.sorted_set("cordoned_server_load").await?,
+            tenants,
+            tenant_names: tenant_names.into_iter().filter_map(index).collect(),
+            settings,
+            meetings: self.entries("meeting:", self.set("meetings").await?).await?,
+        })
+    }
+
+    async fn set(&self, key: &str) -> Result<BTreeSet<String>, Failure> {
+        self.members(key, &redis::cmd("SMEMBERS").arg(self.name(key)).to_owned()).await
+    }
+
+    async fn sorted_set(&self, key: &str) -> Result<BTreeSet<String>, Failure> {
+        self.members(key, &redis::cmd("ZRANGE").arg(self.name(key)).arg(0).arg(-1).to_owned()).await
+    }
+
+    async fn members(&self, key: &str, command: &Cmd) -> Result<BTreeSet<String>, Failure> {
+        let members: Vec<Vec<u8>> =
+            self.ask(command).await.map_err(|error| failure(&self.address, &self.name(key), &error))?;
+        let text = |bytes| {
+            let problem = "has a member that is no text (UTF-8)";
+            String::from_utf8(bytes).map_err(|_| {
+                Failure::Refused(format!("redis at {}: `{}` {problem}", self.address, self.name(key)))
+            })
+        };
+        members.into_iter().map(text).collect()
+    }
+
+    /// Reads the hashes `kind` + each of `ids`.
+    async fn entries(&self, kind: &str, ids: BTreeSet<String>) -> Result<BTreeMap<String, Entry>, Failure> {
+        let entries = stream::iter(ids).map(|id| async move {
+            let entry = self.entry(&format!("{kind}{id}")).await?;
+            Ok::<_, Failure>((id, entry))
+        });
+        entries.buffer_unordered(AT_ONCE).try_collect().await
+    }
+
+    async fn entry(&self, key: &str) -> Result<Entry, Failure> {
+        let command = redis::cmd("HGETALL").arg(self.name(key)).to_owned();
+        let fields: HashMap<Vec<u8>, Vec<u8>> = match self.ask(&command).await {
+            Ok(fields) => fields,
+            Err(error) if is_of_another_type(&error) => return Ok(Entry::Unreadable),
+            Err(error) => return Err(failure(&self.address, &self.name(key), &error)),
+        };
+        if fields.is_empty() {
+            return Ok(Entry::Missing);
+        }
+        let text = |(name, value)| Some((String::from_utf8(name).ok()?, String::from_utf8(value).ok()?));
+        let fields: Option<Fields> = fields.into_iter().map(text).collect();
+        Ok(fields.map_or(Entry::Unreadable, Entry::Fields))
+    }
+
+    async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, RedisError> {
+        command.query_async(&mut self.connection.clone()).await
+    }
+
+    fn name(&self, key: &str) -> String {
+        format!("{}{key}", self.prefix)
+    }
+}
+
+/// Reads the `id` of a `tenant_name:NAME`.
+fn index((name, entry): (String, Entry)) -> Option<(String, String)> {
+    match entry {
+        Entry::Fields(mut fields) => Some((name, fields.remove("id")?)),
+        Entry::Missing | Entry::Unreadable => None,
+    }
+}
+
+fn is_of_another_type(error: &RedisError) -> bool {
+    error.code() == Some("WRONGTYPE")
+}
+
+/// Says what Redis met, at which key; what Redis itself says of a wrong password is not quoted.
+fn failure(address: &str, key: &str, error: &RedisError) -> Failure {
+    let at =
+        if key.is_empty() { format!("redis at {address}") } else { format!("redis at {address}: `{key}`") };
+    match (error.kind(), error.code()) {
+        (ErrorKind::AuthenticationFailed, _) | (_, Some("WRONGPASS" | "NOAUTH")) => Failure::Denied(format!(
+            "{at}: user and password are missing or not accepted; give them in the URL (--redis or REDIS_URL)"
+        )),
+        (ErrorKind::Server(ServerErrorKind::NoPerm), _) | (_, Some("NOPERM")) => Failure::Denied(format!(
+            "{at}: the user may not read it; it needs `~KEYS* +smembers +zrange +hgetall` (and +select where the \
+             database is not 0)"
+        )),
+        (_, Some("WRONGTYPE")) => Failure::Refused(format!(
+            "{at} is of another type than Scalelite's; another database is named in the URL, another namespace with \
+             --namespace (REDIS_NAMESPACE)"
+        )),
+        (ErrorKind::Io, _) if error.is_timeout() => {
+            Failure::Unavailable(format!("{at}: no answer in time (--timeout)"))
+        }
+        (ErrorKind::Io, _) => Failure::Unavailable(format!("{at}: {error}")),
+        _ => Failure::Refused(format!("{at}: {}", error.category())),
+    }
+}

@@ -1,0 +1,361 @@
+//! `usher migrate scalelite`: what a live Scalelite manages is taken over without ending a meeting. Its
+//! Redis is a real one.
+
+use std::process::Output;
+
+use anyhow::{Result, ensure};
+use serde_json::Value;
+use usher_bbb_sim::BbbSim;
+use usher_harness::{
+    client::BbbClient,
+    programs::Program,
+    redis::Redis,
+    scalelite::{Scalelite, ScaleliteTenant},
+    servers,
+    standalone::Standalone,
+    wait,
+};
+
+const SCHOOL: ScaleliteTenant<'_> =
+    ScaleliteTenant { id: "0f5e3c1a-aa", name: "school", secrets: "school-old:school-new" };
+const UNI: ScaleliteTenant<'_> = ScaleliteTenant { id: "0f5e3c1a-bb", name: "uni", secrets: "uni-secret" };
+
+/// Runs `usher migrate scalelite … --output json` against a standalone.
+async fn migrate(to: &Standalone, redis: &str, more: &[&str]) -> Result<Output> {
+    let mut command = std::process::Command::new(Program::Usher.path()?);
+    command.arg("--endpoint").arg(format!("http://{}", to.process.address("control")));
+    command.args(["--output", "json", "migrate", "scalelite"]).env("REDIS_URL", redis).args(more);
+    Ok(tokio::task::spawn_blocking(move || command.output()).await??)
+}
+
+/// As [`migrate`], which is to end well; returns what was done as `action kind name`.
+async fn migrated(to: &Standalone, redis: &str, more: &[&str]) -> Result<Vec<String>> {
+    let output = migrate(to, redis, more).await?;
+    let (out, error) = (String::from_utf8(output.stdout)?, String::from_utf8(output.stderr)?);
+    ensure!(output.status.success(), "{}\n{out}{error}", output.status);
+    rows(&out)
+}
+
+fn rows(out: &str) -> Result<Vec<String>> {
+    let rows: Vec<Value> = serde_json::from_str(out)?;
+    Ok(rows
+        .iter()
+        .map(|row| format!("{} {} {}", row["action"], row["kind"], row["name"]).replace('"', ""))
+        .collect())
+}
+
+/// Every instance that runs.
+fn running(sims: &[BbbSim]) -> Vec<String> {
+    let meetings = sims.iter().flat_map(BbbSim::meetings);
+    meetings.filter(|meeting| !meeting.ending).map(|meeting| meeting.internal_id).collect()
+}
+
+fn assert_none_ended(sims: &[BbbSim], before: &[String]) {
+    assert_eq!(running(sims), before);
+    for sim in sims {
+        assert!(
+            sim.calls().iter().all(|call| call.name != "end" && call.name != "create"),
+            "{:?}",
+            sim.calls()
+        );
+    }
+}
+
+/// A redirect of a join leads to `sim`, into the instance `internal_id`.
+async fn joins(client: &BbbClient, id: &str, sim: &BbbSim, internal_id: &str) -> Result<()> {
+    wait::until(&format!("a join of {id}"), || async {
+        let location = client.joined(id).await?;
+        ensure!(location.starts_with(sim.base()), "{location}");
+        let landed = client.fetch(&location).await?;
+        ensure!(landed.status == 302 || landed.is_success(), "{} {}", landed.status, landed.body);
+        let there = sim.meetings().into_iter().find(|meeting| meeting.internal_id == internal_id);
+        ensure!(there.is_some_and(|meeting| meeting.users.contains(&"Ada".to_owned())), "nobody came in");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn s10_a_live_scalelite_is_taken_over_and_a_second_run_changes_nothing() -> Result<()> {
+    let scalelite = Scalelite::start().await?;
+    let sims = [servers::start().await?, servers::start().await?, servers::start().await?];
+    scalelite.add_server("bbb-one", &sims[0], "enabled", "0.5").await?;
+    scalelite.add_server("bbb-two", &sims[1], "cordoned", "0.1e1").await?;
+    scalelite.add_server("bbb-off", &sims[2], "disabled", "1.0").await?;
+    let one = scalelite.create("room-1", ("bbb-one", &sims[0]), None).await?;
+    let two = scalelite.create("b%20%2F+%C3%A9", ("bbb-two", &sims[1]), None).await;
+    // Redis holds the id as the application wrote it, decoded.
+    drop(two?);
+    scalelite.write("DEL", "meeting:b%20%2F+%C3%A9", &[]).await?;
+    scalelite.map("b / é", "bbb-two", None).await?;
+    scalelite.map("stale", "bbb-one", None).await?;
+    scalelite.write("SADD", "meetings", &["expired"]).await?;
+    let before = running(&sims);
+    sims.iter().for_each(BbbSim::forget_calls);
+
+    let usher = Standalone::start(0, &[]).await?;
+    let url = scalelite.redis.url();
+    let planned = migrated(&usher, url, &["--dry-run"]).await?;
+    let create = ["create server bbb-off", "create server bbb-one", "create server bbb-two"];
+    let adopt =
+        ["adopt meeting default/room-1", "adopt meeting default/stale", "adopt meeting default/b / é"];
+    assert_eq!(planned, [create, adopt].concat());
+    assert!(usher.admin().servers().await?.is_empty(), "a dry run changes nothing");
+    assert!(sims.iter().all(|sim| sim.calls().is_empty()), "nor does it ask a server");
+
+    scalelite.redis.forget_commands().await?;
+    let done = migrated(&usher, url, &[]).await?;
+    let adopted =
+        ["adopt meeting default/room-1", "adopt meeting default/b / é", "note meeting default/stale"];
+    assert_eq!(done, [create, adopted].concat());
+    for command in scalelite.redis.commands().await? {
+        assert!(["hgetall", "smembers", "zrange"].contains(&command.as_str()), "`{command}` was given");
+    }
+    let client = usher.client();
+    joins(&client, "room-1", &sims[0], &one).await?;
+    let answer = client.get("getMeetingInfo", "meetingID=b+%2F+%C3%A9").await?;
+    assert!(answer.is_success(), "{}", answer.body);
+    assert_eq!(client.join("stale").await?.status, 200, "what does not run is not there");
+    let servers = usher.admin().servers().await?;
+    let weights: Vec<_> = servers.iter().map(|server| (server.name.as_str(), server.weight)).collect();
+    assert_eq!(weights, [("servers/bbb-off", 1.0), ("servers/bbb-one", 2.0), ("servers/bbb-two", 1.0)]);
+
+    let again = migrated(&usher, url, &[]).await?;
+    assert_eq!(again, ["note meeting default/stale"], "only what Redis says wrongly");
+    assert_none_ended(&sims, &before);
+    Ok(())
+}
+
+#[tokio::test]
+async fn tenants_keep_their_secrets_their_settings_and_their_meetings() -> Result<()> {
+    let scalelite = Scalelite::start().await?;
+    let sims = [servers::start().await?, servers::start().await?];
+    scalelite.add_server("a", &sims[0], "enabled", "1.0").await?;
+    scalelite.add_server("b", &sims[1], "enabled", "1.0").await?;
+    scalelite.add_tenant(SCHOOL).await?;
+    scalelite.add_tenant(UNI).await?;
+    scalelite.add_setting(SCHOOL.id, "s1", "record", "false", true).await?;
+    let school = scalelite.create("room", ("a", &sims[0]), Some(&SCHOOL)).await?;
+    let uni = scalelite.create("42", ("b", &sims[1]), Some(&UNI)).await?;
+    let before = running(&sims);
+    sims.iter().for_each(BbbSim::forget_calls);
+
+    let usher = Standalone::start(0, &[]).await?;
+    let done = migrated(&usher, scalelite.redis.url(), &["--url-host", "bbb.example.test"]).await?;
+    assert_eq!(done[..2], ["create tenant school", "create tenant uni"]);
+    let adopted: Vec<_> = done.iter().filter(|row| row.starts_with("adopt")).collect();
+    assert_eq!(adopted, ["adopt meeting school/room", "adopt meeting uni/42"]);
+    let by_path = usher.client().for_tenant("school", "school-old");
+    let by_host = usher.client().with_host("school.bbb.example.test").with_secret("school-new");
+    joins(&by_path, "room", &sims[0], &school).await?;
+    joins(&by_host, "room", &sims[0], &school).await?;
+    let uni_client = usher.client().for_tenant("uni", "uni-secret");
+    joins(&uni_client, "42", &sims[1], &uni).await?;
+    assert_none_ended(&sims, &before);
+
+    // Every call of the tenant reaches it under the id that its server knows.
+    let info = by_path.get("getMeetingInfo", "meetingID=room").await?;
+    assert_eq!(
+        (info.text("meetingID"), info.text("internalMeetingID")),
+        (Some("room"), Some(school.as_str()))
+    );
+    let by_instance = by_path.get("getMeetingInfo", &format!("meetingID={school}")).await?;
+    assert!(by_instance.is_success(), "{}", by_instance.body);
+    let listed = by_path.get("getMeetings", "").await?;
+    assert_eq!(listed.texts("internalMeetingID"), [school.as_str()], "{}", listed.body);
+    let again = by_path.created("room").await?;
+    assert_eq!(again.text("internalMeetingID"), Some(school.as_str()), "a create of it finds it");
+    for (stranger, id) in [(usher.client(), "room"), (uni_client.clone(), "room"), (by_path.clone(), "42")] {
+        assert_eq!(stranger.join(id).await?.status, 200, "{id} is another tenant's");
+        assert!(!stranger.get("getMeetings", "").await?.body.contains(&format!("<meetingID>{id}<")));
+    }
+    // Another tenant's meeting of the same id comes into being beside it.
+    wait::until("a server that takes meetings", || async { usher.client().created("room").await.map(drop) })
+        .await?;
+    let rooms = |sim: &BbbSim| sim.meetings().iter().filter(|meeting| meeting.meeting_id == "room").count();
+    assert_eq!((rooms(&sims[0]), rooms(&sims[1])), (1, 1), "never where the other is called so");
+    assert!(by_path.get("end", "meetingID=room&password=mp").await?.is_success());
+    assert_eq!(rooms(&sims[1]), 1, "and is not ended with it");
+
+    let record = by_path.created("new").await?;
+    assert!(record.is_success());
+    assert!(sims.iter().flat_map(BbbSim::meetings).any(|meeting| meeting.meeting_id == "school~new"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_entry_that_is_not_true_leaves_no_record_and_one_that_ends_goes() -> Result<()> {
+    let scalelite = Scalelite::start().await?;
+    let sims = [servers::start().await?];
+    scalelite.add_server("a", &sims[0], "enabled", "1.0").await?;
+    scalelite.add_tenant(SCHOOL).await?;
+    let ends = scalelite.create("ends", ("a", &sims[0]), Some(&SCHOOL)).await?;
+    scalelite.map("never-was", "a", Some(&SCHOOL)).await?;
+    let usher = Standalone::start(0, &[]).await?;
+    migrated(&usher, scalelite.redis.url(), &[]).await?;
+    let meetings = async || -> Result<Vec<String>> {
+        let all = usher.admin().meetings().await?;
+        Ok(all.into_iter().map(|meeting| meeting.name).collect())
+    };
+    assert_eq!(meetings().await?, ["tenants/school/meetings/ends"]);
+    assert!(sims[0].end_meeting(&ends));
+    wait::until("the record to go", || async {
+        let left = meetings().await?;
+        ensure!(left.is_empty(), "{left:?}");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn what_stands_otherwise_is_told_and_left_as_it_is() -> Result<()> {
+    let usher = Standalone::start(2, &[]).await?;
+    let client = usher.client();
+    let scalelite = Scalelite::start().await?;
+    // `bbb-0` is known here by its id, the other by its URL.
+    scalelite.add_server("bbb-0", &usher.sims[0], "enabled", "2.0").await?;
+    scalelite.add_server("other-name", &usher.sims[1], "enabled", "1.0").await?;
+    scalelite.add_tenant(ScaleliteTenant { id: "t", name: "default", secrets: "not-ours" }).await?;
+    client.created("split").await?;
+    let home = usher.sims[0].meetings().iter().any(|meeting| meeting.meeting_id == "split");
+    let (name, sim) = if home { ("other-name", &usher.sims[1]) } else { ("bbb-0", &usher.sims[0]) };
+    scalelite.create("split", (name, sim), None).await?;
+    scalelite.create("fine", ("other-name", &usher.sims[1]), None).await?;
+    let output = migrate(&usher, scalelite.redis.url(), &[]).await?;
+    let (out, error) = (String::from_utf8(output.stdout)?, String::from_utf8(output.stderr)?);
+    assert_eq!(output.status.code(), Some(1), "{out}{error}");
+    assert_eq!(
+        rows(&out)?,
+        [
+            "adopt meeting default/fine",
+            "conflict tenant default",
+            "note server bbb-0",
+            "conflict meeting default/split"
+        ]
+    );
+    assert!(!format!("{out}{error}").contains("not-ours"), "no secret is told");
+    let servers = usher.admin().servers().await?;
+    assert!(servers.len() == 2 && servers.iter().all(|server| server.weight == 1.0));
+    assert!(client.get("getMeetingInfo", "meetingID=fine").await?.is_success());
+    assert!(client.with_secret("not-ours").get("getMeetings", "").await?.key() == "checksumError");
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_import_that_was_cut_short_is_finished_by_the_next_run() -> Result<()> {
+    let scalelite = Scalelite::start().await?;
+    let mut sims = vec![servers::start().await?];
+    scalelite.add_server("a", &sims[0], "enabled", "1.0").await?;
+    scalelite.create("first", ("a", &sims[0]), None).await?;
+    // Nobody answers at the address of the other one.
+    let away = servers::start().await?;
+    scalelite.add_server("b", &away, "enabled", "1.0").await?;
+    scalelite.create("second", ("b", &away), None).await?;
+    away.faults().set(usher_bbb_sim::FaultKind::Refuse).await;
+    sims.push(away);
+    let usher = Standalone::start(0, &[]).await?;
+    let output = migrate(&usher, scalelite.redis.url(), &[]).await?;
+    let out = String::from_utf8(output.stdout)?;
+    assert_eq!(output.status.code(), Some(1), "{out}");
+    assert!(rows(&out)?.contains(&"conflict server b".to_owned()), "{out}");
+    sims[1].faults().clear().await;
+    let rest = migrated(&usher, scalelite.redis.url(), &[]).await?;
+    assert_eq!(rest, ["adopt meeting default/second"]);
+    assert_eq!(migrated(&usher, scalelite.redis.url(), &[]).await?, Vec::<String>::new());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_redis_that_cannot_be_used_is_named_with_a_remedy_and_without_its_password() -> Result<()> {
+    let usher = Standalone::start(0, &[]).await?;
+    let redis = Redis::start_on_port("open-sesame").await?;
+    let good = redis.url().to_owned();
+    let wrong = good.replace("open-sesame", "hunter2");
+    let without = good.replace(":open-sesame@", "");
+    let nobody = "redis://:hunter2@127.0.0.1:1";
+    let cases = [
+        (wrong.as_str(), 4, "not accepted"),
+        (&without, 4, "not accepted"),
+        (nobody, 3, "127.0.0.1:1"),
+        ("redis://:hunter2@127.0.0.1:1/x", 2, "--redis"),
+        ("http://:hunter2@127.0.0.1:1", 2, "--redis"),
+        (&good, 1, "--namespace"),
+        ("unix:///nonexistent/redis.sock", 3, "/nonexistent/redis.sock"),
+    ];
+    for (url, code, told) in cases {
+        let output = migrate(&usher, url, &[]).await?;
+        let said = String::from_utf8(output.stderr)?;
+        assert_eq!(output.status.code(), Some(code), "{url}: {said}");
+        assert!(said.contains(told), "{url}: {said}");
+        assert!(!said.contains("hunter2") && !said.contains("sesame"), "{url}: {said}");
+    }
+
+    // A user who may read and nothing else is enough, and one who may not read enough is told.
+    let scalelite = Scalelite::on(redis);
+    let sim = servers::start().await?;
+    scalelite.add_server("a", &sim, "enabled", "1.0").await?;
+    let acl = |user: &'static str, rules: &'static [&'static str]| {
+        let words = [&["ACL", "SETUSER", user, "on", ">pw", "~scalelite:*", "-@all"], rules].concat();
+        let redis = &scalelite.redis;
+        async move { redis.command(&words).await }
+    };
+    acl("reader", &["+smembers", "+zrange", "+hgetall"]).await?;
+    acl("nearly", &["+smembers", "+zrange"]).await?;
+    let reader = good.replace(":open-sesame", "reader:pw");
+    assert_eq!(migrated(&usher, &reader, &[]).await?, ["create server a"]);
+    let output = migrate(&usher, &good.replace(":open-sesame", "nearly:pw"), &[]).await?;
+    let said = String::from_utf8(output.stderr)?;
+    assert!(
+        output.status.code() == Some(4) && said.contains("`scalelite:") && said.contains("+hgetall"),
+        "{said}"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn garbled_keys_are_named_and_the_rest_is_taken_over() -> Result<()> {
+    let scalelite = Scalelite::start().await?;
+    let sim = servers::start().await?;
+    scalelite.add_server("good", &sim, "enabled", "1.0").await?;
+    scalelite.create("room", ("good", &sim), None).await?;
+    scalelite.add_server("no-secret", &sim, "enabled", "1.0").await?;
+    scalelite.write("HDEL", "server:no-secret", &["secret"]).await?;
+    scalelite.add_server("odd-state", &sim, "retired", "many").await?;
+    scalelite.write("SADD", "servers", &["gone", "a/b"]).await?;
+    scalelite.write("SET", "server:text", &["x"]).await?;
+    scalelite.write("SADD", "servers", &["text"]).await?;
+    scalelite.map("homeless", "removed", None).await?;
+    scalelite.map("whose", "good", Some(&UNI)).await?;
+    scalelite.write("SET", "meeting:text", &["x"]).await?;
+    scalelite.write("SADD", "meetings", &["text"]).await?;
+    scalelite.write("SADD", "tenants", &["t"]).await?;
+    scalelite.write("HSET", "tenant:t", &["name", "schön", "secrets", "hunter2"]).await?;
+    let usher = Standalone::start(0, &[]).await?;
+    let output = migrate(&usher, scalelite.redis.url(), &[]).await?;
+    let (out, error) = (String::from_utf8(output.stdout)?, String::from_utf8(output.stderr)?);
+    assert_eq!(output.status.code(), Some(1), "{out}{error}");
+    let rows = rows(&out)?;
+    for row in ["create server good", "adopt meeting default/room"] {
+        assert!(rows.contains(&row.to_owned()), "{row}: {rows:#?}");
+    }
+    for key in [
+        "server:no-secret",
+        "server:odd-state",
+        "server:gone",
+        "server:a/b",
+        "server:text",
+        "meeting:homeless",
+        "meeting:whose",
+        "meeting:text",
+        "tenant:t",
+    ] {
+        assert!(rows.contains(&format!("conflict key scalelite:{key}")), "{key}: {rows:#?}");
+    }
+    assert!(!out.contains("hunter2") && !error.contains("hunter2"));
+    let foreign = Scalelite::start().await?;
+    foreign.write("SET", "servers", &["x"]).await?;
+    let said = migrate(&usher, foreign.redis.url(), &[]).await?;
+    let told = String::from_utf8(said.stderr)?;
+    assert!(said.status.code() == Some(1) && told.contains("`scalelite:servers`"), "{told}");
+    Ok(())
+}
