@@ -31,7 +31,7 @@ pub use abandon::{Certainty, abandon};
 pub use adopt::{Adoption, adopt};
 pub use confirm::{Answer, confirm};
 pub(in crate::core) use draft::{Draft, create_time_of};
-pub use end::{EndOutcome, report_end};
+pub use end::{EndOutcome, Ended, report_end};
 pub(in crate::core) use evacuate::evacuate;
 pub use evacuate::panic_server;
 pub use place::{PlaceRequest, Placed, place};

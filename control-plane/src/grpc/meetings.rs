@@ -17,7 +17,7 @@ use usher_common::{
 
 use super::{adopt::Adopter, deadline, name, page::PageRequest, servers::timestamp, status::Refusal};
 use crate::{
-    core::fleet::Fleet,
+    core::{fleet::Fleet, lifecycle::Ended},
     ports::BbbServers,
     tasks::{admin::Admin, fleet_handle::FleetHandle, placer::Placer, writer::WriteError},
 };
@@ -111,8 +111,8 @@ impl MeetingService for Meetings {
                 }
             }
         }
-        let instance = record.state.internal_id();
-        let ended = self.placer.report_end(&key, &record.server, instance, deadline).await;
+        let ended = Ended { instance: record.state.internal_id(), placement: Some(&record.token) };
+        let ended = self.placer.report_end(&key, &record.server, ended, deadline).await;
         ended.map_err(Refusal::written)?;
         Ok(Response::new(EndMeetingResponse {}))
     }

@@ -4,20 +4,20 @@ use tonic::{Request, Response, Status};
 use tracing::{Instrument, info_span};
 use usher_common::{
     id::{InternalMeetingId, ServerId},
-    meeting::{MeetingKey, Record, RecordState},
+    meeting::{MeetingKey, RecordState},
     proto::v1::{
         self, AbandonMeetingRequest, AbandonMeetingResponse, ConfirmMeetingRequest, ConfirmMeetingResponse,
         PlaceMeetingRequest, PlaceMeetingResponse, ReportEndRequest, ReportEndResponse, ReportFailureRequest,
         ReportFailureResponse, ResolveMeetingRequest, ResolveMeetingResponse,
         placement_service_server::PlacementService,
     },
-    routing::{MeetingRoute, RouteState},
 };
 
 use super::{deadline, status::Refusal};
 use crate::{
     core::{
-        lifecycle::{Answer, Certainty, PlaceRequest},
+        fleet::meeting_route,
+        lifecycle::{Answer, Certainty, Ended, PlaceRequest},
         placement::{Ask, TagWish, WhenFull},
     },
     tasks::{
@@ -64,7 +64,7 @@ impl PlacementService for Placement {
         let placed = self.placer.place(request, deadline).instrument(span).await.map_err(Refusal::place)?;
         let placement = placed.outcome;
         Ok(Response::new(PlaceMeetingResponse {
-            meeting: route(&key, &placement.record).as_ref().map(Into::into),
+            meeting: meeting_route(&key, &placement.record).as_ref().map(Into::into),
             server: Some((&placement.server).into()),
             token: if placement.existing { String::new() } else { placement.record.token },
             existing: placement.existing,
@@ -124,8 +124,10 @@ impl PlacementService for Placement {
             return Err(Refusal::place(WriteError::Decision(NoPlace::Rebuilding)).into());
         }
         let (record, server) = resolved.found.unzip();
+        let pending = record.as_ref().filter(|record| record.state == RecordState::Pending);
         Ok(Response::new(ResolveMeetingResponse {
-            meeting: record.and_then(|record| route(&key, &record)).as_ref().map(Into::into),
+            token: pending.map(|record| record.token.clone()).unwrap_or_default(),
+            meeting: record.and_then(|record| meeting_route(&key, &record)).as_ref().map(Into::into),
             server: server.flatten().as_ref().map(Into::into),
             revision: Some(resolved.revision.into()),
         }))
@@ -139,15 +141,14 @@ impl PlacementService for Placement {
         self.ready()?;
         let request = request.into_inner();
         let (key, server) = (key(request.key)?, server_id(&request.server_id)?);
-        let ended = match request.internal_id.as_str() {
+        let running = match request.internal_id.as_str() {
             "" => None,
             id => Some(instance(id)?),
         };
-        let ended = self
-            .placer
-            .report_end(&key, &server, ended.as_ref(), deadline)
-            .await
-            .map_err(Refusal::written)?;
+        let placement = Some(request.token.as_str()).filter(|token| !token.is_empty());
+        let ended = Ended { instance: running.as_ref(), placement };
+        let ended = self.placer.report_end(&key, &server, ended, deadline).await;
+        let ended = ended.map_err(Refusal::written)?;
         Ok(Response::new(ReportEndResponse { revision: Some(ended.revision.into()) }))
     }
 
@@ -215,14 +216,4 @@ fn instance(id: &str) -> Result<InternalMeetingId, Refusal> {
 
 fn server_id(text: &str) -> Result<ServerId, Refusal> {
     ServerId::parse(text).map_err(|error| Refusal::field("server_id", error.to_string()))
-}
-
-/// Returns the route of a record; one that is ending has none.
-fn route(key: &MeetingKey, record: &Record) -> Option<MeetingRoute> {
-    let state = match &record.state {
-        RecordState::Pending => RouteState::Pending,
-        RecordState::Active { internal_id, .. } => RouteState::Active(internal_id.clone()),
-        RecordState::Ending { .. } => return None,
-    };
-    Some(MeetingRoute { key: key.clone(), server: record.server.clone(), state })
 }

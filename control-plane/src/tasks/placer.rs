@@ -11,7 +11,7 @@ use std::{
 };
 
 use usher_common::{
-    id::{InternalMeetingId, ServerId},
+    id::ServerId,
     meeting::{MeetingKey, Record},
     routing::ServerRoute,
     runtime::clock,
@@ -24,7 +24,7 @@ use crate::{
     core::{
         fleet::Fleet,
         health::{self, PassiveGate},
-        lifecycle::{self, Answer, Certainty, EndOutcome, PlaceRequest, Placed, Step},
+        lifecycle::{self, Answer, Certainty, EndOutcome, Ended, PlaceRequest, Placed, Step},
         load,
         now::Now,
         placement::{Inflight, NoServer, WhenFull, has_all_its_meetings},
@@ -228,11 +228,10 @@ impl Placer {
         &self,
         key: &MeetingKey,
         server: &ServerId,
-        instance: Option<&InternalMeetingId>,
+        ended: Ended<'_>,
         deadline: Instant,
     ) -> Result<Written<EndOutcome>, WriteError<Infallible>> {
-        let decide =
-            |fleet: &Fleet, now: Now| lifecycle::report_end(fleet, key, server, instance, now.wall_ms);
+        let decide = |fleet: &Fleet, now: Now| lifecycle::report_end(fleet, key, server, ended, now.wall_ms);
         self.certain(deadline, decide).await
     }
 

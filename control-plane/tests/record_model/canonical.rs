@@ -7,7 +7,7 @@ use std::{
 
 use foldhash::quality::FixedState;
 
-use crate::state::{AppEnd, Create, Poll, Rec, RecState, State, View, bit};
+use crate::state::{Create, Poll, Rec, RecState, State, View, bit};
 
 /// Returns a hash that two states share when they differ only in the names of servers, creates and
 /// instances, or in what nothing depends on any more.
@@ -32,12 +32,20 @@ pub(crate) fn hash(value: &impl Hash) -> u64 {
 
 /// Forgets what is over and numbers the rest in order.
 fn plain(mut state: State) -> State {
+    let reported = state.app_end.map_or(0, |end| end.meant().token);
+    let mut names = 0;
     for_each_record(&mut state, |rec, creates| {
         let creator = usize::from(rec.token).checked_sub(1).map(|index| creates[index]);
-        if rec.state != RecState::Pending || creator == Some(Create::Gone) {
+        let called = creator != Some(Create::Gone) || rec.token == reported;
+        if rec.state != RecState::Pending || !called {
             rec.token = 0; // nobody will name it again
+        } else if rec.token == reported {
+            names = reported;
         }
     });
+    if let Some(end) = &mut state.app_end {
+        end.meant_mut().token = names;
+    }
     for poll in state.polls.iter_mut().flatten().flatten() {
         poll.late |= poll.record_changed; // it says nothing about a newer record
     }
@@ -61,16 +69,22 @@ fn for_each_record(state: &mut State, mut change: impl FnMut(&mut Rec, &[Create]
 fn sort_creates(state: &mut State) {
     let token = |view: &View| view.rec.map_or(0, |rec| rec.token);
     let (stored, lagging) = (token(&state.store), state.lag.map_or(0, |lag| token(&lag.view)));
+    let reported = state.app_end.map_or(0, |end| end.meant().token);
     let mut order: [u8; crate::state::MOST_CREATES] = std::array::from_fn(|index| index as u8);
     order.sort_by_key(|index| {
         let create = state.creates[usize::from(*index)];
-        (Reverse(create), *index + 1 == stored, *index + 1 == lagging)
+        let number = *index + 1;
+        (Reverse(create), number == stored, number == lagging, number == reported)
     });
     state.creates = order.map(|index| state.creates[usize::from(index)]);
-    for_each_record(state, |rec, _| {
-        let now = order.iter().position(|index| *index + 1 == rec.token);
-        rec.token = now.map_or(0, |now| now as u8 + 1);
-    });
+    let renamed = |token: u8| {
+        let now = order.iter().position(|index| *index + 1 == token);
+        now.map_or(0, |now| now as u8 + 1)
+    };
+    for_each_record(state, |rec, _| rec.token = renamed(rec.token));
+    if let Some(end) = &mut state.app_end {
+        end.meant_mut().token = renamed(reported);
+    }
 }
 
 /// Numbers the instances that anything names by their order, which is that of their `createTime`.
@@ -109,6 +123,9 @@ fn for_each_instance(state: &mut State, mut change: impl FnMut(&mut u8)) {
             change(instance);
         }
     }
+    if let Some(end) = &mut state.app_end {
+        change(&mut end.meant_mut().instance);
+    }
     state.polls.iter_mut().flatten().flatten().filter_map(|poll| poll.seen.as_mut()).for_each(change);
 }
 
@@ -125,10 +142,10 @@ fn mirrored(mut state: State) -> State {
             *to = 1 - *to;
         }
     }
-    state.app_end = state.app_end.map(|end| match end {
-        AppEnd::Sent(to) => AppEnd::Sent(1 - to),
-        AppEnd::Answered(to) => AppEnd::Answered(1 - to),
-    });
+    if let Some(end) = &mut state.app_end {
+        let meant = end.meant_mut();
+        meant.server = 1 - meant.server;
+    }
     state.live.reverse();
     state.orphans.reverse();
     state.panicked.reverse();

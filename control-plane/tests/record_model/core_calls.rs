@@ -15,7 +15,7 @@ use usher_common::{
 use usher_control_plane::core::{
     fleet::Fleet,
     health::{self, Suspicion},
-    lifecycle::{self, Answer, Certainty, EndOutcome, PlaceRequest, Placed, Progress},
+    lifecycle::{self, Answer, Certainty, EndOutcome, Ended, PlaceRequest, Placed, Progress},
     now::Now,
     placement::{Ask, Inflight, TagWish, WhenFull},
     plan::Plan,
@@ -49,8 +49,11 @@ pub(crate) enum Question {
         token: u8,
         unknown: bool,
     },
+    /// Of an instance and of a placement that was seen PENDING; 0 is neither.
     ReportEnd {
         server: usize,
+        instance: u8,
+        token: u8,
     },
     Supersede,
     Panic {
@@ -170,8 +173,13 @@ impl Core {
                 let step = lifecycle::abandon(fleet, &key(), &sid(server), &token(number), certainty, 0);
                 one(step.outcome, &step.plan)
             }
-            Question::ReportEnd { server } => {
-                let step = lifecycle::report_end(fleet, &key(), &sid(server), None, 0);
+            Question::ReportEnd { server, instance, token: number } => {
+                let (running, token) = (iid(instance), token(number));
+                let ended = Ended {
+                    instance: (instance > 0).then_some(&running),
+                    placement: (number > 0).then_some(&token),
+                };
+                let step = lifecycle::report_end(fleet, &key(), &sid(server), ended, 0);
                 one(step.outcome == EndOutcome::Unrouted, &step.plan)
             }
             Question::Supersede => {

@@ -35,6 +35,11 @@ fn h8_without_the_internal_id_a_late_end_hits_a_newer_instance() {
     breaks(BASE, &[Guard::InternalId], "I2, I3");
 }
 
+#[test]
+fn i2_without_naming_what_ended_a_late_report_takes_a_newer_meeting_out() {
+    breaks(Bounds { creates: 3, app_ends: 1, reliable: true, ..CALM }, &[Guard::Named], "I2, I3");
+}
+
 /// A record that never was confirmed returns to the instance it had superseded at once, and that
 /// instance is restored by a poll once its server is green: either alone does.
 #[test]

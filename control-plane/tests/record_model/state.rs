@@ -151,8 +151,36 @@ pub(crate) struct Poll {
 /// An application's `end` under way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum AppEnd {
-    Sent(u8),
-    Answered(u8),
+    Sent(Meant),
+    Answered(Meant),
+}
+
+/// What an edge knows of the meeting that it ends; 0 is nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Meant {
+    pub(crate) server: u8,
+    pub(crate) instance: u8,
+    /// Of a record that was PENDING.
+    pub(crate) token: u8,
+}
+
+impl AppEnd {
+    pub(crate) fn meant(self) -> Meant {
+        let (Self::Sent(meant) | Self::Answered(meant)) = self;
+        meant
+    }
+
+    pub(crate) fn meant_mut(&mut self) -> &mut Meant {
+        let (Self::Sent(meant) | Self::Answered(meant)) = self;
+        meant
+    }
+}
+
+impl Meant {
+    pub(crate) fn of(rec: Rec) -> Self {
+        let instance = rec.instance().unwrap_or(0);
+        Self { server: rec.server, instance, token: if instance == 0 { rec.token } else { 0 } }
+    }
 }
 
 /// How often something that is bounded has happened.

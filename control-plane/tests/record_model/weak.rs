@@ -48,6 +48,8 @@ pub(crate) enum Guard {
     GivenUp,
     /// Zombies and detached records are given up only after `zombie_ttl`.
     Ttl,
+    /// A report of an end names what ended.
+    Named,
 }
 
 /// The guards that are taken out.

@@ -20,14 +20,14 @@ use tonic_types::StatusExt;
 use tracing::{debug, instrument};
 use usher_common::{
     bbb::reply::Refusal,
-    id::ServerId,
+    id::{InternalMeetingId, ServerId},
     meeting::MeetingKey,
     proto::{
         ConvertError,
         v1::{self, placement_service_client::PlacementServiceClient as Client},
     },
     revision::Revision,
-    routing::{MeetingRoute, RouteState, ServerRoute},
+    routing::{MeetingRoute, ServerRoute},
 };
 
 use super::planes::{Connection, Planes};
@@ -77,6 +77,17 @@ pub struct Placed {
     pub is_ours: bool,
     /// Where the store stands.
     pub revision: Option<Revision>,
+}
+
+/// A meeting that was looked up.
+#[derive(Debug, Clone)]
+pub struct Resolved {
+    /// The record.
+    pub meeting: MeetingRoute,
+    /// Its server, whatever its health.
+    pub server: ServerRoute,
+    /// Names the placement while the meeting is not confirmed; else empty.
+    pub token: String,
 }
 
 /// How sure it is that a server did nothing.
@@ -197,10 +208,7 @@ impl Placement {
     /// # Errors
     /// No control plane answers.
     #[instrument(name = "ResolveMeeting", level = "info", skip_all, err(level = "debug"))]
-    pub async fn resolve(
-        &self,
-        key: &MeetingKey,
-    ) -> Result<Option<(MeetingRoute, ServerRoute)>, PlacementError> {
+    pub async fn resolve(&self, key: &MeetingKey) -> Result<Option<Resolved>, PlacementError> {
         let request = v1::ResolveMeetingRequest { key: Some(key.into()) };
         let answer = self
             .ask(Haste::Hedged, RESOLVE_TIMEOUT, async |mut plane| {
@@ -208,12 +216,17 @@ impl Placement {
             })
             .await?;
         match (answer.meeting, answer.server) {
-            (Some(meeting), Some(server)) => Ok(Some((meeting.try_into()?, server.try_into()?))),
+            (Some(meeting), Some(server)) => Ok(Some(Resolved {
+                meeting: meeting.try_into()?,
+                server: server.try_into()?,
+                token: answer.token,
+            })),
             _ => Ok(None),
         }
     }
 
-    /// Reports that a meeting was asked to end; returns from when on nobody routes to it.
+    /// Reports that a meeting was asked to end; returns from when on nobody routes to it. It is named by
+    /// the instance, and by the placement's token while it was not confirmed.
     ///
     /// # Errors
     /// No control plane answers.
@@ -222,17 +235,17 @@ impl Placement {
         &self,
         key: &MeetingKey,
         server: &ServerId,
-        instance: &RouteState,
+        instance: Option<&InternalMeetingId>,
+        token: &str,
     ) -> Result<Option<Revision>, PlacementError> {
-        let (internal_id, haste) = match instance {
-            RouteState::Active(id) => (id.to_string(), Haste::Hedged),
-            // Nothing would keep a late report from a newer instance.
-            RouteState::Pending => (String::new(), Haste::OneByOne),
+        let request = v1::ReportEndRequest {
+            key: Some(key.into()),
+            server_id: server.to_string(),
+            internal_id: instance.map(ToString::to_string).unwrap_or_default(),
+            token: token.to_owned(),
         };
-        let request =
-            v1::ReportEndRequest { key: Some(key.into()), server_id: server.to_string(), internal_id };
         let answer = self
-            .ask(haste, REPORT_TIMEOUT, async |mut plane| plane.report_end(request.clone()).await)
+            .ask(Haste::Hedged, REPORT_TIMEOUT, async |mut plane| plane.report_end(request.clone()).await)
             .await?;
         Ok(answer.revision.map(Into::into))
     }

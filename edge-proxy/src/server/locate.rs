@@ -3,14 +3,17 @@
 
 use usher_common::{
     bbb::{call::Call, query::Edit},
-    id::MeetingId,
+    id::{InternalMeetingId, MeetingId},
     meeting::MeetingKey,
     routing::{MeetingRoute, RouteState, ServerRoute},
     scope::{Scope, looks_internal},
 };
 
 use super::{gateway::Gateway, request::Ask};
-use crate::core::route::{Decision, Known, decide};
+use crate::{
+    control::placement::Resolved,
+    core::route::{Decision, Known, decide},
+};
 
 /// A meeting and its server.
 #[derive(Debug, Clone)]
@@ -21,18 +24,20 @@ pub(super) struct Owner {
     pub(super) on_server: String,
     pub(super) server: ServerRoute,
     pub(super) state: RouteState,
+    /// Names the placement where the control plane said that it is not confirmed; else empty.
+    pub(super) token: String,
 }
 
 impl Owner {
     /// Names the owner that a control plane told of.
-    pub(super) fn resolved(scope: &Scope, meeting: MeetingRoute, server: ServerRoute) -> Self {
-        let MeetingRoute { key, state, .. } = meeting;
+    pub(super) fn resolved(scope: &Scope, resolved: Resolved) -> Self {
+        let Resolved { meeting: MeetingRoute { key, state, .. }, server, token } = resolved;
         let instance = match &state {
             RouteState::Active(instance) => Some(instance),
             RouteState::Pending => None,
         };
         let on_server = scope.on_server(key.meeting.as_str(), instance).to_string();
-        Self { key, on_server, server, state }
+        Self { key, on_server, server, state, token }
     }
 
     /// Returns the id by which its server is asked about it, and takes it for no other.
@@ -51,6 +56,14 @@ impl Owner {
     /// Tells whether its server might take its id for another meeting's, and no better one is known yet.
     fn is_ambiguous(&self) -> bool {
         self.state == RouteState::Pending && looks_internal(&self.on_server)
+    }
+
+    /// Returns the instance, where it is known.
+    pub(super) fn instance(&self) -> Option<&InternalMeetingId> {
+        match &self.state {
+            RouteState::Active(instance) => Some(instance),
+            RouteState::Pending => None,
+        }
     }
 
     /// Returns how the parameters of a call that names the meeting by `given` are changed for its server;
@@ -94,6 +107,7 @@ pub(super) fn in_table(ask: &Ask) -> Option<Owner> {
             on_server: found.on_server.to_owned(),
             server: ServerRoute::clone(server.as_ref()?),
             state: found.state(),
+            token: String::new(),
         })
     })?
 }
@@ -101,17 +115,20 @@ pub(super) fn in_table(ask: &Ask) -> Option<Owner> {
 /// Finds the server of the meeting that `ask` concerns.
 pub(super) async fn locate(gateway: &Gateway, ask: &Ask) -> Located {
     let known = in_table(ask);
-    if let Some(owner) = &known
-        && owner.decision(ask.call) == Decision::Forward
-        && !owner.is_ambiguous()
+    let known_enough = known.as_ref().filter(|owner| owner.decision(ask.call) == Decision::Forward);
+    let known_enough = known_enough.filter(|owner| !owner.is_ambiguous());
+    // What is to end has to be named, or the report of its end could hit a newer meeting.
+    if let Some(owner) = known_enough
+        && (ask.call != Call::End || owner.instance().is_some())
     {
         return Located::At(owner.clone());
     }
     let Some(key) = ask.key() else { return Located::Missing };
     let key = known.as_ref().map_or(key, |owner| owner.key.clone());
     let owner = match gateway.placement.resolve(&key).await {
-        Ok(Some((meeting, server))) => Some(Owner::resolved(ask.meetings.scope(), meeting, server)),
+        Ok(Some(resolved)) => Some(Owner::resolved(ask.meetings.scope(), resolved)),
         Ok(None) => None,
+        Err(_) if known_enough.is_some() => known_enough.cloned(),
         // That its server is offline or disabled may have been true a while ago.
         Err(_) => return Located::Unreachable,
     };

@@ -8,9 +8,11 @@ use tracing::warn;
 use usher_common::{
     bbb::{
         call::Call,
-        parse::strip_usher_metadata,
+        parse::{Answer as Answered, create_reply, strip_usher_metadata},
+        query::encode,
         reply::{self, Refusal, xml::Xml},
     },
+    id::InternalMeetingId,
     proto::v1::FailureKind,
     routing::ServerRoute,
 };
@@ -138,10 +140,14 @@ async fn write(gateway: &Gateway, ask: &Ask, server: &ServerRoute, upload: Uploa
 }
 
 async fn end(gateway: &Gateway, ask: &Ask, owner: &Owner) -> Reply {
+    let asked = match owner.instance() {
+        Some(_) => None,
+        None => running(gateway, owner).await,
+    };
     match once(gateway, ask, &owner.server, Upload::None).await {
         Ok(answer) => {
             if answer.outcome.success {
-                forget(gateway, owner).await;
+                forget(gateway, owner, owner.instance().or(asked.as_ref())).await;
             }
             let xml = ask.own_ids(&answer.text).into_owned();
             Reply::passed_on(&answer, xml)
@@ -150,10 +156,23 @@ async fn end(gateway: &Gateway, ask: &Ask, owner: &Owner) -> Reply {
     }
 }
 
+/// Asks the server of a meeting that nobody has confirmed yet which instance runs there.
+async fn running(gateway: &Gateway, owner: &Owner) -> Option<InternalMeetingId> {
+    let call = Call::GetMeetingInfo;
+    let url = outgoing(&owner.server, call, &format!("meetingID={}", encode(owner.address())), &[]);
+    let deadline = Instant::now() + gateway.limits.call;
+    let answer = gateway.upstream.call(&owner.server, call, url, Upload::None, deadline).await.ok()?;
+    // It says what the answer of a create says, and more.
+    match create_reply(&answer.text) {
+        Ok(Answered::Success(running)) => InternalMeetingId::parse(&running.internal_id).ok(),
+        Ok(Answered::Failed(_)) | Err(_) => None,
+    }
+}
+
 /// The server did end the meeting: that is the answer, whoever can be told of it. Where no control
 /// plane can, polls find out.
-async fn forget(gateway: &Gateway, owner: &Owner) {
-    match gateway.placement.report_end(&owner.key, &owner.server.id, &owner.state).await {
+async fn forget(gateway: &Gateway, owner: &Owner, instance: Option<&InternalMeetingId>) {
+    match gateway.placement.report_end(&owner.key, &owner.server.id, instance, &owner.token).await {
         Ok(Some(revision)) => {
             gateway.cell.reach(revision, FORGET_PATIENCE).await;
         }
@@ -164,7 +183,8 @@ async fn forget(gateway: &Gateway, owner: &Owner) {
 
 /// The meeting's server is offline: the record goes, and the meeting will be ended there.
 async fn end_later(gateway: &Gateway, owner: &Owner) -> Reply {
-    match gateway.placement.report_end(&owner.key, &owner.server.id, &owner.state).await {
+    let ended = gateway.placement.report_end(&owner.key, &owner.server.id, owner.instance(), &owner.token);
+    match ended.await {
         Ok(revision) => {
             if let Some(revision) = revision {
                 gateway.cell.reach(revision, FORGET_PATIENCE).await;

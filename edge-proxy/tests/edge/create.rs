@@ -12,7 +12,7 @@ use usher_common::{
     server::{AdminState, Health},
 };
 
-use crate::support::{Client, Cluster, Heard, eventually, key, signed};
+use crate::support::{Client, Cluster, Heard, ended, eventually, key, signed};
 
 fn placed(heard: &Heard) -> bool {
     matches!(heard, Heard::Placed { .. })
@@ -199,11 +199,11 @@ async fn s6_a_cordoned_server_keeps_its_running_meeting_and_gives_up_an_ended_on
     cluster.settled().await;
     cluster.client.create("room").await;
     assert_eq!(cluster.home("room"), home);
-    assert_eq!(cluster.plane.count(|heard| matches!(heard, Heard::Ended(_))), 0);
+    assert_eq!(cluster.plane.count(|heard| matches!(heard, Heard::Ended { .. })), 0);
     cluster.sims[home].end_meeting("room");
     cluster.client.create("room").await;
     assert_eq!(cluster.home("room"), 1 - home);
-    assert_eq!(cluster.plane.count(|heard| *heard == Heard::Ended("room".into())), 1);
+    assert_eq!(cluster.plane.count(ended("room")), 1);
 }
 
 #[tokio::test]

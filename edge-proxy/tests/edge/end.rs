@@ -2,7 +2,7 @@
 
 use usher_common::server::Health;
 
-use crate::support::{Cluster, Heard, key};
+use crate::support::{Cluster, Heard, ended, key};
 
 #[tokio::test]
 async fn an_ended_meeting_is_forgotten_before_the_caller_hears_of_it() {
@@ -23,7 +23,24 @@ async fn an_end_by_internal_id_ends_the_meeting_it_names() {
     let internal = cluster.client.create("room").await.text("internalMeetingID").to_owned();
     cluster.confirmed("room").await;
     assert!(cluster.client.call("end", &format!("meetingID={internal}")).await.is_success());
-    assert_eq!(cluster.plane.count(|heard| *heard == Heard::Ended("room".into())), 1);
+    assert_eq!(cluster.plane.count(ended("room")), 1);
+}
+
+/// The confirmation may be late, or lost: the report still says what ended, and no more.
+#[tokio::test]
+async fn i2_an_end_before_the_confirmation_names_the_instance_and_the_placement() {
+    let cluster = Cluster::start(1).await;
+    cluster.plane.route_confirmed(false);
+    let internal = cluster.client.create("room").await.text("internalMeetingID").to_owned();
+    assert!(cluster.client.call("end", "meetingID=room").await.is_success());
+    let heard = cluster.plane.heard();
+    let placed = heard.iter().find_map(|heard| match heard {
+        Heard::Placed { token, .. } => Some(token.clone()),
+        _ => None,
+    });
+    let named =
+        Heard::Ended { meeting: "room".into(), internal_id: internal, token: placed.expect("was placed") };
+    assert!(heard.contains(&named), "{heard:?}");
 }
 
 #[tokio::test]
@@ -35,7 +52,7 @@ async fn on_an_offline_server_a_meeting_is_marked_and_the_caller_gets_success() 
     cluster.settled().await;
     let ends = cluster.calls("end");
     assert_eq!(cluster.client.call("end", "meetingID=room").await.key(), "sentEndMeetingRequest");
-    assert_eq!(cluster.plane.count(|heard| *heard == Heard::Ended("room".into())), 1);
+    assert_eq!(cluster.plane.count(ended("room")), 1);
     assert_eq!(cluster.calls("end"), ends, "the server is not asked");
 }
 

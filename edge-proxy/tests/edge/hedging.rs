@@ -16,7 +16,7 @@ use usher_edge_proxy::{
     metrics::StreamMetrics,
 };
 
-use crate::support::{Cluster, FakePlane, Heard, eventually, key};
+use crate::support::{Cluster, FakePlane, Heard, ended, eventually, key};
 
 /// Longest time anything may take beside a silent control plane: far below the 8 s that a placement
 /// may take, far above the part of a second that it is waited for.
@@ -67,7 +67,7 @@ async fn c2_a_silent_control_plane_costs_a_join_and_an_end_a_moment() {
         assert_eq!(cluster.client.join("nobody").await.key(), "invalidMeetingIdentifier");
         assert!(cluster.client.call("end", &format!("meetingID={room}")).await.is_success());
         assert!(begun.elapsed() < SOON * 2, "join and end took {:?}", begun.elapsed());
-        assert_eq!(cluster.plane.count(|heard| *heard == Heard::Ended(room.clone())), 1);
+        assert_eq!(cluster.plane.count(ended(&room)), 1);
     })
     .await;
 }

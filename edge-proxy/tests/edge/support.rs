@@ -8,7 +8,7 @@ use std::{future::Future, time::Duration};
 
 pub(crate) use client::{Answer, Client, raw, signed, tokens};
 pub(crate) use cluster::{Cluster, SECRET, key, settings, tenant};
-pub(crate) use plane::{FakePlane, Heard};
+pub(crate) use plane::{FakePlane, Heard, ended};
 
 /// Waits until a condition holds; fails the test if it never does.
 pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, mut condition: impl FnMut() -> F) {

@@ -12,15 +12,33 @@ use crate::core::fleet::Fleet;
 /// What became of the record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EndOutcome {
-    /// No record of the id on that server, or it is ending already.
+    /// The report names no record of the id on that server, or it is ending already.
     NotRouted,
     /// From the plan's revision on, nothing routes to the meeting.
     Unrouted,
 }
 
+/// What whoever reports an end knows of the instance. It names one record, so that a late report never
+/// hits a newer one: a report that knows nothing touches nothing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Ended<'a> {
+    /// The instance that was asked to end; names a record that is ACTIVE with it.
+    pub instance: Option<&'a InternalMeetingId>,
+    /// The token of the placement whose record was seen PENDING; names it while it is.
+    pub placement: Option<&'a str>,
+}
+
+impl Ended<'_> {
+    fn names(self, record: &Record) -> bool {
+        match record.state.internal_id() {
+            Some(running) => self.instance == Some(running),
+            None => self.placement.is_some_and(|token| token == record.token),
+        }
+    }
+}
+
 /// Takes a meeting out of routing. `server` is the one that answered SUCCESS to `end`, or the
-/// meeting's own, offline server; `instance`, where it is known, keeps a late report from hitting a
-/// newer instance.
+/// meeting's own, offline server.
 ///
 /// | record's server | what happens |
 /// |---|---|
@@ -31,17 +49,15 @@ pub fn report_end(
     fleet: &Fleet,
     key: &MeetingKey,
     server: &ServerId,
-    instance: Option<&InternalMeetingId>,
+    ended: Ended<'_>,
     now_ms: i64,
 ) -> Step<EndOutcome> {
-    let Some(stored) = fleet.record(key).filter(|stored| stored.value.server == *server) else {
+    let named = |record: &Record| record.server == *server && ended.names(record);
+    let Some(stored) = fleet.record(key).filter(|stored| named(&stored.value)) else {
         return Step::settled(EndOutcome::NotRouted);
     };
     let state = &stored.value.state;
-    let internal_id = state.internal_id().cloned();
-    if instance.is_some() && internal_id.is_some() && instance != internal_id.as_ref() {
-        return Step::settled(EndOutcome::NotRouted);
-    }
+    let internal_id = state.internal_id().or(ended.instance).cloned();
     let reachable = fleet
         .server(server)
         .is_some_and(|server| server.admin() != AdminState::Disabled && server.colour() != Health::Offline);

@@ -1,5 +1,6 @@
 use bytes::Bytes;
 use usher_common::{
+    id::InternalMeetingId,
     meeting::{Record, RecordState, ZombieState},
     server::{AdminState, Health, Server},
 };
@@ -77,6 +78,14 @@ fn record(bench: &Bench) -> Option<(String, &'static str, Option<String>)> {
 fn zombie(bench: &Bench, server: &str) -> Option<(ZombieState, Option<String>)> {
     let stored = bench.fleet.zombie(&zkey("m", server))?;
     Some((stored.value.state, stored.value.internal_id.as_ref().map(ToString::to_string)))
+}
+
+fn instance(id: &InternalMeetingId) -> Ended<'_> {
+    Ended { instance: Some(id), placement: None }
+}
+
+fn placement(token: &str) -> Ended<'_> {
+    Ended { instance: None, placement: Some(token) }
 }
 
 fn due(instance: &str) -> (ZombieState, Option<String>) {

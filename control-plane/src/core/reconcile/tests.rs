@@ -8,6 +8,7 @@ use usher_common::{
 
 use super::*;
 use crate::core::{
+    lifecycle::{Ended, report_end},
     plan::{Key, Write},
     policy::Policy,
     testkit::{Bench, health, iid, key, listed, sample, server, sid, zkey},
@@ -229,7 +230,8 @@ fn h11_a_poll_sent_before_a_record_was_removed_does_not_bring_it_back() {
 fn an_ending_record_goes_when_unlisted_and_routes_again_if_its_server_never_ended_it() {
     let mut bench = bench();
     write_record(&mut bench, "a", Some("m-1"));
-    let step = crate::core::lifecycle::report_end(&bench.fleet, &key("m"), &sid("a"), None, 0);
+    let ended = Ended { instance: Some(&iid("m-1")), placement: None };
+    let step = report_end(&bench.fleet, &key("m"), &sid("a"), ended, 0);
     assert!(bench.commit(&step.plan));
     poll(&mut bench, &[("m", "m-1")]);
     assert!(bench.fleet.routing().meeting(&key("m")).is_none(), "it takes a while to end");

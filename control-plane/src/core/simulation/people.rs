@@ -2,14 +2,14 @@
 
 use usher_common::{
     id::ServerId,
-    meeting::MeetingKey,
+    meeting::{MeetingKey, RecordState},
     routing::RouteState,
     server::{AdminState, Health},
 };
 
 use super::world::World;
 use crate::core::{
-    lifecycle::{self, EndOutcome, report_end, supersede},
+    lifecycle::{self, EndOutcome, Ended, report_end, supersede},
     testkit::sid,
 };
 
@@ -33,13 +33,18 @@ impl World {
             self.released.insert(ended.clone());
             Some(ended)
         };
+        // What its edge was told when it asked about a meeting that was not confirmed.
+        let pending = self.replicas[replica].record(&meeting).map(|record| &record.value);
+        let pending = pending.filter(|record| record.state == RecordState::Pending);
+        let token = pending.map(|record| record.token.clone());
         if (which / 8).is_multiple_of(4) && !offline {
             return; // the edge died before it could report
         }
         for _ in 0..2 {
             let fleet = &self.replicas[replica];
             let named = fleet.record(&meeting).and_then(|record| record.value.state.internal_id().cloned());
-            let step = report_end(fleet, &meeting, &route.server, instance.as_ref(), self.now.wall_ms);
+            let ended = Ended { instance: instance.as_ref(), placement: token.as_deref() };
+            let step = report_end(fleet, &meeting, &route.server, ended, self.now.wall_ms);
             if self.commit(&step.plan) {
                 if step.outcome == EndOutcome::Unrouted {
                     self.released.extend(named);

@@ -6,7 +6,7 @@ use super::{Cluster, Draft, Label, Next};
 use crate::{
     bounds::Second,
     core_calls::{Event, Question},
-    state::{Admin, AppEnd, Rec, RecState, SERVERS, State, bit},
+    state::{Admin, AppEnd, Meant, Rec, RecState, SERVERS, State, bit},
     transaction::{Put, Transaction},
     weak::Guard,
 };
@@ -125,11 +125,17 @@ impl Cluster {
                 }
             }
             None => {}
-            Some(AppEnd::Sent(to)) => {
-                let (server, mut draft) = (usize::from(to), self.draft(state));
+            Some(AppEnd::Sent(meant)) => {
+                let (server, mut draft) = (usize::from(meant.server), self.draft(state));
                 let live = state.live[server];
+                if live != 0 && meant.instance == 0 {
+                    // The edge asks first which instance it is.
+                    let mut asked = draft.clone();
+                    asked.state.app_end = Some(AppEnd::Sent(Meant { instance: live, ..meant }));
+                    asked.end(Label("the edge learns the instance on server", server, live.into()), out);
+                }
                 if live != 0 {
-                    draft.state.app_end = Some(AppEnd::Answered(to));
+                    draft.state.app_end = Some(AppEnd::Answered(meant));
                     draft.state.release(Some(live));
                     let mut slow = draft.clone();
                     slow.state.ends[server] |= bit(live);
@@ -138,12 +144,12 @@ impl Cluster {
                     draft.end(Label("the application's end is done by server", server, 0), out);
                 }
             }
-            Some(AppEnd::Answered(to)) => {
-                let server = usize::from(to);
+            Some(AppEnd::Answered(meant)) => {
+                let server = usize::from(meant.server);
                 for replica in self.replicas(state) {
                     let mut draft = self.draft(state);
                     draft.state.app_end = None;
-                    if draft.report_end(replica, server) {
+                    if draft.report_end(replica, meant) {
                         draft.end(Label("the end is reported, replica and server", replica, server), out);
                     }
                 }
@@ -164,9 +170,9 @@ impl Cluster {
         let mut draft = self.draft(state);
         draft.state.spent.app_ends += 1;
         if self.colour(view, server) != Health::Offline {
-            draft.state.app_end = Some(AppEnd::Sent(rec.server));
+            draft.state.app_end = Some(AppEnd::Sent(Meant::of(rec)));
             draft.end(Label("the application ends the meeting on server", server, 0), out);
-        } else if draft.report_end(replica, server) {
+        } else if draft.report_end(replica, Meant::of(rec)) {
             draft.end(Label("the application ends the meeting on the offline server", server, 0), out);
         }
     }
@@ -236,16 +242,19 @@ impl Draft<'_> {
     }
 
     /// A replica takes a meeting out of routing that was asked to end; `false` when it was refused.
-    fn report_end(&mut self, replica: usize, server: usize) -> bool {
+    fn report_end(&mut self, replica: usize, meant: Meant) -> bool {
         let view = *self.state.view(replica);
-        let decision = self.cluster.core.ask(&view, Question::ReportEnd { server });
+        let unnamed = view.rec.filter(|_| self.cluster.weak.lacks(Guard::Named)).map(Meant::of);
+        let Meant { instance, token, .. } = unnamed.unwrap_or(meant);
+        let question = Question::ReportEnd { server: meant.server.into(), instance, token };
+        let decision = self.cluster.core.ask(&view, question);
         let plans: &[Transaction] = &decision.plans;
         if !plans.iter().all(|plan| self.commit(replica, plan)) {
             return false;
         }
         if decision.yes {
             // What it had superseded was asked to end with it.
-            self.state.release(view.rec.and_then(Rec::instance));
+            self.state.release(Some(meant.instance).filter(|instance| *instance != 0));
             for server in SERVERS {
                 self.state.release(view.zom[server].and_then(|zombie| zombie.instance));
             }

@@ -3,7 +3,7 @@
 use super::{Cluster, Label, Next};
 use crate::{
     core_calls::Question,
-    state::{Admin, AppEnd, Create, SERVERS, State, bit},
+    state::{Admin, AppEnd, Create, Meant, RecState, SERVERS, State, bit},
 };
 
 impl Cluster {
@@ -43,9 +43,14 @@ impl Cluster {
                 let mut draft = self.draft(state);
                 draft.state.spent.supersedes += u8::from(supersede);
                 let placed = !decision.plans.is_empty();
-                if !placed && state.view(replica).admin[to] == Admin::Cordoned && state.live[to] == 0 {
+                let stands = state.view(replica).rec.filter(|rec| matches!(rec.state, RecState::Active(_)));
+                if let Some(rec) = stands
+                    && !placed
+                    && state.view(replica).admin[to] == Admin::Cordoned
+                    && state.live[to] == 0
+                {
                     // The edge asks first, hears that it is gone, and reports that.
-                    if draft.state.app_end.replace(AppEnd::Answered(to as u8)).is_none() {
+                    if draft.state.app_end.replace(AppEnd::Answered(Meant::of(rec))).is_none() {
                         draft.end(Label("create finds nothing on cordoned server", index, to), out);
                     }
                     continue;

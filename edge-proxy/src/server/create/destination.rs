@@ -10,7 +10,7 @@ use usher_common::{
 
 use super::Creation;
 use crate::{
-    control::placement::Placed,
+    control::placement::{Placed, Resolved},
     core::{resign::outgoing, route::Decision},
     server::locate::{Owner, in_table},
     upstream::Upload,
@@ -41,7 +41,9 @@ impl Creation {
         if placed.is_ours {
             return Ok(Destination::Placed(placed.server));
         }
-        let owner = Owner::resolved(self.ask.meetings.scope(), placed.meeting, placed.server);
+        let Placed { meeting, server, .. } = placed;
+        let resolved = Resolved { meeting, server, token: String::new() };
+        let owner = Owner::resolved(self.ask.meetings.scope(), resolved);
         if let Some(owner) = self.standing(owner).await.ok_or(Refusal::SERVER_UNAVAILABLE)? {
             return Ok(Destination::Standing(owner));
         }
@@ -74,9 +76,9 @@ impl Creation {
             Decision::ForwardIfRunning => match self.still_runs(&owner).await {
                 Some(true) => Some(Some(owner)),
                 Some(false) => {
-                    let ended =
-                        self.gateway.placement.report_end(&owner.key, &owner.server.id, &owner.state).await;
-                    ended.ok().map(|_| None)
+                    let placement = &self.gateway.placement;
+                    let ended = placement.report_end(&owner.key, &owner.server.id, owner.instance(), "");
+                    ended.await.ok().map(|_| None)
                 }
                 None => None,
             },

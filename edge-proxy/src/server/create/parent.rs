@@ -60,6 +60,5 @@ async fn parent(gateway: &Gateway, ask: &Ask, given: &str) -> Result<Option<Stri
     let parent = MeetingId::parse(given).map_err(|_| unknown())?;
     let key = MeetingKey::new(ask.tenant.clone(), parent);
     let resolved = gateway.placement.resolve(&key).await.map_err(|_| Reply::unavailable())?;
-    let (meeting, server) = resolved.ok_or_else(unknown)?;
-    Ok(Some(Owner::resolved(ask.meetings.scope(), meeting, server).on_server))
+    Ok(Some(Owner::resolved(ask.meetings.scope(), resolved.ok_or_else(unknown)?).on_server))
 }

@@ -46,9 +46,14 @@ pub(crate) enum Heard {
     Confirmed { server: String, token: String, internal_id: String },
     Abandoned { server: String, token: String, definite: bool },
     Resolved,
-    Ended(String),
+    Ended { meeting: String, internal_id: String, token: String },
     Failure { server: String, call: String },
     Callback(v1::AcceptCallbackRequest),
+}
+
+/// Matches reports of the end of a meeting.
+pub(crate) fn ended(id: &str) -> impl Fn(&Heard) -> bool {
+    move |heard| matches!(heard, Heard::Ended { meeting, .. } if meeting == id)
 }
 
 struct State {

@@ -16,7 +16,7 @@ use std::{
 use tokio::time::Instant;
 use usher_common::{
     bbb::call::Call,
-    id::ServerId,
+    id::{InternalMeetingId, ServerId},
     meeting::MeetingKey,
     routing::{RouteState, ServerRoute},
     settings::Settings,
@@ -65,9 +65,18 @@ pub(crate) struct Footing {
 struct Owner {
     server: ServerRoute,
     state: RouteState,
+    /// Names the placement where the control plane said that it is not confirmed; else empty.
+    token: String,
 }
 
 impl Owner {
+    fn instance(&self) -> Option<InternalMeetingId> {
+        match &self.state {
+            RouteState::Active(instance) => Some(instance.clone()),
+            RouteState::Pending => None,
+        }
+    }
+
     fn decision(&self, call: Call) -> Decision {
         let confirmed = matches!(self.state, RouteState::Active(_));
         decide(call, Some(Known { confirmed, admin: self.server.admin, health: self.server.health }))
@@ -121,19 +130,24 @@ impl SimEdge {
             }
             let server = found.place.server.route();
             let server = ServerRoute::clone(server.as_ref()?);
-            Some(Owner { server, state: found.state() })
+            Some(Owner { server, state: found.state(), token: String::new() })
         })?
     }
 
     async fn locate(self: &Arc<Self>, call: Call, key: &MeetingKey) -> Located {
         let known = self.in_table(key);
-        if let Some(owner) = &known
-            && owner.decision(call) == Decision::Forward
+        let known_enough = known.as_ref().filter(|owner| owner.decision(call) == Decision::Forward);
+        if let Some(owner) = known_enough
+            && (call != Call::End || owner.instance().is_some())
         {
             return Located::At(owner.clone());
         }
-        // Without an answer, what the table says may have been true a while ago: nobody is told by guess.
-        let Ok(owner) = self.resolve(key).await else { return Located::Unreachable };
+        let owner = match self.resolve(key).await {
+            Ok(owner) => owner,
+            Err(_) if known_enough.is_some() => known_enough.cloned(),
+            // What the table says may have been true a while ago: nobody is told by guess.
+            Err(_) => return Located::Unreachable,
+        };
         match owner {
             None => Located::Missing,
             Some(owner) => match owner.decision(call) {

@@ -11,7 +11,11 @@ use std::{
 };
 
 use tokio::time::sleep;
-use usher_common::{id::ServerId, meeting::MeetingKey, server::Server};
+use usher_common::{
+    id::{InternalMeetingId, ServerId},
+    meeting::MeetingKey,
+    server::Server,
+};
 
 use self::bbb::Bbb;
 pub(crate) use self::{bbb::Created, port::ServersLink};
@@ -221,16 +225,16 @@ impl SimServers {
         self.ask(from, index, patience, act).await
     }
 
-    /// Asks whether a meeting runs (`getMeetingInfo`).
-    pub(crate) async fn runs(
+    /// Asks which instance of a meeting runs (`getMeetingInfo`).
+    pub(crate) async fn running(
         self: &Arc<Self>,
         from: &Life,
         server: &ServerId,
         key: &MeetingKey,
         patience: Duration,
-    ) -> Result<bool, Failed> {
+    ) -> Result<Option<InternalMeetingId>, Failed> {
         let (index, key) = (index_of(server), key.clone());
-        self.ask(from, index, patience, move |servers| servers.bbb(index).running(&key).is_some()).await
+        self.ask(from, index, patience, move |servers| servers.bbb(index).running(&key)).await
     }
 
     /// Returns the server as operators would add it.

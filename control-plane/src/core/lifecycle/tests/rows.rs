@@ -163,9 +163,9 @@ fn h13_an_answer_for_an_id_that_moved_on_is_a_due_zombie() {
 fn an_end_takes_the_meeting_out_of_the_table_at_once() {
     let mut bench = bench();
     active_on_a(&mut bench);
-    let stale = report_end(&bench.fleet, &key("m"), &sid("a"), Some(&iid("m-0")), 0);
+    let stale = report_end(&bench.fleet, &key("m"), &sid("a"), instance(&iid("m-0")), 0);
     assert_eq!(stale.outcome, EndOutcome::NotRouted, "that was another instance");
-    let step = report_end(&bench.fleet, &key("m"), &sid("a"), Some(&iid("m-1")), 0);
+    let step = report_end(&bench.fleet, &key("m"), &sid("a"), instance(&iid("m-1")), 0);
     assert!(bench.commit(&step.plan));
     assert_eq!(record(&bench), Some(at("a", "ending", Some("m-1"))));
     assert!(bench.fleet.routing().meeting(&key("m")).is_none());
@@ -179,7 +179,7 @@ fn a4_an_end_while_red_is_kept_for_when_the_server_returns() {
     let mut bench = bench();
     active_on_a(&mut bench);
     bench.red("a");
-    let step = report_end(&bench.fleet, &key("m"), &sid("a"), None, 0);
+    let step = report_end(&bench.fleet, &key("m"), &sid("a"), instance(&iid("m-1")), 0);
     assert!(bench.commit(&step.plan));
     assert_eq!((record(&bench), zombie(&bench, "a")), (None, Some(due("m-1"))));
 }
@@ -190,9 +190,39 @@ fn an_end_of_a_replacement_ends_what_it_replaced_too() {
     active_on_a(&mut bench);
     bench.red("a");
     put(&mut bench, &request("t2")).unwrap();
-    let step = report_end(&bench.fleet, &key("m"), &sid("b"), None, 0);
+    let step = report_end(&bench.fleet, &key("m"), &sid("b"), placement("t2"), 0);
     assert!(bench.commit(&step.plan));
     assert_eq!((record(&bench), zombie(&bench, "a")), (Some(at("b", "ending", None)), Some(due("m-1"))));
+}
+
+#[test]
+fn i2_a_report_of_an_end_touches_nothing_that_it_does_not_name() {
+    let mut bench = bench();
+    pending_on_a(&mut bench);
+    let older = iid("m-0");
+    let late = [Ended::default(), instance(&older), placement("t0"), placement("")];
+    for ended in late {
+        let step = report_end(&bench.fleet, &key("m"), &sid("a"), ended, 0);
+        assert_eq!(step.outcome, EndOutcome::NotRouted, "the meeting is being created: {ended:?}");
+    }
+    assert!(confirm_now(&mut bench, &answer("a", Some("t1"), "m-1")));
+    for ended in late.into_iter().chain([placement("t1")]) {
+        let step = report_end(&bench.fleet, &key("m"), &sid("a"), ended, 0);
+        assert_eq!(step.outcome, EndOutcome::NotRouted, "it may be newer than what ended: {ended:?}");
+    }
+}
+
+#[test]
+fn an_end_that_overtakes_the_confirmation_takes_the_meeting_out_and_no_newer_one() {
+    let mut bench = bench();
+    pending_on_a(&mut bench);
+    let ended = Ended { instance: Some(&iid("m-1")), placement: Some("t1") };
+    let step = report_end(&bench.fleet, &key("m"), &sid("a"), ended, 0);
+    assert!(bench.commit(&step.plan));
+    assert_eq!(record(&bench), Some(at("a", "ending", Some("m-1"))));
+    assert!(!confirm_now(&mut bench, &answer("a", Some("t1"), "m-1")), "the confirmation comes too late");
+    assert!(confirm_now(&mut bench, &answer("a", None, "m-2")), "a create that was under way made another");
+    assert_eq!(record(&bench), Some(at("a", "active", Some("m-2"))));
 }
 
 #[test]

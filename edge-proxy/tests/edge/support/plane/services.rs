@@ -188,7 +188,10 @@ impl PlacementService for FakePlane {
             let state = plane.note(Heard::Resolved)?;
             let meeting = state.table.meeting(&key);
             let server = meeting.and_then(|meeting| state.table.server(&meeting.server));
+            let pending = meeting.is_some_and(|meeting| meeting.state == RouteState::Pending);
+            let token = state.tokens.get(&key).filter(|_| pending);
             Ok(v1::ResolveMeetingResponse {
+                token: token.cloned().unwrap_or_default(),
                 meeting: meeting.map(Into::into),
                 server: server.map(Into::into),
                 revision: Some(state.table.revision().into()),
@@ -202,8 +205,13 @@ impl PlacementService for FakePlane {
         request: Request<v1::ReportEndRequest>,
     ) -> Result<Response<v1::ReportEndResponse>, Status> {
         self.answer(move |plane| {
-            let key: MeetingKey = request.into_inner().key.expect("is set").try_into().expect("is a key");
-            let mut state = plane.note(Heard::Ended(key.meeting.to_string()))?;
+            let request = request.into_inner();
+            let key: MeetingKey = request.key.expect("is set").try_into().expect("is a key");
+            let mut state = plane.note(Heard::Ended {
+                meeting: key.meeting.to_string(),
+                internal_id: request.internal_id,
+                token: request.token,
+            })?;
             state.set_meeting(&key, None);
             Ok(v1::ReportEndResponse { revision: Some(state.table.revision().into()) })
         })

@@ -91,9 +91,12 @@ impl SimEdge {
             Decision::Forward => Some(Some(owner)),
             Decision::ForwardIfRunning => {
                 let patience = self.limits.1.min(deadline.saturating_duration_since(Instant::now()));
-                match self.servers.runs(&self.life, &owner.server.id, key, patience).await {
-                    Ok(true) => Some(Some(owner)),
-                    Ok(false) => self.report_end(key, &owner).await.ok().map(|_| None),
+                match self.servers.running(&self.life, &owner.server.id, key, patience).await {
+                    Ok(Some(_)) => Some(Some(owner)),
+                    Ok(None) => {
+                        let instance = owner.instance();
+                        self.report_end(key, &owner, instance.as_ref()).await.ok().map(|_| None)
+                    }
                     Err(_) => None,
                 }
             }

@@ -14,7 +14,7 @@ impl SimEdge {
     pub(crate) async fn end(self: &Arc<Self>, key: &MeetingKey) -> bool {
         match self.locate(Call::End, key).await {
             Located::Unreachable | Located::Missing => false,
-            Located::EndLater(owner) => match self.report_end(key, &owner).await {
+            Located::EndLater(owner) => match self.report_end(key, &owner, owner.instance().as_ref()).await {
                 Ok(Some(revision)) => {
                     self.cell.reach(revision, FORGET_PATIENCE).await;
                     true
@@ -23,9 +23,16 @@ impl SimEdge {
                 Err(_) => false,
             },
             Located::At(owner) => {
+                let instance = match owner.instance() {
+                    Some(instance) => Some(instance),
+                    None => {
+                        let running = self.servers.running(&self.life, &owner.server.id, key, self.limits.1);
+                        running.await.ok().flatten()
+                    }
+                };
                 let ended = self.servers.end(&self.life, &owner.server.id, key, self.limits.1).await;
                 if ended == Ok(true)
-                    && let Ok(Some(revision)) = self.report_end(key, &owner).await
+                    && let Ok(Some(revision)) = self.report_end(key, &owner, instance.as_ref()).await
                 {
                     self.cell.reach(revision, FORGET_PATIENCE).await;
                 }

@@ -9,11 +9,11 @@ use std::{
 use tokio::time::Instant;
 use tonic::{Code, Request, Response, Status};
 use usher_common::{
-    id::ServerId,
+    id::{InternalMeetingId, ServerId},
     meeting::MeetingKey,
     proto::v1::{self, placement_service_server::PlacementService},
     revision::Revision,
-    routing::{MeetingRoute, RouteState, ServerRoute},
+    routing::{MeetingRoute, ServerRoute},
 };
 
 use super::{Owner, SimEdge};
@@ -61,7 +61,7 @@ impl SimEdge {
         let meeting = answer.meeting.and_then(|meeting| MeetingRoute::try_from(meeting).ok());
         let server = answer.server.and_then(|server| ServerRoute::try_from(server).ok());
         let (Some(meeting), Some(server)) = (meeting, server) else { return Err(Unanswered::Refused) };
-        let owner = Owner { server, state: meeting.state };
+        let owner = Owner { server, state: meeting.state, token: String::new() };
         Ok(Placed { owner, token: (!answer.existing).then_some(answer.token) })
     }
 
@@ -75,7 +75,8 @@ impl SimEdge {
             .await?;
         let meeting = answer.meeting.and_then(|meeting| MeetingRoute::try_from(meeting).ok());
         let server = answer.server.and_then(|server| ServerRoute::try_from(server).ok());
-        Ok(meeting.zip(server).map(|(meeting, server)| Owner { server, state: meeting.state }))
+        let token = answer.token;
+        Ok(meeting.zip(server).map(|(meeting, server)| Owner { server, state: meeting.state, token }))
     }
 
     pub(super) async fn confirm(
@@ -123,13 +124,14 @@ impl SimEdge {
         self: &Arc<Self>,
         key: &MeetingKey,
         owner: &Owner,
+        instance: Option<&InternalMeetingId>,
     ) -> Result<Option<Revision>, Unanswered> {
-        let internal_id = match &owner.state {
-            RouteState::Active(id) => id.to_string(),
-            RouteState::Pending => String::new(),
+        let request = v1::ReportEndRequest {
+            key: Some(key.into()),
+            server_id: owner.server.id.to_string(),
+            internal_id: instance.map(ToString::to_string).unwrap_or_default(),
+            token: owner.token.clone(),
         };
-        let server_id = owner.server.id.to_string();
-        let request = v1::ReportEndRequest { key: Some(key.into()), server_id, internal_id };
         let answer = self.ask(REPORT_TIMEOUT, move |plane| {
             let request = Request::new(request.clone());
             async move { plane.placement.report_end(request).await }
