@@ -7,6 +7,7 @@ use usher_common::{
     meeting::{MeetingKey, Record, RecordState},
     revision::Revision,
     routing::{Delta, MeetingRoute, RouteState, ServerRoute, TenantRoute},
+    server::{Health, Server},
 };
 
 use super::{Fleet, FleetServer, Touched};
@@ -79,7 +80,8 @@ impl Fleet {
         let base = self.routing.revision();
         let mut delta = Delta::new(base, Revision::new(base.epoch, revision.max(base.seq)));
         for id in &touched.servers {
-            let route = self.servers.get(id).map(server_route);
+            let route =
+                self.servers.get(id).map(|server| server_route(&server.stored.value, server.colour()));
             if self.routing.server(id) != route.as_ref() {
                 delta.servers.insert(id.clone(), route);
             }
@@ -126,15 +128,14 @@ fn count(
 }
 
 /// Returns a server as edges see it.
-pub fn server_route(server: &FleetServer) -> ServerRoute {
-    let stored = &server.stored.value;
+pub fn server_route(server: &Server, health: Health) -> ServerRoute {
     ServerRoute {
-        id: stored.id.clone(),
-        url: stored.url.clone(),
-        secret: stored.secret.clone(),
-        admin: stored.admin,
-        health: server.colour(),
-        algorithm: stored.algorithm,
+        id: server.id.clone(),
+        url: server.url.clone(),
+        secret: server.secret.clone(),
+        admin: server.admin,
+        health,
+        algorithm: server.algorithm,
     }
 }
 

@@ -13,21 +13,28 @@ use usher_common::{
 };
 
 use crate::{
-    core::plan::{Event, Key},
+    core::{
+        fleet::{Fleet, server_route},
+        health::colour,
+        plan::{Event, Key},
+    },
     ports::{Change, Store, StoreError},
     store::{codec::Codec, keys},
     tasks::{fleet_handle::FleetHandle, revision_reader::RevisionReader},
 };
 
 /// Time in which the fleet sees what the store had when asked. When the store counts revisions of
-/// others too, there may be nothing to see, and the record itself is read.
+/// others too, there may be nothing to see, and what is asked for is read from the store itself.
 const SEE_WITHIN: Duration = Duration::from_millis(300);
+
+/// A record, and its server as edges see it.
+type Found = (Record, Option<ServerRoute>);
 
 /// A meeting as it stood when asked, or later.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Resolved {
     /// Its record and server, if there is one.
-    pub found: Option<(Record, Option<ServerRoute>)>,
+    pub found: Option<Found>,
     /// Revision of the fleet that answered.
     pub revision: Revision,
 }
@@ -61,29 +68,96 @@ impl Resolver {
         let newest = Revision::new(epoch, self.revisions.read().await?);
         let patience = deadline.saturating_duration_since(clock::now()).min(SEE_WITHIN);
         let seen = self.fleet.reach(newest, patience).await.is_ok();
-        let record = if seen { self.fleet.read(|fleet| known(fleet, key)) } else { self.read(key).await? };
-        Ok(self.fleet.read(|fleet| Resolved {
-            found: record.map(|record| {
-                let server = fleet.routing().server(&record.server).cloned();
-                (record, server)
-            }),
-            revision: fleet.revision(),
-        }))
+        let found = if seen { self.fleet.read(|fleet| known(fleet, key)) } else { self.read(key).await? };
+        Ok(Resolved { found, revision: self.fleet.revision() })
     }
 
-    async fn read(&self, key: &MeetingKey) -> Result<Option<Record>, Arc<StoreError>> {
-        let path = keys::path(&Key::Record(key.clone()));
-        let listing = self.store.read_prefix(&path).await.map_err(Arc::new)?;
-        let Some(entry) = listing.entries.into_iter().find(|entry| entry.key == path) else {
+    /// Reads a meeting from the store. Its server too: one that has come back since would still be away
+    /// in this fleet, and the meeting with it.
+    async fn read(&self, key: &MeetingKey) -> Result<Option<Found>, Arc<StoreError>> {
+        let Some(Event::Record(_, Some(record))) = self.event(Key::Record(key.clone())).await? else {
             return Ok(None);
         };
-        match self.codec.event(&Change::Put(entry)) {
-            Ok(Some(Event::Record(_, stored))) => Ok(stored.map(|stored| stored.value)),
-            _ => Ok(None), // a value that cannot be read counts as absent, as in the fleet
-        }
+        let id = &record.value.server;
+        let described = self.event(Key::Server(id.clone()));
+        let judged = self.event(Key::Health(id.clone()));
+        let (described, judged) = tokio::try_join!(described, judged)?;
+        let health = match judged {
+            Some(Event::Health(_, stored)) => stored.map(|stored| stored.value),
+            _ => None,
+        };
+        let health = self.fleet.read(|fleet| colour(health.as_ref(), fleet.policy()));
+        let server = match described {
+            Some(Event::Server(_, Some(stored))) => Some(server_route(&stored.value, health)),
+            _ => None,
+        };
+        Ok(Some((record.value, server)))
+    }
+
+    /// Reads what stands at a key; a value that cannot be read counts as absent, as in the fleet.
+    async fn event(&self, key: Key) -> Result<Option<Event>, Arc<StoreError>> {
+        let path = keys::path(&key);
+        let listing = self.store.read_prefix(&path).await.map_err(Arc::new)?;
+        let entry = listing.entries.into_iter().find(|entry| entry.key == path);
+        Ok(entry.and_then(|entry| self.codec.event(&Change::Put(entry)).ok().flatten()))
     }
 }
 
-fn known(fleet: &crate::core::fleet::Fleet, key: &MeetingKey) -> Option<Record> {
-    fleet.record(key).map(|stored| stored.value.clone())
+fn known(fleet: &Fleet, key: &MeetingKey) -> Option<Found> {
+    let record = fleet.record(key)?.value.clone();
+    let server = fleet.routing().server(&record.server).cloned();
+    Some((record, server))
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use usher_common::{meeting::RecordState, runtime::tasks::Tasks, server::Health};
+
+    use super::*;
+    use crate::{
+        core::{
+            epoch::Epoch,
+            plan::{Plan, Stored, Write},
+            policy::Policy,
+            testkit::{health, iid, key, server, sid},
+        },
+        store::embedded::EmbeddedStore,
+    };
+
+    fn stored<T>(value: T) -> Option<Stored<T>> {
+        Some(Stored { value, created: 1, modified: 1 })
+    }
+
+    #[tokio::test]
+    async fn i13_a_replica_that_is_behind_takes_no_server_for_away_that_is_back() {
+        let store: Arc<dyn Store> = Arc::new(EmbeddedStore::open(None).unwrap());
+        let codec = Arc::new(Codec::new());
+        let record = Record {
+            state: RecordState::Active { internal_id: iid("m-1"), create_time_ms: 1 },
+            server: sid("a"),
+            token: "t".into(),
+            request_digest: Bytes::new(),
+            created_at_ms: 0,
+            max_users: 0,
+            size_hint: 0,
+        };
+        let writes = vec![
+            Write::Server(server("a")),
+            Write::Health(sid("a"), health(9, 0)),
+            Write::Record(key("m"), record.clone()),
+        ];
+        store.commit(vec![codec.txn(&Plan { guards: Vec::new(), writes }, None)]).await.unwrap();
+        let fleet = FleetHandle::new(Policy::default());
+        let red = Event::Health(sid("a"), stored(health(0, 99)));
+        let then = vec![Event::Server(sid("a"), stored(server("a"))), red];
+        fleet.restart(Epoch { number: 7, begun: 0 }, 0, then, clock::now());
+        assert_eq!(fleet.read(|fleet| fleet.routing().server(&sid("a")).unwrap().health), Health::Offline);
+
+        let revisions = RevisionReader::new(store.clone(), Tasks::new(), Duration::from_secs(5));
+        let resolver = Resolver::new(fleet, revisions, store, codec);
+        let resolved = resolver.resolve(&key("m"), clock::now() + Duration::from_secs(5)).await.unwrap();
+        let (found, route) = resolved.found.unwrap();
+        assert_eq!((found, route.unwrap().health), (record, Health::Online));
+    }
 }
