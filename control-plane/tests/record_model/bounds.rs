@@ -40,8 +40,10 @@ pub(crate) struct Bounds {
     /// What happens to meetings of a server that returns.
     pub(crate) zombie_policy: ZombiePolicy,
     /// Servers on which another balancer runs a meeting of the id at the start; with one or two,
-    /// everything is adopted.
+    /// everything is adopted, unless operators say what is.
     pub(crate) foreign: u8,
+    /// Times that an operator has what a server lists taken over; polls then take over what is ours alone.
+    pub(crate) adopts: u8,
     /// Times that `zombie_ttl` has passed for everything at once.
     pub(crate) sweeps: u8,
     /// Times that all records and zombies are lost.
@@ -68,6 +70,7 @@ impl Bounds {
         cordons: 0,
         zombie_policy: ZombiePolicy::Restore,
         foreign: 0,
+        adopts: 0,
         sweeps: 0,
         wipes: 0,
         second: Second::None,

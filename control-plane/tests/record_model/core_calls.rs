@@ -15,7 +15,7 @@ use usher_common::{
 use usher_control_plane::core::{
     fleet::Fleet,
     health::{self, Suspicion},
-    lifecycle::{self, Answer, Certainty, EndOutcome, Ended, PlaceRequest, Placed, Progress},
+    lifecycle::{self, Adoption, Answer, Certainty, EndOutcome, Ended, PlaceRequest, Placed, Progress},
     now::Now,
     placement::{Ask, Inflight, TagWish, WhenFull},
     plan::Plan,
@@ -73,6 +73,12 @@ pub(crate) enum Question {
         /// What is listed carries our mark.
         marked: bool,
     },
+    /// An operator says that what the server lists is to be taken over.
+    Adopt {
+        server: usize,
+        poll: Poll,
+        marked: bool,
+    },
     EndNotFound {
         server: usize,
         instance: u8,
@@ -109,6 +115,8 @@ pub(crate) enum Event {
 /// The project's functions, with what they have answered so far.
 pub(crate) struct Core {
     policy: Policy,
+    /// What another balancer runs is called as ours are.
+    has_names: bool,
     weak: Weak,
     now: Instant,
     answers: RefCell<HashMap<(View, Question), Rc<Decision>>>,
@@ -121,11 +129,12 @@ impl Core {
             unhealthy_threshold: u32::from(bounds.unhealthy_threshold),
             create_timeout: Duration::from_secs(30),
             zombie_policy: bounds.zombie_policy,
-            adopt: if bounds.foreign > 0 { Adopt::All } else { Adopt::Tagged },
+            adopt: if bounds.foreign > 0 && bounds.adopts == 0 { Adopt::All } else { Adopt::Tagged },
             placement: PlacementSettings { panic_threshold: 0.0, ..PlacementSettings::default() },
             ..Policy::default()
         };
-        Self { policy, weak, now: Instant::now(), answers: RefCell::default() }
+        let has_names = bounds.foreign > 0;
+        Self { policy, has_names, weak, now: Instant::now(), answers: RefCell::default() }
     }
 
     pub(crate) fn policy(&self) -> &Policy {
@@ -158,7 +167,7 @@ impl Core {
 
     fn decide(&self, view: &View, question: Question) -> Decision {
         let changed = match question {
-            Question::Sample { server, poll, .. } => {
+            Question::Sample { server, poll, .. } | Question::Adopt { server, poll, .. } => {
                 Changed { record: poll.record_changed, zombie: poll.zombie_changed.then_some(server) }
             }
             _ => Changed::default(),
@@ -200,6 +209,13 @@ impl Core {
             }
             Question::Sample { server, poll, waited, marked } => {
                 self.reconcile(fleet, view, (server, poll, waited), marked)
+            }
+            Question::Adopt { server, poll, marked } => {
+                let mut list = sample(WATERMARK);
+                list.meetings
+                    .extend(poll.seen.filter(|seen| *seen != 0).map(|seen| listed(seen, marked, true)));
+                let step = lifecycle::adopt(fleet, &sid(server), &key(), &list, 0);
+                one(step.outcome == Adoption::Adopted, &step.plan)
             }
             Question::EndNotFound { server, instance } => {
                 one(true, &reconcile::on_end_not_found(fleet, &zkey(server), &iid(instance)))
@@ -271,7 +287,7 @@ impl Core {
         let blind = self.weak.lacks(Guard::Watermark);
         let mut sample = sample(if blind { u64::MAX } else { WATERMARK });
         if let Some(seen @ 1..) = poll.seen {
-            let named = marked || self.policy.adopt == Adopt::All;
+            let named = marked || self.has_names;
             sample.meetings.push(listed(seen, marked && !hidden, named && !hidden));
         }
         let sent_at = self.now + if poll.late { self.policy.create_timeout } else { Duration::ZERO };

@@ -109,6 +109,18 @@ fn i2_meetings_of_another_balancer_are_adopted_and_never_ended_for_another() {
 }
 
 #[test]
+fn i2_meetings_of_another_balancer_that_an_operator_names_are_never_ended_for_another() {
+    let named = Bounds { foreign: 2, adopts: 1, own_ends: 0, ..BASE };
+    holds(named, Bounds { adopts: 2, own_ends: 1, ..named });
+}
+
+#[test]
+fn s6_a_server_is_drained_while_an_operator_names_its_meetings() {
+    let drain = Bounds { foreign: 1, adopts: 1, cordons: 1, creates: 1, ..CALM };
+    holds(drain, Bounds { creates: 2, own_ends: 1, ..drain });
+}
+
+#[test]
 fn a8_a_superseded_meeting_routes_again_only_at_green() {
     let slow = Bounds { healthy_threshold: 2, unhealthy_threshold: 2, supersedes: 1, reliable: true, ..BASE };
     holds(slow, Bounds { faults: 2, reliable: false, ..slow });

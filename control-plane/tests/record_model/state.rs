@@ -194,6 +194,7 @@ pub(crate) struct Spent {
     pub(crate) cordons: u8,
     pub(crate) sweeps: u8,
     pub(crate) wipes: u8,
+    pub(crate) adopts: u8,
 }
 
 /// Most creates that a configuration may have.

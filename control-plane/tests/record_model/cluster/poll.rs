@@ -29,7 +29,10 @@ impl Cluster {
                     draft.state.polls[replica][server] = Some(Poll { seen, ..poll });
                     draft.end(Label("the server lists instance", server, state.live[server].into()), out);
                 }
-                Some(poll) => self.apply(state, replica, server, poll, out),
+                Some(poll) => {
+                    self.apply(state, replica, server, poll, out);
+                    self.adopt(state, replica, server, poll, out);
+                }
             }
         }
         for server in SERVERS {
@@ -56,6 +59,23 @@ impl Cluster {
         }
     }
 
+    /// An operator has what was listed taken over: any replica may be asked, and needs no token.
+    fn adopt(&self, state: &State, replica: usize, server: usize, poll: Poll, out: &mut Vec<Next>) {
+        if state.spent.adopts >= self.bounds.adopts {
+            return;
+        }
+        let mut draft = self.draft(state);
+        draft.state.spent.adopts += 1;
+        draft.state.polls[replica][server] = None;
+        let marked = draft.is_marked(poll);
+        let question = Question::Adopt { server, poll: Poll { server_changed: false, ..poll }, marked };
+        let decision = self.core.ask(state.view(replica), question);
+        let done = decision.plans.iter().all(|plan| draft.commit(replica, plan));
+        if done && decision.yes {
+            draft.end(Label("what is listed is taken over, replica and server", replica, server), out);
+        }
+    }
+
     fn ends(&self, state: &State, server: usize, instance: u8, out: &mut Vec<Next>) {
         let mut draft = self.draft(state);
         draft.state.ends[server] &= !bit(instance);
@@ -74,11 +94,15 @@ impl Cluster {
 }
 
 impl Draft<'_> {
+    /// Tells whether what was listed carries our mark.
+    fn is_marked(&self, poll: Poll) -> bool {
+        self.state.foreign & poll.seen.map_or(0, bit) & !1 == 0
+    }
+
     /// Does what a leader, or one that believes to be it, does about a poll.
     pub(super) fn reconcile(&mut self, replica: usize, server: usize, poll: Poll, waited: bool) {
         let view = *self.state.view(replica);
-        let ours = self.state.foreign & poll.seen.map_or(0, bit) & !1 == 0;
-        let marked = ours || self.cluster.weak.lacks(Guard::Mark);
+        let marked = self.is_marked(poll) || self.cluster.weak.lacks(Guard::Mark);
         let question =
             Question::Sample { server, poll: Poll { server_changed: false, ..poll }, waited, marked };
         let decision = self.cluster.core.ask(&view, question);

@@ -32,7 +32,8 @@ impl Cluster {
                 draft.poll_at_rest(server);
             }
         }
-        draft.broken.take().or_else(|| fault(state, &draft.state))
+        let left_alone = self.bounds.adopts > 0;
+        draft.broken.take().or_else(|| fault(state, &draft.state, left_alone))
     }
 }
 
@@ -58,14 +59,16 @@ impl Draft<'_> {
     }
 }
 
-fn fault(before: &State, rest: &State) -> Option<String> {
+/// `left_alone` tells that another balancer's meetings need not be known.
+fn fault(before: &State, rest: &State, left_alone: bool) -> Option<String> {
     let routed = |server: usize, instance: u8| {
         rest.store
             .rec
             .is_some_and(|rec| usize::from(rec.server) == server && rec.state == RecState::Active(instance))
     };
     // Another balancer's meeting may run beside a record of ours, and is left alone (I2).
-    let foreign = |instance: u8| rest.foreign & bit(instance) != 0 && rest.store.rec.is_some();
+    let foreign =
+        |instance: u8| rest.foreign & bit(instance) != 0 && (left_alone || rest.store.rec.is_some());
     for server in SERVERS {
         let (was, is) = (before.live[server], rest.live[server]);
         // A request that comes late to a disabled server is nobody's: it is not polled.
