@@ -3,6 +3,7 @@
 mod bench;
 
 mod access;
+mod adopt;
 mod callbacks;
 mod fleet_size;
 mod health;

@@ -17,8 +17,9 @@ use anyhow::{Context, Result, bail};
 use etcd_client::{Certificate, Client, ConnectOptions, DeleteOptions, Identity, TlsOptions};
 use tempfile::TempDir;
 
+use self::member::Member;
+pub(crate) use self::tls::generate;
 pub use self::{changes::StoreChange, faults::Backup, tls::TlsFiles};
-use self::{member::Member, tls::generate};
 use crate::wait;
 
 /// How to start a cluster.

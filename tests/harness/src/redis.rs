@@ -13,7 +13,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 
-use crate::wait;
+use crate::{etcd::generate, wait};
 
 /// A server that runs until it is dropped.
 #[derive(Debug)]
@@ -50,6 +50,38 @@ impl Redis {
             let url = format!("redis://:{password}@127.0.0.1:{port}");
             match Self::run(tempfile::tempdir()?, &arguments.map(str::to_owned), url).await {
                 Ok(redis) => return Ok(redis),
+                Err(error) => failure = Some(error),
+            }
+        }
+        Err(failure.context("never tried")?)
+    }
+
+    /// Starts one that is encrypted on a free port; returns its address there and the CA to trust.
+    ///
+    /// # Errors
+    /// There is none, or it does not answer in time.
+    pub async fn start_encrypted() -> Result<(Self, String, PathBuf)> {
+        let mut failure = None;
+        for _ in 0..3 {
+            let directory = tempfile::tempdir()?;
+            let files = generate(directory.path())?;
+            let socket = directory.path().join("redis.sock");
+            let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+            let paths = [&socket, &files.server_cert, &files.server_key, &files.ca];
+            let [socket, cert, key, ca] = paths.map(|path| path.display().to_string());
+            let port = port.to_string();
+            let arguments = [
+                ["--port", "0"],
+                ["--unixsocket", &socket],
+                ["--tls-port", &port],
+                ["--tls-cert-file", &cert],
+                ["--tls-key-file", &key],
+                ["--tls-ca-cert-file", &ca],
+                ["--tls-auth-clients", "no"],
+            ];
+            let arguments = arguments.concat().into_iter().map(str::to_owned).collect::<Vec<_>>();
+            match Self::run(directory, &arguments, format!("unix://{socket}")).await {
+                Ok(redis) => return Ok((redis, format!("rediss://127.0.0.1:{port}"), files.ca)),
                 Err(error) => failure = Some(error),
             }
         }

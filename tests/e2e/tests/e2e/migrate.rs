@@ -1,13 +1,17 @@
 //! `usher migrate scalelite`: what a live Scalelite manages is taken over without ending a meeting. Its
 //! Redis is a real one.
 
-use std::process::Output;
+use std::{
+    net::SocketAddr,
+    process::{Command, Output},
+};
 
 use anyhow::{Result, ensure};
 use serde_json::Value;
 use usher_bbb_sim::BbbSim;
 use usher_harness::{
     client::BbbClient,
+    cluster::Cluster,
     programs::Program,
     redis::Redis,
     scalelite::{Scalelite, ScaleliteTenant},
@@ -20,17 +24,27 @@ const SCHOOL: ScaleliteTenant<'_> =
     ScaleliteTenant { id: "0f5e3c1a-aa", name: "school", secrets: "school-old:school-new" };
 const UNI: ScaleliteTenant<'_> = ScaleliteTenant { id: "0f5e3c1a-bb", name: "uni", secrets: "uni-secret" };
 
-/// Runs `usher migrate scalelite … --output json` against a standalone.
+/// Returns `usher migrate scalelite … --output json`, against a control plane.
+fn command(control: SocketAddr, redis: &str) -> Result<Command> {
+    let mut command = Command::new(Program::Usher.path()?);
+    command.arg("--endpoint").arg(format!("http://{control}")).env("REDIS_URL", redis);
+    command.args(["--output", "json", "migrate", "scalelite"]);
+    Ok(command)
+}
+
+/// Runs it against a standalone.
 async fn migrate(to: &Standalone, redis: &str, more: &[&str]) -> Result<Output> {
-    let mut command = std::process::Command::new(Program::Usher.path()?);
-    command.arg("--endpoint").arg(format!("http://{}", to.process.address("control")));
-    command.args(["--output", "json", "migrate", "scalelite"]).env("REDIS_URL", redis).args(more);
+    let mut command = command(to.process.address("control"), redis)?;
+    command.args(more);
     Ok(tokio::task::spawn_blocking(move || command.output()).await??)
 }
 
 /// As [`migrate`], which is to end well; returns what was done as `action kind name`.
 async fn migrated(to: &Standalone, redis: &str, more: &[&str]) -> Result<Vec<String>> {
-    let output = migrate(to, redis, more).await?;
+    done(migrate(to, redis, more).await?)
+}
+
+fn done(output: Output) -> Result<Vec<String>> {
     let (out, error) = (String::from_utf8(output.stdout)?, String::from_utf8(output.stderr)?);
     ensure!(output.status.success(), "{}\n{out}{error}", output.status);
     rows(&out)
@@ -137,6 +151,8 @@ async fn tenants_keep_their_secrets_their_settings_and_their_meetings() -> Resul
     scalelite.add_setting(SCHOOL.id, "s1", "record", "false", true).await?;
     let school = scalelite.create("room", ("a", &sims[0]), Some(&SCHOOL)).await?;
     let uni = scalelite.create("42", ("b", &sims[1]), Some(&UNI)).await?;
+    // So full that `a` would be chosen for what comes new.
+    assert!(sims[1].set_crowd("42", 400));
     let before = running(&sims);
     sims.iter().for_each(BbbSim::forget_calls);
 
@@ -176,10 +192,12 @@ async fn tenants_keep_their_secrets_their_settings_and_their_meetings() -> Resul
     assert_eq!((rooms(&sims[0]), rooms(&sims[1])), (1, 1), "never where the other is called so");
     assert!(by_path.get("end", "meetingID=room&password=mp").await?.is_success());
     assert_eq!(rooms(&sims[1]), 1, "and is not ended with it");
-
-    let record = by_path.created("new").await?;
-    assert!(record.is_success());
-    assert!(sims.iter().flat_map(BbbSim::meetings).any(|meeting| meeting.meeting_id == "school~new"));
+    // What comes new is scoped, whether the id ran before or not.
+    for id in ["new", "room"] {
+        by_path.created(id).await?;
+        let scoped = format!("school~{id}");
+        assert!(sims.iter().flat_map(BbbSim::meetings).any(|meeting| meeting.meeting_id == scoped), "{id}");
+    }
     Ok(())
 }
 
@@ -357,5 +375,75 @@ async fn garbled_keys_are_named_and_the_rest_is_taken_over() -> Result<()> {
     let said = migrate(&usher, foreign.redis.url(), &[]).await?;
     let told = String::from_utf8(said.stderr)?;
     assert!(said.status.code() == Some(1) && told.contains("`scalelite:servers`"), "{told}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn on_a_cluster_every_edge_leads_to_what_was_taken_over_and_goes_on_without_a_control_plane()
+-> Result<()> {
+    let scalelite = Scalelite::start().await?;
+    let sims = [servers::start().await?, servers::start().await?];
+    scalelite.add_server("a", &sims[0], "enabled", "1.0").await?;
+    scalelite.add_server("b", &sims[1], "enabled", "1.0").await?;
+    scalelite.add_tenant(SCHOOL).await?;
+    // More than one request takes.
+    let (mut plain, mut bare) = (Vec::new(), Vec::new());
+    for number in 0..120 {
+        let instance = scalelite.create(&format!("plain-{number}"), ("a", &sims[0]), None).await?;
+        plain.push(instance);
+    }
+    for number in 0..40 {
+        let instance = scalelite.create(&format!("bare-{number}"), ("b", &sims[1]), Some(&SCHOOL)).await?;
+        bare.push(instance);
+    }
+    let before = running(&sims);
+    sims.iter().for_each(BbbSim::forget_calls);
+    let mut cluster = Cluster::builder().servers(0).start().await?;
+    let mut commands = (0..2).map(|plane| command(cluster.control_address(plane), scalelite.redis.url()));
+    // Two operators at once: each thing is done once.
+    let (one, other) = (commands.next().expect("two")?, commands.next().expect("two")?);
+    let both = [one, other].map(|mut command| tokio::task::spawn_blocking(move || command.output()));
+    for output in both {
+        let output = output.await??;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success() || said.contains("already exists"), "{said}");
+    }
+    let mut again = command(cluster.control_address(0), scalelite.redis.url())?;
+    let left = done(tokio::task::spawn_blocking(move || again.output()).await??)?;
+    assert!(left.iter().all(|row| row.starts_with("adopt")), "{left:?}");
+    cluster.is_level().await?;
+    for process in &mut cluster.control_planes {
+        process.kill()?;
+    }
+    for edge in 0..2 {
+        let client = cluster.client(edge);
+        let school = client.clone().for_tenant("school", "school-new");
+        joins(&client, "plain-0", &sims[0], &plain[0]).await?;
+        joins(&client, "plain-119", &sims[0], &plain[119]).await?;
+        joins(&school, "bare-39", &sims[1], &bare[39]).await?;
+    }
+    assert_none_ended(&sims, &before);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_encrypted_redis_is_read_where_its_authority_is_trusted() -> Result<()> {
+    let (redis, url, ca) = Redis::start_encrypted().await?;
+    let scalelite = Scalelite::on(redis);
+    let sim = servers::start().await?;
+    scalelite.add_server("a", &sim, "enabled", "1.0").await?;
+    let usher = Standalone::start(0, &[]).await?;
+    let control = usher.process.address("control");
+    let run = async |trusted: bool| -> Result<Output> {
+        let mut command = command(control, &url)?;
+        if trusted {
+            command.env("SSL_CERT_FILE", &ca);
+        }
+        Ok(tokio::task::spawn_blocking(move || command.output()).await??)
+    };
+    let stranger = run(false).await?;
+    let said = String::from_utf8(stranger.stderr)?;
+    assert!(stranger.status.code() == Some(3) && said.contains("certificate"), "{said}");
+    assert_eq!(done(run(true).await?)?, ["create server a"]);
     Ok(())
 }

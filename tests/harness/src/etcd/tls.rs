@@ -1,4 +1,4 @@
-//! Certificates for an encrypted etcd.
+//! Certificates for an encrypted etcd, or whatever else is to be.
 
 use std::{
     fs,
@@ -8,7 +8,7 @@ use std::{
 use anyhow::Result;
 use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
 
-/// PEM files of one cluster.
+/// PEM files of one cluster or server.
 #[derive(Debug, Clone)]
 pub struct TlsFiles {
     /// The CA that signed all of them.
@@ -17,11 +17,11 @@ pub struct TlsFiles {
     pub cert: PathBuf,
     /// Its key.
     pub key: PathBuf,
-    pub(super) server_cert: PathBuf,
-    pub(super) server_key: PathBuf,
+    pub(crate) server_cert: PathBuf,
+    pub(crate) server_key: PathBuf,
 }
 
-pub(super) fn generate(directory: &Path) -> Result<TlsFiles> {
+pub(crate) fn generate(directory: &Path) -> Result<TlsFiles> {
     let write = |name: &str, text: String| -> Result<PathBuf> {
         let path = directory.join(name);
         fs::write(&path, text)?;
