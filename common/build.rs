@@ -4,7 +4,7 @@ use std::{env, fs, path::PathBuf};
 
 use prost::Message;
 
-const FILES: [&str; 9] = [
+const FILES: [&str; 10] = [
     "usher/v1/types.proto",
     "usher/v1/routing.proto",
     "usher/v1/placement.proto",
@@ -13,6 +13,7 @@ const FILES: [&str; 9] = [
     "usher/v1/tenants.proto",
     "usher/v1/fleet.proto",
     "usher/v1/callbacks.proto",
+    "usher/v1/hooks.proto",
     "usher/store/v1/store.proto",
 ];
 

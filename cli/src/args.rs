@@ -109,6 +109,9 @@ pub enum Command {
     /// Show callbacks that wait for their applications, and what can be done about them
     #[command(subcommand)]
     Deliveries(Deliveries),
+    /// Show and remove the webhooks that applications registered
+    #[command(subcommand)]
+    Hooks(Hooks),
     /// Show the edges
     #[command(subcommand)]
     Edges(Edges),
@@ -194,6 +197,25 @@ pub enum Deliveries {
     Drop {
         /// Its id, as listed
         id: String,
+    },
+}
+
+/// Commands about webhooks.
+#[derive(Debug, Subcommand)]
+pub enum Hooks {
+    /// List webhooks
+    List {
+        /// Only this tenant's
+        #[arg(long)]
+        tenant: Option<String>,
+    },
+    /// Remove one, and what waits for it
+    Remove {
+        /// Its id, as listed
+        id: String,
+        /// Whose it is
+        #[arg(long, default_value = "default")]
+        tenant: String,
     },
 }
 

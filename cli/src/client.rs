@@ -11,8 +11,9 @@ use tonic::{
 use usher_common::{
     proto::v1::{
         self, delivery_service_client::DeliveryServiceClient, edge_service_client::EdgeServiceClient,
-        fleet_service_client::FleetServiceClient, meeting_service_client::MeetingServiceClient,
-        server_service_client::ServerServiceClient, tenant_service_client::TenantServiceClient,
+        fleet_service_client::FleetServiceClient, hook_service_client::HookServiceClient,
+        meeting_service_client::MeetingServiceClient, server_service_client::ServerServiceClient,
+        tenant_service_client::TenantServiceClient,
     },
     runtime::telemetry,
     secret::Secret,
@@ -164,6 +165,23 @@ impl Admin {
             let request = v1::ListDeliveriesRequest { parent: parent.clone(), page_size: PAGE, page_token };
             let page = self.deliveries().list_deliveries(request).await?.into_inner();
             Ok((page.deliveries, page.next_page_token))
+        })
+        .await
+    }
+
+    /// Returns the service about webhooks.
+    pub fn hooks(&self) -> HookServiceClient<Authorized> {
+        HookServiceClient::new(self.0.clone())
+    }
+
+    /// Returns every webhook of a tenant (none: of all), without addresses.
+    pub async fn all_hooks(&self, tenant: Option<&str>) -> Result<Vec<v1::Hook>, Failure> {
+        let parent = format!("tenants/{}", tenant.unwrap_or("-"));
+        pages(async |page_token| {
+            let (parent, view) = (parent.clone(), v1::HookView::Unspecified.into());
+            let request = v1::ListHooksRequest { parent, page_size: PAGE, page_token, view };
+            let page = self.hooks().list_hooks(request).await?.into_inner();
+            Ok((page.hooks, page.next_page_token))
         })
         .await
     }

@@ -5,6 +5,7 @@ mod confirm;
 mod deliveries;
 mod demo;
 mod edges;
+mod hooks;
 mod meetings;
 mod migrate;
 mod servers;
@@ -38,6 +39,7 @@ pub async fn run(cli: Cli, printer: &mut Printer) -> Result<(), Failure> {
         Command::Tenants(command) => tenants::run(global, printer, command).await,
         Command::Meetings(command) => meetings::run(global, printer, command).await,
         Command::Deliveries(command) => deliveries::run(global, printer, command).await,
+        Command::Hooks(command) => hooks::run(global, printer, command).await,
         Command::Zombies(command) => zombies::run(global, printer, command).await,
         Command::Edges(_) => edges::list(&Admin::connect(global).await?, printer).await,
         Command::Migrate(command) => migrate::run(global, printer, command).await,

@@ -3,10 +3,13 @@
 //! needed to pass the call on; nothing is looked up when it comes, days later, at any edge.
 
 mod address;
+mod hook;
 pub mod jwt;
 mod kind;
+pub mod webhook;
 
 pub use address::{AddressError, CallbackKey, CallbackState};
+pub use hook::HookState;
 pub use kind::CallbackKind;
 
 /// What comes between `public_url` and the sealed state in an address of ours.

@@ -3,7 +3,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use crate::secret::Secret;
+use crate::{bbb::checksum::Algorithm, secret::Secret};
 
 /// Every setting of every program; each program uses its part.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -315,6 +315,10 @@ pub struct CallbackSettings {
     pub max_waiting: u64,
     /// How long a server may use the address it was given at the create.
     pub address_ttl: Duration,
+    /// Webhooks that one tenant may register.
+    pub max_hooks: u32,
+    /// Hash by which webhooks are signed, as bbb-webhooks' `hookChecksumAlgorithm`.
+    pub hook_checksum: Algorithm,
 }
 
 impl Default for CallbackSettings {
@@ -327,6 +331,8 @@ impl Default for CallbackSettings {
             max_body: 1 << 20,
             max_waiting: 64 << 20,
             address_ttl: Duration::from_hours(30 * 24),
+            max_hooks: 1000,
+            hook_checksum: Algorithm::Sha1,
         }
     }
 }

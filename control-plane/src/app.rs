@@ -29,13 +29,16 @@ use crate::{
         auth::Auth,
         server::{self, Parts},
     },
-    ops::{delivery_metrics::DeliveryMetrics, metrics::Metrics, watchdog::Watchdog},
-    ports::{BbbServers, Store},
+    ops::{
+        delivery_metrics::DeliveryMetrics, hook_metrics::HookMetrics, metrics::Metrics, watchdog::Watchdog,
+    },
+    ports::{BbbServers, ServerHooks, Store},
     tasks::{
         callback_key::CallbackKeys,
         deliveries::{Courier, CourierParts, Deliveries},
         edges::Edges,
         gauges::Gauges,
+        hooks::{HookKeeper, HookParts, Hooks, KeeperParts},
         watched_store::WatchedStore,
     },
 };
@@ -72,8 +75,9 @@ impl ControlPlane {
 
         let metrics = ops.metrics().register(Metrics::new);
         let (pending, watchdog) = (ops.pending(), Watchdog::default());
-        let servers: Arc<dyn BbbServers> =
+        let client =
             Arc::new(BbbClient::new(settings, pending.clone()).context("set up calls to BBB servers")?);
+        let (servers, server_hooks): (Arc<dyn BbbServers>, Arc<dyn ServerHooks>) = (client.clone(), client);
         let store: Arc<dyn Store> = Arc::new(WatchedStore::new(store, pending.clone(), metrics.clone()));
         let replica = settings.leader.replica.clone().unwrap_or_else(replica_name);
 
@@ -110,12 +114,30 @@ impl ControlPlane {
         let keys = callback_keys.clone();
         back.spawn("courier", |stop| courier.run(stop));
         back.spawn("callback key", |stop| keys.run(stop));
+        let hooks = HookParts {
+            store: store.clone(),
+            fleet: fleet.clone(),
+            deliveries: deliveries.clone(),
+            keys: callback_keys.clone(),
+            servers: server_hooks,
+            wall: wall.clone(),
+            metrics: ops.metrics().register(HookMetrics::new),
+        };
+        let hooks = Hooks::new(hooks, settings);
+        let keeper = HookKeeper::new(KeeperParts {
+            hooks: hooks.clone(),
+            leadership: engine.leadership.clone(),
+            tasks: back.clone(),
+            interval: settings.health.interval,
+        });
+        back.spawn("hook keeper", |stop| keeper.run(stop));
 
         let (health, _) = tonic_health::server::health_reporter();
         let parts = Parts {
             engine,
             edges: Edges::new(metrics),
             deliveries,
+            hooks,
             callback_keys,
             store,
             servers,

@@ -12,7 +12,13 @@ use reqwest::{
 };
 use tokio::time::{Instant, timeout_at};
 use url::{Host, Url};
-use usher_common::{callback::jwt, runtime::pending::Pending, secret::Secret, settings::CallbackSettings};
+use usher_common::{
+    bbb::checksum::Algorithm,
+    callback::{jwt, webhook},
+    runtime::pending::Pending,
+    secret::Secret,
+    settings::CallbackSettings,
+};
 
 use crate::{
     core::delivery::{Form, Outcome, address::Allowed, target},
@@ -30,6 +36,7 @@ pub struct ApplicationClient {
     http: reqwest::Client,
     allowed: Arc<Allowed>,
     timeout: Duration,
+    hook_checksum: Algorithm,
     pending: Pending,
 }
 
@@ -77,16 +84,18 @@ impl ApplicationClient {
             .no_proxy() // a proxy would resolve the name anew
             .user_agent(concat!("usher/", env!("CARGO_PKG_VERSION")))
             .build()?;
-        Ok(Self { http, allowed, timeout: settings.timeout, pending })
+        let hook_checksum = settings.hook_checksum;
+        Ok(Self { http, allowed, timeout: settings.timeout, hook_checksum, pending })
     }
 
     /// Tries with each secret in turn: an application that says 401 may know another one.
     async fn attempt(&self, parcel: &Parcel) -> Delivered {
         let secrets: Vec<Option<&Secret>> = match parcel.form {
             Form::Get => vec![None],
-            Form::SignedForm | Form::BearerJson => parcel.secrets.iter().map(Some).collect(),
+            Form::SignedForm | Form::BearerJson | Form::Webhook => parcel.secrets.iter().map(Some).collect(),
         };
         let mut last = failed(Outcome::Failed, "the tenant has no secret to sign with");
+        let of_status = |status| of_status(status, parcel.form);
         for secret in secrets {
             match self.send(parcel, secret).await {
                 Ok(status) if status == StatusCode::UNAUTHORIZED => last = of_status(status),
@@ -99,7 +108,15 @@ impl ApplicationClient {
 
     async fn send(&self, parcel: &Parcel, secret: Option<&Secret>) -> Result<StatusCode, Delivered> {
         let bad = |what: &str| failed(Outcome::Failed, what);
-        let mut url = Url::parse(&parcel.url).map_err(|_| bad("the address is no URL"))?;
+        let address = match (parcel.form, secret) {
+            // Where this redirects to is the application's choice and is called as it is.
+            (Form::Webhook, Some(secret)) => {
+                let form = std::str::from_utf8(&parcel.body).map_err(|_| bad("the form is no text"))?;
+                webhook::signed_url(self.hook_checksum, &parcel.url, form, secret)
+            }
+            _ => parcel.url.clone(),
+        };
+        let mut url = Url::parse(&address).map_err(|_| bad("the address is no URL"))?;
         for _ in 0..=REDIRECTS {
             self.check(&url)?;
             let request =
@@ -164,7 +181,11 @@ fn request(
             .header(header::USER_AGENT, "BigBlueButton Analytics Callback")
             .bearer_auth(jwt::bearer(parcel.now_ms, secret).ok()?)
             .body(parcel.body.clone()),
-        (Form::SignedForm | Form::BearerJson, None) => return None,
+        (Form::Webhook, Some(_)) => http
+            .request(Method::POST, url.clone())
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(parcel.body.clone()),
+        (Form::SignedForm | Form::BearerJson | Form::Webhook, None) => return None,
     })
 }
 
@@ -179,8 +200,10 @@ fn redirected(url: &Url, response: &Response, form: Form) -> Option<Url> {
     url.join(location.to_str().ok()?).ok()
 }
 
-fn of_status(status: StatusCode) -> Delivered {
+fn of_status(status: StatusCode, form: Form) -> Delivered {
     let outcome = match status.as_u16() {
+        // Who refuses the signature of a webhook gets it no second time: so bbb-webhooks has it.
+        401 if form == Form::Webhook => Outcome::Refused,
         200..=299 => Outcome::Taken,
         410 => Outcome::Refused,
         429 | 502..=504 => Outcome::Down,

@@ -1,9 +1,14 @@
 //! BBB servers over HTTP: signed calls with deadlines, limited answers, and errors that never tell
 //! a secret, checksum or query.
 
+mod hooks;
 mod sample;
 
-use std::time::{Duration, SystemTime};
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex},
+    time::{Duration, SystemTime},
+};
 
 use async_trait::async_trait;
 use tokio::time::{Instant, timeout_at};
@@ -13,7 +18,7 @@ use usher_common::{
         parse::{self, Answer, Unreadable},
         query,
     },
-    id::InternalMeetingId,
+    id::{InternalMeetingId, ServerId},
     runtime::pending::Pending,
     secret::Secret,
     server::{Sample, Server},
@@ -32,6 +37,8 @@ pub struct BbbClient {
     poll_deadline: Duration,
     call_deadline: Duration,
     pending: Pending,
+    /// Servers whose webhooks take nothing but SHA-1.
+    old_hooks: Arc<Mutex<HashSet<ServerId>>>,
 }
 
 /// A whole answer.
@@ -60,6 +67,7 @@ impl BbbClient {
             poll_deadline: settings.health.deadline,
             call_deadline: settings.meetings.call_timeout,
             pending,
+            old_hooks: Arc::default(),
         })
     }
 

@@ -12,6 +12,7 @@ pub mod epoch;
 pub mod fleet;
 pub mod health;
 pub mod history;
+pub mod hooks;
 pub mod lease;
 pub mod lifecycle;
 pub mod load;

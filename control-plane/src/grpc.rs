@@ -8,6 +8,7 @@ mod deliveries;
 mod edges;
 mod etag;
 mod fleet;
+mod hooks;
 mod meetings;
 mod name;
 mod page;

@@ -2,5 +2,6 @@
 
 pub mod alarms;
 pub mod delivery_metrics;
+pub mod hook_metrics;
 pub mod metrics;
 pub mod watchdog;

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use usher_common::{
+    bbb::parse::ListedHook,
     id::InternalMeetingId,
     revision::FencingToken,
     secret::Secret,
@@ -263,4 +264,17 @@ pub trait BbbServers: Send + Sync + 'static {
 
     /// Asks whether one meeting still exists (`getMeetingInfo`), by its `meetingID` or internal id.
     async fn exists(&self, server: &Server, meeting: &str) -> Result<bool, CallError>;
+}
+
+/// The webhooks of BBB servers.
+#[async_trait]
+pub trait ServerHooks: Send + Sync + 'static {
+    /// Asks for every hook, ours and others' (`hooks/list`).
+    async fn hooks(&self, server: &Server) -> Result<Vec<ListedHook>, CallError>;
+
+    /// Registers an address for all meetings; one that has a hook keeps that.
+    async fn create_hook(&self, server: &Server, url: &str, raw: bool) -> Result<(), CallError>;
+
+    /// Takes a hook out by its id there; one that is gone is taken out.
+    async fn destroy_hook(&self, server: &Server, id: &str) -> Result<(), CallError>;
 }

@@ -16,6 +16,7 @@ pub mod committer;
 pub mod deliveries;
 pub mod embedded;
 pub mod etcd;
+pub mod hooks;
 pub mod keys;
 
 /// Why a store cannot be opened.

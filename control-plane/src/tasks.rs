@@ -8,6 +8,7 @@ pub mod edges;
 pub mod fleet_handle;
 pub mod follower;
 pub mod gauges;
+pub mod hooks;
 pub mod leader;
 pub mod leadership;
 pub mod placer;

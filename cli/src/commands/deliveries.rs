@@ -34,6 +34,7 @@ impl From<v1::Delivery> for Delivery {
                 v1::CallbackKind::RecordingReady => "recording-ready",
                 v1::CallbackKind::Analytics => "analytics",
                 v1::CallbackKind::Other => "other",
+                v1::CallbackKind::Webhook => "webhook",
                 v1::CallbackKind::Unspecified => "unknown",
             },
             id: delivery.name.trim_start_matches("deliveries/").to_owned(),

@@ -3,6 +3,7 @@
 
 mod element;
 mod fields;
+mod hooks;
 mod json;
 mod list;
 mod recordings;
@@ -12,6 +13,7 @@ mod unscope;
 
 pub use element::Unreadable;
 use fields::Fields;
+pub use hooks::{ListedHook, hooks};
 pub use json::json_outcome;
 pub use list::{ListedMeeting, meetings};
 pub use recordings::{ListedRecording, RecordingList, recordings};

@@ -1,9 +1,11 @@
 //! Answers as a BBB server gives them: XML without a declaration, one element a line.
 
+mod hooks;
 mod recordings;
 mod refusal;
 pub mod xml;
 
+pub use hooks::{Hook, PING, hook_created, hook_destroyed, hook_exists, hooks};
 pub use recordings::{Page, changed, recordings};
 pub use refusal::Refusal;
 use xml::Xml;

@@ -95,10 +95,20 @@ impl CallbackKey {
             "u": state.url,
             "x": state.expires_ms,
         });
-        let mut text = value.to_string().into_bytes();
+        self.seal_text(VERSION, PURPOSE, value.to_string().into_bytes(), nonce)
+    }
+
+    /// Seals a text under a letter and a purpose of its own.
+    pub(super) fn seal_text(
+        &self,
+        version: char,
+        purpose: &[u8],
+        mut text: Vec<u8>,
+        nonce: [u8; NONCE_LEN],
+    ) -> String {
         let sealed = self.0.seal_in_place_append_tag(
             Nonce::assume_unique_for_key(nonce),
-            Aad::from(PURPOSE),
+            Aad::from(purpose),
             &mut text,
         );
         // Only a message of many gigabytes is refused; an empty state opens for nobody.
@@ -106,7 +116,7 @@ impl CallbackKey {
             text.clear();
         }
         let mut out = String::with_capacity(1 + (NONCE_LEN + text.len()).div_ceil(3) * 4);
-        out.push(VERSION);
+        out.push(version);
         BASE64.encode_string([&nonce[..], &text].concat(), &mut out);
         out
     }
@@ -116,13 +126,24 @@ impl CallbackKey {
     /// # Errors
     /// It is none of ours.
     pub fn open(&self, sealed: &str) -> Result<CallbackState, AddressError> {
+        let text = self.open_text(VERSION, PURPOSE, sealed)?;
+        read(&text).ok_or(AddressError::Foreign)
+    }
+
+    /// Opens a text that was sealed under this letter and purpose.
+    pub(super) fn open_text(
+        &self,
+        version: char,
+        purpose: &[u8],
+        sealed: &str,
+    ) -> Result<Vec<u8>, AddressError> {
         let foreign = AddressError::Foreign;
-        let bytes = BASE64.decode(sealed.strip_prefix(VERSION).ok_or(foreign)?).map_err(|_| foreign)?;
+        let bytes = BASE64.decode(sealed.strip_prefix(version).ok_or(foreign)?).map_err(|_| foreign)?;
         let (nonce, text) = bytes.split_first_chunk::<NONCE_LEN>().ok_or(foreign)?;
         let mut text = text.to_vec();
         let nonce = Nonce::assume_unique_for_key(*nonce);
-        let text = self.0.open_in_place(nonce, Aad::from(PURPOSE), &mut text).map_err(|_| foreign)?;
-        read(text).ok_or(foreign)
+        let text = self.0.open_in_place(nonce, Aad::from(purpose), &mut text).map_err(|_| foreign)?;
+        Ok(text.to_vec())
     }
 }
 

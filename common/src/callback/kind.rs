@@ -1,4 +1,4 @@
-//! The callbacks there are, by the parameter of `create` that asks for each.
+//! The callbacks there are, mostly by the parameter of `create` that asks for each.
 
 /// What a callback is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -13,12 +13,14 @@ pub enum CallbackKind {
     Analytics,
     /// Any other `meta_*-callback-url`, in whichever of these forms it comes.
     Other,
+    /// No parameter asks for it: an event for a hook that an application registered.
+    Webhook,
 }
 
 impl CallbackKind {
     /// Every kind.
-    pub const ALL: [Self; 5] =
-        [Self::Ended, Self::EndedMeta, Self::RecordingReady, Self::Analytics, Self::Other];
+    pub const ALL: [Self; 6] =
+        [Self::Ended, Self::EndedMeta, Self::RecordingReady, Self::Analytics, Self::Other, Self::Webhook];
 
     /// Returns the kind that a parameter of `create` asks for. What follows `meta_` counts in any
     /// case, since servers lower-case it.
@@ -44,6 +46,7 @@ impl CallbackKind {
             Self::RecordingReady => "recording_ready",
             Self::Analytics => "analytics",
             Self::Other => "other",
+            Self::Webhook => "webhook",
         }
     }
 

@@ -49,11 +49,12 @@ fn sampled(listed: &ListedMeeting<'_>, clock: i64) -> Result<SampledMeeting, Cal
 }
 
 /// Returns the meeting that our mark names; none where the id is none of that tenant. A bare one with our
-/// mark was created by a create of ours that took the place of another balancer's meeting.
+/// mark was created by a create of ours that took the place of another balancer's meeting. Breakout rooms
+/// have their parent's mark and an id of the server's own.
 fn key(listed: &ListedMeeting<'_>, instance: &InternalMeetingId) -> Option<MeetingKey> {
     let tenant = TenantId::parse(listed.tenant()?).ok()?;
     let (scope, on_server) = (Scope::of(&tenant), listed.meeting_id.as_str());
-    let bare = || scope.is_bare(on_server, instance).then_some(on_server);
+    let bare = || (listed.is_breakout || scope.is_bare(on_server, instance)).then_some(on_server);
     let meeting = MeetingId::parse(scope.original(on_server).or_else(bare)?).ok()?;
     Some(MeetingKey::new(tenant, meeting))
 }

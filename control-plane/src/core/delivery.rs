@@ -10,8 +10,8 @@
 //!            └── an operator drops it: removed       └─ failed, and `retry_for` is over ─► expired, removed
 //! ```
 //!
-//! **D1** of a lane (one meeting's callbacks to one target) at most one is under way, and they are
-//! tried in the order in which they were accepted. **D2** nothing is removed but by one of the four
+//! **D1** of a lane (one meeting's callbacks to one target, or its events for one hook) at most one is
+//! under way, and they are tried in the order in which they happened or were accepted. **D2** nothing is removed but by one of the four
 //! ends above, and nothing expires that has not been tried for `retry_for` by a running clock. **D3**
 //! no target has more than its share under way. **D4** a target that fails delays no other target's.
 //! **D5** what waits has a time at which something is done about it.
@@ -24,6 +24,8 @@ use std::{fmt, sync::Arc, time::Duration};
 use bytes::Bytes;
 use url::Url;
 use usher_common::{callback::CallbackKind, id::ServerId, meeting::MeetingKey};
+
+use crate::core::hooks::HookId;
 
 pub use queue::{Limits, Next, Outcome, Queue, Seen, Work};
 
@@ -44,6 +46,12 @@ impl DeliveryId {
     pub fn parse(text: &str) -> Result<Self, NotAnId> {
         let hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
         if text.len() == 32 && text.bytes().all(hex) { Ok(Self(Arc::from(text))) } else { Err(NotAnId) }
+    }
+
+    /// Returns the id of 16 bytes that follow from what is delivered.
+    pub fn of_digest(bytes: &[u8]) -> Self {
+        let digits: String = bytes.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        Self(Arc::from(format!("{digits:0<32}")))
     }
 
     /// Returns its digits.
@@ -73,6 +81,8 @@ pub enum Form {
     SignedForm,
     /// The body, JSON, with a bearer token.
     BearerJson,
+    /// The body, a form, with its checksum in the address.
+    Webhook,
 }
 
 /// A callback as it is stored.
@@ -100,6 +110,11 @@ pub struct Delivery {
     pub last_error: String,
     /// How often an operator asked for a try at once.
     pub retries_asked: u32,
+    /// The hook it is for, if one asked for it.
+    pub hook: Option<HookId>,
+    /// When it happened by its server's clock, milliseconds since 1970. Servers send events at the same
+    /// time and not one after the other; what waits for a hook goes out in this order. 0 for callbacks.
+    pub order_ms: i64,
 }
 
 impl fmt::Debug for Delivery {
@@ -115,17 +130,19 @@ impl fmt::Debug for Delivery {
 impl Delivery {
     /// Returns what it is queued by.
     pub fn lane(&self) -> Lane {
-        Lane { meeting: self.meeting.clone(), target: target(&self.url) }
+        Lane { meeting: self.meeting.clone(), target: target(&self.url), hook: self.hook.clone() }
     }
 }
 
-/// What keeps its order: one meeting's callbacks to one target.
+/// What keeps its order: one meeting's callbacks to one target, its events for one hook.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Lane {
     /// The meeting.
     pub meeting: MeetingKey,
     /// Scheme, host and port.
     pub target: String,
+    /// The hook, if one asked for it.
+    pub hook: Option<HookId>,
 }
 
 /// Returns scheme, host and port of an address, and nothing that could let somebody in.

@@ -8,6 +8,7 @@
 mod accessors;
 mod asked;
 mod bare;
+mod instances;
 mod listing;
 mod records;
 mod routes;
@@ -38,7 +39,7 @@ use usher_common::{
     server::{HealthRecord, Sample},
 };
 
-use self::{bare::Bare, records::Records, tombstones::Tombstones, zombies::Zombies};
+use self::{bare::Bare, instances::Ended, records::Records, tombstones::Tombstones, zombies::Zombies};
 use crate::core::{
     plan::{Event, Key, Stored},
     policy::Policy,
@@ -58,6 +59,7 @@ pub struct Fleet {
     zombies: Zombies,
     bare: Bare,
     tombstones: Tombstones,
+    ended: Ended,
 }
 
 /// Health and sample of a server whose own entry is not there (yet, or any more).
@@ -90,6 +92,7 @@ impl Fleet {
             zombies: Zombies::default(),
             bare: Bare::default(),
             tombstones: Tombstones::default(),
+            ended: Ended::default(),
         }
     }
 
@@ -150,7 +153,13 @@ impl Fleet {
             }
             Event::Sample(id, stored) => {
                 match self.servers.get_mut(&id) {
-                    Some(server) => server.set_sample(stored, &self.policy, now),
+                    Some(server) => {
+                        if let Some(before) = &server.sample {
+                            let after = stored.as_ref().map(|stored| &stored.value);
+                            self.ended.compare(&before.value, after, now);
+                        }
+                        server.set_sample(stored, &self.policy, now);
+                    }
                     None => self.strays.entry(id.clone()).or_default().sample = stored,
                 }
                 touched.sampled.insert(id);

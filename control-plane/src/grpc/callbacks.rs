@@ -110,7 +110,9 @@ fn delivery(
         v1::CallbackForm::Get => Form::Get,
         v1::CallbackForm::SignedForm => Form::SignedForm,
         v1::CallbackForm::BearerJson => Form::BearerJson,
-        v1::CallbackForm::Unspecified => return Err(Refusal::field("form", "must be named")),
+        v1::CallbackForm::Webhook | v1::CallbackForm::Unspecified => {
+            return Err(Refusal::field("form", "must be named"));
+        }
     };
     let is_web = |url: &url::Url| matches!(url.scheme(), "http" | "https") && url.has_host();
     if !url::Url::parse(&request.url).is_ok_and(|url| is_web(&url)) {
@@ -128,6 +130,8 @@ fn delivery(
         waited: Duration::ZERO,
         last_error: String::new(),
         retries_asked: 0,
+        hook: None,
+        order_ms: 0,
     })
 }
 
@@ -148,7 +152,8 @@ fn kind_of(kind: v1::CallbackKind) -> Option<CallbackKind> {
         v1::CallbackKind::RecordingReady => CallbackKind::RecordingReady,
         v1::CallbackKind::Analytics => CallbackKind::Analytics,
         v1::CallbackKind::Other => CallbackKind::Other,
-        v1::CallbackKind::Unspecified => return None,
+        // Events come in by `HookService`.
+        v1::CallbackKind::Webhook | v1::CallbackKind::Unspecified => return None,
     })
 }
 
@@ -160,5 +165,6 @@ pub(super) fn kind_on_wire(kind: CallbackKind) -> v1::CallbackKind {
         CallbackKind::RecordingReady => v1::CallbackKind::RecordingReady,
         CallbackKind::Analytics => v1::CallbackKind::Analytics,
         CallbackKind::Other => v1::CallbackKind::Other,
+        CallbackKind::Webhook => v1::CallbackKind::Webhook,
     }
 }

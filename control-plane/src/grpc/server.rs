@@ -16,9 +16,9 @@ use usher_common::{
         v1::{
             callback_service_server::CallbackServiceServer, delivery_service_server::DeliveryServiceServer,
             edge_service_server::EdgeServiceServer, fleet_service_server::FleetServiceServer,
-            meeting_service_server::MeetingServiceServer, placement_service_server::PlacementServiceServer,
-            routing_service_server::RoutingServiceServer, server_service_server::ServerServiceServer,
-            tenant_service_server::TenantServiceServer,
+            hook_service_server::HookServiceServer, meeting_service_server::MeetingServiceServer,
+            placement_service_server::PlacementServiceServer, routing_service_server::RoutingServiceServer,
+            server_service_server::ServerServiceServer, tenant_service_server::TenantServiceServer,
         },
     },
     runtime::{clock, tasks::Tasks, telemetry},
@@ -26,12 +26,13 @@ use usher_common::{
 
 use super::{
     auth::Auth, callbacks::Callbacks, deliveries::DeliveryAdmin, edges::EdgeAdmin, fleet::FleetStatus,
-    meetings::Meetings, placement::Placement, routing::Routing, servers::Servers, tenants::Tenants,
+    hooks::HookAdmin, meetings::Meetings, placement::Placement, routing::Routing, servers::Servers,
+    tenants::Tenants,
 };
 use crate::{
     engine::Engine,
     ports::{BbbServers, Store},
-    tasks::{callback_key::CallbackKeys, deliveries::Deliveries, edges::Edges},
+    tasks::{callback_key::CallbackKeys, deliveries::Deliveries, edges::Edges, hooks::Hooks},
 };
 
 /// How often an idle connection is asked whether it is alive, and how long it may take to say so.
@@ -52,6 +53,8 @@ pub struct Parts {
     pub edges: Edges,
     /// Callbacks that wait.
     pub deliveries: Deliveries,
+    /// Webhooks.
+    pub hooks: Hooks,
     /// Seals the addresses of callbacks.
     pub callback_keys: CallbackKeys,
     /// The store.
@@ -104,7 +107,7 @@ pub async fn serve(
     };
     let meetings =
         Meetings::new(fleet.clone(), engine.placer, engine.admin.clone(), servers, parts.call_timeout);
-    let tenants = Tenants::new(fleet.clone(), engine.admin.clone());
+    let tenants = Tenants::new(fleet.clone(), engine.admin.clone(), parts.hooks.clone());
     let server_admin =
         Servers::new(fleet.clone(), engine.admin, engine.pollers, engine.poll_asks, engine.leadership);
     let reflection = || {
@@ -135,6 +138,10 @@ pub async fn serve(
             &auth,
         ))
         .add_service(guarded(DeliveryServiceServer::new(deliveries), &auth))
+        .add_service(guarded(
+            HookServiceServer::new(HookAdmin(parts.hooks)).max_decoding_message_size(MAX_CALLBACK),
+            &auth,
+        ))
         .add_service(guarded(EdgeServiceServer::new(EdgeAdmin::new(edges, fleet)), &auth));
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     let stopped = stop.clone();

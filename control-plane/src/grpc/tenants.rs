@@ -6,6 +6,7 @@ mod output;
 use std::time::Instant;
 
 use tonic::{Request, Response, Status};
+use tracing::debug;
 use usher_common::{
     id::TenantId,
     proto::v1::{
@@ -21,19 +22,20 @@ use self::{input::Update, output::View};
 use super::{deadline, etag, name, page::PageRequest, status::Refusal};
 use crate::{
     core::lifecycle::TenantError,
-    tasks::{admin::Admin, fleet_handle::FleetHandle},
+    tasks::{admin::Admin, fleet_handle::FleetHandle, hooks::Hooks},
 };
 
 /// The service.
 pub(super) struct Tenants {
     fleet: FleetHandle,
     admin: Admin,
+    hooks: Hooks,
 }
 
 impl Tenants {
-    /// Serves `fleet` and changes it by `admin`.
-    pub(super) fn new(fleet: FleetHandle, admin: Admin) -> Self {
-        Self { fleet, admin }
+    /// Serves `fleet` and changes it by `admin`; a tenant that goes takes its `hooks` along.
+    pub(super) fn new(fleet: FleetHandle, admin: Admin, hooks: Hooks) -> Self {
+        Self { fleet, admin, hooks }
     }
 
     fn show(&self, id: &TenantId, view: View) -> Result<v1::Tenant, Refusal> {
@@ -124,6 +126,10 @@ impl TenantService for Tenants {
         let seen = etag::parse("etag", &request.etag)?;
         let deleted = self.admin.delete_tenant(&id, seen, deadline).await;
         deleted.map_err(|error| Refusal::tenant(error, &id))?;
+        // The tenant is gone; whoever leads takes out what is left.
+        if let Err(error) = self.hooks.forget(&id).await {
+            debug!(tenant = %id, %error, "webhooks of a tenant that was removed still stand");
+        }
         Ok(Response::new(DeleteTenantResponse {}))
     }
 

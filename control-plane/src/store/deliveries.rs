@@ -14,14 +14,17 @@ use usher_common::{
 };
 
 use super::codec::{ValueError, unknown_fields};
-use crate::core::delivery::{Delivery, DeliveryId, Form};
+use crate::core::{
+    delivery::{Delivery, DeliveryId, Form},
+    hooks::HookId,
+};
 
 /// Where deliveries stand.
 pub const PREFIX: &str = "deliveries/";
 /// Where the callback key stands.
 pub const KEY: &str = "callbacks/key";
 /// Field numbers of a delivery that this version knows are `1..=` this.
-const KNOWN: u32 = 12;
+const KNOWN: u32 = 14;
 
 /// Returns where a delivery is stored.
 pub fn path(id: &DeliveryId) -> String {
@@ -48,6 +51,8 @@ pub fn encode(delivery: &Delivery, before: Option<&[u8]>) -> Bytes {
         waited_ms: u64::try_from(delivery.waited.as_millis()).unwrap_or(u64::MAX),
         last_error: delivery.last_error.clone(),
         retries_asked: delivery.retries_asked,
+        hook: delivery.hook.as_ref().map(ToString::to_string).unwrap_or_default(),
+        order_ms: delivery.order_ms,
     };
     let mut bytes = value.encode_to_vec();
     bytes.extend_from_slice(&before.map(|before| unknown_fields(before, KNOWN)).unwrap_or_default());
@@ -76,6 +81,11 @@ pub fn decode(bytes: &Bytes) -> Result<Delivery, ValueError> {
         waited: Duration::from_millis(value.waited_ms),
         last_error: value.last_error,
         retries_asked: value.retries_asked,
+        hook: match value.hook.as_str() {
+            "" => None,
+            id => Some(HookId::parse(id).map_err(|_| ValueError::Field("hook"))?),
+        },
+        order_ms: value.order_ms,
     })
 }
 
@@ -100,6 +110,7 @@ fn number_of_kind(kind: CallbackKind) -> u32 {
         CallbackKind::RecordingReady => 3,
         CallbackKind::Analytics => 4,
         CallbackKind::Other => 5,
+        CallbackKind::Webhook => 6,
     }
 }
 
@@ -113,11 +124,14 @@ fn number_of_form(form: Form) -> u32 {
         Form::Get => 1,
         Form::SignedForm => 2,
         Form::BearerJson => 3,
+        Form::Webhook => 4,
     }
 }
 
 fn form_of_number(number: u32) -> Option<Form> {
-    [Form::Get, Form::SignedForm, Form::BearerJson].into_iter().find(|form| number_of_form(*form) == number)
+    [Form::Get, Form::SignedForm, Form::BearerJson, Form::Webhook]
+        .into_iter()
+        .find(|form| number_of_form(*form) == number)
 }
 
 #[cfg(test)]
@@ -138,6 +152,8 @@ mod tests {
             waited: Duration::from_millis(77),
             last_error: "HTTP 500".into(),
             retries_asked: 1,
+            hook: HookId::parse("3f2b8c1e-1f5d-8f64-9d7a-0c2f6c0b5a11").ok(),
+            order_ms: 9,
         };
         let mut newer = encode(&delivery, None).to_vec();
         newer.extend_from_slice(&[0xa0, 0x06, 0x07]); // field 100, varint 7

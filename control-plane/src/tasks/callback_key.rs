@@ -39,6 +39,11 @@ impl CallbackKeys {
         tokio::time::timeout_at(deadline.into(), known).await.ok()?.ok()?.clone()
     }
 
+    /// Returns the key, if it is known here.
+    pub fn now(&self) -> Option<Secret> {
+        self.current.borrow().clone()
+    }
+
     /// Reads or makes the key in every epoch, until asked to stop.
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
         let mut revisions = self.fleet.revisions();

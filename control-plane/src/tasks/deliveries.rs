@@ -6,18 +6,24 @@ mod courier;
 
 use std::{sync::Arc, time::Duration};
 
-use tracing::info;
+use tracing::{debug, info, warn};
 use usher_common::{runtime::clock::WallClock, settings::CallbackSettings};
 
 use self::book::Book;
 pub use self::{book::Shown, courier::Courier};
 use super::leadership::Leadership;
 use crate::{
-    core::delivery::{Delivery, DeliveryId},
+    core::{
+        delivery::{Delivery, DeliveryId},
+        hooks::HookId,
+    },
     ops::delivery_metrics::DeliveryMetrics,
     ports::{Guard, Store, StoreError, Txn, Verdict, Write},
     store::deliveries::{encode, path},
 };
+
+/// Events that are written at once, bytes: etcd takes 1.5 MiB.
+const EVENTS_AT_ONCE: usize = 1 << 20;
 
 /// Why a callback is not taken, or nothing is done about one.
 #[derive(Debug, thiserror::Error)]
@@ -75,6 +81,53 @@ impl Deliveries {
         self.commit(Txn { guards, writes: vec![Write::Put(key, value)] }).await?;
         self.metrics.accepted(delivery.kind);
         Ok(())
+    }
+
+    /// Writes events for hooks; once it returns, each will be delivered or expire, but for those for
+    /// which there was no room: events have half of it, one tenant's a quarter, so that an application
+    /// that is down takes no room from others. Returns how many were written and how many were not.
+    ///
+    /// # Errors
+    /// Some may or may not have been written: the same ids can be tried again.
+    pub async fn accept_events(
+        &self,
+        events: Vec<(DeliveryId, Delivery)>,
+    ) -> Result<(usize, usize), DeliveryError> {
+        let (mut txns, mut size, mut accepted, mut turned_away) = (Vec::new(), 0, 0, 0);
+        for (id, delivery) in events {
+            let value = encode(&delivery, None);
+            let (of_tenant, of_all) = self.book.event_bytes(&delivery.meeting.tenant);
+            if of_tenant > self.max_waiting / 4 || of_all > self.max_waiting / 2 {
+                warn!(tenant = %delivery.meeting.tenant, "an event is lost: too many wait for its application");
+                self.metrics.turned_away();
+                turned_away += 1;
+                continue;
+            }
+            if size + value.len() > EVENTS_AT_ONCE {
+                self.store.commit(std::mem::take(&mut txns)).await?;
+                size = 0;
+            }
+            size += value.len();
+            let key = path(&id);
+            // A verdict of no is that of an event that stands, sent again by its server.
+            txns.push(Txn { guards: vec![Guard::Absent(key.clone())], writes: vec![Write::Put(key, value)] });
+            self.metrics.accepted(delivery.kind);
+            accepted += 1;
+        }
+        if !txns.is_empty() {
+            self.store.commit(txns).await?;
+        }
+        Ok((accepted, turned_away))
+    }
+
+    /// Gives up what waits for a hook that is no more, as far as this replica has seen it.
+    pub async fn drop_hook(&self, hook: &HookId) {
+        for (id, modified) in self.book.of_hook(hook) {
+            match self.change(&id, modified, Write::Delete(path(&id))).await {
+                Ok(()) => self.metrics.ended("dropped"),
+                Err(error) => debug!(delivery = %id, %error, "an event for a hook that is gone still waits"),
+            }
+        }
     }
 
     /// Has one tried at once.

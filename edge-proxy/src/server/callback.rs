@@ -166,6 +166,7 @@ fn hand_over(state: &CallbackState, received: Received) -> v1::AcceptCallbackReq
         CallbackKind::RecordingReady => v1::CallbackKind::RecordingReady,
         CallbackKind::Analytics => v1::CallbackKind::Analytics,
         CallbackKind::Other => v1::CallbackKind::Other,
+        CallbackKind::Webhook => v1::CallbackKind::Webhook,
     };
     let form = match received.form {
         Form::Get => v1::CallbackForm::Get,

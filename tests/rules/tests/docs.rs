@@ -60,7 +60,7 @@ fn known_words() -> BTreeSet<String> {
 #[test]
 fn usher_commands_in_documents_exist() {
     let known = known_words();
-    let nouns = ["servers", "meetings", "zombies", "edges", "tenants", "deliveries", "migrate"];
+    let nouns = ["servers", "meetings", "zombies", "edges", "tenants", "deliveries", "migrate", "hooks"];
     let mut seen = 0;
     for (path, line) in commands() {
         let words: Vec<&str> = line.split(' ').collect();

@@ -200,6 +200,10 @@ catalogue! {
     /// A hook could not be removed.
     HOOK_NOT_REMOVED =
         "destroyHookError", "An error happened while removing your hook. Check the logs.";
+    /// A callback address that is none.
+    CALLBACK_URL_INVALID = "validationError", "Param 'callbackURL' is not a valid URL";
+    /// A parameter of a webhook call given twice.
+    HOOK_PARAM_REPEATED = "validationError", "Each param of a webhook may be given once";
     /// No server could be asked; the caller may try again.
     SERVER_UNAVAILABLE =
         "serverUnavailable", "The server is unavailable at the moment. Please try again.";

@@ -110,6 +110,8 @@ keys! {
     "callbacks.max_body" callbacks.max_body;
     "callbacks.max_waiting" callbacks.max_waiting;
     "callbacks.address_ttl" callbacks.address_ttl;
+    "callbacks.max_hooks" callbacks.max_hooks;
+    "callbacks.hook_checksum" callbacks.hook_checksum;
     "admin.token" admin.token (secret);
     "admin.insecure" admin.insecure;
     "telemetry.otlp_endpoint" telemetry.otlp_endpoint;

@@ -10,6 +10,9 @@ use std::{
 use self::target::Target;
 use super::{DeliveryId, Lane};
 
+/// How long what happened waits for what happened before it, and comes after it.
+const HOLD: Duration = Duration::from_millis(200);
+
 /// How patient the queue is, and how much goes on at once.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
@@ -44,6 +47,8 @@ impl Limits {
 pub struct Seen {
     /// What it is queued by.
     pub lane: Lane,
+    /// When it happened, by its server's clock; 0 where the order is that of acceptance.
+    pub order_ms: i64,
     /// Store revision at which it was accepted.
     pub accepted: u64,
     /// Tries that failed.
@@ -117,7 +122,7 @@ struct Item {
 pub struct Queue {
     limits: Limits,
     items: HashMap<DeliveryId, Item>,
-    lanes: HashMap<Lane, BTreeSet<(u64, DeliveryId)>>,
+    lanes: HashMap<Lane, BTreeSet<(i64, u64, DeliveryId)>>,
     targets: HashMap<String, Target>,
     /// Tries under way, also of what was removed meanwhile.
     flying: HashMap<DeliveryId, Lane>,
@@ -165,9 +170,10 @@ impl Queue {
             item.seen.retries_asked = seen.retries_asked;
             return;
         }
-        self.lanes.entry(seen.lane.clone()).or_default().insert((seen.accepted, id.clone()));
+        self.lanes.entry(seen.lane.clone()).or_default().insert((seen.order_ms, seen.accepted, id.clone()));
         self.targets.entry(seen.lane.target.clone()).or_insert_with(|| Target::new(now)).waiting += 1;
-        let item = Item { seen, since: now, due: now, last_tried: None, phase: Phase::Waiting };
+        let due = if seen.order_ms == 0 { now } else { now + HOLD };
+        let item = Item { seen, since: now, due, last_tried: None, phase: Phase::Waiting };
         self.items.insert(id, item);
     }
 
@@ -176,7 +182,7 @@ impl Queue {
         let Some(item) = self.items.remove(id) else { return };
         let lane = item.seen.lane;
         if let Some(ids) = self.lanes.get_mut(&lane) {
-            ids.remove(&(item.seen.accepted, id.clone()));
+            ids.remove(&(item.seen.order_ms, item.seen.accepted, id.clone()));
             if ids.is_empty() {
                 self.lanes.remove(&lane);
             }
@@ -282,7 +288,7 @@ impl Queue {
     /// Returns the deliveries that are first in their lanes and not under way.
     fn heads(&self) -> impl Iterator<Item = (&DeliveryId, &Item)> {
         self.lanes.iter().filter(|(lane, _)| !self.busy.contains(*lane)).filter_map(|(_, ids)| {
-            let (_, id) = ids.first()?;
+            let (.., id) = ids.first()?;
             let item = self.items.get(id)?;
             (item.phase == Phase::Waiting).then_some((id, item))
         })

@@ -25,7 +25,11 @@ impl Fleet {
         if stored.is_none() {
             self.tombstones.record_removed(key.clone(), revision, now);
         }
-        if let Some(old) = self.records.set(key, stored, now)
+        let old = self.records.set(key, stored, now);
+        if let Some(instance) = old.as_ref().and_then(|old| old.stored.value.state.internal_id()) {
+            self.ended.remember(instance, key, now);
+        }
+        if let Some(old) = old
             && let Some(server) = self.servers.get_mut(&old.stored.value.server)
         {
             server.reserved -= u64::from(old.reserved);

@@ -7,9 +7,13 @@ use std::{
 
 use bytes::Bytes;
 use tracing::error;
+use usher_common::id::TenantId;
 
 use crate::{
-    core::delivery::{Delivery, DeliveryId, Seen},
+    core::{
+        delivery::{Delivery, DeliveryId, Seen},
+        hooks::HookId,
+    },
     ports::Entry,
     store::deliveries::{decode, id_of},
 };
@@ -37,6 +41,33 @@ struct Held {
 struct Pages {
     held: BTreeMap<DeliveryId, Held>,
     bytes: u64,
+    /// Of events for hooks.
+    event_bytes: BTreeMap<TenantId, u64>,
+}
+
+impl Pages {
+    fn insert(&mut self, id: DeliveryId, held: Held) {
+        self.remove(&id);
+        let size = held.value.len() as u64;
+        self.bytes += size;
+        if held.delivery.hook.is_some() {
+            *self.event_bytes.entry(held.delivery.meeting.tenant.clone()).or_default() += size;
+        }
+        self.held.insert(id, held);
+    }
+
+    fn remove(&mut self, id: &DeliveryId) {
+        let Some(old) = self.held.remove(id) else { return };
+        let size = old.value.len() as u64;
+        self.bytes -= size;
+        let tenant = &old.delivery.meeting.tenant;
+        if let Some(bytes) = self.event_bytes.get_mut(tenant).filter(|_| old.delivery.hook.is_some()) {
+            *bytes -= size;
+            if *bytes == 0 {
+                self.event_bytes.remove(tenant);
+            }
+        }
+    }
 }
 
 /// The deliveries; clones are the same book.
@@ -57,6 +88,7 @@ impl Book {
         };
         let seen = Seen {
             lane: delivery.lane(),
+            order_ms: delivery.order_ms,
             accepted: entry.create_revision,
             attempts: delivery.attempts,
             waited: delivery.waited,
@@ -68,21 +100,14 @@ impl Book {
             modified: entry.mod_revision,
             delivery,
         };
-        let mut pages = self.lock();
-        pages.bytes += held.value.len() as u64;
-        if let Some(old) = pages.held.insert(id.clone(), held) {
-            pages.bytes -= old.value.len() as u64;
-        }
+        self.lock().insert(id.clone(), held);
         Some((id, seen))
     }
 
     /// Takes out what stands under a key no more.
     pub(super) fn remove(&self, key: &str) -> Option<DeliveryId> {
         let id = id_of(key)?;
-        let mut pages = self.lock();
-        if let Some(old) = pages.held.remove(&id) {
-            pages.bytes -= old.value.len() as u64;
-        }
+        self.lock().remove(&id);
         Some(id)
     }
 
@@ -112,6 +137,19 @@ impl Book {
     /// Returns the size of all.
     pub(super) fn bytes(&self) -> u64 {
         self.lock().bytes
+    }
+
+    /// Returns the size of the events that wait for a tenant's hooks, and for all.
+    pub(super) fn event_bytes(&self, tenant: &TenantId) -> (u64, u64) {
+        let pages = self.lock();
+        (pages.event_bytes.get(tenant).copied().unwrap_or(0), pages.event_bytes.values().sum())
+    }
+
+    /// Returns what waits for a hook, and the revision that last changed each.
+    pub(super) fn of_hook(&self, hook: &HookId) -> Vec<(DeliveryId, u64)> {
+        let pages = self.lock();
+        let held = pages.held.iter().filter(|(_, held)| held.delivery.hook.as_ref() == Some(hook));
+        held.map(|(id, held)| (id.clone(), held.modified)).collect()
     }
 
     /// Returns how many there are, and when the oldest was accepted, milliseconds since 1970.

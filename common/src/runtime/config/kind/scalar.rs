@@ -8,6 +8,7 @@ use std::{
 use toml::Value;
 
 use crate::{
+    bbb::checksum::Algorithm,
     secret::Secret,
     settings::{Adopt, LogFormat, StoreKind, ZombiePolicy},
 };
@@ -143,6 +144,7 @@ macro_rules! choice {
     };
 }
 
+choice!(Algorithm { "sha1" => Sha1, "sha256" => Sha256, "sha384" => Sha384, "sha512" => Sha512 });
 choice!(StoreKind { "etcd" => Etcd, "embedded" => Embedded });
 choice!(Adopt { "tagged" => Tagged, "none" => None, "all" => All });
 choice!(ZombiePolicy { "restore" => Restore, "end" => End });

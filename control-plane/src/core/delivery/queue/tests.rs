@@ -17,11 +17,12 @@ fn lane(meeting: u8, target: u8) -> Lane {
     Lane {
         meeting: MeetingKey::new(TenantId::default_tenant(), meeting),
         target: format!("https://t{target}"),
+        hook: None,
     }
 }
 
 fn seen(lane: Lane, accepted: u64) -> Seen {
-    Seen { lane, accepted, attempts: 0, waited: Duration::ZERO, retries_asked: 0 }
+    Seen { lane, order_ms: 0, accepted, attempts: 0, waited: Duration::ZERO, retries_asked: 0 }
 }
 
 fn limits() -> Limits {
@@ -204,4 +205,25 @@ proptest! {
             prop_assert_eq!(queue.len(), standing.len(), "D2");
         }
     }
+}
+
+/// A server sends events at the same time, and sends some again: those of one hook that wait go out as
+/// they happened, and each waits a moment for those before it.
+#[test]
+fn events_go_out_in_the_order_in_which_they_happened() {
+    let (start, mut queue) = (Instant::now(), Queue::new(limits()));
+    let event = |order_ms: i64, accepted: u64| Seen { order_ms, ..seen(lane(0, 0), accepted) };
+    queue.upsert(id(3), event(30, 1), start);
+    assert!(queue.work(start).is_empty(), "it waits a moment");
+    queue.upsert(id(2), event(20, 2), start + HOLD / 2);
+    queue.upsert(id(1), event(10, 3), start + HOLD / 2);
+    let mut now = start;
+    for number in 1..=3 {
+        now = now.max(queue.next_wake().expect("something waits"));
+        assert!(now <= start + HOLD * 2, "no longer than that");
+        assert_eq!(tries(&queue.work(now)), [id(number)]);
+        assert_eq!(queue.finished(&id(number), Outcome::Taken, now, 0.5), Some(Next::Taken));
+        queue.remove(&id(number));
+    }
+    assert!(queue.is_empty() && queue.next_wake().is_none());
 }

@@ -1,0 +1,77 @@
+//! `usher hooks`. Of an address no more is shown than scheme, host and port.
+
+use serde::Serialize;
+use usher_common::proto::v1;
+
+use super::confirm;
+use crate::{
+    args::{Global, Hooks},
+    client::Admin,
+    exit::Failure,
+    printer::{Printer, Row},
+};
+
+#[derive(Serialize)]
+struct Hook {
+    id: String,
+    tenant: String,
+    target: String,
+    meeting_id: String,
+    events: Vec<String>,
+    raw: bool,
+    created: Option<String>,
+}
+
+impl From<v1::Hook> for Hook {
+    fn from(hook: v1::Hook) -> Self {
+        let name = hook.name.trim_start_matches("tenants/");
+        let (tenant, id) = name.split_once("/hooks/").unwrap_or_default();
+        Self {
+            id: id.to_owned(),
+            tenant: tenant.to_owned(),
+            target: hook.target,
+            meeting_id: hook.meeting_id,
+            events: hook.event_ids,
+            raw: hook.raw,
+            created: hook.create_time.map(|time| time.to_string()),
+        }
+    }
+}
+
+impl Row for Hook {
+    const COLUMNS: &'static [&'static str] =
+        &["ID", "TENANT", "TARGET", "MEETING", "EVENTS", "RAW", "REGISTERED"];
+
+    fn cells(&self) -> Vec<String> {
+        let all = |text: &str| if text.is_empty() { "all".to_owned() } else { text.to_owned() };
+        vec![
+            self.id.clone(),
+            self.tenant.clone(),
+            self.target.clone(),
+            all(&self.meeting_id),
+            all(&self.events.join(",")),
+            if self.raw { "yes" } else { "no" }.to_owned(),
+            self.created.clone().unwrap_or_else(|| "-".into()),
+        ]
+    }
+}
+
+/// Does what was typed after `hooks`.
+pub(super) async fn run(global: &Global, printer: &mut Printer, command: Hooks) -> Result<(), Failure> {
+    match command {
+        Hooks::List { tenant } => {
+            let admin = Admin::connect(global).await?;
+            let all = admin.all_hooks(tenant.as_deref()).await?;
+            let rows: Vec<Hook> = all.into_iter().map(Hook::from).collect();
+            printer.list(&rows, "nobody registered a webhook")
+        }
+        Hooks::Remove { id, tenant } => {
+            confirm::harm(global, &format!("remove hook {id}; its application will hear of nothing more"))?;
+            let admin = Admin::connect(global).await?;
+            let name = format!("tenants/{tenant}/hooks/{id}");
+            admin.hooks().delete_hook(v1::DeleteHookRequest { name }).await?;
+            printer.note("removed");
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! The webhooks of BBB servers. bbb-webhooks 2 takes SHA-1 and nothing else, whatever the server itself
+//! takes; bbb-webhooks 3 takes what it is told to (BBB API, 1.2).
+
+use std::sync::PoisonError;
+
+use async_trait::async_trait;
+use tokio::time::Instant;
+use usher_common::{
+    bbb::{
+        checksum::Algorithm,
+        parse::{self, Answer, ListedHook},
+        query,
+        reply::Refusal,
+    },
+    server::Server,
+};
+
+use super::{BbbClient, unreadable};
+use crate::ports::{CallError, ServerHooks};
+
+impl BbbClient {
+    /// Makes a call, signed as the server is configured, then with SHA-1; which of them it took is
+    /// remembered.
+    async fn hook_call(&self, server: &Server, call: &'static str, query: &str) -> Result<String, CallError> {
+        let deadline = Instant::now() + self.call_deadline;
+        let mut ways = vec![server.algorithm, Algorithm::Sha1];
+        ways.dedup();
+        let is_old = self.lock().contains(&server.id);
+        if is_old {
+            ways.reverse();
+        }
+        let mut last = Err(CallError::Failed(Refusal::CHECKSUM_OF_HOOK.key.into()));
+        for algorithm in ways {
+            let signing = Server { algorithm, ..server.clone() };
+            let answer = self.call(&signing, call, query, self.call_deadline, deadline).await?.text;
+            let outcome = parse::outcome(&answer).map_err(|error| unreadable(&error))?;
+            if outcome.success {
+                if algorithm == Algorithm::Sha1 && server.algorithm != algorithm {
+                    self.lock().insert(server.id.clone());
+                } else if is_old {
+                    self.lock().remove(&server.id);
+                }
+                return Ok(answer);
+            }
+            let is_checksum = outcome.key == Refusal::CHECKSUM_OF_HOOK.key;
+            last = Err(CallError::Failed(outcome.key));
+            if !is_checksum {
+                break;
+            }
+        }
+        last
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, std::collections::HashSet<usher_common::id::ServerId>> {
+        self.old_hooks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl ServerHooks for BbbClient {
+    async fn hooks(&self, server: &Server) -> Result<Vec<ListedHook>, CallError> {
+        let answer = self.hook_call(server, "hooks/list", "").await?;
+        match parse::hooks(&answer).map_err(|error| unreadable(&error))? {
+            Answer::Success(listed) => Ok(listed),
+            Answer::Failed(failure) => Err(CallError::Failed(failure.key)),
+        }
+    }
+
+    async fn create_hook(&self, server: &Server, url: &str, raw: bool) -> Result<(), CallError> {
+        let mut query = format!("callbackURL={}", query::encode(url));
+        if raw {
+            query.push_str("&getRaw=true");
+        }
+        self.hook_call(server, "hooks/create", &query).await.map(|_| ())
+    }
+
+    async fn destroy_hook(&self, server: &Server, id: &str) -> Result<(), CallError> {
+        let query = format!("hookID={}", query::encode(id));
+        match self.hook_call(server, "hooks/destroy", &query).await {
+            Err(CallError::Failed(key)) if key == Refusal::HOOK_NOT_FOUND.key => Ok(()),
+            done => done.map(|_| ()),
+        }
+    }
+}

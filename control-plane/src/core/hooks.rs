@@ -1,0 +1,234 @@
+//! Webhooks for the whole fleet: what applications registered, what each server is asked to send, whose
+//! an event is, and what its application hears (ADR 13).
+
+pub mod event;
+pub mod keeper;
+mod mapping;
+mod whose;
+
+use std::{fmt, sync::Arc};
+
+use sha2::{Digest as _, Sha256};
+use url::Url;
+use usher_common::{
+    id::{MeetingId, TenantId},
+    meeting::MeetingKey,
+};
+
+pub use mapping::{Words, in_own_words};
+pub use whose::{Whose, whose};
+
+use crate::core::delivery::DeliveryId;
+
+/// Longest address, bytes; it is stored with every event that waits.
+const URL_MAX: usize = 2048;
+/// Events that one hook may name.
+const EVENTS_MAX: usize = 64;
+/// Longest name of an event, bytes.
+const EVENT_MAX: usize = 64;
+
+/// Names a hook: a UUID that follows from whose it is and where it goes, so that one address of one tenant
+/// is one hook, whoever registers it again, anywhere, at the same time.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HookId(Arc<str>);
+
+/// A text that names no hook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("is no UUID in lower case")]
+pub struct NotAHook;
+
+impl HookId {
+    /// Returns the id of a tenant's hook for an address.
+    pub fn of(tenant: &TenantId, url: &str) -> Self {
+        let digest =
+            Sha256::new().chain_update(tenant.as_str()).chain_update([0]).chain_update(url).finalize();
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&digest[..16]);
+        // RFC 9562: version 8, the variant of all UUIDs.
+        bytes[6] = 0x80 | (bytes[6] & 0x0f);
+        bytes[8] = 0x80 | (bytes[8] & 0x3f);
+        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let parts = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]];
+        Self(Arc::from(parts.join("-")))
+    }
+
+    /// Reads an id.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn parse(text: &str) -> Result<Self, NotAHook> {
+        let fits = |(at, byte): (usize, u8)| match at {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte),
+        };
+        let is_uuid = text.len() == 36 && text.bytes().enumerate().all(fits);
+        if is_uuid { Ok(Self(Arc::from(text))) } else { Err(NotAHook) }
+    }
+
+    /// Returns its text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for HookId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for HookId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What an application registered.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Registration {
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// Where its events go; never to be shown.
+    pub url: String,
+    /// The meeting it is for; none when it is for all of the tenant's.
+    pub meeting: Option<MeetingId>,
+    /// The events it is for, in lower case; empty when it is for all.
+    pub events: Vec<String>,
+    /// Whether it wants events as they are on the servers' bus.
+    pub raw: bool,
+    /// When it was registered, milliseconds since 1970; for people.
+    pub created_at_ms: i64,
+}
+
+impl fmt::Debug for Registration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registration")
+            .field("tenant", &self.tenant)
+            .field("meeting", &self.meeting)
+            .field("events", &self.events)
+            .field("raw", &self.raw)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a hook cannot be registered: the field, and what is wrong with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{field} {problem}")]
+pub struct Unfit {
+    /// `callback_url` or `event_ids`.
+    pub field: &'static str,
+    /// What is wrong and what to write instead.
+    pub problem: &'static str,
+}
+
+impl Registration {
+    /// Returns its id.
+    pub fn id(&self) -> HookId {
+        HookId::of(&self.tenant, &self.url)
+    }
+
+    /// Checks what an application gave.
+    ///
+    /// # Errors
+    /// It cannot be registered.
+    pub fn check(&self) -> Result<(), Unfit> {
+        let is_web = |url: Url| matches!(url.scheme(), "http" | "https") && url.has_host();
+        let unfit = |field, problem| Err(Unfit { field, problem });
+        if !Url::parse(&self.url).is_ok_and(is_web) {
+            return unfit("callback_url", "is no web address; write it as https://HOST/PATH");
+        }
+        if self.url.len() > URL_MAX {
+            return unfit("callback_url", "is longer than 2048 bytes");
+        }
+        if self.events.len() > EVENTS_MAX || self.events.iter().any(|event| event.len() > EVENT_MAX) {
+            return unfit("event_ids", "may be 64, of 64 characters each");
+        }
+        Ok(())
+    }
+
+    /// Tells whether it is for an event of a meeting of its tenant.
+    pub fn wants(&self, meeting: &MeetingKey, event: &str, raw: bool) -> bool {
+        self.tenant == meeting.tenant
+            && self.raw == raw
+            && self.meeting.as_ref().is_none_or(|wanted| *wanted == meeting.meeting)
+            && (self.events.is_empty() || self.events.iter().any(|wanted| wanted.eq_ignore_ascii_case(event)))
+    }
+}
+
+/// Returns the events that a parameter names: lower case, without empty ones.
+pub fn events_of(parameter: &str) -> Vec<String> {
+    let events = parameter.split(',').map(|event| event.trim().to_ascii_lowercase());
+    events.filter(|event| !event.is_empty()).collect()
+}
+
+/// Names the delivery of an event to a hook: sent again by its server, it is the same as long as it waits.
+pub fn delivery_of(hook: &HookId, server: &str, event: &str) -> DeliveryId {
+    let digest = Sha256::new().chain_update(hook.as_str()).chain_update(server).chain_update([0]);
+    let digest = digest.chain_update(event).finalize();
+    DeliveryId::of_digest(&digest[..16])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn registration(url: &str) -> Registration {
+        Registration {
+            tenant: TenantId::default_tenant(),
+            url: url.into(),
+            meeting: None,
+            events: Vec::new(),
+            raw: false,
+            created_at_ms: 0,
+        }
+    }
+
+    fn key(tenant: &str, id: &str) -> MeetingKey {
+        MeetingKey::new(TenantId::parse(tenant).expect("is a name"), MeetingId::parse(id).expect("is an id"))
+    }
+
+    #[test]
+    fn one_address_of_one_tenant_is_one_hook() {
+        let school = TenantId::parse("school").expect("is a name");
+        let id = HookId::of(&school, "https://app.test/cb");
+        assert_eq!(id, HookId::of(&school, "https://app.test/cb"));
+        assert_ne!(id, HookId::of(&school, "https://app.test/cb2"));
+        assert_ne!(id, HookId::of(&TenantId::default_tenant(), "https://app.test/cb"));
+        assert_eq!(HookId::parse(id.as_str()), Ok(id.clone()));
+        assert_eq!((&id.as_str()[14..15], id.as_str().len()), ("8", 36));
+        for text in ["", "1", &id.as_str().to_uppercase(), &format!("{id}0"), "../../servers/x"] {
+            assert_eq!(HookId::parse(text), Err(NotAHook), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_called_or_stored_is_refused_by_name() {
+        assert_eq!(registration("https://app.test/cb?x=1").check(), Ok(()));
+        let long = format!("https://app.test/{}", "x".repeat(URL_MAX));
+        for url in ["", "app.test/cb", "ftp://app.test/", "javascript:alert(1)", long.as_str()] {
+            assert_eq!(registration(url).check().map_err(|unfit| unfit.field), Err("callback_url"), "{url}");
+        }
+        let many = Registration { events: vec!["x".into(); 65], ..registration("https://app.test/") };
+        assert_eq!(many.check().map_err(|unfit| unfit.field), Err("event_ids"));
+    }
+
+    #[test]
+    fn a_hook_hears_what_it_was_registered_for_and_nothing_else() {
+        let all = registration("https://app.test/");
+        let room = key("default", "room");
+        assert!(all.wants(&room, "user-joined", false));
+        assert!(!all.wants(&room, "user-joined", true), "it wants no raw events");
+        assert!(!all.wants(&key("school", "room"), "user-joined", false), "another tenant's");
+        let one = Registration { meeting: Some(room.meeting.clone()), ..all.clone() };
+        assert!(one.wants(&room, "user-joined", false) && !one.wants(&key("default", "r"), "x", false));
+        let some = Registration { events: events_of("Meeting-Ended, ,user-left"), ..all };
+        assert_eq!(some.events, ["meeting-ended", "user-left"]);
+        assert!(some.wants(&room, "meeting-ended", false) && !some.wants(&room, "user-joined", false));
+    }
+
+    #[test]
+    fn i14_a_hook_prints_no_address() {
+        let text = format!("{:?}", registration("https://app.test/cb?token=abc"));
+        assert!(!text.contains("token"), "{text}");
+    }
+}

@@ -1,0 +1,151 @@
+//! Putting an event into its application's own words: the meeting's id as the application chose it, its
+//! own addresses of callbacks, and nothing of ours. Everything else leaves as it came, byte for byte.
+
+use std::borrow::Cow;
+
+use serde_json::{Value, value::RawValue};
+use usher_common::callback::PATH;
+
+use super::event::{Members, text_of};
+
+/// Deepest nesting that is looked into; real events have six levels.
+const MAX_DEPTH: usize = 32;
+/// What names of metadata of ours begin with.
+const OURS: &str = "usher-";
+
+/// What is said in other words.
+pub struct Words<'w> {
+    /// The meeting's id on the servers.
+    pub on_server: &'w str,
+    /// As its application knows it.
+    pub own: &'w str,
+    /// Returns the application's own address for one of ours; none when it is none of ours.
+    pub address: &'w dyn Fn(&str) -> Option<String>,
+}
+
+/// Returns an event, a JSON object, in its application's own words.
+pub fn in_own_words<'e>(event: &'e str, words: &Words<'_>) -> Cow<'e, str> {
+    let mut out = Changed { text: event, out: None, copied: 0 };
+    walk(event, 0, words, &mut out);
+    match out.out {
+        Some(mut text) => {
+            text.push_str(&event[out.copied..]);
+            Cow::Owned(text)
+        }
+        None => Cow::Borrowed(event),
+    }
+}
+
+/// A copy that is begun with the first change.
+struct Changed<'e> {
+    text: &'e str,
+    out: Option<String>,
+    copied: usize,
+}
+
+impl<'e> Changed<'e> {
+    /// Puts something in the place of a part of the text.
+    fn replace(&mut self, part: &'e str, by: &str) {
+        let from = part.as_ptr() as usize - self.text.as_ptr() as usize;
+        let out = self.out.get_or_insert_with(|| String::with_capacity(self.text.len()));
+        out.push_str(&self.text[self.copied..from]);
+        out.push_str(by);
+        self.copied = from + part.len();
+    }
+}
+
+fn walk<'e>(value: &'e str, depth: usize, words: &Words<'_>, out: &mut Changed<'e>) {
+    if depth > MAX_DEPTH {
+        return;
+    }
+    match value.as_bytes().first() {
+        Some(b'{') => {
+            let Some(Members(members)) = Members::read(value) else { return };
+            if members.iter().any(|(name, _)| name.starts_with(OURS)) {
+                out.replace(value, &without_ours(&members, depth, words));
+                return;
+            }
+            for (_, member) in members {
+                walk(member.get(), depth + 1, words, out);
+            }
+        }
+        Some(b'[') => {
+            let items: Vec<&'e RawValue> = serde_json::from_str(value).unwrap_or_default();
+            for item in items {
+                walk(item.get(), depth + 1, words, out);
+            }
+        }
+        Some(b'"') => {
+            let Some(text) = text_of(value) else { return };
+            if text == words.on_server && words.own != words.on_server {
+                out.replace(value, &Value::from(words.own).to_string());
+            } else if text.contains(PATH)
+                && let Some(own) = (words.address)(&text)
+            {
+                out.replace(value, &Value::from(own).to_string());
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Writes an object anew, since a member of it goes.
+fn without_ours(members: &[(Cow<'_, str>, &RawValue)], depth: usize, words: &Words<'_>) -> String {
+    let kept = members.iter().filter(|(name, _)| !name.starts_with(OURS));
+    let member = |(name, value): &(Cow<'_, str>, &RawValue)| {
+        let mut inner = Changed { text: value.get(), out: None, copied: 0 };
+        walk(value.get(), depth + 1, words, &mut inner);
+        let rest = &value.get()[inner.copied..];
+        format!("{}:{}{rest}", Value::from(name.as_ref()), inner.out.unwrap_or_default())
+    };
+    format!("{{{}}}", kept.map(member).collect::<Vec<_>>().join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn own(event: &str) -> String {
+        let address = |url: &str| {
+            let known = url.strip_prefix("https://usher.test/usher/callback/1");
+            known.map(|sealed| format!("https://app.test/{sealed}"))
+        };
+        let words = Words { on_server: "school~room", own: "room", address: &address };
+        in_own_words(event, &words).into_owned()
+    }
+
+    #[test]
+    fn ids_and_addresses_are_the_applications_and_the_rest_is_untouched() {
+        let event = r#"{ "data" : {"meeting":{"external-meeting-id":"school~room" ,"n":1e2,"x":"a\u00e9\ud800"},
+            "list":["school~room",null,"school~room2"],"metadata":{"usher-tenant":"school",
+            "endcallbackurl":"https://usher.test/usher/callback/1abc","z":"q\""}}, "big":12345678901234567890123}"#;
+        let expected = r#"{ "data" : {"meeting":{"external-meeting-id":"room" ,"n":1e2,"x":"a\u00e9\ud800"},
+            "list":["room",null,"school~room2"],"metadata":{"endcallbackurl":"https://app.test/abc","z":"q\""}}, "big":12345678901234567890123}"#;
+        assert_eq!(own(event), expected);
+    }
+
+    #[test]
+    fn an_event_with_nothing_to_change_is_the_same_bytes() {
+        for event in [r#"{"a":"room"}"#, "{}", r#"{"a":"https://x/usher/callback/y"}"#, "{\"a\":", "x"] {
+            assert_eq!(own(event), event);
+        }
+        let deep = format!("{}{}{}", r#"{"a":"#.repeat(200), "\"school~room\"", "}".repeat(200));
+        assert_eq!(own(&deep), deep, "nobody nests like this");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_changed_is_the_value_and_nothing_else(
+            texts in prop::collection::vec("school~room|[a-z\"\\\\\u{e9}]{0,6}", 0..6),
+        ) {
+            let value = serde_json::json!({ "a": texts, "b": { "c": texts.first() } });
+            let told: Value = serde_json::from_str(&own(&value.to_string())).expect("is JSON");
+            let wanted: Vec<_> =
+                texts.iter().map(|text| if text == "school~room" { "room" } else { text }).collect();
+            let expected = serde_json::json!({ "a": wanted, "b": { "c": wanted.first() } });
+            prop_assert_eq!(told, expected);
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Whose an event is. Two tenants never hear of each other, and nobody of a meeting that Usher knows
+//! nothing of: an event that cannot be told to be somebody's is nobody's.
+
+use usher_common::{
+    id::{MeetingId, ServerId, TenantId},
+    meeting::MeetingKey,
+    scope::{Scope, looks_internal},
+};
+
+use super::event::Facts;
+use crate::core::fleet::Fleet;
+
+/// A meeting that an event is of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Whose {
+    /// The meeting, as its application knows it.
+    pub meeting: MeetingKey,
+    /// Its `meetingID` on the server; empty where the event does not say.
+    pub on_server: String,
+}
+
+/// Returns the meeting that an event from `server` is of; none when it is of no tenant.
+pub fn whose(fleet: &Fleet, server: &ServerId, event: &Facts) -> Option<Whose> {
+    let by_instance = || fleet.instance_on(server, event.internal.as_ref()?);
+    let Some(external) = event.external.as_deref() else {
+        let meeting = by_instance()?;
+        let scope = Scope::of(&meeting.tenant);
+        let on_server = scope.on_server(meeting.meeting.as_str(), event.internal.as_ref()).to_string();
+        return Some(Whose { meeting, on_server });
+    };
+    let found = by_instance()
+        .or_else(|| by_name(fleet, external))
+        .or_else(|| of_default(fleet, server, external, event))
+        .or_else(|| of_breakout(fleet, server, external, event))?;
+    fleet.tenant(&found.tenant)?;
+    Some(Whose { meeting: found, on_server: external.to_owned() })
+}
+
+/// An id that names its tenant is nobody else's.
+fn by_name(fleet: &Fleet, external: &str) -> Option<MeetingKey> {
+    let name = external.split_once('~')?.0;
+    let tenant = TenantId::parse(name).ok().filter(|tenant| tenant.as_str() != TenantId::DEFAULT)?;
+    fleet.tenant(&tenant)?;
+    own(&tenant, external)
+}
+
+/// Ids of `default` stand on servers as they are, as do those of meetings that other people made there:
+/// something has to say that this one is ours.
+fn of_default(fleet: &Fleet, server: &ServerId, external: &str, event: &Facts) -> Option<MeetingKey> {
+    let default = TenantId::default_tenant();
+    let key = own(&default, external)?;
+    let lives_here = fleet.record(&key).is_some_and(|stored| stored.value.server == *server);
+    let stood_here = || fleet.zombies_of(&key).any(|(zombie, _)| zombie.server == *server);
+    let marked = || event.mark.as_ref() == Some(&default);
+    // Recordings without a mark are `default`'s, as in `getRecordings`.
+    let recorded = || event.mark.is_none() && event.name.starts_with("rap-") && !looks_internal(external);
+    (lives_here || stood_here() || marked() || recorded()).then_some(key)
+}
+
+/// A breakout room has an id of the server's own, and its parent's metadata.
+fn of_breakout(fleet: &Fleet, server: &ServerId, external: &str, event: &Facts) -> Option<MeetingKey> {
+    let parent = fleet.instance_on(server, event.parent.as_ref()?)?;
+    if event.mark.as_ref().is_some_and(|mark| *mark != parent.tenant) {
+        return None;
+    }
+    Some(MeetingKey::new(parent.tenant, MeetingId::parse(external).ok()?))
+}
+
+fn own(tenant: &TenantId, external: &str) -> Option<MeetingKey> {
+    let id = MeetingId::parse(Scope::of(tenant).original(external)?).ok()?;
+    Some(MeetingKey::new(tenant.clone(), id))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,115 @@
+use usher_common::{
+    meeting::{Record, RecordState, Zombie, ZombieState},
+    routing::TenantRoute,
+    server::SampledMeeting,
+};
+
+use super::*;
+use crate::core::{
+    plan::{Key, Write},
+    policy::Policy,
+    testkit::{Bench, iid, key, listed, sample, sid, zkey},
+};
+
+fn tenant(id: &str) -> TenantId {
+    TenantId::parse(id).expect("is a name")
+}
+
+/// Tenants `default` and `school` on servers `a` and `b`; `room` of `default` runs on `a`.
+fn bench() -> Bench {
+    let mut bench =
+        Bench::with_servers(Policy::new(&usher_common::settings::Settings::default()), &["a", "b"]);
+    for id in ["default", "school"] {
+        bench.write(Write::Tenant(TenantRoute::new(tenant(id))));
+    }
+    bench.write(Write::Record(key("room"), record("a", "i-1")));
+    bench
+}
+
+fn record(server: &str, instance: &str) -> Record {
+    Record {
+        state: RecordState::Active { internal_id: iid(instance), create_time_ms: 1 },
+        server: sid(server),
+        token: String::new(),
+        request_digest: Vec::new().into(),
+        created_at_ms: 0,
+        max_users: 0,
+        size_hint: 0,
+    }
+}
+
+fn event(external: &str, instance: &str) -> Facts {
+    let external = Some(external.to_owned()).filter(|id| !id.is_empty());
+    Facts { name: "user-joined".into(), external, internal: Some(iid(instance)), ..Facts::default() }
+}
+
+fn of(bench: &Bench, server: &str, event: &Facts) -> Option<String> {
+    whose(&bench.fleet, &sid(server), event).map(|whose| whose.meeting.to_string())
+}
+
+#[test]
+fn events_belong_to_the_tenant_whose_meeting_it_is_and_to_nobody_else() {
+    let bench = bench();
+    assert_eq!(of(&bench, "a", &event("room", "i-1")).as_deref(), Some("default/room"));
+    assert_eq!(of(&bench, "b", &event("room", "i-9")), None, "somebody else's, on another server");
+    assert_eq!(of(&bench, "a", &event("other", "i-9")), None, "a meeting that Usher knows nothing of");
+    assert_eq!(of(&bench, "b", &event("school~room", "i-9")).as_deref(), Some("school/room"));
+    assert_eq!(of(&bench, "b", &event("default~school~room", "i-9")), None);
+    assert_eq!(of(&bench, "b", &event("nobody~room", "i-9")), None, "no tenant of ours");
+    assert_eq!(of(&bench, "a", &event("", "i-1")).as_deref(), Some("default/room"), "by its instance");
+    assert_eq!(of(&bench, "a", &event("", "i-9")), None);
+    let marked = Facts { mark: Some(tenant("default")), ..event("new", "i-9") };
+    assert_eq!(of(&bench, "b", &marked).as_deref(), Some("default/new"), "its record may not be seen yet");
+    let smuggled = Facts { mark: Some(tenant("school")), ..event("new", "i-9") };
+    assert_eq!(of(&bench, "b", &smuggled), None, "its id is none of that tenant");
+}
+
+#[test]
+fn an_event_that_comes_when_the_meeting_is_over_still_belongs_to_its_tenant() {
+    let mut bench = bench();
+    bench.write(Write::Delete(Key::Record(key("room"))));
+    assert_eq!(of(&bench, "a", &event("room", "i-1")).as_deref(), Some("default/room"));
+    assert_eq!(of(&bench, "a", &event("room", "i-2")), None, "another instance is somebody else's");
+    bench.pass(std::time::Duration::from_hours(25));
+    bench.write(Write::Record(key("other"), record("a", "i-3")));
+    bench.write(Write::Delete(Key::Record(key("other"))));
+    assert_eq!(of(&bench, "a", &event("room", "i-1")), None, "it was a day ago");
+    let recording = Facts { name: "rap-publish-ended".into(), ..event("room", "i-1") };
+    assert_eq!(of(&bench, "a", &recording).as_deref(), Some("default/room"), "as `getRecordings` has it");
+    let of_breakout = Facts { external: Some(format!("{:040}-5", 1)), ..recording };
+    assert_eq!(of(&bench, "a", &of_breakout), None);
+}
+
+#[test]
+fn an_instance_that_was_superseded_is_still_its_tenants() {
+    let mut bench = bench();
+    let zombie = Zombie {
+        state: ZombieState::Due,
+        internal_id: Some(iid("i-1")),
+        reason: String::new(),
+        since_ms: 0,
+        stood_ms: 0,
+    };
+    bench.write(Write::Record(key("room"), record("b", "i-2")));
+    bench.write(Write::Zombie(zkey("room", "a"), zombie));
+    for (server, instance) in [("a", "i-1"), ("b", "i-2")] {
+        assert_eq!(of(&bench, server, &event("room", instance)).as_deref(), Some("default/room"));
+    }
+}
+
+#[test]
+fn breakout_rooms_are_their_parents_tenants() {
+    let mut bench = bench();
+    let external = format!("{:040}-5", 1);
+    let created = Facts { parent: Some(iid("i-1")), ..event(&external, "i-7") };
+    let expected = format!("default/{external}");
+    assert_eq!(of(&bench, "a", &created), Some(expected.clone()));
+    assert_eq!(of(&bench, "a", &event(&external, "i-7")), None, "nothing says so");
+    let room = SampledMeeting { breakout: true, key: Some(key(&external)), ..listed(&external, "i-7") };
+    let mut seen = sample(0, &[]);
+    seen.meetings.push(room);
+    bench.write(Write::Sample(sid("a"), seen));
+    assert_eq!(of(&bench, "a", &event(&external, "i-7")), Some(expected.clone()), "a poll did");
+    bench.write(Write::Sample(sid("a"), sample(0, &[])));
+    assert_eq!(of(&bench, "a", &event(&external, "i-7")), Some(expected), "it is over");
+}

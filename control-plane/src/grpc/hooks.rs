@@ -1,0 +1,152 @@
+//! `HookService`: webhooks, for applications by way of the edges and for operators. An address is shown
+//! to nobody who does not ask for it (I14).
+
+use std::time::Instant;
+
+use tonic::{Request, Response, Status};
+use usher_common::{
+    id::{MeetingId, ServerId, TenantId},
+    proto::v1::{
+        self, AcceptEventsRequest, AcceptEventsResponse, CreateHookRequest, CreateHookResponse,
+        DeleteHookRequest, DeleteHookResponse, ListHooksRequest, ListHooksResponse,
+        hook_service_server::HookService,
+    },
+};
+
+use super::{callbacks, deadline, name, page::PageRequest, servers::timestamp, status::Refusal};
+use crate::{
+    core::{
+        delivery::target,
+        hooks::{HookId, Registration},
+    },
+    tasks::hooks::{Arrival, HookError, Hooks},
+};
+
+/// The service.
+pub(super) struct HookAdmin(pub(super) Hooks);
+
+#[tonic::async_trait]
+impl HookService for HookAdmin {
+    async fn create_hook(
+        &self,
+        request: Request<CreateHookRequest>,
+    ) -> Result<Response<CreateHookResponse>, Status> {
+        let deadline = deadline::of(request.metadata());
+        let request = request.into_inner();
+        let tenant = name::parse_tenant("parent", &request.parent)?;
+        let hook = request.hook.ok_or_else(|| Refusal::field("hook", "is missing"))?;
+        let meeting = Some(hook.meeting_id).filter(|id| !id.is_empty());
+        let meeting = meeting.map(|id| MeetingId::parse(&id)).transpose();
+        let wanted = Registration {
+            tenant,
+            url: hook.callback_url,
+            meeting: meeting.map_err(|error| Refusal::field("hook.meeting_id", error.to_string()))?,
+            events: hook.event_ids,
+            raw: hook.raw,
+            created_at_ms: 0,
+        };
+        let parent = request.parent;
+        let (hook, existing) =
+            within(deadline, self.0.create(wanted)).await.map_err(|error| refusal(error, parent))?;
+        Ok(Response::new(CreateHookResponse {
+            hook: Some(on_wire(&hook, v1::HookView::RevealUrl)),
+            existing,
+        }))
+    }
+
+    async fn list_hooks(
+        &self,
+        request: Request<ListHooksRequest>,
+    ) -> Result<Response<ListHooksResponse>, Status> {
+        let deadline = deadline::of(request.metadata());
+        let request = request.into_inner();
+        let page = PageRequest::parse(request.page_size, &request.page_token)?;
+        let tenant = name::parse_tenant_parent("parent", &request.parent)?;
+        let view = request.view();
+        let all = within(deadline, self.0.list(tenant.as_ref())).await;
+        let all = all.map_err(|error| refusal(error, request.parent))?;
+        let key = |hook: &Registration| format!("{}/{}", hook.tenant, hook.id());
+        let page = page.cut(all.into_iter(), key, |hook| on_wire(&hook, view));
+        Ok(Response::new(ListHooksResponse {
+            hooks: page.items,
+            next_page_token: page.next,
+            total_size: page.total,
+        }))
+    }
+
+    async fn delete_hook(
+        &self,
+        request: Request<DeleteHookRequest>,
+    ) -> Result<Response<DeleteHookResponse>, Status> {
+        let deadline = deadline::of(request.metadata());
+        let name = request.into_inner().name;
+        let (tenant, id) = parse("name", &name)?;
+        within(deadline, self.0.delete(&tenant, &id)).await.map_err(|error| refusal(error, name))?;
+        Ok(Response::new(DeleteHookResponse {}))
+    }
+
+    async fn accept_events(
+        &self,
+        request: Request<AcceptEventsRequest>,
+    ) -> Result<Response<AcceptEventsResponse>, Status> {
+        let deadline = deadline::of(request.metadata());
+        let request = request.into_inner();
+        let server = ServerId::parse(&request.server_id)
+            .map_err(|error| Refusal::field("server_id", error.to_string()))?;
+        let arrival = Arrival {
+            server: &server,
+            raw: request.raw,
+            events: &request.events,
+            timestamp: &request.timestamp,
+            domain: &request.domain,
+        };
+        let accepted = within(deadline, self.0.accept(arrival)).await;
+        accepted.map_err(|error| refusal(error, request.server_id.clone()))?;
+        Ok(Response::new(AcceptEventsResponse {}))
+    }
+}
+
+async fn within<T>(
+    deadline: Instant,
+    work: impl Future<Output = Result<T, HookError>>,
+) -> Result<T, HookError> {
+    let late = || HookError::Store(crate::ports::StoreError::Unknown("no answer by the deadline".into()));
+    tokio::time::timeout_at(deadline.into(), work).await.unwrap_or_else(|_| Err(late()))
+}
+
+/// Says why a hook is not what was asked for; `name` is what was named.
+pub(super) fn refusal(error: HookError, name: String) -> Refusal {
+    let problem = error.to_string();
+    match error {
+        HookError::Store(error) => Refusal::store(&error),
+        HookError::Delivery(error) => callbacks::refusal(error),
+        HookError::Unfit(unfit) => Refusal::field(&format!("hook.{}", unfit.field), unfit.problem),
+        HookError::NoAddress => {
+            Refusal::Precondition { reason: "NO_PUBLIC_URL", subject: "public_url".into(), problem }
+        }
+        HookError::TooMany(_) => Refusal::Precondition { reason: "TOO_MANY_HOOKS", subject: name, problem },
+        HookError::NoTenant => Refusal::NotFound { kind: "tenant", name },
+        HookError::NotFound => Refusal::NotFound { kind: "hook", name },
+        HookError::Changed => Refusal::Conflict(problem),
+        HookError::NotReady => Refusal::retry("NOT_READY", problem),
+    }
+}
+
+fn parse(field: &str, name: &str) -> Result<(TenantId, HookId), Refusal> {
+    let wrong = || Refusal::field(field, "write it as `tenants/TENANT/hooks/ID`");
+    let (tenant, id) =
+        name.strip_prefix("tenants/").and_then(|rest| rest.split_once("/hooks/")).ok_or_else(wrong)?;
+    Ok((TenantId::parse(tenant).map_err(|_| wrong())?, HookId::parse(id).map_err(|_| wrong())?))
+}
+
+fn on_wire(hook: &Registration, view: v1::HookView) -> v1::Hook {
+    v1::Hook {
+        name: format!("{}/hooks/{}", name::tenant(&hook.tenant), hook.id()),
+        callback_url: if view == v1::HookView::RevealUrl { hook.url.clone() } else { String::new() },
+        target: target(&hook.url),
+        meeting_id: hook.meeting.as_ref().map(ToString::to_string).unwrap_or_default(),
+        event_ids: hook.events.clone(),
+        raw: hook.raw,
+        create_time: Some(timestamp(hook.created_at_ms)),
+    }
+}

@@ -1,0 +1,110 @@
+//! What is counted about webhooks. Labels are bounded: never a tenant, meeting or address.
+
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
+    registry::Registry,
+};
+
+use crate::core::hooks::keeper::Outcome;
+
+/// Label `outcome`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct OutcomeLabel {
+    outcome: &'static str,
+}
+
+/// Label `state`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct StateLabel {
+    state: &'static str,
+}
+
+/// What becomes of an event that a server sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It is written for somebody.
+    Accepted,
+    /// No hook of its tenant is for it.
+    Unwanted,
+    /// It is of a meeting of no tenant.
+    Foreign,
+    /// It cannot be read.
+    Malformed,
+    /// Too much waits already for its tenant.
+    TurnedAway,
+}
+
+/// Every metric about webhooks; clones share them.
+#[derive(Debug, Clone, Default)]
+pub struct HookMetrics {
+    hooks: Gauge,
+    servers: Family<StateLabel, Gauge>,
+    events: Family<OutcomeLabel, Counter>,
+    changes: Family<OutcomeLabel, Counter>,
+}
+
+impl HookMetrics {
+    /// Registers the metrics.
+    pub fn new(registry: &mut Registry) -> Self {
+        let metrics = Self::default();
+        registry.register("usher_hooks", "Webhooks that applications registered", metrics.hooks.clone());
+        registry.register(
+            "usher_hook_servers",
+            "Servers by how their webhooks are, as the leader last saw it",
+            metrics.servers.clone(),
+        );
+        registry.register(
+            "usher_hook_events",
+            "Events of servers by what became of them here",
+            metrics.events.clone(),
+        );
+        registry.register(
+            "usher_hook_changes",
+            "Changes of hooks on servers that were tried here",
+            metrics.changes.clone(),
+        );
+        metrics
+    }
+
+    /// Says how many are registered.
+    pub fn registered(&self, count: usize) {
+        self.hooks.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// Says how servers are; none where they were not looked at yet.
+    pub fn servers(&self, outcomes: impl Iterator<Item = Option<Outcome>>) {
+        let mut counts = [("kept", 0), ("changing", 0), ("unsupported", 0), ("failing", 0), ("unseen", 0)];
+        for outcome in outcomes {
+            let at = match outcome {
+                Some(Outcome::Kept) => 0,
+                Some(Outcome::Changed) => 1,
+                Some(Outcome::Unsupported) => 2,
+                Some(Outcome::Failed) => 3,
+                None => 4,
+            };
+            counts[at].1 += 1;
+        }
+        for (state, count) in counts {
+            self.servers.get_or_create(&StateLabel { state }).set(count);
+        }
+    }
+
+    /// Counts an event.
+    pub fn event(&self, fate: Fate) {
+        let outcome = match fate {
+            Fate::Accepted => "accepted",
+            Fate::Unwanted => "unwanted",
+            Fate::Foreign => "foreign",
+            Fate::Malformed => "malformed",
+            Fate::TurnedAway => "turned_away",
+        };
+        self.events.get_or_create(&OutcomeLabel { outcome }).inc();
+    }
+
+    /// Counts a change of a server's hooks.
+    pub fn changed(&self, done: bool) {
+        let outcome = if done { "done" } else { "failed" };
+        self.changes.get_or_create(&OutcomeLabel { outcome }).inc();
+    }
+}

@@ -1,0 +1,43 @@
+//! The first hook of a kind is registered at the servers by whoever takes it, before the application is
+//! answered: what happens after the answer is to be heard of. Whoever leads does the same, and goes on
+//! where this could not.
+
+use std::time::Duration;
+
+use futures::StreamExt;
+use tracing::debug;
+use usher_common::{
+    callback::{CallbackKey, HookState},
+    server::{AdminState, Health, Server},
+};
+
+use super::Hooks;
+use crate::core::hooks::keeper::Wish;
+
+/// Longest time an application is kept waiting for servers.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Servers that are asked at the same time.
+const AT_ONCE: usize = 64;
+
+/// Registers a kind at every server that answers in time.
+pub(super) async fn announce(hooks: &Hooks, ask: Wish) {
+    let key = hooks.keys.now().and_then(|key| CallbackKey::parse(&key).ok());
+    let (Some(key), Some(base)) = (key, hooks.public_url.as_deref()) else { return };
+    let servers: Vec<Server> = hooks.fleet.read(|fleet| {
+        let used = fleet.servers().filter(|server| server.admin() != AdminState::Disabled);
+        let there = used.filter(|server| server.colour() != Health::Offline);
+        there.map(|server| server.stored.value.clone()).collect()
+    });
+    let asked = futures::stream::iter(&servers).for_each_concurrent(AT_ONCE, |server| {
+        let state = HookState { server: server.id.clone(), raw: ask.raw, base: base.to_owned() };
+        let url = state.url(&key);
+        async move {
+            if let Err(error) = hooks.servers.create_hook(server, &url, ask.raw).await {
+                debug!(server = %server.id, %error, "a server has no hook yet");
+            }
+        }
+    });
+    if tokio::time::timeout(PATIENCE, asked).await.is_err() {
+        debug!("not every server has its hook in time");
+    }
+}

@@ -1,0 +1,97 @@
+//! What is registered under `hooks/`, as far as this replica has seen.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tracing::error;
+use usher_common::{id::TenantId, meeting::MeetingKey};
+
+use crate::{
+    core::hooks::{HookId, Registration, keeper::Wish},
+    ports::{Change, Listing},
+    store::hooks::{decode, id_of},
+};
+
+#[derive(Debug, Default)]
+struct Pages {
+    hooks: BTreeMap<(TenantId, HookId), Registration>,
+    read: bool,
+}
+
+/// The registrations; clones are the same book.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Book(Arc<Mutex<Pages>>);
+
+impl Book {
+    /// Takes a complete listing.
+    pub(super) fn take_listing(&self, listing: &Listing) {
+        let puts = listing.entries.iter().filter_map(|entry| read(&entry.key, &entry.value));
+        *self.lock() = Pages { hooks: puts.collect(), read: true };
+    }
+
+    /// Takes a change.
+    pub(super) fn take(&self, change: &Change) {
+        match change {
+            Change::Put(entry) => {
+                if let Some((id, registration)) = read(&entry.key, &entry.value) {
+                    self.lock().hooks.insert(id, registration);
+                }
+            }
+            Change::Delete { key } => {
+                if let Some(id) = id_of(key) {
+                    self.lock().hooks.remove(&id);
+                }
+            }
+        }
+    }
+
+    /// Tells whether the store was read.
+    pub(super) fn is_read(&self) -> bool {
+        self.lock().read
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.lock().hooks.len()
+    }
+
+    /// Returns the hooks of a meeting's tenant that are for an event of it.
+    pub(super) fn wanting(
+        &self,
+        meeting: &MeetingKey,
+        event: &str,
+        raw: bool,
+    ) -> Vec<(HookId, Registration)> {
+        let pages = self.lock();
+        let of_tenant = pages.hooks.iter().filter(|((tenant, _), _)| *tenant == meeting.tenant);
+        let wanting = of_tenant.filter(|(_, registration)| registration.wants(meeting, event, raw));
+        wanting.map(|((_, id), registration)| (id.clone(), registration.clone())).collect()
+    }
+
+    /// Returns what those of the tenants that are `served` ask of each server.
+    pub(super) fn wish(&self, served: impl Fn(&TenantId) -> bool) -> Wish {
+        Wish::of(self.lock().hooks.values().filter(|registration| served(&registration.tenant)))
+    }
+
+    /// Returns the tenants that have any.
+    pub(super) fn tenants(&self) -> BTreeSet<TenantId> {
+        self.lock().hooks.keys().map(|(tenant, _)| tenant.clone()).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Pages> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What cannot be read stays where it is: a newer version may know what to do with it.
+fn read(key: &str, value: &[u8]) -> Option<((TenantId, HookId), Registration)> {
+    let (tenant, id) = id_of(key)?;
+    match decode(&tenant, value) {
+        Ok(registration) => Some(((tenant, id), registration)),
+        Err(reason) => {
+            error!(%tenant, hook = %id, %reason, "a stored webhook cannot be read and is not served");
+            None
+        }
+    }
+}

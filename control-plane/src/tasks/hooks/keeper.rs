@@ -1,0 +1,265 @@
+//! The task that follows what is registered, and, while this replica leads, keeps hooks on servers.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures::{StreamExt, stream::BoxStream};
+use tokio::sync::{Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+use usher_common::{
+    callback::{CallbackKey, HookState},
+    id::{ServerId, TenantId},
+    runtime::{clock, tasks::Tasks},
+    server::{AdminState, Health, Server},
+};
+
+use super::Hooks;
+use crate::{
+    core::{
+        fleet::FleetServer,
+        hooks::keeper::{Keeper, Outcome, Step, Subject, Wish, plan},
+    },
+    ports::{Batch, CallError, ServerHooks, StoreError, WatchError},
+    store::hooks::PREFIX,
+    tasks::{backoff::Backoff, leadership::Leadership},
+};
+
+/// Time between two looks at the fleet.
+const TURN: Duration = Duration::from_millis(250);
+/// Longest time the store may take to be read.
+const READ_WITHIN: Duration = Duration::from_secs(5);
+/// Servers that are looked at at the same time.
+const AT_ONCE: usize = 64;
+/// Polling intervals between two looks at a server.
+const PERIOD: u32 = 3;
+
+type Changes = BoxStream<'static, Result<Batch, WatchError>>;
+
+/// What the keeper needs beside the hooks.
+pub struct KeeperParts {
+    /// The hooks.
+    pub hooks: Hooks,
+    /// Whether this replica keeps.
+    pub leadership: Leadership,
+    /// Owns the looks at servers.
+    pub tasks: Tasks,
+    /// Time between two polls of a server.
+    pub interval: Duration,
+}
+
+/// How a look at a server came out.
+type Report = (ServerId, Wish, Outcome);
+
+/// The task.
+pub struct HookKeeper {
+    hooks: Hooks,
+    leadership: Leadership,
+    tasks: Tasks,
+    keeper: Keeper,
+    /// This replica led at the last turn.
+    led: bool,
+    room: Arc<Semaphore>,
+    reports: mpsc::Sender<Report>,
+    reported: mpsc::Receiver<Report>,
+}
+
+impl HookKeeper {
+    /// Prepares to keep.
+    pub fn new(parts: KeeperParts) -> Self {
+        let KeeperParts { hooks, leadership, tasks, interval } = parts;
+        let (reports, reported) = mpsc::channel(AT_ONCE);
+        let keeper = Keeper::new(interval * PERIOD);
+        let room = Arc::new(Semaphore::new(AT_ONCE));
+        Self { hooks, leadership, tasks, keeper, led: false, room, reports, reported }
+    }
+
+    /// Follows and keeps until asked to stop.
+    pub async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
+        let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(5));
+        let mut changes: Option<Changes> = None;
+        let mut watch_at = clock::now();
+        loop {
+            if changes.is_none() && clock::now() >= watch_at {
+                let read = tokio::select! {
+                    () = stop.cancelled() => return Ok(()),
+                    read = tokio::time::timeout(READ_WITHIN, self.read()) => read,
+                };
+                match read {
+                    Ok(Ok(watch)) => {
+                        backoff.reset();
+                        changes = Some(watch);
+                    }
+                    Ok(Err(error)) => {
+                        warn!(%error, "webhooks cannot be read");
+                        watch_at = clock::now() + backoff.pause();
+                    }
+                    Err(_) => watch_at = clock::now() + backoff.pause(),
+                }
+            }
+            self.turn(clock::now());
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                () = tokio::time::sleep(TURN) => {}
+                Some((id, wish, outcome)) = self.reported.recv() => {
+                    self.keeper.finished(&id, wish, outcome, clock::now());
+                }
+                change = next(&mut changes) => match change {
+                    Ok(batch) => batch.changes.iter().for_each(|change| self.hooks.book.take(change)),
+                    Err(lost) => {
+                        debug!(%lost, "webhooks are read anew");
+                        (changes, watch_at) = (None, clock::now() + backoff.pause());
+                    }
+                },
+            }
+        }
+    }
+
+    /// Reads what is registered, then watches.
+    async fn read(&self) -> Result<Changes, StoreError> {
+        let store = &self.hooks.store;
+        let listing = store.read_prefix(PREFIX).await?;
+        let changes = store.watch(PREFIX, listing.revision + 1).await?;
+        self.hooks.book.take_listing(&listing);
+        Ok(changes)
+    }
+
+    /// Begins whatever is due, if this replica leads.
+    fn turn(&mut self, now: Instant) {
+        self.hooks.metrics.registered(self.hooks.book.len());
+        let leads = self.leadership.token(now).is_some();
+        if leads != self.led {
+            self.led = leads;
+            self.keeper.clear();
+        }
+        let fleet = &self.hooks.fleet;
+        let key = self.hooks.keys.now().and_then(|key| CallbackKey::parse(&key).ok());
+        if let (true, Some(base), Some(key)) = (leads, self.hooks.public_url.clone(), key)
+            && self.hooks.book.is_read()
+            && fleet.complete()
+        {
+            self.forget_strays(now);
+            let key = Arc::new(key);
+            for (id, wish) in self.keeper.work(&self.subjects(), now) {
+                let server = fleet.read(|fleet| fleet.server(&id).map(|server| server.stored.value.clone()));
+                if let Some(server) = server {
+                    self.look(server, wish, base.clone(), Arc::clone(&key));
+                }
+            }
+        }
+        self.hooks.metrics.servers(self.keeper.outcomes());
+    }
+
+    /// Returns every server with what it is to have.
+    fn subjects(&self) -> Vec<(ServerId, Subject)> {
+        self.hooks.fleet.read(|fleet| {
+            let served = |tenant: &TenantId| fleet.tenant(tenant).is_some_and(|stored| stored.value.enabled);
+            let wish = self.hooks.book.wish(served);
+            let subject = |server: &FleetServer| {
+                let used = server.admin() != AdminState::Disabled;
+                let wish = if used { wish } else { Wish::default() };
+                (server.id().clone(), Subject { wish, used, reachable: server.colour() != Health::Offline })
+            };
+            fleet.servers().map(subject).collect()
+        })
+    }
+
+    /// Takes out what tenants had registered that are gone. One whose own entry was lost with the store
+    /// is awaited, and keeps it.
+    fn forget_strays(&self, now: Instant) {
+        let fleet = &self.hooks.fleet;
+        let strays = fleet.read(|seen| {
+            let mut tenants = self.hooks.book.tenants();
+            tenants.retain(|tenant| seen.tenant(tenant).is_none());
+            if fleet.awaits_more(seen, now) { BTreeSet::new() } else { tenants }
+        });
+        for tenant in strays {
+            let hooks = self.hooks.clone();
+            self.tasks.spawn_short("forget webhooks", async move {
+                if let Err(error) = hooks.forget(&tenant).await {
+                    debug!(%tenant, %error, "webhooks of a tenant that is gone still stand");
+                }
+            });
+        }
+    }
+
+    fn look(&self, server: Server, wish: Wish, base: String, key: Arc<CallbackKey>) {
+        let (servers, reports, room) =
+            (Arc::clone(&self.hooks.servers), self.reports.clone(), Arc::clone(&self.room));
+        let (metrics, stopping) = (self.hooks.metrics.clone(), self.tasks.stopping());
+        self.tasks.spawn_short("webhooks of a server", async move {
+            let looked = async {
+                let _room = room.acquire().await.ok()?;
+                Some(keep(&*servers, &server, wish, &base, &key, |done| metrics.changed(done)).await)
+            };
+            let outcome = tokio::select! {
+                () = stopping.cancelled() => return,
+                outcome = looked => outcome.unwrap_or(Outcome::Failed),
+            };
+            let _ = reports.send((server.id, wish, outcome)).await; // nobody listens: we are stopping
+        });
+    }
+}
+
+/// Looks at one server and does what is to be done.
+async fn keep(
+    servers: &dyn ServerHooks,
+    server: &Server,
+    wish: Wish,
+    base: &str,
+    key: &CallbackKey,
+    count: impl Fn(bool),
+) -> Outcome {
+    let seen = match servers.hooks(server).await {
+        Ok(seen) => seen,
+        Err(error) if has_none(&error) => {
+            debug!(server = %server.id, %error, "a server has no webhooks");
+            return Outcome::Unsupported;
+        }
+        Err(error) => {
+            let server = &server.id;
+            debug!(%server, %error, "the webhooks of a server cannot be seen");
+            return Outcome::Failed;
+        }
+    };
+    let address = |raw| HookState { server: server.id.clone(), raw, base: base.to_owned() }.url(key);
+    let kinds = [(wish.mapped, false), (wish.raw, true)];
+    let wanted: BTreeMap<String, bool> =
+        kinds.into_iter().filter(|(wanted, _)| *wanted).map(|(_, raw)| (address(raw), raw)).collect();
+    let steps = plan(&wanted, &seen, |url| HookState::is_ours(key, base, url));
+    if steps.is_empty() {
+        return Outcome::Kept;
+    }
+    for step in steps {
+        let done = match &step {
+            Step::Create { url, raw } => servers.create_hook(server, url, *raw).await,
+            Step::Destroy { id } => servers.destroy_hook(server, id).await,
+        };
+        count(done.is_ok());
+        if let Err(error) = done {
+            warn!(server = %server.id, %error, "a webhook of a server could not be changed");
+            return Outcome::Failed;
+        }
+    }
+    info!(server = %server.id, "the webhooks of a server were changed");
+    Outcome::Changed
+}
+
+/// Where bbb-webhooks is not installed, whoever answers in its place knows no such call.
+fn has_none(error: &CallError) -> bool {
+    match error {
+        CallError::Status(404 | 405) => true,
+        CallError::Failed(key) => key == "unsupportedRequest",
+        _ => false,
+    }
+}
+
+async fn next(changes: &mut Option<Changes>) -> Result<Batch, WatchError> {
+    match changes {
+        Some(watch) => watch.next().await.unwrap_or_else(|| Err(WatchError::Lost("the watch ended".into()))),
+        None => std::future::pending().await,
+    }
+}
