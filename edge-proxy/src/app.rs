@@ -23,6 +23,7 @@ use crate::{
     control::{
         callbacks::CallbackPlanes,
         cell::TableCell,
+        hooks::HookPlanes,
         last_good,
         placement::Placement,
         planes::{Planes, PlanesError},
@@ -96,6 +97,7 @@ impl Edge {
             );
         }
         let gateway = Arc::new(Gateway {
+            hooks: callbacks.is_some().then(|| HookPlanes::new(planes.clone())),
             callbacks,
             cell: Arc::clone(&cell),
             placement,

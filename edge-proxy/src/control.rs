@@ -3,6 +3,7 @@
 
 pub mod callbacks;
 pub mod cell;
+pub mod hooks;
 pub mod intake;
 pub mod last_good;
 pub mod meetings;

@@ -3,6 +3,7 @@
 pub mod authenticate;
 pub mod callbacks;
 pub mod connection;
+pub mod hooks;
 pub mod merge;
 pub mod pace;
 pub mod presentation;

@@ -4,6 +4,7 @@ mod body;
 mod callback;
 mod create;
 mod gateway;
+mod hooks;
 mod join;
 mod listener;
 mod lists;

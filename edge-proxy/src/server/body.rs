@@ -82,6 +82,18 @@ pub(super) async fn read_small(body: Incoming, limit: u64, patience: Duration) -
     Ok(whole.to_bytes())
 }
 
+/// Reads a body and keeps nothing of it, so that whoever sends it hears the answer.
+pub(super) async fn discard(body: Incoming, patience: Duration) -> Result<(), BodyError> {
+    let mut body = Patient::new(body, patience);
+    let read = async {
+        while let Some(frame) = body.frame().await {
+            frame.map_err(|error| fault_of(error.as_ref()))?;
+        }
+        Ok(())
+    };
+    tokio::time::timeout(patience * 2, read).await.unwrap_or(Err(BodyError::Slow))
+}
+
 /// A document on its way to a server.
 pub(super) enum Document {
     /// None.

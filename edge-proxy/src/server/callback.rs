@@ -13,7 +13,7 @@ use http_body_util::Full;
 use hyper::body::{Body as _, Incoming as Body};
 use tracing::{debug, warn};
 use usher_common::{
-    callback::{CallbackKey, CallbackState},
+    callback::{CallbackKey, CallbackState, HookState},
     id::ServerId,
     meeting::MeetingKey,
     proto::v1,
@@ -82,9 +82,28 @@ impl Callbacks {
         }
     }
 
-    async fn open(&self, sealed: &str) -> Option<CallbackState> {
-        let open = |key: Arc<CallbackKey>| key.open(sealed).ok();
-        if let Some(state) = self.planes.known_key().and_then(open) {
+    /// Opens an address for webhooks.
+    pub(super) async fn open_hook(&self, sealed: &str) -> Option<HookState> {
+        self.opened(|key| HookState::open(&key, sealed)).await
+    }
+
+    /// Returns an address for webhooks as the server was given it.
+    pub(super) fn hook_url(&self, state: &HookState) -> Option<String> {
+        Some(state.url(&*self.planes.known_key()?))
+    }
+
+    /// Returns the largest callback, bytes.
+    pub(super) fn max_body(&self) -> u64 {
+        self.max_body
+    }
+
+    /// Returns until when a server that calls now is kept waiting.
+    pub(super) fn patience(&self) -> Instant {
+        Instant::now() + self.offer_for
+    }
+
+    async fn opened<T>(&self, open: impl Fn(Arc<CallbackKey>) -> Option<T>) -> Option<T> {
+        if let Some(state) = self.planes.known_key().and_then(&open) {
             return Some(state);
         }
         // Not ours, or the store was made anew since this edge began.
@@ -109,7 +128,10 @@ pub(super) async fn serve(gateway: &Gateway, request: Request<Body>) -> Result<R
 async fn take(gateway: &Gateway, callbacks: &Callbacks, request: Request<Body>) -> Result<(), StatusCode> {
     let (parts, body) = request.into_parts();
     let sealed = sealed(parts.uri.path()).ok_or(StatusCode::NOT_FOUND)?;
-    let state = callbacks.open(sealed).await.ok_or(StatusCode::NOT_FOUND)?;
+    if HookState::is_named(sealed) {
+        return super::hooks::take(gateway, callbacks, sealed, &parts, body).await;
+    }
+    let state = callbacks.opened(|key| key.open(sealed).ok()).await.ok_or(StatusCode::NOT_FOUND)?;
     let now_ms = callbacks.wall.now_ms();
     if state.expires_ms < now_ms {
         return Err(StatusCode::GONE);
@@ -139,14 +161,21 @@ async fn take(gateway: &Gateway, callbacks: &Callbacks, request: Request<Body>) 
         }
     })?;
     let request = hand_over(&state, received);
-    let taken = callbacks.planes.accept(&request, Instant::now() + callbacks.offer_for).await;
-    taken.map_err(|error| match error {
-        HandOverError::Unavailable => {
+    let taken = callbacks.planes.accept(&request, callbacks.patience()).await;
+    taken.map_err(|error| {
+        if error == HandOverError::Unavailable {
             warn!(meeting = %state.meeting, kind = state.kind.name(), "no control plane takes a callback");
-            StatusCode::SERVICE_UNAVAILABLE
         }
-        HandOverError::Refused => StatusCode::BAD_REQUEST,
+        refusal(error)
     })
+}
+
+/// What a server is answered whose call nobody took.
+pub(super) fn refusal(error: HandOverError) -> StatusCode {
+    match error {
+        HandOverError::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        HandOverError::Refused => StatusCode::BAD_REQUEST,
+    }
 }
 
 /// The secret of the server that was given the address first; then the others', as recordings may be
@@ -184,7 +213,7 @@ fn hand_over(state: &CallbackState, received: Received) -> v1::AcceptCallbackReq
     }
 }
 
-fn fault(error: BodyError) -> StatusCode {
+pub(super) fn fault(error: BodyError) -> StatusCode {
     match error {
         BodyError::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         BodyError::Slow => StatusCode::REQUEST_TIMEOUT,

@@ -29,7 +29,7 @@ use super::{
     request::{self, Ask},
 };
 use crate::{
-    control::{cell::TableCell, placement::Placement},
+    control::{cell::TableCell, hooks::HookPlanes, placement::Placement},
     core::rules::Rules,
     metrics::RequestMetrics,
     upstream::{SharedReads, Upstream},
@@ -67,6 +67,8 @@ pub struct Gateway {
     pub rules: Rules,
     /// Callbacks of servers; none where servers do not know how to reach the edges.
     pub callbacks: Option<Callbacks>,
+    /// Webhooks; none where servers do not know how to reach the edges.
+    pub hooks: Option<HookPlanes>,
     /// Deadlines and sizes.
     pub limits: Limits,
     /// Owner of work that must outlive its request.
@@ -180,6 +182,7 @@ impl Gateway {
             Call::Join => join::join(&self, &ask).await,
             Call::GetMeetings => super::lists::get_meetings(&self, &ask).await,
             Call::GetSessions => super::lists::get_sessions(&self, &ask).await,
+            call if call.strategy() == Strategy::Hooks => super::hooks::answer(&self, &ask).await,
             call if call.strategy() == Strategy::Recordings => super::recordings::answer(&self, ask).await,
             _ => owner::ask_owner(&self, ask).await,
         }

@@ -43,6 +43,14 @@ impl Reply {
         reply
     }
 
+    /// Answers with a word, as bbb-webhooks does.
+    pub(super) fn text(text: &'static str) -> Self {
+        let mut reply = Self::xml(text.to_owned(), Outcome::success);
+        let plain = HeaderValue::from_static("text/plain;charset=utf-8");
+        reply.response.headers_mut().insert(header::CONTENT_TYPE, plain);
+        reply
+    }
+
     /// Answers as asked.
     pub(super) fn success(xml: String) -> Self {
         Self::xml(xml, Outcome::success)

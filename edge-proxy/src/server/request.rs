@@ -98,8 +98,10 @@ pub(super) fn call_of(path: &str) -> Option<Call> {
             | Call::GetSessions
             | Call::InsertDocument
             | Call::SendChatMessage
+            | Call::HooksPing
     );
-    (served || call.strategy() == Strategy::Recordings).then_some(call)
+    let families = [Strategy::Recordings, Strategy::Hooks];
+    (served || families.contains(&call.strategy())).then_some(call)
 }
 
 /// Returns the size of a request's head as HTTP/2 counts it, in bytes.
@@ -149,6 +151,13 @@ pub(super) async fn admit(gateway: &Gateway, request: Request<Incoming>) -> Resu
     let target = target(parts.uri.path()).ok_or_else(unsupported)?;
     let call = call_of(parts.uri.path()).filter(|call| accepts(*call, &parts.method));
     let call = call.ok_or_else(unsupported)?;
+    let is_hook = call.strategy() == Strategy::Hooks || call == Call::HooksPing;
+    if is_hook && gateway.hooks.is_none() {
+        return Err(unsupported());
+    }
+    if call == Call::HooksPing {
+        return Err(Box::new(Reply::text(reply::PING)));
+    }
     let kind = body_kind(call, &parts, &body)?;
     if body.size_hint().lower() > gateway.limits.body {
         return Err(refused(call, &too_large()));

@@ -9,6 +9,7 @@ mod documents;
 mod end;
 mod golden;
 mod hedging;
+mod hooks;
 mod hostile;
 mod join;
 mod lists;

@@ -1,9 +1,10 @@
 //! A control plane that keeps its records in memory: a double of the generated services.
 
+mod hooks;
 mod services;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     net::SocketAddr,
     sync::{
         Arc, Mutex, MutexGuard,
@@ -25,8 +26,8 @@ use usher_common::{
         SharedFrame,
         v1::{
             self, StreamRoutesResponse, callback_service_server::CallbackServiceServer,
-            placement_service_server::PlacementServiceServer, routing_service_server::RoutingServiceServer,
-            stream_routes_response::Message as ToEdge,
+            hook_service_server::HookServiceServer, placement_service_server::PlacementServiceServer,
+            routing_service_server::RoutingServiceServer, stream_routes_response::Message as ToEdge,
         },
     },
     revision::Revision,
@@ -49,6 +50,7 @@ pub(crate) enum Heard {
     Ended { meeting: String, internal_id: String, token: String },
     Failure { server: String, call: String },
     Callback(v1::AcceptCallbackRequest),
+    Events(v1::AcceptEventsRequest),
 }
 
 /// Matches reports of the end of a meeting.
@@ -63,6 +65,8 @@ struct State {
     acked: Option<Revision>,
     /// Of records that are not confirmed.
     tokens: HashMap<MeetingKey, String>,
+    /// What applications registered, each by its name.
+    hooks: BTreeMap<String, v1::Hook>,
     /// Answers that confirmations get; `true` when none is set.
     routed: bool,
 }
@@ -97,6 +101,7 @@ impl FakePlane {
             heard: Vec::new(),
             acked: None,
             tokens: HashMap::new(),
+            hooks: BTreeMap::new(),
             routed: true,
         };
         Self::serve(Arc::new(Mutex::new(state)), listener, address)
@@ -118,6 +123,7 @@ impl FakePlane {
             .add_service(RoutingServiceServer::new(plane.clone()))
             .add_service(PlacementServiceServer::new(plane.clone()))
             .add_service(CallbackServiceServer::new(plane.clone()))
+            .add_service(HookServiceServer::new(plane.clone()))
             .serve_with_incoming_shutdown(TcpListenerStream::new(listener), stop.cancelled_owned());
         tasks.spawn("fake-plane", |_| async move { Ok(server.await?) });
         plane

@@ -12,6 +12,7 @@ mod configuration;
 mod drain;
 mod failover;
 mod health;
+mod hooks;
 mod isolation;
 mod leader;
 mod losses;

@@ -1,0 +1,168 @@
+//! Webhooks towards the control planes: what applications register, and what servers send.
+
+use std::time::{Duration, Instant};
+
+use tonic::{Code, Response, Status};
+use tracing::{debug, warn};
+use usher_common::{
+    id::TenantId,
+    proto::v1::{self, hook_service_client::HookServiceClient as Client},
+};
+
+use super::{
+    callbacks::HandOverError,
+    planes::{Connection, Planes},
+};
+
+/// Longest wait for one control plane.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(6);
+/// Pause between two rounds of asking all of them.
+const PAUSE: Duration = Duration::from_millis(250);
+/// Largest request, and largest list.
+const MAX_MESSAGE: usize = 4 << 20;
+/// Hooks on one page.
+const PAGE: i32 = 500;
+
+/// Why a hook is not what was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum HookError {
+    /// The address is none that can be called.
+    #[error("the control plane refuses the address")]
+    Address,
+    /// There is no such hook.
+    #[error("there is no such hook")]
+    NotFound,
+    /// It cannot be done, and will not be by trying again.
+    #[error("the control plane refuses it")]
+    Refused,
+    /// Not now; it may be tried again.
+    #[error("no control plane answers")]
+    Unavailable,
+}
+
+/// The client.
+#[derive(Debug, Clone)]
+pub struct HookPlanes(Planes);
+
+impl HookPlanes {
+    /// Asks these control planes.
+    pub fn new(planes: Planes) -> Self {
+        Self(planes)
+    }
+
+    /// Registers a hook of a tenant; tells whether there was one for its address.
+    ///
+    /// # Errors
+    /// After `Unavailable` it may be registered.
+    pub async fn create(
+        &self,
+        tenant: &TenantId,
+        hook: v1::Hook,
+        deadline: Instant,
+    ) -> Result<(v1::Hook, bool), HookError> {
+        let request = v1::CreateHookRequest { parent: format!("tenants/{tenant}"), hook: Some(hook) };
+        let call = |mut client: Client<Connection>| {
+            let request = request.clone();
+            async move { client.create_hook(request).await }
+        };
+        let created = self.ask(call, deadline).await?.into_inner();
+        Ok((created.hook.unwrap_or_default(), created.existing))
+    }
+
+    /// Returns the hooks of a tenant.
+    ///
+    /// # Errors
+    /// No control plane answers.
+    pub async fn list(&self, tenant: &TenantId, deadline: Instant) -> Result<Vec<v1::Hook>, HookError> {
+        let (mut all, mut page_token) = (Vec::new(), String::new());
+        loop {
+            let request = v1::ListHooksRequest {
+                parent: format!("tenants/{tenant}"),
+                page_size: PAGE,
+                page_token,
+                view: v1::HookView::RevealUrl.into(),
+            };
+            let call = |mut client: Client<Connection>| {
+                let request = request.clone();
+                async move { client.list_hooks(request).await }
+            };
+            let page = self.ask(call, deadline).await?.into_inner();
+            all.extend(page.hooks);
+            page_token = page.next_page_token;
+            if page_token.is_empty() {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// Takes a hook of a tenant out.
+    ///
+    /// # Errors
+    /// After `Unavailable` it may be gone.
+    pub async fn delete(&self, tenant: &TenantId, id: &str, deadline: Instant) -> Result<(), HookError> {
+        let request = v1::DeleteHookRequest { name: format!("tenants/{tenant}/hooks/{id}") };
+        let call = |mut client: Client<Connection>| {
+            let request = request.clone();
+            async move { client.delete_hook(request).await }
+        };
+        self.ask(call, deadline).await.map(|_| ())
+    }
+
+    /// Hands events over, trying until `deadline`: once this returns, what applications are to hear of
+    /// them is in the store.
+    ///
+    /// # Errors
+    /// Some of it may or may not have been written; handed over again it is written once.
+    pub async fn accept(
+        &self,
+        request: &v1::AcceptEventsRequest,
+        deadline: Instant,
+    ) -> Result<(), HandOverError> {
+        loop {
+            let call = |mut client: Client<Connection>| {
+                let request = request.clone();
+                async move { client.accept_events(request).await }
+            };
+            match self.ask(call, deadline).await {
+                Ok(_) => return Ok(()),
+                Err(HookError::Unavailable) if Instant::now() + PAUSE < deadline => {}
+                Err(HookError::Unavailable) => return Err(HandOverError::Unavailable),
+                Err(_) => return Err(HandOverError::Refused),
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Asks each control plane in turn, until one says something that the others would say too.
+    async fn ask<T, F>(
+        &self,
+        call: impl Fn(Client<Connection>) -> F,
+        deadline: Instant,
+    ) -> Result<Response<T>, HookError>
+    where
+        F: Future<Output = Result<Response<T>, Status>>,
+    {
+        for index in 0..self.0.len() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let client = Client::new(self.0.nth(index).connection.clone())
+                .max_encoding_message_size(MAX_MESSAGE)
+                .max_decoding_message_size(MAX_MESSAGE);
+            let asked = tokio::time::timeout(left.min(ANSWER_TIMEOUT), call(client));
+            let answer = asked.await.unwrap_or_else(|_| Err(Status::deadline_exceeded("no answer in time")));
+            let status = match answer {
+                Ok(answer) => return Ok(answer),
+                Err(status) => status,
+            };
+            match status.code() {
+                Code::InvalidArgument => return Err(HookError::Address),
+                Code::NotFound => return Err(HookError::NotFound),
+                Code::FailedPrecondition => {
+                    warn!(reason = status.message(), "a webhook cannot be registered");
+                    return Err(HookError::Refused);
+                }
+                code => debug!(?code, "a control plane did not do what was asked about webhooks"),
+            }
+        }
+        Err(HookError::Unavailable)
+    }
+}

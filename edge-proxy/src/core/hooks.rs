@@ -1,0 +1,138 @@
+//! Webhooks: what an application asks, and whether an event comes from the server it says it does.
+
+use std::borrow::Cow;
+
+use usher_common::{
+    bbb::{call::Call, query::RawQuery, reply::Refusal},
+    callback::webhook::{Posted, Proof, verify},
+    id::MeetingId,
+    secret::Secret,
+};
+
+/// What an application asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HookAsk {
+    /// Register a hook.
+    Create {
+        /// Where its events go.
+        url: String,
+        /// The meeting it is for; none when it is for all.
+        meeting: Option<MeetingId>,
+        /// The events it is for, in lower case; empty when it is for all.
+        events: Vec<String>,
+        /// Whether it wants events as they are on the servers' bus.
+        raw: bool,
+    },
+    /// Show the hooks, of a meeting those that hear of it.
+    List(Option<String>),
+    /// Take a hook out.
+    Destroy(String),
+}
+
+/// Reads what a call about webhooks asks, as bbb-webhooks does.
+///
+/// # Errors
+/// The refusal that the caller gets.
+pub fn ask(call: Call, parameters: &str) -> Result<HookAsk, Refusal> {
+    let query = RawQuery::new(parameters);
+    if ["callbackURL", "meetingID", "eventID", "getRaw", "hookID"].iter().any(|name| query.count(name) > 1) {
+        return Err(Refusal::HOOK_PARAM_REPEATED);
+    }
+    let given = |name: &str| query.first(name).filter(|value| !value.trim().is_empty());
+    match call {
+        Call::HooksCreate => {
+            let url = given("callbackURL").ok_or(Refusal::MISSING_CALLBACK_URL)?;
+            let meeting = given("meetingID").map(|id| MeetingId::parse(&id)).transpose();
+            let events = given("eventID").unwrap_or(Cow::Borrowed(""));
+            let events = events.split(',').map(|event| event.trim().to_ascii_lowercase());
+            let raw = match given("getRaw").map(|raw| raw.trim().to_ascii_lowercase()).as_deref() {
+                None | Some("false") => false,
+                Some("true") => true,
+                Some(_) => return Err(Refusal::HOOK_NOT_CREATED),
+            };
+            Ok(HookAsk::Create {
+                url: url.trim().to_owned(),
+                meeting: meeting.map_err(|_| Refusal::MEETING_ID_LENGTH)?,
+                events: events.filter(|event| !event.is_empty()).collect(),
+                raw,
+            })
+        }
+        Call::HooksDestroy => {
+            let id = query.first("hookID").ok_or(Refusal::MISSING_HOOK_ID)?;
+            Ok(HookAsk::Destroy(id.trim().to_owned()))
+        }
+        _ => Ok(HookAsk::List(query.first("meetingID").map(Cow::into_owned))),
+    }
+}
+
+/// Reads a form that a server posted to `url`, the address as it was registered; none where the server
+/// with this secret did not.
+pub fn posted(url: &str, form: &str, query: &str, bearer: Option<&str>, secret: &Secret) -> Option<Posted> {
+    let posted = Posted::read(form)?;
+    let checksum = RawQuery::new(query).first("checksum");
+    let proof = checksum.as_deref().map(Proof::Checksum).or(bearer.map(Proof::Bearer))?;
+    verify(url, form, &posted, proof, secret).then_some(posted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_are_read_as_bbb_webhooks_reads_them() {
+        let create = |query: &str| ask(Call::HooksCreate, query);
+        let full = create(
+            "callbackURL=https%3A%2F%2Fapp.example.org%2Fcb%3Fa%3D1%26b%3D2&meetingID=room-42\
+             &eventID=Meeting-Ended,user-joined&getRaw=TRUE",
+        );
+        let expected = HookAsk::Create {
+            url: "https://app.example.org/cb?a=1&b=2".into(),
+            meeting: MeetingId::parse("room-42").ok(),
+            events: vec!["meeting-ended".into(), "user-joined".into()],
+            raw: true,
+        };
+        assert_eq!(full, Ok(expected));
+        let least = create("callbackURL=https://app.test/&meetingID=&eventID=&getRaw=");
+        let expected = HookAsk::Create {
+            url: "https://app.test/".into(),
+            meeting: None,
+            events: Vec::new(),
+            raw: false,
+        };
+        assert_eq!(least, Ok(expected));
+        assert_eq!(ask(Call::HooksList, ""), Ok(HookAsk::List(None)));
+        assert_eq!(ask(Call::HooksList, "meetingID=a%20b"), Ok(HookAsk::List(Some("a b".into()))));
+        assert_eq!(ask(Call::HooksDestroy, "hookID=7"), Ok(HookAsk::Destroy("7".into())));
+    }
+
+    #[test]
+    fn what_is_missing_or_wrong_is_refused_in_the_words_of_the_catalogue() {
+        let long = format!("callbackURL=https://x/&meetingID={}", "x".repeat(257));
+        for (call, query, refusal) in [
+            (Call::HooksCreate, "", Refusal::MISSING_CALLBACK_URL),
+            (Call::HooksCreate, "callbackURL=", Refusal::MISSING_CALLBACK_URL),
+            (Call::HooksCreate, "callbackURL=https://x/&getRaw=maybe", Refusal::HOOK_NOT_CREATED),
+            (
+                Call::HooksCreate,
+                "callbackURL=https://x/&callbackURL=https://y/",
+                Refusal::HOOK_PARAM_REPEATED,
+            ),
+            (Call::HooksCreate, &long, Refusal::MEETING_ID_LENGTH),
+            (Call::HooksDestroy, "", Refusal::MISSING_HOOK_ID),
+            (Call::HooksDestroy, "hookID=1&hook%49D=2", Refusal::HOOK_PARAM_REPEATED),
+        ] {
+            assert_eq!(ask(call, query), Err(refusal), "{query}");
+        }
+    }
+
+    #[test]
+    fn an_event_without_proof_is_none() {
+        let secret = Secret::new("s");
+        let form = "domain=x&event=%5B%5D&timestamp=1";
+        for (query, bearer) in [("", None), ("checksum=abc", Some("s")), ("", Some("t"))] {
+            assert!(posted("https://x/", form, query, bearer, &secret).is_none(), "{query} {bearer:?}");
+        }
+        assert!(posted("https://x/", form, "", Some("s"), &secret).is_some());
+        assert!(posted("https://x/", "domain=x", "", Some("s"), &secret).is_none());
+    }
+}

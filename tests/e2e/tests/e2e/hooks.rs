@@ -1,0 +1,315 @@
+//! Webhooks: registered once, heard of from every server, by whoever registered and by nobody else.
+
+use anyhow::{Context, Result, ensure};
+use reqwest::Url;
+use usher_bbb_sim::{BbbSim, FaultKind, HookOptions, HooksVersion, SimOptions};
+use usher_harness::{
+    application::{Application, Heard},
+    client::{BbbClient, Hash},
+    cluster::{Cluster, ClusterBuilder, SECRET},
+    forwarder::Forwarder,
+    servers::SERVER_SECRET,
+    wait,
+};
+
+/// The secret of tenant `school`.
+const SCHOOL: &str = "a school's secret";
+
+/// One event as an application got it.
+#[derive(Debug, Clone)]
+struct Event {
+    id: String,
+    meeting: String,
+    domain: String,
+    text: String,
+}
+
+/// A cluster whose servers can reach it.
+struct World {
+    cluster: Cluster,
+    application: Application,
+    _forwarder: Forwarder,
+}
+
+impl World {
+    async fn start(adjust: impl FnOnce(ClusterBuilder) -> ClusterBuilder) -> Result<Self> {
+        let (application, forwarder) = (Application::start().await?, Forwarder::start().await?);
+        let builder = Cluster::builder().servers(2).set("public_url", &forwarder.url());
+        let cluster = adjust(builder.set("callbacks.allow", "127.0.0.1/32")).start().await?;
+        forwarder.lead_to(cluster.edges.iter().map(|edge| edge.address("listen")));
+        cluster.admin(0).add_tenant("school", SCHOOL, &["school.example.org"]).await?;
+        cluster.is_level().await?;
+        Ok(Self { cluster, application, _forwarder: forwarder })
+    }
+
+    /// Registers a hook of a tenant at an edge.
+    async fn register(&self, client: &BbbClient, path: &str, more: &str) -> Result<String> {
+        let url = encoded(&self.application.url(path));
+        let created = client.get("hooks/create", &format!("callbackURL={url}{more}")).await?;
+        ensure!(created.is_success() && created.key().is_empty(), "{created:?}");
+        ensure!(created.text("permanentHook") == Some("false"), "{created:?}");
+        created.text("hookID").map(str::to_owned).context("a hook has an id")
+    }
+
+    fn school(&self, edge: usize) -> BbbClient {
+        self.cluster.client(edge).for_tenant("school", SCHOOL)
+    }
+
+    /// Waits until every server has so many hooks of ours.
+    async fn kept(&self, count: usize) -> Result<()> {
+        kept(&self.cluster.sims.iter().collect::<Vec<_>>(), count).await
+    }
+
+    /// Returns what was taken at an address, oldest first, each signed with this secret.
+    fn heard(&self, path: &str, secret: &str) -> Result<Vec<Event>> {
+        let taken = self.application.taken().into_iter();
+        let at = taken.filter(|heard| heard.path.split('?').next() == Some(path));
+        at.map(|heard| event(&heard, &self.application.url(path), secret)).collect()
+    }
+}
+
+async fn kept(sims: &[&BbbSim], count: usize) -> Result<()> {
+    wait::until("every server to have its hooks", || async {
+        for sim in sims {
+            let hooks = sim.hooks();
+            ensure!(hooks.len() == count, "{hooks:?}");
+        }
+        Ok(())
+    })
+    .await
+}
+
+fn encoded(text: &str) -> String {
+    text.replace('%', "%25").replace(':', "%3A").replace('/', "%2F").replace('?', "%3F").replace('=', "%3D")
+}
+
+/// Reads what came, and checks its signature: version 3, over the form.
+fn event(heard: &Heard, url: &str, secret: &str) -> Result<Event> {
+    let body = std::str::from_utf8(&heard.body)?;
+    let checksum = Hash::Sha1.sign(url, body, secret);
+    ensure!(heard.path.ends_with(&format!("?checksum={checksum}")), "not signed by the tenant: {heard:?}");
+    let form = Url::parse(&format!("http://x/?{body}"))?;
+    let pairs: Vec<(String, String)> = form.query_pairs().into_owned().collect();
+    let [(domain, host), (event, text), (timestamp, at)] = pairs.as_slice() else {
+        anyhow::bail!("not three fields: {body}")
+    };
+    ensure!([domain, event, timestamp] == ["domain", "event", "timestamp"] && !at.is_empty(), "{body}");
+    let all: serde_json::Value = serde_json::from_str(text)?;
+    let data = &all[0]["data"];
+    let meeting = data["attributes"]["meeting"]["external-meeting-id"].as_str().unwrap_or_default();
+    Ok(Event {
+        id: data["id"].as_str().unwrap_or_default().to_owned(),
+        meeting: meeting.to_owned(),
+        domain: host.clone(),
+        text: text.clone(),
+    })
+}
+
+fn ids(events: &[Event], meeting: &str) -> Vec<String> {
+    events.iter().filter(|event| event.meeting == meeting).map(|event| event.id.clone()).collect()
+}
+
+/// Lets a meeting begin, somebody come, and the meeting end.
+async fn meet(client: &BbbClient, id: &str) -> Result<()> {
+    client.created(id).await?;
+    let location = client.joined(id).await?;
+    ensure!(client.fetch(&location).await?.status < 400, "{location}");
+    let ended = client.get("end", &format!("meetingID={id}&password=mp")).await?;
+    ensure!(ended.is_success(), "{ended:?}");
+    Ok(())
+}
+
+/// Two tenants with equal meeting ids hear of their own, with the secret and the domain of each; a hook
+/// for one meeting hears of that; what runs on a server for somebody else is nobody's.
+#[tokio::test]
+async fn tenants_hear_of_their_own_meetings_on_every_server_and_of_nothing_else() -> Result<()> {
+    let world = World::start(|builder| builder).await?;
+    let (ours, school) = (world.cluster.client(0), world.school(1));
+    world.register(&ours, "/all", "").await?;
+    world.register(&ours, "/one", "&meetingID=room&eventID=meeting-ended").await?;
+    world.register(&school, "/school", "").await?;
+    let foreign = BbbClient::new(world.cluster.sims[0].address(), SERVER_SECRET);
+    foreign.created("foreign").await?;
+    for (client, id) in [(&ours, "room"), (&school, "room"), (&ours, "other"), (&school, "second")] {
+        meet(client, id).await?;
+    }
+    let whole = |events: &[Event], id: &str| {
+        let ids = ids(events, id);
+        let first = ids.first().map(String::as_str) == Some("meeting-created");
+        first
+            && ids.iter().any(|id| id == "user-joined")
+            && ids.last().map(String::as_str) == Some("meeting-ended")
+    };
+    wait::until("everything to be heard of", || async {
+        let (all, school) = (world.heard("/all", SECRET)?, world.heard("/school", SCHOOL)?);
+        ensure!(whole(&all, "room") && whole(&all, "other"), "{all:?}");
+        ensure!(whole(&school, "room") && whole(&school, "second"), "{school:?}");
+        ensure!(!world.heard("/one", SECRET)?.is_empty(), "the one meeting's end");
+        Ok(())
+    })
+    .await?;
+    let (all, of_school) = (world.heard("/all", SECRET)?, world.heard("/school", SCHOOL)?);
+    ensure!(all.iter().all(|event| ["room", "other"].contains(&event.meeting.as_str())), "{all:?}");
+    ensure!(of_school.iter().all(|event| ["room", "second"].contains(&event.meeting.as_str())));
+    ensure!(of_school.iter().all(|event| event.domain == "school.example.org"), "{of_school:?}");
+    ensure!(all.iter().all(|event| event.domain == "127.0.0.1"), "of public_url: {all:?}");
+    for event in all.iter().chain(&of_school) {
+        ensure!(!event.text.contains("usher") && !event.text.contains('~'), "nothing of ours: {event:?}");
+    }
+    let one = world.heard("/one", SECRET)?;
+    ensure!(one.iter().all(|event| (event.id.as_str(), event.meeting.as_str()) == ("meeting-ended", "room")));
+    Ok(())
+}
+
+/// `hooks/list` and `hooks/destroy` show one fleet; servers that come, lose their hooks, or were dead,
+/// get them; a dead server keeps nobody waiting; the last hook that goes takes all of them along.
+#[tokio::test]
+async fn hooks_are_kept_on_every_server_present_and_future_until_the_last_is_destroyed() -> Result<()> {
+    let mut world = World::start(|builder| builder.servers(3)).await?;
+    let (ours, school) = (world.cluster.client(0), world.school(1));
+    world.cluster.sims[2].faults().set(FaultKind::Hang).await;
+    let all = world.register(&ours, "/all?token=abc", "").await?;
+    kept(&[&world.cluster.sims[0], &world.cluster.sims[1]], 1).await?;
+    world.cluster.sims[2].faults().clear().await;
+    world.kept(1).await?;
+
+    let again = world
+        .cluster
+        .client(1)
+        .get(
+            "hooks/create",
+            &format!("callbackURL={}&meetingID=room", encoded(&world.application.url("/all?token=abc"))),
+        )
+        .await?;
+    ensure!(again.is_success() && again.key() == "duplicateWarning", "{again:?}");
+    ensure!(again.text("hookID") == Some(&all), "the first stands: {again:?}");
+    let one = world.register(&ours, "/one", "&meetingID=room&getRaw=true").await?;
+    world.kept(2).await?;
+    let listed = world.cluster.client(1).get("hooks/list", "").await?;
+    ensure!(listed.texts("hookID").len() == 2 && listed.texts("meetingID").len() == 1, "{listed:?}");
+    ensure!(listed.body.contains(&world.application.url("/all?token=abc")), "{listed:?}");
+    let of_other = ours.get("hooks/list", "meetingID=other").await?;
+    ensure!(of_other.texts("hookID") == [all.as_str()], "{of_other:?}");
+    let of_school = school.get("hooks/list", "").await?;
+    ensure!(of_school.is_success() && of_school.texts("hookID").is_empty(), "{of_school:?}");
+    let foreign = school.get("hooks/destroy", &format!("hookID={all}")).await?;
+    ensure!(foreign.key() == "destroyMissingHook", "another tenant's: {foreign:?}");
+
+    world.cluster.sims[0].forget_hooks();
+    world.kept(2).await?;
+    let late = usher_harness::servers::start().await?;
+    let url = format!("{}/bigbluebutton/api/", late.base());
+    world.cluster.admin(0).add_server("bbb-late", &url, SERVER_SECRET).await?;
+    world.cluster.sims.push(late);
+    world.kept(2).await?;
+    let leader = world.cluster.leader().await?;
+    world.cluster.control_planes[leader].kill()?;
+    world.cluster.sims[1].forget_hooks();
+    world.kept(2).await?;
+
+    for (id, left) in [(&one, 1), (&all, 0)] {
+        let destroyed = world.cluster.client(1).get("hooks/destroy", &format!("hookID={id}")).await?;
+        ensure!(destroyed.text("removed") == Some("true"), "{destroyed:?}");
+        world.kept(left).await?;
+        let again = ours.get("hooks/destroy", &format!("hookID={id}")).await?;
+        ensure!(again.key() == "destroyMissingHook", "{again:?}");
+    }
+    Ok(())
+}
+
+/// At least once, and in order for each meeting, whoever is down meanwhile: the application, and the
+/// control plane that leads.
+#[tokio::test]
+async fn i12_events_arrive_in_order_although_application_and_leader_are_down() -> Result<()> {
+    let mut world = World::start(|builder| builder).await?;
+    let leader = world.cluster.leader().await?;
+    let (ours, school) = (world.cluster.client(0), world.school(1));
+    world.register(&ours, "/all", "").await?;
+    world.register(&school, "/school", "").await?;
+    world.kept(1).await?;
+    world.application.answer(503);
+    let meetings = ["one", "two", "three"];
+    for (number, id) in meetings.iter().enumerate() {
+        meet(&ours, id).await?;
+        meet(&school, id).await?;
+        if number == 1 {
+            world.cluster.control_planes[leader].kill()?;
+        }
+    }
+    let other = world.cluster.admin(1 - leader);
+    wait::until("every end to be in the store", || async {
+        let made = world.cluster.sims.iter().flat_map(BbbSim::hook_posts);
+        let ends = made.filter(|post| post.event == "meeting-ended" && post.status == Some(200)).count();
+        ensure!(ends == 2 * meetings.len(), "{ends}");
+        Ok(())
+    })
+    .await?;
+    ensure!(other.deliveries().await?.iter().any(|delivery| delivery.tenant == "school"));
+    world.application.answer(200);
+    wait::until("everything to be taken", || async {
+        let waiting = other.deliveries().await?;
+        ensure!(waiting.is_empty(), "{} wait", waiting.len());
+        Ok(())
+    })
+    .await?;
+    for (path, secret) in [("/all", SECRET), ("/school", SCHOOL)] {
+        let events = world.heard(path, secret)?;
+        for id in meetings {
+            let mut heard = ids(&events, id);
+            heard.dedup(); // what was under way when the leader died comes twice
+            ensure!(heard.first().map(String::as_str) == Some("meeting-created"), "{path} {id}: {heard:?}");
+            ensure!(heard.last().map(String::as_str) == Some("meeting-ended"), "{path} {id}: {heard:?}");
+            let joined = heard.iter().position(|id| id == "user-joined");
+            let left = heard.iter().position(|id| id == "user-left");
+            ensure!(
+                joined.is_some() && left.is_none_or(|left| joined < Some(left)),
+                "{path} {id}: {heard:?}"
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Servers of both versions, one that takes nothing but SHA-512, one that proves itself by a bearer
+/// token, and one without webhooks.
+#[tokio::test]
+async fn every_kind_of_server_takes_part_and_one_without_webhooks_is_left_alone() -> Result<()> {
+    let world = World::start(|builder| builder.servers(1)).await?;
+    let ours = world.cluster.client(0);
+    let kinds = [
+        HookOptions { version: Some(HooksVersion::V2), ..HookOptions::default() },
+        HookOptions { signs_with: usher_common::bbb::checksum::Algorithm::Sha512, ..HookOptions::default() },
+        HookOptions { bearer: true, ..HookOptions::default() },
+    ];
+    let admin = world.cluster.admin(0);
+    let mut sims = Vec::new();
+    for (number, hooks) in kinds.into_iter().enumerate() {
+        let sim = BbbSim::start(SimOptions { hooks, ..SimOptions::new(SERVER_SECRET) }).await?;
+        let url = format!("{}/bigbluebutton/api/", sim.base());
+        admin.add_server(&format!("kind-{number}"), &url, SERVER_SECRET).await?;
+        sims.push(sim);
+    }
+    world.cluster.sims[0].faults().set(FaultKind::NoHooks).await;
+    world.register(&ours, "/all", "").await?;
+    kept(&sims.iter().collect::<Vec<_>>(), 1).await?;
+    ensure!(world.cluster.sims[0].hooks().is_empty());
+    let mut made = 0;
+    wait::until("each to have a meeting", || {
+        made += 1;
+        let (id, ours, sims) = (format!("room-{made}"), &ours, &sims);
+        async move {
+            ours.created(&id).await?;
+            ensure!(sims.iter().all(|sim| !sim.meetings().is_empty()), "not yet");
+            Ok(())
+        }
+    })
+    .await?;
+    wait::until("every creation to be heard of", || async {
+        let events = world.heard("/all", SECRET)?;
+        for meeting in sims.iter().flat_map(BbbSim::meetings) {
+            ensure!(ids(&events, &meeting.meeting_id) == ["meeting-created"], "{meeting:?}: {events:?}");
+        }
+        Ok(())
+    })
+    .await
+}
