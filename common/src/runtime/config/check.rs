@@ -67,6 +67,10 @@ const RULES: &[Rule] = rules! {
     ["meetings.create_timeout", "health.unhealthy_after"] |s| s.meetings.create_timeout < s.health.unhealthy_after,
         "must be below health.unhealthy_after", "a create begun on a healthy server must end before its ids are given away";
     ["meetings.create_timeout"] |s| !s.meetings.create_timeout.is_zero(), "must be above 0", "30s is ordinary";
+    ["meetings.upload_timeout", "meetings.create_timeout"] |s| s.meetings.upload_timeout >= s.meetings.create_timeout,
+        "must not be below meetings.create_timeout", "5m is ordinary: a create with documents waits at least as long as one without";
+    ["meetings.upload_timeout", "meetings.call_timeout"] |s| s.meetings.upload_timeout >= s.meetings.call_timeout,
+        "must not be below meetings.call_timeout", "5m is ordinary: a call with documents waits at least as long as one without";
     ["meetings.call_timeout"] |s| !s.meetings.call_timeout.is_zero(), "must be above 0", "10s is ordinary";
     ["meetings.zombie_ttl"] |s| !s.meetings.zombie_ttl.is_zero(), "must be above 0", "24h is ordinary";
     ["edge.id"] |s| s.edge.id.as_deref().is_none_or(|id| EdgeId::parse(id).is_ok()),

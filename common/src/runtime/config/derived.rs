@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use super::{Loading, Origin};
 
-/// Lowers the defaults that would not fit; what was written is left to the checks.
+/// Changes the defaults that would not fit; what was written is left to the checks.
 pub(super) fn apply(loading: &mut Loading) {
     let free = |key| loading.origin(key) == Origin::Default;
     let (deadline_is_free, connect_is_free, create_is_free) =
         (free("health.deadline"), free("health.connect_timeout"), free("meetings.create_timeout"));
+    let upload_is_free = free("meetings.upload_timeout");
     let settings = &mut loading.settings;
     if deadline_is_free {
         below(&mut settings.health.deadline, settings.health.interval);
@@ -19,6 +20,11 @@ pub(super) fn apply(loading: &mut Loading) {
     }
     if create_is_free {
         below(&mut settings.meetings.create_timeout, settings.health.unhealthy_after);
+    }
+    if upload_is_free {
+        let meetings = &mut settings.meetings;
+        meetings.upload_timeout =
+            meetings.upload_timeout.max(meetings.create_timeout).max(meetings.call_timeout);
     }
 }
 

@@ -105,6 +105,8 @@ fn settings_that_contradict_each_other_are_refused() {
         ("[placement]\nmax_inflight_creates = 0", "placement.max_inflight_creates"),
         ("[meetings]\ncreate_timeout = \"60s\"", "meetings.create_timeout"),
         ("[meetings]\ncall_timeout = \"0\"", "meetings.call_timeout"),
+        ("[meetings]\nupload_timeout = \"29s\"", "meetings.upload_timeout"),
+        ("[meetings]\ncall_timeout = \"50s\"\nupload_timeout = \"40s\"", "meetings.upload_timeout"),
         ("[edge]\ncontrol_plane = []", "edge.control_plane"),
         ("[edge]\ncontrol_plane = [\"127.0.0.1:9090\"]", "edge.control_plane"),
         ("[edge]\nmax_body = 0", "edge.max_body"),
@@ -258,6 +260,8 @@ fn defaults_make_room_for_what_was_written() {
     let health = &settings.health;
     assert_eq!((health.deadline.as_millis(), health.connect_timeout.as_millis()), (1000, 500));
     assert_eq!(settings.meetings.create_timeout.as_secs(), 6);
+    let (patient, _) = load(&with_file("[meetings]\ncall_timeout = \"10m\"")).expect("loads");
+    assert_eq!(patient.meetings.upload_timeout.as_secs(), 600);
     assert!(warnings.is_empty(), "{warnings:?}");
 }
 
