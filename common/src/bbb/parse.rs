@@ -6,6 +6,7 @@ mod fields;
 mod hooks;
 mod json;
 mod list;
+mod listing;
 mod recordings;
 mod sessions;
 mod strip;

@@ -66,7 +66,15 @@ impl<'a> Walk<'a> {
         if body.len() > MAX_BYTES {
             return Err(Unreadable::TooLarge);
         }
-        let document = body.trim_start_matches('\u{feff}').trim();
+        let mut walk = Self::around(body.trim_start_matches('\u{feff}').trim())?;
+        match walk.next()? {
+            Step::Open { name: "response", .. } => Ok(walk),
+            _ => Err(Unreadable::NotAResponse),
+        }
+    }
+
+    /// Stands before the one element that `document` is.
+    pub(super) fn around(document: &'a str) -> Result<Self, Unreadable> {
         if document.is_empty() {
             return Err(Unreadable::Empty);
         }
@@ -76,11 +84,7 @@ impl<'a> Walk<'a> {
         config.allow_unmatched_ends = true;
         config.allow_dangling_amp = true;
         config.expand_empty_elements = true;
-        let mut walk = Self { document, reader, open: Vec::with_capacity(8) };
-        match walk.next()? {
-            Step::Open { name: "response", .. } => Ok(walk),
-            _ => Err(Unreadable::NotAResponse),
-        }
+        Ok(Self { document, reader, open: Vec::with_capacity(8) })
     }
 
     /// Returns how many elements are open.
@@ -143,7 +147,8 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn next(&mut self) -> Result<Step<'a>, Unreadable> {
+    /// Returns what comes next.
+    pub(super) fn next(&mut self) -> Result<Step<'a>, Unreadable> {
         loop {
             let at = self.position();
             let event = self.reader.read_event().map_err(|error| match error {

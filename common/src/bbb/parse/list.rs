@@ -1,6 +1,10 @@
 //! Reading the answer of `getMeetings`.
 
-use super::{Answer, Failure, Unreadable, create_time_of, digits, element::Walk};
+use super::{
+    Answer, Unreadable, create_time_of, digits,
+    element::Walk,
+    listing::{self, Listing},
+};
 use crate::secret::Secret;
 
 /// Metadata by which a meeting says whose it is, as servers spell it: lower case.
@@ -66,30 +70,11 @@ impl ListedMeeting<'_> {
 
 /// Reads the answer of `getMeetings`.
 pub fn meetings(body: &str) -> Result<Answer<Vec<ListedMeeting<'_>>>, Unreadable> {
-    let mut walk = Walk::response(body)?;
-    let (mut success, mut listed, mut failure) = (None, None, Failure::default());
-    while let Some((name, _)) = walk.child(1)? {
-        match name {
-            "returncode" => success = Some(walk.text()?.trim() == "SUCCESS"),
-            "messageKey" => failure.key = walk.text()?.into_owned(),
-            "message" => failure.message = walk.text()?.into_owned(),
-            "meetings" => {
-                let listed = listed.get_or_insert_with(Vec::new);
-                while let Some((name, at)) = walk.child(2)? {
-                    if name == "meeting" {
-                        listed.push(meeting(&mut walk, at)?);
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
-    walk.finish()?;
-    match (success.ok_or(Unreadable::Missing("returncode"))?, listed) {
-        (false, _) => Ok(Answer::Failed(failure)),
-        (true, Some(listed)) => Ok(Answer::Success(listed)),
-        (true, None) if failure.key == "noMeetings" => Ok(Answer::Success(Vec::new())),
-        (true, None) => Err(Unreadable::Missing("meetings")),
+    match listing::read(body, ("meetings", "meeting"), meeting, |_, _| Ok(()))? {
+        Answer::Failed(failure) => Ok(Answer::Failed(failure)),
+        Answer::Success(Listing { entries: Some(listed), .. }) => Ok(Answer::Success(listed)),
+        Answer::Success(Listing { said, .. }) if said.key == "noMeetings" => Ok(Answer::Success(Vec::new())),
+        Answer::Success(_) => Err(Unreadable::Missing("meetings")),
     }
 }
 

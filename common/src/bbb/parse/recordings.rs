@@ -2,7 +2,11 @@
 
 use std::{borrow::Cow, ops::Range};
 
-use super::{Answer, Failure, Unreadable, digits, element::Walk};
+use super::{
+    Answer, Unreadable, digits,
+    element::Walk,
+    listing::{self, Listing},
+};
 
 /// How the names of our own metadata begin.
 const OURS: &str = "usher-";
@@ -82,39 +86,29 @@ fn is_ours(key: &str) -> bool {
 /// # Errors
 /// It is none, or not a whole one.
 pub fn recordings(body: &str) -> Result<Answer<RecordingList<'_>>, Unreadable> {
-    let mut walk = Walk::response(body)?;
-    let (mut success, mut list, mut failure) = (None, RecordingList::default(), Failure::default());
-    while let Some((name, _)) = walk.child(1)? {
+    let mut total = None;
+    let read = listing::read(body, ("recordings", "recording"), recording, |name, walk| {
         match name {
-            "returncode" => success = Some(walk.text()?.trim() == "SUCCESS"),
-            "messageKey" => failure.key = walk.text()?.into_owned(),
-            "message" => failure.message = walk.text()?.into_owned(),
-            "totalElements" => list.total = count(&walk.text()?),
+            "totalElements" => total = count(&walk.text()?),
             "pagination" => {
                 while let Some((name, _)) = walk.child(2)? {
                     if name == "totalElements" {
-                        list.total = count(&walk.text()?);
-                    }
-                }
-            }
-            "recordings" => {
-                let listed = list.recordings.get_or_insert_with(Vec::new);
-                while let Some((name, at)) = walk.child(2)? {
-                    if name == "recording" {
-                        listed.push(recording(&mut walk, at)?);
+                        total = count(&walk.text()?);
                     }
                 }
             }
             _ => {}
         }
-    }
-    walk.finish()?;
-    match success.ok_or(Unreadable::Missing("returncode"))? {
-        false => Ok(Answer::Failed(failure)),
-        true if list.recordings.is_none() && failure.key != "noRecordings" => {
+        Ok(())
+    })?;
+    match read {
+        Answer::Failed(failure) => Ok(Answer::Failed(failure)),
+        Answer::Success(Listing { entries: None, said }) if said.key != "noRecordings" => {
             Err(Unreadable::Missing("recordings"))
         }
-        true => Ok(Answer::Success(list)),
+        Answer::Success(Listing { entries, .. }) => {
+            Ok(Answer::Success(RecordingList { recordings: entries, total }))
+        }
     }
 }
 

@@ -1,6 +1,10 @@
 //! Reading the answer of `getSessions`.
 
-use super::{Answer, Failure, Unreadable, element::Walk};
+use super::{
+    Answer, Unreadable,
+    element::Walk,
+    listing::{self, Listing},
+};
 
 /// Somebody in a meeting.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,29 +20,10 @@ pub struct ListedSession<'a> {
 /// # Errors
 /// It is none, or not a whole one.
 pub fn sessions(body: &str) -> Result<Answer<Vec<ListedSession<'_>>>, Unreadable> {
-    let mut walk = Walk::response(body)?;
-    let (mut success, mut listed, mut failure) = (None, None, Failure::default());
-    while let Some((name, _)) = walk.child(1)? {
-        match name {
-            "returncode" => success = Some(walk.text()?.trim() == "SUCCESS"),
-            "messageKey" => failure.key = walk.text()?.into_owned(),
-            "message" => failure.message = walk.text()?.into_owned(),
-            "sessions" => {
-                let listed = listed.get_or_insert_with(Vec::new);
-                while let Some((name, at)) = walk.child(2)? {
-                    if name == "meeting" {
-                        listed.push(session(&mut walk, at)?);
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
-    walk.finish()?;
-    match (success.ok_or(Unreadable::Missing("returncode"))?, listed) {
-        (false, _) => Ok(Answer::Failed(failure)),
-        (true, Some(listed)) => Ok(Answer::Success(listed)),
-        (true, None) => Err(Unreadable::Missing("sessions")),
+    match listing::read(body, ("sessions", "meeting"), session, |_, _| Ok(()))? {
+        Answer::Failed(failure) => Ok(Answer::Failed(failure)),
+        Answer::Success(Listing { entries: Some(listed), .. }) => Ok(Answer::Success(listed)),
+        Answer::Success(_) => Err(Unreadable::Missing("sessions")),
     }
 }
 

@@ -168,11 +168,33 @@ fn our_own_metadata_is_taken_out_and_nothing_else() {
     );
     let without = "<response><metadata><a>1</a></metadata></response>";
     assert!(matches!(strip_usher_metadata(without), std::borrow::Cow::Borrowed(_)));
-    let users = "<customdata><usher-x>1</usher-x></customdata><metadata><usher-x/><b/></metadata>";
+    let users = "<m><customdata><usher-x>1</usher-x></customdata><metadata><usher-x/><b/></metadata></m>";
     assert_eq!(
         strip_usher_metadata(users),
-        "<customdata><usher-x>1</usher-x></customdata><metadata><b/></metadata>"
+        "<m><customdata><usher-x>1</usher-x></customdata><metadata><b/></metadata></m>"
     );
+}
+
+#[test]
+fn our_own_metadata_is_found_whatever_applications_call_theirs() {
+    let mark = "<usher-tenant>school</usher-tenant>\n";
+    for (before, after) in [
+        ("<metadata>\n<metadata>a</metadata>\n", "</metadata>"),
+        ("<metadata>\n<metadata/>\n<x>1</x>\n", "</metadata>"),
+        ("<metadata>\n<customdata>a</customdata>\n", "</metadata>"),
+        ("<metadata>\n<a>&lt;/metadata></a>\n", "<b>1</b>\n</metadata>"),
+        ("<customdata><metadata>a</metadata></customdata><metadata>\n", "</metadata>"),
+        ("<customdata><x><metadata>>a</x><metadata>></customdata><metadata>\n", "</metadata>"),
+        ("<customdata></metadata>>a<//metadata>></customdata><metadata>\n", "</metadata>"),
+        ("<customdata><usher-x>1</usher-x></customdata><metadata>\n", "</metadata>"),
+    ] {
+        for (open, close) in [("<meeting>", "</meeting>"), ("\u{feff}\n<response>\n", "\n</response>\n")] {
+            let expected = format!("{open}{before}{after}{close}");
+            assert_eq!(strip_usher_metadata(&format!("{open}{before}{mark}{after}{close}")), expected);
+        }
+    }
+    let broken = format!("<a><b></a><metadata>{mark}</metadata><usher-x");
+    assert_eq!(strip_usher_metadata(&broken), "<a><b></a><metadata></metadata><usher-x");
 }
 
 /// Documents that are almost right, which random bytes never are.
