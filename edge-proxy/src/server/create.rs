@@ -60,8 +60,9 @@ pub(super) async fn create(gateway: Arc<Gateway>, mut ask: Ask) -> Reply {
         ask.document = Document::Held(modules(shown).into());
     }
     let brings_documents = !ask.document.is_empty() || brings_presentation(&ruled);
-    let parameters = match parent::named_for_server(&gateway, &ask, parameters).await {
-        Ok(parameters) => parameters,
+    let (parent, parameters) = match parent::beside(&gateway, &ask, &parameters).await {
+        Ok(Some(beside)) => (Some(beside.parent), beside.parameters),
+        Ok(None) => (None, parameters),
         Err(reply) => return reply,
     };
     let creation = Creation {
@@ -75,7 +76,10 @@ pub(super) async fn create(gateway: Arc<Gateway>, mut ask: Ask) -> Reply {
         key,
         ask,
     };
-    let done = gateway.tasks.spawn_short("create", creation.run());
+    let done = match parent {
+        Some(parent) => gateway.tasks.spawn_short("create-breakout", creation.beside(parent)),
+        None => gateway.tasks.spawn_short("create", creation.run()),
+    };
     done.await.unwrap_or_else(|_| Reply::unavailable())
 }
 
@@ -150,6 +154,22 @@ impl Creation {
             }
         }
         Reply::unavailable()
+    }
+
+    /// Makes a breakout room. The answer of its parent's server is the answer: there is nothing to note, and
+    /// no other server that could make it.
+    async fn beside(mut self, parent: Owner) -> Reply {
+        match self.call(&parent.server).await {
+            Ok(answer) if is_our_fault(&answer) => {
+                self.gateway.upstream.report(&parent.server.id, FailureKind::BadAnswer, Call::Create);
+                Reply::unavailable()
+            }
+            Ok(answer) => self.passed_on(&answer),
+            Err(error) => {
+                warn!(server = %parent.server.id, %error, "a create of a breakout room has no answer");
+                Reply::unavailable()
+            }
+        }
     }
 
     async fn call(&mut self, server: &ServerRoute) -> Result<Answer, CallError> {

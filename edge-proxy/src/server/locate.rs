@@ -96,9 +96,13 @@ pub(super) enum Located {
 /// Returns what the table knows of the meeting that `ask` concerns. A create means the id it says:
 /// another meeting's internal id is a new meeting's name to it.
 pub(super) fn in_table(ask: &Ask) -> Option<Owner> {
-    let id = ask.meeting.as_ref()?;
+    known(ask, ask.meeting.as_ref()?, ask.call)
+}
+
+/// Returns what the table knows of a meeting of the same tenant.
+fn known(ask: &Ask, id: &MeetingId, call: Call) -> Option<Owner> {
     ask.meetings.find(id.as_str(), |found| {
-        if ask.call == Call::Create && found.name != id.as_str() {
+        if call == Call::Create && found.name != id.as_str() {
             return None;
         }
         let server = found.place.server.route();
@@ -114,16 +118,24 @@ pub(super) fn in_table(ask: &Ask) -> Option<Owner> {
 
 /// Finds the server of the meeting that `ask` concerns.
 pub(super) async fn locate(gateway: &Gateway, ask: &Ask) -> Located {
-    let known = in_table(ask);
-    let known_enough = known.as_ref().filter(|owner| owner.decision(ask.call) == Decision::Forward);
+    match &ask.meeting {
+        Some(id) => find(gateway, ask, id, ask.call).await,
+        None => Located::Missing,
+    }
+}
+
+/// Finds the server of a meeting of the tenant that `ask` is of, as `call` would have to.
+pub(super) async fn find(gateway: &Gateway, ask: &Ask, id: &MeetingId, call: Call) -> Located {
+    let known = known(ask, id, call);
+    let known_enough = known.as_ref().filter(|owner| owner.decision(call) == Decision::Forward);
     let known_enough = known_enough.filter(|owner| !owner.is_ambiguous());
     // What is to end has to be named, or the report of its end could hit a newer meeting.
     if let Some(owner) = known_enough
-        && (ask.call != Call::End || owner.instance().is_some())
+        && (call != Call::End || owner.instance().is_some())
     {
         return Located::At(owner.clone());
     }
-    let Some(key) = ask.key() else { return Located::Missing };
+    let key = MeetingKey::new(ask.tenant.clone(), id.clone());
     let key = known.as_ref().map_or(key, |owner| owner.key.clone());
     let owner = match gateway.placement.resolve(&key).await {
         Ok(Some(resolved)) => Some(Owner::resolved(ask.meetings.scope(), resolved)),
@@ -134,7 +146,7 @@ pub(super) async fn locate(gateway: &Gateway, ask: &Ask) -> Located {
     };
     match owner {
         None => Located::Missing,
-        Some(owner) => match owner.decision(ask.call) {
+        Some(owner) => match owner.decision(call) {
             Decision::Forward | Decision::ForwardIfRunning if owner.is_ambiguous() => Located::Unreachable,
             Decision::Forward | Decision::ForwardIfRunning => Located::At(owner),
             Decision::EndLater => Located::EndLater(owner),

@@ -1,5 +1,6 @@
 //! The edge through real sockets: a fake control plane in front, simulated BBB servers behind.
 
+mod breakouts;
 mod callbacks;
 mod checks;
 mod clients;
