@@ -10,13 +10,16 @@ use std::{
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
-use usher_common::{callback::CallbackKey, secret::Secret};
+use usher_common::{callback::CallbackKey, runtime::clock, secret::Secret};
 
 use super::{backoff::Backoff, fleet_handle::FleetHandle};
 use crate::{
     ports::{Guard, Store, StoreError, Txn, Write},
     store::deliveries::{KEY, decode_key, encode_key},
 };
+
+/// How often the store is looked into although nothing says that it lost the key.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
 /// Knows the key; clones share it.
 #[derive(Clone)]
@@ -27,7 +30,7 @@ pub struct CallbackKeys {
 }
 
 impl CallbackKeys {
-    /// Keeps the key in `store`, looking again in every epoch of `fleet`.
+    /// Keeps the key in `store`, looking again now and then, and in every epoch of `fleet`.
     pub fn new(store: Arc<dyn Store>, fleet: FleetHandle) -> Self {
         Self { store, fleet, current: Arc::new(watch::Sender::new(None)) }
     }
@@ -44,11 +47,11 @@ impl CallbackKeys {
         self.current.borrow().clone()
     }
 
-    /// Reads or makes the key in every epoch, until asked to stop.
+    /// Reads or makes the key, and puts it back where the store has lost it, until asked to stop.
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
         let mut revisions = self.fleet.revisions();
         let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(5));
-        let mut done = None;
+        let (mut done, mut looked_at) = (None, clock::now());
         loop {
             let epoch = revisions.borrow_and_update().epoch;
             if self.fleet.complete() && done != Some(epoch) {
@@ -59,7 +62,7 @@ impl CallbackKeys {
                 match ensured {
                     Ok(()) => {
                         backoff.reset();
-                        done = Some(epoch);
+                        (done, looked_at) = (Some(epoch), clock::now());
                     }
                     Err(error) => {
                         warn!(%error, "the callback key is not to be had");
@@ -73,6 +76,8 @@ impl CallbackKeys {
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 changed = revisions.changed() => changed?,
+                // The key alone may be lost, which begins no epoch.
+                () = tokio::time::sleep_until((looked_at + LOOK_AGAIN).into()) => done = None,
             }
         }
     }
@@ -83,7 +88,10 @@ impl CallbackKeys {
             if let Some(entry) = listing.entries.iter().find(|entry| entry.key == KEY) {
                 let key =
                     decode_key(&entry.value).map_err(|error| StoreError::Rejected(error.to_string()))?;
-                self.current.send_replace(Some(key));
+                let before = self.current.send_replace(Some(key.clone()));
+                if before.is_some_and(|before| before != key) {
+                    warn!("the callback key is another one: the store had lost the one before");
+                }
                 return Ok(());
             }
             let key = self.current.borrow().clone();

@@ -13,8 +13,8 @@ use usher_common::{
 use usher_control_plane::{
     application_client::ApplicationClient,
     core::delivery::{Form, Outcome, address::Allowed},
-    ports::{Applications, Delivered, Parcel, Store},
-    store::embedded::EmbeddedStore,
+    ports::{Applications, Delivered, Parcel, Store, Txn, Write},
+    store::{deliveries::KEY, embedded::EmbeddedStore},
 };
 use usher_harness::application::Application;
 
@@ -219,6 +219,27 @@ async fn the_key_of_addresses_is_one_and_is_kept() {
     let again = Bench::on(local(), store).await;
     assert_eq!(key(&again).await, before, "it is kept");
     again.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_of_addresses_that_the_store_lost_is_put_back_by_whoever_knows_it() {
+    let store: Arc<dyn Store> = Arc::new(EmbeddedStore::open(None).expect("opens in memory"));
+    let bench = Bench::on(local(), store.clone()).await;
+    let key = async |bench: &Bench| {
+        callbacks(bench).get_callback_key(GetCallbackKeyRequest {}).await.expect("is told").into_inner().key
+    };
+    let before = key(&bench).await;
+    let stored = async || store.read_prefix(KEY).await.expect("reads").entries;
+    let lost = stored().await;
+    let gone = Txn { guards: Vec::new(), writes: vec![Write::Delete(KEY.into())] };
+    store.commit(vec![gone]).await.expect("is written");
+    assert_eq!(key(&bench).await, before, "it is told all the while");
+    let back = until("the key to be back", async || stored().await.first().cloned()).await;
+    assert_eq!(back.value, lost[0].value);
+    let other = Bench::on(local(), store).await;
+    assert_eq!(key(&other).await, before);
+    other.stop().await;
+    bench.stop().await;
 }
 
 /// What a client that may go to `allow` makes of an address.

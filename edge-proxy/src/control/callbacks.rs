@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use arc_swap::ArcSwapOption;
+use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
 use tonic::{Response, Status};
 use tracing::{debug, warn};
@@ -21,6 +21,10 @@ use super::planes::{Connection, Planes};
 const ACCEPT_TIMEOUT: Duration = Duration::from_secs(6);
 /// Longest wait for one control plane to tell the key.
 const KEY_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often the key is asked for although it is known: a store that was made anew has another.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+/// How many keys are remembered that are not the fleet's any more.
+const FORMER_KEYS: usize = 8;
 /// Pause between two rounds of asking all of them.
 const PAUSE: Duration = Duration::from_millis(250);
 /// Largest callback a control plane takes, with what goes with it.
@@ -37,17 +41,30 @@ pub enum HandOverError {
     Refused,
 }
 
-/// The client; clones share the key.
+/// The client; clones share the keys.
 #[derive(Debug, Clone)]
 pub struct CallbackPlanes {
     planes: Planes,
-    key: Arc<ArcSwapOption<CallbackKey>>,
+    keys: Arc<ArcSwap<Keys>>,
+}
+
+/// The keys that this edge was told, the fleet's own first. Addresses that were sealed with one that was
+/// lost still open here.
+#[derive(Debug, Clone, Default)]
+struct Keys(Vec<(Secret, Arc<CallbackKey>)>);
+
+impl Keys {
+    /// Returns them with this one as the fleet's own.
+    fn with(&self, secret: &Secret, key: &Arc<CallbackKey>) -> Self {
+        let former = self.0.iter().filter(|(known, _)| known != secret).take(FORMER_KEYS).cloned();
+        Self(std::iter::once((secret.clone(), Arc::clone(key))).chain(former).collect())
+    }
 }
 
 impl CallbackPlanes {
     /// Makes a client that knows no key yet.
     pub fn new(planes: Planes) -> Self {
-        Self { planes, key: Arc::default() }
+        Self { planes, keys: Arc::default() }
     }
 
     /// Returns the key, asking for it if need be; none if no control plane tells.
@@ -60,7 +77,13 @@ impl CallbackPlanes {
 
     /// Returns the key if it is known here.
     pub fn known_key(&self) -> Option<Arc<CallbackKey>> {
-        self.key.load_full()
+        self.keys.load().0.first().map(|(_, key)| Arc::clone(key))
+    }
+
+    /// Returns what `open` makes of the first key, of all that were ever known here, by which it makes
+    /// anything.
+    pub fn by_any_key<T>(&self, mut open: impl FnMut(&CallbackKey) -> Option<T>) -> Option<T> {
+        self.keys.load().0.iter().find_map(|(_, key)| open(key))
     }
 
     /// Asks for the key: a store that was made anew may have another.
@@ -69,14 +92,13 @@ impl CallbackPlanes {
             let mut client = self.client(index);
             let asked = client.get_callback_key(v1::GetCallbackKeyRequest {});
             match tokio::time::timeout(KEY_TIMEOUT, asked).await {
-                Ok(Ok(answer)) => match CallbackKey::parse(&Secret::new(&answer.into_inner().key)) {
-                    Ok(key) => {
-                        let key = Arc::new(key);
-                        self.key.store(Some(Arc::clone(&key)));
-                        return Some(key);
+                Ok(Ok(answer)) => {
+                    let secret = Secret::new(&answer.into_inner().key);
+                    match CallbackKey::parse(&secret) {
+                        Ok(key) => return Some(self.learn(&secret, key)),
+                        Err(error) => warn!(%error, "the callback key cannot be used"),
                     }
-                    Err(error) => warn!(%error, "the callback key cannot be used"),
-                },
+                }
                 Ok(Err(status)) => debug!(code = ?status.code(), "no callback key from a control plane"),
                 Err(_) => debug!("no callback key in time"),
             }
@@ -84,18 +106,28 @@ impl CallbackPlanes {
         None
     }
 
-    /// Sees to it that the key is known before it is needed, then waits to be stopped.
+    fn learn(&self, secret: &Secret, key: CallbackKey) -> Arc<CallbackKey> {
+        let key = Arc::new(key);
+        let before = self.keys.rcu(|keys| keys.with(secret, &key));
+        if before.0.first().is_some_and(|(known, _)| known != secret) {
+            warn!("the fleet has another callback key: its store has lost the one before");
+        }
+        key
+    }
+
+    /// Sees to it that the key is known before it is needed, and that no other is used for long, until
+    /// asked to stop.
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
-        let fetched = async {
-            while self.key().await.is_none() {
-                tokio::time::sleep(PAUSE * 4).await;
+        let looking = async {
+            loop {
+                let pause = if self.fetch_key().await.is_some() { LOOK_AGAIN } else { PAUSE * 4 };
+                tokio::time::sleep(pause).await;
             }
         };
         tokio::select! {
-            () = fetched => stop.cancelled().await,
-            () = stop.cancelled() => {}
+            () = looking => Ok(()),
+            () = stop.cancelled() => Ok(()),
         }
-        Ok(())
     }
 
     /// Hands a callback over, trying until `deadline`: once this returns, it is in the store.

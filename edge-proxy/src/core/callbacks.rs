@@ -92,8 +92,8 @@ impl Addresses {
         rewrite(parameters, &edits)
     }
 
-    /// Returns a server's answer with the applications' own addresses where ours stand.
-    pub fn restore<'x>(&self, key: &CallbackKey, xml: &'x str) -> Cow<'x, str> {
+    /// Returns a server's answer with the applications' own addresses where ours stand that `open` opens.
+    pub fn restore<'x>(&self, open: impl Fn(&str) -> Option<CallbackState>, xml: &'x str) -> Cow<'x, str> {
         let mut parts = xml.split(&self.base);
         let mut out = match (parts.next(), xml.contains(&self.base)) {
             (Some(first), true) => String::from(first),
@@ -101,7 +101,7 @@ impl Addresses {
         };
         for part in parts {
             let end = part.bytes().position(|b| !is_sealed_byte(b)).unwrap_or(part.len());
-            match key.open(&part[..end]).ok().map(|state| state.url) {
+            match open(&part[..end]).map(|state| state.url) {
                 Some(url) => push_escaped(&mut out, &url.unwrap_or_default()),
                 None => {
                     out.push_str(&self.base);

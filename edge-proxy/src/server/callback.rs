@@ -2,10 +2,7 @@
 //! come again; what BBB servers do then is theirs: they send an end callback again for some minutes,
 //! and the others never (BBB API, section 6), so that the edge itself tries for as long as they wait.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, StatusCode, header};
@@ -76,20 +73,18 @@ impl Callbacks {
 
     /// Returns an answer with the application's own addresses in it.
     pub(super) fn restored(&self, xml: String) -> String {
-        match self.planes.known_key() {
-            Some(key) => self.addresses.restore(&key, &xml).into_owned(),
-            None => xml,
-        }
+        let open = |sealed: &str| self.planes.by_any_key(|key| key.open(sealed).ok());
+        self.addresses.restore(open, &xml).into_owned()
     }
 
-    /// Opens an address for webhooks.
-    pub(super) async fn open_hook(&self, sealed: &str) -> Option<HookState> {
-        self.opened(|key| HookState::open(&key, sealed)).await
-    }
-
-    /// Returns an address for webhooks as the server was given it.
-    pub(super) fn hook_url(&self, state: &HookState) -> Option<String> {
-        Some(state.url(&*self.planes.known_key()?))
+    /// Opens an address for webhooks; returns it too, as the server was given it.
+    pub(super) async fn open_hook(&self, sealed: &str) -> Option<(HookState, String)> {
+        self.opened(|key| {
+            let state = HookState::open(key, sealed)?;
+            let url = state.url(key);
+            Some((state, url))
+        })
+        .await
     }
 
     /// Returns the largest callback, bytes.
@@ -102,12 +97,12 @@ impl Callbacks {
         Instant::now() + self.offer_for
     }
 
-    async fn opened<T>(&self, open: impl Fn(Arc<CallbackKey>) -> Option<T>) -> Option<T> {
-        if let Some(state) = self.planes.known_key().and_then(&open) {
+    async fn opened<T>(&self, open: impl Fn(&CallbackKey) -> Option<T>) -> Option<T> {
+        if let Some(state) = self.planes.by_any_key(&open) {
             return Some(state);
         }
-        // Not ours, or the store was made anew since this edge began.
-        self.planes.fetch_key().await.and_then(open)
+        // Not ours, or the store was made anew a moment ago.
+        self.planes.fetch_key().await.and_then(|key| open(&key))
     }
 }
 

@@ -111,7 +111,7 @@ pub(super) async fn take(
 ) -> Result<(), StatusCode> {
     let planes = gateway.hooks.as_ref().filter(|_| parts.method == Method::POST);
     let planes = planes.ok_or(StatusCode::METHOD_NOT_ALLOWED)?;
-    let state = callbacks.open_hook(sealed).await.ok_or(StatusCode::NOT_FOUND)?;
+    let (state, url) = callbacks.open_hook(sealed).await.ok_or(StatusCode::NOT_FOUND)?;
     let table = gateway.cell.load_full().ok_or(StatusCode::SERVICE_UNAVAILABLE)?;
     // A server that is no part of the fleet any more forgets the hook when it is told so often enough.
     let secret = table.server(&state.server).ok_or(StatusCode::NOT_FOUND)?.secret.clone();
@@ -124,7 +124,6 @@ pub(super) async fn take(
     let body = read_small(body, callbacks.max_body(), gateway.limits.client).await.map_err(fault)?;
     let form = std::str::from_utf8(&body).map_err(|_| StatusCode::BAD_REQUEST)?;
     let authorization = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let url = callbacks.hook_url(&state).ok_or(StatusCode::NOT_FOUND)?;
     let query = parts.uri.query().unwrap_or_default();
     let Some(posted) = posted(&url, form, query, authorization.and_then(bearer), &secret) else {
         warn!(server = %state.server, "an event is not signed with its server's secret");

@@ -1,9 +1,12 @@
 //! Callbacks at the edge: what servers are given, and what becomes of what they say there.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
 
 use usher_common::{
-    bbb::query::encode,
+    bbb::query::{RawQuery, encode},
     callback::{CallbackKey, CallbackKind, CallbackState, jwt},
     proto::v1::{AcceptCallbackRequest, CallbackForm, CallbackKind as Kind},
     secret::Secret,
@@ -138,6 +141,57 @@ async fn only_what_is_ours_still_good_and_signed_by_a_server_is_taken() {
     assert_eq!(answer.status, 200);
     assert_eq!(handed_over(&cluster.plane).len(), 2);
     assert!((cluster.metric("usher_edge_callbacks_total{status=\"200\"}") - 2.0).abs() < 0.1);
+}
+
+/// The path of the address that a server was given for the end of a meeting.
+fn given(cluster: &Cluster, id: &str) -> String {
+    let calls = cluster.sims[0].calls().into_iter();
+    let call =
+        calls.rev().find(|call| call.name == "create" && call.query.contains(&format!("meetingID={id}&")));
+    let query = call.expect("was created").query;
+    let url = RawQuery::new(&query).first("meetingEndedURL").expect("is there").into_owned();
+    url[url.find("/usher/").expect("is ours")..].to_owned()
+}
+
+#[tokio::test]
+async fn with_another_key_addresses_given_out_before_are_good_where_the_former_one_is_known() {
+    let (cluster, _forwarder) = reachable().await;
+    let create = async |id: &str| {
+        let query =
+            format!("meetingID={id}&name=Room&meta_endCallbackUrl={}", encode("https://app.test/end"));
+        assert!(cluster.client.call("create", &query).await.is_success());
+    };
+    create("before").await;
+    let before = given(&cluster, "before");
+    let [old, new] =
+        [5, 6].map(|seed| CallbackKey::parse(&CallbackKey::encode([seed; 32])).expect("is a key"));
+    let seals =
+        |key: &CallbackKey, path: &str| key.open(path.rsplit_once('/').expect("has a state").1).is_ok();
+    assert!(seals(&old, &before));
+    cluster.plane.lose_callback_key();
+    let rounds = AtomicU32::new(0);
+    eventually("addresses are sealed with the new key", async || {
+        let id = format!("after-{}", rounds.fetch_add(1, Ordering::SeqCst) + 1);
+        create(&id).await;
+        seals(&new, &given(&cluster, &id))
+    })
+    .await;
+    let number = rounds.into_inner();
+    for path in [&before, &given(&cluster, &format!("after-{number}")), &given(&cluster, "after-1")] {
+        assert_eq!(cluster.client.get(path).await.status, 200, "{path}");
+    }
+    assert_eq!(handed_over(&cluster.plane).len(), 3);
+    for id in ["before".to_owned(), format!("after-{number}")] {
+        cluster.confirmed(&id).await;
+        let shown = cluster.client.call("getMeetingInfo", &format!("meetingID={id}")).await;
+        assert_eq!(shown.text("endcallbackurl"), "https://app.test/end", "{id}");
+    }
+    // An edge that never knew it cannot tell it from any other text: refused, and led nowhere.
+    let foreign = CallbackKey::parse(&CallbackKey::encode([9; 32])).expect("is a key");
+    assert!(!seals(&foreign, &before));
+    let state = old.open(before.rsplit_once('/').expect("has a state").1).expect("opens");
+    let path = format!("/usher/callback/{}", foreign.seal(&state, [1; 12]));
+    assert_eq!(cluster.client.get(&path).await.status, 404);
 }
 
 #[tokio::test]

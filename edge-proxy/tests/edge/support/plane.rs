@@ -8,7 +8,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc, Mutex, MutexGuard,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering},
     },
 };
 
@@ -83,6 +83,8 @@ pub(crate) struct FakePlane {
     missed: Arc<AtomicUsize>,
     /// Routing streams that were opened here.
     opened: Arc<AtomicUsize>,
+    /// What the key that seals callback addresses is made of.
+    key: Arc<AtomicU8>,
     stop: CancellationToken,
     pub(crate) address: SocketAddr,
 }
@@ -92,6 +94,11 @@ impl FakePlane {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("is bound");
         Self::with_table(RoutingTable::empty(Revision::new(7, 1)), listener, address)
+    }
+
+    /// Has another key for callback addresses from now on, as after the loss of its store.
+    pub(crate) fn lose_callback_key(&self) {
+        self.key.fetch_add(1, Ordering::SeqCst);
     }
 
     fn with_table(table: RoutingTable, listener: TcpListener, address: SocketAddr) -> Self {
@@ -116,6 +123,7 @@ impl FakePlane {
             frozen: watch::Sender::new(false),
             missed: Arc::default(),
             opened: Arc::default(),
+            key: Arc::new(AtomicU8::new(5)),
             stop: stop.clone(),
             address,
         };

@@ -237,8 +237,8 @@ impl CallbackService for FakePlane {
         &self,
         _: Request<v1::GetCallbackKeyRequest>,
     ) -> Result<Response<v1::GetCallbackKeyResponse>, Status> {
-        self.answer(|_| {
-            let key = CallbackKey::encode([5; 32]).expose().to_owned();
+        self.answer(|plane| {
+            let key = CallbackKey::encode([plane.key.load(Ordering::SeqCst); 32]).expose().to_owned();
             Ok(v1::GetCallbackKeyResponse { key })
         })
         .await
