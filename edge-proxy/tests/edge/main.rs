@@ -4,6 +4,7 @@ mod breakouts;
 mod callbacks;
 mod checks;
 mod clients;
+mod conformance;
 mod connections;
 mod create;
 mod documents;

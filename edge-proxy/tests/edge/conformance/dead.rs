@@ -1,0 +1,113 @@
+//! A meeting's server that is gone: unknown to Usher it makes every call one to try again, never a lie; known
+//! to be offline, its meetings are not there, and can be created elsewhere.
+
+use std::time::{Duration, Instant};
+
+use usher_bbb_sim::{FaultKind, SimRecording};
+use usher_common::{bbb::call::Call, server::Health};
+
+use super::{Caller, Way, assert_refused, calls, said, ways};
+use crate::support::Cluster;
+
+/// A server with a meeting and a recording.
+async fn alone() -> (Cluster, Caller, String) {
+    // Calls with documents are waited for as long as documents may take.
+    let cluster = Cluster::start_with(1, |settings| {
+        settings.meetings.upload_timeout = settings.meetings.create_timeout;
+    })
+    .await;
+    let caller = Caller::default(&cluster.client);
+    cluster.client.create("room").await;
+    cluster.confirmed("room").await;
+    cluster.sims[0].add_recording(SimRecording::new("room", 17));
+    let id = cluster.sims[0].recordings()[0].record_id.clone();
+    let query = format!(
+        "meetingID=room&name=Room&fullName=Ada&role=VIEWER&message=Hi&recordID={id}&publish=false&kind=captions&lang=en"
+    );
+    (cluster, caller, query)
+}
+
+#[tokio::test]
+async fn a_server_that_is_gone_makes_every_call_one_to_try_again() {
+    for fault in [FaultKind::Refuse, FaultKind::HangOnAccept] {
+        let (cluster, caller, query) = alone().await;
+        cluster.sims[0].faults().set(fault).await;
+        let (caller, query) = (&caller, &query);
+        let made = calls().flat_map(|call| ways(call).into_iter().map(move |way| (call, way)));
+        let asking = made.map(|(call, way)| async move {
+            let begun = Instant::now();
+            let answer = caller.call(call, query, way).await;
+            let what = format!("{fault:?} {call} {way:?}: {answer:?}");
+            if call == Call::Join {
+                answer.location(); // the browser finds out
+                return;
+            }
+            let outcome = said(call, &answer);
+            assert_eq!((outcome.success, outcome.key.as_str()), (false, "serverUnavailable"), "{what}");
+            assert!(answer.headers.contains_key("retry-after"), "{what}");
+            assert!(begun.elapsed() < Duration::from_secs(10), "{what}");
+        });
+        futures::future::join_all(asking).await;
+        cluster.sims[0].faults().clear().await;
+        assert!(
+            caller.call(Call::GetMeetingInfo, "meetingID=room", Way::Get).await.is_success(),
+            "it runs on"
+        );
+    }
+}
+
+#[tokio::test]
+async fn of_a_server_that_is_offline_each_call_says_what_is_true_of_the_fleet() {
+    let (cluster, caller, query) = alone().await;
+    cluster.plane.alter_server("s0", |server| server.health = Health::Offline);
+    cluster.settled().await;
+    cluster.sims[0].forget_calls();
+    for call in calls() {
+        for way in ways(call) {
+            let answer = caller.call(call, &query, way).await;
+            let what = format!("{call} {way:?}");
+            match call {
+                Call::IsMeetingRunning => assert_eq!(answer.text("running"), "false", "{what}"),
+                Call::GetMeetingInfo => {
+                    assert_refused(
+                        call,
+                        &answer,
+                        ("notFound", "A meeting with that ID does not exist"),
+                        &what,
+                    );
+                }
+                Call::Join => assert_eq!(answer.key(), "invalidMeetingIdentifier", "{what}"),
+                Call::SendChatMessage => assert_eq!(answer.key(), "meetingNotFound", "{what}"),
+                Call::InsertDocument => {
+                    assert_eq!(answer.text("message"), "Meeting with id [room] not found.", "{what}");
+                }
+                // It is ended when it returns, and is nobody's any more.
+                Call::End if way == Way::Get => assert_eq!(answer.key(), "sentEndMeetingRequest", "{what}"),
+                Call::End => assert_eq!(answer.key(), "notFound", "{what}"),
+                // There is no server that has a list, nor one that takes a meeting.
+                Call::GetMeetings | Call::GetSessions if !answer.headers.contains_key("retry-after") => {
+                    assert!(answer.is_success(), "{what}: {answer:?}");
+                }
+                // A recording is not gone because its server is.
+                _ => assert_eq!(said(call, &answer).key, "serverUnavailable", "{what}"),
+            }
+        }
+    }
+    assert!(cluster.sims[0].calls().is_empty(), "nobody waits for it");
+}
+
+#[tokio::test]
+async fn a_create_of_what_ran_on_an_offline_server_goes_elsewhere_in_every_way() {
+    for way in ways(Call::Create) {
+        let cluster = Cluster::start(2).await;
+        let caller = Caller::default(&cluster.client);
+        cluster.client.create("room").await;
+        cluster.confirmed("room").await;
+        let home = cluster.home("room");
+        cluster.plane.alter_server(&format!("s{home}"), |server| server.health = Health::Offline);
+        cluster.settled().await;
+        let created = caller.call(Call::Create, "meetingID=room&name=Room", way).await;
+        assert!(created.is_success() && created.key().is_empty(), "{way:?}: {created:?}");
+        assert_eq!(cluster.sims[1 - home].meetings().len(), 1, "{way:?}");
+    }
+}
