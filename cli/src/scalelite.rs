@@ -170,8 +170,8 @@ fn failure(address: &str, key: &str, error: &RedisError) -> Failure {
             "{at}: user and password are missing or not accepted; give them in the URL (--redis or REDIS_URL)"
         )),
         (ErrorKind::Server(ServerErrorKind::NoPerm), _) | (_, Some("NOPERM")) => Failure::Denied(format!(
-            "{at}: the user may not read it; it needs `~KEYS* +smembers +zrange +hgetall` (and +select where the \
-             database is not 0)"
+            "{at}: the user may not read it; it needs `+smembers +zrange +hgetall` on Scalelite's keys (and +select where \
+             the database is not 0)"
         )),
         (_, Some("WRONGTYPE")) => Failure::Refused(format!(
             "{at} is of another type than Scalelite's; another database is named in the URL, another namespace with \

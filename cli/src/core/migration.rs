@@ -96,6 +96,7 @@ pub fn plan(usher: &Usher, found: &Scalelite, url_host: Option<&str>) -> Plan {
         Some((server.spec.id.clone(), home))
     });
     let homes: BTreeMap<ServerId, Home> = servers.collect();
+    plan.without_default(usher, found);
     for meeting in &found.meetings {
         // Of a server that is not taken over everything is said already.
         if let Some(home) = homes.get(&meeting.server) {
@@ -147,6 +148,18 @@ impl Plan {
         }
         if let Some(host) = host.filter(|host| !standing.hosts.contains(host)) {
             self.remark(false, "tenant", name, format!("stands without the host {host}"));
+        }
+    }
+
+    /// Meetings of no tenant are tenant `default`'s, whose secrets Scalelite does not keep in Redis.
+    fn without_default(&mut self, usher: &Usher, found: &Scalelite) {
+        let is_default = |tenant: &TenantId| tenant.as_str() == TenantId::DEFAULT;
+        let has_meetings = found.meetings.iter().any(|meeting| is_default(&meeting.key.tenant));
+        let stands = usher.tenants.iter().any(|tenant| is_default(&tenant.id));
+        let comes = self.tenants.iter().any(|tenant| is_default(&tenant.found.id));
+        if has_meetings && !stands && !comes {
+            let text = "is not there, and nobody can join its meetings: give LOADBALANCER_SECRET as the setting `secrets`";
+            self.remark(true, "tenant", TenantId::DEFAULT, text);
         }
     }
 

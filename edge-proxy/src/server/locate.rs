@@ -32,12 +32,9 @@ impl Owner {
     /// Names the owner that a control plane told of.
     pub(super) fn resolved(scope: &Scope, resolved: Resolved) -> Self {
         let Resolved { meeting: MeetingRoute { key, state, .. }, server, token } = resolved;
-        let instance = match &state {
-            RouteState::Active(instance) => Some(instance),
-            RouteState::Pending => None,
-        };
-        let on_server = scope.on_server(key.meeting.as_str(), instance).to_string();
-        Self { key, on_server, server, state, token }
+        let mut owner = Self { key, on_server: String::new(), server, state, token };
+        owner.on_server = scope.on_server(owner.key.meeting.as_str(), owner.instance()).to_string();
+        owner
     }
 
     /// Returns the id by which its server is asked about it, and takes it for no other.
@@ -50,7 +47,7 @@ impl Owner {
 
     /// Tells whether another balancer created it, so that its server does not know it by its scoped id.
     pub(super) fn is_bare(&self, scope: &Scope) -> bool {
-        matches!(&self.state, RouteState::Active(instance) if scope.is_bare(self.key.meeting.as_str(), instance))
+        self.instance().is_some_and(|instance| scope.is_bare(self.key.meeting.as_str(), instance))
     }
 
     /// Tells whether its server might take its id for another meeting's, and no better one is known yet.

@@ -53,6 +53,10 @@ fn done<T>(
     name: &str,
     made: Result<T, tonic::Status>,
 ) -> Result<bool, Failure> {
+    if made.as_ref().is_err_and(|status| status.code() == Code::AlreadyExists) {
+        plan.remark(false, kind, name, "was made by somebody else just now; the next run compares it");
+        return Ok(false);
+    }
     match made.map_err(Failure::from) {
         Ok(_) => Ok(true),
         Err(Failure::Refused(why)) => {
@@ -95,8 +99,10 @@ async fn adopt(
         let name = key.to_string();
         let owner = meeting.owner.rsplit('/').next().unwrap_or_default();
         match meeting.outcome() {
-            AdoptOutcome::Adopted => plan.meetings.entry(server.clone()).or_default().push(key.clone()),
-            AdoptOutcome::Standing => plan.standing[2] += 1,
+            // A poll may have been first, with the same result.
+            AdoptOutcome::Adopted | AdoptOutcome::Standing => {
+                plan.meetings.entry(server.clone()).or_default().push(key.clone());
+            }
             AdoptOutcome::NotRunning => {
                 plan.remark(false, "meeting", &name, format!("does not run on {server} (any more)"));
             }

@@ -36,6 +36,12 @@ fn scalelite() -> Scalelite {
     }
 }
 
+/// A fleet with nothing but the secrets of `default`.
+fn fresh() -> Usher {
+    let default = StandingTenant { id: TenantId::default_tenant(), secrets: Vec::new(), hosts: Vec::new() };
+    Usher { tenants: vec![default], ..Usher::default() }
+}
+
 /// What Usher has once a plan was carried out.
 fn carried_out(usher: &Usher, plan: &Plan) -> Usher {
     let mut after = usher.clone();
@@ -65,7 +71,7 @@ fn told(plan: &Plan) -> Vec<(&str, &str, bool)> {
 
 #[test]
 fn s10_a_migration_that_was_carried_out_is_empty_the_second_time() {
-    let empty = Usher::default();
+    let empty = fresh();
     let first = plan(&empty, &scalelite(), Some("bbb.test"));
     assert_eq!((first.tenants.len(), first.servers.len(), first.meetings.len()), (1, 2, 2));
     assert_eq!(first.tenants[0].host.as_deref(), Some("school.bbb.test"));
@@ -76,12 +82,12 @@ fn s10_a_migration_that_was_carried_out_is_empty_the_second_time() {
 
 #[test]
 fn what_stands_otherwise_is_told_and_not_written() {
-    let all = carried_out(&Usher::default(), &plan(&Usher::default(), &scalelite(), None));
+    let all = carried_out(&fresh(), &plan(&fresh(), &scalelite(), None));
     let mut usher = all.clone();
     usher.servers[0].url = "https://elsewhere.test/bigbluebutton/api/".into();
     usher.servers[1].secret = Secret::new("other");
     usher.servers[1].weight = 2.0;
-    usher.tenants[0].secrets = vec![Secret::new("other")];
+    usher.tenants[1].secrets = vec![Secret::new("other")];
     usher.meetings.insert(key("School", "n"), sid("c"));
     let plan = plan(&usher, &scalelite(), None);
     assert!(plan.is_empty(), "{plan:?}");
@@ -102,7 +108,7 @@ fn what_stands_otherwise_is_told_and_not_written() {
 
 #[test]
 fn a_server_is_known_by_its_address_too() {
-    let mut usher = carried_out(&Usher::default(), &plan(&Usher::default(), &scalelite(), None));
+    let mut usher = carried_out(&fresh(), &plan(&fresh(), &scalelite(), None));
     usher.servers[0].id = sid("bbb-1");
     usher.meetings.clear();
     let plan = plan(&usher, &scalelite(), None);
@@ -115,7 +121,7 @@ fn of_two_servers_at_one_address_the_first_is_taken_over_with_the_meetings_of_bo
     let mut found = scalelite();
     found.servers.push(server("c", "a.test"));
     found.meetings.push(meeting("default", "o", "c"));
-    let plan = plan(&Usher::default(), &found, None);
+    let plan = plan(&fresh(), &found, None);
     assert_eq!(plan.servers.len(), 2);
     assert_eq!(plan.meetings[&sid("a")], [key("default", "m"), key("default", "o")]);
     assert_eq!(told(&plan), [("server", "c", true)]);
@@ -125,7 +131,7 @@ fn of_two_servers_at_one_address_the_first_is_taken_over_with_the_meetings_of_bo
 fn meetings_of_disabled_servers_stay_where_nobody_could_join_them() {
     let mut found = scalelite();
     found.servers[0].admin = AdminState::Disabled;
-    let plan = plan(&Usher::default(), &found, None);
+    let plan = plan(&fresh(), &found, None);
     assert!(!plan.meetings.contains_key(&sid("a")));
     assert_eq!(told(&plan), [("meeting", "default/m", false)]);
 }
@@ -137,8 +143,19 @@ fn a_host_of_another_tenant_is_not_taken_from_it() {
         secrets: Vec::new(),
         hosts: vec!["school.bbb.test".into()],
     };
-    let usher = Usher { tenants: vec![owner], ..Usher::default() };
+    let mut usher = fresh();
+    usher.tenants.push(owner);
     let plan = plan(&usher, &scalelite(), Some("BBB.test"));
     assert_eq!((plan.tenants.len(), plan.tenants[0].host.as_deref()), (1, None));
     assert_eq!(told(&plan), [("tenant", "School", true)]);
+}
+
+#[test]
+fn without_a_tenant_default_nobody_can_join_what_is_no_tenants() {
+    let nobody = plan(&Usher::default(), &scalelite(), None);
+    assert_eq!(told(&nobody), [("tenant", "default", true)]);
+    assert_eq!(nobody.meetings.len(), 2, "it is taken over all the same");
+    let mut tenants_only = scalelite();
+    tenants_only.meetings.remove(0);
+    assert!(plan(&Usher::default(), &tenants_only, None).remarks.is_empty());
 }
