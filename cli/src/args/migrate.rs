@@ -15,7 +15,7 @@ pub enum Migrate {
 /// Arguments of `migrate scalelite`.
 #[derive(Debug, Args)]
 pub struct ScaleliteArgs {
-    /// Scalelite's Redis: redis://[USER:PASSWORD@]HOST:PORT/DB, rediss://… or unix:///PATH
+    /// Scalelite's Redis: `redis://USER:PASSWORD@HOST:PORT/DB`, `rediss://…` or `unix:///PATH`
     #[arg(long, value_name = "URL", env = "REDIS_URL", hide_env_values = true, value_parser = secret)]
     pub redis: Secret,
     /// What its keys begin with
