@@ -1,6 +1,7 @@
 //! What a lost store left to be found: the servers that had meetings, and the tenants, as far as a
-//! replica or an edge still knew them. Until each of these servers was asked and each tenant is known
-//! again, or they are given up, what no record tells of may still run.
+//! replica or an edge still knew them, and the servers that stored records name. Until each of these
+//! servers was asked and each tenant is known again, or they are given up, what no record tells of may
+//! still run.
 
 use std::{
     collections::BTreeSet,
@@ -70,8 +71,12 @@ impl Awaited {
         let asked = |id| fleet.server(id).is_some_and(|server| fleet.knows(server));
         let known = |id| fleet.tenant(id).is_some();
         let Names { servers, tenants } = &self.names;
+        // A store that is filled again key by key has records before it has their servers.
+        let mut named = fleet.servers_with_records();
         self.until.is_some_and(|until| now < until)
-            && !(servers.iter().all(asked) && tenants.iter().all(known))
+            && !(servers.iter().all(asked)
+                && tenants.iter().all(known)
+                && named.all(|id| fleet.server(id).is_some()))
     }
 }
 
@@ -100,5 +105,18 @@ mod tests {
         bench.write(Write::Sample(testkit::sid("b"), testkit::sample(1, &[])));
         assert!(!awaited.goes_on(&bench.fleet, now));
         assert!(!awaited.add(names(&["c"]), now + WITHIN), "an edge that was away for long");
+    }
+
+    #[test]
+    fn i10_a_server_that_a_record_names_is_awaited_although_nobody_knew_it() {
+        let mut bench = testkit::Bench::with_servers(Policy::default(), &["a"]);
+        let (now, mut awaited) = (bench.now.instant, Awaited::default());
+        awaited.begin(&Fleet::new(8, Policy::default()), now);
+        let record = testkit::record("b", "m-1");
+        bench.write(Write::Record(testkit::key("m"), record));
+        assert!(awaited.goes_on(&bench.fleet, now));
+        assert!(!awaited.goes_on(&bench.fleet, now + WITHIN), "it does not come back");
+        bench.write(Write::Server(testkit::server("b")));
+        assert!(!awaited.goes_on(&bench.fleet, now));
     }
 }

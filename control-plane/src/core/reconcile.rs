@@ -16,7 +16,7 @@ mod sweep;
 mod tests;
 
 pub use answers::on_end_not_found;
-pub use sweep::{Sweep, sweep};
+pub use sweep::{Missing, Sweep, sweep};
 
 use std::{collections::BTreeSet, time::Instant};
 
@@ -93,7 +93,7 @@ pub fn on_sample(
 ) -> Reconciliation {
     let mut work = Reconciliation::default();
     let Some(known) = fleet.server(server) else { return work };
-    if known.sample.as_ref().is_some_and(|stored| stored.value.watermark > sample.watermark) {
+    if fleet.sample_of_now(known).is_some_and(|newest| newest.watermark > sample.watermark) {
         return work; // a newer poll has been applied
     }
     let listing = Listing::new(fleet, server, sample);

@@ -6,10 +6,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use usher_common::{
     bbb::checksum::Algorithm,
     id::{InternalMeetingId, MeetingId, ServerId, TenantId},
-    meeting::{MeetingKey, ZombieKey},
+    meeting::{MeetingKey, Record, RecordState, ZombieKey},
     secret::Secret,
     server::{AdminState, HealthRecord, Sample, SampledMeeting, Server},
 };
@@ -204,6 +205,19 @@ pub(crate) fn server(id: &str) -> Server {
         admin: AdminState::Enabled,
         algorithm: Algorithm::Sha256,
         created_at_ms: 0,
+    }
+}
+
+/// A confirmed record of an instance.
+pub(crate) fn record(server: &str, instance: &str) -> Record {
+    Record {
+        state: RecordState::Active { internal_id: iid(instance), create_time_ms: 1 },
+        server: sid(server),
+        token: "t".to_owned(),
+        request_digest: Bytes::new(),
+        created_at_ms: 0,
+        max_users: 0,
+        size_hint: 0,
     }
 }
 

@@ -119,8 +119,12 @@ impl PlacementService for Placement {
         let deadline = deadline::of(request.metadata());
         self.ready()?;
         let key = key(request.into_inner().key)?;
+        // Asked before the fleet is: a rebuild that ends in between may have brought the record after it
+        // was looked for.
+        let (epoch, rebuilding) = self.placer.rebuilding();
         let resolved = self.resolver.resolve(&key, deadline).await.map_err(|error| Refusal::store(&error))?;
-        if resolved.found.is_none() && self.placer.rebuilding() {
+        let routed = resolved.found.as_ref().is_some_and(|(_, server)| server.is_some());
+        if !routed && (rebuilding || resolved.revision.epoch != epoch) {
             return Err(Refusal::place(WriteError::Decision(NoPlace::Rebuilding)).into());
         }
         let (record, server) = resolved.found.unzip();

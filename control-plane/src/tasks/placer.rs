@@ -147,9 +147,9 @@ impl Placer {
     }
 
     /// Tells whether meetings may run that no record tells of, because the store lost what it held and
-    /// not all servers have been asked since.
-    pub fn rebuilding(&self) -> bool {
-        self.writer.fleet().read(|fleet| self.rebuilds(fleet, clock::now()))
+    /// not all servers have been asked since; and of which epoch that is said.
+    pub fn rebuilding(&self) -> (u64, bool) {
+        self.writer.fleet().read(|fleet| (fleet.epoch().number, self.rebuilds(fleet, clock::now())))
     }
 
     fn rebuilds(&self, fleet: &Fleet, now: Instant) -> bool {
@@ -160,7 +160,10 @@ impl Placer {
     fn decide(&self, fleet: &Fleet, request: &PlaceRequest, now: Now) -> Result<Step<Placement>, NoPlace> {
         let key = &request.ask.key;
         // What an earlier epoch wrote down may be long past: the id may run elsewhere by now.
-        let settled = fleet.record(key).is_some_and(|stored| stored.modified > fleet.epoch().begun);
+        // So may one whose server is not there: a store that is filled again has it a moment later.
+        let settled = fleet.record(key).is_some_and(|stored| {
+            stored.modified > fleet.epoch().begun && fleet.server(&stored.value.server).is_some()
+        });
         if !settled && self.rebuilds(fleet, now.instant) {
             return Err(NoPlace::Rebuilding);
         }

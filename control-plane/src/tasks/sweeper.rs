@@ -11,7 +11,7 @@ use crate::{
     core::{
         epoch::Epoch,
         plan::Plan,
-        reconcile::{Sweep, sweep},
+        reconcile::{Missing, Sweep, sweep},
     },
     ops::metrics::Metrics,
     ports::Verdict,
@@ -45,8 +45,12 @@ impl Sweeper {
         if self.leadership.token(clock::now()).is_none() {
             return;
         }
-        let (Sweep { plans, given_up, drained }, epoch) =
-            self.writer.fleet().read(|fleet| (sweep(fleet, self.writer.now()), fleet.epoch()));
+        let (Sweep { plans, given_up, drained }, epoch) = self.writer.fleet().read(|fleet| {
+            // A store that is filled again key by key has records before it has their servers.
+            let awaits = self.writer.fleet().awaits_more(fleet, clock::now());
+            let missing = if awaits { Missing::Awaited } else { Missing::Removed };
+            (sweep(fleet, missing, self.writer.now()), fleet.epoch())
+        });
         for server in drained {
             info!(%server, "cordoned and empty: disabled");
         }

@@ -19,7 +19,11 @@ use tempfile::TempDir;
 
 use self::member::Member;
 pub(crate) use self::tls::generate;
-pub use self::{changes::StoreChange, faults::Backup, tls::TlsFiles};
+pub use self::{
+    changes::StoreChange,
+    faults::{Backup, Dump},
+    tls::TlsFiles,
+};
 use crate::wait;
 
 /// How to start a cluster.

@@ -1,7 +1,7 @@
 //! What is known of a server in this epoch. A store that was emptied, or set back to a backup, tells
 //! nothing of what was created since: only polls that were written after the epoch began do.
 
-use usher_common::server::Health;
+use usher_common::server::{Health, Sample};
 
 use super::{Fleet, FleetServer};
 use crate::core::{epoch::Epoch, plan::Stored};
@@ -23,6 +23,12 @@ impl Fleet {
     pub fn has_tried(&self, server: &FleetServer) -> bool {
         let failed = server.health.as_ref().filter(|health| health.value.error > 0);
         self.is_of_now(failed) || self.knows(server)
+    }
+
+    /// Returns the last sample of a server, if it was taken in this epoch. The watermark of an earlier one
+    /// is a revision of another history and cannot be compared.
+    pub fn sample_of_now<'a>(&self, server: &'a FleetServer) -> Option<&'a Sample> {
+        server.sample.as_ref().filter(|sample| self.is_of_now(Some(sample))).map(|stored| &stored.value)
     }
 
     fn is_of_now<T>(&self, stored: Option<&Stored<T>>) -> bool {

@@ -21,6 +21,15 @@ const MOST_AGED: usize = 500;
 /// Parts of `zombie_ttl` in which ages are written down; a restart loses one part at most.
 const PARTS: u32 = 24;
 
+/// What is made of a server that records or zombies name and that is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missing {
+    /// It was removed: what stood there is given up.
+    Removed,
+    /// The store lost it and may have it again any moment: what stands there waits.
+    Awaited,
+}
+
 /// What is to be cleaned up.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Sweep {
@@ -36,11 +45,12 @@ pub struct Sweep {
 /// records on servers that are disabled or gone; zombies and detached records older than
 /// `zombie_ttl`; zombies of servers that are gone; cordoned servers that are empty. Ages are lengths
 /// of time that somebody saw pass ([`Standing`]), so no clock that jumps gives anything up early.
-pub fn sweep(fleet: &Fleet, now: Now) -> Sweep {
+pub fn sweep(fleet: &Fleet, missing: Missing, now: Now) -> Sweep {
     let mut sweep = Sweep::default();
     for id in fleet.servers_with_records() {
         match fleet.server(id) {
             Some(server) => detached(fleet, server, now, &mut sweep),
+            None if missing == Missing::Awaited => {}
             None => sweep.plans.push(evacuate(fleet, id, "", now.wall_ms)),
         }
     }
@@ -55,6 +65,7 @@ pub fn sweep(fleet: &Fleet, now: Now) -> Sweep {
         let homeless = fleet.server(&key.server).is_none();
         let standing = fleet.zombie_standing(key);
         match standing.map_or(Age::Young, |standing| age(standing, fleet, now)) {
+            _ if homeless && missing == Missing::Awaited => continue,
             _ if homeless => sweep.given_up.push(without_zombie(fleet, key, now)),
             Age::Over => sweep.given_up.push(without_zombie(fleet, key, now)),
             Age::ToWrite(stood_ms) => sweep.plans.push(zombie_has_stood(key, stored, stood_ms)),
@@ -128,8 +139,8 @@ fn detached(fleet: &Fleet, server: &FleetServer, now: Now, sweep: &mut Sweep) {
 fn is_drained(fleet: &Fleet, server: &FleetServer) -> bool {
     server.admin() == AdminState::Cordoned
         && fleet.meeting_count_on(server.id()) == 0
-        && server.sample.as_ref().is_some_and(|sample| {
-            sample.value.watermark >= server.stored.modified
-                && sample.value.meetings.iter().all(|meeting| meeting.breakout)
+        && fleet.sample_of_now(server).is_some_and(|sample| {
+            sample.watermark >= server.stored.modified
+                && sample.meetings.iter().all(|meeting| meeting.breakout)
         })
 }

@@ -106,6 +106,17 @@ fn a_poll_older_than_the_one_applied_says_nothing() {
 }
 
 #[test]
+fn i10_the_watermark_of_another_epoch_says_nothing() {
+    let mut bench = bench();
+    let far_ahead = bench.store.revision + 500;
+    bench.write(Write::Sample(sid("a"), sample(far_ahead, &[])));
+    bench.fleet = Fleet::new(8, Policy::default()).begun_at(bench.store.revision);
+    bench.store.catch_up(&mut bench.fleet, bench.now.instant);
+    poll(&mut bench, &[("m", "m-1")]);
+    assert_eq!(instance(&bench), Some(("a".into(), Some("m-1".into()))), "adopted at the first look");
+}
+
+#[test]
 fn f9_a_young_meeting_that_is_missing_is_asked_for_first() {
     let mut bench = bench();
     write_record(&mut bench, "a", Some("m-1"));

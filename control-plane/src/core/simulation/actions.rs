@@ -239,7 +239,7 @@ impl World {
     }
 
     fn sweep(&mut self) {
-        let work = reconcile::sweep(&self.replicas[0], self.now);
+        let work = reconcile::sweep(&self.replicas[0], reconcile::Missing::Removed, self.now);
         self.plans.extend(work.plans.into_iter().chain(work.given_up));
     }
 }

@@ -176,13 +176,16 @@ impl Session {
 
     /// Sends the whole table as it stands when its turn has come.
     async fn send_snapshot(&mut self) -> Result<Revision, End> {
-        if self.held.is_some_and(|held| held.epoch != self.fleet.revision().epoch) {
-            self.alive_during(self.rebuilt()).await?;
-        }
         let snapshots = self.snapshots.clone();
-        let turn = self.alive_during(snapshots.acquire()).await;
-        let (table, shrink_allowed) =
-            self.fleet.read(|fleet| (fleet.routing().clone(), shrink::is_genuine(fleet, self.held)));
+        let (turn, (table, shrink_allowed)) = loop {
+            self.alive_during(self.rebuilt()).await?;
+            let turn = self.alive_during(snapshots.acquire()).await;
+            // Another epoch may have begun while it waited for its turn.
+            let fit = |fleet: &Fleet| (fleet.routing().clone(), shrink::is_genuine(fleet, self.held));
+            if let Some(fit) = self.fleet.read(|fleet| self.is_fit(fleet).then(|| fit(fleet))) {
+                break (turn, fit);
+            }
+        };
         for message in snapshot::frames(&table, shrink_allowed) {
             self.send(Ok(SharedFrame::Decoded(message))).await?;
         }
@@ -196,10 +199,7 @@ impl Session {
     async fn rebuilt(&self) -> Result<(), End> {
         let mut revisions = self.fleet.revisions();
         let until = clock::now() + REBUILD_WITHIN;
-        let rebuilt = |fleet: &Fleet| {
-            shrink::is_genuine(fleet, self.held) && !self.fleet.awaits_more(fleet, clock::now())
-        };
-        while !self.fleet.read(rebuilt) {
+        while !self.fleet.read(|fleet| self.is_fit(fleet)) {
             let left = until.saturating_duration_since(clock::now());
             if left.is_zero() {
                 return Err(End::Told(Status::unavailable("records are being rebuilt from polls")));
@@ -207,6 +207,13 @@ impl Session {
             let _ = tokio::time::timeout(left, revisions.changed()).await;
         }
         Ok(())
+    }
+
+    /// Tells whether the edge is to have this fleet's table: not one of a store that lost its records, in
+    /// the place of the one it holds.
+    fn is_fit(&self, fleet: &Fleet) -> bool {
+        self.held.is_none_or(|held| held.epoch == fleet.revision().epoch)
+            || (shrink::is_genuine(fleet, self.held) && !self.fleet.awaits_more(fleet, clock::now()))
     }
 
     /// Waits, and lets the edge hear meanwhile that the stream is alive: it leaves one that is silent

@@ -69,7 +69,8 @@ impl Resolver {
         let patience = deadline.saturating_duration_since(clock::now()).min(SEE_WITHIN);
         let seen = self.fleet.reach(newest, patience).await.is_ok();
         let found = if seen { self.fleet.read(|fleet| known(fleet, key)) } else { self.read(key).await? };
-        Ok(Resolved { found, revision: self.fleet.revision() })
+        // As the fleet itself says it: of no earlier epoch than what was found.
+        Ok(Resolved { found, revision: self.fleet.read(Fleet::revision) })
     }
 
     /// Reads a meeting from the store. Its server too: one that has come back since would still be away

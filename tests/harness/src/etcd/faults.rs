@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use etcd_client::{AlarmAction, AlarmOptions, AlarmType, Client, GetOptions};
+use etcd_client::{AlarmAction, AlarmOptions, AlarmType, Client, GetOptions, KeyValue};
 use tempfile::TempDir;
 
 use super::{EtcdCluster, member::Member};
@@ -18,6 +18,20 @@ const FILLER: &str = "filler/";
 /// The data of a single node, as a backup of its disk holds it.
 #[derive(Debug)]
 pub struct Backup(TempDir);
+
+/// Keys and their values, in the order of the keys.
+#[derive(Debug, Clone)]
+pub struct Dump(Vec<(String, Vec<u8>)>);
+
+impl Dump {
+    /// Cuts it in two before the first key that begins with `prefix`.
+    #[must_use]
+    pub fn cut_before(mut self, prefix: &str) -> (Self, Self) {
+        let at = self.0.iter().position(|(key, _)| key.starts_with(prefix)).unwrap_or(self.0.len());
+        let rest = self.0.split_off(at);
+        (self, Self(rest))
+    }
+}
 
 impl EtcdCluster {
     /// Takes a backup of a single node: it is stopped, its data copied, and started again.
@@ -46,20 +60,37 @@ impl EtcdCluster {
         self.restart(0).await
     }
 
-    /// Makes a single node anew, as another cluster, with the keys below `prefix` that it has now.
+    /// Reads the keys below `prefix`, those aside that go with a lease.
+    ///
+    /// # Errors
+    /// etcd cannot be asked.
+    pub async fn dump(&self, prefix: &str) -> Result<Dump> {
+        let found = self.client(0).await?.get(prefix, Some(GetOptions::new().with_prefix())).await?;
+        let lasting = found.kvs().iter().filter(|pair| pair.lease() == 0);
+        let pair = |pair: &KeyValue| Ok((pair.key_str()?.to_owned(), pair.value().to_vec()));
+        lasting.map(pair).collect::<Result<_>>().map(Dump)
+    }
+
+    /// Makes a single node anew, as another cluster without a key.
     ///
     /// # Errors
     /// There is more than one node, or it does not start.
-    pub async fn make_anew(&mut self, prefix: &str) -> Result<()> {
-        let kept = self.client(0).await?.get(prefix, Some(GetOptions::new().with_prefix())).await?;
+    pub async fn make_anew(&mut self) -> Result<()> {
         let member = self.single()?;
         member.kill()?;
         fs::remove_dir_all(&member.data)?;
         member.add_argument("--initial-cluster-token=made-anew".into());
-        self.restart(0).await?;
+        self.restart(0).await
+    }
+
+    /// Writes a dump back, key by key.
+    ///
+    /// # Errors
+    /// etcd does not take one.
+    pub async fn put_back(&self, dump: &Dump) -> Result<()> {
         let mut client = self.client(0).await?;
-        for pair in kept.kvs().iter().filter(|pair| pair.lease() == 0) {
-            client.put(pair.key(), pair.value(), None).await?;
+        for (key, value) in &dump.0 {
+            client.put(key.as_str(), value.as_slice(), None).await?;
         }
         Ok(())
     }

@@ -1,6 +1,10 @@
 //! S5–S7, H15: what operators do to servers.
 
 use super::*;
+use crate::core::{
+    fleet::Fleet,
+    reconcile::{self, Missing, sweep},
+};
 
 fn admin(bench: &Bench, id: &str) -> Option<AdminState> {
     bench.fleet.server(&sid(id)).map(crate::core::fleet::FleetServer::admin)
@@ -122,7 +126,7 @@ fn h15_a_panic_that_stopped_half_way_is_carried_on() {
     waiting_on_a(&mut bench);
     let first = panic_server(&bench.fleet, &sid("a"), 0).unwrap();
     assert!(bench.commit(&first.plan));
-    for plan in crate::core::reconcile::sweep(&bench.fleet, bench.now).plans {
+    for plan in sweep(&bench.fleet, Missing::Removed, bench.now).plans {
         assert!(bench.commit(&plan));
     }
     assert_eq!(zombie(&bench, "a"), Some(due("m-1")));
@@ -136,7 +140,7 @@ fn s6_a_record_that_comes_to_an_empty_cordoned_server_keeps_it_from_being_disabl
         drive(&mut bench, |bench| set_admin(&bench.fleet, &sid("a"), AdminState::Cordoned)).unwrap();
         let now = bench.store.revision;
         bench.write(Write::Sample(sid("a"), sample(now, &[])));
-        let drained = crate::core::reconcile::sweep(&bench.fleet, bench.now);
+        let drained = sweep(&bench.fleet, Missing::Removed, bench.now);
         let disabled = set_admin(&bench.fleet, &sid("a"), AdminState::Disabled).unwrap();
         if late {
             assert!(confirm_now(&mut bench, &answer("a", None, "m-1")));
@@ -154,7 +158,7 @@ fn s6_a_cordoned_server_becomes_disabled_when_a_poll_finds_it_empty() {
     let mut bench = bench();
     active_on_a(&mut bench);
     drive(&mut bench, |bench| set_admin(&bench.fleet, &sid("a"), AdminState::Cordoned)).unwrap();
-    let sweep = |bench: &Bench| crate::core::reconcile::sweep(&bench.fleet, bench.now);
+    let sweep = |bench: &Bench| sweep(&bench.fleet, Missing::Removed, bench.now);
     assert!(sweep(&bench).drained.is_empty(), "a meeting lives there");
     bench.write(Write::Delete(crate::core::plan::Key::Record(key("m"))));
     assert!(sweep(&bench).drained.is_empty(), "the last poll is older than the cordon");
@@ -162,6 +166,10 @@ fn s6_a_cordoned_server_becomes_disabled_when_a_poll_finds_it_empty() {
     bench.write(Write::Sample(sid("a"), sample(now, &[("foreign", "f-1")])));
     assert!(sweep(&bench).drained.is_empty(), "somebody's meeting runs there");
     bench.write(Write::Sample(sid("a"), sample(now, &[])));
+    let mut anew = Fleet::new(8, Policy::default()).begun_at(bench.store.revision);
+    bench.store.catch_up(&mut anew, bench.now.instant);
+    let of_anew = reconcile::sweep(&anew, Missing::Removed, bench.now);
+    assert!(of_anew.drained.is_empty(), "what an earlier epoch saw proves nothing");
     let work = sweep(&bench);
     assert_eq!(work.drained, [sid("a")]);
     assert!(bench.commit(&work.plans[0]));

@@ -16,6 +16,7 @@ impl Meeting<'_> {
     ///
     /// | record | its server | what happens |
     /// |---|---|---|
+    /// | of this very instance | not there | its server came back by another name: this one has the id |
     /// | of a create in this epoch | | *due* here |
     /// | of an earlier epoch, or adopted | any, and at the first look here this instance is the newer | this one has the id, the other is *due* |
     /// | the same | not asked in this epoch, or given up | nothing yet |
@@ -23,6 +24,10 @@ impl Meeting<'_> {
     pub(super) fn settle_double(&mut self, record: &Stored<Record>, listed: &SampledMeeting) {
         let fleet = self.case.fleet;
         let id = listed.internal_id.clone();
+        let same = record.value.state.internal_id() == Some(&id);
+        if same && fleet.server(&record.value.server).is_none() && self.accepts() {
+            return self.take_over(&record.value, listed);
+        }
         if record.modified <= fleet.epoch().begun || is_adopted(&record.value) {
             let newer = self.create_time(listed) > create_time(&record.value);
             if newer && !fleet.knows(self.case.server) && self.accepts() {
@@ -183,6 +188,16 @@ mod tests {
         assert_eq!(lives_on(&bench).0, "b");
         assert_eq!(polled_a(&mut bench), 0);
         assert!(!due(&bench, "a"), "nothing of ours runs there");
+    }
+
+    #[test]
+    fn i10_a_server_that_comes_back_by_another_name_brings_its_meetings() {
+        let mut bench = set_back(Some(record("gone", 1, "t")));
+        polled(&mut bench, "b", "i-1");
+        assert_eq!(lives_on(&bench), ("b".to_owned(), Some("i-1".to_owned())));
+        let mut bench = set_back(Some(record("gone", 5, "t")));
+        polled(&mut bench, "b", "i-1");
+        assert_eq!(lives_on(&bench).0, "gone", "another instance, and older: the other may come back");
     }
 
     #[test]

@@ -6,18 +6,36 @@ use super::*;
 fn what_is_too_old_or_has_lost_its_server_is_swept_away() {
     let mut bench = bench();
     write_zombie(&mut bench, ZombieState::Due, Some("m-1"));
-    assert_eq!(sweep(&bench.fleet, bench.now), Sweep::default());
+    assert_eq!(sweep(&bench.fleet, Missing::Removed, bench.now), Sweep::default());
     bench.pass(Duration::from_hours(25));
-    let work = sweep(&bench.fleet, bench.now);
+    let work = sweep(&bench.fleet, Missing::Removed, bench.now);
     assert_eq!((work.given_up.len(), work.plans.len()), (1, 0));
     assert!(bench.commit(&work.given_up[0]));
     assert_eq!(zombie(&bench), None);
     write_record(&mut bench, "a", Some("m-1"));
     bench.write(Write::Server(Server { admin: AdminState::Disabled, ..server("a") }));
-    for plan in sweep(&bench.fleet, bench.now).plans {
+    for plan in sweep(&bench.fleet, Missing::Removed, bench.now).plans {
         assert!(bench.commit(&plan));
     }
     assert_eq!((instance(&bench), zombie(&bench)), (None, Some(ZombieState::Due)), "panic goes on");
+}
+
+#[test]
+fn i10_what_is_on_a_server_that_is_awaited_is_kept() {
+    let mut bench = bench();
+    write_record(&mut bench, "gone", Some("m-1"));
+    let zombie_key = ZombieKey { meeting: key("n"), server: sid("gone") };
+    let zombie = Zombie {
+        state: ZombieState::Due,
+        internal_id: None,
+        reason: String::new(),
+        since_ms: 0,
+        stood_ms: 0,
+    };
+    bench.write(Write::Zombie(zombie_key, zombie));
+    assert_eq!(sweep(&bench.fleet, Missing::Awaited, bench.now), Sweep::default());
+    let work = sweep(&bench.fleet, Missing::Removed, bench.now);
+    assert_eq!((work.plans.len(), work.given_up.len()), (1, 1));
 }
 
 /// Lets time pass on the leader and commits its sweeps, every few minutes.
@@ -25,7 +43,7 @@ fn sweep_for(bench: &mut Bench, hours: u64) -> (usize, usize) {
     let (mut given_up, mut writes) = (0, 0);
     for _ in 0..hours * 12 {
         bench.pass(Duration::from_mins(5));
-        let work = sweep(&bench.fleet, bench.now);
+        let work = sweep(&bench.fleet, Missing::Removed, bench.now);
         given_up += work.given_up.len();
         writes += work.plans.len();
         for plan in work.plans.iter().chain(&work.given_up) {
@@ -52,7 +70,7 @@ fn a5_zombie_ttl_outlives_restarts_and_no_clock_that_jumps_cuts_it_short() {
     };
     elsewhere(&mut bench);
     bench.now.wall_ms += 30 * 86_400_000; // somebody set the clock
-    assert_eq!(sweep(&bench.fleet, bench.now), Sweep::default());
+    assert_eq!(sweep(&bench.fleet, Missing::Removed, bench.now), Sweep::default());
     let (given_up, writes) = sweep_for(&mut bench, 20);
     assert!(given_up == 0 && (30..=40).contains(&writes), "an hourly write each: {writes}");
     restart(&mut bench);
