@@ -129,6 +129,6 @@ fn start_edge(control_plane: SocketAddr) -> Result<Process> {
     .into();
     machine::on_core(machine::SERVER_CORE, || {
         let start = Process::start("edge", Program::EdgeProxy, &[], &settings);
-        Builder::new_current_thread().enable_all().build()?.block_on(start)
+        Builder::new_current_thread().enable_all().build()?.block_on(start).map(Process::unheard)
     })
 }

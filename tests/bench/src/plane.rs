@@ -90,7 +90,7 @@ impl Plane {
         ] {
             set(key, value);
         }
-        let process = Process::start("control plane", Program::ControlPlane, &[], &settings).await?;
+        let process = Process::start("control plane", Program::ControlPlane, &[], &settings).await?.unheard();
         let mut starts = JoinSet::new();
         for _ in 0..synthetic::SERVERS {
             starts.spawn(servers::start());

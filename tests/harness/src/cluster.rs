@@ -2,7 +2,7 @@
 
 mod links;
 
-use std::{collections::BTreeMap, net::SocketAddr};
+use std::{cell::Cell, collections::BTreeMap, net::SocketAddr};
 
 use anyhow::{Context, Result, ensure};
 use usher_bbb_sim::BbbSim;
@@ -318,19 +318,23 @@ impl Cluster {
         .await
     }
 
-    /// Waits until every control plane and every edge has what any control plane knows now.
+    /// Waits until every control plane and every edge has what any control plane knows now. Where they
+    /// are of different epochs, or another begins meanwhile: what is known once they agree on one.
     ///
     /// # Errors
     /// When they do not get there.
     pub async fn is_level(&self) -> Result<()> {
-        let goal = wait::until("every control plane to say what it knows", || async {
-            let known = self.revisions().await?.into_iter().max_by_key(|revision| revision.seq);
-            known.context("a cluster has control planes")
-        })
-        .await?;
-        let has = |at: &v1::Revision| at.epoch == goal.epoch && at.seq >= goal.seq;
+        let agreed = Cell::new(None::<v1::Revision>);
         wait::until("every edge to be level with the control planes", || async {
-            let (revisions, mut edges) = (self.revisions().await?, Vec::new());
+            let revisions = self.revisions().await?;
+            let newest = revisions.iter().copied().max_by_key(|revision| revision.seq);
+            let newest = newest.context("a cluster has control planes")?;
+            let one_epoch = revisions.iter().all(|revision| revision.epoch == newest.epoch);
+            ensure!(one_epoch, "control planes of different epochs: {revisions:?}");
+            let goal = agreed.get().filter(|goal| goal.epoch == newest.epoch).unwrap_or(newest);
+            agreed.set(Some(goal));
+            let has = |at: &v1::Revision| at.epoch == goal.epoch && at.seq >= goal.seq;
+            let mut edges = Vec::new();
             for number in 0..self.control_planes.len() {
                 edges.extend(self.admin(number).edges().await?);
             }

@@ -17,6 +17,9 @@ use nix::{
 
 use crate::{programs::Program, wait};
 
+/// Lines that are shown of what a program printed last.
+const SHOWN: usize = 60;
+
 /// Settings for a program, by their environment names.
 pub type Environment = BTreeMap<String, String>;
 
@@ -28,6 +31,7 @@ pub struct Process {
     lines: Arc<Mutex<Vec<String>>>,
     addresses: BTreeMap<String, SocketAddr>,
     errors_expected: bool,
+    unheard: bool,
 }
 
 impl Process {
@@ -74,13 +78,21 @@ impl Process {
         if let Some(output) = child.stderr.take() {
             read_lines(output, Arc::clone(&lines));
         }
-        Ok(Self { name: name.to_owned(), child, lines, addresses: BTreeMap::new(), errors_expected: false })
+        let (name, addresses) = (name.to_owned(), BTreeMap::new());
+        Ok(Self { name, child, lines, addresses, errors_expected: false, unheard: false })
     }
 
     /// Lets the program write ERROR lines without failing the test.
     #[must_use]
     pub fn expecting_errors(mut self) -> Self {
         self.errors_expected = true;
+        self
+    }
+
+    /// Keeps what the program prints to itself: for an owner that is no test, and whose own output is read.
+    #[must_use]
+    pub fn unheard(mut self) -> Self {
+        self.unheard = true;
         self
     }
 
@@ -185,10 +197,13 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
         let lines = self.lines().clone();
-        if std::thread::panicking() {
-            let last = lines.len().saturating_sub(60);
-            eprintln!("--- {} printed, at the end:\n{}", self.name, lines[last..].join("\n"));
-        } else if !self.errors_expected {
+        // A test that returns an error is not known to have failed yet; of one that passes, its runner
+        // shows nothing.
+        if !self.unheard {
+            let last = lines.len().saturating_sub(SHOWN);
+            println!("--- {} printed, at the end:\n{}", self.name, lines[last..].join("\n"));
+        }
+        if !std::thread::panicking() && !self.errors_expected {
             let errors: Vec<_> = lines.iter().filter(|line| is_error(line)).collect();
             assert!(errors.is_empty(), "{} wrote errors nobody expected: {errors:#?}", self.name);
         }
