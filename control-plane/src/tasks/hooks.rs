@@ -3,20 +3,22 @@
 
 mod announce;
 mod book;
+mod intake;
 mod keeper;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use tracing::{debug, info, warn};
-use usher_common::{
-    callback::{CallbackKey, CallbackKind, HookState, PATH, webhook::Posted},
-    id::{ServerId, TenantId},
-    runtime::clock::WallClock,
-    settings::Settings,
+use tracing::{debug, info};
+use usher_common::{id::TenantId, revision::Revision, runtime::clock::WallClock, settings::Settings};
+
+use self::{
+    announce::{PATIENCE, announce},
+    book::Book,
 };
-
-pub use self::keeper::{HookKeeper, KeeperParts};
-use self::{announce::announce, book::Book};
+pub use self::{
+    intake::Arrival,
+    keeper::{HookKeeper, KeeperParts},
+};
 use super::{
     callback_key::CallbackKeys,
     deliveries::{Deliveries, DeliveryError},
@@ -24,17 +26,10 @@ use super::{
 };
 use crate::{
     core::{
-        delivery::{Delivery, DeliveryId, Form},
-        hooks::{
-            HookId, Registration, Unfit, Whose, Words, delivery_of,
-            event::{Facts, facts, split},
-            in_own_words,
-            keeper::Wish,
-            whose,
-        },
+        hooks::{HookId, Registration, Unfit, keeper::Wish},
         plan::Key,
     },
-    ops::hook_metrics::{Fate, HookMetrics},
+    ops::hook_metrics::HookMetrics,
     ports::{Guard, ServerHooks, Store, StoreError, Txn, Verdict, Write},
     store::{
         hooks::{PREFIX, decode, encode, id_of, path, prefix_of},
@@ -79,21 +74,6 @@ pub enum HookError {
     NotReady,
 }
 
-/// What a server sent.
-#[derive(Debug, Clone, Copy)]
-pub struct Arrival<'a> {
-    /// The server, which signed it.
-    pub server: &'a ServerId,
-    /// Whether the events are as they are on its bus.
-    pub raw: bool,
-    /// A JSON array.
-    pub events: &'a str,
-    /// When it first sent them.
-    pub timestamp: &'a str,
-    /// What it calls itself.
-    pub domain: &'a str,
-}
-
 /// Registers, shows, takes out and accepts; clones share everything.
 #[derive(Clone)]
 pub struct Hooks {
@@ -106,6 +86,8 @@ pub struct Hooks {
     wall: WallClock,
     public_url: Option<String>,
     max_hooks: usize,
+    /// How long an application is kept waiting for servers, well within the time of its call.
+    patience: Duration,
     metrics: HookMetrics,
 }
 
@@ -133,8 +115,9 @@ impl Hooks {
         let HookParts { store, fleet, deliveries, keys, servers, wall, metrics } = parts;
         let public_url = settings.public_url.clone();
         let max_hooks = usize::try_from(settings.callbacks.max_hooks).unwrap_or(usize::MAX);
+        let patience = PATIENCE.min(settings.meetings.call_timeout / 4);
         let book = Book::default();
-        Self { store, fleet, book, deliveries, keys, servers, wall, public_url, max_hooks, metrics }
+        Self { store, fleet, book, deliveries, keys, servers, wall, public_url, max_hooks, patience, metrics }
     }
 
     /// Registers a hook, or finds the one that stands for its address; tells which.
@@ -228,90 +211,11 @@ impl Hooks {
         Ok(())
     }
 
-    /// Writes what applications are to hear of what a server sent; once it returns they will, or it is
-    /// nobody's. Sent again it is the same.
-    ///
-    /// # Errors
-    /// Not all of it may have been written: it can be sent again.
-    pub async fn accept(&self, arrival: Arrival<'_>) -> Result<(), HookError> {
-        if !self.book.is_read() || !self.fleet.complete() {
-            return Err(HookError::NotReady);
-        }
-        let Ok(events) = split(arrival.events) else {
-            warn!(server = %arrival.server, "a server sent events that cannot be read");
-            self.metrics.event(Fate::Malformed);
-            return Ok(());
-        };
-        let key = self.keys.now().and_then(|key| CallbackKey::parse(&key).ok());
-        let mut all = Vec::new();
-        for event in events {
-            let told = facts(event);
-            let found = self.fleet.read(|fleet| {
-                let whose = whose(fleet, arrival.server, &told)?;
-                let host = fleet.tenant(&whose.meeting.tenant)?.value.hosts.first().cloned();
-                Some((whose, host))
-            });
-            let Some((whose, host)) = found else {
-                debug!(server = %arrival.server, event = told.name, "an event is of no tenant");
-                self.metrics.event(Fate::Foreign);
-                continue;
-            };
-            let hooks = self.book.wanting(&whose.meeting, &told.name, arrival.raw);
-            if hooks.is_empty() {
-                self.metrics.event(Fate::Unwanted);
-                continue;
-            }
-            let host = host.or_else(|| self.public_host()).unwrap_or_else(|| arrival.domain.to_owned());
-            let body = body(key.as_ref(), event, &whose, host, arrival.timestamp);
-            let deliveries =
-                hooks.into_iter().map(|hook| self.delivery(&arrival, event, &told, &whose, hook, &body));
-            all.extend(deliveries);
-        }
-        let (accepted, turned_away) = self.deliveries.accept_events(all).await?;
-        (0..accepted).for_each(|_| self.metrics.event(Fate::Accepted));
-        (0..turned_away).for_each(|_| self.metrics.event(Fate::TurnedAway));
-        Ok(())
-    }
-
-    fn delivery(
-        &self,
-        arrival: &Arrival<'_>,
-        event: &str,
-        told: &Facts,
-        whose: &Whose,
-        hook: (HookId, Registration),
-        body: &str,
-    ) -> (DeliveryId, Delivery) {
-        let (id, registration) = hook;
-        let now_ms = self.wall.now_ms();
-        let delivery = Delivery {
-            meeting: whose.meeting.clone(),
-            server: arrival.server.clone(),
-            kind: CallbackKind::Webhook,
-            form: Form::Webhook,
-            url: registration.url,
-            body: body.to_owned().into(),
-            accepted_at_ms: now_ms,
-            attempts: 0,
-            waited: std::time::Duration::ZERO,
-            last_error: String::new(),
-            retries_asked: 0,
-            hook: Some(id.clone()),
-            order_ms: if told.at_ms > 0 { told.at_ms } else { now_ms.max(1) },
-        };
-        (delivery_of(&id, arrival.server.as_str(), event), delivery)
-    }
-
-    fn public_host(&self) -> Option<String> {
-        let url = url::Url::parse(self.public_url.as_deref()?).ok()?;
-        url.host_str().map(str::to_owned)
-    }
-
     /// Waits a moment until this replica sees what made the store refuse.
     async fn see(&self, revision: u64) {
         let now = self.fleet.revision();
-        let wanted = usher_common::revision::Revision::new(now.epoch, revision);
-        if self.fleet.reach(wanted, std::time::Duration::from_millis(500)).await.is_err() {
+        let wanted = Revision::new(now.epoch, revision);
+        if self.fleet.reach(wanted, Duration::from_millis(500)).await.is_err() {
             debug!(revision, "the fleet is behind the store");
         }
     }
@@ -320,19 +224,4 @@ impl Hooks {
         let verdicts = self.store.commit(vec![txn]).await?;
         verdicts.first().copied().ok_or_else(|| StoreError::Unknown("the store decided nothing".into()))
     }
-}
-
-/// What an application gets of an event.
-fn body(key: Option<&CallbackKey>, event: &str, whose: &Whose, domain: String, timestamp: &str) -> String {
-    let address = |url: &str| {
-        let sealed = url.rsplit_once(PATH)?.1;
-        let key = key?;
-        if HookState::is_named(sealed) {
-            return None;
-        }
-        Some(key.open(sealed).ok()?.url.unwrap_or_default())
-    };
-    let own = whose.meeting.meeting.as_str();
-    let event = in_own_words(event, &Words { on_server: &whose.on_server, own, address: &address });
-    Posted { domain, events: format!("[{event}]"), timestamp: timestamp.to_owned() }.form()
 }

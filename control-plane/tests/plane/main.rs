@@ -7,6 +7,7 @@ mod adopt;
 mod callbacks;
 mod fleet_size;
 mod health;
+mod hooks;
 mod meetings;
 mod placement;
 mod polls;

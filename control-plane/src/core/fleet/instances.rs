@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use foldhash::{HashMap, HashMapExt};
+use foldhash::{HashMap, HashMapExt, HashSet};
 use usher_common::{
     id::{InternalMeetingId, ServerId},
     meeting::MeetingKey,
@@ -47,11 +47,10 @@ impl Ended {
 
     /// Remembers what one sample lists and the next does not. Breakout rooms are known by nothing else.
     pub(super) fn compare(&mut self, before: &Sample, after: Option<&Sample>, now: Instant) {
-        let still = |instance: &InternalMeetingId| {
-            after.is_some_and(|sample| sample.meetings.iter().any(|meeting| meeting.internal_id == *instance))
-        };
+        let after = after.map_or(&[][..], |sample| &sample.meetings);
+        let still: HashSet<&InternalMeetingId> = after.iter().map(|meeting| &meeting.internal_id).collect();
         for meeting in &before.meetings {
-            if let Some(key) = meeting.key.as_ref().filter(|_| !still(&meeting.internal_id)) {
+            if let Some(key) = meeting.key.as_ref().filter(|_| !still.contains(&meeting.internal_id)) {
                 self.remember(&meeting.internal_id, key, now);
             }
         }

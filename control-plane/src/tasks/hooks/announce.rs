@@ -15,7 +15,7 @@ use super::Hooks;
 use crate::core::hooks::keeper::Wish;
 
 /// Longest time an application is kept waiting for servers.
-const PATIENCE: Duration = Duration::from_secs(2);
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 /// Servers that are asked at the same time.
 const AT_ONCE: usize = 64;
 
@@ -37,7 +37,7 @@ pub(super) async fn announce(hooks: &Hooks, ask: Wish) {
             }
         }
     });
-    if tokio::time::timeout(PATIENCE, asked).await.is_err() {
+    if tokio::time::timeout(hooks.patience, asked).await.is_err() {
         debug!("not every server has its hook in time");
     }
 }

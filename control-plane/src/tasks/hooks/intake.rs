@@ -1,0 +1,170 @@
+//! Events that servers send: whose each is, in whose words, and for which hooks.
+
+use std::time::Duration;
+
+use tracing::{debug, warn};
+use usher_common::{
+    callback::{CallbackKey, CallbackKind, HookState, PATH, webhook::Posted},
+    id::ServerId,
+    revision::Revision,
+};
+
+use super::{HookError, Hooks};
+use crate::{
+    core::{
+        delivery::{Delivery, DeliveryId, Form},
+        hooks::{
+            HookId, Registration, Whose, Words, delivery_of,
+            event::{Facts, facts, split},
+            in_own_words, whose,
+        },
+    },
+    ops::hook_metrics::Fate,
+};
+
+/// How long an event waits for what would tell whose it is.
+const SETTLE_WITHIN: Duration = Duration::from_secs(1);
+
+/// What a server sent.
+#[derive(Debug, Clone, Copy)]
+pub struct Arrival<'a> {
+    /// The server, which signed it.
+    pub server: &'a ServerId,
+    /// Whether the events are as they are on its bus.
+    pub raw: bool,
+    /// A JSON array.
+    pub events: &'a str,
+    /// When it first sent them.
+    pub timestamp: &'a str,
+    /// What it calls itself.
+    pub domain: &'a str,
+}
+
+impl Hooks {
+    /// Writes what applications are to hear of what a server sent; once it returns they will, or it is
+    /// nobody's. Sent again it is the same.
+    ///
+    /// # Errors
+    /// Not all of it may have been written: it can be sent again.
+    pub async fn accept(&self, arrival: Arrival<'_>) -> Result<(), HookError> {
+        if !self.book.is_read() || !self.fleet.complete() {
+            return Err(HookError::NotReady);
+        }
+        let Ok(events) = split(arrival.events) else {
+            warn!(server = %arrival.server, "a server sent events that cannot be read");
+            self.metrics.event(Fate::Malformed);
+            return Ok(());
+        };
+        let key = self.keys.now().and_then(|key| CallbackKey::parse(&key).ok());
+        let mut all = Vec::new();
+        for event in events {
+            let told = facts(event);
+            let found = self.find(arrival.server, &told).await?;
+            let Some((whose, host)) = found else {
+                debug!(server = %arrival.server, event = told.name, "an event is of no tenant");
+                self.metrics.event(Fate::Foreign);
+                continue;
+            };
+            let hooks = self.book.wanting(&whose.meeting, &told.name, arrival.raw);
+            if hooks.is_empty() {
+                self.metrics.event(Fate::Unwanted);
+                continue;
+            }
+            let host = host.or_else(|| self.public_host()).unwrap_or_else(|| arrival.domain.to_owned());
+            let body = body(key.as_ref(), event, &whose, host, arrival.timestamp);
+            let deliveries =
+                hooks.into_iter().map(|hook| self.delivery(&arrival, event, &told, &whose, hook, &body));
+            all.extend(deliveries);
+        }
+        let (accepted, turned_away) = self.deliveries.accept_events(all).await?;
+        (0..accepted).for_each(|_| self.metrics.event(Fate::Accepted));
+        (0..turned_away).for_each(|_| self.metrics.event(Fate::TurnedAway));
+        Ok(())
+    }
+
+    /// Finds whose an event is, and that tenant's host. What this replica knows of nobody's may be of a
+    /// meeting that it has not heard of yet, or that its server has not confirmed yet.
+    async fn find(
+        &self,
+        server: &ServerId,
+        told: &Facts,
+    ) -> Result<Option<(Whose, Option<String>)>, HookError> {
+        let look = || {
+            self.fleet.read(|fleet| {
+                let Some(whose) = whose(fleet, server, told) else {
+                    let settling = fleet.server(server).is_some_and(|server| server.pending() > 0);
+                    return Err(settling);
+                };
+                let host = fleet.tenant(&whose.meeting.tenant).and_then(|stored| stored.value.hosts.first());
+                Ok((whose, host.cloned()))
+            })
+        };
+        if let Ok(found) = look() {
+            return Ok(Some(found));
+        }
+        let revision = Revision::new(self.fleet.revision().epoch, self.store.revision().await?);
+        let mut revisions = self.fleet.revisions();
+        let settled = async {
+            if self.fleet.reach(revision, SETTLE_WITHIN).await.is_err() {
+                return None;
+            }
+            loop {
+                match look() {
+                    Ok(found) => return Some(found),
+                    Err(true) => revisions.changed().await.ok()?,
+                    Err(false) => return None,
+                }
+            }
+        };
+        Ok(tokio::time::timeout(SETTLE_WITHIN, settled).await.ok().flatten())
+    }
+
+    fn delivery(
+        &self,
+        arrival: &Arrival<'_>,
+        event: &str,
+        told: &Facts,
+        whose: &Whose,
+        hook: (HookId, Registration),
+        body: &str,
+    ) -> (DeliveryId, Delivery) {
+        let (id, registration) = hook;
+        let now_ms = self.wall.now_ms();
+        let delivery = Delivery {
+            meeting: whose.meeting.clone(),
+            server: arrival.server.clone(),
+            kind: CallbackKind::Webhook,
+            form: Form::Webhook,
+            url: registration.url,
+            body: body.to_owned().into(),
+            accepted_at_ms: now_ms,
+            attempts: 0,
+            waited: Duration::ZERO,
+            last_error: String::new(),
+            retries_asked: 0,
+            hook: Some(id.clone()),
+            order_ms: if told.at_ms > 0 { told.at_ms } else { now_ms.max(1) },
+        };
+        (delivery_of(&id, arrival.server.as_str(), event), delivery)
+    }
+
+    fn public_host(&self) -> Option<String> {
+        let url = url::Url::parse(self.public_url.as_deref()?).ok()?;
+        url.host_str().map(str::to_owned)
+    }
+}
+
+/// What an application gets of an event.
+fn body(key: Option<&CallbackKey>, event: &str, whose: &Whose, domain: String, timestamp: &str) -> String {
+    let address = |url: &str| {
+        let sealed = url.rsplit_once(PATH)?.1;
+        let key = key?;
+        if HookState::is_named(sealed) {
+            return None;
+        }
+        Some(key.open(sealed).ok()?.url.unwrap_or_default())
+    };
+    let own = whose.meeting.meeting.as_str();
+    let event = in_own_words(event, &Words { on_server: &whose.on_server, own, address: &address });
+    Posted { domain, events: format!("[{event}]"), timestamp: timestamp.to_owned() }.form()
+}

@@ -1,0 +1,324 @@
+//! Webhooks: registered once, kept on servers, and what becomes of the events that servers send.
+
+use std::sync::Arc;
+
+use serde_json::json;
+use tonic::{Code, Status, transport::Channel};
+use usher_bbb_sim::SimOptions;
+use usher_common::{
+    bbb::checksum::{Algorithm, sign},
+    proto::v1::{
+        callback_service_client::CallbackServiceClient, delivery_service_client::DeliveryServiceClient,
+        hook_service_client::HookServiceClient, tenant_service_client::TenantServiceClient, *,
+    },
+    secret::Secret,
+    settings::Settings,
+};
+use usher_control_plane::{ports::Store, store::embedded::EmbeddedStore};
+use usher_harness::application::Application;
+
+use crate::bench::{Bench, key, settings, until};
+
+const SECRET: &str = "tenant-secret";
+
+fn reachable() -> Settings {
+    let mut settings = settings();
+    settings.public_url = Some("https://usher.test".into());
+    settings.callbacks.allow = vec!["127.0.0.1".into()];
+    settings.secrets = vec![Secret::new(SECRET)];
+    settings
+}
+
+fn memory() -> Arc<dyn Store> {
+    Arc::new(EmbeddedStore::open(None).expect("opens in memory"))
+}
+
+fn hooks(bench: &Bench) -> HookServiceClient<Channel> {
+    HookServiceClient::new(bench.channel.clone())
+}
+
+async fn create(bench: &Bench, tenant: &str, hook: Hook) -> Result<CreateHookResponse, Status> {
+    let request = CreateHookRequest { parent: format!("tenants/{tenant}"), hook: Some(hook) };
+    hooks(bench).create_hook(request).await.map(tonic::Response::into_inner)
+}
+
+fn at(url: &str) -> Hook {
+    Hook { callback_url: url.into(), ..Hook::default() }
+}
+
+async fn listed(bench: &Bench, parent: &str, view: HookView) -> Vec<Hook> {
+    let request = ListHooksRequest { parent: parent.into(), view: view.into(), ..Default::default() };
+    hooks(bench).list_hooks(request).await.expect("is listed").into_inner().hooks
+}
+
+async fn add_tenant(bench: &Bench, id: &str) {
+    let tenant = Tenant { secrets: vec![format!("{id}-secret")], ..Tenant::default() };
+    let request = CreateTenantRequest { tenant: Some(tenant), tenant_id: id.into() };
+    TenantServiceClient::new(bench.channel.clone()).create_tenant(request).await.expect("is created");
+}
+
+async fn remove_tenant(bench: &Bench, id: &str) {
+    let request = DeleteTenantRequest { name: format!("tenants/{id}"), ..Default::default() };
+    TenantServiceClient::new(bench.channel.clone()).delete_tenant(request).await.expect("is deleted");
+}
+
+async fn waiting(bench: &Bench) -> Vec<Delivery> {
+    let request = ListDeliveriesRequest { page_size: 1000, ..Default::default() };
+    let mut client = DeliveryServiceClient::new(bench.channel.clone());
+    client.list_deliveries(request).await.expect("is listed").into_inner().deliveries
+}
+
+/// An event of a meeting, as `bbb1` sends it.
+fn event(meeting: &str, name: &str, at_ms: i64) -> AcceptEventsRequest {
+    let event = json!({ "data": { "type": "event", "id": name, "attributes": { "meeting":
+        { "internal-meeting-id": "i-1", "external-meeting-id": meeting } }, "event": { "ts": at_ms } } });
+    AcceptEventsRequest {
+        server_id: "bbb1".into(),
+        raw: false,
+        events: format!("[{event}]"),
+        timestamp: "1700000000123".into(),
+        domain: "bbb1.internal".into(),
+    }
+}
+
+async fn send(bench: &Bench, request: AcceptEventsRequest) {
+    hooks(bench).accept_events(request).await.expect("is accepted");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_address_of_a_tenant_is_one_hook_whoever_registers_it_at_the_same_time() {
+    let store = memory();
+    let first = Bench::on(reachable(), store.clone()).await;
+    let second = Bench::on(reachable(), store.clone()).await;
+    let url = "https://app.test/cb?token=abc";
+    let all = (0..20).map(|number| {
+        let bench = if number % 2 == 0 { &first } else { &second };
+        create(bench, "default", Hook { meeting_id: format!("room-{number}"), ..at(url) })
+    });
+    let all: Vec<CreateHookResponse> = futures::future::join_all(all)
+        .await
+        .into_iter()
+        .map(|created| created.expect("is created"))
+        .collect();
+    assert_eq!(all.iter().filter(|created| !created.existing).count(), 1);
+    let standing = all.iter().find(|created| !created.existing).expect("there is one").hook.clone();
+    assert!(all.iter().all(|created| created.hook == standing), "the first stands: {all:?}");
+    assert_eq!(store.read_prefix("hooks/").await.expect("reads").entries.len(), 1);
+    let shown = listed(&second, "tenants/default", HookView::Unspecified).await;
+    assert_eq!((shown[0].target.as_str(), shown[0].callback_url.as_str()), ("https://app.test", ""), "I14");
+    let shown = listed(&second, "tenants/-", HookView::RevealUrl).await;
+    assert_eq!(shown[0].callback_url, url);
+    let name = shown[0].name.clone();
+    let gone = hooks(&first).delete_hook(DeleteHookRequest { name: name.clone() }).await;
+    assert!(gone.is_ok(), "{gone:?}");
+    let again = hooks(&second).delete_hook(DeleteHookRequest { name }).await.expect_err("is gone");
+    assert_eq!(again.code(), Code::NotFound);
+    first.stop().await;
+    second.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_registered_is_refused_and_says_why() {
+    let mut few = reachable();
+    few.callbacks.max_hooks = 1;
+    let bench = Bench::on(few, memory()).await;
+    let refused =
+        async |tenant: &str, hook: Hook| create(&bench, tenant, hook).await.expect_err("is refused");
+    let wrong = refused("default", at("app.test")).await;
+    assert_eq!(wrong.code(), Code::InvalidArgument);
+    assert!(wrong.message().contains("hook.callback_url"), "{}", wrong.message());
+    assert_eq!(refused("nobody", at("https://app.test/")).await.code(), Code::NotFound);
+    create(&bench, "default", at("https://app.test/1")).await.expect("is created");
+    let many = refused("default", at("https://app.test/2")).await;
+    assert_eq!(many.code(), Code::FailedPrecondition);
+    assert!(many.message().contains("callbacks.max_hooks"), "{}", many.message());
+    for name in ["tenants/default/hooks/17", "hooks/x", "tenants/default/hooks/../../x"] {
+        let wrong = hooks(&bench).delete_hook(DeleteHookRequest { name: name.into() }).await;
+        assert_eq!(wrong.expect_err("is no name").code(), Code::InvalidArgument, "{name}");
+    }
+    bench.stop().await;
+    let unreachable = Bench::on(settings(), memory()).await;
+    let refused = create(&unreachable, "default", at("https://app.test/")).await.expect_err("is refused");
+    assert_eq!(refused.code(), Code::FailedPrecondition);
+    assert!(refused.message().contains("public_url"), "{}", refused.message());
+    unreachable.stop().await;
+}
+
+/// The servers have their hooks when the application is answered, and give them back when they are
+/// disabled, or nobody wants any.
+#[tokio::test(flavor = "multi_thread")]
+async fn servers_have_a_hook_of_each_kind_that_is_wanted_and_no_more() {
+    let bench = Bench::with(reachable(), 2).await;
+    let kinds = |id: &str| {
+        let mut kinds: Vec<bool> = bench.sim(id).hooks().iter().map(|hook| hook.raw).collect();
+        kinds.sort_unstable();
+        kinds
+    };
+    create(&bench, "default", at("https://app.test/1")).await.expect("is created");
+    assert_eq!((kinds("bbb1"), kinds("bbb2")), (vec![false], vec![false]), "at once");
+    create(&bench, "default", Hook { meeting_id: "room".into(), ..at("https://app.test/2") })
+        .await
+        .expect("is created");
+    let raw = Hook { raw: true, ..at("https://app.test/3") };
+    create(&bench, "default", raw).await.expect("is created");
+    assert_eq!(kinds("bbb1"), [false, true], "one of each kind, whatever the number of hooks");
+    let name = "servers/bbb2".into();
+    bench.servers().disable_server(DisableServerRequest { name }).await.expect("is disabled");
+    until("it to have none", async || kinds("bbb2").is_empty().then_some(())).await;
+    let foreign = bench.sim("bbb1").signed_url("hooks/create", "callbackURL=https%3A%2F%2Fothers.test%2F");
+    bench.http.get(foreign).send().await.expect("answers");
+    for hook in listed(&bench, "tenants/default", HookView::Unspecified).await {
+        hooks(&bench).delete_hook(DeleteHookRequest { name: hook.name }).await.expect("is deleted");
+    }
+    until("what is left to be others'", async || {
+        let left = bench.sim("bbb1").hooks();
+        (left.len() == 1 && left[0].callback_url == "https://others.test/").then_some(())
+    })
+    .await;
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_waits_once_in_the_tenants_words_and_goes_out_in_order() {
+    let bench = Bench::with(reachable(), 1).await;
+    let application = Application::start().await.expect("listens");
+    application.answer(503);
+    add_tenant(&bench, "school").await;
+    let (ours, school) = (application.url("/ours"), application.url("/school"));
+    create(&bench, "default", at(&ours)).await.expect("is created");
+    create(&bench, "school", at(&school)).await.expect("is created");
+    bench.create("room").await;
+    for _ in 0..3 {
+        send(&bench, event("school~room", "user-left", 30)).await;
+    }
+    send(&bench, event("school~room", "meeting-created", 10)).await;
+    send(&bench, event("school~room", "user-joined", 20)).await;
+    send(&bench, event("room", "meeting-created", 5)).await;
+    send(&bench, event("foreign", "meeting-created", 5)).await;
+    until("all to be seen", async || (waiting(&bench).await.len() == 4).then_some(())).await;
+    application.answer(200);
+    until("all to be taken", async || waiting(&bench).await.is_empty().then_some(())).await;
+    let heard = |path: &str| {
+        let taken = application.taken().into_iter();
+        taken.filter(|heard| heard.path.starts_with(path)).collect::<Vec<_>>()
+    };
+    let of_school: Vec<String> = heard("/school")
+        .iter()
+        .map(|heard| {
+            let body = std::str::from_utf8(&heard.body).expect("is text");
+            let checksum = sign(Algorithm::Sha1, &school, body, &Secret::new("school-secret"));
+            assert_eq!(heard.path, format!("/school?checksum={checksum}"));
+            assert!(body.starts_with("domain=usher.test&event=%5B%7B%22data"), "{body}");
+            assert!(body.ends_with("&timestamp=1700000000123") && !body.contains("school"), "{body}");
+            body.split("%22id%22%3A%22").nth(1).expect("has a name")[..9].to_owned()
+        })
+        .collect();
+    assert_eq!(of_school, ["meeting-c", "user-join", "user-left"], "as they happened");
+    assert_eq!(heard("/ours").len(), 1, "{:?}", heard("/ours"));
+    assert!((bench.metric("usher_hook_events_total{outcome=\"foreign\"}") - 1.0).abs() < 0.1);
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_refuses_the_signature_gets_it_no_second_time_and_a_hook_that_goes_takes_its_events_along() {
+    let bench = Bench::on(reachable(), memory()).await;
+    let application = Application::start().await.expect("listens");
+    add_tenant(&bench, "school").await;
+    application.answer(401);
+    let created = create(&bench, "school", at(&application.url("/"))).await.expect("is created");
+    send(&bench, event("school~room", "user-joined", 1)).await;
+    until("the refusal", async || {
+        (bench.metric("usher_deliveries_ended_total{outcome=\"refused\"}") > 0.5).then_some(())
+    })
+    .await;
+    application.answer(503);
+    send(&bench, event("school~room", "user-left", 2)).await;
+    until("it to wait", async || (waiting(&bench).await.len() == 1).then_some(())).await;
+    let name = created.hook.expect("is shown").name;
+    hooks(&bench).delete_hook(DeleteHookRequest { name }).await.expect("is deleted");
+    until("nothing to wait", async || waiting(&bench).await.is_empty().then_some(())).await;
+    send(&bench, event("school~room", "meeting-ended", 3)).await;
+    assert!(waiting(&bench).await.is_empty(), "nobody wants it any more");
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_that_goes_takes_its_hooks_along_and_another_of_its_name_gets_none() {
+    let store = memory();
+    let bench = Bench::on(reachable(), store.clone()).await;
+    add_tenant(&bench, "school").await;
+    create(&bench, "school", at("https://school.test/")).await.expect("is created");
+    create(&bench, "default", at("https://app.test/")).await.expect("is created");
+    remove_tenant(&bench, "school").await;
+    add_tenant(&bench, "school").await;
+    assert!(listed(&bench, "tenants/school", HookView::Unspecified).await.is_empty());
+    assert_eq!(listed(&bench, "tenants/default", HookView::Unspecified).await.len(), 1);
+    // One that stands although its tenant is gone: the replica that was asked ended in between.
+    let left = store.read_prefix("hooks/default/").await.expect("reads").entries.remove(0);
+    let stray = left.key.replace("default", "gone");
+    let txn = usher_control_plane::ports::Txn {
+        guards: Vec::new(),
+        writes: vec![usher_control_plane::ports::Write::Put(stray.clone(), left.value)],
+    };
+    store.commit(vec![txn]).await.expect("is written");
+    until("the stray to go", async || {
+        store.read_prefix(&stray).await.expect("reads").entries.is_empty().then_some(())
+    })
+    .await;
+    assert_eq!(listed(&bench, "tenants/default", HookView::Unspecified).await.len(), 1);
+    bench.stop().await;
+}
+
+/// An application that is down fills its share and no more: others' events and callbacks are taken.
+#[tokio::test(flavor = "multi_thread")]
+async fn events_of_an_application_that_is_down_leave_room_for_others() {
+    let mut small = reachable();
+    small.callbacks.max_waiting = 40 << 10;
+    let bench = Bench::on(small, memory()).await;
+    let application = Application::start().await.expect("listens");
+    application.answer(503);
+    for tenant in ["school", "other"] {
+        add_tenant(&bench, tenant).await;
+        create(&bench, tenant, at(&application.url(&format!("/{tenant}")))).await.expect("is created");
+    }
+    let turned_away = || bench.metric("usher_hook_events_total{outcome=\"turned_away\"}");
+    for number in 0..200 {
+        send(&bench, event("school~room", "user-joined", 1 + number)).await;
+    }
+    until("the share to be full", async || (turned_away() > 0.5).then_some(())).await;
+    let (of_school, lost) = (waiting(&bench).await.len(), turned_away());
+    assert!(of_school > 5 && (of_school as f64 + lost - 200.0).abs() < 0.1, "{of_school} and {lost}");
+    send(&bench, event("other~room", "user-joined", 1)).await;
+    let mut callback = AcceptCallbackRequest {
+        id: format!("{:032x}", 1),
+        key: Some(key("room")),
+        server_id: "bbb1".into(),
+        url: application.url("/callback"),
+        ..AcceptCallbackRequest::default()
+    };
+    callback.set_kind(CallbackKind::Ended);
+    callback.set_form(CallbackForm::Get);
+    let mut callbacks = CallbackServiceClient::new(bench.channel.clone());
+    callbacks.accept_callback(callback).await.expect("there is room");
+    until("both to wait", async || (waiting(&bench).await.len() == of_school + 2).then_some(())).await;
+    assert!((turned_away() - lost).abs() < 0.1);
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn servers_whose_webhooks_take_nothing_but_sha1_get_their_hooks_too() {
+    let bench = Bench::on(reachable(), memory()).await;
+    let old = usher_bbb_sim::HookOptions {
+        version: Some(usher_bbb_sim::HooksVersion::V2),
+        ..usher_bbb_sim::HookOptions::default()
+    };
+    let options = SimOptions { hooks: old, ..SimOptions::new("server-secret") };
+    let sim = usher_bbb_sim::BbbSim::start(options).await.expect("listens");
+    bench.add("bbb1", &sim, AdminState::Enabled).await;
+    bench.until_health("bbb1", Health::Online).await;
+    create(&bench, "default", at("https://app.test/")).await.expect("is created");
+    assert_eq!(sim.hooks().len(), 1);
+    sim.forget_hooks();
+    until("it to be there again", async || (sim.hooks().len() == 1).then_some(())).await;
+    bench.stop().await;
+}
