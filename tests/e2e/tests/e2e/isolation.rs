@@ -10,7 +10,10 @@ use rand::{Rng, RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use reqwest::Url;
 use usher_bbb_sim::{BbbSim, SimMeeting};
 use usher_harness::{
-    client::{Answer, BbbClient},
+    application::Application,
+    client::{Answer, BbbClient, Hash},
+    cluster::SECRET,
+    forwarder::Forwarder,
     standalone::Standalone,
     wait,
 };
@@ -47,6 +50,10 @@ fn encoded(text: &str) -> String {
 
 struct World {
     usher: Standalone,
+    application: Application,
+    _forwarder: Forwarder,
+    /// Ids of the webhooks that are registered, whosesoever.
+    hooks: BTreeSet<String>,
     clients: Vec<BbbClient>,
     rng: StdRng,
     log: Vec<String>,
@@ -58,7 +65,11 @@ struct World {
 
 impl World {
     async fn start(seed: u64) -> Result<Self> {
-        let usher = Standalone::start(2, &[]).await?;
+        let (application, forwarder) = (Application::start().await?, Forwarder::start().await?);
+        let settings = [("public_url", forwarder.url()), ("callbacks.allow", "127.0.0.1/32".to_owned())];
+        let settings = settings.each_ref().map(|(key, value)| (*key, value.as_str()));
+        let usher = Standalone::start(2, &settings).await?;
+        forwarder.lead_to([usher.process.address("listen")]);
         let mut clients = vec![usher.client()];
         for tenant in &TENANTS[1..] {
             usher.admin().add_tenant(tenant, tenant, &[]).await?;
@@ -71,8 +82,19 @@ impl World {
             })
             .await?;
         }
+        let mut hooks = BTreeSet::new();
+        for (tenant, client) in TENANTS.iter().zip(&clients) {
+            for raw in ["false", "true"] {
+                let url = encoded(&application.url(&format!("/{tenant}/{}{raw}", mark(tenant))));
+                let created = client.get("hooks/create", &format!("callbackURL={url}&getRaw={raw}")).await?;
+                hooks.insert(created.text("hookID").context("a hook has an id")?.to_owned());
+            }
+        }
         Ok(Self {
             usher,
+            application,
+            _forwarder: forwarder,
+            hooks,
             clients,
             rng: StdRng::seed_from_u64(seed),
             log: Vec::new(),
@@ -137,7 +159,7 @@ impl World {
         );
         let join = format!("meetingID={id}&fullName={mark}&role=MODERATOR&userID={mark}{more}");
         let about = format!("meetingID={id}{more}");
-        let what = self.rng.random_range(0..14);
+        let what = self.rng.random_range(0..16);
         self.log.push(format!("{} {what} {about}", TENANTS[tenant]));
         match what {
             0..=3 => client.get("create", &create).await,
@@ -166,6 +188,19 @@ impl World {
                 client.post(call, &create, FORM, &format!("meetingID={}", encoded(&self.id()))).await
             }
             12 => client.post_form("create", &create).await,
+            13 => client.get("hooks/list", &about).await,
+            14 => {
+                // Another's, unless it is one that it has just made itself.
+                let url = encoded(&self.application.url(&format!("/{}/{mark}more", TENANTS[tenant])));
+                client.get("hooks/create", &format!("callbackURL={url}{more}")).await?;
+                let id = self.hooks.iter().collect::<Vec<_>>().choose(&mut self.rng).map(|id| (*id).clone());
+                let id = id.unwrap_or_default();
+                let own = client.get("hooks/list", "").await?.texts("hookID").contains(&id.as_str());
+                let id = if own { "none".to_owned() } else { id };
+                let answer = client.get("hooks/destroy", &format!("hookID={id}")).await?;
+                ensure!(answer.key() == "destroyMissingHook", "destroyed another's: {answer:?}");
+                Ok(answer)
+            }
             // Added by somebody who knows no secret.
             _ => client.fetch(&format!("{}{more}&meetingID={id}", client.url("end", &about))).await,
         }
@@ -193,6 +228,32 @@ impl World {
             "{told}"
         );
         self.list(tenant).await
+    }
+
+    /// Everything that was sent to a tenant is signed with its secret, and of nobody else's meetings.
+    async fn heard(&self) -> Result<()> {
+        wait::until("every event to be delivered", || async {
+            ensure!(self.usher.admin().deliveries().await?.is_empty());
+            Ok(())
+        })
+        .await?;
+        let mut of_tenants = [0; TENANTS.len()];
+        for heard in self.application.taken().iter().filter(|heard| heard.path.contains("checksum=")) {
+            let (path, checksum) = heard.path.split_once("?checksum=").context("has a checksum")?;
+            let tenant = path.split('/').nth(1).context("names a tenant")?;
+            let at = TENANTS.iter().position(|known| *known == tenant).context("is a tenant")?;
+            let body = std::str::from_utf8(&heard.body)?;
+            let secret = if at == 0 { SECRET } else { tenant };
+            ensure!(Hash::Sha1.sign(&self.application.url(path), body, secret) == checksum, "{heard:?}");
+            let body = Url::parse(&format!("http://x/?{body}"))?;
+            let event: String = body.query_pairs().map(|(_, value)| value.into_owned()).collect();
+            for other in TENANTS.iter().filter(|other| **other != tenant) {
+                ensure!(!event.contains(&mark(other)), "{tenant} hears of {other}: {event}");
+            }
+            of_tenants[at] += usize::from(event.contains(&mark(tenant)));
+        }
+        ensure!(of_tenants.iter().all(|count| *count > 0), "somebody heard nothing: {of_tenants:?}");
+        Ok(())
     }
 
     /// A tenant is shown meetings that run for it, and no others. Not all of them: of two with one id the
@@ -232,6 +293,7 @@ async fn nothing_of_a_tenant_is_seen_changed_or_ended_by_another() -> Result<()>
             assert!(!foreign, "{text} in {meeting:?}, USHER_ISOLATION_SEED={seed}");
         }
     }
+    world.heard().await.with_context(|| format!("USHER_ISOLATION_SEED={seed}"))?;
     assert!(world.shown.iter().all(|shown| *shown > 0), "nothing was shown: {:?}", world.shown);
     Ok(())
 }
