@@ -24,6 +24,6 @@ pub(crate) fn uuid() -> String {
 }
 
 /// A voice bridge.
-pub(crate) fn five_digits() -> u32 {
+pub(crate) fn five_digits() -> u64 {
     rand::rng().random_range(10_000..100_000)
 }

@@ -94,7 +94,7 @@ fn password(params: &Params, name: &str) -> Result<String, Refusal> {
     }
 }
 
-fn voice_bridge(params: &Params) -> Result<Option<u32>, Refusal> {
+fn voice_bridge(params: &Params) -> Result<Option<u64>, Refusal> {
     params
         .given("voiceBridge")
         .map(|bridge| bridge.parse().map_err(|_| Refusal::VOICE_BRIDGE_NUMBER))

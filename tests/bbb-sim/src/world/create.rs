@@ -8,7 +8,7 @@ use super::{Document, Meeting, World, hash_of, meeting::Breakout};
 use crate::{chance, hooks::Event, options::BbbVersion};
 
 /// The test bridge: its meetings get an internal id without a hash.
-const TEST_BRIDGE: u32 = 99_999;
+const TEST_BRIDGE: u64 = 99_999;
 /// How often a free voice bridge is looked for.
 const BRIDGE_TRIES: usize = 10;
 
@@ -21,7 +21,7 @@ pub(crate) struct CreateAsk {
     pub(crate) attendee_password: String,
     /// Empty if not given.
     pub(crate) moderator_password: String,
-    pub(crate) voice_bridge: Option<u32>,
+    pub(crate) voice_bridge: Option<u64>,
     pub(crate) dial_number: String,
     pub(crate) duration: u64,
     pub(crate) record: bool,
@@ -71,7 +71,11 @@ impl World {
                 };
             }
         }
-        let voice_bridge = match ask.voice_bridge {
+        // A breakout room has its parent's number and its own behind that, whatever is asked for. What BBB
+        // does with a second one of that number nobody wrote down: here it gets another.
+        let own = parent.as_ref().filter(|own| own.sequence > 0).map(|own| own.voice_bridge);
+        let own = own.filter(|bridge| !self.bridge_is_taken(*bridge));
+        let voice_bridge = match own.or(ask.voice_bridge) {
             Some(bridge) if self.bridge_is_taken(bridge) => {
                 return Created::Refused(Refusal::VOICE_BRIDGE_TAKEN);
             }
@@ -116,7 +120,9 @@ impl World {
         let Some(breakout) = &ask.breakout else { return Ok(None) };
         let parent = breakout.parent.as_deref().ok_or(Refusal::PARENT_ID_MISSING)?;
         let parent = self.find_live(parent).ok_or(Refusal::PARENT_UNKNOWN)?;
+        let voice_bridge = format!("{:05}{}", parent.voice_bridge, breakout.sequence).parse().unwrap_or(0);
         Ok(Some(Breakout {
+            voice_bridge,
             parent_internal_id: parent.internal_id.clone(),
             sequence: breakout.sequence,
             free_join: breakout.free_join,
@@ -131,11 +137,11 @@ impl World {
         same || (none && self.version != BbbVersion::V2_4)
     }
 
-    fn bridge_is_taken(&self, bridge: u32) -> bool {
+    fn bridge_is_taken(&self, bridge: u64) -> bool {
         self.meetings().any(|meeting| meeting.voice_bridge == bridge)
     }
 
-    fn free_bridge(&self) -> u32 {
+    fn free_bridge(&self) -> u64 {
         let mut bridge = chance::five_digits();
         for _ in 1..BRIDGE_TRIES {
             if bridge != TEST_BRIDGE && !self.bridge_is_taken(bridge) {
@@ -147,7 +153,7 @@ impl World {
     }
 }
 
-fn meeting(ask: CreateAsk, breakout: Option<Breakout>, voice_bridge: u32, create_time_ms: u64) -> Meeting {
+fn meeting(ask: CreateAsk, breakout: Option<Breakout>, voice_bridge: u64, create_time_ms: u64) -> Meeting {
     let (internal_id, external_id) = match &breakout {
         // Of a breakout room the request's id becomes the internal one.
         Some(parent) => (

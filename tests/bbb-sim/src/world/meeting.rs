@@ -54,6 +54,8 @@ pub(crate) struct Breakout {
     pub(crate) parent_internal_id: String,
     pub(crate) sequence: u32,
     pub(crate) free_join: bool,
+    /// Its own number, behind its parent's.
+    pub(crate) voice_bridge: u64,
 }
 
 /// One meeting.
@@ -65,7 +67,7 @@ pub(crate) struct Meeting {
     pub(crate) create_time_ms: u64,
     pub(crate) attendee_password: String,
     pub(crate) moderator_password: String,
-    pub(crate) voice_bridge: u32,
+    pub(crate) voice_bridge: u64,
     pub(crate) dial_number: String,
     /// Minutes; 0 means no limit.
     pub(crate) duration: u64,
