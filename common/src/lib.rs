@@ -14,3 +14,4 @@ pub mod secret;
 pub mod server;
 pub mod settings;
 pub mod tenant;
+pub mod voice;

@@ -4,7 +4,10 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use crate::id::{InternalMeetingId, MeetingId, ServerId, TenantId};
+use crate::{
+    id::{InternalMeetingId, MeetingId, ServerId, TenantId},
+    voice::VoiceBridge,
+};
 
 /// A meeting as its application knows it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -81,6 +84,8 @@ pub struct Record {
     pub max_users: u32,
     /// Expected users; 0 means unknown.
     pub size_hint: u32,
+    /// The number callers reach it by, where Usher gave or knows it.
+    pub voice_bridge: Option<VoiceBridge>,
 }
 
 /// What happens to a zombie next.

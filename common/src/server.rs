@@ -9,6 +9,7 @@ use crate::{
     id::{InternalMeetingId, ServerId, TenantId},
     meeting::MeetingKey,
     secret::Secret,
+    voice::VoiceBridge,
 };
 
 /// What operators decided (S5).
@@ -109,6 +110,8 @@ pub struct SampledMeeting {
     pub size_hint: u32,
     /// Breakout rooms are load of their parent and are never records.
     pub breakout: bool,
+    /// The number callers reach it by; none where it is none that Usher could give out.
+    pub voice_bridge: Option<VoiceBridge>,
     /// Moderator password, where the server gave it (BBB 2.4 wants it for `end`). Never stored.
     pub moderator_password: Option<Secret>,
 }

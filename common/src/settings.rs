@@ -3,7 +3,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use crate::{bbb::checksum::Algorithm, secret::Secret};
+use crate::{bbb::checksum::Algorithm, secret::Secret, voice::VoiceRange};
 
 /// Every setting of every program; each program uses its part.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -30,6 +30,8 @@ pub struct Settings {
     pub edge: EdgeSettings,
     /// `[callbacks]`
     pub callbacks: CallbackSettings,
+    /// `[voice]`
+    pub voice: VoiceSettings,
     /// `[admin]`
     pub admin: AdminSettings,
     /// `[telemetry]`
@@ -333,6 +335,36 @@ impl Default for CallbackSettings {
             address_ttl: Duration::from_hours(30 * 24),
             max_hooks: 1000,
             hook_checksum: Algorithm::Sha1,
+        }
+    }
+}
+
+/// Numbers by which callers reach meetings, and the telephone system that connects them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VoiceSettings {
+    /// What rooms get numbers from whose tenant has no range of its own; none means that they get none.
+    pub bridges: Option<VoiceRange>,
+    /// How long a room keeps its number without being created.
+    pub keep: Duration,
+    /// Password by which `FreeSWITCH` asks where callers go; none means that nobody is told.
+    pub fsapi_password: Option<Secret>,
+    /// Longest call; 0 means no limit.
+    pub max_call: Duration,
+    /// Fewest digits a caller has to type.
+    pub pin_min: u32,
+    /// Most digits a caller may type.
+    pub pin_max: u32,
+}
+
+impl Default for VoiceSettings {
+    fn default() -> Self {
+        Self {
+            bridges: None,
+            keep: Duration::from_hours(60 * 24),
+            fsapi_password: None,
+            max_call: Duration::ZERO,
+            pin_min: 5,
+            pin_max: 11,
         }
     }
 }

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 pub use rule::{ParameterRule, RuleAction, RuleError};
 
+use crate::voice::VoiceRange;
+
 /// The policy of one tenant; the default leaves everything as the application asks for it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TenantPolicy {
@@ -24,6 +26,10 @@ pub struct TenantPolicy {
     pub server_tag: String,
     /// What its meetings begin with.
     pub presentation: Option<Presentation>,
+    /// What its rooms get the numbers from by which callers reach them; none means as configured.
+    pub voice_bridges: Option<VoiceRange>,
+    /// Telephone number told to users, in place of what the application sends; empty means that.
+    pub dial_number: String,
 }
 
 /// A document that meetings are created with.

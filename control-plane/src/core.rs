@@ -22,6 +22,7 @@ pub mod plan;
 pub mod policy;
 pub mod reconcile;
 pub mod standing;
+pub mod voice;
 
 #[cfg(test)]
 mod simulation;

@@ -12,3 +12,4 @@ pub mod planes;
 pub mod snapshot;
 pub mod subscriber;
 pub mod table;
+pub mod voice;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
-use usher_common::tenant::ParameterRule;
+use usher_common::{tenant::ParameterRule, voice::VoiceRange};
 
 use super::duration;
 
@@ -47,4 +47,13 @@ pub struct PolicyArgs {
     /// Let meetings begin with no document of ours
     #[arg(long, conflicts_with = "presentation", group = "change")]
     pub no_presentation: bool,
+    /// Numbers for its rooms, by which callers reach them: FIRST-LAST, five to nine digits each
+    #[arg(long, value_name = "RANGE", group = "change")]
+    pub voice_bridges: Option<VoiceRange>,
+    /// Give its rooms numbers as the control planes are configured
+    #[arg(long, conflicts_with = "voice_bridges", group = "change")]
+    pub no_voice_bridges: bool,
+    /// Telephone number told to users in place of what the application sends; an empty one for that
+    #[arg(long, value_name = "NUMBER", group = "change")]
+    pub dial_number: Option<String>,
 }

@@ -12,6 +12,7 @@ use crate::{
     secret::Secret,
     server::{AdminState, Health},
     tenant::TenantPolicy,
+    voice::VoiceBridge,
 };
 
 /// A message that does not say what it must.
@@ -185,6 +186,7 @@ impl From<&MeetingRoute> for v1::MeetingRoute {
             server_id: route.server.to_string(),
             state: state.into(),
             internal_id,
+            voice_bridge: route.voice_bridge.map_or(0, VoiceBridge::number),
         }
     }
 }
@@ -203,6 +205,7 @@ impl TryFrom<v1::MeetingRoute> for MeetingRoute {
             key: route.key.ok_or(ConvertError::Missing("key"))?.try_into()?,
             server: ServerId::parse(&route.server_id)?,
             state,
+            voice_bridge: VoiceBridge::new(route.voice_bridge),
         })
     }
 }

@@ -102,10 +102,15 @@ fn policy(fields: Fields, policy: &TenantPolicy) -> Fields {
         .text(&policy.max_meetings.to_string())
         .text(&policy.max_users.to_string())
         .text(&policy.server_tag);
-    match &policy.presentation {
+    let fields = match &policy.presentation {
         Some(shown) => fields.text(&shown.url).text(&shown.name).number(u8::from(shown.forced)),
         None => fields,
-    }
+    };
+    let fields = match &policy.voice_bridges {
+        Some(range) => fields.text("voice").text(&range.to_string()),
+        None => fields,
+    };
+    if policy.dial_number.is_empty() { fields } else { fields.text("dial").text(&policy.dial_number) }
 }
 
 impl Digestible for MeetingRoute {
@@ -114,6 +119,11 @@ impl Digestible for MeetingRoute {
             .text(self.key.tenant.as_str())
             .text(self.key.meeting.as_str())
             .text(self.server.as_str());
+        // Without a number it has the digest it had before there were any.
+        let fields = match self.voice_bridge {
+            Some(bridge) => fields.text("voice").text(&bridge.to_string()),
+            None => fields,
+        };
         match &self.state {
             RouteState::Pending => fields.number(0).finish(),
             RouteState::Active(internal_id) => fields.number(1).text(internal_id.as_str()).finish(),

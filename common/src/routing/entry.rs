@@ -7,6 +7,7 @@ use crate::{
     secret::Secret,
     server::{AdminState, Health},
     tenant::TenantPolicy,
+    voice::VoiceBridge,
 };
 
 /// A server as edges see it.
@@ -76,4 +77,6 @@ pub struct MeetingRoute {
     pub server: ServerId,
     /// Pending or active.
     pub state: RouteState,
+    /// The number callers reach it by, where Usher gave or knows it.
+    pub voice_bridge: Option<VoiceBridge>,
 }

@@ -10,6 +10,7 @@ use crate::{
     revision::Revision,
     secret::Secret,
     server::{AdminState, Health},
+    voice::VoiceBridge,
 };
 
 fn at(seq: u64) -> Revision {
@@ -37,6 +38,7 @@ fn meeting_route(id: u8, server: u8, instance: Option<u8>) -> MeetingRoute {
         key: MeetingKey::new(TenantId::default_tenant(), meeting),
         server: ServerId::parse(&format!("s{server}")).unwrap(),
         state,
+        voice_bridge: instance.and_then(|n| VoiceBridge::new(20_000 + u32::from(n))),
     }
 }
 

@@ -8,6 +8,7 @@ use usher_common::{
     meeting::MeetingKey,
     scope::Scope,
     server::{Sample, SampledMeeting},
+    voice::VoiceBridge,
 };
 
 use crate::ports::CallError;
@@ -44,6 +45,7 @@ fn sampled(listed: &ListedMeeting<'_>, clock: i64) -> Result<SampledMeeting, Cal
         max_users: listed.max_users,
         size_hint: listed.size_hint(),
         breakout: listed.is_breakout,
+        voice_bridge: VoiceBridge::parse(&listed.voice_bridge),
         moderator_password: listed.moderator_password.clone(),
     })
 }

@@ -43,6 +43,7 @@ use self::{bare::Bare, instances::Ended, records::Records, tombstones::Tombstone
 use crate::core::{
     plan::{Event, Key, Stored},
     policy::Policy,
+    voice::VoiceBook,
 };
 
 /// Everything the store says, indexed for decisions.
@@ -58,6 +59,7 @@ pub struct Fleet {
     records: Records,
     zombies: Zombies,
     bare: Bare,
+    voice: VoiceBook,
     tombstones: Tombstones,
     ended: Ended,
 }
@@ -91,6 +93,7 @@ impl Fleet {
             records: Records::default(),
             zombies: Zombies::default(),
             bare: Bare::default(),
+            voice: VoiceBook::default(),
             tombstones: Tombstones::default(),
             ended: Ended::default(),
         }
@@ -187,6 +190,7 @@ impl Fleet {
                 }
                 self.zombies.set(key, stored, now);
             }
+            Event::Voice(bridge, stored) => self.voice.set(bridge, stored),
         }
     }
 

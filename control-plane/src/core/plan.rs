@@ -6,7 +6,10 @@ use usher_common::{
     meeting::{MeetingKey, Record, Zombie, ZombieKey},
     routing::TenantRoute,
     server::{HealthRecord, Sample, Server},
+    voice::VoiceBridge,
 };
+
+use crate::core::voice::Assignment;
 
 /// A value with the store revisions that made it.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,6 +37,8 @@ pub enum Key {
     Record(MeetingKey),
     /// `zombies/TENANT/ID/SERVER`
     Zombie(ZombieKey),
+    /// `voice/NUMBER`
+    Voice(VoiceBridge),
 }
 
 /// A condition for the whole plan.
@@ -60,6 +65,8 @@ pub enum Write {
     Record(MeetingKey, Record),
     /// Sets `zombies/TENANT/ID/SERVER`.
     Zombie(ZombieKey, Zombie),
+    /// Sets `voice/NUMBER`.
+    Voice(VoiceBridge, Assignment),
     /// Takes a key out.
     Delete(Key),
 }
@@ -109,6 +116,8 @@ pub enum Event {
     Record(MeetingKey, Option<Stored<Record>>),
     /// `zombies/TENANT/ID/SERVER`
     Zombie(ZombieKey, Option<Stored<Zombie>>),
+    /// `voice/NUMBER`
+    Voice(VoiceBridge, Option<Stored<Assignment>>),
 }
 
 impl Write {
@@ -121,6 +130,7 @@ impl Write {
             Self::Tenant(tenant) => Key::Tenant(tenant.id.clone()),
             Self::Record(key, _) => Key::Record(key.clone()),
             Self::Zombie(key, _) => Key::Zombie(key.clone()),
+            Self::Voice(bridge, _) => Key::Voice(*bridge),
             Self::Delete(key) => key.clone(),
         }
     }
@@ -136,6 +146,7 @@ impl Event {
             Self::Tenant(id, _) => Key::Tenant(id.clone()),
             Self::Record(key, _) => Key::Record(key.clone()),
             Self::Zombie(key, _) => Key::Zombie(key.clone()),
+            Self::Voice(bridge, _) => Key::Voice(*bridge),
         }
     }
 
@@ -148,6 +159,7 @@ impl Event {
             Self::Tenant(_, stored) => stored.as_ref().map(|stored| stored.modified),
             Self::Record(_, stored) => stored.as_ref().map(|stored| stored.modified),
             Self::Zombie(_, stored) => stored.as_ref().map(|stored| stored.modified),
+            Self::Voice(_, stored) => stored.as_ref().map(|stored| stored.modified),
         }
     }
 
@@ -160,6 +172,7 @@ impl Event {
             Key::Tenant(id) => Self::Tenant(id, None),
             Key::Record(key) => Self::Record(key, None),
             Key::Zombie(key) => Self::Zombie(key, None),
+            Key::Voice(bridge) => Self::Voice(bridge, None),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use usher_common::settings::{Adopt, PlacementSettings, Settings, ZombiePolicy};
+use usher_common::settings::{Adopt, PlacementSettings, Settings, VoiceSettings, ZombiePolicy};
 
 /// Settings of the core; replicas of one cluster should agree on them.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,6 +27,8 @@ pub struct Policy {
     pub zombie_policy: ZombiePolicy,
     /// Time after which a zombie, or a record of an offline server, is given up.
     pub zombie_ttl: Duration,
+    /// Numbers by which callers reach meetings.
+    pub voice: VoiceSettings,
 }
 
 impl Policy {
@@ -44,6 +46,7 @@ impl Policy {
             adopt: meetings.adopt,
             zombie_policy: meetings.zombie_policy,
             zombie_ttl: meetings.zombie_ttl,
+            voice: settings.voice.clone(),
         }
     }
 

@@ -92,6 +92,9 @@ fn put(write: &Write, created: u64, modified: u64) -> Event {
         Write::Tenant(tenant) => Event::Tenant(tenant.id.clone(), Some(stored(tenant, created, modified))),
         Write::Record(key, record) => Event::Record(key.clone(), Some(stored(record, created, modified))),
         Write::Zombie(key, zombie) => Event::Zombie(key.clone(), Some(stored(zombie, created, modified))),
+        Write::Voice(bridge, assignment) => {
+            Event::Voice(*bridge, Some(stored(assignment, created, modified)))
+        }
         Write::Delete(_) => unreachable!("deletions are told apart before"),
     }
 }
@@ -218,6 +221,7 @@ pub(crate) fn record(server: &str, instance: &str) -> Record {
         created_at_ms: 0,
         max_users: 0,
         size_hint: 0,
+        voice_bridge: None,
     }
 }
 
@@ -238,6 +242,7 @@ pub(crate) fn listed(id: &str, instance: &str) -> SampledMeeting {
         max_users: 0,
         size_hint: 0,
         breakout: false,
+        voice_bridge: None,
         moderator_password: None,
     }
 }

@@ -11,6 +11,7 @@ use usher_common::{
         ReportFailureResponse, ResolveMeetingRequest, ResolveMeetingResponse,
         placement_service_server::PlacementService,
     },
+    voice::VoiceBridge,
 };
 
 use super::{deadline, status::Refusal};
@@ -19,6 +20,7 @@ use crate::{
         fleet::meeting_route,
         lifecycle::{Answer, Certainty, Ended, PlaceRequest},
         placement::{Ask, TagWish, WhenFull},
+        voice::VoiceWish,
     },
     tasks::{
         fleet_handle::FleetHandle,
@@ -196,6 +198,10 @@ fn place_request(wire: PlaceMeetingRequest) -> Result<PlaceRequest, Refusal> {
         token: token(wire.token)?,
         request_digest: wire.request_digest,
         supersede: wire.supersede,
+        voice: VoiceWish {
+            wanted: VoiceBridge::new(wire.voice_bridge),
+            refused: wire.refused_voice_bridges.into_iter().filter_map(VoiceBridge::new).collect(),
+        },
     })
 }
 

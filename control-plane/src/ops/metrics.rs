@@ -90,6 +90,7 @@ pub struct Metrics {
     store_failures: Family<StoreFailure, Counter>,
     given_up: Counter,
     ends: Family<PollOf, Counter>,
+    spared: Counter,
     placements: Family<Outcome, Counter>,
     leader: Gauge,
     edges: Gauge,
@@ -109,6 +110,7 @@ impl Metrics {
             health: Family::default(),
             meetings: Family::default(),
             zombies: Family::default(),
+            spared: Counter::default(),
             rebuilds: Counter::default(),
             store_failures: Family::default(),
             given_up: Counter::default(),
@@ -168,6 +170,11 @@ impl Metrics {
         );
         registry.register("usher_ends", "Calls that end a meeting, by server and outcome", self.ends.clone());
         registry.register("usher_placements", "Placements by outcome", self.placements.clone());
+        registry.register(
+            "usher_voice_bridges_spared",
+            "Rooms that got a spare number, as every one of their range is in use",
+            self.spared.clone(),
+        );
         registry.register("usher_leader", "1 while this replica leads", self.leader.clone());
         registry.register("usher_edges", "Edges connected to this replica", self.edges.clone());
         registry.register("usher_fleet_revision", "Store revision this replica holds", self.revision.clone());
@@ -194,6 +201,11 @@ impl Metrics {
     /// Counts a placement that came out.
     pub fn placed(&self, outcome: &str) {
         self.placements.get_or_create(&Outcome { outcome: outcome.to_owned() }).inc();
+    }
+
+    /// Counts a room whose number is none of its range.
+    pub fn spared(&self) {
+        self.spared.inc();
     }
 
     /// Counts a call to the store that failed (C8).

@@ -12,9 +12,13 @@ use usher_common::{
     secret::Secret,
     server::{AdminState, HealthRecord, Sample, SampledMeeting, Server},
     tenant::{ParameterRule, Presentation, TenantPolicy},
+    voice::{VoiceBridge, VoiceRange},
 };
 
-use crate::core::plan::{Key, Write};
+use crate::core::{
+    plan::{Key, Write},
+    voice::Assignment,
+};
 
 const NAME: &str = "[A-Za-z0-9._-]{1,64}";
 
@@ -39,6 +43,15 @@ fn zombie_key() -> impl Strategy<Value = ZombieKey> {
     (meeting_key(), server_id()).prop_map(|(meeting, server)| ZombieKey { meeting, server })
 }
 
+fn bridge() -> impl Strategy<Value = VoiceBridge> {
+    (10_000_u32..=999_999_999).prop_filter_map("a voice bridge", VoiceBridge::new)
+}
+
+fn range() -> impl Strategy<Value = VoiceRange> {
+    (10_000_u32..500_000_000, 0_u32..400_000_000)
+        .prop_filter_map("a range", |(first, size)| VoiceRange::new(first, first + size).ok())
+}
+
 pub(crate) fn key() -> impl Strategy<Value = Key> {
     prop_oneof![
         server_id().prop_map(Key::Server),
@@ -47,6 +60,7 @@ pub(crate) fn key() -> impl Strategy<Value = Key> {
         tenant_id().prop_map(Key::Tenant),
         meeting_key().prop_map(Key::Record),
         zombie_key().prop_map(Key::Zombie),
+        bridge().prop_map(Key::Voice),
     ]
 }
 
@@ -90,8 +104,16 @@ fn health() -> impl Strategy<Value = HealthRecord> {
 fn sampled() -> impl Strategy<Value = SampledMeeting> {
     let counts = (any::<u32>(), any::<u64>(), any::<u32>(), any::<u32>());
     let whose = (option::of(meeting_key()), option::of(tenant_id()));
-    (whose, "\\PC{1,20}", any::<bool>(), internal_id(), counts, any::<bool>()).prop_map(
-        |((key, claim), other, same, internal_id, (participants, age_ms, max_users, size_hint), breakout)| {
+    let flags = (any::<bool>(), option::of(bridge()));
+    (whose, "\\PC{1,20}", any::<bool>(), internal_id(), counts, flags).prop_map(
+        |(
+            (key, claim),
+            other,
+            same,
+            internal_id,
+            (participants, age_ms, max_users, size_hint),
+            (breakout, voice_bridge),
+        )| {
             let external_id = match &key {
                 Some(key) if same => key.meeting.to_string(),
                 _ => other,
@@ -106,6 +128,7 @@ fn sampled() -> impl Strategy<Value = SampledMeeting> {
                 max_users,
                 size_hint,
                 breakout,
+                voice_bridge,
                 moderator_password: None,
             }
         },
@@ -142,19 +165,24 @@ fn policy() -> impl Strategy<Value = TenantPolicy> {
     let presentation = option::of((".{0,20}", ".{0,9}", any::<bool>()))
         .prop_map(|shown| shown.map(|(url, name, forced)| Presentation { url, name, forced }));
     let limits = (0..10_000_u64, any::<u32>(), any::<u32>(), ".{0,20}");
-    (rules(), rules(), limits, presentation).prop_map(|(create_rules, join_rules, limits, presentation)| {
-        let (minutes, max_meetings, max_users, server_tag) = limits;
-        let max_duration = Duration::from_secs(minutes * 60);
-        TenantPolicy {
-            create_rules,
-            join_rules,
-            max_duration,
-            max_meetings,
-            max_users,
-            server_tag,
-            presentation,
-        }
-    })
+    let voice = (option::of(range()), ".{0,20}");
+    (rules(), rules(), limits, presentation, voice).prop_map(
+        |(create_rules, join_rules, limits, presentation, voice)| {
+            let (minutes, max_meetings, max_users, server_tag) = limits;
+            let max_duration = Duration::from_secs(minutes * 60);
+            TenantPolicy {
+                create_rules,
+                join_rules,
+                max_duration,
+                max_meetings,
+                max_users,
+                server_tag,
+                presentation,
+                voice_bridges: voice.0,
+                dial_number: voice.1,
+            }
+        },
+    )
 }
 
 fn record() -> impl Strategy<Value = Record> {
@@ -164,9 +192,9 @@ fn record() -> impl Strategy<Value = Record> {
             .prop_map(|(internal_id, create_time_ms)| RecordState::Active { internal_id, create_time_ms }),
         option::of(internal_id()).prop_map(|internal_id| RecordState::Ending { internal_id }),
     ];
-    let numbers = (any::<i64>(), any::<u32>(), any::<u32>());
+    let numbers = (any::<i64>(), any::<u32>(), any::<u32>(), option::of(bridge()));
     (state, server_id(), ".{0,20}", vec(any::<u8>(), 0..33), numbers).prop_map(
-        |(state, server, token, digest, (created_at_ms, max_users, size_hint))| Record {
+        |(state, server, token, digest, (created_at_ms, max_users, size_hint, voice_bridge))| Record {
             state,
             server,
             token,
@@ -174,6 +202,7 @@ fn record() -> impl Strategy<Value = Record> {
             created_at_ms,
             max_users,
             size_hint,
+            voice_bridge,
         },
     )
 }
@@ -200,5 +229,7 @@ pub(crate) fn put() -> impl Strategy<Value = Write> {
         tenant().prop_map(Write::Tenant),
         (meeting_key(), record()).prop_map(|(key, record)| Write::Record(key, record)),
         (zombie_key(), zombie()).prop_map(|(key, zombie)| Write::Zombie(key, zombie)),
+        (bridge(), meeting_key(), any::<i64>())
+            .prop_map(|(bridge, room, used_at_ms)| Write::Voice(bridge, Assignment { room, used_at_ms })),
     ]
 }

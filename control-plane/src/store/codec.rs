@@ -144,6 +144,9 @@ impl Codec {
             plan::Write::Zombie(key, zombie) => {
                 (Key::Zombie(key.clone()), meeting::zombie_value(zombie).encode_to_vec())
             }
+            plan::Write::Voice(bridge, assignment) => {
+                (Key::Voice(*bridge), meeting::voice_value(assignment).encode_to_vec())
+            }
             plan::Write::Delete(key) => return Write::Delete(keys::path(key)),
         };
         let path = keys::path(&key);
@@ -169,9 +172,10 @@ fn known_fields(key: &Key) -> u32 {
     match key {
         Key::Health(_) | Key::Server(_) => 7,
         Key::Sample(_) => 4,
+        Key::Voice(_) => 3,
         Key::Zombie(_) => 5,
-        Key::Tenant(_) => 10,
-        Key::Record(_) => 9,
+        Key::Tenant(_) => 12,
+        Key::Record(_) => 10,
     }
 }
 
@@ -183,6 +187,7 @@ fn absent(key: &Key) -> Event {
         Key::Tenant(id) => Event::Tenant(id, None),
         Key::Record(key) => Event::Record(key, None),
         Key::Zombie(key) => Event::Zombie(key, None),
+        Key::Voice(bridge) => Event::Voice(bridge, None),
     }
 }
 
@@ -215,6 +220,10 @@ fn read(key: &Key, entry: &Entry) -> Result<Event, ValueError> {
         Key::Zombie(key) => {
             let zombie = meeting::zombie(pb::ZombieValue::decode(bytes)?)?;
             Event::Zombie(key, Some(stored(zombie, entry)))
+        }
+        Key::Voice(bridge) => {
+            let assignment = meeting::voice(pb::VoiceValue::decode(bytes)?)?;
+            Event::Voice(bridge, Some(stored(assignment, entry)))
         }
     })
 }

@@ -7,6 +7,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 use usher_common::{
     id::{IdError, MeetingId, ServerId, TenantId},
     meeting::{MeetingKey, ZombieKey},
+    voice::VoiceBridge,
 };
 
 use crate::core::plan::Key;
@@ -29,6 +30,7 @@ const LOAD: &str = "load";
 const TENANTS: &str = "tenants";
 const MEETINGS: &str = "meetings";
 const ZOMBIES: &str = "zombies";
+const VOICE: &str = "voice";
 
 /// What stands for itself in a key.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
@@ -62,6 +64,7 @@ pub fn path(key: &Key) -> String {
         Key::Tenant(id) => format!("{TENANTS}/{id}"),
         Key::Record(meeting) => format!("{MEETINGS}/{}", meeting_path(meeting)),
         Key::Zombie(zombie) => format!("{ZOMBIES}/{}/{}", meeting_path(&zombie.meeting), zombie.server),
+        Key::Voice(bridge) => format!("{VOICE}/{bridge}"),
     }
 }
 
@@ -88,7 +91,10 @@ pub fn parse(text: &str) -> Result<Option<Key>, KeyError> {
             meeting: meeting(text, tenant, id)?,
             server: ServerId::parse(server).map_err(malformed)?,
         }),
-        (SERVERS | HEALTH | LOAD | TENANTS | MEETINGS | ZOMBIES, _) => {
+        (VOICE, [number]) => {
+            Key::Voice(VoiceBridge::parse(number).ok_or_else(|| KeyError::Form(text.to_owned()))?)
+        }
+        (SERVERS | HEALTH | LOAD | TENANTS | MEETINGS | ZOMBIES | VOICE, _) => {
             return Err(KeyError::Shape(text.to_owned()));
         }
         _ => return Ok(None),

@@ -10,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tracing::warn;
 use usher_common::{
     id::ServerId,
     meeting::{MeetingKey, Record},
@@ -64,6 +65,8 @@ pub struct Placement {
     pub server: ServerRoute,
     /// The record stood already.
     pub existing: bool,
+    /// Its number is none of its tenant's range, which has none left.
+    pub spared: bool,
 }
 
 /// Makes and changes records on behalf of edges; clones share everything.
@@ -141,6 +144,10 @@ impl Placer {
         let _choice = Choice { inflight: &self.inflight, token: &request.token };
         let written =
             self.writer.write(deadline, None, |fleet, now| self.decide(fleet, request, now)).await?;
+        if written.outcome.spared {
+            self.metrics.spared();
+            warn!(tenant = %request.ask.key.tenant, "every number of the range is in use; a room got a spare one");
+        }
         // From then on the fleet itself counts the choice, for this replica's next ones too.
         let _ = self.writer.fleet().reach(written.revision, SEE_WITHIN).await;
         Ok(written)
@@ -187,7 +194,10 @@ impl Placer {
         };
         let server = fleet.routing().server(&record.server).cloned();
         let server = server.ok_or(NoPlace::NoServer(NoServer::NoneHealthy))?;
-        Ok(Step { plan, outcome: Placement { record, server, existing } })
+        let range = fleet.voice_range(&key.tenant);
+        let spared = !plan.is_empty()
+            && record.voice_bridge.is_some_and(|bridge| !range.is_some_and(|range| range.contains(bridge)));
+        Ok(Step { plan, outcome: Placement { record, server, existing, spared } })
     }
 
     /// A server answered SUCCESS to a create. Tells whether the caller may be told so.

@@ -21,6 +21,7 @@ use usher_control_plane::core::{
     plan::Plan,
     policy::Policy,
     reconcile,
+    voice::VoiceWish,
 };
 
 use crate::{
@@ -248,6 +249,7 @@ impl Core {
             token: token(number),
             request_digest: Bytes::new(),
             supersede,
+            voice: VoiceWish::default(),
         };
         let placed = lifecycle::place(fleet, &Inflight::default(), &request, self.at(Duration::ZERO));
         let Ok(step) = placed else { return Decision::default() };
@@ -328,6 +330,7 @@ fn listed(instance: u8, marked: bool, named: bool) -> SampledMeeting {
         max_users: 0,
         size_hint: 0,
         breakout: false,
+        voice_bridge: None,
         moderator_password: None,
     }
 }

@@ -146,6 +146,7 @@ fn record(rec: Rec) -> Record {
         created_at_ms: 0,
         max_users: 0,
         size_hint: 0,
+        voice_bridge: None,
     }
 }
 

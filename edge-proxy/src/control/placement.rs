@@ -28,6 +28,7 @@ use usher_common::{
     },
     revision::Revision,
     routing::{MeetingRoute, ServerRoute},
+    voice::VoiceBridge,
 };
 
 use super::planes::{Connection, Planes};
@@ -147,6 +148,8 @@ impl Placement {
             server_tag: wishes.server_tag.clone(),
             supersede: wishes.supersede,
             token: token.to_owned(),
+            voice_bridge: wishes.voice_bridge.map_or(0, VoiceBridge::number),
+            refused_voice_bridges: wishes.refused_bridges.iter().map(|bridge| bridge.number()).collect(),
         };
         let answer = self
             .ask(Haste::Hedged, PLACE_TIMEOUT, async |mut plane| plane.place_meeting(request.clone()).await)

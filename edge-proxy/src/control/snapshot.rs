@@ -121,12 +121,13 @@ pub fn export<E>(table: &LiveTable, mut write: impl FnMut(Message) -> Result<(),
         meetings: Vec::new(),
     }))?;
     for (tenant, slot) in &tenants {
-        export_meetings(tenant, slot, &mut digest, &mut write)?;
+        export_meetings(table, tenant, slot, &mut digest, &mut write)?;
     }
     write(Message::SnapshotEnd(SnapshotEnd { revision, digest: digest.0 }))
 }
 
 fn export_meetings<E>(
+    table: &LiveTable,
     tenant: &TenantId,
     slot: &TenantSlot,
     digest: &mut Digest,
@@ -137,8 +138,10 @@ fn export_meetings<E>(
     slot.meetings.for_each(|found| {
         // Every id in the table was parsed when it came in.
         let Ok(meeting) = MeetingId::parse(found.name) else { return };
+        let key = MeetingKey::new(tenant.clone(), meeting);
         let route = MeetingRoute {
-            key: MeetingKey::new(tenant.clone(), meeting),
+            voice_bridge: table.voice().of(&key),
+            key,
             server: found.place.server.id().clone(),
             state: found.state(),
         };

@@ -21,7 +21,7 @@ use usher_common::{
     server::{AdminState, Health},
 };
 
-use super::meetings::Meetings;
+use super::{meetings::Meetings, voice::VoiceNumbers};
 use crate::core::quota::RecentJoins;
 
 /// One server; its route changes, the slot stays, so that meetings can point at it.
@@ -130,6 +130,7 @@ struct Standing {
 pub struct LiveTable {
     servers: ArcSwap<BTreeMap<ServerId, Arc<ServerSlot>>>,
     tenants: ArcSwap<Tenants>,
+    voice: VoiceNumbers,
     /// Held by the one writer for the length of a change; nothing awaits under it.
     standing: Mutex<Standing>,
 }
@@ -138,7 +139,12 @@ impl LiveTable {
     /// Returns an empty table.
     pub fn empty(revision: Revision) -> Self {
         let standing = Standing { revision, digest: Digest::default(), counts: Counts::default() };
-        Self { servers: ArcSwap::default(), tenants: ArcSwap::default(), standing: Mutex::new(standing) }
+        Self {
+            servers: ArcSwap::default(),
+            tenants: ArcSwap::default(),
+            voice: VoiceNumbers::default(),
+            standing: Mutex::new(standing),
+        }
     }
 
     fn standing(&self) -> std::sync::MutexGuard<'_, Standing> {
@@ -163,6 +169,11 @@ impl LiveTable {
     /// Returns the tenants as they are now.
     pub fn tenants(&self) -> arc_swap::Guard<Arc<Tenants>> {
         self.tenants.load()
+    }
+
+    /// Returns the numbers by which callers reach meetings.
+    pub fn voice(&self) -> &VoiceNumbers {
+        &self.voice
     }
 
     /// Returns the servers as they are now, by id.
@@ -274,8 +285,13 @@ impl LiveTable {
             Some(route) => meetings.insert(id, self.slot(&route.server), &route.state),
             None => meetings.remove(id),
         };
-        let old =
-            old.map(|(server, state)| MeetingRoute { key: key.clone(), server: server.id.clone(), state });
+        let voice_bridge = self.voice.set(key, route.and_then(|route| route.voice_bridge));
+        let old = old.map(|(server, state)| MeetingRoute {
+            key: key.clone(),
+            server: server.id.clone(),
+            state,
+            voice_bridge,
+        });
         count(&mut standing.digest, &mut standing.counts.meetings, old.as_ref(), route);
     }
 

@@ -10,6 +10,7 @@ use usher_common::{
     scope::Scope,
     settings::MeetingSettings,
     tenant::TenantPolicy,
+    voice::{TEST_BRIDGE, VoiceBridge},
 };
 
 pub use self::parameters::Change;
@@ -25,9 +26,8 @@ const SUPERSEDE: &str = "meta_usher-supersede";
 const OURS: &str = "meta_usher-";
 const SERVER_TAG: &str = "meta_server-tag";
 const VOICE_BRIDGE: &str = "voiceBridge";
-/// BBB's bridge for tests: a meeting that has it gets an internal id that begins with its `meetingID`, by
-/// which it would be found in place of others (bbb-api.md 4.2).
-const TEST_BRIDGE: &str = "99999";
+/// The telephone number told to users.
+const DIAL_NUMBER: &str = "dialNumber";
 /// Parameters by which a create brings a presentation.
 const PRESENTATIONS: [&str; 2] = ["preUploadedPresentation", "preUploadedPresentationName"];
 
@@ -51,6 +51,10 @@ pub struct Wishes {
     pub server_tag: String,
     /// Give the id to another server although its own is only unhealthy.
     pub supersede: bool,
+    /// The number by which callers are to reach it.
+    pub voice_bridge: Option<VoiceBridge>,
+    /// Numbers that a server refused, as a meeting there has them.
+    pub refused_bridges: Vec<VoiceBridge>,
 }
 
 impl Rules {
@@ -98,6 +102,9 @@ impl Rules {
             edits.push(Edit::Set("duration", &limit));
         }
         edits.extend(for_tests.then_some(Edit::Remove(VOICE_BRIDGE)));
+        if !policy.dial_number.is_empty() {
+            edits.push(Edit::Set(DIAL_NUMBER, &policy.dial_number));
+        }
         edits.push(Edit::Set(TENANT_MARK, key.tenant.as_str()));
         let on_server = scope.scoped(key.meeting.as_str());
         let on_server = (!on_server.prefix.is_empty()).then(|| on_server.to_string());
@@ -130,7 +137,14 @@ pub fn wishes(parameters: &str) -> Wishes {
         size_hint: number(SIZE_HINT),
         server_tag: query.first(SERVER_TAG).unwrap_or_default().into_owned(),
         supersede: query.first(SUPERSEDE).is_some_and(|value| value.trim() == "true"),
+        voice_bridge: query.first(VOICE_BRIDGE).and_then(|value| VoiceBridge::parse(value.trim())),
+        refused_bridges: Vec::new(),
     }
+}
+
+/// Returns the parameters of a create with the number that the room has.
+pub fn numbered(parameters: &str, bridge: VoiceBridge) -> String {
+    rewrite(parameters, &[Edit::Set(VOICE_BRIDGE, &bridge.to_string())])
 }
 
 /// Without these there is no call left.
@@ -270,7 +284,13 @@ mod tests {
     #[test]
     fn placement_learns_what_the_create_says() {
         let query = "maxParticipants=30&meta_usher-size=40&meta_server-tag=%21gpu&meta_usher-supersede=true";
-        let expected = Wishes { max_users: 30, size_hint: 40, server_tag: "!gpu".into(), supersede: true };
+        let expected = Wishes {
+            max_users: 30,
+            size_hint: 40,
+            server_tag: "!gpu".into(),
+            supersede: true,
+            ..Wishes::default()
+        };
         assert_eq!(wishes(query), expected);
         assert_eq!(wishes("maxParticipants=many"), Wishes::default());
     }

@@ -23,6 +23,7 @@ use usher_common::{
     proto::v1::FailureKind,
     routing::{RouteState, ServerRoute},
     scope::looks_internal,
+    voice::VoiceBridge,
 };
 
 use self::destination::Destination;
@@ -34,7 +35,7 @@ use crate::{
     core::{
         presentation::modules,
         resign::{in_url, outgoing},
-        rules::{Wishes, wishes},
+        rules::{Wishes, numbered, wishes},
     },
     upstream::{Answer, CallError, Upload},
 };
@@ -115,6 +116,8 @@ enum Tried {
     Nothing(ServerId),
     /// Certainly nothing, and the record is of another create under way, which alone can move it on.
     NotOurs(ServerId),
+    /// Certainly nothing: a meeting on the server has the room's number, and another may be tried.
+    NumberTaken(VoiceBridge),
 }
 
 impl Creation {
@@ -124,11 +127,11 @@ impl Creation {
             let tried = match self.destination(&excluded).await {
                 Ok(Destination::Standing(owner)) => self.forward(&owner).await,
                 // A request of ours that came late has placed it there again.
-                Ok(Destination::Placed(server)) if excluded.contains(&server.id) => {
+                Ok(Destination::Placed(server, _)) if excluded.contains(&server.id) => {
                     self.abandon(&server, Certainty::Definite).await;
                     Tried::Nothing(server.id)
                 }
-                Ok(Destination::Placed(server)) => self.attempt(&server).await,
+                Ok(Destination::Placed(server, bridge)) => self.attempt(&server, bridge).await,
                 Err(refusal) => return refused(&refusal),
             };
             let server = match tried {
@@ -138,6 +141,11 @@ impl Creation {
                     self.gateway.metrics.second_tries.inc();
                     tries += 1;
                     server
+                }
+                Tried::NumberTaken(bridge) => {
+                    tries += 1;
+                    self.wishes.refused_bridges.push(bridge);
+                    continue;
                 }
                 Tried::NotOurs(server) => {
                     if waits == WAITS {
@@ -159,7 +167,7 @@ impl Creation {
     /// Makes a breakout room. The answer of its parent's server is the answer: there is nothing to note, and
     /// no other server that could make it.
     async fn beside(mut self, parent: Owner) -> Reply {
-        match self.call(&parent.server).await {
+        match self.call(&parent.server, None).await {
             Ok(answer) if is_our_fault(&answer) => {
                 self.gateway.upstream.report(&parent.server.id, FailureKind::BadAnswer, Call::Create);
                 Reply::unavailable()
@@ -172,13 +180,15 @@ impl Creation {
         }
     }
 
-    async fn call(&mut self, server: &ServerRoute) -> Result<Answer, CallError> {
+    async fn call(&mut self, server: &ServerRoute, bridge: Option<VoiceBridge>) -> Result<Answer, CallError> {
         let Some(upload) = self.ask.document.upload() else {
             return Err(CallError::NotSent(FailureKind::Unspecified));
         };
+        let parameters =
+            bridge.map_or_else(|| self.parameters.clone(), |bridge| numbered(&self.parameters, bridge));
         let parameters = match &self.gateway.callbacks {
-            Some(callbacks) => callbacks.rewritten(&self.parameters, &self.key, &server.id).await,
-            None => self.parameters.clone(),
+            Some(callbacks) => callbacks.rewritten(&parameters, &self.key, &server.id).await,
+            None => parameters,
         };
         let url = match upload {
             Upload::None => outgoing(server, Call::Create, &parameters, &[]),
@@ -196,7 +206,7 @@ impl Creation {
         if owner.is_bare(self.ask.meetings.scope()) {
             self.parameters = rewrite(&self.parameters, &[Edit::Set("meetingID", &owner.on_server)]);
         }
-        let answer = match self.call(&owner.server).await {
+        let answer = match self.call(&owner.server, owner.voice_bridge).await {
             Ok(answer) => answer,
             Err(error) if error.is_definite() && in_the_making => {
                 return Tried::NotOurs(owner.server.id.clone());
@@ -250,8 +260,8 @@ impl Creation {
     }
 
     /// The id was placed on `server` for this create.
-    async fn attempt(&mut self, server: &ServerRoute) -> Tried {
-        match self.call(server).await {
+    async fn attempt(&mut self, server: &ServerRoute, bridge: Option<VoiceBridge>) -> Tried {
+        match self.call(server, bridge).await {
             Ok(answer) if is_our_fault(&answer) => {
                 self.gateway.upstream.report(&server.id, FailureKind::BadAnswer, Call::Create);
                 self.abandon(server, Certainty::Definite).await;
@@ -262,9 +272,13 @@ impl Creation {
                     self.confirm(&server.id, &created).await;
                     Tried::Answered(self.passed_on(&answer))
                 }
-                Ok(Parsed::Failed(_)) => {
+                Ok(Parsed::Failed(failure)) => {
                     self.abandon(server, Certainty::Definite).await;
-                    Tried::Answered(self.passed_on(&answer))
+                    let taken = failure.key == Refusal::VOICE_BRIDGE_TAKEN.key;
+                    match bridge.filter(|_| taken && self.ask.document.can_be_sent()) {
+                        Some(bridge) => Tried::NumberTaken(bridge),
+                        None => Tried::Answered(self.passed_on(&answer)),
+                    }
                 }
                 Err(_) => {
                     self.abandon(server, Certainty::Unknown).await;

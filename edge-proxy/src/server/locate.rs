@@ -7,6 +7,7 @@ use usher_common::{
     meeting::MeetingKey,
     routing::{MeetingRoute, RouteState, ServerRoute},
     scope::{Scope, looks_internal},
+    voice::VoiceBridge,
 };
 
 use super::{gateway::Gateway, request::Ask};
@@ -26,13 +27,15 @@ pub(super) struct Owner {
     pub(super) state: RouteState,
     /// Names the placement where the control plane said that it is not confirmed; else empty.
     pub(super) token: String,
+    /// The number callers reach it by; looked up for creates and callers alone.
+    pub(super) voice_bridge: Option<VoiceBridge>,
 }
 
 impl Owner {
     /// Names the owner that a control plane told of.
     pub(super) fn resolved(scope: &Scope, resolved: Resolved) -> Self {
-        let Resolved { meeting: MeetingRoute { key, state, .. }, server, token } = resolved;
-        let mut owner = Self { key, on_server: String::new(), server, state, token };
+        let Resolved { meeting: MeetingRoute { key, state, voice_bridge, .. }, server, token } = resolved;
+        let mut owner = Self { key, on_server: String::new(), server, state, token, voice_bridge };
         owner.on_server = scope.on_server(owner.key.meeting.as_str(), owner.instance()).to_string();
         owner
     }
@@ -103,8 +106,11 @@ fn known(ask: &Ask, id: &MeetingId, call: Call) -> Option<Owner> {
             return None;
         }
         let server = found.place.server.route();
+        let key = MeetingKey::new(ask.tenant.clone(), MeetingId::parse(found.name).ok()?);
+        let is_create = ask.call == Call::Create;
         Some(Owner {
-            key: MeetingKey::new(ask.tenant.clone(), MeetingId::parse(found.name).ok()?),
+            voice_bridge: is_create.then(|| ask.table.voice().of(&key)).flatten(),
+            key,
             on_server: found.on_server.to_owned(),
             server: ServerRoute::clone(server.as_ref()?),
             state: found.state(),

@@ -74,7 +74,8 @@ async fn a_record_in_the_making_is_not_abandoned_by_another_create() {
     .await;
     cluster.sims[0].faults().set(FaultKind::Refuse).await;
     let server = ServerId::parse("s0").unwrap();
-    cluster.plane.set_meeting(MeetingRoute { key: key("room"), server, state: RouteState::Pending });
+    let state = RouteState::Pending;
+    cluster.plane.set_meeting(MeetingRoute { key: key("room"), server, state, voice_bridge: None });
     cluster.settled().await;
     let answer = cluster.client.call("create", "meetingID=room&name=Room").await;
     assert!(answer.is_retryable(), "{answer:?}");

@@ -31,7 +31,8 @@ async fn slow(call: Call) -> Cluster {
 async fn list(cluster: &Cluster, id: &str) {
     let internal = InternalMeetingId::parse(&format!("{id}-17")).expect("is an id");
     let server = ServerId::parse("s0").expect("is an id");
-    cluster.plane.set_meeting(MeetingRoute { key: key(id), server, state: RouteState::Active(internal) });
+    let state = RouteState::Active(internal);
+    cluster.plane.set_meeting(MeetingRoute { key: key(id), server, state, voice_bridge: None });
     cluster.settled().await;
 }
 

@@ -14,6 +14,7 @@ fn pending(id: &str) -> MeetingRoute {
         key: key(id),
         server: ServerId::parse("s0").expect("is an id"),
         state: RouteState::Pending,
+        voice_bridge: None,
     }
 }
 

@@ -47,7 +47,8 @@ pub(crate) fn key(meeting: usize) -> Result<MeetingKey, IdError> {
 pub(crate) fn meeting(meeting: usize) -> Result<MeetingRoute, IdError> {
     let key = key(meeting)?;
     let internal_id = InternalMeetingId::parse(&internal_id(key.meeting.as_str()))?;
-    Ok(MeetingRoute { key, server: server_id(meeting)?, state: RouteState::Active(internal_id) })
+    let state = RouteState::Active(internal_id);
+    Ok(MeetingRoute { key, server: server_id(meeting)?, state, voice_bridge: None })
 }
 
 fn server_id(meeting: usize) -> Result<ServerId, IdError> {

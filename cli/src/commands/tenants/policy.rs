@@ -15,6 +15,8 @@ pub(super) fn typed(args: PolicyArgs) -> (v1::TenantPolicy, Vec<String>) {
         ("max_meetings", args.max_meetings.is_some()),
         ("max_users", args.max_users.is_some()),
         ("server_tag", args.server_tag.is_some()),
+        ("voice_bridges", args.no_voice_bridges || args.voice_bridges.is_some()),
+        ("dial_number", args.dial_number.is_some()),
         ("presentation", args.no_presentation || args.presentation.is_some()),
     ];
     let fields = given.into_iter().filter(|(_, given)| *given).map(|(name, _)| format!("policy.{name}"));
@@ -30,6 +32,10 @@ pub(super) fn typed(args: PolicyArgs) -> (v1::TenantPolicy, Vec<String>) {
             name: args.presentation_name.unwrap_or_default(),
             forced: args.force_presentation,
         }),
+        voice_bridges: args
+            .voice_bridges
+            .map(|range| v1::VoiceRange { first: range.first(), last: range.last() }),
+        dial_number: args.dial_number.unwrap_or_default(),
     };
     (policy, fields.collect())
 }

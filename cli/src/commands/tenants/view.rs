@@ -31,6 +31,10 @@ pub(super) struct TenantRow {
     server_tag: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     presentation: Option<Shown>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    voice_bridges: Option<String>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    dial_number: String,
 }
 
 /// What its meetings begin with.
@@ -70,6 +74,8 @@ impl From<v1::Tenant> for TenantRow {
                 url: shown.url,
                 forced: shown.forced,
             }),
+            voice_bridges: policy.voice_bridges.map(|range| range.to_string()),
+            dial_number: policy.dial_number,
         }
     }
 }

@@ -39,6 +39,8 @@ pub struct ListedMeeting<'a> {
     pub is_breakout: bool,
     /// Of a breakout room, the instance it belongs to.
     pub parent_internal_id: Option<String>,
+    /// The number callers reach it by, as the server wrote it; empty if it does not say.
+    pub voice_bridge: String,
     /// BBB 2.4 wants it for `end`.
     pub moderator_password: Option<Secret>,
     /// Keys are as the server gave them: lower case, without `meta_`.
@@ -91,6 +93,7 @@ fn meeting<'a>(walk: &mut Walk<'a>, at: usize) -> Result<ListedMeeting<'a>, Unre
             "internalMeetingID" => meeting.internal_id = walk.text()?.trim().into(),
             "createTime" => create_time = Some(digits(&walk.text()?)),
             "participantCount" => meeting.participants = count(&walk.text()?),
+            "voiceBridge" => walk.text()?.trim().clone_into(&mut meeting.voice_bridge),
             "maxUsers" => meeting.max_users = count(&walk.text()?),
             "running" => meeting.running = truth(&walk.text()?),
             "hasBeenForciblyEnded" => meeting.forcibly_ended = truth(&walk.text()?),

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use super::{ConvertError, v1};
-use crate::tenant::{ParameterRule, Presentation, RuleAction, TenantPolicy};
+use crate::{
+    tenant::{ParameterRule, Presentation, RuleAction, TenantPolicy},
+    voice::VoiceRange,
+};
 
 impl From<RuleAction> for v1::ParameterAction {
     fn from(action: RuleAction) -> Self {
@@ -66,6 +69,10 @@ impl From<&TenantPolicy> for v1::TenantPolicy {
             max_users: policy.max_users,
             server_tag: policy.server_tag.clone(),
             presentation: policy.presentation.as_ref().map(Into::into),
+            voice_bridges: policy
+                .voice_bridges
+                .map(|range| v1::VoiceRange { first: range.first(), last: range.last() }),
+            dial_number: policy.dial_number.clone(),
         }
     }
 }
@@ -87,6 +94,10 @@ impl From<v1::TenantPolicy> for TenantPolicy {
             max_users: policy.max_users,
             server_tag: policy.server_tag,
             presentation: policy.presentation.map(Into::into),
+            voice_bridges: policy
+                .voice_bridges
+                .and_then(|range| VoiceRange::new(range.first, range.last).ok()),
+            dial_number: policy.dial_number,
         }
     }
 }

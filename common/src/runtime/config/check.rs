@@ -95,6 +95,11 @@ const RULES: &[Rule] = rules! {
     ["callbacks.max_body"] |s| (1024..=1 << 20).contains(&s.callbacks.max_body),
         "must be from 1KiB to 1MiB", "etcd takes no larger values; 1MiB is ordinary";
     ["callbacks.address_ttl"] |s| !s.callbacks.address_ttl.is_zero(), "must be above 0", "30d is ordinary";
+    ["voice.keep"] |s| !s.voice.keep.is_zero(), "must be above 0", "60d is ordinary";
+    ["voice.pin_min", "voice.pin_max"] |s| s.voice.pin_min <= s.voice.pin_max && s.voice.pin_min >= 1,
+        "must be at least 1 and not above voice.pin_max", "5 and 11 are ordinary";
+    ["voice.pin_max"] |s| s.voice.pin_max <= 30, "must be at most 30", "11 is ordinary";
+    ["voice.max_call"] |s| s.voice.max_call.subsec_nanos() == 0, "must be whole seconds", "4h is ordinary";
     ["admin.token"] |s| s.admin.token.as_ref().is_none_or(|token| HeaderValue::from_str(token.expose()).is_ok_and(|v| v.to_str().is_ok())),
         "holds characters that a header cannot carry", "use visible ASCII characters";
     ["control", "admin.token", "admin.insecure"] |s| s.addresses.control.ip().is_loopback() || s.admin.token.is_some() || s.admin.insecure,

@@ -112,6 +112,12 @@ keys! {
     "callbacks.address_ttl" callbacks.address_ttl;
     "callbacks.max_hooks" callbacks.max_hooks;
     "callbacks.hook_checksum" callbacks.hook_checksum;
+    "voice.bridges" voice.bridges;
+    "voice.keep" voice.keep;
+    "voice.fsapi_password" voice.fsapi_password (secret);
+    "voice.max_call" voice.max_call;
+    "voice.pin_min" voice.pin_min;
+    "voice.pin_max" voice.pin_max;
     "admin.token" admin.token (secret);
     "admin.insecure" admin.insecure;
     "telemetry.otlp_endpoint" telemetry.otlp_endpoint;

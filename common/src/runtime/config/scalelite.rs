@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use crate::voice::VoiceRange;
+
 use super::{
     Loading, Origin, Warning, keys,
     kind::{Raw, Scalar},
@@ -25,6 +27,8 @@ enum As {
     Host,
     /// Number of polls.
     Polls,
+    /// All numbers of so many digits.
+    Digits,
 }
 
 /// Order matters where two stand for one setting: the later wins.
@@ -43,6 +47,13 @@ const NAMES: &[(&str, &str, As)] = &[
     ("CREATE_EXCLUDE_PARAMS", "meetings.create_exclude", As::Same),
     ("JOIN_EXCLUDE_PARAMS", "meetings.join_exclude", As::Same),
     ("GET_MEETINGS_API_DISABLED", "meetings.get_meetings_disabled", As::Same),
+    ("VOICE_BRIDGE_LEN", "voice.bridges", As::Digits),
+    ("VOICE_BRIDGE_MIN", "voice.pin_min", As::Same),
+    ("VOICE_BRIDGE_MAX", "voice.pin_max", As::Same),
+    ("FSAPI_PASSWORD", "voice.fsapi_password", As::Same),
+    // Scalelite limits calls as it limits meetings, where nothing else is said.
+    ("MAX_MEETING_DURATION", "voice.max_call", As::Minutes),
+    ("FSAPI_MAX_DURATION", "voice.max_call", As::Minutes),
 ];
 
 /// Names only Scalelite uses, without a meaning here.
@@ -52,8 +63,7 @@ const MEANINGLESS: &str = "LOADBALANCER_CHECKSUM_ALGORITHM BUILD_NUMBER DEFAULT_
     RECORDING_SPOOL_DIR RECORDING_WORK_DIR RECORDING_PUBLISH_DIR RECORDING_UNPUBLISH_DIR \
     RECORDING_PLAYBACK_FORMATS RECORDING_IMPORT_POLL RECORDING_IMPORT_POLL_INTERVAL PROTECTED_RECORDINGS_ENABLED \
     PROTECTED_RECORDINGS_TOKEN_TIMEOUT PROTECTED_RECORDINGS_TIMEOUT S3_RECORDING MULTITENANCY_ENABLED \
-    VOICE_BRIDGE_LEN VOICE_BRIDGE_MIN VOICE_BRIDGE_MAX USE_EXTERNAL_VOICE_BRIDGE FSAPI_PASSWORD \
-    FSAPI_MAX_DURATION SCALELITE_API_PORT SCALELITE_TAG SCALELITE_RECORDING_DIR SCALELITE_API_EXTRA_OPTS \
+    USE_EXTERNAL_VOICE_BRIDGE SCALELITE_API_PORT SCALELITE_TAG SCALELITE_RECORDING_DIR SCALELITE_API_EXTRA_OPTS \
     SCALELITE_NGINX_EXTRA_OPTS NGINX_SSL NGINX_BEHIND_PROXY NGINX_RECORDINGS_ONLY BEHIND_PROXY REDIS_POOL \
     REDIS_NAMESPACE DB_CONNECTION_RETRY_COUNT DB_DISABLED";
 
@@ -81,6 +91,7 @@ pub(super) fn apply(loading: &mut Loading, env: &[(String, String)]) {
             As::Colons => {
                 secrets.extend(text.split(':').filter(|secret| !secret.is_empty()).map(str::to_owned));
             }
+            As::Digits => digits(loading, key, &origin, text),
             As::Polls => polls = Some((origin.clone(), text.to_owned())),
         }
         if matches!(form, As::Single | As::Colons) {
@@ -117,6 +128,19 @@ fn timed(loading: &mut Loading, key: &str, origin: &Origin, text: &str, unit_sec
                 remedy,
             ));
         }
+    }
+}
+
+fn digits(loading: &mut Loading, key: &str, origin: &Origin, text: &str) {
+    let range = text.trim().parse().ok().and_then(|digits| VoiceRange::of_digits(digits).ok());
+    match range {
+        Some(range) => loading.set(key, origin, &Raw::Text(&range.to_string())),
+        None => loading.faults.push(super::Fault::new(
+            origin.clone(),
+            key,
+            "is not a number of digits from 5 to 9",
+            "write one, or use USHER_VOICE__BRIDGES",
+        )),
     }
 }
 

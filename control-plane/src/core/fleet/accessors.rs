@@ -6,10 +6,11 @@ use usher_common::{
     revision::Revision,
     routing::{RoutingTable, TenantRoute},
     server::Health,
+    voice::VoiceRange,
 };
 
 use super::{Fleet, FleetServer, RecordEntry};
-use crate::core::{plan::Stored, policy::Policy, standing::Standing};
+use crate::core::{plan::Stored, policy::Policy, standing::Standing, voice::VoiceBook};
 
 impl Fleet {
     /// Returns the settings it derives things by.
@@ -57,6 +58,17 @@ impl Fleet {
     pub fn users_of(&self, tenant: &TenantId) -> u64 {
         let there = self.servers.values().filter(|server| server.colour() != Health::Offline);
         there.map(|server| server.users_of(tenant)).sum()
+    }
+
+    /// Returns who has which number.
+    pub fn voice(&self) -> &VoiceBook {
+        &self.voice
+    }
+
+    /// Returns what the rooms of a tenant get their numbers from; none where they get none.
+    pub fn voice_range(&self, tenant: &TenantId) -> Option<VoiceRange> {
+        let own = self.tenants.get(tenant).and_then(|stored| stored.value.policy.voice_bridges);
+        own.or(self.policy.voice.bridges)
     }
 
     /// Looks a record up.

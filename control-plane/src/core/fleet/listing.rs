@@ -44,6 +44,7 @@ impl Fleet {
             Key::Tenant(id) => self.tenant(id).map(|stored| stored.modified),
             Key::Record(key) => self.record(key).map(|stored| stored.modified),
             Key::Zombie(key) => self.zombie(key).map(|stored| stored.modified),
+            Key::Voice(bridge) => self.voice.get(*bridge).map(|stored| stored.modified),
         }
     }
 
@@ -63,5 +64,6 @@ impl Fleet {
             .chain(self.tenants.keys().cloned().map(Key::Tenant))
             .chain(self.records.iter().map(|(key, _)| Key::Record(key.clone())))
             .chain(self.zombies.iter().map(|(key, _)| Key::Zombie(key.clone())))
+            .chain(self.voice.iter().map(|(bridge, _)| Key::Voice(bridge)))
     }
 }

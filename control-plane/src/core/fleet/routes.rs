@@ -150,5 +150,6 @@ pub fn meeting_route(key: &MeetingKey, record: &Record) -> Option<MeetingRoute> 
         RecordState::Active { internal_id, .. } => RouteState::Active(internal_id.clone()),
         RecordState::Ending { .. } => return None,
     };
-    Some(MeetingRoute { key: key.clone(), server: record.server.clone(), state })
+    let (server, voice_bridge) = (record.server.clone(), record.voice_bridge);
+    Some(MeetingRoute { key: key.clone(), server, state, voice_bridge })
 }

@@ -8,6 +8,7 @@ use usher_common::{
     id::{ServerId, TenantId},
     meeting::MeetingKey,
     server::{AdminState, Health, HealthRecord, Sample, Server},
+    voice::VoiceBridge,
 };
 
 use crate::core::{health, load, plan::Stored, policy::Policy, standing::Standing};
@@ -31,6 +32,8 @@ pub struct FleetServer {
     pub(super) reserved: u64,
     pub(super) sampled: u64,
     pub(super) listed: HashSet<MeetingKey>,
+    /// Numbers the sample lists, in order, each with the place of its meeting there.
+    bridges: Vec<(VoiceBridge, usize)>,
     users_by_tenant: HashMap<TenantId, u64>,
     colour: Option<Health>,
     offline: Option<Standing>,
@@ -51,6 +54,7 @@ impl FleetServer {
             reserved: 0,
             sampled: 0,
             listed: HashSet::default(),
+            bridges: Vec::new(),
             users_by_tenant: HashMap::default(),
             colour: None,
             offline: None,
@@ -111,6 +115,15 @@ impl FleetServer {
         self.users_by_tenant.keys()
     }
 
+    /// Tells whether its last sample lists a number, and not for `room` alone.
+    pub fn lists_bridge_for_another(&self, bridge: VoiceBridge, room: &MeetingKey) -> bool {
+        let first = self.bridges.partition_point(|(listed, _)| *listed < bridge);
+        let listed = self.bridges[first..].iter().take_while(|(listed, _)| *listed == bridge);
+        let meetings = self.sample.as_ref().map_or(&[][..], |sample| &sample.value.meetings);
+        let mut rooms = listed.filter_map(|(_, at)| meetings.get(*at)).map(load::listed_key);
+        rooms.any(|listed| listed.as_ref() != Some(room))
+    }
+
     /// Returns how old the last sample is; none when there is none.
     pub fn sample_age(&self, now: Instant) -> Option<Duration> {
         self.sample_applied_at.map(|at| now.saturating_duration_since(at))
@@ -139,6 +152,9 @@ impl FleetServer {
                 *users += u64::from(meeting.participants);
             }
         }
+        let bridges = meetings.iter().enumerate();
+        self.bridges = bridges.filter_map(|(at, meeting)| Some((meeting.voice_bridge?, at))).collect();
+        self.bridges.sort_unstable();
         self.listed = meetings.iter().filter_map(load::listed_key).collect();
         self.sample = sample;
     }

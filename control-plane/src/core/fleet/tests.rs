@@ -33,6 +33,7 @@ fn record(server: &str, state: u8, token: &str) -> Record {
         created_at_ms: 0,
         max_users: 0,
         size_hint: 0,
+        voice_bridge: None,
     }
 }
 

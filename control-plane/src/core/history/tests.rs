@@ -11,7 +11,8 @@ fn delta(base: u64, revision: u64, meetings: &[(&str, bool)]) -> Arc<Delta> {
     for (name, stands) in meetings {
         let key = MeetingKey::new("default".parse().unwrap(), name.parse().unwrap());
         let server = ServerId::parse("a").unwrap();
-        let route = MeetingRoute { key: key.clone(), server, state: RouteState::Pending };
+        let state = RouteState::Pending;
+        let route = MeetingRoute { key: key.clone(), server, state, voice_bridge: None };
         delta.meetings.insert(key, stands.then_some(route));
     }
     Arc::new(delta)

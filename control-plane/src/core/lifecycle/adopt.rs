@@ -125,5 +125,7 @@ fn record(server: &ServerId, listed: &SampledMeeting, sample: &Sample) -> Record
         created_at_ms: create_time_ms,
         max_users: listed.max_users,
         size_hint: listed.size_hint,
+        // The next poll says which, and it is noted then.
+        voice_bridge: None,
     }
 }

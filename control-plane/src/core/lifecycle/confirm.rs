@@ -8,7 +8,7 @@ use usher_common::{
 };
 
 use super::{Draft, Step};
-use crate::core::{fleet::Fleet, plan::Stored};
+use crate::core::{fleet::Fleet, plan::Stored, voice};
 
 /// The server's answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +46,7 @@ pub fn confirm(fleet: &Fleet, key: &MeetingKey, answer: &Answer, now_ms: i64) ->
             on_its_server(fleet, key, stored, answer, is_zombie, now_ms)
         }
         None if outlived.is_none() && accepts(fleet, &answer.server) => {
+            let mut draft = Draft::new(fleet, now_ms);
             let record = Record {
                 state: RecordState::Pending,
                 server: answer.server.clone(),
@@ -54,8 +55,8 @@ pub fn confirm(fleet: &Fleet, key: &MeetingKey, answer: &Answer, now_ms: i64) ->
                 created_at_ms: now_ms,
                 max_users: 0,
                 size_hint: 0,
+                voice_bridge: voice::held(&mut draft, fleet, key),
             };
-            let mut draft = Draft::new(fleet, now_ms);
             draft.guard_choice(&answer.server);
             draft.guard_arrival(&answer.server);
             draft.guard_zombie(&zombie);

@@ -4,11 +4,13 @@ use usher_common::{
     id::{InternalMeetingId, MeetingId, ServerId, TenantId},
     meeting::{MeetingKey, Record, RecordState, Zombie, ZombieKey, ZombieState},
     server::AdminState,
+    voice::VoiceBridge,
 };
 
 use crate::core::{
     fleet::Fleet,
     plan::{Key, Plan, Write},
+    voice::Assignment,
 };
 
 /// A plan in the making. Everything written is guarded as it was seen.
@@ -131,6 +133,20 @@ impl<'a> Draft<'a> {
     pub(in crate::core) fn remove_zombie(&mut self, key: &ZombieKey) {
         self.guard_zombie(key);
         self.write(Key::Zombie(key.clone()), Write::Delete(Key::Zombie(key.clone())));
+    }
+
+    pub(in crate::core) fn guard_voice(&mut self, bridge: VoiceBridge) {
+        self.plan.guard_seen(Key::Voice(bridge), self.fleet.voice().get(bridge));
+    }
+
+    pub(in crate::core) fn set_voice(&mut self, bridge: VoiceBridge, assignment: Assignment) {
+        self.guard_voice(bridge);
+        self.write(Key::Voice(bridge), Write::Voice(bridge, assignment));
+    }
+
+    pub(in crate::core) fn remove_voice(&mut self, bridge: VoiceBridge) {
+        self.guard_voice(bridge);
+        self.write(Key::Voice(bridge), Write::Delete(Key::Voice(bridge)));
     }
 
     /// Makes a record ACTIVE: its replacement confirmed, the *waiting* zombies of the id become *due*.

@@ -5,6 +5,7 @@ use usher_common::{
     id::ServerId,
     meeting::{Record, RecordState, ZombieKey, ZombieState},
     server::{AdminState, Health},
+    voice::VoiceBridge,
 };
 
 use super::{Draft, Step};
@@ -13,6 +14,7 @@ use crate::core::{
     now::Now,
     placement::{self, Ask, Inflight, NoServer},
     plan::Stored,
+    voice::{self, VoiceWish},
 };
 
 /// A create that wants a server.
@@ -26,6 +28,8 @@ pub struct PlaceRequest {
     pub request_digest: Bytes,
     /// Give the id to another server although its own is only unhealthy.
     pub supersede: bool,
+    /// What is wanted of its number.
+    pub voice: VoiceWish,
 }
 
 /// Where the create goes.
@@ -84,7 +88,8 @@ pub fn place(
     if let Some(old) = old {
         leave_zombie(&mut draft, fleet, request, old);
     }
-    let record = pending(request, choice.server, now.wall_ms);
+    let voice_bridge = voice::assign(&mut draft, fleet, key, &request.voice, now);
+    let record = pending(request, choice.server, voice_bridge, now.wall_ms);
     draft.set_record(key, record.clone());
     let outcome = Placed::New { record, panic: choice.panic };
     Ok(Step { plan: draft.into_plan(), outcome })
@@ -114,7 +119,12 @@ fn leave_zombie(draft: &mut Draft<'_>, fleet: &Fleet, request: &PlaceRequest, ol
     draft.set_zombie(zombie, state, old.value.state.internal_id().cloned(), reason);
 }
 
-fn pending(request: &PlaceRequest, server: ServerId, now_ms: i64) -> Record {
+fn pending(
+    request: &PlaceRequest,
+    server: ServerId,
+    voice_bridge: Option<VoiceBridge>,
+    now_ms: i64,
+) -> Record {
     Record {
         state: RecordState::Pending,
         server,
@@ -123,5 +133,6 @@ fn pending(request: &PlaceRequest, server: ServerId, now_ms: i64) -> Record {
         created_at_ms: now_ms,
         max_users: request.ask.max_users,
         size_hint: request.ask.size_hint,
+        voice_bridge,
     }
 }

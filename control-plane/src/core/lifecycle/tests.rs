@@ -11,6 +11,7 @@ use crate::core::{
     plan::Write,
     policy::Policy,
     testkit::{Bench, ask, iid, key, sample, server, sid, zkey},
+    voice::VoiceWish,
 };
 
 mod adopting;
@@ -23,7 +24,13 @@ fn bench() -> Bench {
 }
 
 fn request(token: &str) -> PlaceRequest {
-    PlaceRequest { ask: ask("m"), token: token.into(), request_digest: Bytes::new(), supersede: false }
+    PlaceRequest {
+        ask: ask("m"),
+        token: token.into(),
+        request_digest: Bytes::new(),
+        supersede: false,
+        voice: VoiceWish::default(),
+    }
 }
 
 /// Places meeting `m` with every other server excluded; tells where it went and whether it is new.

@@ -14,6 +14,7 @@ use crate::core::{
     plan::{Plan, Write},
     policy::Policy,
     testkit::{Bench, ask, health, key, listed, sample, server, sid},
+    voice::VoiceWish,
 };
 
 fn names(count: usize) -> Vec<String> {
@@ -36,7 +37,13 @@ fn load(users: u32) -> Sample {
 }
 
 fn request(id: &str) -> PlaceRequest {
-    PlaceRequest { ask: ask(id), token: format!("token-{id}"), request_digest: "".into(), supersede: false }
+    PlaceRequest {
+        ask: ask(id),
+        token: format!("token-{id}"),
+        request_digest: "".into(),
+        supersede: false,
+        voice: VoiceWish::default(),
+    }
 }
 
 /// Places so many new meetings and counts them by server.

@@ -1,6 +1,7 @@
 //! One meeting on one server: its zombie there, its record, and what the poll saw of it.
 
 mod double;
+mod voice;
 
 use std::time::{Duration, Instant};
 
@@ -67,6 +68,7 @@ impl<'a> Case<'a> {
             meeting.settle_record(entry);
         }
         meeting.settle_unknown(entry.map(|entry| &entry.stored));
+        meeting.settle_voice(entry.map(|entry| &entry.stored.value));
         if meeting.draft.len() > 0 {
             // "No record" may have come true again since, but then it left a zombie here.
             meeting.draft.guard_zombie(&meeting.zombie_key);
@@ -310,6 +312,8 @@ impl Meeting<'_> {
             created_at_ms: create_time_ms,
             max_users: listed.max_users,
             size_hint: listed.size_hint,
+            // The next poll says which, and it is noted then.
+            voice_bridge: None,
         }
     }
 }

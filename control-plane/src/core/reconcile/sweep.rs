@@ -14,6 +14,7 @@ use crate::core::{
     now::Now,
     plan::{Key, Plan, Stored, Write},
     standing::Standing,
+    voice,
 };
 
 /// Entries one sweep gives up, or writes the age of, at most.
@@ -43,8 +44,9 @@ pub struct Sweep {
 
 /// Looks for what time, or somebody who stopped half way, left behind:
 /// records on servers that are disabled or gone; zombies and detached records older than
-/// `zombie_ttl`; zombies of servers that are gone; cordoned servers that are empty. Ages are lengths
-/// of time that somebody saw pass ([`Standing`]), so no clock that jumps gives anything up early.
+/// `zombie_ttl`; zombies of servers that are gone; cordoned servers that are empty; numbers of rooms
+/// that have long not been used. Ages of all but the last are lengths of time that somebody saw pass
+/// ([`Standing`]), so no clock that jumps gives them up early.
 pub fn sweep(fleet: &Fleet, missing: Missing, now: Now) -> Sweep {
     let mut sweep = Sweep::default();
     for id in fleet.servers_with_records() {
@@ -79,6 +81,10 @@ pub fn sweep(fleet: &Fleet, missing: Missing, now: Now) -> Sweep {
     for server in fleet.servers().filter(|server| is_drained(fleet, server)) {
         sweep.plans.push(drained(server));
         sweep.drained.push(server.id().clone());
+    }
+    // While records are awaited, a room without one may run.
+    if missing == Missing::Removed {
+        sweep.plans.extend(voice::expired(fleet, now));
     }
     sweep
 }

@@ -34,6 +34,7 @@ fn write_record(bench: &mut Bench, server: &str, instance: Option<&str>) {
         created_at_ms: 0,
         max_users: 0,
         size_hint: 0,
+        voice_bridge: None,
     };
     bench.write(Write::Record(key("m"), record));
 }

@@ -16,6 +16,7 @@ use crate::core::{
     plan::Write,
     reconcile,
     testkit::{ask, health, key},
+    voice::VoiceWish,
 };
 
 impl World {
@@ -51,6 +52,7 @@ impl World {
             token: token.clone(),
             request_digest: Bytes::new(),
             supersede: which % 16 == 15,
+            voice: VoiceWish::default(),
         };
         let Ok(step) = place(fleet, &Inflight::default(), &request, self.now) else { return };
         self.next += 1;

@@ -100,9 +100,9 @@ mod tests {
             let meeting = MeetingId::parse(&format!("{number:0>40}")).expect("is an id");
             let key = MeetingKey::new(TenantId::default_tenant(), meeting);
             let server = ServerId::parse("bbb1").expect("is an id");
-            delta
-                .meetings
-                .insert(key.clone(), Some(MeetingRoute { key, server, state: RouteState::Pending }));
+            let state = RouteState::Pending;
+            let route = MeetingRoute { key: key.clone(), server, state, voice_bridge: None };
+            delta.meetings.insert(key, Some(route));
         }
         table.apply(&delta).expect("fits");
         let frames: Vec<_> = frames(&table, false).collect();

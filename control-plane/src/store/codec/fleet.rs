@@ -11,6 +11,7 @@ use usher_common::{
     secret::Secret,
     server::{AdminState, HealthRecord, Sample, SampledMeeting, Server},
     tenant::{ParameterRule, Presentation, RuleAction, TenantPolicy},
+    voice::{VoiceBridge, VoiceRange},
 };
 
 use super::ValueError;
@@ -90,6 +91,11 @@ pub(super) fn tenant_value(tenant: &TenantRoute) -> pb::TenantValue {
             name: shown.name.clone(),
             forced: shown.forced,
         }),
+        voice_bridges: tenant
+            .policy
+            .voice_bridges
+            .map(|range| pb::VoiceRangeValue { first: range.first(), last: range.last() }),
+        dial_number: tenant.policy.dial_number.clone(),
     }
 }
 
@@ -106,6 +112,8 @@ pub(super) fn tenant(id: TenantId, value: pb::TenantValue) -> TenantRoute {
             name: shown.name,
             forced: shown.forced,
         }),
+        voice_bridges: value.voice_bridges.and_then(|range| VoiceRange::new(range.first, range.last).ok()),
+        dial_number: value.dial_number,
     };
     TenantRoute {
         id,
@@ -166,6 +174,7 @@ fn sampled_value(meeting: &SampledMeeting) -> pb::SampledMeetingValue {
         breakout: meeting.breakout,
         external_id,
         claim: meeting.claim.as_ref().map(ToString::to_string).unwrap_or_default(),
+        voice_bridge: meeting.voice_bridge.map_or(0, VoiceBridge::number),
     }
 }
 
@@ -192,6 +201,7 @@ fn sampled(value: pb::SampledMeetingValue) -> Result<SampledMeeting, ValueError>
         max_users: value.max_users,
         size_hint: value.size_hint,
         breakout: value.breakout,
+        voice_bridge: VoiceBridge::new(value.voice_bridge),
         moderator_password: None,
     })
 }

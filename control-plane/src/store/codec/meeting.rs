@@ -1,12 +1,14 @@
-//! Values about meetings: records and zombies.
+//! Values about meetings: records, zombies and numbers.
 
 use usher_common::{
-    id::{InternalMeetingId, ServerId},
-    meeting::{Record, RecordState, Zombie, ZombieState},
+    id::{InternalMeetingId, MeetingId, ServerId, TenantId},
+    meeting::{MeetingKey, Record, RecordState, Zombie, ZombieState},
     proto::{store as pb, v1},
+    voice::VoiceBridge,
 };
 
 use super::{ValueError, fleet::enumeration};
+use crate::core::voice::Assignment;
 
 pub(super) fn record_value(record: &Record) -> pb::RecordValue {
     let (state, create_time_ms) = match &record.state {
@@ -24,6 +26,7 @@ pub(super) fn record_value(record: &Record) -> pb::RecordValue {
         create_time_ms,
         max_users: record.max_users,
         size_hint: record.size_hint,
+        voice_bridge: record.voice_bridge.map_or(0, VoiceBridge::number),
     }
 }
 
@@ -46,6 +49,7 @@ pub(super) fn record(value: pb::RecordValue) -> Result<Record, ValueError> {
         created_at_ms: value.created_at_ms,
         max_users: value.max_users,
         size_hint: value.size_hint,
+        voice_bridge: VoiceBridge::new(value.voice_bridge),
     })
 }
 
@@ -78,6 +82,22 @@ pub(super) fn zombie(value: pb::ZombieValue) -> Result<Zombie, ValueError> {
         since_ms: value.since_ms,
         stood_ms: value.stood_ms,
     })
+}
+
+pub(super) fn voice_value(assignment: &Assignment) -> pb::VoiceValue {
+    pb::VoiceValue {
+        tenant: assignment.room.tenant.to_string(),
+        meeting_id: assignment.room.meeting.to_string(),
+        used_at_ms: assignment.used_at_ms,
+    }
+}
+
+pub(super) fn voice(value: pb::VoiceValue) -> Result<Assignment, ValueError> {
+    let tenant = TenantId::parse(&value.tenant);
+    let tenant = tenant.map_err(|source| ValueError::Id { field: "tenant", source })?;
+    let meeting = MeetingId::parse(&value.meeting_id);
+    let meeting = meeting.map_err(|source| ValueError::Id { field: "meeting_id", source })?;
+    Ok(Assignment { room: MeetingKey::new(tenant, meeting), used_at_ms: value.used_at_ms })
 }
 
 fn internal_id(text: &str) -> Result<InternalMeetingId, ValueError> {

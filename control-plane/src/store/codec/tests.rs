@@ -24,6 +24,7 @@ fn written(event: Event) -> plan::Write {
         Event::Server(_, stored) => plan::Write::Server(stored.expect("a value").value),
         Event::Health(id, stored) => plan::Write::Health(id, stored.expect("a value").value),
         Event::Sample(id, stored) => plan::Write::Sample(id, stored.expect("a value").value),
+        Event::Voice(bridge, stored) => plan::Write::Voice(bridge, stored.expect("a value").value),
         Event::Tenant(_, stored) => plan::Write::Tenant(stored.expect("a value").value),
         Event::Record(key, stored) => plan::Write::Record(key, stored.expect("a value").value),
         Event::Zombie(key, stored) => plan::Write::Zombie(key, stored.expect("a value").value),

@@ -17,7 +17,7 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_read_or_refused_and_only_in_one_form(text in "(servers|meetings|zombies|load|x)(/[ -~é]{0,8}){0,4}") {
+    fn any_text_is_read_or_refused_and_only_in_one_form(text in "(servers|meetings|zombies|load|voice|x)(/[ -~é]{0,8}){0,4}") {
         if let Ok(Some(key)) = parse(&text) {
             prop_assert_eq!(path(&key), text);
         }
@@ -54,6 +54,9 @@ fn malformed_keys_name_themselves() {
         "meetings/t/%ff",
         "meetings/t/%41",
         "zombies/t/a/b/c",
+        "voice/99999",
+        "voice/012345",
+        "voice/12345/a",
     ] {
         let error = parse(text).expect_err(text).to_string();
         assert!(error.contains(text), "{error}");

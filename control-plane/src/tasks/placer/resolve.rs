@@ -142,6 +142,7 @@ mod tests {
             created_at_ms: 0,
             max_users: 0,
             size_hint: 0,
+            voice_bridge: None,
         };
         let writes = vec![
             Write::Server(server("a")),

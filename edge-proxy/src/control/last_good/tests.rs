@@ -6,6 +6,7 @@ use usher_common::{
     revision::Revision,
     routing::{Delta, MeetingRoute, RouteState, TenantRoute},
     secret::Secret,
+    voice::VoiceBridge,
 };
 
 use super::*;
@@ -24,6 +25,7 @@ fn table() -> LiveTable {
                 MeetingId::parse(&format!("m{number}")).unwrap(),
             ),
             server: ServerId::parse("a").unwrap(),
+            voice_bridge: VoiceBridge::new(10_000 + number).filter(|_| number % 2 == 0),
             state: RouteState::Active(InternalMeetingId::parse(&format!("x-{number}")).unwrap()),
         };
         delta.meetings.insert(route.key.clone(), Some(route));

@@ -4,6 +4,7 @@ use usher_common::{
     id::{InternalMeetingId, MeetingId},
     routing::{RouteState, RoutingTable, diff},
     secret::Secret,
+    voice::VoiceBridge,
 };
 
 use super::*;
@@ -23,6 +24,7 @@ fn meeting(id: &str, server: &str, time: Option<u64>) -> MeetingRoute {
     MeetingRoute {
         key: MeetingKey::new(TenantId::default_tenant(), MeetingId::parse(id).unwrap()),
         server: ServerId::parse(server).unwrap(),
+        voice_bridge: time.and_then(|time| VoiceBridge::new(10_000 + u32::try_from(time).unwrap())),
         state: time.map_or(RouteState::Pending, |time| {
             RouteState::Active(InternalMeetingId::parse(&format!("odd-{time}")).unwrap())
         }),

@@ -6,6 +6,7 @@ use usher_common::{
     bbb::{call::Call, query::encode, reply::Refusal},
     id::ServerId,
     routing::ServerRoute,
+    voice::VoiceBridge,
 };
 
 use super::Creation;
@@ -20,8 +21,8 @@ use crate::{
 pub(super) enum Destination {
     /// To the server of the record that stands, and nowhere else.
     Standing(Owner),
-    /// To a server that was just chosen.
-    Placed(ServerRoute),
+    /// To a server that was just chosen, with the number the room got.
+    Placed(ServerRoute, Option<VoiceBridge>),
 }
 
 impl Creation {
@@ -39,7 +40,7 @@ impl Creation {
         }
         let placed = self.place(excluded).await?;
         if placed.is_ours {
-            return Ok(Destination::Placed(placed.server));
+            return Ok(Destination::Placed(placed.server, placed.meeting.voice_bridge));
         }
         let Placed { meeting, server, .. } = placed;
         let resolved = Resolved { meeting, server, token: String::new() };
@@ -49,7 +50,11 @@ impl Creation {
         }
         // The record that stood was of an ended meeting, and is gone now.
         let placed = self.place(excluded).await?;
-        if placed.is_ours { Ok(Destination::Placed(placed.server)) } else { Err(Refusal::SERVER_UNAVAILABLE) }
+        if placed.is_ours {
+            Ok(Destination::Placed(placed.server, placed.meeting.voice_bridge))
+        } else {
+            Err(Refusal::SERVER_UNAVAILABLE)
+        }
     }
 
     async fn place(&self, excluded: &[ServerId]) -> Result<Placed, Refusal> {

@@ -34,6 +34,7 @@ use usher_common::{
     routing::{Delta, MeetingRoute, RoutingTable, ServerRoute, TenantRoute},
     runtime::tasks::Tasks,
     server::{AdminState, Health},
+    voice::VoiceBridge,
 };
 
 use super::eventually;
@@ -69,6 +70,8 @@ struct State {
     hooks: BTreeMap<String, v1::Hook>,
     /// Answers that confirmations get; `true` when none is set.
     routed: bool,
+    /// Numbers for rooms: each create gets the first that no server refused to it.
+    numbers: Vec<VoiceBridge>,
 }
 
 /// The double; clones are the same.
@@ -110,6 +113,7 @@ impl FakePlane {
             tokens: HashMap::new(),
             hooks: BTreeMap::new(),
             routed: true,
+            numbers: Vec::new(),
         };
         Self::serve(Arc::new(Mutex::new(state)), listener, address)
     }

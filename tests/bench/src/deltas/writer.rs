@@ -101,6 +101,7 @@ impl Writer {
             created_at_ms: synthetic::CREATED_AT_MS,
             max_users: 0,
             size_hint: 0,
+            voice_bridge: None,
         };
         let plan = Plan { guards: Vec::new(), writes: vec![Write::Record(key, record)] };
         Ok(self.codec.txn(&plan, None))

@@ -11,6 +11,7 @@ use crate::{
     bbb::checksum::Algorithm,
     secret::Secret,
     settings::{Adopt, LogFormat, StoreKind, ZombiePolicy},
+    voice::{VoiceRange, VoiceRangeError},
 };
 
 use super::{MASK, Problem, Scalar};
@@ -55,6 +56,18 @@ impl Scalar for Secret {
 
     fn show(&self) -> Value {
         Value::String(MASK.into())
+    }
+}
+
+impl Scalar for VoiceRange {
+    fn parse(text: &str) -> Result<Self, Problem> {
+        text.parse().map_err(|error: VoiceRangeError| {
+            Problem::new(format!("is no range of numbers: {error}"), "write it as 10000-19999")
+        })
+    }
+
+    fn show(&self) -> Value {
+        Value::String(self.to_string())
     }
 }
 

@@ -82,6 +82,7 @@ fn h15_panic_frees_every_id_at_once_in_bounded_plans() {
             created_at_ms: 0,
             max_users: 0,
             size_hint: 0,
+            voice_bridge: None,
         };
         bench.write(Write::Record(key(&format!("m{n}")), record));
     }

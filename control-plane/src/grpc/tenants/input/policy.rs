@@ -5,12 +5,13 @@ use std::time::Duration;
 use usher_common::{
     proto::v1,
     tenant::{ParameterRule, Presentation, RuleAction, TenantPolicy},
+    voice::VoiceRange,
 };
 
 use crate::{core::placement::TagWish, grpc::status::Violation};
 
 /// Fields of a policy that an update may name, each as `policy.NAME`.
-pub(super) const FIELDS: [&str; 7] = [
+pub(super) const FIELDS: [&str; 9] = [
     "policy.create_rules",
     "policy.join_rules",
     "policy.max_duration",
@@ -18,6 +19,8 @@ pub(super) const FIELDS: [&str; 7] = [
     "policy.max_users",
     "policy.server_tag",
     "policy.presentation",
+    "policy.voice_bridges",
+    "policy.dial_number",
 ];
 /// Most rules for one call; every create or join of the tenant goes through them.
 const MAX_RULES: usize = 100;
@@ -25,6 +28,8 @@ const MAX_RULES: usize = 100;
 const MAX_DURATION: Duration = Duration::from_hours(24 * 365);
 /// Longest server tag, alternatives included.
 const MAX_TAG: usize = 256;
+/// Longest telephone number, the way it is written included.
+const MAX_DIAL_NUMBER: usize = 64;
 
 /// Reads a whole policy, every fault named.
 pub(super) fn policy(wire: v1::TenantPolicy, faults: &mut Vec<Violation>) -> TenantPolicy {
@@ -39,6 +44,10 @@ pub(super) fn policy(wire: v1::TenantPolicy, faults: &mut Vec<Violation>) -> Ten
     let server_tag = tag(&wire.server_tag).unwrap_or_else(|problem| none(&mut fault, "server_tag", problem));
     let presentation = wire.presentation.map(presentation).transpose();
     let presentation = presentation.unwrap_or_else(|problem| none(&mut fault, "presentation.url", problem));
+    let range = wire.voice_bridges.map(|range| VoiceRange::new(range.first, range.last)).transpose();
+    let voice_bridges = range.unwrap_or_else(|error| none(&mut fault, "voice_bridges", error.to_string()));
+    let dial_number =
+        dial_number(&wire.dial_number).unwrap_or_else(|problem| none(&mut fault, "dial_number", problem));
     TenantPolicy {
         create_rules,
         join_rules,
@@ -47,6 +56,8 @@ pub(super) fn policy(wire: v1::TenantPolicy, faults: &mut Vec<Violation>) -> Ten
         max_users: wire.max_users,
         server_tag,
         presentation,
+        voice_bridges,
+        dial_number,
     }
 }
 
@@ -66,6 +77,8 @@ pub(super) fn updated(old: &TenantPolicy, new: &TenantPolicy, named: impl Fn(&st
         max_users: pick("policy.max_users").max_users,
         server_tag: pick("policy.server_tag").server_tag.clone(),
         presentation: pick("policy.presentation").presentation.clone(),
+        voice_bridges: pick("policy.voice_bridges").voice_bridges,
+        dial_number: pick("policy.dial_number").dial_number.clone(),
     }
 }
 
@@ -104,6 +117,14 @@ fn tag(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
+fn dial_number(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text.len() > MAX_DIAL_NUMBER || text.chars().any(char::is_control) {
+        return Err(format!("has at most {MAX_DIAL_NUMBER} bytes, none of them a control"));
+    }
+    Ok(text.to_owned())
+}
+
 fn presentation(wire: v1::Presentation) -> Result<Presentation, String> {
     let url = wire.url.trim();
     match url::Url::parse(url) {
@@ -136,9 +157,19 @@ mod tests {
             max_duration: Some(prost_types::Duration { seconds: -1, nanos: 0 }),
             server_tag: "!".into(),
             presentation: Some(v1::Presentation { url: "file:///etc/passwd".into(), ..Default::default() }),
+            voice_bridges: Some(v1::VoiceRange { first: 1, last: 9 }),
+            dial_number: "+49 30\n1".into(),
             ..Default::default()
         };
-        let named = ["create_rules", "join_rules", "max_duration", "server_tag", "presentation.url"];
+        let named = [
+            "create_rules",
+            "join_rules",
+            "max_duration",
+            "server_tag",
+            "presentation.url",
+            "voice_bridges",
+            "dial_number",
+        ];
         assert_eq!(fields(bad), named.map(|field| format!("tenant.policy.{field}")));
         assert!(fields(v1::TenantPolicy::default()).is_empty());
     }

@@ -114,8 +114,14 @@ impl PlacementService for FakePlane {
             let server = state.choose(&request.excluded_servers);
             let server = server.ok_or_else(|| Status::resource_exhausted("no_server_healthy"))?;
             state.tokens.insert(key.clone(), request.token.clone());
-            let route =
-                MeetingRoute { key: key.clone(), server: server.id.clone(), state: RouteState::Pending };
+            let refused = &request.refused_voice_bridges;
+            let mut numbers = state.numbers.iter().filter(|number| !refused.contains(&number.number()));
+            let route = MeetingRoute {
+                key: key.clone(),
+                server: server.id.clone(),
+                state: RouteState::Pending,
+                voice_bridge: numbers.next().copied(),
+            };
             state.set_meeting(&key, Some(route.clone()));
             Ok(v1::PlaceMeetingResponse {
                 meeting: Some((&route).into()),
@@ -146,6 +152,7 @@ impl PlacementService for FakePlane {
                 let route = MeetingRoute {
                     key: key.clone(),
                     server: ServerId::parse(&request.server_id).expect("is an id"),
+                    voice_bridge: state.table.meeting(&key).and_then(|route| route.voice_bridge),
                     state: RouteState::Active(
                         InternalMeetingId::parse(&request.internal_id).expect("is an id"),
                     ),

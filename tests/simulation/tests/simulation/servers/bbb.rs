@@ -79,6 +79,7 @@ impl Bbb {
             max_users: 0,
             size_hint: 0,
             breakout: false,
+            voice_bridge: None,
             moderator_password: None,
         });
         Sample { watermark: 0, taken_at_ms, meetings: meetings.collect(), bbb_version: "3.0".into() }

@@ -346,5 +346,6 @@ fn words(event: &Event) -> String {
         },
         Event::Sample(id, _) => format!("{id} sampled"),
         Event::Tenant(id, _) => format!("tenant {id}"),
+        Event::Voice(bridge, _) => format!("number {bridge}"),
     }
 }

@@ -1,0 +1,28 @@
+//! The number by which callers reach a meeting is the one its server says.
+
+use usher_common::meeting::{Record, RecordState};
+
+use super::Meeting;
+use crate::core::voice;
+
+impl Meeting<'_> {
+    /// Notes the number that the server lists for a meeting whose record has another, or none: it was
+    /// created before its tenant's rooms got numbers, or by somebody else. Where it is another room's,
+    /// callers reach that one, and this one by none. Anything more important comes first.
+    pub(super) fn settle_voice(&mut self, record: Option<&Record>) {
+        let case = self.case;
+        let Some(record) = record.filter(|record| record.server == self.zombie_key.server) else { return };
+        let RecordState::Active { internal_id, .. } = &record.state else { return };
+        let said = case.listing.instance(internal_id).and_then(|listed| listed.voice_bridge);
+        let Some(said) = said.filter(|said| record.voice_bridge != Some(*said)) else { return };
+        let busy = self.draft.len() > 0 || self.outcome.end.is_some() || self.outcome.verify.is_some();
+        if busy || self.record_changed() || case.fleet.voice_range(&self.key.tenant).is_none() {
+            return;
+        }
+        let is_its = voice::adopt(&mut self.draft, case.fleet, self.key, said, case.now);
+        let voice_bridge = is_its.then_some(said);
+        if record.voice_bridge != voice_bridge {
+            self.draft.set_record(self.key, Record { voice_bridge, ..record.clone() });
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! Numbers by which callers reach meetings: which room has which, over the whole fleet.
+//!
+//! `voice/NUMBER` names the room whose number it is, and stays when the room's meeting ends, so that
+//! the next one has it again. A record with a number is never without that entry: both are written
+//! in one transaction, an entry that is taken from a room is guarded by the absence of its record,
+//! and a record is only made where the entry is as it was seen. So no number is two rooms' at once,
+//! whichever replicas give them out (ADR 13).
+
+mod assign;
+mod book;
+
+#[cfg(test)]
+mod tests;
+
+pub(in crate::core) use assign::{adopt, assign, expired, held};
+pub use book::VoiceBook;
+
+use usher_common::{meeting::MeetingKey, voice::VoiceBridge};
+
+/// Whose number it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assignment {
+    /// The room.
+    pub room: MeetingKey,
+    /// Wall clock of when the room was last created, to the day, milliseconds since 1970.
+    pub used_at_ms: i64,
+}
+
+/// What a create wants of its number.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct VoiceWish {
+    /// What the application asks for.
+    pub wanted: Option<VoiceBridge>,
+    /// What servers just refused, as a meeting there has it.
+    pub refused: Vec<VoiceBridge>,
+}

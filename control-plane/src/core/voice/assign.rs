@@ -1,0 +1,182 @@
+//! Giving numbers out, keeping them, taking them back.
+
+use usher_common::{
+    meeting::MeetingKey,
+    server::AdminState,
+    voice::{VoiceBridge, VoiceRange},
+};
+
+use super::{Assignment, VoiceWish};
+use crate::core::{
+    fleet::{Fleet, id_hash},
+    lifecycle::Draft,
+    now::Now,
+    plan::Plan,
+};
+
+/// Numbers that are looked at here and there in a range before it is searched in order.
+const PROBES: u64 = 32;
+/// Numbers that are looked at in order: every one of a range that is no larger.
+const SEARCHED: u64 = 100_000;
+/// How exactly is written down when a room was last created.
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+/// Entries that one sweep takes back at most.
+const MOST_EXPIRED: usize = 500;
+
+/// Gives the room of a create its number, where its tenant's rooms have any. In this order: the one
+/// the application asks for, if it is in the range and nobody's; the one the room has, if it is in the
+/// range; one of the range that is nobody's, the same for the same room wherever that is possible; the
+/// one of the range whose room was created longest ago and does not run, one of the tenant's own rooms
+/// first; the one it has, whatever the range; a spare one.
+pub(in crate::core) fn assign(
+    draft: &mut Draft<'_>,
+    fleet: &Fleet,
+    room: &MeetingKey,
+    wish: &VoiceWish,
+    now: Now,
+) -> Option<VoiceBridge> {
+    let range = fleet.voice_range(&room.tenant)?;
+    let search = Search { fleet, room, refused: &wish.refused };
+    let held = fleet.voice().of(room).filter(|bridge| !wish.refused.contains(bridge));
+    let chosen = wish
+        .wanted
+        .filter(|bridge| range.contains(*bridge) && search.is_free(*bridge))
+        .or_else(|| held.filter(|bridge| range.contains(*bridge)))
+        .or_else(|| search.free_in(range))
+        .or_else(|| search.reclaim(draft, range))
+        .or(held)
+        .or_else(|| search.free_in(VoiceRange::SPARE))?;
+    take(draft, fleet, room, chosen, now);
+    Some(chosen)
+}
+
+/// Notes what a server says to be the number of a room whose meeting it runs. `false` where that is
+/// another room's, which runs or may run: callers then reach that one.
+pub(in crate::core) fn adopt(
+    draft: &mut Draft<'_>,
+    fleet: &Fleet,
+    room: &MeetingKey,
+    said: VoiceBridge,
+    now: Now,
+) -> bool {
+    if let Some(stored) = fleet.voice().get(said)
+        && stored.value.room != *room
+    {
+        if !is_idle(fleet, &stored.value.room) {
+            return false;
+        }
+        draft.guard_record(&stored.value.room);
+    }
+    take(draft, fleet, room, said, now);
+    true
+}
+
+/// Returns the number a room has, for a record that is made after the fact.
+pub(in crate::core) fn held(draft: &mut Draft<'_>, fleet: &Fleet, room: &MeetingKey) -> Option<VoiceBridge> {
+    let held = fleet.voice().of(room)?;
+    draft.guard_voice(held);
+    Some(held)
+}
+
+/// Takes back the numbers of rooms that have not been created for longer than numbers are kept, and
+/// do not run. A clock that jumps ahead takes them back early; most rooms then get the same again.
+pub(in crate::core) fn expired(fleet: &Fleet, now: Now) -> Vec<Plan> {
+    let keep = i64::try_from(fleet.policy().voice.keep.as_millis()).unwrap_or(i64::MAX);
+    let is_old = |used_at_ms: i64| now.wall_ms.saturating_sub(used_at_ms) > keep;
+    let old = fleet.voice().by_age().take_while(|(_, stored)| is_old(stored.value.used_at_ms));
+    let idle = old.filter(|(_, stored)| is_idle(fleet, &stored.value.room));
+    idle.take(MOST_EXPIRED)
+        .map(|(bridge, stored)| {
+            let mut draft = Draft::new(fleet, now.wall_ms);
+            draft.guard_record(&stored.value.room);
+            draft.remove_voice(bridge);
+            draft.into_plan()
+        })
+        .collect()
+}
+
+/// Tells whether nothing runs of a room, as far as anybody knows.
+fn is_idle(fleet: &Fleet, room: &MeetingKey) -> bool {
+    fleet.record(room).is_none() && fleet.zombies_of(room).next().is_none()
+}
+
+/// Writes down that the room has this number and no other.
+fn take(draft: &mut Draft<'_>, fleet: &Fleet, room: &MeetingKey, bridge: VoiceBridge, now: Now) {
+    if let Some(other) = fleet.voice().of(room)
+        && other != bridge
+    {
+        draft.remove_voice(other);
+    }
+    let stands = fleet.voice().get(bridge).is_some_and(|stored| {
+        stored.value.room == *room
+            && (0..DAY_MS).contains(&now.wall_ms.saturating_sub(stored.value.used_at_ms))
+    });
+    if stands {
+        draft.guard_voice(bridge);
+    } else {
+        draft.set_voice(bridge, Assignment { room: room.clone(), used_at_ms: now.wall_ms });
+    }
+}
+
+/// A search for the number of one room.
+struct Search<'a> {
+    fleet: &'a Fleet,
+    room: &'a MeetingKey,
+    refused: &'a [VoiceBridge],
+}
+
+impl Search<'_> {
+    /// Tells whether the room may have a number: it is nobody else's, and a caller who types it, or the
+    /// number of a breakout room behind it, can mean no other meeting.
+    fn is_free(&self, bridge: VoiceBridge) -> bool {
+        self.fleet.voice().get(bridge).is_none_or(|stored| stored.value.room == *self.room)
+            && self.is_clear(bridge)
+    }
+
+    fn is_clear(&self, bridge: VoiceBridge) -> bool {
+        let book = self.fleet.voice();
+        let others = |bridge| book.get(bridge).is_some_and(|stored| stored.value.room != *self.room);
+        let mut below = bridge.of_breakouts().into_iter().flat_map(|numbers| book.between(numbers));
+        !self.refused.contains(&bridge)
+            && !bridge.parents().any(others)
+            && !below.any(|(_, room)| room != self.room)
+            && !self.is_listed_for_another(bridge)
+    }
+
+    /// Tells whether a server lists the number for another meeting, be it ours or not.
+    fn is_listed_for_another(&self, bridge: VoiceBridge) -> bool {
+        let mut used = self.fleet.servers().filter(|server| server.admin() != AdminState::Disabled);
+        used.any(|server| server.lists_bridge_for_another(bridge, self.room))
+    }
+
+    /// Finds a free number of a range. Where it looks follows from the room's name alone, so that a room
+    /// whose number was forgotten mostly finds it again.
+    fn free_in(&self, range: VoiceRange) -> Option<VoiceBridge> {
+        let start = id_hash(&format!("voice\n{}\n{}", self.room.tenant, self.room.meeting));
+        let stride = (start >> 32) | 1;
+        let probes = (0..PROBES).map(|probe| (start >> 1).wrapping_add(probe.wrapping_mul(stride)));
+        let length = u64::from(range.len());
+        let in_order = (0..length.min(SEARCHED)).map(|step| start % length + step);
+        probes.chain(in_order).map(|index| range.nth(index)).find(|bridge| self.is_free(*bridge))
+    }
+
+    /// Finds the number of a range whose room was created longest ago and does not run, one of the
+    /// tenant's own rooms first.
+    fn reclaim(&self, draft: &mut Draft<'_>, range: VoiceRange) -> Option<VoiceBridge> {
+        let book = self.fleet.voice();
+        let mut idle = book.by_age().take(SEARCHED as usize).filter(|(bridge, stored)| {
+            let room = &stored.value.room;
+            range.contains(*bridge)
+                && room != self.room
+                && is_idle(self.fleet, room)
+                && self.is_clear(*bridge)
+        });
+        let first = idle.next()?;
+        let own = |(_, stored): &(_, &crate::core::plan::Stored<Assignment>)| {
+            stored.value.room.tenant == self.room.tenant
+        };
+        let (bridge, stored) = if own(&first) { first } else { idle.find(own).unwrap_or(first) };
+        draft.guard_record(&stored.value.room);
+        Some(bridge)
+    }
+}

@@ -1,0 +1,79 @@
+//! Who has which number: by number, by room, by age.
+
+use std::{collections::BTreeMap, collections::BTreeSet, ops::Range};
+
+use foldhash::{HashMap, HashMapExt};
+use usher_common::{
+    meeting::MeetingKey,
+    voice::{VoiceBridge, VoiceRange},
+};
+
+use super::Assignment;
+use crate::core::plan::Stored;
+
+/// The index of `voice/NUMBER`.
+#[derive(Debug, Clone)]
+pub struct VoiceBook {
+    numbers: BTreeMap<VoiceBridge, Stored<Assignment>>,
+    /// A room has one number; should a foreign hand have given it two, the later one seen.
+    rooms: HashMap<MeetingKey, VoiceBridge>,
+    by_age: BTreeSet<(i64, VoiceBridge)>,
+}
+
+impl Default for VoiceBook {
+    fn default() -> Self {
+        Self { numbers: BTreeMap::new(), rooms: HashMap::new(), by_age: BTreeSet::new() }
+    }
+}
+
+impl VoiceBook {
+    /// Sets or takes out an entry.
+    pub(in crate::core) fn set(&mut self, bridge: VoiceBridge, stored: Option<Stored<Assignment>>) {
+        if let Some(old) = self.numbers.remove(&bridge) {
+            self.by_age.remove(&(old.value.used_at_ms, bridge));
+            if self.rooms.get(&old.value.room) == Some(&bridge) {
+                self.rooms.remove(&old.value.room);
+            }
+        }
+        if let Some(stored) = stored {
+            self.by_age.insert((stored.value.used_at_ms, bridge));
+            self.rooms.insert(stored.value.room.clone(), bridge);
+            self.numbers.insert(bridge, stored);
+        }
+    }
+
+    /// Looks a number up.
+    pub fn get(&self, bridge: VoiceBridge) -> Option<&Stored<Assignment>> {
+        self.numbers.get(&bridge)
+    }
+
+    /// Returns a room's number.
+    pub fn of(&self, room: &MeetingKey) -> Option<VoiceBridge> {
+        self.rooms.get(room).copied()
+    }
+
+    /// Visits the numbers that rooms have, in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (VoiceBridge, &Stored<Assignment>)> {
+        self.numbers.iter().map(|(bridge, stored)| (*bridge, stored))
+    }
+
+    /// Counts the numbers of a range that rooms have.
+    pub fn count_in(&self, range: VoiceRange) -> usize {
+        self.between(range.first()..range.last() + 1).count()
+    }
+
+    /// Visits the numbers within `numbers` that rooms have.
+    pub(super) fn between(&self, numbers: Range<u32>) -> impl Iterator<Item = (VoiceBridge, &MeetingKey)> {
+        let (first, end) = (VoiceBridge::new(numbers.start), numbers.end);
+        let from = first.or_else(|| VoiceBridge::new(numbers.start + 1)).filter(|_| !numbers.is_empty());
+        from.into_iter()
+            .flat_map(|from| self.numbers.range(from..))
+            .take_while(move |(bridge, _)| bridge.number() < end)
+            .map(|(bridge, stored)| (*bridge, &stored.value.room))
+    }
+
+    /// Visits the numbers, those first whose rooms were created longest ago.
+    pub(super) fn by_age(&self) -> impl Iterator<Item = (VoiceBridge, &Stored<Assignment>)> {
+        self.by_age.iter().filter_map(|(_, bridge)| Some((*bridge, self.numbers.get(bridge)?)))
+    }
+}

@@ -1,0 +1,355 @@
+use std::{collections::BTreeSet, time::Duration};
+
+use proptest::prelude::*;
+use usher_common::{
+    id::{MeetingId, TenantId},
+    meeting::MeetingKey,
+    routing::TenantRoute,
+    server::{Sample, SampledMeeting},
+    tenant::TenantPolicy,
+    voice::{VoiceBridge, VoiceRange},
+};
+
+use super::*;
+use crate::core::{
+    lifecycle::{self, Answer, PlaceRequest, Placed},
+    placement::{Ask, Inflight},
+    plan::{Key, Plan, Write},
+    policy::Policy,
+    reconcile::{Missing, on_sample, sweep},
+    testkit::{Bench, ask, iid, listed, sid},
+};
+
+fn bridge(number: u32) -> VoiceBridge {
+    VoiceBridge::new(number).unwrap()
+}
+
+fn range(text: &str) -> VoiceRange {
+    text.parse().unwrap()
+}
+
+fn room(tenant: &str, id: &str) -> MeetingKey {
+    MeetingKey::new(TenantId::parse(tenant).unwrap(), MeetingId::parse(id).unwrap())
+}
+
+fn with_ranges(tenants: &[(&str, &str)]) -> Bench {
+    let mut bench = Bench::with_servers(Policy::default(), &["a", "b"]);
+    for (tenant, numbers) in tenants {
+        set_range(&mut bench, tenant, numbers);
+    }
+    bench
+}
+
+fn set_range(bench: &mut Bench, tenant: &str, numbers: &str) {
+    let policy = TenantPolicy { voice_bridges: Some(range(numbers)), ..TenantPolicy::default() };
+    bench.write(Write::Tenant(TenantRoute { policy, ..TenantRoute::new(TenantId::parse(tenant).unwrap()) }));
+}
+
+fn request(room: &MeetingKey, wish: VoiceWish) -> PlaceRequest {
+    PlaceRequest {
+        ask: Ask { key: room.clone(), ..ask("any") },
+        token: format!("t-{room}"),
+        request_digest: "".into(),
+        supersede: false,
+        voice: wish,
+    }
+}
+
+/// A create of the room; returns its number.
+fn create_wanting(bench: &mut Bench, room: &MeetingKey, wish: VoiceWish) -> Option<VoiceBridge> {
+    let step = lifecycle::place(&bench.fleet, &Inflight::default(), &request(room, wish), bench.now).unwrap();
+    assert!(bench.commit(&step.plan));
+    let record = match step.outcome {
+        Placed::New { record, .. } | Placed::Existing(record) => record,
+    };
+    let answer = Answer {
+        server: record.server.clone(),
+        token: Some(record.token.clone()),
+        internal_id: iid(&format!("{}-{}", room.meeting, bench.store.revision)),
+        create_time_ms: 1,
+    };
+    let confirmed = lifecycle::confirm(&bench.fleet, room, &answer, bench.now.wall_ms);
+    assert!(bench.commit(&confirmed.plan));
+    assert_eq!(bench.fleet.record(room).unwrap().value.voice_bridge, record.voice_bridge);
+    record.voice_bridge
+}
+
+fn create(bench: &mut Bench, room: &MeetingKey) -> Option<VoiceBridge> {
+    create_wanting(bench, room, VoiceWish::default())
+}
+
+/// The room's meeting ends, and a poll has seen that.
+fn end(bench: &mut Bench, room: &MeetingKey) {
+    bench.write(Write::Delete(Key::Record(room.clone())));
+}
+
+fn check(bench: &Bench) {
+    let numbers: Vec<_> =
+        bench.fleet.records().filter_map(|(key, stored)| Some((stored.value.voice_bridge?, key))).collect();
+    let distinct: BTreeSet<_> = numbers.iter().map(|(bridge, _)| bridge).collect();
+    assert_eq!(numbers.len(), distinct.len(), "two meetings have one number: {numbers:?}");
+    for (bridge, room) in numbers {
+        let holder = bench.fleet.voice().get(bridge).map(|stored| &stored.value.room);
+        assert_eq!(holder, Some(room), "the number of a record is its room's");
+        assert_ne!(bridge.number(), 99_999);
+    }
+}
+
+#[test]
+fn rooms_get_numbers_of_their_range_and_the_same_the_next_time() {
+    let mut bench = with_ranges(&[("school", "10000-10099"), ("firm", "20000-20099")]);
+    let (lesson, talk) = (room("school", "lesson"), room("firm", "lesson"));
+    let (first, other) = (create(&mut bench, &lesson).unwrap(), create(&mut bench, &talk).unwrap());
+    assert!(range("10000-10099").contains(first) && range("20000-20099").contains(other));
+    assert_eq!(bench.fleet.routing().meeting(&lesson).unwrap().voice_bridge, Some(first), "edges know it");
+    end(&mut bench, &lesson);
+    bench.pass(Duration::from_hours(7 * 24));
+    assert_eq!(create(&mut bench, &lesson), Some(first));
+    check(&bench);
+}
+
+#[test]
+fn without_a_range_nobody_gets_a_number() {
+    let mut bench = with_ranges(&[("school", "10000-10099")]);
+    let wanting = VoiceWish { wanted: Some(bridge(10_005)), ..VoiceWish::default() };
+    assert_eq!(create_wanting(&mut bench, &room("firm", "talk"), wanting), None);
+    assert_eq!(bench.fleet.voice().iter().len(), 0);
+    let settings = usher_common::settings::Settings::default();
+    let mut policy = Policy::new(&settings);
+    policy.voice.bridges = Some(range("30000-39999"));
+    let mut bench = Bench::with_servers(policy, &["a"]);
+    let number = create(&mut bench, &room("firm", "talk")).unwrap();
+    assert!(range("30000-39999").contains(number), "the range of those without their own");
+}
+
+#[test]
+fn what_the_application_asks_for_is_given_where_it_is_free_and_in_range() {
+    let mut bench = with_ranges(&[("school", "10000-10099")]);
+    let wanting = |number| VoiceWish { wanted: VoiceBridge::new(number), ..VoiceWish::default() };
+    let (one, two) = (room("school", "one"), room("school", "two"));
+    assert_eq!(create_wanting(&mut bench, &one, wanting(10_050)), Some(bridge(10_050)));
+    let second = create_wanting(&mut bench, &two, wanting(10_050)).unwrap();
+    assert!(second != bridge(10_050) && range("10000-10099").contains(second));
+    let far = create_wanting(&mut bench, &room("school", "far"), wanting(70_000)).unwrap();
+    assert!(range("10000-10099").contains(far));
+    end(&mut bench, &one);
+    assert_eq!(create(&mut bench, &one), Some(bridge(10_050)), "it stays when it is not asked for again");
+    end(&mut bench, &one);
+    assert_eq!(create_wanting(&mut bench, &one, wanting(10_051)), Some(bridge(10_051)));
+    assert!(bench.fleet.voice().get(bridge(10_050)).is_none(), "a room has one number");
+    check(&bench);
+}
+
+#[test]
+fn a_full_range_takes_back_the_number_that_is_longest_out_of_use_and_then_spares_some() {
+    let mut bench = with_ranges(&[("school", "10000-10002")]);
+    let rooms: Vec<_> = (0..5).map(|n| room("school", &format!("r{n}"))).collect();
+    for room in &rooms[..3] {
+        bench.pass(Duration::from_hours(25));
+        create(&mut bench, room).unwrap();
+    }
+    let (oldest, newer) =
+        (bench.fleet.voice().of(&rooms[0]).unwrap(), bench.fleet.voice().of(&rooms[1]).unwrap());
+    end(&mut bench, &rooms[0]);
+    end(&mut bench, &rooms[1]);
+    assert_eq!(create(&mut bench, &rooms[3]), Some(oldest));
+    assert_eq!(create(&mut bench, &rooms[0]), Some(newer), "whose number was taken gets another");
+    let spare = create(&mut bench, &rooms[4]).unwrap();
+    assert!(VoiceRange::SPARE.contains(spare), "no room waits for a number");
+    check(&bench);
+    end(&mut bench, &rooms[2]);
+    end(&mut bench, &rooms[4]);
+    assert!(range("10000-10002").contains(create(&mut bench, &rooms[4]).unwrap()), "and then it has one");
+    assert!(bench.fleet.voice().get(spare).is_none());
+}
+
+#[test]
+fn a_number_that_a_server_lists_for_another_meeting_is_not_given_out() {
+    let mut bench = with_ranges(&[("school", "10000-10001")]);
+    let foreign =
+        SampledMeeting { key: None, voice_bridge: Some(bridge(10_000)), ..listed("foreign", "foreign-1") };
+    let sample = Sample { watermark: 1, taken_at_ms: 0, meetings: vec![foreign], bbb_version: String::new() };
+    bench.write(Write::Sample(sid("b"), sample));
+    assert_eq!(create(&mut bench, &room("school", "one")), Some(bridge(10_001)));
+    assert!(VoiceRange::SPARE.contains(create(&mut bench, &room("school", "two")).unwrap()));
+}
+
+#[test]
+fn a_number_that_a_server_refuses_gives_way_to_another() {
+    let mut bench = with_ranges(&[("school", "10000-10099")]);
+    let lesson = room("school", "lesson");
+    let first = create(&mut bench, &lesson).unwrap();
+    end(&mut bench, &lesson);
+    let refused = VoiceWish { wanted: Some(first), refused: vec![first] };
+    let second = create_wanting(&mut bench, &lesson, refused).unwrap();
+    assert!(second != first && range("10000-10099").contains(second));
+    check(&bench);
+}
+
+#[test]
+fn nobody_is_reached_by_the_number_of_anothers_breakout_room() {
+    let mut bench = with_ranges(&[("school", "12340-12349"), ("firm", "123400-123499")]);
+    for n in 0..10 {
+        create(&mut bench, &room("school", &format!("r{n}"))).unwrap();
+    }
+    let talk = create(&mut bench, &room("firm", "talk")).unwrap();
+    assert!(VoiceRange::SPARE.contains(talk), "{talk} begins with the number of a room");
+    let mut bench = with_ranges(&[("school", "12340-12340"), ("firm", "123400-123409")]);
+    create(&mut bench, &room("firm", "talk")).unwrap();
+    assert_ne!(create(&mut bench, &room("school", "r")), Some(bridge(12_340)));
+}
+
+#[test]
+fn two_replicas_that_give_one_number_to_two_rooms_cannot_both_be_right() {
+    let mut bench = with_ranges(&[("school", "10000-10000"), ("firm", "10000-10000")]);
+    let plan = |bench: &Bench, room: &MeetingKey| {
+        let request = request(room, VoiceWish::default());
+        lifecycle::place(&bench.fleet, &Inflight::default(), &request, bench.now).unwrap().plan
+    };
+    let (one, two) = (room("school", "one"), room("firm", "two"));
+    let plans = [plan(&bench, &one), plan(&bench, &two)];
+    assert_eq!(plans.map(|plan| bench.commit(&plan)), [true, false]);
+    end(&mut bench, &one);
+    // One room comes back while the other takes its number.
+    let (back, taking) = (plan(&bench, &one), plan(&bench, &two));
+    let mut other = Bench { store: bench.store.clone(), fleet: bench.fleet.clone(), now: bench.now };
+    assert_eq!([&back, &taking].map(|plan| bench.commit(plan)), [true, false]);
+    assert_eq!([&taking, &back].map(|plan| other.commit(plan)), [true, false]);
+}
+
+#[test]
+fn an_unused_number_is_kept_for_a_while_and_one_in_use_for_ever() {
+    let mut bench = with_ranges(&[("school", "10000-10099")]);
+    let (idle, runs) = (room("school", "idle"), room("school", "runs"));
+    create(&mut bench, &idle).unwrap();
+    create(&mut bench, &runs).unwrap();
+    end(&mut bench, &idle);
+    let swept = |bench: &mut Bench| {
+        let plans: Vec<Plan> = sweep(&bench.fleet, Missing::Removed, bench.now).plans;
+        plans.iter().filter(|plan| bench.commit(plan)).count()
+    };
+    bench.pass(Duration::from_hours(59 * 24));
+    assert_eq!(swept(&mut bench), 0);
+    bench.pass(Duration::from_hours(2 * 24));
+    assert_eq!(swept(&mut bench), 1);
+    assert_eq!((bench.fleet.voice().of(&idle), bench.fleet.voice().of(&runs).is_some()), (None, true));
+}
+
+/// The number of a running meeting, as its server says.
+fn poll(bench: &mut Bench, room: &MeetingKey, said: u32) {
+    let stored = bench.fleet.record(room).unwrap();
+    let meeting = SampledMeeting {
+        key: Some(room.clone()),
+        internal_id: stored.value.state.internal_id().unwrap().clone(),
+        voice_bridge: VoiceBridge::new(said),
+        ..listed("any", "any-1")
+    };
+    let (server, watermark) = (stored.value.server.clone(), bench.store.revision);
+    let sample = Sample { watermark, taken_at_ms: 0, meetings: vec![meeting], bbb_version: String::new() };
+    let work = on_sample(&bench.fleet, &server, &sample, bench.now.instant, bench.now);
+    for plan in work.plans {
+        assert!(bench.commit(&plan));
+    }
+    check(bench);
+}
+
+#[test]
+fn a_meeting_that_was_taken_over_keeps_its_number() {
+    let mut bench = with_ranges(&[]);
+    let old = room("school", "old");
+    assert_eq!(create(&mut bench, &old), None);
+    poll(&mut bench, &old, 394_201_124);
+    assert_eq!(bench.fleet.voice().of(&old), None, "nothing is noted where nobody gets numbers");
+    set_range(&mut bench, "school", "10000-10099");
+    poll(&mut bench, &old, 394_201_124);
+    let number = bridge(394_201_124);
+    assert_eq!(bench.fleet.routing().meeting(&old).unwrap().voice_bridge, Some(number));
+    end(&mut bench, &old);
+    let next = create(&mut bench, &old).unwrap();
+    assert!(range("10000-10099").contains(next), "its next meeting gets one of the range");
+    assert!(bench.fleet.voice().get(number).is_none());
+}
+
+#[test]
+fn callers_reach_the_room_whose_number_it_is_when_a_foreign_meeting_has_it_too() {
+    let mut bench = with_ranges(&[("school", "10000-10099")]);
+    let (one, two) = (room("school", "one"), room("school", "two"));
+    let number = create(&mut bench, &one).unwrap();
+    create(&mut bench, &two).unwrap();
+    poll(&mut bench, &two, number.number());
+    let number_of = |bench: &Bench, room| bench.fleet.routing().meeting(room).unwrap().voice_bridge;
+    assert_eq!((number_of(&bench, &one), number_of(&bench, &two)), (Some(number), None));
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Create(u8, Option<u32>),
+    End(u8),
+    Poll(u8, u32),
+    Range(u8, u32, u32),
+    Pass(u32),
+    Sweep,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let number = || 99_990_u32..100_010;
+    let step = prop_oneof![
+        5 => (0..12_u8, proptest::option::of(number())).prop_map(|(room, wanted)| Step::Create(room, wanted)),
+        3 => (0..12_u8).prop_map(Step::End),
+        1 => (0..12_u8, number()).prop_map(|(room, said)| Step::Poll(room, said)),
+        1 => (0..3_u8, number(), 0_u32..12).prop_map(|(tenant, first, more)| Step::Range(tenant, first, more)),
+        1 => (0_u32..40).prop_map(Step::Pass),
+        1 => Just(Step::Sweep),
+    ];
+    proptest::collection::vec(step, 1..60)
+}
+
+proptest! {
+    /// Whatever happens: no two meetings have one number, none has 99999, a number is of its tenant's
+    /// range or a spare one when it is given out, and a room that nobody took it from has it again.
+    #[test]
+    fn numbers_are_unique_stable_and_of_their_range(steps in steps()) {
+        let tenants = ["x", "y", "z"];
+        let of = |n: u8| room(tenants[usize::from(n % 3)], &format!("r{n}"));
+        let mut bench = with_ranges(&[("x", "99990-99995"), ("y", "99993-100003"), ("z", "99998-100000")]);
+        for step in steps {
+            match step {
+                Step::Create(n, wanted) => {
+                    let room = of(n);
+                    let range = bench.fleet.voice_range(&room.tenant).unwrap();
+                    let (running, held) = (bench.fleet.record(&room).is_some(), bench.fleet.voice().of(&room));
+                    let wish = VoiceWish { wanted: wanted.and_then(VoiceBridge::new), ..VoiceWish::default() };
+                    let number = create_wanting(&mut bench, &room, wish.clone());
+                    if running {
+                        continue;
+                    }
+                    let number = number.expect("nobody goes without");
+                    prop_assert!(range.contains(number) || VoiceRange::SPARE.contains(number) || held == Some(number));
+                    if let Some(held) = held && range.contains(held) {
+                        prop_assert!(number == held || wish.wanted == Some(number));
+                    }
+                }
+                Step::End(n) => if bench.fleet.record(&of(n)).is_some() { end(&mut bench, &of(n)) },
+                Step::Poll(n, said) => if bench.fleet.record(&of(n)).is_some() { poll(&mut bench, &of(n), said) },
+                Step::Range(tenant, first, more) => if let Ok(numbers) = VoiceRange::new(first, first + more) {
+                    set_range(&mut bench, tenants[usize::from(tenant)], &numbers.to_string());
+                },
+                Step::Pass(days) => bench.pass(Duration::from_hours(u64::from(days) * 24)),
+                Step::Sweep => for plan in sweep(&bench.fleet, Missing::Removed, bench.now).plans { bench.commit(&plan); },
+            }
+            check(&bench);
+        }
+        // Once all have ended and been created once more, each is in its range as far as that goes round.
+        for n in 0..12 {
+            if bench.fleet.record(&of(n)).is_some() { end(&mut bench, &of(n)); }
+        }
+        for (n, tenant) in tenants.iter().enumerate() {
+            set_range(&mut bench, tenant, &format!("1000{n}0-1000{n}9"));
+        }
+        for n in 0..12 {
+            let number = create(&mut bench, &of(n)).unwrap();
+            prop_assert!(bench.fleet.voice_range(&of(n).tenant).unwrap().contains(number));
+        }
+        check(&bench);
+    }
+}
