@@ -31,7 +31,7 @@ use crate::{
     },
     core::rules::Rules,
     metrics::EdgeMetrics,
-    server::{Callbacks, Gateway, Life, Limits, Listener, ListenerError},
+    server::{Callbacks, DialIn, Gateway, Life, Limits, Listener, ListenerError},
     upstream::{ConnectorError, PassiveReports, SharedReads, Upstream},
 };
 
@@ -99,6 +99,7 @@ impl Edge {
         let gateway = Arc::new(Gateway {
             hooks: callbacks.is_some().then(|| HookPlanes::new(planes.clone())),
             callbacks,
+            dial_in: DialIn::new(&settings.voice),
             cell: Arc::clone(&cell),
             placement,
             upstream,

@@ -3,6 +3,7 @@
 pub mod authenticate;
 pub mod callbacks;
 pub mod connection;
+pub mod dial_in;
 pub mod hooks;
 pub mod merge;
 pub mod pace;

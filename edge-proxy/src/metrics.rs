@@ -52,6 +52,12 @@ struct StatusLabel {
     status: u16,
 }
 
+/// Label `answer`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AnswerLabel {
+    answer: &'static str,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct CallLabels {
     call: &'static str,
@@ -76,6 +82,7 @@ pub struct RequestMetrics {
     /// Creates that another server took after one refused the connection.
     pub second_tries: Counter,
     callbacks: Family<StatusLabel, Counter>,
+    dial_ins: Family<AnswerLabel, Counter>,
 }
 
 impl RequestMetrics {
@@ -101,8 +108,12 @@ impl RequestMetrics {
         let callbacks = Family::default();
         let help = "Callbacks of servers, by the status they were answered with";
         registry.register("usher_edge_callbacks", help, Family::clone(&callbacks));
+        let dial_ins = Family::default();
+        let help = "Questions of FreeSWITCH's about callers, by what it was told";
+        registry.register("usher_edge_dial_ins", help, Family::clone(&dial_ins));
         Self {
             callbacks,
+            dial_ins,
             calls,
             partial_lists: counter(
                 registry,
@@ -121,6 +132,11 @@ impl RequestMetrics {
     /// Counts a callback of a server.
     pub fn callback(&self, status: http::StatusCode) {
         self.callbacks.get_or_create(&StatusLabel { status: status.as_u16() }).inc();
+    }
+
+    /// Counts a question about a caller.
+    pub fn dial_in(&self, answer: &'static str) {
+        self.dial_ins.get_or_create(&AnswerLabel { answer }).inc();
     }
 
     /// Counts a request that began at `begun`.

@@ -3,6 +3,7 @@
 mod body;
 mod callback;
 mod create;
+mod dial_in;
 mod gateway;
 mod hooks;
 mod join;
@@ -17,5 +18,6 @@ mod request;
 mod survey;
 
 pub use callback::Callbacks;
+pub use dial_in::DialIn;
 pub use gateway::{Gateway, Limits};
 pub use listener::{Life, Listener, ListenerError, NetworkError, Tls, TlsError};

@@ -22,6 +22,7 @@ use usher_common::{
 
 use super::{
     callback::{self, Callbacks},
+    dial_in::{self, DialIn},
     join,
     listener::{Life, Pulse},
     owner,
@@ -69,6 +70,8 @@ pub struct Gateway {
     pub callbacks: Option<Callbacks>,
     /// Webhooks; none where servers do not know how to reach the edges.
     pub hooks: Option<HookPlanes>,
+    /// Callers by telephone; none where nobody may ask for them.
+    pub dial_in: Option<DialIn>,
     /// Deadlines and sizes.
     pub limits: Limits,
     /// Owner of work that must outlive its request.
@@ -149,6 +152,10 @@ impl Service {
 impl Gateway {
     async fn serve(self: Arc<Self>, request: Request<Incoming>, begun: Instant) -> Response {
         let request = match callback::serve(&self, request).await {
+            Ok(response) => return response,
+            Err(request) => request,
+        };
+        let request = match dial_in::serve(&self, request).await {
             Ok(response) => return response,
             Err(request) => request,
         };

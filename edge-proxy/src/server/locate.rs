@@ -12,7 +12,7 @@ use usher_common::{
 
 use super::{gateway::Gateway, request::Ask};
 use crate::{
-    control::placement::Resolved,
+    control::{placement::Resolved, table::LiveTable},
     core::route::{Decision, Known, decide},
 };
 
@@ -38,6 +38,24 @@ impl Owner {
         let mut owner = Self { key, on_server: String::new(), server, state, token, voice_bridge };
         owner.on_server = scope.on_server(owner.key.meeting.as_str(), owner.instance()).to_string();
         owner
+    }
+
+    /// Finds the meeting that callers reach by a number.
+    pub(super) fn by_number(table: &LiveTable, bridge: VoiceBridge) -> Option<Self> {
+        let key = table.voice().meeting(bridge)?;
+        let tenants = table.tenants();
+        let (_, slot) = tenants.iter().find(|(id, _)| **id == key.tenant)?;
+        slot.meetings.find(key.meeting.as_str(), |found| {
+            let server = found.place.server.route();
+            Some(Self {
+                on_server: found.on_server.to_owned(),
+                server: ServerRoute::clone(server.as_ref()?),
+                state: found.state(),
+                token: String::new(),
+                voice_bridge: Some(bridge),
+                key: key.clone(),
+            })
+        })?
     }
 
     /// Returns the id by which its server is asked about it, and takes it for no other.

@@ -7,6 +7,7 @@ mod clients;
 mod conformance;
 mod connections;
 mod create;
+mod dial_in;
 mod documents;
 mod end;
 mod golden;

@@ -211,6 +211,11 @@ impl FakePlane {
         self.state().acked
     }
 
+    /// Has numbers for rooms from now on.
+    pub(crate) fn give_numbers(&self, numbers: &[u32]) {
+        self.state().numbers = numbers.iter().filter_map(|number| VoiceBridge::new(*number)).collect();
+    }
+
     /// Lets confirmations say that the id lives elsewhere.
     pub(crate) fn route_confirmed(&self, routed: bool) {
         self.state().routed = routed;

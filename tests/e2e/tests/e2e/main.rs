@@ -9,6 +9,7 @@ mod calls;
 mod clients;
 mod clock;
 mod configuration;
+mod dial_in;
 mod drain;
 mod failover;
 mod health;

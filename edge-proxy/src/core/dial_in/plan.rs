@@ -1,0 +1,146 @@
+//! Answers in `FreeSWITCH`'s own language: a dial plan of one extension, which the call takes at once.
+
+use std::fmt::Write as _;
+
+use usher_common::bbb::reply::xml::push_escaped;
+
+use super::Call;
+
+/// What is said and asked, whoever calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Prompt {
+    /// Fewest digits of a PIN.
+    pub pin_min: u32,
+    /// Most digits of a PIN.
+    pub pin_max: u32,
+    /// Longest call, seconds; 0 means no limit.
+    pub max_call: u64,
+}
+
+/// What becomes of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer<'a> {
+    /// It is nobody's business here: `FreeSWITCH` looks into its own files.
+    NotFound,
+    /// The caller is asked for a PIN.
+    Ask,
+    /// There is no such meeting: the caller is asked again.
+    AskAgain,
+    /// The caller is connected to the meeting's server.
+    Bridge {
+        /// The meeting, as its application knows it.
+        meeting: &'a str,
+        /// The PIN, which is the number of the conference on the server.
+        pin: &'a str,
+        /// The server's host name or address.
+        host: &'a str,
+    },
+    /// The meeting's server cannot be reached: the caller is told to try again.
+    Unreachable,
+}
+
+/// One action of an extension.
+type Action<'a> = (&'a str, String);
+
+/// Returns the answer as a document.
+pub fn document(call: Option<&Call>, answer: Answer<'_>, prompt: Prompt) -> String {
+    let action = |application, data: &str| (application, data.to_owned());
+    let (name, actions) = match answer {
+        Answer::NotFound => return not_found(),
+        Answer::Ask => {
+            let mut actions = vec![action("answer", "")];
+            if prompt.max_call > 0 {
+                actions.push(("sched_hangup", format!("+{} normal_clearing", prompt.max_call)));
+            }
+            actions.extend([
+                action("sleep", "500"),
+                action("playback", "ivr/ivr-welcome.wav"),
+                action("sleep", "200"),
+            ]);
+            actions.extend(ask(prompt));
+            ("match_did_and_prompt_for_pin", actions)
+        }
+        Answer::AskAgain => {
+            let mut actions = vec![action("playback", "conference/conf-bad-pin.wav"), action("sleep", "500")];
+            actions.extend(ask(prompt));
+            ("reprompt_for_pin", actions)
+        }
+        Answer::Bridge { meeting, pin, host } => {
+            let caller = call.map_or("", |call| call.caller.as_str());
+            let actions = vec![
+                ("set", format!("meeting_id={}", inert(meeting))),
+                ("set", format!("effective_caller_id_name={}", inert(caller))),
+                ("bridge", format!("sofia/external/{pin}@{host}")),
+            ];
+            ("bridge_to_bbb_server", actions)
+        }
+        Answer::Unreachable => {
+            let actions = vec![
+                action("playback", "ivr/ivr-please_try_again.wav"),
+                action("hangup", "NORMAL_TEMPORARY_FAILURE"),
+            ];
+            ("server_unreachable", actions)
+        }
+    };
+    match call {
+        Some(call) => extension(name, &call.destination, &actions),
+        None => not_found(),
+    }
+}
+
+/// Asks for a PIN, at most three times, and comes back with it.
+fn ask(prompt: Prompt) -> [Action<'static>; 2] {
+    let Prompt { pin_min, pin_max, .. } = prompt;
+    let digits = format!(
+        r"{pin_min} {pin_max} 3 7000 # conference/conf-enter_conf_pin.wav conference/conf-bad-pin.wav pin \d+"
+    );
+    [("play_and_get_digits", digits), ("transfer", "${pin} XML public".to_owned())]
+}
+
+/// Returns a text that `FreeSWITCH` takes as it is: what it would look variables and commands up by is
+/// replaced. Whoever calls or names a meeting has no say in what is run there.
+fn inert(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).map(|c| if matches!(c, '$' | '\\') { '_' } else { c }).collect()
+}
+
+fn extension(name: &str, destination: &str, actions: &[Action<'_>]) -> String {
+    let mut xml = head();
+    let expression = format!("^{}$", literally(destination));
+    xml.push_str("  <section name=\"dialplan\" description=\"Usher\">\n    <context name=\"public\">\n");
+    let _ = writeln!(xml, "      <extension name=\"{name}\">");
+    xml.push_str("        <condition field=\"destination_number\" expression=\"");
+    push_escaped(&mut xml, &expression);
+    xml.push_str("\">\n");
+    for (application, data) in actions {
+        let _ = write!(xml, "          <action application=\"{application}\"");
+        if !data.is_empty() {
+            xml.push_str(" data=\"");
+            push_escaped(&mut xml, data);
+            xml.push('"');
+        }
+        xml.push_str("/>\n");
+    }
+    xml.push_str("        </condition>\n      </extension>\n    </context>\n  </section>\n</document>\n");
+    xml
+}
+
+fn not_found() -> String {
+    head() + "  <section name=\"result\">\n    <result status=\"not found\"/>\n  </section>\n</document>\n"
+}
+
+fn head() -> String {
+    "<?xml version=\"1.0\" encoding=\"UTF-8\" standalone=\"no\"?>\n<document type=\"freeswitch/xml\">\n"
+        .to_owned()
+}
+
+/// Returns a regular expression that matches `text` and nothing else.
+fn literally(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars().filter(|c| !c.is_control()) {
+        if c.is_ascii() && !c.is_ascii_alphanumeric() {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out
+}
