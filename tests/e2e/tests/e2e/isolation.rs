@@ -8,7 +8,8 @@ use std::collections::{BTreeSet, VecDeque};
 use anyhow::{Context, Result, ensure};
 use rand::{Rng, RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use reqwest::Url;
-use usher_bbb_sim::{BbbSim, SimMeeting};
+use usher_bbb_sim::{BbbSim, SimMeeting, SimRecording};
+use usher_common::{id::TenantId, scope::Scope};
 use usher_harness::{
     application::Application,
     client::{Answer, BbbClient, Hash},
@@ -23,6 +24,7 @@ const STEPS: usize = 250;
 /// How many ids are used again.
 const RECENT: usize = 4;
 const FORM: &str = "application/x-www-form-urlencoded";
+const PARTS: &str = "multipart/form-data; boundary=end-of-part";
 /// Ids that all of them use; some look like those of others on the servers.
 const IDS: [&str; 10] = [
     "room",
@@ -46,6 +48,18 @@ fn encoded(text: &str) -> String {
     let mut url = Url::parse("http://x").expect("is a URL");
     url.query_pairs_mut().append_pair("", text);
     url.query().unwrap_or_default().trim_start_matches('=').to_owned()
+}
+
+/// Gives every tenant recordings of equal ids and times on every server.
+fn seed_recordings(sims: &[BbbSim]) {
+    for (sim, tenant) in sims.iter().flat_map(|sim| TENANTS.map(|tenant| (sim, tenant))) {
+        let scope = Scope::of(&TenantId::parse(tenant).expect("is an id"));
+        for (id, time) in ["room", "other", "a~room", "42"].into_iter().zip(1_700_000_000_000..) {
+            let recording = SimRecording::new(&scope.scoped(id).to_string(), time);
+            let recording = SimRecording { name: mark(tenant), ..recording };
+            sim.add_recording(recording.with("usher-tenant", tenant).with("note", &mark(tenant)));
+        }
+    }
 }
 
 struct World {
@@ -90,6 +104,7 @@ impl World {
                 hooks.insert(created.text("hookID").context("a hook has an id")?.to_owned());
             }
         }
+        seed_recordings(&usher.sims);
         Ok(Self {
             usher,
             application,
@@ -130,6 +145,90 @@ impl World {
         made_up
     }
 
+    fn recordings(&self) -> Vec<SimRecording> {
+        self.usher.sims.iter().flat_map(BbbSim::recordings).collect()
+    }
+
+    /// Returns some `recordID`s, of anybody, or their beginnings.
+    fn record_ids(&mut self) -> String {
+        let recordings = self.recordings();
+        let count = self.rng.random_range(1..4);
+        let mut ids = Vec::new();
+        for _ in 0..count {
+            let id = &recordings.choose(&mut self.rng).expect("there are some").record_id;
+            let length =
+                if self.rng.random_bool(0.8) { id.len() } else { self.rng.random_range(1..id.len()) };
+            ids.push(encoded(&id[..length]));
+        }
+        ids.join(if self.rng.random_bool(0.5) { "," } else { "%2C" })
+    }
+
+    /// Returns what somebody may add to a query to reach another's recording by it.
+    fn smuggled_record(&mut self) -> String {
+        let (ids, id) = (self.record_ids(), encoded(&self.id()));
+        let other = TENANTS.choose(&mut self.rng).expect("there are some");
+        match self.rng.random_range(0..12) {
+            0 => format!("&x%26recordID={ids}"),
+            1 => format!("&x=1%26recordID%3D{ids}"),
+            2 => format!("&recordID={ids}"),
+            3 => format!("&record%49D={ids}"),
+            4 => format!(";recordID={ids}&RecordID={ids}"),
+            5 => format!("&meta_usher-tenant={other}"),
+            6 => format!("&META_Usher-Tenant={other}&meta%5fusher-tenant={other}&meta_usher-x=1"),
+            7 => format!("&meta_x%3E%3Cusher-tenant%3E{other}%3C/usher-tenant%3E%3Cx=1"),
+            8 => format!("&meetingID={id}&state=any&limit=100&offset=0"),
+            9 => "%00&state=processing%2Cany".to_owned(),
+            _ => String::new(),
+        }
+    }
+
+    /// Makes one call about recordings of one tenant.
+    async fn call_about_recordings(&mut self, tenant: usize) -> Result<Answer> {
+        let (client, mark) = (self.clients[tenant].clone(), mark(TENANTS[tenant]));
+        let (ids, more) = (self.record_ids(), self.smuggled_record());
+        let about = format!("recordID={ids}{more}");
+        let what = self.rng.random_range(0..10);
+        self.log.push(format!("{} recordings {what} {about}", TENANTS[tenant]));
+        match what {
+            0 => client.get("getRecordings", &about).await,
+            1 => {
+                let (one, other) = (encoded(&self.id()), encoded(&self.id()));
+                client.get("getRecordings", &format!("meetingID={one},{other}&state=any{more}")).await
+            }
+            2 => client.post_form("getRecordings", &format!("{about}&state=any")).await,
+            3 => {
+                let publish = self.rng.random_bool(0.5);
+                client.get("publishRecordings", &format!("{about}&publish={publish}")).await
+            }
+            4 => client.get("updateRecordings", &format!("{about}&meta_note={mark}")).await,
+            5 => {
+                client
+                    .post_form("updateRecordings", &format!("{about}&meta_note={mark}&meta_more={mark}"))
+                    .await
+            }
+            6 => {
+                // Fields beside a signed query.
+                let call = if self.rng.random_bool(0.5) { "getRecordings" } else { "updateRecordings" };
+                let beside = format!("recordID={}&meta_note={mark}&state=any", self.record_ids());
+                client.post(call, &about, FORM, &beside).await
+            }
+            7 => client.get("getRecordingTextTracks", &about).await,
+            8 => {
+                let head = "Content-Disposition: form-data; name=\"file\"; filename=\"a.vtt\"";
+                let body = format!("--end-of-part\r\n{head}\r\n\r\n{mark}\r\n--end-of-part--\r\n");
+                let query = format!("{about}&kind=captions&lang=en&label={mark}");
+                client.post("putRecordingTextTrack", &query, PARTS, &body).await
+            }
+            _ if self.rng.random_bool(0.2) => client.get("deleteRecordings", &about).await,
+            // Added by somebody who knows no secret.
+            _ => {
+                client
+                    .fetch(&format!("{}&recordID={ids}{more}", client.url("updateRecordings", &about)))
+                    .await
+            }
+        }
+    }
+
     /// Returns what somebody may add to a query to reach another meeting by it.
     fn smuggled(&mut self) -> String {
         let id = encoded(&self.id());
@@ -155,7 +254,7 @@ impl World {
         let (client, mark) = (self.clients[tenant].clone(), mark(TENANTS[tenant]));
         let (id, more) = (encoded(&self.id()), self.smuggled());
         let create = format!(
-            "name={mark}&meetingID={id}&moderatorPW={mark}&attendeePW={mark}at&meta_note={mark}{more}"
+            "name={mark}&meetingID={id}&moderatorPW={mark}&attendeePW={mark}at&record=true&meta_note={mark}{more}"
         );
         let join = format!("meetingID={id}&fullName={mark}&role=MODERATOR&userID={mark}{more}");
         let about = format!("meetingID={id}{more}");
@@ -210,13 +309,18 @@ impl World {
     async fn step(&mut self) -> Result<()> {
         let tenant = self.rng.random_range(0..TENANTS.len());
         let own = mark(TENANTS[tenant]);
-        let others = |meetings: Vec<SimMeeting>| {
-            meetings.into_iter().filter(|meeting| meeting.name != own).collect::<Vec<_>>()
+        let others = |world: &Self| {
+            let meetings = world.meetings().into_iter().filter(|meeting| meeting.name != own);
+            let recordings = world.recordings().into_iter().filter(|recording| recording.name != own);
+            (meetings.collect::<Vec<_>>(), recordings.collect::<Vec<_>>())
         };
-        let before = others(self.meetings());
-        let answer = self.call(tenant).await?;
-        let after = others(self.meetings());
-        ensure!(before == after, "changed another's meeting:\n{before:#?}\n{after:#?}");
+        let before = others(self);
+        let answer = match self.rng.random_range(0..3) {
+            0 => self.call_about_recordings(tenant).await?,
+            _ => self.call(tenant).await?,
+        };
+        let after = others(self);
+        ensure!(before == after, "changed what is another's:\n{before:#?}\n{after:#?}");
         // A tenant's own meetings have its own passwords.
         ensure!(answer.key() != "idNotUnique", "met another's meeting: {answer:?}");
         let told = format!("{} {}", answer.body, answer.location.as_deref().unwrap_or_default());
@@ -269,6 +373,12 @@ impl World {
         ensure!(instances.is_subset(&running), "listed {instances:?}, running {running:?}: {}", listed.body);
         ensure!(!listed.body.contains("usher-"), "{}", listed.body);
         self.shown[tenant] += instances.len();
+        let listed = self.clients[tenant].get("getRecordings", "state=any").await?;
+        let shown: BTreeSet<String> = listed.texts("recordID").into_iter().map(str::to_owned).collect();
+        let theirs = self.recordings().into_iter().filter(|recording| recording.name == own);
+        let theirs: BTreeSet<String> = theirs.map(|recording| recording.record_id).collect();
+        ensure!(shown == theirs, "recordings listed {shown:?}, of the tenant {theirs:?}: {}", listed.body);
+        ensure!(!listed.body.contains("usher-"), "{}", listed.body);
         Ok(())
     }
 }
@@ -294,6 +404,18 @@ async fn nothing_of_a_tenant_is_seen_changed_or_ended_by_another() -> Result<()>
         }
     }
     world.heard().await.with_context(|| format!("USHER_ISOLATION_SEED={seed}"))?;
+    for recording in world.recordings() {
+        let note = recording.metadata("note").unwrap_or_default();
+        let said = recording
+            .tracks
+            .iter()
+            .map(|track| track.text.as_str())
+            .chain([note, recording.metadata("more").unwrap_or_default()]);
+        for text in said {
+            let foreign = text.contains("only-of-") && !text.contains(&recording.name);
+            assert!(!foreign, "{text} in {recording:?}, USHER_ISOLATION_SEED={seed}");
+        }
+    }
     assert!(world.shown.iter().all(|shown| *shown > 0), "nothing was shown: {:?}", world.shown);
     Ok(())
 }
