@@ -24,6 +24,10 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
 /// What is traced: our own spans, whatever the log filter, and never those of the exporter itself.
 const TRACED: &str = "info,opentelemetry=off,h2=off,hyper=off,hyper_util=off,tonic=off,tower=off,reqwest=off";
 
+/// What a library calls an error although its caller is told, and says what it means: the certificate of an
+/// application or a server that is not trusted. Whoever names it in the filter hears it all the same.
+const QUIET: &str = "rustls_platform_verifier=off";
+
 /// Flushes what is not yet exported when shut down or dropped.
 #[derive(Debug)]
 #[must_use = "dropping the guard ends the export of traces"]
@@ -69,9 +73,9 @@ impl Drop for Guard {
 /// programs, or tests, fit into one process. What cannot be set up is said in the log and left out.
 pub fn init(settings: &TelemetrySettings, service: &'static str) -> Guard {
     let mut problems = Vec::new();
-    let filter = EnvFilter::try_new(&settings.log).unwrap_or_else(|error| {
+    let filter = EnvFilter::try_new(format!("{QUIET},{}", settings.log)).unwrap_or_else(|error| {
         problems.push(format!("log filter: {error}"));
-        EnvFilter::new("info")
+        EnvFilter::new(format!("{QUIET},info"))
     });
     let provider = settings.otlp_endpoint.as_deref().and_then(|endpoint| match exporter(endpoint, service) {
         Ok(provider) => Some(provider),

@@ -17,7 +17,16 @@ use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use tokio::net::TcpListener;
+use tokio_rustls::{
+    TlsAcceptor,
+    rustls::{
+        self,
+        pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    },
+};
 use usher_common::runtime::tasks::Tasks;
+
+use crate::certificates::TlsFiles;
 
 /// One request that came.
 #[derive(Debug, Clone)]
@@ -63,6 +72,7 @@ fn verified(token: &str, algorithm: Algorithm, secret: &str, runs_out: bool) -> 
 #[derive(Debug)]
 pub struct Application {
     address: SocketAddr,
+    scheme: &'static str,
     status: Arc<AtomicU16>,
     location: Arc<Mutex<Option<String>>>,
     heard: Arc<Mutex<Vec<Heard>>>,
@@ -75,10 +85,30 @@ impl Application {
     /// # Errors
     /// When it cannot listen.
     pub async fn start() -> Result<Self> {
+        Self::start_with(None).await
+    }
+
+    /// Starts one that takes everything, over TLS.
+    ///
+    /// # Errors
+    /// When it cannot listen, or the files are no certificate.
+    pub async fn start_tls(files: &TlsFiles) -> Result<Self> {
+        let chain = CertificateDer::pem_file_iter(&files.server_cert)?.collect::<Result<_, _>>()?;
+        let key = PrivateKeyDer::from_pem_file(&files.server_key)?;
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_single_cert(chain, key)?;
+        Self::start_with(Some(TlsAcceptor::from(Arc::new(config)))).await
+    }
+
+    async fn start_with(tls: Option<TlsAcceptor>) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await.context("listen")?;
         let (tasks, address) = (Tasks::new(), listener.local_addr()?);
         let (status, location) = (Arc::new(AtomicU16::new(200)), Arc::default());
-        let application = Self { address, status, location, heard: Arc::default(), tasks };
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let application = Self { address, scheme, status, location, heard: Arc::default(), tasks };
         let (status, heard) = (application.status.clone(), application.heard.clone());
         let location = application.location.clone();
         let connections = application.tasks.clone();
@@ -89,15 +119,25 @@ impl Application {
                     accepted = listener.accept() => accepted?.0,
                 };
                 let (status, heard, stop) = (status.clone(), heard.clone(), stop.clone());
-                let location = location.clone();
+                let (location, tls) = (location.clone(), tls.clone());
                 connections.spawn_connection(async move {
                     let service = service_fn(move |request| {
                         note(request, status.clone(), location.clone(), heard.clone())
                     });
+                    let serving = async {
+                        // Clients come and go, and some do not trust us.
+                        if let Some(tls) = tls {
+                            let Ok(stream) = tls.accept(stream).await else { return };
+                            let _ended =
+                                http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+                        } else {
+                            let _ended =
+                                http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+                        }
+                    };
                     tokio::select! {
                         () = stop.cancelled() => {}
-                        // Clients come and go.
-                        _ended = http1::Builder::new().serve_connection(TokioIo::new(stream), service) => {}
+                        () = serving => {}
                     }
                 });
             }
@@ -107,7 +147,7 @@ impl Application {
 
     /// Returns an address at it, `path` with its slash.
     pub fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
+        format!("{}://{}{path}", self.scheme, self.address)
     }
 
     /// Answers everything with this status from now on.

@@ -5,7 +5,6 @@
 mod changes;
 mod faults;
 mod member;
-mod tls;
 
 use std::{
     env,
@@ -18,13 +17,14 @@ use etcd_client::{Certificate, Client, ConnectOptions, DeleteOptions, Identity, 
 use tempfile::TempDir;
 
 use self::member::Member;
-pub(crate) use self::tls::generate;
 pub use self::{
     changes::StoreChange,
     faults::{Backup, Dump},
-    tls::TlsFiles,
 };
-use crate::wait;
+use crate::{
+    certificates::{TlsFiles, generate},
+    wait,
+};
 
 /// How to start a cluster.
 #[derive(Debug, Clone)]

@@ -13,7 +13,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 
-use crate::{etcd::generate, wait};
+use crate::{certificates::generate, wait};
 
 /// A server that runs until it is dropped.
 #[derive(Debug)]

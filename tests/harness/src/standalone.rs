@@ -33,12 +33,31 @@ impl Standalone {
         Self::start_on(None, servers, settings).await
     }
 
+    /// Starts one in memory that trusts this CA (PEM) and no other.
+    ///
+    /// # Errors
+    /// When it does not become ready.
+    pub async fn start_trusting(ca: &Path, servers: usize, settings: &[(&str, &str)]) -> Result<Self> {
+        let mut environment = quick_settings();
+        environment.insert("SSL_CERT_FILE".into(), ca.display().to_string());
+        environment.insert("SSL_CERT_DIR".into(), String::new());
+        Self::start_in(environment, None, servers, settings).await
+    }
+
     /// Starts one that keeps its data in this folder.
     ///
     /// # Errors
     /// When it does not become ready.
     pub async fn start_on(data: Option<&Path>, servers: usize, settings: &[(&str, &str)]) -> Result<Self> {
-        let mut environment = quick_settings();
+        Self::start_in(quick_settings(), data, servers, settings).await
+    }
+
+    async fn start_in(
+        mut environment: Environment,
+        data: Option<&Path>,
+        servers: usize,
+        settings: &[(&str, &str)],
+    ) -> Result<Self> {
         let mut set = |key: &str, value: &str| environment.insert(environment_name(key), value.to_owned());
         set("secrets", SECRET);
         for address in ["listen", "control", "ops"] {

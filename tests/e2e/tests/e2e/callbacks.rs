@@ -7,6 +7,7 @@ use usher_bbb_sim::BbbSim;
 use usher_harness::{
     admin::Admin,
     application::{Application, Heard},
+    certificates::generate,
     client::BbbClient,
     cluster::{Cluster, SECRET},
     forwarder::Forwarder,
@@ -152,6 +153,40 @@ async fn i12_accepted_callbacks_survive_kill_9_of_everything() -> Result<()> {
     usher.restart().await?;
     application.answer(200);
     all_arrive(&application, &usher.admin(), &ids).await
+}
+
+/// Applications are called over TLS where they say so, and nobody is told anything who only claims to be one.
+#[tokio::test]
+async fn callbacks_go_over_tls_to_those_whose_certificate_is_trusted() -> Result<()> {
+    let folders = [tempfile::tempdir()?, tempfile::tempdir()?];
+    let [trusted, other] = [generate(folders[0].path())?, generate(folders[1].path())?];
+    let (application, impostor) =
+        (Application::start_tls(&trusted).await?, Application::start_tls(&other).await?);
+    let forwarder = Forwarder::start().await?;
+    let settings = [("public_url", forwarder.url()), ("callbacks.allow", "127.0.0.0/8".to_owned())];
+    let settings: Vec<(&str, &str)> = settings.iter().map(|(key, value)| (*key, value.as_str())).collect();
+    let usher = Standalone::start_trusting(&trusted.ca, 1, &settings).await?;
+    forwarder.lead_to([usher.process.address("listen")]);
+    let (client, admin, ids) = (usher.client(), usher.admin(), ["room".to_owned()]);
+    ensure!(application.url("/").starts_with("https://"));
+    application.answer(503);
+    create(&client, &application, &ids[0]).await?;
+    end(&usher.sims, &admin, &ids[0]).await?;
+    application.answer(200);
+    all_arrive(&application, &admin, &ids).await?;
+
+    create(&client, &impostor, "other").await?;
+    end(&usher.sims, &admin, "other").await?;
+    wait::until("every kind to be refused for its certificate", || async {
+        let waiting = admin.deliveries().await?;
+        ensure!(waiting.len() == PER_MEETING, "{waiting:?}");
+        let first = waiting.iter().find(|delivery| delivery.attempts > 0).context("a try")?;
+        ensure!(first.last_error.contains("certificate"), "{first:?}");
+        Ok(())
+    })
+    .await?;
+    ensure!(impostor.heard().is_empty(), "{:?}", impostor.heard());
+    Ok(())
 }
 
 /// Nothing in a private network is called unless it is allowed, whatever a create asks for.

@@ -13,7 +13,8 @@ use nix::{
     unistd::Pid,
 };
 
-use super::{EtcdOptions, tls::TlsFiles};
+use super::EtcdOptions;
+use crate::certificates::TlsFiles;
 
 /// One node; its process is killed when it is dropped.
 #[derive(Debug)]

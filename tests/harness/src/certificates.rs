@@ -1,4 +1,4 @@
-//! Certificates for an encrypted etcd, or whatever else is to be.
+//! Certificates of a CA of their own: for an encrypted etcd, a Redis, and applications.
 
 use std::{
     fs,
@@ -8,7 +8,7 @@ use std::{
 use anyhow::Result;
 use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
 
-/// PEM files of one cluster or server.
+/// PEM files of one CA and what it signed.
 #[derive(Debug, Clone)]
 pub struct TlsFiles {
     /// The CA that signed all of them.
@@ -17,11 +17,17 @@ pub struct TlsFiles {
     pub cert: PathBuf,
     /// Its key.
     pub key: PathBuf,
-    pub(crate) server_cert: PathBuf,
-    pub(crate) server_key: PathBuf,
+    /// The certificate of a server at `127.0.0.1` and `localhost`.
+    pub server_cert: PathBuf,
+    /// Its key.
+    pub server_key: PathBuf,
 }
 
-pub(crate) fn generate(directory: &Path) -> Result<TlsFiles> {
+/// Makes all of them in a directory that exists.
+///
+/// # Errors
+/// When they cannot be written.
+pub fn generate(directory: &Path) -> Result<TlsFiles> {
     let write = |name: &str, text: String| -> Result<PathBuf> {
         let path = directory.join(name);
         fs::write(&path, text)?;
