@@ -77,6 +77,12 @@ impl ClusterBuilder {
         self
     }
 
+    /// Several settings of every program, as [`ClusterBuilder::set`].
+    #[must_use]
+    pub fn set_all(self, settings: &[(&str, &str)]) -> Self {
+        settings.iter().fold(self, |builder, (key, value)| builder.set(key, value))
+    }
+
     /// An environment variable of every program that is not a setting.
     #[must_use]
     pub fn environment(mut self, name: &str, value: &str) -> Self {

@@ -6,10 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use usher_harness::{cluster::Cluster, wait};
-
-use crate::store_faults::metric;
 
 /// Returns every running instance, by the server and the id.
 pub(crate) fn instances(cluster: &Cluster) -> BTreeMap<(usize, String), String> {
@@ -44,16 +42,27 @@ async fn nobody_loses(cluster: &Cluster, running: &BTreeMap<(usize, String), Str
     Ok(())
 }
 
-/// Waits until the records are those of the running meetings, and checks all the while and after it
-/// that nobody lost anything.
-async fn comes_back(cluster: &Cluster, running: &BTreeMap<(usize, String), String>) -> Result<()> {
+/// Returns the epoch that a control plane stands in.
+async fn epoch(cluster: &Cluster, control_plane: usize) -> Result<u64> {
+    let revision = cluster.admin(control_plane).status().await?.revision;
+    Ok(revision.context("it holds a revision")?.epoch)
+}
+
+/// Waits until every control plane stands in a later epoch than `before` and the records are those of
+/// the running meetings, and checks all the while and after it that nobody lost anything.
+async fn comes_back(
+    cluster: &Cluster,
+    running: &BTreeMap<(usize, String), String>,
+    before: u64,
+) -> Result<()> {
     let since = Instant::now();
     wait::until("every control plane to notice, and the records to be right", || async {
         if let Err(lost) = nobody_loses(cluster, running).await {
             return Ok(Err(lost.context("meanwhile"))); // once is once too often
         }
-        for process in &cluster.control_planes {
-            ensure!(metric(process, "usher_rebuilds_total").await? > 0.0, "not noticed");
+        // One that was started late has known no other epoch, and counts no rebuild.
+        for number in 0..cluster.control_planes.len() {
+            ensure!(epoch(cluster, number).await? != before, "not noticed");
         }
         let records = cluster.admin(1).meetings().await?.len();
         ensure!(records == running.len(), "{records} of {} records", running.len());
@@ -79,6 +88,7 @@ fn names(name: &str) -> Vec<String> {
 #[tokio::test]
 async fn i10_a_store_set_back_to_a_backup_takes_no_meeting_away() -> Result<()> {
     let mut cluster = Cluster::builder().start().await?;
+    let before = epoch(&cluster, 0).await?;
     creates(&cluster, &names("kept")).await?;
     creates(&cluster, &["ended".to_owned()]).await?;
     let backup = cluster.etcd_mut().back_up().await?;
@@ -93,25 +103,27 @@ async fn i10_a_store_set_back_to_a_backup_takes_no_meeting_away() -> Result<()> 
     .await?;
     let running = instances(&cluster);
     cluster.etcd_mut().set_back(&backup).await?;
-    comes_back(&cluster, &running).await
+    comes_back(&cluster, &running, before).await
 }
 
 /// etcd is made anew from its keys: another cluster, whose revisions begin at 1.
 #[tokio::test]
 async fn i10_a_store_made_anew_from_a_copy_takes_no_meeting_away() -> Result<()> {
     let mut cluster = Cluster::builder().start().await?;
+    let before = epoch(&cluster, 0).await?;
     creates(&cluster, &names("kept")).await?;
     let running = instances(&cluster);
     let dump = cluster.etcd().dump("/usher/").await?;
     cluster.etcd_mut().make_anew().await?;
     cluster.etcd().put_back(&dump).await?;
-    comes_back(&cluster, &running).await
+    comes_back(&cluster, &running, before).await
 }
 
 /// As before, and whoever writes the keys back pauses between the records and their servers.
 #[tokio::test]
 async fn i10_a_store_that_is_filled_again_key_by_key_keeps_its_records() -> Result<()> {
     let mut cluster = Cluster::builder().start().await?;
+    let before = epoch(&cluster, 0).await?;
     creates(&cluster, &names("kept")).await?;
     let running = instances(&cluster);
     let (records, servers) = cluster.etcd().dump("/usher/").await?.cut_before("/usher/servers/");
@@ -132,7 +144,7 @@ async fn i10_a_store_that_is_filled_again_key_by_key_keeps_its_records() -> Resu
     })
     .await?;
     cluster.etcd().put_back(&servers).await?;
-    comes_back(&cluster, &running).await
+    comes_back(&cluster, &running, before).await
 }
 
 /// etcd is made anew from an old copy: what was created since stands in no record, and the samples in
@@ -140,6 +152,7 @@ async fn i10_a_store_that_is_filled_again_key_by_key_keeps_its_records() -> Resu
 #[tokio::test]
 async fn i10_a_store_made_anew_from_an_old_copy_takes_no_meeting_away() -> Result<()> {
     let mut cluster = Cluster::builder().start().await?;
+    let before = epoch(&cluster, 0).await?;
     creates(&cluster, &names("kept")).await?;
     let mut other = cluster.etcd().client(0).await?;
     for number in 0..500 {
@@ -161,7 +174,7 @@ async fn i10_a_store_made_anew_from_an_old_copy_takes_no_meeting_away() -> Resul
     let running = instances(&cluster);
     cluster.etcd_mut().make_anew().await?;
     cluster.etcd().put_back(&dump).await?;
-    comes_back(&cluster, &running).await
+    comes_back(&cluster, &running, before).await
 }
 
 /// The control planes are away while the backup is put back: only the edges know of what was created
@@ -169,6 +182,7 @@ async fn i10_a_store_made_anew_from_an_old_copy_takes_no_meeting_away() -> Resul
 #[tokio::test]
 async fn i10_edges_tell_of_a_backup_that_was_put_back_while_nobody_looked() -> Result<()> {
     let mut cluster = Cluster::builder().start().await?;
+    let before = epoch(&cluster, 0).await?;
     creates(&cluster, &names("kept")).await?;
     let backup = cluster.etcd_mut().back_up().await?;
     // The edges see it only while the store has not come as far again: revisions of others put it off.
@@ -185,5 +199,5 @@ async fn i10_edges_tell_of_a_backup_that_was_put_back_while_nobody_looked() -> R
     for number in 0..2 {
         cluster.revive_control_plane(number).await?;
     }
-    comes_back(&cluster, &running).await
+    comes_back(&cluster, &running, before).await
 }

@@ -24,6 +24,15 @@ async fn s15_one_hundred_creates_of_one_id_make_one_meeting() -> Result<()> {
     Ok(())
 }
 
+/// One poll at the start, and the time for a create that operators have, not that of other tests: what
+/// is asked here is where five hundred go, and a busy machine needs more than two seconds for the last.
+const UNHURRIED: [(&str, &str); 4] = [
+    ("health.interval", "60s"),
+    ("health.unhealthy_after", "360s"),
+    ("health.deadline", "5s"),
+    ("meetings.create_timeout", "30s"),
+];
+
 fn spread(counts: &[usize]) -> usize {
     let (least, most) = (counts.iter().min().copied(), counts.iter().max().copied());
     most.unwrap_or_default() - least.unwrap_or_default()
@@ -47,9 +56,7 @@ async fn burst(clients: &[BbbClient]) -> Result<()> {
 /// F1: placement counts its own placements, which no poll can have seen yet.
 #[tokio::test]
 async fn f1_five_hundred_creates_without_a_poll_spread_evenly() -> Result<()> {
-    let settings =
-        [("health.interval", "60s"), ("health.unhealthy_after", "360s"), ("health.deadline", "5s")];
-    let usher = Standalone::start(20, &settings).await?;
+    let usher = Standalone::start(20, &UNHURRIED).await?;
     burst(&[usher.client()]).await?;
     let counts: Vec<usize> = usher.sims.iter().map(|sim| sim.meetings().len()).collect();
     ensure!(counts.iter().sum::<usize>() == 500, "{counts:?}");
@@ -60,9 +67,7 @@ async fn f1_five_hundred_creates_without_a_poll_spread_evenly() -> Result<()> {
 /// F1, all at once: servers that have as many pending creates as they may are waited for.
 #[tokio::test]
 async fn f1_five_hundred_creates_at_once_spread_evenly() -> Result<()> {
-    let settings =
-        [("health.interval", "60s"), ("health.unhealthy_after", "360s"), ("health.deadline", "5s")];
-    let usher = Standalone::start(20, &settings).await?;
+    let usher = Standalone::start(20, &UNHURRIED).await?;
     let client = usher.client();
     try_join_all((0..500).map(|number| {
         let client = client.clone();
@@ -78,14 +83,7 @@ async fn f1_five_hundred_creates_at_once_spread_evenly() -> Result<()> {
 /// F1 on a cluster: each replica knows the other's placements a moment later.
 #[tokio::test]
 async fn f1_a_burst_over_two_replicas_and_four_edges_spreads_within_three() -> Result<()> {
-    let cluster = Cluster::builder()
-        .edges(4)
-        .servers(20)
-        .set("health.interval", "60s")
-        .set("health.unhealthy_after", "360s")
-        .set("health.deadline", "5s")
-        .start()
-        .await?;
+    let cluster = Cluster::builder().edges(4).servers(20).set_all(&UNHURRIED).start().await?;
     let clients: Vec<BbbClient> = (0..4).map(|edge| cluster.client(edge)).collect();
     burst(&clients).await?;
     let counts: Vec<usize> = cluster.sims.iter().map(|sim| sim.meetings().len()).collect();
