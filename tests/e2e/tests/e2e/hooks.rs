@@ -270,6 +270,45 @@ async fn i12_events_arrive_in_order_although_application_and_leader_are_down() -
     Ok(())
 }
 
+/// Messages of the bus are put into the tenant's words too, and breakout rooms are their parent's tenant's.
+#[tokio::test]
+async fn raw_messages_and_breakout_rooms_are_heard_of_by_their_tenant_alone() -> Result<()> {
+    let world = World::start(|builder| builder).await?;
+    let (ours, school) = (world.cluster.client(0), world.school(1));
+    world.register(&ours, "/all", "").await?;
+    world.register(&school, "/mapped", "").await?;
+    world.register(&school, "/raw", "&getRaw=true").await?;
+    school.created("room").await?;
+    let sim = world.cluster.sims.iter().find(|sim| !sim.meetings().is_empty()).context("it runs")?;
+    let breakout = sim.add_breakout("school~room").context("the parent runs")?;
+    let location = school.joined("room").await?;
+    ensure!(school.fetch(&location).await?.status < 400, "{location}");
+    let listed = world.cluster.admin(world.cluster.leader().await?);
+    listed.poll("-").await?; // what a breakout room is told by, once it is created
+    for id in [breakout.internal_id.as_str(), "school~room"] {
+        ensure!(sim.end_meeting(id), "{id} runs");
+    }
+    wait::until("all of it to be heard of", || async {
+        let mapped = world.heard("/mapped", SCHOOL)?;
+        for id in ["room", breakout.meeting_id.as_str()] {
+            let heard = ids(&mapped, id);
+            ensure!(heard.first().map(String::as_str) == Some("meeting-created"), "{id}: {heard:?}");
+            ensure!(heard.last().map(String::as_str) == Some("meeting-ended"), "{id}: {heard:?}");
+        }
+        let raw = world.heard("/raw", SCHOOL)?;
+        for name in ["MeetingCreatedEvtMsg", "UserJoinedMeetingEvtMsg", "MeetingDestroyedEvtMsg"] {
+            ensure!(raw.iter().any(|event| event.text.contains(name)), "{name}: {raw:?}");
+        }
+        Ok(())
+    })
+    .await?;
+    for event in world.heard("/mapped", SCHOOL)?.iter().chain(&world.heard("/raw", SCHOOL)?) {
+        ensure!(!event.text.contains("usher") && !event.text.contains('~'), "nothing of ours: {event:?}");
+    }
+    ensure!(world.heard("/all", SECRET)?.is_empty(), "it is none of theirs");
+    Ok(())
+}
+
 /// Servers of both versions, one that takes nothing but SHA-512, one that proves itself by a bearer
 /// token, and one without webhooks.
 #[tokio::test]
