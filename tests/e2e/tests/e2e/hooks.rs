@@ -128,6 +128,7 @@ async fn tenants_hear_of_their_own_meetings_on_every_server_and_of_nothing_else(
     world.register(&ours, "/all", "").await?;
     world.register(&ours, "/one", "&meetingID=room&eventID=meeting-ended").await?;
     world.register(&school, "/school", "").await?;
+    world.kept(1).await?;
     let foreign = BbbClient::new(world.cluster.sims[0].address(), SERVER_SECRET);
     foreign.created("foreign").await?;
     for (client, id) in [(&ours, "room"), (&school, "room"), (&ours, "other"), (&school, "second")] {
@@ -278,6 +279,7 @@ async fn raw_messages_and_breakout_rooms_are_heard_of_by_their_tenant_alone() ->
     world.register(&ours, "/all", "").await?;
     world.register(&school, "/mapped", "").await?;
     world.register(&school, "/raw", "&getRaw=true").await?;
+    world.kept(2).await?;
     school.created("room").await?;
     let sim = world.cluster.sims.iter().find(|sim| !sim.meetings().is_empty()).context("it runs")?;
     let breakout = sim.add_breakout("school~room").context("the parent runs")?;
