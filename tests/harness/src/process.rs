@@ -46,8 +46,17 @@ impl Process {
         settings: &Environment,
     ) -> Result<Self> {
         let mut process = Self::spawn(name, program, arguments, settings)?;
-        process.addresses = process.ready().await?;
+        process.become_ready().await?;
         Ok(process)
+    }
+
+    /// Waits until a program that was only spawned says that it is ready.
+    ///
+    /// # Errors
+    /// When it ends, or is not ready in time; with what it printed.
+    pub async fn become_ready(&mut self) -> Result<()> {
+        self.addresses = self.ready().await?;
+        Ok(())
     }
 
     /// Starts a program without waiting for it.

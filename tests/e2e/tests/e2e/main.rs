@@ -23,6 +23,7 @@ mod races;
 mod restart;
 mod rolling;
 mod slow_store;
+mod start_order;
 mod store_faults;
 mod tenants;
 mod trace;

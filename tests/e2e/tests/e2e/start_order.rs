@@ -1,0 +1,62 @@
+//! Programs that are started before what they need: they wait, say why, and can be stopped meanwhile.
+
+use anyhow::{Result, ensure};
+use usher_harness::{
+    admin::Admin,
+    cluster::{SECRET, environment_name},
+    etcd::EtcdCluster,
+    process::{Environment, Process},
+    programs::Program,
+    wait,
+};
+
+/// A control plane on `etcd`, not waited for.
+fn control_plane(etcd: &EtcdCluster) -> Result<Process> {
+    let settings = [
+        ("control", "127.0.0.1:0"),
+        ("ops", "127.0.0.1:0"),
+        ("secrets", SECRET),
+        ("store.kind", "etcd"),
+        ("store.endpoints", &etcd.endpoints().join(",")),
+    ];
+    let settings: Environment =
+        settings.iter().map(|(key, value)| (environment_name(key), (*value).to_owned())).collect();
+    Process::spawn("control plane", Program::ControlPlane, &[], &settings)
+}
+
+async fn says_that_the_store_is_away(process: &Process) -> Result<()> {
+    wait::until("a line that names the store", || async {
+        let told = |line: &String| line.contains("the store is out of reach");
+        ensure!(process.output().iter().any(told), "{:#?}", process.output());
+        Ok(())
+    })
+    .await?;
+    ensure!(!process.output().iter().any(|line| line.starts_with("ready")), "it is not ready");
+    Ok(())
+}
+
+/// The whole machine room was without power: etcd is the last to come back.
+#[tokio::test]
+async fn f7_a_control_plane_that_starts_before_its_store_serves_once_that_is_there() -> Result<()> {
+    let mut etcd = EtcdCluster::start(1).await?;
+    etcd.kill(0)?;
+    let mut process = control_plane(&etcd)?;
+    says_that_the_store_is_away(&process).await?;
+    etcd.restart(0).await?;
+    process.become_ready().await?;
+    wait::until("it to lead", || async {
+        ensure!(Admin::new(process.address("control")).status().await?.leading, "it does not");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_control_plane_that_waits_for_its_store_can_be_stopped() -> Result<()> {
+    let mut etcd = EtcdCluster::start(1).await?;
+    etcd.kill(0)?;
+    let mut process = control_plane(&etcd)?;
+    says_that_the_store_is_away(&process).await?;
+    ensure!(process.terminate().await?.success(), "{:#?}", process.output());
+    Ok(())
+}
