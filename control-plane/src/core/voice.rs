@@ -4,7 +4,7 @@
 //! the next one has it again. A record with a number is never without that entry: both are written
 //! in one transaction, an entry that is taken from a room is guarded by the absence of its record,
 //! and a record is only made where the entry is as it was seen. So no number is two rooms' at once,
-//! whichever replicas give them out (ADR 13).
+//! whichever replicas give them out (ADR 14).
 
 mod assign;
 mod book;
