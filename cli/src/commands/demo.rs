@@ -151,15 +151,19 @@ fn settings() -> Settings {
     settings.telemetry.log = "warn".into();
     let addresses = &mut settings.addresses;
     for addr in [&mut addresses.listen, &mut addresses.control, &mut addresses.ops] {
-        if !is_free(*addr) {
-            addr.set_port(0);
-        }
+        *addr = free(*addr);
     }
+    // Applications to try callbacks and webhooks with are on this machine, as its servers are.
+    settings.public_url = Some(format!("http://{}", addresses.listen));
+    settings.callbacks.allow = vec!["127.0.0.0/8".to_owned(), "::1/128".to_owned()];
     settings
 }
 
-fn is_free(addr: SocketAddr) -> bool {
-    TcpListener::bind(addr).is_ok()
+/// Returns the address, with another port where that one is taken.
+fn free(addr: SocketAddr) -> SocketAddr {
+    let any = SocketAddr::new(addr.ip(), 0);
+    let bound = TcpListener::bind(addr).or_else(|_| TcpListener::bind(any));
+    bound.and_then(|listener| listener.local_addr()).unwrap_or(any)
 }
 
 /// Polls until every server is online.
