@@ -131,6 +131,8 @@ async fn serve(shared: Arc<Shared>, stream: TcpStream, cut: CancellationToken) {
     let connection = builder.timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service);
     let mut connection = pin!(connection);
     tokio::select! {
+        // What is sent after the cut is not answered, however late this task hears of either.
+        biased;
         () = cut.cancelled() => {}
         served = connection.as_mut() => {
             if let Err(error) = served {

@@ -24,13 +24,17 @@ async fn s15_one_hundred_creates_of_one_id_make_one_meeting() -> Result<()> {
     Ok(())
 }
 
-/// One poll at the start, and the time for a create that operators have, not that of other tests: what
-/// is asked here is where five hundred go, and a busy machine needs more than two seconds for the last.
-const UNHURRIED: [(&str, &str); 4] = [
+/// One poll at the start, the time for connections and creates that operators have, and no server that is
+/// too busy: what is asked here is where five hundred go. A create whose connection takes too long, or that
+/// waits too long for the best server, gets another, as it should; on a slow machine that would be seen in
+/// the spread.
+const UNHURRIED: [(&str, &str); 6] = [
     ("health.interval", "60s"),
     ("health.unhealthy_after", "360s"),
     ("health.deadline", "5s"),
     ("meetings.create_timeout", "30s"),
+    ("health.connect_timeout", "4s"),
+    ("placement.max_inflight_creates", "1000000"),
 ];
 
 fn spread(counts: &[usize]) -> usize {
@@ -64,18 +68,21 @@ async fn f1_five_hundred_creates_without_a_poll_spread_evenly() -> Result<()> {
     Ok(())
 }
 
-/// F1, all at once: servers that have as many pending creates as they may are waited for.
+/// F1, all at once: servers that have as many pending creates as they may are waited for. Few enough
+/// that the last has its turn before it would be passed on, on a slow machine too.
 #[tokio::test]
-async fn f1_five_hundred_creates_at_once_spread_evenly() -> Result<()> {
-    let usher = Standalone::start(20, &UNHURRIED).await?;
+async fn f1_creates_at_once_wait_for_busy_servers_and_spread_evenly() -> Result<()> {
+    let mut settings = UNHURRIED;
+    settings[5] = ("placement.max_inflight_creates", "2");
+    let usher = Standalone::start(20, &settings).await?;
     let client = usher.client();
-    try_join_all((0..500).map(|number| {
+    try_join_all((0..100).map(|number| {
         let client = client.clone();
         async move { client.created(&format!("burst-{number}")).await }
     }))
     .await?;
     let counts: Vec<usize> = usher.sims.iter().map(|sim| sim.meetings().len()).collect();
-    ensure!(counts.iter().sum::<usize>() == 500, "{counts:?}");
+    ensure!(counts.iter().sum::<usize>() == 100, "{counts:?}");
     assert!(spread(&counts) <= 1, "{counts:?}");
     Ok(())
 }
