@@ -148,11 +148,13 @@ impl Hooks {
             let of_tenant = keys::path(&Key::Tenant(tenant.clone()));
             let guards = vec![Guard::Absent(at.clone()), Guard::Unchanged(of_tenant, seen)];
             let txn = Txn { guards, writes: vec![Write::Put(at, encode(&new))] };
+            let ask = Wish::of([&new]);
+            // Before it is written: from then on the book may hold the new one itself.
+            let covered = self.book.wish(|_| true).covers(ask);
             match self.commit(txn).await? {
                 Verdict::Committed(_) => {
                     info!(%tenant, hook = %id, "a webhook was registered");
-                    let ask = Wish::of([&new]);
-                    if !self.book.wish(|_| true).covers(ask) {
+                    if !covered {
                         announce(self, ask).await;
                     }
                     return Ok((new, false));

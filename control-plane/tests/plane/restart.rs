@@ -13,7 +13,9 @@ async fn records_and_servers_survive_a_restart() {
     bench.add("bbb1", &bench.sims[0], AdminState::Enabled).await;
     bench.until_health("bbb1", Health::Online).await;
     bench.create("survives").await;
-    let before = bench.meeting("survives").await.expect("is known");
+    let confirmed =
+        async || bench.meeting("survives").await.filter(|meeting| !meeting.internal_id.is_empty());
+    let before = until("it to be confirmed", confirmed).await;
     let sims = std::mem::take(&mut bench.sims);
     bench.stop().await;
 

@@ -8,6 +8,7 @@ use futures::StreamExt;
 use tracing::debug;
 use usher_common::{
     callback::{CallbackKey, HookState},
+    runtime::clock,
     server::{AdminState, Health, Server},
 };
 
@@ -21,7 +22,10 @@ const AT_ONCE: usize = 64;
 
 /// Registers a kind at every server that answers in time.
 pub(super) async fn announce(hooks: &Hooks, ask: Wish) {
-    let key = hooks.keys.now().and_then(|key| CallbackKey::parse(&key).ok());
+    // It may have to be found yet: this replica may just have started.
+    let deadline = clock::now() + hooks.patience;
+    let key = hooks.keys.get(deadline).await;
+    let key = key.and_then(|key| CallbackKey::parse(&key).ok());
     let (Some(key), Some(base)) = (key, hooks.public_url.as_deref()) else { return };
     let servers: Vec<Server> = hooks.fleet.read(|fleet| {
         let used = fleet.servers().filter(|server| server.admin() != AdminState::Disabled);
@@ -37,7 +41,7 @@ pub(super) async fn announce(hooks: &Hooks, ask: Wish) {
             }
         }
     });
-    if tokio::time::timeout(hooks.patience, asked).await.is_err() {
+    if tokio::time::timeout_at(deadline.into(), asked).await.is_err() {
         debug!("not every server has its hook in time");
     }
 }
