@@ -235,6 +235,14 @@ impl Creation {
                     Reply::unavailable()
                 }
             }
+            // The create that made the record tries another number.
+            Ok(Parsed::Failed(failure))
+                if in_the_making
+                    && owner.voice_bridge.is_some()
+                    && failure.key == Refusal::VOICE_BRIDGE_TAKEN.key =>
+            {
+                return Tried::NotOurs(owner.server.id.clone());
+            }
             Ok(Parsed::Failed(_)) => self.passed_on(&answer),
             Err(_) => Reply::unavailable(),
         })
