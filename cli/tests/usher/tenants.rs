@@ -36,6 +36,12 @@ async fn tenants_are_added_shown_changed_and_removed() {
         "{said}"
     );
     assert_eq!(said["max_users"], json!(null), "{said}");
+    let said = fleet.usher("tenants update school --voice-bridges 10000-19999 -o json").await;
+    assert_eq!(said.json()["voice_bridges"], "10000-19999", "{said:?}");
+    let said = fleet.usher("tenants update school --no-voice-bridges -o json").await;
+    assert_eq!(said.json()["voice_bridges"], json!(null), "{said:?}");
+    let backwards = fleet.usher("tenants update school --voice-bridges 19999-10000").await;
+    assert!(backwards.code == 2 && backwards.error.contains("--voice-bridges"), "{backwards:?}");
     let twice =
         fleet.usher("tenants update school --create-rule default:a=1 --create-rule default:a=2").await;
     assert!(twice.code == 1 && twice.error.contains("two rules default:a"), "{twice:?}");

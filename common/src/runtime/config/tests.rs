@@ -207,6 +207,11 @@ fn scalelites_environment_is_understood() {
         ("CREATE_EXCLUDE_PARAMS", "logo,welcome"),
         ("JOIN_EXCLUDE_PARAMS", ""),
         ("GET_MEETINGS_API_DISABLED", "TRUE"),
+        ("VOICE_BRIDGE_LEN", "6"),
+        ("VOICE_BRIDGE_MIN", "6"),
+        ("VOICE_BRIDGE_MAX", "8"),
+        ("FSAPI_PASSWORD", "fs"),
+        ("FSAPI_MAX_DURATION", "120"),
         ("POLLER_THREADS", "5"),
         ("DATABASE_URL", "postgres://user:hunter2@db"),
     ]))
@@ -223,6 +228,10 @@ fn scalelites_environment_is_understood() {
     assert_eq!(settings.meetings.max_duration.as_secs(), 5400);
     assert_eq!(settings.meetings.create_exclude, ["logo", "welcome"]);
     assert!(settings.meetings.get_meetings_disabled);
+    let voice = &settings.voice;
+    assert_eq!(voice.bridges.map(|range| range.to_string()).as_deref(), Some("100000-999999"));
+    assert_eq!((voice.pin_min, voice.pin_max, voice.max_call.as_secs()), (6, 8, 7200));
+    assert_eq!(voice.fsapi_password, Some(Secret::new("fs")));
     let named: Vec<String> = warnings.iter().map(ToString::to_string).collect();
     assert!(
         named.iter().any(|w| w.starts_with("environment POLLER_THREADS: is a setting of Scalelite's")),
