@@ -7,7 +7,11 @@ use usher_common::bbb::{
     parse::{self, Answer},
     query::{ChecksumFault, Edit, RawQuery, decode, encode, rebuilt_form, rewrite},
 };
-use usher_common::secret::Secret;
+use usher_common::{
+    callback::{CallbackKey, HookState, jwt, webhook::Posted},
+    secret::Secret,
+};
+use usher_control_plane::core::hooks::event;
 
 /// A target and inputs to begin from.
 pub struct Target {
@@ -20,11 +24,13 @@ pub struct Target {
 }
 
 /// Every target.
-pub const ALL: [Target; 4] = [
+pub const ALL: [Target; 6] = [
     Target { name: "raw_query", run: raw_query, seeds: QUERIES },
     Target { name: "checksum_removal", run: checksum_removal, seeds: QUERIES },
     Target { name: "server_xml", run: server_xml, seeds: ANSWERS },
     Target { name: "server_list", run: server_list, seeds: LISTS },
+    Target { name: "federated_lists", run: federated_lists, seeds: FEDERATED },
+    Target { name: "callback", run: callback, seeds: CALLBACKS },
 ];
 
 const QUERIES: &[&str] = &[
@@ -58,6 +64,30 @@ const LISTS: &[&str] = &[
     "- a\n- b: [1, 2, {c: d}]\n",
     "---\n",
     "\"\\u0000\"",
+];
+
+const FEDERATED: &[&str] = &[
+    "<response><returncode>SUCCESS</returncode><recordings><recording><recordID>6fea-1</recordID>\
+     <meetingID>school~room</meetingID><startTime>1700000000000</startTime><metadata><usher-tenant>school</usher-tenant>\
+     <bbb-recording-ready-url>https://app.example.org/r</bbb-recording-ready-url></metadata><playback/></recording>\
+     </recordings><pagination><totalElements>1</totalElements></pagination></response>",
+    "<response><returncode>SUCCESS</returncode><sessions><meeting><meetingID>6fea-1</meetingID></meeting></sessions></response>",
+    "<response><returncode>SUCCESS</returncode><hooks><hook><hookID>1</hookID><callbackURL><![CDATA[https://a/cb]]>\
+     </callbackURL><meetingID><![CDATA[room]]></meetingID><rawData>false</rawData></hook></hooks></response>",
+    "<response><returncode>SUCCESS</returncode><recordings></recordings><messageKey>noRecordings</messageKey></response>",
+    "{\"response\":{\"returncode\":\"SUCCESS\",\"tracks\":[{\"href\":\"https://a/t.vtt\",\"lang\":\"en\"}]}}",
+    "</recording>",
+    "<recording>",
+];
+
+const CALLBACKS: &[&str] = &[
+    "domain=bbb1.example.org&event=%5B%7B%22data%22%3A%7B%22id%22%3A%22meeting-ended%22%7D%7D%5D&timestamp=1700000000000",
+    "event=[{\"data\":{}}]&timestamp=x&domain=",
+    "eyJhbGciOiJIUzI1NiJ9.eyJtZWV0aW5nX2lkIjoicm9vbSJ9.c2ln",
+    "eyJhbGciOiJub25lIn0.e30.",
+    "1AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+    "hAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+    "&checksum=",
 ];
 
 /// Reading and rewriting queries: nothing is lost, added or moved but what was asked for.
@@ -141,4 +171,47 @@ pub fn server_list(input: &[u8]) {
         }
         Err(faults) => assert!(!faults.to_string().is_empty()),
     }
+}
+
+/// Reading the lists that are merged of many servers: what is cut is never a shorter list, what is shown
+/// stands in the answer.
+pub fn federated_lists(input: &[u8]) {
+    let text = String::from_utf8_lossy(input);
+    let is_read = |text: &str| {
+        let recordings = parse::recordings(text).is_ok_and(|read| matches!(read, Answer::Success(_)));
+        let sessions = parse::sessions(text).is_ok_and(|read| matches!(read, Answer::Success(_)));
+        let hooks = parse::hooks(text).is_ok_and(|read| matches!(read, Answer::Success(_)));
+        recordings || sessions || hooks
+    };
+    if let Ok(Answer::Success(listed)) = parse::sessions(&text) {
+        assert!(listed.iter().all(|session| text.contains(session.raw)));
+    }
+    if let Ok(Answer::Success(listed)) = parse::recordings(&text) {
+        for recording in listed.recordings.iter().flatten() {
+            assert!(recording.shown("school~").len() <= text.len());
+        }
+    }
+    if is_read(&text) {
+        let whole = text.trim_end();
+        for cut in (0..whole.len()).rev().take(64).filter(|cut| whole.is_char_boundary(*cut)) {
+            assert!(!is_read(&whole[..cut]), "cut at {cut}");
+        }
+    }
+    let _ = parse::json_outcome(&text); // any outcome is one; it must not panic
+}
+
+/// Taking what servers call back with: nothing that this key did not seal or sign is believed, and a form
+/// that is passed on says what it said.
+pub fn callback(input: &[u8]) {
+    let text = String::from_utf8_lossy(input);
+    if let Some(posted) = Posted::read(&text) {
+        assert!(Posted::read(&posted.form()).is_some_and(|again| again == posted));
+        for event in event::split(&posted.events).unwrap_or_default() {
+            let facts = event::facts(event);
+            assert!(facts.external.is_none_or(|id| !id.is_empty()) && posted.events.contains(event));
+        }
+    }
+    let key = CallbackKey::parse(&CallbackKey::encode([7; 32])).expect("is a key");
+    assert!(key.open(&text).is_err() && HookState::open(&key, &text).is_none());
+    assert!(jwt::verify(&text, [&Secret::new("secret")], 0).is_err());
 }
