@@ -3,13 +3,16 @@
 //!
 //! `USHER_ISOLATION_SEED` replays a run, `USHER_ISOLATION_STEPS` makes it longer.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::{
+    borrow::Cow,
+    collections::{BTreeSet, VecDeque},
+};
 
 use anyhow::{Context, Result, ensure};
 use rand::{Rng, RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use reqwest::Url;
 use usher_bbb_sim::{BbbSim, SimMeeting, SimRecording};
-use usher_common::{id::TenantId, scope::Scope};
+use usher_common::{bbb::query::decode, id::TenantId, scope::Scope};
 use usher_harness::{
     application::Application,
     client::{Answer, BbbClient, Hash},
@@ -68,6 +71,8 @@ struct World {
     _forwarder: Forwarder,
     /// Ids of the webhooks that are registered, whosesoever.
     hooks: BTreeSet<String>,
+    /// Where they go, as they were registered.
+    addresses: BTreeSet<String>,
     clients: Vec<BbbClient>,
     rng: StdRng,
     log: Vec<String>,
@@ -96,11 +101,13 @@ impl World {
             })
             .await?;
         }
-        let mut hooks = BTreeSet::new();
+        let (mut hooks, mut addresses) = (BTreeSet::new(), BTreeSet::new());
         for (tenant, client) in TENANTS.iter().zip(&clients) {
             for raw in ["false", "true"] {
-                let url = encoded(&application.url(&format!("/{tenant}/{}{raw}", mark(tenant))));
-                let created = client.get("hooks/create", &format!("callbackURL={url}&getRaw={raw}")).await?;
+                let url = application.url(&format!("/{tenant}/{}{raw}", mark(tenant)));
+                let query = format!("callbackURL={}&getRaw={raw}", encoded(&url));
+                let created = client.get("hooks/create", &query).await?;
+                addresses.insert(url);
                 hooks.insert(created.text("hookID").context("a hook has an id")?.to_owned());
             }
         }
@@ -110,6 +117,7 @@ impl World {
             application,
             _forwarder: forwarder,
             hooks,
+            addresses,
             clients,
             rng: StdRng::seed_from_u64(seed),
             log: Vec::new(),
@@ -290,8 +298,11 @@ impl World {
             13 => client.get("hooks/list", &about).await,
             14 => {
                 // Another's, unless it is one that it has just made itself.
-                let url = encoded(&self.application.url(&format!("/{}/{mark}more", TENANTS[tenant])));
-                client.get("hooks/create", &format!("callbackURL={url}{more}")).await?;
+                let url = self.application.url(&format!("/{}/{mark}more", TENANTS[tenant]));
+                client.get("hooks/create", &format!("callbackURL={}{more}", encoded(&url))).await?;
+                // A semicolon parts nothing: what stands behind it belongs to the address.
+                let behind = if more.starts_with(';') { decode(&more) } else { Cow::default() };
+                self.addresses.insert(url + &behind);
                 let id = self.hooks.iter().collect::<Vec<_>>().choose(&mut self.rng).map(|id| (*id).clone());
                 let id = id.unwrap_or_default();
                 let own = client.get("hooks/list", "").await?.texts("hookID").contains(&id.as_str());
@@ -348,7 +359,11 @@ impl World {
             let at = TENANTS.iter().position(|known| *known == tenant).context("is a tenant")?;
             let body = std::str::from_utf8(&heard.body)?;
             let secret = if at == 0 { SECRET } else { tenant };
-            ensure!(Hash::Sha1.sign(&self.application.url(path), body, secret) == checksum, "{heard:?}");
+            // As it was registered: what was sent has no fragment, and is encoded.
+            let own = self.application.url(&format!("/{tenant}/"));
+            let mut addresses = self.addresses.iter().filter(|address| address.starts_with(&own));
+            let is_signed = addresses.any(|address| Hash::Sha1.sign(address, body, secret) == checksum);
+            ensure!(is_signed, "{heard:?}");
             let body = Url::parse(&format!("http://x/?{body}"))?;
             let event: String = body.query_pairs().map(|(_, value)| value.into_owned()).collect();
             for other in TENANTS.iter().filter(|other| **other != tenant) {
