@@ -26,6 +26,8 @@ use usher_common::{
     voice::VoiceBridge,
 };
 
+pub(super) use self::reports::confirmation;
+
 use self::destination::Destination;
 use super::{
     body::Document, gateway::Gateway, locate::Owner, owner::is_our_fault, reply::Reply, request::Ask,

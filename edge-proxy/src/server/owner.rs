@@ -8,7 +8,7 @@ use tracing::warn;
 use usher_common::{
     bbb::{
         call::Call,
-        parse::{Answer as Answered, create_reply, strip_usher_metadata},
+        parse::{Answer as Answered, CreateReply, create_reply, strip_usher_metadata},
         query::encode,
         reply::{self, Refusal, xml::Xml},
     },
@@ -19,6 +19,7 @@ use usher_common::{
 
 use super::{
     body::Document,
+    create::confirmation,
     gateway::Gateway,
     locate::{Located, Owner, locate},
     reply::Reply,
@@ -140,14 +141,17 @@ async fn write(gateway: &Gateway, ask: &Ask, server: &ServerRoute, upload: Uploa
 }
 
 async fn end(gateway: &Gateway, ask: &Ask, owner: &Owner) -> Reply {
-    let asked = match owner.instance() {
+    let confirmed = match owner.instance() {
         Some(_) => None,
-        None => running(gateway, owner).await,
+        None => match confirm_first(gateway, owner).await {
+            Ok(instance) => instance,
+            Err(reply) => return reply,
+        },
     };
     match once(gateway, ask, &owner.server, Upload::None).await {
         Ok(answer) => {
             if answer.outcome.success {
-                forget(gateway, owner, owner.instance().or(asked.as_ref())).await;
+                forget(gateway, owner, owner.instance().or(confirmed.as_ref())).await;
             }
             let xml = ask.own_ids(&answer.text).into_owned();
             Reply::passed_on(&answer, xml)
@@ -156,15 +160,34 @@ async fn end(gateway: &Gateway, ask: &Ask, owner: &Owner) -> Reply {
     }
 }
 
+/// Confirms a meeting that nobody has confirmed yet, if it runs, and returns its instance. Were it ended
+/// unconfirmed, and the report of that lost, the create would pass for one that came to nothing, and an
+/// older instance that it had superseded would have the id again.
+///
+/// # Errors
+/// It is not known to be the id's meeting: the caller may try again.
+async fn confirm_first(gateway: &Gateway, owner: &Owner) -> Result<Option<InternalMeetingId>, Reply> {
+    let Some(running) = running(gateway, owner).await else { return Ok(None) };
+    let request = confirmation(&owner.key, &owner.server.id, &owner.token, &running);
+    match gateway.placement.confirm(request).await {
+        Ok(true) => Ok(InternalMeetingId::parse(&running.internal_id).ok()),
+        Ok(false) => Err(Reply::unavailable()),
+        Err(error) => {
+            warn!(server = %owner.server.id, %error, "a meeting to be ended was not confirmed");
+            Err(Reply::unavailable())
+        }
+    }
+}
+
 /// Asks the server of a meeting that nobody has confirmed yet which instance runs there.
-async fn running(gateway: &Gateway, owner: &Owner) -> Option<InternalMeetingId> {
+async fn running(gateway: &Gateway, owner: &Owner) -> Option<CreateReply> {
     let call = Call::GetMeetingInfo;
     let url = outgoing(&owner.server, call, &format!("meetingID={}", encode(owner.address())), &[]);
     let deadline = Instant::now() + gateway.limits.call;
     let answer = gateway.upstream.call(&owner.server, call, url, Upload::None, deadline).await.ok()?;
     // It says what the answer of a create says, and more.
     match create_reply(&answer.text) {
-        Ok(Answered::Success(running)) => InternalMeetingId::parse(&running.internal_id).ok(),
+        Ok(Answered::Success(running)) => Some(running),
         Ok(Answered::Failed(_)) | Err(_) => None,
     }
 }

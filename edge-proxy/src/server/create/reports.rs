@@ -15,7 +15,7 @@ const TRIES: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// Says which instance a server made.
-pub(super) fn confirmation(
+pub(in crate::server) fn confirmation(
     key: &MeetingKey,
     server: &ServerId,
     token: &str,

@@ -11,11 +11,7 @@ use std::{
 };
 
 use tokio::time::sleep;
-use usher_common::{
-    id::{InternalMeetingId, ServerId},
-    meeting::MeetingKey,
-    server::Server,
-};
+use usher_common::{id::ServerId, meeting::MeetingKey, server::Server};
 
 use self::bbb::Bbb;
 pub(crate) use self::{bbb::Created, port::ServersLink};
@@ -215,10 +211,10 @@ impl SimServers {
         let (index, key) = (index_of(server), key.clone());
         let act = move |servers: &Arc<Self>| {
             let found = servers.bbb(index).running(&key);
-            if let Some(internal) = &found
-                && servers.bbb(index).remove(internal)
+            if let Some(running) = &found
+                && servers.bbb(index).remove(&running.internal_id)
             {
-                servers.witness.over(internal, &Cause::Application);
+                servers.witness.over(&running.internal_id, &Cause::Application);
             }
             found.is_some()
         };
@@ -232,7 +228,7 @@ impl SimServers {
         server: &ServerId,
         key: &MeetingKey,
         patience: Duration,
-    ) -> Result<Option<InternalMeetingId>, Failed> {
+    ) -> Result<Option<Created>, Failed> {
         let (index, key) = (index_of(server), key.clone());
         self.ask(from, index, patience, move |servers| servers.bbb(index).running(&key)).await
     }

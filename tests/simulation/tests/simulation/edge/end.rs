@@ -2,9 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use usher_common::{bbb::call::Call, meeting::MeetingKey};
+use usher_common::{bbb::call::Call, id::InternalMeetingId, meeting::MeetingKey};
 
-use super::{Located, SimEdge};
+use super::{Located, Owner, SimEdge};
 
 /// Longest time an `end` waits for this edge's own table to forget the meeting.
 const FORGET_PATIENCE: Duration = Duration::from_secs(2);
@@ -25,10 +25,10 @@ impl SimEdge {
             Located::At(owner) => {
                 let instance = match owner.instance() {
                     Some(instance) => Some(instance),
-                    None => {
-                        let running = self.servers.running(&self.life, &owner.server.id, key, self.limits.1);
-                        running.await.ok().flatten()
-                    }
+                    None => match self.confirm_first(key, &owner).await {
+                        Ok(instance) => instance,
+                        Err(NotConfirmed) => return false,
+                    },
                 };
                 let ended = self.servers.end(&self.life, &owner.server.id, key, self.limits.1).await;
                 if ended == Ok(true)
@@ -40,4 +40,21 @@ impl SimEdge {
             }
         }
     }
+
+    async fn confirm_first(
+        self: &Arc<Self>,
+        key: &MeetingKey,
+        owner: &Owner,
+    ) -> Result<Option<InternalMeetingId>, NotConfirmed> {
+        let server = &owner.server.id;
+        let running = self.servers.running(&self.life, server, key, self.limits.1).await;
+        let Some(running) = running.ok().flatten() else { return Ok(None) };
+        match self.confirm(key, server, &owner.token, &running).await {
+            Ok(true) => Ok(Some(running.internal_id)),
+            Ok(false) | Err(_) => Err(NotConfirmed),
+        }
+    }
 }
+
+/// It is not known to be the id's meeting: the client may try again.
+struct NotConfirmed;

@@ -49,8 +49,8 @@ impl Bbb {
         (created, true)
     }
 
-    pub(super) fn running(&self, key: &MeetingKey) -> Option<InternalMeetingId> {
-        self.meetings.get(key).map(|meeting| meeting.created.internal_id.clone())
+    pub(super) fn running(&self, key: &MeetingKey) -> Option<Created> {
+        self.meetings.get(key).map(|meeting| meeting.created.clone())
     }
 
     pub(super) fn runs(&self, internal: &InternalMeetingId) -> bool {
