@@ -42,6 +42,8 @@ pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     socket.set_reuseaddr(true)?;
+    // So that the port is bound anew before it is given up: in between it could become anybody's.
+    socket.set_reuseport(true)?;
     socket.bind(address)?;
     Ok(socket)
 }
@@ -67,8 +69,9 @@ pub(crate) async fn run(
         }
         port = match (gate, port) {
             (Gate::Refusing, Port::Listening(listener)) => {
+                let bound = bind(address)?;
                 drop(listener);
-                Port::Bound(bind(address)?)
+                Port::Bound(bound)
             }
             (Gate::Open | Gate::Holding, Port::Bound(socket)) => Port::Listening(socket.listen(BACKLOG)?),
             (_, port) => port,
