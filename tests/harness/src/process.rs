@@ -18,7 +18,7 @@ use nix::{
 use crate::{programs::Program, wait};
 
 /// Lines that are shown of what a program printed last.
-const SHOWN: usize = 60;
+const SHOWN: usize = 20;
 
 /// Settings for a program, by their environment names.
 pub type Environment = BTreeMap<String, String>;

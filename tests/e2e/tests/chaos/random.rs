@@ -85,16 +85,22 @@ async fn trouble(
     let mut tick = tokio::time::interval(Duration::from_millis(100));
     while Instant::now() < until {
         tick.tick().await;
-        troubles.heal_those_that_are_over(cluster).await?;
+        within("healed", troubles.heal_those_that_are_over(cluster)).await?;
         if troubles.standing() < 2 && chance.random_bool(0.15) {
             let lasting = Duration::from_millis(chance.random_range(300..5000));
-            if let Some(name) = troubles.begin(cluster, chance, lasting).await? {
+            if let Some(name) = within("begun", troubles.begin(cluster, chance, lasting)).await? {
                 *names.entry(name).or_default() += 1;
             }
         }
     }
-    troubles.heal_all(cluster).await?;
+    within("healed", troubles.heal_all(cluster)).await?;
     Ok((names, troubles.blamed()))
+}
+
+/// The load goes on for as long as there is trouble: what hangs must not let it grow for ever.
+async fn within<T>(what: &str, change: impl Future<Output = Result<T>>) -> Result<T> {
+    let changed = tokio::time::timeout(Duration::from_mins(1), change).await;
+    changed.with_context(|| format!("trouble was not {what} within a minute"))?
 }
 
 /// Names the servers that became green only after `since`: on a loaded machine polls may fail by

@@ -29,6 +29,9 @@ pub(super) struct School {
     stop: AtomicBool,
 }
 
+/// An id and the internal id that a create of it was acknowledged with.
+type Instance = (String, String);
+
 /// What is known of an id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Known {
@@ -46,11 +49,11 @@ enum Known {
 #[derive(Debug, Default)]
 pub(super) struct Told {
     known: BTreeMap<String, Known>,
-    /// Which id was sent to which address, while it was certain which instance of it runs. While a create
-    /// is under way, or was not acknowledged, a join goes where the meeting is going to be.
-    redirects: BTreeSet<(String, String)>,
-    /// Ids of which a join said that there is no such meeting, while it was certain which instance runs.
-    denied: BTreeSet<String>,
+    /// Which instance was sent to which address, while it was certain which one of its id runs. While a
+    /// create is under way, or was not acknowledged, a join goes where the meeting is going to be.
+    redirects: BTreeSet<(Instance, String)>,
+    /// Instances of which a join said that there is no such meeting, while it was certain that they run.
+    denied: BTreeSet<Instance>,
     created: usize,
     joined: usize,
     refused_creates: usize,
@@ -137,26 +140,27 @@ impl School {
     }
 
     async fn join(&self, id: &str, chance: &mut StdRng, told: &mut Told) {
-        let certain = matches!(told.known.get(id), Some(Known::Runs(_)));
-        let runs = certain || told.known.get(id) == Some(&Known::RunsAsSomeInstance);
+        let certain = match told.known.get(id) {
+            Some(Known::Runs(instance)) => Some((id.to_owned(), instance.clone())),
+            _ => None,
+        };
+        let runs = certain.is_some() || told.known.get(id) == Some(&Known::RunsAsSomeInstance);
         let query = format!("fullName=Ada&meetingID={id}&password=mp");
         let Some(answer) = self.send("join", &query, chance, told).await else { return };
         match (answer.status, answer.location.as_deref()) {
             (302, Some(location)) => {
                 told.joined += 1;
                 let base = location.split("/bigbluebutton/").next().unwrap_or_default();
-                if certain {
-                    told.redirects.insert((id.to_owned(), base.to_owned()));
-                }
+                told.redirects.extend(certain.map(|instance| (instance, base.to_owned())));
             }
             (200, _) if answer.text("returncode") == Some("FAILED") => {
                 told.refused_joins += usize::from(runs);
-                if certain && answer.key() == NO_SUCH_MEETING {
-                    told.denied.insert(id.to_owned());
-                }
-                // As an application does whose room is gone: it opens it again.
-                if runs && answer.key() == NO_SUCH_MEETING {
-                    self.create(id, chance, told).await;
+                if answer.key() == NO_SUCH_MEETING {
+                    told.denied.extend(certain);
+                    // As an application does whose room is gone: it opens it again.
+                    if runs {
+                        self.create(id, chance, told).await;
+                    }
                 }
             }
             _ => told.wrong.push(format!("join {id}: {} {}", answer.status, answer.body)),
@@ -244,19 +248,29 @@ impl Told {
                 ensure!(location.starts_with(base), "{id} runs at {base}, its users are sent to {location}");
             }
         }
-        for id in &self.denied {
-            if let Some((server, _)) = runs.get(id) {
-                ensure!(
-                    blamed.contains(server),
-                    "{id} was denied, though server {server} is well and has it"
-                );
-            }
-        }
         let asked: Vec<BTreeSet<String>> = cluster.sims.iter().map(ids_created).collect();
-        for (id, base) in &self.redirects {
+        let mut homes: BTreeMap<&Instance, usize> = BTreeMap::new();
+        for (instance, base) in &self.redirects {
+            let id = &instance.0;
             let server = cluster.bases.iter().position(|other| other == base);
             let server = server.with_context(|| format!("{id} was sent to {base}, which is no server"))?;
             ensure!(asked[server].contains(id), "{id} was sent to server {server}, which never had it");
+            let other = homes.insert(instance, server);
+            ensure!(
+                other.is_none_or(|other| other == server),
+                "{instance:?} was sent to {other:?} and {server}"
+            );
+        }
+        for (id, instance) in &self.denied {
+            let runs_still = runs.get(id).filter(|(_, runs)| runs == instance).map(|(server, _)| *server);
+            let home = homes.get(&(id.clone(), instance.clone())).copied().or(runs_still);
+            // Before any join got through, it may be on any server that was asked for it.
+            let mut perhaps = home.map_or_else(
+                || (0..asked.len()).filter(|at| asked[*at].contains(id)).collect(),
+                |at| vec![at],
+            );
+            perhaps.retain(|server| blamed.contains(server));
+            ensure!(!perhaps.is_empty(), "{id} was denied, though server {home:?}, which has it, is well");
         }
         Ok(())
     }
