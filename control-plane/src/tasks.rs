@@ -14,6 +14,7 @@ pub mod leadership;
 pub mod placer;
 pub mod poll_asks;
 pub mod poller;
+mod prefix_follower;
 pub mod revision_reader;
 pub mod sweeper;
 pub mod watched_store;

@@ -17,8 +17,13 @@ use usher_common::{
     runtime::{clock, tasks::Tasks},
 };
 
-use super::{backoff::Backoff, fleet_handle::FleetHandle, leadership::Leadership, poller::Pollers};
-use crate::ports::{Change, Entry, Guard, Store, StoreError, Txn, Verdict, WatchError, Write};
+use super::{
+    fleet_handle::FleetHandle,
+    leadership::Leadership,
+    poller::Pollers,
+    prefix_follower::{News, PrefixFollower},
+};
+use crate::ports::{Change, Entry, Guard, Store, StoreError, Txn, Verdict, Write};
 
 /// Where asks stand.
 const PREFIX: &str = "polls/";
@@ -98,18 +103,10 @@ impl PollAsks {
     /// Answers asks whenever this replica leads, until asked to stop.
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
         let mut roles = self.leadership.changes();
-        let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(5));
         loop {
             roles.mark_unchanged();
             let answering = async {
-                if !self.leadership.leads() {
-                    std::future::pending::<()>().await;
-                }
-                match self.answer(&mut backoff).await {
-                    Ok(lost) => debug!(%lost, "asks for polls are read anew"),
-                    Err(error) => warn!(%error, "asks for polls cannot be read"),
-                }
-                tokio::time::sleep(backoff.pause()).await;
+                if self.leadership.leads() { self.answer().await } else { std::future::pending().await }
             };
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
@@ -119,22 +116,18 @@ impl PollAsks {
         }
     }
 
-    /// Answers what stands, then what comes, until the watch ends.
-    async fn answer(&self, backoff: &mut Backoff) -> Result<WatchError, StoreError> {
-        let listing = self.store.read_prefix(PREFIX).await?;
-        listing.entries.iter().for_each(|entry| self.take(entry));
-        let mut changes = self.store.watch(PREFIX, listing.revision + 1).await?;
-        backoff.reset();
-        while let Some(batch) = changes.next().await {
-            match batch {
-                Ok(batch) => batch.changes.iter().for_each(|change| match change {
+    /// Answers what stands, then what comes. Never returns.
+    async fn answer(&self) {
+        let mut asks = PrefixFollower::new(Arc::clone(&self.store), PREFIX);
+        loop {
+            match asks.next().await {
+                News::All(listing) => listing.entries.iter().for_each(|entry| self.take(entry)),
+                News::Changed(batch) => batch.changes.iter().for_each(|change| match change {
                     Change::Put(entry) => self.take(entry),
                     Change::Delete { .. } => {}
                 }),
-                Err(lost) => return Ok(lost),
             }
         }
-        Ok(WatchError::Lost("the watch ended".into()))
     }
 
     /// Makes a poll and takes its ask out; one that was renewed meanwhile stays for its own poll.

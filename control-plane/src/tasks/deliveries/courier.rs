@@ -5,7 +5,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures::{StreamExt, stream::BoxStream};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
@@ -14,11 +13,13 @@ use usher_common::runtime::{clock, tasks::Tasks};
 use super::{CourierParts, Deliveries};
 use crate::{
     core::delivery::{Delivery, DeliveryId, Limits, Next, Outcome, Queue, Work},
-    ports::{
-        Applications, Batch, Change, Delivered, Guard, Listing, Parcel, Txn, Verdict, WatchError, Write,
-    },
+    ports::{Applications, Batch, Change, Delivered, Entry, Guard, Listing, Parcel, Txn, Verdict, Write},
     store::deliveries::{PREFIX, encode, path},
-    tasks::{backoff::Backoff, fleet_handle::FleetHandle, leadership::Leadership},
+    tasks::{
+        fleet_handle::FleetHandle,
+        leadership::Leadership,
+        prefix_follower::{News, PrefixFollower},
+    },
 };
 
 /// Longest time between two looks at the clock.
@@ -26,8 +27,6 @@ const TURN: Duration = Duration::from_secs(1);
 
 /// Reports that may wait; whoever has one then waits to be heard.
 const REPORTS: usize = 1024;
-
-type Changes = BoxStream<'static, Result<Batch, WatchError>>;
 
 /// What a task of the courier came to.
 enum Report {
@@ -58,79 +57,49 @@ impl Courier {
         Self { deliveries, applications, fleet, leadership, tasks, queue, reports, reported }
     }
 
-    /// Follows and delivers until asked to stop. What is under way then is delivered again.
+    /// Follows and delivers until asked to stop. What is under way then is delivered again. While the
+    /// store cannot be read, what is known is delivered all the same.
     pub async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
-        let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(5));
-        let mut changes: Option<Changes> = None;
-        let mut watch_at = clock::now();
+        let mut stored = PrefixFollower::new(Arc::clone(&self.deliveries.store), PREFIX);
         loop {
-            if changes.is_none() && clock::now() >= watch_at {
-                // While the store cannot be read, what is known is delivered all the same.
-                let read = tokio::select! {
-                    () = stop.cancelled() => return Ok(()),
-                    read = tokio::time::timeout(TURN * 5, self.read()) => read,
-                };
-                match read {
-                    Ok(Ok(watch)) => {
-                        backoff.reset();
-                        changes = Some(watch);
-                    }
-                    Ok(Err(error)) => {
-                        warn!(%error, "callbacks that wait cannot be read");
-                        watch_at = clock::now() + backoff.pause();
-                    }
-                    Err(_) => watch_at = clock::now() + backoff.pause(),
-                }
-            }
             self.act();
             let wake = self.wake();
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 () = tokio::time::sleep_until(wake.into()) => {}
                 Some(report) = self.reported.recv() => self.take(report),
-                change = next(&mut changes) => match change {
-                    Ok(batch) => self.apply(&batch),
-                    Err(lost) => {
-                        debug!(%lost, "callbacks that wait are read anew");
-                        (changes, watch_at) = (None, clock::now() + backoff.pause());
-                    }
+                news = stored.next() => match news {
+                    News::All(listing) => self.begin_anew(&listing),
+                    News::Changed(batch) => self.apply(&batch),
                 },
             }
             self.show();
         }
     }
 
-    /// Reads everything that waits, then watches.
-    async fn read(&mut self) -> Result<Changes, crate::ports::StoreError> {
-        let store = self.deliveries.store.clone();
-        let Listing { revision, entries } = store.read_prefix(PREFIX).await?;
-        let changes = store.watch(PREFIX, revision + 1).await?;
-        let (book, now) = (&self.deliveries.book, clock::now());
-        book.clear();
-        for entry in &entries {
-            if let Some((id, seen)) = book.put(entry) {
-                self.queue.upsert(id, seen, now);
-            }
-        }
-        self.queue.retain(|id| book.contains(id));
-        Ok(changes)
+    /// Takes everything that waits.
+    fn begin_anew(&mut self, listing: &Listing) {
+        self.deliveries.book.clear();
+        listing.entries.iter().for_each(|entry| self.put(entry));
+        self.queue.retain(|id| self.deliveries.book.contains(id));
     }
 
     fn apply(&mut self, batch: &Batch) {
-        let (book, now) = (&self.deliveries.book, clock::now());
         for change in &batch.changes {
             match change {
-                Change::Put(entry) => {
-                    if let Some((id, seen)) = book.put(entry) {
-                        self.queue.upsert(id, seen, now);
-                    }
-                }
+                Change::Put(entry) => self.put(entry),
                 Change::Delete { key } => {
-                    if let Some(id) = book.remove(key) {
+                    if let Some(id) = self.deliveries.book.remove(key) {
                         self.queue.remove(&id);
                     }
                 }
             }
+        }
+    }
+
+    fn put(&mut self, entry: &Entry) {
+        if let Some((id, seen)) = self.deliveries.book.put(entry) {
+            self.queue.upsert(id, seen, clock::now());
         }
     }
 
@@ -264,12 +233,5 @@ fn tell(deliveries: &Deliveries, id: &DeliveryId, delivery: &Delivery, next: Nex
         Next::Later { attempts, .. } => {
             info!(delivery = %id, %meeting, kind, to, attempts, reason, "a callback was not taken yet");
         }
-    }
-}
-
-async fn next(changes: &mut Option<Changes>) -> Result<Batch, WatchError> {
-    match changes {
-        Some(watch) => watch.next().await.unwrap_or_else(|| Err(WatchError::Lost("the watch ended".into()))),
-        None => std::future::pending().await,
     }
 }

@@ -6,7 +6,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures::{StreamExt, stream::BoxStream};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
@@ -23,21 +22,20 @@ use crate::{
         fleet::FleetServer,
         hooks::keeper::{Keeper, Outcome, Step, Subject, Wish, plan},
     },
-    ports::{Batch, CallError, ServerHooks, StoreError, WatchError},
+    ports::{CallError, ServerHooks},
     store::hooks::PREFIX,
-    tasks::{backoff::Backoff, leadership::Leadership},
+    tasks::{
+        leadership::Leadership,
+        prefix_follower::{News, PrefixFollower},
+    },
 };
 
 /// Time between two looks at the fleet.
 const TURN: Duration = Duration::from_millis(250);
-/// Longest time the store may take to be read.
-const READ_WITHIN: Duration = Duration::from_secs(5);
 /// Servers that are looked at at the same time.
 const AT_ONCE: usize = 64;
 /// Polling intervals between two looks at a server.
 const PERIOD: u32 = 3;
-
-type Changes = BoxStream<'static, Result<Batch, WatchError>>;
 
 /// What the keeper needs beside the hooks.
 pub struct KeeperParts {
@@ -79,27 +77,8 @@ impl HookKeeper {
 
     /// Follows and keeps until asked to stop.
     pub async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
-        let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(5));
-        let mut changes: Option<Changes> = None;
-        let mut watch_at = clock::now();
+        let mut stored = PrefixFollower::new(Arc::clone(&self.hooks.store), PREFIX);
         loop {
-            if changes.is_none() && clock::now() >= watch_at {
-                let read = tokio::select! {
-                    () = stop.cancelled() => return Ok(()),
-                    read = tokio::time::timeout(READ_WITHIN, self.read()) => read,
-                };
-                match read {
-                    Ok(Ok(watch)) => {
-                        backoff.reset();
-                        changes = Some(watch);
-                    }
-                    Ok(Err(error)) => {
-                        warn!(%error, "webhooks cannot be read");
-                        watch_at = clock::now() + backoff.pause();
-                    }
-                    Err(_) => watch_at = clock::now() + backoff.pause(),
-                }
-            }
             self.turn(clock::now());
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
@@ -107,24 +86,14 @@ impl HookKeeper {
                 Some((id, wish, outcome)) = self.reported.recv() => {
                     self.keeper.finished(&id, wish, outcome, clock::now());
                 }
-                change = next(&mut changes) => match change {
-                    Ok(batch) => batch.changes.iter().for_each(|change| self.hooks.book.take(change)),
-                    Err(lost) => {
-                        debug!(%lost, "webhooks are read anew");
-                        (changes, watch_at) = (None, clock::now() + backoff.pause());
+                news = stored.next() => match news {
+                    News::All(listing) => self.hooks.book.take_listing(&listing),
+                    News::Changed(batch) => {
+                        batch.changes.iter().for_each(|change| self.hooks.book.take(change));
                     }
                 },
             }
         }
-    }
-
-    /// Reads what is registered, then watches.
-    async fn read(&self) -> Result<Changes, StoreError> {
-        let store = &self.hooks.store;
-        let listing = store.read_prefix(PREFIX).await?;
-        let changes = store.watch(PREFIX, listing.revision + 1).await?;
-        self.hooks.book.take_listing(&listing);
-        Ok(changes)
     }
 
     /// Begins whatever is due, if this replica leads.
@@ -254,12 +223,5 @@ fn has_none(error: &CallError) -> bool {
         CallError::Status(404 | 405) => true,
         CallError::Failed(key) => key == "unsupportedRequest",
         _ => false,
-    }
-}
-
-async fn next(changes: &mut Option<Changes>) -> Result<Batch, WatchError> {
-    match changes {
-        Some(watch) => watch.next().await.unwrap_or_else(|| Err(WatchError::Lost("the watch ended".into()))),
-        None => std::future::pending().await,
     }
 }

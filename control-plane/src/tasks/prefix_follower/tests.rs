@@ -1,0 +1,199 @@
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, PoisonError},
+};
+
+use async_trait::async_trait;
+use futures::stream;
+
+use super::*;
+use crate::ports::{Change, Entry, Lease, Txn, Verdict};
+
+/// How the store answers one reading.
+enum Answer {
+    /// It stands at this revision, and its watch tells this; one that tells no more stays open.
+    Stands(u64, Vec<Result<Batch, WatchError>>),
+    /// As [`Answer::Stands`], but the watch ends without a word.
+    Ends(u64),
+    /// It cannot be reached.
+    Away,
+    /// It can be read, but not watched.
+    Blind(u64),
+    /// It takes this long, then stands at this revision.
+    Slow(Duration, u64),
+}
+
+/// A store that answers as told, and is silent for good after that.
+#[derive(Default)]
+struct Scripted {
+    answers: Mutex<VecDeque<Answer>>,
+    /// When it was read.
+    read_at: Mutex<Vec<Instant>>,
+    /// What the next watch is like: none where it cannot be had.
+    watch: Mutex<Option<Changes>>,
+    /// From where on it was watched.
+    watched_from: Mutex<Vec<u64>>,
+}
+
+impl Scripted {
+    fn new(answers: impl IntoIterator<Item = Answer>) -> Arc<Self> {
+        Arc::new(Self { answers: Mutex::new(answers.into_iter().collect()), ..Self::default() })
+    }
+
+    fn reads(&self) -> Vec<Instant> {
+        lock(&self.read_at).clone()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn unused<T>() -> Result<T, StoreError> {
+    Err(StoreError::Unavailable("not part of this test".into()))
+}
+
+#[async_trait]
+impl Store for Scripted {
+    async fn read_prefix(&self, prefix: &str) -> Result<Listing, StoreError> {
+        assert_eq!(prefix, "k/");
+        lock(&self.read_at).push(clock::now());
+        let answer = lock(&self.answers).pop_front();
+        let (revision, watch) = match answer {
+            Some(Answer::Stands(revision, told)) => {
+                (revision, Some(stream::iter(told).chain(stream::pending()).boxed()))
+            }
+            Some(Answer::Ends(revision)) => (revision, Some(stream::empty().boxed())),
+            Some(Answer::Away) => return Err(StoreError::Unavailable("no route".into())),
+            Some(Answer::Blind(revision)) => (revision, None),
+            Some(Answer::Slow(time, revision)) => {
+                tokio::time::sleep(time).await;
+                (revision, Some(stream::pending().boxed()))
+            }
+            None => std::future::pending().await,
+        };
+        *lock(&self.watch) = watch;
+        Ok(listing(revision))
+    }
+
+    async fn watch(&self, prefix: &str, from: u64) -> Result<Changes, StoreError> {
+        assert_eq!(prefix, "k/");
+        lock(&self.watched_from).push(from);
+        lock(&self.watch).take().map_or_else(unused, Ok)
+    }
+
+    async fn revision(&self) -> Result<u64, StoreError> {
+        unused()
+    }
+    async fn commit(&self, _: Vec<Txn>) -> Result<Vec<Verdict>, StoreError> {
+        unused()
+    }
+    async fn cluster_id(&self) -> Result<u64, StoreError> {
+        unused()
+    }
+    async fn campaign(&self, _: &str, _: Duration) -> Result<Box<dyn Lease>, StoreError> {
+        unused()
+    }
+    async fn leader(&self) -> Result<Option<String>, StoreError> {
+        unused()
+    }
+}
+
+/// What stands at a revision: one key, written then.
+fn listing(revision: u64) -> Listing {
+    let entry = Entry {
+        key: format!("k/{revision}"),
+        value: "v".into(),
+        create_revision: revision,
+        mod_revision: revision,
+    };
+    Listing { revision, entries: vec![entry] }
+}
+
+fn batch(revision: u64) -> Batch {
+    Batch { revision, changes: vec![Change::Delete { key: format!("k/{revision}") }], attested: false }
+}
+
+fn follow(store: &Arc<Scripted>) -> PrefixFollower {
+    PrefixFollower::new(Arc::clone(store) as Arc<dyn Store>, "k/")
+}
+
+#[tokio::test(start_paused = true)]
+async fn everything_is_told_at_once_and_then_every_change() {
+    let (store, begun) = (Scripted::new([Answer::Stands(5, vec![Ok(batch(6)), Ok(batch(9))])]), clock::now());
+    let mut follower = follow(&store);
+    assert_eq!(follower.next().await, News::All(listing(5)));
+    assert_eq!(follower.next().await, News::Changed(batch(6)));
+    assert_eq!(follower.next().await, News::Changed(batch(9)));
+    assert_eq!(*lock(&store.watched_from), [6], "nothing between the listing and the watch is missed");
+    assert_eq!(store.reads(), [begun]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_ends_a_watch_everything_is_read_anew() {
+    let store = Scripted::new([
+        Answer::Stands(5, vec![Ok(batch(6)), Err(WatchError::Compacted(7))]),
+        Answer::Stands(8, vec![Err(WatchError::Lost("reset".into())), Ok(batch(9))]),
+        Answer::Ends(10),
+        Answer::Stands(11, vec![]),
+    ]);
+    let mut follower = follow(&store);
+    assert_eq!(follower.next().await, News::All(listing(5)));
+    assert_eq!(follower.next().await, News::Changed(batch(6)));
+    assert_eq!(follower.next().await, News::All(listing(8)));
+    assert_eq!(follower.next().await, News::All(listing(10)), "nothing is heard of a watch that was lost");
+    assert_eq!(follower.next().await, News::All(listing(11)));
+    assert_eq!(*lock(&store.watched_from), [6, 9, 11, 12]);
+    for pair in store.reads().windows(2) {
+        let pause = pair[1] - pair[0];
+        assert!(pause > Duration::ZERO && pause < Duration::from_millis(60), "{pause:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_is_away_is_asked_with_pauses_that_grow_until_it_answers() {
+    let mut answers: Vec<Answer> = (0..12).map(|_| Answer::Away).collect();
+    answers.extend([Answer::Blind(3), Answer::Ends(4), Answer::Stands(5, vec![])]);
+    let store = Scripted::new(answers);
+    let mut follower = follow(&store);
+    assert_eq!(follower.next().await, News::All(listing(4)), "what cannot be watched is not told");
+    assert_eq!(follower.next().await, News::All(listing(5)));
+    let reads = store.reads();
+    let pauses: Vec<Duration> = reads.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert!(pauses[0] < Duration::from_millis(60), "{pauses:?}");
+    assert!(pauses[12] > Duration::from_secs(2) && pauses[12] < Duration::from_secs(6), "{pauses:?}");
+    assert!(pauses[13] < Duration::from_millis(60), "it began anew after the answer: {pauses:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_never_answers_is_asked_again() {
+    let store = Scripted::new([Answer::Slow(READ_WITHIN * 10, 4), Answer::Stands(5, vec![])]);
+    let mut follower = follow(&store);
+    assert_eq!(follower.next().await, News::All(listing(5)));
+    let reads = store.reads();
+    assert!(reads[1] - reads[0] > READ_WITHIN && reads[1] - reads[0] < READ_WITHIN * 2, "{reads:?}");
+}
+
+/// A caller looks in between two looks at the clock; a reading that takes longer comes through all
+/// the same, and one that stops needs no more than to call no more.
+#[tokio::test(start_paused = true)]
+async fn a_caller_may_turn_away_and_come_back() {
+    let store = Scripted::new([
+        Answer::Away,
+        Answer::Slow(Duration::from_secs(3), 4),
+        Answer::Stands(5, vec![Ok(batch(6))]),
+    ]);
+    let (mut follower, mut turns) = (follow(&store), 0);
+    let news = loop {
+        tokio::select! {
+            news = follower.next() => break news,
+            () = tokio::time::sleep(Duration::from_millis(10)) => turns += 1,
+        }
+    };
+    assert_eq!(news, News::All(listing(4)));
+    assert!(turns >= 300, "the caller was kept waiting: {turns}");
+    assert_eq!(store.reads().len(), 2, "a reading that was left alone is not begun anew");
+    drop(follower);
+    tokio::time::advance(READ_WITHIN * 4).await;
+    assert_eq!(store.reads().len(), 2, "a follower that is gone asks no more");
+}
