@@ -5,6 +5,7 @@ pub mod config;
 pub mod metrics;
 pub mod ops;
 pub mod pending;
+pub mod program;
 pub mod signals;
 pub mod tasks;
 pub mod telemetry;

@@ -15,6 +15,7 @@ use usher_common::{
     runtime::{
         clock::{self, WallClock},
         ops::Ops,
+        program::Service,
         tasks::Tasks,
     },
     settings::Settings,
@@ -195,6 +196,20 @@ impl ControlPlane {
     pub async fn shutdown(&self) {
         self.stop.cancel();
         self.stopped.cancelled().await;
+    }
+}
+
+impl Service for ControlPlane {
+    fn addresses(&self) -> String {
+        format!("control={}", self.grpc_addr)
+    }
+
+    async fn until_ready(&self) {
+        self.ready().await;
+    }
+
+    async fn stop(&self) {
+        self.shutdown().await;
     }
 }
 

@@ -1,16 +1,13 @@
 //! `usher-control-plane`: serves gRPC and ops HTTP, and leads when it can.
 
-use std::{path::PathBuf, process::ExitCode, sync::Arc};
+use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Context as _;
 use clap::Parser;
 use usher_common::{
     runtime::{
-        config::{self, Flag, Source},
-        ops::{Ops, OpsServer},
-        signals::Signals,
-        tasks::Tasks,
-        telemetry,
+        config::Flag,
+        program::{self, Launch},
     },
     settings::Settings,
 };
@@ -62,59 +59,16 @@ impl Args {
 }
 
 fn main() -> ExitCode {
-    match run(&Args::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("usher-control-plane: {error:#}");
-            // 2 as for arguments: starting it again changes nothing.
-            if error.is::<config::Faults>() { ExitCode::from(2) } else { ExitCode::FAILURE }
-        }
-    }
-}
-
-fn run(args: &Args) -> anyhow::Result<()> {
-    let source = Source::read(Settings::default(), args.config.as_deref(), args.flags())?;
-    let (settings, warnings) = config::load(&source)?;
-    if args.print_config {
-        print!("{}", config::print(&settings));
-        return Ok(());
-    }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let telemetry = telemetry::init(&settings.telemetry, "usher-control-plane");
-        for warning in warnings {
-            tracing::warn!("{warning}");
-        }
-        let served = serve(&settings).await;
-        telemetry.shutdown().await;
-        served
+    let args = Args::parse();
+    let launch = Launch {
+        name: "usher-control-plane",
+        base: Settings::default(),
+        flags: args.flags(),
+        config: args.config,
+        print_config: args.print_config,
+    };
+    program::run(launch, async |settings, ops, tasks| {
+        let store = store::open(&settings.store, settings.data.as_deref()).context("open the store")?;
+        ControlPlane::start(settings, store, ops, tasks).await
     })
-}
-
-async fn serve(settings: &Settings) -> anyhow::Result<()> {
-    let (tasks, ops) = (Tasks::new(), Ops::new());
-    let store = store::open(&settings.store, settings.data.as_deref()).context("open the store")?;
-    let plane = ControlPlane::start(settings, Arc::clone(&store), &ops, &tasks).await?;
-    let ops_server = OpsServer::start(&ops, settings.addresses.ops, &tasks).await.context("bind ops")?;
-    let ready = async {
-        plane.ready().await;
-        println!("ready control={} ops={}", plane.grpc_addr(), ops_server.addr());
-        std::future::pending::<()>().await;
-    };
-    let mut signals = Signals::listen()?;
-    let stopping = tasks.stopping();
-    tokio::select! {
-        () = signals.next() => {}
-        () = ready => {}
-        () = stopping.cancelled() => {
-            tasks.shutdown().await;
-            anyhow::bail!("a part of the program has ended; see the log");
-        }
-    }
-    tracing::info!("stopping; a second signal stops at once");
-    let stopped = async {
-        plane.shutdown().await;
-        tasks.shutdown().await;
-    };
-    Ok(signals.or(stopped).await?)
 }

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use usher_common::{
     id::{EdgeId, IdError},
-    runtime::{ops::Ops, tasks::Tasks},
+    runtime::{ops::Ops, program::Service, tasks::Tasks},
     settings::Settings,
 };
 
@@ -195,6 +195,20 @@ impl Edge {
         self.accepting.cancel();
         self.listener.shutdown().await;
         info!(address = %self.api, "edge has stopped");
+    }
+}
+
+impl Service for Edge {
+    fn addresses(&self) -> String {
+        format!("listen={}", self.api)
+    }
+
+    async fn until_ready(&self) {
+        self.ready().await;
+    }
+
+    async fn stop(&self) {
+        self.shutdown().await;
     }
 }
 
