@@ -3,5 +3,6 @@
 pub mod alarms;
 pub mod delivery_metrics;
 pub mod hook_metrics;
+mod labels;
 pub mod metrics;
 pub mod watchdog;

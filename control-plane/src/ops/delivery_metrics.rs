@@ -9,13 +9,8 @@ use prometheus_client::{
 };
 use usher_common::callback::CallbackKind;
 
+use super::labels::{OutcomeLabel, whole};
 use crate::core::delivery::Outcome;
-
-/// Label `outcome`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct OutcomeLabel {
-    outcome: &'static str,
-}
 
 /// Label `kind`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -76,18 +71,18 @@ impl DeliveryMetrics {
             Outcome::Failed => "failed",
             Outcome::Down => "down",
         };
-        self.tries.get_or_create(&OutcomeLabel { outcome }).inc();
+        self.tries.get_or_create(&OutcomeLabel::new(outcome)).inc();
     }
 
     /// Counts a callback that is over: taken, refused, expired or dropped.
     pub fn ended(&self, outcome: &'static str) {
-        self.ended.get_or_create(&OutcomeLabel { outcome }).inc();
+        self.ended.get_or_create(&OutcomeLabel::new(outcome)).inc();
     }
 
     /// Says what waits.
     pub fn waiting(&self, count: usize, oldest: Option<Duration>, bytes: u64) {
-        self.waiting.set(i64::try_from(count).unwrap_or(i64::MAX));
-        self.bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+        self.waiting.set(whole(count));
+        self.bytes.set(whole(bytes));
         self.oldest.set(oldest.map_or(0.0, |age| age.as_secs_f64()));
     }
 }

@@ -6,13 +6,8 @@ use prometheus_client::{
     registry::Registry,
 };
 
+use super::labels::{OutcomeLabel, whole};
 use crate::core::hooks::keeper::Outcome;
-
-/// Label `outcome`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct OutcomeLabel {
-    outcome: &'static str,
-}
 
 /// Label `state`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -69,7 +64,7 @@ impl HookMetrics {
 
     /// Says how many are registered.
     pub fn registered(&self, count: usize) {
-        self.hooks.set(i64::try_from(count).unwrap_or(i64::MAX));
+        self.hooks.set(whole(count));
     }
 
     /// Says how servers are; none where they were not looked at yet.
@@ -99,12 +94,12 @@ impl HookMetrics {
             Fate::Malformed => "malformed",
             Fate::TurnedAway => "turned_away",
         };
-        self.events.get_or_create(&OutcomeLabel { outcome }).inc();
+        self.events.get_or_create(&OutcomeLabel::new(outcome)).inc();
     }
 
     /// Counts a change of a server's hooks.
     pub fn changed(&self, done: bool) {
         let outcome = if done { "done" } else { "failed" };
-        self.changes.get_or_create(&OutcomeLabel { outcome }).inc();
+        self.changes.get_or_create(&OutcomeLabel::new(outcome)).inc();
     }
 }

@@ -12,7 +12,10 @@ use usher_common::{
     server::{AdminState, Health},
 };
 
-use super::alarms::{Alarm, Alarms};
+use super::{
+    alarms::{Alarm, Alarms},
+    labels::{OutcomeLabel, whole},
+};
 use crate::ports::StoreError;
 
 /// A gauge of fractions.
@@ -51,12 +54,6 @@ pub struct StoreFailure {
     reason: &'static str,
 }
 
-/// Label `outcome`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct Outcome {
-    outcome: String,
-}
-
 /// What one server's gauges say.
 #[derive(Debug, Clone)]
 pub struct ServerFigures {
@@ -91,7 +88,7 @@ pub struct Metrics {
     given_up: Counter,
     ends: Family<PollOf, Counter>,
     spared: Counter,
-    placements: Family<Outcome, Counter>,
+    placements: Family<OutcomeLabel, Counter>,
     leader: Gauge,
     edges: Gauge,
     revision: Gauge,
@@ -199,8 +196,8 @@ impl Metrics {
     }
 
     /// Counts a placement that came out.
-    pub fn placed(&self, outcome: &str) {
-        self.placements.get_or_create(&Outcome { outcome: outcome.to_owned() }).inc();
+    pub fn placed(&self, outcome: &'static str) {
+        self.placements.get_or_create(&OutcomeLabel::new(outcome)).inc();
     }
 
     /// Counts a room whose number is none of its range.
@@ -235,12 +232,12 @@ impl Metrics {
 
     /// Says how many edges are connected.
     pub fn edges(&self, count: usize) {
-        self.edges.set(self::count(count));
+        self.edges.set(whole(count));
     }
 
     /// Says which revision the fleet stands at.
     pub fn revision(&self, seq: u64) {
-        self.revision.set(i64::try_from(seq).unwrap_or(i64::MAX));
+        self.revision.set(whole(seq));
     }
 
     /// Says how unevenly load is spread.
@@ -275,8 +272,8 @@ impl Metrics {
                 let labels = HealthOf { server: figure.server.to_string(), health: name.into() };
                 self.health.get_or_create(&labels).set(i64::from(shown));
             }
-            self.meetings.get_or_create(&server).set(count(figure.meetings));
-            self.zombies.get_or_create(&server).set(count(figure.zombies));
+            self.meetings.get_or_create(&server).set(whole(figure.meetings));
+            self.zombies.get_or_create(&server).set(whole(figure.zombies));
             match figure.sample_age {
                 Some(age) => {
                     self.sample_age.get_or_create(&server).set(age.as_secs_f64());
@@ -291,7 +288,3 @@ impl Metrics {
 
 const HEALTH_NAMES: [(Health, &str); 3] =
     [(Health::Online, "online"), (Health::Unhealthy, "unhealthy"), (Health::Offline, "offline")];
-
-fn count(count: usize) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
-}
