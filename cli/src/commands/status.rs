@@ -32,6 +32,10 @@ struct Status {
     edges: u32,
     deliveries: u32,
     oldest_delivery_seconds: i64,
+    hooks: u32,
+    hook_events: u32,
+    /// Null where the replica that answered does not know: the one that leads does.
+    servers_without_hooks: Option<u32>,
     servers_online: u32,
     servers_unhealthy: u32,
     servers_offline: u32,
@@ -76,6 +80,9 @@ impl Status {
             deliveries: status.deliveries,
             oldest_delivery_seconds: status.oldest_delivery.as_ref().map_or(0, |age| age.seconds),
             oldest_delivery: ago(status.oldest_delivery.as_ref()),
+            hooks: status.hooks,
+            hook_events: status.hook_events,
+            servers_without_hooks: status.servers_without_hooks,
             servers_online: status.servers_online,
             servers_unhealthy: status.servers_unhealthy,
             servers_offline: status.servers_offline,
@@ -116,6 +123,7 @@ impl Status {
                 self.deliveries, self.oldest_delivery
             ));
         }
+        lines.extend(self.webhooks());
         lines.extend(
             self.alarms
                 .iter()
@@ -132,6 +140,21 @@ impl Status {
             lines.extend(reasons);
         }
         lines.join("\n")
+    }
+
+    /// Says how webhooks are, where anybody registered one.
+    fn webhooks(&self) -> Option<String> {
+        if self.hooks == 0 && self.hook_events == 0 {
+            return None;
+        }
+        let servers = match self.servers_without_hooks {
+            Some(0) => "no server lacks them".to_owned(),
+            Some(1) => "1 server lacks them".to_owned(),
+            Some(many) => format!("{many} servers lack them"),
+            None if self.leading => "no server was looked at yet".to_owned(),
+            None => "the replica that leads knows which servers lack them".to_owned(),
+        };
+        Some(format!("webhooks       {} registered, {servers}, {} events wait", self.hooks, self.hook_events))
     }
 }
 
@@ -183,4 +206,33 @@ async fn fetch(admin: &Admin) -> Result<Status, Failure> {
     let mut fleet = admin.fleet();
     let (status, servers) = tokio::join!(fleet.get_status(v1::GetStatusRequest {}), admin.all_servers());
     Ok(Status::new(status?.into_inner(), servers?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn webhooks_have_a_line_where_there_are_any() {
+        let line = |hooks, hook_events, servers_without_hooks| {
+            let status = v1::GetStatusResponse {
+                hooks,
+                hook_events,
+                servers_without_hooks,
+                ..v1::GetStatusResponse::default()
+            };
+            let text = Status::new(status, Vec::new()).text();
+            text.lines().find_map(|line| line.strip_prefix("webhooks       ").map(str::to_owned))
+        };
+        assert_eq!(line(0, 0, Some(0)), None);
+        assert_eq!(line(2, 0, Some(0)).as_deref(), Some("2 registered, no server lacks them, 0 events wait"));
+        assert_eq!(line(2, 7, Some(1)).as_deref(), Some("2 registered, 1 server lacks them, 7 events wait"));
+        assert_eq!(line(1, 0, Some(3)).as_deref(), Some("1 registered, 3 servers lack them, 0 events wait"));
+        let elsewhere = "1 registered, the replica that leads knows which servers lack them, 0 events wait";
+        assert_eq!(line(1, 0, None).as_deref(), Some(elsewhere));
+        let leading = v1::GetStatusResponse { leading: true, hooks: 1, ..v1::GetStatusResponse::default() };
+        let text = Status::new(leading, Vec::new()).text();
+        assert!(text.contains("1 registered, no server was looked at yet, 0 events wait"), "{text}");
+        assert!(line(0, 4, Some(0)).is_some(), "what waits for hooks that are gone");
+    }
 }

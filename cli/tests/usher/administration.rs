@@ -57,6 +57,27 @@ async fn status_and_edges_say_how_the_fleet_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn status_says_how_webhooks_are_once_there_are_any() {
+    let mut reachable = settings();
+    reachable.public_url = Some("https://usher.test".into());
+    reachable.callbacks.allow = vec!["127.0.0.1".into()];
+    let fleet = Fleet::start(1, &reachable).await;
+    fleet.add(0).await;
+    assert!(!fleet.usher("status").await.out.contains("webhooks"), "there are none");
+    let created = fleet.call("hooks/create", "callbackURL=http%3A%2F%2F127.0.0.1%3A1%2F").await;
+    assert!(created.contains("<returncode>SUCCESS"), "{created}");
+    until("the server to have its hook", async || {
+        let line = "webhooks       1 registered, no server lacks them, 0 events wait";
+        fleet.usher("status").await.out.contains(line).then_some(())
+    })
+    .await;
+    let status = fleet.usher("status -o json").await.json();
+    let figures = ["hooks", "servers_without_hooks", "hook_events"].map(|name| status[name].as_u64());
+    assert_eq!(figures, [Some(1), Some(0), Some(0)], "{status}");
+    fleet.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_token_guards_the_control_port() {
     let mut guarded = settings();
     guarded.admin.token = Some(Secret::new("token"));

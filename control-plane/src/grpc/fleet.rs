@@ -14,7 +14,9 @@ use crate::{
     core::{fleet::Fleet, load},
     ops::alarms::Alarms,
     ports::Store,
-    tasks::{deliveries::Deliveries, edges::Edges, fleet_handle::FleetHandle, leadership::Leadership},
+    tasks::{
+        deliveries::Deliveries, edges::Edges, fleet_handle::FleetHandle, hooks::Hooks, leadership::Leadership,
+    },
 };
 
 /// The service.
@@ -25,6 +27,8 @@ pub(super) struct FleetStatus {
     pub(super) edges: Edges,
     /// Callbacks that wait.
     pub(super) deliveries: Deliveries,
+    /// Webhooks that are registered.
+    pub(super) hooks: Hooks,
     /// The alarms raised here.
     pub(super) alarms: Alarms,
     /// Whether this replica leads.
@@ -53,16 +57,21 @@ impl FleetService for FleetStatus {
         };
         let alarms = self.alarms.raised().into_iter();
         let (deliveries, oldest_delivery) = self.deliveries.waiting();
+        let hooks = self.hooks.figures();
+        let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
         let status = GetStatusResponse {
             replica: self.replica.clone(),
             leader,
             leading,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime: Some(duration(clock::now().saturating_duration_since(self.started))),
-            edges: u32::try_from(self.edges.list().len()).unwrap_or(u32::MAX),
+            edges: number(self.edges.list().len()),
             alarms: alarms.map(|(alarm, detail)| v1::Alarm { name: alarm.name().into(), detail }).collect(),
-            deliveries: u32::try_from(deliveries).unwrap_or(u32::MAX),
+            deliveries: number(deliveries),
             oldest_delivery: oldest_delivery.map(duration),
+            hooks: number(hooks.registered),
+            hook_events: number(self.deliveries.events_waiting()),
+            servers_without_hooks: hooks.lacking.map(number),
             ..self.fleet.read(counts)
         };
         Ok(Response::new(status))

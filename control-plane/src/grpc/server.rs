@@ -98,6 +98,7 @@ pub async fn serve(
         fleet: fleet.clone(),
         edges: edges.clone(),
         deliveries: parts.deliveries,
+        hooks: parts.hooks.clone(),
         alarms: engine.alarms,
         leadership: engine.leadership.clone(),
         store: parts.store,

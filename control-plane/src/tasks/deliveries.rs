@@ -165,6 +165,11 @@ impl Deliveries {
         (count, oldest.map(|since| Duration::from_millis(age(since))))
     }
 
+    /// Returns how many of those that wait are events for hooks.
+    pub fn events_waiting(&self) -> usize {
+        self.book.events()
+    }
+
     /// Returns a new delivery's time of acceptance.
     pub fn now_ms(&self) -> i64 {
         self.wall.now_ms()

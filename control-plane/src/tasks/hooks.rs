@@ -8,6 +8,7 @@ mod keeper;
 
 use std::{sync::Arc, time::Duration};
 
+use tokio::sync::watch;
 use tracing::{debug, info};
 use usher_common::{id::TenantId, revision::Revision, runtime::clock::WallClock, settings::Settings};
 
@@ -89,6 +90,18 @@ pub struct Hooks {
     /// How long an application is kept waiting for servers, well within the time of its call.
     patience: Duration,
     metrics: HookMetrics,
+    /// How many servers lack hooks, where this replica keeps them.
+    lacking: Arc<watch::Sender<Option<usize>>>,
+}
+
+/// How many hooks there are, and where they lack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HookFigures {
+    /// Hooks that are registered.
+    pub registered: usize,
+    /// Servers that were not seen to have what they are to have; none where another replica keeps
+    /// them.
+    pub lacking: Option<usize>,
 }
 
 /// What hooks stand on.
@@ -116,8 +129,21 @@ impl Hooks {
         let public_url = settings.public_url.clone();
         let max_hooks = usize::try_from(settings.callbacks.max_hooks).unwrap_or(usize::MAX);
         let patience = PATIENCE.min(settings.meetings.call_timeout / 4);
-        let book = Book::default();
-        Self { store, fleet, book, deliveries, keys, servers, wall, public_url, max_hooks, patience, metrics }
+        let (book, lacking) = (Book::default(), Arc::new(watch::Sender::new(None)));
+        Self {
+            store,
+            fleet,
+            book,
+            deliveries,
+            keys,
+            servers,
+            wall,
+            public_url,
+            max_hooks,
+            patience,
+            metrics,
+            lacking,
+        }
     }
 
     /// Registers a hook, or finds the one that stands for its address; tells which.
@@ -175,6 +201,11 @@ impl Hooks {
         let listing = self.store.read_prefix(&prefix).await?;
         let read = |entry: &crate::ports::Entry| decode(&id_of(&entry.key)?.0, &entry.value).ok();
         Ok(listing.entries.iter().filter_map(read).collect())
+    }
+
+    /// Returns how many there are, as far as this replica has seen.
+    pub fn figures(&self) -> HookFigures {
+        HookFigures { registered: self.book.len(), lacking: *self.lacking.borrow() }
     }
 
     /// Takes a hook out, and what waits for it.

@@ -21,7 +21,7 @@ use crate::bench::{Bench, key, settings, until};
 
 const SECRET: &str = "tenant-secret";
 
-fn reachable() -> Settings {
+pub(crate) fn reachable() -> Settings {
     let mut settings = settings();
     settings.public_url = Some("https://usher.test".into());
     settings.callbacks.allow = vec!["127.0.0.1".into()];
@@ -29,7 +29,7 @@ fn reachable() -> Settings {
     settings
 }
 
-fn memory() -> Arc<dyn Store> {
+pub(crate) fn memory() -> Arc<dyn Store> {
     Arc::new(EmbeddedStore::open(None).expect("opens in memory"))
 }
 
@@ -37,12 +37,12 @@ fn hooks(bench: &Bench) -> HookServiceClient<Channel> {
     HookServiceClient::new(bench.channel.clone())
 }
 
-async fn create(bench: &Bench, tenant: &str, hook: Hook) -> Result<CreateHookResponse, Status> {
+pub(crate) async fn create(bench: &Bench, tenant: &str, hook: Hook) -> Result<CreateHookResponse, Status> {
     let request = CreateHookRequest { parent: format!("tenants/{tenant}"), hook: Some(hook) };
     hooks(bench).create_hook(request).await.map(tonic::Response::into_inner)
 }
 
-fn at(url: &str) -> Hook {
+pub(crate) fn at(url: &str) -> Hook {
     Hook { callback_url: url.into(), ..Hook::default() }
 }
 
@@ -51,7 +51,7 @@ async fn listed(bench: &Bench, parent: &str, view: HookView) -> Vec<Hook> {
     hooks(bench).list_hooks(request).await.expect("is listed").into_inner().hooks
 }
 
-async fn add_tenant(bench: &Bench, id: &str) {
+pub(crate) async fn add_tenant(bench: &Bench, id: &str) {
     let tenant = Tenant { secrets: vec![format!("{id}-secret")], ..Tenant::default() };
     let request = CreateTenantRequest { tenant: Some(tenant), tenant_id: id.into() };
     TenantServiceClient::new(bench.channel.clone()).create_tenant(request).await.expect("is created");
@@ -69,7 +69,7 @@ async fn waiting(bench: &Bench) -> Vec<Delivery> {
 }
 
 /// An event of a meeting, as `bbb1` sends it.
-fn event(meeting: &str, name: &str, at_ms: i64) -> AcceptEventsRequest {
+pub(crate) fn event(meeting: &str, name: &str, at_ms: i64) -> AcceptEventsRequest {
     let event = json!({ "data": { "type": "event", "id": name, "attributes": { "meeting":
         { "internal-meeting-id": "i-1", "external-meeting-id": meeting } }, "event": { "ts": at_ms } } });
     AcceptEventsRequest {
@@ -81,7 +81,7 @@ fn event(meeting: &str, name: &str, at_ms: i64) -> AcceptEventsRequest {
     }
 }
 
-async fn send(bench: &Bench, request: AcceptEventsRequest) {
+pub(crate) async fn send(bench: &Bench, request: AcceptEventsRequest) {
     hooks(bench).accept_events(request).await.expect("is accepted");
 }
 

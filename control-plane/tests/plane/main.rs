@@ -7,6 +7,7 @@ mod adopt;
 mod callbacks;
 mod fleet_size;
 mod health;
+mod hook_figures;
 mod hooks;
 mod meetings;
 mod placement;

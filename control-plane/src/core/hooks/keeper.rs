@@ -120,6 +120,8 @@ pub struct Subject {
 
 #[derive(Debug)]
 struct Kept {
+    /// What it is to have.
+    wish: Wish,
     /// What it was last looked at for, and how that came out.
     last: Option<(Wish, Outcome)>,
     was_reachable: bool,
@@ -148,6 +150,7 @@ impl Keeper {
         let mut work = Vec::new();
         for (id, subject) in fleet {
             let kept = self.servers.entry(id.clone()).or_insert(Kept {
+                wish: subject.wish,
                 last: None,
                 was_reachable: subject.reachable,
                 failures: 0,
@@ -155,7 +158,7 @@ impl Keeper {
                 busy: false,
             });
             let returned = subject.reachable && !kept.was_reachable;
-            kept.was_reachable = subject.reachable;
+            (kept.was_reachable, kept.wish) = (subject.reachable, subject.wish);
             let is_done = match kept.last {
                 Some((wish, outcome)) => {
                     let rests = wish.is_empty() && matches!(outcome, Outcome::Kept | Outcome::Unsupported);
@@ -191,6 +194,12 @@ impl Keeper {
     /// Counts the servers by how the last look came out; none where there was none yet.
     pub fn outcomes(&self) -> impl Iterator<Item = Option<Outcome>> {
         self.servers.values().map(|kept| kept.last.map(|(_, outcome)| outcome))
+    }
+
+    /// Counts the servers that are to have hooks and were not seen to have all of them.
+    pub fn lacking(&self) -> usize {
+        let lacks = |kept: &&Kept| !kept.wish.is_empty() && kept.last != Some((kept.wish, Outcome::Kept));
+        self.servers.values().filter(lacks).count()
     }
 
     /// Forgets everything, for a new term.

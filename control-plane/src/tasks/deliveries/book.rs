@@ -159,6 +159,11 @@ impl Book {
         (pages.held.len(), oldest.map(|held| held.delivery.accepted_at_ms))
     }
 
+    /// Returns how many events wait for hooks.
+    pub(super) fn events(&self) -> usize {
+        self.lock().held.values().filter(|held| held.delivery.hook.is_some()).count()
+    }
+
     pub(super) fn list(&self) -> Vec<Shown> {
         let pages = self.lock();
         let shown = |(id, held): (&DeliveryId, &Held)| Shown {

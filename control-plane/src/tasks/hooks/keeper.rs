@@ -106,6 +106,7 @@ impl HookKeeper {
         }
         let fleet = &self.hooks.fleet;
         let key = self.hooks.keys.now().and_then(|key| CallbackKey::parse(&key).ok());
+        let mut lacking = None;
         if let (true, Some(base), Some(key)) = (leads, self.hooks.public_url.clone(), key)
             && self.hooks.book.is_read()
             && fleet.complete()
@@ -118,7 +119,9 @@ impl HookKeeper {
                     self.look(server, wish, base.clone(), Arc::clone(&key));
                 }
             }
+            lacking = Some(self.keeper.lacking());
         }
+        self.hooks.lacking.send_replace(lacking);
         self.hooks.metrics.servers(self.keeper.outcomes());
     }
 

@@ -115,6 +115,27 @@ fn servers_are_looked_at_when_they_come_change_return_and_once_a_period() {
 }
 
 #[test]
+fn a_server_lacks_its_hooks_until_it_was_seen_to_have_what_is_wanted_of_it() {
+    let (mut keeper, now) = (Keeper::new(PERIOD), Instant::now());
+    let more = Wish { raw: true, ..MAPPED };
+    let fleet = |wish| [subject("a", wish, true), subject("b", wish, false), subject("c", wish, true)];
+    keeper.work(&fleet(MAPPED), now);
+    assert_eq!(keeper.lacking(), 3, "nobody has looked yet");
+    keeper.finished(&sid("a"), MAPPED, Outcome::Changed, now);
+    keeper.finished(&sid("c"), MAPPED, Outcome::Unsupported, now);
+    assert_eq!(keeper.lacking(), 3, "what was changed is looked at again");
+    keeper.work(&fleet(MAPPED), now);
+    keeper.finished(&sid("a"), MAPPED, Outcome::Kept, now);
+    assert_eq!(keeper.lacking(), 2);
+    keeper.work(&fleet(more), now);
+    assert_eq!(keeper.lacking(), 3, "it has but what was wanted before");
+    keeper.finished(&sid("a"), more, Outcome::Failed, now);
+    assert_eq!(keeper.lacking(), 3);
+    keeper.work(&fleet(Wish::default()), now);
+    assert_eq!(keeper.lacking(), 0, "nobody wants any more");
+}
+
+#[test]
 fn a_server_that_is_disabled_gives_its_hooks_back_and_is_asked_no_more() {
     let (mut keeper, now) = (Keeper::new(PERIOD), Instant::now());
     let disabled = [(sid("a"), Subject { wish: Wish::default(), used: false, reachable: true })];
