@@ -37,11 +37,6 @@ impl Printer {
         Self { output, out }
     }
 
-    /// Returns the form that was asked for.
-    pub fn output(&self) -> Output {
-        self.output
-    }
-
     /// Writes a list; `none` is said to people when it is empty.
     pub fn list<R: Row>(&mut self, rows: &[R], none: &str) -> Result<(), Failure> {
         match self.output {

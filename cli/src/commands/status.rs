@@ -7,7 +7,7 @@ use usher_common::proto::v1;
 
 use super::servers::ServerRow;
 use crate::{
-    args::{Global, Output},
+    args::Global,
     client::Admin,
     exit::Failure,
     printer::{Printer, ago, clean, table},
@@ -173,10 +173,8 @@ pub(super) async fn run(
         match look(global, &mut admin).await {
             Ok(status) => {
                 // A terminal shows one page at a time; a file gets one after the other.
-                if printer.output() == Output::Table && std::io::stdout().is_terminal() {
-                    printer.text("\x1b[2J\x1b[H")?;
-                }
-                printer.report(&status, || status.text())?;
+                let clear = if std::io::stdout().is_terminal() { "\x1b[2J\x1b[H" } else { "" };
+                printer.report(&status, || format!("{clear}{}", status.text()))?;
             }
             // A control plane that is restarted comes back.
             Err(Failure::Unavailable(why)) => {

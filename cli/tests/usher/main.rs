@@ -7,3 +7,5 @@ mod secrets;
 mod servers;
 mod sync;
 mod tenants;
+mod terminal;
+mod watch;

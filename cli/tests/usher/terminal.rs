@@ -1,0 +1,120 @@
+//! `usher` as a person has it before them: on a terminal.
+
+use std::{
+    fs::File,
+    io::{Read, Write},
+    process::{Child, Stdio},
+    sync::mpsc::{Receiver, RecvTimeoutError, sync_channel},
+    time::{Duration, Instant},
+};
+
+use nix::{
+    pty::openpty,
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+
+use crate::{
+    fleet::{Fleet, settings},
+    process,
+};
+
+/// Longest wait for anything that it is to say, or for its end.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A command that runs on a terminal of its own.
+struct Terminal {
+    child: Child,
+    keyboard: File,
+    screen: Receiver<Vec<u8>>,
+    said: String,
+}
+
+impl Terminal {
+    fn run(args: &[&str]) -> Self {
+        let pair = openpty(None, None).expect("is opened");
+        let side = || Stdio::from(pair.slave.try_clone().expect("is cloned"));
+        let child = process::usher(args).stdin(side()).stdout(side()).stderr(side()).spawn().expect("starts");
+        let keyboard = File::from(pair.master);
+        let mut output = keyboard.try_clone().expect("is cloned");
+        let (seen, screen) = sync_channel(64);
+        // Reading ends with an error when the last who writes has closed the other side.
+        std::thread::spawn(move || {
+            let mut part = [0; 1024];
+            while let Ok(length @ 1..) = output.read(&mut part)
+                && seen.send(part[..length].to_vec()).is_ok()
+            {}
+        });
+        Self { child, keyboard, screen, said: String::new() }
+    }
+
+    /// Waits until this was said for the nth time.
+    fn until(&mut self, what: &str, times: usize) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.said.matches(what).count() < times {
+            let part = self.screen.recv_timeout(deadline.saturating_duration_since(Instant::now()));
+            let part = part.unwrap_or_else(|why| panic!("{why}, and no {what:?} in {:.2000?}", self.said));
+            self.said.push_str(&String::from_utf8_lossy(&part));
+        }
+    }
+
+    fn enter(&mut self, keys: &str) {
+        self.keyboard.write_all(keys.as_bytes()).expect("is typed");
+    }
+
+    fn interrupt(&self) {
+        let pid = Pid::from_raw(i32::try_from(self.child.id()).expect("is a pid"));
+        kill(pid, Signal::SIGINT).expect("is sent");
+    }
+
+    /// Waits for its end; returns its exit code and everything it said.
+    fn end(mut self) -> (Option<i32>, String) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.screen.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(part) => self.said.push_str(&String::from_utf8_lossy(&part)),
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => panic!("it does not end: {:?}", self.said),
+            }
+        }
+        (self.child.wait().expect("has ended").code(), self.said)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn harm_is_done_when_a_person_says_yes_and_not_before() {
+    let fleet = Fleet::start(1, &settings()).await;
+    fleet.add(0).await;
+    let control = fleet.standalone.addresses().control.to_string();
+    let asked = || {
+        let mut terminal = Terminal::run(&["--endpoint", &control, "servers", "remove", "bbb-0"]);
+        terminal.until("About to remove server bbb-0. Go on? [y/N] ", 1);
+        terminal
+    };
+    let end_of_input = "\x04";
+    for answer in ["n\n", "\n", "yess\n", end_of_input] {
+        let mut terminal = asked();
+        terminal.enter(answer);
+        let (code, said) = terminal.end();
+        assert!(code == Some(1) && said.contains("nothing was done"), "{answer:?}: {code:?}, {said:?}");
+    }
+    let mut terminal = asked();
+    assert!(fleet.usher("servers list").await.out.contains("bbb-0"), "it was removed before the answer");
+    terminal.enter("Yes\n");
+    let (code, said) = terminal.end();
+    assert_eq!(code, Some(0), "{said:?}");
+    assert!(!fleet.usher("servers list").await.out.contains("bbb-0"));
+    fleet.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_terminal_shows_one_page_of_status_at_a_time() {
+    let fleet = Fleet::start(0, &settings()).await;
+    let control = fleet.standalone.addresses().control.to_string();
+    let mut terminal = Terminal::run(&["--endpoint", &control, "status", "--watch", "--every", "50ms"]);
+    terminal.until("\x1b[2J\x1b[Hcontrol plane", 3);
+    terminal.interrupt();
+    let (code, said) = terminal.end();
+    assert_eq!(code, Some(0), "{said:?}");
+    fleet.stop().await;
+}

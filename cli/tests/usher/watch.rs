@@ -1,0 +1,70 @@
+//! `usher status --watch` as a process: into a pipe, over a restart of the control plane, to its end.
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    process::Child,
+    sync::mpsc::{Receiver, sync_channel},
+    time::{Duration, Instant},
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+
+use crate::process::{address, standalone, terminate, usher};
+
+/// Longest wait for anything that it is to say.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Reads lines as they come, so that waiting for one can end.
+fn lines(from: impl Read + Send + 'static) -> Receiver<String> {
+    let (seen, lines) = sync_channel(1024);
+    std::thread::spawn(move || {
+        for line in BufReader::new(from).lines().map_while(Result::ok) {
+            if seen.send(line).is_err() {
+                break;
+            }
+        }
+    });
+    lines
+}
+
+/// Takes lines until that many begin so.
+fn until(lines: &Receiver<String>, begins: &str, times: usize) {
+    let deadline = Instant::now() + PATIENCE;
+    let (mut seen, mut count) = (Vec::new(), 0);
+    while count < times {
+        let line = lines.recv_timeout(deadline.saturating_duration_since(Instant::now()));
+        let line = line.unwrap_or_else(|why| panic!("{why}: {count} of {times} `{begins}` in {seen:#?}"));
+        count += usize::from(line.starts_with(begins));
+        seen.push(line);
+    }
+}
+
+fn plane(control: &str) -> (Child, BufReader<std::process::ChildStdout>, String) {
+    standalone(&mut usher(&["standalone", "--secret", "s", "--control", control]))
+}
+
+#[test]
+fn status_is_shown_again_until_interrupted_and_outlives_a_control_plane_that_is_away() {
+    let (first, _out, ready) = plane("127.0.0.1:0");
+    let control = address(&ready, "control");
+    let mut watch =
+        usher(&["--endpoint", &control, "status", "--watch", "--every", "50ms"]).spawn().expect("starts");
+    let (out, notes) =
+        (lines(watch.stdout.take().expect("is piped")), lines(watch.stderr.take().expect("is piped")));
+    until(&out, "control plane  ", 3);
+    terminate(first);
+    until(&notes, "cannot reach the control plane", 2);
+    let (second, _out, _) = plane(&control);
+    // What was written before it went may still be on its way: more than that is what counts.
+    let standing = out.try_iter().count();
+    until(&out, "control plane  ", 3);
+    let pid = Pid::from_raw(i32::try_from(watch.id()).expect("is a pid"));
+    kill(pid, Signal::SIGINT).expect("is sent");
+    let status = watch.wait().expect("ends");
+    assert_eq!(status.code(), Some(0), "after {standing} lines that stood");
+    assert!(out.iter().all(|line| !line.contains('\x1b')), "a pipe is no screen");
+    terminate(second);
+}
