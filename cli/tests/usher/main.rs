@@ -8,4 +8,5 @@ mod servers;
 mod sync;
 mod tenants;
 mod terminal;
+mod tls;
 mod watch;

@@ -17,13 +17,7 @@ use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use tokio::net::TcpListener;
-use tokio_rustls::{
-    TlsAcceptor,
-    rustls::{
-        self,
-        pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
-    },
-};
+use tokio_rustls::TlsAcceptor;
 use usher_common::runtime::tasks::Tasks;
 
 use crate::certificates::TlsFiles;
@@ -93,14 +87,7 @@ impl Application {
     /// # Errors
     /// When it cannot listen, or the files are no certificate.
     pub async fn start_tls(files: &TlsFiles) -> Result<Self> {
-        let chain = CertificateDer::pem_file_iter(&files.server_cert)?.collect::<Result<_, _>>()?;
-        let key = PrivateKeyDer::from_pem_file(&files.server_key)?;
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = rustls::ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_no_client_auth()
-            .with_single_cert(chain, key)?;
-        Self::start_with(Some(TlsAcceptor::from(Arc::new(config)))).await
+        Self::start_with(Some(files.acceptor(&[])?)).await
     }
 
     async fn start_with(tls: Option<TlsAcceptor>) -> Result<Self> {

@@ -1,12 +1,22 @@
-//! Certificates of a CA of their own: for an encrypted etcd, a Redis, and applications.
+//! Certificates of a CA of their own: for an encrypted etcd, a Redis, applications, and a proxy
+//! in front of a control plane.
 
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use anyhow::Result;
 use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
+use tokio_rustls::{
+    TlsAcceptor,
+    rustls::{
+        ServerConfig,
+        crypto::aws_lc_rs,
+        pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    },
+};
 
 /// PEM files of one CA and what it signed.
 #[derive(Debug, Clone)]
@@ -21,6 +31,23 @@ pub struct TlsFiles {
     pub server_cert: PathBuf,
     /// Its key.
     pub server_key: PathBuf,
+}
+
+impl TlsFiles {
+    /// Returns what takes connections with the server's certificate, and these protocols (ALPN).
+    ///
+    /// # Errors
+    /// When the files are no certificate.
+    pub fn acceptor(&self, protocols: &[&str]) -> Result<TlsAcceptor> {
+        let chain = CertificateDer::pem_file_iter(&self.server_cert)?.collect::<Result<_, _>>()?;
+        let key = PrivateKeyDer::from_pem_file(&self.server_key)?;
+        let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_single_cert(chain, key)?;
+        config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+        Ok(TlsAcceptor::from(Arc::new(config)))
+    }
 }
 
 /// Makes all of them in a directory that exists.

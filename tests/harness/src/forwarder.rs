@@ -1,4 +1,5 @@
-//! One address in front of edges that is known before they are, for servers to call back.
+//! One address in front of edges that is known before they are, for servers to call back; or one in front
+//! of a control plane that speaks TLS for it.
 
 use std::{
     net::SocketAddr,
@@ -9,13 +10,20 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, copy_bidirectional},
+    net::{TcpListener, TcpStream},
+};
+use tokio_rustls::TlsAcceptor;
 use usher_common::runtime::tasks::Tasks;
+
+use crate::certificates::TlsFiles;
 
 /// A running forwarder; it is gone when this is dropped.
 #[derive(Debug)]
 pub struct Forwarder {
     address: SocketAddr,
+    scheme: &'static str,
     targets: Arc<Mutex<Vec<SocketAddr>>>,
     tasks: Tasks,
 }
@@ -26,14 +34,27 @@ impl Forwarder {
     /// # Errors
     /// When it cannot listen.
     pub async fn start() -> Result<Self> {
+        Self::start_with(None).await
+    }
+
+    /// Starts one that leads nowhere yet, and takes TLS for what is behind it: HTTP/2 without.
+    ///
+    /// # Errors
+    /// When it cannot listen, or the files are no certificate.
+    pub async fn start_tls(files: &TlsFiles) -> Result<Self> {
+        Self::start_with(Some(files.acceptor(&["h2"])?)).await
+    }
+
+    async fn start_with(tls: Option<TlsAcceptor>) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await.context("listen")?;
         let (tasks, address) = (Tasks::new(), listener.local_addr()?);
-        let forwarder = Self { address, targets: Arc::default(), tasks };
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let forwarder = Self { address, scheme, targets: Arc::default(), tasks };
         let (targets, connections) = (forwarder.targets.clone(), forwarder.tasks.clone());
         forwarder.tasks.spawn("forwarder", |stop| async move {
             let turn = AtomicUsize::new(0);
             loop {
-                let mut client = tokio::select! {
+                let client = tokio::select! {
                     () = stop.cancelled() => return Ok(()),
                     accepted = listener.accept() => accepted?.0,
                 };
@@ -42,13 +63,22 @@ impl Forwarder {
                     let turn = turn.fetch_add(1, Ordering::Relaxed);
                     targets.get(turn % targets.len().max(1)).copied()
                 };
-                let stop = stop.clone();
+                let (stop, tls) = (stop.clone(), tls.clone());
                 connections.spawn_connection(async move {
                     let Some(target) = target else { return };
-                    let Ok(mut server) = TcpStream::connect(target).await else { return };
+                    let passing = async {
+                        match tls {
+                            None => pass(client, target).await,
+                            // Some do not trust us.
+                            Some(tls) => {
+                                let Ok(client) = tls.accept(client).await else { return };
+                                pass(client, target).await;
+                            }
+                        }
+                    };
                     tokio::select! {
                         () = stop.cancelled() => {}
-                        _ended = tokio::io::copy_bidirectional(&mut client, &mut server) => {}
+                        () = passing => {}
                     }
                 });
             }
@@ -58,13 +88,18 @@ impl Forwarder {
 
     /// Returns its URL, without a slash at the end.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("{}://{}", self.scheme, self.address)
     }
 
     /// Leads to these from now on, in turn.
     pub fn lead_to(&self, targets: impl IntoIterator<Item = SocketAddr>) {
         *self.targets.lock().unwrap_or_else(PoisonError::into_inner) = targets.into_iter().collect();
     }
+}
+
+async fn pass(mut client: impl AsyncRead + AsyncWrite + Unpin, target: SocketAddr) {
+    let Ok(mut server) = TcpStream::connect(target).await else { return };
+    let _ended = copy_bidirectional(&mut client, &mut server).await; // either side may just go
 }
 
 impl Drop for Forwarder {

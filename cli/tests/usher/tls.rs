@@ -1,0 +1,28 @@
+//! A control plane behind a proxy that speaks TLS for it, and whom `--ca` believes.
+
+use usher_harness::{certificates::generate, forwarder::Forwarder};
+
+use crate::fleet::{Fleet, settings, usher};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_tls_a_control_plane_is_believed_for_its_own_ca_and_for_no_other() {
+    let fleet = Fleet::start(0, &settings()).await;
+    let (ours, others) = (tempfile::tempdir().expect("is made"), tempfile::tempdir().expect("is made"));
+    let files = generate(ours.path()).expect("is made");
+    let (ca, other_ca) = (files.ca.display(), generate(others.path()).expect("is made").ca);
+    let proxy = Forwarder::start_tls(&files).await.expect("listens");
+    proxy.lead_to([fleet.standalone.addresses().control]);
+    let with = async |ca: &str| usher(&format!("--endpoint {} {ca} status -o json", proxy.url())).await;
+
+    let right = with(&format!("--ca {ca}")).await;
+    assert_eq!((right.code, right.json()["leading"].as_bool()), (0, Some(true)), "{right:?}");
+    let wrong = with(&format!("--ca {}", other_ca.display())).await;
+    assert!(wrong.code == 3 && wrong.out.is_empty() && wrong.error.contains("certificate"), "{wrong:?}");
+    let none = with("").await;
+    assert!(none.code == 2 && none.error.contains("--ca FILE"), "{none:?}");
+    let missing = with("--ca /nowhere/ca.pem").await;
+    assert!(missing.code == 2 && missing.error.contains("--ca /nowhere/ca.pem"), "{missing:?}");
+    let key = with(&format!("--ca {}", files.server_key.display())).await;
+    assert!(key.code != 0 && key.out.is_empty(), "a file that holds no CA makes nobody believed: {key:?}");
+    fleet.stop().await;
+}
