@@ -86,6 +86,9 @@ pub struct Record {
     pub size_hint: u32,
     /// The number callers reach it by, where Usher gave or knows it.
     pub voice_bridge: Option<VoiceBridge>,
+    /// It is a breakout room that its application created itself: on its parent's server, load of its parent,
+    /// and no meeting of its own where meetings are counted (ADR 15).
+    pub breakout: bool,
 }
 
 /// What happens to a zombie next.

@@ -67,6 +67,11 @@ impl Scope {
         !self.is_default && bare(id).is_some() && is_instance_of(id, instance)
     }
 
+    /// Tells whether `instance` is one of the meeting `id` as creates of ours name it.
+    pub fn is_instance(&self, id: &str, instance: &InternalMeetingId) -> bool {
+        is_instance_of(&self.scoped(id).to_string(), instance)
+    }
+
     /// Returns an id as the server gets it that runs `instance` of it, where that is known.
     pub fn on_server<'a>(&'a self, id: &'a str, instance: Option<&InternalMeetingId>) -> Scoped<'a> {
         if instance.is_some_and(|instance| self.is_bare(id, instance)) {

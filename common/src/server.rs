@@ -108,10 +108,20 @@ pub struct SampledMeeting {
     pub max_users: u32,
     /// Expected users; 0 means unknown.
     pub size_hint: u32,
-    /// Breakout rooms are load of their parent and are never records.
+    /// Breakout rooms are load of their parent.
     pub breakout: bool,
+    /// A breakout room that its application created itself: `key` holds the id it gave it, and there is a
+    /// record of it as of any meeting. Those that servers make have none.
+    pub named: bool,
     /// The number callers reach it by; none where it is none that Usher could give out.
     pub voice_bridge: Option<VoiceBridge>,
     /// Moderator password, where the server gave it (BBB 2.4 wants it for `end`). Never stored.
     pub moderator_password: Option<Secret>,
+}
+
+impl SampledMeeting {
+    /// Tells whether a record may stand for it: it is no breakout room that a server made.
+    pub fn is_addressed(&self) -> bool {
+        !self.breakout || self.named
+    }
 }

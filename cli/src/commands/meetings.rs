@@ -20,6 +20,7 @@ struct MeetingRow {
     state: &'static str,
     detached: bool,
     participants: u32,
+    breakout: bool,
     internal_id: String,
     created: Option<String>,
 }
@@ -39,6 +40,7 @@ impl From<v1::Meeting> for MeetingRow {
             meeting_id: meeting.meeting_id,
             detached: meeting.detached,
             participants: meeting.participants,
+            breakout: meeting.breakout,
             internal_id: meeting.internal_id,
         }
     }
@@ -48,7 +50,10 @@ impl Row for MeetingRow {
     const COLUMNS: &'static [&'static str] = &["TENANT", "MEETING", "SERVER", "STATE", "USERS", "CREATED"];
 
     fn cells(&self) -> Vec<String> {
-        let state = if self.detached { format!("{} (detached)", self.state) } else { self.state.to_owned() };
+        let mut state = self.state.to_owned();
+        for (said, word) in [(self.breakout, "breakout"), (self.detached, "detached")] {
+            state.push_str(&if said { format!(" ({word})") } else { String::new() });
+        }
         let created = self.created.clone().unwrap_or_else(|| "-".into());
         let (tenant, meeting, server) = (self.tenant.clone(), self.meeting_id.clone(), self.server.clone());
         vec![tenant, meeting, server, state, self.participants.to_string(), created]

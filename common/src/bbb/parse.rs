@@ -54,6 +54,9 @@ pub struct Outcome {
     pub message: String,
 }
 
+/// What servers call the parent of a meeting that is no breakout room.
+const NO_PARENT: &str = "bbb-none";
+
 /// What a successful `create` says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CreateReply {
@@ -65,6 +68,8 @@ pub struct CreateReply {
     pub create_time_ms: i64,
     /// Whether the meeting existed before (`duplicateWarning`).
     pub duplicate: bool,
+    /// Whether it is a breakout room: it has a parent.
+    pub breakout: bool,
 }
 
 /// Reads return code and message of any XML answer.
@@ -80,7 +85,9 @@ pub fn create_reply(body: &str) -> Result<Answer<CreateReply>, Unreadable> {
         return Ok(Answer::Failed(Failure { key: outcome.key, message: outcome.message }));
     }
     let internal_id = fields.take_required("internalMeetingID")?;
+    let parent = fields.take("parentMeetingID").filter(|parent| !matches!(parent.trim(), "" | NO_PARENT));
     Ok(Answer::Success(CreateReply {
+        breakout: parent.is_some(),
         meeting_id: fields.take_required("meetingID")?,
         create_time_ms: match fields.take("createTime") {
             Some(time) => digits(&time),

@@ -35,8 +35,10 @@ pub(super) fn read(
 fn sampled(listed: &ListedMeeting<'_>, clock: i64) -> Result<SampledMeeting, CallError> {
     let internal_id = InternalMeetingId::parse(&listed.internal_id)
         .map_err(|_| CallError::Unreadable("a meeting has no internalMeetingID".into()))?;
+    let room = room(listed, &internal_id);
     Ok(SampledMeeting {
-        key: key(listed, &internal_id),
+        named: room.is_some(),
+        key: room.or_else(|| key(listed, &internal_id)),
         claim: claim(listed),
         external_id: listed.meeting_id.clone(),
         internal_id,
@@ -59,6 +61,15 @@ fn key(listed: &ListedMeeting<'_>, instance: &InternalMeetingId) -> Option<Meeti
     let bare = || (listed.is_breakout || scope.is_bare(on_server, instance)).then_some(on_server);
     let meeting = MeetingId::parse(scope.original(on_server).or_else(bare)?).ok()?;
     Some(MeetingKey::new(tenant, meeting))
+}
+
+/// Returns the breakout room that our mark names by the id its application gave it. What a server makes has
+/// its parent's metadata: only an instance of that very id is meant.
+fn room(listed: &ListedMeeting<'_>, instance: &InternalMeetingId) -> Option<MeetingKey> {
+    let (tenant, id) = (listed.tenant()?, listed.room()?);
+    let key = MeetingKey::new(TenantId::parse(tenant).ok()?, MeetingId::parse(id).ok()?);
+    let is_it = listed.is_breakout && Scope::of(&key.tenant).is_instance(id, instance);
+    is_it.then_some(key)
 }
 
 fn claim(listed: &ListedMeeting<'_>) -> Option<TenantId> {
@@ -138,6 +149,28 @@ mod tests {
         // SHA-1 of `room`: it took the place of another balancer's.
         let bare = "27a5a05c01ee6e7b614f4055d6908eaee91d9c95-5";
         assert_eq!(named("room", "school", bare).as_deref(), Some("school/room"));
+    }
+
+    #[test]
+    fn a_breakout_room_of_an_application_is_known_by_the_id_it_gave_it() {
+        let listed = |breakout, tenant: &str, room: &str| ListedMeeting {
+            meeting_id: "of-the-servers-own".into(),
+            is_breakout: breakout,
+            metadata: vec![("usher-tenant".into(), tenant.into()), ("usher-room".into(), room.into())],
+            ..ListedMeeting::default()
+        };
+        // SHA-1 of `school~room` and of `room`.
+        let (scoped, plain) =
+            ("044cbd4b3224b80a548469d0940f61cbb37f658b-5", "27a5a05c01ee6e7b614f4055d6908eaee91d9c95-5");
+        let named = |listed: ListedMeeting<'_>, instance: &str| {
+            let instance = InternalMeetingId::parse(instance).expect("is an id");
+            room(&listed, &instance).map(|key| key.to_string())
+        };
+        assert_eq!(named(listed(true, "school", "room"), scoped).as_deref(), Some("school/room"));
+        assert_eq!(named(listed(true, "default", "room"), plain).as_deref(), Some("default/room"));
+        assert_eq!(named(listed(true, "school", "room"), plain), None, "it is another's");
+        assert_eq!(named(listed(true, "school", "other"), scoped), None, "a server's own, with its parent's");
+        assert_eq!(named(listed(false, "school", "room"), scoped), None);
     }
 
     #[test]

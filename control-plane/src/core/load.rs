@@ -39,9 +39,10 @@ pub fn sampled(meeting: &SampledMeeting, settings: &PlacementSettings) -> u64 {
 
 /// Returns the meeting a listed one stands for: by its mark, else by the tenant that another balancer says
 /// it created it for, else as one of tenant `default`. What no mark says is a guess that is good enough to
-/// recognise what is known already, never to take a meeting over. Breakouts stand for nothing.
+/// recognise what is known already, never to take a meeting over. Breakouts that a server made stand for
+/// nothing.
 pub fn listed_key(meeting: &SampledMeeting) -> Option<MeetingKey> {
-    if meeting.breakout {
+    if !meeting.is_addressed() {
         return None;
     }
     meeting.key.clone().or_else(|| {

@@ -222,6 +222,7 @@ pub(crate) fn record(server: &str, instance: &str) -> Record {
         max_users: 0,
         size_hint: 0,
         voice_bridge: None,
+        breakout: false,
     }
 }
 
@@ -242,6 +243,7 @@ pub(crate) fn listed(id: &str, instance: &str) -> SampledMeeting {
         max_users: 0,
         size_hint: 0,
         breakout: false,
+        named: false,
         voice_bridge: None,
         moderator_password: None,
     }

@@ -204,6 +204,7 @@ fn shown(fleet: &Fleet, key: &MeetingKey, record: &Record) -> v1::Meeting {
         create_time: Some(timestamp(create_time_ms)),
         detached: server.is_none_or(|server| server.colour() == Health::Offline),
         participants: listed.map_or(0, |listed| listed.participants),
+        breakout: record.breakout,
     }
 }
 

@@ -3,7 +3,7 @@
 use tonic::{Request, Response, Status};
 use tracing::{Instrument, info_span};
 use usher_common::{
-    id::{InternalMeetingId, ServerId},
+    id::{IdError, InternalMeetingId, MeetingId, ServerId},
     meeting::{MeetingKey, RecordState},
     proto::v1::{
         self, AbandonMeetingRequest, AbandonMeetingResponse, ConfirmMeetingRequest, ConfirmMeetingResponse,
@@ -87,6 +87,7 @@ impl PlacementService for Placement {
             token: Some(request.token).filter(|token| !token.is_empty()),
             internal_id: instance(&request.internal_id)?,
             create_time_ms: request.create_time_ms,
+            breakout: request.breakout,
         };
         let confirmed = self.placer.confirm(&key, &answer, deadline).await;
         let confirmed = confirmed.map_err(Refusal::written)?;
@@ -198,11 +199,17 @@ fn place_request(wire: PlaceMeetingRequest) -> Result<PlaceRequest, Refusal> {
         token: token(wire.token)?,
         request_digest: wire.request_digest,
         supersede: wire.supersede,
+        parent: parent(&wire.parent_meeting_id)?,
         voice: VoiceWish {
             wanted: VoiceBridge::new(wire.voice_bridge),
             refused: wire.refused_voice_bridges.into_iter().filter_map(VoiceBridge::new).collect(),
         },
     })
+}
+
+fn parent(id: &str) -> Result<Option<MeetingId>, Refusal> {
+    let invalid = |error: IdError| Refusal::field("parent_meeting_id", error.to_string());
+    if id.is_empty() { Ok(None) } else { MeetingId::parse(id).map(Some).map_err(invalid) }
 }
 
 /// Returns the caller's name for its create, or one of our own.

@@ -11,7 +11,7 @@ use usher_common::{
 
 use crate::{
     core::{
-        lifecycle::{AdminError, SupersedeError, TenantError},
+        lifecycle::{AdminError, NoRoom, SupersedeError, TenantError},
         placement::NoServer,
     },
     ports::StoreError,
@@ -167,6 +167,10 @@ impl Refusal {
             WriteError::Decision(NoPlace::NoServer(NoServer::TagUnavailable)) => {
                 return lasting("TAG_UNAVAILABLE");
             }
+            WriteError::Decision(NoPlace::NoRoom(NoRoom::NoParent)) => return lasting("NO_PARENT"),
+            WriteError::Decision(NoPlace::NoRoom(NoRoom::Taken)) => return lasting("ID_TAKEN"),
+            WriteError::Decision(NoPlace::NoRoom(NoRoom::ServerAway)) => "PARENT_AWAY",
+            WriteError::Decision(NoPlace::NoRoom(NoRoom::Leftover)) => "LEFTOVER",
             WriteError::Decision(NoPlace::Rebuilding) => "REBUILDING",
             WriteError::Decision(NoPlace::NoServer(NoServer::NoneHealthy)) => "NO_SERVER_HEALTHY",
             WriteError::Decision(NoPlace::NoServer(NoServer::PoolEmpty)) => "POOL_EMPTY",

@@ -104,7 +104,7 @@ fn health() -> impl Strategy<Value = HealthRecord> {
 fn sampled() -> impl Strategy<Value = SampledMeeting> {
     let counts = (any::<u32>(), any::<u64>(), any::<u32>(), any::<u32>());
     let whose = (option::of(meeting_key()), option::of(tenant_id()));
-    let flags = (any::<bool>(), option::of(bridge()));
+    let flags = (any::<bool>(), any::<bool>(), option::of(bridge()));
     (whose, "\\PC{1,20}", any::<bool>(), internal_id(), counts, flags).prop_map(
         |(
             (key, claim),
@@ -112,7 +112,7 @@ fn sampled() -> impl Strategy<Value = SampledMeeting> {
             same,
             internal_id,
             (participants, age_ms, max_users, size_hint),
-            (breakout, voice_bridge),
+            (breakout, named, voice_bridge),
         )| {
             let external_id = match &key {
                 Some(key) if same => key.meeting.to_string(),
@@ -128,6 +128,7 @@ fn sampled() -> impl Strategy<Value = SampledMeeting> {
                 max_users,
                 size_hint,
                 breakout,
+                named,
                 voice_bridge,
                 moderator_password: None,
             }
@@ -192,17 +193,20 @@ fn record() -> impl Strategy<Value = Record> {
             .prop_map(|(internal_id, create_time_ms)| RecordState::Active { internal_id, create_time_ms }),
         option::of(internal_id()).prop_map(|internal_id| RecordState::Ending { internal_id }),
     ];
-    let numbers = (any::<i64>(), any::<u32>(), any::<u32>(), option::of(bridge()));
+    let numbers = (any::<i64>(), any::<u32>(), any::<u32>(), option::of(bridge()), any::<bool>());
     (state, server_id(), ".{0,20}", vec(any::<u8>(), 0..33), numbers).prop_map(
-        |(state, server, token, digest, (created_at_ms, max_users, size_hint, voice_bridge))| Record {
-            state,
-            server,
-            token,
-            request_digest: Bytes::from(digest),
-            created_at_ms,
-            max_users,
-            size_hint,
-            voice_bridge,
+        |(state, server, token, digest, (created_at_ms, max_users, size_hint, voice_bridge, breakout))| {
+            Record {
+                state,
+                server,
+                token,
+                request_digest: Bytes::from(digest),
+                created_at_ms,
+                max_users,
+                size_hint,
+                voice_bridge,
+                breakout,
+            }
         },
     )
 }

@@ -175,7 +175,7 @@ fn known_fields(key: &Key) -> u32 {
         Key::Voice(_) => 3,
         Key::Zombie(_) => 5,
         Key::Tenant(_) => 12,
-        Key::Record(_) => 10,
+        Key::Record(_) => 11,
     }
 }
 

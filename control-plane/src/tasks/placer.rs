@@ -25,7 +25,7 @@ use crate::{
     core::{
         fleet::Fleet,
         health::{self, PassiveGate},
-        lifecycle::{self, Answer, Certainty, EndOutcome, Ended, PlaceRequest, Placed, Step},
+        lifecycle::{self, Answer, Certainty, EndOutcome, Ended, NoRoom, PlaceRequest, Placed, Step},
         load,
         now::Now,
         placement::{Inflight, NoServer, WhenFull, has_all_its_meetings},
@@ -48,6 +48,9 @@ pub enum NoPlace {
     /// No server can take it.
     #[error("no server takes the meeting: {0}")]
     NoServer(NoServer),
+    /// It is a breakout room, and cannot be made beside its parent.
+    #[error("no breakout room: {0}")]
+    NoRoom(NoRoom),
     /// Its tenant has as many meetings as it may.
     #[error("the tenant has as many meetings as it may have at a time")]
     TenantFull,
@@ -168,20 +171,26 @@ impl Placer {
         let key = &request.ask.key;
         // What an earlier epoch wrote down may be long past: the id may run elsewhere by now.
         // So may one whose server is not there: a store that is filled again has it a moment later.
-        let settled = fleet.record(key).is_some_and(|stored| {
-            stored.modified > fleet.epoch().begun && fleet.server(&stored.value.server).is_some()
-        });
+        let is_settled = |key: &MeetingKey| {
+            fleet.record(key).is_some_and(|stored| {
+                stored.modified > fleet.epoch().begun && fleet.server(&stored.value.server).is_some()
+            })
+        };
+        let parent = request.parent.as_ref().map(|id| MeetingKey::new(key.tenant.clone(), id.clone()));
+        let settled = is_settled(key) && parent.as_ref().is_none_or(is_settled);
         if !settled && self.rebuilds(fleet, now.instant) {
             return Err(NoPlace::Rebuilding);
         }
         let mut inflight = self.inflight.lock().unwrap_or_else(PoisonError::into_inner);
         inflight.end(&request.token);
-        if has_all_its_meetings(fleet, &inflight, key) {
-            return Err(NoPlace::TenantFull);
-        }
-        let Step { plan, outcome } =
-            lifecycle::place(fleet, &inflight, request, now).map_err(NoPlace::NoServer)?;
+        let Step { plan, outcome } = match &request.parent {
+            // Part of its parent: no meeting more, and no load that was not there.
+            Some(parent) => lifecycle::place_room(fleet, request, parent, now).map_err(NoPlace::NoRoom)?,
+            None if has_all_its_meetings(fleet, &inflight, key) => return Err(NoPlace::TenantFull),
+            None => lifecycle::place(fleet, &inflight, request, now).map_err(NoPlace::NoServer)?,
+        };
         let (record, existing) = match outcome {
+            Placed::New { record, .. } if record.breakout => (record, false),
             Placed::New { record, .. } => {
                 let settings = &fleet.policy().placement;
                 let users = load::floor(request.ask.max_users, request.ask.size_hint, settings);
@@ -289,6 +298,12 @@ fn outcome(placed: &Result<Written<Placement>, WriteError<NoPlace>>) -> &'static
         Ok(_) => "placed",
         Err(WriteError::Decision(NoPlace::Rebuilding)) => "rebuilding",
         Err(WriteError::Decision(NoPlace::TenantFull)) => "tenant_full",
+        Err(WriteError::Decision(NoPlace::NoRoom(reason))) => match reason {
+            NoRoom::NoParent => "no_parent",
+            NoRoom::Taken => "id_taken",
+            NoRoom::ServerAway => "parent_away",
+            NoRoom::Leftover => "leftover",
+        },
         Err(WriteError::Decision(NoPlace::NoServer(reason))) => match reason {
             NoServer::NoneHealthy => "no_server_healthy",
             NoServer::PoolEmpty => "pool_empty",

@@ -146,6 +146,7 @@ impl Bench {
             token: placed.token.clone(),
             internal_id: reply.internal_id,
             create_time_ms: reply.create_time_ms,
+            breakout: false,
         };
         let confirmed = self.placement().confirm_meeting(confirm).await.expect("is confirmed").into_inner();
         assert!(confirmed.routed);

@@ -250,6 +250,7 @@ impl Core {
             request_digest: Bytes::new(),
             supersede,
             voice: VoiceWish::default(),
+            parent: None,
         };
         let placed = lifecycle::place(fleet, &Inflight::default(), &request, self.at(Duration::ZERO));
         let Ok(step) = placed else { return Decision::default() };
@@ -271,6 +272,7 @@ impl Core {
             token: number.map(token),
             internal_id: iid(instance),
             create_time_ms: if newest { i64::MAX } else { i64::from(instance) },
+            breakout: false,
         };
         let step = lifecycle::confirm(fleet, &key(), &answer, 0);
         one(step.outcome, &step.plan)
@@ -330,6 +332,7 @@ fn listed(instance: u8, marked: bool, named: bool) -> SampledMeeting {
         max_users: 0,
         size_hint: 0,
         breakout: false,
+        named: false,
         voice_bridge: None,
         moderator_password: None,
     }

@@ -147,6 +147,7 @@ fn record(rec: Rec) -> Record {
         max_users: 0,
         size_hint: 0,
         voice_bridge: None,
+        breakout: false,
     }
 }
 

@@ -62,6 +62,8 @@ impl PlacementError {
         match status.get_details_error_info().map(|info| info.reason).as_deref() {
             Some("TENANT_FULL") => Refusal::TOO_MANY_MEETINGS,
             Some("TAG_UNAVAILABLE") => Refusal::TAG_UNAVAILABLE,
+            Some("NO_PARENT") => Refusal::PARENT_UNKNOWN,
+            Some("ID_TAKEN") => Refusal::ID_NOT_UNIQUE,
             _ => Refusal::SERVER_UNAVAILABLE,
         }
     }
@@ -150,6 +152,7 @@ impl Placement {
             token: token.to_owned(),
             voice_bridge: wishes.voice_bridge.map_or(0, VoiceBridge::number),
             refused_voice_bridges: wishes.refused_bridges.iter().map(|bridge| bridge.number()).collect(),
+            parent_meeting_id: wishes.parent.as_ref().map(ToString::to_string).unwrap_or_default(),
         };
         let answer = self
             .ask(Haste::Hedged, PLACE_TIMEOUT, async |mut plane| plane.place_meeting(request.clone()).await)

@@ -85,11 +85,12 @@ fn is_shown(
     if marked.is_some_and(|owner| owner != tenant) {
         return false;
     }
-    // Breakout rooms are nobody's records; they are where their parent is, and carry its mark.
-    if meeting.is_breakout {
-        return marked.is_some();
-    }
     let here = |home: &Home| home.server == *server;
+    // Breakout rooms are where their parent is, and carry its mark; those that their application named have
+    // records too.
+    if meeting.is_breakout {
+        return marked.is_some() && meeting.room().and_then(home).is_none_or(|home| here(&home));
+    }
     match (marked, scope.original(&meeting.meeting_id).map(&home)) {
         (Some(_), Some(home)) => home.as_ref().is_none_or(here),
         (None, Some(home)) => home.as_ref().is_some_and(here),
@@ -139,6 +140,20 @@ mod tests {
             let bare = home.iter().any(|(known, _)| known.strip_prefix('=') == Some(id));
             Some(Home { server: ServerId::parse(server).unwrap(), bare })
         })
+    }
+
+    #[test]
+    fn a_breakout_room_that_its_application_named_is_shown_where_its_record_is() {
+        let room = |external: &str| {
+            let mark = "<usher-tenant>t</usher-tenant>\n<usher-room>room</usher-room>";
+            let element = element(external, 1, None).replace("<k>", &format!("{mark}<k>"));
+            element.replace("</meeting>", "<isBreakout>true</isBreakout></meeting>")
+        };
+        let answers = [("a", answer(&[room("old")])), ("b", answer(&[room("new")]))];
+        let shown = merged("t", &answers, &[("room", "b")]);
+        assert!(shown.contains("new") && !shown.contains("old") && !shown.contains("usher-"), "{shown}");
+        assert!(merged("t", &answers, &[]).contains("old"), "no record is known yet");
+        assert!(!merged("u", &answers, &[]).contains("<meeting>"));
     }
 
     #[test]

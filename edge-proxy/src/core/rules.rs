@@ -6,6 +6,7 @@ use std::{borrow::Cow, time::Duration};
 
 use usher_common::{
     bbb::query::{Edit, RawQuery, decode, rewrite},
+    id::MeetingId,
     meeting::MeetingKey,
     scope::Scope,
     settings::MeetingSettings,
@@ -18,6 +19,8 @@ use self::parameters::changes;
 
 /// Names the tenant in a meeting's metadata, so that polls can rebuild records.
 const TENANT_MARK: &str = "meta_usher-tenant";
+/// Names a breakout room by the id its application gave it: servers know it by another.
+const ROOM_MARK: &str = "meta_usher-room";
 /// Expected number of users, as callers may give it; polls read it.
 const SIZE_HINT: &str = "meta_usher-size";
 /// Asks to give the id to another server; for Usher alone.
@@ -55,6 +58,8 @@ pub struct Wishes {
     pub voice_bridge: Option<VoiceBridge>,
     /// Numbers that a server refused, as a meeting there has them.
     pub refused_bridges: Vec<VoiceBridge>,
+    /// Of a breakout room, its parent.
+    pub parent: Option<MeetingId>,
 }
 
 impl Rules {
@@ -139,12 +144,18 @@ pub fn wishes(parameters: &str) -> Wishes {
         supersede: query.first(SUPERSEDE).is_some_and(|value| value.trim() == "true"),
         voice_bridge: query.first(VOICE_BRIDGE).and_then(|value| VoiceBridge::parse(value.trim())),
         refused_bridges: Vec::new(),
+        parent: None,
     }
 }
 
 /// Returns the parameters of a create with the number that the room has.
 pub fn numbered(parameters: &str, bridge: VoiceBridge) -> String {
     rewrite(parameters, &[Edit::Set(VOICE_BRIDGE, &bridge.to_string())])
+}
+
+/// Returns the changes to the create of a breakout room that `id` names: the server is to call it `instance`.
+pub fn as_room<'r>(id: &'r MeetingId, instance: &'r str) -> [Edit<'r>; 2] {
+    [Edit::Set("meetingID", instance), Edit::Set(ROOM_MARK, id.as_str())]
 }
 
 /// Without these there is no call left.
@@ -160,7 +171,7 @@ fn within(query: RawQuery<'_>, max: u64) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use usher_common::id::{MeetingId, TenantId};
+    use usher_common::id::TenantId;
 
     use super::*;
 

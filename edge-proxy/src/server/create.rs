@@ -54,7 +54,7 @@ pub(super) async fn create(gateway: Arc<Gateway>, mut ask: Ask) -> Reply {
     let Some(key) = ask.key() else { return Reply::unavailable() };
     let route = Arc::clone(&ask.route);
     let ruled = gateway.rules.ruled(&ask.parameters, &route.policy);
-    let wishes = wishes(&ruled);
+    let mut wishes = wishes(&ruled);
     let brings_nothing = ask.document.is_empty() && !brings_presentation(&ruled);
     let parameters = gateway.rules.create(&ruled, &key, ask.meetings.scope(), &route.policy);
     if let Some(shown) = &route.policy.presentation
@@ -63,9 +63,12 @@ pub(super) async fn create(gateway: Arc<Gateway>, mut ask: Ask) -> Reply {
         ask.document = Document::Held(modules(shown).into());
     }
     let brings_documents = !ask.document.is_empty() || brings_presentation(&ruled);
-    let (parent, parameters) = match parent::beside(&gateway, &ask, &parameters).await {
-        Ok(Some(beside)) => (Some(beside.parent), beside.parameters),
-        Ok(None) => (None, parameters),
+    let parameters = match parent::room(&gateway, &ask, &key, &parameters).await {
+        Ok(Some(room)) => {
+            wishes.parent = Some(room.parent);
+            room.parameters
+        }
+        Ok(None) => parameters,
         Err(reply) => return reply,
     };
     let creation = Creation {
@@ -79,10 +82,7 @@ pub(super) async fn create(gateway: Arc<Gateway>, mut ask: Ask) -> Reply {
         key,
         ask,
     };
-    let done = match parent {
-        Some(parent) => gateway.tasks.spawn_short("create-breakout", creation.beside(parent)),
-        None => gateway.tasks.spawn_short("create", creation.run()),
-    };
+    let done = gateway.tasks.spawn_short("create", creation.run());
     done.await.unwrap_or_else(|_| Reply::unavailable())
 }
 
@@ -138,6 +138,8 @@ impl Creation {
             };
             let server = match tried {
                 Tried::Answered(reply) => return reply,
+                // No other server can make it.
+                Tried::Nothing(_) if self.is_room() => return Reply::unavailable(),
                 Tried::Nothing(server) => {
                     info!(%server, "another server is tried for a create");
                     self.gateway.metrics.second_tries.inc();
@@ -159,27 +161,16 @@ impl Creation {
                     server
                 }
             };
-            if !excluded.contains(&server) {
+            if !excluded.contains(&server) && !self.is_room() {
                 excluded.push(server);
             }
         }
         Reply::unavailable()
     }
 
-    /// Makes a breakout room. The answer of its parent's server is the answer: there is nothing to note, and
-    /// no other server that could make it.
-    async fn beside(mut self, parent: Owner) -> Reply {
-        match self.call(&parent.server, None).await {
-            Ok(answer) if is_our_fault(&answer) => {
-                self.gateway.upstream.report(&parent.server.id, FailureKind::BadAnswer, Call::Create);
-                Reply::unavailable()
-            }
-            Ok(answer) => self.passed_on(&answer),
-            Err(error) => {
-                warn!(server = %parent.server.id, %error, "a create of a breakout room has no answer");
-                Reply::unavailable()
-            }
-        }
+    /// Tells whether it is a breakout room's, whose server is its parent's.
+    fn is_room(&self) -> bool {
+        self.wishes.parent.is_some()
     }
 
     async fn call(&mut self, server: &ServerRoute, bridge: Option<VoiceBridge>) -> Result<Answer, CallError> {
@@ -205,7 +196,11 @@ impl Creation {
     /// that another create has just made may move on when its server did nothing.
     async fn forward(&mut self, owner: &Owner) -> Tried {
         let in_the_making = owner.state == RouteState::Pending;
-        if owner.is_bare(self.ask.meetings.scope()) {
+        if self.is_room() {
+            // What the create that is under way calls it there nobody else knows.
+            let Some(instance) = owner.instance() else { return Tried::NotOurs(owner.server.id.clone()) };
+            self.parameters = rewrite(&self.parameters, &[Edit::Set("meetingID", instance.as_str())]);
+        } else if owner.is_bare(self.ask.meetings.scope()) {
             self.parameters = rewrite(&self.parameters, &[Edit::Set("meetingID", &owner.on_server)]);
         }
         let answer = match self.call(&owner.server, owner.voice_bridge).await {
@@ -255,7 +250,8 @@ impl Creation {
     }
 
     async fn confirm_forwarded(&self, server: &ServerId, created: &CreateReply) -> bool {
-        match self.gateway.placement.confirm(reports::confirmation(&self.key, server, "", created)).await {
+        let request = reports::confirmation(&self.key, server, "", created);
+        match self.gateway.placement.confirm(request).await {
             Ok(routed) => {
                 if !routed {
                     info!(%server, "a meeting was created that is routed elsewhere by now");

@@ -153,8 +153,8 @@ async fn a_breakout_room_has_a_parent_of_its_own_tenant_or_none() {
     let create = |id: &str, parent: &str| {
         format!("meetingID={id}&name=Room&isBreakout=true&sequence=1&parentMeetingID={parent}")
     };
-    for own in ["room", &parent] {
-        let answer = school.call("create", &create("breakout", own)).await;
+    for (id, own) in [("one", "room"), ("two", &parent)] {
+        let answer = school.call("create", &create(id, own)).await;
         assert_eq!(answer.text("parentMeetingID"), parent, "{answer:?}");
         let instance = answer.text("internalMeetingID");
         assert!(!instance.contains('~'), "`school~b` of another would find it: {answer:?}");

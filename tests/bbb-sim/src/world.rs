@@ -122,6 +122,7 @@ impl World {
     /// Lets go what has ended by `now_ms`, and keeps the recordings of what was recorded.
     pub(crate) fn expire(&mut self, now_ms: u64) {
         let expiry = self.unjoined_expiry;
+        self.end_breakouts(now_ms);
         for meeting in self.meetings.values_mut() {
             let ended = meeting.ended_at_ms.is_some() || meeting.is_over(now_ms, expiry);
             if ended && !std::mem::replace(&mut meeting.end_is_told, true) {
@@ -143,6 +144,24 @@ impl World {
             !over
         });
         self.process(now_ms);
+    }
+
+    /// Ends the breakout rooms whose parents have ended: they are gone when those are.
+    fn end_breakouts(&mut self, now_ms: u64) {
+        let expiry = self.unjoined_expiry;
+        let gone_at = |parent: &str| match self.meetings.get(parent) {
+            Some(parent) if parent.is_over(now_ms, expiry) => Some(now_ms),
+            Some(parent) => parent.removed_at_ms,
+            None => Some(now_ms),
+        };
+        let rooms = self.meetings.iter().filter_map(|(id, room)| Some((id, room.breakout.as_ref()?)));
+        let ending: Vec<(String, u64)> =
+            rooms.filter_map(|(id, room)| Some((id.clone(), gone_at(&room.parent_internal_id)?))).collect();
+        for (id, at) in ending {
+            if let Some(room) = self.meetings.get_mut(&id) {
+                room.end(now_ms, at.saturating_sub(now_ms));
+            }
+        }
     }
 
     /// Returns every meeting, breakout rooms and ending ones included.

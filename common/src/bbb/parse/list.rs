@@ -9,6 +9,8 @@ use crate::secret::Secret;
 
 /// Metadata by which a meeting says whose it is, as servers spell it: lower case.
 const TENANT: &str = "usher-tenant";
+/// Metadata by which a breakout room says what the application that created it calls it.
+const ROOM: &str = "usher-room";
 /// Metadata by which Scalelite says whose a meeting is: its own id of the tenant, and the tenant's name.
 const SCALELITE: [&str; 2] = ["tenant-id", "tenant-name"];
 /// Metadata with the number of users expected.
@@ -56,6 +58,11 @@ impl ListedMeeting<'_> {
     /// Returns the tenant it carries our mark for.
     pub fn tenant(&self) -> Option<&str> {
         self.metadata(TENANT)
+    }
+
+    /// Returns the id that its application gave a breakout room, if it created that itself.
+    pub fn room(&self) -> Option<&str> {
+        self.metadata(ROOM)
     }
 
     /// Returns the tenant that Scalelite created it for. Scalelite gives both; one alone may be anything.

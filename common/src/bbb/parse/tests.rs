@@ -143,6 +143,11 @@ fn replies_to_create_are_read() {
     let new = read(&body(""));
     assert_eq!((new.internal_id.as_str(), new.create_time_ms), ("6fea-1700000000000", 1_700_000_000_000));
     assert!(!new.duplicate && read(&body("duplicateWarning")).duplicate);
+    let of = |parent: &str| {
+        let parent = format!("<parentMeetingID>{parent}</parentMeetingID>\n<createTime>");
+        read(&body("").replacen("<createTime>", &parent, 1))
+    };
+    assert!(of("6fea-1").breakout && !of("bbb-none").breakout && !of("").breakout && !new.breakout);
     let refused = crate::bbb::reply::Refusal::VOICE_BRIDGE_TAKEN.to_errors_xml();
     let Ok(Answer::Failed(failure)) = create_reply(&refused) else { panic!("no failure") };
     assert_eq!(failure.key, "nonUniqueVoiceBridge");

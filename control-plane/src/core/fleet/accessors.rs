@@ -48,7 +48,7 @@ impl Fleet {
         self.tenants.values()
     }
 
-    /// Counts a tenant's meetings: PENDING and ACTIVE records.
+    /// Counts a tenant's meetings: PENDING and ACTIVE records, but for those of breakout rooms.
     pub fn meeting_count_of(&self, tenant: &TenantId) -> usize {
         self.records.count_of(tenant)
     }

@@ -30,7 +30,7 @@ pub struct RecordEntry {
 pub(super) struct Records {
     all: HashMap<MeetingKey, RecordEntry>,
     on: HashMap<ServerId, BTreeSet<MeetingKey>>,
-    /// PENDING and ACTIVE ones.
+    /// Those that count as meetings of their tenant.
     of: HashMap<TenantId, usize>,
 }
 
@@ -49,8 +49,8 @@ impl Records {
         now: Instant,
     ) -> Option<RecordEntry> {
         let old = self.all.remove(key);
-        let was = old.as_ref().is_some_and(|old| lives(&old.stored.value));
-        self.count(&key.tenant, was, stored.as_ref().is_some_and(|new| lives(&new.value)));
+        let was = old.as_ref().is_some_and(|old| counts(&old.stored.value));
+        self.count(&key.tenant, was, stored.as_ref().is_some_and(|new| counts(&new.value)));
         if let Some(old) = &old
             && stored.as_ref().is_none_or(|new| new.value.server != old.stored.value.server)
             && let Some(keys) = self.on.get_mut(&old.stored.value.server)
@@ -117,7 +117,8 @@ impl Records {
     }
 }
 
-/// Tells whether a record is one of a meeting that goes on, for all anybody knows.
-fn lives(record: &Record) -> bool {
-    !matches!(record.state, RecordState::Ending { .. })
+/// Tells whether a record is one of a meeting that goes on, for all anybody knows. A breakout room is part of
+/// its parent.
+fn counts(record: &Record) -> bool {
+    !record.breakout && !matches!(record.state, RecordState::Ending { .. })
 }

@@ -107,7 +107,8 @@ impl Fleet {
 }
 
 /// Counts one record of a server: pending or not, and what it reserves. A reservation stands until
-/// a sample whose poll was sent after the confirmation (watermark) was applied, or its TTL is over.
+/// a sample whose poll was sent after the confirmation (watermark) was applied, or its TTL is over. The users
+/// of a breakout room are its parent's.
 fn count(
     server: &mut FleetServer,
     key: &MeetingKey,
@@ -123,7 +124,7 @@ fn count(
         RecordState::Ending { .. } => true,
     };
     let over = now.saturating_duration_since(entry.placed_at) > policy.reservation_ttl();
-    let stands = !seen && !over && !server.listed.contains(key);
+    let stands = !record.breakout && !seen && !over && !server.listed.contains(key);
     entry.reserved =
         if stands { load::floor(record.max_users, record.size_hint, &policy.placement) } else { 0 };
     server.reserved += u64::from(entry.reserved);

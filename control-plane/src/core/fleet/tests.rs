@@ -34,6 +34,7 @@ fn record(server: &str, state: u8, token: &str) -> Record {
         max_users: 0,
         size_hint: 0,
         voice_bridge: None,
+        breakout: false,
     }
 }
 

@@ -24,16 +24,41 @@ pub fn whose(fleet: &Fleet, server: &ServerId, event: &Facts) -> Option<Whose> {
     let by_instance = || fleet.instance_on(server, event.internal.as_ref()?);
     let Some(external) = event.external.as_deref() else {
         let meeting = by_instance()?;
+        if let Some(on_server) = listed_breakout(fleet, server, event) {
+            return Some(Whose {
+                meeting: called(on_server, meeting, event)?,
+                on_server: on_server.to_owned(),
+            });
+        }
         let scope = Scope::of(&meeting.tenant);
         let on_server = scope.on_server(meeting.meeting.as_str(), event.internal.as_ref()).to_string();
         return Some(Whose { meeting, on_server });
     };
     let found = by_instance()
+        .and_then(|meeting| called(external, meeting, event))
         .or_else(|| by_name(fleet, external))
         .or_else(|| of_default(fleet, server, external, event))
         .or_else(|| of_breakout(fleet, server, external, event))?;
     fleet.tenant(&found.tenant)?;
     Some(Whose { meeting: found, on_server: external.to_owned() })
+}
+
+/// Names a meeting as its application knows it from BBB. A breakout room that an application created has an id
+/// of the server's own there, which is what `create` answered and what events and hooks go by.
+fn called(on_server: &str, meeting: MeetingKey, event: &Facts) -> Option<MeetingKey> {
+    let scope = Scope::of(&meeting.tenant);
+    if scope.on_server(meeting.meeting.as_str(), event.internal.as_ref()).to_string() == on_server {
+        return Some(meeting);
+    }
+    Some(MeetingKey::new(meeting.tenant, MeetingId::parse(on_server).ok()?))
+}
+
+/// Returns what a server calls the breakout room that an event is of, where the last poll saw it.
+fn listed_breakout<'f>(fleet: &'f Fleet, server: &ServerId, event: &Facts) -> Option<&'f str> {
+    let sample = fleet.server(server)?.sample.as_ref()?;
+    let listed =
+        sample.value.meetings.iter().find(|meeting| Some(&meeting.internal_id) == event.internal.as_ref())?;
+    listed.breakout.then_some(listed.external_id.as_str())
 }
 
 /// An id that names its tenant is nobody else's.

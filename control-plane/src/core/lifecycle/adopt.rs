@@ -81,8 +81,9 @@ pub fn adopt(
 /// Finds the instance that stands for the meeting: the one with our mark, else the one without any that is
 /// called what the other balancer called it.
 fn find<'s>(key: &MeetingKey, sample: &'s Sample) -> Result<&'s SampledMeeting, Adoption> {
-    let mut meetings = sample.meetings.iter().filter(|meeting| !meeting.breakout);
-    if let Some(marked) = meetings.clone().find(|meeting| meeting.key.as_ref() == Some(key)) {
+    let mut addressed = sample.meetings.iter().filter(|meeting| meeting.is_addressed());
+    let mut meetings = addressed.clone().filter(|meeting| !meeting.breakout);
+    if let Some(marked) = addressed.find(|meeting| meeting.key.as_ref() == Some(key)) {
         return Ok(marked);
     }
     let id = scope::bare(key.meeting.as_str()).ok_or(Adoption::Unfit)?;
@@ -127,5 +128,6 @@ fn record(server: &ServerId, listed: &SampledMeeting, sample: &Sample) -> Record
         size_hint: listed.size_hint,
         // The next poll says which, and it is noted then.
         voice_bridge: None,
+        breakout: listed.breakout,
     }
 }

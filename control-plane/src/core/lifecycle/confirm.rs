@@ -21,6 +21,8 @@ pub struct Answer {
     pub internal_id: InternalMeetingId,
     /// Its `createTime`, milliseconds since 1970.
     pub create_time_ms: i64,
+    /// It is a breakout room that its application created itself.
+    pub breakout: bool,
 }
 
 /// Confirms a meeting. The outcome tells whether the caller may be told SUCCESS: with `false` the
@@ -47,6 +49,7 @@ pub fn confirm(fleet: &Fleet, key: &MeetingKey, answer: &Answer, now_ms: i64) ->
         }
         None if outlived.is_none() && accepts(fleet, &answer.server) => {
             let mut draft = Draft::new(fleet, now_ms);
+            let voice_bridge = if answer.breakout { None } else { voice::held(&mut draft, fleet, key) };
             let record = Record {
                 state: RecordState::Pending,
                 server: answer.server.clone(),
@@ -55,7 +58,8 @@ pub fn confirm(fleet: &Fleet, key: &MeetingKey, answer: &Answer, now_ms: i64) ->
                 created_at_ms: now_ms,
                 max_users: 0,
                 size_hint: 0,
-                voice_bridge: voice::held(&mut draft, fleet, key),
+                voice_bridge,
+                breakout: answer.breakout,
             };
             draft.guard_choice(&answer.server);
             draft.guard_arrival(&answer.server);

@@ -2,10 +2,9 @@
 
 use bytes::Bytes;
 use usher_common::{
-    id::ServerId,
+    id::{MeetingId, ServerId},
     meeting::{Record, RecordState, ZombieKey, ZombieState},
     server::{AdminState, Health},
-    voice::VoiceBridge,
 };
 
 use super::{Draft, Step};
@@ -30,6 +29,8 @@ pub struct PlaceRequest {
     pub supersede: bool,
     /// What is wanted of its number.
     pub voice: VoiceWish,
+    /// Of a breakout room, the parent, a meeting of the same tenant: for [`super::place_room`] alone.
+    pub parent: Option<MeetingId>,
 }
 
 /// Where the create goes.
@@ -89,13 +90,14 @@ pub fn place(
         leave_zombie(&mut draft, fleet, request, old);
     }
     let voice_bridge = voice::assign(&mut draft, fleet, key, &request.voice, now);
-    let record = pending(request, choice.server, voice_bridge, now.wall_ms);
+    let record = Record { voice_bridge, ..pending(request, choice.server, now.wall_ms) };
     draft.set_record(key, record.clone());
     let outcome = Placed::New { record, panic: choice.panic };
     Ok(Step { plan: draft.into_plan(), outcome })
 }
 
-fn is_given_up(fleet: &Fleet, record: &Record, supersede: bool) -> bool {
+/// Tells whether an id goes elsewhere although a record of it stands.
+pub(super) fn is_given_up(fleet: &Fleet, record: &Record, supersede: bool) -> bool {
     let Some(server) = fleet.server(&record.server) else { return true };
     match (server.admin(), &record.state, server.colour()) {
         (AdminState::Disabled, ..) | (_, RecordState::Ending { .. }, _) | (.., Health::Offline) => true,
@@ -104,7 +106,13 @@ fn is_given_up(fleet: &Fleet, record: &Record, supersede: bool) -> bool {
     }
 }
 
-fn leave_zombie(draft: &mut Draft<'_>, fleet: &Fleet, request: &PlaceRequest, old: &Stored<Record>) {
+/// Leaves a zombie of a record that is about to be written over, with what the plan has to guard for that.
+pub(super) fn leave_zombie(
+    draft: &mut Draft<'_>,
+    fleet: &Fleet,
+    request: &PlaceRequest,
+    old: &Stored<Record>,
+) {
     let server = &old.value.server;
     draft.guard_choice(server);
     if fleet.server(server).is_none() {
@@ -119,12 +127,8 @@ fn leave_zombie(draft: &mut Draft<'_>, fleet: &Fleet, request: &PlaceRequest, ol
     draft.set_zombie(zombie, state, old.value.state.internal_id().cloned(), reason);
 }
 
-fn pending(
-    request: &PlaceRequest,
-    server: ServerId,
-    voice_bridge: Option<VoiceBridge>,
-    now_ms: i64,
-) -> Record {
+/// Returns the record of a create that is about to be sent to `server`.
+pub(super) fn pending(request: &PlaceRequest, server: ServerId, now_ms: i64) -> Record {
     Record {
         state: RecordState::Pending,
         server,
@@ -133,6 +137,7 @@ fn pending(
         created_at_ms: now_ms,
         max_users: request.ask.max_users,
         size_hint: request.ask.size_hint,
-        voice_bridge,
+        voice_bridge: None,
+        breakout: false,
     }
 }

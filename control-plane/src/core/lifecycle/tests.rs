@@ -15,6 +15,7 @@ use crate::core::{
 };
 
 mod adopting;
+mod rooms;
 mod rows;
 mod servers;
 mod storm;
@@ -30,6 +31,7 @@ fn request(token: &str) -> PlaceRequest {
         request_digest: Bytes::new(),
         supersede: false,
         voice: VoiceWish::default(),
+        parent: None,
     }
 }
 
@@ -53,7 +55,7 @@ fn pending_on_a(bench: &mut Bench) {
 fn answer(server: &str, token: Option<&str>, instance: &str) -> Answer {
     let internal_id = iid(instance);
     let create_time_ms = create_time_of(&internal_id);
-    Answer { server: sid(server), token: token.map(Into::into), internal_id, create_time_ms }
+    Answer { server: sid(server), token: token.map(Into::into), internal_id, create_time_ms, breakout: false }
 }
 
 fn confirm_now(bench: &mut Bench, answer: &Answer) -> bool {

@@ -43,6 +43,7 @@ fn request(id: &str) -> PlaceRequest {
         request_digest: "".into(),
         supersede: false,
         voice: VoiceWish::default(),
+        parent: None,
     }
 }
 

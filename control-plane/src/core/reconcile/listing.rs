@@ -18,7 +18,7 @@ pub(super) struct Listed<'a> {
     pub(super) ours: bool,
 }
 
-/// The index. Breakouts are not in it: they are their parent's.
+/// The index. Breakouts that a server made are found by no key: they are their parent's.
 #[derive(Debug)]
 pub(super) struct Listing<'a> {
     by_key: HashMap<MeetingKey, Listed<'a>>,
@@ -37,9 +37,9 @@ impl<'a> Listing<'a> {
             named.extend(stored.value.state.internal_id().map(|id| (id.clone(), key.clone())));
         }
         let mut listing = Self { by_key: HashMap::new(), by_id: HashMap::new() };
-        for meeting in sample.meetings.iter().filter(|meeting| !meeting.breakout) {
+        for meeting in &sample.meetings {
             listing.by_id.insert(&meeting.internal_id, meeting);
-            let unmarked = |_: &_| meeting.key.is_none();
+            let unmarked = |_: &_| meeting.key.is_none() || !meeting.is_addressed();
             let named = named.get(&meeting.internal_id).filter(unmarked).cloned();
             if let Some(key) = named.or_else(|| load::listed_key(meeting)) {
                 let listed = Listed { meeting, ours: meeting.key.is_some() || adopt == Adopt::All };

@@ -256,8 +256,23 @@ impl Meeting<'_> {
             {
                 self.settle_double(record, listed);
             }
+            Some(record) if self.is_second_room(&record.value, listed) => {
+                self.draft.guard_record(self.key);
+                let reason = "a second instance of a breakout room";
+                self.draft.set_zombie(self.zombie_key.clone(), ZombieState::Due, Some(id), reason);
+            }
             None | Some(_) => {}
         }
+    }
+
+    /// Tells whether a server runs two instances of a breakout room, as it would of no other meeting: a create
+    /// reached it when nobody expected it any more.
+    fn is_second_room(&self, record: &Record, listed: &SampledMeeting) -> bool {
+        let runs = |instance: &InternalMeetingId| {
+            *instance != listed.internal_id && self.case.listing.instance(instance).is_some()
+        };
+        let first = record.state.internal_id().filter(|_| record.server == self.zombie_key.server);
+        listed.named && !self.zombie_stands && !self.record_changed() && first.is_some_and(runs)
     }
 
     fn is_bare(&self, instance: &InternalMeetingId) -> bool {
@@ -299,7 +314,7 @@ impl Meeting<'_> {
     fn confirmed(&self, record: &Record, listed: &SampledMeeting) -> Record {
         let internal_id = listed.internal_id.clone();
         let state = RecordState::Active { internal_id, create_time_ms: self.create_time(listed) };
-        Record { state, ..record.clone() }
+        Record { state, breakout: listed.breakout, ..record.clone() }
     }
 
     fn adopted(&self, internal_id: InternalMeetingId, listed: &SampledMeeting) -> Record {
@@ -314,6 +329,7 @@ impl Meeting<'_> {
             size_hint: listed.size_hint,
             // The next poll says which, and it is noted then.
             voice_bridge: None,
+            breakout: listed.breakout,
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::core::{
 
 mod adopting;
 mod ageing;
+mod rooms;
 
 fn bench() -> Bench {
     Bench::with_servers(Policy::default(), &["a", "b"])
@@ -35,6 +36,7 @@ fn write_record(bench: &mut Bench, server: &str, instance: Option<&str>) {
         max_users: 0,
         size_hint: 0,
         voice_bridge: None,
+        breakout: false,
     };
     bench.write(Write::Record(key("m"), record));
 }

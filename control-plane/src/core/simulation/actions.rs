@@ -53,6 +53,7 @@ impl World {
             request_digest: Bytes::new(),
             supersede: which % 16 == 15,
             voice: VoiceWish::default(),
+            parent: None,
         };
         let Ok(step) = place(fleet, &Inflight::default(), &request, self.now) else { return };
         self.next += 1;
@@ -82,7 +83,7 @@ impl World {
                 0..=4 => {
                     let internal_id = self.arrive(&server, &meeting);
                     let create_time_ms = create_time_of(&internal_id);
-                    let answer = Answer { server, token, internal_id, create_time_ms };
+                    let answer = Answer { server, token, internal_id, create_time_ms, breakout: false };
                     self.creates.push(Create::Answered { meeting, answer });
                 }
                 5 => self.give_up(meeting, token, server, Certainty::Definite),

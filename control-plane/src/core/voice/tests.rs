@@ -52,6 +52,7 @@ fn request(room: &MeetingKey, wish: VoiceWish) -> PlaceRequest {
         request_digest: "".into(),
         supersede: false,
         voice: wish,
+        parent: None,
     }
 }
 
@@ -67,6 +68,7 @@ fn create_wanting(bench: &mut Bench, room: &MeetingKey, wish: VoiceWish) -> Opti
         token: Some(record.token.clone()),
         internal_id: iid(&format!("{}-{}", room.meeting, bench.store.revision)),
         create_time_ms: 1,
+        breakout: false,
     };
     let confirmed = lifecycle::confirm(&bench.fleet, room, &answer, bench.now.wall_ms);
     assert!(bench.commit(&confirmed.plan));

@@ -175,6 +175,7 @@ fn sampled_value(meeting: &SampledMeeting) -> pb::SampledMeetingValue {
         external_id,
         claim: meeting.claim.as_ref().map(ToString::to_string).unwrap_or_default(),
         voice_bridge: meeting.voice_bridge.map_or(0, VoiceBridge::number),
+        named: meeting.named,
     }
 }
 
@@ -201,6 +202,7 @@ fn sampled(value: pb::SampledMeetingValue) -> Result<SampledMeeting, ValueError>
         max_users: value.max_users,
         size_hint: value.size_hint,
         breakout: value.breakout,
+        named: value.named,
         voice_bridge: VoiceBridge::new(value.voice_bridge),
         moderator_password: None,
     })

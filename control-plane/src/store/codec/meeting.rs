@@ -27,6 +27,7 @@ pub(super) fn record_value(record: &Record) -> pb::RecordValue {
         max_users: record.max_users,
         size_hint: record.size_hint,
         voice_bridge: record.voice_bridge.map_or(0, VoiceBridge::number),
+        breakout: record.breakout,
     }
 }
 
@@ -50,6 +51,7 @@ pub(super) fn record(value: pb::RecordValue) -> Result<Record, ValueError> {
         max_users: value.max_users,
         size_hint: value.size_hint,
         voice_bridge: VoiceBridge::new(value.voice_bridge),
+        breakout: value.breakout,
     })
 }
 

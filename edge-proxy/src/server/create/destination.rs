@@ -31,8 +31,9 @@ impl Creation {
     /// # Errors
     /// Nobody can say, no server takes meetings, or the tenant may have no more.
     pub(super) async fn destination(&self, excluded: &[ServerId]) -> Result<Destination, Refusal> {
-        // After a try of its own, the table may still show the record of that try.
-        let is_first = excluded.is_empty() && self.wishes.refused_bridges.is_empty();
+        // After a try of its own, the table may still show the record of that try. Whether one is of a
+        // breakout room it does not say.
+        let is_first = excluded.is_empty() && self.wishes.refused_bridges.is_empty() && !self.is_room();
         if is_first
             && !self.wishes.supersede
             && let Some(owner) = in_table(&self.ask)

@@ -1,8 +1,9 @@
-//! Breakout rooms that an application creates itself (BBB API, section 4.8).
+//! Breakout rooms that an application creates itself (BBB API, section 4.8; ADR 15).
 //!
 //! A server makes one beside its parent, and knows no parent but one of its own meetings: the create goes to
-//! the parent's server, whatever placement would say. The room is part of its parent: it gets no record and
-//! no place of its own, counts as no meeting of the tenant, and goes when the parent goes.
+//! the parent's server, whatever placement would say. From then on it is a meeting like any other, known by
+//! the id its application gave it. The server takes that for its whole internal id, where others could find
+//! it by theirs: so it is given one as other meetings have, made of the id and the time.
 //!
 //! The parent is one of the tenant's own meetings, whatever else the server runs.
 
@@ -13,13 +14,16 @@ use usher_common::{
         reply::Refusal,
     },
     id::MeetingId,
+    meeting::MeetingKey,
+    runtime::clock::WallClock,
 };
 
 use crate::{
     control::meetings::sha1_hex,
+    core::rules::as_room,
     server::{
         gateway::Gateway,
-        locate::{Located, Owner, find},
+        locate::{Located, find},
         reply::Reply,
         request::Ask,
     },
@@ -27,21 +31,27 @@ use crate::{
 
 const PARENT: &str = "parentMeetingID";
 
-/// Where a breakout room is made.
+/// A breakout room that is to be made.
 #[derive(Debug)]
-pub(super) struct Beside {
-    /// Its parent, and the server that both are on.
-    pub(super) parent: Owner,
-    /// The parameters, with the room and its parent named as that server is to know them.
+pub(super) struct Room {
+    /// Its parent.
+    pub(super) parent: MeetingId,
+    /// The parameters, with the room and its parent named as their server is to know them.
     pub(super) parameters: String,
 }
 
-/// Returns where to make a breakout room; none for any other create.
+/// Returns the breakout room that a create is of; none for any other create. `parameters` are those that the
+/// server would get.
 ///
 /// # Errors
-/// The tenant has no such meeting, or nobody can say.
-pub(super) async fn beside(gateway: &Gateway, ask: &Ask, parameters: &str) -> Result<Option<Beside>, Reply> {
-    let query = RawQuery::new(&ask.parameters);
+/// The tenant has no such parent, or nobody can say.
+pub(super) async fn room(
+    gateway: &Gateway,
+    ask: &Ask,
+    key: &MeetingKey,
+    parameters: &str,
+) -> Result<Option<Room>, Reply> {
+    let query = RawQuery::new(parameters);
     // Of several the server may take any.
     let is_true = |value| decode(value).trim().eq_ignore_ascii_case("true");
     if !query.pairs().any(|pair| pair.is("isBreakout") && is_true(pair.value)) {
@@ -58,16 +68,11 @@ pub(super) async fn beside(gateway: &Gateway, ask: &Ask, parameters: &str) -> Re
         Located::Missing | Located::EndLater(_) => return Err(unknown()),
         Located::Unreachable => return Err(Reply::unavailable()),
     };
-    let own = ask.meeting.as_ref().map_or("", |id| id.as_str());
-    let scoped = ask.meetings.scope().scoped(own);
-    // What is called so on the server begins its internal id too, and there others could find it by an id
-    // of theirs. Its hash makes one like any other's, by which the scoped id finds it as well.
-    let hash = (!scoped.prefix.is_empty()).then(|| sha1_hex(&scoped.to_string()));
-    let mut edits = Vec::new();
+    let scoped = ask.meetings.scope().scoped(key.meeting.as_str()).to_string();
+    let instance = format!("{}-{}", sha1_hex(&scoped), WallClock::system().now_ms());
+    let mut edits = Vec::from(as_room(&key.meeting, &instance));
     // An internal id stays as it is.
     let is_named = parent.key.meeting.as_str() == given && parent.address() != given;
     edits.extend(is_named.then(|| Edit::Set(PARENT, parent.address())));
-    edits.extend(hash.as_deref().map(|hash| Edit::Set("meetingID", hash)));
-    let parameters = rewrite(parameters, &edits);
-    Ok(Some(Beside { parent, parameters }))
+    Ok(Some(Room { parameters: rewrite(parameters, &edits), parent: parent.key.meeting }))
 }

@@ -14,19 +14,22 @@ const TRIES: u32 = 5;
 /// Pause before the second try; doubled before each further one.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Says which instance a server made.
+/// Says which instance a server made; of a breakout room when, as its instance says it: the instances of one
+/// room are told older from newer by that.
 pub(in crate::server) fn confirmation(
     key: &MeetingKey,
     server: &ServerId,
     token: &str,
     created: &CreateReply,
 ) -> ConfirmMeetingRequest {
+    let time = || created.internal_id.rsplit_once('-')?.1.parse().ok();
     ConfirmMeetingRequest {
         key: Some(key.into()),
         server_id: server.to_string(),
         token: token.to_owned(),
         internal_id: created.internal_id.clone(),
-        create_time_ms: created.create_time_ms,
+        create_time_ms: created.breakout.then(time).flatten().unwrap_or(created.create_time_ms),
+        breakout: created.breakout,
     }
 }
 

@@ -101,6 +101,63 @@ async fn every_call_about_a_meeting_concerns_the_callers_own() {
     assert_eq!(left, ["room"]);
 }
 
+/// Breakout rooms that each of them made in its `room`, by the same id.
+#[tokio::test]
+async fn every_call_about_a_breakout_room_concerns_the_callers_own() {
+    let (cluster, callers, _) = both().await;
+    let mut rooms = Vec::new();
+    for (caller, id) in callers.iter().zip(IDS) {
+        let room = "meetingID=cell&name=Cell&isBreakout=true&sequence=1&parentMeetingID=room&meta_of=";
+        let created = caller.call(Call::Create, &format!("{room}cell-{id}"), Way::Get).await;
+        assert!(created.is_success(), "{created:?}");
+        let meeting = MeetingKey { tenant: TenantId::parse(id).expect("is an id"), ..key("cell") };
+        eventually("the breakout room is confirmed", async || {
+            let route = cluster.plane.meeting(&meeting);
+            route.is_some_and(|route| matches!(route.state, RouteState::Active(_)))
+        })
+        .await;
+        rooms.push(created.text("internalMeetingID").to_owned());
+    }
+    cluster.settled().await;
+    for (at, (caller, id)) in callers.iter().zip(IDS).enumerate() {
+        let (own, foreign) = (&rooms[at], &rooms[1 - at]);
+        let other = format!("cell-{}", IDS[1 - at]);
+        let before = of(&cluster, &other);
+        for way in ways(Call::GetMeetingInfo) {
+            let info = caller.call(Call::GetMeetingInfo, "meetingID=cell", way).await;
+            assert_eq!(info.text("internalMeetingID"), own, "{way:?}");
+            assert!(!info.body.contains('~') && !info.body.contains("usher-"), "{info:?}");
+        }
+        for way in ways(Call::GetMeetings) {
+            let listed = caller.call(Call::GetMeetings, "", way).await;
+            assert!(listed.body.contains(own.as_str()) && !listed.body.contains(foreign.as_str()), "{way:?}");
+        }
+        let join = format!("meetingID=cell&role=MODERATOR&fullName={id}");
+        let (_, query) = caller.call(Call::Join, &join, Way::Get).await.location();
+        let request =
+            format!("GET {}/join?{query} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", super::API);
+        raw(cluster.sims[0].address(), request.as_bytes()).await;
+        assert_eq!(of(&cluster, &format!("cell-{id}")).users, [id]);
+        let running = caller.call(Call::IsMeetingRunning, "meetingID=cell", Way::Get).await;
+        assert_eq!(running.text("running"), "true");
+        caller.call(Call::SendChatMessage, &format!("meetingID=cell&message={id}"), Way::Get).await;
+        caller.call(Call::InsertDocument, "meetingID=cell", Way::Xml).await;
+        for stolen in [foreign.as_str(), "school~cell", "default~cell", &foreign[..40], &foreign[..2]] {
+            let query = format!("meetingID={stolen}");
+            for call in [Call::GetMeetingInfo, Call::End] {
+                for way in ways(call) {
+                    let words = ("notFound", "A meeting with that ID does not exist");
+                    assert_refused(call, &caller.call(call, &query, way).await, words, stolen);
+                }
+            }
+        }
+        assert_eq!(of(&cluster, &other), before, "whatever {id} does");
+    }
+    assert!(callers[1].call(Call::End, "meetingID=cell&password=x", Way::Form).await.is_success());
+    assert!(cluster.sims[0].meetings().iter().all(|meeting| meeting.internal_id != rooms[1]));
+    assert_eq!(of(&cluster, "cell-default").internal_id, rooms[0]);
+}
+
 #[tokio::test]
 async fn every_call_about_recordings_concerns_the_callers_own() {
     let (cluster, callers, _) = both().await;

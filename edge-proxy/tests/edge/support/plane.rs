@@ -72,6 +72,8 @@ struct State {
     routed: bool,
     /// Numbers for rooms: each create gets the first that no server refused to it.
     numbers: Vec<VoiceBridge>,
+    /// Why no breakout room is placed.
+    no_rooms: Option<&'static str>,
 }
 
 /// The double; clones are the same.
@@ -114,6 +116,7 @@ impl FakePlane {
             hooks: BTreeMap::new(),
             routed: true,
             numbers: Vec::new(),
+            no_rooms: None,
         };
         Self::serve(Arc::new(Mutex::new(state)), listener, address)
     }
@@ -214,6 +217,11 @@ impl FakePlane {
     /// Has numbers for rooms from now on.
     pub(crate) fn give_numbers(&self, numbers: &[u32]) {
         self.state().numbers = numbers.iter().filter_map(|number| VoiceBridge::new(*number)).collect();
+    }
+
+    /// Places no breakout rooms from now on, for this reason, or does again.
+    pub(crate) fn refuse_rooms(&self, reason: Option<&'static str>) {
+        self.state().no_rooms = reason;
     }
 
     /// Lets confirmations say that the id lives elsewhere.

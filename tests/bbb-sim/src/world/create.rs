@@ -86,7 +86,8 @@ impl World {
         self.last_create_ms = create_time_ms;
         let meeting = meeting(ask, parent, voice_bridge, create_time_ms);
         self.events.push(Event::created(&meeting, now_ms));
-        Created::New(self.meetings.entry(meeting.internal_id.clone()).or_insert(meeting))
+        // A breakout room of the same internal id gives way: BBB looks for the external one alone, which is new.
+        Created::New(self.meetings.entry(meeting.internal_id.clone()).insert_entry(meeting).into_mut())
     }
 
     /// Adds a breakout room to a meeting, as its moderators do: not through the API.
@@ -94,7 +95,7 @@ impl World {
         let parent = self.find_live(parent)?;
         let sequence = 1 + self.breakouts_of(&parent.internal_id).count();
         let ask = CreateAsk {
-            meeting_id: hash_of(&format!("{}-{sequence}", parent.internal_id)),
+            meeting_id: format!("{}-{now_ms}", hash_of(&format!("{}-{sequence}", parent.internal_id))),
             name: format!("{} (Room {sequence})", parent.name),
             metadata: parent.metadata.clone(),
             breakout: Some(BreakoutAsk {
@@ -155,14 +156,12 @@ impl World {
 
 fn meeting(ask: CreateAsk, breakout: Option<Breakout>, voice_bridge: u64, create_time_ms: u64) -> Meeting {
     let (internal_id, external_id) = match &breakout {
-        // Of a breakout room the request's id becomes the internal one.
-        Some(parent) => (
-            format!("{}-{create_time_ms}", ask.meeting_id),
-            format!(
-                "{}-{create_time_ms}",
-                hash_of(&format!("{}-{create_time_ms}-{}", parent.parent_internal_id, parent.sequence))
-            ),
-        ),
+        // Of a breakout room the request's id is the internal one, and the time in it is part of the external one.
+        Some(parent) => {
+            let time = ask.meeting_id.split_once('-').map_or("", |(_, time)| time);
+            let own = format!("{}-{time}-{}", parent.parent_internal_id, parent.sequence);
+            (ask.meeting_id.clone(), format!("{}-{time}", hash_of(&own)))
+        }
         None if voice_bridge == TEST_BRIDGE => {
             (format!("{}-{create_time_ms}", ask.meeting_id), ask.meeting_id)
         }

@@ -235,6 +235,25 @@ async fn breakout_rooms_are_listed_with_their_parent() {
 }
 
 #[tokio::test]
+async fn a_breakout_room_of_an_application_has_the_internal_id_it_asks_for_and_ends_with_its_parent() {
+    let sim = start().await;
+    let parent = call(&sim, "create", ROOM).await.text("internalMeetingID").to_owned();
+    let id = "27a5a05c01ee6e7b614f4055d6908eaee91d9c95-7"; // SHA-1 of `room`
+    let query = format!("name=Room&meetingID={id}&isBreakout=true&sequence=1&parentMeetingID=room-42");
+    let room = call(&sim, "create", &query).await;
+    assert_eq!((room.text("internalMeetingID"), room.text("parentMeetingID")), (id, parent.as_str()));
+    assert!(room.text("meetingID").ends_with("-7"), "{room:?}");
+    for known_by in [id, "room"] {
+        let info = call(&sim, "getMeetingInfo", &format!("meetingID={known_by}")).await;
+        assert_eq!(info.text("internalMeetingID"), id, "{known_by}");
+    }
+    assert!(call(&sim, "create", &query).await.succeeded());
+    assert_eq!(sim.meetings().len(), 2, "there is one of an internal id");
+    assert!(call(&sim, "end", "meetingID=room-42").await.succeeded());
+    assert_eq!(call(&sim, "getMeetingInfo", "meetingID=room").await.key(), "notFound");
+}
+
+#[tokio::test]
 async fn bbb_2_4_wants_the_moderator_password_to_end_and_passwords_to_repeat_a_create() {
     let options = SimOptions { version: BbbVersion::V2_4, ..SimOptions::new(SECRET) };
     let sim = start_with(options).await;

@@ -93,6 +93,7 @@ async fn create(client: &mut PlacementServiceClient<Channel>, number: usize) -> 
         token: placed.token,
         internal_id,
         create_time_ms: synthetic::CREATED_AT_MS,
+        breakout: false,
     };
     let confirmed = client.confirm_meeting(confirm).await.context("confirm")?.into_inner();
     ensure!(confirmed.routed, "a confirmed meeting is not routed");

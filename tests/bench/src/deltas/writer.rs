@@ -102,6 +102,7 @@ impl Writer {
             max_users: 0,
             size_hint: 0,
             voice_bridge: None,
+            breakout: false,
         };
         let plan = Plan { guards: Vec::new(), writes: vec![Write::Record(key, record)] };
         Ok(self.codec.txn(&plan, None))

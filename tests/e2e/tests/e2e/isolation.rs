@@ -42,6 +42,9 @@ const IDS: [&str; 10] = [
     "東 京#?%26",
 ];
 
+/// Ids by which all of them make breakout rooms.
+const ROOMS: [&str; 3] = ["group", "a~group", "beef"];
+
 /// What stands in everything a tenant makes, and in nothing else.
 fn mark(tenant: &str) -> String {
     format!("only-of-{tenant}-")
@@ -76,7 +79,7 @@ struct World {
     clients: Vec<BbbClient>,
     rng: StdRng,
     log: Vec<String>,
-    /// Ids that were made up lately, to be used again.
+    /// Ids that were made up lately, and those of breakout rooms, to be used again.
     recent: VecDeque<String>,
     /// How many meetings each tenant was shown in all its lists.
     shown: [usize; TENANTS.len()],
@@ -147,7 +150,7 @@ impl World {
             _ => return (*IDS.choose(&mut self.rng).expect("there are some")).to_owned(),
         };
         self.recent.push_back(made_up.clone());
-        if self.recent.len() > RECENT {
+        while self.recent.len() > RECENT {
             self.recent.pop_front();
         }
         made_up
@@ -266,10 +269,19 @@ impl World {
         );
         let join = format!("meetingID={id}&fullName={mark}&role=MODERATOR&userID={mark}{more}");
         let about = format!("meetingID={id}{more}");
-        let what = self.rng.random_range(0..16);
+        let what = self.rng.random_range(0..18);
         self.log.push(format!("{} {what} {about}", TENANTS[tenant]));
         match what {
             0..=3 => client.get("create", &create).await,
+            16..=17 => {
+                // By an id that all of them use, of a meeting of anybody's.
+                let room = *ROOMS.choose(&mut self.rng).expect("there are some");
+                let create = create.replacen(&format!("meetingID={id}"), &format!("meetingID={room}"), 1);
+                let create = format!("{create}&isBreakout=true&sequence=1&parentMeetingID={id}");
+                self.log.push(create.clone());
+                self.recent.push_back(room.to_owned());
+                client.get("create", &create).await
+            }
             4..=5 => {
                 let mut answer = client.get("join", &join).await?;
                 if let Some(location) = answer.location.take_if(|location| location.contains("/api/join?")) {
@@ -332,8 +344,9 @@ impl World {
         };
         let after = others(self);
         ensure!(before == after, "changed what is another's:\n{before:#?}\n{after:#?}");
-        // A tenant's own meetings have its own passwords.
-        ensure!(answer.key() != "idNotUnique", "met another's meeting: {answer:?}");
+        // A tenant's own meetings have its own passwords; but none is made a breakout room.
+        let is_room = self.log.last().is_some_and(|line| line.contains("isBreakout"));
+        ensure!(is_room || answer.key() != "idNotUnique", "met another's meeting: {answer:?}");
         let told = format!("{} {}", answer.body, answer.location.as_deref().unwrap_or_default());
         for other in TENANTS.iter().filter(|other| **other != TENANTS[tenant]) {
             ensure!(!told.contains(&mark(other)), "was told of {other}: {answer:?}");

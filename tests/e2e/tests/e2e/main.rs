@@ -4,6 +4,7 @@
 //! nothing with another.
 
 mod backup;
+mod breakouts;
 mod callbacks;
 mod calls;
 mod clients;

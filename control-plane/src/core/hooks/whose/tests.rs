@@ -36,6 +36,7 @@ fn record(server: &str, instance: &str) -> Record {
         max_users: 0,
         size_hint: 0,
         voice_bridge: None,
+        breakout: false,
     }
 }
 
@@ -111,6 +112,27 @@ fn breakout_rooms_are_their_parents_tenants() {
     seen.meetings.push(room);
     bench.write(Write::Sample(sid("a"), seen));
     assert_eq!(of(&bench, "a", &event(&external, "i-7")), Some(expected.clone()), "a poll did");
+    bench.write(Write::Sample(sid("a"), sample(0, &[])));
+    assert_eq!(of(&bench, "a", &event(&external, "i-7")), Some(expected), "it is over");
+}
+
+/// As on a server without a balancer: `create` answered that id, and hooks name it.
+#[test]
+fn rooms_that_applications_create_are_told_of_by_the_id_that_servers_gave_them() {
+    let mut bench = bench();
+    let external = format!("{:040}-5", 1);
+    let room =
+        SampledMeeting { breakout: true, named: true, external_id: external.clone(), ..listed("m", "i-7") };
+    bench.write(Write::Record(key("m"), Record { breakout: true, ..record("a", "i-7") }));
+    let expected = format!("default/{external}");
+    assert_eq!(of(&bench, "a", &event(&external, "i-7")), Some(expected.clone()));
+    let mut seen = sample(0, &[]);
+    seen.meetings.push(room);
+    bench.write(Write::Sample(sid("a"), seen));
+    for named in [&*external, ""] {
+        assert_eq!(of(&bench, "a", &event(named, "i-7")), Some(expected.clone()), "{named}");
+    }
+    bench.write(Write::Delete(Key::Record(key("m"))));
     bench.write(Write::Sample(sid("a"), sample(0, &[])));
     assert_eq!(of(&bench, "a", &event(&external, "i-7")), Some(expected), "it is over");
 }

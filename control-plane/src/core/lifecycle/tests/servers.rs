@@ -83,6 +83,7 @@ fn h15_panic_frees_every_id_at_once_in_bounded_plans() {
             max_users: 0,
             size_hint: 0,
             voice_bridge: None,
+            breakout: false,
         };
         bench.write(Write::Record(key(&format!("m{n}")), record));
     }

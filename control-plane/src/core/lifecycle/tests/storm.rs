@@ -23,7 +23,8 @@ fn fleet() -> Bench {
     let mut bench = Bench::with_servers(Policy::default(), &ids);
     for name in names() {
         let internal_id = iid(&format!("{name}-1"));
-        let answer = Answer { server: sid("s00"), token: None, internal_id, create_time_ms: 1 };
+        let answer =
+            Answer { server: sid("s00"), token: None, internal_id, create_time_ms: 1, breakout: false };
         let step = confirm(&bench.fleet, &key(&name), &answer, 0);
         assert!(bench.commit(&step.plan));
     }
@@ -54,7 +55,13 @@ fn create(bench: &mut Bench, name: &str) -> Result<ServerId, NoServer> {
 
 fn confirm_at(bench: &mut Bench, name: &str, server: &ServerId) {
     let internal_id = iid(&format!("{name}-2"));
-    let answer = Answer { server: server.clone(), token: Some(name.into()), internal_id, create_time_ms: 2 };
+    let answer = Answer {
+        server: server.clone(),
+        token: Some(name.into()),
+        internal_id,
+        create_time_ms: 2,
+        breakout: false,
+    };
     let step = confirm(&bench.fleet, &key(name), &answer, bench.now.wall_ms);
     assert!(step.outcome && bench.commit(&step.plan));
 }

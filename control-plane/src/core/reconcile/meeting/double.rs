@@ -101,6 +101,7 @@ mod tests {
             max_users: 0,
             size_hint: 0,
             voice_bridge: None,
+            breakout: false,
         }
     }
 

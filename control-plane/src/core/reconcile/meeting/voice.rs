@@ -8,10 +8,12 @@ use crate::core::voice;
 impl Meeting<'_> {
     /// Notes the number that the server lists for a meeting whose record has another, or none: it was
     /// created before its tenant's rooms got numbers, or by somebody else. Where it is another room's,
-    /// callers reach that one, and this one by none. Anything more important comes first.
+    /// callers reach that one, and this one by none. A breakout room has none of ours. Anything more important
+    /// comes first.
     pub(super) fn settle_voice(&mut self, record: Option<&Record>) {
         let case = self.case;
-        let Some(record) = record.filter(|record| record.server == self.zombie_key.server) else { return };
+        let own = |record: &&Record| record.server == self.zombie_key.server && !record.breakout;
+        let Some(record) = record.filter(own) else { return };
         let RecordState::Active { internal_id, .. } = &record.state else { return };
         let said = case.listing.instance(internal_id).and_then(|listed| listed.voice_bridge);
         let Some(said) = said.filter(|said| record.voice_bridge != Some(*said)) else { return };

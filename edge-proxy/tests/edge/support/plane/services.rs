@@ -1,10 +1,11 @@
 //! The services of the double.
 
-use std::{pin::Pin, sync::atomic::Ordering, time::Duration};
+use std::{collections::HashMap, pin::Pin, sync::atomic::Ordering, time::Duration};
 
 use tokio::sync::mpsc;
 use tokio_stream::{Stream, StreamExt, wrappers::ReceiverStream};
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Code, Request, Response, Status, Streaming};
+use tonic_types::{ErrorDetails, StatusExt};
 use usher_common::{
     callback::CallbackKey,
     id::{InternalMeetingId, ServerId},
@@ -96,6 +97,10 @@ impl PlacementService for FakePlane {
             let key: MeetingKey = request.key.expect("is set").try_into().expect("is a key");
             let token = request.token.clone();
             let mut state = plane.note(Heard::Placed { meeting: key.meeting.to_string(), token })?;
+            if let Some(reason) = state.no_rooms.filter(|_| !request.parent_meeting_id.is_empty()) {
+                let details = ErrorDetails::with_error_info(reason, "usher", HashMap::new());
+                return Err(Status::with_error_details(Code::FailedPrecondition, reason, details));
+            }
             let standing = state.table.meeting(&key).cloned().and_then(|route| {
                 let server = state.table.server(&route.server).cloned()?;
                 let routable = server.health != Health::Offline && server.admin != AdminState::Disabled;
@@ -111,7 +116,14 @@ impl PlacementService for FakePlane {
                     revision: Some(state.table.revision().into()),
                 });
             }
-            let server = state.choose(&request.excluded_servers);
+            let server = match request.parent_meeting_id.as_str() {
+                "" => state.choose(&request.excluded_servers),
+                parent => {
+                    let parent = MeetingKey::new(key.tenant.clone(), parent.parse().expect("is an id"));
+                    let home = state.table.meeting(&parent).map(|parent| parent.server.clone());
+                    home.and_then(|home| state.table.server(&home).cloned())
+                }
+            };
             let server = server.ok_or_else(|| Status::resource_exhausted("no_server_healthy"))?;
             state.tokens.insert(key.clone(), request.token.clone());
             let refused = &request.refused_voice_bridges;
@@ -120,7 +132,8 @@ impl PlacementService for FakePlane {
                 key: key.clone(),
                 server: server.id.clone(),
                 state: RouteState::Pending,
-                voice_bridge: numbers.next().copied(),
+                // Breakout rooms have none of ours.
+                voice_bridge: numbers.next().copied().filter(|_| request.parent_meeting_id.is_empty()),
             };
             state.set_meeting(&key, Some(route.clone()));
             Ok(v1::PlaceMeetingResponse {

@@ -92,6 +92,7 @@ impl SimEdge {
             token: token.to_owned(),
             internal_id: created.internal_id.to_string(),
             create_time_ms: created.create_time_ms,
+            breakout: false,
         };
         let answer = self.ask(REPORT_TIMEOUT, move |plane| {
             let request = Request::new(request.clone());

@@ -79,6 +79,7 @@ impl Bbb {
             max_users: 0,
             size_hint: 0,
             breakout: false,
+            named: false,
             voice_bridge: None,
             moderator_password: None,
         });
