@@ -16,8 +16,6 @@ mod zombies;
 
 use clap::CommandFactory;
 
-pub(crate) use servers::sync::begin_with;
-
 use crate::{
     args::{Cli, Command},
     client::Admin,

@@ -5,6 +5,7 @@ pub mod client;
 pub mod commands;
 pub mod core;
 pub mod exit;
+mod inventory;
 pub mod printer;
 pub mod scalelite;
 pub mod standalone;

@@ -20,9 +20,9 @@ use usher_edge_proxy::app::Edge;
 use crate::{
     args::{Global, Output},
     client::Admin,
-    commands,
     core::inventory::ServerSpec,
     exit::Failure,
+    inventory,
 };
 
 /// Longest time the last tasks may take to end.
@@ -110,7 +110,7 @@ impl Standalone {
             yes: true,
         };
         if !servers.is_empty() {
-            commands::begin_with(&Admin::connect(&admin).await?, servers).await?;
+            inventory::begin_with(&Admin::connect(&admin).await?, servers).await?;
         }
         edge.ready().await;
         let addresses = Addresses {

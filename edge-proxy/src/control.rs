@@ -9,6 +9,7 @@ pub mod last_good;
 pub mod meetings;
 pub mod placement;
 pub mod planes;
+pub mod slot;
 pub mod snapshot;
 pub mod subscriber;
 pub mod table;

@@ -11,7 +11,6 @@ use usher_common::{
 };
 
 use self::{carry_out::carry_out, rows::rows};
-use super::servers::sync::standing;
 use crate::{
     args::{Global, Migrate, ScaleliteArgs},
     client::{Admin, tenant_name},
@@ -20,6 +19,7 @@ use crate::{
         scalelite::{self, Scalelite},
     },
     exit::Failure,
+    inventory::standing,
     printer::Printer,
     scalelite::Redis,
 };

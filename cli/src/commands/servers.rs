@@ -1,7 +1,7 @@
 //! `usher servers`.
 
 mod check;
-pub(crate) mod sync;
+mod sync;
 mod view;
 
 use usher_common::{proto::v1, server::AdminState};
@@ -80,8 +80,11 @@ pub(super) async fn run(global: &Global, printer: &mut Printer, command: Servers
             return printer.list(&polled, "no server was polled");
         }
         Servers::Export => {
-            let specs: Vec<_> =
-                sync::standing(&admin).await?.iter().map(crate::core::sync::Standing::spec).collect();
+            let specs: Vec<_> = crate::inventory::standing(&admin)
+                .await?
+                .iter()
+                .map(crate::core::sync::Standing::spec)
+                .collect();
             return printer.text(&inventory::write(&specs));
         }
         Servers::Check(_) | Servers::Sync(_) => None,

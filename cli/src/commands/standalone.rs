@@ -11,9 +11,8 @@ use usher_common::{
     settings::{Settings, StoreKind},
 };
 
-use super::servers::sync;
 use crate::{
-    args::StandaloneArgs, core::inventory::ServerSpec, exit::Failure, printer::Printer,
+    args::StandaloneArgs, core::inventory::ServerSpec, exit::Failure, inventory, printer::Printer,
     standalone::Standalone,
 };
 
@@ -31,7 +30,7 @@ pub(super) async fn run(printer: &mut Printer, args: StandaloneArgs) -> Result<(
         return printer.text(&config::print(&settings));
     }
     // A list that cannot be used is a reason not to start at all.
-    let servers = args.servers.as_deref().map(sync::read).transpose()?.unwrap_or_default();
+    let servers = args.servers.as_deref().map(inventory::read).transpose()?.unwrap_or_default();
     let telemetry = telemetry::init(&settings.telemetry, "usher");
     for warning in warnings {
         tracing::warn!("{warning}");

@@ -217,12 +217,17 @@ pub fn write(specs: &[ServerSpec]) -> String {
     lines.join("\n")
 }
 
+/// Weights go through a file as their inverse; what that loses is no difference.
+pub fn same_weight(a: f64, b: f64) -> bool {
+    (a - b).abs() <= 1e-9 * a.abs().max(b.abs())
+}
+
 /// `1/weight` in the form people would write, where that is as good: 1.5 rather than
 /// 1.5000000000000002.
 fn multiplier(weight: f64) -> f64 {
     let exact = 1.0 / weight;
     let short = (exact * 1e6).round() / 1e6;
-    if super::sync::same_weight(1.0 / short, weight) { short } else { exact }
+    if same_weight(1.0 / short, weight) { short } else { exact }
 }
 
 /// A JSON text is a YAML scalar that means itself, whatever it holds.

@@ -15,8 +15,9 @@ use usher_common::{
 };
 
 use super::{
+    inventory::same_weight,
     scalelite::{FoundServer, FoundTenant, Scalelite},
-    sync::{Standing, same_weight},
+    sync::Standing,
 };
 
 /// What Usher has.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use usher_common::{id::ServerId, secret::Secret, server::AdminState};
 
-use super::inventory::ServerSpec;
+use super::inventory::{ServerSpec, same_weight};
 
 /// A server as it stands.
 #[derive(Debug, Clone, PartialEq)]
@@ -165,11 +165,6 @@ fn adjust(server: &Standing, spec: &ServerSpec) -> Vec<Change> {
         _ => {}
     }
     changes
-}
-
-/// Weights go through a file as their inverse; what that loses is no difference.
-pub fn same_weight(a: f64, b: f64) -> bool {
-    (a - b).abs() <= 1e-9 * a.abs().max(b.abs())
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ use usher_common::{
     scope::{Scope, Scoped},
 };
 
-use super::table::ServerSlot;
+use super::slot::ServerSlot;
 
 /// Digits of a SHA-1 in hexadecimal.
 const SHA1_HEX: usize = 40;

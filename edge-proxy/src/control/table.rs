@@ -11,7 +11,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use arc_swap::{ArcSwap, ArcSwapOption};
+use arc_swap::ArcSwap;
 use usher_common::{
     id::{ServerId, TenantId},
     meeting::MeetingKey,
@@ -21,31 +21,8 @@ use usher_common::{
     server::{AdminState, Health},
 };
 
-use super::{meetings::Meetings, voice::VoiceNumbers};
+use super::{meetings::Meetings, slot::ServerSlot, voice::VoiceNumbers};
 use crate::core::quota::RecentJoins;
-
-/// One server; its route changes, the slot stays, so that meetings can point at it.
-#[derive(Debug)]
-pub struct ServerSlot {
-    id: ServerId,
-    route: ArcSwapOption<ServerRoute>,
-}
-
-impl ServerSlot {
-    pub(super) fn new(id: ServerId) -> Arc<Self> {
-        Arc::new(Self { id, route: ArcSwapOption::empty() })
-    }
-
-    /// Returns the server's name.
-    pub fn id(&self) -> &ServerId {
-        &self.id
-    }
-
-    /// Returns the server as the table knows it now; `None` when it is not in the table.
-    pub fn route(&self) -> arc_swap::Guard<Option<Arc<ServerRoute>>> {
-        self.route.load()
-    }
-}
 
 /// One tenant and its meetings.
 #[derive(Debug, Clone)]
@@ -288,7 +265,7 @@ impl LiveTable {
         let voice_bridge = self.voice.set(key, route.and_then(|route| route.voice_bridge));
         let old = old.map(|(server, state)| MeetingRoute {
             key: key.clone(),
-            server: server.id.clone(),
+            server: server.id().clone(),
             state,
             voice_bridge,
         });

@@ -24,7 +24,7 @@ fn scalelites_file_is_read_unchanged() {
 }
 
 fn same(a: f64, b: f64) -> bool {
-    crate::core::sync::same_weight(a, b)
+    same_weight(a, b)
 }
 
 #[test]

@@ -1,0 +1,130 @@
+//! A list of servers and a fleet: the list is read, the fleet looked at, and brought to what a plan says.
+
+use std::{io::Read, path::Path};
+
+use usher_common::{
+    id::ServerId,
+    proto::v1,
+    secret::Secret,
+    server::{AdminState, base_url},
+};
+
+use crate::{
+    client::{Admin, server_name},
+    core::{
+        inventory::{self, ServerSpec},
+        sync::{Change, Mode, Standing, plan},
+    },
+    exit::Failure,
+};
+
+/// Largest list that is read at all, bytes; beyond it the parser refuses by itself.
+const READ_MAX: u64 = 5 << 20;
+
+/// Brings the list into a fleet that has just started: what is there already, stays.
+pub(crate) async fn begin_with(admin: &Admin, wanted: &[ServerSpec]) -> Result<(), Failure> {
+    carry_out(admin, &plan(&standing(admin).await?, wanted, Mode::Keep)).await
+}
+
+/// Reads a list from a file, or from standard input (`-`).
+pub(crate) fn read(file: &Path) -> Result<Vec<ServerSpec>, Failure> {
+    let name = file.display();
+    let unreadable = |error: std::io::Error| Failure::Usage(format!("{name}: {error}"));
+    let mut text = String::new();
+    if file == Path::new("-") {
+        std::io::stdin().take(READ_MAX).read_to_string(&mut text).map_err(unreadable)?;
+    } else {
+        std::fs::File::open(file)
+            .and_then(|f| f.take(READ_MAX).read_to_string(&mut text))
+            .map_err(unreadable)?;
+    }
+    inventory::parse(&text).map_err(|faults| Failure::Usage(format!("{name}: {faults}")))
+}
+
+/// Returns the fleet, secrets included.
+pub(crate) async fn standing(admin: &Admin) -> Result<Vec<Standing>, Failure> {
+    let mut servers = Vec::new();
+    for server in admin.all_servers().await? {
+        servers.push(stand(admin.server(&server.name, v1::ServerView::RevealSecret).await?)?);
+    }
+    Ok(servers)
+}
+
+fn stand(server: v1::Server) -> Result<Standing, Failure> {
+    let admin =
+        AdminState::try_from(server.admin_state()).map_err(|error| Failure::Refused(error.to_string()))?;
+    let id = server.name.trim_start_matches("servers/");
+    Ok(Standing {
+        id: ServerId::parse(id).map_err(|error| Failure::Refused(error.to_string()))?,
+        url: base_url(&server.url).unwrap_or(server.url),
+        secret: Secret::new(&server.secret),
+        weight: server.weight,
+        tags: server.tags,
+        admin,
+        meetings: server.meetings,
+    })
+}
+
+/// Goes on after a change that failed: the next run does what is left, and says the same of it.
+pub(crate) async fn carry_out(admin: &Admin, changes: &[Change]) -> Result<(), Failure> {
+    let mut failures = Vec::new();
+    for change in changes {
+        match apply(admin, change).await.map_err(Failure::from) {
+            Ok(()) => {}
+            Err(Failure::Refused(why)) => {
+                failures.push(format!("{} {}: {why}", change.action(), change.server()));
+            }
+            Err(other) => return Err(other),
+        }
+    }
+    if failures.is_empty() { Ok(()) } else { Err(Failure::Refused(failures.join("\n"))) }
+}
+
+async fn apply(admin: &Admin, change: &Change) -> Result<(), tonic::Status> {
+    let mut service = admin.servers();
+    let named = |id: &ServerId| server_name(id.as_str());
+    match change {
+        Change::Create(spec) => drop(service.create_server(create(spec)).await?),
+        Change::Update(update) => {
+            let server = v1::Server {
+                name: named(&update.id),
+                url: update.url.clone().unwrap_or_default(),
+                secret: update.secret.as_ref().map(|secret| secret.expose().to_owned()).unwrap_or_default(),
+                weight: update.weight.unwrap_or_default(),
+                tags: update.tags.clone().unwrap_or_default(),
+                ..v1::Server::default()
+            };
+            let paths = update.fields().into_iter().map(str::to_owned).collect();
+            let update_mask = Some(prost_types::FieldMask { paths });
+            let request = v1::UpdateServerRequest { server: Some(server), update_mask, validate_only: false };
+            drop(service.update_server(request).await?);
+        }
+        Change::Enable(id) => drop(service.enable_server(v1::EnableServerRequest { name: named(id) }).await?),
+        Change::Cordon(id) => drop(service.cordon_server(v1::CordonServerRequest { name: named(id) }).await?),
+        Change::Panic(id) => drop(service.panic_server(v1::PanicServerRequest { name: named(id) }).await?),
+        Change::Remove(id) => {
+            drop(
+                service
+                    .delete_server(v1::DeleteServerRequest { name: named(id), etag: String::new() })
+                    .await?,
+            );
+        }
+    }
+    Ok(())
+}
+
+fn create(spec: &ServerSpec) -> v1::CreateServerRequest {
+    let admin = if spec.enabled { AdminState::Enabled } else { AdminState::Disabled };
+    v1::CreateServerRequest {
+        server: Some(v1::Server {
+            url: spec.url.clone(),
+            secret: spec.secret.expose().to_owned(),
+            weight: spec.weight,
+            tags: spec.tags.clone(),
+            admin_state: v1::AdminState::from(admin).into(),
+            ..v1::Server::default()
+        }),
+        server_id: spec.id.to_string(),
+        validate_only: false,
+    }
+}
