@@ -53,7 +53,10 @@ impl Terminal {
         let deadline = Instant::now() + PATIENCE;
         while self.said.matches(what).count() < times {
             let part = self.screen.recv_timeout(deadline.saturating_duration_since(Instant::now()));
-            let part = part.unwrap_or_else(|why| panic!("{why}, and no {what:?} in {:.2000?}", self.said));
+            let part = part.unwrap_or_else(|why| {
+                let last: Vec<&str> = self.said.lines().rev().take(20).collect();
+                panic!("{why}, and no {what:?}; last lines first: {last:#?}");
+            });
             self.said.push_str(&String::from_utf8_lossy(&part));
         }
     }
