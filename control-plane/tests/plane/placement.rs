@@ -116,6 +116,35 @@ async fn f5_a_server_with_too_many_pending_creates_is_passed_over_and_then_waite
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_breakout_room_goes_to_its_parents_server_or_nowhere() {
+    let bench = Bench::with_servers(3).await;
+    let parent = bench.create("parent").await;
+    let place = async |id: &str, parent: &str| {
+        let request = PlaceMeetingRequest {
+            key: Some(key(id)),
+            parent_meeting_id: parent.into(),
+            ..PlaceMeetingRequest::default()
+        };
+        bench.placement().place_meeting(request).await.map(tonic::Response::into_inner)
+    };
+    for id in ["one", "two", "three"] {
+        let placed = place(id, "parent").await.expect("is placed");
+        assert_eq!((placed.server.expect("is named").id, placed.existing), (parent.clone(), false));
+        let shown = until("it to be shown", async || bench.meeting(id).await).await;
+        assert!(shown.breakout && !bench.meeting("parent").await.expect("stands").breakout);
+        assert!(place(id, "parent").await.expect("stands").existing);
+    }
+    for (id, parent, wanted) in [("four", "nobody", "NO_PARENT"), ("parent", "parent", "ID_TAKEN")] {
+        let status = place(id, parent).await.expect_err("is refused");
+        let found = (status.code(), reason(&status));
+        assert_eq!(found, (tonic::Code::FailedPrecondition, wanted.to_owned()), "{id}");
+    }
+    let status = place("five", &"x".repeat(300)).await.expect_err("is no id");
+    assert_eq!(status.code(), tonic::Code::InvalidArgument);
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_abandoned_create_leaves_nothing_when_certain_and_a_zombie_when_not() {
     let bench = Bench::with_servers(2).await;
     for (id, certainty, zombies) in

@@ -79,7 +79,7 @@ struct World {
     clients: Vec<BbbClient>,
     rng: StdRng,
     log: Vec<String>,
-    /// Ids that were made up lately, and those of breakout rooms, to be used again.
+    /// Ids that were made up lately, to be used again.
     recent: VecDeque<String>,
     /// How many meetings each tenant was shown in all its lists.
     shown: [usize; TENANTS.len()],
@@ -147,10 +147,11 @@ impl World {
             (3..6, _) if !self.recent.is_empty() => {
                 return self.recent[self.rng.random_range(0..self.recent.len())].clone();
             }
+            (6..8, _) => return (*ROOMS.choose(&mut self.rng).expect("there are some")).to_owned(),
             _ => return (*IDS.choose(&mut self.rng).expect("there are some")).to_owned(),
         };
         self.recent.push_back(made_up.clone());
-        while self.recent.len() > RECENT {
+        if self.recent.len() > RECENT {
             self.recent.pop_front();
         }
         made_up
@@ -279,7 +280,6 @@ impl World {
                 let create = create.replacen(&format!("meetingID={id}"), &format!("meetingID={room}"), 1);
                 let create = format!("{create}&isBreakout=true&sequence=1&parentMeetingID={id}");
                 self.log.push(create.clone());
-                self.recent.push_back(room.to_owned());
                 client.get("create", &create).await
             }
             4..=5 => {
@@ -443,6 +443,16 @@ async fn nothing_of_a_tenant_is_seen_changed_or_ended_by_another() -> Result<()>
             let foreign = text.contains("only-of-") && !text.contains(&recording.name);
             assert!(!foreign, "{text} in {recording:?}, USHER_ISOLATION_SEED={seed}");
         }
+    }
+    for t in TENANTS {
+        let n = world
+            .log
+            .iter()
+            .filter(|l| l.starts_with(&format!("name={}", mark(t))) && l.contains("isBreakout"))
+            .count();
+    }
+    for m in world.meetings() {
+        if let Some(r) = m.metadata.get("usher-room") {}
     }
     assert!(world.shown.iter().all(|shown| *shown > 0), "nothing was shown: {:?}", world.shown);
     Ok(())
