@@ -20,6 +20,33 @@ pub(crate) fn usher(args: &[&str]) -> Command {
     command
 }
 
+/// A process that is gone when this is dropped, also by a test that fails.
+pub(crate) struct Owned(Option<Child>);
+
+impl Owned {
+    pub(crate) fn new(child: Child) -> Self {
+        Self(Some(child))
+    }
+
+    pub(crate) fn child(&mut self) -> &mut Child {
+        self.0.as_mut().expect("was not released")
+    }
+
+    /// Returns it; whoever has it now sees to its end.
+    pub(crate) fn release(mut self) -> Child {
+        self.0.take().expect("was not released")
+    }
+}
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.0.take() {
+            let _ = child.kill(); // it may have ended
+            let _ = child.wait();
+        }
+    }
+}
+
 /// Starts `usher standalone` on free ports and returns it with its first line.
 pub(crate) fn standalone(command: &mut Command) -> (Child, BufReader<std::process::ChildStdout>, String) {
     for name in ["USHER_LISTEN", "USHER_CONTROL", "USHER_OPS"] {

@@ -3,7 +3,7 @@
 use std::{
     fs::File,
     io::{Read, Write},
-    process::{Child, Stdio},
+    process::Stdio,
     sync::mpsc::{Receiver, RecvTimeoutError, sync_channel},
     time::{Duration, Instant},
 };
@@ -16,7 +16,7 @@ use nix::{
 
 use crate::{
     fleet::{Fleet, settings},
-    process,
+    process::{Owned, usher},
 };
 
 /// Longest wait for anything that it is to say, or for its end.
@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A command that runs on a terminal of its own.
 struct Terminal {
-    child: Child,
+    child: Owned,
     keyboard: File,
     screen: Receiver<Vec<u8>>,
     said: String,
@@ -34,7 +34,8 @@ impl Terminal {
     fn run(args: &[&str]) -> Self {
         let pair = openpty(None, None).expect("is opened");
         let side = || Stdio::from(pair.slave.try_clone().expect("is cloned"));
-        let child = process::usher(args).stdin(side()).stdout(side()).stderr(side()).spawn().expect("starts");
+        let child = usher(args).stdin(side()).stdout(side()).stderr(side()).spawn().expect("starts");
+        let child = Owned::new(child);
         let keyboard = File::from(pair.master);
         let mut output = keyboard.try_clone().expect("is cloned");
         let (seen, screen) = sync_channel(64);
@@ -65,8 +66,8 @@ impl Terminal {
         self.keyboard.write_all(keys.as_bytes()).expect("is typed");
     }
 
-    fn interrupt(&self) {
-        let pid = Pid::from_raw(i32::try_from(self.child.id()).expect("is a pid"));
+    fn interrupt(&mut self) {
+        let pid = Pid::from_raw(i32::try_from(self.child.child().id()).expect("is a pid"));
         kill(pid, Signal::SIGINT).expect("is sent");
     }
 
@@ -80,7 +81,7 @@ impl Terminal {
                 Err(RecvTimeoutError::Timeout) => panic!("it does not end: {:?}", self.said),
             }
         }
-        (self.child.wait().expect("has ended").code(), self.said)
+        (self.child.child().wait().expect("has ended").code(), self.said)
     }
 }
 

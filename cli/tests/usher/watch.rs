@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader, Read},
-    process::Child,
+    process::ChildStdout,
     sync::mpsc::{Receiver, sync_channel},
     time::{Duration, Instant},
 };
@@ -12,7 +12,7 @@ use nix::{
     unistd::Pid,
 };
 
-use crate::process::{address, standalone, terminate, usher};
+use crate::process::{Owned, address, standalone, terminate, usher};
 
 /// Longest wait for anything that it is to say.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -42,20 +42,22 @@ fn until(lines: &Receiver<String>, begins: &str, times: usize) {
     }
 }
 
-fn plane(control: &str) -> (Child, BufReader<std::process::ChildStdout>, String) {
-    standalone(&mut usher(&["standalone", "--secret", "s", "--control", control]))
+fn plane(control: &str) -> (Owned, BufReader<ChildStdout>, String) {
+    let (child, out, ready) = standalone(&mut usher(&["standalone", "--secret", "s", "--control", control]));
+    (Owned::new(child), out, ready)
 }
 
 #[test]
 fn status_is_shown_again_until_interrupted_and_outlives_a_control_plane_that_is_away() {
     let (first, _out, ready) = plane("127.0.0.1:0");
     let control = address(&ready, "control");
-    let mut watch =
-        usher(&["--endpoint", &control, "status", "--watch", "--every", "50ms"]).spawn().expect("starts");
+    let mut command = usher(&["--endpoint", &control, "status", "--watch", "--every", "50ms"]);
+    let mut owned = Owned::new(command.spawn().expect("starts"));
+    let watch = owned.child();
     let (out, notes) =
         (lines(watch.stdout.take().expect("is piped")), lines(watch.stderr.take().expect("is piped")));
     until(&out, "control plane  ", 3);
-    terminate(first);
+    terminate(first.release());
     until(&notes, "cannot reach the control plane", 2);
     let (second, _out, _) = plane(&control);
     // What was written before it went may still be on its way: more than that is what counts.
@@ -66,5 +68,5 @@ fn status_is_shown_again_until_interrupted_and_outlives_a_control_plane_that_is_
     let status = watch.wait().expect("ends");
     assert_eq!(status.code(), Some(0), "after {standing} lines that stood");
     assert!(out.iter().all(|line| !line.contains('\x1b')), "a pipe is no screen");
-    terminate(second);
+    terminate(second.release());
 }
