@@ -49,8 +49,10 @@ impl Cluster {
                     } else if which < load.mix[0] + load.mix[1] {
                         edge.join(&key).await;
                     } else {
-                        let _asked = cluster.witness.asks_to_end(&key);
-                        edge.end(&key).await;
+                        let asked = cluster.witness.asks_to_end(&key);
+                        if edge.end(&key).await {
+                            asked.acknowledged();
+                        }
                     }
                 };
                 tokio::select! {

@@ -117,6 +117,14 @@ pub(crate) struct AskedToEnd<'a> {
     key: MeetingKey,
 }
 
+impl AskedToEnd<'_> {
+    /// The client was told SUCCESS.
+    pub(crate) fn acknowledged(&self) {
+        self.witness.note(&format!("{}: a client was told that it has ended", self.key));
+        self.witness.checker().end_acknowledged(&self.key);
+    }
+}
+
 impl Drop for AskedToEnd<'_> {
     fn drop(&mut self) {
         self.witness.checker().end_is_over(&self.key);

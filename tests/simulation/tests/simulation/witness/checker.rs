@@ -53,6 +53,8 @@ pub(crate) struct Checker {
     by_hand: BTreeSet<MeetingKey>,
     /// Requests to end an id that are under way.
     asked: BTreeMap<MeetingKey, u32>,
+    /// The newest instance of an id that an application's `end` reached.
+    ended: BTreeMap<MeetingKey, u64>,
     /// The store has begun anew: revisions of before cannot be compared.
     pub(super) began_anew: bool,
     doubled: BTreeMap<MeetingKey, Instant>,
@@ -68,6 +70,7 @@ impl Checker {
             codec: Codec::new(),
             by_hand: BTreeSet::new(),
             asked: BTreeMap::new(),
+            ended: BTreeMap::new(),
             began_anew: false,
             doubled: BTreeMap::new(),
             figures: Figures::default(),
@@ -229,6 +232,7 @@ impl Checker {
             if !routed || doubled.contains(&instance.key) {
                 instance.released = true;
             }
+            instance.outlived = false;
         }
         self.truth.clear();
         self.began_anew = true;
@@ -238,13 +242,25 @@ impl Checker {
         self.figures.created += 1;
         let released = self.asked.get(key).is_some_and(|count| *count > 0);
         let (key, server) = (key.clone(), server.clone());
-        let instance =
-            Instance { key, server, acknowledged: false, confirmed: false, released, unknown_since: None };
+        let instance = Instance {
+            key,
+            server,
+            acknowledged: false,
+            confirmed: false,
+            released,
+            outlived: false,
+            number: self.figures.created,
+            unknown_since: None,
+        };
         self.instances.add(internal, instance);
     }
 
     pub(super) fn over(&mut self, internal: &InternalMeetingId, cause: &Cause) {
         let Some(instance) = self.instances.remove(internal) else { return };
+        if *cause == Cause::Application {
+            let ended = self.ended.entry(instance.key.clone()).or_default();
+            *ended = instance.number.max(*ended);
+        }
         if let Cause::Balancer(by) = cause {
             self.figures.ended += 1;
             if instance.acknowledged && !instance.released {
@@ -258,6 +274,7 @@ impl Checker {
     pub(super) fn acknowledged(&mut self, internal: &InternalMeetingId) {
         let Some(instance) = self.instances.get_mut(internal) else { return };
         instance.acknowledged = true;
+        instance.outlived = false;
         let (key, server) = (instance.key.clone(), instance.server.clone());
         let elsewhere = self.truth.record(&key).is_some_and(|record| record.server != server);
         let zombie = self.truth.zombies.get(&ZombieKey { meeting: key, server });
@@ -277,6 +294,20 @@ impl Checker {
             if let Some(instance) = self.instances.get_mut(&id) {
                 instance.released = true;
             }
+        }
+    }
+
+    /// A client was told that the meeting of this id has ended.
+    pub(super) fn end_acknowledged(&mut self, key: &MeetingKey) {
+        let Some(newest) = self.ended.get(key).copied() else { return };
+        let older: Vec<InternalMeetingId> = self
+            .instances
+            .of(key)
+            .filter(|(_, instance)| instance.acknowledged && instance.number < newest)
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in older {
+            self.instances.get_mut(&id).into_iter().for_each(|instance| instance.outlived = true);
         }
     }
 

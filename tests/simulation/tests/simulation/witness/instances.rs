@@ -32,6 +32,11 @@ pub(super) struct Instance {
     pub(super) confirmed: bool,
     /// Somebody asked for its end, it was superseded, or its server was given up by hand.
     pub(super) released: bool,
+    /// A newer instance of its id was ended, and the client that asked was told so: this one, which that
+    /// had superseded, is over with it.
+    pub(super) outlived: bool,
+    /// Of two instances the newer has the higher number.
+    pub(super) number: u64,
     /// Since when neither record nor zombie tells of it.
     pub(super) unknown_since: Option<Instant>,
 }

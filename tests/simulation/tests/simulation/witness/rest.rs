@@ -25,6 +25,9 @@ impl Checker {
         }
         for (id, instance) in self.instances.iter() {
             let key = &instance.key;
+            if instance.outlived {
+                return Err((Some(key.clone()), format!("{id} runs, and what superseded it was ended")));
+            }
             let named = self.truth.record(key).is_some_and(|record| {
                 record.server == instance.server
                     && matches!(&record.state, RecordState::Active { internal_id, .. } if internal_id == id)
