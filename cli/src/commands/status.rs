@@ -114,7 +114,7 @@ impl Status {
                 self.servers_disabled
             ),
             format!("meetings       {} with {} users, {} zombies", self.meetings, self.users, self.zombies),
-            format!("edges          {} connected, revision {}", self.edges, self.revision),
+            format!("edges          {} connected to it, revision {}", self.edges, self.revision),
         ];
         // Every end of a meeting passes through: only what is left standing is worth a line.
         if self.oldest_delivery_seconds >= PILED_UP_SECONDS {

@@ -58,3 +58,31 @@ impl Checker {
         running.map(|(id, instance)| (instance.key.clone(), instance.server.clone(), id.clone())).collect()
     }
 }
+
+mod tests {
+    use usher_common::{
+        id::{InternalMeetingId, MeetingId, ServerId, TenantId},
+        meeting::MeetingKey,
+    };
+    use usher_control_plane::core::policy::Policy;
+
+    use crate::witness::{Cause, Checker};
+
+    #[tokio::test]
+    async fn what_an_ended_meeting_had_superseded_must_not_run() {
+        let mut checker = Checker::new(Policy::default());
+        let key = MeetingKey::new(TenantId::default_tenant(), MeetingId::parse("room").unwrap());
+        let instances = ["room-1", "room-2"].map(|id| InternalMeetingId::parse(id).unwrap());
+        for (instance, server) in instances.iter().zip(["a", "b"]) {
+            checker.born(&key, &ServerId::parse(server).unwrap(), instance);
+            checker.acknowledged(instance);
+        }
+        checker.over(&instances[1], &Cause::Application);
+        checker.end_acknowledged(&key);
+        let (_, why) = checker.at_rest(&[]).unwrap_err();
+        assert!(why.contains("room-1") && why.contains("superseded"), "{why}");
+        checker.acknowledged(&instances[0]);
+        let (_, why) = checker.at_rest(&[]).unwrap_err();
+        assert!(!why.contains("superseded"), "a client was told of it since: {why}");
+    }
+}
