@@ -1,7 +1,9 @@
 //! `PlacementService`: what edges ask for while they serve requests.
 
+use std::time::{Duration, Instant};
+
 use tonic::{Request, Response, Status};
-use tracing::{Instrument, info_span};
+use tracing::{Instrument, debug, info_span};
 use usher_common::{
     id::{IdError, InternalMeetingId, MeetingId, ServerId},
     meeting::{MeetingKey, RecordState},
@@ -11,6 +13,7 @@ use usher_common::{
         ReportFailureResponse, ResolveMeetingRequest, ResolveMeetingResponse,
         placement_service_server::PlacementService,
     },
+    runtime::clock,
     voice::VoiceBridge,
 };
 
@@ -18,28 +21,56 @@ use super::{deadline, status::Refusal};
 use crate::{
     core::{
         fleet::meeting_route,
-        lifecycle::{Answer, Certainty, Ended, PlaceRequest},
+        lifecycle::{Answer, Certainty, Ended, NoRoom, PlaceRequest},
         placement::{Ask, TagWish, WhenFull},
         voice::VoiceWish,
     },
     tasks::{
         fleet_handle::FleetHandle,
-        placer::{NoPlace, Placer, Resolver},
-        writer::WriteError,
+        placer::{NoPlace, Placement as Place, Placer, Resolver},
+        poll_asks::PollAsks,
+        writer::{WriteError, Written},
     },
 };
+
+/// Longest time that a create of a breakout room waits for a poll to see what is left of the room.
+const LEFTOVER_WITHIN: Duration = Duration::from_secs(3);
 
 /// The service; it needs no socket to be asked.
 pub struct Placement {
     placer: Placer,
     resolver: Resolver,
     fleet: FleetHandle,
+    polls: PollAsks,
 }
 
 impl Placement {
-    /// Serves by `placer` and `resolver`.
-    pub fn new(placer: Placer, resolver: Resolver, fleet: FleetHandle) -> Self {
-        Self { placer, resolver, fleet }
+    /// Serves by `placer` and `resolver`; `polls` look at servers before their time.
+    pub fn new(placer: Placer, resolver: Resolver, fleet: FleetHandle, polls: PollAsks) -> Self {
+        Self { placer, resolver, fleet, polls }
+    }
+
+    /// Places a breakout room. What is left of it on its server may long be gone: only a poll tells, and the
+    /// next one may be a whole interval away.
+    async fn place_room(
+        &self,
+        request: PlaceRequest,
+        parent: MeetingKey,
+        deadline: Instant,
+    ) -> Result<Written<Place>, WriteError<NoPlace>> {
+        let placed = self.placer.place(request.clone(), deadline).await;
+        if !matches!(placed, Err(WriteError::Decision(NoPlace::NoRoom(NoRoom::Leftover)))) {
+            return placed;
+        }
+        let home = self.fleet.read(|fleet| Some(fleet.record(&parent)?.value.server.clone()));
+        let Some(home) = home else { return placed };
+        match self.polls.ask(&home, deadline.min(clock::now() + LEFTOVER_WITHIN)).await {
+            Ok(()) => self.placer.place(request, deadline).await,
+            Err(error) => {
+                debug!(server = %home, %error, "what is left of a breakout room was not looked at");
+                placed
+            }
+        }
     }
 
     /// Nothing is decided from a fleet that was not read yet.
@@ -63,7 +94,12 @@ impl PlacementService for Placement {
         let request = place_request(request.into_inner())?;
         let key = request.ask.key.clone();
         let span = info_span!("place meeting", meeting = %key);
-        let placed = self.placer.place(request, deadline).instrument(span).await.map_err(Refusal::place)?;
+        let parent = request.parent.as_ref().map(|id| MeetingKey::new(key.tenant.clone(), id.clone()));
+        let placed = match parent {
+            Some(parent) => self.place_room(request, parent, deadline).instrument(span).await,
+            None => self.placer.place(request, deadline).instrument(span).await,
+        };
+        let placed = placed.map_err(Refusal::place)?;
         let placement = placed.outcome;
         Ok(Response::new(PlaceMeetingResponse {
             meeting: meeting_route(&key, &placement.record).as_ref().map(Into::into),

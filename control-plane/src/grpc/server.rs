@@ -85,7 +85,8 @@ pub async fn serve(
     let fleet = engine.fleet;
     let routing = Routing::new(fleet.clone(), edges.clone(), parts.tasks.clone(), parts.heartbeat);
     let routing = RoutingServiceServer::new(routing).send_compressed(CompressionEncoding::Gzip);
-    let placement = Placement::new(engine.placer.clone(), engine.resolver, fleet.clone());
+    let placement =
+        Placement::new(engine.placer.clone(), engine.resolver, fleet.clone(), engine.poll_asks.clone());
     let callbacks = Callbacks {
         deliveries: parts.deliveries.clone(),
         keys: parts.callback_keys,

@@ -6,7 +6,7 @@ use futures::future::join_all;
 use tonic_types::StatusExt;
 use usher_common::proto::v1::*;
 
-use crate::bench::{Bench, key, settings, until};
+use crate::bench::{Bench, DEADLINE, key, settings, until};
 
 fn reason(status: &tonic::Status) -> String {
     status.get_details_error_info().map(|info| info.reason).unwrap_or_default()
@@ -141,6 +141,36 @@ async fn a_breakout_room_goes_to_its_parents_server_or_nowhere() {
     }
     let status = place("five", &"x".repeat(300)).await.expect_err("is no id");
     assert_eq!(status.code(), tonic::Code::InvalidArgument);
+    bench.stop().await;
+}
+
+/// What is left of a room is looked at when the next create of it comes, not when the next poll is due.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_breakout_room_whose_create_came_to_nothing_can_be_created_again_at_once() {
+    let mut settings = settings();
+    settings.health.interval = 10 * DEADLINE;
+    settings.health.unhealthy_after = 100 * DEADLINE;
+    let bench = Bench::with(settings, 1).await;
+    bench.create("parent").await;
+    let place = async || {
+        let request = PlaceMeetingRequest {
+            key: Some(key("room")),
+            parent_meeting_id: "parent".into(),
+            ..PlaceMeetingRequest::default()
+        };
+        bench.placement().place_meeting(request).await.map(tonic::Response::into_inner)
+    };
+    let placed = place().await.expect("is placed");
+    let mut abandon = AbandonMeetingRequest {
+        key: Some(key("room")),
+        server_id: placed.server.expect("is named").id,
+        token: placed.token.clone(),
+        ..AbandonMeetingRequest::default()
+    };
+    abandon.set_certainty(AbandonCertainty::Unknown);
+    bench.placement().abandon_meeting(abandon).await.expect("is noted");
+    let again = place().await.expect("is placed again");
+    assert!(!again.existing && again.token != placed.token, "{again:?}");
     bench.stop().await;
 }
 

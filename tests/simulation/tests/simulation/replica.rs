@@ -111,7 +111,12 @@ impl Replica {
         };
         let (front, back) = (Tasks::new(), Tasks::new());
         let engine = Engine::start(&settings, around, &back);
-        let placement = Placement::new(engine.placer.clone(), engine.resolver.clone(), engine.fleet.clone());
+        let placement = Placement::new(
+            engine.placer.clone(),
+            engine.resolver.clone(),
+            engine.fleet.clone(),
+            engine.poll_asks.clone(),
+        );
         let heartbeat = settings.health.interval.min(std::time::Duration::from_secs(2));
         let routing = Routing::new(engine.fleet.clone(), Edges::new(metrics), front.clone(), heartbeat);
         Running { life, engine, placement, routing, candidate, front, back }
