@@ -158,7 +158,7 @@ impl Status {
     }
 }
 
-/// Shows the fleet once, or again and again.
+/// Shows the fleet once, or again and again until a signal ends it: there is nothing to put in order.
 pub(super) async fn run(
     global: &Global,
     printer: &mut Printer,
@@ -183,10 +183,7 @@ pub(super) async fn run(
             }
             Err(failure) => return Err(failure),
         }
-        tokio::select! {
-            () = tokio::time::sleep(every) => {}
-            interrupted = tokio::signal::ctrl_c() => return Ok(interrupted?),
-        }
+        tokio::time::sleep(every).await;
     }
 }
 

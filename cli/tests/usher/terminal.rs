@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Longest wait for anything that it is to say, or for its end.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A command that runs on a terminal of its own.
 struct Terminal {
@@ -119,6 +119,6 @@ async fn a_terminal_shows_one_page_of_status_at_a_time() {
     terminal.until("\x1b[2J\x1b[Hcontrol plane", 3);
     terminal.interrupt();
     let (code, said) = terminal.end();
-    assert_eq!(code, Some(0), "{said:?}");
+    assert_eq!(code, None, "the signal ends it: {said:?}");
     fleet.stop().await;
 }
