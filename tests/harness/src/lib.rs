@@ -13,6 +13,7 @@ pub mod cluster;
 pub mod etcd;
 pub mod figures;
 pub mod forwarder;
+mod freeze;
 pub mod link;
 pub mod load;
 pub mod process;

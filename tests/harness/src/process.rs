@@ -15,7 +15,7 @@ use nix::{
     unistd::Pid,
 };
 
-use crate::{programs::Program, wait};
+use crate::{freeze::freeze, programs::Program, wait};
 
 /// Lines that are shown of what a program printed last.
 const SHOWN: usize = 20;
@@ -134,12 +134,12 @@ impl Process {
         Ok(())
     }
 
-    /// Stops it without ending it: it holds its sockets and answers nothing.
+    /// Stops it without ending it: from now on it holds its sockets and answers nothing.
     ///
     /// # Errors
     /// When it had ended before.
     pub fn freeze(&self) -> Result<()> {
-        self.signal(Signal::SIGSTOP)
+        freeze(self.child_pid()?)
     }
 
     /// Lets it go on after [`Process::freeze`].
@@ -191,8 +191,11 @@ impl Process {
     }
 
     fn signal(&self, signal: Signal) -> Result<()> {
-        let pid = Pid::from_raw(i32::try_from(self.child.id())?);
-        kill(pid, signal).with_context(|| format!("send {signal} to {}", self.name))
+        kill(self.child_pid()?, signal).with_context(|| format!("send {signal} to {}", self.name))
+    }
+
+    fn child_pid(&self) -> Result<Pid> {
+        Ok(Pid::from_raw(i32::try_from(self.child.id())?))
     }
 
     fn lines(&self) -> MutexGuard<'_, Vec<String>> {

@@ -14,7 +14,7 @@ use nix::{
 };
 
 use super::EtcdOptions;
-use crate::certificates::TlsFiles;
+use crate::{certificates::TlsFiles, freeze::freeze};
 
 /// One node; its process is killed when it is dropped.
 #[derive(Debug)]
@@ -115,7 +115,7 @@ impl Member {
     }
 
     pub(super) fn freeze(&self) -> Result<()> {
-        self.signal(Signal::SIGSTOP)
+        freeze(self.pid()?)
     }
 
     pub(super) fn thaw(&self) -> Result<()> {
@@ -134,9 +134,13 @@ impl Member {
     }
 
     fn signal(&self, signal: Signal) -> Result<()> {
-        let child = self.child.as_ref().context("the node does not run")?;
-        kill(Pid::from_raw(i32::try_from(child.id())?), signal)?;
+        kill(self.pid()?, signal)?;
         Ok(())
+    }
+
+    fn pid(&self) -> Result<Pid> {
+        let child = self.child.as_ref().context("the node does not run")?;
+        Ok(Pid::from_raw(i32::try_from(child.id())?))
     }
 }
 
