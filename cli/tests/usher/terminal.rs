@@ -66,9 +66,10 @@ impl Terminal {
         self.keyboard.write_all(keys.as_bytes()).expect("is typed");
     }
 
-    fn interrupt(&mut self) {
+    /// Not by SIGINT: whoever started the tests may have had it ignored.
+    fn terminate(&mut self) {
         let pid = Pid::from_raw(i32::try_from(self.child.child().id()).expect("is a pid"));
-        kill(pid, Signal::SIGINT).expect("is sent");
+        kill(pid, Signal::SIGTERM).expect("is sent");
     }
 
     /// Waits for its end; returns its exit code and everything it said.
@@ -117,7 +118,7 @@ async fn a_terminal_shows_one_page_of_status_at_a_time() {
     let control = fleet.standalone.addresses().control.to_string();
     let mut terminal = Terminal::run(&["--endpoint", &control, "status", "--watch", "--every", "50ms"]);
     terminal.until("\x1b[2J\x1b[Hcontrol plane", 3);
-    terminal.interrupt();
+    terminal.terminate();
     let (code, said) = terminal.end();
     assert_eq!(code, None, "the signal ends it: {said:?}");
     fleet.stop().await;
