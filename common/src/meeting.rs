@@ -91,6 +91,18 @@ pub struct Record {
     pub breakout: bool,
 }
 
+impl Record {
+    /// Tells whether it is ACTIVE with this instance.
+    pub fn runs(&self, instance: &InternalMeetingId) -> bool {
+        matches!(&self.state, RecordState::Active { internal_id, .. } if internal_id == instance)
+    }
+
+    /// Tells whether it names this instance, be it that it runs or that it was asked to end.
+    pub fn names(&self, instance: &InternalMeetingId) -> bool {
+        self.state.internal_id() == Some(instance)
+    }
+}
+
 /// What happens to a zombie next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ZombieState {

@@ -2,7 +2,7 @@
 
 mod base_url;
 
-pub use base_url::{BaseUrlError, base_url};
+pub use base_url::{BaseUrlError, base_url, place_of};
 
 use crate::{
     bbb::checksum::Algorithm,

@@ -133,8 +133,16 @@ impl Status {
             lines.extend([String::new(), table(&self.servers)]);
         }
         let unwell = self.servers.iter().filter(|server| !server.health_reason.is_empty());
-        let reasons: Vec<String> =
+        let mut reasons: Vec<String> =
             unwell.map(|server| format!("{}: {}", server.id, clean(&server.health_reason))).collect();
+        let twice = self.servers.iter().filter(|server| !server.same_as.is_empty());
+        reasons.extend(twice.map(|server| {
+            let original = clean(&server.same_as);
+            format!(
+                "{}: the same server as {original}; it takes no meetings: remove one of the two",
+                server.id
+            )
+        }));
         if !reasons.is_empty() {
             lines.push(String::new());
             lines.extend(reasons);

@@ -1,4 +1,4 @@
-//! The one form in which a server's address is kept, whatever form it was written in.
+//! The one form in which a server's address is kept, however an operator wrote it, and when two are the same.
 
 use url::Url;
 
@@ -35,9 +35,44 @@ pub fn base_url(text: &str) -> Result<String, BaseUrlError> {
     Ok(url.into())
 }
 
+/// Returns the place that an address means, however it is written: equal for two addresses that differ
+/// in the scheme, in a port that is the scheme's own, in the case of the host or a dot behind it, or in
+/// slashes at the end. Two names of one machine (`localhost` and `127.0.0.1`) are two places here; only
+/// the meetings that a server lists tell that they are the same.
+pub fn place_of(url: &str) -> String {
+    // The parser writes hosts in lower case and leaves out the port that is the scheme's own.
+    let Ok(parsed) = Url::parse(url) else { return url.to_owned() };
+    let host = parsed.host_str().unwrap_or_default().trim_end_matches('.');
+    let path = parsed.path().trim_end_matches('/');
+    parsed.port().map_or_else(|| format!("{host}{path}"), |port| format!("{host}:{port}{path}"))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::base_url;
+    use super::{base_url, place_of};
+
+    #[test]
+    fn one_place_may_be_written_in_several_ways() {
+        let plain = "https://bbb1.example.org/bigbluebutton/api/";
+        for same in [
+            plain,
+            "https://BBB1.example.org/bigbluebutton/api",
+            "http://bbb1.example.org/bigbluebutton/api/",
+            "https://bbb1.example.org:443/bigbluebutton/api/",
+            "http://bbb1.example.org:80/bigbluebutton/api//",
+            "https://bbb1.example.org./bigbluebutton/api/",
+        ] {
+            assert_eq!(place_of(plain), place_of(same), "{same}");
+        }
+        for other in [
+            "https://bbb2.example.org/bigbluebutton/api/",
+            "https://bbb1.example.org:8443/bigbluebutton/api/",
+            "https://bbb1.example.org/two/api/",
+            "not a URL",
+        ] {
+            assert_ne!(place_of(plain), place_of(other), "{other}");
+        }
+    }
 
     #[test]
     fn every_way_to_write_an_address_means_the_same() {

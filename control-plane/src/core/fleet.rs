@@ -6,6 +6,7 @@
 //! server turning red changes one entry, whatever the number of its meetings.
 
 mod accessors;
+mod aliases;
 mod asked;
 mod bare;
 mod instances;
@@ -39,7 +40,10 @@ use usher_common::{
     server::{HealthRecord, Sample},
 };
 
-use self::{bare::Bare, instances::Ended, records::Records, tombstones::Tombstones, zombies::Zombies};
+use self::{
+    aliases::ServerAliases, bare::Bare, instances::Ended, records::Records, tombstones::Tombstones,
+    zombies::Zombies,
+};
 use crate::core::{
     plan::{Event, Key, Stored},
     policy::Policy,
@@ -58,6 +62,7 @@ pub struct Fleet {
     tenants: BTreeMap<TenantId, Stored<TenantRoute>>,
     records: Records,
     zombies: Zombies,
+    aliases: ServerAliases,
     bare: Bare,
     voice: VoiceBook,
     tombstones: Tombstones,
@@ -92,6 +97,7 @@ impl Fleet {
             tenants: BTreeMap::new(),
             records: Records::default(),
             zombies: Zombies::default(),
+            aliases: ServerAliases::default(),
             bare: Bare::default(),
             voice: VoiceBook::default(),
             tombstones: Tombstones::default(),
@@ -157,9 +163,11 @@ impl Fleet {
             Event::Sample(id, stored) => {
                 match self.servers.get_mut(&id) {
                     Some(server) => {
-                        if let Some(before) = &server.sample {
-                            let after = stored.as_ref().map(|stored| &stored.value);
-                            self.ended.compare(&before.value, after, now);
+                        let after = stored.as_ref().map(|stored| &stored.value);
+                        let before = server.sample.as_ref().map(|stored| &stored.value);
+                        self.aliases.sampled(&id, before, after);
+                        if let Some(before) = before {
+                            self.ended.compare(before, after, now);
                         }
                         server.set_sample(stored, &self.policy, now);
                     }
@@ -200,22 +208,24 @@ impl Fleet {
         stored: Option<Stored<usher_common::server::Server>>,
         now: Instant,
     ) {
+        self.aliases.addressed(id, stored.as_ref().map(|stored| stored.value.url.as_str()));
         match (stored, self.servers.get_mut(id)) {
             (Some(stored), Some(server)) => server.set_server(stored),
             (Some(stored), None) => {
                 let stray = self.strays.remove(id).unwrap_or_default();
                 let mut server = FleetServer::new(stored);
                 server.health = stray.health;
+                self.aliases.sampled(id, None, stray.sample.as_ref().map(|stored| &stored.value));
                 server.set_sample(stray.sample, &self.policy, now);
                 self.servers.insert(id.clone(), server);
                 self.recount(id, now);
             }
             (None, Some(_)) => {
-                if let Some(server) = self.servers.remove(id)
-                    && (server.health.is_some() || server.sample.is_some())
-                {
-                    let stray = Stray { health: server.health, sample: server.sample };
-                    self.strays.insert(id.clone(), stray);
+                if let Some(FleetServer { health, sample, .. }) = self.servers.remove(id) {
+                    self.aliases.sampled(id, sample.as_ref().map(|stored| &stored.value), None);
+                    if health.is_some() || sample.is_some() {
+                        self.strays.insert(id.clone(), Stray { health, sample });
+                    }
                 }
                 self.recount(id, now);
             }

@@ -105,7 +105,10 @@ pub fn choose(fleet: &Fleet, inflight: &Inflight, ask: &Ask, now: Now) -> Result
     let settings = &fleet.policy().placement;
     // The server just refused this meeting, or an old instance of it perhaps still runs there (I2).
     let mut barred = ask.excluded.clone();
-    barred.extend(fleet.zombies_of(&ask.key).map(|(key, _)| key.server));
+    for (zombie, _) in fleet.zombies_of(&ask.key) {
+        barred.extend(fleet.aliases_of(&zombie.server).cloned());
+        barred.push(zombie.server);
+    }
     // There a create would be answered by another tenant's meeting.
     barred.extend(fleet.namesakes_of(&ask.key).cloned());
     let chooser = Chooser {
@@ -197,6 +200,7 @@ impl Chooser<'_> {
         self.fleet.servers().filter(move |server| {
             let tags = &server.stored.value.tags;
             server.admin() == AdminState::Enabled
+                && self.fleet.original_of(server.id()).is_none()
                 && (!confined || self.pool.matches(tags))
                 && match among {
                     Servers::Tagged(wish) => wish.matches(tags),

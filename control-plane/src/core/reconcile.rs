@@ -56,17 +56,30 @@ pub struct End {
     pub moderator_password: Option<Secret>,
 }
 
-/// A young meeting that the list does not show: asked for by `getMeetingInfo` before it is believed
-/// to have ended (F9).
+/// An instance that is asked for by `getMeetingInfo` before anything is believed of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Verify {
     /// The meeting.
     pub key: MeetingKey,
+    /// The server to ask.
+    pub server: ServerId,
     /// The instance to ask for.
     pub internal_id: InternalMeetingId,
-    /// What to commit if the server does not know it. If it does, the list lies: alarm
-    /// `snapshot_inconsistent`.
+    /// Why it is in doubt.
+    pub doubt: Doubt,
+    /// What to commit if the server does not know the instance.
     pub if_gone: Plan,
+}
+
+/// Why an instance is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Doubt {
+    /// The list of its own server lacks it although it is young (F9). If the server knows it, the list
+    /// lies: alarm `snapshot_inconsistent`.
+    Missing,
+    /// The server of the id's record may be the very server that listed it, under another entry. If it
+    /// knows the instance, they are one.
+    OneServerTwice,
 }
 
 /// What a poll leads to.

@@ -84,7 +84,8 @@ fn counts(fleet: &Fleet) -> GetStatusResponse {
         u32::try_from(servers.count()).unwrap_or(u32::MAX)
     };
     let polled = |admin| admin != AdminState::Disabled;
-    let users: u64 = fleet.servers().map(crate::core::fleet::FleetServer::users).sum();
+    let entries = fleet.servers().filter(|server| fleet.original_of(server.id()).is_none());
+    let users: u64 = entries.map(crate::core::fleet::FleetServer::users).sum();
     GetStatusResponse {
         revision: Some(fleet.revision().into()),
         digest: fleet.routing().digest().0,

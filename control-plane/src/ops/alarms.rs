@@ -22,17 +22,20 @@ pub enum Alarm {
     PlacementImbalance,
     /// The store refuses or does not take writes (F8).
     StoreWriteFailed,
+    /// Two entries are one BBB server (A5).
+    ServerListedTwice,
 }
 
 impl Alarm {
     /// Every alarm.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::SuspectSelf,
         Self::LoadUnknown,
         Self::SnapshotInconsistent,
         Self::GrayFailure,
         Self::PlacementImbalance,
         Self::StoreWriteFailed,
+        Self::ServerListedTwice,
     ];
 
     /// Returns the name by which metrics and `usher status` call it.
@@ -44,6 +47,7 @@ impl Alarm {
             Self::GrayFailure => "gray_failure",
             Self::PlacementImbalance => "placement_imbalance",
             Self::StoreWriteFailed => "store_write_failed",
+            Self::ServerListedTwice => "server_listed_twice",
         }
     }
 }

@@ -80,7 +80,7 @@ impl Gauges {
 }
 
 impl Lasting {
-    fn alarms(&mut self, fleet: &Fleet, now: Now) -> [(Alarm, Option<String>); 4] {
+    fn alarms(&mut self, fleet: &Fleet, now: Now) -> [(Alarm, Option<String>); 5] {
         let uneven = self.uneven.lasting(fleet, now.instant);
         let uneven = uneven.map(|most| format!("the busiest server has {most:.2} times the mean load"));
         [
@@ -88,6 +88,7 @@ impl Lasting {
             (Alarm::GrayFailure, gray_failure(fleet, now)),
             (Alarm::LoadUnknown, self.load_unknown(fleet, now.instant)),
             (Alarm::PlacementImbalance, uneven),
+            (Alarm::ServerListedTwice, listed_twice(fleet)),
         ]
     }
 
@@ -113,14 +114,23 @@ fn suspect_self(fleet: &Fleet) -> Option<String> {
     ))
 }
 
+/// Names the entries that are another entry's server (A5), and what to do about them.
+fn listed_twice(fleet: &Fleet) -> Option<String> {
+    let ids = fleet.servers().map(FleetServer::id);
+    let twice = ids.filter_map(|id| Some(format!("`{id}` is the server of `{}`", fleet.original_of(id)?)));
+    let named = twice.collect::<Vec<_>>();
+    let listed = names(named.iter().map(String::as_str))?;
+    Some(format!("{listed}: it takes no meetings by the younger entry; remove that one, its meetings go on"))
+}
+
 fn gray_failure(fleet: &Fleet, now: Now) -> Option<String> {
     let names = names(health::gray_failures(fleet, now))?;
     Some(format!("polls of {names} succeed, but users' calls fail again and again: look there, or cordon it"))
 }
 
 /// Lists the first of some names; none when there is none.
-fn names<'a>(ids: impl Iterator<Item = &'a ServerId>) -> Option<String> {
-    let all: Vec<&str> = ids.map(ServerId::as_str).collect();
+fn names<'a, N: AsRef<str> + ?Sized + 'a>(ids: impl Iterator<Item = &'a N>) -> Option<String> {
+    let all: Vec<&str> = ids.map(N::as_ref).collect();
     let listed = all.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
     match all.len().checked_sub(NAMED) {
         _ if all.is_empty() => None,

@@ -48,6 +48,8 @@ pub(crate) struct Bounds {
     pub(crate) sweeps: u8,
     /// Times that all records and zombies are lost.
     pub(crate) wipes: u8,
+    /// Both entries are one server, as when an operator adds it twice.
+    pub(crate) aliased: bool,
     /// What a second replica does.
     pub(crate) second: Second,
     /// States after which the search gives up.
@@ -73,6 +75,7 @@ impl Bounds {
         adopts: 0,
         sweeps: 0,
         wipes: 0,
+        aliased: false,
         second: Second::None,
         most_states: 3_000_000,
     };

@@ -11,7 +11,7 @@ use crate::{
     bounds::{Bounds, Second},
     core_calls::Core,
     facts,
-    state::{Admin, Lag, Rec, RecState, SERVERS, Slot, State, View, ZomState, bit},
+    state::{Admin, Lag, Rec, RecState, SERVERS, Slot, State, View, Zom, ZomState, bit},
     transaction::{Put, Transaction},
     weak::{Guard, Weak},
 };
@@ -50,7 +50,7 @@ impl Cluster {
 
     pub(crate) fn start(&self) -> State {
         let leader = u8::from(self.bounds.second == Second::Deposed);
-        State::start(leader, self.bounds.foreign, self.bounds.healthy_threshold)
+        State::start(leader, self.bounds.foreign, self.bounds.healthy_threshold, self.bounds.aliased)
     }
 
     /// Returns everything that may happen next.
@@ -143,10 +143,20 @@ impl Draft<'_> {
             && self.is_owed(server, instance)
         {
             let named = after.rec.is_some_and(|rec| rec.instance() == Some(instance));
-            if !named && after.zom[server].is_none_or(|zombie| zombie.instance != Some(instance)) {
+            let stands = |entry: usize| {
+                (entry == server || self.state.aliased)
+                    && after.zom[entry].is_some_and(|zombie| zombie.instance == Some(instance))
+            };
+            if !named && !SERVERS.into_iter().any(stands) {
                 self.fail(|| {
                     format!("I4: nothing names instance {instance} any more, which runs on server {server}")
                 });
+            }
+        }
+        if let Some(Rec { state: RecState::Active(instance), .. }) = after.rec {
+            let ending = Zom { state: ZomState::Ending, instance: Some(instance) };
+            if after.zom.contains(&Some(ending)) {
+                self.fail(|| format!("I2: a record names instance {instance} while it is being ended"));
             }
         }
         for put in &transaction.puts {
@@ -214,7 +224,16 @@ impl Draft<'_> {
                 format!("I2, I3: ended instance {live} on server {server}: acknowledged, not superseded")
             });
         }
-        self.state.live[server] = 0;
+        // On the only server, whoever joins by the record's older instance is in this one. Where no answer
+        // is lost, nothing fails and nobody supersedes, it is not left over from anything either.
+        let spent = self.state.spent;
+        let calm = self.cluster.bounds.reliable && spent.faults + spent.supersedes + spent.app_ends == 0;
+        let joined = self.state.store.rec.is_some_and(|rec| matches!(rec.state, RecState::Active(_)));
+        let strict = self.state.aliased && calm && joined;
+        if strict && self.state.released & bit(live) == 0 {
+            self.fail(|| format!("I2: ended instance {live} of the only server: not superseded"));
+        }
+        self.state.set_live(server, 0);
         true
     }
 

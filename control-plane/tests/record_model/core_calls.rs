@@ -101,8 +101,8 @@ pub(crate) struct Decision {
     pub(crate) plans: Vec<Transaction>,
     /// Instances to be ended, each after its mark.
     pub(crate) ends: Vec<(Transaction, u8)>,
-    /// To be committed if the server does not know the instance.
-    pub(crate) verify: Vec<(u8, Transaction)>,
+    /// To be committed if a server does not know an instance.
+    pub(crate) verify: Vec<(usize, u8, Transaction)>,
 }
 
 /// What may happen to a server's counters.
@@ -305,7 +305,10 @@ impl Core {
                 .map(|end| (Transaction::new(&end.mark), transaction::instance(&end.internal_id)))
                 .collect(),
             verify: verify
-                .map(|asked| (transaction::instance(&asked.internal_id), Transaction::new(&asked.if_gone)))
+                .map(|asked| {
+                    let instance = transaction::instance(&asked.internal_id);
+                    (transaction::server(&asked.server), instance, Transaction::new(&asked.if_gone))
+                })
                 .collect(),
             ..Decision::default()
         }

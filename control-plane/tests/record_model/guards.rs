@@ -127,3 +127,8 @@ fn h15_without_giving_up_what_waits_a_superseded_meeting_stays_on_a_disabled_ser
 fn a5_without_zombie_ttl_what_is_only_away_is_given_up() {
     breaks(Bounds { sweeps: 1, ..BASE }, &[Guard::Ttl], "I4");
 }
+
+#[test]
+fn i2_without_asking_the_records_server_an_alias_ends_a_meeting_that_was_created_anew() {
+    breaks(Bounds { aliased: true, reliable: true, ..BASE }, &[Guard::Asked], "I2");
+}

@@ -108,6 +108,61 @@ fn i2_meetings_of_another_balancer_are_adopted_and_never_ended_for_another() {
     holds(foreign, Bounds { own_ends: 1, ..foreign });
 }
 
+/// One server under two entries. A fault may turn either entry red, and the other goes on. Where nothing
+/// fails and no answer is lost, not even an instance that no client was told of yet may be ended: users may
+/// be in it.
+#[test]
+fn i2_a_server_that_is_listed_twice_loses_no_meeting() {
+    let twice = Bounds { aliased: true, ..BASE };
+    holds(twice, Bounds { faults: 2, ..twice });
+    let reliable = Bounds { reliable: true, ..twice };
+    holds(reliable, Bounds { faults: 2, ..reliable });
+}
+
+#[test]
+fn i2_a_server_that_is_listed_twice_while_an_application_ends_the_meeting() {
+    let ends = Bounds { aliased: true, app_ends: 1, own_ends: 0, reliable: true, ..BASE };
+    holds(ends, Bounds { own_ends: 1, reliable: false, ..ends });
+}
+
+#[test]
+fn i2_a_server_that_is_listed_twice_while_an_operator_supersedes() {
+    let supersedes = Bounds {
+        aliased: true,
+        supersedes: 1,
+        own_ends: 0,
+        healthy_threshold: 2,
+        unhealthy_threshold: 2,
+        reliable: true,
+        ..BASE
+    };
+    holds(supersedes, Bounds { own_ends: 1, faults: 2, ..supersedes });
+}
+
+#[test]
+fn h15_panic_of_one_entry_of_a_server_that_is_listed_twice() {
+    let panic = Bounds { aliased: true, panics: 1, ..CALM };
+    holds(panic, Bounds { own_ends: 1, faults: 1, ..panic });
+}
+
+#[test]
+fn f7_polls_adopt_a_meeting_of_a_server_that_is_listed_twice_once() {
+    let wipes = Bounds { aliased: true, wipes: 1, own_ends: 0, ..BASE };
+    holds(wipes, Bounds { own_ends: 1, ..wipes });
+}
+
+#[test]
+fn i2_meetings_of_another_balancer_on_a_server_that_is_listed_twice() {
+    let foreign = Bounds { aliased: true, foreign: 1, own_ends: 0, ..BASE };
+    holds(foreign, Bounds { own_ends: 1, ..foreign });
+}
+
+#[test]
+fn x3_a_deposed_leader_and_a_server_that_is_listed_twice() {
+    let deposed = Bounds { aliased: true, second: Second::Deposed, creates: 1, own_ends: 1, ..CALM };
+    holds(deposed, Bounds { creates: 2, faults: 1, ..deposed });
+}
+
 #[test]
 fn i2_meetings_of_another_balancer_that_an_operator_names_are_never_ended_for_another() {
     let named = Bounds { foreign: 2, adopts: 1, own_ends: 0, ..BASE };

@@ -208,8 +208,10 @@ pub(crate) struct State {
     pub(crate) lag: Option<Lag>,
     /// The replica whose fencing token holds.
     pub(crate) leader: u8,
-    /// The instance that runs on each server; 0 is none.
+    /// The instance that runs on each server; 0 is none. Changed by [`State::set_live`] alone.
     pub(crate) live: [u8; 2],
+    /// Both entries are one server.
+    pub(crate) aliased: bool,
     pub(crate) creates: [Create; MOST_CREATES],
     /// Requests on the way whose caller gave up.
     pub(crate) orphans: [u8; 2],
@@ -236,7 +238,7 @@ pub(crate) fn bit(instance: u8) -> u16 {
 
 impl State {
     /// A cluster of two green servers, led by `leader`, on which so many unmarked meetings run.
-    pub(crate) fn start(leader: u8, foreign: u8, healthy_threshold: u8) -> Self {
+    pub(crate) fn start(leader: u8, foreign: u8, healthy_threshold: u8, aliased: bool) -> Self {
         let green = Some(Counters { recover: healthy_threshold, error: 0 });
         let (admin, empty) = ([Admin::Enabled; 2], [false; 2]);
         let unmarked = (1..=foreign).fold(0, |set, instance| set | bit(instance));
@@ -244,7 +246,8 @@ impl State {
             store: View { rec: None, zom: [None; 2], admin, empty, health: [green; 2] },
             lag: None,
             leader,
-            live: [u8::from(foreign > 0), if foreign > 1 { 2 } else { 0 }],
+            live: [u8::from(foreign > 0), if foreign > 1 { 2 } else { u8::from(aliased && foreign > 0) }],
+            aliased,
             creates: [Create::Unborn; MOST_CREATES],
             orphans: [0; 2],
             polls: [[None; 2]; 2],
@@ -270,10 +273,19 @@ impl State {
         self.released |= instance.map_or(0, bit);
     }
 
+    /// An instance begins to run on a server, or with 0 the one that ran there is over.
+    pub(crate) fn set_live(&mut self, server: usize, instance: u8) {
+        if self.aliased {
+            self.live = [instance; 2];
+        } else {
+            self.live[server] = instance;
+        }
+    }
+
     /// A create request arrives: idempotent, as BBB's is.
     pub(crate) fn arrive(&mut self, server: usize) -> u8 {
         if self.live[server] == 0 {
-            self.live[server] = self.next;
+            self.set_live(server, self.next);
             self.next += 1;
         }
         self.live[server]

@@ -50,6 +50,9 @@ pub(crate) enum Guard {
     Ttl,
     /// A report of an end names what ended.
     Named,
+    /// A double that is newer than the record's instance is ended only if the record's server, which may
+    /// be the same one under another entry, does not know it.
+    Asked,
 }
 
 /// The guards that are taken out.
@@ -91,8 +94,15 @@ impl Weak {
         if self.lacks(Guard::Restore) && leads && view.rec.is_none() {
             decision.plans.retain(|plan| !restores(view, plan));
         }
+        if let Question::Sample { server, .. } = question
+            && self.lacks(Guard::Asked)
+        {
+            let elsewhere = decision.verify.iter().filter(|(asked, ..)| *asked != server);
+            decision.plans.extend(elsewhere.map(|(.., plan)| plan.clone()));
+            decision.verify.retain(|(asked, ..)| *asked == server);
+        }
         let marks = decision.ends.iter_mut().map(|(mark, _)| mark);
-        let verified = decision.verify.iter_mut().map(|(_, plan)| plan);
+        let verified = decision.verify.iter_mut().map(|(.., plan)| plan);
         for plan in decision.plans.iter_mut().chain(marks).chain(verified) {
             if unseen {
                 plan.guards.retain(|(slot, _)| matches!(slot, Slot::Server(_) | Slot::Health(_)));

@@ -13,6 +13,8 @@ pub(in crate::commands) struct ServerRow {
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<String>,
     admin_state: &'static str,
+    /// The older entry of the same server, in whose favour this one takes no meetings; else empty.
+    pub(in crate::commands) same_as: String,
     health: &'static str,
     health_since: Option<String>,
     pub(in crate::commands) health_reason: String,
@@ -48,6 +50,7 @@ impl From<v1::Server> for ServerRow {
             },
             checksum_algorithm: Algorithm::from(server.checksum_algorithm()).name(),
             id: server.name.trim_start_matches("servers/").to_owned(),
+            same_as: server.same_as.trim_start_matches("servers/").to_owned(),
             health_since: server.health_since_time.map(|time| time.to_string()),
             sample_age: ago(server.sample_age.as_ref()),
             sample_age_seconds: server.sample_age.map(|age| age.seconds as f64 + f64::from(age.nanos) / 1e9),
@@ -74,7 +77,11 @@ impl Row for ServerRow {
     fn cells(&self) -> Vec<String> {
         vec![
             self.id.clone(),
-            self.admin_state.to_owned(),
+            if self.same_as.is_empty() {
+                self.admin_state.to_owned()
+            } else {
+                format!("{}, same as {}", self.admin_state, self.same_as)
+            },
             self.health.to_owned(),
             self.meetings.to_string(),
             self.users.to_string(),

@@ -1,7 +1,7 @@
 //! Reading a fleet.
 
 use usher_common::{
-    id::{ServerId, TenantId},
+    id::{InternalMeetingId, ServerId, TenantId},
     meeting::{MeetingKey, Record, Zombie, ZombieKey, ZombieState},
     revision::Revision,
     routing::{RoutingTable, TenantRoute},
@@ -54,9 +54,12 @@ impl Fleet {
     }
 
     /// Counts the users in a tenant's meetings, as the last samples of the servers that are not offline
-    /// show them.
+    /// show them. Users of a server that has several entries count once.
     pub fn users_of(&self, tenant: &TenantId) -> u64 {
-        let there = self.servers.values().filter(|server| server.colour() != Health::Offline);
+        let there = self
+            .servers
+            .values()
+            .filter(|server| server.colour() != Health::Offline && self.original_of(server.id()).is_none());
         there.map(|server| server.users_of(tenant)).sum()
     }
 
@@ -138,6 +141,14 @@ impl Fleet {
             let key = ZombieKey { meeting: meeting.clone(), server: server.clone() };
             let stored = self.zombies.get(&key)?;
             Some((key, stored))
+        })
+    }
+
+    /// Tells whether an `end` may be on its way to an instance of a meeting, by whichever entry of its
+    /// server.
+    pub fn is_being_ended(&self, meeting: &MeetingKey, instance: &InternalMeetingId) -> bool {
+        self.zombies_of(meeting).any(|(_, stored)| {
+            stored.value.state == ZombieState::Ending && stored.value.internal_id.as_ref() == Some(instance)
         })
     }
 

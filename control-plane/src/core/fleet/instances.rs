@@ -58,23 +58,25 @@ impl Ended {
 }
 
 impl Fleet {
+    /// Returns whose record or zombie on a server names an instance.
+    pub fn key_of_instance(&self, server: &ServerId, instance: &InternalMeetingId) -> Option<MeetingKey> {
+        let mut records = self.records_on(server).filter(|(_, stored)| stored.value.names(instance));
+        let record = records.next().map(|(key, _)| key.clone());
+        record.or_else(|| {
+            let mut zombies = self.zombies_on(server);
+            let named = zombies.find(|(_, stored)| stored.value.internal_id.as_ref() == Some(instance));
+            named.map(|(key, _)| key.meeting)
+        })
+    }
+
     /// Returns whose an instance on a server is, or was within the last day as far as this replica has
     /// seen; none when it is of no tenant.
     pub fn instance_on(&self, server: &ServerId, instance: &InternalMeetingId) -> Option<MeetingKey> {
-        let record = || {
-            let mut on = self.records_on(server);
-            on.find(|(_, stored)| stored.value.state.internal_id() == Some(instance))
-                .map(|(key, _)| key.clone())
-        };
-        let zombie = || {
-            let mut on = self.zombies_on(server);
-            on.find(|(_, stored)| stored.value.internal_id.as_ref() == Some(instance))
-                .map(|(key, _)| key.meeting)
-        };
         let listed = || {
             let sample = self.server(server)?.sample.as_ref()?;
             sample.value.meetings.iter().find(|meeting| meeting.internal_id == *instance)?.key.clone()
         };
-        record().or_else(zombie).or_else(listed).or_else(|| self.ended.keys.get(instance).cloned())
+        let known = self.key_of_instance(server, instance).or_else(listed);
+        known.or_else(|| self.ended.keys.get(instance).cloned())
     }
 }

@@ -71,12 +71,14 @@ impl Fleet {
         TenantRoute { users: u32::try_from(users).unwrap_or(u32::MAX), ..tenant.clone() }
     }
 
-    /// Returns the tenants of limited users that a change of `server` may concern: those with users on it.
+    /// Returns the tenants of limited users that a change of `server` may concern: those with users on it,
+    /// by this entry or another of the same server.
     pub(super) fn limited_tenants_on(&self, server: &ServerId) -> Vec<TenantId> {
         let limited =
             |id: &&TenantId| self.tenants.get(*id).is_some_and(|stored| stored.value.policy.max_users > 0);
-        let server = self.servers.get(server);
-        server.into_iter().flat_map(FleetServer::tenants).filter(limited).cloned().collect()
+        let entries = std::iter::once(server).chain(self.aliases_of(server));
+        let servers = entries.filter_map(|id| self.servers.get(id));
+        servers.flat_map(FleetServer::tenants).filter(limited).cloned().collect()
     }
 
     /// Returns the changes of the routing table that the touched entries amount to.

@@ -40,7 +40,7 @@ fn record(server: &str, state: u8, token: &str) -> Record {
 
 /// A sample of one meeting with so many users.
 fn crowd(watermark: u64, meeting: &str, users: u32) -> Sample {
-    let mut sample = sample(watermark, &[(meeting, "m-1")]);
+    let mut sample = sample(watermark, &[(meeting, &format!("{meeting}-1"))]);
     sample.meetings[0].participants = users;
     sample
 }
@@ -69,7 +69,11 @@ fn edges_hear_how_many_users_a_tenant_has_where_they_are_limited() {
     bench.green("a");
     bench.write(Write::Sample(sid("a"), sample(2, &[])));
     assert_eq!(users(&bench), Some(3));
+    bench.write(Write::Sample(sid("a"), crowd(3, "n", 3)));
+    assert_eq!(users(&bench), Some(3), "one server under two entries");
     bench.write(Write::Delete(Key::Server(sid("b"))));
+    assert_eq!(users(&bench), Some(3));
+    bench.write(Write::Delete(Key::Server(sid("a"))));
     assert_eq!(users(&bench), Some(0));
 }
 

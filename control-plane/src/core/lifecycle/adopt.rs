@@ -3,13 +3,13 @@
 use bytes::Bytes;
 use usher_common::{
     id::{ServerId, TenantId},
-    meeting::{MeetingKey, Record, RecordState, ZombieKey},
+    meeting::{MeetingKey, Record, RecordState, Zombie, ZombieKey},
     scope::{self, Scope},
     server::{AdminState, Sample, SampledMeeting},
 };
 
 use super::{Draft, Step, create_time_of};
-use crate::core::fleet::Fleet;
+use crate::core::{fleet::Fleet, plan::Stored};
 
 /// What became of a meeting that was to be taken over.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +62,11 @@ pub fn adopt(
     if fleet.record_changed_since(key, sample.watermark) {
         return Step::settled(Adoption::NotRunning); // it was routed, and is over
     }
+    let given_up =
+        |(_, stored): (_, &Stored<Zombie>)| stored.value.internal_id.as_ref() == Some(&listed.internal_id);
+    if fleet.zombies_of(key).any(given_up) {
+        return Step::settled(Adoption::Zombie); // by another entry of this server
+    }
     let is_bare = Scope::of(&key.tenant).is_bare(key.meeting.as_str(), &listed.internal_id);
     let namesake = || namesake(fleet, server, key).filter(|_| is_bare);
     if let Some(owner) = owner(fleet, server, listed).or_else(namesake) {
@@ -96,14 +101,11 @@ fn find<'s>(key: &MeetingKey, sample: &'s Sample) -> Result<&'s SampledMeeting, 
     }
 }
 
-/// Returns whose record or zombie names the instance already.
+/// Returns whose record or zombie names the instance already, on this entry or another of its server.
 fn owner(fleet: &Fleet, server: &ServerId, listed: &SampledMeeting) -> Option<TenantId> {
-    let names = |id: Option<_>| id == Some(&listed.internal_id);
-    let records = fleet.records_on(server).filter(|(_, stored)| names(stored.value.state.internal_id()));
-    let zombies = fleet.zombies_on(server).filter(|(_, stored)| names(stored.value.internal_id.as_ref()));
-    let mut owners =
-        records.map(|(key, _)| key.tenant.clone()).chain(zombies.map(|(key, _)| key.meeting.tenant));
-    owners.next()
+    let entries = std::iter::once(server).chain(fleet.listers_of(&listed.internal_id));
+    let mut keys = entries.filter_map(|entry| fleet.key_of_instance(entry, &listed.internal_id));
+    keys.next().map(|key| key.tenant)
 }
 
 /// Returns tenant `default` where a meeting of its own is called so on the server.

@@ -36,12 +36,21 @@ pub struct Answer {
 /// | ACTIVE here, a newer instance | nothing | yes |
 /// | ENDING here, another and older instance | made anew | yes |
 /// | none | made anew, unless a zombie of the id stands here | yes |
-/// | on another server, or none and a zombie stands here | a *due* zombie: whatever of ours runs here | no |
+/// | ACTIVE on another server, this very instance | nothing: two entries of one server | yes |
+/// | any, while an `end` may be on its way to this instance by another entry of the server | nothing | no |
+/// | on another server, or none and a zombie stands here | a *due* zombie: any instance of ours that runs here | no |
 /// | any other | nothing | no |
 pub fn confirm(fleet: &Fleet, key: &MeetingKey, answer: &Answer, now_ms: i64) -> Step<bool> {
     let zombie = ZombieKey { meeting: key.clone(), server: answer.server.clone() };
     let outlived = fleet.zombie(&zombie).map(|stored| &stored.value);
-    match fleet.record(key) {
+    let record = fleet.record(key);
+    if record.is_some_and(|stored| stored.value.runs(&answer.internal_id)) {
+        return Step::settled(true);
+    }
+    if fleet.is_being_ended(key, &answer.internal_id) {
+        return Step::settled(false);
+    }
+    match record {
         Some(stored) if stored.value.server == answer.server => {
             let is_zombie =
                 outlived.is_some_and(|zombie| zombie.internal_id.as_ref() == Some(&answer.internal_id));
@@ -94,7 +103,6 @@ fn on_its_server(
     };
     match &stored.value.state {
         RecordState::Pending if answer.token.as_ref().is_none_or(|own| *own == stored.value.token) => write(),
-        RecordState::Active { internal_id, .. } if *internal_id == answer.internal_id => Step::settled(true),
         RecordState::Active { .. } if is_zombie => Step::settled(false),
         RecordState::Active { create_time_ms, .. } if answer.create_time_ms > *create_time_ms => write(),
         RecordState::Active { .. } => Step::settled(true),

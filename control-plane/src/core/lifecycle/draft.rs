@@ -94,7 +94,24 @@ impl<'a> Draft<'a> {
 
     pub(in crate::core) fn set_record(&mut self, key: &MeetingKey, record: Record) {
         self.guard_record(key);
+        if let RecordState::Active { internal_id, .. } = &record.state {
+            self.claim(key, internal_id);
+        }
         self.write(Key::Record(key.clone()), Write::Record(key.clone(), record));
+    }
+
+    /// Takes out the zombies of an id that name the instance which its record names from now on, on
+    /// whichever entry of the instance's server they stand: what a record names is not ended. A zombie
+    /// that may come to name it is guarded, so that no mark of an `end` slips in between.
+    fn claim(&mut self, key: &MeetingKey, instance: &InternalMeetingId) {
+        let fleet = self.fleet;
+        for (zombie, stored) in fleet.zombies_of(key) {
+            match &stored.value.internal_id {
+                Some(named) if named == instance => self.remove_zombie(&zombie),
+                Some(_) => {}
+                None => self.guard_zombie(&zombie),
+            }
+        }
     }
 
     pub(in crate::core) fn remove_record(&mut self, key: &MeetingKey) {
@@ -156,11 +173,15 @@ impl<'a> Draft<'a> {
         self.release_waiting(key, &server);
     }
 
-    /// Makes the *waiting* zombies of an id, other than on `except`, *due*.
+    /// Makes the *waiting* zombies of an id *due*, other than on `except` and those the plan takes out.
     pub(in crate::core) fn release_waiting(&mut self, key: &MeetingKey, except: &ServerId) {
         let fleet = self.fleet;
         for (zombie, stored) in fleet.zombies_of(key) {
-            if zombie.server != *except && stored.value.state == ZombieState::Waiting {
+            let removed = Write::Delete(Key::Zombie(zombie.clone()));
+            if zombie.server != *except
+                && stored.value.state == ZombieState::Waiting
+                && !self.plan.writes.contains(&removed)
+            {
                 self.move_zombie(&zombie, ZombieState::Due, stored.value.internal_id.clone());
             }
         }
@@ -178,7 +199,7 @@ impl<'a> Draft<'a> {
                 && zombie.server != pending.server
                 && usable(&zombie.server);
             let internal_id = stored.value.internal_id.clone().filter(|_| returns)?;
-            Some((zombie, internal_id))
+            (!fleet.is_being_ended(key, &internal_id)).then_some((zombie, internal_id))
         });
         let Some((zombie, internal_id)) = waiting else { return self.remove_record(key) };
         let server = zombie.server.clone();

@@ -31,7 +31,7 @@ fn bench(count: usize) -> Bench {
 
 /// A sample of one old meeting with so many users.
 fn load(users: u32) -> Sample {
-    let mut sample = sample(0, &[("base", "base-1")]);
+    let mut sample = sample(0, &[("base", "base")]);
     sample.meetings[0].participants = users;
     sample
 }

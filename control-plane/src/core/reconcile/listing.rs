@@ -1,5 +1,7 @@
 //! A sample, looked up by meeting and by instance.
 
+use std::collections::BTreeSet;
+
 use foldhash::{HashMap, HashMapExt};
 use usher_common::{
     id::{InternalMeetingId, ServerId},
@@ -26,15 +28,20 @@ pub(super) struct Listing<'a> {
 }
 
 impl<'a> Listing<'a> {
-    /// Indexes what `server` lists. What its records and zombies name is theirs, whatever it is called there.
+    /// Indexes what `server` lists. What its records and zombies name is theirs, whatever it is called there;
+    /// so is what those of other entries name that listed the same instance.
     pub(super) fn new(fleet: &Fleet, server: &ServerId, sample: &'a Sample) -> Self {
         let adopt = fleet.policy().adopt;
         let mut named: HashMap<InternalMeetingId, MeetingKey> = HashMap::new();
-        for (zombie, stored) in fleet.zombies_on(server) {
-            named.extend(stored.value.internal_id.clone().map(|id| (id, zombie.meeting)));
-        }
-        for (key, stored) in fleet.records_on(server) {
-            named.extend(stored.value.state.internal_id().map(|id| (id.clone(), key.clone())));
+        let listers = sample.meetings.iter().flat_map(|meeting| fleet.listers_of(&meeting.internal_id));
+        let others: BTreeSet<&ServerId> = listers.filter(|lister| *lister != server).collect();
+        for entry in others.into_iter().chain([server]) {
+            for (zombie, stored) in fleet.zombies_on(entry) {
+                named.extend(stored.value.internal_id.clone().map(|id| (id, zombie.meeting)));
+            }
+            for (key, stored) in fleet.records_on(entry) {
+                named.extend(stored.value.state.internal_id().map(|id| (id.clone(), key.clone())));
+            }
         }
         let mut listing = Self { by_key: HashMap::new(), by_id: HashMap::new() };
         for meeting in &sample.meetings {

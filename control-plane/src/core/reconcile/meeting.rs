@@ -1,5 +1,6 @@
 //! One meeting on one server: its zombie there, its record, and what the poll saw of it.
 
+mod aliased;
 mod double;
 mod voice;
 
@@ -14,7 +15,7 @@ use usher_common::{
     settings::Adopt,
 };
 
-use super::{End, Outcome, Verify, listing::Listing};
+use super::{Doubt, End, Outcome, Verify, listing::Listing};
 use crate::core::{
     fleet::{Fleet, FleetServer, RecordEntry},
     lifecycle::{Draft, create_time_of},
@@ -63,6 +64,7 @@ impl<'a> Case<'a> {
         if let Some(zombie) = zombie {
             meeting.settle_zombie(&zombie.value);
         }
+        meeting.settle_zombie_of_another_entry();
         let entry = self.fleet.record_entry(key);
         if let Some(entry) = entry.filter(|entry| entry.stored.value.server == *self.server.id()) {
             meeting.settle_record(entry);
@@ -93,14 +95,18 @@ impl Meeting<'_> {
             }
             return;
         };
-        let own = record.filter(|record| record.server == self.zombie_key.server);
-        if own.is_some_and(|record| record.state.internal_id() == Some(&internal_id)) {
+        if record.is_some_and(|record| record.names(&internal_id)) {
             self.draft.guard_record(self.key);
             self.draft.remove_zombie(&self.zombie_key); // what a record names is not ended (H8)
             self.zombie_stands = false;
             return;
         }
         self.explain(&internal_id);
+        if zombie.internal_id.is_none()
+            && let Some(home) = record.and_then(|record| self.home_in_doubt(record, listed))
+        {
+            return self.name_once_sure(home, internal_id);
+        }
         let replaced = record.is_some_and(|record| {
             record.server != self.zombie_key.server && matches!(record.state, RecordState::Active { .. })
         });
@@ -119,16 +125,19 @@ impl Meeting<'_> {
             return None;
         }
         let claimed = record.is_some_and(|record| {
-            record.server == self.zombie_key.server
-                && record.state.internal_id().is_none_or(|id| *id == listed.internal_id)
+            let pending = record.server == self.zombie_key.server && record.state.internal_id().is_none();
+            pending || record.names(&listed.internal_id)
         });
-        (!claimed).then(|| listed.internal_id.clone())
+        let waits = self.waits_on_another_entry(&listed.internal_id, record);
+        (!claimed && !waits).then(|| listed.internal_id.clone())
     }
 
     fn end(&mut self, zombie: &Zombie, internal_id: InternalMeetingId, listed: &SampledMeeting) {
         let mut mark = Draft::new(self.case.fleet, self.case.now.wall_ms);
         let marked = zombie.state == ZombieState::Ending && zombie.internal_id.as_ref() == Some(&internal_id);
         if !marked {
+            // By now a create may have been answered with this instance: then a record names it.
+            mark.guard_record(self.key);
             mark.move_zombie(&self.zombie_key, ZombieState::Ending, Some(internal_id.clone()));
         }
         self.outcome.end = Some(End {
@@ -141,7 +150,10 @@ impl Meeting<'_> {
 
     /// A superseded id that nobody created again, on a server that is well again: it routes again.
     fn restore(&mut self, internal_id: InternalMeetingId, listed: &SampledMeeting) {
-        if self.case.server.colour() == Health::Online && self.accepts() {
+        if self.case.server.colour() == Health::Online
+            && self.accepts()
+            && !self.case.fleet.is_being_ended(self.key, &internal_id)
+        {
             self.draft.guard_choice(self.case.server.id());
             self.draft.guard_arrival(self.case.server.id());
             self.draft.remove_zombie(&self.zombie_key);
@@ -200,8 +212,13 @@ impl Meeting<'_> {
             self.case.now.instant.saturating_duration_since(entry.changed_at) < YOUNG
         };
         if doubtful {
-            let (key, internal_id) = (self.key.clone(), internal_id.clone());
-            self.outcome.verify = Some(Verify { key, internal_id, if_gone: draft.into_plan() });
+            self.outcome.verify = Some(Verify {
+                key: self.key.clone(),
+                server: self.zombie_key.server.clone(),
+                internal_id: internal_id.clone(),
+                doubt: Doubt::Missing,
+                if_gone: draft.into_plan(),
+            });
         } else {
             self.draft.append(draft);
         }

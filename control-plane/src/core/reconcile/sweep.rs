@@ -5,12 +5,13 @@ use std::time::Duration;
 use usher_common::{
     id::ServerId,
     meeting::{Zombie, ZombieKey},
-    server::{AdminState, HealthRecord},
+    server::{AdminState, HealthRecord, SampledMeeting},
 };
 
 use crate::core::{
     fleet::{Fleet, FleetServer},
     lifecycle::{Draft, drained, evacuate},
+    load,
     now::Now,
     plan::{Key, Plan, Stored, Write},
     standing::Standing,
@@ -141,12 +142,18 @@ fn detached(fleet: &Fleet, server: &FleetServer, now: Now, sweep: &mut Sweep) {
 }
 
 /// Tells whether a cordoned server has become empty: no record, and a poll sent after it was cordoned
-/// lists nothing but breakouts, if anything.
+/// lists nothing but breakouts, if anything, and what lives on another entry of the same server.
 fn is_drained(fleet: &Fleet, server: &FleetServer) -> bool {
+    let lives_elsewhere = |meeting: &SampledMeeting| {
+        let record = load::listed_key(meeting).and_then(|key| fleet.record(&key));
+        record.is_some_and(|stored| {
+            stored.value.server != *server.id() && stored.value.names(&meeting.internal_id)
+        })
+    };
     server.admin() == AdminState::Cordoned
         && fleet.meeting_count_on(server.id()) == 0
         && fleet.sample_of_now(server).is_some_and(|sample| {
             sample.watermark >= server.stored.modified
-                && sample.meetings.iter().all(|meeting| meeting.breakout)
+                && sample.meetings.iter().all(|meeting| meeting.breakout || lives_elsewhere(meeting))
         })
 }

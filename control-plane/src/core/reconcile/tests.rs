@@ -16,6 +16,7 @@ use crate::core::{
 
 mod adopting;
 mod ageing;
+mod aliased;
 mod rooms;
 
 fn bench() -> Bench {

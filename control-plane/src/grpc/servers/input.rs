@@ -5,7 +5,7 @@ use usher_common::{
     id::ServerId,
     proto::v1,
     secret::Secret,
-    server::{AdminState, Server},
+    server::{AdminState, Server, base_url},
 };
 
 use crate::grpc::status::{Refusal, Violation};
@@ -115,28 +115,8 @@ fn or_fault<T>(value: Result<T, String>, field: &str, faults: &mut Vec<Violation
     value.map_err(|problem| faults.push(Violation::new(field, problem))).ok()
 }
 
-/// Brings a URL into the form `…/bigbluebutton/api/`, as Scalelite's users write it in several.
 fn url(text: &str) -> Result<String, String> {
-    let example = "for example `https://bbb1.example.org/bigbluebutton/api/`";
-    if text.is_empty() {
-        return Err(format!("is missing; give the base of the server's API, {example}"));
-    }
-    let mut url =
-        url::Url::parse(text.trim()).map_err(|error| format!("is not a URL ({error}); {example}"))?;
-    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-        return Err(format!("must begin with `https://` or `http://` and a host, {example}"));
-    }
-    if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() {
-        return Err(format!("must end with its path: no query, fragment or user, {example}"));
-    }
-    let path = url.path().trim_end_matches('/');
-    let path = match path.strip_suffix("/api") {
-        Some(_) => format!("{path}/"),
-        None if path.ends_with("/bigbluebutton") => format!("{path}/api/"),
-        None => format!("{path}/bigbluebutton/api/"),
-    };
-    url.set_path(&path);
-    Ok(url.into())
+    base_url(text).map_err(|error| error.to_string())
 }
 
 fn secret(text: &str) -> Result<Secret, String> {

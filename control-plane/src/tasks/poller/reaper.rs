@@ -20,7 +20,7 @@ use crate::{
     core::{
         epoch::Epoch,
         plan::Plan,
-        reconcile::{self, End, Reconciliation, Verify},
+        reconcile::{self, Doubt, End, Reconciliation, Verify},
     },
     ops::{
         alarms::{Alarm, Alarms},
@@ -181,23 +181,31 @@ impl Reaper {
         }
     }
 
-    /// Asks for a meeting that the list lacks. Returns whether the list told the truth.
+    /// Asks for an instance that is in doubt. Returns whether the list told the truth.
     async fn verify(&self, seen: &Seen, verify: &Verify, until: Instant) -> bool {
-        let server = &seen.server;
         if clock::now() >= until || self.leadership.token(clock::now()).is_none() {
             return true;
         }
-        match self.servers.exists(server, verify.internal_id.as_str()).await {
-            Ok(true) => {
-                warn!(server = %server.id, meeting = %verify.key, "the list lacks a meeting that runs");
+        let asked = self.fleet().read(|fleet| Some(fleet.server(&verify.server)?.stored.value.clone()));
+        let Some(asked) = asked else { return true };
+        match (self.servers.exists(&asked, verify.internal_id.as_str()).await, verify.doubt) {
+            (Ok(true), Doubt::Missing) => {
+                warn!(server = %asked.id, meeting = %verify.key, "the list lacks a meeting that runs");
                 false
             }
-            Ok(false) => {
+            (Ok(true), Doubt::OneServerTwice) => {
+                warn!(
+                    server = %seen.server.id, meeting = %verify.key,
+                    "`{}` is the same server: the meeting is one", asked.id
+                );
+                true
+            }
+            (Ok(false), _) => {
                 self.commit(&verify.if_gone, seen.epoch).await;
                 true
             }
-            Err(error) => {
-                debug!(server = %server.id, %error, "could not ask for a meeting");
+            (Err(error), _) => {
+                debug!(server = %asked.id, %error, "could not ask for a meeting");
                 true
             }
         }

@@ -19,7 +19,7 @@ impl Cluster {
             if state.live[server] != 0 && state.spent.own_ends < self.bounds.own_ends {
                 let mut draft = self.draft(state);
                 draft.state.spent.own_ends += 1;
-                draft.state.live[server] = 0;
+                draft.state.set_live(server, 0);
                 draft.end(Label("the meeting ends by itself on server", server, 0), out);
             }
         }
@@ -140,7 +140,7 @@ impl Cluster {
                     let mut slow = draft.clone();
                     slow.state.ends[server] |= bit(live);
                     slow.end(Label("the application's end is accepted by server", server, 0), out);
-                    draft.state.live[server] = 0;
+                    draft.state.set_live(server, 0);
                     draft.end(Label("the application's end is done by server", server, 0), out);
                 }
             }
@@ -205,7 +205,7 @@ impl Cluster {
         }
         let idle = (state.orphans, state.ends, state.polls) == ([0; 2], [0; 2], [[None; 2]; 2]);
         // Of two instances that run under one id, polls cannot tell which was acknowledged last.
-        let single = state.live.contains(&0) && state.store.zom == [None; 2];
+        let single = (state.aliased || state.live.contains(&0)) && state.store.zom == [None; 2];
         if idle
             && single
             && state.is_quiet()

@@ -109,8 +109,8 @@ impl Draft<'_> {
         for plan in &decision.plans {
             self.commit_fenced(replica, plan);
         }
-        for (instance, if_gone) in &decision.verify {
-            if self.state.live[server] != *instance {
+        for (asked, instance, if_gone) in &decision.verify {
+            if self.state.live[*asked] != *instance {
                 self.commit_fenced(replica, if_gone);
             }
         }

@@ -62,9 +62,9 @@ impl Draft<'_> {
 /// `left_alone` tells that another balancer's meetings need not be known.
 fn fault(before: &State, rest: &State, left_alone: bool) -> Option<String> {
     let routed = |server: usize, instance: u8| {
-        rest.store
-            .rec
-            .is_some_and(|rec| usize::from(rec.server) == server && rec.state == RecState::Active(instance))
+        rest.store.rec.is_some_and(|rec| {
+            (rest.aliased || usize::from(rec.server) == server) && rec.state == RecState::Active(instance)
+        })
     };
     // Another balancer's meeting may run beside a record of ours, and is left alone (I2).
     let foreign =
@@ -81,7 +81,8 @@ fn fault(before: &State, rest: &State, left_alone: bool) -> Option<String> {
         }
     }
     let ours = |instance: u8| instance != 0 && !foreign(instance);
-    if rest.live.iter().all(|instance| ours(*instance)) && !rest.store.admin.contains(&Admin::Disabled) {
+    let twice = !rest.aliased && rest.live.iter().all(|instance| ours(*instance));
+    if twice && !rest.store.admin.contains(&Admin::Disabled) {
         return Some("split at rest".into());
     }
     if rest.store.zom != [None; 2] {

@@ -9,7 +9,11 @@ use usher_common::{
 };
 
 use super::Meeting;
-use crate::core::{fleet::FleetServer, lifecycle::create_time_of, plan::Stored};
+use crate::core::{
+    fleet::FleetServer,
+    lifecycle::{Draft, create_time_of},
+    plan::Stored,
+};
 
 impl Meeting<'_> {
     /// Judges an instance of ours that runs here while a record names another server.
@@ -17,16 +21,20 @@ impl Meeting<'_> {
     /// | record | its server | what happens |
     /// |---|---|---|
     /// | of this very instance | not there | its server came back by another name: this one has the id |
+    /// | of this very instance | there | nothing: it is one server under two entries |
+    /// | of a create in this epoch, older than this instance or not confirmed | can be asked | it is asked for this instance; *due* here if it does not know it |
     /// | of a create in this epoch | | *due* here |
     /// | of an earlier epoch, or adopted | any, and at the first look here this instance is the newer | this one has the id, the other is *due* |
     /// | the same | not asked in this epoch, or given up | nothing yet |
-    /// | the same | asked | *due* here |
+    /// | the same | asked | as of a create in this epoch |
     pub(super) fn settle_double(&mut self, record: &Stored<Record>, listed: &SampledMeeting) {
         let fleet = self.case.fleet;
         let id = listed.internal_id.clone();
-        let same = record.value.state.internal_id() == Some(&id);
-        if same && fleet.server(&record.value.server).is_none() && self.accepts() {
-            return self.take_over(&record.value, listed);
+        if record.value.names(&id) {
+            if fleet.server(&record.value.server).is_none() && self.accepts() {
+                self.take_over(&record.value, listed);
+            }
+            return;
         }
         if record.modified <= fleet.epoch().begun || is_adopted(&record.value) {
             let newer = self.create_time(listed) > create_time(&record.value);
@@ -38,9 +46,14 @@ impl Meeting<'_> {
                 return;
             }
         }
-        self.draft.guard_record(self.key);
+        let mut draft = Draft::new(fleet, self.case.now.wall_ms);
+        draft.guard_record(self.key);
         let reason = "found running while the id lives elsewhere";
-        self.draft.set_zombie(self.zombie_key.clone(), ZombieState::Due, Some(id), reason);
+        draft.set_zombie(self.zombie_key.clone(), ZombieState::Due, Some(id.clone()), reason);
+        match self.home_in_doubt(&record.value, listed) {
+            Some(home) => self.ask(home, id, draft),
+            None => self.draft.append(draft),
+        }
     }
 
     fn take_over(&mut self, older: &Record, listed: &SampledMeeting) {
@@ -120,7 +133,8 @@ mod tests {
     fn polled(bench: &mut Bench, server: &str, instance: &str) {
         let sample = sample(bench.store.revision, &[("m", instance)]);
         let work = on_sample(&bench.fleet, &sid(server), &sample, bench.now.instant, bench.now);
-        for plan in work.plans {
+        // A server that is asked for what another one runs does not know it.
+        for plan in work.plans.into_iter().chain(work.verify.into_iter().map(|asked| asked.if_gone)) {
             assert!(bench.commit(&plan));
         }
         bench.write(Write::Sample(sid(server), sample));

@@ -1,0 +1,271 @@
+//! Which entries are one BBB server. Operators add a server twice: by another name, by its address
+//! instead of its name, from a list with other ids. A BBB server has no identity of its own to ask for;
+//! what it runs tells. An internal meeting id holds the time of its creation in milliseconds, so two
+//! entries that list the same one reach the same server.
+//!
+//! The relation follows from what the store holds now and from nothing else, so that every replica sees
+//! it alike. While a server runs no meeting, two addresses of it cannot be told from two servers, and
+//! nothing can be harmed.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    hash::BuildHasher,
+};
+
+use foldhash::{HashMap, HashMapExt, HashSet, quality::FixedState};
+use usher_common::{
+    id::{InternalMeetingId, ServerId},
+    server::{AdminState, Health, Sample, place_of},
+};
+
+use super::{Fleet, FleetServer};
+use crate::core::lifecycle::create_time_of;
+
+/// The entries that list an instance.
+#[derive(Debug, Clone)]
+enum Listers {
+    One(ServerId),
+    Several(BTreeSet<ServerId>),
+}
+
+/// The index: instances by hash, and the pairs of entries that share one or have one address.
+#[derive(Debug, Clone)]
+pub(super) struct ServerAliases {
+    listers: HashMap<u64, Listers>,
+    /// Instances that both entries of a pair list.
+    shared: BTreeMap<(ServerId, ServerId), usize>,
+    places: HashMap<ServerId, String>,
+    at: HashMap<String, BTreeSet<ServerId>>,
+    same_address: BTreeSet<(ServerId, ServerId)>,
+}
+
+impl Default for ServerAliases {
+    fn default() -> Self {
+        Self {
+            listers: HashMap::new(),
+            shared: BTreeMap::new(),
+            places: HashMap::new(),
+            at: HashMap::new(),
+            same_address: BTreeSet::new(),
+        }
+    }
+}
+
+impl ServerAliases {
+    /// Follows an entry from one sample to the next. Costs their length, whatever else there is.
+    pub(super) fn sampled(&mut self, id: &ServerId, before: Option<&Sample>, after: Option<&Sample>) {
+        let (before, after) = (instances(before), instances(after));
+        for instance in before.difference(&after) {
+            self.unlist(id, *instance);
+        }
+        for instance in after.difference(&before) {
+            self.list(id, *instance);
+        }
+    }
+
+    /// Notes the address of an entry; none when the entry is gone.
+    pub(super) fn addressed(&mut self, id: &ServerId, url: Option<&str>) {
+        let place = url.map(place_of);
+        if self.places.get(id) == place.as_ref() {
+            return;
+        }
+        if let Some(before) = self.places.remove(id)
+            && let Some(there) = self.at.get_mut(&before)
+        {
+            there.remove(id);
+            if there.is_empty() {
+                self.at.remove(&before);
+            }
+            self.same_address.retain(|(one, other)| one != id && other != id);
+        }
+        let Some(place) = place else { return };
+        let there = self.at.entry(place.clone()).or_default();
+        self.same_address.extend(there.iter().map(|other| pair(id, other)));
+        there.insert(id.clone());
+        self.places.insert(id.clone(), place);
+    }
+
+    fn list(&mut self, id: &ServerId, instance: u64) {
+        let Some(listers) = self.listers.get_mut(&instance) else {
+            self.listers.insert(instance, Listers::One(id.clone()));
+            return;
+        };
+        let mut several = match listers {
+            Listers::One(one) => BTreeSet::from([one.clone()]),
+            Listers::Several(several) => std::mem::take(several),
+        };
+        for other in several.iter().filter(|other| *other != id) {
+            *self.shared.entry(pair(id, other)).or_default() += 1;
+        }
+        several.insert(id.clone());
+        *listers = Listers::Several(several);
+    }
+
+    fn unlist(&mut self, id: &ServerId, instance: u64) {
+        match self.listers.get_mut(&instance) {
+            None => {}
+            Some(Listers::One(_)) => {
+                self.listers.remove(&instance);
+            }
+            Some(Listers::Several(several)) => {
+                several.remove(id);
+                for other in several.iter() {
+                    let shared = pair(id, other);
+                    match self.shared.get_mut(&shared) {
+                        Some(count) if *count > 1 => *count -= 1,
+                        _ => drop(self.shared.remove(&shared)),
+                    }
+                }
+                if several.is_empty() {
+                    self.listers.remove(&instance);
+                }
+            }
+        }
+    }
+
+    fn listers_of(&self, instance: &InternalMeetingId) -> impl Iterator<Item = &ServerId> {
+        let (one, several) = match self.listers.get(&hash(instance)) {
+            None => (None, None),
+            Some(Listers::One(one)) => (Some(one), None),
+            Some(Listers::Several(several)) => (None, Some(several)),
+        };
+        one.into_iter().chain(several.into_iter().flatten())
+    }
+
+    fn of<'a>(&'a self, id: &'a ServerId) -> impl Iterator<Item = &'a ServerId> {
+        let pairs = self.shared.keys().chain(&self.same_address);
+        pairs.filter_map(move |(one, other)| match (one == id, other == id) {
+            (true, _) => Some(other),
+            (_, true) => Some(one),
+            _ => None,
+        })
+    }
+
+    fn is_empty(&self) -> bool {
+        self.shared.is_empty() && self.same_address.is_empty()
+    }
+}
+
+impl Fleet {
+    /// Visits the other entries of the same BBB server, one or more times each.
+    pub fn aliases_of<'a>(&'a self, id: &'a ServerId) -> impl Iterator<Item = &'a ServerId> {
+        self.aliases.of(id)
+    }
+
+    /// Returns the entry in whose favour an entry takes no meetings: the oldest of the same BBB server
+    /// that is neither disabled nor offline. Without one, or where the entry itself is the oldest, it is
+    /// used as any other.
+    pub fn original_of(&self, id: &ServerId) -> Option<&ServerId> {
+        if self.aliases.is_empty() {
+            return None;
+        }
+        let own = self.server(id)?;
+        let age = |server: &FleetServer| (server.stored.created, server.id().clone());
+        let used = |server: &&FleetServer| {
+            server.admin() != AdminState::Disabled && server.colour() != Health::Offline
+        };
+        let aliases = self.aliases_of(id).filter_map(|alias| self.server(alias)).filter(used);
+        aliases.filter(|alias| age(alias) < age(own)).min_by_key(|alias| age(alias)).map(FleetServer::id)
+    }
+
+    /// Returns the other entry, if there is one, whose address means the same place as `url`.
+    pub fn entry_at(&self, url: &str, except: &ServerId) -> Option<&ServerId> {
+        self.aliases.at.get(&place_of(url))?.iter().find(|id| *id != except)
+    }
+
+    /// Visits the entries that listed an instance when they were last asked.
+    pub fn listers_of(&self, instance: &InternalMeetingId) -> impl Iterator<Item = &ServerId> {
+        self.aliases.listers_of(instance)
+    }
+}
+
+fn instances(sample: Option<&Sample>) -> HashSet<u64> {
+    let meetings = sample.map_or(&[][..], |sample| &sample.meetings);
+    // An id that holds no time is no proof: two servers may give it to two meetings.
+    let dated = meetings.iter().filter(|meeting| create_time_of(&meeting.internal_id) != 0);
+    dated.map(|meeting| hash(&meeting.internal_id)).collect()
+}
+
+fn hash(instance: &InternalMeetingId) -> u64 {
+    FixedState::default().hash_one(instance.as_str())
+}
+
+fn pair(one: &ServerId, other: &ServerId) -> (ServerId, ServerId) {
+    if one <= other { (one.clone(), other.clone()) } else { (other.clone(), one.clone()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use usher_common::server::Server;
+
+    use crate::core::{
+        plan::{Key, Write},
+        policy::Policy,
+        testkit::{Bench, iid, sample, server, sid},
+    };
+
+    fn listing(bench: &mut Bench, server: &str, meetings: &[(&str, &str)]) {
+        let sample = sample(bench.store.revision, meetings);
+        bench.write(Write::Sample(sid(server), sample));
+    }
+
+    fn original(bench: &Bench, server: &str) -> Option<String> {
+        bench.fleet.original_of(&sid(server)).map(ToString::to_string)
+    }
+
+    #[test]
+    fn a5_entries_that_list_one_instance_are_one_server_for_as_long_as_they_do() {
+        let mut bench = Bench::with_servers(Policy::default(), &["b", "c"]);
+        bench.write(Write::Server(server("a"))); // the younger one, although its name comes first
+        bench.green("a");
+        listing(&mut bench, "b", &[("m", "i-1"), ("n", "i-2")]);
+        assert_eq!(original(&bench, "a"), None);
+        listing(&mut bench, "a", &[("m", "i-1"), ("n", "i-2")]);
+        assert_eq!((original(&bench, "a"), original(&bench, "b")), (Some("b".into()), None));
+        assert_eq!(original(&bench, "c"), None);
+        assert_eq!(bench.fleet.listers_of(&iid("i-1")).count(), 2);
+        listing(&mut bench, "b", &[("n", "i-2")]);
+        assert_eq!(original(&bench, "a").as_deref(), Some("b"), "one is left");
+        listing(&mut bench, "b", &[]);
+        assert_eq!(original(&bench, "a"), None);
+        bench.write(Write::Delete(Key::Sample(sid("a"))));
+        assert_eq!(bench.fleet.listers_of(&iid("i-1")).count(), 0);
+    }
+
+    #[test]
+    fn an_entry_is_used_while_the_older_one_cannot_be() {
+        let mut bench = Bench::with_servers(Policy::default(), &["a", "b"]);
+        listing(&mut bench, "a", &[("m", "i-1")]);
+        listing(&mut bench, "b", &[("m", "i-1")]);
+        assert_eq!(original(&bench, "b").as_deref(), Some("a"));
+        bench.red("a");
+        assert_eq!(original(&bench, "b"), None);
+        bench.yellow("a");
+        assert_eq!(original(&bench, "b").as_deref(), Some("a"));
+        let disabled = Server { admin: usher_common::server::AdminState::Disabled, ..server("a") };
+        bench.write(Write::Server(disabled));
+        assert_eq!(original(&bench, "b"), None);
+    }
+
+    #[test]
+    fn one_address_is_one_server_without_any_meeting() {
+        let mut bench = Bench::with_servers(Policy::default(), &["a", "b"]);
+        let moved = Server { url: "http://A.example.org/bigbluebutton/api".into(), ..server("b") };
+        bench.write(Write::Server(moved));
+        assert_eq!(original(&bench, "b").as_deref(), Some("a"));
+        bench.write(Write::Server(server("b")));
+        assert_eq!(original(&bench, "b"), None);
+        bench.write(Write::Server(Server { url: server("a").url, ..server("b") }));
+        bench.write(Write::Delete(Key::Server(sid("a"))));
+        assert_eq!(original(&bench, "b"), None);
+    }
+
+    #[test]
+    fn ids_without_a_time_prove_nothing() {
+        let mut bench = Bench::with_servers(Policy::default(), &["a", "b"]);
+        for server in ["a", "b"] {
+            listing(&mut bench, server, &[("m", "m")]);
+        }
+        assert_eq!(original(&bench, "b"), None);
+    }
+}

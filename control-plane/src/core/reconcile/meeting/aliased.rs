@@ -1,0 +1,86 @@
+//! One server under two entries. An instance is known by its internal id, which holds the time of its
+//! creation: two entries that list the same one are one server, and the instance is one. It is no double
+//! of itself, and no zombie of one entry while a record names it by the other.
+
+use usher_common::{
+    id::{InternalMeetingId, ServerId},
+    meeting::{Record, RecordState, Zombie, ZombieKey, ZombieState},
+    server::{AdminState, Health, SampledMeeting},
+};
+
+use super::{Doubt, Meeting, Verify};
+use crate::core::lifecycle::{Draft, create_time_of};
+
+impl Meeting<'_> {
+    /// Judges a listed instance that a zombie of the same id names on another entry.
+    ///
+    /// | that zombie | the id's record | what happens here |
+    /// |---|---|---|
+    /// | any | names the instance | nothing; the zombie goes when its own entry is polled |
+    /// | *waiting* | PENDING here | the record may be confirmed with it |
+    /// | *waiting* | none, or PENDING elsewhere | nothing: it may route again |
+    /// | *waiting* | ACTIVE | *due* here too |
+    /// | *due*, *ending* | any | *due* here too: the other entry may be out of reach |
+    pub(super) fn settle_zombie_of_another_entry(&mut self) {
+        let Some(listed) = self.unexplained else { return };
+        let id = &listed.internal_id;
+        let Some((other, zombie)) = self.zombie_of_another_entry(id) else { return };
+        let record = self.case.fleet.record(self.key).map(|stored| &stored.value);
+        let is_here = |record: &Record| record.server == self.zombie_key.server;
+        let waiting = zombie.state == ZombieState::Waiting;
+        if record.is_some_and(|record| record.names(id) || waiting && is_here(record)) {
+            return;
+        }
+        self.unexplained = None;
+        let given_up = !self.waits_on_another_entry(id, record);
+        if given_up && !self.zombie_stands && record.is_none_or(|record| !is_here(record)) {
+            self.draft.guard_record(self.key);
+            self.draft.guard_zombie(&other);
+            let (zombie, id) = (self.zombie_key.clone(), Some(id.clone()));
+            self.draft.set_zombie(zombie, ZombieState::Due, id, "to be ended by another entry of its server");
+            self.zombie_stands = true;
+        }
+    }
+
+    /// Tells whether an instance waits for its replacement, as a zombie of another entry.
+    pub(super) fn waits_on_another_entry(&self, id: &InternalMeetingId, record: Option<&Record>) -> bool {
+        let replaced = record.is_some_and(|record| matches!(record.state, RecordState::Active { .. }));
+        let zombie = self.zombie_of_another_entry(id);
+        zombie.is_some_and(|(_, zombie)| zombie.state == ZombieState::Waiting) && !replaced
+    }
+
+    fn zombie_of_another_entry(&self, id: &InternalMeetingId) -> Option<(ZombieKey, &Zombie)> {
+        let zombies = self.case.fleet.zombies_of(self.key);
+        let mut others = zombies.filter(|(other, _)| other.server != self.zombie_key.server);
+        let named = others.find(|(_, stored)| stored.value.internal_id.as_ref() == Some(id));
+        named.map(|(other, stored)| (other, &stored.value))
+    }
+
+    /// Returns the server of a record on another entry if the listed instance may be that record's own: a
+    /// newer one, of which the confirmation is on its way. While the record's server can be asked it
+    /// knows.
+    pub(super) fn home_in_doubt(&self, record: &Record, listed: &SampledMeeting) -> Option<ServerId> {
+        let home = self.case.fleet.server(&record.server)?;
+        let can_be_asked = home.admin() != AdminState::Disabled && home.colour() != Health::Offline;
+        let newer = record.state.internal_id().is_none_or(|id| create_time_of(id) < self.create_time(listed));
+        (record.server != self.zombie_key.server && can_be_asked && newer).then(|| record.server.clone())
+    }
+
+    /// Has a server asked for the instance that a zombie here stands for, and names it in the zombie when
+    /// that server does not know it. The next poll ends it.
+    pub(super) fn name_once_sure(&mut self, home: ServerId, instance: InternalMeetingId) {
+        let mut draft = Draft::new(self.case.fleet, self.case.now.wall_ms);
+        draft.guard_record(self.key);
+        draft.move_zombie(&self.zombie_key, ZombieState::Due, Some(instance.clone()));
+        self.ask(home, instance, draft);
+    }
+
+    /// Has the server of the id's record asked for an instance; `draft` is committed if that server does
+    /// not know it.
+    pub(super) fn ask(&mut self, home: ServerId, internal_id: InternalMeetingId, draft: Draft<'_>) {
+        let if_gone = draft.into_plan();
+        let key = self.key.clone();
+        let doubt = Doubt::OneServerTwice;
+        self.outcome.verify = Some(Verify { key, server: home, internal_id, doubt, if_gone });
+    }
+}
