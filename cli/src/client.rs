@@ -116,6 +116,11 @@ impl Admin {
         server.ok_or_else(|| Failure::Refused(format!("the control plane sent nothing about server `{id}`")))
     }
 
+    /// Returns the etag of a server: what an order about it is for.
+    pub async fn etag(&self, id: &str) -> Result<String, Failure> {
+        Ok(self.server(id, v1::ServerView::Unspecified).await?.etag)
+    }
+
     /// Returns every tenant, without secrets.
     pub async fn all_tenants(&self) -> Result<Vec<v1::Tenant>, Failure> {
         pages(async |page_token| {

@@ -99,9 +99,15 @@ async fn apply(admin: &Admin, change: &Change) -> Result<(), tonic::Status> {
             let request = v1::UpdateServerRequest { server: Some(server), update_mask, validate_only: false };
             drop(service.update_server(request).await?);
         }
-        Change::Enable(id) => drop(service.enable_server(v1::EnableServerRequest { name: named(id) }).await?),
-        Change::Cordon(id) => drop(service.cordon_server(v1::CordonServerRequest { name: named(id) }).await?),
-        Change::Panic(id) => drop(service.panic_server(v1::PanicServerRequest { name: named(id) }).await?),
+        Change::Enable(id) => drop(
+            service.enable_server(v1::EnableServerRequest { name: named(id), etag: String::new() }).await?,
+        ),
+        Change::Cordon(id) => drop(
+            service.cordon_server(v1::CordonServerRequest { name: named(id), etag: String::new() }).await?,
+        ),
+        Change::Panic(id) => {
+            drop(service.panic_server(v1::PanicServerRequest { name: named(id), etag: String::new() }).await?)
+        }
         Change::Remove(id) => {
             drop(
                 service

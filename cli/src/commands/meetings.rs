@@ -81,8 +81,11 @@ pub(super) async fn run(global: &Global, printer: &mut Printer, command: Meeting
             printer.one(&MeetingRow::from(found.unwrap_or_default()))
         }
         Meetings::End(meeting) => {
+            // The one that is there now: who answers the prompt late does not end the next lesson.
+            let internal_id = seen(&admin, &meeting).await?;
             confirm::harm(global, &format!("end meeting {}/{}", meeting.tenant, meeting.id))?;
-            admin.meetings().end_meeting(v1::EndMeetingRequest { name: name(&meeting) }).await?;
+            let request = v1::EndMeetingRequest { name: name(&meeting), internal_id };
+            admin.meetings().end_meeting(request).await?;
             printer.note("its server was asked to end it");
             Ok(())
         }
@@ -91,13 +94,21 @@ pub(super) async fn run(global: &Global, printer: &mut Printer, command: Meeting
                 "give the id {}/{} away; its users will be in two meetings",
                 meeting.tenant, meeting.id
             );
+            let internal_id = seen(&admin, &meeting).await?;
             confirm::harm(global, &deed)?;
-            let request = v1::SupersedeMeetingRequest { name: name(&meeting) };
+            let request = v1::SupersedeMeetingRequest { name: name(&meeting), internal_id };
             admin.meetings().supersede_meeting(request).await?;
             printer.note("the next create of this id goes to another server");
             Ok(())
         }
     }
+}
+
+/// Returns the instance that has the id now; empty while its server has not confirmed it.
+async fn seen(admin: &Admin, meeting: &MeetingRef) -> Result<String, Failure> {
+    let request = v1::GetMeetingRequest { name: name(meeting) };
+    let found = admin.meetings().get_meeting(request).await?.into_inner().meeting;
+    Ok(found.unwrap_or_default().internal_id)
 }
 
 #[cfg(test)]

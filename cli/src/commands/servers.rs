@@ -50,8 +50,8 @@ pub(super) async fn run(global: &Global, printer: &mut Printer, command: Servers
         Servers::Add(args) => service.create_server(new_server(args)).await?.into_inner().server,
         Servers::Update(args) => service.update_server(update(args)).await?.into_inner().server,
         Servers::Remove { id } => {
-            let zombies = admin.server(&id, v1::ServerView::Unspecified).await?.zombies;
-            service.delete_server(v1::DeleteServerRequest { name: named(&id), etag: String::new() }).await?;
+            let v1::Server { zombies, etag, .. } = admin.server(&id, v1::ServerView::Unspecified).await?;
+            service.delete_server(v1::DeleteServerRequest { name: named(&id), etag }).await?;
             printer.note(&format!("server {id} is removed"));
             if zombies > 0 {
                 printer.note(&format!("{zombies} meetings may still run there; nobody ends them any more"));
@@ -59,17 +59,20 @@ pub(super) async fn run(global: &Global, printer: &mut Printer, command: Servers
             return Ok(());
         }
         Servers::Enable { id } => {
-            service.enable_server(v1::EnableServerRequest { name: named(&id) }).await?.into_inner().server
+            let (name, etag) = (named(&id), String::new());
+            service.enable_server(v1::EnableServerRequest { name, etag }).await?.into_inner().server
         }
         Servers::Cordon { id } => {
-            service.cordon_server(v1::CordonServerRequest { name: named(&id) }).await?.into_inner().server
+            let (name, etag) = (named(&id), String::new());
+            service.cordon_server(v1::CordonServerRequest { name, etag }).await?.into_inner().server
         }
         Servers::Disable { id } => {
-            service.disable_server(v1::DisableServerRequest { name: named(&id) }).await?.into_inner().server
+            let (name, etag) = (named(&id), admin.etag(&id).await?);
+            service.disable_server(v1::DisableServerRequest { name, etag }).await?.into_inner().server
         }
         Servers::Panic { id } => {
-            let answer =
-                service.panic_server(v1::PanicServerRequest { name: named(&id) }).await?.into_inner();
+            let (name, etag) = (named(&id), admin.etag(&id).await?);
+            let answer = service.panic_server(v1::PanicServerRequest { name, etag }).await?.into_inner();
             printer.note(&format!("{} meetings were freed", answer.freed_meetings));
             answer.server
         }

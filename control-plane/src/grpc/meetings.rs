@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tonic::{Request, Response, Status};
 use usher_common::{
-    id::ServerId,
+    id::{InternalMeetingId, ServerId},
     meeting::{MeetingKey, Record, RecordState, Zombie, ZombieKey, ZombieState},
     proto::v1::{
         self, AdoptMeetingsRequest, AdoptMeetingsResponse, EndMeetingRequest, EndMeetingResponse,
@@ -87,7 +87,9 @@ impl MeetingService for Meetings {
         request: Request<EndMeetingRequest>,
     ) -> Result<Response<EndMeetingResponse>, Status> {
         let deadline = deadline::of(request.metadata());
-        let key = name::parse_meeting("name", &request.into_inner().name)?;
+        let request = request.into_inner();
+        let key = name::parse_meeting("name", &request.name)?;
+        let meant = instance(&request.internal_id)?;
         let (record, server) = self
             .fleet
             .read(|fleet| {
@@ -96,6 +98,9 @@ impl MeetingService for Meetings {
                 Some((record, server))
             })
             .ok_or_else(|| not_found(&key))?;
+        if meant.is_some_and(|meant| !record.names(&meant)) {
+            return Err(Refusal::another_instance(&name::meeting(&key)).into());
+        }
         // A server that cannot be asked ends it when it is back.
         if let Some(server) = server {
             let Some(internal_id) = record.state.internal_id() else {
@@ -122,8 +127,9 @@ impl MeetingService for Meetings {
         request: Request<SupersedeMeetingRequest>,
     ) -> Result<Response<SupersedeMeetingResponse>, Status> {
         let deadline = deadline::of(request.metadata());
-        let key = name::parse_meeting("name", &request.into_inner().name)?;
-        let superseded = self.admin.supersede(&key, deadline).await;
+        let request = request.into_inner();
+        let key = name::parse_meeting("name", &request.name)?;
+        let superseded = self.admin.supersede(&key, instance(&request.internal_id)?, deadline).await;
         superseded.map_err(|error| Refusal::supersede(error, name::meeting(&key)))?;
         Ok(Response::new(SupersedeMeetingResponse {}))
     }
@@ -171,6 +177,12 @@ impl MeetingService for Meetings {
         let adopter = Adopter { fleet, admin, servers, call_timeout: self.call_timeout };
         Ok(Response::new(adopter.adopt(request.into_inner(), deadline).await?))
     }
+}
+
+/// Reads the instance that an order is for; none where the caller does not say.
+fn instance(internal_id: &str) -> Result<Option<InternalMeetingId>, Refusal> {
+    let parsed = (!internal_id.is_empty()).then(|| InternalMeetingId::parse(internal_id)).transpose();
+    parsed.map_err(|error| Refusal::field("internal_id", error.to_string()))
 }
 
 fn not_found(key: &MeetingKey) -> Refusal {

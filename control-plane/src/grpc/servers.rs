@@ -63,12 +63,14 @@ impl Servers {
 
     async fn set_admin(
         &self,
-        name: &str,
+        (name, etag): (&str, &str),
         admin: AdminState,
         deadline: Instant,
     ) -> Result<Option<v1::Server>, Refusal> {
         let id = name::parse_server("name", name)?;
-        self.admin.set_admin(&id, admin, deadline).await.map_err(|error| Refusal::admin(error, &id))?;
+        let seen = etag::parse("etag", etag)?;
+        let set = self.admin.set_admin(&id, seen, admin, deadline).await;
+        set.map_err(|error| Refusal::admin(error, &id))?;
         Ok(Some(self.show(&id, View::Masked)?))
     }
 
@@ -174,7 +176,7 @@ impl ServerService for Servers {
         let refused = |error| Refusal::admin(error, &id);
         self.admin.update_server(&id, seen, |old| update.apply(old), deadline).await.map_err(refused)?;
         if let Some(admin) = update.admin {
-            self.admin.set_admin(&id, admin, deadline).await.map_err(refused)?;
+            self.admin.set_admin(&id, None, admin, deadline).await.map_err(refused)?;
         }
         Ok(Response::new(UpdateServerResponse { server: Some(self.show(&id, View::Masked)?) }))
     }
@@ -197,7 +199,8 @@ impl ServerService for Servers {
         request: Request<EnableServerRequest>,
     ) -> Result<Response<EnableServerResponse>, Status> {
         let deadline = deadline::of(request.metadata());
-        let server = self.set_admin(&request.into_inner().name, AdminState::Enabled, deadline).await?;
+        let request = request.into_inner();
+        let server = self.set_admin((&request.name, &request.etag), AdminState::Enabled, deadline).await?;
         Ok(Response::new(EnableServerResponse { server }))
     }
 
@@ -206,7 +209,8 @@ impl ServerService for Servers {
         request: Request<CordonServerRequest>,
     ) -> Result<Response<CordonServerResponse>, Status> {
         let deadline = deadline::of(request.metadata());
-        let server = self.set_admin(&request.into_inner().name, AdminState::Cordoned, deadline).await?;
+        let request = request.into_inner();
+        let server = self.set_admin((&request.name, &request.etag), AdminState::Cordoned, deadline).await?;
         Ok(Response::new(CordonServerResponse { server }))
     }
 
@@ -215,7 +219,8 @@ impl ServerService for Servers {
         request: Request<DisableServerRequest>,
     ) -> Result<Response<DisableServerResponse>, Status> {
         let deadline = deadline::of(request.metadata());
-        let server = self.set_admin(&request.into_inner().name, AdminState::Disabled, deadline).await?;
+        let request = request.into_inner();
+        let server = self.set_admin((&request.name, &request.etag), AdminState::Disabled, deadline).await?;
         Ok(Response::new(DisableServerResponse { server }))
     }
 
@@ -224,8 +229,10 @@ impl ServerService for Servers {
         request: Request<PanicServerRequest>,
     ) -> Result<Response<PanicServerResponse>, Status> {
         let deadline = deadline::of(request.metadata());
-        let id = name::parse_server("name", &request.into_inner().name)?;
-        let freed = self.admin.panic_server(&id, deadline).await;
+        let request = request.into_inner();
+        let id = name::parse_server("name", &request.name)?;
+        let seen = etag::parse("etag", &request.etag)?;
+        let freed = self.admin.panic_server(&id, seen, deadline).await;
         let freed = freed.map_err(|error| Refusal::admin(error, &id))?;
         Ok(Response::new(PanicServerResponse {
             server: Some(self.show(&id, View::Masked)?),

@@ -104,9 +104,10 @@ impl Refusal {
         match error {
             WriteError::Decision(AdminError::NotFound) => Self::NotFound { kind: "server", name },
             WriteError::Decision(AdminError::Exists) => Self::Exists { kind: "server", name },
-            WriteError::Decision(AdminError::Changed) => {
-                Self::Conflict(format!("`{name}` was changed since it was read; read it again"))
-            }
+            WriteError::Decision(AdminError::Changed) => Self::Conflict(format!(
+                "somebody else changed `{name}` before this was done; what was not done yet is not done: \
+                 look at it and ask again"
+            )),
             WriteError::Decision(AdminError::HasMeetings(count)) => Self::Precondition {
                 reason: "SERVER_HAS_MEETINGS",
                 problem: format!(
@@ -154,8 +155,20 @@ impl Refusal {
                 problem: "the meeting's server is online: end the meeting instead".into(),
                 subject: name,
             },
+            WriteError::Decision(SupersedeError::Pending) => {
+                let problem = "its server has not confirmed it yet; try again in a moment";
+                Self::retry("MEETING_PENDING", problem)
+            }
+            WriteError::Decision(SupersedeError::Changed) => Self::another_instance(&name),
             other => Self::written(other),
         }
+    }
+
+    /// Says that an id has gone to another instance than the one that was meant.
+    pub(super) fn another_instance(name: &str) -> Self {
+        Self::Conflict(format!(
+            "`{name}` is another meeting by now; nothing was done: look at it and ask again"
+        ))
     }
 
     /// Says why a meeting was not placed.

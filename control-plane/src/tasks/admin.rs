@@ -3,9 +3,11 @@
 use std::time::{Duration, Instant};
 
 use usher_common::{
-    id::{ServerId, TenantId},
+    id::{InternalMeetingId, ServerId, TenantId},
     meeting::{MeetingKey, ZombieKey},
+    revision::Revision,
     routing::TenantRoute,
+    runtime::clock,
     server::{AdminState, Sample, Server},
 };
 
@@ -13,7 +15,9 @@ use super::writer::{WriteError, Writer, Written};
 use crate::core::{
     epoch::Epoch,
     fleet::Fleet,
-    lifecycle::{self, AdminError, Adoption, Progress, Step, SupersedeError, TenantError},
+    lifecycle::{
+        self, AdminError, Adoption, MeetingOrder, Progress, ServerOrder, Step, SupersedeError, TenantError,
+    },
     now::Now,
 };
 
@@ -67,6 +71,7 @@ impl Admin {
         change: impl Fn(&Server) -> Server,
         deadline: Instant,
     ) -> Outcome<()> {
+        self.see(seen).await;
         self.once(deadline, |fleet, _| {
             let old = fleet.server(id).ok_or(AdminError::NotFound)?;
             lifecycle::update_server(fleet, change(&old.stored.value), seen)
@@ -74,12 +79,19 @@ impl Admin {
         .await
     }
 
-    /// Enables, cordons or disables a server.
+    /// Enables, cordons or disables a server that is as `seen`, where the caller minds.
     ///
     /// # Errors
-    /// There is none, meetings live on it, or the store did not take it.
-    pub async fn set_admin(&self, id: &ServerId, admin: AdminState, deadline: Instant) -> Outcome<()> {
-        self.steps(deadline, |fleet, _| lifecycle::set_admin(fleet, id, admin)).await
+    /// There is none, it is not as `seen`, meetings live on it, or the store did not take it.
+    pub async fn set_admin(
+        &self,
+        id: &ServerId,
+        seen: Option<u64>,
+        admin: AdminState,
+        deadline: Instant,
+    ) -> Outcome<()> {
+        let order = ServerOrder::new(id.clone(), seen);
+        self.steps(order, deadline, |fleet, _| lifecycle::set_admin(fleet, id, admin)).await
     }
 
     /// Removes a server.
@@ -87,35 +99,39 @@ impl Admin {
     /// # Errors
     /// There is none, it is not as `seen`, meetings live on it, or the store did not take it.
     pub async fn delete_server(&self, id: &ServerId, seen: Option<u64>, deadline: Instant) -> Outcome<()> {
-        let current = self.writer.fleet().read(|fleet| fleet.server(id).map(|server| server.stored.modified));
-        if let (Some(seen), Some(current)) = (seen, current)
-            && seen != current
-        {
-            return Err(WriteError::Decision(AdminError::Changed));
-        }
-        self.steps(deadline, |fleet, _| lifecycle::delete_server(fleet, id)).await
+        let order = ServerOrder::new(id.clone(), seen);
+        self.steps(order, deadline, |fleet, _| lifecycle::delete_server(fleet, id)).await
     }
 
-    /// Takes a server out and frees its ids at once. Returns how many records it had.
+    /// Takes a server out that is as `seen`, where the caller minds, and frees its ids at once. Returns how
+    /// many records it had.
     ///
     /// # Errors
-    /// There is none, or the store did not take it.
-    pub async fn panic_server(&self, id: &ServerId, deadline: Instant) -> Outcome<usize> {
+    /// There is none, it is not as `seen`, somebody enabled it while its ids were being freed, or the store
+    /// did not take it.
+    pub async fn panic_server(&self, id: &ServerId, seen: Option<u64>, deadline: Instant) -> Outcome<usize> {
         let records = self.writer.fleet().read(|fleet| fleet.record_count_on(id));
-        self.steps(deadline, |fleet, now| lifecycle::panic_server(fleet, id, now.wall_ms)).await?;
+        let order = ServerOrder::new(id.clone(), seen);
+        self.steps(order, deadline, |fleet, now| lifecycle::panic_server(fleet, id, now.wall_ms)).await?;
         Ok(records)
     }
 
-    /// Frees an id whose server is not online.
+    /// Frees an id whose server is not online. `instance` is the one that is meant, where the caller minds.
     ///
     /// # Errors
-    /// There is nothing to supersede, or the store did not take it.
+    /// There is nothing to supersede, the id is another instance's by now, or the store did not take it.
     pub async fn supersede(
         &self,
         key: &MeetingKey,
+        instance: Option<InternalMeetingId>,
         deadline: Instant,
     ) -> Result<(), WriteError<SupersedeError>> {
-        self.once(deadline, |fleet, now| lifecycle::supersede(fleet, key, now.wall_ms)).await
+        let mut order = MeetingOrder::new(key.clone(), instance);
+        self.once(deadline, |fleet, now| {
+            order.check(fleet)?;
+            lifecycle::supersede(fleet, key, now.wall_ms)
+        })
+        .await
     }
 
     /// Drops a zombie unseen.
@@ -196,6 +212,13 @@ impl Admin {
         self.once(deadline, |fleet, _| lifecycle::delete_tenant(fleet, id, seen)).await
     }
 
+    /// Waits a moment until this replica has come to a revision that the operator saw at another one.
+    async fn see(&self, revision: Option<u64>) {
+        let Some(seq) = revision else { return };
+        let epoch = self.writer.fleet().revision().epoch;
+        let _ = self.writer.fleet().reach(Revision::new(epoch, seq), SEE_WITHIN).await; // else it is refused
+    }
+
     async fn once<T, E>(
         &self,
         deadline: Instant,
@@ -207,12 +230,32 @@ impl Admin {
         Ok(outcome)
     }
 
+    /// Carries out an order step by step. Between two steps this replica has to see what the first one
+    /// wrote: from an older fleet the order would look changed.
     async fn steps(
         &self,
+        mut order: ServerOrder,
         deadline: Instant,
         mut decide: impl FnMut(&Fleet, Now) -> Result<Step<Progress>, AdminError>,
     ) -> Outcome<()> {
-        while self.once(deadline, &mut decide).await? == Progress::Again {}
-        Ok(())
+        self.see(order.seen()).await;
+        loop {
+            let decide = |fleet: &Fleet, now| {
+                order.check(fleet)?;
+                let step = decide(fleet, now)?;
+                order.plans(&step.plan);
+                Ok(step)
+            };
+            let Written { outcome, revision } = self.writer.write(deadline, None, decide).await?;
+            let patience = match outcome {
+                Progress::Done => SEE_WITHIN, // late or not, it is written
+                Progress::Again => deadline.saturating_duration_since(clock::now()),
+            };
+            match (outcome, self.writer.fleet().reach(revision, patience).await) {
+                (Progress::Done, _) => return Ok(()),
+                (Progress::Again, Ok(())) => {}
+                (Progress::Again, Err(_)) => return Err(WriteError::Deadline),
+            }
+        }
     }
 }

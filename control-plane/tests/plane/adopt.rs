@@ -68,7 +68,7 @@ async fn what_cannot_be_asked_is_refused_with_the_field_and_a_remedy() {
     bench.sims[0].faults().clear().await;
     bench
         .servers()
-        .disable_server(DisableServerRequest { name: "servers/bbb1".into() })
+        .disable_server(DisableServerRequest { name: "servers/bbb1".into(), etag: String::new() })
         .await
         .expect("is empty");
     let disabled = adopt(&bench, "servers/bbb1", names(&["room"])).await.expect_err("takes no meetings");

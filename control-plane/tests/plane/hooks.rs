@@ -166,7 +166,11 @@ async fn servers_have_a_hook_of_each_kind_that_is_wanted_and_no_more() {
     })
     .await;
     let name = "servers/bbb2".into();
-    bench.servers().disable_server(DisableServerRequest { name }).await.expect("is disabled");
+    bench
+        .servers()
+        .disable_server(DisableServerRequest { name, etag: String::new() })
+        .await
+        .expect("is disabled");
     until("it to have none", async || kinds("bbb2").is_empty().then_some(())).await;
     let foreign = bench.sim("bbb1").signed_url("hooks/create", "callbackURL=https%3A%2F%2Fothers.test%2F");
     bench.http.get(foreign).send().await.expect("answers");

@@ -9,7 +9,8 @@ use crate::bench::{Bench, FleetServiceClient, until};
 async fn ending_a_meeting_unroutes_it_at_once_and_ends_it_at_its_server() {
     let bench = Bench::with_servers(2).await;
     let home = bench.create("ends").await;
-    let end = || EndMeetingRequest { name: "tenants/default/meetings/ends".into() };
+    let end =
+        || EndMeetingRequest { name: "tenants/default/meetings/ends".into(), internal_id: String::new() };
     bench.meetings().end_meeting(end()).await.expect("ends");
     assert!(bench.sim(&home).meetings().iter().all(|meeting| meeting.meeting_id != "ends"));
     let resolve = ResolveMeetingRequest { key: Some(crate::bench::key("ends")) };
@@ -28,7 +29,7 @@ async fn a_meeting_on_a_server_that_wants_the_moderator_password_is_ended_with_i
     bench.add("bbb1", &bench.sims[0], AdminState::Enabled).await;
     bench.until_health("bbb1", Health::Online).await;
     bench.create("ends").await;
-    let end = EndMeetingRequest { name: "tenants/default/meetings/ends".into() };
+    let end = EndMeetingRequest { name: "tenants/default/meetings/ends".into(), internal_id: String::new() };
     bench.meetings().end_meeting(end).await.expect("ends");
     assert!(bench.sims[0].meetings().is_empty());
     bench.stop().await;

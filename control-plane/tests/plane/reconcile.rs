@@ -107,7 +107,7 @@ async fn c6_c7_h7_a_backlog_on_a_server_whose_ends_hang_stays_queued_and_delays_
     }
     assert!(there > 3, "two equal servers share fourteen");
     bench.sims[0].faults().set(Fault::new(FaultKind::Hang).on(Call::End)).await;
-    let request = PanicServerRequest { name: "servers/bbb1".into() };
+    let request = PanicServerRequest { name: "servers/bbb1".into(), etag: String::new() };
     let freed = bench.servers().panic_server(request).await.expect("panics").into_inner();
     assert_eq!(freed.freed_meetings as usize, there);
     until("an end to fail", async || {

@@ -20,7 +20,8 @@ async fn s5_a_new_server_is_disabled_and_takes_meetings_after_enable_and_one_goo
     assert_eq!((server.admin_state(), server.secret.as_str()), (AdminState::Disabled, ""));
     assert_eq!(bench.place("room").await.expect_err("is disabled").code(), Code::Unavailable);
     assert!(bench.sims[0].calls().is_empty(), "a disabled server is not polled");
-    let enabled = bench.servers().enable_server(EnableServerRequest { name: name("bbb1") }).await;
+    let enabled =
+        bench.servers().enable_server(EnableServerRequest { name: name("bbb1"), etag: String::new() }).await;
     assert_eq!(
         enabled.expect("is enabled").into_inner().server.map(|s| s.admin_state()),
         Some(AdminState::Enabled)
@@ -34,7 +35,11 @@ async fn s5_a_new_server_is_disabled_and_takes_meetings_after_enable_and_one_goo
 async fn s6_a_cordoned_server_keeps_its_meetings_gets_no_new_ones_and_is_disabled_when_empty() {
     let bench = Bench::with_servers(2).await;
     let home = bench.create("last").await;
-    bench.servers().cordon_server(CordonServerRequest { name: name(&home) }).await.expect("is cordoned");
+    bench
+        .servers()
+        .cordon_server(CordonServerRequest { name: name(&home), etag: String::new() })
+        .await
+        .expect("is cordoned");
     for number in 0..10 {
         let placed = bench.place(&format!("new-{number}")).await.expect("placed");
         assert_ne!(placed.server.expect("is named").id, home);
@@ -61,9 +66,11 @@ async fn s7_a_server_with_meetings_is_removed_only_after_drain_or_panic() {
         status.get_details_error_info().map(|info| info.reason).as_deref(),
         Some("SERVER_HAS_MEETINGS")
     );
-    let status = bench.servers().disable_server(DisableServerRequest { name: name(&home) }).await;
+    let status =
+        bench.servers().disable_server(DisableServerRequest { name: name(&home), etag: String::new() }).await;
     assert_eq!(status.expect_err("meetings live there").code(), Code::FailedPrecondition);
-    let panicked = bench.servers().panic_server(PanicServerRequest { name: name(&home) }).await;
+    let panicked =
+        bench.servers().panic_server(PanicServerRequest { name: name(&home), etag: String::new() }).await;
     assert_eq!(panicked.expect("panics").into_inner().freed_meetings, 1);
     assert_ne!(bench.create("room").await, home, "the id is free at once");
     bench.servers().delete_server(delete()).await.expect("is empty");

@@ -3,7 +3,7 @@
 use usher_common::settings::ZombiePolicy;
 
 use crate::{
-    BASE, CALM,
+    BASE, CALM, LATE_PANIC,
     bounds::{Bounds, Second},
     cluster::Cluster,
     holds_without,
@@ -126,6 +126,11 @@ fn h15_without_giving_up_what_waits_a_superseded_meeting_stays_on_a_disabled_ser
 #[test]
 fn a5_without_zombie_ttl_what_is_only_away_is_given_up() {
     breaks(Bounds { sweeps: 1, ..BASE }, &[Guard::Ttl], "I4");
+}
+
+#[test]
+fn h15_without_minding_the_server_a_late_panic_takes_the_meetings_of_one_that_is_enabled_again() {
+    breaks(LATE_PANIC, &[Guard::Disabled], "I");
 }
 
 #[test]

@@ -194,6 +194,14 @@ fn s6_an_operator_disables_by_a_replica_that_is_behind() {
     holds(behind, Bounds { own_ends: 1, ..behind });
 }
 
+/// A panic is carried on by a replica that is behind, while its server is enabled again and gets meetings.
+const LATE_PANIC: Bounds = Bounds { panics: 1, reliable: true, second: Second::Behind, ..CALM };
+
+#[test]
+fn h15_a_panic_that_is_carried_on_late() {
+    holds(LATE_PANIC, Bounds { own_ends: 1, ..LATE_PANIC });
+}
+
 #[test]
 fn h15_panic_of_a_server_that_turned_red_and_returns() {
     let panic = Bounds { panics: 1, creates: 1, ..BASE };

@@ -50,6 +50,8 @@ pub(crate) enum Guard {
     Ttl,
     /// A report of an end names what ended.
     Named,
+    /// A panic is carried on only while the server is disabled as it was.
+    Disabled,
     /// A double that is newer than the record's instance is ended only if the record's server, which may
     /// be the same one under another entry, does not know it.
     Asked,
@@ -101,6 +103,9 @@ impl Weak {
             decision.plans.extend(elsewhere.map(|(.., plan)| plan.clone()));
             decision.verify.retain(|(asked, ..)| *asked == server);
         }
+        if matches!(question, Question::Panic { .. }) && self.lacks(Guard::Disabled) {
+            decision.plans.iter_mut().for_each(|plan| plan.guards.retain(|(slot, _)| !is_server(*slot)));
+        }
         let marks = decision.ends.iter_mut().map(|(mark, _)| mark);
         let verified = decision.verify.iter_mut().map(|(.., plan)| plan);
         for plan in decision.plans.iter_mut().chain(marks).chain(verified) {
@@ -142,6 +147,10 @@ impl Weak {
             });
         }
     }
+}
+
+fn is_server(slot: Slot) -> bool {
+    matches!(slot, Slot::Server(_))
 }
 
 /// Tells whether a write makes a *waiting* zombie *due* although nothing replaced it.

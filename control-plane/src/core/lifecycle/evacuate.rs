@@ -33,7 +33,8 @@ pub fn panic_server(fleet: &Fleet, id: &ServerId, now_ms: i64) -> Result<Step<Pr
     Ok(Step { plan, outcome })
 }
 
-/// Turns records and *waiting* zombies of a server, as many as fit into one plan, into *due* zombies.
+/// Turns records and *waiting* zombies of a server, as many as fit into one plan, into *due* zombies. The
+/// plan holds only while the server is as it was seen: one that was enabled again since keeps its meetings.
 pub(in crate::core) fn evacuate(fleet: &Fleet, id: &ServerId, reason: &str, now_ms: i64) -> Plan {
     let mut draft = Draft::new(fleet, now_ms);
     for (key, stored) in fleet.records_on(id) {
@@ -51,6 +52,9 @@ pub(in crate::core) fn evacuate(fleet: &Fleet, id: &ServerId, reason: &str, now_
         if stored.value.state == ZombieState::Waiting {
             draft.move_zombie(&key, ZombieState::Due, stored.value.internal_id.clone());
         }
+    }
+    if draft.len() > 0 {
+        draft.guard_server(id);
     }
     draft.into_plan()
 }

@@ -55,6 +55,7 @@ pub enum Placed {
 /// | PENDING, ACTIVE | online or unhealthy | the create is forwarded there; never placed elsewhere (H4) |
 /// | PENDING | offline | PENDING elsewhere, *due* zombie: what may have been created there |
 /// | ACTIVE | offline; or unhealthy and `supersede` | PENDING elsewhere, *waiting* zombie (H5) |
+/// | PENDING | unhealthy and `supersede` | forwarded all the same: its create may have succeeded |
 /// | PENDING, ACTIVE | disabled | as offline |
 /// | PENDING, ACTIVE | removed | PENDING elsewhere |
 /// | ENDING | any | PENDING elsewhere, *due* zombie |
@@ -101,6 +102,7 @@ pub(super) fn is_given_up(fleet: &Fleet, record: &Record, supersede: bool) -> bo
     let Some(server) = fleet.server(&record.server) else { return true };
     match (server.admin(), &record.state, server.colour()) {
         (AdminState::Disabled, ..) | (_, RecordState::Ending { .. }, _) | (.., Health::Offline) => true,
+        (_, RecordState::Pending, Health::Unhealthy) => false,
         (.., Health::Unhealthy) => supersede,
         (.., Health::Online) => false,
     }

@@ -17,11 +17,21 @@ pub enum SupersedeError {
     /// Its server is online: end the meeting instead.
     #[error("its server is online")]
     Online,
+    /// Its create is under way: a client may have been told of it already.
+    #[error("its create is under way")]
+    Pending,
+    /// The id is another instance's by now than the one that was meant.
+    #[error("it is another meeting by now")]
+    Changed,
 }
 
 /// Frees an id although its server is only unhealthy (A8, "moderators can stop waiting"). An ACTIVE
 /// instance stays as a *waiting* zombie: it is ended once a create of the id is confirmed elsewhere,
 /// and routes again if its server comes back to green before anybody creates it.
+///
+/// A PENDING record of a server that is only unhealthy stays: its create may have succeeded, and a client
+/// may have been told so, of which nothing here knows yet. Its edge's report or a poll settles it within
+/// `create_timeout`.
 ///
 /// # Errors
 /// There is nothing to supersede.
@@ -37,7 +47,9 @@ pub fn supersede(fleet: &Fleet, key: &MeetingKey, now_ms: i64) -> Result<Step<()
     if server.colour() == Health::Online && server.admin() != AdminState::Disabled {
         return Err(SupersedeError::Online);
     }
+    let given_up = server.admin() == AdminState::Disabled || server.colour() == Health::Offline;
     let state = match record.state {
+        RecordState::Pending if !given_up => return Err(SupersedeError::Pending),
         RecordState::Pending => {
             draft.drop_pending(key, record);
             ZombieState::Due

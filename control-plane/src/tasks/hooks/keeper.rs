@@ -135,7 +135,8 @@ impl HookKeeper {
                 let wish = if used { wish } else { Wish::default() };
                 (server.id().clone(), Subject { wish, used, reachable: server.colour() != Health::Offline })
             };
-            fleet.servers().map(subject).collect()
+            // By another entry of the same server its hooks would look like ones that nobody wants.
+            fleet.servers().filter(|server| fleet.original_of(server.id()).is_none()).map(subject).collect()
         })
     }
 

@@ -80,10 +80,13 @@ impl Cluster {
             draft.carry_out(Question::Panic { server });
             draft.end(Label("panic: server is disabled", server, 0), out);
         }
-        if disabled {
-            let mut draft = self.draft(state);
-            draft.empty_disabled(server);
-            draft.end(Label("what is on the disabled server is given up", server, 0), out);
+        for replica in self.replicas(state) {
+            // One that is behind may carry a panic on although the server is enabled again.
+            if state.view(replica).admin[server] == Admin::Disabled {
+                let mut draft = self.draft(state);
+                draft.empty_disabled(replica, server);
+                draft.end(Label("what is on the disabled server is given up", server, replica), out);
+            }
         }
         if state.store.admin[server] != Admin::Enabled {
             let mut draft = self.draft(state);
@@ -223,13 +226,16 @@ impl Cluster {
 
 impl Draft<'_> {
     /// Turns what is on a disabled server into zombies. In panic that was wanted.
-    pub(super) fn empty_disabled(&mut self, server: usize) {
+    pub(super) fn empty_disabled(&mut self, replica: usize, server: usize) {
         if self.state.panicked[server] {
             let here = self.state.store.rec.filter(|rec| usize::from(rec.server) == server);
             self.state.release(here.and_then(Rec::instance));
             self.state.release(self.state.store.zom[server].and_then(|zombie| zombie.instance));
         }
-        self.carry_out(Question::Panic { server });
+        let decision = self.cluster.core.ask(self.state.view(replica), Question::Panic { server });
+        decision.plans.iter().for_each(|plan| {
+            self.commit(replica, plan);
+        });
     }
 
     /// Decides from the newest view and commits; `false` when there is nothing to do.

@@ -41,7 +41,7 @@ impl Draft<'_> {
     fn poll_at_rest(&mut self, server: usize) {
         let store = self.state.store;
         if store.admin[server] == Admin::Disabled {
-            self.empty_disabled(server);
+            self.empty_disabled(0, server);
             if self.state.store.zom[server].is_none() {
                 return; // nobody looks there any more
             }

@@ -36,7 +36,7 @@ async fn add(usher: &mut Standalone, count: usize) -> Result<()> {
 
 /// Disables a server and frees its ids; returns how many.
 async fn panic(admin: &Admin, id: &str) -> Result<u32> {
-    let request = PanicServerRequest { name: format!("servers/{id}") };
+    let request = PanicServerRequest { name: format!("servers/{id}"), etag: String::new() };
     Ok(admin.servers_client().panic_server(request).await?.into_inner().freed_meetings)
 }
 

@@ -29,20 +29,20 @@ impl Cluster {
             0 => {
                 let key = meeting(self.chance.below(2));
                 self.witness.operator_supersedes(&key);
-                let _ = admin.supersede(&key, deadline).await; // most often there is nothing to supersede
+                let _ = admin.supersede(&key, None, deadline).await; // most often there is nothing to supersede
                 return;
             }
             1 => {
                 self.witness.note(&format!("! an operator panics {id}"));
-                let _ = admin.panic_server(&id, deadline).await; // perhaps half way; the sweep goes on
+                let _ = admin.panic_server(&id, None, deadline).await; // perhaps half way; the sweep goes on
             }
             2 => {
                 self.witness.note(&format!("! an operator cordons {id}"));
-                let _ = admin.set_admin(&id, AdminState::Cordoned, deadline).await;
+                let _ = admin.set_admin(&id, None, AdminState::Cordoned, deadline).await;
             }
             _ => {
                 self.witness.note(&format!("! an operator disables {id}"));
-                let _ = admin.set_admin(&id, AdminState::Disabled, deadline).await; // refused with meetings
+                let _ = admin.set_admin(&id, None, AdminState::Disabled, deadline).await; // refused with meetings
             }
         }
         sleep(lasts).await;
@@ -52,7 +52,7 @@ impl Cluster {
     async fn enable(&self, id: &ServerId) {
         while let Some(replica) = self.some_replica() {
             let deadline = clock::now() + PATIENCE;
-            if replica.engine.admin.set_admin(id, AdminState::Enabled, deadline).await.is_ok() {
+            if replica.engine.admin.set_admin(id, None, AdminState::Enabled, deadline).await.is_ok() {
                 return;
             }
             sleep(Duration::from_millis(500)).await;

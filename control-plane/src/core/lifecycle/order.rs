@@ -1,0 +1,190 @@
+//! What an operator's order is for. An order may be carried out late: its replica stands still, or a
+//! transaction is refused and decided again. By then the server may have been enabled again, or the id
+//! may be a newer meeting's. So an order names what it was given for, every one of its transactions is
+//! guarded by that, and what no longer holds is told to the operator instead of done.
+
+use usher_common::{
+    id::{InternalMeetingId, ServerId},
+    meeting::{MeetingKey, RecordState},
+    server::Server,
+};
+
+use super::{AdminError, SupersedeError};
+use crate::core::{
+    fleet::Fleet,
+    plan::{Plan, Write},
+};
+
+/// An order about a server, for as long as the server is what it was given for.
+#[derive(Debug, Clone)]
+pub struct ServerOrder {
+    id: ServerId,
+    /// Revision of the server that the next step is for; none before the first.
+    stands_at: Option<u64>,
+    /// What the last step wants written.
+    written: Option<Server>,
+}
+
+impl ServerOrder {
+    /// Begins an order. `seen` is the revision of the server that the operator saw; without one it is
+    /// for the server as the first step finds it.
+    pub fn new(id: ServerId, seen: Option<u64>) -> Self {
+        Self { id, stands_at: seen, written: None }
+    }
+
+    /// Returns the revision of the server that the next step is for, where it is known.
+    pub fn seen(&self) -> Option<u64> {
+        self.stands_at
+    }
+
+    /// Looks whether a fleet shows the server that the order is for. A step whose answer was lost is
+    /// found again by what it wrote.
+    ///
+    /// # Errors
+    /// There is no such server, or somebody else changed it.
+    pub fn check(&mut self, fleet: &Fleet) -> Result<(), AdminError> {
+        let stored = &fleet.server(&self.id).ok_or(AdminError::NotFound)?.stored;
+        let own = self.stands_at.is_none_or(|revision| revision == stored.modified)
+            || self.written.as_ref() == Some(&stored.value);
+        if !own {
+            return Err(AdminError::Changed);
+        }
+        self.stands_at = Some(stored.modified);
+        Ok(())
+    }
+
+    /// Notes what a step is about to write.
+    pub fn plans(&mut self, plan: &Plan) {
+        let written = plan.writes.iter().find_map(|write| match write {
+            Write::Server(server) if server.id == self.id => Some(server.clone()),
+            _ => None,
+        });
+        self.written = written.or(self.written.take());
+    }
+}
+
+/// An order about a meeting, for as long as its record is of the instance that it was given for.
+#[derive(Debug, Clone)]
+pub struct MeetingOrder {
+    key: MeetingKey,
+    subject: Option<Subject>,
+}
+
+/// What names one record of an id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Subject {
+    Instance(InternalMeetingId),
+    /// Of a placement that no server has confirmed.
+    Placement(String),
+}
+
+impl MeetingOrder {
+    /// Begins an order. `instance` is the one that the operator saw; without one it is for the record as
+    /// the first step finds it.
+    pub fn new(key: MeetingKey, instance: Option<InternalMeetingId>) -> Self {
+        Self { key, subject: instance.map(Subject::Instance) }
+    }
+
+    /// Looks whether a fleet shows the record that the order is for.
+    ///
+    /// # Errors
+    /// There is no record, or it is of something else by now.
+    pub fn check(&mut self, fleet: &Fleet) -> Result<(), SupersedeError> {
+        let record = &fleet.record(&self.key).ok_or(SupersedeError::NotFound)?.value;
+        let is = match &record.state {
+            RecordState::Pending => Subject::Placement(record.token.clone()),
+            state => match state.internal_id() {
+                Some(instance) => Subject::Instance(instance.clone()),
+                None => Subject::Placement(record.token.clone()),
+            },
+        };
+        if *self.subject.get_or_insert_with(|| is.clone()) == is {
+            Ok(())
+        } else {
+            Err(SupersedeError::Changed)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use usher_common::server::AdminState;
+
+    use super::*;
+    use crate::core::{
+        lifecycle::{Progress, evacuate, panic_server, set_admin, supersede},
+        policy::Policy,
+        testkit::{Bench, iid, key, record, sid},
+    };
+
+    fn bench() -> Bench {
+        let mut bench = Bench::with_servers(Policy::default(), &["a", "b"]);
+        bench.write(Write::Record(key("m"), record("a", "i-1")));
+        bench
+    }
+
+    fn modified(bench: &Bench) -> u64 {
+        bench.fleet.server(&sid("a")).unwrap().stored.modified
+    }
+
+    /// Carries out one step of a panic, as the task does.
+    fn panic_step(bench: &mut Bench, order: &mut ServerOrder) -> Result<Progress, AdminError> {
+        order.check(&bench.fleet)?;
+        let step = panic_server(&bench.fleet, &sid("a"), 0)?;
+        order.plans(&step.plan);
+        assert!(bench.commit(&step.plan));
+        Ok(step.outcome)
+    }
+
+    fn enable(bench: &mut Bench) {
+        let step = set_admin(&bench.fleet, &sid("a"), AdminState::Enabled).unwrap();
+        assert!(bench.commit(&step.plan));
+    }
+
+    #[test]
+    fn h15_a_panic_goes_on_by_its_own_steps_alone() {
+        let mut bench = bench();
+        let mut order = ServerOrder::new(sid("a"), Some(modified(&bench)));
+        while panic_step(&mut bench, &mut order).unwrap() == Progress::Again {}
+        assert!(bench.fleet.record(&key("m")).is_none());
+    }
+
+    #[test]
+    fn h15_a_late_panic_takes_nothing_from_a_server_that_was_enabled_again() {
+        let mut bench = bench();
+        let mut order = ServerOrder::new(sid("a"), None);
+        assert_eq!(panic_step(&mut bench, &mut order), Ok(Progress::Again));
+        let late = evacuate(&bench.fleet, &sid("a"), "panic", 0);
+        enable(&mut bench);
+        assert!(!bench.commit(&late), "what was decided before is refused");
+        assert_eq!(panic_step(&mut bench, &mut order), Err(AdminError::Changed));
+        assert!(bench.fleet.record(&key("m")).is_some());
+    }
+
+    #[test]
+    fn an_order_is_for_the_server_that_the_operator_saw() {
+        let mut bench = bench();
+        let mut order = ServerOrder::new(sid("a"), Some(modified(&bench)));
+        for admin in [AdminState::Cordoned, AdminState::Enabled] {
+            let step = set_admin(&bench.fleet, &sid("a"), admin).unwrap();
+            assert!(bench.commit(&step.plan));
+        }
+        assert_eq!(panic_step(&mut bench, &mut order), Err(AdminError::Changed));
+    }
+
+    #[test]
+    fn a_supersede_is_for_the_instance_that_the_operator_saw() {
+        let mut bench = bench();
+        bench.yellow("a");
+        let mut order = MeetingOrder::new(key("m"), Some(iid("i-1")));
+        assert_eq!(order.check(&bench.fleet), Ok(()));
+        let late = supersede(&bench.fleet, &key("m"), 0).unwrap();
+        bench.write(Write::Record(key("m"), record("a", "i-2")));
+        assert!(!bench.commit(&late.plan));
+        assert_eq!(order.check(&bench.fleet), Err(SupersedeError::Changed));
+        let mut found = MeetingOrder::new(key("m"), None);
+        assert_eq!(found.check(&bench.fleet), Ok(()));
+        bench.write(Write::Record(key("m"), record("a", "i-3")));
+        assert_eq!(found.check(&bench.fleet), Err(SupersedeError::Changed), "once found, it is that one");
+    }
+}
