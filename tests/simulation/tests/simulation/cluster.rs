@@ -130,7 +130,7 @@ impl Cluster {
     /// Adds every server, as operators do at first and after the store was lost.
     pub(crate) async fn add_servers(&self) {
         for index in 0..self.servers.count() {
-            let server = SimServers::described(index);
+            let server = SimServers::described(server_id(index));
             while !self.known(&server.id) {
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 if let Some(running) =
@@ -143,7 +143,7 @@ impl Cluster {
         }
     }
 
-    fn known(&self, id: &ServerId) -> bool {
+    pub(crate) fn known(&self, id: &ServerId) -> bool {
         !self.store.list(&format!("servers/{id}")).entries.is_empty()
     }
 

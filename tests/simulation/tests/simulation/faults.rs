@@ -33,11 +33,12 @@ enum Fault {
     ClockJumps,
     Compaction,
     Operators,
+    ListedTwice,
     EdgeCrashes,
     StoreAndReplicas,
 }
 
-const FAULTS: [Fault; 20] = [
+const FAULTS: [Fault; 21] = [
     Fault::ReplicaFromStore,
     Fault::ReplicaFromServers,
     Fault::EdgeFromReplicas,
@@ -56,6 +57,7 @@ const FAULTS: [Fault; 20] = [
     Fault::ClockJumps,
     Fault::Compaction,
     Fault::Operators,
+    Fault::ListedTwice,
     Fault::EdgeCrashes,
     Fault::StoreAndReplicas,
 ];
@@ -182,6 +184,7 @@ impl Cluster {
                 self.store.compact(self.chance.below(20));
             }
             Fault::Operators => self.operate(server, lasts).await,
+            Fault::ListedTwice => self.list_twice(server, lasts * 2).await,
             Fault::EdgeCrashes => {
                 self.witness.note(&format!("! e{edge} crashes, another starts"));
                 self.replace_edge(edge);

@@ -82,7 +82,7 @@ pub(crate) async fn watch(cluster: Arc<Cluster>, every: Duration, grace: Duratio
         sleep(every).await;
         let reachable: Vec<bool> =
             (0..cluster.shape.servers).map(|index| cluster.is_reachable(index)).collect();
-        let is_reachable = |server: &ServerId| reachable[index_of(server)];
+        let is_reachable = |server: &ServerId| reachable[index_of(server)]; // by any entry
         cluster.witness.checker().look(every, grace, is_reachable);
     }
 }

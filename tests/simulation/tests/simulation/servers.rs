@@ -73,9 +73,22 @@ pub(crate) fn server_id(index: usize) -> ServerId {
     ServerId::parse(&format!("b{index}")).expect("is an id")
 }
 
-pub(crate) fn index_of(id: &ServerId) -> usize {
-    id.as_str()[1..].parse().expect("named by `server_id`")
+/// Returns the entry under which an operator adds a server once more.
+pub(crate) fn second_entry(index: usize) -> ServerId {
+    ServerId::parse(&format!("{}{SECOND}", server_id(index))).expect("is an id")
 }
+
+pub(crate) fn index_of(id: &ServerId) -> usize {
+    id.as_str()[1..].trim_end_matches(SECOND).parse().expect("named by `server_id` or `second_entry`")
+}
+
+/// Returns the id by which instances name the server of an entry.
+pub(crate) fn home(id: &ServerId) -> ServerId {
+    server_id(index_of(id))
+}
+
+/// What the ids of second entries end in.
+const SECOND: &str = "-again";
 
 impl SimServers {
     pub(crate) fn new(
@@ -234,8 +247,7 @@ impl SimServers {
     }
 
     /// Returns the server as operators would add it.
-    pub(crate) fn described(index: usize) -> Server {
-        let id = server_id(index);
+    pub(crate) fn described(id: ServerId) -> Server {
         Server {
             url: format!("http://{id}/bigbluebutton/api/"),
             id,

@@ -8,7 +8,7 @@ use usher_common::{id::ServerId, runtime::clock, server::AdminState};
 use crate::{
     cluster::{Cluster, meeting},
     replica::Running,
-    servers::server_id,
+    servers::{SimServers, second_entry, server_id},
 };
 
 /// How long an operator waits for an answer.
@@ -23,34 +23,62 @@ impl Cluster {
     /// Cordons, disables or panics a server and enables it again; or frees an id.
     pub(super) async fn operate(&self, server: usize, lasts: Duration) {
         let Some(replica) = self.some_replica() else { return };
-        let (id, deadline) = (server_id(server), clock::now() + PATIENCE);
-        let admin = &replica.engine.admin;
-        match self.chance.below(4) {
+        let id = if self.known(&second_entry(server)) && self.chance.happens(500) {
+            second_entry(server)
+        } else {
+            server_id(server)
+        };
+        let key = meeting(self.chance.below(2));
+        let (fleet, admin) = (&replica.engine.fleet, &replica.engine.admin);
+        let which = self.chance.below(4);
+        // What the operator sees; the order may come late, and then perhaps finds something else.
+        let (seen, instance) = fleet.read(|fleet| {
+            let server = fleet.server(&id).map(|server| server.stored.modified);
+            (server, fleet.record(&key).and_then(|stored| stored.value.state.internal_id().cloned()))
+        });
+        if self.chance.happens(400) {
+            sleep(self.chance.between(Duration::ZERO, lasts / 2)).await;
+        }
+        let deadline = clock::now() + PATIENCE;
+        match which {
             0 => {
-                let key = meeting(self.chance.below(2));
                 self.witness.operator_supersedes(&key);
-                let _ = admin.supersede(&key, None, deadline).await; // most often there is nothing to supersede
+                let _ = admin.supersede(&key, instance, deadline).await; // most often there is nothing to supersede
                 return;
             }
             1 => {
                 self.witness.note(&format!("! an operator panics {id}"));
-                let _ = admin.panic_server(&id, None, deadline).await; // perhaps half way; the sweep goes on
+                let _ = admin.panic_server(&id, seen, deadline).await; // perhaps half way; the sweep goes on
             }
             2 => {
                 self.witness.note(&format!("! an operator cordons {id}"));
-                let _ = admin.set_admin(&id, None, AdminState::Cordoned, deadline).await;
+                let _ = admin.set_admin(&id, seen, AdminState::Cordoned, deadline).await;
             }
             _ => {
                 self.witness.note(&format!("! an operator disables {id}"));
-                let _ = admin.set_admin(&id, None, AdminState::Disabled, deadline).await; // refused with meetings
+                let _ = admin.set_admin(&id, seen, AdminState::Disabled, deadline).await; // refused with meetings
             }
         }
         sleep(lasts).await;
         self.enable(&id).await;
     }
 
+    /// Adds a server under a second entry, and takes that out again some time later, if it is empty.
+    pub(super) async fn list_twice(&self, server: usize, lasts: Duration) {
+        let id = second_entry(server);
+        if let Some(replica) = self.some_replica().filter(|_| !self.known(&id)) {
+            self.witness.note(&format!("! an operator adds {} again as {id}", server_id(server)));
+            let described = SimServers::described(id.clone());
+            let _ = replica.engine.admin.create_server(&described, clock::now() + PATIENCE).await;
+        }
+        sleep(lasts).await;
+        if let Some(replica) = self.some_replica() {
+            let _ = replica.engine.admin.delete_server(&id, None, clock::now() + PATIENCE).await;
+        }
+    }
+
     async fn enable(&self, id: &ServerId) {
-        while let Some(replica) = self.some_replica() {
+        while let Some(replica) = self.some_replica().filter(|_| self.known(id)) {
             let deadline = clock::now() + PATIENCE;
             if replica.engine.admin.set_admin(id, None, AdminState::Enabled, deadline).await.is_ok() {
                 return;
@@ -61,8 +89,9 @@ impl Cluster {
 
     /// Mends whatever an operator can.
     pub(crate) async fn enable_all(&self) {
-        for id in self.server_ids() {
-            self.enable(&id).await;
+        for index in 0..self.servers.count() {
+            self.enable(&server_id(index)).await;
+            self.enable(&second_entry(index)).await;
         }
     }
 

@@ -24,7 +24,7 @@ use super::{
     instances::{Cause, Instance, Instances},
     truth::Truth,
 };
-use crate::store::key_of;
+use crate::{servers::home, store::key_of};
 
 /// What kind of promise was broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,12 +126,11 @@ impl Checker {
         lines
     }
 
-    /// Returns which servers that an id was on or runs on are given up.
+    /// Returns which servers that an id was on or runs on are given up, by some entry.
     fn given_up_of(&self, key: &MeetingKey) -> BTreeSet<ServerId> {
-        let recorded = self.truth.record(key).map(|record| &record.server);
-        let running = self.instances.of(key).map(|(_, instance)| &instance.server);
-        let servers = recorded.into_iter().chain(running);
-        servers.filter(|server| self.truth.is_given_up(server)).cloned().collect()
+        let recorded = self.truth.record(key).map(|record| home(&record.server));
+        let running = self.instances.of(key).map(|(_, instance)| instance.server.clone());
+        recorded.into_iter().chain(running).filter(|server| self.truth.is_home_given_up(server)).collect()
     }
 
     fn record_changed(
@@ -155,7 +154,7 @@ impl Checker {
             new.state.internal_id() == Some(internal_id) || matches!(new.state, RecordState::Ending { .. })
         });
         let Some(instance) = self.instances.get(internal_id).filter(|_| !still) else { return };
-        let given_up = was_given_up(&old.server) || self.truth.is_given_up(&old.server);
+        let given_up = was_given_up(&home(&old.server)) || self.truth.is_given_up(&old.server);
         if !instance.released && !given_up && !self.by_hand.contains(key) {
             let text = format!("{internal_id} runs, and its record became {new:?}");
             self.fail(Kind::Reaped, Some(key), text);
@@ -185,12 +184,11 @@ impl Checker {
         let running: Vec<(InternalMeetingId, Instance)> = self
             .instances
             .of(key)
-            .filter(|(_, instance)| instance.server != new.server)
+            .filter(|(_, instance)| instance.server != home(&new.server))
             .map(|(id, instance)| (id.clone(), instance.clone()))
             .collect();
         for (id, instance) in running {
-            let superseded = ZombieKey { meeting: key.clone(), server: instance.server.clone() };
-            if self.truth.zombies.contains_key(&superseded) {
+            if self.truth.zombies_at(key, &instance.server).next().is_some() {
                 // It was given up before, and only waits for its replacement.
             } else if was_given_up(&instance.server) {
                 // What a client was told of an unconfirmed create is given up with the server.
@@ -209,14 +207,15 @@ impl Checker {
     }
 
     fn zombie_set(&mut self, key: &ZombieKey, zombie: &Zombie) {
-        let confirmed = self.truth.lives_elsewhere(&key.meeting, &key.server);
+        let confirmed = self.truth.is_replaced(key, zombie.internal_id.as_ref());
         let by_hand = self.truth.admin(&key.server).is_none_or(|admin| admin == AdminState::Disabled);
         if zombie.state != ZombieState::Waiting && (confirmed || by_hand) {
             let named = zombie.internal_id.as_ref().and_then(|id| self.instances.get_mut(id));
             if let Some(instance) = named {
                 instance.released = true;
             } else {
-                self.instances.change_on(&key.meeting, &key.server, |instance| instance.released = true);
+                let server = home(&key.server);
+                self.instances.change_on(&key.meeting, &server, |instance| instance.released = true);
             }
         }
     }
@@ -276,10 +275,11 @@ impl Checker {
         instance.acknowledged = true;
         instance.outlived = false;
         let (key, server) = (instance.key.clone(), instance.server.clone());
-        let elsewhere = self.truth.record(&key).is_some_and(|record| record.server != server);
-        let zombie = self.truth.zombies.get(&ZombieKey { meeting: key, server });
+        let elsewhere = self.truth.record(&key).is_some_and(|record| home(&record.server) != server);
+        let mut zombies = self.truth.zombies_at(&key, &server);
         let is_zombie =
-            zombie.is_some_and(|zombie| zombie.internal_id.as_ref().is_none_or(|named| named == internal));
+            zombies.any(|zombie| zombie.internal_id.as_ref().is_none_or(|named| named == internal));
+        drop(zombies);
         if elsewhere || is_zombie {
             // The id had moved on when its server answered: nobody can take the answer back (design 4).
             self.instances.get_mut(internal).into_iter().for_each(|instance| instance.released = true);

@@ -8,7 +8,7 @@ use usher_common::{
 };
 
 use super::checker::{Checker, Kind};
-use crate::edge::Joined;
+use crate::{edge::Joined, servers::home};
 
 /// A meeting that every client must find.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +51,9 @@ impl Checker {
                 self.fail(Kind::Lie, Some(key), text);
             }
             Joined::At(other)
-                if other != server && !self.began_anew && held.is_some_and(|held| held >= *since) =>
+                if home(other) != home(server)
+                    && !self.began_anew
+                    && held.is_some_and(|held| held >= *since) =>
             {
                 let text =
                     format!("a client was sent to {other}, and {internal} runs on {server} since {since}");

@@ -7,6 +7,7 @@ use usher_common::{
 };
 
 use super::checker::Checker;
+use crate::servers::home;
 
 impl Checker {
     /// Nothing leaked, nothing split, every record right, every server well.
@@ -29,7 +30,7 @@ impl Checker {
                 return Err((Some(key.clone()), format!("{id} runs, and what superseded it was ended")));
             }
             let named = self.truth.record(key).is_some_and(|record| {
-                record.server == instance.server
+                home(&record.server) == instance.server
                     && matches!(&record.state, RecordState::Active { internal_id, .. } if internal_id == id)
             });
             if !named {

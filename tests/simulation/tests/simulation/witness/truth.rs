@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use usher_common::{
-    id::ServerId,
+    id::{InternalMeetingId, ServerId},
     meeting::{MeetingKey, Record, RecordState, Zombie, ZombieKey},
     server::{AdminState, Health, HealthRecord},
 };
@@ -12,6 +12,8 @@ use usher_control_plane::core::{
     plan::{Event, Stored},
     policy::Policy,
 };
+
+use crate::servers::home;
 
 pub(crate) struct Truth {
     policy: Policy,
@@ -65,16 +67,31 @@ impl Truth {
         self.records.get(key).map(|stored| &stored.value)
     }
 
-    /// Tells whether a meeting on a server is known: routed, ending, or to be ended.
-    pub(super) fn knows(&self, key: &MeetingKey, server: &ServerId) -> bool {
-        let zombie = ZombieKey { meeting: key.clone(), server: server.clone() };
-        self.record(key).is_some_and(|record| record.server == *server) || self.zombies.contains_key(&zombie)
+    /// Tells whether some entry of a server is given up.
+    pub(super) fn is_home_given_up(&self, server: &ServerId) -> bool {
+        let entries = self.admin.keys().filter(|entry| home(entry) == *server);
+        entries.clone().next().is_none() || entries.clone().any(|entry| self.is_given_up(entry))
     }
 
-    /// Tells whether an id is confirmed on another server.
-    pub(super) fn lives_elsewhere(&self, key: &MeetingKey, server: &ServerId) -> bool {
-        self.record(key).is_some_and(|record| {
-            record.server != *server && matches!(record.state, RecordState::Active { .. })
+    /// Visits the zombies of a meeting on a server, by whichever entry.
+    pub(super) fn zombies_at(&self, key: &MeetingKey, server: &ServerId) -> impl Iterator<Item = &Zombie> {
+        let here = move |zombie: &ZombieKey| zombie.meeting == *key && home(&zombie.server) == *server;
+        self.zombies.iter().filter(move |(zombie, _)| here(zombie)).map(|(_, zombie)| zombie)
+    }
+
+    /// Tells whether a meeting on a server is known: routed, ending, or to be ended.
+    pub(super) fn knows(&self, key: &MeetingKey, server: &ServerId) -> bool {
+        self.record(key).is_some_and(|record| home(&record.server) == *server)
+            || self.zombies_at(key, server).next().is_some()
+    }
+
+    /// Tells whether an id is confirmed on another server than a zombie's, or on the same one with another
+    /// instance than the one that the zombie names.
+    pub(super) fn is_replaced(&self, zombie: &ZombieKey, instance: Option<&InternalMeetingId>) -> bool {
+        self.record(&zombie.meeting).is_some_and(|record| {
+            let elsewhere = home(&record.server) != home(&zombie.server);
+            let another = record.server != zombie.server && instance.is_some_and(|id| !record.names(id));
+            matches!(record.state, RecordState::Active { .. }) && (elsewhere || another)
         })
     }
 }
