@@ -60,7 +60,7 @@ pub struct Server {
 pub struct HealthRecord {
     /// Successful polls in a row, `0..=healthy_threshold`.
     pub recover: u32,
-    /// Failed polls since it was last online, `0..=unhealthy_after / interval`.
+    /// Failed polls since it was last online, `0..=HealthSettings::unhealthy_threshold()`.
     pub error: u32,
     /// Wall clock of the last change of colour, milliseconds since 1970; for people.
     pub since_ms: i64,

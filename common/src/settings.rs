@@ -130,7 +130,7 @@ pub struct HealthSettings {
     pub connect_timeout: Duration,
     /// Successful polls in a row to green; at least 1.
     pub healthy_threshold: u32,
-    /// Time without success to red.
+    /// Time without success to red; never fewer than three failed polls.
     pub unhealthy_after: Duration,
     /// Share of failing servers above which nothing turns red; 0 to 1.
     pub mass_failure_guard: f64,
@@ -153,10 +153,20 @@ impl Default for HealthSettings {
 }
 
 impl HealthSettings {
-    /// Failed polls from green to red: `unhealthy_after / interval`, rounded up, at least 1 (H16).
+    /// Fewest failed polls from green to red, whatever the interval: one that was late says little, and red
+    /// gives the ids of running meetings away.
+    pub const FAILED_POLLS_LEAST: u32 = 3;
+
+    /// Failed polls from green to red: `unhealthy_after / interval`, rounded up, at least three (H16).
     pub fn unhealthy_threshold(&self) -> u32 {
         let interval = self.interval.as_millis().max(1);
-        u32::try_from(self.unhealthy_after.as_millis().div_ceil(interval)).unwrap_or(u32::MAX).max(1)
+        let polls = u32::try_from(self.unhealthy_after.as_millis().div_ceil(interval)).unwrap_or(u32::MAX);
+        polls.max(Self::FAILED_POLLS_LEAST)
+    }
+
+    /// Time from the last good poll to red.
+    pub fn time_to_offline(&self) -> Duration {
+        self.interval.saturating_mul(self.unhealthy_threshold())
     }
 }
 
@@ -190,7 +200,7 @@ impl Default for PlacementSettings {
 /// Meetings and calls about them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MeetingSettings {
-    /// Longest time a create at a server may take; below `health.unhealthy_after`.
+    /// Longest time a create at a server may take; below the time to offline.
     pub create_timeout: Duration,
     /// Longest time a call with documents may take; a create only as far as polls list its meeting.
     pub upload_timeout: Duration,

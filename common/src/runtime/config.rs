@@ -144,8 +144,8 @@ struct Loading {
     masked: bool,
     faults: Vec<Fault>,
     warnings: Vec<Warning>,
-    /// `SERVER_UNHEALTHY_THRESHOLD`, until the interval is known.
-    scalelite_polls: Option<(Origin, String)>,
+    /// `SERVER_UNHEALTHY_THRESHOLD`, until it is known what says it otherwise.
+    scalelite_patience: Option<scalelite::Patience>,
 }
 
 impl Loading {

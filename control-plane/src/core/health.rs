@@ -98,7 +98,8 @@ pub fn on_poll_failed(
     finish(was, old, new, record.is_some(), policy, now_ms)
 }
 
-/// Judges a call that failed although polls succeed: green turns yellow, never red (H9).
+/// Judges a call that failed although polls succeed: green turns yellow, never red (H9). It is no failed
+/// poll, and brings red no nearer: there it takes all the polls it takes (H16).
 pub fn on_passive_failure(
     record: Option<&HealthRecord>,
     policy: &Policy,
@@ -108,9 +109,6 @@ pub fn on_passive_failure(
     let was = colour(record, policy);
     let old = current(record, policy, now_ms);
     let mut new = HealthRecord { recover: 0, reason: reason.to_owned(), ..old.clone() };
-    if was == Health::Online {
-        new.error = 1.min(policy.unhealthy_threshold - 1);
-    }
     gray::note(&mut new, policy, now_ms);
     finish(was, old, new, record.is_some(), policy, now_ms)
 }

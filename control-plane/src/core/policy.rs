@@ -9,7 +9,7 @@ use usher_common::settings::{Adopt, PlacementSettings, Settings, VoiceSettings, 
 pub struct Policy {
     /// HT: successful polls in a row to green; at least 1.
     pub healthy_threshold: u32,
-    /// UT: failed polls to red; at least 1.
+    /// UT: failed polls to red; at least 1, of settings at least 3.
     pub unhealthy_threshold: u32,
     /// I: time between two polls of one server.
     pub interval: Duration,
@@ -37,7 +37,7 @@ impl Policy {
         let (health, meetings) = (&settings.health, &settings.meetings);
         Self {
             healthy_threshold: health.healthy_threshold.max(1),
-            unhealthy_threshold: health.unhealthy_threshold().max(1),
+            unhealthy_threshold: health.unhealthy_threshold(),
             interval: health.interval,
             mass_failure_guard: health.mass_failure_guard,
             mass_hold: health.mass_hold,

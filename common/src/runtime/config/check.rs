@@ -9,10 +9,10 @@ use url::Url;
 
 use crate::{
     id::EdgeId,
-    settings::{Settings, StoreKind},
+    settings::{HealthSettings, Settings, StoreKind},
 };
 
-use super::{Fault, Loading, Origin, Warning, keys};
+use super::{Fault, Loading, Origin, Warning, keys, kind::Scalar};
 
 /// A rule; the first of its keys is the one to change.
 struct Rule {
@@ -64,8 +64,10 @@ const RULES: &[Rule] = rules! {
         "must be from 0 to 1", "0.5 means half of the servers";
     ["placement.max_inflight_creates"] |s| s.placement.max_inflight_creates >= 1,
         "must be at least 1", "8 is ordinary";
-    ["meetings.create_timeout", "health.unhealthy_after"] |s| s.meetings.create_timeout < s.health.unhealthy_after,
-        "must be below health.unhealthy_after", "a create begun on a healthy server must end before its ids are given away";
+    ["meetings.create_timeout", "health.unhealthy_after", "health.interval"]
+        |s| s.meetings.create_timeout < s.health.time_to_offline(),
+        "must be below health.unhealthy_after, or below three times health.interval where that is longer",
+        "a create begun on a healthy server must end before its ids are given away";
     ["meetings.create_timeout"] |s| !s.meetings.create_timeout.is_zero(), "must be above 0", "30s is ordinary";
     ["meetings.upload_timeout", "meetings.create_timeout"] |s| s.meetings.upload_timeout >= s.meetings.create_timeout,
         "must not be below meetings.create_timeout", "5m is ordinary: a create with documents waits at least as long as one without";
@@ -128,12 +130,29 @@ pub(super) fn run(loading: &mut Loading) {
             rule.remedy,
         ));
     }
-    if loading.settings.health.unhealthy_threshold() == 1 && !loading.is_faulty("health.interval") {
-        loading.warnings.push(Warning {
-            origin: loading.origin("health.interval"),
-            message: "one failed poll makes a server offline: health.unhealthy_after is not longer than health.interval".into(),
-        });
+    warn_of_few_polls(loading);
+}
+
+/// Says what holds where the time to offline is too short for the polls that it takes.
+fn warn_of_few_polls(loading: &mut Loading) {
+    const KEYS: [&str; 2] = ["health.unhealthy_after", "health.interval"];
+    let health = &loading.settings.health;
+    let (polls, time) = (HealthSettings::FAILED_POLLS_LEAST, health.time_to_offline());
+    if health.unhealthy_after >= health.interval.saturating_mul(polls)
+        || KEYS.iter().any(|key| loading.is_faulty(key))
+    {
+        return;
     }
+    let [after, interval] = KEYS.map(|key| describe(loading, key));
+    let written = KEYS.map(|key| loading.origin(key)).into_iter().find(|origin| *origin != Origin::Default);
+    loading.warnings.push(Warning {
+        origin: written.unwrap_or(Origin::Default),
+        message: format!(
+            "{after} is shorter than {polls} polls with {interval}: a server is offline after {polls} failed \
+             polls, which is {}",
+            time.show()
+        ),
+    });
 }
 
 /// `health.interval = "3s" from environment POLL_INTERVAL`; a secret is `"***"`.

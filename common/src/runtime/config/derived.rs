@@ -19,7 +19,7 @@ pub(super) fn apply(loading: &mut Loading) {
         below(&mut settings.health.connect_timeout, settings.health.deadline);
     }
     if create_is_free {
-        below(&mut settings.meetings.create_timeout, settings.health.unhealthy_after);
+        below(&mut settings.meetings.create_timeout, settings.health.time_to_offline());
     }
     if upload_is_free {
         let meetings = &mut settings.meetings;

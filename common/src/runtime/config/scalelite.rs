@@ -10,6 +10,18 @@ use super::{
     kind::{Raw, Scalar},
 };
 
+/// Scalelite's own time between two polls, where its environment does not say another.
+const POLL_INTERVAL: Duration = Duration::from_mins(1);
+
+/// `SERVER_UNHEALTHY_THRESHOLD`: failed polls of Scalelite's, and the time between two of them there. Its
+/// operators chose a time by both, and get at least that, however often Usher polls.
+#[derive(Debug)]
+pub(super) struct Patience {
+    origin: Origin,
+    polls: String,
+    interval: Duration,
+}
+
 /// How a value of Scalelite's is written in ours.
 #[derive(Clone, Copy)]
 enum As {
@@ -25,7 +37,7 @@ enum As {
     Single,
     /// Host name of the public URL.
     Host,
-    /// Number of polls.
+    /// Number of polls at Scalelite's interval.
     Polls,
     /// All numbers of so many digits.
     Digits,
@@ -92,7 +104,10 @@ pub(super) fn apply(loading: &mut Loading, env: &[(String, String)]) {
                 secrets.extend(text.split(':').filter(|secret| !secret.is_empty()).map(str::to_owned));
             }
             As::Digits => digits(loading, key, &origin, text),
-            As::Polls => polls = Some((origin.clone(), text.to_owned())),
+            As::Polls => {
+                let interval = value("POLL_INTERVAL").and_then(seconds).unwrap_or(POLL_INTERVAL);
+                polls = Some(Patience { origin: origin.clone(), polls: text.to_owned(), interval });
+            }
         }
         if matches!(form, As::Single | As::Colons) {
             let mut seen = std::collections::BTreeSet::new();
@@ -100,13 +115,18 @@ pub(super) fn apply(loading: &mut Loading, env: &[(String, String)]) {
             loading.set(key, &origin, &Raw::Many(&secrets));
         }
     }
-    loading.scalelite_polls = polls;
+    loading.scalelite_patience = polls;
     let certain = value("LOADBALANCER_SECRET").or(value("LOADBALANCER_SECRETS")).is_some();
     let common = MEANINGLESS_COMMON.split_whitespace().filter(|_| certain);
     for name in MEANINGLESS.split_whitespace().chain(common).filter(|name| value(name).is_some()) {
         let message = "is a setting of Scalelite's and means nothing here".into();
         loading.warnings.push(Warning { origin: Origin::Env(name.into()), message });
     }
+}
+
+fn seconds(text: &str) -> Option<Duration> {
+    let number = text.trim().parse::<f64>().ok().filter(|number| *number > 0.0)?;
+    Duration::try_from_secs_f64(number).ok()
 }
 
 fn timed(loading: &mut Loading, key: &str, origin: &Origin, text: &str, unit_seconds: f64) {
@@ -144,15 +164,15 @@ fn digits(loading: &mut Loading, key: &str, origin: &Origin, text: &str) {
     }
 }
 
-/// Turns polls into time, once the interval is known, and makes room for Scalelite's values: a
+/// Turns polls into time, once what says it in ours is known, and makes room for Scalelite's values: a
 /// setting nobody wrote gives way to one that was brought along.
 pub(super) fn fit(loading: &mut Loading) {
-    if let Some((origin, text)) = loading.scalelite_polls.take() {
+    if let Some(Patience { origin, polls, interval }) = loading.scalelite_patience.take() {
         let ours = loading.origin("health.unhealthy_after") != Origin::Default;
-        match u32::parse(&text) {
+        match u32::parse(&polls) {
             _ if ours => {} // the file or a flag says it in time
             Ok(polls) => {
-                let time = loading.settings.health.interval.saturating_mul(polls);
+                let time = interval.saturating_mul(polls);
                 loading.set(
                     "health.unhealthy_after",
                     &origin,
@@ -177,7 +197,7 @@ pub(super) fn fit(loading: &mut Loading) {
         note(loading, "health.connect_timeout", "health.connect_timeout");
     }
     let create = loading.settings.meetings.create_timeout;
-    if brought(loading, "health.unhealthy_after") && loading.settings.health.unhealthy_after <= create {
+    if brought(loading, "health.unhealthy_after") && loading.settings.health.time_to_offline() <= create {
         loading.settings.health.unhealthy_after = whole(create + interval);
         note(loading, "health.unhealthy_after", "health.unhealthy_after");
     }

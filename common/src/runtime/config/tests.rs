@@ -291,10 +291,79 @@ fn variables_that_kubernetes_makes_of_services_are_not_settings() {
     assert!(faults(&with_env(&pairs)).is_empty());
 }
 
+/// What `POLL_INTERVAL=60` alone comes to: once a single failed poll, by which a meeting was split.
 #[test]
-fn one_failed_poll_to_offline_is_warned_of() {
-    let (_, warnings) = load(&with_file("[health]\ninterval = \"60s\"")).expect("loads");
-    assert!(warnings[0].message.contains("one failed poll"), "{warnings:?}");
+fn h16_a_time_to_offline_of_less_than_three_polls_is_three_polls_and_is_told_at_start() {
+    for (source, names) in [
+        (
+            with_env(&[("POLL_INTERVAL", "60")]),
+            ["\"1m\" by default", "\"1m\" from environment POLL_INTERVAL"],
+        ),
+        (
+            with_file("[health]\ninterval = \"60s\"\nunhealthy_after = \"90s\""),
+            ["\"90s\" from usher.toml", "\"1m\" from usher.toml"],
+        ),
+    ] {
+        let (settings, warnings) = load(&source).expect("loads");
+        assert_eq!(settings.health.unhealthy_threshold(), 3);
+        assert_eq!(settings.health.time_to_offline(), Duration::from_mins(3));
+        let [warning] = &warnings[..] else { panic!("{warnings:?}") };
+        let (after, interval) = (names[0], names[1]);
+        let told = [
+            &format!("health.unhealthy_after = {after}"),
+            &format!("health.interval = {interval}"),
+            "3 failed polls, which is \"3m\"",
+        ];
+        assert!(told.iter().all(|part| warning.message.contains(*part)), "{warning}");
+    }
+    for fits in ["", "[health]\ninterval = \"20s\"", "[health]\ninterval = \"1m\"\nunhealthy_after = \"3m\""]
+    {
+        assert!(load(&with_file(fits)).expect("loads").1.is_empty(), "{fits}");
+    }
+}
+
+#[test]
+fn h16_a_create_may_take_as_long_as_a_server_takes_to_be_offline() {
+    let slow = "[health]\ninterval = \"60s\"\n[meetings]\ncreate_timeout = ";
+    assert!(load(&with_file(&format!("{slow}\"179s\""))).is_ok(), "three polls are 180 s");
+    assert!(faults(&with_file(&format!("{slow}\"180s\"")))[0].contains("meetings.create_timeout"));
+    let (settings, _) =
+        load(&with_file("[health]\ninterval = \"60s\"\nunhealthy_after = \"20s\"")).expect("loads");
+    assert_eq!(settings.meetings.create_timeout.as_secs(), 30, "20 s are not what holds");
+}
+
+/// Scalelite: a server is offline after so many failed polls, one every `POLL_INTERVAL`, 60 s by default.
+#[test]
+fn h16_scalelites_operators_get_at_least_its_patience() {
+    for (interval, polls) in [
+        (None, None),
+        (None, Some(2)),
+        (None, Some(4)),
+        (Some(5), None),
+        (Some(5), Some(30)),
+        (Some(20), Some(2)),
+        (Some(60), None),
+        (Some(60), Some(1)),
+        (Some(60), Some(2)),
+        (Some(90), Some(5)),
+        (Some(300), None),
+    ] {
+        for ours in [None, Some("2s"), Some("10s"), Some("60s")] {
+            let mut pairs = vec![];
+            let (interval_text, polls_text) = (interval.map(|n| n.to_string()), polls.map(|n| n.to_string()));
+            pairs.extend(interval_text.as_deref().map(|text| ("POLL_INTERVAL", text)));
+            pairs.extend(polls_text.as_deref().map(|text| ("SERVER_UNHEALTHY_THRESHOLD", text)));
+            pairs.extend(ours.map(|text| ("USHER_HEALTH__INTERVAL", text)));
+            let (settings, _) = load(&with_env(&pairs)).expect("loads");
+            let said = interval.is_some() || polls.is_some();
+            let theirs = Duration::from_secs(interval.unwrap_or(60)) * polls.unwrap_or(2);
+            let least =
+                if said && (polls.is_some() || ours.is_none()) { theirs } else { Duration::from_mins(1) };
+            let health = &settings.health;
+            assert!(health.time_to_offline() >= least, "{pairs:?}: {health:?}");
+            assert!(health.unhealthy_threshold() >= 3, "{pairs:?}: {health:?}");
+        }
+    }
 }
 
 proptest! {

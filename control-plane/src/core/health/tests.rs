@@ -128,10 +128,36 @@ fn h3_recovery_needs_successes_in_a_row() {
 
 #[test]
 fn h16_thresholds_are_durations() {
-    for (interval, polls) in [(5, 12), (10, 6), (20, 3), (60, 1), (90, 1)] {
+    for (interval, polls) in [(5, 12), (10, 6), (20, 3), (60, 3), (90, 3)] {
         let mut settings = Settings::default();
         settings.health.interval = Duration::from_secs(interval);
         assert_eq!(Policy::new(&settings).unhealthy_threshold, polls);
+    }
+}
+
+proptest! {
+    /// However the settings, from the moment a server was well last it takes three failed polls, and
+    /// `unhealthy_after`, until it is red; failed calls in between shorten neither.
+    #[test]
+    fn h16_red_takes_three_failed_polls_and_the_time_that_was_set(
+        interval in 1_u64..400, after in 1_u64..400, calls in prop::collection::vec(0_u8..3, 0..20),
+    ) {
+        let mut settings = Settings::default();
+        settings.health.interval = Duration::from_secs(interval);
+        settings.health.unhealthy_after = Duration::from_secs(after);
+        let policy = Policy::new(&settings);
+        let (mut record, mut failed_polls) = (health(3, 0), 0_u64);
+        let mut failed_calls = calls.into_iter().cycle().take(1000);
+        while !red(&record, &policy) {
+            for _ in 0..failed_calls.next().unwrap_or(0) {
+                record = on_passive_failure(Some(&record), &policy, "create", NOW).unwrap_or(record);
+                prop_assert!(!red(&record, &policy));
+            }
+            record = poll(&record, false, &policy);
+            failed_polls += 1;
+        }
+        prop_assert!(failed_polls >= 3 && failed_polls * interval >= after, "{failed_polls}");
+        prop_assert!(failed_polls == 3 || (failed_polls - 1) * interval < after, "no longer than that");
     }
 }
 

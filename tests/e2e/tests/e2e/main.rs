@@ -20,6 +20,7 @@ mod leader;
 mod losses;
 mod migrate;
 mod other_balancer;
+mod patience;
 mod races;
 mod restart;
 mod rolling;

@@ -1,0 +1,71 @@
+//! H16: a poll interval as long as `unhealthy_after`, as a Scalelite environment brings it, makes no single
+//! failed poll a split.
+
+use anyhow::{Result, ensure};
+use usher_bbb_sim::{BbbSim, Fault, FaultKind};
+use usher_common::{bbb::call::Call, proto::v1::Health};
+use usher_harness::{admin::Admin, client::BbbClient, cluster::Cluster, standalone::Standalone, wait};
+
+/// The relations of `POLL_INTERVAL=60` with the defaults, in a second.
+const SCALELITES: [(&str, &str); 5] = [
+    ("health.interval", "1s"),
+    ("health.deadline", "800ms"),
+    ("health.connect_timeout", "400ms"),
+    ("health.unhealthy_after", "1s"),
+    ("meetings.create_timeout", "900ms"),
+];
+
+fn homes(sims: &[BbbSim], id: &str) -> Vec<usize> {
+    let has = |sim: &BbbSim| sim.meetings().iter().any(|meeting| meeting.meeting_id == id);
+    (0..sims.len()).filter(|place| has(&sims[*place])).collect()
+}
+
+async fn one_failed_poll_splits_no_meeting(client: &BbbClient, admin: &Admin, sims: &[BbbSim]) -> Result<()> {
+    client.created("live").await?;
+    let [home] = homes(sims, "live")[..] else { anyhow::bail!("it runs once") };
+    let id = format!("bbb-{home}");
+    let live = sims[home].meetings()[0].internal_id.clone();
+    // One poll hangs, its retry too; then the next is good.
+    sims[home].faults().set(Fault::new(FaultKind::Hang).on(Call::GetMeetings)).await;
+    wait::until("the poll to have failed", || async {
+        let server = admin.server(&id).await?;
+        ensure!(server.health() != Health::Online, "still online");
+        Ok(())
+    })
+    .await?;
+    sims[home].faults().clear().await;
+    let server = admin.server(&id).await?;
+    assert_eq!((server.health(), server.error_count), (Health::Unhealthy, 1), "{server:?}");
+    client.created("live").await?;
+    assert_eq!(homes(sims, "live"), [home], "it runs once");
+    client.joined("live").await?;
+    wait::until("the server to be online again", || async {
+        let server = admin.server(&id).await?;
+        ensure!(server.health() == Health::Online, "{:?}", server.health());
+        Ok(())
+    })
+    .await?;
+    assert_eq!(sims[home].meetings()[0].internal_id, live, "and goes on");
+    // One that is really away is offline after the third.
+    sims[home].faults().set(FaultKind::Refuse).await;
+    let red = wait::until("the server to be offline", || async {
+        let server = admin.server(&id).await?;
+        ensure!(server.health() == Health::Offline, "{:?}", server.health());
+        Ok(server)
+    })
+    .await?;
+    assert_eq!(red.error_count, 3);
+    Ok(())
+}
+
+#[tokio::test]
+async fn h16_one_failed_poll_at_scalelites_interval_splits_no_meeting_on_etcd() -> Result<()> {
+    let cluster = Cluster::builder().set_all(&SCALELITES).start().await?;
+    one_failed_poll_splits_no_meeting(&cluster.client(0), &cluster.admin(0), &cluster.sims).await
+}
+
+#[tokio::test]
+async fn h16_one_failed_poll_at_scalelites_interval_splits_no_meeting_on_the_embedded_store() -> Result<()> {
+    let usher = Standalone::start(3, &SCALELITES).await?;
+    one_failed_poll_splits_no_meeting(&usher.client(), &usher.admin(), &usher.sims).await
+}
