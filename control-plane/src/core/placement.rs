@@ -1,5 +1,9 @@
 //! Chooses a server for a new meeting (requirements E): the least load after placement, per weight.
 //!
+//! A server that is well beats one that is not, whatever their loads: unhealthy ones are looked at only
+//! where no online one can take the meeting (E5). Once they were mixed in as soon as few were online, and
+//! with four of six servers away most creates were sent to the four.
+//!
 //! A choice costs one pass over the servers and allocates nothing per server. Ties fall to a fixed
 //! hash of meeting and server, equal on every replica, never to list order (F4).
 
@@ -32,8 +36,6 @@ use crate::core::{
 
 /// Share of its weight that a server which just came back starts with (E3).
 const SLOW_START_LEAST: f64 = 0.1;
-/// What the score of a server that is used only for want of better ones is multiplied by (E5).
-const PANIC_FACTOR: f64 = 2.0;
 /// A server whose pending creates have not moved for this long is slow, and is not waited for.
 const SLOW: Duration = Duration::from_millis(300);
 /// How much better a full server must be at most to be waited for, in meetings.
@@ -64,6 +66,9 @@ pub enum WhenFull {
     Wait,
     /// Pass it over.
     PassOver,
+    /// Wait no longer: where every online server is full, and few are online, one that is unhealthy is
+    /// better than none (E5).
+    LastResort,
 }
 
 /// Why no server was chosen. Each is retryable; the caller is told which it was, never given a
@@ -93,7 +98,7 @@ pub enum NoServer {
 pub struct Choice {
     /// The server.
     pub server: ServerId,
-    /// So few servers were healthy that others were used too (E5): an alarm.
+    /// It is unhealthy: no online server could take the meeting (E5).
     pub panic: bool,
 }
 
@@ -123,15 +128,35 @@ pub fn choose(fleet: &Fleet, inflight: &Inflight, ask: &Ask, now: Now) -> Result
     };
     // The meeting's own wish counts, else its tenant's.
     let wish = [&ask.tag, &chooser.pool].into_iter().find(|wish| wish.is_some());
-    match wish.map(|wish| (wish, chooser.census(Servers::Tagged(wish)))) {
-        Some((wish, Some(census))) => chooser.best(Servers::Tagged(wish), census),
-        Some((wish, None)) if wish.is_required() => Err(NoServer::TagUnavailable),
-        _ => match chooser.census(Servers::Others) {
-            Some(census) => chooser.best(Servers::Others, census),
-            None if chooser.pool.is_required() => Err(NoServer::TagUnavailable),
-            None => Err(NoServer::PoolEmpty),
-        },
+    let tagged = wish.map(Servers::Tagged);
+    let must_match = wish.is_some_and(TagWish::is_required);
+    let others = (!must_match).then_some(Servers::Others);
+    let pools = [tagged, others].into_iter().flatten();
+    let pools: Vec<_> = pools.filter_map(|pool| Some((pool, chooser.census(pool)?))).collect();
+    let Some((_, first)) = pools.first() else {
+        let confined = must_match || chooser.pool.is_required();
+        return Err(if confined { NoServer::TagUnavailable } else { NoServer::PoolEmpty });
+    };
+    let mut saturated = false;
+    for (pool, census) in &pools {
+        match chooser.online(*pool, *census) {
+            Err(NoServer::Saturated) if ask.when_full == WhenFull::LastResort => saturated = true,
+            Err(NoServer::NoneHealthy) => {}
+            chosen => return chosen,
+        }
     }
+    for (pool, _) in pools.iter().filter(|(_, census)| chooser.few_are_online(*census)) {
+        match chooser.unhealthy(*pool) {
+            Err(NoServer::Saturated) => saturated = true,
+            Err(_) => {}
+            chosen => return chosen,
+        }
+    }
+    Err(match first {
+        _ if saturated => NoServer::Saturated,
+        census if census.online > 0 && census.fresh == 0 => NoServer::LoadUnknown,
+        _ => NoServer::NoneHealthy,
+    })
 }
 
 /// Returns the servers a tenant's meetings go to.
@@ -156,6 +181,8 @@ struct Census {
     enabled: u32,
     online: u32,
     fresh: u32,
+    /// Of those, the ones this meeting can go to.
+    open: u32,
     starting: u32,
 }
 
@@ -164,7 +191,7 @@ struct Census {
 enum Standing {
     /// Online, load known and recent.
     Good,
-    /// Used in panic: unhealthy, or its sample is old.
+    /// Used where no good one can take the meeting: unhealthy, or its sample is old.
     Last,
     /// Never used.
     Out,
@@ -189,7 +216,9 @@ impl Chooser<'_> {
         for server in self.members(among) {
             census.enabled += 1;
             census.online += u32::from(server.colour() == Health::Online);
-            census.fresh += u32::from(self.standing(server) == Standing::Good);
+            let is_good = self.standing(server) == Standing::Good;
+            census.fresh += u32::from(is_good);
+            census.open += u32::from(is_good && !self.barred.contains(server.id()));
             census.starting += u32::from(self.slow(server) < 1.0);
         }
         (census.enabled > 0).then_some(census)
@@ -229,42 +258,57 @@ impl Chooser<'_> {
         &self.fleet.policy().placement
     }
 
-    fn best(&self, among: Servers<'_>, census: Census) -> Result<Choice, NoServer> {
-        let share = f64::from(census.fresh) / f64::from(census.enabled);
-        let panic = share < self.settings().panic_threshold || census.fresh == 0;
+    /// Tells whether so few servers can take the meeting that unhealthy ones may (E5).
+    fn few_are_online(&self, census: Census) -> bool {
+        let share = f64::from(census.open) / f64::from(census.enabled);
+        share < self.settings().panic_threshold || census.open == 0
+    }
+
+    /// Chooses among the servers that are well.
+    fn online(&self, among: Servers<'_>, census: Census) -> Result<Choice, NoServer> {
         // When more than half of the servers start together, slowing them all would only skew (E3).
         let slowed = census.starting * 2 <= census.enabled;
+        let (best, saturated) = self.best(among, Standing::Good, slowed);
+        match best {
+            Some(best) if saturated && self.a_better_one_is_near(among, slowed, &best) => {
+                Err(NoServer::Saturated)
+            }
+            Some(best) => Ok(Choice { server: best.server.id().clone(), panic: false }),
+            None if saturated => Err(NoServer::Saturated),
+            None => Err(NoServer::NoneHealthy),
+        }
+    }
+
+    /// Chooses among those that are not.
+    fn unhealthy(&self, among: Servers<'_>) -> Result<Choice, NoServer> {
+        match self.best(among, Standing::Last, false) {
+            (Some(best), _) => Ok(Choice { server: best.server.id().clone(), panic: true }),
+            (None, true) => Err(NoServer::Saturated),
+            (None, false) => Err(NoServer::NoneHealthy),
+        }
+    }
+
+    /// Returns the server of that standing with the lowest score that is not full, and whether one is full.
+    fn best<'s>(&'s self, among: Servers<'s>, standing: Standing, slowed: bool) -> (Option<Score<'s>>, bool) {
         let (mut best, mut saturated): (Option<Score<'_>>, bool) = (None, false);
-        for server in self.members(among) {
+        for server in self.members(among).filter(|server| self.standing(server) == standing) {
             let bound = best.as_ref().map_or(f64::INFINITY, |best| best.value);
-            let Some(score) = self.score(server, panic, slowed, bound) else { continue };
+            let Some(score) = self.score(server, slowed, bound) else { continue };
             if score.full {
                 saturated = true;
             } else if best.as_ref().is_none_or(|best| score.beats(best)) {
                 best = Some(score);
             }
         }
-        match best {
-            Some(best) if saturated && self.a_better_one_is_near(among, panic, slowed, &best) => {
-                Err(NoServer::Saturated)
-            }
-            Some(best) => Ok(Choice { server: best.server.id().clone(), panic }),
-            None if saturated => Err(NoServer::Saturated),
-            None if census.online > 0 && census.fresh == 0 => Err(NoServer::LoadUnknown),
-            None => Err(NoServer::NoneHealthy),
-        }
+        (best, saturated)
     }
 
     /// Scores a server that may take the meeting and does not score above `bound`.
-    fn score<'s>(&self, server: &'s FleetServer, panic: bool, slowed: bool, bound: f64) -> Option<Score<'s>> {
-        let factor = match self.standing(server) {
-            Standing::Good => 1.0,
-            Standing::Last if panic => PANIC_FACTOR,
-            Standing::Last | Standing::Out => return None,
-        };
+    fn score<'s>(&self, server: &'s FleetServer, slowed: bool, bound: f64) -> Option<Score<'s>> {
         let slow = if slowed { self.slow(server) } else { 1.0 };
-        let per_user = factor / (load::weight(server) * slow);
-        let known = (server.effective_load() as f64 + self.floor) * per_user;
+        let per_user = 1.0 / (load::weight(server) * slow);
+        let suspected = self.suspected(server);
+        let known = (server.effective_load() as f64 + suspected + self.floor) * per_user;
         if known > bound || self.barred.contains(server.id()) {
             return None;
         }
@@ -278,18 +322,27 @@ impl Chooser<'_> {
         })
     }
 
+    /// Returns the users of meetings that perhaps run there: creates whose answers were lost, until a poll
+    /// has shown. Without them a server that answers no create looks idle, and gets them all.
+    fn suspected(&self, server: &FleetServer) -> f64 {
+        let creates = self.fleet.suspects_on(server.id());
+        creates as f64 * f64::from(self.settings().min_users.max(1))
+    }
+
     /// Tells whether a full server is a little better than `best` and will take a create in a moment,
     /// because its creates move. In a level fleet waiting for it keeps a burst level (F1); one that is
     /// far better will be filled up later, and is passed over meanwhile (F5).
-    fn a_better_one_is_near(&self, among: Servers<'_>, panic: bool, slowed: bool, best: &Score<'_>) -> bool {
+    fn a_better_one_is_near(&self, among: Servers<'_>, slowed: bool, best: &Score<'_>) -> bool {
         let moves = |server: &FleetServer| server.at_rest(self.now.instant).is_none_or(|rest| rest < SLOW);
         self.ask.when_full == WhenFull::Wait
-            && self.members(among).filter_map(|server| self.score(server, panic, slowed, best.value)).any(
-                |score| {
+            && self
+                .members(among)
+                .filter(|server| self.standing(server) == Standing::Good)
+                .filter_map(|server| self.score(server, slowed, best.value))
+                .any(|score| {
                     let gap = best.value - score.value;
                     score.full && gap > 0.0 && gap <= NEAR * score.step && moves(score.server)
-                },
-            )
+                })
     }
 }
 

@@ -106,7 +106,8 @@ impl Placer {
         }
     }
 
-    /// Gives a meeting a server, or finds the one it has. While all servers are busy it waits.
+    /// Gives a meeting a server, or finds the one it has. While all servers that are well are busy it waits,
+    /// and takes one that is unhealthy only then, if so few are well (E5).
     ///
     /// # Errors
     /// No server takes it, or the store did not take the record.
@@ -120,7 +121,9 @@ impl Placer {
         let mut changes = self.writer.fleet().revisions();
         loop {
             changes.mark_unchanged();
-            if clock::now().saturating_duration_since(begun) > BEST_WAIT {
+            if request.ask.when_full == WhenFull::Wait
+                && clock::now().saturating_duration_since(begun) > BEST_WAIT
+            {
                 request.ask.when_full = WhenFull::PassOver;
             }
             let placed = self.try_place(&request, deadline).await;
@@ -130,6 +133,12 @@ impl Placer {
                 {
                     // A create that was confirmed or abandoned makes room.
                     let _ = tokio::time::timeout(LOOK_AGAIN, changes.changed()).await;
+                }
+                // Every online server was full all the while (E5).
+                Err(WriteError::Decision(NoPlace::NoServer(NoServer::Saturated)))
+                    if clock::now() < deadline && request.ask.when_full != WhenFull::LastResort =>
+                {
+                    request.ask.when_full = WhenFull::LastResort;
                 }
                 placed_or_not => {
                     self.metrics.placed(outcome(placed_or_not));

@@ -42,7 +42,8 @@ use crate::{
     upstream::{Answer, CallError, Upload},
 };
 
-/// Servers that are tried for one create.
+/// Numbers that are tried for one room, servers that answer and refuse one create, and times that it is sent
+/// to a server which has just failed it.
 const TRIES: usize = 3;
 /// Times that a create waits for another one of its id to move on, and the pause before the first;
 /// doubled before each further one.
@@ -116,6 +117,8 @@ enum Tried {
     Answered(Reply),
     /// Certainly nothing: another server may be tried.
     Nothing(ServerId),
+    /// The same, and the server did answer: perhaps it is the request that no server takes.
+    Refused(ServerId),
     /// Certainly nothing, and the record is of another create under way, which alone can move it on.
     NotOurs(ServerId),
     /// Certainly nothing: a meeting on the server has the room's number, and another may be tried.
@@ -125,13 +128,14 @@ enum Tried {
 impl Creation {
     async fn run(mut self) -> Reply {
         let (mut excluded, mut tries, mut waits) = (Vec::new(), 0, 0);
+        // Servers are tried until none is left, which the control plane says, or until the time is over.
         while tries < TRIES && self.ask.document.can_be_sent() && Instant::now() < self.deadline {
             let tried = match self.destination(&excluded).await {
                 Ok(Destination::Standing(owner)) => self.forward(&owner).await,
                 // A request of ours that came late has placed it there again.
                 Ok(Destination::Placed(server, _)) if excluded.contains(&server.id) => {
                     self.abandon(&server, Certainty::Definite).await;
-                    Tried::Nothing(server.id)
+                    Tried::Refused(server.id)
                 }
                 Ok(Destination::Placed(server, bridge)) => self.attempt(&server, bridge).await,
                 Err(refusal) => return refused(&refusal),
@@ -139,12 +143,12 @@ impl Creation {
             let server = match tried {
                 Tried::Answered(reply) => return reply,
                 // No other server can make it.
-                Tried::Nothing(_) if self.is_room() => return Reply::unavailable(),
-                Tried::Nothing(server) => {
+                Tried::Nothing(_) | Tried::Refused(_) if self.is_room() => return Reply::unavailable(),
+                Tried::Nothing(ref server) | Tried::Refused(ref server) => {
+                    tries += usize::from(matches!(tried, Tried::Refused(_)));
                     info!(%server, "another server is tried for a create");
                     self.gateway.metrics.second_tries.inc();
-                    tries += 1;
-                    server
+                    server.clone()
                 }
                 Tried::NumberTaken(bridge) => {
                     tries += 1;
@@ -271,7 +275,7 @@ impl Creation {
             Ok(answer) if is_our_fault(&answer) => {
                 self.gateway.upstream.report(&server.id, FailureKind::BadAnswer, Call::Create);
                 self.abandon(server, Certainty::Definite).await;
-                Tried::Nothing(server.id.clone())
+                Tried::Refused(server.id.clone())
             }
             Ok(answer) => match create_reply(&answer.text) {
                 Ok(Parsed::Success(created)) => {
@@ -291,7 +295,11 @@ impl Creation {
                     Tried::Answered(Reply::unavailable())
                 }
             },
-            Err(error) if error.is_definite() => {
+            Err(CallError::Refused(_)) => {
+                self.abandon(server, Certainty::Definite).await;
+                Tried::Refused(server.id.clone())
+            }
+            Err(CallError::NotSent(_)) => {
                 self.abandon(server, Certainty::Definite).await;
                 Tried::Nothing(server.id.clone())
             }

@@ -1,8 +1,9 @@
 //! `create`: placed once, answered truthfully, whatever the server does.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use bytes::Bytes;
+use socket2::{Domain, Socket, Type};
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 use usher_bbb_sim::{Fault, FaultKind};
 use usher_common::{
@@ -100,6 +101,76 @@ async fn a_refused_connection_is_never_noticed_by_the_caller() {
     assert!(cluster.metric("usher_edge_second_tries_total") >= 1.0);
     eventually("the failure is reported (X6)", async || {
         cluster.plane.count(|heard| matches!(heard, Heard::Failure { server, .. } if server == "s0")) > 0
+    })
+    .await;
+}
+
+/// Every server is tried that was not, until one takes it (E5): once no more than three were.
+#[tokio::test]
+async fn e5_a_create_goes_on_until_no_server_is_left_and_never_twice_to_one() {
+    let cluster = Cluster::start(7).await;
+    for sim in &cluster.sims[..6] {
+        sim.faults().set(FaultKind::Refuse).await;
+    }
+    for index in 0..7 {
+        cluster.client.create(&format!("room-{index}")).await;
+        assert_eq!(cluster.home(&format!("room-{index}")), 6);
+    }
+    let tokens = || {
+        let mut tries = std::collections::BTreeMap::<(String, String), u32>::new();
+        for heard in cluster.plane.heard() {
+            if let Heard::Abandoned { server, token, .. } = heard {
+                *tries.entry((server, token)).or_default() += 1;
+            }
+        }
+        tries
+    };
+    assert!(tokens().values().all(|count| *count == 1), "{:?}", tokens());
+    cluster.sims[6].faults().set(FaultKind::Refuse).await;
+    let before = cluster.plane.count(abandoned(true));
+    let answer = cluster.client.call("create", "meetingID=nowhere&name=Room").await;
+    assert!(answer.is_retryable(), "{answer:?}");
+    assert_eq!(cluster.plane.count(abandoned(true)) - before, 7, "each of them once");
+}
+
+/// A server of which nothing comes back, not even a refusal: a listener whose queue is full.
+fn vanished() -> (SocketAddr, Vec<Socket>) {
+    let socket = || Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    let listener = socket();
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    listener.bind(&any.into()).expect("binds");
+    listener.listen(0).expect("listens");
+    let address = listener.local_addr().expect("is bound").as_socket().expect("is of IP");
+    let waiting = (0..4).map(|_| {
+        let waiting = socket();
+        waiting.set_nonblocking(true).expect("is set");
+        let _ = waiting.connect(&address.into()); // it has begun
+        waiting
+    });
+    let mut kept: Vec<Socket> = waiting.collect();
+    kept.push(listener);
+    (address, kept)
+}
+
+#[tokio::test]
+async fn e5_a_create_goes_on_past_servers_that_have_vanished_and_reports_them() {
+    let cluster = Cluster::start_with(4, |settings| {
+        settings.health.connect_timeout = Duration::from_millis(200);
+        settings.meetings.create_timeout = Duration::from_secs(10);
+    })
+    .await;
+    let (address, _kept) = vanished();
+    for id in ["s0", "s1", "s2"] {
+        let url = format!("http://{address}/bigbluebutton/api/");
+        cluster.plane.alter_server(id, |server| server.url = url);
+    }
+    cluster.settled().await;
+    cluster.client.create("room").await;
+    assert_eq!(cluster.home("room"), 3);
+    eventually("each is reported", async || {
+        let reported =
+            |id| cluster.plane.count(|heard| matches!(heard, Heard::Failure { server, .. } if server == id));
+        ["s0", "s1", "s2"].into_iter().all(|id| reported(id) > 0)
     })
     .await;
 }

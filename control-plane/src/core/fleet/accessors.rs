@@ -172,6 +172,11 @@ impl Fleet {
         self.zombies.count_on(server)
     }
 
+    /// Counts the zombies of one server that perhaps are none: of creates whose answers were lost.
+    pub fn suspects_on(&self, server: &ServerId) -> usize {
+        self.zombies.suspects_on(server)
+    }
+
     /// Tells whether the record of `key` may have changed after revision `watermark`: it was written
     /// or taken out later.
     pub fn record_changed_since(&self, key: &MeetingKey, watermark: u64) -> bool {

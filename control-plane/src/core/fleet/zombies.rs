@@ -19,16 +19,19 @@ pub(super) struct Zombies {
     all: BTreeMap<ZombieKey, (Stored<Zombie>, Standing)>,
     of: HashMap<MeetingKey, BTreeSet<ServerId>>,
     on: HashMap<ServerId, BTreeSet<MeetingKey>>,
+    /// How many of each server name no instance: perhaps there is none.
+    suspects: HashMap<ServerId, usize>,
 }
 
 impl Default for Zombies {
     fn default() -> Self {
-        Self { all: BTreeMap::new(), of: HashMap::new(), on: HashMap::new() }
+        Self { all: BTreeMap::new(), of: HashMap::new(), on: HashMap::new(), suspects: HashMap::new() }
     }
 }
 
 impl Zombies {
     pub(super) fn set(&mut self, key: ZombieKey, stored: Option<Stored<Zombie>>, now: Instant) {
+        self.count_suspect(&key, stored.as_ref());
         if let Some(stored) = stored {
             let before = self.all.get(&key).map(|(_, standing)| *standing);
             let standing = Standing::follow(before, stored.value.since_ms, stored.value.stood_ms, now);
@@ -49,6 +52,24 @@ impl Zombies {
                 }
             }
         }
+    }
+
+    /// Keeps the count of suspects right, before `key` becomes `stored`.
+    fn count_suspect(&mut self, key: &ZombieKey, stored: Option<&Stored<Zombie>>) {
+        let is_suspect = |stored: &Stored<Zombie>| stored.value.internal_id.is_none();
+        let (was, is) = (self.get(key).is_some_and(is_suspect), stored.is_some_and(is_suspect));
+        if was == is {
+            return;
+        }
+        let count = self.suspects.entry(key.server.clone()).or_default();
+        *count = if is { *count + 1 } else { *count - 1 };
+        if *count == 0 {
+            self.suspects.remove(&key.server);
+        }
+    }
+
+    pub(super) fn suspects_on(&self, server: &ServerId) -> usize {
+        self.suspects.get(server).copied().unwrap_or(0)
     }
 
     pub(super) fn get(&self, key: &ZombieKey) -> Option<&Stored<Zombie>> {

@@ -253,22 +253,108 @@ fn e3_no_slow_start_after_yellow_nor_when_most_start_together() {
 }
 
 #[test]
-fn e5_unhealthy_servers_are_used_only_in_panic() {
+fn e5_an_online_server_is_chosen_before_any_unhealthy_one_whatever_the_loads() {
+    let mut bench = bench(6);
+    for id in ["s00", "s01", "s02", "s03"] {
+        bench.yellow(id);
+    }
+    for id in ["s04", "s05"] {
+        bench.write(Write::Sample(sid(id), load(100_000)));
+    }
+    for n in 0..100 {
+        let chosen = choose(&bench.fleet, &Inflight::default(), &ask(&format!("m{n}")), bench.now).unwrap();
+        assert!(!chosen.panic && [sid("s04"), sid("s05")].contains(&chosen.server), "{chosen:?}");
+    }
+    let tried = |excluded: &[&str]| {
+        let excluded = excluded.iter().map(|id| sid(id)).collect();
+        choose(&bench.fleet, &Inflight::default(), &Ask { excluded, ..ask("m") }, bench.now)
+    };
+    let second = tried(&["s04"]).unwrap();
+    assert_eq!((second.server, second.panic), (sid("s05"), false), "a second try has an online one left");
+    let third = tried(&["s04", "s05"]).unwrap();
+    assert!(third.panic && third.server < sid("s04"), "then those that are left: {third:?}");
+    let last = tried(&["s04", "s05", "s00", "s01", "s02"]).unwrap();
+    assert_eq!(last.server, sid("s03"));
+    let all = ["s00", "s01", "s02", "s03", "s04", "s05"];
+    assert_eq!(tried(&all), Err(NoServer::NoneHealthy), "never one that it failed at");
+}
+
+#[test]
+fn e5_unhealthy_servers_are_used_only_where_few_are_online() {
     let mut bench = bench(4);
     bench.yellow("s00");
     for n in 0..50 {
         assert_ne!(choice(&bench, &ask(&format!("m{n}"))), Ok("s00".into()));
     }
-    for id in ["s01", "s02"] {
+    for id in ["s00", "s01", "s02", "s03"] {
         bench.yellow(id);
     }
-    bench.write(Write::Sample(sid("s03"), load(1000)));
-    let chosen = choose(&bench.fleet, &Inflight::default(), &ask("m"), bench.now).unwrap();
-    assert!(chosen.panic && chosen.server != sid("s03"));
+    assert!(choose(&bench.fleet, &Inflight::default(), &ask("m"), bench.now).unwrap().panic);
     for id in ["s00", "s01", "s02", "s03"] {
         bench.red(id);
     }
     assert_eq!(choice(&bench, &ask("m")), Err(NoServer::NoneHealthy));
+}
+
+#[test]
+fn e5_a_full_online_server_is_waited_for_before_an_unhealthy_one_is_used() {
+    let mut bench = Bench::with_servers(Policy::default(), &["a", "b", "c"]);
+    for id in ["b", "c"] {
+        bench.yellow(id);
+    }
+    let placed = place_all(&mut bench, 8);
+    assert_eq!(placed.into_iter().collect::<Vec<_>>(), [(sid("a"), 8)]);
+    let when = |when_full| choice(&bench, &Ask { when_full, ..ask("next") });
+    assert_eq!(when(WhenFull::Wait), Err(NoServer::Saturated));
+    assert_eq!(when(WhenFull::PassOver), Err(NoServer::Saturated));
+    assert!(when(WhenFull::LastResort).is_ok_and(|chosen| chosen != "a"));
+    bench.green("b");
+    bench.green("c");
+    for n in 0..16 {
+        let step =
+            place(&bench.fleet, &Inflight::default(), &request(&format!("more-{n}")), bench.now).unwrap();
+        assert!(bench.commit(&step.plan));
+    }
+    let last = choice(&bench, &Ask { when_full: WhenFull::LastResort, ..ask("next") });
+    assert_eq!(last, Err(NoServer::Saturated), "all are online, and full");
+}
+
+#[test]
+fn e5_a_preferred_tag_is_no_reason_for_an_unhealthy_server() {
+    let mut bench = bench(2);
+    bench.write(Write::Server(Server { tags: vec!["eu".into()], ..server("s01") }));
+    bench.yellow("s01");
+    let wish = |tag: &str| choice(&bench, &Ask { tag: TagWish::parse(tag), ..ask("m") });
+    assert_eq!(wish("eu"), Ok("s00".into()));
+    assert_eq!(wish("eu!"), Ok("s01".into()), "required: the only one there is");
+}
+
+/// A server that answers no create would look idle for ever, and get every one of them.
+#[test]
+fn e1_creates_whose_answers_were_lost_count_until_a_poll_has_shown() {
+    let mut bench = bench(2);
+    let suspect = usher_common::meeting::Zombie {
+        state: usher_common::meeting::ZombieState::Due,
+        internal_id: None,
+        reason: String::new(),
+        since_ms: 0,
+        stood_ms: 0,
+    };
+    let mut chosen = BTreeMap::<String, u32>::new();
+    for n in 0..10 {
+        let server = choice(&bench, &ask(&format!("m{n}"))).unwrap();
+        let key = crate::core::testkit::zkey(&format!("m{n}"), &server);
+        bench.write(Write::Zombie(key, suspect.clone()));
+        *chosen.entry(server).or_default() += 1;
+    }
+    assert_eq!(chosen.values().copied().collect::<Vec<_>>(), [5, 5]);
+    for n in 0..10 {
+        for id in ["s00", "s01"] {
+            let key = crate::core::testkit::zkey(&format!("m{n}"), id);
+            bench.write(Write::Delete(crate::core::plan::Key::Zombie(key)));
+        }
+    }
+    assert_eq!(bench.fleet.suspects_on(&sid("s00")) + bench.fleet.suspects_on(&sid("s01")), 0);
 }
 
 #[test]

@@ -19,6 +19,7 @@ mod isolation;
 mod leader;
 mod losses;
 mod migrate;
+mod most_servers_away;
 mod other_balancer;
 mod patience;
 mod races;

@@ -18,7 +18,6 @@ use super::{
 };
 use crate::servers::{Created, Failed};
 
-const TRIES: usize = 3;
 const CONFIRM_TRIES: u32 = 5;
 const CONFIRM_PAUSE: Duration = Duration::from_millis(200);
 
@@ -44,7 +43,7 @@ impl SimEdge {
     ) -> Option<InternalMeetingId> {
         let deadline = Instant::now() + self.limits.0;
         let mut excluded = Vec::new();
-        while excluded.len() < TRIES && Instant::now() < deadline {
+        while Instant::now() < deadline {
             let placed = self.destination(key, supersede, &excluded, deadline).await?;
             let Some(token) = placed.token else { return self.forward(key, &placed.owner, deadline).await };
             match self.attempt(key, &placed.owner, &token, deadline).await {
