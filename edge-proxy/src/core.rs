@@ -4,6 +4,8 @@ pub mod authenticate;
 pub mod callbacks;
 pub mod connection;
 pub mod dial_in;
+pub mod document_body;
+pub mod evidence;
 pub mod hooks;
 pub mod merge;
 pub mod pace;

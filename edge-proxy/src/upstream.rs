@@ -28,11 +28,11 @@ use usher_common::{
 };
 
 pub use connector::ConnectorError;
-pub use outcome::{Answer, CallError};
+pub use outcome::{Answer, CallError, is_our_fault};
 pub use passive::PassiveReports;
 pub use shared::SharedReads;
 
-use crate::core::resign::Outgoing;
+use crate::core::{evidence::Caller, resign::Outgoing};
 
 /// Largest answer that is read, in bytes.
 const ANSWER_MAX: usize = 32 << 20;
@@ -98,8 +98,8 @@ impl Upstream {
         Ok(Self { client, pending, passive })
     }
 
-    /// Calls a server and reads its answer, all before `deadline`. Failures are reported to the
-    /// control plane on the way.
+    /// Calls a server for `caller` and reads its answer, all before `deadline`. Failures are reported to
+    /// the control plane on the way.
     ///
     /// # Errors
     /// There is no readable answer; the error tells whether the server may have acted.
@@ -110,21 +110,28 @@ impl Upstream {
         call: Call,
         outgoing: Outgoing,
         upload: Upload,
+        caller: &Caller,
         deadline: Instant,
     ) -> Result<Answer, CallError> {
+        let brings_documents = caller.brings_documents || !matches!(upload, Upload::None);
         let outcome = self.bounded(server, call, outgoing, upload, deadline).await;
-        if let Err(error) = &outcome
-            && let Some(kind) = error.kind()
-        {
-            tracing::warn!(server = %server.id, call = call.name(), %error, "call to a server failed");
-            self.passive.report(&server.id, kind, call);
+        match &outcome {
+            Ok(answer) if is_our_fault(answer) => {}
+            Ok(_) => self.passive.succeeded(&server.id, call),
+            Err(error) => {
+                if let Some(kind) = error.kind() {
+                    tracing::warn!(server = %server.id, call = call.name(), %error, "call to a server failed");
+                    let caller = Caller { brings_documents, ..caller.clone() };
+                    self.passive.failed(&server.id, kind, call, &caller);
+                }
+            }
         }
         outcome
     }
 
     /// Reports a failure that only the caller can see, such as a wrong secret.
-    pub fn report(&self, server: &ServerId, kind: FailureKind, call: Call) {
-        self.passive.report(server, kind, call);
+    pub fn report(&self, server: &ServerId, kind: FailureKind, call: Call, caller: &Caller) {
+        self.passive.failed(server, kind, call, caller);
     }
 
     async fn bounded(
@@ -135,7 +142,7 @@ impl Upstream {
         upload: Upload,
         deadline: Instant,
     ) -> Result<Answer, CallError> {
-        let request = request(outgoing, upload).ok_or(CallError::NotSent(FailureKind::Connect))?;
+        let request = request(outgoing, upload).ok_or(CallError::NotSendable)?;
         let ticket = self.pending.enter(format!("server {}", server.id), call.name());
         let exchange = async {
             let response = self.client.request(request).await.map_err(|e| outcome::of_client(&e))?;
@@ -148,7 +155,7 @@ impl Upstream {
     }
 }
 
-/// Builds the request; `None` when the server's URL is none.
+/// Builds the request; `None` when its URL is none, or too long to be one.
 fn request(outgoing: Outgoing, upload: Upload) -> Option<Request<Payload>> {
     let (method, kind, body) = match (upload, outgoing.form) {
         (Upload::Xml(body), _) => (Method::POST, Some(HeaderValue::from_static("application/xml")), body),

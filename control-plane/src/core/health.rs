@@ -13,6 +13,7 @@
 //! derived from the counters and never stored, so that every replica sees the same one. Every
 //! function returns the record to write, or nothing when nothing changed.
 
+mod evidence;
 mod gray;
 mod guard;
 mod passive;
@@ -21,6 +22,7 @@ mod step;
 #[cfg(test)]
 mod tests;
 
+pub use evidence::{FailureReport, Weight, weigh};
 pub use gray::gray_failures;
 pub use guard::{MassGuard, Suspicion, failing, most_fail};
 pub use passive::PassiveGate;

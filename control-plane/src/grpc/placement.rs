@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tonic::{Request, Response, Status};
 use tracing::{Instrument, debug, info_span};
 use usher_common::{
-    id::{IdError, InternalMeetingId, MeetingId, ServerId},
+    id::{IdError, InternalMeetingId, MeetingId, ServerId, TenantId},
     meeting::{MeetingKey, RecordState},
     proto::v1::{
         self, AbandonMeetingRequest, AbandonMeetingResponse, ConfirmMeetingRequest, ConfirmMeetingResponse,
@@ -21,6 +21,7 @@ use super::{deadline, status::Refusal};
 use crate::{
     core::{
         fleet::meeting_route,
+        health::FailureReport,
         lifecycle::{Answer, Certainty, Ended, NoRoom, PlaceRequest},
         placement::{Ask, TagWish, WhenFull},
         voice::VoiceWish,
@@ -35,6 +36,9 @@ use crate::{
 
 /// Longest time that a create of a breakout room waits for a poll to see what is left of the room.
 const LEFTOVER_WITHIN: Duration = Duration::from_secs(3);
+
+/// Callers of one report that are looked at.
+const CALLERS: usize = 32;
 
 /// The service; it needs no socket to be asked.
 pub struct Placement {
@@ -216,8 +220,28 @@ impl PlacementService for Placement {
         // The call's name is the edge's word; only what BBB calls look like goes into the store.
         let call: String = request.call.chars().filter(char::is_ascii_alphanumeric).take(32).collect();
         let reason = format!("an edge's `{call}` failed: {what}");
-        self.placer.report_failure(&server, &reason, deadline).await.map_err(Refusal::written)?;
+        let report = failure_report(&request);
+        let reported = self.placer.report_failure(&server, &report, &reason, deadline).await;
+        // Its own poll says whether a server is sick that a single tenant's calls fail at. Late, it is made
+        // all the same.
+        if reported.map_err(Refusal::written)?
+            && let Err(error) = self.polls.ask(&server, deadline).await
+        {
+            debug!(%server, %error, "a server that failed a call was not looked at");
+        }
         Ok(Response::new(ReportFailureResponse {}))
+    }
+}
+
+fn failure_report(wire: &ReportFailureRequest) -> FailureReport {
+    let caller = |caller: &v1::FailedCaller| {
+        // One that cannot be read is nobody's.
+        Some((TenantId::parse(&caller.tenant).ok()?, MeetingId::parse(&caller.meeting_id).ok()))
+    };
+    FailureReport {
+        no_connection: matches!(wire.kind(), v1::FailureKind::Connect | v1::FailureKind::Tls),
+        callers: wire.failed_callers.iter().take(CALLERS).filter_map(caller).collect(),
+        succeeds_elsewhere: wire.succeeds_elsewhere,
     }
 }
 

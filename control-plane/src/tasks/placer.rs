@@ -24,7 +24,7 @@ use super::writer::{WriteError, Writer, Written};
 use crate::{
     core::{
         fleet::Fleet,
-        health::{self, PassiveGate},
+        health::{self, FailureReport, PassiveGate, Weight},
         lifecycle::{self, Answer, Certainty, EndOutcome, Ended, NoRoom, PlaceRequest, Placed, Step},
         load,
         now::Now,
@@ -78,6 +78,7 @@ pub struct Placer {
     writer: Writer,
     inflight: Arc<Mutex<Inflight>>,
     gate: Arc<Mutex<PassiveGate>>,
+    looks: Arc<Mutex<PassiveGate>>,
     rebuild: Arc<Rebuild>,
     metrics: Metrics,
 }
@@ -101,6 +102,7 @@ impl Placer {
             writer,
             inflight: Arc::default(),
             gate: Arc::default(),
+            looks: Arc::default(),
             rebuild: Arc::new(Rebuild::new(first_poll)),
             metrics,
         }
@@ -266,29 +268,35 @@ impl Placer {
         self.certain(deadline, decide).await
     }
 
-    /// A call to a server failed although polls succeed. At most one an interval counts (A3).
+    /// A call to a server failed although polls succeed. At most one an interval counts (A3). Tells whether
+    /// the server is to be looked at instead, which is worth it as often.
     ///
     /// # Errors
     /// The store did not take it.
     pub async fn report_failure(
         &self,
         server: &ServerId,
+        report: &FailureReport,
         reason: &str,
         deadline: Instant,
-    ) -> Result<(), WriteError<Infallible>> {
-        let interval = self.writer.fleet().read(|fleet| fleet.policy().interval);
-        let admitted = {
-            let mut gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
-            gate.admit(server, clock::now(), interval)
+    ) -> Result<bool, WriteError<Infallible>> {
+        let (interval, weight, is_known) = self.writer.fleet().read(|fleet| {
+            (fleet.policy().interval, health::weigh(report, fleet), fleet.server(server).is_some())
+        });
+        let gate = match weight {
+            Weight::Counts => &self.gate,
+            Weight::Look => &self.looks,
         };
-        if admitted {
+        let admitted = is_known
+            && gate.lock().unwrap_or_else(PoisonError::into_inner).admit(server, clock::now(), interval);
+        if admitted && weight == Weight::Counts {
             let decide = |fleet: &Fleet, now: Now| {
                 let plan = health::report_failure(fleet, server, reason, now.wall_ms);
                 Step { plan, outcome: () }
             };
             self.certain(deadline, decide).await?;
         }
-        Ok(())
+        Ok(admitted && weight == Weight::Look)
     }
 
     async fn certain<T>(

@@ -5,7 +5,10 @@ use std::time::Duration;
 use usher_bbb_sim::{Fault, FaultKind};
 use usher_common::{bbb::call::Call, proto::v1::*};
 
-use crate::bench::{Bench, INTERVAL, settings, until};
+use crate::{
+    bench::{Bench, INTERVAL, settings, until},
+    hooks::add_tenant,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn h1_one_failed_poll_takes_a_server_out_and_its_meeting_stays() {
@@ -66,14 +69,84 @@ async fn h3_h6_after_ht_successes_it_is_green_ends_what_was_superseded_and_resto
     bench.stop().await;
 }
 
+/// A report that calls of these tenants' meetings have failed at bbb1 while others succeeded elsewhere.
+fn failed(kind: FailureKind, callers: &[(&str, &str)]) -> ReportFailureRequest {
+    let caller = |(tenant, meeting): &(&str, &str)| FailedCaller {
+        tenant: (*tenant).into(),
+        meeting_id: (*meeting).into(),
+    };
+    ReportFailureRequest {
+        server_id: "bbb1".into(),
+        kind: kind.into(),
+        call: "create".into(),
+        failed_callers: callers.iter().map(caller).collect(),
+        succeeds_elsewhere: true,
+    }
+}
+
+/// Polls are good all the while, so nothing but the reports could change anything.
+#[tokio::test(flavor = "multi_thread")]
+async fn x6_whatever_one_tenants_calls_die_of_a_server_with_good_polls_stays_online() {
+    let bench = Bench::with_servers(2).await;
+    add_tenant(&bench, "hostile").await;
+    add_tenant(&bench, "other").await;
+    let polled = || bench.sim("bbb1").calls().iter().filter(|call| call.name == "getMeetings").count();
+    let before = polled();
+    let meetings = [("hostile", "a"), ("hostile", "b"), ("hostile", "c"), ("hostile", "d")];
+    for round in 0..60 {
+        let kinds = [FailureKind::ServerError, FailureKind::Timeout, FailureKind::BadAnswer];
+        let report = failed(kinds[round % 3], &meetings[..=round % 4]);
+        bench.placement().report_failure(report).await.expect("is taken");
+        let server = bench.server("bbb1").await;
+        assert_eq!((server.health(), server.error_count), (Health::Online, 0), "{server:?}");
+        assert!(server.health_reason.is_empty(), "{server:?}");
+    }
+    assert!(polled() > before, "it was looked at");
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn x6_a_tenant_that_is_alone_needs_three_meetings_and_other_servers_that_do_better() {
+    let mut rare = settings();
+    rare.health.interval = Duration::from_secs(30);
+    let bench = Bench::with(rare, 2).await;
+    add_tenant(&bench, "only").await;
+    let meetings = [("only", "a"), ("only", "b"), ("only", "c")];
+    let two = failed(FailureKind::ServerError, &meetings[..2]);
+    bench.placement().report_failure(two).await.expect("is taken");
+    assert_eq!(bench.server("bbb1").await.health(), Health::Online);
+    let everywhere =
+        ReportFailureRequest { succeeds_elsewhere: false, ..failed(FailureKind::ServerError, &meetings) };
+    bench.placement().report_failure(everywhere).await.expect("is taken");
+    assert_eq!(bench.server("bbb1").await.health(), Health::Online);
+    let three = failed(FailureKind::ServerError, &meetings);
+    bench.placement().report_failure(three).await.expect("is taken");
+    assert_eq!(bench.server("bbb1").await.health(), Health::Unhealthy);
+    bench.stop().await;
+}
+
+/// The poll that a single failed call asks for finds the server away long before its turn.
+#[tokio::test(flavor = "multi_thread")]
+async fn x6_a_failed_call_has_the_server_looked_at_and_that_look_counts() {
+    let mut rare = settings();
+    rare.health.interval = Duration::from_mins(1);
+    let bench = Bench::with(rare, 2).await;
+    bench.sim("bbb1").faults().set(Fault::new(FaultKind::Hang).on(Call::GetMeetings)).await;
+    let report = failed(FailureKind::Timeout, &[("default", "a")]);
+    bench.placement().report_failure(report).await.expect("is taken");
+    bench.until_health("bbb1", Health::Unhealthy).await;
+    let server = bench.server("bbb1").await;
+    assert_eq!(server.error_count, 0, "a look brings red no nearer: {server:?}");
+    bench.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn h9_reports_of_edges_turn_a_server_yellow_and_never_red() {
     let bench = Bench::with_servers(3).await;
-    let report = || {
-        let mut report = ReportFailureRequest { server_id: "bbb1".into(), kind: 0, call: "create".into() };
-        report.set_kind(FailureKind::ServerError);
-        report
-    };
+    for tenant in ["one", "two"] {
+        add_tenant(&bench, tenant).await;
+    }
+    let report = || failed(FailureKind::ServerError, &[("one", "a"), ("two", "b")]);
     bench.placement().report_failure(report()).await.expect("is taken");
     // Polls go on to succeed, so it may be on its way back already; it was yellow in between.
     for _ in 0..50 {

@@ -133,7 +133,8 @@ async fn x6_a_failure_that_an_edge_reports_turns_the_server_yellow_within_an_int
     let mut rare = settings();
     rare.health.interval = Duration::from_secs(30); // no poll turns it green again meanwhile
     let bench = Bench::with(rare, 2).await;
-    let mut report = ReportFailureRequest { server_id: "bbb1".into(), kind: 0, call: "create".into() };
+    let mut report =
+        ReportFailureRequest { server_id: "bbb1".into(), call: "create".into(), ..Default::default() };
     report.set_kind(FailureKind::Connect);
     bench.placement().report_failure(report).await.expect("is taken");
     let reported = Instant::now();

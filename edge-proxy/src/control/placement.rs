@@ -32,7 +32,7 @@ use usher_common::{
 };
 
 use super::planes::{Connection, Planes};
-use crate::core::{pace::Pace, rules::Wishes};
+use crate::core::{evidence::Evidence, pace::Pace, rules::Wishes};
 
 /// Longest wait for one control plane to place: it may hold a create back for up to 5 s (F5).
 const PLACE_TIMEOUT: Duration = Duration::from_secs(8);
@@ -40,6 +40,8 @@ const PLACE_TIMEOUT: Duration = Duration::from_secs(8);
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Longest wait for one control plane to note an outcome.
 const REPORT_TIMEOUT: Duration = Duration::from_secs(4);
+/// Longest wait for one control plane to note a failure: it may have to poll the server first.
+const FAILURE_REPORT_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// An answer that did not come.
 #[derive(Debug, thiserror::Error)]
@@ -265,14 +267,24 @@ impl Placement {
         server: &ServerId,
         kind: v1::FailureKind,
         call: &str,
+        evidence: &Evidence,
     ) -> Result<(), PlacementError> {
         let request = v1::ReportFailureRequest {
             server_id: server.to_string(),
             kind: kind.into(),
             call: call.to_owned(),
+            failed_callers: evidence
+                .callers
+                .iter()
+                .map(|(tenant, meeting)| v1::FailedCaller {
+                    tenant: tenant.to_string(),
+                    meeting_id: meeting.as_ref().map(ToString::to_string).unwrap_or_default(),
+                })
+                .collect(),
+            succeeds_elsewhere: evidence.succeeds_elsewhere,
         };
         // Each replica counts one failure an interval: two would count two.
-        self.ask(Haste::OneByOne, REPORT_TIMEOUT, async |mut plane| {
+        self.ask(Haste::OneByOne, FAILURE_REPORT_TIMEOUT, async |mut plane| {
             plane.report_failure(request.clone()).await
         })
         .await?;

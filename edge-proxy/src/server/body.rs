@@ -1,7 +1,8 @@
-//! Request bodies: limited in size, and not waited for forever.
+//! Request bodies: limited in size, not waited for forever, and XML where they are to be.
 
 use std::{
     pin::Pin,
+    sync::{Arc, OnceLock},
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -14,7 +15,10 @@ use http_body_util::{BodyExt, Full, Limited, StreamBody};
 use hyper::body::Incoming;
 use tokio::time::Sleep;
 
-use crate::upstream::{Payload, Upload, is_too_large, payload};
+use crate::{
+    core::document_body::{BodyFault, DocumentBody},
+    upstream::{Payload, Upload, is_too_large, payload},
+};
 
 /// Largest body that is held in memory; what is larger is passed on as it comes.
 pub(super) const BUFFER_MAX: usize = 1 << 20;
@@ -30,6 +34,8 @@ pub(super) enum BodyError {
     Slow,
     #[error("the client's body broke off")]
     Broken,
+    #[error(transparent)]
+    Faulty(#[from] BodyFault),
 }
 
 /// A body that fails when its client is silent for too long.
@@ -100,8 +106,8 @@ pub(super) enum Document {
     None,
     /// In memory: it can be sent again.
     Held(Bytes),
-    /// As it comes, once.
-    Streamed(Option<Payload>),
+    /// As it comes, once; it breaks off where it is found to be no document.
+    Streamed(Option<Payload>, Arc<OnceLock<BodyFault>>),
 }
 
 impl std::fmt::Debug for Document {
@@ -109,14 +115,20 @@ impl std::fmt::Debug for Document {
         f.write_str(match self {
             Self::None => "None",
             Self::Held(_) => "Held",
-            Self::Streamed(_) => "Streamed",
+            Self::Streamed(..) => "Streamed",
         })
     }
 }
 
 impl Document {
-    /// Takes a body: into memory if it is small enough, else as it comes, up to `limit` bytes.
-    pub(super) async fn take(body: Incoming, limit: u64, patience: Duration) -> Result<Self, BodyError> {
+    /// Takes a body: into memory if it is small enough, else as it comes, up to `limit` bytes. `check` reads
+    /// it too, so that nothing is passed on, or not all of it, that no server takes.
+    pub(super) async fn take(
+        body: Incoming,
+        mut check: Option<DocumentBody>,
+        limit: u64,
+        patience: Duration,
+    ) -> Result<Self, BodyError> {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let mut rest = Limited::new(Patient::new(body, patience), limit);
         let mut held = BytesMut::new();
@@ -124,20 +136,26 @@ impl Document {
             match rest.frame().await {
                 Some(Ok(frame)) => {
                     if let Ok(data) = frame.into_data() {
+                        check.as_mut().map_or(Ok(()), |check| check.read(&data))?;
                         held.extend_from_slice(&data);
                     }
                 }
                 Some(Err(error)) => return Err(fault_of(error.as_ref())),
-                None => return Ok(Self::Held(held.freeze())),
+                None => {
+                    check.map_or(Ok(()), |check| check.end())?;
+                    return Ok(Self::Held(held.freeze()));
+                }
             }
         }
+        let fault = Arc::new(OnceLock::new());
+        let rest = Checked { inner: rest, check, fault: Arc::clone(&fault) };
         let begun = Full::new(held.freeze()).into_data_stream();
         let stream = futures::StreamExt::chain(
             futures::StreamExt::map(begun, |data| data.map_err(|never| match never {})),
             rest.into_data_stream(),
         );
         let frames = futures::StreamExt::map(stream, |data: Result<Bytes, BoxError>| data.map(Frame::data));
-        Ok(Self::Streamed(Some(payload(StreamBody::new(frames)))))
+        Ok(Self::Streamed(Some(payload(StreamBody::new(frames))), fault))
     }
 
     /// Returns the body for one call; `None` when it was sent already and cannot be sent again.
@@ -145,7 +163,7 @@ impl Document {
         match self {
             Self::None => Some(Upload::None),
             Self::Held(bytes) => Some(Upload::xml(bytes.clone())),
-            Self::Streamed(body) => body.take().map(Upload::Xml),
+            Self::Streamed(body, _) => body.take().map(Upload::Xml),
         }
     }
 
@@ -154,7 +172,7 @@ impl Document {
         match self {
             Self::None => true,
             Self::Held(bytes) => bytes.is_empty(),
-            Self::Streamed(_) => false,
+            Self::Streamed(..) => false,
         }
     }
 
@@ -168,7 +186,45 @@ impl Document {
 
     /// Tells whether it can be sent once more.
     pub(super) fn can_be_sent(&self) -> bool {
-        !matches!(self, Self::Streamed(None))
+        !matches!(self, Self::Streamed(None, _))
+    }
+
+    /// Returns why it broke off on its way, if it was no document.
+    pub(super) fn fault(&self) -> Option<BodyFault> {
+        match self {
+            Self::Streamed(_, fault) => fault.get().copied(),
+            Self::None | Self::Held(_) => None,
+        }
+    }
+}
+
+/// The rest of a body on its way to a server, read once more.
+struct Checked<B> {
+    inner: B,
+    check: Option<DocumentBody>,
+    fault: Arc<OnceLock<BodyFault>>,
+}
+
+impl<B: Body<Data = Bytes, Error = BoxError> + Unpin> Body for Checked<B> {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let frame = ready!(Pin::new(&mut self.inner).poll_frame(cx));
+        let judged = match (&mut self.check, &frame) {
+            (Some(check), Some(Ok(frame))) => frame.data_ref().map_or(Ok(()), |data| check.read(data)),
+            (Some(check), None) => check.end(),
+            (None, _) | (_, Some(Err(_))) => Ok(()),
+        };
+        if let Err(fault) = judged {
+            // The server gets no whole body, and acts on none.
+            let _ = self.fault.set(fault);
+            return Poll::Ready(Some(Err(BodyError::Faulty(fault).into())));
+        }
+        Poll::Ready(frame)
     }
 }
 

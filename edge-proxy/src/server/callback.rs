@@ -212,7 +212,7 @@ pub(super) fn fault(error: BodyError) -> StatusCode {
     match error {
         BodyError::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         BodyError::Slow => StatusCode::REQUEST_TIMEOUT,
-        BodyError::Broken => StatusCode::BAD_REQUEST,
+        BodyError::Broken | BodyError::Faulty(_) => StatusCode::BAD_REQUEST,
     }
 }
 

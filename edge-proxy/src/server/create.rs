@@ -30,7 +30,11 @@ pub(super) use self::reports::confirmation;
 
 use self::destination::Destination;
 use super::{
-    body::Document, gateway::Gateway, locate::Owner, owner::is_our_fault, reply::Reply, request::Ask,
+    body::Document,
+    gateway::Gateway,
+    locate::Owner,
+    reply::Reply,
+    request::{Ask, faulty},
 };
 use crate::{
     control::placement::Certainty,
@@ -39,7 +43,7 @@ use crate::{
         resign::{in_url, outgoing},
         rules::{Wishes, numbered, wishes},
     },
-    upstream::{Answer, CallError, Upload},
+    upstream::{Answer, CallError, Upload, is_our_fault},
 };
 
 /// Numbers that are tried for one room, servers that answer and refuse one create, and times that it is sent
@@ -179,7 +183,7 @@ impl Creation {
 
     async fn call(&mut self, server: &ServerRoute, bridge: Option<VoiceBridge>) -> Result<Answer, CallError> {
         let Some(upload) = self.ask.document.upload() else {
-            return Err(CallError::NotSent(FailureKind::Unspecified));
+            return Err(CallError::NotSendable);
         };
         let parameters =
             bridge.map_or_else(|| self.parameters.clone(), |bridge| numbered(&self.parameters, bridge));
@@ -214,11 +218,16 @@ impl Creation {
             }
             Err(error) => {
                 warn!(server = %owner.server.id, %error, "a create of a known meeting has no answer");
-                return Tried::Answered(Reply::unavailable());
+                return Tried::Answered(self.unanswered());
             }
         };
         if is_our_fault(&answer) {
-            self.gateway.upstream.report(&owner.server.id, FailureKind::BadAnswer, Call::Create);
+            self.gateway.upstream.report(
+                &owner.server.id,
+                FailureKind::BadAnswer,
+                Call::Create,
+                &self.caller(),
+            );
             return if in_the_making {
                 Tried::NotOurs(owner.server.id.clone())
             } else {
@@ -249,6 +258,12 @@ impl Creation {
         })
     }
 
+    /// The answer where the server gave none: trying again helps, unless the body is to blame.
+    fn unanswered(&self) -> Reply {
+        let fault = self.ask.document.fault();
+        fault.map_or_else(Reply::unavailable, |fault| Reply::refused(&faulty(fault)))
+    }
+
     fn passed_on(&self, answer: &Answer) -> Reply {
         Reply::passed_on(answer, self.ask.own_ids(&answer.text).into_owned())
     }
@@ -273,7 +288,12 @@ impl Creation {
     async fn attempt(&mut self, server: &ServerRoute, bridge: Option<VoiceBridge>) -> Tried {
         match self.call(server, bridge).await {
             Ok(answer) if is_our_fault(&answer) => {
-                self.gateway.upstream.report(&server.id, FailureKind::BadAnswer, Call::Create);
+                self.gateway.upstream.report(
+                    &server.id,
+                    FailureKind::BadAnswer,
+                    Call::Create,
+                    &self.caller(),
+                );
                 self.abandon(server, Certainty::Definite).await;
                 Tried::Refused(server.id.clone())
             }
@@ -295,6 +315,12 @@ impl Creation {
                     Tried::Answered(Reply::unavailable())
                 }
             },
+            // No other server would get it either.
+            Err(error @ CallError::NotSendable) => {
+                warn!(%error, "a create is given up");
+                self.abandon(server, Certainty::Definite).await;
+                Tried::Answered(Reply::unavailable())
+            }
             Err(CallError::Refused(_)) => {
                 self.abandon(server, Certainty::Definite).await;
                 Tried::Refused(server.id.clone())
@@ -310,7 +336,7 @@ impl Creation {
             Err(error) => {
                 warn!(server = %server.id, %error, "nobody knows what came of a create");
                 self.abandon(server, Certainty::Unknown).await;
-                Tried::Answered(Reply::unavailable())
+                Tried::Answered(self.unanswered())
             }
         }
     }

@@ -78,7 +78,7 @@ async fn list(
     // All tenants ask the same, so that they share the answers.
     let is_list = &is_list;
     let survey = survey(servers, deadline, |server| async move {
-        let answer = read(gateway, &server, ask.call, "", deadline).await?;
+        let answer = read(gateway, &server, ask.call, "", &ask.caller(), deadline).await?;
         is_list(&answer.text).then_some(answer)
     });
     survey.await.reply(gateway, ask.call, merge)

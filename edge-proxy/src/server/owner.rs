@@ -18,17 +18,16 @@ use usher_common::{
 };
 
 use super::{
-    body::Document,
     create::confirmation,
     gateway::Gateway,
     locate::{Located, Owner, locate},
     reply::Reply,
-    request::Ask,
+    request::{Ask, faulty},
 };
 use crate::{
     core::resign::outgoing,
     metrics::Outcome,
-    upstream::{Answer, CallError, Upload},
+    upstream::{Answer, CallError, Upload, is_our_fault},
 };
 
 /// Longest time an `end` waits for this edge's own table to forget the meeting.
@@ -51,7 +50,7 @@ pub(super) async fn ask_owner(gateway: &Arc<Gateway>, mut ask: Ask) -> Reply {
                     ended.await.unwrap_or_else(|_| Reply::unavailable())
                 }
                 _ => {
-                    let upload = match std::mem::replace(&mut ask.document, Document::None).upload() {
+                    let upload = match ask.document.upload() {
                         Some(Upload::None) if ask.call == Call::InsertDocument => {
                             Upload::xml(bytes::Bytes::new())
                         }
@@ -86,13 +85,14 @@ async fn read(gateway: &Arc<Gateway>, ask: &Ask, server: ServerRoute) -> Reply {
     let (call, id) = (ask.call, server.id.clone());
     let (upstream, parameters) = (gateway.upstream.clone(), ask.parameters.clone());
     let deadline = Instant::now() + gateway.limits.call;
+    let caller = ask.caller();
     let fetch = move || async move {
         let outgoing = outgoing(&server, call, &parameters, &[]);
-        upstream.call(&server, call, outgoing, Upload::None, deadline).await.map(Arc::new)
+        upstream.call(&server, call, outgoing, Upload::None, &caller, deadline).await.map(Arc::new)
     };
     match gateway.reads.read(&id, call, &ask.parameters, fetch).await {
         Ok(answer) if is_our_fault(&answer) => {
-            gateway.upstream.report(&id, FailureKind::BadAnswer, call);
+            gateway.upstream.report(&id, FailureKind::BadAnswer, call, &ask.caller());
             Reply::unavailable()
         }
         Ok(answer) => {
@@ -119,11 +119,12 @@ async fn once(
             crate::core::resign::in_url(server, ask.call, &ask.parameters, &[])
         }
     };
-    let answer = gateway.upstream.call(server, ask.call, url, upload, deadline).await;
+    let caller = ask.caller();
+    let answer = gateway.upstream.call(server, ask.call, url, upload, &caller, deadline).await;
     gateway.reads.changed(&server.id);
     match answer {
         Ok(answer) if is_our_fault(&answer) => {
-            gateway.upstream.report(&server.id, FailureKind::BadAnswer, ask.call);
+            gateway.upstream.report(&server.id, FailureKind::BadAnswer, ask.call, &caller);
             Err(CallError::Unknown(FailureKind::BadAnswer))
         }
         other => other,
@@ -136,14 +137,17 @@ async fn write(gateway: &Gateway, ask: &Ask, server: &ServerRoute, upload: Uploa
             let xml = ask.own_ids(&answer.text).into_owned();
             Reply::passed_on(&answer, xml)
         }
-        Err(_) => Reply::unavailable(),
+        Err(_) => match ask.document.fault() {
+            Some(fault) => Reply::refused(&faulty(fault)),
+            None => Reply::unavailable(),
+        },
     }
 }
 
 async fn end(gateway: &Gateway, ask: &Ask, owner: &Owner) -> Reply {
     let confirmed = match owner.instance() {
         Some(_) => None,
-        None => match confirm_first(gateway, owner).await {
+        None => match confirm_first(gateway, ask, owner).await {
             Ok(instance) => instance,
             Err(reply) => return reply,
         },
@@ -166,8 +170,12 @@ async fn end(gateway: &Gateway, ask: &Ask, owner: &Owner) -> Reply {
 ///
 /// # Errors
 /// It is not known to be the id's meeting: the caller may try again.
-async fn confirm_first(gateway: &Gateway, owner: &Owner) -> Result<Option<InternalMeetingId>, Reply> {
-    let Some(running) = running(gateway, owner).await else { return Ok(None) };
+async fn confirm_first(
+    gateway: &Gateway,
+    ask: &Ask,
+    owner: &Owner,
+) -> Result<Option<InternalMeetingId>, Reply> {
+    let Some(running) = running(gateway, ask, owner).await else { return Ok(None) };
     let request = confirmation(&owner.key, &owner.server.id, &owner.token, &running);
     match gateway.placement.confirm(request).await {
         Ok(true) => Ok(InternalMeetingId::parse(&running.internal_id).ok()),
@@ -180,11 +188,13 @@ async fn confirm_first(gateway: &Gateway, owner: &Owner) -> Result<Option<Intern
 }
 
 /// Asks the server of a meeting that nobody has confirmed yet which instance runs there.
-async fn running(gateway: &Gateway, owner: &Owner) -> Option<CreateReply> {
+async fn running(gateway: &Gateway, ask: &Ask, owner: &Owner) -> Option<CreateReply> {
     let call = Call::GetMeetingInfo;
     let url = outgoing(&owner.server, call, &format!("meetingID={}", encode(owner.address())), &[]);
     let deadline = Instant::now() + gateway.limits.call;
-    let answer = gateway.upstream.call(&owner.server, call, url, Upload::None, deadline).await.ok()?;
+    let caller = ask.caller();
+    let answer =
+        gateway.upstream.call(&owner.server, call, url, Upload::None, &caller, deadline).await.ok()?;
     // It says what the answer of a create says, and more.
     match create_reply(&answer.text) {
         Ok(Answered::Success(running)) => Some(running),
@@ -216,9 +226,4 @@ async fn end_later(gateway: &Gateway, owner: &Owner) -> Reply {
         }
         Err(_) => Reply::unavailable(),
     }
-}
-
-/// Tells whether a server refused our signature: the caller's was good, so it must not hear of it.
-pub(super) fn is_our_fault(answer: &Answer) -> bool {
-    !answer.outcome.success && answer.outcome.key == Refusal::CHECKSUM_MISMATCH.key
 }

@@ -34,6 +34,8 @@ use crate::{
     },
     core::{
         authenticate::{authenticate, leaves_room_for_form},
+        document_body::{BodyFault, DocumentBody},
+        evidence::Caller,
         tenant::{Target, host_name, target},
         validate,
     },
@@ -75,6 +77,15 @@ impl Ask {
     /// Returns a server's answer with the tenant's own ids in it.
     pub(super) fn own_ids<'x>(&self, xml: &'x str) -> Cow<'x, str> {
         unscoped(xml, self.meetings.scope().prefix())
+    }
+
+    /// Returns whose call it is, as far as that says something about a server that fails it.
+    pub(super) fn caller(&self) -> Caller {
+        Caller {
+            tenant: self.tenant.clone(),
+            meeting: self.meeting.clone(),
+            brings_documents: !self.document.is_empty(),
+        }
     }
 
     /// Returns the meeting it concerns.
@@ -215,8 +226,9 @@ pub(super) async fn admit(gateway: &Gateway, request: Request<Incoming>) -> Resu
         Err(refusal) => return Err(refused(call, &refusal)),
     };
     let is_upload = kind == Some(BodyKind::Xml) || call == Call::PutRecordingTextTrack;
+    let check = (kind == Some(BodyKind::Xml)).then(DocumentBody::default);
     let document = match body.filter(|_| kind.is_some() && is_upload) {
-        Some(body) => Document::take(body, gateway.limits.body, gateway.limits.client)
+        Some(body) => Document::take(body, check, gateway.limits.body, gateway.limits.client)
             .await
             .map_err(|error| refused_body(call, &error))?,
         None => Document::None,
@@ -290,8 +302,14 @@ fn refused_body(call: Call, error: &BodyError) -> Box<Reply> {
             BodyError::TooLarge => too_large(),
             BodyError::Slow => Refusal::validation("Request body took too long"),
             BodyError::Broken => Refusal::validation("Request not recognized"),
+            BodyError::Faulty(fault) => faulty(*fault),
         },
     )
+}
+
+/// A server would answer with HTTP 500 and a page, and a client is never to see one (design 7).
+pub(super) fn faulty(fault: BodyFault) -> Refusal {
+    Refusal::validation(fault.to_string())
 }
 
 /// A tenant's ids are longer on servers than the tenant wrote them.

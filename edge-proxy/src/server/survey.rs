@@ -10,7 +10,7 @@ use usher_common::{bbb::call::Call, id::ServerId, routing::ServerRoute};
 
 use super::{gateway::Gateway, reply::Reply};
 use crate::{
-    core::resign::outgoing,
+    core::{evidence::Caller, resign::outgoing},
     upstream::{SharedAnswer, Upload},
 };
 
@@ -83,13 +83,14 @@ pub(super) async fn read(
     server: &Arc<ServerRoute>,
     call: Call,
     parameters: &str,
+    caller: &Caller,
     deadline: Instant,
 ) -> Option<SharedAnswer> {
-    let (upstream, asked) = (gateway.upstream.clone(), parameters.to_owned());
+    let (upstream, asked, caller) = (gateway.upstream.clone(), parameters.to_owned(), caller.clone());
     let to = Arc::clone(server);
     let fetch = move || async move {
         let outgoing = outgoing(&to, call, &asked, &[]);
-        upstream.call(&to, call, outgoing, Upload::None, deadline).await.map(Arc::new)
+        upstream.call(&to, call, outgoing, Upload::None, &caller, deadline).await.map(Arc::new)
     };
     gateway.reads.read(&server.id, call, parameters, fetch).await.ok()
 }

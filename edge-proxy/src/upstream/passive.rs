@@ -2,51 +2,86 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use tracing::debug;
 use usher_common::{bbb::call::Call, id::ServerId, proto::v1::FailureKind, runtime::tasks::Tasks};
 
-use crate::control::placement::Placement;
+use crate::{
+    control::placement::Placement,
+    core::evidence::{CallLedger, Caller, Evidence},
+};
 
 /// Shortest time between two reports about one server.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Sends reports, a few per server; clones share the limits.
+/// Notes how calls come out, and sends reports of failures, a few per server; clones share all of it.
 #[derive(Debug, Clone)]
 pub struct PassiveReports {
     placement: Placement,
     tasks: Tasks,
-    last: Arc<Mutex<HashMap<ServerId, Instant>>>,
+    noted: Arc<Mutex<Noted>>,
+}
+
+#[derive(Debug, Default)]
+struct Noted {
+    ledger: CallLedger,
+    /// When a server was last reported, and whether as one that takes no connection: what a call died of
+    /// by its caller's doing must not hide that.
+    reported: HashMap<(ServerId, bool), Instant>,
 }
 
 impl PassiveReports {
     /// Makes a sender.
     pub fn new(placement: Placement, tasks: Tasks) -> Self {
-        Self { placement, tasks, last: Arc::default() }
+        Self { placement, tasks, noted: Arc::default() }
     }
 
-    /// Reports a failure, unless one of the same server was reported just now.
-    pub fn report(&self, server: &ServerId, kind: FailureKind, call: Call) {
-        if !self.is_due(server) {
+    /// Notes that a server answered a call.
+    pub fn succeeded(&self, server: &ServerId, call: Call) {
+        self.lock().ledger.succeeded(server, call, Instant::now());
+    }
+
+    /// Reports a failure, unless the server was reported just now: then the next report carries this one's
+    /// evidence too.
+    pub fn failed(&self, server: &ServerId, kind: FailureKind, call: Call, caller: &Caller) {
+        let Some(evidence) = self.lock().due_report(server, kind, call, caller, Instant::now()) else {
             return;
-        }
+        };
         let (placement, server) = (self.placement.clone(), server.clone());
         self.tasks.spawn_short("report-failure", async move {
-            if let Err(error) = placement.report_failure(&server, kind, call.name()).await {
+            if let Err(error) = placement.report_failure(&server, kind, call.name(), &evidence).await {
                 debug!(%server, %error, "a failure was not reported");
             }
         });
     }
 
-    fn is_due(&self, server: &ServerId) -> bool {
-        let now = Instant::now();
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        match last.get(server) {
-            Some(at) if now.duration_since(*at) < PAUSE => false,
-            _ => last.insert(server.clone(), now).is_none_or(|at| now.duration_since(at) >= PAUSE),
+    fn lock(&self) -> MutexGuard<'_, Noted> {
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Noted {
+    fn due_report(
+        &mut self,
+        server: &ServerId,
+        kind: FailureKind,
+        call: Call,
+        caller: &Caller,
+        now: Instant,
+    ) -> Option<Evidence> {
+        let is_connection = matches!(kind, FailureKind::Connect | FailureKind::Tls);
+        let evidence =
+            if is_connection { Evidence::default() } else { self.ledger.failed(server, call, caller, now) };
+        let is_recent = |at: &Instant| now.saturating_duration_since(*at) < PAUSE;
+        self.reported.retain(|_, at| is_recent(at));
+        let about = (server.clone(), is_connection);
+        if self.reported.contains_key(&about) {
+            return None;
         }
+        self.reported.insert(about, now);
+        Some(evidence)
     }
 }

@@ -10,6 +10,7 @@ mod create;
 mod dial_in;
 mod documents;
 mod end;
+mod failures;
 mod golden;
 mod hedging;
 mod hooks;

@@ -1,3 +1,4 @@
+mod evidence;
 mod fleetwide;
 
 use std::time::{Duration, Instant};

@@ -23,7 +23,8 @@ pub(super) struct Cadence {
 }
 
 /// Whether a poll moves the health counters. They have a time base, so a poll between two beats
-/// brings a fresh sample and no more: otherwise asking often would turn a server red or green.
+/// brings a fresh sample and no more: otherwise asking often would turn a server red or green. One that
+/// fails is as a failed call: it takes the server out of placement, and brings red no nearer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Count {
     /// It is a check.

@@ -111,11 +111,19 @@ impl Round {
             if fleet.epoch() != asked.epoch || !fleet.server(id).is_some_and(as_asked) {
                 return Err(Changed);
             }
-            let plan = match &answer {
-                Ok(sample) => health::poll_ok(fleet, id, sample.clone(), now.wall_ms),
-                Err(error) => health::poll_failed(fleet, id, suspicion, &error.to_string(), now.wall_ms),
+            let plan = match (&answer, count) {
+                (Ok(sample), Count::Check) => health::poll_ok(fleet, id, sample.clone(), now.wall_ms),
+                (Ok(sample), Count::Look) => {
+                    sample_alone(health::poll_ok(fleet, id, sample.clone(), now.wall_ms))
+                }
+                (Err(error), Count::Check) => {
+                    health::poll_failed(fleet, id, suspicion, &error.to_string(), now.wall_ms)
+                }
+                (Err(error), Count::Look) => {
+                    health::report_failure(fleet, id, &error.to_string(), now.wall_ms)
+                }
             };
-            Ok(Step { plan: restrict(plan, count), outcome: () })
+            Ok(Step { plan, outcome: () })
         };
         match self.writer.write(deadline, Some(&token), decide).await {
             // Whoever asked for the poll is to see it here; late or not, it is written.
@@ -158,14 +166,12 @@ fn asked(fleet: &Fleet, id: &ServerId) -> Option<Asked> {
     })
 }
 
-/// A look writes its sample and leaves the counters alone.
-fn restrict(mut plan: Plan, count: Count) -> Plan {
-    if count == Count::Look {
-        plan.writes.retain(|write| matches!(write, Write::Sample(..)));
-        plan.guards.retain(|guard| {
-            !matches!(guard, Guard::Absent(Key::Health(_)) | Guard::Unchanged(Key::Health(_), _))
-        });
-    }
+/// A look that succeeds writes its sample and leaves the counters alone.
+fn sample_alone(mut plan: Plan) -> Plan {
+    plan.writes.retain(|write| matches!(write, Write::Sample(..)));
+    plan.guards.retain(|guard| {
+        !matches!(guard, Guard::Absent(Key::Health(_)) | Guard::Unchanged(Key::Health(_), _))
+    });
     plan
 }
 

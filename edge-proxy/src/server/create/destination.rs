@@ -100,8 +100,12 @@ impl Creation {
         let call = Call::GetMeetingInfo;
         let deadline = self.deadline.min(Instant::now() + self.gateway.limits.call);
         let url = outgoing(&owner.server, call, &query, &[]);
-        let answer =
-            self.gateway.upstream.call(&owner.server, call, url, Upload::None, deadline).await.ok()?;
+        let answer = self
+            .gateway
+            .upstream
+            .call(&owner.server, call, url, Upload::None, &self.ask.caller(), deadline)
+            .await
+            .ok()?;
         match (answer.outcome.success, answer.outcome.key.as_str()) {
             (true, _) => Some(true),
             (false, "notFound") => Some(false),

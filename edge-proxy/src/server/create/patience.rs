@@ -13,7 +13,7 @@ use usher_common::{
 
 use super::Creation;
 use crate::{
-    core::resign::Outgoing,
+    core::{evidence::Caller, resign::Outgoing},
     server::locate::in_table,
     upstream::{Answer, CallError, Upload},
 };
@@ -26,9 +26,10 @@ impl Creation {
         outgoing: Outgoing,
         upload: Upload,
     ) -> Result<Answer, CallError> {
+        let caller = self.caller();
         let last = if self.brings_documents { self.last_deadline() } else { self.deadline };
         let mut answering =
-            std::pin::pin!(self.gateway.upstream.call(server, Call::Create, outgoing, upload, last));
+            std::pin::pin!(self.gateway.upstream.call(server, Call::Create, outgoing, upload, &caller, last));
         if last <= self.deadline {
             return answering.await;
         }
@@ -36,13 +37,18 @@ impl Creation {
             Ok(answer) => return answer,
             Err(_) if self.is_listed(server) => {}
             Err(_) => {
-                self.gateway.upstream.report(&server.id, FailureKind::Timeout, Call::Create);
+                self.gateway.upstream.report(&server.id, FailureKind::Timeout, Call::Create, &caller);
                 return Err(CallError::Unknown(FailureKind::Timeout));
             }
         }
         let answer = answering.await;
         // The id may have been given away meanwhile: then this is nobody's meeting any more.
         if self.is_listed(server) { answer } else { Err(CallError::Unknown(FailureKind::Timeout)) }
+    }
+
+    /// Returns whose create it is. A presentation of the tenant's own policy is fetched too.
+    pub(super) fn caller(&self) -> Caller {
+        Caller { brings_documents: self.brings_documents, ..self.ask.caller() }
     }
 
     /// Tells whether the meeting is known to run on `server` although nobody has confirmed this create:

@@ -17,16 +17,16 @@ use usher_common::{
 use crate::{
     control::table::LiveTable,
     core::{
+        evidence::Caller,
         recordings::{Whose, filter},
         resign::{in_url, outgoing},
     },
     server::{
         gateway::Gateway,
-        owner::is_our_fault,
         request::Ask,
         survey::{Survey, read, survey},
     },
-    upstream::{Answer, CallError, SharedAnswer, Upload},
+    upstream::{Answer, CallError, SharedAnswer, Upload, is_our_fault},
 };
 
 /// Pages that are read of one server at most, 100 recordings each.
@@ -40,6 +40,7 @@ pub(super) type Pages = Vec<SharedAnswer>;
 pub(super) struct Fleet<'g> {
     gateway: &'g Arc<Gateway>,
     table: &'g LiveTable,
+    caller: Caller,
 }
 
 /// Who has which of the recordings that were looked for.
@@ -62,7 +63,7 @@ impl Holders {
 impl<'g> Fleet<'g> {
     /// Returns the fleet that a call is about.
     pub(super) fn of(gateway: &'g Arc<Gateway>, ask: &'g Ask) -> Self {
-        Self { gateway, table: &ask.table }
+        Self { gateway, table: &ask.table, caller: ask.caller() }
     }
 
     /// Returns what the servers have of the tenant's recordings that `parameters` ask for.
@@ -102,13 +103,13 @@ impl<'g> Fleet<'g> {
             Upload::None => outgoing(server, call, parameters, &[]),
             Upload::Xml(_) | Upload::Multipart(..) => in_url(server, call, parameters, &[]),
         };
-        let answer = self.gateway.upstream.call(server, call, url, upload, deadline).await;
+        let answer = self.gateway.upstream.call(server, call, url, upload, &self.caller, deadline).await;
         if !call.is_read() {
             self.gateway.reads.changed(&server.id);
         }
         match answer {
             Ok(answer) if is_our_fault(&answer) => {
-                self.gateway.upstream.report(&server.id, FailureKind::BadAnswer, call);
+                self.gateway.upstream.report(&server.id, FailureKind::BadAnswer, call, &self.caller);
                 Err(CallError::Unknown(FailureKind::BadAnswer))
             }
             Err(error) => {
@@ -136,7 +137,7 @@ impl<'g> Fleet<'g> {
     /// Reads the list of one server, in pages where it gives no other.
     async fn pages(&self, server: &Arc<ServerRoute>, parameters: &str, deadline: Instant) -> Option<Pages> {
         let ask = async |parameters: &str| {
-            read(self.gateway, server, Call::GetRecordings, parameters, deadline).await
+            read(self.gateway, server, Call::GetRecordings, parameters, &self.caller, deadline).await
         };
         let whole = ask(parameters).await?;
         if listed(&whole)?.recordings.is_some() {

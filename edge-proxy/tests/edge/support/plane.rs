@@ -49,7 +49,7 @@ pub(crate) enum Heard {
     Abandoned { server: String, token: String, definite: bool },
     Resolved,
     Ended { meeting: String, internal_id: String, token: String },
-    Failure { server: String, call: String },
+    Failure { server: String, call: String, callers: Vec<(String, String)>, elsewhere: bool },
     Callback(v1::AcceptCallbackRequest),
     Events(v1::AcceptEventsRequest),
 }

@@ -16,12 +16,9 @@ pub(super) fn answer(context: &mut Context<'_>, request: &ApiRequest, params: &P
         Ok(ask) => ask,
         Err(refusal) => return refusal.into(),
     };
-    if let Some(xml) = request.xml() {
-        match modules::documents(&xml) {
-            Ok(documents) => ask.documents = documents,
-            Err(modules::BadModules) => return ApiAnswer::ServerError,
-        }
-    }
+    let brought = request.xml().map_or(Ok(Vec::new()), |xml| modules::documents(&xml));
+    let is_broken = brought.is_err();
+    ask.documents = brought.unwrap_or_default();
     if let Some(url) = params.given("preUploadedPresentation") {
         let name = params.get("preUploadedPresentationName").unwrap_or("default.pdf").to_owned();
         ask.documents.push(Document { name, url: Some(url.to_owned()) });
@@ -38,6 +35,9 @@ pub(super) fn answer(context: &mut Context<'_>, request: &ApiRequest, params: &P
         }
         Created::Refused(refusal) => return refusal.into(),
     };
+    if is_broken {
+        return ApiAnswer::ServerError; // it reads the body when the meeting is there
+    }
     ApiAnswer::Xml(reply::success(|xml| {
         render::created(xml, meeting);
         xml.leaf("messageKey", key).leaf("message", message);

@@ -10,8 +10,9 @@ pub(super) fn answer(context: &mut Context<'_>, request: &ApiRequest, params: &P
         Ok(id) => id,
         Err(refusal) => return refusal.into(),
     };
-    let xml = request.xml().unwrap_or_default();
-    let Ok(mut documents) = modules::documents(&xml) else { return ApiAnswer::ServerError };
+    // Without a body it takes nothing, and says that it does.
+    let documents = request.xml().map_or(Ok(Vec::new()), |xml| modules::documents(&xml));
+    let Ok(mut documents) = documents else { return ApiAnswer::ServerError };
     match context.world.find_mut(id) {
         Some(meeting) => {
             meeting.documents.append(&mut documents);

@@ -4,7 +4,7 @@ use quick_xml::{Reader, events::Event};
 
 use crate::world::Document;
 
-/// A body that is not XML, on which a real server fails with a 500.
+/// A body that is not XML, or names a document without a name, at which a real server fails with a 500.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct BadModules;
 
@@ -14,6 +14,11 @@ pub(super) fn documents(xml: &str) -> Result<Vec<Document>, BadModules> {
     let (mut documents, mut depth, mut seen) = (Vec::new(), 0usize, false);
     loop {
         match reader.read_event().map_err(|_| BadModules)? {
+            // Its parser takes no document type, and one root with white space around it.
+            Event::DocType(_) => return Err(BadModules),
+            Event::Start(_) | Event::Empty(_) if depth == 0 && seen => return Err(BadModules),
+            Event::Text(text) if depth == 0 && !text.as_ref().trim().is_empty() => return Err(BadModules),
+            Event::CData(_) | Event::GeneralRef(_) if depth == 0 => return Err(BadModules),
             Event::Start(start) => {
                 depth += 1;
                 seen = true;
@@ -42,6 +47,8 @@ fn document(element: &quick_xml::events::BytesStart<'_>) -> Result<Document, Bad
         let value = quick_xml::escape::unescape(&attribute.value).map_err(|_| BadModules)?.into_owned();
         match attribute.key.as_ref() {
             "name" | "filename" => document.name = value,
+            // It is stored under the last part of its address.
+            "url" if !value.is_empty() && value.split('/').all(str::is_empty) => return Err(BadModules),
             "url" => document.url = Some(value),
             _ => {}
         }
@@ -65,7 +72,17 @@ mod tests {
 
     #[test]
     fn what_is_not_whole_is_refused() {
-        for xml in ["", "hello", "<modules>", "<modules></module>", "</modules>"] {
+        for xml in [
+            "",
+            "hello",
+            "<modules>",
+            "<modules></module>",
+            "</modules>",
+            "<modules/>more",
+            "<modules/><modules/>",
+            "<!DOCTYPE modules><modules/>",
+            "<modules><document url=\"/\"/></modules>",
+        ] {
             assert_eq!(documents(xml), Err(BadModules), "{xml}");
         }
     }

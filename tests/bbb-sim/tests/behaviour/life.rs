@@ -294,6 +294,7 @@ async fn chat_documents_and_sessions_are_answered() {
     let missing = insert("zz-nothing", xml).await.unwrap();
     assert!(missing.body.contains("Meeting with id [zz-nothing] not found."));
     assert_eq!(insert("room-42", "<modules>").await.unwrap().status, 500);
+    assert!(insert("room-42", "").await.unwrap().succeeded(), "as a genuine server says (real-bbb)");
 }
 
 #[tokio::test]

@@ -124,6 +124,12 @@ async fn create_takes_multipart_and_xml_bodies() {
     let room = sim.meetings().into_iter().find(|meeting| meeting.meeting_id == "room-43").unwrap();
     assert_eq!(room.documents, ["default.pdf"]);
     assert_eq!(post(&sim, &path, "application/xml", "<modules>".to_owned()).await.status, 500);
+
+    // As a genuine server does (real-bbb): the meeting is there, and its create has failed.
+    let query = "name=Room&meetingID=room-44";
+    let path = format!("create?{query}&checksum={}", checksum(Algorithm::Sha256, "create", query));
+    assert_eq!(post(&sim, &path, "application/xml", "<modules><module".to_owned()).await.status, 500);
+    assert!(sim.meetings().iter().any(|meeting| meeting.meeting_id == "room-44"));
 }
 
 #[tokio::test]

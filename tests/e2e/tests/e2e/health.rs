@@ -114,6 +114,26 @@ async fn h9_failing_calls_alone_turn_no_server_red() -> Result<()> {
     Ok(())
 }
 
+/// Polls of a server are good and no create succeeds there: it would look idle, and get them all.
+#[tokio::test]
+async fn x6_a_server_that_fails_every_create_is_noticed_although_its_polls_are_good() -> Result<()> {
+    let usher = Standalone::start(3, &[("health.interval", "4s")]).await?;
+    let running = a_meeting_on(&usher, 0).await?;
+    usher.sims[0].faults().set(Fault::new(FaultKind::Status500).on(Call::Create)).await;
+    let (admin, client) = (usher.admin(), usher.client());
+    let tried = std::sync::atomic::AtomicUsize::new(0);
+    wait::until("the server to be unhealthy", || async {
+        let number = tried.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        client.create(&format!("tried-{number}")).await?;
+        let server = admin.server("bbb-0").await?;
+        ensure!(server.health() == Health::Unhealthy, "{:?}", server.health());
+        Ok(())
+    })
+    .await?;
+    client.joined(&running).await?;
+    Ok(())
+}
+
 /// The watermark: a poll that was sent before a meeting was confirmed says nothing about it.
 #[tokio::test]
 async fn h11_a_poll_does_not_remove_what_was_created_after_it_was_sent() -> Result<()> {

@@ -15,6 +15,7 @@ mod drain;
 mod failover;
 mod health;
 mod hooks;
+mod hostile_documents;
 mod isolation;
 mod leader;
 mod losses;

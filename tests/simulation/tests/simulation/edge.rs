@@ -9,7 +9,7 @@ mod stream;
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, atomic::AtomicUsize},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicUsize},
     time::Duration,
 };
 
@@ -23,7 +23,10 @@ use usher_common::{
 };
 use usher_edge_proxy::{
     control::cell::TableCell,
-    core::route::{Decision, Known, decide},
+    core::{
+        evidence::CallLedger,
+        route::{Decision, Known, decide},
+    },
 };
 
 pub(crate) use self::join::Joined;
@@ -47,7 +50,9 @@ pub(crate) struct SimEdge {
     /// `meetings.create_timeout`, `meetings.call_timeout`
     limits: (Duration, Duration),
     preferred: AtomicUsize,
-    reported: Mutex<BTreeMap<ServerId, Instant>>,
+    /// By server, and whether it took no connection.
+    reported: Mutex<BTreeMap<(ServerId, bool), Instant>>,
+    ledger: Mutex<CallLedger>,
 }
 
 /// What edges stand on.
@@ -108,6 +113,7 @@ impl SimEdge {
             limits: (settings.meetings.create_timeout, settings.meetings.call_timeout),
             preferred,
             reported: Mutex::default(),
+            ledger: Mutex::default(),
         });
         let (subscribed, crashed) = (edge.clone(), edge.life.crashed.clone());
         tokio::spawn(async move {
@@ -118,6 +124,10 @@ impl SimEdge {
             }
         });
         edge
+    }
+
+    fn ledger(&self) -> MutexGuard<'_, CallLedger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn in_table(&self, key: &MeetingKey) -> Option<Owner> {

@@ -56,6 +56,7 @@ pub(crate) async fn run(seed: u64, sabotage: Option<Sabotage>) -> Arc<Cluster> {
         lasts: (Duration::from_secs(1), Duration::from_secs(30)),
     };
     let people = tokio::spawn(cluster.clone().people(load, until));
+    let hostile = tokio::spawn(cluster.clone().hostile_tenant(until));
     if seed.is_multiple_of(6) {
         // Alone: what runs on a server that cannot be asked meanwhile may be split for good.
         sleep(cluster.chance.between(Duration::from_secs(5), Duration::from_secs(40))).await;
@@ -63,7 +64,7 @@ pub(crate) async fn run(seed: u64, sabotage: Option<Sabotage>) -> Arc<Cluster> {
     } else {
         cluster.clone().trouble(trouble, until).await;
     }
-    drop(people.await);
+    drop((people.await, hostile.await));
     // What is on its way arrives, or is given up.
     sleep(LATEST).await;
     cluster.enable_all().await;
@@ -72,6 +73,20 @@ pub(crate) async fn run(seed: u64, sabotage: Option<Sabotage>) -> Arc<Cluster> {
         cluster.everybody_is_served().await;
     }
     looks.abort();
+    cluster
+}
+
+/// Runs a history in which nothing goes wrong, with a hostile tenant among the people.
+pub(crate) async fn run_undisturbed(seed: u64) -> Arc<Cluster> {
+    let cluster = Cluster::start(shape(seed, None), seed).await;
+    // What failed while it started counts no longer.
+    sleep(Duration::from_mins(2)).await;
+    let until = Instant::now() + Duration::from_mins(3);
+    let load = Load { ids: 12, every: Duration::from_millis(250), mix: [14, 6, 1], supersede: 0 };
+    let people = tokio::spawn(cluster.clone().people(load, until));
+    cluster.clone().hostile_tenant(until).await;
+    drop(people.await);
+    cluster.until_rest(Duration::from_mins(4)).await;
     cluster
 }
 

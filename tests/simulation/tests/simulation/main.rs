@@ -12,6 +12,7 @@ mod cluster;
 mod edge;
 mod faults;
 mod history;
+mod hostile;
 mod net;
 mod people;
 mod replica;
@@ -56,6 +57,14 @@ fn the_same_seed_is_the_same_history() {
         let (one, other) = (run(seed, Scenario::Faults(None)), run(seed, Scenario::Faults(None)));
         assert_eq!(one.fingerprint, other.fingerprint, "seed {seed}");
     }
+}
+
+/// Nothing goes wrong but what a hostile tenant reports of its own calls: every server stays online.
+#[test]
+fn x6_a_hostile_tenant_takes_no_server_with_good_polls_out_of_online() {
+    let outcomes = run_all(1..=10, Scenario::Hostile);
+    let failed: Vec<_> = outcomes.iter().filter_map(|(_, outcome)| outcome.report.as_deref()).collect();
+    assert!(failed.is_empty(), "{} of 10 histories failed; the first:\n{}", failed.len(), failed[0]);
 }
 
 /// Twelve histories are enough for every broken guarantee to show in one of them.

@@ -18,6 +18,8 @@ pub(crate) enum Scenario {
     Faults(Option<Sabotage>),
     /// Minutes of requirements A6.
     A6(u64),
+    /// No faults, and a hostile tenant.
+    Hostile,
 }
 
 /// What came of one history.
@@ -39,6 +41,7 @@ impl Scenario {
             Self::Faults(None) => "faults".into(),
             Self::Faults(Some(sabotage)) => format!("faults-{}", sabotage.name()),
             Self::A6(minutes) => format!("a6-{minutes}"),
+            Self::Hostile => "hostile".into(),
         }
     }
 
@@ -46,6 +49,7 @@ impl Scenario {
         match text.split_once('-') {
             Some(("a6", minutes)) => Self::A6(minutes.parse().expect("minutes")),
             Some((_, sabotage)) => Self::Faults(Some(Sabotage::named(sabotage).expect("a sabotage"))),
+            None if text == "hostile" => Self::Hostile,
             None => Self::Faults(None),
         }
     }
@@ -75,6 +79,7 @@ fn simulate(seed: u64, scenario: Scenario) -> Outcome {
     runtime.block_on(async {
         let cluster = match scenario {
             Scenario::Faults(sabotage) => history::run(seed, sabotage).await,
+            Scenario::Hostile => history::run_undisturbed(seed).await,
             Scenario::A6(minutes) => a6::run(seed, minutes as f64 / 60.0).await,
         };
         outcome(&cluster, seed, scenario)

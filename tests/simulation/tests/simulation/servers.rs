@@ -147,6 +147,20 @@ impl SimServers {
         patience: Duration,
         act: impl FnOnce(&Arc<Self>) -> T + Send + 'static,
     ) -> Result<T, Failed> {
+        let answer = self.answer(from, index, patience, act).await;
+        if answer.is_err() {
+            self.witness.call_failed(&server_id(index));
+        }
+        answer
+    }
+
+    async fn answer<T: Send + 'static>(
+        self: &Arc<Self>,
+        from: &Life,
+        index: usize,
+        patience: Duration,
+        act: impl FnOnce(&Arc<Self>) -> T + Send + 'static,
+    ) -> Result<T, Failed> {
         if self.mode(index) == Mode::Refuses {
             sleep(self.net.one_way(from.node, Node::Server(index)).min(patience)).await;
             return Err(Failed::NotSent);

@@ -6,6 +6,7 @@ mod figures;
 mod instances;
 mod joins;
 mod rest;
+mod slander;
 mod trace;
 mod truth;
 
@@ -81,6 +82,11 @@ impl Witness {
     pub(crate) fn over(&self, internal: &InternalMeetingId, cause: &Cause) {
         self.note(&format!("{internal} is over: {cause:?}"));
         self.checker().over(internal, cause);
+    }
+
+    /// A call to a server, or a poll, has failed.
+    pub(crate) fn call_failed(&self, server: &ServerId) {
+        self.checker().call_failed(server);
     }
 
     /// A client was told that its create succeeded.

@@ -244,7 +244,13 @@ impl PlacementService for FakePlane {
     ) -> Result<Response<v1::ReportFailureResponse>, Status> {
         self.answer(move |plane| {
             let request = request.into_inner();
-            drop(plane.note(Heard::Failure { server: request.server_id, call: request.call })?);
+            let callers = request.failed_callers.into_iter();
+            drop(plane.note(Heard::Failure {
+                server: request.server_id,
+                call: request.call,
+                callers: callers.map(|caller| (caller.tenant, caller.meeting_id)).collect(),
+                elsewhere: request.succeeds_elsewhere,
+            })?);
             Ok(v1::ReportFailureResponse {})
         })
         .await

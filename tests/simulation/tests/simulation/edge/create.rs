@@ -10,7 +10,7 @@ use usher_common::{
     proto::v1::{AbandonCertainty, FailureKind},
     routing::RouteState,
 };
-use usher_edge_proxy::core::route::Decision;
+use usher_edge_proxy::core::{evidence::Caller, route::Decision};
 
 use super::{
     Owner, SimEdge,
@@ -24,6 +24,12 @@ const CONFIRM_PAUSE: Duration = Duration::from_millis(200);
 enum Tried {
     Answered(Option<InternalMeetingId>),
     Nothing(ServerId),
+}
+
+/// Whose create it is, as far as a server that fails it is concerned.
+pub(super) fn caller(key: &MeetingKey) -> Caller {
+    let (tenant, meeting) = (key.tenant.clone(), Some(key.meeting.clone()));
+    Caller { tenant, meeting, brings_documents: false }
 }
 
 fn kind_of(failed: Failed) -> FailureKind {
@@ -111,8 +117,9 @@ impl SimEdge {
     ) -> Result<Created, Failed> {
         let patience = deadline.saturating_duration_since(Instant::now());
         let created = self.servers.create(&self.life, server, key, patience).await;
-        if let Err(failed) = &created {
-            self.report_failure(server, kind_of(*failed));
+        match &created {
+            Ok(_) => self.ledger().succeeded(server, Call::Create, Instant::now().into_std()),
+            Err(failed) => self.report_failure(server, kind_of(*failed), &caller(key)),
         }
         created
     }

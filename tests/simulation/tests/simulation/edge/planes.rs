@@ -9,12 +9,14 @@ use std::{
 use tokio::time::Instant;
 use tonic::{Code, Request, Response, Status};
 use usher_common::{
+    bbb::call::Call,
     id::{InternalMeetingId, ServerId},
     meeting::MeetingKey,
     proto::v1::{self, placement_service_server::PlacementService},
     revision::Revision,
     routing::{MeetingRoute, ServerRoute},
 };
+use usher_edge_proxy::core::evidence::{Caller, Evidence};
 
 use super::{Owner, SimEdge};
 use crate::{net::Lost, replica::Running, servers::Created};
@@ -22,6 +24,7 @@ use crate::{net::Lost, replica::Running, servers::Created};
 const PLACE_TIMEOUT: Duration = Duration::from_secs(8);
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(2);
 const REPORT_TIMEOUT: Duration = Duration::from_secs(4);
+const FAILURE_REPORT_TIMEOUT: Duration = Duration::from_secs(8);
 /// Shortest time between two reports about one server.
 const REPORT_PAUSE: Duration = Duration::from_secs(1);
 
@@ -140,22 +143,41 @@ impl SimEdge {
         answer.await.map(|answer| answer.revision.map(Into::into))
     }
 
-    /// Reports a failed call, unless one of the same server was reported just now.
-    pub(super) fn report_failure(self: &Arc<Self>, server: &ServerId, kind: v1::FailureKind) {
+    /// Reports a failed call, unless one of the same server was reported just now; as
+    /// `edge-proxy/src/upstream/passive.rs` does.
+    pub(crate) fn report_failure(
+        self: &Arc<Self>,
+        server: &ServerId,
+        kind: v1::FailureKind,
+        caller: &Caller,
+    ) {
         let now = Instant::now();
+        let no_connection = kind == v1::FailureKind::Connect;
+        let evidence = if no_connection {
+            Evidence::default()
+        } else {
+            self.ledger().failed(server, Call::Create, caller, now.into_std())
+        };
+        let about = (server.clone(), no_connection);
         let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
-        if reported.get(server).is_some_and(|at| now.duration_since(*at) < REPORT_PAUSE) {
+        if reported.get(&about).is_some_and(|at| now.duration_since(*at) < REPORT_PAUSE) {
             return;
         }
-        reported.insert(server.clone(), now);
+        reported.insert(about, now);
+        let callers = evidence.callers.iter().map(|(tenant, meeting)| v1::FailedCaller {
+            tenant: tenant.to_string(),
+            meeting_id: meeting.as_ref().map(ToString::to_string).unwrap_or_default(),
+        });
         let request = v1::ReportFailureRequest {
             server_id: server.to_string(),
             kind: kind.into(),
             call: "create".into(),
+            failed_callers: callers.collect(),
+            succeeds_elsewhere: evidence.succeeds_elsewhere,
         };
         let edge = self.clone();
         tokio::spawn(async move {
-            let asked = edge.ask(REPORT_TIMEOUT, move |plane| {
+            let asked = edge.ask(FAILURE_REPORT_TIMEOUT, move |plane| {
                 let request = Request::new(request.clone());
                 async move { plane.placement.report_failure(request).await }
             });

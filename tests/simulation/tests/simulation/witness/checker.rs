@@ -22,6 +22,7 @@ use usher_control_plane::{
 use super::{
     figures::Figures,
     instances::{Cause, Instance, Instances},
+    slander::Failures,
     truth::Truth,
 };
 use crate::{servers::home, store::key_of};
@@ -35,6 +36,7 @@ pub(crate) enum Kind {
     Fence,
     Lie,
     Rest,
+    Slander,
 }
 
 /// A promise that was broken.
@@ -58,6 +60,7 @@ pub(crate) struct Checker {
     /// The store has begun anew: revisions of before cannot be compared.
     pub(super) began_anew: bool,
     doubled: BTreeMap<MeetingKey, Instant>,
+    pub(super) failures: Failures,
     pub(crate) figures: Figures,
     pub(crate) violations: Vec<Violation>,
 }
@@ -73,6 +76,7 @@ impl Checker {
             ended: BTreeMap::new(),
             began_anew: false,
             doubled: BTreeMap::new(),
+            failures: Failures::default(),
             figures: Figures::default(),
             violations: Vec::new(),
         }
@@ -112,6 +116,7 @@ impl Checker {
                     changed.push((key.clone(), old, new.as_ref().map(|stored| stored.value.clone())));
                 }
                 Event::Zombie(key, Some(new)) => zombies.push((key.clone(), new.value.clone())),
+                Event::Health(id, Some(new)) => self.health_changes(id, &new.value),
                 _ => {}
             }
             self.truth.apply(event);

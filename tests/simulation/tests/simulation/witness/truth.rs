@@ -51,6 +51,10 @@ impl Truth {
         colour(self.health.get(server), &self.policy)
     }
 
+    pub(super) fn colour_of(&self, health: &HealthRecord) -> Health {
+        colour(Some(health), &self.policy)
+    }
+
     pub(super) fn admin(&self, server: &ServerId) -> Option<AdminState> {
         self.admin.get(server).copied()
     }

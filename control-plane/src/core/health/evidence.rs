@@ -1,0 +1,63 @@
+//! What a failed call is worth (X6): sick servers are noticed, not obeyed.
+//!
+//! | what an edge reports | weight |
+//! |---|---|
+//! | no connection | counts: no request brings that about |
+//! | a call that died otherwise, of two tenants or more, while the same call succeeds elsewhere | counts |
+//! | the same of a single tenant, where there is no other | counts with three meetings or more |
+//! | anything else | a look: the server is polled now, and that poll says what holds |
+//!
+//! So the requests of one tenant never change the health of a server whose polls are good, while another
+//! tenant could be hurt by it. A call that fails everywhere is a fault of the call. That a look fails, too,
+//! takes a server out of placement (`tasks::poller::round`).
+
+use std::collections::BTreeSet;
+
+use usher_common::id::{MeetingId, TenantId};
+
+use crate::core::fleet::Fleet;
+
+/// Meetings whose calls must have failed where there is one tenant alone.
+const MEETINGS_OF_ONE_TENANT: usize = 3;
+/// Tenants whose calls must have failed where there are several.
+const TENANTS: usize = 2;
+
+/// A call to a server failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailureReport {
+    /// There was no connection.
+    pub no_connection: bool,
+    /// Whose calls have failed there since one succeeded.
+    pub callers: BTreeSet<(TenantId, Option<MeetingId>)>,
+    /// The same call succeeded at another server meanwhile.
+    pub succeeds_elsewhere: bool,
+}
+
+/// What a report leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Weight {
+    /// It is a failure of the server.
+    Counts,
+    /// The server is to be looked at.
+    Look,
+}
+
+/// Weighs a report.
+pub fn weigh(report: &FailureReport, fleet: &Fleet) -> Weight {
+    if report.no_connection {
+        return Weight::Counts;
+    }
+    let served = tenants_served(fleet);
+    let votes: Vec<_> = report.callers.iter().filter(|(tenant, _)| served.contains(tenant)).collect();
+    let failed: BTreeSet<_> = votes.iter().map(|(tenant, _)| tenant).collect();
+    let meetings = votes.iter().filter(|(_, meeting)| meeting.is_some()).count();
+    let is_alone = served.len() < TENANTS;
+    let is_enough = failed.len() >= TENANTS || (is_alone && meetings >= MEETINGS_OF_ONE_TENANT);
+    if report.succeeds_elsewhere && is_enough { Weight::Counts } else { Weight::Look }
+}
+
+/// Returns the tenants whose requests are served; only theirs can fail.
+fn tenants_served(fleet: &Fleet) -> BTreeSet<&TenantId> {
+    let tenants = fleet.tenants().map(|stored| &stored.value);
+    tenants.filter(|tenant| tenant.enabled && !tenant.secrets.is_empty()).map(|tenant| &tenant.id).collect()
+}

@@ -1,0 +1,81 @@
+//! What failed calls are worth.
+
+use std::collections::BTreeSet;
+
+use usher_common::{
+    id::{MeetingId, TenantId},
+    routing::TenantRoute,
+    secret::Secret,
+};
+
+use super::*;
+use crate::core::{
+    plan::Write,
+    testkit::{Bench, sample},
+};
+
+fn bench(tenants: &[&str]) -> Bench {
+    let mut bench = Bench::with_servers(Policy::default(), &["a", "b"]);
+    for tenant in tenants {
+        let secrets = vec![Secret::new("secret")];
+        let id = TenantId::parse(tenant).unwrap();
+        bench.write(Write::Tenant(TenantRoute { secrets, ..TenantRoute::new(id) }));
+    }
+    bench
+}
+
+fn report(callers: &[(&str, &str)], succeeds_elsewhere: bool) -> FailureReport {
+    let caller =
+        |(tenant, meeting): &(&str, &str)| (TenantId::parse(tenant).unwrap(), MeetingId::parse(meeting).ok());
+    FailureReport { no_connection: false, callers: callers.iter().map(caller).collect(), succeeds_elsewhere }
+}
+
+#[test]
+fn x6_what_a_failed_call_is_worth_is_the_table() {
+    let (several, alone) = (bench(&["one", "two", "three"]), bench(&["one"]));
+    let no_connection = FailureReport { no_connection: true, ..report(&[], false) };
+    let meetings = [("one", "a"), ("one", "b"), ("one", "c"), ("one", "d")];
+    let both = [("one", "a"), ("two", "b")];
+    for (case, bench, told, weight) in [
+        ("no connection", &several, &no_connection, Weight::Counts),
+        ("no connection, one tenant", &alone, &no_connection, Weight::Counts),
+        ("nobody's", &several, &report(&[], true), Weight::Look),
+        ("one tenant of several", &several, &report(&meetings, true), Weight::Look),
+        ("two tenants", &several, &report(&both, true), Weight::Counts),
+        ("two tenants, and everywhere", &several, &report(&both, false), Weight::Look),
+        ("one that is not served", &several, &report(&[("one", "a"), ("gone", "b")], true), Weight::Look),
+        ("alone, two meetings", &alone, &report(&meetings[..2], true), Weight::Look),
+        ("alone, three meetings", &alone, &report(&meetings[..3], true), Weight::Counts),
+        ("alone, and everywhere", &alone, &report(&meetings, false), Weight::Look),
+        ("alone, lists", &alone, &report(&[("one", "")], true), Weight::Look),
+    ] {
+        assert_eq!(weigh(told, &bench.fleet), weight, "{case}");
+    }
+}
+
+proptest! {
+    /// However one tenant's calls die, and however often that is reported, the health of a server whose
+    /// polls are good stays what it was.
+    #[test]
+    fn x6_no_reports_of_one_tenant_change_the_health_of_a_server_whose_polls_are_good(
+        reports in prop::collection::vec((prop::collection::btree_set(0_u8..20, 0..8), any::<bool>(), 0_u64..30_000, any::<bool>()), 0..100),
+        others in 1_usize..4,
+    ) {
+        let names = ["hostile", "one", "two", "three"];
+        let mut bench = bench(&names[..=others]);
+        let before = bench.fleet.server(&sid("a")).unwrap().health.clone().unwrap().value;
+        for (meetings, succeeds_elsewhere, pause, polled) in reports {
+            bench.pass(Duration::from_millis(pause));
+            let tenant = TenantId::parse("hostile").unwrap();
+            let meeting = |number: &u8| Some(MeetingId::parse(&format!("m{number}")).unwrap());
+            let callers: BTreeSet<_> = meetings.iter().map(|number| (tenant.clone(), meeting(number))).collect();
+            let told = FailureReport { no_connection: false, callers, succeeds_elsewhere };
+            prop_assert_eq!(weigh(&told, &bench.fleet), Weight::Look);
+            if polled {
+                let plan = poll_ok(&bench.fleet, &sid("a"), sample(bench.store.revision, &[]), bench.now.wall_ms);
+                prop_assert!(bench.commit(&plan));
+            }
+            prop_assert_eq!(&bench.fleet.server(&sid("a")).unwrap().health.clone().unwrap().value, &before);
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! What failed calls say about a server: it is told to the control plane, and with what evidence (X6).
+//!
+//! A server that takes no connection has failed by itself. Most else that a call can die of is as well
+//! brought about by its caller: by a body that is none, by documents on a host that never answers. So such
+//! a failure is told together with all whose same call failed there, and the control plane weighs it:
+//!
+//! | what the call died of | evidence that is told |
+//! |---|---|
+//! | no connection | the failure itself |
+//! | time-out, 5xx, unreadable answer | each tenant and meeting whose same call failed there since one succeeded there last; whether the same call succeeded elsewhere since the first of them |
+//! | the same, with documents | none: the caller chose what the server fetched |
+//!
+//! One vote for each tenant and meeting, however often its call fails, and few for one tenant, so that
+//! nobody takes another's place.
+
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+use usher_common::{
+    bbb::call::Call,
+    id::{MeetingId, ServerId, TenantId},
+};
+
+/// For how long a failure counts.
+const WINDOW: Duration = Duration::from_mins(1);
+/// Meetings of one tenant that have a vote at a time.
+const VOTES_OF_TENANT: usize = 4;
+/// Votes about one call of one server.
+const VOTES: usize = 16;
+/// Servers and calls that are watched at a time.
+const STREAKS: usize = 4096;
+
+/// Whose call it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// The meeting that the call is about, if it is about one.
+    pub meeting: Option<MeetingId>,
+    /// The call brings documents, or names some that the server fetches.
+    pub brings_documents: bool,
+}
+
+/// What is known against a server.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Evidence {
+    /// Whose calls failed, each once.
+    pub callers: Vec<(TenantId, Option<MeetingId>)>,
+    /// The same call succeeded at another server meanwhile.
+    pub succeeds_elsewhere: bool,
+}
+
+/// The outcomes of the calls that this edge makes.
+#[derive(Debug, Default)]
+pub struct CallLedger {
+    streaks: HashMap<(ServerId, Call), Vec<Vote>>,
+    successes: HashMap<Call, Vec<Success>>,
+}
+
+#[derive(Debug)]
+struct Vote {
+    tenant: TenantId,
+    meeting: Option<MeetingId>,
+    /// When its call failed first, within the window.
+    since: Instant,
+}
+
+/// That a call succeeded last at a server; the two servers that were last are kept for each call.
+#[derive(Debug)]
+struct Success {
+    server: ServerId,
+    at: Instant,
+}
+
+impl CallLedger {
+    /// A call was answered: what failed there before was not the server's.
+    pub fn succeeded(&mut self, server: &ServerId, call: Call, now: Instant) {
+        if !self.streaks.is_empty() {
+            self.streaks.remove(&(server.clone(), call));
+        }
+        let last = self.successes.entry(call).or_default();
+        if let Some(place) = last.iter().position(|success| success.server == *server) {
+            last[place].at = now;
+            last[..=place].rotate_right(1);
+        } else {
+            last.insert(0, Success { server: server.clone(), at: now });
+            last.truncate(2);
+        }
+    }
+
+    /// A call failed; returns what is known against its server by now.
+    pub fn failed(&mut self, server: &ServerId, call: Call, caller: &Caller, now: Instant) -> Evidence {
+        if caller.brings_documents {
+            return Evidence::default();
+        }
+        let is_fresh = |vote: &Vote| now.saturating_duration_since(vote.since) < WINDOW;
+        if self.streaks.len() >= STREAKS {
+            self.streaks.retain(|_, votes| votes.iter().any(is_fresh));
+        }
+        let watched = (server.clone(), call);
+        if self.streaks.len() >= STREAKS && !self.streaks.contains_key(&watched) {
+            return Evidence::default();
+        }
+        let votes = self.streaks.entry(watched).or_default();
+        votes.retain(is_fresh);
+        let of_tenant = votes.iter().filter(|vote| vote.tenant == caller.tenant).count();
+        let has_voted =
+            votes.iter().any(|vote| vote.tenant == caller.tenant && vote.meeting == caller.meeting);
+        if !has_voted && of_tenant < VOTES_OF_TENANT && votes.len() < VOTES {
+            let (tenant, meeting) = (caller.tenant.clone(), caller.meeting.clone());
+            votes.push(Vote { tenant, meeting, since: now });
+        }
+        let begun = votes.first().map_or(now, |vote| vote.since);
+        let elsewhere = |success: &Success| success.server != *server && success.at >= begun;
+        Evidence {
+            callers: votes.iter().map(|vote| (vote.tenant.clone(), vote.meeting.clone())).collect(),
+            succeeds_elsewhere: self.successes.get(&call).is_some_and(|last| last.iter().any(elsewhere)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn sid(id: &str) -> ServerId {
+        ServerId::parse(id).unwrap()
+    }
+
+    fn caller(tenant: &str, meeting: &str) -> Caller {
+        Caller {
+            tenant: TenantId::parse(tenant).unwrap(),
+            meeting: MeetingId::parse(meeting).ok(),
+            brings_documents: false,
+        }
+    }
+
+    #[test]
+    fn x6_each_tenant_and_meeting_has_one_vote_until_the_call_succeeds() {
+        let (mut ledger, start) = (CallLedger::default(), Instant::now());
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let (sick, well) = (sid("a"), sid("b"));
+        for second in 0..10 {
+            let evidence = ledger.failed(&sick, Call::Create, &caller("one", "m1"), at(second));
+            assert_eq!((evidence.callers.len(), evidence.succeeds_elsewhere), (1, false));
+        }
+        ledger.succeeded(&well, Call::Create, at(10));
+        ledger.succeeded(&sick, Call::End, at(10));
+        let evidence = ledger.failed(&sick, Call::Create, &caller("two", "m1"), at(11));
+        assert_eq!((evidence.callers.len(), evidence.succeeds_elsewhere), (2, true));
+        let evidence = ledger.failed(&sick, Call::End, &caller("two", "m1"), at(11));
+        assert_eq!((evidence.callers.len(), evidence.succeeds_elsewhere), (1, false), "another call");
+        ledger.succeeded(&sick, Call::Create, at(12));
+        let evidence = ledger.failed(&sick, Call::Create, &caller("two", "m2"), at(13));
+        assert_eq!((evidence.callers.len(), evidence.succeeds_elsewhere), (1, false), "it begins anew");
+        let evidence = ledger.failed(&sick, Call::Create, &caller("two", "m3"), at(13 + 60));
+        assert_eq!(evidence.callers.len(), 1, "what is old does not count");
+    }
+
+    #[test]
+    fn x6_one_tenant_leaves_room_for_the_votes_of_others() {
+        let (mut ledger, now) = (CallLedger::default(), Instant::now());
+        for number in 0..100 {
+            ledger.failed(&sid("a"), Call::Create, &caller("loud", &format!("m{number}")), now);
+        }
+        let evidence = ledger.failed(&sid("a"), Call::Create, &caller("quiet", "m"), now);
+        assert_eq!(evidence.callers.len(), VOTES_OF_TENANT + 1);
+    }
+
+    #[test]
+    fn x6_documents_that_a_server_fetches_are_no_evidence() {
+        let (mut ledger, now) = (CallLedger::default(), Instant::now());
+        let uploads = Caller { brings_documents: true, ..caller("one", "m1") };
+        assert_eq!(ledger.failed(&sid("a"), Call::Create, &uploads, now), Evidence::default());
+        let evidence = ledger.failed(&sid("a"), Call::Create, &caller("one", "m2"), now);
+        assert_eq!(evidence.callers.len(), 1);
+    }
+
+    proptest! {
+        /// However one tenant's calls come out, alone or among the successes of others, nobody else's name
+        /// is ever told against a server; and what is kept has limits.
+        #[test]
+        fn x6_no_sequence_of_one_tenants_calls_is_told_as_another_tenants(
+            calls in prop::collection::vec((0_u8..3, 0_u8..4, 0_u8..40, any::<bool>(), 0_u64..20_000), 0..300),
+        ) {
+            let (mut ledger, mut now) = (CallLedger::default(), Instant::now());
+            for (outcome, server, meeting, documents, pause) in calls {
+                now += Duration::from_millis(pause);
+                let (server, call) = (sid(&format!("s{server}")), [Call::Create, Call::End][usize::from(meeting % 2)]);
+                if outcome == 0 {
+                    ledger.succeeded(&server, call, now);
+                    continue;
+                }
+                let caller = Caller { brings_documents: documents, ..caller("hostile", &format!("m{meeting}")) };
+                let evidence = ledger.failed(&server, call, &caller, now);
+                prop_assert!(evidence.callers.iter().all(|(tenant, _)| tenant.as_str() == "hostile"));
+                prop_assert!(evidence.callers.len() <= VOTES_OF_TENANT);
+            }
+            prop_assert!(ledger.streaks.len() <= 8 && ledger.successes.values().all(|last| last.len() <= 2));
+        }
+    }
+}

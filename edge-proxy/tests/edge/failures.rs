@@ -1,0 +1,114 @@
+//! What is told of calls that failed, and that nobody can make a server fail by a body that is none (X6).
+
+use bytes::Bytes;
+use usher_bbb_sim::{Fault, FaultKind};
+use usher_common::{
+    bbb::call::Call,
+    id::ServerId,
+    routing::{MeetingRoute, RouteState},
+};
+
+use crate::support::{Cluster, Heard, eventually, key, signed, tenant};
+
+const XML: [(&str, &str); 1] = [("content-type", "application/xml")];
+
+fn failures(cluster: &Cluster) -> usize {
+    cluster.plane.count(|heard| matches!(heard, Heard::Failure { .. }))
+}
+
+/// A genuine server answers `create` and `insertDocument` with HTTP 500 to the first two (real-bbb), and is
+/// assumed to do so to the others; forty of them once took a whole fleet out of placement.
+#[tokio::test]
+async fn x6_a_body_that_is_no_document_reaches_no_server_and_is_no_failure_of_one() {
+    let cluster = Cluster::start(2).await;
+    cluster.client.create("room").await;
+    cluster.confirmed("room").await;
+    for body in [
+        "<modules><module",
+        "<modules",
+        "no xml",
+        "<modules></module>",
+        "<!DOCTYPE modules [<!ENTITY a \"b\">]><modules>&a;</modules>",
+        "<modules><module name=\"presentation\"><document url=\"/\"/></module></modules>",
+    ] {
+        for (call, query) in [("create", "meetingID=new&name=Room"), ("insertDocument", "meetingID=room")] {
+            let path = format!("/bigbluebutton/api/{call}?{}", signed(call, query));
+            let answer = cluster.client.send("POST", &path, &XML, body).await;
+            assert_eq!(answer.key(), "validationError", "{call} {body}: {answer:?}");
+        }
+    }
+    assert_eq!((cluster.calls("create"), cluster.calls("insertDocument")), (1, 0));
+    assert_eq!(failures(&cluster), 0);
+}
+
+/// A large body is on its way already when it turns out to be none: it breaks off there.
+#[tokio::test]
+async fn x6_a_large_body_that_turns_out_to_be_no_document_is_not_completed() {
+    let cluster = Cluster::start(1).await;
+    cluster.client.create("room").await;
+    cluster.confirmed("room").await;
+    let begin = "<modules><module name=\"presentation\"><document name=\"a\">";
+    for end in ["</document></module>", "</document></modules></module>", "<&>"] {
+        let body = Bytes::from([begin, &"QUJD".repeat(1 << 19), end].concat());
+        for (call, query) in [("create", "meetingID=new&name=Room"), ("insertDocument", "meetingID=room")] {
+            let path = format!("/bigbluebutton/api/{call}?{}", signed(call, query));
+            let answer = cluster.client.send("POST", &path, &XML, body.clone()).await;
+            assert_eq!(answer.key(), "validationError", "{call} {end}: {answer:?}");
+        }
+    }
+    assert_eq!((cluster.calls("create"), cluster.calls("insertDocument")), (1, 0));
+    assert_eq!(cluster.sims[0].meetings().len(), 1);
+    assert_eq!(failures(&cluster), 0);
+}
+
+#[tokio::test]
+async fn x6_a_failed_call_is_told_with_whose_it_was_and_what_succeeded_elsewhere() {
+    let cluster = Cluster::start(2).await;
+    cluster.plane.set_tenant(tenant("school", &["school-secret"], &[]));
+    cluster.settled().await;
+    cluster.sims[0].faults().set(Fault::new(FaultKind::Status500).on(Call::Create)).await;
+    let create = async |id: &str| cluster.client.call("create", &format!("meetingID={id}&name=Room")).await;
+    let add = async |server: &str, ids: std::ops::Range<u32>| {
+        for number in ids {
+            let server = ServerId::parse(server).unwrap();
+            let key = key(&format!("{server}-{number}"));
+            let state = RouteState::Pending;
+            cluster.plane.set_meeting(MeetingRoute { key, server, state, voice_bridge: None });
+        }
+        cluster.settled().await;
+    };
+    // The plane chooses the server with the fewest meetings, and one that fails has none.
+    assert!(create("first").await.is_retryable());
+    add("s0", 0..2).await;
+    assert!(create("elsewhere").await.is_success());
+    add("s1", 0..5).await;
+    let told = |heard: &Heard| match heard {
+        Heard::Failure { server, call, callers, elsewhere } if server == "s0" && call == "create" => {
+            *elsewhere && callers.len() >= 3 && callers.iter().all(|(tenant, _)| tenant == "default")
+        }
+        _ => false,
+    };
+    let number = std::sync::atomic::AtomicUsize::new(0);
+    eventually("the votes of three meetings are told at once", async || {
+        let number = number.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        create(&format!("m{number}")).await;
+        cluster.plane.count(told) > 0
+    })
+    .await;
+    assert_eq!(
+        cluster.plane.count(|heard| matches!(heard, Heard::Failure { server, .. } if server != "s0")),
+        0
+    );
+}
+
+/// Documents may come from a host that never answers: their caller can make the call fail as he likes.
+#[tokio::test]
+async fn x6_a_call_with_documents_that_fails_is_told_without_evidence() {
+    let cluster = Cluster::start(1).await;
+    cluster.sims[0].faults().set(Fault::new(FaultKind::Status500).on(Call::Create)).await;
+    let named = "meetingID=room&name=Room&preUploadedPresentation=https%3A%2F%2Fa.test%2Fa.pdf";
+    assert!(cluster.client.call("create", named).await.is_retryable());
+    eventually("it is told", async || failures(&cluster) == 1).await;
+    let is_bare = |heard: &Heard| matches!(heard, Heard::Failure { callers, .. } if callers.is_empty());
+    assert_eq!(cluster.plane.count(is_bare), 1);
+}

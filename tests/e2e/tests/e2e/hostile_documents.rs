@@ -1,0 +1,111 @@
+//! X6: nothing that one tenant sends takes a server from the others.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Result, ensure};
+use usher_bbb_sim::{BbbSim, Fault, FaultKind};
+use usher_common::{bbb::call::Call, proto::v1::Health};
+use usher_harness::{admin::Admin, client::BbbClient, cluster::Cluster, standalone::Standalone};
+
+/// Requests of each kind; forty took a fleet of three out of placement.
+const REQUESTS: usize = 40;
+
+const DOCUMENT: &str =
+    "<modules><module name=\"presentation\"><document name=\"a.txt\">QQ==</document></module></modules>";
+
+/// What a server answers with HTTP 500, and what only some servers do.
+const BODIES: [&str; 5] = [
+    "<modules><module",
+    "no xml",
+    "<!DOCTYPE modules><modules/>",
+    "<modules><module name=\"presentation\"><document url=\"/\"/></module></modules>",
+    DOCUMENT,
+];
+
+async fn hostile_requests(hostile: &BbbClient) -> Result<()> {
+    hostile.created("own").await?;
+    for number in 0..REQUESTS {
+        let body = BODIES[number % BODIES.len()];
+        let create = format!("meetingID=bad-{number}&name=Bad");
+        let answer = hostile.post("create", &create, "application/xml", body).await?;
+        ensure!(answer.status == 200, "never a page: {answer:?}");
+        let answer = hostile.post("insertDocument", "meetingID=own", "application/xml", body).await?;
+        ensure!(answer.status == 200, "never a page: {answer:?}");
+        hostile.get("sendChatMessage", "meetingID=own&message=hi").await?;
+    }
+    Ok(())
+}
+
+async fn no_server_leaves_online(
+    client: &BbbClient,
+    admin: &Admin,
+    sims: &[BbbSim],
+    address: std::net::SocketAddr,
+) -> Result<()> {
+    admin.add_tenant("hostile", "hostile's secret", &[]).await?;
+    let hostile = BbbClient::new(address, "unused").for_tenant("hostile", "hostile's secret");
+    usher_harness::wait::until("the tenant to be served", || async {
+        ensure!(hostile.get("getMeetings", "").await?.is_success());
+        Ok(())
+    })
+    .await?;
+    let live: Vec<String> = (0..9).map(|number| format!("live-{number}")).collect();
+    for id in &live {
+        client.created(id).await?;
+    }
+    let runs = |sims: &[BbbSim]| {
+        let all = sims.iter().flat_map(BbbSim::meetings);
+        all.filter(|meeting| meeting.meeting_id.starts_with("live-"))
+            .map(|meeting| meeting.internal_id)
+            .collect::<std::collections::BTreeSet<_>>()
+    };
+    let before = runs(sims);
+    // As it is with documents from a host that is broken, and with chat in a meeting that has just ended.
+    for sim in sims {
+        for call in [Call::InsertDocument, Call::SendChatMessage] {
+            sim.faults().set(Fault::new(FaultKind::Status500).on(call)).await;
+        }
+    }
+    let done = AtomicBool::new(false);
+    let watched = async {
+        while !done.load(Ordering::Relaxed) {
+            for server in admin.servers().await? {
+                ensure!(
+                    server.health() == Health::Online && server.health_reason.is_empty(),
+                    "{} is {:?}: {}",
+                    server.name,
+                    server.health(),
+                    server.health_reason
+                );
+            }
+            tokio::task::yield_now().await;
+        }
+        Ok(())
+    };
+    let sent = async {
+        let sent = hostile_requests(&hostile).await;
+        done.store(true, Ordering::Relaxed);
+        sent
+    };
+    tokio::try_join!(watched, sent)?;
+    assert_eq!(runs(sims), before, "every meeting runs on");
+    for id in &live {
+        client.joined(id).await?;
+    }
+    client.created("after").await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn x6_a_hostile_tenant_takes_no_server_from_the_others_on_etcd() -> Result<()> {
+    let cluster = Cluster::builder().edges(1).start().await?;
+    let address = cluster.edges[0].address("listen");
+    no_server_leaves_online(&cluster.client(0), &cluster.admin(0), &cluster.sims, address).await
+}
+
+#[tokio::test]
+async fn x6_a_hostile_tenant_takes_no_server_from_the_others_on_the_embedded_store() -> Result<()> {
+    let usher = Standalone::start(3, &[]).await?;
+    let address = usher.process.address("listen");
+    no_server_leaves_online(&usher.client(), &usher.admin(), &usher.sims, address).await
+}

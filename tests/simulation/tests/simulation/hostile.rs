@@ -1,0 +1,49 @@
+//! A tenant whose calls die at servers that are well, of everything that a caller can bring about.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::{Instant, sleep};
+use usher_common::{
+    id::{MeetingId, TenantId},
+    proto::v1::FailureKind,
+    routing::TenantRoute,
+    runtime::clock,
+    secret::Secret,
+};
+use usher_edge_proxy::core::evidence::Caller;
+
+use crate::cluster::Cluster;
+
+/// Mean time between two of its calls.
+const EVERY: Duration = Duration::from_millis(150);
+/// Meetings that it is about.
+const MEETINGS: u64 = 30;
+
+fn hostile() -> TenantId {
+    TenantId::parse("hostile").expect("is an id")
+}
+
+impl Cluster {
+    /// An operator adds the tenant, beside that of everybody else.
+    async fn add_hostile_tenant(&self) {
+        let tenant = TenantRoute { secrets: vec![Secret::new("hostile")], ..TenantRoute::new(hostile()) };
+        let complete = |running: &&Arc<crate::replica::Running>| running.engine.fleet.complete();
+        let Some(running) = self.running().iter().find(complete).cloned() else { return };
+        let deadline = clock::now() + Duration::from_secs(5);
+        let _ = running.engine.admin.create_tenant(&tenant, deadline).await; // most often it is there
+    }
+
+    /// Lets it work until `until`, through every edge and against every server.
+    pub(crate) async fn hostile_tenant(self: Arc<Self>, until: Instant) {
+        self.add_hostile_tenant().await;
+        while Instant::now() < until {
+            sleep(self.chance.until_next(EVERY)).await;
+            let server = self.chance.one_of(&self.server_ids()).clone();
+            let kinds = [FailureKind::ServerError, FailureKind::Timeout, FailureKind::BadAnswer];
+            let kind = *self.chance.one_of(&kinds);
+            let meeting = MeetingId::parse(&format!("h{}", self.chance.below(MEETINGS))).expect("is an id");
+            let caller = Caller { tenant: hostile(), meeting: Some(meeting), brings_documents: false };
+            self.some_edge().report_failure(&server, kind, &caller);
+        }
+    }
+}
