@@ -11,7 +11,7 @@ mod signed;
 
 use std::{borrow::Cow, cmp::Ordering};
 
-pub use edit::{Edit, rewrite};
+pub use edit::{Edit, compared_name, rewrite};
 pub use encoding::{decode, encode, url_safe};
 pub use form::rebuilt_form;
 pub use signed::{ChecksumFault, Signed};

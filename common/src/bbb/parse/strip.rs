@@ -1,72 +1,69 @@
 //! Taking our own metadata out of an answer before an application sees it.
-//!
-//! Applications name metadata too, `metadata` among it: which `<usher-…>` is ours is told by where it
-//! stands, a child of a meeting's `<metadata>`, and not by what surrounds it in the text.
 
-use std::{borrow::Cow, ops::Range};
+use std::{borrow::Cow, collections::HashMap, ops::Range};
 
-use super::{
-    Unreadable,
-    element::{Step, Walk},
-};
+use super::{Unreadable, metadata::metadata_elements};
 
-/// How the name of each of our metadata begins, and its element.
+/// How the name of each of our metadata begins, its element, and the end of that.
 const OURS: &str = "usher-";
 const OURS_OPEN: &str = "<usher-";
+const OURS_CLOSE: &str = "</usher-";
+/// How often an answer is gone through: what is taken out may bring together what looks like another. An
+/// application that builds such names could else make one answer cost as much as its length squared.
+const PASSES: usize = 4;
 
 /// Returns `xml`, an answer or an element of one, without the `usher-…` elements of any `<metadata>`, and
 /// else byte for byte. Of what cannot be read every such element is taken out, wherever it stands.
 pub fn strip_usher_metadata(xml: &str) -> Cow<'_, str> {
     let mut xml = Cow::Borrowed(xml);
-    while xml.contains(OURS_OPEN) {
+    for _ in 0..PASSES {
+        if !xml.contains(OURS_OPEN) {
+            return xml;
+        }
         let cuts = ours(&xml).unwrap_or_else(|_| anywhere(&xml));
         if cuts.is_empty() {
-            break;
+            return xml;
         }
         xml = Cow::Owned(without(&xml, &cuts));
     }
-    xml
+    Cow::Owned(disarmed(&xml))
 }
 
 /// Returns where our elements stand, in order.
 fn ours(xml: &str) -> Result<Vec<Range<usize>>, Unreadable> {
-    let start = xml.len() - xml.trim_start_matches('\u{feff}').trim_start().len();
-    let mut walk = Walk::around(xml[start..].trim_end())?;
-    let mut cuts = Vec::new();
-    // The outermost element in which users name the elements, and whether it is of a meeting.
-    let mut named: Option<(usize, bool)> = None;
-    loop {
-        match walk.next()? {
-            Step::Open { name, at } => match named {
-                None if matches!(name, "metadata" | "customdata") => {
-                    named = Some((walk.depth(), name == "metadata"));
-                }
-                Some((depth, true)) if walk.depth() == depth + 1 && name.starts_with(OURS) => {
-                    walk.text()?;
-                    cuts.push(start + at..start + walk.position());
-                }
-                _ => {}
-            },
-            Step::Text(_) | Step::Close => {}
-            Step::End => return Ok(cuts),
-        }
-        named = named.filter(|(depth, _)| walk.depth() >= *depth);
-    }
+    let elements = metadata_elements(xml)?.into_iter();
+    Ok(elements.filter(|element| element.name.starts_with(OURS)).map(|element| element.whole).collect())
 }
 
 /// Returns every element that is called as ours are and that ends.
 fn anywhere(xml: &str) -> Vec<Range<usize>> {
+    // Looked up once, and not anew for each element that begins.
+    let mut ends: HashMap<&str, Vec<usize>> = HashMap::new();
+    for (at, _) in xml.match_indices(OURS_CLOSE) {
+        if let Some(name) = tag(&xml[at + 2..]) {
+            ends.entry(name).or_default().push(at);
+        }
+    }
     let (mut cuts, mut from) = (Vec::new(), 0);
     while let Some(at) = xml[from..].find(OURS_OPEN).map(|at| from + at) {
-        from = match element_length(&xml[at..]) {
-            Some(length) => {
-                cuts.push(at..at + length);
-                at + length
+        let end = tag(&xml[at + 1..]).and_then(|name| {
+            if name.ends_with('/') {
+                return Some(at + 1 + name.len() + 1);
             }
-            None => at + OURS_OPEN.len(),
-        };
+            let ends = ends.get(name)?;
+            let end = ends.get(ends.partition_point(|end| *end < at))?;
+            Some(end + 2 + name.len() + 1)
+        });
+        from = end.unwrap_or(at + OURS_OPEN.len());
+        cuts.extend(end.map(|end| at..end));
     }
     cuts
+}
+
+/// Returns the inside of a tag, of which `text` is what follows the first bracket; none if it does not end.
+fn tag(text: &str) -> Option<&str> {
+    let end = text.find(['<', '>'])?;
+    text[end..].starts_with('>').then(|| &text[..end])
 }
 
 /// Cuts elements out, with the line that each is alone on.
@@ -80,13 +77,16 @@ fn without(xml: &str, cuts: &[Range<usize>]) -> String {
     out
 }
 
-/// Returns the length of the element that `xml` begins with; none if it does not end.
-fn element_length(xml: &str) -> Option<usize> {
-    let open_end = xml.find('>')?;
-    if xml[..open_end].ends_with('/') {
-        return Some(open_end + 1);
+/// Returns `xml` in which nothing looks like an element of ours any more: of what is left of any the
+/// brackets go.
+fn disarmed(xml: &str) -> String {
+    let mut parts = xml.split(OURS);
+    let mut out = String::with_capacity(xml.len());
+    out.push_str(parts.next().unwrap_or_default());
+    for part in parts {
+        out.truncate(out.trim_end_matches('<').len());
+        out.push_str(OURS);
+        out.push_str(part);
     }
-    let name = &xml[1..open_end];
-    let close = format!("</{name}>");
-    Some(xml.find(&close)? + close.len())
+    out
 }

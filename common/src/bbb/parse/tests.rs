@@ -200,6 +200,19 @@ fn our_own_metadata_is_found_whatever_applications_call_theirs() {
     }
     let broken = format!("<a><b></a><metadata>{mark}</metadata><usher-x");
     assert_eq!(strip_usher_metadata(&broken), "<a><b></a><metadata></metadata><usher-x");
+    let none = "<a><usher-x<usher-y></usher-y>";
+    assert_eq!(strip_usher_metadata(none), "<a><usher-x");
+}
+
+/// An application may choose names of which each hides another: after some of them brackets go.
+#[test]
+fn names_within_names_leave_nothing_of_ours() {
+    for depth in [1, 3, 4, 5, 50] {
+        let built =
+            format!("<a>{}<usher-x></usher-x>{}", "<ush".repeat(depth), "er-x></usher-x>".repeat(depth));
+        let stripped = strip_usher_metadata(&built);
+        assert!(!stripped.contains("<usher-") && stripped.starts_with("<a>"), "{depth}: {stripped}");
+    }
 }
 
 /// Documents that are almost right, which random bytes never are.

@@ -1,9 +1,14 @@
-//! Changing a query without touching the rest of it.
+//! Changing a query without touching the rest of it, in one pass: callers choose how many parameters a
+//! request has, and some of the edits follow from them.
 
-use super::{Pair, encoding::push_encoded};
+use std::{borrow::Cow, collections::HashMap};
+
+use super::{META, Pair, decode, encoding::push_encoded, same_name};
 
 /// Room that a rewritten query keeps for `&checksum=` and the longest checksum.
 const ROOM_FOR_CHECKSUM: usize = 138;
+/// Edits that are looked through one by one, as for every join; of more an index is made.
+const FEW: usize = 16;
 
 /// One change. Of several for one name the last counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +27,48 @@ impl<'e> Edit<'e> {
     }
 }
 
+/// The edits, by the parameter that each is of.
+struct EditIndex<'e> {
+    edits: &'e [Edit<'e>],
+    /// The last edit of each parameter, by its name as servers compare it; empty for a few edits.
+    last: HashMap<Cow<'e, str>, usize>,
+}
+
+impl<'e> EditIndex<'e> {
+    fn new(edits: &'e [Edit<'e>]) -> Self {
+        let indexed = if edits.len() > FEW { edits } else { &[] };
+        let last = indexed.iter().enumerate().map(|(at, edit)| (compared_name(edit.name().into()), at));
+        Self { edits, last: last.collect() }
+    }
+
+    /// Returns which edit is that of a parameter as it stands in a query.
+    fn of(&self, pair: Pair<'_>) -> Option<usize> {
+        if self.edits.len() > FEW {
+            return self.last.get(&compared_name(decode(pair.name))).copied();
+        }
+        self.edits.iter().rposition(|edit| pair.is(edit.name()))
+    }
+
+    /// Tells whether no later edit is of the same parameter.
+    fn is_last(&self, at: usize) -> bool {
+        let name = self.edits[at].name();
+        if self.edits.len() > FEW {
+            return self.last.get(&compared_name(name.into())) == Some(&at);
+        }
+        !self.edits[at + 1..].iter().any(|later| same_name(later.name(), name))
+    }
+}
+
+/// Returns a decoded name in the one form that [`same_name`] takes for the same.
+pub fn compared_name(name: Cow<'_, str>) -> Cow<'_, str> {
+    match name.strip_prefix(META) {
+        Some(key) if key.bytes().any(|byte| byte.is_ascii_uppercase()) => {
+            Cow::Owned(format!("{META}{}", key.to_ascii_lowercase()))
+        }
+        _ => name,
+    }
+}
+
 /// Returns `query` with `edits` made and everything else byte for byte and in order, with room for
 /// the checksum that will follow.
 pub fn rewrite(query: &str, edits: &[Edit<'_>]) -> String {
@@ -37,26 +84,28 @@ pub fn rewrite(query: &str, edits: &[Edit<'_>]) -> String {
         out.push_str(query);
         return out;
     }
+    let index = EditIndex::new(edits);
+    let mut placed = vec![false; edits.len()];
     let mut first = true;
-    for (at, text) in segments(query) {
-        let pair = Pair::split(text);
-        let edit = if text.is_empty() { None } else { edits.iter().rfind(|edit| pair.is(edit.name())) };
-        match edit {
-            Some(Edit::Set(name, value)) if !stands_before(query, at, name) => {
+    for text in query.split('&') {
+        let found = if text.is_empty() { None } else { index.of(Pair::split(text)) };
+        match found.map(|at| (at, edits[at])) {
+            Some((at, Edit::Set(name, value))) if !std::mem::replace(&mut placed[at], true) => {
                 separate(&mut out, &mut first);
                 push_pair(&mut out, name, value);
             }
-            Some(Edit::Set(..) | Edit::Remove(_)) => {}
+            Some((_, Edit::Set(..) | Edit::Remove(_))) => {}
             None => {
                 separate(&mut out, &mut first);
                 out.push_str(text);
             }
         }
     }
-    for (index, edit) in edits.iter().enumerate() {
-        let Edit::Set(name, value) = edit else { continue };
-        let overruled = edits[index + 1..].iter().any(|later| super::same_name(later.name(), name));
-        if !overruled && !stands_before(query, query.len() + 1, name) {
+    for (at, edit) in edits.iter().enumerate() {
+        if let Edit::Set(name, value) = edit
+            && !placed[at]
+            && index.is_last(at)
+        {
             if !out.is_empty() {
                 out.push('&');
             }
@@ -64,23 +113,6 @@ pub fn rewrite(query: &str, edits: &[Edit<'_>]) -> String {
         }
     }
     out
-}
-
-/// Returns the text between each `&` and where it begins.
-fn segments(query: &str) -> impl Iterator<Item = (usize, &str)> {
-    let mut at = 0;
-    query.split('&').map(move |text| {
-        let here = at;
-        at += text.len() + 1;
-        (here, text)
-    })
-}
-
-/// Tells whether parameter `name` stands in `query` before byte `at`.
-fn stands_before(query: &str, at: usize, name: &str) -> bool {
-    segments(query)
-        .take_while(|(start, _)| *start < at)
-        .any(|(_, text)| !text.is_empty() && Pair::split(text).is(name))
 }
 
 fn separate(out: &mut String, first: &mut bool) {

@@ -76,6 +76,30 @@ proptest! {
         prop_assert_eq!(untouched(out), untouched(read(&query)));
     }
 
+    /// Many edits are looked up in an index, and few are not: it makes no difference.
+    #[test]
+    fn many_edits_do_what_few_do(
+        query in queries(),
+        edits in prop::collection::vec(("[a-d]|meta_[a-cA-C]|x[a-z]", prop::option::of("[a-z &]{0,4}")), 0..8),
+    ) {
+        let few: Vec<_> = edits
+            .iter()
+            .map(|(name, value)| value.as_ref().map_or(Edit::Remove(name), |value| Edit::Set(name, value)))
+            .collect();
+        let unused: Vec<String> = (0..20).map(|number| format!("unused-{number}")).collect();
+        let many: Vec<_> =
+            unused.iter().map(|name| Edit::Remove(name)).chain(few.iter().copied()).collect();
+        prop_assert_eq!(rewrite(&query, &many), rewrite(&query, &few));
+    }
+
+    #[test]
+    fn names_that_are_one_parameters_compare_as_one(
+        one in "(meta_)?[a-cA-C]{0,3}", other in "(meta_)?[a-cA-C]{0,3}",
+    ) {
+        let same = compared_name(Cow::Borrowed(&one)) == compared_name(Cow::Borrowed(&other));
+        prop_assert_eq!(same, same_name(&one, &other));
+    }
+
     #[test]
     fn what_is_encoded_decodes_to_itself(text in ".{0,40}") {
         let encoded = encode(&text);
