@@ -6,11 +6,16 @@ mod address;
 mod hook;
 pub mod jwt;
 mod kind;
+mod own;
 pub mod webhook;
 
 pub use address::{AddressError, CallbackKey, CallbackState};
 pub use hook::HookState;
 pub use kind::CallbackKind;
+pub use own::OwnAddress;
 
 /// What comes between `public_url` and the sealed state in an address of ours.
 pub const PATH: &str = "/usher/callback/";
+
+/// The header by which a delivery says whose it is, see [`CallbackKey::mark`].
+pub const MARK_HEADER: &str = "usher-delivery";

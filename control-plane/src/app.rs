@@ -22,7 +22,7 @@ use usher_common::{
 };
 
 use crate::{
-    application_client::ApplicationClient,
+    application_client::{ApplicationClient, LeadsHome},
     bbb_client::BbbClient,
     core::delivery::{Limits, address::Allowed},
     engine::{Engine, Surroundings},
@@ -40,6 +40,7 @@ use crate::{
         edges::Edges,
         gauges::Gauges,
         hooks::{HookKeeper, HookParts, Hooks, KeeperParts},
+        own_targets::OwnTargets,
         watched_store::WatchedStore,
     },
 };
@@ -101,17 +102,21 @@ impl ControlPlane {
 
         let delivery_metrics = ops.metrics().register(DeliveryMetrics::new);
         let deliveries = Deliveries::new(store.clone(), wall.clone(), &settings.callbacks, delivery_metrics);
-        let applications = ApplicationClient::new(&settings.callbacks, allowed(settings), ops.pending())
-            .context("set up calls to applications")?;
+        let own = OwnTargets::new(settings, fleet.clone());
+        let leads_home = LeadsHome::new(move |url| own.include(url));
+        let applications =
+            ApplicationClient::new(&settings.callbacks, allowed(settings), leads_home, ops.pending())
+                .context("set up calls to applications")?;
+        let callback_keys = CallbackKeys::new(store.clone(), fleet.clone());
         let courier = CourierParts {
             deliveries: deliveries.clone(),
             applications: Arc::new(applications),
             fleet: fleet.clone(),
+            keys: callback_keys.clone(),
             leadership: engine.leadership.clone(),
             tasks: back.clone(),
         };
         let courier = Courier::new(courier, Limits::new(settings.callbacks.retry_for));
-        let callback_keys = CallbackKeys::new(store.clone(), fleet.clone());
         let keys = callback_keys.clone();
         back.spawn("courier", |stop| courier.run(stop));
         back.spawn("callback key", |stop| keys.run(stop));

@@ -1,8 +1,8 @@
 //! Applications over HTTP: each try signed anew, by a deadline, and never to an address that
-//! [`Allowed`] refuses. The name is resolved for each connection and the connection goes to exactly
+//! [`Allowed`] refuses, nor to the edges themselves. The name is resolved for each connection and the connection goes to exactly
 //! the addresses that were checked; redirects are followed by hand, and checked like the first.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use http::{Method, StatusCode, header};
@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout_at};
 use url::{Host, Url};
 use usher_common::{
     bbb::checksum::Algorithm,
-    callback::{jwt, webhook},
+    callback::{MARK_HEADER, jwt, webhook},
     runtime::pending::Pending,
     secret::Secret,
     settings::CallbackSettings,
@@ -30,11 +30,29 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Redirects that are followed for one try.
 const REDIRECTS: usize = 3;
 
+/// Tells whether an address leads to the edges themselves.
+#[derive(Clone)]
+pub struct LeadsHome(Arc<dyn Fn(&str) -> bool + Send + Sync>);
+
+impl LeadsHome {
+    /// Asks `leads` about each address.
+    pub fn new(leads: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
+        Self(Arc::new(leads))
+    }
+}
+
+impl fmt::Debug for LeadsHome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LeadsHome")
+    }
+}
+
 /// Calls applications.
 #[derive(Debug, Clone)]
 pub struct ApplicationClient {
     http: reqwest::Client,
     allowed: Arc<Allowed>,
+    leads_home: LeadsHome,
     timeout: Duration,
     hook_checksum: Algorithm,
     pending: Pending,
@@ -73,6 +91,7 @@ impl ApplicationClient {
     pub fn new(
         settings: &CallbackSettings,
         allowed: Allowed,
+        leads_home: LeadsHome,
         pending: Pending,
     ) -> Result<Self, reqwest::Error> {
         let allowed = Arc::new(allowed);
@@ -85,7 +104,7 @@ impl ApplicationClient {
             .user_agent(concat!("usher/", env!("CARGO_PKG_VERSION")))
             .build()?;
         let hook_checksum = settings.hook_checksum;
-        Ok(Self { http, allowed, timeout: settings.timeout, hook_checksum, pending })
+        Ok(Self { http, allowed, leads_home, timeout: settings.timeout, hook_checksum, pending })
     }
 
     /// Tries with each secret in turn: an application that says 401 may know another one.
@@ -130,8 +149,12 @@ impl ApplicationClient {
         Err(bad("the application redirects too often"))
     }
 
-    /// Addresses that are written out are resolved by nobody.
+    /// Addresses that are written out are resolved by nobody. What leads to the edges fails for this delivery
+    /// alone: others may reach the same application well.
     fn check(&self, url: &Url) -> Result<(), Delivered> {
+        if (self.leads_home.0)(url.as_str()) {
+            return Err(failed(Outcome::Failed, "the address leads to Usher itself"));
+        }
         let written = match url.host() {
             Some(Host::Ipv4(address)) => Some(address.into()),
             Some(Host::Ipv6(address)) => Some(address.into()),
@@ -166,7 +189,7 @@ fn request(
     parcel: &Parcel,
     secret: Option<&Secret>,
 ) -> Option<reqwest::RequestBuilder> {
-    Some(match (parcel.form, secret) {
+    let request = match (parcel.form, secret) {
         (Form::Get, _) => http.request(Method::GET, url.clone()),
         (Form::SignedForm, Some(secret)) => {
             let claims = serde_json::from_slice(&parcel.body).ok()?;
@@ -186,7 +209,9 @@ fn request(
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(parcel.body.clone()),
         (Form::SignedForm | Form::BearerJson | Form::Webhook, None) => return None,
-    })
+    };
+    let marked = !parcel.mark.is_empty();
+    Some(if marked { request.header(MARK_HEADER, parcel.mark.as_str()) } else { request })
 }
 
 /// Returns where a redirect leads. A POST is sent again only where the answer says so.

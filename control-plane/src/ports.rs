@@ -223,6 +223,8 @@ pub struct Parcel {
     pub secrets: Vec<Secret>,
     /// What the wall clock says, milliseconds since 1970.
     pub now_ms: i64,
+    /// By which the fleet knows its own deliveries; empty where the key it is made of is not known.
+    pub mark: String,
 }
 
 impl std::fmt::Debug for Parcel {

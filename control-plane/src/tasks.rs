@@ -11,6 +11,7 @@ pub mod gauges;
 pub mod hooks;
 pub mod leader;
 pub mod leadership;
+pub mod own_targets;
 pub mod placer;
 pub mod poll_asks;
 pub mod poller;

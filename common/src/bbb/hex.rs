@@ -19,7 +19,7 @@ static VALUES: [u8; 256] = {
 };
 
 /// Appends `bytes` in lower case.
-pub(super) fn push_lower(out: &mut String, bytes: &[u8]) {
+pub(crate) fn push_lower(out: &mut String, bytes: &[u8]) {
     for &byte in bytes {
         out.push(char::from(LOWER[usize::from(byte >> 4)]));
         out.push(char::from(LOWER[usize::from(byte & 15)]));

@@ -2,16 +2,21 @@
 //!
 //! `1` and base64url of nonce, ciphertext and tag (AES-256-GCM-SIV). Sealed and not only signed,
 //! because the address of an application may be a capability, and participants see a meeting's
-//! metadata.
+//! metadata. Sealed in it is also for whom and for which parameter it was made: whoever else shows it, or
+//! has it shown elsewhere, learns nothing by that.
 
 use std::fmt;
 
-use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use aws_lc_rs::{
+    aead::{AES_256_GCM_SIV, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
+    digest,
+};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
 use serde_json::{Value, json};
 
 use super::CallbackKind;
 use crate::{
+    bbb::{hex, query::compared_name},
     id::{MeetingId, ServerId, TenantId},
     meeting::MeetingKey,
     secret::Secret,
@@ -21,6 +26,10 @@ use crate::{
 const VERSION: char = '1';
 /// Keeps what is sealed here from meaning anything elsewhere.
 const PURPOSE: &[u8] = b"usher callback address 1";
+/// What a mark is made of beside the key.
+const MARK: &[u8] = b"usher delivery mark 1";
+/// Bytes of a mark.
+const MARK_LEN: usize = 8;
 /// Length of a key, bytes.
 const KEY_LEN: usize = 32;
 
@@ -33,6 +42,9 @@ pub struct CallbackState {
     pub server: ServerId,
     /// What the application asked for.
     pub kind: CallbackKind,
+    /// The parameter of the create that has the address, as [`compared_name`] has it; none in addresses that
+    /// a version before this one made.
+    pub parameter: Option<String>,
     /// Where the application wants it; none when only the fleet wants to know.
     pub url: Option<String>,
     /// Milliseconds since 1970 after which nobody takes it any more.
@@ -49,6 +61,18 @@ impl fmt::Debug for CallbackState {
     }
 }
 
+impl CallbackState {
+    /// Tells whether `tenant` is to see its own address where this one stands as the value of `parameter`.
+    /// Older addresses name no parameter: the kind of callback has to do.
+    pub fn is_for(&self, tenant: &TenantId, parameter: &str) -> bool {
+        let stands = match &self.parameter {
+            Some(own) => *own == compared_name(parameter.into()),
+            None => CallbackKind::of_parameter(parameter) == Some(self.kind),
+        };
+        stands && self.meeting.tenant == *tenant
+    }
+}
+
 /// An address that is none of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
@@ -61,7 +85,10 @@ pub enum AddressError {
 }
 
 /// Seals and opens states; the same on every edge.
-pub struct CallbackKey(LessSafeKey);
+pub struct CallbackKey {
+    key: LessSafeKey,
+    mark: String,
+}
 
 impl fmt::Debug for CallbackKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -82,7 +109,16 @@ impl CallbackKey {
     pub fn parse(secret: &Secret) -> Result<Self, AddressError> {
         let bytes = BASE64.decode(secret.expose()).map_err(|_| AddressError::Key)?;
         let key = UnboundKey::new(&AES_256_GCM_SIV, &bytes).map_err(|_| AddressError::Key)?;
-        Ok(Self(LessSafeKey::new(key)))
+        let mut mark = String::new();
+        let digest = digest::digest(&digest::SHA256, &[MARK, &bytes].concat());
+        hex::push_lower(&mut mark, &digest.as_ref()[..MARK_LEN]);
+        Ok(Self { key: LessSafeKey::new(key), mark })
+    }
+
+    /// Returns what a delivery carries so that the fleet knows its own when it comes back, by whichever name
+    /// and through whichever redirect. It tells nothing of the key.
+    pub fn mark(&self) -> &str {
+        &self.mark
     }
 
     /// Seals a state; `nonce` is random.
@@ -92,6 +128,7 @@ impl CallbackKey {
             "m": state.meeting.meeting.as_str(),
             "s": state.server.as_str(),
             "k": state.kind.name(),
+            "p": state.parameter,
             "u": state.url,
             "x": state.expires_ms,
         });
@@ -106,7 +143,7 @@ impl CallbackKey {
         mut text: Vec<u8>,
         nonce: [u8; NONCE_LEN],
     ) -> String {
-        let sealed = self.0.seal_in_place_append_tag(
+        let sealed = self.key.seal_in_place_append_tag(
             Nonce::assume_unique_for_key(nonce),
             Aad::from(purpose),
             &mut text,
@@ -142,7 +179,7 @@ impl CallbackKey {
         let (nonce, text) = bytes.split_first_chunk::<NONCE_LEN>().ok_or(foreign)?;
         let mut text = text.to_vec();
         let nonce = Nonce::assume_unique_for_key(*nonce);
-        let text = self.0.open_in_place(nonce, Aad::from(purpose), &mut text).map_err(|_| foreign)?;
+        let text = self.key.open_in_place(nonce, Aad::from(purpose), &mut text).map_err(|_| foreign)?;
         Ok(text.to_vec())
     }
 }
@@ -154,6 +191,7 @@ fn read(text: &[u8]) -> Option<CallbackState> {
         meeting: MeetingKey::new(TenantId::parse(text("t")?).ok()?, MeetingId::parse(text("m")?).ok()?),
         server: ServerId::parse(text("s")?).ok()?,
         kind: CallbackKind::parse(text("k")?)?,
+        parameter: text("p").map(str::to_owned),
         url: text("u").map(str::to_owned),
         expires_ms: value["x"].as_i64()?,
     })
@@ -177,6 +215,7 @@ mod tests {
             ),
             server: ServerId::parse("bbb1").expect("is an id"),
             kind: CallbackKind::EndedMeta,
+            parameter: Some("meta_endcallbackurl".into()),
             url,
             expires_ms: 1_700_000_000_000,
         }
@@ -207,6 +246,44 @@ mod tests {
         fn any_text_is_refused_and_not_a_panic(text in ".{0,100}") {
             prop_assert!(key(1).open(&text).is_err());
         }
+    }
+
+    fn tenant(id: &str) -> TenantId {
+        TenantId::parse(id).expect("is an id")
+    }
+
+    #[test]
+    fn an_address_is_for_the_tenant_and_the_parameter_it_was_sealed_for_and_for_nothing_else() {
+        let sealed = key(1).seal(&state("room", Some("https://app.test/".into())), [1; NONCE_LEN]);
+        let opened = key(1).open(&sealed).expect("opens");
+        assert!(opened.is_for(&tenant("default"), "meta_endCallbackUrl"));
+        assert!(opened.is_for(&tenant("default"), "meta_endcallbackurl"));
+        assert!(!opened.is_for(&tenant("other"), "meta_endcallbackurl"));
+        for parameter in ["meta_x", "endcallbackurl", "meetingEndedURL", "meta_x-callback-url", ""] {
+            assert!(!opened.is_for(&tenant("default"), parameter), "{parameter}");
+        }
+    }
+
+    #[test]
+    fn an_address_of_an_older_version_still_opens_and_is_for_parameters_of_its_kind() {
+        // As it was written before parameters were sealed.
+        let text = r#"{"t":"default","m":"room","s":"bbb1","k":"ended_meta","u":"https://app.test/","x":5}"#;
+        let sealed = key(1).seal_text(VERSION, PURPOSE, text.into(), [1; NONCE_LEN]);
+        let opened = key(1).open(&sealed).expect("opens");
+        assert_eq!((opened.url.as_deref(), opened.expires_ms), (Some("https://app.test/"), 5));
+        assert!(opened.is_for(&tenant("default"), "meta_EndCallbackUrl"));
+        assert!(!opened.is_for(&tenant("other"), "meta_endcallbackurl"));
+        assert!(
+            !opened.is_for(&tenant("default"), "meta_x")
+                && !opened.is_for(&tenant("default"), "meta_a-callback-url")
+        );
+    }
+
+    #[test]
+    fn a_mark_is_the_keys_own_and_always_the_same() {
+        assert_eq!(key(1).mark(), key(1).mark());
+        assert_ne!(key(1).mark(), key(2).mark());
+        assert_eq!(key(1).mark().len(), 2 * MARK_LEN);
     }
 
     #[test]

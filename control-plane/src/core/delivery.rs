@@ -29,7 +29,7 @@ use crate::core::hooks::HookId;
 
 pub use queue::{Limits, Next, Outcome, Queue, Seen, Work};
 
-/// Names a delivery: 32 hexadecimal digits that the accepting edge made up.
+/// Names a delivery: 32 hexadecimal digits that follow from what is delivered.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DeliveryId(Arc<str>);
 
@@ -115,6 +115,8 @@ pub struct Delivery {
     /// When it happened by its server's clock, milliseconds since 1970. Servers send events at the same
     /// time and not one after the other; what waits for a hook goes out in this order. 0 for callbacks.
     pub order_ms: i64,
+    /// How often its server said it again while it waited.
+    pub said_again: u32,
 }
 
 impl fmt::Debug for Delivery {

@@ -132,6 +132,7 @@ fn delivery(
         retries_asked: 0,
         hook: None,
         order_ms: 0,
+        said_again: 0,
     })
 }
 

@@ -24,7 +24,7 @@ pub const PREFIX: &str = "deliveries/";
 /// Where the callback key stands.
 pub const KEY: &str = "callbacks/key";
 /// Field numbers of a delivery that this version knows are `1..=` this.
-const KNOWN: u32 = 14;
+const KNOWN: u32 = 15;
 
 /// Returns where a delivery is stored.
 pub fn path(id: &DeliveryId) -> String {
@@ -53,6 +53,7 @@ pub fn encode(delivery: &Delivery, before: Option<&[u8]>) -> Bytes {
         retries_asked: delivery.retries_asked,
         hook: delivery.hook.as_ref().map(ToString::to_string).unwrap_or_default(),
         order_ms: delivery.order_ms,
+        said_again: delivery.said_again,
     };
     let mut bytes = value.encode_to_vec();
     bytes.extend_from_slice(&before.map(|before| unknown_fields(before, KNOWN)).unwrap_or_default());
@@ -86,6 +87,7 @@ pub fn decode(bytes: &Bytes) -> Result<Delivery, ValueError> {
             id => Some(HookId::parse(id).map_err(|_| ValueError::Field("hook"))?),
         },
         order_ms: value.order_ms,
+        said_again: value.said_again,
     })
 }
 
@@ -154,6 +156,7 @@ mod tests {
             retries_asked: 1,
             hook: HookId::parse("3f2b8c1e-1f5d-8f64-9d7a-0c2f6c0b5a11").ok(),
             order_ms: 9,
+            said_again: 2,
         };
         let mut newer = encode(&delivery, None).to_vec();
         newer.extend_from_slice(&[0xa0, 0x06, 0x07]); // field 100, varint 7

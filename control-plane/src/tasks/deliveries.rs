@@ -14,16 +14,19 @@ pub use self::{book::Shown, courier::Courier};
 use super::leadership::Leadership;
 use crate::{
     core::{
-        delivery::{Delivery, DeliveryId},
+        delivery::{Delivery, DeliveryId, Form},
         hooks::HookId,
     },
     ops::delivery_metrics::DeliveryMetrics,
     ports::{Guard, Store, StoreError, Txn, Verdict, Write},
-    store::deliveries::{encode, path},
+    store::deliveries::{decode, encode, path},
 };
 
 /// Events that are written at once, bytes: etcd takes 1.5 MiB.
 const EVENTS_AT_ONCE: usize = 1 << 20;
+
+/// How often what was said again is written because somebody else wrote in between.
+const TRIES: usize = 4;
 
 /// Why a callback is not taken, or nothing is done about one.
 #[derive(Debug, thiserror::Error)]
@@ -64,7 +67,11 @@ impl Deliveries {
     }
 
     /// Writes a callback; once it returns, the callback will be delivered or expire. Written again
-    /// under the same id it is one.
+    /// under the same id while it waits it is one.
+    ///
+    /// What was posted is tried once more after the last time that it was said: the application may have
+    /// looked before there was what it is told of now, as of the second format of a recording. The end of a
+    /// meeting is not: who hears of it hears all there is.
     ///
     /// # Errors
     /// It may or may not have been written: the same id can be tried again.
@@ -76,11 +83,31 @@ impl Deliveries {
             return Err(DeliveryError::Full(waiting));
         }
         let key = path(id);
-        let guards = vec![Guard::Absent(key.clone())];
-        // A verdict of no is that of a callback that stands: it was written, and its answer lost.
-        self.commit(Txn { guards, writes: vec![Write::Put(key, value)] }).await?;
-        self.metrics.accepted(delivery.kind);
-        Ok(())
+        for _ in 0..TRIES {
+            let guards = vec![Guard::Absent(key.clone())];
+            let txn = Txn { guards, writes: vec![Write::Put(key.clone(), value.clone())] };
+            if let Verdict::Committed(_) = self.commit(txn).await? {
+                self.metrics.accepted(delivery.kind);
+                return Ok(());
+            }
+            if delivery.form == Form::Get || self.said_again(&key).await? {
+                return Ok(());
+            }
+        }
+        Err(DeliveryError::Changed)
+    }
+
+    /// Notes that a delivery that stands was said again; false where it has gone or changed meanwhile.
+    async fn said_again(&self, key: &str) -> Result<bool, DeliveryError> {
+        let listing = self.store.read_prefix(key).await?;
+        let Some(entry) = listing.entries.iter().find(|entry| entry.key == key) else { return Ok(false) };
+        // What this version cannot read a newer one delivers.
+        let Ok(mut standing) = decode(&entry.value) else { return Ok(true) };
+        standing.said_again = standing.said_again.saturating_add(1);
+        let write = Write::Put(key.to_owned(), encode(&standing, Some(&entry.value)));
+        let guards = vec![Guard::Unchanged(key.to_owned(), entry.mod_revision)];
+        let verdict = self.commit(Txn { guards, writes: vec![write] }).await?;
+        Ok(matches!(verdict, Verdict::Committed(_)))
     }
 
     /// Writes events for hooks; once it returns, each will be delivered or expire, but for those for
@@ -198,6 +225,8 @@ pub struct CourierParts {
     pub applications: Arc<dyn crate::ports::Applications>,
     /// Knows the tenants' secrets.
     pub fleet: super::fleet_handle::FleetHandle,
+    /// Knows what deliveries are marked by.
+    pub keys: super::callback_key::CallbackKeys,
     /// Whether this replica delivers.
     pub leadership: Leadership,
     /// Owns the tries.

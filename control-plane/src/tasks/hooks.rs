@@ -24,6 +24,7 @@ use super::{
     callback_key::CallbackKeys,
     deliveries::{Deliveries, DeliveryError},
     fleet_handle::FleetHandle,
+    own_targets::OwnTargets,
 };
 use crate::{
     core::{
@@ -86,6 +87,7 @@ pub struct Hooks {
     servers: Arc<dyn ServerHooks>,
     wall: WallClock,
     public_url: Option<String>,
+    own: OwnTargets,
     max_hooks: usize,
     /// How long an application is kept waiting for servers, well within the time of its call.
     patience: Duration,
@@ -127,6 +129,7 @@ impl Hooks {
     pub fn new(parts: HookParts, settings: &Settings) -> Self {
         let HookParts { store, fleet, deliveries, keys, servers, wall, metrics } = parts;
         let public_url = settings.public_url.clone();
+        let own = OwnTargets::new(settings, fleet.clone());
         let max_hooks = usize::try_from(settings.callbacks.max_hooks).unwrap_or(usize::MAX);
         let patience = PATIENCE.min(settings.meetings.call_timeout / 4);
         let (book, lacking) = (Book::default(), Arc::new(watch::Sender::new(None)));
@@ -139,6 +142,7 @@ impl Hooks {
             servers,
             wall,
             public_url,
+            own,
             max_hooks,
             patience,
             metrics,
@@ -155,6 +159,10 @@ impl Hooks {
             return Err(HookError::NoAddress);
         }
         wanted.check()?;
+        if self.own.include(&wanted.url) {
+            // Each event would come in again as one that no server signed.
+            return Err(Unfit { field: "callback_url", problem: "leads to Usher itself" }.into());
+        }
         let (tenant, id) = (wanted.tenant.clone(), wanted.id());
         let new = Registration { created_at_ms: self.wall.now_ms(), ..wanted };
         for _ in 0..TRIES {

@@ -11,7 +11,7 @@ use usher_common::{
     secret::Secret,
 };
 use usher_control_plane::{
-    application_client::ApplicationClient,
+    application_client::{ApplicationClient, LeadsHome},
     core::delivery::{Form, Outcome, address::Allowed},
     ports::{Applications, Delivered, Parcel, Store, Txn, Write},
     store::{deliveries::KEY, embedded::EmbeddedStore},
@@ -247,9 +247,106 @@ async fn delivered(allow: &[&str], url: String, form: Form) -> Delivered {
     let settings = local().callbacks;
     let allow: Vec<String> = allow.iter().map(ToString::to_string).collect();
     let allowed = Allowed::new(&allow, Vec::new());
-    let client = ApplicationClient::new(&settings, allowed, Ops::new().pending()).expect("builds");
-    let body = b"{}".to_vec().into();
-    client.deliver(&Parcel { url, form, body, secrets: vec![Secret::new(SECRET)], now_ms: 0 }).await
+    let home = LeadsHome::new(|url| url.contains("/home"));
+    let client = ApplicationClient::new(&settings, allowed, home, Ops::new().pending()).expect("builds");
+    let (body, secrets) = (b"{}".to_vec().into(), vec![Secret::new(SECRET)]);
+    client.deliver(&Parcel { url, form, body, secrets, now_ms: 0, mark: "abc".into() }).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_leads_to_the_edges_is_not_called_at_once_nor_after_a_redirect() {
+    let application = Application::start().await.expect("listens");
+    let at_once = delivered(&["127.0.0.1"], application.url("/home/usher/callback/1abc"), Form::Get).await;
+    assert_eq!(
+        (at_once.outcome, at_once.reason.as_str()),
+        (Outcome::Failed, "the address leads to Usher itself")
+    );
+    assert!(application.heard().is_empty());
+    for status in [301, 302, 303, 307, 308] {
+        application.redirect(status, &application.url("/home"));
+        let led = delivered(&["127.0.0.1"], application.url("/cb"), Form::Get).await;
+        assert_eq!((led.outcome, led.reason), (Outcome::Failed, at_once.reason.clone()), "{status}");
+    }
+    let heard = application.heard();
+    assert_eq!(heard.len(), 5, "each once: {heard:?}");
+    assert!(
+        heard.iter().all(|heard| heard.path == "/cb" && heard.headers["usher-delivery"] == "abc"),
+        "{heard:?}"
+    );
+}
+
+/// An application that is answered for by the test, so that something can happen while it thinks.
+struct Slow(tokio::net::TcpListener);
+
+impl Slow {
+    async fn start() -> (Self, String) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let url = format!("http://{}/cb", listener.local_addr().expect("is bound"));
+        (Self(listener), url)
+    }
+
+    /// Takes one request, does something, and answers with 200.
+    async fn take(&self, meanwhile: impl Future<Output = ()>) -> String {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let request = async {
+            let (mut stream, _) = self.0.accept().await.expect("connects");
+            let (mut text, mut part) = (Vec::new(), [0; 4096]);
+            // A form of one signed parameter, which ends with the signature.
+            while !String::from_utf8_lossy(&text).contains("signed_parameters=") {
+                let length = stream.read(&mut part).await.expect("is readable");
+                assert!(length > 0, "the request is whole");
+                text.extend_from_slice(&part[..length]);
+            }
+            meanwhile.await;
+            let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+            stream.write_all(answer).await.expect("is writable");
+            String::from_utf8_lossy(&text).into_owned()
+        };
+        tokio::time::timeout(Duration::from_secs(20), request).await.expect("comes in time")
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_said_again_is_one_delivery_that_is_tried_once_more_after_it_was_said() {
+    let store: Arc<dyn Store> = Arc::new(EmbeddedStore::open(None).expect("opens in memory"));
+    let bench = Bench::on(local(), store.clone()).await;
+    let (application, url) = Slow::start().await;
+    let request = callback(1, "room", url);
+    let accept = async || callbacks(&bench).accept_callback(request.clone()).await.expect("is accepted");
+    let stored = async || store.read_prefix("deliveries/").await.expect("reads").entries.len();
+    accept().await;
+    // The second format of the recording is ready while the application looks at the first.
+    let first = application
+        .take(async {
+            for _ in 0..3 {
+                accept().await;
+                assert_eq!(stored().await, 1);
+            }
+        })
+        .await;
+    assert!(first.contains("usher-delivery: "), "it is marked: {first}");
+    application.take(async {}).await;
+    until("it to be over", async || (stored().await == 0).then_some(())).await;
+    assert!(waiting(&bench).await.is_empty());
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_a_meeting_that_is_said_again_while_it_is_told_is_told_once() {
+    let store: Arc<dyn Store> = Arc::new(EmbeddedStore::open(None).expect("opens in memory"));
+    let bench = Bench::on(local(), store.clone()).await;
+    let application = Application::start().await.expect("listens");
+    application.answer(503);
+    let mut request = callback(1, "room", application.url("/end"));
+    request.set_kind(CallbackKind::EndedMeta);
+    request.set_form(CallbackForm::Get);
+    for _ in 0..5 {
+        callbacks(&bench).accept_callback(request.clone()).await.expect("is accepted");
+    }
+    application.answer(200);
+    until("it to be taken", async || waiting(&bench).await.is_empty().then_some(())).await;
+    assert_eq!(application.taken().len(), 1);
+    bench.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

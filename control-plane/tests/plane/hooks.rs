@@ -144,6 +144,73 @@ async fn what_cannot_be_registered_is_refused_and_says_why() {
     unreachable.stop().await;
 }
 
+/// Users write into events, and metadata is whatever its application chose.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sealed_address_in_an_event_is_opened_for_its_tenant_where_it_belongs_and_nowhere_else() {
+    use usher_common::callback::{CallbackKey, CallbackKind as Sealed, CallbackState};
+    let bench = Bench::with(reachable(), 1).await;
+    let application = Application::start().await.expect("listens");
+    create(&bench, "default", at(&application.url("/events"))).await.expect("is created");
+    bench.create("room").await;
+    let mut client = CallbackServiceClient::new(bench.channel.clone());
+    let told = client.get_callback_key(GetCallbackKeyRequest {}).await.expect("is told").into_inner().key;
+    let sealer = CallbackKey::parse(&Secret::new(&told)).expect("is a key");
+    let sealed = |tenant: &str, url: &str| {
+        let tenant = usher_common::id::TenantId::parse(tenant).expect("is an id");
+        let state = CallbackState {
+            meeting: usher_common::meeting::MeetingKey::new(
+                tenant,
+                usher_common::id::MeetingId::parse("room").expect("is an id"),
+            ),
+            server: usher_common::id::ServerId::parse("bbb1").expect("is an id"),
+            kind: Sealed::EndedMeta,
+            parameter: Some("meta_endcallbackurl".into()),
+            url: Some(url.into()),
+            expires_ms: 7,
+        };
+        format!("https://usher.test/usher/callback/{}", sealer.seal(&state, [1; 12]))
+    };
+    let (own, others) = (sealed("default", "https://own.test/"), sealed("school", "https://theirs.test/"));
+    for (name, metadata) in [
+        ("first", json!({ "endcallbackurl": own, "x": own, "y": others })),
+        ("second", json!({ "endcallbackurl": others })),
+    ] {
+        let mut request = event("room", name, 5);
+        let mut events: serde_json::Value = serde_json::from_str(&request.events).expect("is JSON");
+        events[0]["data"]["attributes"]["meeting"]["metadata"] = metadata;
+        events[0]["data"]["attributes"]["chat-message"] = json!({ "message": others, "endcallbackurl": own });
+        request.events = events.to_string();
+        send(&bench, request).await;
+    }
+    until("both to be taken", async || (application.taken().len() == 2).then_some(())).await;
+    let heard: String =
+        application.taken().iter().map(|heard| String::from_utf8_lossy(&heard.body).into_owned()).collect();
+    assert!(!heard.contains("theirs.test"), "{heard}");
+    assert_eq!(heard.matches("own.test").count(), 1, "as the metadata that it is: {heard}");
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_leads_to_the_edges_is_registered_by_nobody() {
+    let bench = Bench::on(reachable(), memory()).await;
+    let school =
+        Tenant { secrets: vec!["s".into()], hosts: vec!["bbb.school.test".into()], ..Tenant::default() };
+    let request = CreateTenantRequest { tenant: Some(school), tenant_id: "school".into() };
+    TenantServiceClient::new(bench.channel.clone()).create_tenant(request).await.expect("is created");
+    for url in [
+        "https://usher.test/",
+        "http://USHER.test./usher/callback/1abc",
+        "https://user@usher.test:443/x",
+        "https://bbb.school.test/",
+    ] {
+        let refused = create(&bench, "default", at(url)).await.expect_err("is refused");
+        assert_eq!(refused.code(), Code::InvalidArgument, "{url}");
+        assert!(!refused.message().contains("usher.test"), "I14: {}", refused.message());
+    }
+    create(&bench, "default", at("https://app.usher.test/")).await.expect("is another host");
+    bench.stop().await;
+}
+
 /// Servers give their hooks back when they are disabled, or nobody wants any.
 #[tokio::test(flavor = "multi_thread")]
 async fn servers_have_a_hook_of_each_kind_that_is_wanted_and_no_more() {

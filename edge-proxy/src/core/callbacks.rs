@@ -1,31 +1,37 @@
 //! Callbacks: a server is given addresses of ours instead of the application's, and what it says
 //! there is checked and turned into what the application is to hear (BBB API, section 6).
 
+mod identity;
 mod receive;
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::HashSet};
 
 use url::Url;
 use usher_common::{
     bbb::{
-        query::{Edit, RawQuery, decode, rewrite},
-        reply::xml::push_escaped,
+        parse::reworded_metadata,
+        query::{Edit, RawQuery, compared_name, decode, rewrite},
     },
-    callback::{CallbackKey, CallbackKind, CallbackState, PATH},
-    id::ServerId,
+    callback::{CallbackKey, CallbackKind, CallbackState, OwnAddress, PATH},
+    id::{ServerId, TenantId},
     meeting::MeetingKey,
 };
 
+pub use identity::delivery_id;
 pub use receive::{Form, Incoming, Received, Rejected, bearer, receive};
 
 /// Asks a server to tell that a meeting is over, whether the application wants to know or not.
 const ENDED: &str = "meetingEndedURL";
+/// What metadata begins with in parameters, and not in answers.
+const META: &str = "meta_";
 
 /// The addresses that servers are given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Addresses {
     /// What every one begins with.
     base: String,
+    /// Where nothing may be delivered to; none where the URL is no address, which the configuration excludes.
+    own: Option<OwnAddress>,
 }
 
 /// What goes into the addresses of one create beside what the application asks for.
@@ -39,6 +45,15 @@ pub struct Given<'g> {
     pub expires_ms: i64,
 }
 
+/// The parameters of a create as a server gets them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rewritten {
+    /// The parameters.
+    pub parameters: String,
+    /// Addresses that were taken out because they lead to the edges themselves.
+    pub dropped: usize,
+}
+
 /// Returns the sealed state in the path of a request, if it is to an address of ours.
 pub fn sealed(path: &str) -> Option<&str> {
     // A proxy in front may have put something before it, or left it out.
@@ -48,74 +63,85 @@ pub fn sealed(path: &str) -> Option<&str> {
 impl Addresses {
     /// Returns addresses below the URL by which servers reach the edges.
     pub fn new(public_url: &str) -> Self {
-        Self { base: format!("{}{PATH}", public_url.trim_end_matches('/')) }
+        let base = format!("{}{PATH}", public_url.trim_end_matches('/'));
+        Self { base, own: OwnAddress::parse(public_url) }
     }
 
     /// Returns the parameters of a create with every address for a callback replaced by one of ours,
     /// and one added by which the fleet itself hears that the meeting is over. `nonce` is random.
+    ///
+    /// Addresses that lead to the edges, or to a host that `is_tenants` says a tenant has, are taken out: what
+    /// is delivered there comes in again as a callback. Refused they are not. BBB takes any text for one of
+    /// these, and a room must not stay closed for an address that nobody calls before it ends.
     pub fn rewrite(
         &self,
         key: &CallbackKey,
         parameters: &str,
         given: Given<'_>,
+        is_tenants: impl Fn(&str) -> bool,
         mut nonce: impl FnMut() -> [u8; 12],
-    ) -> String {
-        let query = RawQuery::new(parameters);
-        let wanted = query.pairs().filter_map(|pair| {
-            let name = decode(pair.name);
-            let kind = CallbackKind::of_parameter(&name)?;
-            Some((name, kind))
-        });
-        let own = (Cow::Borrowed(ENDED), CallbackKind::Ended);
-        let mut addresses: Vec<(Cow<'_, str>, String)> = Vec::new();
-        for (name, kind) in wanted.chain([own]) {
-            if addresses.iter().any(|(done, _)| *done == name) {
-                continue;
-            }
-            let url = query.first(&name).map(Cow::into_owned).filter(|url| is_web_address(url));
-            // What is no address is none for the server either; ours are left to whoever made them.
-            let is_ours = url.as_ref().is_some_and(|url| url.starts_with(&self.base));
-            if kind != CallbackKind::Ended && (url.is_none() || is_ours) {
-                continue;
-            }
+    ) -> Rewritten {
+        let mut seal = |kind, parameter: &str, url: Option<String>| {
             let state = CallbackState {
                 meeting: given.meeting.clone(),
                 server: given.server.clone(),
                 kind,
-                url: url.filter(|_| !is_ours),
+                parameter: Some(parameter.to_owned()),
+                url,
                 expires_ms: given.expires_ms,
             };
-            let address = format!("{}{}", self.base, key.seal(&state, nonce()));
-            addresses.push((name, address));
-        }
-        let edits: Vec<Edit<'_>> = addresses.iter().map(|(name, address)| Edit::Set(name, address)).collect();
-        rewrite(parameters, &edits)
-    }
-
-    /// Returns a server's answer with the applications' own addresses where ours stand that `open` opens.
-    pub fn restore<'x>(&self, open: impl Fn(&str) -> Option<CallbackState>, xml: &'x str) -> Cow<'x, str> {
-        let mut parts = xml.split(&self.base);
-        let mut out = match (parts.next(), xml.contains(&self.base)) {
-            (Some(first), true) => String::from(first),
-            _ => return Cow::Borrowed(xml),
+            format!("{}{}", self.base, key.seal(&state, nonce()))
         };
-        for part in parts {
-            let end = part.bytes().position(|b| !is_sealed_byte(b)).unwrap_or(part.len());
-            match open(&part[..end]).map(|state| state.url) {
-                Some(url) => push_escaped(&mut out, &url.unwrap_or_default()),
-                None => {
-                    out.push_str(&self.base);
-                    out.push_str(&part[..end]);
+        let (mut seen, mut ended, mut dropped) = (HashSet::new(), None, 0);
+        let mut addresses: Vec<(Cow<'_, str>, Option<String>)> = Vec::new();
+        // Of several for one name servers take the first.
+        for pair in RawQuery::new(parameters).pairs() {
+            let name = decode(pair.name);
+            let Some(kind) = CallbackKind::of_parameter(&name) else { continue };
+            let parameter = compared_name(name.clone()).into_owned();
+            if !seen.insert(parameter.clone()) {
+                continue;
+            }
+            let url = decode(pair.value).into_owned();
+            let leads_here = self.own.as_ref().is_some_and(|own| own.is_led_to_by(&url, &is_tenants));
+            dropped += usize::from(leads_here);
+            match (kind, is_web_address(&url)) {
+                (CallbackKind::Ended, is_good) => ended = Some(url).filter(|_| is_good && !leads_here),
+                // What is no address is none for the server either.
+                (_, false) => {}
+                (_, true) if leads_here => addresses.push((name, None)),
+                (_, true) => {
+                    let address = seal(kind, &parameter, Some(url));
+                    addresses.push((name, Some(address)));
                 }
             }
-            out.push_str(&part[end..]);
         }
-        Cow::Owned(out)
+        addresses.push((ENDED.into(), Some(seal(CallbackKind::Ended, ENDED, ended))));
+        let edits = addresses.iter().map(|(name, address)| match address {
+            Some(address) => Edit::Set(name, address),
+            None => Edit::Remove(name),
+        });
+        let edits: Vec<Edit<'_>> = edits.collect();
+        Rewritten { parameters: rewrite(parameters, &edits), dropped }
     }
 }
 
-fn is_sealed_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
+/// Returns a server's answer to `tenant` with its application's own addresses where ours stand, as far as
+/// `open` opens them. An address is opened only for the tenant and the parameter it was sealed for: anybody
+/// may have come by it, and put it into any text.
+pub fn restore<'x>(
+    tenant: &TenantId,
+    open: impl Fn(&str) -> Option<CallbackState>,
+    xml: &'x str,
+) -> Cow<'x, str> {
+    if !xml.contains(PATH) {
+        return Cow::Borrowed(xml);
+    }
+    reworded_metadata(xml, |name, value| {
+        let (_, sealed) = value.rsplit_once(PATH)?;
+        let state = open(sealed)?;
+        state.is_for(tenant, &format!("{META}{name}")).then(|| state.url.unwrap_or_default())
+    })
 }
 
 fn is_web_address(url: &str) -> bool {

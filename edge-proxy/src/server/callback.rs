@@ -5,13 +5,13 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::{Body as _, Incoming as Body};
 use tracing::{debug, warn};
 use usher_common::{
-    callback::{CallbackKey, CallbackState, HookState},
-    id::ServerId,
+    callback::{CallbackKey, CallbackState, HookState, MARK_HEADER},
+    id::{ServerId, TenantId},
     meeting::MeetingKey,
     proto::v1,
     runtime::clock::WallClock,
@@ -25,8 +25,13 @@ use super::{
     reply::Response,
 };
 use crate::{
-    control::callbacks::{CallbackPlanes, HandOverError},
-    core::callbacks::{Addresses, Form, Given, Incoming, Received, Rejected, bearer, receive, sealed},
+    control::{
+        callbacks::{CallbackPlanes, HandOverError},
+        table::LiveTable,
+    },
+    core::callbacks::{
+        Addresses, Form, Given, Incoming, Received, Rejected, bearer, delivery_id, receive, restore, sealed,
+    },
 };
 
 /// What an edge that servers can reach has for callbacks.
@@ -58,6 +63,7 @@ impl Callbacks {
     pub(super) async fn rewritten(
         &self,
         parameters: &str,
+        table: &LiveTable,
         meeting: &MeetingKey,
         server: &ServerId,
     ) -> String {
@@ -68,13 +74,28 @@ impl Callbacks {
         };
         let ttl = i64::try_from(self.address_ttl.as_millis()).unwrap_or(i64::MAX);
         let expires_ms = self.wall.now_ms().saturating_add(ttl);
-        self.addresses.rewrite(&key, parameters, Given { meeting, server, expires_ms }, rand::random)
+        let given = Given { meeting, server, expires_ms };
+        let is_tenants = |host: &str| table.tenants().by_host(host).is_some();
+        let rewritten = self.addresses.rewrite(&key, parameters, given, is_tenants, rand::random);
+        if rewritten.dropped > 0 {
+            let dropped = rewritten.dropped;
+            warn!(%meeting, dropped, "a create asks for callbacks to Usher's own address, which nobody will get");
+        }
+        rewritten.parameters
     }
 
-    /// Returns an answer with the application's own addresses in it.
-    pub(super) fn restored(&self, xml: String) -> String {
+    /// Returns an answer to a tenant with its application's own addresses in it.
+    pub(super) fn restored(&self, tenant: &TenantId, xml: String) -> String {
         let open = |sealed: &str| self.planes.by_any_key(|key| key.open(sealed).ok());
-        self.addresses.restore(open, &xml).into_owned()
+        restore(tenant, open, &xml).into_owned()
+    }
+
+    /// Tells whether a request is a delivery of this fleet's own.
+    fn is_own_delivery(&self, headers: &HeaderMap) -> bool {
+        let marks = headers.get_all(MARK_HEADER).into_iter().filter_map(|mark| mark.to_str().ok());
+        marks
+            .into_iter()
+            .any(|mark| self.planes.by_any_key(|key| (key.mark() == mark).then_some(())).is_some())
     }
 
     /// Opens an address for webhooks; returns it too, as the server was given it.
@@ -123,6 +144,11 @@ pub(super) async fn serve(gateway: &Gateway, request: Request<Body>) -> Result<R
 async fn take(gateway: &Gateway, callbacks: &Callbacks, request: Request<Body>) -> Result<(), StatusCode> {
     let (parts, body) = request.into_parts();
     let sealed = sealed(parts.uri.path()).ok_or(StatusCode::NOT_FOUND)?;
+    if callbacks.is_own_delivery(&parts.headers) {
+        // An application sends us to ourselves: taken, it would be delivered once more, and so on.
+        debug!("a callback that this fleet delivers comes back to it, and is not taken");
+        return Err(StatusCode::LOOP_DETECTED);
+    }
     if HookState::is_named(sealed) {
         return super::hooks::take(gateway, callbacks, sealed, &parts, body).await;
     }
@@ -198,7 +224,7 @@ fn hand_over(state: &CallbackState, received: Received) -> v1::AcceptCallbackReq
         Form::BearerJson => v1::CallbackForm::BearerJson,
     };
     v1::AcceptCallbackRequest {
-        id: format!("{:032x}", rand::random::<u128>()),
+        id: delivery_id(state, &received),
         key: Some((&state.meeting).into()),
         server_id: state.server.to_string(),
         kind: kind.into(),

@@ -188,7 +188,7 @@ impl Creation {
         let parameters =
             bridge.map_or_else(|| self.parameters.clone(), |bridge| numbered(&self.parameters, bridge));
         let parameters = match &self.gateway.callbacks {
-            Some(callbacks) => callbacks.rewritten(&parameters, &self.key, &server.id).await,
+            Some(callbacks) => callbacks.rewritten(&parameters, &self.ask.table, &self.key, &server.id).await,
             None => parameters,
         };
         let url = match upload {

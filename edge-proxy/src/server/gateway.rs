@@ -17,6 +17,7 @@ use usher_common::{
         call::{Call, Strategy},
         reply::Refusal,
     },
+    id::TenantId,
     runtime::{tasks::Tasks, telemetry},
 };
 
@@ -176,9 +177,9 @@ impl Gateway {
     }
 
     /// Returns a server's answer with the addresses of callbacks that the application had given.
-    pub(super) fn own_addresses(&self, xml: String) -> String {
+    pub(super) fn own_addresses(&self, tenant: &TenantId, xml: String) -> String {
         match &self.callbacks {
-            Some(callbacks) => callbacks.restored(xml),
+            Some(callbacks) => callbacks.restored(tenant, xml),
             None => xml,
         }
     }

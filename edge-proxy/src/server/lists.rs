@@ -81,7 +81,7 @@ async fn list(
         let answer = read(gateway, &server, ask.call, "", &ask.caller(), deadline).await?;
         is_list(&answer.text).then_some(answer)
     });
-    survey.await.reply(gateway, ask.call, merge)
+    survey.await.reply(gateway, (&ask.tenant, ask.call), merge)
 }
 
 fn can_be_asked(server: &ServerRoute) -> bool {

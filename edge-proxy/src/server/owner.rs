@@ -97,7 +97,7 @@ async fn read(gateway: &Arc<Gateway>, ask: &Ask, server: ServerRoute) -> Reply {
         }
         Ok(answer) => {
             let xml = strip_usher_metadata(&answer.text);
-            Reply::passed_on(&answer, gateway.own_addresses(ask.own_ids(&xml).into_owned()))
+            Reply::passed_on(&answer, gateway.own_addresses(&ask.tenant, ask.own_ids(&xml).into_owned()))
         }
         Err(_) => Reply::unavailable(),
     }

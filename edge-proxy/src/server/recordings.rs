@@ -42,7 +42,7 @@ pub(super) async fn answer(gateway: &Arc<Gateway>, ask: Ask) -> Reply {
 async fn list(gateway: &Arc<Gateway>, ask: &Ask) -> Reply {
     let whose = whose(ask);
     let survey = Fleet::of(gateway, ask).list(&ask.parameters, whose, deadline(gateway)).await;
-    survey.reply(gateway, ask.call, |answers: &[(ServerId, Pages)]| {
+    survey.reply(gateway, (&ask.tenant, ask.call), |answers: &[(ServerId, Pages)]| {
         let pages = answers.iter().flat_map(|(server, pages)| pages.iter().map(move |page| (server, page)));
         let lists: Vec<ServerRecordings<'_>> = pages
             .filter_map(|(server, page)| match recordings(&page.text) {

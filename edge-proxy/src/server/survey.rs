@@ -6,7 +6,11 @@ use std::{future::Future, sync::Arc, time::Duration};
 use futures::future::join_all;
 use tokio::time::Instant;
 use tracing::warn;
-use usher_common::{bbb::call::Call, id::ServerId, routing::ServerRoute};
+use usher_common::{
+    bbb::call::Call,
+    id::{ServerId, TenantId},
+    routing::ServerRoute,
+};
 
 use super::{gateway::Gateway, reply::Reply};
 use crate::{
@@ -58,7 +62,7 @@ impl<T> Survey<T> {
     pub(super) fn reply(
         &self,
         gateway: &Gateway,
-        call: Call,
+        (tenant, call): (&TenantId, Call),
         merge: impl FnOnce(&[(ServerId, T)]) -> String,
     ) -> Reply {
         if self.missing > 0 {
@@ -73,7 +77,7 @@ impl<T> Survey<T> {
         if self.missing > 0 && self.answers.is_empty() {
             return Reply::unavailable();
         }
-        Reply::success(gateway.own_addresses(merge(&self.answers))).without(self.missing)
+        Reply::success(gateway.own_addresses(tenant, merge(&self.answers))).without(self.missing)
     }
 }
 

@@ -39,6 +39,7 @@ fn address(kind: CallbackKind, expires_ms: i64) -> String {
         meeting: key("room"),
         server: usher_common::id::ServerId::parse("s0").expect("is an id"),
         kind,
+        parameter: None,
         url: Some("https://app.test/cb".into()),
         expires_ms,
     };
@@ -107,6 +108,103 @@ async fn another_tenants_application_hears_of_its_own_id() {
             _ => {}
         }
     }
+}
+
+/// Calls as the tenant `school`.
+async fn as_school(cluster: &Cluster, call: &str, query: &str) -> crate::support::Answer {
+    use usher_common::bbb::checksum::{Algorithm, sign_query};
+    let signed = sign_query(Algorithm::Sha256, call, query.to_owned(), &Secret::new("school-secret"));
+    cluster.client.get(&format!("/school/bigbluebutton/api/{call}?{signed}")).await
+}
+
+#[tokio::test]
+async fn a_sealed_address_of_another_tenant_tells_nobody_what_is_sealed_in_it() {
+    let (cluster, _forwarder) = reachable().await;
+    cluster.plane.set_tenant(tenant("school", &["school-secret"], &[]));
+    cluster.settled().await;
+    let secret = "https://app.test/end?token=capability";
+    let query = format!("meetingID=theirs&name=Room&meta_endCallbackUrl={}", encode(secret));
+    assert!(cluster.client.call("create", &query).await.is_success());
+    let created = cluster.sims[0].calls().into_iter().find(|call| call.name == "create").expect("was called");
+    let sealed = RawQuery::new(&created.query).first("meta_endCallbackUrl").expect("is there").into_owned();
+    assert!(sealed.contains("/usher/callback/"), "{sealed}");
+    let (whole, bare) = (encode(&sealed), encode(&sealed.replace("http://", "")));
+    let elsewhere = encode(&sealed.replacen("http://127.0.0.1", "http://alias.test", 1));
+    let query = format!(
+        "meetingID=mine&name=Room&record=true&meta_x={whole}&meta_y=see+{whole}&meta_endCallbackUrl={whole}\
+         &meta_bn-recording-ready-url={whole}&meta_a-callback-url={elsewhere}&meta_b={bare}&logoutURL={whole}\
+         &meta_analytics-callback-url={}",
+        encode("https://school.test/own")
+    );
+    assert!(as_school(&cluster, "create", &query).await.is_success());
+    assert!(as_school(&cluster, "join", "meetingID=mine&fullName=Ada&role=MODERATOR").await.status == 302);
+    assert!(cluster.sims[0].end_meeting("school~mine"));
+    assert!(cluster.sims[0].publish_recording("school~mine"));
+    let another = query.replacen("meetingID=mine", "meetingID=mine-too", 1);
+    assert!(as_school(&cluster, "create", &another).await.is_success());
+    cluster.settled().await;
+    for (call, query) in
+        [("getMeetingInfo", "meetingID=mine-too"), ("getMeetings", ""), ("getRecordings", "")]
+    {
+        let shown = as_school(&cluster, call, query).await;
+        assert!(shown.is_success() && shown.body.contains("school.test/own"), "{call}: {}", shown.body);
+        assert!(
+            !shown.body.contains("capability") && !shown.body.contains("app.test"),
+            "{call}: {}",
+            shown.body
+        );
+        assert!(!shown.body.contains("<endcallbackurl>"), "what leads here is taken out: {}", shown.body);
+    }
+    // Its own tenant sees it, as the metadata that it is.
+    let own = cluster.client.call("getMeetingInfo", "meetingID=theirs").await;
+    assert_eq!(own.text("endcallbackurl"), secret);
+    let query = format!("meetingID=again&name=Room&meta_x={whole}");
+    assert!(cluster.client.call("create", &query).await.is_success());
+    cluster.settled().await;
+    let other = cluster.client.call("getMeetingInfo", "meetingID=again").await;
+    assert!(!other.body.contains("capability"), "in another element: {}", other.body);
+}
+
+#[tokio::test]
+async fn the_same_callback_received_again_is_the_same_delivery_and_no_tenants_is_anothers() {
+    let (cluster, _forwarder) = reachable().await;
+    let future = 4_000_000_000_000;
+    let end = address(CallbackKind::EndedMeta, future);
+    for query in
+        ["?recordingmarks=true&meetingID=room", "?recordingmarks=true&meetingID=room", "?n=1", "?n=2"]
+    {
+        assert_eq!(cluster.client.get(&format!("{end}{query}")).await.status, 200);
+    }
+    let ids: std::collections::BTreeSet<_> =
+        handed_over(&cluster.plane).into_iter().map(|request| request.id).collect();
+    assert_eq!(ids.len(), 1, "a meeting ends once");
+    let ready = address(CallbackKind::RecordingReady, future);
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    for record in ["r-1", "r-1", "r-2"] {
+        let claims = serde_json::json!({ "meeting_id": "room", "record_id": record });
+        let token = jwt::sign_claims(claims.as_object().expect("is one"), &Secret::new("server-secret-0"));
+        let body = format!("signed_parameters={}", token.expect("signs"));
+        assert_eq!(cluster.client.send("POST", &ready, &form, body).await.status, 200);
+    }
+    let ids: std::collections::BTreeSet<_> =
+        handed_over(&cluster.plane).into_iter().map(|request| request.id).collect();
+    assert_eq!(ids.len(), 3, "two recordings, one of them told twice");
+    assert!(ids.iter().all(|id| id.len() == 32));
+}
+
+#[tokio::test]
+async fn a_delivery_of_the_fleets_own_that_comes_back_is_not_taken() {
+    let (cluster, _forwarder) = reachable().await;
+    let end = address(CallbackKind::Ended, 4_000_000_000_000);
+    let mark =
+        |seed: u8| CallbackKey::parse(&CallbackKey::encode([seed; 32])).expect("is a key").mark().to_owned();
+    assert_eq!(cluster.client.get(&end).await.status, 200, "the key is known from here on");
+    let marked = async |mark: &str| {
+        cluster.client.send("GET", &end, &[("usher-delivery", mark)], "").await.status.as_u16()
+    };
+    assert_eq!(marked(&mark(5)).await, 508);
+    assert_eq!(marked(&mark(9)).await, 200, "another fleet's delivery is a callback like any other");
+    assert_eq!(handed_over(&cluster.plane).len(), 2);
 }
 
 #[tokio::test]

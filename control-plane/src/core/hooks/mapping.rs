@@ -12,6 +12,30 @@ use super::event::{Members, text_of};
 const MAX_DEPTH: usize = 32;
 /// What names of metadata of ours begin with.
 const OURS: &str = "usher-";
+/// The object in which applications' addresses stand.
+const METADATA: &str = "metadata";
+
+/// Where in an event a value stands.
+#[derive(Debug, Clone, Copy)]
+struct Position<'e> {
+    depth: usize,
+    /// The name of the member that it is.
+    name: &'e str,
+    /// The value is a member of metadata.
+    in_metadata: bool,
+}
+
+impl<'e> Position<'e> {
+    const TOP: Self = Self { depth: 0, name: "", in_metadata: false };
+
+    fn member(self, name: &'e str) -> Self {
+        Self { depth: self.depth + 1, name, in_metadata: self.name == METADATA }
+    }
+
+    fn item(self) -> Self {
+        Self { depth: self.depth + 1, name: "", in_metadata: false }
+    }
+}
 
 /// What is said in other words.
 pub struct Words<'w> {
@@ -19,14 +43,15 @@ pub struct Words<'w> {
     pub on_server: &'w str,
     /// As its application knows it.
     pub own: &'w str,
-    /// Returns the application's own address for one of ours; none when it is none of ours.
-    pub address: &'w dyn Fn(&str) -> Option<String>,
+    /// Returns the application's own address for one of ours, by the name of the metadata that has it; none
+    /// when it is none of ours there.
+    pub address: &'w dyn Fn(&str, &str) -> Option<String>,
 }
 
 /// Returns an event, a JSON object, in its application's own words.
 pub fn in_own_words<'e>(event: &'e str, words: &Words<'_>) -> Cow<'e, str> {
     let mut out = Changed { text: event, out: None, copied: 0 };
-    walk(event, 0, words, &mut out);
+    walk(event, Position::TOP, words, &mut out);
     match out.out {
         Some(mut text) => {
             text.push_str(&event[out.copied..]);
@@ -54,33 +79,34 @@ impl<'e> Changed<'e> {
     }
 }
 
-fn walk<'e>(value: &'e str, depth: usize, words: &Words<'_>, out: &mut Changed<'e>) {
-    if depth > MAX_DEPTH {
+fn walk<'e>(value: &'e str, at: Position<'_>, words: &Words<'_>, out: &mut Changed<'e>) {
+    if at.depth > MAX_DEPTH {
         return;
     }
     match value.as_bytes().first() {
         Some(b'{') => {
             let Some(Members(members)) = Members::read(value) else { return };
             if members.iter().any(|(name, _)| name.starts_with(OURS)) {
-                out.replace(value, &without_ours(&members, depth, words));
+                out.replace(value, &without_ours(&members, at, words));
                 return;
             }
-            for (_, member) in members {
-                walk(member.get(), depth + 1, words, out);
+            for (name, member) in &members {
+                walk(member.get(), at.member(name), words, out);
             }
         }
         Some(b'[') => {
             let items: Vec<&'e RawValue> = serde_json::from_str(value).unwrap_or_default();
             for item in items {
-                walk(item.get(), depth + 1, words, out);
+                walk(item.get(), at.item(), words, out);
             }
         }
         Some(b'"') => {
             let Some(text) = text_of(value) else { return };
             if text == words.on_server && words.own != words.on_server {
                 out.replace(value, &Value::from(words.own).to_string());
-            } else if text.contains(PATH)
-                && let Some(own) = (words.address)(&text)
+            } else if at.in_metadata
+                && text.contains(PATH)
+                && let Some(own) = (words.address)(at.name, &text)
             {
                 out.replace(value, &Value::from(own).to_string());
             }
@@ -90,11 +116,11 @@ fn walk<'e>(value: &'e str, depth: usize, words: &Words<'_>, out: &mut Changed<'
 }
 
 /// Writes an object anew, since a member of it goes.
-fn without_ours(members: &[(Cow<'_, str>, &RawValue)], depth: usize, words: &Words<'_>) -> String {
+fn without_ours(members: &[(Cow<'_, str>, &RawValue)], at: Position<'_>, words: &Words<'_>) -> String {
     let kept = members.iter().filter(|(name, _)| !name.starts_with(OURS));
     let member = |(name, value): &(Cow<'_, str>, &RawValue)| {
         let mut inner = Changed { text: value.get(), out: None, copied: 0 };
-        walk(value.get(), depth + 1, words, &mut inner);
+        walk(value.get(), at.member(name), words, &mut inner);
         let rest = &value.get()[inner.copied..];
         format!("{}:{}{rest}", Value::from(name.as_ref()), inner.out.unwrap_or_default())
     };
@@ -108,9 +134,9 @@ mod tests {
     use super::*;
 
     fn own(event: &str) -> String {
-        let address = |url: &str| {
+        let address = |name: &str, url: &str| {
             let known = url.strip_prefix("https://usher.test/usher/callback/1");
-            known.map(|sealed| format!("https://app.test/{sealed}"))
+            known.filter(|_| name == "endcallbackurl").map(|sealed| format!("https://app.test/{sealed}"))
         };
         let words = Words { on_server: "school~room", own: "room", address: &address };
         in_own_words(event, &words).into_owned()
@@ -124,6 +150,24 @@ mod tests {
         let expected = r#"{ "data" : {"meeting":{"external-meeting-id":"room" ,"n":1e2,"x":"a\u00e9\ud800"},
             "list":["room",null,"school~room2"],"metadata":{"endcallbackurl":"https://app.test/abc","z":"q\""}}, "big":12345678901234567890123}"#;
         assert_eq!(own(event), expected);
+    }
+
+    /// Users write texts, and anybody may have come by an address.
+    #[test]
+    fn an_address_is_put_into_other_words_as_the_metadata_it_was_made_for_and_nowhere_else() {
+        let ours = "https://usher.test/usher/callback/1abc";
+        for same in [
+            format!(r#"{{"message":"{ours}"}}"#),
+            format!(r#"{{"endcallbackurl":"{ours}"}}"#),
+            format!(r#"{{"metadata":{{"x":"{ours}","y":["{ours}"],"z":{{"endcallbackurl":"{ours}"}}}}}}"#),
+            format!(r#"{{"metadata":["{ours}"],"user":{{"name":"{ours}"}}}}"#),
+        ] {
+            assert_eq!(own(&same), same);
+        }
+        let marked =
+            format!(r#"{{"metadata":{{"usher-tenant":"school","endcallbackurl":"{ours}","x":"{ours}"}}}}"#);
+        let expected = format!(r#"{{"metadata":{{"endcallbackurl":"https://app.test/abc","x":"{ours}"}}}}"#);
+        assert_eq!(own(&marked), expected);
     }
 
     #[test]

@@ -8,7 +8,10 @@ use std::{
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
-use usher_common::runtime::{clock, tasks::Tasks};
+use usher_common::{
+    callback::CallbackKey,
+    runtime::{clock, tasks::Tasks},
+};
 
 use super::{CourierParts, Deliveries};
 use crate::{
@@ -16,6 +19,7 @@ use crate::{
     ports::{Applications, Batch, Change, Delivered, Entry, Guard, Listing, Parcel, Txn, Verdict, Write},
     store::deliveries::{PREFIX, encode, path},
     tasks::{
+        callback_key::CallbackKeys,
         fleet_handle::FleetHandle,
         leadership::Leadership,
         prefix_follower::{News, PrefixFollower},
@@ -30,8 +34,8 @@ const REPORTS: usize = 1024;
 
 /// What a task of the courier came to.
 enum Report {
-    /// A try.
-    Tried(DeliveryId, Delivered),
+    /// A try of what had been said again so often when it began.
+    Tried(DeliveryId, u32, Delivered),
     /// What came of a delivery is written, or will not be.
     Settled(DeliveryId),
 }
@@ -41,6 +45,7 @@ pub struct Courier {
     deliveries: Deliveries,
     applications: Arc<dyn Applications>,
     fleet: FleetHandle,
+    keys: CallbackKeys,
     leadership: Leadership,
     tasks: Tasks,
     queue: Queue,
@@ -51,10 +56,10 @@ pub struct Courier {
 impl Courier {
     /// Prepares to deliver; `limits` says how patiently.
     pub fn new(parts: CourierParts, limits: Limits) -> Self {
-        let CourierParts { deliveries, applications, fleet, leadership, tasks } = parts;
+        let CourierParts { deliveries, applications, fleet, keys, leadership, tasks } = parts;
         let (reports, reported) = mpsc::channel(REPORTS);
         let queue = Queue::new(limits);
-        Self { deliveries, applications, fleet, leadership, tasks, queue, reports, reported }
+        Self { deliveries, applications, fleet, keys, leadership, tasks, queue, reports, reported }
     }
 
     /// Follows and delivers until asked to stop. What is under way then is delivered again. While the
@@ -122,7 +127,7 @@ impl Courier {
             self.queue.finished(&id, Outcome::Failed, clock::now(), 0.0);
             return;
         };
-        let parcel = self.parcel(&delivery);
+        let (parcel, said_again) = (self.parcel(&delivery), delivery.said_again);
         let (applications, reports) = (Arc::clone(&self.applications), self.reports.clone());
         let stopping = self.tasks.stopping();
         self.tasks.spawn_short("callback", async move {
@@ -130,7 +135,7 @@ impl Courier {
                 () = stopping.cancelled() => return, // whoever leads next delivers it again
                 delivered = applications.deliver(&parcel) => delivered,
             };
-            let _ = reports.send(Report::Tried(id, delivered)).await; // nobody listens: we are stopping
+            let _ = reports.send(Report::Tried(id, said_again, delivered)).await; // nobody listens: we are stopping
         });
     }
 
@@ -145,17 +150,28 @@ impl Courier {
             body: delivery.body.clone(),
             secrets: secrets.unwrap_or_default(),
             now_ms: self.deliveries.now_ms(),
+            mark: self.mark(),
         }
+    }
+
+    fn mark(&self) -> String {
+        let key = self.keys.now().and_then(|key| CallbackKey::parse(&key).ok());
+        key.map(|key| key.mark().to_owned()).unwrap_or_default()
     }
 
     fn take(&mut self, report: Report) {
         match report {
             Report::Settled(id) => self.queue.settled(&id),
-            Report::Tried(id, Delivered { outcome, reason }) => {
+            Report::Tried(id, said_again, Delivered { outcome, reason }) => {
                 let next = self.queue.finished(&id, outcome, clock::now(), rand::random());
                 self.deliveries.metrics.tried(outcome);
-                if let Some(next) = next {
-                    self.settle(id, next, &reason);
+                let said_since =
+                    self.deliveries.book.get(&id).is_some_and(|(.., now)| now.said_again > said_again);
+                match next {
+                    // The application heard of it as it was before it was said again.
+                    Some(Next::Taken) if said_since => self.queue.settled(&id),
+                    Some(next) => self.settle(id, next, &reason),
+                    None => {}
                 }
             }
         }

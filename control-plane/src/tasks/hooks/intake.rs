@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tracing::{debug, warn};
 use usher_common::{
-    callback::{CallbackKey, CallbackKind, HookState, PATH, webhook::Posted},
+    callback::{CallbackKey, CallbackKind, PATH, webhook::Posted},
     id::ServerId,
     revision::Revision,
 };
@@ -143,6 +143,7 @@ impl Hooks {
             last_error: String::new(),
             retries_asked: 0,
             hook: Some(id.clone()),
+            said_again: 0,
             order_ms: if told.at_ms > 0 { told.at_ms } else { now_ms.max(1) },
         };
         (delivery_of(&id, arrival.server.as_str(), event), delivery)
@@ -156,13 +157,11 @@ impl Hooks {
 
 /// What an application gets of an event.
 fn body(key: Option<&CallbackKey>, event: &str, whose: &Whose, domain: String, timestamp: &str) -> String {
-    let address = |url: &str| {
-        let sealed = url.rsplit_once(PATH)?.1;
-        let key = key?;
-        if HookState::is_named(sealed) {
-            return None;
-        }
-        Some(key.open(sealed).ok()?.url.unwrap_or_default())
+    // Only for the tenant and the parameter that it was made for: users write into events too.
+    let address = |name: &str, url: &str| {
+        let state = key?.open(url.rsplit_once(PATH)?.1).ok()?;
+        let is_own = state.is_for(&whose.meeting.tenant, &format!("meta_{name}"));
+        is_own.then(|| state.url.unwrap_or_default())
     };
     let own = whose.meeting.meeting.as_str();
     let event = in_own_words(event, &Words { on_server: &whose.on_server, own, address: &address });

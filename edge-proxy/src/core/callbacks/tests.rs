@@ -26,13 +26,25 @@ fn meeting() -> MeetingKey {
 }
 
 fn rewritten(parameters: &str) -> String {
+    let rewritten = rewritten_with(parameters);
+    assert_eq!(rewritten.dropped, 0, "{parameters}");
+    rewritten.parameters
+}
+
+fn rewritten_with(parameters: &str) -> Rewritten {
     let (meeting, server) = (meeting(), ServerId::parse("bbb1").expect("is an id"));
     let given = Given { meeting: &meeting, server: &server, expires_ms: 77 };
     let mut nonces = 0_u8;
-    addresses().rewrite(&key(), parameters, given, || {
-        nonces += 1;
-        [nonces; 12]
-    })
+    addresses().rewrite(
+        &key(),
+        parameters,
+        given,
+        |host| host == "bbb.school.test",
+        || {
+            nonces += 1;
+            [nonces; 12]
+        },
+    )
 }
 
 /// What the address that a parameter has now carries.
@@ -67,17 +79,76 @@ fn every_address_is_replaced_and_the_fleet_hears_of_every_end() {
 }
 
 #[test]
-fn an_application_sees_its_own_addresses_in_every_answer() {
-    let url = "https://app.test/end?a=1&b=<2>";
-    let sent = rewritten(&format!("meta_endCallbackUrl={}", encode(url)));
-    let address = RawQuery::new(&sent).first("meta_endCallbackUrl").expect("is there").into_owned();
-    let xml = format!("<m><endcallbackurl>{address}</endcallbackurl><x>{address}</x></m>");
-    let restored = addresses().restore(|sealed| key().open(sealed).ok(), &xml).into_owned();
-    let escaped = "https://app.test/end?a=1&amp;b=&lt;2&gt;";
-    assert_eq!(restored, format!("<m><endcallbackurl>{escaped}</endcallbackurl><x>{escaped}</x></m>"));
-    for other in ["<m/>", "<m>https://bbb.example.org/usher/callback/1abc</m>", ""] {
-        assert_eq!(addresses().restore(|sealed| key().open(sealed).ok(), other), other);
+fn of_several_addresses_for_one_name_servers_get_the_first_alone() {
+    let sent = rewritten("meta_endCallbackUrl=https://app.test/1&x=1&meta_ENDcallbackurl=https://app.test/2");
+    assert_eq!(opened(&sent, "meta_endcallbackurl").url.as_deref(), Some("https://app.test/1"));
+    assert_eq!(RawQuery::new(&sent).count("meta_endcallbackurl"), 1, "{sent}");
+    let none_first = "meta_endCallbackUrl=none&meta_endcallbackurl=https://app.test/2";
+    assert!(rewritten(none_first).starts_with(none_first), "what the server takes is no address");
+}
+
+#[test]
+fn addresses_that_lead_to_the_edges_are_taken_out_however_they_are_written() {
+    let sealed = opened_address();
+    for own in [
+        sealed.as_str(),
+        "https://bbb.example.org/",
+        "http://user@BBB.example.org.:443/usher/callback/1abc",
+        "https://bbb.school.test/bigbluebutton/api/",
+    ] {
+        let own = encode(own);
+        let given = format!(
+            "a=1&meta_endCallbackUrl={own}&meta_bn-recording-ready-url={own}&meta_x-callback-url={own}\
+             &meetingEndedURL={own}&b=2&meta_analytics-callback-url=https%3A%2F%2Fapp.test%2F"
+        );
+        let Rewritten { parameters, dropped } = rewritten_with(&given);
+        assert_eq!(dropped, 4);
+        for name in ["meta_endCallbackUrl", "meta_bn-recording-ready-url", "meta_x-callback-url"] {
+            assert_eq!(RawQuery::new(&parameters).count(name), 0, "{parameters}");
+        }
+        assert_eq!(opened(&parameters, "meetingEndedURL").url, None, "the fleet alone hears of the end");
+        assert!(opened(&parameters, "meta_analytics-callback-url").url.is_some(), "the others stand");
+        assert!(parameters.starts_with("a=1&") && parameters.contains("&b=2&"), "{parameters}");
     }
+}
+
+/// An address of ours, as a server was given it for `meta_endCallbackUrl`.
+fn opened_address() -> String {
+    let sent = rewritten(&format!("meta_endCallbackUrl={}", encode(URL)));
+    RawQuery::new(&sent).first("meta_endCallbackUrl").expect("is there").into_owned()
+}
+
+const URL: &str = "https://app.test/end?a=1&b=<2>";
+
+fn restored(tenant: &str, xml: &str) -> String {
+    let tenant = TenantId::parse(tenant).expect("is an id");
+    restore(&tenant, |sealed| key().open(sealed).ok(), xml).into_owned()
+}
+
+#[test]
+fn an_application_sees_its_own_address_as_the_metadata_it_gave_and_nobody_sees_anothers() {
+    let address = opened_address();
+    let answer = |name: &str| format!("<response><metadata><{name}>{address}</{name}></metadata></response>");
+    let escaped = "https://app.test/end?a=1&amp;b=&lt;2&gt;";
+    let own = answer("endcallbackurl");
+    assert_eq!(restored(TENANT, &own), own.replace(&address, escaped));
+    assert_eq!(restored("other", &own), own, "another tenant has come by it");
+    for name in ["x", "bn-recording-ready-url", "y-callback-url"] {
+        assert_eq!(restored(TENANT, &answer(name)), answer(name), "{name}");
+    }
+    for elsewhere in [
+        format!("<response><endcallbackurl>{address}</endcallbackurl></response>"),
+        format!("<response><attendee><fullName>{address}</fullName></attendee></response>"),
+        format!("<response><customdata><endcallbackurl>{address}</endcallbackurl></customdata></response>"),
+        "<m><metadata><endcallbackurl>https://bbb.example.org/usher/callback/1abc</endcallbackurl></metadata></m>"
+            .to_owned(),
+        format!("{address} cut <"),
+        String::new(),
+    ] {
+        assert_eq!(restored(TENANT, &elsewhere), elsewhere);
+    }
+    let moved = own.replace("bbb.example.org", "former.example.org");
+    assert_eq!(restored(TENANT, &moved), own.replace(&address, escaped), "public_url has changed since");
 }
 
 fn state(kind: CallbackKind) -> CallbackState {
@@ -85,6 +156,7 @@ fn state(kind: CallbackKind) -> CallbackState {
         meeting: meeting(),
         server: ServerId::parse("bbb1").expect("is an id"),
         kind,
+        parameter: None,
         url: Some("https://app.test/cb?t=1".into()),
         expires_ms: 77,
     }

@@ -26,6 +26,8 @@ mod patience;
 mod races;
 mod restart;
 mod rolling;
+mod sealed_addresses;
+mod site;
 mod slow_store;
 mod start_order;
 mod store_faults;

@@ -1,0 +1,160 @@
+//! Sealed addresses of callbacks: they tell nobody another's secrets, and lead nobody in circles.
+
+use anyhow::{Context, Result, ensure};
+use reqwest::Url;
+use usher_bbb_sim::BbbSim;
+use usher_common::bbb::query::RawQuery;
+use usher_harness::{application::Application, forwarder::Forwarder, wait};
+
+use crate::site::Site;
+
+/// A try each, and what may be under way.
+const MARGIN: usize = 2;
+
+fn encoded(text: &str) -> String {
+    let mut url = Url::parse("http://x").expect("is a URL");
+    url.query_pairs_mut().append_pair("", text);
+    url.query().unwrap_or_default().trim_start_matches('=').to_owned()
+}
+
+/// A site that servers can reach, an application, and a way to the edge that Usher was not told of.
+struct World {
+    site: Site,
+    application: Application,
+    public: Forwarder,
+    alias: Forwarder,
+}
+
+impl World {
+    async fn start(is_etcd: bool) -> Result<Self> {
+        let application = Application::start().await?;
+        let (public, alias) = (Forwarder::start().await?, Forwarder::start().await?);
+        let url = public.url();
+        let settings = [("public_url", url.as_str()), ("callbacks.allow", "127.0.0.1/32")];
+        let site = if is_etcd { Site::on_etcd(&settings).await? } else { Site::embedded(&settings).await? };
+        for forwarder in [&public, &alias] {
+            forwarder.lead_to([site.edge()]);
+        }
+        Ok(Self { site, application, public, alias })
+    }
+
+    /// Returns the address that a server was given in a parameter of the create of a meeting.
+    fn given(&self, id: &str, name: &str) -> Result<String> {
+        let calls = self.site.sims().iter().flat_map(BbbSim::calls);
+        let mut created = calls.filter(|call| call.name == "create");
+        let call = created.find(|call| RawQuery::new(&call.query).first("meetingID").as_deref() == Some(id));
+        let query = call.context("was created")?.query;
+        Ok(RawQuery::new(&query).first(name).context("has the parameter")?.into_owned())
+    }
+
+    fn end(&self, id: &str) -> Result<()> {
+        ensure!(self.site.sims().iter().any(|sim| sim.end_meeting(id)), "{id} runs");
+        Ok(())
+    }
+
+    /// How often the application was called at a path.
+    fn heard(&self, path: &str) -> usize {
+        self.application.heard().iter().filter(|heard| heard.path.starts_with(path)).count()
+    }
+}
+
+async fn nobody_reads_anothers_address(is_etcd: bool) -> Result<()> {
+    let world = World::start(is_etcd).await?;
+    let (owner, thief) = (world.site.client(), world.site.tenant("thief").await?);
+    let capability = world.application.url("/end?token=capability");
+    let query = format!("name=Room&meetingID=class&meta_endCallbackUrl={}", encoded(&capability));
+    ensure!(owner.get("create", &query).await?.is_success());
+    let sealed = world.given("class", "meta_endCallbackUrl")?;
+    ensure!(sealed.starts_with(&world.public.url()), "{sealed}");
+    let (sealed, alias) =
+        (encoded(&sealed), encoded(&sealed.replace(&world.public.url(), &world.alias.url())));
+    let query = format!(
+        "name=Room&meetingID=den&record=true&meta_x={sealed}&meta_y=a+{sealed}&meta_endCallbackUrl={sealed}\
+         &meta_bn-recording-ready-url={sealed}&meta_z-callback-url={alias}&logoutURL={sealed}"
+    );
+    ensure!(thief.get("create", &query).await?.is_success(), "the room is made, without what leads here");
+    world.end("thief~den")?;
+    ensure!(world.site.sims().iter().any(|sim| sim.publish_recording("thief~den")));
+    wait::until("the id to be free", || async {
+        ensure!(thief.get("getMeetingInfo", "meetingID=den").await?.key() == "notFound");
+        Ok(())
+    })
+    .await?;
+    ensure!(thief.get("create", &query).await?.is_success());
+    for (call, query) in [("getMeetingInfo", "meetingID=den"), ("getMeetings", ""), ("getRecordings", "")] {
+        let shown = thief.get(call, query).await?;
+        ensure!(shown.is_success() && shown.body.contains("<x>"), "{call}: {}", shown.body);
+        ensure!(!shown.body.contains("capability"), "{call}: {}", shown.body);
+    }
+    // The meeting whose address was stolen runs on, and its application hears of its end once.
+    ensure!(world.heard("/end") == 0, "nothing of the thief's was told to it");
+    let own = owner.get("getMeetingInfo", "meetingID=class").await?;
+    ensure!(own.body.contains("token=capability"), "{}", own.body);
+    owner.get("join", "meetingID=class&fullName=Ada&role=MODERATOR").await?;
+    world.end("class")?;
+    wait::until("the end to be told", || async {
+        ensure!(
+            world.heard("/end?token=capability") == 1 && world.site.admin().deliveries().await?.is_empty()
+        );
+        Ok(())
+    })
+    .await
+}
+
+async fn nobody_is_led_in_circles(is_etcd: bool) -> Result<()> {
+    let world = World::start(is_etcd).await?;
+    let (school, owner) = (world.site.tenant("school").await?, world.site.client());
+    school.created("class").await?;
+    let before = world.site.running();
+    for (name, base) in [("public", world.public.url()), ("alias", world.alias.url())] {
+        let url = encoded(&world.application.url(&format!("/{name}")));
+        let query = format!("name=Room&meetingID={name}&meta_endCallbackUrl={url}");
+        ensure!(owner.get("create", &query).await?.is_success());
+        let sealed = world.given(name, "meta_endCallbackUrl")?.replace(&world.public.url(), &base);
+        world.application.redirect(302, &sealed);
+        world.end(name)?;
+        let attempts = wait::until("some tries to have failed", || async {
+            let waiting = world.site.admin().deliveries().await?;
+            let one = waiting.iter().find(|delivery| delivery.meeting_id == name).context("it waits")?;
+            ensure!(one.attempts >= 3, "{one:?}");
+            ensure!(waiting.len() == 1, "it has become several: {waiting:?}");
+            Ok(one.attempts as usize)
+        })
+        .await?;
+        let heard = world.heard(&format!("/{name}"));
+        ensure!(heard <= attempts + MARGIN, "{name}: {heard} calls in {attempts} tries");
+        world.application.answer(200);
+        wait::until("it to be taken", || async {
+            ensure!(world.site.admin().deliveries().await?.is_empty());
+            Ok(())
+        })
+        .await?;
+    }
+    let hook = |base: &str| format!("callbackURL={}", encoded(&format!("{base}/usher/callback/1abc")));
+    let refused = owner.get("hooks/create", &hook(&world.public.url())).await?;
+    ensure!(refused.key() == "validationError", "{}", refused.body);
+    let after = world.site.running();
+    ensure!(before.iter().all(|instance| after.contains(instance)), "{before:?} {after:?}");
+    school.joined("class").await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_sealed_address_tells_no_other_tenant_its_secret_on_etcd() -> Result<()> {
+    nobody_reads_anothers_address(true).await
+}
+
+#[tokio::test]
+async fn a_sealed_address_tells_no_other_tenant_its_secret_on_the_embedded_store() -> Result<()> {
+    nobody_reads_anothers_address(false).await
+}
+
+#[tokio::test]
+async fn a_redirect_to_our_own_address_is_no_endless_delivery_on_etcd() -> Result<()> {
+    nobody_is_led_in_circles(true).await
+}
+
+#[tokio::test]
+async fn a_redirect_to_our_own_address_is_no_endless_delivery_on_the_embedded_store() -> Result<()> {
+    nobody_is_led_in_circles(false).await
+}

@@ -1,0 +1,76 @@
+//! Usher on either of its stores, for what must hold on both.
+
+use std::net::SocketAddr;
+
+use anyhow::Result;
+use usher_bbb_sim::BbbSim;
+use usher_harness::{admin::Admin, client::BbbClient, cluster::Cluster, standalone::Standalone, wait};
+
+/// A running Usher.
+#[derive(Debug)]
+pub(crate) enum Site {
+    /// Control planes and edges on etcd.
+    Etcd(Box<Cluster>),
+    /// One process on the embedded store.
+    Embedded(Box<Standalone>),
+}
+
+impl Site {
+    /// Starts one on etcd with two servers and these settings.
+    pub(crate) async fn on_etcd(settings: &[(&str, &str)]) -> Result<Self> {
+        let cluster = Cluster::builder().servers(2).edges(1).set_all(settings).start().await?;
+        Ok(Self::Etcd(Box::new(cluster)))
+    }
+
+    /// Starts one on the embedded store with two servers and these settings.
+    pub(crate) async fn embedded(settings: &[(&str, &str)]) -> Result<Self> {
+        Ok(Self::Embedded(Box::new(Standalone::start(2, settings).await?)))
+    }
+
+    pub(crate) fn client(&self) -> BbbClient {
+        match self {
+            Self::Etcd(cluster) => cluster.client(0),
+            Self::Embedded(standalone) => standalone.client(),
+        }
+    }
+
+    pub(crate) fn admin(&self) -> Admin {
+        match self {
+            Self::Etcd(cluster) => cluster.admin(0),
+            Self::Embedded(standalone) => standalone.admin(),
+        }
+    }
+
+    pub(crate) fn sims(&self) -> &[BbbSim] {
+        match self {
+            Self::Etcd(cluster) => &cluster.sims,
+            Self::Embedded(standalone) => &standalone.sims,
+        }
+    }
+
+    /// Returns where its one edge listens.
+    pub(crate) fn edge(&self) -> SocketAddr {
+        match self {
+            Self::Etcd(cluster) => cluster.edges[0].address("listen"),
+            Self::Embedded(standalone) => standalone.process.address("listen"),
+        }
+    }
+
+    /// Adds a tenant whose secret is its name, and returns its client once it is served.
+    pub(crate) async fn tenant(&self, name: &str) -> Result<BbbClient> {
+        self.admin().add_tenant(name, name, &[]).await?;
+        let client = self.client().for_tenant(name, name);
+        wait::until("the tenant to be served", || async {
+            anyhow::ensure!(client.get("getMeetings", "").await?.is_success());
+            Ok(())
+        })
+        .await?;
+        Ok(client)
+    }
+
+    /// Returns the instances that the servers run, of meetings that were not ended.
+    pub(crate) fn running(&self) -> Vec<String> {
+        let meetings = self.sims().iter().flat_map(BbbSim::meetings);
+        meetings.filter(|meeting| !meeting.ending).map(|meeting| meeting.internal_id).collect()
+    }
+}
