@@ -7,6 +7,7 @@ pub mod dial_in;
 pub mod document_body;
 pub mod evidence;
 pub mod hooks;
+pub mod limits;
 pub mod merge;
 pub mod pace;
 pub mod presentation;

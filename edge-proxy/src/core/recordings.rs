@@ -6,7 +6,7 @@ pub mod filter;
 pub mod list;
 pub mod validate;
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::HashSet};
 
 use usher_common::{
     bbb::{
@@ -52,13 +52,8 @@ impl Whose<'_> {
 
 /// Returns the entries of a comma list, each once and in order.
 fn entries(list: &str) -> Vec<&str> {
-    let mut entries = Vec::new();
-    for entry in list.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
-        if !entries.contains(&entry) {
-            entries.push(entry);
-        }
-    }
-    entries
+    let mut seen = HashSet::new();
+    list.split(',').map(str::trim).filter(|entry| !entry.is_empty() && seen.insert(*entry)).collect()
 }
 
 /// Returns every parameter that names metadata: the name decoded, and the key as servers take it; no key

@@ -13,6 +13,7 @@ use usher_common::bbb::{
 /// # Errors
 /// The refusal that the caller gets.
 pub fn check(call: Call, parameters: &str) -> Result<Option<Cow<'_, str>>, Refusal> {
+    super::limits::check(call, parameters)?;
     match call {
         Call::Create => create(parameters).map(Some),
         Call::Join => join(parameters).map(Some),

@@ -9,9 +9,10 @@ use multer::Multipart;
 use usher_common::bbb::query::encode;
 
 use super::body::BodyError;
+use crate::core::limits::PARAMETERS_MAX;
 
-/// Most parts that are read; BBB knows some hundred parameters.
-const PARTS_MAX: usize = 512;
+/// Most parts that are read, files among them.
+const PARTS_MAX: usize = PARAMETERS_MAX;
 
 /// Returns the boundary that a content type names.
 pub(super) fn boundary(content_type: &str) -> Option<String> {

@@ -132,6 +132,52 @@ async fn oversized_and_endless_forms_are_refused() {
     assert!(answer.contains("validationError"), "{answer}");
 }
 
+/// Over the wire, for every call that takes a form or a query.
+#[tokio::test]
+async fn more_than_a_request_may_name_is_refused_in_bbbs_words_and_reaches_no_server() {
+    let cluster = Cluster::start(1).await;
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    let many =
+        |count: usize| -> String { (0..count).map(|number| format!("&meta_usher-{number}=x")).collect() };
+    let list = |name: &str, count: usize| format!("{name}={}", vec!["id"; count].join(","));
+    let too_many = "Request has too many parameters";
+    for (call, body, message) in [
+        ("create", format!("meetingID=room&name=Room{}", many(30_000)), too_many),
+        ("end", format!("meetingID=room{}", many(1001)), too_many),
+        ("getMeetingInfo", format!("meetingID=room{}", many(1001)), too_many),
+        ("isMeetingRunning", format!("meetingID=room{}", many(1001)), too_many),
+        ("getMeetings", many(1001), too_many),
+        ("getSessions", many(1001), too_many),
+        ("updateRecordings", format!("recordID=r{}", many(1001)), too_many),
+        ("getRecordings", many(1001), too_many),
+        ("getRecordings", "&meta_course=x".repeat(9), too_many),
+        ("getRecordings", list("meetingID", 30_000), "Param &#39;meetingID&#39; lists too many values"),
+        ("getRecordings", list("recordID", 2001), "Param &#39;recordID&#39; lists too many values"),
+        ("getRecordings", list("state", 2001), "Param &#39;state&#39; lists too many values"),
+        ("updateRecordings", list("recordID", 2001), "Param &#39;recordID&#39; lists too many values"),
+    ] {
+        let path = format!("/bigbluebutton/api/{call}?{}", signed(call, ""));
+        let answer = cluster.client.send("POST", &path, &form, body).await;
+        assert_eq!((answer.key().as_str(), answer.text("message")), ("validationError", message), "{call}");
+    }
+    for (call, query) in [
+        ("join", format!("meetingID=room&fullName=Ada&role=MODERATOR{}", many(1001))),
+        ("publishRecordings", format!("publish=true&{}", list("recordID", 2001))),
+        ("deleteRecordings", list("recordID", 2001)),
+    ] {
+        assert_eq!(cluster.client.call(call, &query).await.key(), "validationError", "{call}");
+    }
+    assert!(cluster.sims[0].calls().is_empty(), "{:?}", cluster.sims[0].calls());
+    // What real applications send is far below.
+    let some = format!("meetingID=room&name=Room&record=true{}", many(900));
+    let path = format!("/bigbluebutton/api/create?{}", signed("create", ""));
+    assert!(cluster.client.send("POST", &path, &form, some).await.is_success());
+    let path = format!("/bigbluebutton/api/getRecordings?{}", signed("getRecordings", ""));
+    let ids: Vec<String> = (0..2000).map(|number| format!("room-{number}")).collect();
+    let all = cluster.client.send("POST", &path, &form, format!("meetingID={}", ids.join(","))).await;
+    assert_eq!(all.key(), "noRecordings");
+}
+
 #[tokio::test]
 async fn slow_clients_are_let_go() {
     let cluster =

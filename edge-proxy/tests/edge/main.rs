@@ -6,6 +6,7 @@ mod checks;
 mod clients;
 mod conformance;
 mod connections;
+mod costs;
 mod create;
 mod dial_in;
 mod documents;

@@ -50,10 +50,10 @@ impl<'a> ListedRecording<'a> {
         mark.map(|(_, tenant)| tenant.as_str())
     }
 
-    /// Returns a value of the application's own metadata; the case of `key` does not matter.
-    pub fn metadata(&self, key: &str) -> Option<&str> {
-        let found = self.metadata.iter().find(|(name, _)| !is_ours(name) && name.eq_ignore_ascii_case(key));
-        found.map(|(_, value)| value.as_str())
+    /// Returns the application's own metadata, in order; the case of keys does not matter.
+    pub fn own_metadata(&self) -> impl Iterator<Item = (&str, &str)> {
+        let own = self.metadata.iter().filter(|(name, _)| !is_ours(name));
+        own.map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// Returns the element without our metadata, and with `prefix` taken off the meeting's id.

@@ -67,6 +67,11 @@ impl Refusal {
         )
     }
 
+    /// Returns the refusal of a list with more entries than are read.
+    pub fn too_long_a_list(name: &str) -> Self {
+        Self::validation(format!("Param '{name}' lists too many values"))
+    }
+
     /// Returns the refusal of a parameter.
     pub fn validation(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new("validationError", message)
@@ -204,6 +209,8 @@ catalogue! {
     CALLBACK_URL_INVALID = "validationError", "Param 'callbackURL' is not a valid URL";
     /// A parameter of a webhook call given twice.
     HOOK_PARAM_REPEATED = "validationError", "Each param of a webhook may be given once";
+    /// More parameters than are read.
+    TOO_MANY_PARAMETERS = "validationError", "Request has too many parameters";
     /// No server could be asked; the caller may try again.
     SERVER_UNAVAILABLE =
         "serverUnavailable", "The server is unavailable at the moment. Please try again.";

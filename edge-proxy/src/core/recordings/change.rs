@@ -17,16 +17,30 @@ pub fn ids(parameters: &str) -> Vec<String> {
     entries(&list).into_iter().map(str::to_owned).collect()
 }
 
-/// Returns the parameters of a change as a server gets them, for those recordings that it has.
-pub fn for_server(call: Call, parameters: &str, ids: &[String]) -> String {
-    let list = ids.join(",");
-    let foreign: Vec<String> = metadata(parameters)
-        .filter(|(name, key, _)| call != Call::UpdateRecordings || key.is_none() || is_ours(name))
-        .map(|(name, ..)| name)
-        .collect();
-    let mut edits: Vec<Edit<'_>> = foreign.iter().map(|name| Edit::Remove(name)).collect();
-    edits.push(Edit::Set("recordID", &list));
-    rewrite(parameters, &edits)
+/// A change as servers get it, but for the recordings that it concerns: each server is told of those it
+/// has, in as many calls as that takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerChange {
+    /// With an empty `recordID` where the list stood, which may be long and is read once.
+    parameters: String,
+}
+
+impl ServerChange {
+    /// Reads the parameters of a change.
+    pub fn new(call: Call, parameters: &str) -> Self {
+        let foreign: Vec<String> = metadata(parameters)
+            .filter(|(name, key, _)| call != Call::UpdateRecordings || key.is_none() || is_ours(name))
+            .map(|(name, ..)| name)
+            .collect();
+        let mut edits: Vec<Edit<'_>> = foreign.iter().map(|name| Edit::Remove(name)).collect();
+        edits.push(Edit::Set("recordID", ""));
+        Self { parameters: rewrite(parameters, &edits) }
+    }
+
+    /// Returns the parameters of the call that is about these recordings.
+    pub fn of(&self, ids: &[String]) -> String {
+        rewrite(&self.parameters, &[Edit::Set("recordID", &ids.join(","))])
+    }
 }
 
 /// What one server said to a change.
@@ -105,7 +119,8 @@ mod tests {
     fn a_server_is_told_of_its_own_recordings_and_never_of_our_marks() {
         let given = "recordID=a,b,c&publish=true&x=1";
         let ids = ["a".to_owned(), "c".to_owned()];
-        assert_eq!(for_server(Call::PublishRecordings, given, &ids), "recordID=a%2Cc&publish=true&x=1");
+        let change = ServerChange::new(Call::PublishRecordings, given);
+        assert_eq!(change.of(&ids), "recordID=a%2Cc&publish=true&x=1");
         for smuggled in [
             "meta_usher-tenant=other",
             "meta_Usher-Tenant=other",
@@ -115,7 +130,7 @@ mod tests {
             "meta_=1",
         ] {
             let given = format!("recordID=a&meta_Course=&{smuggled}&meta_b=2");
-            let sent = for_server(Call::UpdateRecordings, &given, &ids[..1]);
+            let sent = ServerChange::new(Call::UpdateRecordings, &given).of(&ids[..1]);
             assert_eq!(sent, "recordID=a&meta_Course=&meta_b=2", "{smuggled}");
         }
     }

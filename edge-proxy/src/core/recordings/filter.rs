@@ -5,6 +5,8 @@
 //! Servers get the filter too, so that they send no more than needed, but never the page: what is on it
 //! is known only when all lists are there.
 
+use std::collections::{HashMap, HashSet};
+
 use usher_common::bbb::{
     parse::ListedRecording,
     query::{Edit, RawQuery, decode, rewrite},
@@ -19,16 +21,15 @@ const PAGE_MAX: usize = 100;
 /// What a caller asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Filter {
-    ids: Ids,
+    ids: WantedIds,
     states: States,
-    /// Keys in lower case.
-    metadata: Vec<(String, String)>,
+    metadata: MetadataFilters,
     offset: usize,
     /// None where no page was asked for.
     limit: Option<usize>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The ids that a caller names, in order.
 enum Ids {
     All,
     /// Beginnings of `recordID`s.
@@ -36,10 +37,68 @@ enum Ids {
     Meetings(Vec<String>),
 }
 
+/// The same, to be looked up: a list may be as long as those of the servers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum WantedIds {
+    All,
+    Records(Beginnings),
+    Meetings(HashSet<String>),
+}
+
+/// Texts of which none begins with another, in order: what begins with one of them stands right behind it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Beginnings(Vec<String>);
+
+impl Beginnings {
+    fn new(mut texts: Vec<String>) -> Self {
+        texts.sort_unstable();
+        texts.dedup_by(|text, shorter| text.starts_with(shorter.as_str()));
+        Self(texts)
+    }
+
+    fn begin(&self, text: &str) -> bool {
+        let behind = self.0.partition_point(|known| known.as_str() <= text);
+        behind.checked_sub(1).is_some_and(|at| text.starts_with(&self.0[at]))
+    }
+}
+
+/// What each key of metadata, in lower case, is to be like.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct MetadataFilters(HashMap<String, Vec<String>>);
+
+impl MetadataFilters {
+    fn read(parameters: &str) -> Self {
+        let mut filters: HashMap<String, Vec<String>> = HashMap::new();
+        for (_, key, value) in metadata(parameters) {
+            if let Some(key) = key.filter(|_| !value.is_empty()) {
+                filters.entry(key).or_default().push(value.into_owned());
+            }
+        }
+        Self(filters)
+    }
+
+    /// Tells whether a recording is as all of them want it. Of several values of one key the first counts.
+    fn admit(&self, recording: &ListedRecording<'_>) -> bool {
+        let mut seen = HashSet::new();
+        for (key, held) in recording.own_metadata().filter(|_| !self.0.is_empty()) {
+            let Some((key, wanted)) = self.0.get_key_value(&key.to_ascii_lowercase()) else { continue };
+            if seen.insert(key) && !wanted.iter().all(|wanted| is_like(held, wanted)) {
+                return false;
+            }
+        }
+        seen.len() == self.0.len()
+    }
+}
+
+/// Returns the largest number of filters that `parameters` have for one key of metadata.
+pub fn filters_of_key(parameters: &str) -> usize {
+    MetadataFilters::read(parameters).0.values().map(Vec::len).max().unwrap_or(0)
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum States {
     Any,
-    Of(Vec<String>),
+    Of(HashSet<String>),
 }
 
 impl Filter {
@@ -50,16 +109,20 @@ impl Filter {
         let states = query.first("state").unwrap_or_default();
         let states = match entries(&states) {
             states if states.contains(&"any") => States::Any,
-            states if states.is_empty() => States::Of(vec!["published".into(), "unpublished".into()]),
+            states if states.is_empty() => {
+                States::Of(["published".to_owned(), "unpublished".to_owned()].into())
+            }
             states => States::Of(states.into_iter().map(str::to_owned).collect()),
         };
+        let ids = match ids(query) {
+            Ids::All => WantedIds::All,
+            Ids::Records(ids) => WantedIds::Records(Beginnings::new(ids)),
+            Ids::Meetings(ids) => WantedIds::Meetings(ids.into_iter().collect()),
+        };
         Self {
-            ids: ids(query),
+            ids,
             states,
-            metadata: metadata(parameters)
-                .filter_map(|(_, key, value)| Some((key?, value.into_owned())))
-                .filter(|(_, value)| !value.is_empty())
-                .collect(),
+            metadata: MetadataFilters::read(parameters),
             offset: number("offset").and_then(|offset| usize::try_from(offset).ok()).unwrap_or(0),
             limit: number("limit").map(|limit| usize::try_from(limit).unwrap_or(1).clamp(1, PAGE_MAX)),
         }
@@ -68,18 +131,15 @@ impl Filter {
     /// Tells whether a recording is asked for, whose meeting the caller calls `own_id`.
     pub fn admits(&self, recording: &ListedRecording<'_>, own_id: &str) -> bool {
         let by_id = match &self.ids {
-            Ids::All => true,
-            Ids::Records(ids) => ids.iter().any(|id| recording.record_id.starts_with(id)),
-            Ids::Meetings(ids) => ids.iter().any(|id| id == own_id),
+            WantedIds::All => true,
+            WantedIds::Records(ids) => ids.begin(&recording.record_id),
+            WantedIds::Meetings(ids) => ids.contains(own_id),
         };
         let by_state = match &self.states {
             States::Any => true,
             States::Of(states) => states.contains(&recording.state),
         };
-        let by_metadata = |(key, wanted): &(String, String)| {
-            recording.metadata(key).is_some_and(|held| is_like(held, wanted))
-        };
-        by_id && by_state && self.metadata.iter().all(by_metadata)
+        by_id && by_state && self.metadata.admit(recording)
     }
 
     /// Returns the part of `total` recordings that was asked for, and the page it is.
@@ -147,13 +207,11 @@ pub fn for_server(parameters: &str, whose: Whose<'_>) -> String {
 
 /// Makes a list that a server reads rightly, which decodes its entries twice.
 fn joined<'i>(ids: impl Iterator<Item = &'i str>) -> String {
-    let mut list: Vec<String> = Vec::new();
-    for id in ids.filter(|id| !id.contains(',')) {
-        let id = id.replace('%', "%25").replace('+', "%2B");
-        if !list.contains(&id) {
-            list.push(id);
-        }
-    }
+    let mut seen = HashSet::new();
+    let list: Vec<String> = ids
+        .filter(|id| !id.contains(',') && seen.insert(*id))
+        .map(|id| id.replace('%', "%25").replace('+', "%2B"))
+        .collect();
     list.join(",")
 }
 

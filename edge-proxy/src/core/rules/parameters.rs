@@ -1,6 +1,6 @@
 //! What a tenant's rules make of the parameters of a call.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::HashSet};
 
 use usher_common::{
     bbb::query::{Edit, RawQuery, same_name},
@@ -77,13 +77,16 @@ fn apply<'v>(rule: &'v ParameterRule, value: Option<Cow<'v, str>>) -> Option<Cow
 
 /// Joins two comma-separated lists: each entry once, those of the application first.
 fn merged(given: &str, added: &str) -> String {
-    let mut entries: Vec<&str> = Vec::new();
+    let (mut seen, mut merged) = (HashSet::new(), String::with_capacity(given.len() + added.len() + 1));
     for entry in given.split(',').chain(added.split(',')).map(str::trim) {
-        if !entry.is_empty() && !entries.contains(&entry) {
-            entries.push(entry);
+        if !entry.is_empty() && seen.insert(entry) {
+            if !merged.is_empty() {
+                merged.push(',');
+            }
+            merged.push_str(entry);
         }
     }
-    entries.join(",")
+    merged
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use usher_common::{
 
 use super::{fleet::Fleet, whose};
 use crate::{
-    core::recordings::change::{BATCH, Said, Verdict, for_server, ids, verdict},
+    core::recordings::change::{BATCH, Said, ServerChange, Verdict, ids, verdict},
     metrics::Outcome,
     server::{gateway::Gateway, reply::Reply, request::Ask},
     upstream::Upload,
@@ -32,11 +32,12 @@ pub(super) async fn change(gateway: &Arc<Gateway>, ask: &Ask) -> Reply {
         // Who did not answer may have it.
         return Reply::unavailable();
     }
+    let wanted = ServerChange::new(ask.call, &ask.parameters);
     let batches = holders
         .found
         .iter()
         .flat_map(|(server, found)| found.chunks(BATCH).map(move |batch| (server, batch)))
-        .map(|(server, batch)| tell(&fleet, ask, server, batch, begun + limit));
+        .map(|(server, batch)| tell(&fleet, ask.call, server, wanted.of(batch), begun + limit));
     match verdict(join_all(batches).await) {
         Verdict::Done => done(ask),
         Verdict::NotFound => Reply::refused(&Refusal::RECORDINGS_NOT_FOUND),
@@ -45,9 +46,14 @@ pub(super) async fn change(gateway: &Arc<Gateway>, ask: &Ask) -> Reply {
     }
 }
 
-async fn tell(fleet: &Fleet<'_>, ask: &Ask, server: &ServerRoute, ids: &[String], deadline: Instant) -> Said {
-    let parameters = for_server(ask.call, &ask.parameters, ids);
-    match fleet.call(server, ask.call, &parameters, Upload::None, deadline).await {
+async fn tell(
+    fleet: &Fleet<'_>,
+    call: Call,
+    server: &ServerRoute,
+    parameters: String,
+    deadline: Instant,
+) -> Said {
+    match fleet.call(server, call, &parameters, Upload::None, deadline).await {
         Ok(answer) if answer.outcome.success => Said::Done,
         Ok(answer) if answer.outcome.key == Refusal::RECORDINGS_NOT_FOUND.key => Said::NotFound,
         Ok(answer) => Said::Refused(answer.text),

@@ -1,6 +1,6 @@
 //! The fleet as the keeper of recordings: each server has those it made.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::HashSet, sync::Arc};
 
 use tokio::time::Instant;
 use tracing::warn;
@@ -55,7 +55,7 @@ pub(super) struct Holders {
 impl Holders {
     /// Tells whether nobody is known to have one of `ids`.
     pub(super) fn lack_any(&self, ids: &[String]) -> bool {
-        let known: BTreeSet<&String> = self.found.iter().flat_map(|(_, found)| found).collect();
+        let known: HashSet<&String> = self.found.iter().flat_map(|(_, found)| found).collect();
         ids.iter().any(|id| !known.contains(id))
     }
 }
@@ -75,6 +75,7 @@ impl<'g> Fleet<'g> {
     /// Finds out who has which of the tenant's recordings `ids`.
     pub(super) async fn holders(&self, ids: &[String], whose: Whose<'_>, deadline: Instant) -> Holders {
         let survey = self.survey(&filter::for_ids(ids, whose), deadline).await;
+        let ids: HashSet<&String> = ids.iter().collect();
         let found = survey.answers.iter().filter_map(|(server, pages)| {
             let mut found: Vec<String> = Vec::new();
             for page in pages {

@@ -16,6 +16,7 @@ mod failover;
 mod health;
 mod hooks;
 mod hostile_documents;
+mod hostile_forms;
 mod isolation;
 mod leader;
 mod losses;

@@ -1,0 +1,131 @@
+//! How much one request may name. What is read of a request costs as much as it is long; what follows from
+//! it, at servers and in answers, grows with what it names, and that is bounded here.
+//!
+//! The refusals are those of BBB's own validation: HTTP 200 and `validationError`. BBB itself has no such
+//! limits: its front end drops parameters beyond the ten thousandth without a word, and a call that lost
+//! some of its parameters is worse than one that is refused.
+
+use usher_common::bbb::{
+    call::Call,
+    query::{RawQuery, decode},
+    reply::Refusal,
+};
+
+use super::recordings::filter::filters_of_key;
+
+/// Most parameters of a request. BBB knows some 150, applications add a few dozen of metadata or userdata.
+pub const PARAMETERS_MAX: usize = 1000;
+/// Most entries of a list. An application that asks for the recordings of all rooms on one of its pages
+/// names some hundreds; most ask for 25 at a time.
+pub const LIST_MAX: usize = 2000;
+/// Most filters for one key of metadata: all are to match, and each looks through the whole value.
+const FILTERS_OF_KEY_MAX: usize = 8;
+
+/// Longest wish for a server's tag, bytes, as a tenant's own may be: each server is compared with each of its
+/// alternatives.
+const TAG_MAX: usize = 256;
+const SERVER_TAG: &str = "meta_server-tag";
+
+/// Checks how much the parameters of a call name.
+///
+/// # Errors
+/// The refusal that the caller gets.
+pub fn check(call: Call, parameters: &str) -> Result<(), Refusal> {
+    let query = RawQuery::new(parameters);
+    // Of a join, which is the hot path, only the length is looked at: each parameter takes two bytes.
+    if parameters.len() / 2 >= PARAMETERS_MAX && query.pairs().nth(PARAMETERS_MAX).is_some() {
+        return Err(Refusal::TOO_MANY_PARAMETERS);
+    }
+    let lists = lists(call);
+    if !lists.is_empty() {
+        for pair in query.pairs() {
+            let is_long = || decode(pair.value).bytes().filter(|byte| *byte == b',').count() >= LIST_MAX;
+            if let Some(name) = lists.iter().find(|name| pair.is(name))
+                && is_long()
+            {
+                return Err(Refusal::too_long_a_list(name));
+            }
+        }
+    }
+    match call {
+        Call::GetRecordings if filters_of_key(parameters) > FILTERS_OF_KEY_MAX => {
+            Err(Refusal::TOO_MANY_PARAMETERS)
+        }
+        Call::Create if query.first(SERVER_TAG).is_some_and(|tag| tag.len() > TAG_MAX) => {
+            Err(Refusal::too_long_a_list(SERVER_TAG))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Returns the parameters of a call that are lists.
+fn lists(call: Call) -> &'static [&'static str] {
+    match call {
+        Call::GetRecordings => &["recordID", "meetingID", "state"],
+        Call::PublishRecordings | Call::DeleteRecordings | Call::UpdateRecordings => &["recordID"],
+        Call::HooksCreate => &["eventID"],
+        _ => &[],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(name: &str, entries: usize, comma: &str) -> String {
+        format!("{name}={}", vec!["id"; entries].join(comma))
+    }
+
+    #[test]
+    fn every_call_has_a_limit_of_parameters() {
+        let most = vec!["a=1"; PARAMETERS_MAX].join("&");
+        for call in Call::all() {
+            assert_eq!(check(call, &most), Ok(()), "{call}");
+            // Those of `&&` are none.
+            assert_eq!(check(call, &format!("&&{most}&&")), Ok(()), "{call}");
+            assert_eq!(check(call, &format!("{most}&b")), Err(Refusal::TOO_MANY_PARAMETERS), "{call}");
+        }
+    }
+
+    #[test]
+    fn every_list_has_a_limit_of_entries_however_it_is_written() {
+        for (call, names) in [
+            (Call::GetRecordings, &["recordID", "meetingID", "state", "meeting%49D"][..]),
+            (Call::PublishRecordings, &["recordID"]),
+            (Call::DeleteRecordings, &["recordID"]),
+            (Call::UpdateRecordings, &["recordID"]),
+            (Call::HooksCreate, &["eventID"]),
+        ] {
+            for (name, comma) in names.iter().flat_map(|name| [",", "%2C", "%2c"].map(|comma| (name, comma)))
+            {
+                assert_eq!(check(call, &list(name, LIST_MAX, comma)), Ok(()), "{call} {name}");
+                let refused = check(call, &list(name, LIST_MAX + 1, comma)).expect_err("is refused");
+                assert_eq!(refused.key, "validationError", "{call} {name}");
+                assert!(refused.message.contains(&*decode(name)), "{refused:?}");
+            }
+        }
+        assert_eq!(check(Call::Create, &list("welcome", 10 * LIST_MAX, ",")), Ok(()), "text is no list");
+    }
+
+    #[test]
+    fn a_wish_for_a_server_has_a_limit() {
+        let tag = |length| format!("meta_Server-Tag={}", "a;".repeat(length / 2));
+        assert_eq!(check(Call::Create, &tag(TAG_MAX)), Ok(()));
+        assert_eq!(
+            check(Call::Create, &tag(TAG_MAX + 2)).map_err(|refusal| refusal.key),
+            Err("validationError")
+        );
+    }
+
+    #[test]
+    fn one_key_of_metadata_has_a_limit_of_filters_and_many_keys_have_none() {
+        let filters = |count, key: &str| -> String {
+            (0..count).map(|number| format!("&meta_{}=x", key.replace('#', &number.to_string()))).collect()
+        };
+        assert_eq!(check(Call::GetRecordings, &filters(FILTERS_OF_KEY_MAX, "course")), Ok(()));
+        let many = check(Call::GetRecordings, &filters(FILTERS_OF_KEY_MAX + 1, "course"));
+        assert_eq!(many, Err(Refusal::TOO_MANY_PARAMETERS));
+        assert_eq!(check(Call::GetRecordings, &filters(500, "course-#")), Ok(()));
+        assert_eq!(check(Call::Create, &filters(500, "course")), Ok(()), "a create filters nothing");
+    }
+}
