@@ -3,4 +3,5 @@
 pub mod inventory;
 pub mod migration;
 pub mod scalelite;
+pub mod shrink;
 pub mod sync;

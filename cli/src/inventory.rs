@@ -13,6 +13,7 @@ use crate::{
     client::{Admin, server_name},
     core::{
         inventory::{self, ServerSpec},
+        shrink::Shrinkage,
         sync::{Change, Mode, Standing, plan},
     },
     exit::Failure,
@@ -21,9 +22,22 @@ use crate::{
 /// Largest list that is read at all, bytes; beyond it the parser refuses by itself.
 const READ_MAX: u64 = 5 << 20;
 
-/// Brings the list into a fleet that has just started: what is there already, stays.
+/// Brings the list into a fleet that has just started: what is there already, stays. A list that switches off
+/// more than goes without a word adds and changes what it names, and switches nothing off: a fleet that does
+/// not start would be the greater harm, and there is no one to ask.
 pub(crate) async fn begin_with(admin: &Admin, wanted: &[ServerSpec]) -> Result<(), Failure> {
-    carry_out(admin, &plan(&standing(admin).await?, wanted, Mode::Keep)).await
+    let standing = standing(admin).await?;
+    let mut changes = plan(&standing, wanted, Mode::Keep);
+    let shrinkage = Shrinkage::of(&standing, wanted, &changes);
+    if !shrinkage.is_within(None) {
+        tracing::error!(
+            "the list of servers is followed but for one thing, {shrinkage}: that is left out; `usher servers sync \
+             --allow-shrink {}` does it",
+            shrinkage.needed()
+        );
+        changes.retain(|change| !change.takes_away());
+    }
+    carry_out(admin, &changes).await
 }
 
 /// Reads a list from a file, or from standard input (`-`).
@@ -62,6 +76,7 @@ fn stand(server: v1::Server) -> Result<Standing, Failure> {
         tags: server.tags,
         admin,
         meetings: server.meetings,
+        users: server.users,
     })
 }
 

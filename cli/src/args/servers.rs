@@ -6,7 +6,7 @@ use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use usher_common::{bbb::checksum::Algorithm, secret::Secret};
 
 use super::secret;
-use crate::core::sync::Mode;
+use crate::core::{shrink::Percent, sync::Mode};
 
 /// Commands about servers.
 #[derive(Debug, Subcommand)]
@@ -133,6 +133,10 @@ pub struct SyncArgs {
     /// What happens to servers the list does not name
     #[arg(long, value_enum, default_value = "cordon")]
     pub mode: SyncMode,
+    /// Let the list take this share of the servers out of use; without it a third, and never all that have
+    /// meetings
+    #[arg(long, value_name = "N%")]
+    pub allow_shrink: Option<Percent>,
     /// Only say what would be done
     #[arg(long)]
     pub dry_run: bool,

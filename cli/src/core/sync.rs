@@ -24,6 +24,8 @@ pub struct Standing {
     pub admin: AdminState,
     /// Records that live on it.
     pub meetings: u32,
+    /// Users on it, as the last poll saw them.
+    pub users: u32,
 }
 
 impl Standing {
@@ -116,6 +118,11 @@ impl Change {
             Self::Update(update) => &update.id,
             Self::Enable(id) | Self::Cordon(id) | Self::Panic(id) | Self::Remove(id) => id,
         }
+    }
+
+    /// Returns whether it takes a server out of use.
+    pub fn takes_away(&self) -> bool {
+        matches!(self, Self::Cordon(_) | Self::Panic(_) | Self::Remove(_))
     }
 
     /// Returns whether it takes something away that only a person can give back.

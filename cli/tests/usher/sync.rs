@@ -2,6 +2,11 @@
 
 use std::path::Path;
 
+use usher::{
+    core::inventory::{self, ServerSpec},
+    standalone::Standalone,
+};
+
 use crate::fleet::{Fleet, settings};
 
 fn write(folder: &Path, text: &str) -> String {
@@ -73,14 +78,14 @@ async fn s10_unlisted_servers_go_as_the_mode_says_and_not_unasked() {
     };
     assert_eq!(fleet.usher(&format!("servers sync {file} --mode keep")).await.code, 0);
     assert!(ids().await.contains(&"bbb-0 enabled".into()));
-    assert_eq!(fleet.usher(&format!("servers sync {file} --mode cordon")).await.code, 0);
+    assert_eq!(fleet.usher(&format!("servers sync {file} --mode cordon --allow-shrink 100%")).await.code, 0);
     assert!(ids().await.contains(&"bbb-0 cordoned".into()), "{:?}", ids().await);
-    let unasked = fleet.usher(&format!("servers sync {file} --mode force")).await;
+    let unasked = fleet.usher(&format!("servers sync {file} --mode force --allow-shrink 100%")).await;
     assert!(
         unasked.code == 2 && unasked.error.contains("remove bbb-0") && unasked.error.contains("--yes"),
         "{unasked:?}"
     );
-    let forced = fleet.usher(&format!("servers sync {file} --mode force --yes")).await;
+    let forced = fleet.usher(&format!("servers sync {file} --mode force --allow-shrink 100% --yes")).await;
     assert_eq!(
         (forced.code, ids().await),
         (0, vec!["one enabled".into(), "two disabled".into()]),
@@ -106,5 +111,89 @@ async fn a_list_with_faults_changes_nothing() {
     assert!(!said.error.contains("hunter2"));
     assert_eq!(fleet.usher("servers list -o json").await.json(), serde_json::json!([]));
     assert_eq!(fleet.usher("servers sync /nonexistent").await.code, 2);
+    fleet.stop().await;
+}
+
+/// Every meeting that runs, and how many of them are joined where they run.
+async fn all_run(fleet: &Fleet, meetings: usize) {
+    let running: usize =
+        fleet.sims.iter().map(|sim| sim.meetings().iter().filter(|m| !m.ending).count()).sum();
+    assert_eq!(running, meetings, "of the meetings that were created");
+    for number in 0..meetings {
+        let info = fleet.call("getMeetingInfo", &format!("meetingID=room-{number}")).await;
+        assert!(info.contains("<returncode>SUCCESS</returncode>"), "room-{number}: {info}");
+    }
+}
+
+async fn states(fleet: &Fleet) -> Vec<String> {
+    let all = fleet.usher("servers list -o json").await.json();
+    let state = |server: &serde_json::Value| server["admin_state"].as_str().unwrap_or_default().to_owned();
+    all.as_array().into_iter().flatten().map(state).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s10_a_list_that_lost_its_servers_takes_none_away_from_its_meetings() {
+    let (fleet, folder) = (Fleet::start(3, &settings()).await, tempfile::tempdir().expect("is made"));
+    for number in 0..3 {
+        fleet.add(number).await;
+    }
+    for number in 0..6 {
+        let create = format!("meetingID=room-{number}&name=Room&attendeePW=ap&moderatorPW=mp");
+        assert!(fleet.call("create", &create).await.contains("SUCCESS"));
+    }
+    let empty = write(folder.path(), "servers:\n");
+    for mode in ["", "--mode force"] {
+        let dry = fleet.usher(&format!("servers sync {empty} {mode} --dry-run -o json")).await;
+        assert_eq!(dry.code, 0, "{dry:?}");
+        for allowed in ["", "--allow-shrink 34%", "--allow-shrink 99"] {
+            let refused = fleet.usher(&format!("servers sync {empty} {mode} --yes {allowed}")).await;
+            let counts = "3 of 3 servers out of use, 3 of 3 that have meetings, with 6 meetings and 0 users";
+            assert!(refused.code == 1 && refused.error.contains(counts), "{mode} {allowed}: {refused:?}");
+            assert!(refused.error.contains("--allow-shrink 100%"), "{refused:?}");
+            assert_eq!(states(&fleet).await, ["enabled"; 3], "{mode} {allowed}");
+        }
+    }
+    all_run(&fleet, 6).await;
+    // One of three may go; a word lets all of them go, and their meetings run on.
+    let exported = inventory::parse(&fleet.usher("servers export").await.out).expect("is a list");
+    let two: Vec<ServerSpec> = exported.into_iter().filter(|spec| spec.id.as_str() != "bbb-2").collect();
+    let two = write(folder.path(), &inventory::write(&two));
+    let said = fleet.usher(&format!("servers sync {two} --yes")).await;
+    assert_eq!((said.code, states(&fleet).await[2].as_str()), (0, "cordoned"), "{said:?}");
+    let empty = write(folder.path(), "servers:\n");
+    let said = fleet.usher(&format!("servers sync {empty} --yes --allow-shrink 100%")).await;
+    assert_eq!((said.code, states(&fleet).await), (0, vec!["cordoned".to_owned(); 3]), "{said:?}");
+    all_run(&fleet, 6).await;
+    for share in ["101%", "x", "1.5%"] {
+        assert_eq!(fleet.usher(&format!("servers sync {empty} --allow-shrink {share}")).await.code, 2);
+    }
+    fleet.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s10_a_start_with_a_list_that_switches_servers_off_takes_none_away_from_its_meetings() {
+    let folder = tempfile::tempdir().expect("is made");
+    let mut settings = settings();
+    settings.data = Some(folder.path().join("data"));
+    let mut fleet = Fleet::start(2, &settings).await;
+    for number in 0..2 {
+        fleet.add(number).await;
+    }
+    for number in 0..2 {
+        let create = format!("meetingID=room-{number}&name=Room&attendeePW=ap&moderatorPW=mp");
+        assert!(fleet.call("create", &create).await.contains("SUCCESS"));
+    }
+    let exported = fleet.usher("servers export").await.out;
+    let off =
+        exported.replace("    secret:", "    enabled: false\n    secret:").replace("    enabled: true\n", "");
+    let off = inventory::parse(&off).unwrap_or_else(|faults| panic!("{faults}: {off}"));
+    assert!(off.len() == 2 && off.iter().all(|spec| !spec.enabled), "{off:?}");
+    let added = ServerSpec { id: "third".parse().expect("is an id"), enabled: false, ..off[0].clone() };
+    let added = ServerSpec { url: "http://127.0.0.1:1/bigbluebutton/api/".into(), ..added };
+    fleet.standalone.stop().await;
+    let list = [off, vec![added]].concat();
+    fleet.standalone = Standalone::start(&settings, &list).await.expect("starts all the same");
+    assert_eq!(states(&fleet).await, ["enabled", "enabled", "disabled"], "what is new is added");
+    all_run(&fleet, 2).await;
     fleet.stop().await;
 }

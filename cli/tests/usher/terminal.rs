@@ -123,3 +123,41 @@ async fn a_terminal_shows_one_page_of_status_at_a_time() {
     assert_eq!(code, None, "the signal ends it: {said:?}");
     fleet.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s10_a_person_types_how_many_servers_go_out_of_use() {
+    let fleet = Fleet::start(2, &settings()).await;
+    for number in 0..2 {
+        fleet.add(number).await;
+    }
+    let control = fleet.standalone.addresses().control.to_string();
+    let folder = tempfile::tempdir().expect("is made");
+    let list = folder.path().join("servers.yml");
+    std::fs::write(&list, "servers:\n").expect("is written");
+    let list = list.display().to_string();
+    let asked = || {
+        let mut terminal = Terminal::run(&["--endpoint", &control, "servers", "sync", &list]);
+        terminal.until("type the number of servers that go out of use: ", 1);
+        assert!(terminal.said.contains("2 of 2 servers"), "{:?}", terminal.said);
+        terminal
+    };
+    for answer in ["y\n", "yes\n", "1\n", "\n", "\x04"] {
+        let mut terminal = asked();
+        terminal.enter(answer);
+        let (code, said) = terminal.end();
+        assert!(code == Some(1) && said.contains("nothing was done"), "{answer:?}: {code:?}, {said:?}");
+    }
+    // What was agreed to is no longer what would be done.
+    let mut terminal = asked();
+    assert_eq!(fleet.usher("servers remove bbb-0 --yes").await.code, 0);
+    terminal.enter("2\n");
+    let (code, said) = terminal.end();
+    assert!(code == Some(1) && said.contains("the fleet changed meanwhile"), "{code:?}, {said:?}");
+    fleet.add(0).await;
+    let mut terminal = asked();
+    terminal.enter("2\n");
+    let (code, said) = terminal.end();
+    assert_eq!(code, Some(0), "{said:?}");
+    assert_eq!(fleet.usher("servers list -o json").await.json(), serde_json::json!([]), "they were empty");
+    fleet.stop().await;
+}

@@ -53,6 +53,7 @@ fn carried_out(usher: &Usher, plan: &Plan) -> Usher {
         tags: server.spec.tags.clone(),
         admin: server.admin,
         meetings: 0,
+        users: 0,
     }));
     after.tenants.extend(plan.tenants.iter().map(|tenant| StandingTenant {
         id: tenant.found.id.clone(),

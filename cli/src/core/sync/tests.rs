@@ -15,7 +15,7 @@ fn spec(id: &str) -> ServerSpec {
 
 fn standing(id: &str, admin: AdminState, meetings: u32) -> Standing {
     let ServerSpec { id, url, secret, weight, tags, .. } = spec(id);
-    Standing { id, url, secret, weight, tags, admin, meetings }
+    Standing { id, url, secret, weight, tags, admin, meetings, users: 0 }
 }
 
 fn words(changes: &[Change]) -> Vec<String> {
@@ -73,7 +73,7 @@ prop_compose! {
 prop_compose! {
     fn any_standing()(spec in any_spec(), admin in admin(), meetings in 0..2_u32) -> Standing {
         let ServerSpec { id, url, secret, weight, tags, .. } = spec;
-        Standing { id, url, secret, weight, tags, admin, meetings }
+        Standing { id, url, secret, weight, tags, admin, meetings, users: 0 }
     }
 }
 
@@ -84,8 +84,9 @@ fn carry_out(fleet: &mut BTreeMap<ServerId, Standing>, changes: &[Change]) {
             Change::Create(spec) => {
                 let admin = if spec.enabled { AdminState::Enabled } else { AdminState::Disabled };
                 let ServerSpec { id, url, secret, weight, tags, .. } = spec.clone();
-                let before =
-                    fleet.insert(id.clone(), Standing { id, url, secret, weight, tags, admin, meetings: 0 });
+                let standing =
+                    Standing { id: id.clone(), url, secret, weight, tags, admin, meetings: 0, users: 0 };
+                let before = fleet.insert(id, standing);
                 assert!(before.is_none(), "created twice");
             }
             Change::Update(update) => {
