@@ -21,6 +21,7 @@ pub mod placement;
 pub mod plan;
 pub mod policy;
 pub mod reconcile;
+pub mod seal;
 pub mod standing;
 pub mod voice;
 

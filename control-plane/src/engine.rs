@@ -84,7 +84,7 @@ impl Engine {
         let committer = Committer::spawn(store.clone(), codec.clone(), tasks);
         let fleet = FleetHandle::new(Policy::new(settings));
         let revisions = RevisionReader::new(store.clone(), tasks.clone(), settings.store.timeout);
-        let writer = Writer::new(fleet.clone(), committer, revisions.clone(), alarms.clone(), wall.clone());
+        let writer = Writer::new(fleet.clone(), committer, revisions.clone(), alarms.clone(), wall);
         let leadership = Leadership::default();
         let first_poll = settings.health.deadline + Duration::from_secs(1);
         let placer = Placer::new(writer.clone(), first_poll, metrics.clone());
@@ -107,14 +107,8 @@ impl Engine {
             metrics.clone(),
             settings.store.timeout,
         );
-        let follower = Follower::new(
-            store.clone(),
-            codec.clone(),
-            fleet.clone(),
-            wall,
-            metrics.clone(),
-            watchdog.clone(),
-        );
+        let follower =
+            Follower::new(store.clone(), codec.clone(), fleet.clone(), metrics.clone(), watchdog.clone());
         let leader =
             Leader::new(store.clone(), replica, settings.leader.ttl, leadership.clone(), metrics.clone());
         let poller = Poller::new(

@@ -15,6 +15,18 @@ use crate::core::fleet::{Fleet, FleetServer};
 /// Time in which the servers of a lost store are expected to be known again.
 const WITHIN: Duration = Duration::from_mins(5);
 
+/// Servers, and tenants, that are remembered at most.
+const MOST: usize = 10_000;
+
+/// Whether what ran before an epoch may still be unknown in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Age {
+    /// It has begun a short while ago: the store says so by what it keeps of those who are awaited.
+    Young,
+    /// It has lasted.
+    Old,
+}
+
 /// Servers and tenants, by name.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Names {
@@ -25,11 +37,13 @@ pub struct Names {
 }
 
 impl Names {
-    /// Adds others; tells whether any of them is new.
+    /// Adds others, as long as there is room; tells whether any of them is new.
     pub fn add(&mut self, others: Self) -> bool {
         let before = self.servers.len() + self.tenants.len();
-        self.servers.extend(others.servers);
-        self.tenants.extend(others.tenants);
+        let room = |held: usize| MOST.saturating_sub(held);
+        let (servers, tenants) = (room(self.servers.len()), room(self.tenants.len()));
+        self.servers.extend(others.servers.into_iter().take(servers));
+        self.tenants.extend(others.tenants.into_iter().take(tenants));
         self.servers.len() + self.tenants.len() > before
     }
 
@@ -48,8 +62,9 @@ pub struct Awaited {
 }
 
 impl Awaited {
-    /// Begins an epoch after what `before` knew; what was still awaited then is awaited on.
-    pub fn begin(&mut self, before: &Fleet, now: Instant) {
+    /// Begins an epoch after what `before` knew; what was still awaited then is awaited on. An epoch that
+    /// is old when this replica comes to it awaits nothing, whoever names what: that has long been found.
+    pub fn begin(&mut self, before: &Fleet, age: Age, now: Instant) {
         if !self.goes_on(before, now) {
             self.names = Names::default();
         }
@@ -57,7 +72,12 @@ impl Awaited {
         let servers = servers.filter(|id| before.record_count_on(id) > 0).cloned().collect();
         let tenants = before.tenants().map(|stored| stored.value.id.clone()).collect();
         self.names.add(Names { servers, tenants });
-        self.until = Some(now + WITHIN);
+        self.until = (age == Age::Young).then(|| now + WITHIN);
+    }
+
+    /// Returns when nothing is awaited any longer.
+    pub fn until(&self) -> Option<Instant> {
+        self.until
     }
 
     /// Awaits more; what is heard long after the epoch began is no news of it. Tells whether any of
@@ -95,7 +115,7 @@ mod tests {
         let (now, empty) = (bench.now.instant, Fleet::new(8, Policy::default()));
         let mut awaited = Awaited::default();
         assert!(!awaited.add(names(&["a"]), now), "no epoch has begun");
-        awaited.begin(&empty, now);
+        awaited.begin(&empty, Age::Young, now);
         assert!(!awaited.goes_on(&empty, now), "nobody knew of anything");
         assert!(awaited.add(names(&["a", "b"]), now) && !awaited.add(names(&["b"]), now));
         assert!(awaited.goes_on(&bench.fleet, now), "`b` is not known again");
@@ -108,10 +128,24 @@ mod tests {
     }
 
     #[test]
+    fn i10_an_epoch_that_lasts_awaits_nothing_that_an_edge_names() {
+        let (now, empty) = (std::time::Instant::now(), Fleet::new(8, Policy::default()));
+        let mut awaited = Awaited::default();
+        awaited.begin(&empty, Age::Old, now);
+        assert!(!awaited.add(names(&["ghost"]), now) && !awaited.goes_on(&empty, now));
+        awaited.begin(&empty, Age::Young, now);
+        let flood: Vec<String> = (0..MOST + 5).map(|number| format!("s{number}")).collect();
+        let flood: Vec<&str> = flood.iter().map(String::as_str).collect();
+        assert!(awaited.add(names(&flood), now));
+        assert_eq!(awaited.names.servers.len(), MOST);
+        assert!(!awaited.add(names(&["one-more"]), now));
+    }
+
+    #[test]
     fn i10_a_server_that_a_record_names_is_awaited_although_nobody_knew_it() {
         let mut bench = testkit::Bench::with_servers(Policy::default(), &["a"]);
         let (now, mut awaited) = (bench.now.instant, Awaited::default());
-        awaited.begin(&Fleet::new(8, Policy::default()), now);
+        awaited.begin(&Fleet::new(8, Policy::default()), Age::Young, now);
         let record = testkit::record("b", "m-1");
         bench.write(Write::Record(testkit::key("m"), record));
         assert!(awaited.goes_on(&bench.fleet, now));

@@ -1,9 +1,23 @@
-//! Which life of the store a decision was made in.
+//! Which life of the store a decision was made in, and what is evidence that another one has begun.
+//!
+//! | who says it | what | a new epoch |
+//! |---|---|---|
+//! | the store | it has no `meta`, or that of another cluster | begins |
+//! | the store | it stands at an earlier revision than this replica has applied | begins |
+//! | the store | it holds otherwise what this replica has applied | begins |
+//! | the store | a foreign hand took out what the fleet is made of | begins |
+//! | an edge | the store was at a later revision, sealed by a control plane | begins |
+//! | an edge, or any number of them | the same without a seal that fits | does not begin |
+//! | a server | it runs an instance of ours that the store does not tell of | does not begin: it is adopted |
+//! | a clock | anything | does not begin |
+//!
+//! An edge is never a witness of its own: it may be broken or hostile, and call itself by any number of names.
+//! Nor is a server: while nobody leads, an instance is created and taken out of the store again, and runs on. For
+//! neither of the last two is there an [`Evidence`].
 
-use super::plan::Event;
+use usher_common::revision::Revision;
 
-/// Age of the newest sample above which nobody can say what runs, milliseconds.
-const LEFT_ALONE_MS: i64 = 10 * 60 * 1000;
+use super::seal::HistoryKey;
 
 /// One life of the store: it begins when the store is made, found restored or found robbed, and
 /// with it a new random number. Revisions of different epochs are not ordered, and what was decided
@@ -17,41 +31,48 @@ pub struct Epoch {
     pub begun: u64,
 }
 
-impl Epoch {
-    /// Tells whether a store has been left alone for so long that what it says of the servers is
-    /// history: no server was asked in the last ten minutes, although some were in this epoch. That is
-    /// a fleet whose control planes were all away, or a backup put back in place while they were. Only
-    /// here an age is taken by the wall clock: a clock that is wrong costs one round of polls.
-    pub fn left_alone(self, listing: &[Event], now_ms: i64) -> bool {
-        let mut samples = listing.iter().filter_map(|event| match event {
-            Event::Sample(_, Some(stored)) if stored.modified > self.begun => Some(stored.value.taken_at_ms),
-            _ => None,
-        });
-        let is_old = |taken_at_ms: i64| now_ms.saturating_sub(taken_at_ms) > LEFT_ALONE_MS;
-        samples.next().is_some_and(is_old) && samples.all(is_old)
+/// What somebody brought that a control plane had sealed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sealed {
+    /// The revision it is said to be of.
+    pub revision: Revision,
+    /// The seal.
+    pub mac: Vec<u8>,
+}
+
+/// What speaks for a new epoch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Evidence {
+    /// The store stands at an earlier revision than this replica has applied.
+    WentBack {
+        /// What was applied.
+        applied: u64,
+        /// Where the store stands.
+        now: u64,
+    },
+    /// The store holds otherwise what this replica has applied.
+    Contradicts,
+    /// A foreign hand took out what the fleet is made of.
+    Taken,
+    /// An edge brought this.
+    Edge(Sealed),
+}
+
+impl Evidence {
+    /// Tells whether `epoch` is over by it. `key` is what seals are made by, `store_at` the revision at which the
+    /// store was just read.
+    pub fn suffices(&self, epoch: Epoch, key: Option<&HistoryKey>, store_at: u64) -> bool {
+        match self {
+            Self::WentBack { applied, now } => now < applied,
+            Self::Contradicts | Self::Taken => true,
+            Self::Edge(sealed) => {
+                sealed.revision.epoch == epoch.number
+                    && sealed.revision.seq > store_at
+                    && key.is_some_and(|key| key.sealed(sealed.revision, &sealed.mac))
+            }
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use usher_common::server::Sample;
-
-    use super::*;
-    use crate::core::{plan::Stored, testkit};
-
-    fn taken(server: &str, taken_at_ms: i64, modified: u64) -> Event {
-        let value = Sample { taken_at_ms, ..testkit::sample(1, &[]) };
-        Event::Sample(testkit::sid(server), Some(Stored { value, created: 1, modified }))
-    }
-
-    #[test]
-    fn f9_a_store_that_nobody_polled_for_long_proves_nothing() {
-        let (epoch, now) = (Epoch { number: 7, begun: 10 }, 100 * LEFT_ALONE_MS);
-        let old = now - LEFT_ALONE_MS - 1;
-        assert!(!epoch.left_alone(&[], now), "a new store");
-        assert!(epoch.left_alone(&[taken("a", old, 11), taken("b", 0, 12)], now));
-        assert!(!epoch.left_alone(&[taken("a", old, 11), taken("b", now, 12)], now), "somebody polls");
-        assert!(!epoch.left_alone(&[taken("a", old, 10)], now), "the epoch has begun after it");
-        assert!(!epoch.left_alone(&[taken("a", now + old, 11)], now), "of a clock that was ahead");
-    }
-}
+mod tests;

@@ -56,6 +56,8 @@ pub struct Fleet {
     policy: Arc<Policy>,
     /// Revision that began the epoch.
     begun: u64,
+    /// Revision it was read at as a whole; every later one was seen as it was written.
+    followed_since: u64,
     routing: RoutingTable,
     servers: BTreeMap<ServerId, FleetServer>,
     strays: HashMap<ServerId, Stray>,
@@ -91,6 +93,7 @@ impl Fleet {
         Self {
             policy: Arc::new(policy),
             begun: 0,
+            followed_since: 0,
             routing: RoutingTable::empty(Revision::new(epoch, 0)),
             servers: BTreeMap::new(),
             strays: HashMap::new(),
@@ -109,6 +112,12 @@ impl Fleet {
     #[must_use]
     pub fn begun_at(self, revision: u64) -> Self {
         Self { begun: revision, ..self }
+    }
+
+    /// Says at which revision it is read as a whole.
+    #[must_use]
+    pub fn followed_from(self, revision: u64) -> Self {
+        Self { followed_since: revision, ..self }
     }
 
     /// Moves the fleet on to `revision` and returns what changed in its routing table. `events` are

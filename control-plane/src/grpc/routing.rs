@@ -15,7 +15,7 @@ use usher_common::{
     proto::{
         SharedFrame,
         v1::{
-            Hello, StreamRoutesRequest, routing_service_server::RoutingService,
+            self, Hello, StreamRoutesRequest, routing_service_server::RoutingService,
             stream_routes_request::Message,
         },
     },
@@ -26,7 +26,7 @@ use usher_common::{
 use self::session::Session;
 use super::status::Refusal;
 use crate::{
-    core::awaited::Names,
+    core::{awaited::Names, epoch::Sealed},
     tasks::{edges::Edges, fleet_handle::FleetHandle},
 };
 
@@ -89,6 +89,9 @@ impl Routing {
         let held = hello.have.map(Revision::from);
         if held.is_some_and(|held| held.epoch != self.fleet.revision().epoch) {
             self.fleet.await_also(names(&hello));
+        }
+        if let Some(v1::Seal { revision: Some(revision), mac }) = hello.seal {
+            self.fleet.take_seal(Sealed { revision: revision.into(), mac });
         }
         let (sender, receiver) = mpsc::channel(IN_FLIGHT);
         let now = clock::now();

@@ -25,6 +25,7 @@ use crate::{
     core::{
         awaited::Names,
         plan::{self, Event, Key, Plan, Stored},
+        seal::HistoryKey,
     },
     ports::{Change, Entry, Guard, Listing, Txn, Write},
 };
@@ -253,6 +254,21 @@ pub fn read_meta(value: &[u8]) -> Result<Meta, ValueError> {
     } else {
         Err(ValueError::Field("schema_version"))
     }
+}
+
+/// Writes the value of [`keys::HISTORY_KEY`].
+pub fn history_key(key: &HistoryKey) -> Bytes {
+    pb::HistoryKeyValue { key: key.as_bytes().to_vec() }.encode_to_vec().into()
+}
+
+/// Reads the value of [`keys::HISTORY_KEY`].
+///
+/// # Errors
+/// The bytes are no such value.
+pub fn read_history_key(value: &[u8]) -> Result<HistoryKey, ValueError> {
+    let key = pb::HistoryKeyValue::decode(value)?.key;
+    let key = <[u8; HistoryKey::LEN]>::try_from(key.as_slice()).map_err(|_| ValueError::Field("key"))?;
+    Ok(HistoryKey::new(key))
 }
 
 /// Writes the value of [`keys::AWAITED`].

@@ -18,6 +18,9 @@ pub const META: &str = "meta";
 /// Key of what a rebuild awaits.
 pub const AWAITED: &str = "awaited";
 
+/// Key of the key by which revisions are sealed.
+pub const HISTORY_KEY: &str = "history/key";
+
 /// Key that is written beside every deletion, so that one by a foreign hand can be told from ours.
 pub const DELETIONS: &str = "deletions";
 

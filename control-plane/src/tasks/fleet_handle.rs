@@ -15,12 +15,13 @@ use tokio::sync::{broadcast, watch};
 use usher_common::{proto::v1, revision::Revision, routing::Delta, runtime::clock};
 
 use crate::core::{
-    awaited::{Awaited, Names},
-    epoch::Epoch,
+    awaited::{Age, Awaited, Names},
+    epoch::{Epoch, Evidence, Sealed},
     fleet::Fleet,
     history::{History, Resume},
     plan::Event,
     policy::Policy,
+    seal::HistoryKey,
 };
 
 /// Changes that a slow subscriber may be behind before it has to catch up from the history.
@@ -63,8 +64,10 @@ struct State {
 struct Shared {
     state: RwLock<State>,
     awaited: watch::Sender<Awaited>,
-    /// The latest revision an edge holds and this replica does not.
-    doubt: watch::Sender<Revision>,
+    /// The latest word that the store lost its past, and the epoch it was brought in.
+    evidence: watch::Sender<Option<(Epoch, Evidence)>>,
+    /// What revisions are sealed by.
+    history_key: RwLock<Option<HistoryKey>>,
     policy: Policy,
     revision: watch::Sender<Revision>,
     changes: broadcast::Sender<Published>,
@@ -84,7 +87,8 @@ impl FleetHandle {
         Self(Arc::new(Shared {
             state: RwLock::new(State { fleet, history: history(revision), published: revision }),
             awaited: watch::Sender::default(),
-            doubt: watch::Sender::new(Revision::default()),
+            evidence: watch::Sender::new(None),
+            history_key: RwLock::new(None),
             policy,
             revision: watch::Sender::new(revision),
             changes: broadcast::Sender::new(BACKLOG),
@@ -118,14 +122,37 @@ impl FleetHandle {
         self.0.awaited.subscribe()
     }
 
-    /// Says that an edge holds a table that this replica has not come to.
-    pub(crate) fn doubt(&self, held: Revision) {
-        self.0.doubt.send_replace(held);
+    /// Takes what an edge brought for a word of a control plane, if it is one and tells of more than this
+    /// replica has applied. It is weighed against the store, and says nothing of another epoch.
+    pub(crate) fn take_seal(&self, sealed: Sealed) {
+        let (held, known) = (sealed.revision, self.revision());
+        let genuine = || self.history_key().is_some_and(|key| key.sealed(held, &sealed.mac));
+        if held.epoch == known.epoch && !known.reaches(held) && genuine() {
+            let epoch = self.read(Fleet::epoch);
+            self.0.evidence.send_replace(Some((epoch, Evidence::Edge(sealed))));
+        }
     }
 
-    /// Returns a receiver of revisions that edges hold and this replica has not come to.
-    pub(super) fn doubts(&self) -> watch::Receiver<Revision> {
-        self.0.doubt.subscribe()
+    /// Returns a receiver of such words.
+    pub(super) fn evidence(&self) -> watch::Receiver<Option<(Epoch, Evidence)>> {
+        self.0.evidence.subscribe()
+    }
+
+    /// Returns what revisions are sealed by, once it is known.
+    pub(super) fn history_key(&self) -> Option<HistoryKey> {
+        self.0.history_key.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Says what revisions are sealed by.
+    pub(super) fn set_history_key(&self, key: HistoryKey) {
+        *self.0.history_key.write().unwrap_or_else(PoisonError::into_inner) = Some(key);
+    }
+
+    /// Seals the revision the fleet stands at, for an edge to keep.
+    pub(crate) fn seal(&self) -> Option<v1::Seal> {
+        let revision = self.revision();
+        let mac = self.history_key().filter(|_| self.complete())?.seal(revision);
+        Some(v1::Seal { revision: Some(revision.into()), mac })
     }
 
     /// Returns the revision the fleet stands at.
@@ -193,11 +220,12 @@ impl FleetHandle {
     }
 
     /// Begins anew in another epoch, from a complete listing.
-    pub(super) fn restart(&self, epoch: Epoch, revision: u64, events: Vec<Event>, now: Instant) {
+    pub(super) fn restart(&self, epoch: Epoch, age: Age, revision: u64, events: Vec<Event>, now: Instant) {
         {
             let mut state = self.0.state.write().unwrap_or_else(PoisonError::into_inner);
-            self.0.awaited.send_modify(|awaited| awaited.begin(&state.fleet, now));
-            state.fleet = Fleet::new(epoch.number, self.0.policy.clone()).begun_at(epoch.begun);
+            self.0.awaited.send_modify(|awaited| awaited.begin(&state.fleet, age, now));
+            let fleet = Fleet::new(epoch.number, self.0.policy.clone()).begun_at(epoch.begun);
+            state.fleet = fleet.followed_from(revision);
             state.fleet.apply(revision, events, now);
             state.published = state.fleet.revision();
             state.history = history(state.published);

@@ -15,12 +15,16 @@ use anyhow::Context as _;
 use futures::{FutureExt, StreamExt, stream::BoxStream};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
-use usher_common::runtime::clock::{self, WallClock};
+use usher_common::runtime::clock;
 
 use self::loss::Loss;
 use super::{backoff::Backoff, fleet_handle::FleetHandle};
 use crate::{
-    core::{epoch::Epoch, fleet::Fleet, plan::Event},
+    core::{
+        epoch::{Epoch, Evidence},
+        fleet::Fleet,
+        plan::Event,
+    },
     ops::{metrics::Metrics, watchdog::Watchdog},
     ports::{Batch, Change, Entry, Store, WatchError},
     store::{
@@ -52,7 +56,6 @@ pub struct Follower {
     store: Arc<dyn Store>,
     codec: Arc<Codec>,
     fleet: FleetHandle,
-    wall: WallClock,
     metrics: Metrics,
     watchdog: Watchdog,
 }
@@ -72,11 +75,10 @@ impl Follower {
         store: Arc<dyn Store>,
         codec: Arc<Codec>,
         fleet: FleetHandle,
-        wall: WallClock,
         metrics: Metrics,
         watchdog: Watchdog,
     ) -> Self {
-        Self { store, codec, fleet, wall, metrics, watchdog }
+        Self { store, codec, fleet, metrics, watchdog }
     }
 
     /// Follows until asked to stop; whatever the store does, it tries again.
@@ -116,7 +118,7 @@ impl Follower {
         let now = self.store.revision().await.context("read the revision")?;
         let known = place.filter(|at| at.epoch == epoch);
         if let Some(at) = known.filter(|at| at.revision > now) {
-            return self.set_back(at).await;
+            return self.renew(at.epoch, &Evidence::WentBack { applied: at.revision, now }).await;
         }
         let resumed = match known {
             Some(at) => self.resume(at).await?.map(|changes| (at, changes)),
@@ -144,10 +146,7 @@ impl Follower {
             // epoch, and polls find the rest (F7).
             Ended::Loss(loss) => {
                 warn!(?loss, "stored state was taken away; a new epoch begins");
-                if loss == Loss::Taken {
-                    epoch::renew(self.store.as_ref(), epoch).await.context("begin a new epoch")?;
-                }
-                Ok(())
+                if loss == Loss::Taken { self.renew(epoch, &Evidence::Taken).await } else { Ok(()) }
             }
         }
     }
@@ -166,9 +165,8 @@ impl Follower {
 
     /// Begins a new epoch on a store whose history is not the one that was followed: what was handed
     /// out under the old epoch must not be continued.
-    async fn set_back(&self, at: Place) -> anyhow::Result<()> {
-        warn!(had = at.revision, "the store went back in time: a new epoch begins");
-        epoch::renew(self.store.as_ref(), at.epoch).await.context("begin a new epoch")
+    async fn renew(&self, epoch: Epoch, evidence: &Evidence) -> anyhow::Result<()> {
+        epoch::renew(self.store.as_ref(), epoch, self.fleet.history_key().as_ref(), evidence).await
     }
 
     /// Reads everything and makes the fleet equal to it; `None` when the epoch ends with that.
@@ -180,24 +178,24 @@ impl Follower {
         }
         let (events, bad) = self.codec.events(&listing);
         bad.iter().for_each(report);
-        if !self.fleet.complete() && epoch.left_alone(&events, self.wall.now_ms()) {
-            warn!("no server was asked for long: a new epoch begins");
-            epoch::renew(self.store.as_ref(), epoch).await.context("begin a new epoch")?;
-            return Ok(None);
-        }
         let (count, now) = (events.len(), clock::now());
         let place = Place { epoch, revision: listing.revision, print: None };
         if self.fleet.complete() && self.fleet.read(Fleet::epoch) == epoch {
             let foreign = self.fleet.read(|fleet| fleet.contradicts(&events));
             if foreign || listing.revision < self.fleet.revision().seq {
-                return self.set_back(place).await.map(|()| None);
+                let (applied, now) = (self.fleet.revision().seq, listing.revision);
+                let back = Evidence::WentBack { applied, now };
+                let evidence = if foreign { Evidence::Contradicts } else { back };
+                return self.renew(epoch, &evidence).await.map(|()| None);
             }
             self.fleet.apply_listing(listing.revision, events, now);
         } else {
             if self.fleet.complete() {
                 self.metrics.rebuilt();
             }
-            self.fleet.restart(epoch, listing.revision, events, now);
+            let age = witnesses::age(&listing, epoch);
+            listing.entries.iter().for_each(|entry| witnesses::take_key(&self.fleet, entry));
+            self.fleet.restart(epoch, age, listing.revision, events, now);
         }
         listing.entries.iter().for_each(|entry| witnesses::take(&self.fleet, entry));
         self.metrics.revision(listing.revision);

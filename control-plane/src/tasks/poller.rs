@@ -152,7 +152,12 @@ impl Poller {
     fn keep_in_step(&self, begin: Begin, now: Instant) {
         let wanted: HashMap<ServerId, Option<Duration>> = self.fleet.read(|fleet| {
             let polled = fleet.servers().filter(|server| fleet.is_polled(server.id()));
-            let age = |server: &FleetServer| server.sample_age(now).filter(|_| fleet.knows(server));
+            // The age of a sample that was there when this replica started is known to nobody.
+            let least =
+                |server: &FleetServer| if fleet.saw_sampled(server) { Duration::ZERO } else { self.interval };
+            let age = |server: &FleetServer| {
+                server.sample_age(now).filter(|_| fleet.knows(server)).map(|age| age.max(least(server)))
+            };
             polled.map(|server| (server.id().clone(), age(server))).collect()
         });
         let mut running = self.pollers.lock();

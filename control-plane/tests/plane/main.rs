@@ -5,6 +5,7 @@ mod bench;
 mod access;
 mod adopt;
 mod callbacks;
+mod epochs;
 mod fleet_size;
 mod health;
 mod hook_figures;

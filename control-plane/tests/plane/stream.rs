@@ -16,37 +16,37 @@ use usher_common::{
 use crate::bench::{Bench, EdgeServiceClient, RoutingServiceClient, until};
 
 /// An edge as simple as can be: it holds a table and follows the stream.
-struct Edge {
+pub(crate) struct Edge {
     say: mpsc::Sender<StreamRoutesRequest>,
     hear: tonic::Streaming<SharedFrame>,
-    table: RoutingTable,
+    pub(crate) table: RoutingTable,
     snapshots: usize,
     building: Option<Delta>,
+    pub(crate) seal: Option<Seal>,
 }
 
 impl Edge {
-    async fn connect(bench: &Bench, id: &str, table: Option<RoutingTable>) -> Self {
-        let (say, said) = mpsc::channel(16);
+    pub(crate) async fn connect(bench: &Bench, id: &str, table: Option<RoutingTable>) -> Self {
         let have = table.as_ref().map(|table| table.revision().into());
-        let hello = Hello {
-            edge_id: id.into(),
-            address: "here".into(),
-            version: "1".into(),
-            have,
-            ..Hello::default()
-        };
+        let hello = Hello { edge_id: id.into(), have, ..Hello::default() };
+        Self { table: table.unwrap_or_else(nothing), ..Self::greet(bench, hello).await }
+    }
+
+    pub(crate) async fn greet(bench: &Bench, hello: Hello) -> Self {
+        let (say, said) = mpsc::channel(16);
+        let hello = Hello { address: "here".into(), version: "1".into(), ..hello };
         say.send(StreamRoutesRequest { message: Some(Say::Hello(hello)) }).await.expect("is open");
         let hear = RoutingServiceClient::new(bench.channel.clone())
             .stream_routes(ReceiverStream::new(said))
             .await
             .expect("is served")
             .into_inner();
-        let table = table.unwrap_or_else(|| RoutingTable::empty(revision::Revision::default()));
-        Self { say, hear, table, snapshots: 0, building: None }
+        let table = nothing();
+        Self { say, hear, table, snapshots: 0, building: None, seal: None }
     }
 
     /// Takes one frame; `false` for a heartbeat.
-    async fn step(&mut self) -> bool {
+    pub(crate) async fn step(&mut self) -> bool {
         let frame = tokio::time::timeout(Duration::from_secs(20), self.hear.message()).await;
         let frame = frame.expect("speaks in time").expect("is well").expect("goes on");
         match frame.into_message().expect("is readable").message.expect("says something") {
@@ -82,6 +82,7 @@ impl Edge {
                 self.table.apply(&delta).expect("follows without a gap");
                 self.ack().await;
             }
+            Hear::Seal(seal) => self.seal = Some(seal),
             Hear::Heartbeat(beat) => {
                 assert_eq!(beat.revision.map(Into::into), Some(self.table.revision()));
                 assert_eq!(beat.digest, self.table.digest().0, "the tables are equal");
@@ -101,11 +102,15 @@ impl Edge {
         while self.step().await {}
     }
 
-    async fn until(&mut self, meetings: usize) {
+    pub(crate) async fn until(&mut self, meetings: usize) {
         while self.table.meeting_count() != meetings {
             self.step().await;
         }
     }
+}
+
+fn nothing() -> RoutingTable {
+    RoutingTable::empty(revision::Revision::default())
 }
 
 #[tokio::test(flavor = "multi_thread")]

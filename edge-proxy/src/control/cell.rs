@@ -11,6 +11,7 @@ use std::{
 use arc_swap::ArcSwapOption;
 use tokio::{sync::watch, time::Instant};
 use usher_common::{
+    proto::v1::Seal,
     revision::Revision,
     routing::{Delta, Gap},
 };
@@ -23,6 +24,8 @@ pub struct TableCell {
     table: ArcSwapOption<LiveTable>,
     revision: watch::Sender<Option<Revision>>,
     started: Instant,
+    /// What a control plane sealed last: the edge cannot read it, and brings it back.
+    seal: ArcSwapOption<Seal>,
     /// Milliseconds after `started` at which a control plane last vouched for the table; 0: never.
     vouched_ms: AtomicU64,
 }
@@ -33,6 +36,7 @@ impl Default for TableCell {
             table: ArcSwapOption::empty(),
             revision: watch::Sender::new(None),
             started: Instant::now(),
+            seal: ArcSwapOption::empty(),
             vouched_ms: AtomicU64::new(0),
         }
     }
@@ -60,6 +64,16 @@ impl TableCell {
             0 => None,
             at => Some(self.started.elapsed().saturating_sub(Duration::from_millis(at))),
         }
+    }
+
+    /// Keeps a control plane's word that the store was at a revision, in place of the one before.
+    pub fn keep_seal(&self, seal: Seal) {
+        self.seal.store(Some(Arc::new(seal)));
+    }
+
+    /// Returns the last such word.
+    pub fn seal(&self) -> Option<Seal> {
+        self.seal.load().as_deref().cloned()
     }
 
     /// Waits until there is a table.

@@ -100,6 +100,10 @@ impl Intake {
             }
             Message::Delta(delta) => self.delta(delta),
             Message::Heartbeat(heartbeat) => Ok(self.heartbeat(&heartbeat)),
+            Message::Seal(seal) => {
+                self.cell.keep_seal(seal);
+                Ok(Step::Quiet)
+            }
         }
     }
 

@@ -156,6 +156,7 @@ impl Subscriber {
             have: self.cell.revision().filter(|_| !self.from_disk).map(Into::into),
             servers: table.iter().flat_map(|table| table.used_servers()).collect(),
             tenants: table.iter().flat_map(|table| table.tenant_names()).collect(),
+            seal: self.cell.seal(),
         };
         send(&outbox, Outgoing::Hello(hello));
         let mut client =

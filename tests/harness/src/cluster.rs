@@ -122,6 +122,11 @@ impl Cluster {
         self.start(&format!("control plane {number}"), Program::ControlPlane, &settings).await
     }
 
+    /// Sets an environment variable of the programs that are started from now on.
+    pub fn set_environment(&mut self, name: &str, value: &str) {
+        self.plan.settings.insert(name.to_owned(), value.to_owned());
+    }
+
     /// Starts one more edge, which knows all control planes of this moment.
     ///
     /// # Errors

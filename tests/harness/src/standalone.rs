@@ -87,6 +87,11 @@ impl Standalone {
         Ok(())
     }
 
+    /// Sets an environment variable for the next start.
+    pub fn set_environment(&mut self, name: &str, value: &str) {
+        self.settings.insert(name.to_owned(), value.to_owned());
+    }
+
     /// Returns a client of its BBB API.
     pub fn client(&self) -> BbbClient {
         BbbClient::new(self.process.address("listen"), SECRET)

@@ -31,6 +31,12 @@ impl Fleet {
         server.sample.as_ref().filter(|sample| self.is_of_now(Some(sample))).map(|stored| &stored.value)
     }
 
+    /// Tells whether this replica saw what the last poll of a server wrote being written: the age it knows is the true
+    /// one.
+    pub fn saw_sampled(&self, server: &FleetServer) -> bool {
+        server.sample.as_ref().is_some_and(|sample| sample.modified > self.followed_since)
+    }
+
     fn is_of_now<T>(&self, stored: Option<&Stored<T>>) -> bool {
         stored.is_some_and(|stored| stored.modified > self.begun)
     }

@@ -88,6 +88,9 @@ impl Session {
             Ok(sent) => sent,
             Err(end) => return end,
         };
+        if let Err(end) = self.seal().await {
+            return end;
+        }
         let mut beat = tokio::time::interval(self.heartbeat);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -156,9 +159,6 @@ impl Session {
         let Some(have) = have else { return self.send_snapshot().await };
         // An edge never goes back (I10): one that comes from a replica that was ahead waits.
         let behind = self.fleet.revision().epoch == have.epoch && !self.fleet.revision().reaches(have);
-        if behind {
-            self.fleet.doubt(have);
-        }
         if behind && self.alive_during(self.fleet.reach(have, CATCH_UP_WITHIN)).await.is_err() {
             return Err(End::Told(Status::unavailable("this control plane is behind the edge's table")));
         }
@@ -245,7 +245,15 @@ impl Session {
             let message = Some(Body::Heartbeat(heartbeat));
             self.send(Ok(SharedFrame::Decoded(StreamRoutesResponse { message }))).await?;
         }
+        self.seal().await?;
         Ok(sent)
+    }
+
+    /// Gives the edge a word to bring back, should the store forget.
+    async fn seal(&mut self) -> Result<(), End> {
+        let Some(seal) = self.fleet.seal() else { return Ok(()) };
+        let message = Some(Body::Seal(seal));
+        self.send(Ok(SharedFrame::Decoded(StreamRoutesResponse { message }))).await
     }
 
     async fn send(&mut self, frame: Frame) -> Result<(), End> {

@@ -2,13 +2,18 @@
 //! `meta` says when it began.
 
 use anyhow::Context as _;
+use tracing::warn;
 
 use crate::{
-    core::epoch::Epoch,
+    core::{
+        awaited::Names,
+        epoch::{Epoch, Evidence},
+        seal::HistoryKey,
+    },
     ports::{Entry, Guard, Store, Txn, Write},
     store::{
-        codec::{Meta, meta, read_meta},
-        keys::META,
+        codec::{Meta, awaited, meta, read_meta},
+        keys::{AWAITED, META},
     },
 };
 
@@ -31,10 +36,20 @@ pub(super) async fn current(store: &dyn Store) -> anyhow::Result<Epoch> {
     }
 }
 
-/// Begins a new epoch, unless another replica has done so since `known`.
-pub(super) async fn renew(store: &dyn Store, known: Epoch) -> anyhow::Result<()> {
+/// Weighs `evidence`, and begins a new epoch if it suffices, unless another replica has done so since `known`.
+pub(super) async fn renew(
+    store: &dyn Store,
+    known: Epoch,
+    key: Option<&HistoryKey>,
+    evidence: &Evidence,
+) -> anyhow::Result<()> {
+    if !evidence.suffices(known, key, store.revision().await.context("read the revision")?) {
+        return Ok(());
+    }
+    warn!(?evidence, "the store lost its past: a new epoch begins");
     let cluster_id = store.cluster_id().await?;
-    begin(store, Guard::Unchanged(META.into(), known.begun), cluster_id).await
+    let guard = Guard::Unchanged(META.into(), known.begun);
+    begin(store, guard, cluster_id).await.context("begin a new epoch")
 }
 
 async fn read(store: &dyn Store) -> anyhow::Result<Option<Entry>> {
@@ -42,18 +57,25 @@ async fn read(store: &dyn Store) -> anyhow::Result<Option<Entry>> {
     Ok(listing.entries.into_iter().find(|entry| entry.key == META))
 }
 
+/// Writes `meta`, and that nobody is awaited yet: by that a replica that starts meanwhile knows a young epoch
+/// from one that has lasted.
 async fn begin(store: &dyn Store, guard: Guard, cluster_id: u64) -> anyhow::Result<()> {
-    let value = meta(Meta { epoch: rand::random(), cluster_id });
-    store.commit(vec![Txn { guards: vec![guard], writes: vec![Write::Put(META.into(), value)] }]).await?;
+    let epoch = rand::random();
+    let writes = vec![
+        Write::Put(META.into(), meta(Meta { epoch, cluster_id })),
+        Write::Put(AWAITED.into(), awaited(epoch, &Names::default())),
+    ];
+    store.commit(vec![Txn { guards: vec![guard], writes }]).await?;
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
+    use usher_common::revision::Revision;
 
     use super::*;
-    use crate::{ports::Verdict, store::embedded::EmbeddedStore};
+    use crate::{core::epoch::Sealed, ports::Verdict, store::embedded::EmbeddedStore};
 
     async fn put_meta(store: &dyn Store, value: Bytes) {
         let txn = Txn { guards: Vec::new(), writes: vec![Write::Put(META.into(), value)] };
@@ -66,11 +88,14 @@ mod tests {
         let store = EmbeddedStore::open(None).unwrap();
         let first = current(&store).await.unwrap();
         assert_eq!(current(&store).await.unwrap(), first);
-        renew(&store, first).await.unwrap();
+        renew(&store, first, None, &Evidence::Taken).await.unwrap();
         let second = current(&store).await.unwrap();
         assert!(second.number != first.number && second.begun > first.begun);
-        renew(&store, first).await.unwrap();
+        renew(&store, first, None, &Evidence::Taken).await.unwrap();
         assert_eq!(current(&store).await.unwrap(), second, "another replica was late to notice");
+        let unsealed = Sealed { revision: Revision::new(second.number, u64::MAX), mac: Vec::new() };
+        renew(&store, second, None, &Evidence::Edge(unsealed)).await.unwrap();
+        assert_eq!(current(&store).await.unwrap(), second, "an edge's word alone");
     }
 
     #[tokio::test]

@@ -4,16 +4,21 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
-use tokio::time::sleep;
+use tokio::time::{sleep, sleep_until};
 use tracing::warn;
 
 use super::epoch;
 use crate::{
-    core::{awaited::Names, epoch::Epoch, fleet::Fleet},
-    ports::{Change, Entry, Guard, Store, Txn, Verdict, Write},
+    core::{
+        awaited::{Age, Names},
+        epoch::Epoch,
+        fleet::Fleet,
+        seal::HistoryKey,
+    },
+    ports::{Change, Entry, Guard, Listing, Store, Txn, Verdict, Write},
     store::{
-        codec::{awaited, read_awaited},
-        keys::{AWAITED, META},
+        codec::{awaited, history_key, read_awaited, read_history_key},
+        keys::{AWAITED, HISTORY_KEY, META},
     },
     tasks::fleet_handle::FleetHandle,
 };
@@ -21,28 +26,65 @@ use crate::{
 /// Pause after a write that failed.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// Writes down what is awaited whenever that is more, and begins a new epoch when an edge holds a
-/// later revision than the store ever had. Never returns.
+/// Writes down what is awaited whenever that is more, and takes it out when nothing is any longer; weighs what
+/// edges bring; sees to the key that revisions are sealed by. Never returns.
 pub(super) async fn heed(store: &dyn Store, fleet: &FleetHandle) {
-    let (mut awaited, mut doubts) = (fleet.awaited(), fleet.doubts());
+    let (mut awaited, mut evidence, mut revisions) = (fleet.awaited(), fleet.evidence(), fleet.revisions());
     awaited.mark_changed();
-    doubts.mark_changed();
+    evidence.mark_changed();
+    revisions.mark_changed();
+    let (mut keyed, mut closed) = (None, None);
     loop {
+        let epoch = fleet.revision().epoch;
+        let until = fleet.awaited().borrow().until().filter(|_| fleet.complete() && closed != Some(epoch));
+        let over = async {
+            match until {
+                Some(until) => sleep_until(until.into()).await,
+                None => std::future::pending().await,
+            }
+        };
         let heeded = tokio::select! {
             changed = awaited.changed() => match changed {
                 Ok(()) => share(store, fleet).await,
                 Err(_) => return,
             },
-            changed = doubts.changed() => match changed {
-                Ok(()) => look_back(store, fleet).await,
+            changed = evidence.changed() => match changed {
+                Ok(()) => weigh(store, fleet).await,
                 Err(_) => return,
             },
+            changed = revisions.changed() => match changed {
+                Ok(()) if fleet.complete() && keyed != Some(epoch) => {
+                    ensure_key(store, fleet).await.map(|()| keyed = Some(epoch))
+                }
+                Ok(()) => Ok(()),
+                Err(_) => return,
+            },
+            () = over => close(store, fleet).await.map(|()| closed = Some(epoch)),
         };
         if let Err(error) = heeded {
             warn!(error = format!("{error:#}"), "what edges and replicas know of a loss is not shared");
             awaited.mark_changed();
+            evidence.mark_changed();
+            revisions.mark_changed();
             sleep(AGAIN).await;
         }
+    }
+}
+
+/// Tells how old an epoch is, as far as the store says.
+pub(super) fn age(listing: &Listing, epoch: Epoch) -> Age {
+    let of_this = |entry: &Entry| {
+        entry.key == AWAITED && read_awaited(&entry.value).is_ok_and(|(number, _)| number == epoch.number)
+    };
+    if listing.entries.iter().any(of_this) { Age::Young } else { Age::Old }
+}
+
+/// Takes over the key that revisions are sealed by.
+pub(super) fn take_key(fleet: &FleetHandle, entry: &Entry) {
+    if entry.key == HISTORY_KEY
+        && let Ok(key) = read_history_key(&entry.value)
+    {
+        fleet.set_history_key(key);
     }
 }
 
@@ -59,8 +101,41 @@ pub(super) fn take(fleet: &FleetHandle, entry: &Entry) {
 /// As [`take`], where a change is of it.
 pub(super) fn take_change(fleet: &FleetHandle, change: &Change) {
     if let Change::Put(entry) = change {
+        take_key(fleet, entry);
         take(fleet, entry);
     }
+}
+
+/// Makes the key that revisions are sealed by, where the store has none.
+async fn ensure_key(store: &dyn Store, fleet: &FleetHandle) -> anyhow::Result<()> {
+    loop {
+        let epoch = fleet.read(Fleet::epoch);
+        let listing = store.read_prefix(HISTORY_KEY).await.context("read the key of the history")?;
+        if let Some(entry) = listing.entries.iter().find(|entry| entry.key == HISTORY_KEY) {
+            fleet.set_history_key(read_history_key(&entry.value).context("the key of the history")?);
+            return Ok(());
+        }
+        let key = fleet.history_key().unwrap_or_else(|| HistoryKey::new(rand::random()));
+        let guards = vec![Guard::Absent(HISTORY_KEY.into()), Guard::Unchanged(META.into(), epoch.begun)];
+        let writes = vec![Write::Put(HISTORY_KEY.into(), history_key(&key))];
+        // Whoever is first wins; the next reading tells who that was, and the next epoch has its own turn.
+        store.commit(vec![Txn { guards, writes }]).await.context("write the key of the history")?;
+        if epoch::current(store).await? != epoch {
+            return Ok(());
+        }
+    }
+}
+
+/// Says that the epoch has lasted: who comes later awaits nothing.
+async fn close(store: &dyn Store, fleet: &FleetHandle) -> anyhow::Result<()> {
+    let epoch = fleet.read(Fleet::epoch);
+    let listing = store.read_prefix(AWAITED).await.context("read what is awaited")?;
+    if listing.entries.iter().any(|entry| entry.key == AWAITED) {
+        let guards = vec![Guard::Unchanged(META.into(), epoch.begun)];
+        let writes = vec![Write::Delete(AWAITED.into())];
+        store.commit(vec![Txn { guards, writes }]).await.context("take out what is awaited")?;
+    }
+    Ok(())
 }
 
 async fn share(store: &dyn Store, fleet: &FleetHandle) -> anyhow::Result<()> {
@@ -97,13 +172,9 @@ async fn put(store: &dyn Store, epoch: Epoch, seen: Guard, names: &Names) -> any
     Ok(matches!(verdicts.first(), Some(Verdict::Committed(_))))
 }
 
-/// An edge was given nothing that the store did not have: if it has less, it was set back.
-async fn look_back(store: &dyn Store, fleet: &FleetHandle) -> anyhow::Result<()> {
-    let epoch = fleet.read(Fleet::epoch);
-    let held = *fleet.doubts().borrow();
-    if held.epoch == epoch.number && store.revision().await.context("read the revision")? < held.seq {
-        warn!(%held, "an edge holds a later table than the store: a new epoch begins");
-        epoch::renew(store, epoch).await.context("begin a new epoch")?;
-    }
-    Ok(())
+/// Weighs the last word that the store lost its past.
+async fn weigh(store: &dyn Store, fleet: &FleetHandle) -> anyhow::Result<()> {
+    let (epoch, said) = (fleet.read(Fleet::epoch), fleet.evidence().borrow().clone());
+    let Some((_, said)) = said.filter(|(of, _)| *of == epoch) else { return Ok(()) };
+    epoch::renew(store, epoch, fleet.history_key().as_ref(), &said).await
 }

@@ -118,6 +118,7 @@ mod tests {
     use super::*;
     use crate::{
         core::{
+            awaited::Age,
             epoch::Epoch,
             plan::{Plan, Stored, Write},
             policy::Policy,
@@ -154,7 +155,7 @@ mod tests {
         let fleet = FleetHandle::new(Policy::default());
         let red = Event::Health(sid("a"), stored(health(0, 99)));
         let then = vec![Event::Server(sid("a"), stored(server("a"))), red];
-        fleet.restart(Epoch { number: 7, begun: 0 }, 0, then, clock::now());
+        fleet.restart(Epoch { number: 7, begun: 0 }, Age::Old, 0, then, clock::now());
         assert_eq!(fleet.read(|fleet| fleet.routing().server(&sid("a")).unwrap().health), Health::Offline);
 
         let revisions = RevisionReader::new(store.clone(), Tasks::new(), Duration::from_secs(5));

@@ -133,3 +133,16 @@ fn i10_deltas_that_were_applied_already_change_nothing() {
     assert_eq!(intake.take(Message::Delta((&old).into())), Ok(Step::Quiet));
     assert_eq!(cell.revision(), Some(Revision::new(1, 6)));
 }
+
+#[test]
+fn i10_an_edge_keeps_the_last_seal_it_was_given_and_changes_nothing_by_it() {
+    let truth = model(1, 5, 2);
+    let (cell, mut intake) = started(&truth);
+    assert_eq!(cell.seal(), None);
+    for seq in [5, 9] {
+        let seal = v1::Seal { revision: Some(Revision::new(1, seq).into()), mac: vec![7; 32] };
+        assert_eq!(intake.take(Message::Seal(seal.clone())), Ok(Step::Quiet));
+        assert_eq!(cell.seal(), Some(seal));
+    }
+    assert_eq!(cell.revision(), Some(truth.revision()), "it is no table");
+}

@@ -12,7 +12,7 @@ use usher_common::proto::v1::Health;
 use usher_harness::{cluster::Cluster, wait};
 
 /// Returns the library that shifts a program's wall clock.
-fn faketime() -> Result<PathBuf> {
+pub(crate) fn faketime() -> Result<PathBuf> {
     if let Some(named) = env::var_os("TEST_FAKETIME") {
         return Ok(named.into());
     }

@@ -12,6 +12,7 @@ mod clock;
 mod configuration;
 mod dial_in;
 mod drain;
+mod epochs;
 mod failover;
 mod health;
 mod hooks;

@@ -1,5 +1,6 @@
 //! What goes wrong: each fault is drawn, lasts for a while, and is mended.
 
+mod hostile;
 mod operators;
 
 use std::{sync::Arc, time::Duration};
@@ -36,9 +37,11 @@ enum Fault {
     ListedTwice,
     EdgeCrashes,
     StoreAndReplicas,
+    HostileEdge,
+    StartsWithWrongClock,
 }
 
-const FAULTS: [Fault; 21] = [
+const FAULTS: [Fault; 23] = [
     Fault::ReplicaFromStore,
     Fault::ReplicaFromServers,
     Fault::EdgeFromReplicas,
@@ -60,6 +63,8 @@ const FAULTS: [Fault; 21] = [
     Fault::ListedTwice,
     Fault::EdgeCrashes,
     Fault::StoreAndReplicas,
+    Fault::HostileEdge,
+    Fault::StartsWithWrongClock,
 ];
 
 /// How often things go wrong, and for how long.
@@ -143,6 +148,18 @@ impl Cluster {
                 sleep(lasts / 4).await;
                 self.replicas[replica].start();
                 self.witness.note(&format!("! r{replica} starts"));
+            }
+            Fault::HostileEdge => self.claims_a_past(lasts).await,
+            Fault::StartsWithWrongClock => {
+                let hours = self.chance.below(97) as i64 - 48;
+                self.witness.note(&format!("! r{replica} crashes, to start with a clock {hours} h ahead"));
+                self.replicas[replica].crash();
+                self.replicas[replica].wall.set_ahead(hours * 3_600_000);
+                sleep(lasts / 4).await;
+                self.replicas[replica].start();
+                self.witness.note(&format!("! r{replica} starts"));
+                sleep(lasts).await;
+                self.replicas[replica].wall.set_ahead(0);
             }
             Fault::LossyLinks => self.lossy(edge, replica, lasts).await,
             Fault::SlowWatch => {

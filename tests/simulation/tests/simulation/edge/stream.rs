@@ -81,6 +81,7 @@ impl SimEdge {
         let hello = Hello {
             edge_id: format!("e{}", self.index),
             have: self.cell.revision().map(Into::into),
+            seal: self.cell.seal(),
             ..Hello::default()
         };
         drop(outbox.try_send(Outgoing::Hello(hello))); // there is room for the first one

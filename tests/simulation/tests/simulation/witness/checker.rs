@@ -37,6 +37,8 @@ pub(crate) enum Kind {
     Lie,
     Rest,
     Slander,
+    /// A new epoch began although the store had lost nothing.
+    Epoch,
 }
 
 /// A promise that was broken.
@@ -57,6 +59,8 @@ pub(crate) struct Checker {
     asked: BTreeMap<MeetingKey, u32>,
     /// The newest instance of an id that an application's `end` reached.
     ended: BTreeMap<MeetingKey, u64>,
+    /// The store holds what names its epoch.
+    epoch_stands: bool,
     /// The store has begun anew: revisions of before cannot be compared.
     pub(super) began_anew: bool,
     doubled: BTreeMap<MeetingKey, Instant>,
@@ -74,6 +78,7 @@ impl Checker {
             by_hand: BTreeSet::new(),
             asked: BTreeMap::new(),
             ended: BTreeMap::new(),
+            epoch_stands: false,
             began_anew: false,
             doubled: BTreeMap::new(),
             failures: Failures::default(),
@@ -97,6 +102,12 @@ impl Checker {
         // A new epoch alone takes nothing out of the store: what was known is still to be right.
         if batch.changes.iter().any(|change| matches!(change, Change::Delete { key } if key == keys::META)) {
             self.store_lost(); // emptied: nobody decided on what is missing
+        }
+        if batch.changes.iter().any(|change| matches!(change, Change::Put(entry) if entry.key == keys::META))
+            && std::mem::replace(&mut self.epoch_stands, true)
+        {
+            // Here the store is never set back, so nothing but its loss is evidence.
+            self.fail(Kind::Epoch, None, "a new epoch has begun on a store that lost nothing".into());
         }
         let told = batch.changes.iter().filter(|change| !key_of(change).starts_with("load/"));
         let events: Vec<Event> = told.filter_map(|change| self.codec.event(change).ok().flatten()).collect();
@@ -228,6 +239,7 @@ impl Checker {
     /// The store begins anew: what is known of it is no more, and an id that ran twice, or on a server
     /// that was given up, may be taken for either.
     pub(super) fn store_lost(&mut self) {
+        self.epoch_stands = false;
         let doubled: Vec<MeetingKey> = self.instances.doubled().cloned().collect();
         for (id, instance) in self.instances.iter_mut() {
             let routed = self.truth.records.get(&instance.key).is_some_and(|record| {

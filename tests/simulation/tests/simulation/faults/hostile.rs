@@ -1,0 +1,37 @@
+//! An edge in a hostile hand: it says that the store was where it never was.
+
+use std::time::Duration;
+
+use futures::StreamExt;
+use tokio::time::sleep;
+use usher_common::proto::v1::{Hello, Revision, Seal, StreamRoutesRequest, stream_routes_request::Message};
+
+use crate::cluster::Cluster;
+
+impl Cluster {
+    /// Says hello to every replica by several names, with a revision that is far ahead and whatever seal: none,
+    /// a forged one, and one that an honest edge was given for another revision. The streams stay open.
+    pub(super) async fn claims_a_past(&self, lasts: Duration) {
+        self.witness.note("! an edge claims a later past of the store");
+        let given = self.some_edge().cell.seal();
+        let mut streams = Vec::new();
+        for (number, plane) in self.running().into_iter().enumerate() {
+            let now = plane.engine.fleet.revision();
+            let forged = (0..32).map(|_| self.chance.below(256) as u8).collect();
+            let macs = [None, Some(forged), given.clone().map(|seal| seal.mac)];
+            for (turn, mac) in macs.into_iter().enumerate() {
+                let seq = now.seq.saturating_add(1 + self.chance.below(1 << (1 + 20 * turn)));
+                let have = Some(Revision { epoch: now.epoch, seq });
+                let seal = mac.map(|mac| Seal { revision: have, mac });
+                let hello =
+                    Hello { edge_id: format!("hostile-{number}-{turn}"), have, seal, ..Hello::default() };
+                let said = StreamRoutesRequest { message: Some(Message::Hello(hello)) };
+                // It never ends by itself.
+                let said = futures::stream::iter([Ok(said)]).chain(futures::stream::pending());
+                streams.extend(plane.routing.open(Box::pin(said)).await.ok());
+            }
+        }
+        sleep(lasts).await;
+        drop(streams);
+    }
+}
