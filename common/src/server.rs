@@ -89,6 +89,13 @@ pub struct Sample {
     pub bbb_version: String,
 }
 
+/// What a successful poll adds to the stored [`Sample`] when it saw the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Freshness {
+    /// Store revision that was applied before the poll was sent.
+    pub watermark: u64,
+}
+
 /// One meeting in a [`Sample`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SampledMeeting {

@@ -77,6 +77,10 @@ pub struct StoreSettings {
     pub key: Option<PathBuf>,
     /// Longest time one call to the store may take.
     pub timeout: Duration,
+    /// How long etcd's history is kept at least; 0 leaves it to whoever else compacts it.
+    pub compact_every: Duration,
+    /// Bytes from which on the store refuses writes; 0 means as the store says.
+    pub quota: u64,
 }
 
 /// The two stores.
@@ -100,6 +104,8 @@ impl Default for StoreSettings {
             cert: None,
             key: None,
             timeout: Duration::from_secs(5),
+            compact_every: Duration::from_mins(5),
+            quota: 0,
         }
     }
 }

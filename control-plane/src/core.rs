@@ -8,6 +8,7 @@
 pub mod awaited;
 pub mod beat;
 pub mod delivery;
+pub mod drift;
 pub mod epoch;
 pub mod fleet;
 pub mod health;
@@ -23,6 +24,7 @@ pub mod policy;
 pub mod reconcile;
 pub mod seal;
 pub mod standing;
+pub mod upkeep;
 pub mod voice;
 
 #[cfg(test)]

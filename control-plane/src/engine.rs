@@ -28,6 +28,7 @@ use crate::{
         poller::{Poller, Pollers, Reaper, Round},
         revision_reader::RevisionReader,
         sweeper::Sweeper,
+        upkeep::{SpaceFigures, Upkeep},
         writer::Writer,
     },
 };
@@ -70,6 +71,8 @@ pub struct Engine {
     pub alarms: Alarms,
     /// Whether this replica leads.
     pub leadership: Leadership,
+    /// What the store takes.
+    pub space: SpaceFigures,
     /// Cancelled when the store was read completely and the tenant `default` has its secrets.
     pub ready: CancellationToken,
 }
@@ -122,7 +125,15 @@ impl Engine {
         );
         let poll_asks =
             PollAsks::new(store.clone(), fleet.clone(), leadership.clone(), pollers.clone(), tasks.clone());
-        let sweeper = Sweeper::new(writer, leadership.clone(), metrics, interval.min(SWEEP));
+        let sweeper = Sweeper::new(writer, leadership.clone(), metrics.clone(), interval.min(SWEEP));
+        let space = SpaceFigures::default();
+        let upkeep = Upkeep::new(
+            store.clone(),
+            fleet.clone(),
+            leadership.clone(),
+            (alarms.clone(), metrics, space.clone()),
+            &settings.store,
+        );
         let ready = CancellationToken::new();
         let arrival = Arrival::new(settings, fleet.clone(), admin.clone(), ready.clone());
 
@@ -132,8 +143,9 @@ impl Engine {
         tasks.spawn("poller", |stop| poller.run(stop));
         tasks.spawn("poll asks", |stop| asks.run(stop));
         tasks.spawn("sweeper", |stop| sweeper.run(stop));
+        tasks.spawn("store upkeep", |stop| upkeep.run(stop));
         tasks.spawn_short("arrival", arrival.run(tasks.stopping()));
         let resolver = Resolver::new(fleet.clone(), revisions, store, codec);
-        Self { fleet, placer, resolver, admin, pollers, poll_asks, alarms, leadership, ready }
+        Self { fleet, placer, resolver, admin, pollers, poll_asks, alarms, leadership, space, ready }
     }
 }

@@ -13,7 +13,10 @@ use usher_common::{
     server::{Sample, Server},
 };
 
-use crate::core::delivery::{Form, Outcome};
+use crate::core::{
+    delivery::{Form, Outcome},
+    upkeep::StoreSpace,
+};
 
 /// A key with its value. Keys are relative to the store's prefix: `servers/bbb1`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -147,6 +150,13 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// The error holds for all of them.
     async fn commit(&self, txns: Vec<Txn>) -> Result<Vec<Verdict>, StoreError>;
+
+    /// Forgets the history before `revision`; what stands stays. Whoever watches from before is told
+    /// [`WatchError::Compacted`]. One that has forgotten it already is done.
+    async fn compact(&self, revision: u64) -> Result<(), StoreError>;
+
+    /// Returns what it takes on its disk.
+    async fn space(&self) -> Result<StoreSpace, StoreError>;
 
     /// Returns a number that a restored or remade store cluster does not share with its past.
     async fn cluster_id(&self) -> Result<u64, StoreError>;

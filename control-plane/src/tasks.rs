@@ -18,5 +18,6 @@ pub mod poller;
 mod prefix_follower;
 pub mod revision_reader;
 pub mod sweeper;
+pub mod upkeep;
 pub mod watched_store;
 pub mod writer;

@@ -191,3 +191,23 @@ async fn a_key_written_twice_is_rejected_and_nothing_of_it_is_written() {
     assert!(matches!(result, Err(StoreError::Rejected(_))), "{result:?}");
     assert!(store.read_prefix("").await.expect("is read").entries.is_empty());
 }
+
+/// A value of the size of a sample, written again and again, with the syncs of real work: the file reuses its
+/// pages.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f8_a_file_that_is_written_for_long_does_not_grow() {
+    let directory = tempdir().expect("a directory");
+    let store = open(directory.path());
+    let mut sizes = Vec::new();
+    for round in 0..900 {
+        let value = format!("{round:06}").repeat(1_000);
+        store.commit(vec![put(&format!("load/{}", round % 3), &value)]).await.expect("is decided");
+        if round % 300 == 299 {
+            sizes.push(store.space().await.expect("is told").taken);
+        }
+    }
+    let (first, last) = (sizes[0], sizes[2]);
+    assert!(first > 0 && last <= first, "900 writes of 6 KB: {sizes:?}");
+    let in_memory = EmbeddedStore::open(None).expect("opens");
+    assert_eq!(in_memory.space().await.expect("is told").taken, 0);
+}

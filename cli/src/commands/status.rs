@@ -36,6 +36,13 @@ struct Status {
     hook_events: u32,
     /// Null where the replica that answered does not know: the one that leads does.
     servers_without_hooks: Option<u32>,
+    /// Null before the store was looked at.
+    store_bytes: Option<u64>,
+    store_in_use_bytes: Option<u64>,
+    /// Null where it is not known.
+    store_quota_bytes: Option<u64>,
+    /// Null where the replica that answered did not have the store forget old history.
+    store_compacted_seconds: Option<i64>,
     servers_online: u32,
     servers_unhealthy: u32,
     servers_offline: u32,
@@ -83,6 +90,10 @@ impl Status {
             hooks: status.hooks,
             hook_events: status.hook_events,
             servers_without_hooks: status.servers_without_hooks,
+            store_bytes: status.store_bytes,
+            store_in_use_bytes: status.store_in_use_bytes,
+            store_quota_bytes: status.store_quota_bytes,
+            store_compacted_seconds: status.store_compacted.as_ref().map(|age| age.seconds),
             servers_online: status.servers_online,
             servers_unhealthy: status.servers_unhealthy,
             servers_offline: status.servers_offline,
@@ -116,6 +127,7 @@ impl Status {
             format!("meetings       {} with {} users, {} zombies", self.meetings, self.users, self.zombies),
             format!("edges          {} connected to it, revision {}", self.edges, self.revision),
         ];
+        lines.extend(self.store());
         // Every end of a meeting passes through: only what is left standing is worth a line.
         if self.oldest_delivery_seconds >= PILED_UP_SECONDS {
             lines.push(format!(
@@ -150,6 +162,23 @@ impl Status {
         lines.join("\n")
     }
 
+    /// Says what the store takes, where it takes anything.
+    fn store(&self) -> Option<String> {
+        let taken = self.store_bytes.filter(|bytes| *bytes > 0)?;
+        let mut line = format!("store          {}", size(taken));
+        if let Some(quota) = self.store_quota_bytes.filter(|quota| *quota > 0) {
+            let percent = u128::from(taken) * 100 / u128::from(quota);
+            line.push_str(&format!(" of {} ({percent} %)", size(quota)));
+        }
+        if let Some(in_use) = self.store_in_use_bytes.filter(|in_use| *in_use < taken) {
+            line.push_str(&format!(", {} in use", size(in_use)));
+        }
+        if let Some(seconds) = self.store_compacted_seconds {
+            line.push_str(&format!(", history compacted {seconds} s ago"));
+        }
+        Some(line)
+    }
+
     /// Says how webhooks are, where anybody registered one.
     fn webhooks(&self) -> Option<String> {
         if self.hooks == 0 && self.hook_events == 0 {
@@ -163,6 +192,14 @@ impl Status {
             None => "the replica that leads knows which servers lack them".to_owned(),
         };
         Some(format!("webhooks       {} registered, {servers}, {} events wait", self.hooks, self.hook_events))
+    }
+}
+
+/// Writes a size for people.
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..1_048_576 => format!("{} KiB", bytes.div_ceil(1024)),
+        _ => format!("{:.1} MiB", bytes as f64 / 1_048_576.0),
     }
 }
 
@@ -214,6 +251,26 @@ async fn fetch(admin: &Admin) -> Result<Status, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn f8_the_store_has_a_line_that_says_how_full_it_is() {
+        let line = |status| {
+            let text = Status::new(status, Vec::new()).text();
+            text.lines().find_map(|line| line.strip_prefix("store          ").map(str::to_owned))
+        };
+        assert_eq!(line(v1::GetStatusResponse::default()), None);
+        let on_disk =
+            v1::GetStatusResponse { store_bytes: Some(1 << 20), ..v1::GetStatusResponse::default() };
+        assert_eq!(line(on_disk.clone()).as_deref(), Some("1.0 MiB"));
+        let etcd = v1::GetStatusResponse {
+            store_in_use_bytes: Some(600 << 10),
+            store_quota_bytes: Some(8 << 20),
+            store_compacted: Some(prost_types::Duration { seconds: 90, nanos: 0 }),
+            ..on_disk
+        };
+        let wanted = "1.0 MiB of 8.0 MiB (12 %), 600 KiB in use, history compacted 90 s ago";
+        assert_eq!(line(etcd).as_deref(), Some(wanted));
+    }
 
     #[test]
     fn webhooks_have_a_line_where_there_are_any() {

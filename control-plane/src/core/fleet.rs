@@ -37,7 +37,7 @@ use usher_common::{
     meeting::MeetingKey,
     revision::Revision,
     routing::{Delta, RoutingTable, TenantRoute},
-    server::{HealthRecord, Sample},
+    server::{Freshness, HealthRecord, Sample},
 };
 
 use self::{
@@ -76,6 +76,13 @@ pub struct Fleet {
 struct Stray {
     health: Option<Stored<HealthRecord>>,
     sample: Option<Stored<Sample>>,
+    freshness: Option<Stored<Freshness>>,
+}
+
+impl Stray {
+    fn is_empty(&self) -> bool {
+        self.health.is_none() && self.sample.is_none() && self.freshness.is_none()
+    }
 }
 
 /// What one call of [`Fleet::apply`] has to look at again.
@@ -184,6 +191,13 @@ impl Fleet {
                 }
                 touched.sampled.insert(id);
             }
+            Event::Freshness(id, stored) => {
+                match self.servers.get_mut(&id) {
+                    Some(server) => server.set_freshness(stored, now),
+                    None => self.strays.entry(id.clone()).or_default().freshness = stored,
+                }
+                touched.sampled.insert(id);
+            }
             Event::Tenant(id, stored) => {
                 match stored {
                     Some(stored) => self.tenants.insert(id.clone(), stored),
@@ -226,20 +240,19 @@ impl Fleet {
                 server.health = stray.health;
                 self.aliases.sampled(id, None, stray.sample.as_ref().map(|stored| &stored.value));
                 server.set_sample(stray.sample, &self.policy, now);
+                server.set_freshness(stray.freshness, now);
                 self.servers.insert(id.clone(), server);
                 self.recount(id, now);
             }
             (None, Some(_)) => {
-                if let Some(FleetServer { health, sample, .. }) = self.servers.remove(id) {
+                if let Some(FleetServer { health, sample, freshness, .. }) = self.servers.remove(id) {
                     self.aliases.sampled(id, sample.as_ref().map(|stored| &stored.value), None);
-                    if health.is_some() || sample.is_some() {
-                        self.strays.insert(id.clone(), Stray { health, sample });
-                    }
+                    self.strays.insert(id.clone(), Stray { health, sample, freshness });
                 }
                 self.recount(id, now);
             }
             (None, None) => {}
         }
-        self.strays.retain(|_, stray| stray.health.is_some() || stray.sample.is_some());
+        self.strays.retain(|_, stray| !stray.is_empty());
     }
 }

@@ -26,7 +26,7 @@ pub use evidence::{FailureReport, Weight, weigh};
 pub use gray::gray_failures;
 pub use guard::{MassGuard, Suspicion, failing, most_fail};
 pub use passive::PassiveGate;
-pub use step::{poll_failed, poll_ok, report_failure};
+pub use step::{look_ok, poll_failed, poll_ok, report_failure};
 
 use usher_common::server::{Health, HealthRecord};
 

@@ -5,7 +5,7 @@ use usher_common::{
     id::{ServerId, TenantId},
     meeting::{MeetingKey, Record, Zombie, ZombieKey},
     routing::TenantRoute,
-    server::{HealthRecord, Sample, Server},
+    server::{Freshness, HealthRecord, Sample, Server},
     voice::VoiceBridge,
 };
 
@@ -31,6 +31,8 @@ pub enum Key {
     Health(ServerId),
     /// `load/ID`
     Sample(ServerId),
+    /// `fresh/ID`
+    Freshness(ServerId),
     /// `tenants/ID`
     Tenant(TenantId),
     /// `meetings/TENANT/ID`
@@ -59,6 +61,8 @@ pub enum Write {
     Health(ServerId, HealthRecord),
     /// Sets `load/ID`.
     Sample(ServerId, Sample),
+    /// Sets `fresh/ID`.
+    Freshness(ServerId, Freshness),
     /// Sets `tenants/ID`.
     Tenant(TenantRoute),
     /// Sets `meetings/TENANT/ID`.
@@ -110,6 +114,8 @@ pub enum Event {
     Health(ServerId, Option<Stored<HealthRecord>>),
     /// `load/ID`
     Sample(ServerId, Option<Stored<Sample>>),
+    /// `fresh/ID`
+    Freshness(ServerId, Option<Stored<Freshness>>),
     /// `tenants/ID`
     Tenant(TenantId, Option<Stored<TenantRoute>>),
     /// `meetings/TENANT/ID`
@@ -127,6 +133,7 @@ impl Write {
             Self::Server(server) => Key::Server(server.id.clone()),
             Self::Health(id, _) => Key::Health(id.clone()),
             Self::Sample(id, _) => Key::Sample(id.clone()),
+            Self::Freshness(id, _) => Key::Freshness(id.clone()),
             Self::Tenant(tenant) => Key::Tenant(tenant.id.clone()),
             Self::Record(key, _) => Key::Record(key.clone()),
             Self::Zombie(key, _) => Key::Zombie(key.clone()),
@@ -143,6 +150,7 @@ impl Event {
             Self::Server(id, _) => Key::Server(id.clone()),
             Self::Health(id, _) => Key::Health(id.clone()),
             Self::Sample(id, _) => Key::Sample(id.clone()),
+            Self::Freshness(id, _) => Key::Freshness(id.clone()),
             Self::Tenant(id, _) => Key::Tenant(id.clone()),
             Self::Record(key, _) => Key::Record(key.clone()),
             Self::Zombie(key, _) => Key::Zombie(key.clone()),
@@ -156,6 +164,7 @@ impl Event {
             Self::Server(_, stored) => stored.as_ref().map(|stored| stored.modified),
             Self::Health(_, stored) => stored.as_ref().map(|stored| stored.modified),
             Self::Sample(_, stored) => stored.as_ref().map(|stored| stored.modified),
+            Self::Freshness(_, stored) => stored.as_ref().map(|stored| stored.modified),
             Self::Tenant(_, stored) => stored.as_ref().map(|stored| stored.modified),
             Self::Record(_, stored) => stored.as_ref().map(|stored| stored.modified),
             Self::Zombie(_, stored) => stored.as_ref().map(|stored| stored.modified),
@@ -169,6 +178,7 @@ impl Event {
             Key::Server(id) => Self::Server(id, None),
             Key::Health(id) => Self::Health(id, None),
             Key::Sample(id) => Self::Sample(id, None),
+            Key::Freshness(id) => Self::Freshness(id, None),
             Key::Tenant(id) => Self::Tenant(id, None),
             Key::Record(key) => Self::Record(key, None),
             Key::Zombie(key) => Self::Zombie(key, None),

@@ -89,6 +89,7 @@ fn put(write: &Write, created: u64, modified: u64) -> Event {
         Write::Server(server) => Event::Server(server.id.clone(), Some(stored(server, created, modified))),
         Write::Health(id, record) => Event::Health(id.clone(), Some(stored(record, created, modified))),
         Write::Sample(id, sample) => Event::Sample(id.clone(), Some(stored(sample, created, modified))),
+        Write::Freshness(id, fresh) => Event::Freshness(id.clone(), Some(stored(fresh, created, modified))),
         Write::Tenant(tenant) => Event::Tenant(tenant.id.clone(), Some(stored(tenant, created, modified))),
         Write::Record(key, record) => Event::Record(key.clone(), Some(stored(record, created, modified))),
         Write::Zombie(key, zombie) => Event::Zombie(key.clone(), Some(stored(zombie, created, modified))),

@@ -15,7 +15,8 @@ use crate::{
     ops::alarms::Alarms,
     ports::Store,
     tasks::{
-        deliveries::Deliveries, edges::Edges, fleet_handle::FleetHandle, hooks::Hooks, leadership::Leadership,
+        deliveries::Deliveries, edges::Edges, fleet_handle::FleetHandle, hooks::Hooks,
+        leadership::Leadership, upkeep::SpaceFigures,
     },
 };
 
@@ -33,6 +34,8 @@ pub(super) struct FleetStatus {
     pub(super) alarms: Alarms,
     /// Whether this replica leads.
     pub(super) leadership: Leadership,
+    /// What the store takes.
+    pub(super) space: SpaceFigures,
     /// Knows who leads.
     pub(super) store: Arc<dyn Store>,
     /// Name of this replica.
@@ -58,6 +61,7 @@ impl FleetService for FleetStatus {
         let alarms = self.alarms.raised().into_iter();
         let (deliveries, oldest_delivery) = self.deliveries.waiting();
         let hooks = self.hooks.figures();
+        let space = self.space.space();
         let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
         let status = GetStatusResponse {
             replica: self.replica.clone(),
@@ -72,6 +76,10 @@ impl FleetService for FleetStatus {
             hooks: number(hooks.registered),
             hook_events: number(self.deliveries.events_waiting()),
             servers_without_hooks: hooks.lacking.map(number),
+            store_bytes: space.map(|space| space.taken),
+            store_in_use_bytes: space.map(|space| space.in_use),
+            store_quota_bytes: space.and_then(|space| space.quota),
+            store_compacted: self.space.compacted(clock::now()).map(duration),
             ..self.fleet.read(counts)
         };
         Ok(Response::new(status))

@@ -102,6 +102,7 @@ pub async fn serve(
         hooks: parts.hooks.clone(),
         alarms: engine.alarms,
         leadership: engine.leadership.clone(),
+        space: engine.space,
         store: parts.store,
         replica: parts.replica,
         ask_within: parts.store_timeout,

@@ -24,11 +24,13 @@ pub enum Alarm {
     StoreWriteFailed,
     /// Two entries are one BBB server (A5).
     ServerListedTwice,
+    /// The store is about to take no more writes.
+    StoreSpace,
 }
 
 impl Alarm {
     /// Every alarm.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::SuspectSelf,
         Self::LoadUnknown,
         Self::SnapshotInconsistent,
@@ -36,6 +38,7 @@ impl Alarm {
         Self::PlacementImbalance,
         Self::StoreWriteFailed,
         Self::ServerListedTwice,
+        Self::StoreSpace,
     ];
 
     /// Returns the name by which metrics and `usher status` call it.
@@ -48,6 +51,7 @@ impl Alarm {
             Self::PlacementImbalance => "placement_imbalance",
             Self::StoreWriteFailed => "store_write_failed",
             Self::ServerListedTwice => "server_listed_twice",
+            Self::StoreSpace => "store_space",
         }
     }
 }

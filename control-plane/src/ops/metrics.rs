@@ -16,7 +16,7 @@ use super::{
     alarms::{Alarm, Alarms},
     labels::{OutcomeLabel, whole},
 };
-use crate::ports::StoreError;
+use crate::{core::upkeep::StoreSpace, ports::StoreError};
 
 /// A gauge of fractions.
 type Fraction = Gauge<f64, AtomicU64>;
@@ -92,6 +92,16 @@ pub struct Metrics {
     leader: Gauge,
     edges: Gauge,
     revision: Gauge,
+    space: SpaceGauges,
+}
+
+/// What the store takes; 0, or not a number, where that is not known.
+#[derive(Debug, Clone, Default)]
+struct SpaceGauges {
+    taken: Gauge,
+    in_use: Gauge,
+    quota: Gauge,
+    compacted: Fraction,
 }
 
 impl Metrics {
@@ -116,6 +126,7 @@ impl Metrics {
             leader: Gauge::default(),
             edges: Gauge::default(),
             revision: Gauge::default(),
+            space: SpaceGauges::default(),
         };
         metrics.register(registry);
         for alarm in Alarm::ALL {
@@ -174,6 +185,16 @@ impl Metrics {
         );
         registry.register("usher_leader", "1 while this replica leads", self.leader.clone());
         registry.register("usher_edges", "Edges connected to this replica", self.edges.clone());
+        let SpaceGauges { taken, in_use, quota, compacted } = self.space.clone();
+        compacted.set(f64::NAN);
+        registry.register("usher_store_bytes", "Bytes the store takes on its disk", taken);
+        registry.register("usher_store_in_use_bytes", "Bytes of these that hold something", in_use);
+        registry.register("usher_store_quota_bytes", "Bytes from which on it takes no writes", quota);
+        registry.register(
+            "usher_store_compaction_age_seconds",
+            "Time since this replica had the store forget old history",
+            compacted,
+        );
         registry.register("usher_fleet_revision", "Store revision this replica holds", self.revision.clone());
     }
 
@@ -238,6 +259,15 @@ impl Metrics {
     /// Says which revision the fleet stands at.
     pub fn revision(&self, seq: u64) {
         self.revision.set(whole(seq));
+    }
+
+    /// Says what the store takes, and how long ago this replica had it forget old history.
+    pub fn space(&self, space: &StoreSpace, compacted: Option<Duration>) {
+        let size = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
+        self.space.taken.set(size(space.taken));
+        self.space.in_use.set(size(space.in_use));
+        self.space.quota.set(size(space.quota.unwrap_or_default()));
+        self.space.compacted.set(compacted.map_or(f64::NAN, |age| age.as_secs_f64()));
     }
 
     /// Says how unevenly load is spread.

@@ -136,6 +136,9 @@ impl Codec {
             plan::Write::Sample(id, sample) => {
                 (Key::Sample(id.clone()), fleet::sample_value(sample).encode_to_vec())
             }
+            plan::Write::Freshness(id, freshness) => {
+                (Key::Freshness(id.clone()), fleet::freshness_value(*freshness).encode_to_vec())
+            }
             plan::Write::Tenant(tenant) => {
                 (Key::Tenant(tenant.id.clone()), fleet::tenant_value(tenant).encode_to_vec())
             }
@@ -173,6 +176,7 @@ fn known_fields(key: &Key) -> u32 {
     match key {
         Key::Health(_) | Key::Server(_) => 7,
         Key::Sample(_) => 4,
+        Key::Freshness(_) => 1,
         Key::Voice(_) => 3,
         Key::Zombie(_) => 5,
         Key::Tenant(_) => 12,
@@ -185,6 +189,7 @@ fn absent(key: &Key) -> Event {
         Key::Server(id) => Event::Server(id, None),
         Key::Health(id) => Event::Health(id, None),
         Key::Sample(id) => Event::Sample(id, None),
+        Key::Freshness(id) => Event::Freshness(id, None),
         Key::Tenant(id) => Event::Tenant(id, None),
         Key::Record(key) => Event::Record(key, None),
         Key::Zombie(key) => Event::Zombie(key, None),
@@ -209,6 +214,10 @@ fn read(key: &Key, entry: &Entry) -> Result<Event, ValueError> {
         Key::Sample(id) => {
             let sample = fleet::sample(pb::SampleValue::decode(bytes)?)?;
             Event::Sample(id, Some(stored(sample, entry)))
+        }
+        Key::Freshness(id) => {
+            let freshness = fleet::freshness(pb::FreshnessValue::decode(bytes)?);
+            Event::Freshness(id, Some(stored(freshness, entry)))
         }
         Key::Tenant(id) => {
             let tenant = fleet::tenant(id.clone(), pb::TenantValue::decode(bytes)?);

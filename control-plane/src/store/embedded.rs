@@ -10,7 +10,7 @@ mod state;
 mod writer;
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock},
     thread::{self, JoinHandle},
     time::Duration,
@@ -30,6 +30,7 @@ use self::{
     writer::{Job, Writer},
 };
 use super::keys;
+use crate::core::upkeep::StoreSpace;
 use crate::ports::{Batch, Lease, Listing, Store, StoreError, Txn, Verdict, WatchError, Write};
 
 /// History kept for watchers, bytes.
@@ -52,6 +53,8 @@ struct Inner {
     state: Arc<RwLock<State>>,
     published: watch::Receiver<u64>,
     cluster_id: u64,
+    /// None where it is in memory alone.
+    file: Option<PathBuf>,
     /// None only while dropped.
     jobs: Option<mpsc::Sender<Job>>,
     thread: Option<JoinHandle<()>>,
@@ -92,6 +95,7 @@ impl EmbeddedStore {
             state,
             published,
             cluster_id: contents.cluster_id,
+            file: directory.map(disk::file),
             jobs: Some(jobs),
             thread: Some(thread),
         };
@@ -180,6 +184,18 @@ impl Store for EmbeddedStore {
 
     async fn commit(&self, txns: Vec<Txn>) -> Result<Vec<Verdict>, StoreError> {
         self.inner.ask(|reply| Job::Commit(txns, reply)).await
+    }
+
+    /// Its history is in memory alone, and bounded.
+    async fn compact(&self, _: u64) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn space(&self) -> Result<StoreSpace, StoreError> {
+        let Some(file) = self.inner.file.clone() else { return Ok(StoreSpace::default()) };
+        let size = tokio::fs::metadata(&file).await.map(|file| file.len());
+        let taken = size.map_err(|error| StoreError::Unavailable(format!("{}: {error}", file.display())))?;
+        Ok(StoreSpace { taken, in_use: taken, quota: None })
     }
 
     async fn cluster_id(&self) -> Result<u64, StoreError> {

@@ -24,6 +24,7 @@ use self::{
     pool::{Pool, Repeat},
 };
 use super::keys;
+use crate::core::upkeep::StoreSpace;
 use crate::ports::{Batch, Lease, Listing, Store, StoreError, Txn, Verdict, WatchError};
 
 /// Entries read at a time.
@@ -31,6 +32,12 @@ const PAGE: i64 = 500;
 
 /// Largest answer to one page, bytes.
 const ANSWER: usize = 1 << 30;
+
+/// What etcd says of a revision that is forgotten already (`rpctypes/error.go`).
+const COMPACTED: &str = "required revision has been compacted";
+
+/// etcd's own default of `--quota-backend-bytes`.
+const QUOTA: u64 = 2 << 30;
 
 /// Times a listing starts again because etcd compacted its revision meanwhile.
 const RESTARTS: usize = 3;
@@ -138,6 +145,26 @@ impl Store for EtcdStore {
             }
         }
         Ok(verdicts)
+    }
+
+    async fn compact(&self, revision: u64) -> Result<(), StoreError> {
+        let at = key::revision(revision);
+        let forget = |client: Client| async move { client.kv_client().compact(at, None).await };
+        match self.pool.call(Repeat::Safe, forget).await {
+            // By somebody else, or by this call when its answer was lost.
+            Err(StoreError::Rejected(why)) if why.contains(COMPACTED) => Ok(()),
+            forgotten => forgotten.map(drop),
+        }
+    }
+
+    async fn space(&self) -> Result<StoreSpace, StoreError> {
+        let ask = |client: Client| async move { client.maintenance_client().status().await };
+        let status = self.pool.call(Repeat::Safe, ask).await?;
+        let bytes = |size: i64| u64::try_from(size).unwrap_or_default();
+        let (taken, in_use) = (bytes(status.db_size()), bytes(status.raft_used_db_size()));
+        // Only etcd 3.6 and newer say it.
+        let quota = Some(bytes(status.db_size_quota())).filter(|quota| *quota > 0).unwrap_or(QUOTA);
+        Ok(StoreSpace { taken, in_use, quota: Some(quota) })
     }
 
     async fn cluster_id(&self) -> Result<u64, StoreError> {

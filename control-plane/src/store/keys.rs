@@ -30,6 +30,7 @@ pub const ELECTION: &str = "election/";
 const SERVERS: &str = "servers";
 const HEALTH: &str = "health";
 const LOAD: &str = "load";
+const FRESH: &str = "fresh";
 const TENANTS: &str = "tenants";
 const MEETINGS: &str = "meetings";
 const ZOMBIES: &str = "zombies";
@@ -64,6 +65,7 @@ pub fn path(key: &Key) -> String {
         Key::Server(id) => format!("{SERVERS}/{id}"),
         Key::Health(id) => format!("{HEALTH}/{id}"),
         Key::Sample(id) => format!("{LOAD}/{id}"),
+        Key::Freshness(id) => format!("{FRESH}/{id}"),
         Key::Tenant(id) => format!("{TENANTS}/{id}"),
         Key::Record(meeting) => format!("{MEETINGS}/{}", meeting_path(meeting)),
         Key::Zombie(zombie) => format!("{ZOMBIES}/{}/{}", meeting_path(&zombie.meeting), zombie.server),
@@ -87,6 +89,7 @@ pub fn parse(text: &str) -> Result<Option<Key>, KeyError> {
     let key = match (family, parts.as_slice()) {
         (SERVERS, [id]) => Key::Server(ServerId::parse(id).map_err(malformed)?),
         (HEALTH, [id]) => Key::Health(ServerId::parse(id).map_err(malformed)?),
+        (FRESH, [id]) => Key::Freshness(ServerId::parse(id).map_err(malformed)?),
         (LOAD, [id]) => Key::Sample(ServerId::parse(id).map_err(malformed)?),
         (TENANTS, [id]) => Key::Tenant(TenantId::parse(id).map_err(malformed)?),
         (MEETINGS, [tenant, id]) => Key::Record(meeting(text, tenant, id)?),
@@ -97,7 +100,7 @@ pub fn parse(text: &str) -> Result<Option<Key>, KeyError> {
         (VOICE, [number]) => {
             Key::Voice(VoiceBridge::parse(number).ok_or_else(|| KeyError::Form(text.to_owned()))?)
         }
-        (SERVERS | HEALTH | LOAD | TENANTS | MEETINGS | ZOMBIES | VOICE, _) => {
+        (SERVERS | HEALTH | LOAD | FRESH | TENANTS | MEETINGS | ZOMBIES | VOICE, _) => {
             return Err(KeyError::Shape(text.to_owned()));
         }
         _ => return Ok(None),

@@ -8,6 +8,7 @@ use futures::stream::BoxStream;
 use usher_common::runtime::pending::Pending;
 
 use crate::{
+    core::upkeep::StoreSpace,
     ops::metrics::Metrics,
     ports::{Batch, Lease, Listing, Store, StoreError, Txn, Verdict, WatchError},
 };
@@ -59,6 +60,14 @@ impl Store for WatchedStore {
 
     async fn commit(&self, txns: Vec<Txn>) -> Result<Vec<Verdict>, StoreError> {
         self.watched("commit", self.store.commit(txns)).await
+    }
+
+    async fn compact(&self, revision: u64) -> Result<(), StoreError> {
+        self.watched("compact", self.store.compact(revision)).await
+    }
+
+    async fn space(&self) -> Result<StoreSpace, StoreError> {
+        self.watched("space", self.store.space()).await
     }
 
     async fn cluster_id(&self) -> Result<u64, StoreError> {

@@ -57,7 +57,7 @@ fn slot(key: &Key) -> Option<Slot> {
         Key::Record(_) => Some(Slot::Record),
         Key::Zombie(key) => Some(Slot::Zombie(server(&key.server))),
         Key::Sample(id) => Some(Slot::Sample(server(id))),
-        Key::Tenant(_) | Key::Voice(_) => None,
+        Key::Freshness(_) | Key::Tenant(_) | Key::Voice(_) => None,
     }
 }
 
@@ -85,7 +85,7 @@ fn put(write: &Write) -> Option<Put> {
             Slot::Server(_) => panic!("the model removes no server"),
         },
         Write::Sample(id, sample) => Some(Put::Sample(server(id), sample.meetings.is_empty())),
-        Write::Tenant(_) | Write::Voice(..) => None,
+        Write::Freshness(..) | Write::Tenant(_) | Write::Voice(..) => None,
     }
 }
 

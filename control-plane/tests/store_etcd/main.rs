@@ -5,3 +5,4 @@ mod access;
 mod failover;
 mod fixture;
 mod refusal;
+mod space;

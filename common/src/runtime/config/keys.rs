@@ -66,6 +66,8 @@ keys! {
     "store.cert" store.cert;
     "store.key" store.key;
     "store.timeout" store.timeout;
+    "store.compact_every" store.compact_every;
+    "store.quota" store.quota;
     "leader.ttl" leader.ttl;
     "leader.replica" leader.replica;
     "health.interval" health.interval;

@@ -34,7 +34,9 @@ impl Fleet {
     /// Tells whether this replica saw what the last poll of a server wrote being written: the age it knows is the true
     /// one.
     pub fn saw_sampled(&self, server: &FleetServer) -> bool {
-        server.sample.as_ref().is_some_and(|sample| sample.modified > self.followed_since)
+        let seen = |modified: u64| modified > self.followed_since;
+        server.sample.as_ref().is_some_and(|sample| seen(sample.modified))
+            || server.freshness.as_ref().is_some_and(|fresh| seen(fresh.modified))
     }
 
     fn is_of_now<T>(&self, stored: Option<&Stored<T>>) -> bool {

@@ -41,6 +41,11 @@ impl Fleet {
                 let stray = || self.strays.get(id)?.sample.as_ref();
                 server(id).map_or_else(stray, |server| server.sample.as_ref()).map(|stored| stored.modified)
             }
+            Key::Freshness(id) => {
+                let stray = || self.strays.get(id)?.freshness.as_ref();
+                let freshness = server(id).map_or_else(stray, |server| server.freshness.as_ref());
+                freshness.map(|stored| stored.modified)
+            }
             Key::Tenant(id) => self.tenant(id).map(|stored| stored.modified),
             Key::Record(key) => self.record(key).map(|stored| stored.modified),
             Key::Zombie(key) => self.zombie(key).map(|stored| stored.modified),
@@ -52,12 +57,14 @@ impl Fleet {
         let servers = self.servers.iter().flat_map(|(id, server)| {
             let health = server.health.as_ref().map(|_| Key::Health(id.clone()));
             let sample = server.sample.as_ref().map(|_| Key::Sample(id.clone()));
-            [Some(Key::Server(id.clone())), health, sample].into_iter().flatten()
+            let fresh = server.freshness.as_ref().map(|_| Key::Freshness(id.clone()));
+            [Some(Key::Server(id.clone())), health, sample, fresh].into_iter().flatten()
         });
         let strays = self.strays.iter().flat_map(|(id, stray)| {
             let health = stray.health.as_ref().map(|_| Key::Health(id.clone()));
             let sample = stray.sample.as_ref().map(|_| Key::Sample(id.clone()));
-            [health, sample].into_iter().flatten()
+            let fresh = stray.freshness.as_ref().map(|_| Key::Freshness(id.clone()));
+            [health, sample, fresh].into_iter().flatten()
         });
         servers
             .chain(strays)

@@ -73,7 +73,7 @@ impl Fleet {
 
     /// Returns the tenants of limited users that a change of `server` may concern: those with users on it,
     /// by this entry or another of the same server.
-    pub(super) fn limited_tenants_on(&self, server: &ServerId) -> Vec<TenantId> {
+    pub(in crate::core) fn limited_tenants_on(&self, server: &ServerId) -> Vec<TenantId> {
         let limited =
             |id: &&TenantId| self.tenants.get(*id).is_some_and(|stored| stored.value.policy.max_users > 0);
         let entries = std::iter::once(server).chain(self.aliases_of(server));

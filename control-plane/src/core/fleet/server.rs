@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 use usher_common::{
     id::{ServerId, TenantId},
     meeting::MeetingKey,
-    server::{AdminState, Health, HealthRecord, Sample, Server},
+    server::{AdminState, Freshness, Health, HealthRecord, Sample, Server},
     voice::VoiceBridge,
 };
 
@@ -20,10 +20,13 @@ pub struct FleetServer {
     pub stored: Stored<Server>,
     /// Stored counters; none while no poll of a new server has ended.
     pub health: Option<Stored<HealthRecord>>,
-    /// The last sample.
+    /// The last sample, with the watermark of the last poll that saw the same.
     pub sample: Option<Stored<Sample>>,
-    /// When this replica applied it.
+    /// When this replica heard of the last poll that saw it.
     pub sample_applied_at: Option<Instant>,
+    /// What polls that saw the same have left; it says nothing of a sample that was written later.
+    pub(super) freshness: Option<Stored<Freshness>>,
+    listed_at: Option<Instant>,
     /// Hash of the id, for ties between equal scores; the same on every replica.
     pub(in crate::core) tie_seed: u64,
     pub(super) pending: u32,
@@ -49,6 +52,8 @@ impl FleetServer {
             health: None,
             sample: None,
             sample_applied_at: None,
+            freshness: None,
+            listed_at: None,
             pending: 0,
             moved_at: None,
             reserved: 0,
@@ -129,6 +134,11 @@ impl FleetServer {
         self.sample_applied_at.map(|at| now.saturating_duration_since(at))
     }
 
+    /// Returns when this replica applied the sample itself.
+    pub fn listed_at(&self) -> Option<Instant> {
+        self.listed_at
+    }
+
     /// Returns since when it takes its first meetings after having been away (E3); none when it has
     /// long been online, or never was.
     pub fn online_since(&self) -> Option<Instant> {
@@ -143,6 +153,7 @@ impl FleetServer {
 
     pub(super) fn set_sample(&mut self, sample: Option<Stored<Sample>>, policy: &Policy, now: Instant) {
         self.sample_applied_at = sample.as_ref().map(|_| now);
+        self.listed_at = self.sample_applied_at;
         let meetings = sample.as_ref().map_or(&[][..], |sample| &sample.value.meetings);
         self.sampled = meetings.iter().map(|meeting| load::sampled(meeting, &policy.placement)).sum();
         self.users_by_tenant = HashMap::default();
@@ -157,6 +168,25 @@ impl FleetServer {
         self.bridges.sort_unstable();
         self.listed = meetings.iter().filter_map(load::listed_key).collect();
         self.sample = sample;
+        self.freshen();
+    }
+
+    /// A poll saw what the sample lists.
+    pub(super) fn set_freshness(&mut self, freshness: Option<Stored<Freshness>>, now: Instant) {
+        self.freshness = freshness;
+        if self.freshen() {
+            self.sample_applied_at = Some(now);
+        }
+    }
+
+    /// Takes the watermark of a later poll over; tells whether there was one. In a listing it may come first.
+    fn freshen(&mut self) -> bool {
+        let (Some(sample), Some(fresh)) = (&mut self.sample, &self.freshness) else { return false };
+        let later = fresh.modified > sample.modified;
+        if later {
+            sample.value.watermark = fresh.value.watermark;
+        }
+        later
     }
 
     /// Derives the colour again and notes when the server came back (E3).

@@ -2,25 +2,42 @@
 
 use usher_common::{
     id::ServerId,
-    server::{AdminState, Sample},
+    server::{AdminState, Freshness, Sample},
 };
 
 use super::{Suspicion, on_passive_failure, on_poll_failed, on_poll_ok};
 use crate::core::{
+    drift,
     fleet::{Fleet, FleetServer},
+    now::Now,
     plan::{Key, Plan, Write},
 };
 
-/// Plans what a successful poll writes: the sample always, the counters when they move. A disabled
-/// server, polled only to reap its zombies, writes nothing. Leader only.
-pub fn poll_ok(fleet: &Fleet, id: &ServerId, sample: Sample, now_ms: i64) -> Plan {
+/// Plans what a successful poll writes: the sample where it differs enough, else that it does not; the counters
+/// when they move. A disabled server, polled only to reap its zombies, writes nothing. Leader only.
+pub fn poll_ok(fleet: &Fleet, id: &ServerId, sample: Sample, now: Now) -> Plan {
     let Some(server) = used(fleet, id) else { return Plan::default() };
     let mut plan = guarded(server);
     let record = server.health.as_ref().map(|stored| &stored.value);
-    if let Some(record) = on_poll_ok(record, fleet.policy(), now_ms) {
+    if let Some(record) = on_poll_ok(record, fleet.policy(), now.wall_ms) {
         plan.guard_seen(Key::Health(id.clone()), server.health.as_ref());
         plan.writes.push(Write::Health(id.clone(), record));
     }
+    if drift::difference(fleet, server, &sample, now.instant).is_some() {
+        plan.writes.push(Write::Sample(id.clone(), sample));
+    } else {
+        // Of this sample and of no other.
+        plan.guard_seen(Key::Sample(id.clone()), server.sample.as_ref());
+        plan.writes.push(Write::Freshness(id.clone(), Freshness { watermark: sample.watermark }));
+    }
+    plan
+}
+
+/// Plans what a poll writes that somebody asked for: all that it saw, and no counter. They have a time base, so
+/// that asking often would turn a server red or green. Leader only.
+pub fn look_ok(fleet: &Fleet, id: &ServerId, sample: Sample) -> Plan {
+    let Some(server) = used(fleet, id) else { return Plan::default() };
+    let mut plan = guarded(server);
     plan.writes.push(Write::Sample(id.clone(), sample));
     plan
 }

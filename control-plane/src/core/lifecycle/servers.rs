@@ -27,6 +27,7 @@ pub fn create_server(fleet: &Fleet, server: Server) -> Result<Step<()>, AdminErr
     // A past life of the same name says nothing about this one.
     plan.writes.push(Write::Delete(Key::Health(server.id.clone())));
     plan.writes.push(Write::Delete(Key::Sample(server.id.clone())));
+    plan.writes.push(Write::Delete(Key::Freshness(server.id.clone())));
     plan.writes.push(Write::Server(server));
     Ok(Step { plan, outcome: () })
 }
@@ -77,8 +78,8 @@ pub fn delete_server(fleet: &Fleet, id: &ServerId) -> Result<Step<Progress>, Adm
     let server = fleet.server(id).ok_or(AdminError::NotFound)?;
     emptied(fleet, server, |server| {
         let mut plan = guarded(server);
-        for key in [Key::Server(id.clone()), Key::Health(id.clone()), Key::Sample(id.clone())] {
-            plan.writes.push(Write::Delete(key));
+        for key in [Key::Server, Key::Health, Key::Sample, Key::Freshness] {
+            plan.writes.push(Write::Delete(key(id.clone())));
         }
         for (key, stored) in fleet.zombies_on(id).take(ZOMBIES_WITH_SERVER) {
             plan.guard_seen(Key::Zombie(key.clone()), Some(stored));
@@ -127,6 +128,7 @@ fn reset(server: &FleetServer, admin: AdminState) -> Plan {
     let mut plan = changed(server, admin);
     plan.writes.push(Write::Delete(Key::Health(server.id().clone())));
     plan.writes.push(Write::Delete(Key::Sample(server.id().clone())));
+    plan.writes.push(Write::Delete(Key::Freshness(server.id().clone())));
     plan
 }
 

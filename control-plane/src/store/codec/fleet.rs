@@ -9,7 +9,7 @@ use usher_common::{
     proto::{store as pb, v1},
     routing::TenantRoute,
     secret::Secret,
-    server::{AdminState, HealthRecord, Sample, SampledMeeting, Server},
+    server::{AdminState, Freshness, HealthRecord, Sample, SampledMeeting, Server},
     tenant::{ParameterRule, Presentation, RuleAction, TenantPolicy},
     voice::{VoiceBridge, VoiceRange},
 };
@@ -155,6 +155,14 @@ pub(super) fn sample(value: pb::SampleValue) -> Result<Sample, ValueError> {
         meetings: value.meetings.into_iter().map(sampled).collect::<Result<_, _>>()?,
         bbb_version: value.bbb_version,
     })
+}
+
+pub(super) fn freshness_value(freshness: Freshness) -> pb::FreshnessValue {
+    pb::FreshnessValue { watermark: freshness.watermark }
+}
+
+pub(super) fn freshness(value: pb::FreshnessValue) -> Freshness {
+    Freshness { watermark: value.watermark }
 }
 
 fn sampled_value(meeting: &SampledMeeting) -> pb::SampledMeetingValue {

@@ -24,6 +24,7 @@ fn written(event: Event) -> plan::Write {
         Event::Server(_, stored) => plan::Write::Server(stored.expect("a value").value),
         Event::Health(id, stored) => plan::Write::Health(id, stored.expect("a value").value),
         Event::Sample(id, stored) => plan::Write::Sample(id, stored.expect("a value").value),
+        Event::Freshness(id, stored) => plan::Write::Freshness(id, stored.expect("a value").value),
         Event::Voice(bridge, stored) => plan::Write::Voice(bridge, stored.expect("a value").value),
         Event::Tenant(_, stored) => plan::Write::Tenant(stored.expect("a value").value),
         Event::Record(key, stored) => plan::Write::Record(key, stored.expect("a value").value),
@@ -94,7 +95,8 @@ fn known_fields_are_those_of_the_proto_files() {
     for (name, key) in [
         ("ServerValue", Key::Server(server.clone())),
         ("HealthValue", Key::Health(server.clone())),
-        ("SampleValue", Key::Sample(server)),
+        ("SampleValue", Key::Sample(server.clone())),
+        ("FreshnessValue", Key::Freshness(server)),
         ("TenantValue", parse("tenants/t")),
         ("RecordValue", parse(meeting)),
         ("ZombieValue", parse("zombies/t/m/s")),

@@ -33,6 +33,12 @@ impl Store for Scripted {
     async fn read_prefix(&self, _: &str) -> Result<Listing, StoreError> {
         unused()
     }
+    async fn compact(&self, _: u64) -> Result<(), StoreError> {
+        unused()
+    }
+    async fn space(&self) -> Result<crate::core::upkeep::StoreSpace, StoreError> {
+        unused()
+    }
     async fn revision(&self) -> Result<u64, StoreError> {
         unused()
     }

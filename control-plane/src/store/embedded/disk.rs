@@ -69,7 +69,7 @@ impl Disk {
     /// names the store if it is new.
     pub(super) fn open(directory: &Path, cluster_id: u64) -> Result<(Self, Contents), OpenError> {
         let lock = lock(directory)?;
-        let path = directory.join("usher.redb");
+        let path = file(directory);
         let failed = |source: redb::Error| OpenError::File { path: path.clone(), source: Box::new(source) };
         let database = open_file(&path).map_err(failed)?;
         let contents = load(&database, cluster_id).map_err(failed)?;
@@ -96,6 +96,11 @@ impl Disk {
         self.database = Some(database);
         Ok(revision)
     }
+}
+
+/// Returns where a store's file is.
+pub(super) fn file(directory: &Path) -> PathBuf {
+    directory.join("usher.redb")
 }
 
 fn lock(directory: &Path) -> Result<File, OpenError> {

@@ -23,7 +23,6 @@ use crate::{
         health::{self, MassGuard, Suspicion},
         lifecycle::Step,
         now::Now,
-        plan::{Guard, Key, Plan, Write},
         policy::Policy,
         reconcile,
     },
@@ -112,10 +111,8 @@ impl Round {
                 return Err(Changed);
             }
             let plan = match (&answer, count) {
-                (Ok(sample), Count::Check) => health::poll_ok(fleet, id, sample.clone(), now.wall_ms),
-                (Ok(sample), Count::Look) => {
-                    sample_alone(health::poll_ok(fleet, id, sample.clone(), now.wall_ms))
-                }
+                (Ok(sample), Count::Check) => health::poll_ok(fleet, id, sample.clone(), now),
+                (Ok(sample), Count::Look) => health::look_ok(fleet, id, sample.clone()),
                 (Err(error), Count::Check) => {
                     health::poll_failed(fleet, id, suspicion, &error.to_string(), now.wall_ms)
                 }
@@ -164,15 +161,6 @@ fn asked(fleet: &Fleet, id: &ServerId) -> Option<Asked> {
         watermark: fleet.revision().seq,
         act_first: !fleet.knows(server) || reconcile::ends_on_return(fleet, server),
     })
-}
-
-/// A look that succeeds writes its sample and leaves the counters alone.
-fn sample_alone(mut plan: Plan) -> Plan {
-    plan.writes.retain(|write| matches!(write, Write::Sample(..)));
-    plan.guards.retain(|guard| {
-        !matches!(guard, Guard::Absent(Key::Health(_)) | Guard::Unchanged(Key::Health(_), _))
-    });
-    plan
 }
 
 /// Returns the label by which polls are counted.

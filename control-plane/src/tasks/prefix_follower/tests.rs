@@ -88,6 +88,14 @@ impl Store for Scripted {
     async fn commit(&self, _: Vec<Txn>) -> Result<Vec<Verdict>, StoreError> {
         unused()
     }
+    async fn compact(&self, _: u64) -> Result<(), StoreError> {
+        unused()
+    }
+
+    async fn space(&self) -> Result<crate::core::upkeep::StoreSpace, StoreError> {
+        unused()
+    }
+
     async fn cluster_id(&self) -> Result<u64, StoreError> {
         unused()
     }

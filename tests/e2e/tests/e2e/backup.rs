@@ -162,7 +162,7 @@ async fn i10_a_store_made_anew_from_an_old_copy_takes_no_meeting_away() -> Resul
     wait::until("each server to be polled twice", || async {
         let changes = cluster.etcd().changes_since(since).await?;
         for number in 0..cluster.sims.len() {
-            let key = format!("/usher/load/bbb-{number}");
+            let key = format!("/usher/fresh/bbb-{number}");
             let polls = changes.iter().filter(|change| change.key == key).count();
             ensure!(polls > 1, "bbb-{number}: {polls}");
         }

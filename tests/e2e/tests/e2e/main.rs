@@ -33,5 +33,6 @@ mod site;
 mod slow_store;
 mod start_order;
 mod store_faults;
+mod store_space;
 mod tenants;
 mod trace;

@@ -31,7 +31,7 @@ async fn c8_f8_a_full_disk_stops_new_meetings_only_and_is_told_at_once() -> Resu
     println!("alarm {:?} after the disk was full", full.elapsed());
     wait::until("a line that names key and cause", || async {
         let told = |line: &String| {
-            line.contains("ERROR") && line.contains("load/bbb-") && line.contains("space exceeded")
+            line.contains("ERROR") && line.contains("/bbb-") && line.contains("space exceeded")
         };
         ensure!(process.output().iter().any(told), "no such line");
         Ok(())

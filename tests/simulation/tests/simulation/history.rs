@@ -23,6 +23,7 @@ fn quick() -> Settings {
     let mut settings = Settings::default();
     let seconds = Duration::from_secs;
     (settings.leader.ttl, settings.store.timeout) = (seconds(3), seconds(2));
+    settings.store.compact_every = seconds(10);
     let health = &mut settings.health;
     (health.interval, health.deadline) = (seconds(2), seconds(1));
     (health.unhealthy_after, health.mass_hold) = (seconds(12), seconds(30));

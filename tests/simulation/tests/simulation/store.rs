@@ -121,6 +121,11 @@ impl SimStore {
         });
     }
 
+    /// Forgets the history before a revision, as a replica asks it to.
+    fn compact_before(&self, revision: u64) {
+        self.compact(self.revision().saturating_sub(revision));
+    }
+
     fn since(&self, life: u64, prefix: &str, from: u64) -> Result<(Vec<Batch>, u64), state::Gone> {
         self.read(|state| state.since(life, prefix, from))
     }

@@ -72,7 +72,7 @@ proptest! {
             let told = FailureReport { no_connection: false, callers, succeeds_elsewhere };
             prop_assert_eq!(weigh(&told, &bench.fleet), Weight::Look);
             if polled {
-                let plan = poll_ok(&bench.fleet, &sid("a"), sample(bench.store.revision, &[]), bench.now.wall_ms);
+                let plan = poll_ok(&bench.fleet, &sid("a"), sample(bench.store.revision, &[]), bench.now);
                 prop_assert!(bench.commit(&plan));
             }
             prop_assert_eq!(&bench.fleet.server(&sid("a")).unwrap().health.clone().unwrap().value, &before);

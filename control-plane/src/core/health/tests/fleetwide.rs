@@ -25,7 +25,7 @@ fn round(bench: &mut Bench, names: &[String], failing: usize, guard: &mut MassGu
         let most = most_fail(&bench.fleet, Some((&id, ok)));
         let suspicion = guard.judge(most, bench.now.instant, bench.fleet.policy().mass_hold);
         let plan = if ok {
-            poll_ok(&bench.fleet, &id, sample(bench.store.revision, &[]), bench.now.wall_ms)
+            poll_ok(&bench.fleet, &id, sample(bench.store.revision, &[]), bench.now)
         } else {
             held += usize::from(suspicion == Suspicion::Us);
             poll_failed(&bench.fleet, &id, suspicion, "timeout", bench.now.wall_ms)
@@ -102,7 +102,7 @@ fn fail_call(bench: &mut Bench) {
     let plan = report_failure(&bench.fleet, &sid("a"), "create", bench.now.wall_ms);
     assert!(plan.is_empty() || bench.commit(&plan));
     bench.pass(SECOND);
-    let plan = poll_ok(&bench.fleet, &sid("a"), sample(bench.store.revision, &[]), bench.now.wall_ms);
+    let plan = poll_ok(&bench.fleet, &sid("a"), sample(bench.store.revision, &[]), bench.now);
     assert!(bench.commit(&plan));
 }
 
@@ -130,10 +130,10 @@ fn x6_calls_that_fail_again_and_again_while_polls_succeed_are_a_gray_failure() {
     fail_call(&mut bench);
     assert!(is_gray(&bench));
     bench.pass(SECOND * 290);
-    let plan = poll_ok(&bench.fleet, &sid("a"), sample(bench.store.revision, &[]), bench.now.wall_ms);
+    let plan = poll_ok(&bench.fleet, &sid("a"), sample(bench.store.revision, &[]), bench.now);
     assert!(bench.commit(&plan) && is_gray(&bench), "damping keeps it from being called for minutes");
     bench.pass(SECOND * 15);
-    let plan = poll_ok(&bench.fleet, &sid("a"), sample(bench.store.revision, &[]), bench.now.wall_ms);
+    let plan = poll_ok(&bench.fleet, &sid("a"), sample(bench.store.revision, &[]), bench.now);
     assert!(bench.commit(&plan) && !is_gray(&bench), "over");
 }
 

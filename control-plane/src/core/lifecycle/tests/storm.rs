@@ -73,7 +73,7 @@ fn good_poll(bench: &mut Bench, gone: &[String]) -> (usize, Vec<String>) {
     let pairs: Vec<(String, String)> = left.iter().map(|name| (name.clone(), format!("{name}-1"))).collect();
     let pairs: Vec<(&str, &str)> = pairs.iter().map(|(name, id)| (name.as_str(), id.as_str())).collect();
     let sample = sample(bench.store.revision, &pairs);
-    let plan = poll_ok(&bench.fleet, &sid("s00"), sample.clone(), bench.now.wall_ms);
+    let plan = poll_ok(&bench.fleet, &sid("s00"), sample.clone(), bench.now);
     assert!(bench.commit(&plan));
     let work = reconcile::on_sample(&bench.fleet, &sid("s00"), &sample, bench.now.instant, bench.now);
     assert!(work.verify.is_empty());

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 use tokio::time::timeout;
 use usher_common::revision::FencingToken;
+use usher_control_plane::core::upkeep::StoreSpace;
 use usher_control_plane::ports::{Batch, Guard, Lease, Listing, Store, StoreError, Txn, Verdict, WatchError};
 
 use super::{SimStore, state::State, unavailable, watch::Watch};
@@ -91,6 +92,14 @@ impl Store for StoreLink {
             Err(Lost::NotSent) => Err(unavailable()),
             Err(Lost::Broken | Lost::Silent) => Err(StoreError::Unknown("no answer".into())),
         }
+    }
+
+    async fn compact(&self, revision: u64) -> Result<(), StoreError> {
+        self.safe(move |store| store.compact_before(revision), self.patience).await
+    }
+
+    async fn space(&self) -> Result<StoreSpace, StoreError> {
+        Ok(StoreSpace::default())
     }
 
     async fn cluster_id(&self) -> Result<u64, StoreError> {

@@ -109,7 +109,8 @@ impl Checker {
             // Here the store is never set back, so nothing but its loss is evidence.
             self.fail(Kind::Epoch, None, "a new epoch has begun on a store that lost nothing".into());
         }
-        let told = batch.changes.iter().filter(|change| !key_of(change).starts_with("load/"));
+        let told = |key: &str| !key.starts_with("load/") && !key.starts_with("fresh/");
+        let told = batch.changes.iter().filter(|change| told(key_of(change)));
         let events: Vec<Event> = told.filter_map(|change| self.codec.event(change).ok().flatten()).collect();
         let mut given_up: BTreeSet<ServerId> = BTreeSet::new();
         for event in &events {
@@ -393,6 +394,7 @@ fn words(event: &Event) -> String {
             None => format!("{} has no zombie on {}", key.meeting, key.server),
         },
         Event::Sample(id, _) => format!("{id} sampled"),
+        Event::Freshness(id, _) => format!("{id} seen unchanged"),
         Event::Tenant(id, _) => format!("tenant {id}"),
         Event::Voice(bridge, _) => format!("number {bridge}"),
     }

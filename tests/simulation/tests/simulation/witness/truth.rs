@@ -43,7 +43,7 @@ impl Truth {
             Event::Record(key, None) => drop(self.records.remove(&key)),
             Event::Zombie(key, Some(stored)) => drop(self.zombies.insert(key, stored.value)),
             Event::Zombie(key, None) => drop(self.zombies.remove(&key)),
-            Event::Sample(..) | Event::Tenant(..) | Event::Voice(..) => {}
+            Event::Sample(..) | Event::Freshness(..) | Event::Tenant(..) | Event::Voice(..) => {}
         }
     }
 

@@ -1,0 +1,190 @@
+use proptest::prelude::*;
+use usher_common::{routing::TenantRoute, server::Freshness, settings::PlacementSettings};
+
+use super::*;
+use crate::core::{
+    health,
+    plan::{Key, Plan, Write},
+    policy::Policy,
+    testkit::{Bench, listed, record, sid},
+};
+
+/// Old meetings of tenant `default`, each as (id, users).
+fn crowds(watermark: u64, crowds: &[(&str, u32)]) -> Sample {
+    let of = |(id, participants): &(&str, u32)| SampledMeeting {
+        participants: *participants,
+        ..listed(id, &format!("{id}-1"))
+    };
+    let meetings = crowds.iter().map(of).collect();
+    Sample { watermark, taken_at_ms: 0, meetings, bbb_version: "3.0".into() }
+}
+
+fn bench(stored: &[(&str, u32)]) -> Bench {
+    let mut bench = Bench::with_servers(Policy::default(), &["a"]);
+    let sample = crowds(bench.store.revision, stored);
+    bench.write(Write::Sample(sid("a"), sample));
+    bench
+}
+
+fn judged(bench: &Bench, fresh: &Sample) -> Option<Difference> {
+    difference(&bench.fleet, bench.fleet.server(&sid("a")).expect("stands"), fresh, bench.now.instant)
+}
+
+#[test]
+fn f6_a_poll_that_saw_the_same_writes_its_watermark_and_no_more() {
+    let bench = bench(&[("m", 40), ("n", 30)]);
+    let mut fresh = crowds(9, &[("n", 31), ("m", 39)]);
+    fresh.meetings.iter_mut().for_each(|meeting| meeting.age_ms += 3_600_000);
+    assert_eq!(judged(&bench, &fresh), None, "order, ages, a user more and a user less");
+    let plan = health::poll_ok(&bench.fleet, &sid("a"), fresh.clone(), bench.now);
+    let written: Vec<Key> = plan.writes.iter().map(Write::key).collect();
+    assert_eq!(written, [Key::Freshness(sid("a"))]);
+    let asked = health::look_ok(&bench.fleet, &sid("a"), fresh);
+    assert!(matches!(&asked.writes[..], [Write::Sample(..)]), "whoever asked for the poll sees all of it");
+}
+
+/// The table, row by row.
+#[test]
+fn f6_what_placement_records_and_limits_need_is_written_at_once() {
+    let bench = bench(&[("m", 40), ("n", 30)]);
+    let base = || crowds(9, &[("m", 40), ("n", 30)]);
+    let changed = |change: &dyn Fn(&mut Sample)| {
+        let mut fresh = base();
+        change(&mut fresh);
+        judged(&bench, &fresh)
+    };
+    assert_eq!(changed(&|_| {}), None);
+    assert_eq!(changed(&|fresh| drop(fresh.meetings.pop())), Some(Difference::Meetings));
+    assert_eq!(changed(&|fresh| fresh.meetings.push(listed("o", "o-1"))), Some(Difference::Meetings));
+    assert_eq!(changed(&|fresh| fresh.meetings[0] = listed("m", "m-2")), Some(Difference::Meetings));
+    assert_eq!(changed(&|fresh| fresh.meetings[0].max_users = 5), Some(Difference::Meetings));
+    assert_eq!(changed(&|fresh| fresh.meetings[0].key = None), Some(Difference::Meetings));
+    assert_eq!(changed(&|fresh| fresh.bbb_version = "3.1".into()), Some(Difference::Meetings));
+    assert_eq!(changed(&|fresh| fresh.meetings[0].participants += 5), None);
+    assert_eq!(changed(&|fresh| fresh.meetings[0].participants += 6), Some(Difference::Load));
+    assert_eq!(changed(&|fresh| fresh.meetings[1].participants = 0), Some(Difference::Load));
+    let mut unasked = Bench::with_servers(Policy::default(), &["a"]);
+    unasked.write(Write::Delete(Key::Sample(sid("a"))));
+    assert_eq!(judged(&unasked, &base()), Some(Difference::First));
+    unasked.write(Write::Sample(sid("a"), base()));
+    unasked.fleet = unasked.fleet.begun_at(unasked.store.revision);
+    assert_eq!(judged(&unasked, &base()), Some(Difference::First), "it was stored in an earlier epoch");
+}
+
+#[test]
+fn s3_a_meeting_that_grows_out_of_being_young_is_written_as_its_load_changes() {
+    let mut bench = bench(&[]);
+    let mut young = crowds(9, &[("m", 2)]);
+    young.meetings[0].age_ms = 1;
+    bench.write(Write::Sample(sid("a"), young.clone()));
+    let mut older = young;
+    older.meetings[0].age_ms = 60_000;
+    assert_eq!(judged(&bench, &older), None, "it counts its floor still");
+    older.meetings[0].age_ms = 3_600_000;
+    assert_eq!(judged(&bench, &older), Some(Difference::Load));
+}
+
+#[test]
+fn a_limit_of_users_is_enforced_by_figures_that_are_one_user_or_one_fiftieth_off_at_most() {
+    let mut bench = bench(&[("m", 40), ("n", 160)]);
+    let mut tenant = TenantRoute::new(usher_common::id::TenantId::default_tenant());
+    tenant.policy.max_users = 500;
+    bench.write(Write::Tenant(tenant));
+    assert_eq!(judged(&bench, &crowds(9, &[("m", 44), ("n", 160)])), None);
+    assert_eq!(judged(&bench, &crowds(9, &[("m", 45), ("n", 160)])), Some(Difference::Limit));
+}
+
+#[test]
+fn figures_that_people_look_at_are_right_after_a_while() {
+    let mut bench = bench(&[("m", 40)]);
+    bench.pass(bench.fleet.policy().interval * (LASTING - 1));
+    assert_eq!(judged(&bench, &crowds(9, &[("m", 41)])), None);
+    bench.pass(bench.fleet.policy().interval);
+    assert_eq!(judged(&bench, &crowds(9, &[("m", 41)])), Some(Difference::Lasting));
+    assert_eq!(judged(&bench, &crowds(9, &[("m", 40)])), None, "there is nothing to tell");
+}
+
+#[test]
+fn f11_a_watermark_ends_reservations_and_says_how_old_the_sample_is_as_a_sample_does() {
+    let mut bench = bench(&[]);
+    bench.write(Write::Record(crate::core::testkit::key("m"), record("a", "m-1")));
+    let reserved = |bench: &Bench| bench.fleet.server(&sid("a")).expect("stands").effective_load();
+    let age = |bench: &Bench| bench.fleet.server(&sid("a")).expect("stands").sample_age(bench.now.instant);
+    let before = bench.store.revision - 1;
+    bench.pass(Duration::from_secs(9));
+    assert_eq!((reserved(&bench), age(&bench)), (15, Some(Duration::from_secs(9))));
+    let polled = |bench: &mut Bench, watermark: u64| {
+        let plan = health::poll_ok(&bench.fleet, &sid("a"), crowds(watermark, &[]), bench.now);
+        assert!(matches!(&plan.writes[..], [Write::Freshness(..)]), "{plan:?}");
+        assert!(bench.commit(&plan));
+    };
+    polled(&mut bench, before);
+    assert_eq!((reserved(&bench), age(&bench)), (15, Some(Duration::ZERO)), "sent before the confirmation");
+    let at = bench.store.revision;
+    polled(&mut bench, at);
+    assert_eq!(reserved(&bench), 0, "sent after it, and the meeting is not there");
+    let watermark = |fleet: &Fleet| {
+        fleet.server(&sid("a")).and_then(|server| fleet.sample_of_now(server)).map(|s| s.watermark)
+    };
+    assert_eq!(watermark(&bench.fleet), Some(at));
+    // A replica that starts now, and lists in whatever order, knows the same.
+    for reversed in [false, true] {
+        let mut events = bench.store.listing();
+        if reversed {
+            events.reverse();
+        }
+        let mut fleet = Fleet::new(7, Policy::default());
+        fleet.apply(bench.store.revision, events, bench.now.instant);
+        assert_eq!(watermark(&fleet), Some(at), "reversed: {reversed}");
+    }
+}
+
+#[test]
+fn f9_a_watermark_says_nothing_of_a_sample_that_was_written_after_it() {
+    let mut bench = bench(&[]);
+    bench.write(Write::Freshness(sid("a"), Freshness { watermark: 9_000 }));
+    bench.write(Write::Sample(sid("a"), crowds(5, &[])));
+    let server = bench.fleet.server(&sid("a")).expect("stands");
+    assert_eq!(
+        bench.fleet.sample_of_now(server).map(|sample| sample.watermark),
+        Some(5),
+        "of another history"
+    );
+    // Nor is it written for another sample than the one it was compared with.
+    let plan = health::poll_ok(&bench.fleet, &sid("a"), crowds(6, &[]), bench.now);
+    bench.write(Write::Sample(sid("a"), crowds(7, &[("m", 1)])));
+    assert!(!bench.commit(&plan));
+}
+
+proptest! {
+    /// However users come and go, poll by poll, what is stored never misleads by more than its bound.
+    #[test]
+    fn f6_what_is_stored_is_never_further_off_than_its_bound(
+        start in proptest::collection::vec(0..200_u32, 1..6),
+        steps in proptest::collection::vec(proptest::collection::vec(-6_i64..7, 6), 1..40),
+        min_users in 0..40_u32,
+    ) {
+        let placement = PlacementSettings { min_users, ..PlacementSettings::default() };
+        let mut bench = Bench::with_servers(Policy { placement, ..Policy::default() }, &["a"]);
+        let mut users = start;
+        let (mut full, mut polls) = (0, 0);
+        for step in steps {
+            for (users, change) in users.iter_mut().zip(step) {
+                *users = users.saturating_add_signed(change as i32);
+            }
+            let names: Vec<String> = (0..users.len()).map(|number| format!("m{number}")).collect();
+            let all: Vec<(&str, u32)> = names.iter().map(String::as_str).zip(users.iter().copied()).collect();
+            let fresh = crowds(bench.store.revision, &all);
+            let plan: Plan = health::poll_ok(&bench.fleet, &sid("a"), fresh, bench.now);
+            full += usize::from(plan.writes.iter().any(|write| matches!(write, Write::Sample(..))));
+            polls += 1;
+            prop_assert!(bench.commit(&plan));
+            let stored = bench.fleet.server(&sid("a")).expect("stands").effective_load();
+            let truth: u64 = users.iter().map(|users| u64::from(*users)).sum();
+            let bound = (u64::from(min_users) / 3).max(stored / 50).max(1);
+            prop_assert!(stored.abs_diff(truth) <= bound, "{stored} stored, {truth} there");
+            bench.pass(Duration::from_secs(10));
+        }
+        prop_assert!(full <= polls);
+    }
+}

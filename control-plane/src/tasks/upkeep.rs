@@ -1,0 +1,137 @@
+//! Keeps the store from filling: the leader has it forget old history, and every replica looks at the space it
+//! takes.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+use usher_common::{runtime::clock, settings::StoreSettings};
+
+use super::{fleet_handle::FleetHandle, leadership::Leadership};
+use crate::{
+    core::upkeep::{Horizon, StoreSpace},
+    ops::{
+        alarms::{Alarm, Alarms},
+        metrics::Metrics,
+    },
+    ports::Store,
+};
+
+/// Longest time between two looks.
+const LOOK: Duration = Duration::from_secs(10);
+/// Looks in one period of forgetting.
+const LOOKS: u32 = 4;
+
+/// What is known of the store's space; clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct SpaceFigures(Arc<Mutex<Known>>);
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Known {
+    space: Option<StoreSpace>,
+    compacted_at: Option<Instant>,
+}
+
+impl SpaceFigures {
+    /// Returns what the store takes, once it was looked at.
+    pub fn space(&self) -> Option<StoreSpace> {
+        self.known().space
+    }
+
+    /// Returns how long ago this replica had the store forget old history, if it did.
+    pub fn compacted(&self, now: Instant) -> Option<Duration> {
+        self.known().compacted_at.map(|at| now.saturating_duration_since(at))
+    }
+
+    fn known(&self) -> Known {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Known)) {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// The task.
+pub struct Upkeep {
+    store: Arc<dyn Store>,
+    fleet: FleetHandle,
+    leadership: Leadership,
+    alarms: Alarms,
+    metrics: Metrics,
+    figures: SpaceFigures,
+    horizon: Horizon,
+    every: Duration,
+    /// 0 where the store says it itself.
+    quota: u64,
+}
+
+impl Upkeep {
+    /// Keeps up `store`; what is known of it is in `figures`.
+    pub fn new(
+        store: Arc<dyn Store>,
+        fleet: FleetHandle,
+        leadership: Leadership,
+        (alarms, metrics, figures): (Alarms, Metrics, SpaceFigures),
+        settings: &StoreSettings,
+    ) -> Self {
+        let every = match settings.compact_every {
+            Duration::ZERO => LOOK,
+            period => LOOK.min(period / LOOKS),
+        };
+        let (horizon, quota) = (Horizon::new(settings.compact_every), settings.quota);
+        Self { store, fleet, leadership, alarms, metrics, figures, horizon, every, quota }
+    }
+
+    /// Runs until asked to stop.
+    pub async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                () = async {
+                    self.forget().await;
+                    self.look().await;
+                    tokio::time::sleep(self.every).await;
+                } => {}
+            }
+        }
+    }
+
+    /// Has the store forget what is older than a period, where this replica leads. A follower notes where the
+    /// history stands all the same: when it leads, it goes on from there.
+    async fn forget(&mut self) {
+        if !self.fleet.complete() {
+            return;
+        }
+        let due = self.horizon.pass(self.fleet.revision(), clock::now());
+        let Some(before) = due.filter(|_| self.leadership.token(clock::now()).is_some()) else { return };
+        match self.store.compact(before).await {
+            Ok(()) => {
+                debug!(before, "the store forgets its history");
+                self.figures.change(|known| known.compacted_at = Some(clock::now()));
+            }
+            Err(error) => warn!(%error, "the store does not forget its history"),
+        }
+    }
+
+    async fn look(&self) {
+        let Ok(space) = self.store.space().await else { return }; // counted with the store's failures
+        let space =
+            StoreSpace { quota: Some(self.quota).filter(|quota| *quota > 0).or(space.quota), ..space };
+        self.figures.change(|known| known.space = Some(space));
+        self.metrics.space(&space, self.figures.compacted(clock::now()));
+        let scarce = space.is_scarce().then(|| {
+            format!(
+                "the store takes {} of {} bytes, {} of them in use: at the quota it refuses new meetings. Give it \
+                 room (defragment, raise the quota), and see whether history is compacted",
+                space.taken,
+                space.quota.unwrap_or_default(),
+                space.in_use
+            )
+        });
+        self.alarms.set(Alarm::StoreSpace, scarce);
+    }
+}

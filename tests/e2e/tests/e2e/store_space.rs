@@ -1,0 +1,172 @@
+//! A store does not fill by itself: what polls write, and what is kept of it (F8).
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use usher_bbb_sim::BbbSim;
+use usher_harness::{client::BbbClient, cluster::Cluster, standalone::Standalone, wait};
+
+use crate::store_faults::metric;
+
+fn polls(sim: &BbbSim) -> usize {
+    sim.calls().iter().filter(|call| call.name == "getMeetings").count()
+}
+
+async fn polled(sims: &[BbbSim], times: usize, mut meanwhile: impl FnMut(usize)) -> Result<()> {
+    let before: Vec<usize> = sims.iter().map(polls).collect();
+    let goal = |turn: usize| before.iter().map(move |before| before + turn);
+    for turn in 1..=times {
+        meanwhile(turn);
+        wait::until_within(Duration::from_secs(20), "one more poll", || async {
+            ensure!(sims.iter().zip(goal(turn)).all(|(sim, goal)| polls(sim) >= goal));
+            Ok(())
+        })
+        .await?;
+    }
+    Ok(())
+}
+
+/// Meetings of some other balancer, which a sample lists as ours; each with its users.
+async fn fill(sim: &BbbSim, meetings: usize) -> Result<()> {
+    let client = reqwest::Client::builder().no_proxy().build()?;
+    for number in 0..meetings {
+        let query =
+            format!("meetingID=a-lecture-with-a-name-of-some-length-{number}&name=Lecture&record=false");
+        let answer = client.get(sim.signed_url("create", &query)).send().await?.text().await?;
+        ensure!(answer.contains("SUCCESS"), "{answer}");
+        sim.set_crowd(&crowd(number), 20 + number % 7);
+    }
+    Ok(())
+}
+
+fn crowd(number: usize) -> String {
+    format!("a-lecture-with-a-name-of-some-length-{number}")
+}
+
+/// A user comes here, one goes there.
+fn wander(sims: &[BbbSim], meetings: usize, turn: usize) {
+    for (at, sim) in sims.iter().enumerate() {
+        let number = (turn * 7 + at) % meetings;
+        sim.set_crowd(&crowd(number), 20 + number % 7 + turn % 2);
+    }
+}
+
+async fn database(cluster: &Cluster) -> Result<i64> {
+    Ok(cluster.etcd().client(0).await?.status().await?.db_size())
+}
+
+/// F8: a quota of 8 MiB, a hundred polls of servers with three hundred meetings each: with whole samples, kept
+/// for ever, that is 12 MB of history. Creates are never refused, and the database comes to rest.
+#[tokio::test]
+async fn f8_polls_do_not_fill_a_store_and_creates_are_never_refused() -> Result<()> {
+    let meetings = 300;
+    let cluster = Cluster::builder()
+        .etcd_flag("--quota-backend-bytes=8388608")
+        .set("store.quota", "8MiB")
+        .set("store.compact_every", "2s")
+        .set("health.interval", "300ms")
+        .set("health.deadline", "290ms")
+        .set("health.connect_timeout", "250ms")
+        .start()
+        .await?;
+    for sim in &cluster.sims {
+        fill(sim, meetings).await?;
+    }
+    let mut sizes = Vec::new();
+    for round in 0..5 {
+        polled(&cluster.sims, 20, |turn| wander(&cluster.sims, meetings, turn)).await?;
+        let id = format!("room-{round}");
+        cluster.client(round % 2).created(&id).await.context("a create is refused")?;
+        sizes.push(database(&cluster).await?);
+    }
+    println!("the database: {sizes:?} bytes after each 20 polls of 3 servers with {meetings} meetings");
+    ensure!(sizes[4] < 4 << 20, "{sizes:?}");
+    ensure!(sizes[4] - sizes[2] < 512 << 10, "it goes on growing: {sizes:?}");
+    for round in 0..5 {
+        cluster.client(0).joined(&format!("room-{round}")).await?;
+    }
+    // Whoever is asked says how full it is; the leader alone has it forget.
+    for plane in &cluster.control_planes {
+        wait::until("the figures", || async {
+            ensure!(metric(plane, "usher_store_bytes").await? > 0.0, "not looked at");
+            Ok(())
+        })
+        .await?;
+        assert_eq!(metric(plane, "usher_store_quota_bytes").await?, f64::from(8 << 20));
+        assert_eq!(metric(plane, "usher_alarm{name=\"store_space\"").await?, 0.0);
+    }
+    let leader = cluster.leader().await?;
+    let status = cluster.admin(leader).status().await?;
+    ensure!(status.store_bytes() > 0 && status.store_quota_bytes() == 8 << 20, "{status:?}");
+    ensure!(status.store_compacted.is_some(), "the leader has compacted: {status:?}");
+    Ok(())
+}
+
+/// What a poll of fifty meetings takes of etcd's database, nothing compacted; a figure for the docs.
+#[tokio::test]
+async fn f8_a_poll_that_saw_the_same_takes_a_few_hundred_bytes() -> Result<()> {
+    let meetings = 50;
+    let cluster = Cluster::builder().servers(1).set("store.compact_every", "0s").start().await?;
+    fill(&cluster.sims[0], meetings).await?;
+    polled(&cluster.sims, 10, |_| {}).await?;
+    let before = database(&cluster).await?;
+    polled(&cluster.sims, 60, |_| {}).await?;
+    let same = database(&cluster).await?;
+    polled(&cluster.sims, 60, |turn| wander(&cluster.sims, meetings, turn)).await?;
+    let (each, moving) = ((same - before) / 60, (database(&cluster).await? - same) / 60);
+    println!(
+        "{each} bytes of the database for each poll of {meetings} meetings, {moving} where users come and go"
+    );
+    ensure!(each < 900 && moving < 2_000, "{each} and {moving} bytes");
+    Ok(())
+}
+
+/// F8: at 70 % of the quota an alarm says so before anything is refused.
+#[tokio::test]
+async fn f8_an_alarm_says_that_the_store_is_filling_before_it_is_full() -> Result<()> {
+    let cluster =
+        Cluster::builder().set("store.quota", "1MiB").set("store.compact_every", "4s").start().await?;
+    let raised = |wanted: f64| {
+        let cluster = &cluster;
+        async move {
+            for plane in &cluster.control_planes {
+                let raised = metric(plane, "usher_alarm{name=\"store_space\"").await?;
+                ensure!((raised - wanted).abs() < 0.5, "{raised}");
+            }
+            anyhow::Ok(())
+        }
+    };
+    raised(0.0).await?;
+    let mut client = cluster.etcd().client(0).await?;
+    for number in 0..10 {
+        client.put(format!("other/{number}"), vec![0_u8; 100_000], None).await?;
+    }
+    wait::until("the alarm on every replica", || raised(1.0)).await?;
+    let status = cluster.admin(0).status().await?;
+    let detail = status.alarms.iter().find(|alarm| alarm.name == "store_space").context("is shown")?;
+    ensure!(detail.detail.contains("1048576 bytes"), "{detail:?}");
+    cluster.client(0).created("room").await.context("nothing is refused yet")?;
+    Ok(())
+}
+
+/// The embedded store's file, at the same work: it comes to rest, and creates go on.
+#[tokio::test]
+async fn f8_polls_do_not_fill_the_file_of_a_standalone() -> Result<()> {
+    let (folder, meetings) = (tempfile::tempdir()?, 300);
+    let usher = Standalone::start_on(Some(folder.path()), 2, &[]).await?;
+    for sim in &usher.sims {
+        fill(sim, meetings).await?;
+    }
+    let size = || std::fs::metadata(folder.path().join("usher.redb")).map(|file| file.len());
+    let mut sizes = Vec::new();
+    let client: BbbClient = usher.client();
+    for round in 0..3 {
+        polled(&usher.sims, 15, |turn| wander(&usher.sims, meetings, turn)).await?;
+        client.created(&format!("room-{round}")).await.context("a create is refused")?;
+        sizes.push(size()?);
+    }
+    println!("the file: {sizes:?} bytes after each 15 polls of 2 servers with {meetings} meetings");
+    ensure!(sizes[2] <= sizes[0].max(4 << 20), "{sizes:?}");
+    ensure!(usher.admin().status().await?.store_bytes() > 0);
+    Ok(())
+}
