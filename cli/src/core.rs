@@ -1,5 +1,6 @@
 //! Pure decisions of the command line: no clock, socket, file or terminal.
 
+pub mod address_conflicts;
 pub mod inventory;
 pub mod migration;
 pub mod scalelite;

@@ -12,6 +12,7 @@ use usher_common::{
 use crate::{
     client::{Admin, server_name},
     core::{
+        address_conflicts::address_conflicts,
         inventory::{self, ServerSpec},
         shrink::Shrinkage,
         sync::{Change, Mode, Standing, plan},
@@ -27,8 +28,13 @@ const READ_MAX: u64 = 5 << 20;
 /// not start would be the greater harm, and there is no one to ask.
 pub(crate) async fn begin_with(admin: &Admin, wanted: &[ServerSpec]) -> Result<(), Failure> {
     let standing = standing(admin).await?;
-    let mut changes = plan(&standing, wanted, Mode::Keep);
-    let shrinkage = Shrinkage::of(&standing, wanted, &changes);
+    let mut wanted = wanted.to_vec();
+    for conflict in address_conflicts(&standing, &wanted) {
+        tracing::error!("the list of servers is followed but for one entry: {conflict}");
+        wanted.retain(|spec| spec.id != conflict.listed);
+    }
+    let mut changes = plan(&standing, &wanted, Mode::Keep);
+    let shrinkage = Shrinkage::of(&standing, &wanted, &changes);
     if !shrinkage.is_within(None) {
         tracing::error!(
             "the list of servers is followed but for one thing, {shrinkage}: that is left out; `usher servers sync \
@@ -58,7 +64,8 @@ pub(crate) fn read(file: &Path) -> Result<Vec<ServerSpec>, Failure> {
 /// Returns the fleet, secrets included.
 pub(crate) async fn standing(admin: &Admin) -> Result<Vec<Standing>, Failure> {
     let mut servers = Vec::new();
-    for server in admin.all_servers().await? {
+    // What is left of an old address goes by itself, and is in no list.
+    for server in admin.all_servers().await?.into_iter().filter(|server| server.former_of.is_empty()) {
         servers.push(stand(admin.server(&server.name, v1::ServerView::RevealSecret).await?)?);
     }
     Ok(servers)
@@ -111,7 +118,12 @@ async fn apply(admin: &Admin, change: &Change) -> Result<(), tonic::Status> {
             };
             let paths = update.fields().into_iter().map(str::to_owned).collect();
             let update_mask = Some(prost_types::FieldMask { paths });
-            let request = v1::UpdateServerRequest { server: Some(server), update_mask, validate_only: false };
+            let request = v1::UpdateServerRequest {
+                server: Some(server),
+                update_mask,
+                validate_only: false,
+                force: false,
+            };
             drop(service.update_server(request).await?);
         }
         Change::Enable(id) => drop(

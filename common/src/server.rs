@@ -53,6 +53,9 @@ pub struct Server {
     pub algorithm: Algorithm,
     /// Wall clock of its creation, milliseconds since 1970.
     pub created_at_ms: i64,
+    /// Of the entry of an old address, the server that was given another one by force: what it left behind
+    /// is ended here, and the entry goes with the last of it.
+    pub former_of: Option<ServerId>,
 }
 
 /// The stored half of a server's health: counters, never the colour (requirements A2).

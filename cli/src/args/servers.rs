@@ -123,6 +123,10 @@ pub struct UpdateArgs {
     /// New hash by which calls to it are signed
     #[arg(long, group = "change")]
     pub algorithm: Option<Algorithm>,
+    /// Change the address although meetings live on the server that the new one does not list; they are
+    /// ended at the old one
+    #[arg(long, requires = "url")]
+    pub force: bool,
 }
 
 /// Arguments of `servers sync`.

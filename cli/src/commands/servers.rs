@@ -31,6 +31,10 @@ pub(super) async fn run(global: &Global, printer: &mut Printer, command: Servers
                 format!("disable server {id} and free the ids of its meetings, which may still run there");
             confirm::harm(global, &deed)?;
         }
+        Servers::Update(args) if args.force => {
+            let deed = format!("give server {} another address and end the meetings at its old one", args.id);
+            confirm::harm(global, &deed)?;
+        }
         _ => {}
     }
     let admin = Admin::connect(global).await?;
@@ -138,5 +142,6 @@ fn update(args: UpdateArgs) -> v1::UpdateServerRequest {
         }),
         update_mask: Some(prost_types::FieldMask { paths }),
         validate_only: false,
+        force: args.force,
     }
 }

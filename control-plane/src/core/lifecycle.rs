@@ -21,6 +21,7 @@ mod end;
 mod evacuate;
 mod order;
 mod place;
+mod relocate;
 mod room;
 mod servers;
 mod supersede;
@@ -38,11 +39,15 @@ pub(in crate::core) use evacuate::evacuate;
 pub use evacuate::panic_server;
 pub use order::{MeetingOrder, ServerOrder};
 pub use place::{PlaceRequest, Placed, place};
+pub(in crate::core) use relocate::is_done;
+pub use relocate::{NewAddress, relocate};
 pub use room::{NoRoom, place_room};
 pub(in crate::core) use servers::drained;
 pub use servers::{create_server, delete_server, set_admin, update_server};
 pub use supersede::{SupersedeError, forget_zombie, supersede};
 pub use tenants::{TenantError, create_tenant, delete_tenant, set_tenant, update_tenant};
+
+use usher_common::id::ServerId;
 
 use crate::core::plan::Plan;
 
@@ -72,7 +77,7 @@ pub enum Progress {
 }
 
 /// Why an administrative change was not made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AdminError {
     /// No such resource.
     #[error("not found")]
@@ -86,4 +91,7 @@ pub enum AdminError {
     /// Meetings live on the server: drain it, or use panic (S7).
     #[error("{0} meetings live on the server")]
     HasMeetings(usize),
+    /// Another entry has the address.
+    #[error("server `{0}` has this address")]
+    AddressTaken(ServerId),
 }

@@ -209,6 +209,7 @@ pub(crate) fn server(id: &str) -> Server {
         admin: AdminState::Enabled,
         algorithm: Algorithm::Sha256,
         created_at_ms: 0,
+        former_of: None,
     }
 }
 

@@ -108,11 +108,22 @@ pub async fn serve(
         ask_within: parts.store_timeout,
         started: clock::now(),
     };
-    let meetings =
-        Meetings::new(fleet.clone(), engine.placer, engine.admin.clone(), servers, parts.call_timeout);
+    let meetings = Meetings::new(
+        fleet.clone(),
+        engine.placer,
+        engine.admin.clone(),
+        servers.clone(),
+        parts.call_timeout,
+    );
     let tenants = Tenants::new(fleet.clone(), engine.admin.clone(), parts.hooks.clone());
-    let server_admin =
-        Servers::new(fleet.clone(), engine.admin, engine.pollers, engine.poll_asks, engine.leadership);
+    let server_admin = Servers::new(
+        fleet.clone(),
+        engine.admin,
+        engine.pollers,
+        engine.poll_asks,
+        engine.leadership,
+        servers,
+    );
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(DESCRIPTORS)

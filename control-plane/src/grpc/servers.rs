@@ -2,8 +2,12 @@
 
 mod input;
 mod output;
+mod relocate;
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use futures::future::join_all;
 use tonic::{Request, Response, Status};
@@ -23,12 +27,16 @@ use usher_common::{
 pub(super) use self::output::{duration, timestamp};
 use self::{input::Update, output::View};
 use super::{deadline, etag, name, page::PageRequest, status::Refusal};
-use crate::tasks::{
-    admin::Admin,
-    fleet_handle::FleetHandle,
-    leadership::Leadership,
-    poll_asks::{AskError, PollAsks},
-    poller::{NotPolled, Pollers},
+use crate::{
+    core::lifecycle::NewAddress,
+    ports::BbbServers,
+    tasks::{
+        admin::Admin,
+        fleet_handle::FleetHandle,
+        leadership::Leadership,
+        poll_asks::{AskError, PollAsks},
+        poller::{NotPolled, Pollers},
+    },
 };
 
 /// Time before the caller's deadline at which a poll is given up, so that the caller hears why.
@@ -41,19 +49,21 @@ pub(super) struct Servers {
     pollers: Pollers,
     asks: PollAsks,
     leadership: Leadership,
+    bbb: Arc<dyn BbbServers>,
 }
 
 impl Servers {
     /// Serves `fleet`, changes it by `admin`, and polls by `pollers`, or by `asks` where the
-    /// `leadership` is another replica's.
+    /// `leadership` is another replica's. New addresses are asked by `bbb`.
     pub(super) fn new(
         fleet: FleetHandle,
         admin: Admin,
         pollers: Pollers,
         asks: PollAsks,
         leadership: Leadership,
+        bbb: Arc<dyn BbbServers>,
     ) -> Self {
-        Self { fleet, admin, pollers, asks, leadership }
+        Self { fleet, admin, pollers, asks, leadership, bbb }
     }
 
     fn show(&self, id: &ServerId, view: View) -> Result<v1::Server, Refusal> {
@@ -174,7 +184,21 @@ impl ServerService for Servers {
             return Ok(Response::new(UpdateServerResponse { server: Some(self.show(&id, View::Masked)?) }));
         }
         let refused = |error| Refusal::admin(error, &id);
-        self.admin.update_server(&id, seen, |old| update.apply(old), deadline).await.map_err(refused)?;
+        let moves = self.fleet.read(|fleet| fleet.server(&id).map(|old| update.moves(&old.stored.value)));
+        match moves {
+            Some(true) => {
+                self.relocate(&id, seen, |old| update.apply(old), request.force, deadline).await?;
+            }
+            Some(false) if update.names_address() => {
+                let (change, same) = (|old: &_| update.apply(old), NewAddress::SameServer);
+                let written = self.admin.relocate_server(&id, seen, change, same, deadline).await;
+                written.map_err(refused)?;
+            }
+            _ => {
+                let change = |old: &_| update.apply(old);
+                self.admin.update_server(&id, seen, change, deadline).await.map_err(refused)?;
+            }
+        }
         if let Some(admin) = update.admin {
             self.admin.set_admin(&id, None, admin, deadline).await.map_err(refused)?;
         }

@@ -108,6 +108,13 @@ impl Refusal {
                 "somebody else changed `{name}` before this was done; what was not done yet is not done: \
                  look at it and ask again"
             )),
+            WriteError::Decision(AdminError::AddressTaken(other)) => Self::field(
+                "server.url",
+                format!(
+                    "`servers/{other}` has this address already: one server under two ids would be polled and \
+                     counted twice; change that entry, or remove it first"
+                ),
+            ),
             WriteError::Decision(AdminError::HasMeetings(count)) => Self::Precondition {
                 reason: "SERVER_HAS_MEETINGS",
                 problem: format!(

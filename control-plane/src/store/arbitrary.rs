@@ -84,6 +84,7 @@ fn server() -> impl Strategy<Value = Server> {
             admin,
             algorithm,
             created_at_ms,
+            former_of: None,
         })
 }
 

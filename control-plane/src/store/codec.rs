@@ -174,7 +174,8 @@ fn known_key(path: &str) -> Result<Option<Key>, BadValue> {
 /// Field numbers this version knows are `1..=` this.
 fn known_fields(key: &Key) -> u32 {
     match key {
-        Key::Health(_) | Key::Server(_) => 7,
+        Key::Health(_) => 7,
+        Key::Server(_) => 8,
         Key::Sample(_) => 4,
         Key::Freshness(_) => 1,
         Key::Voice(_) => 3,

@@ -16,7 +16,8 @@ use crate::core::{
     epoch::Epoch,
     fleet::Fleet,
     lifecycle::{
-        self, AdminError, Adoption, MeetingOrder, Progress, ServerOrder, Step, SupersedeError, TenantError,
+        self, AdminError, Adoption, MeetingOrder, NewAddress, Progress, ServerOrder, Step, SupersedeError,
+        TenantError,
     },
     now::Now,
 };
@@ -75,6 +76,30 @@ impl Admin {
         self.once(deadline, |fleet, _| {
             let old = fleet.server(id).ok_or(AdminError::NotFound)?;
             lifecycle::update_server(fleet, change(&old.stored.value), seen)
+        })
+        .await
+    }
+
+    /// Gives a server another address, and what else `change` says of it.
+    ///
+    /// # Errors
+    /// There is none, it is not as `seen`, another entry has the address, meetings live on it that the
+    /// address does not list, or the store did not take it.
+    pub async fn relocate_server(
+        &self,
+        id: &ServerId,
+        seen: Option<u64>,
+        change: impl Fn(&Server) -> Server,
+        address: NewAddress,
+        deadline: Instant,
+    ) -> Outcome<()> {
+        let order = ServerOrder::new(id.clone(), seen);
+        let mut in_the_end = None;
+        self.steps(order, deadline, |fleet, now| {
+            let server = fleet.server(id).ok_or(AdminError::NotFound)?;
+            // Steps in between close it; in the end it is what it was at first.
+            let admin = *in_the_end.get_or_insert(server.admin());
+            lifecycle::relocate(fleet, &change(&server.stored.value), admin, address, now.wall_ms)
         })
         .await
     }

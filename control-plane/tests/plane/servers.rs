@@ -99,6 +99,7 @@ async fn an_update_touches_what_its_mask_names_and_minds_the_etag() {
         server: Some(Server { name: name("bbb1"), weight, etag: etag.into(), ..Server::default() }),
         update_mask: Some(FieldMask { paths: vec!["weight".into()] }),
         validate_only: false,
+        force: false,
     };
     let new = bench.servers().update_server(update(&old.etag, 2.0)).await.expect("is updated").into_inner();
     let new = new.server.expect("is shown");

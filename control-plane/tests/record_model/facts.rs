@@ -127,6 +127,7 @@ fn described(server: usize, admin: Admin) -> Server {
         },
         algorithm: Algorithm::Sha256,
         created_at_ms: 0,
+        former_of: None,
     }
 }
 

@@ -74,6 +74,7 @@ async fn target(global: &Global, args: CheckArgs) -> Result<Server, Failure> {
         admin: AdminState::Enabled,
         algorithm,
         created_at_ms: 0,
+        former_of: None,
     })
 }
 

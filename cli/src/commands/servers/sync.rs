@@ -7,6 +7,7 @@ use crate::{
     args::{Global, SyncArgs},
     client::Admin,
     core::{
+        address_conflicts::address_conflicts,
         inventory::ServerSpec,
         shrink::Shrinkage,
         sync::{Change, Mode, plan},
@@ -25,6 +26,14 @@ struct Planned {
 impl Planned {
     async fn new(admin: &Admin, wanted: &[ServerSpec], mode: Mode) -> Result<Self, Failure> {
         let standing = standing(admin).await?;
+        let conflicts = address_conflicts(&standing, wanted);
+        if !conflicts.is_empty() {
+            let conflicts: Vec<String> = conflicts.iter().map(ToString::to_string).collect();
+            return Err(Failure::Refused(format!(
+                "one server under two ids, nothing was done: {}",
+                conflicts.join("; ")
+            )));
+        }
         let changes = plan(&standing, wanted, mode);
         let shrinkage = Shrinkage::of(&standing, wanted, &changes);
         Ok(Self { changes, shrinkage })

@@ -15,6 +15,8 @@ pub(in crate::commands) struct ServerRow {
     admin_state: &'static str,
     /// The older entry of the same server, in whose favour this one takes no meetings; else empty.
     pub(in crate::commands) same_as: String,
+    /// Of the entry of an old address, the server that was given another one by force; else empty.
+    former_of: String,
     health: &'static str,
     health_since: Option<String>,
     pub(in crate::commands) health_reason: String,
@@ -50,6 +52,7 @@ impl From<v1::Server> for ServerRow {
             },
             checksum_algorithm: Algorithm::from(server.checksum_algorithm()).name(),
             id: server.name.trim_start_matches("servers/").to_owned(),
+            former_of: server.former_of.trim_start_matches("servers/").to_owned(),
             same_as: server.same_as.trim_start_matches("servers/").to_owned(),
             health_since: server.health_since_time.map(|time| time.to_string()),
             sample_age: ago(server.sample_age.as_ref()),
@@ -77,10 +80,10 @@ impl Row for ServerRow {
     fn cells(&self) -> Vec<String> {
         vec![
             self.id.clone(),
-            if self.same_as.is_empty() {
-                self.admin_state.to_owned()
-            } else {
-                format!("{}, same as {}", self.admin_state, self.same_as)
+            match (self.former_of.as_str(), self.same_as.as_str()) {
+                ("", "") => self.admin_state.to_owned(),
+                ("", original) => format!("{}, same as {original}", self.admin_state),
+                (moved, _) => format!("old address of {moved}"),
             },
             self.health.to_owned(),
             self.meetings.to_string(),

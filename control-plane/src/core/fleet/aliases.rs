@@ -168,9 +168,13 @@ impl Fleet {
         aliases.filter(|alias| age(alias) < age(own)).min_by_key(|alias| age(alias)).map(FleetServer::id)
     }
 
-    /// Returns the other entry, if there is one, whose address means the same place as `url`.
+    /// Returns the other entry, if there is one, whose address means the same place as `url`. What is left
+    /// of an old address hinders nobody.
     pub fn entry_at(&self, url: &str, except: &ServerId) -> Option<&ServerId> {
-        self.aliases.at.get(&place_of(url))?.iter().find(|id| *id != except)
+        let there = self.aliases.at.get(&place_of(url))?.iter();
+        let is_left =
+            |id: &ServerId| self.server(id).is_some_and(|server| server.stored.value.former_of.is_some());
+        there.filter(|id| *id != except && !is_left(id)).min()
     }
 
     /// Visits the entries that listed an instance when they were last asked.

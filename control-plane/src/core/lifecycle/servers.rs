@@ -17,10 +17,13 @@ const ZOMBIES_WITH_SERVER: usize = 90;
 /// Adds a server.
 ///
 /// # Errors
-/// There is one of that name.
+/// There is one of that name, or of that address: one server under two entries.
 pub fn create_server(fleet: &Fleet, server: Server) -> Result<Step<()>, AdminError> {
     if fleet.server(&server.id).is_some() {
         return Err(AdminError::Exists);
+    }
+    if let Some(other) = fleet.entry_at(&server.url, &server.id) {
+        return Err(AdminError::AddressTaken(other.clone()));
     }
     let mut plan = Plan::default();
     plan.guard_seen::<Server>(Key::Server(server.id.clone()), None);
@@ -32,8 +35,9 @@ pub fn create_server(fleet: &Fleet, server: Server) -> Result<Step<()>, AdminErr
     Ok(Step { plan, outcome: () })
 }
 
-/// Changes what operators described. `seen` is the revision the change was made from, where the
-/// caller minds; the admin state is changed by [`set_admin`] alone and stays as it is here.
+/// Changes what operators described, but for the address ([`super::relocate`]) and the admin state
+/// ([`set_admin`]), which stay as they are here. `seen` is the revision the change was made from, where the
+/// caller minds.
 ///
 /// # Errors
 /// There is no such server, or somebody else changed it.
@@ -42,7 +46,9 @@ pub fn update_server(fleet: &Fleet, server: Server, seen: Option<u64>) -> Result
     if seen.is_some_and(|seen| seen != old.stored.modified) {
         return Err(AdminError::Changed);
     }
-    let new = Server { admin: old.admin(), created_at_ms: old.stored.value.created_at_ms, ..server };
+    let stands = &old.stored.value;
+    let (url, former_of) = (stands.url.clone(), stands.former_of.clone());
+    let new = Server { url, former_of, admin: old.admin(), created_at_ms: stands.created_at_ms, ..server };
     if new == old.stored.value {
         return Ok(Step::settled(()));
     }
@@ -134,7 +140,10 @@ fn reset(server: &FleetServer, admin: AdminState) -> Plan {
 
 fn changed(server: &FleetServer, admin: AdminState) -> Plan {
     let mut plan = guarded(server);
-    plan.writes.push(Write::Server(Server { admin, ..server.stored.value.clone() }));
+    let stands = server.stored.value.clone();
+    // One that is used again is a server as any other.
+    let former_of = stands.former_of.clone().filter(|_| admin == AdminState::Disabled);
+    plan.writes.push(Write::Server(Server { admin, former_of, ..stands }));
     plan
 }
 

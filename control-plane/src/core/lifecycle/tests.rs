@@ -15,6 +15,7 @@ use crate::core::{
 };
 
 mod adopting;
+mod relocating;
 mod rooms;
 mod rows;
 mod servers;

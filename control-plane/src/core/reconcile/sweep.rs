@@ -10,7 +10,7 @@ use usher_common::{
 
 use crate::core::{
     fleet::{Fleet, FleetServer},
-    lifecycle::{Draft, drained, evacuate},
+    lifecycle::{Draft, drained, evacuate, is_done},
     load,
     now::Now,
     plan::{Key, Plan, Stored, Write},
@@ -82,6 +82,13 @@ pub fn sweep(fleet: &Fleet, missing: Missing, now: Now) -> Sweep {
     for server in fleet.servers().filter(|server| is_drained(fleet, server)) {
         sweep.plans.push(drained(server));
         sweep.drained.push(server.id().clone());
+    }
+    for server in fleet.servers().filter(|server| is_done(fleet, server)) {
+        let mut plan = Plan::default();
+        plan.guard_seen(Key::Server(server.id().clone()), Some(&server.stored));
+        let keys = [Key::Server(server.id().clone()), Key::Health(server.id().clone())];
+        plan.writes.extend(keys.into_iter().chain([Key::Sample(server.id().clone())]).map(Write::Delete));
+        sweep.plans.push(plan);
     }
     // While records are awaited, a room without one may run.
     if missing == Missing::Removed {

@@ -5,7 +5,7 @@ use usher_common::{
     id::ServerId,
     proto::v1,
     secret::Secret,
-    server::{AdminState, Server, base_url},
+    server::{AdminState, Server, base_url, place_of},
 };
 
 use crate::grpc::status::{Refusal, Violation};
@@ -39,9 +39,17 @@ pub(super) fn new_server(wire: v1::Server, id: &str, now_ms: i64) -> Result<Serv
         (id, _) => or_fault(ServerId::parse(id).map_err(|error| error.to_string()), "server_id", &mut faults),
     };
     match (id, url, secret, weight, tags, admin) {
-        (Some(id), Some(url), Some(secret), Some(weight), Some(tags), Some(admin)) => {
-            Ok(Server { id, url, secret, weight, tags, admin, algorithm, created_at_ms: now_ms })
-        }
+        (Some(id), Some(url), Some(secret), Some(weight), Some(tags), Some(admin)) => Ok(Server {
+            id,
+            url,
+            secret,
+            weight,
+            tags,
+            admin,
+            algorithm,
+            created_at_ms: now_ms,
+            former_of: None,
+        }),
         _ => Err(Refusal::Invalid(faults)),
     }
 }
@@ -96,6 +104,16 @@ impl Update {
             update.admin = or_fault(admin, "server.admin_state", &mut faults);
         }
         if faults.is_empty() { Ok(update) } else { Err(Refusal::Invalid(faults)) }
+    }
+
+    /// Tells whether it gives a server an address that means another place.
+    pub(super) fn moves(&self, server: &Server) -> bool {
+        self.url.as_ref().is_some_and(|url| place_of(url) != place_of(&server.url))
+    }
+
+    /// Tells whether it writes the address of a server anew.
+    pub(super) fn names_address(&self) -> bool {
+        self.url.is_some()
     }
 
     /// Returns the server with everything but its admin state updated.

@@ -59,6 +59,7 @@ pub(super) fn server(fleet: &Fleet, server: &FleetServer, view: View, now: Insta
         sample_age: server.sample_age(now).map(duration),
         zombies: count(fleet.zombie_count_on(&stored.id)),
         same_as: fleet.original_of(&stored.id).map(name::server).unwrap_or_default(),
+        former_of: stored.former_of.as_ref().map(name::server).unwrap_or_default(),
         listed_meetings: server.sample.as_ref().map_or(0, |sample| count(sample.value.meetings.len())),
     }
 }

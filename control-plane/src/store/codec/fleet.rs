@@ -30,6 +30,7 @@ pub(super) fn server_value(server: &Server) -> pb::ServerValue {
         admin_state: v1::AdminState::from(server.admin) as u32,
         checksum_algorithm: v1::ChecksumAlgorithm::from(server.algorithm) as u32,
         created_at_ms: server.created_at_ms,
+        former_of: server.former_of.as_ref().map(ToString::to_string).unwrap_or_default(),
     }
 }
 
@@ -39,6 +40,7 @@ pub(super) fn server(id: ServerId, value: pb::ServerValue) -> Result<Server, Val
     }
     let admin: v1::AdminState = enumeration("admin_state", value.admin_state)?;
     let algorithm: v1::ChecksumAlgorithm = enumeration("checksum_algorithm", value.checksum_algorithm)?;
+    let former_of = (!value.former_of.is_empty()).then(|| ServerId::parse(&value.former_of)).transpose();
     Ok(Server {
         id,
         url: value.url,
@@ -48,6 +50,7 @@ pub(super) fn server(id: ServerId, value: pb::ServerValue) -> Result<Server, Val
         admin: AdminState::try_from(admin).map_err(|_| ValueError::Field("admin_state"))?,
         algorithm: Algorithm::from(algorithm),
         created_at_ms: value.created_at_ms,
+        former_of: former_of.map_err(|_| ValueError::Field("former_of"))?,
     })
 }
 

@@ -42,9 +42,10 @@ fn i4_random_histories_lose_split_and_leak_nothing() {
     let seeds = first..first + number("USHER_SIM_SEEDS", SEEDS);
     let outcomes = run_all(seeds, Scenario::Faults(None));
     let failed: Vec<_> = outcomes.iter().filter_map(|(_, outcome)| outcome.report.as_deref()).collect();
+    let heads = failed.iter().filter_map(|report| report.lines().next()).collect::<Vec<_>>().join("\n");
     assert!(
         failed.is_empty(),
-        "{} of {} histories failed; the first:\n{}",
+        "{} of {} histories failed:\n{heads}\nthe first:\n{}",
         failed.len(),
         outcomes.len(),
         failed[0]

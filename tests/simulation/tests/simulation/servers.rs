@@ -271,6 +271,7 @@ impl SimServers {
             admin: usher_common::server::AdminState::Enabled,
             algorithm: usher_common::bbb::checksum::Algorithm::Sha256,
             created_at_ms: 0,
+            former_of: None,
         }
     }
 }

@@ -9,6 +9,7 @@ use usher_common::{
 };
 
 use super::checker::{Checker, Kind};
+use crate::servers::home;
 
 /// For how long a failure may count: an edge's memory of it, and its report's way.
 const COUNTS: Duration = Duration::from_secs(80);
@@ -18,9 +19,9 @@ const COUNTS: Duration = Duration::from_secs(80);
 pub(super) struct Failures(BTreeMap<ServerId, Instant>);
 
 impl Checker {
-    /// A call to a server has failed.
+    /// A call to a server has failed, by any of its entries.
     pub(super) fn call_failed(&mut self, server: &ServerId) {
-        self.failures.0.insert(server.clone(), Instant::now());
+        self.failures.0.insert(home(server), Instant::now());
     }
 
     /// Judges the new health of a server, before it is taken over.
@@ -31,7 +32,7 @@ impl Checker {
         if was != Health::Online || is == Health::Online || new.reason.is_empty() {
             return;
         }
-        let failed = self.failures.0.get(server).is_some_and(|at| at.elapsed() < COUNTS);
+        let failed = self.failures.0.get(&home(server)).is_some_and(|at| at.elapsed() < COUNTS);
         if !failed {
             let text = format!("X6: {server} leaves online and has failed nobody: {}", new.reason);
             self.fail(Kind::Slander, None, text);

@@ -1,0 +1,185 @@
+//! A server gets another address. Where the new address is another machine, its meetings stay behind: the
+//! records of the server would name what does not run there, and the next poll would take them out, without
+//! a zombie, while the meetings run on unseen.
+
+use usher_common::{
+    id::ServerId,
+    meeting::{MeetingKey, Record, RecordState, Zombie, ZombieKey, ZombieState},
+    server::{AdminState, Server, place_of},
+};
+
+use super::{AdminError, Draft, Progress, Step};
+use crate::core::{
+    fleet::{Fleet, FleetServer},
+    plan::{Key, Plan, Stored, Write},
+};
+
+/// Writes of one plan: stores limit the size of a transaction.
+const MOST_WRITES: usize = 100;
+/// Names that are tried for the entry of an old address.
+const MOST_NAMES: usize = 100;
+/// Longest beginning of a server's id in the id of the entry of its old address, in characters.
+const NAME_BEGINNING: usize = 48;
+
+/// What is known of the new address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NewAddress {
+    /// It lists an instance that lives on the server, or means the same place: it is the same server.
+    SameServer,
+    /// It lists none of them, or nobody asked.
+    AnotherServer,
+    /// Nobody minds: meetings at the old address are to be ended there.
+    Forced,
+}
+
+/// Changes the address of a server, and what else `wanted` says but for its admin state. `admin` is the
+/// state it is to have in the end: steps in between close it.
+///
+/// | lives on it | the new address | what happens |
+/// |---|---|---|
+/// | anything | the same server | one write; records, health and sample stay |
+/// | nothing | any | closed first, so that every placement made before is visible; then changed, on probation |
+/// | something | another server | refused |
+/// | something | forced | disabled, and the old address gets an entry of its own; records and zombies become *due* zombies there, a bounded number a plan; then changed, on probation |
+///
+/// Who stops half way leaves a disabled server with its old address, from which the meetings are ended; the
+/// same order again finishes it.
+///
+/// # Errors
+/// There is no such server, another entry has the address, or meetings live on the server.
+pub fn relocate(
+    fleet: &Fleet,
+    wanted: &Server,
+    admin: AdminState,
+    address: NewAddress,
+    now_ms: i64,
+) -> Result<Step<Progress>, AdminError> {
+    let server = fleet.server(&wanted.id).ok_or(AdminError::NotFound)?;
+    if let Some(other) = fleet.entry_at(&wanted.url, &wanted.id) {
+        return Err(AdminError::AddressTaken(other.clone()));
+    }
+    let mut draft = Draft::new(fleet, now_ms);
+    draft.guard_server(&wanted.id);
+    let meetings = fleet.record_count_on(&wanted.id);
+    let empty = meetings + fleet.zombie_count_on(&wanted.id) == 0;
+    let plan = match (address, empty) {
+        (NewAddress::SameServer, _) => {
+            let mut plan = draft.into_plan();
+            plan.writes.push(Write::Server(Server { admin, ..moved(server, wanted) }));
+            return Ok(Step { plan, outcome: Progress::Done });
+        }
+        (_, true) if server.admin() == AdminState::Enabled => {
+            let mut plan = draft.into_plan();
+            plan.writes
+                .push(Write::Server(Server { admin: AdminState::Cordoned, ..server.stored.value.clone() }));
+            return Ok(Step { plan, outcome: Progress::Again });
+        }
+        (_, true) => {
+            let mut plan = draft.into_plan();
+            plan.writes.push(Write::Server(Server { admin, ..moved(server, wanted) }));
+            plan.writes.push(Write::Delete(Key::Health(wanted.id.clone())));
+            plan.writes.push(Write::Delete(Key::Sample(wanted.id.clone())));
+            return Ok(Step { plan, outcome: Progress::Done });
+        }
+        (NewAddress::AnotherServer, false) => return Err(AdminError::HasMeetings(meetings)),
+        (NewAddress::Forced, false) => leave_behind(draft, fleet, server, now_ms)?,
+    };
+    Ok(Step { plan, outcome: Progress::Again })
+}
+
+fn moved(server: &FleetServer, wanted: &Server) -> Server {
+    Server { created_at_ms: server.stored.value.created_at_ms, former_of: None, ..wanted.clone() }
+}
+
+/// Plans the next part of what stays at the old address.
+fn leave_behind(
+    mut draft: Draft<'_>,
+    fleet: &Fleet,
+    server: &FleetServer,
+    now_ms: i64,
+) -> Result<Plan, AdminError> {
+    let id = server.id();
+    let Some(former) = former_entry(fleet, server) else {
+        let name = free_name(fleet, id).ok_or(AdminError::Exists)?;
+        let mut plan = draft.into_plan();
+        plan.guard_seen::<Server>(Key::Server(name.clone()), None);
+        let old = &server.stored.value;
+        plan.writes.push(Write::Server(Server { admin: AdminState::Disabled, ..old.clone() }));
+        let former_of = Some(id.clone());
+        let admin = AdminState::Disabled;
+        plan.writes.push(Write::Server(Server {
+            id: name,
+            admin,
+            former_of,
+            created_at_ms: now_ms,
+            ..old.clone()
+        }));
+        return Ok(plan);
+    };
+    draft.guard_server(former);
+    for (key, stored) in fleet.records_on(id) {
+        let writes = 3 + fleet.zombies_of(key).count();
+        if draft.len() > 0 && draft.len() + writes > MOST_WRITES {
+            return Ok(draft.into_plan());
+        }
+        leave_record(&mut draft, key, stored, former);
+    }
+    for (zombie, stored) in fleet.zombies_on(id) {
+        if draft.len() + 2 > MOST_WRITES {
+            break;
+        }
+        leave_zombie(&mut draft, &zombie, &stored.value, former);
+    }
+    Ok(draft.into_plan())
+}
+
+fn leave_record(draft: &mut Draft<'_>, key: &MeetingKey, stored: &Stored<Record>, former: &ServerId) {
+    let record = &stored.value;
+    match record.state {
+        RecordState::Pending => draft.drop_pending(key, record),
+        RecordState::Active { .. } | RecordState::Ending { .. } => draft.remove_record(key),
+    }
+    let zombie = ZombieKey { meeting: key.clone(), server: former.clone() };
+    let reason = "its server was given another address";
+    draft.set_zombie(zombie, ZombieState::Due, record.state.internal_id().cloned(), reason);
+}
+
+/// Moves a zombie to the entry of the old address. A *waiting* one will not route again.
+fn leave_zombie(draft: &mut Draft<'_>, key: &ZombieKey, zombie: &Zombie, former: &ServerId) {
+    let state = match zombie.state {
+        ZombieState::Waiting => ZombieState::Due,
+        state => state,
+    };
+    draft.guard_record(&key.meeting);
+    draft.remove_zombie(key);
+    let there = ZombieKey { meeting: key.meeting.clone(), server: former.clone() };
+    draft.set_zombie(there, state, zombie.internal_id.clone(), &zombie.reason);
+}
+
+/// Returns the entry that a server's present address has got already.
+fn former_entry<'f>(fleet: &'f Fleet, server: &FleetServer) -> Option<&'f ServerId> {
+    let stored = &server.stored.value;
+    let former = |other: &&FleetServer| {
+        let other = &other.stored.value;
+        other.former_of.as_ref() == Some(&stored.id) && place_of(&other.url) == place_of(&stored.url)
+    };
+    fleet.servers().find(former).map(FleetServer::id)
+}
+
+fn free_name(fleet: &Fleet, id: &ServerId) -> Option<ServerId> {
+    let beginning = &id.as_str()[..id.as_str().len().min(NAME_BEGINNING)];
+    let names = (1..=MOST_NAMES).map(|number| format!("{beginning}.former-{number}"));
+    names.filter_map(|name| ServerId::parse(&name).ok()).find(|name| fleet.server(name).is_none())
+}
+
+/// Tells whether the entry of an old address has done its work: nothing stands there any more, and the
+/// server has moved, is gone, or is in use again at that address.
+pub(in crate::core) fn is_done(fleet: &Fleet, server: &FleetServer) -> bool {
+    let Some(moved) = &server.stored.value.former_of else { return false };
+    let leaves = fleet.server(moved).is_some_and(|moved| {
+        moved.admin() == AdminState::Disabled
+            && place_of(&moved.stored.value.url) == place_of(&server.stored.value.url)
+    });
+    let id = server.id();
+    !leaves && fleet.zombie_count_on(id) + fleet.record_count_on(id) == 0
+}

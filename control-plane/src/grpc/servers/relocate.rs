@@ -1,0 +1,84 @@
+//! A server's new address, asked before it is believed.
+
+use std::time::{Duration, Instant};
+
+use usher_common::{
+    id::{InternalMeetingId, ServerId},
+    server::Server,
+};
+
+use super::Servers;
+use crate::{
+    core::lifecycle::NewAddress,
+    grpc::{name, status::Refusal},
+    tasks::writer::WriteError,
+};
+
+/// Longest wait for the new address; the rest of the caller's time is for the store.
+const ASK_WITHIN: Duration = Duration::from_secs(5);
+
+impl Servers {
+    /// Gives a server another address by `change`. While meetings live on it, the new address is asked for
+    /// its list: one instance in common proves the same server, as an internal id holds the time of its
+    /// creation.
+    pub(super) async fn relocate(
+        &self,
+        id: &ServerId,
+        seen: Option<u64>,
+        change: impl Fn(&Server) -> Server + Send,
+        force: bool,
+        deadline: Instant,
+    ) -> Result<(), Refusal> {
+        let (wanted, watermark, named, users) = self
+            .fleet
+            .read(|fleet| {
+                let server = fleet.server(id)?;
+                let records = fleet.records_on(id).filter_map(|(_, stored)| stored.value.state.internal_id());
+                let zombies = fleet.zombies_on(id).filter_map(|(_, stored)| stored.value.internal_id.clone());
+                let named: Vec<InternalMeetingId> = records.cloned().chain(zombies).collect();
+                Some((change(&server.stored.value), fleet.revision().seq, named, server.users()))
+            })
+            .ok_or_else(|| Refusal::NotFound { kind: "server", name: name::server(id) })?;
+        let (address, why) = if named.is_empty() {
+            (NewAddress::AnotherServer, "its creates are under way")
+        } else {
+            self.ask(&wanted, watermark, &named).await
+        };
+        let address = match address {
+            NewAddress::AnotherServer if force => NewAddress::Forced,
+            address => address,
+        };
+        let relocated = self.admin.relocate_server(id, seen, change, address, deadline).await;
+        relocated.map_err(|error| match error {
+            WriteError::Decision(crate::core::lifecycle::AdminError::HasMeetings(meetings)) => {
+                Refusal::Precondition {
+                    reason: "SERVER_HAS_MEETINGS",
+                    subject: name::server(id),
+                    problem: format!(
+                        "{meetings} meetings with {users} users live on `{}`, and {why}: cordon it and wait \
+                         until it is empty, or repeat with force, which ends them at the old address",
+                        name::server(id)
+                    ),
+                }
+            }
+            other => Refusal::admin(other, id),
+        })
+    }
+
+    /// Asks the new address for its list, and says what that tells.
+    async fn ask(
+        &self,
+        wanted: &Server,
+        watermark: u64,
+        named: &[InternalMeetingId],
+    ) -> (NewAddress, &'static str) {
+        match tokio::time::timeout(ASK_WITHIN, self.bbb.poll(wanted, watermark)).await {
+            Ok(Ok(sample)) if sample.meetings.iter().any(|listed| named.contains(&listed.internal_id)) => {
+                (NewAddress::SameServer, "")
+            }
+            Ok(Ok(_)) => (NewAddress::AnotherServer, "the new address lists none of them"),
+            Ok(Err(_)) => (NewAddress::AnotherServer, "the new address does not answer as a server does"),
+            Err(_) => (NewAddress::AnotherServer, "the new address does not answer in time"),
+        }
+    }
+}
