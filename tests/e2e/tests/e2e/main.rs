@@ -20,6 +20,7 @@ mod hostile_documents;
 mod hostile_forms;
 mod isolation;
 mod leader;
+mod listed_twice;
 mod losses;
 mod migrate;
 mod most_servers_away;

@@ -150,8 +150,8 @@ impl School {
         match (answer.status, answer.location.as_deref()) {
             (302, Some(location)) => {
                 told.joined += 1;
-                let base = location.split("/bigbluebutton/").next().unwrap_or_default();
-                told.redirects.extend(certain.map(|instance| (instance, base.to_owned())));
+                let base = by_address(location.split("/bigbluebutton/").next().unwrap_or_default());
+                told.redirects.extend(certain.map(|instance| (instance, base)));
             }
             (200, _) if answer.text("returncode") == Some("FAILED") => {
                 told.refused_joins += usize::from(runs);
@@ -244,6 +244,7 @@ impl Told {
             for edge in 0..cluster.edges.len() {
                 let location =
                     cluster.client(edge).joined(id).await.with_context(|| format!("edge {edge}"))?;
+                let location = by_address(&location);
                 let base = &cluster.bases[*server];
                 ensure!(location.starts_with(base), "{id} runs at {base}, its users are sent to {location}");
             }
@@ -285,4 +286,9 @@ fn ids_created(sim: &BbbSim) -> BTreeSet<String> {
             parameters.map(str::to_owned)
         })
         .collect()
+}
+
+/// Writes the machine of a server by its address, as its first entry does; the second one names it.
+fn by_address(url: &str) -> String {
+    url.replace("//localhost:", "//127.0.0.1:")
 }
