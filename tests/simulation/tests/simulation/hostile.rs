@@ -25,7 +25,7 @@ fn hostile() -> TenantId {
 
 impl Cluster {
     /// An operator adds the tenant, beside that of everybody else.
-    async fn add_hostile_tenant(&self) {
+    pub(crate) async fn add_hostile_tenant(&self) {
         let tenant = TenantRoute { secrets: vec![Secret::new("hostile")], ..TenantRoute::new(hostile()) };
         let complete = |running: &&Arc<crate::replica::Running>| running.engine.fleet.complete();
         let Some(running) = self.running().iter().find(complete).cloned() else { return };

@@ -105,6 +105,7 @@ impl Cluster {
             self.store.lose_everything(self.chance.below(u64::MAX));
         }
         self.add_servers().await;
-        self.witness.note("! the servers are added again");
+        self.add_hostile_tenant().await; // while it is awaited, edges keep their tables
+        self.witness.note("! the servers and the tenant are added again");
     }
 }
