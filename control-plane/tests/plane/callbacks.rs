@@ -256,7 +256,8 @@ async fn delivered(allow: &[&str], url: String, form: Form) -> Delivered {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_leads_to_the_edges_is_not_called_at_once_nor_after_a_redirect() {
     let application = Application::start().await.expect("listens");
-    let at_once = delivered(&["127.0.0.1"], application.url("/home/usher/callback/1abc"), Form::Get).await;
+    let at_once =
+        delivered(&["127.0.0.1"], application.url("/homewards/usher/callback/1abc"), Form::Get).await;
     assert_eq!(
         (at_once.outcome, at_once.reason.as_str()),
         (Outcome::Failed, "the address leads to Usher itself")
