@@ -185,6 +185,8 @@ impl Fleet {
                         if let Some(before) = before {
                             self.ended.compare(before, after, now);
                         }
+                        server.asked_before |=
+                            stored.as_ref().is_some_and(|stored| stored.modified > self.begun);
                         server.set_sample(stored, &self.policy, now);
                     }
                     None => self.strays.entry(id.clone()).or_default().sample = stored,
@@ -239,6 +241,8 @@ impl Fleet {
                 let mut server = FleetServer::new(stored);
                 server.health = stray.health;
                 self.aliases.sampled(id, None, stray.sample.as_ref().map(|stored| &stored.value));
+                server.asked_before =
+                    stray.sample.as_ref().is_some_and(|stored| stored.modified > self.begun);
                 server.set_sample(stray.sample, &self.policy, now);
                 server.set_freshness(stray.freshness, now);
                 self.servers.insert(id.clone(), server);

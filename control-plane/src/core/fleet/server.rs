@@ -42,6 +42,8 @@ pub struct FleetServer {
     offline: Option<Standing>,
     online_since: Option<Instant>,
     fresh: bool,
+    /// A poll of it was written in this epoch, as far as this replica has seen.
+    pub(super) asked_before: bool,
 }
 
 impl FleetServer {
@@ -65,6 +67,7 @@ impl FleetServer {
             offline: None,
             online_since: None,
             fresh: true,
+            asked_before: false,
         }
     }
 
@@ -143,6 +146,12 @@ impl FleetServer {
     /// long been online, or never was.
     pub fn online_since(&self) -> Option<Instant> {
         self.online_since
+    }
+
+    /// Tells whether it was asked in this epoch before, be it that it was disabled since and nothing of it is
+    /// known any more.
+    pub fn asked_before(&self) -> bool {
+        self.asked_before
     }
 
     pub(super) fn set_server(&mut self, stored: Stored<Server>) {

@@ -11,6 +11,7 @@ use usher_common::{
 
 use super::world::{Create, MEETINGS, Poll, World};
 use crate::core::{
+    health::look_ok,
     lifecycle::{Answer, Certainty, PlaceRequest, Placed, abandon, confirm, create_time_of, place},
     placement::Inflight,
     plan::Write,
@@ -175,7 +176,10 @@ impl World {
         }
         let fleet = &self.replicas[leader];
         let work = reconcile::on_sample(fleet, server, sample, poll.sent_at, self.now);
+        // A server that was disabled meanwhile has none: until it has one again nothing is known of it.
+        let asked = look_ok(fleet, server, sample.clone());
         self.note(|| format!("  poll of {server} at {} saw {:?}", poll.watermark, instances(sample)));
+        self.commit(&asked);
         self.plans.extend(work.plans);
         for end in work.ends {
             if self.commit(&end.mark) {

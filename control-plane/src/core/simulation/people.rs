@@ -48,7 +48,7 @@ impl World {
             if self.commit(&step.plan) {
                 if step.outcome == EndOutcome::Unrouted {
                     self.released.extend(named);
-                    self.release_waiting(&meeting);
+                    self.release_waiting(replica, &meeting);
                 }
                 return;
             }
@@ -79,9 +79,10 @@ impl World {
         }
     }
 
-    fn release_waiting(&mut self, meeting: &MeetingKey) {
-        // What it had superseded was asked to end with it.
-        let zombies: Vec<_> = self.replicas[0].zombies_of(meeting).map(|(_, z)| z.value.clone()).collect();
+    fn release_waiting(&mut self, replica: usize, meeting: &MeetingKey) {
+        // What it had superseded was asked to end with it, as far as the replica that decided so saw.
+        let zombies: Vec<_> =
+            self.replicas[replica].zombies_of(meeting).map(|(_, z)| z.value.clone()).collect();
         self.released.extend(zombies.into_iter().filter_map(|zombie| zombie.internal_id));
     }
 }

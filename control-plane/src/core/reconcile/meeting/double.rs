@@ -24,7 +24,7 @@ impl Meeting<'_> {
     /// | of this very instance | there | nothing: it is one server under two entries |
     /// | of a create in this epoch, older than this instance or not confirmed | can be asked | it is asked for this instance; *due* here if it does not know it |
     /// | of a create in this epoch | | *due* here |
-    /// | of an earlier epoch, or adopted | any, and at the first look here this instance is the newer | this one has the id, the other is *due* |
+    /// | of an earlier epoch, or adopted | any, and at the first look here in this epoch this instance is the newer | this one has the id, the other is *due* |
     /// | the same | not asked in this epoch, or given up | nothing yet |
     /// | the same | asked | as of a create in this epoch |
     pub(super) fn settle_double(&mut self, record: &Stored<Record>, listed: &SampledMeeting) {
@@ -38,7 +38,10 @@ impl Meeting<'_> {
         }
         if record.modified <= fleet.epoch().begun || is_adopted(&record.value) {
             let newer = self.create_time(listed) > create_time(&record.value);
-            if newer && !fleet.knows(self.case.server) && self.accepts() {
+            // A server that was disabled in between is looked at for the first time again, but not in this
+            // epoch: what it lists beside a record is left over, however new, and the record's users stay.
+            let first_look = !fleet.knows(self.case.server) && !self.case.server.asked_before();
+            if newer && first_look && self.accepts() {
                 return self.take_over(&record.value, listed);
             }
             let asked = |server: &FleetServer| server.admin() != AdminState::Disabled && fleet.knows(server);
@@ -89,16 +92,16 @@ mod tests {
     use bytes::Bytes;
     use usher_common::{
         meeting::{Record, RecordState, ZombieState},
-        server::Sample,
+        server::{AdminState, Sample, Server},
         settings::Adopt,
     };
 
     use crate::core::{
         fleet::Fleet,
-        plan::Write,
+        plan::{Key, Write},
         policy::Policy,
         reconcile::on_sample,
-        testkit::{Bench, iid, key, sample, sid, zkey},
+        testkit::{Bench, iid, key, sample, server, sid, zkey},
     };
 
     fn record(server: &str, instance: i64, token: &str) -> Record {
@@ -214,6 +217,24 @@ mod tests {
         let mut bench = set_back(Some(record("gone", 5, "t")));
         polled(&mut bench, "b", "i-1");
         assert_eq!(lives_on(&bench).0, "gone", "another instance, and older: the other may come back");
+    }
+
+    #[test]
+    fn i2_what_is_left_on_a_server_that_is_enabled_again_takes_no_id() {
+        let mut bench = set_back(None);
+        for server in ["a", "b"] {
+            bench.write(Write::Sample(sid(server), sample(bench.store.revision, &[])));
+        }
+        // An edge confirmed a forwarded create for which no record stood any more: it looks as if a poll had
+        // adopted it, and a client has it.
+        bench.write(Write::Record(key("m"), record("a", 4, "")));
+        for state in [AdminState::Disabled, AdminState::Enabled] {
+            bench.write(Write::Server(Server { admin: state, ..server("b") }));
+            bench.write(Write::Delete(Key::Sample(sid("b"))));
+        }
+        polled(&mut bench, "b", "i-5");
+        assert_eq!(lives_on(&bench).0, "a");
+        assert!(!due(&bench, "a") && due(&bench, "b"));
     }
 
     #[test]
