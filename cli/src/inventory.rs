@@ -133,7 +133,9 @@ async fn apply(admin: &Admin, change: &Change) -> Result<(), tonic::Status> {
             service.cordon_server(v1::CordonServerRequest { name: named(id), etag: String::new() }).await?,
         ),
         Change::Panic(id) => {
-            drop(service.panic_server(v1::PanicServerRequest { name: named(id), etag: String::new() }).await?)
+            drop(
+                service.panic_server(v1::PanicServerRequest { name: named(id), etag: String::new() }).await?,
+            );
         }
         Change::Remove(id) => {
             drop(

@@ -59,6 +59,10 @@ enum End {
     Told(Status),
 }
 
+/// Shortest time between two seals of one stream. A seal costs a hash and a frame for each edge, so a
+/// storm of changes shares one.
+const SEAL_EVERY: Duration = Duration::from_millis(100);
+
 impl Session {
     /// Serves the edge until either side ends.
     pub(super) async fn run<I>(mut self, inbound: I)
@@ -93,8 +97,17 @@ impl Session {
         }
         let mut beat = tokio::time::interval(self.heartbeat);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut sealing = tokio::time::interval(SEAL_EVERY);
+        sealing.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut sealed = sent;
         loop {
             let step = tokio::select! {
+                // At once after a change, where the last seal is some time ago: what an edge holds without a
+                // seal, no control plane can believe.
+                _ = sealing.tick(), if sealed != sent => {
+                    sealed = sent;
+                    self.seal().await.map(|()| sent)
+                }
                 request = inbound.next() => match request {
                     Some(Ok(request)) => self.heard(request, &mut changes, sent).await,
                     None | Some(Err(_)) => Err(End::Gone),
