@@ -30,6 +30,7 @@ mod races;
 mod restart;
 mod rolling;
 mod sealed_addresses;
+mod shrinking_lists;
 mod site;
 mod slow_store;
 mod start_order;

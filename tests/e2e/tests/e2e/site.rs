@@ -56,6 +56,14 @@ impl Site {
         }
     }
 
+    /// Returns where a control plane of it listens.
+    pub(crate) fn control(&self) -> SocketAddr {
+        match self {
+            Self::Etcd(cluster) => cluster.control_planes[0].address("control"),
+            Self::Embedded(standalone) => standalone.process.address("control"),
+        }
+    }
+
     /// Adds a tenant whose secret is its name, and returns its client once it is served.
     pub(crate) async fn tenant(&self, name: &str) -> Result<BbbClient> {
         self.admin().add_tenant(name, name, &[]).await?;

@@ -1,0 +1,58 @@
+//! S10: a list of servers that lost its entries, or has other ids for them, takes none away from its meetings.
+
+use std::{path::Path, process::Output};
+
+use anyhow::{Context, Result, ensure};
+use usher_common::proto::v1::AdminState;
+use usher_harness::programs::Program;
+
+use crate::site::Site;
+
+/// Runs `usher servers sync` with a list, as an operator's script does.
+async fn sync(site: &Site, folder: &Path, list: &str, options: &[&str]) -> Result<Output> {
+    let file = folder.join("servers.yml");
+    std::fs::write(&file, list)?;
+    let mut usher = tokio::process::Command::new(Program::Usher.path()?);
+    usher.args(["servers", "sync"]).arg(&file).args(["--yes", "--endpoint"]);
+    usher.arg(format!("http://{}", site.control())).args(options).kill_on_drop(true);
+    usher.output().await.context("usher runs")
+}
+
+async fn a_list_takes_no_server_from_its_meetings(site: &Site) -> Result<()> {
+    let (client, admin) = (site.client(), site.admin());
+    for number in 0..6 {
+        client.created(&format!("room-{number}")).await?;
+    }
+    let before = site.running();
+    let folder = tempfile::tempdir()?;
+    let url = site.sims()[0].url();
+    let other_ids = format!("servers:\n  other:\n    url: \"{url}\"\n    secret: \"s\"\n");
+    for (list, why) in [("servers:\n", "--allow-shrink 100%"), (&other_ids, "`bbb-0`")] {
+        for mode in ["keep", "cordon", "force"] {
+            if (list, mode) == ("servers:\n", "keep") {
+                continue; // a list that keeps takes nothing away, and has nothing to say here
+            }
+            let refused = sync(site, folder.path(), list, &["--mode", mode]).await?;
+            let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+            ensure!(refused.status.code() == Some(1) && said.contains(why), "{mode}: {said}");
+        }
+    }
+    for server in admin.servers().await? {
+        assert_eq!(server.admin_state(), AdminState::Enabled, "{}", server.name);
+    }
+    assert_eq!(site.running(), before, "and every meeting runs on");
+    for number in 0..6 {
+        client.joined(&format!("room-{number}")).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s10_a_list_takes_no_server_from_its_meetings_on_etcd() -> Result<()> {
+    a_list_takes_no_server_from_its_meetings(&Site::on_etcd(&[]).await?).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s10_a_list_takes_no_server_from_its_meetings_on_the_embedded_store() -> Result<()> {
+    a_list_takes_no_server_from_its_meetings(&Site::embedded(&[]).await?).await
+}
