@@ -1,4 +1,4 @@
-//! What a list takes out of use, and how much of that goes without a word: an inventory that rendered empty
+//! The servers that a list takes out of use, and the share of them that needs no confirmation: an inventory that rendered empty
 //! must not take a fleet away from its running meetings (S10).
 //!
 //! | what the plan cordons, disables or removes | without `--allow-shrink` | with `--allow-shrink N%` |
@@ -47,7 +47,7 @@ impl fmt::Display for Percent {
     }
 }
 
-/// What a plan takes out of use.
+/// The servers that a plan takes out of use.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Shrinkage {
     /// Servers in use before.

@@ -1,5 +1,6 @@
-//! What of a poll is worth writing down: a sample of fifty meetings takes kilobytes of the store's history, and
-//! most polls see what the one before saw. What differs decides; else its watermark alone is written.
+//! Which polls are written in full. A sample of fifty meetings takes kilobytes of the store's history, and most
+//! polls see the same as the one before. The table names the differences for which the sample is written; without
+//! one of them only the watermark is.
 //!
 //! | what differs from the stored sample | written | because |
 //! |---|---|---|
@@ -39,7 +40,7 @@ pub enum Difference {
     Load,
     /// A tenant's limit would be.
     Limit,
-    /// Somebody who looks at the figures would be, for long.
+    /// An operator who looks at the figures would be misled for long.
     Lasting,
 }
 

@@ -31,7 +31,7 @@ pub struct Epoch {
     pub begun: u64,
 }
 
-/// What somebody brought that a control plane had sealed.
+/// A control plane's seal that an edge brought back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sealed {
     /// The revision it is said to be of.
@@ -40,7 +40,7 @@ pub struct Sealed {
     pub mac: Vec<u8>,
 }
 
-/// What speaks for a new epoch.
+/// Evidence of a new epoch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Evidence {
     /// The store stands at an earlier revision than this replica has applied.

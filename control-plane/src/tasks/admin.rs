@@ -80,7 +80,7 @@ impl Admin {
         .await
     }
 
-    /// Gives a server another address, and what else `change` says of it.
+    /// Gives a server another address, with the other fields that `change` sets.
     ///
     /// # Errors
     /// There is none, it is not as `seen`, another entry has the address, meetings live on it that the
@@ -97,7 +97,7 @@ impl Admin {
         let mut in_the_end = None;
         self.steps(order, deadline, |fleet, now| {
             let server = fleet.server(id).ok_or(AdminError::NotFound)?;
-            // Steps in between close it; in the end it is what it was at first.
+            // Steps in between close the server; the last one restores its first admin state.
             let admin = *in_the_end.get_or_insert(server.admin());
             lifecycle::relocate(fleet, &change(&server.stored.value), admin, address, now.wall_ms)
         })
@@ -132,7 +132,7 @@ impl Admin {
     /// many records it had.
     ///
     /// # Errors
-    /// There is none, it is not as `seen`, somebody enabled it while its ids were being freed, or the store
+    /// There is none, it is not as `seen`, another party enabled it while its ids were being freed, or the store
     /// did not take it.
     pub async fn panic_server(&self, id: &ServerId, seen: Option<u64>, deadline: Instant) -> Outcome<usize> {
         let records = self.writer.fleet().read(|fleet| fleet.record_count_on(id));
@@ -255,8 +255,8 @@ impl Admin {
         Ok(outcome)
     }
 
-    /// Carries out an order step by step. Between two steps this replica has to see what the first one
-    /// wrote: from an older fleet the order would look changed.
+    /// Carries out an order step by step. Between two steps this replica has to see the write of the first
+    /// one: from an older fleet the server would look as if another party had changed it.
     async fn steps(
         &self,
         mut order: ServerOrder,

@@ -1,4 +1,4 @@
-//! What failed calls say about a server: it is told to the control plane, and with what evidence (X6).
+//! Failed calls as evidence about a server, for the control plane (X6).
 //!
 //! A server that takes no connection has failed by itself. Most else that a call can die of is as well
 //! brought about by its caller: by a body that is none, by documents on a host that never answers. So such
@@ -43,7 +43,7 @@ pub struct Caller {
     pub brings_documents: bool,
 }
 
-/// What is known against a server.
+/// The evidence against a server.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Evidence {
     /// Whose calls failed, each once.

@@ -1,10 +1,10 @@
 //! Which entries are one BBB server. Operators add a server twice: by another name, by its address
 //! instead of its name, from a list with other ids. A BBB server has no identity of its own to ask for;
-//! what it runs tells. An internal meeting id holds the time of its creation in milliseconds, so two
+//! the meetings that it runs tell. An internal meeting id holds the time of its creation in milliseconds, so two
 //! entries that list the same one reach the same server.
 //!
-//! The relation follows from what the store holds now and from nothing else, so that every replica sees
-//! it alike. While a server runs no meeting, two addresses of it cannot be told from two servers, and
+//! The relation follows from the present content of the store alone, so that every replica derives the
+//! same one. While a server runs no meeting, two addresses of it cannot be told from two servers, and
 //! nothing can be harmed.
 
 use std::{
@@ -52,7 +52,7 @@ impl Default for ServerAliases {
 }
 
 impl ServerAliases {
-    /// Follows an entry from one sample to the next. Costs their length, whatever else there is.
+    /// Follows an entry from one sample to the next. The cost is linear in the length of the two samples.
     pub(super) fn sampled(&mut self, id: &ServerId, before: Option<&Sample>, after: Option<&Sample>) {
         let (before, after) = (instances(before), instances(after));
         for instance in before.difference(&after) {
@@ -168,8 +168,8 @@ impl Fleet {
         aliases.filter(|alias| age(alias) < age(own)).min_by_key(|alias| age(alias)).map(FleetServer::id)
     }
 
-    /// Returns the other entry, if there is one, whose address means the same place as `url`. What is left
-    /// of an old address hinders nobody.
+    /// Returns the other entry, if there is one, whose address means the same place as `url`. The entry of an
+    /// old address does not count.
     pub fn entry_at(&self, url: &str, except: &ServerId) -> Option<&ServerId> {
         let there = self.aliases.at.get(&place_of(url))?.iter();
         let is_left =

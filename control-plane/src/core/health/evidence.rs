@@ -1,4 +1,4 @@
-//! What a failed call is worth (X6): sick servers are noticed, not obeyed.
+//! The weight of a failed call (X6): sick servers are noticed, not obeyed.
 //!
 //! | what an edge reports | weight |
 //! |---|---|
@@ -33,7 +33,7 @@ pub struct FailureReport {
     pub succeeds_elsewhere: bool,
 }
 
-/// What a report leads to.
+/// The consequence of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Weight {
     /// It is a failure of the server.

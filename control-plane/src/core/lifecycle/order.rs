@@ -1,7 +1,7 @@
-//! What an operator's order is for. An order may be carried out late: its replica stands still, or a
+//! The subject of an operator's order. An order may be carried out late: its replica stands still, or a
 //! transaction is refused and decided again. By then the server may have been enabled again, or the id
-//! may be a newer meeting's. So an order names what it was given for, every one of its transactions is
-//! guarded by that, and what no longer holds is told to the operator instead of done.
+//! may belong to a newer meeting. So an order names its subject, each of its transactions is guarded by
+//! that subject, and an order whose subject has changed is refused and the operator is told.
 
 use usher_common::{
     id::{InternalMeetingId, ServerId},
@@ -15,13 +15,13 @@ use crate::core::{
     plan::{Plan, Write},
 };
 
-/// An order about a server, for as long as the server is what it was given for.
+/// An order about a server. It stands as long as no other party changes the server.
 #[derive(Debug, Clone)]
 pub struct ServerOrder {
     id: ServerId,
     /// Revision of the server that the next step is for; none before the first.
     stands_at: Option<u64>,
-    /// What the last step wants written.
+    /// The server as the last step wants it written.
     written: Option<Server>,
 }
 
@@ -38,10 +38,10 @@ impl ServerOrder {
     }
 
     /// Looks whether a fleet shows the server that the order is for. A step whose answer was lost is
-    /// found again by what it wrote.
+    /// recognised by the server that it wrote.
     ///
     /// # Errors
-    /// There is no such server, or somebody else changed it.
+    /// There is no such server, or another party changed it.
     pub fn check(&mut self, fleet: &Fleet) -> Result<(), AdminError> {
         let stored = &fleet.server(&self.id).ok_or(AdminError::NotFound)?.stored;
         let own = self.stands_at.is_none_or(|revision| revision == stored.modified)
@@ -53,7 +53,7 @@ impl ServerOrder {
         Ok(())
     }
 
-    /// Notes what a step is about to write.
+    /// Notes the server that a step is about to write.
     pub fn plans(&mut self, plan: &Plan) {
         let written = plan.writes.iter().find_map(|write| match write {
             Write::Server(server) if server.id == self.id => Some(server.clone()),
@@ -70,7 +70,7 @@ pub struct MeetingOrder {
     subject: Option<Subject>,
 }
 
-/// What names one record of an id.
+/// The name of one record of an id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Subject {
     Instance(InternalMeetingId),
@@ -156,7 +156,7 @@ mod tests {
         assert_eq!(panic_step(&mut bench, &mut order), Ok(Progress::Again));
         let late = evacuate(&bench.fleet, &sid("a"), "panic", 0);
         enable(&mut bench);
-        assert!(!bench.commit(&late), "what was decided before is refused");
+        assert!(!bench.commit(&late), "a plan that was decided before is refused");
         assert_eq!(panic_step(&mut bench, &mut order), Err(AdminError::Changed));
         assert!(bench.fleet.record(&key("m")).is_some());
     }

@@ -1,6 +1,6 @@
 //! A server gets another address. Where the new address is another machine, its meetings stay behind: the
-//! records of the server would name what does not run there, and the next poll would take them out, without
-//! a zombie, while the meetings run on unseen.
+//! records of the server would name instances that do not run there, and the next poll would remove them
+//! without a zombie, while the meetings run on unseen.
 
 use usher_common::{
     id::ServerId,
@@ -21,18 +21,18 @@ const MOST_NAMES: usize = 100;
 /// Longest beginning of a server's id in the id of the entry of its old address, in characters.
 const NAME_BEGINNING: usize = 48;
 
-/// What is known of the new address.
+/// The relation of the new address to the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NewAddress {
     /// It lists an instance that lives on the server, or means the same place: it is the same server.
     SameServer,
-    /// It lists none of them, or nobody asked.
+    /// It lists none of them, or was not asked.
     AnotherServer,
-    /// Nobody minds: meetings at the old address are to be ended there.
+    /// The operator accepts that meetings at the old address are ended there.
     Forced,
 }
 
-/// Changes the address of a server, and what else `wanted` says but for its admin state. `admin` is the
+/// Changes the address of a server and the other fields of `wanted`, except its admin state. `admin` is the
 /// state it is to have in the end: steps in between close it.
 ///
 /// | lives on it | the new address | what happens |
@@ -42,8 +42,8 @@ pub enum NewAddress {
 /// | something | another server | refused |
 /// | something | forced | disabled, and the old address gets an entry of its own; records and zombies become *due* zombies there, a bounded number a plan; then changed, on probation |
 ///
-/// Who stops half way leaves a disabled server with its old address, from which the meetings are ended; the
-/// same order again finishes it.
+/// An order that stops half way leaves a disabled server with its old address, from which the meetings are
+/// ended; the same order again finishes it.
 ///
 /// # Errors
 /// There is no such server, another entry has the address, or meetings live on the server.
@@ -91,7 +91,7 @@ fn moved(server: &FleetServer, wanted: &Server) -> Server {
     Server { created_at_ms: server.stored.value.created_at_ms, former_of: None, ..wanted.clone() }
 }
 
-/// Plans the next part of what stays at the old address.
+/// Plans the next part of the records and zombies that stay at the old address.
 fn leave_behind(
     mut draft: Draft<'_>,
     fleet: &Fleet,

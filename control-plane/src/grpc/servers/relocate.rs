@@ -65,7 +65,7 @@ impl Servers {
         })
     }
 
-    /// Asks the new address for its list, and says what that tells.
+    /// Asks the new address for its list and compares it with the instances of the server.
     async fn ask(
         &self,
         wanted: &Server,
