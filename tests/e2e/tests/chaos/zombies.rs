@@ -68,6 +68,13 @@ async fn h15_panic_of_an_unreachable_server_frees_its_ids_at_once() -> Result<()
     ensure!(yellow.text("returncode") == Some("FAILED"), "while yellow the id is pinned: {}", yellow.body);
     let begun = Instant::now();
     assert_eq!(panic(&admin, "bbb-0").await?, 3);
+    // The edge hears of it a moment after the control plane said so.
+    wait::until("the edge to know that the id is free", || async {
+        let join = client.join("lesson-0").await?;
+        ensure!(join.text("returncode") == Some("FAILED"), "{}", join.body);
+        Ok(())
+    })
+    .await?;
     client.created("lesson-0").await?;
     let freed = begun.elapsed();
     let location = client.joined("lesson-0").await?;
