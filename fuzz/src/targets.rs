@@ -12,6 +12,7 @@ use usher_common::{
     secret::Secret,
 };
 use usher_control_plane::core::hooks::event;
+use usher_edge_proxy::core::document_body::DocumentBody;
 
 /// A target and inputs to begin from.
 pub struct Target {
@@ -24,13 +25,14 @@ pub struct Target {
 }
 
 /// Every target.
-pub const ALL: [Target; 6] = [
+pub const ALL: [Target; 7] = [
     Target { name: "raw_query", run: raw_query, seeds: QUERIES },
     Target { name: "checksum_removal", run: checksum_removal, seeds: QUERIES },
     Target { name: "server_xml", run: server_xml, seeds: ANSWERS },
     Target { name: "server_list", run: server_list, seeds: LISTS },
     Target { name: "federated_lists", run: federated_lists, seeds: FEDERATED },
     Target { name: "callback", run: callback, seeds: CALLBACKS },
+    Target { name: "document_body", run: document_body, seeds: BODIES },
 ];
 
 const QUERIES: &[&str] = &[
@@ -88,6 +90,17 @@ const CALLBACKS: &[&str] = &[
     "1AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
     "hAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
     "&checksum=",
+];
+
+const BODIES: &[&str] = &[
+    "<?xml version=\"1.0\"?><modules><module name=\"presentation\"><document url=\"https://a/b.pdf\" filename=\"b.pdf\"/>\
+     <document name=\"c.pdf\">aGVsbG8=</document></module></modules>",
+    "<modules><module name=\"clientSettingsOverride\"><![CDATA[{\"public\":{}}]]></module></modules>",
+    "<m:modules xmlns:m=\"urn:x\"><m:module/></m:modules>",
+    "<!-- a --><modules/>",
+    "<!DOCTYPE a [<!ENTITY b \"c\">]><a>&b;</a>",
+    "<a><b></a></b>",
+    "&#x41;&amp;]]>",
 ];
 
 /// Reading and rewriting queries: nothing is lost, added or moved but what was asked for.
@@ -214,4 +227,16 @@ pub fn callback(input: &[u8]) {
     let key = CallbackKey::parse(&CallbackKey::encode([7; 32])).expect("is a key");
     assert!(key.open(&text).is_err() && HookState::open(&key, &text).is_none());
     assert!(jwt::verify(&text, [&Secret::new("secret")], 0).is_err());
+}
+
+/// Checking the body of a create: the verdict is the same however the body is cut into parts.
+pub fn document_body(input: &[u8]) {
+    let verdict = |parts: Vec<&[u8]>| {
+        let mut body = DocumentBody::default();
+        parts.into_iter().try_for_each(|part| body.read(part)).and_then(|()| body.end())
+    };
+    let whole = verdict(vec![input]);
+    for length in [1, 2, 7] {
+        assert_eq!(verdict(input.chunks(length).collect()), whole, "in parts of {length}");
+    }
 }
