@@ -26,7 +26,8 @@ async fn client_certificates_are_shown_and_servers_without_ours_are_not_trusted(
     let stranger = EtcdCluster::start_with(options).await.expect("etcd");
     let wrong = StoreSettings { ca: settings(&stranger).ca, ..settings(&cluster) };
     let result = bounded(commit(&*store(&wrong), create("b"))).await;
-    assert!(matches!(result, Err(StoreError::Unavailable(_))), "{result:?}");
+    // On a loaded machine the deadline may come before the refusal; that nothing was written is read below.
+    assert!(matches!(result, Err(StoreError::Unavailable(_) | StoreError::Unknown(_))), "{result:?}");
 
     let entries = shown.read_prefix("").await.expect("is read").entries;
     assert_eq!(entries.into_iter().map(|entry| entry.key).collect::<Vec<_>>(), ["k"]);
