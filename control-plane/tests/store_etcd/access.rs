@@ -25,9 +25,17 @@ async fn client_certificates_are_shown_and_servers_without_ours_are_not_trusted(
 
     let stranger = EtcdCluster::start_with(options).await.expect("etcd");
     let wrong = StoreSettings { ca: settings(&stranger).ca, ..settings(&cluster) };
-    let result = bounded(commit(&*store(&wrong), create("b"))).await;
-    // On a loaded machine the deadline may come before the refusal; that nothing was written is read below.
-    assert!(matches!(result, Err(StoreError::Unavailable(_) | StoreError::Unknown(_))), "{result:?}");
+    // It must be refused as certainly not sent. On a loaded machine a try may reach its own deadline first: then
+    // it is made again, a few times at most.
+    let wrong = store(&wrong);
+    let mut results = Vec::new();
+    for _ in 0..5 {
+        results.push(bounded(commit(&*wrong, create("b"))).await);
+        if !matches!(results.last(), Some(Err(StoreError::Unknown(_)))) {
+            break;
+        }
+    }
+    assert!(matches!(results.last(), Some(Err(StoreError::Unavailable(_)))), "{results:?}");
 
     let entries = shown.read_prefix("").await.expect("is read").entries;
     assert_eq!(entries.into_iter().map(|entry| entry.key).collect::<Vec<_>>(), ["k"]);
