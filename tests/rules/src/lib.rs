@@ -1,5 +1,8 @@
-//! Reads the source text of the workspace for the rules in `tests/`. Needs no dependency, so it
-//! is built and run in a second.
+//! Reads the source text of the workspace for the rules in `tests/` and for `cargo xtask style`.
+//! Needs no dependency, so it is built and run in a second.
+
+pub mod rust;
+pub mod style;
 
 use std::{
     fs,
