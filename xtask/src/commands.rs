@@ -5,7 +5,8 @@ use std::{
     process::Command,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Error, Result};
+use usher_rules::style;
 
 use crate::{
     shell::{cargo, root, run, say},
@@ -84,6 +85,15 @@ pub(crate) fn fuzz(args: &[String]) -> Result<()> {
     let seconds: u32 =
         args.first().map_or(Ok(30), |text| text.parse()).context("SECONDS is a whole number")?;
     run(cargo().current_dir(root().join("fuzz")).args(["run", "--release", "--", &seconds.to_string()]))
+}
+
+/// Prints the style figures, or the places behind one of them, for paths that begin with a prefix.
+pub(crate) fn style(args: &[String]) -> Result<()> {
+    let list = args.first().map(String::as_str);
+    let prefix = args.get(1).map_or("", String::as_str);
+    let report = style::report(&style::survey(), list, prefix).map_err(Error::msg)?;
+    print!("{report}");
+    Ok(())
 }
 
 /// Where cargo leaves the programs of a profile.

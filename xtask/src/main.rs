@@ -21,6 +21,9 @@ usage: cargo xtask COMMAND [ARGS]
   build [ARGS]   build every program (ARGS go to cargo build, for example --release)
   lint           format, clippy, docs, dependencies and protocol, each with warnings as errors
   fuzz [SECONDS] run every fuzz target for SECONDS each (default 30)
+  style [LIST [PATH]]
+                 figures of names, prose, doc comments and circles of files; or the places behind one
+                 figure: names, shared, words, short, lines, circles
   tools          only bring the tools, so that plain cargo commands work
 ";
 
@@ -36,6 +39,7 @@ fn main() -> ExitCode {
         "build" => commands::build(&rest),
         "lint" => commands::lint(),
         "fuzz" => commands::fuzz(&rest),
+        "style" => commands::style(&rest),
         "tools" => tools::everything().map(drop),
         "" | "help" | "-h" | "--help" => {
             print!("{USAGE}");
