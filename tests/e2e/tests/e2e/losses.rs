@@ -106,7 +106,7 @@ async fn f7_servers_come_back_one_by_one_and_nothing_is_split_meanwhile() -> Res
     for number in 0..2 {
         cluster.revive_control_plane(number).await?;
     }
-    // Until the edges are back, nobody knows that there was anything (docs/operate/failures.md).
+    // Until the edges are back, nobody knows that there was anything (docs/faults.md).
     wait::until("both edges to be back", || async {
         let mut back = 0;
         for number in 0..2 {
