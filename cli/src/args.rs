@@ -9,7 +9,7 @@ mod tenants;
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use usher_common::secret::Secret;
+use usher_bbb::secret::Secret;
 
 pub use migrate::{Migrate, ScaleliteArgs};
 pub use parts::{DemoArgs, SimArgs, StandaloneArgs};
@@ -232,7 +232,7 @@ pub(crate) fn secret(text: &str) -> Result<Secret, &'static str> {
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    usher_common::runtime::config::parse_duration(text)
+    usher_runtime::config::parse_duration(text)
 }
 
 #[cfg(test)]

@@ -8,16 +8,14 @@ use tonic::{
     service::{Interceptor, interceptor::InterceptedService},
     transport::{Certificate, Channel, ClientTlsConfig, Endpoint},
 };
-use usher_common::{
-    proto::v1::{
-        self, delivery_service_client::DeliveryServiceClient, edge_service_client::EdgeServiceClient,
-        fleet_service_client::FleetServiceClient, hook_service_client::HookServiceClient,
-        meeting_service_client::MeetingServiceClient, server_service_client::ServerServiceClient,
-        tenant_service_client::TenantServiceClient,
-    },
-    runtime::telemetry,
-    secret::Secret,
+use usher_bbb::secret::Secret;
+use usher_proto::v1::{
+    self, delivery_service_client::DeliveryServiceClient, edge_service_client::EdgeServiceClient,
+    fleet_service_client::FleetServiceClient, hook_service_client::HookServiceClient,
+    meeting_service_client::MeetingServiceClient, server_service_client::ServerServiceClient,
+    tenant_service_client::TenantServiceClient,
 };
+use usher_runtime::telemetry;
 
 use crate::{args::Global, exit::Failure};
 

@@ -4,7 +4,7 @@ use std::{io, process::ExitCode};
 
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
-use usher_common::runtime::signals::StoppedAtOnce;
+use usher_runtime::signals::StoppedAtOnce;
 
 /// Why a command did not do what it was asked. [`Failure::code`] is documented in `usher --help`.
 #[derive(Debug, thiserror::Error)]

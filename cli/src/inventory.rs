@@ -2,12 +2,12 @@
 
 use std::{io::Read, path::Path};
 
-use usher_common::{
+use usher_bbb::secret::Secret;
+use usher_model::{
     id::ServerId,
-    proto::v1,
-    secret::Secret,
     server::{AdminState, base_url},
 };
+use usher_proto::v1;
 
 use crate::{
     client::{Admin, server_name},

@@ -10,7 +10,7 @@ use redis::{
     AsyncConnectionConfig, Client, Cmd, ErrorKind, FromRedisValue, IntoConnectionInfo, RedisError,
     ServerErrorKind, aio::MultiplexedConnection,
 };
-use usher_common::secret::Secret;
+use usher_bbb::secret::Secret;
 
 use crate::{
     core::scalelite::{Entry, Fields, Keys},

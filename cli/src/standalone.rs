@@ -7,15 +7,13 @@ use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
-use usher_common::{
-    runtime::{
-        ops::{Ops, OpsServer},
-        tasks::Tasks,
-    },
-    settings::Settings,
-};
 use usher_control_plane::{app::ControlPlane, store};
 use usher_edge_proxy::app::Edge;
+use usher_model::settings::Settings;
+use usher_runtime::{
+    ops::{Ops, OpsServer},
+    tasks::Tasks,
+};
 
 use crate::{
     args::{Global, Output},

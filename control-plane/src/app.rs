@@ -11,14 +11,12 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use url::Url;
-use usher_common::{
-    runtime::{
-        clock::{self, WallClock},
-        ops::Ops,
-        program::Service,
-        tasks::Tasks,
-    },
-    settings::Settings,
+use usher_model::settings::Settings;
+use usher_runtime::{
+    clock::{self, WallClock},
+    ops::Ops,
+    program::Service,
+    tasks::Tasks,
 };
 
 use crate::{

@@ -12,13 +12,12 @@ use reqwest::{
 };
 use tokio::time::{Instant, timeout_at};
 use url::{Host, Url};
-use usher_common::{
-    bbb::checksum::Algorithm,
+use usher_bbb::{checksum::Algorithm, secret::Secret};
+use usher_model::{
     callback::{MARK_HEADER, jwt, webhook},
-    runtime::pending::Pending,
-    secret::Secret,
     settings::CallbackSettings,
 };
+use usher_runtime::pending::Pending;
 
 use crate::{
     core::delivery::{Form, Outcome, address::Allowed, target},

@@ -12,18 +12,18 @@ use std::{
 
 use async_trait::async_trait;
 use tokio::time::{Instant, timeout_at};
-use usher_common::{
-    bbb::{
-        checksum,
-        parse::{self, Answer, Unreadable},
-        query,
-    },
-    id::{InternalMeetingId, ServerId},
-    runtime::pending::Pending,
+use usher_bbb::{
+    checksum,
+    parse::{self, Answer, Unreadable},
+    query,
     secret::Secret,
+};
+use usher_model::{
+    id::{InternalMeetingId, ServerId},
     server::{Sample, Server},
     settings::Settings,
 };
+use usher_runtime::pending::Pending;
 
 use crate::ports::{BbbServers, CallError, Ended};
 
@@ -88,7 +88,7 @@ impl BbbClient {
     async fn exchange(&self, server: &Server, call: &str, query: &str) -> Result<Body, CallError> {
         let signed = checksum::sign_query(server.algorithm, call, query.to_owned(), &server.secret);
         let mut headers = http::HeaderMap::new();
-        usher_common::runtime::telemetry::inject(&mut headers);
+        usher_runtime::telemetry::inject(&mut headers);
         let sent = self.http.get(format!("{}{call}?{signed}", server.url)).headers(headers).send().await;
         let mut response = sent.map_err(redacted)?;
         if response.status() != http::StatusCode::OK {

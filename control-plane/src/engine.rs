@@ -6,10 +6,8 @@ mod arrival;
 use std::{sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
-use usher_common::{
-    runtime::{clock::WallClock, tasks::Tasks},
-    settings::Settings,
-};
+use usher_model::settings::Settings;
+use usher_runtime::{clock::WallClock, tasks::Tasks};
 
 use self::arrival::Arrival;
 use crate::{

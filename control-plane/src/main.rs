@@ -4,14 +4,12 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Context as _;
 use clap::Parser;
-use usher_common::{
-    runtime::{
-        config::Flag,
-        program::{self, Launch},
-    },
-    settings::Settings,
-};
 use usher_control_plane::{app::ControlPlane, store};
+use usher_model::settings::Settings;
+use usher_runtime::{
+    config::Flag,
+    program::{self, Launch},
+};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -5,11 +5,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
-use usher_common::{
-    bbb::parse::ListedHook,
+use usher_bbb::{parse::ListedHook, secret::Secret};
+use usher_model::{
     id::InternalMeetingId,
     revision::FencingToken,
-    secret::Secret,
     server::{Sample, Server},
 };
 

@@ -5,7 +5,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use usher_common::settings::{StoreKind, StoreSettings};
+use usher_model::settings::{StoreKind, StoreSettings};
 
 use crate::ports::Store;
 

@@ -13,11 +13,11 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
-use usher_common::{
+use usher_model::{
     id::{EdgeId, IdError},
-    runtime::{ops::Ops, program::Service, tasks::Tasks},
     settings::Settings,
 };
+use usher_runtime::{ops::Ops, program::Service, tasks::Tasks};
 
 use crate::{
     control::{

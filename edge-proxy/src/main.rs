@@ -3,14 +3,12 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::Parser;
-use usher_common::{
-    runtime::{
-        config::Flag,
-        program::{self, Launch},
-    },
-    settings::Settings,
-};
 use usher_edge_proxy::app::Edge;
+use usher_model::settings::Settings;
+use usher_runtime::{
+    config::Flag,
+    program::{self, Launch},
+};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -20,7 +20,8 @@ use prometheus_client::{
     },
     registry::Registry,
 };
-use usher_common::{bbb::call::Call, revision::Revision};
+use usher_bbb::call::Call;
+use usher_model::revision::Revision;
 
 use crate::control::cell::TableCell;
 

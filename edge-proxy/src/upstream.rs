@@ -19,13 +19,10 @@ use hyper_util::{
 };
 use tokio::time::Instant;
 use tracing::instrument;
-use usher_common::{
-    bbb::{call::Call, parse},
-    id::ServerId,
-    proto::v1::FailureKind,
-    routing::ServerRoute,
-    runtime::{pending::Pending, telemetry},
-};
+use usher_bbb::{call::Call, parse};
+use usher_model::{id::ServerId, routing::ServerRoute};
+use usher_proto::v1::FailureKind;
+use usher_runtime::{pending::Pending, telemetry};
 
 pub use connector::ConnectorError;
 pub use outcome::{Answer, CallError, is_our_fault};

@@ -1,7 +1,7 @@
 //! Commands that take over what another balancer manages.
 
 use clap::{Args, Subcommand};
-use usher_common::secret::Secret;
+use usher_bbb::secret::Secret;
 
 use super::secret;
 

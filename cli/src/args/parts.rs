@@ -3,7 +3,8 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::Args;
-use usher_common::{runtime::config::Flag, secret::Secret};
+use usher_bbb::secret::Secret;
+use usher_runtime::config::Flag;
 
 use super::secret;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
-use usher_common::{tenant::ParameterRule, voice::VoiceRange};
+use usher_model::{tenant::ParameterRule, voice::VoiceRange};
 
 use super::duration;
 

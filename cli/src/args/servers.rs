@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
-use usher_common::{bbb::checksum::Algorithm, secret::Secret};
+use usher_bbb::{checksum::Algorithm, secret::Secret};
 
 use super::secret;
 use crate::core::{shrink::Percent, sync::Mode};

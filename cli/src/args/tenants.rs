@@ -1,7 +1,7 @@
 //! Commands about tenants.
 
 use clap::{ArgGroup, Args, Subcommand};
-use usher_common::secret::Secret;
+use usher_bbb::secret::Secret;
 
 use super::{PolicyArgs, secret};
 

@@ -1,7 +1,7 @@
 //! `usher bbb-sim`.
 
 use usher_bbb_sim::{BbbSim, Fault, SimOptions};
-use usher_common::runtime::signals::Signals;
+use usher_runtime::signals::Signals;
 
 use crate::{args::SimArgs, exit::Failure, printer::Printer};
 

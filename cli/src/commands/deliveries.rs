@@ -1,7 +1,7 @@
 //! `usher deliveries`. What a callback says, and the rest of its address, is shown to nobody.
 
 use serde::Serialize;
-use usher_common::proto::v1;
+use usher_proto::v1;
 
 use super::confirm;
 use crate::{

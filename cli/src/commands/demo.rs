@@ -7,19 +7,18 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use tokio::time::timeout;
-use usher_bbb_sim::{BbbSim, SimOptions};
-use usher_common::{
-    bbb::{
-        checksum::{Algorithm, sign_query},
-        parse::{Answer, create_reply},
-    },
-    id::ServerId,
-    proto::v1,
-    runtime::signals::Signals,
-    runtime::telemetry,
+use usher_bbb::{
+    checksum::{Algorithm, sign_query},
+    parse::{Answer, create_reply},
     secret::Secret,
+};
+use usher_bbb_sim::{BbbSim, SimOptions};
+use usher_model::{
+    id::ServerId,
     settings::{Settings, StoreKind},
 };
+use usher_proto::v1;
+use usher_runtime::{signals::Signals, telemetry};
 
 use super::standalone::until_told;
 use crate::{

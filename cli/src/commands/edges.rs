@@ -1,7 +1,7 @@
 //! `usher edges`.
 
 use serde::Serialize;
-use usher_common::proto::v1;
+use usher_proto::v1;
 
 use crate::{
     client::Admin,

@@ -1,7 +1,7 @@
 //! `usher hooks`. Of an address no more is shown than scheme, host and port.
 
 use serde::Serialize;
-use usher_common::proto::v1;
+use usher_proto::v1;
 
 use super::confirm;
 use crate::{

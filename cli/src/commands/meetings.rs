@@ -2,7 +2,7 @@
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
-use usher_common::proto::v1;
+use usher_proto::v1;
 
 use super::confirm;
 use crate::{

@@ -3,12 +3,12 @@
 mod carry_out;
 mod rows;
 
-use usher_common::{
+use usher_bbb::secret::Secret;
+use usher_model::{
     id::{MeetingId, ServerId, TenantId},
     meeting::MeetingKey,
-    proto::v1,
-    secret::Secret,
 };
+use usher_proto::v1;
 
 use self::{carry_out::carry_out, rows::rows};
 use crate::{

@@ -4,7 +4,8 @@ mod check;
 mod sync;
 mod view;
 
-use usher_common::{proto::v1, server::AdminState};
+use usher_model::server::AdminState;
+use usher_proto::v1;
 
 use super::confirm;
 use crate::{

@@ -2,13 +2,11 @@
 
 use std::time::Duration;
 
-use usher_common::{
-    runtime::{
-        config::{self, Source},
-        signals::Signals,
-        telemetry,
-    },
-    settings::{Settings, StoreKind},
+use usher_model::settings::{Settings, StoreKind};
+use usher_runtime::{
+    config::{self, Source},
+    signals::Signals,
+    telemetry,
 };
 
 use crate::{

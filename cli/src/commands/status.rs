@@ -3,7 +3,7 @@
 use std::{io::IsTerminal, time::Duration};
 
 use serde::Serialize;
-use usher_common::proto::v1;
+use usher_proto::v1;
 
 use super::servers::ServerRow;
 use crate::{

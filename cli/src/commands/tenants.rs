@@ -3,7 +3,7 @@
 mod policy;
 mod view;
 
-use usher_common::proto::v1;
+use usher_proto::v1;
 
 use self::view::TenantRow;
 use super::confirm;

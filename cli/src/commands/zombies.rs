@@ -1,7 +1,7 @@
 //! `usher zombies`.
 
 use serde::Serialize;
-use usher_common::proto::v1;
+use usher_proto::v1;
 
 use super::{confirm, meetings};
 use crate::{

@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use usher_common::{id::ServerId, server::place_of};
+use usher_model::{id::ServerId, server::place_of};
 
 use super::{inventory::ServerSpec, sync::Standing};
 
@@ -56,7 +56,8 @@ pub fn address_conflicts(standing: &[Standing], wanted: &[ServerSpec]) -> Vec<Ad
 
 #[cfg(test)]
 mod tests {
-    use usher_common::{secret::Secret, server::AdminState};
+    use usher_bbb::secret::Secret;
+    use usher_model::server::AdminState;
 
     use super::*;
 

@@ -13,7 +13,8 @@
 use std::{collections::BTreeMap, fmt};
 
 use serde::Deserialize;
-use usher_common::{id::ServerId, secret::Secret, server::base_url};
+use usher_bbb::secret::Secret;
+use usher_model::{id::ServerId, server::base_url};
 
 /// Largest file, bytes.
 const SIZE_MAX: usize = 4 << 20;

@@ -10,10 +10,10 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use usher_common::{
+use usher_bbb::secret::Secret;
+use usher_model::{
     id::{ServerId, TenantId},
     meeting::MeetingKey,
-    secret::Secret,
     server::AdminState,
     tenant::ParameterRule,
 };

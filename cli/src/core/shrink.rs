@@ -13,7 +13,7 @@
 
 use std::{collections::BTreeSet, fmt, str::FromStr};
 
-use usher_common::{id::ServerId, server::AdminState};
+use usher_model::{id::ServerId, server::AdminState};
 
 use super::{
     inventory::ServerSpec,

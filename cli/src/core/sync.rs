@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use usher_common::{id::ServerId, secret::Secret, server::AdminState};
+use usher_bbb::secret::Secret;
+use usher_model::{id::ServerId, server::AdminState};
 
 use super::inventory::{ServerSpec, same_weight};
 

@@ -1,6 +1,6 @@
 //! Meetings, edges, status, and who may ask.
 
-use usher_common::secret::Secret;
+use usher_bbb::secret::Secret;
 
 use crate::fleet::{Fleet, settings, until, usher};
 

@@ -9,12 +9,12 @@ use std::{
 
 use clap::Parser;
 use usher::{args::Cli, commands, exit::Failure, printer::Printer, standalone::Standalone};
-use usher_bbb_sim::{BbbSim, SimOptions};
-use usher_common::{
-    bbb::checksum::{Algorithm, sign_query},
+use usher_bbb::{
+    checksum::{Algorithm, sign_query},
     secret::Secret,
-    settings::{Settings, StoreKind},
 };
+use usher_bbb_sim::{BbbSim, SimOptions};
+use usher_model::settings::{Settings, StoreKind};
 
 /// Secret of the application.
 pub(crate) const SECRET: &str = "application-secret";

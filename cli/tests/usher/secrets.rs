@@ -2,8 +2,8 @@
 
 use std::process::Stdio;
 
-use usher_common::{
-    bbb::checksum::{Algorithm, sign_query},
+use usher_bbb::{
+    checksum::{Algorithm, sign_query},
     secret::Secret,
 };
 

@@ -1,7 +1,7 @@
 //! `usher servers …`.
 
+use usher_bbb::checksum::Algorithm;
 use usher_bbb_sim::{BbbSim, FaultKind, SimOptions};
-use usher_common::bbb::checksum::Algorithm;
 
 use crate::fleet::{Fleet, settings, usher};
 

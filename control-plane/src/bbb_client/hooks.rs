@@ -5,15 +5,13 @@ use std::sync::PoisonError;
 
 use async_trait::async_trait;
 use tokio::time::Instant;
-use usher_common::{
-    bbb::{
-        checksum::Algorithm,
-        parse::{self, Answer, ListedHook},
-        query,
-        reply::Refusal,
-    },
-    server::Server,
+use usher_bbb::{
+    checksum::Algorithm,
+    parse::{self, Answer, ListedHook},
+    query,
+    reply::Refusal,
 };
+use usher_model::server::Server;
 
 use super::{BbbClient, unreadable};
 use crate::ports::{CallError, ServerHooks};
@@ -51,7 +49,7 @@ impl BbbClient {
         last
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, std::collections::HashSet<usher_common::id::ServerId>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, std::collections::HashSet<usher_model::id::ServerId>> {
         self.old_hooks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

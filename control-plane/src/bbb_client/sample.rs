@@ -2,8 +2,8 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use usher_common::{
-    bbb::parse::{self, Answer, ListedMeeting},
+use usher_bbb::parse::{self, Answer, ListedMeeting};
+use usher_model::{
     id::{InternalMeetingId, MeetingId, TenantId},
     meeting::MeetingKey,
     scope::Scope,

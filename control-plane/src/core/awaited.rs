@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use usher_common::id::{ServerId, TenantId};
+use usher_model::id::{ServerId, TenantId};
 
 use crate::core::fleet::{Fleet, FleetServer};
 

@@ -23,7 +23,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use url::Url;
-use usher_common::{callback::CallbackKind, id::ServerId, meeting::MeetingKey};
+use usher_model::{callback::CallbackKind, id::ServerId, meeting::MeetingKey};
 
 use crate::core::hooks::HookId;
 

@@ -14,7 +14,7 @@
 
 use std::time::{Duration, Instant};
 
-use usher_common::{
+use usher_model::{
     id::TenantId,
     server::{Sample, SampledMeeting},
 };

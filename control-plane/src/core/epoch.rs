@@ -15,7 +15,7 @@
 //! Nor is a server: while nobody leads, an instance is created and taken out of the store again, and runs on. For
 //! neither of the last two is there an [`Evidence`].
 
-use usher_common::revision::Revision;
+use usher_model::revision::Revision;
 
 use super::seal::HistoryKey;
 

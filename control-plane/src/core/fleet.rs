@@ -32,7 +32,7 @@ use std::{
 };
 
 use foldhash::{HashMap, HashMapExt};
-use usher_common::{
+use usher_model::{
     id::{ServerId, TenantId},
     meeting::MeetingKey,
     revision::Revision,
@@ -230,7 +230,7 @@ impl Fleet {
     fn fold_server(
         &mut self,
         id: &ServerId,
-        stored: Option<Stored<usher_common::server::Server>>,
+        stored: Option<Stored<usher_model::server::Server>>,
         now: Instant,
     ) {
         self.aliases.addressed(id, stored.as_ref().map(|stored| stored.value.url.as_str()));

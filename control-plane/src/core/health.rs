@@ -28,7 +28,7 @@ pub use guard::{MassGuard, Suspicion, failing, most_fail};
 pub use passive::PassiveGate;
 pub use step::{look_ok, poll_failed, poll_ok, report_failure};
 
-use usher_common::server::{Health, HealthRecord};
+use usher_model::server::{Health, HealthRecord};
 
 use crate::core::policy::Policy;
 

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use usher_common::{revision::Revision, routing::Delta};
+use usher_model::{revision::Revision, routing::Delta};
 
 #[cfg(test)]
 mod tests;

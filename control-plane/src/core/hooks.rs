@@ -10,7 +10,7 @@ use std::{fmt, sync::Arc};
 
 use sha2::{Digest as _, Sha256};
 use url::Url;
-use usher_common::{
+use usher_model::{
     id::{MeetingId, TenantId},
     meeting::MeetingKey,
 };

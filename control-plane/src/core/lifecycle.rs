@@ -47,7 +47,7 @@ pub use servers::{create_server, delete_server, set_admin, update_server};
 pub use supersede::{SupersedeError, forget_zombie, supersede};
 pub use tenants::{TenantError, create_tenant, delete_tenant, set_tenant, update_tenant};
 
-use usher_common::id::ServerId;
+use usher_model::id::ServerId;
 
 use crate::core::plan::Plan;
 

@@ -5,7 +5,7 @@ mod imbalance;
 
 pub use imbalance::{Unevenness, imbalance};
 
-use usher_common::{
+use usher_model::{
     id::{MeetingId, TenantId},
     meeting::MeetingKey,
     scope::{self, Scope},

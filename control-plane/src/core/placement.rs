@@ -21,7 +21,7 @@ pub use tag::TagWish;
 use std::time::Duration;
 
 use foldhash::HashMap;
-use usher_common::{
+use usher_model::{
     id::{ServerId, TenantId},
     meeting::MeetingKey,
     server::{AdminState, Health},

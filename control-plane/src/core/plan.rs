@@ -1,7 +1,7 @@
 //! What the core wants written: one guarded transaction in domain terms. A plan has no choice left
 //! in it; committed twice, late or beside a newer one it does no harm, because its guards fail.
 
-use usher_common::{
+use usher_model::{
     id::{ServerId, TenantId},
     meeting::{MeetingKey, Record, Zombie, ZombieKey},
     routing::TenantRoute,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use usher_common::settings::{Adopt, PlacementSettings, Settings, VoiceSettings, ZombiePolicy};
+use usher_model::settings::{Adopt, PlacementSettings, Settings, VoiceSettings, ZombiePolicy};
 
 /// Settings of the core; replicas of one cluster should agree on them.
 #[derive(Debug, Clone, PartialEq)]

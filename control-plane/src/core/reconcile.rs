@@ -20,10 +20,10 @@ pub use sweep::{Missing, Sweep, sweep};
 
 use std::{collections::BTreeSet, time::Instant};
 
-use usher_common::{
+use usher_bbb::secret::Secret;
+use usher_model::{
     id::{InternalMeetingId, ServerId},
     meeting::{MeetingKey, ZombieKey},
-    secret::Secret,
     server::{Health, Sample},
     settings::ZombiePolicy,
 };

@@ -7,7 +7,7 @@
 use std::fmt;
 
 use aws_lc_rs::hmac;
-use usher_common::revision::Revision;
+use usher_model::revision::Revision;
 
 /// Keeps what is sealed here from meaning anything elsewhere.
 const PURPOSE: &[u8] = b"usher history 1";

@@ -7,11 +7,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use usher_common::{
-    bbb::checksum::Algorithm,
+use usher_bbb::{checksum::Algorithm, secret::Secret};
+use usher_model::{
     id::{InternalMeetingId, MeetingId, ServerId, TenantId},
     meeting::{MeetingKey, Record, RecordState, ZombieKey},
-    secret::Secret,
     server::{AdminState, HealthRecord, Sample, SampledMeeting, Server},
 };
 

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use usher_common::revision::Revision;
+use usher_model::revision::Revision;
 
 /// Tenths of the quota from which on a person is told.
 const SCARCE_TENTHS: u128 = 7;

@@ -15,7 +15,7 @@ mod tests;
 pub(in crate::core) use assign::{adopt, assign, expired, held};
 pub use book::VoiceBook;
 
-use usher_common::{meeting::MeetingKey, voice::VoiceBridge};
+use usher_model::{meeting::MeetingKey, voice::VoiceBridge};
 
 /// Whose number it is.
 #[derive(Debug, Clone, PartialEq, Eq)]

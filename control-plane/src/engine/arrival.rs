@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
-use usher_common::{id::TenantId, routing::TenantRoute, runtime::clock, secret::Secret, settings::Settings};
+use usher_bbb::secret::Secret;
+use usher_model::{id::TenantId, routing::TenantRoute, settings::Settings};
+use usher_runtime::clock;
 
 use crate::tasks::{admin::Admin, backoff::Backoff, fleet_handle::FleetHandle};
 

@@ -3,12 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use futures::{StreamExt, TryStreamExt, stream};
-use usher_common::{
-    id::ServerId,
-    meeting::MeetingKey,
-    proto::v1::{AdoptMeetingsRequest, AdoptMeetingsResponse, AdoptOutcome, AdoptedMeeting},
-    server::AdminState,
-};
+use usher_model::{id::ServerId, meeting::MeetingKey, server::AdminState};
+use usher_proto::v1::{AdoptMeetingsRequest, AdoptMeetingsResponse, AdoptOutcome, AdoptedMeeting};
 
 use super::{name, status::Refusal};
 use crate::{

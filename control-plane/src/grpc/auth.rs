@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 
 use subtle::ConstantTimeEq;
 use tonic::{Request, Status, service::Interceptor};
-use usher_common::{secret::Secret, settings::AdminSettings};
+use usher_bbb::secret::Secret;
+use usher_model::settings::AdminSettings;
 
 /// Lets requests pass that carry the token, or every one if there is none.
 #[derive(Debug, Clone)]

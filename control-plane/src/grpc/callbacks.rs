@@ -4,16 +4,12 @@ use std::time::Duration;
 
 use tonic::{Request, Response, Status};
 use tracing::debug;
-use usher_common::{
-    callback::CallbackKind,
-    id::ServerId,
-    meeting::MeetingKey,
-    proto::v1::{
-        self, AcceptCallbackRequest, AcceptCallbackResponse, GetCallbackKeyRequest, GetCallbackKeyResponse,
-        callback_service_server::CallbackService,
-    },
-    runtime::{clock, tasks::Tasks},
+use usher_model::{callback::CallbackKind, id::ServerId, meeting::MeetingKey};
+use usher_proto::v1::{
+    self, AcceptCallbackRequest, AcceptCallbackResponse, GetCallbackKeyRequest, GetCallbackKeyResponse,
+    callback_service_server::CallbackService,
 };
+use usher_runtime::{clock, tasks::Tasks};
 
 use super::{deadline, status::Refusal};
 use crate::{

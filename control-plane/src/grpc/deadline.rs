@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use tonic::metadata::MetadataMap;
-use usher_common::runtime::clock;
+use usher_runtime::clock;
 
 /// For callers that do not say.
 const DEFAULT: Duration = Duration::from_secs(10);

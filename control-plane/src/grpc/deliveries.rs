@@ -2,7 +2,7 @@
 //! its address is ever shown (I14).
 
 use tonic::{Request, Response, Status};
-use usher_common::proto::v1::{
+use usher_proto::v1::{
     self, DeleteDeliveryRequest, DeleteDeliveryResponse, GetDeliveryRequest, GetDeliveryResponse,
     ListDeliveriesRequest, ListDeliveriesResponse, RetryDeliveryRequest, RetryDeliveryResponse,
     delivery_service_server::DeliveryService,

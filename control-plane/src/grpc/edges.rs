@@ -1,10 +1,8 @@
 //! `EdgeService`: the edges connected to this replica.
 
 use tonic::{Request, Response, Status};
-use usher_common::{
-    proto::v1::{self, ListEdgesRequest, ListEdgesResponse, edge_service_server::EdgeService},
-    runtime::clock,
-};
+use usher_proto::v1::{self, ListEdgesRequest, ListEdgesResponse, edge_service_server::EdgeService};
+use usher_runtime::clock;
 
 use super::{page::PageRequest, servers::duration};
 use crate::tasks::{

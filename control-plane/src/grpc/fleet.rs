@@ -3,11 +3,9 @@
 use std::{sync::Arc, time::Instant};
 
 use tonic::{Request, Response, Status};
-use usher_common::{
-    proto::v1::{self, GetStatusRequest, GetStatusResponse, fleet_service_server::FleetService},
-    runtime::clock,
-    server::{AdminState, Health},
-};
+use usher_model::server::{AdminState, Health};
+use usher_proto::v1::{self, GetStatusRequest, GetStatusResponse, fleet_service_server::FleetService};
+use usher_runtime::clock;
 
 use super::servers::duration;
 use crate::{

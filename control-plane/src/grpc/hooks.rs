@@ -4,13 +4,11 @@
 use std::time::Instant;
 
 use tonic::{Request, Response, Status};
-use usher_common::{
-    id::{MeetingId, ServerId, TenantId},
-    proto::v1::{
-        self, AcceptEventsRequest, AcceptEventsResponse, CreateHookRequest, CreateHookResponse,
-        DeleteHookRequest, DeleteHookResponse, ListHooksRequest, ListHooksResponse,
-        hook_service_server::HookService,
-    },
+use usher_model::id::{MeetingId, ServerId, TenantId};
+use usher_proto::v1::{
+    self, AcceptEventsRequest, AcceptEventsResponse, CreateHookRequest, CreateHookResponse,
+    DeleteHookRequest, DeleteHookResponse, ListHooksRequest, ListHooksResponse,
+    hook_service_server::HookService,
 };
 
 use super::{callbacks, deadline, name, page::PageRequest, servers::timestamp, status::Refusal};

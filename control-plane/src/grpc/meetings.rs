@@ -3,16 +3,16 @@
 use std::{sync::Arc, time::Duration};
 
 use tonic::{Request, Response, Status};
-use usher_common::{
+use usher_model::{
     id::{InternalMeetingId, ServerId},
     meeting::{MeetingKey, Record, RecordState, Zombie, ZombieKey, ZombieState},
-    proto::v1::{
-        self, AdoptMeetingsRequest, AdoptMeetingsResponse, EndMeetingRequest, EndMeetingResponse,
-        ForgetZombieRequest, ForgetZombieResponse, GetMeetingRequest, GetMeetingResponse,
-        ListMeetingsRequest, ListMeetingsResponse, ListZombiesRequest, ListZombiesResponse,
-        SupersedeMeetingRequest, SupersedeMeetingResponse, meeting_service_server::MeetingService,
-    },
     server::{AdminState, Health, Server},
+};
+use usher_proto::v1::{
+    self, AdoptMeetingsRequest, AdoptMeetingsResponse, EndMeetingRequest, EndMeetingResponse,
+    ForgetZombieRequest, ForgetZombieResponse, GetMeetingRequest, GetMeetingResponse, ListMeetingsRequest,
+    ListMeetingsResponse, ListZombiesRequest, ListZombiesResponse, SupersedeMeetingRequest,
+    SupersedeMeetingResponse, meeting_service_server::MeetingService,
 };
 
 use super::{adopt::Adopter, deadline, name, page::PageRequest, servers::timestamp, status::Refusal};

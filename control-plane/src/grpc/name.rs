@@ -2,7 +2,7 @@
 //! meeting's.
 
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
-use usher_common::{
+use usher_model::{
     id::{MeetingId, ServerId, TenantId},
     meeting::{MeetingKey, ZombieKey},
 };

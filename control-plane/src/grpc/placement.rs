@@ -4,18 +4,18 @@ use std::time::{Duration, Instant};
 
 use tonic::{Request, Response, Status};
 use tracing::{Instrument, debug, info_span};
-use usher_common::{
+use usher_model::{
     id::{IdError, InternalMeetingId, MeetingId, ServerId, TenantId},
     meeting::{MeetingKey, RecordState},
-    proto::v1::{
-        self, AbandonMeetingRequest, AbandonMeetingResponse, ConfirmMeetingRequest, ConfirmMeetingResponse,
-        PlaceMeetingRequest, PlaceMeetingResponse, ReportEndRequest, ReportEndResponse, ReportFailureRequest,
-        ReportFailureResponse, ResolveMeetingRequest, ResolveMeetingResponse,
-        placement_service_server::PlacementService,
-    },
-    runtime::clock,
     voice::VoiceBridge,
 };
+use usher_proto::v1::{
+    self, AbandonMeetingRequest, AbandonMeetingResponse, ConfirmMeetingRequest, ConfirmMeetingResponse,
+    PlaceMeetingRequest, PlaceMeetingResponse, ReportEndRequest, ReportEndResponse, ReportFailureRequest,
+    ReportFailureResponse, ResolveMeetingRequest, ResolveMeetingResponse,
+    placement_service_server::PlacementService,
+};
+use usher_runtime::clock;
 
 use super::{deadline, status::Refusal};
 use crate::{

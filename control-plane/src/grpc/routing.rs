@@ -10,18 +10,18 @@ use futures::{Stream, StreamExt};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
-use usher_common::{
+use usher_model::{
     id::{EdgeId, ServerId, TenantId},
-    proto::{
-        SharedFrame,
-        v1::{
-            self, Hello, StreamRoutesRequest, routing_service_server::RoutingService,
-            stream_routes_request::Message,
-        },
-    },
     revision::Revision,
-    runtime::{clock, tasks::Tasks},
 };
+use usher_proto::{
+    SharedFrame,
+    v1::{
+        self, Hello, StreamRoutesRequest, routing_service_server::RoutingService,
+        stream_routes_request::Message,
+    },
+};
+use usher_runtime::{clock, tasks::Tasks};
 
 use self::session::Session;
 use super::status::Refusal;

@@ -10,19 +10,17 @@ use tonic::{
     transport::{Server, server::TcpIncoming},
 };
 use tonic_health::server::HealthReporter;
-use usher_common::{
-    proto::{
-        DESCRIPTORS,
-        v1::{
-            callback_service_server::CallbackServiceServer, delivery_service_server::DeliveryServiceServer,
-            edge_service_server::EdgeServiceServer, fleet_service_server::FleetServiceServer,
-            hook_service_server::HookServiceServer, meeting_service_server::MeetingServiceServer,
-            placement_service_server::PlacementServiceServer, routing_service_server::RoutingServiceServer,
-            server_service_server::ServerServiceServer, tenant_service_server::TenantServiceServer,
-        },
+use usher_proto::{
+    DESCRIPTORS,
+    v1::{
+        callback_service_server::CallbackServiceServer, delivery_service_server::DeliveryServiceServer,
+        edge_service_server::EdgeServiceServer, fleet_service_server::FleetServiceServer,
+        hook_service_server::HookServiceServer, meeting_service_server::MeetingServiceServer,
+        placement_service_server::PlacementServiceServer, routing_service_server::RoutingServiceServer,
+        server_service_server::ServerServiceServer, tenant_service_server::TenantServiceServer,
     },
-    runtime::{clock, tasks::Tasks, telemetry},
 };
+use usher_runtime::{clock, tasks::Tasks, telemetry};
 
 use super::{
     auth::Auth, callbacks::Callbacks, deliveries::DeliveryAdmin, edges::EdgeAdmin, fleet::FleetStatus,

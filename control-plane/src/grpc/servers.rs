@@ -11,18 +11,15 @@ use std::{
 
 use futures::future::join_all;
 use tonic::{Request, Response, Status};
-use usher_common::{
-    id::ServerId,
-    proto::v1::{
-        self, CordonServerRequest, CordonServerResponse, CreateServerRequest, CreateServerResponse,
-        DeleteServerRequest, DeleteServerResponse, DisableServerRequest, DisableServerResponse,
-        EnableServerRequest, EnableServerResponse, GetServerRequest, GetServerResponse, ListServersRequest,
-        ListServersResponse, PanicServerRequest, PanicServerResponse, PollServerRequest, PollServerResponse,
-        UpdateServerRequest, UpdateServerResponse, server_service_server::ServerService,
-    },
-    runtime::clock::{self, WallClock},
-    server::AdminState,
+use usher_model::{id::ServerId, server::AdminState};
+use usher_proto::v1::{
+    self, CordonServerRequest, CordonServerResponse, CreateServerRequest, CreateServerResponse,
+    DeleteServerRequest, DeleteServerResponse, DisableServerRequest, DisableServerResponse,
+    EnableServerRequest, EnableServerResponse, GetServerRequest, GetServerResponse, ListServersRequest,
+    ListServersResponse, PanicServerRequest, PanicServerResponse, PollServerRequest, PollServerResponse,
+    UpdateServerRequest, UpdateServerResponse, server_service_server::ServerService,
 };
+use usher_runtime::clock::{self, WallClock};
 
 pub(super) use self::output::{duration, timestamp};
 use self::{input::Update, output::View};

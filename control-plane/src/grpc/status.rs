@@ -4,10 +4,8 @@ use std::{collections::HashMap, time::Duration};
 
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
-use usher_common::{
-    id::{ServerId, TenantId},
-    proto::ConvertError,
-};
+use usher_model::id::{ServerId, TenantId};
+use usher_proto::ConvertError;
 
 use crate::{
     core::{

@@ -7,15 +7,12 @@ use std::time::Instant;
 
 use tonic::{Request, Response, Status};
 use tracing::debug;
-use usher_common::{
-    id::TenantId,
-    proto::v1::{
-        self, AddTenantSecretRequest, AddTenantSecretResponse, CreateTenantRequest, CreateTenantResponse,
-        DeleteTenantRequest, DeleteTenantResponse, GetTenantRequest, GetTenantResponse, ListTenantsRequest,
-        ListTenantsResponse, RemoveTenantSecretRequest, RemoveTenantSecretResponse, UpdateTenantRequest,
-        UpdateTenantResponse, tenant_service_server::TenantService,
-    },
-    routing::TenantRoute,
+use usher_model::{id::TenantId, routing::TenantRoute};
+use usher_proto::v1::{
+    self, AddTenantSecretRequest, AddTenantSecretResponse, CreateTenantRequest, CreateTenantResponse,
+    DeleteTenantRequest, DeleteTenantResponse, GetTenantRequest, GetTenantResponse, ListTenantsRequest,
+    ListTenantsResponse, RemoveTenantSecretRequest, RemoveTenantSecretResponse, UpdateTenantRequest,
+    UpdateTenantResponse, tenant_service_server::TenantService,
 };
 
 use self::{input::Update, output::View};

@@ -7,7 +7,7 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge},
     registry::Registry,
 };
-use usher_common::callback::CallbackKind;
+use usher_model::callback::CallbackKind;
 
 use super::labels::{OutcomeLabel, whole};
 use crate::core::delivery::Outcome;

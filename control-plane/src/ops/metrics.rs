@@ -7,7 +7,7 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::Registry,
 };
-use usher_common::{
+use usher_model::{
     id::ServerId,
     server::{AdminState, Health},
 };

@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use proptest::{collection::vec, option, prelude::*};
-use usher_common::{
-    bbb::checksum::Algorithm,
+use usher_bbb::{checksum::Algorithm, secret::Secret};
+use usher_model::{
     id::{InternalMeetingId, MeetingId, ServerId, TenantId},
     meeting::{MeetingKey, Record, RecordState, Zombie, ZombieKey, ZombieState},
     routing::TenantRoute,
-    secret::Secret,
     server::{AdminState, Freshness, HealthRecord, Sample, SampledMeeting, Server},
     tenant::{ParameterRule, Presentation, TenantPolicy},
     voice::{VoiceBridge, VoiceRange},

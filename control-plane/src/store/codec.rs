@@ -12,11 +12,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use prost::{DecodeError, Message};
-use usher_common::{
+use usher_model::{
     id::{IdError, ServerId, TenantId},
-    proto::store as pb,
     revision::FencingToken,
 };
+use usher_proto::store as pb;
 
 use self::unknown::Unknown;
 pub(super) use self::unknown::fields as unknown_fields;

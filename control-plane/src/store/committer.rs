@@ -11,7 +11,8 @@ use std::sync::Arc;
 use futures::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
-use usher_common::{revision::FencingToken, runtime::tasks::Tasks};
+use usher_model::revision::FencingToken;
+use usher_runtime::tasks::Tasks;
 
 use self::queue::{Held, Limits, Queue};
 use super::{codec::Codec, keys::META};

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use prost::Message;
-use usher_common::{
+use usher_bbb::secret::Secret;
+use usher_model::{
     callback::CallbackKind,
     id::{MeetingId, ServerId, TenantId},
     meeting::MeetingKey,
-    proto::store as pb,
-    secret::Secret,
 };
+use usher_proto::store as pb;
 
 use super::codec::{ValueError, unknown_fields};
 use crate::core::{

@@ -16,7 +16,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use etcd_client::{Client, GetOptions, GetResponse};
 use futures::stream::BoxStream;
-use usher_common::settings::StoreSettings;
+use usher_model::settings::StoreSettings;
 
 pub use self::connect::ConnectError;
 use self::{

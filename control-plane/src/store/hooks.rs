@@ -3,10 +3,8 @@
 
 use bytes::Bytes;
 use prost::Message;
-use usher_common::{
-    id::{MeetingId, TenantId},
-    proto::store as pb,
-};
+use usher_model::id::{MeetingId, TenantId};
+use usher_proto::store as pb;
 
 use super::codec::ValueError;
 use crate::core::hooks::{HookId, Registration};

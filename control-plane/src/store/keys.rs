@@ -4,7 +4,7 @@
 //! key is read: two keys never name the same thing.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
-use usher_common::{
+use usher_model::{
     id::{IdError, MeetingId, ServerId, TenantId},
     meeting::{MeetingKey, ZombieKey},
     voice::VoiceBridge,

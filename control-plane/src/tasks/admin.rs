@@ -2,14 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use usher_common::{
+use usher_model::{
     id::{InternalMeetingId, ServerId, TenantId},
     meeting::{MeetingKey, ZombieKey},
     revision::Revision,
     routing::TenantRoute,
-    runtime::clock,
     server::{AdminState, Sample, Server},
 };
+use usher_runtime::clock;
 
 use super::writer::{WriteError, Writer, Written};
 use crate::core::{

@@ -10,7 +10,9 @@ use std::{
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
-use usher_common::{callback::CallbackKey, runtime::clock, secret::Secret};
+use usher_bbb::secret::Secret;
+use usher_model::callback::CallbackKey;
+use usher_runtime::clock;
 
 use super::{backoff::Backoff, fleet_handle::FleetHandle};
 use crate::{

@@ -7,7 +7,8 @@ mod courier;
 use std::{sync::Arc, time::Duration};
 
 use tracing::{debug, info, warn};
-use usher_common::{runtime::clock::WallClock, settings::CallbackSettings};
+use usher_model::settings::CallbackSettings;
+use usher_runtime::clock::WallClock;
 
 use self::book::Book;
 pub use self::{book::Shown, courier::Courier};
@@ -230,5 +231,5 @@ pub struct CourierParts {
     /// Whether this replica delivers.
     pub leadership: Leadership,
     /// Owns the tries.
-    pub tasks: usher_common::runtime::tasks::Tasks,
+    pub tasks: usher_runtime::tasks::Tasks,
 }

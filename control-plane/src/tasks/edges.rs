@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use usher_common::{id::EdgeId, revision::Revision};
+use usher_model::{id::EdgeId, revision::Revision};
 
 use crate::ops::metrics::Metrics;
 

@@ -12,7 +12,9 @@ use std::{
 use bytes::Bytes;
 use prost::Message as _;
 use tokio::sync::{broadcast, watch};
-use usher_common::{proto::v1, revision::Revision, routing::Delta, runtime::clock};
+use usher_model::{revision::Revision, routing::Delta};
+use usher_proto::v1;
+use usher_runtime::clock;
 
 use crate::core::{
     awaited::{Age, Awaited, Names},

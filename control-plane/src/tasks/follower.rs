@@ -15,7 +15,7 @@ use anyhow::Context as _;
 use futures::{FutureExt, StreamExt, stream::BoxStream};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
-use usher_common::runtime::clock;
+use usher_runtime::clock;
 
 use self::loss::Loss;
 use super::{backoff::Backoff, fleet_handle::FleetHandle};

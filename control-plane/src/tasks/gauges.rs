@@ -7,11 +7,8 @@ use std::{
 };
 
 use tokio_util::sync::CancellationToken;
-use usher_common::{
-    id::ServerId,
-    runtime::clock::{self, WallClock},
-    server::AdminState,
-};
+use usher_model::{id::ServerId, server::AdminState};
+use usher_runtime::clock::{self, WallClock};
 
 use super::fleet_handle::FleetHandle;
 use crate::{

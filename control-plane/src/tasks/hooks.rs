@@ -10,7 +10,8 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 use tracing::{debug, info};
-use usher_common::{id::TenantId, revision::Revision, runtime::clock::WallClock, settings::Settings};
+use usher_model::{id::TenantId, revision::Revision, settings::Settings};
+use usher_runtime::clock::WallClock;
 
 use self::{
     announce::{PATIENCE, announce},

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
-use usher_common::runtime::clock;
+use usher_runtime::clock;
 
 use super::{
     backoff::Backoff,

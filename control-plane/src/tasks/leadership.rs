@@ -7,7 +7,7 @@ use std::{
 
 use tokio::sync::watch;
 use tracing::info;
-use usher_common::revision::FencingToken;
+use usher_model::revision::FencingToken;
 
 use crate::core::lease::LeaseClock;
 

@@ -1,6 +1,6 @@
 //! Where nothing may be delivered to: the fleet's own edges, by `public_url` and by the hosts of tenants.
 
-use usher_common::{callback::OwnAddress, settings::Settings};
+use usher_model::{callback::OwnAddress, settings::Settings};
 
 use super::fleet_handle::FleetHandle;
 

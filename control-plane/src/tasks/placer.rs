@@ -11,12 +11,12 @@ use std::{
 };
 
 use tracing::warn;
-use usher_common::{
+use usher_model::{
     id::ServerId,
     meeting::{MeetingKey, Record},
     routing::ServerRoute,
-    runtime::clock,
 };
+use usher_runtime::clock;
 
 use self::rebuild::Rebuild;
 pub use self::resolve::Resolver;

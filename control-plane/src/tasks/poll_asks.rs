@@ -11,11 +11,8 @@ use bytes::Bytes;
 use futures::StreamExt;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
-use usher_common::{
-    id::ServerId,
-    revision::Revision,
-    runtime::{clock, tasks::Tasks},
-};
+use usher_model::{id::ServerId, revision::Revision};
+use usher_runtime::{clock, tasks::Tasks};
 
 use super::{
     fleet_handle::FleetHandle,

@@ -14,10 +14,8 @@ use std::{
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
-use usher_common::{
-    id::ServerId,
-    runtime::{clock, tasks::Tasks},
-};
+use usher_model::id::ServerId;
+use usher_runtime::{clock, tasks::Tasks};
 
 use self::cadence::Cadence;
 pub use self::{reaper::Reaper, round::Round};

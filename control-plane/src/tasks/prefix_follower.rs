@@ -8,7 +8,7 @@ use std::{
 
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::BoxStream};
 use tracing::{debug, warn};
-use usher_common::runtime::clock;
+use usher_runtime::clock;
 
 use super::backoff::Backoff;
 use crate::ports::{Batch, Listing, Store, StoreError, WatchError};

@@ -6,7 +6,7 @@ use std::{
 };
 
 use tokio::sync::oneshot;
-use usher_common::runtime::tasks::Tasks;
+use usher_runtime::tasks::Tasks;
 
 use crate::ports::{Store, StoreError};
 

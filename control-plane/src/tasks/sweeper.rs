@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
-use usher_common::runtime::clock;
+use usher_runtime::clock;
 
 use super::{leadership::Leadership, writer::Writer};
 use crate::{

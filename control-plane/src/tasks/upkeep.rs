@@ -8,7 +8,8 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
-use usher_common::{runtime::clock, settings::StoreSettings};
+use usher_model::settings::StoreSettings;
+use usher_runtime::clock;
 
 use super::{fleet_handle::FleetHandle, leadership::Leadership};
 use crate::{

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
-use usher_common::runtime::pending::Pending;
+use usher_runtime::pending::Pending;
 
 use crate::{
     core::upkeep::StoreSpace,

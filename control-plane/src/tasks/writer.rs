@@ -9,10 +9,8 @@ use std::{
 };
 
 use tracing::error;
-use usher_common::{
-    revision::{FencingToken, Revision},
-    runtime::clock::{self, WallClock},
-};
+use usher_model::revision::{FencingToken, Revision};
+use usher_runtime::clock::{self, WallClock};
 
 use super::{fleet_handle::FleetHandle, revision_reader::RevisionReader};
 use crate::{

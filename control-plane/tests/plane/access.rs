@@ -6,8 +6,9 @@ use tonic_reflection::pb::v1::{
     ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
     server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
 };
-use usher_common::{proto::v1::*, secret::Secret};
+use usher_bbb::secret::Secret;
 use usher_control_plane::{app::ControlPlane, store::embedded::EmbeddedStore};
+use usher_proto::v1::*;
 
 use crate::bench::{Bench, FleetServiceClient, settings};
 

@@ -2,7 +2,7 @@
 
 use tonic::Code;
 use usher_bbb_sim::FaultKind;
-use usher_common::proto::v1::*;
+use usher_proto::v1::*;
 
 use crate::bench::Bench;
 

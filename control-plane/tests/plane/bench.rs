@@ -9,14 +9,12 @@ use std::{
 };
 
 use tonic::{Code, Status, transport::Channel};
+use usher_bbb::parse::{Answer, CreateReply, create_reply};
 use usher_bbb_sim::{BbbSim, SimOptions};
-use usher_common::{
-    bbb::parse::{Answer, CreateReply, create_reply},
-    proto::v1::{self, *},
-    runtime::{ops::Ops, tasks::Tasks},
-    settings::Settings,
-};
 use usher_control_plane::{app::ControlPlane, ports::Store, store::embedded::EmbeddedStore};
+use usher_model::settings::Settings;
+use usher_proto::v1::{self, *};
+use usher_runtime::{ops::Ops, tasks::Tasks};
 
 pub(crate) use v1::{
     edge_service_client::EdgeServiceClient, fleet_service_client::FleetServiceClient,

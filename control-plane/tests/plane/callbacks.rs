@@ -3,13 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tonic::{Code, transport::Channel};
-use usher_common::{
-    proto::v1::{
-        callback_service_client::CallbackServiceClient, delivery_service_client::DeliveryServiceClient, *,
-    },
-    runtime::ops::Ops,
-    secret::Secret,
-};
+use usher_bbb::secret::Secret;
 use usher_control_plane::{
     application_client::{ApplicationClient, LeadsHome},
     core::delivery::{Form, Outcome, address::Allowed},
@@ -17,12 +11,16 @@ use usher_control_plane::{
     store::{deliveries::KEY, embedded::EmbeddedStore},
 };
 use usher_harness::application::Application;
+use usher_proto::v1::{
+    callback_service_client::CallbackServiceClient, delivery_service_client::DeliveryServiceClient, *,
+};
+use usher_runtime::ops::Ops;
 
 use crate::bench::{Bench, key, settings, until};
 
 const SECRET: &str = "tenant-secret";
 
-fn local() -> usher_common::settings::Settings {
+fn local() -> usher_model::settings::Settings {
     let mut settings = settings();
     settings.callbacks.allow = vec!["127.0.0.1".into()];
     settings.secrets = vec![Secret::new(SECRET)];

@@ -3,16 +3,14 @@
 use std::sync::Arc;
 
 use usher_bbb_sim::{BbbSim, SimOptions};
-use usher_common::{
-    proto::v1::{
-        AdminState, CreateServerRequest, GetStatusRequest, GetStatusResponse, Health, Hello, Revision, Seal,
-        Server,
-    },
-    revision,
-};
 use usher_control_plane::{
     ports::{Store, Txn, Write},
     store::embedded::EmbeddedStore,
+};
+use usher_model::revision;
+use usher_proto::v1::{
+    AdminState, CreateServerRequest, GetStatusRequest, GetStatusResponse, Health, Hello, Revision, Seal,
+    Server,
 };
 
 use crate::{

@@ -10,7 +10,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
 };
-use usher_common::proto::v1::*;
+use usher_proto::v1::*;
 
 use crate::bench::{Bench, settings, until};
 

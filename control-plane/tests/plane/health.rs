@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use usher_bbb::call::Call;
 use usher_bbb_sim::{Fault, FaultKind};
-use usher_common::{bbb::call::Call, proto::v1::*};
+use usher_proto::v1::*;
 
 use crate::{
     bench::{Bench, INTERVAL, settings, until},

@@ -1,10 +1,10 @@
 //! What a replica's status says of webhooks: whether it leads or not.
 
 use usher_bbb_sim::{BbbSim, HookOptions, SimOptions};
-use usher_common::proto::v1::{
+use usher_harness::application::Application;
+use usher_proto::v1::{
     AdminState, GetStatusRequest, GetStatusResponse, fleet_service_client::FleetServiceClient,
 };
-use usher_harness::application::Application;
 
 use crate::{
     bench::{Bench, until},

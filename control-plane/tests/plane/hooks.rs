@@ -4,18 +4,18 @@ use std::{sync::Arc, time::Duration};
 
 use serde_json::json;
 use tonic::{Code, Status, transport::Channel};
-use usher_bbb_sim::SimOptions;
-use usher_common::{
-    bbb::checksum::{Algorithm, sign},
-    proto::v1::{
-        callback_service_client::CallbackServiceClient, delivery_service_client::DeliveryServiceClient,
-        hook_service_client::HookServiceClient, tenant_service_client::TenantServiceClient, *,
-    },
+use usher_bbb::{
+    checksum::{Algorithm, sign},
     secret::Secret,
-    settings::Settings,
 };
+use usher_bbb_sim::SimOptions;
 use usher_control_plane::{ports::Store, store::embedded::EmbeddedStore};
 use usher_harness::application::Application;
+use usher_model::settings::Settings;
+use usher_proto::v1::{
+    callback_service_client::CallbackServiceClient, delivery_service_client::DeliveryServiceClient,
+    hook_service_client::HookServiceClient, tenant_service_client::TenantServiceClient, *,
+};
 
 use crate::bench::{Bench, key, settings, until};
 
@@ -147,7 +147,7 @@ async fn what_cannot_be_registered_is_refused_and_says_why() {
 /// Users write into events, and metadata is whatever its application chose.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sealed_address_in_an_event_is_opened_for_its_tenant_where_it_belongs_and_nowhere_else() {
-    use usher_common::callback::{CallbackKey, CallbackKind as Sealed, CallbackState};
+    use usher_model::callback::{CallbackKey, CallbackKind as Sealed, CallbackState};
     let bench = Bench::with(reachable(), 1).await;
     let application = Application::start().await.expect("listens");
     create(&bench, "default", at(&application.url("/events"))).await.expect("is created");
@@ -156,13 +156,13 @@ async fn a_sealed_address_in_an_event_is_opened_for_its_tenant_where_it_belongs_
     let told = client.get_callback_key(GetCallbackKeyRequest {}).await.expect("is told").into_inner().key;
     let sealer = CallbackKey::parse(&Secret::new(&told)).expect("is a key");
     let sealed = |tenant: &str, url: &str| {
-        let tenant = usher_common::id::TenantId::parse(tenant).expect("is an id");
+        let tenant = usher_model::id::TenantId::parse(tenant).expect("is an id");
         let state = CallbackState {
-            meeting: usher_common::meeting::MeetingKey::new(
+            meeting: usher_model::meeting::MeetingKey::new(
                 tenant,
-                usher_common::id::MeetingId::parse("room").expect("is an id"),
+                usher_model::id::MeetingId::parse("room").expect("is an id"),
             ),
-            server: usher_common::id::ServerId::parse("bbb1").expect("is an id"),
+            server: usher_model::id::ServerId::parse("bbb1").expect("is an id"),
             kind: Sealed::EndedMeta,
             parameter: Some("meta_endcallbackurl".into()),
             url: Some(url.into()),

@@ -1,7 +1,7 @@
 //! Administration of meetings, and status.
 
 use usher_bbb_sim::{BbbSim, BbbVersion, SimOptions};
-use usher_common::proto::v1::*;
+use usher_proto::v1::*;
 
 use crate::bench::{Bench, FleetServiceClient, until};
 

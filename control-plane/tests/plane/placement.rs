@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use futures::future::join_all;
 use tonic_types::StatusExt;
-use usher_common::proto::v1::*;
+use usher_proto::v1::*;
 
 use crate::bench::{Bench, DEADLINE, key, settings, until};
 

@@ -4,12 +4,13 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tokio::time::Instant;
+use usher_bbb::call::Call;
 use usher_bbb_sim::{BbbSim, Fault, FaultKind, SimOptions};
-use usher_common::{bbb::call::Call, proto::v1::*};
 use usher_control_plane::{
     ports::{Store, Txn, Write},
     store::embedded::EmbeddedStore,
 };
+use usher_proto::v1::*;
 
 use crate::bench::{Bench, INTERVAL, settings, until};
 

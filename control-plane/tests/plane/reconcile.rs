@@ -1,7 +1,9 @@
 //! What polls do to records.
 
+use usher_bbb::call::Call;
 use usher_bbb_sim::{Fault, FaultKind};
-use usher_common::{bbb::call::Call, proto::v1::*, settings::ZombiePolicy};
+use usher_model::settings::ZombiePolicy;
+use usher_proto::v1::*;
 
 use crate::bench::{Bench, INTERVAL, settings, until};
 

@@ -1,7 +1,7 @@
 //! A control plane that comes back on the same file.
 
 use usher_bbb_sim::{BbbSim, SimOptions};
-use usher_common::proto::v1::*;
+use usher_proto::v1::*;
 
 use crate::bench::{Bench, until};
 

@@ -4,7 +4,7 @@ use prost_types::FieldMask;
 use tonic::Code;
 use tonic_types::StatusExt;
 use usher_bbb_sim::{BbbSim, SimOptions};
-use usher_common::proto::v1::*;
+use usher_proto::v1::*;
 
 use crate::bench::{Bench, until};
 

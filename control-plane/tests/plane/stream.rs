@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use usher_common::{
-    proto::{
-        SharedFrame,
-        v1::{stream_routes_request::Message as Say, stream_routes_response::Message as Hear, *},
-    },
+use usher_model::{
     revision,
     routing::{Delta, RoutingTable},
+};
+use usher_proto::{
+    SharedFrame,
+    v1::{stream_routes_request::Message as Say, stream_routes_response::Message as Hear, *},
 };
 
 use crate::bench::{Bench, EdgeServiceClient, RoutingServiceClient, until};

@@ -1,6 +1,6 @@
 //! How large a configuration is: the search closes within these bounds.
 
-use usher_common::settings::ZombiePolicy;
+use usher_model::settings::ZombiePolicy;
 
 /// What a second replica does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

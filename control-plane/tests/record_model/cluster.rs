@@ -15,7 +15,7 @@ use crate::{
     transaction::{Put, Transaction},
     weak::{Guard, Weak},
 };
-use usher_common::{server::Health, settings::ZombiePolicy};
+use usher_model::{server::Health, settings::ZombiePolicy};
 
 /// What happened: readable, with up to two numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

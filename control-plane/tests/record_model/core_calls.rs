@@ -8,10 +8,6 @@ use std::{
 
 use bytes::Bytes;
 use foldhash::HashMap;
-use usher_common::{
-    server::{AdminState, HealthRecord, SampledMeeting},
-    settings::{Adopt, PlacementSettings},
-};
 use usher_control_plane::core::{
     fleet::Fleet,
     health::{self, Suspicion},
@@ -22,6 +18,10 @@ use usher_control_plane::core::{
     policy::Policy,
     reconcile,
     voice::VoiceWish,
+};
+use usher_model::{
+    server::{AdminState, HealthRecord, SampledMeeting},
+    settings::{Adopt, PlacementSettings},
 };
 
 use crate::{

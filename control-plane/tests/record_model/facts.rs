@@ -3,17 +3,16 @@
 use std::time::Instant;
 
 use bytes::Bytes;
-use usher_common::{
-    bbb::checksum::Algorithm,
-    id::{InternalMeetingId, MeetingId, ServerId, TenantId},
-    meeting::{MeetingKey, Record, RecordState, Zombie, ZombieKey, ZombieState},
-    secret::Secret,
-    server::{AdminState, HealthRecord, Sample, Server},
-};
+use usher_bbb::{checksum::Algorithm, secret::Secret};
 use usher_control_plane::core::{
     fleet::Fleet,
     plan::{Event, Stored},
     policy::Policy,
+};
+use usher_model::{
+    id::{InternalMeetingId, MeetingId, ServerId, TenantId},
+    meeting::{MeetingKey, Record, RecordState, Zombie, ZombieKey, ZombieState},
+    server::{AdminState, HealthRecord, Sample, Server},
 };
 
 use crate::state::{Admin, Counters, Rec, RecState, SERVERS, View, Zom, ZomState};

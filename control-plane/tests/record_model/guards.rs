@@ -1,6 +1,6 @@
 //! Each guard of the protocol earns its place: without it the search finds a violation.
 
-use usher_common::settings::ZombiePolicy;
+use usher_model::settings::ZombiePolicy;
 
 use crate::{
     BASE, CALM, LATE_PANIC,

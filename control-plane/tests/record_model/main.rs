@@ -20,7 +20,7 @@ mod state;
 mod transaction;
 mod weak;
 
-use usher_common::settings::ZombiePolicy;
+use usher_model::settings::ZombiePolicy;
 
 use bounds::{Bounds, Second};
 use cluster::Cluster;

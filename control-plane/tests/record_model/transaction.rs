@@ -1,11 +1,11 @@
 //! A plan of the core in the terms of the model.
 
-use usher_common::{
+use usher_control_plane::core::plan::{Guard, Key, Plan, Write};
+use usher_model::{
     id::{InternalMeetingId, ServerId},
     meeting::{Record, RecordState, Zombie, ZombieState},
     server::AdminState,
 };
-use usher_control_plane::core::plan::{Guard, Key, Plan, Write};
 
 use crate::state::{Admin, Counters, Rec, RecState, Slot, Zom, ZomState};
 

@@ -3,11 +3,11 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use futures::future::join_all;
-use usher_common::runtime::tasks::Tasks;
 use usher_control_plane::{
     ports::{Verdict, Write},
     store::{codec::Codec, committer::Committer},
 };
+use usher_runtime::tasks::Tasks;
 
 use crate::subject::{Subject, absent, commit, decide, delete, list, next, put, refused, txn, unchanged};
 

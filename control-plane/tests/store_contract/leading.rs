@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::{Instant, interval, timeout};
-use usher_common::revision::FencingToken;
 use usher_control_plane::ports::{Guard, Lease, Store, StoreError, Verdict};
+use usher_model::revision::FencingToken;
 
 use crate::subject::{PATIENCE, Subject, commit, decide, put, refused, within};
 

@@ -5,12 +5,12 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use futures::{StreamExt, stream::BoxStream};
 use tempfile::TempDir;
-use usher_common::settings::StoreSettings;
 use usher_control_plane::{
     ports::{Batch, Change, Entry, Guard, Store, StoreError, Txn, Verdict, WatchError, Write},
     store::{embedded::EmbeddedStore, etcd::EtcdStore},
 };
 use usher_harness::etcd::EtcdCluster;
+use usher_model::settings::StoreSettings;
 
 /// Nothing that must happen takes this long.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use etcd_client::{Client, Permission, PermissionType};
-use usher_common::{secret::Secret, settings::StoreSettings};
+use usher_bbb::secret::Secret;
 use usher_control_plane::ports::{StoreError, Verdict};
 use usher_harness::etcd::{EtcdCluster, EtcdOptions};
+use usher_model::settings::StoreSettings;
 
 use crate::fixture::{bounded, commit, create, settings, store};
 

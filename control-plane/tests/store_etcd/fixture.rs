@@ -5,12 +5,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use usher_common::settings::StoreSettings;
 use usher_control_plane::{
     ports::{Guard, Store, StoreError, Txn, Verdict, Write},
     store::etcd::EtcdStore,
 };
 use usher_harness::etcd::EtcdCluster;
+use usher_model::settings::StoreSettings;
 
 /// Deadline of one call here.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(2);

@@ -1,8 +1,8 @@
 //! What etcd refuses, and nobody but a person can mend.
 
-use usher_common::settings::StoreSettings;
 use usher_control_plane::ports::{StoreError, Txn, Verdict, Write};
 use usher_harness::etcd::{EtcdCluster, EtcdOptions};
+use usher_model::settings::StoreSettings;
 
 use crate::fixture::{bounded, commit, create, settings, store, store_on};
 

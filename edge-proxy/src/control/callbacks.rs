@@ -9,11 +9,9 @@ use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
 use tonic::{Response, Status};
 use tracing::{debug, warn};
-use usher_common::{
-    callback::CallbackKey,
-    proto::v1::{self, callback_service_client::CallbackServiceClient as Client},
-    secret::Secret,
-};
+use usher_bbb::secret::Secret;
+use usher_model::callback::CallbackKey;
+use usher_proto::v1::{self, callback_service_client::CallbackServiceClient as Client};
 
 use super::planes::{Connection, Planes};
 

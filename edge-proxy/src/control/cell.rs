@@ -10,11 +10,11 @@ use std::{
 
 use arc_swap::ArcSwapOption;
 use tokio::{sync::watch, time::Instant};
-use usher_common::{
-    proto::v1::Seal,
+use usher_model::{
     revision::Revision,
     routing::{Delta, Gap},
 };
+use usher_proto::v1::Seal;
 
 use super::table::LiveTable;
 

@@ -4,10 +4,8 @@ use std::time::{Duration, Instant};
 
 use tonic::{Code, Response, Status};
 use tracing::{debug, warn};
-use usher_common::{
-    id::TenantId,
-    proto::v1::{self, hook_service_client::HookServiceClient as Client},
-};
+use usher_model::id::TenantId;
+use usher_proto::v1::{self, hook_service_client::HookServiceClient as Client};
 
 use super::{
     callbacks::HandOverError,

@@ -5,13 +5,10 @@
 
 use std::sync::Arc;
 
-use usher_common::{
-    proto::{
-        ConvertError,
-        v1::{Heartbeat, RoutesDelta, stream_routes_response::Message},
-    },
-    revision::Revision,
-    routing::Delta,
+use usher_model::{revision::Revision, routing::Delta};
+use usher_proto::{
+    ConvertError,
+    v1::{Heartbeat, RoutesDelta, stream_routes_response::Message},
 };
 
 use super::{

@@ -16,7 +16,7 @@ use std::{
 use prost::Message as _;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
-use usher_common::proto::v1::{StreamRoutesResponse, stream_routes_response::Message};
+use usher_proto::v1::{StreamRoutesResponse, stream_routes_response::Message};
 
 use super::{
     cell::TableCell,

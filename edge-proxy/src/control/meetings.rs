@@ -3,7 +3,7 @@
 //! A server's internal id is `sha1hex(meetingID)-createTime` (bbb-api.md 4.2), of the id that the
 //! server was given, which is the tenant's own with its scope. Entries are therefore kept by that id
 //! and hashed by its SHA-1, so that one map answers for both ids and the internal one costs eight
-//! bytes. Internal ids of another form, and those of bare meetings ([`usher_common::scope`]), have a small
+//! bytes. Internal ids of another form, and those of bare meetings ([`usher_model::scope`]), have a small
 //! map of their own. Readers are never stopped: the
 //! map is changed in place, one entry at a time.
 
@@ -15,7 +15,7 @@ use std::{
 use foldhash::quality::RandomState;
 use papaya::{Equivalent, HashMap};
 use sha1::{Digest, Sha1};
-use usher_common::{
+use usher_model::{
     id::{InternalMeetingId, TenantId},
     routing::RouteState,
     scope::{Scope, Scoped},

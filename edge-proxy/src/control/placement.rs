@@ -18,17 +18,17 @@ use prometheus_client::metrics::counter::Counter;
 use tonic::{Code, Response, Status};
 use tonic_types::StatusExt;
 use tracing::{debug, instrument};
-use usher_common::{
-    bbb::reply::Refusal,
+use usher_bbb::reply::Refusal;
+use usher_model::{
     id::{InternalMeetingId, ServerId},
     meeting::MeetingKey,
-    proto::{
-        ConvertError,
-        v1::{self, placement_service_client::PlacementServiceClient as Client},
-    },
     revision::Revision,
     routing::{MeetingRoute, ServerRoute},
     voice::VoiceBridge,
+};
+use usher_proto::{
+    ConvertError,
+    v1::{self, placement_service_client::PlacementServiceClient as Client},
 };
 
 use super::planes::{Connection, Planes};

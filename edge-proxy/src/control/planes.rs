@@ -8,7 +8,8 @@ use tonic::{
     service::{Interceptor, interceptor::InterceptedService},
     transport::{Channel, ClientTlsConfig, Endpoint},
 };
-use usher_common::{runtime::telemetry, secret::Secret};
+use usher_bbb::secret::Secret;
+use usher_runtime::telemetry;
 
 /// Longest time to connect to a control plane.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
-use usher_common::{id::ServerId, routing::ServerRoute};
+use usher_model::{id::ServerId, routing::ServerRoute};
 
 /// One server; its route changes, the slot stays, so that meetings can point at it.
 #[derive(Debug)]

@@ -1,14 +1,14 @@
 //! Whole tables on the wire and on disk: `SnapshotBegin`, chunks, `SnapshotEnd`.
 
-use usher_common::{
+use usher_model::{
     id::{MeetingId, TenantId},
     meeting::MeetingKey,
-    proto::{
-        ConvertError,
-        v1::{SnapshotBegin, SnapshotChunk, SnapshotEnd, stream_routes_response::Message},
-    },
     revision::Revision,
     routing::{Digest, MeetingRoute, ServerRoute, TenantRoute},
+};
+use usher_proto::{
+    ConvertError,
+    v1::{SnapshotBegin, SnapshotChunk, SnapshotEnd, stream_routes_response::Message},
 };
 
 use super::table::{LiveTable, TenantSlot};

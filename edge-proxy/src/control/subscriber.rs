@@ -11,12 +11,10 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tracing::{debug, info, warn};
-use usher_common::{
-    id::EdgeId,
-    proto::v1::{
-        Ack, Hello, Resync, StreamRoutesRequest, routing_service_client::RoutingServiceClient,
-        stream_routes_request::Message as Outgoing,
-    },
+use usher_model::id::EdgeId;
+use usher_proto::v1::{
+    Ack, Hello, Resync, StreamRoutesRequest, routing_service_client::RoutingServiceClient,
+    stream_routes_request::Message as Outgoing,
 };
 
 use super::{
@@ -197,7 +195,7 @@ fn send(outbox: &mpsc::Sender<StreamRoutesRequest>, message: Outgoing) {
 #[cfg(test)]
 mod tests {
     use prometheus_client::registry::Registry;
-    use usher_common::revision::Revision;
+    use usher_model::revision::Revision;
 
     use super::*;
     use crate::{control::table::LiveTable, metrics::EdgeMetrics};

@@ -12,14 +12,14 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use usher_common::{
+use usher_model::{
     id::{ServerId, TenantId},
     meeting::MeetingKey,
     revision::Revision,
     routing::{Delta, Digest, Digestible, Gap, MeetingRoute, ServerRoute, TenantRoute},
-    runtime::clock,
     server::{AdminState, Health},
 };
+use usher_runtime::clock;
 
 use super::{meetings::Meetings, slot::ServerSlot, voice::VoiceNumbers};
 use crate::core::quota::RecentJoins;

@@ -3,7 +3,7 @@
 
 use foldhash::quality::RandomState;
 use papaya::HashMap;
-use usher_common::{meeting::MeetingKey, voice::VoiceBridge};
+use usher_model::{meeting::MeetingKey, voice::VoiceBridge};
 
 /// Numbers by meeting, and meetings by number; changed in place while it is read.
 #[derive(Debug, Default)]
@@ -45,7 +45,7 @@ impl VoiceNumbers {
 
 #[cfg(test)]
 mod tests {
-    use usher_common::id::{MeetingId, TenantId};
+    use usher_model::id::{MeetingId, TenantId};
 
     use super::*;
 

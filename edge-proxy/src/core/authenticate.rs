@@ -6,12 +6,10 @@
 
 use std::borrow::Cow;
 
-use usher_common::{
-    bbb::{
-        call::{Call, ChecksumProblem},
-        checksum::verify,
-        query::{ChecksumFault, RawQuery, rebuilt_form},
-    },
+use usher_bbb::{
+    call::{Call, ChecksumProblem},
+    checksum::verify,
+    query::{ChecksumFault, RawQuery, rebuilt_form},
     secret::Secret,
 };
 
@@ -68,7 +66,7 @@ fn in_form<'a>(
 
 #[cfg(test)]
 mod tests {
-    use usher_common::bbb::checksum::{Algorithm, sign};
+    use usher_bbb::checksum::{Algorithm, sign};
 
     use super::*;
 

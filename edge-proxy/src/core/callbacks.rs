@@ -7,11 +7,11 @@ mod receive;
 use std::{borrow::Cow, collections::HashSet};
 
 use url::Url;
-use usher_common::{
-    bbb::{
-        parse::reworded_metadata,
-        query::{Edit, RawQuery, compared_name, decode, rewrite},
-    },
+use usher_bbb::{
+    parse::reworded_metadata,
+    query::{Edit, RawQuery, compared_name, decode, rewrite},
+};
+use usher_model::{
     callback::{CallbackKey, CallbackKind, CallbackState, OwnAddress, PATH},
     id::{ServerId, TenantId},
     meeting::MeetingKey,

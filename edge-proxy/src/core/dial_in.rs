@@ -7,7 +7,8 @@ mod plan;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
-use usher_common::{bbb::query::RawQuery, secret::Secret, voice::VoiceBridge};
+use usher_bbb::{query::RawQuery, secret::Secret};
+use usher_model::voice::VoiceBridge;
 
 pub use plan::{Answer, Prompt, document};
 

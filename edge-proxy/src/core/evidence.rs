@@ -18,10 +18,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use usher_common::{
-    bbb::call::Call,
-    id::{MeetingId, ServerId, TenantId},
-};
+use usher_bbb::call::Call;
+use usher_model::id::{MeetingId, ServerId, TenantId};
 
 /// For how long a failure counts.
 const WINDOW: Duration = Duration::from_mins(1);

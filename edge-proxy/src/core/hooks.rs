@@ -2,11 +2,10 @@
 
 use std::borrow::Cow;
 
-use usher_common::{
-    bbb::{call::Call, query::RawQuery, reply::Refusal},
+use usher_bbb::{call::Call, query::RawQuery, reply::Refusal, secret::Secret};
+use usher_model::{
     callback::webhook::{Posted, Proof, verify},
     id::MeetingId,
-    secret::Secret,
 };
 
 /// What an application asks.

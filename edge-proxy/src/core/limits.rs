@@ -5,7 +5,7 @@
 //! limits: its front end drops parameters beyond the ten thousandth without a word, and a call that lost
 //! some of its parameters is worse than one that is refused.
 
-use usher_common::bbb::{
+use usher_bbb::{
     call::Call,
     query::{RawQuery, decode},
     reply::Refusal,

@@ -6,14 +6,11 @@
 
 use std::{borrow::Cow, collections::HashMap};
 
-use usher_common::{
-    bbb::{
-        parse::{ListedMeeting, strip_usher_metadata, unscoped_element},
-        reply,
-    },
-    id::ServerId,
-    scope::Scope,
+use usher_bbb::{
+    parse::{ListedMeeting, strip_usher_metadata, unscoped_element},
+    reply,
 };
+use usher_model::{id::ServerId, scope::Scope};
 
 /// The list that one server gave.
 #[derive(Debug)]
@@ -102,10 +99,8 @@ fn is_shown(
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use usher_common::{
-        bbb::parse::{Answer, meetings},
-        id::TenantId,
-    };
+    use usher_bbb::parse::{Answer, meetings};
+    use usher_model::id::TenantId;
 
     use super::*;
 

@@ -1,6 +1,7 @@
 //! What meetings of a tenant begin with, as servers get it (bbb-api.md 4.9).
 
-use usher_common::{bbb::reply::xml::push_escaped, tenant::Presentation};
+use usher_bbb::reply::xml::push_escaped;
+use usher_model::tenant::Presentation;
 
 /// Returns the body of a create that brings one document.
 pub fn modules(shown: &Presentation) -> String {

@@ -8,14 +8,11 @@ pub mod validate;
 
 use std::{borrow::Cow, collections::HashSet};
 
-use usher_common::{
-    bbb::{
-        parse::ListedRecording,
-        query::{RawQuery, decode},
-    },
-    id::TenantId,
-    scope::Scope,
+use usher_bbb::{
+    parse::ListedRecording,
+    query::{RawQuery, decode},
 };
+use usher_model::{id::TenantId, scope::Scope};
 
 /// Metadata by which a recording says whose it is.
 const TENANT_MARK: &str = "meta_usher-tenant";

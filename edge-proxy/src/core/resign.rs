@@ -1,14 +1,12 @@
 //! From a request signed by the tenant to one signed for a server. What is not changed leaves byte
 //! for byte and in order.
 
-use usher_common::{
-    bbb::{
-        call::Call,
-        checksum::{sign, sign_from},
-        query::{Edit, rewrite},
-    },
-    routing::ServerRoute,
+use usher_bbb::{
+    call::Call,
+    checksum::{sign, sign_from},
+    query::{Edit, rewrite},
 };
+use usher_model::routing::ServerRoute;
 
 /// Longest URL by which a server is called; what is longer goes into a form.
 const URL_MAX: usize = 6 << 10;
@@ -68,10 +66,13 @@ pub fn outgoing(server: &ServerRoute, call: Call, parameters: &str, edits: &[Edi
 
 #[cfg(test)]
 mod tests {
-    use usher_common::{
-        bbb::{checksum::Algorithm, checksum::verify, query::RawQuery},
-        id::ServerId,
+    use usher_bbb::{
+        checksum::{Algorithm, verify},
+        query::RawQuery,
         secret::Secret,
+    };
+    use usher_model::{
+        id::ServerId,
         server::{AdminState, Health},
     };
 

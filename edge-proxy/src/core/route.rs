@@ -1,9 +1,7 @@
 //! What becomes of a call, by the state of its meeting's server (requirements A4).
 
-use usher_common::{
-    bbb::call::Call,
-    server::{AdminState, Health},
-};
+use usher_bbb::call::Call;
+use usher_model::server::{AdminState, Health};
 
 /// What is known of a meeting's record and server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,8 +4,8 @@ mod parameters;
 
 use std::{borrow::Cow, time::Duration};
 
-use usher_common::{
-    bbb::query::{Edit, RawQuery, decode, rewrite},
+use usher_bbb::query::{Edit, RawQuery, decode, rewrite};
+use usher_model::{
     id::MeetingId,
     meeting::MeetingKey,
     scope::Scope,
@@ -171,7 +171,7 @@ fn within(query: RawQuery<'_>, max: u64) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use usher_common::id::TenantId;
+    use usher_model::id::TenantId;
 
     use super::*;
 
@@ -286,7 +286,7 @@ mod tests {
 
     #[test]
     fn a_forced_presentation_leaves_no_other() {
-        let shown = usher_common::tenant::Presentation { url: "u".into(), name: String::new(), forced: true };
+        let shown = usher_model::tenant::Presentation { url: "u".into(), name: String::new(), forced: true };
         let policy = TenantPolicy { presentation: Some(shown), ..TenantPolicy::default() };
         let given = "a=1&preUploadedPresentation=x&preUploadedPresentationName=y";
         assert_eq!(Rules::default().ruled(given, &policy), "a=1");

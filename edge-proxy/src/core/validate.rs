@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use usher_common::bbb::{
+use usher_bbb::{
     call::{Call, Strategy},
     query::{Pair, RawQuery, decode},
     reply::Refusal,

@@ -9,15 +9,15 @@ use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::{Body as _, Incoming as Body};
 use tracing::{debug, warn};
-use usher_common::{
+use usher_bbb::secret::Secret;
+use usher_model::{
     callback::{CallbackKey, CallbackState, HookState, MARK_HEADER},
     id::{ServerId, TenantId},
     meeting::MeetingKey,
-    proto::v1,
-    runtime::clock::WallClock,
-    secret::Secret,
     settings::CallbackSettings,
 };
+use usher_proto::v1;
+use usher_runtime::clock::WallClock;
 
 use super::{
     body::{BodyError, read_small},
@@ -209,7 +209,7 @@ fn secrets(gateway: &Gateway, server: &ServerId) -> Vec<Secret> {
 }
 
 fn hand_over(state: &CallbackState, received: Received) -> v1::AcceptCallbackRequest {
-    use usher_common::callback::CallbackKind;
+    use usher_model::callback::CallbackKind;
     let kind = match state.kind {
         CallbackKind::Ended => v1::CallbackKind::Ended,
         CallbackKind::EndedMeta => v1::CallbackKind::EndedMeta,

@@ -11,20 +11,20 @@ use std::{sync::Arc, time::Duration};
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 use tracing::{info, warn};
-use usher_common::{
-    bbb::{
-        call::Call,
-        parse::{Answer as Parsed, CreateReply, create_reply},
-        query::{Edit, RawQuery, rewrite},
-        reply::Refusal,
-    },
+use usher_bbb::{
+    call::Call,
+    parse::{Answer as Parsed, CreateReply, create_reply},
+    query::{Edit, RawQuery, rewrite},
+    reply::Refusal,
+};
+use usher_model::{
     id::ServerId,
     meeting::MeetingKey,
-    proto::v1::FailureKind,
     routing::{RouteState, ServerRoute},
     scope::looks_internal,
     voice::VoiceBridge,
 };
+use usher_proto::v1::FailureKind;
 
 pub(super) use self::reports::confirmation;
 

@@ -6,7 +6,8 @@ use http::{HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use url::Url;
-use usher_common::{bbb::call, secret::Secret, settings::VoiceSettings};
+use usher_bbb::{call, secret::Secret};
+use usher_model::settings::VoiceSettings;
 
 use super::{body::read_small, gateway::Gateway, locate::Owner, reply::Response};
 use crate::{

@@ -12,14 +12,12 @@ use futures::future::Either;
 use http::{HeaderValue, Request, Version, header};
 use hyper::body::Incoming;
 use tracing::{Instrument, info_span};
-use usher_common::{
-    bbb::{
-        call::{Call, Strategy},
-        reply::Refusal,
-    },
-    id::TenantId,
-    runtime::{tasks::Tasks, telemetry},
+use usher_bbb::{
+    call::{Call, Strategy},
+    reply::Refusal,
 };
+use usher_model::id::TenantId;
+use usher_runtime::{tasks::Tasks, telemetry};
 
 use super::{
     callback::{self, Callbacks},

@@ -6,11 +6,9 @@ use std::time::Instant;
 use http::{HeaderValue, Method, StatusCode, header, request::Parts};
 use hyper::body::{Body as _, Incoming as Body};
 use tracing::{debug, warn};
-use usher_common::{
-    bbb::reply::{self, Refusal},
-    callback::HookState,
-    proto::v1,
-};
+use usher_bbb::reply::{self, Refusal};
+use usher_model::callback::HookState;
+use usher_proto::v1;
 
 use super::{
     body::{discard, read_small},

@@ -5,12 +5,12 @@ use std::fmt::Write as _;
 
 use http::{Method, Request};
 use hyper::body::Incoming;
-use usher_common::{
-    bbb::{
-        call::Call,
-        query::{Edit, RawQuery},
-        reply::Refusal,
-    },
+use usher_bbb::{
+    call::Call,
+    query::{Edit, RawQuery},
+    reply::Refusal,
+};
+use usher_model::{
     routing::{RouteState, ServerRoute, TenantRoute},
     scope::looks_internal,
 };

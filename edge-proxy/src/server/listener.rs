@@ -18,7 +18,8 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
-use usher_common::{runtime::tasks::Tasks, settings::EdgeSettings};
+use usher_model::settings::EdgeSettings;
+use usher_runtime::tasks::Tasks;
 
 use super::gateway::Gateway;
 use crate::core::connection::Silence;

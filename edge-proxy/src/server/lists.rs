@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use usher_common::{
-    bbb::{
-        parse::{Answer as Parsed, meetings, sessions},
-        reply,
-    },
+use usher_bbb::{
+    parse::{Answer as Parsed, meetings, sessions},
+    reply,
+};
+use usher_model::{
     id::ServerId,
     routing::ServerRoute,
     server::{AdminState, Health},

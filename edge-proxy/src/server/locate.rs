@@ -1,8 +1,8 @@
 //! Finding a meeting's server: in the table, and where that says no, at the control plane, which may
 //! know more. Nobody is told a lie (I13): where nobody can say, the client may try again.
 
-use usher_common::{
-    bbb::{call::Call, query::Edit},
+use usher_bbb::{call::Call, query::Edit};
+use usher_model::{
     id::{InternalMeetingId, MeetingId},
     meeting::MeetingKey,
     routing::{MeetingRoute, RouteState, ServerRoute},

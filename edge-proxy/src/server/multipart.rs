@@ -6,7 +6,7 @@ use std::{convert::Infallible, future::ready};
 use bytes::Bytes;
 use futures::stream::once;
 use multer::Multipart;
-use usher_common::bbb::query::encode;
+use usher_bbb::query::encode;
 
 use super::body::BodyError;
 use crate::core::limits::PARAMETERS_MAX;
@@ -48,7 +48,7 @@ pub(super) async fn as_form(body: Bytes, boundary: String) -> Result<String, Bod
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use usher_common::bbb::query::{RawQuery, decode};
+    use usher_bbb::query::{RawQuery, decode};
 
     use super::*;
 

@@ -5,17 +5,14 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 use tracing::warn;
-use usher_common::{
-    bbb::{
-        call::Call,
-        parse::{Answer as Answered, CreateReply, create_reply, strip_usher_metadata},
-        query::encode,
-        reply::{self, Refusal, xml::Xml},
-    },
-    id::InternalMeetingId,
-    proto::v1::FailureKind,
-    routing::ServerRoute,
+use usher_bbb::{
+    call::Call,
+    parse::{Answer as Answered, CreateReply, create_reply, strip_usher_metadata},
+    query::encode,
+    reply::{self, Refusal, xml::Xml},
 };
+use usher_model::{id::InternalMeetingId, routing::ServerRoute};
+use usher_proto::v1::FailureKind;
 
 use super::{
     create::confirmation,

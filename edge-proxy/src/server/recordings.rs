@@ -7,13 +7,11 @@ mod tracks;
 
 use std::sync::Arc;
 
-use usher_common::{
-    bbb::{
-        call::Call,
-        parse::{Answer as Parsed, recordings},
-    },
-    id::ServerId,
+use usher_bbb::{
+    call::Call,
+    parse::{Answer as Parsed, recordings},
 };
+use usher_model::id::ServerId;
 
 use self::fleet::{Fleet, Pages};
 use super::{gateway::Gateway, reply::Reply, request::Ask, survey::deadline};

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use http_body_util::Full;
-use usher_common::bbb::{
+use usher_bbb::{
     call::{Call, ChecksumProblem},
     reply::{self, Refusal},
 };

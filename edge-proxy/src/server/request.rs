@@ -6,13 +6,13 @@ use std::{borrow::Cow, sync::Arc, time::Duration};
 use http::{HeaderMap, HeaderValue, Method, Request, header, request::Parts};
 use http_body::Body as _;
 use hyper::body::Incoming;
-use usher_common::{
-    bbb::{
-        call::{BodyKind, Call, ChecksumProblem, Signing, Strategy},
-        parse::unscoped,
-        query::{rewrite, url_safe},
-        reply::{self, Refusal},
-    },
+use usher_bbb::{
+    call::{BodyKind, Call, ChecksumProblem, Signing, Strategy},
+    parse::unscoped,
+    query::{rewrite, url_safe},
+    reply::{self, Refusal},
+};
+use usher_model::{
     id::{MeetingId, TenantId},
     meeting::MeetingKey,
     routing::TenantRoute,

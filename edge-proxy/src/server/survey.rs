@@ -6,8 +6,8 @@ use std::{future::Future, sync::Arc, time::Duration};
 use futures::future::join_all;
 use tokio::time::Instant;
 use tracing::warn;
-use usher_common::{
-    bbb::call::Call,
+use usher_bbb::call::Call;
+use usher_model::{
     id::{ServerId, TenantId},
     routing::ServerRoute,
 };

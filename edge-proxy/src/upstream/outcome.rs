@@ -4,10 +4,8 @@ use std::{error::Error, io};
 
 use http::StatusCode;
 use hyper_util::client::legacy;
-use usher_common::{
-    bbb::{parse::Outcome, reply::Refusal},
-    proto::v1::FailureKind,
-};
+use usher_bbb::{parse::Outcome, reply::Refusal};
+use usher_proto::v1::FailureKind;
 
 /// No descriptor is left, on this machine or in this process; the same number on every Unix.
 const ENFILE: i32 = 23;

@@ -7,7 +7,10 @@ use std::{
 };
 
 use tracing::debug;
-use usher_common::{bbb::call::Call, id::ServerId, proto::v1::FailureKind, runtime::tasks::Tasks};
+use usher_bbb::call::Call;
+use usher_model::id::ServerId;
+use usher_proto::v1::FailureKind;
+use usher_runtime::tasks::Tasks;
 
 use crate::{
     control::placement::Placement,

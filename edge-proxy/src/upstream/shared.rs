@@ -11,7 +11,10 @@ use futures::{
     future::{BoxFuture, Shared},
 };
 use prometheus_client::metrics::counter::Counter;
-use usher_common::{bbb::call::Call, id::ServerId, proto::v1::FailureKind, runtime::tasks::Tasks};
+use usher_bbb::call::Call;
+use usher_model::id::ServerId;
+use usher_proto::v1::FailureKind;
+use usher_runtime::tasks::Tasks;
 
 use super::{CallError, SharedAnswer};
 
@@ -113,7 +116,7 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use tokio::sync::Notify;
-    use usher_common::bbb::parse;
+    use usher_bbb::parse;
 
     use super::*;
     use crate::upstream::Answer;

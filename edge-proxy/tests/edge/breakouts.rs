@@ -2,12 +2,10 @@
 
 use std::time::Duration;
 
+use usher_bbb::{call::Call, query::RawQuery};
 use usher_bbb_sim::{Fault, FaultKind, SimMeeting};
-use usher_common::{
-    bbb::{call::Call, query::RawQuery},
-    server::{AdminState, Health},
-};
 use usher_edge_proxy::control::meetings::sha1_hex;
+use usher_model::server::{AdminState, Health};
 
 use crate::support::{Cluster, Heard, raw, signed};
 

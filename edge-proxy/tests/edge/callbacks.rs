@@ -5,13 +5,13 @@ use std::{
     time::Duration,
 };
 
-use usher_common::{
-    bbb::query::{RawQuery, encode},
-    callback::{CallbackKey, CallbackKind, CallbackState, jwt},
-    proto::v1::{AcceptCallbackRequest, CallbackForm, CallbackKind as Kind},
+use usher_bbb::{
+    query::{RawQuery, encode},
     secret::Secret,
 };
 use usher_harness::forwarder::Forwarder;
+use usher_model::callback::{CallbackKey, CallbackKind, CallbackState, jwt};
+use usher_proto::v1::{AcceptCallbackRequest, CallbackForm, CallbackKind as Kind};
 
 use crate::support::{Cluster, FakePlane, Heard, eventually, key, tenant};
 
@@ -37,7 +37,7 @@ fn handed_over(plane: &FakePlane) -> Vec<AcceptCallbackRequest> {
 fn address(kind: CallbackKind, expires_ms: i64) -> String {
     let state = CallbackState {
         meeting: key("room"),
-        server: usher_common::id::ServerId::parse("s0").expect("is an id"),
+        server: usher_model::id::ServerId::parse("s0").expect("is an id"),
         kind,
         parameter: None,
         url: Some("https://app.test/cb".into()),
@@ -85,8 +85,8 @@ async fn another_tenants_application_hears_of_its_own_id() {
         "meetingID=room&name=Room&meta_endCallbackUrl={0}&meta_bbb-recording-ready-url={0}",
         encode("https://school.test/cb")
     );
-    let signed = usher_common::bbb::checksum::sign_query(
-        usher_common::bbb::checksum::Algorithm::Sha256,
+    let signed = usher_bbb::checksum::sign_query(
+        usher_bbb::checksum::Algorithm::Sha256,
         "create",
         query,
         &Secret::new("school-secret"),
@@ -112,7 +112,7 @@ async fn another_tenants_application_hears_of_its_own_id() {
 
 /// Calls as the tenant `school`.
 async fn as_school(cluster: &Cluster, call: &str, query: &str) -> crate::support::Answer {
-    use usher_common::bbb::checksum::{Algorithm, sign_query};
+    use usher_bbb::checksum::{Algorithm, sign_query};
     let signed = sign_query(Algorithm::Sha256, call, query.to_owned(), &Secret::new("school-secret"));
     cluster.client.get(&format!("/school/bigbluebutton/api/{call}?{signed}")).await
 }

@@ -1,14 +1,12 @@
 //! What is refused, in which words, and in which order: method and content type, tenant, checksum,
 //! parameters, route.
 
-use usher_common::{
-    bbb::{
-        call::Call,
-        checksum::{Algorithm, sign_query},
-    },
-    id::TenantId,
+use usher_bbb::{
+    call::Call,
+    checksum::{Algorithm, sign_query},
     secret::Secret,
 };
+use usher_model::id::TenantId;
 
 use crate::support::{Cluster, SECRET, signed, tenant};
 

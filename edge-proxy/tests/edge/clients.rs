@@ -1,6 +1,6 @@
 //! What client libraries, and people with curl, send and servers take.
 
-use usher_common::bbb::query::RawQuery;
+use usher_bbb::query::RawQuery;
 
 use crate::support::{Cluster, Heard, raw, signed};
 

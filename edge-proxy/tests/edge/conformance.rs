@@ -7,13 +7,11 @@ mod refusals;
 mod servers;
 mod tenants;
 
-use usher_common::{
-    bbb::{
-        call::{BodyKind, Call, Signing, Strategy},
-        checksum::{Algorithm, sign},
-        parse::Outcome,
-        query::{RawQuery, decode, rebuilt_form},
-    },
+use usher_bbb::{
+    call::{BodyKind, Call, Signing, Strategy},
+    checksum::{Algorithm, sign},
+    parse::Outcome,
+    query::{RawQuery, decode, rebuilt_form},
     secret::Secret,
 };
 

@@ -8,8 +8,8 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
+use usher_bbb::call::Call;
 use usher_bbb_sim::{Fault, FaultKind};
-use usher_common::bbb::call::Call;
 
 use crate::support::{Cluster, eventually, raw};
 

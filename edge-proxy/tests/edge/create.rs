@@ -5,9 +5,9 @@ use std::{net::SocketAddr, time::Duration};
 use bytes::Bytes;
 use socket2::{Domain, Socket, Type};
 use tokio::{io::AsyncWriteExt, net::TcpStream};
+use usher_bbb::call::Call;
 use usher_bbb_sim::{Fault, FaultKind};
-use usher_common::{
-    bbb::call::Call,
+use usher_model::{
     id::ServerId,
     routing::{MeetingRoute, RouteState},
     server::{AdminState, Health},

@@ -3,10 +3,9 @@
 use base64::{Engine, prelude::BASE64_STANDARD};
 use http::StatusCode;
 use quick_xml::{Reader, XmlVersion, events::Event};
-use usher_common::{
-    bbb::query::encode,
+use usher_bbb::{query::encode, secret::Secret};
+use usher_model::{
     routing::TenantRoute,
-    secret::Secret,
     server::{AdminState, Health},
     tenant::TenantPolicy,
 };
@@ -71,7 +70,7 @@ fn last(actions: &[(String, String)]) -> (&str, &str) {
 fn number_at(cluster: &Cluster, server: usize) -> Vec<String> {
     let calls = cluster.sims[server].calls().into_iter().filter(|call| call.name == "create");
     let query = |query: String| {
-        let pairs = usher_common::bbb::query::RawQuery::new(&query);
+        let pairs = usher_bbb::query::RawQuery::new(&query);
         pairs.first("voiceBridge").unwrap_or_default().into_owned()
     };
     calls.map(|call| query(call.query)).collect()

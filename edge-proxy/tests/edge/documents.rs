@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use usher_bbb::call::Call;
 use usher_bbb_sim::{Fault, FaultKind};
-use usher_common::{
-    bbb::call::Call,
+use usher_model::{
     id::{InternalMeetingId, ServerId},
     routing::{MeetingRoute, RouteState},
 };

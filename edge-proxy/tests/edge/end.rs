@@ -1,6 +1,6 @@
 //! `end`: once it is answered, nobody is routed to the meeting any more.
 
-use usher_common::server::Health;
+use usher_model::server::Health;
 
 use crate::support::{Cluster, Heard, ended, eventually, key};
 

@@ -1,9 +1,9 @@
 //! What is told of calls that failed, and that nobody can make a server fail by a body that is none (X6).
 
 use bytes::Bytes;
+use usher_bbb::call::Call;
 use usher_bbb_sim::{Fault, FaultKind};
-use usher_common::{
-    bbb::call::Call,
+use usher_model::{
     id::ServerId,
     routing::{MeetingRoute, RouteState},
 };

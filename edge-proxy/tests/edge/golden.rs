@@ -1,7 +1,7 @@
 //! Golden answers of the calls about meetings, element by element as bbb-api.md 3 has them. `*` stands for
 //! whatever a server makes up: times, ids, bridges.
 
-use usher_common::bbb::call::Call;
+use usher_bbb::call::Call;
 
 use crate::support::{Answer, Cluster, raw, signed, tokens};
 

@@ -6,7 +6,6 @@ use std::{
 };
 
 use usher_bbb_sim::FaultKind;
-use usher_common::{id::EdgeId, routing::RouteState, runtime::tasks::Tasks};
 use usher_edge_proxy::{
     control::{
         cell::TableCell,
@@ -15,6 +14,8 @@ use usher_edge_proxy::{
     },
     metrics::StreamMetrics,
 };
+use usher_model::{id::EdgeId, routing::RouteState};
+use usher_runtime::tasks::Tasks;
 
 use crate::support::{Cluster, FakePlane, Heard, ended, eventually, key};
 

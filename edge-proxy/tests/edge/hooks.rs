@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use usher_common::{
-    bbb::checksum::{Algorithm, sign},
-    callback::{CallbackKey, HookState, webhook::signed_url},
-    id::ServerId,
-    proto::v1::AcceptEventsRequest,
+use usher_bbb::{
+    checksum::{Algorithm, sign},
     secret::Secret,
 };
+use usher_model::{
+    callback::{CallbackKey, HookState, webhook::signed_url},
+    id::ServerId,
+};
+use usher_proto::v1::AcceptEventsRequest;
 
 use crate::support::{Answer, Cluster, FakePlane, Heard, signed, tenant};
 

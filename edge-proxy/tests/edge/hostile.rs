@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
 use hyper_util::{client::legacy, rt::TokioExecutor};
-use usher_common::bbb::query::encode;
+use usher_bbb::query::encode;
 
 use crate::support::{Cluster, eventually, raw, signed};
 

@@ -1,7 +1,7 @@
 //! `join`: from the table alone, byte for byte.
 
-use usher_common::{
-    bbb::{checksum::verify, query::RawQuery},
+use usher_bbb::{checksum::verify, query::RawQuery};
+use usher_model::{
     id::ServerId,
     routing::{MeetingRoute, RouteState},
     server::{AdminState, Health},

@@ -2,16 +2,14 @@
 
 use std::time::Instant;
 
-use usher_bbb_sim::{Fault, FaultKind};
-use usher_common::{
-    bbb::{
-        call::Call,
-        checksum::{Algorithm, sign_query},
-        parse::{Answer as Parsed, meetings},
-    },
+use usher_bbb::{
+    call::Call,
+    checksum::{Algorithm, sign_query},
+    parse::{Answer as Parsed, meetings},
     secret::Secret,
-    server::Health,
 };
+use usher_bbb_sim::{Fault, FaultKind};
+use usher_model::server::Health;
 
 use crate::support::{Answer, Cluster, tenant};
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use usher_common::{
-    bbb::query::RawQuery,
+use usher_bbb::query::RawQuery;
+use usher_model::{
     routing::TenantRoute,
     tenant::{ParameterRule, Presentation, TenantPolicy},
 };

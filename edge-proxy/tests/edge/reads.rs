@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use usher_bbb::call::Call;
 use usher_bbb_sim::{Fault, FaultKind};
-use usher_common::bbb::call::Call;
 
 use crate::support::{Answer, Cluster};
 

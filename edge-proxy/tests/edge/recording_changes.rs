@@ -1,15 +1,13 @@
 //! `publishRecordings`, `updateRecordings`, `deleteRecordings`: told to whoever has each recording, done
 //! everywhere or an error.
 
-use usher_bbb_sim::{Fault, FaultKind, SimRecording, SimState};
-use usher_common::{
-    bbb::{
-        call::Call,
-        checksum::{Algorithm, sign_query},
-    },
+use usher_bbb::{
+    call::Call,
+    checksum::{Algorithm, sign_query},
     secret::Secret,
-    server::Health,
 };
+use usher_bbb_sim::{Fault, FaultKind, SimRecording, SimState};
+use usher_model::server::Health;
 
 use crate::support::{Cluster, signed, tenant, tokens};
 

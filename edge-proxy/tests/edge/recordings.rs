@@ -3,15 +3,13 @@
 
 use std::time::Instant;
 
-use usher_bbb_sim::{BbbSim, FaultKind, SimFormat, SimOptions, SimRecording, SimState};
-use usher_common::{
-    bbb::{
-        checksum::{Algorithm, sign_query},
-        parse::{Answer as Parsed, recordings},
-    },
+use usher_bbb::{
+    checksum::{Algorithm, sign_query},
+    parse::{Answer as Parsed, recordings},
     secret::Secret,
-    server::{AdminState, Health},
 };
+use usher_bbb_sim::{BbbSim, FaultKind, SimFormat, SimOptions, SimRecording, SimState};
+use usher_model::server::{AdminState, Health};
 
 use crate::support::{Answer, Cluster, signed, tenant, tokens};
 

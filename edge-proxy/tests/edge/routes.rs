@@ -2,12 +2,12 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use usher_common::{
+use usher_edge_proxy::app::Edge;
+use usher_model::{
     revision::Revision,
     routing::{Delta, RoutingTable},
-    runtime::{ops::Ops, tasks::Tasks},
 };
-use usher_edge_proxy::app::Edge;
+use usher_runtime::{ops::Ops, tasks::Tasks};
 
 use crate::support::{Client, Cluster, Heard, eventually, key};
 

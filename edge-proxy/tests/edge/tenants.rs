@@ -1,15 +1,15 @@
 //! Two tenants behind one edge, on the same servers, with the same ids.
 
-use usher_common::{
-    bbb::{
-        checksum::{Algorithm, sign_query},
-        parse::{Answer as Parsed, meetings},
-        query::RawQuery,
-    },
+use usher_bbb::{
+    checksum::{Algorithm, sign_query},
+    parse::{Answer as Parsed, meetings},
+    query::RawQuery,
+    secret::Secret,
+};
+use usher_model::{
     id::{MeetingId, TenantId},
     meeting::MeetingKey,
     routing::RouteState,
-    secret::Secret,
 };
 
 use crate::support::{Answer, Client, Cluster, eventually, tenant};

@@ -1,7 +1,7 @@
 //! `getRecordingTextTracks` and `putRecordingTextTrack`: JSON, and a file on its way to the server.
 
+use usher_bbb::parse::Outcome;
 use usher_bbb_sim::{FaultKind, SimRecording};
-use usher_common::bbb::parse::Outcome;
 
 use crate::support::{Answer, Cluster, signed};
 

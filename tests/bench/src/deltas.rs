@@ -8,7 +8,7 @@ mod writer;
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
-use usher_common::revision::Revision;
+use usher_model::revision::Revision;
 
 use self::{edges::Edges, marks::Marks, writer::Writer};
 use crate::{

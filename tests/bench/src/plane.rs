@@ -7,7 +7,6 @@ use anyhow::{Result, ensure};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 use usher_bbb_sim::BbbSim;
-use usher_common::proto::v1::Health;
 use usher_harness::{
     admin::Admin,
     cluster::{environment_name, quick_settings},
@@ -16,6 +15,7 @@ use usher_harness::{
     programs::Program,
     servers, wait,
 };
+use usher_proto::v1::Health;
 
 use crate::{machine::Worker, synthetic};
 

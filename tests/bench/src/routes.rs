@@ -10,19 +10,19 @@ use tokio_stream::{
     wrappers::{ReceiverStream, TcpListenerStream},
 };
 use tonic::{Request, Response, Status, Streaming, transport::Server};
-use usher_common::{
-    proto::{
-        SharedFrame,
-        v1::{
-            Heartbeat, SnapshotBegin, SnapshotChunk, SnapshotEnd, StreamRoutesRequest, StreamRoutesResponse,
-            routing_service_server::{RoutingService, RoutingServiceServer},
-            stream_routes_response::Message,
-        },
-    },
+use usher_model::{
     revision::Revision,
     routing::{Delta, Digest},
-    runtime::tasks::Tasks,
 };
+use usher_proto::{
+    SharedFrame,
+    v1::{
+        Heartbeat, SnapshotBegin, SnapshotChunk, SnapshotEnd, StreamRoutesRequest, StreamRoutesResponse,
+        routing_service_server::{RoutingService, RoutingServiceServer},
+        stream_routes_response::Message,
+    },
+};
+use usher_runtime::tasks::Tasks;
 
 use crate::synthetic;
 

@@ -1,12 +1,11 @@
 //! A made-up fleet: every number names one meeting, its server and its place in the routing table.
 
 use sha1::{Digest as _, Sha1};
-use usher_common::{
-    bbb::checksum::Algorithm,
+use usher_bbb::{checksum::Algorithm, secret::Secret};
+use usher_model::{
     id::{IdError, InternalMeetingId, MeetingId, ServerId, TenantId},
     meeting::MeetingKey,
     routing::{MeetingRoute, RouteState, ServerRoute, TenantRoute},
-    secret::Secret,
     server::{AdminState, Health},
 };
 

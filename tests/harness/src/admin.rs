@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use anyhow::{Context, Result};
 use tonic::transport::{Channel, Endpoint};
-use usher_common::proto::v1::{
+use usher_proto::v1::{
     self, delivery_service_client::DeliveryServiceClient, edge_service_client::EdgeServiceClient,
     fleet_service_client::FleetServiceClient, meeting_service_client::MeetingServiceClient,
     server_service_client::ServerServiceClient, tenant_service_client::TenantServiceClient,

@@ -18,7 +18,7 @@ use hyper_util::rt::TokioIo;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
-use usher_common::runtime::tasks::Tasks;
+use usher_runtime::tasks::Tasks;
 
 use crate::certificates::TlsFiles;
 

@@ -15,7 +15,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 use tokio_rustls::TlsAcceptor;
-use usher_common::runtime::tasks::Tasks;
+use usher_runtime::tasks::Tasks;
 
 use crate::certificates::TlsFiles;
 

@@ -15,7 +15,7 @@ use tokio::{
     sync::watch,
 };
 use tokio_util::sync::CancellationToken;
-use usher_common::runtime::tasks::Tasks;
+use usher_runtime::tasks::Tasks;
 
 pub use self::caller::can_be_told as callers_can_be_told;
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use usher_bbb_sim::{BbbSim, SimOptions};
-use usher_common::proto::v1::Health;
+use usher_proto::v1::Health;
 
 use crate::{admin::Admin, wait};
 

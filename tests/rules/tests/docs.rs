@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use usher_rules::{files, has_extension, read, sources};
 
-const PRODUCT: &[&str] = &["cli/src", "common/src", "control-plane/src", "edge-proxy/src"];
+const PRODUCT: &[&str] = &["cli/src", "common", "control-plane/src", "edge-proxy/src"];
 
 /// Returns the lines of code blocks in every document that are commands, without comment.
 fn commands() -> Vec<(String, String)> {
@@ -88,7 +88,7 @@ fn registered() -> BTreeSet<String> {
                 text.starts_with("usher_")
                     && text.chars().all(|letter| letter.is_ascii_lowercase() || letter == '_')
             };
-            let crates = ["usher_edge_proxy", "usher_control_plane", "usher_common"];
+            let crates = ["usher_edge_proxy", "usher_control_plane", "usher_runtime", "usher_model"];
             names.extend(quoted.filter(metric).filter(|name| !crates.contains(name)).map(str::to_owned));
         }
     }

@@ -1,4 +1,4 @@
-//! Dependencies point one way: `common` ← `control-plane`, `edge-proxy` ← `cli`; inside a crate,
+//! Dependencies point one way: `common/bbb` ← `common/model` ← `common/runtime`, `proto` ← `control-plane`, `edge-proxy` ← `cli`; inside a crate,
 //! `core` ← `ports` ← adapters and tasks ← `app`.
 
 use usher_rules::{read, sources};
@@ -20,11 +20,23 @@ fn dependencies(of: &str) -> Vec<String> {
 
 #[test]
 fn crates_depend_one_way() {
-    assert_eq!(dependencies("common"), [""; 0]);
-    assert_eq!(dependencies("control-plane"), ["usher-common"]);
-    assert_eq!(dependencies("edge-proxy"), ["usher-common"]);
-    assert_eq!(dependencies("tests/bbb-sim"), ["usher-common"]);
-    let cli = ["usher-bbb-sim", "usher-common", "usher-control-plane", "usher-edge-proxy"];
+    let shared = ["usher-bbb", "usher-model", "usher-proto", "usher-runtime"];
+    assert_eq!(dependencies("common/bbb"), [""; 0]);
+    assert_eq!(dependencies("common/model"), ["usher-bbb"]);
+    assert_eq!(dependencies("common/runtime"), ["usher-bbb", "usher-model"]);
+    assert_eq!(dependencies("proto"), ["usher-bbb", "usher-model"]);
+    assert_eq!(dependencies("control-plane"), shared);
+    assert_eq!(dependencies("edge-proxy"), shared);
+    assert_eq!(dependencies("bbb-sim"), ["usher-bbb", "usher-model", "usher-runtime"]);
+    let cli = [
+        "usher-bbb",
+        "usher-bbb-sim",
+        "usher-control-plane",
+        "usher-edge-proxy",
+        "usher-model",
+        "usher-proto",
+        "usher-runtime",
+    ];
     assert_eq!(dependencies("cli"), cli);
 }
 

@@ -3,11 +3,8 @@
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use tonic::Code;
-use usher_common::{
-    id::ServerId,
-    meeting::MeetingKey,
-    proto::v1::{self, AdoptOutcome},
-};
+use usher_model::{id::ServerId, meeting::MeetingKey};
+use usher_proto::v1::{self, AdoptOutcome};
 
 use crate::{
     client::{Admin, server_name},

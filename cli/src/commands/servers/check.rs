@@ -3,19 +3,18 @@
 use std::time::Duration;
 
 use serde::Serialize;
-use usher_common::{
-    bbb::checksum::Algorithm,
-    id::ServerId,
-    proto::v1,
-    runtime::pending::Pending,
-    secret::Secret,
-    server::{AdminState, Server, base_url},
-    settings::Settings,
-};
+use usher_bbb::{checksum::Algorithm, secret::Secret};
 use usher_control_plane::{
     bbb_client::BbbClient,
     ports::{BbbServers, CallError},
 };
+use usher_model::{
+    id::ServerId,
+    server::{AdminState, Server, base_url},
+    settings::Settings,
+};
+use usher_proto::v1;
+use usher_runtime::pending::Pending;
 
 use crate::{
     args::{CheckArgs, Global},

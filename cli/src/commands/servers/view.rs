@@ -1,7 +1,8 @@
 //! A server as it is shown.
 
 use serde::Serialize;
-use usher_common::{bbb::checksum::Algorithm, proto::v1};
+use usher_bbb::checksum::Algorithm;
+use usher_proto::v1;
 
 use crate::printer::{Row, ago};
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use usher_common::proto::v1;
+use usher_proto::v1;
 
 use crate::args::PolicyArgs;
 

@@ -1,10 +1,8 @@
 //! A tenant as it is shown.
 
 use serde::Serialize;
-use usher_common::{
-    proto::v1,
-    tenant::{ParameterRule, TenantPolicy},
-};
+use usher_model::tenant::{ParameterRule, TenantPolicy};
+use usher_proto::v1;
 
 use crate::printer::Row;
 

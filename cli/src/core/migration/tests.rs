@@ -1,4 +1,4 @@
-use usher_common::{id::MeetingId, tenant::ParameterRule};
+use usher_model::{id::MeetingId, tenant::ParameterRule};
 
 use super::*;
 use crate::core::{inventory::ServerSpec, scalelite::FoundMeeting};

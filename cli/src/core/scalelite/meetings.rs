@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use usher_common::{
+use usher_model::{
     id::{MeetingId, ServerId, TenantId},
     meeting::MeetingKey,
 };

@@ -1,8 +1,8 @@
 //! `servers` and `server:ID`.
 
-use usher_common::{
+use usher_bbb::secret::Secret;
+use usher_model::{
     id::ServerId,
-    secret::Secret,
     server::{AdminState, base_url},
 };
 

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use usher_common::{
+use usher_bbb::secret::Secret;
+use usher_model::{
     id::TenantId,
-    secret::Secret,
     tenant::{ParameterRule, RuleAction},
 };
 

@@ -1,5 +1,5 @@
 use proptest::prelude::*;
-use usher_common::secret::Secret;
+use usher_bbb::secret::Secret;
 
 use super::*;
 use crate::core::sync::{Mode, plan};

@@ -1,5 +1,5 @@
 use proptest::prelude::*;
-use usher_common::{routing::TenantRoute, server::Freshness, settings::PlacementSettings};
+use usher_model::{routing::TenantRoute, server::Freshness, settings::PlacementSettings};
 
 use super::*;
 use crate::core::{
@@ -87,7 +87,7 @@ fn s3_a_meeting_that_grows_out_of_being_young_is_written_as_its_load_changes() {
 #[test]
 fn a_limit_of_users_is_enforced_by_figures_that_are_one_user_or_one_fiftieth_off_at_most() {
     let mut bench = bench(&[("m", 40), ("n", 160)]);
-    let mut tenant = TenantRoute::new(usher_common::id::TenantId::default_tenant());
+    let mut tenant = TenantRoute::new(usher_model::id::TenantId::default_tenant());
     tenant.policy.max_users = 500;
     bench.write(Write::Tenant(tenant));
     assert_eq!(judged(&bench, &crowds(9, &[("m", 44), ("n", 160)])), None);

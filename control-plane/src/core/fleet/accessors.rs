@@ -1,6 +1,6 @@
 //! Reading a fleet.
 
-use usher_common::{
+use usher_model::{
     id::{InternalMeetingId, ServerId, TenantId},
     meeting::{MeetingKey, Record, Zombie, ZombieKey, ZombieState},
     revision::Revision,
@@ -192,7 +192,7 @@ impl Fleet {
 
     /// Tells whether a server is to be polled: it is not disabled, or has zombies to be reaped (H15).
     pub fn is_polled(&self, id: &ServerId) -> bool {
-        let disabled = usher_common::server::AdminState::Disabled;
+        let disabled = usher_model::server::AdminState::Disabled;
         self.server(id).is_some_and(|server| server.admin() != disabled || self.zombie_count_on(id) > 0)
     }
 }

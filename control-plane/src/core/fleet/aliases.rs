@@ -13,7 +13,7 @@ use std::{
 };
 
 use foldhash::{HashMap, HashMapExt, HashSet, quality::FixedState};
-use usher_common::{
+use usher_model::{
     id::{InternalMeetingId, ServerId},
     server::{AdminState, Health, Sample, place_of},
 };
@@ -200,7 +200,7 @@ fn pair(one: &ServerId, other: &ServerId) -> (ServerId, ServerId) {
 
 #[cfg(test)]
 mod tests {
-    use usher_common::server::Server;
+    use usher_model::server::Server;
 
     use crate::core::{
         plan::{Key, Write},
@@ -246,7 +246,7 @@ mod tests {
         assert_eq!(original(&bench, "b"), None);
         bench.yellow("a");
         assert_eq!(original(&bench, "b").as_deref(), Some("a"));
-        let disabled = Server { admin: usher_common::server::AdminState::Disabled, ..server("a") };
+        let disabled = Server { admin: usher_model::server::AdminState::Disabled, ..server("a") };
         bench.write(Write::Server(disabled));
         assert_eq!(original(&bench, "b"), None);
     }

@@ -1,7 +1,7 @@
 //! What is known of a server in this epoch. A store that was emptied, or set back to a backup, tells
 //! nothing of what was created since: only polls that were written after the epoch began do.
 
-use usher_common::server::{Health, Sample};
+use usher_model::server::{Health, Sample};
 
 use super::{Fleet, FleetServer};
 use crate::core::{epoch::Epoch, plan::Stored};
@@ -46,7 +46,7 @@ impl Fleet {
 
 #[cfg(test)]
 mod tests {
-    use usher_common::server::{HealthRecord, Sample, Server};
+    use usher_model::server::{HealthRecord, Sample, Server};
 
     use super::*;
     use crate::core::{plan::Event, policy::Policy, testkit};

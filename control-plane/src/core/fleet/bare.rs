@@ -1,10 +1,10 @@
-//! Bare meetings of tenants ([`usher_common::scope`]) by the id that their servers know them by: it is
+//! Bare meetings of tenants ([`usher_model::scope`]) by the id that their servers know them by: it is
 //! what a meeting of tenant `default` would be called there.
 
 use std::collections::BTreeMap;
 
 use foldhash::{HashMap, HashMapExt};
-use usher_common::{
+use usher_model::{
     id::{InternalMeetingId, MeetingId, ServerId, TenantId},
     meeting::MeetingKey,
     scope::Scope,

@@ -7,7 +7,7 @@ use std::{
 };
 
 use foldhash::{HashMap, HashMapExt, HashSet};
-use usher_common::{
+use usher_model::{
     id::{InternalMeetingId, ServerId},
     meeting::MeetingKey,
     server::Sample,

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use usher_common::routing::Delta;
+use usher_model::routing::Delta;
 
 use super::Fleet;
 use crate::core::plan::{Event, Key};

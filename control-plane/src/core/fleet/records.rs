@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, time::Instant};
 
 use foldhash::{HashMap, HashMapExt};
-use usher_common::{
+use usher_model::{
     id::{ServerId, TenantId},
     meeting::{MeetingKey, Record, RecordState},
 };

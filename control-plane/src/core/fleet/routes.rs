@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use usher_common::{
+use usher_model::{
     id::{ServerId, TenantId},
     meeting::{MeetingKey, Record, RecordState},
     revision::Revision,

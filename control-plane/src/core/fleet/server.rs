@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use foldhash::{HashMap, HashSet};
 use sha2::{Digest as _, Sha256};
-use usher_common::{
+use usher_model::{
     id::{ServerId, TenantId},
     meeting::MeetingKey,
     server::{AdminState, Freshness, Health, HealthRecord, Sample, Server},

@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
-use usher_common::{
+use usher_model::{
     id::TenantId,
     meeting::{Record, RecordState},
     routing::TenantRoute,
@@ -82,8 +82,8 @@ fn write() -> impl Strategy<Value = Write> {
     let server_id = || prop::sample::select(&SERVERS[..]);
     let meeting = || prop::sample::select(&MEETINGS[..]);
     let admin = [AdminState::Enabled, AdminState::Cordoned, AdminState::Disabled];
-    let zombie = usher_common::meeting::Zombie {
-        state: usher_common::meeting::ZombieState::Due,
+    let zombie = usher_model::meeting::Zombie {
+        state: usher_model::meeting::ZombieState::Due,
         internal_id: None,
         reason: String::new(),
         since_ms: 0,
@@ -142,7 +142,7 @@ proptest! {
         for (revision, events) in &store.log {
             let before = single.routing().clone();
             let delta = single.apply(*revision, events.clone(), now);
-            prop_assert_eq!(usher_common::routing::diff(&before, single.routing()), delta.clone());
+            prop_assert_eq!(usher_model::routing::diff(&before, single.routing()), delta.clone());
             table.apply(&delta).unwrap();
         }
         prop_assert_eq!(&table, single.routing());
@@ -269,8 +269,8 @@ fn h15_a_disabled_server_is_polled_as_long_as_it_has_zombies() {
     assert!(!bench.fleet.is_polled(&sid("a")));
     bench.write(Write::Zombie(
         zkey("m", "a"),
-        usher_common::meeting::Zombie {
-            state: usher_common::meeting::ZombieState::Due,
+        usher_model::meeting::Zombie {
+            state: usher_model::meeting::ZombieState::Due,
             internal_id: None,
             reason: String::new(),
             since_ms: 0,

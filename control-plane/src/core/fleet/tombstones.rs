@@ -7,7 +7,7 @@ use std::{
 };
 
 use foldhash::{HashMap, HashMapExt};
-use usher_common::meeting::{MeetingKey, ZombieKey};
+use usher_model::meeting::{MeetingKey, ZombieKey};
 
 #[derive(Debug, Clone)]
 enum Gone {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use foldhash::{HashMap, HashMapExt};
-use usher_common::{
+use usher_model::{
     id::ServerId,
     meeting::{MeetingKey, Zombie, ZombieKey},
 };

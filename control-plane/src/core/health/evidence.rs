@@ -13,7 +13,7 @@
 
 use std::collections::BTreeSet;
 
-use usher_common::id::{MeetingId, TenantId};
+use usher_model::id::{MeetingId, TenantId};
 
 use crate::core::fleet::Fleet;
 

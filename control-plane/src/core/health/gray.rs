@@ -4,7 +4,7 @@
 //! for as long as it lasts. Each counted failure is noted with the counters, at most one an interval,
 //! whichever replica it was reported to: so all of them see it.
 
-use usher_common::{
+use usher_model::{
     id::ServerId,
     server::{AdminState, Health, HealthRecord},
 };

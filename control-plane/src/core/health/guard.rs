@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use usher_common::{
+use usher_model::{
     id::ServerId,
     server::{AdminState, HealthRecord},
 };

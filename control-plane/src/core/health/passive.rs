@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use foldhash::{HashMap, HashMapExt};
-use usher_common::id::ServerId;
+use usher_model::id::ServerId;
 
 /// When a passive failure of each server was last taken.
 #[derive(Debug, Clone)]

@@ -1,6 +1,6 @@
 //! Judgements as plans: each is guarded by the server and the counters it was made from.
 
-use usher_common::{
+use usher_model::{
     id::ServerId,
     server::{AdminState, Freshness, Sample},
 };
@@ -64,7 +64,7 @@ fn used<'a>(fleet: &'a Fleet, id: &ServerId) -> Option<&'a FleetServer> {
     fleet.server(id).filter(|server| server.admin() != AdminState::Disabled)
 }
 
-fn judged(server: &FleetServer, record: usher_common::server::HealthRecord) -> Plan {
+fn judged(server: &FleetServer, record: usher_model::server::HealthRecord) -> Plan {
     let mut plan = guarded(server);
     plan.guard_seen(Key::Health(server.id().clone()), server.health.as_ref());
     plan.writes.push(Write::Health(server.id().clone(), record));

@@ -4,7 +4,7 @@ mod fleetwide;
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
-use usher_common::settings::Settings;
+use usher_model::settings::Settings;
 
 use super::*;
 use crate::core::testkit::{health, sid};

@@ -1,4 +1,4 @@
-use usher_common::{
+use usher_model::{
     id::ServerId,
     meeting::MeetingKey,
     routing::{MeetingRoute, RouteState, RoutingTable},

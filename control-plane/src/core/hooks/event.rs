@@ -8,7 +8,7 @@ use serde::{
     de::{MapAccess, Visitor},
 };
 use serde_json::value::RawValue;
-use usher_common::id::{InternalMeetingId, TenantId};
+use usher_model::id::{InternalMeetingId, TenantId};
 
 /// Metadata by which a meeting says whose it is, as servers spell it.
 const MARK: &str = "usher-tenant";

@@ -12,7 +12,8 @@ use std::{
 };
 
 use foldhash::{HashMap, HashMapExt};
-use usher_common::{bbb::parse::ListedHook, id::ServerId};
+use usher_bbb::parse::ListedHook;
+use usher_model::id::ServerId;
 
 use super::Registration;
 

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use serde_json::{Value, value::RawValue};
-use usher_common::callback::PATH;
+use usher_model::callback::PATH;
 
 use super::event::{Members, text_of};
 

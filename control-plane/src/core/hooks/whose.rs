@@ -1,7 +1,7 @@
 //! Whose an event is. Two tenants never hear of each other, and nobody of a meeting that Usher knows
 //! nothing of: an event that cannot be told to be somebody's is nobody's.
 
-use usher_common::{
+use usher_model::{
     id::{MeetingId, ServerId, TenantId},
     meeting::MeetingKey,
     scope::{Scope, looks_internal},

@@ -1,6 +1,6 @@
 //! A placed create came to nothing, certainly or perhaps.
 
-use usher_common::{
+use usher_model::{
     id::ServerId,
     meeting::{MeetingKey, RecordState, ZombieKey, ZombieState},
 };

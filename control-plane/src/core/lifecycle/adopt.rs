@@ -1,7 +1,7 @@
 //! An operator says that a server runs a meeting which another balancer put there.
 
 use bytes::Bytes;
-use usher_common::{
+use usher_model::{
     id::{ServerId, TenantId},
     meeting::{MeetingKey, Record, RecordState, Zombie, ZombieKey},
     scope::{self, Scope},

@@ -1,7 +1,7 @@
 //! A server answered SUCCESS to a create.
 
 use bytes::Bytes;
-use usher_common::{
+use usher_model::{
     id::{InternalMeetingId, ServerId},
     meeting::{MeetingKey, Record, RecordState, ZombieKey, ZombieState},
     server::AdminState,

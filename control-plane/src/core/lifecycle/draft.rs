@@ -1,6 +1,6 @@
 //! A plan in the making, in the terms of A5: records move, zombies stay behind.
 
-use usher_common::{
+use usher_model::{
     id::{InternalMeetingId, MeetingId, ServerId, TenantId},
     meeting::{MeetingKey, Record, RecordState, Zombie, ZombieKey, ZombieState},
     server::AdminState,
@@ -72,7 +72,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Guards the arrival of a bare meeting ([`usher_common::scope`]) at a server. Tenant `default`'s
+    /// Guards the arrival of a bare meeting ([`usher_model::scope`]) at a server. Tenant `default`'s
     /// meeting of that id must not be created there: whoever chose the server for it before must choose
     /// anew, so the server is written as it was.
     pub(in crate::core) fn guard_bare(&mut self, id: &MeetingId, server: &ServerId) {

@@ -1,6 +1,6 @@
 //! An application asked for the end of a meeting.
 
-use usher_common::{
+use usher_model::{
     id::{InternalMeetingId, ServerId},
     meeting::{MeetingKey, Record, RecordState, ZombieKey, ZombieState},
     server::{AdminState, Health},

@@ -1,6 +1,6 @@
 //! Panic: a server is disabled and the ids of its meetings are free at once (H15).
 
-use usher_common::{
+use usher_model::{
     id::ServerId,
     meeting::{MeetingKey, Record, RecordState, ZombieKey, ZombieState},
     server::AdminState,

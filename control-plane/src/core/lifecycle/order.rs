@@ -3,7 +3,7 @@
 //! may belong to a newer meeting. So an order names its subject, each of its transactions is guarded by
 //! that subject, and an order whose subject has changed is refused and the operator is told.
 
-use usher_common::{
+use usher_model::{
     id::{InternalMeetingId, ServerId},
     meeting::{MeetingKey, RecordState},
     server::Server,
@@ -108,7 +108,7 @@ impl MeetingOrder {
 
 #[cfg(test)]
 mod tests {
-    use usher_common::server::AdminState;
+    use usher_model::server::AdminState;
 
     use super::*;
     use crate::core::{

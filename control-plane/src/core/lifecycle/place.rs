@@ -1,7 +1,7 @@
 //! `create` of an id: finds where it lives, or gives it a server.
 
 use bytes::Bytes;
-use usher_common::{
+use usher_model::{
     id::{MeetingId, ServerId},
     meeting::{Record, RecordState, ZombieKey, ZombieState},
     server::{AdminState, Health},

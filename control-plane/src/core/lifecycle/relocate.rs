@@ -2,7 +2,7 @@
 //! records of the server would name instances that do not run there, and the next poll would remove them
 //! without a zombie, while the meetings run on unseen.
 
-use usher_common::{
+use usher_model::{
     id::ServerId,
     meeting::{MeetingKey, Record, RecordState, Zombie, ZombieKey, ZombieState},
     server::{AdminState, Server, place_of},

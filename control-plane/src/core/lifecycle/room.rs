@@ -1,6 +1,6 @@
 //! `create` of a breakout room that an application makes itself (ADR 15): on its parent's server, or nowhere.
 
-use usher_common::{
+use usher_model::{
     id::{MeetingId, ServerId},
     meeting::{MeetingKey, Record, RecordState, ZombieKey},
     server::{AdminState, Health},

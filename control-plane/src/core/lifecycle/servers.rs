@@ -1,6 +1,6 @@
 //! What operators do to servers (S5–S7).
 
-use usher_common::{
+use usher_model::{
     id::ServerId,
     server::{AdminState, Server},
 };

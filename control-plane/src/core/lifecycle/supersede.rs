@@ -1,6 +1,6 @@
 //! An operator frees an id whose server answers nobody, or drops a zombie.
 
-use usher_common::{
+use usher_model::{
     meeting::{MeetingKey, RecordState, ZombieKey, ZombieState},
     server::{AdminState, Health},
 };

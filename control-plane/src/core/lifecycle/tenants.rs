@@ -1,6 +1,6 @@
 //! What operators do to tenants.
 
-use usher_common::{id::TenantId, routing::TenantRoute};
+use usher_model::{id::TenantId, routing::TenantRoute};
 
 use super::Step;
 use crate::core::{
@@ -116,7 +116,7 @@ fn hosts_are_free(fleet: &Fleet, tenant: &TenantRoute) -> Result<(), TenantError
 
 #[cfg(test)]
 mod tests {
-    use usher_common::secret::Secret;
+    use usher_bbb::secret::Secret;
 
     use super::*;
     use crate::core::{plan::Event, policy::Policy};
@@ -130,7 +130,7 @@ mod tests {
     }
 
     fn fleet(tenants: &[TenantRoute]) -> Fleet {
-        let mut fleet = Fleet::new(1, Policy::new(&usher_common::settings::Settings::default()));
+        let mut fleet = Fleet::new(1, Policy::new(&usher_model::settings::Settings::default()));
         let stored = |value: &TenantRoute| Stored { value: value.clone(), created: 1, modified: 1 };
         let events: Vec<_> =
             tenants.iter().map(|tenant| Event::Tenant(tenant.id.clone(), Some(stored(tenant)))).collect();

@@ -1,5 +1,5 @@
 use bytes::Bytes;
-use usher_common::{
+use usher_model::{
     id::InternalMeetingId,
     meeting::{Record, RecordState, ZombieState},
     server::{AdminState, Health, Server},

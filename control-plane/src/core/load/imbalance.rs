@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use usher_common::server::{AdminState, Health};
+use usher_model::server::{AdminState, Health};
 
 use super::{sampled, weight};
 use crate::core::fleet::{Fleet, FleetServer};

@@ -2,7 +2,7 @@
 //! burst spreads although no poll and no store event came in between (F1).
 
 use foldhash::{HashMap, HashMapExt};
-use usher_common::{id::ServerId, meeting::MeetingKey};
+use usher_model::{id::ServerId, meeting::MeetingKey};
 
 use crate::core::fleet::Fleet;
 

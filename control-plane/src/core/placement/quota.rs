@@ -4,7 +4,7 @@
 //! yet. So one replica is exact; several together may admit as many too many as they place within the
 //! milliseconds that the store's watch takes from one to the other.
 
-use usher_common::meeting::{MeetingKey, Record, RecordState};
+use usher_model::meeting::{MeetingKey, Record, RecordState};
 
 use super::Inflight;
 use crate::core::fleet::Fleet;

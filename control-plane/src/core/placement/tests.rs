@@ -1,6 +1,6 @@
 use std::{collections::BTreeMap, time::Duration};
 
-use usher_common::{
+use usher_model::{
     id::{MeetingId, TenantId},
     meeting::MeetingKey,
     routing::TenantRoute,
@@ -333,8 +333,8 @@ fn e5_a_preferred_tag_is_no_reason_for_an_unhealthy_server() {
 #[test]
 fn e1_creates_whose_answers_were_lost_count_until_a_poll_has_shown() {
     let mut bench = bench(2);
-    let suspect = usher_common::meeting::Zombie {
-        state: usher_common::meeting::ZombieState::Due,
+    let suspect = usher_model::meeting::Zombie {
+        state: usher_model::meeting::ZombieState::Due,
         internal_id: None,
         reason: String::new(),
         since_ms: 0,
@@ -427,8 +427,8 @@ fn a_tenant_has_no_more_meetings_than_it_may() {
 #[test]
 fn i2_a_server_with_a_zombie_of_the_id_is_no_choice() {
     let mut bench = bench(2);
-    let zombie = usher_common::meeting::Zombie {
-        state: usher_common::meeting::ZombieState::Due,
+    let zombie = usher_model::meeting::Zombie {
+        state: usher_model::meeting::ZombieState::Due,
         internal_id: None,
         reason: String::new(),
         since_ms: 0,

@@ -1,6 +1,6 @@
 //! What the answer to an `end` leads to.
 
-use usher_common::{
+use usher_model::{
     id::InternalMeetingId,
     meeting::{ZombieKey, ZombieState},
 };

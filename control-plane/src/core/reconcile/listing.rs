@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use foldhash::{HashMap, HashMapExt};
-use usher_common::{
+use usher_model::{
     id::{InternalMeetingId, ServerId},
     meeting::MeetingKey,
     server::{Sample, SampledMeeting},

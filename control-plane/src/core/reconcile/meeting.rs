@@ -7,7 +7,7 @@ mod voice;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use usher_common::{
+use usher_model::{
     id::{InternalMeetingId, TenantId},
     meeting::{MeetingKey, Record, RecordState, Zombie, ZombieKey, ZombieState},
     scope::Scope,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use usher_common::{
+use usher_model::{
     id::ServerId,
     meeting::{Zombie, ZombieKey},
     server::{AdminState, HealthRecord, SampledMeeting},

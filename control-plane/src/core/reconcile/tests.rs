@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use usher_common::{
+use usher_model::{
     meeting::{Record, RecordState, Zombie, ZombieState},
     server::{AdminState, Health, HealthRecord, SampledMeeting, Server},
     settings::{Adopt, ZombiePolicy},

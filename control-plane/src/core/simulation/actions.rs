@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use usher_common::{
+use usher_model::{
     id::{InternalMeetingId, ServerId},
     meeting::ZombieKey,
     server::HealthRecord,
@@ -112,7 +112,7 @@ impl World {
 
     fn give_up(
         &mut self,
-        meeting: usher_common::meeting::MeetingKey,
+        meeting: usher_model::meeting::MeetingKey,
         token: Option<String>,
         server: ServerId,
         certainty: Certainty,
@@ -122,7 +122,7 @@ impl World {
         }
     }
 
-    fn confirm(&mut self, meeting: usher_common::meeting::MeetingKey, answer: Answer) {
+    fn confirm(&mut self, meeting: usher_model::meeting::MeetingKey, answer: Answer) {
         // The replica asked has applied what the placement wrote.
         let replica = self.replicas.iter().position(|fleet| fleet.revision().seq == self.store.revision);
         let replica = replica.unwrap_or_else(|| {
@@ -251,7 +251,7 @@ impl World {
     }
 }
 
-fn instances(sample: &usher_common::server::Sample) -> Vec<&str> {
+fn instances(sample: &usher_model::server::Sample) -> Vec<&str> {
     sample.meetings.iter().map(|meeting| meeting.internal_id.as_str()).collect()
 }
 

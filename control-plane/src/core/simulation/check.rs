@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use usher_common::{
+use usher_model::{
     id::InternalMeetingId,
     meeting::RecordState,
     server::{AdminState, Health},

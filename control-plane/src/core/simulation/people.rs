@@ -1,6 +1,6 @@
 //! What applications and operators do to a simulated cluster.
 
-use usher_common::{
+use usher_model::{
     id::ServerId,
     meeting::{MeetingKey, RecordState},
     routing::RouteState,

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use usher_common::{
+use usher_model::{
     id::{InternalMeetingId, ServerId},
     meeting::{MeetingKey, RecordState, ZombieState},
     server::{AdminState, Health, Sample},
@@ -184,7 +184,7 @@ impl World {
                 if admin != AdminState::Enabled || colour == Health::Offline {
                     self.fail(format!("I7: placed on {} while {admin:?} {colour:?}", record.server));
                 }
-                let zombie = usher_common::meeting::ZombieKey {
+                let zombie = usher_model::meeting::ZombieKey {
                     meeting: meeting.clone(),
                     server: record.server.clone(),
                 };

@@ -1,6 +1,6 @@
 //! Giving numbers out, keeping them, taking them back.
 
-use usher_common::{
+use usher_model::{
     meeting::MeetingKey,
     server::AdminState,
     voice::{VoiceBridge, VoiceRange},

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, collections::BTreeSet, ops::Range};
 
 use foldhash::{HashMap, HashMapExt};
-use usher_common::{
+use usher_model::{
     meeting::MeetingKey,
     voice::{VoiceBridge, VoiceRange},
 };

@@ -1,7 +1,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use proptest::prelude::*;
-use usher_common::{
+use usher_model::{
     id::{MeetingId, TenantId},
     meeting::MeetingKey,
     routing::TenantRoute,
@@ -116,7 +116,7 @@ fn without_a_range_nobody_gets_a_number() {
     let wanting = VoiceWish { wanted: Some(bridge(10_005)), ..VoiceWish::default() };
     assert_eq!(create_wanting(&mut bench, &room("firm", "talk"), wanting), None);
     assert_eq!(bench.fleet.voice().iter().len(), 0);
-    let settings = usher_common::settings::Settings::default();
+    let settings = usher_model::settings::Settings::default();
     let mut policy = Policy::new(&settings);
     policy.voice.bridges = Some(range("30000-39999"));
     let mut bench = Bench::with_servers(policy, &["a"]);

@@ -10,17 +10,15 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tracing::{debug, info};
-use usher_common::{
-    proto::{
-        SharedFrame,
-        v1::{
-            Heartbeat, RoutesDelta, StreamRoutesRequest, StreamRoutesResponse,
-            stream_routes_request::Message, stream_routes_response::Message as Body,
-        },
+use usher_model::revision::Revision;
+use usher_proto::{
+    SharedFrame,
+    v1::{
+        Heartbeat, RoutesDelta, StreamRoutesRequest, StreamRoutesResponse, stream_routes_request::Message,
+        stream_routes_response::Message as Body,
     },
-    revision::Revision,
-    runtime::clock,
 };
+use usher_runtime::clock;
 
 use super::{shrink, snapshot};
 use crate::{

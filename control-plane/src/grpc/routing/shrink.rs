@@ -1,6 +1,6 @@
 //! May an edge believe a table that lost most of its servers or meetings (X2)?
 
-use usher_common::{revision::Revision, server::AdminState};
+use usher_model::{revision::Revision, server::AdminState};
 
 use crate::core::fleet::Fleet;
 

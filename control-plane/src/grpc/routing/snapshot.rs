@@ -1,12 +1,10 @@
 //! A routing table in chunks.
 
 use prost::Message as _;
-use usher_common::{
-    proto::v1::{
-        MeetingRoute, ServerRoute, SnapshotBegin, SnapshotChunk, SnapshotEnd, StreamRoutesResponse,
-        TenantRoute, stream_routes_response::Message,
-    },
-    routing::RoutingTable,
+use usher_model::routing::RoutingTable;
+use usher_proto::v1::{
+    MeetingRoute, ServerRoute, SnapshotBegin, SnapshotChunk, SnapshotEnd, StreamRoutesResponse, TenantRoute,
+    stream_routes_response::Message,
 };
 
 /// Size at which a chunk is full; an entry may go beyond it by its own size.
@@ -83,7 +81,7 @@ impl Add for SnapshotChunk {
 
 #[cfg(test)]
 mod tests {
-    use usher_common::{
+    use usher_model::{
         id::{MeetingId, ServerId, TenantId},
         meeting::MeetingKey,
         revision::Revision,

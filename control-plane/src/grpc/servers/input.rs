@@ -1,12 +1,11 @@
 //! Servers as operators write them: checked field by field, every fault named with its remedy.
 
-use usher_common::{
-    bbb::checksum::Algorithm,
+use usher_bbb::{checksum::Algorithm, secret::Secret};
+use usher_model::{
     id::ServerId,
-    proto::v1,
-    secret::Secret,
     server::{AdminState, Server, base_url, place_of},
 };
+use usher_proto::v1;
 
 use crate::grpc::status::{Refusal, Violation};
 

@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use usher_common::{
+use usher_model::{
     id::ServerId,
-    proto::v1,
-    runtime::clock,
     server::{AdminState, Health},
 };
+use usher_proto::v1;
+use usher_runtime::clock;
 
 use crate::{
     core::fleet::{Fleet, FleetServer},

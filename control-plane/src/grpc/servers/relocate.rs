@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use usher_common::{
+use usher_model::{
     id::{InternalMeetingId, ServerId},
     server::Server,
 };

@@ -2,7 +2,9 @@
 
 mod policy;
 
-use usher_common::{id::TenantId, proto::v1, routing::TenantRoute, secret::Secret, tenant::TenantPolicy};
+use usher_bbb::secret::Secret;
+use usher_model::{id::TenantId, routing::TenantRoute, tenant::TenantPolicy};
+use usher_proto::v1;
 
 use crate::grpc::status::{Refusal, Violation};
 

@@ -1,6 +1,7 @@
 //! Tenants as the API shows them.
 
-use usher_common::{proto::v1, routing::TenantRoute};
+use usher_model::routing::TenantRoute;
+use usher_proto::v1;
 
 use crate::{
     core::{fleet::Fleet, plan::Stored},

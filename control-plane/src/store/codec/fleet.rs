@@ -2,17 +2,16 @@
 
 use std::time::Duration;
 
-use usher_common::{
-    bbb::checksum::Algorithm,
+use usher_bbb::{checksum::Algorithm, secret::Secret};
+use usher_model::{
     id::{InternalMeetingId, MeetingId, ServerId, TenantId},
     meeting::MeetingKey,
-    proto::{store as pb, v1},
     routing::TenantRoute,
-    secret::Secret,
     server::{AdminState, Freshness, HealthRecord, Sample, SampledMeeting, Server},
     tenant::{ParameterRule, Presentation, RuleAction, TenantPolicy},
     voice::{VoiceBridge, VoiceRange},
 };
+use usher_proto::{store as pb, v1};
 
 use super::ValueError;
 

@@ -1,11 +1,11 @@
 //! Values about meetings: records, zombies and numbers.
 
-use usher_common::{
+use usher_model::{
     id::{InternalMeetingId, MeetingId, ServerId, TenantId},
     meeting::{MeetingKey, Record, RecordState, Zombie, ZombieState},
-    proto::{store as pb, v1},
     voice::VoiceBridge,
 };
+use usher_proto::{store as pb, v1};
 
 use super::{ValueError, fleet::enumeration};
 use crate::core::voice::Assignment;

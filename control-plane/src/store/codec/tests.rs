@@ -1,6 +1,6 @@
 use proptest::{collection::vec, prelude::*};
 use prost_types::FileDescriptorSet;
-use usher_common::id::ServerId;
+use usher_model::id::ServerId;
 
 use super::*;
 use crate::store::arbitrary;
@@ -87,7 +87,7 @@ proptest! {
 
 #[test]
 fn known_fields_are_those_of_the_proto_files() {
-    let set = FileDescriptorSet::decode(usher_common::proto::DESCRIPTORS).expect("descriptors");
+    let set = FileDescriptorSet::decode(usher_proto::DESCRIPTORS).expect("descriptors");
     let file = set.file.iter().find(|file| file.package() == "usher.store.v1").expect("the store's file");
     let server = ServerId::parse("s").expect("a server id");
     let meeting = "meetings/t/m";

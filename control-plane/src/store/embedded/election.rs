@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use tokio::time::timeout;
-use usher_common::revision::FencingToken;
+use usher_model::revision::FencingToken;
 
 use super::{Inner, writer::Job};
 use crate::{

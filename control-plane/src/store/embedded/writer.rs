@@ -14,7 +14,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 use tracing::{error, info};
-use usher_common::revision::FencingToken;
+use usher_model::revision::FencingToken;
 
 use super::{
     disk::Disk,

@@ -3,7 +3,7 @@
 use std::{fs, io, path::Path, path::PathBuf, time::Duration};
 
 use etcd_client::{Certificate, ConnectOptions, Identity, TlsOptions};
-use usher_common::settings::StoreSettings;
+use usher_model::settings::StoreSettings;
 
 /// HTTP/2 pings. etcd hangs up on clients that ping more often than every 5 s, so a dead connection
 /// is found by our own deadlines first.
@@ -102,7 +102,7 @@ fn pem(path: &Path) -> Result<Vec<u8>, ConnectError> {
 
 #[cfg(test)]
 mod tests {
-    use usher_common::secret::Secret;
+    use usher_bbb::secret::Secret;
 
     use super::*;
 

@@ -11,7 +11,7 @@ use etcd_client::{
 };
 use futures::StreamExt;
 use tokio::time::timeout;
-use usher_common::revision::FencingToken;
+use usher_model::revision::FencingToken;
 
 use super::{
     key::{Space, end_of, number},

@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use tracing::error;
-use usher_common::id::TenantId;
+use usher_model::id::TenantId;
 
 use crate::{
     core::{

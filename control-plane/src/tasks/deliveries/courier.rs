@@ -8,10 +8,8 @@ use std::{
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
-use usher_common::{
-    callback::CallbackKey,
-    runtime::{clock, tasks::Tasks},
-};
+use usher_model::callback::CallbackKey;
+use usher_runtime::{clock, tasks::Tasks};
 
 use super::{CourierParts, Deliveries};
 use crate::{

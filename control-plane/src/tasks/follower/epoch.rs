@@ -72,7 +72,7 @@ async fn begin(store: &dyn Store, guard: Guard, cluster_id: u64) -> anyhow::Resu
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use usher_common::revision::Revision;
+    use usher_model::revision::Revision;
 
     use super::*;
     use crate::{core::epoch::Sealed, ports::Verdict, store::embedded::EmbeddedStore};

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use tracing::debug;
-use usher_common::{
+use usher_model::{
     callback::{CallbackKey, HookState},
-    runtime::clock,
     server::{AdminState, Health, Server},
 };
+use usher_runtime::clock;
 
 use super::Hooks;
 use crate::core::hooks::keeper::Wish;

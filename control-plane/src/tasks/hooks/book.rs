@@ -6,7 +6,7 @@ use std::{
 };
 
 use tracing::error;
-use usher_common::{id::TenantId, meeting::MeetingKey};
+use usher_model::{id::TenantId, meeting::MeetingKey};
 
 use crate::{
     core::hooks::{HookId, Registration, keeper::Wish},

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tracing::{debug, warn};
-use usher_common::{
+use usher_model::{
     callback::{CallbackKey, CallbackKind, PATH, webhook::Posted},
     id::ServerId,
     revision::Revision,

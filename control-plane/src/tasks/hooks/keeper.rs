@@ -9,12 +9,12 @@ use std::{
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
-use usher_common::{
+use usher_model::{
     callback::{CallbackKey, HookState},
     id::{ServerId, TenantId},
-    runtime::{clock, tasks::Tasks},
     server::{AdminState, Health, Server},
 };
+use usher_runtime::{clock, tasks::Tasks};
 
 use super::Hooks;
 use crate::{

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use usher_common::{id::ServerId, server::AdminState};
+use usher_model::{id::ServerId, server::AdminState};
 
 use crate::core::fleet::{Fleet, FleetServer};
 

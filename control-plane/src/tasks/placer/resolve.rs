@@ -5,12 +5,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use usher_common::{
+use usher_model::{
     meeting::{MeetingKey, Record},
     revision::Revision,
     routing::ServerRoute,
-    runtime::clock,
 };
+use usher_runtime::clock;
 
 use crate::{
     core::{
@@ -113,7 +113,8 @@ fn known(fleet: &Fleet, key: &MeetingKey) -> Option<Found> {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use usher_common::{meeting::RecordState, runtime::tasks::Tasks, server::Health};
+    use usher_model::{meeting::RecordState, server::Health};
+    use usher_runtime::tasks::Tasks;
 
     use super::*;
     use crate::{

@@ -8,7 +8,8 @@ use tokio::{
     time::{MissedTickBehavior, interval_at},
 };
 use tokio_util::sync::CancellationToken;
-use usher_common::{id::ServerId, runtime::clock};
+use usher_model::id::ServerId;
+use usher_runtime::clock;
 
 use super::Round;
 use crate::core::beat::Beat;

@@ -9,12 +9,12 @@ use std::{
 
 use futures::{StreamExt, stream};
 use tracing::{debug, info, warn};
-use usher_common::{
+use usher_model::{
     id::ServerId,
     revision::Revision,
-    runtime::{clock, tasks::Tasks},
     server::{Sample, Server},
 };
+use usher_runtime::{clock, tasks::Tasks};
 
 use crate::{
     core::{

@@ -6,11 +6,11 @@ use std::{
 };
 
 use tracing::{Instrument, debug, info_span, warn};
-use usher_common::{
+use usher_model::{
     id::ServerId,
-    runtime::clock,
     server::{Sample, Server},
 };
+use usher_runtime::clock;
 
 use super::{
     cadence::Count,

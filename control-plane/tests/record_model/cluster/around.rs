@@ -1,6 +1,6 @@
 //! What happens around creates and polls: health, applications, operators, time, losses, leaders.
 
-use usher_common::server::Health;
+use usher_model::server::Health;
 
 use super::{Cluster, Draft, Label, Next};
 use crate::{

@@ -1,11 +1,10 @@
-use usher_common::{
-    bbb::checksum::Algorithm,
+use usher_bbb::{checksum::Algorithm, secret::Secret};
+use usher_model::{
     id::ServerId,
-    proto::v1::{self, SnapshotBegin, SnapshotChunk, SnapshotEnd},
     routing::{RoutingTable, ServerRoute},
-    secret::Secret,
     server::{AdminState, Health},
 };
+use usher_proto::v1::{self, SnapshotBegin, SnapshotChunk, SnapshotEnd};
 
 use super::*;
 

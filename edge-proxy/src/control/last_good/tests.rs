@@ -1,11 +1,11 @@
 use std::os::unix::fs::PermissionsExt;
 
-use usher_common::{
+use usher_bbb::secret::Secret;
+use usher_model::{
     id::{InternalMeetingId, MeetingId, ServerId, TenantId},
     meeting::MeetingKey,
     revision::Revision,
     routing::{Delta, MeetingRoute, RouteState, TenantRoute},
-    secret::Secret,
     voice::VoiceBridge,
 };
 

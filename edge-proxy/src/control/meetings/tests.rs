@@ -1,5 +1,5 @@
 use proptest::prelude::*;
-use usher_common::id::ServerId;
+use usher_model::id::ServerId;
 
 use super::*;
 

@@ -1,9 +1,8 @@
 use proptest::prelude::*;
-use usher_common::{
-    bbb::checksum::Algorithm,
+use usher_bbb::{checksum::Algorithm, secret::Secret};
+use usher_model::{
     id::{InternalMeetingId, MeetingId},
     routing::{RouteState, RoutingTable, diff},
-    secret::Secret,
     voice::VoiceBridge,
 };
 

@@ -2,7 +2,7 @@
 //! twice by an edge whose first answer was lost, is one as long as it waits.
 
 use sha2::{Digest, Sha256};
-use usher_common::callback::CallbackState;
+use usher_model::callback::CallbackState;
 
 use super::{Form, Received};
 
@@ -53,7 +53,7 @@ pub fn delivery_id(state: &CallbackState, received: &Received) -> String {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use usher_common::{
+    use usher_model::{
         callback::CallbackKind,
         id::{MeetingId, ServerId, TenantId},
         meeting::MeetingKey,

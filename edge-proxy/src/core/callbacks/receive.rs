@@ -5,11 +5,13 @@ use std::borrow::Cow;
 
 use http::Method;
 use serde_json::{Map, Value};
-use usher_common::{
-    bbb::query::{Edit, RawQuery, rewrite},
+use usher_bbb::{
+    query::{Edit, RawQuery, rewrite},
+    secret::Secret,
+};
+use usher_model::{
     callback::{CallbackKind, CallbackState, jwt},
     scope::Scope,
-    secret::Secret,
 };
 
 /// A request to an address of ours.

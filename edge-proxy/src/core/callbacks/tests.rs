@@ -1,11 +1,10 @@
 use http::Method;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use usher_common::{
-    bbb::query::encode,
+use usher_bbb::{query::encode, secret::Secret};
+use usher_model::{
     callback::jwt,
     id::{MeetingId, TenantId},
-    secret::Secret,
 };
 
 use super::*;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use usher_common::bbb::reply::xml::push_escaped;
+use usher_bbb::reply::xml::push_escaped;
 
 use super::Call;
 

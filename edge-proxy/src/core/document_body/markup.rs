@@ -1,6 +1,6 @@
 //! Pieces of markup, each read when it is whole.
 
-use usher_common::bbb::query::decode;
+use usher_bbb::query::decode;
 
 use super::{BodyFault, text::is_known};
 

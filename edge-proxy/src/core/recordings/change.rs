@@ -1,7 +1,7 @@
 //! Changes of recordings that are spread over servers: what each server is told, and what the caller
 //! hears. It hears of success only when every server that has one of the recordings has said so.
 
-use usher_common::bbb::{
+use usher_bbb::{
     call::Call,
     query::{Edit, RawQuery, rewrite},
 };

@@ -7,7 +7,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use usher_common::bbb::{
+use usher_bbb::{
     parse::ListedRecording,
     query::{Edit, RawQuery, decode, rewrite},
     reply::Page,
@@ -217,7 +217,7 @@ fn joined<'i>(ids: impl Iterator<Item = &'i str>) -> String {
 
 /// Returns the parameters that ask a server which of these recordings it has, in any state.
 pub fn for_ids(ids: &[String], whose: Whose<'_>) -> String {
-    let list = usher_common::bbb::query::encode(&joined(ids.iter().map(String::as_str)));
+    let list = usher_bbb::query::encode(&joined(ids.iter().map(String::as_str)));
     for_server(&format!("recordID={list}&state=any"), whose)
 }
 

@@ -2,10 +2,8 @@
 
 use std::cmp::Reverse;
 
-use usher_common::{
-    bbb::{parse::ListedRecording, reply},
-    id::ServerId,
-};
+use usher_bbb::{parse::ListedRecording, reply};
+use usher_model::id::ServerId;
 
 use super::{Whose, filter::Filter};
 

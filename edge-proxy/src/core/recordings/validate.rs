@@ -1,6 +1,6 @@
 //! Parameters of recording calls that a server would refuse, refused here in its words.
 
-use usher_common::bbb::{call::Call, query::RawQuery, reply::Refusal};
+use usher_bbb::{call::Call, query::RawQuery, reply::Refusal};
 
 /// Checks the parameters of a call about recordings.
 ///

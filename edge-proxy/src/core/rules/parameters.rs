@@ -2,10 +2,8 @@
 
 use std::{borrow::Cow, collections::HashSet};
 
-use usher_common::{
-    bbb::query::{Edit, RawQuery, same_name},
-    tenant::{ParameterRule, RuleAction},
-};
+use usher_bbb::query::{Edit, RawQuery, same_name};
+use usher_model::tenant::{ParameterRule, RuleAction};
 
 /// A parameter that is changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,7 +89,7 @@ fn merged(given: &str, added: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use usher_common::bbb::query::rewrite;
+    use usher_bbb::query::rewrite;
 
     use super::*;
 

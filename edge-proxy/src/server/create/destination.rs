@@ -2,12 +2,8 @@
 
 use tokio::time::Instant;
 use tracing::warn;
-use usher_common::{
-    bbb::{call::Call, query::encode, reply::Refusal},
-    id::ServerId,
-    routing::ServerRoute,
-    voice::VoiceBridge,
-};
+use usher_bbb::{call::Call, query::encode, reply::Refusal};
+use usher_model::{id::ServerId, routing::ServerRoute, voice::VoiceBridge};
 
 use super::Creation;
 use crate::{

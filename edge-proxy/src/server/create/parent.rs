@@ -7,16 +7,13 @@
 //!
 //! The parent is one of the tenant's own meetings, whatever else the server runs.
 
-use usher_common::{
-    bbb::{
-        call::Call,
-        query::{Edit, RawQuery, decode, rewrite},
-        reply::Refusal,
-    },
-    id::MeetingId,
-    meeting::MeetingKey,
-    runtime::clock::WallClock,
+use usher_bbb::{
+    call::Call,
+    query::{Edit, RawQuery, decode, rewrite},
+    reply::Refusal,
 };
+use usher_model::{id::MeetingId, meeting::MeetingKey};
+use usher_runtime::clock::WallClock;
 
 use crate::{
     control::meetings::sha1_hex,

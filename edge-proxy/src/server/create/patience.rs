@@ -5,11 +5,9 @@
 //! polls list it, its server may take until `upload_timeout` to say so itself.
 
 use tokio::time::Instant;
-use usher_common::{
-    bbb::call::Call,
-    proto::v1::FailureKind,
-    routing::{RouteState, ServerRoute},
-};
+use usher_bbb::call::Call;
+use usher_model::routing::{RouteState, ServerRoute};
+use usher_proto::v1::FailureKind;
 
 use super::Creation;
 use crate::{

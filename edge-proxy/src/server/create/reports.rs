@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use tracing::warn;
-use usher_common::{
-    bbb::parse::CreateReply, id::ServerId, meeting::MeetingKey, proto::v1::ConfirmMeetingRequest,
-};
+use usher_bbb::parse::CreateReply;
+use usher_model::{id::ServerId, meeting::MeetingKey};
+use usher_proto::v1::ConfirmMeetingRequest;
 
 use crate::control::placement::{Placement, PlacementError};
 

@@ -12,7 +12,7 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
 };
 use tracing::debug;
-use usher_common::runtime::tasks::Tasks;
+use usher_runtime::tasks::Tasks;
 
 use super::{Rules, connection::Connection, life::Life, tls::Tls};
 use crate::server::gateway::Admission;

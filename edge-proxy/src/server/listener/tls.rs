@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
-use usher_common::settings::EdgeSettings;
+use usher_model::settings::EdgeSettings;
 
 /// Time between two looks at the files.
 const LOOK: Duration = Duration::from_secs(2);

@@ -26,7 +26,7 @@ use tokio::{
     time::Sleep,
 };
 use tokio_rustls::server::TlsStream;
-use usher_common::bbb::reply::{CONTENT_TYPE, Refusal};
+use usher_bbb::reply::{CONTENT_TYPE, Refusal};
 
 use super::{prefixed::Prefixed, pulse::Pulse};
 

@@ -6,14 +6,12 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 use tokio::time::Instant;
-use usher_common::{
-    bbb::{
-        call::Call,
-        query::RawQuery,
-        reply::{self, Refusal},
-    },
-    routing::ServerRoute,
+use usher_bbb::{
+    call::Call,
+    query::RawQuery,
+    reply::{self, Refusal},
 };
+use usher_model::routing::ServerRoute;
 
 use super::{fleet::Fleet, whose};
 use crate::{

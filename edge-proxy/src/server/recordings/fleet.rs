@@ -4,15 +4,12 @@ use std::{collections::HashSet, sync::Arc};
 
 use tokio::time::Instant;
 use tracing::warn;
-use usher_common::{
-    bbb::{
-        call::Call,
-        parse::{Answer as Parsed, RecordingList, recordings},
-    },
-    proto::v1::FailureKind,
-    routing::ServerRoute,
-    server::Health,
+use usher_bbb::{
+    call::Call,
+    parse::{Answer as Parsed, RecordingList, recordings},
 };
+use usher_model::{routing::ServerRoute, server::Health};
+use usher_proto::v1::FailureKind;
 
 use crate::{
     control::table::LiveTable,

@@ -4,13 +4,11 @@
 use std::sync::Arc;
 
 use tokio::time::Instant;
-use usher_common::{
-    bbb::{
-        query::{Edit, RawQuery, rewrite},
-        reply::Refusal,
-    },
-    routing::ServerRoute,
+use usher_bbb::{
+    query::{Edit, RawQuery, rewrite},
+    reply::Refusal,
 };
+use usher_model::routing::ServerRoute;
 
 use super::{fleet::Fleet, whose};
 use crate::{

@@ -3,8 +3,9 @@
 
 use std::time::{Duration, Instant};
 
+use usher_bbb::call::Call;
 use usher_bbb_sim::{FaultKind, SimRecording};
-use usher_common::{bbb::call::Call, server::Health};
+use usher_model::server::Health;
 
 use super::{Caller, Way, assert_refused, calls, said, ways};
 use crate::support::Cluster;

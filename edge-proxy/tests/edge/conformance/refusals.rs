@@ -1,6 +1,6 @@
 //! What is refused before any server is asked: each call, in every way it can be made.
 
-use usher_common::bbb::{call::Call, query::encode};
+use usher_bbb::{call::Call, query::encode};
 
 use super::{API, Caller, Way, assert_refused, calls, said, ways};
 use crate::support::Cluster;
@@ -183,7 +183,7 @@ async fn refused_joins_are_redirected_with_the_same_words() {
             assert_eq!(address, "https://app.test/x", "{query}");
             let errors = errors.strip_prefix("a=1&errors=").unwrap_or_else(|| panic!("{query}: {errors}"));
             let errors: serde_json::Value =
-                serde_json::from_str(&usher_common::bbb::query::decode(&errors.replace('+', "%2B")))
+                serde_json::from_str(&usher_bbb::query::decode(&errors.replace('+', "%2B")))
                     .expect("is JSON");
             assert_eq!(errors, serde_json::json!([{ "key": key, "message": message }]), "{query}");
         }

@@ -1,8 +1,8 @@
 //! What the meeting's own server refuses reaches the application in its words; and what a call does, it does
 //! in every way it can be made.
 
+use usher_bbb::{call::Call, parse::outcome, query::RawQuery};
 use usher_bbb_sim::{SimRecording, SimState};
-use usher_common::bbb::{call::Call, parse::outcome, query::RawQuery};
 
 use super::{Caller, Way, assert_refused, ways};
 use crate::support::{Cluster, raw};

@@ -1,7 +1,8 @@
 //! Two tenants with equal ids on one server: each call concerns its own, and nothing of the other.
 
+use usher_bbb::call::Call;
 use usher_bbb_sim::{SimRecording, SimState};
-use usher_common::{bbb::call::Call, id::TenantId, meeting::MeetingKey, routing::RouteState};
+use usher_model::{id::TenantId, meeting::MeetingKey, routing::RouteState};
 
 use super::{Caller, Way, assert_refused, said, ways};
 use crate::support::{Cluster, eventually, key, raw, tenant};

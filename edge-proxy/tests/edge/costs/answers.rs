@@ -2,13 +2,7 @@
 
 use std::hint::black_box;
 
-use usher_common::{
-    bbb::parse::{Answer, meetings, outcome, recordings, sessions, strip_usher_metadata, unscoped},
-    callback::{CallbackKey, CallbackKind, CallbackState},
-    id::{MeetingId, ServerId, TenantId},
-    meeting::MeetingKey,
-    scope::Scope,
-};
+use usher_bbb::parse::{Answer, meetings, outcome, recordings, sessions, strip_usher_metadata, unscoped};
 use usher_edge_proxy::core::{
     callbacks::restore,
     merge::{self, Home, ServerList},
@@ -17,6 +11,12 @@ use usher_edge_proxy::core::{
         filter::Filter,
         list::{self, ServerRecordings},
     },
+};
+use usher_model::{
+    callback::{CallbackKey, CallbackKind, CallbackState},
+    id::{MeetingId, ServerId, TenantId},
+    meeting::MeetingKey,
+    scope::Scope,
 };
 
 use super::{Shape, grows_linearly, none_grows_too_fast};

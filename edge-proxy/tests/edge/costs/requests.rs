@@ -2,22 +2,11 @@
 
 use std::{hint::black_box, time::Duration};
 
-use usher_common::{
-    bbb::{
-        call::{Call, Strategy},
-        checksum::{Algorithm, sign},
-        query::{Edit, rebuilt_form, url_safe},
-    },
-    callback::CallbackKey,
-    id::{MeetingId, ServerId, TenantId},
-    meeting::MeetingKey,
-    routing::ServerRoute,
-    scope::Scope,
+use usher_bbb::{
+    call::{Call, Strategy},
+    checksum::{Algorithm, sign},
+    query::{Edit, rebuilt_form, url_safe},
     secret::Secret,
-    server::{AdminState, Health},
-    settings::MeetingSettings,
-    tenant::TenantPolicy,
-    voice::VoiceBridge,
 };
 use usher_edge_proxy::core::{
     authenticate::authenticate,
@@ -31,6 +20,17 @@ use usher_edge_proxy::core::{
     resign::{outgoing, url},
     rules::{Rules, numbered, wishes},
     validate,
+};
+use usher_model::{
+    callback::CallbackKey,
+    id::{MeetingId, ServerId, TenantId},
+    meeting::MeetingKey,
+    routing::ServerRoute,
+    scope::Scope,
+    server::{AdminState, Health},
+    settings::MeetingSettings,
+    tenant::TenantPolicy,
+    voice::VoiceBridge,
 };
 
 use super::{Shape, grows_linearly, none_grows_too_fast};

@@ -10,12 +10,10 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
-use usher_common::{
-    bbb::{
-        checksum::{Algorithm, sign_query},
-        parse::{Outcome, json_outcome, outcome},
-        query::RawQuery,
-    },
+use usher_bbb::{
+    checksum::{Algorithm, sign_query},
+    parse::{Outcome, json_outcome, outcome},
+    query::RawQuery,
     secret::Secret,
 };
 

@@ -2,18 +2,17 @@
 
 use std::time::Duration;
 
+use usher_bbb::{checksum::Algorithm, secret::Secret};
 use usher_bbb_sim::{BbbSim, SimOptions};
-use usher_common::{
-    bbb::checksum::Algorithm,
+use usher_edge_proxy::app::Edge;
+use usher_model::{
     id::{MeetingId, ServerId, TenantId},
     meeting::MeetingKey,
     routing::{ServerRoute, TenantRoute},
-    runtime::{ops::Ops, tasks::Tasks},
-    secret::Secret,
     server::{AdminState, Health},
     settings::Settings,
 };
-use usher_edge_proxy::app::Edge;
+use usher_runtime::{ops::Ops, tasks::Tasks};
 
 use super::{Client, FakePlane, eventually};
 
@@ -112,7 +111,7 @@ impl Cluster {
 
     /// Waits until the control plane knows the meeting as confirmed, and the edge too.
     pub(crate) async fn confirmed(&self, id: &str) {
-        use usher_common::routing::RouteState;
+        use usher_model::routing::RouteState;
         eventually("the meeting is confirmed", async || {
             self.plane.meeting(&key(id)).is_some_and(|meeting| matches!(meeting.state, RouteState::Active(_)))
         })

@@ -19,23 +19,23 @@ use tokio::{
 use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Response, Status, transport::Server};
-use usher_common::{
+use usher_model::{
     id::ServerId,
     meeting::MeetingKey,
-    proto::{
-        SharedFrame,
-        v1::{
-            self, StreamRoutesResponse, callback_service_server::CallbackServiceServer,
-            hook_service_server::HookServiceServer, placement_service_server::PlacementServiceServer,
-            routing_service_server::RoutingServiceServer, stream_routes_response::Message as ToEdge,
-        },
-    },
     revision::Revision,
     routing::{Delta, MeetingRoute, RoutingTable, ServerRoute, TenantRoute},
-    runtime::tasks::Tasks,
     server::{AdminState, Health},
     voice::VoiceBridge,
 };
+use usher_proto::{
+    SharedFrame,
+    v1::{
+        self, StreamRoutesResponse, callback_service_server::CallbackServiceServer,
+        hook_service_server::HookServiceServer, placement_service_server::PlacementServiceServer,
+        routing_service_server::RoutingServiceServer, stream_routes_response::Message as ToEdge,
+    },
+};
+use usher_runtime::tasks::Tasks;
 
 use super::eventually;
 

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, ensure};
 use hdrhistogram::Histogram;
 use tokio::task::JoinSet;
 use tonic::transport::Channel;
-use usher_common::proto::v1::{
+use usher_proto::v1::{
     ConfirmMeetingRequest, MeetingKey, PlaceMeetingRequest, placement_service_client::PlacementServiceClient,
 };
 

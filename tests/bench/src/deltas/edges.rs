@@ -3,7 +3,6 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Result, ensure};
-use usher_common::{id::EdgeId, revision::Revision, runtime::tasks::Tasks};
 use usher_edge_proxy::{
     control::{
         cell::TableCell,
@@ -12,6 +11,8 @@ use usher_edge_proxy::{
     },
     metrics::StreamMetrics,
 };
+use usher_model::{id::EdgeId, revision::Revision};
+use usher_runtime::tasks::Tasks;
 
 use super::marks::Marks;
 

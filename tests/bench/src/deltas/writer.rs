@@ -7,15 +7,15 @@ use tokio::{
     task::JoinSet,
     time::{Instant, MissedTickBehavior},
 };
-use usher_common::{
-    id::{InternalMeetingId, ServerId},
-    meeting::{Record, RecordState},
-    settings::StoreSettings,
-};
 use usher_control_plane::{
     core::plan::{Plan, Write},
     ports::{self, Txn, Verdict},
     store::{self, codec::Codec},
+};
+use usher_model::{
+    id::{InternalMeetingId, ServerId},
+    meeting::{Record, RecordState},
+    settings::StoreSettings,
 };
 
 use super::marks::{Commit, Marks};

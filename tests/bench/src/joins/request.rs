@@ -1,7 +1,7 @@
 //! Join requests, signed ahead: what is measured is the server, not the client's hashing.
 
-use usher_common::{
-    bbb::checksum::{Algorithm, sign_query},
+use usher_bbb::{
+    checksum::{Algorithm, sign_query},
     secret::Secret,
 };
 

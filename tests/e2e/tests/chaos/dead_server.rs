@@ -4,13 +4,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use futures::future::try_join_all;
+use usher_bbb::call::Call;
 use usher_bbb_sim::{BbbSim, Fault, FaultKind};
-use usher_common::{bbb::call::Call, proto::v1::Health};
 use usher_harness::{
     servers::{self, SERVER_SECRET},
     standalone::Standalone,
     wait,
 };
+use usher_proto::v1::Health;
 
 use crate::support::{arrivals, becomes, has};
 

@@ -4,8 +4,8 @@
 use std::{cell::Cell, time::Duration};
 
 use anyhow::{Result, ensure};
+use usher_bbb::call::Call;
 use usher_bbb_sim::{Fault, FaultKind};
-use usher_common::bbb::call::Call;
 use usher_harness::{cluster::Cluster, wait};
 
 use crate::support::arrivals;

@@ -7,20 +7,19 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use tonic::Code;
-use usher_common::{
-    id::{MeetingId, TenantId},
-    meeting::MeetingKey,
-    proto::v1::{
-        Health, ResolveMeetingRequest, ResolveMeetingResponse,
-        placement_service_client::PlacementServiceClient,
-    },
-};
 use usher_harness::{
     client::BbbClient,
     cluster::{Cluster, ClusterBuilder},
     figures::metric,
     link::Condition,
     wait,
+};
+use usher_model::{
+    id::{MeetingId, TenantId},
+    meeting::MeetingKey,
+};
+use usher_proto::v1::{
+    Health, ResolveMeetingRequest, ResolveMeetingResponse, placement_service_client::PlacementServiceClient,
 };
 
 /// Longest time a create takes that has to find another control plane, on a loaded machine. It asks a

@@ -14,8 +14,8 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
-use usher_common::proto::v1::Health;
 use usher_harness::{cluster::Cluster, wait};
+use usher_proto::v1::Health;
 
 use self::{school::School, troubles::Troubles};
 use crate::support::now_ms;

@@ -9,7 +9,6 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use futures::{StreamExt, TryStreamExt, stream};
-use usher_common::{id::EdgeId, proto::v1::Edge, revision::Revision, runtime::tasks::Tasks};
 use usher_edge_proxy::{
     control::{
         cell::TableCell,
@@ -19,6 +18,9 @@ use usher_edge_proxy::{
     metrics::StreamMetrics,
 };
 use usher_harness::{cluster::Cluster, process::Process, wait};
+use usher_model::{id::EdgeId, revision::Revision};
+use usher_proto::v1::Edge;
+use usher_runtime::tasks::Tasks;
 
 const EDGES: usize = 200;
 const MEETINGS: usize = 400;

@@ -4,8 +4,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Result, ensure};
 use usher_bbb_sim::BbbSim;
-use usher_common::proto::v1::{Health, Server};
 use usher_harness::{admin::Admin, wait};
+use usher_proto::v1::{Health, Server};
 
 /// Milliseconds since 1970, as simulated servers count.
 pub(crate) fn now_ms() -> u64 {

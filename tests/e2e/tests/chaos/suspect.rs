@@ -3,7 +3,6 @@
 use std::{cell::Cell, process::Command, time::Duration};
 
 use anyhow::{Context, Result, ensure};
-use usher_common::proto::v1::Health;
 use usher_harness::{
     cluster::Cluster,
     figures::metric,
@@ -11,6 +10,7 @@ use usher_harness::{
     programs::Program,
     wait,
 };
+use usher_proto::v1::Health;
 
 use crate::support::arrivals;
 

@@ -7,17 +7,15 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use futures::{StreamExt, TryStreamExt, stream};
+use usher_bbb::call::Call;
 use usher_bbb_sim::{BbbSim, Fault, FaultKind};
-use usher_common::{
-    bbb::call::Call,
-    proto::v1::{Health, PanicServerRequest},
-};
 use usher_harness::{
     admin::Admin,
     servers::{self, SERVER_SECRET},
     standalone::Standalone,
     wait,
 };
+use usher_proto::v1::{Health, PanicServerRequest};
 
 use crate::support::{arrivals, becomes, has, longest_gap, now_ms};
 

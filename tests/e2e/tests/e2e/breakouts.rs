@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
 use usher_bbb_sim::{BbbSim, FaultKind};
-use usher_common::proto::v1::{Health, Meeting, RecordState};
 use usher_harness::{admin::Admin, client::BbbClient, cluster::Cluster, standalone::Standalone, wait};
+use usher_proto::v1::{Health, Meeting, RecordState};
 
 use crate::store_faults::metric;
 

@@ -8,8 +8,8 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use usher_bbb_sim::FaultKind;
-use usher_common::proto::v1::Health;
 use usher_harness::{cluster::Cluster, wait};
+use usher_proto::v1::Health;
 
 /// Returns the library that shifts a program's wall clock.
 pub(crate) fn faketime() -> Result<PathBuf> {

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Context, Result, ensure};
 use futures::future::try_join_all;
 use quick_xml::{Reader, XmlVersion, events::Event};
-use usher_common::proto::v1;
 use usher_harness::{
     admin::Admin, client::BbbClient, cluster::Cluster, figures::metric, process::Process,
     standalone::Standalone, wait,
 };
+use usher_proto::v1;
 
 const PASSWORD: &str = "a telephone system's password";
 

@@ -1,13 +1,13 @@
 //! Servers come and go: admin states, draining, and the inventory in Scalelite's YAML.
 
 use anyhow::{Result, ensure};
-use usher_common::proto::v1::{self, AdminState, Health};
 use usher_harness::{
     programs::Program,
     servers::{self, SERVER_SECRET},
     standalone::Standalone,
     wait,
 };
+use usher_proto::v1::{self, AdminState, Health};
 
 /// Runs `usher …` against a standalone and returns what it printed.
 async fn usher(of: &Standalone, arguments: &[&str]) -> Result<String> {

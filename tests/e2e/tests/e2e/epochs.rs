@@ -6,12 +6,12 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use usher_common::proto::v1::{
-    Hello, Revision, Seal, StreamRoutesRequest, routing_service_client::RoutingServiceClient,
-    stream_routes_request::Message as Say, stream_routes_response::Message as Hear,
-};
 use usher_harness::{
     admin::Admin, client::BbbClient, cluster::Cluster, process::Process, standalone::Standalone, wait,
+};
+use usher_proto::v1::{
+    Hello, Revision, Seal, StreamRoutesRequest, routing_service_client::RoutingServiceClient,
+    stream_routes_request::Message as Say, stream_routes_response::Message as Hear,
 };
 
 use crate::{clock::faketime, store_faults::metric};
@@ -62,7 +62,7 @@ async fn claim_a_past(admin: &Admin, given: Option<&Seal>) -> Result<Vec<mpsc::S
     Ok(open)
 }
 
-type Frames = tonic::Streaming<usher_common::proto::SharedFrame>;
+type Frames = tonic::Streaming<usher_proto::SharedFrame>;
 
 async fn greet(admin: &Admin, hello: Hello) -> Result<(mpsc::Sender<StreamRoutesRequest>, Frames)> {
     let (say, said) = mpsc::channel(4);

@@ -4,12 +4,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use futures::future::{join_all, try_join_all};
+use usher_bbb::call::Call;
 use usher_bbb_sim::{BbbSim, Fault, FaultKind};
-use usher_common::{
-    bbb::call::Call,
-    proto::v1::{Health, Server},
-};
 use usher_harness::{admin::Admin, standalone::Standalone, wait};
+use usher_proto::v1::{Health, Server};
 
 async fn becomes(admin: &Admin, id: &str, health: Health) -> Result<Server> {
     wait::until(&format!("{id} to be {health:?}"), || async {

@@ -3,9 +3,10 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Result, ensure};
+use usher_bbb::call::Call;
 use usher_bbb_sim::{BbbSim, Fault, FaultKind};
-use usher_common::{bbb::call::Call, proto::v1::Health};
 use usher_harness::{admin::Admin, client::BbbClient, cluster::Cluster, standalone::Standalone};
+use usher_proto::v1::Health;
 
 /// Requests of each kind; forty took a fleet of three out of placement.
 const REQUESTS: usize = 40;

@@ -11,8 +11,8 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use rand::{Rng, RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use reqwest::Url;
+use usher_bbb::query::decode;
 use usher_bbb_sim::{BbbSim, SimMeeting, SimRecording};
-use usher_common::{bbb::query::decode, id::TenantId, scope::Scope};
 use usher_harness::{
     application::Application,
     client::{Answer, BbbClient, Hash},
@@ -21,6 +21,7 @@ use usher_harness::{
     standalone::Standalone,
     wait,
 };
+use usher_model::{id::TenantId, scope::Scope};
 
 const TENANTS: [&str; 3] = ["default", "a", "a.b"];
 const STEPS: usize = 250;

@@ -3,9 +3,10 @@
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
+use usher_bbb::call::Call;
 use usher_bbb_sim::{BbbSim, Fault, FaultKind};
-use usher_common::{bbb::call::Call, proto::v1::Health};
 use usher_harness::{admin::Admin, client::BbbClient, cluster::Cluster, figures::metric, load::Load, wait};
+use usher_proto::v1::Health;
 
 /// What nobody may see change when the leader does: health and both counters.
 async fn health_of(admin: &Admin) -> Result<Vec<(String, Health, u32, u32)>> {

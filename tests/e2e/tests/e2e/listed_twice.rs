@@ -6,11 +6,11 @@ use std::collections::BTreeSet;
 use anyhow::{Result, ensure};
 use tonic::Code;
 use usher_bbb_sim::{BbbSim, SimOptions};
-use usher_common::proto::v1::{
+use usher_harness::{admin::Admin, wait};
+use usher_proto::v1::{
     AdminState, EndMeetingRequest, Health, PanicServerRequest, Server, UpdateServerRequest,
     UpdateServerResponse,
 };
-use usher_harness::{admin::Admin, wait};
 
 use crate::site::Site;
 
@@ -117,7 +117,7 @@ async fn a_server_that_moves_leaves_no_meeting_behind(site: &Site) -> Result<()>
     }
     wait::until("the meeting to be confirmed", || async {
         let meetings = admin.meetings().await?;
-        let confirmed = |meeting: &&usher_common::proto::v1::Meeting| !meeting.internal_id.is_empty();
+        let confirmed = |meeting: &&usher_proto::v1::Meeting| !meeting.internal_id.is_empty();
         ensure!(meetings.iter().filter(confirmed).any(|meeting| meeting.meeting_id == id));
         Ok(())
     })

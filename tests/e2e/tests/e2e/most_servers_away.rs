@@ -4,8 +4,8 @@
 use anyhow::{Result, ensure};
 use futures::future::try_join_all;
 use usher_bbb_sim::{BbbSim, FaultKind};
-use usher_common::proto::v1::Health;
 use usher_harness::{admin::Admin, client::BbbClient, cluster::Cluster, standalone::Standalone, wait};
+use usher_proto::v1::Health;
 
 const SERVERS: usize = 6;
 /// Those that go away: two thirds of them.

@@ -2,9 +2,10 @@
 //! failed poll a split.
 
 use anyhow::{Result, ensure};
+use usher_bbb::call::Call;
 use usher_bbb_sim::{BbbSim, Fault, FaultKind};
-use usher_common::{bbb::call::Call, proto::v1::Health};
 use usher_harness::{admin::Admin, client::BbbClient, cluster::Cluster, standalone::Standalone, wait};
+use usher_proto::v1::Health;
 
 /// The relations of `POLL_INTERVAL=60` with the defaults, in a second.
 const SCALELITES: [(&str, &str); 5] = [

@@ -2,8 +2,8 @@
 
 use anyhow::{Context, Result, ensure};
 use reqwest::Url;
+use usher_bbb::query::RawQuery;
 use usher_bbb_sim::BbbSim;
-use usher_common::bbb::query::RawQuery;
 use usher_harness::{application::Application, forwarder::Forwarder, wait};
 
 use crate::site::Site;

@@ -3,8 +3,8 @@
 use std::{path::Path, process::Output};
 
 use anyhow::{Context, Result, ensure};
-use usher_common::proto::v1::AdminState;
 use usher_harness::programs::Program;
+use usher_proto::v1::AdminState;
 
 use crate::site::Site;
 

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use usher_common::proto::v1::Health;
 use usher_harness::{
     client::BbbClient,
     cluster::Cluster,
@@ -12,6 +11,7 @@ use usher_harness::{
     servers::SERVER_SECRET,
     wait,
 };
+use usher_proto::v1::Health;
 
 /// Runs a load while `chaos` happens to etcd, and a while after it.
 async fn under_load(

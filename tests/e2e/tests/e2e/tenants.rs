@@ -1,8 +1,8 @@
 //! Tenants: several applications behind one Usher.
 
 use anyhow::{Result, ensure};
-use usher_common::proto::v1;
 use usher_harness::{admin::Admin, client::BbbClient, standalone::Standalone, wait};
+use usher_proto::v1;
 
 /// Waits until a call is answered with this key, as it is a moment after a change of the tenant.
 async fn until_key(client: &BbbClient, call: &str, query: &str, key: &str) -> Result<()> {

@@ -3,7 +3,7 @@
 use std::{cell::Cell, collections::BTreeMap};
 
 use anyhow::{Context, Result, ensure};
-use usher_common::proto::v1;
+use usher_proto::v1;
 
 use super::Cluster;
 use crate::wait;

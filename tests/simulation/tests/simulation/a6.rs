@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep};
-use usher_common::settings::Settings;
+use usher_model::settings::Settings;
 
 use crate::{
     cluster::{Cluster, Shape},
@@ -17,7 +17,7 @@ use crate::{
 const SERVERS: usize = 20;
 
 fn shape() -> Shape {
-    let secret = usher_common::secret::Secret::new("tenant");
+    let secret = usher_bbb::secret::Secret::new("tenant");
     Shape {
         replicas: 2,
         servers: SERVERS,

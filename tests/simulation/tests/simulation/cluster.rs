@@ -5,13 +5,13 @@ use std::{
     time::Duration,
 };
 
-use usher_common::{
+use usher_control_plane::core::policy::Policy;
+use usher_model::{
     id::{MeetingId, ServerId, TenantId},
     meeting::MeetingKey,
-    runtime::clock,
     settings::Settings,
 };
-use usher_control_plane::core::policy::Policy;
+use usher_runtime::clock;
 
 use crate::{
     chance::Chance,

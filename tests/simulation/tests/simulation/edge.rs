@@ -14,19 +14,19 @@ use std::{
 };
 
 use tokio::time::Instant;
-use usher_common::{
-    bbb::call::Call,
-    id::{InternalMeetingId, ServerId},
-    meeting::MeetingKey,
-    routing::{RouteState, ServerRoute},
-    settings::Settings,
-};
+use usher_bbb::call::Call;
 use usher_edge_proxy::{
     control::cell::TableCell,
     core::{
         evidence::CallLedger,
         route::{Decision, Known, decide},
     },
+};
+use usher_model::{
+    id::{InternalMeetingId, ServerId},
+    meeting::MeetingKey,
+    routing::{RouteState, ServerRoute},
+    settings::Settings,
 };
 
 pub(crate) use self::join::Joined;

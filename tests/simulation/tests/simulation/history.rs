@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep};
-use usher_common::{id::ServerId, settings::Settings};
+use usher_model::{id::ServerId, settings::Settings};
 
 use crate::{
     chance::Chance,
@@ -29,7 +29,7 @@ fn quick() -> Settings {
     (health.unhealthy_after, health.mass_hold) = (seconds(12), seconds(30));
     (settings.placement.slow_start, settings.placement.max_inflight_creates) = (seconds(5), 8);
     (settings.meetings.create_timeout, settings.meetings.call_timeout) = (seconds(6), seconds(3));
-    settings.secrets = vec![usher_common::secret::Secret::new("tenant")];
+    settings.secrets = vec![usher_bbb::secret::Secret::new("tenant")];
     settings
 }
 

@@ -3,14 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep};
-use usher_common::{
-    id::{MeetingId, TenantId},
-    proto::v1::FailureKind,
-    routing::TenantRoute,
-    runtime::clock,
-    secret::Secret,
-};
+use usher_bbb::secret::Secret;
 use usher_edge_proxy::core::evidence::Caller;
+use usher_model::{
+    id::{MeetingId, TenantId},
+    routing::TenantRoute,
+};
+use usher_proto::v1::FailureKind;
+use usher_runtime::clock;
 
 use crate::cluster::Cluster;
 

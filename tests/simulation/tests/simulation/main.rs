@@ -25,7 +25,7 @@ mod witness;
 
 use runner::{Scenario, run, run_all};
 use sabotage::Sabotage;
-use usher_common::settings::Settings;
+use usher_model::settings::Settings;
 use witness::Figures;
 
 /// Seeds that are tried unless `USHER_SIM_SEEDS` says how many.

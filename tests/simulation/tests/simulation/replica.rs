@@ -6,13 +6,14 @@ use std::sync::{
 };
 
 use prometheus_client::registry::Registry;
-use usher_common::{runtime::tasks::Tasks, settings::Settings};
 use usher_control_plane::{
     engine::{Engine, Surroundings},
     grpc::{placement::Placement, routing::Routing},
     ops::{metrics::Metrics, watchdog::Watchdog},
     tasks::edges::Edges,
 };
+use usher_model::settings::Settings;
+use usher_runtime::tasks::Tasks;
 
 use crate::{
     net::{Life, Net, Node},

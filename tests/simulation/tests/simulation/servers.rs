@@ -11,7 +11,7 @@ use std::{
 };
 
 use tokio::time::sleep;
-use usher_common::{id::ServerId, meeting::MeetingKey, server::Server};
+use usher_model::{id::ServerId, meeting::MeetingKey, server::Server};
 
 use self::bbb::Bbb;
 pub(crate) use self::{bbb::Created, port::ServersLink};
@@ -265,11 +265,11 @@ impl SimServers {
         Server {
             url: format!("http://{id}/bigbluebutton/api/"),
             id,
-            secret: usher_common::secret::Secret::new("simulated"),
+            secret: usher_bbb::secret::Secret::new("simulated"),
             weight: 1.0,
             tags: Vec::new(),
-            admin: usher_common::server::AdminState::Enabled,
-            algorithm: usher_common::bbb::checksum::Algorithm::Sha256,
+            admin: usher_model::server::AdminState::Enabled,
+            algorithm: usher_bbb::checksum::Algorithm::Sha256,
             created_at_ms: 0,
             former_of: None,
         }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use tokio::time::Instant;
-use usher_common::runtime::clock::WallClock;
+use usher_runtime::clock::WallClock;
 
 /// Where every history begins: in November 2026.
 const BEGIN: Duration = Duration::from_secs(1_795_000_000);

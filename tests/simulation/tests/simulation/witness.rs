@@ -12,11 +12,11 @@ mod truth;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use usher_common::{
+use usher_control_plane::{core::policy::Policy, ports::Batch};
+use usher_model::{
     id::{InternalMeetingId, ServerId},
     meeting::MeetingKey,
 };
-use usher_control_plane::{core::policy::Policy, ports::Batch};
 
 pub(crate) use self::{
     checker::{Checker, Kind, Violation},

@@ -1,5 +1,5 @@
 use proptest::prelude::*;
-use usher_common::{
+use usher_model::{
     id::{MeetingId, TenantId},
     meeting::MeetingKey,
 };

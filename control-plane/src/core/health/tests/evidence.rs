@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use usher_common::{
+use usher_bbb::secret::Secret;
+use usher_model::{
     id::{MeetingId, TenantId},
     routing::TenantRoute,
-    secret::Secret,
 };
 
 use super::*;

@@ -1,6 +1,6 @@
 //! What the health of many servers, or of one over time, says beyond its colour.
 
-use usher_common::server::{AdminState, Server};
+use usher_model::server::{AdminState, Server};
 
 use super::*;
 use crate::core::{

@@ -1,4 +1,4 @@
-use usher_common::{
+use usher_model::{
     meeting::{Record, RecordState, Zombie, ZombieState},
     routing::TenantRoute,
     server::SampledMeeting,
@@ -18,7 +18,7 @@ fn tenant(id: &str) -> TenantId {
 /// Tenants `default` and `school` on servers `a` and `b`; `room` of `default` runs on `a`.
 fn bench() -> Bench {
     let mut bench =
-        Bench::with_servers(Policy::new(&usher_common::settings::Settings::default()), &["a", "b"]);
+        Bench::with_servers(Policy::new(&usher_model::settings::Settings::default()), &["a", "b"]);
     for id in ["default", "school"] {
         bench.write(Write::Tenant(TenantRoute::new(tenant(id))));
     }

@@ -1,6 +1,6 @@
 //! Taking another balancer's meetings over, one by one (ADR 12).
 
-use usher_common::{
+use usher_model::{
     id::{MeetingId, TenantId},
     meeting::MeetingKey,
     server::{Sample, SampledMeeting},
@@ -147,7 +147,7 @@ fn the_next_list_without_it_takes_it_away_again() {
 #[test]
 fn i2_under_adopt_all_a_poll_takes_no_tenants_meeting_for_defaults() {
     for claim in [None, Some(school())] {
-        let policy = Policy { adopt: usher_common::settings::Adopt::All, ..Policy::default() };
+        let policy = Policy { adopt: usher_model::settings::Adopt::All, ..Policy::default() };
         let mut bench = Bench::with_servers(policy, &["a", "b"]);
         let running = SampledMeeting { claim: claim.clone(), ..foreign(&format!("{M}-7")) };
         if claim.is_none() {

@@ -1,6 +1,6 @@
 //! Breakout rooms that applications create themselves: `m` is one of `parent`.
 
-use usher_common::{id::TenantId, meeting::MeetingKey, routing::TenantRoute, tenant::TenantPolicy};
+use usher_model::{id::TenantId, meeting::MeetingKey, routing::TenantRoute, tenant::TenantPolicy};
 
 use super::*;
 use crate::core::{
@@ -8,7 +8,7 @@ use crate::core::{
     testkit::{self, listed},
 };
 
-fn parent() -> usher_common::id::MeetingId {
+fn parent() -> usher_model::id::MeetingId {
     key("parent").meeting
 }
 
@@ -169,7 +169,7 @@ fn an_id_is_a_rooms_or_another_meetings() {
 fn a_room_is_no_meeting_more_no_load_and_has_no_number_of_ours() {
     let mut bench = with_parent();
     let policy = TenantPolicy { max_meetings: 1, ..TenantPolicy::default() };
-    let range = usher_common::voice::VoiceRange::new(10_000, 10_009).unwrap();
+    let range = usher_model::voice::VoiceRange::new(10_000, 10_009).unwrap();
     let policy = TenantPolicy { voice_bridges: Some(range), ..policy };
     bench.write(Write::Tenant(TenantRoute { policy, ..TenantRoute::new(TenantId::default_tenant()) }));
     let before = bench.fleet.server(&sid("a")).unwrap().effective_load();
@@ -188,7 +188,7 @@ fn a_room_is_no_meeting_more_no_load_and_has_no_number_of_ours() {
 #[test]
 fn a_room_of_a_lost_store_can_be_taken_over_by_hand_too() {
     let bench = bench();
-    let running = usher_common::server::SampledMeeting {
+    let running = usher_model::server::SampledMeeting {
         breakout: true,
         named: true,
         external_id: "of-the-server".into(),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use usher_common::id::ServerId;
+use usher_model::id::ServerId;
 
 use super::*;
 use crate::core::{

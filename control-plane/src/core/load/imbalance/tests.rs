@@ -1,4 +1,4 @@
-use usher_common::server::{Sample, SampledMeeting};
+use usher_model::server::{Sample, SampledMeeting};
 
 use super::*;
 use crate::core::{
@@ -29,7 +29,7 @@ fn f10_imbalance_is_the_largest_load_per_weight_over_the_mean() {
         run(&mut bench, id, &[users]);
     }
     assert_eq!(imbalance(&bench.fleet), 2.0);
-    let heavy = usher_common::server::Server { weight: 3.0, ..server("a") };
+    let heavy = usher_model::server::Server { weight: 3.0, ..server("a") };
     bench.write(Write::Server(heavy));
     assert_eq!(imbalance(&bench.fleet), 1.0, "a bigger server carries more");
     bench.red("b");

@@ -2,7 +2,7 @@
 //! creation: two entries that list the same one are one server, and the instance is one. It is no double
 //! of itself, and no zombie of one entry while a record names it by the other.
 
-use usher_common::{
+use usher_model::{
     id::{InternalMeetingId, ServerId},
     meeting::{Record, RecordState, Zombie, ZombieKey, ZombieState},
     server::{AdminState, Health, SampledMeeting},

@@ -2,7 +2,7 @@
 //! emptied or set back a record may be the word of the past, or of a poll that came first: then the
 //! newer instance has the id, as an answer with an older createTime never replaces a newer one (A5).
 
-use usher_common::{
+use usher_model::{
     meeting::{Record, RecordState, ZombieKey, ZombieState},
     server::{AdminState, SampledMeeting},
     settings::Adopt,
@@ -90,7 +90,7 @@ fn create_time(record: &Record) -> i64 {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use usher_common::{
+    use usher_model::{
         meeting::{Record, RecordState, ZombieState},
         server::{AdminState, Sample, Server},
         settings::Adopt,

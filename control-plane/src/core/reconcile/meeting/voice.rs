@@ -1,6 +1,6 @@
 //! The number by which callers reach a meeting is the one its server says.
 
-use usher_common::meeting::{Record, RecordState};
+use usher_model::meeting::{Record, RecordState};
 
 use super::Meeting;
 use crate::core::voice;

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use usher_common::{
-    proto::v1,
+use usher_model::{
     tenant::{ParameterRule, Presentation, RuleAction, TenantPolicy},
     voice::VoiceRange,
 };
+use usher_proto::v1;
 
 use crate::{core::placement::TagWish, grpc::status::Violation};
 

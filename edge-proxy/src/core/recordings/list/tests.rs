@@ -1,9 +1,6 @@
 use proptest::prelude::*;
-use usher_common::{
-    bbb::parse::{Answer, recordings},
-    id::TenantId,
-    scope::Scope,
-};
+use usher_bbb::parse::{Answer, recordings};
+use usher_model::{id::TenantId, scope::Scope};
 
 use super::*;
 

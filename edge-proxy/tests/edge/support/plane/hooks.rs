@@ -1,7 +1,7 @@
 //! Webhooks of the double.
 
 use tonic::{Request, Response, Status};
-use usher_common::proto::v1::{self, hook_service_server::HookService};
+use usher_proto::v1::{self, hook_service_server::HookService};
 
 use super::{FakePlane, Heard};
 

@@ -6,20 +6,20 @@ use tokio::sync::mpsc;
 use tokio_stream::{Stream, StreamExt, wrappers::ReceiverStream};
 use tonic::{Code, Request, Response, Status, Streaming};
 use tonic_types::{ErrorDetails, StatusExt};
-use usher_common::{
+use usher_model::{
     callback::CallbackKey,
     id::{InternalMeetingId, ServerId},
     meeting::MeetingKey,
-    proto::{
-        SharedFrame,
-        v1::{
-            self, StreamRoutesRequest, StreamRoutesResponse, callback_service_server::CallbackService,
-            placement_service_server::PlacementService, routing_service_server::RoutingService,
-            stream_routes_request::Message as FromEdge,
-        },
-    },
     routing::{MeetingRoute, RouteState},
     server::{AdminState, Health},
+};
+use usher_proto::{
+    SharedFrame,
+    v1::{
+        self, StreamRoutesRequest, StreamRoutesResponse, callback_service_server::CallbackService,
+        placement_service_server::PlacementService, routing_service_server::RoutingService,
+        stream_routes_request::Message as FromEdge,
+    },
 };
 
 use super::{FakePlane, Heard, snapshot};

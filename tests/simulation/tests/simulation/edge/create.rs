@@ -3,14 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep, timeout_at};
-use usher_common::{
-    bbb::call::Call,
+use usher_bbb::call::Call;
+use usher_edge_proxy::core::{evidence::Caller, route::Decision};
+use usher_model::{
     id::{InternalMeetingId, ServerId},
     meeting::MeetingKey,
-    proto::v1::{AbandonCertainty, FailureKind},
     routing::RouteState,
 };
-use usher_edge_proxy::core::{evidence::Caller, route::Decision};
+use usher_proto::v1::{AbandonCertainty, FailureKind};
 
 use super::{
     Owner, SimEdge,

@@ -2,7 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use usher_common::{bbb::call::Call, id::InternalMeetingId, meeting::MeetingKey};
+use usher_bbb::call::Call;
+use usher_model::{id::InternalMeetingId, meeting::MeetingKey};
 
 use super::{Located, Owner, SimEdge};
 

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use usher_common::{bbb::call::Call, id::ServerId, meeting::MeetingKey};
+use usher_bbb::call::Call;
+use usher_model::{id::ServerId, meeting::MeetingKey};
 
 use super::{Located, SimEdge};
 

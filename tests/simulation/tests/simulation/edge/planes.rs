@@ -8,15 +8,15 @@ use std::{
 
 use tokio::time::Instant;
 use tonic::{Code, Request, Response, Status};
-use usher_common::{
-    bbb::call::Call,
+use usher_bbb::call::Call;
+use usher_edge_proxy::core::evidence::{Caller, Evidence};
+use usher_model::{
     id::{InternalMeetingId, ServerId},
     meeting::MeetingKey,
-    proto::v1::{self, placement_service_server::PlacementService},
     revision::Revision,
     routing::{MeetingRoute, ServerRoute},
 };
-use usher_edge_proxy::core::evidence::{Caller, Evidence};
+use usher_proto::v1::{self, placement_service_server::PlacementService};
 
 use super::{Owner, SimEdge};
 use crate::{net::Lost, replica::Running, servers::Created};

@@ -9,13 +9,13 @@ use tokio::{
 };
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
-use usher_common::proto::{
-    SharedFrame,
-    v1::{Ack, Hello, Resync, StreamRoutesRequest, stream_routes_request::Message as Outgoing},
-};
 use usher_edge_proxy::control::{
     intake::{Intake, Step},
     subscriber::Patience,
+};
+use usher_proto::{
+    SharedFrame,
+    v1::{Ack, Hello, Resync, StreamRoutesRequest, stream_routes_request::Message as Outgoing},
 };
 
 use super::SimEdge;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use tokio::time::sleep;
-use usher_common::proto::v1::{Hello, Revision, Seal, StreamRoutesRequest, stream_routes_request::Message};
+use usher_proto::v1::{Hello, Revision, Seal, StreamRoutesRequest, stream_routes_request::Message};
 
 use crate::cluster::Cluster;
 

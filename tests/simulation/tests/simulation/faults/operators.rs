@@ -3,7 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::sleep;
-use usher_common::{id::ServerId, runtime::clock, server::AdminState};
+use usher_model::{id::ServerId, server::AdminState};
+use usher_runtime::clock;
 
 use crate::{
     cluster::{Cluster, meeting},

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use tokio::time::Instant;
-use usher_common::{
+use usher_model::{
     id::InternalMeetingId,
     meeting::MeetingKey,
     server::{Sample, SampledMeeting},

@@ -4,12 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use tokio::time::{Instant, sleep};
-use usher_common::{
+use usher_bbb::secret::Secret;
+use usher_control_plane::ports::{BbbServers, CallError, Ended};
+use usher_model::{
     id::InternalMeetingId,
-    secret::Secret,
     server::{Sample, Server},
 };
-use usher_control_plane::ports::{BbbServers, CallError, Ended};
 
 use super::{Failed, SimServers, index_of};
 use crate::{

@@ -5,9 +5,9 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use tokio::time::timeout;
-use usher_common::revision::FencingToken;
 use usher_control_plane::core::upkeep::StoreSpace;
 use usher_control_plane::ports::{Batch, Guard, Lease, Listing, Store, StoreError, Txn, Verdict, WatchError};
+use usher_model::revision::FencingToken;
 
 use super::{SimStore, state::State, unavailable, watch::Watch};
 use crate::{

@@ -8,15 +8,15 @@ use std::{
 };
 
 use tokio::time::Instant;
-use usher_common::{
-    id::{InternalMeetingId, ServerId},
-    meeting::{MeetingKey, Record, RecordState, Zombie, ZombieKey, ZombieState},
-    server::{AdminState, Health},
-};
 use usher_control_plane::{
     core::{plan::Event, policy::Policy},
     ports::{Batch, Change},
     store::{codec::Codec, keys},
+};
+use usher_model::{
+    id::{InternalMeetingId, ServerId},
+    meeting::{MeetingKey, Record, RecordState, Zombie, ZombieKey, ZombieState},
+    server::{AdminState, Health},
 };
 
 use super::{

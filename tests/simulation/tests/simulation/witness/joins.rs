@@ -1,7 +1,7 @@
 //! What a client that joins may be told (I13): never that a meeting does not exist while it runs, is
 //! routed and its server serves; never another server by a table that knows better.
 
-use usher_common::{
+use usher_model::{
     id::{InternalMeetingId, ServerId},
     meeting::{MeetingKey, RecordState},
     server::{AdminState, Health},

@@ -1,6 +1,6 @@
 //! What must hold once nothing is disturbed any more and some polls have passed.
 
-use usher_common::{
+use usher_model::{
     id::{InternalMeetingId, ServerId},
     meeting::{MeetingKey, RecordState},
     server::{AdminState, Health},
@@ -61,11 +61,11 @@ impl Checker {
 }
 
 mod tests {
-    use usher_common::{
+    use usher_control_plane::core::policy::Policy;
+    use usher_model::{
         id::{InternalMeetingId, MeetingId, ServerId, TenantId},
         meeting::MeetingKey,
     };
-    use usher_control_plane::core::policy::Policy;
 
     use crate::witness::{Cause, Checker};
 

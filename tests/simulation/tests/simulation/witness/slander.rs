@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use tokio::time::Instant;
-use usher_common::{
+use usher_model::{
     id::ServerId,
     server::{Health, HealthRecord},
 };

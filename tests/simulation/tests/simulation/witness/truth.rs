@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use usher_common::{
-    id::{InternalMeetingId, ServerId},
-    meeting::{MeetingKey, Record, RecordState, Zombie, ZombieKey},
-    server::{AdminState, Health, HealthRecord},
-};
 use usher_control_plane::core::{
     health::colour,
     plan::{Event, Stored},
     policy::Policy,
+};
+use usher_model::{
+    id::{InternalMeetingId, ServerId},
+    meeting::{MeetingKey, Record, RecordState, Zombie, ZombieKey},
+    server::{AdminState, Health, HealthRecord},
 };
 
 use crate::servers::home;

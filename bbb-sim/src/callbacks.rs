@@ -1,0 +1,145 @@
+//! What the server tells applications by itself (BBB API, section 6): the end of a meeting, tried again
+//! for a while; a recording and what happened in a meeting, tried once. Nothing outlives a restart.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{Method, Request, header};
+use http_body_util::{BodyExt, Full};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use serde_json::json;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+use usher_bbb::{query, secret::Secret};
+use usher_model::callback::jwt;
+use usher_runtime::tasks::Tasks;
+
+use crate::{recording::SimRecording, shared::Shared, time, world::Meeting};
+
+/// Longest wait for one answer; BBB itself waits longer.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// One thing to tell.
+#[derive(Debug)]
+pub(crate) struct Notice {
+    pub(crate) request: Request<Full<Bytes>>,
+    /// Whether it is tried again.
+    pub(crate) again: bool,
+}
+
+/// What came of one try.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SimCallback {
+    /// Where it went.
+    pub url: String,
+    /// What was answered; none when nothing was.
+    pub status: Option<u16>,
+}
+
+/// Returns what is told when a meeting has ended. Breakout rooms end without a word.
+pub(crate) fn of_end(meeting: &Meeting, secret: &Secret) -> Vec<Notice> {
+    if meeting.breakout.is_some() {
+        return Vec::new();
+    }
+    let meta = meeting.metadata.get("endcallbackurl").map(|url| {
+        let joint = if url.contains('?') { '&' } else { '?' };
+        let id = query::encode(&meeting.external_id);
+        format!("{url}{joint}recordingmarks={}&meetingID={id}", meeting.record)
+    });
+    let told = meta.into_iter().chain(meeting.ended_url.clone());
+    let mut notices: Vec<Notice> =
+        told.filter_map(|url| notice(Request::get(url), Bytes::new(), true)).collect();
+    notices.extend(analytics(meeting, secret));
+    notices
+}
+
+/// Returns what is told when events are kept.
+fn analytics(meeting: &Meeting, secret: &Secret) -> Option<Notice> {
+    let url = meeting.metadata.get("analytics-callback-url").filter(|_| meeting.keep_events)?;
+    let body = json!({
+        "version": "1.0", "meeting_id": meeting.external_id, "internal_meeting_id": meeting.internal_id,
+        "data": { "metadata": { "meeting_name": meeting.name }, "duration": 0, "attendees": [] },
+    });
+    let token = jwt::bearer(i64::try_from(time::now_ms()).unwrap_or(0), secret).ok()?;
+    let request = Request::post(url)
+        .header(header::CONTENT_TYPE, "application/json")
+        .header(header::USER_AGENT, "BigBlueButton Analytics Callback")
+        .header(header::AUTHORIZATION, format!("Bearer {token}"));
+    notice(request, body.to_string().into(), false)
+}
+
+/// Returns what is told when a recording was published, to the first of the names that is given.
+pub(crate) fn of_recording(recording: &SimRecording, secret: &Secret) -> Option<Notice> {
+    let names = ["bbb-recording-ready-url", "bn-recording-ready-url", "canvas-recording-ready-url"];
+    let url = names.iter().find_map(|name| recording.metadata(name))?;
+    let claims = json!({ "meeting_id": recording.meeting_id, "record_id": recording.record_id });
+    let token = jwt::sign_claims(claims.as_object()?, secret).ok()?;
+    let request = Request::post(url).header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+    notice(request, format!("signed_parameters={token}").into(), false)
+}
+
+/// An address that is none is told nothing.
+fn notice(request: http::request::Builder, body: Bytes, again: bool) -> Option<Notice> {
+    let request = request.body(Full::new(body)).ok()?;
+    request.uri().host()?;
+    Some(Notice { request, again })
+}
+
+/// Sends notices until `stop`.
+pub(crate) async fn run(
+    shared: Arc<Shared>,
+    mut notices: mpsc::UnboundedReceiver<Notice>,
+    tasks: Tasks,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let client = Client::builder(TokioExecutor::new()).build_http();
+    loop {
+        let notice = tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            notice = notices.recv() => match notice {
+                Some(notice) => notice,
+                None => return Ok(()),
+            },
+        };
+        let telling = tell(Arc::clone(&shared), client.clone(), notice);
+        let stop = stop.clone();
+        tasks.spawn_short("sim-callback", async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = telling => {}
+            }
+        });
+    }
+}
+
+async fn tell(shared: Arc<Shared>, client: Client<HttpConnector, Full<Bytes>>, notice: Notice) {
+    let mut pauses = shared.options.callback_pauses.iter().filter(|_| notice.again);
+    loop {
+        let status = attempt(&client, &notice.request).await;
+        let url = notice.request.uri().to_string();
+        debug!(?status, "a callback was made");
+        shared.told(SimCallback { url, status });
+        if status.is_some_and(|status| (200..300).contains(&status)) {
+            return;
+        }
+        match pauses.next() {
+            Some(pause) => tokio::time::sleep(*pause).await,
+            None => return,
+        }
+    }
+}
+
+async fn attempt(client: &Client<HttpConnector, Full<Bytes>>, request: &Request<Full<Bytes>>) -> Option<u16> {
+    debug_assert!(matches!(*request.method(), Method::GET | Method::POST));
+    let exchange = async {
+        let response = client.request(request.clone()).await.ok()?;
+        let status = response.status().as_u16();
+        response.into_body().collect().await.ok()?;
+        Some(status)
+    };
+    tokio::time::timeout(PATIENCE, exchange).await.ok().flatten()
+}

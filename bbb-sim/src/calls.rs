@@ -1,0 +1,130 @@
+//! The calls of the API, one file each: from parameters to an answer.
+
+mod chat;
+mod create;
+mod documents;
+mod end;
+mod info;
+mod join;
+mod modules;
+mod recordings;
+
+pub(crate) use info::meetings;
+use usher_bbb::{
+    call::{Call, ChecksumProblem, Strategy},
+    reply::{self, Refusal},
+};
+
+use crate::{
+    hooks::{self, Registry},
+    options::SimOptions,
+    request::{ApiRequest, Params, Rejected},
+    world::World,
+};
+
+/// What goes back over the wire.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum ApiAnswer {
+    /// 200 with XML.
+    Xml(String),
+    /// 200 with JSON.
+    Json(String),
+    /// 200 with text.
+    Text(&'static str),
+    /// 302, with a session cookie for those who are in.
+    Redirect { location: String, session: Option<String> },
+    /// No such call.
+    NotFound,
+    /// The call does not take this method.
+    MethodNotAllowed,
+    /// Something the server does not survive gracefully.
+    ServerError,
+}
+
+impl From<Refusal> for ApiAnswer {
+    fn from(refusal: Refusal) -> Self {
+        Self::Xml(refusal.to_xml())
+    }
+}
+
+/// What a call may use.
+pub(crate) struct Context<'c> {
+    pub(crate) world: &'c mut World,
+    pub(crate) hooks: &'c mut Registry,
+    pub(crate) options: &'c SimOptions,
+    /// `http://host:port`, where browsers reach this server.
+    pub(crate) base: &'c str,
+    pub(crate) now_ms: u64,
+}
+
+/// Answers a request, doing what it asks.
+pub(crate) fn answer(context: &mut Context<'_>, request: &ApiRequest) -> ApiAnswer {
+    let is_method = request.call.accepts_method(&request.method);
+    match request.call.strategy() {
+        // Another program answers these, for which a path by a wrong method is none.
+        Strategy::Hooks if is_method => {
+            return hooks::answer(context.hooks, context.options, request);
+        }
+        Strategy::Hooks => return ApiAnswer::NotFound,
+        _ if !is_method => return ApiAnswer::MethodNotAllowed,
+        _ => {}
+    }
+    context.world.expire(context.now_ms);
+    let checked = request.check(context.options);
+    let late = matches!(checked, Ok(_) | Err(Rejected::Checksum(ChecksumProblem::Mismatch)));
+    if late && let Some(refusal) = recordings::incomplete(request.call, &request.params()) {
+        return refusal;
+    }
+    match checked {
+        Ok(params) => dispatch(context, request, &params),
+        Err(rejected) => {
+            let refusal = match rejected {
+                Rejected::ContentType => Refusal::UNSUPPORTED_CONTENT_TYPE,
+                Rejected::Checksum(problem) => request.call.checksum_refusal(problem),
+            };
+            match request.call {
+                Call::Join => join::redirect_with_error(context.base, None, &refusal),
+                Call::PutRecordingTextTrack if refusal == Refusal::CHECKSUM_OF_RECORDING => refusal.into(),
+                call if call.answers_json() => ApiAnswer::Json(refusal.to_json()),
+                _ => refusal.into(),
+            }
+        }
+    }
+}
+
+fn dispatch(context: &mut Context<'_>, request: &ApiRequest, params: &Params) -> ApiAnswer {
+    match request.call {
+        Call::Root => ApiAnswer::Xml(reply::root()),
+        Call::Create => create::answer(context, request, params),
+        Call::Join => join::answer(context, params),
+        Call::IsMeetingRunning => info::running(context, params),
+        Call::GetMeetingInfo => info::meeting(context, params),
+        Call::GetMeetings => ApiAnswer::Xml(info::meetings(context.world)),
+        Call::GetSessions => info::sessions(context),
+        Call::End => end::answer(context, params),
+        Call::InsertDocument => documents::answer(context, request, params),
+        Call::SendChatMessage => chat::answer(context, params),
+        Call::GetRecordings => recordings::list(context, params),
+        Call::PublishRecordings => recordings::publish(context, params),
+        Call::UpdateRecordings => recordings::update(context, params),
+        Call::DeleteRecordings => recordings::delete(context, params),
+        Call::GetRecordingTextTracks => recordings::get_tracks(context, params),
+        Call::PutRecordingTextTrack => recordings::put_track(context, request, params),
+        Call::HooksPing => ApiAnswer::Text("bbb-webhooks API up!"),
+        _ => ApiAnswer::NotFound,
+    }
+}
+
+/// The `meetingID` of a call that needs one.
+fn meeting_id(params: &Params) -> Result<&str, Refusal> {
+    params
+        .get("meetingID")
+        .map(str::trim)
+        .filter(|id| !id.is_empty())
+        .ok_or(Refusal::MISSING_MEETING_ID)
+        .and_then(|id| match id.chars().count() {
+            2..=256 if id.contains(',') => Err(Refusal::MEETING_ID_COMMA),
+            2..=256 => Ok(id),
+            _ => Err(Refusal::MEETING_ID_LENGTH),
+        })
+}

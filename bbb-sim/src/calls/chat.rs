@@ -1,0 +1,30 @@
+//! `sendChatMessage`
+
+use usher_bbb::reply::{self, Refusal};
+
+use super::{ApiAnswer, Context};
+use crate::request::Params;
+
+pub(super) fn answer(context: &mut Context<'_>, params: &Params) -> ApiAnswer {
+    let (id, message) = match (super::meeting_id(params), params.given("message")) {
+        (Err(refusal), _) => return refusal.into(),
+        (Ok(_), None) => return Refusal::MISSING_CHAT_MESSAGE.into(),
+        (Ok(_), Some(message)) if message.chars().count() > 500 => {
+            return Refusal::CHAT_MESSAGE_LENGTH.into();
+        }
+        (Ok(id), Some(message)) => (id, message),
+    };
+    let user = params.given("userName").unwrap_or("System");
+    if user.chars().count() > 255 {
+        return Refusal::CHAT_USER_NAME_LENGTH.into();
+    }
+    match context.world.find_mut(id).filter(|meeting| meeting.is_running()) {
+        None => Refusal::CHAT_MEETING_NOT_FOUND.into(),
+        Some(meeting) => {
+            meeting.chat.push((user.to_owned(), message.to_owned()));
+            ApiAnswer::Xml(reply::success(|xml| {
+                xml.leaf("messageKey", "").leaf("message", "");
+            }))
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! `insertDocument`
+
+use usher_bbb::reply::{self, xml::Xml};
+
+use super::{ApiAnswer, Context, modules};
+use crate::request::{ApiRequest, Params};
+
+pub(super) fn answer(context: &mut Context<'_>, request: &ApiRequest, params: &Params) -> ApiAnswer {
+    let id = match super::meeting_id(params) {
+        Ok(id) => id,
+        Err(refusal) => return refusal.into(),
+    };
+    // Without a body it takes nothing, and says that it does.
+    let documents = request.xml().map_or(Ok(Vec::new()), |xml| modules::documents(&xml));
+    let Ok(mut documents) = documents else { return ApiAnswer::ServerError };
+    match context.world.find_mut(id) {
+        Some(meeting) => {
+            meeting.documents.append(&mut documents);
+            ApiAnswer::Xml(reply::success(|xml| {
+                xml.leaf("message", "Presentation is being uploaded");
+            }))
+        }
+        None => ApiAnswer::Xml(failed(&format!("Meeting with id [{id}] not found."))),
+    }
+}
+
+/// This call's failures have no key.
+fn failed(message: &str) -> String {
+    let mut xml = Xml::new();
+    xml.element("response", |xml| {
+        xml.leaf("returncode", "FAILED").leaf("message", message);
+    });
+    xml.finish()
+}

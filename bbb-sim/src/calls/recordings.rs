@@ -1,0 +1,48 @@
+//! The calls about recordings. Unlike other calls they look at their parameters before they check the
+//! checksum.
+
+mod changes;
+mod list;
+mod tracks;
+
+pub(super) use changes::{delete, publish, update};
+pub(super) use list::list;
+pub(super) use tracks::{get as get_tracks, put as put_track};
+use usher_bbb::{call::Call, reply::Refusal};
+
+use super::ApiAnswer;
+use crate::request::Params;
+
+/// Refuses what lacks a parameter.
+pub(super) fn incomplete(call: Call, params: &Params) -> Option<ApiAnswer> {
+    let lacks = |name: &str| params.given(name).is_none();
+    match call {
+        Call::PublishRecordings if !lacks("recordID") && lacks("publish") => {
+            Some(Refusal::MISSING_PUBLISH.into())
+        }
+        Call::PublishRecordings | Call::DeleteRecordings | Call::UpdateRecordings if lacks("recordID") => {
+            Some(Refusal::MISSING_RECORD_ID.into())
+        }
+        Call::GetRecordingTextTracks if lacks("recordID") => {
+            Some(ApiAnswer::Json(Refusal::MISSING_RECORD_ID.to_json()))
+        }
+        Call::PutRecordingTextTrack => tracks::incomplete(params).map(|refusal| tracks::refused(&refusal)),
+        _ => None,
+    }
+}
+
+/// The entries of a comma list.
+fn entries(list: &str) -> Vec<&str> {
+    list.split(',').map(str::trim).filter(|entry| !entry.is_empty()).collect()
+}
+
+/// Metadata parameters, keys in lower case; those that are not `[a-zA-Z][a-zA-Z0-9-]*` are passed over.
+fn metadata(params: &Params) -> impl Iterator<Item = (String, &str)> {
+    params
+        .with_prefix("meta_")
+        .filter(|(key, _)| {
+            key.starts_with(|c: char| c.is_ascii_alphabetic())
+                && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        })
+        .map(|(key, value)| (key.to_ascii_lowercase(), value))
+}

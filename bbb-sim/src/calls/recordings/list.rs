@@ -1,0 +1,164 @@
+//! `getRecordings`, with the faults that servers have: list entries are decoded twice, paging counts
+//! formats, and what is out of range is an exception.
+
+use usher_bbb::{query::decode, reply::xml::Xml};
+
+use super::{entries, metadata};
+use crate::{
+    calls::{ApiAnswer, Context},
+    options::BbbVersion,
+    recording::{SimFormat, SimRecording, SimState},
+    request::Params,
+};
+
+/// Most recordings of one page.
+const LIMIT_MAX: usize = 100;
+
+pub(in crate::calls) fn list(context: &Context<'_>, params: &Params) -> ApiAnswer {
+    if metadata(params).any(|(_, value)| value.is_empty()) {
+        return ApiAnswer::ServerError;
+    }
+    let limit = params.given("limit").and_then(|limit| limit.trim().parse::<i64>().ok());
+    let by_id = params.given("recordID").is_some() || params.given("meetingID").is_some();
+    if !by_id && limit.is_none() && !context.options.fetch_all {
+        return nothing(
+            false,
+            "No recordings found. This may occur if you attempt to retrieve all recordings.",
+        );
+    }
+    let found: Vec<_> =
+        context.world.recordings().iter().filter(|recording| is_asked_for(recording, params)).collect();
+    let Some(limit) = limit else { return answer(context, &found, None) };
+    let limit = usize::try_from(limit).unwrap_or(1).clamp(1, LIMIT_MAX);
+    let offset = params.given("offset").and_then(|offset| offset.trim().parse().ok()).unwrap_or(0_usize);
+    let rows: Vec<_> = found.iter().flat_map(|found| found.formats.iter().map(move |_| *found)).collect();
+    if offset > rows.len() {
+        return ApiAnswer::ServerError;
+    }
+    let mut page: Vec<_> = rows[offset..].iter().copied().take(limit).collect();
+    page.dedup_by_key(|recording| &recording.record_id);
+    answer(context, &page, Some((offset, limit, rows.len())))
+}
+
+fn nothing(listed: bool, message: &str) -> ApiAnswer {
+    let list = if listed { "  <recordings></recordings>\n" } else { "" };
+    ApiAnswer::Xml(format!(
+        "<response>\n  <returncode>SUCCESS</returncode>\n{list}  <messageKey>noRecordings</messageKey>\n  \
+         <message>{message}</message>\n</response>\n"
+    ))
+}
+
+fn answer(context: &Context<'_>, found: &[&SimRecording], page: Option<(usize, usize, usize)>) -> ApiAnswer {
+    if found.is_empty() {
+        return nothing(true, "There are no recordings for the meeting(s).");
+    }
+    let mut xml = Xml::new();
+    xml.element("response", |xml| {
+        xml.leaf("returncode", "SUCCESS");
+        xml.element("recordings", |xml| {
+            for recording in found {
+                xml.element("recording", |xml| write(xml, recording, context.base));
+            }
+        });
+        match (page, context.world.version()) {
+            (None, _) => {}
+            (Some((.., total)), BbbVersion::V2_4) => {
+                xml.leaf("totalElements", total.to_string());
+            }
+            (Some((offset, limit, total)), BbbVersion::V3_0) => {
+                xml.element("pagination", |xml| {
+                    xml.element("pageable", |xml| {
+                        xml.leaf("offset", offset.to_string())
+                            .leaf("limit", limit.to_string())
+                            .leaf("paged", "true")
+                            .leaf("unpaged", "false");
+                    });
+                    xml.leaf("totalElements", total.to_string()).leaf("empty", "false");
+                });
+            }
+        }
+    });
+    ApiAnswer::Xml(xml.finish())
+}
+
+/// `recordID` wins over `meetingID` and matches by prefix; both are lists, decoded once more.
+fn is_asked_for(recording: &SimRecording, params: &Params) -> bool {
+    let by_id = match (params.given("recordID"), params.given("meetingID")) {
+        (Some(ids), _) => entries(ids).iter().any(|id| recording.record_id.starts_with(&*decode(id))),
+        (None, Some(ids)) => entries(ids).iter().any(|id| recording.meeting_id == decode(id)),
+        (None, None) => true,
+    };
+    let by_state = match params.given("state") {
+        None => matches!(recording.state, SimState::Published | SimState::Unpublished),
+        Some(states) => {
+            entries(states).iter().any(|asked| matches!(*asked, "any") || *asked == recording.state.name())
+        }
+    };
+    let by_meta =
+        metadata(params).all(|(key, value)| recording.metadata(&key).is_some_and(|held| fits(held, value)));
+    by_id && by_state && by_meta
+}
+
+/// `%` at either end stands for anything.
+fn fits(held: &str, wanted: &str) -> bool {
+    match (wanted.strip_prefix('%'), wanted.strip_suffix('%')) {
+        (Some(rest), Some(_)) => held.contains(rest.strip_suffix('%').unwrap_or(rest)),
+        (Some(end), None) => held.ends_with(end),
+        (None, Some(start)) => held.starts_with(start),
+        (None, None) => held == wanted,
+    }
+}
+
+fn write(xml: &mut Xml, recording: &SimRecording, base: &str) {
+    let published = recording.state == SimState::Published;
+    let size: u64 = recording.formats.iter().map(|format| format.size).sum();
+    xml.leaf("recordID", &recording.record_id)
+        .leaf("meetingID", &recording.meeting_id)
+        .leaf("internalMeetingID", &recording.record_id)
+        .leaf("name", &recording.name)
+        .leaf("isBreakout", recording.breakout.is_some().to_string())
+        .leaf("published", published.to_string())
+        .leaf("state", recording.state.name())
+        .leaf("startTime", recording.start_time_ms.to_string())
+        .leaf("endTime", recording.end_time_ms.to_string())
+        .leaf("participants", recording.participants.to_string())
+        .leaf("rawSize", (size * 2).to_string())
+        .element("metadata", |xml| {
+            xml.leaf("meetingName", &recording.name)
+                .leaf("isBreakout", recording.breakout.is_some().to_string())
+                .leaf("meetingId", &recording.meeting_id);
+            for (key, value) in &recording.metadata {
+                xml.leaf(key, value);
+            }
+        });
+    if let Some((parent, sequence, free_join)) = &recording.breakout {
+        xml.element("breakout", |xml| {
+            xml.leaf("parentId", parent)
+                .leaf("sequence", sequence.to_string())
+                .leaf("freeJoin", free_join.to_string());
+        });
+    }
+    xml.leaf("size", size.to_string())
+        .element("playback", |xml| {
+            for format in &recording.formats {
+                xml.element("format", |xml| playback(xml, format, &recording.record_id, base));
+            }
+        })
+        .element("data", |_| {});
+}
+
+fn playback(xml: &mut Xml, format: &SimFormat, record_id: &str, base: &str) {
+    xml.leaf("type", &format.kind)
+        .leaf("url", format!("{base}/playback/{}/2.3/{record_id}", format.kind))
+        .leaf("processingTime", format.processing_time_ms.to_string())
+        .leaf("length", format.length_minutes.to_string())
+        .leaf("size", format.size.to_string());
+    let image = format!(
+        "<image alt=\"Welcome\" height=\"136\" width=\"176\">{base}/presentation/{record_id}/thumb-1.png</image>"
+    );
+    xml.element("preview", |xml| {
+        xml.element("images", |xml| {
+            xml.raw(&image);
+        });
+    });
+}

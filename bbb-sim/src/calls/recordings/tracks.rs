@@ -1,0 +1,84 @@
+//! `getRecordingTextTracks`, `putRecordingTextTrack`: answers in JSON.
+
+use serde_json::{Value, json};
+use usher_bbb::reply::Refusal;
+
+use crate::{
+    calls::{ApiAnswer, Context},
+    chance,
+    recording::SimTrack,
+    request::{ApiRequest, Params},
+};
+
+pub(in crate::calls) fn get(context: &mut Context<'_>, params: &Params) -> ApiAnswer {
+    let id = params.get("recordID").unwrap_or_default().trim();
+    let base = context.base;
+    match context.world.recording_mut(id) {
+        None => failed("noRecordings", &format!("No recording found for {id}")),
+        Some(recording) if recording.tracks.is_empty() => {
+            failed("noCaptionsFound", &format!("No captions found for {id}"))
+        }
+        Some(recording) => {
+            let tracks = recording.tracks.iter().map(|track| {
+                let (token, kind, lang) = (chance::lower_alphanumeric(24), &track.kind, &track.lang);
+                let href = format!("{base}/bigbluebutton/textTrack/{token}/{id}/{kind}_{lang}.vtt");
+                json!({"href": href, "kind": kind, "label": track.label, "lang": lang, "source": "upload"})
+            });
+            let tracks: Vec<Value> = tracks.collect();
+            ApiAnswer::Json(json!({"response": {"returncode": "SUCCESS", "tracks": tracks}}).to_string())
+        }
+    }
+}
+
+/// Refuses what lacks a parameter or has one of the wrong kind.
+pub(super) fn incomplete(params: &Params) -> Option<Refusal> {
+    let lacking = ["recordID", "kind", "lang"].into_iter().find(|name| params.given(name).is_none());
+    if let Some(name) = lacking {
+        return Some(Refusal::new("paramError", format!("Missing param {name}.")));
+    }
+    let kind = params.get("kind").unwrap_or_default();
+    if !matches!(kind, "subtitles" | "captions") {
+        let message = format!("Invalid kind parameter, expected='subtitles|captions' actual={kind}");
+        return Some(Refusal::new("invalidKind", message));
+    }
+    let lang = params.get("lang").unwrap_or_default();
+    tag(lang).is_none().then(|| Refusal::new("invalidLang", format!("Malformed lang param, received={lang}")))
+}
+
+pub(in crate::calls) fn put(context: &mut Context<'_>, request: &ApiRequest, params: &Params) -> ApiAnswer {
+    let text = |name| params.get(name).unwrap_or_default();
+    let (id, kind, lang) = (text("recordID"), text("kind"), tag(text("lang")).unwrap_or_default());
+    let Some(recording) = context.world.recording_mut(id) else {
+        return failed("noRecordings", &format!("No recording was found for {id}"));
+    };
+    let Some(file) = request.file("file").filter(|file| !file.is_empty()) else {
+        return failed("empty_uploaded_text_track", "Empty uploaded text track.");
+    };
+    let label = params.given("label").unwrap_or(&lang).to_owned();
+    recording.put_track(SimTrack { kind: kind.to_owned(), lang, label, text: file });
+    ApiAnswer::Json(
+        json!({"response": {
+            "returncode": "SUCCESS", "recordId": id, "messageKey": "upload_text_track_success",
+            "message": "Text track uploaded successfully",
+        }})
+        .to_string(),
+    )
+}
+
+/// Reads `en_US` or `en-US` as a language tag.
+fn tag(lang: &str) -> Option<String> {
+    let lang = lang.replace('_', "-");
+    let sound = lang.split('-').enumerate().all(|(index, part)| {
+        (2..=8).contains(&part.len())
+            && part.bytes().all(|byte| byte.is_ascii_alphabetic() || (index > 0 && byte.is_ascii_digit()))
+    });
+    sound.then_some(lang)
+}
+
+fn failed(key: &'static str, message: &str) -> ApiAnswer {
+    refused(&Refusal::new(key, message.to_owned()))
+}
+
+pub(super) fn refused(refusal: &Refusal) -> ApiAnswer {
+    ApiAnswer::Json(refusal.to_json())
+}

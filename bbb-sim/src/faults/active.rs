@@ -1,0 +1,170 @@
+//! The faults that stand, and what they do to the next connection or call. Time comes in.
+
+use std::time::Instant;
+
+use usher_bbb::call::{Call, Signing};
+
+use super::{Fault, FaultKind};
+
+/// What new connections meet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Gate {
+    /// They are served.
+    #[default]
+    Open,
+    /// They are refused.
+    Refusing,
+    /// They are accepted and left alone.
+    Holding,
+}
+
+/// What one call meets.
+#[derive(Debug, Default)]
+pub(crate) struct Hits {
+    pub(crate) delay: Option<std::time::Duration>,
+    pub(crate) kind: Option<FaultKind>,
+    /// The list of when the fault was set, for a frozen one.
+    pub(crate) frozen: Option<String>,
+}
+
+#[derive(Debug)]
+struct Active {
+    fault: Fault,
+    left: Option<u32>,
+    until: Option<Instant>,
+    frozen: Option<String>,
+}
+
+impl Active {
+    fn stands(&self, now: Instant) -> bool {
+        self.left != Some(0) && self.until.is_none_or(|until| now < until)
+    }
+
+    fn concerns(&self, call: Option<Call>) -> bool {
+        let list = matches!(self.fault.kind, FaultKind::FrozenList | FaultKind::EmptyList);
+        let hooks = self.fault.kind == FaultKind::NoHooks;
+        let of_hooks = call.is_some_and(|call| call.signing() == Signing::Hook || call == Call::HooksPing);
+        !self.fault.kind.is_of_connections()
+            && (self.fault.call.is_none() || self.fault.call == call)
+            && (!list || call == Some(Call::GetMeetings))
+            && (!hooks || of_hooks)
+    }
+
+    fn hit(&mut self) {
+        self.left = self.left.map(|left| left.saturating_sub(1));
+    }
+}
+
+/// Every fault that was set and not cleared, in the order of setting.
+#[derive(Debug, Default)]
+pub(crate) struct ActiveFaults(Vec<Active>);
+
+impl ActiveFaults {
+    /// Adds a fault; one of the same kind for the same call is replaced.
+    pub(crate) fn set(&mut self, fault: Fault, frozen: Option<String>, now: Instant) {
+        self.0.retain(|active| {
+            active.fault.kind.name() != fault.kind.name() || active.fault.call != fault.call
+        });
+        let until = fault.lasts.and_then(|lasts| now.checked_add(lasts));
+        self.0.push(Active { fault, left: fault.count, until, frozen });
+    }
+
+    /// Removes the faults of one kind, or all.
+    pub(crate) fn clear(&mut self, kind: Option<&str>) {
+        self.0.retain(|active| kind.is_some_and(|kind| kind != active.fault.kind.name()));
+    }
+
+    /// Returns the faults that stand, with what is left of their counts.
+    pub(crate) fn list(&self, now: Instant) -> Vec<Fault> {
+        let standing = self.0.iter().filter(|active| active.stands(now));
+        standing.map(|active| Fault { count: active.left, ..active.fault }).collect()
+    }
+
+    /// Returns what connections meet, and when that may change by itself.
+    pub(crate) fn gate(&self, now: Instant) -> (Gate, Option<Instant>) {
+        let standing = || self.0.iter().filter(|active| active.stands(now));
+        let has = |kind| standing().any(|active| active.fault.kind == kind);
+        let gate = match () {
+            () if has(FaultKind::Refuse) => Gate::Refusing,
+            () if has(FaultKind::HangOnAccept) => Gate::Holding,
+            () => Gate::Open,
+        };
+        let of_connections = standing().filter(|active| active.fault.kind.is_of_connections());
+        (gate, of_connections.filter_map(|active| active.until).min())
+    }
+
+    /// Counts one connection that was held.
+    pub(crate) fn held(&mut self, now: Instant) {
+        let holding =
+            |active: &&mut Active| active.fault.kind == FaultKind::HangOnAccept && active.stands(now);
+        if let Some(active) = self.0.iter_mut().find(holding) {
+            active.hit();
+        }
+    }
+
+    /// Returns what a call meets: the delay of the first slow fault and the first of all others.
+    pub(crate) fn hits(&mut self, call: Option<Call>, now: Instant) -> Hits {
+        let mut hits = Hits::default();
+        for active in self.0.iter_mut().filter(|active| active.stands(now) && active.concerns(call)) {
+            match active.fault.kind {
+                FaultKind::Slow(delay) if hits.delay.is_none() => hits.delay = Some(delay),
+                FaultKind::Slow(_) => continue,
+                _ if hits.kind.is_some() => continue,
+                kind => {
+                    hits.kind = Some(kind);
+                    hits.frozen.clone_from(&active.frozen);
+                }
+            }
+            active.hit();
+        }
+        self.0.retain(|active| active.stands(now));
+        hits
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn faults_end_by_count_by_time_and_by_clearing() {
+        let (mut faults, start) = (ActiveFaults::default(), Instant::now());
+        faults.set(Fault::new(FaultKind::Hang).on(Call::Create).times(2), None, start);
+        faults.set(Fault::new(FaultKind::Html).lasting(Duration::from_secs(1)), None, start);
+        let kind = |faults: &mut ActiveFaults, call, now| faults.hits(Some(call), now).kind;
+        assert_eq!(kind(&mut faults, Call::End, start), Some(FaultKind::Html));
+        assert_eq!(kind(&mut faults, Call::Create, start), Some(FaultKind::Hang));
+        assert_eq!(faults.list(start)[0].count, Some(1));
+        assert_eq!(kind(&mut faults, Call::Create, start), Some(FaultKind::Hang));
+        assert_eq!(kind(&mut faults, Call::Create, start), Some(FaultKind::Html));
+        assert_eq!(kind(&mut faults, Call::Create, start + Duration::from_secs(1)), None);
+        faults.set(FaultKind::Html.into(), None, start);
+        faults.clear(Some("hang"));
+        assert_eq!(faults.list(start).len(), 1);
+        faults.clear(None);
+        assert_eq!(faults.list(start), []);
+    }
+
+    #[test]
+    fn slowness_goes_with_another_fault() {
+        let (mut faults, now) = (ActiveFaults::default(), Instant::now());
+        faults.set(FaultKind::Slow(Duration::from_secs(1)).into(), None, now);
+        faults.set(FaultKind::LostAnswer.into(), None, now);
+        let hits = faults.hits(Some(Call::Create), now);
+        assert_eq!((hits.delay, hits.kind), (Some(Duration::from_secs(1)), Some(FaultKind::LostAnswer)));
+    }
+
+    #[test]
+    fn list_faults_concern_lists_alone_and_gates_no_calls() {
+        let (mut faults, now) = (ActiveFaults::default(), Instant::now());
+        faults.set(Fault::new(FaultKind::FrozenList).times(1), Some("then".into()), now);
+        faults.set(Fault::new(FaultKind::Refuse).lasting(Duration::from_secs(5)), None, now);
+        assert_eq!(faults.hits(Some(Call::Create), now).kind, None);
+        assert_eq!(faults.hits(Some(Call::GetMeetings), now).frozen.as_deref(), Some("then"));
+        assert_eq!(faults.hits(Some(Call::GetMeetings), now).kind, None);
+        assert_eq!(faults.gate(now), (Gate::Refusing, Some(now + Duration::from_secs(5))));
+        assert_eq!(faults.gate(now + Duration::from_secs(5)).0, Gate::Open);
+    }
+}

@@ -1,0 +1,128 @@
+//! Faults as they are written in the query of `POST /sim/faults`.
+
+use std::time::Duration;
+
+use usher_bbb::{call::Call, query::RawQuery};
+
+use super::{Fault, FaultKind};
+
+/// How long a slow fault waits, and a trickle between two bytes, unless told.
+const DELAY: Duration = Duration::from_millis(500);
+
+/// A fault that cannot be set, and why.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadFault {
+    /// No such kind.
+    #[error("unknown fault `{0}`")]
+    Kind(String),
+    /// No such call.
+    #[error("unknown call `{0}`")]
+    Call(String),
+    /// Neither `500ms` nor `2s` nor `1m`.
+    #[error("`{0}` is no duration such as 500ms, 2s or 1m")]
+    Duration(String),
+    /// No number.
+    #[error("`{0}` is no count")]
+    Count(String),
+    /// A fault of connections was limited to a call.
+    #[error("`{0}` concerns connections and knows no call")]
+    OfConnections(&'static str),
+    /// A refused connection cannot be counted.
+    #[error("`refuse` cannot be counted")]
+    Counted,
+    /// A fault that shuts out the one who would clear it.
+    #[error("`{0}` also refuses what would clear it: give `for` a duration")]
+    NeedsFor(&'static str),
+}
+
+impl Fault {
+    /// Reads `kind=…[&delay=…][&call=…][&count=…][&for=…]`.
+    pub fn from_query(query: &str) -> Result<Self, BadFault> {
+        let query = RawQuery::new(query);
+        let delay = query.first("delay").map(|text| duration(&text)).transpose()?.unwrap_or(DELAY);
+        let fault = Self {
+            kind: kind(&query.first("kind").unwrap_or_default(), delay)?,
+            call: query
+                .first("call")
+                .map(|name| Call::parse(&name).ok_or_else(|| BadFault::Call(name.into_owned())))
+                .transpose()?,
+            count: query
+                .first("count")
+                .map(|text| text.parse().map_err(|_| BadFault::Count(text.into_owned())))
+                .transpose()?,
+            lasts: query.first("for").map(|text| duration(&text)).transpose()?,
+        };
+        match fault.kind {
+            kind if kind.is_of_connections() && fault.call.is_some() => {
+                Err(BadFault::OfConnections(kind.name()))
+            }
+            FaultKind::Refuse if fault.count.is_some() => Err(BadFault::Counted),
+            kind if kind.is_of_connections() && fault.lasts.is_none() && fault.count.is_none() => {
+                Err(BadFault::NeedsFor(kind.name()))
+            }
+            _ => Ok(fault),
+        }
+    }
+}
+
+fn kind(name: &str, delay: Duration) -> Result<FaultKind, BadFault> {
+    let kinds = [
+        FaultKind::Refuse,
+        FaultKind::HangOnAccept,
+        FaultKind::Hang,
+        FaultKind::Slow(delay),
+        FaultKind::LostAnswer,
+        FaultKind::Status500,
+        FaultKind::Html,
+        FaultKind::CutXml,
+        FaultKind::EmptyBody,
+        FaultKind::ChecksumError,
+        FaultKind::FrozenList,
+        FaultKind::EmptyList,
+        FaultKind::Trickle(delay),
+        FaultKind::NoHooks,
+    ];
+    kinds.into_iter().find(|kind| kind.name() == name).ok_or_else(|| BadFault::Kind(name.to_owned()))
+}
+
+fn duration(text: &str) -> Result<Duration, BadFault> {
+    let bad = || BadFault::Duration(text.to_owned());
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number.parse().map_err(|_| bad())?;
+    match unit {
+        "ms" => Ok(Duration::from_millis(number)),
+        "s" => Ok(Duration::from_secs(number)),
+        "m" => Ok(Duration::from_secs(number.saturating_mul(60))),
+        _ => Err(bad()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_are_read_from_a_query() {
+        let fault = Fault::from_query("kind=slow&delay=250ms&call=create&count=2&for=1m").unwrap();
+        let slow = FaultKind::Slow(Duration::from_millis(250));
+        assert_eq!(fault, Fault::new(slow).on(Call::Create).times(2).lasting(Duration::from_mins(1)));
+        assert_eq!(Fault::from_query("kind=html"), Ok(FaultKind::Html.into()));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        for (query, why) in [
+            ("kind=melt", "melt"),
+            ("kind=slow&delay=5", "duration"),
+            ("kind=hang&call=Create", "Create"),
+            ("kind=hang&count=x", "count"),
+            ("kind=refuse", "for"),
+            ("kind=refuse&for=1s&call=join", "connections"),
+            ("kind=refuse&for=1s&count=1", "counted"),
+        ] {
+            let error = Fault::from_query(query).unwrap_err().to_string();
+            assert!(error.contains(why), "{query}: {error}");
+        }
+    }
+}

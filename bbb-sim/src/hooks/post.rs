@@ -1,0 +1,162 @@
+//! What a hook is sent, byte for byte, and how it is signed (BBB API, section 6).
+
+use std::fmt::Write as _;
+
+use bytes::Bytes;
+use http::{Request, header};
+use http_body_util::Full;
+use usher_bbb::{checksum::sign, query::encode, secret::Secret};
+
+use super::{HookOptions, HooksVersion, SimHook};
+
+/// One thing to send, the same at every try.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Post {
+    /// Where to, checksum included.
+    pub(super) url: String,
+    pub(super) body: String,
+    /// The header that stands for the checksum, where there is none.
+    authorization: Option<String>,
+}
+
+/// Who sends.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sender<'s> {
+    pub(super) version: HooksVersion,
+    pub(super) options: &'s HookOptions,
+    pub(super) domain: &'s str,
+    pub(super) secret: &'s Secret,
+}
+
+impl Sender<'_> {
+    /// Returns what `hook` is sent of `event`, a JSON object.
+    pub(super) fn post(&self, hook: &SimHook, event: &str, timestamp_ms: u64) -> Post {
+        let (domain, event) = (self.domain, format!("[{event}]"));
+        let (body, signed, algorithm) = match self.version {
+            HooksVersion::V3 => {
+                let body = format!(
+                    "domain={}&event={}&timestamp={timestamp_ms}",
+                    form_encoded(domain),
+                    form_encoded(&event)
+                );
+                (body.clone(), body, self.options.signs_with)
+            }
+            HooksVersion::V2 => {
+                let body =
+                    format!("event={}&timestamp={timestamp_ms}&domain={}", encode(&event), encode(domain));
+                let text = |text: &str| serde_json::Value::from(text).to_string();
+                let json = format!(
+                    r#"{{"event":{},"timestamp":{timestamp_ms},"domain":{}}}"#,
+                    text(&event),
+                    text(domain)
+                );
+                (body, json, usher_bbb::checksum::Algorithm::Sha1)
+            }
+        };
+        let mut url = hook.callback_url.clone();
+        if self.options.bearer {
+            let authorization = Some(format!("Bearer {}", self.secret.expose()));
+            return Post { url, body, authorization };
+        }
+        let checksum = sign(algorithm, &hook.callback_url, &signed, self.secret);
+        url.push(if url.contains('?') { '&' } else { '?' });
+        url.push_str("checksum=");
+        url.push_str(&checksum);
+        Post { url, body, authorization: None }
+    }
+}
+
+impl Post {
+    /// Returns the request to `url`, with the body or as what some redirects turn it into.
+    pub(super) fn request(&self, url: &str, as_get: bool) -> Option<Request<Full<Bytes>>> {
+        let mut request = Request::builder().method(if as_get { "GET" } else { "POST" }).uri(url);
+        if let Some(authorization) = &self.authorization {
+            request = request.header(header::AUTHORIZATION, authorization);
+        }
+        if as_get {
+            return request.body(Full::default()).ok();
+        }
+        request = request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded;charset=UTF-8");
+        request.body(Full::from(self.body.clone())).ok()
+    }
+}
+
+/// Encodes as `URLSearchParams` does: all but `A-Z a-z 0-9 * - . _` becomes `%XX`, a space `+`.
+fn form_encoded(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() * 2);
+    for byte in text.bytes() {
+        match byte {
+            b'*' | b'-' | b'.' | b'_' => out.push(char::from(byte)),
+            b' ' => out.push('+'),
+            _ if byte.is_ascii_alphanumeric() => out.push(char::from(byte)),
+            // Writing to a string cannot fail.
+            _ => drop(write!(out, "%{byte:02X}")),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use usher_bbb::checksum::Algorithm;
+
+    use super::*;
+
+    const SECRET: &str = "lb-Secret.0123456789ABCDEFabcdef";
+    const EVENT: &str = r#"{"data":{"type":"event","id":"meeting-ended","attributes":{"meeting":{"internal-meeting-id":"0a1b","external-meeting-id":"room-42"}},"event":{"ts":1700000000000}}}"#;
+
+    fn post(version: HooksVersion, options: &HookOptions, url: &str) -> Post {
+        let hook = SimHook {
+            id: "1".into(),
+            callback_url: url.into(),
+            meeting_id: None,
+            event_ids: None,
+            permanent: false,
+            raw: false,
+        };
+        let secret = Secret::new(SECRET);
+        let sender = Sender { version, options, domain: "bbb1.example.org", secret: &secret };
+        sender.post(&hook, EVENT, 1_700_000_000_123)
+    }
+
+    /// The vector of the BBB API, section 6.
+    #[test]
+    fn what_3_x_sends_is_signed_as_it_is_sent() {
+        let post = post(HooksVersion::V3, &HookOptions::default(), "https://app.example.org/hook?x=1");
+        let body = "domain=bbb1.example.org&event=%5B%7B%22data%22%3A%7B%22type%22%3A%22event%22%2C%22id%22%3A%22meeting-ended%22%2C%22attributes%22%3A%7B%22meeting%22%3A%7B%22internal-meeting-id%22%3A%220a1b%22%2C%22external-meeting-id%22%3A%22room-42%22%7D%7D%2C%22event%22%3A%7B%22ts%22%3A1700000000000%7D%7D%7D%5D&timestamp=1700000000123";
+        assert_eq!(post.body, body);
+        let checksum = "b6d706b257037a0cfa40d8adf2b2a6d091b7ddf4";
+        assert_eq!(post.url, format!("https://app.example.org/hook?x=1&checksum={checksum}"));
+        assert_eq!(post.authorization, None);
+    }
+
+    #[test]
+    fn what_2_x_sends_is_signed_over_json() {
+        let post = post(HooksVersion::V2, &HookOptions::default(), "https://app.example.org/hook");
+        assert!(post.body.starts_with("event=%5B%7B%22data%22"), "{}", post.body);
+        assert!(post.body.ends_with("&timestamp=1700000000123&domain=bbb1.example.org"), "{}", post.body);
+        let json = format!(
+            r#"{{"event":"[{}]","timestamp":1700000000123,"domain":"bbb1.example.org"}}"#,
+            EVENT.replace('"', "\\\"")
+        );
+        let checksum = sign(Algorithm::Sha1, "https://app.example.org/hook", &json, &Secret::new(SECRET));
+        assert_eq!(post.url, format!("https://app.example.org/hook?checksum={checksum}"));
+    }
+
+    #[test]
+    fn another_hash_or_a_bearer_token_is_a_matter_of_configuration() {
+        let options = HookOptions { signs_with: Algorithm::Sha512, ..HookOptions::default() };
+        let signed = post(HooksVersion::V3, &options, "https://app.example.org/hook");
+        assert_eq!(signed.url.split_once("checksum=").map(|(_, hash)| hash.len()), Some(128));
+        let options = HookOptions { bearer: true, ..HookOptions::default() };
+        let borne = post(HooksVersion::V3, &options, "https://app.example.org/hook");
+        assert_eq!(borne.url, "https://app.example.org/hook");
+        let request = borne.request(&borne.url, false).unwrap();
+        assert_eq!(request.headers()[header::AUTHORIZATION], format!("Bearer {SECRET}"));
+    }
+
+    #[test]
+    fn forms_are_encoded_as_node_does_it() {
+        assert_eq!(form_encoded("a b~(*)-._é"), "a+b%7E%28*%29-._%C3%A9");
+    }
+}

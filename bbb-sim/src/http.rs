@@ -1,0 +1,193 @@
+//! One HTTP request: to the API, a session page, or the server's own controls.
+
+use std::sync::Arc;
+
+use ::http::{HeaderValue, Request, Response, StatusCode, header};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+use usher_bbb::{
+    call::Call,
+    query::RawQuery,
+    reply::{self, Refusal},
+};
+
+use crate::{
+    body::SimBody,
+    calls::ApiAnswer,
+    control,
+    faults::{FaultKind, Hits},
+    page,
+    request::ApiRequest,
+    shared::Shared,
+    time,
+    view::{SimCall, without_checksum},
+};
+
+const API: &str = "/bigbluebutton/api";
+/// Where the server's own controls are.
+pub(crate) const CONTROLS: &str = "/sim/";
+/// Longest body that is read, in bytes.
+const BODY_MAX: usize = 32 << 20;
+const HTML: &str = "text/html;charset=utf-8";
+
+/// The connection is to be closed without an answer.
+#[derive(Debug, thiserror::Error)]
+#[error("closed without an answer, as was asked for")]
+pub(crate) struct Dropped;
+
+pub(crate) async fn handle(
+    shared: Arc<Shared>,
+    request: Request<Incoming>,
+) -> Result<Response<SimBody>, Dropped> {
+    let path = request.uri().path();
+    if let Some(below) = path.strip_prefix(API)
+        && (below.is_empty() || below.starts_with('/'))
+    {
+        let name = below.trim_start_matches('/').to_owned();
+        return api(&shared, name, request).await;
+    }
+    let query = request.uri().query().unwrap_or_default();
+    match path {
+        "/" => Ok(response(StatusCode::OK, HTML, page::front(&shared.name))),
+        "/html5client" | "/html5client/" => Ok(session_page(&shared, query)),
+        _ => match path.strip_prefix(CONTROLS) {
+            Some(name) => Ok(control::answer(&shared, request.method(), name, query).await),
+            None => Ok(not_found(&shared)),
+        },
+    }
+}
+
+async fn api(
+    shared: &Shared,
+    name: String,
+    request: Request<Incoming>,
+) -> Result<Response<SimBody>, Dropped> {
+    let (head, body) = request.into_parts();
+    let Ok(body) = Limited::new(body, BODY_MAX).collect().await else {
+        return Ok(response(StatusCode::PAYLOAD_TOO_LARGE, "text/plain", "too large"));
+    };
+    let (body, query) = (body.to_bytes(), head.uri.query().unwrap_or_default().to_owned());
+    let content_type = head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let content_type = content_type.map(str::to_owned);
+    let call = Call::parse(&name);
+    shared.log(SimCall {
+        name,
+        method: head.method.to_string(),
+        query: without_checksum(&query),
+        headers: head.headers,
+        body: body.clone(),
+        at_ms: time::now_ms(),
+    });
+    let hits = shared.hits(call);
+    let release = shared.release();
+    if let Some(delay) = hits.delay {
+        tokio::time::sleep(delay).await;
+    }
+    if hits.kind == Some(FaultKind::Hang) {
+        release.cancelled().await;
+        return Err(Dropped);
+    }
+    if let Some(instead) = undone(shared, &hits, call) {
+        return Ok(instead);
+    }
+    let answer = match call {
+        Some(call) => shared.answer(&ApiRequest { call, method: head.method, query, content_type, body }),
+        None => ApiAnswer::NotFound,
+    };
+    spoilt(shared, hits, answer)
+}
+
+/// Returns the answer of a fault that keeps anything from being done.
+fn undone(shared: &Shared, hits: &Hits, call: Option<Call>) -> Option<Response<SimBody>> {
+    let broken = "<!DOCTYPE html>\n<html><head><title>Error</title></head>\n<body><h1>Something went wrong\
+                  <br></h1></body></html>\n";
+    match hits.kind? {
+        FaultKind::Status500 => Some(response(StatusCode::INTERNAL_SERVER_ERROR, HTML, broken)),
+        FaultKind::Html => Some(response(StatusCode::OK, HTML, broken)),
+        FaultKind::NoHooks => Some(not_found(shared)),
+        FaultKind::ChecksumError => match call {
+            Some(call) if !call.is_signed() => None,
+            _ => Some(xml(Refusal::CHECKSUM_MISMATCH.to_xml())),
+        },
+        _ => None,
+    }
+}
+
+/// Sends what was done the way the fault wants it.
+fn spoilt(shared: &Shared, hits: Hits, answer: ApiAnswer) -> Result<Response<SimBody>, Dropped> {
+    let is_list = matches!(&answer, ApiAnswer::Xml(xml) if xml.contains("<returncode>SUCCESS</returncode>"));
+    match (hits.kind, answer) {
+        (Some(FaultKind::LostAnswer), _) => Err(Dropped),
+        (Some(FaultKind::CutXml), ApiAnswer::Xml(mut text)) => {
+            text.truncate(text.floor_char_boundary(text.len() / 2));
+            Ok(xml(text))
+        }
+        (Some(FaultKind::EmptyBody), ApiAnswer::Xml(_)) => Ok(xml(String::new())),
+        (Some(FaultKind::EmptyList), _) if is_list => Ok(xml(reply::meetings([]))),
+        (Some(FaultKind::FrozenList), _) if is_list => Ok(xml(hits.frozen.unwrap_or_default())),
+        (Some(FaultKind::Trickle(pause)), ApiAnswer::Xml(text)) => {
+            Ok(xml(String::new()).map(|_| SimBody::trickle(text, pause)))
+        }
+        (_, answer) => Ok(plain(shared, answer)),
+    }
+}
+
+fn plain(shared: &Shared, answer: ApiAnswer) -> Response<SimBody> {
+    match answer {
+        ApiAnswer::Xml(text) => xml(text),
+        ApiAnswer::Json(text) => response(StatusCode::OK, "application/json;charset=utf-8", text),
+        ApiAnswer::Text(text) => response(StatusCode::OK, "text/plain;charset=utf-8", text),
+        ApiAnswer::Redirect { location, session } => redirect(&location, session),
+        ApiAnswer::NotFound => not_found(shared),
+        ApiAnswer::MethodNotAllowed => response(StatusCode::METHOD_NOT_ALLOWED, HTML, ""),
+        ApiAnswer::ServerError => {
+            response(StatusCode::INTERNAL_SERVER_ERROR, HTML, "<!DOCTYPE html>\n<h1>HTTP Status 500</h1>\n")
+        }
+    }
+}
+
+fn redirect(location: &str, session: Option<String>) -> Response<SimBody> {
+    let mut response = response(StatusCode::FOUND, HTML, "");
+    // What an application gave as its own address may hold anything; then there is nowhere to go.
+    let Ok(location) = HeaderValue::from_str(location) else {
+        return self::response(StatusCode::INTERNAL_SERVER_ERROR, HTML, "");
+    };
+    response.headers_mut().insert(header::LOCATION, location);
+    let cookie = session.map(|id| format!("JSESSIONID={id}; Path=/bigbluebutton; HttpOnly"));
+    if let Some(Ok(cookie)) = cookie.map(HeaderValue::try_from) {
+        response.headers_mut().insert(header::SET_COOKIE, cookie);
+    }
+    response
+}
+
+fn session_page(shared: &Shared, query: &str) -> Response<SimBody> {
+    let token = RawQuery::new(query).first("sessionToken").unwrap_or_default();
+    let world = shared.world();
+    match world.session(&token) {
+        Some((meeting, user)) => response(StatusCode::OK, HTML, page::session(&shared.name, meeting, user)),
+        None => response(StatusCode::NOT_FOUND, HTML, page::no_session(&shared.name)),
+    }
+}
+
+fn not_found(shared: &Shared) -> Response<SimBody> {
+    response(StatusCode::NOT_FOUND, HTML, page::front(&shared.name))
+}
+
+fn xml(text: String) -> Response<SimBody> {
+    response(StatusCode::OK, reply::CONTENT_TYPE, text)
+}
+
+/// Returns an answer that nobody is to keep.
+pub(crate) fn response(
+    status: StatusCode,
+    content_type: &'static str,
+    body: impl Into<Bytes>,
+) -> Response<SimBody> {
+    let mut response = Response::new(SimBody::whole(body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    response
+}

@@ -1,0 +1,158 @@
+//! One API request as a server sees it: parameters of query and form together, and its checksum.
+
+mod multipart;
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use http::Method;
+use usher_bbb::{
+    call::{BodyKind, Call, ChecksumProblem, Signing},
+    checksum::{Algorithm, verify},
+    query::{ChecksumFault, RawQuery, decode, rebuilt_form},
+    secret::Secret,
+};
+
+use crate::options::{BbbVersion, SimOptions};
+
+/// A request to the API, read completely.
+#[derive(Debug, Clone)]
+pub(crate) struct ApiRequest {
+    pub(crate) call: Call,
+    pub(crate) method: Method,
+    /// As it came, checksum included.
+    pub(crate) query: String,
+    pub(crate) content_type: Option<String>,
+    pub(crate) body: Bytes,
+}
+
+/// What keeps a request from being looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rejected {
+    ContentType,
+    Checksum(ChecksumProblem),
+}
+
+impl ApiRequest {
+    /// Checks body and checksum; returns the parameters, in order, those of the query first.
+    pub(crate) fn check(&self, options: &SimOptions) -> Result<Params, Rejected> {
+        let kind = self.body_kind()?;
+        let body = String::from_utf8_lossy(&self.body);
+        let params = self.params();
+        if self.call.is_signed() {
+            self.check_checksum(options, &params, kind, &body).map_err(Rejected::Checksum)?;
+        }
+        Ok(params)
+    }
+
+    /// The parameters, in order, those of the query first; nothing is checked.
+    pub(crate) fn params(&self) -> Params {
+        let content_type = self.content_type.as_deref().unwrap_or_default();
+        let form = match BodyKind::parse(content_type).filter(|_| self.method == Method::POST) {
+            Some(BodyKind::Form) => pairs(&String::from_utf8_lossy(&self.body)),
+            Some(BodyKind::Multipart) => multipart::fields(content_type, &self.body),
+            _ => Vec::new(),
+        };
+        let mut params = pairs(&self.query);
+        params.extend(form);
+        Params(params)
+    }
+
+    /// The text of an uploaded file.
+    pub(crate) fn file(&self, name: &str) -> Option<String> {
+        multipart::file(self.content_type.as_deref()?, &self.body, name)
+    }
+
+    /// The XML of the body, where it is XML.
+    pub(crate) fn xml(&self) -> Option<Cow<'_, str>> {
+        let kind = BodyKind::parse(self.content_type.as_deref()?)?;
+        (kind == BodyKind::Xml && !self.body.is_empty()).then(|| String::from_utf8_lossy(&self.body))
+    }
+
+    /// A `Content-Type` counts only with a body, and not on a GET: clients send one always.
+    fn body_kind(&self) -> Result<Option<BodyKind>, Rejected> {
+        if self.method != Method::POST || self.body.is_empty() {
+            return Ok(None);
+        }
+        let kind = self.content_type.as_deref().and_then(BodyKind::parse).ok_or(Rejected::ContentType)?;
+        if self.call.accepts_body(kind) { Ok(Some(kind)) } else { Err(Rejected::ContentType) }
+    }
+
+    fn check_checksum(
+        &self,
+        options: &SimOptions,
+        params: &Params,
+        kind: Option<BodyKind>,
+        body: &str,
+    ) -> Result<(), ChecksumProblem> {
+        let given: Vec<_> = params.all("checksum").collect();
+        let given = match given.as_slice() {
+            [] | [""] => return Err(ChecksumProblem::Missing),
+            [one] => one.trim(),
+            _ => return Err(ChecksumProblem::Mismatch),
+        };
+        let algorithm = Algorithm::from_hex_len(given.len()).ok_or(ChecksumProblem::Mismatch)?;
+        let old = options.version == BbbVersion::V2_4;
+        let exact = !old || !given.bytes().any(|byte| byte.is_ascii_uppercase());
+        let known =
+            options.algorithms.contains(&algorithm) && options.version.algorithms().contains(&algorithm);
+        let rebuilt = old
+            && self.query.is_empty()
+            && self.call.signing() == Signing::Meeting
+            && kind == Some(BodyKind::Form);
+        let signed = match RawQuery::new(&self.query).take_checksum() {
+            Ok(signed) => signed.query,
+            Err(ChecksumFault::Repeated) => return Err(ChecksumProblem::Mismatch),
+            Err(ChecksumFault::Missing) if rebuilt => Cow::Owned(rebuilt_form(body)),
+            Err(ChecksumFault::Missing) => Cow::Borrowed(self.query.as_str()),
+        };
+        let secrets: [&Secret; 1] = [&options.secret];
+        if known && exact && verify(self.call.name(), &signed, given, secrets) {
+            Ok(())
+        } else {
+            Err(ChecksumProblem::Mismatch)
+        }
+    }
+}
+
+fn pairs(text: &str) -> Vec<(String, String)> {
+    RawQuery::new(text)
+        .pairs()
+        .map(|pair| (decode(pair.name).into_owned(), decode(pair.value).into_owned()))
+        .collect()
+}
+
+/// The decoded parameters of a request.
+#[derive(Debug, Clone)]
+pub(crate) struct Params(Vec<(String, String)>);
+
+impl Params {
+    /// The first value, which is the one that counts.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The first value, if it is not empty.
+    pub(crate) fn given(&self, name: &str) -> Option<&str> {
+        self.get(name).filter(|value| !value.is_empty())
+    }
+
+    /// Whether the first value is `true` in any case; anything else means false.
+    pub(crate) fn is_true(&self, name: &str) -> bool {
+        self.get(name).is_some_and(|value| value.eq_ignore_ascii_case("true"))
+    }
+
+    /// A number, or its default if it is none.
+    pub(crate) fn number<N: std::str::FromStr + Default>(&self, name: &str) -> N {
+        self.get(name).and_then(|value| value.parse().ok()).unwrap_or_default()
+    }
+
+    /// Every parameter whose name begins with `prefix`, without it.
+    pub(crate) fn with_prefix<'p>(&'p self, prefix: &'p str) -> impl Iterator<Item = (&'p str, &'p str)> {
+        self.0.iter().filter_map(move |(key, value)| Some((key.strip_prefix(prefix)?, value.as_str())))
+    }
+
+    fn all<'p>(&'p self, name: &'p str) -> impl Iterator<Item = &'p str> {
+        self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+}

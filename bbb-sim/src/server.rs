@@ -1,0 +1,153 @@
+//! The listener and its connections. The gate decides what new connections meet; closing it also
+//! cuts those that are open.
+
+use std::{
+    io,
+    net::SocketAddr,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use ::http::Request;
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+use usher_runtime::tasks::Tasks;
+
+use crate::{faults::Gate, http, shared::Shared};
+
+/// Connections that may wait to be accepted.
+const BACKLOG: u32 = 1024;
+/// How long the answer of a control may take once connections are cut.
+const CONTROL_GRACE: Duration = Duration::from_secs(1);
+
+/// The port, with or without a listener on it. While it refuses it stays bound, so that nobody else
+/// gets it.
+enum Port {
+    Listening(TcpListener),
+    Bound(TcpSocket),
+}
+
+/// Binds a listener.
+pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    bind(address)?.listen(BACKLOG)
+}
+
+fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?;
+    // So that the port is bound anew before it is given up: in between it could become anybody's.
+    socket.set_reuseport(true)?;
+    socket.bind(address)?;
+    Ok(socket)
+}
+
+/// Accepts and serves until `stop`.
+pub(crate) async fn run(
+    shared: Arc<Shared>,
+    listener: TcpListener,
+    tasks: Tasks,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let address = listener.local_addr()?;
+    let mut port = Port::Listening(listener);
+    let mut changed = shared.faults_changed.subscribe();
+    let mut connections = stop.child_token();
+    loop {
+        changed.mark_unchanged();
+        let (gate, until) = shared.wanted_gate();
+        let before = *shared.gate.borrow();
+        if gate != before && gate != Gate::Open {
+            connections.cancel();
+            connections = stop.child_token();
+        }
+        port = match (gate, port) {
+            (Gate::Refusing, Port::Listening(listener)) => {
+                let bound = bind(address)?;
+                drop(listener);
+                Port::Bound(bound)
+            }
+            (Gate::Open | Gate::Holding, Port::Bound(socket)) => Port::Listening(socket.listen(BACKLOG)?),
+            (_, port) => port,
+        };
+        shared.gate.send_replace(gate);
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            changed = changed.changed() => changed?,
+            () = sleep_until(until) => {}
+            accepted = accept(&port) => match accepted {
+                Ok(stream) if gate == Gate::Holding => {
+                    shared.held();
+                    let (release, cut) = (shared.release(), connections.clone());
+                    tasks.spawn_short("sim-held-connection", hold(stream, release, cut));
+                }
+                Ok(stream) => {
+                    let work = serve(Arc::clone(&shared), stream, connections.clone());
+                    tasks.spawn_short("sim-connection", work);
+                }
+                Err(error) => debug!(%error, "accept failed"),
+            },
+        }
+    }
+}
+
+async fn accept(port: &Port) -> io::Result<TcpStream> {
+    match port {
+        Port::Listening(listener) => Ok(listener.accept().await?.0),
+        Port::Bound(_) => std::future::pending().await,
+    }
+}
+
+async fn sleep_until(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => tokio::time::sleep_until(instant.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn hold(stream: TcpStream, release: CancellationToken, cut: CancellationToken) {
+    tokio::select! {
+        () = release.cancelled() => {}
+        () = cut.cancelled() => {}
+    }
+    drop(stream);
+}
+
+async fn serve(shared: Arc<Shared>, stream: TcpStream, cut: CancellationToken) {
+    if let Err(error) = stream.set_nodelay(true) {
+        debug!(%error, "the connection went away");
+        return;
+    }
+    // A request to the server's own controls gets its answer even if it is what cuts the connections.
+    let in_control = Arc::new(AtomicBool::new(false));
+    let service = service_fn(|request: Request<Incoming>| {
+        in_control.store(request.uri().path().starts_with(http::CONTROLS), Ordering::Relaxed);
+        http::handle(Arc::clone(&shared), request)
+    });
+    let mut builder = http1::Builder::new();
+    let connection = builder.timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service);
+    let mut connection = pin!(connection);
+    tokio::select! {
+        // What is sent after the cut is not answered, however late this task hears of either.
+        biased;
+        () = cut.cancelled() => {}
+        served = connection.as_mut() => {
+            if let Err(error) = served {
+                debug!(%error, "connection closed");
+            }
+            return;
+        }
+    }
+    if in_control.load(Ordering::Relaxed) {
+        connection.as_mut().graceful_shutdown();
+        if tokio::time::timeout(CONTROL_GRACE, connection).await.is_err() {
+            debug!("a control did not end in time");
+        }
+    }
+}

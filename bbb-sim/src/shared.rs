@@ -1,0 +1,213 @@
+//! What the parts of one server share: its memory, its log of calls and its faults.
+
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
+
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use usher_bbb::call::Call;
+
+use crate::{
+    callbacks::{Notice, SimCallback},
+    calls::{self, ApiAnswer, Context},
+    faults::{ActiveFaults, Fault, FaultKind, Gate, Hits},
+    hooks::{HooksVersion, Parcel, Registry, SimHook, SimHookPost},
+    options::SimOptions,
+    request::ApiRequest,
+    time,
+    view::SimCall,
+    world::World,
+};
+
+/// How many calls are remembered.
+const CALLS_KEPT: usize = 20_000;
+
+/// Everything of one server but its sockets.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) options: SimOptions,
+    pub(crate) name: String,
+    /// `http://host:port`
+    pub(crate) base: String,
+    world: Mutex<World>,
+    calls: Mutex<VecDeque<SimCall>>,
+    faults: Mutex<ActiveFaults>,
+    /// Told when the faults have changed.
+    pub(crate) faults_changed: watch::Sender<u64>,
+    /// What the listener does right now.
+    pub(crate) gate: watch::Sender<Gate>,
+    /// Cancelled when what hangs must be let go.
+    release: Mutex<CancellationToken>,
+    notices: mpsc::UnboundedSender<Notice>,
+    callbacks: Mutex<Vec<SimCallback>>,
+    hooks: Mutex<Registry>,
+    parcels: mpsc::UnboundedSender<Parcel>,
+    posts: Mutex<Vec<SimHookPost>>,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        options: SimOptions,
+        address: std::net::SocketAddr,
+        notices: mpsc::UnboundedSender<Notice>,
+        parcels: mpsc::UnboundedSender<Parcel>,
+    ) -> Self {
+        let base = format!("http://{address}");
+        Self {
+            name: options.name.clone().unwrap_or_else(|| address.to_string()),
+            world: Mutex::new(World::new(&options, &base)),
+            base,
+            hooks: Mutex::new(Registry::new(&options.hooks, options.version)),
+            parcels,
+            posts: Mutex::default(),
+            options,
+            calls: Mutex::default(),
+            faults: Mutex::default(),
+            faults_changed: watch::Sender::new(0),
+            gate: watch::Sender::new(Gate::Open),
+            release: Mutex::default(),
+            notices,
+            callbacks: Mutex::default(),
+        }
+    }
+
+    /// Locks the memory, after what has ended was let go and told.
+    pub(crate) fn world(&self) -> MutexGuard<'_, World> {
+        let mut world = lock(&self.world);
+        world.expire(time::now_ms());
+        for notice in world.take_notices() {
+            // Nobody listens any more: the server is stopping.
+            let _ = self.notices.send(notice);
+        }
+        let events = world.take_events();
+        if !events.is_empty() {
+            let hooks = lock(&self.hooks);
+            for event in &events {
+                for hook in hooks.hearing(event) {
+                    let text = if hook.raw { event.raw.clone() } else { event.mapped.clone() };
+                    // Nobody listens any more: the server is stopping.
+                    let _ = self.parcels.send(Parcel { hook: hook.clone(), event: event.id, text });
+                }
+            }
+        }
+        world
+    }
+
+    pub(crate) fn hooks(&self) -> Vec<SimHook> {
+        lock(&self.hooks).hooks().to_vec()
+    }
+
+    pub(crate) fn has_hook(&self, id: &str) -> bool {
+        lock(&self.hooks).knows(id)
+    }
+
+    pub(crate) fn remove_hook(&self, id: &str) {
+        lock(&self.hooks).destroy(id);
+    }
+
+    pub(crate) fn forget_hooks(&self) {
+        lock(&self.hooks).forget();
+    }
+
+    pub(crate) fn hooks_version(&self) -> HooksVersion {
+        lock(&self.hooks).version()
+    }
+
+    /// What its webhooks call this server.
+    pub(crate) fn hooks_domain(&self) -> &str {
+        let address = self.base.strip_prefix("http://").unwrap_or(&self.base);
+        self.options.hooks.domain.as_deref().unwrap_or(address)
+    }
+
+    pub(crate) fn posted(&self, post: SimHookPost) {
+        lock(&self.posts).push(post);
+    }
+
+    pub(crate) fn hook_posts(&self) -> Vec<SimHookPost> {
+        drop(self.world()); // what is due happens before it is looked for
+        lock(&self.posts).clone()
+    }
+
+    pub(crate) fn told(&self, callback: SimCallback) {
+        lock(&self.callbacks).push(callback);
+    }
+
+    pub(crate) fn callbacks(&self) -> Vec<SimCallback> {
+        drop(self.world()); // what is due happens before it is looked for
+        lock(&self.callbacks).clone()
+    }
+
+    pub(crate) fn log(&self, call: SimCall) {
+        let mut calls = lock(&self.calls);
+        if calls.len() == CALLS_KEPT {
+            calls.pop_front();
+        }
+        calls.push_back(call);
+    }
+
+    pub(crate) fn calls(&self) -> Vec<SimCall> {
+        lock(&self.calls).iter().cloned().collect()
+    }
+
+    pub(crate) fn forget_calls(&self) {
+        lock(&self.calls).clear();
+    }
+
+    /// Answers a request, doing what it asks.
+    pub(crate) fn answer(&self, request: &ApiRequest) -> ApiAnswer {
+        let answer = calls::answer(
+            &mut Context {
+                world: &mut self.world(),
+                hooks: &mut lock(&self.hooks),
+                options: &self.options,
+                base: &self.base,
+                now_ms: time::now_ms(),
+            },
+            request,
+        );
+        drop(self.world()); // tells what has just ended
+        answer
+    }
+
+    pub(crate) fn set_fault(&self, fault: Fault) {
+        let frozen = (fault.kind == FaultKind::FrozenList).then(|| calls::meetings(&self.world()));
+        lock(&self.faults).set(fault, frozen, Instant::now());
+        self.faults_changed.send_modify(|changes| *changes += 1);
+    }
+
+    /// Clears the faults of one kind, or all, and lets go what hangs.
+    pub(crate) fn clear_faults(&self, kind: Option<&str>) {
+        lock(&self.faults).clear(kind);
+        std::mem::take(&mut *lock(&self.release)).cancel();
+        self.faults_changed.send_modify(|changes| *changes += 1);
+    }
+
+    pub(crate) fn faults(&self) -> Vec<Fault> {
+        lock(&self.faults).list(Instant::now())
+    }
+
+    pub(crate) fn hits(&self, call: Option<Call>) -> Hits {
+        lock(&self.faults).hits(call, Instant::now())
+    }
+
+    pub(crate) fn wanted_gate(&self) -> (Gate, Option<Instant>) {
+        lock(&self.faults).gate(Instant::now())
+    }
+
+    pub(crate) fn held(&self) {
+        lock(&self.faults).held(Instant::now());
+    }
+
+    /// Returns the token that what hangs waits for.
+    pub(crate) fn release(&self) -> CancellationToken {
+        lock(&self.release).clone()
+    }
+}
+
+/// A panic under one of these locks leaves data that is still whole: each change is one statement.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

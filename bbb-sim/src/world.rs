@@ -1,0 +1,234 @@
+//! What a server remembers: meetings, who is in them, and how they are found. No sockets here; the
+//! time comes in as milliseconds since 1970.
+
+mod create;
+mod join;
+mod meeting;
+mod recordings;
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    ops::Bound,
+    time::Duration,
+};
+
+pub(crate) use create::{BreakoutAsk, CreateAsk, Created};
+pub(crate) use join::{JoinAsk, Joined};
+pub(crate) use meeting::{Document, Meeting, Role, User};
+use usher_bbb::{
+    checksum::{Algorithm, sign},
+    secret::Secret,
+};
+
+use crate::{
+    callbacks::{self, Notice},
+    hooks::Event,
+    options::{BbbVersion, SimOptions},
+    recording::{SimRecording, SimState},
+};
+
+/// How many meetings that are over are remembered.
+const PAST_KEPT: usize = 1000;
+
+/// The memory of one server.
+#[derive(Debug)]
+pub(crate) struct World {
+    version: BbbVersion,
+    end_delay: Duration,
+    unjoined_expiry: Duration,
+    /// By internal id.
+    meetings: BTreeMap<String, Meeting>,
+    last_create_ms: u64,
+    recordings: Vec<SimRecording>,
+    processing: Duration,
+    secret: Secret,
+    /// What is to be told, and was not yet.
+    notices: Vec<Notice>,
+    /// What webhooks are to hear of, in order.
+    events: Vec<Event>,
+    /// `http://host:port`, where recordings are played.
+    base: String,
+    /// Meetings that are over, the latest last.
+    past: VecDeque<Meeting>,
+}
+
+/// What `end` met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum EndOutcome {
+    Ended,
+    NotFound,
+    WrongPassword,
+}
+
+impl World {
+    pub(crate) fn new(options: &SimOptions, base: &str) -> Self {
+        Self {
+            version: options.version,
+            end_delay: options.end_delay,
+            unjoined_expiry: options.unjoined_expiry,
+            meetings: BTreeMap::new(),
+            last_create_ms: 0,
+            recordings: options.recordings.clone(),
+            processing: options.processing,
+            secret: options.secret.clone(),
+            notices: Vec::new(),
+            events: Vec::new(),
+            base: base.to_owned(),
+            past: VecDeque::new(),
+        }
+    }
+
+    /// Takes what is to be told.
+    pub(crate) fn take_notices(&mut self) -> Vec<Notice> {
+        std::mem::take(&mut self.notices)
+    }
+
+    /// Takes what webhooks are to hear of.
+    pub(crate) fn take_events(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.events)
+    }
+
+    /// Publishes the recording of a meeting that is over, or tells again that it is; tells whether there
+    /// was such a meeting.
+    pub(crate) fn publish(&mut self, id: &str, now_ms: u64) -> bool {
+        let wanted = |meeting: &&Meeting| meeting.external_id == id || meeting.internal_id == id;
+        let Some(meeting) = self.past.iter().rev().find(wanted) else { return false };
+        let mut recording = recordings::of_meeting(meeting, now_ms, now_ms);
+        for known in &mut self.recordings {
+            if known.record_id == recording.record_id {
+                if known.state == SimState::Processing {
+                    known.state = SimState::Published;
+                }
+                recording = known.clone();
+            }
+        }
+        self.tell_published(&recording, now_ms);
+        true
+    }
+
+    /// Lets everybody of one name leave a meeting; tells whether there was anybody.
+    pub(crate) fn leave(&mut self, id: &str, full_name: &str, now_ms: u64) -> bool {
+        let Some(meeting) = self.find_mut(id) else { return false };
+        let gone: Vec<_> = meeting.users.extract_if(.., |user| user.full_name == full_name).collect();
+        let events: Vec<_> = gone.iter().map(|user| Event::left(meeting, user, now_ms)).collect();
+        self.events.extend(events);
+        !gone.is_empty()
+    }
+
+    pub(crate) fn version(&self) -> BbbVersion {
+        self.version
+    }
+
+    /// Lets go what has ended by `now_ms`, and keeps the recordings of what was recorded.
+    pub(crate) fn expire(&mut self, now_ms: u64) {
+        let expiry = self.unjoined_expiry;
+        self.end_breakouts(now_ms);
+        for meeting in self.meetings.values_mut() {
+            let ended = meeting.ended_at_ms.is_some() || meeting.is_over(now_ms, expiry);
+            if ended && !std::mem::replace(&mut meeting.end_is_told, true) {
+                self.notices.extend(callbacks::of_end(meeting, &self.secret));
+                self.events.push(Event::ended(meeting, now_ms));
+                if self.past.len() == PAST_KEPT {
+                    self.past.pop_front();
+                }
+                self.past.push_back(meeting.clone());
+            }
+        }
+        let recordings = &mut self.recordings;
+        let processing = u64::try_from(self.processing.as_millis()).unwrap_or(u64::MAX);
+        self.meetings.retain(|_, meeting| {
+            let over = meeting.is_over(now_ms, expiry);
+            if over && meeting.record {
+                recordings.push(recordings::of_meeting(meeting, now_ms, now_ms.saturating_add(processing)));
+            }
+            !over
+        });
+        self.process(now_ms);
+    }
+
+    /// Ends the breakout rooms whose parents have ended: they are gone when those are.
+    fn end_breakouts(&mut self, now_ms: u64) {
+        let expiry = self.unjoined_expiry;
+        let gone_at = |parent: &str| match self.meetings.get(parent) {
+            Some(parent) if parent.is_over(now_ms, expiry) => Some(now_ms),
+            Some(parent) => parent.removed_at_ms,
+            None => Some(now_ms),
+        };
+        let rooms = self.meetings.iter().filter_map(|(id, room)| Some((id, room.breakout.as_ref()?)));
+        let ending: Vec<(String, u64)> =
+            rooms.filter_map(|(id, room)| Some((id.clone(), gone_at(&room.parent_internal_id)?))).collect();
+        for (id, at) in ending {
+            if let Some(room) = self.meetings.get_mut(&id) {
+                room.end(now_ms, at.saturating_sub(now_ms));
+            }
+        }
+    }
+
+    /// Returns every meeting, breakout rooms and ending ones included.
+    pub(crate) fn meetings(&self) -> impl Iterator<Item = &Meeting> {
+        self.meetings.values()
+    }
+
+    /// Finds a meeting as BBB does: `id` may be the beginning of an internal id, and only then is it a
+    /// `meetingID`. One that is ending is found only if there is no other.
+    pub(crate) fn find(&self, id: &str) -> Option<&Meeting> {
+        self.key_of(id).map(|key| &self.meetings[&key])
+    }
+
+    /// Like [`World::find`], to change it.
+    pub(crate) fn find_mut(&mut self, id: &str) -> Option<&mut Meeting> {
+        let key = self.key_of(id)?;
+        self.meetings.get_mut(&key)
+    }
+
+    /// Finds a meeting that is not ending.
+    pub(crate) fn find_live(&self, id: &str) -> Option<&Meeting> {
+        self.find(id).filter(|meeting| meeting.ended_at_ms.is_none())
+    }
+
+    /// Finds who joined with this session token, and where.
+    pub(crate) fn session(&self, token: &str) -> Option<(&Meeting, &User)> {
+        self.meetings().find_map(|meeting| {
+            meeting.users.iter().find(|user| user.session_token == token).map(|user| (meeting, user))
+        })
+    }
+
+    /// Ends a meeting, at once or after the delay of the options.
+    pub(crate) fn end(&mut self, id: &str, password: Option<&str>, now_ms: u64) -> EndOutcome {
+        let wants_password = self.version == BbbVersion::V2_4;
+        let delay = u64::try_from(self.end_delay.as_millis()).unwrap_or(u64::MAX);
+        let Some(meeting) = self.find_mut(id) else { return EndOutcome::NotFound };
+        if wants_password && password != Some(meeting.moderator_password.as_str()) {
+            return EndOutcome::WrongPassword;
+        }
+        meeting.end(now_ms, delay);
+        self.expire(now_ms);
+        EndOutcome::Ended
+    }
+
+    /// Forgets everything, as a restart does.
+    pub(crate) fn forget(&mut self) {
+        self.meetings.clear();
+    }
+
+    fn key_of(&self, id: &str) -> Option<String> {
+        if id.is_empty() {
+            return None;
+        }
+        self.key_with_prefix(id).or_else(|| self.key_with_prefix(&hash_of(id)))
+    }
+
+    fn key_with_prefix(&self, prefix: &str) -> Option<String> {
+        let from = (Bound::Included(prefix), Bound::Unbounded);
+        let found = self.meetings.range::<str, _>(from).take_while(|(key, _)| key.starts_with(prefix));
+        found.min_by_key(|(_, meeting)| meeting.ended_at_ms.is_some()).map(|(key, _)| key.clone())
+    }
+}
+
+/// Returns the SHA-1 of a `meetingID`, the first half of an internal id.
+pub(crate) fn hash_of(meeting_id: &str) -> String {
+    sign(Algorithm::Sha1, meeting_id, "", &Secret::new(""))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,199 @@
+//! Creating meetings, and what happens when one is there already.
+
+use std::collections::BTreeMap;
+
+use usher_bbb::reply::Refusal;
+
+use super::{Document, Meeting, World, hash_of, meeting::Breakout};
+use crate::{chance, hooks::Event, options::BbbVersion};
+
+/// The test bridge: its meetings get an internal id without a hash.
+const TEST_BRIDGE: u64 = 99_999;
+/// How often a free voice bridge is looked for.
+const BRIDGE_TRIES: usize = 10;
+
+/// A validated request to create a meeting.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct CreateAsk {
+    pub(crate) meeting_id: String,
+    pub(crate) name: String,
+    /// Empty if not given.
+    pub(crate) attendee_password: String,
+    /// Empty if not given.
+    pub(crate) moderator_password: String,
+    pub(crate) voice_bridge: Option<u64>,
+    pub(crate) dial_number: String,
+    pub(crate) duration: u64,
+    pub(crate) record: bool,
+    pub(crate) max_participants: usize,
+    pub(crate) guest_policy: String,
+    pub(crate) metadata: BTreeMap<String, String>,
+    pub(crate) documents: Vec<Document>,
+    pub(crate) unjoined_minutes: Option<u64>,
+    /// `meetingEndedURL`
+    pub(crate) ended_url: Option<String>,
+    pub(crate) keep_events: bool,
+    pub(crate) breakout: Option<BreakoutAsk>,
+}
+
+/// The part of a request that makes it one for a breakout room.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct BreakoutAsk {
+    pub(crate) parent: Option<String>,
+    pub(crate) sequence: u32,
+    pub(crate) free_join: bool,
+}
+
+/// What `create` did.
+#[derive(Debug)]
+pub(crate) enum Created<'w> {
+    New(&'w Meeting),
+    Duplicate(&'w Meeting),
+    Refused(Refusal),
+}
+
+impl World {
+    pub(crate) fn create(&mut self, ask: CreateAsk, now_ms: u64) -> Created<'_> {
+        let parent = match self.parent_of(&ask) {
+            Ok(parent) => parent,
+            Err(refusal) => return Created::Refused(refusal),
+        };
+        if parent.is_none() {
+            // Not as other calls find it: `create` goes by the hash of its id alone.
+            let existing =
+                self.find_live(&hash_of(&ask.meeting_id)).map(|meeting| meeting.internal_id.clone());
+            if let Some(key) = existing {
+                let existing = &self.meetings[&key];
+                return if self.admits_duplicate(existing, &ask) {
+                    Created::Duplicate(existing)
+                } else {
+                    Created::Refused(Refusal::ID_NOT_UNIQUE)
+                };
+            }
+        }
+        // A breakout room has its parent's number and its own behind that, whatever is asked for. What BBB
+        // does with a second one of that number nobody wrote down: here it gets another.
+        let own = parent.as_ref().filter(|own| own.sequence > 0).map(|own| own.voice_bridge);
+        let own = own.filter(|bridge| !self.bridge_is_taken(*bridge));
+        let voice_bridge = match own.or(ask.voice_bridge) {
+            Some(bridge) if self.bridge_is_taken(bridge) => {
+                return Created::Refused(Refusal::VOICE_BRIDGE_TAKEN);
+            }
+            Some(bridge) => bridge,
+            None => self.free_bridge(),
+        };
+        let create_time_ms = now_ms.max(self.last_create_ms + 1);
+        self.last_create_ms = create_time_ms;
+        let meeting = meeting(ask, parent, voice_bridge, create_time_ms);
+        self.events.push(Event::created(&meeting, now_ms));
+        // A breakout room of the same internal id gives way: BBB looks for the external one alone, which is new.
+        Created::New(self.meetings.entry(meeting.internal_id.clone()).insert_entry(meeting).into_mut())
+    }
+
+    /// Adds a breakout room to a meeting, as its moderators do: not through the API.
+    pub(crate) fn add_breakout(&mut self, parent: &str, now_ms: u64) -> Option<&Meeting> {
+        let parent = self.find_live(parent)?;
+        let sequence = 1 + self.breakouts_of(&parent.internal_id).count();
+        let ask = CreateAsk {
+            meeting_id: format!("{}-{now_ms}", hash_of(&format!("{}-{sequence}", parent.internal_id))),
+            name: format!("{} (Room {sequence})", parent.name),
+            metadata: parent.metadata.clone(),
+            breakout: Some(BreakoutAsk {
+                parent: Some(parent.internal_id.clone()),
+                sequence: u32::try_from(sequence).unwrap_or(u32::MAX),
+                free_join: false,
+            }),
+            ..CreateAsk::default()
+        };
+        match self.create(ask, now_ms) {
+            Created::New(meeting) => Some(meeting),
+            Created::Duplicate(_) | Created::Refused(_) => None,
+        }
+    }
+
+    pub(crate) fn breakouts_of<'w>(&'w self, internal_id: &'w str) -> impl Iterator<Item = &'w Meeting> {
+        self.meetings().filter(move |meeting| {
+            meeting.breakout.as_ref().is_some_and(|breakout| breakout.parent_internal_id == internal_id)
+        })
+    }
+
+    fn parent_of(&self, ask: &CreateAsk) -> Result<Option<Breakout>, Refusal> {
+        let Some(breakout) = &ask.breakout else { return Ok(None) };
+        let parent = breakout.parent.as_deref().ok_or(Refusal::PARENT_ID_MISSING)?;
+        let parent = self.find_live(parent).ok_or(Refusal::PARENT_UNKNOWN)?;
+        let voice_bridge = format!("{:05}{}", parent.voice_bridge, breakout.sequence).parse().unwrap_or(0);
+        Ok(Some(Breakout {
+            voice_bridge,
+            parent_internal_id: parent.internal_id.clone(),
+            sequence: breakout.sequence,
+            free_join: breakout.free_join,
+        }))
+    }
+
+    /// Only passwords are compared. 2.4 also refuses a request that gives none.
+    fn admits_duplicate(&self, existing: &Meeting, ask: &CreateAsk) -> bool {
+        let none = ask.attendee_password.is_empty() && ask.moderator_password.is_empty();
+        let same = ask.attendee_password == existing.attendee_password
+            && ask.moderator_password == existing.moderator_password;
+        same || (none && self.version != BbbVersion::V2_4)
+    }
+
+    fn bridge_is_taken(&self, bridge: u64) -> bool {
+        self.meetings().any(|meeting| meeting.voice_bridge == bridge)
+    }
+
+    fn free_bridge(&self) -> u64 {
+        let mut bridge = chance::five_digits();
+        for _ in 1..BRIDGE_TRIES {
+            if bridge != TEST_BRIDGE && !self.bridge_is_taken(bridge) {
+                break;
+            }
+            bridge = chance::five_digits();
+        }
+        bridge
+    }
+}
+
+fn meeting(ask: CreateAsk, breakout: Option<Breakout>, voice_bridge: u64, create_time_ms: u64) -> Meeting {
+    let (internal_id, external_id) = match &breakout {
+        // Of a breakout room the request's id is the internal one, and the time in it is part of the external one.
+        Some(parent) => {
+            let time = ask.meeting_id.split_once('-').map_or("", |(_, time)| time);
+            let own = format!("{}-{time}-{}", parent.parent_internal_id, parent.sequence);
+            (ask.meeting_id.clone(), format!("{}-{time}", hash_of(&own)))
+        }
+        None if voice_bridge == TEST_BRIDGE => {
+            (format!("{}-{create_time_ms}", ask.meeting_id), ask.meeting_id)
+        }
+        None => (format!("{}-{create_time_ms}", hash_of(&ask.meeting_id)), ask.meeting_id),
+    };
+    let or_generated = |given: String| if given.is_empty() { chance::alphanumeric(8) } else { given };
+    Meeting {
+        external_id,
+        internal_id,
+        name: ask.name,
+        create_time_ms,
+        attendee_password: or_generated(ask.attendee_password),
+        moderator_password: or_generated(ask.moderator_password),
+        voice_bridge,
+        dial_number: ask.dial_number,
+        duration: ask.duration,
+        record: ask.record,
+        max_participants: ask.max_participants,
+        guest_policy: ask.guest_policy,
+        metadata: ask.metadata,
+        breakout,
+        documents: ask.documents,
+        chat: Vec::new(),
+        users: Vec::new(),
+        crowd: 0,
+        has_user_joined: false,
+        start_time_ms: 0,
+        unjoined_minutes: ask.unjoined_minutes,
+        ended_url: ask.ended_url,
+        keep_events: ask.keep_events,
+        end_is_told: false,
+        ended_at_ms: None,
+        removed_at_ms: None,
+    }
+}

@@ -1,0 +1,117 @@
+//! Joining a meeting: by which role, and who is turned away.
+
+use std::collections::HashSet;
+
+use usher_bbb::reply::Refusal;
+
+use super::{Meeting, Role, User, World};
+use crate::{chance, hooks::Event};
+
+/// A validated request to join.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct JoinAsk {
+    pub(crate) meeting_id: String,
+    pub(crate) full_name: String,
+    pub(crate) role: Option<String>,
+    pub(crate) password: Option<String>,
+    /// As given; what is no number fits no meeting.
+    pub(crate) create_time: Option<String>,
+    pub(crate) user_id: Option<String>,
+    pub(crate) guest: bool,
+    /// Keys without `userdata-`.
+    pub(crate) custom_data: Vec<(String, String)>,
+}
+
+/// What `join` did.
+#[derive(Debug)]
+pub(crate) enum Joined<'w> {
+    In(&'w Meeting, &'w User),
+    /// Told by a redirect even when none was asked for.
+    Invalid(Refusal),
+    /// Told as XML even when a redirect was asked for.
+    NoRole(Refusal),
+    /// Told the way that was asked for.
+    Refused(Refusal),
+}
+
+impl World {
+    pub(crate) fn join(&mut self, ask: JoinAsk, now_ms: u64) -> Joined<'_> {
+        let Some(meeting) = self.find_mut(&ask.meeting_id) else {
+            return Joined::Invalid(Refusal::INVALID_MEETING);
+        };
+        if meeting.ended_at_ms.is_some() {
+            return Joined::Invalid(Refusal::FORCIBLY_ENDED);
+        }
+        let role = match role_in(meeting, &ask) {
+            Ok(role) => role,
+            Err(refusal) => return Joined::NoRole(refusal),
+        };
+        let create_time = ask.create_time.as_ref().map(|given| given.parse());
+        if create_time.is_some_and(|given| given != Ok(meeting.create_time_ms)) {
+            return Joined::Refused(Refusal::CREATE_TIME_MISMATCH);
+        }
+        let internal_id = format!("w_{}", chance::lower_alphanumeric(12));
+        let external_id = ask.user_id.filter(|id| !id.is_empty()).unwrap_or_else(|| internal_id.clone());
+        if is_full(meeting, &external_id) {
+            return Joined::Refused(Refusal::FULL);
+        }
+        let Some(guest_waits) = guest_outcome(meeting, role, ask.guest) else {
+            return Joined::Refused(Refusal::GUEST_DENIED);
+        };
+        if !guest_waits && !meeting.has_user_joined {
+            meeting.has_user_joined = true;
+            meeting.start_time_ms = now_ms;
+        }
+        meeting.users.push(User {
+            internal_id,
+            external_id,
+            full_name: ask.full_name.chars().filter(|c| !c.is_control()).collect(),
+            role,
+            session_token: chance::lower_alphanumeric(16),
+            auth_token: chance::lower_alphanumeric(12),
+            guest_waits,
+            custom_data: ask.custom_data,
+        });
+        let key = meeting.internal_id.clone();
+        let joined = self.meetings.get(&key).and_then(|meeting| Some((meeting, meeting.users.last()?)));
+        let Some((meeting, user)) = joined else { return Joined::Invalid(Refusal::INTERNAL_ERROR) };
+        if !guest_waits {
+            self.events.push(Event::joined(meeting, user, now_ms));
+        }
+        Joined::In(meeting, user)
+    }
+}
+
+/// A valid role wins over a password.
+fn role_in(meeting: &Meeting, ask: &JoinAsk) -> Result<Role, Refusal> {
+    if let Some(role) = ask.role.as_deref().and_then(Role::parse) {
+        return Ok(role);
+    }
+    match ask.password.as_deref() {
+        None | Some("") => Err(Refusal::JOIN_ROLE),
+        Some(password) if password == meeting.moderator_password => Ok(Role::Moderator),
+        Some(password) if password == meeting.attendee_password => Ok(Role::Viewer),
+        Some(_) => Err(Refusal::JOIN_PASSWORD),
+    }
+}
+
+/// Counts each external user once; somebody who is in already may come again.
+fn is_full(meeting: &Meeting, external_id: &str) -> bool {
+    let present: HashSet<_> = meeting.users.iter().map(|user| user.external_id.as_str()).collect();
+    meeting.max_participants > 0
+        && !present.contains(external_id)
+        && present.len() + meeting.crowd >= meeting.max_participants
+}
+
+/// Returns whether somebody has to wait, or none if they are denied.
+fn guest_outcome(meeting: &Meeting, role: Role, guest: bool) -> Option<bool> {
+    if role == Role::Moderator {
+        return Some(false);
+    }
+    match meeting.guest_policy.as_str() {
+        "ALWAYS_DENY" => None,
+        "ASK_MODERATOR" => Some(true),
+        "ALWAYS_ACCEPT_AUTH" => Some(guest),
+        _ => Some(false),
+    }
+}

@@ -1,0 +1,255 @@
+//! Webhooks over real sockets: who hears of what, in which order, and what becomes of a hook that hears
+//! nothing.
+
+use std::time::Duration;
+
+use usher_bbb::{
+    checksum::{Algorithm, sign},
+    query::{RawQuery, encode},
+};
+use usher_bbb_sim::{
+    BbbSim, FaultKind, HookOptions, HooksVersion, SimHookPost, SimOptions, SimRecording, SimState,
+};
+
+use crate::{
+    receiver::{Heard, Receiver},
+    support::{SECRET, call, client, fetch, start, start_with, until},
+};
+
+fn options(hooks: HookOptions) -> SimOptions {
+    let hooks = HookOptions {
+        pauses: vec![Duration::from_millis(1); 3],
+        domain: Some("bbb1.example.org".into()),
+        ..hooks
+    };
+    SimOptions { hooks, ..SimOptions::new(SECRET) }
+}
+
+/// Signs as PHP's library does: always with SHA-1.
+async fn hook(sim: &BbbSim, query: &str) -> String {
+    let checksum = sign(Algorithm::Sha1, "hooks/create", query, sim.secret());
+    let url = format!("{}hooks/create?{query}&checksum={checksum}", sim.url());
+    let answer = fetch(client().get(url)).await.unwrap();
+    assert!(answer.succeeded(), "{}", answer.body);
+    answer.text("hookID").to_owned()
+}
+
+/// The events of one hook that were taken, in order.
+fn taken(sim: &BbbSim, id: &str) -> Vec<String> {
+    let posts = sim.hook_posts().into_iter();
+    let taken = posts.filter(|post| post.hook_id == id && post.status == Some(200));
+    taken.map(|post| post.event).collect()
+}
+
+fn value<'a>(heard: &'a Heard, name: &str) -> std::borrow::Cow<'a, str> {
+    RawQuery::new(&heard.body).first(name).unwrap()
+}
+
+/// A life: created, joined, left, ended, recorded.
+async fn live(sim: &BbbSim, id: &str) {
+    call(sim, "create", &format!("name=Room&meetingID={id}&record=true&meta_course=1%2B1")).await;
+    call(sim, "join", &format!("meetingID={id}&fullName=Ada+L.&role=moderator&userID=7")).await;
+    assert!(sim.leave(id, "Ada L.") && !sim.leave(id, "Ada L."));
+    call(sim, "end", &format!("meetingID={id}")).await;
+}
+
+const LIFE: [&str; 5] = ["meeting-created", "user-joined", "user-left", "meeting-ended", "rap-publish-ended"];
+
+#[tokio::test]
+async fn global_hooks_hear_of_everything_and_others_of_what_they_asked_for() {
+    let receiver = Receiver::start().await;
+    let sim = start_with(options(HookOptions::default())).await;
+    let at = |path: &str| encode(&receiver.url(path));
+    let all = hook(&sim, &format!("callbackURL={}", at("/all?x=1"))).await;
+    let room = hook(&sim, &format!("callbackURL={}&meetingID=room", at("/room"))).await;
+    let some = hook(&sim, &format!("callbackURL={}&eventID=User-Joined,meeting-ended", at("/some"))).await;
+    let raw = hook(&sim, &format!("callbackURL={}&meetingID=room&getRaw=true", at("/raw"))).await;
+    live(&sim, "room").await;
+    live(&sim, "other").await;
+    until(|| taken(&sim, &all).len() == 10 && taken(&sim, &some).len() == 4).await;
+    until(|| taken(&sim, &room).len() == 5 && taken(&sim, &raw).len() == 5).await;
+    assert_eq!(taken(&sim, &all), [LIFE, LIFE].concat());
+    assert_eq!(taken(&sim, &room), LIFE);
+    assert_eq!(taken(&sim, &some), ["user-joined", "meeting-ended", "user-joined", "meeting-ended"]);
+    let heard = receiver.heard();
+    for heard in &heard {
+        assert_eq!(heard.headers["content-type"], "application/x-www-form-urlencoded;charset=UTF-8");
+        let (path, checksum) = heard.path.rsplit_once(['?', '&']).unwrap();
+        let expected = sign(Algorithm::Sha1, &receiver.url(path), &heard.body, sim.secret());
+        assert_eq!(checksum, format!("checksum={expected}"));
+        let names: Vec<_> = RawQuery::new(&heard.body).pairs().map(|pair| pair.name).collect();
+        assert_eq!(names, ["domain", "event", "timestamp"]);
+        assert_eq!(value(heard, "domain"), "bbb1.example.org");
+        assert!(value(heard, "timestamp").parse::<u64>().is_ok());
+    }
+    let on_bus: Vec<_> = heard.iter().filter(|heard| heard.path.starts_with("/raw?")).collect();
+    let event: serde_json::Value = serde_json::from_str(&value(on_bus[0], "event")).unwrap();
+    assert_eq!(event[0]["envelope"]["name"], "MeetingCreatedEvtMsg");
+    assert_eq!(event[0]["core"]["body"]["props"]["meetingProp"]["extId"], "room");
+    let mapped: Vec<_> = heard.iter().filter(|heard| heard.path.starts_with("/room?")).collect();
+    let event: serde_json::Value = serde_json::from_str(&value(mapped[0], "event")).unwrap();
+    let attributes = &event[0]["data"]["attributes"];
+    assert_eq!(attributes["meeting"]["metadata"]["course"], "1+1");
+    let event: serde_json::Value = serde_json::from_str(&value(mapped[1], "event")).unwrap();
+    assert_eq!(event[0]["data"]["attributes"]["user"]["external-user-id"], "7");
+    let start =
+        r#"[{"data":{"type":"event","id":"meeting-ended","attributes":{"meeting":{"internal-meeting-id":""#;
+    assert!(value(mapped[3], "event").starts_with(start), "{}", value(mapped[3], "event"));
+}
+
+#[tokio::test]
+async fn old_webhooks_sign_json() {
+    let receiver = Receiver::start().await;
+    let hooks = HookOptions { version: Some(HooksVersion::V2), ..HookOptions::default() };
+    let sim = start_with(options(hooks)).await;
+    let id = hook(&sim, &format!("callbackURL={}", encode(&receiver.url("/cb")))).await;
+    assert_eq!(id, "1");
+    call(&sim, "create", "name=A+%26+B&meetingID=room").await;
+    until(|| taken(&sim, &id).len() == 1).await;
+    let heard = &receiver.heard()[0];
+    let text = |name: &str| serde_json::Value::from(value(heard, name)).to_string();
+    let json = format!(
+        r#"{{"event":{},"timestamp":{},"domain":{}}}"#,
+        text("event"),
+        value(heard, "timestamp"),
+        text("domain")
+    );
+    let checksum = sign(Algorithm::Sha1, &receiver.url("/cb"), &json, sim.secret());
+    assert_eq!(heard.path, format!("/cb?checksum={checksum}"));
+}
+
+#[tokio::test]
+async fn what_is_not_taken_is_sent_again_and_in_order() {
+    let receiver = Receiver::start().await;
+    let sim = start_with(options(HookOptions::default())).await;
+    let id = hook(&sim, &format!("callbackURL={}", encode(&receiver.url("/cb")))).await;
+    receiver.answer_next([503, 404, 307, 302, 401]);
+    live(&sim, "room").await;
+    until(|| taken(&sim, &id).len() == 4).await;
+    // The first was refused twice, then led on by both kinds of redirect, then told 401, which is taken.
+    let posts: Vec<SimHookPost> = sim.hook_posts();
+    let told: Vec<_> = posts.iter().map(|post| (post.event.as_str(), post.status)).collect();
+    assert_eq!(
+        told[..3],
+        [("meeting-created", Some(503)), ("meeting-created", Some(404)), (LIFE[0], Some(401))]
+    );
+    assert!(posts[..3].iter().all(|post| post.body == posts[0].body), "the same every time");
+    assert_eq!(taken(&sim, &id), LIFE[1..]);
+    let methods: Vec<_> = receiver.heard().into_iter().map(|heard| heard.method).take(6).collect();
+    assert_eq!(methods, ["POST", "POST", "POST", "POST", "GET", "POST"]);
+    assert_eq!(sim.hooks().len(), 1);
+}
+
+#[tokio::test]
+async fn a_hook_that_takes_nothing_is_removed_unless_it_is_permanent() {
+    let receiver = Receiver::start().await;
+    let permanent = vec![receiver.url("/always")];
+    let sim = start_with(options(HookOptions { permanent, ..HookOptions::default() })).await;
+    receiver.answer_all(500);
+    let id = hook(&sim, &format!("callbackURL={}", encode(&receiver.url("/cb")))).await;
+    call(&sim, "create", "name=Room&meetingID=room").await;
+    until(|| sim.hooks().len() == 1).await;
+    assert_eq!(sim.hook_posts().iter().filter(|post| post.hook_id == id).count(), 4);
+    assert!(sim.hooks()[0].permanent);
+    receiver.answer_all(200);
+    until(|| taken(&sim, &sim.hooks()[0].id) == ["meeting-created"]).await;
+}
+
+#[tokio::test]
+async fn hooks_outlive_a_restart_and_can_be_forgotten() {
+    let sim = start().await;
+    hook(&sim, "callbackURL=http%3A%2F%2F127.0.0.1%3A1%2Fcb").await;
+    sim.restart();
+    assert_eq!(sim.hooks().len(), 1);
+    let listed = fetch(client().get(format!("{}/sim/hooks", sim.base()))).await.unwrap();
+    assert!(listed.body.contains("127.0.0.1:1"), "{}", listed.body);
+    assert_eq!(fetch(client().delete(format!("{}/sim/hooks", sim.base()))).await.unwrap().status, 200);
+    assert_eq!(sim.hooks(), []);
+}
+
+#[tokio::test]
+async fn a_server_may_have_no_webhooks() {
+    let sim = start().await;
+    assert_eq!(
+        call(&sim, "hooks/list", "").await.body,
+        "<response><returncode>SUCCESS</returncode><hooks></hooks></response>"
+    );
+    assert_eq!(
+        fetch(client().get(format!("{}hooks/ping", sim.url()))).await.unwrap().body,
+        "bbb-webhooks API up!"
+    );
+    assert_eq!(fetch(client().post(sim.signed_url("hooks/list", ""))).await.unwrap().status, 404);
+    sim.faults().set(FaultKind::NoHooks).await;
+    for path in [sim.signed_url("hooks/list", ""), format!("{}hooks/ping", sim.url())] {
+        assert_eq!(fetch(client().get(path)).await.unwrap().status, 404);
+    }
+    assert!(call(&sim, "getMeetings", "").await.succeeded());
+    sim.faults().clear_kind(FaultKind::NoHooks).await;
+    assert!(call(&sim, "hooks/list", "").await.succeeded());
+}
+
+#[tokio::test]
+async fn recordings_are_told_of_when_they_are_published_shown_hidden_and_deleted() {
+    let receiver = Receiver::start().await;
+    let sim = start_with(options(HookOptions::default())).await;
+    let id = hook(
+        &sim,
+        &format!(
+            "callbackURL={}&eventID=rap-publish-ended,rap-published,rap-unpublished,rap-deleted",
+            encode(&receiver.url("/cb"))
+        ),
+    )
+    .await;
+    for name in ["bbb-recording-ready-url", "bn-recording-ready-url", "canvas-recording-ready-url"] {
+        let url = encode(&receiver.url(&format!("/{name}")));
+        call(&sim, "create", &format!("name=Room&meetingID={name}&record=true&meta_{name}={url}")).await;
+        call(&sim, "end", &format!("meetingID={name}")).await;
+    }
+    let record = sim.recordings()[0].record_id.clone();
+    assert_eq!(sim.recordings()[0].state, SimState::Published);
+    for (name, query) in [
+        ("publishRecordings", "&publish=false"),
+        ("publishRecordings", "&publish=false"),
+        ("publishRecordings", "&publish=true"),
+        ("deleteRecordings", ""),
+    ] {
+        assert!(call(&sim, name, &format!("recordID={record}{query}")).await.succeeded());
+    }
+    until(|| taken(&sim, &id).len() == 6 && sim.callbacks().len() == 3).await;
+    assert_eq!(
+        taken(&sim, &id),
+        [
+            "rap-publish-ended",
+            "rap-publish-ended",
+            "rap-publish-ended",
+            "rap-unpublished",
+            "rap-published",
+            "rap-deleted"
+        ]
+    );
+    for heard in receiver.heard().iter().filter(|heard| heard.path.ends_with("-ready-url")) {
+        let token = heard.body.strip_prefix("signed_parameters=").unwrap();
+        let claims = usher_model::callback::jwt::verify(token, [sim.secret()], 0).unwrap();
+        assert_eq!(format!("/{}", claims["meeting_id"].as_str().unwrap()), heard.path);
+        assert!(sim.recordings().iter().any(|recording| recording.record_id == claims["record_id"]));
+    }
+    assert!(sim.callbacks().iter().all(|made| made.status == Some(200)));
+}
+
+#[tokio::test]
+async fn a_recording_can_be_published_before_it_would_be() {
+    let receiver = Receiver::start().await;
+    let sim = start_with(SimOptions { processing: Duration::from_hours(1), ..SimOptions::new(SECRET) }).await;
+    let url = encode(&receiver.url("/ready"));
+    call(&sim, "create", &format!("name=Room&meetingID=room&record=true&meta_bn-recording-ready-url={url}"))
+        .await;
+    assert!(!sim.publish_recording("room"), "it is not over");
+    call(&sim, "end", "meetingID=room").await;
+    assert_eq!(sim.recordings()[0].state, SimState::Processing);
+    assert!(sim.publish_recording("room"));
+    assert_eq!(
+        sim.recordings().iter().map(|recording: &SimRecording| recording.state).collect::<Vec<_>>(),
+        [SimState::Published]
+    );
+    until(|| sim.callbacks().len() == 1).await;
+}

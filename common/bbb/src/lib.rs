@@ -1,0 +1,10 @@
+//! The wire contract of BigBlueButton: checksums, raw queries, typed calls and XML replies, in both
+//! directions. This crate is pure and depends on no other crate of Usher.
+
+pub mod call;
+pub mod checksum;
+pub mod hex;
+pub mod parse;
+pub mod query;
+pub mod reply;
+pub mod secret;

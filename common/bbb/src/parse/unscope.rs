@@ -1,0 +1,93 @@
+//! Giving a tenant its own meeting ids back: servers know them with the tenant's prefix.
+//!
+//! A prefix holds nothing that XML would write in another way, so it is taken out where it stands and
+//! everything else stays byte for byte.
+
+use std::borrow::Cow;
+
+use super::{ListedMeeting, element::Walk};
+
+/// Returns `xml`, an answer about one meeting, with `prefix` taken off the ids it names, be it in
+/// `meetingID` or in the words of a message. What cannot be read is returned as it is.
+pub fn unscoped<'x>(xml: &'x str, prefix: &str) -> Cow<'x, str> {
+    if !xml.contains(prefix) {
+        return Cow::Borrowed(xml);
+    }
+    let Some(places) = places(xml, prefix).filter(|places| !places.is_empty()) else {
+        return Cow::Borrowed(xml);
+    };
+    let mut out = String::with_capacity(xml.len());
+    let mut done = 0;
+    for at in places {
+        out.push_str(&xml[done..at]);
+        done = at + prefix.len();
+    }
+    out.push_str(&xml[done..]);
+    Cow::Owned(out)
+}
+
+/// Returns the element of a listed meeting with `prefix` taken off its id.
+pub fn unscoped_element<'m>(meeting: &ListedMeeting<'m>, prefix: &str) -> Cow<'m, str> {
+    match meeting.raw.split_at_checked(meeting.meeting_id_at) {
+        Some((head, tail)) if tail.starts_with(prefix) && !prefix.is_empty() => {
+            Cow::Owned([head, &tail[prefix.len()..]].concat())
+        }
+        _ => Cow::Borrowed(meeting.raw),
+    }
+}
+
+/// Returns where in `xml` the prefix stands that is to go, in order.
+fn places(xml: &str, prefix: &str) -> Option<Vec<usize>> {
+    let mut walk = Walk::response(xml).ok()?;
+    // The walk counts from where the document begins.
+    let start = xml.find(walk.slice(0, walk.position()))?;
+    let mut places = Vec::new();
+    while let Some((name, _)) = walk.child(1).ok()? {
+        let from = start + walk.position();
+        let text = &xml[from..from + xml[from..].find('<')?];
+        match name {
+            "meetingID" if text.starts_with(prefix) => places.push(from),
+            "message" => places.extend(text.match_indices(prefix).map(|(at, _)| from + at)),
+            _ => {}
+        }
+    }
+    Some(places)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parse::{Answer, meetings};
+
+    #[test]
+    fn the_id_is_the_tenants_own_again_and_nothing_else_is_touched() {
+        let xml = "\u{feff}\n<response>\n<returncode>SUCCESS</returncode>\n<meetingName>school~x</meetingName>\n\
+            <meetingID>school~a &amp; b~school~c</meetingID>\n<attendees><attendee><customdata>\
+            <meetingID>school~d</meetingID></customdata></attendee></attendees>\n<metadata>\n<k>school~e</k>\n\
+            </metadata>\n</response>";
+        let expected = xml.replacen("<meetingID>school~a", "<meetingID>a", 1);
+        assert_eq!(unscoped(xml, "school~"), expected);
+        assert_eq!(unscoped(xml, "other~"), xml);
+        for broken in ["", "school~", "<html>school~</html>", "<response><meetingID>school~a"] {
+            assert_eq!(unscoped(broken, "school~"), broken);
+        }
+    }
+
+    #[test]
+    fn messages_name_the_tenants_own_id() {
+        let xml = "<response><returncode>FAILED</returncode><message>Meeting with id [school~a] not found.\
+            </message></response>";
+        assert!(unscoped(xml, "school~").contains("id [a] not"));
+    }
+
+    #[test]
+    fn a_listed_meeting_has_its_own_id_again() {
+        let xml = "<response><returncode>SUCCESS</returncode><meetings><meeting>\
+            <metadata><meetingID>school~x</meetingID></metadata>\
+            <meetingID>school~a</meetingID><internalMeetingID>i-1</internalMeetingID></meeting></meetings></response>";
+        let Ok(Answer::Success(listed)) = meetings(xml) else { panic!() };
+        let element = unscoped_element(&listed[0], "school~");
+        assert!(element.contains("<meetingID>a</meetingID>") && element.contains("school~x"), "{element}");
+        assert_eq!(unscoped_element(&listed[0], "other~"), listed[0].raw);
+    }
+}

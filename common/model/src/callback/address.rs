@@ -1,0 +1,295 @@
+//! The state that an address of ours carries, sealed: nobody but the fleet can read or make one.
+//!
+//! `1` and base64url of nonce, ciphertext and tag (AES-256-GCM-SIV). Sealed and not only signed,
+//! because the address of an application may be a capability, and participants see a meeting's
+//! metadata. Sealed in it is also for whom and for which parameter it was made: whoever else shows it, or
+//! has it shown elsewhere, learns nothing by that.
+
+use std::fmt;
+
+use aws_lc_rs::{
+    aead::{AES_256_GCM_SIV, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
+    digest,
+};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
+use serde_json::{Value, json};
+
+use super::CallbackKind;
+use crate::{
+    id::{MeetingId, ServerId, TenantId},
+    meeting::MeetingKey,
+};
+use usher_bbb::{hex, query::compared_name, secret::Secret};
+
+/// What every address begins with; another form of state would begin with another.
+const VERSION: char = '1';
+/// Keeps what is sealed here from meaning anything elsewhere.
+const PURPOSE: &[u8] = b"usher callback address 1";
+/// What a mark is made of beside the key.
+const MARK: &[u8] = b"usher delivery mark 1";
+/// Bytes of a mark.
+const MARK_LEN: usize = 8;
+/// Length of a key, bytes.
+const KEY_LEN: usize = 32;
+
+/// What an address of ours carries.
+#[derive(Clone, PartialEq, Eq)]
+pub struct CallbackState {
+    /// Whose meeting it is, and which.
+    pub meeting: MeetingKey,
+    /// The server that was given the address.
+    pub server: ServerId,
+    /// What the application asked for.
+    pub kind: CallbackKind,
+    /// The parameter of the create that has the address, as [`compared_name`] has it; none in addresses that
+    /// a version before this one made.
+    pub parameter: Option<String>,
+    /// Where the application wants it; none when only the fleet wants to know.
+    pub url: Option<String>,
+    /// Milliseconds since 1970 after which nobody takes it any more.
+    pub expires_ms: i64,
+}
+
+impl fmt::Debug for CallbackState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CallbackState")
+            .field("meeting", &self.meeting)
+            .field("server", &self.server)
+            .field("kind", &self.kind)
+            .finish_non_exhaustive() // the URL may let somebody in
+    }
+}
+
+impl CallbackState {
+    /// Tells whether `tenant` is to see its own address where this one stands as the value of `parameter`.
+    /// Older addresses name no parameter: the kind of callback has to do.
+    pub fn is_for(&self, tenant: &TenantId, parameter: &str) -> bool {
+        let stands = match &self.parameter {
+            Some(own) => *own == compared_name(parameter.into()),
+            None => CallbackKind::of_parameter(parameter) == Some(self.kind),
+        };
+        stands && self.meeting.tenant == *tenant
+    }
+}
+
+/// An address that is none of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AddressError {
+    /// The key cannot be used.
+    #[error("the callback key is malformed")]
+    Key,
+    /// Made by somebody else, or with another key, or changed on the way.
+    #[error("the address was not made by this fleet")]
+    Foreign,
+}
+
+/// Seals and opens states; the same on every edge.
+pub struct CallbackKey {
+    key: LessSafeKey,
+    mark: String,
+}
+
+impl fmt::Debug for CallbackKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CallbackKey(***)")
+    }
+}
+
+impl CallbackKey {
+    /// Returns a key as it is stored and sent, made of `random` bytes.
+    pub fn encode(random: [u8; KEY_LEN]) -> Secret {
+        Secret::new(&BASE64.encode(random))
+    }
+
+    /// Reads a key.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn parse(secret: &Secret) -> Result<Self, AddressError> {
+        let bytes = BASE64.decode(secret.expose()).map_err(|_| AddressError::Key)?;
+        let key = UnboundKey::new(&AES_256_GCM_SIV, &bytes).map_err(|_| AddressError::Key)?;
+        let mut mark = String::new();
+        let digest = digest::digest(&digest::SHA256, &[MARK, &bytes].concat());
+        hex::push_lower(&mut mark, &digest.as_ref()[..MARK_LEN]);
+        Ok(Self { key: LessSafeKey::new(key), mark })
+    }
+
+    /// Returns what a delivery carries so that the fleet knows its own when it comes back, by whichever name
+    /// and through whichever redirect. It tells nothing of the key.
+    pub fn mark(&self) -> &str {
+        &self.mark
+    }
+
+    /// Seals a state; `nonce` is random.
+    pub fn seal(&self, state: &CallbackState, nonce: [u8; NONCE_LEN]) -> String {
+        let value = json!({
+            "t": state.meeting.tenant.as_str(),
+            "m": state.meeting.meeting.as_str(),
+            "s": state.server.as_str(),
+            "k": state.kind.name(),
+            "p": state.parameter,
+            "u": state.url,
+            "x": state.expires_ms,
+        });
+        self.seal_text(VERSION, PURPOSE, value.to_string().into_bytes(), nonce)
+    }
+
+    /// Seals a text under a letter and a purpose of its own.
+    pub(super) fn seal_text(
+        &self,
+        version: char,
+        purpose: &[u8],
+        mut text: Vec<u8>,
+        nonce: [u8; NONCE_LEN],
+    ) -> String {
+        let sealed = self.key.seal_in_place_append_tag(
+            Nonce::assume_unique_for_key(nonce),
+            Aad::from(purpose),
+            &mut text,
+        );
+        // Only a message of many gigabytes is refused; an empty state opens for nobody.
+        if sealed.is_err() {
+            text.clear();
+        }
+        let mut out = String::with_capacity(1 + (NONCE_LEN + text.len()).div_ceil(3) * 4);
+        out.push(version);
+        BASE64.encode_string([&nonce[..], &text].concat(), &mut out);
+        out
+    }
+
+    /// Opens a state. Whether it has expired is the caller's question.
+    ///
+    /// # Errors
+    /// It is none of ours.
+    pub fn open(&self, sealed: &str) -> Result<CallbackState, AddressError> {
+        let text = self.open_text(VERSION, PURPOSE, sealed)?;
+        read(&text).ok_or(AddressError::Foreign)
+    }
+
+    /// Opens a text that was sealed under this letter and purpose.
+    pub(super) fn open_text(
+        &self,
+        version: char,
+        purpose: &[u8],
+        sealed: &str,
+    ) -> Result<Vec<u8>, AddressError> {
+        let foreign = AddressError::Foreign;
+        let bytes = BASE64.decode(sealed.strip_prefix(version).ok_or(foreign)?).map_err(|_| foreign)?;
+        let (nonce, text) = bytes.split_first_chunk::<NONCE_LEN>().ok_or(foreign)?;
+        let mut text = text.to_vec();
+        let nonce = Nonce::assume_unique_for_key(*nonce);
+        let text = self.key.open_in_place(nonce, Aad::from(purpose), &mut text).map_err(|_| foreign)?;
+        Ok(text.to_vec())
+    }
+}
+
+fn read(text: &[u8]) -> Option<CallbackState> {
+    let value: Value = serde_json::from_slice(text).ok()?;
+    let text = |field: &str| value[field].as_str();
+    Some(CallbackState {
+        meeting: MeetingKey::new(TenantId::parse(text("t")?).ok()?, MeetingId::parse(text("m")?).ok()?),
+        server: ServerId::parse(text("s")?).ok()?,
+        kind: CallbackKind::parse(text("k")?)?,
+        parameter: text("p").map(str::to_owned),
+        url: text("u").map(str::to_owned),
+        expires_ms: value["x"].as_i64()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn key(seed: u8) -> CallbackKey {
+        CallbackKey::parse(&CallbackKey::encode([seed; KEY_LEN])).expect("is a key")
+    }
+
+    fn state(meeting: &str, url: Option<String>) -> CallbackState {
+        CallbackState {
+            meeting: MeetingKey::new(
+                TenantId::default_tenant(),
+                MeetingId::parse(meeting).expect("is an id"),
+            ),
+            server: ServerId::parse("bbb1").expect("is an id"),
+            kind: CallbackKind::EndedMeta,
+            parameter: Some("meta_endcallbackurl".into()),
+            url,
+            expires_ms: 1_700_000_000_000,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_sealed_opens_and_nothing_else_does(
+            meeting in "[^\u{0}-\u{1f}]{2,40}", url in prop::option::of(".{0,200}"),
+            nonce in any::<[u8; NONCE_LEN]>(), at in any::<prop::sample::Index>(), bit in 0..6_u8,
+        ) {
+            prop_assume!(MeetingId::parse(&meeting).is_ok());
+            let state = state(&meeting, url);
+            let sealed = key(1).seal(&state, nonce);
+            prop_assert!(sealed.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'));
+            prop_assert_eq!(key(1).open(&sealed), Ok(state));
+            prop_assert_eq!(key(2).open(&sealed), Err(AddressError::Foreign));
+            let mut changed = sealed.clone().into_bytes();
+            let at = at.index(changed.len());
+            changed[at] = b"ABCDEF"[usize::from(bit)];
+            let changed = String::from_utf8(changed).expect("is ASCII");
+            if changed != sealed {
+                prop_assert_eq!(key(1).open(&changed), Err(AddressError::Foreign));
+            }
+        }
+
+        #[test]
+        fn any_text_is_refused_and_not_a_panic(text in ".{0,100}") {
+            prop_assert!(key(1).open(&text).is_err());
+        }
+    }
+
+    fn tenant(id: &str) -> TenantId {
+        TenantId::parse(id).expect("is an id")
+    }
+
+    #[test]
+    fn an_address_is_for_the_tenant_and_the_parameter_it_was_sealed_for_and_for_nothing_else() {
+        let sealed = key(1).seal(&state("room", Some("https://app.test/".into())), [1; NONCE_LEN]);
+        let opened = key(1).open(&sealed).expect("opens");
+        assert!(opened.is_for(&tenant("default"), "meta_endCallbackUrl"));
+        assert!(opened.is_for(&tenant("default"), "meta_endcallbackurl"));
+        assert!(!opened.is_for(&tenant("other"), "meta_endcallbackurl"));
+        for parameter in ["meta_x", "endcallbackurl", "meetingEndedURL", "meta_x-callback-url", ""] {
+            assert!(!opened.is_for(&tenant("default"), parameter), "{parameter}");
+        }
+    }
+
+    #[test]
+    fn an_address_of_an_older_version_still_opens_and_is_for_parameters_of_its_kind() {
+        // As it was written before parameters were sealed.
+        let text = r#"{"t":"default","m":"room","s":"bbb1","k":"ended_meta","u":"https://app.test/","x":5}"#;
+        let sealed = key(1).seal_text(VERSION, PURPOSE, text.into(), [1; NONCE_LEN]);
+        let opened = key(1).open(&sealed).expect("opens");
+        assert_eq!((opened.url.as_deref(), opened.expires_ms), (Some("https://app.test/"), 5));
+        assert!(opened.is_for(&tenant("default"), "meta_EndCallbackUrl"));
+        assert!(!opened.is_for(&tenant("other"), "meta_endcallbackurl"));
+        assert!(
+            !opened.is_for(&tenant("default"), "meta_x")
+                && !opened.is_for(&tenant("default"), "meta_a-callback-url")
+        );
+    }
+
+    #[test]
+    fn a_mark_is_the_keys_own_and_always_the_same() {
+        assert_eq!(key(1).mark(), key(1).mark());
+        assert_ne!(key(1).mark(), key(2).mark());
+        assert_eq!(key(1).mark().len(), 2 * MARK_LEN);
+    }
+
+    #[test]
+    fn i14_neither_key_nor_state_prints_what_it_holds() {
+        let state = state("room", Some("https://app.test/cb?token=abc".into()));
+        let text = format!("{state:?} {:?} {:?}", key(1), CallbackKey::encode([7; KEY_LEN]));
+        assert!(!text.contains("token") && !text.contains("Bwc"), "{text}");
+        assert!(CallbackKey::parse(&Secret::new("short")).is_err());
+    }
+}

@@ -1,0 +1,146 @@
+//! What a webhook says, and how it is signed: both ways that servers have, and the one in which
+//! applications get it (BBB API, section 6).
+
+use serde_json::Value;
+use subtle::ConstantTimeEq as _;
+use url::form_urlencoded;
+
+use usher_bbb::{
+    checksum::{self, Algorithm},
+    query::RawQuery,
+    secret::Secret,
+};
+
+/// What a server posts, read.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Posted {
+    /// The server's own name of itself.
+    pub domain: String,
+    /// A JSON array of events, as the server wrote it.
+    pub events: String,
+    /// When the server first tried, milliseconds since 1970, as the server wrote it.
+    pub timestamp: String,
+}
+
+/// How a server proves that it is the one.
+#[derive(Clone, Copy)]
+pub enum Proof<'p> {
+    /// `checksum` in the query.
+    Checksum(&'p str),
+    /// `Authorization: Bearer` and the secret itself (`auth2_0`).
+    Bearer(&'p str),
+}
+
+impl Posted {
+    /// Reads a form.
+    pub fn read(form: &str) -> Option<Self> {
+        let query = RawQuery::new(form);
+        let field = |name: &str| query.first(name).map(std::borrow::Cow::into_owned);
+        Some(Self {
+            domain: field("domain").unwrap_or_default(),
+            events: field("event")?,
+            timestamp: field("timestamp").unwrap_or_default(),
+        })
+    }
+
+    /// Returns the form as applications get it, in the order that bbb-webhooks 3 has.
+    pub fn form(&self) -> String {
+        form_urlencoded::Serializer::new(String::new())
+            .append_pair("domain", &self.domain)
+            .append_pair("event", &self.events)
+            .append_pair("timestamp", &self.timestamp)
+            .finish()
+    }
+
+    /// Returns what bbb-webhooks 2 signs in place of the form: JSON of its own.
+    fn signed_by_2(&self) -> String {
+        let text = |text: &str| Value::from(text).to_string();
+        format!(
+            r#"{{"event":{},"timestamp":{},"domain":{}}}"#,
+            text(&self.events),
+            self.timestamp,
+            text(&self.domain)
+        )
+    }
+}
+
+/// Tells whether `secret` proves that `form` was posted to `url`, the address as it was registered.
+pub fn verify(url: &str, form: &str, posted: &Posted, proof: Proof<'_>, secret: &Secret) -> bool {
+    match proof {
+        Proof::Bearer(given) => given.as_bytes().ct_eq(secret.expose().as_bytes()).into(),
+        // Address, form and secret are hashed one behind the other, as call, query and secret are.
+        Proof::Checksum(given) => {
+            checksum::verify(url, form, given, [secret])
+                || checksum::verify(url, &posted.signed_by_2(), given, [secret])
+        }
+    }
+}
+
+/// Returns the address by which `form` goes to an application.
+pub fn signed_url(algorithm: Algorithm, url: &str, form: &str, secret: &Secret) -> String {
+    let address = url.split_once('#').map_or(url, |(address, _)| address);
+    let joint = if address.contains('?') { '&' } else { '?' };
+    format!("{address}{joint}checksum={}", checksum::sign(algorithm, url, form, secret))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The vector of the BBB API, section 6.
+    const URL: &str = "https://app.example.org/hook?x=1";
+    const FORM: &str = "domain=bbb1.example.org&event=%5B%7B%22data%22%3A%7B%22type%22%3A%22event%22%2C%22id%22%3A%22meeting-ended%22%2C%22attributes%22%3A%7B%22meeting%22%3A%7B%22internal-meeting-id%22%3A%220a1b%22%2C%22external-meeting-id%22%3A%22room-42%22%7D%7D%2C%22event%22%3A%7B%22ts%22%3A1700000000000%7D%7D%7D%5D&timestamp=1700000000123";
+    const SHA1: &str = "b6d706b257037a0cfa40d8adf2b2a6d091b7ddf4";
+
+    fn secret() -> Secret {
+        Secret::new("lb-Secret.0123456789ABCDEFabcdef")
+    }
+
+    #[test]
+    fn the_form_and_the_checksum_are_those_of_version_3() {
+        let posted = Posted::read(FORM).expect("is a form");
+        assert_eq!(posted.form(), FORM, "byte for byte");
+        let signed = signed_url(Algorithm::Sha1, URL, FORM, &secret());
+        assert_eq!(signed, format!("{URL}&checksum={SHA1}"));
+        assert!(verify(URL, FORM, &posted, Proof::Checksum(SHA1), &secret()));
+        assert!(!verify(URL, FORM, &posted, Proof::Checksum(SHA1), &Secret::new("another")));
+        assert!(!verify("https://app.example.org/hook", FORM, &posted, Proof::Checksum(SHA1), &secret()));
+        for algorithm in Algorithm::ALL {
+            let signed = signed_url(algorithm, "https://app.test/cb#x", FORM, &secret());
+            let checksum = signed.strip_prefix("https://app.test/cb?checksum=").expect("has no fragment");
+            assert!(verify("https://app.test/cb#x", FORM, &posted, Proof::Checksum(checksum), &secret()));
+        }
+    }
+
+    #[test]
+    fn version_2_signs_json_and_not_the_form() {
+        let event = r#"[{"data":{"id":"user-joined","name":"J\"ürgen\n"}}]"#;
+        let text = serde_json::Value::from(event).to_string();
+        let signed = format!(r#"{{"event":{text},"timestamp":1700000000123,"domain":"bbb1"}}"#);
+        let checksum = checksum::sign(Algorithm::Sha1, URL, &signed, &secret());
+        let form = form_urlencoded::Serializer::new(String::new())
+            .append_pair("event", event)
+            .append_pair("timestamp", "1700000000123")
+            .append_pair("domain", "bbb1")
+            .finish();
+        let posted = Posted::read(&form).expect("is a form");
+        assert!(verify(URL, &form, &posted, Proof::Checksum(&checksum), &secret()));
+        let later = Posted { timestamp: "1700000000124".into(), ..posted.clone() };
+        assert!(!verify(URL, &form, &later, Proof::Checksum(&checksum), &secret()));
+    }
+
+    #[test]
+    fn a_bearer_is_the_secret_and_nothing_else() {
+        let posted = Posted::read(FORM).expect("is a form");
+        let proves = |given: &str| verify(URL, FORM, &posted, Proof::Bearer(given), &secret());
+        assert!(proves("lb-Secret.0123456789ABCDEFabcdef"));
+        for given in ["", "lb-Secret", "lb-Secret.0123456789ABCDEFabcdeF"] {
+            assert!(!proves(given));
+        }
+    }
+
+    #[test]
+    fn a_form_without_an_event_is_none() {
+        assert!(Posted::read("domain=x&timestamp=1").is_none() && Posted::read("").is_none());
+    }
+}

@@ -1,0 +1,13 @@
+//! The domain of Usher: ids, meetings, servers, tenants, revisions, scoped meeting ids, callback
+//! addresses, the routing table and the types of all settings. Everything here is pure.
+
+pub mod callback;
+pub mod id;
+pub mod meeting;
+pub mod revision;
+pub mod routing;
+pub mod scope;
+pub mod server;
+pub mod settings;
+pub mod tenant;
+pub mod voice;

@@ -1,0 +1,222 @@
+//! Meeting ids as servers get them, so that two tenants can use one id (ADR 7).
+//!
+//! Tenant `school`'s `room` is `school~room` on a server. Ids of tenant `default` stay as they are,
+//! but for those that look like another tenant's: `school~room` of `default` is
+//! `default~school~room`. So no two ids of any tenants meet on a server, and each of these can be
+//! read back. Tenants' names hold no `~`, and no tenant's id can begin before the first one.
+//!
+//! Meetings that another balancer created for a tenant are *bare*: on their server they are called
+//! what the tenant calls them. Their internal id, which begins with the hash of that name, tells so
+//! (ADR 12).
+
+use std::{fmt, sync::Arc};
+
+use sha1::{Digest, Sha1};
+
+use crate::id::{InternalMeetingId, TenantId};
+use usher_bbb::hex;
+
+/// Parts the tenant from the id. It is no letter of tenants' names, stays as it is in a URL and in
+/// XML, and nothing in BBB takes it for anything else.
+const SEPARATOR: char = '~';
+/// Digits of a SHA-1 in hexadecimal.
+const SHA1_HEX: usize = 40;
+/// Longest `meetingID` that servers take, in characters.
+pub const SERVER_ID_MAX: usize = 256;
+
+/// How one tenant's ids are written on servers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scope {
+    /// `TENANT~`
+    prefix: Arc<str>,
+    is_default: bool,
+}
+
+/// An id as a server gets it, in the two parts it consists of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Scoped<'a> {
+    /// `TENANT~`, or nothing.
+    pub prefix: &'a str,
+    /// The id as the application wrote it.
+    pub id: &'a str,
+}
+
+impl Scope {
+    /// Returns the scope of a tenant.
+    pub fn of(tenant: &TenantId) -> Self {
+        let is_default = tenant.as_str() == TenantId::DEFAULT;
+        Self { prefix: format!("{tenant}{SEPARATOR}").into(), is_default }
+    }
+
+    /// Returns what the tenant's scoped ids begin with.
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// Returns an id as servers get it.
+    pub fn scoped<'a>(&'a self, id: &'a str) -> Scoped<'a> {
+        let plain = self.is_default && !looks_scoped(id);
+        Scoped { prefix: if plain { "" } else { &self.prefix }, id }
+    }
+
+    /// Tells whether `instance` of the meeting `id` was created under that very id, although a create of
+    /// ours would have scoped it. Never for tenant `default`, whose ids stay as they are.
+    pub fn is_bare(&self, id: &str, instance: &InternalMeetingId) -> bool {
+        !self.is_default && bare(id).is_some() && is_instance_of(id, instance)
+    }
+
+    /// Tells whether `instance` is one of the meeting `id` as creates of ours name it.
+    pub fn is_instance(&self, id: &str, instance: &InternalMeetingId) -> bool {
+        is_instance_of(&self.scoped(id).to_string(), instance)
+    }
+
+    /// Returns an id as the server gets it that runs `instance` of it, where that is known.
+    pub fn on_server<'a>(&'a self, id: &'a str, instance: Option<&InternalMeetingId>) -> Scoped<'a> {
+        if instance.is_some_and(|instance| self.is_bare(id, instance)) {
+            Scoped { prefix: "", id }
+        } else {
+            self.scoped(id)
+        }
+    }
+
+    /// Returns the tenant's own id of what is called `on_server` there; none when that is no id of
+    /// this tenant.
+    pub fn original<'a>(&self, on_server: &'a str) -> Option<&'a str> {
+        match on_server.strip_prefix(&*self.prefix) {
+            Some(id) if !id.is_empty() && (!self.is_default || looks_scoped(id)) => Some(id),
+            _ if self.is_default && !looks_scoped(on_server) => Some(on_server),
+            _ => None,
+        }
+    }
+
+    /// Returns the longest id of the tenant that still fits on a server, in characters.
+    pub fn id_max(&self) -> usize {
+        SERVER_ID_MAX - if self.is_default { 0 } else { self.prefix.len() }
+    }
+}
+
+impl Scoped<'_> {
+    /// Returns the length of the whole, in characters.
+    pub fn chars(&self) -> usize {
+        self.prefix.chars().count() + self.id.chars().count()
+    }
+}
+
+impl fmt::Display for Scoped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.prefix, self.id)
+    }
+}
+
+/// Tells whether a server could take an id for the beginning of an internal id, `sha1hex-createTime`, and
+/// so for any meeting's: that is what servers look for first (bbb-api.md 2). Only a whole internal id
+/// names one meeting for certain.
+pub fn looks_internal(on_server: &str) -> bool {
+    let is_hex = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f');
+    let bytes = on_server.as_bytes();
+    match bytes.iter().position(|byte| !is_hex(byte)) {
+        None => bytes.len() <= SHA1_HEX,
+        Some(at) => at == SHA1_HEX && bytes[at] == b'-' && bytes[at + 1..].iter().all(u8::is_ascii_digit),
+    }
+}
+
+/// Returns the id of a bare meeting, of whatever tenant, that is called `on_server` there; none where that
+/// looks scoped, which bare ids must not, or they could not be told from scoped ones.
+pub fn bare(on_server: &str) -> Option<&str> {
+    (!looks_scoped(on_server)).then_some(on_server)
+}
+
+/// Tells whether an internal id is one that a server makes of `on_server`.
+fn is_instance_of(on_server: &str, instance: &InternalMeetingId) -> bool {
+    let Some((hash, _)) = instance.as_str().split_once('-') else { return false };
+    let mut bytes = [0; SHA1_HEX / 2];
+    hash.len() == SHA1_HEX
+        && hex::read(hash, &mut bytes).is_some_and(|hash| *hash == Sha1::digest(on_server)[..])
+}
+
+/// Tells whether an id could be one that some tenant's scope makes.
+fn looks_scoped(id: &str) -> bool {
+    id.split_once(SEPARATOR).is_some_and(|(tenant, rest)| !rest.is_empty() && TenantId::is_name(tenant))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn scope(tenant: &str) -> Scope {
+        Scope::of(&TenantId::parse(tenant).unwrap())
+    }
+
+    #[test]
+    fn ids_of_default_stay_as_they_are_unless_they_look_scoped() {
+        let default = scope("default");
+        for id in ["room", "~room", "room~", "a b~room", "東京~01", &"x".repeat(65), "f1d2-5-8"] {
+            assert_eq!(default.scoped(id).to_string(), id);
+        }
+        for id in ["school~room", "default~room", "default~a~b"] {
+            assert_eq!(default.scoped(id).to_string(), format!("default~{id}"));
+        }
+        assert_eq!(scope("school").scoped("room").to_string(), "school~room");
+        assert_eq!(scope("school").scoped("a~b").to_string(), "school~a~b");
+    }
+
+    #[test]
+    fn nobody_reads_another_tenants_id_as_its_own() {
+        for other in ["school~room", "schoo~room", "schools~room", "default~room", "school~", "room"] {
+            let expected = if other == "school~room" { Some("room") } else { None };
+            assert_eq!(scope("school").original(other), expected, "{other}");
+        }
+        assert_eq!(scope("default").original("school~room"), None);
+        assert_eq!(scope("default").original("default~school~room"), Some("school~room"));
+        assert_eq!(scope("default").original("default~room"), None, "no id of ours is written so");
+    }
+
+    #[test]
+    fn bare_meetings_are_told_by_their_internal_id() {
+        let bare = InternalMeetingId::parse(&format!("{}-170", sha1("room"))).unwrap();
+        let scoped = InternalMeetingId::parse(&format!("{}-170", sha1("school~room"))).unwrap();
+        let school = scope("school");
+        assert_eq!(school.on_server("room", Some(&bare)).to_string(), "room");
+        for instance in [Some(&scoped), None] {
+            assert_eq!(school.on_server("room", instance).to_string(), "school~room");
+        }
+        assert!(!school.is_bare("other", &bare) && !scope("default").is_bare("room", &bare));
+        let looks_scoped = InternalMeetingId::parse(&format!("{}-170", sha1("a~room"))).unwrap();
+        assert!(!school.is_bare("a~room", &looks_scoped), "it could be another tenant's");
+    }
+
+    fn sha1(text: &str) -> String {
+        Sha1::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    #[test]
+    fn what_servers_could_take_for_an_internal_id_is_told() {
+        let sha1 = "6fea8cf5c91f71a844862ead37a54d70198c664e";
+        for id in ["42", "cafe", sha1, &format!("{sha1}-"), &format!("{sha1}-170")] {
+            assert!(looks_internal(id), "{id}");
+        }
+        for id in ["room", "CAFE", "42-1", "school~42", &format!("{sha1}0"), &format!("{sha1}-5-8"), "a b"] {
+            assert!(!looks_internal(id), "{id}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn two_ids_are_never_one_on_a_server_and_each_reads_back(
+            a in prop_oneof![Just("default"), Just("a"), Just("a.b"), Just("b")],
+            b in prop_oneof![Just("default"), Just("a"), Just("a.b"), Just("b")],
+            x in "[ab.~]{1,8}|default~[ab~]{1,5}|\\PC{1,12}",
+            y in "[ab.~]{1,8}|default~[ab~]{1,5}|\\PC{1,12}",
+        ) {
+            let (scope_a, scope_b) = (scope(a), scope(b));
+            let (on_a, on_b) = (scope_a.scoped(&x).to_string(), scope_b.scoped(&y).to_string());
+            prop_assert_eq!(on_a == on_b, (a, &x) == (b, &y));
+            prop_assert_eq!(scope_a.original(&on_a), Some(x.as_str()));
+            if a != b {
+                prop_assert_eq!(scope_b.original(&on_a), None);
+            }
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! Reads [`Settings`]: defaults < file < environment < flags, then checks across settings.
+//!
+//! One table, `keys::KEYS`, names every setting; file, environment, printing and the search for
+//! unknown keys are driven by it. [`load`] is pure and reports every fault at once, each with where
+//! it came from and what to do; only [`Source::read`] touches the world.
+
+mod check;
+mod derived;
+mod fault;
+mod keys;
+mod kind;
+mod scalelite;
+mod suggest;
+
+use std::{collections::BTreeMap, fmt, path::Path};
+
+pub use fault::{Fault, Faults, Origin, Warning};
+
+use keys::{KEYS, Key};
+use kind::Raw;
+use usher_model::settings::Settings;
+
+/// Largest configuration file, bytes.
+const FILE_MAX: usize = 1 << 20;
+
+/// Environment names that begin as ours do and are read by command lines, not here.
+const NOT_SETTINGS: [&str; 4] = ["USHER_CONFIG", "USHER_ENDPOINT", "USHER_TOKEN", "USHER_OUTPUT"];
+
+/// Everything settings are read from.
+#[derive(Clone, Default)]
+pub struct Source {
+    /// What holds where nothing else is said; programs differ in a few defaults.
+    pub base: Settings,
+    /// The file's name, for people, and its text.
+    pub file: Option<(String, String)>,
+    /// Name and value of environment variables, ours or not.
+    pub env: Vec<(String, String)>,
+    /// What was typed.
+    pub flags: Vec<Flag>,
+    /// Take `***` for a secret: what [`print()`] wrote loads back, but nothing is to start with it.
+    pub masked: bool,
+}
+
+/// A setting given on the command line.
+#[derive(Clone)]
+pub struct Flag {
+    /// As typed: `--listen`.
+    pub name: &'static str,
+    /// The setting it stands for: `listen`.
+    pub key: &'static str,
+    /// Its value, or one per repetition.
+    pub values: Vec<String>,
+}
+
+// File, environment and flags hold secrets as plain text: of these, only names are shown (I14).
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let file = self.file.as_ref().map(|(name, _)| name);
+        f.debug_struct("Source").field("file", &file).field("flags", &self.flags).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Flag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Flag").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl Source {
+    /// Reads the file and this process's environment. The file is `config`, else `USHER_CONFIG`.
+    pub fn read(base: Settings, config: Option<&Path>, flags: Vec<Flag>) -> Result<Self, Faults> {
+        let env: Vec<(String, String)> = std::env::vars_os()
+            .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
+            .collect();
+        let named = env.iter().find(|(name, value)| name == "USHER_CONFIG" && !value.is_empty());
+        let path = config.or(named.map(|(_, value)| Path::new(value)));
+        let file = path.map(read_file).transpose()?;
+        Ok(Self { base, file, env, flags, masked: false })
+    }
+}
+
+fn read_file(path: &Path) -> Result<(String, String), Faults> {
+    let name = path.display().to_string();
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok((name, text)),
+        Err(error) => Err(Fault::new(
+            Origin::File(name),
+            "",
+            format!("cannot be read: {error}"),
+            "name a readable file with --config or USHER_CONFIG",
+        )
+        .into()),
+    }
+}
+
+/// Reads and checks all settings; the warnings are to be shown to whoever starts the program.
+pub fn load(source: &Source) -> Result<(Settings, Vec<Warning>), Faults> {
+    let mut loading = Loading { settings: source.base.clone(), masked: source.masked, ..Loading::default() };
+    if let Some((name, text)) = &source.file {
+        loading.file(name, text);
+    }
+    scalelite::apply(&mut loading, &source.env);
+    loading.environment(&source.env);
+    for flag in &source.flags {
+        loading.set(flag.key, &Origin::Flag(flag.name.into()), &Raw::Many(&flag.values));
+    }
+    derived::apply(&mut loading);
+    scalelite::fit(&mut loading);
+    check::run(&mut loading);
+    if loading.faults.is_empty() {
+        Ok((loading.settings, loading.warnings))
+    } else {
+        Err(Faults(loading.faults))
+    }
+}
+
+/// Returns the settings as a file that loads back; secrets as `***`.
+pub fn print(settings: &Settings) -> String {
+    let (mut lines, mut section) = (Vec::new(), "");
+    for key in KEYS {
+        let Some(value) = (key.show)(settings) else { continue };
+        let (table, name) = key.name.rsplit_once('.').unwrap_or(("", key.name));
+        if table != section {
+            lines.extend([String::new(), format!("[{table}]")]);
+            section = table;
+        }
+        lines.push(format!("{name} = {value}"));
+    }
+    lines.push(String::new());
+    lines.join("\n")
+}
+
+/// Reads a duration as it is written in settings, for command lines.
+pub fn parse_duration(text: &str) -> Result<std::time::Duration, String> {
+    kind::Scalar::parse(text)
+        .map_err(|problem: kind::Problem| format!("{}; {}", problem.what, problem.remedy))
+}
+
+/// Settings on their way, and where each came from.
+#[derive(Debug, Default)]
+struct Loading {
+    settings: Settings,
+    origins: BTreeMap<&'static str, Origin>,
+    masked: bool,
+    faults: Vec<Fault>,
+    warnings: Vec<Warning>,
+    /// `SERVER_UNHEALTHY_THRESHOLD`, until it is known what says it otherwise.
+    scalelite_patience: Option<scalelite::Patience>,
+}
+
+impl Loading {
+    fn set(&mut self, name: &str, origin: &Origin, raw: &Raw<'_>) {
+        let Some(key) = keys::find(name) else {
+            return self.faults.push(suggest::unknown(
+                origin.clone(),
+                name,
+                KEYS.iter().map(|key| key.name.into()),
+            ));
+        };
+        match (key.set)(&mut self.settings, raw) {
+            Ok(()) => {
+                if key.secret && !self.masked && raw.is_masked() {
+                    self.faults.push(Fault::new(
+                        origin.clone(),
+                        key.name,
+                        "is `***`, which stands for a secret in printed settings",
+                        "put the secret itself there",
+                    ));
+                }
+                self.origins.insert(key.name, origin.clone());
+            }
+            Err(problem) => {
+                self.faults.push(Fault::new(origin.clone(), key.name, problem.what, problem.remedy));
+            }
+        }
+    }
+
+    fn origin(&self, key: &str) -> Origin {
+        self.origins.get(key).cloned().unwrap_or(Origin::Default)
+    }
+
+    fn is_faulty(&self, key: &str) -> bool {
+        self.faults.iter().any(|fault| fault.key == key)
+    }
+
+    fn file(&mut self, name: &str, text: &str) {
+        let origin = Origin::File(name.to_owned());
+        if text.len() > FILE_MAX {
+            return self.faults.push(Fault::new(origin, "", "is larger than 1 MiB", "name the right file"));
+        }
+        match text.parse::<toml::Table>() {
+            Ok(table) => self.table(&origin, "", &table),
+            Err(error) => {
+                // Not the error's own rendering: it quotes the line, which may hold a secret.
+                let before = text.get(..error.span().map_or(0, |span| span.start)).unwrap_or_default();
+                let line = before.matches('\n').count() + 1;
+                let what = format!(
+                    "line {line} is not TOML: {}",
+                    error.message().lines().next().unwrap_or_default()
+                );
+                self.faults.push(Fault::new(origin, "", what, "correct that line"));
+            }
+        }
+    }
+
+    fn table(&mut self, origin: &Origin, section: &str, table: &toml::Table) {
+        for (name, value) in table {
+            let path = if section.is_empty() { name.clone() } else { format!("{section}.{name}") };
+            match value {
+                toml::Value::Table(inner) if keys::is_section(&path) => self.table(origin, &path, inner),
+                _ => self.set(&path, origin, &Raw::Toml(value)),
+            }
+        }
+    }
+
+    fn environment(&mut self, env: &[(String, String)]) {
+        for (name, value) in env {
+            if !name.starts_with("USHER_") || NOT_SETTINGS.contains(&name.as_str()) || is_service_link(name) {
+                continue;
+            }
+            let origin = Origin::Env(name.clone());
+            match KEYS.iter().find(|key| key.env_name() == *name) {
+                Some(key) => self.set(key.name, &origin, &Raw::Text(value)),
+                None => self.faults.push(suggest::unknown(origin, name, KEYS.iter().map(Key::env_name))),
+            }
+        }
+    }
+}
+
+/// Kubernetes gives every container variables about the services of its namespace; of a service
+/// called `usher-…` they begin as ours do.
+fn is_service_link(name: &str) -> bool {
+    let port = name.find("_PORT").map(|at| &name[at + "_PORT".len()..]);
+    name.ends_with("_SERVICE_HOST")
+        || name.contains("_SERVICE_PORT")
+        || port.is_some_and(|rest| {
+            rest.is_empty()
+                || rest.strip_prefix('_').is_some_and(|r| r.starts_with(|c: char| c.is_ascii_digit()))
+        })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,128 @@
+//! Every setting by name. A setting that is added is one line here and a field in `settings`.
+
+use usher_model::settings::Settings;
+
+use super::kind::{Problem, Raw, Setting};
+
+/// One setting: its name in the file, and how it is read and shown.
+pub(super) struct Key {
+    /// Dotted path in the file: `health.interval`.
+    pub(super) name: &'static str,
+    /// Its value must never be shown.
+    pub(super) secret: bool,
+    /// Reads it into the settings.
+    pub(super) set: fn(&mut Settings, &Raw<'_>) -> Result<(), Problem>,
+    /// Returns it as it would stand in a file, secrets masked; none where it is not set.
+    pub(super) show: fn(&Settings) -> Option<toml::Value>,
+}
+
+impl Key {
+    /// Returns its name in the environment: `USHER_HEALTH__INTERVAL`.
+    pub(super) fn env_name(&self) -> String {
+        format!("USHER_{}", self.name.replace('.', "__").to_ascii_uppercase())
+    }
+}
+
+/// Returns the setting of that name.
+pub(super) fn find(name: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.name == name)
+}
+
+/// Returns whether some settings are under that name.
+pub(super) fn is_section(name: &str) -> bool {
+    KEYS.iter().any(|key| key.name.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')))
+}
+
+macro_rules! keys {
+    ($($name:literal $($field:ident).+ $(($secret:ident))?;)*) => {
+        /// The table, in the order of printing: top level first, then section by section.
+        pub(super) const KEYS: &[Key] = &[$(Key {
+            name: $name,
+            secret: keys!(@secret $($secret)?),
+            set: |settings, raw| {
+                settings.$($field).+ = Setting::read(raw)?;
+                Ok(())
+            },
+            show: |settings| settings.$($field).+.show(),
+        },)*];
+    };
+    (@secret) => { false };
+    (@secret secret) => { true };
+}
+
+keys! {
+    "listen" addresses.listen;
+    "control" addresses.control;
+    "ops" addresses.ops;
+    "data" data;
+    "secrets" secrets (secret);
+    "public_url" public_url;
+    "store.kind" store.kind;
+    "store.endpoints" store.endpoints;
+    "store.prefix" store.prefix;
+    "store.user" store.user;
+    "store.password" store.password (secret);
+    "store.ca" store.ca;
+    "store.cert" store.cert;
+    "store.key" store.key;
+    "store.timeout" store.timeout;
+    "store.compact_every" store.compact_every;
+    "store.quota" store.quota;
+    "leader.ttl" leader.ttl;
+    "leader.replica" leader.replica;
+    "health.interval" health.interval;
+    "health.deadline" health.deadline;
+    "health.connect_timeout" health.connect_timeout;
+    "health.healthy_threshold" health.healthy_threshold;
+    "health.unhealthy_after" health.unhealthy_after;
+    "health.mass_failure_guard" health.mass_failure_guard;
+    "health.mass_hold" health.mass_hold;
+    "placement.min_users" placement.min_users;
+    "placement.join_buffer" placement.join_buffer;
+    "placement.slow_start" placement.slow_start;
+    "placement.max_inflight_creates" placement.max_inflight_creates;
+    "placement.panic_threshold" placement.panic_threshold;
+    "meetings.create_timeout" meetings.create_timeout;
+    "meetings.upload_timeout" meetings.upload_timeout;
+    "meetings.call_timeout" meetings.call_timeout;
+    "meetings.adopt" meetings.adopt;
+    "meetings.max_duration" meetings.max_duration;
+    "meetings.zombie_policy" meetings.zombie_policy;
+    "meetings.zombie_ttl" meetings.zombie_ttl;
+    "meetings.create_exclude" meetings.create_exclude;
+    "meetings.join_exclude" meetings.join_exclude;
+    "meetings.get_meetings_disabled" meetings.get_meetings_disabled;
+    "edge.id" edge.id;
+    "edge.control_plane" edge.control_plane;
+    "edge.last_good" edge.last_good;
+    "edge.max_body" edge.max_body;
+    "edge.max_head" edge.max_head;
+    "edge.client_timeout" edge.client_timeout;
+    "edge.idle_timeout" edge.idle_timeout;
+    "edge.max_connections" edge.max_connections;
+    "edge.tls_cert" edge.tls_cert;
+    "edge.tls_key" edge.tls_key;
+    "edge.proxy_protocol_from" edge.proxy_protocol_from;
+    "edge.shutdown_wait" edge.shutdown_wait;
+    "edge.shutdown_grace" edge.shutdown_grace;
+    "callbacks.allow" callbacks.allow;
+    "callbacks.retry_for" callbacks.retry_for;
+    "callbacks.timeout" callbacks.timeout;
+    "callbacks.accept_timeout" callbacks.accept_timeout;
+    "callbacks.max_body" callbacks.max_body;
+    "callbacks.max_waiting" callbacks.max_waiting;
+    "callbacks.address_ttl" callbacks.address_ttl;
+    "callbacks.max_hooks" callbacks.max_hooks;
+    "callbacks.hook_checksum" callbacks.hook_checksum;
+    "voice.bridges" voice.bridges;
+    "voice.keep" voice.keep;
+    "voice.fsapi_password" voice.fsapi_password (secret);
+    "voice.max_call" voice.max_call;
+    "voice.pin_min" voice.pin_min;
+    "voice.pin_max" voice.pin_max;
+    "admin.token" admin.token (secret);
+    "admin.insecure" admin.insecure;
+    "telemetry.otlp_endpoint" telemetry.otlp_endpoint;
+    "telemetry.log" telemetry.log;
+    "telemetry.log_format" telemetry.log_format;
+}

@@ -1,0 +1,11 @@
+//! The frame of every Usher program: configuration, telemetry, metrics, tasks, the ops port and clocks.
+
+pub mod clock;
+pub mod config;
+pub mod metrics;
+pub mod ops;
+pub mod pending;
+pub mod program;
+pub mod signals;
+pub mod tasks;
+pub mod telemetry;

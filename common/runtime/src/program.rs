@@ -1,0 +1,158 @@
+//! The frame of a server program: read the settings, start, say when it serves, wait for a signal or
+//! for the end of a part, stop in order and in time. A program says what is its own by [`Service`].
+
+use std::{future::Future, path::PathBuf, process::ExitCode, time::Duration};
+
+use anyhow::Context as _;
+
+use super::{
+    config::{self, Flag, Source},
+    ops::{Ops, OpsServer},
+    signals::Signals,
+    tasks::Tasks,
+    telemetry,
+};
+use usher_model::settings::Settings;
+
+/// Longest time for the last tasks to end, after the service has ended.
+const LAST_TASKS: Duration = Duration::from_secs(10);
+
+/// How a program was called.
+#[derive(Debug)]
+pub struct Launch {
+    /// Its name: `usher-edge-proxy`.
+    pub name: &'static str,
+    /// What holds where nothing else is said.
+    pub base: Settings,
+    /// The configuration file.
+    pub config: Option<PathBuf>,
+    /// Settings that were typed.
+    pub flags: Vec<Flag>,
+    /// Print the settings that hold, and exit.
+    pub print_config: bool,
+}
+
+/// What a program runs.
+pub trait Service {
+    /// Returns where it is reached, as its ready line says it: `listen=127.0.0.1:8080`.
+    fn addresses(&self) -> String;
+
+    /// Waits until it can serve.
+    fn until_ready(&self) -> impl Future<Output = ()>;
+
+    /// Stops what clients and servers see of it; its last tasks are stopped after that.
+    fn stop(&self) -> impl Future<Output = ()>;
+}
+
+/// Runs a program to its end: what `start` makes of the settings serves until a signal comes or one of
+/// its tasks ends. Exits with 2 where starting it again changes nothing, as for arguments.
+pub fn run<S: Service>(
+    launch: Launch,
+    start: impl AsyncFnOnce(&Settings, &Ops, &Tasks) -> anyhow::Result<S>,
+) -> ExitCode {
+    let name = launch.name;
+    match try_run(launch, start) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{name}: {error:#}");
+            if error.is::<config::Faults>() { ExitCode::from(2) } else { ExitCode::FAILURE }
+        }
+    }
+}
+
+fn try_run<S: Service>(
+    launch: Launch,
+    start: impl AsyncFnOnce(&Settings, &Ops, &Tasks) -> anyhow::Result<S>,
+) -> anyhow::Result<()> {
+    let Launch { name, base, config, flags, print_config } = launch;
+    let mut source = Source::read(base, config.as_deref(), flags)?;
+    source.masked = print_config;
+    let (settings, warnings) = config::load(&source)?;
+    if print_config {
+        print!("{}", config::print(&settings));
+        return Ok(());
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let telemetry = telemetry::init(&settings.telemetry, name);
+        for warning in warnings {
+            tracing::warn!("{warning}");
+        }
+        let served = serve(&settings, start).await;
+        telemetry.shutdown().await;
+        served
+    })
+}
+
+async fn serve<S: Service>(
+    settings: &Settings,
+    start: impl AsyncFnOnce(&Settings, &Ops, &Tasks) -> anyhow::Result<S>,
+) -> anyhow::Result<()> {
+    let (tasks, ops) = (Tasks::new(), Ops::new());
+    let service = start(settings, &ops, &tasks).await?;
+    let ops_server = OpsServer::start(&ops, settings.addresses.ops, &tasks).await.context("bind ops")?;
+    let ready = async {
+        service.until_ready().await;
+        println!("ready {} ops={}", service.addresses(), ops_server.addr());
+        std::future::pending::<()>().await;
+    };
+    let mut signals = Signals::listen()?;
+    let stopping = tasks.stopping();
+    tokio::select! {
+        () = signals.next() => {}
+        () = ready => {}
+        () = stopping.cancelled() => {
+            tasks.shutdown().await;
+            anyhow::bail!("a part of the program has ended; see the log");
+        }
+    }
+    tracing::info!("stopping; a second signal stops at once");
+    let stopped = async {
+        ops.begin_shutdown();
+        service.stop().await;
+        tokio::time::timeout(LAST_TASKS, tasks.shutdown()).await.is_ok()
+    };
+    anyhow::ensure!(signals.or(stopped).await?, "some tasks did not end in time");
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Idle;
+
+    impl Service for Idle {
+        fn addresses(&self) -> String {
+            "nowhere".into()
+        }
+
+        async fn until_ready(&self) {
+            std::future::pending::<()>().await;
+        }
+
+        async fn stop(&self) {}
+    }
+
+    fn settings() -> Settings {
+        let mut settings = Settings::default();
+        settings.addresses.ops.set_port(0);
+        settings
+    }
+
+    #[tokio::test]
+    async fn a_part_that_ends_by_itself_ends_the_program() {
+        let ended = serve(&settings(), async |_, _, tasks| {
+            tasks.spawn("a part", async |_| Ok(()));
+            Ok(Idle)
+        })
+        .await;
+        assert!(ended.expect_err("is an end").to_string().contains("a part of the program has ended"));
+    }
+
+    #[tokio::test]
+    async fn what_cannot_start_is_the_end_and_says_why() {
+        let ended = serve(&settings(), async |_, _, _| Err::<Idle, _>(anyhow::anyhow!("no room"))).await;
+        assert_eq!(ended.expect_err("is an end").to_string(), "no room");
+    }
+}

@@ -1,0 +1,44 @@
+//! Compiles the `.proto` files without a system protoc and keeps the descriptors for gRPC reflection.
+
+use std::{env, fs, path::PathBuf};
+
+use prost::Message;
+
+const FILES: [&str; 10] = [
+    "usher/v1/types.proto",
+    "usher/v1/routing.proto",
+    "usher/v1/placement.proto",
+    "usher/v1/servers.proto",
+    "usher/v1/meetings.proto",
+    "usher/v1/tenants.proto",
+    "usher/v1/fleet.proto",
+    "usher/v1/callbacks.proto",
+    "usher/v1/hooks.proto",
+    "usher/store/v1/store.proto",
+];
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);
+    println!("cargo::rerun-if-changed={}", root.join("usher").display());
+    let descriptors = protox::compile(FILES, [&root])?;
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    fs::write(out.join("usher_descriptors.bin"), descriptors.encode_to_vec())?;
+    // Messages first, then services over them: in the services a routing frame is the type that is
+    // encoded once, whatever the number of edges.
+    tonic_prost_build::configure()
+        .build_client(false)
+        .build_server(false)
+        .bytes("usher.v1.PlaceMeetingRequest.request_digest")
+        .bytes("usher.store.v1.RecordValue.request_digest")
+        .bytes("usher.store.v1.DeliveryValue.body")
+        .bytes("usher.v1.AcceptCallbackRequest.body")
+        .compile_fds(descriptors.clone())?;
+    let services = out.join("services");
+    fs::create_dir_all(&services)?;
+    tonic_prost_build::configure()
+        .out_dir(services)
+        .extern_path(".usher.v1", "crate::v1")
+        .extern_path(".usher.v1.StreamRoutesResponse", "crate::SharedFrame")
+        .compile_fds(descriptors)?;
+    Ok(())
+}
