@@ -79,6 +79,14 @@ pub(crate) fn lint() -> Result<()> {
     run(cargo().args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "--deny warnings"))
 }
 
+/// Checks the dependencies against the advisory database; apart from `lint`, because it needs the
+/// internet and fails without a change of the repository.
+pub(crate) fn advisories() -> Result<()> {
+    let deny = tools::deny()?;
+    say("cargo deny: advisories");
+    run(Command::new(deny).args(["check", "advisories"]).current_dir(root()))
+}
+
 /// Runs the fuzz targets on the stable toolchain: plain programs, no instrumentation.
 pub(crate) fn fuzz(args: &[String]) -> Result<()> {
     tools::protoc()?;

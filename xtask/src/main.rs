@@ -20,6 +20,7 @@ usage: cargo xtask COMMAND [ARGS]
                  histories of a whole cluster in simulated time; one seed is replayed with its trace
   build [ARGS]   build every program (ARGS go to cargo build, for example --release)
   lint           format, clippy, docs, dependencies and protocol, each with warnings as errors
+  advisories     check the dependencies against the advisories of RustSec, which it fetches
   fuzz [SECONDS] run every fuzz target for SECONDS each (default 30)
   style [LIST [PATH]]
                  figures of names, prose, doc comments and circles of files; or the places behind one
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         "simulate" => simulate::simulate(&rest),
         "build" => commands::build(&rest),
         "lint" => commands::lint(),
+        "advisories" => commands::advisories(),
         "fuzz" => commands::fuzz(&rest),
         "style" => commands::style(&rest),
         "tools" => tools::everything().map(drop),

@@ -48,3 +48,17 @@ fn the_container_builds_with_the_pinned_toolchain() {
     assert!(dockerfile.contains(&format!("FROM rust:{pinned}-")), "the image has another compiler");
     assert!(dockerfile.contains(&format!("ENV RUSTUP_TOOLCHAIN={pinned}\n")), "rustup takes another one");
 }
+
+/// The forge runs the script that developers run, and builds with the oldest compiler that
+/// Cargo.toml promises.
+#[test]
+fn the_workflow_calls_the_ci_script_and_builds_with_the_msrv() {
+    let workflow = read(".github/workflows/ci.yml");
+    let (checks, msrv) = workflow.split_once("\n  msrv:\n").expect("the workflow has a job `msrv`");
+    assert!(checks.contains("run: bash .ci/run"), "no job runs .ci/run");
+    // The job reads the version by this expression, so the line must have this form.
+    assert!(msrv.contains(r#"sed -n 's/^rust-version = "\(.*\)"$/\1/p' Cargo.toml"#), "{msrv}");
+    assert!(msrv.contains("cargo xtask build"), "{msrv}");
+    let versions = read("Cargo.toml").lines().filter(|line| line.starts_with("rust-version = ")).count();
+    assert_eq!(versions, 1, "the expression finds one version");
+}
