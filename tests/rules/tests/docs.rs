@@ -2,7 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use usher_rules::{files, has_extension, read, sources};
+use usher_rules::{
+    files, has_extension, read,
+    requirements::{numbers_of_a_test, requirements},
+    sources,
+};
 
 const PRODUCT: &[&str] = &["cli/src", "common", "control-plane/src", "edge-proxy/src"];
 
@@ -113,19 +117,105 @@ fn every_metric_is_documented_and_every_documented_metric_exists() {
     assert!(invented.is_empty(), "only in docs/operate/metrics.md: {invented:?}");
 }
 
-/// The table of requirements names tests; each of them has to be there.
-#[test]
-fn every_test_in_the_table_of_requirements_exists() {
-    let table = read("docs/requirements.md");
-    let code: Vec<String> = sources(&["."]).iter().map(|source| source.text().to_owned()).collect();
-    let mut seen = 0;
-    for row in table.lines().filter(|line| line.starts_with("| ")) {
-        let tests = row.rsplit('|').nth(1).unwrap_or_default();
-        for name in tests.split('`').skip(1).step_by(2) {
-            let declared = format!("fn {name}(");
-            assert!(code.iter().any(|text| text.contains(&declared)), "no test is called `{name}`");
-            seen += 1;
+/// Returns the names of the test functions and helpers that any Rust file declares.
+fn declared_functions() -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for source in sources(&["."]) {
+        for after in source.text().split("fn ").skip(1) {
+            let name: String = after.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+            if after[name.len()..].starts_with('(') {
+                names.insert(name);
+            }
         }
     }
-    assert!(seen > 20, "{seen} tests named");
+    names
+}
+
+/// A number without a rule, a scenario or a test promises more than is checked.
+#[test]
+fn every_requirement_has_a_rule_a_scenario_and_tests_that_exist() {
+    let functions = declared_functions();
+    let requirements = requirements();
+    let mut faults = Vec::new();
+    for requirement in &requirements {
+        let number = &requirement.number;
+        if requirement.rule.is_empty() {
+            faults.push(format!("{number}: no rule"));
+        }
+        if !requirement.scenario.contains('→') {
+            faults.push(format!("{number}: no scenario `setup → action → expected`"));
+        }
+        if requirement.tests.is_empty() {
+            faults.push(format!("{number}: no tests"));
+        }
+        let lost = requirement.tests.iter().filter(|test| !functions.contains(*test));
+        faults.extend(lost.map(|test| format!("{number}: no test is called `{test}`")));
+    }
+    let tests: usize = requirements.iter().map(|requirement| requirement.tests.len()).sum();
+    assert!(requirements.len() > 90 && tests > 400, "{} numbers, {tests} tests", requirements.len());
+    assert!(faults.is_empty(), "docs/requirements/:\n{}", faults.join("\n"));
+}
+
+/// A test that is not listed is not found by a reader who starts at its requirement.
+#[test]
+fn every_test_with_a_number_is_listed_under_it() {
+    let requirements = requirements();
+    let listed: BTreeSet<(String, &str)> = requirements
+        .iter()
+        .flat_map(|one| one.tests.iter().map(|test| (one.number.clone(), test.as_str())))
+        .collect();
+    let families: BTreeSet<char> =
+        requirements.iter().filter_map(|requirement| requirement.number.chars().next()).collect();
+    let mut missing = Vec::new();
+    for name in declared_functions() {
+        let numbers = numbers_of_a_test(&name);
+        let known = numbers.iter().filter(|number| number.starts_with(|letter| families.contains(&letter)));
+        missing.extend(
+            known
+                .filter(|number| !listed.contains(&((*number).clone(), name.as_str())))
+                .map(|number| format!("{number}: `{name}`")),
+        );
+    }
+    assert!(missing.is_empty(), "not in docs/requirements/:\n{}", missing.join("\n"));
+}
+
+#[test]
+fn the_table_of_requirements_agrees_with_its_pages() {
+    let table = read("docs/requirements.md");
+    let rows: BTreeSet<String> = table
+        .lines()
+        .filter(|line| line.starts_with("| ") && line.contains("]("))
+        .map(str::to_owned)
+        .collect();
+    let wanted: BTreeSet<String> = requirements()
+        .iter()
+        .map(|one| {
+            format!("| {} | {} | [{page}](requirements/{page}.md) |", one.number, one.title, page = one.page)
+        })
+        .collect();
+    let differing: Vec<_> = rows.symmetric_difference(&wanted).collect();
+    assert!(differing.is_empty(), "rows of docs/requirements.md and headings of its pages: {differing:#?}");
+}
+
+#[test]
+fn e6_the_defaults_are_those_of_the_requirements() {
+    let wanted = [
+        ("HealthSettings", "interval: Duration::from_secs(10)"),
+        ("HealthSettings", "healthy_threshold: 3,"),
+        ("HealthSettings", "unhealthy_after: Duration::from_mins(1)"),
+        ("HealthSettings", "mass_failure_guard: 0.5,"),
+        ("PlacementSettings", "min_users: 15,"),
+        ("PlacementSettings", "join_buffer: Duration::from_mins(15)"),
+        ("PlacementSettings", "slow_start: Duration::from_mins(1)"),
+        ("PlacementSettings", "max_inflight_creates: 8,"),
+        ("PlacementSettings", "panic_threshold: 0.5,"),
+    ];
+    let sources = sources(&["."]);
+    for (settings, value) in wanted {
+        let declared = format!("impl Default for {settings} {{");
+        let block = sources.iter().find_map(|source| source.text().split_once(&declared));
+        let (_, block) = block.unwrap_or_else(|| panic!("no default of {settings}"));
+        let block = block.split("\n}\n").next().unwrap_or_default();
+        assert!(block.contains(value), "{settings}: not `{value}`");
+    }
 }
