@@ -1,6 +1,7 @@
 //! Reads the source text of the workspace for the rules in `tests/` and for `cargo xtask style`.
 //! Needs no dependency, so it is built and run in a second.
 
+pub mod citations;
 pub mod requirements;
 pub mod rust;
 pub mod style;
