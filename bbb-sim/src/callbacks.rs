@@ -1,4 +1,4 @@
-//! What the server tells applications by itself (BBB API, section 6): the end of a meeting, tried again
+//! What the server tells applications by itself (wire-contract 6): the end of a meeting, tried again
 //! for a while; a recording and what happened in a meeting, tried once. Nothing outlives a restart.
 
 use std::{sync::Arc, time::Duration};

@@ -1,5 +1,5 @@
-//! The webhooks application beside a server, bbb-webhooks (BBB API, sections 2, 3, 6): which addresses are
-//! to hear of what, kept whatever becomes of the meetings (the real one keeps them in Redis, so a restart
+//! The webhooks application beside a server, bbb-webhooks (wire-contract 2, wire-contract 3,
+//! wire-contract 6): which addresses are to hear of what, kept whatever becomes of the meetings (the real one keeps them in Redis, so a restart
 //! forgets none), and what they are sent.
 
 mod api;

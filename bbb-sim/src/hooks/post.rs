@@ -1,4 +1,4 @@
-//! What a hook is sent, byte for byte, and how it is signed (BBB API, section 6).
+//! What a hook is sent, byte for byte, and how it is signed (wire-contract 6).
 
 use std::fmt::Write as _;
 
@@ -119,7 +119,7 @@ mod tests {
         sender.post(&hook, EVENT, 1_700_000_000_123)
     }
 
-    /// The vector of the BBB API, section 6.
+    /// The vector of wire-contract 6.
     #[test]
     fn what_3_x_sends_is_signed_as_it_is_sent() {
         let post = post(HooksVersion::V3, &HookOptions::default(), "https://app.example.org/hook?x=1");

@@ -1,5 +1,5 @@
 //! Callbacks: what a BBB server tells an application about a meeting after its request has been
-//! answered (BBB API, section 6). A server is given an address of ours, which carries all that is
+//! answered (wire-contract 6). A server is given an address of ours, which carries all that is
 //! needed to pass the call on; nothing is looked up when it comes, days later, at any edge.
 
 mod address;

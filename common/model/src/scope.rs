@@ -109,7 +109,7 @@ impl fmt::Display for Scoped<'_> {
 }
 
 /// Tells whether a server could take an id for the beginning of an internal id, `sha1hex-createTime`, and
-/// so for any meeting's: that is what servers look for first (bbb-api.md 2). Only a whole internal id
+/// so for any meeting's: that is what servers look for first (wire-contract 2). Only a whole internal id
 /// names one meeting for certain.
 pub fn looks_internal(on_server: &str) -> bool {
     let is_hex = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f');

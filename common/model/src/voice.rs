@@ -15,7 +15,7 @@ const LOWEST: u32 = 10_000;
 const HIGHEST: u32 = 999_999_999;
 
 /// BBB's bridge for tests: a meeting that has it gets an internal id that begins with its
-/// `meetingID`, by which it would be found in place of others (bbb-api.md 4.2).
+/// `meetingID`, by which it would be found in place of others (wire-contract 4.2).
 pub const TEST_BRIDGE: &str = "99999";
 const TEST_NUMBER: u32 = 99_999;
 

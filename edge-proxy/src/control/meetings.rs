@@ -1,6 +1,6 @@
 //! The meetings of one tenant, found by `meetingID` and by the server's internal id alike.
 //!
-//! A server's internal id is `sha1hex(meetingID)-createTime` (bbb-api.md 4.2), of the id that the
+//! A server's internal id is `sha1hex(meetingID)-createTime` (wire-contract 4.2), of the id that the
 //! server was given, which is the tenant's own with its scope. Entries are therefore kept by that id
 //! and hashed by its SHA-1, so that one map answers for both ids and the internal one costs eight
 //! bytes. Internal ids of another form, and those of bare meetings ([`usher_model::scope`]), have a small

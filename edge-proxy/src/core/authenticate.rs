@@ -1,5 +1,5 @@
 //! Whether a request is signed by its tenant, and which parameters the signature covers
-//! (bbb-api.md 1.5).
+//! (wire-contract 1.5).
 //!
 //! A body is looked at only where the signed query is empty. Anything else would let unsigned fields
 //! of a body join the parameters of a signed link, and Usher sign the whole anew.

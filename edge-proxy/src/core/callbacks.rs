@@ -1,5 +1,5 @@
 //! Callbacks: a server is given addresses of ours instead of the application's, and what it says
-//! there is checked and turned into what the application is to hear (BBB API, section 6).
+//! there is checked and turned into what the application is to hear (wire-contract 6).
 
 mod identity;
 mod receive;

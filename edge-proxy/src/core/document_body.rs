@@ -1,4 +1,4 @@
-//! The body of a `create` or `insertDocument`, checked as it comes (bbb-api.md 4.9).
+//! The body of a `create` or `insertDocument`, checked as it comes (wire-contract 4.9).
 //!
 //! A BBB server reads it with an XML parser that knows namespaces and refuses document types, takes what
 //! the elements below the root's presentation modules name, and ignores the rest. At what is no XML, or

@@ -1,4 +1,4 @@
-//! Parameters that a server would refuse, refused here in its words (bbb-api.md 8).
+//! Parameters that a server would refuse, refused here in its words (wire-contract 8).
 
 use std::borrow::Cow;
 

@@ -1,6 +1,6 @@
 //! Callbacks of BBB servers. Whoever calls is answered once the callback is in the store, or told to
 //! come again; what BBB servers do then is theirs: they send an end callback again for some minutes,
-//! and the others never (BBB API, section 6), so that the edge itself tries for as long as they wait.
+//! and the others never (wire-contract 6), so that the edge itself tries for as long as they wait.
 
 use std::time::{Duration, Instant};
 

@@ -107,7 +107,7 @@ fn redirect(
 }
 
 /// Refuses a join whose checksum was good: to where the application wants its users to be sent, or
-/// as XML (bbb-api.md 5). Faults of role or password are always XML.
+/// as XML (wire-contract 5). Faults of role or password are always XML.
 pub(super) fn refuse(parameters: &str, refusal: &Refusal) -> Reply {
     let query = RawQuery::new(parameters);
     let target = ["errorRedirectUrl", "logoutURL"]

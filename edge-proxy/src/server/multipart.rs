@@ -1,5 +1,5 @@
 //! `multipart/form-data` bodies of calls whose parameters may come as a form. BBB hashes neither
-//! kind of body (bbb-api.md 1.5), so that parts count where a form would, and nowhere else.
+//! kind of body (wire-contract 1.5), so that parts count where a form would, and nowhere else.
 
 use std::{convert::Infallible, future::ready};
 

@@ -1,5 +1,5 @@
-//! The contract call by call (BBB API, sections 1, 2, 3 and 8): each call in every way it can be made, each
-//! refusal of the catalogue in its words, two tenants with equal ids, and servers that are gone. Webhooks have
+//! The contract call by call (wire-contract 1, wire-contract 2, wire-contract 3, wire-contract 8): each
+//! call in every way it can be made, each refusal of the catalogue in its words, two tenants with equal ids, and servers that are gone. Webhooks have
 //! tests of their own, and so have the answers element by element (`golden`).
 
 mod dead;

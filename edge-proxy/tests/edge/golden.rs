@@ -1,4 +1,4 @@
-//! Golden answers of the calls about meetings, element by element as bbb-api.md 3 has them. `*` stands for
+//! Golden answers of the calls about meetings, element by element as wire-contract 3 has them. `*` stands for
 //! whatever a server makes up: times, ids, bridges.
 
 use usher_bbb::call::Call;

@@ -45,7 +45,7 @@ impl Rules {
                 ("docs/requirements.md", number, self.requirements.contains(number))
             }
             Citation::Design(number) => ("docs/design.md", number, self.design.contains(number)),
-            Citation::WireContract(number) | Citation::Former(number) => {
+            Citation::WireContract(number) => {
                 ("docs/wire-contract.md", number, self.wire_contract.contains(number))
             }
             Citation::Style(number) => ("docs/style.md", number, self.style.contains(number)),
@@ -54,6 +54,9 @@ impl Rules {
                 return Some(format!("section {number} of which document? `design {number}` is a citation"));
             }
             Citation::Section(number) => ("this document", number, own.contains(number)),
+            Citation::Former(number) => {
+                return Some(format!("cite the BBB contract as `wire-contract {number}`"));
+            }
         };
         (!is_there).then(|| format!("{text} is not in {place}"))
     }
@@ -142,8 +145,8 @@ fn a_number_that_does_not_exist_is_a_fault() {
         ("a.md", "## 1. One\n\nSee §2."),
         ("a.rs", "// section 4 has it"),
         ("a.yaml", "key: value # see X99"),
-        ("run", "# bbb-api.md 1.55"),
-        ("a.rs", "// (BBB API, section 66)"),
+        ("run", "# bbb-api.md 1.5"),
+        ("a.rs", "// (BBB API, section 6)"),
     ] {
         assert_eq!(rules.faults(path, text).len(), 1, "{path}: {text}: {:?}", rules.faults(path, text));
     }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use usher_bbb::secret::Secret;
 
-/// How long the token of an analytics callback is good, seconds (BBB API, section 6).
+/// How long the token of an analytics callback is good, seconds (wire-contract 6).
 const BEARER_SECONDS: i64 = 24 * 60 * 60;
 
 /// A token that was not signed by any of the secrets, or is no longer good.
@@ -68,7 +68,7 @@ pub fn verify<'s>(
 mod tests {
     use super::*;
 
-    /// The sample of the BBB API, section 6; its header says nothing but the algorithm.
+    /// The sample of wire-contract 6; its header says nothing but the algorithm.
     const SAMPLE: &str = "eyJhbGciOiJIUzI1NiJ9.eyJtZWV0aW5nX2lkIjoicm9vbS00MiIsInJlY29yZF9pZCI6IjE4M2YwYmYzYTA5ODJhMTI3YmRiODE2MWUwYzQ0ZWI2OTZiM2U3NWMtMTU1NDIzMDc0OTkyMCJ9.N3I2O7DBJWJakd1hQXmWnNolvJ6rPRo9tgv-9PS_y0c";
 
     fn secret() -> Secret {

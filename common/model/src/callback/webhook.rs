@@ -1,5 +1,5 @@
 //! What a webhook says, and how it is signed: both ways that servers have, and the one in which
-//! applications get it (BBB API, section 6).
+//! applications get it (wire-contract 6).
 
 use serde_json::Value;
 use subtle::ConstantTimeEq as _;
@@ -87,7 +87,7 @@ pub fn signed_url(algorithm: Algorithm, url: &str, form: &str, secret: &Secret) 
 mod tests {
     use super::*;
 
-    /// The vector of the BBB API, section 6.
+    /// The vector of wire-contract 6.
     const URL: &str = "https://app.example.org/hook?x=1";
     const FORM: &str = "domain=bbb1.example.org&event=%5B%7B%22data%22%3A%7B%22type%22%3A%22event%22%2C%22id%22%3A%22meeting-ended%22%2C%22attributes%22%3A%7B%22meeting%22%3A%7B%22internal-meeting-id%22%3A%220a1b%22%2C%22external-meeting-id%22%3A%22room-42%22%7D%7D%2C%22event%22%3A%7B%22ts%22%3A1700000000000%7D%7D%7D%5D&timestamp=1700000000123";
     const SHA1: &str = "b6d706b257037a0cfa40d8adf2b2a6d091b7ddf4";

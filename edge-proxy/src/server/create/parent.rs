@@ -1,4 +1,4 @@
-//! Breakout rooms that an application creates itself (BBB API, section 4.8; ADR 15).
+//! Breakout rooms that an application creates itself (wire-contract 4.8; ADR 15).
 //!
 //! A server makes one beside its parent, and knows no parent but one of its own meetings: the create goes to
 //! the parent's server, whatever placement would say. From then on it is a meeting like any other, known by

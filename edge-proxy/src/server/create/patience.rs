@@ -1,7 +1,7 @@
 //! How long a create is waited for.
 //!
 //! A server makes the meeting first and fetches its documents then, all within one call, which may take
-//! minutes (bbb-api.md 4.9). `create_timeout` bounds how long nobody knows whether there is a meeting; once
+//! minutes (wire-contract 4.9). `create_timeout` bounds how long nobody knows whether there is a meeting; once
 //! polls list it, its server may take until `upload_timeout` to say so itself.
 
 use tokio::time::Instant;

@@ -1,6 +1,6 @@
 use super::*;
 
-/// As a server gives it, one line a recording, after bbb-api.md 3.
+/// As a server gives it, one line a recording, after wire-contract 3.
 const LIST: &str = "<response>
   <returncode>SUCCESS</returncode>
   <recordings><recording><recordID>6fea-17</recordID><meetingID>school~room &amp; 42</meetingID><internalMeetingID>6fea-17</internalMeetingID><name>Room 42</name><isBreakout>false</isBreakout><published>true</published><state>published</state><startTime>17</startTime><endTime>18</endTime><participants>3</participants><metadata><usher-tenant>school</usher-tenant><meetingName>Room 42</meetingName><course>school~x</course><meetingId>school~room &amp; 42</meetingId><Usher-size/></metadata><size>5</size><playback><format><type>presentation</type><url>https://b/x</url><preview><images><image alt=\"W\">https://b/1.png</image></images></preview></format></playback><data></data></recording><recording><recordID>old</recordID><meetingID><![CDATA[school~b]]></meetingID><published>false</published><metadata/></recording></recordings>
