@@ -1,6 +1,6 @@
 //! The webhooks application beside a server, bbb-webhooks (wire-contract 2, wire-contract 3,
-//! wire-contract 6): which addresses are to hear of what, kept whatever becomes of the meetings (the real one keeps them in Redis, so a restart
-//! forgets none), and what they are sent.
+//! wire-contract 6). It keeps the registered addresses with the events they want, independent of the
+//! meetings (the real one keeps them in Redis, so that a restart forgets none), and sends the events.
 
 mod api;
 mod event;

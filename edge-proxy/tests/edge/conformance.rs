@@ -1,6 +1,7 @@
 //! The contract call by call (wire-contract 1, wire-contract 2, wire-contract 3, wire-contract 8): each
-//! call in every way it can be made, each refusal of the catalogue in its words, two tenants with equal ids, and servers that are gone. Webhooks have
-//! tests of their own, and so have the answers element by element (`golden`).
+//! call by every method, each refusal of the catalogue with its text, two tenants with equal ids, and
+//! servers that are unreachable. Webhooks have tests of their own, and so have the answers element by
+//! element (`golden`).
 
 mod dead;
 mod refusals;
