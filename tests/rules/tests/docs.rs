@@ -219,3 +219,21 @@ fn e6_the_defaults_are_those_of_the_requirements() {
         assert!(block.contains(value), "{settings}: not `{value}`");
     }
 }
+
+/// A word is found by the alphabet, and has one meaning.
+#[test]
+fn the_glossary_is_in_order_and_has_each_word_once() {
+    let glossary = read("docs/glossary.md");
+    let words: Vec<String> = glossary
+        .lines()
+        .skip_while(|line| !line.starts_with("|---"))
+        .skip(1)
+        .filter_map(|row| row.strip_prefix("| ")?.split(" |").next())
+        .map(|word| {
+            word.chars().filter(|c| c.is_alphabetic() || *c == ' ').collect::<String>().to_lowercase()
+        })
+        .collect();
+    assert!(words.len() > 80, "{} words", words.len());
+    let disordered: Vec<_> = words.windows(2).filter(|pair| pair[0] >= pair[1]).collect();
+    assert!(disordered.is_empty(), "{disordered:?}");
+}
