@@ -2,7 +2,6 @@
 
 pub mod authenticate;
 pub mod callbacks;
-pub mod connection;
 pub mod dial_in;
 pub mod document_body;
 pub mod evidence;

@@ -1,23 +1,14 @@
 //! The BBB API as clients see it: connections, requests, answers.
 
-mod body;
-mod callback;
-mod create;
-mod dial_in;
-mod gateway;
-mod hooks;
-mod join;
-mod listener;
-mod lists;
-mod locate;
-mod multipart;
-mod owner;
-mod recordings;
+mod admission;
+mod calls;
+mod fleet;
+mod inbound;
 mod reply;
 mod request;
-mod survey;
+mod router;
+mod transport;
 
-pub use callback::Callbacks;
-pub use dial_in::DialIn;
-pub use gateway::{Gateway, Limits};
-pub use listener::{Life, Listener, ListenerError, NetworkError, Tls, TlsError};
+pub use inbound::{callbacks::Callbacks, dial_in::DialIn};
+pub use router::{Gateway, Limits};
+pub use transport::{Life, Listener, ListenerError, NetworkError, Tls, TlsError};

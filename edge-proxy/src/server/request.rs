@@ -20,12 +20,12 @@ use usher_model::{
 };
 
 use super::{
-    body::{BodyError, Document, read_small},
-    gateway::Gateway,
-    join,
-    locate::Owner,
-    multipart,
+    admission::body::{BodyError, Document, read_small},
+    admission::multipart,
+    calls::join,
+    fleet::locate::Owner,
     reply::Reply,
+    router::Gateway,
 };
 use crate::{
     control::{

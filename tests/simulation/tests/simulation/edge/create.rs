@@ -1,4 +1,4 @@
-//! `create`, as `edge-proxy/src/server/create.rs` does it.
+//! `create`, as `edge-proxy/src/server/calls/create.rs` does it.
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,4 +1,4 @@
-//! `end`, as `edge-proxy/src/server/owner.rs` does it.
+//! `end`, as `edge-proxy/src/server/calls/meeting_calls.rs` does it.
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,4 +1,4 @@
-//! `join`, as `edge-proxy/src/server/join.rs` does it.
+//! `join`, as `edge-proxy/src/server/calls/join.rs` does it.
 
 use std::sync::Arc;
 

@@ -1,0 +1,8 @@
+//! The calls of the BBB API, one file or folder for each family of calls.
+
+pub(in crate::server) mod create;
+pub(in crate::server) mod hooks;
+pub(in crate::server) mod join;
+pub(in crate::server) mod lists;
+pub(in crate::server) mod meeting_calls;
+pub(in crate::server) mod recordings;

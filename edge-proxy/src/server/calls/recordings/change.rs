@@ -1,0 +1,71 @@
+//! `publishRecordings`, `updateRecordings`, `deleteRecordings`: each server that has some of the
+//! recordings is told of those. All of it is done, or the caller hears of an error; trying again does no
+//! harm.
+
+use std::sync::Arc;
+
+use futures::future::join_all;
+use tokio::time::Instant;
+use usher_bbb::{
+    call::Call,
+    query::RawQuery,
+    reply::{self, Refusal},
+};
+use usher_model::routing::ServerRoute;
+
+use super::{recording_servers::Fleet, whose};
+use crate::{
+    core::recordings::change::{BATCH, Said, ServerChange, Verdict, ids, verdict},
+    metrics::Outcome,
+    server::{reply::Reply, request::Ask, router::Gateway},
+    upstream::Upload,
+};
+
+pub(super) async fn change(gateway: &Arc<Gateway>, ask: &Ask) -> Reply {
+    let (fleet, ids) = (Fleet::of(gateway, ask), ids(&ask.parameters));
+    // A server that hangs while it is asked must leave time for the change elsewhere.
+    let (begun, limit) = (Instant::now(), gateway.limits.call);
+    let holders = fleet.holders(&ids, whose(ask), begun + limit / 2).await;
+    if holders.missing > 0 && holders.lack_any(&ids) {
+        // Who did not answer may have it.
+        return Reply::unavailable();
+    }
+    let wanted = ServerChange::new(ask.call, &ask.parameters);
+    let batches = holders
+        .found
+        .iter()
+        .flat_map(|(server, found)| found.chunks(BATCH).map(move |batch| (server, batch)))
+        .map(|(server, batch)| tell(&fleet, ask.call, server, wanted.of(batch), begun + limit));
+    match verdict(join_all(batches).await) {
+        Verdict::Done => done(ask),
+        Verdict::NotFound => Reply::refused(&Refusal::RECORDINGS_NOT_FOUND),
+        Verdict::Refused(answer) => Reply::xml(answer, Outcome::refused),
+        Verdict::TryAgain => Reply::unavailable(),
+    }
+}
+
+async fn tell(
+    fleet: &Fleet<'_>,
+    call: Call,
+    server: &ServerRoute,
+    parameters: String,
+    deadline: Instant,
+) -> Said {
+    match fleet.call(server, call, &parameters, Upload::None, deadline).await {
+        Ok(answer) if answer.outcome.success => Said::Done,
+        Ok(answer) if answer.outcome.key == Refusal::RECORDINGS_NOT_FOUND.key => Said::NotFound,
+        Ok(answer) => Said::Refused(answer.text),
+        Err(_) => Said::Nothing,
+    }
+}
+
+fn done(ask: &Ask) -> Reply {
+    Reply::success(match ask.call {
+        Call::PublishRecordings => {
+            let said = RawQuery::new(&ask.parameters).first("publish").unwrap_or_default();
+            reply::changed("published", &said)
+        }
+        Call::DeleteRecordings => reply::changed("deleted", "true"),
+        _ => reply::changed("updated", "true"),
+    })
+}

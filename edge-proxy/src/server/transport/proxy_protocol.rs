@@ -1,0 +1,183 @@
+//! PROXY protocol, versions 1 and 2 (HAProxy, `proxy-protocol.txt`), from trusted networks only.
+//! The header is read and taken off; whom it names is of no consequence to what is served.
+
+use std::{io, net::IpAddr, str::FromStr};
+
+use bytes::Buf;
+use tokio::io::AsyncRead;
+
+use super::rewound_stream::Prefixed;
+
+const V1: &[u8] = b"PROXY ";
+/// Longest version 1 header, line end included.
+const V1_MAX: usize = 107;
+const V2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
+const V2_HEAD: usize = 16;
+/// Longest part of a version 2 header after its head that is taken.
+const V2_MAX: usize = 4096;
+
+/// A header that is missing or malformed: a trusted proxy always sends a good one.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ProxyError {
+    #[error("read the header")]
+    Io(#[from] io::Error),
+    #[error("there is no header")]
+    Missing,
+    #[error("the header is malformed")]
+    Malformed,
+}
+
+/// Reads the header and takes it off the stream.
+pub(super) async fn read_header<S: AsyncRead + Unpin>(stream: &mut Prefixed<S>) -> Result<(), ProxyError> {
+    loop {
+        if let Some(length) = header_length(stream.ahead())? {
+            stream.ahead().advance(length);
+            return Ok(());
+        }
+        if !stream.look_further().await? {
+            return Err(ProxyError::Missing);
+        }
+    }
+}
+
+/// Returns the length of the header that `bytes` begins with; `None` while more is needed to tell.
+fn header_length(bytes: &[u8]) -> Result<Option<usize>, ProxyError> {
+    if begins(bytes, V2) {
+        return v2_length(bytes);
+    }
+    if begins(bytes, V1) {
+        return v1_length(bytes);
+    }
+    Err(ProxyError::Missing)
+}
+
+/// Tells whether `bytes` begins like `signature`, as far as it goes.
+fn begins(bytes: &[u8], signature: &[u8]) -> bool {
+    let length = bytes.len().min(signature.len());
+    bytes[..length] == signature[..length]
+}
+
+fn v1_length(bytes: &[u8]) -> Result<Option<usize>, ProxyError> {
+    let Some(end) = bytes.iter().take(V1_MAX).position(|byte| *byte == b'\n') else {
+        return if bytes.len() < V1_MAX { Ok(None) } else { Err(ProxyError::Malformed) };
+    };
+    let line = std::str::from_utf8(&bytes[..end]).map_err(|_| ProxyError::Malformed)?;
+    let line = line.strip_suffix('\r').ok_or(ProxyError::Malformed)?;
+    let mut words = line.split(' ').skip(1);
+    let known = match words.next() {
+        Some("UNKNOWN") => return Ok(Some(end + 1)),
+        Some("TCP4" | "TCP6") => words,
+        _ => return Err(ProxyError::Malformed),
+    };
+    let words: Vec<&str> = known.collect();
+    let [source, target, source_port, target_port] = words[..] else { return Err(ProxyError::Malformed) };
+    let addresses = [source, target].into_iter().all(|address| address.parse::<IpAddr>().is_ok());
+    let ports = [source_port, target_port].into_iter().all(|port| port.parse::<u16>().is_ok());
+    if addresses && ports { Ok(Some(end + 1)) } else { Err(ProxyError::Malformed) }
+}
+
+fn v2_length(bytes: &[u8]) -> Result<Option<usize>, ProxyError> {
+    let Some(head) = bytes.get(..V2_HEAD) else { return Ok(None) };
+    let (version, command) = (head[12] >> 4, head[12] & 15);
+    let length = usize::from(u16::from_be_bytes([head[14], head[15]]));
+    if version != 2 || command > 1 || length > V2_MAX {
+        return Err(ProxyError::Malformed);
+    }
+    let whole = V2_HEAD + length;
+    Ok((bytes.len() >= whole).then_some(whole))
+}
+
+/// Not a network in CIDR notation.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no network such as 10.0.0.0/8")]
+pub struct NetworkError(String);
+
+/// Addresses that share a prefix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Network {
+    base: IpAddr,
+    bits: u8,
+}
+
+impl Network {
+    /// Tells whether an address belongs to it.
+    pub(super) fn contains(&self, address: IpAddr) -> bool {
+        match (self.base, address) {
+            (IpAddr::V4(base), IpAddr::V4(address)) => {
+                let differ = base.to_bits() ^ address.to_bits();
+                differ.leading_zeros() >= u32::from(self.bits)
+            }
+            (IpAddr::V6(base), IpAddr::V6(address)) => {
+                let differ = base.to_bits() ^ address.to_bits();
+                differ.leading_zeros() >= u32::from(self.bits)
+            }
+            _ => false,
+        }
+    }
+}
+
+impl FromStr for Network {
+    type Err = NetworkError;
+
+    fn from_str(text: &str) -> Result<Self, NetworkError> {
+        let wrong = || NetworkError(text.to_owned());
+        let (base, bits) = text.split_once('/').map_or((text, None), |(base, bits)| (base, Some(bits)));
+        let base: IpAddr = base.trim().parse().map_err(|_| wrong())?;
+        let most = if base.is_ipv4() { 32 } else { 128 };
+        let bits = bits.map_or(Ok(most), |bits| bits.trim().parse()).map_err(|_| wrong())?;
+        if bits > most { Err(wrong()) } else { Ok(Self { base, bits }) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn length(bytes: &[u8]) -> Option<usize> {
+        header_length(bytes).ok().flatten()
+    }
+
+    #[test]
+    fn headers_of_both_versions_are_measured_and_nothing_else_is_one() {
+        let v1 = b"PROXY TCP4 192.0.2.1 192.0.2.2 5 80\r\n";
+        assert_eq!(length(v1), Some(v1.len()));
+        assert_eq!(length(b"PROXY UNKNOWN\r\nGET"), Some(15));
+        let mut v2 = V2.to_vec();
+        v2.extend([0x21, 0x11, 0, 12, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+        assert_eq!(length(&v2), Some(28));
+        v2.extend(b"GET /");
+        assert_eq!(length(&v2), Some(28));
+        for cut in 0..v1.len() - 1 {
+            assert!(matches!(header_length(&v1[..cut]), Ok(None)), "{cut}");
+        }
+        for cut in 0..28 {
+            assert!(matches!(header_length(&v2[..cut]), Ok(None)), "{cut}");
+        }
+        for wrong in [
+            &b"GET / HTTP/1.1\r\n"[..],
+            b"PROXY TCP4 192.0.2.1 192.0.2.2 5\r\n",
+            b"PROXY TCP4 nowhere 192.0.2.2 5 80\r\n",
+            b"PROXY TCP4 192.0.2.1 192.0.2.2 5 99999\r\n",
+            b"PROXY TCP4 192.0.2.1 192.0.2.2 5 80\n",
+        ] {
+            assert!(header_length(wrong).is_err(), "{}", wrong.escape_ascii());
+        }
+        assert!(header_length(&[b"PROXY ".as_slice(), &[b'x'; 200]].concat()).is_err());
+    }
+
+    #[test]
+    fn networks_hold_their_own_addresses_only() {
+        let of = |network: &str, address: &str| {
+            network.parse::<Network>().map(|network| network.contains(address.parse().unwrap()))
+        };
+        assert_eq!(of("10.0.0.0/8", "10.255.1.2"), Ok(true));
+        assert_eq!(of("10.0.0.0/8", "11.0.0.1"), Ok(false));
+        assert_eq!(of("0.0.0.0/0", "11.0.0.1"), Ok(true));
+        assert_eq!(of("192.0.2.7", "192.0.2.7"), Ok(true));
+        assert_eq!(of("2001:db8::/32", "2001:db8:1::1"), Ok(true));
+        assert_eq!(of("2001:db8::/32", "10.0.0.1"), Ok(false));
+        for wrong in ["", "10.0.0.0/33", "bbb.test", "10.0.0/8"] {
+            assert!(wrong.parse::<Network>().is_err(), "{wrong}");
+        }
+    }
+}
