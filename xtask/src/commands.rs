@@ -1,25 +1,23 @@
-//! What each command does, once its tools stand.
+//! The commands, each of which first brings the tools that it needs.
 
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::process::Command;
 
 use anyhow::{Context, Error, Result};
 use usher_rules::style;
 
 use crate::{
+    programs::{self, BuildProfile, RELEASED},
     shell::{cargo, root, run, say},
     tools,
 };
 
-/// A debug build: from a fresh clone it stands in less than half the time of a release build, and
-/// three simulated servers do not need more.
+/// Builds for debugging and runs the demo: in a fresh clone a debug build takes less than half the
+/// time of a release build, and three simulated servers do not need a faster one.
 pub(crate) fn demo(args: &[String]) -> Result<()> {
     tools::protoc()?;
     say("building usher (two or three minutes the first time)");
-    run(cargo().args(["build", "--package", "usher"]))?;
-    run(Command::new(programs("debug").join("usher")).arg("demo").args(args))
+    run(&mut programs::build(BuildProfile::Debug, &["usher"]))?;
+    run(Command::new(BuildProfile::Debug.folder().join("usher")).arg("demo").args(args))
 }
 
 pub(crate) fn test(args: &[String]) -> Result<()> {
@@ -29,16 +27,16 @@ pub(crate) fn test(args: &[String]) -> Result<()> {
     let faketime = tools::faketime()?;
     let clients = tools::clients()?;
     say(&format!("etcd: {}, redis: {}", etcd.display(), redis.display()));
-    // One build of programs and tests together: both then share every dependency.
+    // One build of programs and tests together compiles both at the same time.
     say("building the programs and the tests");
-    run(cargo().args(["build", "--workspace", "--bins", "--tests"]))?;
+    run(programs::build(BuildProfile::Debug, &[]).args(["--bins", "--tests"]))?;
     run(cargo()
         .args(["test", "--workspace"])
         .args(args)
         .env("USHER_ETCD", etcd)
         .env("TEST_REDIS", redis)
         .env("TEST_FAKETIME", faketime)
-        .env("TEST_PROGRAMS", programs("debug"))
+        .env("TEST_PROGRAMS", BuildProfile::Debug.folder())
         .env("TEST_PYTHON", clients.python)
         .env("TEST_NODE_MODULES", clients.node_modules))
 }
@@ -47,20 +45,22 @@ pub(crate) fn bench(args: &[String]) -> Result<()> {
     tools::protoc()?;
     let etcd = tools::etcd()?;
     say("building for release (some minutes the first time)");
-    let packages = ["usher-bench", "usher-control-plane", "usher-edge-proxy"];
-    run(cargo()
-        .args(["build", "--release", "--bins"])
-        .args(packages.iter().flat_map(|package| ["--package", package])))?;
-    let programs = programs("release");
+    let measured = ["usher-bench", "usher-control-plane", "usher-edge-proxy"];
+    run(&mut programs::build(BuildProfile::Release, &measured))?;
+    let programs = BuildProfile::Release.folder();
     run(Command::new(programs.join("usher-bench"))
         .args(args)
         .env("USHER_ETCD", etcd)
         .env("TEST_PROGRAMS", programs))
 }
 
+/// Builds the programs of a release, and neither the benchmark nor the programs of tests.
 pub(crate) fn build(args: &[String]) -> Result<()> {
     tools::protoc()?;
-    run(cargo().args(["build", "--workspace", "--bins"]).args(args))
+    let profile = BuildProfile::of(args);
+    // `programs::build` selects the profile itself.
+    let rest = args.iter().filter(|arg| !["--release", "-r"].contains(&arg.as_str()));
+    run(programs::build(profile, &RELEASED).args(rest))
 }
 
 /// The same steps as CI before its tests.
@@ -102,10 +102,4 @@ pub(crate) fn style(args: &[String]) -> Result<()> {
     let report = style::report(&style::survey(), list, prefix).map_err(Error::msg)?;
     print!("{report}");
     Ok(())
-}
-
-/// Where cargo leaves the programs of a profile.
-fn programs(profile: &str) -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
-    root().join(Path::new(&target)).join(profile)
 }

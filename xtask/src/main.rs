@@ -1,9 +1,10 @@
 //! `cargo xtask COMMAND`: everything a developer or CI runs, with what it needs installed.
 //!
-//! Each command first brings its tools into `target/tools` and says what it brings. Few and small
-//! dependencies on purpose: this is compiled before anything else.
+//! Each command first brings its tools into `target/tools` and names each tool that it brings. The
+//! dependencies are few and small, because this program is compiled before every other one.
 
 mod commands;
+mod programs;
 mod shell;
 mod simulate;
 mod tools;
@@ -18,7 +19,7 @@ usage: cargo xtask COMMAND [ARGS]
   bench [ARGS]   build for release and measure joins and creates against what the machine can do
   simulate [--seeds N] [--from S] [--seed S] [--a6 MINUTES]
                  histories of a whole cluster in simulated time; one seed is replayed with its trace
-  build [ARGS]   build every program (ARGS go to cargo build, for example --release)
+  build [ARGS]   build the three programs of a release (ARGS go to cargo build, for example --release)
   lint           format, clippy, docs, dependencies and protocol, each with warnings as errors
   advisories     check the dependencies against the advisories of RustSec, which it fetches
   fuzz [SECONDS] run every fuzz target for SECONDS each (default 30)

@@ -7,12 +7,12 @@ use crate::{
     tools,
 };
 
-/// Optimised, unlike what `cargo test` builds: that costs minutes once and makes each history several
-/// times as fast.
+/// Runs the simulation, optimised unlike under `cargo test`: the build costs minutes once, and each
+/// history is several times as fast. Dependencies are those of `cargo test`.
 pub(crate) fn simulate(args: &[String]) -> Result<()> {
     tools::protoc()?;
     let mut simulation = cargo();
-    simulation.env("CARGO_PROFILE_DEV_OPT_LEVEL", "2").args(["test", "--package", "usher-simulation"]);
+    simulation.env("CARGO_PROFILE_DEV_OPT_LEVEL", "2").args(["test", "--workspace", "--test", "simulation"]);
     let options = args.chunks(2).map(|pair| match pair {
         [name, value] => Ok((name.as_str(), value.as_str())),
         _ => bail!("`{}` wants a value", pair.join(" ")),
