@@ -63,7 +63,7 @@ pub(crate) fn build(args: &[String]) -> Result<()> {
     run(programs::build(profile, &RELEASED).args(rest))
 }
 
-/// The same steps as CI before its tests.
+/// Runs the steps of CI that come before its tests.
 pub(crate) fn lint() -> Result<()> {
     tools::protoc()?;
     let (buf, deny) = (tools::buf()?, tools::deny()?);

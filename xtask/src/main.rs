@@ -1,4 +1,4 @@
-//! `cargo xtask COMMAND`: everything a developer or CI runs, with what it needs installed.
+//! `cargo xtask COMMAND`: runs every command of a developer or of CI, and installs its tools first.
 //!
 //! Each command first brings its tools into `target/tools` and names each tool that it brings. The
 //! dependencies are few and small, because this program is compiled before every other one.

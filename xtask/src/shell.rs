@@ -1,4 +1,4 @@
-//! Running other programs, and finding them.
+//! Finds other programs and runs them.
 
 use std::{
     env,
@@ -15,19 +15,23 @@ pub(crate) fn root() -> PathBuf {
     here.parent().unwrap_or(here).to_path_buf()
 }
 
-/// Says what is being brought or run; on standard error, so that standard output stays the program's.
+/// Prints a line about the current step on standard error, because standard output belongs to the
+/// program that a command runs.
 pub(crate) fn say(line: &str) {
     eprintln!("xtask: {line}");
 }
 
-/// Returns the cargo that runs this program, working in the root of the workspace.
+/// Returns a command of the cargo that runs this program, in the root of the workspace.
 pub(crate) fn cargo() -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root());
     command
 }
 
-/// Runs a command to its end, showing what it prints.
+/// Runs a command to its end and shows its output.
+///
+/// # Errors
+/// If it cannot be started or its exit code is not 0.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let shown = show(command);
     let status = command.status().with_context(|| format!("start `{shown}`"))?;
@@ -37,18 +41,18 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Runs a command to its end, showing what it prints only if it fails.
+/// Runs a command to its end and shows its output only if it fails, as part of the error.
 pub(crate) fn run_quietly(command: &mut Command) -> Result<()> {
     let shown = show(command);
     let output = command.stdin(Stdio::null()).output().with_context(|| format!("start `{shown}`"))?;
     if !output.status.success() {
-        let said = [output.stdout, output.stderr].concat();
-        bail!("`{shown}` failed: {}\n{}", output.status, String::from_utf8_lossy(&said));
+        let printed = [output.stdout, output.stderr].concat();
+        bail!("`{shown}` failed: {}\n{}", output.status, String::from_utf8_lossy(&printed));
     }
     Ok(())
 }
 
-/// Returns the first program of this name on the PATH.
+/// Returns the path of the first program with this name on the PATH.
 pub(crate) fn on_path(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
     env::split_paths(&path).map(|dir| dir.join(name)).find(|file| file.is_file())

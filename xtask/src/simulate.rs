@@ -1,4 +1,4 @@
-//! `cargo xtask simulate`: many histories, one again, or the days of requirements A6.
+//! `cargo xtask simulate`: runs many histories, repeats one, or runs the days of requirement A6.
 
 use anyhow::{Context, Result, bail};
 
@@ -15,13 +15,13 @@ pub(crate) fn simulate(args: &[String]) -> Result<()> {
     simulation.env("CARGO_PROFILE_DEV_OPT_LEVEL", "2").args(["test", "--workspace", "--test", "simulation"]);
     let options = args.chunks(2).map(|pair| match pair {
         [name, value] => Ok((name.as_str(), value.as_str())),
-        _ => bail!("`{}` wants a value", pair.join(" ")),
+        _ => bail!("`{}` needs a value", pair.join(" ")),
     });
     let mut test = "i4_random_histories_lose_split_and_leak_nothing";
     let mut how: &[&str] = &["--nocapture"];
     for option in options {
         let (name, value) = option?;
-        let _: u64 = value.parse().with_context(|| format!("{name} wants a number"))?;
+        let _: u64 = value.parse().with_context(|| format!("{name} needs a number"))?;
         match name {
             "--seeds" => drop(simulation.env("USHER_SIM_SEEDS", value)),
             "--from" => drop(simulation.env("USHER_SIM_FROM", value)),

@@ -1,4 +1,5 @@
-//! The tools a build or a run needs, each brought into `target/tools` once, in a pinned version.
+//! The tools that a build or a run needs. Each is installed in `target/tools` once, in a pinned
+//! version.
 
 mod buf;
 mod clients;
@@ -6,46 +7,21 @@ mod debian;
 mod deny;
 mod etcd;
 mod faketime;
+mod installed;
 mod protoc;
 mod redis;
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 pub(crate) use {
     buf::buf, clients::clients, deny::deny, etcd::etcd, faketime::faketime, protoc::protoc, redis::redis,
 };
 
-use crate::shell;
-
-/// Brings every tool that any command needs.
+/// Installs the tools of all commands, and returns where they are.
 pub(crate) fn everything() -> Result<Vec<PathBuf>> {
     protoc()?;
     let clients = clients()?;
     Ok(vec![etcd()?, redis()?, faketime()?, buf()?, deny()?, clients.python, clients.node_modules])
-}
-
-/// Returns the folder of the tools, making it if need be.
-fn folder() -> Result<PathBuf> {
-    let folder = shell::root().join("target/tools");
-    fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
-    Ok(folder)
-}
-
-/// Returns whether `what`, at this version, has been brought before: the last step of bringing a
-/// tool leaves a stamp, so that half a tool is never taken for a whole one.
-fn stands(what: &Path, version: &str) -> bool {
-    fs::read_to_string(stamp(what)).is_ok_and(|stamped| stamped == version) && what.exists()
-}
-
-fn set_stamp(what: &Path, version: &str) -> Result<()> {
-    fs::write(stamp(what), version).with_context(|| format!("stamp {}", what.display()))
-}
-
-fn stamp(what: &Path) -> PathBuf {
-    what.with_extension("version")
 }

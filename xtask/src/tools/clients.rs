@@ -1,4 +1,4 @@
-//! Real BBB client libraries, which the tests drive against a whole cluster.
+//! Installs the BBB client libraries that the tests run against a whole cluster.
 
 use std::{
     fs,
@@ -8,36 +8,39 @@ use std::{
 
 use anyhow::Result;
 
-use super::{debian, folder, set_stamp, stands};
+use super::{
+    debian,
+    installed::{folder, is_installed, set_stamp},
+};
 use crate::shell::{on_path, run_quietly, say};
 
-/// Pinned with what it pulls in, because a client's HTTP library is part of how it signs.
+/// Pinned, because a client library and its HTTP library together decide how a query is signed.
 const PYTHON: &str = "bigbluebutton-api-python==0.0.11";
 const JAVASCRIPT: &str = "bigbluebutton-js@0.2.0";
 
-/// Where the client libraries are.
-pub(crate) struct Clients {
-    /// A Python interpreter that can import `bigbluebutton_api_python`.
+/// The paths of the client libraries.
+pub(crate) struct ClientLibraries {
+    /// The Python interpreter that can import `bigbluebutton_api_python`.
     pub(crate) python: PathBuf,
-    /// A folder with `bigbluebutton-js` in it.
+    /// The folder that contains `bigbluebutton-js`.
     pub(crate) node_modules: PathBuf,
 }
 
-/// Brings both libraries, and Python and Node.js where they are missing.
-pub(crate) fn clients() -> Result<Clients> {
-    Ok(Clients { python: python()?, node_modules: javascript()? })
+/// Installs both libraries, and Python and Node.js if they are missing.
+pub(crate) fn clients() -> Result<ClientLibraries> {
+    Ok(ClientLibraries { python: python()?, node_modules: javascript()? })
 }
 
 fn python() -> Result<PathBuf> {
     let home = folder()?.join("python");
     let interpreter = home.join("bin/python");
-    if stands(&home, PYTHON) {
+    if is_installed(&home, PYTHON) {
         return Ok(interpreter);
     }
     if !can_make_venv() {
         debian::install(&["python3", "python3-venv"], "the client tests need Python 3 with venv")?;
     }
-    say(&format!("bringing {PYTHON}, from PyPI"));
+    say(&format!("installing {PYTHON} from PyPI"));
     run_quietly(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&home))?;
     run_quietly(Command::new(&interpreter).args(["-m", "pip", "install", "--quiet", PYTHON]))?;
     set_stamp(&home, PYTHON)?;
@@ -51,19 +54,20 @@ fn can_make_venv() -> bool {
 
 fn javascript() -> Result<PathBuf> {
     let home = folder()?.join("javascript");
-    if !stands(&home, JAVASCRIPT) {
+    if !is_installed(&home, JAVASCRIPT) {
         npm_install(&home, JAVASCRIPT)?;
         set_stamp(&home, JAVASCRIPT)?;
     }
     Ok(home.join("node_modules"))
 }
 
-/// Installs one npm package under `home`, running none of its scripts.
+/// Installs one npm package below the folder `home`. Its scripts do not run, because they could
+/// download more.
 pub(super) fn npm_install(home: &Path, package: &str) -> Result<()> {
     if on_path("node").is_none() || on_path("npm").is_none() {
         debian::install(&["nodejs", "npm"], "Node.js with npm is missing")?;
     }
-    say(&format!("bringing {package}, from npm"));
+    say(&format!("installing {package} from npm"));
     fs::create_dir_all(home)?;
     let npm = ["install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix"];
     run_quietly(Command::new("npm").args(npm).arg(home).arg(package))

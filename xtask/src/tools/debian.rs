@@ -1,4 +1,4 @@
-//! Debian packages: installed where we are root, only unpacked where that is enough.
+//! Installs Debian packages if the user is root, or only unpacks them if that is enough.
 
 use std::{fs, path::Path, process::Command};
 
@@ -6,7 +6,10 @@ use anyhow::{Context, Result, bail};
 
 use crate::shell::{on_path, run_quietly, say};
 
-/// Installs packages system-wide; needs root.
+/// Installs packages for the whole system.
+///
+/// # Errors
+/// If the user is not root or the system has no `apt-get`; the error names the packages.
 pub(super) fn install(packages: &[&str], why: &str) -> Result<()> {
     let names = packages.join(" ");
     if on_path("apt-get").is_none() || !is_root() {
@@ -22,10 +25,11 @@ pub(super) fn install(packages: &[&str], why: &str) -> Result<()> {
     )
 }
 
-/// Downloads one package and unpacks it under `into`, without installing it: no root, no service.
+/// Downloads one package and unpacks it below the folder `into`. An installation would need root and
+/// might start a service.
 pub(super) fn unpack(package: &str, into: &Path, why: &str) -> Result<()> {
     if on_path("apt-get").is_none() || on_path("dpkg").is_none() {
-        bail!("{why}, and there is no apt-get to fetch Debian's {package} with");
+        bail!("{why}, and without apt-get Debian's {package} cannot be fetched");
     }
     say(&format!("{why}: fetching Debian's {package}"));
     update_if_never_done()?;
@@ -39,15 +43,15 @@ pub(super) fn unpack(package: &str, into: &Path, why: &str) -> Result<()> {
     fs::remove_dir_all(&downloads).context("remove the downloaded package")
 }
 
-/// Returns the libraries that a package depends on, the C library aside.
+/// Returns the names of the libraries that a package depends on, without the C library.
 pub(super) fn libraries_of(package: &str) -> Result<Vec<String>> {
-    let said = Command::new("apt-cache").args(["depends", package]).output().context("run apt-cache")?;
-    let text = String::from_utf8_lossy(&said.stdout).into_owned();
+    let output = Command::new("apt-cache").args(["depends", package]).output().context("run apt-cache")?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let named = text.lines().filter_map(|line| line.trim().strip_prefix("Depends: "));
     Ok(named.filter(|name| name.starts_with("lib") && *name != "libc6").map(str::to_owned).collect())
 }
 
-/// Fetches the package lists where there are none, as in a fresh container.
+/// Fetches the package lists if the system has none, as in a fresh container.
 fn update_if_never_done() -> Result<()> {
     let lists = fs::read_dir("/var/lib/apt/lists")
         .map(|dir| dir.flatten().any(|entry| entry.file_name().to_string_lossy().contains("Packages")));

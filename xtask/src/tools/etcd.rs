@@ -1,4 +1,4 @@
-//! etcd, for the tests and benchmarks that are about a real one.
+//! Finds or fetches etcd, for the tests and benchmarks with a real one.
 
 use std::{
     env, fs,
@@ -7,16 +7,16 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use super::{debian, folder};
+use super::{debian, installed::folder};
 use crate::shell::on_path;
 
 const WHY: &str = "etcd is not on the PATH";
 
-/// Returns an etcd binary: `USHER_ETCD`, one on the PATH, or Debian's, unpacked.
+/// Returns the path of an etcd binary: of `USHER_ETCD`, on the PATH, or of Debian's package.
 pub(crate) fn etcd() -> Result<PathBuf> {
     if let Some(named) = env::var_os("USHER_ETCD").map(PathBuf::from) {
         if !named.is_file() {
-            bail!("USHER_ETCD names {}, which is no file", named.display());
+            bail!("USHER_ETCD names {}, which is not a file", named.display());
         }
         return Ok(named);
     }
@@ -27,15 +27,15 @@ pub(crate) fn etcd() -> Result<PathBuf> {
     let binary = unpacked.join("usr/bin/etcd");
     if !binary.is_file() {
         fetch(&unpacked).context(
-            "no etcd to be had: install one and put it on the PATH, or name it in USHER_ETCD \
+            "no etcd found: install one and put it on the PATH, or name it in USHER_ETCD \
              (Debian: etcd-server, macOS: brew install etcd)",
         )?;
     }
     Ok(binary)
 }
 
-/// Debian split the server out into `etcd-server`; older releases have all in `etcd`. Unpacked
-/// rather than installed: the package would start a service on port 2379.
+/// Unpacks Debian's `etcd-server`, or `etcd`, which contains the server in older releases. The
+/// package is not installed, because it would start a service on port 2379.
 fn fetch(into: &Path) -> Result<()> {
     fs::create_dir_all(into)?;
     debian::unpack("etcd-server", into, WHY)

@@ -1,12 +1,13 @@
-//! libfaketime, for the test of wall clocks that jump. Only preloaded into programs under test.
+//! Fetches libfaketime, for the test of wall clocks that jump. Only the programs under test preload
+//! it.
 
 use std::{fs, path::PathBuf};
 
 use anyhow::{Context, Result};
 
-use super::{debian, folder};
+use super::{debian, installed::folder};
 
-/// Returns the library, unpacked from Debian's package.
+/// Returns the path of the library, which is unpacked from Debian's package.
 pub(crate) fn faketime() -> Result<PathBuf> {
     let unpacked = folder()?.join("faketime");
     if find(&unpacked).is_none() {

@@ -1,23 +1,24 @@
-//! protoc, for the build script of `etcd-client`; our own protocol is compiled without it.
+//! Installs protoc for the build script of `etcd-client`; Usher's own protocol is compiled without it.
 
 use std::{fs, path::Path};
 
 use anyhow::{Context, Result};
 
-use super::{folder, set_stamp, stands};
+use super::installed::{folder, is_installed, set_stamp};
 use crate::shell::say;
 
-/// Version of the crate that carries the binary; has to change with the one in `Cargo.toml`.
+/// Version of the crate that contains the binary. It changes together with the one in `Cargo.toml`,
+/// so that a new version is copied.
 const VERSION: &str = "protoc-bin-vendored 3.3";
 
-/// Copies protoc and its includes to where `.cargo/config.toml` points.
+/// Copies protoc and its include files to the paths in `.cargo/config.toml`.
 pub(crate) fn protoc() -> Result<()> {
     let folder = folder()?;
     let binary = folder.join("protoc");
-    if stands(&binary, VERSION) {
+    if is_installed(&binary, VERSION) {
         return Ok(());
     }
-    say("bringing protoc, from the crate protoc-bin-vendored");
+    say("installing protoc from the crate protoc-bin-vendored");
     let vendored = protoc_bin_vendored::protoc_bin_path().context("find the vendored protoc")?;
     fs::copy(&vendored, &binary).with_context(|| format!("copy {}", vendored.display()))?;
     let include = protoc_bin_vendored::include_path().context("find the vendored includes")?;

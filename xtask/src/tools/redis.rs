@@ -1,4 +1,4 @@
-//! Redis, for the tests that take a Scalelite over.
+//! Finds or fetches Redis, for the tests that migrate from Scalelite.
 
 use std::{
     env, fs,
@@ -9,24 +9,24 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use super::{debian, folder};
+use super::{debian, installed::folder};
 use crate::shell::on_path;
 
 const WHY: &str = "redis-server is not on the PATH";
-/// What the server is in: `redis-server` is but a link to what `redis-tools` has.
+/// The packages of the server: in `redis-server` it is a link to the binary in `redis-tools`.
 const PACKAGES: [&str; 2] = ["redis-server", "redis-tools"];
-/// Wherever the folder is moved to.
+/// Finds its libraries by its own path, so that the folder can be moved.
 const SCRIPT: &str = r#"#!/bin/sh
 here=$(dirname -- "$(readlink -f -- "$0")")
 LD_LIBRARY_PATH=$(echo "$here"/usr/lib/*-linux-gnu* | tr ' ' ':') exec "$here"/usr/bin/redis-server "$@"
 "#;
 
-/// Returns a redis-server: `TEST_REDIS`, one on the PATH, or Debian's, unpacked with the libraries that
-/// are not installed.
+/// Returns the path of a redis-server: of `TEST_REDIS`, on the PATH, or of Debian's package, unpacked
+/// together with the libraries that are not installed.
 pub(crate) fn redis() -> Result<PathBuf> {
     if let Some(named) = env::var_os("TEST_REDIS").map(PathBuf::from) {
         if !named.is_file() {
-            bail!("TEST_REDIS names {}, which is no file", named.display());
+            bail!("TEST_REDIS names {}, which is not a file", named.display());
         }
         return Ok(named);
     }
@@ -37,15 +37,15 @@ pub(crate) fn redis() -> Result<PathBuf> {
     let program = home.join("redis-server");
     if !program.is_file() {
         fetch(&home, &program).context(
-            "no redis-server to be had: install one and put it on the PATH, or name it in TEST_REDIS \
+            "no redis-server found: install one and put it on the PATH, or name it in TEST_REDIS \
              (Debian: redis-server, macOS: brew install redis)",
         )?;
     }
     Ok(program)
 }
 
-/// Unpacked rather than installed: the package would start a service on port 6379. What runs is a script
-/// that says where the libraries are; it is written last, when they are all there.
+/// Unpacks the packages, because an installation would start a service on port 6379. The tests run a
+/// script that sets the path of the libraries; it is written last, when the libraries are complete.
 fn fetch(home: &Path, program: &Path) -> Result<()> {
     fs::create_dir_all(home)?;
     for package in PACKAGES {
@@ -59,23 +59,22 @@ fn fetch(home: &Path, program: &Path) -> Result<()> {
     }
     let missing = missing(home, &binary)?;
     if !missing.is_empty() {
-        bail!("Debian's redis-server wants {}, which its packages do not bring", missing.join(", "));
+        bail!("Debian's redis-server needs {}, which its packages do not contain", missing.join(", "));
     }
     fs::write(program, SCRIPT)?;
     fs::set_permissions(program, fs::Permissions::from_mode(0o755)).context("make the script a program")
 }
 
-/// Returns the libraries that the binary would not find.
+/// Returns the names of the libraries that the binary would not find.
 fn missing(home: &Path, binary: &Path) -> Result<Vec<String>> {
-    let said = Command::new("ldd").arg(binary).env("LD_LIBRARY_PATH", library_path(home)).output();
-    let said = said.context("run ldd")?;
-    let lines = String::from_utf8_lossy(&said.stdout).into_owned();
+    let output = Command::new("ldd").arg(binary).env("LD_LIBRARY_PATH", library_path(home)).output();
+    let output = output.context("run ldd")?;
+    let lines = String::from_utf8_lossy(&output.stdout).into_owned();
     let missing = lines.lines().filter(|line| line.contains("not found"));
     Ok(missing.filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect())
 }
 
-/// Returns the folders of unpacked libraries, as `LD_LIBRARY_PATH` has them: one per platform, of which
-/// there is one.
+/// Returns the folders of the unpacked libraries, one per platform, in the form of `LD_LIBRARY_PATH`.
 fn library_path(home: &Path) -> String {
     let platforms =
         fs::read_dir(home.join("usr/lib")).map_or_else(|_| Vec::new(), |folder| folder.flatten().collect());
