@@ -7,7 +7,7 @@ use crate::rust::split;
 /// A place that the text sends its reader to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Citation {
-    /// A requirement, `H10`.
+    /// A requirement, such as `H10`.
     Requirement(String),
     /// A numbered section of `docs/design.md`.
     Design(String),

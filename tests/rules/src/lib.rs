@@ -13,14 +13,14 @@ use std::{
 
 /// One Rust file of the workspace.
 #[derive(Debug)]
-pub struct Source {
+pub struct SourceFile {
     /// Path from the root of the workspace, with `/` between its parts.
     pub path: String,
     text: String,
     declared_as_test: bool,
 }
 
-impl Source {
+impl SourceFile {
     /// Returns the whole text.
     pub fn text(&self) -> &str {
         &self.text
@@ -44,7 +44,7 @@ impl Source {
         code_lines(&self.text).skip_while(move |(number, _)| *number < start)
     }
 
-    /// Tests stand last in a file, so the first `#[cfg(test)] mod … {` begins them.
+    /// Returns the line where the tests begin. They are last in a file, so the first `#[cfg(test)] mod … {` begins them.
     fn first_test_line(&self) -> usize {
         let lines: Vec<&str> = self.text.lines().map(str::trim).collect();
         let begins = |pair: &[&str]| pair[0] == "#[cfg(test)]" && pair[1].ends_with('{');
@@ -72,12 +72,12 @@ pub fn has_extension(path: &str, extension: &str) -> bool {
 /// Returns every Rust file below these folders.
 ///
 /// # Panics
-/// When a file cannot be read: a rule that read nothing would hold.
-pub fn sources(folders: &[&str]) -> Vec<Source> {
-    let mut found: Vec<Source> = files(folders)
+/// If a file cannot be read, because a rule that reads no file always holds.
+pub fn sources(folders: &[&str]) -> Vec<SourceFile> {
+    let mut found: Vec<SourceFile> = files(folders)
         .into_iter()
         .filter(|path| has_extension(path, "rs"))
-        .map(|path| Source { text: read(&path), path, declared_as_test: false })
+        .map(|path| SourceFile { text: read(&path), path, declared_as_test: false })
         .collect();
     let test_modules: Vec<String> = found.iter().flat_map(test_modules).collect();
     for source in &mut found {
@@ -91,7 +91,7 @@ pub fn sources(folders: &[&str]) -> Vec<Source> {
 }
 
 /// Returns the paths, without `.rs`, of the modules that a file declares as `#[cfg(test)] mod name;`.
-fn test_modules(source: &Source) -> Vec<String> {
+fn test_modules(source: &SourceFile) -> Vec<String> {
     let (folder, file) = source.path.rsplit_once('/').unwrap_or(("", &source.path));
     let inside = match file {
         "lib.rs" | "main.rs" => folder.to_owned(),
@@ -108,15 +108,15 @@ fn test_modules(source: &Source) -> Vec<String> {
 /// Returns the text of a file, by its path from the root.
 ///
 /// # Panics
-/// When it cannot be read.
+/// If the file cannot be read.
 pub fn read(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("read {path}: {error}"))
 }
 
-/// Returns the paths of all files below these folders, but for what is built or fetched.
+/// Returns the paths of all files below these folders, without the folders that a build writes.
 ///
 /// # Panics
-/// When a folder cannot be read.
+/// If a folder cannot be read.
 pub fn files(folders: &[&str]) -> Vec<String> {
     let mut found = Vec::new();
     let mut open: Vec<PathBuf> = folders.iter().map(|folder| root().join(folder)).collect();

@@ -48,9 +48,9 @@ pub struct CommentLine<'a> {
 /// The tokens and the comments of one file, each in the order of the text.
 #[derive(Debug, Default)]
 pub struct SplitSource<'a> {
-    /// Code without comments.
+    /// The code without its comments.
     pub tokens: Vec<Token<'a>>,
-    /// Comments without code.
+    /// The comments without the code.
     pub comments: Vec<CommentLine<'a>>,
 }
 

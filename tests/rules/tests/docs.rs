@@ -1,4 +1,4 @@
-//! What the documents promise, the code has.
+//! The commands, metrics, requirements and words in the documents agree with the code.
 
 use std::collections::BTreeSet;
 
@@ -36,7 +36,7 @@ fn xtask_commands_in_documents_exist() {
     assert!(seen >= 2, "the README has two commands");
 }
 
-/// `ListFoo` to `list-foo`, as clap names a variant.
+/// Returns `list-foo` for `ListFoo`, as clap names a variant.
 fn kebab(variant: &str) -> String {
     variant.chars().enumerate().fold(String::new(), |mut name, (at, letter)| {
         if letter.is_uppercase() && at > 0 {
@@ -47,7 +47,7 @@ fn kebab(variant: &str) -> String {
     })
 }
 
-/// Returns what can stand after `usher` and after a noun: the variants of clap's enums.
+/// Returns the words that `usher` and its nouns take: the variants of clap's enums.
 fn known_words() -> BTreeSet<String> {
     let mut words = BTreeSet::new();
     for source in sources(&["cli/src"]).iter().filter(|source| source.path.contains("/args")) {

@@ -1,4 +1,4 @@
-//! Sizes and places of files.
+//! Checks the sizes and the places of files.
 
 use usher_rules::{files, has_extension, root, sources};
 

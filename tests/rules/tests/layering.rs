@@ -40,7 +40,7 @@ fn crates_depend_one_way() {
     assert_eq!(dependencies("cli"), cli);
 }
 
-/// What the inner layers may not name: (files, modules of their own crate).
+/// The modules that the inner layers may not name: (files, modules of their own crate).
 const INWARDS: &[(&str, &[&str])] = &[
     ("/src/core", &["ports::Store", "store", "tasks", "grpc", "engine", "app", "ops", "bbb_client"]),
     ("/src/ports", &["store", "tasks", "grpc", "engine", "app", "ops", "bbb_client"]),

@@ -1,9 +1,9 @@
-//! `core/`, `common/bbb` and `common/model` decide and do nothing else:
-//! time, chance and what was read come in as arguments, reasons go out as values.
+//! `core/`, `common/bbb` and `common/model` only decide: time, chance and
+//! input are arguments, and reasons are results.
 
-use usher_rules::{Source, sources};
+use usher_rules::{SourceFile, sources};
 
-/// What pure code may not name, and what it should do instead.
+/// The words that pure code may not name, each with the alternative.
 const FORBIDDEN: &[(&str, &str)] = &[
     ("async fn", "return a plan; the caller performs it"),
     (".await", "return a plan; the caller performs it"),
@@ -26,7 +26,7 @@ const FORBIDDEN: &[(&str, &str)] = &[
     ("UdpSocket", "return a plan; the caller performs it"),
 ];
 
-fn is_pure(source: &Source) -> bool {
+fn is_pure(source: &SourceFile) -> bool {
     let path = &source.path;
     let in_core = path.contains("/src/core/") || path.ends_with("/src/core.rs");
     let is_policy = path.ends_with("edge-proxy/src/server/transport/connection_policy.rs");
@@ -36,7 +36,7 @@ fn is_pure(source: &Source) -> bool {
 
 #[test]
 fn core_is_pure() {
-    let pure: Vec<Source> =
+    let pure: Vec<SourceFile> =
         sources(&["common", "control-plane/src", "edge-proxy/src"]).into_iter().filter(is_pure).collect();
     assert!(pure.len() > 10, "only {} pure files: has core/ moved?", pure.len());
     let mut broken = Vec::new();
@@ -50,7 +50,7 @@ fn core_is_pure() {
     assert!(broken.is_empty(), "pure code that is not:\n{}", broken.join("\n"));
 }
 
-/// A clock that is read past `runtime::clock` goes on while a simulation's time stands still.
+/// A clock that is not `runtime::clock` goes on while the time of a simulation is paused.
 #[test]
 fn the_control_plane_reads_time_in_one_place() {
     let mut broken = Vec::new();

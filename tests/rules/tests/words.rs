@@ -1,13 +1,13 @@
-//! Words that may not stand in the code, each for a reason.
+//! Words that the code may not contain, each with the reason.
 
-use usher_rules::{Source, files, read, sources};
+use usher_rules::{SourceFile, files, read, sources};
 
 const PRODUCT: &[&str] = &["cli/src", "common", "control-plane/src", "edge-proxy/src"];
 const ALL_CODE: &[&str] = &["."];
 
 fn lines_with(
-    sources: &[Source],
-    lines: impl Fn(&Source) -> Vec<(usize, &str)>,
+    sources: &[SourceFile],
+    lines: impl Fn(&SourceFile) -> Vec<(usize, &str)>,
     is_bad: impl Fn(&str) -> bool,
 ) -> Vec<String> {
     let mut found = Vec::new();
@@ -18,11 +18,11 @@ fn lines_with(
     found
 }
 
-fn all_lines(source: &Source) -> Vec<(usize, &str)> {
+fn all_lines(source: &SourceFile) -> Vec<(usize, &str)> {
     source.text().lines().enumerate().map(|(at, line)| (at + 1, line)).collect()
 }
 
-/// A task without owner is one that nobody stops, and whose panic nobody sees.
+/// A task without an owner is never stopped, and its panic is never reported.
 #[test]
 fn only_the_task_owner_spawns() {
     let mut all = sources(PRODUCT);
@@ -32,7 +32,7 @@ fn only_the_task_owner_spawns() {
     assert!(found.is_empty(), "use runtime::tasks::Tasks:\n{}", found.join("\n"));
 }
 
-/// An unbounded channel turns a slow reader into an outage of memory.
+/// A slow reader of an unbounded channel exhausts the memory.
 #[test]
 fn channels_are_bounded() {
     let found = lines_with(
@@ -43,9 +43,9 @@ fn channels_are_bounded() {
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
-/// A test that sleeps is slow where it is right and wrong where the machine is slow. Tests wait for
-/// what they want with a deadline, or run in paused time. What they wait with is in `support`, and
-/// may pause between two looks.
+/// A test that sleeps is slow on a fast machine and fails on a slow one. Tests wait for a condition
+/// with a deadline, or run in paused time. The functions that wait are in `support`, and may pause
+/// between two checks.
 #[test]
 fn tests_do_not_sleep() {
     let mut all = sources(ALL_CODE);
@@ -63,7 +63,7 @@ fn tests_do_not_sleep() {
     assert!(found.is_empty(), "wait for a condition instead:\n{}", found.join("\n"));
 }
 
-/// What is left out, and why, is for the issue or the ADR, not for a marker in the code.
+/// An issue or an ADR says which part is left out and why; a marker in the code is never read.
 #[test]
 fn nothing_is_left_to_do_in_comments() {
     let markers = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X:")];
@@ -72,7 +72,7 @@ fn nothing_is_left_to_do_in_comments() {
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
-/// A lint that is switched off, or a test that is, says why.
+/// A lint or a test that is switched off says why.
 #[test]
 fn exceptions_have_reasons() {
     let found = lines_with(&sources(ALL_CODE), all_lines, |line| {
@@ -84,7 +84,7 @@ fn exceptions_have_reasons() {
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
-/// Secrets are revealed to sign and to store, never to speak (I14).
+/// Secrets are revealed to sign and to store, never in a message (I14).
 #[test]
 fn i14_no_message_reveals_a_secret() {
     let spoken = [
@@ -107,8 +107,8 @@ fn i14_no_message_reveals_a_secret() {
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
-/// `Secret` prints as `***`: a derived `Debug` would print it, and a `Serialize` would store it in
-/// whatever is serialised next.
+/// `Secret` prints as `***`: a derived `Debug` would print it, and a `Serialize` would write it
+/// into the next value that contains it.
 #[test]
 fn i14_the_secret_type_cannot_be_printed_by_accident() {
     let text = read("common/bbb/src/secret.rs");
@@ -119,7 +119,7 @@ fn i14_the_secret_type_cannot_be_printed_by_accident() {
     assert_eq!(text.matches("f.write_str(\"***\")").count(), printed, "every fmt prints stars");
 }
 
-/// A path of somebody's machine means nothing on another.
+/// A path of one machine does not exist on another machine.
 #[test]
 fn no_file_names_a_path_of_one_machine() {
     let mut found = Vec::new();

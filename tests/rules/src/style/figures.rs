@@ -9,7 +9,7 @@ use super::{circles::FileCircle, words::WordCount};
 pub struct StylePlace {
     /// Path from the root of the workspace.
     pub path: String,
-    /// Line, from 1.
+    /// Number of the line, from 1.
     pub line: usize,
     /// The name or the line of text.
     pub text: String,
@@ -72,7 +72,7 @@ fn share(part: usize, all: usize) -> f64 {
 pub struct StyleSurvey {
     /// By folder: each crate, and each folder at the top with files of no crate.
     pub folders: BTreeMap<String, StyleFigures>,
-    /// All together.
+    /// The sum of all folders.
     pub total: StyleFigures,
     /// The names that more than one public type has, with the places that declare them.
     pub shared_names: BTreeMap<String, Vec<StylePlace>>,

@@ -26,7 +26,7 @@ pub(super) struct UseBinding {
 pub(super) struct ModuleNames {
     /// Position of the file in the list of files.
     pub(super) file: usize,
-    /// Its `use` declarations.
+    /// The names of its `use` declarations.
     pub(super) uses: Vec<UseBinding>,
     /// Paths of two or more names in its code.
     pub(super) paths: HashSet<Vec<String>>,
@@ -136,7 +136,7 @@ impl ModuleTree {
         Some(PathTarget::Module(module))
     }
 
-    /// Returns what `name` is in a module.
+    /// Returns the module or the item that has this name in a module; re-exports are followed.
     fn find(&self, module: &[String], name: &String, depth: usize) -> Option<PathTarget> {
         let child: ModulePath = module.iter().chain([name]).cloned().collect();
         if self.modules.contains_key(&child) {
@@ -172,7 +172,7 @@ fn add_path(tokens: &[Token<'_>], at: usize, names: &mut ModuleNames) -> usize {
         path.push(word.text.to_owned());
         next += 2;
     }
-    // What follows `.` is a field or a method, and what follows `<T>::` belongs to a type.
+    // A word behind `.` is a field or a method, and a word behind `<T>::` belongs to a type.
     let before = at.checked_sub(1).map_or("", |before| tokens[before].text);
     if before != "." && before != "::" {
         names.words.insert(path[0].clone());

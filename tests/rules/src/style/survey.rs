@@ -8,7 +8,7 @@ use super::{
     names, words,
 };
 use crate::{
-    Source, files, has_extension, root,
+    SourceFile, files, has_extension, root,
     rust::{split, without_tests},
     sources,
 };
@@ -53,7 +53,7 @@ pub fn survey() -> StyleSurvey {
 }
 
 fn measure_rust(
-    source: &Source,
+    source: &SourceFile,
     figures: &mut StyleFigures,
     declared: &mut BTreeMap<String, Vec<StylePlace>>,
 ) {
@@ -104,7 +104,7 @@ fn measure_text(path: &str, text: &str, figures: &mut StyleFigures) {
 
 /// Returns the circles among the files of a crate's library, or of its program where it has no
 /// library. On a library's own programs no file depends.
-fn circles_of_crate(folder: &str, rust: &[Source]) -> Vec<FileCircle> {
+fn circles_of_crate(folder: &str, rust: &[SourceFile]) -> Vec<FileCircle> {
     let inside = format!("{folder}/src/");
     let product: Vec<(String, &str)> = rust
         .iter()
