@@ -11,7 +11,7 @@ mod recordings;
 
 pub(crate) use info::meetings;
 use usher_bbb::{
-    call::{Call, ChecksumProblem, Strategy},
+    call::{ApiCall, CallStrategy, ChecksumProblem},
     reply::{self, Refusal},
 };
 
@@ -62,10 +62,10 @@ pub(crate) fn answer(context: &mut Context<'_>, request: &ApiRequest) -> ApiAnsw
     let is_method = request.call.accepts_method(&request.method);
     match request.call.strategy() {
         // Another program answers these, for which a path by a wrong method is none.
-        Strategy::Hooks if is_method => {
+        CallStrategy::Hooks if is_method => {
             return hooks::answer(context.hooks, context.options, request);
         }
-        Strategy::Hooks => return ApiAnswer::NotFound,
+        CallStrategy::Hooks => return ApiAnswer::NotFound,
         _ if !is_method => return ApiAnswer::MethodNotAllowed,
         _ => {}
     }
@@ -83,8 +83,8 @@ pub(crate) fn answer(context: &mut Context<'_>, request: &ApiRequest) -> ApiAnsw
                 Rejected::Checksum(problem) => request.call.checksum_refusal(problem),
             };
             match request.call {
-                Call::Join => join::redirect_with_error(context.base, None, &refusal),
-                Call::PutRecordingTextTrack if refusal == Refusal::CHECKSUM_OF_RECORDING => refusal.into(),
+                ApiCall::Join => join::redirect_with_error(context.base, None, &refusal),
+                ApiCall::PutRecordingTextTrack if refusal == Refusal::CHECKSUM_OF_RECORDING => refusal.into(),
                 call if call.answers_json() => ApiAnswer::Json(refusal.to_json()),
                 _ => refusal.into(),
             }
@@ -94,23 +94,23 @@ pub(crate) fn answer(context: &mut Context<'_>, request: &ApiRequest) -> ApiAnsw
 
 fn dispatch(context: &mut Context<'_>, request: &ApiRequest, params: &Params) -> ApiAnswer {
     match request.call {
-        Call::Root => ApiAnswer::Xml(reply::root()),
-        Call::Create => create::answer(context, request, params),
-        Call::Join => join::answer(context, params),
-        Call::IsMeetingRunning => info::running(context, params),
-        Call::GetMeetingInfo => info::meeting(context, params),
-        Call::GetMeetings => ApiAnswer::Xml(info::meetings(context.world)),
-        Call::GetSessions => info::sessions(context),
-        Call::End => end::answer(context, params),
-        Call::InsertDocument => documents::answer(context, request, params),
-        Call::SendChatMessage => chat::answer(context, params),
-        Call::GetRecordings => recordings::list(context, params),
-        Call::PublishRecordings => recordings::publish(context, params),
-        Call::UpdateRecordings => recordings::update(context, params),
-        Call::DeleteRecordings => recordings::delete(context, params),
-        Call::GetRecordingTextTracks => recordings::get_tracks(context, params),
-        Call::PutRecordingTextTrack => recordings::put_track(context, request, params),
-        Call::HooksPing => ApiAnswer::Text("bbb-webhooks API up!"),
+        ApiCall::Root => ApiAnswer::Xml(reply::root()),
+        ApiCall::Create => create::answer(context, request, params),
+        ApiCall::Join => join::answer(context, params),
+        ApiCall::IsMeetingRunning => info::running(context, params),
+        ApiCall::GetMeetingInfo => info::meeting(context, params),
+        ApiCall::GetMeetings => ApiAnswer::Xml(info::meetings(context.world)),
+        ApiCall::GetSessions => info::sessions(context),
+        ApiCall::End => end::answer(context, params),
+        ApiCall::InsertDocument => documents::answer(context, request, params),
+        ApiCall::SendChatMessage => chat::answer(context, params),
+        ApiCall::GetRecordings => recordings::list(context, params),
+        ApiCall::PublishRecordings => recordings::publish(context, params),
+        ApiCall::UpdateRecordings => recordings::update(context, params),
+        ApiCall::DeleteRecordings => recordings::delete(context, params),
+        ApiCall::GetRecordingTextTracks => recordings::get_tracks(context, params),
+        ApiCall::PutRecordingTextTrack => recordings::put_track(context, request, params),
+        ApiCall::HooksPing => ApiAnswer::Text("bbb-webhooks API up!"),
         _ => ApiAnswer::NotFound,
     }
 }

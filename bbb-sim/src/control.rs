@@ -141,7 +141,7 @@ pub(crate) async fn settle(shared: &Shared) {
 fn list_faults(shared: &Shared) -> serde_json::Value {
     let faults = shared.faults().into_iter().map(|fault| {
         serde_json::json!({
-            "kind": fault.kind.name(), "call": fault.call.map(usher_bbb::call::Call::name),
+            "kind": fault.kind.name(), "call": fault.call.map(usher_bbb::call::ApiCall::name),
             "count": fault.count,
         })
     });

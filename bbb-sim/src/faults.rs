@@ -7,7 +7,7 @@ use std::time::Duration;
 
 pub(crate) use active::{ActiveFaults, Gate, Hits};
 pub use parse::BadFault;
-use usher_bbb::call::Call;
+use usher_bbb::call::ApiCall;
 
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,7 +75,7 @@ pub struct Fault {
     /// What goes wrong.
     pub kind: FaultKind,
     /// The one call it concerns; none means all.
-    pub call: Option<Call>,
+    pub call: Option<ApiCall>,
     /// How often it happens; none means until it is cleared.
     pub count: Option<u32>,
     /// How long it stands; none means until it is cleared.
@@ -90,7 +90,7 @@ impl Fault {
 
     /// Limits it to one call.
     #[must_use]
-    pub fn on(mut self, call: Call) -> Self {
+    pub fn on(mut self, call: ApiCall) -> Self {
         self.call = Some(call);
         self
     }

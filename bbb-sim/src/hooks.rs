@@ -12,7 +12,7 @@ use std::time::Duration;
 pub(crate) use api::answer;
 pub(crate) use event::Event;
 pub(crate) use sender::{Parcel, run};
-use usher_bbb::checksum::Algorithm;
+use usher_bbb::checksum::ChecksumAlgorithm;
 
 use crate::{chance, options::BbbVersion};
 
@@ -41,9 +41,9 @@ pub struct HookOptions {
     /// Which one it is; that of its BBB if not set.
     pub version: Option<HooksVersion>,
     /// The hashes that 3.x accepts calls in.
-    pub algorithms: Vec<Algorithm>,
+    pub algorithms: Vec<ChecksumAlgorithm>,
     /// The hash that 3.x signs with; SHA-1 by default.
-    pub signs_with: Algorithm,
+    pub signs_with: ChecksumAlgorithm,
     /// `auth2_0`: what is sent carries the server's secret as a bearer token, and no checksum.
     pub bearer: bool,
     /// What it calls its server; the address it listens on if not set.
@@ -61,8 +61,8 @@ impl Default for HookOptions {
         let milliseconds = [100, 500, 1000, 2000, 4000, 8000, 10_000, 30_000, 60_000, 60_000, 60_000, 60_000];
         Self {
             version: None,
-            algorithms: Algorithm::ALL.to_vec(),
-            signs_with: Algorithm::Sha1,
+            algorithms: ChecksumAlgorithm::ALL.to_vec(),
+            signs_with: ChecksumAlgorithm::Sha1,
             bearer: false,
             domain: None,
             pauses: milliseconds.map(Duration::from_millis).to_vec(),

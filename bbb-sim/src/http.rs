@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use usher_bbb::{
-    call::Call,
+    call::ApiCall,
     query::RawQuery,
     reply::{self, Refusal},
 };
@@ -70,7 +70,7 @@ async fn api(
     let (body, query) = (body.to_bytes(), head.uri.query().unwrap_or_default().to_owned());
     let content_type = head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let content_type = content_type.map(str::to_owned);
-    let call = Call::parse(&name);
+    let call = ApiCall::parse(&name);
     shared.log(SimCall {
         name,
         method: head.method.to_string(),
@@ -99,7 +99,7 @@ async fn api(
 }
 
 /// Returns the answer of a fault that keeps anything from being done.
-fn undone(shared: &Shared, hits: &Hits, call: Option<Call>) -> Option<Response<SimBody>> {
+fn undone(shared: &Shared, hits: &Hits, call: Option<ApiCall>) -> Option<Response<SimBody>> {
     let broken = "<!DOCTYPE html>\n<html><head><title>Error</title></head>\n<body><h1>Something went wrong\
                   <br></h1></body></html>\n";
     match hits.kind? {

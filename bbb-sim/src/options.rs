@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use usher_bbb::{checksum::Algorithm, secret::Secret};
+use usher_bbb::{checksum::ChecksumAlgorithm, secret::Secret};
 
 use crate::{hooks::HookOptions, recording::SimRecording};
 
@@ -19,10 +19,10 @@ pub enum BbbVersion {
 
 impl BbbVersion {
     /// Returns the hashes it can be asked in.
-    pub fn algorithms(self) -> &'static [Algorithm] {
+    pub fn algorithms(self) -> &'static [ChecksumAlgorithm] {
         match self {
-            Self::V2_4 => &[Algorithm::Sha1, Algorithm::Sha256],
-            Self::V3_0 => &Algorithm::ALL,
+            Self::V2_4 => &[ChecksumAlgorithm::Sha1, ChecksumAlgorithm::Sha256],
+            Self::V3_0 => &ChecksumAlgorithm::ALL,
         }
     }
 }
@@ -39,7 +39,7 @@ pub struct SimOptions {
     /// Which BBB it behaves like.
     pub version: BbbVersion,
     /// The hashes it accepts, of those its version knows.
-    pub algorithms: Vec<Algorithm>,
+    pub algorithms: Vec<ChecksumAlgorithm>,
     /// How long an ended meeting is still listed; nothing by default.
     pub end_delay: Duration,
     /// After what time a meeting that nobody joined ends; five minutes by default.
@@ -77,7 +77,7 @@ impl Default for SimOptions {
             secret: Secret::new("simulated-server-secret"),
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             version: BbbVersion::default(),
-            algorithms: Algorithm::ALL.to_vec(),
+            algorithms: ChecksumAlgorithm::ALL.to_vec(),
             end_delay: Duration::ZERO,
             unjoined_expiry: Duration::from_mins(5),
             callback_pauses: [30, 60, 120, 300].map(Duration::from_secs).to_vec(),

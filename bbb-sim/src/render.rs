@@ -1,6 +1,6 @@
 //! Meetings as XML.
 
-use usher_bbb::reply::xml::Xml;
+use usher_bbb::reply::xml::XmlDocument;
 
 use crate::{
     options::BbbVersion,
@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Writes what `create` says of a meeting.
-pub(crate) fn created(xml: &mut Xml, meeting: &Meeting) {
+pub(crate) fn created(xml: &mut XmlDocument, meeting: &Meeting) {
     let parent = meeting.breakout.as_ref().map_or("bbb-none", |breakout| &breakout.parent_internal_id);
     xml.leaf("meetingID", squeezed(&meeting.external_id))
         .leaf("internalMeetingID", &meeting.internal_id)
@@ -26,7 +26,7 @@ pub(crate) fn created(xml: &mut Xml, meeting: &Meeting) {
 }
 
 /// Writes what `getMeetingInfo`, and `getMeetings` in its list, say of a meeting.
-pub(crate) fn meeting(xml: &mut Xml, world: &World, meeting: &Meeting, in_list: bool) {
+pub(crate) fn meeting(xml: &mut XmlDocument, world: &World, meeting: &Meeting, in_list: bool) {
     let count = |number: usize| match (in_list, world.version()) {
         (true, BbbVersion::V2_4) => with_commas(number),
         _ => number.to_string(),
@@ -79,7 +79,7 @@ pub(crate) fn meeting(xml: &mut Xml, world: &World, meeting: &Meeting, in_list: 
     }
 }
 
-fn attendee(xml: &mut Xml, user: &User) {
+fn attendee(xml: &mut XmlDocument, user: &User) {
     xml.leaf("userID", &user.external_id)
         .leaf("fullName", squeezed(&user.full_name))
         .leaf("role", user.role.name())

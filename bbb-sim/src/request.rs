@@ -7,8 +7,8 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use http::Method;
 use usher_bbb::{
-    call::{BodyKind, Call, ChecksumProblem, Signing},
-    checksum::{Algorithm, verify},
+    call::{ApiCall, BodyKind, CallSigning, ChecksumProblem},
+    checksum::{ChecksumAlgorithm, verify},
     query::{ChecksumFault, RawQuery, decode, rebuilt_form},
     secret::Secret,
 };
@@ -18,7 +18,7 @@ use crate::options::{BbbVersion, SimOptions};
 /// A request to the API, read completely.
 #[derive(Debug, Clone)]
 pub(crate) struct ApiRequest {
-    pub(crate) call: Call,
+    pub(crate) call: ApiCall,
     pub(crate) method: Method,
     /// As it came, checksum included.
     pub(crate) query: String,
@@ -91,14 +91,14 @@ impl ApiRequest {
             [one] => one.trim(),
             _ => return Err(ChecksumProblem::Mismatch),
         };
-        let algorithm = Algorithm::from_hex_len(given.len()).ok_or(ChecksumProblem::Mismatch)?;
+        let algorithm = ChecksumAlgorithm::from_hex_len(given.len()).ok_or(ChecksumProblem::Mismatch)?;
         let old = options.version == BbbVersion::V2_4;
         let exact = !old || !given.bytes().any(|byte| byte.is_ascii_uppercase());
         let known =
             options.algorithms.contains(&algorithm) && options.version.algorithms().contains(&algorithm);
         let rebuilt = old
             && self.query.is_empty()
-            && self.call.signing() == Signing::Meeting
+            && self.call.signing() == CallSigning::Meeting
             && kind == Some(BodyKind::Form);
         let signed = match RawQuery::new(&self.query).take_checksum() {
             Ok(signed) => signed.query,

@@ -8,7 +8,7 @@ use std::{
 
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
-use usher_bbb::call::Call;
+use usher_bbb::call::ApiCall;
 
 use crate::{
     callbacks::{Notice, SimCallback},
@@ -189,7 +189,7 @@ impl Shared {
         lock(&self.faults).list(Instant::now())
     }
 
-    pub(crate) fn hits(&self, call: Option<Call>) -> Hits {
+    pub(crate) fn hits(&self, call: Option<ApiCall>) -> Hits {
         lock(&self.faults).hits(call, Instant::now())
     }
 

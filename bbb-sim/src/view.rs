@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use http::HeaderMap;
-use usher_bbb::query::{Edit, rewrite};
+use usher_bbb::query::{QueryEdit, rewrite};
 
 use crate::{
     hooks::{SimHook, SimHookPost},
@@ -39,7 +39,7 @@ impl SimCall {
 
 /// Returns a query without its checksum, which is not to be shown.
 pub(crate) fn without_checksum(query: &str) -> String {
-    rewrite(query, &[Edit::Remove("checksum")])
+    rewrite(query, &[QueryEdit::Remove("checksum")])
 }
 
 /// One meeting as it is right now.

@@ -16,7 +16,7 @@ pub(crate) use create::{BreakoutAsk, CreateAsk, Created};
 pub(crate) use join::{JoinAsk, Joined};
 pub(crate) use meeting::{Document, Meeting, Role, User};
 use usher_bbb::{
-    checksum::{Algorithm, sign},
+    checksum::{ChecksumAlgorithm, sign},
     secret::Secret,
 };
 
@@ -227,7 +227,7 @@ impl World {
 
 /// Returns the SHA-1 of a `meetingID`, the first half of an internal id.
 pub(crate) fn hash_of(meeting_id: &str) -> String {
-    sign(Algorithm::Sha1, meeting_id, "", &Secret::new(""))
+    sign(ChecksumAlgorithm::Sha1, meeting_id, "", &Secret::new(""))
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use reqwest::{
 };
 use tokio::time::{Instant, timeout_at};
 use url::{Host, Url};
-use usher_bbb::{checksum::Algorithm, secret::Secret};
+use usher_bbb::{checksum::ChecksumAlgorithm, secret::Secret};
 use usher_model::{
     callback::{MARK_HEADER, jwt, webhook},
     settings::CallbackSettings,
@@ -53,7 +53,7 @@ pub struct ApplicationClient {
     allowed: Arc<Allowed>,
     leads_home: LeadsHome,
     timeout: Duration,
-    hook_checksum: Algorithm,
+    hook_checksum: ChecksumAlgorithm,
     pending: Pending,
 }
 

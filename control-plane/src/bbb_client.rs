@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use tokio::time::{Instant, timeout_at};
 use usher_bbb::{
     checksum,
-    parse::{self, Answer, Unreadable},
+    parse::{self, ServerReply, UnreadableReply},
     query,
     secret::Secret,
 };
@@ -99,7 +99,7 @@ impl BbbClient {
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(redacted)? {
             if body.len() + chunk.len() > parse::MAX_BYTES {
-                return Err(unreadable(&Unreadable::TooLarge));
+                return Err(unreadable(&UnreadableReply::TooLarge));
             }
             body.extend_from_slice(&chunk);
         }
@@ -125,7 +125,7 @@ impl BbbClient {
         call: &'static str,
         query: &str,
         deadline: Instant,
-    ) -> Result<parse::Outcome, CallError> {
+    ) -> Result<parse::ReplyHeader, CallError> {
         let answer = self.call(server, call, query, self.call_deadline, deadline).await?;
         parse::outcome(&answer.text).map_err(|error| unreadable(&error))
     }
@@ -159,8 +159,8 @@ impl BbbClient {
     ) -> Result<Option<Secret>, CallError> {
         let answer = self.call(server, "getMeetings", "", self.call_deadline, deadline).await?;
         match parse::meetings(&answer.text).map_err(|error| unreadable(&error))? {
-            Answer::Failed(failure) => Err(CallError::Failed(failure.key)),
-            Answer::Success(listed) => {
+            ServerReply::Failed(failure) => Err(CallError::Failed(failure.key)),
+            ServerReply::Success(listed) => {
                 let found = listed.into_iter().find(|listed| listed.internal_id == meeting.as_str());
                 Ok(found.and_then(|listed| listed.moderator_password))
             }
@@ -218,7 +218,7 @@ impl BbbServers for BbbClient {
     }
 }
 
-fn unreadable(error: &Unreadable) -> CallError {
+fn unreadable(error: &UnreadableReply) -> CallError {
     CallError::Unreadable(error.to_string())
 }
 

@@ -20,7 +20,7 @@ use prometheus_client::{
     },
     registry::Registry,
 };
-use usher_bbb::call::Call;
+use usher_bbb::call::ApiCall;
 use usher_model::revision::Revision;
 
 use crate::control::cell::TableCell;
@@ -74,7 +74,7 @@ struct PerCall {
 /// Requests, by call and outcome.
 #[derive(Debug, Clone)]
 pub struct RequestMetrics {
-    /// In the order of [`Call`]; one more for calls that are none.
+    /// In the order of [`ApiCall`]; one more for calls that are none.
     calls: Vec<PerCall>,
     /// Servers that gave no list in time, summed over all lists.
     pub partial_lists: Counter,
@@ -99,8 +99,8 @@ impl RequestMetrics {
                 .map(|outcome| requests.get_or_create(&RequestLabels { call, outcome }).clone()),
             seconds: seconds.get_or_create(&CallLabels { call }).clone(),
         };
-        let name = |call: Call| if call == Call::Root { "root" } else { call.name() };
-        let calls = Call::all().map(name).chain(["unknown"]).map(of).collect();
+        let name = |call: ApiCall| if call == ApiCall::Root { "root" } else { call.name() };
+        let calls = ApiCall::all().map(name).chain(["unknown"]).map(of).collect();
         let counter = |registry: &mut Registry, name: &str, help: &str| {
             let counter = Counter::default();
             registry.register(name, help, counter.clone());
@@ -141,7 +141,7 @@ impl RequestMetrics {
     }
 
     /// Counts a request that began at `begun`.
-    pub fn count(&self, call: Option<Call>, outcome: Outcome, begun: Instant) {
+    pub fn count(&self, call: Option<ApiCall>, outcome: Outcome, begun: Instant) {
         let index = call.map_or(self.calls.len() - 1, |call| call as usize);
         let Some(per_call) = self.calls.get(index) else { return };
         per_call.outcomes[outcome as usize].inc();

@@ -19,7 +19,7 @@ use hyper_util::{
 };
 use tokio::time::Instant;
 use tracing::instrument;
-use usher_bbb::{call::Call, parse};
+use usher_bbb::{call::ApiCall, parse};
 use usher_model::{id::ServerId, routing::ServerRoute};
 use usher_proto::v1::FailureKind;
 use usher_runtime::{pending::Pending, telemetry};
@@ -104,7 +104,7 @@ impl Upstream {
     pub async fn call(
         &self,
         server: &ServerRoute,
-        call: Call,
+        call: ApiCall,
         outgoing: Outgoing,
         upload: Upload,
         caller: &Caller,
@@ -127,14 +127,14 @@ impl Upstream {
     }
 
     /// Reports a failure that only the caller can see, such as a wrong secret.
-    pub fn report(&self, server: &ServerId, kind: FailureKind, call: Call, caller: &Caller) {
+    pub fn report(&self, server: &ServerId, kind: FailureKind, call: ApiCall, caller: &Caller) {
         self.passive.failed(server, kind, call, caller);
     }
 
     async fn bounded(
         &self,
         server: &ServerRoute,
-        call: Call,
+        call: ApiCall,
         outgoing: Outgoing,
         upload: Upload,
         deadline: Instant,
@@ -177,7 +177,7 @@ fn request(outgoing: Outgoing, upload: Upload) -> Option<Request<Payload>> {
     Some(request)
 }
 
-async fn read(call: Call, status: StatusCode, body: Incoming) -> Result<Answer, CallError> {
+async fn read(call: ApiCall, status: StatusCode, body: Incoming) -> Result<Answer, CallError> {
     if status.is_client_error() {
         return Err(CallError::Refused(status));
     }

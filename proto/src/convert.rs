@@ -3,7 +3,7 @@
 mod tenant;
 
 use super::v1;
-use usher_bbb::{checksum::Algorithm, secret::Secret};
+use usher_bbb::{checksum::ChecksumAlgorithm, secret::Secret};
 use usher_model::{
     id::{IdError, InternalMeetingId, MeetingId, ServerId, TenantId},
     meeting::MeetingKey,
@@ -97,18 +97,18 @@ impl TryFrom<v1::Health> for Health {
     }
 }
 
-impl From<Algorithm> for v1::ChecksumAlgorithm {
-    fn from(algorithm: Algorithm) -> Self {
+impl From<ChecksumAlgorithm> for v1::ChecksumAlgorithm {
+    fn from(algorithm: ChecksumAlgorithm) -> Self {
         match algorithm {
-            Algorithm::Sha1 => Self::Sha1,
-            Algorithm::Sha256 => Self::Sha256,
-            Algorithm::Sha384 => Self::Sha384,
-            Algorithm::Sha512 => Self::Sha512,
+            ChecksumAlgorithm::Sha1 => Self::Sha1,
+            ChecksumAlgorithm::Sha256 => Self::Sha256,
+            ChecksumAlgorithm::Sha384 => Self::Sha384,
+            ChecksumAlgorithm::Sha512 => Self::Sha512,
         }
     }
 }
 
-impl From<v1::ChecksumAlgorithm> for Algorithm {
+impl From<v1::ChecksumAlgorithm> for ChecksumAlgorithm {
     fn from(algorithm: v1::ChecksumAlgorithm) -> Self {
         match algorithm {
             v1::ChecksumAlgorithm::Sha1 => Self::Sha1,

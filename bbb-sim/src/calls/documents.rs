@@ -1,6 +1,6 @@
 //! `insertDocument`
 
-use usher_bbb::reply::{self, xml::Xml};
+use usher_bbb::reply::{self, xml::XmlDocument};
 
 use super::{ApiAnswer, Context, modules};
 use crate::request::{ApiRequest, Params};
@@ -26,7 +26,7 @@ pub(super) fn answer(context: &mut Context<'_>, request: &ApiRequest, params: &P
 
 /// This call's failures have no key.
 fn failed(message: &str) -> String {
-    let mut xml = Xml::new();
+    let mut xml = XmlDocument::new();
     xml.element("response", |xml| {
         xml.leaf("returncode", "FAILED").leaf("message", message);
     });

@@ -8,25 +8,27 @@ mod tracks;
 pub(super) use changes::{delete, publish, update};
 pub(super) use list::list;
 pub(super) use tracks::{get as get_tracks, put as put_track};
-use usher_bbb::{call::Call, reply::Refusal};
+use usher_bbb::{call::ApiCall, reply::Refusal};
 
 use super::ApiAnswer;
 use crate::request::Params;
 
 /// Refuses what lacks a parameter.
-pub(super) fn incomplete(call: Call, params: &Params) -> Option<ApiAnswer> {
+pub(super) fn incomplete(call: ApiCall, params: &Params) -> Option<ApiAnswer> {
     let lacks = |name: &str| params.given(name).is_none();
     match call {
-        Call::PublishRecordings if !lacks("recordID") && lacks("publish") => {
+        ApiCall::PublishRecordings if !lacks("recordID") && lacks("publish") => {
             Some(Refusal::MISSING_PUBLISH.into())
         }
-        Call::PublishRecordings | Call::DeleteRecordings | Call::UpdateRecordings if lacks("recordID") => {
+        ApiCall::PublishRecordings | ApiCall::DeleteRecordings | ApiCall::UpdateRecordings
+            if lacks("recordID") =>
+        {
             Some(Refusal::MISSING_RECORD_ID.into())
         }
-        Call::GetRecordingTextTracks if lacks("recordID") => {
+        ApiCall::GetRecordingTextTracks if lacks("recordID") => {
             Some(ApiAnswer::Json(Refusal::MISSING_RECORD_ID.to_json()))
         }
-        Call::PutRecordingTextTrack => tracks::incomplete(params).map(|refusal| tracks::refused(&refusal)),
+        ApiCall::PutRecordingTextTrack => tracks::incomplete(params).map(|refusal| tracks::refused(&refusal)),
         _ => None,
     }
 }

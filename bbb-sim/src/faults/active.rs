@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use usher_bbb::call::{Call, Signing};
+use usher_bbb::call::{ApiCall, CallSigning};
 
 use super::{Fault, FaultKind};
 
@@ -40,13 +40,14 @@ impl Active {
         self.left != Some(0) && self.until.is_none_or(|until| now < until)
     }
 
-    fn concerns(&self, call: Option<Call>) -> bool {
+    fn concerns(&self, call: Option<ApiCall>) -> bool {
         let list = matches!(self.fault.kind, FaultKind::FrozenList | FaultKind::EmptyList);
         let hooks = self.fault.kind == FaultKind::NoHooks;
-        let of_hooks = call.is_some_and(|call| call.signing() == Signing::Hook || call == Call::HooksPing);
+        let of_hooks =
+            call.is_some_and(|call| call.signing() == CallSigning::Hook || call == ApiCall::HooksPing);
         !self.fault.kind.is_of_connections()
             && (self.fault.call.is_none() || self.fault.call == call)
-            && (!list || call == Some(Call::GetMeetings))
+            && (!list || call == Some(ApiCall::GetMeetings))
             && (!hooks || of_hooks)
     }
 
@@ -103,7 +104,7 @@ impl ActiveFaults {
     }
 
     /// Returns what a call meets: the delay of the first slow fault and the first of all others.
-    pub(crate) fn hits(&mut self, call: Option<Call>, now: Instant) -> Hits {
+    pub(crate) fn hits(&mut self, call: Option<ApiCall>, now: Instant) -> Hits {
         let mut hits = Hits::default();
         for active in self.0.iter_mut().filter(|active| active.stands(now) && active.concerns(call)) {
             match active.fault.kind {
@@ -131,15 +132,15 @@ mod tests {
     #[test]
     fn faults_end_by_count_by_time_and_by_clearing() {
         let (mut faults, start) = (ActiveFaults::default(), Instant::now());
-        faults.set(Fault::new(FaultKind::Hang).on(Call::Create).times(2), None, start);
+        faults.set(Fault::new(FaultKind::Hang).on(ApiCall::Create).times(2), None, start);
         faults.set(Fault::new(FaultKind::Html).lasting(Duration::from_secs(1)), None, start);
         let kind = |faults: &mut ActiveFaults, call, now| faults.hits(Some(call), now).kind;
-        assert_eq!(kind(&mut faults, Call::End, start), Some(FaultKind::Html));
-        assert_eq!(kind(&mut faults, Call::Create, start), Some(FaultKind::Hang));
+        assert_eq!(kind(&mut faults, ApiCall::End, start), Some(FaultKind::Html));
+        assert_eq!(kind(&mut faults, ApiCall::Create, start), Some(FaultKind::Hang));
         assert_eq!(faults.list(start)[0].count, Some(1));
-        assert_eq!(kind(&mut faults, Call::Create, start), Some(FaultKind::Hang));
-        assert_eq!(kind(&mut faults, Call::Create, start), Some(FaultKind::Html));
-        assert_eq!(kind(&mut faults, Call::Create, start + Duration::from_secs(1)), None);
+        assert_eq!(kind(&mut faults, ApiCall::Create, start), Some(FaultKind::Hang));
+        assert_eq!(kind(&mut faults, ApiCall::Create, start), Some(FaultKind::Html));
+        assert_eq!(kind(&mut faults, ApiCall::Create, start + Duration::from_secs(1)), None);
         faults.set(FaultKind::Html.into(), None, start);
         faults.clear(Some("hang"));
         assert_eq!(faults.list(start).len(), 1);
@@ -152,7 +153,7 @@ mod tests {
         let (mut faults, now) = (ActiveFaults::default(), Instant::now());
         faults.set(FaultKind::Slow(Duration::from_secs(1)).into(), None, now);
         faults.set(FaultKind::LostAnswer.into(), None, now);
-        let hits = faults.hits(Some(Call::Create), now);
+        let hits = faults.hits(Some(ApiCall::Create), now);
         assert_eq!((hits.delay, hits.kind), (Some(Duration::from_secs(1)), Some(FaultKind::LostAnswer)));
     }
 
@@ -161,9 +162,9 @@ mod tests {
         let (mut faults, now) = (ActiveFaults::default(), Instant::now());
         faults.set(Fault::new(FaultKind::FrozenList).times(1), Some("then".into()), now);
         faults.set(Fault::new(FaultKind::Refuse).lasting(Duration::from_secs(5)), None, now);
-        assert_eq!(faults.hits(Some(Call::Create), now).kind, None);
-        assert_eq!(faults.hits(Some(Call::GetMeetings), now).frozen.as_deref(), Some("then"));
-        assert_eq!(faults.hits(Some(Call::GetMeetings), now).kind, None);
+        assert_eq!(faults.hits(Some(ApiCall::Create), now).kind, None);
+        assert_eq!(faults.hits(Some(ApiCall::GetMeetings), now).frozen.as_deref(), Some("then"));
+        assert_eq!(faults.hits(Some(ApiCall::GetMeetings), now).kind, None);
         assert_eq!(faults.gate(now), (Gate::Refusing, Some(now + Duration::from_secs(5))));
         assert_eq!(faults.gate(now + Duration::from_secs(5)).0, Gate::Open);
     }

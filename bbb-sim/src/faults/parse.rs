@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use usher_bbb::{call::Call, query::RawQuery};
+use usher_bbb::{call::ApiCall, query::RawQuery};
 
 use super::{Fault, FaultKind};
 
@@ -44,7 +44,7 @@ impl Fault {
             kind: kind(&query.first("kind").unwrap_or_default(), delay)?,
             call: query
                 .first("call")
-                .map(|name| Call::parse(&name).ok_or_else(|| BadFault::Call(name.into_owned())))
+                .map(|name| ApiCall::parse(&name).ok_or_else(|| BadFault::Call(name.into_owned())))
                 .transpose()?,
             count: query
                 .first("count")
@@ -106,7 +106,7 @@ mod tests {
     fn faults_are_read_from_a_query() {
         let fault = Fault::from_query("kind=slow&delay=250ms&call=create&count=2&for=1m").unwrap();
         let slow = FaultKind::Slow(Duration::from_millis(250));
-        assert_eq!(fault, Fault::new(slow).on(Call::Create).times(2).lasting(Duration::from_mins(1)));
+        assert_eq!(fault, Fault::new(slow).on(ApiCall::Create).times(2).lasting(Duration::from_mins(1)));
         assert_eq!(Fault::from_query("kind=html"), Ok(FaultKind::Html.into()));
     }
 

@@ -1,10 +1,10 @@
 //! The calls of bbb-webhooks: `hooks/create`, `hooks/list`, `hooks/destroy`. Each answer is one line.
 
 use usher_bbb::{
-    call::Call,
-    checksum::{Algorithm, sign},
+    call::ApiCall,
+    checksum::{ChecksumAlgorithm, sign},
     query::RawQuery,
-    reply::{self, Refusal, xml::Xml},
+    reply::{self, Refusal, xml::XmlDocument},
 };
 
 use super::{HookAsk, HooksVersion, Registry, SimHook};
@@ -21,9 +21,9 @@ pub(crate) fn answer(registry: &mut Registry, options: &SimOptions, request: &Ap
     }
     let params = request.params();
     let done = match request.call {
-        Call::HooksCreate => create(registry, &params),
-        Call::HooksList => Ok(list(registry, params.get("meetingID"))),
-        Call::HooksDestroy => destroy(registry, &params),
+        ApiCall::HooksCreate => create(registry, &params),
+        ApiCall::HooksList => Ok(list(registry, params.get("meetingID"))),
+        ApiCall::HooksDestroy => destroy(registry, &params),
         _ => return ApiAnswer::NotFound,
     };
     done.map_or_else(|refusal| refused(&refusal), |xml| ApiAnswer::Xml(one_line(&xml)))
@@ -34,8 +34,8 @@ fn is_signed(version: HooksVersion, options: &SimOptions, request: &ApiRequest) 
     let given = RawQuery::new(&request.query).first("checksum").unwrap_or_default();
     let Ok(signed) = RawQuery::new(&request.query).take_checksum() else { return false };
     let algorithm = match version {
-        HooksVersion::V2 => Some(Algorithm::Sha1),
-        HooksVersion::V3 => Algorithm::from_hex_len(given.len())
+        HooksVersion::V2 => Some(ChecksumAlgorithm::Sha1),
+        HooksVersion::V3 => ChecksumAlgorithm::from_hex_len(given.len())
             .filter(|algorithm| options.hooks.algorithms.contains(algorithm)),
     };
     algorithm.is_some_and(|algorithm| {
@@ -91,7 +91,7 @@ fn list(registry: &Registry, meeting_id: Option<&str>) -> String {
     })
 }
 
-fn write(xml: &mut Xml, hook: &SimHook) {
+fn write(xml: &mut XmlDocument, hook: &SimHook) {
     // As it was given, and not made safe: what ends a CDATA section breaks the answer.
     let cdata = |name: &str, text: &str| format!("<{name}><![CDATA[{text}]]></{name}>");
     xml.leaf("hookID", &hook.id).raw(&cdata("callbackURL", &hook.callback_url));

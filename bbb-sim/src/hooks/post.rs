@@ -50,7 +50,7 @@ impl Sender<'_> {
                     text(&event),
                     text(domain)
                 );
-                (body, json, usher_bbb::checksum::Algorithm::Sha1)
+                (body, json, usher_bbb::checksum::ChecksumAlgorithm::Sha1)
             }
         };
         let mut url = hook.callback_url.clone();
@@ -98,7 +98,7 @@ fn form_encoded(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use usher_bbb::checksum::Algorithm;
+    use usher_bbb::checksum::ChecksumAlgorithm;
 
     use super::*;
 
@@ -139,13 +139,14 @@ mod tests {
             r#"{{"event":"[{}]","timestamp":1700000000123,"domain":"bbb1.example.org"}}"#,
             EVENT.replace('"', "\\\"")
         );
-        let checksum = sign(Algorithm::Sha1, "https://app.example.org/hook", &json, &Secret::new(SECRET));
+        let checksum =
+            sign(ChecksumAlgorithm::Sha1, "https://app.example.org/hook", &json, &Secret::new(SECRET));
         assert_eq!(post.url, format!("https://app.example.org/hook?checksum={checksum}"));
     }
 
     #[test]
     fn another_hash_or_a_bearer_token_is_a_matter_of_configuration() {
-        let options = HookOptions { signs_with: Algorithm::Sha512, ..HookOptions::default() };
+        let options = HookOptions { signs_with: ChecksumAlgorithm::Sha512, ..HookOptions::default() };
         let signed = post(HooksVersion::V3, &options, "https://app.example.org/hook");
         assert_eq!(signed.url.split_once("checksum=").map(|(_, hash)| hash.len()), Some(128));
         let options = HookOptions { bearer: true, ..HookOptions::default() };

@@ -1,6 +1,6 @@
 use http::Method;
 use usher_bbb::{
-    call::Call,
+    call::ApiCall,
     checksum::{self, sign_query},
     secret::Secret,
 };
@@ -25,7 +25,7 @@ fn registry(options: &SimOptions) -> Registry {
     Registry::new(&options.hooks, options.version)
 }
 
-fn ask(registry: &mut Registry, options: &SimOptions, call: Call, query: String) -> String {
+fn ask(registry: &mut Registry, options: &SimOptions, call: ApiCall, query: String) -> String {
     let request =
         ApiRequest { call, method: Method::GET, query, content_type: None, body: bytes::Bytes::new() };
     match answer(registry, options, &request) {
@@ -34,8 +34,8 @@ fn ask(registry: &mut Registry, options: &SimOptions, call: Call, query: String)
     }
 }
 
-fn signed(call: Call, query: &str) -> String {
-    let algorithm = checksum::Algorithm::Sha1;
+fn signed(call: ApiCall, query: &str) -> String {
+    let algorithm = checksum::ChecksumAlgorithm::Sha1;
     sign_query(algorithm, call.name(), query.to_owned(), &Secret::new(SECRET))
 }
 
@@ -57,7 +57,7 @@ fn calls_are_signed_with_sha_1_for_2_x_and_by_a_list_for_3_x() {
     ] {
         let options = options(version);
         for query in [format!("{V11}&checksum={checksum}"), format!("checksum={checksum}&{V11}")] {
-            let xml = ask(&mut registry(&options), &options, Call::HooksCreate, query);
+            let xml = ask(&mut registry(&options), &options, ApiCall::HooksCreate, query);
             assert_eq!(xml.contains("SUCCESS"), fits, "{version:?} {checksum}: {xml}");
             let refusal = "<response><returncode>FAILED</returncode><messageKey>checksumError</messageKey>\
                            <message>You did not pass the checksum security check.</message></response>";
@@ -65,12 +65,13 @@ fn calls_are_signed_with_sha_1_for_2_x_and_by_a_list_for_3_x() {
         }
     }
     let mut strict = options(HooksVersion::V3);
-    strict.hooks.algorithms = vec![Algorithm::Sha256];
-    let xml = ask(&mut registry(&strict), &strict, Call::HooksCreate, format!("{V11}&checksum={V11_SHA1}"));
+    strict.hooks.algorithms = vec![ChecksumAlgorithm::Sha256];
+    let xml =
+        ask(&mut registry(&strict), &strict, ApiCall::HooksCreate, format!("{V11}&checksum={V11_SHA1}"));
     assert!(xml.contains("checksumError"), "{xml}");
     let options = options(HooksVersion::V3);
     for query in [V11.to_owned(), format!("{V11}&checksum={V11_SHA1}&checksum={V11_SHA1}")] {
-        let xml = ask(&mut registry(&options), &options, Call::HooksCreate, query);
+        let xml = ask(&mut registry(&options), &options, ApiCall::HooksCreate, query);
         assert!(xml.contains("checksumError"), "{xml}");
     }
 }
@@ -85,7 +86,7 @@ fn one_address_is_one_hook_whatever_else_is_asked_for() {
     ] {
         let options = options(version);
         let mut hooks = registry(&options);
-        let created = ask(&mut hooks, &options, Call::HooksCreate, signed(Call::HooksCreate, V11));
+        let created = ask(&mut hooks, &options, ApiCall::HooksCreate, signed(ApiCall::HooksCreate, V11));
         let id = hook_id(&created).to_owned();
         assert!(is_id(&id), "{id}");
         assert_eq!(
@@ -96,7 +97,7 @@ fn one_address_is_one_hook_whatever_else_is_asked_for() {
             )
         );
         let other = V11.replace("room-42", "other");
-        let again = ask(&mut hooks, &options, Call::HooksCreate, signed(Call::HooksCreate, &other));
+        let again = ask(&mut hooks, &options, ApiCall::HooksCreate, signed(ApiCall::HooksCreate, &other));
         assert_eq!(
             again,
             format!(
@@ -112,16 +113,16 @@ fn one_address_is_one_hook_whatever_else_is_asked_for() {
 fn lists_are_as_bbb_writes_them() {
     let options = options(HooksVersion::V2);
     let mut hooks = registry(&options);
-    let empty = ask(&mut hooks, &options, Call::HooksList, signed(Call::HooksList, ""));
+    let empty = ask(&mut hooks, &options, ApiCall::HooksList, signed(ApiCall::HooksList, ""));
     assert_eq!(empty, "<response><returncode>SUCCESS</returncode><hooks></hooks></response>");
     for query in [
         "callbackURL=https%3A%2F%2Fapp.test%2Fcb%3Fa%3D1%26b%3D2&meetingID=a%26b&eventID=Meeting-Ended,user-left",
         "callbackURL=https%3A%2F%2Fapp.test%2Fall&getRaw=TRUE",
         "callbackURL=https%3A%2F%2Fapp.test%2Fother&meetingID=other",
     ] {
-        ask(&mut hooks, &options, Call::HooksCreate, signed(Call::HooksCreate, query));
+        ask(&mut hooks, &options, ApiCall::HooksCreate, signed(ApiCall::HooksCreate, query));
     }
-    let listed = ask(&mut hooks, &options, Call::HooksList, signed(Call::HooksList, "meetingID=a%26b"));
+    let listed = ask(&mut hooks, &options, ApiCall::HooksList, signed(ApiCall::HooksList, "meetingID=a%26b"));
     assert_eq!(
         listed,
         "<response><returncode>SUCCESS</returncode><hooks>\
@@ -131,7 +132,7 @@ fn lists_are_as_bbb_writes_them() {
          <hook><hookID>2</hookID><callbackURL><![CDATA[https://app.test/all]]></callbackURL>\
          <permanentHook>false</permanentHook><rawData>true</rawData></hook></hooks></response>"
     );
-    let all = ask(&mut hooks, &options, Call::HooksList, signed(Call::HooksList, ""));
+    let all = ask(&mut hooks, &options, ApiCall::HooksList, signed(ApiCall::HooksList, ""));
     assert_eq!(all.matches("<hook>").count(), 3, "{all}");
 }
 
@@ -143,20 +144,20 @@ fn every_refusal_has_its_key() {
     assert_eq!(hooks.hooks().len(), 1);
     let permanent = hooks.hooks()[0].id.clone();
     for (call, query, key) in [
-        (Call::HooksCreate, String::new(), "missingParamCallbackURL"),
-        (Call::HooksCreate, "callbackURL=x&getRaw=maybe".into(), "createHookError"),
-        (Call::HooksDestroy, String::new(), "missingParamHookID"),
-        (Call::HooksDestroy, "hookID=17".into(), "destroyMissingHook"),
-        (Call::HooksDestroy, format!("hookID={permanent}"), "destroyMissingHook"),
+        (ApiCall::HooksCreate, String::new(), "missingParamCallbackURL"),
+        (ApiCall::HooksCreate, "callbackURL=x&getRaw=maybe".into(), "createHookError"),
+        (ApiCall::HooksDestroy, String::new(), "missingParamHookID"),
+        (ApiCall::HooksDestroy, "hookID=17".into(), "destroyMissingHook"),
+        (ApiCall::HooksDestroy, format!("hookID={permanent}"), "destroyMissingHook"),
     ] {
         let xml = ask(&mut hooks, &options, call, signed(call, &query));
         let start = format!("<response><returncode>FAILED</returncode><messageKey>{key}</messageKey>");
         assert!(xml.starts_with(&start), "{query}: {xml}");
     }
-    let created = ask(&mut hooks, &options, Call::HooksCreate, signed(Call::HooksCreate, V11));
+    let created = ask(&mut hooks, &options, ApiCall::HooksCreate, signed(ApiCall::HooksCreate, V11));
     let query = format!("hookID={}", hook_id(&created));
-    let gone = ask(&mut hooks, &options, Call::HooksDestroy, signed(Call::HooksDestroy, &query));
+    let gone = ask(&mut hooks, &options, ApiCall::HooksDestroy, signed(ApiCall::HooksDestroy, &query));
     assert_eq!(gone, "<response><returncode>SUCCESS</returncode><removed>true</removed></response>");
-    let again = ask(&mut hooks, &options, Call::HooksDestroy, signed(Call::HooksDestroy, &query));
+    let again = ask(&mut hooks, &options, ApiCall::HooksDestroy, signed(ApiCall::HooksDestroy, &query));
     assert!(again.contains("destroyMissingHook"), "{again}");
 }

@@ -6,7 +6,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
-use usher_bbb::{call::Call, parse};
+use usher_bbb::{call::ApiCall, parse};
 use usher_bbb_sim::{BbbSim, Fault, FaultKind};
 
 use crate::support::{Answer, DEADLINE, call, client, fetch, start, try_call, until};
@@ -22,7 +22,7 @@ async fn hangs(sim: &BbbSim, name: &str, query: &str) -> bool {
 
 fn listed(answer: &Answer) -> usize {
     match parse::meetings(&answer.body) {
-        Ok(parse::Answer::Success(meetings)) => meetings.len(),
+        Ok(parse::ServerReply::Success(meetings)) => meetings.len(),
         other => panic!("no list but {other:?}"),
     }
 }
@@ -78,7 +78,7 @@ async fn hang_on_accept_takes_connections_and_reads_nothing() {
 #[tokio::test]
 async fn hang_reads_the_call_and_does_nothing() {
     let sim = start().await;
-    sim.faults().set(Fault::new(FaultKind::Hang).on(Call::Create)).await;
+    sim.faults().set(Fault::new(FaultKind::Hang).on(ApiCall::Create)).await;
     assert!(hangs(&sim, "create", ROOM).await);
     assert_eq!((sim.calls().len(), sim.meetings().len()), (1, 0));
     assert!(call(&sim, "getMeetings", "").await.succeeded());
@@ -94,7 +94,7 @@ async fn hang_reads_the_call_and_does_nothing() {
 #[tokio::test]
 async fn slow_waits_and_then_does_it() {
     let sim = start().await;
-    sim.faults().set(Fault::new(FaultKind::Slow(PATIENCE)).on(Call::Create).times(1)).await;
+    sim.faults().set(Fault::new(FaultKind::Slow(PATIENCE)).on(ApiCall::Create).times(1)).await;
     let started = Instant::now();
     assert!(call(&sim, "create", ROOM).await.succeeded());
     assert!(started.elapsed() >= PATIENCE);
@@ -104,7 +104,7 @@ async fn slow_waits_and_then_does_it() {
 #[tokio::test]
 async fn a_lost_answer_was_done() {
     let sim = start().await;
-    sim.faults().set(Fault::new(FaultKind::LostAnswer).on(Call::Create).times(1)).await;
+    sim.faults().set(Fault::new(FaultKind::LostAnswer).on(ApiCall::Create).times(1)).await;
     let error = try_call(&sim, "create", ROOM).await.unwrap_err();
     assert!(!error.is_connect() && !error.is_timeout(), "{error:?}");
     assert_eq!(sim.meetings().len(), 1);
@@ -122,7 +122,7 @@ async fn broken_answers_are_those_that_were_asked_for() {
     faults.set(FaultKind::Html).await;
     let html = call(&sim, "end", "meetingID=room-42").await;
     assert!(html.status == 200 && html.body.contains("<html>"));
-    assert_eq!(parse::outcome(&html.body), Err(parse::Unreadable::NotAResponse));
+    assert_eq!(parse::outcome(&html.body), Err(parse::UnreadableReply::NotAResponse));
     faults.clear().await;
     faults.set(FaultKind::ChecksumError).await;
     assert_eq!(call(&sim, "end", "meetingID=room-42").await.key(), "checksumError");
@@ -143,7 +143,7 @@ async fn cut_frozen_and_empty_lists_are_what_they_say() {
     faults.set(FaultKind::CutXml).await;
     let cut = call(&sim, "getMeetings", "").await;
     assert_eq!(cut.status, 200);
-    assert_eq!(parse::meetings(&cut.body), Err(parse::Unreadable::Cut));
+    assert_eq!(parse::meetings(&cut.body), Err(parse::UnreadableReply::Cut));
     faults.clear().await;
     faults.set(FaultKind::FrozenList).await;
     sim.end_meeting("room-42");
@@ -163,7 +163,7 @@ async fn cut_frozen_and_empty_lists_are_what_they_say() {
 async fn a_trickle_comes_whole_but_late() {
     let sim = start().await;
     let pause = Duration::from_millis(2);
-    sim.faults().set(Fault::new(FaultKind::Trickle(pause)).on(Call::GetMeetings)).await;
+    sim.faults().set(Fault::new(FaultKind::Trickle(pause)).on(ApiCall::GetMeetings)).await;
     let started = Instant::now();
     let answer = call(&sim, "getMeetings", "").await;
     assert_eq!(listed(&answer), 0);

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use usher_bbb::{
-    checksum::{Algorithm, sign},
+    checksum::{ChecksumAlgorithm, sign},
     query::{RawQuery, encode},
 };
 use usher_bbb_sim::{
@@ -27,7 +27,7 @@ fn options(hooks: HookOptions) -> SimOptions {
 
 /// Signs as PHP's library does: always with SHA-1.
 async fn hook(sim: &BbbSim, query: &str) -> String {
-    let checksum = sign(Algorithm::Sha1, "hooks/create", query, sim.secret());
+    let checksum = sign(ChecksumAlgorithm::Sha1, "hooks/create", query, sim.secret());
     let url = format!("{}hooks/create?{query}&checksum={checksum}", sim.url());
     let answer = fetch(client().get(url)).await.unwrap();
     assert!(answer.succeeded(), "{}", answer.body);
@@ -75,7 +75,7 @@ async fn global_hooks_hear_of_everything_and_others_of_what_they_asked_for() {
     for heard in &heard {
         assert_eq!(heard.headers["content-type"], "application/x-www-form-urlencoded;charset=UTF-8");
         let (path, checksum) = heard.path.rsplit_once(['?', '&']).unwrap();
-        let expected = sign(Algorithm::Sha1, &receiver.url(path), &heard.body, sim.secret());
+        let expected = sign(ChecksumAlgorithm::Sha1, &receiver.url(path), &heard.body, sim.secret());
         assert_eq!(checksum, format!("checksum={expected}"));
         let names: Vec<_> = RawQuery::new(&heard.body).pairs().map(|pair| pair.name).collect();
         assert_eq!(names, ["domain", "event", "timestamp"]);
@@ -114,7 +114,7 @@ async fn old_webhooks_sign_json() {
         value(heard, "timestamp"),
         text("domain")
     );
-    let checksum = sign(Algorithm::Sha1, &receiver.url("/cb"), &json, sim.secret());
+    let checksum = sign(ChecksumAlgorithm::Sha1, &receiver.url("/cb"), &json, sim.secret());
     assert_eq!(heard.path, format!("/cb?checksum={checksum}"));
 }
 

@@ -224,7 +224,9 @@ async fn breakout_rooms_are_listed_with_their_parent() {
     let parent = call(&sim, "create", &format!("{ROOM}&meta_usher-tenant=school")).await;
     let room = sim.add_breakout("room-42").unwrap();
     let list = call(&sim, "getMeetings", "").await;
-    let Ok(parse::Answer::Success(listed)) = parse::meetings(&list.body) else { panic!("{}", list.body) };
+    let Ok(parse::ServerReply::Success(listed)) = parse::meetings(&list.body) else {
+        panic!("{}", list.body)
+    };
     let breakout = listed.iter().find(|meeting| meeting.is_breakout).unwrap();
     assert_eq!(breakout.internal_id, room.internal_id);
     assert_eq!(breakout.parent_internal_id.as_deref(), Some(parent.text("internalMeetingID")));
@@ -262,7 +264,9 @@ async fn bbb_2_4_wants_the_moderator_password_to_end_and_passwords_to_repeat_a_c
     assert!(sim.set_crowd("room-42", 1234));
     let list = call(&sim, "getMeetings", "").await;
     assert_eq!(list.text("participantCount"), "1,234");
-    let Ok(parse::Answer::Success(listed)) = parse::meetings(&list.body) else { panic!("{}", list.body) };
+    let Ok(parse::ServerReply::Success(listed)) = parse::meetings(&list.body) else {
+        panic!("{}", list.body)
+    };
     assert_eq!(listed[0].participants, 1234);
     for query in ["meetingID=room-42", "meetingID=room-42&password=ap"] {
         assert_eq!(call(&sim, "end", query).await.key(), "invalidPassword", "{query}");

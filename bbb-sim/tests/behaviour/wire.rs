@@ -1,7 +1,7 @@
 //! Checksums, bodies, methods and content types.
 
 use usher_bbb::{
-    checksum::{Algorithm, sign},
+    checksum::{ChecksumAlgorithm, sign},
     query::rebuilt_form,
     secret::Secret,
 };
@@ -13,7 +13,7 @@ const FORM: &str = "application/x-www-form-urlencoded";
 const XML: &str =
     "<modules><module name=\"presentation\"><document url=\"https://a.example/x.pdf\"/></module></modules>";
 
-fn checksum(algorithm: Algorithm, call: &str, query: &str) -> String {
+fn checksum(algorithm: ChecksumAlgorithm, call: &str, query: &str) -> String {
     sign(algorithm, call, query, &Secret::new(SECRET))
 }
 
@@ -30,7 +30,7 @@ async fn post(sim: &BbbSim, path: &str, content_type: &str, body: String) -> Ans
 #[tokio::test]
 async fn every_hash_verifies_in_any_case_at_any_place() {
     let sim = start().await;
-    for algorithm in Algorithm::ALL {
+    for algorithm in ChecksumAlgorithm::ALL {
         let sum = checksum(algorithm, "isMeetingRunning", "meetingID=room-42");
         for path in [
             format!("isMeetingRunning?meetingID=room-42&checksum={sum}"),
@@ -49,7 +49,7 @@ async fn every_hash_verifies_in_any_case_at_any_place() {
 #[tokio::test]
 async fn wrong_missing_and_repeated_checksums_are_told_in_bbb_words() {
     let sim = start().await;
-    let sum = checksum(Algorithm::Sha256, "getMeetings", "");
+    let sum = checksum(ChecksumAlgorithm::Sha256, "getMeetings", "");
     for (path, message) in [
         ("getMeetings".to_owned(), "You must provide the checksum"),
         (format!("getMeetings?checksum={}", "0".repeat(64)), "Checksums do not match"),
@@ -69,16 +69,20 @@ async fn wrong_missing_and_repeated_checksums_are_told_in_bbb_words() {
 
 #[tokio::test]
 async fn hashes_can_be_restricted_and_old_servers_know_two_and_no_capitals() {
-    let only = SimOptions { algorithms: vec![Algorithm::Sha512], ..SimOptions::new(SECRET) };
+    let only = SimOptions { algorithms: vec![ChecksumAlgorithm::Sha512], ..SimOptions::new(SECRET) };
     let old = SimOptions { version: BbbVersion::V2_4, ..SimOptions::new(SECRET) };
     let (only, old) = (start_with(only).await, start_with(old).await);
-    for algorithm in Algorithm::ALL {
+    for algorithm in ChecksumAlgorithm::ALL {
         let path = format!("getMeetings?checksum={}", checksum(algorithm, "getMeetings", ""));
-        assert_eq!(get(&only, &path).await.succeeded(), algorithm == Algorithm::Sha512, "{algorithm}");
-        let known = matches!(algorithm, Algorithm::Sha1 | Algorithm::Sha256);
+        assert_eq!(
+            get(&only, &path).await.succeeded(),
+            algorithm == ChecksumAlgorithm::Sha512,
+            "{algorithm}"
+        );
+        let known = matches!(algorithm, ChecksumAlgorithm::Sha1 | ChecksumAlgorithm::Sha256);
         assert_eq!(get(&old, &path).await.succeeded(), known, "{algorithm}");
     }
-    let capitals = checksum(Algorithm::Sha1, "getMeetings", "").to_uppercase();
+    let capitals = checksum(ChecksumAlgorithm::Sha1, "getMeetings", "").to_uppercase();
     assert!(!get(&old, &format!("getMeetings?checksum={capitals}")).await.succeeded());
     assert!(call(&only, "getMeetings", "").await.succeeded());
 }
@@ -86,7 +90,7 @@ async fn hashes_can_be_restricted_and_old_servers_know_two_and_no_capitals() {
 #[tokio::test]
 async fn create_takes_a_form_with_everything_in_it() {
     let sim = start().await;
-    let sum = checksum(Algorithm::Sha256, "create", "");
+    let sum = checksum(ChecksumAlgorithm::Sha256, "create", "");
     let body = format!("name=T%C3%A9st+1&meetingID=room-42&moderatorPW=mp&checksum={sum}");
     assert!(post(&sim, "create", FORM, body.clone()).await.succeeded());
     assert_eq!(sim.meetings()[0].name, "Tést 1");
@@ -94,7 +98,7 @@ async fn create_takes_a_form_with_everything_in_it() {
     let rest = "name=Room&meetingID=room-43".to_owned();
     assert!(post(&sim, &query, &format!("{FORM}; charset=UTF-8"), rest).await.succeeded());
     // The old rule does not hold on a new server.
-    let rebuilt = checksum(Algorithm::Sha1, "create", &rebuilt_form("name=Room&meetingID=room-44"));
+    let rebuilt = checksum(ChecksumAlgorithm::Sha1, "create", &rebuilt_form("name=Room&meetingID=room-44"));
     let old_style = format!("name=Room&meetingID=room-44&checksum={rebuilt}");
     assert_eq!(post(&sim, "create", FORM, old_style.clone()).await.key(), "checksumError");
 
@@ -106,7 +110,7 @@ async fn create_takes_a_form_with_everything_in_it() {
 #[tokio::test]
 async fn create_takes_multipart_and_xml_bodies() {
     let sim = start().await;
-    let sum = checksum(Algorithm::Sha256, "create", "");
+    let sum = checksum(ChecksumAlgorithm::Sha256, "create", "");
     let part = |name: &str, value: &str| {
         format!("--B\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
     };
@@ -114,7 +118,7 @@ async fn create_takes_multipart_and_xml_bodies() {
     assert!(post(&sim, "create", "multipart/form-data; boundary=B", body + "--B--\r\n").await.succeeded());
 
     let query = "name=Room&meetingID=room-43";
-    let sum = checksum(Algorithm::Sha256, "create", query);
+    let sum = checksum(ChecksumAlgorithm::Sha256, "create", query);
     let path = format!("create?{query}&checksum={sum}");
     for content_type in ["application/xml", "text/xml; charset=utf-8"] {
         assert!(post(&sim, &path, content_type, XML.to_owned()).await.succeeded(), "{content_type}");
@@ -125,7 +129,7 @@ async fn create_takes_multipart_and_xml_bodies() {
 
     // As a genuine server does (real-bbb): the meeting is there, and its create has failed.
     let query = "name=Room&meetingID=room-44";
-    let path = format!("create?{query}&checksum={}", checksum(Algorithm::Sha256, "create", query));
+    let path = format!("create?{query}&checksum={}", checksum(ChecksumAlgorithm::Sha256, "create", query));
     assert_eq!(post(&sim, &path, "application/xml", "<modules><module".to_owned()).await.status, 500);
     assert!(sim.meetings().iter().any(|meeting| meeting.meeting_id == "room-44"));
 }
@@ -136,7 +140,7 @@ async fn bodies_of_other_kinds_are_refused() {
     for (name, content_type) in
         [("create", "application/json"), ("create", ""), ("end", "application/xml"), ("insertDocument", FORM)]
     {
-        let path = format!("{name}?checksum={}", checksum(Algorithm::Sha256, name, ""));
+        let path = format!("{name}?checksum={}", checksum(ChecksumAlgorithm::Sha256, name, ""));
         let answer = post(&sim, &path, content_type, "x=1".to_owned()).await;
         assert_eq!(answer.key(), "unsupportedContentType", "{name} {content_type}");
     }

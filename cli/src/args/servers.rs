@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
-use usher_bbb::{checksum::Algorithm, secret::Secret};
+use usher_bbb::{checksum::ChecksumAlgorithm, secret::Secret};
 
 use super::secret;
 use crate::core::{shrink::Percent, sync::Mode};
@@ -93,7 +93,7 @@ pub struct AddArgs {
     pub tags: Vec<String>,
     /// Hash by which calls to it are signed: sha1, sha256, sha384 or sha512
     #[arg(long, default_value = "sha256")]
-    pub algorithm: Algorithm,
+    pub algorithm: ChecksumAlgorithm,
     /// Let it take meetings once its first polls succeeded
     #[arg(long)]
     pub enable: bool,
@@ -122,7 +122,7 @@ pub struct UpdateArgs {
     pub no_tags: bool,
     /// New hash by which calls to it are signed
     #[arg(long, group = "change")]
-    pub algorithm: Option<Algorithm>,
+    pub algorithm: Option<ChecksumAlgorithm>,
     /// Change the address although meetings live on the server that the new one does not list; they are
     /// ended at the old one
     #[arg(long, requires = "url")]

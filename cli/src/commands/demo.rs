@@ -8,8 +8,8 @@ use std::{
 use anyhow::{Context as _, bail};
 use tokio::time::timeout;
 use usher_bbb::{
-    checksum::{Algorithm, sign_query},
-    parse::{Answer, create_reply},
+    checksum::{ChecksumAlgorithm, sign_query},
+    parse::{ServerReply, create_reply},
     secret::Secret,
 };
 use usher_bbb_sim::{BbbSim, SimOptions};
@@ -181,8 +181,8 @@ async fn create(at: &Addresses) -> anyhow::Result<()> {
     let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build()?;
     let answer = client.get(signed(at, "create", CREATE)).send().await?.text().await?;
     match create_reply(&answer).context("read the answer to create")? {
-        Answer::Success(_) => Ok(()),
-        Answer::Failed(failure) => bail!("create was refused: {failure:?}"),
+        ServerReply::Success(_) => Ok(()),
+        ServerReply::Failed(failure) => bail!("create was refused: {failure:?}"),
     }
 }
 
@@ -193,6 +193,6 @@ async fn placed(admin: &Admin) -> Result<String, Failure> {
 }
 
 fn signed(at: &Addresses, call: &str, query: &str) -> String {
-    let query = sign_query(Algorithm::Sha256, call, query.to_owned(), &Secret::new(SECRET));
+    let query = sign_query(ChecksumAlgorithm::Sha256, call, query.to_owned(), &Secret::new(SECRET));
     format!("{}{call}?{query}", at.api())
 }

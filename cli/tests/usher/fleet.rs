@@ -10,7 +10,7 @@ use std::{
 use clap::Parser;
 use usher::{args::Cli, commands, exit::Failure, printer::Printer, standalone::Standalone};
 use usher_bbb::{
-    checksum::{Algorithm, sign_query},
+    checksum::{ChecksumAlgorithm, sign_query},
     secret::Secret,
 };
 use usher_bbb_sim::{BbbSim, SimOptions};
@@ -92,7 +92,7 @@ impl Fleet {
 
     /// Makes a signed call as an application would, and returns the answer.
     pub(crate) async fn call(&self, call: &str, query: &str) -> String {
-        let signed = sign_query(Algorithm::Sha256, call, query.to_owned(), &Secret::new(SECRET));
+        let signed = sign_query(ChecksumAlgorithm::Sha256, call, query.to_owned(), &Secret::new(SECRET));
         let url = format!("{}{call}?{signed}", self.standalone.addresses().api());
         let client = reqwest::Client::builder()
             .no_proxy()

@@ -3,7 +3,7 @@
 use std::process::Stdio;
 
 use usher_bbb::{
-    checksum::{Algorithm, sign_query},
+    checksum::{ChecksumAlgorithm, sign_query},
     secret::Secret,
 };
 
@@ -35,7 +35,8 @@ async fn i14_no_log_line_holds_a_secret_a_checksum_or_a_password() {
         .expect("is built");
     let api = address(&ready, "api");
     let call = async |call: &str, query: &str| {
-        let signed = sign_query(Algorithm::Sha256, call, query.to_owned(), &Secret::new("tenant-hunter2"));
+        let signed =
+            sign_query(ChecksumAlgorithm::Sha256, call, query.to_owned(), &Secret::new("tenant-hunter2"));
         client.get(format!("{api}{call}?{signed}")).send().await.expect("is answered")
     };
     crate::fleet::until("a create succeeds", async || {

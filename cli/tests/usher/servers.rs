@@ -1,6 +1,6 @@
 //! `usher servers …`.
 
-use usher_bbb::checksum::Algorithm;
+use usher_bbb::checksum::ChecksumAlgorithm;
 use usher_bbb_sim::{BbbSim, FaultKind, SimOptions};
 
 use crate::fleet::{Fleet, settings, usher};
@@ -118,7 +118,7 @@ async fn check_says_what_is_wrong_with_a_server_and_what_to_do() {
     assert!(gone.code == 1 && gone.out.contains("refused"), "{gone:?}");
     assert_eq!(usher(&format!("servers check {url}")).await.code, 2);
 
-    let old = SimOptions { algorithms: vec![Algorithm::Sha1], ..SimOptions::new("right") };
+    let old = SimOptions { algorithms: vec![ChecksumAlgorithm::Sha1], ..SimOptions::new("right") };
     let old = BbbSim::start(old).await.expect("starts");
     let said = usher(&format!("servers check {} --secret right", old.url())).await;
     assert!(said.code == 1 && said.out.contains("use --algorithm sha1"), "{said:?}");

@@ -9,7 +9,7 @@ use super::reply::Refusal;
 /// A call of the BBB API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[allow(missing_docs)] // each is named as in the API, whose documentation describes it
-pub enum Call {
+pub enum ApiCall {
     Root,
     Create,
     Join,
@@ -44,7 +44,7 @@ pub enum Call {
 
 /// What a load balancer does with a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Strategy {
+pub enum CallStrategy {
     /// Answers it itself.
     Local,
     /// Sends it to the meeting's owner, after choosing one where there is none.
@@ -67,7 +67,7 @@ pub enum Strategy {
 
 /// Who signs a call, and in whose words a failure is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Signing {
+pub enum CallSigning {
     /// Not signed.
     None,
     /// Signed, checked by the validators of bbb-web.
@@ -124,7 +124,7 @@ impl From<super::query::ChecksumFault> for ChecksumProblem {
     }
 }
 
-impl Call {
+impl ApiCall {
     /// Reads the path below `/bigbluebutton/api/`; names are case-sensitive.
     pub fn parse(path: &str) -> Option<Self> {
         table::ALL.iter().find(|row| row.name == path).map(|row| row.call)
@@ -156,16 +156,16 @@ impl Call {
 
     /// Tells whether requests must carry a checksum.
     pub fn is_signed(self) -> bool {
-        self.row().signing != Signing::None
+        self.row().signing != CallSigning::None
     }
 
     /// Returns by whom its checksum is checked.
-    pub fn signing(self) -> Signing {
+    pub fn signing(self) -> CallSigning {
         self.row().signing
     }
 
     /// Returns what a load balancer does with it.
-    pub fn strategy(self) -> Strategy {
+    pub fn strategy(self) -> CallStrategy {
         self.row().strategy
     }
 
@@ -182,11 +182,11 @@ impl Call {
     /// Returns the refusal of a checksum, in the words of the part of BBB that checks it.
     pub fn checksum_refusal(self, problem: ChecksumProblem) -> Refusal {
         match (self.signing(), problem) {
-            (Signing::Hook, _) => Refusal::CHECKSUM_OF_HOOK,
-            (Signing::Recording, ChecksumProblem::Missing) if self == Self::PutRecordingTextTrack => {
+            (CallSigning::Hook, _) => Refusal::CHECKSUM_OF_HOOK,
+            (CallSigning::Recording, ChecksumProblem::Missing) if self == Self::PutRecordingTextTrack => {
                 Refusal::MISSING_PARAM_CHECKSUM
             }
-            (Signing::Recording, _) => Refusal::CHECKSUM_OF_RECORDING,
+            (CallSigning::Recording, _) => Refusal::CHECKSUM_OF_RECORDING,
             (_, ChecksumProblem::Missing) => Refusal::CHECKSUM_MISSING,
             (_, ChecksumProblem::Mismatch) => Refusal::CHECKSUM_MISMATCH,
         }
@@ -197,7 +197,7 @@ impl Call {
     }
 }
 
-impl std::fmt::Display for Call {
+impl std::fmt::Display for ApiCall {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.name())
     }

@@ -15,7 +15,7 @@ const DIGEST_MAX: usize = 64;
 
 /// A hash by which requests are signed; told apart by the length of its hexadecimal form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
-pub enum Algorithm {
+pub enum ChecksumAlgorithm {
     /// 40 hexadecimal digits.
     Sha1,
     /// 64 hexadecimal digits.
@@ -27,7 +27,7 @@ pub enum Algorithm {
     Sha512,
 }
 
-impl Algorithm {
+impl ChecksumAlgorithm {
     /// Every hash, weakest first.
     pub const ALL: [Self; 4] = [Self::Sha1, Self::Sha256, Self::Sha384, Self::Sha512];
 
@@ -63,7 +63,7 @@ impl Algorithm {
     }
 }
 
-impl fmt::Display for Algorithm {
+impl fmt::Display for ChecksumAlgorithm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
@@ -74,7 +74,7 @@ impl fmt::Display for Algorithm {
 #[error("`{0}` is none of sha1, sha256, sha384, sha512")]
 pub struct UnknownAlgorithm(String);
 
-impl FromStr for Algorithm {
+impl FromStr for ChecksumAlgorithm {
     type Err = UnknownAlgorithm;
 
     fn from_str(name: &str) -> Result<Self, UnknownAlgorithm> {
@@ -86,7 +86,7 @@ impl FromStr for Algorithm {
 }
 
 /// Returns the checksum of a call in lower case. `query` is the raw query without a checksum.
-pub fn sign(algorithm: Algorithm, call: &str, query: &str, secret: &Secret) -> String {
+pub fn sign(algorithm: ChecksumAlgorithm, call: &str, query: &str, secret: &Secret) -> String {
     let mut out = String::with_capacity(algorithm.hex_len());
     let mut digest = [0; DIGEST_MAX];
     hex::push_lower(&mut out, hash(algorithm, call, query, secret, &mut digest));
@@ -94,7 +94,7 @@ pub fn sign(algorithm: Algorithm, call: &str, query: &str, secret: &Secret) -> S
 }
 
 /// Returns `query` with its checksum appended, in the same allocation where it has room.
-pub fn sign_query(algorithm: Algorithm, call: &str, query: String, secret: &Secret) -> String {
+pub fn sign_query(algorithm: ChecksumAlgorithm, call: &str, query: String, secret: &Secret) -> String {
     sign_from(algorithm, call, query, 0, secret)
 }
 
@@ -104,7 +104,7 @@ pub fn sign_query(algorithm: Algorithm, call: &str, query: String, secret: &Secr
 /// # Panics
 /// When `start` is not the beginning of a character in `text`, or its end.
 pub fn sign_from(
-    algorithm: Algorithm,
+    algorithm: ChecksumAlgorithm,
     call: &str,
     mut text: String,
     start: usize,
@@ -128,14 +128,14 @@ pub fn verify<'s>(
     given: &str,
     secrets: impl IntoIterator<Item = &'s Secret>,
 ) -> bool {
-    let Some(algorithm) = Algorithm::from_hex_len(given.len()) else { return false };
+    let Some(algorithm) = ChecksumAlgorithm::from_hex_len(given.len()) else { return false };
     let mut bytes = [0; DIGEST_MAX];
     let Some(given) = hex::read(given, &mut bytes) else { return false };
     match algorithm {
-        Algorithm::Sha1 => matches_any::<Sha1>(call, query, given, secrets),
-        Algorithm::Sha256 => matches_any::<Sha256>(call, query, given, secrets),
-        Algorithm::Sha384 => matches_any::<Sha384>(call, query, given, secrets),
-        Algorithm::Sha512 => matches_any::<Sha512>(call, query, given, secrets),
+        ChecksumAlgorithm::Sha1 => matches_any::<Sha1>(call, query, given, secrets),
+        ChecksumAlgorithm::Sha256 => matches_any::<Sha256>(call, query, given, secrets),
+        ChecksumAlgorithm::Sha384 => matches_any::<Sha384>(call, query, given, secrets),
+        ChecksumAlgorithm::Sha512 => matches_any::<Sha512>(call, query, given, secrets),
     }
 }
 
@@ -153,17 +153,17 @@ fn matches_any<'s, H: Digest + Clone>(
 }
 
 fn hash<'o>(
-    algorithm: Algorithm,
+    algorithm: ChecksumAlgorithm,
     call: &str,
     query: &str,
     secret: &Secret,
     out: &'o mut [u8; DIGEST_MAX],
 ) -> &'o [u8] {
     match algorithm {
-        Algorithm::Sha1 => hash_by::<Sha1>(call, query, secret, out),
-        Algorithm::Sha256 => hash_by::<Sha256>(call, query, secret, out),
-        Algorithm::Sha384 => hash_by::<Sha384>(call, query, secret, out),
-        Algorithm::Sha512 => hash_by::<Sha512>(call, query, secret, out),
+        ChecksumAlgorithm::Sha1 => hash_by::<Sha1>(call, query, secret, out),
+        ChecksumAlgorithm::Sha256 => hash_by::<Sha256>(call, query, secret, out),
+        ChecksumAlgorithm::Sha384 => hash_by::<Sha384>(call, query, secret, out),
+        ChecksumAlgorithm::Sha512 => hash_by::<Sha512>(call, query, secret, out),
     }
 }
 

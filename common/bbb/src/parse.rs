@@ -13,8 +13,8 @@ mod sessions;
 mod strip;
 mod unscope;
 
-pub use element::Unreadable;
-use fields::Fields;
+pub use element::UnreadableReply;
+use fields::ReplyFields;
 pub use hooks::{ListedHook, hooks};
 pub use json::json_outcome;
 pub use list::{ListedMeeting, meetings};
@@ -29,16 +29,16 @@ pub const MAX_BYTES: usize = 64 << 20;
 
 /// A readable answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer<T> {
+pub enum ServerReply<T> {
     /// `returncode` is SUCCESS.
     Success(T),
     /// `returncode` is FAILED, or anything else.
-    Failed(Failure),
+    Failed(FailedReply),
 }
 
 /// A failed answer's own words.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Failure {
+pub struct FailedReply {
     /// The `messageKey`, or the first `key` in the older shape; may be empty.
     pub key: String,
     /// The `message`; may be empty.
@@ -47,7 +47,7 @@ pub struct Failure {
 
 /// What every answer has.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outcome {
+pub struct ReplyHeader {
     /// Whether `returncode` is SUCCESS.
     pub success: bool,
     /// The `messageKey`; may be empty.
@@ -75,20 +75,20 @@ pub struct CreateReply {
 }
 
 /// Reads return code and message of any XML answer.
-pub fn outcome(body: &str) -> Result<Outcome, Unreadable> {
-    Fields::read(body).map(|fields| fields.outcome())
+pub fn outcome(body: &str) -> Result<ReplyHeader, UnreadableReply> {
+    ReplyFields::read(body).map(|fields| fields.outcome())
 }
 
 /// Reads the answer of `create`.
-pub fn create_reply(body: &str) -> Result<Answer<CreateReply>, Unreadable> {
-    let mut fields = Fields::read(body)?;
+pub fn create_reply(body: &str) -> Result<ServerReply<CreateReply>, UnreadableReply> {
+    let mut fields = ReplyFields::read(body)?;
     let outcome = fields.outcome();
     if !outcome.success {
-        return Ok(Answer::Failed(Failure { key: outcome.key, message: outcome.message }));
+        return Ok(ServerReply::Failed(FailedReply { key: outcome.key, message: outcome.message }));
     }
     let internal_id = fields.take_required("internalMeetingID")?;
     let parent = fields.take("parentMeetingID").filter(|parent| !matches!(parent.trim(), "" | NO_PARENT));
-    Ok(Answer::Success(CreateReply {
+    Ok(ServerReply::Success(CreateReply {
         breakout: parent.is_some(),
         meeting_id: fields.take_required("meetingID")?,
         create_time_ms: match fields.take("createTime") {

@@ -11,10 +11,10 @@ mod signed;
 
 use std::{borrow::Cow, cmp::Ordering};
 
-pub use edit::{Edit, compared_name, rewrite};
+pub use edit::{QueryEdit, compared_name, rewrite};
 pub use encoding::{decode, encode, url_safe};
 pub use form::rebuilt_form;
-pub use signed::{ChecksumFault, Signed};
+pub use signed::{ChecksumFault, SignedQuery};
 
 /// Prefix of metadata parameters of `create`.
 const META: &str = "meta_";
@@ -25,7 +25,7 @@ pub struct RawQuery<'a>(&'a str);
 
 /// One `name=value` of a [`RawQuery`], nothing decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pair<'a> {
+pub struct QueryPair<'a> {
     /// What stands before the first `=`.
     pub name: &'a str,
     /// What stands after it; empty without one.
@@ -34,7 +34,7 @@ pub struct Pair<'a> {
     pub text: &'a str,
 }
 
-impl<'a> Pair<'a> {
+impl<'a> QueryPair<'a> {
     fn split(text: &'a str) -> Self {
         let (name, value) = text.split_once('=').unwrap_or((text, ""));
         Self { name, value, text }
@@ -75,8 +75,8 @@ impl<'a> RawQuery<'a> {
     }
 
     /// Returns every parameter in order; the empty ones of `&&` are no parameters.
-    pub fn pairs(&self) -> impl Iterator<Item = Pair<'a>> + use<'a> {
-        self.0.split('&').filter(|text| !text.is_empty()).map(Pair::split)
+    pub fn pairs(&self) -> impl Iterator<Item = QueryPair<'a>> + use<'a> {
+        self.0.split('&').filter(|text| !text.is_empty()).map(QueryPair::split)
     }
 
     /// Returns the first value of a parameter, decoded.
@@ -90,7 +90,7 @@ impl<'a> RawQuery<'a> {
     }
 
     /// Takes the one checksum out, wherever it stands.
-    pub fn take_checksum(&self) -> Result<Signed<'a>, ChecksumFault> {
+    pub fn take_checksum(&self) -> Result<SignedQuery<'a>, ChecksumFault> {
         signed::take(self.0)
     }
 }

@@ -5,10 +5,10 @@ mod recordings;
 mod refusal;
 pub mod xml;
 
-pub use hooks::{Hook, PING, hook_created, hook_destroyed, hook_exists, hooks};
-pub use recordings::{Page, changed, recordings};
+pub use hooks::{HookElement, PING, hook_created, hook_destroyed, hook_exists, hooks};
+pub use recordings::{RecordingPage, changed, recordings};
 pub use refusal::Refusal;
-use xml::Xml;
+use xml::XmlDocument;
 
 /// `Content-Type` of every XML answer.
 pub const CONTENT_TYPE: &str = "text/xml;charset=utf-8";
@@ -81,8 +81,8 @@ pub fn ended() -> String {
 }
 
 /// Returns a successful answer with what `body` writes after the return code.
-pub fn success(body: impl FnOnce(&mut Xml)) -> String {
-    let mut xml = Xml::new();
+pub fn success(body: impl FnOnce(&mut XmlDocument)) -> String {
+    let mut xml = XmlDocument::new();
     xml.element("response", |xml| {
         xml.leaf("returncode", "SUCCESS");
         body(xml);

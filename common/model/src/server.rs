@@ -9,7 +9,7 @@ use crate::{
     meeting::MeetingKey,
     voice::VoiceBridge,
 };
-use usher_bbb::{checksum::Algorithm, secret::Secret};
+use usher_bbb::{checksum::ChecksumAlgorithm, secret::Secret};
 
 /// What operators decided (S5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -49,7 +49,7 @@ pub struct Server {
     /// What operators decided.
     pub admin: AdminState,
     /// Hash by which requests to it are signed.
-    pub algorithm: Algorithm,
+    pub algorithm: ChecksumAlgorithm,
     /// Wall clock of its creation, milliseconds since 1970.
     pub created_at_ms: i64,
     /// Of the entry of an old address, the server that was given another one by force: what it left behind

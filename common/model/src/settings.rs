@@ -4,7 +4,7 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use crate::voice::VoiceRange;
-use usher_bbb::{checksum::Algorithm, secret::Secret};
+use usher_bbb::{checksum::ChecksumAlgorithm, secret::Secret};
 
 /// Every setting of every program; each program uses its part.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -337,7 +337,7 @@ pub struct CallbackSettings {
     /// Webhooks that one tenant may register.
     pub max_hooks: u32,
     /// Hash by which webhooks are signed, as bbb-webhooks' `hookChecksumAlgorithm`.
-    pub hook_checksum: Algorithm,
+    pub hook_checksum: ChecksumAlgorithm,
 }
 
 impl Default for CallbackSettings {
@@ -351,7 +351,7 @@ impl Default for CallbackSettings {
             max_waiting: 64 << 20,
             address_ttl: Duration::from_hours(30 * 24),
             max_hooks: 1000,
-            hook_checksum: Algorithm::Sha1,
+            hook_checksum: ChecksumAlgorithm::Sha1,
         }
     }
 }

@@ -6,8 +6,8 @@ use std::sync::PoisonError;
 use async_trait::async_trait;
 use tokio::time::Instant;
 use usher_bbb::{
-    checksum::Algorithm,
-    parse::{self, Answer, ListedHook},
+    checksum::ChecksumAlgorithm,
+    parse::{self, ListedHook, ServerReply},
     query,
     reply::Refusal,
 };
@@ -21,7 +21,7 @@ impl BbbClient {
     /// remembered.
     async fn hook_call(&self, server: &Server, call: &'static str, query: &str) -> Result<String, CallError> {
         let deadline = Instant::now() + self.call_deadline;
-        let mut ways = vec![server.algorithm, Algorithm::Sha1];
+        let mut ways = vec![server.algorithm, ChecksumAlgorithm::Sha1];
         ways.dedup();
         let is_old = self.lock().contains(&server.id);
         if is_old {
@@ -33,7 +33,7 @@ impl BbbClient {
             let answer = self.call(&signing, call, query, self.call_deadline, deadline).await?.text;
             let outcome = parse::outcome(&answer).map_err(|error| unreadable(&error))?;
             if outcome.success {
-                if algorithm == Algorithm::Sha1 && server.algorithm != algorithm {
+                if algorithm == ChecksumAlgorithm::Sha1 && server.algorithm != algorithm {
                     self.lock().insert(server.id.clone());
                 } else if is_old {
                     self.lock().remove(&server.id);
@@ -59,8 +59,8 @@ impl ServerHooks for BbbClient {
     async fn hooks(&self, server: &Server) -> Result<Vec<ListedHook>, CallError> {
         let answer = self.hook_call(server, "hooks/list", "").await?;
         match parse::hooks(&answer).map_err(|error| unreadable(&error))? {
-            Answer::Success(listed) => Ok(listed),
-            Answer::Failed(failure) => Err(CallError::Failed(failure.key)),
+            ServerReply::Success(listed) => Ok(listed),
+            ServerReply::Failed(failure) => Err(CallError::Failed(failure.key)),
         }
     }
 

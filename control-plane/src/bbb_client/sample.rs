@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use usher_bbb::parse::{self, Answer, ListedMeeting};
+use usher_bbb::parse::{self, ListedMeeting, ServerReply};
 use usher_model::{
     id::{InternalMeetingId, MeetingId, TenantId},
     meeting::MeetingKey,
@@ -22,8 +22,8 @@ pub(super) fn read(
     now: SystemTime,
 ) -> Result<Sample, CallError> {
     let listed = match parse::meetings(body).map_err(|error| CallError::Unreadable(error.to_string()))? {
-        Answer::Success(listed) => listed,
-        Answer::Failed(failure) => return Err(CallError::Failed(failure.key)),
+        ServerReply::Success(listed) => listed,
+        ServerReply::Failed(failure) => return Err(CallError::Failed(failure.key)),
     };
     let clock = millis(date.unwrap_or(now));
     let meetings = listed.iter().map(|meeting| sampled(meeting, clock)).collect::<Result<_, _>>()?;

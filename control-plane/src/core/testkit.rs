@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use usher_bbb::{checksum::Algorithm, secret::Secret};
+use usher_bbb::{checksum::ChecksumAlgorithm, secret::Secret};
 use usher_model::{
     id::{InternalMeetingId, MeetingId, ServerId, TenantId},
     meeting::{MeetingKey, Record, RecordState, ZombieKey},
@@ -206,7 +206,7 @@ pub(crate) fn server(id: &str) -> Server {
         weight: 1.0,
         tags: Vec::new(),
         admin: AdminState::Enabled,
-        algorithm: Algorithm::Sha256,
+        algorithm: ChecksumAlgorithm::Sha256,
         created_at_ms: 0,
         former_of: None,
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use proptest::{collection::vec, option, prelude::*};
-use usher_bbb::{checksum::Algorithm, secret::Secret};
+use usher_bbb::{checksum::ChecksumAlgorithm, secret::Secret};
 use usher_model::{
     id::{InternalMeetingId, MeetingId, ServerId, TenantId},
     meeting::{MeetingKey, Record, RecordState, Zombie, ZombieKey, ZombieState},
@@ -68,10 +68,10 @@ fn server() -> impl Strategy<Value = Server> {
     let admin =
         prop_oneof![Just(AdminState::Enabled), Just(AdminState::Cordoned), Just(AdminState::Disabled)];
     let algorithm = prop_oneof![
-        Just(Algorithm::Sha1),
-        Just(Algorithm::Sha256),
-        Just(Algorithm::Sha384),
-        Just(Algorithm::Sha512)
+        Just(ChecksumAlgorithm::Sha1),
+        Just(ChecksumAlgorithm::Sha256),
+        Just(ChecksumAlgorithm::Sha384),
+        Just(ChecksumAlgorithm::Sha512)
     ];
     (server_id(), ".{0,40}", ".{0,20}", 0.001..1e6, vec(".{0,8}", 0..3), admin, algorithm, any::<i64>())
         .prop_map(|(id, url, secret, weight, tags, admin, algorithm, created_at_ms)| Server {

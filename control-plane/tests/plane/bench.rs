@@ -9,7 +9,7 @@ use std::{
 };
 
 use tonic::{Code, Status, transport::Channel};
-use usher_bbb::parse::{Answer, CreateReply, create_reply};
+use usher_bbb::parse::{CreateReply, ServerReply, create_reply};
 use usher_bbb_sim::{BbbSim, SimOptions};
 use usher_control_plane::{app::ControlPlane, ports::Store, store::embedded::EmbeddedStore};
 use usher_model::settings::Settings;
@@ -157,8 +157,8 @@ impl Bench {
         let answer = self.http.get(sim.signed_url("create", &query)).send().await.expect("answers");
         let body = answer.text().await.expect("is text");
         match create_reply(&body).expect("is readable") {
-            Answer::Success(reply) => reply,
-            Answer::Failed(failure) => panic!("create failed: {failure:?}"),
+            ServerReply::Success(reply) => reply,
+            ServerReply::Failed(failure) => panic!("create failed: {failure:?}"),
         }
     }
 

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use serde_json::json;
 use tonic::{Code, Status, transport::Channel};
 use usher_bbb::{
-    checksum::{Algorithm, sign},
+    checksum::{ChecksumAlgorithm, sign},
     secret::Secret,
 };
 use usher_bbb_sim::SimOptions;
@@ -301,7 +301,7 @@ async fn an_event_waits_once_in_the_tenants_words_and_goes_out_in_order() {
         .iter()
         .map(|heard| {
             let body = std::str::from_utf8(&heard.body).expect("is text");
-            let checksum = sign(Algorithm::Sha1, &school, body, &Secret::new("school-secret"));
+            let checksum = sign(ChecksumAlgorithm::Sha1, &school, body, &Secret::new("school-secret"));
             assert_eq!(heard.path, format!("/school?checksum={checksum}"));
             assert!(body.starts_with("domain=usher.test&event=%5B%7B%22data"), "{body}");
             assert!(body.ends_with("&timestamp=1700000000123") && !body.contains("school"), "{body}");

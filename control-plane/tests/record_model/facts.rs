@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use bytes::Bytes;
-use usher_bbb::{checksum::Algorithm, secret::Secret};
+use usher_bbb::{checksum::ChecksumAlgorithm, secret::Secret};
 use usher_control_plane::core::{
     fleet::Fleet,
     plan::{Event, Stored},
@@ -124,7 +124,7 @@ fn described(server: usize, admin: Admin) -> Server {
             Admin::Cordoned => AdminState::Cordoned,
             Admin::Disabled => AdminState::Disabled,
         },
-        algorithm: Algorithm::Sha256,
+        algorithm: ChecksumAlgorithm::Sha256,
         created_at_ms: 0,
         former_of: None,
     }

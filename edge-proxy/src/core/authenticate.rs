@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 
 use usher_bbb::{
-    call::{Call, ChecksumProblem},
+    call::{ApiCall, ChecksumProblem},
     checksum::verify,
     query::{ChecksumFault, RawQuery, rebuilt_form},
     secret::Secret,
@@ -26,7 +26,7 @@ pub fn leaves_room_for_form(query: &str) -> bool {
 /// # Errors
 /// The checksum is missing, repeated or not the request's.
 pub fn authenticate<'a>(
-    call: Call,
+    call: ApiCall,
     query: &'a str,
     form: Option<&'a str>,
     secrets: &[Secret],
@@ -44,7 +44,7 @@ pub fn authenticate<'a>(
 /// The checksum stands in the query or in the body, and covers the query alone or, as older
 /// servers want it, the rebuilt body.
 fn in_form<'a>(
-    call: Call,
+    call: ApiCall,
     query: &'a str,
     form: &'a str,
     secrets: &[Secret],
@@ -66,7 +66,7 @@ fn in_form<'a>(
 
 #[cfg(test)]
 mod tests {
-    use usher_bbb::checksum::{Algorithm, sign};
+    use usher_bbb::checksum::{ChecksumAlgorithm, sign};
 
     use super::*;
 
@@ -74,38 +74,39 @@ mod tests {
         vec![Secret::new("old"), Secret::new("new")]
     }
 
-    fn signed(call: Call, query: &str) -> String {
-        sign(Algorithm::Sha256, call.name(), query, &secrets()[1])
+    fn signed(call: ApiCall, query: &str) -> String {
+        sign(ChecksumAlgorithm::Sha256, call.name(), query, &secrets()[1])
     }
 
     #[test]
     fn body_fields_beside_a_signed_query_are_not_parameters() {
-        let query = format!("meetingID=a&checksum={}", signed(Call::Create, "meetingID=a"));
-        let parameters = authenticate(Call::Create, &query, Some("meetingID=b&name=x"), &secrets());
+        let query = format!("meetingID=a&checksum={}", signed(ApiCall::Create, "meetingID=a"));
+        let parameters = authenticate(ApiCall::Create, &query, Some("meetingID=b&name=x"), &secrets());
         assert_eq!(parameters.as_deref(), Ok("meetingID=a"));
     }
 
     #[test]
     fn a_form_may_carry_everything_and_is_checked_both_ways() {
         let form = "name=T%C3%A9st&meetingID=room+42";
-        let (new_way, old_way) = (signed(Call::Create, ""), signed(Call::Create, &rebuilt_form(form)));
+        let (new_way, old_way) = (signed(ApiCall::Create, ""), signed(ApiCall::Create, &rebuilt_form(form)));
         for checksum in [&new_way, &old_way] {
             let body = format!("{form}&checksum={checksum}");
-            assert_eq!(authenticate(Call::Create, "", Some(&body), &secrets()).as_deref(), Ok(form));
+            assert_eq!(authenticate(ApiCall::Create, "", Some(&body), &secrets()).as_deref(), Ok(form));
             let query = format!("checksum={checksum}");
-            assert_eq!(authenticate(Call::Create, &query, Some(form), &secrets()).as_deref(), Ok(form));
-            let both = authenticate(Call::Create, &query, Some(&body), &secrets());
+            assert_eq!(authenticate(ApiCall::Create, &query, Some(form), &secrets()).as_deref(), Ok(form));
+            let both = authenticate(ApiCall::Create, &query, Some(&body), &secrets());
             assert_eq!(both, Err(ChecksumProblem::Mismatch), "two checksums");
         }
-        let unsigned = authenticate(Call::Create, "", Some(form), &secrets());
+        let unsigned = authenticate(ApiCall::Create, "", Some(form), &secrets());
         assert_eq!(unsigned, Err(ChecksumProblem::Missing));
     }
 
     #[test]
     fn s12_each_secret_is_good_until_it_is_taken_away() {
-        let query = format!("a=1&checksum={}", sign(Algorithm::Sha1, "create", "a=1", &Secret::new("old")));
-        assert!(authenticate(Call::Create, &query, None, &secrets()).is_ok());
-        assert!(authenticate(Call::Create, &query, None, &secrets()[1..]).is_err());
-        assert!(authenticate(Call::Create, &query, None, &[]).is_err());
+        let query =
+            format!("a=1&checksum={}", sign(ChecksumAlgorithm::Sha1, "create", "a=1", &Secret::new("old")));
+        assert!(authenticate(ApiCall::Create, &query, None, &secrets()).is_ok());
+        assert!(authenticate(ApiCall::Create, &query, None, &secrets()[1..]).is_err());
+        assert!(authenticate(ApiCall::Create, &query, None, &[]).is_err());
     }
 }

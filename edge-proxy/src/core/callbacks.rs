@@ -9,7 +9,7 @@ use std::{borrow::Cow, collections::HashSet};
 use url::Url;
 use usher_bbb::{
     parse::reworded_metadata,
-    query::{Edit, RawQuery, compared_name, decode, rewrite},
+    query::{QueryEdit, RawQuery, compared_name, decode, rewrite},
 };
 use usher_model::{
     callback::{CallbackKey, CallbackKind, CallbackState, OwnAddress, PATH},
@@ -118,10 +118,10 @@ impl Addresses {
         }
         addresses.push((ENDED.into(), Some(seal(CallbackKind::Ended, ENDED, ended))));
         let edits = addresses.iter().map(|(name, address)| match address {
-            Some(address) => Edit::Set(name, address),
-            None => Edit::Remove(name),
+            Some(address) => QueryEdit::Set(name, address),
+            None => QueryEdit::Remove(name),
         });
-        let edits: Vec<Edit<'_>> = edits.collect();
+        let edits: Vec<QueryEdit<'_>> = edits.collect();
         Rewritten { parameters: rewrite(parameters, &edits), dropped }
     }
 }

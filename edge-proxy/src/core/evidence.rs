@@ -18,7 +18,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use usher_bbb::call::Call;
+use usher_bbb::call::ApiCall;
 use usher_model::id::{MeetingId, ServerId, TenantId};
 
 /// For how long a failure counts.
@@ -53,8 +53,8 @@ pub struct Evidence {
 /// The outcomes of the calls that this edge makes.
 #[derive(Debug, Default)]
 pub struct CallLedger {
-    streaks: HashMap<(ServerId, Call), Vec<Vote>>,
-    successes: HashMap<Call, Vec<Success>>,
+    streaks: HashMap<(ServerId, ApiCall), Vec<Vote>>,
+    successes: HashMap<ApiCall, Vec<Success>>,
 }
 
 #[derive(Debug)]
@@ -74,7 +74,7 @@ struct Success {
 
 impl CallLedger {
     /// A call was answered: what failed there before was not the server's.
-    pub fn succeeded(&mut self, server: &ServerId, call: Call, now: Instant) {
+    pub fn succeeded(&mut self, server: &ServerId, call: ApiCall, now: Instant) {
         if !self.streaks.is_empty() {
             self.streaks.remove(&(server.clone(), call));
         }
@@ -89,7 +89,7 @@ impl CallLedger {
     }
 
     /// A call failed; returns what is known against its server by now.
-    pub fn failed(&mut self, server: &ServerId, call: Call, caller: &Caller, now: Instant) -> Evidence {
+    pub fn failed(&mut self, server: &ServerId, call: ApiCall, caller: &Caller, now: Instant) -> Evidence {
         if caller.brings_documents {
             return Evidence::default();
         }
@@ -143,19 +143,19 @@ mod tests {
         let at = |seconds| start + Duration::from_secs(seconds);
         let (sick, well) = (sid("a"), sid("b"));
         for second in 0..10 {
-            let evidence = ledger.failed(&sick, Call::Create, &caller("one", "m1"), at(second));
+            let evidence = ledger.failed(&sick, ApiCall::Create, &caller("one", "m1"), at(second));
             assert_eq!((evidence.callers.len(), evidence.succeeds_elsewhere), (1, false));
         }
-        ledger.succeeded(&well, Call::Create, at(10));
-        ledger.succeeded(&sick, Call::End, at(10));
-        let evidence = ledger.failed(&sick, Call::Create, &caller("two", "m1"), at(11));
+        ledger.succeeded(&well, ApiCall::Create, at(10));
+        ledger.succeeded(&sick, ApiCall::End, at(10));
+        let evidence = ledger.failed(&sick, ApiCall::Create, &caller("two", "m1"), at(11));
         assert_eq!((evidence.callers.len(), evidence.succeeds_elsewhere), (2, true));
-        let evidence = ledger.failed(&sick, Call::End, &caller("two", "m1"), at(11));
+        let evidence = ledger.failed(&sick, ApiCall::End, &caller("two", "m1"), at(11));
         assert_eq!((evidence.callers.len(), evidence.succeeds_elsewhere), (1, false), "another call");
-        ledger.succeeded(&sick, Call::Create, at(12));
-        let evidence = ledger.failed(&sick, Call::Create, &caller("two", "m2"), at(13));
+        ledger.succeeded(&sick, ApiCall::Create, at(12));
+        let evidence = ledger.failed(&sick, ApiCall::Create, &caller("two", "m2"), at(13));
         assert_eq!((evidence.callers.len(), evidence.succeeds_elsewhere), (1, false), "it begins anew");
-        let evidence = ledger.failed(&sick, Call::Create, &caller("two", "m3"), at(13 + 60));
+        let evidence = ledger.failed(&sick, ApiCall::Create, &caller("two", "m3"), at(13 + 60));
         assert_eq!(evidence.callers.len(), 1, "what is old does not count");
     }
 
@@ -163,9 +163,9 @@ mod tests {
     fn x6_one_tenant_leaves_room_for_the_votes_of_others() {
         let (mut ledger, now) = (CallLedger::default(), Instant::now());
         for number in 0..100 {
-            ledger.failed(&sid("a"), Call::Create, &caller("loud", &format!("m{number}")), now);
+            ledger.failed(&sid("a"), ApiCall::Create, &caller("loud", &format!("m{number}")), now);
         }
-        let evidence = ledger.failed(&sid("a"), Call::Create, &caller("quiet", "m"), now);
+        let evidence = ledger.failed(&sid("a"), ApiCall::Create, &caller("quiet", "m"), now);
         assert_eq!(evidence.callers.len(), VOTES_OF_TENANT + 1);
     }
 
@@ -173,8 +173,8 @@ mod tests {
     fn x6_documents_that_a_server_fetches_are_no_evidence() {
         let (mut ledger, now) = (CallLedger::default(), Instant::now());
         let uploads = Caller { brings_documents: true, ..caller("one", "m1") };
-        assert_eq!(ledger.failed(&sid("a"), Call::Create, &uploads, now), Evidence::default());
-        let evidence = ledger.failed(&sid("a"), Call::Create, &caller("one", "m2"), now);
+        assert_eq!(ledger.failed(&sid("a"), ApiCall::Create, &uploads, now), Evidence::default());
+        let evidence = ledger.failed(&sid("a"), ApiCall::Create, &caller("one", "m2"), now);
         assert_eq!(evidence.callers.len(), 1);
     }
 
@@ -188,7 +188,7 @@ mod tests {
             let (mut ledger, mut now) = (CallLedger::default(), Instant::now());
             for (outcome, server, meeting, documents, pause) in calls {
                 now += Duration::from_millis(pause);
-                let (server, call) = (sid(&format!("s{server}")), [Call::Create, Call::End][usize::from(meeting % 2)]);
+                let (server, call) = (sid(&format!("s{server}")), [ApiCall::Create, ApiCall::End][usize::from(meeting % 2)]);
                 if outcome == 0 {
                     ledger.succeeded(&server, call, now);
                     continue;

@@ -6,7 +6,7 @@
 //! some of its parameters is worse than one that is refused.
 
 use usher_bbb::{
-    call::Call,
+    call::ApiCall,
     query::{RawQuery, decode},
     reply::Refusal,
 };
@@ -30,7 +30,7 @@ const SERVER_TAG: &str = "meta_server-tag";
 ///
 /// # Errors
 /// The refusal that the caller gets.
-pub fn check(call: Call, parameters: &str) -> Result<(), Refusal> {
+pub fn check(call: ApiCall, parameters: &str) -> Result<(), Refusal> {
     let query = RawQuery::new(parameters);
     // Of a join, which is the hot path, only the length is looked at: each parameter takes two bytes.
     if parameters.len() / 2 >= PARAMETERS_MAX && query.pairs().nth(PARAMETERS_MAX).is_some() {
@@ -48,10 +48,10 @@ pub fn check(call: Call, parameters: &str) -> Result<(), Refusal> {
         }
     }
     match call {
-        Call::GetRecordings if filters_of_key(parameters) > FILTERS_OF_KEY_MAX => {
+        ApiCall::GetRecordings if filters_of_key(parameters) > FILTERS_OF_KEY_MAX => {
             Err(Refusal::TOO_MANY_PARAMETERS)
         }
-        Call::Create if query.first(SERVER_TAG).is_some_and(|tag| tag.len() > TAG_MAX) => {
+        ApiCall::Create if query.first(SERVER_TAG).is_some_and(|tag| tag.len() > TAG_MAX) => {
             Err(Refusal::too_long_a_list(SERVER_TAG))
         }
         _ => Ok(()),
@@ -59,11 +59,11 @@ pub fn check(call: Call, parameters: &str) -> Result<(), Refusal> {
 }
 
 /// Returns the parameters of a call that are lists.
-fn lists(call: Call) -> &'static [&'static str] {
+fn lists(call: ApiCall) -> &'static [&'static str] {
     match call {
-        Call::GetRecordings => &["recordID", "meetingID", "state"],
-        Call::PublishRecordings | Call::DeleteRecordings | Call::UpdateRecordings => &["recordID"],
-        Call::HooksCreate => &["eventID"],
+        ApiCall::GetRecordings => &["recordID", "meetingID", "state"],
+        ApiCall::PublishRecordings | ApiCall::DeleteRecordings | ApiCall::UpdateRecordings => &["recordID"],
+        ApiCall::HooksCreate => &["eventID"],
         _ => &[],
     }
 }
@@ -79,7 +79,7 @@ mod tests {
     #[test]
     fn every_call_has_a_limit_of_parameters() {
         let most = vec!["a=1"; PARAMETERS_MAX].join("&");
-        for call in Call::all() {
+        for call in ApiCall::all() {
             assert_eq!(check(call, &most), Ok(()), "{call}");
             // Those of `&&` are none.
             assert_eq!(check(call, &format!("&&{most}&&")), Ok(()), "{call}");
@@ -90,11 +90,11 @@ mod tests {
     #[test]
     fn every_list_has_a_limit_of_entries_however_it_is_written() {
         for (call, names) in [
-            (Call::GetRecordings, &["recordID", "meetingID", "state", "meeting%49D"][..]),
-            (Call::PublishRecordings, &["recordID"]),
-            (Call::DeleteRecordings, &["recordID"]),
-            (Call::UpdateRecordings, &["recordID"]),
-            (Call::HooksCreate, &["eventID"]),
+            (ApiCall::GetRecordings, &["recordID", "meetingID", "state", "meeting%49D"][..]),
+            (ApiCall::PublishRecordings, &["recordID"]),
+            (ApiCall::DeleteRecordings, &["recordID"]),
+            (ApiCall::UpdateRecordings, &["recordID"]),
+            (ApiCall::HooksCreate, &["eventID"]),
         ] {
             for (name, comma) in names.iter().flat_map(|name| [",", "%2C", "%2c"].map(|comma| (name, comma)))
             {
@@ -104,15 +104,15 @@ mod tests {
                 assert!(refused.message.contains(&*decode(name)), "{refused:?}");
             }
         }
-        assert_eq!(check(Call::Create, &list("welcome", 10 * LIST_MAX, ",")), Ok(()), "text is no list");
+        assert_eq!(check(ApiCall::Create, &list("welcome", 10 * LIST_MAX, ",")), Ok(()), "text is no list");
     }
 
     #[test]
     fn a_wish_for_a_server_has_a_limit() {
         let tag = |length| format!("meta_Server-Tag={}", "a;".repeat(length / 2));
-        assert_eq!(check(Call::Create, &tag(TAG_MAX)), Ok(()));
+        assert_eq!(check(ApiCall::Create, &tag(TAG_MAX)), Ok(()));
         assert_eq!(
-            check(Call::Create, &tag(TAG_MAX + 2)).map_err(|refusal| refusal.key),
+            check(ApiCall::Create, &tag(TAG_MAX + 2)).map_err(|refusal| refusal.key),
             Err("validationError")
         );
     }
@@ -122,10 +122,10 @@ mod tests {
         let filters = |count, key: &str| -> String {
             (0..count).map(|number| format!("&meta_{}=x", key.replace('#', &number.to_string()))).collect()
         };
-        assert_eq!(check(Call::GetRecordings, &filters(FILTERS_OF_KEY_MAX, "course")), Ok(()));
-        let many = check(Call::GetRecordings, &filters(FILTERS_OF_KEY_MAX + 1, "course"));
+        assert_eq!(check(ApiCall::GetRecordings, &filters(FILTERS_OF_KEY_MAX, "course")), Ok(()));
+        let many = check(ApiCall::GetRecordings, &filters(FILTERS_OF_KEY_MAX + 1, "course"));
         assert_eq!(many, Err(Refusal::TOO_MANY_PARAMETERS));
-        assert_eq!(check(Call::GetRecordings, &filters(500, "course-#")), Ok(()));
-        assert_eq!(check(Call::Create, &filters(500, "course")), Ok(()), "a create filters nothing");
+        assert_eq!(check(ApiCall::GetRecordings, &filters(500, "course-#")), Ok(()));
+        assert_eq!(check(ApiCall::Create, &filters(500, "course")), Ok(()), "a create filters nothing");
     }
 }

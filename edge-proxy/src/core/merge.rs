@@ -99,7 +99,7 @@ fn is_shown(
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use usher_bbb::parse::{Answer, meetings};
+    use usher_bbb::parse::{ServerReply, meetings};
     use usher_model::id::TenantId;
 
     use super::*;
@@ -125,7 +125,7 @@ mod tests {
             .iter()
             .zip(&ids)
             .map(|((_, answer), server)| match meetings(answer) {
-                Ok(Answer::Success(meetings)) => ServerList { server, meetings },
+                Ok(ServerReply::Success(meetings)) => ServerList { server, meetings },
                 other => panic!("{other:?}"),
             })
             .collect();
@@ -165,7 +165,7 @@ mod tests {
     }
 
     fn ids(xml: &str) -> Vec<String> {
-        let Ok(Answer::Success(listed)) = meetings(xml) else { panic!("{xml}") };
+        let Ok(ServerReply::Success(listed)) = meetings(xml) else { panic!("{xml}") };
         listed.into_iter().map(|meeting| meeting.internal_id).collect()
     }
 

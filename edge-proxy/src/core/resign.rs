@@ -2,9 +2,9 @@
 //! for byte and in order.
 
 use usher_bbb::{
-    call::Call,
+    call::ApiCall,
     checksum::{sign, sign_from},
-    query::{Edit, rewrite},
+    query::{QueryEdit, rewrite},
 };
 use usher_model::routing::ServerRoute;
 
@@ -31,7 +31,7 @@ const ROOM_FOR_CHECKSUM: usize = 138;
 
 /// Returns the URL of a call with all parameters in it. Every join makes one: it is written and
 /// signed in one allocation.
-pub fn url(server: &ServerRoute, call: Call, parameters: &str, edits: &[Edit<'_>]) -> String {
+pub fn url(server: &ServerRoute, call: ApiCall, parameters: &str, edits: &[QueryEdit<'_>]) -> String {
     let base = server.url.len() + call.name().len() + 1;
     let mut url = String::with_capacity(base + parameters.len() + ROOM_FOR_CHECKSUM);
     url.push_str(&server.url);
@@ -46,13 +46,13 @@ pub fn url(server: &ServerRoute, call: Call, parameters: &str, edits: &[Edit<'_>
 }
 
 /// Returns a call that has a body of its own: all parameters in the URL.
-pub fn in_url(server: &ServerRoute, call: Call, parameters: &str, edits: &[Edit<'_>]) -> Outgoing {
+pub fn in_url(server: &ServerRoute, call: ApiCall, parameters: &str, edits: &[QueryEdit<'_>]) -> Outgoing {
     Outgoing { url: url(server, call, parameters, edits), form: None }
 }
 
 /// Returns a call without a body of its own: a GET, or a form where the URL would be too long. For
 /// a form the checksum covers the empty query, which servers old and new accept.
-pub fn outgoing(server: &ServerRoute, call: Call, parameters: &str, edits: &[Edit<'_>]) -> Outgoing {
+pub fn outgoing(server: &ServerRoute, call: ApiCall, parameters: &str, edits: &[QueryEdit<'_>]) -> Outgoing {
     let url = url(server, call, parameters, edits);
     if url.len() <= URL_MAX || !call.accepts_method(&http::Method::POST) {
         return Outgoing { url, form: None };
@@ -67,7 +67,7 @@ pub fn outgoing(server: &ServerRoute, call: Call, parameters: &str, edits: &[Edi
 #[cfg(test)]
 mod tests {
     use usher_bbb::{
-        checksum::{Algorithm, verify},
+        checksum::{ChecksumAlgorithm, verify},
         query::RawQuery,
         secret::Secret,
     };
@@ -85,14 +85,14 @@ mod tests {
             secret: Secret::new("server secret"),
             admin: AdminState::Enabled,
             health: Health::Online,
-            algorithm: Algorithm::Sha512,
+            algorithm: ChecksumAlgorithm::Sha512,
         }
     }
 
     #[test]
     fn everything_but_the_checksum_stays_as_it_came() {
         let parameters = "&name=J%c3%bcrgen+x%20y&meetingID=a&meetingID=b&welcome=&x='|'";
-        let url = url(&server(), Call::Join, parameters, &[]);
+        let url = url(&server(), ApiCall::Join, parameters, &[]);
         let (base, query) = url.split_once('?').unwrap();
         assert_eq!(base, "https://a.test/bigbluebutton/api/join");
         let signed = RawQuery::new(query).take_checksum().unwrap();
@@ -103,11 +103,11 @@ mod tests {
     #[test]
     fn a_call_that_is_too_long_becomes_a_form_signed_over_nothing() {
         let parameters = format!("meetingID=a&welcome={}", "x".repeat(URL_MAX));
-        let long = outgoing(&server(), Call::Create, &parameters, &[]);
+        let long = outgoing(&server(), ApiCall::Create, &parameters, &[]);
         let query = long.url.split_once('?').unwrap().1;
         let checksum = query.strip_prefix("checksum=").unwrap();
         assert!(verify("create", "", checksum, [&server().secret]));
         assert_eq!(long.form.as_deref(), Some(parameters.as_str()));
-        assert_eq!(outgoing(&server(), Call::SendChatMessage, &parameters, &[]).form, None, "GET only");
+        assert_eq!(outgoing(&server(), ApiCall::SendChatMessage, &parameters, &[]).form, None, "GET only");
     }
 }

@@ -1,6 +1,6 @@
 //! What becomes of a call, by the state of its meeting's server (requirements A4).
 
-use usher_bbb::call::Call;
+use usher_bbb::call::ApiCall;
 use usher_model::server::{AdminState, Health};
 
 /// What is known of a meeting's record and server.
@@ -31,16 +31,18 @@ pub enum Decision {
 }
 
 /// Decides about a call that concerns one meeting.
-pub fn decide(call: Call, known: Option<Known>) -> Decision {
+pub fn decide(call: ApiCall, known: Option<Known>) -> Decision {
     let Some(known) = known else {
-        return if call == Call::Create { Decision::Place } else { Decision::Missing };
+        return if call == ApiCall::Create { Decision::Place } else { Decision::Missing };
     };
     match (call, known.admin, known.health) {
-        (Call::Create, AdminState::Disabled, _) | (Call::Create, _, Health::Offline) => Decision::Place,
+        (ApiCall::Create, AdminState::Disabled, _) | (ApiCall::Create, _, Health::Offline) => Decision::Place,
         // Yellow may be asked nothing it need not answer: the create itself tells.
-        (Call::Create, AdminState::Cordoned, Health::Online) if known.confirmed => Decision::ForwardIfRunning,
+        (ApiCall::Create, AdminState::Cordoned, Health::Online) if known.confirmed => {
+            Decision::ForwardIfRunning
+        }
         (_, AdminState::Disabled, _) => Decision::Missing,
-        (Call::End, _, Health::Offline) => Decision::EndLater,
+        (ApiCall::End, _, Health::Offline) => Decision::EndLater,
         (_, _, Health::Offline) => Decision::Missing,
         _ => Decision::Forward,
     }
@@ -74,14 +76,18 @@ mod tests {
         for (admin, create, join, end) in table {
             for (index, health) in HEALTHS.into_iter().enumerate() {
                 assert_eq!(
-                    decide(Call::Create, Some(known(admin, health))),
+                    decide(ApiCall::Create, Some(known(admin, health))),
                     create[index],
                     "{admin:?} {health:?}"
                 );
-                for call in [Call::Join, Call::GetMeetingInfo, Call::IsMeetingRunning] {
+                for call in [ApiCall::Join, ApiCall::GetMeetingInfo, ApiCall::IsMeetingRunning] {
                     assert_eq!(decide(call, Some(known(admin, health))), join[index], "{admin:?} {health:?}");
                 }
-                assert_eq!(decide(Call::End, Some(known(admin, health))), end[index], "{admin:?} {health:?}");
+                assert_eq!(
+                    decide(ApiCall::End, Some(known(admin, health))),
+                    end[index],
+                    "{admin:?} {health:?}"
+                );
             }
         }
     }
@@ -89,14 +95,14 @@ mod tests {
     #[test]
     fn h4_a_meeting_on_an_unhealthy_server_is_never_placed_elsewhere() {
         for admin in [AdminState::Enabled, AdminState::Cordoned] {
-            assert_eq!(decide(Call::Create, Some(known(admin, Health::Unhealthy))), Decision::Forward);
+            assert_eq!(decide(ApiCall::Create, Some(known(admin, Health::Unhealthy))), Decision::Forward);
         }
     }
 
     #[test]
     fn an_unknown_meeting_can_be_created_and_nothing_else() {
-        assert_eq!(decide(Call::Create, None), Decision::Place);
-        for call in [Call::Join, Call::End, Call::GetMeetingInfo, Call::InsertDocument] {
+        assert_eq!(decide(ApiCall::Create, None), Decision::Place);
+        for call in [ApiCall::Join, ApiCall::End, ApiCall::GetMeetingInfo, ApiCall::InsertDocument] {
             assert_eq!(decide(call, None), Decision::Missing);
         }
     }

@@ -4,7 +4,7 @@ mod parameters;
 
 use std::{borrow::Cow, time::Duration};
 
-use usher_bbb::query::{Edit, RawQuery, decode, rewrite};
+use usher_bbb::query::{QueryEdit, RawQuery, decode, rewrite};
 use usher_model::{
     id::MeetingId,
     meeting::MeetingKey,
@@ -78,10 +78,11 @@ impl Rules {
     pub fn ruled<'p>(&self, parameters: &'p str, policy: &TenantPolicy) -> Cow<'p, str> {
         let query = RawQuery::new(parameters);
         let changes = changes(&policy.create_rules, query, &self.create_exclude);
-        let mut edits: Vec<Edit<'_>> = self.create_exclude.iter().map(|name| Edit::Remove(name)).collect();
+        let mut edits: Vec<QueryEdit<'_>> =
+            self.create_exclude.iter().map(|name| QueryEdit::Remove(name)).collect();
         edits.extend(changes.iter().map(Change::edit));
         if policy.presentation.as_ref().is_some_and(|shown| shown.forced) {
-            edits.extend(PRESENTATIONS.map(Edit::Remove));
+            edits.extend(PRESENTATIONS.map(QueryEdit::Remove));
         }
         if edits.is_empty() { Cow::Borrowed(parameters) } else { Cow::Owned(rewrite(parameters, &edits)) }
     }
@@ -102,18 +103,18 @@ impl Rules {
             query.pairs().any(|pair| pair.is(VOICE_BRIDGE) && decode(pair.value).trim() == TEST_BRIDGE);
         let max_minutes = shorter(self.max_minutes, policy.max_duration.as_secs() / 60);
         let limit = max_minutes.to_string();
-        let mut edits: Vec<Edit<'_>> = foreign.iter().map(|name| Edit::Remove(name)).collect();
+        let mut edits: Vec<QueryEdit<'_>> = foreign.iter().map(|name| QueryEdit::Remove(name)).collect();
         if max_minutes > 0 && !within(query, max_minutes) {
-            edits.push(Edit::Set("duration", &limit));
+            edits.push(QueryEdit::Set("duration", &limit));
         }
-        edits.extend(for_tests.then_some(Edit::Remove(VOICE_BRIDGE)));
+        edits.extend(for_tests.then_some(QueryEdit::Remove(VOICE_BRIDGE)));
         if !policy.dial_number.is_empty() {
-            edits.push(Edit::Set(DIAL_NUMBER, &policy.dial_number));
+            edits.push(QueryEdit::Set(DIAL_NUMBER, &policy.dial_number));
         }
-        edits.push(Edit::Set(TENANT_MARK, key.tenant.as_str()));
+        edits.push(QueryEdit::Set(TENANT_MARK, key.tenant.as_str()));
         let on_server = scope.scoped(key.meeting.as_str());
         let on_server = (!on_server.prefix.is_empty()).then(|| on_server.to_string());
-        edits.extend(on_server.as_deref().map(|id| Edit::Set("meetingID", id)));
+        edits.extend(on_server.as_deref().map(|id| QueryEdit::Set("meetingID", id)));
         rewrite(ruled, &edits)
     }
 
@@ -123,8 +124,8 @@ impl Rules {
     }
 
     /// Returns the changes to every join.
-    pub fn join(&self) -> Vec<Edit<'_>> {
-        self.join_exclude.iter().map(|name| Edit::Remove(name)).collect()
+    pub fn join(&self) -> Vec<QueryEdit<'_>> {
+        self.join_exclude.iter().map(|name| QueryEdit::Remove(name)).collect()
     }
 }
 
@@ -150,12 +151,12 @@ pub fn wishes(parameters: &str) -> Wishes {
 
 /// Returns the parameters of a create with the number that the room has.
 pub fn numbered(parameters: &str, bridge: VoiceBridge) -> String {
-    rewrite(parameters, &[Edit::Set(VOICE_BRIDGE, &bridge.to_string())])
+    rewrite(parameters, &[QueryEdit::Set(VOICE_BRIDGE, &bridge.to_string())])
 }
 
 /// Returns the changes to the create of a breakout room that `id` names: the server is to call it `instance`.
-pub fn as_room<'r>(id: &'r MeetingId, instance: &'r str) -> [Edit<'r>; 2] {
-    [Edit::Set("meetingID", instance), Edit::Set(ROOM_MARK, id.as_str())]
+pub fn as_room<'r>(id: &'r MeetingId, instance: &'r str) -> [QueryEdit<'r>; 2] {
+    [QueryEdit::Set("meetingID", instance), QueryEdit::Set(ROOM_MARK, id.as_str())]
 }
 
 /// Without these there is no call left.
@@ -219,7 +220,7 @@ mod tests {
         }
         let uncapped = sent(&rules(0, &[], &[]), "duration=999", "default", "a");
         assert_eq!(uncapped, "duration=999&meta_usher-tenant=default");
-        assert_eq!(rules(0, &[], &["avatarURL"]).join(), [Edit::Remove("avatarURL")]);
+        assert_eq!(rules(0, &[], &["avatarURL"]).join(), [QueryEdit::Remove("avatarURL")]);
     }
 
     #[test]

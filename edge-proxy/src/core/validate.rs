@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use usher_bbb::{
-    call::{Call, Strategy},
-    query::{Pair, RawQuery, decode},
+    call::{ApiCall, CallStrategy},
+    query::{QueryPair, RawQuery, decode},
     reply::Refusal,
 };
 
@@ -12,20 +12,20 @@ use usher_bbb::{
 ///
 /// # Errors
 /// The refusal that the caller gets.
-pub fn check(call: Call, parameters: &str) -> Result<Option<Cow<'_, str>>, Refusal> {
+pub fn check(call: ApiCall, parameters: &str) -> Result<Option<Cow<'_, str>>, Refusal> {
     super::limits::check(call, parameters)?;
     match call {
-        Call::Create => create(parameters).map(Some),
-        Call::Join => join(parameters).map(Some),
-        Call::SendChatMessage => {
+        ApiCall::Create => create(parameters).map(Some),
+        ApiCall::Join => join(parameters).map(Some),
+        ApiCall::SendChatMessage => {
             let id = meeting_id(parameters)?;
             chat(RawQuery::new(parameters))?;
             Ok(Some(id))
         }
-        Call::IsMeetingRunning | Call::End | Call::GetMeetingInfo | Call::InsertDocument => {
+        ApiCall::IsMeetingRunning | ApiCall::End | ApiCall::GetMeetingInfo | ApiCall::InsertDocument => {
             meeting_id(parameters).map(Some)
         }
-        call if call.strategy() == Strategy::Recordings => {
+        call if call.strategy() == CallStrategy::Recordings => {
             super::recordings::validate::check(call, parameters).map(|()| None)
         }
         _ => Ok(None),
@@ -41,7 +41,7 @@ fn meeting_id(parameters: &str) -> Result<Cow<'_, str>, Refusal> {
 }
 
 /// A second `meetingID` is refused: which one a server would take is not ours to guess.
-fn take_meeting_id<'a>(found: &mut Option<Cow<'a, str>>, pair: &Pair<'a>) -> Result<(), Refusal> {
+fn take_meeting_id<'a>(found: &mut Option<Cow<'a, str>>, pair: &QueryPair<'a>) -> Result<(), Refusal> {
     if pair.is("meetingID") && found.replace(decode(pair.value)).is_some() {
         return Err(Refusal::MEETING_ID_INVALID);
     }

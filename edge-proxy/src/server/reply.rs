@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use http_body_util::Full;
 use usher_bbb::{
-    call::{Call, ChecksumProblem},
+    call::{ApiCall, ChecksumProblem},
     reply::{self, Refusal},
 };
 
@@ -72,9 +72,9 @@ impl Reply {
     }
 
     /// Refuses, in BBB's words and in the language that the call answers in.
-    pub(super) fn refused_to(call: Call, refusal: &Refusal) -> Self {
+    pub(super) fn refused_to(call: ApiCall, refusal: &Refusal) -> Self {
         match call {
-            Call::PutRecordingTextTrack => Self::json(refusal.to_json_lines(), Outcome::refused),
+            ApiCall::PutRecordingTextTrack => Self::json(refusal.to_json_lines(), Outcome::refused),
             call if call.answers_json() => Self::json(refusal.to_json(), Outcome::refused),
             _ => Self::refused(refusal),
         }
@@ -86,11 +86,11 @@ impl Reply {
     }
 
     /// Refuses a checksum, in the words of the part of BBB that checks it.
-    pub(super) fn checksum(call: Call, problem: ChecksumProblem) -> Self {
+    pub(super) fn checksum(call: ApiCall, problem: ChecksumProblem) -> Self {
         let refusal = call.checksum_refusal(problem);
         match (call, problem) {
             // As BBB does it: what is missing is told in JSON, what is wrong in XML.
-            (Call::PutRecordingTextTrack, ChecksumProblem::Mismatch) => {
+            (ApiCall::PutRecordingTextTrack, ChecksumProblem::Mismatch) => {
                 Self::xml(refusal.to_xml(), Outcome::checksum)
             }
             _ => Self { outcome: Outcome::checksum, ..Self::refused_to(call, &refusal) },
@@ -99,11 +99,11 @@ impl Reply {
 
     /// Answers that the client may try again (I13).
     pub(super) fn unavailable() -> Self {
-        Self::unavailable_to(Call::Root)
+        Self::unavailable_to(ApiCall::Root)
     }
 
     /// Answers that the client may try again, in the language that the call answers in.
-    pub(super) fn unavailable_to(call: Call) -> Self {
+    pub(super) fn unavailable_to(call: ApiCall) -> Self {
         let mut reply = Self::refused_to(call, &Refusal::SERVER_UNAVAILABLE);
         reply.outcome = Outcome::unavailable;
         reply.response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);

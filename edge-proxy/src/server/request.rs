@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, header, request::Parts};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use usher_bbb::{
-    call::{BodyKind, Call, ChecksumProblem, Signing, Strategy},
+    call::{ApiCall, BodyKind, CallSigning, CallStrategy, ChecksumProblem},
     parse::unscoped,
     query::{rewrite, url_safe},
     reply::{self, Refusal},
@@ -48,7 +48,7 @@ const FIRST_TABLE: Duration = Duration::from_secs(2);
 /// What a request asks, verified.
 #[derive(Debug)]
 pub(super) struct Ask {
-    pub(super) call: Call,
+    pub(super) call: ApiCall,
     pub(super) tenant: TenantId,
     pub(super) table: Arc<LiveTable>,
     /// The tenant as the table had it.
@@ -95,23 +95,23 @@ impl Ask {
 }
 
 /// Returns the call that a path names, if it is one that is served.
-pub(super) fn call_of(path: &str) -> Option<Call> {
-    let call = Call::parse(target(path)?.call)?;
+pub(super) fn call_of(path: &str) -> Option<ApiCall> {
+    let call = ApiCall::parse(target(path)?.call)?;
     let served = matches!(
         call,
-        Call::Root
-            | Call::Create
-            | Call::Join
-            | Call::IsMeetingRunning
-            | Call::End
-            | Call::GetMeetingInfo
-            | Call::GetMeetings
-            | Call::GetSessions
-            | Call::InsertDocument
-            | Call::SendChatMessage
-            | Call::HooksPing
+        ApiCall::Root
+            | ApiCall::Create
+            | ApiCall::Join
+            | ApiCall::IsMeetingRunning
+            | ApiCall::End
+            | ApiCall::GetMeetingInfo
+            | ApiCall::GetMeetings
+            | ApiCall::GetSessions
+            | ApiCall::InsertDocument
+            | ApiCall::SendChatMessage
+            | ApiCall::HooksPing
     );
-    let families = [Strategy::Recordings, Strategy::Hooks];
+    let families = [CallStrategy::Recordings, CallStrategy::Hooks];
     (served || families.contains(&call.strategy())).then_some(call)
 }
 
@@ -126,9 +126,9 @@ pub(super) fn head_size<B>(request: &Request<B>) -> usize {
 }
 
 /// Tells whether a call takes a method; HEAD is a GET where nothing is changed by it.
-pub(super) fn accepts(call: Call, method: &Method) -> bool {
+pub(super) fn accepts(call: ApiCall, method: &Method) -> bool {
     if *method == Method::HEAD {
-        return call.is_read() || call == Call::Join;
+        return call.is_read() || call == ApiCall::Join;
     }
     call.accepts_method(method)
 }
@@ -162,18 +162,18 @@ pub(super) async fn admit(gateway: &Gateway, request: Request<Incoming>) -> Resu
     let target = target(parts.uri.path()).ok_or_else(unsupported)?;
     let call = call_of(parts.uri.path()).filter(|call| accepts(*call, &parts.method));
     let call = call.ok_or_else(unsupported)?;
-    let is_hook = call.strategy() == Strategy::Hooks || call == Call::HooksPing;
+    let is_hook = call.strategy() == CallStrategy::Hooks || call == ApiCall::HooksPing;
     if is_hook && gateway.hooks.is_none() {
         return Err(unsupported());
     }
-    if call == Call::HooksPing {
+    if call == ApiCall::HooksPing {
         return Err(Box::new(Reply::text(reply::PING)));
     }
     let kind = body_kind(call, &parts, &body)?;
     if body.size_hint().lower() > gateway.limits.body {
         return Err(refused(call, &too_large()));
     }
-    if call == Call::Root {
+    if call == ApiCall::Root {
         let asks_json =
             parts.headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/json");
         return Err(Box::new(if asks_json {
@@ -202,7 +202,7 @@ pub(super) async fn admit(gateway: &Gateway, request: Request<Incoming>) -> Resu
     let mut body = Some(body);
     // The parts of a text track are its file, which goes to a server as it is.
     let is_form = kind == Some(BodyKind::Form)
-        || (kind == Some(BodyKind::Multipart) && call != Call::PutRecordingTextTrack);
+        || (kind == Some(BodyKind::Multipart) && call != ApiCall::PutRecordingTextTrack);
     let form = match body.take_if(|_| is_form && leaves_room_for_form(query)) {
         Some(body) => Some(read_form(call, gateway, &parts, body).await?),
         None => None,
@@ -215,17 +215,19 @@ pub(super) async fn admit(gateway: &Gateway, request: Request<Incoming>) -> Resu
         return Err(refused(call, &not_enabled()));
     }
     let meeting = match validate::check(call, &parameters) {
-        Ok(Some(id)) if call == Call::Create && slot.meetings.scope().scoped(&id).chars() > SERVER_ID_MAX => {
+        Ok(Some(id))
+            if call == ApiCall::Create && slot.meetings.scope().scoped(&id).chars() > SERVER_ID_MAX =>
+        {
             return Err(refused(call, &too_long(slot.meetings.scope())));
         }
         Ok(id) => id
             .map(|id| MeetingId::parse(&id))
             .transpose()
             .map_err(|_| refused(call, &Refusal::MEETING_ID_LENGTH))?,
-        Err(refusal) if call == Call::Join => return Err(Box::new(join::refuse(&parameters, &refusal))),
+        Err(refusal) if call == ApiCall::Join => return Err(Box::new(join::refuse(&parameters, &refusal))),
         Err(refusal) => return Err(refused(call, &refusal)),
     };
-    let is_upload = kind == Some(BodyKind::Xml) || call == Call::PutRecordingTextTrack;
+    let is_upload = kind == Some(BodyKind::Xml) || call == ApiCall::PutRecordingTextTrack;
     let check = (kind == Some(BodyKind::Xml)).then(DocumentBody::default);
     let document = match body.filter(|_| kind.is_some() && is_upload) {
         Some(body) => Document::take(body, check, gateway.limits.body, gateway.limits.client)
@@ -240,8 +242,8 @@ pub(super) async fn admit(gateway: &Gateway, request: Request<Incoming>) -> Resu
 
 /// Refuses a request that nobody signed. Recording calls look at their parameters before they compare the
 /// checksum.
-fn unsigned(call: Call, problem: ChecksumProblem, given: &str, headers: &HeaderMap) -> Box<Reply> {
-    if problem == ChecksumProblem::Mismatch && call.signing() == Signing::Recording {
+fn unsigned(call: ApiCall, problem: ChecksumProblem, given: &str, headers: &HeaderMap) -> Box<Reply> {
+    if problem == ChecksumProblem::Mismatch && call.signing() == CallSigning::Recording {
         if let Err(refusal) = validate::check(call, given) {
             return refused(call, &refusal);
         }
@@ -256,7 +258,7 @@ fn unsigned(call: Call, problem: ChecksumProblem, given: &str, headers: &HeaderM
 
 /// Reads the parameters of a body, as a form holds them.
 async fn read_form(
-    call: Call,
+    call: ApiCall,
     gateway: &Gateway,
     parts: &Parts,
     body: Incoming,
@@ -280,7 +282,7 @@ async fn read_form(
 }
 
 /// Returns the kind of a body that the call takes. GETs have none, whatever their headers say.
-fn body_kind(call: Call, parts: &Parts, body: &Incoming) -> Result<Option<BodyKind>, Box<Reply>> {
+fn body_kind(call: ApiCall, parts: &Parts, body: &Incoming) -> Result<Option<BodyKind>, Box<Reply>> {
     if parts.method != Method::POST || body.is_end_stream() {
         return Ok(None);
     }
@@ -291,11 +293,11 @@ fn body_kind(call: Call, parts: &Parts, body: &Incoming) -> Result<Option<BodyKi
     }
 }
 
-fn refused(call: Call, refusal: &Refusal) -> Box<Reply> {
+fn refused(call: ApiCall, refusal: &Refusal) -> Box<Reply> {
     Box::new(Reply::refused_to(call, refusal))
 }
 
-fn refused_body(call: Call, error: &BodyError) -> Box<Reply> {
+fn refused_body(call: ApiCall, error: &BodyError) -> Box<Reply> {
     refused(
         call,
         &match error {

@@ -13,7 +13,7 @@ use http::{HeaderValue, Request, Version, header};
 use hyper::body::Incoming;
 use tracing::{Instrument, info_span};
 use usher_bbb::{
-    call::{Call, Strategy},
+    call::{ApiCall, CallStrategy},
     reply::Refusal,
 };
 use usher_model::id::TenantId;
@@ -127,7 +127,7 @@ impl hyper::service::Service<Request<Incoming>> for Service {
 }
 
 impl Service {
-    fn at_once(&self, request: &Request<Incoming>) -> Option<(Option<Call>, Reply)> {
+    fn at_once(&self, request: &Request<Incoming>) -> Option<(Option<ApiCall>, Reply)> {
         if self.admission == Admission::Shed {
             return Some((request::call_of(request.uri().path()), Reply::unavailable()));
         }
@@ -135,7 +135,7 @@ impl Service {
             let refusal = Refusal::validation("Request head is too large");
             return Some((request::call_of(request.uri().path()), Reply::refused(&refusal)));
         }
-        join::at_once(&self.gateway, request).map(|reply| (Some(Call::Join), reply))
+        join::at_once(&self.gateway, request).map(|reply| (Some(ApiCall::Join), reply))
     }
 
     /// Says in the last answer of a connection that it is: the client then sends its next request
@@ -159,7 +159,7 @@ impl Gateway {
             Err(request) => request,
         };
         let call = request::call_of(request.uri().path());
-        let span = info_span!("request", call = call.map_or("unknown", Call::name));
+        let span = info_span!("request", call = call.map_or("unknown", ApiCall::name));
         telemetry::extract(request.headers(), &span);
         let metrics = self.metrics.clone();
         let reply = async move {
@@ -184,12 +184,12 @@ impl Gateway {
 
     async fn answer(self: Arc<Self>, ask: Ask) -> Reply {
         match ask.call {
-            Call::Create => super::calls::create::create(self, ask).await,
-            Call::Join => join::join(&self, &ask).await,
-            Call::GetMeetings => super::calls::lists::get_meetings(&self, &ask).await,
-            Call::GetSessions => super::calls::lists::get_sessions(&self, &ask).await,
-            call if call.strategy() == Strategy::Hooks => super::calls::hooks::answer(&self, &ask).await,
-            call if call.strategy() == Strategy::Recordings => {
+            ApiCall::Create => super::calls::create::create(self, ask).await,
+            ApiCall::Join => join::join(&self, &ask).await,
+            ApiCall::GetMeetings => super::calls::lists::get_meetings(&self, &ask).await,
+            ApiCall::GetSessions => super::calls::lists::get_sessions(&self, &ask).await,
+            call if call.strategy() == CallStrategy::Hooks => super::calls::hooks::answer(&self, &ask).await,
+            call if call.strategy() == CallStrategy::Recordings => {
                 super::calls::recordings::answer(&self, ask).await
             }
             _ => meeting_calls::ask_owner(&self, ask).await,

@@ -4,7 +4,7 @@ use std::{error::Error, io};
 
 use http::StatusCode;
 use hyper_util::client::legacy;
-use usher_bbb::{parse::Outcome, reply::Refusal};
+use usher_bbb::{parse::ReplyHeader, reply::Refusal};
 use usher_proto::v1::FailureKind;
 
 /// No descriptor is left, on this machine or in this process; the same number on every Unix.
@@ -17,7 +17,7 @@ pub struct Answer {
     /// As it came: XML, or JSON from the calls about text tracks.
     pub text: String,
     /// What it says.
-    pub outcome: Outcome,
+    pub outcome: ReplyHeader,
 }
 
 impl std::fmt::Debug for Answer {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use tracing::debug;
-use usher_bbb::call::Call;
+use usher_bbb::call::ApiCall;
 use usher_model::id::ServerId;
 use usher_proto::v1::FailureKind;
 use usher_runtime::tasks::Tasks;
@@ -43,13 +43,13 @@ impl PassiveReports {
     }
 
     /// Notes that a server answered a call.
-    pub fn succeeded(&self, server: &ServerId, call: Call) {
+    pub fn succeeded(&self, server: &ServerId, call: ApiCall) {
         self.lock().ledger.succeeded(server, call, Instant::now());
     }
 
     /// Reports a failure, unless the server was reported just now: then the next report carries this one's
     /// evidence too.
-    pub fn failed(&self, server: &ServerId, kind: FailureKind, call: Call, caller: &Caller) {
+    pub fn failed(&self, server: &ServerId, kind: FailureKind, call: ApiCall, caller: &Caller) {
         let Some(evidence) = self.lock().due_report(server, kind, call, caller, Instant::now()) else {
             return;
         };
@@ -71,7 +71,7 @@ impl Noted {
         &mut self,
         server: &ServerId,
         kind: FailureKind,
-        call: Call,
+        call: ApiCall,
         caller: &Caller,
         now: Instant,
     ) -> Option<Evidence> {

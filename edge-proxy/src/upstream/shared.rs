@@ -11,7 +11,7 @@ use futures::{
     future::{BoxFuture, Shared},
 };
 use prometheus_client::metrics::counter::Counter;
-use usher_bbb::call::Call;
+use usher_bbb::call::ApiCall;
 use usher_model::id::ServerId;
 use usher_proto::v1::FailureKind;
 use usher_runtime::tasks::Tasks;
@@ -28,7 +28,7 @@ type Flight = Shared<BoxFuture<'static, Outcome>>;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Key {
     server: ServerId,
-    call: Call,
+    call: ApiCall,
     parameters: String,
 }
 
@@ -58,7 +58,7 @@ impl SharedReads {
     pub async fn read<F>(
         &self,
         server: &ServerId,
-        call: Call,
+        call: ApiCall,
         parameters: &str,
         fetch: impl FnOnce() -> F,
     ) -> Outcome
@@ -133,7 +133,7 @@ mod tests {
         let (calls, gate) = (Arc::new(AtomicU32::new(0)), Arc::new(Notify::new()));
         let read = |parameters: &'static str| {
             let (calls, gate) = (Arc::clone(&calls), Arc::clone(&gate));
-            reads.read(&server, Call::GetMeetingInfo, parameters, move || async move {
+            reads.read(&server, ApiCall::GetMeetingInfo, parameters, move || async move {
                 calls.fetch_add(1, Ordering::SeqCst);
                 gate.notified().await;
                 Ok(answer())
@@ -158,13 +158,13 @@ mod tests {
         let server = ServerId::parse("a").unwrap();
         let gate = Arc::new(Notify::new());
         let held = Arc::clone(&gate);
-        let mut old = Box::pin(reads.read(&server, Call::GetMeetingInfo, "m", move || async move {
+        let mut old = Box::pin(reads.read(&server, ApiCall::GetMeetingInfo, "m", move || async move {
             held.notified().await;
             Err(CallError::Unknown(FailureKind::Timeout))
         }));
         assert!(futures::poll!(&mut old).is_pending());
         reads.changed(&server);
-        let new = reads.read(&server, Call::GetMeetingInfo, "m", || async { Ok(answer()) }).await;
+        let new = reads.read(&server, ApiCall::GetMeetingInfo, "m", || async { Ok(answer()) }).await;
         assert!(new.is_ok());
         gate.notify_one();
         assert!(old.await.is_err());

@@ -86,7 +86,7 @@ async fn another_tenants_application_hears_of_its_own_id() {
         encode("https://school.test/cb")
     );
     let signed = usher_bbb::checksum::sign_query(
-        usher_bbb::checksum::Algorithm::Sha256,
+        usher_bbb::checksum::ChecksumAlgorithm::Sha256,
         "create",
         query,
         &Secret::new("school-secret"),
@@ -112,8 +112,8 @@ async fn another_tenants_application_hears_of_its_own_id() {
 
 /// Calls as the tenant `school`.
 async fn as_school(cluster: &Cluster, call: &str, query: &str) -> crate::support::Answer {
-    use usher_bbb::checksum::{Algorithm, sign_query};
-    let signed = sign_query(Algorithm::Sha256, call, query.to_owned(), &Secret::new("school-secret"));
+    use usher_bbb::checksum::{ChecksumAlgorithm, sign_query};
+    let signed = sign_query(ChecksumAlgorithm::Sha256, call, query.to_owned(), &Secret::new("school-secret"));
     cluster.client.get(&format!("/school/bigbluebutton/api/{call}?{signed}")).await
 }
 

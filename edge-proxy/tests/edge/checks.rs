@@ -2,8 +2,8 @@
 //! parameters, route.
 
 use usher_bbb::{
-    call::Call,
-    checksum::{Algorithm, sign_query},
+    call::ApiCall,
+    checksum::{ChecksumAlgorithm, sign_query},
     secret::Secret,
 };
 use usher_model::id::TenantId;
@@ -76,7 +76,7 @@ async fn s12_every_hash_and_every_secret_is_good_and_revoking_one_disturbs_no_ot
         };
         cluster.client.get(&format!("{API}/isMeetingRunning?{query}")).await
     };
-    for algorithm in Algorithm::ALL {
+    for algorithm in ChecksumAlgorithm::ALL {
         for secret in [SECRET, "second"] {
             assert_eq!(ask(algorithm, secret, false).await.text("running"), "false");
             assert_eq!(ask(algorithm, secret, true).await.text("running"), "false");
@@ -85,14 +85,14 @@ async fn s12_every_hash_and_every_secret_is_good_and_revoking_one_disturbs_no_ot
     }
     cluster.plane.set_tenant(tenant(TenantId::DEFAULT, &["second"], &[]));
     cluster.settled().await;
-    assert_eq!(ask(Algorithm::Sha1, SECRET, false).await.key(), "checksumError");
-    assert!(ask(Algorithm::Sha1, "second", false).await.is_success());
+    assert_eq!(ask(ChecksumAlgorithm::Sha1, SECRET, false).await.key(), "checksumError");
+    assert!(ask(ChecksumAlgorithm::Sha1, "second", false).await.is_success());
 }
 
 #[tokio::test]
 async fn checksums_come_before_parameters_and_parameters_before_the_route() {
     let cluster = Cluster::start(0).await;
-    for call in Call::all() {
+    for call in ApiCall::all() {
         let call = call.name();
         if !["create", "isMeetingRunning", "end", "getMeetingInfo", "sendChatMessage", "join"].contains(&call)
         {
@@ -144,7 +144,8 @@ async fn tenants_are_told_by_path_and_by_host_and_can_be_switched_off() {
     let cluster = Cluster::start(1).await;
     cluster.plane.set_tenant(tenant("school", &["school-secret"], &["bbb.school.test"]));
     cluster.settled().await;
-    let query = sign_query(Algorithm::Sha256, "getMeetings", String::new(), &Secret::new("school-secret"));
+    let query =
+        sign_query(ChecksumAlgorithm::Sha256, "getMeetings", String::new(), &Secret::new("school-secret"));
     let host = [("host", "BBB.School.test:8443")];
     let by_path = format!("/school/bigbluebutton/api/getMeetings?{query}");
     let by_host = format!("{API}/getMeetings?{query}");
@@ -165,7 +166,7 @@ async fn tenants_are_told_by_path_and_by_host_and_can_be_switched_off() {
 async fn every_position_and_encoding_of_the_vectors_verifies() {
     let cluster = Cluster::start(0).await;
     let of = |call: &str, query: &str| {
-        let signed = sign_query(Algorithm::Sha1, call, query.to_owned(), &Secret::new(SECRET));
+        let signed = sign_query(ChecksumAlgorithm::Sha1, call, query.to_owned(), &Secret::new(SECRET));
         signed.rsplit_once("checksum=").map(|(_, sum)| sum.to_owned()).expect("is signed")
     };
     let join =

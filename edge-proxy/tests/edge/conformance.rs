@@ -9,9 +9,9 @@ mod servers;
 mod tenants;
 
 use usher_bbb::{
-    call::{BodyKind, Call, Signing, Strategy},
-    checksum::{Algorithm, sign},
-    parse::Outcome,
+    call::{ApiCall, BodyKind, CallSigning, CallStrategy},
+    checksum::{ChecksumAlgorithm, sign},
+    parse::ReplyHeader,
     query::{RawQuery, decode, rebuilt_form},
     secret::Secret,
 };
@@ -41,25 +41,26 @@ pub(super) enum Way {
 }
 
 /// Every call that an application makes about meetings and recordings.
-pub(super) fn calls() -> impl Iterator<Item = Call> {
-    Call::all().filter(|call| {
-        let theirs = matches!(call.strategy(), Strategy::Hooks | Strategy::Session | Strategy::Gone);
+pub(super) fn calls() -> impl Iterator<Item = ApiCall> {
+    ApiCall::all().filter(|call| {
+        let theirs =
+            matches!(call.strategy(), CallStrategy::Hooks | CallStrategy::Session | CallStrategy::Gone);
         call.is_signed() && !theirs
     })
 }
 
 /// Every way to make a call.
-pub(super) fn ways(call: Call) -> Vec<Way> {
+pub(super) fn ways(call: ApiCall) -> Vec<Way> {
     let post = call.accepts_method(&http::Method::POST);
     let takes = |kind| post && call.accepts_body(kind);
     let mut ways = Vec::new();
     ways.extend(call.accepts_method(&http::Method::GET).then_some(Way::Get));
     if takes(BodyKind::Form) {
         ways.extend([Way::Form, Way::FormBeside]);
-        ways.extend((call.signing() == Signing::Meeting).then_some(Way::OldForm));
+        ways.extend((call.signing() == CallSigning::Meeting).then_some(Way::OldForm));
     }
     match call {
-        Call::PutRecordingTextTrack => ways.push(Way::File),
+        ApiCall::PutRecordingTextTrack => ways.push(Way::File),
         _ => ways.extend(takes(BodyKind::Multipart).then_some(Way::Parts)),
     }
     ways.extend(takes(BodyKind::Xml).then_some(Way::Xml));
@@ -85,12 +86,12 @@ impl Caller {
         Self { client: client.clone(), prefix: format!("/{id}"), secret: Secret::new(secret) }
     }
 
-    pub(super) fn checksum(&self, call: Call, query: &str) -> String {
-        sign(Algorithm::Sha256, call.name(), query, &self.secret)
+    pub(super) fn checksum(&self, call: ApiCall, query: &str) -> String {
+        sign(ChecksumAlgorithm::Sha256, call.name(), query, &self.secret)
     }
 
     /// Makes a call, signed.
-    pub(super) async fn call(&self, call: Call, query: &str, way: Way) -> Answer {
+    pub(super) async fn call(&self, call: ApiCall, query: &str, way: Way) -> Answer {
         let checksum = match way {
             Way::Get | Way::Xml | Way::File => self.checksum(call, query),
             Way::Form | Way::FormBeside | Way::Parts => self.checksum(call, ""),
@@ -100,7 +101,7 @@ impl Caller {
     }
 
     /// Makes a call with these checksums.
-    pub(super) async fn send(&self, call: Call, query: &str, way: Way, checksums: &[&str]) -> Answer {
+    pub(super) async fn send(&self, call: ApiCall, query: &str, way: Way, checksums: &[&str]) -> Answer {
         let signed: Vec<String> = checksums.iter().map(|sum| format!("checksum={sum}")).collect();
         let with = |query: &str| {
             let parts = [query].into_iter().filter(|part| !part.is_empty());
@@ -139,7 +140,7 @@ fn file(text: &str) -> String {
 }
 
 /// Reads an answer in the language of its call; refusals of what is signed wrongly are XML everywhere.
-pub(super) fn said(call: Call, answer: &Answer) -> Outcome {
+pub(super) fn said(call: ApiCall, answer: &Answer) -> ReplyHeader {
     if call.answers_json() && answer.body.trim_start().starts_with('{') {
         answer.json()
     } else {
@@ -148,7 +149,7 @@ pub(super) fn said(call: Call, answer: &Answer) -> Outcome {
 }
 
 /// Asserts that a call is refused with this key, in these words and in no other shape.
-pub(super) fn assert_refused(call: Call, answer: &Answer, (key, message): (&str, &str), what: &str) {
+pub(super) fn assert_refused(call: ApiCall, answer: &Answer, (key, message): (&str, &str), what: &str) {
     let outcome = said(call, answer);
     let found = (outcome.success, outcome.key.as_str(), outcome.message.as_str());
     assert_eq!(found, (false, key, message), "{what}: {answer:?}");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use usher_bbb::call::Call;
+use usher_bbb::call::ApiCall;
 use usher_bbb_sim::{Fault, FaultKind};
 use usher_model::{
     id::{InternalMeetingId, ServerId},
@@ -16,7 +16,7 @@ const MODULES: &str =
     "<modules><module name=\"presentation\"><document name=\"a\">QUJD</document></module></modules>";
 
 /// A cluster whose server takes three times as long as a create, or any other call, may.
-async fn slow(call: Call) -> Cluster {
+async fn slow(call: ApiCall) -> Cluster {
     let cluster = Cluster::start_with(1, |settings| {
         settings.meetings.create_timeout = Duration::from_millis(300);
         settings.meetings.call_timeout = Duration::from_millis(300);
@@ -43,7 +43,7 @@ async fn create(cluster: &Cluster, query: &str, body: &'static str) -> Answer {
 
 #[tokio::test]
 async fn a_create_whose_meeting_is_listed_may_take_as_long_as_its_documents() {
-    let cluster = slow(Call::Create).await;
+    let cluster = slow(ApiCall::Create).await;
     list(&cluster, "room").await;
     assert!(create(&cluster, "meetingID=room&name=Room", MODULES).await.is_success());
     list(&cluster, "second").await;
@@ -56,7 +56,7 @@ async fn a_create_whose_meeting_is_listed_may_take_as_long_as_its_documents() {
 
 #[tokio::test]
 async fn h13_a_create_whose_meeting_nobody_has_seen_is_given_up_in_time() {
-    let cluster = slow(Call::Create).await;
+    let cluster = slow(ApiCall::Create).await;
     assert!(create(&cluster, "meetingID=room&name=Room", MODULES).await.is_retryable());
     let heard = cluster.plane.heard();
     assert!(heard.iter().any(|heard| matches!(heard, Heard::Abandoned { definite: false, .. })), "{heard:?}");
@@ -64,7 +64,7 @@ async fn h13_a_create_whose_meeting_nobody_has_seen_is_given_up_in_time() {
 
 #[tokio::test]
 async fn a_document_may_be_inserted_slowly() {
-    let cluster = slow(Call::InsertDocument).await;
+    let cluster = slow(ApiCall::InsertDocument).await;
     cluster.client.create("room").await;
     cluster.confirmed("room").await;
     let path = format!("/bigbluebutton/api/insertDocument?{}", signed("insertDocument", "meetingID=room"));

@@ -1,7 +1,7 @@
 //! Golden answers of the calls about meetings, element by element as wire-contract 3 has them. `*` stands for
 //! whatever a server makes up: times, ids, bridges.
 
-use usher_bbb::call::Call;
+use usher_bbb::call::ApiCall;
 
 use crate::support::{Answer, Cluster, raw, signed, tokens};
 
@@ -145,10 +145,17 @@ async fn the_root_answers_in_json_for_those_who_ask_so() {
 async fn calls_of_sessions_and_of_the_past_are_not_supported() {
     let cluster = Cluster::start(1).await;
     let unsupported = failed("unsupportedRequest", "This request is not supported.");
-    let sessions = [Call::GetJoinUrl, Call::LearningDashboard, Call::Stuns, Call::SignOut, Call::Enter];
-    let past =
-        [Call::GuestWait, Call::Feedback, Call::GetDefaultConfigXml, Call::SetConfigXml, Call::SetPollXml];
-    let names = sessions.into_iter().chain(past).map(Call::name).chain(["rap/publish", "createX", "CREATE"]);
+    let sessions =
+        [ApiCall::GetJoinUrl, ApiCall::LearningDashboard, ApiCall::Stuns, ApiCall::SignOut, ApiCall::Enter];
+    let past = [
+        ApiCall::GuestWait,
+        ApiCall::Feedback,
+        ApiCall::GetDefaultConfigXml,
+        ApiCall::SetConfigXml,
+        ApiCall::SetPollXml,
+    ];
+    let names =
+        sessions.into_iter().chain(past).map(ApiCall::name).chain(["rap/publish", "createX", "CREATE"]);
     for name in names {
         for method in ["GET", "POST"] {
             let path = format!("{API}/{name}?{}", signed(name, "meetingID=room&sessionToken=x"));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use usher_bbb::{
-    checksum::{Algorithm, sign},
+    checksum::{ChecksumAlgorithm, sign},
     secret::Secret,
 };
 use usher_model::{
@@ -28,7 +28,7 @@ async fn cluster() -> Cluster {
 
 /// Calls as a tenant other than `default`.
 async fn as_school(cluster: &Cluster, call: &str, query: &str) -> Answer {
-    let checksum = sign(Algorithm::Sha1, call, query, &Secret::new("school-secret"));
+    let checksum = sign(ChecksumAlgorithm::Sha1, call, query, &Secret::new("school-secret"));
     let and = if query.is_empty() { "" } else { "&" };
     cluster.client.get(&format!("/school/bigbluebutton/api/{call}?{query}{and}checksum={checksum}")).await
 }
@@ -173,7 +173,7 @@ async fn events_are_taken_from_the_server_that_has_the_address_and_from_nobody_e
     let post = async |url: &str, headers: &[(&str, &str)], form: &str| {
         cluster.client.send("POST", &path(url), headers, form.to_owned()).await.status.as_u16()
     };
-    let by = |secret: &str| signed_url(Algorithm::Sha1, &ours, FORM, &Secret::new(secret));
+    let by = |secret: &str| signed_url(ChecksumAlgorithm::Sha1, &ours, FORM, &Secret::new(secret));
     assert_eq!(post(&by("another"), &[], FORM).await, 401);
     assert_eq!(post(&ours, &[], FORM).await, 401);
     assert_eq!(post(&by("server-secret-0"), &[], &FORM.replace("17", "18")).await, 401);
@@ -182,7 +182,7 @@ async fn events_are_taken_from_the_server_that_has_the_address_and_from_nobody_e
     assert_eq!(post(&url(&state("gone")), &[], FORM).await, 404, "no server of the fleet");
     assert_eq!(cluster.client.get(&path(&ours)).await.status, 405);
     assert!(accepted(&cluster.plane).is_empty());
-    for algorithm in Algorithm::ALL {
+    for algorithm in ChecksumAlgorithm::ALL {
         let signed = signed_url(algorithm, &ours, FORM, &Secret::new("server-secret-0"));
         assert_eq!(post(&signed, &[], FORM).await, 200);
     }
@@ -198,7 +198,7 @@ async fn events_are_taken_from_the_server_that_has_the_address_and_from_nobody_e
     };
     assert!(heard.iter().all(|request| *request == expected), "{heard:?}");
     let large = format!("domain=x&event={}&timestamp=1", "x".repeat(2 << 20));
-    let signed = signed_url(Algorithm::Sha1, &ours, &large, &Secret::new("server-secret-0"));
+    let signed = signed_url(ChecksumAlgorithm::Sha1, &ours, &large, &Secret::new("server-secret-0"));
     assert_eq!(post(&signed, &[], &large).await, 200, "it would stand in the way of all that follow");
     assert_eq!(accepted(&cluster.plane).len(), 5, "and is lost");
     cluster.plane.kill().await;

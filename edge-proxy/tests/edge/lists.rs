@@ -3,9 +3,9 @@
 use std::time::Instant;
 
 use usher_bbb::{
-    call::Call,
-    checksum::{Algorithm, sign_query},
-    parse::{Answer as Parsed, meetings},
+    call::ApiCall,
+    checksum::{ChecksumAlgorithm, sign_query},
+    parse::{ServerReply as Parsed, meetings},
     secret::Secret,
 };
 use usher_bbb_sim::{Fault, FaultKind};
@@ -78,7 +78,8 @@ async fn a_tenant_sees_nothing_of_another() {
     cluster.plane.set_tenant(tenant("school", &["school-secret"], &[]));
     cluster.client.create("room").await;
     cluster.settled().await;
-    let query = sign_query(Algorithm::Sha256, "getMeetings", String::new(), &Secret::new("school-secret"));
+    let query =
+        sign_query(ChecksumAlgorithm::Sha256, "getMeetings", String::new(), &Secret::new("school-secret"));
     let answer = cluster.client.get(&format!("/school/bigbluebutton/api/getMeetings?{query}")).await;
     assert_eq!((ids(&answer).len(), answer.key().as_str()), (0, "noMeetings"));
 }
@@ -96,7 +97,7 @@ async fn lists_asked_for_at_once_are_one_call_a_server() {
     let cluster = Cluster::start(2).await;
     let slow = FaultKind::Slow(std::time::Duration::from_millis(300));
     for sim in &cluster.sims {
-        sim.faults().set(Fault::new(slow).on(Call::GetMeetings)).await;
+        sim.faults().set(Fault::new(slow).on(ApiCall::GetMeetings)).await;
     }
     let asking = (0..30).map(|_| cluster.client.call("getMeetings", ""));
     assert!(futures::future::join_all(asking).await.iter().all(Answer::is_success));

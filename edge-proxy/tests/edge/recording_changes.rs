@@ -2,8 +2,8 @@
 //! everywhere or an error.
 
 use usher_bbb::{
-    call::Call,
-    checksum::{Algorithm, sign_query},
+    call::ApiCall,
+    checksum::{ChecksumAlgorithm, sign_query},
     secret::Secret,
 };
 use usher_bbb_sim::{Fault, FaultKind, SimRecording, SimState};
@@ -97,17 +97,17 @@ async fn a_copy_on_another_server_is_changed_too() {
 async fn what_is_not_done_everywhere_is_an_error_that_can_be_tried_again() {
     let (cluster, [a, b]) = fleet().await;
     let publish = format!("recordID={a},{b}&publish=true");
-    cluster.sims[1].faults().set(Fault::new(FaultKind::Status500).on(Call::PublishRecordings)).await;
+    cluster.sims[1].faults().set(Fault::new(FaultKind::Status500).on(ApiCall::PublishRecordings)).await;
     assert!(cluster.client.call("publishRecordings", &publish).await.is_retryable());
     cluster.sims[1].faults().clear().await;
-    cluster.sims[1].faults().set(Fault::new(FaultKind::LostAnswer).on(Call::PublishRecordings)).await;
+    cluster.sims[1].faults().set(Fault::new(FaultKind::LostAnswer).on(ApiCall::PublishRecordings)).await;
     assert!(cluster.client.call("publishRecordings", &publish).await.is_retryable());
     cluster.sims[1].faults().clear().await;
     assert!(cluster.client.call("publishRecordings", &publish).await.is_success());
     assert_eq!(cluster.states(), [SimState::Published, SimState::Published]);
 
     let delete = format!("recordID={a},{b}");
-    cluster.sims[1].faults().set(Fault::new(FaultKind::Status500).on(Call::DeleteRecordings)).await;
+    cluster.sims[1].faults().set(Fault::new(FaultKind::Status500).on(ApiCall::DeleteRecordings)).await;
     assert!(cluster.client.call("deleteRecordings", &delete).await.is_retryable());
     cluster.sims[1].faults().clear().await;
     assert!(cluster.client.call("deleteRecordings", &delete).await.is_success(), "half was deleted before");
@@ -142,7 +142,7 @@ async fn nobody_changes_another_tenants_recordings() {
     let theirs = cluster.sims[0].recordings()[1].record_id.clone();
     for call in ["publishRecordings", "updateRecordings", "deleteRecordings"] {
         let query = |id: &str| format!("recordID={id}&publish=false&meta_x=1&meta_usher-tenant=school");
-        let signed = sign_query(Algorithm::Sha256, call, query(&a), &Secret::new("school-secret"));
+        let signed = sign_query(ChecksumAlgorithm::Sha256, call, query(&a), &Secret::new("school-secret"));
         let answer = cluster.client.get(&format!("/school{API}/{call}?{signed}")).await;
         assert_eq!(answer.key(), "notFound", "{call}");
         assert_eq!(cluster.client.call(call, &query(&theirs)).await.key(), "notFound", "{call}");

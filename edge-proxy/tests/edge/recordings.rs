@@ -4,8 +4,8 @@
 use std::time::Instant;
 
 use usher_bbb::{
-    checksum::{Algorithm, sign_query},
-    parse::{Answer as Parsed, recordings},
+    checksum::{ChecksumAlgorithm, sign_query},
+    parse::{ServerReply as Parsed, recordings},
     secret::Secret,
 };
 use usher_bbb_sim::{BbbSim, FaultKind, SimFormat, SimOptions, SimRecording, SimState};
@@ -202,8 +202,12 @@ async fn two_tenants_with_equal_ids_see_each_its_own() {
     cluster.sims[1].add_recording(SimRecording::new("room", 3).with("usher-tenant", "default"));
     cluster.sims[1].add_recording(SimRecording::new("other~room", 4).with("usher-tenant", "other"));
     let school = async |query: &str| {
-        let query =
-            sign_query(Algorithm::Sha256, "getRecordings", query.to_owned(), &Secret::new("school-secret"));
+        let query = sign_query(
+            ChecksumAlgorithm::Sha256,
+            "getRecordings",
+            query.to_owned(),
+            &Secret::new("school-secret"),
+        );
         cluster.client.get(&format!("/school{API}/getRecordings?{query}")).await
     };
     for query in ["", "meetingID=room", "state=any"] {

@@ -1,8 +1,8 @@
 //! Two tenants behind one edge, on the same servers, with the same ids.
 
 use usher_bbb::{
-    checksum::{Algorithm, sign_query},
-    parse::{Answer as Parsed, meetings},
+    checksum::{ChecksumAlgorithm, sign_query},
+    parse::{ServerReply as Parsed, meetings},
     query::RawQuery,
     secret::Secret,
 };
@@ -35,7 +35,7 @@ impl Tenant {
 
     pub(crate) fn path(&self, call: &str, query: &str) -> String {
         let secret = Secret::new(&Self::secret(self.id));
-        let signed = sign_query(Algorithm::Sha256, call, query.to_owned(), &secret);
+        let signed = sign_query(ChecksumAlgorithm::Sha256, call, query.to_owned(), &secret);
         format!("/{}/bigbluebutton/api/{call}?{signed}", self.id)
     }
 

@@ -1,6 +1,6 @@
 //! `getRecordingTextTracks` and `putRecordingTextTrack`: JSON, and a file on its way to the server.
 
-use usher_bbb::parse::Outcome;
+use usher_bbb::parse::ReplyHeader;
 use usher_bbb_sim::{FaultKind, SimRecording};
 
 use crate::support::{Answer, Cluster, signed};
@@ -28,7 +28,7 @@ async fn put(cluster: &Cluster, query: &str, file: &str) -> Answer {
 }
 
 fn key(answer: &Answer) -> (bool, String) {
-    let Outcome { success, key, .. } = answer.json();
+    let ReplyHeader { success, key, .. } = answer.json();
     (success, key)
 }
 
@@ -64,7 +64,7 @@ async fn failures_are_told_in_the_language_of_each() {
         ("recordID=x&kind=captions&lang=en", "noRecordings", "No recording was found for x"),
         (&good.replace("=en", "=xx__"), "invalidLang", "Malformed lang param, received=xx__"),
     ] {
-        let Outcome { success, key, message: said } = put(&cluster, query, "WEBVTT").await.json();
+        let ReplyHeader { success, key, message: said } = put(&cluster, query, "WEBVTT").await.json();
         assert_eq!((success, key.as_str(), said.as_str()), (false, expected, message), "{query}");
     }
     assert_eq!(key(&put(&cluster, &good.replace("subtitles", "noise"), "x").await).1, "invalidKind");
@@ -87,7 +87,7 @@ async fn failures_are_told_in_the_language_of_each() {
 
     let get = async |query: &str| cluster.client.call("getRecordingTextTracks", query).await;
     assert_eq!(key(&get("").await).1, "missingParamRecordID");
-    let Outcome { key: said, message, .. } = get("recordID=none").await.json();
+    let ReplyHeader { key: said, message, .. } = get("recordID=none").await.json();
     assert_eq!((said.as_str(), message.as_str()), ("noRecordings", "No recording found for none"));
     let unsigned = cluster.client.get(&format!("{API}/getRecordingTextTracks?recordID={id}")).await;
     assert_eq!(key(&unsigned).1, "checksumError");

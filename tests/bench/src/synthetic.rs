@@ -1,7 +1,7 @@
 //! A made-up fleet: every number names one meeting, its server and its place in the routing table.
 
 use sha1::{Digest as _, Sha1};
-use usher_bbb::{checksum::Algorithm, secret::Secret};
+use usher_bbb::{checksum::ChecksumAlgorithm, secret::Secret};
 use usher_model::{
     id::{IdError, InternalMeetingId, MeetingId, ServerId, TenantId},
     meeting::MeetingKey,
@@ -62,7 +62,7 @@ pub(crate) fn servers() -> Result<Vec<ServerRoute>, IdError> {
             secret: Secret::new(&format!("secret-of-server-{number:02}-0123456789abcdef")),
             admin: AdminState::Enabled,
             health: Health::Online,
-            algorithm: Algorithm::Sha256,
+            algorithm: ChecksumAlgorithm::Sha256,
         })
     };
     (0..SERVERS).map(server).collect()

@@ -1,7 +1,7 @@
 //! `getRecordings`, with the faults that servers have: list entries are decoded twice, paging counts
 //! formats, and what is out of range is an exception.
 
-use usher_bbb::{query::decode, reply::xml::Xml};
+use usher_bbb::{query::decode, reply::xml::XmlDocument};
 
 use super::{entries, metadata};
 use crate::{
@@ -52,7 +52,7 @@ fn answer(context: &Context<'_>, found: &[&SimRecording], page: Option<(usize, u
     if found.is_empty() {
         return nothing(true, "There are no recordings for the meeting(s).");
     }
-    let mut xml = Xml::new();
+    let mut xml = XmlDocument::new();
     xml.element("response", |xml| {
         xml.leaf("returncode", "SUCCESS");
         xml.element("recordings", |xml| {
@@ -109,7 +109,7 @@ fn fits(held: &str, wanted: &str) -> bool {
     }
 }
 
-fn write(xml: &mut Xml, recording: &SimRecording, base: &str) {
+fn write(xml: &mut XmlDocument, recording: &SimRecording, base: &str) {
     let published = recording.state == SimState::Published;
     let size: u64 = recording.formats.iter().map(|format| format.size).sum();
     xml.leaf("recordID", &recording.record_id)
@@ -147,7 +147,7 @@ fn write(xml: &mut Xml, recording: &SimRecording, base: &str) {
         .element("data", |_| {});
 }
 
-fn playback(xml: &mut Xml, format: &SimFormat, record_id: &str, base: &str) {
+fn playback(xml: &mut XmlDocument, format: &SimFormat, record_id: &str, base: &str) {
     xml.leaf("type", &format.kind)
         .leaf("url", format!("{base}/playback/{}/2.3/{record_id}", format.kind))
         .leaf("processingTime", format.processing_time_ms.to_string())

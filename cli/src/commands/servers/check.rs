@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde::Serialize;
-use usher_bbb::{checksum::Algorithm, secret::Secret};
+use usher_bbb::{checksum::ChecksumAlgorithm, secret::Secret};
 use usher_control_plane::{
     bbb_client::BbbClient,
     ports::{BbbServers, CallError},
@@ -56,7 +56,7 @@ async fn target(global: &Global, args: CheckArgs) -> Result<Server, Failure> {
     let secret_wanted = "with a URL, add --secret; `bbb-conf --secret` on the server prints it";
     let (url, secret, algorithm) = if args.server.contains("://") {
         let secret = args.secret.ok_or_else(|| Failure::Usage(secret_wanted.into()))?;
-        (args.server, secret, Algorithm::default())
+        (args.server, secret, ChecksumAlgorithm::default())
     } else {
         let admin = Admin::connect(global).await?;
         let known = admin.server(&args.server, v1::ServerView::RevealSecret).await?;
@@ -142,8 +142,8 @@ async fn diagnose(client: &BbbClient, server: &Server, error: &CallError) -> Vec
 }
 
 /// Finds a hash in which the secret is accepted after all: `supportedChecksumAlgorithms` of BBB.
-async fn accepted(client: &BbbClient, server: &Server) -> Option<Algorithm> {
-    for algorithm in Algorithm::ALL.into_iter().filter(|algorithm| *algorithm != server.algorithm) {
+async fn accepted(client: &BbbClient, server: &Server) -> Option<ChecksumAlgorithm> {
+    for algorithm in ChecksumAlgorithm::ALL.into_iter().filter(|algorithm| *algorithm != server.algorithm) {
         if client.poll(&Server { algorithm, ..server.clone() }, 0).await.is_ok() {
             return Some(algorithm);
         }

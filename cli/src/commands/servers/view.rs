@@ -1,7 +1,7 @@
 //! A server as it is shown.
 
 use serde::Serialize;
-use usher_bbb::checksum::Algorithm;
+use usher_bbb::checksum::ChecksumAlgorithm;
 use usher_proto::v1;
 
 use crate::printer::{Row, ago};
@@ -51,7 +51,7 @@ impl From<v1::Server> for ServerRow {
                 v1::Health::Offline => "offline",
                 v1::Health::Unspecified => "unknown",
             },
-            checksum_algorithm: Algorithm::from(server.checksum_algorithm()).name(),
+            checksum_algorithm: ChecksumAlgorithm::from(server.checksum_algorithm()).name(),
             id: server.name.trim_start_matches("servers/").to_owned(),
             former_of: server.former_of.trim_start_matches("servers/").to_owned(),
             same_as: server.same_as.trim_start_matches("servers/").to_owned(),

@@ -1,24 +1,25 @@
-//! One row a call, in the order of [`Call`].
+//! One row a call, in the order of [`ApiCall`].
 
 use super::{
+    ApiCall,
     BodyKind::{self, Form, Json, Multipart, Xml},
-    Call, Signing, Strategy,
+    CallSigning, CallStrategy,
 };
 
 /// What is known about a call.
 pub(super) struct Row {
-    pub(super) call: Call,
+    pub(super) call: ApiCall,
     pub(super) name: &'static str,
     pub(super) get: bool,
     pub(super) post: bool,
     pub(super) bodies: &'static [BodyKind],
-    pub(super) signing: Signing,
-    pub(super) strategy: Strategy,
+    pub(super) signing: CallSigning,
+    pub(super) strategy: CallStrategy,
     pub(super) read: bool,
 }
 
 impl Row {
-    const fn get(call: Call, name: &'static str, signing: Signing, strategy: Strategy) -> Self {
+    const fn get(call: ApiCall, name: &'static str, signing: CallSigning, strategy: CallStrategy) -> Self {
         Self { call, name, get: true, post: false, bodies: &[], signing, strategy, read: false }
     }
 
@@ -42,41 +43,41 @@ impl Row {
 const FORMS: &[BodyKind] = &[Form, Multipart];
 
 pub(super) static ALL: [Row; 30] = {
-    use Signing::{Hook, Meeting, None, Recording};
-    use Strategy::{EveryServer, Gone, Hooks, Local, Owner, Place, Recordings, Redirect, Session};
+    use CallSigning::{Hook, Meeting, None, Recording};
+    use CallStrategy::{EveryServer, Gone, Hooks, Local, Owner, Place, Recordings, Redirect, Session};
     [
-        Row::get(Call::Root, "", None, Local).and_post(&[Form, Multipart, Xml, Json]).read(),
-        Row::get(Call::Create, "create", Meeting, Place).and_post(&[Form, Multipart, Xml]),
-        Row::get(Call::Join, "join", Meeting, Redirect),
-        Row::get(Call::IsMeetingRunning, "isMeetingRunning", Meeting, Owner).and_post(FORMS).read(),
-        Row::get(Call::End, "end", Meeting, Owner).and_post(FORMS),
-        Row::get(Call::GetMeetingInfo, "getMeetingInfo", Meeting, Owner).and_post(FORMS).read(),
-        Row::get(Call::GetMeetings, "getMeetings", Meeting, EveryServer).and_post(FORMS).read(),
-        Row::get(Call::GetSessions, "getSessions", Meeting, EveryServer).and_post(FORMS).read(),
-        Row::get(Call::InsertDocument, "insertDocument", Meeting, Owner).only_post(&[Xml]),
-        Row::get(Call::SendChatMessage, "sendChatMessage", Meeting, Owner),
-        Row::get(Call::GetRecordings, "getRecordings", Recording, Recordings).and_post(FORMS).read(),
-        Row::get(Call::PublishRecordings, "publishRecordings", Recording, Recordings),
-        Row::get(Call::DeleteRecordings, "deleteRecordings", Recording, Recordings),
-        Row::get(Call::UpdateRecordings, "updateRecordings", Recording, Recordings).and_post(FORMS),
-        Row::get(Call::GetRecordingTextTracks, "getRecordingTextTracks", Recording, Recordings)
+        Row::get(ApiCall::Root, "", None, Local).and_post(&[Form, Multipart, Xml, Json]).read(),
+        Row::get(ApiCall::Create, "create", Meeting, Place).and_post(&[Form, Multipart, Xml]),
+        Row::get(ApiCall::Join, "join", Meeting, Redirect),
+        Row::get(ApiCall::IsMeetingRunning, "isMeetingRunning", Meeting, Owner).and_post(FORMS).read(),
+        Row::get(ApiCall::End, "end", Meeting, Owner).and_post(FORMS),
+        Row::get(ApiCall::GetMeetingInfo, "getMeetingInfo", Meeting, Owner).and_post(FORMS).read(),
+        Row::get(ApiCall::GetMeetings, "getMeetings", Meeting, EveryServer).and_post(FORMS).read(),
+        Row::get(ApiCall::GetSessions, "getSessions", Meeting, EveryServer).and_post(FORMS).read(),
+        Row::get(ApiCall::InsertDocument, "insertDocument", Meeting, Owner).only_post(&[Xml]),
+        Row::get(ApiCall::SendChatMessage, "sendChatMessage", Meeting, Owner),
+        Row::get(ApiCall::GetRecordings, "getRecordings", Recording, Recordings).and_post(FORMS).read(),
+        Row::get(ApiCall::PublishRecordings, "publishRecordings", Recording, Recordings),
+        Row::get(ApiCall::DeleteRecordings, "deleteRecordings", Recording, Recordings),
+        Row::get(ApiCall::UpdateRecordings, "updateRecordings", Recording, Recordings).and_post(FORMS),
+        Row::get(ApiCall::GetRecordingTextTracks, "getRecordingTextTracks", Recording, Recordings)
             .and_post(FORMS)
             .read(),
-        Row::get(Call::PutRecordingTextTrack, "putRecordingTextTrack", Recording, Recordings)
+        Row::get(ApiCall::PutRecordingTextTrack, "putRecordingTextTrack", Recording, Recordings)
             .only_post(&[Multipart]),
-        Row::get(Call::HooksCreate, "hooks/create", Hook, Hooks),
-        Row::get(Call::HooksList, "hooks/list", Hook, Hooks).read(),
-        Row::get(Call::HooksDestroy, "hooks/destroy", Hook, Hooks),
-        Row::get(Call::HooksPing, "hooks/ping", None, Local).read(),
-        Row::get(Call::GetJoinUrl, "getJoinUrl", None, Session).and_post(FORMS),
-        Row::get(Call::LearningDashboard, "learningDashboard", None, Session).and_post(FORMS),
-        Row::get(Call::Stuns, "stuns", None, Session).and_post(FORMS),
-        Row::get(Call::SignOut, "signOut", None, Session).and_post(FORMS),
-        Row::get(Call::Enter, "enter", None, Session).and_post(FORMS),
-        Row::get(Call::GuestWait, "guestWait", None, Session),
-        Row::get(Call::Feedback, "feedback", None, Session).only_post(&[Form, Json]),
-        Row::get(Call::GetDefaultConfigXml, "getDefaultConfigXML", None, Gone),
-        Row::get(Call::SetConfigXml, "setConfigXML", None, Gone).only_post(FORMS),
-        Row::get(Call::SetPollXml, "setPollXML", None, Gone).only_post(FORMS),
+        Row::get(ApiCall::HooksCreate, "hooks/create", Hook, Hooks),
+        Row::get(ApiCall::HooksList, "hooks/list", Hook, Hooks).read(),
+        Row::get(ApiCall::HooksDestroy, "hooks/destroy", Hook, Hooks),
+        Row::get(ApiCall::HooksPing, "hooks/ping", None, Local).read(),
+        Row::get(ApiCall::GetJoinUrl, "getJoinUrl", None, Session).and_post(FORMS),
+        Row::get(ApiCall::LearningDashboard, "learningDashboard", None, Session).and_post(FORMS),
+        Row::get(ApiCall::Stuns, "stuns", None, Session).and_post(FORMS),
+        Row::get(ApiCall::SignOut, "signOut", None, Session).and_post(FORMS),
+        Row::get(ApiCall::Enter, "enter", None, Session).and_post(FORMS),
+        Row::get(ApiCall::GuestWait, "guestWait", None, Session),
+        Row::get(ApiCall::Feedback, "feedback", None, Session).only_post(&[Form, Json]),
+        Row::get(ApiCall::GetDefaultConfigXml, "getDefaultConfigXML", None, Gone),
+        Row::get(ApiCall::SetConfigXml, "setConfigXML", None, Gone).only_post(FORMS),
+        Row::get(ApiCall::SetPollXml, "setPollXML", None, Gone).only_post(FORMS),
     ]
 };

@@ -2,40 +2,41 @@ use super::*;
 
 #[test]
 fn every_call_is_found_by_its_name_and_stands_in_its_row() {
-    for (index, call) in Call::all().enumerate() {
+    for (index, call) in ApiCall::all().enumerate() {
         assert_eq!(call as usize, index, "{call}");
-        assert_eq!(Call::parse(call.name()), Some(call));
+        assert_eq!(ApiCall::parse(call.name()), Some(call));
     }
     for unknown in ["Create", "create/", "rap/publish", "hooks", "/create", "getmeetings"] {
-        assert_eq!(Call::parse(unknown), None, "{unknown}");
+        assert_eq!(ApiCall::parse(unknown), None, "{unknown}");
     }
 }
 
 #[test]
 fn join_and_the_get_only_calls_take_no_body() {
-    for call in Call::all().filter(|call| !call.accepts_method(&Method::POST)) {
+    for call in ApiCall::all().filter(|call| !call.accepts_method(&Method::POST)) {
         for kind in [BodyKind::Form, BodyKind::Multipart, BodyKind::Xml, BodyKind::Json] {
             assert!(!call.accepts_body(kind), "{call}");
         }
     }
-    assert!(!Call::Join.accepts_method(&Method::POST));
-    assert!(!Call::SendChatMessage.accepts_method(&Method::POST));
-    assert!(!Call::InsertDocument.accepts_method(&Method::GET));
-    assert!(Call::all().all(|call| !call.accepts_method(&Method::PUT)));
+    assert!(!ApiCall::Join.accepts_method(&Method::POST));
+    assert!(!ApiCall::SendChatMessage.accepts_method(&Method::POST));
+    assert!(!ApiCall::InsertDocument.accepts_method(&Method::GET));
+    assert!(ApiCall::all().all(|call| !call.accepts_method(&Method::PUT)));
 }
 
 #[test]
 fn bodies_are_taken_as_servers_take_them() {
     for content_type in ["application/xml", "text/xml; charset=UTF-8", " Application/XML ;x"] {
         let kind = BodyKind::parse(content_type).unwrap();
-        assert!(Call::Create.accepts_body(kind) && Call::InsertDocument.accepts_body(kind));
-        assert!(!Call::End.accepts_body(kind));
+        assert!(ApiCall::Create.accepts_body(kind) && ApiCall::InsertDocument.accepts_body(kind));
+        assert!(!ApiCall::End.accepts_body(kind));
     }
     let form = BodyKind::parse("application/x-www-form-urlencoded;charset=utf-8").unwrap();
-    assert!(Call::Create.accepts_body(form) && Call::End.accepts_body(form));
-    assert!(!Call::InsertDocument.accepts_body(form));
+    assert!(ApiCall::Create.accepts_body(form) && ApiCall::End.accepts_body(form));
+    assert!(!ApiCall::InsertDocument.accepts_body(form));
     assert!(
-        Call::PutRecordingTextTrack.accepts_body(BodyKind::parse("multipart/form-data; boundary=x").unwrap())
+        ApiCall::PutRecordingTextTrack
+            .accepts_body(BodyKind::parse("multipart/form-data; boundary=x").unwrap())
     );
     assert_eq!(BodyKind::parse("text/plain"), None);
     assert_eq!(BodyKind::parse(""), None);
@@ -44,14 +45,14 @@ fn bodies_are_taken_as_servers_take_them() {
 #[test]
 fn checksum_failures_are_told_in_the_words_of_each_part_of_bbb() {
     use ChecksumProblem::{Mismatch, Missing};
-    let words = |call: Call, problem| call.checksum_refusal(problem).message.into_owned();
-    assert_eq!(words(Call::Create, Mismatch), "Checksums do not match");
-    assert_eq!(words(Call::GetMeetings, Missing), "You must provide the checksum");
-    assert_eq!(words(Call::GetRecordings, Missing), "You did not pass the checksum security check");
-    assert_eq!(words(Call::GetRecordings, Mismatch), "You did not pass the checksum security check");
-    assert_eq!(words(Call::HooksCreate, Mismatch), "You did not pass the checksum security check.");
-    assert_eq!(words(Call::PutRecordingTextTrack, Missing), "Missing param checksum.");
-    for call in Call::all().filter(|call| call.is_signed() && *call != Call::PutRecordingTextTrack) {
+    let words = |call: ApiCall, problem| call.checksum_refusal(problem).message.into_owned();
+    assert_eq!(words(ApiCall::Create, Mismatch), "Checksums do not match");
+    assert_eq!(words(ApiCall::GetMeetings, Missing), "You must provide the checksum");
+    assert_eq!(words(ApiCall::GetRecordings, Missing), "You did not pass the checksum security check");
+    assert_eq!(words(ApiCall::GetRecordings, Mismatch), "You did not pass the checksum security check");
+    assert_eq!(words(ApiCall::HooksCreate, Mismatch), "You did not pass the checksum security check.");
+    assert_eq!(words(ApiCall::PutRecordingTextTrack, Missing), "Missing param checksum.");
+    for call in ApiCall::all().filter(|call| call.is_signed() && *call != ApiCall::PutRecordingTextTrack) {
         for problem in [Missing, Mismatch] {
             assert_eq!(call.checksum_refusal(problem).key, "checksumError", "{call}");
         }
@@ -60,11 +61,9 @@ fn checksum_failures_are_told_in_the_words_of_each_part_of_bbb() {
 
 #[test]
 fn calls_without_a_checksum_are_those_of_sessions_the_root_ping_and_what_is_gone() {
-    let unsigned: Vec<_> = Call::all().filter(|call| !call.is_signed()).collect();
-    assert!(
-        unsigned
-            .iter()
-            .all(|call| { matches!(call.strategy(), Strategy::Session | Strategy::Gone | Strategy::Local) })
-    );
+    let unsigned: Vec<_> = ApiCall::all().filter(|call| !call.is_signed()).collect();
+    assert!(unsigned.iter().all(|call| {
+        matches!(call.strategy(), CallStrategy::Session | CallStrategy::Gone | CallStrategy::Local)
+    }));
     assert_eq!(unsigned.len(), 12);
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::{call::Call, query::RawQuery};
+use crate::{call::ApiCall, query::RawQuery};
 
 /// `testdata/bbb-api-vectors.json`: what servers and client libraries compute.
 struct Vector {
@@ -7,7 +7,7 @@ struct Vector {
     call: String,
     query: String,
     secret: Secret,
-    checksums: [(Algorithm, String); 4],
+    checksums: [(ChecksumAlgorithm, String); 4],
 }
 
 fn vectors() -> Vec<Vector> {
@@ -24,7 +24,7 @@ fn vectors() -> Vec<Vector> {
                 call: text("call"),
                 query: text("query"),
                 secret: Secret::new(&text("secret")),
-                checksums: Algorithm::ALL.map(|algorithm| (algorithm, text(algorithm.name()))),
+                checksums: ChecksumAlgorithm::ALL.map(|algorithm| (algorithm, text(algorithm.name()))),
             }
         })
         .collect();
@@ -121,18 +121,18 @@ fn signed_queries_verify() {
 #[test]
 fn every_call_of_the_vectors_is_known_and_signed() {
     for vector in vectors() {
-        let call = Call::parse(&vector.call).unwrap();
+        let call = ApiCall::parse(&vector.call).unwrap();
         assert!(call.is_signed() && call.name() == vector.call);
     }
 }
 
 #[test]
 fn algorithms_are_named_and_told_by_length() {
-    for algorithm in Algorithm::ALL {
+    for algorithm in ChecksumAlgorithm::ALL {
         assert_eq!(algorithm.name().parse(), Ok(algorithm));
         assert_eq!(algorithm.name().to_uppercase().parse(), Ok(algorithm));
-        assert_eq!(Algorithm::from_hex_len(algorithm.hex_len()), Some(algorithm));
+        assert_eq!(ChecksumAlgorithm::from_hex_len(algorithm.hex_len()), Some(algorithm));
     }
-    assert_eq!(Algorithm::from_hex_len(32), None);
-    assert!("md5".parse::<Algorithm>().unwrap_err().to_string().contains("`md5`"));
+    assert_eq!(ChecksumAlgorithm::from_hex_len(32), None);
+    assert!("md5".parse::<ChecksumAlgorithm>().unwrap_err().to_string().contains("`md5`"));
 }

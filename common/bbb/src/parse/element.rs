@@ -14,7 +14,7 @@ const MAX_DEPTH: usize = 32;
 
 /// Why an answer is not one of a BBB server, or not a whole one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Unreadable {
+pub enum UnreadableReply {
     /// No body at all.
     #[error("the answer is empty")]
     Empty,
@@ -38,13 +38,13 @@ pub enum Unreadable {
     Missing(&'static str),
 }
 
-/// What a [`Walk`] meets.
-pub(super) enum Step<'a> {
+/// What a [`ElementWalk`] meets.
+pub(super) enum ElementStep<'a> {
     /// An element begins at byte `at`.
     Open { name: &'a str, at: usize },
     /// Text of the innermost element, decoded.
     Text(Cow<'a, str>),
-    /// One or more elements ended; [`Walk::depth`] tells how many are still open.
+    /// One or more elements ended; [`ElementWalk::depth`] tells how many are still open.
     Close,
     /// The document ended, whole.
     End,
@@ -54,29 +54,29 @@ pub(super) enum Step<'a> {
 ///
 /// Below `metadata` and `customdata` users name the elements and servers do not escape the names, so
 /// there an end that fits nothing is passed over. Anywhere else it is an error.
-pub(super) struct Walk<'a> {
+pub(super) struct ElementWalk<'a> {
     document: &'a str,
     reader: Reader<&'a [u8]>,
     open: Vec<&'a str>,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> ElementWalk<'a> {
     /// Enters the `<response>` of `body`.
-    pub(super) fn response(body: &'a str) -> Result<Self, Unreadable> {
+    pub(super) fn response(body: &'a str) -> Result<Self, UnreadableReply> {
         if body.len() > MAX_BYTES {
-            return Err(Unreadable::TooLarge);
+            return Err(UnreadableReply::TooLarge);
         }
         let mut walk = Self::around(body.trim_start_matches('\u{feff}').trim())?;
         match walk.next()? {
-            Step::Open { name: "response", .. } => Ok(walk),
-            _ => Err(Unreadable::NotAResponse),
+            ElementStep::Open { name: "response", .. } => Ok(walk),
+            _ => Err(UnreadableReply::NotAResponse),
         }
     }
 
     /// Stands before the one element that `document` is.
-    pub(super) fn around(document: &'a str) -> Result<Self, Unreadable> {
+    pub(super) fn around(document: &'a str) -> Result<Self, UnreadableReply> {
         if document.is_empty() {
-            return Err(Unreadable::Empty);
+            return Err(UnreadableReply::Empty);
         }
         let mut reader = Reader::from_str(document);
         let config = reader.config_mut();
@@ -104,11 +104,11 @@ impl<'a> Walk<'a> {
     }
 
     /// Returns the next child of the element at `depth`; none when that element has ended.
-    pub(super) fn child(&mut self, depth: usize) -> Result<Option<(&'a str, usize)>, Unreadable> {
+    pub(super) fn child(&mut self, depth: usize) -> Result<Option<(&'a str, usize)>, UnreadableReply> {
         while self.depth() >= depth {
             match self.next()? {
-                Step::Open { name, at } if self.depth() == depth + 1 => return Ok(Some((name, at))),
-                Step::End => break,
+                ElementStep::Open { name, at } if self.depth() == depth + 1 => return Ok(Some((name, at))),
+                ElementStep::End => break,
                 _ => {}
             }
         }
@@ -116,19 +116,19 @@ impl<'a> Walk<'a> {
     }
 
     /// Returns the text of the innermost element and leaves it.
-    pub(super) fn text(&mut self) -> Result<Cow<'a, str>, Unreadable> {
+    pub(super) fn text(&mut self) -> Result<Cow<'a, str>, UnreadableReply> {
         let depth = self.depth();
         let mut text = Cow::Borrowed("");
         while self.depth() >= depth {
             match self.next()? {
-                Step::Text(part) if self.depth() == depth => {
+                ElementStep::Text(part) if self.depth() == depth => {
                     if text.is_empty() {
                         text = part;
                     } else {
                         text.to_mut().push_str(&part);
                     }
                 }
-                Step::End => break,
+                ElementStep::End => break,
                 _ => {}
             }
         }
@@ -136,59 +136,59 @@ impl<'a> Walk<'a> {
     }
 
     /// Reads on to the end, so that a document that is cut behind what was wanted is still an error.
-    pub(super) fn finish(mut self) -> Result<(), Unreadable> {
+    pub(super) fn finish(mut self) -> Result<(), UnreadableReply> {
         loop {
             match self.next()? {
-                Step::End => return Ok(()),
-                Step::Text(_) | Step::Close => {}
-                Step::Open { .. } if self.depth() > 1 => {}
-                Step::Open { .. } => return Err(Unreadable::Malformed),
+                ElementStep::End => return Ok(()),
+                ElementStep::Text(_) | ElementStep::Close => {}
+                ElementStep::Open { .. } if self.depth() > 1 => {}
+                ElementStep::Open { .. } => return Err(UnreadableReply::Malformed),
             }
         }
     }
 
     /// Returns what comes next.
-    pub(super) fn next(&mut self) -> Result<Step<'a>, Unreadable> {
+    pub(super) fn next(&mut self) -> Result<ElementStep<'a>, UnreadableReply> {
         loop {
             let at = self.position();
             let event = self.reader.read_event().map_err(|error| match error {
-                quick_xml::Error::Syntax(_) => Unreadable::Cut, // an end that never came
-                _ => Unreadable::Malformed,
+                quick_xml::Error::Syntax(_) => UnreadableReply::Cut, // an end that never came
+                _ => UnreadableReply::Malformed,
             })?;
             match event {
                 Event::Start(start) => {
                     let name_len = start.name().as_ref().len();
                     if self.open.len() == MAX_DEPTH {
-                        return Err(Unreadable::TooDeep);
+                        return Err(UnreadableReply::TooDeep);
                     }
                     let name = self.slice(at + 1, at + 1 + name_len);
                     self.open.push(name);
-                    return Ok(Step::Open { name, at });
+                    return Ok(ElementStep::Open { name, at });
                 }
                 Event::End(end) => {
                     if self.close(end.name().as_ref())? {
-                        return Ok(Step::Close);
+                        return Ok(ElementStep::Close);
                     }
                 }
                 Event::Text(text) => return self.words(text.into_inner()),
                 Event::CData(text) => return self.words(text.into_inner()),
                 Event::GeneralRef(reference) => return self.words(resolve(&reference)),
-                Event::DocType(_) => return Err(Unreadable::NotAResponse),
-                Event::Eof if self.open.is_empty() => return Ok(Step::End),
-                Event::Eof => return Err(Unreadable::Cut),
+                Event::DocType(_) => return Err(UnreadableReply::NotAResponse),
+                Event::Eof if self.open.is_empty() => return Ok(ElementStep::End),
+                Event::Eof => return Err(UnreadableReply::Cut),
                 Event::Empty(_) | Event::Comment(_) | Event::Decl(_) | Event::PI(_) => {}
             }
         }
     }
 
     /// Ends the element `name`; false if there is none where that is forgiven.
-    fn close(&mut self, name: &str) -> Result<bool, Unreadable> {
+    fn close(&mut self, name: &str) -> Result<bool, UnreadableReply> {
         if self.open.last() == Some(&name) {
             self.open.pop();
             return Ok(true);
         }
         let users = self.open.iter().position(|open| matches!(*open, "metadata" | "customdata"));
-        let users = users.ok_or(Unreadable::Malformed)?;
+        let users = users.ok_or(UnreadableReply::Malformed)?;
         let first_word = name.split_ascii_whitespace().next().unwrap_or_default();
         let ended = self.open.iter().rposition(|open| *open == first_word);
         match ended {
@@ -200,11 +200,11 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn words(&self, text: Cow<'a, str>) -> Result<Step<'a>, Unreadable> {
+    fn words(&self, text: Cow<'a, str>) -> Result<ElementStep<'a>, UnreadableReply> {
         if self.open.is_empty() && !text.trim().is_empty() {
-            return Err(Unreadable::NotAResponse);
+            return Err(UnreadableReply::NotAResponse);
         }
-        Ok(Step::Text(text))
+        Ok(ElementStep::Text(text))
     }
 }
 

@@ -3,16 +3,16 @@
 use std::borrow::Cow;
 
 use super::{
-    Outcome,
-    element::{Unreadable, Walk},
+    ReplyHeader,
+    element::{ElementWalk, UnreadableReply},
 };
 
 /// The direct children of `<response>` that hold text, and those of an `<error>`.
-pub(super) struct Fields<'a>(Vec<(&'a str, Cow<'a, str>)>);
+pub(super) struct ReplyFields<'a>(Vec<(&'a str, Cow<'a, str>)>);
 
-impl<'a> Fields<'a> {
-    pub(super) fn read(body: &'a str) -> Result<Self, Unreadable> {
-        let mut walk = Walk::response(body)?;
+impl<'a> ReplyFields<'a> {
+    pub(super) fn read(body: &'a str) -> Result<Self, UnreadableReply> {
+        let mut walk = ElementWalk::response(body)?;
         let mut fields = Vec::new();
         while let Some((name, _)) = walk.child(1)? {
             if name == "errors" {
@@ -28,7 +28,7 @@ impl<'a> Fields<'a> {
         walk.finish()?;
         let fields = Self(fields);
         if fields.get("returncode").is_none() {
-            return Err(Unreadable::Missing("returncode"));
+            return Err(UnreadableReply::Missing("returncode"));
         }
         Ok(fields)
     }
@@ -42,13 +42,13 @@ impl<'a> Fields<'a> {
         Some(self.0.swap_remove(index).1.into_owned())
     }
 
-    pub(super) fn take_required(&mut self, name: &'static str) -> Result<String, Unreadable> {
-        self.take(name).filter(|text| !text.is_empty()).ok_or(Unreadable::Missing(name))
+    pub(super) fn take_required(&mut self, name: &'static str) -> Result<String, UnreadableReply> {
+        self.take(name).filter(|text| !text.is_empty()).ok_or(UnreadableReply::Missing(name))
     }
 
-    pub(super) fn outcome(&self) -> Outcome {
+    pub(super) fn outcome(&self) -> ReplyHeader {
         let text = |name| self.get(name).unwrap_or_default().to_owned();
-        Outcome {
+        ReplyHeader {
             success: self.get("returncode") == Some("SUCCESS"),
             key: text("messageKey"),
             message: text("message"),

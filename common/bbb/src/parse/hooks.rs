@@ -1,6 +1,6 @@
 //! Reading the answers of `hooks/list` and `hooks/create`.
 
-use super::{Answer, Failure, Unreadable, element::Walk};
+use super::{FailedReply, ServerReply, UnreadableReply, element::ElementWalk};
 
 /// One hook as a server lists it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -16,9 +16,9 @@ pub struct ListedHook {
 }
 
 /// Reads the answer of `hooks/list`.
-pub fn hooks(body: &str) -> Result<Answer<Vec<ListedHook>>, Unreadable> {
-    let mut walk = Walk::response(body)?;
-    let (mut success, mut listed, mut failure) = (None, None, Failure::default());
+pub fn hooks(body: &str) -> Result<ServerReply<Vec<ListedHook>>, UnreadableReply> {
+    let mut walk = ElementWalk::response(body)?;
+    let (mut success, mut listed, mut failure) = (None, None, FailedReply::default());
     while let Some((name, _)) = walk.child(1)? {
         match name {
             "returncode" => success = Some(walk.text()?.trim() == "SUCCESS"),
@@ -36,14 +36,14 @@ pub fn hooks(body: &str) -> Result<Answer<Vec<ListedHook>>, Unreadable> {
         }
     }
     walk.finish()?;
-    match (success.ok_or(Unreadable::Missing("returncode"))?, listed) {
-        (false, _) => Ok(Answer::Failed(failure)),
-        (true, Some(listed)) => Ok(Answer::Success(listed)),
-        (true, None) => Err(Unreadable::Missing("hooks")),
+    match (success.ok_or(UnreadableReply::Missing("returncode"))?, listed) {
+        (false, _) => Ok(ServerReply::Failed(failure)),
+        (true, Some(listed)) => Ok(ServerReply::Success(listed)),
+        (true, None) => Err(UnreadableReply::Missing("hooks")),
     }
 }
 
-fn hook(walk: &mut Walk<'_>) -> Result<ListedHook, Unreadable> {
+fn hook(walk: &mut ElementWalk<'_>) -> Result<ListedHook, UnreadableReply> {
     let depth = walk.depth();
     let mut hook = ListedHook::default();
     while let Some((name, _)) = walk.child(depth)? {
@@ -55,7 +55,7 @@ fn hook(walk: &mut Walk<'_>) -> Result<ListedHook, Unreadable> {
             _ => {}
         }
     }
-    if hook.id.is_empty() { Err(Unreadable::Missing("hookID")) } else { Ok(hook) }
+    if hook.id.is_empty() { Err(UnreadableReply::Missing("hookID")) } else { Ok(hook) }
 }
 
 #[cfg(test)]
@@ -70,7 +70,7 @@ mod tests {
             <permanentHook>false</permanentHook><rawData>false</rawData></hook><hook>\
             <hookID>3f2b8c1e-1f5d-4f64-9d7a-0c2f6c0b5a11</hookID><callbackURL>\
             <![CDATA[https://x/]]></callbackURL><rawData>true</rawData></hook></hooks></response>";
-        let Ok(Answer::Success(hooks)) = hooks(body) else { panic!() };
+        let Ok(ServerReply::Success(hooks)) = hooks(body) else { panic!() };
         assert_eq!(hooks[0].callback_url, "https://app.example.org/cb?a=1&b=2");
         assert_eq!((hooks[0].meeting_id.as_deref(), hooks[0].raw), (Some("room-42"), false));
         assert_eq!((hooks[1].id.len(), hooks[1].meeting_id.as_deref(), hooks[1].raw), (36, None, true));
@@ -79,10 +79,10 @@ mod tests {
     #[test]
     fn an_empty_list_is_one_and_a_failure_or_a_page_is_none() {
         let empty = "<response><returncode>SUCCESS</returncode><hooks></hooks></response>";
-        assert_eq!(hooks(empty), Ok(Answer::Success(Vec::new())));
+        assert_eq!(hooks(empty), Ok(ServerReply::Success(Vec::new())));
         let failed = "<response><returncode>FAILED</returncode><messageKey>listHookError</messageKey>\
             <message>x</message></response>";
-        assert!(matches!(hooks(failed), Ok(Answer::Failed(failure)) if failure.key == "listHookError"));
+        assert!(matches!(hooks(failed), Ok(ServerReply::Failed(failure)) if failure.key == "listHookError"));
         for none in ["", "<html><body>404</body></html>", "<response><returncode>SUCCESS</returncode>"] {
             assert!(hooks(none).is_err(), "{none}");
         }

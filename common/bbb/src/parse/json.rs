@@ -2,22 +2,22 @@
 
 use serde_json::Value;
 
-use super::{Outcome, Unreadable};
+use super::{ReplyHeader, UnreadableReply};
 
 /// Reads return code and message of a JSON answer.
 ///
 /// # Errors
 /// It is none, or not a whole one.
-pub fn json_outcome(body: &str) -> Result<Outcome, Unreadable> {
+pub fn json_outcome(body: &str) -> Result<ReplyHeader, UnreadableReply> {
     if body.trim().is_empty() {
-        return Err(Unreadable::Empty);
+        return Err(UnreadableReply::Empty);
     }
     let value: Value = serde_json::from_str(body)
-        .map_err(|error| if error.is_eof() { Unreadable::Cut } else { Unreadable::Malformed })?;
-    let response = value.get("response").and_then(Value::as_object).ok_or(Unreadable::NotAResponse)?;
+        .map_err(|error| if error.is_eof() { UnreadableReply::Cut } else { UnreadableReply::Malformed })?;
+    let response = value.get("response").and_then(Value::as_object).ok_or(UnreadableReply::NotAResponse)?;
     let text = |name: &str| response.get(name).and_then(Value::as_str);
-    let returncode = text("returncode").ok_or(Unreadable::Missing("returncode"))?;
-    Ok(Outcome {
+    let returncode = text("returncode").ok_or(UnreadableReply::Missing("returncode"))?;
+    Ok(ReplyHeader {
         success: returncode == "SUCCESS",
         key: text("messageKey").unwrap_or_default().to_owned(),
         message: text("message").unwrap_or_default().to_owned(),
@@ -33,7 +33,7 @@ mod tests {
         let failed =
             r#"{"response":{"returncode":"FAILED","messageKey":"noCaptionsFound","message":"No captions"}}"#;
         let expected =
-            Outcome { success: false, key: "noCaptionsFound".into(), message: "No captions".into() };
+            ReplyHeader { success: false, key: "noCaptionsFound".into(), message: "No captions".into() };
         assert_eq!(json_outcome(failed), Ok(expected));
         let tracks = r#"{"response":{"returncode":"SUCCESS","tracks":[]}}"#;
         assert!(json_outcome(tracks).unwrap().success);

@@ -1,9 +1,9 @@
 //! Reading the answer of `getMeetings`.
 
 use super::{
-    Answer, Unreadable, create_time_of, digits,
-    element::Walk,
-    listing::{self, Listing},
+    ServerReply, UnreadableReply, create_time_of, digits,
+    element::ElementWalk,
+    listing::{self, ParsedList},
 };
 use crate::secret::Secret;
 
@@ -78,16 +78,18 @@ impl ListedMeeting<'_> {
 }
 
 /// Reads the answer of `getMeetings`.
-pub fn meetings(body: &str) -> Result<Answer<Vec<ListedMeeting<'_>>>, Unreadable> {
+pub fn meetings(body: &str) -> Result<ServerReply<Vec<ListedMeeting<'_>>>, UnreadableReply> {
     match listing::read(body, ("meetings", "meeting"), meeting, |_, _| Ok(()))? {
-        Answer::Failed(failure) => Ok(Answer::Failed(failure)),
-        Answer::Success(Listing { entries: Some(listed), .. }) => Ok(Answer::Success(listed)),
-        Answer::Success(Listing { said, .. }) if said.key == "noMeetings" => Ok(Answer::Success(Vec::new())),
-        Answer::Success(_) => Err(Unreadable::Missing("meetings")),
+        ServerReply::Failed(failure) => Ok(ServerReply::Failed(failure)),
+        ServerReply::Success(ParsedList { entries: Some(listed), .. }) => Ok(ServerReply::Success(listed)),
+        ServerReply::Success(ParsedList { said, .. }) if said.key == "noMeetings" => {
+            Ok(ServerReply::Success(Vec::new()))
+        }
+        ServerReply::Success(_) => Err(UnreadableReply::Missing("meetings")),
     }
 }
 
-fn meeting<'a>(walk: &mut Walk<'a>, at: usize) -> Result<ListedMeeting<'a>, Unreadable> {
+fn meeting<'a>(walk: &mut ElementWalk<'a>, at: usize) -> Result<ListedMeeting<'a>, UnreadableReply> {
     let depth = walk.depth();
     let mut meeting = ListedMeeting::default();
     let mut create_time = None;
@@ -121,10 +123,10 @@ fn meeting<'a>(walk: &mut Walk<'a>, at: usize) -> Result<ListedMeeting<'a>, Unre
     }
     meeting.raw = walk.slice(at, walk.position());
     if meeting.meeting_id.is_empty() {
-        return Err(Unreadable::Missing("meetingID"));
+        return Err(UnreadableReply::Missing("meetingID"));
     }
     if meeting.internal_id.is_empty() {
-        return Err(Unreadable::Missing("internalMeetingID"));
+        return Err(UnreadableReply::Missing("internalMeetingID"));
     }
     meeting.create_time_ms = create_time.unwrap_or_else(|| create_time_of(&meeting.internal_id));
     if !meeting.is_breakout {

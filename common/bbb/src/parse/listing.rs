@@ -1,13 +1,13 @@
 //! What the answers with lists have in common: a return code, a list, and the words of a failure.
 
-use super::{Answer, Failure, Unreadable, element::Walk};
+use super::{FailedReply, ServerReply, UnreadableReply, element::ElementWalk};
 
 /// A list that was read to its end.
-pub(super) struct Listing<T> {
+pub(super) struct ParsedList<T> {
     /// The entries; none where the answer has no such element.
     pub(super) entries: Option<Vec<T>>,
     /// The words that may stand beside a list, too.
-    pub(super) said: Failure,
+    pub(super) said: FailedReply,
 }
 
 /// Reads the answer `body`, in which element `list` holds elements `entry`. `one` reads an entry that
@@ -18,11 +18,11 @@ pub(super) struct Listing<T> {
 pub(super) fn read<'a, T>(
     body: &'a str,
     (list, entry): (&str, &str),
-    one: impl Fn(&mut Walk<'a>, usize) -> Result<T, Unreadable>,
-    mut other: impl FnMut(&str, &mut Walk<'a>) -> Result<(), Unreadable>,
-) -> Result<Answer<Listing<T>>, Unreadable> {
-    let mut walk = Walk::response(body)?;
-    let (mut success, mut entries, mut said) = (None, None, Failure::default());
+    one: impl Fn(&mut ElementWalk<'a>, usize) -> Result<T, UnreadableReply>,
+    mut other: impl FnMut(&str, &mut ElementWalk<'a>) -> Result<(), UnreadableReply>,
+) -> Result<ServerReply<ParsedList<T>>, UnreadableReply> {
+    let mut walk = ElementWalk::response(body)?;
+    let (mut success, mut entries, mut said) = (None, None, FailedReply::default());
     while let Some((name, _)) = walk.child(1)? {
         match name {
             "returncode" => success = Some(walk.text()?.trim() == "SUCCESS"),
@@ -40,6 +40,6 @@ pub(super) fn read<'a, T>(
         }
     }
     walk.finish()?;
-    let success = success.ok_or(Unreadable::Missing("returncode"))?;
-    Ok(if success { Answer::Success(Listing { entries, said }) } else { Answer::Failed(said) })
+    let success = success.ok_or(UnreadableReply::Missing("returncode"))?;
+    Ok(if success { ServerReply::Success(ParsedList { entries, said }) } else { ServerReply::Failed(said) })
 }

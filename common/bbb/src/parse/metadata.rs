@@ -6,8 +6,8 @@
 use std::{borrow::Cow, ops::Range};
 
 use super::{
-    Unreadable,
-    element::{Step, Walk},
+    UnreadableReply,
+    element::{ElementStep, ElementWalk},
 };
 use crate::reply::xml::push_escaped;
 
@@ -23,15 +23,15 @@ pub(super) struct MetadataElement<'x> {
 }
 
 /// Returns the metadata of `xml`, an answer or an element of one, in order.
-pub(super) fn metadata_elements(xml: &str) -> Result<Vec<MetadataElement<'_>>, Unreadable> {
+pub(super) fn metadata_elements(xml: &str) -> Result<Vec<MetadataElement<'_>>, UnreadableReply> {
     let start = xml.len() - xml.trim_start_matches('\u{feff}').trim_start().len();
-    let mut walk = Walk::around(xml[start..].trim_end())?;
+    let mut walk = ElementWalk::around(xml[start..].trim_end())?;
     let mut found = Vec::new();
     // The outermost element in which users name the elements, and whether it is of a meeting.
     let mut named: Option<(usize, bool)> = None;
     loop {
         match walk.next()? {
-            Step::Open { name, at } => match named {
+            ElementStep::Open { name, at } => match named {
                 None if matches!(name, "metadata" | "customdata") => {
                     named = Some((walk.depth(), name == "metadata"));
                 }
@@ -43,8 +43,8 @@ pub(super) fn metadata_elements(xml: &str) -> Result<Vec<MetadataElement<'_>>, U
                 }
                 _ => {}
             },
-            Step::Text(_) | Step::Close => {}
-            Step::End => return Ok(found),
+            ElementStep::Text(_) | ElementStep::Close => {}
+            ElementStep::End => return Ok(found),
         }
         named = named.filter(|(depth, _)| walk.depth() >= *depth);
     }

@@ -3,9 +3,9 @@
 use std::{borrow::Cow, ops::Range};
 
 use super::{
-    Answer, Unreadable, digits,
-    element::Walk,
-    listing::{self, Listing},
+    ServerReply, UnreadableReply, digits,
+    element::ElementWalk,
+    listing::{self, ParsedList},
 };
 
 /// How the names of our own metadata begin.
@@ -85,7 +85,7 @@ fn is_ours(key: &str) -> bool {
 ///
 /// # Errors
 /// It is none, or not a whole one.
-pub fn recordings(body: &str) -> Result<Answer<RecordingList<'_>>, Unreadable> {
+pub fn recordings(body: &str) -> Result<ServerReply<RecordingList<'_>>, UnreadableReply> {
     let mut total = None;
     let read = listing::read(body, ("recordings", "recording"), recording, |name, walk| {
         match name {
@@ -102,17 +102,17 @@ pub fn recordings(body: &str) -> Result<Answer<RecordingList<'_>>, Unreadable> {
         Ok(())
     })?;
     match read {
-        Answer::Failed(failure) => Ok(Answer::Failed(failure)),
-        Answer::Success(Listing { entries: None, said }) if said.key != "noRecordings" => {
-            Err(Unreadable::Missing("recordings"))
+        ServerReply::Failed(failure) => Ok(ServerReply::Failed(failure)),
+        ServerReply::Success(ParsedList { entries: None, said }) if said.key != "noRecordings" => {
+            Err(UnreadableReply::Missing("recordings"))
         }
-        Answer::Success(Listing { entries, .. }) => {
-            Ok(Answer::Success(RecordingList { recordings: entries, total }))
+        ServerReply::Success(ParsedList { entries, .. }) => {
+            Ok(ServerReply::Success(RecordingList { recordings: entries, total }))
         }
     }
 }
 
-fn recording<'a>(walk: &mut Walk<'a>, at: usize) -> Result<ListedRecording<'a>, Unreadable> {
+fn recording<'a>(walk: &mut ElementWalk<'a>, at: usize) -> Result<ListedRecording<'a>, UnreadableReply> {
     let depth = walk.depth();
     let mut recording = ListedRecording::default();
     let mut published = false;
@@ -144,7 +144,7 @@ fn recording<'a>(walk: &mut Walk<'a>, at: usize) -> Result<ListedRecording<'a>, 
     }
     recording.raw = walk.slice(at, walk.position());
     if recording.record_id.is_empty() {
-        return Err(Unreadable::Missing("recordID"));
+        return Err(UnreadableReply::Missing("recordID"));
     }
     for id_at in &mut recording.ids_at {
         if recording.raw.get(*id_at..).is_some_and(|text| text.starts_with(CDATA)) {

@@ -1,9 +1,9 @@
 //! Reading the answer of `getSessions`.
 
 use super::{
-    Answer, Unreadable,
-    element::Walk,
-    listing::{self, Listing},
+    ServerReply, UnreadableReply,
+    element::ElementWalk,
+    listing::{self, ParsedList},
 };
 
 /// Somebody in a meeting.
@@ -19,15 +19,15 @@ pub struct ListedSession<'a> {
 ///
 /// # Errors
 /// It is none, or not a whole one.
-pub fn sessions(body: &str) -> Result<Answer<Vec<ListedSession<'_>>>, Unreadable> {
+pub fn sessions(body: &str) -> Result<ServerReply<Vec<ListedSession<'_>>>, UnreadableReply> {
     match listing::read(body, ("sessions", "meeting"), session, |_, _| Ok(()))? {
-        Answer::Failed(failure) => Ok(Answer::Failed(failure)),
-        Answer::Success(Listing { entries: Some(listed), .. }) => Ok(Answer::Success(listed)),
-        Answer::Success(_) => Err(Unreadable::Missing("sessions")),
+        ServerReply::Failed(failure) => Ok(ServerReply::Failed(failure)),
+        ServerReply::Success(ParsedList { entries: Some(listed), .. }) => Ok(ServerReply::Success(listed)),
+        ServerReply::Success(_) => Err(UnreadableReply::Missing("sessions")),
     }
 }
 
-fn session<'a>(walk: &mut Walk<'a>, at: usize) -> Result<ListedSession<'a>, Unreadable> {
+fn session<'a>(walk: &mut ElementWalk<'a>, at: usize) -> Result<ListedSession<'a>, UnreadableReply> {
     let depth = walk.depth();
     let mut internal_id = None;
     while let Some((name, _)) = walk.child(depth)? {
@@ -35,7 +35,7 @@ fn session<'a>(walk: &mut Walk<'a>, at: usize) -> Result<ListedSession<'a>, Unre
             internal_id = Some(walk.text()?.trim().to_owned());
         }
     }
-    let internal_id = internal_id.ok_or(Unreadable::Missing("meetingID"))?;
+    let internal_id = internal_id.ok_or(UnreadableReply::Missing("meetingID"))?;
     Ok(ListedSession { raw: walk.slice(at, walk.position()), internal_id })
 }
 
@@ -48,10 +48,10 @@ mod tests {
     fn sessions_are_read_as_they_came() {
         let one = "<meeting>\n<meetingID>i-1</meetingID>\n<meetingName>A</meetingName>\n<userName>Ada</userName>\n</meeting>";
         let answer = reply::sessions([one, one]);
-        let Ok(Answer::Success(listed)) = sessions(&answer) else { panic!("no list: {answer}") };
+        let Ok(ServerReply::Success(listed)) = sessions(&answer) else { panic!("no list: {answer}") };
         assert_eq!(listed.len(), 2);
         assert!(listed.iter().all(|session| session.raw == one && session.internal_id == "i-1"));
-        assert_eq!(sessions(&reply::sessions([])), Ok(Answer::Success(Vec::new())));
+        assert_eq!(sessions(&reply::sessions([])), Ok(ServerReply::Success(Vec::new())));
         assert!(sessions("<response><returncode>SUCCESS</returncode></response>").is_err());
     }
 }

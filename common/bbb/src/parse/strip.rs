@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::HashMap, ops::Range};
 
-use super::{Unreadable, metadata::metadata_elements};
+use super::{UnreadableReply, metadata::metadata_elements};
 
 /// How the name of each of our metadata begins, its element, and the end of that.
 const OURS: &str = "usher-";
@@ -30,7 +30,7 @@ pub fn strip_usher_metadata(xml: &str) -> Cow<'_, str> {
 }
 
 /// Returns where our elements stand, in order.
-fn ours(xml: &str) -> Result<Vec<Range<usize>>, Unreadable> {
+fn ours(xml: &str) -> Result<Vec<Range<usize>>, UnreadableReply> {
     let elements = metadata_elements(xml)?.into_iter();
     Ok(elements.filter(|element| element.name.starts_with(OURS)).map(|element| element.whole).collect())
 }

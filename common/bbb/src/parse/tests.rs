@@ -39,7 +39,7 @@ const LIST: &str = "<response>
 
 fn list(body: &str) -> Vec<ListedMeeting<'_>> {
     match meetings(body) {
-        Ok(Answer::Success(listed)) => listed,
+        Ok(ServerReply::Success(listed)) => listed,
         other => panic!("no list but {other:?}"),
     }
 }
@@ -80,39 +80,42 @@ fn empty_lists_are_lists() {
 #[test]
 fn what_is_no_list_is_an_error() {
     let cases = [
-        ("", Unreadable::Empty),
-        (" \n", Unreadable::Empty),
-        ("<!DOCTYPE html><html><body>502</body></html>", Unreadable::NotAResponse),
-        ("<html><body><br></body></html>", Unreadable::NotAResponse),
-        ("{\"response\":{}}", Unreadable::NotAResponse),
-        ("<response><returncode>SUCCESS</returncode></response>", Unreadable::Missing("meetings")),
-        ("<response><meetings/></response>", Unreadable::Missing("returncode")),
+        ("", UnreadableReply::Empty),
+        (" \n", UnreadableReply::Empty),
+        ("<!DOCTYPE html><html><body>502</body></html>", UnreadableReply::NotAResponse),
+        ("<html><body><br></body></html>", UnreadableReply::NotAResponse),
+        ("{\"response\":{}}", UnreadableReply::NotAResponse),
+        ("<response><returncode>SUCCESS</returncode></response>", UnreadableReply::Missing("meetings")),
+        ("<response><meetings/></response>", UnreadableReply::Missing("returncode")),
         (
             "<response><returncode>SUCCESS</returncode><meetings><meeting></meetings></response>",
-            Unreadable::Malformed,
+            UnreadableReply::Malformed,
         ),
         (
             "<response><returncode>SUCCESS</returncode><meetings><meeting><meetingID>a</meetingID></meeting></meetings></response>",
-            Unreadable::Missing("internalMeetingID"),
+            UnreadableReply::Missing("internalMeetingID"),
         ),
         (
             "<response><returncode>SUCCESS</returncode><meetings/></response><response/>",
-            Unreadable::Malformed,
+            UnreadableReply::Malformed,
         ),
-        ("<response><returncode>SUCCESS</returncode><meetings/></response>tail", Unreadable::NotAResponse),
+        (
+            "<response><returncode>SUCCESS</returncode><meetings/></response>tail",
+            UnreadableReply::NotAResponse,
+        ),
     ];
     for (body, error) in cases {
         assert_eq!(meetings(body), Err(error), "{body}");
     }
     let deep = format!("<response>{}", "<a>".repeat(100));
-    assert_eq!(outcome(&deep), Err(Unreadable::TooDeep));
-    assert_eq!(outcome(&" ".repeat(MAX_BYTES + 1)), Err(Unreadable::TooLarge));
+    assert_eq!(outcome(&deep), Err(UnreadableReply::TooDeep));
+    assert_eq!(outcome(&" ".repeat(MAX_BYTES + 1)), Err(UnreadableReply::TooLarge));
 }
 
 #[test]
 fn a_refused_list_tells_why() {
     let body = crate::reply::Refusal::CHECKSUM_MISMATCH.to_xml();
-    let Ok(Answer::Failed(failure)) = meetings(&body) else { panic!("no failure") };
+    let Ok(ServerReply::Failed(failure)) = meetings(&body) else { panic!("no failure") };
     assert_eq!((failure.key.as_str(), failure.message.as_str()), ("checksumError", "Checksums do not match"));
 }
 
@@ -137,7 +140,7 @@ fn replies_to_create_are_read() {
         )
     };
     let read = |body: &str| match create_reply(body) {
-        Ok(Answer::Success(reply)) => reply,
+        Ok(ServerReply::Success(reply)) => reply,
         other => panic!("{other:?}"),
     };
     let new = read(&body(""));
@@ -149,7 +152,7 @@ fn replies_to_create_are_read() {
     };
     assert!(of("6fea-1").breakout && !of("bbb-none").breakout && !of("").breakout && !new.breakout);
     let refused = crate::reply::Refusal::VOICE_BRIDGE_TAKEN.to_errors_xml();
-    let Ok(Answer::Failed(failure)) = create_reply(&refused) else { panic!("no failure") };
+    let Ok(ServerReply::Failed(failure)) = create_reply(&refused) else { panic!("no failure") };
     assert_eq!(failure.key, "nonUniqueVoiceBridge");
     let whole = body("");
     let end = whole.trim_end().len();
@@ -247,7 +250,7 @@ proptest! {
     ) {
         let to = (from + length).min(LIST.len());
         let holed = format!("{}{}", &LIST[..from], &LIST[to..]);
-        if let Ok(Answer::Success(listed)) = meetings(&holed) {
+        if let Ok(ServerReply::Success(listed)) = meetings(&holed) {
             prop_assert!(listed.len() <= 2);
             for meeting in listed {
                 prop_assert!(!meeting.meeting_id.is_empty() && !meeting.internal_id.is_empty());

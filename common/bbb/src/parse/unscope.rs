@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use super::{ListedMeeting, element::Walk};
+use super::{ListedMeeting, element::ElementWalk};
 
 /// Returns `xml`, an answer about one meeting, with `prefix` taken off the ids it names, be it in
 /// `meetingID` or in the words of a message. What cannot be read is returned as it is.
@@ -38,7 +38,7 @@ pub fn unscoped_element<'m>(meeting: &ListedMeeting<'m>, prefix: &str) -> Cow<'m
 
 /// Returns where in `xml` the prefix stands that is to go, in order.
 fn places(xml: &str, prefix: &str) -> Option<Vec<usize>> {
-    let mut walk = Walk::response(xml).ok()?;
+    let mut walk = ElementWalk::response(xml).ok()?;
     // The walk counts from where the document begins.
     let start = xml.find(walk.slice(0, walk.position()))?;
     let mut places = Vec::new();
@@ -57,7 +57,7 @@ fn places(xml: &str, prefix: &str) -> Option<Vec<usize>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::parse::{Answer, meetings};
+    use crate::parse::{ServerReply, meetings};
 
     #[test]
     fn the_id_is_the_tenants_own_again_and_nothing_else_is_touched() {
@@ -85,7 +85,7 @@ mod tests {
         let xml = "<response><returncode>SUCCESS</returncode><meetings><meeting>\
             <metadata><meetingID>school~x</meetingID></metadata>\
             <meetingID>school~a</meetingID><internalMeetingID>i-1</internalMeetingID></meeting></meetings></response>";
-        let Ok(Answer::Success(listed)) = meetings(xml) else { panic!() };
+        let Ok(ServerReply::Success(listed)) = meetings(xml) else { panic!() };
         let element = unscoped_element(&listed[0], "school~");
         assert!(element.contains("<meetingID>a</meetingID>") && element.contains("school~x"), "{element}");
         assert_eq!(unscoped_element(&listed[0], "other~"), listed[0].raw);

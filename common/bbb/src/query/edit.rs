@@ -3,7 +3,7 @@
 
 use std::{borrow::Cow, collections::HashMap};
 
-use super::{META, Pair, decode, encoding::push_encoded, same_name};
+use super::{META, QueryPair, decode, encoding::push_encoded, same_name};
 
 /// Room that a rewritten query keeps for `&checksum=` and the longest checksum.
 const ROOM_FOR_CHECKSUM: usize = 138;
@@ -12,14 +12,14 @@ const FEW: usize = 16;
 
 /// One change. Of several for one name the last counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Edit<'e> {
+pub enum QueryEdit<'e> {
     /// Gives a parameter this one value, where it first stood, else at the end. Not encoded yet.
     Set(&'e str, &'e str),
     /// Takes a parameter out, as often as it stands there.
     Remove(&'e str),
 }
 
-impl<'e> Edit<'e> {
+impl<'e> QueryEdit<'e> {
     fn name(self) -> &'e str {
         match self {
             Self::Set(name, _) | Self::Remove(name) => name,
@@ -29,20 +29,20 @@ impl<'e> Edit<'e> {
 
 /// The edits, by the parameter that each is of.
 struct EditIndex<'e> {
-    edits: &'e [Edit<'e>],
+    edits: &'e [QueryEdit<'e>],
     /// The last edit of each parameter, by its name as servers compare it; empty for a few edits.
     last: HashMap<Cow<'e, str>, usize>,
 }
 
 impl<'e> EditIndex<'e> {
-    fn new(edits: &'e [Edit<'e>]) -> Self {
+    fn new(edits: &'e [QueryEdit<'e>]) -> Self {
         let indexed = if edits.len() > FEW { edits } else { &[] };
         let last = indexed.iter().enumerate().map(|(at, edit)| (compared_name(edit.name().into()), at));
         Self { edits, last: last.collect() }
     }
 
     /// Returns which edit is that of a parameter as it stands in a query.
-    fn of(&self, pair: Pair<'_>) -> Option<usize> {
+    fn of(&self, pair: QueryPair<'_>) -> Option<usize> {
         if self.edits.len() > FEW {
             return self.last.get(&compared_name(decode(pair.name))).copied();
         }
@@ -71,12 +71,12 @@ pub fn compared_name(name: Cow<'_, str>) -> Cow<'_, str> {
 
 /// Returns `query` with `edits` made and everything else byte for byte and in order, with room for
 /// the checksum that will follow.
-pub fn rewrite(query: &str, edits: &[Edit<'_>]) -> String {
+pub fn rewrite(query: &str, edits: &[QueryEdit<'_>]) -> String {
     let growth: usize = edits
         .iter()
         .map(|edit| match edit {
-            Edit::Set(name, value) => name.len() + 3 * value.len() + 2,
-            Edit::Remove(_) => 0,
+            QueryEdit::Set(name, value) => name.len() + 3 * value.len() + 2,
+            QueryEdit::Remove(_) => 0,
         })
         .sum();
     let mut out = String::with_capacity(query.len() + growth + ROOM_FOR_CHECKSUM);
@@ -88,13 +88,13 @@ pub fn rewrite(query: &str, edits: &[Edit<'_>]) -> String {
     let mut placed = vec![false; edits.len()];
     let mut first = true;
     for text in query.split('&') {
-        let found = if text.is_empty() { None } else { index.of(Pair::split(text)) };
+        let found = if text.is_empty() { None } else { index.of(QueryPair::split(text)) };
         match found.map(|at| (at, edits[at])) {
-            Some((at, Edit::Set(name, value))) if !std::mem::replace(&mut placed[at], true) => {
+            Some((at, QueryEdit::Set(name, value))) if !std::mem::replace(&mut placed[at], true) => {
                 separate(&mut out, &mut first);
                 push_pair(&mut out, name, value);
             }
-            Some((_, Edit::Set(..) | Edit::Remove(_))) => {}
+            Some((_, QueryEdit::Set(..) | QueryEdit::Remove(_))) => {}
             None => {
                 separate(&mut out, &mut first);
                 out.push_str(text);
@@ -102,7 +102,7 @@ pub fn rewrite(query: &str, edits: &[Edit<'_>]) -> String {
         }
     }
     for (at, edit) in edits.iter().enumerate() {
-        if let Edit::Set(name, value) = edit
+        if let QueryEdit::Set(name, value) = edit
             && !placed[at]
             && index.is_last(at)
         {

@@ -3,21 +3,21 @@
 
 use std::borrow::Cow;
 
-use super::{Pair, decode};
+use super::{QueryPair, decode};
 
 /// Name of the parameter.
 const CHECKSUM: &str = "checksum";
 
 /// A query and the checksum that came with it, not yet verified.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Signed<'a> {
+pub struct SignedQuery<'a> {
     /// What was signed.
     pub query: Cow<'a, str>,
     /// The checksum given, not empty.
     pub checksum: Cow<'a, str>,
 }
 
-impl std::fmt::Debug for Signed<'_> {
+impl std::fmt::Debug for SignedQuery<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Signed").finish_non_exhaustive() // queries hold passwords, checksums are access
     }
@@ -34,11 +34,11 @@ pub enum ChecksumFault {
     Repeated,
 }
 
-pub(super) fn take(query: &str) -> Result<Signed<'_>, ChecksumFault> {
-    let mut found: Option<(usize, Pair<'_>)> = None;
+pub(super) fn take(query: &str) -> Result<SignedQuery<'_>, ChecksumFault> {
+    let mut found: Option<(usize, QueryPair<'_>)> = None;
     let mut start = 0;
     for text in query.split('&') {
-        let pair = Pair::split(text);
+        let pair = QueryPair::split(text);
         if pair.is(CHECKSUM) {
             if found.is_some() {
                 return Err(ChecksumFault::Repeated);
@@ -58,7 +58,7 @@ pub(super) fn take(query: &str) -> Result<Signed<'_>, ChecksumFault> {
         (before, "") => Cow::Borrowed(&before[..before.len() - 1]),
         (before, rest) => Cow::Owned([&before[..before.len() - 1], rest].concat()),
     };
-    Ok(Signed { query, checksum })
+    Ok(SignedQuery { query, checksum })
 }
 
 fn trimmed(value: Cow<'_, str>) -> Cow<'_, str> {

@@ -33,21 +33,21 @@ proptest! {
     #[test]
     fn rewriting_without_edits_changes_nothing(query in ".{0,80}") {
         prop_assert_eq!(rewrite(&query, &[]), query.as_str());
-        prop_assert_eq!(rewrite(&query, &[Edit::Remove("\u{1}never")]), query);
+        prop_assert_eq!(rewrite(&query, &[QueryEdit::Remove("\u{1}never")]), query);
     }
 
     #[test]
     fn an_edit_sets_its_parameter_once_and_leaves_all_others(
         query in queries(), name in names(), value in ".{0,12}",
     ) {
-        let out = rewrite(&query, &[Edit::Set(&name, &value)]);
+        let out = rewrite(&query, &[QueryEdit::Set(&name, &value)]);
         let rest = |query: &str| -> Vec<String> {
             RawQuery::new(query).pairs().filter(|pair| !pair.is(&name)).map(|pair| pair.text.into()).collect()
         };
         prop_assert_eq!(RawQuery::new(&out).count(&name), 1);
         prop_assert_eq!(RawQuery::new(&out).first(&name).unwrap(), value);
         prop_assert_eq!(rest(&out), rest(&query));
-        let removed = rewrite(&query, &[Edit::Remove(&name)]);
+        let removed = rewrite(&query, &[QueryEdit::Remove(&name)]);
         prop_assert_eq!(RawQuery::new(&removed).count(&name), 0);
         prop_assert_eq!(rest(&removed), rest(&query));
     }
@@ -59,8 +59,8 @@ proptest! {
         sets in prop::collection::btree_map("[a-d]|meta_[a-c]|x[a-z]", ".{0,6}", 0..4),
         removed in "[a-d]|meta_[a-c]",
     ) {
-        let mut edits: Vec<_> = sets.iter().map(|(name, value)| Edit::Set(name, value)).collect();
-        edits.push(Edit::Remove(&removed));
+        let mut edits: Vec<_> = sets.iter().map(|(name, value)| QueryEdit::Set(name, value)).collect();
+        edits.push(QueryEdit::Remove(&removed));
         let out = read(&rewrite(&query, &edits));
         for (name, value) in &sets {
             let found: Vec<_> = out.iter().filter(|(other, _)| other == name).map(|(_, value)| value).collect();
@@ -84,11 +84,11 @@ proptest! {
     ) {
         let few: Vec<_> = edits
             .iter()
-            .map(|(name, value)| value.as_ref().map_or(Edit::Remove(name), |value| Edit::Set(name, value)))
+            .map(|(name, value)| value.as_ref().map_or(QueryEdit::Remove(name), |value| QueryEdit::Set(name, value)))
             .collect();
         let unused: Vec<String> = (0..20).map(|number| format!("unused-{number}")).collect();
         let many: Vec<_> =
-            unused.iter().map(|name| Edit::Remove(name)).chain(few.iter().copied()).collect();
+            unused.iter().map(|name| QueryEdit::Remove(name)).chain(few.iter().copied()).collect();
         prop_assert_eq!(rewrite(&query, &many), rewrite(&query, &few));
     }
 
@@ -201,7 +201,7 @@ proptest! {
         wanted in prop_oneof!["[a-c+%é ]{0,4}", "meta_[a-c]{0,3}"],
     ) {
         let plain = given == wanted || same_name(&decode(&given), &wanted);
-        prop_assert_eq!(Pair::split(&given).is(&wanted), plain);
+        prop_assert_eq!(QueryPair::split(&given).is(&wanted), plain);
     }
 }
 
@@ -209,17 +209,17 @@ proptest! {
 fn edits_stand_where_the_parameter_stood() {
     let out = rewrite(
         "b=2&meetingID=x&A=%c3%bc+&meeting%49D=y&",
-        &[Edit::Set("meetingID", "a b&c"), Edit::Set("new", "ü"), Edit::Remove("b")],
+        &[QueryEdit::Set("meetingID", "a b&c"), QueryEdit::Set("new", "ü"), QueryEdit::Remove("b")],
     );
     assert_eq!(out, "meetingID=a%20b%26c&A=%c3%bc+&&new=%C3%BC");
-    assert_eq!(rewrite("", &[Edit::Set("a", "1")]), "a=1");
-    assert_eq!(rewrite("a=1", &[Edit::Remove("a")]), "");
-    assert_eq!(rewrite("a=1", &[Edit::Set("a", "2"), Edit::Set("a", "3")]), "a=3");
+    assert_eq!(rewrite("", &[QueryEdit::Set("a", "1")]), "a=1");
+    assert_eq!(rewrite("a=1", &[QueryEdit::Remove("a")]), "");
+    assert_eq!(rewrite("a=1", &[QueryEdit::Set("a", "2"), QueryEdit::Set("a", "3")]), "a=3");
 }
 
 #[test]
 fn a_rewritten_query_has_room_for_its_checksum() {
-    let out = rewrite("fullName=A&meetingID=room-42", &[Edit::Set("meetingID", "room-43")]);
+    let out = rewrite("fullName=A&meetingID=room-42", &[QueryEdit::Set("meetingID", "room-43")]);
     assert!(out.capacity() >= out.len() + "&checksum=".len() + 128);
 }
 

@@ -4,7 +4,7 @@ use super::xml::push_escaped;
 
 /// One hook as `hooks/list` shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Hook<'h> {
+pub struct HookElement<'h> {
     /// Its id.
     pub id: &'h str,
     /// Where its events go.
@@ -39,7 +39,7 @@ pub fn hook_destroyed() -> String {
 }
 
 /// Returns the answer of `hooks/list`.
-pub fn hooks<'h>(hooks: impl IntoIterator<Item = Hook<'h>>) -> String {
+pub fn hooks<'h>(hooks: impl IntoIterator<Item = HookElement<'h>>) -> String {
     let mut body = String::from("<hooks>");
     for hook in hooks {
         body.push_str(&format!("<hook><hookID>{}</hookID>", hook.id));
@@ -87,7 +87,7 @@ mod tests {
              <rawData>false</rawData></response>"
         );
         assert!(hook_exists("7").contains("<hookID>7</hookID><messageKey>duplicateWarning</messageKey>"));
-        let hook = Hook {
+        let hook = HookElement {
             id: "1",
             callback_url: "https://app.example.org/cb",
             meeting_id: Some("room-42"),
@@ -106,9 +106,10 @@ mod tests {
     #[test]
     fn whatever_an_id_holds_reads_back() {
         for text in ["a&b", "]]>", "<x>", "a\u{b}b"] {
-            let hook = Hook { id: "1", callback_url: "x", meeting_id: Some(text), event_id: None, raw: true };
+            let hook =
+                HookElement { id: "1", callback_url: "x", meeting_id: Some(text), event_id: None, raw: true };
             let answer = hooks([hook]);
-            let Ok(parse::Answer::Success(listed)) = parse::hooks(&answer) else { panic!("{answer}") };
+            let Ok(parse::ServerReply::Success(listed)) = parse::hooks(&answer) else { panic!("{answer}") };
             assert_eq!(listed[0].meeting_id.as_deref(), Some(text.replace('\u{b}', "").as_str()));
         }
     }

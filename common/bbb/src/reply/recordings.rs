@@ -1,10 +1,10 @@
 //! Answers about recordings.
 
-use super::{Refusal, success, xml::Xml};
+use super::{Refusal, success, xml::XmlDocument};
 
 /// Which part of all recordings an answer holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Page {
+pub struct RecordingPage {
     /// Recordings before the first of the page.
     pub offset: usize,
     /// Most recordings of a page, 1 to 100.
@@ -15,7 +15,7 @@ pub struct Page {
 
 /// Returns the answer of `getRecordings`; each of `recordings` is a complete `<recording>` element. A page
 /// is told in both shapes that servers use, so that clients of either find theirs.
-pub fn recordings<'r>(recordings: impl IntoIterator<Item = &'r str>, page: Option<Page>) -> String {
+pub fn recordings<'r>(recordings: impl IntoIterator<Item = &'r str>, page: Option<RecordingPage>) -> String {
     let mut recordings = recordings.into_iter().peekable();
     success(|xml| {
         let empty = recordings.peek().is_none();
@@ -36,7 +36,7 @@ pub fn recordings<'r>(recordings: impl IntoIterator<Item = &'r str>, page: Optio
     })
 }
 
-fn write_page(xml: &mut Xml, page: Page, empty: bool) {
+fn write_page(xml: &mut XmlDocument, page: RecordingPage, empty: bool) {
     let total = page.total.to_string();
     xml.element("pagination", |xml| {
         xml.element("pageable", |xml| {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::Xml;
+use super::XmlDocument;
 
 /// A failed answer. Clients go by the key; the words are for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +25,7 @@ impl Refusal {
 
     /// Returns the answer as XML.
     pub fn to_xml(&self) -> String {
-        let mut xml = Xml::new();
+        let mut xml = XmlDocument::new();
         xml.element("response", |xml| {
             xml.leaf("returncode", "FAILED").leaf("messageKey", self.key).leaf("message", &self.message);
         });
@@ -34,7 +34,7 @@ impl Refusal {
 
     /// Returns the answer in the older shape, which some refusals of `create` still have.
     pub fn to_errors_xml(&self) -> String {
-        let mut xml = Xml::new();
+        let mut xml = XmlDocument::new();
         xml.element("response", |xml| {
             xml.leaf("returncode", "FAILED").element("errors", |xml| {
                 xml.element("error", |xml| {

@@ -53,7 +53,7 @@ fn merged_lists_hold_every_meeting_as_it_came() {
     let one = "<meeting><meetingID>a</meetingID><internalMeetingID>i-1</internalMeetingID></meeting>";
     let two = "<meeting>\n<meetingID>b</meetingID><internalMeetingID>j-2</internalMeetingID></meeting>";
     let merged = meetings([one, two]);
-    let parse::Answer::Success(listed) = parse::meetings(&merged).unwrap() else { panic!("failed") };
+    let parse::ServerReply::Success(listed) = parse::meetings(&merged).unwrap() else { panic!("failed") };
     assert_eq!(listed.iter().map(|meeting| meeting.raw).collect::<Vec<_>>(), [one, two]);
 }
 
@@ -85,8 +85,8 @@ fn root_and_end_say_what_clients_look_for() {
 #[test]
 fn pages_are_told_in_both_shapes() {
     let one = "<recording><recordID>a-1</recordID></recording>";
-    let page = recordings([one], Some(Page { offset: 2, limit: 1, total: 5 }));
-    let parse::Answer::Success(list) = parse::recordings(&page).unwrap() else { panic!("failed") };
+    let page = recordings([one], Some(RecordingPage { offset: 2, limit: 1, total: 5 }));
+    let parse::ServerReply::Success(list) = parse::recordings(&page).unwrap() else { panic!("failed") };
     assert_eq!((list.total, list.recordings.map(|listed| listed.len())), (Some(5), Some(1)));
     let bare = page.replace("<pagination>", "<x>").replace("</pagination>", "</x>");
     assert!(bare.ends_with("<totalElements>5</totalElements>\n</response>\n"), "{bare}");

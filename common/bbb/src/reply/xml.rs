@@ -2,9 +2,9 @@
 
 /// A document in the making.
 #[derive(Debug, Default)]
-pub struct Xml(String);
+pub struct XmlDocument(String);
 
-impl Xml {
+impl XmlDocument {
     /// Returns an empty document.
     pub fn new() -> Self {
         Self::default()

@@ -6,7 +6,7 @@ use subtle::ConstantTimeEq as _;
 use url::form_urlencoded;
 
 use usher_bbb::{
-    checksum::{self, Algorithm},
+    checksum::{self, ChecksumAlgorithm},
     query::RawQuery,
     secret::Secret,
 };
@@ -77,7 +77,7 @@ pub fn verify(url: &str, form: &str, posted: &Posted, proof: Proof<'_>, secret: 
 }
 
 /// Returns the address by which `form` goes to an application.
-pub fn signed_url(algorithm: Algorithm, url: &str, form: &str, secret: &Secret) -> String {
+pub fn signed_url(algorithm: ChecksumAlgorithm, url: &str, form: &str, secret: &Secret) -> String {
     let address = url.split_once('#').map_or(url, |(address, _)| address);
     let joint = if address.contains('?') { '&' } else { '?' };
     format!("{address}{joint}checksum={}", checksum::sign(algorithm, url, form, secret))
@@ -100,12 +100,12 @@ mod tests {
     fn the_form_and_the_checksum_are_those_of_version_3() {
         let posted = Posted::read(FORM).expect("is a form");
         assert_eq!(posted.form(), FORM, "byte for byte");
-        let signed = signed_url(Algorithm::Sha1, URL, FORM, &secret());
+        let signed = signed_url(ChecksumAlgorithm::Sha1, URL, FORM, &secret());
         assert_eq!(signed, format!("{URL}&checksum={SHA1}"));
         assert!(verify(URL, FORM, &posted, Proof::Checksum(SHA1), &secret()));
         assert!(!verify(URL, FORM, &posted, Proof::Checksum(SHA1), &Secret::new("another")));
         assert!(!verify("https://app.example.org/hook", FORM, &posted, Proof::Checksum(SHA1), &secret()));
-        for algorithm in Algorithm::ALL {
+        for algorithm in ChecksumAlgorithm::ALL {
             let signed = signed_url(algorithm, "https://app.test/cb#x", FORM, &secret());
             let checksum = signed.strip_prefix("https://app.test/cb?checksum=").expect("has no fragment");
             assert!(verify("https://app.test/cb#x", FORM, &posted, Proof::Checksum(checksum), &secret()));
@@ -117,7 +117,7 @@ mod tests {
         let event = r#"[{"data":{"id":"user-joined","name":"J\"ürgen\n"}}]"#;
         let text = serde_json::Value::from(event).to_string();
         let signed = format!(r#"{{"event":{text},"timestamp":1700000000123,"domain":"bbb1"}}"#);
-        let checksum = checksum::sign(Algorithm::Sha1, URL, &signed, &secret());
+        let checksum = checksum::sign(ChecksumAlgorithm::Sha1, URL, &signed, &secret());
         let form = form_urlencoded::Serializer::new(String::new())
             .append_pair("event", event)
             .append_pair("timestamp", "1700000000123")

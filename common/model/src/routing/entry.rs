@@ -7,7 +7,7 @@ use crate::{
     tenant::TenantPolicy,
     voice::VoiceBridge,
 };
-use usher_bbb::{checksum::Algorithm, secret::Secret};
+use usher_bbb::{checksum::ChecksumAlgorithm, secret::Secret};
 
 /// A server as edges see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub struct ServerRoute {
     /// What checks saw.
     pub health: Health,
     /// Hash by which requests to it are signed.
-    pub algorithm: Algorithm,
+    pub algorithm: ChecksumAlgorithm,
 }
 
 /// A tenant as edges see it.

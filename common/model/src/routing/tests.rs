@@ -10,7 +10,7 @@ use crate::{
     server::{AdminState, Health},
     voice::VoiceBridge,
 };
-use usher_bbb::{checksum::Algorithm, secret::Secret};
+use usher_bbb::{checksum::ChecksumAlgorithm, secret::Secret};
 
 fn at(seq: u64) -> Revision {
     Revision::new(1, seq)
@@ -23,7 +23,7 @@ fn server_route(id: &str, health: Health) -> ServerRoute {
         secret: Secret::new("s"),
         admin: AdminState::Enabled,
         health,
-        algorithm: Algorithm::Sha256,
+        algorithm: ChecksumAlgorithm::Sha256,
     }
 }
 

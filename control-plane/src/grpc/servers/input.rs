@@ -1,6 +1,6 @@
 //! Servers as operators write them: checked field by field, every fault named with its remedy.
 
-use usher_bbb::{checksum::Algorithm, secret::Secret};
+use usher_bbb::{checksum::ChecksumAlgorithm, secret::Secret};
 use usher_model::{
     id::ServerId,
     server::{AdminState, Server, base_url, place_of},
@@ -30,7 +30,7 @@ pub(super) fn new_server(wire: v1::Server, id: &str, now_ms: i64) -> Result<Serv
         v1::AdminState::Unspecified => Some(AdminState::Disabled),
         state => AdminState::try_from(state).ok(),
     };
-    let algorithm = Algorithm::from(wire.checksum_algorithm());
+    let algorithm = ChecksumAlgorithm::from(wire.checksum_algorithm());
     let tags = or_fault(tags(wire.tags), "server.tags", &mut faults);
     let id = match (id, &url) {
         ("", Some(url)) => or_fault(id_of(url), "server_id", &mut faults),
@@ -60,7 +60,7 @@ pub(super) struct Update {
     secret: Option<Secret>,
     weight: Option<f64>,
     tags: Option<Vec<String>>,
-    algorithm: Option<Algorithm>,
+    algorithm: Option<ChecksumAlgorithm>,
     /// Goes the way of enable, cordon and disable.
     pub(super) admin: Option<AdminState>,
 }

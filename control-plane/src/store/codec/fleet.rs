@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use usher_bbb::{checksum::Algorithm, secret::Secret};
+use usher_bbb::{checksum::ChecksumAlgorithm, secret::Secret};
 use usher_model::{
     id::{InternalMeetingId, MeetingId, ServerId, TenantId},
     meeting::MeetingKey,
@@ -47,7 +47,7 @@ pub(super) fn server(id: ServerId, value: pb::ServerValue) -> Result<Server, Val
         weight: value.weight,
         tags: value.tags,
         admin: AdminState::try_from(admin).map_err(|_| ValueError::Field("admin_state"))?,
-        algorithm: Algorithm::from(algorithm),
+        algorithm: ChecksumAlgorithm::from(algorithm),
         created_at_ms: value.created_at_ms,
         former_of: former_of.map_err(|_| ValueError::Field("former_of"))?,
     })

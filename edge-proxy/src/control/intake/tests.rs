@@ -1,4 +1,4 @@
-use usher_bbb::{checksum::Algorithm, secret::Secret};
+use usher_bbb::{checksum::ChecksumAlgorithm, secret::Secret};
 use usher_model::{
     id::ServerId,
     routing::{RoutingTable, ServerRoute},
@@ -16,7 +16,7 @@ fn servers(count: usize) -> Vec<ServerRoute> {
             secret: Secret::new("s"),
             admin: AdminState::Enabled,
             health: Health::Online,
-            algorithm: Algorithm::Sha256,
+            algorithm: ChecksumAlgorithm::Sha256,
         })
         .collect()
 }

@@ -1,5 +1,5 @@
 use proptest::prelude::*;
-use usher_bbb::{checksum::Algorithm, secret::Secret};
+use usher_bbb::{checksum::ChecksumAlgorithm, secret::Secret};
 use usher_model::{
     id::{InternalMeetingId, MeetingId},
     routing::{RouteState, RoutingTable, diff},
@@ -15,7 +15,7 @@ fn server(id: &str, health: Health) -> ServerRoute {
         secret: Secret::new("s"),
         admin: AdminState::Enabled,
         health,
-        algorithm: Algorithm::Sha256,
+        algorithm: ChecksumAlgorithm::Sha256,
     }
 }
 

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use http::Method;
 use serde_json::{Map, Value};
 use usher_bbb::{
-    query::{Edit, RawQuery, rewrite},
+    query::{QueryEdit, RawQuery, rewrite},
     secret::Secret,
 };
 use usher_model::{
@@ -103,7 +103,7 @@ pub fn receive<'s>(
 fn own_query<'q>(query: &'q str, scope: &Scope) -> Cow<'q, str> {
     let given = RawQuery::new(query).first("meetingID");
     match given.as_deref().and_then(|id| Some((id, scope.original(id)?))) {
-        Some((id, own)) if id != own => Cow::Owned(rewrite(query, &[Edit::Set("meetingID", own)])),
+        Some((id, own)) if id != own => Cow::Owned(rewrite(query, &[QueryEdit::Set("meetingID", own)])),
         _ => Cow::Borrowed(query),
     }
 }

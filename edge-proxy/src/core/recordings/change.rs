@@ -2,8 +2,8 @@
 //! hears. It hears of success only when every server that has one of the recordings has said so.
 
 use usher_bbb::{
-    call::Call,
-    query::{Edit, RawQuery, rewrite},
+    call::ApiCall,
+    query::{QueryEdit, RawQuery, rewrite},
 };
 
 use super::{entries, is_ours, metadata};
@@ -27,19 +27,19 @@ pub struct ServerChange {
 
 impl ServerChange {
     /// Reads the parameters of a change.
-    pub fn new(call: Call, parameters: &str) -> Self {
+    pub fn new(call: ApiCall, parameters: &str) -> Self {
         let foreign: Vec<String> = metadata(parameters)
-            .filter(|(name, key, _)| call != Call::UpdateRecordings || key.is_none() || is_ours(name))
+            .filter(|(name, key, _)| call != ApiCall::UpdateRecordings || key.is_none() || is_ours(name))
             .map(|(name, ..)| name)
             .collect();
-        let mut edits: Vec<Edit<'_>> = foreign.iter().map(|name| Edit::Remove(name)).collect();
-        edits.push(Edit::Set("recordID", ""));
+        let mut edits: Vec<QueryEdit<'_>> = foreign.iter().map(|name| QueryEdit::Remove(name)).collect();
+        edits.push(QueryEdit::Set("recordID", ""));
         Self { parameters: rewrite(parameters, &edits) }
     }
 
     /// Returns the parameters of the call that is about these recordings.
     pub fn of(&self, ids: &[String]) -> String {
-        rewrite(&self.parameters, &[Edit::Set("recordID", &ids.join(","))])
+        rewrite(&self.parameters, &[QueryEdit::Set("recordID", &ids.join(","))])
     }
 }
 
@@ -119,7 +119,7 @@ mod tests {
     fn a_server_is_told_of_its_own_recordings_and_never_of_our_marks() {
         let given = "recordID=a,b,c&publish=true&x=1";
         let ids = ["a".to_owned(), "c".to_owned()];
-        let change = ServerChange::new(Call::PublishRecordings, given);
+        let change = ServerChange::new(ApiCall::PublishRecordings, given);
         assert_eq!(change.of(&ids), "recordID=a%2Cc&publish=true&x=1");
         for smuggled in [
             "meta_usher-tenant=other",
@@ -130,7 +130,7 @@ mod tests {
             "meta_=1",
         ] {
             let given = format!("recordID=a&meta_Course=&{smuggled}&meta_b=2");
-            let sent = ServerChange::new(Call::UpdateRecordings, &given).of(&ids[..1]);
+            let sent = ServerChange::new(ApiCall::UpdateRecordings, &given).of(&ids[..1]);
             assert_eq!(sent, "recordID=a&meta_Course=&meta_b=2", "{smuggled}");
         }
     }

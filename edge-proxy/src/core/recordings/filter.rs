@@ -9,8 +9,8 @@ use std::collections::{HashMap, HashSet};
 
 use usher_bbb::{
     parse::ListedRecording,
-    query::{Edit, RawQuery, decode, rewrite},
-    reply::Page,
+    query::{QueryEdit, RawQuery, decode, rewrite},
+    reply::RecordingPage,
 };
 
 use super::{TENANT_MARK, Whose, entries, is_ours, metadata};
@@ -143,10 +143,10 @@ impl Filter {
     }
 
     /// Returns the part of `total` recordings that was asked for, and the page it is.
-    pub fn page(&self, total: usize) -> (std::ops::Range<usize>, Option<Page>) {
+    pub fn page(&self, total: usize) -> (std::ops::Range<usize>, Option<RecordingPage>) {
         let start = self.offset.min(total);
         let end = self.limit.map_or(total, |limit| start.saturating_add(limit).min(total));
-        (start..end, self.limit.map(|limit| Page { offset: self.offset, limit, total }))
+        (start..end, self.limit.map(|limit| RecordingPage { offset: self.offset, limit, total }))
     }
 }
 
@@ -194,13 +194,13 @@ pub fn for_server(parameters: &str, whose: Whose<'_>) -> String {
             ("meetingID", joined(scoped.iter().chain(&ids).map(String::as_str)))
         }
     };
-    let mut edits: Vec<Edit<'_>> = useless.iter().map(|name| Edit::Remove(name)).collect();
-    edits.extend(["offset", "limit", "recordID", "meetingID"].map(Edit::Remove));
+    let mut edits: Vec<QueryEdit<'_>> = useless.iter().map(|name| QueryEdit::Remove(name)).collect();
+    edits.extend(["offset", "limit", "recordID", "meetingID"].map(QueryEdit::Remove));
     if !list.is_empty() {
-        edits.push(Edit::Set(name, &list));
+        edits.push(QueryEdit::Set(name, &list));
     }
     if !whose.owns(&ListedRecording::default()) {
-        edits.push(Edit::Set(TENANT_MARK, whose.tenant.as_str()));
+        edits.push(QueryEdit::Set(TENANT_MARK, whose.tenant.as_str()));
     }
     rewrite(parameters, &edits)
 }
@@ -225,7 +225,7 @@ pub fn for_ids(ids: &[String], whose: Whose<'_>) -> String {
 /// one begins.
 pub fn server_page(parameters: &str, offset: usize) -> (String, usize) {
     let (at, limit) = (offset.to_string(), PAGE_MAX.to_string());
-    let edits = [Edit::Set("offset", &at), Edit::Set("limit", &limit)];
+    let edits = [QueryEdit::Set("offset", &at), QueryEdit::Set("limit", &limit)];
     (rewrite(parameters, &edits), offset + PAGE_MAX)
 }
 

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::HashSet};
 
-use usher_bbb::query::{Edit, RawQuery, same_name};
+use usher_bbb::query::{QueryEdit, RawQuery, same_name};
 use usher_model::tenant::{ParameterRule, RuleAction};
 
 /// A parameter that is changed.
@@ -15,10 +15,10 @@ pub struct Change<'r> {
 
 impl Change<'_> {
     /// Returns the edit that makes the change.
-    pub fn edit(&self) -> Edit<'_> {
+    pub fn edit(&self) -> QueryEdit<'_> {
         match &self.value {
-            Some(value) => Edit::Set(self.name, value),
-            None => Edit::Remove(self.name),
+            Some(value) => QueryEdit::Set(self.name, value),
+            None => QueryEdit::Remove(self.name),
         }
     }
 }
@@ -96,7 +96,7 @@ mod tests {
     fn sent(rules: &[&str], query: &str) -> String {
         let rules: Vec<ParameterRule> = rules.iter().map(|rule| rule.parse().unwrap()).collect();
         let changes = changes(&rules, RawQuery::new(query), &["logo".to_owned()]);
-        let edits: Vec<Edit<'_>> = changes.iter().map(Change::edit).collect();
+        let edits: Vec<QueryEdit<'_>> = changes.iter().map(Change::edit).collect();
         rewrite(query, &edits)
     }
 

@@ -1,6 +1,6 @@
 use super::*;
 
-fn refusal(call: Call, parameters: &str) -> Option<Refusal> {
+fn refusal(call: ApiCall, parameters: &str) -> Option<Refusal> {
     check(call, parameters).err()
 }
 
@@ -30,7 +30,7 @@ fn each_fault_of_a_create_has_its_key_and_words() {
         (format!("{fine}&presentationUploadExternalUrl=nonsense"), Refusal::PRESENTATION_URL),
         (format!("{fine}&presentationUploadExternalUrl=file%3A%2F%2F%2Fx"), Refusal::PRESENTATION_URL),
     ] {
-        assert_eq!(refusal(Call::Create, &parameters), Some(expected), "{parameters}");
+        assert_eq!(refusal(ApiCall::Create, &parameters), Some(expected), "{parameters}");
     }
 }
 
@@ -41,14 +41,14 @@ fn lawful_creates_pass_and_ids_come_back_decoded() {
         "meetingID=%E6%9D%B1%E4%BA%AC&name=ab&record=TRUE&voiceBridge=70000&attendeePW=&welcome=",
         "meetingID=%E6%9D%B1%E4%BA%AC&name=ab&unknown=1&unknown=2&record=",
     ] {
-        assert_eq!(check(Call::Create, parameters).unwrap().as_deref(), Some("東京"), "{parameters}");
+        assert_eq!(check(ApiCall::Create, parameters).unwrap().as_deref(), Some("東京"), "{parameters}");
     }
 }
 
 #[test]
 fn each_fault_of_a_join_has_its_key_and_words() {
     let fine = "meetingID=ab&fullName=Ada&role=VIEWER";
-    assert_eq!(check(Call::Join, fine).unwrap().as_deref(), Some("ab"));
+    assert_eq!(check(ApiCall::Join, fine).unwrap().as_deref(), Some("ab"));
     for (parameters, expected) in [
         ("fullName=Ada&role=VIEWER", Refusal::MISSING_MEETING_ID),
         ("meetingID=ab&role=VIEWER", Refusal::MISSING_FULL_NAME),
@@ -60,7 +60,7 @@ fn each_fault_of_a_join_has_its_key_and_words() {
         ("meetingID=ab&fullName=Ada&role=VIEWER&auth=perhaps", Refusal::AUTH_BOOLEAN),
         ("meetingID=ab&meetingID=cd&fullName=Ada&role=VIEWER", Refusal::MEETING_ID_INVALID),
     ] {
-        assert_eq!(refusal(Call::Join, parameters), Some(expected), "{parameters}");
+        assert_eq!(refusal(ApiCall::Join, parameters), Some(expected), "{parameters}");
     }
 }
 
@@ -74,13 +74,13 @@ fn each_fault_of_a_chat_message_has_its_key_and_words() {
         (format!("meetingID=ab&message={long}"), Refusal::CHAT_MESSAGE_LENGTH),
         (format!("meetingID=ab&message=hi&userName={long}"), Refusal::CHAT_USER_NAME_LENGTH),
     ] {
-        assert_eq!(refusal(Call::SendChatMessage, &parameters), Some(expected), "{parameters}");
+        assert_eq!(refusal(ApiCall::SendChatMessage, &parameters), Some(expected), "{parameters}");
     }
 }
 
 #[test]
 fn calls_about_no_meeting_need_no_id() {
-    for call in [Call::GetMeetings, Call::Root, Call::GetRecordings] {
+    for call in [ApiCall::GetMeetings, ApiCall::Root, ApiCall::GetRecordings] {
         assert_eq!(check(call, ""), Ok(None));
     }
 }

@@ -12,9 +12,9 @@ use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 use tracing::{info, warn};
 use usher_bbb::{
-    call::Call,
-    parse::{Answer as Parsed, CreateReply, create_reply},
-    query::{Edit, RawQuery, rewrite},
+    call::ApiCall,
+    parse::{CreateReply, ServerReply as Parsed, create_reply},
+    query::{QueryEdit, RawQuery, rewrite},
     reply::Refusal,
 };
 use usher_model::{
@@ -192,8 +192,8 @@ impl Creation {
             None => parameters,
         };
         let url = match upload {
-            Upload::None => outgoing(server, Call::Create, &parameters, &[]),
-            Upload::Xml(_) | Upload::Multipart(..) => in_url(server, Call::Create, &parameters, &[]),
+            Upload::None => outgoing(server, ApiCall::Create, &parameters, &[]),
+            Upload::Xml(_) | Upload::Multipart(..) => in_url(server, ApiCall::Create, &parameters, &[]),
         };
         let answer = self.patiently(server, url, upload).await;
         self.gateway.reads.changed(&server.id);
@@ -207,9 +207,9 @@ impl Creation {
         if self.is_room() {
             // What the create that is under way calls it there nobody else knows.
             let Some(instance) = owner.instance() else { return Tried::NotOurs(owner.server.id.clone()) };
-            self.parameters = rewrite(&self.parameters, &[Edit::Set("meetingID", instance.as_str())]);
+            self.parameters = rewrite(&self.parameters, &[QueryEdit::Set("meetingID", instance.as_str())]);
         } else if owner.is_bare(self.ask.meetings.scope()) {
-            self.parameters = rewrite(&self.parameters, &[Edit::Set("meetingID", &owner.on_server)]);
+            self.parameters = rewrite(&self.parameters, &[QueryEdit::Set("meetingID", &owner.on_server)]);
         }
         let answer = match self.call(&owner.server, owner.voice_bridge).await {
             Ok(answer) => answer,
@@ -225,7 +225,7 @@ impl Creation {
             self.gateway.upstream.report(
                 &owner.server.id,
                 FailureKind::BadAnswer,
-                Call::Create,
+                ApiCall::Create,
                 &self.caller(),
             );
             return if in_the_making {
@@ -291,7 +291,7 @@ impl Creation {
                 self.gateway.upstream.report(
                     &server.id,
                     FailureKind::BadAnswer,
-                    Call::Create,
+                    ApiCall::Create,
                     &self.caller(),
                 );
                 self.abandon(server, Certainty::Definite).await;

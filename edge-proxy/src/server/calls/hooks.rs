@@ -68,7 +68,7 @@ async fn list(planes: &HookPlanes, request: &Ask, meeting: Option<&str>, deadlin
         Err(error) => return failed(&Refusal::HOOKS_NOT_LISTED, error),
     };
     let events: Vec<String> = hooks.iter().map(|hook| hook.event_ids.join(",")).collect();
-    let shown = hooks.iter().zip(&events).map(|(hook, events)| reply::Hook {
+    let shown = hooks.iter().zip(&events).map(|(hook, events)| reply::HookElement {
         id: id_of(hook),
         callback_url: &hook.callback_url,
         meeting_id: Some(hook.meeting_id.as_str()).filter(|id| !id.is_empty()),
@@ -76,7 +76,7 @@ async fn list(planes: &HookPlanes, request: &Ask, meeting: Option<&str>, deadlin
         raw: hook.raw,
     });
     // Of a meeting, those that hear of it: its own, and those for all.
-    let hears = |hook: &reply::Hook<'_>| {
+    let hears = |hook: &reply::HookElement<'_>| {
         hook.meeting_id.is_none_or(|own| meeting.is_none_or(|meeting| meeting == own))
     };
     Reply::success(reply::hooks(shown.filter(hears)))

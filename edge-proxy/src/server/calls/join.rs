@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 use http::{Method, Request};
 use hyper::body::Incoming;
 use usher_bbb::{
-    call::Call,
-    query::{Edit, RawQuery},
+    call::ApiCall,
+    query::{QueryEdit, RawQuery},
     reply::Refusal,
 };
 use usher_model::{
@@ -36,7 +36,7 @@ use crate::{
 
 /// Answers a join where that needs no waiting; `None` for any other request.
 pub(in crate::server) fn at_once(gateway: &Gateway, request: &Request<Incoming>) -> Option<Reply> {
-    let target = target(request.uri().path()).filter(|target| target.call == Call::Join.name())?;
+    let target = target(request.uri().path()).filter(|target| target.call == ApiCall::Join.name())?;
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return None;
     }
@@ -46,14 +46,14 @@ pub(in crate::server) fn at_once(gateway: &Gateway, request: &Request<Incoming>)
     let slot = tenant_of(&tenants, target, request.headers(), authority)?;
     let route = slot.route.as_ref()?;
     let query = request.uri().query().unwrap_or_default();
-    let parameters = match authenticate(Call::Join, query, None, &route.secrets) {
+    let parameters = match authenticate(ApiCall::Join, query, None, &route.secrets) {
         Ok(parameters) => parameters,
-        Err(problem) => return Some(Reply::checksum(Call::Join, problem)),
+        Err(problem) => return Some(Reply::checksum(ApiCall::Join, problem)),
     };
     if !route.enabled {
         return Some(Reply::refused(&not_enabled()));
     }
-    let id = match validate::check(Call::Join, &parameters) {
+    let id = match validate::check(ApiCall::Join, &parameters) {
         Ok(id) => id.unwrap_or_default(),
         Err(refusal) => return Some(refuse(&parameters, &refusal)),
     };
@@ -68,11 +68,11 @@ pub(in crate::server) fn at_once(gateway: &Gateway, request: &Request<Incoming>)
         } else if looks_internal(found.on_server) {
             let RouteState::Active(internal) = found.state() else { return None };
             instance = internal;
-            Some(Edit::Set("meetingID", instance.as_str()))
+            Some(QueryEdit::Set("meetingID", instance.as_str()))
         } else {
-            (found.on_server != found.name).then_some(Edit::Set("meetingID", found.on_server))
+            (found.on_server != found.name).then_some(QueryEdit::Set("meetingID", found.on_server))
         };
-        (decide(Call::Join, Some(known)) == Decision::Forward)
+        (decide(ApiCall::Join, Some(known)) == Decision::Forward)
             .then(|| redirect(gateway, (slot, route), server, &parameters, edit))
     })?
 }
@@ -95,7 +95,7 @@ fn redirect(
     (slot, tenant): (&TenantSlot, &TenantRoute),
     server: &ServerRoute,
     parameters: &str,
-    id: Option<Edit<'_>>,
+    id: Option<QueryEdit<'_>>,
 ) -> Reply {
     if !slot.admits(tenant) {
         return refuse(parameters, &Refusal::FULL);
@@ -103,7 +103,7 @@ fn redirect(
     let changes = gateway.rules.join_changes(parameters, &tenant.policy);
     let mut edits = gateway.rules.join();
     edits.extend(changes.iter().map(Change::edit).chain(id));
-    Reply::redirect(resign::url(server, Call::Join, parameters, &edits), Outcome::success)
+    Reply::redirect(resign::url(server, ApiCall::Join, parameters, &edits), Outcome::success)
 }
 
 /// Refuses a join whose checksum was good: to where the application wants its users to be sent, or

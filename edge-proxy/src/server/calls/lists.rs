@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use usher_bbb::{
-    parse::{Answer as Parsed, meetings, sessions},
+    parse::{ServerReply as Parsed, meetings, sessions},
     reply,
 };
 use usher_model::{

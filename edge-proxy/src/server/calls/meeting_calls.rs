@@ -6,10 +6,10 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 use tracing::warn;
 use usher_bbb::{
-    call::Call,
-    parse::{Answer as Answered, CreateReply, create_reply, strip_usher_metadata},
+    call::ApiCall,
+    parse::{CreateReply, ServerReply as Answered, create_reply, strip_usher_metadata},
     query::encode,
-    reply::{self, Refusal, xml::Xml},
+    reply::{self, Refusal, xml::XmlDocument},
 };
 use usher_model::{id::InternalMeetingId, routing::ServerRoute};
 use usher_proto::v1::FailureKind;
@@ -39,8 +39,10 @@ pub(in crate::server) async fn ask_owner(gateway: &Arc<Gateway>, mut ask: Ask) -
         Located::At(owner) => {
             ask.name_for_server(&owner);
             match ask.call {
-                Call::IsMeetingRunning | Call::GetMeetingInfo => read(gateway, &ask, owner.server).await,
-                Call::End => {
+                ApiCall::IsMeetingRunning | ApiCall::GetMeetingInfo => {
+                    read(gateway, &ask, owner.server).await
+                }
+                ApiCall::End => {
                     // On its own: a client that goes away must not leave an ended meeting routed.
                     let (gateway, tasks) = (Arc::clone(gateway), gateway.tasks.clone());
                     let ended = tasks.spawn_short("end", async move { end(&gateway, &ask, &owner).await });
@@ -48,7 +50,7 @@ pub(in crate::server) async fn ask_owner(gateway: &Arc<Gateway>, mut ask: Ask) -
                 }
                 _ => {
                     let upload = match ask.document.upload() {
-                        Some(Upload::None) if ask.call == Call::InsertDocument => {
+                        Some(Upload::None) if ask.call == ApiCall::InsertDocument => {
                             Upload::xml(bytes::Bytes::new())
                         }
                         upload => upload.unwrap_or(Upload::None),
@@ -63,11 +65,11 @@ pub(in crate::server) async fn ask_owner(gateway: &Arc<Gateway>, mut ask: Ask) -
 /// The answer about a meeting that does not exist, as each call words it.
 fn missing(ask: &Ask) -> Reply {
     match ask.call {
-        Call::IsMeetingRunning => Reply::success(reply::running(false)),
-        Call::SendChatMessage => Reply::refused(&Refusal::CHAT_MEETING_NOT_FOUND),
-        Call::InsertDocument => {
+        ApiCall::IsMeetingRunning => Reply::success(reply::running(false)),
+        ApiCall::SendChatMessage => Reply::refused(&Refusal::CHAT_MEETING_NOT_FOUND),
+        ApiCall::InsertDocument => {
             let id = ask.meeting.as_ref().map_or("", |id| id.as_str());
-            let mut xml = Xml::new();
+            let mut xml = XmlDocument::new();
             xml.element("response", |xml| {
                 xml.leaf("returncode", "FAILED")
                     .leaf("message", format!("Meeting with id [{id}] not found."));
@@ -108,7 +110,8 @@ async fn once(
     upload: Upload,
 ) -> Result<Answer, CallError> {
     let limits = &gateway.limits;
-    let limit = if ask.call == Call::InsertDocument { limits.upload.max(limits.call) } else { limits.call };
+    let limit =
+        if ask.call == ApiCall::InsertDocument { limits.upload.max(limits.call) } else { limits.call };
     let deadline = Instant::now() + limit;
     let url = match upload {
         Upload::None => outgoing(server, ask.call, &ask.parameters, &[]),
@@ -186,7 +189,7 @@ async fn confirm_first(
 
 /// Asks the server of a meeting that nobody has confirmed yet which instance runs there.
 async fn running(gateway: &Gateway, ask: &Ask, owner: &Owner) -> Option<CreateReply> {
-    let call = Call::GetMeetingInfo;
+    let call = ApiCall::GetMeetingInfo;
     let url = outgoing(&owner.server, call, &format!("meetingID={}", encode(owner.address())), &[]);
     let deadline = Instant::now() + gateway.limits.call;
     let caller = ask.caller();

@@ -8,8 +8,8 @@ mod tracks;
 use std::sync::Arc;
 
 use usher_bbb::{
-    call::Call,
-    parse::{Answer as Parsed, recordings},
+    call::ApiCall,
+    parse::{ServerReply as Parsed, recordings},
 };
 use usher_model::id::ServerId;
 
@@ -24,9 +24,9 @@ use crate::server::{fleet::survey::deadline, reply::Reply, request::Ask, router:
 /// Answers a call about recordings.
 pub(in crate::server) async fn answer(gateway: &Arc<Gateway>, ask: Ask) -> Reply {
     match ask.call {
-        Call::GetRecordings => list(gateway, &ask).await,
-        Call::GetRecordingTextTracks => tracks::get(gateway, &ask).await,
-        Call::PutRecordingTextTrack => tracks::put(gateway, ask).await,
+        ApiCall::GetRecordings => list(gateway, &ask).await,
+        ApiCall::GetRecordingTextTracks => tracks::get(gateway, &ask).await,
+        ApiCall::PutRecordingTextTrack => tracks::put(gateway, ask).await,
         _ => {
             // On its own: a client that goes away must not leave a change half made.
             let (gateway, tasks) = (Arc::clone(gateway), gateway.tasks.clone());

@@ -1,7 +1,7 @@
 //! Finding a meeting's server: in the table, and where that says no, at the control plane, which may
 //! know more. Nobody is told a lie (I13): where nobody can say, the client may try again.
 
-use usher_bbb::{call::Call, query::Edit};
+use usher_bbb::{call::ApiCall, query::QueryEdit};
 use usher_model::{
     id::{InternalMeetingId, MeetingId},
     meeting::MeetingKey,
@@ -86,13 +86,13 @@ impl Owner {
 
     /// Returns how the parameters of a call that names the meeting by `given` are changed for its server;
     /// an internal id stays as it is.
-    pub(in crate::server) fn edit<'o>(&'o self, given: &str) -> Option<Edit<'o>> {
+    pub(in crate::server) fn edit<'o>(&'o self, given: &str) -> Option<QueryEdit<'o>> {
         let (own, address) = (self.key.meeting.as_str(), self.address());
-        (given == own && address != own).then_some(Edit::Set("meetingID", address))
+        (given == own && address != own).then_some(QueryEdit::Set("meetingID", address))
     }
 
     /// Decides about a call that concerns the meeting.
-    pub(in crate::server) fn decision(&self, call: Call) -> Decision {
+    pub(in crate::server) fn decision(&self, call: ApiCall) -> Decision {
         let confirmed = matches!(self.state, RouteState::Active(_));
         decide(call, Some(Known { confirmed, admin: self.server.admin, health: self.server.health }))
     }
@@ -118,14 +118,14 @@ pub(in crate::server) fn in_table(ask: &Ask) -> Option<Owner> {
 }
 
 /// Returns what the table knows of a meeting of the same tenant.
-fn known(ask: &Ask, id: &MeetingId, call: Call) -> Option<Owner> {
+fn known(ask: &Ask, id: &MeetingId, call: ApiCall) -> Option<Owner> {
     ask.meetings.find(id.as_str(), |found| {
-        if call == Call::Create && found.name != id.as_str() {
+        if call == ApiCall::Create && found.name != id.as_str() {
             return None;
         }
         let server = found.place.server.route();
         let key = MeetingKey::new(ask.tenant.clone(), MeetingId::parse(found.name).ok()?);
-        let is_create = ask.call == Call::Create;
+        let is_create = ask.call == ApiCall::Create;
         Some(Owner {
             voice_bridge: is_create.then(|| ask.table.voice().of(&key)).flatten(),
             key,
@@ -146,13 +146,13 @@ pub(in crate::server) async fn locate(gateway: &Gateway, ask: &Ask) -> Located {
 }
 
 /// Finds the server of a meeting of the tenant that `ask` is of, as `call` would have to.
-pub(in crate::server) async fn find(gateway: &Gateway, ask: &Ask, id: &MeetingId, call: Call) -> Located {
+pub(in crate::server) async fn find(gateway: &Gateway, ask: &Ask, id: &MeetingId, call: ApiCall) -> Located {
     let known = known(ask, id, call);
     let known_enough = known.as_ref().filter(|owner| owner.decision(call) == Decision::Forward);
     let known_enough = known_enough.filter(|owner| !owner.is_ambiguous());
     // What is to end has to be named, or the report of its end could hit a newer meeting.
     if let Some(owner) = known_enough
-        && (call != Call::End || owner.instance().is_some())
+        && (call != ApiCall::End || owner.instance().is_some())
     {
         return Located::At(owner.clone());
     }

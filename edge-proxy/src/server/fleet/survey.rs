@@ -6,7 +6,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 use futures::future::join_all;
 use tokio::time::Instant;
 use tracing::warn;
-use usher_bbb::call::Call;
+use usher_bbb::call::ApiCall;
 use usher_model::{
     id::{ServerId, TenantId},
     routing::ServerRoute,
@@ -62,7 +62,7 @@ impl<T> Survey<T> {
     pub(in crate::server) fn reply(
         &self,
         gateway: &Gateway,
-        (tenant, call): (&TenantId, Call),
+        (tenant, call): (&TenantId, ApiCall),
         merge: impl FnOnce(&[(ServerId, T)]) -> String,
     ) -> Reply {
         if self.missing > 0 {
@@ -85,7 +85,7 @@ impl<T> Survey<T> {
 pub(in crate::server) async fn read(
     gateway: &Gateway,
     server: &Arc<ServerRoute>,
-    call: Call,
+    call: ApiCall,
     parameters: &str,
     caller: &Caller,
     deadline: Instant,

@@ -70,7 +70,7 @@ pub(in crate::server) async fn serve(
         (Some(_), None, ..) => ("asked", Answer::Ask),
         (Some(_), Some(_), None, _) => ("unknown", Answer::AskAgain),
         (Some(_), Some(pin), Some(owner), Some(host))
-            if owner.decision(call::Call::Join) == Decision::Forward =>
+            if owner.decision(call::ApiCall::Join) == Decision::Forward =>
         {
             ("connected", Answer::Bridge { meeting: owner.key.meeting.as_str(), pin, host })
         }

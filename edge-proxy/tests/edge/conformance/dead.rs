@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use usher_bbb::call::Call;
+use usher_bbb::call::ApiCall;
 use usher_bbb_sim::{FaultKind, SimRecording};
 use usher_model::server::Health;
 
@@ -39,7 +39,7 @@ async fn a_server_that_is_gone_makes_every_call_one_to_try_again() {
             let begun = Instant::now();
             let answer = caller.call(call, query, way).await;
             let what = format!("{fault:?} {call} {way:?}: {answer:?}");
-            if call == Call::Join {
+            if call == ApiCall::Join {
                 answer.location(); // the browser finds out
                 return;
             }
@@ -51,7 +51,7 @@ async fn a_server_that_is_gone_makes_every_call_one_to_try_again() {
         futures::future::join_all(asking).await;
         cluster.sims[0].faults().clear().await;
         assert!(
-            caller.call(Call::GetMeetingInfo, "meetingID=room", Way::Get).await.is_success(),
+            caller.call(ApiCall::GetMeetingInfo, "meetingID=room", Way::Get).await.is_success(),
             "it runs on"
         );
     }
@@ -68,8 +68,8 @@ async fn of_a_server_that_is_offline_each_call_says_what_is_true_of_the_fleet() 
             let answer = caller.call(call, &query, way).await;
             let what = format!("{call} {way:?}");
             match call {
-                Call::IsMeetingRunning => assert_eq!(answer.text("running"), "false", "{what}"),
-                Call::GetMeetingInfo => {
+                ApiCall::IsMeetingRunning => assert_eq!(answer.text("running"), "false", "{what}"),
+                ApiCall::GetMeetingInfo => {
                     assert_refused(
                         call,
                         &answer,
@@ -77,16 +77,20 @@ async fn of_a_server_that_is_offline_each_call_says_what_is_true_of_the_fleet() 
                         &what,
                     );
                 }
-                Call::Join => assert_eq!(answer.key(), "invalidMeetingIdentifier", "{what}"),
-                Call::SendChatMessage => assert_eq!(answer.key(), "meetingNotFound", "{what}"),
-                Call::InsertDocument => {
+                ApiCall::Join => assert_eq!(answer.key(), "invalidMeetingIdentifier", "{what}"),
+                ApiCall::SendChatMessage => assert_eq!(answer.key(), "meetingNotFound", "{what}"),
+                ApiCall::InsertDocument => {
                     assert_eq!(answer.text("message"), "Meeting with id [room] not found.", "{what}");
                 }
                 // It is ended when it returns, and is nobody's any more.
-                Call::End if way == Way::Get => assert_eq!(answer.key(), "sentEndMeetingRequest", "{what}"),
-                Call::End => assert_eq!(answer.key(), "notFound", "{what}"),
+                ApiCall::End if way == Way::Get => {
+                    assert_eq!(answer.key(), "sentEndMeetingRequest", "{what}")
+                }
+                ApiCall::End => assert_eq!(answer.key(), "notFound", "{what}"),
                 // There is no server that has a list, nor one that takes a meeting.
-                Call::GetMeetings | Call::GetSessions if !answer.headers.contains_key("retry-after") => {
+                ApiCall::GetMeetings | ApiCall::GetSessions
+                    if !answer.headers.contains_key("retry-after") =>
+                {
                     assert!(answer.is_success(), "{what}: {answer:?}");
                 }
                 // A recording is not gone because its server is.
@@ -99,7 +103,7 @@ async fn of_a_server_that_is_offline_each_call_says_what_is_true_of_the_fleet() 
 
 #[tokio::test]
 async fn a_create_of_what_ran_on_an_offline_server_goes_elsewhere_in_every_way() {
-    for way in ways(Call::Create) {
+    for way in ways(ApiCall::Create) {
         let cluster = Cluster::start(2).await;
         let caller = Caller::default(&cluster.client);
         cluster.client.create("room").await;
@@ -107,7 +111,7 @@ async fn a_create_of_what_ran_on_an_offline_server_goes_elsewhere_in_every_way()
         let home = cluster.home("room");
         cluster.plane.alter_server(&format!("s{home}"), |server| server.health = Health::Offline);
         cluster.settled().await;
-        let created = caller.call(Call::Create, "meetingID=room&name=Room", way).await;
+        let created = caller.call(ApiCall::Create, "meetingID=room&name=Room", way).await;
         assert!(created.is_success() && created.key().is_empty(), "{way:?}: {created:?}");
         assert_eq!(cluster.sims[1 - home].meetings().len(), 1, "{way:?}");
     }

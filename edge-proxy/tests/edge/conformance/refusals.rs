@@ -1,6 +1,6 @@
 //! What is refused before any server is asked: each call, in every way it can be made.
 
-use usher_bbb::{call::Call, query::encode};
+use usher_bbb::{call::ApiCall, query::encode};
 
 use super::{API, Caller, Way, assert_refused, calls, said, ways};
 use crate::support::Cluster;
@@ -38,17 +38,17 @@ const NO_PUBLISH: Words = ("missingParamPublish", "You must specify a publish va
 const NO_RECORDINGS: Words = ("notFound", "We could not find recordings");
 
 /// Every row of the catalogue that needs no server, but for checksums and content types.
-fn catalogue() -> Vec<(Call, String, Words)> {
+fn catalogue() -> Vec<(ApiCall, String, Words)> {
     let x = |length: usize| "x".repeat(length);
-    let mut rows: Vec<(Call, String, Words)> = Vec::new();
+    let mut rows: Vec<(ApiCall, String, Words)> = Vec::new();
     for (call, rest) in [
-        (Call::Create, "name=Room"),
-        (Call::Join, "fullName=Ada&role=VIEWER"),
-        (Call::IsMeetingRunning, ""),
-        (Call::GetMeetingInfo, ""),
-        (Call::End, "password=mp"),
-        (Call::InsertDocument, ""),
-        (Call::SendChatMessage, "message=Hi"),
+        (ApiCall::Create, "name=Room"),
+        (ApiCall::Join, "fullName=Ada&role=VIEWER"),
+        (ApiCall::IsMeetingRunning, ""),
+        (ApiCall::GetMeetingInfo, ""),
+        (ApiCall::End, "password=mp"),
+        (ApiCall::InsertDocument, ""),
+        (ApiCall::SendChatMessage, "message=Hi"),
     ] {
         for (id, words) in [
             (None, MISSING_ID),
@@ -67,51 +67,51 @@ fn catalogue() -> Vec<(Call, String, Words)> {
     }
     let mut add = |call, query: &str, words| rows.push((call, query.to_owned(), words));
     for id in ["%20room", "room+", "ro%09om", "room%0A"] {
-        add(Call::Create, &format!("name=Room&meetingID={id}"), ID_INVALID);
+        add(ApiCall::Create, &format!("name=Room&meetingID={id}"), ID_INVALID);
     }
     let create = |more: &str| format!("meetingID=room&name=Room&{more}");
-    add(Call::Create, "meetingID=room", NAME);
-    add(Call::Create, "meetingID=room&name=", NAME);
-    add(Call::Create, "meetingID=room&name=a", NAME_LENGTH);
-    add(Call::Create, &format!("meetingID=room&name={}", x(257)), NAME_LENGTH);
-    add(Call::Create, &create("voiceBridge=a1"), BRIDGE);
-    add(Call::Create, &create("voiceBridge=1.5"), BRIDGE);
-    add(Call::Create, &create("record=yes"), RECORD);
-    add(Call::Create, &create("presentationUploadExternalUrl=nowhere"), UPLOAD);
+    add(ApiCall::Create, "meetingID=room", NAME);
+    add(ApiCall::Create, "meetingID=room&name=", NAME);
+    add(ApiCall::Create, "meetingID=room&name=a", NAME_LENGTH);
+    add(ApiCall::Create, &format!("meetingID=room&name={}", x(257)), NAME_LENGTH);
+    add(ApiCall::Create, &create("voiceBridge=a1"), BRIDGE);
+    add(ApiCall::Create, &create("voiceBridge=1.5"), BRIDGE);
+    add(ApiCall::Create, &create("record=yes"), RECORD);
+    add(ApiCall::Create, &create("presentationUploadExternalUrl=nowhere"), UPLOAD);
     for password in ["attendeePW", "moderatorPW"] {
-        add(Call::Create, &create(&format!("{password}=x")), PASSWORD);
-        add(Call::Create, &create(&format!("{password}={}", x(65))), PASSWORD);
+        add(ApiCall::Create, &create(&format!("{password}=x")), PASSWORD);
+        add(ApiCall::Create, &create(&format!("{password}={}", x(65))), PASSWORD);
     }
-    add(Call::Create, &create("isBreakout=true"), NO_PARENT);
-    add(Call::Create, &create("isBreakout=TRUE&parentMeetingID="), NO_PARENT);
-    add(Call::Create, &create("isBreakout=true&parentMeetingID=nowhere"), UNKNOWN_PARENT);
+    add(ApiCall::Create, &create("isBreakout=true"), NO_PARENT);
+    add(ApiCall::Create, &create("isBreakout=TRUE&parentMeetingID="), NO_PARENT);
+    add(ApiCall::Create, &create("isBreakout=true&parentMeetingID=nowhere"), UNKNOWN_PARENT);
     let join = |more: &str| format!("meetingID=room&{more}");
-    add(Call::Join, &join("role=VIEWER"), FULL_NAME);
-    add(Call::Join, &join("role=VIEWER&fullName="), FULL_NAME);
-    add(Call::Join, &join("fullName=Ada"), ROLE);
-    add(Call::Join, &join("fullName=Ada&role=&password="), ROLE);
-    add(Call::Join, &join("fullName=Ada&password=x"), PASSWORD);
-    add(Call::Join, &join("fullName=Ada&role=VIEWER&guest=perhaps"), GUEST);
-    add(Call::Join, &join("fullName=Ada&role=VIEWER&auth=perhaps"), AUTH);
-    add(Call::Join, &join("fullName=Ada&role=VIEWER"), NO_MEETING);
+    add(ApiCall::Join, &join("role=VIEWER"), FULL_NAME);
+    add(ApiCall::Join, &join("role=VIEWER&fullName="), FULL_NAME);
+    add(ApiCall::Join, &join("fullName=Ada"), ROLE);
+    add(ApiCall::Join, &join("fullName=Ada&role=&password="), ROLE);
+    add(ApiCall::Join, &join("fullName=Ada&password=x"), PASSWORD);
+    add(ApiCall::Join, &join("fullName=Ada&role=VIEWER&guest=perhaps"), GUEST);
+    add(ApiCall::Join, &join("fullName=Ada&role=VIEWER&auth=perhaps"), AUTH);
+    add(ApiCall::Join, &join("fullName=Ada&role=VIEWER"), NO_MEETING);
     let chat = |more: &str| format!("meetingID=room&{more}");
-    add(Call::SendChatMessage, &chat(""), NO_MESSAGE);
-    add(Call::SendChatMessage, &chat(&format!("message={}", x(501))), MESSAGE_LENGTH);
-    add(Call::SendChatMessage, &chat(&format!("message=Hi&userName={}", x(256))), USER_NAME);
-    add(Call::SendChatMessage, &chat("message=Hi"), NO_CHAT);
-    for call in [Call::End, Call::GetMeetingInfo] {
+    add(ApiCall::SendChatMessage, &chat(""), NO_MESSAGE);
+    add(ApiCall::SendChatMessage, &chat(&format!("message={}", x(501))), MESSAGE_LENGTH);
+    add(ApiCall::SendChatMessage, &chat(&format!("message=Hi&userName={}", x(256))), USER_NAME);
+    add(ApiCall::SendChatMessage, &chat("message=Hi"), NO_CHAT);
+    for call in [ApiCall::End, ApiCall::GetMeetingInfo] {
         add(call, "meetingID=room", NOT_FOUND);
     }
-    for call in [Call::PublishRecordings, Call::DeleteRecordings, Call::UpdateRecordings] {
+    for call in [ApiCall::PublishRecordings, ApiCall::DeleteRecordings, ApiCall::UpdateRecordings] {
         for id in ["", "recordID=", "recordID=+"] {
             add(call, &format!("publish=true&meta_a=b&{id}"), NO_RECORD_ID);
         }
         add(call, "publish=true&meta_a=b&recordID=nowhere", NO_RECORDINGS);
     }
-    add(Call::PublishRecordings, "recordID=a", NO_PUBLISH);
-    add(Call::PublishRecordings, "recordID=a&publish=", NO_PUBLISH);
-    add(Call::GetRecordingTextTracks, "", NO_RECORD_ID);
-    add(Call::GetRecordingTextTracks, "recordID=a", ("noRecordings", "No recording found for a"));
+    add(ApiCall::PublishRecordings, "recordID=a", NO_PUBLISH);
+    add(ApiCall::PublishRecordings, "recordID=a&publish=", NO_PUBLISH);
+    add(ApiCall::GetRecordingTextTracks, "", NO_RECORD_ID);
+    add(ApiCall::GetRecordingTextTracks, "recordID=a", ("noRecordings", "No recording found for a"));
     let track = |more: &str| format!("{more}&label=English");
     for (query, words) in [
         ("kind=captions&lang=en", ("paramError", "Missing param recordID.")),
@@ -119,7 +119,7 @@ fn catalogue() -> Vec<(Call, String, Words)> {
         ("recordID=a&kind=captions", ("paramError", "Missing param lang.")),
         ("recordID=a&kind=captions&lang=en", ("noRecordings", "No recording was found for a")),
     ] {
-        add(Call::PutRecordingTextTrack, &track(query), words);
+        add(ApiCall::PutRecordingTextTrack, &track(query), words);
     }
     rows
 }
@@ -144,7 +144,7 @@ async fn every_refusal_of_the_catalogue_has_its_key_and_words_in_every_way() {
 async fn what_has_no_key_says_so_in_its_own_way() {
     let cluster = Cluster::start(1).await;
     let caller = Caller::default(&cluster.client);
-    let inserted = caller.call(Call::InsertDocument, "meetingID=a%26b", Way::Xml).await;
+    let inserted = caller.call(ApiCall::InsertDocument, "meetingID=a%26b", Way::Xml).await;
     assert_eq!(
         inserted.tokens(),
         [
@@ -158,8 +158,8 @@ async fn what_has_no_key_says_so_in_its_own_way() {
             "</response>"
         ]
     );
-    for way in ways(Call::IsMeetingRunning) {
-        let running = caller.call(Call::IsMeetingRunning, "meetingID=room", way).await;
+    for way in ways(ApiCall::IsMeetingRunning) {
+        let running = caller.call(ApiCall::IsMeetingRunning, "meetingID=room", way).await;
         assert_eq!((running.is_success(), running.text("running")), (true, "false"), "{way:?}");
     }
 }
@@ -169,14 +169,14 @@ async fn what_has_no_key_says_so_in_its_own_way() {
 async fn refused_joins_are_redirected_with_the_same_words() {
     let cluster = Cluster::start(1).await;
     let caller = Caller::default(&cluster.client);
-    for (_, query, (key, message)) in catalogue().into_iter().filter(|(call, ..)| *call == Call::Join) {
+    for (_, query, (key, message)) in catalogue().into_iter().filter(|(call, ..)| *call == ApiCall::Join) {
         for (name, more) in
             [("errorRedirectUrl", "&logoutURL=https%3A%2F%2Fother.test"), ("logoutURL", "&redirect=false")]
         {
             let query = format!("{query}&{name}=https%3A%2F%2Fapp.test%2Fx%3Fa%3D1{more}");
-            let answer = caller.call(Call::Join, &query, Way::Get).await;
+            let answer = caller.call(ApiCall::Join, &query, Way::Get).await;
             if key == ROLE.0 {
-                assert_refused(Call::Join, &answer, (key, message), &query);
+                assert_refused(ApiCall::Join, &answer, (key, message), &query);
                 continue;
             }
             let (address, errors) = answer.location();
@@ -191,15 +191,15 @@ async fn refused_joins_are_redirected_with_the_same_words() {
 }
 
 /// The text of a bad checksum, by the part of BBB that checks it.
-fn checksum_words(call: Call, missing: bool) -> Words {
+fn checksum_words(call: ApiCall, missing: bool) -> Words {
     match call {
-        Call::PutRecordingTextTrack if missing => ("paramError", "Missing param checksum."),
-        Call::GetRecordings
-        | Call::PublishRecordings
-        | Call::DeleteRecordings
-        | Call::UpdateRecordings
-        | Call::GetRecordingTextTracks
-        | Call::PutRecordingTextTrack => ("checksumError", "You did not pass the checksum security check"),
+        ApiCall::PutRecordingTextTrack if missing => ("paramError", "Missing param checksum."),
+        ApiCall::GetRecordings
+        | ApiCall::PublishRecordings
+        | ApiCall::DeleteRecordings
+        | ApiCall::UpdateRecordings
+        | ApiCall::GetRecordingTextTracks
+        | ApiCall::PutRecordingTextTrack => ("checksumError", "You did not pass the checksum security check"),
         _ if missing => ("checksumError", "You must provide the checksum"),
         _ => ("checksumError", "Checksums do not match"),
     }
@@ -220,7 +220,7 @@ async fn every_call_refuses_a_checksum_that_is_missing_wrong_or_there_twice() {
                 _ => caller.checksum(call, ""),
             };
             let spoilt = good.replace(|c: char| c.is_ascii_digit(), "f");
-            let (short, foreign) = (&good[1..], caller.checksum(Call::Root, query));
+            let (short, foreign) = (&good[1..], caller.checksum(ApiCall::Root, query));
             for (sums, missing) in [
                 (&[][..], true),
                 (&[""], true),
@@ -260,7 +260,7 @@ async fn every_call_refuses_methods_and_bodies_it_does_not_take() {
             if !method_is_taken {
                 let answer = cluster.client.send(method, &path, &[], "").await;
                 // Nobody knows which language whoever made this up reads.
-                assert_refused(Call::Create, &answer, unsupported, &format!("{method} {call}"));
+                assert_refused(ApiCall::Create, &answer, unsupported, &format!("{method} {call}"));
             }
         }
         if call.accepts_method(&http::Method::POST) {

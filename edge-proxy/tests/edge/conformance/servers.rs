@@ -1,7 +1,7 @@
 //! What the meeting's own server refuses reaches the application in its words; and what a call does, it does
 //! in every way it can be made.
 
-use usher_bbb::{call::Call, parse::outcome, query::RawQuery};
+use usher_bbb::{call::ApiCall, parse::outcome, query::RawQuery};
 use usher_bbb_sim::{SimRecording, SimState};
 
 use super::{Caller, Way, assert_refused, ways};
@@ -10,7 +10,7 @@ use crate::support::{Cluster, raw};
 /// Follows a join to the server, as a browser does.
 async fn follow(cluster: &Cluster, query: &str) -> String {
     let (address, query) =
-        Caller::default(&cluster.client).call(Call::Join, query, Way::Get).await.location();
+        Caller::default(&cluster.client).call(ApiCall::Join, query, Way::Get).await.location();
     assert_eq!(address, format!("{}join", cluster.sims[0].url()));
     let request = format!("GET {}/join?{query} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", super::API);
     raw(cluster.sims[0].address(), request.as_bytes()).await
@@ -21,7 +21,7 @@ async fn a_second_create_compares_passwords_and_nothing_else() {
     let cluster = Cluster::start(2).await;
     let caller = Caller::default(&cluster.client);
     let room = "meetingID=room&name=Room&attendeePW=ap&moderatorPW=mp";
-    let first = caller.call(Call::Create, room, Way::Get).await.text("internalMeetingID").to_owned();
+    let first = caller.call(ApiCall::Create, room, Way::Get).await.text("internalMeetingID").to_owned();
     cluster.confirmed("room").await;
     let taken =
         ("idNotUnique", "A meeting already exists with that meeting ID. Please use a different meeting ID.");
@@ -33,9 +33,9 @@ async fn a_second_create_compares_passwords_and_nothing_else() {
         ("&moderatorPW=mp", false),
         ("&attendeePW=ap&moderatorPW=other", false),
     ] {
-        for way in ways(Call::Create) {
+        for way in ways(ApiCall::Create) {
             let query = format!("meetingID=room&name=Other&record=true&meta_new=1{passwords}");
-            let answer = caller.call(Call::Create, &query, way).await;
+            let answer = caller.call(ApiCall::Create, &query, way).await;
             if same {
                 assert_eq!(
                     (answer.key().as_str(), answer.text("internalMeetingID")),
@@ -43,7 +43,7 @@ async fn a_second_create_compares_passwords_and_nothing_else() {
                 );
                 assert_eq!((answer.text("attendeePW"), answer.text("moderatorPW")), ("ap", "mp"), "{query}");
             } else {
-                assert_refused(Call::Create, &answer, taken, &format!("{way:?} {query}"));
+                assert_refused(ApiCall::Create, &answer, taken, &format!("{way:?} {query}"));
             }
         }
     }
@@ -57,13 +57,13 @@ async fn a_join_is_refused_by_the_server_in_its_words() {
     let caller = Caller::default(&cluster.client);
     let created = caller
         .call(
-            Call::Create,
+            ApiCall::Create,
             "meetingID=room&name=Room&attendeePW=ap&moderatorPW=mp&maxParticipants=1",
             Way::Get,
         )
         .await;
     let time: u64 = created.text("createTime").parse().expect("is a number");
-    caller.call(Call::Create, "meetingID=closed&name=Room&guestPolicy=ALWAYS_DENY", Way::Get).await;
+    caller.call(ApiCall::Create, "meetingID=closed&name=Room&guestPolicy=ALWAYS_DENY", Way::Get).await;
     cluster.confirmed("room").await;
     cluster.confirmed("closed").await;
     let room = "meetingID=room&fullName=Ada&redirect=false";
@@ -92,17 +92,17 @@ async fn a_server_that_forgot_a_meeting_says_so_itself() {
     cluster.sims[0].restart();
     let not_found = ("notFound", "A meeting with that ID does not exist");
     for (call, query, words) in [
-        (Call::GetMeetingInfo, "meetingID=room", not_found),
-        (Call::End, "meetingID=room", not_found),
-        (Call::SendChatMessage, "meetingID=room&message=Hi", ("meetingNotFound", "Meeting not found")),
+        (ApiCall::GetMeetingInfo, "meetingID=room", not_found),
+        (ApiCall::End, "meetingID=room", not_found),
+        (ApiCall::SendChatMessage, "meetingID=room&message=Hi", ("meetingNotFound", "Meeting not found")),
     ] {
         for way in ways(call) {
             assert_refused(call, &caller.call(call, query, way).await, words, &format!("{call} {way:?}"));
         }
     }
-    let inserted = caller.call(Call::InsertDocument, "meetingID=room", Way::Xml).await;
+    let inserted = caller.call(ApiCall::InsertDocument, "meetingID=room", Way::Xml).await;
     assert_eq!(inserted.text("message"), "Meeting with id [room] not found.");
-    let running = caller.call(Call::IsMeetingRunning, "meetingID=room", Way::Form).await;
+    let running = caller.call(ApiCall::IsMeetingRunning, "meetingID=room", Way::Form).await;
     assert_eq!(running.text("running"), "false");
 }
 
@@ -112,10 +112,10 @@ async fn every_way_to_make_a_call_does_the_same() {
     let cluster = Cluster::start(2).await;
     let caller = Caller::default(&cluster.client);
     let odd = "%C3%A9+%26%3D%25";
-    for (number, way) in ways(Call::Create).into_iter().enumerate() {
+    for (number, way) in ways(ApiCall::Create).into_iter().enumerate() {
         let id = format!("room-{number}");
         let query = format!("meetingID={id}&name={odd}&meta_note={odd}&welcome=");
-        let created = caller.call(Call::Create, &query, way).await;
+        let created = caller.call(ApiCall::Create, &query, way).await;
         assert!(created.is_success(), "{way:?}: {created:?}");
         cluster.confirmed(&id).await;
         let sim = &cluster.sims[cluster.home(&id)];
@@ -125,21 +125,23 @@ async fn every_way_to_make_a_call_does_the_same() {
         let request =
             format!("GET {}/join?{} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", super::API, page.1);
         raw(sim.address(), request.as_bytes()).await;
-        for call in [Call::IsMeetingRunning, Call::GetMeetingInfo, Call::GetMeetings, Call::GetSessions] {
+        for call in
+            [ApiCall::IsMeetingRunning, ApiCall::GetMeetingInfo, ApiCall::GetMeetings, ApiCall::GetSessions]
+        {
             for way in ways(call) {
                 let answer = caller.call(call, &format!("meetingID={id}"), way).await;
                 let held = match call {
-                    Call::IsMeetingRunning => answer.text("running") == "true",
-                    Call::GetSessions => answer.body.contains("<userName>Ada</userName>"),
+                    ApiCall::IsMeetingRunning => answer.text("running") == "true",
+                    ApiCall::GetSessions => answer.body.contains("<userName>Ada</userName>"),
                     _ => answer.body.contains("<note>é &amp;=%</note>"),
                 };
                 assert!(answer.is_success() && held, "{call} {way:?}: {answer:?}");
             }
         }
         let before = cluster.calls("end");
-        let end = ways(Call::End);
+        let end = ways(ApiCall::End);
         let ended =
-            caller.call(Call::End, &format!("meetingID={id}&password=x"), end[number % end.len()]).await;
+            caller.call(ApiCall::End, &format!("meetingID={id}&password=x"), end[number % end.len()]).await;
         assert_eq!((ended.key().as_str(), cluster.calls("end")), ("sentEndMeetingRequest", before + 1));
         assert!(sim.meetings().iter().all(|meeting| meeting.meeting_id != id));
     }
@@ -151,30 +153,37 @@ async fn every_way_to_ask_for_recordings_and_to_change_them_does_the_same() {
     let caller = Caller::default(&cluster.client);
     cluster.sims[1].add_recording(SimRecording::new("room", 17));
     let id = cluster.sims[1].recordings()[0].record_id.clone();
-    for way in ways(Call::GetRecordings) {
-        let listed = caller.call(Call::GetRecordings, "meetingID=none,room&state=published", way).await;
+    for way in ways(ApiCall::GetRecordings) {
+        let listed = caller.call(ApiCall::GetRecordings, "meetingID=none,room&state=published", way).await;
         assert_eq!(listed.text("recordID"), id, "{way:?}");
     }
-    for (number, way) in ways(Call::UpdateRecordings).into_iter().enumerate() {
+    for (number, way) in ways(ApiCall::UpdateRecordings).into_iter().enumerate() {
         let query = format!("recordID={id}&meta_Step={number}&meta_note=%C3%A9+%26");
-        assert_eq!(caller.call(Call::UpdateRecordings, &query, way).await.text("updated"), "true", "{way:?}");
+        assert_eq!(
+            caller.call(ApiCall::UpdateRecordings, &query, way).await.text("updated"),
+            "true",
+            "{way:?}"
+        );
         let kept = &cluster.sims[1].recordings()[0];
         assert_eq!((kept.metadata("step"), kept.metadata("note")), (Some(&*number.to_string()), Some("é &")));
     }
     for publish in ["false", "true"] {
         let query = format!("recordID={id}&publish={publish}");
-        assert_eq!(caller.call(Call::PublishRecordings, &query, Way::Get).await.text("published"), publish);
+        assert_eq!(
+            caller.call(ApiCall::PublishRecordings, &query, Way::Get).await.text("published"),
+            publish
+        );
     }
     let put = caller
-        .call(Call::PutRecordingTextTrack, &format!("recordID={id}&kind=captions&lang=de"), Way::File)
+        .call(ApiCall::PutRecordingTextTrack, &format!("recordID={id}&kind=captions&lang=de"), Way::File)
         .await;
     assert_eq!(put.json().key, "upload_text_track_success", "{put:?}");
-    for way in ways(Call::GetRecordingTextTracks) {
-        let tracks = caller.call(Call::GetRecordingTextTracks, &format!("recordID={id}"), way).await;
+    for way in ways(ApiCall::GetRecordingTextTracks) {
+        let tracks = caller.call(ApiCall::GetRecordingTextTracks, &format!("recordID={id}"), way).await;
         assert!(tracks.json().success && tracks.body.contains("\"lang\":\"de\""), "{way:?}: {tracks:?}");
     }
     assert_eq!(
-        caller.call(Call::DeleteRecordings, &format!("recordID={id}"), Way::Get).await.text("deleted"),
+        caller.call(ApiCall::DeleteRecordings, &format!("recordID={id}"), Way::Get).await.text("deleted"),
         "true"
     );
     assert_eq!(cluster.sims[1].recordings()[0].state, SimState::Deleted);
@@ -193,7 +202,7 @@ async fn what_is_passed_on_names_one_meeting() {
         "a=b%26meetingID=other&meetingID=room",
         "meetingID=room;meetingID=other",
     ] {
-        caller.call(Call::GetMeetingInfo, query, Way::Get).await;
+        caller.call(ApiCall::GetMeetingInfo, query, Way::Get).await;
     }
     let asked = cluster.sims[0].calls();
     assert_eq!(asked.len(), 2, "the last is another id: {asked:?}");

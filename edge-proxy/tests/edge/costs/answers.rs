@@ -2,7 +2,9 @@
 
 use std::hint::black_box;
 
-use usher_bbb::parse::{Answer, meetings, outcome, recordings, sessions, strip_usher_metadata, unscoped};
+use usher_bbb::parse::{
+    ServerReply, meetings, outcome, recordings, sessions, strip_usher_metadata, unscoped,
+};
 use usher_edge_proxy::core::{
     callbacks::restore,
     merge::{self, Home, ServerList},
@@ -113,7 +115,7 @@ fn what_lists_cost_grows_as_they_do() {
     };
     let server = ServerId::parse("a").expect("is an id");
     let merged = grows_linearly(list_of, |xml| {
-        let Ok(Answer::Success(meetings)) = meetings(xml) else { panic!("is a list") };
+        let Ok(ServerReply::Success(meetings)) = meetings(xml) else { panic!("is a list") };
         let lists = vec![ServerList { server: &server, meetings }];
         let home = |_: &str| Some(Home { server: server.clone(), bare: false });
         black_box(merge::merge("school", &Scope::of(&tenant()), lists, home));
@@ -171,7 +173,7 @@ fn what_recordings_cost_grows_as_they_and_what_is_asked_for_do() {
     let scope = Scope::of(&tenant);
     let whose = Whose { tenant: &tenant, scope: &scope };
     let work = |(asked, xml): &(String, String)| {
-        let Ok(Answer::Success(listed)) = recordings(xml) else { panic!("is a list") };
+        let Ok(ServerReply::Success(listed)) = recordings(xml) else { panic!("is a list") };
         let lists = [ServerRecordings { server: &server, recordings: listed.recordings.unwrap_or_default() }];
         black_box(list::merge(whose, &Filter::read(asked), &lists));
     };

@@ -3,9 +3,9 @@
 use std::{hint::black_box, time::Duration};
 
 use usher_bbb::{
-    call::{Call, Strategy},
-    checksum::{Algorithm, sign},
-    query::{Edit, rebuilt_form, url_safe},
+    call::{ApiCall, CallStrategy},
+    checksum::{ChecksumAlgorithm, sign},
+    query::{QueryEdit, rebuilt_form, url_safe},
     secret::Secret,
 };
 use usher_edge_proxy::core::{
@@ -92,15 +92,15 @@ fn server() -> ServerRoute {
         secret: Secret::new("server secret"),
         admin: AdminState::Enabled,
         health: Health::Online,
-        algorithm: Algorithm::Sha256,
+        algorithm: ChecksumAlgorithm::Sha256,
     }
 }
 
 /// All that the edge computes for a call with these parameters, as far as that depends on them.
-fn work(call: Call, parameters: &str) {
+fn work(call: ApiCall, parameters: &str) {
     let secrets = [Secret::new(SECRET)];
     // Signed in the address, and as a form in both ways.
-    let signed = |over: &str| sign(Algorithm::Sha256, call.name(), over, &secrets[0]);
+    let signed = |over: &str| sign(ChecksumAlgorithm::Sha256, call.name(), over, &secrets[0]);
     let query = format!("{parameters}&checksum={}", signed(parameters));
     let _ = black_box(authenticate(call, &query, None, &secrets));
     let checksum = format!("checksum={}", signed(&rebuilt_form(parameters)));
@@ -128,7 +128,7 @@ fn work(call: Call, parameters: &str) {
         ..MeetingSettings::default()
     });
     match call.strategy() {
-        Strategy::Place => {
+        CallStrategy::Place => {
             let key = MeetingKey::new(tenant.clone(), MeetingId::parse("room").expect("is an id"));
             let ruled = rules.ruled(parameters, &policy);
             black_box(wishes(&ruled));
@@ -142,17 +142,17 @@ fn work(call: Call, parameters: &str) {
             let sent = addresses.rewrite(&sealer, &sent, given, |_| false, || [3; 12]).parameters;
             black_box(outgoing(&server, call, &sent, &[]));
         }
-        Strategy::Redirect => {
+        CallStrategy::Redirect => {
             let changes = rules.join_changes(parameters, &policy);
             let mut edits = rules.join();
             edits.extend(changes.iter().map(usher_edge_proxy::core::rules::Change::edit));
-            edits.push(Edit::Set("meetingID", "school~room"));
+            edits.push(QueryEdit::Set("meetingID", "school~room"));
             black_box(url(&server, call, parameters, &edits));
         }
-        Strategy::Recordings => {
+        CallStrategy::Recordings => {
             black_box(Filter::read(parameters));
             let asked = for_server(parameters, whose);
-            black_box(outgoing(&server, Call::GetRecordings, &asked, &[]));
+            black_box(outgoing(&server, ApiCall::GetRecordings, &asked, &[]));
             black_box(server_page(&asked, 100));
             let ids = ids(parameters);
             black_box(for_ids(&ids, whose));
@@ -161,27 +161,28 @@ fn work(call: Call, parameters: &str) {
                 black_box(outgoing(&server, call, &change.of(batch), &[]));
             }
         }
-        Strategy::Hooks => {
+        CallStrategy::Hooks => {
             let _ = black_box(hooks::ask(call, parameters));
         }
         _ => {
-            black_box(outgoing(&server, call, parameters, &[Edit::Set("meetingID", "school~room")]));
+            black_box(outgoing(&server, call, parameters, &[QueryEdit::Set("meetingID", "school~room")]));
         }
     }
 }
 
 /// Which calls are taken through the same computation; the first of them stands for all.
-fn is_first_of_its_kind(call: Call) -> bool {
-    let alike = |other: &Call| {
+fn is_first_of_its_kind(call: ApiCall) -> bool {
+    let alike = |other: &ApiCall| {
         (other.strategy(), other.signing(), other.is_read())
             == (call.strategy(), call.signing(), call.is_read())
     };
-    Call::all().find(alike) == Some(call) || matches!(call.strategy(), Strategy::Recordings | Strategy::Hooks)
+    ApiCall::all().find(alike) == Some(call)
+        || matches!(call.strategy(), CallStrategy::Recordings | CallStrategy::Hooks)
 }
 
 #[test]
 fn what_any_call_costs_grows_as_its_parameters_do_whatever_their_shape() {
-    let calls: Vec<Call> = Call::all().filter(|call| is_first_of_its_kind(*call)).collect();
+    let calls: Vec<ApiCall> = ApiCall::all().filter(|call| is_first_of_its_kind(*call)).collect();
     let mut faults = Vec::new();
     for (call, (name, shape)) in calls.iter().flat_map(|call| SHAPES.iter().map(move |shape| (*call, shape)))
     {

@@ -11,8 +11,8 @@ use tokio::{
     net::TcpStream,
 };
 use usher_bbb::{
-    checksum::{Algorithm, sign_query},
-    parse::{Outcome, json_outcome, outcome},
+    checksum::{ChecksumAlgorithm, sign_query},
+    parse::{ReplyHeader, json_outcome, outcome},
     query::RawQuery,
     secret::Secret,
 };
@@ -32,7 +32,7 @@ pub(crate) struct Answer {
 
 impl Answer {
     /// Reads it as BBB's XML.
-    pub(crate) fn outcome(&self) -> Outcome {
+    pub(crate) fn outcome(&self) -> ReplyHeader {
         assert_eq!(self.status, StatusCode::OK, "{self:?}");
         assert_eq!(self.headers["content-type"], "text/xml;charset=utf-8");
         assert_eq!(self.headers["cache-control"], "no-cache");
@@ -69,7 +69,7 @@ impl Answer {
     }
 
     /// Reads it as the JSON of a call about text tracks: return code, key and message.
-    pub(crate) fn json(&self) -> Outcome {
+    pub(crate) fn json(&self) -> ReplyHeader {
         assert_eq!(self.status, StatusCode::OK, "{self:?}");
         assert_eq!(self.headers["content-type"], "application/json;charset=utf-8");
         json_outcome(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
@@ -91,7 +91,7 @@ impl Answer {
     }
 }
 
-/// Takes XML apart into its markup and its texts, as [`Answer::tokens`] does.
+/// Takes XML apart into its markup and its texts, as [`ServerReply::tokens`] does.
 pub(crate) fn tokens(xml: &str) -> Vec<String> {
     let mut tokens = Vec::new();
     for part in xml.split_inclusive('>') {
@@ -105,7 +105,7 @@ pub(crate) fn tokens(xml: &str) -> Vec<String> {
 
 /// Returns the signed form of a query.
 pub(crate) fn signed(call: &str, query: &str) -> String {
-    sign_query(Algorithm::Sha256, call, query.to_owned(), &Secret::new(SECRET))
+    sign_query(ChecksumAlgorithm::Sha256, call, query.to_owned(), &Secret::new(SECRET))
 }
 
 /// Talks to one edge.

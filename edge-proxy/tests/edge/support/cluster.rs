@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use usher_bbb::{checksum::Algorithm, secret::Secret};
+use usher_bbb::{checksum::ChecksumAlgorithm, secret::Secret};
 use usher_bbb_sim::{BbbSim, SimOptions};
 use usher_edge_proxy::app::Edge;
 use usher_model::{
@@ -139,6 +139,6 @@ pub(crate) fn route(index: usize, sim: &BbbSim) -> ServerRoute {
         secret: sim.secret().clone(),
         admin: AdminState::Enabled,
         health: Health::Online,
-        algorithm: Algorithm::Sha256,
+        algorithm: ChecksumAlgorithm::Sha256,
     }
 }

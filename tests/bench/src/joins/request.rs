@@ -1,7 +1,7 @@
 //! Join requests, signed ahead: what is measured is the server, not the client's hashing.
 
 use usher_bbb::{
-    checksum::{Algorithm, sign_query},
+    checksum::{ChecksumAlgorithm, sign_query},
     secret::Secret,
 };
 
@@ -29,7 +29,7 @@ fn join(meeting: usize, secret: &Secret) -> Prepared {
          &redirect=true&userdata-bbb_skip_check_audio=true",
         synthetic::meeting_id(meeting),
     );
-    let signed = sign_query(Algorithm::Sha256, "join", query, secret);
+    let signed = sign_query(ChecksumAlgorithm::Sha256, "join", query, secret);
     let head = "HTTP/1.1\r\nhost: bbb.example.org\r\naccept: */*\r\n\r\n";
     Prepared {
         bytes: format!("GET /bigbluebutton/api/join?{signed} {head}").into_bytes(),

@@ -319,7 +319,7 @@ async fn every_kind_of_server_takes_part_and_one_without_webhooks_is_left_alone(
     let ours = world.cluster.client(0);
     let kinds = [
         HookOptions { version: Some(HooksVersion::V2), ..HookOptions::default() },
-        HookOptions { signs_with: usher_bbb::checksum::Algorithm::Sha512, ..HookOptions::default() },
+        HookOptions { signs_with: usher_bbb::checksum::ChecksumAlgorithm::Sha512, ..HookOptions::default() },
         HookOptions { bearer: true, ..HookOptions::default() },
     ];
     let admin = world.cluster.admin(0);

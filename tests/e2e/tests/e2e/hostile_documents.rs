@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Result, ensure};
-use usher_bbb::call::Call;
+use usher_bbb::call::ApiCall;
 use usher_bbb_sim::{BbbSim, Fault, FaultKind};
 use usher_harness::{admin::Admin, client::BbbClient, cluster::Cluster, standalone::Standalone};
 use usher_proto::v1::Health;
@@ -63,7 +63,7 @@ async fn no_server_leaves_online(
     let before = runs(sims);
     // As it is with documents from a host that is broken, and with chat in a meeting that has just ended.
     for sim in sims {
-        for call in [Call::InsertDocument, Call::SendChatMessage] {
+        for call in [ApiCall::InsertDocument, ApiCall::SendChatMessage] {
             sim.faults().set(Fault::new(FaultKind::Status500).on(call)).await;
         }
     }

@@ -14,7 +14,7 @@ use std::{
 };
 
 use tokio::time::Instant;
-use usher_bbb::call::Call;
+use usher_bbb::call::ApiCall;
 use usher_edge_proxy::{
     control::cell::TableCell,
     core::{
@@ -82,7 +82,7 @@ impl Owner {
         }
     }
 
-    fn decision(&self, call: Call) -> Decision {
+    fn decision(&self, call: ApiCall) -> Decision {
         let confirmed = matches!(self.state, RouteState::Active(_));
         decide(call, Some(Known { confirmed, admin: self.server.admin, health: self.server.health }))
     }
@@ -144,11 +144,11 @@ impl SimEdge {
         })?
     }
 
-    async fn locate(self: &Arc<Self>, call: Call, key: &MeetingKey) -> Located {
+    async fn locate(self: &Arc<Self>, call: ApiCall, key: &MeetingKey) -> Located {
         let known = self.in_table(key);
         let known_enough = known.as_ref().filter(|owner| owner.decision(call) == Decision::Forward);
         if let Some(owner) = known_enough
-            && (call != Call::End || owner.instance().is_some())
+            && (call != ApiCall::End || owner.instance().is_some())
         {
             return Located::At(owner.clone());
         }

@@ -269,7 +269,7 @@ impl SimServers {
             weight: 1.0,
             tags: Vec::new(),
             admin: usher_model::server::AdminState::Enabled,
-            algorithm: usher_bbb::checksum::Algorithm::Sha256,
+            algorithm: usher_bbb::checksum::ChecksumAlgorithm::Sha256,
             created_at_ms: 0,
             former_of: None,
         }

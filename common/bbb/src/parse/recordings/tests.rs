@@ -9,7 +9,7 @@ const LIST: &str = "<response>
 
 fn read(body: &str) -> RecordingList<'_> {
     match recordings(body) {
-        Ok(Answer::Success(list)) => list,
+        Ok(ServerReply::Success(list)) => list,
         other => panic!("no list but {other:?}"),
     }
 }
@@ -74,5 +74,5 @@ fn what_is_no_whole_list_is_an_error_and_never_a_shorter_one() {
         assert!(recordings(body).is_err(), "{body}");
     }
     let failed = "<response><returncode>FAILED</returncode><messageKey>k</messageKey></response>";
-    assert!(matches!(recordings(failed), Ok(Answer::Failed(failure)) if failure.key == "k"));
+    assert!(matches!(recordings(failed), Ok(ServerReply::Failed(failure)) if failure.key == "k"));
 }

@@ -7,7 +7,7 @@ use std::{
 
 use toml::Value;
 
-use usher_bbb::{checksum::Algorithm, secret::Secret};
+use usher_bbb::{checksum::ChecksumAlgorithm, secret::Secret};
 use usher_model::{
     settings::{Adopt, LogFormat, StoreKind, ZombiePolicy},
     voice::{VoiceRange, VoiceRangeError},
@@ -156,7 +156,7 @@ macro_rules! choice {
     };
 }
 
-choice!(Algorithm { "sha1" => Sha1, "sha256" => Sha256, "sha384" => Sha384, "sha512" => Sha512 });
+choice!(ChecksumAlgorithm { "sha1" => Sha1, "sha256" => Sha256, "sha384" => Sha384, "sha512" => Sha512 });
 choice!(StoreKind { "etcd" => Etcd, "embedded" => Embedded });
 choice!(Adopt { "tagged" => Tagged, "none" => None, "all" => All });
 choice!(ZombiePolicy { "restore" => Restore, "end" => End });

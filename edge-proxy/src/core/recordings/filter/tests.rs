@@ -1,5 +1,5 @@
 use proptest::prelude::*;
-use usher_bbb::parse::{Answer, recordings};
+use usher_bbb::parse::{ServerReply, recordings};
 use usher_model::{id::TenantId, scope::Scope};
 
 use super::*;
@@ -10,7 +10,7 @@ const ROOM: &str = "<response><returncode>SUCCESS</returncode><recordings><recor
     </recording></recordings></response>";
 
 fn admitted(parameters: &str) -> bool {
-    let Ok(Answer::Success(list)) = recordings(ROOM) else { panic!("no list") };
+    let Ok(ServerReply::Success(list)) = recordings(ROOM) else { panic!("no list") };
     Filter::read(parameters).admits(&list.recordings.unwrap_or_default()[0], "room+1")
 }
 
@@ -53,7 +53,7 @@ fn a_page_is_what_was_asked_for_and_never_out_of_range() {
     let page = |parameters: &str, total| Filter::read(parameters).page(total);
     assert_eq!(page("", 7), (0..7, None));
     assert_eq!(page("offset=5", 7), (5..7, None));
-    let told = |offset, limit, total| Some(Page { offset, limit, total });
+    let told = |offset, limit, total| Some(RecordingPage { offset, limit, total });
     assert_eq!(page("offset=2&limit=3", 7), (2..5, told(2, 3, 7)));
     assert_eq!(page("offset=9&limit=3", 7), (7..7, told(9, 3, 7)));
     assert_eq!(page("offset=-1&limit=0", 7), (0..1, told(0, 1, 7)));

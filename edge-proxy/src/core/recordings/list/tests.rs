@@ -1,5 +1,5 @@
 use proptest::prelude::*;
-use usher_bbb::parse::{Answer, recordings};
+use usher_bbb::parse::{ServerReply, recordings};
 use usher_model::{id::TenantId, scope::Scope};
 
 use super::*;
@@ -27,7 +27,7 @@ fn merged(tenant: &str, parameters: &str, answers: &[(&str, String)]) -> String 
         .iter()
         .zip(&ids)
         .map(|((_, answer), server)| match recordings(answer) {
-            Ok(Answer::Success(list)) => {
+            Ok(ServerReply::Success(list)) => {
                 ServerRecordings { server, recordings: list.recordings.unwrap_or_default() }
             }
             other => panic!("{other:?}"),
@@ -39,7 +39,7 @@ fn merged(tenant: &str, parameters: &str, answers: &[(&str, String)]) -> String 
 }
 
 fn ids(xml: &str) -> Vec<String> {
-    let Ok(Answer::Success(list)) = recordings(xml) else { panic!("{xml}") };
+    let Ok(ServerReply::Success(list)) = recordings(xml) else { panic!("{xml}") };
     list.recordings.unwrap_or_default().into_iter().map(|recording| recording.record_id).collect()
 }
 

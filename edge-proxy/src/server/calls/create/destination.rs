@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 use tracing::warn;
-use usher_bbb::{call::Call, query::encode, reply::Refusal};
+use usher_bbb::{call::ApiCall, query::encode, reply::Refusal};
 use usher_model::{id::ServerId, routing::ServerRoute, voice::VoiceBridge};
 
 use super::Creation;
@@ -75,7 +75,7 @@ impl Creation {
     /// Returns the owner if the create is to go to it, `Some(None)` if it is to be placed anew, and
     /// `None` where nobody can say.
     async fn standing(&self, owner: Owner) -> Option<Option<Owner>> {
-        match owner.decision(Call::Create) {
+        match owner.decision(ApiCall::Create) {
             Decision::Forward => Some(Some(owner)),
             Decision::ForwardIfRunning => match self.still_runs(&owner).await {
                 Some(true) => Some(Some(owner)),
@@ -93,7 +93,7 @@ impl Creation {
     /// Asks a cordoned server whether it still runs the meeting.
     async fn still_runs(&self, owner: &Owner) -> Option<bool> {
         let query = format!("meetingID={}", encode(owner.address()));
-        let call = Call::GetMeetingInfo;
+        let call = ApiCall::GetMeetingInfo;
         let deadline = self.deadline.min(Instant::now() + self.gateway.limits.call);
         let url = outgoing(&owner.server, call, &query, &[]);
         let answer = self

@@ -8,8 +8,8 @@
 //! The parent is one of the tenant's own meetings, whatever else the server runs.
 
 use usher_bbb::{
-    call::Call,
-    query::{Edit, RawQuery, decode, rewrite},
+    call::ApiCall,
+    query::{QueryEdit, RawQuery, decode, rewrite},
     reply::Refusal,
 };
 use usher_model::{id::MeetingId, meeting::MeetingKey};
@@ -60,7 +60,7 @@ pub(super) async fn room(
     }
     let given = query.first(PARENT).unwrap_or_default();
     let id = MeetingId::parse(&given).map_err(|_| unknown())?;
-    let parent = match find(gateway, ask, &id, Call::GetMeetingInfo).await {
+    let parent = match find(gateway, ask, &id, ApiCall::GetMeetingInfo).await {
         Located::At(owner) => owner,
         Located::Missing | Located::EndLater(_) => return Err(unknown()),
         Located::Unreachable => return Err(Reply::unavailable()),
@@ -70,6 +70,6 @@ pub(super) async fn room(
     let mut edits = Vec::from(as_room(&key.meeting, &instance));
     // An internal id stays as it is.
     let is_named = parent.key.meeting.as_str() == given && parent.address() != given;
-    edits.extend(is_named.then(|| Edit::Set(PARENT, parent.address())));
+    edits.extend(is_named.then(|| QueryEdit::Set(PARENT, parent.address())));
     Ok(Some(Room { parameters: rewrite(parameters, &edits), parent: parent.key.meeting }))
 }

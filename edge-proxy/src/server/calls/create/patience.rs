@@ -5,7 +5,7 @@
 //! polls list it, its server may take until `upload_timeout` to say so itself.
 
 use tokio::time::Instant;
-use usher_bbb::call::Call;
+use usher_bbb::call::ApiCall;
 use usher_model::routing::{RouteState, ServerRoute};
 use usher_proto::v1::FailureKind;
 
@@ -26,8 +26,14 @@ impl Creation {
     ) -> Result<Answer, CallError> {
         let caller = self.caller();
         let last = if self.brings_documents { self.last_deadline() } else { self.deadline };
-        let mut answering =
-            std::pin::pin!(self.gateway.upstream.call(server, Call::Create, outgoing, upload, &caller, last));
+        let mut answering = std::pin::pin!(self.gateway.upstream.call(
+            server,
+            ApiCall::Create,
+            outgoing,
+            upload,
+            &caller,
+            last
+        ));
         if last <= self.deadline {
             return answering.await;
         }
@@ -35,7 +41,7 @@ impl Creation {
             Ok(answer) => return answer,
             Err(_) if self.is_listed(server) => {}
             Err(_) => {
-                self.gateway.upstream.report(&server.id, FailureKind::Timeout, Call::Create, &caller);
+                self.gateway.upstream.report(&server.id, FailureKind::Timeout, ApiCall::Create, &caller);
                 return Err(CallError::Unknown(FailureKind::Timeout));
             }
         }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use futures::future::join_all;
 use tokio::time::Instant;
 use usher_bbb::{
-    call::Call,
+    call::ApiCall,
     query::RawQuery,
     reply::{self, Refusal},
 };
@@ -46,7 +46,7 @@ pub(super) async fn change(gateway: &Arc<Gateway>, ask: &Ask) -> Reply {
 
 async fn tell(
     fleet: &Fleet<'_>,
-    call: Call,
+    call: ApiCall,
     server: &ServerRoute,
     parameters: String,
     deadline: Instant,
@@ -61,11 +61,11 @@ async fn tell(
 
 fn done(ask: &Ask) -> Reply {
     Reply::success(match ask.call {
-        Call::PublishRecordings => {
+        ApiCall::PublishRecordings => {
             let said = RawQuery::new(&ask.parameters).first("publish").unwrap_or_default();
             reply::changed("published", &said)
         }
-        Call::DeleteRecordings => reply::changed("deleted", "true"),
+        ApiCall::DeleteRecordings => reply::changed("deleted", "true"),
         _ => reply::changed("updated", "true"),
     })
 }

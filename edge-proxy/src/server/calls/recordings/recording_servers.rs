@@ -5,8 +5,8 @@ use std::{collections::HashSet, sync::Arc};
 use tokio::time::Instant;
 use tracing::warn;
 use usher_bbb::{
-    call::Call,
-    parse::{Answer as Parsed, RecordingList, recordings},
+    call::ApiCall,
+    parse::{RecordingList, ServerReply as Parsed, recordings},
 };
 use usher_model::{routing::ServerRoute, server::Health};
 use usher_proto::v1::FailureKind;
@@ -92,7 +92,7 @@ impl<'g> Fleet<'g> {
     pub(super) async fn call(
         &self,
         server: &ServerRoute,
-        call: Call,
+        call: ApiCall,
         parameters: &str,
         upload: Upload,
         deadline: Instant,
@@ -135,7 +135,7 @@ impl<'g> Fleet<'g> {
     /// Reads the list of one server, in pages where it gives no other.
     async fn pages(&self, server: &Arc<ServerRoute>, parameters: &str, deadline: Instant) -> Option<Pages> {
         let ask = async |parameters: &str| {
-            read(self.gateway, server, Call::GetRecordings, parameters, &self.caller, deadline).await
+            read(self.gateway, server, ApiCall::GetRecordings, parameters, &self.caller, deadline).await
         };
         let whole = ask(parameters).await?;
         if listed(&whole)?.recordings.is_some() {

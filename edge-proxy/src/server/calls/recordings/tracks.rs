@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 use usher_bbb::{
-    query::{Edit, RawQuery, rewrite},
+    query::{QueryEdit, RawQuery, rewrite},
     reply::Refusal,
 };
 use usher_model::routing::ServerRoute;
@@ -72,7 +72,7 @@ fn record_id(ask: &Ask) -> String {
 }
 
 fn parameters(ask: &Ask) -> String {
-    rewrite(&ask.parameters, &[Edit::Set("recordID", &record_id(ask))])
+    rewrite(&ask.parameters, &[QueryEdit::Set("recordID", &record_id(ask))])
 }
 
 fn passed_on(answer: &Answer) -> Reply {

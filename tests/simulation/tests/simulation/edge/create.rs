@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep, timeout_at};
-use usher_bbb::call::Call;
+use usher_bbb::call::ApiCall;
 use usher_edge_proxy::core::{evidence::Caller, route::Decision};
 use usher_model::{
     id::{InternalMeetingId, ServerId},
@@ -92,7 +92,7 @@ impl SimEdge {
         owner: Owner,
         deadline: Instant,
     ) -> Option<Option<Owner>> {
-        match owner.decision(Call::Create) {
+        match owner.decision(ApiCall::Create) {
             Decision::Forward => Some(Some(owner)),
             Decision::ForwardIfRunning => {
                 let patience = self.limits.1.min(deadline.saturating_duration_since(Instant::now()));
@@ -118,7 +118,7 @@ impl SimEdge {
         let patience = deadline.saturating_duration_since(Instant::now());
         let created = self.servers.create(&self.life, server, key, patience).await;
         match &created {
-            Ok(_) => self.ledger().succeeded(server, Call::Create, Instant::now().into_std()),
+            Ok(_) => self.ledger().succeeded(server, ApiCall::Create, Instant::now().into_std()),
             Err(failed) => self.report_failure(server, kind_of(*failed), &caller(key)),
         }
         created

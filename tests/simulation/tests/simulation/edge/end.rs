@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use usher_bbb::call::Call;
+use usher_bbb::call::ApiCall;
 use usher_model::{id::InternalMeetingId, meeting::MeetingKey};
 
 use super::{Located, Owner, SimEdge};
@@ -13,7 +13,7 @@ const FORGET_PATIENCE: Duration = Duration::from_secs(2);
 impl SimEdge {
     /// Serves an `end`; tells whether the client is told SUCCESS.
     pub(crate) async fn end(self: &Arc<Self>, key: &MeetingKey) -> bool {
-        match self.locate(Call::End, key).await {
+        match self.locate(ApiCall::End, key).await {
             Located::Unreachable | Located::Missing => false,
             Located::EndLater(owner) => match self.report_end(key, &owner, owner.instance().as_ref()).await {
                 Ok(Some(revision)) => {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use usher_bbb::call::Call;
+use usher_bbb::call::ApiCall;
 use usher_model::{id::ServerId, meeting::MeetingKey};
 
 use super::{Located, SimEdge};
@@ -23,7 +23,7 @@ impl SimEdge {
     pub(crate) async fn join(self: &Arc<Self>, key: &MeetingKey) -> Joined {
         let expected = self.witness.checker().expected(key);
         let held = self.cell.revision();
-        let joined = match self.locate(Call::Join, key).await {
+        let joined = match self.locate(ApiCall::Join, key).await {
             Located::At(owner) => Joined::At(owner.server.id),
             Located::Missing | Located::EndLater(_) => Joined::Missing,
             Located::Unreachable => Joined::Retry,

@@ -8,7 +8,7 @@ use std::{
 
 use tokio::time::Instant;
 use tonic::{Code, Request, Response, Status};
-use usher_bbb::call::Call;
+use usher_bbb::call::ApiCall;
 use usher_edge_proxy::core::evidence::{Caller, Evidence};
 use usher_model::{
     id::{InternalMeetingId, ServerId},
@@ -156,7 +156,7 @@ impl SimEdge {
         let evidence = if no_connection {
             Evidence::default()
         } else {
-            self.ledger().failed(server, Call::Create, caller, now.into_std())
+            self.ledger().failed(server, ApiCall::Create, caller, now.into_std())
         };
         let about = (server.clone(), no_connection);
         let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
