@@ -1,4 +1,4 @@
-//! Answer bodies: all at once, or a byte at a time.
+//! Bodies of answers: sent at once, or one byte at a time.
 
 use std::{
     convert::Infallible,
@@ -11,7 +11,7 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::time::{Interval, interval};
 
-/// The body of an answer.
+/// The body of an answer, sent at once or as a trickle.
 #[derive(Debug)]
 pub(crate) struct SimBody {
     rest: Bytes,
@@ -23,7 +23,7 @@ impl SimBody {
         Self { rest: body.into(), pace: None }
     }
 
-    /// Sends a byte, then waits for `pause`, until it is all out.
+    /// Returns a body that sends one byte per `pause` (at least 1 ms) until the body is complete.
     pub(crate) fn trickle(body: impl Into<Bytes>, pause: Duration) -> Self {
         Self { rest: body.into(), pace: Some(interval(pause.max(Duration::from_millis(1)))) }
     }

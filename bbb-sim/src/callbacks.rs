@@ -1,5 +1,6 @@
-//! What the server tells applications by itself (wire-contract 6): the end of a meeting, tried again
-//! for a while; a recording and what happened in a meeting, tried once. Nothing outlives a restart.
+//! The callbacks that a server sends to applications (wire-contract 6): the end of a meeting,
+//! repeated for a while; a finished recording and the analytics of a meeting, sent once. Pending
+//! callbacks do not outlive a restart.
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,27 +21,27 @@ use usher_runtime::tasks::Tasks;
 
 use crate::{recording::SimRecording, shared::Shared, time, world::Meeting};
 
-/// Longest wait for one answer; BBB itself waits longer.
+/// Longest wait for one answer. BBB waits longer; a test must not.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// One thing to tell.
+/// One callback to send.
 #[derive(Debug)]
 pub(crate) struct Notice {
     pub(crate) request: Request<Full<Bytes>>,
-    /// Whether it is tried again.
+    /// Whether the callback is repeated after a failure.
     pub(crate) again: bool,
 }
 
-/// What came of one try.
+/// The result of one attempt to send a callback.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SimCallback {
-    /// Where it went.
+    /// The address of the application.
     pub url: String,
-    /// What was answered; none when nothing was.
+    /// The status of the answer; `None` without an answer.
     pub status: Option<u16>,
 }
 
-/// Returns what is told when a meeting has ended. Breakout rooms end without a word.
+/// Returns the callbacks about the end of a meeting. BBB sends none for a breakout room.
 pub(crate) fn of_end(meeting: &Meeting, secret: &Secret) -> Vec<Notice> {
     if meeting.breakout.is_some() {
         return Vec::new();
@@ -57,7 +58,7 @@ pub(crate) fn of_end(meeting: &Meeting, secret: &Secret) -> Vec<Notice> {
     notices
 }
 
-/// Returns what is told when events are kept.
+/// Returns the analytics callback of a meeting, if its events are kept.
 fn analytics(meeting: &Meeting, secret: &Secret) -> Option<Notice> {
     let url = meeting.metadata.get("analytics-callback-url").filter(|_| meeting.keep_events)?;
     let body = json!({
@@ -72,7 +73,8 @@ fn analytics(meeting: &Meeting, secret: &Secret) -> Option<Notice> {
     notice(request, body.to_string().into(), false)
 }
 
-/// Returns what is told when a recording was published, to the first of the names that is given.
+/// Returns the callback about a published recording, to the address under the first of these names
+/// that is present.
 pub(crate) fn of_recording(recording: &SimRecording, secret: &Secret) -> Option<Notice> {
     let names = ["bbb-recording-ready-url", "bn-recording-ready-url", "canvas-recording-ready-url"];
     let url = names.iter().find_map(|name| recording.metadata(name))?;
@@ -82,14 +84,14 @@ pub(crate) fn of_recording(recording: &SimRecording, secret: &Secret) -> Option<
     notice(request, format!("signed_parameters={token}").into(), false)
 }
 
-/// An address that is none is told nothing.
+/// Returns `None` for an address that cannot be parsed: BBB skips such a callback too.
 fn notice(request: http::request::Builder, body: Bytes, again: bool) -> Option<Notice> {
     let request = request.body(Full::new(body)).ok()?;
     request.uri().host()?;
     Some(Notice { request, again })
 }
 
-/// Sends notices until `stop`.
+/// Sends callbacks until `stop`.
 pub(crate) async fn run(
     shared: Arc<Shared>,
     mut notices: mpsc::UnboundedReceiver<Notice>,

@@ -1,4 +1,4 @@
-//! The calls of the API, one file each: from parameters to an answer.
+//! The calls of the API, one file for each group: from parameters to an answer.
 
 mod chat;
 mod create;
@@ -22,22 +22,22 @@ use crate::{
     world::World,
 };
 
-/// What goes back over the wire.
+/// The answer to a call, before HTTP.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ApiAnswer {
-    /// 200 with XML.
+    /// Status 200 with an XML body.
     Xml(String),
-    /// 200 with JSON.
+    /// Status 200 with a JSON body.
     Json(String),
-    /// 200 with text.
+    /// Status 200 with a plain text body.
     Text(&'static str),
-    /// 302, with a session cookie for those who are in.
+    /// Status 302; with a session cookie if the user has joined.
     Redirect { location: String, session: Option<String> },
-    /// No such call.
+    /// The path names no call of the API (404).
     NotFound,
-    /// The call does not take this method.
+    /// The call does not accept the method of the request (405).
     MethodNotAllowed,
-    /// Something the server does not survive gracefully.
+    /// The request makes bbb-web throw an exception (500).
     ServerError,
 }
 
@@ -47,21 +47,21 @@ impl From<Refusal> for ApiAnswer {
     }
 }
 
-/// What a call may use.
+/// The state and the options that the handler of a call uses.
 pub(crate) struct Context<'c> {
     pub(crate) world: &'c mut World,
     pub(crate) hooks: &'c mut Registry,
     pub(crate) options: &'c SimOptions,
-    /// `http://host:port`, where browsers reach this server.
+    /// `http://host:port`, the address of this server for browsers.
     pub(crate) base: &'c str,
     pub(crate) now_ms: u64,
 }
 
-/// Answers a request, doing what it asks.
+/// Carries out a request and returns its answer.
 pub(crate) fn answer(context: &mut Context<'_>, request: &ApiRequest) -> ApiAnswer {
     let is_method = request.call.accepts_method(&request.method);
     match request.call.strategy() {
-        // Another program answers these, for which a path by a wrong method is none.
+        // bbb-webhooks is a separate program and answers 404 to a wrong method, not 405.
         CallStrategy::Hooks if is_method => {
             return hooks::answer(context.hooks, context.options, request);
         }
@@ -115,7 +115,7 @@ fn dispatch(context: &mut Context<'_>, request: &ApiRequest, params: &Params) ->
     }
 }
 
-/// The `meetingID` of a call that needs one.
+/// Returns the `meetingID` of a call that requires one, without white space around it.
 fn meeting_id(params: &Params) -> Result<&str, Refusal> {
     params
         .get("meetingID")

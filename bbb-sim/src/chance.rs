@@ -1,21 +1,21 @@
-//! Random ids, as BBB makes them.
+//! Random ids in the formats of BBB.
 
 use rand::{
     RngExt,
     distr::{Alphanumeric, SampleString},
 };
 
-/// Letters of both cases and digits.
+/// Returns `length` random letters (both cases) and digits.
 pub(crate) fn alphanumeric(length: usize) -> String {
     Alphanumeric.sample_string(&mut rand::rng(), length)
 }
 
-/// Lower-case letters and digits.
+/// Returns `length` random lower-case letters and digits.
 pub(crate) fn lower_alphanumeric(length: usize) -> String {
     alphanumeric(length).to_ascii_lowercase()
 }
 
-/// A random UUID (version 4).
+/// Returns a random UUID (version 4).
 pub(crate) fn uuid() -> String {
     let bits: u128 = rand::rng().random();
     let bits = bits & !(0xf << 76 | 0x3 << 62) | 0x4 << 76 | 0x2 << 62;
@@ -23,7 +23,7 @@ pub(crate) fn uuid() -> String {
     format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
 }
 
-/// A voice bridge.
+/// Returns a random voice bridge of five digits.
 pub(crate) fn five_digits() -> u64 {
     rand::rng().random_range(10_000..100_000)
 }

@@ -1,4 +1,4 @@
-//! The server's own controls below `/sim/`, for operators and for tests in other processes.
+//! The simulator's own controls below `/sim/`, for operators and for tests in other processes.
 
 use http::{Method, Response, StatusCode};
 use usher_bbb::query::RawQuery;
@@ -85,38 +85,39 @@ pub(crate) async fn answer(shared: &Shared, method: &Method, name: &str, query: 
     }
 }
 
-/// Ends a meeting whatever its password, as when its last moderator does.
+/// Ends a meeting without its password, as its last moderator does. Returns whether it existed.
 pub(crate) fn end(shared: &Shared, id: &str) -> bool {
     let mut world = shared.world();
     let password = world.find(id).map(|meeting| meeting.moderator_password.clone());
     let outcome = world.end(id, password.as_deref(), time::now_ms());
     drop(world);
-    drop(shared.world()); // tells what has just ended
+    drop(shared.world()); // queues the callbacks and events of the end
     outcome == EndOutcome::Ended
 }
 
-/// Publishes the recording of a meeting that is over, and tells so.
+/// Publishes the recording of a meeting that has ended and sends the callback. Returns whether the
+/// meeting existed.
 pub(crate) fn publish(shared: &Shared, id: &str) -> bool {
     let known = shared.world().publish(id, time::now_ms());
     drop(shared.world());
     known
 }
 
-/// Opens a breakout room of a meeting.
+/// Opens a breakout room of a meeting; returns `None` if there is no such meeting.
 pub(crate) fn add_breakout(shared: &Shared, parent: &str) -> Option<SimMeeting> {
     let opened = shared.world().add_breakout(parent, time::now_ms()).map(SimMeeting::from);
-    drop(shared.world()); // tells what has just begun
+    drop(shared.world()); // queues the events of the new meeting
     opened
 }
 
-/// Lets everybody of one name leave.
+/// Removes all users with this full name from a meeting. Returns whether there was one.
 pub(crate) fn leave(shared: &Shared, id: &str, full_name: &str) -> bool {
     let left = shared.world().leave(id, full_name, time::now_ms());
-    drop(shared.world()); // tells who has just left
+    drop(shared.world()); // queues the events of the users who left
     left
 }
 
-/// Makes participants that only count.
+/// Sets the number of simulated participants, who count but have no names.
 pub(crate) fn set_crowd(shared: &Shared, id: &str, users: usize) -> bool {
     let now_ms = time::now_ms();
     let mut world = shared.world();
@@ -129,12 +130,12 @@ pub(crate) fn set_crowd(shared: &Shared, id: &str, users: usize) -> bool {
     true
 }
 
-/// Waits until the listener does what the faults say. If the server stops meanwhile there is nothing
-/// left to wait for.
+/// Waits until the listener has applied the current faults. Returns at once if the server stops:
+/// then no listener is left to wait for.
 pub(crate) async fn settle(shared: &Shared) {
     let mut gate = shared.gate.subscribe();
     let wanted = |gate: &Gate| *gate == shared.wanted_gate().0;
-    // Not an error: the sender lives in `shared`.
+    // `wait_for` cannot fail: `shared` holds the sender.
     let _settled = gate.wait_for(wanted).await;
 }
 

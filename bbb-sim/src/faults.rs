@@ -1,4 +1,4 @@
-//! Faults on demand: what can go wrong with a server, set and cleared while it runs.
+//! Faults on demand: failures of a server, set and cleared while it runs.
 
 mod active;
 mod parse;
@@ -9,41 +9,42 @@ pub(crate) use active::{ActiveFaults, Gate, Hits};
 pub use parse::BadFault;
 use usher_bbb::call::ApiCall;
 
-/// What goes wrong.
+/// The kind of failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FaultKind {
-    /// The listener is closed, and every open connection with it.
+    /// The listener and every open connection are closed.
     Refuse,
     /// Connections are accepted and never read; open ones are closed.
     HangOnAccept,
-    /// The request is read, nothing is done, no answer comes.
+    /// The request is read; it is not carried out and gets no answer.
     Hang,
-    /// The request waits this long before anything is done.
+    /// The request is carried out after this delay.
     Slow(Duration),
-    /// What was asked for is done, then the connection is closed without an answer.
+    /// The request is carried out, then the connection is closed without an answer.
     LostAnswer,
-    /// Nothing is done; the answer is a 500 with HTML.
+    /// The request is not carried out; the answer is a 500 with HTML.
     Status500,
-    /// Nothing is done; the answer is a 200 with HTML.
+    /// The request is not carried out; the answer is a 200 with HTML.
     Html,
-    /// What was asked for is done; the answer ends in its middle, its `Content-Length` too.
+    /// The request is carried out; the answer ends in its middle, with a matching `Content-Length`.
     CutXml,
-    /// What was asked for is done; the answer has no body.
+    /// The request is carried out; the answer has no body.
     EmptyBody,
-    /// Nothing is done; signed calls are told that the checksum is wrong, as with another secret.
+    /// The request is not carried out; signed calls fail with `checksumError`, as with another
+    /// secret.
     ChecksumError,
-    /// `getMeetings` answers what it would have answered when the fault was set.
+    /// `getMeetings` returns the list as it was when the fault was set.
     FrozenList,
-    /// `getMeetings` says that there are no meetings.
+    /// `getMeetings` returns an empty list.
     EmptyList,
-    /// The answer comes a byte at a time, with this long between two.
+    /// The answer is sent one byte at a time, with this pause between two bytes.
     Trickle(Duration),
-    /// The webhooks application is not installed: its calls lead nowhere.
+    /// The webhooks application is not installed: its calls get a 404.
     NoHooks,
 }
 
 impl FaultKind {
-    /// Returns the name by which it is set over HTTP.
+    /// Returns the name of the kind in the HTTP control.
     pub fn name(self) -> &'static str {
         match self {
             Self::Refuse => "refuse",
@@ -63,46 +64,47 @@ impl FaultKind {
         }
     }
 
-    /// Tells whether it concerns connections and not calls.
+    /// Returns whether the kind concerns connections and not calls.
     pub(crate) fn is_of_connections(self) -> bool {
         matches!(self, Self::Refuse | Self::HangOnAccept)
     }
 }
 
-/// A fault and how far it goes. Faults of connections know no call; `Refuse` is not counted either.
+/// A fault and its limits. Faults of connections cannot be limited to a call; `Refuse` has no count
+/// either, because a refused connection is not seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fault {
-    /// What goes wrong.
+    /// The kind of failure.
     pub kind: FaultKind,
-    /// The one call it concerns; none means all.
+    /// The only call that is concerned; `None` means all calls.
     pub call: Option<ApiCall>,
-    /// How often it happens; none means until it is cleared.
+    /// The number of calls or connections it applies to; `None` means until it is cleared.
     pub count: Option<u32>,
-    /// How long it stands; none means until it is cleared.
+    /// How long the fault lasts; `None` means until it is cleared.
     pub lasts: Option<Duration>,
 }
 
 impl Fault {
-    /// Returns a fault of every call until it is cleared.
+    /// Returns a fault of all calls that lasts until it is cleared.
     pub fn new(kind: FaultKind) -> Self {
         Self { kind, call: None, count: None, lasts: None }
     }
 
-    /// Limits it to one call.
+    /// Limits the fault to one call.
     #[must_use]
     pub fn on(mut self, call: ApiCall) -> Self {
         self.call = Some(call);
         self
     }
 
-    /// Limits it to so many times.
+    /// Limits the fault to this number of calls or connections.
     #[must_use]
     pub fn times(mut self, count: u32) -> Self {
         self.count = Some(count);
         self
     }
 
-    /// Limits it to this long from when it is set.
+    /// Limits the fault to this duration, from the moment when it is set.
     #[must_use]
     pub fn lasting(mut self, duration: Duration) -> Self {
         self.lasts = Some(duration);

@@ -1,6 +1,6 @@
-//! The webhooks application beside a server, bbb-webhooks (wire-contract 2, wire-contract 3,
-//! wire-contract 6). It keeps the registered addresses with the events they want, independent of the
-//! meetings (the real one keeps them in Redis, so that a restart forgets none), and sends the events.
+//! The webhooks application of a server, bbb-webhooks (wire-contract 2, 3 and 6): the registered
+//! addresses, the events that each receives, and the requests that it gets. Hooks outlive their
+//! meetings and a restart: the real program keeps them in Redis.
 
 mod api;
 mod event;
@@ -16,13 +16,13 @@ use usher_bbb::checksum::ChecksumAlgorithm;
 
 use crate::{chance, options::BbbVersion};
 
-/// Which bbb-webhooks it is.
+/// The major version of bbb-webhooks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HooksVersion {
-    /// 2.x, of BBB up to 2.7: ids are numbers; calls are signed with SHA-1 only; what is sent is signed
-    /// over JSON that is not what is sent.
+    /// 2.x, of BBB up to 2.7: ids are numbers; calls are signed with SHA-1 only; the checksum of an
+    /// event covers JSON that differs from the body.
     V2,
-    /// 3.x, of BBB 3.0: ids are UUIDs; what is sent is signed as it is sent.
+    /// 3.x, of BBB 3.0: ids are UUIDs; the checksum of an event covers the body.
     V3,
 }
 
@@ -35,24 +35,25 @@ impl From<BbbVersion> for HooksVersion {
     }
 }
 
-/// How the webhooks application of a server is set up.
+/// The settings of the webhooks application of a server.
 #[derive(Debug, Clone)]
 pub struct HookOptions {
-    /// Which one it is; that of its BBB if not set.
+    /// The version; by default the one that belongs to the BBB version of the server.
     pub version: Option<HooksVersion>,
-    /// The hashes that 3.x accepts calls in.
+    /// The hashes that 3.x accepts in calls.
     pub algorithms: Vec<ChecksumAlgorithm>,
     /// The hash that 3.x signs with; SHA-1 by default.
     pub signs_with: ChecksumAlgorithm,
-    /// `auth2_0`: what is sent carries the server's secret as a bearer token, and no checksum.
+    /// `auth2_0`: events carry the server's secret as a bearer token instead of a checksum.
     pub bearer: bool,
-    /// What it calls its server; the address it listens on if not set.
+    /// The `domain` of the server in events; by default the address on which it listens.
     pub domain: Option<String>,
-    /// Pauses before something that was not taken is sent again; bbb-webhooks' own by default.
+    /// Pauses before the repetitions of an event that was not accepted; by default those of
+    /// bbb-webhooks.
     pub pauses: Vec<Duration>,
     /// Longest wait for one answer; five seconds by default.
     pub timeout: Duration,
-    /// Addresses that hear of everything, and that no call and no failure removes.
+    /// Addresses that receive every event and are never removed, by a call or after failures.
     pub permanent: Vec<String>,
 }
 
@@ -72,48 +73,48 @@ impl Default for HookOptions {
     }
 }
 
-/// One hook: an address, and what it hears of.
+/// A hook: an address, and the events that it receives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SimHook {
-    /// Its id: a number of 2.x, a UUID of 3.x.
+    /// The id: a number in 2.x, a UUID in 3.x.
     pub id: String,
-    /// Where it is told.
+    /// The address that receives the events.
     pub callback_url: String,
-    /// The one `meetingID` it hears of; none means every meeting.
+    /// The only `meetingID` of which it receives events; `None` means all meetings.
     pub meeting_id: Option<String>,
-    /// The events it hears of, in lower case; none means every one.
+    /// The event ids that it receives, in lower case; `None` means all.
     pub event_ids: Option<Vec<String>>,
-    /// Whether nothing but a change of the configuration removes it.
+    /// Whether only a change of the configuration removes the hook.
     pub permanent: bool,
-    /// Whether it gets what is on the server's bus and not what is made of it.
+    /// Whether it receives the messages of the server's bus and not the events made of them.
     pub raw: bool,
 }
 
 impl SimHook {
     fn hears_of(&self, event: &Event) -> bool {
         let meeting = self.meeting_id.as_deref().is_none_or(|id| id == event.meeting_id);
-        // What is on the bus has no event id, so a list of ids lets none of it through.
+        // Messages of the bus have no event id, so a raw hook with a list of ids receives no event.
         let wanted = |ids: &Vec<String>| !self.raw && ids.iter().any(|id| id == event.id);
         meeting && self.event_ids.as_ref().is_none_or(wanted)
     }
 }
 
-/// One try to tell a hook something.
+/// One attempt to send an event to a hook.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SimHookPost {
-    /// The hook.
+    /// The id of the hook.
     pub hook_id: String,
-    /// Its address as it was registered, without a checksum.
+    /// The address as registered, without a checksum.
     pub callback_url: String,
-    /// The event's id, also where a hook gets what is on the bus.
+    /// The event's id, also for a raw hook.
     pub event: String,
-    /// What was sent.
+    /// The body of the request.
     pub body: String,
-    /// What was answered; none when nothing was.
+    /// The status of the answer; `None` without an answer.
     pub status: Option<u16>,
 }
 
-/// What `hooks/create` asks for.
+/// The parameters of `hooks/create`.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct HookAsk {
     pub(crate) callback_url: String,
@@ -123,7 +124,7 @@ pub(crate) struct HookAsk {
     pub(crate) raw: bool,
 }
 
-/// Every hook of one server, in the order of their creation.
+/// Every hook of one server, in the order of creation.
 #[derive(Debug)]
 pub(crate) struct Registry {
     version: HooksVersion,
@@ -137,7 +138,7 @@ impl Registry {
         let mut registry = Self { version, last_id: 0, hooks: Vec::new() };
         for url in &options.permanent {
             let ask = HookAsk { callback_url: url.clone(), permanent: true, ..HookAsk::default() };
-            // An address that is configured twice is one hook.
+            // Two configured entries with the same address are one hook.
             let _known = registry.create(ask);
         }
         registry
@@ -155,7 +156,8 @@ impl Registry {
         self.hooks.iter().any(|hook| hook.id == id)
     }
 
-    /// Adds a hook; fails with the one that has this address already, whatever else it asks for.
+    /// Adds a hook. Fails with the existing hook if there is one with the same address; its other
+    /// parameters are not compared.
     fn create(&mut self, ask: HookAsk) -> Result<&SimHook, &SimHook> {
         if let Some(at) = self.hooks.iter().position(|hook| hook.callback_url == ask.callback_url) {
             return Err(&self.hooks[at]);
@@ -170,24 +172,24 @@ impl Registry {
         Ok(&self.hooks[self.hooks.len() - 1])
     }
 
-    /// Removes a hook that is not permanent; tells whether there was one.
+    /// Removes a hook that is not permanent; returns whether there was one.
     pub(crate) fn destroy(&mut self, id: &str) -> bool {
         let before = self.hooks.len();
         self.hooks.retain(|hook| hook.permanent || hook.id != id);
         self.hooks.len() < before
     }
 
-    /// Forgets every hook, as when the server's Redis is lost.
+    /// Removes every hook, as a loss of the server's Redis does.
     pub(crate) fn forget(&mut self) {
         self.hooks.clear();
     }
 
-    /// Returns the hooks that hear of an event.
+    /// Returns the hooks that receive an event.
     pub(crate) fn hearing<'r>(&'r self, event: &'r Event) -> impl Iterator<Item = &'r SimHook> {
         self.hooks.iter().filter(|hook| hook.hears_of(event))
     }
 
-    /// Returns what `hooks/list` lists: of a meeting, those that hear of it.
+    /// Returns the hooks that `hooks/list` lists: all, or those that receive events of one meeting.
     fn listed<'r>(&'r self, meeting_id: Option<&'r str>) -> impl Iterator<Item = &'r SimHook> {
         self.hooks.iter().filter(move |hook| {
             let theirs = hook.meeting_id.as_deref();

@@ -1,4 +1,4 @@
-//! One HTTP request: to the API, a session page, or the server's own controls.
+//! One HTTP request: to the API, to a session page, or to the simulator's own controls.
 
 use std::sync::Arc;
 
@@ -25,15 +25,15 @@ use crate::{
 };
 
 const API: &str = "/bigbluebutton/api";
-/// Where the server's own controls are.
+/// The path prefix of the simulator's own controls.
 pub(crate) const CONTROLS: &str = "/sim/";
-/// Longest body that is read, in bytes.
+/// Longest request body, in bytes; a longer one gets a 413.
 const BODY_MAX: usize = 32 << 20;
 const HTML: &str = "text/html;charset=utf-8";
 
 /// The connection is to be closed without an answer.
 #[derive(Debug, thiserror::Error)]
-#[error("closed without an answer, as was asked for")]
+#[error("closed without an answer, by a fault")]
 pub(crate) struct Dropped;
 
 pub(crate) async fn handle(
@@ -98,7 +98,7 @@ async fn api(
     spoilt(shared, hits, answer)
 }
 
-/// Returns the answer of a fault that keeps anything from being done.
+/// Returns the answer of a fault that prevents the call.
 fn undone(shared: &Shared, hits: &Hits, call: Option<ApiCall>) -> Option<Response<SimBody>> {
     let broken = "<!DOCTYPE html>\n<html><head><title>Error</title></head>\n<body><h1>Something went wrong\
                   <br></h1></body></html>\n";
@@ -114,7 +114,7 @@ fn undone(shared: &Shared, hits: &Hits, call: Option<ApiCall>) -> Option<Respons
     }
 }
 
-/// Sends what was done the way the fault wants it.
+/// Applies the fault to the answer of a call that was carried out.
 fn spoilt(shared: &Shared, hits: Hits, answer: ApiAnswer) -> Result<Response<SimBody>, Dropped> {
     let is_list = matches!(&answer, ApiAnswer::Xml(xml) if xml.contains("<returncode>SUCCESS</returncode>"));
     match (hits.kind, answer) {
@@ -149,7 +149,8 @@ fn plain(shared: &Shared, answer: ApiAnswer) -> Response<SimBody> {
 
 fn redirect(location: &str, session: Option<String>) -> Response<SimBody> {
     let mut response = response(StatusCode::FOUND, HTML, "");
-    // What an application gave as its own address may hold anything; then there is nowhere to go.
+    // An application's own address may contain bytes that no header allows; then there is no
+    // target.
     let Ok(location) = HeaderValue::from_str(location) else {
         return self::response(StatusCode::INTERNAL_SERVER_ERROR, HTML, "");
     };
@@ -178,7 +179,7 @@ fn xml(text: String) -> Response<SimBody> {
     response(StatusCode::OK, reply::CONTENT_TYPE, text)
 }
 
-/// Returns an answer that nobody is to keep.
+/// Returns an answer that caches must not store.
 pub(crate) fn response(
     status: StatusCode,
     content_type: &'static str,

@@ -1,21 +1,21 @@
-//! A simulated BigBlueButton server, faithful to its HTTP API: checksums in all four hashes, the rules
-//! of `create`, `join` and `end`, internal ids, breakout rooms, and session pages that say who joined
-//! where. What can go wrong with a server can be made to go wrong, by [`BbbSim::faults`] or over HTTP:
+//! A simulated BigBlueButton server, faithful to its HTTP API: checksums in all four hashes, the
+//! rules of `create`, `join` and `end`, internal ids, breakout rooms, and session pages that show
+//! who joined which meeting. Tests and operators set its faults by [`BbbSim::faults`] or over HTTP:
 //!
 //! ```text
 //! POST   /sim/faults?kind=KIND[&call=NAME][&count=N][&for=5s][&delay=500ms]    set a fault
 //! GET    /sim/faults                                                           list them
 //! DELETE /sim/faults[?kind=KIND]                                               clear them
-//! GET    /sim/calls      DELETE /sim/calls                                     what arrived
-//! GET    /sim/meetings                                                         what it remembers
+//! GET    /sim/calls      DELETE /sim/calls                                     the calls that arrived
+//! GET    /sim/meetings                                                         the meetings in its memory
 //! POST   /sim/end?meetingID=ID          POST /sim/breakouts?meetingID=PARENT
 //! POST   /sim/crowd?meetingID=ID&users=N                                       POST /sim/restart
 //! POST   /sim/recording-ready?meetingID=ID       GET  /sim/callbacks
-//! POST   /sim/leave?meetingID=ID&fullName=NAME                                 somebody goes
-//! GET    /sim/hooks      DELETE /sim/hooks       GET  /sim/hook-posts          webhooks, and what they were sent
+//! POST   /sim/leave?meetingID=ID&fullName=NAME                                 a user leaves
+//! GET    /sim/hooks      DELETE /sim/hooks       GET  /sim/hook-posts          webhooks, and the requests to them
 //! ```
 //!
-//! Kinds are those of [`FaultKind::name`].
+//! The kinds are the names of [`FaultKind::name`].
 
 mod body;
 mod callbacks;

@@ -1,4 +1,4 @@
-//! How a simulated server is set up.
+//! The settings of a simulated server.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -6,19 +6,20 @@ use usher_bbb::{checksum::ChecksumAlgorithm, secret::Secret};
 
 use crate::{hooks::HookOptions, recording::SimRecording};
 
-/// Which BBB it behaves like, where versions differ.
+/// The version of BBB, where versions differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum BbbVersion {
-    /// 2.4: SHA-1 and SHA-256, lower case only; forms signed as a rebuilt string; `end` wants the moderator
-    /// password; a repeated create without passwords is refused; counters with thousands commas.
+    /// 2.4: SHA-1 and SHA-256 in lower case only; forms are signed as a rebuilt string; `end`
+    /// requires the moderator password; a repeated create without passwords is refused; counters
+    /// have thousands commas.
     V2_4,
-    /// 3.0.
+    /// 3.0: all four hashes in any case, and none of the restrictions of 2.4.
     #[default]
     V3_0,
 }
 
 impl BbbVersion {
-    /// Returns the hashes it can be asked in.
+    /// Returns the hashes that the version accepts.
     pub fn algorithms(self) -> &'static [ChecksumAlgorithm] {
         match self {
             Self::V2_4 => &[ChecksumAlgorithm::Sha1, ChecksumAlgorithm::Sha256],
@@ -27,42 +28,43 @@ impl BbbVersion {
     }
 }
 
-/// Everything that can be chosen about a simulated server.
+/// The settings of a simulated server.
 #[derive(Debug, Clone)]
 pub struct SimOptions {
-    /// What its session pages call it; its address if not set.
+    /// The name on its session pages; its address by default.
     pub name: Option<String>,
-    /// Its shared secret.
+    /// The shared secret that signs calls to it.
     pub secret: Secret,
-    /// Where it listens; port 0 means any free one.
+    /// The address on which it listens; port 0 means any free port.
     pub listen: SocketAddr,
-    /// Which BBB it behaves like.
+    /// The version of BBB that it imitates.
     pub version: BbbVersion,
-    /// The hashes it accepts, of those its version knows.
+    /// The hashes that it accepts, among those of its version.
     pub algorithms: Vec<ChecksumAlgorithm>,
-    /// How long an ended meeting is still listed; nothing by default.
+    /// How long an ended meeting is still listed; zero by default.
     pub end_delay: Duration,
-    /// After what time a meeting that nobody joined ends; five minutes by default.
+    /// The time after which a meeting without a join ends; five minutes by default.
     pub unjoined_expiry: Duration,
-    /// Pauses before an end callback that was not taken is made again; BBB's own by default.
+    /// Pauses before the repetitions of an end callback that failed; by default those of BBB.
     pub callback_pauses: Vec<Duration>,
-    /// The recordings it has from the start.
+    /// The recordings at the start.
     pub recordings: Vec<SimRecording>,
-    /// How long the recording of an ended meeting is `processing`; nothing by default.
+    /// How long the recording of an ended meeting is `processing`; zero by default.
     pub processing: Duration,
-    /// Whether `getRecordings` without ids and limit lists everything; it does by default.
+    /// Whether `getRecordings` without ids and limit lists all recordings; true by default.
     pub fetch_all: bool,
-    /// Its webhooks application.
+    /// The settings of its webhooks application.
     pub hooks: HookOptions,
 }
 
 impl SimOptions {
-    /// Returns an ordinary server with this secret, on a free port of the loopback interface.
+    /// Returns the settings of an ordinary server with this secret, on a free port of the loopback
+    /// interface.
     pub fn new(secret: &str) -> Self {
         Self { secret: Secret::new(secret), ..Self::default() }
     }
 
-    /// Names it on its session pages.
+    /// Sets the name on its session pages.
     #[must_use]
     pub fn named(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());

@@ -1,4 +1,4 @@
-//! What a browser sees after joining: who joined which meeting, and on which server.
+//! The pages that a browser shows after joining: the user, the meeting and the server.
 
 use usher_bbb::reply::xml::push_escaped;
 
@@ -26,12 +26,12 @@ pub(crate) fn session(server: &str, meeting: &Meeting, user: &User) -> String {
     )
 }
 
-/// Returns the page of a session that is unknown, or over.
+/// Returns the page for a session that is unknown or has ended.
 pub(crate) fn no_session(server: &str) -> String {
-    page("No session", &[("server", server)], "There is no such session here, or its meeting is over.")
+    page("No session", &[("server", server)], "There is no such session here, or its meeting has ended.")
 }
 
-/// Returns the page of the server itself.
+/// Returns the front page of the server.
 pub(crate) fn front(server: &str) -> String {
     page(server, &[("server", server)], "This is a simulated BigBlueButton server.")
 }

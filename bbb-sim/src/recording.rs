@@ -1,22 +1,22 @@
-//! Recordings, as tests and operators put them there and see them.
+//! Recordings, as tests and operators add and see them.
 
-/// How far a recording is, and who may see it.
+/// The state of a recording, which decides its visibility.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SimState {
-    /// Being rendered.
+    /// The recording is being rendered.
     Processing,
-    /// Rendered, and published by nobody yet.
+    /// The recording is rendered and not published yet.
     Processed,
-    /// For everybody.
+    /// The recording is visible to all users.
     Published,
-    /// Hidden.
+    /// The recording was published and is hidden.
     Unpublished,
-    /// Deleted, and still known.
+    /// The recording is deleted; its id is still known.
     Deleted,
 }
 
 impl SimState {
-    /// Returns its name, as in the API.
+    /// Returns the name of the state in the API.
     pub fn name(self) -> &'static str {
         match self {
             Self::Processing => "processing",
@@ -28,63 +28,63 @@ impl SimState {
     }
 }
 
-/// One way to play a recording.
+/// One playback format of a recording.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SimFormat {
-    /// `presentation`, `video`, ….
+    /// The type: `presentation`, `video`, ….
     pub kind: String,
-    /// How long rendering took, milliseconds.
+    /// The time that rendering took, in milliseconds.
     pub processing_time_ms: u64,
-    /// Whole minutes.
+    /// The length in whole minutes.
     pub length_minutes: u64,
-    /// Bytes.
+    /// The size in bytes.
     pub size: u64,
 }
 
-/// Subtitles or captions of a recording.
+/// The subtitles or captions of a recording.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SimTrack {
-    /// `subtitles` or `captions`.
+    /// The kind: `subtitles` or `captions`.
     pub kind: String,
-    /// A language tag.
+    /// The language tag, such as `en-US`.
     pub lang: String,
-    /// What people see.
+    /// The label that a player shows to users.
     pub label: String,
-    /// The file.
+    /// The content of the uploaded file.
     pub text: String,
 }
 
-/// A recording.
+/// A recording of a meeting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SimRecording {
-    /// Its `recordID`, the internal id of the recorded meeting.
+    /// The `recordID`: the internal id of the recorded meeting.
     pub record_id: String,
-    /// The recorded meeting's `meetingID`.
+    /// The `meetingID` of the recorded meeting.
     pub meeting_id: String,
-    /// Its name.
+    /// The name of the recording.
     pub name: String,
-    /// Start, milliseconds since 1970.
+    /// The start of the meeting, in milliseconds since 1970.
     pub start_time_ms: u64,
-    /// End, milliseconds since 1970.
+    /// The end of the meeting, in milliseconds since 1970.
     pub end_time_ms: u64,
-    /// How far it is.
+    /// The state of processing and publication.
     pub state: SimState,
-    /// When it stops being `processing`, milliseconds since 1970.
+    /// The end of the state `processing`, in milliseconds since 1970.
     pub ready_at_ms: u64,
-    /// Everybody who was in it.
+    /// The number of users who took part.
     pub participants: usize,
-    /// Metadata, keys in lower case.
+    /// The metadata, with keys in lower case.
     pub metadata: Vec<(String, String)>,
-    /// Internal id of the parent, sequence, free join: of a recorded breakout room.
+    /// For a recorded breakout room: internal id of the parent, sequence, free join.
     pub breakout: Option<(String, u32, bool)>,
-    /// How it can be played.
+    /// The playback formats.
     pub formats: Vec<SimFormat>,
-    /// Its subtitles and captions.
+    /// The subtitles and captions.
     pub tracks: Vec<SimTrack>,
 }
 
 impl SimRecording {
-    /// Returns a published recording of an hour's meeting that began at `start_time_ms`.
+    /// Returns a published recording of a meeting of one hour that began at `start_time_ms`.
     pub fn new(meeting_id: &str, start_time_ms: u64) -> Self {
         Self {
             record_id: format!("{}-{start_time_ms}", crate::world::hash_of(meeting_id)),
@@ -107,21 +107,21 @@ impl SimRecording {
         }
     }
 
-    /// Gives it a state.
+    /// Sets the state.
     #[must_use]
     pub fn in_state(mut self, state: SimState) -> Self {
         self.state = state;
         self
     }
 
-    /// Adds metadata; the key is lower-cased, as servers do it.
+    /// Adds metadata; the key becomes lower case, as on a server.
     #[must_use]
     pub fn with(mut self, key: &str, value: &str) -> Self {
         self.metadata.push((key.to_ascii_lowercase(), value.to_owned()));
         self
     }
 
-    /// Returns a value of the metadata.
+    /// Returns one value of the metadata.
     pub fn metadata(&self, key: &str) -> Option<&str> {
         self.metadata.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
     }

@@ -8,7 +8,7 @@ use crate::{
     world::{Meeting, User, World},
 };
 
-/// Writes what `create` says of a meeting.
+/// Writes the elements of a meeting in the answer of `create`.
 pub(crate) fn created(xml: &mut XmlDocument, meeting: &Meeting) {
     let parent = meeting.breakout.as_ref().map_or("bbb-none", |breakout| &breakout.parent_internal_id);
     xml.leaf("meetingID", squeezed(&meeting.external_id))
@@ -25,7 +25,8 @@ pub(crate) fn created(xml: &mut XmlDocument, meeting: &Meeting) {
         .leaf("hasBeenForciblyEnded", truth(meeting.ended_at_ms.is_some()));
 }
 
-/// Writes what `getMeetingInfo`, and `getMeetings` in its list, say of a meeting.
+/// Writes the elements of a meeting in the answer of `getMeetingInfo`, or of `getMeetings` if
+/// `in_list`.
 pub(crate) fn meeting(xml: &mut XmlDocument, world: &World, meeting: &Meeting, in_list: bool) {
     let count = |number: usize| match (in_list, world.version()) {
         (true, BbbVersion::V2_4) => with_commas(number),
@@ -99,7 +100,8 @@ fn truth(value: bool) -> &'static str {
     if value { "true" } else { "false" }
 }
 
-/// Runs of spaces become one: BBB's templates are squeezed as a whole, values included.
+/// Replaces runs of spaces by one space: BBB squeezes a rendered template as a whole, values
+/// included.
 fn squeezed(text: &str) -> String {
     let mut last_was_space = false;
     text.chars()
@@ -111,7 +113,7 @@ fn squeezed(text: &str) -> String {
         .collect()
 }
 
-/// `1,234`, as older templates print counters.
+/// Returns a counter such as `1,234`, as the templates of BBB 2.4 print it.
 fn with_commas(number: usize) -> String {
     let digits = number.to_string();
     let mut out = String::new();

@@ -1,4 +1,5 @@
-//! One API request as a server sees it: parameters of query and form together, and its checksum.
+//! One API request as a server reads it: the parameters of query and form together, and the
+//! checksum.
 
 mod multipart;
 
@@ -20,13 +21,13 @@ use crate::options::{BbbVersion, SimOptions};
 pub(crate) struct ApiRequest {
     pub(crate) call: ApiCall,
     pub(crate) method: Method,
-    /// As it came, checksum included.
+    /// The query as it arrived, checksum included.
     pub(crate) query: String,
     pub(crate) content_type: Option<String>,
     pub(crate) body: Bytes,
 }
 
-/// What keeps a request from being looked at.
+/// The reason why a request is refused before its parameters are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rejected {
     ContentType,
@@ -34,7 +35,7 @@ pub(crate) enum Rejected {
 }
 
 impl ApiRequest {
-    /// Checks body and checksum; returns the parameters, in order, those of the query first.
+    /// Checks content type and checksum; returns the parameters in order, those of the query first.
     pub(crate) fn check(&self, options: &SimOptions) -> Result<Params, Rejected> {
         let kind = self.body_kind()?;
         let body = String::from_utf8_lossy(&self.body);
@@ -45,7 +46,7 @@ impl ApiRequest {
         Ok(params)
     }
 
-    /// The parameters, in order, those of the query first; nothing is checked.
+    /// Returns the parameters in order, those of the query first, without any check.
     pub(crate) fn params(&self) -> Params {
         let content_type = self.content_type.as_deref().unwrap_or_default();
         let form = match BodyKind::parse(content_type).filter(|_| self.method == Method::POST) {
@@ -58,18 +59,19 @@ impl ApiRequest {
         Params(params)
     }
 
-    /// The text of an uploaded file.
+    /// Returns the text of an uploaded file.
     pub(crate) fn file(&self, name: &str) -> Option<String> {
         multipart::file(self.content_type.as_deref()?, &self.body, name)
     }
 
-    /// The XML of the body, where it is XML.
+    /// Returns the body, if it is XML.
     pub(crate) fn xml(&self) -> Option<Cow<'_, str>> {
         let kind = BodyKind::parse(self.content_type.as_deref()?)?;
         (kind == BodyKind::Xml && !self.body.is_empty()).then(|| String::from_utf8_lossy(&self.body))
     }
 
-    /// A `Content-Type` counts only with a body, and not on a GET: clients send one always.
+    /// Returns the kind of the body. BBB ignores the `Content-Type` of a GET and of a request
+    /// without a body, because many clients always send the header.
     fn body_kind(&self) -> Result<Option<BodyKind>, Rejected> {
         if self.method != Method::POST || self.body.is_empty() {
             return Ok(None);
@@ -127,27 +129,28 @@ fn pairs(text: &str) -> Vec<(String, String)> {
 pub(crate) struct Params(Vec<(String, String)>);
 
 impl Params {
-    /// The first value, which is the one that counts.
+    /// Returns the first value; BBB ignores repetitions.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// The first value, if it is not empty.
+    /// Returns the first value, if it is not empty.
     pub(crate) fn given(&self, name: &str) -> Option<&str> {
         self.get(name).filter(|value| !value.is_empty())
     }
 
-    /// Whether the first value is `true` in any case; anything else means false.
+    /// Returns whether the first value is `true` in any case; all other values mean false.
     pub(crate) fn is_true(&self, name: &str) -> bool {
         self.get(name).is_some_and(|value| value.eq_ignore_ascii_case("true"))
     }
 
-    /// A number, or its default if it is none.
+    /// Returns the first value as a number, or zero if it is not one.
     pub(crate) fn number<N: std::str::FromStr + Default>(&self, name: &str) -> N {
         self.get(name).and_then(|value| value.parse().ok()).unwrap_or_default()
     }
 
-    /// Every parameter whose name begins with `prefix`, without it.
+    /// Returns the name without `prefix`, and the value, of each parameter whose name begins with
+    /// `prefix`.
     pub(crate) fn with_prefix<'p>(&'p self, prefix: &'p str) -> impl Iterator<Item = (&'p str, &'p str)> {
         self.0.iter().filter_map(move |(key, value)| Some((key.strip_prefix(prefix)?, value.as_str())))
     }

@@ -1,5 +1,5 @@
-//! The listener and its connections. The gate decides what new connections meet; closing it also
-//! cuts those that are open.
+//! The listener and its connections. The gate decides how new connections are treated; closing the
+//! gate also cuts the open ones.
 
 use std::{
     io,
@@ -22,19 +22,19 @@ use usher_runtime::tasks::Tasks;
 
 use crate::{faults::Gate, http, shared::Shared};
 
-/// Connections that may wait to be accepted.
+/// Most connections that wait to be accepted.
 const BACKLOG: u32 = 1024;
-/// How long the answer of a control may take once connections are cut.
+/// The time that the answer of a control may take after connections are cut.
 const CONTROL_GRACE: Duration = Duration::from_secs(1);
 
-/// The port, with or without a listener on it. While it refuses it stays bound, so that nobody else
-/// gets it.
+/// The port, with or without a listener. A refusing server keeps the port bound, so that no other
+/// process gets it.
 enum Port {
     Listening(TcpListener),
     Bound(TcpSocket),
 }
 
-/// Binds a listener.
+/// Returns a listener on `address`.
 pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     bind(address)?.listen(BACKLOG)
 }
@@ -42,13 +42,14 @@ pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     socket.set_reuseaddr(true)?;
-    // So that the port is bound anew before it is given up: in between it could become anybody's.
+    // With reuse, the port is bound again before the old socket is closed; otherwise another
+    // process could take it in between.
     socket.set_reuseport(true)?;
     socket.bind(address)?;
     Ok(socket)
 }
 
-/// Accepts and serves until `stop`.
+/// Accepts and serves connections until `stop`.
 pub(crate) async fn run(
     shared: Arc<Shared>,
     listener: TcpListener,
@@ -121,10 +122,11 @@ async fn hold(stream: TcpStream, release: CancellationToken, cut: CancellationTo
 
 async fn serve(shared: Arc<Shared>, stream: TcpStream, cut: CancellationToken) {
     if let Err(error) = stream.set_nodelay(true) {
-        debug!(%error, "the connection went away");
+        debug!(%error, "the peer closed the connection");
         return;
     }
-    // A request to the server's own controls gets its answer even if it is what cuts the connections.
+    // A request to the simulator's own controls gets its answer even if the request itself cuts the
+    // connections.
     let in_control = Arc::new(AtomicBool::new(false));
     let service = service_fn(|request: Request<Incoming>| {
         in_control.store(request.uri().path().starts_with(http::CONTROLS), Ordering::Relaxed);
@@ -134,7 +136,8 @@ async fn serve(shared: Arc<Shared>, stream: TcpStream, cut: CancellationToken) {
     let connection = builder.timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service);
     let mut connection = pin!(connection);
     tokio::select! {
-        // What is sent after the cut is not answered, however late this task hears of either.
+        // The cut has priority: a request that was sent after the cut gets no answer, even if this
+        // task notices both late.
         biased;
         () = cut.cancelled() => {}
         served = connection.as_mut() => {

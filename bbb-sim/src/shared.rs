@@ -1,4 +1,4 @@
-//! What the parts of one server share: its memory, its log of calls and its faults.
+//! The state that the parts of one server share: its memory, its log of calls and its faults.
 
 use std::{
     collections::VecDeque,
@@ -22,24 +22,24 @@ use crate::{
     world::World,
 };
 
-/// How many calls are remembered.
+/// Most calls in the log; older ones are dropped.
 const CALLS_KEPT: usize = 20_000;
 
-/// Everything of one server but its sockets.
+/// The state of one server, apart from its sockets.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) options: SimOptions,
     pub(crate) name: String,
-    /// `http://host:port`
+    /// `http://host:port`, the address for browsers.
     pub(crate) base: String,
     world: Mutex<World>,
     calls: Mutex<VecDeque<SimCall>>,
     faults: Mutex<ActiveFaults>,
-    /// Told when the faults have changed.
+    /// Notifies the listener of changed faults.
     pub(crate) faults_changed: watch::Sender<u64>,
-    /// What the listener does right now.
+    /// The current treatment of connections.
     pub(crate) gate: watch::Sender<Gate>,
-    /// Cancelled when what hangs must be let go.
+    /// Cancelled to release the connections and calls that hang.
     release: Mutex<CancellationToken>,
     notices: mpsc::UnboundedSender<Notice>,
     callbacks: Mutex<Vec<SimCallback>>,
@@ -74,12 +74,12 @@ impl Shared {
         }
     }
 
-    /// Locks the memory, after what has ended was let go and told.
+    /// Locks the memory, after it has removed ended meetings and queued their callbacks and events.
     pub(crate) fn world(&self) -> MutexGuard<'_, World> {
         let mut world = lock(&self.world);
         world.expire(time::now_ms());
         for notice in world.take_notices() {
-            // Nobody listens any more: the server is stopping.
+            // Sending fails only while the server stops; then the callback is dropped.
             let _ = self.notices.send(notice);
         }
         let events = world.take_events();
@@ -88,7 +88,7 @@ impl Shared {
             for event in &events {
                 for hook in hooks.hearing(event) {
                     let text = if hook.raw { event.raw.clone() } else { event.mapped.clone() };
-                    // Nobody listens any more: the server is stopping.
+                    // Sending fails only while the server stops; then the event is dropped.
                     let _ = self.parcels.send(Parcel { hook: hook.clone(), event: event.id, text });
                 }
             }
@@ -116,7 +116,7 @@ impl Shared {
         lock(&self.hooks).version()
     }
 
-    /// What its webhooks call this server.
+    /// Returns the `domain` of this server in the events of its webhooks.
     pub(crate) fn hooks_domain(&self) -> &str {
         let address = self.base.strip_prefix("http://").unwrap_or(&self.base);
         self.options.hooks.domain.as_deref().unwrap_or(address)
@@ -127,7 +127,7 @@ impl Shared {
     }
 
     pub(crate) fn hook_posts(&self) -> Vec<SimHookPost> {
-        drop(self.world()); // what is due happens before it is looked for
+        drop(self.world()); // the lock first queues what is due
         lock(&self.posts).clone()
     }
 
@@ -136,7 +136,7 @@ impl Shared {
     }
 
     pub(crate) fn callbacks(&self) -> Vec<SimCallback> {
-        drop(self.world()); // what is due happens before it is looked for
+        drop(self.world()); // the lock first queues what is due
         lock(&self.callbacks).clone()
     }
 
@@ -156,7 +156,7 @@ impl Shared {
         lock(&self.calls).clear();
     }
 
-    /// Answers a request, doing what it asks.
+    /// Carries out a request and returns its answer.
     pub(crate) fn answer(&self, request: &ApiRequest) -> ApiAnswer {
         let answer = calls::answer(
             &mut Context {
@@ -168,7 +168,7 @@ impl Shared {
             },
             request,
         );
-        drop(self.world()); // tells what has just ended
+        drop(self.world()); // queues the callbacks and events of the request
         answer
     }
 
@@ -178,7 +178,7 @@ impl Shared {
         self.faults_changed.send_modify(|changes| *changes += 1);
     }
 
-    /// Clears the faults of one kind, or all, and lets go what hangs.
+    /// Clears the faults of one kind, or all, and releases the connections and calls that hang.
     pub(crate) fn clear_faults(&self, kind: Option<&str>) {
         lock(&self.faults).clear(kind);
         std::mem::take(&mut *lock(&self.release)).cancel();
@@ -201,13 +201,14 @@ impl Shared {
         lock(&self.faults).held(Instant::now());
     }
 
-    /// Returns the token that what hangs waits for.
+    /// Returns the token that cancels the wait of hanging connections and calls.
     pub(crate) fn release(&self) -> CancellationToken {
         lock(&self.release).clone()
     }
 }
 
-/// A panic under one of these locks leaves data that is still whole: each change is one statement.
+/// Locks a mutex, poisoned or not: each change under these locks is one statement, so a panic
+/// leaves the data whole.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -18,7 +18,7 @@ use crate::{
     view::{SimCall, SimMeeting},
 };
 
-/// A simulated server could not start.
+/// The server cannot listen on its address.
 #[derive(Debug, thiserror::Error)]
 #[error("listen on {address}")]
 pub struct StartError {
@@ -27,7 +27,7 @@ pub struct StartError {
     source: std::io::Error,
 }
 
-/// A running simulated server. Dropping it stops it; [`BbbSim::stop`] also waits until it has.
+/// A running simulated server. Dropping it stops it; [`BbbSim::stop`] also waits for the end.
 #[derive(Debug)]
 pub struct BbbSim {
     shared: Arc<Shared>,
@@ -40,10 +40,10 @@ pub struct BbbSim {
 pub struct Faults(Arc<Shared>);
 
 impl BbbSim {
-    /// Starts a server.
+    /// Starts a server with its listener, its callbacks and its webhooks.
     ///
     /// # Errors
-    /// The address cannot be listened on.
+    /// The server cannot listen on the address.
     #[expect(clippy::unused_async, reason = "an async function says that it needs a runtime, which it does")]
     pub async fn start(options: SimOptions) -> Result<Self, StartError> {
         let address = options.listen;
@@ -62,22 +62,22 @@ impl BbbSim {
         Ok(Self { shared, tasks, address })
     }
 
-    /// Returns the base of its API, ending in `/bigbluebutton/api/`.
+    /// Returns the base address of its API, with `/bigbluebutton/api/` at the end.
     pub fn url(&self) -> String {
         format!("{}/bigbluebutton/api/", self.shared.base)
     }
 
-    /// Returns where browsers and operators reach it, without a slash at the end.
+    /// Returns its address for browsers and operators, without a slash at the end.
     pub fn base(&self) -> &str {
         &self.shared.base
     }
 
-    /// Returns where it listens.
+    /// Returns the address on which it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Returns what its session pages call it.
+    /// Returns its name on session pages.
     pub fn name(&self) -> &str {
         &self.shared.name
     }
@@ -99,7 +99,7 @@ impl BbbSim {
         Faults(Arc::clone(&self.shared))
     }
 
-    /// Returns every meeting it remembers, breakout rooms included.
+    /// Returns every meeting in its memory, breakout rooms included.
     pub fn meetings(&self) -> Vec<SimMeeting> {
         self.shared.world().meetings().map(SimMeeting::from).collect()
     }
@@ -109,7 +109,7 @@ impl BbbSim {
         self.shared.world().recordings().to_vec()
     }
 
-    /// Puts a recording there.
+    /// Adds a recording to the server.
     pub fn add_recording(&self, recording: SimRecording) {
         self.shared.world().add_recording(recording);
     }
@@ -119,64 +119,67 @@ impl BbbSim {
         self.shared.calls()
     }
 
-    /// Forgets which calls arrived.
+    /// Empties the log of calls.
     pub fn forget_calls(&self) {
         self.shared.forget_calls();
     }
 
-    /// Ends a meeting by its `meetingID` or internal id, as when its last moderator does; tells
-    /// whether there was one.
+    /// Ends a meeting by its `meetingID` or internal id, as its last moderator does. Returns
+    /// whether it existed.
     pub fn end_meeting(&self, id: &str) -> bool {
         control::end(&self.shared, id)
     }
 
-    /// Publishes the recording of a meeting that is over, however far it is, and tells so; tells so again
-    /// if it is published already, or if the meeting was not recorded. Tells whether there was such a meeting.
+    /// Publishes the recording of an ended meeting if it is still processing, and sends callback
+    /// and event. They are sent also if the recording is published already or the meeting was not
+    /// recorded. Returns whether the meeting existed.
     pub fn publish_recording(&self, id: &str) -> bool {
         control::publish(&self.shared, id)
     }
 
-    /// Returns every try of a callback, oldest first.
+    /// Returns every attempt of a callback, oldest first.
     pub fn callbacks(&self) -> Vec<SimCallback> {
         self.shared.callbacks()
     }
 
-    /// Returns every webhook, in the order of their creation.
+    /// Returns every webhook, in the order of creation.
     pub fn hooks(&self) -> Vec<SimHook> {
         self.shared.hooks()
     }
 
-    /// Forgets every webhook, permanent ones included, as when its Redis is lost. A restart forgets none.
+    /// Removes every webhook, permanent ones included, as a loss of its Redis does. A restart
+    /// removes none.
     pub fn forget_hooks(&self) {
         self.shared.forget_hooks();
     }
 
-    /// Returns every try to tell a webhook something, oldest first.
+    /// Returns every request to a webhook, oldest first.
     pub fn hook_posts(&self) -> Vec<SimHookPost> {
         self.shared.hook_posts()
     }
 
-    /// Lets everybody of this name leave a meeting; tells whether there was anybody.
+    /// Removes all users with this full name from a meeting. Returns whether there was one.
     pub fn leave(&self, id: &str, full_name: &str) -> bool {
         control::leave(&self.shared, id, full_name)
     }
 
-    /// Opens a breakout room of a meeting, as its moderators do; returns it if there is such a meeting.
+    /// Opens a breakout room of a meeting, as its moderators do. Returns it if the meeting exists.
     pub fn add_breakout(&self, parent: &str) -> Option<SimMeeting> {
         control::add_breakout(&self.shared, parent)
     }
 
-    /// Gives a meeting so many participants that only count; tells whether there is such a meeting.
+    /// Sets the number of simulated participants of a meeting, who count but have no names. Returns
+    /// whether the meeting exists.
     pub fn set_crowd(&self, id: &str, users: usize) -> bool {
         control::set_crowd(&self.shared, id, users)
     }
 
-    /// Forgets every meeting, as a restart does.
+    /// Removes every meeting, as a restart does.
     pub fn restart(&self) {
         self.shared.world().forget();
     }
 
-    /// Stops it and waits until its listener and every connection are closed.
+    /// Stops the server and waits until its listener and every connection are closed.
     pub async fn stop(self) {
         self.tasks.shutdown().await;
     }
@@ -189,13 +192,14 @@ impl Drop for BbbSim {
 }
 
 impl Faults {
-    /// Sets a fault; it stands when this returns. One of the same kind for the same call is replaced.
+    /// Sets a fault, in place of one of the same kind for the same call. The fault is active when
+    /// this returns.
     pub async fn set(&self, fault: impl Into<Fault>) {
         self.0.set_fault(fault.into());
         control::settle(&self.0).await;
     }
 
-    /// Clears every fault and closes what hangs; the server is well again when this returns.
+    /// Clears every fault and closes hanging connections. The server works again when this returns.
     pub async fn clear(&self) {
         self.0.clear_faults(None);
         control::settle(&self.0).await;
@@ -207,7 +211,7 @@ impl Faults {
         control::settle(&self.0).await;
     }
 
-    /// Returns the faults that stand, with what is left of their counts.
+    /// Returns the active faults, with their remaining counts.
     pub fn list(&self) -> Vec<Fault> {
         self.0.faults()
     }

@@ -1,14 +1,14 @@
-//! Wall-clock time, and how Java prints it.
+//! Wall-clock time, and its notation in Java.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Returns milliseconds since 1970.
+/// Returns the milliseconds since 1970.
 pub(crate) fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Returns `Date.toString()` of Java in UTC: `Tue Nov 14 22:13:20 UTC 2023`.
+/// Returns the result of Java's `Date.toString()` in UTC: `Tue Nov 14 22:13:20 UTC 2023`.
 pub(crate) fn java_date(ms: u64) -> String {
     const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
     const MONTHS: [&str; 12] =
@@ -22,7 +22,8 @@ pub(crate) fn java_date(ms: u64) -> String {
     format!("{weekday} {month} {day:02} {hour:02}:{minute:02}:{second:02} UTC {year}")
 }
 
-/// Returns year, month and day of a day since 1970, counted in years that begin in March.
+/// Returns year, month and day of a day since 1970. The computation uses years that begin in March,
+/// which puts the leap day last.
 fn civil(days: u64) -> (u64, u64, u64) {
     let days = days + 719_468;
     let era = days / 146_097;

@@ -1,4 +1,4 @@
-//! What tests and operators see of a server.
+//! The state of a server as tests and operators see it.
 
 use std::collections::BTreeMap;
 
@@ -11,20 +11,20 @@ use crate::{
     world::Meeting,
 };
 
-/// One call that arrived, whatever came of it.
+/// One call that arrived, accepted or refused.
 #[derive(Debug, Clone)]
 pub struct SimCall {
-    /// Its name, as in the path below `/bigbluebutton/api/`.
+    /// The name: the path below `/bigbluebutton/api/`.
     pub name: String,
-    /// Its method.
+    /// The HTTP method.
     pub method: String,
-    /// Its query as it came, without the checksum.
+    /// The query as it arrived, without the checksum.
     pub query: String,
-    /// Its headers.
+    /// The HTTP headers.
     pub headers: HeaderMap,
-    /// Its body.
+    /// The body as it arrived.
     pub body: Bytes,
-    /// When it arrived, milliseconds since 1970.
+    /// The time of arrival, in milliseconds since 1970.
     pub at_ms: u64,
 }
 
@@ -37,41 +37,41 @@ impl SimCall {
     }
 }
 
-/// Returns a query without its checksum, which is not to be shown.
+/// Returns a query without its checksum, which logs must not contain.
 pub(crate) fn without_checksum(query: &str) -> String {
     rewrite(query, &[QueryEdit::Remove("checksum")])
 }
 
-/// One meeting as it is right now.
+/// One meeting at the moment of the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SimMeeting {
-    /// Its `meetingID`.
+    /// The `meetingID`, as the application gave it.
     pub meeting_id: String,
-    /// This instance of it.
+    /// The internal id, which names this instance of the meeting.
     pub internal_id: String,
-    /// Its name.
+    /// The name of the meeting.
     pub name: String,
-    /// When it was created, milliseconds since 1970.
+    /// The time of creation, in milliseconds since 1970.
     pub create_time_ms: u64,
-    /// The moderators' password.
+    /// The password of moderators.
     pub moderator_password: String,
-    /// The attendees' password.
+    /// The password of attendees.
     pub attendee_password: String,
-    /// Everybody in it.
+    /// The number of participants, simulated ones included.
     pub participants: usize,
-    /// Full names of those who joined.
+    /// The full names of the users who joined.
     pub users: Vec<String>,
-    /// Whether anybody is in it.
+    /// Whether at least one participant is present.
     pub running: bool,
-    /// Whether it was ended and is still listed.
+    /// Whether the meeting has ended and is still listed.
     pub ending: bool,
-    /// Of a breakout room, the internal id of its parent.
+    /// For a breakout room: the internal id of its parent.
     pub parent: Option<String>,
-    /// Metadata, keys in lower case.
+    /// The metadata, with keys in lower case.
     pub metadata: BTreeMap<String, String>,
-    /// Names of what was given to show, in order.
+    /// The names of the documents, in order.
     pub documents: Vec<String>,
-    /// Who said what, in order.
+    /// The chat messages, in order: name of the author and text.
     pub chat: Vec<(String, String)>,
 }
 

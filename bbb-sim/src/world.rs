@@ -1,5 +1,5 @@
-//! What a server remembers: meetings, who is in them, and how they are found. No sockets here; the
-//! time comes in as milliseconds since 1970.
+//! The memory of a server: its meetings, their users, and the rules for finding a meeting. Without
+//! sockets; the caller passes the time as milliseconds since 1970.
 
 mod create;
 mod join;
@@ -27,7 +27,7 @@ use crate::{
     recording::{SimRecording, SimState},
 };
 
-/// How many meetings that are over are remembered.
+/// Most ended meetings that stay in memory, for a late publication of their recordings.
 const PAST_KEPT: usize = 1000;
 
 /// The memory of one server.
@@ -36,23 +36,23 @@ pub(crate) struct World {
     version: BbbVersion,
     end_delay: Duration,
     unjoined_expiry: Duration,
-    /// By internal id.
+    /// The meetings by internal id.
     meetings: BTreeMap<String, Meeting>,
     last_create_ms: u64,
     recordings: Vec<SimRecording>,
     processing: Duration,
     secret: Secret,
-    /// What is to be told, and was not yet.
+    /// The callbacks that are not sent yet.
     notices: Vec<Notice>,
-    /// What webhooks are to hear of, in order.
+    /// The events for webhooks, in order.
     events: Vec<Event>,
-    /// `http://host:port`, where recordings are played.
+    /// `http://host:port`, the address of playbacks.
     base: String,
-    /// Meetings that are over, the latest last.
+    /// The ended meetings, the latest last.
     past: VecDeque<Meeting>,
 }
 
-/// What `end` met.
+/// The result of `end`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum EndOutcome {
     Ended,
@@ -78,18 +78,18 @@ impl World {
         }
     }
 
-    /// Takes what is to be told.
+    /// Removes and returns the callbacks to send.
     pub(crate) fn take_notices(&mut self) -> Vec<Notice> {
         std::mem::take(&mut self.notices)
     }
 
-    /// Takes what webhooks are to hear of.
+    /// Removes and returns the events for webhooks.
     pub(crate) fn take_events(&mut self) -> Vec<Event> {
         std::mem::take(&mut self.events)
     }
 
-    /// Publishes the recording of a meeting that is over, or tells again that it is; tells whether there
-    /// was such a meeting.
+    /// Publishes the recording of an ended meeting if it is still processing, and queues callback
+    /// and event, also for one that is published already. Returns whether the meeting existed.
     pub(crate) fn publish(&mut self, id: &str, now_ms: u64) -> bool {
         let wanted = |meeting: &&Meeting| meeting.external_id == id || meeting.internal_id == id;
         let Some(meeting) = self.past.iter().rev().find(wanted) else { return false };
@@ -106,7 +106,7 @@ impl World {
         true
     }
 
-    /// Lets everybody of one name leave a meeting; tells whether there was anybody.
+    /// Removes all users with this full name from a meeting. Returns whether there was one.
     pub(crate) fn leave(&mut self, id: &str, full_name: &str, now_ms: u64) -> bool {
         let Some(meeting) = self.find_mut(id) else { return false };
         let gone: Vec<_> = meeting.users.extract_if(.., |user| user.full_name == full_name).collect();
@@ -119,7 +119,7 @@ impl World {
         self.version
     }
 
-    /// Lets go what has ended by `now_ms`, and keeps the recordings of what was recorded.
+    /// Removes the meetings that have ended by `now_ms`, and keeps the recordings of recorded ones.
     pub(crate) fn expire(&mut self, now_ms: u64) {
         let expiry = self.unjoined_expiry;
         self.end_breakouts(now_ms);
@@ -146,7 +146,7 @@ impl World {
         self.process(now_ms);
     }
 
-    /// Ends the breakout rooms whose parents have ended: they are gone when those are.
+    /// Ends the breakout rooms whose parents have ended: both leave the memory together.
     fn end_breakouts(&mut self, now_ms: u64) {
         let expiry = self.unjoined_expiry;
         let gone_at = |parent: &str| match self.meetings.get(parent) {
@@ -169,13 +169,13 @@ impl World {
         self.meetings.values()
     }
 
-    /// Finds a meeting as BBB does: `id` may be the beginning of an internal id, and only then is it a
-    /// `meetingID`. One that is ending is found only if there is no other.
+    /// Finds a meeting as BBB does: first `id` is the beginning of an internal id, then a
+    /// `meetingID`. A meeting that is ending is found only if there is no other.
     pub(crate) fn find(&self, id: &str) -> Option<&Meeting> {
         self.key_of(id).map(|key| &self.meetings[&key])
     }
 
-    /// Like [`World::find`], to change it.
+    /// Finds a meeting like [`World::find`], for a change.
     pub(crate) fn find_mut(&mut self, id: &str) -> Option<&mut Meeting> {
         let key = self.key_of(id)?;
         self.meetings.get_mut(&key)
@@ -186,7 +186,7 @@ impl World {
         self.find(id).filter(|meeting| meeting.ended_at_ms.is_none())
     }
 
-    /// Finds who joined with this session token, and where.
+    /// Finds the user who joined with this session token, and the meeting.
     pub(crate) fn session(&self, token: &str) -> Option<(&Meeting, &User)> {
         self.meetings().find_map(|meeting| {
             meeting.users.iter().find(|user| user.session_token == token).map(|user| (meeting, user))
@@ -206,7 +206,7 @@ impl World {
         EndOutcome::Ended
     }
 
-    /// Forgets everything, as a restart does.
+    /// Removes all meetings, as a restart does.
     pub(crate) fn forget(&mut self) {
         self.meetings.clear();
     }

@@ -1,4 +1,4 @@
-//! `sendChatMessage`
+//! The call `sendChatMessage`.
 
 use usher_bbb::reply::{self, Refusal};
 

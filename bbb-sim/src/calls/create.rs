@@ -1,4 +1,4 @@
-//! `create`
+//! The call `create`.
 
 use std::collections::BTreeMap;
 
@@ -36,7 +36,7 @@ pub(super) fn answer(context: &mut Context<'_>, request: &ApiRequest, params: &P
         Created::Refused(refusal) => return refusal.into(),
     };
     if is_broken {
-        return ApiAnswer::ServerError; // it reads the body when the meeting is there
+        return ApiAnswer::ServerError; // BBB reads the body after it has created the meeting
     }
     ApiAnswer::Xml(reply::success(|xml| {
         render::created(xml, meeting);
@@ -72,7 +72,7 @@ fn ask(params: &Params) -> Result<CreateAsk, Refusal> {
     })
 }
 
-/// White space around an id is refused here, and only here.
+/// Returns the `meetingID`. Only `create` refuses white space around it (wire-contract 4).
 fn meeting_id(params: &Params) -> Result<String, Refusal> {
     let id = super::meeting_id(params)?;
     if params.get("meetingID") == Some(id) { Ok(id.to_owned()) } else { Err(Refusal::MEETING_ID_INVALID) }
@@ -101,7 +101,7 @@ fn voice_bridge(params: &Params) -> Result<Option<u64>, Refusal> {
         .transpose()
 }
 
-/// 0 and 1 are let through, and both mean false.
+/// Returns the value of `record`. BBB accepts 0 and 1, and both mean false.
 fn record(params: &Params) -> Result<bool, Refusal> {
     match params.given("record") {
         None | Some("0" | "1") => Ok(false),
@@ -111,7 +111,8 @@ fn record(params: &Params) -> Result<bool, Refusal> {
     }
 }
 
-/// Keys are lower-cased; those that are not `[a-zA-Z][a-zA-Z0-9-]*` are dropped without a word.
+/// Returns the metadata with lower-case keys. BBB drops keys that are not `[a-zA-Z][a-zA-Z0-9-]*`
+/// without an error.
 fn metadata(params: &Params) -> BTreeMap<String, String> {
     params
         .with_prefix("meta_")

@@ -1,4 +1,4 @@
-//! `insertDocument`
+//! The call `insertDocument`.
 
 use usher_bbb::reply::{self, xml::XmlDocument};
 
@@ -10,7 +10,7 @@ pub(super) fn answer(context: &mut Context<'_>, request: &ApiRequest, params: &P
         Ok(id) => id,
         Err(refusal) => return refusal.into(),
     };
-    // Without a body it takes nothing, and says that it does.
+    // BBB reports success for a request without a body, and inserts no document.
     let documents = request.xml().map_or(Ok(Vec::new()), |xml| modules::documents(&xml));
     let Ok(mut documents) = documents else { return ApiAnswer::ServerError };
     match context.world.find_mut(id) {
@@ -24,7 +24,7 @@ pub(super) fn answer(context: &mut Context<'_>, request: &ApiRequest, params: &P
     }
 }
 
-/// This call's failures have no key.
+/// Returns a refusal without `messageKey`: BBB sends none for this call.
 fn failed(message: &str) -> String {
     let mut xml = XmlDocument::new();
     xml.element("response", |xml| {

@@ -1,4 +1,4 @@
-//! `end`
+//! The call `end`.
 
 use usher_bbb::reply::{self, Refusal};
 

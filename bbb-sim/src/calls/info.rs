@@ -1,4 +1,4 @@
-//! The calls that only look: `isMeetingRunning`, `getMeetingInfo`, `getMeetings`, `getSessions`.
+//! The read-only calls: `isMeetingRunning`, `getMeetingInfo`, `getMeetings`, `getSessions`.
 
 use usher_bbb::reply::{self, Refusal};
 

@@ -1,4 +1,4 @@
-//! `join`
+//! The call `join`.
 
 use usher_bbb::{
     query::encode,
@@ -17,7 +17,7 @@ pub(super) fn answer(context: &mut Context<'_>, params: &Params) -> ApiAnswer {
         Ok(ask) => ask,
         Err(refusal) => return redirect_with_error(context.base, error_url, &refusal),
     };
-    // Anything that is not true means false; absent means true.
+    // An absent parameter means true; every value other than `true` means false.
     let redirect = params.get("redirect").is_none_or(|value| value.eq_ignore_ascii_case("true"));
     let (meeting, user) = match context.world.join(ask, context.now_ms) {
         Joined::In(meeting, user) => (meeting, user),
@@ -43,7 +43,7 @@ pub(super) fn answer(context: &mut Context<'_>, params: &Params) -> ApiAnswer {
     }))
 }
 
-/// Sends the browser away with the refusal in the address, as bbb-web does even with
+/// Redirects the browser to `target` with the refusal in the address. bbb-web does so even with
 /// `redirect=false`.
 pub(super) fn redirect_with_error(base: &str, target: Option<&str>, refusal: &Refusal) -> ApiAnswer {
     let errors = serde_json::json!([{ "key": refusal.key, "message": refusal.message }]).to_string();

@@ -1,10 +1,10 @@
-//! The XML body of `create` and `insertDocument`: modules, and the documents in one of them.
+//! The XML body of `create` and `insertDocument`: modules, and the documents of one of them.
 
 use quick_xml::{Reader, events::Event};
 
 use crate::world::Document;
 
-/// A body that is not XML, or names a document without a name, at which a real server fails with a 500.
+/// The body is not XML, or has a document without a name. A real server answers 500 to both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct BadModules;
 
@@ -14,7 +14,8 @@ pub(super) fn documents(xml: &str) -> Result<Vec<Document>, BadModules> {
     let (mut documents, mut depth, mut seen) = (Vec::new(), 0usize, false);
     loop {
         match reader.read_event().map_err(|_| BadModules)? {
-            // Its parser takes no document type, and one root with white space around it.
+            // BBB's parser accepts no document type, and exactly one root, with white space around
+            // it.
             Event::DocType(_) => return Err(BadModules),
             Event::Start(_) | Event::Empty(_) if depth == 0 && seen => return Err(BadModules),
             Event::Text(text) if depth == 0 && !text.as_ref().trim().is_empty() => return Err(BadModules),
@@ -47,7 +48,7 @@ fn document(element: &quick_xml::events::BytesStart<'_>) -> Result<Document, Bad
         let value = quick_xml::escape::unescape(&attribute.value).map_err(|_| BadModules)?.into_owned();
         match attribute.key.as_ref() {
             "name" | "filename" => document.name = value,
-            // It is stored under the last part of its address.
+            // BBB stores the document under the last part of its address.
             "url" if !value.is_empty() && value.split('/').all(str::is_empty) => return Err(BadModules),
             "url" => document.url = Some(value),
             _ => {}

@@ -1,4 +1,4 @@
-//! The calls about recordings. Unlike other calls they look at their parameters before they check the
+//! The calls about recordings. Unlike the other calls, they check their parameters before the
 //! checksum.
 
 mod changes;
@@ -13,7 +13,7 @@ use usher_bbb::{call::ApiCall, reply::Refusal};
 use super::ApiAnswer;
 use crate::request::Params;
 
-/// Refuses what lacks a parameter.
+/// Returns the refusal of a request that lacks a required parameter.
 pub(super) fn incomplete(call: ApiCall, params: &Params) -> Option<ApiAnswer> {
     let lacks = |name: &str| params.given(name).is_none();
     match call {
@@ -33,12 +33,13 @@ pub(super) fn incomplete(call: ApiCall, params: &Params) -> Option<ApiAnswer> {
     }
 }
 
-/// The entries of a comma list.
+/// Returns the entries of a comma-separated list, trimmed, without empty ones.
 fn entries(list: &str) -> Vec<&str> {
     list.split(',').map(str::trim).filter(|entry| !entry.is_empty()).collect()
 }
 
-/// Metadata parameters, keys in lower case; those that are not `[a-zA-Z][a-zA-Z0-9-]*` are passed over.
+/// Returns the metadata parameters with lower-case keys. BBB ignores keys that are not
+/// `[a-zA-Z][a-zA-Z0-9-]*`.
 fn metadata(params: &Params) -> impl Iterator<Item = (String, &str)> {
     params
         .with_prefix("meta_")

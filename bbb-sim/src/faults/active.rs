@@ -1,4 +1,5 @@
-//! The faults that stand, and what they do to the next connection or call. Time comes in.
+//! The faults that are set, and their effect on the next connection or call. The caller passes the
+//! time.
 
 use std::time::Instant;
 
@@ -6,24 +7,24 @@ use usher_bbb::call::{ApiCall, CallSigning};
 
 use super::{Fault, FaultKind};
 
-/// What new connections meet.
+/// The treatment of new connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Gate {
-    /// They are served.
+    /// The server accepts and serves connections.
     #[default]
     Open,
-    /// They are refused.
+    /// The listener is closed.
     Refusing,
-    /// They are accepted and left alone.
+    /// The server accepts connections and does not read from them.
     Holding,
 }
 
-/// What one call meets.
+/// The effect of the faults on one call.
 #[derive(Debug, Default)]
 pub(crate) struct Hits {
     pub(crate) delay: Option<std::time::Duration>,
     pub(crate) kind: Option<FaultKind>,
-    /// The list of when the fault was set, for a frozen one.
+    /// For a frozen list: the list as it was when the fault was set.
     pub(crate) frozen: Option<String>,
 }
 
@@ -61,7 +62,7 @@ impl Active {
 pub(crate) struct ActiveFaults(Vec<Active>);
 
 impl ActiveFaults {
-    /// Adds a fault; one of the same kind for the same call is replaced.
+    /// Adds a fault, in place of one of the same kind for the same call.
     pub(crate) fn set(&mut self, fault: Fault, frozen: Option<String>, now: Instant) {
         self.0.retain(|active| {
             active.fault.kind.name() != fault.kind.name() || active.fault.call != fault.call
@@ -75,13 +76,13 @@ impl ActiveFaults {
         self.0.retain(|active| kind.is_some_and(|kind| kind != active.fault.kind.name()));
     }
 
-    /// Returns the faults that stand, with what is left of their counts.
+    /// Returns the faults that are active, with their remaining counts.
     pub(crate) fn list(&self, now: Instant) -> Vec<Fault> {
         let standing = self.0.iter().filter(|active| active.stands(now));
         standing.map(|active| Fault { count: active.left, ..active.fault }).collect()
     }
 
-    /// Returns what connections meet, and when that may change by itself.
+    /// Returns the treatment of connections, and when it may change without a new fault.
     pub(crate) fn gate(&self, now: Instant) -> (Gate, Option<Instant>) {
         let standing = || self.0.iter().filter(|active| active.stands(now));
         let has = |kind| standing().any(|active| active.fault.kind == kind);
@@ -94,7 +95,7 @@ impl ActiveFaults {
         (gate, of_connections.filter_map(|active| active.until).min())
     }
 
-    /// Counts one connection that was held.
+    /// Counts one connection that was accepted and left unread.
     pub(crate) fn held(&mut self, now: Instant) {
         let holding =
             |active: &&mut Active| active.fault.kind == FaultKind::HangOnAccept && active.stands(now);
@@ -103,7 +104,8 @@ impl ActiveFaults {
         }
     }
 
-    /// Returns what a call meets: the delay of the first slow fault and the first of all others.
+    /// Returns the effect on a call: the delay of the first slow fault and the first fault of
+    /// another kind.
     pub(crate) fn hits(&mut self, call: Option<ApiCall>, now: Instant) -> Hits {
         let mut hits = Hits::default();
         for active in self.0.iter_mut().filter(|active| active.stands(now) && active.concerns(call)) {

@@ -1,4 +1,4 @@
-//! Faults as they are written in the query of `POST /sim/faults`.
+//! Faults in the notation of `POST /sim/faults`.
 
 use std::time::Duration;
 
@@ -6,37 +6,37 @@ use usher_bbb::{call::ApiCall, query::RawQuery};
 
 use super::{Fault, FaultKind};
 
-/// How long a slow fault waits, and a trickle between two bytes, unless told.
+/// The default delay of a slow fault, and pause of a trickle.
 const DELAY: Duration = Duration::from_millis(500);
 
-/// A fault that cannot be set, and why.
+/// The reason why a fault cannot be set.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadFault {
-    /// No such kind.
+    /// The kind does not exist.
     #[error("unknown fault `{0}`")]
     Kind(String),
-    /// No such call.
+    /// The call does not exist.
     #[error("unknown call `{0}`")]
     Call(String),
-    /// Neither `500ms` nor `2s` nor `1m`.
+    /// The text is neither `500ms` nor `2s` nor `1m`.
     #[error("`{0}` is no duration such as 500ms, 2s or 1m")]
     Duration(String),
-    /// No number.
+    /// The count is not a number.
     #[error("`{0}` is no count")]
     Count(String),
     /// A fault of connections was limited to a call.
     #[error("`{0}` concerns connections and knows no call")]
     OfConnections(&'static str),
-    /// A refused connection cannot be counted.
+    /// Refused connections cannot be counted.
     #[error("`refuse` cannot be counted")]
     Counted,
-    /// A fault that shuts out the one who would clear it.
-    #[error("`{0}` also refuses what would clear it: give `for` a duration")]
+    /// The fault would also refuse the request that clears it.
+    #[error("`{0}` also refuses the request that would clear it: give `for` a duration")]
     NeedsFor(&'static str),
 }
 
 impl Fault {
-    /// Reads `kind=…[&delay=…][&call=…][&count=…][&for=…]`.
+    /// Parses `kind=…[&delay=…][&call=…][&count=…][&for=…]`.
     pub fn from_query(query: &str) -> Result<Self, BadFault> {
         let query = RawQuery::new(query);
         let delay = query.first("delay").map(|text| duration(&text)).transpose()?.unwrap_or(DELAY);

@@ -1,4 +1,5 @@
-//! The calls of bbb-webhooks: `hooks/create`, `hooks/list`, `hooks/destroy`. Each answer is one line.
+//! The calls of bbb-webhooks: `hooks/create`, `hooks/list`, `hooks/destroy`. Each answer is one
+//! line.
 
 use usher_bbb::{
     call::ApiCall,
@@ -14,7 +15,7 @@ use crate::{
     request::{ApiRequest, Params},
 };
 
-/// Answers a call about hooks, doing what it asks.
+/// Carries out a call about hooks and returns its answer.
 pub(crate) fn answer(registry: &mut Registry, options: &SimOptions, request: &ApiRequest) -> ApiAnswer {
     if !is_signed(registry.version(), options, request) {
         return refused(&Refusal::CHECKSUM_OF_HOOK);
@@ -29,7 +30,8 @@ pub(crate) fn answer(registry: &mut Registry, options: &SimOptions, request: &Ap
     done.map_or_else(|refusal| refused(&refusal), |xml| ApiAnswer::Xml(one_line(&xml)))
 }
 
-/// Checksums are compared as they are, so one in capitals fits nothing; 2.x knows SHA-1 alone.
+/// Compares the checksum byte for byte: bbb-webhooks does not accept upper case, and 2.x accepts
+/// only SHA-1.
 fn is_signed(version: HooksVersion, options: &SimOptions, request: &ApiRequest) -> bool {
     let given = RawQuery::new(&request.query).first("checksum").unwrap_or_default();
     let Ok(signed) = RawQuery::new(&request.query).take_checksum() else { return false };
@@ -92,7 +94,8 @@ fn list(registry: &Registry, meeting_id: Option<&str>) -> String {
 }
 
 fn write(xml: &mut XmlDocument, hook: &SimHook) {
-    // As it was given, and not made safe: what ends a CDATA section breaks the answer.
+    // bbb-webhooks does not escape the text: an address with the end of a CDATA section breaks the
+    // answer.
     let cdata = |name: &str, text: &str| format!("<{name}><![CDATA[{text}]]></{name}>");
     xml.leaf("hookID", &hook.id).raw(&cdata("callbackURL", &hook.callback_url));
     if let Some(meeting_id) = &hook.meeting_id {
@@ -108,7 +111,7 @@ fn refused(refusal: &Refusal) -> ApiAnswer {
     ApiAnswer::Xml(one_line(&refusal.to_xml()))
 }
 
-/// Takes out the white space after every `>`, also where it is part of a value.
+/// Removes the white space after every `>`, also inside a value, as bbb-webhooks does.
 fn one_line(xml: &str) -> String {
     let mut parts = xml.trim().split('>');
     let mut line = parts.next().unwrap_or_default().to_owned();

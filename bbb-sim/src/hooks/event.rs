@@ -1,4 +1,4 @@
-//! What happens on a server, as its webhooks tell it: mapped, or as it is on the server's bus.
+//! The events of a server as its webhooks send them: mapped, or as messages of the server's bus.
 
 mod raw;
 
@@ -10,16 +10,16 @@ use crate::{
     world::{Meeting, User},
 };
 
-/// Something that happened.
+/// An event of a meeting or a recording.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Event {
-    /// What, as in `eventID`.
+    /// The kind, as in `eventID`.
     pub(crate) id: &'static str,
-    /// Of which `meetingID`.
+    /// The `meetingID` of its meeting.
     pub(crate) meeting_id: String,
-    /// As JSON, mapped.
+    /// The mapped form, as JSON.
     pub(crate) mapped: String,
-    /// As JSON, as it is on the bus.
+    /// The message of the bus, as JSON.
     pub(crate) raw: String,
 }
 
@@ -91,11 +91,11 @@ struct UserPart<'e> {
 struct UserDetails<'e> {
     name: &'e str,
     role: &'static str,
-    /// Text, as bbb-webhooks sends it.
+    /// A boolean as text, as bbb-webhooks sends it.
     presenter: &'static str,
 }
 
-/// One step of the work on a recording.
+/// One step in the processing of a recording.
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct Step<'e> {
@@ -114,7 +114,7 @@ struct Outcome<'e> {
 }
 
 impl Event {
-    /// Returns that a meeting was created.
+    /// Returns the event of a meeting that was created.
     pub(crate) fn created(meeting: &Meeting, now_ms: u64) -> Self {
         let details = MeetingDetails {
             name: &meeting.name,
@@ -136,7 +136,7 @@ impl Event {
         Self::new("meeting-created", attributes, now_ms, &raw::created(meeting, now_ms))
     }
 
-    /// Returns that somebody joined.
+    /// Returns the event of a user who joined.
     pub(crate) fn joined(meeting: &Meeting, user: &User, now_ms: u64) -> Self {
         let details = UserDetails { name: &user.full_name, role: user.role.name(), presenter: "false" };
         let part = UserPart { details: Some(details), ..user_part(user) };
@@ -144,20 +144,21 @@ impl Event {
         Self::new("user-joined", attributes, now_ms, &raw::joined(meeting, user, now_ms))
     }
 
-    /// Returns that somebody left.
+    /// Returns the event of a user who left.
     pub(crate) fn left(meeting: &Meeting, user: &User, now_ms: u64) -> Self {
         let user_part = Some(user_part(user));
         let attributes = Attributes { meeting: part_of(meeting), user: user_part, ..Attributes::default() };
         Self::new("user-left", attributes, now_ms, &raw::left(meeting, user, now_ms))
     }
 
-    /// Returns that a meeting ended.
+    /// Returns the event of a meeting that ended.
     pub(crate) fn ended(meeting: &Meeting, now_ms: u64) -> Self {
         let attributes = Attributes { meeting: part_of(meeting), ..Attributes::default() };
         Self::new("meeting-ended", attributes, now_ms, &raw::ended(meeting, now_ms))
     }
 
-    /// Returns that a recording was processed and published; `base` is where it is played.
+    /// Returns the event of a recording that was processed and published; `base` is the address of
+    /// its playback.
     pub(crate) fn published(recording: &SimRecording, base: &str, now_ms: u64) -> Self {
         let outcome = raw::outcome(recording, base);
         let kind = recording.formats.first().map_or("presentation", |format| &format.kind);
@@ -174,7 +175,8 @@ impl Event {
         Self::of_recording("rap-publish-ended", recording, step, now_ms, &raw)
     }
 
-    /// Returns that a recording was shown, hidden or deleted by a call; `id` says which.
+    /// Returns the event of a recording that a call published, unpublished or deleted; `id` is the
+    /// kind.
     pub(crate) fn changed(id: &'static str, recording: &SimRecording, now_ms: u64) -> Self {
         let name = match id {
             "rap-published" => "published",
@@ -204,7 +206,7 @@ impl Event {
     fn new(id: &'static str, attributes: Attributes<'_>, ts: u64, raw: &serde_json::Value) -> Self {
         let meeting_id = attributes.meeting.external_meeting_id.to_owned();
         let mapped = Mapped { data: Data { r#type: "event", id, attributes, event: Stamp { ts } } };
-        // Text, numbers and maps with text for keys: nothing in it cannot be JSON.
+        // Serialization cannot fail: the values are texts, numbers and maps with texts as keys.
         let mapped = serde_json::to_string(&mapped).unwrap_or_default();
         Self { id, meeting_id, mapped, raw: raw.to_string() }
     }

@@ -1,4 +1,4 @@
-//! What a hook is sent, byte for byte, and how it is signed (wire-contract 6).
+//! The request to a hook, byte for byte, and its signature (wire-contract 6).
 
 use std::fmt::Write as _;
 
@@ -9,17 +9,17 @@ use usher_bbb::{checksum::sign, query::encode, secret::Secret};
 
 use super::{HookOptions, HooksVersion, SimHook};
 
-/// One thing to send, the same at every try.
+/// A request to a hook, the same at every attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Post {
-    /// Where to, checksum included.
+    /// The address, checksum included.
     pub(super) url: String,
     pub(super) body: String,
-    /// The header that stands for the checksum, where there is none.
+    /// The header that replaces the checksum if the application is set to bearer tokens.
     authorization: Option<String>,
 }
 
-/// Who sends.
+/// The settings of the server that sends.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sender<'s> {
     pub(super) version: HooksVersion,
@@ -29,7 +29,7 @@ pub(super) struct Sender<'s> {
 }
 
 impl Sender<'_> {
-    /// Returns what `hook` is sent of `event`, a JSON object.
+    /// Returns the request that carries `event`, a JSON object, to `hook`.
     pub(super) fn post(&self, hook: &SimHook, event: &str, timestamp_ms: u64) -> Post {
         let (domain, event) = (self.domain, format!("[{event}]"));
         let (body, signed, algorithm) = match self.version {
@@ -67,7 +67,8 @@ impl Sender<'_> {
 }
 
 impl Post {
-    /// Returns the request to `url`, with the body or as what some redirects turn it into.
+    /// Returns the request to `url`: a POST with the body, or a GET without it after some
+    /// redirects.
     pub(super) fn request(&self, url: &str, as_get: bool) -> Option<Request<Full<Bytes>>> {
         let mut request = Request::builder().method(if as_get { "GET" } else { "POST" }).uri(url);
         if let Some(authorization) = &self.authorization {
@@ -81,7 +82,8 @@ impl Post {
     }
 }
 
-/// Encodes as `URLSearchParams` does: all but `A-Z a-z 0-9 * - . _` becomes `%XX`, a space `+`.
+/// Encodes as `URLSearchParams` does: `A-Z a-z 0-9 * - . _` stay, a space becomes `+`, all other
+/// bytes `%XX`.
 fn form_encoded(text: &str) -> String {
     let mut out = String::with_capacity(text.len() * 2);
     for byte in text.bytes() {
@@ -119,7 +121,7 @@ mod tests {
         sender.post(&hook, EVENT, 1_700_000_000_123)
     }
 
-    /// The vector of wire-contract 6.
+    /// Compares with the test vector of wire-contract 6.
     #[test]
     fn what_3_x_sends_is_signed_as_it_is_sent() {
         let post = post(HooksVersion::V3, &HookOptions::default(), "https://app.example.org/hook?x=1");

@@ -1,5 +1,5 @@
-//! Sending: to each hook one thing after the other, in the order in which they happened, each again and
-//! again until it is taken. A hook that takes nothing for too long is removed, unless it is permanent.
+//! Delivery of events: each hook gets its events in the order in which they happened, each repeated
+//! until the hook accepts it. A hook that fails for too long is removed, unless it is permanent.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -21,22 +21,22 @@ use super::{
 };
 use crate::{shared::Shared, time};
 
-/// How often a redirect is followed.
+/// Most redirects that are followed.
 const REDIRECTS: usize = 10;
 
 /// One event for one hook.
 #[derive(Debug)]
 pub(crate) struct Parcel {
     pub(crate) hook: SimHook,
-    /// The event's id.
+    /// The id of the event.
     pub(crate) event: &'static str,
-    /// JSON, as this hook gets it.
+    /// The event as JSON, mapped or raw as the hook requires.
     pub(crate) text: String,
 }
 
 type HttpClient = Client<HttpConnector, Full<Bytes>>;
 
-/// Sends parcels until `stop`.
+/// Sends events until `stop`.
 pub(crate) async fn run(
     shared: Arc<Shared>,
     mut parcels: mpsc::UnboundedReceiver<Parcel>,
@@ -66,12 +66,12 @@ pub(crate) async fn run(
             });
             queue
         });
-        // Nobody listens any more: the hook was removed meanwhile.
+        // Sending fails only if the hook was removed meanwhile; then the event is dropped.
         let _gone = queue.send(parcel);
     }
 }
 
-/// Tells one hook what comes, until it is gone.
+/// Sends events to one hook until the hook is removed.
 async fn serve(shared: Arc<Shared>, client: HttpClient, mut waiting: mpsc::UnboundedReceiver<Parcel>) {
     while let Some(parcel) = waiting.recv().await {
         if !shared.has_hook(&parcel.hook.id) {
@@ -84,7 +84,7 @@ async fn serve(shared: Arc<Shared>, client: HttpClient, mut waiting: mpsc::Unbou
     }
 }
 
-/// Tells whether the parcel was taken. A permanent hook is tried for as long as it is there.
+/// Returns whether the hook accepted the event. A permanent hook is tried for as long as it exists.
 async fn deliver(shared: &Shared, client: &HttpClient, parcel: &Parcel) -> bool {
     let sender = Sender {
         version: shared.hooks_version(),
@@ -105,7 +105,8 @@ async fn deliver(shared: &Shared, client: &HttpClient, parcel: &Parcel) -> bool 
             body: post.body.clone(),
             status,
         });
-        // 401 counts as taken: the address works, and somebody there says no.
+        // bbb-webhooks counts 401 as accepted: the address works, and the application refuses the
+        // event.
         if status.is_some_and(|status| (200..300).contains(&status) || status == 401) {
             return true;
         }
@@ -118,7 +119,7 @@ async fn deliver(shared: &Shared, client: &HttpClient, parcel: &Parcel) -> bool 
     }
 }
 
-/// Sends it once, wherever redirects lead; those that are not 307 or 308 lose the body.
+/// Sends the request once and follows redirects; a redirect other than 307 or 308 loses the body.
 async fn attempt(client: &HttpClient, post: &Post) -> Option<u16> {
     let (mut url, mut as_get) = (post.url.clone(), false);
     for _ in 0..=REDIRECTS {
@@ -136,7 +137,7 @@ async fn attempt(client: &HttpClient, post: &Post) -> Option<u16> {
     None
 }
 
-/// Returns where a redirect leads that may name the path alone.
+/// Returns the target of a redirect, which may consist of a path only.
 fn absolute(from: &str, location: &str) -> Option<String> {
     if !location.starts_with('/') {
         return Some(location.to_owned());

@@ -1,4 +1,4 @@
-//! `multipart/form-data` bodies: text fields, and uploaded files apart.
+//! Bodies of `multipart/form-data`: text fields and uploaded files.
 
 /// Returns name and value of each text field.
 pub(super) fn fields(content_type: &str, body: &[u8]) -> Vec<(String, String)> {
@@ -6,7 +6,7 @@ pub(super) fn fields(content_type: &str, body: &[u8]) -> Vec<(String, String)> {
     parts(content_type, body).into_iter().filter_map(plain).collect()
 }
 
-/// Returns the text of the first file of that name.
+/// Returns the text of the first file with this name.
 pub(super) fn file(content_type: &str, body: &[u8], name: &str) -> Option<String> {
     let found = parts(content_type, body).into_iter().find(|part| part.is_file && part.name == name);
     found.map(|part| part.value)

@@ -1,4 +1,4 @@
-//! Creating meetings, and what happens when one is there already.
+//! Creation of meetings, and repeated creates (wire-contract 4).
 
 use std::collections::BTreeMap;
 
@@ -7,9 +7,9 @@ use usher_bbb::reply::Refusal;
 use super::{Document, Meeting, World, hash_of, meeting::Breakout};
 use crate::{chance, hooks::Event, options::BbbVersion};
 
-/// The test bridge: its meetings get an internal id without a hash.
+/// The voice bridge for tests: its meetings get an internal id without a hash.
 const TEST_BRIDGE: u64 = 99_999;
-/// How often a free voice bridge is looked for.
+/// Most attempts to draw a free voice bridge.
 const BRIDGE_TRIES: usize = 10;
 
 /// A validated request to create a meeting.
@@ -17,9 +17,9 @@ const BRIDGE_TRIES: usize = 10;
 pub(crate) struct CreateAsk {
     pub(crate) meeting_id: String,
     pub(crate) name: String,
-    /// Empty if not given.
+    /// The password of attendees; empty if the request has none.
     pub(crate) attendee_password: String,
-    /// Empty if not given.
+    /// The password of moderators; empty if the request has none.
     pub(crate) moderator_password: String,
     pub(crate) voice_bridge: Option<u64>,
     pub(crate) dial_number: String,
@@ -30,13 +30,13 @@ pub(crate) struct CreateAsk {
     pub(crate) metadata: BTreeMap<String, String>,
     pub(crate) documents: Vec<Document>,
     pub(crate) unjoined_minutes: Option<u64>,
-    /// `meetingEndedURL`
+    /// The address of the end callback, `meetingEndedURL`.
     pub(crate) ended_url: Option<String>,
     pub(crate) keep_events: bool,
     pub(crate) breakout: Option<BreakoutAsk>,
 }
 
-/// The part of a request that makes it one for a breakout room.
+/// The additional parameters of a breakout room.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct BreakoutAsk {
     pub(crate) parent: Option<String>,
@@ -44,7 +44,7 @@ pub(crate) struct BreakoutAsk {
     pub(crate) free_join: bool,
 }
 
-/// What `create` did.
+/// The result of `create`.
 #[derive(Debug)]
 pub(crate) enum Created<'w> {
     New(&'w Meeting),
@@ -59,7 +59,8 @@ impl World {
             Err(refusal) => return Created::Refused(refusal),
         };
         if parent.is_none() {
-            // Not as other calls find it: `create` goes by the hash of its id alone.
+            // Other calls find a meeting by a prefix; `create` compares only the hash of its own
+            // id.
             let existing =
                 self.find_live(&hash_of(&ask.meeting_id)).map(|meeting| meeting.internal_id.clone());
             if let Some(key) = existing {
@@ -71,8 +72,9 @@ impl World {
                 };
             }
         }
-        // A breakout room has its parent's number and its own behind that, whatever is asked for. What BBB
-        // does with a second one of that number nobody wrote down: here it gets another.
+        // The voice bridge of a breakout room is that of its parent followed by its own number; the
+        // request cannot choose it. The behaviour of BBB for a second breakout room with the same
+        // number is undocumented; the simulator draws another voice bridge.
         let own = parent.as_ref().filter(|own| own.sequence > 0).map(|own| own.voice_bridge);
         let own = own.filter(|bridge| !self.bridge_is_taken(*bridge));
         let voice_bridge = match own.or(ask.voice_bridge) {
@@ -86,11 +88,12 @@ impl World {
         self.last_create_ms = create_time_ms;
         let meeting = meeting(ask, parent, voice_bridge, create_time_ms);
         self.events.push(Event::created(&meeting, now_ms));
-        // A breakout room of the same internal id gives way: BBB looks for the external one alone, which is new.
+        // The new meeting replaces a breakout room with the same internal id: BBB compares only the
+        // external id, which is new.
         Created::New(self.meetings.entry(meeting.internal_id.clone()).insert_entry(meeting).into_mut())
     }
 
-    /// Adds a breakout room to a meeting, as its moderators do: not through the API.
+    /// Adds a breakout room to a meeting, as its moderators do inside the meeting.
     pub(crate) fn add_breakout(&mut self, parent: &str, now_ms: u64) -> Option<&Meeting> {
         let parent = self.find_live(parent)?;
         let sequence = 1 + self.breakouts_of(&parent.internal_id).count();
@@ -130,7 +133,8 @@ impl World {
         }))
     }
 
-    /// Only passwords are compared. 2.4 also refuses a request that gives none.
+    /// Returns whether a repeated create succeeds. BBB compares only the passwords; 2.4 also
+    /// refuses a request without passwords.
     fn admits_duplicate(&self, existing: &Meeting, ask: &CreateAsk) -> bool {
         let none = ask.attendee_password.is_empty() && ask.moderator_password.is_empty();
         let same = ask.attendee_password == existing.attendee_password
@@ -156,7 +160,8 @@ impl World {
 
 fn meeting(ask: CreateAsk, breakout: Option<Breakout>, voice_bridge: u64, create_time_ms: u64) -> Meeting {
     let (internal_id, external_id) = match &breakout {
-        // Of a breakout room the request's id is the internal one, and the time in it is part of the external one.
+        // The `meetingID` of a request for a breakout room is its internal id, and the time in it
+        // is a part of the external id.
         Some(parent) => {
             let time = ask.meeting_id.split_once('-').map_or("", |(_, time)| time);
             let own = format!("{}-{time}-{}", parent.parent_internal_id, parent.sequence);

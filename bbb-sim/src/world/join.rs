@@ -1,4 +1,4 @@
-//! Joining a meeting: by which role, and who is turned away.
+//! Joining a meeting: the role of the user, and the refusals (wire-contract 5).
 
 use std::collections::HashSet;
 
@@ -14,23 +14,23 @@ pub(crate) struct JoinAsk {
     pub(crate) full_name: String,
     pub(crate) role: Option<String>,
     pub(crate) password: Option<String>,
-    /// As given; what is no number fits no meeting.
+    /// The text of the request; a text that is not a number fits no meeting.
     pub(crate) create_time: Option<String>,
     pub(crate) user_id: Option<String>,
     pub(crate) guest: bool,
-    /// Keys without `userdata-`.
+    /// The keys without `userdata-`, and the values.
     pub(crate) custom_data: Vec<(String, String)>,
 }
 
-/// What `join` did.
+/// The result of `join`.
 #[derive(Debug)]
 pub(crate) enum Joined<'w> {
     In(&'w Meeting, &'w User),
-    /// Told by a redirect even when none was asked for.
+    /// The refusal is a redirect, even with `redirect=false`.
     Invalid(Refusal),
-    /// Told as XML even when a redirect was asked for.
+    /// The refusal is XML, even with `redirect=true`.
     NoRole(Refusal),
-    /// Told the way that was asked for.
+    /// The refusal has the form that the request selects.
     Refused(Refusal),
 }
 
@@ -82,7 +82,7 @@ impl World {
     }
 }
 
-/// A valid role wins over a password.
+/// Returns the role of a user. A valid `role` parameter wins over a password.
 fn role_in(meeting: &Meeting, ask: &JoinAsk) -> Result<Role, Refusal> {
     if let Some(role) = ask.role.as_deref().and_then(Role::parse) {
         return Ok(role);
@@ -95,7 +95,8 @@ fn role_in(meeting: &Meeting, ask: &JoinAsk) -> Result<Role, Refusal> {
     }
 }
 
-/// Counts each external user once; somebody who is in already may come again.
+/// Returns whether the meeting is full. BBB counts each external user once, and a user who is
+/// present may join again.
 fn is_full(meeting: &Meeting, external_id: &str) -> bool {
     let present: HashSet<_> = meeting.users.iter().map(|user| user.external_id.as_str()).collect();
     meeting.max_participants > 0
@@ -103,7 +104,7 @@ fn is_full(meeting: &Meeting, external_id: &str) -> bool {
         && present.len() + meeting.crowd >= meeting.max_participants
 }
 
-/// Returns whether somebody has to wait, or none if they are denied.
+/// Returns whether the user must wait for approval; `None` if the policy denies guests.
 fn guest_outcome(meeting: &Meeting, role: Role, guest: bool) -> Option<bool> {
     if role == Role::Moderator {
         return Some(false);

@@ -1,8 +1,8 @@
-//! One meeting and who is in it.
+//! One meeting and its users.
 
 use std::{collections::BTreeMap, time::Duration};
 
-/// What somebody may do in a meeting.
+/// The role of a user in a meeting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
     Moderator,
@@ -26,12 +26,12 @@ impl Role {
     }
 }
 
-/// Somebody who joined.
+/// A user who joined.
 #[derive(Debug, Clone)]
 pub(crate) struct User {
-    /// `w_` and twelve characters.
+    /// The internal id: `w_` and twelve characters.
     pub(crate) internal_id: String,
-    /// What the application calls them.
+    /// The id of the user in the application.
     pub(crate) external_id: String,
     pub(crate) full_name: String,
     pub(crate) role: Role,
@@ -41,24 +41,24 @@ pub(crate) struct User {
     pub(crate) custom_data: Vec<(String, String)>,
 }
 
-/// Something shown in a meeting.
+/// A document of a meeting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Document {
     pub(crate) name: String,
     pub(crate) url: Option<String>,
 }
 
-/// What a breakout room knows of its parent.
+/// The place of a breakout room below its parent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Breakout {
     pub(crate) parent_internal_id: String,
     pub(crate) sequence: u32,
     pub(crate) free_join: bool,
-    /// Its own number, behind its parent's.
+    /// The voice bridge: the parent's, followed by the sequence number.
     pub(crate) voice_bridge: u64,
 }
 
-/// One meeting.
+/// One meeting in the memory of a server.
 #[derive(Debug, Clone)]
 pub(crate) struct Meeting {
     pub(crate) external_id: String,
@@ -69,29 +69,29 @@ pub(crate) struct Meeting {
     pub(crate) moderator_password: String,
     pub(crate) voice_bridge: u64,
     pub(crate) dial_number: String,
-    /// Minutes; 0 means no limit.
+    /// The maximum duration in minutes; 0 means no limit.
     pub(crate) duration: u64,
     pub(crate) record: bool,
-    /// 0 means no limit.
+    /// The maximum number of users; 0 means no limit.
     pub(crate) max_participants: usize,
     pub(crate) guest_policy: String,
-    /// Keys in lower case, without `meta_`.
+    /// The metadata: keys in lower case, without `meta_`.
     pub(crate) metadata: BTreeMap<String, String>,
     pub(crate) breakout: Option<Breakout>,
     pub(crate) documents: Vec<Document>,
-    /// Who said what.
+    /// The chat messages: name of the author and text.
     pub(crate) chat: Vec<(String, String)>,
     pub(crate) users: Vec<User>,
-    /// Participants that only count, for load.
+    /// The number of simulated participants, who count as load and have no names.
     pub(crate) crowd: usize,
     pub(crate) has_user_joined: bool,
     pub(crate) start_time_ms: u64,
-    /// Minutes after which it ends if nobody joins, when the create said so.
+    /// The minutes after which the meeting ends without a join, if the create gave them.
     pub(crate) unjoined_minutes: Option<u64>,
-    /// `meetingEndedURL`, which nobody else sees.
+    /// The address of the end callback, `meetingEndedURL`, which no answer shows.
     pub(crate) ended_url: Option<String>,
     pub(crate) keep_events: bool,
-    /// Whether its end was told to whoever wanted to know.
+    /// Whether the callbacks and events of its end are queued.
     pub(crate) end_is_told: bool,
     pub(crate) ended_at_ms: Option<u64>,
     pub(crate) removed_at_ms: Option<u64>,
@@ -115,7 +115,8 @@ impl Meeting {
         self.removed_at_ms.get_or_insert(now_ms.saturating_add(delay_ms));
     }
 
-    /// Tells whether it has left the server's memory: ended, over its duration, or joined by nobody.
+    /// Returns whether the meeting has left the server's memory: ended, past its duration, or
+    /// without a join for too long.
     pub(super) fn is_over(&self, now_ms: u64, unjoined_expiry: Duration) -> bool {
         let unjoined_ms = match self.unjoined_minutes {
             Some(minutes) => minutes.saturating_mul(60_000),

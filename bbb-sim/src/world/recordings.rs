@@ -1,4 +1,4 @@
-//! Recordings of a server: where they come from and what becomes of them.
+//! The recordings of a server: their origin and their changes.
 
 use super::{Meeting, World};
 use crate::{
@@ -33,7 +33,7 @@ pub(super) fn of_meeting(meeting: &Meeting, now_ms: u64, ready_at_ms: u64) -> Si
 }
 
 impl World {
-    /// Publishes what has been processed by `now_ms`.
+    /// Publishes the recordings whose processing ends by `now_ms`.
     pub(super) fn process(&mut self, now_ms: u64) {
         let mut published = Vec::new();
         for recording in &mut self.recordings {
@@ -47,7 +47,8 @@ impl World {
         }
     }
 
-    /// Tells whoever wants to know, as the scripts do that run after publishing.
+    /// Queues the callback and the event of a published recording, as the scripts do that run after
+    /// publishing.
     pub(super) fn tell_published(&mut self, recording: &SimRecording, now_ms: u64) {
         self.notices.extend(callbacks::of_recording(recording, &self.secret));
         self.events.push(Event::published(recording, &self.base, now_ms));
@@ -65,8 +66,8 @@ impl World {
         self.recordings.iter_mut().find(|recording| recording.record_id == record_id)
     }
 
-    /// Changes those of `ids` that exist and are not deleted; returns how many there were. What this shows,
-    /// hides or deletes is told.
+    /// Changes the recordings among `ids` that exist and are not deleted, and queues an event for
+    /// each one that was published, unpublished or deleted. Returns how many were found.
     pub(crate) fn change_recordings(
         &mut self,
         ids: &[&str],
@@ -94,7 +95,7 @@ impl World {
 }
 
 impl SimRecording {
-    /// Publishing works only from `unpublished`, and the other way round.
+    /// Changes the publication: to `published` only from `unpublished`, and the reverse.
     pub(crate) fn publish(&mut self, publish: bool) {
         self.state = match (self.state, publish) {
             (SimState::Unpublished, true) => SimState::Published,
@@ -103,7 +104,7 @@ impl SimRecording {
         };
     }
 
-    /// Sets metadata; an empty value takes the key out.
+    /// Sets a metadata value; an empty value removes the key.
     pub(crate) fn update(&mut self, key: &str, value: &str) {
         self.metadata.retain(|(name, _)| name != key);
         if !value.is_empty() {
@@ -111,7 +112,7 @@ impl SimRecording {
         }
     }
 
-    /// Adds a track in the place of one of the same kind and language.
+    /// Adds a track, in place of one with the same kind and language.
     pub(crate) fn put_track(&mut self, track: SimTrack) {
         self.tracks.retain(|old| (&old.kind, &old.lang) != (&track.kind, &track.lang));
         self.tracks.push(track);

@@ -1,4 +1,4 @@
-//! Every fault, seen by a client, and the controls over HTTP.
+//! Every fault from a client's side, and the HTTP controls.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use crate::support::{Answer, DEADLINE, call, client, fetch, start, try_call, unt
 
 const ROOM: &str = "name=Room&meetingID=room-42";
 
-/// How long a client waits for what will not come.
+/// How long a client waits before it treats a call as hanging.
 const PATIENCE: Duration = Duration::from_millis(150);
 
 async fn hangs(sim: &BbbSim, name: &str, query: &str) -> bool {
@@ -38,7 +38,7 @@ async fn refuse_closes_the_listener_and_open_connections_until_it_is_cleared() {
     assert_eq!(error.kind(), std::io::ErrorKind::ConnectionRefused);
     assert!(try_call(&sim, "getMeetings", "").await.unwrap_err().is_connect());
     let mut rest = Vec::new();
-    // Closed or reset, either way there is an end.
+    // The connection is closed or reset; both end the read.
     let ended = tokio::time::timeout(DEADLINE, open.read_to_end(&mut rest)).await;
     assert!(ended.is_ok());
     sim.faults().clear().await;
@@ -213,7 +213,7 @@ async fn everything_can_be_driven_over_http() {
     control("POST", "restart").await.unwrap();
     assert!(sim.meetings().is_empty());
     assert_eq!(control("GET", "nothing").await.unwrap().status, 404);
-    // The one who has the door closed still hears that it is.
+    // The request that closes the listener still gets its answer.
     let refused = control("POST", "faults?kind=refuse&for=200ms").await.unwrap();
     assert!(refused.body.contains("refuse"));
     assert!(control("GET", "faults").await.is_err());

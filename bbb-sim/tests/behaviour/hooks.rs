@@ -1,5 +1,5 @@
-//! Webhooks over real sockets: who hears of what, in which order, and what becomes of a hook that hears
-//! nothing.
+//! Webhooks over real sockets: which hook receives which event, the order, and the removal of a
+//! hook that accepts no event.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ fn options(hooks: HookOptions) -> SimOptions {
     SimOptions { hooks, ..SimOptions::new(SECRET) }
 }
 
-/// Signs as PHP's library does: always with SHA-1.
+/// Registers a hook, signed with SHA-1 only, as the PHP library of BBB does.
 async fn hook(sim: &BbbSim, query: &str) -> String {
     let checksum = sign(ChecksumAlgorithm::Sha1, "hooks/create", query, sim.secret());
     let url = format!("{}hooks/create?{query}&checksum={checksum}", sim.url());
@@ -34,7 +34,7 @@ async fn hook(sim: &BbbSim, query: &str) -> String {
     answer.text("hookID").to_owned()
 }
 
-/// The events of one hook that were taken, in order.
+/// Returns the events that one hook accepted, in order.
 fn taken(sim: &BbbSim, id: &str) -> Vec<String> {
     let posts = sim.hook_posts().into_iter();
     let taken = posts.filter(|post| post.hook_id == id && post.status == Some(200));
@@ -45,7 +45,7 @@ fn value<'a>(heard: &'a Heard, name: &str) -> std::borrow::Cow<'a, str> {
     RawQuery::new(&heard.body).first(name).unwrap()
 }
 
-/// A life: created, joined, left, ended, recorded.
+/// Runs a meeting through its life: created, joined, left, ended, recorded.
 async fn live(sim: &BbbSim, id: &str) {
     call(sim, "create", &format!("name=Room&meetingID={id}&record=true&meta_course=1%2B1")).await;
     call(sim, "join", &format!("meetingID={id}&fullName=Ada+L.&role=moderator&userID=7")).await;
@@ -126,7 +126,8 @@ async fn what_is_not_taken_is_sent_again_and_in_order() {
     receiver.answer_next([503, 404, 307, 302, 401]);
     live(&sim, "room").await;
     until(|| taken(&sim, &id).len() == 4).await;
-    // The first was refused twice, then led on by both kinds of redirect, then told 401, which is taken.
+    // The receiver refuses the first request twice, then sends a redirect of each kind, then 401,
+    // which counts as accepted.
     let posts: Vec<SimHookPost> = sim.hook_posts();
     let told: Vec<_> = posts.iter().map(|post| (post.event.as_str(), post.status)).collect();
     assert_eq!(

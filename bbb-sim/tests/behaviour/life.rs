@@ -1,4 +1,4 @@
-//! Creating, joining, asking about and ending meetings, over real sockets.
+//! Creating, joining, querying and ending meetings over real sockets.
 
 use std::time::Duration;
 
@@ -240,7 +240,7 @@ async fn breakout_rooms_are_listed_with_their_parent() {
 async fn a_breakout_room_of_an_application_has_the_internal_id_it_asks_for_and_ends_with_its_parent() {
     let sim = start().await;
     let parent = call(&sim, "create", ROOM).await.text("internalMeetingID").to_owned();
-    let id = "27a5a05c01ee6e7b614f4055d6908eaee91d9c95-7"; // SHA-1 of `room`
+    let id = "27a5a05c01ee6e7b614f4055d6908eaee91d9c95-7"; // SHA-1 of the text "room"
     let query = format!("name=Room&meetingID={id}&isBreakout=true&sequence=1&parentMeetingID=room-42");
     let room = call(&sim, "create", &query).await;
     assert_eq!((room.text("internalMeetingID"), room.text("parentMeetingID")), (id, parent.as_str()));
@@ -298,7 +298,7 @@ async fn chat_documents_and_sessions_are_answered() {
     let missing = insert("zz-nothing", xml).await.unwrap();
     assert!(missing.body.contains("Meeting with id [zz-nothing] not found."));
     assert_eq!(insert("room-42", "<modules>").await.unwrap().status, 500);
-    assert!(insert("room-42", "").await.unwrap().succeeded(), "as a genuine server says (real-bbb)");
+    assert!(insert("room-42", "").await.unwrap().succeeded(), "a genuine server answers so");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! The simulated server seen from outside, over real sockets.
+//! Tests of the simulated server from outside, over real sockets.
 
 #![allow(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
 

@@ -1,4 +1,4 @@
-//! Somebody who is told things, notes them, and answers as wished.
+//! An HTTP receiver that records requests and answers as a test requires.
 
 use std::{
     collections::VecDeque,
@@ -14,11 +14,11 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 use usher_runtime::tasks::Tasks;
 
-/// One request that came.
+/// One request that arrived.
 #[derive(Debug, Clone)]
 pub(crate) struct Heard {
     pub(crate) method: String,
-    /// Path and query.
+    /// Path and query of the request.
     pub(crate) path: String,
     pub(crate) headers: HeaderMap,
     pub(crate) body: String,
@@ -31,7 +31,7 @@ struct State {
     always: Option<u16>,
 }
 
-/// A receiver; it is gone when this is dropped.
+/// A receiver on a free port of the loopback interface; dropping it closes the listener.
 #[derive(Debug)]
 pub(crate) struct Receiver {
     address: SocketAddr,
@@ -56,7 +56,8 @@ impl Receiver {
                     let service = service_fn(move |request| note(Arc::clone(&noting), request));
                     tokio::select! {
                         () = stop.cancelled() => {}
-                        // Clients come and go.
+                        // A failed connection is of no interest: the clients of these tests open
+                        // and close many.
                         _ended = http1::Builder::new().serve_connection(TokioIo::new(stream), service) => {}
                     }
                 });
@@ -65,22 +66,22 @@ impl Receiver {
         Self { address, state, tasks }
     }
 
-    /// Returns an address at it, `path` with its slash.
+    /// Returns an address of the receiver; `path` begins with a slash.
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
-    /// Answers the next requests so; redirects lead to `/elsewhere`.
+    /// Sets the statuses of the next answers; redirects lead to `/elsewhere`.
     pub(crate) fn answer_next<const N: usize>(&self, statuses: [u16; N]) {
         self.state.lock().unwrap().next.extend(statuses);
     }
 
-    /// Answers everything so.
+    /// Sets the status of all answers.
     pub(crate) fn answer_all(&self, status: u16) {
         self.state.lock().unwrap().always = Some(status);
     }
 
-    /// Returns what came, oldest first.
+    /// Returns the requests that arrived, oldest first.
     pub(crate) fn heard(&self) -> Vec<Heard> {
         self.state.lock().unwrap().heard.clone()
     }

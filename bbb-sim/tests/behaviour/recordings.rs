@@ -1,4 +1,4 @@
-//! Recordings: where they come from, how they are listed, and what becomes of them.
+//! Recordings: their origin, their lists, and their changes.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use usher_bbb_sim::{SimOptions, SimRecording, SimState};
 
 use crate::support::{SECRET, call, client, fetch, start, start_with, until};
 
-/// `recordID`s of an answer, in order.
+/// Returns the `recordID`s of an answer, in order.
 fn ids(body: &str) -> Vec<&str> {
     let parts = body.split("<recordID>").skip(1);
     parts.filter_map(|part| part.split_once("</recordID>").map(|(id, _)| id)).collect()

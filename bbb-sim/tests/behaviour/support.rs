@@ -1,4 +1,4 @@
-//! A raw client that signs, and reads what it needs of an answer.
+//! An HTTP client that signs calls and reads the fields of answers that the tests need.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use usher_bbb_sim::{BbbSim, SimOptions};
 
 pub(crate) const SECRET: &str = "sim-test-secret";
 
-/// Longest time anything in these tests may take.
+/// Longest time that a single wait in these tests may take.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
 
 /// An answer, read completely.
@@ -18,7 +18,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// The text of the first such element; empty if there is none.
+    /// Returns the text of the first element with this name; empty if there is none.
     pub(crate) fn text(&self, element: &str) -> &str {
         let (open, close) = (format!("<{element}>"), format!("</{element}>"));
         let from = self.body.find(&open).map(|at| at + open.len());
@@ -38,7 +38,7 @@ impl Answer {
     }
 }
 
-/// A client that follows no redirects and keeps no connections.
+/// Returns a client that follows no redirects and keeps no connections.
 pub(crate) fn client() -> reqwest::Client {
     reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
@@ -64,7 +64,7 @@ pub(crate) async fn fetch(request: reqwest::RequestBuilder) -> reqwest::Result<A
     Ok(Answer { status, headers, body: String::from_utf8_lossy(&body).into_owned() })
 }
 
-/// Makes a signed call.
+/// Makes a signed call and returns its answer.
 pub(crate) async fn call(sim: &BbbSim, name: &str, query: &str) -> Answer {
     try_call(sim, name, query).await.unwrap()
 }
@@ -74,7 +74,7 @@ pub(crate) async fn try_call(sim: &BbbSim, name: &str, query: &str) -> reqwest::
     fetch(client().get(sim.signed_url(name, query))).await
 }
 
-/// Waits until `holds`, or fails.
+/// Waits until `holds` returns true; panics after the deadline.
 pub(crate) async fn until(mut holds: impl FnMut() -> bool) {
     let waited = tokio::time::timeout(DEADLINE, async {
         while !holds() {

@@ -1,4 +1,4 @@
-//! Checksums, bodies, methods and content types.
+//! Checksums, bodies, methods and content types (wire-contract 1).
 
 use usher_bbb::{
     checksum::{ChecksumAlgorithm, sign},
@@ -97,7 +97,7 @@ async fn create_takes_a_form_with_everything_in_it() {
     let query = format!("create?checksum={sum}");
     let rest = "name=Room&meetingID=room-43".to_owned();
     assert!(post(&sim, &query, &format!("{FORM}; charset=UTF-8"), rest).await.succeeded());
-    // The old rule does not hold on a new server.
+    // BBB 3.0 does not accept the signature over a rebuilt form.
     let rebuilt = checksum(ChecksumAlgorithm::Sha1, "create", &rebuilt_form("name=Room&meetingID=room-44"));
     let old_style = format!("name=Room&meetingID=room-44&checksum={rebuilt}");
     assert_eq!(post(&sim, "create", FORM, old_style.clone()).await.key(), "checksumError");
@@ -127,7 +127,7 @@ async fn create_takes_multipart_and_xml_bodies() {
     assert_eq!(room.documents, ["default.pdf"]);
     assert_eq!(post(&sim, &path, "application/xml", "<modules>".to_owned()).await.status, 500);
 
-    // As a genuine server does (real-bbb): the meeting is there, and its create has failed.
+    // A genuine server answers so: the meeting exists, and its create has failed.
     let query = "name=Room&meetingID=room-44";
     let path = format!("create?{query}&checksum={}", checksum(ChecksumAlgorithm::Sha256, "create", query));
     assert_eq!(post(&sim, &path, "application/xml", "<modules><module".to_owned()).await.status, 500);
@@ -144,7 +144,7 @@ async fn bodies_of_other_kinds_are_refused() {
         let answer = post(&sim, &path, content_type, "x=1".to_owned()).await;
         assert_eq!(answer.key(), "unsupportedContentType", "{name} {content_type}");
     }
-    // Without a body the header does not matter, and a POST needs none.
+    // Without a body, BBB ignores the header, and a POST requires none.
     let url = sim.signed_url("getMeetings", "");
     let get = client().get(&url).header("content-type", "application/xml");
     assert!(fetch(get).await.unwrap().succeeded());

@@ -1,4 +1,5 @@
-//! `publishRecordings`, `updateRecordings`, `deleteRecordings`: done where any of the ids exists.
+//! The calls `publishRecordings`, `updateRecordings` and `deleteRecordings`. They succeed if at
+//! least one of the ids exists.
 
 use usher_bbb::reply::Refusal;
 
@@ -37,7 +38,8 @@ fn ids(params: &Params) -> Vec<&str> {
     entries(params.get("recordID").unwrap_or_default())
 }
 
-/// One line, and `said` as it came.
+/// Returns the answer on one line, with `said`, the value of the request, unescaped as BBB repeats
+/// it.
 fn done(found: usize, what: &str, said: &str) -> ApiAnswer {
     if found == 0 {
         return Refusal::RECORDINGS_NOT_FOUND.into();

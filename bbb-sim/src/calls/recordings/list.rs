@@ -1,5 +1,5 @@
-//! `getRecordings`, with the faults that servers have: list entries are decoded twice, paging counts
-//! formats, and what is out of range is an exception.
+//! The call `getRecordings`, with the defects of real servers: list entries are decoded twice,
+//! paging counts formats instead of recordings, and an offset out of range is an exception.
 
 use usher_bbb::{query::decode, reply::xml::XmlDocument};
 
@@ -11,7 +11,7 @@ use crate::{
     request::Params,
 };
 
-/// Most recordings of one page.
+/// Most recordings on one page.
 const LIMIT_MAX: usize = 100;
 
 pub(in crate::calls) fn list(context: &Context<'_>, params: &Params) -> ApiAnswer {
@@ -81,7 +81,8 @@ fn answer(context: &Context<'_>, found: &[&SimRecording], page: Option<(usize, u
     ApiAnswer::Xml(xml.finish())
 }
 
-/// `recordID` wins over `meetingID` and matches by prefix; both are lists, decoded once more.
+/// Returns whether a request selects a recording. `recordID` wins over `meetingID` and matches by
+/// prefix; both are lists whose entries are decoded once more.
 fn is_asked_for(recording: &SimRecording, params: &Params) -> bool {
     let by_id = match (params.given("recordID"), params.given("meetingID")) {
         (Some(ids), _) => entries(ids).iter().any(|id| recording.record_id.starts_with(&*decode(id))),
@@ -99,7 +100,7 @@ fn is_asked_for(recording: &SimRecording, params: &Params) -> bool {
     by_id && by_state && by_meta
 }
 
-/// `%` at either end stands for anything.
+/// Compares metadata with a pattern: `%` at either end matches any text.
 fn fits(held: &str, wanted: &str) -> bool {
     match (wanted.strip_prefix('%'), wanted.strip_suffix('%')) {
         (Some(rest), Some(_)) => held.contains(rest.strip_suffix('%').unwrap_or(rest)),

@@ -1,4 +1,4 @@
-//! `getRecordingTextTracks`, `putRecordingTextTrack`: answers in JSON.
+//! The calls `getRecordingTextTracks` and `putRecordingTextTrack`, which answer in JSON.
 
 use serde_json::{Value, json};
 use usher_bbb::reply::Refusal;
@@ -30,7 +30,7 @@ pub(in crate::calls) fn get(context: &mut Context<'_>, params: &Params) -> ApiAn
     }
 }
 
-/// Refuses what lacks a parameter or has one of the wrong kind.
+/// Returns the refusal of a request that lacks a parameter or has an invalid one.
 pub(super) fn incomplete(params: &Params) -> Option<Refusal> {
     let lacking = ["recordID", "kind", "lang"].into_iter().find(|name| params.given(name).is_none());
     if let Some(name) = lacking {
@@ -65,7 +65,7 @@ pub(in crate::calls) fn put(context: &mut Context<'_>, request: &ApiRequest, par
     )
 }
 
-/// Reads `en_US` or `en-US` as a language tag.
+/// Returns a language tag such as `en-US`, also from `en_US`; `None` if it is malformed.
 fn tag(lang: &str) -> Option<String> {
     let lang = lang.replace('_', "-");
     let sound = lang.split('-').enumerate().all(|(index, part)| {

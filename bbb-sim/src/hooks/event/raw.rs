@@ -1,5 +1,5 @@
-//! The same on the server's bus: messages of its applications, and of its recording scripts, which have
-//! another shape.
+//! The messages of the server's bus: those of its applications, and those of its recording scripts,
+//! which have another form.
 
 use serde_json::{Value, json};
 
@@ -55,7 +55,7 @@ pub(super) fn left(meeting: &Meeting, user: &User, now_ms: u64) -> Value {
     of_user("UserLeftMeetingEvtMsg", meeting, user, &body, now_ms)
 }
 
-/// What a step of the recording scripts made.
+/// Returns the result of one step of the recording scripts.
 pub(super) fn outcome(recording: &SimRecording, base: &str) -> Value {
     let format = recording.formats.first();
     let kind = format.map_or("presentation", |format| &format.kind);
