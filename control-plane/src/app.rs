@@ -20,27 +20,26 @@ use usher_runtime::{
 };
 
 use crate::{
-    application_client::{ApplicationClient, LeadsHome},
     bbb_client::BbbClient,
-    core::delivery::{Limits, address::Allowed},
     engine::{Engine, Surroundings},
     grpc::{
         auth::Auth,
         server::{self, Parts},
     },
-    ops::{
-        delivery_metrics::DeliveryMetrics, hook_metrics::HookMetrics, metrics::Metrics, watchdog::Watchdog,
+    notifications::{
+        application_client::{ApplicationClient, LeadsHome},
+        metrics::{deliveries::DeliveryMetrics, hooks::HookMetrics},
+        ports::ServerHooks,
+        rules::delivery::{Limits, address::Allowed},
+        tasks::{
+            callback_key::CallbackKeys,
+            deliveries::{Courier, CourierParts, Deliveries},
+            hooks::{HookKeeper, HookParts, Hooks, KeeperParts},
+        },
     },
-    ports::{BbbServers, ServerHooks, Store},
-    tasks::{
-        callback_key::CallbackKeys,
-        deliveries::{Courier, CourierParts, Deliveries},
-        edges::Edges,
-        gauges::Gauges,
-        hooks::{HookKeeper, HookParts, Hooks, KeeperParts},
-        own_targets::OwnTargets,
-        watched_store::WatchedStore,
-    },
+    ops::{metrics::Metrics, watchdog::Watchdog},
+    ports::{BbbServers, Store},
+    tasks::{edges::Edges, gauges::Gauges, own_targets::OwnTargets, watched_store::WatchedStore},
 };
 
 /// Longest time to stop: the gRPC port first, then everything behind it.

@@ -7,13 +7,11 @@
 
 pub mod awaited;
 pub mod beat;
-pub mod delivery;
 pub mod drift;
 pub mod epoch;
 pub mod fleet;
 pub mod health;
 pub mod history;
-pub mod hooks;
 pub mod lease;
 pub mod lifecycle;
 pub mod load;

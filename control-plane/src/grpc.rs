@@ -2,19 +2,16 @@
 
 mod adopt;
 pub mod auth;
-mod callbacks;
-mod deadline;
-mod deliveries;
+pub(crate) mod deadline;
 mod edges;
 mod etag;
 mod fleet;
-mod hooks;
 mod meetings;
-mod name;
-mod page;
+pub(crate) mod name;
+pub(crate) mod page;
 pub mod placement;
 pub mod routing;
 pub mod server;
-mod servers;
-mod status;
+pub(crate) mod servers;
+pub(crate) mod status;
 mod tenants;

@@ -5,11 +5,11 @@
 //! sockets in front.
 
 pub mod app;
-pub mod application_client;
 pub mod bbb_client;
 pub mod core;
 pub mod engine;
 pub mod grpc;
+pub mod notifications;
 pub mod ops;
 pub mod ports;
 pub mod store;

@@ -1,8 +1,6 @@
 //! What operators see from outside: metrics, alarms, calls that hang, liveness.
 
 pub mod alarms;
-pub mod delivery_metrics;
-pub mod hook_metrics;
-mod labels;
+pub(crate) mod labels;
 pub mod metrics;
 pub mod watchdog;

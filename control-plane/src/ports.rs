@@ -5,17 +5,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
-use usher_bbb::{parse::ListedHook, secret::Secret};
+use usher_bbb::secret::Secret;
 use usher_model::{
     id::InternalMeetingId,
     revision::FencingToken,
     server::{Sample, Server},
 };
 
-use crate::core::{
-    delivery::{Form, Outcome},
-    upkeep::StoreSpace,
-};
+use crate::core::upkeep::StoreSpace;
 
 /// A key with its value. Keys are relative to the store's prefix: `servers/bbb1`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -219,45 +216,6 @@ pub enum Ended {
     NotFound,
 }
 
-/// A callback as it goes to its application.
-#[derive(Clone)]
-pub struct Parcel {
-    /// Where to.
-    pub url: String,
-    /// In which form.
-    pub form: Form,
-    /// What it says.
-    pub body: Bytes,
-    /// What it may be signed with, in the order of preference.
-    pub secrets: Vec<Secret>,
-    /// What the wall clock says, milliseconds since 1970.
-    pub now_ms: i64,
-    /// By which the fleet knows its own deliveries; empty where the key it is made of is not known.
-    pub mark: String,
-}
-
-impl std::fmt::Debug for Parcel {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Parcel").field("form", &self.form).finish_non_exhaustive()
-    }
-}
-
-/// What an application, or the way to it, said.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Delivered {
-    /// What that means.
-    pub outcome: Outcome,
-    /// Why, where it was not taken; never a secret or an address.
-    pub reason: String,
-}
-
-/// The applications, as far as callbacks go.
-#[async_trait]
-pub trait Applications: Send + Sync + 'static {
-    /// Tries to deliver a callback, once, by a deadline of its own.
-    async fn deliver(&self, parcel: &Parcel) -> Delivered;
-}
-
 /// The BBB servers.
 #[async_trait]
 pub trait BbbServers: Send + Sync + 'static {
@@ -275,17 +233,4 @@ pub trait BbbServers: Send + Sync + 'static {
 
     /// Asks whether one meeting still exists (`getMeetingInfo`), by its `meetingID` or internal id.
     async fn exists(&self, server: &Server, meeting: &str) -> Result<bool, CallError>;
-}
-
-/// The webhooks of BBB servers.
-#[async_trait]
-pub trait ServerHooks: Send + Sync + 'static {
-    /// Asks for every hook, ours and others' (`hooks/list`).
-    async fn hooks(&self, server: &Server) -> Result<Vec<ListedHook>, CallError>;
-
-    /// Registers an address for all meetings; one that has a hook keeps that.
-    async fn create_hook(&self, server: &Server, url: &str, raw: bool) -> Result<(), CallError>;
-
-    /// Takes a hook out by its id there; one that is gone is taken out.
-    async fn destroy_hook(&self, server: &Server, id: &str) -> Result<(), CallError>;
 }

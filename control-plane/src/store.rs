@@ -13,10 +13,8 @@ use crate::ports::Store;
 mod arbitrary;
 pub mod codec;
 pub mod committer;
-pub mod deliveries;
 pub mod embedded;
 pub mod etcd;
-pub mod hooks;
 pub mod keys;
 
 /// Why a store cannot be opened.

@@ -2,20 +2,17 @@
 
 pub mod admin;
 pub mod backoff;
-pub mod callback_key;
-pub mod deliveries;
 pub mod edges;
 pub mod fleet_handle;
 pub mod follower;
 pub mod gauges;
-pub mod hooks;
 pub mod leader;
 pub mod leadership;
 pub mod own_targets;
 pub mod placer;
 pub mod poll_asks;
 pub mod poller;
-mod prefix_follower;
+pub(crate) mod prefix_follower;
 pub mod revision_reader;
 pub mod sweeper;
 pub mod upkeep;

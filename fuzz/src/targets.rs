@@ -1,11 +1,16 @@
 //! The targets. Input is made text as the servers make it: what is not UTF-8 becomes U+FFFD.
 
 use usher::core::inventory;
-use usher_bbb::{call::Call, checksum::{Algorithm, self}, parse::{Answer, self}, query::{ChecksumFault, Edit, RawQuery, decode, encode, rebuilt_form, rewrite}};
-use usher_bbb::secret::Secret;
-use usher_model::callback::{CallbackKey, HookState, jwt, webhook::Posted};
-use usher_control_plane::core::hooks::event;
+use usher_bbb::{
+    call::Call,
+    checksum::{self, Algorithm},
+    parse::{self, Answer},
+    query::{ChecksumFault, Edit, RawQuery, decode, encode, rebuilt_form, rewrite},
+    secret::Secret,
+};
+use usher_control_plane::notifications::rules::hooks::event;
 use usher_edge_proxy::core::document_body::DocumentBody;
+use usher_model::callback::{CallbackKey, HookState, jwt, webhook::Posted};
 
 /// A target and inputs to begin from.
 pub struct Target {

@@ -14,7 +14,7 @@ use usher_bbb::{
 use usher_model::server::Server;
 
 use super::{BbbClient, unreadable};
-use crate::ports::{CallError, ServerHooks};
+use crate::{notifications::ports::ServerHooks, ports::CallError};
 
 impl BbbClient {
     /// Makes a call, signed as the server is configured, then with SHA-1; which of them it took is

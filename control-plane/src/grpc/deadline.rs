@@ -11,7 +11,7 @@ const DEFAULT: Duration = Duration::from_secs(10);
 const LONGEST: Duration = Duration::from_mins(1);
 
 /// Returns when the caller gives up.
-pub(super) fn of(metadata: &MetadataMap) -> Instant {
+pub(crate) fn of(metadata: &MetadataMap) -> Instant {
     let given = metadata.get("grpc-timeout").and_then(|value| value.to_str().ok()).and_then(parse);
     clock::now() + given.unwrap_or(DEFAULT).min(LONGEST)
 }

@@ -10,12 +10,10 @@ use usher_runtime::clock;
 use super::servers::duration;
 use crate::{
     core::{fleet::Fleet, load},
+    notifications::tasks::{deliveries::Deliveries, hooks::Hooks},
     ops::alarms::Alarms,
     ports::Store,
-    tasks::{
-        deliveries::Deliveries, edges::Edges, fleet_handle::FleetHandle, hooks::Hooks,
-        leadership::Leadership, upkeep::SpaceFigures,
-    },
+    tasks::{edges::Edges, fleet_handle::FleetHandle, leadership::Leadership, upkeep::SpaceFigures},
 };
 
 /// The service.

@@ -10,7 +10,7 @@ use usher_model::{
 use super::status::Refusal;
 
 /// Returns the name of a server.
-pub(super) fn server(id: &ServerId) -> String {
+pub(crate) fn server(id: &ServerId) -> String {
     format!("servers/{id}")
 }
 
@@ -18,14 +18,14 @@ pub(super) fn server(id: &ServerId) -> String {
 ///
 /// # Errors
 /// It is none.
-pub(super) fn parse_server(field: &str, name: &str) -> Result<ServerId, Refusal> {
+pub(crate) fn parse_server(field: &str, name: &str) -> Result<ServerId, Refusal> {
     let id =
         name.strip_prefix("servers/").ok_or_else(|| Refusal::field(field, "write it as `servers/ID`"))?;
     ServerId::parse(id).map_err(|error| Refusal::field(field, error.to_string()))
 }
 
 /// Returns the name of a tenant.
-pub(super) fn tenant(id: &TenantId) -> String {
+pub(crate) fn tenant(id: &TenantId) -> String {
     format!("tenants/{id}")
 }
 
@@ -33,14 +33,14 @@ pub(super) fn tenant(id: &TenantId) -> String {
 ///
 /// # Errors
 /// It is none.
-pub(super) fn parse_tenant(field: &str, name: &str) -> Result<TenantId, Refusal> {
+pub(crate) fn parse_tenant(field: &str, name: &str) -> Result<TenantId, Refusal> {
     let id =
         name.strip_prefix("tenants/").ok_or_else(|| Refusal::field(field, "write it as `tenants/ID`"))?;
     TenantId::parse(id).map_err(|error| Refusal::field(field, error.to_string()))
 }
 
 /// Returns the name of a meeting.
-pub(super) fn meeting(key: &MeetingKey) -> String {
+pub(crate) fn meeting(key: &MeetingKey) -> String {
     let id = utf8_percent_encode(key.meeting.as_str(), NON_ALPHANUMERIC);
     format!("tenants/{}/meetings/{id}", key.tenant)
 }
@@ -49,7 +49,7 @@ pub(super) fn meeting(key: &MeetingKey) -> String {
 ///
 /// # Errors
 /// It is none.
-pub(super) fn parse_meeting(field: &str, name: &str) -> Result<MeetingKey, Refusal> {
+pub(crate) fn parse_meeting(field: &str, name: &str) -> Result<MeetingKey, Refusal> {
     let form = "write it as `tenants/TENANT/meetings/ID`, the id percent-encoded";
     let wrong = || Refusal::field(field, form);
     let (tenant, id) =
@@ -61,7 +61,7 @@ pub(super) fn parse_meeting(field: &str, name: &str) -> Result<MeetingKey, Refus
 }
 
 /// Returns the name of a zombie.
-pub(super) fn zombie(key: &ZombieKey) -> String {
+pub(crate) fn zombie(key: &ZombieKey) -> String {
     format!("{}/zombies/{}", meeting(&key.meeting), key.server)
 }
 
@@ -69,7 +69,7 @@ pub(super) fn zombie(key: &ZombieKey) -> String {
 ///
 /// # Errors
 /// It is none.
-pub(super) fn parse_zombie(field: &str, name: &str) -> Result<ZombieKey, Refusal> {
+pub(crate) fn parse_zombie(field: &str, name: &str) -> Result<ZombieKey, Refusal> {
     let form = "write it as `tenants/TENANT/meetings/ID/zombies/SERVER`, the id percent-encoded";
     let (meeting, server) = name.rsplit_once("/zombies/").ok_or_else(|| Refusal::field(field, form))?;
     let server = ServerId::parse(server).map_err(|error| Refusal::field(field, error.to_string()))?;
@@ -80,7 +80,7 @@ pub(super) fn parse_zombie(field: &str, name: &str) -> Result<ZombieKey, Refusal
 ///
 /// # Errors
 /// It is none.
-pub(super) fn parse_tenant_parent(field: &str, name: &str) -> Result<Option<TenantId>, Refusal> {
+pub(crate) fn parse_tenant_parent(field: &str, name: &str) -> Result<Option<TenantId>, Refusal> {
     match name.strip_prefix("tenants/") {
         Some("-") => Ok(None),
         Some(id) => TenantId::parse(id).map(Some).map_err(|error| Refusal::field(field, error.to_string())),

@@ -10,20 +10,20 @@ const MAX_SIZE: usize = 1000;
 
 /// Which page is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct PageRequest {
+pub(crate) struct PageRequest {
     size: usize,
     after: Option<String>,
 }
 
 /// One page.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Page<T> {
+pub(crate) struct Page<T> {
     /// What stands on it.
-    pub(super) items: Vec<T>,
+    pub(crate) items: Vec<T>,
     /// Token of the next page; empty on the last.
-    pub(super) next: String,
+    pub(crate) next: String,
     /// Length of the whole list.
-    pub(super) total: i32,
+    pub(crate) total: i32,
 }
 
 impl PageRequest {
@@ -31,7 +31,7 @@ impl PageRequest {
     ///
     /// # Errors
     /// The size is negative, or the token is not one of ours.
-    pub(super) fn parse(size: i32, token: &str) -> Result<Self, Refusal> {
+    pub(crate) fn parse(size: i32, token: &str) -> Result<Self, Refusal> {
         let size = match usize::try_from(size) {
             Err(_) => return Err(Refusal::field("page_size", "must not be negative; 0 means 100")),
             Ok(0) => DEFAULT_SIZE,
@@ -43,7 +43,7 @@ impl PageRequest {
 
     /// Cuts the page out of a list; `key` must be unique. Only the page itself is sorted out and
     /// converted, whatever the length of the list.
-    pub(super) fn cut<S, T>(
+    pub(crate) fn cut<S, T>(
         &self,
         list: impl Iterator<Item = S>,
         key: impl Fn(&S) -> String,

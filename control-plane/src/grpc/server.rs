@@ -23,14 +23,17 @@ use usher_proto::{
 use usher_runtime::{clock, tasks::Tasks, telemetry};
 
 use super::{
-    auth::Auth, callbacks::Callbacks, deliveries::DeliveryAdmin, edges::EdgeAdmin, fleet::FleetStatus,
-    hooks::HookAdmin, meetings::Meetings, placement::Placement, routing::Routing, servers::Servers,
-    tenants::Tenants,
+    auth::Auth, edges::EdgeAdmin, fleet::FleetStatus, meetings::Meetings, placement::Placement,
+    routing::Routing, servers::Servers, tenants::Tenants,
 };
 use crate::{
     engine::Engine,
+    notifications::{
+        grpc::{callbacks::Callbacks, deliveries::DeliveryAdmin, hooks::HookAdmin},
+        tasks::{callback_key::CallbackKeys, deliveries::Deliveries, hooks::Hooks},
+    },
     ports::{BbbServers, Store},
-    tasks::{callback_key::CallbackKeys, deliveries::Deliveries, edges::Edges, hooks::Hooks},
+    tasks::edges::Edges,
 };
 
 /// How often an idle connection is asked whether it is alive, and how long it may take to say so.

@@ -21,7 +21,7 @@ use usher_proto::v1::{
 };
 use usher_runtime::clock::{self, WallClock};
 
-pub(super) use self::output::{duration, timestamp};
+pub(crate) use self::output::{duration, timestamp};
 use self::{input::Update, output::View};
 use super::{deadline, etag, name, page::PageRequest, status::Refusal};
 use crate::{

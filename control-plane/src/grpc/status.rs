@@ -21,23 +21,23 @@ const DOMAIN: &str = "usher";
 
 /// A field that cannot be accepted, and what to write instead.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Violation {
+pub(crate) struct Violation {
     /// Path of the field, as in `server.url`.
-    pub(super) field: String,
+    pub(crate) field: String,
     /// What is wrong and what to do.
-    pub(super) problem: String,
+    pub(crate) problem: String,
 }
 
 impl Violation {
     /// Names a field and what is wrong with it.
-    pub(super) fn new(field: &str, problem: impl Into<String>) -> Self {
+    pub(crate) fn new(field: &str, problem: impl Into<String>) -> Self {
         Self { field: field.to_owned(), problem: problem.into() }
     }
 }
 
 /// Why a request is not answered as asked, in the words of the API.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Refusal {
+pub(crate) enum Refusal {
     /// Fields that cannot be accepted.
     Invalid(Vec<Violation>),
     /// No such resource.
@@ -82,7 +82,7 @@ pub(super) enum Refusal {
 
 impl Refusal {
     /// Refuses one field.
-    pub(super) fn field(field: &str, problem: impl Into<String>) -> Self {
+    pub(crate) fn field(field: &str, problem: impl Into<String>) -> Self {
         Self::Invalid(vec![Violation::new(field, problem)])
     }
 }
@@ -92,12 +92,12 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 impl Refusal {
     /// Refuses for a passing reason.
-    pub(super) fn retry(reason: &'static str, problem: impl Into<String>) -> Self {
+    pub(crate) fn retry(reason: &'static str, problem: impl Into<String>) -> Self {
         Self::Retry { reason, problem: problem.into(), after: RETRY_AFTER }
     }
 
     /// Says what an administrative change of a server met.
-    pub(super) fn admin(error: WriteError<AdminError>, id: &ServerId) -> Self {
+    pub(crate) fn admin(error: WriteError<AdminError>, id: &ServerId) -> Self {
         let name = format!("servers/{id}");
         match error {
             WriteError::Decision(AdminError::NotFound) => Self::NotFound { kind: "server", name },
@@ -126,7 +126,7 @@ impl Refusal {
     }
 
     /// Says what a change of a tenant met.
-    pub(super) fn tenant(error: WriteError<TenantError>, id: &TenantId) -> Self {
+    pub(crate) fn tenant(error: WriteError<TenantError>, id: &TenantId) -> Self {
         let name = format!("tenants/{id}");
         match error {
             WriteError::Decision(TenantError::NotFound) => Self::NotFound { kind: "tenant", name },
@@ -152,7 +152,7 @@ impl Refusal {
     }
 
     /// Says what superseding a meeting met.
-    pub(super) fn supersede(error: WriteError<SupersedeError>, name: String) -> Self {
+    pub(crate) fn supersede(error: WriteError<SupersedeError>, name: String) -> Self {
         match error {
             WriteError::Decision(SupersedeError::NotFound) => Self::NotFound { kind: "meeting", name },
             WriteError::Decision(SupersedeError::Online) => Self::Precondition {
@@ -170,14 +170,14 @@ impl Refusal {
     }
 
     /// Says that an id has gone to another instance than the one that was meant.
-    pub(super) fn another_instance(name: &str) -> Self {
+    pub(crate) fn another_instance(name: &str) -> Self {
         Self::Conflict(format!(
             "`{name}` is another meeting by now; nothing was done: look at it and ask again"
         ))
     }
 
     /// Says why a meeting was not placed.
-    pub(super) fn place(error: WriteError<NoPlace>) -> Self {
+    pub(crate) fn place(error: WriteError<NoPlace>) -> Self {
         let lasting =
             |reason| Self::Precondition { reason, subject: "key".into(), problem: error.to_string() };
         let reason = match &error {
@@ -200,7 +200,7 @@ impl Refusal {
     }
 
     /// Says why nothing was written.
-    pub(super) fn written<E: std::fmt::Display>(error: WriteError<E>) -> Self {
+    pub(crate) fn written<E: std::fmt::Display>(error: WriteError<E>) -> Self {
         match error {
             WriteError::Store(error) => Self::store(&error),
             WriteError::Deadline => Self::Deadline("the store did not take it by the deadline".into()),
@@ -209,7 +209,7 @@ impl Refusal {
     }
 
     /// Says what the store met. The caller may repeat the request: every one is idempotent.
-    pub(super) fn store(error: &StoreError) -> Self {
+    pub(crate) fn store(error: &StoreError) -> Self {
         let reason = match error {
             StoreError::Unavailable(_) => "STORE_UNAVAILABLE",
             StoreError::Unknown(_) => "STORE_ANSWER_LOST",

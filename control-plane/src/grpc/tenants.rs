@@ -19,7 +19,8 @@ use self::{input::Update, output::View};
 use super::{deadline, etag, name, page::PageRequest, status::Refusal};
 use crate::{
     core::lifecycle::TenantError,
-    tasks::{admin::Admin, fleet_handle::FleetHandle, hooks::Hooks},
+    notifications::tasks::hooks::Hooks,
+    tasks::{admin::Admin, fleet_handle::FleetHandle},
 };
 
 /// The service.

@@ -4,18 +4,18 @@ use prometheus_client::encoding::EncodeLabelSet;
 
 /// Label `outcome`; its values are bounded, as they are written in the code.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(super) struct OutcomeLabel {
+pub(crate) struct OutcomeLabel {
     outcome: &'static str,
 }
 
 impl OutcomeLabel {
     /// Labels what came out so.
-    pub(super) fn new(outcome: &'static str) -> Self {
+    pub(crate) fn new(outcome: &'static str) -> Self {
         Self { outcome }
     }
 }
 
 /// Returns a number as gauges hold it.
-pub(super) fn whole(number: impl TryInto<i64>) -> i64 {
+pub(crate) fn whole(number: impl TryInto<i64>) -> i64 {
     number.try_into().unwrap_or(i64::MAX)
 }

@@ -19,7 +19,7 @@ use usher_model::{
 use usher_proto::store as pb;
 
 use self::unknown::Unknown;
-pub(super) use self::unknown::fields as unknown_fields;
+pub(crate) use self::unknown::fields as unknown_fields;
 use super::keys::{self, KeyError};
 use crate::{
     core::{

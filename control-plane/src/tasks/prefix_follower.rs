@@ -20,7 +20,7 @@ type Changes = BoxStream<'static, Result<Batch, WatchError>>;
 
 /// What the store has told.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum News {
+pub(crate) enum News {
     /// Everything that stands now: whatever was known before and is not in it is gone.
     All(Listing),
     /// What has changed since.
@@ -38,7 +38,7 @@ enum Stage {
 }
 
 /// Follows one prefix.
-pub(super) struct PrefixFollower {
+pub(crate) struct PrefixFollower {
     store: Arc<dyn Store>,
     prefix: &'static str,
     backoff: Backoff,
@@ -47,7 +47,7 @@ pub(super) struct PrefixFollower {
 
 impl PrefixFollower {
     /// Begins with a reading of everything below `prefix`, at once.
-    pub(super) fn new(store: Arc<dyn Store>, prefix: &'static str) -> Self {
+    pub(crate) fn new(store: Arc<dyn Store>, prefix: &'static str) -> Self {
         let backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(5));
         Self { store, prefix, backoff, stage: Stage::Pausing(clock::now()) }
     }
@@ -57,7 +57,7 @@ impl PrefixFollower {
     /// # Cancel safety
     /// Dropped before it returns, it goes on where it was when it is called again: a caller that has
     /// other things to do as well hears everything.
-    pub(super) async fn next(&mut self) -> News {
+    pub(crate) async fn next(&mut self) -> News {
         loop {
             match &mut self.stage {
                 Stage::Pausing(until) => {

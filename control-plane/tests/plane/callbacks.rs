@@ -5,10 +5,14 @@ use std::{sync::Arc, time::Duration};
 use tonic::{Code, transport::Channel};
 use usher_bbb::secret::Secret;
 use usher_control_plane::{
-    application_client::{ApplicationClient, LeadsHome},
-    core::delivery::{Form, Outcome, address::Allowed},
-    ports::{Applications, Delivered, Parcel, Store, Txn, Write},
-    store::{deliveries::KEY, embedded::EmbeddedStore},
+    notifications::{
+        application_client::{ApplicationClient, LeadsHome},
+        ports::{Applications, Delivered, Parcel},
+        rules::delivery::{Form, Outcome, address::Allowed},
+        store::deliveries::KEY,
+    },
+    ports::{Store, Txn, Write},
+    store::embedded::EmbeddedStore,
 };
 use usher_harness::application::Application;
 use usher_proto::v1::{

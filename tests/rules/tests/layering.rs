@@ -1,5 +1,6 @@
 //! Dependencies point one way: `common/bbb` ← `common/model` ← `common/runtime`, `proto` ← `control-plane`, `edge-proxy` ← `cli`; inside a crate,
-//! `core` ← `ports` ← adapters and tasks ← `app`.
+//! `core` ← `ports` ← adapters and tasks ← `app`. `notifications` repeats these layers inside itself; of
+//! the rest of the control plane only `grpc/server`, the two services that show its figures, and `app` know it.
 
 use usher_rules::{read, sources};
 
@@ -42,11 +43,71 @@ fn crates_depend_one_way() {
 
 /// The modules that the inner layers may not name: (files, modules of their own crate).
 const INWARDS: &[(&str, &[&str])] = &[
-    ("/src/core", &["ports::Store", "store", "tasks", "grpc", "engine", "app", "ops", "bbb_client"]),
-    ("/src/ports", &["store", "tasks", "grpc", "engine", "app", "ops", "bbb_client"]),
-    ("control-plane/src/store", &["tasks", "grpc", "engine", "app", "ops", "bbb_client"]),
-    ("control-plane/src/tasks", &["grpc", "engine", "app"]),
-    ("control-plane/src/engine", &["grpc", "app", "bbb_client"]),
+    (
+        "/src/core",
+        &["ports::Store", "store", "tasks", "grpc", "engine", "app", "ops", "bbb_client", "notifications"],
+    ),
+    ("/src/ports", &["store", "tasks", "grpc", "engine", "app", "ops", "bbb_client", "notifications"]),
+    ("control-plane/src/store", &["tasks", "grpc", "engine", "app", "ops", "bbb_client", "notifications"]),
+    ("control-plane/src/tasks", &["grpc", "engine", "app", "notifications"]),
+    ("control-plane/src/ops", &["grpc", "engine", "app", "notifications"]),
+    ("control-plane/src/engine", &["grpc", "app", "bbb_client", "notifications"]),
+    (
+        "control-plane/src/notifications/rules",
+        &[
+            "ports",
+            "store",
+            "tasks",
+            "grpc",
+            "engine",
+            "app",
+            "ops",
+            "bbb_client",
+            "notifications::application_client",
+            "notifications::grpc",
+            "notifications::metrics",
+            "notifications::ports",
+            "notifications::store",
+            "notifications::tasks",
+        ],
+    ),
+    (
+        "control-plane/src/notifications/ports",
+        &[
+            "store",
+            "tasks",
+            "grpc",
+            "engine",
+            "app",
+            "ops",
+            "bbb_client",
+            "notifications::application_client",
+            "notifications::grpc",
+            "notifications::metrics",
+            "notifications::store",
+            "notifications::tasks",
+        ],
+    ),
+    (
+        "control-plane/src/notifications/store",
+        &[
+            "tasks",
+            "grpc",
+            "engine",
+            "app",
+            "ops",
+            "bbb_client",
+            "notifications::application_client",
+            "notifications::grpc",
+            "notifications::metrics",
+            "notifications::tasks",
+        ],
+    ),
+    (
+        "control-plane/src/notifications/tasks",
+        &["grpc", "engine", "app", "bbb_client", "notifications::application_client", "notifications::grpc"],
+    ),
+    ("control-plane/src/notifications/grpc", &["engine", "app", "notifications::application_client"]),
     ("/src/core", &["control", "upstream", "server"]),
     ("edge-proxy/src/upstream", &["server", "app"]),
 ];

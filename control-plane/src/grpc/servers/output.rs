@@ -69,12 +69,12 @@ fn count(count: usize) -> u32 {
 }
 
 /// Converts milliseconds since 1970.
-pub(in crate::grpc) fn timestamp(millis: i64) -> prost_types::Timestamp {
+pub(crate) fn timestamp(millis: i64) -> prost_types::Timestamp {
     let nanos = i32::try_from(millis.rem_euclid(1000) * 1_000_000).unwrap_or(0);
     prost_types::Timestamp { seconds: millis.div_euclid(1000), nanos }
 }
 
 /// Converts a duration; one of centuries becomes the longest there is.
-pub(in crate::grpc) fn duration(duration: Duration) -> prost_types::Duration {
+pub(crate) fn duration(duration: Duration) -> prost_types::Duration {
     prost_types::Duration::try_from(duration).unwrap_or(prost_types::Duration { seconds: i64::MAX, nanos: 0 })
 }

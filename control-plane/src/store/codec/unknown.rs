@@ -38,7 +38,7 @@ impl Unknown {
 
 /// Returns the fields of an encoded message whose numbers are above `known`, as they stand.
 /// Bytes that are no message have none.
-pub(in crate::store) fn fields(value: &[u8], known: u32) -> Bytes {
+pub(crate) fn fields(value: &[u8], known: u32) -> Bytes {
     let mut kept = BytesMut::new();
     let mut rest = value;
     while rest.has_remaining() {

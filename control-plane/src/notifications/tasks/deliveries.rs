@@ -12,15 +12,17 @@ use usher_runtime::clock::WallClock;
 
 use self::book::Book;
 pub use self::{book::Shown, courier::Courier};
-use super::leadership::Leadership;
 use crate::{
-    core::{
-        delivery::{Delivery, DeliveryId, Form},
-        hooks::HookId,
+    notifications::{
+        metrics::deliveries::DeliveryMetrics,
+        rules::{
+            delivery::{Delivery, DeliveryId, Form},
+            hooks::HookId,
+        },
+        store::deliveries::{decode, encode, path},
     },
-    ops::delivery_metrics::DeliveryMetrics,
     ports::{Guard, Store, StoreError, Txn, Verdict, Write},
-    store::deliveries::{decode, encode, path},
+    tasks::leadership::Leadership,
 };
 
 /// Events that are written at once, bytes: etcd takes 1.5 MiB.
@@ -223,9 +225,9 @@ pub struct CourierParts {
     /// The deliveries.
     pub deliveries: Deliveries,
     /// The applications.
-    pub applications: Arc<dyn crate::ports::Applications>,
+    pub applications: Arc<dyn crate::notifications::ports::Applications>,
     /// Knows the tenants' secrets.
-    pub fleet: super::fleet_handle::FleetHandle,
+    pub fleet: crate::tasks::fleet_handle::FleetHandle,
     /// Knows what deliveries are marked by.
     pub keys: super::callback_key::CallbackKeys,
     /// Whether this replica delivers.

@@ -13,11 +13,14 @@ use usher_runtime::{clock, tasks::Tasks};
 
 use super::{CourierParts, Deliveries};
 use crate::{
-    core::delivery::{Delivery, DeliveryId, Limits, Next, Outcome, Queue, Work},
-    ports::{Applications, Batch, Change, Delivered, Entry, Guard, Listing, Parcel, Txn, Verdict, Write},
-    store::deliveries::{PREFIX, encode, path},
+    notifications::{
+        ports::{Applications, Delivered, Parcel},
+        rules::delivery::{Delivery, DeliveryId, Limits, Next, Outcome, Queue, Work},
+        store::deliveries::{PREFIX, encode, path},
+        tasks::callback_key::CallbackKeys,
+    },
+    ports::{Batch, Change, Entry, Guard, Listing, Txn, Verdict, Write},
     tasks::{
-        callback_key::CallbackKeys,
         fleet_handle::FleetHandle,
         leadership::Leadership,
         prefix_follower::{News, PrefixFollower},

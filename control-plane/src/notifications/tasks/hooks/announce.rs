@@ -13,7 +13,7 @@ use usher_model::{
 use usher_runtime::clock;
 
 use super::Hooks;
-use crate::core::hooks::keeper::Wish;
+use crate::notifications::rules::hooks::keeper::Wish;
 
 /// Longest time an application is kept waiting for servers.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);

@@ -9,9 +9,11 @@ use tracing::error;
 use usher_model::{id::TenantId, meeting::MeetingKey};
 
 use crate::{
-    core::hooks::{HookId, Registration, keeper::Wish},
+    notifications::{
+        rules::hooks::{HookId, Registration, keeper::Wish},
+        store::hooks::{decode, id_of},
+    },
     ports::{Change, Listing},
-    store::hooks::{decode, id_of},
 };
 
 #[derive(Debug, Default)]

@@ -19,9 +19,9 @@ use usher_model::{
 };
 use usher_runtime::pending::Pending;
 
-use crate::{
-    core::delivery::{Form, Outcome, address::Allowed, target},
+use crate::notifications::{
     ports::{Applications, Delivered, Parcel},
+    rules::delivery::{Form, Outcome, address::Allowed, target},
 };
 
 /// Longest time to connect.

@@ -13,10 +13,12 @@ use usher_model::{
 };
 use usher_proto::store as pb;
 
-use super::codec::{ValueError, unknown_fields};
-use crate::core::{
-    delivery::{Delivery, DeliveryId, Form},
-    hooks::HookId,
+use crate::{
+    notifications::rules::{
+        delivery::{Delivery, DeliveryId, Form},
+        hooks::HookId,
+    },
+    store::codec::{ValueError, unknown_fields},
 };
 
 /// Where deliveries stand.

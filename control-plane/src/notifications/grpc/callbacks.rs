@@ -11,32 +11,33 @@ use usher_proto::v1::{
 };
 use usher_runtime::{clock, tasks::Tasks};
 
-use super::{deadline, status::Refusal};
 use crate::{
-    core::delivery::{Delivery, DeliveryId, Form},
-    tasks::{
-        callback_key::CallbackKeys,
-        deliveries::{Deliveries, DeliveryError},
-        fleet_handle::FleetHandle,
-        poll_asks::PollAsks,
+    grpc::{deadline, status::Refusal},
+    notifications::{
+        rules::delivery::{Delivery, DeliveryId, Form},
+        tasks::{
+            callback_key::CallbackKeys,
+            deliveries::{Deliveries, DeliveryError},
+        },
     },
+    tasks::{fleet_handle::FleetHandle, poll_asks::PollAsks},
 };
 
 /// Longest time a poll that an end callback asked for may take.
 const POLL_WITHIN: Duration = Duration::from_secs(15);
 
 /// The service.
-pub(super) struct Callbacks {
+pub(crate) struct Callbacks {
     /// Where callbacks wait.
-    pub(super) deliveries: Deliveries,
+    pub(crate) deliveries: Deliveries,
     /// Seals their addresses.
-    pub(super) keys: CallbackKeys,
+    pub(crate) keys: CallbackKeys,
     /// Knows where meetings live.
-    pub(super) fleet: FleetHandle,
+    pub(crate) fleet: FleetHandle,
     /// Has a server polled that says that a meeting is over.
-    pub(super) polls: PollAsks,
+    pub(crate) polls: PollAsks,
     /// Owns those polls.
-    pub(super) tasks: Tasks,
+    pub(crate) tasks: Tasks,
 }
 
 #[tonic::async_trait]
@@ -133,7 +134,7 @@ fn delivery(
 }
 
 /// Says why a delivery is not what was asked for.
-pub(super) fn refusal(error: DeliveryError) -> Refusal {
+pub(crate) fn refusal(error: DeliveryError) -> Refusal {
     match error {
         DeliveryError::Store(error) => Refusal::store(&error),
         DeliveryError::Full(_) => Refusal::retry("TOO_MANY_DELIVERIES", error.to_string()),
@@ -155,7 +156,7 @@ fn kind_of(kind: v1::CallbackKind) -> Option<CallbackKind> {
 }
 
 /// Returns a kind as the wire names it.
-pub(super) fn kind_on_wire(kind: CallbackKind) -> v1::CallbackKind {
+pub(crate) fn kind_on_wire(kind: CallbackKind) -> v1::CallbackKind {
     match kind {
         CallbackKind::Ended => v1::CallbackKind::Ended,
         CallbackKind::EndedMeta => v1::CallbackKind::EndedMeta,

@@ -24,20 +24,18 @@ pub use self::{
 use super::{
     callback_key::CallbackKeys,
     deliveries::{Deliveries, DeliveryError},
-    fleet_handle::FleetHandle,
-    own_targets::OwnTargets,
 };
 use crate::{
-    core::{
-        hooks::{HookId, Registration, Unfit, keeper::Wish},
-        plan::Key,
+    core::plan::Key,
+    notifications::{
+        metrics::hooks::HookMetrics,
+        ports::ServerHooks,
+        rules::hooks::{HookId, Registration, Unfit, keeper::Wish},
+        store::hooks::{PREFIX, decode, encode, id_of, path, prefix_of},
     },
-    ops::hook_metrics::HookMetrics,
-    ports::{Guard, ServerHooks, Store, StoreError, Txn, Verdict, Write},
-    store::{
-        hooks::{PREFIX, decode, encode, id_of, path, prefix_of},
-        keys,
-    },
+    ports::{Guard, Store, StoreError, Txn, Verdict, Write},
+    store::keys,
+    tasks::{fleet_handle::FleetHandle, own_targets::OwnTargets},
 };
 
 /// How often a registration is decided anew because somebody else wrote in between.

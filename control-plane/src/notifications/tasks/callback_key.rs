@@ -14,10 +14,10 @@ use usher_bbb::secret::Secret;
 use usher_model::callback::CallbackKey;
 use usher_runtime::clock;
 
-use super::{backoff::Backoff, fleet_handle::FleetHandle};
 use crate::{
+    notifications::store::deliveries::{KEY, decode_key, encode_key},
     ports::{Guard, Store, StoreError, Txn, Write},
-    store::deliveries::{KEY, decode_key, encode_key},
+    tasks::{backoff::Backoff, fleet_handle::FleetHandle},
 };
 
 /// How often the store is looked into although nothing says that it lost the key.

@@ -6,8 +6,10 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use super::labels::{OutcomeLabel, whole};
-use crate::core::hooks::keeper::Outcome;
+use crate::{
+    notifications::rules::hooks::keeper::Outcome,
+    ops::labels::{OutcomeLabel, whole},
+};
 
 /// Label `state`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]

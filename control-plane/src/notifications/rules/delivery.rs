@@ -22,12 +22,11 @@ mod queue;
 use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+pub use queue::{Limits, Next, Outcome, Queue, Seen, Work};
 use url::Url;
 use usher_model::{callback::CallbackKind, id::ServerId, meeting::MeetingKey};
 
-use crate::core::hooks::HookId;
-
-pub use queue::{Limits, Next, Outcome, Queue, Seen, Work};
+use crate::notifications::rules::hooks::HookId;
 
 /// Names a delivery: 32 hexadecimal digits that follow from what is delivered.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -11,17 +11,20 @@ use usher_proto::v1::{
     hook_service_server::HookService,
 };
 
-use super::{callbacks, deadline, name, page::PageRequest, servers::timestamp, status::Refusal};
+use super::callbacks;
 use crate::{
-    core::{
-        delivery::target,
-        hooks::{HookId, Registration},
+    grpc::{deadline, name, page::PageRequest, servers::timestamp, status::Refusal},
+    notifications::{
+        rules::{
+            delivery::target,
+            hooks::{HookId, Registration},
+        },
+        tasks::hooks::{Arrival, HookError, Hooks},
     },
-    tasks::hooks::{Arrival, HookError, Hooks},
 };
 
 /// The service.
-pub(super) struct HookAdmin(pub(super) Hooks);
+pub(crate) struct HookAdmin(pub(crate) Hooks);
 
 #[tonic::async_trait]
 impl HookService for HookAdmin {
@@ -113,7 +116,7 @@ async fn within<T>(
 }
 
 /// Says why a hook is not what was asked for; `name` is what was named.
-pub(super) fn refusal(error: HookError, name: String) -> Refusal {
+pub(crate) fn refusal(error: HookError, name: String) -> Refusal {
     let problem = error.to_string();
     match error {
         HookError::Store(error) => Refusal::store(&error),

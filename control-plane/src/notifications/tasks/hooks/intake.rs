@@ -10,8 +10,9 @@ use usher_model::{
 };
 
 use super::{HookError, Hooks};
-use crate::{
-    core::{
+use crate::notifications::{
+    metrics::hooks::Fate,
+    rules::{
         delivery::{Delivery, DeliveryId, Form},
         hooks::{
             HookId, Registration, Whose, Words, delivery_of,
@@ -19,7 +20,6 @@ use crate::{
             in_own_words, whose,
         },
     },
-    ops::hook_metrics::Fate,
 };
 
 /// How long an event waits for what would tell whose it is.

@@ -9,8 +9,10 @@ use prometheus_client::{
 };
 use usher_model::callback::CallbackKind;
 
-use super::labels::{OutcomeLabel, whole};
-use crate::core::delivery::Outcome;
+use crate::{
+    notifications::rules::delivery::Outcome,
+    ops::labels::{OutcomeLabel, whole},
+};
 
 /// Label `kind`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]

@@ -8,17 +8,16 @@ mod whose;
 
 use std::{fmt, sync::Arc};
 
+pub use mapping::{Words, in_own_words};
 use sha2::{Digest as _, Sha256};
 use url::Url;
 use usher_model::{
     id::{MeetingId, TenantId},
     meeting::MeetingKey,
 };
-
-pub use mapping::{Words, in_own_words};
 pub use whose::{Whose, whose};
 
-use crate::core::delivery::DeliveryId;
+use crate::notifications::rules::delivery::DeliveryId;
 
 /// Longest address, bytes; it is stored with every event that waits.
 const URL_MAX: usize = 2048;

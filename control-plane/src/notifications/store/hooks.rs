@@ -6,8 +6,10 @@ use prost::Message;
 use usher_model::id::{MeetingId, TenantId};
 use usher_proto::store as pb;
 
-use super::codec::ValueError;
-use crate::core::hooks::{HookId, Registration};
+use crate::{
+    notifications::rules::hooks::{HookId, Registration},
+    store::codec::ValueError,
+};
 
 /// Where registrations stand.
 pub const PREFIX: &str = "hooks/";

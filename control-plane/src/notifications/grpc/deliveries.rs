@@ -8,20 +8,22 @@ use usher_proto::v1::{
     delivery_service_server::DeliveryService,
 };
 
-use super::{
-    callbacks::{kind_on_wire, refusal},
-    name,
-    page::PageRequest,
-    servers::{duration, timestamp},
-    status::Refusal,
-};
+use super::callbacks::{kind_on_wire, refusal};
 use crate::{
-    core::delivery::{DeliveryId, target},
-    tasks::deliveries::{Deliveries, DeliveryError, Shown},
+    grpc::{
+        name,
+        page::PageRequest,
+        servers::{duration, timestamp},
+        status::Refusal,
+    },
+    notifications::{
+        rules::delivery::{DeliveryId, target},
+        tasks::deliveries::{Deliveries, DeliveryError, Shown},
+    },
 };
 
 /// The service.
-pub(super) struct DeliveryAdmin(pub(super) Deliveries);
+pub(crate) struct DeliveryAdmin(pub(crate) Deliveries);
 
 #[tonic::async_trait]
 impl DeliveryService for DeliveryAdmin {

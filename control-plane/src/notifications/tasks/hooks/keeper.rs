@@ -18,12 +18,13 @@ use usher_runtime::{clock, tasks::Tasks};
 
 use super::Hooks;
 use crate::{
-    core::{
-        fleet::FleetServer,
-        hooks::keeper::{Keeper, Outcome, Step, Subject, Wish, plan},
+    core::fleet::FleetServer,
+    notifications::{
+        ports::ServerHooks,
+        rules::hooks::keeper::{Keeper, Outcome, Step, Subject, Wish, plan},
+        store::hooks::PREFIX,
     },
-    ports::{CallError, ServerHooks},
-    store::hooks::PREFIX,
+    ports::CallError,
     tasks::{
         leadership::Leadership,
         prefix_follower::{News, PrefixFollower},

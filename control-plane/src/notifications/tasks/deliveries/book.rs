@@ -10,12 +10,14 @@ use tracing::error;
 use usher_model::id::TenantId;
 
 use crate::{
-    core::{
-        delivery::{Delivery, DeliveryId, Seen},
-        hooks::HookId,
+    notifications::{
+        rules::{
+            delivery::{Delivery, DeliveryId, Seen},
+            hooks::HookId,
+        },
+        store::deliveries::{decode, id_of},
     },
     ports::Entry,
-    store::deliveries::{decode, id_of},
 };
 
 /// One delivery as it is shown.

@@ -1,0 +1,4 @@
+//! Metrics of notifications.
+
+pub mod deliveries;
+pub mod hooks;

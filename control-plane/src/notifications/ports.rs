@@ -1,0 +1,61 @@
+//! The outside of notifications: the applications, and the webhooks of BBB servers.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use usher_bbb::{parse::ListedHook, secret::Secret};
+use usher_model::server::Server;
+
+use super::rules::delivery::{Form, Outcome};
+use crate::ports::CallError;
+
+/// A callback as it goes to its application.
+#[derive(Clone)]
+pub struct Parcel {
+    /// Where to.
+    pub url: String,
+    /// In which form.
+    pub form: Form,
+    /// What it says.
+    pub body: Bytes,
+    /// What it may be signed with, in the order of preference.
+    pub secrets: Vec<Secret>,
+    /// What the wall clock says, milliseconds since 1970.
+    pub now_ms: i64,
+    /// By which the fleet knows its own deliveries; empty where the key it is made of is not known.
+    pub mark: String,
+}
+
+impl std::fmt::Debug for Parcel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Parcel").field("form", &self.form).finish_non_exhaustive()
+    }
+}
+
+/// What an application, or the way to it, said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivered {
+    /// What that means.
+    pub outcome: Outcome,
+    /// Why, where it was not taken; never a secret or an address.
+    pub reason: String,
+}
+
+/// The applications, as far as callbacks go.
+#[async_trait]
+pub trait Applications: Send + Sync + 'static {
+    /// Tries to deliver a callback, once, by a deadline of its own.
+    async fn deliver(&self, parcel: &Parcel) -> Delivered;
+}
+
+/// The webhooks of BBB servers.
+#[async_trait]
+pub trait ServerHooks: Send + Sync + 'static {
+    /// Asks for every hook, ours and others' (`hooks/list`).
+    async fn hooks(&self, server: &Server) -> Result<Vec<ListedHook>, CallError>;
+
+    /// Registers an address for all meetings; one that has a hook keeps that.
+    async fn create_hook(&self, server: &Server, url: &str, raw: bool) -> Result<(), CallError>;
+
+    /// Takes a hook out by its id there; one that is gone is taken out.
+    async fn destroy_hook(&self, server: &Server, id: &str) -> Result<(), CallError>;
+}

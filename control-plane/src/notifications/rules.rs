@@ -1,0 +1,4 @@
+//! Decisions about deliveries and webhooks; as pure as `core`.
+
+pub mod delivery;
+pub mod hooks;
