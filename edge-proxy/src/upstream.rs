@@ -21,7 +21,6 @@ use tokio::time::Instant;
 use tracing::instrument;
 use usher_bbb::{call::ApiCall, parse};
 use usher_model::{id::ServerId, routing::ServerRoute};
-use usher_proto::v1::FailureKind;
 use usher_runtime::{pending::Pending, telemetry};
 
 pub use connector::ConnectorError;
@@ -29,7 +28,10 @@ pub use outcome::{Answer, CallError, is_our_fault};
 pub use passive::PassiveReports;
 pub use shared::SharedReads;
 
-use crate::core::{evidence::Caller, resign::Outgoing};
+use crate::core::{
+    evidence::{Caller, FailureKind},
+    resign::Outgoing,
+};
 
 /// Largest answer that is read, in bytes.
 const ANSWER_MAX: usize = 32 << 20;

@@ -10,10 +10,11 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Response, Status};
 use tracing::{debug, warn};
 use usher_bbb::secret::Secret;
-use usher_model::callback::CallbackKey;
+use usher_model::callback::{CallbackKey, CallbackKind, CallbackState};
 use usher_proto::v1::{self, callback_service_client::CallbackServiceClient as Client};
 
 use super::planes::{Connection, Planes};
+use crate::core::callbacks::{Form, Received, delivery_id};
 
 /// Longest wait for one control plane to write a callback.
 const ACCEPT_TIMEOUT: Duration = Duration::from_secs(6);
@@ -134,9 +135,11 @@ impl CallbackPlanes {
     /// It may or may not have been written; handed over again it is written once.
     pub async fn accept(
         &self,
-        request: &v1::AcceptCallbackRequest,
+        state: &CallbackState,
+        received: Received,
         deadline: Instant,
     ) -> Result<(), HandOverError> {
+        let request = accept_request(state, received);
         loop {
             for index in 0..self.planes.len() {
                 let left = deadline.saturating_duration_since(Instant::now());
@@ -163,5 +166,30 @@ impl CallbackPlanes {
 
     fn client(&self, index: usize) -> Client<Connection> {
         Client::new(self.planes.nth(index).connection.clone()).max_encoding_message_size(MAX_REQUEST)
+    }
+}
+
+fn accept_request(state: &CallbackState, received: Received) -> v1::AcceptCallbackRequest {
+    let kind = match state.kind {
+        CallbackKind::Ended => v1::CallbackKind::Ended,
+        CallbackKind::EndedMeta => v1::CallbackKind::EndedMeta,
+        CallbackKind::RecordingReady => v1::CallbackKind::RecordingReady,
+        CallbackKind::Analytics => v1::CallbackKind::Analytics,
+        CallbackKind::Other => v1::CallbackKind::Other,
+        CallbackKind::Webhook => v1::CallbackKind::Webhook,
+    };
+    let form = match received.form {
+        Form::Get => v1::CallbackForm::Get,
+        Form::SignedForm => v1::CallbackForm::SignedForm,
+        Form::BearerJson => v1::CallbackForm::BearerJson,
+    };
+    v1::AcceptCallbackRequest {
+        id: delivery_id(state, &received),
+        key: Some((&state.meeting).into()),
+        server_id: state.server.to_string(),
+        kind: kind.into(),
+        form: form.into(),
+        url: received.url,
+        body: received.body.into(),
     }
 }

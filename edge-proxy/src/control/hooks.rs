@@ -4,7 +4,10 @@ use std::time::{Duration, Instant};
 
 use tonic::{Code, Response, Status};
 use tracing::{debug, warn};
-use usher_model::id::TenantId;
+use usher_model::{
+    callback::webhook::Posted,
+    id::{MeetingId, ServerId, TenantId},
+};
 use usher_proto::v1::{self, hook_service_client::HookServiceClient as Client};
 
 use super::{
@@ -38,6 +41,46 @@ pub enum HookError {
     Unavailable,
 }
 
+/// A hook that an application registers.
+#[derive(Debug, Clone)]
+pub struct HookRegistration {
+    /// The address that receives the events.
+    pub callback_url: String,
+    /// The meeting that the hook is for; `None` for all meetings of the tenant.
+    pub meeting: Option<MeetingId>,
+    /// The events that the hook is for, in lower case; empty for all events.
+    pub event_ids: Vec<String>,
+    /// Whether events are delivered as they are on the servers' bus, and not mapped.
+    pub raw: bool,
+}
+
+/// A hook that is registered.
+#[derive(Debug, Clone)]
+pub struct TenantHook {
+    /// The id, unique within the tenant.
+    pub id: String,
+    /// The address that receives the events.
+    pub callback_url: String,
+    /// The meeting that the hook is for, as the application wrote it; `None` for all meetings.
+    pub meeting_id: Option<String>,
+    /// The events that the hook is for; empty for all events.
+    pub event_ids: Vec<String>,
+    /// Whether events are delivered as they are on the servers' bus, and not mapped.
+    pub raw: bool,
+}
+
+impl From<v1::Hook> for TenantHook {
+    fn from(hook: v1::Hook) -> Self {
+        Self {
+            id: hook.name.rsplit('/').next().unwrap_or_default().to_owned(),
+            callback_url: hook.callback_url,
+            meeting_id: Some(hook.meeting_id).filter(|id| !id.is_empty()),
+            event_ids: hook.event_ids,
+            raw: hook.raw,
+        }
+    }
+}
+
 /// The client.
 #[derive(Debug, Clone)]
 pub struct HookPlanes(Planes);
@@ -55,23 +98,30 @@ impl HookPlanes {
     pub async fn create(
         &self,
         tenant: &TenantId,
-        hook: v1::Hook,
+        hook: HookRegistration,
         deadline: Instant,
-    ) -> Result<(v1::Hook, bool), HookError> {
+    ) -> Result<(TenantHook, bool), HookError> {
+        let hook = v1::Hook {
+            callback_url: hook.callback_url,
+            meeting_id: hook.meeting.map(|id| id.to_string()).unwrap_or_default(),
+            event_ids: hook.event_ids,
+            raw: hook.raw,
+            ..v1::Hook::default()
+        };
         let request = v1::CreateHookRequest { parent: format!("tenants/{tenant}"), hook: Some(hook) };
         let call = |mut client: Client<Connection>| {
             let request = request.clone();
             async move { client.create_hook(request).await }
         };
         let created = self.ask(call, deadline).await?.into_inner();
-        Ok((created.hook.unwrap_or_default(), created.existing))
+        Ok((created.hook.unwrap_or_default().into(), created.existing))
     }
 
     /// Returns the hooks of a tenant.
     ///
     /// # Errors
     /// No control plane answers.
-    pub async fn list(&self, tenant: &TenantId, deadline: Instant) -> Result<Vec<v1::Hook>, HookError> {
+    pub async fn list(&self, tenant: &TenantId, deadline: Instant) -> Result<Vec<TenantHook>, HookError> {
         let (mut all, mut page_token) = (Vec::new(), String::new());
         loop {
             let request = v1::ListHooksRequest {
@@ -85,7 +135,7 @@ impl HookPlanes {
                 async move { client.list_hooks(request).await }
             };
             let page = self.ask(call, deadline).await?.into_inner();
-            all.extend(page.hooks);
+            all.extend(page.hooks.into_iter().map(TenantHook::from));
             page_token = page.next_page_token;
             if page_token.is_empty() {
                 return Ok(all);
@@ -113,9 +163,18 @@ impl HookPlanes {
     /// Some of it may or may not have been written; handed over again it is written once.
     pub async fn accept(
         &self,
-        request: &v1::AcceptEventsRequest,
+        server: &ServerId,
+        raw: bool,
+        posted: Posted,
         deadline: Instant,
     ) -> Result<(), HandOverError> {
+        let request = v1::AcceptEventsRequest {
+            server_id: server.to_string(),
+            raw,
+            events: posted.events,
+            timestamp: posted.timestamp,
+            domain: posted.domain,
+        };
         loop {
             let call = |mut client: Client<Connection>| {
                 let request = request.clone();

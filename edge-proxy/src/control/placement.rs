@@ -32,7 +32,11 @@ use usher_proto::{
 };
 
 use super::planes::{Connection, Planes};
-use crate::core::{evidence::Evidence, pace::Pace, rules::Wishes};
+use crate::core::{
+    evidence::{Evidence, FailureKind},
+    pace::Pace,
+    rules::Wishes,
+};
 
 /// Longest wait for one control plane to place: it may hold a create back for up to 5 s (F5).
 const PLACE_TIMEOUT: Duration = Duration::from_secs(8);
@@ -82,6 +86,23 @@ pub struct Placed {
     pub is_ours: bool,
     /// Where the store stands.
     pub revision: Option<Revision>,
+}
+
+/// A create that a server has answered with success.
+#[derive(Debug, Clone)]
+pub struct CreateConfirmation {
+    /// The meeting.
+    pub meeting: MeetingKey,
+    /// The server that made it.
+    pub server: ServerId,
+    /// The token of the placement; empty if the record existed before this create.
+    pub token: String,
+    /// The internal id of the instance, as the server wrote it.
+    pub internal_id: String,
+    /// The time of the create by the server's clock, in milliseconds since 1970.
+    pub create_time_ms: i64,
+    /// Whether the server made a breakout room.
+    pub breakout: bool,
 }
 
 /// A meeting that was looked up.
@@ -173,7 +194,15 @@ impl Placement {
     /// # Errors
     /// No control plane answers.
     #[instrument(name = "ConfirmMeeting", level = "info", skip_all, err(level = "debug"))]
-    pub async fn confirm(&self, request: v1::ConfirmMeetingRequest) -> Result<bool, PlacementError> {
+    pub async fn confirm(&self, created: &CreateConfirmation) -> Result<bool, PlacementError> {
+        let request = v1::ConfirmMeetingRequest {
+            key: Some((&created.meeting).into()),
+            server_id: created.server.to_string(),
+            token: created.token.clone(),
+            internal_id: created.internal_id.clone(),
+            create_time_ms: created.create_time_ms,
+            breakout: created.breakout,
+        };
         let answer = self
             .ask(Haste::Hedged, REPORT_TIMEOUT, async |mut plane| {
                 plane.confirm_meeting(request.clone()).await
@@ -265,13 +294,13 @@ impl Placement {
     pub async fn report_failure(
         &self,
         server: &ServerId,
-        kind: v1::FailureKind,
+        kind: FailureKind,
         call: &str,
         evidence: &Evidence,
     ) -> Result<(), PlacementError> {
         let request = v1::ReportFailureRequest {
             server_id: server.to_string(),
-            kind: kind.into(),
+            kind: failure_kind(kind).into(),
             call: call.to_owned(),
             failed_callers: evidence
                 .callers
@@ -352,6 +381,17 @@ impl Placement {
 
     fn pace(&self) -> std::sync::MutexGuard<'_, Pace> {
         self.pace.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Returns the kind as the wire contract names it.
+fn failure_kind(kind: FailureKind) -> v1::FailureKind {
+    match kind {
+        FailureKind::Connect => v1::FailureKind::Connect,
+        FailureKind::Tls => v1::FailureKind::Tls,
+        FailureKind::Timeout => v1::FailureKind::Timeout,
+        FailureKind::ServerError => v1::FailureKind::ServerError,
+        FailureKind::BadAnswer => v1::FailureKind::BadAnswer,
     }
 }
 

@@ -30,6 +30,21 @@ const VOTES: usize = 16;
 /// Servers and calls that are watched at a time.
 const STREAKS: usize = 4096;
 
+/// The way in which a call to a server failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailureKind {
+    /// The server takes no connection.
+    Connect,
+    /// The TLS handshake fails.
+    Tls,
+    /// The server does not answer before the deadline of the call.
+    Timeout,
+    /// The server answers with HTTP 5xx.
+    ServerError,
+    /// The answer is empty, cut off or unreadable, or refuses the edge's own signature.
+    BadAnswer,
+}
+
 /// Whose call it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {

@@ -5,7 +5,8 @@ use std::{error::Error, io};
 use http::StatusCode;
 use hyper_util::client::legacy;
 use usher_bbb::{parse::ReplyHeader, reply::Refusal};
-use usher_proto::v1::FailureKind;
+
+use crate::core::evidence::FailureKind;
 
 /// No descriptor is left, on this machine or in this process; the same number on every Unix.
 const ENFILE: i32 = 23;

@@ -9,12 +9,11 @@ use std::{
 use tracing::debug;
 use usher_bbb::call::ApiCall;
 use usher_model::id::ServerId;
-use usher_proto::v1::FailureKind;
 use usher_runtime::tasks::Tasks;
 
 use crate::{
     control::placement::Placement,
-    core::evidence::{CallLedger, Caller, Evidence},
+    core::evidence::{CallLedger, Caller, Evidence, FailureKind},
 };
 
 /// Shortest time between two reports about one server.

@@ -13,10 +13,10 @@ use futures::{
 use prometheus_client::metrics::counter::Counter;
 use usher_bbb::call::ApiCall;
 use usher_model::id::ServerId;
-use usher_proto::v1::FailureKind;
 use usher_runtime::tasks::Tasks;
 
 use super::{CallError, SharedAnswer};
+use crate::core::evidence::FailureKind;
 
 /// Reads that may be shared at one time; those beyond go alone.
 const MOST: usize = 1024;

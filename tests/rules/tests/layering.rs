@@ -131,3 +131,18 @@ fn inner_layers_do_not_name_outer_ones() {
     }
     assert!(broken.is_empty(), "inner layers that name outer ones:\n{}", broken.join("\n"));
 }
+
+/// Generated protobuf types stop where requests to the control plane are made: everything behind
+/// that uses domain types, so that a change of the wire contract changes one folder.
+#[test]
+fn generated_types_stay_in_the_adapters_of_the_edge() {
+    let mut broken = Vec::new();
+    for source in sources(&["edge-proxy/src"]) {
+        if source.path.contains("edge-proxy/src/control/") {
+            continue;
+        }
+        let named = source.product_lines().filter(|(_, line)| line.contains("usher_proto"));
+        broken.extend(named.map(|(number, _)| format!("{}:{number}", source.path)));
+    }
+    assert!(broken.is_empty(), "`usher_proto` outside `control/`:\n{}", broken.join("\n"));
+}

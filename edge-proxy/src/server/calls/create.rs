@@ -24,7 +24,6 @@ use usher_model::{
     scope::looks_internal,
     voice::VoiceBridge,
 };
-use usher_proto::v1::FailureKind;
 
 pub(in crate::server) use self::reports::confirmation;
 
@@ -39,6 +38,7 @@ use crate::server::{
 use crate::{
     control::placement::Certainty,
     core::{
+        evidence::FailureKind,
         presentation::modules,
         resign::{in_url, outgoing},
         rules::{Wishes, numbered, wishes},
@@ -269,8 +269,8 @@ impl Creation {
     }
 
     async fn confirm_forwarded(&self, server: &ServerId, created: &CreateReply) -> bool {
-        let request = reports::confirmation(&self.key, server, "", created);
-        match self.gateway.placement.confirm(request).await {
+        let created = reports::confirmation(&self.key, server, "", created);
+        match self.gateway.placement.confirm(&created).await {
             Ok(routed) => {
                 if !routed {
                     info!(%server, "a meeting was created that is routed elsewhere by now");
@@ -352,9 +352,8 @@ impl Creation {
     /// The caller's answer does not wait for it (design 4), but where a join that follows needs the
     /// internal id.
     async fn confirm(&self, server: &ServerId, created: &CreateReply) {
-        let request = reports::confirmation(&self.key, server, &self.token, created);
-        let (placement, server) = (self.gateway.placement.clone(), server.clone());
-        let confirm = reports::confirm(placement, server, request);
+        let created = reports::confirmation(&self.key, server, &self.token, created);
+        let confirm = reports::confirm(self.gateway.placement.clone(), created);
         let confirmed = self.gateway.tasks.spawn_short("confirm", confirm);
         let scope = self.ask.meetings.scope();
         if looks_internal(&scope.scoped(self.key.meeting.as_str()).to_string()) {

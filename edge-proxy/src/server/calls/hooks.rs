@@ -8,7 +8,6 @@ use hyper::body::{Body as _, Incoming as Body};
 use tracing::{debug, warn};
 use usher_bbb::reply::{self, Refusal};
 use usher_model::callback::HookState;
-use usher_proto::v1;
 
 use crate::server::{
     admission::body::{discard, read_small},
@@ -18,7 +17,7 @@ use crate::server::{
     router::Gateway,
 };
 use crate::{
-    control::hooks::{HookError, HookPlanes},
+    control::hooks::{HookError, HookPlanes, HookRegistration},
     core::{
         callbacks::bearer,
         hooks::{HookAsk, ask, posted},
@@ -39,16 +38,10 @@ pub(in crate::server) async fn answer(gateway: &Gateway, request: &Ask) -> Reply
     let deadline = Instant::now() + gateway.limits.call;
     match wanted {
         HookAsk::Create { url, meeting, events, raw } => {
-            let hook = v1::Hook {
-                callback_url: url,
-                meeting_id: meeting.map(|id| id.to_string()).unwrap_or_default(),
-                event_ids: events,
-                raw,
-                ..v1::Hook::default()
-            };
+            let hook = HookRegistration { callback_url: url, meeting, event_ids: events, raw };
             match planes.create(&request.tenant, hook, deadline).await {
-                Ok((hook, true)) => Reply::success(reply::hook_exists(id_of(&hook))),
-                Ok((hook, false)) => Reply::success(reply::hook_created(id_of(&hook), hook.raw)),
+                Ok((hook, true)) => Reply::success(reply::hook_exists(&hook.id)),
+                Ok((hook, false)) => Reply::success(reply::hook_created(&hook.id, hook.raw)),
                 Err(HookError::Address) => Reply::refused(&Refusal::CALLBACK_URL_INVALID),
                 Err(error) => failed(&Refusal::HOOK_NOT_CREATED, error),
             }
@@ -69,9 +62,9 @@ async fn list(planes: &HookPlanes, request: &Ask, meeting: Option<&str>, deadlin
     };
     let events: Vec<String> = hooks.iter().map(|hook| hook.event_ids.join(",")).collect();
     let shown = hooks.iter().zip(&events).map(|(hook, events)| reply::HookElement {
-        id: id_of(hook),
+        id: &hook.id,
         callback_url: &hook.callback_url,
-        meeting_id: Some(hook.meeting_id.as_str()).filter(|id| !id.is_empty()),
+        meeting_id: hook.meeting_id.as_deref(),
         event_id: Some(events.as_str()).filter(|events| !events.is_empty()),
         raw: hook.raw,
     });
@@ -80,10 +73,6 @@ async fn list(planes: &HookPlanes, request: &Ask, meeting: Option<&str>, deadlin
         hook.meeting_id.is_none_or(|own| meeting.is_none_or(|meeting| meeting == own))
     };
     Reply::success(reply::hooks(shown.filter(hears)))
-}
-
-fn id_of(hook: &v1::Hook) -> &str {
-    hook.name.rsplit('/').next().unwrap_or_default()
 }
 
 /// In BBB's words; whoever reads headers is told whether it is worth another try.
@@ -128,14 +117,7 @@ pub(in crate::server) async fn take(
         return Err(StatusCode::UNAUTHORIZED);
     };
     let HookState { server, raw, .. } = state;
-    let request = v1::AcceptEventsRequest {
-        server_id: server.to_string(),
-        raw,
-        events: posted.events,
-        timestamp: posted.timestamp,
-        domain: posted.domain,
-    };
-    let taken = planes.accept(&request, callbacks.patience()).await;
+    let taken = planes.accept(&server, raw, posted, callbacks.patience()).await;
     taken.map_err(|error| {
         debug!(%server, %error, "events of a server are not taken");
         refusal(error)

@@ -12,7 +12,6 @@ use usher_bbb::{
     reply::{self, Refusal, xml::XmlDocument},
 };
 use usher_model::{id::InternalMeetingId, routing::ServerRoute};
-use usher_proto::v1::FailureKind;
 
 use crate::server::{
     calls::create::confirmation,
@@ -22,7 +21,7 @@ use crate::server::{
     router::Gateway,
 };
 use crate::{
-    core::resign::outgoing,
+    core::{evidence::FailureKind, resign::outgoing},
     metrics::Outcome,
     upstream::{Answer, CallError, Upload, is_our_fault},
 };
@@ -176,8 +175,8 @@ async fn confirm_first(
     owner: &Owner,
 ) -> Result<Option<InternalMeetingId>, Reply> {
     let Some(running) = running(gateway, ask, owner).await else { return Ok(None) };
-    let request = confirmation(&owner.key, &owner.server.id, &owner.token, &running);
-    match gateway.placement.confirm(request).await {
+    let created = confirmation(&owner.key, &owner.server.id, &owner.token, &running);
+    match gateway.placement.confirm(&created).await {
         Ok(true) => Ok(InternalMeetingId::parse(&running.internal_id).ok()),
         Ok(false) => Err(Reply::unavailable()),
         Err(error) => {

@@ -11,12 +11,11 @@ use hyper::body::{Body as _, Incoming as Body};
 use tracing::{debug, warn};
 use usher_bbb::secret::Secret;
 use usher_model::{
-    callback::{CallbackKey, CallbackState, HookState, MARK_HEADER},
+    callback::{CallbackKey, HookState, MARK_HEADER},
     id::{ServerId, TenantId},
     meeting::MeetingKey,
     settings::CallbackSettings,
 };
-use usher_proto::v1;
 use usher_runtime::clock::WallClock;
 
 use crate::server::{
@@ -29,9 +28,7 @@ use crate::{
         callbacks::{CallbackPlanes, HandOverError},
         table::LiveTable,
     },
-    core::callbacks::{
-        Addresses, Form, Given, Incoming, Received, Rejected, bearer, delivery_id, receive, restore, sealed,
-    },
+    core::callbacks::{Addresses, Given, Incoming, Rejected, bearer, receive, restore, sealed},
 };
 
 /// What an edge that servers can reach has for callbacks.
@@ -184,8 +181,7 @@ async fn take(gateway: &Gateway, callbacks: &Callbacks, request: Request<Body>) 
             Rejected::Malformed => StatusCode::BAD_REQUEST,
         }
     })?;
-    let request = hand_over(&state, received);
-    let taken = callbacks.planes.accept(&request, callbacks.patience()).await;
+    let taken = callbacks.planes.accept(&state, received, callbacks.patience()).await;
     taken.map_err(|error| {
         if error == HandOverError::Unavailable {
             warn!(meeting = %state.meeting, kind = state.kind.name(), "no control plane takes a callback");
@@ -209,32 +205,6 @@ fn secrets(gateway: &Gateway, server: &ServerId) -> Vec<Secret> {
     let mut servers = table.servers();
     servers.sort_by_key(|route| route.id != *server);
     servers.iter().map(|route| route.secret.clone()).collect()
-}
-
-fn hand_over(state: &CallbackState, received: Received) -> v1::AcceptCallbackRequest {
-    use usher_model::callback::CallbackKind;
-    let kind = match state.kind {
-        CallbackKind::Ended => v1::CallbackKind::Ended,
-        CallbackKind::EndedMeta => v1::CallbackKind::EndedMeta,
-        CallbackKind::RecordingReady => v1::CallbackKind::RecordingReady,
-        CallbackKind::Analytics => v1::CallbackKind::Analytics,
-        CallbackKind::Other => v1::CallbackKind::Other,
-        CallbackKind::Webhook => v1::CallbackKind::Webhook,
-    };
-    let form = match received.form {
-        Form::Get => v1::CallbackForm::Get,
-        Form::SignedForm => v1::CallbackForm::SignedForm,
-        Form::BearerJson => v1::CallbackForm::BearerJson,
-    };
-    v1::AcceptCallbackRequest {
-        id: delivery_id(state, &received),
-        key: Some((&state.meeting).into()),
-        server_id: state.server.to_string(),
-        kind: kind.into(),
-        form: form.into(),
-        url: received.url,
-        body: received.body.into(),
-    }
 }
 
 pub(in crate::server) fn fault(error: BodyError) -> StatusCode {

@@ -7,11 +7,13 @@
 use tokio::time::Instant;
 use usher_bbb::call::ApiCall;
 use usher_model::routing::{RouteState, ServerRoute};
-use usher_proto::v1::FailureKind;
 
 use super::Creation;
 use crate::{
-    core::{evidence::Caller, resign::Outgoing},
+    core::{
+        evidence::{Caller, FailureKind},
+        resign::Outgoing,
+    },
     server::fleet::locate::in_table,
     upstream::{Answer, CallError, Upload},
 };

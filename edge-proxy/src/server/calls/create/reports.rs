@@ -5,9 +5,8 @@ use std::time::Duration;
 use tracing::warn;
 use usher_bbb::parse::CreateReply;
 use usher_model::{id::ServerId, meeting::MeetingKey};
-use usher_proto::v1::ConfirmMeetingRequest;
 
-use crate::control::placement::{Placement, PlacementError};
+use crate::control::placement::{CreateConfirmation, Placement, PlacementError};
 
 /// Tries to report a success; where all fail, polls find the meeting.
 const TRIES: u32 = 5;
@@ -21,11 +20,11 @@ pub(in crate::server) fn confirmation(
     server: &ServerId,
     token: &str,
     created: &CreateReply,
-) -> ConfirmMeetingRequest {
+) -> CreateConfirmation {
     let time = || created.internal_id.rsplit_once('-')?.1.parse().ok();
-    ConfirmMeetingRequest {
-        key: Some(key.into()),
-        server_id: server.to_string(),
+    CreateConfirmation {
+        meeting: key.clone(),
+        server: server.clone(),
         token: token.to_owned(),
         internal_id: created.internal_id.clone(),
         create_time_ms: created.breakout.then(time).flatten().unwrap_or(created.create_time_ms),
@@ -34,9 +33,10 @@ pub(in crate::server) fn confirmation(
 }
 
 /// Confirms a placed create.
-pub(super) async fn confirm(placement: Placement, server: ServerId, request: ConfirmMeetingRequest) {
+pub(super) async fn confirm(placement: Placement, created: CreateConfirmation) {
+    let server = &created.server;
     for attempt in 0..TRIES {
-        match placement.confirm(request.clone()).await {
+        match placement.confirm(&created).await {
             Ok(true) => return,
             Ok(false) => {
                 warn!(%server, "a meeting moved elsewhere while it was created; it will be ended there");

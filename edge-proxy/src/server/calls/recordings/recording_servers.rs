@@ -9,12 +9,11 @@ use usher_bbb::{
     parse::{RecordingList, ServerReply as Parsed, recordings},
 };
 use usher_model::{routing::ServerRoute, server::Health};
-use usher_proto::v1::FailureKind;
 
 use crate::{
     control::table::LiveTable,
     core::{
-        evidence::Caller,
+        evidence::{Caller, FailureKind},
         recordings::{Whose, filter},
         resign::{in_url, outgoing},
     },
