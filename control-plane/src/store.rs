@@ -1,7 +1,7 @@
-//! The stored half of Usher (design 3): two stores behind one port, keys and values.
+//! The stored half of Usher (design 3): two stores behind one port, with their keys and values.
 //!
-//! [`keys`] names what is stored, [`codec`] writes and reads the values, [`committer`] gathers
-//! transactions. [`embedded`] keeps everything in this process, [`etcd`] in a cluster.
+//! [`keys`] names the stored values, [`codec`] writes and reads them, [`committer`] gathers
+//! transactions. [`embedded`] keeps all data in this process, [`etcd`] in a cluster.
 
 use std::{path::Path, sync::Arc};
 
@@ -17,19 +17,19 @@ pub mod embedded;
 pub mod etcd;
 pub mod keys;
 
-/// Why a store cannot be opened.
+/// The reason why a store cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The embedded store.
+    /// The embedded store cannot use its directory or its file.
     #[error(transparent)]
     Embedded(#[from] embedded::OpenError),
-    /// etcd.
+    /// The settings of the etcd cluster are contradictory or a certificate is unreadable.
     #[error(transparent)]
     Etcd(#[from] etcd::ConnectError),
 }
 
-/// Opens the store the settings name; an embedded one in `data`, or in memory without it. Whether
-/// etcd can be reached shows at the first call.
+/// Opens the store that the settings name: an embedded one in `data`, or in memory without `data`.
+/// The first call shows whether etcd can be reached.
 pub fn open(settings: &StoreSettings, data: Option<&Path>) -> Result<Arc<dyn Store>, OpenError> {
     Ok(match settings.kind {
         StoreKind::Etcd => Arc::new(etcd::EtcdStore::connect(settings)?),

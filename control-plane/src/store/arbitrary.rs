@@ -1,4 +1,4 @@
-//! Strategies for the property tests of the store.
+//! Strategies that generate keys and values for the property tests of the store.
 
 use std::time::Duration;
 
@@ -104,9 +104,9 @@ fn health() -> impl Strategy<Value = HealthRecord> {
 
 fn sampled() -> impl Strategy<Value = SampledMeeting> {
     let counts = (any::<u32>(), any::<u64>(), any::<u32>(), any::<u32>());
-    let whose = (option::of(meeting_key()), option::of(tenant_id()));
+    let owner = (option::of(meeting_key()), option::of(tenant_id()));
     let flags = (any::<bool>(), any::<bool>(), option::of(bridge()));
-    (whose, "\\PC{1,20}", any::<bool>(), internal_id(), counts, flags).prop_map(
+    (owner, "\\PC{1,20}", any::<bool>(), internal_id(), counts, flags).prop_map(
         |(
             (key, claim),
             other,
@@ -225,7 +225,7 @@ fn zombie() -> impl Strategy<Value = Zombie> {
     )
 }
 
-/// A write that sets a value.
+/// Generates a write that sets a value.
 pub(crate) fn put() -> impl Strategy<Value = Write> {
     prop_oneof![
         server().prop_map(Write::Server),

@@ -1,8 +1,9 @@
-//! Between the domain and what is stored: changes become events, plans become transactions.
+//! Conversion between the domain and stored values: changes become events, plans become
+//! transactions.
 //!
 //! A value may hold fields that only a newer version knows. The codec remembers them when it reads
-//! a value and puts them back when that value is written anew, so that an older writer never takes
-//! them out. Nearly always there are none, and nothing is remembered.
+//! a value and puts them back when it writes that value again, so that an older writer never
+//! removes them (design 3). Nearly always there are none, and the memory is empty.
 
 mod fleet;
 mod meeting;
@@ -30,56 +31,56 @@ use crate::{
     ports::{Change, Entry, Guard, Listing, Txn, Write},
 };
 
-/// Version of the stored values; a reader refuses a newer one.
+/// Version of the stored values. A reader refuses a newer one.
 pub const SCHEMA_VERSION: u32 = 1;
 
-/// Why stored bytes are not a value.
+/// The reason why stored bytes are not a value.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum ValueError {
-    /// The key itself cannot be read.
+    /// The key itself is unreadable.
     #[error(transparent)]
     Key(#[from] KeyError),
-    /// The bytes are not the message.
+    /// The bytes are not the expected message.
     #[error("cannot be decoded: {0}")]
     Decode(#[from] DecodeError),
-    /// A field holds what it must not.
+    /// A field holds a value outside its range, or of a newer version.
     #[error("field `{0}` holds an unknown value")]
     Field(&'static str),
     /// A field is not an identifier.
     #[error("field `{field}`: {source}")]
     Id {
-        /// The field.
+        /// Name of the field.
         field: &'static str,
-        /// What is wrong with it.
+        /// The fault of the identifier.
         source: IdError,
     },
 }
 
-/// A stored value that cannot be read. Whoever folds the store goes on as if it were absent.
+/// A stored value that is unreadable. The fold of the store treats the value as absent.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("value of `{path}`: {reason}")]
 pub struct BadValue {
-    /// Where it is stored.
+    /// Path of the value, relative to the store's prefix.
     pub path: String,
-    /// What is wrong with it.
+    /// The fault of the value.
     pub reason: ValueError,
-    /// The event that takes the value out of a fleet; none when the key itself cannot be read.
+    /// The event that removes the value from a fleet; `None` when the key itself is unreadable.
     pub absent: Option<Box<Event>>,
 }
 
-/// Reads changes and writes plans. The follower and the committer of one program share one.
+/// Reads changes and writes plans. The follower and the committer of one program share one codec.
 #[derive(Debug, Default)]
 pub struct Codec {
     unknown: Mutex<Unknown>,
 }
 
 impl Codec {
-    /// Returns a codec that has seen nothing yet.
+    /// Returns a codec that remembers no unknown fields.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Reads a whole listing; every bad value is told apart, the rest stands.
+    /// Reads a whole listing. Each unreadable value is reported, and the others become events.
     pub fn events(&self, listing: &Listing) -> (Vec<Event>, Vec<BadValue>) {
         self.unknown().clear();
         let (mut events, mut bad) = (Vec::with_capacity(listing.entries.len()), Vec::new());
@@ -92,7 +93,7 @@ impl Codec {
         (events, bad)
     }
 
-    /// Reads one change; `None` when its key is of no family the fleet folds.
+    /// Reads one change; `None` when its key is of no family that the fleet folds.
     pub fn event(&self, change: &Change) -> Result<Option<Event>, BadValue> {
         match change {
             Change::Put(entry) => self.put_event(entry),
@@ -114,7 +115,7 @@ impl Codec {
         Ok(Some(event))
     }
 
-    /// Writes a plan as a transaction; a leader's carries its fencing token.
+    /// Writes a plan as a transaction; a leader's plan carries its fencing token.
     pub fn txn(&self, plan: &Plan, fence: Option<&FencingToken>) -> Txn {
         let guards = plan.guards.iter().map(|guard| match guard {
             plan::Guard::Absent(key) => Guard::Absent(keys::path(key)),
@@ -154,7 +155,7 @@ impl Codec {
             plan::Write::Delete(key) => return Write::Delete(keys::path(key)),
         };
         let path = keys::path(&key);
-        // A value that is created anew takes nothing over from one that stood there before.
+        // A value that is created anew takes over no fields of an earlier value of the same key.
         let created = guards.iter().any(|guard| matches!(guard, Guard::Absent(absent) if *absent == path));
         if !created {
             self.unknown().append(&path, &mut value);
@@ -171,7 +172,7 @@ fn known_key(path: &str) -> Result<Option<Key>, BadValue> {
     keys::parse(path).map_err(|error| BadValue { path: path.to_owned(), reason: error.into(), absent: None })
 }
 
-/// Field numbers this version knows are `1..=` this.
+/// Returns the largest field number that this version knows for values of the key's family.
 fn known_fields(key: &Key) -> u32 {
     match key {
         Key::Health(_) => 7,
@@ -244,7 +245,7 @@ fn read(key: &Key, entry: &Entry) -> Result<Event, ValueError> {
 pub struct Meta {
     /// Random number of the epoch.
     pub epoch: u64,
-    /// The cluster it was begun on.
+    /// Number of the store cluster on which the epoch began.
     pub cluster_id: u64,
 }
 
@@ -256,7 +257,7 @@ pub fn meta(Meta { epoch, cluster_id }: Meta) -> Bytes {
 /// Reads the value of [`keys::META`].
 ///
 /// # Errors
-/// The bytes are no such value, or one of a schema this version does not know.
+/// The bytes are not such a value, or its schema is unknown to this version.
 pub fn read_meta(value: &[u8]) -> Result<Meta, ValueError> {
     let meta = pb::Meta::decode(value)?;
     if meta.schema_version == SCHEMA_VERSION {
@@ -274,7 +275,7 @@ pub fn history_key(key: &HistoryKey) -> Bytes {
 /// Reads the value of [`keys::HISTORY_KEY`].
 ///
 /// # Errors
-/// The bytes are no such value.
+/// The bytes are not such a value.
 pub fn read_history_key(value: &[u8]) -> Result<HistoryKey, ValueError> {
     let key = pb::HistoryKeyValue::decode(value)?.key;
     let key = <[u8; HistoryKey::LEN]>::try_from(key.as_slice()).map_err(|_| ValueError::Field("key"))?;
@@ -288,11 +289,11 @@ pub fn awaited(epoch: u64, names: &Names) -> Bytes {
     pb::Awaited { epoch, servers, tenants }.encode_to_vec().into()
 }
 
-/// Reads the value of [`keys::AWAITED`]: the epoch, and what is awaited in it. What is no name is
-/// left out.
+/// Reads the value of [`keys::AWAITED`]: the epoch, and the servers and tenants that are awaited in
+/// it. Malformed names are left out.
 ///
 /// # Errors
-/// The bytes are no such value.
+/// The bytes are not such a value.
 pub fn read_awaited(value: &[u8]) -> Result<(u64, Names), ValueError> {
     let pb::Awaited { epoch, servers, tenants } = pb::Awaited::decode(value)?;
     let servers = servers.iter().filter_map(|id| ServerId::parse(id).ok()).collect();

@@ -1,8 +1,9 @@
-//! Group commit (design 3): transactions that wait are committed together, each still decided on
-//! its own. Measured on etcd, it lifts placements tenfold; on a file, it shares one flush.
+//! Group commit (design 3): transactions that wait are committed together, and each is still
+//! decided on its own. Measured on etcd, group commit lifts placements tenfold; on a file, a group
+//! shares one flush.
 //!
-//! A transaction goes at once when fewer than `UNDER_WAY` batches are under way; under load they
-//! gather meanwhile.
+//! A transaction is sent at once while fewer than `UNDER_WAY` batches are under way. Under load,
+//! transactions gather until a batch is answered.
 
 mod queue;
 
@@ -21,15 +22,15 @@ use crate::{
     ports::{Guard, Store, StoreError, Txn, Verdict},
 };
 
-/// Batches under way at a time.
+/// Largest number of batches under way at a time.
 const UNDER_WAY: usize = 4;
 
-/// Transactions that may wait; whoever comes then waits to be let in.
+/// Largest number of transactions that wait. Callers beyond it wait until the queue has room.
 const WAITING: usize = 4096;
 
 type Answer = oneshot::Sender<Result<Verdict, StoreError>>;
 
-/// Commits transactions, together with those of others. Clones share one queue.
+/// Commits transactions together with those of other callers. Clones share one queue.
 #[derive(Debug, Clone)]
 pub struct Committer {
     queue: mpsc::Sender<(Txn, Answer)>,
@@ -37,8 +38,8 @@ pub struct Committer {
 }
 
 impl Committer {
-    /// Starts the committer of a store. When the tasks are asked to stop it takes no more and
-    /// finishes what it has.
+    /// Starts the committer of a store. When the tasks are asked to stop, the committer takes no
+    /// further transactions and finishes those it has.
     pub fn spawn(store: Arc<dyn Store>, codec: Arc<Codec>, tasks: &Tasks) -> Self {
         let (queue, waiting) = mpsc::channel(WAITING);
         tasks.spawn("committer", |stop| async move {
@@ -51,10 +52,10 @@ impl Committer {
     /// Commits one transaction.
     ///
     /// # Errors
-    /// What the store said of the batch it went in.
+    /// The error that the store returned for the whole batch of this transaction.
     ///
     /// # Cancel safety
-    /// Dropped before it returns, the transaction may or may not be committed.
+    /// If the future is dropped before it returns, the transaction may or may not be committed.
     pub async fn commit(&self, txn: Txn) -> Result<Verdict, StoreError> {
         let stopped = || StoreError::Unavailable("the committer has stopped".into());
         let (answer, answered) = oneshot::channel();
@@ -62,9 +63,9 @@ impl Committer {
         answered.await.unwrap_or_else(|_| Err(StoreError::Unknown("the committer has ended".into())))
     }
 
-    /// Commits what the core wants written; a leader's plan carries its fencing token. Every plan
-    /// holds in the epoch it was made in and in no other: a store that was emptied or set back
-    /// meanwhile refuses it.
+    /// Commits the writes of a plan; a leader's plan carries its fencing token. Every plan is valid
+    /// only in the epoch it was made in (ADR 8): a store that was emptied or set back meanwhile
+    /// refuses it.
     pub async fn commit_plan(
         &self,
         plan: &Plan,
@@ -93,7 +94,7 @@ async fn run(store: Arc<dyn Store>, mut waiting: mpsc::Receiver<(Txn, Answer)>, 
             under_way.push(Box::pin(send(Arc::clone(&store), batch, held)));
         }
         if !open && under_way.is_empty() {
-            return; // with nothing under way, nothing that may go is left waiting
+            return; // with no batch under way, every waiting transaction could be sent, so none waits
         }
         tokio::select! {
             Some(held) = under_way.next() => queue.answered(held),
@@ -107,7 +108,8 @@ async fn run(store: Arc<dyn Store>, mut waiting: mpsc::Receiver<(Txn, Answer)>, 
 }
 
 async fn send(store: Arc<dyn Store>, batch: Vec<(Txn, Answer)>, held: Held) -> Held {
-    // Nobody waits for these any more, so nobody needs them written.
+    // The callers of these transactions no longer wait. An unsent transaction is certainly not
+    // done, so dropping it is safe and saves the write.
     let (txns, answers): (Vec<_>, Vec<_>) =
         batch.into_iter().filter(|(_, answer)| !answer.is_closed()).unzip();
     if txns.is_empty() {
@@ -119,7 +121,7 @@ async fn send(store: Arc<dyn Store>, batch: Vec<(Txn, Answer)>, held: Held) -> H
         Err(error) => answers.iter().map(|_| Err(error.clone())).collect(),
     };
     for (answer, result) in answers.into_iter().zip(results) {
-        drop(answer.send(result)); // whoever stopped waiting has no use for it
+        drop(answer.send(result)); // fails if the caller stopped waiting; the result has no other reader
     }
     held
 }

@@ -1,8 +1,8 @@
-//! The store of one process: in memory, and in a file where a directory is given.
+//! The store of one process: in memory, and also in a file if a directory is given.
 //!
 //! Reads come from memory. Writes go through one thread, which makes many of them durable by one
-//! transaction of the file; what was answered survives `kill -9`. History is kept in memory alone:
-//! its watchers die with the process anyway.
+//! transaction of the file; an answered write survives `kill -9`. History is kept in memory only,
+//! because its watchers end with the process.
 
 mod disk;
 mod election;
@@ -33,16 +33,16 @@ use super::keys;
 use crate::core::upkeep::StoreSpace;
 use crate::ports::{Batch, Lease, Listing, Store, StoreError, Txn, Verdict, WatchError, Write};
 
-/// History kept for watchers, bytes.
+/// Bytes of history kept for watchers.
 const HISTORY: usize = 32 << 20;
 
-/// Jobs that may wait for the writer.
+/// Largest number of jobs that wait for the writer.
 const WAITING: usize = 1024;
 
-/// Batches a watcher takes at a time.
+/// Largest number of batches that a watcher takes at a time.
 const WATCHED: usize = 256;
 
-/// The embedded store. Clones share it; the last one closes the file.
+/// The embedded store. Clones share it; the last clone closes the file.
 #[derive(Debug, Clone)]
 pub struct EmbeddedStore {
     inner: Arc<Inner>,
@@ -53,23 +53,23 @@ struct Inner {
     state: Arc<RwLock<State>>,
     published: watch::Receiver<u64>,
     cluster_id: u64,
-    /// None where it is in memory alone.
+    /// `None` if the store is in memory only.
     file: Option<PathBuf>,
-    /// None only while dropped.
+    /// `None` only while the store is dropped.
     jobs: Option<mpsc::Sender<Job>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl EmbeddedStore {
-    /// Opens the store in a directory, or an empty one in memory.
+    /// Opens the store in a directory, or an empty store in memory.
     ///
     /// # Errors
-    /// The directory is in use or unusable, or its file is no store or damaged.
+    /// The directory is in use or unusable, or its file is damaged or not a store.
     pub fn open(directory: Option<&Path>) -> Result<Self, OpenError> {
         Self::with_history(directory, HISTORY)
     }
 
-    /// As [`EmbeddedStore::open`], with a bound on the history kept for watchers, bytes.
+    /// Like [`EmbeddedStore::open`], with a bound in bytes on the history kept for watchers.
     pub fn with_history(directory: Option<&Path>, history: usize) -> Result<Self, OpenError> {
         let new_id = rand::random();
         let (mut disk, contents) = match directory {
@@ -103,7 +103,7 @@ impl EmbeddedStore {
     }
 }
 
-/// No candidate of an earlier process lives.
+/// Removes the candidates of earlier processes: the directory's lock proves that none of them runs.
 fn end_elections(state: &State) -> Vec<Batch> {
     let left = state.below(keys::ELECTION).map(|entry| Write::Delete(entry.key.clone())).collect();
     let mut draft = Draft::new(state);
@@ -112,8 +112,8 @@ fn end_elections(state: &State) -> Vec<Batch> {
     draft.finish()
 }
 
-/// Starts the writer on a thread of its own: a file's flush would hold up other tasks. Its runtime
-/// only tells the time.
+/// Starts the writer on a thread of its own, because the flush of a file would block other tasks.
+/// Its runtime only drives timers.
 fn spawn(writer: Writer, jobs: mpsc::Receiver<Job>) -> std::io::Result<JoinHandle<()>> {
     let runtime = runtime::Builder::new_current_thread().enable_time().build()?;
     thread::Builder::new().name("store".into()).spawn(move || runtime.block_on(writer.run(jobs)))
@@ -140,13 +140,13 @@ impl Inner {
 }
 
 impl Drop for Inner {
-    /// Waits for what is being written, so that the directory is free once the store is gone.
+    /// Waits for the write under way, so that the directory is free once the store is dropped.
     fn drop(&mut self) {
         self.jobs = None;
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
-            tracing::error!("the store's writer panicked");
+            tracing::error!("store writer panicked");
         }
     }
 }
@@ -186,7 +186,7 @@ impl Store for EmbeddedStore {
         self.inner.ask(|reply| Job::Commit(txns, reply)).await
     }
 
-    /// Its history is in memory alone, and bounded.
+    /// Returns at once: the history is in memory only, and bounded.
     async fn compact(&self, _: u64) -> Result<(), StoreError> {
         Ok(())
     }

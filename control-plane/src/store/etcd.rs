@@ -1,7 +1,7 @@
 //! The store of a cluster: etcd 3.4 and newer.
 //!
-//! Every key gets the configured prefix here and loses it here. Every call has a deadline, and its
-//! errors say what is known: not done, perhaps done, or refused.
+//! The adapter adds the configured prefix to every key and removes it again. Every call has a
+//! deadline, and its error says whether the call is not done, perhaps done, or refused.
 
 mod connect;
 mod election;
@@ -30,19 +30,19 @@ use crate::ports::{Batch, Lease, Listing, Store, StoreError, Txn, Verdict, Watch
 /// Entries read at a time.
 const PAGE: i64 = 500;
 
-/// Largest answer to one page, bytes.
+/// Largest answer to one page, in bytes.
 const ANSWER: usize = 1 << 30;
 
-/// What etcd says of a revision that is forgotten already (`rpctypes/error.go`).
+/// etcd's error text for a revision that is compacted already (`rpctypes/error.go`).
 const COMPACTED: &str = "required revision has been compacted";
 
 /// etcd's own default of `--quota-backend-bytes`.
 const QUOTA: u64 = 2 << 30;
 
-/// Times a listing starts again because etcd compacted its revision meanwhile.
+/// Number of times that a listing starts again because etcd compacted its revision meanwhile.
 const RESTARTS: usize = 3;
 
-/// A cluster of etcd. Clones share the connections.
+/// An etcd cluster. Clones share the connections.
 #[derive(Clone)]
 pub struct EtcdStore {
     pool: Arc<Pool>,
@@ -50,10 +50,10 @@ pub struct EtcdStore {
 }
 
 impl EtcdStore {
-    /// Names a cluster; nothing is sent before the first call.
+    /// Returns the store of a cluster; the first call opens the connections.
     ///
     /// # Errors
-    /// The settings are contradictory, or a certificate cannot be read.
+    /// The settings are contradictory, or a certificate is unreadable.
     pub fn connect(settings: &StoreSettings) -> Result<Self, ConnectError> {
         let pool = Pool::new(connect::endpoints(settings)?, settings.timeout);
         Ok(Self { pool: Arc::new(pool), space: Space::new(&settings.prefix) })
@@ -67,7 +67,7 @@ impl EtcdStore {
         self.pool.call(Repeat::Safe, get).await
     }
 
-    /// Reads the header of a linearizable read: the store's revision and its cluster.
+    /// Returns the header of a linearizable read: the store's revision and its cluster.
     async fn header(&self) -> Result<(u64, u64), StoreError> {
         let read =
             self.get(self.space.full(keys::META).as_bytes(), GetOptions::new().with_count_only()).await?;
@@ -75,7 +75,8 @@ impl EtcdStore {
         Ok((number(header.revision()), header.cluster_id()))
     }
 
-    /// Lists page by page, all at the revision of the first; `None` when it was compacted meanwhile.
+    /// Lists page by page, each at the revision of the first page; `None` if etcd compacted that
+    /// revision meanwhile.
     async fn list(&self, prefix: &str) -> Result<Option<Listing>, StoreError> {
         let start = self.space.full(prefix);
         let end = end_of(&start);
@@ -139,7 +140,7 @@ impl Store for EtcdStore {
             };
             match decided {
                 Ok(decided) => verdicts.extend(decided),
-                // One error holds for all, and earlier ones may be written.
+                // The port returns one error for all transactions, and earlier runs may be written.
                 Err(error) if !verdicts.is_empty() => return Err(StoreError::Unknown(error.to_string())),
                 Err(error) => return Err(error),
             }
@@ -151,18 +152,18 @@ impl Store for EtcdStore {
         let at = key::revision(revision);
         let forget = |client: Client| async move { client.kv_client().compact(at, None).await };
         match self.pool.call(Repeat::Safe, forget).await {
-            // By somebody else, or by this call when its answer was lost.
+            // Another program compacted, or this call did and its answer was lost.
             Err(StoreError::Rejected(why)) if why.contains(COMPACTED) => Ok(()),
             forgotten => forgotten.map(drop),
         }
     }
 
     async fn space(&self) -> Result<StoreSpace, StoreError> {
-        let ask = |client: Client| async move { client.maintenance_client().status().await };
-        let status = self.pool.call(Repeat::Safe, ask).await?;
+        let request = |client: Client| async move { client.maintenance_client().status().await };
+        let status = self.pool.call(Repeat::Safe, request).await?;
         let bytes = |size: i64| u64::try_from(size).unwrap_or_default();
         let (taken, in_use) = (bytes(status.db_size()), bytes(status.raft_used_db_size()));
-        // Only etcd 3.6 and newer say it.
+        // etcd before 3.6 does not report its quota; its default is the best guess.
         let quota = Some(bytes(status.db_size_quota())).filter(|quota| *quota > 0).unwrap_or(QUOTA);
         Ok(StoreSpace { taken, in_use, quota: Some(quota) })
     }

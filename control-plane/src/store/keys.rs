@@ -1,7 +1,7 @@
 //! Keys as the store holds them, relative to its prefix (design 3).
 //!
-//! A meeting id may hold any character, so it is percent-encoded. Only the one canonical form of a
-//! key is read: two keys never name the same thing.
+//! A meeting id may hold any character, so it is percent-encoded. Only the canonical form of a key
+//! is read, so that two different keys never name one value.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use usher_model::{
@@ -15,16 +15,17 @@ use crate::core::plan::Key;
 /// Key of the schema version and the epoch.
 pub const META: &str = "meta";
 
-/// Key of what a rebuild awaits.
+/// Key of the servers and tenants that a rebuild awaits.
 pub const AWAITED: &str = "awaited";
 
-/// Key of the key by which revisions are sealed.
+/// Key of the secret that seals revisions (ADR 19).
 pub const HISTORY_KEY: &str = "history/key";
 
-/// Key that is written beside every deletion, so that one by a foreign hand can be told from ours.
+/// Key that is written beside every deletion, so that a deletion of another program is told apart
+/// from Usher's own.
 pub const DELETIONS: &str = "deletions";
 
-/// Prefix of the candidates' keys; the oldest of them leads.
+/// Prefix of the candidates' keys; the oldest candidate leads.
 pub const ELECTION: &str = "election/";
 
 const SERVERS: &str = "servers";
@@ -36,30 +37,30 @@ const MEETINGS: &str = "meetings";
 const ZOMBIES: &str = "zombies";
 const VOICE: &str = "voice";
 
-/// What stands for itself in a key.
+/// The characters that a key holds unencoded.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
 
-/// A key of a known family that names nothing.
+/// The reason why a key of a known family is unreadable.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
-    /// It has too few or too many parts.
+    /// The key has too few or too many parts.
     #[error("key `{0}` has the wrong number of parts")]
     Shape(String),
-    /// A part is not an identifier.
+    /// A part of the key is not an identifier.
     #[error("key `{key}` is malformed")]
     Id {
-        /// The key.
+        /// The complete key, without the store's prefix.
         key: String,
-        /// What is wrong with the part.
+        /// The fault of the part.
         #[source]
         source: IdError,
     },
-    /// It is not in the form this program writes.
+    /// The key is not in the form that this program writes.
     #[error("key `{0}` is not in canonical form")]
     Form(String),
 }
 
-/// Returns where a value is stored.
+/// Returns the path of a value, relative to the store's prefix.
 pub fn path(key: &Key) -> String {
     match key {
         Key::Server(id) => format!("{SERVERS}/{id}"),
@@ -77,11 +78,11 @@ fn meeting_path(key: &MeetingKey) -> String {
     format!("{}/{}", key.tenant, utf8_percent_encode(key.meeting.as_str(), ENCODED))
 }
 
-/// Reads a key; `None` when it belongs to a family that is not folded (the election, `meta`, and
-/// whatever a newer version stores).
+/// Reads a key. Returns `None` for a key of a family that the fleet does not fold (the election,
+/// `meta`, and families of a newer version).
 ///
 /// # Errors
-/// The family is known and the rest is not as this program writes it.
+/// The family is known and the rest is not in the form that this program writes.
 pub fn parse(text: &str) -> Result<Option<Key>, KeyError> {
     let Some((family, rest)) = text.split_once('/') else { return Ok(None) };
     let parts: Vec<&str> = rest.split('/').collect();

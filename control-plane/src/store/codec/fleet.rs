@@ -1,4 +1,4 @@
-//! Values about servers and tenants.
+//! Values of servers and tenants.
 
 use std::time::Duration;
 
@@ -16,6 +16,9 @@ use usher_proto::{store as pb, v1};
 use super::ValueError;
 
 /// Reads an enumeration that is stored as a plain number.
+///
+/// # Errors
+/// The number is not a value of the enumeration.
 pub(super) fn enumeration<E: TryFrom<i32>>(field: &'static str, number: u32) -> Result<E, ValueError> {
     i32::try_from(number).ok().and_then(|number| E::try_from(number).ok()).ok_or(ValueError::Field(field))
 }
@@ -135,7 +138,7 @@ fn rule_value(rule: &ParameterRule) -> pb::ParameterRuleValue {
     }
 }
 
-/// Reads a rule; none where a newer version wrote one that this version does not know.
+/// Reads a rule; `None` for a rule of a newer version that this version does not know.
 fn rule(value: &pb::ParameterRuleValue) -> Option<ParameterRule> {
     let action: v1::ParameterAction = enumeration("rules.action", value.action).ok()?;
     ParameterRule::new(RuleAction::try_from(action).ok()?, &value.parameter, &value.value).ok()

@@ -1,4 +1,4 @@
-//! Values about meetings: records, zombies and numbers.
+//! Values of meetings: records, zombies and voice bridges.
 
 use usher_model::{
     id::{InternalMeetingId, MeetingId, ServerId, TenantId},

@@ -18,7 +18,7 @@ fn one_write(write: plan::Write) -> Plan {
     Plan { guards: vec![], writes: vec![write] }
 }
 
-/// The write that would store what an event holds.
+/// Returns the write that stores the value of an event.
 fn written(event: Event) -> plan::Write {
     match event {
         Event::Server(_, stored) => plan::Write::Server(stored.expect("a value").value),
@@ -32,7 +32,7 @@ fn written(event: Event) -> plan::Write {
     }
 }
 
-/// A field that no version of today knows.
+/// Encodes a field that this version does not know.
 fn future_field(number: u32, text: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
     prost::encoding::string::encode(number, &text.to_owned(), &mut bytes);

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use bytes::{Buf, Bytes, BytesMut};
 use prost::encoding::{DecodeContext, decode_key, skip_field};
 
-/// The unknown fields of every value that has some, by path.
+/// The unknown fields of the values that have some, by path.
 #[derive(Debug, Default)]
 pub(super) struct Unknown {
     kept: HashMap<String, Bytes>,
@@ -28,7 +28,7 @@ impl Unknown {
         }
     }
 
-    /// Puts the unknown fields of `path` behind a value; protobuf reads fields in any order.
+    /// Appends the unknown fields of `path` to a value; protobuf reads fields in any order.
     pub(super) fn append(&self, path: &str, value: &mut Vec<u8>) {
         if let Some(fields) = self.kept.get(path) {
             value.extend_from_slice(fields);
@@ -36,8 +36,8 @@ impl Unknown {
     }
 }
 
-/// Returns the fields of an encoded message whose numbers are above `known`, as they stand.
-/// Bytes that are no message have none.
+/// Returns the fields of an encoded message whose numbers are above `known`, byte for byte. Bytes
+/// that are not a message have no such fields.
 pub(crate) fn fields(value: &[u8], known: u32) -> Bytes {
     let mut kept = BytesMut::new();
     let mut rest = value;

@@ -1,8 +1,8 @@
-//! Which transactions go together: the decision, as plain data.
+//! The choice of the transactions that go together, as plain data.
 //!
-//! A batch is independent: none of its transactions writes what another guards or writes. Neither
-//! does it touch what a batch under way touches, nor what an earlier transaction that still waits
-//! touches. So transactions over one key are decided in the order they came, and none is passed by
+//! A batch is independent: none of its transactions writes a key that another one guards or writes.
+//! It also avoids the keys of the batches under way and of earlier transactions that still wait.
+//! Transactions over one key are therefore decided in the order they came, and none is overtaken
 //! for ever.
 
 use std::{
@@ -15,14 +15,14 @@ use crate::ports::{Guard, Txn, Write};
 /// Bounds of one batch.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
-    /// Transactions.
+    /// Largest number of transactions in a batch.
     pub(super) txns: usize,
-    /// Guards or writes of a transaction that goes with others; etcd counts them against its
-    /// `--max-txn-ops` together with the transactions of the batch.
+    /// Largest number of guards or of writes of a transaction that shares a batch. etcd counts them
+    /// together with the transactions of the batch against its `--max-txn-ops`.
     pub(super) ops: usize,
-    /// Bytes of keys and values; etcd refuses requests beyond 1.5 MiB.
+    /// Largest sum of the bytes of keys and values; etcd refuses requests beyond 1.5 MiB.
     pub(super) bytes: usize,
-    /// Transactions looked at for one batch.
+    /// Number of waiting transactions that are examined for one batch.
     pub(super) scan: usize,
 }
 
@@ -32,13 +32,13 @@ impl Default for Limits {
     }
 }
 
-/// How often each key is written and guarded by a set of transactions.
+/// The number of times that a set of transactions writes and guards each key.
 #[derive(Debug)]
 struct Keys<K> {
     uses: HashMap<K, (u32, u32)>,
 }
 
-/// Transactions that wait, and the keys of those under way.
+/// The waiting transactions, and the keys of the batches under way.
 #[derive(Debug)]
 pub(super) struct Queue<T> {
     waiting: VecDeque<(Txn, T)>,
@@ -46,7 +46,7 @@ pub(super) struct Queue<T> {
     limits: Limits,
 }
 
-/// The keys a batch under way holds; given back when it is answered.
+/// The keys that a batch under way holds, released when the batch is answered.
 #[derive(Debug)]
 #[must_use]
 pub(super) struct Held(Vec<(String, bool)>);
@@ -67,7 +67,7 @@ fn bytes(txn: &Txn) -> usize {
         Write::Put(_, value) => value.len(),
         Write::Delete(_) => 0,
     });
-    // Each guard and write costs some bytes of its own, and the store's prefix.
+    // 64 bytes cover the encoding of each guard and write, and the store's prefix.
     touched(txn).map(|(key, _)| key.len() + 64).sum::<usize>() + values.sum::<usize>()
 }
 
@@ -117,7 +117,7 @@ impl<T> Queue<T> {
         self.waiting.push_back((txn, tag));
     }
 
-    /// Takes out the next batch, oldest first; `None` when nothing that waits may go now.
+    /// Takes out the next batch, oldest first; `None` if no waiting transaction may be sent now.
     pub(super) fn next_batch(&mut self) -> Option<(Vec<(Txn, T)>, Held)> {
         let chosen = self.choose();
         if chosen.is_empty() {
@@ -147,7 +147,7 @@ impl<T> Queue<T> {
                 .all(|(key, write)| !self.under_way.conflicts(key, write) && !seen.conflicts(key, write));
             let large = ops(txn) > self.limits.ops || bytes(txn) > self.limits.bytes;
             if free && large && chosen.is_empty() {
-                return vec![index]; // alone
+                return vec![index]; // a large transaction makes a batch of its own
             }
             if free && !large && size + bytes(txn) <= self.limits.bytes {
                 size += bytes(txn);
@@ -161,7 +161,7 @@ impl<T> Queue<T> {
         chosen
     }
 
-    /// Gives the keys of an answered batch back.
+    /// Releases the keys of an answered batch.
     pub(super) fn answered(&mut self, held: Held) {
         for (key, write) in held.0 {
             self.under_way.remove(key, write);

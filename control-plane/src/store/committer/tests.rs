@@ -7,7 +7,7 @@ use tokio::sync::Semaphore;
 use super::*;
 use crate::ports::{Batch, Lease, Listing, WatchError, Write};
 
-/// A store that notes what it is given and answers as told.
+/// A store that notes the batches it receives and answers by a script.
 struct Scripted {
     batches: Mutex<Vec<usize>>,
     permits: Semaphore,
@@ -70,7 +70,7 @@ fn put(key: usize) -> Txn {
 }
 
 #[tokio::test]
-async fn what_waits_while_four_batches_are_under_way_goes_together() {
+async fn transactions_that_wait_for_four_batches_go_together() {
     let (store, tasks) = (Scripted::new(0, |txns| Ok(vec![Verdict::Committed(9); txns.len()])), Tasks::new());
     let committer = Committer::spawn(store.clone(), Arc::new(Codec::new()), &tasks);
     let commits: Vec<_> = (0..UNDER_WAY)
@@ -80,7 +80,8 @@ async fn what_waits_while_four_batches_are_under_way_goes_together() {
             (commit, seen)
         })
         .collect();
-    // One after the other, so that each is a batch of its own; the store answers none yet.
+    // The commits are sent one after the other, so that each is a batch of its own; the store
+    // answers none of them yet.
     while store.sizes().iter().sum::<usize>() < UNDER_WAY {
         tokio::task::yield_now().await;
     }
@@ -100,7 +101,7 @@ async fn what_waits_while_four_batches_are_under_way_goes_together() {
 }
 
 #[tokio::test]
-async fn an_error_reaches_everybody_in_the_batch() {
+async fn an_error_reaches_every_caller_of_the_batch() {
     let store = Scripted::new(100, |_| Err(StoreError::Unknown("lost".into())));
     let tasks = Tasks::new();
     let committer = Committer::spawn(store, Arc::new(Codec::new()), &tasks);
@@ -110,7 +111,7 @@ async fn an_error_reaches_everybody_in_the_batch() {
 }
 
 #[tokio::test]
-async fn what_waits_at_shutdown_is_finished_and_later_commits_are_certainly_not_done() {
+async fn waiting_commits_finish_at_shutdown_and_later_ones_are_certainly_not_done() {
     let (store, tasks) = (Scripted::new(0, |txns| Ok(vec![Verdict::Committed(9); txns.len()])), Tasks::new());
     let committer = Committer::spawn(store.clone(), Arc::new(Codec::new()), &tasks);
     let waiting = committer.clone();

@@ -1,4 +1,4 @@
-//! The file under the embedded store, one durable transaction at a time.
+//! The file of the embedded store, written by one durable transaction at a time.
 
 use std::{
     fs::{self, File, TryLockError},
@@ -12,42 +12,42 @@ use redb::{Builder, Database, ReadableDatabase, ReadableTable, TableDefinition};
 
 use crate::ports::{Batch, Change, Entry};
 
-/// Key to create revision, mod revision and value.
+/// Key → (create revision, mod revision, value).
 const ENTRIES: TableDefinition<'_, &str, (u64, u64, &[u8])> = TableDefinition::new("entries");
 const NUMBERS: TableDefinition<'_, &str, u64> = TableDefinition::new("numbers");
 const REVISION: &str = "revision";
 const CLUSTER_ID: &str = "cluster_id";
 
-/// Memory for pages of the file, bytes. Reads are served from memory of our own.
+/// Bytes of memory for pages of the file. It is small, because reads never touch the file.
 const CACHE: usize = 16 << 20;
 
-/// Why a store's directory cannot be used.
+/// The reason why a store's directory cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The directory cannot be made or used.
+    /// The directory cannot be created or accessed.
     #[error("use directory `{path}`")]
     Directory {
-        /// The directory.
+        /// Path of the directory.
         path: PathBuf,
-        /// Why.
+        /// The error of the operating system.
         #[source]
         source: io::Error,
     },
-    /// Another process has it.
+    /// Another process holds the lock of the directory.
     #[error("directory `{0}` is in use by another process")]
     InUse(PathBuf),
-    /// The file in it is no store, is damaged, or cannot be read.
+    /// The file in the directory is damaged, unreadable, or not a store.
     #[error("open store file `{path}`")]
     File {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// Why.
+        /// The error of the database.
         #[source]
         source: Box<redb::Error>,
     },
 }
 
-/// What a file held when it was opened.
+/// The content of a file at its opening.
 #[derive(Debug)]
 pub(super) struct Contents {
     pub(super) entries: Vec<Entry>,
@@ -55,18 +55,18 @@ pub(super) struct Contents {
     pub(super) cluster_id: u64,
 }
 
-/// The file, and the lock on its directory.
+/// The open file, and the lock on its directory.
 #[derive(Debug)]
 pub(super) struct Disk {
     path: PathBuf,
-    /// None after a failed write, until the file could be opened anew.
+    /// `None` after a failed write, until the file is opened again.
     database: Option<Database>,
     _lock: File,
 }
 
 impl Disk {
-    /// Opens the store in a directory, made with mode 0700 where there is none. `cluster_id`
-    /// names the store if it is new.
+    /// Opens the store in a directory, which is created with mode 0700 if it is missing. A new
+    /// store gets the number `cluster_id`.
     pub(super) fn open(directory: &Path, cluster_id: u64) -> Result<(Self, Contents), OpenError> {
         let lock = lock(directory)?;
         let path = file(directory);
@@ -76,10 +76,10 @@ impl Disk {
         Ok((Self { path, database: Some(database), _lock: lock }, contents))
     }
 
-    /// Makes changes durable, all or none of them.
+    /// Makes changes durable, all of them or none.
     ///
     /// # Errors
-    /// It is not known whether they are on disk; [`Disk::reopen`] tells.
+    /// The changes may or may not be on disk; [`Disk::reopen`] returns the revision that is.
     pub(super) fn write(&mut self, batches: &[Batch]) -> Result<(), Box<redb::Error>> {
         let Some(database) = &self.database else { return Err(Box::new(redb::Error::PreviousIo)) };
         write(database, batches).map_err(|error| {
@@ -88,7 +88,7 @@ impl Disk {
         })
     }
 
-    /// Opens the file anew after a failed write, and returns the revision it holds.
+    /// Opens the file again after a failed write, and returns the revision it holds.
     pub(super) fn reopen(&mut self) -> Result<u64, Box<redb::Error>> {
         self.database = None;
         let database = open_file(&self.path)?;
@@ -98,7 +98,7 @@ impl Disk {
     }
 }
 
-/// Returns where a store's file is.
+/// Returns the path of the store's file in a directory.
 pub(super) fn file(directory: &Path) -> PathBuf {
     directory.join("usher.redb")
 }
@@ -122,7 +122,7 @@ fn lock(directory: &Path) -> Result<File, OpenError> {
 
 fn open_file(path: &Path) -> Result<Database, redb::Error> {
     let database = Builder::new().set_cache_size(CACHE).create(path)?;
-    // It holds secrets; the directory's mode is not ours where it stood before.
+    // The file holds secrets, and a directory that existed before may be open to other users.
     fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
     Ok(database)
 }

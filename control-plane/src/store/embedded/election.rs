@@ -1,4 +1,4 @@
-//! Leading in one process: the oldest candidate that keeps its lease alive.
+//! Election within one process: the oldest candidate that keeps its lease alive leads.
 
 use std::{sync::Arc, time::Duration};
 
@@ -23,18 +23,19 @@ pub(super) async fn campaign(
     let mut token = inner.ask(enter).await?;
     loop {
         changes.mark_unchanged();
-        let (leads, stands) = inner.read(|state| {
+        let (leads, entered) = inner.read(|state| {
             let leads = oldest(state.below(keys::ELECTION)).is_some_and(|entry| entry.key == token.key);
             (leads, state.get(&token.key).is_some())
         });
         if leads {
             return Ok(Box::new(EmbeddedLease { inner, token }));
         }
-        if !stands {
+        if !entered {
             token = inner.ask(enter).await?;
             continue;
         }
-        // Whoever waits keeps its place, or it would be taken for dead.
+        // A waiting candidate renews its lease, because the writer removes candidates whose lease
+        // ran out.
         match timeout(ttl / 3, changes.changed()).await {
             Ok(Ok(())) => {}
             Ok(Err(_)) => return Err(super::closed()),

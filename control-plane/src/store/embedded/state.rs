@@ -1,7 +1,7 @@
 //! The entries, their revisions and their recent history, as plain data.
 //!
-//! A [`Draft`] decides transactions over a state without touching it; what it wrote is applied once
-//! it is durable. So a reader sees only what a crash cannot take back.
+//! A [`Draft`] decides transactions over a state without changing it; its writes are applied once
+//! they are durable. A reader therefore never sees a write that a crash can undo.
 
 use std::{
     collections::{BTreeMap, HashSet, VecDeque},
@@ -10,13 +10,13 @@ use std::{
 
 use crate::ports::{Batch, Change, Entry, Guard, Listing, Txn, Verdict, Write};
 
-/// Everything that is committed.
+/// The committed entries and the recent history.
 #[derive(Debug)]
 pub(super) struct State {
     entries: BTreeMap<String, Entry>,
     revision: u64,
     history: VecDeque<Batch>,
-    /// First revision whose changes are all in `history`.
+    /// First revision from which on `history` is complete.
     first: u64,
     history_bytes: usize,
     max_history_bytes: usize,
@@ -43,7 +43,7 @@ impl State {
         self.entries.get(key)
     }
 
-    /// Iterates over the entries below a prefix, by key.
+    /// Iterates over the entries below a prefix, in the order of their keys.
     pub(super) fn below<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = &'a Entry> {
         self.entries
             .range::<str, _>((Bound::Included(prefix), Bound::Unbounded))
@@ -55,7 +55,7 @@ impl State {
         Listing { revision: self.revision, entries: self.below(prefix).cloned().collect() }
     }
 
-    /// Takes over what a draft wrote and forgets the oldest history beyond its bound.
+    /// Applies the writes of a draft and drops the oldest history beyond its bound.
     pub(super) fn apply(&mut self, batches: Vec<Batch>) {
         for batch in batches {
             for change in &batch.changes {
@@ -76,11 +76,11 @@ impl State {
         }
     }
 
-    /// Returns what changed at or after `from` below a prefix, at most `limit` batches, and the
-    /// revision to go on from.
+    /// Returns the changes at or after `from` below a prefix, at most `limit` batches, and the
+    /// revision to continue from.
     ///
     /// # Errors
-    /// The first revision that history still holds, when it is later than `from`.
+    /// The first revision that the history still holds, if it is later than `from`.
     pub(super) fn since(&self, prefix: &str, from: u64, limit: usize) -> Result<(Vec<Batch>, u64), u64> {
         if from < self.first {
             return Err(self.first);
@@ -106,7 +106,7 @@ fn key_of(change: &Change) -> &str {
     }
 }
 
-/// Roughly the memory a batch holds, bytes.
+/// Returns the approximate memory of a batch, in bytes.
 fn weight(batch: &Batch) -> usize {
     let change = |change: &Change| match change {
         Change::Put(entry) => 96 + entry.key.len() + entry.value.len(),
@@ -115,7 +115,7 @@ fn weight(batch: &Batch) -> usize {
     64 + batch.changes.iter().map(change).sum::<usize>()
 }
 
-/// Transactions decided over a state that is not changed yet.
+/// Transactions that are decided over a state before it changes.
 #[derive(Debug)]
 pub(super) struct Draft<'a> {
     base: &'a State,
@@ -124,7 +124,7 @@ pub(super) struct Draft<'a> {
     batches: Vec<Batch>,
 }
 
-/// A transaction no store could decide: it writes one key twice.
+/// A transaction is undecidable because it writes one key twice.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("key `{0}` is written twice in one commit")]
 pub(super) struct WrittenTwice(String);
@@ -134,12 +134,12 @@ impl<'a> Draft<'a> {
         Self { base, changed: BTreeMap::new(), revision: base.revision, batches: Vec::new() }
     }
 
-    /// Returns the revision that the next write is made at.
+    /// Returns the revision of the next write.
     pub(super) fn next_revision(&self) -> u64 {
         self.revision + 1
     }
 
-    /// Decides independent transactions, all at one revision, after those decided before.
+    /// Decides independent transactions at one revision, after those decided before.
     pub(super) fn commit(&mut self, txns: &[Txn]) -> Result<Vec<Verdict>, WrittenTwice> {
         let mut written = HashSet::new();
         for write in txns.iter().flat_map(|txn| &txn.writes) {
@@ -167,7 +167,7 @@ impl<'a> Draft<'a> {
             .collect())
     }
 
-    /// Returns what was written, a batch for each revision.
+    /// Returns the writes, one batch for each revision.
     pub(super) fn finish(self) -> Vec<Batch> {
         self.batches
     }

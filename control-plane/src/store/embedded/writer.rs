@@ -1,6 +1,6 @@
-//! The one thread that writes. It takes whatever waits, decides it in order, makes it durable by
-//! one transaction of the file and only then publishes and answers. It also takes out the election
-//! keys whose leases ran out.
+//! The one thread that writes. It takes the waiting jobs, decides them in order and makes them
+//! durable by one transaction of the file; only then does it publish the new revision and answer
+//! the jobs. It also removes the election keys whose leases ran out.
 
 use std::{
     collections::HashMap,
@@ -25,24 +25,24 @@ use crate::{
     store::keys,
 };
 
-/// Jobs decided together, at most.
+/// Largest number of jobs that are decided together.
 const GROUP: usize = 256;
 
-/// Time between two tries to open a file that could not be written.
+/// Time between two attempts to open a file after a failed write.
 const RETRY: Duration = Duration::from_secs(1);
 
 type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
-/// What the writer is asked for.
+/// A request to the writer.
 #[derive(Debug)]
 pub(super) enum Job {
     /// Decide these transactions.
     Commit(Vec<Txn>, Reply<Vec<Verdict>>),
-    /// Enter a candidate, for as long as it keeps its lease alive.
+    /// Enter a candidate for as long as it keeps its lease alive.
     Enter { candidate: String, ttl: Duration, reply: Reply<FencingToken> },
     /// Renew the lease of an election key.
     Renew(String, Reply<Duration>),
-    /// Take an election key out.
+    /// Remove an election key.
     Leave(String, Reply<()>),
 }
 
@@ -51,7 +51,7 @@ struct Lease {
     ends: Instant,
 }
 
-/// Batches whose write failed, so that nobody knows whether the file holds them.
+/// Batches whose write failed, so that the content of the file is unknown.
 struct Doubt {
     batches: Vec<Batch>,
     why: String,
@@ -65,7 +65,7 @@ pub(super) struct Writer {
     doubt: Option<Doubt>,
 }
 
-/// What a job is answered once the group is durable.
+/// The answer to a job, sent once the group is durable.
 enum Answer {
     Commit(Vec<Verdict>, Reply<Vec<Verdict>>),
     Enter(FencingToken, Reply<FencingToken>),
@@ -73,7 +73,7 @@ enum Answer {
 }
 
 impl Answer {
-    // Nobody may wait for an answer any more; then nobody needs it.
+    // Sending fails only if the caller stopped waiting, and then the answer has no reader.
     fn give(self) {
         match self {
             Self::Commit(verdicts, reply) => drop(reply.send(Ok(verdicts))),
@@ -96,7 +96,7 @@ impl Writer {
         Self { state, published, disk, leases: HashMap::new(), doubt: None }
     }
 
-    /// Works until the last sender of jobs is gone.
+    /// Works until the last sender of jobs is dropped.
     pub(super) async fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
         loop {
             let wake = match &self.doubt {
@@ -156,7 +156,8 @@ impl Writer {
             },
             Job::Enter { candidate, ttl, reply } => {
                 let token = enter(draft, candidate);
-                // Held even if the write fails: then it ends a key that is not there.
+                // The lease is kept even if the write fails: its end then removes a key that does
+                // not exist.
                 self.leases.insert(token.key.clone(), Lease { ttl, ends: now + ttl });
                 return Some(Answer::Enter(token, reply));
             }
@@ -177,7 +178,8 @@ impl Writer {
         None
     }
 
-    /// Writes, then publishes. On failure the file is opened anew to learn what it holds.
+    /// Writes the batches, then publishes them. After a failure the file is opened again to learn
+    /// its content.
     fn make_durable(&mut self, batches: Vec<Batch>) -> Result<(), Box<dyn Fn() -> StoreError>> {
         if batches.is_empty() {
             return Ok(());
@@ -198,11 +200,11 @@ impl Writer {
         Ok(())
     }
 
-    /// After a failed write: learns from the file whether it happened after all. Tells whether it
-    /// did; there was nothing to settle otherwise.
+    /// Reads from the file whether a failed write happened after all, and returns the result;
+    /// `false` if there was no doubt.
     ///
     /// # Errors
-    /// The file still cannot be opened; nothing may be written.
+    /// The file still cannot be opened, so that no write is allowed.
     fn settle_doubt(&mut self) -> Result<bool, String> {
         let (Some(doubt), Some(disk)) = (&self.doubt, &mut self.disk) else { return Ok(false) };
         let held = disk.reopen().map_err(|error| format!("{}; {error}", doubt.why))?;
@@ -235,7 +237,7 @@ fn refuse(group: Vec<Job>, why: &str) {
     }
 }
 
-/// Enters a candidate behind those that stand already.
+/// Enters a candidate behind the existing ones.
 fn enter(draft: &mut Draft<'_>, candidate: String) -> FencingToken {
     let create_revision = draft.next_revision();
     let key = format!("{}{create_revision:016x}", keys::ELECTION);

@@ -1,47 +1,50 @@
-//! From settings to endpoints: addresses, certificates, user.
+//! Conversion of settings into endpoints: addresses, certificates, user.
 
 use std::{fs, io, path::Path, path::PathBuf, time::Duration};
 
 use etcd_client::{Certificate, ConnectOptions, Identity, TlsOptions};
 use usher_model::settings::StoreSettings;
 
-/// HTTP/2 pings. etcd hangs up on clients that ping more often than every 5 s, so a dead connection
-/// is found by our own deadlines first.
+/// Interval of HTTP/2 pings. etcd closes connections whose client pings more often than every 5 s,
+/// so the deadlines of calls find a dead connection first.
 const PING: Duration = Duration::from_secs(10);
 
 /// Longest time to connect to one endpoint.
 const CONNECT: Duration = Duration::from_secs(2);
 
-/// Why the settings name no cluster.
+/// The reason why the settings do not name a cluster.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    /// There are no endpoints.
+    /// The list of endpoints is empty.
     #[error("`store.endpoints` is empty")]
     NoEndpoints,
-    /// An endpoint is no address.
+    /// An endpoint is not an address.
     #[error("`store.endpoints`: `{0}` is neither http://HOST:PORT nor https://HOST:PORT")]
     Endpoint(String),
     /// Encrypted endpoints need a CA.
     #[error("`store.ca` is needed for https endpoints")]
     NoCa,
-    /// A certificate without key or the other way round.
+    /// A certificate is set without its key, or the other way round.
     #[error("`store.cert` and `store.key` go together")]
     HalfIdentity,
-    /// A user without password or the other way round.
+    /// A user is set without a password, or the other way round.
     #[error("`store.user` and `store.password` go together")]
     HalfUser,
-    /// A PEM file cannot be read.
+    /// A PEM file is unreadable.
     #[error("read `{path}`")]
     Pem {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// Why.
+        /// The error of the operating system.
         #[source]
         source: io::Error,
     },
 }
 
-/// Returns the endpoints, each with how to connect to it.
+/// Returns the endpoints, each with its connection options.
+///
+/// # Errors
+/// The settings are contradictory, or a certificate is unreadable.
 pub(super) fn endpoints(settings: &StoreSettings) -> Result<Vec<(String, ConnectOptions)>, ConnectError> {
     if settings.endpoints.is_empty() {
         return Err(ConnectError::NoEndpoints);
@@ -72,7 +75,7 @@ fn options(settings: &StoreSettings) -> Result<ConnectOptions, ConnectError> {
         .with_connect_timeout(CONNECT.min(settings.timeout))
         .with_keep_alive(PING, settings.timeout)
         .with_keep_alive_while_idle(false)
-        // A member cut off from the others must say so, not answer from what it knew.
+        // A member that is cut off from the cluster must return an error, not its old data.
         .with_require_leader(true)
         .with_auto_token_refresh(true);
     match (&settings.user, &settings.password) {
@@ -113,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn settings_that_name_no_cluster_are_told_by_their_keys() {
+    fn errors_of_settings_name_their_keys() {
         assert!(fault(|s| s.endpoints.clear()).contains("store.endpoints"));
         for url in ["127.0.0.1:2379", "ftp://h:1", "http://", "not a url"] {
             assert!(fault(|s| s.endpoints = vec![url.into()]).contains(url));
@@ -125,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn endpoints_are_taken_as_they_are_without_a_slash_at_the_end() {
+    fn endpoints_lose_only_a_slash_at_the_end() {
         let settings = StoreSettings {
             endpoints: vec!["http://a:2379/".into(), "http://[::1]:2379".into()],
             user: Some("u".into()),

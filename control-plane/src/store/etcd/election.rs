@@ -1,7 +1,7 @@
-//! Leading a cluster: the oldest candidate that keeps its lease alive.
+//! Election within a cluster: the oldest candidate that keeps its lease alive leads.
 //!
-//! The keys are those of etcd's own election (`PREFIX/LEASE`). Its RPC is not used: it blocks on
-//! one endpoint and does not renew the lease of whoever waits.
+//! The keys are those of etcd's own election (`PREFIX/LEASE`). Its RPC is not used, because it
+//! blocks on one endpoint and does not renew the lease of a waiting candidate.
 
 use std::{sync::Arc, time::Duration};
 
@@ -38,7 +38,7 @@ pub(super) async fn campaign(
     }
 }
 
-/// Returns the candidates, oldest first, and the revision they were read at.
+/// Returns the candidates, oldest first, and the revision at which they were read.
 pub(super) async fn candidates(
     pool: &Pool,
     space: &Space,
@@ -66,7 +66,8 @@ struct EtcdLease {
 }
 
 impl EtcdLease {
-    /// Takes a lease and enters the candidate under it. Repeated calls leave leases that run out.
+    /// Takes a lease and enters the candidate under it. A repeated call leaves a lease that runs
+    /// out.
     async fn enter(
         pool: Arc<Pool>,
         space: &Space,
@@ -80,7 +81,8 @@ impl EtcdLease {
         let granted = pool.call(Repeat::Safe, grant).await?;
         let (id, ttl) = (granted.id(), Duration::from_secs(number(granted.ttl())));
         let key = space.full(&format!("{}{id:016x}", keys::ELECTION));
-        // The key is this lease's own, so a second try finds what the first one may have written.
+        // The key belongs to this lease only, so a second attempt finds the key that the first one
+        // may have written.
         let put = |client: etcd_client::Client| {
             let txn = Txn::new()
                 .when([Compare::create_revision(key.as_str(), CompareOp::Equal, 0)])
@@ -103,7 +105,7 @@ impl EtcdLease {
         Ok(Self { pool, id, ttl, token: FencingToken { key, create_revision } })
     }
 
-    /// Waits until this candidate is the oldest; `false` when its lease ran out meanwhile.
+    /// Waits until this candidate is the oldest; `false` if its lease ran out meanwhile.
     async fn wait(&mut self, space: &Space) -> Result<bool, StoreError> {
         loop {
             let (candidates, at) = candidates(&self.pool, space, 0).await?;
@@ -114,7 +116,8 @@ impl EtcdLease {
                 Some(_) => {}
             }
             let mut changes = watch(&self.pool, space, keys::ELECTION, at + 1).await?;
-            // Whoever waits keeps its place; a change, or the end of the watch, is a new look.
+            // A waiting candidate renews its lease. A change, or the end of the watch, leads to a
+            // new listing.
             while timeout(self.ttl / 3, changes.next()).await.is_err() {
                 match self.keep_alive().await {
                     Ok(_) => {}
@@ -134,12 +137,13 @@ impl Lease for EtcdLease {
 
     async fn keep_alive(&mut self) -> Result<Duration, StoreError> {
         let id = self.id;
-        // One that hangs must leave time for another before the lease runs out.
+        // A hung renewal must leave time for another one before the lease runs out.
         let limit = self.pool.timeout().min(self.ttl / 2);
         let renew =
             |client: etcd_client::Client| async move { client.lease_client().keep_alive(id).await.map(drop) };
         self.pool.call_within(limit, Repeat::Safe, renew).await?;
-        // A lease outlives its key where somebody deletes that: then every fenced write is refused.
+        // A lease outlives its key if another program deletes the key. Every fenced write is
+        // refused then, so the candidate must not go on leading.
         let key = self.token.key.as_str();
         let get = |client: etcd_client::Client| async move { client.kv_client().get(key, None).await };
         let found = self.pool.call_within(limit, Repeat::Safe, get).await?;
@@ -156,7 +160,7 @@ impl Lease for EtcdLease {
         let revoke =
             |client: etcd_client::Client| async move { client.lease_client().revoke(id).await.map(drop) };
         match self.pool.call(Repeat::Safe, revoke).await {
-            // It ran out before.
+            // The lease ran out before.
             Err(StoreError::Rejected(_)) => Ok(()),
             done => done,
         }

@@ -1,4 +1,5 @@
-//! Our part of etcd's key space: everything below one prefix. Nothing outside the adapter sees it.
+//! Usher's part of etcd's key space: the keys below one prefix. Only this adapter handles full
+//! keys.
 
 use bytes::Bytes;
 use etcd_client::KeyValue;
@@ -21,8 +22,8 @@ impl Space {
         format!("{}{key}", self.prefix)
     }
 
-    /// Returns a key without our prefix. A key that is no text is no key of ours; it is passed on
-    /// so that whoever reads keys tells of it.
+    /// Returns a key without the prefix. A key that is not UTF-8 was not written by Usher; it is
+    /// passed on lossily, so that the reader of keys reports it.
     pub(super) fn relative(&self, key: &[u8]) -> String {
         let key = key.strip_prefix(self.prefix.as_bytes()).unwrap_or(key);
         String::from_utf8_lossy(key).into_owned()
@@ -40,7 +41,7 @@ impl Space {
     }
 }
 
-/// Returns the first key after all that start with `prefix`; `\0` stands for "no end" in etcd.
+/// Returns the first key after all keys that start with `prefix`; `\0` means "no end" in etcd.
 pub(super) fn end_of(prefix: &str) -> Vec<u8> {
     let mut end = prefix.as_bytes().to_vec();
     while let Some(last) = end.pop() {
@@ -52,7 +53,7 @@ pub(super) fn end_of(prefix: &str) -> Vec<u8> {
     vec![0]
 }
 
-/// etcd counts revisions in signed numbers from 1.
+/// Converts a revision into the signed form that etcd uses.
 pub(super) fn revision(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }

@@ -1,36 +1,36 @@
-//! What an etcd error means for the call that got it.
+//! Classification of etcd's errors by their meaning for the call.
 
 use std::error::Error as _;
 
 use etcd_client::Error;
 use tonic::{Code, ConnectError, Status};
 
-/// The three ways a call fails.
+/// The three ways in which a call fails.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Failure {
-    /// Certainly not done; another endpoint, or the same one later, may do it.
+    /// The call is certainly not done; another endpoint, or the same one later, may do it.
     NotDone(String),
-    /// Perhaps done.
+    /// The call is perhaps done.
     Lost(String),
-    /// Not done, and no endpoint would do it.
+    /// The call is not done, and no endpoint would do it.
     Refused(String),
 }
 
-/// etcd tells these two apart from others of their code by text alone (`rpctypes/error.go`). Both
-/// are found before anything is proposed.
+/// The texts by which alone etcd tells these two errors apart from others of their code
+/// (`rpctypes/error.go`). Both occur before the request is proposed to the cluster.
 const NO_LEADER: &str = "etcdserver: no leader";
 const TOO_MANY_REQUESTS: &str = "etcdserver: too many requests";
 
 pub(super) fn classify(error: Error) -> Failure {
     match error {
         Error::GRpcStatus(status) => of_status(&status),
-        // The client's own checks of its options and arguments, before anything is sent.
+        // The client itself checks its options and arguments before it sends a request.
         Error::InvalidArgs(_)
         | Error::InvalidUri(_)
         | Error::InvalidMetadataValue(_)
         | Error::TransportError(_)
         | Error::EndpointError(_)
-        // Answered when the lease is gone.
+        // The client returns this error when the lease is gone.
         | Error::LeaseKeepAliveError(_) => Failure::Refused(error.to_string()),
         other => Failure::Lost(other.to_string()),
     }
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_was_certainly_not_done_is_tried_again() {
+    fn only_calls_that_are_certainly_not_done_are_repeated() {
         for (code, text) in [(Code::Unavailable, NO_LEADER), (Code::ResourceExhausted, TOO_MANY_REQUESTS)] {
             assert!(matches!(of(code, text), Failure::NotDone(_)), "{text}");
         }
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_have_been_done_is_unknown() {
+    fn a_call_that_may_be_done_is_unknown() {
         for (code, text) in [
             (Code::Unavailable, "etcdserver: request timed out"),
             (Code::Unavailable, "etcdserver: request timed out, possibly due to previous leader failure"),
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_person_must_mend_is_rejected() {
+    fn a_fault_that_an_operator_must_repair_is_rejected() {
         for (code, text) in [
             (Code::ResourceExhausted, "etcdserver: mvcc: database space exceeded"),
             (Code::PermissionDenied, "etcdserver: permission denied"),

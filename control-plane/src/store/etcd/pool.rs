@@ -1,8 +1,8 @@
-//! One channel for each endpoint, and the choice of a healthy one.
+//! One channel for each endpoint, and the choice of a working one.
 //!
-//! etcd-client spreads calls over dead endpoints as well, so the choice is ours: calls go to the
-//! preferred endpoint until it fails. What was certainly not done is tried on the next one, until
-//! the deadline; so an election of etcd's own is a pause and not an error.
+//! etcd-client spreads calls over dead endpoints too, so this pool chooses: calls go to the
+//! preferred endpoint until it fails. A call that is certainly not done is repeated at the next
+//! endpoint until the deadline; an election of etcd's own is therefore a pause and not an error.
 
 use std::{
     future::Future,
@@ -20,25 +20,26 @@ use tracing::debug;
 use super::outcome::{Failure, classify};
 use crate::ports::StoreError;
 
-/// Pause after every endpoint has failed once.
+/// Pause after every endpoint failed once.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Tries that a call without effect, or one that can be repeated, has time for.
+/// Number of attempts that fit into the deadline of a repeatable call.
 const TRIES: u32 = 3;
 
-/// What another try of a call whose answer was lost would do.
+/// The effect of a second attempt after the answer to a call was lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Repeat {
-    /// No harm.
+    /// The call has the same effect once or twice.
     Safe,
-    /// Perhaps the same thing twice.
+    /// The call might take effect twice.
     Never,
 }
 
 struct Endpoint {
     url: String,
     options: ConnectOptions,
-    /// Made at the first call: with a user it asks for a token, and etcd may not be up yet.
+    /// The client is made at the first call: with a user, the client requests a token, and etcd may
+    /// still be starting.
     client: OnceCell<Client>,
 }
 
@@ -57,7 +58,7 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    /// Takes at least one endpoint; none is called yet. `timeout` bounds each call.
+    /// Takes at least one endpoint and calls none yet. `timeout` bounds each call.
     pub(super) fn new(endpoints: Vec<(String, ConnectOptions)>, timeout: Duration) -> Self {
         let endpoint = |(url, options)| Endpoint { url, options, client: OnceCell::new() };
         Self {
@@ -71,7 +72,11 @@ impl Pool {
         self.timeout
     }
 
-    /// Calls the preferred endpoint, and others where the call was certainly not done.
+    /// Calls the preferred endpoint, and others if the call is certainly not done there.
+    ///
+    /// # Errors
+    /// `Unknown` if the call may be done, `Rejected` if no endpoint would do it, else
+    /// `Unavailable`.
     pub(super) async fn call<T, F>(&self, repeat: Repeat, call: impl Fn(Client) -> F) -> Result<T, StoreError>
     where
         F: Future<Output = Result<T, Error>>,
@@ -79,7 +84,7 @@ impl Pool {
         self.call_within(self.timeout, repeat, call).await
     }
 
-    /// As [`Pool::call`], by an earlier deadline.
+    /// Like [`Pool::call`], with a deadline of its own.
     pub(super) async fn call_within<T, F>(
         &self,
         limit: Duration,
@@ -139,7 +144,7 @@ impl Pool {
         let hung = || format!("no answer within {limit:?}");
         let client = match timeout_at(until, endpoint.client()).await {
             Ok(Ok(client)) => client,
-            // Only a token was asked for so far.
+            // Only a token was requested so far, so the call itself is not done.
             Ok(Err(error)) => {
                 return Err(named(match classify(error) {
                     Failure::Lost(why) => Failure::NotDone(why),
@@ -154,7 +159,7 @@ impl Pool {
         }
     }
 
-    /// Prefers the next endpoint, unless another call has moved on already.
+    /// Prefers the next endpoint, unless another call has changed the preference already.
     fn leave(&self, index: usize, why: &str) {
         let next = (index + 1) % self.endpoints.len();
         let moved = self.preferred.compare_exchange(index, next, Ordering::Relaxed, Ordering::Relaxed);
@@ -163,7 +168,7 @@ impl Pool {
                 from = self.endpoints[index].url,
                 to = self.endpoints[next].url,
                 why,
-                "changes etcd endpoint"
+                "etcd endpoint changed"
             );
         }
     }

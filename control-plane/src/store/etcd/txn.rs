@@ -1,7 +1,7 @@
-//! Transactions as etcd takes them: several are nested in one, each with guards of its own.
+//! Transactions in etcd's form: several are nested in one, each with its own guards.
 //!
-//! Whatever deletes also writes [`DELETIONS`], whose value means nothing: a revision that deletes
-//! without it is the work of a foreign hand, and what it took away may still run.
+//! Every transaction that deletes also writes [`DELETIONS`], whose value is empty. A revision that
+//! deletes without it is the work of another program, and the deleted meeting may still run.
 
 use etcd_client::{Compare, CompareOp, TxnOp, TxnOpResponse, TxnResponse};
 
@@ -11,8 +11,8 @@ use crate::{
     store::keys::DELETIONS,
 };
 
-/// Transactions nested in one. etcd counts them, and the largest of them, against its
-/// `--max-txn-ops` (128 by default).
+/// Largest number of transactions nested in one. etcd counts them, and the operations of the
+/// largest of them, against its `--max-txn-ops` (128 by default).
 pub(super) const NESTED: usize = 64;
 
 fn ops(txn: &Txn) -> usize {
@@ -31,7 +31,7 @@ pub(super) fn runs(txns: &[Txn]) -> Vec<&[Txn]> {
     runs
 }
 
-/// Writes independent transactions as one.
+/// Encodes independent transactions as one.
 pub(super) fn nested(space: &Space, txns: &[Txn]) -> etcd_client::Txn {
     match txns {
         [one] => {
@@ -44,7 +44,8 @@ pub(super) fn nested(space: &Space, txns: &[Txn]) -> etcd_client::Txn {
                 let (compares, writes) = parts(space, txn);
                 TxnOp::txn(etcd_client::Txn::new().when(compares).and_then(writes))
             });
-            // etcd takes no key twice, so it stands beside them, even if none of them is decided yes.
+            // etcd takes no key twice, so the mark is written once beside the nested transactions,
+            // even if none of them is committed.
             let all: Vec<TxnOp> = inner.chain(attestation(space, txns)).collect();
             etcd_client::Txn::new().and_then(all)
         }
@@ -56,7 +57,7 @@ fn parts(space: &Space, txn: &Txn) -> (Vec<Compare>, Vec<TxnOp>) {
     (compares, txn.writes.iter().map(|write| op(space, write)).collect())
 }
 
-/// Returns what says that deletions are ours, where there are any.
+/// Returns the write that marks deletions as Usher's own, if there are any.
 fn attestation(space: &Space, txns: &[Txn]) -> Option<TxnOp> {
     let mut writes = txns.iter().flat_map(|txn| &txn.writes);
     let deletes = writes.any(|write| matches!(write, Write::Delete(_)));
@@ -66,7 +67,8 @@ fn attestation(space: &Space, txns: &[Txn]) -> Option<TxnOp> {
 fn compare(space: &Space, guard: &Guard) -> Compare {
     match guard {
         Guard::Absent(key) => Compare::create_revision(space.full(key), CompareOp::Equal, 0),
-        // To etcd a key that is not there was last changed at 0; to us it was not changed at all.
+        // In etcd an absent key has mod revision 0; the port's guard means that the key exists. A
+        // comparison that is always false expresses this.
         Guard::Unchanged(key, 0) => Compare::mod_revision(space.full(key), CompareOp::Less, 0),
         Guard::Unchanged(key, at) => Compare::mod_revision(space.full(key), CompareOp::Equal, revision(*at)),
         Guard::Fence(token) => {
@@ -82,7 +84,7 @@ fn op(space: &Space, write: &Write) -> TxnOp {
     }
 }
 
-/// Reads how each transaction of a run was decided.
+/// Reads the verdict of each transaction of a run.
 pub(super) fn verdicts(count: usize, response: &TxnResponse) -> Result<Vec<Verdict>, StoreError> {
     let unreadable = || StoreError::Unknown("etcd's answer does not match the transactions".into());
     let at = response.header().map(etcd_client::ResponseHeader::revision).ok_or_else(unreadable)?;

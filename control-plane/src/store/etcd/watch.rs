@@ -1,8 +1,8 @@
-//! Following a prefix. Ends with an error as soon as the connection shows no life: a stream that
-//! hangs would otherwise look like a store in which nothing happens.
+//! The watch of a prefix. The stream ends with an error as soon as the connection shows no sign of
+//! life: a stream that hangs would otherwise look like a store without changes.
 //!
-//! Life is asked for by progress requests. Their revision is never used: on etcd before 3.4.25 and
-//! 3.5.8 it may overtake events (etcd #15220).
+//! Progress requests ask for a sign of life. Their revision is never used, because on etcd before
+//! 3.4.25 and 3.5.8 it may overtake events (etcd #15220).
 
 use std::time::Duration;
 
@@ -19,10 +19,11 @@ use crate::{
     store::keys::DELETIONS,
 };
 
-/// Silence after which a sign of life is asked for.
+/// Silence after which a sign of life is requested.
 const QUIET: Duration = Duration::from_secs(2);
 
-/// Largest message taken from etcd, bytes. One revision, or what a slow watcher missed, is one.
+/// Largest message taken from etcd, in bytes. One revision, or all changes that a slow watcher
+/// missed, is one message.
 const MESSAGE: usize = 1 << 30;
 
 /// Opens the watch; the stream ends with an error.
@@ -36,7 +37,7 @@ pub(super) async fn watch(
     let end = end_of(&start);
     let open = |client: etcd_client::Client| {
         let (start, end) = (start.clone(), end.clone());
-        // To etcd, 0 is "from now on".
+        // In etcd, revision 0 means "from now on".
         let options = WatchOptions::new().with_range(end).with_start_revision(revision(from.max(1)));
         async move { client.watch_client().max_decoding_message_size(MESSAGE).watch(start, Some(options)).await }
     };
@@ -67,7 +68,7 @@ struct Watcher {
 }
 
 impl Watcher {
-    /// Waits for the next message, and asks for one when there is none for a while.
+    /// Waits for the next message, and requests a sign of life after a silence.
     async fn step(&mut self) -> Result<Vec<Batch>, WatchError> {
         let lost = |why: String| Err(WatchError::Lost(why));
         match timeout_at(self.until, self.stream.message()).await {
@@ -92,7 +93,7 @@ impl Watcher {
     }
 
     fn read(&self, message: &WatchResponse) -> Result<Vec<Batch>, WatchError> {
-        // etcd gives no reason with it: the number is the sign.
+        // etcd gives no reason with a compaction; the number alone indicates it.
         if message.compact_revision() > 0 {
             return Err(WatchError::Compacted(number(message.compact_revision())));
         }
@@ -103,7 +104,7 @@ impl Watcher {
     }
 }
 
-/// Groups events by revision. etcd never splits a revision over two messages unless asked to.
+/// Groups events by revision. etcd never splits a revision over two messages unless requested to.
 fn batches(space: &Space, events: &[Event]) -> Vec<Batch> {
     let mut batches: Vec<Batch> = Vec::new();
     for event in events {

@@ -5,7 +5,7 @@ use crate::store::arbitrary;
 
 proptest! {
     #[test]
-    fn a_key_reads_back_as_what_was_written(key in arbitrary::key()) {
+    fn a_written_key_reads_back_unchanged(key in arbitrary::key()) {
         let text = path(&key);
         prop_assert!(text.is_ascii(), "{}", text);
         prop_assert_eq!(parse(&text), Ok(Some(key)));

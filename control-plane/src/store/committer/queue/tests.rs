@@ -61,7 +61,7 @@ proptest! {
                 under_way.push((batch, held));
                 continue;
             }
-            prop_assert!(!under_way.is_empty(), "whatever waits may go when nothing is under way");
+            prop_assert!(!under_way.is_empty(), "every transaction may go when no batch is under way");
             let (_, held) = under_way.swap_remove(answers.next().unwrap_or(0) % under_way.len());
             queue.answered(held);
         }

@@ -15,7 +15,7 @@ fn batch(revision: u64) -> Batch {
 }
 
 #[test]
-fn what_was_written_is_read_again_with_its_revisions() {
+fn written_entries_are_read_again_with_their_revisions() {
     let directory = tempdir().expect("a directory");
     let (mut disk, new) = Disk::open(directory.path(), 7).expect("opens");
     assert_eq!((new.revision, new.cluster_id, new.entries.len()), (0, 7, 0));
@@ -33,7 +33,7 @@ fn a_directory_is_private_and_serves_one_process() {
     let parent = tempdir().expect("a directory");
     let directory = parent.path().join("a/b");
     let (disk, _) = Disk::open(&directory, 1).expect("opens");
-    let mode = |path: &Path| fs::metadata(path).expect("stands").permissions().mode() & 0o777;
+    let mode = |path: &Path| fs::metadata(path).expect("exists").permissions().mode() & 0o777;
     assert_eq!((mode(&directory), mode(&directory.join("usher.redb"))), (0o700, 0o600));
     let error = Disk::open(&directory, 1).map(drop).expect_err("is in use");
     assert!(matches!(error, OpenError::InUse(_)), "{error}");
@@ -42,14 +42,14 @@ fn a_directory_is_private_and_serves_one_process() {
 }
 
 #[test]
-fn what_is_no_store_is_refused_and_left_alone() {
+fn a_foreign_file_is_refused_and_left_alone() {
     let directory = tempdir().expect("a directory");
     let path = directory.path().join("usher.redb");
     let garbage = vec![b'x'; 70_000];
     fs::write(&path, &garbage).expect("is written");
     let error = Disk::open(directory.path(), 1).map(drop).expect_err("is no store");
     assert!(error.to_string().contains("usher.redb"), "{error}");
-    assert_eq!(fs::read(&path).expect("stands"), garbage);
+    assert_eq!(fs::read(&path).expect("exists"), garbage);
 }
 
 #[test]
@@ -58,13 +58,13 @@ fn a_cut_file_is_refused() {
     let (mut disk, _) = Disk::open(directory.path(), 1).expect("opens");
     (1..200).for_each(|revision| disk.write(&[batch(revision)]).expect("is written"));
     drop(disk);
-    let file = File::options().write(true).open(directory.path().join("usher.redb")).expect("stands");
+    let file = File::options().write(true).open(directory.path().join("usher.redb")).expect("exists");
     file.set_len(10_000).expect("is cut");
     Disk::open(directory.path(), 1).map(drop).expect_err("is damaged");
 }
 
 #[test]
-fn a_file_where_the_directory_should_be_is_told() {
+fn a_file_in_place_of_the_directory_is_an_error() {
     let directory = tempdir().expect("a directory");
     let path = directory.path().join("data");
     File::create(&path).and_then(|mut file| file.write_all(b"x")).expect("is written");

@@ -43,7 +43,8 @@ fn step() -> impl Strategy<Value = Txn> {
 }
 
 proptest! {
-    /// Whoever lists at a revision and follows from there holds what the state holds.
+    /// A reader that lists at a revision and follows from there holds the same entries as the
+    /// state.
     #[test]
     fn a_listing_and_the_changes_since_make_the_state(steps in vec(step(), 1..30), at in 0_usize..30) {
         let mut state = State::new(Vec::new(), 0, usize::MAX);
@@ -69,7 +70,7 @@ proptest! {
         prop_assert_eq!(followed.list("").entries, state.list("").entries);
     }
 
-    /// History that was given up is told, never skipped over.
+    /// Dropped history is reported, never skipped.
     #[test]
     fn history_is_complete_or_compacted(steps in vec(step(), 1..40), bound in 0_usize..1500, from in 1_u64..40) {
         let mut all = State::new(Vec::new(), 0, usize::MAX);
@@ -107,7 +108,7 @@ fn transactions_of_one_commit_are_decided_on_their_own_at_one_revision() {
 }
 
 #[test]
-fn one_key_written_twice_is_refused_whole() {
+fn a_commit_that_writes_one_key_twice_is_refused() {
     let state = State::new(Vec::new(), 0, usize::MAX);
     let mut draft = Draft::new(&state);
     let twice = [txn(&[], &[put("a", "0")]), txn(&[], &[put("a", "1")])];
@@ -116,7 +117,7 @@ fn one_key_written_twice_is_refused_whole() {
 }
 
 #[test]
-fn what_writes_nothing_makes_no_revision() {
+fn a_commit_without_effect_makes_no_revision() {
     let mut state = State::new(Vec::new(), 7, usize::MAX);
     let delete = txn(&[], &[Write::Delete("a".into())]);
     assert_eq!(run(&mut state, &[delete, Txn::default()]), [Verdict::Committed(7); 2]);
