@@ -1,4 +1,4 @@
-//! What operators see from outside: metrics, alarms, calls that hang, liveness.
+//! The operators' view of a control plane: metrics, alarms and the liveness of its loops.
 
 pub mod alarms;
 pub(crate) mod labels;

@@ -1,4 +1,4 @@
-//! Alarms: conditions a person should know of, each with what to do about it.
+//! Alarms: conditions that an operator must know of. The detail of an alarm names the remedy.
 
 use std::{
     collections::BTreeMap,
@@ -7,29 +7,29 @@ use std::{
 
 use tracing::{info, warn};
 
-/// What can be wrong. The names are part of the contract with operators (design 11).
+/// The condition of an alarm. The names are part of the contract with operators (design 11).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Alarm {
-    /// So many servers fail at once that the fault is probably here (H10).
+    /// So many servers fail at once that the fault is probably on this side (H10).
     SuspectSelf,
-    /// Enabled servers without a load sample (F6).
+    /// Enabled servers have no load sample (F6).
     LoadUnknown,
-    /// A server's list lacks a meeting that still runs there (F9).
+    /// A server's list lacks a meeting that still runs on it (F9).
     SnapshotInconsistent,
-    /// Polls succeed while users' calls fail (X6).
+    /// Polls of a server succeed while calls of its users fail (X6).
     GrayFailure,
     /// Load is spread unevenly (F10).
     PlacementImbalance,
-    /// The store refuses or does not take writes (F8).
+    /// The store refuses writes or does not answer them (F8).
     StoreWriteFailed,
-    /// Two entries are one BBB server (A5).
+    /// Two entries of the server list name one BBB server (A5, ADR 21).
     ServerListedTwice,
-    /// The store is about to take no more writes.
+    /// The store is close to its quota, beyond which it takes no more writes.
     StoreSpace,
 }
 
 impl Alarm {
-    /// Every alarm.
+    /// Every alarm, in the order of the metrics.
     pub const ALL: [Self; 8] = [
         Self::SuspectSelf,
         Self::LoadUnknown,
@@ -41,7 +41,7 @@ impl Alarm {
         Self::StoreSpace,
     ];
 
-    /// Returns the name by which metrics and `usher status` call it.
+    /// Returns the name of the alarm in metrics and in `usher status`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::SuspectSelf => "suspect_self",
@@ -56,12 +56,12 @@ impl Alarm {
     }
 }
 
-/// The alarms that are raised, with what is wrong, for people.
+/// The raised alarms, each with a text for operators. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct Alarms(Arc<Mutex<BTreeMap<Alarm, String>>>);
 
 impl Alarms {
-    /// Raises an alarm, or changes what it says.
+    /// Raises an alarm, or changes its text.
     pub fn raise(&self, alarm: Alarm, detail: impl Into<String>) {
         let detail = detail.into();
         if self.lock().insert(alarm, detail.clone()).is_none() {
@@ -69,14 +69,14 @@ impl Alarms {
         }
     }
 
-    /// Takes an alarm back.
+    /// Clears an alarm.
     pub fn clear(&self, alarm: Alarm) {
         if self.lock().remove(&alarm).is_some() {
             info!(alarm = alarm.name(), "alarm cleared");
         }
     }
 
-    /// Raises the alarm if something is wrong, else takes it back.
+    /// Raises the alarm with the text of `wrong`, or clears it if there is none.
     pub fn set(&self, alarm: Alarm, wrong: Option<String>) {
         match wrong {
             Some(detail) => self.raise(alarm, detail),
@@ -84,7 +84,7 @@ impl Alarms {
         }
     }
 
-    /// Returns the alarms that are raised.
+    /// Returns the raised alarms with their texts.
     pub fn raised(&self) -> Vec<(Alarm, String)> {
         self.lock().iter().map(|(alarm, detail)| (*alarm, detail.clone())).collect()
     }

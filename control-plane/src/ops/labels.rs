@@ -1,21 +1,21 @@
-//! What the metrics of several subsystems have alike.
+//! Labels that the metrics of several subsystems share.
 
 use prometheus_client::encoding::EncodeLabelSet;
 
-/// Label `outcome`; its values are bounded, as they are written in the code.
+/// Label `outcome`; its values are bounded, because they are literals of the code.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct OutcomeLabel {
     outcome: &'static str,
 }
 
 impl OutcomeLabel {
-    /// Labels what came out so.
+    /// Returns the label of an outcome.
     pub(crate) fn new(outcome: &'static str) -> Self {
         Self { outcome }
     }
 }
 
-/// Returns a number as gauges hold it.
+/// Converts a number into the type of gauges; a number that does not fit becomes the largest one.
 pub(crate) fn whole(number: impl TryInto<i64>) -> i64 {
     number.try_into().unwrap_or(i64::MAX)
 }

@@ -1,4 +1,4 @@
-//! The control plane's metrics. Names are a contract with dashboards and alerts (design 11).
+//! The control plane's metrics. Their names are a contract with dashboards and alerts (design 11).
 
 use std::{sync::atomic::AtomicU64, time::Duration};
 
@@ -18,60 +18,60 @@ use super::{
 };
 use crate::{core::upkeep::StoreSpace, ports::StoreError};
 
-/// A gauge of fractions.
+/// A gauge of a fractional value.
 type Fraction = Gauge<f64, AtomicU64>;
 
-/// Label `server`.
+/// The label `server`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct OfServer {
     server: String,
 }
 
-/// Labels `server` and `outcome`.
+/// The labels `server` and `outcome`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct PollOf {
     server: String,
     outcome: String,
 }
 
-/// Labels `server` and `health`.
+/// The labels `server` and `health`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct HealthOf {
     server: String,
     health: String,
 }
 
-/// Label `name`.
+/// The label `name` of an alarm.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Named {
     name: String,
 }
 
-/// Labels `call` and `reason`.
+/// The labels `call` and `reason`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct StoreFailure {
     call: &'static str,
     reason: &'static str,
 }
 
-/// What one server's gauges say.
+/// The values of one server's gauges.
 #[derive(Debug, Clone)]
 pub struct ServerFigures {
-    /// The server.
+    /// The server that the gauges describe.
     pub server: ServerId,
-    /// What operators decided.
+    /// The state that operators set.
     pub admin: AdminState,
-    /// What checks saw.
+    /// The result of the polls.
     pub health: Health,
-    /// Records that live on it.
+    /// Number of records that live on the server.
     pub meetings: usize,
-    /// Zombies that stand on it.
+    /// Number of zombies on the server.
     pub zombies: usize,
-    /// Age of its sample; none when there is no sample.
+    /// Age of the server's sample; `None` if there is no sample.
     pub sample_age: Option<Duration>,
 }
 
-/// Every metric of the control plane; clones share them.
+/// The metrics of the control plane; clones share them.
 #[derive(Debug, Clone)]
 pub struct Metrics {
     alarm: Family<Named, Gauge>,
@@ -95,7 +95,7 @@ pub struct Metrics {
     space: SpaceGauges,
 }
 
-/// What the store takes; 0, or not a number, where that is not known.
+/// The store's use of its disk; 0, or not a number, for an unknown value.
 #[derive(Debug, Clone, Default)]
 struct SpaceGauges {
     taken: Gauge,
@@ -149,13 +149,13 @@ impl Metrics {
         );
         registry.register(
             "usher_poll_duration_seconds",
-            "How long polls took, retries included",
+            "Duration of polls, retries included",
             self.poll_seconds.clone(),
         );
         registry.register("usher_polls", "Polls by server and outcome", self.polls.clone());
         registry.register(
             "usher_polls_skipped",
-            "Polls left out because the one before was still under way",
+            "Polls left out because the previous one was still under way",
             self.skipped.clone(),
         );
         registry.register("usher_server_health", "1 for the server's health, else 0", self.health.clone());
@@ -163,70 +163,74 @@ impl Metrics {
         registry.register("usher_zombies", "Zombies by server", self.zombies.clone());
         registry.register(
             "usher_rebuilds",
-            "Times that stored state was found lost and rebuilt",
+            "Losses of stored state that led to a rebuild",
             self.rebuilds.clone(),
         );
         registry.register(
             "usher_store_failures",
-            "Calls to the store that failed, by what that means",
+            "Failed calls to the store, by reason",
             self.store_failures.clone(),
         );
         registry.register(
             "usher_zombies_given_up",
-            "Zombies and records of offline servers given up after zombie_ttl, or with their server",
+            "Zombies and records of offline servers abandoned after zombie_ttl, or with their server",
             self.given_up.clone(),
         );
         registry.register("usher_ends", "Calls that end a meeting, by server and outcome", self.ends.clone());
         registry.register("usher_placements", "Placements by outcome", self.placements.clone());
         registry.register(
             "usher_voice_bridges_spared",
-            "Rooms that got a spare number, as every one of their range is in use",
+            "Meetings that got a spare number because their range is exhausted",
             self.spared.clone(),
         );
         registry.register("usher_leader", "1 while this replica leads", self.leader.clone());
         registry.register("usher_edges", "Edges connected to this replica", self.edges.clone());
         let SpaceGauges { taken, in_use, quota, compacted } = self.space.clone();
         compacted.set(f64::NAN);
-        registry.register("usher_store_bytes", "Bytes the store takes on its disk", taken);
-        registry.register("usher_store_in_use_bytes", "Bytes of these that hold something", in_use);
-        registry.register("usher_store_quota_bytes", "Bytes from which on it takes no writes", quota);
+        registry.register("usher_store_bytes", "Size of the store on its disk", taken);
+        registry.register("usher_store_in_use_bytes", "Bytes of these that are in use", in_use);
+        registry.register("usher_store_quota_bytes", "Size at which the store takes no more writes", quota);
         registry.register(
             "usher_store_compaction_age_seconds",
-            "Time since this replica had the store forget old history",
+            "Time since this replica last compacted the store's history",
             compacted,
         );
-        registry.register("usher_fleet_revision", "Store revision this replica holds", self.revision.clone());
+        registry.register(
+            "usher_fleet_revision",
+            "Store revision that this replica holds",
+            self.revision.clone(),
+        );
     }
 
-    /// Counts a poll that came out.
+    /// Counts a finished poll and its duration.
     pub fn polled(&self, server: &ServerId, outcome: &str, took: Duration) {
         let labels = PollOf { server: server.to_string(), outcome: outcome.to_owned() };
         self.polls.get_or_create(&labels).inc();
         self.poll_seconds.observe(took.as_secs_f64());
     }
 
-    /// Counts a poll that was left out.
+    /// Counts a poll that was left out because the previous one was under way.
     pub fn skipped(&self, server: &ServerId) {
         self.skipped.get_or_create(&OfServer { server: server.to_string() }).inc();
     }
 
-    /// Counts an `end` that came out.
+    /// Counts a finished `end`.
     pub fn ended(&self, server: &ServerId, outcome: &str) {
         let labels = PollOf { server: server.to_string(), outcome: outcome.to_owned() };
         self.ends.get_or_create(&labels).inc();
     }
 
-    /// Counts a placement that came out.
+    /// Counts a finished placement.
     pub fn placed(&self, outcome: &'static str) {
         self.placements.get_or_create(&OutcomeLabel::new(outcome)).inc();
     }
 
-    /// Counts a room whose number is none of its range.
+    /// Counts a meeting whose number is outside its tenant's range, because the range is exhausted.
     pub fn spared(&self) {
         self.spared.inc();
     }
 
-    /// Counts a call to the store that failed (C8).
+    /// Counts a failed call to the store (C8).
     pub fn store_failed(&self, call: &'static str, error: &StoreError) {
         let reason = match error {
             StoreError::Unavailable(_) => "unavailable",
@@ -241,27 +245,27 @@ impl Metrics {
         self.rebuilds.inc();
     }
 
-    /// Counts zombies and detached records that were given up unseen.
+    /// Counts zombies and detached records that were abandoned without a poll that saw them end.
     pub fn given_up(&self, count: u64) {
         self.given_up.inc_by(count);
     }
 
-    /// Says whether this replica leads.
+    /// Sets the gauge of leadership.
     pub fn leads(&self, leads: bool) {
         self.leader.set(i64::from(leads));
     }
 
-    /// Says how many edges are connected.
+    /// Sets the number of connected edges.
     pub fn edges(&self, count: usize) {
         self.edges.set(whole(count));
     }
 
-    /// Says which revision the fleet stands at.
+    /// Sets the revision of the fleet.
     pub fn revision(&self, seq: u64) {
         self.revision.set(whole(seq));
     }
 
-    /// Says what the store takes, and how long ago this replica had it forget old history.
+    /// Sets the store's use of its disk, and the age of this replica's last compaction.
     pub fn space(&self, space: &StoreSpace, compacted: Option<Duration>) {
         let size = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
         self.space.taken.set(size(space.taken));
@@ -270,12 +274,12 @@ impl Metrics {
         self.space.compacted.set(compacted.map_or(f64::NAN, |age| age.as_secs_f64()));
     }
 
-    /// Says how unevenly load is spread.
+    /// Sets the imbalance of load.
     pub fn imbalance(&self, imbalance: f64) {
         self.imbalance.set(imbalance);
     }
 
-    /// Says which alarms are raised.
+    /// Sets the gauge of every alarm.
     pub fn alarms(&self, alarms: &Alarms) {
         let raised = alarms.raised();
         for alarm in Alarm::ALL {
@@ -284,7 +288,7 @@ impl Metrics {
         }
     }
 
-    /// Sets every per-server gauge. Servers that are `gone` leave none behind.
+    /// Sets the gauges of each server, and removes those of the servers in `gone`.
     pub fn servers(&self, figures: &[ServerFigures], gone: &[ServerId]) {
         for id in gone {
             let server = OfServer { server: id.to_string() };

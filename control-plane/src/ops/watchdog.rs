@@ -1,4 +1,5 @@
-//! Liveness: loops that must turn say so, and one that stalls makes the process look dead (C11).
+//! Liveness: watched loops report each turn, and a loop that stalls fails the process's `/live`
+//! (C11).
 
 use std::{
     collections::BTreeMap,
@@ -6,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The loops that are watched, with the time of their last turn.
+/// The watched loops, each with the time of its last turn.
 #[derive(Debug, Clone, Default)]
 pub struct Watchdog(Arc<Mutex<BTreeMap<&'static str, Watched>>>);
 
@@ -17,17 +18,17 @@ struct Watched {
 }
 
 impl Watchdog {
-    /// Says that the loop `name` has turned and will again within `patience`.
+    /// Notes that the loop `name` turned at `now` and turns again within `patience`.
     pub fn turned(&self, name: &'static str, patience: Duration, now: Instant) {
         self.lock().insert(name, Watched { turned: now, patience });
     }
 
-    /// Stops watching a loop that ended as it should.
+    /// Stops the watch of a loop that ended in order.
     pub fn ended(&self, name: &'static str) {
         self.lock().remove(name);
     }
 
-    /// Returns a loop that has not turned in time.
+    /// Returns the name of a loop that is overdue at `now`.
     pub fn stalled(&self, now: Instant) -> Option<&'static str> {
         let late = |watched: &Watched| now.saturating_duration_since(watched.turned) > watched.patience;
         self.lock().iter().find(|(_, watched)| late(watched)).map(|(name, _)| *name)
