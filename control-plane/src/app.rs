@@ -37,7 +37,7 @@ use crate::{
             hooks::{HookKeeper, HookParts, Hooks, KeeperParts},
         },
     },
-    ops::{metrics::Metrics, watchdog::Watchdog},
+    ops::{metrics::ControlPlaneMetrics, watchdog::Watchdog},
     ports::{BbbServers, Store},
     tasks::{edges::Edges, gauges::Gauges, own_targets::OwnTargets, watched_store::WatchedStore},
 };
@@ -72,7 +72,7 @@ impl ControlPlane {
         let listener = TcpListener::bind(address).await.with_context(|| format!("bind gRPC on {address}"))?;
         let grpc_addr = listener.local_addr()?;
 
-        let metrics = ops.metrics().register(Metrics::new);
+        let metrics = ops.metrics().register(ControlPlaneMetrics::new);
         let (pending, watchdog) = (ops.pending(), Watchdog::default());
         let client =
             Arc::new(BbbClient::new(settings, pending.clone()).context("set up calls to BBB servers")?);

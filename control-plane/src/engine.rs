@@ -12,9 +12,9 @@ use usher_runtime::{clock::WallClock, tasks::Tasks};
 use self::arrival::Arrival;
 use crate::{
     core::policy::Policy,
-    ops::{alarms::Alarms, metrics::Metrics, watchdog::Watchdog},
+    ops::{alarms::RaisedAlarms, metrics::ControlPlaneMetrics, watchdog::Watchdog},
     ports::{BbbServers, Store},
-    store::{codec::Codec, committer::Committer},
+    store::{codec::StoreCodec, committer::GroupCommitter},
     tasks::{
         admin::Admin,
         fleet_handle::FleetHandle,
@@ -45,7 +45,7 @@ pub struct Surroundings {
     /// What the wall clock says.
     pub wall: WallClock,
     /// What is counted.
-    pub metrics: Metrics,
+    pub metrics: ControlPlaneMetrics,
     /// Which loops turn.
     pub watchdog: Watchdog,
 }
@@ -66,7 +66,7 @@ pub struct Engine {
     /// Has the leader poll now.
     pub poll_asks: PollAsks,
     /// The alarms.
-    pub alarms: Alarms,
+    pub alarms: RaisedAlarms,
     /// Whether this replica leads.
     pub leadership: Leadership,
     /// What the store takes.
@@ -80,9 +80,9 @@ impl Engine {
     pub fn start(settings: &Settings, around: Surroundings, tasks: &Tasks) -> Self {
         let Surroundings { replica, store, servers, wall, metrics, watchdog } = around;
         let interval = settings.health.interval;
-        let alarms = Alarms::default();
-        let codec = Arc::new(Codec::new());
-        let committer = Committer::spawn(store.clone(), codec.clone(), tasks);
+        let alarms = RaisedAlarms::default();
+        let codec = Arc::new(StoreCodec::new());
+        let committer = GroupCommitter::spawn(store.clone(), codec.clone(), tasks);
         let fleet = FleetHandle::new(Policy::new(settings));
         let revisions = RevisionReader::new(store.clone(), tasks.clone(), settings.store.timeout);
         let writer = Writer::new(fleet.clone(), committer, revisions.clone(), alarms.clone(), wall);

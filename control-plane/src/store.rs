@@ -19,10 +19,10 @@ pub mod keys;
 
 /// The reason why a store cannot be opened.
 #[derive(Debug, thiserror::Error)]
-pub enum OpenError {
+pub enum StoreOpenError {
     /// The embedded store cannot use its directory or its file.
     #[error(transparent)]
-    Embedded(#[from] embedded::OpenError),
+    Embedded(#[from] embedded::EmbeddedOpenError),
     /// The settings of the etcd cluster are contradictory or a certificate is unreadable.
     #[error(transparent)]
     Etcd(#[from] etcd::ConnectError),
@@ -30,7 +30,7 @@ pub enum OpenError {
 
 /// Opens the store that the settings name: an embedded one in `data`, or in memory without `data`.
 /// The first call shows whether etcd can be reached.
-pub fn open(settings: &StoreSettings, data: Option<&Path>) -> Result<Arc<dyn Store>, OpenError> {
+pub fn open(settings: &StoreSettings, data: Option<&Path>) -> Result<Arc<dyn Store>, StoreOpenError> {
     Ok(match settings.kind {
         StoreKind::Etcd => Arc::new(etcd::EtcdStore::connect(settings)?),
         StoreKind::Embedded => Arc::new(embedded::EmbeddedStore::open(data)?),

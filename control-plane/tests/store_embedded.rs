@@ -10,7 +10,7 @@ use std::{
 use tempfile::tempdir;
 use usher_control_plane::{
     ports::{Guard, Store, StoreError, Txn, Verdict, Write},
-    store::embedded::{EmbeddedStore, OpenError},
+    store::embedded::{EmbeddedOpenError, EmbeddedStore},
 };
 
 /// Names the directory to the process that is to be killed.
@@ -179,7 +179,7 @@ async fn a_directory_in_use_is_told_and_free_as_soon_as_its_store_is_gone() {
     let directory = tempdir().expect("a directory");
     let store = open(directory.path());
     let error = EmbeddedStore::open(Some(directory.path())).map(drop).expect_err("is in use");
-    assert!(matches!(error, OpenError::InUse(_)), "{error}");
+    assert!(matches!(error, EmbeddedOpenError::InUse(_)), "{error}");
     drop(store);
     open(directory.path());
 }

@@ -11,7 +11,7 @@ use super::servers::duration;
 use crate::{
     core::{fleet::Fleet, load},
     notifications::tasks::{deliveries::Deliveries, hooks::Hooks},
-    ops::alarms::Alarms,
+    ops::alarms::RaisedAlarms,
     ports::Store,
     tasks::{edges::Edges, fleet_handle::FleetHandle, leadership::Leadership, upkeep::SpaceFigures},
 };
@@ -27,7 +27,7 @@ pub(super) struct FleetStatus {
     /// Webhooks that are registered.
     pub(super) hooks: Hooks,
     /// The alarms raised here.
-    pub(super) alarms: Alarms,
+    pub(super) alarms: RaisedAlarms,
     /// Whether this replica leads.
     pub(super) leadership: Leadership,
     /// What the store takes.

@@ -1,4 +1,4 @@
-//! Metrics of notifications.
+//! ControlPlaneMetrics of notifications.
 
 pub mod deliveries;
 pub mod hooks;

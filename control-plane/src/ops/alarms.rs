@@ -1,4 +1,4 @@
-//! Alarms: conditions that an operator must know of. The detail of an alarm names the remedy.
+//! RaisedAlarms: conditions that an operator must know of. The detail of an alarm names the remedy.
 
 use std::{
     collections::BTreeMap,
@@ -58,9 +58,9 @@ impl Alarm {
 
 /// The raised alarms, each with a text for operators. Clones share them.
 #[derive(Debug, Clone, Default)]
-pub struct Alarms(Arc<Mutex<BTreeMap<Alarm, String>>>);
+pub struct RaisedAlarms(Arc<Mutex<BTreeMap<Alarm, String>>>);
 
-impl Alarms {
+impl RaisedAlarms {
     /// Raises an alarm, or changes its text.
     pub fn raise(&self, alarm: Alarm, detail: impl Into<String>) {
         let detail = detail.into();

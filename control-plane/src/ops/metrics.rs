@@ -13,7 +13,7 @@ use usher_model::{
 };
 
 use super::{
-    alarms::{Alarm, Alarms},
+    alarms::{Alarm, RaisedAlarms},
     labels::{OutcomeLabel, whole},
 };
 use crate::{core::upkeep::StoreSpace, ports::StoreError};
@@ -23,33 +23,33 @@ type Fraction = Gauge<f64, AtomicU64>;
 
 /// The label `server`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct OfServer {
+pub struct ServerLabels {
     server: String,
 }
 
-/// The labels `server` and `outcome`.
+/// The labels `server` and `outcome` of polls and of `end` calls.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct PollOf {
+pub struct PollLabels {
     server: String,
     outcome: String,
 }
 
 /// The labels `server` and `health`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct HealthOf {
+pub struct HealthLabels {
     server: String,
     health: String,
 }
 
 /// The label `name` of an alarm.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct Named {
+pub struct AlarmLabels {
     name: String,
 }
 
 /// The labels `call` and `reason`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct StoreFailure {
+pub struct StoreFailureLabels {
     call: &'static str,
     reason: &'static str,
 }
@@ -73,20 +73,20 @@ pub struct ServerFigures {
 
 /// The metrics of the control plane; clones share them.
 #[derive(Debug, Clone)]
-pub struct Metrics {
-    alarm: Family<Named, Gauge>,
+pub struct ControlPlaneMetrics {
+    alarm: Family<AlarmLabels, Gauge>,
     imbalance: Fraction,
-    sample_age: Family<OfServer, Fraction>,
+    sample_age: Family<ServerLabels, Fraction>,
     poll_seconds: Histogram,
-    polls: Family<PollOf, Counter>,
-    skipped: Family<OfServer, Counter>,
-    health: Family<HealthOf, Gauge>,
-    meetings: Family<OfServer, Gauge>,
-    zombies: Family<OfServer, Gauge>,
+    polls: Family<PollLabels, Counter>,
+    skipped: Family<ServerLabels, Counter>,
+    health: Family<HealthLabels, Gauge>,
+    meetings: Family<ServerLabels, Gauge>,
+    zombies: Family<ServerLabels, Gauge>,
     rebuilds: Counter,
-    store_failures: Family<StoreFailure, Counter>,
+    store_failures: Family<StoreFailureLabels, Counter>,
     given_up: Counter,
-    ends: Family<PollOf, Counter>,
+    ends: Family<PollLabels, Counter>,
     spared: Counter,
     placements: Family<OutcomeLabel, Counter>,
     leader: Gauge,
@@ -104,7 +104,7 @@ struct SpaceGauges {
     compacted: Fraction,
 }
 
-impl Metrics {
+impl ControlPlaneMetrics {
     /// Registers the metrics.
     pub fn new(registry: &mut Registry) -> Self {
         let metrics = Self {
@@ -130,7 +130,7 @@ impl Metrics {
         };
         metrics.register(registry);
         for alarm in Alarm::ALL {
-            metrics.alarm.get_or_create(&Named { name: alarm.name().into() }).set(0);
+            metrics.alarm.get_or_create(&AlarmLabels { name: alarm.name().into() }).set(0);
         }
         metrics
     }
@@ -204,19 +204,19 @@ impl Metrics {
 
     /// Counts a finished poll and its duration.
     pub fn polled(&self, server: &ServerId, outcome: &str, took: Duration) {
-        let labels = PollOf { server: server.to_string(), outcome: outcome.to_owned() };
+        let labels = PollLabels { server: server.to_string(), outcome: outcome.to_owned() };
         self.polls.get_or_create(&labels).inc();
         self.poll_seconds.observe(took.as_secs_f64());
     }
 
     /// Counts a poll that was left out because the previous one was under way.
     pub fn skipped(&self, server: &ServerId) {
-        self.skipped.get_or_create(&OfServer { server: server.to_string() }).inc();
+        self.skipped.get_or_create(&ServerLabels { server: server.to_string() }).inc();
     }
 
     /// Counts a finished `end`.
     pub fn ended(&self, server: &ServerId, outcome: &str) {
-        let labels = PollOf { server: server.to_string(), outcome: outcome.to_owned() };
+        let labels = PollLabels { server: server.to_string(), outcome: outcome.to_owned() };
         self.ends.get_or_create(&labels).inc();
     }
 
@@ -237,7 +237,7 @@ impl Metrics {
             StoreError::Unknown(_) => "unknown",
             StoreError::Rejected(_) => "rejected",
         };
-        self.store_failures.get_or_create(&StoreFailure { call, reason }).inc();
+        self.store_failures.get_or_create(&StoreFailureLabels { call, reason }).inc();
     }
 
     /// Counts a loss of stored state.
@@ -280,30 +280,30 @@ impl Metrics {
     }
 
     /// Sets the gauge of every alarm.
-    pub fn alarms(&self, alarms: &Alarms) {
+    pub fn alarms(&self, alarms: &RaisedAlarms) {
         let raised = alarms.raised();
         for alarm in Alarm::ALL {
             let value = raised.iter().any(|(name, _)| *name == alarm);
-            self.alarm.get_or_create(&Named { name: alarm.name().into() }).set(i64::from(value));
+            self.alarm.get_or_create(&AlarmLabels { name: alarm.name().into() }).set(i64::from(value));
         }
     }
 
     /// Sets the gauges of each server, and removes those of the servers in `gone`.
     pub fn servers(&self, figures: &[ServerFigures], gone: &[ServerId]) {
         for id in gone {
-            let server = OfServer { server: id.to_string() };
+            let server = ServerLabels { server: id.to_string() };
             for (_, name) in HEALTH_NAMES {
-                self.health.remove(&HealthOf { server: id.to_string(), health: name.into() });
+                self.health.remove(&HealthLabels { server: id.to_string(), health: name.into() });
             }
             self.meetings.remove(&server);
             self.zombies.remove(&server);
             self.sample_age.remove(&server);
         }
         for figure in figures {
-            let server = OfServer { server: figure.server.to_string() };
+            let server = ServerLabels { server: figure.server.to_string() };
             for (health, name) in HEALTH_NAMES {
                 let shown = figure.admin != AdminState::Disabled && figure.health == health;
-                let labels = HealthOf { server: figure.server.to_string(), health: name.into() };
+                let labels = HealthLabels { server: figure.server.to_string(), health: name.into() };
                 self.health.get_or_create(&labels).set(i64::from(shown));
             }
             self.meetings.get_or_create(&server).set(whole(figure.meetings));

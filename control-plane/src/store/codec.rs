@@ -19,7 +19,7 @@ use usher_model::{
 };
 use usher_proto::store as pb;
 
-use self::unknown::Unknown;
+use self::unknown::UnknownFields;
 pub(crate) use self::unknown::fields as unknown_fields;
 use super::keys::{self, KeyError};
 use crate::{
@@ -59,7 +59,7 @@ pub enum ValueError {
 /// A stored value that is unreadable. The fold of the store treats the value as absent.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("value of `{path}`: {reason}")]
-pub struct BadValue {
+pub struct UnreadableValue {
     /// Path of the value, relative to the store's prefix.
     pub path: String,
     /// The fault of the value.
@@ -70,18 +70,18 @@ pub struct BadValue {
 
 /// Reads changes and writes plans. The follower and the committer of one program share one codec.
 #[derive(Debug, Default)]
-pub struct Codec {
-    unknown: Mutex<Unknown>,
+pub struct StoreCodec {
+    unknown: Mutex<UnknownFields>,
 }
 
-impl Codec {
+impl StoreCodec {
     /// Returns a codec that remembers no unknown fields.
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Reads a whole listing. Each unreadable value is reported, and the others become events.
-    pub fn events(&self, listing: &Listing) -> (Vec<Event>, Vec<BadValue>) {
+    pub fn events(&self, listing: &Listing) -> (Vec<Event>, Vec<UnreadableValue>) {
         self.unknown().clear();
         let (mut events, mut bad) = (Vec::with_capacity(listing.entries.len()), Vec::new());
         for entry in &listing.entries {
@@ -94,7 +94,7 @@ impl Codec {
     }
 
     /// Reads one change; `None` when its key is of no family that the fleet folds.
-    pub fn event(&self, change: &Change) -> Result<Option<Event>, BadValue> {
+    pub fn event(&self, change: &Change) -> Result<Option<Event>, UnreadableValue> {
         match change {
             Change::Put(entry) => self.put_event(entry),
             Change::Delete { key: path } => {
@@ -104,9 +104,9 @@ impl Codec {
         }
     }
 
-    fn put_event(&self, entry: &Entry) -> Result<Option<Event>, BadValue> {
+    fn put_event(&self, entry: &Entry) -> Result<Option<Event>, UnreadableValue> {
         let Some(key) = known_key(&entry.key)? else { return Ok(None) };
-        let event = read(&key, entry).map_err(|reason| BadValue {
+        let event = read(&key, entry).map_err(|reason| UnreadableValue {
             path: entry.key.clone(),
             reason,
             absent: Some(Box::new(absent(&key))),
@@ -163,13 +163,17 @@ impl Codec {
         Write::Put(path, value.into())
     }
 
-    fn unknown(&self) -> MutexGuard<'_, Unknown> {
+    fn unknown(&self) -> MutexGuard<'_, UnknownFields> {
         self.unknown.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn known_key(path: &str) -> Result<Option<Key>, BadValue> {
-    keys::parse(path).map_err(|error| BadValue { path: path.to_owned(), reason: error.into(), absent: None })
+fn known_key(path: &str) -> Result<Option<Key>, UnreadableValue> {
+    keys::parse(path).map_err(|error| UnreadableValue {
+        path: path.to_owned(),
+        reason: error.into(),
+        absent: None,
+    })
 }
 
 /// Returns the largest field number that this version knows for values of the key's family.
@@ -242,7 +246,7 @@ fn read(key: &Key, entry: &Entry) -> Result<Event, ValueError> {
 
 /// The value of [`keys::META`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Meta {
+pub struct StoreMeta {
     /// Random number of the epoch.
     pub epoch: u64,
     /// Number of the store cluster on which the epoch began.
@@ -250,7 +254,7 @@ pub struct Meta {
 }
 
 /// Writes the value of [`keys::META`].
-pub fn meta(Meta { epoch, cluster_id }: Meta) -> Bytes {
+pub fn meta(StoreMeta { epoch, cluster_id }: StoreMeta) -> Bytes {
     pb::Meta { schema_version: SCHEMA_VERSION, epoch, cluster_id }.encode_to_vec().into()
 }
 
@@ -258,10 +262,10 @@ pub fn meta(Meta { epoch, cluster_id }: Meta) -> Bytes {
 ///
 /// # Errors
 /// The bytes are not such a value, or its schema is unknown to this version.
-pub fn read_meta(value: &[u8]) -> Result<Meta, ValueError> {
+pub fn read_meta(value: &[u8]) -> Result<StoreMeta, ValueError> {
     let meta = pb::Meta::decode(value)?;
     if meta.schema_version == SCHEMA_VERSION {
-        Ok(Meta { epoch: meta.epoch, cluster_id: meta.cluster_id })
+        Ok(StoreMeta { epoch: meta.epoch, cluster_id: meta.cluster_id })
     } else {
         Err(ValueError::Field("schema_version"))
     }

@@ -15,8 +15,8 @@ use tokio_util::sync::CancellationToken;
 use usher_model::revision::FencingToken;
 use usher_runtime::tasks::Tasks;
 
-use self::queue::{Held, Limits, Queue};
-use super::{codec::Codec, keys::META};
+use self::queue::{BatchLimits, CommitQueue, HeldKeys};
+use super::{codec::StoreCodec, keys::META};
 use crate::{
     core::{epoch::Epoch, plan::Plan},
     ports::{Guard, Store, StoreError, Txn, Verdict},
@@ -28,19 +28,19 @@ const UNDER_WAY: usize = 4;
 /// Largest number of transactions that wait. Callers beyond it wait until the queue has room.
 const WAITING: usize = 4096;
 
-type Answer = oneshot::Sender<Result<Verdict, StoreError>>;
+type CommitReply = oneshot::Sender<Result<Verdict, StoreError>>;
 
 /// Commits transactions together with those of other callers. Clones share one queue.
 #[derive(Debug, Clone)]
-pub struct Committer {
-    queue: mpsc::Sender<(Txn, Answer)>,
-    codec: Arc<Codec>,
+pub struct GroupCommitter {
+    queue: mpsc::Sender<(Txn, CommitReply)>,
+    codec: Arc<StoreCodec>,
 }
 
-impl Committer {
+impl GroupCommitter {
     /// Starts the committer of a store. When the tasks are asked to stop, the committer takes no
     /// further transactions and finishes those it has.
-    pub fn spawn(store: Arc<dyn Store>, codec: Arc<Codec>, tasks: &Tasks) -> Self {
+    pub fn spawn(store: Arc<dyn Store>, codec: Arc<StoreCodec>, tasks: &Tasks) -> Self {
         let (queue, waiting) = mpsc::channel(WAITING);
         tasks.spawn("committer", |stop| async move {
             run(store, waiting, stop).await;
@@ -78,9 +78,13 @@ impl Committer {
     }
 }
 
-async fn run(store: Arc<dyn Store>, mut waiting: mpsc::Receiver<(Txn, Answer)>, stop: CancellationToken) {
-    let mut queue = Queue::new(Limits::default());
-    let mut under_way: FuturesUnordered<BoxFuture<'static, Held>> = FuturesUnordered::new();
+async fn run(
+    store: Arc<dyn Store>,
+    mut waiting: mpsc::Receiver<(Txn, CommitReply)>,
+    stop: CancellationToken,
+) {
+    let mut queue = CommitQueue::new(BatchLimits::default());
+    let mut under_way: FuturesUnordered<BoxFuture<'static, HeldKeys>> = FuturesUnordered::new();
     let mut open = true;
     loop {
         while queue.len() < WAITING
@@ -107,7 +111,7 @@ async fn run(store: Arc<dyn Store>, mut waiting: mpsc::Receiver<(Txn, Answer)>, 
     }
 }
 
-async fn send(store: Arc<dyn Store>, batch: Vec<(Txn, Answer)>, held: Held) -> Held {
+async fn send(store: Arc<dyn Store>, batch: Vec<(Txn, CommitReply)>, held: HeldKeys) -> HeldKeys {
     // The callers of these transactions no longer wait. An unsent transaction is certainly not
     // done, so dropping it is safe and saves the write.
     let (txns, answers): (Vec<_>, Vec<_>) =

@@ -23,11 +23,11 @@ use tokio::{
     sync::{mpsc, oneshot, watch},
 };
 
-pub use self::disk::OpenError;
+pub use self::disk::EmbeddedOpenError;
 use self::{
-    disk::{Contents, Disk},
-    state::{Draft, State},
-    writer::{Job, Writer},
+    disk::{FileContents, StoreFile},
+    state::{StoreState, TransactionDraft},
+    writer::{StoreWriter, WriteJob},
 };
 use super::keys;
 use crate::core::upkeep::StoreSpace;
@@ -50,13 +50,13 @@ pub struct EmbeddedStore {
 
 #[derive(Debug)]
 struct Inner {
-    state: Arc<RwLock<State>>,
+    state: Arc<RwLock<StoreState>>,
     published: watch::Receiver<u64>,
     cluster_id: u64,
     /// `None` if the store is in memory only.
     file: Option<PathBuf>,
     /// `None` only while the store is dropped.
-    jobs: Option<mpsc::Sender<Job>>,
+    jobs: Option<mpsc::Sender<WriteJob>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -65,32 +65,34 @@ impl EmbeddedStore {
     ///
     /// # Errors
     /// The directory is in use or unusable, or its file is damaged or not a store.
-    pub fn open(directory: Option<&Path>) -> Result<Self, OpenError> {
+    pub fn open(directory: Option<&Path>) -> Result<Self, EmbeddedOpenError> {
         Self::with_history(directory, HISTORY)
     }
 
     /// Like [`EmbeddedStore::open`], with a bound in bytes on the history kept for watchers.
-    pub fn with_history(directory: Option<&Path>, history: usize) -> Result<Self, OpenError> {
+    pub fn with_history(directory: Option<&Path>, history: usize) -> Result<Self, EmbeddedOpenError> {
         let new_id = rand::random();
         let (mut disk, contents) = match directory {
             Some(directory) => {
-                let (disk, contents) = Disk::open(directory, new_id)?;
+                let (disk, contents) = StoreFile::open(directory, new_id)?;
                 (Some(disk), contents)
             }
-            None => (None, Contents { entries: Vec::new(), revision: 0, cluster_id: new_id }),
+            None => (None, FileContents { entries: Vec::new(), revision: 0, cluster_id: new_id }),
         };
-        let mut state = State::new(contents.entries, contents.revision, history);
+        let mut state = StoreState::new(contents.entries, contents.revision, history);
         let left = end_elections(&state);
         if let (Some(disk), Some(directory)) = (&mut disk, directory) {
-            disk.write(&left).map_err(|source| OpenError::File { path: directory.to_owned(), source })?;
+            disk.write(&left)
+                .map_err(|source| EmbeddedOpenError::File { path: directory.to_owned(), source })?;
         }
         state.apply(left);
         let (publish, published) = watch::channel(state.revision());
         let state = Arc::new(RwLock::new(state));
         let (jobs, waiting) = mpsc::channel(WAITING);
-        let thread = spawn(Writer::new(Arc::clone(&state), publish, disk), waiting).map_err(|source| {
-            OpenError::Directory { path: directory.unwrap_or(Path::new("")).to_owned(), source }
-        })?;
+        let thread =
+            spawn(StoreWriter::new(Arc::clone(&state), publish, disk), waiting).map_err(|source| {
+                EmbeddedOpenError::Directory { path: directory.unwrap_or(Path::new("")).to_owned(), source }
+            })?;
         let inner = Inner {
             state,
             published,
@@ -104,9 +106,9 @@ impl EmbeddedStore {
 }
 
 /// Removes the candidates of earlier processes: the directory's lock proves that none of them runs.
-fn end_elections(state: &State) -> Vec<Batch> {
+fn end_elections(state: &StoreState) -> Vec<Batch> {
     let left = state.below(keys::ELECTION).map(|entry| Write::Delete(entry.key.clone())).collect();
-    let mut draft = Draft::new(state);
+    let mut draft = TransactionDraft::new(state);
     let ended = draft.commit(&[Txn { guards: Vec::new(), writes: left }]);
     debug_assert!(ended.is_ok(), "keys of a map are distinct");
     draft.finish()
@@ -114,7 +116,7 @@ fn end_elections(state: &State) -> Vec<Batch> {
 
 /// Starts the writer on a thread of its own, because the flush of a file would block other tasks.
 /// Its runtime only drives timers.
-fn spawn(writer: Writer, jobs: mpsc::Receiver<Job>) -> std::io::Result<JoinHandle<()>> {
+fn spawn(writer: StoreWriter, jobs: mpsc::Receiver<WriteJob>) -> std::io::Result<JoinHandle<()>> {
     let runtime = runtime::Builder::new_current_thread().enable_time().build()?;
     thread::Builder::new().name("store".into()).spawn(move || runtime.block_on(writer.run(jobs)))
 }
@@ -124,13 +126,13 @@ fn closed() -> StoreError {
 }
 
 impl Inner {
-    fn read<T>(&self, look: impl FnOnce(&State) -> T) -> T {
+    fn read<T>(&self, look: impl FnOnce(&StoreState) -> T) -> T {
         look(&self.state.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     async fn ask<T>(
         &self,
-        job: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> Job,
+        job: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> WriteJob,
     ) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
         let jobs = self.jobs.as_ref().ok_or_else(closed)?;
@@ -158,7 +160,7 @@ impl Store for EmbeddedStore {
     }
 
     async fn revision(&self) -> Result<u64, StoreError> {
-        Ok(self.inner.read(State::revision))
+        Ok(self.inner.read(StoreState::revision))
     }
 
     async fn watch(
@@ -183,7 +185,7 @@ impl Store for EmbeddedStore {
     }
 
     async fn commit(&self, txns: Vec<Txn>) -> Result<Vec<Verdict>, StoreError> {
-        self.inner.ask(|reply| Job::Commit(txns, reply)).await
+        self.inner.ask(|reply| WriteJob::Commit(txns, reply)).await
     }
 
     /// Returns at once: the history is in memory only, and bounded.
@@ -215,7 +217,7 @@ impl Store for EmbeddedStore {
 }
 
 struct Watcher {
-    state: Arc<RwLock<State>>,
+    state: Arc<RwLock<StoreState>>,
     published: watch::Receiver<u64>,
     prefix: String,
     next: u64,

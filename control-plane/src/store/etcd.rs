@@ -20,8 +20,8 @@ use usher_model::settings::StoreSettings;
 
 pub use self::connect::ConnectError;
 use self::{
-    key::{Space, end_of, number, revision},
-    pool::{Pool, Repeat},
+    key::{KeySpace, end_of, number, revision},
+    pool::{EndpointPool, Repeatability},
 };
 use super::keys;
 use crate::core::upkeep::StoreSpace;
@@ -45,8 +45,8 @@ const RESTARTS: usize = 3;
 /// An etcd cluster. Clones share the connections.
 #[derive(Clone)]
 pub struct EtcdStore {
-    pool: Arc<Pool>,
-    space: Space,
+    pool: Arc<EndpointPool>,
+    space: KeySpace,
 }
 
 impl EtcdStore {
@@ -55,8 +55,8 @@ impl EtcdStore {
     /// # Errors
     /// The settings are contradictory, or a certificate is unreadable.
     pub fn connect(settings: &StoreSettings) -> Result<Self, ConnectError> {
-        let pool = Pool::new(connect::endpoints(settings)?, settings.timeout);
-        Ok(Self { pool: Arc::new(pool), space: Space::new(&settings.prefix) })
+        let pool = EndpointPool::new(connect::endpoints(settings)?, settings.timeout);
+        Ok(Self { pool: Arc::new(pool), space: KeySpace::new(&settings.prefix) })
     }
 
     async fn get(&self, from: &[u8], options: GetOptions) -> Result<GetResponse, StoreError> {
@@ -64,7 +64,7 @@ impl EtcdStore {
             let (from, options) = (from.to_vec(), options.clone());
             async move { client.kv_client().max_decoding_message_size(ANSWER).get(from, Some(options)).await }
         };
-        self.pool.call(Repeat::Safe, get).await
+        self.pool.call(Repeatability::Safe, get).await
     }
 
     /// Returns the header of a linearizable read: the store's revision and its cluster.
@@ -134,7 +134,7 @@ impl Store for EtcdStore {
                 let request = request.clone();
                 async move { client.kv_client().txn(request).await }
             };
-            let decided = match self.pool.call(Repeat::Never, send).await {
+            let decided = match self.pool.call(Repeatability::Never, send).await {
                 Ok(response) => txn::verdicts(run.len(), &response),
                 Err(error) => Err(error),
             };
@@ -151,7 +151,7 @@ impl Store for EtcdStore {
     async fn compact(&self, revision: u64) -> Result<(), StoreError> {
         let at = key::revision(revision);
         let forget = |client: Client| async move { client.kv_client().compact(at, None).await };
-        match self.pool.call(Repeat::Safe, forget).await {
+        match self.pool.call(Repeatability::Safe, forget).await {
             // Another program compacted, or this call did and its answer was lost.
             Err(StoreError::Rejected(why)) if why.contains(COMPACTED) => Ok(()),
             forgotten => forgotten.map(drop),
@@ -160,7 +160,7 @@ impl Store for EtcdStore {
 
     async fn space(&self) -> Result<StoreSpace, StoreError> {
         let request = |client: Client| async move { client.maintenance_client().status().await };
-        let status = self.pool.call(Repeat::Safe, request).await?;
+        let status = self.pool.call(Repeatability::Safe, request).await?;
         let bytes = |size: i64| u64::try_from(size).unwrap_or_default();
         let (taken, in_use) = (bytes(status.db_size()), bytes(status.raft_used_db_size()));
         // etcd before 3.6 does not report its quota; its default is the best guess.

@@ -8,7 +8,7 @@ use std::{
 
 use usher_model::{id::EdgeId, revision::Revision};
 
-use crate::ops::metrics::Metrics;
+use crate::ops::metrics::ControlPlaneMetrics;
 
 /// One connected edge.
 #[derive(Debug, Clone)]
@@ -49,7 +49,7 @@ impl EdgeEntry {
 #[derive(Debug, Clone)]
 pub struct Edges {
     entries: Arc<Mutex<Entries>>,
-    metrics: Metrics,
+    metrics: ControlPlaneMetrics,
 }
 
 #[derive(Debug, Default)]
@@ -68,7 +68,7 @@ pub struct EdgeSession {
 
 impl Edges {
     /// Returns an empty list.
-    pub fn new(metrics: Metrics) -> Self {
+    pub fn new(metrics: ControlPlaneMetrics) -> Self {
         Self { entries: Arc::default(), metrics }
     }
 
@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn an_edge_that_reconnects_is_listed_once_and_survives_the_end_of_its_old_stream() {
-        let (edges, now) = (Edges::new(Metrics::new(&mut Registry::default())), Instant::now());
+        let (edges, now) = (Edges::new(ControlPlaneMetrics::new(&mut Registry::default())), Instant::now());
         let id = || EdgeId::parse("edge-1").expect("is an id");
         let old = edges.connect(id(), "a".into(), "1".into(), now);
         let new = edges.connect(id(), "b".into(), "1".into(), now);

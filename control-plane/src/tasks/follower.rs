@@ -25,10 +25,10 @@ use crate::{
         fleet::Fleet,
         plan::Event,
     },
-    ops::{metrics::Metrics, watchdog::Watchdog},
+    ops::{metrics::ControlPlaneMetrics, watchdog::Watchdog},
     ports::{Batch, Change, Entry, Store, WatchError},
     store::{
-        codec::{BadValue, Codec},
+        codec::{StoreCodec, UnreadableValue},
         keys::META,
     },
 };
@@ -54,9 +54,9 @@ enum Ended {
 /// The task that keeps the fleet.
 pub struct Follower {
     store: Arc<dyn Store>,
-    codec: Arc<Codec>,
+    codec: Arc<StoreCodec>,
     fleet: FleetHandle,
-    metrics: Metrics,
+    metrics: ControlPlaneMetrics,
     watchdog: Watchdog,
 }
 
@@ -73,9 +73,9 @@ impl Follower {
     /// Prepares to fold `store` into `fleet`.
     pub fn new(
         store: Arc<dyn Store>,
-        codec: Arc<Codec>,
+        codec: Arc<StoreCodec>,
         fleet: FleetHandle,
-        metrics: Metrics,
+        metrics: ControlPlaneMetrics,
         watchdog: Watchdog,
     ) -> Self {
         Self { store, codec, fleet, metrics, watchdog }
@@ -274,6 +274,6 @@ fn print_of(batch: &Batch) -> u64 {
     hasher.finish()
 }
 
-fn report(bad: &BadValue) {
+fn report(bad: &UnreadableValue) {
     error!(path = %bad.path, reason = %bad.reason, "a stored value cannot be read and counts as absent");
 }

@@ -19,8 +19,8 @@ use crate::{
         now::Now,
     },
     ops::{
-        alarms::{Alarm, Alarms},
-        metrics::{Metrics, ServerFigures},
+        alarms::{Alarm, RaisedAlarms},
+        metrics::{ControlPlaneMetrics, ServerFigures},
     },
 };
 
@@ -32,8 +32,8 @@ const NAMED: usize = 8;
 pub struct Gauges {
     fleet: FleetHandle,
     wall: WallClock,
-    alarms: Alarms,
-    metrics: Metrics,
+    alarms: RaisedAlarms,
+    metrics: ControlPlaneMetrics,
 }
 
 /// What has to last before it is worth an alarm.
@@ -45,7 +45,12 @@ struct Lasting {
 
 impl Gauges {
     /// Shows `fleet` by `metrics` and `alarms`.
-    pub fn new(fleet: FleetHandle, wall: WallClock, alarms: Alarms, metrics: Metrics) -> Self {
+    pub fn new(
+        fleet: FleetHandle,
+        wall: WallClock,
+        alarms: RaisedAlarms,
+        metrics: ControlPlaneMetrics,
+    ) -> Self {
         Self { fleet, wall, alarms, metrics }
     }
 

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     core::lease::LeaseClock,
-    ops::metrics::Metrics,
+    ops::metrics::ControlPlaneMetrics,
     ports::{Lease, Store, StoreError},
 };
 
@@ -25,7 +25,7 @@ pub struct Leader {
     candidate: String,
     ttl: Duration,
     leadership: Leadership,
-    metrics: Metrics,
+    metrics: ControlPlaneMetrics,
 }
 
 /// Why a term ended.
@@ -45,7 +45,7 @@ impl Leader {
         candidate: String,
         ttl: Duration,
         leadership: Leadership,
-        metrics: Metrics,
+        metrics: ControlPlaneMetrics,
     ) -> Self {
         Self { store, candidate, ttl, leadership, metrics }
     }

@@ -30,7 +30,7 @@ use crate::{
         now::Now,
         placement::{Inflight, NoServer, WhenFull, has_all_its_meetings},
     },
-    ops::metrics::Metrics,
+    ops::metrics::ControlPlaneMetrics,
 };
 
 /// Longest wait for a server that takes one more create (F5).
@@ -80,7 +80,7 @@ pub struct Placer {
     gate: Arc<Mutex<PassiveGate>>,
     looks: Arc<Mutex<PassiveGate>>,
     rebuild: Arc<Rebuild>,
-    metrics: Metrics,
+    metrics: ControlPlaneMetrics,
 }
 
 /// Forgets a choice when the request ends, however it ends.
@@ -97,7 +97,7 @@ impl Drop for Choice<'_> {
 
 impl Placer {
     /// Writes by `writer`; `first_poll` is the time a server that was never asked has to answer.
-    pub fn new(writer: Writer, first_poll: Duration, metrics: Metrics) -> Self {
+    pub fn new(writer: Writer, first_poll: Duration, metrics: ControlPlaneMetrics) -> Self {
         Self {
             writer,
             inflight: Arc::default(),

@@ -13,7 +13,7 @@ use crate::{
         plan::Plan,
         reconcile::{Missing, Sweep, sweep},
     },
-    ops::metrics::Metrics,
+    ops::metrics::ControlPlaneMetrics,
     ports::Verdict,
 };
 
@@ -21,13 +21,18 @@ use crate::{
 pub struct Sweeper {
     writer: Writer,
     leadership: Leadership,
-    metrics: Metrics,
+    metrics: ControlPlaneMetrics,
     every: Duration,
 }
 
 impl Sweeper {
     /// Sweeps by `writer`.
-    pub fn new(writer: Writer, leadership: Leadership, metrics: Metrics, every: Duration) -> Self {
+    pub fn new(
+        writer: Writer,
+        leadership: Leadership,
+        metrics: ControlPlaneMetrics,
+        every: Duration,
+    ) -> Self {
         Self { writer, leadership, metrics, every }
     }
 

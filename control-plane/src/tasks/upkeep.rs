@@ -15,8 +15,8 @@ use super::{fleet_handle::FleetHandle, leadership::Leadership};
 use crate::{
     core::upkeep::{Horizon, StoreSpace},
     ops::{
-        alarms::{Alarm, Alarms},
-        metrics::Metrics,
+        alarms::{Alarm, RaisedAlarms},
+        metrics::ControlPlaneMetrics,
     },
     ports::Store,
 };
@@ -61,8 +61,8 @@ pub struct Upkeep {
     store: Arc<dyn Store>,
     fleet: FleetHandle,
     leadership: Leadership,
-    alarms: Alarms,
-    metrics: Metrics,
+    alarms: RaisedAlarms,
+    metrics: ControlPlaneMetrics,
     figures: SpaceFigures,
     horizon: Horizon,
     every: Duration,
@@ -76,7 +76,7 @@ impl Upkeep {
         store: Arc<dyn Store>,
         fleet: FleetHandle,
         leadership: Leadership,
-        (alarms, metrics, figures): (Alarms, Metrics, SpaceFigures),
+        (alarms, metrics, figures): (RaisedAlarms, ControlPlaneMetrics, SpaceFigures),
         settings: &StoreSettings,
     ) -> Self {
         let every = match settings.compact_every {

@@ -9,7 +9,7 @@ use usher_runtime::pending::Pending;
 
 use crate::{
     core::upkeep::StoreSpace,
-    ops::metrics::Metrics,
+    ops::metrics::ControlPlaneMetrics,
     ports::{Batch, Lease, Listing, Store, StoreError, Txn, Verdict, WatchError},
 };
 
@@ -17,12 +17,12 @@ use crate::{
 pub struct WatchedStore {
     store: Arc<dyn Store>,
     pending: Pending,
-    metrics: Metrics,
+    metrics: ControlPlaneMetrics,
 }
 
 impl WatchedStore {
     /// Lists the calls to `store` in `pending`, and counts those that fail in `metrics`.
-    pub fn new(store: Arc<dyn Store>, pending: Pending, metrics: Metrics) -> Self {
+    pub fn new(store: Arc<dyn Store>, pending: Pending, metrics: ControlPlaneMetrics) -> Self {
         Self { store, pending, metrics }
     }
 

@@ -15,9 +15,9 @@ use usher_runtime::clock::{self, WallClock};
 use super::{fleet_handle::FleetHandle, revision_reader::RevisionReader};
 use crate::{
     core::{epoch::Epoch, fleet::Fleet, lifecycle::Step, now::Now, plan::Plan},
-    ops::alarms::{Alarm, Alarms},
+    ops::alarms::{Alarm, RaisedAlarms},
     ports::{StoreError, Verdict},
-    store::{committer::Committer, keys},
+    store::{committer::GroupCommitter, keys},
 };
 
 /// Longest wait for the change that refused a plan. It arrives within milliseconds; when the store
@@ -51,9 +51,9 @@ pub enum WriteError<E> {
 #[derive(Clone)]
 pub struct Writer {
     fleet: FleetHandle,
-    committer: Committer,
+    committer: GroupCommitter,
     revisions: RevisionReader,
-    alarms: Alarms,
+    alarms: RaisedAlarms,
     wall: WallClock,
     /// The last write was refused for good.
     refused: Arc<AtomicBool>,
@@ -63,9 +63,9 @@ impl Writer {
     /// Writes what is decided from `fleet` through `committer`.
     pub fn new(
         fleet: FleetHandle,
-        committer: Committer,
+        committer: GroupCommitter,
         revisions: RevisionReader,
-        alarms: Alarms,
+        alarms: RaisedAlarms,
         wall: WallClock,
     ) -> Self {
         Self { fleet, committer, revisions, alarms, wall, refused: Arc::default() }

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use futures::future::join_all;
 use usher_control_plane::{
     ports::{Verdict, Write},
-    store::{codec::Codec, committer::Committer},
+    store::{codec::StoreCodec, committer::GroupCommitter},
 };
 use usher_runtime::tasks::Tasks;
 
@@ -121,7 +121,7 @@ pub(crate) async fn increments_by_concurrent_writers_are_never_lost(subject: &Su
 pub(crate) async fn the_committer_commits_each_once_and_together(subject: &Subject) {
     let (store, tasks) = (subject.store(), Tasks::new());
     let server = commit(&*store, vec![], vec![put("servers/s", "v")]).await;
-    let committer = Committer::spawn(Arc::clone(&store), Arc::new(Codec::new()), &tasks);
+    let committer = GroupCommitter::spawn(Arc::clone(&store), Arc::new(StoreCodec::new()), &tasks);
     let placements = (0..500).map(|number| {
         // Every id twice: one of each pair wins.
         let key = format!("meetings/t/{:03}", number / 2);

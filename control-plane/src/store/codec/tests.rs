@@ -42,7 +42,7 @@ fn future_field(number: u32, text: &str) -> Vec<u8> {
 proptest! {
     #[test]
     fn every_value_reads_back_as_it_was_written(put in arbitrary::put()) {
-        let codec = Codec::new();
+        let codec = StoreCodec::new();
         let txn = codec.txn(&one_write(put.clone()), None);
         let event = codec.event(&Change::Put(entry(&txn.writes[0], 9)));
         prop_assert_eq!(event.map(|event| event.map(written)), Ok(Some(put)));
@@ -52,7 +52,7 @@ proptest! {
     fn unknown_fields_survive_an_update_and_end_with_the_value(
         put in arbitrary::put(), update in arbitrary::put(), number in 20_u32..2000, text in ".{1,20}"
     ) {
-        let codec = Codec::new();
+        let codec = StoreCodec::new();
         let mut stored = entry(&codec.txn(&one_write(put.clone()), None).writes[0], 9);
         let future = future_field(number, &text);
         let mut value = stored.value.to_vec();
@@ -78,7 +78,7 @@ proptest! {
     fn any_bytes_are_a_value_or_an_error_that_names_the_key(key in arbitrary::key(), bytes in vec(any::<u8>(), 0..60)) {
         let path = keys::path(&key);
         let stored = Entry { key: path.clone(), value: bytes.into(), create_revision: 1, mod_revision: 1 };
-        if let Err(bad) = Codec::new().event(&Change::Put(stored)) {
+        if let Err(bad) = StoreCodec::new().event(&Change::Put(stored)) {
             prop_assert!(bad.to_string().contains(&path), "{}", bad);
             prop_assert_eq!(bad.absent, Some(Box::new(absent(&key))));
         }
@@ -121,7 +121,7 @@ fn a_plan_keeps_its_guards_and_a_leaders_carries_its_token() {
         writes: vec![plan::Write::Delete(Key::Sample(server))],
     };
     let token = FencingToken { key: "/usher/election/1".into(), create_revision: 5 };
-    let txn = Codec::new().txn(&plan, Some(&token));
+    let txn = StoreCodec::new().txn(&plan, Some(&token));
     assert_eq!(
         txn.guards,
         [Guard::Absent("health/s".into()), Guard::Unchanged("servers/s".into(), 7), Guard::Fence(token)]
@@ -131,7 +131,7 @@ fn a_plan_keeps_its_guards_and_a_leaders_carries_its_token() {
 
 #[test]
 fn a_listing_is_read_past_its_bad_values() {
-    let codec = Codec::new();
+    let codec = StoreCodec::new();
     let good = pb::HealthValue { recover: 3, ..Default::default() }.encode_to_vec();
     let put = |key: &str, value: &[u8]| Entry {
         key: key.into(),
@@ -142,7 +142,7 @@ fn a_listing_is_read_past_its_bad_values() {
     let entries = vec![
         put("health/a", &good),
         put("health/b", b"\xff"),
-        put("meta", &meta(Meta { epoch: 1, cluster_id: 2 })),
+        put("meta", &meta(StoreMeta { epoch: 1, cluster_id: 2 })),
         put("servers/!", b""),
     ];
     let (events, bad) = codec.events(&Listing { revision: 2, entries });
@@ -152,7 +152,7 @@ fn a_listing_is_read_past_its_bad_values() {
 
 #[test]
 fn meta_is_read_back_and_a_newer_schema_is_refused() {
-    let made = Meta { epoch: 42, cluster_id: 7 };
+    let made = StoreMeta { epoch: 42, cluster_id: 7 };
     assert_eq!(read_meta(&meta(made)), Ok(made));
     let newer = pb::Meta { schema_version: SCHEMA_VERSION + 1, epoch: 42, cluster_id: 7 }.encode_to_vec();
     assert_eq!(read_meta(&newer), Err(ValueError::Field("schema_version")));

@@ -7,11 +7,11 @@ use prost::encoding::{DecodeContext, decode_key, skip_field};
 
 /// The unknown fields of the values that have some, by path.
 #[derive(Debug, Default)]
-pub(super) struct Unknown {
+pub(super) struct UnknownFields {
     kept: HashMap<String, Bytes>,
 }
 
-impl Unknown {
+impl UnknownFields {
     pub(super) fn clear(&mut self) {
         self.kept.clear();
     }

@@ -14,7 +14,7 @@ use crate::ports::{Guard, Txn, Write};
 
 /// Bounds of one batch.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Limits {
+pub(super) struct BatchLimits {
     /// Largest number of transactions in a batch.
     pub(super) txns: usize,
     /// Largest number of guards or of writes of a transaction that shares a batch. etcd counts them
@@ -26,7 +26,7 @@ pub(super) struct Limits {
     pub(super) scan: usize,
 }
 
-impl Default for Limits {
+impl Default for BatchLimits {
     fn default() -> Self {
         Self { txns: 64, ops: 64, bytes: 1 << 20, scan: 1024 }
     }
@@ -34,22 +34,22 @@ impl Default for Limits {
 
 /// The number of times that a set of transactions writes and guards each key.
 #[derive(Debug)]
-struct Keys<K> {
+struct KeyUses<K> {
     uses: HashMap<K, (u32, u32)>,
 }
 
 /// The waiting transactions, and the keys of the batches under way.
 #[derive(Debug)]
-pub(super) struct Queue<T> {
+pub(super) struct CommitQueue<T> {
     waiting: VecDeque<(Txn, T)>,
-    under_way: Keys<String>,
-    limits: Limits,
+    under_way: KeyUses<String>,
+    limits: BatchLimits,
 }
 
 /// The keys that a batch under way holds, released when the batch is answered.
 #[derive(Debug)]
 #[must_use]
-pub(super) struct Held(Vec<(String, bool)>);
+pub(super) struct HeldKeys(Vec<(String, bool)>);
 
 fn touched(txn: &Txn) -> impl Iterator<Item = (&str, bool)> {
     let guarded = txn.guards.iter().map(|guard| match guard {
@@ -75,7 +75,7 @@ fn ops(txn: &Txn) -> usize {
     txn.guards.len().max(txn.writes.len())
 }
 
-impl<K: Eq + Hash> Keys<K> {
+impl<K: Eq + Hash> KeyUses<K> {
     fn new() -> Self {
         Self { uses: HashMap::new() }
     }
@@ -104,9 +104,9 @@ impl<K: Eq + Hash> Keys<K> {
     }
 }
 
-impl<T> Queue<T> {
-    pub(super) fn new(limits: Limits) -> Self {
-        Self { waiting: VecDeque::new(), under_way: Keys::new(), limits }
+impl<T> CommitQueue<T> {
+    pub(super) fn new(limits: BatchLimits) -> Self {
+        Self { waiting: VecDeque::new(), under_way: KeyUses::new(), limits }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -118,7 +118,7 @@ impl<T> Queue<T> {
     }
 
     /// Takes out the next batch, oldest first; `None` if no waiting transaction may be sent now.
-    pub(super) fn next_batch(&mut self) -> Option<(Vec<(Txn, T)>, Held)> {
+    pub(super) fn next_batch(&mut self) -> Option<(Vec<(Txn, T)>, HeldKeys)> {
         let chosen = self.choose();
         if chosen.is_empty() {
             return None;
@@ -136,11 +136,11 @@ impl<T> Queue<T> {
         for (key, write) in &held {
             self.under_way.add(key.clone(), *write);
         }
-        Some((batch, Held(held)))
+        Some((batch, HeldKeys(held)))
     }
 
     fn choose(&self) -> Vec<usize> {
-        let mut seen: Keys<&str> = Keys::new();
+        let mut seen: KeyUses<&str> = KeyUses::new();
         let (mut chosen, mut size) = (Vec::new(), 0);
         for (index, (txn, _)) in self.waiting.iter().take(self.limits.scan).enumerate() {
             let free = touched(txn)
@@ -162,7 +162,7 @@ impl<T> Queue<T> {
     }
 
     /// Releases the keys of an answered batch.
-    pub(super) fn answered(&mut self, held: Held) {
+    pub(super) fn answered(&mut self, held: HeldKeys) {
         for (key, write) in held.0 {
             self.under_way.remove(key, write);
         }

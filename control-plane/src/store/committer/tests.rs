@@ -72,7 +72,7 @@ fn put(key: usize) -> Txn {
 #[tokio::test]
 async fn transactions_that_wait_for_four_batches_go_together() {
     let (store, tasks) = (Scripted::new(0, |txns| Ok(vec![Verdict::Committed(9); txns.len()])), Tasks::new());
-    let committer = Committer::spawn(store.clone(), Arc::new(Codec::new()), &tasks);
+    let committer = GroupCommitter::spawn(store.clone(), Arc::new(StoreCodec::new()), &tasks);
     let commits: Vec<_> = (0..UNDER_WAY)
         .map(|key| {
             let (committer, seen) = (committer.clone(), store.clone());
@@ -104,7 +104,7 @@ async fn transactions_that_wait_for_four_batches_go_together() {
 async fn an_error_reaches_every_caller_of_the_batch() {
     let store = Scripted::new(100, |_| Err(StoreError::Unknown("lost".into())));
     let tasks = Tasks::new();
-    let committer = Committer::spawn(store, Arc::new(Codec::new()), &tasks);
+    let committer = GroupCommitter::spawn(store, Arc::new(StoreCodec::new()), &tasks);
     let results = join_all((0..10).map(|key| committer.commit(put(key)))).await;
     assert!(results.iter().all(|result| matches!(result, Err(StoreError::Unknown(why)) if why == "lost")));
     tasks.shutdown().await;
@@ -113,7 +113,7 @@ async fn an_error_reaches_every_caller_of_the_batch() {
 #[tokio::test]
 async fn waiting_commits_finish_at_shutdown_and_later_ones_are_certainly_not_done() {
     let (store, tasks) = (Scripted::new(0, |txns| Ok(vec![Verdict::Committed(9); txns.len()])), Tasks::new());
-    let committer = Committer::spawn(store.clone(), Arc::new(Codec::new()), &tasks);
+    let committer = GroupCommitter::spawn(store.clone(), Arc::new(StoreCodec::new()), &tasks);
     let waiting = committer.clone();
     let same_key = tasks
         .spawn_short("commits", async move { tokio::join!(waiting.commit(put(1)), waiting.commit(put(1))) });

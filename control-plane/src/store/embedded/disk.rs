@@ -23,7 +23,7 @@ const CACHE: usize = 16 << 20;
 
 /// The reason why a store's directory cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum OpenError {
+pub enum EmbeddedOpenError {
     /// The directory cannot be created or accessed.
     #[error("use directory `{path}`")]
     Directory {
@@ -49,7 +49,7 @@ pub enum OpenError {
 
 /// The content of a file at its opening.
 #[derive(Debug)]
-pub(super) struct Contents {
+pub(super) struct FileContents {
     pub(super) entries: Vec<Entry>,
     pub(super) revision: u64,
     pub(super) cluster_id: u64,
@@ -57,20 +57,21 @@ pub(super) struct Contents {
 
 /// The open file, and the lock on its directory.
 #[derive(Debug)]
-pub(super) struct Disk {
+pub(super) struct StoreFile {
     path: PathBuf,
     /// `None` after a failed write, until the file is opened again.
     database: Option<Database>,
     _lock: File,
 }
 
-impl Disk {
+impl StoreFile {
     /// Opens the store in a directory, which is created with mode 0700 if it is missing. A new
     /// store gets the number `cluster_id`.
-    pub(super) fn open(directory: &Path, cluster_id: u64) -> Result<(Self, Contents), OpenError> {
+    pub(super) fn open(directory: &Path, cluster_id: u64) -> Result<(Self, FileContents), EmbeddedOpenError> {
         let lock = lock(directory)?;
         let path = file(directory);
-        let failed = |source: redb::Error| OpenError::File { path: path.clone(), source: Box::new(source) };
+        let failed =
+            |source: redb::Error| EmbeddedOpenError::File { path: path.clone(), source: Box::new(source) };
         let database = open_file(&path).map_err(failed)?;
         let contents = load(&database, cluster_id).map_err(failed)?;
         Ok((Self { path, database: Some(database), _lock: lock }, contents))
@@ -79,7 +80,7 @@ impl Disk {
     /// Makes changes durable, all of them or none.
     ///
     /// # Errors
-    /// The changes may or may not be on disk; [`Disk::reopen`] returns the revision that is.
+    /// The changes may or may not be on disk; [`StoreFile::reopen`] returns the revision that is.
     pub(super) fn write(&mut self, batches: &[Batch]) -> Result<(), Box<redb::Error>> {
         let Some(database) = &self.database else { return Err(Box::new(redb::Error::PreviousIo)) };
         write(database, batches).map_err(|error| {
@@ -103,8 +104,8 @@ pub(super) fn file(directory: &Path) -> PathBuf {
     directory.join("usher.redb")
 }
 
-fn lock(directory: &Path) -> Result<File, OpenError> {
-    let failed = |source| OpenError::Directory { path: directory.to_owned(), source };
+fn lock(directory: &Path) -> Result<File, EmbeddedOpenError> {
+    let failed = |source| EmbeddedOpenError::Directory { path: directory.to_owned(), source };
     fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed)?;
     let lock = File::options()
         .create(true)
@@ -115,7 +116,7 @@ fn lock(directory: &Path) -> Result<File, OpenError> {
         .map_err(failed)?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => Err(OpenError::InUse(directory.to_owned())),
+        Err(TryLockError::WouldBlock) => Err(EmbeddedOpenError::InUse(directory.to_owned())),
         Err(TryLockError::Error(error)) => Err(failed(error)),
     }
 }
@@ -127,7 +128,7 @@ fn open_file(path: &Path) -> Result<Database, redb::Error> {
     Ok(database)
 }
 
-fn load(database: &Database, cluster_id: u64) -> Result<Contents, redb::Error> {
+fn load(database: &Database, cluster_id: u64) -> Result<FileContents, redb::Error> {
     let first = database.begin_write()?;
     let (revision, cluster_id) = {
         let mut numbers = first.open_table(NUMBERS)?;
@@ -149,7 +150,7 @@ fn load(database: &Database, cluster_id: u64) -> Result<Contents, redb::Error> {
         })
         .collect::<Result<_, redb::StorageError>>()?;
     first.commit()?;
-    Ok(Contents { entries, revision, cluster_id })
+    Ok(FileContents { entries, revision, cluster_id })
 }
 
 fn revision(database: &Database) -> Result<u64, redb::Error> {

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use tokio::time::timeout;
 use usher_model::revision::FencingToken;
 
-use super::{Inner, writer::Job};
+use super::{Inner, writer::WriteJob};
 use crate::{
     ports::{Entry, Lease, StoreError},
     store::keys,
@@ -19,7 +19,7 @@ pub(super) async fn campaign(
     ttl: Duration,
 ) -> Result<Box<dyn Lease>, StoreError> {
     let mut changes = inner.published.clone();
-    let enter = |reply| Job::Enter { candidate: candidate.to_owned(), ttl, reply };
+    let enter = |reply| WriteJob::Enter { candidate: candidate.to_owned(), ttl, reply };
     let mut token = inner.ask(enter).await?;
     loop {
         changes.mark_unchanged();
@@ -39,7 +39,7 @@ pub(super) async fn campaign(
         match timeout(ttl / 3, changes.changed()).await {
             Ok(Ok(())) => {}
             Ok(Err(_)) => return Err(super::closed()),
-            Err(_) => match inner.ask(|reply| Job::Renew(token.key.clone(), reply)).await {
+            Err(_) => match inner.ask(|reply| WriteJob::Renew(token.key.clone(), reply)).await {
                 Ok(_) | Err(StoreError::Rejected(_)) => {}
                 Err(error) => return Err(error),
             },
@@ -64,10 +64,10 @@ impl Lease for EmbeddedLease {
     }
 
     async fn keep_alive(&mut self) -> Result<Duration, StoreError> {
-        self.inner.ask(|reply| Job::Renew(self.token.key.clone(), reply)).await
+        self.inner.ask(|reply| WriteJob::Renew(self.token.key.clone(), reply)).await
     }
 
     async fn resign(self: Box<Self>) -> Result<(), StoreError> {
-        self.inner.ask(|reply| Job::Leave(self.token.key.clone(), reply)).await
+        self.inner.ask(|reply| WriteJob::Leave(self.token.key.clone(), reply)).await
     }
 }

@@ -1,6 +1,6 @@
 //! The entries, their revisions and their recent history, as plain data.
 //!
-//! A [`Draft`] decides transactions over a state without changing it; its writes are applied once
+//! A [`TransactionDraft`] decides transactions over a state without changing it; its writes are applied once
 //! they are durable. A reader therefore never sees a write that a crash can undo.
 
 use std::{
@@ -12,7 +12,7 @@ use crate::ports::{Batch, Change, Entry, Guard, Listing, Txn, Verdict, Write};
 
 /// The committed entries and the recent history.
 #[derive(Debug)]
-pub(super) struct State {
+pub(super) struct StoreState {
     entries: BTreeMap<String, Entry>,
     revision: u64,
     history: VecDeque<Batch>,
@@ -22,7 +22,7 @@ pub(super) struct State {
     max_history_bytes: usize,
 }
 
-impl State {
+impl StoreState {
     /// Returns a state of these entries, without history.
     pub(super) fn new(entries: Vec<Entry>, revision: u64, max_history_bytes: usize) -> Self {
         Self {
@@ -117,8 +117,8 @@ fn weight(batch: &Batch) -> usize {
 
 /// Transactions that are decided over a state before it changes.
 #[derive(Debug)]
-pub(super) struct Draft<'a> {
-    base: &'a State,
+pub(super) struct TransactionDraft<'a> {
+    base: &'a StoreState,
     changed: BTreeMap<String, Option<Entry>>,
     revision: u64,
     batches: Vec<Batch>,
@@ -129,8 +129,8 @@ pub(super) struct Draft<'a> {
 #[error("key `{0}` is written twice in one commit")]
 pub(super) struct WrittenTwice(String);
 
-impl<'a> Draft<'a> {
-    pub(super) fn new(base: &'a State) -> Self {
+impl<'a> TransactionDraft<'a> {
+    pub(super) fn new(base: &'a StoreState) -> Self {
         Self { base, changed: BTreeMap::new(), revision: base.revision, batches: Vec::new() }
     }
 

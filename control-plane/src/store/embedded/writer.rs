@@ -17,8 +17,8 @@ use tracing::{error, info};
 use usher_model::revision::FencingToken;
 
 use super::{
-    disk::Disk,
-    state::{Draft, State},
+    disk::StoreFile,
+    state::{StoreState, TransactionDraft},
 };
 use crate::{
     ports::{Batch, StoreError, Txn, Verdict, Write},
@@ -35,7 +35,7 @@ type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
 /// A request to the writer.
 #[derive(Debug)]
-pub(super) enum Job {
+pub(super) enum WriteJob {
     /// Decide these transactions.
     Commit(Vec<Txn>, Reply<Vec<Verdict>>),
     /// Enter a candidate for as long as it keeps its lease alive.
@@ -57,22 +57,22 @@ struct Doubt {
     why: String,
 }
 
-pub(super) struct Writer {
-    pub(super) state: Arc<RwLock<State>>,
+pub(super) struct StoreWriter {
+    pub(super) state: Arc<RwLock<StoreState>>,
     pub(super) published: watch::Sender<u64>,
-    pub(super) disk: Option<Disk>,
+    pub(super) disk: Option<StoreFile>,
     leases: HashMap<String, Lease>,
     doubt: Option<Doubt>,
 }
 
 /// The answer to a job, sent once the group is durable.
-enum Answer {
+enum PendingReply {
     Commit(Vec<Verdict>, Reply<Vec<Verdict>>),
     Enter(FencingToken, Reply<FencingToken>),
     Leave(Reply<()>),
 }
 
-impl Answer {
+impl PendingReply {
     // Sending fails only if the caller stopped waiting, and then the answer has no reader.
     fn give(self) {
         match self {
@@ -91,13 +91,17 @@ impl Answer {
     }
 }
 
-impl Writer {
-    pub(super) fn new(state: Arc<RwLock<State>>, published: watch::Sender<u64>, disk: Option<Disk>) -> Self {
+impl StoreWriter {
+    pub(super) fn new(
+        state: Arc<RwLock<StoreState>>,
+        published: watch::Sender<u64>,
+        disk: Option<StoreFile>,
+    ) -> Self {
         Self { state, published, disk, leases: HashMap::new(), doubt: None }
     }
 
     /// Works until the last sender of jobs is dropped.
-    pub(super) async fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
+    pub(super) async fn run(mut self, mut jobs: mpsc::Receiver<WriteJob>) {
         loop {
             let wake = match &self.doubt {
                 Some(_) => Some(Instant::now() + RETRY),
@@ -121,7 +125,7 @@ impl Writer {
         }
     }
 
-    fn work(&mut self, group: Vec<Job>) {
+    fn work(&mut self, group: Vec<WriteJob>) {
         if let Err(failure) = self.settle_doubt() {
             return refuse(group, &failure);
         }
@@ -131,37 +135,42 @@ impl Writer {
         let state = Arc::clone(&self.state);
         let (batches, answers) = {
             let base = state.read().unwrap_or_else(PoisonError::into_inner);
-            let mut draft = Draft::new(&base);
+            let mut draft = TransactionDraft::new(&base);
             for key in &ended {
                 take_out(&mut draft, key);
             }
-            let answers: Vec<Answer> =
+            let answers: Vec<PendingReply> =
                 group.into_iter().filter_map(|job| self.decide(&mut draft, job, now)).collect();
             (draft.finish(), answers)
         };
         match self.make_durable(batches) {
             Ok(()) => {
                 self.leases.retain(|key, _| !ended.contains(key));
-                answers.into_iter().for_each(Answer::give);
+                answers.into_iter().for_each(PendingReply::give);
             }
             Err(failure) => answers.into_iter().for_each(|answer| answer.fail(&failure)),
         }
     }
 
-    fn decide(&mut self, draft: &mut Draft<'_>, job: Job, now: Instant) -> Option<Answer> {
+    fn decide(
+        &mut self,
+        draft: &mut TransactionDraft<'_>,
+        job: WriteJob,
+        now: Instant,
+    ) -> Option<PendingReply> {
         match job {
-            Job::Commit(txns, reply) => match draft.commit(&txns) {
-                Ok(verdicts) => return Some(Answer::Commit(verdicts, reply)),
+            WriteJob::Commit(txns, reply) => match draft.commit(&txns) {
+                Ok(verdicts) => return Some(PendingReply::Commit(verdicts, reply)),
                 Err(twice) => drop(reply.send(Err(StoreError::Rejected(twice.to_string())))),
             },
-            Job::Enter { candidate, ttl, reply } => {
+            WriteJob::Enter { candidate, ttl, reply } => {
                 let token = enter(draft, candidate);
                 // The lease is kept even if the write fails: its end then removes a key that does
                 // not exist.
                 self.leases.insert(token.key.clone(), Lease { ttl, ends: now + ttl });
-                return Some(Answer::Enter(token, reply));
+                return Some(PendingReply::Enter(token, reply));
             }
-            Job::Renew(key, reply) => {
+            WriteJob::Renew(key, reply) => {
                 let live = self.leases.get_mut(&key).filter(|lease| lease.ends > now);
                 let renewed = live.map(|lease| {
                     lease.ends = now + lease.ttl;
@@ -169,10 +178,10 @@ impl Writer {
                 });
                 drop(reply.send(renewed.ok_or_else(|| StoreError::Rejected("the lease is gone".into()))));
             }
-            Job::Leave(key, reply) => {
+            WriteJob::Leave(key, reply) => {
                 self.leases.remove(&key);
                 take_out(draft, &key);
-                return Some(Answer::Leave(reply));
+                return Some(PendingReply::Leave(reply));
             }
         }
         None
@@ -225,31 +234,31 @@ impl Writer {
     }
 }
 
-fn refuse(group: Vec<Job>, why: &str) {
+fn refuse(group: Vec<WriteJob>, why: &str) {
     let failure = || StoreError::Rejected(why.to_owned());
     for job in group {
         match job {
-            Job::Commit(_, reply) => drop(reply.send(Err(failure()))),
-            Job::Enter { reply, .. } => drop(reply.send(Err(failure()))),
-            Job::Renew(_, reply) => drop(reply.send(Err(failure()))),
-            Job::Leave(_, reply) => drop(reply.send(Err(failure()))),
+            WriteJob::Commit(_, reply) => drop(reply.send(Err(failure()))),
+            WriteJob::Enter { reply, .. } => drop(reply.send(Err(failure()))),
+            WriteJob::Renew(_, reply) => drop(reply.send(Err(failure()))),
+            WriteJob::Leave(_, reply) => drop(reply.send(Err(failure()))),
         }
     }
 }
 
 /// Enters a candidate behind the existing ones.
-fn enter(draft: &mut Draft<'_>, candidate: String) -> FencingToken {
+fn enter(draft: &mut TransactionDraft<'_>, candidate: String) -> FencingToken {
     let create_revision = draft.next_revision();
     let key = format!("{}{create_revision:016x}", keys::ELECTION);
     one_write(draft, Write::Put(key.clone(), Bytes::from(candidate)));
     FencingToken { key, create_revision }
 }
 
-fn take_out(draft: &mut Draft<'_>, key: &str) {
+fn take_out(draft: &mut TransactionDraft<'_>, key: &str) {
     one_write(draft, Write::Delete(key.to_owned()));
 }
 
-fn one_write(draft: &mut Draft<'_>, write: Write) {
+fn one_write(draft: &mut TransactionDraft<'_>, write: Write) {
     let written = draft.commit(&[Txn { guards: Vec::new(), writes: vec![write] }]);
     debug_assert!(written.is_ok(), "one write writes no key twice");
 }

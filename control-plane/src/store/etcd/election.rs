@@ -14,8 +14,8 @@ use tokio::time::timeout;
 use usher_model::revision::FencingToken;
 
 use super::{
-    key::{Space, end_of, number},
-    pool::{Pool, Repeat},
+    key::{KeySpace, end_of, number},
+    pool::{EndpointPool, Repeatability},
     watch::watch,
 };
 use crate::{
@@ -25,8 +25,8 @@ use crate::{
 
 /// Enters a candidate and waits until it is the oldest.
 pub(super) async fn campaign(
-    pool: Arc<Pool>,
-    space: &Space,
+    pool: Arc<EndpointPool>,
+    space: &KeySpace,
     candidate: &str,
     ttl: Duration,
 ) -> Result<Box<dyn Lease>, StoreError> {
@@ -40,8 +40,8 @@ pub(super) async fn campaign(
 
 /// Returns the candidates, oldest first, and the revision at which they were read.
 pub(super) async fn candidates(
-    pool: &Pool,
-    space: &Space,
+    pool: &EndpointPool,
+    space: &KeySpace,
     limit: i64,
 ) -> Result<(Vec<Entry>, u64), StoreError> {
     let prefix = space.full(keys::ELECTION);
@@ -53,13 +53,13 @@ pub(super) async fn candidates(
         let prefix = prefix.clone();
         async move { client.kv_client().get(prefix, Some(options)).await }
     };
-    let mut response = pool.call(Repeat::Safe, get).await?;
+    let mut response = pool.call(Repeatability::Safe, get).await?;
     let at = response.header().map(|header| number(header.revision())).unwrap_or_default();
     Ok((response.take_kvs().into_iter().map(|pair| space.entry(pair)).collect(), at))
 }
 
 struct EtcdLease {
-    pool: Arc<Pool>,
+    pool: Arc<EndpointPool>,
     id: i64,
     ttl: Duration,
     token: FencingToken,
@@ -69,8 +69,8 @@ impl EtcdLease {
     /// Takes a lease and enters the candidate under it. A repeated call leaves a lease that runs
     /// out.
     async fn enter(
-        pool: Arc<Pool>,
-        space: &Space,
+        pool: Arc<EndpointPool>,
+        space: &KeySpace,
         candidate: &str,
         ttl: Duration,
     ) -> Result<Self, StoreError> {
@@ -78,7 +78,7 @@ impl EtcdLease {
         let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
         let grant =
             |client: etcd_client::Client| async move { client.lease_client().grant(seconds, None).await };
-        let granted = pool.call(Repeat::Safe, grant).await?;
+        let granted = pool.call(Repeatability::Safe, grant).await?;
         let (id, ttl) = (granted.id(), Duration::from_secs(number(granted.ttl())));
         let key = space.full(&format!("{}{id:016x}", keys::ELECTION));
         // The key belongs to this lease only, so a second attempt finds the key that the first one
@@ -90,7 +90,7 @@ impl EtcdLease {
                 .or_else([TxnOp::get(key.as_str(), None)]);
             async move { client.kv_client().txn(txn).await }
         };
-        let entered = pool.call(Repeat::Safe, put).await?;
+        let entered = pool.call(Repeatability::Safe, put).await?;
         let created = if entered.succeeded() {
             entered.header().map(etcd_client::ResponseHeader::revision)
         } else {
@@ -106,7 +106,7 @@ impl EtcdLease {
     }
 
     /// Waits until this candidate is the oldest; `false` if its lease ran out meanwhile.
-    async fn wait(&mut self, space: &Space) -> Result<bool, StoreError> {
+    async fn wait(&mut self, space: &KeySpace) -> Result<bool, StoreError> {
         loop {
             let (candidates, at) = candidates(&self.pool, space, 0).await?;
             let own = candidates.iter().position(|entry| space.full(&entry.key) == self.token.key);
@@ -141,12 +141,12 @@ impl Lease for EtcdLease {
         let limit = self.pool.timeout().min(self.ttl / 2);
         let renew =
             |client: etcd_client::Client| async move { client.lease_client().keep_alive(id).await.map(drop) };
-        self.pool.call_within(limit, Repeat::Safe, renew).await?;
+        self.pool.call_within(limit, Repeatability::Safe, renew).await?;
         // A lease outlives its key if another program deletes the key. Every fenced write is
         // refused then, so the candidate must not go on leading.
         let key = self.token.key.as_str();
         let get = |client: etcd_client::Client| async move { client.kv_client().get(key, None).await };
-        let found = self.pool.call_within(limit, Repeat::Safe, get).await?;
+        let found = self.pool.call_within(limit, Repeatability::Safe, get).await?;
         let created = found.kvs().first().map(|pair| number(pair.create_revision()));
         if created == Some(self.token.create_revision) {
             Ok(self.ttl)
@@ -159,7 +159,7 @@ impl Lease for EtcdLease {
         let id = self.id;
         let revoke =
             |client: etcd_client::Client| async move { client.lease_client().revoke(id).await.map(drop) };
-        match self.pool.call(Repeat::Safe, revoke).await {
+        match self.pool.call(Repeatability::Safe, revoke).await {
             // The lease ran out before.
             Err(StoreError::Rejected(_)) => Ok(()),
             done => done,

@@ -8,11 +8,11 @@ use crate::ports::Entry;
 
 /// The keys below the configured prefix.
 #[derive(Debug, Clone)]
-pub(super) struct Space {
+pub(super) struct KeySpace {
     prefix: String,
 }
 
-impl Space {
+impl KeySpace {
     pub(super) fn new(prefix: &str) -> Self {
         Self { prefix: prefix.to_owned() }
     }
@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn keys_lose_the_prefix_they_were_given() {
-        let space = Space::new("/usher/");
+        let space = KeySpace::new("/usher/");
         assert_eq!(space.full("servers/a"), "/usher/servers/a");
         assert_eq!(space.relative(b"/usher/servers/a"), "servers/a");
     }

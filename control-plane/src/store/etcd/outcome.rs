@@ -7,7 +7,7 @@ use tonic::{Code, ConnectError, Status};
 
 /// The three ways in which a call fails.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Failure {
+pub(super) enum CallFailure {
     /// The call is certainly not done; another endpoint, or the same one later, may do it.
     NotDone(String),
     /// The call is perhaps done.
@@ -21,7 +21,7 @@ pub(super) enum Failure {
 const NO_LEADER: &str = "etcdserver: no leader";
 const TOO_MANY_REQUESTS: &str = "etcdserver: too many requests";
 
-pub(super) fn classify(error: Error) -> Failure {
+pub(super) fn classify(error: Error) -> CallFailure {
     match error {
         Error::GRpcStatus(status) => of_status(&status),
         // The client itself checks its options and arguments before it sends a request.
@@ -31,17 +31,17 @@ pub(super) fn classify(error: Error) -> Failure {
         | Error::TransportError(_)
         | Error::EndpointError(_)
         // The client returns this error when the lease is gone.
-        | Error::LeaseKeepAliveError(_) => Failure::Refused(error.to_string()),
-        other => Failure::Lost(other.to_string()),
+        | Error::LeaseKeepAliveError(_) => CallFailure::Refused(error.to_string()),
+        other => CallFailure::Lost(other.to_string()),
     }
 }
 
-fn of_status(status: &Status) -> Failure {
+fn of_status(status: &Status) -> CallFailure {
     let text = status.message().to_owned();
     match status.code() {
-        _ if never_connected(status) => Failure::NotDone(text),
-        Code::Unavailable if text == NO_LEADER => Failure::NotDone(text),
-        Code::ResourceExhausted if text == TOO_MANY_REQUESTS => Failure::NotDone(text),
+        _ if never_connected(status) => CallFailure::NotDone(text),
+        Code::Unavailable if text == NO_LEADER => CallFailure::NotDone(text),
+        Code::ResourceExhausted if text == TOO_MANY_REQUESTS => CallFailure::NotDone(text),
         Code::ResourceExhausted
         | Code::InvalidArgument
         | Code::PermissionDenied
@@ -50,8 +50,8 @@ fn of_status(status: &Status) -> Failure {
         | Code::OutOfRange
         | Code::NotFound
         | Code::AlreadyExists
-        | Code::Unimplemented => Failure::Refused(text),
-        code => Failure::Lost(format!("{code:?}: {text}")),
+        | Code::Unimplemented => CallFailure::Refused(text),
+        code => CallFailure::Lost(format!("{code:?}: {text}")),
     }
 }
 
@@ -70,17 +70,17 @@ fn never_connected(status: &Status) -> bool {
 mod tests {
     use super::*;
 
-    fn of(code: Code, text: &str) -> Failure {
+    fn of(code: Code, text: &str) -> CallFailure {
         classify(Error::GRpcStatus(Status::new(code, text)))
     }
 
     #[test]
     fn only_calls_that_are_certainly_not_done_are_repeated() {
         for (code, text) in [(Code::Unavailable, NO_LEADER), (Code::ResourceExhausted, TOO_MANY_REQUESTS)] {
-            assert!(matches!(of(code, text), Failure::NotDone(_)), "{text}");
+            assert!(matches!(of(code, text), CallFailure::NotDone(_)), "{text}");
         }
         let connect = Status::from_error(Box::new(ConnectError("refused".into())));
-        assert!(matches!(classify(Error::GRpcStatus(connect)), Failure::NotDone(_)));
+        assert!(matches!(classify(Error::GRpcStatus(connect)), CallFailure::NotDone(_)));
     }
 
     #[test]
@@ -94,7 +94,7 @@ mod tests {
             (Code::DeadlineExceeded, "context deadline exceeded"),
             (Code::Internal, "stream error"),
         ] {
-            assert!(matches!(of(code, text), Failure::Lost(_)), "{text}");
+            assert!(matches!(of(code, text), CallFailure::Lost(_)), "{text}");
         }
     }
 
@@ -107,11 +107,11 @@ mod tests {
             (Code::InvalidArgument, "etcdserver: authentication failed, invalid user ID or password"),
             (Code::NotFound, "etcdserver: requested lease not found"),
         ] {
-            assert!(matches!(of(code, text), Failure::Refused(_)), "{text}");
+            assert!(matches!(of(code, text), CallFailure::Refused(_)), "{text}");
         }
         assert!(matches!(
             classify(Error::LeaseKeepAliveError("lease not found".into())),
-            Failure::Refused(_)
+            CallFailure::Refused(_)
         ));
     }
 }

@@ -17,7 +17,7 @@ use tokio::{
 };
 use tracing::debug;
 
-use super::outcome::{Failure, classify};
+use super::outcome::{CallFailure, classify};
 use crate::ports::StoreError;
 
 /// Pause after every endpoint failed once.
@@ -28,7 +28,7 @@ const TRIES: u32 = 3;
 
 /// The effect of a second attempt after the answer to a call was lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Repeat {
+pub(super) enum Repeatability {
     /// The call has the same effect once or twice.
     Safe,
     /// The call might take effect twice.
@@ -51,13 +51,13 @@ impl Endpoint {
 }
 
 /// The endpoints of one cluster.
-pub(super) struct Pool {
+pub(super) struct EndpointPool {
     endpoints: Vec<Endpoint>,
     preferred: AtomicUsize,
     timeout: Duration,
 }
 
-impl Pool {
+impl EndpointPool {
     /// Takes at least one endpoint and calls none yet. `timeout` bounds each call.
     pub(super) fn new(endpoints: Vec<(String, ConnectOptions)>, timeout: Duration) -> Self {
         let endpoint = |(url, options)| Endpoint { url, options, client: OnceCell::new() };
@@ -77,18 +77,22 @@ impl Pool {
     /// # Errors
     /// `Unknown` if the call may be done, `Rejected` if no endpoint would do it, else
     /// `Unavailable`.
-    pub(super) async fn call<T, F>(&self, repeat: Repeat, call: impl Fn(Client) -> F) -> Result<T, StoreError>
+    pub(super) async fn call<T, F>(
+        &self,
+        repeat: Repeatability,
+        call: impl Fn(Client) -> F,
+    ) -> Result<T, StoreError>
     where
         F: Future<Output = Result<T, Error>>,
     {
         self.call_within(self.timeout, repeat, call).await
     }
 
-    /// Like [`Pool::call`], with a deadline of its own.
+    /// Like [`EndpointPool::call`], with a deadline of its own.
     pub(super) async fn call_within<T, F>(
         &self,
         limit: Duration,
-        repeat: Repeat,
+        repeat: Repeatability,
         call: impl Fn(Client) -> F,
     ) -> Result<T, StoreError>
     where
@@ -102,12 +106,12 @@ impl Pool {
                 Err(failure) => failure,
             };
             let why = match failure {
-                Failure::Refused(why) => return Err(StoreError::Rejected(why)),
-                Failure::Lost(why) if repeat == Repeat::Never => {
+                CallFailure::Refused(why) => return Err(StoreError::Rejected(why)),
+                CallFailure::Lost(why) if repeat == Repeatability::Never => {
                     self.leave(index, &why);
                     return Err(StoreError::Unknown(why));
                 }
-                Failure::Lost(why) | Failure::NotDone(why) => why,
+                CallFailure::Lost(why) | CallFailure::NotDone(why) => why,
             };
             self.leave(index, &why);
             let again =
@@ -123,23 +127,23 @@ impl Pool {
     async fn attempt<T, F>(
         &self,
         index: usize,
-        repeat: Repeat,
+        repeat: Repeatability,
         limit: Duration,
         deadline: Instant,
         call: impl Fn(Client) -> F,
-    ) -> Result<T, Failure>
+    ) -> Result<T, CallFailure>
     where
         F: Future<Output = Result<T, Error>>,
     {
         let endpoint = &self.endpoints[index];
         let until = match repeat {
-            Repeat::Safe => deadline.min(Instant::now() + limit / TRIES),
-            Repeat::Never => deadline,
+            Repeatability::Safe => deadline.min(Instant::now() + limit / TRIES),
+            Repeatability::Never => deadline,
         };
         let named = |failure| match failure {
-            Failure::NotDone(why) => Failure::NotDone(format!("{}: {why}", endpoint.url)),
-            Failure::Lost(why) => Failure::Lost(format!("{}: {why}", endpoint.url)),
-            Failure::Refused(why) => Failure::Refused(format!("{}: {why}", endpoint.url)),
+            CallFailure::NotDone(why) => CallFailure::NotDone(format!("{}: {why}", endpoint.url)),
+            CallFailure::Lost(why) => CallFailure::Lost(format!("{}: {why}", endpoint.url)),
+            CallFailure::Refused(why) => CallFailure::Refused(format!("{}: {why}", endpoint.url)),
         };
         let hung = || format!("no answer within {limit:?}");
         let client = match timeout_at(until, endpoint.client()).await {
@@ -147,15 +151,15 @@ impl Pool {
             // Only a token was requested so far, so the call itself is not done.
             Ok(Err(error)) => {
                 return Err(named(match classify(error) {
-                    Failure::Lost(why) => Failure::NotDone(why),
+                    CallFailure::Lost(why) => CallFailure::NotDone(why),
                     other => other,
                 }));
             }
-            Err(_) => return Err(named(Failure::NotDone(hung()))),
+            Err(_) => return Err(named(CallFailure::NotDone(hung()))),
         };
         match timeout_at(until, call(client)).await {
             Ok(answer) => answer.map_err(|error| named(classify(error))),
-            Err(_) => Err(named(Failure::Lost(hung()))),
+            Err(_) => Err(named(CallFailure::Lost(hung()))),
         }
     }
 

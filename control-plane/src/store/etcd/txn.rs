@@ -5,7 +5,7 @@
 
 use etcd_client::{Compare, CompareOp, TxnOp, TxnOpResponse, TxnResponse};
 
-use super::key::{Space, revision};
+use super::key::{KeySpace, revision};
 use crate::{
     ports::{Guard, StoreError, Txn, Verdict, Write},
     store::keys::DELETIONS,
@@ -32,7 +32,7 @@ pub(super) fn runs(txns: &[Txn]) -> Vec<&[Txn]> {
 }
 
 /// Encodes independent transactions as one.
-pub(super) fn nested(space: &Space, txns: &[Txn]) -> etcd_client::Txn {
+pub(super) fn nested(space: &KeySpace, txns: &[Txn]) -> etcd_client::Txn {
     match txns {
         [one] => {
             let (compares, mut writes) = parts(space, one);
@@ -52,19 +52,19 @@ pub(super) fn nested(space: &Space, txns: &[Txn]) -> etcd_client::Txn {
     }
 }
 
-fn parts(space: &Space, txn: &Txn) -> (Vec<Compare>, Vec<TxnOp>) {
+fn parts(space: &KeySpace, txn: &Txn) -> (Vec<Compare>, Vec<TxnOp>) {
     let compares = txn.guards.iter().map(|guard| compare(space, guard)).collect();
     (compares, txn.writes.iter().map(|write| op(space, write)).collect())
 }
 
 /// Returns the write that marks deletions as Usher's own, if there are any.
-fn attestation(space: &Space, txns: &[Txn]) -> Option<TxnOp> {
+fn attestation(space: &KeySpace, txns: &[Txn]) -> Option<TxnOp> {
     let mut writes = txns.iter().flat_map(|txn| &txn.writes);
     let deletes = writes.any(|write| matches!(write, Write::Delete(_)));
     deletes.then(|| TxnOp::put(space.full(DELETIONS), "", None))
 }
 
-fn compare(space: &Space, guard: &Guard) -> Compare {
+fn compare(space: &KeySpace, guard: &Guard) -> Compare {
     match guard {
         Guard::Absent(key) => Compare::create_revision(space.full(key), CompareOp::Equal, 0),
         // In etcd an absent key has mod revision 0; the port's guard means that the key exists. A
@@ -77,7 +77,7 @@ fn compare(space: &Space, guard: &Guard) -> Compare {
     }
 }
 
-fn op(space: &Space, write: &Write) -> TxnOp {
+fn op(space: &KeySpace, write: &Write) -> TxnOp {
     match write {
         Write::Put(key, value) => TxnOp::put(space.full(key), value.as_ref(), None),
         Write::Delete(key) => TxnOp::delete(space.full(key), None),

@@ -11,8 +11,8 @@ use futures::stream::{self, BoxStream, StreamExt};
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    key::{Space, end_of, number, revision},
-    pool::{Pool, Repeat},
+    key::{KeySpace, end_of, number, revision},
+    pool::{EndpointPool, Repeatability},
 };
 use crate::{
     ports::{Batch, Change, StoreError, WatchError},
@@ -28,8 +28,8 @@ const MESSAGE: usize = 1 << 30;
 
 /// Opens the watch; the stream ends with an error.
 pub(super) async fn watch(
-    pool: &Pool,
-    space: &Space,
+    pool: &EndpointPool,
+    space: &KeySpace,
     prefix: &str,
     from: u64,
 ) -> Result<BoxStream<'static, Result<Batch, WatchError>>, StoreError> {
@@ -41,7 +41,7 @@ pub(super) async fn watch(
         let options = WatchOptions::new().with_range(end).with_start_revision(revision(from.max(1)));
         async move { client.watch_client().max_decoding_message_size(MESSAGE).watch(start, Some(options)).await }
     };
-    let stream = pool.call(Repeat::Safe, open).await?;
+    let stream = pool.call(Repeatability::Safe, open).await?;
     let watcher = Watcher {
         space: space.clone(),
         stream,
@@ -60,7 +60,7 @@ pub(super) async fn watch(
 }
 
 struct Watcher {
-    space: Space,
+    space: KeySpace,
     stream: WatchStream,
     patience: Duration,
     asked: bool,
@@ -105,7 +105,7 @@ impl Watcher {
 }
 
 /// Groups events by revision. etcd never splits a revision over two messages unless requested to.
-fn batches(space: &Space, events: &[Event]) -> Vec<Batch> {
+fn batches(space: &KeySpace, events: &[Event]) -> Vec<Batch> {
     let mut batches: Vec<Batch> = Vec::new();
     for event in events {
         let Some(pair) = event.kv() else { continue };

@@ -12,7 +12,7 @@ use crate::{
     },
     ports::{Entry, Guard, Store, Txn, Write},
     store::{
-        codec::{Meta, awaited, meta, read_meta},
+        codec::{StoreMeta, awaited, meta, read_meta},
         keys::{AWAITED, META},
     },
 };
@@ -62,7 +62,7 @@ async fn read(store: &dyn Store) -> anyhow::Result<Option<Entry>> {
 async fn begin(store: &dyn Store, guard: Guard, cluster_id: u64) -> anyhow::Result<()> {
     let epoch = rand::random();
     let writes = vec![
-        Write::Put(META.into(), meta(Meta { epoch, cluster_id })),
+        Write::Put(META.into(), meta(StoreMeta { epoch, cluster_id })),
         Write::Put(AWAITED.into(), awaited(epoch, &Names::default())),
     ];
     store.commit(vec![Txn { guards: vec![guard], writes }]).await?;
@@ -101,7 +101,7 @@ mod tests {
     #[tokio::test]
     async fn i10_a_store_of_another_cluster_is_a_new_epoch() {
         let store = EmbeddedStore::open(None).unwrap();
-        let other = Meta { epoch: 5, cluster_id: store.cluster_id().await.unwrap() + 1 };
+        let other = StoreMeta { epoch: 5, cluster_id: store.cluster_id().await.unwrap() + 1 };
         put_meta(&store, meta(other)).await;
         let epoch = current(&store).await.unwrap();
         assert_ne!(epoch.number, 5);

@@ -19,7 +19,7 @@ use crate::{
         plan::{Event, Key},
     },
     ports::{Change, Store, StoreError},
-    store::{codec::Codec, keys},
+    store::{codec::StoreCodec, keys},
     tasks::{fleet_handle::FleetHandle, revision_reader::RevisionReader},
 };
 
@@ -45,7 +45,7 @@ pub struct Resolver {
     fleet: FleetHandle,
     revisions: RevisionReader,
     store: Arc<dyn Store>,
-    codec: Arc<Codec>,
+    codec: Arc<StoreCodec>,
 }
 
 impl Resolver {
@@ -54,7 +54,7 @@ impl Resolver {
         fleet: FleetHandle,
         revisions: RevisionReader,
         store: Arc<dyn Store>,
-        codec: Arc<Codec>,
+        codec: Arc<StoreCodec>,
     ) -> Self {
         Self { fleet, revisions, store, codec }
     }
@@ -135,7 +135,7 @@ mod tests {
     #[tokio::test]
     async fn i13_a_replica_that_is_behind_takes_no_server_for_away_that_is_back() {
         let store: Arc<dyn Store> = Arc::new(EmbeddedStore::open(None).unwrap());
-        let codec = Arc::new(Codec::new());
+        let codec = Arc::new(StoreCodec::new());
         let record = Record {
             state: RecordState::Active { internal_id: iid("m-1"), create_time_ms: 1 },
             server: sid("a"),

@@ -23,8 +23,8 @@ use crate::{
         reconcile::{self, Doubt, End, Reconciliation, Verify},
     },
     ops::{
-        alarms::{Alarm, Alarms},
-        metrics::Metrics,
+        alarms::{Alarm, RaisedAlarms},
+        metrics::ControlPlaneMetrics,
     },
     ports::{BbbServers, Ended, Verdict},
     tasks::{fleet_handle::FleetHandle, leadership::Leadership, writer::Writer},
@@ -45,8 +45,8 @@ pub struct Reaper {
     servers: Arc<dyn BbbServers>,
     writer: Writer,
     leadership: Leadership,
-    alarms: Alarms,
-    metrics: Metrics,
+    alarms: RaisedAlarms,
+    metrics: ControlPlaneMetrics,
     tasks: Tasks,
     call_timeout: Duration,
     /// Time in which one job starts calls; what is left then waits for the next poll.
@@ -82,8 +82,8 @@ impl Reaper {
         servers: Arc<dyn BbbServers>,
         writer: Writer,
         leadership: Leadership,
-        alarms: Alarms,
-        metrics: Metrics,
+        alarms: RaisedAlarms,
+        metrics: ControlPlaneMetrics,
         tasks: Tasks,
         (call_timeout, budget): (Duration, Duration),
     ) -> Self {

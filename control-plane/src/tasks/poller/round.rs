@@ -26,7 +26,7 @@ use crate::{
         policy::Policy,
         reconcile,
     },
-    ops::metrics::Metrics,
+    ops::metrics::ControlPlaneMetrics,
     ports::{BbbServers, CallError},
     tasks::{
         leadership::Leadership,
@@ -45,7 +45,7 @@ pub struct Round {
     reaper: Reaper,
     guard: Mutex<MassGuard>,
     policy: Policy,
-    metrics: Metrics,
+    metrics: ControlPlaneMetrics,
     write_within: Duration,
 }
 
@@ -73,7 +73,7 @@ impl Round {
         writer: Writer,
         leadership: Leadership,
         reaper: Reaper,
-        metrics: Metrics,
+        metrics: ControlPlaneMetrics,
         write_within: Duration,
     ) -> Self {
         let guard = Mutex::default();

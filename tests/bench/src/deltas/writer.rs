@@ -10,7 +10,7 @@ use tokio::{
 use usher_control_plane::{
     core::plan::{Plan, Write},
     ports::{self, Txn, Verdict},
-    store::{self, codec::Codec},
+    store::{self, codec::StoreCodec},
 };
 use usher_model::{
     id::{InternalMeetingId, ServerId},
@@ -32,7 +32,7 @@ const UNDER_WAY: usize = 4;
 
 pub(crate) struct Writer {
     store: Arc<dyn ports::Store>,
-    codec: Codec,
+    codec: StoreCodec,
     meetings: usize,
 }
 
@@ -40,7 +40,7 @@ impl Writer {
     /// Connects to the store of a fleet that is to have `meetings`.
     pub(crate) fn connect(endpoints: &[String], meetings: usize) -> Result<Self> {
         let settings = StoreSettings { endpoints: endpoints.to_vec(), ..StoreSettings::default() };
-        Ok(Self { store: store::open(&settings, None)?, codec: Codec::new(), meetings })
+        Ok(Self { store: store::open(&settings, None)?, codec: StoreCodec::new(), meetings })
     }
 
     /// Writes every meeting once and returns the last revision.

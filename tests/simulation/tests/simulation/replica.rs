@@ -9,7 +9,7 @@ use prometheus_client::registry::Registry;
 use usher_control_plane::{
     engine::{Engine, Surroundings},
     grpc::{placement::Placement, routing::Routing},
-    ops::{metrics::Metrics, watchdog::Watchdog},
+    ops::{metrics::ControlPlaneMetrics, watchdog::Watchdog},
     tasks::edges::Edges,
 };
 use usher_model::settings::Settings;
@@ -101,7 +101,7 @@ impl Replica {
             call_patience: settings.meetings.call_timeout,
             sabotage,
         };
-        let metrics = Metrics::new(&mut Registry::default());
+        let metrics = ControlPlaneMetrics::new(&mut Registry::default());
         let around = Surroundings {
             replica: candidate.clone(),
             store: Arc::new(link),

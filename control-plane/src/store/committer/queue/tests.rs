@@ -21,8 +21,8 @@ fn few_keys() -> impl Strategy<Value = Vec<Txn>> {
     vec(one.prop_map(|(guarded, written)| txn(&guarded, &written)), 0..60)
 }
 
-fn limits() -> impl Strategy<Value = Limits> {
-    (1_usize..8, 1_usize..4, 80_usize..800).prop_map(|(txns, ops, bytes)| Limits {
+fn limits() -> impl Strategy<Value = BatchLimits> {
+    (1_usize..8, 1_usize..4, 80_usize..800).prop_map(|(txns, ops, bytes)| BatchLimits {
         txns,
         ops,
         bytes,
@@ -36,7 +36,7 @@ proptest! {
     fn batches_are_independent_in_order_and_complete(
         txns in few_keys(), limits in limits(), answers in vec(0_usize..4, 200)
     ) {
-        let mut queue = Queue::new(limits);
+        let mut queue = CommitQueue::new(limits);
         for (number, txn) in txns.iter().enumerate() {
             queue.push(txn.clone(), number);
         }
@@ -53,7 +53,7 @@ proptest! {
                     for (other, _) in &batch[at + 1..] {
                         prop_assert!(!conflict(one, other), "in one batch");
                     }
-                    for (other, _) in under_way.iter().flat_map(|(batch, _): &(Vec<(Txn, usize)>, Held)| batch) {
+                    for (other, _) in under_way.iter().flat_map(|(batch, _): &(Vec<(Txn, usize)>, HeldKeys)| batch) {
                         prop_assert!(!conflict(one, other), "with a batch under way");
                     }
                 }
@@ -77,7 +77,7 @@ proptest! {
 
 #[test]
 fn placements_that_share_a_servers_guard_go_together() {
-    let mut queue = Queue::new(Limits::default());
+    let mut queue = CommitQueue::new(BatchLimits::default());
     (10..80).for_each(|id| queue.push(txn(&[1, id], &[id]), id));
     let (batch, _held) = queue.next_batch().expect("a batch");
     assert_eq!(batch.len(), 64);
@@ -87,7 +87,7 @@ fn placements_that_share_a_servers_guard_go_together() {
 
 #[test]
 fn a_write_waits_for_those_that_guard_its_key_and_holds_up_those_after_it() {
-    let mut queue = Queue::new(Limits::default());
+    let mut queue = CommitQueue::new(BatchLimits::default());
     queue.push(txn(&[1], &[2]), "guards 1");
     queue.push(txn(&[], &[1]), "writes 1");
     queue.push(txn(&[1], &[3]), "guards 1 later");
@@ -106,7 +106,7 @@ fn a_write_waits_for_those_that_guard_its_key_and_holds_up_those_after_it() {
 
 #[test]
 fn a_large_transaction_goes_alone_and_is_not_passed_by() {
-    let mut queue = Queue::new(Limits { txns: 64, ops: 2, bytes: 1 << 20, scan: 10 });
+    let mut queue = CommitQueue::new(BatchLimits { txns: 64, ops: 2, bytes: 1 << 20, scan: 10 });
     queue.push(txn(&[], &[1]), "small");
     queue.push(txn(&[], &[2, 3, 4]), "large");
     queue.push(txn(&[], &[4]), "after the large");

@@ -11,8 +11,8 @@ fn txn(guards: &[Guard], writes: &[Write]) -> Txn {
     Txn { guards: guards.to_vec(), writes: writes.to_vec() }
 }
 
-fn run(state: &mut State, txns: &[Txn]) -> Vec<Verdict> {
-    let mut draft = Draft::new(state);
+fn run(state: &mut StoreState, txns: &[Txn]) -> Vec<Verdict> {
+    let mut draft = TransactionDraft::new(state);
     let verdicts = draft.commit(txns).expect("independent");
     let batches = draft.finish();
     state.apply(batches);
@@ -47,14 +47,14 @@ proptest! {
     /// state.
     #[test]
     fn a_listing_and_the_changes_since_make_the_state(steps in vec(step(), 1..30), at in 0_usize..30) {
-        let mut state = State::new(Vec::new(), 0, usize::MAX);
-        let mut followed = State::new(Vec::new(), 0, usize::MAX);
+        let mut state = StoreState::new(Vec::new(), 0, usize::MAX);
+        let mut followed = StoreState::new(Vec::new(), 0, usize::MAX);
         let mut from = 1;
         for (number, step) in steps.iter().enumerate() {
             if number == at {
                 let listing = state.list("");
                 from = listing.revision + 1;
-                followed = State::new(listing.entries, listing.revision, usize::MAX);
+                followed = StoreState::new(listing.entries, listing.revision, usize::MAX);
             }
             let before = state.revision();
             for verdict in run(&mut state, std::slice::from_ref(step)) {
@@ -73,8 +73,8 @@ proptest! {
     /// Dropped history is reported, never skipped.
     #[test]
     fn history_is_complete_or_compacted(steps in vec(step(), 1..40), bound in 0_usize..1500, from in 1_u64..40) {
-        let mut all = State::new(Vec::new(), 0, usize::MAX);
-        let mut bounded = State::new(Vec::new(), 0, bound);
+        let mut all = StoreState::new(Vec::new(), 0, usize::MAX);
+        let mut bounded = StoreState::new(Vec::new(), 0, bound);
         for step in &steps {
             run(&mut all, std::slice::from_ref(step));
             run(&mut bounded, std::slice::from_ref(step));
@@ -91,7 +91,7 @@ proptest! {
 
 #[test]
 fn transactions_of_one_commit_are_decided_on_their_own_at_one_revision() {
-    let mut state = State::new(Vec::new(), 4, usize::MAX);
+    let mut state = StoreState::new(Vec::new(), 4, usize::MAX);
     run(&mut state, &[txn(&[], &[put("a", "0")])]);
     let verdicts = run(
         &mut state,
@@ -109,8 +109,8 @@ fn transactions_of_one_commit_are_decided_on_their_own_at_one_revision() {
 
 #[test]
 fn a_commit_that_writes_one_key_twice_is_refused() {
-    let state = State::new(Vec::new(), 0, usize::MAX);
-    let mut draft = Draft::new(&state);
+    let state = StoreState::new(Vec::new(), 0, usize::MAX);
+    let mut draft = TransactionDraft::new(&state);
     let twice = [txn(&[], &[put("a", "0")]), txn(&[], &[put("a", "1")])];
     assert_eq!(draft.commit(&twice), Err(WrittenTwice("a".into())));
     assert!(draft.finish().is_empty());
@@ -118,7 +118,7 @@ fn a_commit_that_writes_one_key_twice_is_refused() {
 
 #[test]
 fn a_commit_without_effect_makes_no_revision() {
-    let mut state = State::new(Vec::new(), 7, usize::MAX);
+    let mut state = StoreState::new(Vec::new(), 7, usize::MAX);
     let delete = txn(&[], &[Write::Delete("a".into())]);
     assert_eq!(run(&mut state, &[delete, Txn::default()]), [Verdict::Committed(7); 2]);
     assert_eq!(state.revision(), 7);

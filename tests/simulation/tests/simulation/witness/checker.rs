@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use usher_control_plane::{
     core::{plan::Event, policy::Policy},
     ports::{Batch, Change},
-    store::{codec::Codec, keys},
+    store::{codec::StoreCodec, keys},
 };
 use usher_model::{
     id::{InternalMeetingId, ServerId},
@@ -53,7 +53,7 @@ pub(crate) struct Violation {
 pub(crate) struct Checker {
     pub(super) truth: Truth,
     pub(super) instances: Instances,
-    codec: Codec,
+    codec: StoreCodec,
     by_hand: BTreeSet<MeetingKey>,
     /// Requests to end an id that are under way.
     asked: BTreeMap<MeetingKey, u32>,
@@ -74,7 +74,7 @@ impl Checker {
         Self {
             truth: Truth::new(policy),
             instances: Instances::default(),
-            codec: Codec::new(),
+            codec: StoreCodec::new(),
             by_hand: BTreeSet::new(),
             asked: BTreeMap::new(),
             ended: BTreeMap::new(),
