@@ -7,7 +7,7 @@
 
 mod fleet;
 mod meeting;
-mod unknown;
+mod unknown_fields;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -19,8 +19,8 @@ use usher_model::{
 };
 use usher_proto::store as pb;
 
-use self::unknown::UnknownFields;
-pub(crate) use self::unknown::fields as unknown_fields;
+use self::unknown_fields::UnknownFields;
+pub(crate) use self::unknown_fields::fields as unknown_fields;
 use super::keys::{self, KeyError};
 use crate::{
     core::{
@@ -111,7 +111,7 @@ impl StoreCodec {
             reason,
             absent: Some(Box::new(absent(&key))),
         })?;
-        self.unknown().remember(&entry.key, unknown::fields(&entry.value, known_fields(&key)));
+        self.unknown().remember(&entry.key, unknown_fields::fields(&entry.value, known_fields(&key)));
         Ok(Some(event))
     }
 

@@ -4,9 +4,9 @@
 //! transaction of the file; an answered write survives `kill -9`. History is kept in memory only,
 //! because its watchers end with the process.
 
-mod disk;
 mod election;
-mod state;
+mod store_file;
+mod store_state;
 mod writer;
 
 use std::{
@@ -23,10 +23,10 @@ use tokio::{
     sync::{mpsc, oneshot, watch},
 };
 
-pub use self::disk::EmbeddedOpenError;
+pub use self::store_file::EmbeddedOpenError;
 use self::{
-    disk::{FileContents, StoreFile},
-    state::{StoreState, TransactionDraft},
+    store_file::{FileContents, StoreFile},
+    store_state::{StoreState, TransactionDraft},
     writer::{StoreWriter, WriteJob},
 };
 use super::keys;
@@ -97,7 +97,7 @@ impl EmbeddedStore {
             state,
             published,
             cluster_id: contents.cluster_id,
-            file: directory.map(disk::file),
+            file: directory.map(store_file::file),
             jobs: Some(jobs),
             thread: Some(thread),
         };

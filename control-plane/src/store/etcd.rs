@@ -3,11 +3,11 @@
 //! The adapter adds the configured prefix to every key and removes it again. Every call has a
 //! deadline, and its error says whether the call is not done, perhaps done, or refused.
 
+mod call_failure;
 mod connect;
 mod election;
-mod key;
-mod outcome;
-mod pool;
+mod endpoint_pool;
+mod key_space;
 mod txn;
 mod watch;
 
@@ -20,8 +20,8 @@ use usher_model::settings::StoreSettings;
 
 pub use self::connect::ConnectError;
 use self::{
-    key::{KeySpace, end_of, number, revision},
-    pool::{EndpointPool, Repeatability},
+    endpoint_pool::{EndpointPool, Repeatability},
+    key_space::{KeySpace, end_of, number, revision},
 };
 use super::keys;
 use crate::core::upkeep::StoreSpace;
@@ -149,7 +149,7 @@ impl Store for EtcdStore {
     }
 
     async fn compact(&self, revision: u64) -> Result<(), StoreError> {
-        let at = key::revision(revision);
+        let at = key_space::revision(revision);
         let forget = |client: Client| async move { client.kv_client().compact(at, None).await };
         match self.pool.call(Repeatability::Safe, forget).await {
             // Another program compacted, or this call did and its answer was lost.

@@ -17,8 +17,8 @@ use tracing::{error, info};
 use usher_model::revision::FencingToken;
 
 use super::{
-    disk::StoreFile,
-    state::{StoreState, TransactionDraft},
+    store_file::StoreFile,
+    store_state::{StoreState, TransactionDraft},
 };
 use crate::{
     ports::{Batch, StoreError, Txn, Verdict, Write},

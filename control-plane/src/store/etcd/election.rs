@@ -14,8 +14,8 @@ use tokio::time::timeout;
 use usher_model::revision::FencingToken;
 
 use super::{
-    key::{KeySpace, end_of, number},
-    pool::{EndpointPool, Repeatability},
+    endpoint_pool::{EndpointPool, Repeatability},
+    key_space::{KeySpace, end_of, number},
     watch::watch,
 };
 use crate::{

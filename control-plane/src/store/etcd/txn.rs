@@ -5,7 +5,7 @@
 
 use etcd_client::{Compare, CompareOp, TxnOp, TxnOpResponse, TxnResponse};
 
-use super::key::{KeySpace, revision};
+use super::key_space::{KeySpace, revision};
 use crate::{
     ports::{Guard, StoreError, Txn, Verdict, Write},
     store::keys::DELETIONS,

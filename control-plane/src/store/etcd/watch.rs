@@ -11,8 +11,8 @@ use futures::stream::{self, BoxStream, StreamExt};
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    key::{KeySpace, end_of, number, revision},
-    pool::{EndpointPool, Repeatability},
+    endpoint_pool::{EndpointPool, Repeatability},
+    key_space::{KeySpace, end_of, number, revision},
 };
 use crate::{
     ports::{Batch, Change, StoreError, WatchError},

@@ -17,7 +17,7 @@ use tokio::{
 };
 use tracing::debug;
 
-use super::outcome::{CallFailure, classify};
+use super::call_failure::{CallFailure, classify};
 use crate::ports::StoreError;
 
 /// Pause after every endpoint failed once.
