@@ -19,7 +19,7 @@ use usher_bbb::{query, secret::Secret};
 use usher_model::callback::jwt;
 use usher_runtime::tasks::Tasks;
 
-use crate::{recording::SimRecording, shared::Shared, time, world::Meeting};
+use crate::{memory::Meeting, recording::SimRecording, state::Shared, time};
 
 /// Longest wait for one answer. BBB waits longer; a test must not.
 const PATIENCE: Duration = Duration::from_mins(1);

@@ -17,9 +17,9 @@ use usher_bbb::{
 
 use crate::{
     hooks::{self, Registry},
+    memory::World,
     options::SimOptions,
     request::{ApiRequest, Params, Rejected},
-    world::World,
 };
 
 /// The answer to a call, before HTTP.

@@ -8,10 +8,10 @@ use crate::{
     faults::{Fault, Gate},
     hooks::{SimHook, SimHookPost},
     http::response,
-    shared::Shared,
+    memory::EndOutcome,
+    state::Shared,
     time,
     view::SimMeeting,
-    world::EndOutcome,
 };
 
 /// Answers a request to `/sim/NAME`.

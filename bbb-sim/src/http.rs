@@ -19,7 +19,7 @@ use crate::{
     faults::{FaultKind, Hits},
     page,
     request::ApiRequest,
-    shared::Shared,
+    state::Shared,
     time,
     view::{SimCall, without_checksum},
 };

@@ -2,7 +2,7 @@
 
 use usher_bbb::reply::xml::push_escaped;
 
-use crate::world::{Meeting, User};
+use crate::memory::{Meeting, User};
 
 /// Returns the page of one session.
 pub(crate) fn session(server: &str, meeting: &Meeting, user: &User) -> String {

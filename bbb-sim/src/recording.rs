@@ -87,7 +87,7 @@ impl SimRecording {
     /// Returns a published recording of a meeting of one hour that began at `start_time_ms`.
     pub fn new(meeting_id: &str, start_time_ms: u64) -> Self {
         Self {
-            record_id: format!("{}-{start_time_ms}", crate::world::hash_of(meeting_id)),
+            record_id: format!("{}-{start_time_ms}", crate::memory::hash_of(meeting_id)),
             meeting_id: meeting_id.to_owned(),
             name: format!("Recording of {meeting_id}"),
             start_time_ms,

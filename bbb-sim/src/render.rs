@@ -3,9 +3,9 @@
 use usher_bbb::reply::xml::XmlDocument;
 
 use crate::{
+    memory::{Meeting, User, World},
     options::BbbVersion,
     time,
-    world::{Meeting, User, World},
 };
 
 /// Writes the elements of a meeting in the answer of `create`.

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 use usher_runtime::tasks::Tasks;
 
-use crate::{faults::Gate, http, shared::Shared};
+use crate::{faults::Gate, http, state::Shared};
 
 /// Most connections that wait to be accepted.
 const BACKLOG: u32 = 1024;

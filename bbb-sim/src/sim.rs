@@ -14,7 +14,7 @@ use crate::{
     options::SimOptions,
     recording::SimRecording,
     server,
-    shared::Shared,
+    state::Shared,
     view::{SimCall, SimMeeting},
 };
 

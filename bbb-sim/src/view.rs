@@ -8,7 +8,7 @@ use usher_bbb::query::{QueryEdit, rewrite};
 
 use crate::{
     hooks::{SimHook, SimHookPost},
-    world::Meeting,
+    memory::Meeting,
 };
 
 /// One call that arrived, accepted or refused.

@@ -6,9 +6,9 @@ use usher_bbb::reply::{self, Refusal};
 
 use super::{ApiAnswer, Context, modules};
 use crate::{
+    memory::{BreakoutAsk, CreateAsk, Created, Document},
     render,
     request::{ApiRequest, Params},
-    world::{BreakoutAsk, CreateAsk, Created, Document},
 };
 
 pub(super) fn answer(context: &mut Context<'_>, request: &ApiRequest, params: &Params) -> ApiAnswer {

@@ -3,7 +3,7 @@
 use usher_bbb::reply::{self, Refusal};
 
 use super::{ApiAnswer, Context};
-use crate::{request::Params, world::EndOutcome};
+use crate::{memory::EndOutcome, request::Params};
 
 pub(super) fn answer(context: &mut Context<'_>, params: &Params) -> ApiAnswer {
     let id = match super::meeting_id(params) {

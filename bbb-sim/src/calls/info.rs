@@ -3,12 +3,12 @@
 use usher_bbb::reply::{self, Refusal};
 
 use super::{ApiAnswer, Context};
-use crate::{render, request::Params, world::World};
+use crate::{memory::World, render, request::Params};
 
 pub(super) fn running(context: &Context<'_>, params: &Params) -> ApiAnswer {
     match super::meeting_id(params) {
         Ok(id) => {
-            let running = context.world.find(id).is_some_and(crate::world::Meeting::is_running);
+            let running = context.world.find(id).is_some_and(crate::memory::Meeting::is_running);
             ApiAnswer::Xml(reply::running(running))
         }
         Err(refusal) => refusal.into(),

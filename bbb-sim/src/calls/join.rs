@@ -7,8 +7,8 @@ use usher_bbb::{
 
 use super::{ApiAnswer, Context};
 use crate::{
+    memory::{JoinAsk, Joined},
     request::Params,
-    world::{JoinAsk, Joined},
 };
 
 pub(super) fn answer(context: &mut Context<'_>, params: &Params) -> ApiAnswer {

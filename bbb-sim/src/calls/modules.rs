@@ -2,7 +2,7 @@
 
 use quick_xml::{Reader, events::Event};
 
-use crate::world::Document;
+use crate::memory::Document;
 
 /// The body is not XML, or has a document without a name. A real server answers 500 to both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,9 +5,9 @@ mod raw;
 use serde::Serialize;
 
 use crate::{
+    memory::{Meeting, User},
     recording::SimRecording,
     time,
-    world::{Meeting, User},
 };
 
 /// An event of a meeting or a recording.

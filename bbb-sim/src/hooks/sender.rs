@@ -19,7 +19,7 @@ use super::{
     SimHook, SimHookPost,
     post::{Post, Sender},
 };
-use crate::{shared::Shared, time};
+use crate::{state::Shared, time};
 
 /// Most redirects that are followed.
 const REDIRECTS: usize = 10;

@@ -4,9 +4,9 @@
 use serde_json::{Value, json};
 
 use crate::{
+    memory::{Meeting, User},
     recording::SimRecording,
     time,
-    world::{Meeting, User},
 };
 
 pub(super) fn created(meeting: &Meeting, now_ms: u64) -> Value {

@@ -15,11 +15,11 @@ use crate::{
     calls::{self, ApiAnswer, Context},
     faults::{ActiveFaults, Fault, FaultKind, Gate, Hits},
     hooks::{HooksVersion, Parcel, Registry, SimHook, SimHookPost},
+    memory::World,
     options::SimOptions,
     request::ApiRequest,
     time,
     view::SimCall,
-    world::World,
 };
 
 /// Most calls in the log; older ones are dropped.
