@@ -19,14 +19,14 @@ use usher_bbb::{query, secret::Secret};
 use usher_model::callback::jwt;
 use usher_runtime::tasks::Tasks;
 
-use crate::{memory::Meeting, recording::SimRecording, state::Shared, time};
+use crate::{memory::ServerMeeting, recording::SimRecording, state::ServerState, time};
 
 /// Longest wait for one answer. BBB waits longer; a test must not.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// One callback to send.
 #[derive(Debug)]
-pub(crate) struct Notice {
+pub(crate) struct PendingCallback {
     pub(crate) request: Request<Full<Bytes>>,
     /// Whether the callback is repeated after a failure.
     pub(crate) again: bool,
@@ -42,7 +42,7 @@ pub struct SimCallback {
 }
 
 /// Returns the callbacks about the end of a meeting. BBB sends none for a breakout room.
-pub(crate) fn of_end(meeting: &Meeting, secret: &Secret) -> Vec<Notice> {
+pub(crate) fn of_end(meeting: &ServerMeeting, secret: &Secret) -> Vec<PendingCallback> {
     if meeting.breakout.is_some() {
         return Vec::new();
     }
@@ -51,15 +51,15 @@ pub(crate) fn of_end(meeting: &Meeting, secret: &Secret) -> Vec<Notice> {
         let id = query::encode(&meeting.external_id);
         format!("{url}{joint}recordingmarks={}&meetingID={id}", meeting.record)
     });
-    let told = meta.into_iter().chain(meeting.ended_url.clone());
-    let mut notices: Vec<Notice> =
-        told.filter_map(|url| notice(Request::get(url), Bytes::new(), true)).collect();
-    notices.extend(analytics(meeting, secret));
-    notices
+    let targets = meta.into_iter().chain(meeting.ended_url.clone());
+    let mut pending_callbacks: Vec<PendingCallback> =
+        targets.filter_map(|url| callback(Request::get(url), Bytes::new(), true)).collect();
+    pending_callbacks.extend(analytics(meeting, secret));
+    pending_callbacks
 }
 
 /// Returns the analytics callback of a meeting, if its events are kept.
-fn analytics(meeting: &Meeting, secret: &Secret) -> Option<Notice> {
+fn analytics(meeting: &ServerMeeting, secret: &Secret) -> Option<PendingCallback> {
     let url = meeting.metadata.get("analytics-callback-url").filter(|_| meeting.keep_events)?;
     let body = json!({
         "version": "1.0", "meeting_id": meeting.external_id, "internal_meeting_id": meeting.internal_id,
@@ -70,61 +70,65 @@ fn analytics(meeting: &Meeting, secret: &Secret) -> Option<Notice> {
         .header(header::CONTENT_TYPE, "application/json")
         .header(header::USER_AGENT, "BigBlueButton Analytics Callback")
         .header(header::AUTHORIZATION, format!("Bearer {token}"));
-    notice(request, body.to_string().into(), false)
+    callback(request, body.to_string().into(), false)
 }
 
 /// Returns the callback about a published recording, to the address under the first of these names
 /// that is present.
-pub(crate) fn of_recording(recording: &SimRecording, secret: &Secret) -> Option<Notice> {
+pub(crate) fn of_recording(recording: &SimRecording, secret: &Secret) -> Option<PendingCallback> {
     let names = ["bbb-recording-ready-url", "bn-recording-ready-url", "canvas-recording-ready-url"];
     let url = names.iter().find_map(|name| recording.metadata(name))?;
     let claims = json!({ "meeting_id": recording.meeting_id, "record_id": recording.record_id });
     let token = jwt::sign_claims(claims.as_object()?, secret).ok()?;
     let request = Request::post(url).header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
-    notice(request, format!("signed_parameters={token}").into(), false)
+    callback(request, format!("signed_parameters={token}").into(), false)
 }
 
 /// Returns `None` for an address that cannot be parsed: BBB skips such a callback too.
-fn notice(request: http::request::Builder, body: Bytes, again: bool) -> Option<Notice> {
+fn callback(request: http::request::Builder, body: Bytes, again: bool) -> Option<PendingCallback> {
     let request = request.body(Full::new(body)).ok()?;
     request.uri().host()?;
-    Some(Notice { request, again })
+    Some(PendingCallback { request, again })
 }
 
 /// Sends callbacks until `stop`.
 pub(crate) async fn run(
-    shared: Arc<Shared>,
-    mut notices: mpsc::UnboundedReceiver<Notice>,
+    state: Arc<ServerState>,
+    mut pending_callbacks: mpsc::UnboundedReceiver<PendingCallback>,
     tasks: Tasks,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let client = Client::builder(TokioExecutor::new()).build_http();
     loop {
-        let notice = tokio::select! {
+        let callback = tokio::select! {
             () = stop.cancelled() => return Ok(()),
-            notice = notices.recv() => match notice {
-                Some(notice) => notice,
+            callback = pending_callbacks.recv() => match callback {
+                Some(callback) => callback,
                 None => return Ok(()),
             },
         };
-        let telling = tell(Arc::clone(&shared), client.clone(), notice);
+        let sending = send(Arc::clone(&state), client.clone(), callback);
         let stop = stop.clone();
         tasks.spawn_short("sim-callback", async move {
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = telling => {}
+                () = sending => {}
             }
         });
     }
 }
 
-async fn tell(shared: Arc<Shared>, client: Client<HttpConnector, Full<Bytes>>, notice: Notice) {
-    let mut pauses = shared.options.callback_pauses.iter().filter(|_| notice.again);
+async fn send(
+    state: Arc<ServerState>,
+    client: Client<HttpConnector, Full<Bytes>>,
+    callback: PendingCallback,
+) {
+    let mut pauses = state.options.callback_pauses.iter().filter(|_| callback.again);
     loop {
-        let status = attempt(&client, &notice.request).await;
-        let url = notice.request.uri().to_string();
+        let status = attempt(&client, &callback.request).await;
+        let url = callback.request.uri().to_string();
         debug!(?status, "a callback was made");
-        shared.told(SimCallback { url, status });
+        state.record_callback(SimCallback { url, status });
         if status.is_some_and(|status| (200..300).contains(&status)) {
             return;
         }

@@ -16,10 +16,10 @@ use usher_bbb::{
 };
 
 use crate::{
-    hooks::{self, Registry},
-    memory::World,
+    hooks::{self, HookRegistry},
+    memory::ServerMemory,
     options::SimOptions,
-    request::{ApiRequest, Params, Rejected},
+    request::{ApiParams, ApiRequest, RequestRejection},
 };
 
 /// The answer to a call, before HTTP.
@@ -48,9 +48,9 @@ impl From<Refusal> for ApiAnswer {
 }
 
 /// The state and the options that the handler of a call uses.
-pub(crate) struct Context<'c> {
-    pub(crate) world: &'c mut World,
-    pub(crate) hooks: &'c mut Registry,
+pub(crate) struct CallContext<'c> {
+    pub(crate) memory: &'c mut ServerMemory,
+    pub(crate) hooks: &'c mut HookRegistry,
     pub(crate) options: &'c SimOptions,
     /// `http://host:port`, the address of this server for browsers.
     pub(crate) base: &'c str,
@@ -58,7 +58,7 @@ pub(crate) struct Context<'c> {
 }
 
 /// Carries out a request and returns its answer.
-pub(crate) fn answer(context: &mut Context<'_>, request: &ApiRequest) -> ApiAnswer {
+pub(crate) fn answer(context: &mut CallContext<'_>, request: &ApiRequest) -> ApiAnswer {
     let is_method = request.call.accepts_method(&request.method);
     match request.call.strategy() {
         // bbb-webhooks is a separate program and answers 404 to a wrong method, not 405.
@@ -69,9 +69,9 @@ pub(crate) fn answer(context: &mut Context<'_>, request: &ApiRequest) -> ApiAnsw
         _ if !is_method => return ApiAnswer::MethodNotAllowed,
         _ => {}
     }
-    context.world.expire(context.now_ms);
+    context.memory.expire(context.now_ms);
     let checked = request.check(context.options);
-    let late = matches!(checked, Ok(_) | Err(Rejected::Checksum(ChecksumProblem::Mismatch)));
+    let late = matches!(checked, Ok(_) | Err(RequestRejection::Checksum(ChecksumProblem::Mismatch)));
     if late && let Some(refusal) = recordings::incomplete(request.call, &request.params()) {
         return refusal;
     }
@@ -79,8 +79,8 @@ pub(crate) fn answer(context: &mut Context<'_>, request: &ApiRequest) -> ApiAnsw
         Ok(params) => dispatch(context, request, &params),
         Err(rejected) => {
             let refusal = match rejected {
-                Rejected::ContentType => Refusal::UNSUPPORTED_CONTENT_TYPE,
-                Rejected::Checksum(problem) => request.call.checksum_refusal(problem),
+                RequestRejection::ContentType => Refusal::UNSUPPORTED_CONTENT_TYPE,
+                RequestRejection::Checksum(problem) => request.call.checksum_refusal(problem),
             };
             match request.call {
                 ApiCall::Join => join::redirect_with_error(context.base, None, &refusal),
@@ -92,14 +92,14 @@ pub(crate) fn answer(context: &mut Context<'_>, request: &ApiRequest) -> ApiAnsw
     }
 }
 
-fn dispatch(context: &mut Context<'_>, request: &ApiRequest, params: &Params) -> ApiAnswer {
+fn dispatch(context: &mut CallContext<'_>, request: &ApiRequest, params: &ApiParams) -> ApiAnswer {
     match request.call {
         ApiCall::Root => ApiAnswer::Xml(reply::root()),
         ApiCall::Create => create::answer(context, request, params),
         ApiCall::Join => join::answer(context, params),
         ApiCall::IsMeetingRunning => info::running(context, params),
         ApiCall::GetMeetingInfo => info::meeting(context, params),
-        ApiCall::GetMeetings => ApiAnswer::Xml(info::meetings(context.world)),
+        ApiCall::GetMeetings => ApiAnswer::Xml(info::meetings(context.memory)),
         ApiCall::GetSessions => info::sessions(context),
         ApiCall::End => end::answer(context, params),
         ApiCall::InsertDocument => documents::answer(context, request, params),
@@ -116,7 +116,7 @@ fn dispatch(context: &mut Context<'_>, request: &ApiRequest, params: &Params) ->
 }
 
 /// Returns the `meetingID` of a call that requires one, without white space around it.
-fn meeting_id(params: &Params) -> Result<&str, Refusal> {
+fn meeting_id(params: &ApiParams) -> Result<&str, Refusal> {
     params
         .get("meetingID")
         .map(str::trim)

@@ -5,8 +5,8 @@ mod parse;
 
 use std::time::Duration;
 
-pub(crate) use active::{ActiveFaults, Gate, Hits};
-pub use parse::BadFault;
+pub(crate) use active::{ActiveFaults, CallEffect, ConnectionGate};
+pub use parse::FaultSyntaxError;
 use usher_bbb::call::ApiCall;
 
 /// The kind of failure.
@@ -73,7 +73,7 @@ impl FaultKind {
 /// A fault and its limits. Faults of connections cannot be limited to a call; `Refuse` has no count
 /// either, because a refused connection is not seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Fault {
+pub struct SimFault {
     /// The kind of failure.
     pub kind: FaultKind,
     /// The only call that is concerned; `None` means all calls.
@@ -84,7 +84,7 @@ pub struct Fault {
     pub lasts: Option<Duration>,
 }
 
-impl Fault {
+impl SimFault {
     /// Returns a fault of all calls that lasts until it is cleared.
     pub fn new(kind: FaultKind) -> Self {
         Self { kind, call: None, count: None, lasts: None }
@@ -112,7 +112,7 @@ impl Fault {
     }
 }
 
-impl From<FaultKind> for Fault {
+impl From<FaultKind> for SimFault {
     fn from(kind: FaultKind) -> Self {
         Self::new(kind)
     }

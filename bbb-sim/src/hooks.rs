@@ -10,8 +10,8 @@ mod sender;
 use std::time::Duration;
 
 pub(crate) use api::answer;
-pub(crate) use event::Event;
-pub(crate) use sender::{Parcel, run};
+pub(crate) use event::ServerEvent;
+pub(crate) use sender::{PendingEvent, run};
 use usher_bbb::checksum::ChecksumAlgorithm;
 
 use crate::{chance, options::BbbVersion};
@@ -91,7 +91,7 @@ pub struct SimHook {
 }
 
 impl SimHook {
-    fn hears_of(&self, event: &Event) -> bool {
+    fn receives(&self, event: &ServerEvent) -> bool {
         let meeting = self.meeting_id.as_deref().is_none_or(|id| id == event.meeting_id);
         // Messages of the bus have no event id, so a raw hook with a list of ids receives no event.
         let wanted = |ids: &Vec<String>| !self.raw && ids.iter().any(|id| id == event.id);
@@ -116,7 +116,7 @@ pub struct SimHookPost {
 
 /// The parameters of `hooks/create`.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct HookAsk {
+pub(crate) struct SimHookRequest {
     pub(crate) callback_url: String,
     pub(crate) meeting_id: Option<String>,
     pub(crate) event_ids: Option<Vec<String>>,
@@ -126,20 +126,21 @@ pub(crate) struct HookAsk {
 
 /// Every hook of one server, in the order of creation.
 #[derive(Debug)]
-pub(crate) struct Registry {
+pub(crate) struct HookRegistry {
     version: HooksVersion,
     last_id: u64,
     hooks: Vec<SimHook>,
 }
 
-impl Registry {
+impl HookRegistry {
     pub(crate) fn new(options: &HookOptions, version: BbbVersion) -> Self {
         let version = options.version.unwrap_or(version.into());
         let mut registry = Self { version, last_id: 0, hooks: Vec::new() };
         for url in &options.permanent {
-            let ask = HookAsk { callback_url: url.clone(), permanent: true, ..HookAsk::default() };
+            let request =
+                SimHookRequest { callback_url: url.clone(), permanent: true, ..SimHookRequest::default() };
             // Two configured entries with the same address are one hook.
-            let _known = registry.create(ask);
+            let _known = registry.create(request);
         }
         registry
     }
@@ -158,8 +159,8 @@ impl Registry {
 
     /// Adds a hook. Fails with the existing hook if there is one with the same address; its other
     /// parameters are not compared.
-    fn create(&mut self, ask: HookAsk) -> Result<&SimHook, &SimHook> {
-        if let Some(at) = self.hooks.iter().position(|hook| hook.callback_url == ask.callback_url) {
+    fn create(&mut self, request: SimHookRequest) -> Result<&SimHook, &SimHook> {
+        if let Some(at) = self.hooks.iter().position(|hook| hook.callback_url == request.callback_url) {
             return Err(&self.hooks[at]);
         }
         self.last_id += 1;
@@ -167,7 +168,7 @@ impl Registry {
             HooksVersion::V2 => self.last_id.to_string(),
             HooksVersion::V3 => chance::uuid(),
         };
-        let HookAsk { callback_url, meeting_id, event_ids, permanent, raw } = ask;
+        let SimHookRequest { callback_url, meeting_id, event_ids, permanent, raw } = request;
         self.hooks.push(SimHook { id, callback_url, meeting_id, event_ids, permanent, raw });
         Ok(&self.hooks[self.hooks.len() - 1])
     }
@@ -185,8 +186,8 @@ impl Registry {
     }
 
     /// Returns the hooks that receive an event.
-    pub(crate) fn hearing<'r>(&'r self, event: &'r Event) -> impl Iterator<Item = &'r SimHook> {
-        self.hooks.iter().filter(|hook| hook.hears_of(event))
+    pub(crate) fn receivers_of<'r>(&'r self, event: &'r ServerEvent) -> impl Iterator<Item = &'r SimHook> {
+        self.hooks.iter().filter(|hook| hook.receives(event))
     }
 
     /// Returns the hooks that `hooks/list` lists: all, or those that receive events of one meeting.

@@ -16,10 +16,10 @@ use crate::{
     body::SimBody,
     calls::ApiAnswer,
     control,
-    faults::{FaultKind, Hits},
+    faults::{CallEffect, FaultKind},
     page,
     request::ApiRequest,
-    state::Shared,
+    state::ServerState,
     time,
     view::{SimCall, without_checksum},
 };
@@ -34,35 +34,35 @@ const HTML: &str = "text/html;charset=utf-8";
 /// The connection is to be closed without an answer.
 #[derive(Debug, thiserror::Error)]
 #[error("closed without an answer, by a fault")]
-pub(crate) struct Dropped;
+pub(crate) struct UnansweredClose;
 
 pub(crate) async fn handle(
-    shared: Arc<Shared>,
+    state: Arc<ServerState>,
     request: Request<Incoming>,
-) -> Result<Response<SimBody>, Dropped> {
+) -> Result<Response<SimBody>, UnansweredClose> {
     let path = request.uri().path();
     if let Some(below) = path.strip_prefix(API)
         && (below.is_empty() || below.starts_with('/'))
     {
         let name = below.trim_start_matches('/').to_owned();
-        return api(&shared, name, request).await;
+        return api(&state, name, request).await;
     }
     let query = request.uri().query().unwrap_or_default();
     match path {
-        "/" => Ok(response(StatusCode::OK, HTML, page::front(&shared.name))),
-        "/html5client" | "/html5client/" => Ok(session_page(&shared, query)),
+        "/" => Ok(response(StatusCode::OK, HTML, page::front(&state.name))),
+        "/html5client" | "/html5client/" => Ok(session_page(&state, query)),
         _ => match path.strip_prefix(CONTROLS) {
-            Some(name) => Ok(control::answer(&shared, request.method(), name, query).await),
-            None => Ok(not_found(&shared)),
+            Some(name) => Ok(control::answer(&state, request.method(), name, query).await),
+            None => Ok(not_found(&state)),
         },
     }
 }
 
 async fn api(
-    shared: &Shared,
+    state: &ServerState,
     name: String,
     request: Request<Incoming>,
-) -> Result<Response<SimBody>, Dropped> {
+) -> Result<Response<SimBody>, UnansweredClose> {
     let (head, body) = request.into_parts();
     let Ok(body) = Limited::new(body, BODY_MAX).collect().await else {
         return Ok(response(StatusCode::PAYLOAD_TOO_LARGE, "text/plain", "too large"));
@@ -71,7 +71,7 @@ async fn api(
     let content_type = head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let content_type = content_type.map(str::to_owned);
     let call = ApiCall::parse(&name);
-    shared.log(SimCall {
+    state.log(SimCall {
         name,
         method: head.method.to_string(),
         query: without_checksum(&query),
@@ -79,33 +79,37 @@ async fn api(
         body: body.clone(),
         at_ms: time::now_ms(),
     });
-    let hits = shared.hits(call);
-    let release = shared.release();
-    if let Some(delay) = hits.delay {
+    let effect = state.effect(call);
+    let release = state.release();
+    if let Some(delay) = effect.delay {
         tokio::time::sleep(delay).await;
     }
-    if hits.kind == Some(FaultKind::Hang) {
+    if effect.kind == Some(FaultKind::Hang) {
         release.cancelled().await;
-        return Err(Dropped);
+        return Err(UnansweredClose);
     }
-    if let Some(instead) = undone(shared, &hits, call) {
+    if let Some(instead) = answer_without_call(state, &effect, call) {
         return Ok(instead);
     }
     let answer = match call {
-        Some(call) => shared.answer(&ApiRequest { call, method: head.method, query, content_type, body }),
+        Some(call) => state.answer(&ApiRequest { call, method: head.method, query, content_type, body }),
         None => ApiAnswer::NotFound,
     };
-    spoilt(shared, hits, answer)
+    apply_fault(state, effect, answer)
 }
 
 /// Returns the answer of a fault that prevents the call.
-fn undone(shared: &Shared, hits: &Hits, call: Option<ApiCall>) -> Option<Response<SimBody>> {
+fn answer_without_call(
+    state: &ServerState,
+    effect: &CallEffect,
+    call: Option<ApiCall>,
+) -> Option<Response<SimBody>> {
     let broken = "<!DOCTYPE html>\n<html><head><title>Error</title></head>\n<body><h1>Something went wrong\
                   <br></h1></body></html>\n";
-    match hits.kind? {
+    match effect.kind? {
         FaultKind::Status500 => Some(response(StatusCode::INTERNAL_SERVER_ERROR, HTML, broken)),
         FaultKind::Html => Some(response(StatusCode::OK, HTML, broken)),
-        FaultKind::NoHooks => Some(not_found(shared)),
+        FaultKind::NoHooks => Some(not_found(state)),
         FaultKind::ChecksumError => match call {
             Some(call) if !call.is_signed() => None,
             _ => Some(xml(Refusal::CHECKSUM_MISMATCH.to_xml())),
@@ -115,31 +119,35 @@ fn undone(shared: &Shared, hits: &Hits, call: Option<ApiCall>) -> Option<Respons
 }
 
 /// Applies the fault to the answer of a call that was carried out.
-fn spoilt(shared: &Shared, hits: Hits, answer: ApiAnswer) -> Result<Response<SimBody>, Dropped> {
+fn apply_fault(
+    state: &ServerState,
+    effect: CallEffect,
+    answer: ApiAnswer,
+) -> Result<Response<SimBody>, UnansweredClose> {
     let is_list = matches!(&answer, ApiAnswer::Xml(xml) if xml.contains("<returncode>SUCCESS</returncode>"));
-    match (hits.kind, answer) {
-        (Some(FaultKind::LostAnswer), _) => Err(Dropped),
+    match (effect.kind, answer) {
+        (Some(FaultKind::LostAnswer), _) => Err(UnansweredClose),
         (Some(FaultKind::CutXml), ApiAnswer::Xml(mut text)) => {
             text.truncate(text.floor_char_boundary(text.len() / 2));
             Ok(xml(text))
         }
         (Some(FaultKind::EmptyBody), ApiAnswer::Xml(_)) => Ok(xml(String::new())),
         (Some(FaultKind::EmptyList), _) if is_list => Ok(xml(reply::meetings([]))),
-        (Some(FaultKind::FrozenList), _) if is_list => Ok(xml(hits.frozen.unwrap_or_default())),
+        (Some(FaultKind::FrozenList), _) if is_list => Ok(xml(effect.frozen.unwrap_or_default())),
         (Some(FaultKind::Trickle(pause)), ApiAnswer::Xml(text)) => {
             Ok(xml(String::new()).map(|_| SimBody::trickle(text, pause)))
         }
-        (_, answer) => Ok(plain(shared, answer)),
+        (_, answer) => Ok(plain(state, answer)),
     }
 }
 
-fn plain(shared: &Shared, answer: ApiAnswer) -> Response<SimBody> {
+fn plain(state: &ServerState, answer: ApiAnswer) -> Response<SimBody> {
     match answer {
         ApiAnswer::Xml(text) => xml(text),
         ApiAnswer::Json(text) => response(StatusCode::OK, "application/json;charset=utf-8", text),
         ApiAnswer::Text(text) => response(StatusCode::OK, "text/plain;charset=utf-8", text),
         ApiAnswer::Redirect { location, session } => redirect(&location, session),
-        ApiAnswer::NotFound => not_found(shared),
+        ApiAnswer::NotFound => not_found(state),
         ApiAnswer::MethodNotAllowed => response(StatusCode::METHOD_NOT_ALLOWED, HTML, ""),
         ApiAnswer::ServerError => {
             response(StatusCode::INTERNAL_SERVER_ERROR, HTML, "<!DOCTYPE html>\n<h1>HTTP Status 500</h1>\n")
@@ -162,17 +170,17 @@ fn redirect(location: &str, session: Option<String>) -> Response<SimBody> {
     response
 }
 
-fn session_page(shared: &Shared, query: &str) -> Response<SimBody> {
+fn session_page(state: &ServerState, query: &str) -> Response<SimBody> {
     let token = RawQuery::new(query).first("sessionToken").unwrap_or_default();
-    let world = shared.world();
-    match world.session(&token) {
-        Some((meeting, user)) => response(StatusCode::OK, HTML, page::session(&shared.name, meeting, user)),
-        None => response(StatusCode::NOT_FOUND, HTML, page::no_session(&shared.name)),
+    let memory = state.memory();
+    match memory.session(&token) {
+        Some((meeting, user)) => response(StatusCode::OK, HTML, page::session(&state.name, meeting, user)),
+        None => response(StatusCode::NOT_FOUND, HTML, page::no_session(&state.name)),
     }
 }
 
-fn not_found(shared: &Shared) -> Response<SimBody> {
-    response(StatusCode::NOT_FOUND, HTML, page::front(&shared.name))
+fn not_found(state: &ServerState) -> Response<SimBody> {
+    response(StatusCode::NOT_FOUND, HTML, page::front(&state.name))
 }
 
 fn xml(text: String) -> Response<SimBody> {

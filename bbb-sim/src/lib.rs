@@ -38,9 +38,9 @@ mod time;
 mod view;
 
 pub use callbacks::SimCallback;
-pub use faults::{BadFault, Fault, FaultKind};
+pub use faults::{FaultKind, FaultSyntaxError, SimFault};
 pub use hooks::{HookOptions, HooksVersion, SimHook, SimHookPost};
 pub use options::{BbbVersion, SimOptions};
-pub use recording::{SimFormat, SimRecording, SimState, SimTrack};
-pub use sim::{BbbSim, Faults, StartError};
+pub use recording::{SimFormat, SimRecording, SimRecordingState, SimTrack};
+pub use sim::{BbbSim, FaultControl, SimStartError};
 pub use view::{SimCall, SimMeeting};

@@ -12,19 +12,19 @@ use std::{
     time::Duration,
 };
 
-pub(crate) use create::{BreakoutAsk, CreateAsk, Created};
-pub(crate) use join::{JoinAsk, Joined};
-pub(crate) use meeting::{Document, Meeting, Role, User};
+pub(crate) use create::{SimBreakoutRequest, SimCreateRequest, SimCreateResult};
+pub(crate) use join::{SimJoinRequest, SimJoinResult};
+pub(crate) use meeting::{MeetingDocument, MeetingUser, ServerMeeting, UserRole};
 use usher_bbb::{
     checksum::{ChecksumAlgorithm, sign},
     secret::Secret,
 };
 
 use crate::{
-    callbacks::{self, Notice},
-    hooks::Event,
+    callbacks::{self, PendingCallback},
+    hooks::ServerEvent,
     options::{BbbVersion, SimOptions},
-    recording::{SimRecording, SimState},
+    recording::{SimRecording, SimRecordingState},
 };
 
 /// Most ended meetings that stay in memory, for a late publication of their recordings.
@@ -32,35 +32,35 @@ const PAST_KEPT: usize = 1000;
 
 /// The memory of one server.
 #[derive(Debug)]
-pub(crate) struct World {
+pub(crate) struct ServerMemory {
     version: BbbVersion,
     end_delay: Duration,
     unjoined_expiry: Duration,
     /// The meetings by internal id.
-    meetings: BTreeMap<String, Meeting>,
+    meetings: BTreeMap<String, ServerMeeting>,
     last_create_ms: u64,
     recordings: Vec<SimRecording>,
     processing: Duration,
     secret: Secret,
     /// The callbacks that are not sent yet.
-    notices: Vec<Notice>,
+    pending_callbacks: Vec<PendingCallback>,
     /// The events for webhooks, in order.
-    events: Vec<Event>,
+    events: Vec<ServerEvent>,
     /// `http://host:port`, the address of playbacks.
     base: String,
     /// The ended meetings, the latest last.
-    past: VecDeque<Meeting>,
+    past: VecDeque<ServerMeeting>,
 }
 
 /// The result of `end`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum EndOutcome {
+pub(crate) enum SimEndResult {
     Ended,
     NotFound,
     WrongPassword,
 }
 
-impl World {
+impl ServerMemory {
     pub(crate) fn new(options: &SimOptions, base: &str) -> Self {
         Self {
             version: options.version,
@@ -71,7 +71,7 @@ impl World {
             recordings: options.recordings.clone(),
             processing: options.processing,
             secret: options.secret.clone(),
-            notices: Vec::new(),
+            pending_callbacks: Vec::new(),
             events: Vec::new(),
             base: base.to_owned(),
             past: VecDeque::new(),
@@ -79,30 +79,30 @@ impl World {
     }
 
     /// Removes and returns the callbacks to send.
-    pub(crate) fn take_notices(&mut self) -> Vec<Notice> {
-        std::mem::take(&mut self.notices)
+    pub(crate) fn take_callbacks(&mut self) -> Vec<PendingCallback> {
+        std::mem::take(&mut self.pending_callbacks)
     }
 
     /// Removes and returns the events for webhooks.
-    pub(crate) fn take_events(&mut self) -> Vec<Event> {
+    pub(crate) fn take_events(&mut self) -> Vec<ServerEvent> {
         std::mem::take(&mut self.events)
     }
 
     /// Publishes the recording of an ended meeting if it is still processing, and queues callback
     /// and event, also for one that is published already. Returns whether the meeting existed.
     pub(crate) fn publish(&mut self, id: &str, now_ms: u64) -> bool {
-        let wanted = |meeting: &&Meeting| meeting.external_id == id || meeting.internal_id == id;
+        let wanted = |meeting: &&ServerMeeting| meeting.external_id == id || meeting.internal_id == id;
         let Some(meeting) = self.past.iter().rev().find(wanted) else { return false };
         let mut recording = recordings::of_meeting(meeting, now_ms, now_ms);
         for known in &mut self.recordings {
             if known.record_id == recording.record_id {
-                if known.state == SimState::Processing {
-                    known.state = SimState::Published;
+                if known.state == SimRecordingState::Processing {
+                    known.state = SimRecordingState::Published;
                 }
                 recording = known.clone();
             }
         }
-        self.tell_published(&recording, now_ms);
+        self.queue_published(&recording, now_ms);
         true
     }
 
@@ -110,7 +110,7 @@ impl World {
     pub(crate) fn leave(&mut self, id: &str, full_name: &str, now_ms: u64) -> bool {
         let Some(meeting) = self.find_mut(id) else { return false };
         let gone: Vec<_> = meeting.users.extract_if(.., |user| user.full_name == full_name).collect();
-        let events: Vec<_> = gone.iter().map(|user| Event::left(meeting, user, now_ms)).collect();
+        let events: Vec<_> = gone.iter().map(|user| ServerEvent::left(meeting, user, now_ms)).collect();
         self.events.extend(events);
         !gone.is_empty()
     }
@@ -125,9 +125,9 @@ impl World {
         self.end_breakouts(now_ms);
         for meeting in self.meetings.values_mut() {
             let ended = meeting.ended_at_ms.is_some() || meeting.is_over(now_ms, expiry);
-            if ended && !std::mem::replace(&mut meeting.end_is_told, true) {
-                self.notices.extend(callbacks::of_end(meeting, &self.secret));
-                self.events.push(Event::ended(meeting, now_ms));
+            if ended && !std::mem::replace(&mut meeting.end_is_queued, true) {
+                self.pending_callbacks.extend(callbacks::of_end(meeting, &self.secret));
+                self.events.push(ServerEvent::ended(meeting, now_ms));
                 if self.past.len() == PAST_KEPT {
                     self.past.pop_front();
                 }
@@ -165,45 +165,45 @@ impl World {
     }
 
     /// Returns every meeting, breakout rooms and ending ones included.
-    pub(crate) fn meetings(&self) -> impl Iterator<Item = &Meeting> {
+    pub(crate) fn meetings(&self) -> impl Iterator<Item = &ServerMeeting> {
         self.meetings.values()
     }
 
     /// Finds a meeting as BBB does: first `id` is the beginning of an internal id, then a
     /// `meetingID`. A meeting that is ending is found only if there is no other.
-    pub(crate) fn find(&self, id: &str) -> Option<&Meeting> {
+    pub(crate) fn find(&self, id: &str) -> Option<&ServerMeeting> {
         self.key_of(id).map(|key| &self.meetings[&key])
     }
 
-    /// Finds a meeting like [`World::find`], for a change.
-    pub(crate) fn find_mut(&mut self, id: &str) -> Option<&mut Meeting> {
+    /// Finds a meeting like [`ServerMemory::find`], for a change.
+    pub(crate) fn find_mut(&mut self, id: &str) -> Option<&mut ServerMeeting> {
         let key = self.key_of(id)?;
         self.meetings.get_mut(&key)
     }
 
     /// Finds a meeting that is not ending.
-    pub(crate) fn find_live(&self, id: &str) -> Option<&Meeting> {
+    pub(crate) fn find_live(&self, id: &str) -> Option<&ServerMeeting> {
         self.find(id).filter(|meeting| meeting.ended_at_ms.is_none())
     }
 
     /// Finds the user who joined with this session token, and the meeting.
-    pub(crate) fn session(&self, token: &str) -> Option<(&Meeting, &User)> {
+    pub(crate) fn session(&self, token: &str) -> Option<(&ServerMeeting, &MeetingUser)> {
         self.meetings().find_map(|meeting| {
             meeting.users.iter().find(|user| user.session_token == token).map(|user| (meeting, user))
         })
     }
 
     /// Ends a meeting, at once or after the delay of the options.
-    pub(crate) fn end(&mut self, id: &str, password: Option<&str>, now_ms: u64) -> EndOutcome {
+    pub(crate) fn end(&mut self, id: &str, password: Option<&str>, now_ms: u64) -> SimEndResult {
         let wants_password = self.version == BbbVersion::V2_4;
         let delay = u64::try_from(self.end_delay.as_millis()).unwrap_or(u64::MAX);
-        let Some(meeting) = self.find_mut(id) else { return EndOutcome::NotFound };
+        let Some(meeting) = self.find_mut(id) else { return SimEndResult::NotFound };
         if wants_password && password != Some(meeting.moderator_password.as_str()) {
-            return EndOutcome::WrongPassword;
+            return SimEndResult::WrongPassword;
         }
         meeting.end(now_ms, delay);
         self.expire(now_ms);
-        EndOutcome::Ended
+        SimEndResult::Ended
     }
 
     /// Removes all meetings, as a restart does.

@@ -2,10 +2,10 @@
 
 use usher_bbb::reply::xml::push_escaped;
 
-use crate::memory::{Meeting, User};
+use crate::memory::{MeetingUser, ServerMeeting};
 
 /// Returns the page of one session.
-pub(crate) fn session(server: &str, meeting: &Meeting, user: &User) -> String {
+pub(crate) fn session(server: &str, meeting: &ServerMeeting, user: &MeetingUser) -> String {
     let waiting = if user.guest_waits { " and waits to be let in" } else { "" };
     page(
         &format!("{} in {}", user.full_name, meeting.name),

@@ -2,7 +2,7 @@
 
 /// The state of a recording, which decides its visibility.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SimState {
+pub enum SimRecordingState {
     /// The recording is being rendered.
     Processing,
     /// The recording is rendered and not published yet.
@@ -15,7 +15,7 @@ pub enum SimState {
     Deleted,
 }
 
-impl SimState {
+impl SimRecordingState {
     /// Returns the name of the state in the API.
     pub fn name(self) -> &'static str {
         match self {
@@ -68,7 +68,7 @@ pub struct SimRecording {
     /// The end of the meeting, in milliseconds since 1970.
     pub end_time_ms: u64,
     /// The state of processing and publication.
-    pub state: SimState,
+    pub state: SimRecordingState,
     /// The end of the state `processing`, in milliseconds since 1970.
     pub ready_at_ms: u64,
     /// The number of users who took part.
@@ -92,7 +92,7 @@ impl SimRecording {
             name: format!("Recording of {meeting_id}"),
             start_time_ms,
             end_time_ms: start_time_ms + 3_600_000,
-            state: SimState::Published,
+            state: SimRecordingState::Published,
             ready_at_ms: 0,
             participants: 3,
             metadata: Vec::new(),
@@ -109,7 +109,7 @@ impl SimRecording {
 
     /// Sets the state.
     #[must_use]
-    pub fn in_state(mut self, state: SimState) -> Self {
+    pub fn in_state(mut self, state: SimRecordingState) -> Self {
         self.state = state;
         self
     }

@@ -3,13 +3,13 @@
 use usher_bbb::reply::xml::XmlDocument;
 
 use crate::{
-    memory::{Meeting, User, World},
+    memory::{MeetingUser, ServerMeeting, ServerMemory},
     options::BbbVersion,
     time,
 };
 
 /// Writes the elements of a meeting in the answer of `create`.
-pub(crate) fn created(xml: &mut XmlDocument, meeting: &Meeting) {
+pub(crate) fn created(xml: &mut XmlDocument, meeting: &ServerMeeting) {
     let parent = meeting.breakout.as_ref().map_or("bbb-none", |breakout| &breakout.parent_internal_id);
     xml.leaf("meetingID", squeezed(&meeting.external_id))
         .leaf("internalMeetingID", &meeting.internal_id)
@@ -27,8 +27,8 @@ pub(crate) fn created(xml: &mut XmlDocument, meeting: &Meeting) {
 
 /// Writes the elements of a meeting in the answer of `getMeetingInfo`, or of `getMeetings` if
 /// `in_list`.
-pub(crate) fn meeting(xml: &mut XmlDocument, world: &World, meeting: &Meeting, in_list: bool) {
-    let count = |number: usize| match (in_list, world.version()) {
+pub(crate) fn meeting(xml: &mut XmlDocument, memory: &ServerMemory, meeting: &ServerMeeting, in_list: bool) {
+    let count = |number: usize| match (in_list, memory.version()) {
         (true, BbbVersion::V2_4) => with_commas(number),
         _ => number.to_string(),
     };
@@ -70,7 +70,7 @@ pub(crate) fn meeting(xml: &mut XmlDocument, world: &World, meeting: &Meeting, i
             .leaf("sequence", breakout.sequence.to_string())
             .leaf("freeJoin", truth(breakout.free_join));
     }
-    let mut rooms = world.breakouts_of(&meeting.internal_id).peekable();
+    let mut rooms = memory.breakouts_of(&meeting.internal_id).peekable();
     if rooms.peek().is_some() {
         xml.element("breakoutRooms", |xml| {
             for room in rooms {
@@ -80,7 +80,7 @@ pub(crate) fn meeting(xml: &mut XmlDocument, world: &World, meeting: &Meeting, i
     }
 }
 
-fn attendee(xml: &mut XmlDocument, user: &User) {
+fn attendee(xml: &mut XmlDocument, user: &MeetingUser) {
     xml.leaf("userID", &user.external_id)
         .leaf("fullName", squeezed(&user.full_name))
         .leaf("role", user.role.name())

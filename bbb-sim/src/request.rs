@@ -29,25 +29,25 @@ pub(crate) struct ApiRequest {
 
 /// The reason why a request is refused before its parameters are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Rejected {
+pub(crate) enum RequestRejection {
     ContentType,
     Checksum(ChecksumProblem),
 }
 
 impl ApiRequest {
     /// Checks content type and checksum; returns the parameters in order, those of the query first.
-    pub(crate) fn check(&self, options: &SimOptions) -> Result<Params, Rejected> {
+    pub(crate) fn check(&self, options: &SimOptions) -> Result<ApiParams, RequestRejection> {
         let kind = self.body_kind()?;
         let body = String::from_utf8_lossy(&self.body);
         let params = self.params();
         if self.call.is_signed() {
-            self.check_checksum(options, &params, kind, &body).map_err(Rejected::Checksum)?;
+            self.check_checksum(options, &params, kind, &body).map_err(RequestRejection::Checksum)?;
         }
         Ok(params)
     }
 
     /// Returns the parameters in order, those of the query first, without any check.
-    pub(crate) fn params(&self) -> Params {
+    pub(crate) fn params(&self) -> ApiParams {
         let content_type = self.content_type.as_deref().unwrap_or_default();
         let form = match BodyKind::parse(content_type).filter(|_| self.method == Method::POST) {
             Some(BodyKind::Form) => pairs(&String::from_utf8_lossy(&self.body)),
@@ -56,7 +56,7 @@ impl ApiRequest {
         };
         let mut params = pairs(&self.query);
         params.extend(form);
-        Params(params)
+        ApiParams(params)
     }
 
     /// Returns the text of an uploaded file.
@@ -72,18 +72,19 @@ impl ApiRequest {
 
     /// Returns the kind of the body. BBB ignores the `Content-Type` of a GET and of a request
     /// without a body, because many clients always send the header.
-    fn body_kind(&self) -> Result<Option<BodyKind>, Rejected> {
+    fn body_kind(&self) -> Result<Option<BodyKind>, RequestRejection> {
         if self.method != Method::POST || self.body.is_empty() {
             return Ok(None);
         }
-        let kind = self.content_type.as_deref().and_then(BodyKind::parse).ok_or(Rejected::ContentType)?;
-        if self.call.accepts_body(kind) { Ok(Some(kind)) } else { Err(Rejected::ContentType) }
+        let kind =
+            self.content_type.as_deref().and_then(BodyKind::parse).ok_or(RequestRejection::ContentType)?;
+        if self.call.accepts_body(kind) { Ok(Some(kind)) } else { Err(RequestRejection::ContentType) }
     }
 
     fn check_checksum(
         &self,
         options: &SimOptions,
-        params: &Params,
+        params: &ApiParams,
         kind: Option<BodyKind>,
         body: &str,
     ) -> Result<(), ChecksumProblem> {
@@ -126,9 +127,9 @@ fn pairs(text: &str) -> Vec<(String, String)> {
 
 /// The decoded parameters of a request.
 #[derive(Debug, Clone)]
-pub(crate) struct Params(Vec<(String, String)>);
+pub(crate) struct ApiParams(Vec<(String, String)>);
 
-impl Params {
+impl ApiParams {
     /// Returns the first value; BBB ignores repetitions.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())

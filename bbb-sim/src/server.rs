@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 use usher_runtime::tasks::Tasks;
 
-use crate::{faults::Gate, http, state::Shared};
+use crate::{faults::ConnectionGate, http, state::ServerState};
 
 /// Most connections that wait to be accepted.
 const BACKLOG: u32 = 1024;
@@ -29,7 +29,7 @@ const CONTROL_GRACE: Duration = Duration::from_secs(1);
 
 /// The port, with or without a listener. A refusing server keeps the port bound, so that no other
 /// process gets it.
-enum Port {
+enum ListenerPort {
     Listening(TcpListener),
     Bound(TcpSocket),
 }
@@ -51,45 +51,47 @@ fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
 
 /// Accepts and serves connections until `stop`.
 pub(crate) async fn run(
-    shared: Arc<Shared>,
+    state: Arc<ServerState>,
     listener: TcpListener,
     tasks: Tasks,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let address = listener.local_addr()?;
-    let mut port = Port::Listening(listener);
-    let mut changed = shared.faults_changed.subscribe();
+    let mut port = ListenerPort::Listening(listener);
+    let mut changed = state.faults_changed.subscribe();
     let mut connections = stop.child_token();
     loop {
         changed.mark_unchanged();
-        let (gate, until) = shared.wanted_gate();
-        let before = *shared.gate.borrow();
-        if gate != before && gate != Gate::Open {
+        let (gate, until) = state.wanted_gate();
+        let before = *state.gate.borrow();
+        if gate != before && gate != ConnectionGate::Open {
             connections.cancel();
             connections = stop.child_token();
         }
         port = match (gate, port) {
-            (Gate::Refusing, Port::Listening(listener)) => {
+            (ConnectionGate::Refusing, ListenerPort::Listening(listener)) => {
                 let bound = bind(address)?;
                 drop(listener);
-                Port::Bound(bound)
+                ListenerPort::Bound(bound)
             }
-            (Gate::Open | Gate::Holding, Port::Bound(socket)) => Port::Listening(socket.listen(BACKLOG)?),
+            (ConnectionGate::Open | ConnectionGate::Holding, ListenerPort::Bound(socket)) => {
+                ListenerPort::Listening(socket.listen(BACKLOG)?)
+            }
             (_, port) => port,
         };
-        shared.gate.send_replace(gate);
+        state.gate.send_replace(gate);
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
             changed = changed.changed() => changed?,
             () = sleep_until(until) => {}
             accepted = accept(&port) => match accepted {
-                Ok(stream) if gate == Gate::Holding => {
-                    shared.held();
-                    let (release, cut) = (shared.release(), connections.clone());
+                Ok(stream) if gate == ConnectionGate::Holding => {
+                    state.count_held();
+                    let (release, cut) = (state.release(), connections.clone());
                     tasks.spawn_short("sim-held-connection", hold(stream, release, cut));
                 }
                 Ok(stream) => {
-                    let work = serve(Arc::clone(&shared), stream, connections.clone());
+                    let work = serve(Arc::clone(&state), stream, connections.clone());
                     tasks.spawn_short("sim-connection", work);
                 }
                 Err(error) => debug!(%error, "accept failed"),
@@ -98,10 +100,10 @@ pub(crate) async fn run(
     }
 }
 
-async fn accept(port: &Port) -> io::Result<TcpStream> {
+async fn accept(port: &ListenerPort) -> io::Result<TcpStream> {
     match port {
-        Port::Listening(listener) => Ok(listener.accept().await?.0),
-        Port::Bound(_) => std::future::pending().await,
+        ListenerPort::Listening(listener) => Ok(listener.accept().await?.0),
+        ListenerPort::Bound(_) => std::future::pending().await,
     }
 }
 
@@ -120,7 +122,7 @@ async fn hold(stream: TcpStream, release: CancellationToken, cut: CancellationTo
     drop(stream);
 }
 
-async fn serve(shared: Arc<Shared>, stream: TcpStream, cut: CancellationToken) {
+async fn serve(state: Arc<ServerState>, stream: TcpStream, cut: CancellationToken) {
     if let Err(error) = stream.set_nodelay(true) {
         debug!(%error, "the peer closed the connection");
         return;
@@ -130,7 +132,7 @@ async fn serve(shared: Arc<Shared>, stream: TcpStream, cut: CancellationToken) {
     let in_control = Arc::new(AtomicBool::new(false));
     let service = service_fn(|request: Request<Incoming>| {
         in_control.store(request.uri().path().starts_with(http::CONTROLS), Ordering::Relaxed);
-        http::handle(Arc::clone(&shared), request)
+        http::handle(Arc::clone(&state), request)
     });
     let mut builder = http1::Builder::new();
     let connection = builder.timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service);

@@ -11,11 +11,11 @@ use tokio_util::sync::CancellationToken;
 use usher_bbb::call::ApiCall;
 
 use crate::{
-    callbacks::{Notice, SimCallback},
-    calls::{self, ApiAnswer, Context},
-    faults::{ActiveFaults, Fault, FaultKind, Gate, Hits},
-    hooks::{HooksVersion, Parcel, Registry, SimHook, SimHookPost},
-    memory::World,
+    callbacks::{PendingCallback, SimCallback},
+    calls::{self, ApiAnswer, CallContext},
+    faults::{ActiveFaults, CallEffect, ConnectionGate, FaultKind, SimFault},
+    hooks::{HookRegistry, HooksVersion, PendingEvent, SimHook, SimHookPost},
+    memory::ServerMemory,
     options::SimOptions,
     request::ApiRequest,
     time,
@@ -27,73 +27,74 @@ const CALLS_KEPT: usize = 20_000;
 
 /// The state of one server, apart from its sockets.
 #[derive(Debug)]
-pub(crate) struct Shared {
+pub(crate) struct ServerState {
     pub(crate) options: SimOptions,
     pub(crate) name: String,
     /// `http://host:port`, the address for browsers.
     pub(crate) base: String,
-    world: Mutex<World>,
+    memory: Mutex<ServerMemory>,
     calls: Mutex<VecDeque<SimCall>>,
     faults: Mutex<ActiveFaults>,
     /// Notifies the listener of changed faults.
     pub(crate) faults_changed: watch::Sender<u64>,
     /// The current treatment of connections.
-    pub(crate) gate: watch::Sender<Gate>,
+    pub(crate) gate: watch::Sender<ConnectionGate>,
     /// Cancelled to release the connections and calls that hang.
     release: Mutex<CancellationToken>,
-    notices: mpsc::UnboundedSender<Notice>,
+    pending_callbacks: mpsc::UnboundedSender<PendingCallback>,
     callbacks: Mutex<Vec<SimCallback>>,
-    hooks: Mutex<Registry>,
-    parcels: mpsc::UnboundedSender<Parcel>,
+    hooks: Mutex<HookRegistry>,
+    pending_events: mpsc::UnboundedSender<PendingEvent>,
     posts: Mutex<Vec<SimHookPost>>,
 }
 
-impl Shared {
+impl ServerState {
     pub(crate) fn new(
         options: SimOptions,
         address: std::net::SocketAddr,
-        notices: mpsc::UnboundedSender<Notice>,
-        parcels: mpsc::UnboundedSender<Parcel>,
+        pending_callbacks: mpsc::UnboundedSender<PendingCallback>,
+        pending_events: mpsc::UnboundedSender<PendingEvent>,
     ) -> Self {
         let base = format!("http://{address}");
         Self {
             name: options.name.clone().unwrap_or_else(|| address.to_string()),
-            world: Mutex::new(World::new(&options, &base)),
+            memory: Mutex::new(ServerMemory::new(&options, &base)),
             base,
-            hooks: Mutex::new(Registry::new(&options.hooks, options.version)),
-            parcels,
+            hooks: Mutex::new(HookRegistry::new(&options.hooks, options.version)),
+            pending_events,
             posts: Mutex::default(),
             options,
             calls: Mutex::default(),
             faults: Mutex::default(),
             faults_changed: watch::Sender::new(0),
-            gate: watch::Sender::new(Gate::Open),
+            gate: watch::Sender::new(ConnectionGate::Open),
             release: Mutex::default(),
-            notices,
+            pending_callbacks,
             callbacks: Mutex::default(),
         }
     }
 
     /// Locks the memory, after it has removed ended meetings and queued their callbacks and events.
-    pub(crate) fn world(&self) -> MutexGuard<'_, World> {
-        let mut world = lock(&self.world);
-        world.expire(time::now_ms());
-        for notice in world.take_notices() {
+    pub(crate) fn memory(&self) -> MutexGuard<'_, ServerMemory> {
+        let mut memory = lock(&self.memory);
+        memory.expire(time::now_ms());
+        for callback in memory.take_callbacks() {
             // Sending fails only while the server stops; then the callback is dropped.
-            let _ = self.notices.send(notice);
+            let _ = self.pending_callbacks.send(callback);
         }
-        let events = world.take_events();
+        let events = memory.take_events();
         if !events.is_empty() {
             let hooks = lock(&self.hooks);
             for event in &events {
-                for hook in hooks.hearing(event) {
+                for hook in hooks.receivers_of(event) {
                     let text = if hook.raw { event.raw.clone() } else { event.mapped.clone() };
                     // Sending fails only while the server stops; then the event is dropped.
-                    let _ = self.parcels.send(Parcel { hook: hook.clone(), event: event.id, text });
+                    let _ =
+                        self.pending_events.send(PendingEvent { hook: hook.clone(), event: event.id, text });
                 }
             }
         }
-        world
+        memory
     }
 
     pub(crate) fn hooks(&self) -> Vec<SimHook> {
@@ -122,21 +123,21 @@ impl Shared {
         self.options.hooks.domain.as_deref().unwrap_or(address)
     }
 
-    pub(crate) fn posted(&self, post: SimHookPost) {
+    pub(crate) fn record_post(&self, post: SimHookPost) {
         lock(&self.posts).push(post);
     }
 
     pub(crate) fn hook_posts(&self) -> Vec<SimHookPost> {
-        drop(self.world()); // the lock first queues what is due
+        drop(self.memory()); // the lock first queues what is due
         lock(&self.posts).clone()
     }
 
-    pub(crate) fn told(&self, callback: SimCallback) {
+    pub(crate) fn record_callback(&self, callback: SimCallback) {
         lock(&self.callbacks).push(callback);
     }
 
     pub(crate) fn callbacks(&self) -> Vec<SimCallback> {
-        drop(self.world()); // the lock first queues what is due
+        drop(self.memory()); // the lock first queues what is due
         lock(&self.callbacks).clone()
     }
 
@@ -159,8 +160,8 @@ impl Shared {
     /// Carries out a request and returns its answer.
     pub(crate) fn answer(&self, request: &ApiRequest) -> ApiAnswer {
         let answer = calls::answer(
-            &mut Context {
-                world: &mut self.world(),
+            &mut CallContext {
+                memory: &mut self.memory(),
                 hooks: &mut lock(&self.hooks),
                 options: &self.options,
                 base: &self.base,
@@ -168,12 +169,12 @@ impl Shared {
             },
             request,
         );
-        drop(self.world()); // queues the callbacks and events of the request
+        drop(self.memory()); // queues the callbacks and events of the request
         answer
     }
 
-    pub(crate) fn set_fault(&self, fault: Fault) {
-        let frozen = (fault.kind == FaultKind::FrozenList).then(|| calls::meetings(&self.world()));
+    pub(crate) fn set_fault(&self, fault: SimFault) {
+        let frozen = (fault.kind == FaultKind::FrozenList).then(|| calls::meetings(&self.memory()));
         lock(&self.faults).set(fault, frozen, Instant::now());
         self.faults_changed.send_modify(|changes| *changes += 1);
     }
@@ -185,20 +186,20 @@ impl Shared {
         self.faults_changed.send_modify(|changes| *changes += 1);
     }
 
-    pub(crate) fn faults(&self) -> Vec<Fault> {
+    pub(crate) fn faults(&self) -> Vec<SimFault> {
         lock(&self.faults).list(Instant::now())
     }
 
-    pub(crate) fn hits(&self, call: Option<ApiCall>) -> Hits {
-        lock(&self.faults).hits(call, Instant::now())
+    pub(crate) fn effect(&self, call: Option<ApiCall>) -> CallEffect {
+        lock(&self.faults).effect(call, Instant::now())
     }
 
-    pub(crate) fn wanted_gate(&self) -> (Gate, Option<Instant>) {
+    pub(crate) fn wanted_gate(&self) -> (ConnectionGate, Option<Instant>) {
         lock(&self.faults).gate(Instant::now())
     }
 
-    pub(crate) fn held(&self) {
-        lock(&self.faults).held(Instant::now());
+    pub(crate) fn count_held(&self) {
+        lock(&self.faults).count_held(Instant::now());
     }
 
     /// Returns the token that cancels the wait of hanging connections and calls.

@@ -8,7 +8,7 @@ use usher_bbb::query::{QueryEdit, rewrite};
 
 use crate::{
     hooks::{SimHook, SimHookPost},
-    memory::Meeting,
+    memory::ServerMeeting,
 };
 
 /// One call that arrived, accepted or refused.
@@ -75,8 +75,8 @@ pub struct SimMeeting {
     pub chat: Vec<(String, String)>,
 }
 
-impl From<&Meeting> for SimMeeting {
-    fn from(meeting: &Meeting) -> Self {
+impl From<&ServerMeeting> for SimMeeting {
+    fn from(meeting: &ServerMeeting) -> Self {
         Self {
             meeting_id: meeting.external_id.clone(),
             internal_id: meeting.internal_id.clone(),

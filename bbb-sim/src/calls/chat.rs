@@ -2,10 +2,10 @@
 
 use usher_bbb::reply::{self, Refusal};
 
-use super::{ApiAnswer, Context};
-use crate::request::Params;
+use super::{ApiAnswer, CallContext};
+use crate::request::ApiParams;
 
-pub(super) fn answer(context: &mut Context<'_>, params: &Params) -> ApiAnswer {
+pub(super) fn answer(context: &mut CallContext<'_>, params: &ApiParams) -> ApiAnswer {
     let (id, message) = match (super::meeting_id(params), params.given("message")) {
         (Err(refusal), _) => return refusal.into(),
         (Ok(_), None) => return Refusal::MISSING_CHAT_MESSAGE.into(),
@@ -18,7 +18,7 @@ pub(super) fn answer(context: &mut Context<'_>, params: &Params) -> ApiAnswer {
     if user.chars().count() > 255 {
         return Refusal::CHAT_USER_NAME_LENGTH.into();
     }
-    match context.world.find_mut(id).filter(|meeting| meeting.is_running()) {
+    match context.memory.find_mut(id).filter(|meeting| meeting.is_running()) {
         None => Refusal::CHAT_MEETING_NOT_FOUND.into(),
         Some(meeting) => {
             meeting.chat.push((user.to_owned(), message.to_owned()));

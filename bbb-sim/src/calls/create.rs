@@ -4,36 +4,36 @@ use std::collections::BTreeMap;
 
 use usher_bbb::reply::{self, Refusal};
 
-use super::{ApiAnswer, Context, modules};
+use super::{ApiAnswer, CallContext, modules};
 use crate::{
-    memory::{BreakoutAsk, CreateAsk, Created, Document},
+    memory::{MeetingDocument, SimBreakoutRequest, SimCreateRequest, SimCreateResult},
     render,
-    request::{ApiRequest, Params},
+    request::{ApiParams, ApiRequest},
 };
 
-pub(super) fn answer(context: &mut Context<'_>, request: &ApiRequest, params: &Params) -> ApiAnswer {
-    let mut ask = match ask(params) {
-        Ok(ask) => ask,
+pub(super) fn answer(context: &mut CallContext<'_>, request: &ApiRequest, params: &ApiParams) -> ApiAnswer {
+    let mut parsed = match parse(params) {
+        Ok(parsed) => parsed,
         Err(refusal) => return refusal.into(),
     };
     let brought = request.xml().map_or(Ok(Vec::new()), |xml| modules::documents(&xml));
     let is_broken = brought.is_err();
-    ask.documents = brought.unwrap_or_default();
+    parsed.documents = brought.unwrap_or_default();
     if let Some(url) = params.given("preUploadedPresentation") {
         let name = params.get("preUploadedPresentationName").unwrap_or("default.pdf").to_owned();
-        ask.documents.push(Document { name, url: Some(url.to_owned()) });
+        parsed.documents.push(MeetingDocument { name, url: Some(url.to_owned()) });
     }
-    let (meeting, key, message) = match context.world.create(ask, context.now_ms) {
-        Created::New(meeting) => (meeting, "", ""),
-        Created::Duplicate(meeting) => (
+    let (meeting, key, message) = match context.memory.create(parsed, context.now_ms) {
+        SimCreateResult::New(meeting) => (meeting, "", ""),
+        SimCreateResult::Duplicate(meeting) => (
             meeting,
             "duplicateWarning",
             "This conference was already in existence and may currently be in progress.",
         ),
-        Created::Refused(refusal) if refusal == Refusal::VOICE_BRIDGE_TAKEN => {
+        SimCreateResult::Refused(refusal) if refusal == Refusal::VOICE_BRIDGE_TAKEN => {
             return ApiAnswer::Xml(refusal.to_errors_xml());
         }
-        Created::Refused(refusal) => return refusal.into(),
+        SimCreateResult::Refused(refusal) => return refusal.into(),
     };
     if is_broken {
         return ApiAnswer::ServerError; // BBB reads the body after it has created the meeting
@@ -44,13 +44,13 @@ pub(super) fn answer(context: &mut Context<'_>, request: &ApiRequest, params: &P
     }))
 }
 
-fn ask(params: &Params) -> Result<CreateAsk, Refusal> {
-    let breakout = params.is_true("isBreakout").then(|| BreakoutAsk {
+fn parse(params: &ApiParams) -> Result<SimCreateRequest, Refusal> {
+    let breakout = params.is_true("isBreakout").then(|| SimBreakoutRequest {
         parent: params.given("parentMeetingID").map(str::to_owned),
         sequence: params.number("sequence"),
         free_join: params.is_true("freeJoin"),
     });
-    Ok(CreateAsk {
+    Ok(SimCreateRequest {
         meeting_id: meeting_id(params)?,
         name: name(params)?,
         attendee_password: password(params, "attendeePW")?,
@@ -73,12 +73,12 @@ fn ask(params: &Params) -> Result<CreateAsk, Refusal> {
 }
 
 /// Returns the `meetingID`. Only `create` refuses white space around it (wire-contract 4).
-fn meeting_id(params: &Params) -> Result<String, Refusal> {
+fn meeting_id(params: &ApiParams) -> Result<String, Refusal> {
     let id = super::meeting_id(params)?;
     if params.get("meetingID") == Some(id) { Ok(id.to_owned()) } else { Err(Refusal::MEETING_ID_INVALID) }
 }
 
-fn name(params: &Params) -> Result<String, Refusal> {
+fn name(params: &ApiParams) -> Result<String, Refusal> {
     let name = params.given("name").ok_or(Refusal::MISSING_MEETING_NAME)?;
     match name.chars().count() {
         2..=256 => Ok(name.to_owned()),
@@ -86,7 +86,7 @@ fn name(params: &Params) -> Result<String, Refusal> {
     }
 }
 
-fn password(params: &Params, name: &str) -> Result<String, Refusal> {
+fn password(params: &ApiParams, name: &str) -> Result<String, Refusal> {
     let password = params.get(name).unwrap_or_default();
     match password.chars().count() {
         0 | 2..=64 => Ok(password.to_owned()),
@@ -94,7 +94,7 @@ fn password(params: &Params, name: &str) -> Result<String, Refusal> {
     }
 }
 
-fn voice_bridge(params: &Params) -> Result<Option<u64>, Refusal> {
+fn voice_bridge(params: &ApiParams) -> Result<Option<u64>, Refusal> {
     params
         .given("voiceBridge")
         .map(|bridge| bridge.parse().map_err(|_| Refusal::VOICE_BRIDGE_NUMBER))
@@ -102,7 +102,7 @@ fn voice_bridge(params: &Params) -> Result<Option<u64>, Refusal> {
 }
 
 /// Returns the value of `record`. BBB accepts 0 and 1, and both mean false.
-fn record(params: &Params) -> Result<bool, Refusal> {
+fn record(params: &ApiParams) -> Result<bool, Refusal> {
     match params.given("record") {
         None | Some("0" | "1") => Ok(false),
         Some(text) if text.eq_ignore_ascii_case("true") => Ok(true),
@@ -113,7 +113,7 @@ fn record(params: &Params) -> Result<bool, Refusal> {
 
 /// Returns the metadata with lower-case keys. BBB drops keys that are not `[a-zA-Z][a-zA-Z0-9-]*`
 /// without an error.
-fn metadata(params: &Params) -> BTreeMap<String, String> {
+fn metadata(params: &ApiParams) -> BTreeMap<String, String> {
     params
         .with_prefix("meta_")
         .filter(|(key, _)| {

@@ -2,10 +2,10 @@
 
 use usher_bbb::reply::{self, xml::XmlDocument};
 
-use super::{ApiAnswer, Context, modules};
-use crate::request::{ApiRequest, Params};
+use super::{ApiAnswer, CallContext, modules};
+use crate::request::{ApiParams, ApiRequest};
 
-pub(super) fn answer(context: &mut Context<'_>, request: &ApiRequest, params: &Params) -> ApiAnswer {
+pub(super) fn answer(context: &mut CallContext<'_>, request: &ApiRequest, params: &ApiParams) -> ApiAnswer {
     let id = match super::meeting_id(params) {
         Ok(id) => id,
         Err(refusal) => return refusal.into(),
@@ -13,14 +13,14 @@ pub(super) fn answer(context: &mut Context<'_>, request: &ApiRequest, params: &P
     // BBB reports success for a request without a body, and inserts no document.
     let documents = request.xml().map_or(Ok(Vec::new()), |xml| modules::documents(&xml));
     let Ok(mut documents) = documents else { return ApiAnswer::ServerError };
-    match context.world.find_mut(id) {
+    match context.memory.find_mut(id) {
         Some(meeting) => {
             meeting.documents.append(&mut documents);
             ApiAnswer::Xml(reply::success(|xml| {
                 xml.leaf("message", "Presentation is being uploaded");
             }))
         }
-        None => ApiAnswer::Xml(failed(&format!("Meeting with id [{id}] not found."))),
+        None => ApiAnswer::Xml(failed(&format!("ServerMeeting with id [{id}] not found."))),
     }
 }
 

@@ -2,17 +2,17 @@
 
 use usher_bbb::reply::{self, Refusal};
 
-use super::{ApiAnswer, Context};
-use crate::{memory::EndOutcome, request::Params};
+use super::{ApiAnswer, CallContext};
+use crate::{memory::SimEndResult, request::ApiParams};
 
-pub(super) fn answer(context: &mut Context<'_>, params: &Params) -> ApiAnswer {
+pub(super) fn answer(context: &mut CallContext<'_>, params: &ApiParams) -> ApiAnswer {
     let id = match super::meeting_id(params) {
         Ok(id) => id,
         Err(refusal) => return refusal.into(),
     };
-    match context.world.end(id, params.get("password"), context.now_ms) {
-        EndOutcome::Ended => ApiAnswer::Xml(reply::ended()),
-        EndOutcome::NotFound => Refusal::NOT_FOUND.into(),
-        EndOutcome::WrongPassword => Refusal::WRONG_MODERATOR_PASSWORD.into(),
+    match context.memory.end(id, params.get("password"), context.now_ms) {
+        SimEndResult::Ended => ApiAnswer::Xml(reply::ended()),
+        SimEndResult::NotFound => Refusal::NOT_FOUND.into(),
+        SimEndResult::WrongPassword => Refusal::WRONG_MODERATOR_PASSWORD.into(),
     }
 }

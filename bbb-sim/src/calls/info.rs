@@ -2,49 +2,49 @@
 
 use usher_bbb::reply::{self, Refusal};
 
-use super::{ApiAnswer, Context};
-use crate::{memory::World, render, request::Params};
+use super::{ApiAnswer, CallContext};
+use crate::{memory::ServerMemory, render, request::ApiParams};
 
-pub(super) fn running(context: &Context<'_>, params: &Params) -> ApiAnswer {
+pub(super) fn running(context: &CallContext<'_>, params: &ApiParams) -> ApiAnswer {
     match super::meeting_id(params) {
         Ok(id) => {
-            let running = context.world.find(id).is_some_and(crate::memory::Meeting::is_running);
+            let running = context.memory.find(id).is_some_and(crate::memory::ServerMeeting::is_running);
             ApiAnswer::Xml(reply::running(running))
         }
         Err(refusal) => refusal.into(),
     }
 }
 
-pub(super) fn meeting(context: &Context<'_>, params: &Params) -> ApiAnswer {
+pub(super) fn meeting(context: &CallContext<'_>, params: &ApiParams) -> ApiAnswer {
     let id = match super::meeting_id(params) {
         Ok(id) => id,
         Err(refusal) => return refusal.into(),
     };
-    match context.world.find(id) {
+    match context.memory.find(id) {
         None => Refusal::NOT_FOUND.into(),
         Some(meeting) => {
-            ApiAnswer::Xml(reply::success(|xml| render::meeting(xml, context.world, meeting, false)))
+            ApiAnswer::Xml(reply::success(|xml| render::meeting(xml, context.memory, meeting, false)))
         }
     }
 }
 
 /// Returns the answer of `getMeetings`.
-pub(crate) fn meetings(world: &World) -> String {
-    if world.meetings().next().is_none() {
+pub(crate) fn meetings(memory: &ServerMemory) -> String {
+    if memory.meetings().next().is_none() {
         return reply::meetings([]);
     }
     reply::success(|xml| {
         xml.element("meetings", |xml| {
-            for meeting in world.meetings() {
-                xml.element("meeting", |xml| render::meeting(xml, world, meeting, true));
+            for meeting in memory.meetings() {
+                xml.element("meeting", |xml| render::meeting(xml, memory, meeting, true));
             }
         });
     })
 }
 
-pub(super) fn sessions(context: &Context<'_>) -> ApiAnswer {
+pub(super) fn sessions(context: &CallContext<'_>) -> ApiAnswer {
     let mut sessions = context
-        .world
+        .memory
         .meetings()
         .flat_map(|meeting| meeting.users.iter().map(move |user| (meeting, user)))
         .peekable();

@@ -5,25 +5,25 @@ use usher_bbb::{
     reply::{self, Refusal},
 };
 
-use super::{ApiAnswer, Context};
+use super::{ApiAnswer, CallContext};
 use crate::{
-    memory::{JoinAsk, Joined},
-    request::Params,
+    memory::{SimJoinRequest, SimJoinResult},
+    request::ApiParams,
 };
 
-pub(super) fn answer(context: &mut Context<'_>, params: &Params) -> ApiAnswer {
+pub(super) fn answer(context: &mut CallContext<'_>, params: &ApiParams) -> ApiAnswer {
     let error_url = params.given("errorRedirectUrl").or_else(|| params.given("logoutURL"));
-    let ask = match ask(params) {
-        Ok(ask) => ask,
+    let parsed = match parse(params) {
+        Ok(parsed) => parsed,
         Err(refusal) => return redirect_with_error(context.base, error_url, &refusal),
     };
     // An absent parameter means true; every value other than `true` means false.
     let redirect = params.get("redirect").is_none_or(|value| value.eq_ignore_ascii_case("true"));
-    let (meeting, user) = match context.world.join(ask, context.now_ms) {
-        Joined::In(meeting, user) => (meeting, user),
-        Joined::NoRole(refusal) => return refusal.into(),
-        Joined::Refused(refusal) if !redirect => return refusal.into(),
-        Joined::Refused(refusal) | Joined::Invalid(refusal) => {
+    let (meeting, user) = match context.memory.join(parsed, context.now_ms) {
+        SimJoinResult::In(meeting, user) => (meeting, user),
+        SimJoinResult::NoRole(refusal) => return refusal.into(),
+        SimJoinResult::Refused(refusal) if !redirect => return refusal.into(),
+        SimJoinResult::Refused(refusal) | SimJoinResult::Invalid(refusal) => {
             return redirect_with_error(context.base, error_url, &refusal);
         }
     };
@@ -56,9 +56,9 @@ pub(super) fn redirect_with_error(base: &str, target: Option<&str>, refusal: &Re
     }
 }
 
-fn ask(params: &Params) -> Result<JoinAsk, Refusal> {
+fn parse(params: &ApiParams) -> Result<SimJoinRequest, Refusal> {
     let owned = |name: &str| params.get(name).map(str::to_owned);
-    Ok(JoinAsk {
+    Ok(SimJoinRequest {
         meeting_id: super::meeting_id(params)?.to_owned(),
         full_name: params.given("fullName").ok_or(Refusal::MISSING_FULL_NAME)?.to_owned(),
         role: owned("role"),
@@ -73,7 +73,7 @@ fn ask(params: &Params) -> Result<JoinAsk, Refusal> {
     })
 }
 
-fn boolean(params: &Params, name: &str, refusal: Refusal) -> Result<bool, Refusal> {
+fn boolean(params: &ApiParams, name: &str, refusal: Refusal) -> Result<bool, Refusal> {
     match params.given(name) {
         None | Some("0" | "1") => Ok(false),
         Some(text) if text.eq_ignore_ascii_case("true") => Ok(true),

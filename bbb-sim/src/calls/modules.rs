@@ -2,24 +2,24 @@
 
 use quick_xml::{Reader, events::Event};
 
-use crate::memory::Document;
+use crate::memory::MeetingDocument;
 
 /// The body is not XML, or has a document without a name. A real server answers 500 to both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct BadModules;
+pub(super) struct ModulesError;
 
 /// Returns the documents of the module `presentation`.
-pub(super) fn documents(xml: &str) -> Result<Vec<Document>, BadModules> {
+pub(super) fn documents(xml: &str) -> Result<Vec<MeetingDocument>, ModulesError> {
     let mut reader = Reader::from_str(xml);
     let (mut documents, mut depth, mut seen) = (Vec::new(), 0usize, false);
     loop {
-        match reader.read_event().map_err(|_| BadModules)? {
+        match reader.read_event().map_err(|_| ModulesError)? {
             // BBB's parser accepts no document type, and exactly one root, with white space around
             // it.
-            Event::DocType(_) => return Err(BadModules),
-            Event::Start(_) | Event::Empty(_) if depth == 0 && seen => return Err(BadModules),
-            Event::Text(text) if depth == 0 && !text.as_ref().trim().is_empty() => return Err(BadModules),
-            Event::CData(_) | Event::GeneralRef(_) if depth == 0 => return Err(BadModules),
+            Event::DocType(_) => return Err(ModulesError),
+            Event::Start(_) | Event::Empty(_) if depth == 0 && seen => return Err(ModulesError),
+            Event::Text(text) if depth == 0 && !text.as_ref().trim().is_empty() => return Err(ModulesError),
+            Event::CData(_) | Event::GeneralRef(_) if depth == 0 => return Err(ModulesError),
             Event::Start(start) => {
                 depth += 1;
                 seen = true;
@@ -33,23 +33,23 @@ pub(super) fn documents(xml: &str) -> Result<Vec<Document>, BadModules> {
                     documents.push(document(&start)?);
                 }
             }
-            Event::End(_) => depth = depth.checked_sub(1).ok_or(BadModules)?,
+            Event::End(_) => depth = depth.checked_sub(1).ok_or(ModulesError)?,
             Event::Eof if depth == 0 && seen => return Ok(documents),
-            Event::Eof => return Err(BadModules),
+            Event::Eof => return Err(ModulesError),
             _ => {}
         }
     }
 }
 
-fn document(element: &quick_xml::events::BytesStart<'_>) -> Result<Document, BadModules> {
-    let mut document = Document { name: "default.pdf".to_owned(), url: None };
+fn document(element: &quick_xml::events::BytesStart<'_>) -> Result<MeetingDocument, ModulesError> {
+    let mut document = MeetingDocument { name: "default.pdf".to_owned(), url: None };
     for attribute in element.attributes() {
-        let attribute = attribute.map_err(|_| BadModules)?;
-        let value = quick_xml::escape::unescape(&attribute.value).map_err(|_| BadModules)?.into_owned();
+        let attribute = attribute.map_err(|_| ModulesError)?;
+        let value = quick_xml::escape::unescape(&attribute.value).map_err(|_| ModulesError)?.into_owned();
         match attribute.key.as_ref() {
             "name" | "filename" => document.name = value,
             // BBB stores the document under the last part of its address.
-            "url" if !value.is_empty() && value.split('/').all(str::is_empty) => return Err(BadModules),
+            "url" if !value.is_empty() && value.split('/').all(str::is_empty) => return Err(ModulesError),
             "url" => document.url = Some(value),
             _ => {}
         }
@@ -59,7 +59,7 @@ fn document(element: &quick_xml::events::BytesStart<'_>) -> Result<Document, Bad
 
 #[cfg(test)]
 mod tests {
-    use super::{BadModules, documents};
+    use super::{ModulesError, documents};
 
     #[test]
     fn documents_by_address_and_by_content_are_found() {
@@ -84,7 +84,7 @@ mod tests {
             "<!DOCTYPE modules><modules/>",
             "<modules><document url=\"/\"/></modules>",
         ] {
-            assert_eq!(documents(xml), Err(BadModules), "{xml}");
+            assert_eq!(documents(xml), Err(ModulesError), "{xml}");
         }
     }
 }

@@ -11,10 +11,10 @@ pub(super) use tracks::{get as get_tracks, put as put_track};
 use usher_bbb::{call::ApiCall, reply::Refusal};
 
 use super::ApiAnswer;
-use crate::request::Params;
+use crate::request::ApiParams;
 
 /// Returns the refusal of a request that lacks a required parameter.
-pub(super) fn incomplete(call: ApiCall, params: &Params) -> Option<ApiAnswer> {
+pub(super) fn incomplete(call: ApiCall, params: &ApiParams) -> Option<ApiAnswer> {
     let lacks = |name: &str| params.given(name).is_none();
     match call {
         ApiCall::PublishRecordings if !lacks("recordID") && lacks("publish") => {
@@ -40,7 +40,7 @@ fn entries(list: &str) -> Vec<&str> {
 
 /// Returns the metadata parameters with lower-case keys. BBB ignores keys that are not
 /// `[a-zA-Z][a-zA-Z0-9-]*`.
-fn metadata(params: &Params) -> impl Iterator<Item = (String, &str)> {
+fn metadata(params: &ApiParams) -> impl Iterator<Item = (String, &str)> {
     params
         .with_prefix("meta_")
         .filter(|(key, _)| {

@@ -5,11 +5,11 @@ use std::time::Instant;
 
 use usher_bbb::call::{ApiCall, CallSigning};
 
-use super::{Fault, FaultKind};
+use super::{FaultKind, SimFault};
 
 /// The treatment of new connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum Gate {
+pub(crate) enum ConnectionGate {
     /// The server accepts and serves connections.
     #[default]
     Open,
@@ -21,7 +21,7 @@ pub(crate) enum Gate {
 
 /// The effect of the faults on one call.
 #[derive(Debug, Default)]
-pub(crate) struct Hits {
+pub(crate) struct CallEffect {
     pub(crate) delay: Option<std::time::Duration>,
     pub(crate) kind: Option<FaultKind>,
     /// For a frozen list: the list as it was when the fault was set.
@@ -29,19 +29,19 @@ pub(crate) struct Hits {
 }
 
 #[derive(Debug)]
-struct Active {
-    fault: Fault,
+struct ActiveFault {
+    fault: SimFault,
     left: Option<u32>,
     until: Option<Instant>,
     frozen: Option<String>,
 }
 
-impl Active {
-    fn stands(&self, now: Instant) -> bool {
+impl ActiveFault {
+    fn is_active(&self, now: Instant) -> bool {
         self.left != Some(0) && self.until.is_none_or(|until| now < until)
     }
 
-    fn concerns(&self, call: Option<ApiCall>) -> bool {
+    fn applies_to(&self, call: Option<ApiCall>) -> bool {
         let list = matches!(self.fault.kind, FaultKind::FrozenList | FaultKind::EmptyList);
         let hooks = self.fault.kind == FaultKind::NoHooks;
         let of_hooks =
@@ -52,23 +52,23 @@ impl Active {
             && (!hooks || of_hooks)
     }
 
-    fn hit(&mut self) {
+    fn count_down(&mut self) {
         self.left = self.left.map(|left| left.saturating_sub(1));
     }
 }
 
 /// Every fault that was set and not cleared, in the order of setting.
 #[derive(Debug, Default)]
-pub(crate) struct ActiveFaults(Vec<Active>);
+pub(crate) struct ActiveFaults(Vec<ActiveFault>);
 
 impl ActiveFaults {
     /// Adds a fault, in place of one of the same kind for the same call.
-    pub(crate) fn set(&mut self, fault: Fault, frozen: Option<String>, now: Instant) {
+    pub(crate) fn set(&mut self, fault: SimFault, frozen: Option<String>, now: Instant) {
         self.0.retain(|active| {
             active.fault.kind.name() != fault.kind.name() || active.fault.call != fault.call
         });
         let until = fault.lasts.and_then(|lasts| now.checked_add(lasts));
-        self.0.push(Active { fault, left: fault.count, until, frozen });
+        self.0.push(ActiveFault { fault, left: fault.count, until, frozen });
     }
 
     /// Removes the faults of one kind, or all.
@@ -77,51 +77,51 @@ impl ActiveFaults {
     }
 
     /// Returns the faults that are active, with their remaining counts.
-    pub(crate) fn list(&self, now: Instant) -> Vec<Fault> {
-        let standing = self.0.iter().filter(|active| active.stands(now));
-        standing.map(|active| Fault { count: active.left, ..active.fault }).collect()
+    pub(crate) fn list(&self, now: Instant) -> Vec<SimFault> {
+        let in_force = self.0.iter().filter(|active| active.is_active(now));
+        in_force.map(|active| SimFault { count: active.left, ..active.fault }).collect()
     }
 
     /// Returns the treatment of connections, and when it may change without a new fault.
-    pub(crate) fn gate(&self, now: Instant) -> (Gate, Option<Instant>) {
-        let standing = || self.0.iter().filter(|active| active.stands(now));
-        let has = |kind| standing().any(|active| active.fault.kind == kind);
+    pub(crate) fn gate(&self, now: Instant) -> (ConnectionGate, Option<Instant>) {
+        let in_force = || self.0.iter().filter(|active| active.is_active(now));
+        let has = |kind| in_force().any(|active| active.fault.kind == kind);
         let gate = match () {
-            () if has(FaultKind::Refuse) => Gate::Refusing,
-            () if has(FaultKind::HangOnAccept) => Gate::Holding,
-            () => Gate::Open,
+            () if has(FaultKind::Refuse) => ConnectionGate::Refusing,
+            () if has(FaultKind::HangOnAccept) => ConnectionGate::Holding,
+            () => ConnectionGate::Open,
         };
-        let of_connections = standing().filter(|active| active.fault.kind.is_of_connections());
+        let of_connections = in_force().filter(|active| active.fault.kind.is_of_connections());
         (gate, of_connections.filter_map(|active| active.until).min())
     }
 
     /// Counts one connection that was accepted and left unread.
-    pub(crate) fn held(&mut self, now: Instant) {
+    pub(crate) fn count_held(&mut self, now: Instant) {
         let holding =
-            |active: &&mut Active| active.fault.kind == FaultKind::HangOnAccept && active.stands(now);
+            |active: &&mut ActiveFault| active.fault.kind == FaultKind::HangOnAccept && active.is_active(now);
         if let Some(active) = self.0.iter_mut().find(holding) {
-            active.hit();
+            active.count_down();
         }
     }
 
     /// Returns the effect on a call: the delay of the first slow fault and the first fault of
     /// another kind.
-    pub(crate) fn hits(&mut self, call: Option<ApiCall>, now: Instant) -> Hits {
-        let mut hits = Hits::default();
-        for active in self.0.iter_mut().filter(|active| active.stands(now) && active.concerns(call)) {
+    pub(crate) fn effect(&mut self, call: Option<ApiCall>, now: Instant) -> CallEffect {
+        let mut effect = CallEffect::default();
+        for active in self.0.iter_mut().filter(|active| active.is_active(now) && active.applies_to(call)) {
             match active.fault.kind {
-                FaultKind::Slow(delay) if hits.delay.is_none() => hits.delay = Some(delay),
+                FaultKind::Slow(delay) if effect.delay.is_none() => effect.delay = Some(delay),
                 FaultKind::Slow(_) => continue,
-                _ if hits.kind.is_some() => continue,
+                _ if effect.kind.is_some() => continue,
                 kind => {
-                    hits.kind = Some(kind);
-                    hits.frozen.clone_from(&active.frozen);
+                    effect.kind = Some(kind);
+                    effect.frozen.clone_from(&active.frozen);
                 }
             }
-            active.hit();
+            active.count_down();
         }
-        self.0.retain(|active| active.stands(now));
-        hits
+        self.0.retain(|active| active.is_active(now));
+        effect
     }
 }
 
@@ -134,9 +134,9 @@ mod tests {
     #[test]
     fn faults_end_by_count_by_time_and_by_clearing() {
         let (mut faults, start) = (ActiveFaults::default(), Instant::now());
-        faults.set(Fault::new(FaultKind::Hang).on(ApiCall::Create).times(2), None, start);
-        faults.set(Fault::new(FaultKind::Html).lasting(Duration::from_secs(1)), None, start);
-        let kind = |faults: &mut ActiveFaults, call, now| faults.hits(Some(call), now).kind;
+        faults.set(SimFault::new(FaultKind::Hang).on(ApiCall::Create).times(2), None, start);
+        faults.set(SimFault::new(FaultKind::Html).lasting(Duration::from_secs(1)), None, start);
+        let kind = |faults: &mut ActiveFaults, call, now| faults.effect(Some(call), now).kind;
         assert_eq!(kind(&mut faults, ApiCall::End, start), Some(FaultKind::Html));
         assert_eq!(kind(&mut faults, ApiCall::Create, start), Some(FaultKind::Hang));
         assert_eq!(faults.list(start)[0].count, Some(1));
@@ -155,19 +155,19 @@ mod tests {
         let (mut faults, now) = (ActiveFaults::default(), Instant::now());
         faults.set(FaultKind::Slow(Duration::from_secs(1)).into(), None, now);
         faults.set(FaultKind::LostAnswer.into(), None, now);
-        let hits = faults.hits(Some(ApiCall::Create), now);
-        assert_eq!((hits.delay, hits.kind), (Some(Duration::from_secs(1)), Some(FaultKind::LostAnswer)));
+        let effect = faults.effect(Some(ApiCall::Create), now);
+        assert_eq!((effect.delay, effect.kind), (Some(Duration::from_secs(1)), Some(FaultKind::LostAnswer)));
     }
 
     #[test]
     fn list_faults_concern_lists_alone_and_gates_no_calls() {
         let (mut faults, now) = (ActiveFaults::default(), Instant::now());
-        faults.set(Fault::new(FaultKind::FrozenList).times(1), Some("then".into()), now);
-        faults.set(Fault::new(FaultKind::Refuse).lasting(Duration::from_secs(5)), None, now);
-        assert_eq!(faults.hits(Some(ApiCall::Create), now).kind, None);
-        assert_eq!(faults.hits(Some(ApiCall::GetMeetings), now).frozen.as_deref(), Some("then"));
-        assert_eq!(faults.hits(Some(ApiCall::GetMeetings), now).kind, None);
-        assert_eq!(faults.gate(now), (Gate::Refusing, Some(now + Duration::from_secs(5))));
-        assert_eq!(faults.gate(now + Duration::from_secs(5)).0, Gate::Open);
+        faults.set(SimFault::new(FaultKind::FrozenList).times(1), Some("then".into()), now);
+        faults.set(SimFault::new(FaultKind::Refuse).lasting(Duration::from_secs(5)), None, now);
+        assert_eq!(faults.effect(Some(ApiCall::Create), now).kind, None);
+        assert_eq!(faults.effect(Some(ApiCall::GetMeetings), now).frozen.as_deref(), Some("then"));
+        assert_eq!(faults.effect(Some(ApiCall::GetMeetings), now).kind, None);
+        assert_eq!(faults.gate(now), (ConnectionGate::Refusing, Some(now + Duration::from_secs(5))));
+        assert_eq!(faults.gate(now + Duration::from_secs(5)).0, ConnectionGate::Open);
     }
 }

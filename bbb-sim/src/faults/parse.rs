@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use usher_bbb::{call::ApiCall, query::RawQuery};
 
-use super::{Fault, FaultKind};
+use super::{FaultKind, SimFault};
 
 /// The default delay of a slow fault, and pause of a trickle.
 const DELAY: Duration = Duration::from_millis(500);
 
 /// The reason why a fault cannot be set.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum BadFault {
+pub enum FaultSyntaxError {
     /// The kind does not exist.
     #[error("unknown fault `{0}`")]
     Kind(String),
@@ -35,37 +35,37 @@ pub enum BadFault {
     NeedsFor(&'static str),
 }
 
-impl Fault {
+impl SimFault {
     /// Parses `kind=…[&delay=…][&call=…][&count=…][&for=…]`.
-    pub fn from_query(query: &str) -> Result<Self, BadFault> {
+    pub fn from_query(query: &str) -> Result<Self, FaultSyntaxError> {
         let query = RawQuery::new(query);
         let delay = query.first("delay").map(|text| duration(&text)).transpose()?.unwrap_or(DELAY);
         let fault = Self {
             kind: kind(&query.first("kind").unwrap_or_default(), delay)?,
             call: query
                 .first("call")
-                .map(|name| ApiCall::parse(&name).ok_or_else(|| BadFault::Call(name.into_owned())))
+                .map(|name| ApiCall::parse(&name).ok_or_else(|| FaultSyntaxError::Call(name.into_owned())))
                 .transpose()?,
             count: query
                 .first("count")
-                .map(|text| text.parse().map_err(|_| BadFault::Count(text.into_owned())))
+                .map(|text| text.parse().map_err(|_| FaultSyntaxError::Count(text.into_owned())))
                 .transpose()?,
             lasts: query.first("for").map(|text| duration(&text)).transpose()?,
         };
         match fault.kind {
             kind if kind.is_of_connections() && fault.call.is_some() => {
-                Err(BadFault::OfConnections(kind.name()))
+                Err(FaultSyntaxError::OfConnections(kind.name()))
             }
-            FaultKind::Refuse if fault.count.is_some() => Err(BadFault::Counted),
+            FaultKind::Refuse if fault.count.is_some() => Err(FaultSyntaxError::Counted),
             kind if kind.is_of_connections() && fault.lasts.is_none() && fault.count.is_none() => {
-                Err(BadFault::NeedsFor(kind.name()))
+                Err(FaultSyntaxError::NeedsFor(kind.name()))
             }
             _ => Ok(fault),
         }
     }
 }
 
-fn kind(name: &str, delay: Duration) -> Result<FaultKind, BadFault> {
+fn kind(name: &str, delay: Duration) -> Result<FaultKind, FaultSyntaxError> {
     let kinds = [
         FaultKind::Refuse,
         FaultKind::HangOnAccept,
@@ -82,11 +82,11 @@ fn kind(name: &str, delay: Duration) -> Result<FaultKind, BadFault> {
         FaultKind::Trickle(delay),
         FaultKind::NoHooks,
     ];
-    kinds.into_iter().find(|kind| kind.name() == name).ok_or_else(|| BadFault::Kind(name.to_owned()))
+    kinds.into_iter().find(|kind| kind.name() == name).ok_or_else(|| FaultSyntaxError::Kind(name.to_owned()))
 }
 
-fn duration(text: &str) -> Result<Duration, BadFault> {
-    let bad = || BadFault::Duration(text.to_owned());
+fn duration(text: &str) -> Result<Duration, FaultSyntaxError> {
+    let bad = || FaultSyntaxError::Duration(text.to_owned());
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
     let number: u64 = number.parse().map_err(|_| bad())?;
@@ -104,10 +104,10 @@ mod tests {
 
     #[test]
     fn faults_are_read_from_a_query() {
-        let fault = Fault::from_query("kind=slow&delay=250ms&call=create&count=2&for=1m").unwrap();
+        let fault = SimFault::from_query("kind=slow&delay=250ms&call=create&count=2&for=1m").unwrap();
         let slow = FaultKind::Slow(Duration::from_millis(250));
-        assert_eq!(fault, Fault::new(slow).on(ApiCall::Create).times(2).lasting(Duration::from_mins(1)));
-        assert_eq!(Fault::from_query("kind=html"), Ok(FaultKind::Html.into()));
+        assert_eq!(fault, SimFault::new(slow).on(ApiCall::Create).times(2).lasting(Duration::from_mins(1)));
+        assert_eq!(SimFault::from_query("kind=html"), Ok(FaultKind::Html.into()));
     }
 
     #[test]
@@ -121,7 +121,7 @@ mod tests {
             ("kind=refuse&for=1s&call=join", "connections"),
             ("kind=refuse&for=1s&count=1", "counted"),
         ] {
-            let error = Fault::from_query(query).unwrap_err().to_string();
+            let error = SimFault::from_query(query).unwrap_err().to_string();
             assert!(error.contains(why), "{query}: {error}");
         }
     }

@@ -8,15 +8,15 @@ use usher_bbb::{
     reply::{self, Refusal, xml::XmlDocument},
 };
 
-use super::{HookAsk, HooksVersion, Registry, SimHook};
+use super::{HookRegistry, HooksVersion, SimHook, SimHookRequest};
 use crate::{
     calls::ApiAnswer,
     options::SimOptions,
-    request::{ApiRequest, Params},
+    request::{ApiParams, ApiRequest},
 };
 
 /// Carries out a call about hooks and returns its answer.
-pub(crate) fn answer(registry: &mut Registry, options: &SimOptions, request: &ApiRequest) -> ApiAnswer {
+pub(crate) fn answer(registry: &mut HookRegistry, options: &SimOptions, request: &ApiRequest) -> ApiAnswer {
     if !is_signed(registry.version(), options, request) {
         return refused(&Refusal::CHECKSUM_OF_HOOK);
     }
@@ -45,21 +45,21 @@ fn is_signed(version: HooksVersion, options: &SimOptions, request: &ApiRequest) 
     })
 }
 
-fn create(registry: &mut Registry, params: &Params) -> Result<String, Refusal> {
+fn create(registry: &mut HookRegistry, params: &ApiParams) -> Result<String, Refusal> {
     let callback_url = params.get("callbackURL").ok_or(Refusal::MISSING_CALLBACK_URL)?.to_owned();
     let raw = match params.given("getRaw").map(str::to_ascii_lowercase).as_deref() {
         None | Some("false") => false,
         Some("true") => true,
         Some(_) => return Err(Refusal::HOOK_NOT_CREATED),
     };
-    let ask = HookAsk {
+    let request = SimHookRequest {
         callback_url,
         meeting_id: params.get("meetingID").map(str::to_owned),
         event_ids: params.get("eventID").map(|ids| ids.split(',').map(str::to_ascii_lowercase).collect()),
         permanent: false,
         raw,
     };
-    Ok(match registry.create(ask) {
+    Ok(match registry.create(request) {
         Ok(hook) => reply::success(|xml| {
             xml.leaf("hookID", &hook.id)
                 .leaf("permanentHook", hook.permanent.to_string())
@@ -73,7 +73,7 @@ fn create(registry: &mut Registry, params: &Params) -> Result<String, Refusal> {
     })
 }
 
-fn destroy(registry: &mut Registry, params: &Params) -> Result<String, Refusal> {
+fn destroy(registry: &mut HookRegistry, params: &ApiParams) -> Result<String, Refusal> {
     let id = params.get("hookID").ok_or(Refusal::MISSING_HOOK_ID)?;
     if !registry.destroy(id) {
         return Err(Refusal::HOOK_NOT_FOUND);
@@ -83,7 +83,7 @@ fn destroy(registry: &mut Registry, params: &Params) -> Result<String, Refusal> 
     }))
 }
 
-fn list(registry: &Registry, meeting_id: Option<&str>) -> String {
+fn list(registry: &HookRegistry, meeting_id: Option<&str>) -> String {
     reply::success(|xml| {
         xml.element("hooks", |xml| {
             for hook in registry.listed(meeting_id) {

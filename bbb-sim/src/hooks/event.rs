@@ -5,14 +5,14 @@ mod raw;
 use serde::Serialize;
 
 use crate::{
-    memory::{Meeting, User},
+    memory::{MeetingUser, ServerMeeting},
     recording::SimRecording,
     time,
 };
 
 /// An event of a meeting or a recording.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Event {
+pub(crate) struct ServerEvent {
     /// The kind, as in `eventID`.
     pub(crate) id: &'static str,
     /// The `meetingID` of its meeting.
@@ -24,31 +24,31 @@ pub(crate) struct Event {
 }
 
 #[derive(Serialize)]
-struct Mapped<'e> {
-    data: Data<'e>,
+struct MappedEvent<'e> {
+    data: EventData<'e>,
 }
 
 #[derive(Serialize)]
-struct Data<'e> {
+struct EventData<'e> {
     r#type: &'static str,
     id: &'static str,
-    attributes: Attributes<'e>,
-    event: Stamp,
+    attributes: EventAttributes<'e>,
+    event: EventTime,
 }
 
 #[derive(Serialize)]
-struct Stamp {
+struct EventTime {
     ts: u64,
 }
 
 #[derive(Serialize, Default)]
 #[serde(rename_all = "kebab-case")]
-struct Attributes<'e> {
+struct EventAttributes<'e> {
     meeting: MeetingPart<'e>,
     #[serde(skip_serializing_if = "Option::is_none")]
     user: Option<UserPart<'e>>,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
-    step: Option<Step<'e>>,
+    step: Option<RecordingStep<'e>>,
 }
 
 #[derive(Serialize, Default)]
@@ -98,24 +98,24 @@ struct UserDetails<'e> {
 /// One step in the processing of a recording.
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
-struct Step<'e> {
+struct RecordingStep<'e> {
     record_id: &'e str,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
-    outcome: Option<Outcome<'e>>,
+    outcome: Option<StepOutcome<'e>>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
-struct Outcome<'e> {
+struct StepOutcome<'e> {
     success: bool,
     step_time: u64,
     workflow: &'e str,
     recording: serde_json::Value,
 }
 
-impl Event {
+impl ServerEvent {
     /// Returns the event of a meeting that was created.
-    pub(crate) fn created(meeting: &Meeting, now_ms: u64) -> Self {
+    pub(crate) fn created(meeting: &ServerMeeting, now_ms: u64) -> Self {
         let details = MeetingDetails {
             name: &meeting.name,
             is_breakout: meeting.breakout.is_some(),
@@ -132,28 +132,30 @@ impl Event {
             metadata: &meeting.metadata,
         };
         let part = MeetingPart { details: Some(details), ..part_of(meeting) };
-        let attributes = Attributes { meeting: part, ..Attributes::default() };
+        let attributes = EventAttributes { meeting: part, ..EventAttributes::default() };
         Self::new("meeting-created", attributes, now_ms, &raw::created(meeting, now_ms))
     }
 
     /// Returns the event of a user who joined.
-    pub(crate) fn joined(meeting: &Meeting, user: &User, now_ms: u64) -> Self {
+    pub(crate) fn joined(meeting: &ServerMeeting, user: &MeetingUser, now_ms: u64) -> Self {
         let details = UserDetails { name: &user.full_name, role: user.role.name(), presenter: "false" };
         let part = UserPart { details: Some(details), ..user_part(user) };
-        let attributes = Attributes { meeting: part_of(meeting), user: Some(part), ..Attributes::default() };
+        let attributes =
+            EventAttributes { meeting: part_of(meeting), user: Some(part), ..EventAttributes::default() };
         Self::new("user-joined", attributes, now_ms, &raw::joined(meeting, user, now_ms))
     }
 
     /// Returns the event of a user who left.
-    pub(crate) fn left(meeting: &Meeting, user: &User, now_ms: u64) -> Self {
+    pub(crate) fn left(meeting: &ServerMeeting, user: &MeetingUser, now_ms: u64) -> Self {
         let user_part = Some(user_part(user));
-        let attributes = Attributes { meeting: part_of(meeting), user: user_part, ..Attributes::default() };
+        let attributes =
+            EventAttributes { meeting: part_of(meeting), user: user_part, ..EventAttributes::default() };
         Self::new("user-left", attributes, now_ms, &raw::left(meeting, user, now_ms))
     }
 
     /// Returns the event of a meeting that ended.
-    pub(crate) fn ended(meeting: &Meeting, now_ms: u64) -> Self {
-        let attributes = Attributes { meeting: part_of(meeting), ..Attributes::default() };
+    pub(crate) fn ended(meeting: &ServerMeeting, now_ms: u64) -> Self {
+        let attributes = EventAttributes { meeting: part_of(meeting), ..EventAttributes::default() };
         Self::new("meeting-ended", attributes, now_ms, &raw::ended(meeting, now_ms))
     }
 
@@ -162,9 +164,9 @@ impl Event {
     pub(crate) fn published(recording: &SimRecording, base: &str, now_ms: u64) -> Self {
         let outcome = raw::outcome(recording, base);
         let kind = recording.formats.first().map_or("presentation", |format| &format.kind);
-        let step = Step {
+        let step = RecordingStep {
             record_id: &recording.record_id,
-            outcome: Some(Outcome {
+            outcome: Some(StepOutcome {
                 success: true,
                 step_time: recording.formats.first().map_or(0, |format| format.processing_time_ms),
                 workflow: kind,
@@ -183,7 +185,7 @@ impl Event {
             "rap-unpublished" => "unpublished",
             _ => "deleted",
         };
-        let step = Step { record_id: &recording.record_id, outcome: None };
+        let step = RecordingStep { record_id: &recording.record_id, outcome: None };
         let raw = raw::of_recording(name, recording, &serde_json::json!({}), now_ms);
         Self::of_recording(id, recording, step, now_ms, &raw)
     }
@@ -191,7 +193,7 @@ impl Event {
     fn of_recording(
         id: &'static str,
         recording: &SimRecording,
-        step: Step<'_>,
+        step: RecordingStep<'_>,
         now_ms: u64,
         raw: &serde_json::Value,
     ) -> Self {
@@ -200,19 +202,25 @@ impl Event {
             external_meeting_id: &recording.meeting_id,
             details: None,
         };
-        Self::new(id, Attributes { meeting, step: Some(step), ..Attributes::default() }, now_ms, raw)
+        Self::new(
+            id,
+            EventAttributes { meeting, step: Some(step), ..EventAttributes::default() },
+            now_ms,
+            raw,
+        )
     }
 
-    fn new(id: &'static str, attributes: Attributes<'_>, ts: u64, raw: &serde_json::Value) -> Self {
+    fn new(id: &'static str, attributes: EventAttributes<'_>, ts: u64, raw: &serde_json::Value) -> Self {
         let meeting_id = attributes.meeting.external_meeting_id.to_owned();
-        let mapped = Mapped { data: Data { r#type: "event", id, attributes, event: Stamp { ts } } };
+        let mapped =
+            MappedEvent { data: EventData { r#type: "event", id, attributes, event: EventTime { ts } } };
         // Serialization cannot fail: the values are texts, numbers and maps with texts as keys.
         let mapped = serde_json::to_string(&mapped).unwrap_or_default();
         Self { id, meeting_id, mapped, raw: raw.to_string() }
     }
 }
 
-fn part_of(meeting: &Meeting) -> MeetingPart<'_> {
+fn part_of(meeting: &ServerMeeting) -> MeetingPart<'_> {
     MeetingPart {
         internal_meeting_id: &meeting.internal_id,
         external_meeting_id: &meeting.external_id,
@@ -220,6 +228,6 @@ fn part_of(meeting: &Meeting) -> MeetingPart<'_> {
     }
 }
 
-fn user_part(user: &User) -> UserPart<'_> {
+fn user_part(user: &MeetingUser) -> UserPart<'_> {
     UserPart { internal_user_id: &user.internal_id, external_user_id: &user.external_id, details: None }
 }

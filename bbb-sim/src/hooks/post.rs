@@ -11,7 +11,7 @@ use super::{HookOptions, HooksVersion, SimHook};
 
 /// A request to a hook, the same at every attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Post {
+pub(super) struct SignedPost {
     /// The address, checksum included.
     pub(super) url: String,
     pub(super) body: String,
@@ -21,16 +21,16 @@ pub(super) struct Post {
 
 /// The settings of the server that sends.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Sender<'s> {
+pub(super) struct EventSigner<'s> {
     pub(super) version: HooksVersion,
     pub(super) options: &'s HookOptions,
     pub(super) domain: &'s str,
     pub(super) secret: &'s Secret,
 }
 
-impl Sender<'_> {
+impl EventSigner<'_> {
     /// Returns the request that carries `event`, a JSON object, to `hook`.
-    pub(super) fn post(&self, hook: &SimHook, event: &str, timestamp_ms: u64) -> Post {
+    pub(super) fn post(&self, hook: &SimHook, event: &str, timestamp_ms: u64) -> SignedPost {
         let (domain, event) = (self.domain, format!("[{event}]"));
         let (body, signed, algorithm) = match self.version {
             HooksVersion::V3 => {
@@ -56,17 +56,17 @@ impl Sender<'_> {
         let mut url = hook.callback_url.clone();
         if self.options.bearer {
             let authorization = Some(format!("Bearer {}", self.secret.expose()));
-            return Post { url, body, authorization };
+            return SignedPost { url, body, authorization };
         }
         let checksum = sign(algorithm, &hook.callback_url, &signed, self.secret);
         url.push(if url.contains('?') { '&' } else { '?' });
         url.push_str("checksum=");
         url.push_str(&checksum);
-        Post { url, body, authorization: None }
+        SignedPost { url, body, authorization: None }
     }
 }
 
-impl Post {
+impl SignedPost {
     /// Returns the request to `url`: a POST with the body, or a GET without it after some
     /// redirects.
     pub(super) fn request(&self, url: &str, as_get: bool) -> Option<Request<Full<Bytes>>> {
@@ -107,7 +107,7 @@ mod tests {
     const SECRET: &str = "lb-Secret.0123456789ABCDEFabcdef";
     const EVENT: &str = r#"{"data":{"type":"event","id":"meeting-ended","attributes":{"meeting":{"internal-meeting-id":"0a1b","external-meeting-id":"room-42"}},"event":{"ts":1700000000000}}}"#;
 
-    fn post(version: HooksVersion, options: &HookOptions, url: &str) -> Post {
+    fn post(version: HooksVersion, options: &HookOptions, url: &str) -> SignedPost {
         let hook = SimHook {
             id: "1".into(),
             callback_url: url.into(),
@@ -117,7 +117,7 @@ mod tests {
             raw: false,
         };
         let secret = Secret::new(SECRET);
-        let sender = Sender { version, options, domain: "bbb1.example.org", secret: &secret };
+        let sender = EventSigner { version, options, domain: "bbb1.example.org", secret: &secret };
         sender.post(&hook, EVENT, 1_700_000_000_123)
     }
 

@@ -17,16 +17,16 @@ use usher_runtime::tasks::Tasks;
 
 use super::{
     SimHook, SimHookPost,
-    post::{Post, Sender},
+    post::{EventSigner, SignedPost},
 };
-use crate::{state::Shared, time};
+use crate::{state::ServerState, time};
 
 /// Most redirects that are followed.
 const REDIRECTS: usize = 10;
 
 /// One event for one hook.
 #[derive(Debug)]
-pub(crate) struct Parcel {
+pub(crate) struct PendingEvent {
     pub(crate) hook: SimHook,
     /// The id of the event.
     pub(crate) event: &'static str,
@@ -38,25 +38,25 @@ type HttpClient = Client<HttpConnector, Full<Bytes>>;
 
 /// Sends events until `stop`.
 pub(crate) async fn run(
-    shared: Arc<Shared>,
-    mut parcels: mpsc::UnboundedReceiver<Parcel>,
+    state: Arc<ServerState>,
+    mut pending_events: mpsc::UnboundedReceiver<PendingEvent>,
     tasks: Tasks,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let client: HttpClient = Client::builder(TokioExecutor::new()).build_http();
-    let mut queues: HashMap<String, mpsc::UnboundedSender<Parcel>> = HashMap::new();
+    let mut queues: HashMap<String, mpsc::UnboundedSender<PendingEvent>> = HashMap::new();
     loop {
-        let parcel = tokio::select! {
+        let pending = tokio::select! {
             () = stop.cancelled() => return Ok(()),
-            parcel = parcels.recv() => match parcel {
-                Some(parcel) => parcel,
+            pending = pending_events.recv() => match pending {
+                Some(pending) => pending,
                 None => return Ok(()),
             },
         };
-        queues.retain(|id, _| shared.has_hook(id));
-        let queue = queues.entry(parcel.hook.id.clone()).or_insert_with(|| {
+        queues.retain(|id, _| state.has_hook(id));
+        let queue = queues.entry(pending.hook.id.clone()).or_insert_with(|| {
             let (queue, waiting) = mpsc::unbounded_channel();
-            let serving = serve(Arc::clone(&shared), client.clone(), waiting);
+            let serving = serve(Arc::clone(&state), client.clone(), waiting);
             let stop = stop.clone();
             tasks.spawn_short("sim-hook", async move {
                 tokio::select! {
@@ -67,41 +67,45 @@ pub(crate) async fn run(
             queue
         });
         // Sending fails only if the hook was removed meanwhile; then the event is dropped.
-        let _gone = queue.send(parcel);
+        let _gone = queue.send(pending);
     }
 }
 
 /// Sends events to one hook until the hook is removed.
-async fn serve(shared: Arc<Shared>, client: HttpClient, mut waiting: mpsc::UnboundedReceiver<Parcel>) {
-    while let Some(parcel) = waiting.recv().await {
-        if !shared.has_hook(&parcel.hook.id) {
+async fn serve(
+    state: Arc<ServerState>,
+    client: HttpClient,
+    mut waiting: mpsc::UnboundedReceiver<PendingEvent>,
+) {
+    while let Some(pending) = waiting.recv().await {
+        if !state.has_hook(&pending.hook.id) {
             return;
         }
-        if !deliver(&shared, &client, &parcel).await && !parcel.hook.permanent {
-            shared.remove_hook(&parcel.hook.id);
+        if !deliver(&state, &client, &pending).await && !pending.hook.permanent {
+            state.remove_hook(&pending.hook.id);
             return;
         }
     }
 }
 
 /// Returns whether the hook accepted the event. A permanent hook is tried for as long as it exists.
-async fn deliver(shared: &Shared, client: &HttpClient, parcel: &Parcel) -> bool {
-    let sender = Sender {
-        version: shared.hooks_version(),
-        options: &shared.options.hooks,
-        domain: shared.hooks_domain(),
-        secret: &shared.options.secret,
+async fn deliver(state: &ServerState, client: &HttpClient, pending: &PendingEvent) -> bool {
+    let sender = EventSigner {
+        version: state.hooks_version(),
+        options: &state.options.hooks,
+        domain: state.hooks_domain(),
+        secret: &state.options.secret,
     };
-    let post = sender.post(&parcel.hook, &parcel.text, time::now_ms());
-    let mut pauses = shared.options.hooks.pauses.iter();
+    let post = sender.post(&pending.hook, &pending.text, time::now_ms());
+    let mut pauses = state.options.hooks.pauses.iter();
     loop {
-        let status = tokio::time::timeout(shared.options.hooks.timeout, attempt(client, &post));
+        let status = tokio::time::timeout(state.options.hooks.timeout, attempt(client, &post));
         let status = status.await.ok().flatten();
-        debug!(?status, event = parcel.event, "a hook was called");
-        shared.posted(SimHookPost {
-            hook_id: parcel.hook.id.clone(),
-            callback_url: parcel.hook.callback_url.clone(),
-            event: parcel.event.to_owned(),
+        debug!(?status, event = pending.event, "a hook was called");
+        state.record_post(SimHookPost {
+            hook_id: pending.hook.id.clone(),
+            callback_url: pending.hook.callback_url.clone(),
+            event: pending.event.to_owned(),
             body: post.body.clone(),
             status,
         });
@@ -110,17 +114,17 @@ async fn deliver(shared: &Shared, client: &HttpClient, parcel: &Parcel) -> bool 
         if status.is_some_and(|status| (200..300).contains(&status) || status == 401) {
             return true;
         }
-        let last = shared.options.hooks.pauses.last().filter(|_| parcel.hook.permanent);
+        let last = state.options.hooks.pauses.last().filter(|_| pending.hook.permanent);
         let Some(pause) = pauses.next().or(last) else { return false };
         tokio::time::sleep(*pause).await;
-        if !shared.has_hook(&parcel.hook.id) {
+        if !state.has_hook(&pending.hook.id) {
             return false;
         }
     }
 }
 
 /// Sends the request once and follows redirects; a redirect other than 307 or 308 loses the body.
-async fn attempt(client: &HttpClient, post: &Post) -> Option<u16> {
+async fn attempt(client: &HttpClient, post: &SignedPost) -> Option<u16> {
     let (mut url, mut as_get) = (post.url.clone(), false);
     for _ in 0..=REDIRECTS {
         let response = client.request(post.request(&url, as_get)?).await.ok()?;

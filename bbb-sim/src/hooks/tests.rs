@@ -21,11 +21,11 @@ fn options(version: HooksVersion) -> SimOptions {
     }
 }
 
-fn registry(options: &SimOptions) -> Registry {
-    Registry::new(&options.hooks, options.version)
+fn registry(options: &SimOptions) -> HookRegistry {
+    HookRegistry::new(&options.hooks, options.version)
 }
 
-fn ask(registry: &mut Registry, options: &SimOptions, call: ApiCall, query: String) -> String {
+fn call_hooks(registry: &mut HookRegistry, options: &SimOptions, call: ApiCall, query: String) -> String {
     let request =
         ApiRequest { call, method: Method::GET, query, content_type: None, body: bytes::Bytes::new() };
     match answer(registry, options, &request) {
@@ -57,7 +57,7 @@ fn calls_are_signed_with_sha_1_for_2_x_and_by_a_list_for_3_x() {
     ] {
         let options = options(version);
         for query in [format!("{V11}&checksum={checksum}"), format!("checksum={checksum}&{V11}")] {
-            let xml = ask(&mut registry(&options), &options, ApiCall::HooksCreate, query);
+            let xml = call_hooks(&mut registry(&options), &options, ApiCall::HooksCreate, query);
             assert_eq!(xml.contains("SUCCESS"), fits, "{version:?} {checksum}: {xml}");
             let refusal = "<response><returncode>FAILED</returncode><messageKey>checksumError</messageKey>\
                            <message>You did not pass the checksum security check.</message></response>";
@@ -66,12 +66,16 @@ fn calls_are_signed_with_sha_1_for_2_x_and_by_a_list_for_3_x() {
     }
     let mut strict = options(HooksVersion::V3);
     strict.hooks.algorithms = vec![ChecksumAlgorithm::Sha256];
-    let xml =
-        ask(&mut registry(&strict), &strict, ApiCall::HooksCreate, format!("{V11}&checksum={V11_SHA1}"));
+    let xml = call_hooks(
+        &mut registry(&strict),
+        &strict,
+        ApiCall::HooksCreate,
+        format!("{V11}&checksum={V11_SHA1}"),
+    );
     assert!(xml.contains("checksumError"), "{xml}");
     let options = options(HooksVersion::V3);
     for query in [V11.to_owned(), format!("{V11}&checksum={V11_SHA1}&checksum={V11_SHA1}")] {
-        let xml = ask(&mut registry(&options), &options, ApiCall::HooksCreate, query);
+        let xml = call_hooks(&mut registry(&options), &options, ApiCall::HooksCreate, query);
         assert!(xml.contains("checksumError"), "{xml}");
     }
 }
@@ -86,7 +90,8 @@ fn one_address_is_one_hook_whatever_else_is_asked_for() {
     ] {
         let options = options(version);
         let mut hooks = registry(&options);
-        let created = ask(&mut hooks, &options, ApiCall::HooksCreate, signed(ApiCall::HooksCreate, V11));
+        let created =
+            call_hooks(&mut hooks, &options, ApiCall::HooksCreate, signed(ApiCall::HooksCreate, V11));
         let id = hook_id(&created).to_owned();
         assert!(is_id(&id), "{id}");
         assert_eq!(
@@ -97,7 +102,8 @@ fn one_address_is_one_hook_whatever_else_is_asked_for() {
             )
         );
         let other = V11.replace("room-42", "other");
-        let again = ask(&mut hooks, &options, ApiCall::HooksCreate, signed(ApiCall::HooksCreate, &other));
+        let again =
+            call_hooks(&mut hooks, &options, ApiCall::HooksCreate, signed(ApiCall::HooksCreate, &other));
         assert_eq!(
             again,
             format!(
@@ -113,16 +119,17 @@ fn one_address_is_one_hook_whatever_else_is_asked_for() {
 fn lists_are_as_bbb_writes_them() {
     let options = options(HooksVersion::V2);
     let mut hooks = registry(&options);
-    let empty = ask(&mut hooks, &options, ApiCall::HooksList, signed(ApiCall::HooksList, ""));
+    let empty = call_hooks(&mut hooks, &options, ApiCall::HooksList, signed(ApiCall::HooksList, ""));
     assert_eq!(empty, "<response><returncode>SUCCESS</returncode><hooks></hooks></response>");
     for query in [
-        "callbackURL=https%3A%2F%2Fapp.test%2Fcb%3Fa%3D1%26b%3D2&meetingID=a%26b&eventID=Meeting-Ended,user-left",
+        "callbackURL=https%3A%2F%2Fapp.test%2Fcb%3Fa%3D1%26b%3D2&meetingID=a%26b&eventID=ServerMeeting-Ended,user-left",
         "callbackURL=https%3A%2F%2Fapp.test%2Fall&getRaw=TRUE",
         "callbackURL=https%3A%2F%2Fapp.test%2Fother&meetingID=other",
     ] {
-        ask(&mut hooks, &options, ApiCall::HooksCreate, signed(ApiCall::HooksCreate, query));
+        call_hooks(&mut hooks, &options, ApiCall::HooksCreate, signed(ApiCall::HooksCreate, query));
     }
-    let listed = ask(&mut hooks, &options, ApiCall::HooksList, signed(ApiCall::HooksList, "meetingID=a%26b"));
+    let listed =
+        call_hooks(&mut hooks, &options, ApiCall::HooksList, signed(ApiCall::HooksList, "meetingID=a%26b"));
     assert_eq!(
         listed,
         "<response><returncode>SUCCESS</returncode><hooks>\
@@ -132,7 +139,7 @@ fn lists_are_as_bbb_writes_them() {
          <hook><hookID>2</hookID><callbackURL><![CDATA[https://app.test/all]]></callbackURL>\
          <permanentHook>false</permanentHook><rawData>true</rawData></hook></hooks></response>"
     );
-    let all = ask(&mut hooks, &options, ApiCall::HooksList, signed(ApiCall::HooksList, ""));
+    let all = call_hooks(&mut hooks, &options, ApiCall::HooksList, signed(ApiCall::HooksList, ""));
     assert_eq!(all.matches("<hook>").count(), 3, "{all}");
 }
 
@@ -150,14 +157,15 @@ fn every_refusal_has_its_key() {
         (ApiCall::HooksDestroy, "hookID=17".into(), "destroyMissingHook"),
         (ApiCall::HooksDestroy, format!("hookID={permanent}"), "destroyMissingHook"),
     ] {
-        let xml = ask(&mut hooks, &options, call, signed(call, &query));
+        let xml = call_hooks(&mut hooks, &options, call, signed(call, &query));
         let start = format!("<response><returncode>FAILED</returncode><messageKey>{key}</messageKey>");
         assert!(xml.starts_with(&start), "{query}: {xml}");
     }
-    let created = ask(&mut hooks, &options, ApiCall::HooksCreate, signed(ApiCall::HooksCreate, V11));
+    let created = call_hooks(&mut hooks, &options, ApiCall::HooksCreate, signed(ApiCall::HooksCreate, V11));
     let query = format!("hookID={}", hook_id(&created));
-    let gone = ask(&mut hooks, &options, ApiCall::HooksDestroy, signed(ApiCall::HooksDestroy, &query));
+    let gone = call_hooks(&mut hooks, &options, ApiCall::HooksDestroy, signed(ApiCall::HooksDestroy, &query));
     assert_eq!(gone, "<response><returncode>SUCCESS</returncode><removed>true</removed></response>");
-    let again = ask(&mut hooks, &options, ApiCall::HooksDestroy, signed(ApiCall::HooksDestroy, &query));
+    let again =
+        call_hooks(&mut hooks, &options, ApiCall::HooksDestroy, signed(ApiCall::HooksDestroy, &query));
     assert!(again.contains("destroyMissingHook"), "{again}");
 }

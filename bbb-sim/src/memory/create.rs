@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use usher_bbb::reply::Refusal;
 
-use super::{Document, Meeting, World, hash_of, meeting::Breakout};
-use crate::{chance, hooks::Event, options::BbbVersion};
+use super::{MeetingDocument, ServerMeeting, ServerMemory, hash_of, meeting::BreakoutLink};
+use crate::{chance, hooks::ServerEvent, options::BbbVersion};
 
 /// The voice bridge for tests: its meetings get an internal id without a hash.
 const TEST_BRIDGE: u64 = 99_999;
@@ -14,7 +14,7 @@ const BRIDGE_TRIES: usize = 10;
 
 /// A validated request to create a meeting.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct CreateAsk {
+pub(crate) struct SimCreateRequest {
     pub(crate) meeting_id: String,
     pub(crate) name: String,
     /// The password of attendees; empty if the request has none.
@@ -28,17 +28,17 @@ pub(crate) struct CreateAsk {
     pub(crate) max_participants: usize,
     pub(crate) guest_policy: String,
     pub(crate) metadata: BTreeMap<String, String>,
-    pub(crate) documents: Vec<Document>,
+    pub(crate) documents: Vec<MeetingDocument>,
     pub(crate) unjoined_minutes: Option<u64>,
     /// The address of the end callback, `meetingEndedURL`.
     pub(crate) ended_url: Option<String>,
     pub(crate) keep_events: bool,
-    pub(crate) breakout: Option<BreakoutAsk>,
+    pub(crate) breakout: Option<SimBreakoutRequest>,
 }
 
 /// The additional parameters of a breakout room.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct BreakoutAsk {
+pub(crate) struct SimBreakoutRequest {
     pub(crate) parent: Option<String>,
     pub(crate) sequence: u32,
     pub(crate) free_join: bool,
@@ -46,29 +46,29 @@ pub(crate) struct BreakoutAsk {
 
 /// The result of `create`.
 #[derive(Debug)]
-pub(crate) enum Created<'w> {
-    New(&'w Meeting),
-    Duplicate(&'w Meeting),
+pub(crate) enum SimCreateResult<'w> {
+    New(&'w ServerMeeting),
+    Duplicate(&'w ServerMeeting),
     Refused(Refusal),
 }
 
-impl World {
-    pub(crate) fn create(&mut self, ask: CreateAsk, now_ms: u64) -> Created<'_> {
-        let parent = match self.parent_of(&ask) {
+impl ServerMemory {
+    pub(crate) fn create(&mut self, request: SimCreateRequest, now_ms: u64) -> SimCreateResult<'_> {
+        let parent = match self.parent_of(&request) {
             Ok(parent) => parent,
-            Err(refusal) => return Created::Refused(refusal),
+            Err(refusal) => return SimCreateResult::Refused(refusal),
         };
         if parent.is_none() {
             // Other calls find a meeting by a prefix; `create` compares only the hash of its own
             // id.
             let existing =
-                self.find_live(&hash_of(&ask.meeting_id)).map(|meeting| meeting.internal_id.clone());
+                self.find_live(&hash_of(&request.meeting_id)).map(|meeting| meeting.internal_id.clone());
             if let Some(key) = existing {
                 let existing = &self.meetings[&key];
-                return if self.admits_duplicate(existing, &ask) {
-                    Created::Duplicate(existing)
+                return if self.admits_duplicate(existing, &request) {
+                    SimCreateResult::Duplicate(existing)
                 } else {
-                    Created::Refused(Refusal::ID_NOT_UNIQUE)
+                    SimCreateResult::Refused(Refusal::ID_NOT_UNIQUE)
                 };
             }
         }
@@ -77,55 +77,60 @@ impl World {
         // number is undocumented; the simulator draws another voice bridge.
         let own = parent.as_ref().filter(|own| own.sequence > 0).map(|own| own.voice_bridge);
         let own = own.filter(|bridge| !self.bridge_is_taken(*bridge));
-        let voice_bridge = match own.or(ask.voice_bridge) {
+        let voice_bridge = match own.or(request.voice_bridge) {
             Some(bridge) if self.bridge_is_taken(bridge) => {
-                return Created::Refused(Refusal::VOICE_BRIDGE_TAKEN);
+                return SimCreateResult::Refused(Refusal::VOICE_BRIDGE_TAKEN);
             }
             Some(bridge) => bridge,
             None => self.free_bridge(),
         };
         let create_time_ms = now_ms.max(self.last_create_ms + 1);
         self.last_create_ms = create_time_ms;
-        let meeting = meeting(ask, parent, voice_bridge, create_time_ms);
-        self.events.push(Event::created(&meeting, now_ms));
+        let meeting = meeting(request, parent, voice_bridge, create_time_ms);
+        self.events.push(ServerEvent::created(&meeting, now_ms));
         // The new meeting replaces a breakout room with the same internal id: BBB compares only the
         // external id, which is new.
-        Created::New(self.meetings.entry(meeting.internal_id.clone()).insert_entry(meeting).into_mut())
+        SimCreateResult::New(
+            self.meetings.entry(meeting.internal_id.clone()).insert_entry(meeting).into_mut(),
+        )
     }
 
     /// Adds a breakout room to a meeting, as its moderators do inside the meeting.
-    pub(crate) fn add_breakout(&mut self, parent: &str, now_ms: u64) -> Option<&Meeting> {
+    pub(crate) fn add_breakout(&mut self, parent: &str, now_ms: u64) -> Option<&ServerMeeting> {
         let parent = self.find_live(parent)?;
         let sequence = 1 + self.breakouts_of(&parent.internal_id).count();
-        let ask = CreateAsk {
+        let request = SimCreateRequest {
             meeting_id: format!("{}-{now_ms}", hash_of(&format!("{}-{sequence}", parent.internal_id))),
             name: format!("{} (Room {sequence})", parent.name),
             metadata: parent.metadata.clone(),
-            breakout: Some(BreakoutAsk {
+            breakout: Some(SimBreakoutRequest {
                 parent: Some(parent.internal_id.clone()),
                 sequence: u32::try_from(sequence).unwrap_or(u32::MAX),
                 free_join: false,
             }),
-            ..CreateAsk::default()
+            ..SimCreateRequest::default()
         };
-        match self.create(ask, now_ms) {
-            Created::New(meeting) => Some(meeting),
-            Created::Duplicate(_) | Created::Refused(_) => None,
+        match self.create(request, now_ms) {
+            SimCreateResult::New(meeting) => Some(meeting),
+            SimCreateResult::Duplicate(_) | SimCreateResult::Refused(_) => None,
         }
     }
 
-    pub(crate) fn breakouts_of<'w>(&'w self, internal_id: &'w str) -> impl Iterator<Item = &'w Meeting> {
+    pub(crate) fn breakouts_of<'w>(
+        &'w self,
+        internal_id: &'w str,
+    ) -> impl Iterator<Item = &'w ServerMeeting> {
         self.meetings().filter(move |meeting| {
             meeting.breakout.as_ref().is_some_and(|breakout| breakout.parent_internal_id == internal_id)
         })
     }
 
-    fn parent_of(&self, ask: &CreateAsk) -> Result<Option<Breakout>, Refusal> {
-        let Some(breakout) = &ask.breakout else { return Ok(None) };
+    fn parent_of(&self, request: &SimCreateRequest) -> Result<Option<BreakoutLink>, Refusal> {
+        let Some(breakout) = &request.breakout else { return Ok(None) };
         let parent = breakout.parent.as_deref().ok_or(Refusal::PARENT_ID_MISSING)?;
         let parent = self.find_live(parent).ok_or(Refusal::PARENT_UNKNOWN)?;
         let voice_bridge = format!("{:05}{}", parent.voice_bridge, breakout.sequence).parse().unwrap_or(0);
-        Ok(Some(Breakout {
+        Ok(Some(BreakoutLink {
             voice_bridge,
             parent_internal_id: parent.internal_id.clone(),
             sequence: breakout.sequence,
@@ -135,10 +140,10 @@ impl World {
 
     /// Returns whether a repeated create succeeds. BBB compares only the passwords; 2.4 also
     /// refuses a request without passwords.
-    fn admits_duplicate(&self, existing: &Meeting, ask: &CreateAsk) -> bool {
-        let none = ask.attendee_password.is_empty() && ask.moderator_password.is_empty();
-        let same = ask.attendee_password == existing.attendee_password
-            && ask.moderator_password == existing.moderator_password;
+    fn admits_duplicate(&self, existing: &ServerMeeting, request: &SimCreateRequest) -> bool {
+        let none = request.attendee_password.is_empty() && request.moderator_password.is_empty();
+        let same = request.attendee_password == existing.attendee_password
+            && request.moderator_password == existing.moderator_password;
         same || (none && self.version != BbbVersion::V2_4)
     }
 
@@ -158,46 +163,51 @@ impl World {
     }
 }
 
-fn meeting(ask: CreateAsk, breakout: Option<Breakout>, voice_bridge: u64, create_time_ms: u64) -> Meeting {
+fn meeting(
+    request: SimCreateRequest,
+    breakout: Option<BreakoutLink>,
+    voice_bridge: u64,
+    create_time_ms: u64,
+) -> ServerMeeting {
     let (internal_id, external_id) = match &breakout {
         // The `meetingID` of a request for a breakout room is its internal id, and the time in it
         // is a part of the external id.
         Some(parent) => {
-            let time = ask.meeting_id.split_once('-').map_or("", |(_, time)| time);
+            let time = request.meeting_id.split_once('-').map_or("", |(_, time)| time);
             let own = format!("{}-{time}-{}", parent.parent_internal_id, parent.sequence);
-            (ask.meeting_id.clone(), format!("{}-{time}", hash_of(&own)))
+            (request.meeting_id.clone(), format!("{}-{time}", hash_of(&own)))
         }
         None if voice_bridge == TEST_BRIDGE => {
-            (format!("{}-{create_time_ms}", ask.meeting_id), ask.meeting_id)
+            (format!("{}-{create_time_ms}", request.meeting_id), request.meeting_id)
         }
-        None => (format!("{}-{create_time_ms}", hash_of(&ask.meeting_id)), ask.meeting_id),
+        None => (format!("{}-{create_time_ms}", hash_of(&request.meeting_id)), request.meeting_id),
     };
     let or_generated = |given: String| if given.is_empty() { chance::alphanumeric(8) } else { given };
-    Meeting {
+    ServerMeeting {
         external_id,
         internal_id,
-        name: ask.name,
+        name: request.name,
         create_time_ms,
-        attendee_password: or_generated(ask.attendee_password),
-        moderator_password: or_generated(ask.moderator_password),
+        attendee_password: or_generated(request.attendee_password),
+        moderator_password: or_generated(request.moderator_password),
         voice_bridge,
-        dial_number: ask.dial_number,
-        duration: ask.duration,
-        record: ask.record,
-        max_participants: ask.max_participants,
-        guest_policy: ask.guest_policy,
-        metadata: ask.metadata,
+        dial_number: request.dial_number,
+        duration: request.duration,
+        record: request.record,
+        max_participants: request.max_participants,
+        guest_policy: request.guest_policy,
+        metadata: request.metadata,
         breakout,
-        documents: ask.documents,
+        documents: request.documents,
         chat: Vec::new(),
         users: Vec::new(),
         crowd: 0,
         has_user_joined: false,
         start_time_ms: 0,
-        unjoined_minutes: ask.unjoined_minutes,
-        ended_url: ask.ended_url,
-        keep_events: ask.keep_events,
-        end_is_told: false,
+        unjoined_minutes: request.unjoined_minutes,
+        ended_url: request.ended_url,
+        keep_events: request.keep_events,
+        end_is_queued: false,
         ended_at_ms: None,
         removed_at_ms: None,
     }

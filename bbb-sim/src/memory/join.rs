@@ -4,12 +4,12 @@ use std::collections::HashSet;
 
 use usher_bbb::reply::Refusal;
 
-use super::{Meeting, Role, User, World};
-use crate::{chance, hooks::Event};
+use super::{MeetingUser, ServerMeeting, ServerMemory, UserRole};
+use crate::{chance, hooks::ServerEvent};
 
 /// A validated request to join.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct JoinAsk {
+pub(crate) struct SimJoinRequest {
     pub(crate) meeting_id: String,
     pub(crate) full_name: String,
     pub(crate) role: Option<String>,
@@ -24,8 +24,8 @@ pub(crate) struct JoinAsk {
 
 /// The result of `join`.
 #[derive(Debug)]
-pub(crate) enum Joined<'w> {
-    In(&'w Meeting, &'w User),
+pub(crate) enum SimJoinResult<'w> {
+    In(&'w ServerMeeting, &'w MeetingUser),
     /// The refusal is a redirect, even with `redirect=false`.
     Invalid(Refusal),
     /// The refusal is XML, even with `redirect=true`.
@@ -34,70 +34,70 @@ pub(crate) enum Joined<'w> {
     Refused(Refusal),
 }
 
-impl World {
-    pub(crate) fn join(&mut self, ask: JoinAsk, now_ms: u64) -> Joined<'_> {
-        let Some(meeting) = self.find_mut(&ask.meeting_id) else {
-            return Joined::Invalid(Refusal::INVALID_MEETING);
+impl ServerMemory {
+    pub(crate) fn join(&mut self, request: SimJoinRequest, now_ms: u64) -> SimJoinResult<'_> {
+        let Some(meeting) = self.find_mut(&request.meeting_id) else {
+            return SimJoinResult::Invalid(Refusal::INVALID_MEETING);
         };
         if meeting.ended_at_ms.is_some() {
-            return Joined::Invalid(Refusal::FORCIBLY_ENDED);
+            return SimJoinResult::Invalid(Refusal::FORCIBLY_ENDED);
         }
-        let role = match role_in(meeting, &ask) {
+        let role = match role_in(meeting, &request) {
             Ok(role) => role,
-            Err(refusal) => return Joined::NoRole(refusal),
+            Err(refusal) => return SimJoinResult::NoRole(refusal),
         };
-        let create_time = ask.create_time.as_ref().map(|given| given.parse());
+        let create_time = request.create_time.as_ref().map(|given| given.parse());
         if create_time.is_some_and(|given| given != Ok(meeting.create_time_ms)) {
-            return Joined::Refused(Refusal::CREATE_TIME_MISMATCH);
+            return SimJoinResult::Refused(Refusal::CREATE_TIME_MISMATCH);
         }
         let internal_id = format!("w_{}", chance::lower_alphanumeric(12));
-        let external_id = ask.user_id.filter(|id| !id.is_empty()).unwrap_or_else(|| internal_id.clone());
+        let external_id = request.user_id.filter(|id| !id.is_empty()).unwrap_or_else(|| internal_id.clone());
         if is_full(meeting, &external_id) {
-            return Joined::Refused(Refusal::FULL);
+            return SimJoinResult::Refused(Refusal::FULL);
         }
-        let Some(guest_waits) = guest_outcome(meeting, role, ask.guest) else {
-            return Joined::Refused(Refusal::GUEST_DENIED);
+        let Some(guest_waits) = guest_outcome(meeting, role, request.guest) else {
+            return SimJoinResult::Refused(Refusal::GUEST_DENIED);
         };
         if !guest_waits && !meeting.has_user_joined {
             meeting.has_user_joined = true;
             meeting.start_time_ms = now_ms;
         }
-        meeting.users.push(User {
+        meeting.users.push(MeetingUser {
             internal_id,
             external_id,
-            full_name: ask.full_name.chars().filter(|c| !c.is_control()).collect(),
+            full_name: request.full_name.chars().filter(|c| !c.is_control()).collect(),
             role,
             session_token: chance::lower_alphanumeric(16),
             auth_token: chance::lower_alphanumeric(12),
             guest_waits,
-            custom_data: ask.custom_data,
+            custom_data: request.custom_data,
         });
         let key = meeting.internal_id.clone();
         let joined = self.meetings.get(&key).and_then(|meeting| Some((meeting, meeting.users.last()?)));
-        let Some((meeting, user)) = joined else { return Joined::Invalid(Refusal::INTERNAL_ERROR) };
+        let Some((meeting, user)) = joined else { return SimJoinResult::Invalid(Refusal::INTERNAL_ERROR) };
         if !guest_waits {
-            self.events.push(Event::joined(meeting, user, now_ms));
+            self.events.push(ServerEvent::joined(meeting, user, now_ms));
         }
-        Joined::In(meeting, user)
+        SimJoinResult::In(meeting, user)
     }
 }
 
 /// Returns the role of a user. A valid `role` parameter wins over a password.
-fn role_in(meeting: &Meeting, ask: &JoinAsk) -> Result<Role, Refusal> {
-    if let Some(role) = ask.role.as_deref().and_then(Role::parse) {
+fn role_in(meeting: &ServerMeeting, request: &SimJoinRequest) -> Result<UserRole, Refusal> {
+    if let Some(role) = request.role.as_deref().and_then(UserRole::parse) {
         return Ok(role);
     }
-    match ask.password.as_deref() {
+    match request.password.as_deref() {
         None | Some("") => Err(Refusal::JOIN_ROLE),
-        Some(password) if password == meeting.moderator_password => Ok(Role::Moderator),
-        Some(password) if password == meeting.attendee_password => Ok(Role::Viewer),
+        Some(password) if password == meeting.moderator_password => Ok(UserRole::Moderator),
+        Some(password) if password == meeting.attendee_password => Ok(UserRole::Viewer),
         Some(_) => Err(Refusal::JOIN_PASSWORD),
     }
 }
 
 /// Returns whether the meeting is full. BBB counts each external user once, and a user who is
 /// present may join again.
-fn is_full(meeting: &Meeting, external_id: &str) -> bool {
+fn is_full(meeting: &ServerMeeting, external_id: &str) -> bool {
     let present: HashSet<_> = meeting.users.iter().map(|user| user.external_id.as_str()).collect();
     meeting.max_participants > 0
         && !present.contains(external_id)
@@ -105,8 +105,8 @@ fn is_full(meeting: &Meeting, external_id: &str) -> bool {
 }
 
 /// Returns whether the user must wait for approval; `None` if the policy denies guests.
-fn guest_outcome(meeting: &Meeting, role: Role, guest: bool) -> Option<bool> {
-    if role == Role::Moderator {
+fn guest_outcome(meeting: &ServerMeeting, role: UserRole, guest: bool) -> Option<bool> {
+    if role == UserRole::Moderator {
         return Some(false);
     }
     match meeting.guest_policy.as_str() {

@@ -4,12 +4,12 @@ use std::{collections::BTreeMap, time::Duration};
 
 /// The role of a user in a meeting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Role {
+pub(crate) enum UserRole {
     Moderator,
     Viewer,
 }
 
-impl Role {
+impl UserRole {
     pub(crate) fn parse(text: &str) -> Option<Self> {
         match () {
             () if text.eq_ignore_ascii_case("moderator") => Some(Self::Moderator),
@@ -28,13 +28,13 @@ impl Role {
 
 /// A user who joined.
 #[derive(Debug, Clone)]
-pub(crate) struct User {
+pub(crate) struct MeetingUser {
     /// The internal id: `w_` and twelve characters.
     pub(crate) internal_id: String,
     /// The id of the user in the application.
     pub(crate) external_id: String,
     pub(crate) full_name: String,
-    pub(crate) role: Role,
+    pub(crate) role: UserRole,
     pub(crate) session_token: String,
     pub(crate) auth_token: String,
     pub(crate) guest_waits: bool,
@@ -43,14 +43,14 @@ pub(crate) struct User {
 
 /// A document of a meeting.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Document {
+pub(crate) struct MeetingDocument {
     pub(crate) name: String,
     pub(crate) url: Option<String>,
 }
 
 /// The place of a breakout room below its parent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Breakout {
+pub(crate) struct BreakoutLink {
     pub(crate) parent_internal_id: String,
     pub(crate) sequence: u32,
     pub(crate) free_join: bool,
@@ -60,7 +60,7 @@ pub(crate) struct Breakout {
 
 /// One meeting in the memory of a server.
 #[derive(Debug, Clone)]
-pub(crate) struct Meeting {
+pub(crate) struct ServerMeeting {
     pub(crate) external_id: String,
     pub(crate) internal_id: String,
     pub(crate) name: String,
@@ -77,11 +77,11 @@ pub(crate) struct Meeting {
     pub(crate) guest_policy: String,
     /// The metadata: keys in lower case, without `meta_`.
     pub(crate) metadata: BTreeMap<String, String>,
-    pub(crate) breakout: Option<Breakout>,
-    pub(crate) documents: Vec<Document>,
+    pub(crate) breakout: Option<BreakoutLink>,
+    pub(crate) documents: Vec<MeetingDocument>,
     /// The chat messages: name of the author and text.
     pub(crate) chat: Vec<(String, String)>,
-    pub(crate) users: Vec<User>,
+    pub(crate) users: Vec<MeetingUser>,
     /// The number of simulated participants, who count as load and have no names.
     pub(crate) crowd: usize,
     pub(crate) has_user_joined: bool,
@@ -92,18 +92,18 @@ pub(crate) struct Meeting {
     pub(crate) ended_url: Option<String>,
     pub(crate) keep_events: bool,
     /// Whether the callbacks and events of its end are queued.
-    pub(crate) end_is_told: bool,
+    pub(crate) end_is_queued: bool,
     pub(crate) ended_at_ms: Option<u64>,
     pub(crate) removed_at_ms: Option<u64>,
 }
 
-impl Meeting {
+impl ServerMeeting {
     pub(crate) fn participants(&self) -> usize {
         self.users.iter().filter(|user| !user.guest_waits).count() + self.crowd
     }
 
     pub(crate) fn moderators(&self) -> usize {
-        self.users.iter().filter(|user| user.role == Role::Moderator).count()
+        self.users.iter().filter(|user| user.role == UserRole::Moderator).count()
     }
 
     pub(crate) fn is_running(&self) -> bool {

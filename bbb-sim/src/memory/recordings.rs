@@ -1,20 +1,20 @@
 //! The recordings of a server: their origin and their changes.
 
-use super::{Meeting, World};
+use super::{ServerMeeting, ServerMemory};
 use crate::{
     callbacks,
-    hooks::Event,
-    recording::{SimFormat, SimRecording, SimState, SimTrack},
+    hooks::ServerEvent,
+    recording::{SimFormat, SimRecording, SimRecordingState, SimTrack},
 };
 
 /// Returns the recording of a meeting that has just ended.
-pub(super) fn of_meeting(meeting: &Meeting, now_ms: u64, ready_at_ms: u64) -> SimRecording {
+pub(super) fn of_meeting(meeting: &ServerMeeting, now_ms: u64, ready_at_ms: u64) -> SimRecording {
     let start_time_ms = meeting.create_time_ms;
     SimRecording {
         record_id: meeting.internal_id.clone(),
         name: meeting.name.clone(),
         end_time_ms: meeting.ended_at_ms.unwrap_or(now_ms),
-        state: SimState::Processing,
+        state: SimRecordingState::Processing,
         ready_at_ms,
         participants: meeting.users.len(),
         metadata: meeting.metadata.clone().into_iter().collect(),
@@ -32,26 +32,26 @@ pub(super) fn of_meeting(meeting: &Meeting, now_ms: u64, ready_at_ms: u64) -> Si
     }
 }
 
-impl World {
+impl ServerMemory {
     /// Publishes the recordings whose processing ends by `now_ms`.
     pub(super) fn process(&mut self, now_ms: u64) {
         let mut published = Vec::new();
         for recording in &mut self.recordings {
-            if recording.state == SimState::Processing && now_ms >= recording.ready_at_ms {
-                recording.state = SimState::Published;
+            if recording.state == SimRecordingState::Processing && now_ms >= recording.ready_at_ms {
+                recording.state = SimRecordingState::Published;
                 published.push(recording.clone());
             }
         }
         for recording in published {
-            self.tell_published(&recording, now_ms);
+            self.queue_published(&recording, now_ms);
         }
     }
 
     /// Queues the callback and the event of a published recording, as the scripts do that run after
     /// publishing.
-    pub(super) fn tell_published(&mut self, recording: &SimRecording, now_ms: u64) {
-        self.notices.extend(callbacks::of_recording(recording, &self.secret));
-        self.events.push(Event::published(recording, &self.base, now_ms));
+    pub(super) fn queue_published(&mut self, recording: &SimRecording, now_ms: u64) {
+        self.pending_callbacks.extend(callbacks::of_recording(recording, &self.secret));
+        self.events.push(ServerEvent::published(recording, &self.base, now_ms));
     }
 
     pub(crate) fn recordings(&self) -> &[SimRecording] {
@@ -76,7 +76,7 @@ impl World {
     ) -> usize {
         let Self { recordings, events, .. } = self;
         let found = recordings.iter_mut().filter(|recording| {
-            recording.state != SimState::Deleted && ids.contains(&recording.record_id.as_str())
+            recording.state != SimRecordingState::Deleted && ids.contains(&recording.record_id.as_str())
         });
         found
             .map(|recording| {
@@ -84,11 +84,11 @@ impl World {
                 change(recording);
                 let id = match recording.state {
                     state if state == before => return,
-                    SimState::Published => "rap-published",
-                    SimState::Deleted => "rap-deleted",
+                    SimRecordingState::Published => "rap-published",
+                    SimRecordingState::Deleted => "rap-deleted",
                     _ => "rap-unpublished",
                 };
-                events.push(Event::changed(id, recording, now_ms));
+                events.push(ServerEvent::changed(id, recording, now_ms));
             })
             .count()
     }
@@ -98,8 +98,8 @@ impl SimRecording {
     /// Changes the publication: to `published` only from `unpublished`, and the reverse.
     pub(crate) fn publish(&mut self, publish: bool) {
         self.state = match (self.state, publish) {
-            (SimState::Unpublished, true) => SimState::Published,
-            (SimState::Published, false) => SimState::Unpublished,
+            (SimRecordingState::Unpublished, true) => SimRecordingState::Published,
+            (SimRecordingState::Published, false) => SimRecordingState::Unpublished,
             (other, _) => other,
         };
     }

@@ -1,24 +1,25 @@
 use super::*;
 
-fn world() -> World {
-    World::new(&SimOptions::default(), "http://bbb.test")
+fn memory() -> ServerMemory {
+    ServerMemory::new(&SimOptions::default(), "http://bbb.test")
 }
 
-fn create(world: &mut World, id: &str, now_ms: u64) -> String {
-    let ask = CreateAsk { meeting_id: id.into(), name: "Room".into(), ..CreateAsk::default() };
-    match world.create(ask, now_ms) {
-        Created::New(meeting) => meeting.internal_id.clone(),
+fn create(memory: &mut ServerMemory, id: &str, now_ms: u64) -> String {
+    let request =
+        SimCreateRequest { meeting_id: id.into(), name: "Room".into(), ..SimCreateRequest::default() };
+    match memory.create(request, now_ms) {
+        SimCreateResult::New(meeting) => meeting.internal_id.clone(),
         other => panic!("not created but {other:?}"),
     }
 }
 
 #[test]
 fn create_times_are_unique_however_many_fall_into_one_millisecond() {
-    let mut world = world();
+    let mut memory = memory();
     let ids: std::collections::HashSet<_> =
-        (0..50).map(|number| create(&mut world, &format!("room-{number}"), 1000)).collect();
+        (0..50).map(|number| create(&mut memory, &format!("room-{number}"), 1000)).collect();
     let times: std::collections::HashSet<_> =
-        world.meetings().map(|meeting| meeting.create_time_ms).collect();
+        memory.meetings().map(|meeting| meeting.create_time_ms).collect();
     assert_eq!((ids.len(), times.len()), (50, 50));
     assert_eq!(times.iter().max(), Some(&1049));
 }
@@ -26,62 +27,66 @@ fn create_times_are_unique_however_many_fall_into_one_millisecond() {
 #[test]
 fn the_hash_in_an_internal_id_is_that_of_the_meeting_id() {
     assert_eq!(hash_of("room-42"), "6fea8cf5c91f71a844862ead37a54d70198c664e");
-    assert_eq!(create(&mut world(), "room-42", 17), "6fea8cf5c91f71a844862ead37a54d70198c664e-17");
+    assert_eq!(create(&mut memory(), "room-42", 17), "6fea8cf5c91f71a844862ead37a54d70198c664e-17");
 }
 
 #[test]
 fn a_short_hexadecimal_id_can_hit_a_foreign_meeting() {
-    let mut world = world();
-    create(&mut world, "room-42", 17);
-    assert_eq!(world.find("6fea").map(|meeting| meeting.external_id.as_str()), Some("room-42"));
-    assert!(world.find("6feb").is_none() && world.find("").is_none());
+    let mut memory = memory();
+    create(&mut memory, "room-42", 17);
+    assert_eq!(memory.find("6fea").map(|meeting| meeting.external_id.as_str()), Some("room-42"));
+    assert!(memory.find("6feb").is_none() && memory.find("").is_none());
 }
 
 #[test]
 fn of_two_instances_the_one_that_is_not_ending_is_found() {
-    let mut world = World::new(
+    let mut memory = ServerMemory::new(
         &SimOptions { end_delay: Duration::from_mins(1), ..SimOptions::default() },
         "http://bbb.test",
     );
-    let first = create(&mut world, "room-42", 1_000);
-    assert_eq!(world.end("room-42", None, 1_500), EndOutcome::Ended);
-    assert_eq!(world.find("room-42").map(|meeting| meeting.internal_id.clone()), Some(first.clone()));
-    let second = create(&mut world, "room-42", 2_000);
-    assert_eq!(world.find("room-42").map(|meeting| meeting.internal_id.clone()), Some(second));
-    assert_eq!(world.end(&first, None, 2_500), EndOutcome::Ended);
-    world.expire(61_500);
-    assert_eq!(world.end(&first, None, 61_500), EndOutcome::NotFound);
-    assert_eq!(world.meetings().count(), 1);
+    let first = create(&mut memory, "room-42", 1_000);
+    assert_eq!(memory.end("room-42", None, 1_500), SimEndResult::Ended);
+    assert_eq!(memory.find("room-42").map(|meeting| meeting.internal_id.clone()), Some(first.clone()));
+    let second = create(&mut memory, "room-42", 2_000);
+    assert_eq!(memory.find("room-42").map(|meeting| meeting.internal_id.clone()), Some(second));
+    assert_eq!(memory.end(&first, None, 2_500), SimEndResult::Ended);
+    memory.expire(61_500);
+    assert_eq!(memory.end(&first, None, 61_500), SimEndResult::NotFound);
+    assert_eq!(memory.meetings().count(), 1);
 }
 
 #[test]
 fn meetings_end_by_duration_once_somebody_has_joined() {
-    let mut world = world();
-    let ask = CreateAsk {
+    let mut memory = memory();
+    let request = SimCreateRequest {
         meeting_id: "room".into(),
         name: "Room".into(),
         duration: 2,
         unjoined_minutes: Some(60),
-        ..CreateAsk::default()
+        ..SimCreateRequest::default()
     };
-    assert!(matches!(world.create(ask, 0), Created::New(_)));
-    let join = JoinAsk { meeting_id: "room".into(), role: Some("viewer".into()), ..JoinAsk::default() };
-    assert!(matches!(world.join(join, 1_000_000), Joined::In(..)));
-    world.expire(1_119_999);
-    assert_eq!(world.meetings().count(), 1);
-    world.expire(1_120_000);
-    assert_eq!(world.meetings().count(), 0);
+    assert!(matches!(memory.create(request, 0), SimCreateResult::New(_)));
+    let join = SimJoinRequest {
+        meeting_id: "room".into(),
+        role: Some("viewer".into()),
+        ..SimJoinRequest::default()
+    };
+    assert!(matches!(memory.join(join, 1_000_000), SimJoinResult::In(..)));
+    memory.expire(1_119_999);
+    assert_eq!(memory.meetings().count(), 1);
+    memory.expire(1_120_000);
+    assert_eq!(memory.meetings().count(), 0);
 }
 
 #[test]
 fn the_test_bridge_makes_an_internal_id_without_a_hash() {
-    let ask = CreateAsk {
+    let request = SimCreateRequest {
         meeting_id: "room".into(),
         name: "Room".into(),
         voice_bridge: Some(99_999),
-        ..CreateAsk::default()
+        ..SimCreateRequest::default()
     };
-    let mut world = world();
-    let Created::New(meeting) = world.create(ask, 17) else { panic!("refused") };
+    let mut memory = memory();
+    let SimCreateResult::New(meeting) = memory.create(request, 17) else { panic!("refused") };
     assert_eq!(meeting.internal_id, "room-17");
 }

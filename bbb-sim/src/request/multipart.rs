@@ -2,7 +2,7 @@
 
 /// Returns name and value of each text field.
 pub(super) fn fields(content_type: &str, body: &[u8]) -> Vec<(String, String)> {
-    let plain = |part: Part| (!part.is_file).then_some((part.name, part.value));
+    let plain = |part: FormPart| (!part.is_file).then_some((part.name, part.value));
     parts(content_type, body).into_iter().filter_map(plain).collect()
 }
 
@@ -12,24 +12,24 @@ pub(super) fn file(content_type: &str, body: &[u8], name: &str) -> Option<String
     found.map(|part| part.value)
 }
 
-struct Part {
+struct FormPart {
     name: String,
     value: String,
     is_file: bool,
 }
 
-fn parts(content_type: &str, body: &[u8]) -> Vec<Part> {
+fn parts(content_type: &str, body: &[u8]) -> Vec<FormPart> {
     let Some(boundary) = parameter(content_type, "boundary") else { return Vec::new() };
     let body = String::from_utf8_lossy(body);
     let delimiter = format!("--{boundary}");
     body.split(&delimiter).filter_map(part).collect()
 }
 
-fn part(part: &str) -> Option<Part> {
+fn part(part: &str) -> Option<FormPart> {
     let (head, value) = part.strip_prefix("\r\n")?.split_once("\r\n\r\n")?;
     let disposition =
         head.lines().find(|line| line.to_ascii_lowercase().starts_with("content-disposition:"))?;
-    Some(Part {
+    Some(FormPart {
         name: parameter(disposition, "name")?,
         value: value.strip_suffix("\r\n").unwrap_or(value).to_owned(),
         is_file: parameter(disposition, "filename").is_some(),

@@ -7,9 +7,9 @@ use tokio::{
     net::TcpStream,
 };
 use usher_bbb::{call::ApiCall, parse};
-use usher_bbb_sim::{BbbSim, Fault, FaultKind};
+use usher_bbb_sim::{BbbSim, FaultKind, SimFault};
 
-use crate::support::{Answer, DEADLINE, call, client, fetch, start, try_call, until};
+use crate::support::{CallReply, DEADLINE, call, client, fetch, start, try_call, until};
 
 const ROOM: &str = "name=Room&meetingID=room-42";
 
@@ -20,7 +20,7 @@ async fn hangs(sim: &BbbSim, name: &str, query: &str) -> bool {
     tokio::time::timeout(PATIENCE, try_call(sim, name, query)).await.is_err()
 }
 
-fn listed(answer: &Answer) -> usize {
+fn listed(answer: &CallReply) -> usize {
     match parse::meetings(&answer.body) {
         Ok(parse::ServerReply::Success(meetings)) => meetings.len(),
         other => panic!("no list but {other:?}"),
@@ -48,7 +48,7 @@ async fn refuse_closes_the_listener_and_open_connections_until_it_is_cleared() {
 #[tokio::test]
 async fn a_fault_with_a_time_ends_by_itself() {
     let sim = start().await;
-    sim.faults().set(Fault::new(FaultKind::Refuse).lasting(Duration::from_millis(200))).await;
+    sim.faults().set(SimFault::new(FaultKind::Refuse).lasting(Duration::from_millis(200))).await;
     assert!(try_call(&sim, "getMeetings", "").await.is_err());
     let well = tokio::time::timeout(DEADLINE, async {
         while try_call(&sim, "getMeetings", "").await.is_err() {
@@ -70,7 +70,7 @@ async fn hang_on_accept_takes_connections_and_reads_nothing() {
     let closed = tokio::time::timeout(DEADLINE, held.read(&mut [0; 8])).await.unwrap();
     assert!(matches!(closed, Ok(0) | Err(_)));
     assert!(call(&sim, "create", ROOM).await.succeeded());
-    sim.faults().set(Fault::new(FaultKind::HangOnAccept).times(1)).await;
+    sim.faults().set(SimFault::new(FaultKind::HangOnAccept).times(1)).await;
     assert!(hangs(&sim, "getMeetings", "").await);
     assert!(call(&sim, "getMeetings", "").await.succeeded());
 }
@@ -78,7 +78,7 @@ async fn hang_on_accept_takes_connections_and_reads_nothing() {
 #[tokio::test]
 async fn hang_reads_the_call_and_does_nothing() {
     let sim = start().await;
-    sim.faults().set(Fault::new(FaultKind::Hang).on(ApiCall::Create)).await;
+    sim.faults().set(SimFault::new(FaultKind::Hang).on(ApiCall::Create)).await;
     assert!(hangs(&sim, "create", ROOM).await);
     assert_eq!((sim.calls().len(), sim.meetings().len()), (1, 0));
     assert!(call(&sim, "getMeetings", "").await.succeeded());
@@ -94,7 +94,7 @@ async fn hang_reads_the_call_and_does_nothing() {
 #[tokio::test]
 async fn slow_waits_and_then_does_it() {
     let sim = start().await;
-    sim.faults().set(Fault::new(FaultKind::Slow(PATIENCE)).on(ApiCall::Create).times(1)).await;
+    sim.faults().set(SimFault::new(FaultKind::Slow(PATIENCE)).on(ApiCall::Create).times(1)).await;
     let started = Instant::now();
     assert!(call(&sim, "create", ROOM).await.succeeded());
     assert!(started.elapsed() >= PATIENCE);
@@ -104,7 +104,7 @@ async fn slow_waits_and_then_does_it() {
 #[tokio::test]
 async fn a_lost_answer_was_done() {
     let sim = start().await;
-    sim.faults().set(Fault::new(FaultKind::LostAnswer).on(ApiCall::Create).times(1)).await;
+    sim.faults().set(SimFault::new(FaultKind::LostAnswer).on(ApiCall::Create).times(1)).await;
     let error = try_call(&sim, "create", ROOM).await.unwrap_err();
     assert!(!error.is_connect() && !error.is_timeout(), "{error:?}");
     assert_eq!(sim.meetings().len(), 1);
@@ -163,7 +163,7 @@ async fn cut_frozen_and_empty_lists_are_what_they_say() {
 async fn a_trickle_comes_whole_but_late() {
     let sim = start().await;
     let pause = Duration::from_millis(2);
-    sim.faults().set(Fault::new(FaultKind::Trickle(pause)).on(ApiCall::GetMeetings)).await;
+    sim.faults().set(SimFault::new(FaultKind::Trickle(pause)).on(ApiCall::GetMeetings)).await;
     let started = Instant::now();
     let answer = call(&sim, "getMeetings", "").await;
     assert_eq!(listed(&answer), 0);

@@ -8,11 +8,11 @@ use usher_bbb::{
     query::{RawQuery, encode},
 };
 use usher_bbb_sim::{
-    BbbSim, FaultKind, HookOptions, HooksVersion, SimHookPost, SimOptions, SimRecording, SimState,
+    BbbSim, FaultKind, HookOptions, HooksVersion, SimHookPost, SimOptions, SimRecording, SimRecordingState,
 };
 
 use crate::{
-    receiver::{Heard, Receiver},
+    receiver::{ReceivedRequest, RequestReceiver},
     support::{SECRET, call, client, fetch, start, start_with, until},
 };
 
@@ -35,18 +35,18 @@ async fn hook(sim: &BbbSim, query: &str) -> String {
 }
 
 /// Returns the events that one hook accepted, in order.
-fn taken(sim: &BbbSim, id: &str) -> Vec<String> {
+fn accepted(sim: &BbbSim, id: &str) -> Vec<String> {
     let posts = sim.hook_posts().into_iter();
-    let taken = posts.filter(|post| post.hook_id == id && post.status == Some(200));
-    taken.map(|post| post.event).collect()
+    let accepted = posts.filter(|post| post.hook_id == id && post.status == Some(200));
+    accepted.map(|post| post.event).collect()
 }
 
-fn value<'a>(heard: &'a Heard, name: &str) -> std::borrow::Cow<'a, str> {
-    RawQuery::new(&heard.body).first(name).unwrap()
+fn value<'a>(received: &'a ReceivedRequest, name: &str) -> std::borrow::Cow<'a, str> {
+    RawQuery::new(&received.body).first(name).unwrap()
 }
 
 /// Runs a meeting through its life: created, joined, left, ended, recorded.
-async fn live(sim: &BbbSim, id: &str) {
+async fn run_life(sim: &BbbSim, id: &str) {
     call(sim, "create", &format!("name=Room&meetingID={id}&record=true&meta_course=1%2B1")).await;
     call(sim, "join", &format!("meetingID={id}&fullName=Ada+L.&role=moderator&userID=7")).await;
     assert!(sim.leave(id, "Ada L.") && !sim.leave(id, "Ada L."));
@@ -57,36 +57,37 @@ const LIFE: [&str; 5] = ["meeting-created", "user-joined", "user-left", "meeting
 
 #[tokio::test]
 async fn global_hooks_hear_of_everything_and_others_of_what_they_asked_for() {
-    let receiver = Receiver::start().await;
+    let receiver = RequestReceiver::start().await;
     let sim = start_with(options(HookOptions::default())).await;
     let at = |path: &str| encode(&receiver.url(path));
     let all = hook(&sim, &format!("callbackURL={}", at("/all?x=1"))).await;
     let room = hook(&sim, &format!("callbackURL={}&meetingID=room", at("/room"))).await;
-    let some = hook(&sim, &format!("callbackURL={}&eventID=User-Joined,meeting-ended", at("/some"))).await;
+    let some =
+        hook(&sim, &format!("callbackURL={}&eventID=User-SimJoinResult,meeting-ended", at("/some"))).await;
     let raw = hook(&sim, &format!("callbackURL={}&meetingID=room&getRaw=true", at("/raw"))).await;
-    live(&sim, "room").await;
-    live(&sim, "other").await;
-    until(|| taken(&sim, &all).len() == 10 && taken(&sim, &some).len() == 4).await;
-    until(|| taken(&sim, &room).len() == 5 && taken(&sim, &raw).len() == 5).await;
-    assert_eq!(taken(&sim, &all), [LIFE, LIFE].concat());
-    assert_eq!(taken(&sim, &room), LIFE);
-    assert_eq!(taken(&sim, &some), ["user-joined", "meeting-ended", "user-joined", "meeting-ended"]);
-    let heard = receiver.heard();
-    for heard in &heard {
-        assert_eq!(heard.headers["content-type"], "application/x-www-form-urlencoded;charset=UTF-8");
-        let (path, checksum) = heard.path.rsplit_once(['?', '&']).unwrap();
-        let expected = sign(ChecksumAlgorithm::Sha1, &receiver.url(path), &heard.body, sim.secret());
+    run_life(&sim, "room").await;
+    run_life(&sim, "other").await;
+    until(|| accepted(&sim, &all).len() == 10 && accepted(&sim, &some).len() == 4).await;
+    until(|| accepted(&sim, &room).len() == 5 && accepted(&sim, &raw).len() == 5).await;
+    assert_eq!(accepted(&sim, &all), [LIFE, LIFE].concat());
+    assert_eq!(accepted(&sim, &room), LIFE);
+    assert_eq!(accepted(&sim, &some), ["user-joined", "meeting-ended", "user-joined", "meeting-ended"]);
+    let received = receiver.received();
+    for received in &received {
+        assert_eq!(received.headers["content-type"], "application/x-www-form-urlencoded;charset=UTF-8");
+        let (path, checksum) = received.path.rsplit_once(['?', '&']).unwrap();
+        let expected = sign(ChecksumAlgorithm::Sha1, &receiver.url(path), &received.body, sim.secret());
         assert_eq!(checksum, format!("checksum={expected}"));
-        let names: Vec<_> = RawQuery::new(&heard.body).pairs().map(|pair| pair.name).collect();
+        let names: Vec<_> = RawQuery::new(&received.body).pairs().map(|pair| pair.name).collect();
         assert_eq!(names, ["domain", "event", "timestamp"]);
-        assert_eq!(value(heard, "domain"), "bbb1.example.org");
-        assert!(value(heard, "timestamp").parse::<u64>().is_ok());
+        assert_eq!(value(received, "domain"), "bbb1.example.org");
+        assert!(value(received, "timestamp").parse::<u64>().is_ok());
     }
-    let on_bus: Vec<_> = heard.iter().filter(|heard| heard.path.starts_with("/raw?")).collect();
+    let on_bus: Vec<_> = received.iter().filter(|received| received.path.starts_with("/raw?")).collect();
     let event: serde_json::Value = serde_json::from_str(&value(on_bus[0], "event")).unwrap();
     assert_eq!(event[0]["envelope"]["name"], "MeetingCreatedEvtMsg");
     assert_eq!(event[0]["core"]["body"]["props"]["meetingProp"]["extId"], "room");
-    let mapped: Vec<_> = heard.iter().filter(|heard| heard.path.starts_with("/room?")).collect();
+    let mapped: Vec<_> = received.iter().filter(|received| received.path.starts_with("/room?")).collect();
     let event: serde_json::Value = serde_json::from_str(&value(mapped[0], "event")).unwrap();
     let attributes = &event[0]["data"]["attributes"];
     assert_eq!(attributes["meeting"]["metadata"]["course"], "1+1");
@@ -99,51 +100,51 @@ async fn global_hooks_hear_of_everything_and_others_of_what_they_asked_for() {
 
 #[tokio::test]
 async fn old_webhooks_sign_json() {
-    let receiver = Receiver::start().await;
+    let receiver = RequestReceiver::start().await;
     let hooks = HookOptions { version: Some(HooksVersion::V2), ..HookOptions::default() };
     let sim = start_with(options(hooks)).await;
     let id = hook(&sim, &format!("callbackURL={}", encode(&receiver.url("/cb")))).await;
     assert_eq!(id, "1");
     call(&sim, "create", "name=A+%26+B&meetingID=room").await;
-    until(|| taken(&sim, &id).len() == 1).await;
-    let heard = &receiver.heard()[0];
-    let text = |name: &str| serde_json::Value::from(value(heard, name)).to_string();
+    until(|| accepted(&sim, &id).len() == 1).await;
+    let received = &receiver.received()[0];
+    let text = |name: &str| serde_json::Value::from(value(received, name)).to_string();
     let json = format!(
         r#"{{"event":{},"timestamp":{},"domain":{}}}"#,
         text("event"),
-        value(heard, "timestamp"),
+        value(received, "timestamp"),
         text("domain")
     );
     let checksum = sign(ChecksumAlgorithm::Sha1, &receiver.url("/cb"), &json, sim.secret());
-    assert_eq!(heard.path, format!("/cb?checksum={checksum}"));
+    assert_eq!(received.path, format!("/cb?checksum={checksum}"));
 }
 
 #[tokio::test]
 async fn what_is_not_taken_is_sent_again_and_in_order() {
-    let receiver = Receiver::start().await;
+    let receiver = RequestReceiver::start().await;
     let sim = start_with(options(HookOptions::default())).await;
     let id = hook(&sim, &format!("callbackURL={}", encode(&receiver.url("/cb")))).await;
     receiver.answer_next([503, 404, 307, 302, 401]);
-    live(&sim, "room").await;
-    until(|| taken(&sim, &id).len() == 4).await;
+    run_life(&sim, "room").await;
+    until(|| accepted(&sim, &id).len() == 4).await;
     // The receiver refuses the first request twice, then sends a redirect of each kind, then 401,
     // which counts as accepted.
     let posts: Vec<SimHookPost> = sim.hook_posts();
-    let told: Vec<_> = posts.iter().map(|post| (post.event.as_str(), post.status)).collect();
+    let attempts: Vec<_> = posts.iter().map(|post| (post.event.as_str(), post.status)).collect();
     assert_eq!(
-        told[..3],
+        attempts[..3],
         [("meeting-created", Some(503)), ("meeting-created", Some(404)), (LIFE[0], Some(401))]
     );
     assert!(posts[..3].iter().all(|post| post.body == posts[0].body), "the same every time");
-    assert_eq!(taken(&sim, &id), LIFE[1..]);
-    let methods: Vec<_> = receiver.heard().into_iter().map(|heard| heard.method).take(6).collect();
+    assert_eq!(accepted(&sim, &id), LIFE[1..]);
+    let methods: Vec<_> = receiver.received().into_iter().map(|received| received.method).take(6).collect();
     assert_eq!(methods, ["POST", "POST", "POST", "POST", "GET", "POST"]);
     assert_eq!(sim.hooks().len(), 1);
 }
 
 #[tokio::test]
 async fn a_hook_that_takes_nothing_is_removed_unless_it_is_permanent() {
-    let receiver = Receiver::start().await;
+    let receiver = RequestReceiver::start().await;
     let permanent = vec![receiver.url("/always")];
     let sim = start_with(options(HookOptions { permanent, ..HookOptions::default() })).await;
     receiver.answer_all(500);
@@ -153,7 +154,7 @@ async fn a_hook_that_takes_nothing_is_removed_unless_it_is_permanent() {
     assert_eq!(sim.hook_posts().iter().filter(|post| post.hook_id == id).count(), 4);
     assert!(sim.hooks()[0].permanent);
     receiver.answer_all(200);
-    until(|| taken(&sim, &sim.hooks()[0].id) == ["meeting-created"]).await;
+    until(|| accepted(&sim, &sim.hooks()[0].id) == ["meeting-created"]).await;
 }
 
 #[tokio::test]
@@ -191,7 +192,7 @@ async fn a_server_may_have_no_webhooks() {
 
 #[tokio::test]
 async fn recordings_are_told_of_when_they_are_published_shown_hidden_and_deleted() {
-    let receiver = Receiver::start().await;
+    let receiver = RequestReceiver::start().await;
     let sim = start_with(options(HookOptions::default())).await;
     let id = hook(
         &sim,
@@ -207,7 +208,7 @@ async fn recordings_are_told_of_when_they_are_published_shown_hidden_and_deleted
         call(&sim, "end", &format!("meetingID={name}")).await;
     }
     let record = sim.recordings()[0].record_id.clone();
-    assert_eq!(sim.recordings()[0].state, SimState::Published);
+    assert_eq!(sim.recordings()[0].state, SimRecordingState::Published);
     for (name, query) in [
         ("publishRecordings", "&publish=false"),
         ("publishRecordings", "&publish=false"),
@@ -216,9 +217,9 @@ async fn recordings_are_told_of_when_they_are_published_shown_hidden_and_deleted
     ] {
         assert!(call(&sim, name, &format!("recordID={record}{query}")).await.succeeded());
     }
-    until(|| taken(&sim, &id).len() == 6 && sim.callbacks().len() == 3).await;
+    until(|| accepted(&sim, &id).len() == 6 && sim.callbacks().len() == 3).await;
     assert_eq!(
-        taken(&sim, &id),
+        accepted(&sim, &id),
         [
             "rap-publish-ended",
             "rap-publish-ended",
@@ -228,10 +229,10 @@ async fn recordings_are_told_of_when_they_are_published_shown_hidden_and_deleted
             "rap-deleted"
         ]
     );
-    for heard in receiver.heard().iter().filter(|heard| heard.path.ends_with("-ready-url")) {
-        let token = heard.body.strip_prefix("signed_parameters=").unwrap();
+    for received in receiver.received().iter().filter(|received| received.path.ends_with("-ready-url")) {
+        let token = received.body.strip_prefix("signed_parameters=").unwrap();
         let claims = usher_model::callback::jwt::verify(token, [sim.secret()], 0).unwrap();
-        assert_eq!(format!("/{}", claims["meeting_id"].as_str().unwrap()), heard.path);
+        assert_eq!(format!("/{}", claims["meeting_id"].as_str().unwrap()), received.path);
         assert!(sim.recordings().iter().any(|recording| recording.record_id == claims["record_id"]));
     }
     assert!(sim.callbacks().iter().all(|made| made.status == Some(200)));
@@ -239,18 +240,18 @@ async fn recordings_are_told_of_when_they_are_published_shown_hidden_and_deleted
 
 #[tokio::test]
 async fn a_recording_can_be_published_before_it_would_be() {
-    let receiver = Receiver::start().await;
+    let receiver = RequestReceiver::start().await;
     let sim = start_with(SimOptions { processing: Duration::from_hours(1), ..SimOptions::new(SECRET) }).await;
     let url = encode(&receiver.url("/ready"));
     call(&sim, "create", &format!("name=Room&meetingID=room&record=true&meta_bn-recording-ready-url={url}"))
         .await;
     assert!(!sim.publish_recording("room"), "it is not over");
     call(&sim, "end", "meetingID=room").await;
-    assert_eq!(sim.recordings()[0].state, SimState::Processing);
+    assert_eq!(sim.recordings()[0].state, SimRecordingState::Processing);
     assert!(sim.publish_recording("room"));
     assert_eq!(
         sim.recordings().iter().map(|recording: &SimRecording| recording.state).collect::<Vec<_>>(),
-        [SimState::Published]
+        [SimRecordingState::Published]
     );
     until(|| sim.callbacks().len() == 1).await;
 }

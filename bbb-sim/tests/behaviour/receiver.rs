@@ -16,7 +16,7 @@ use usher_runtime::tasks::Tasks;
 
 /// One request that arrived.
 #[derive(Debug, Clone)]
-pub(crate) struct Heard {
+pub(crate) struct ReceivedRequest {
     pub(crate) method: String,
     /// Path and query of the request.
     pub(crate) path: String,
@@ -25,25 +25,25 @@ pub(crate) struct Heard {
 }
 
 #[derive(Debug, Default)]
-struct State {
-    heard: Vec<Heard>,
+struct ReceiverState {
+    received: Vec<ReceivedRequest>,
     next: VecDeque<u16>,
     always: Option<u16>,
 }
 
 /// A receiver on a free port of the loopback interface; dropping it closes the listener.
 #[derive(Debug)]
-pub(crate) struct Receiver {
+pub(crate) struct RequestReceiver {
     address: SocketAddr,
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<ReceiverState>>,
     tasks: Tasks,
 }
 
-impl Receiver {
+impl RequestReceiver {
     pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, tasks) = (listener.local_addr().unwrap(), Tasks::new());
-        let state: Arc<Mutex<State>> = Arc::default();
+        let state: Arc<Mutex<ReceiverState>> = Arc::default();
         let (noting, connections) = (Arc::clone(&state), tasks.clone());
         tasks.spawn("receiver", |stop| async move {
             loop {
@@ -82,25 +82,25 @@ impl Receiver {
     }
 
     /// Returns the requests that arrived, oldest first.
-    pub(crate) fn heard(&self) -> Vec<Heard> {
-        self.state.lock().unwrap().heard.clone()
+    pub(crate) fn received(&self) -> Vec<ReceivedRequest> {
+        self.state.lock().unwrap().received.clone()
     }
 }
 
-impl Drop for Receiver {
+impl Drop for RequestReceiver {
     fn drop(&mut self) {
         self.tasks.stop();
     }
 }
 
 async fn note(
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<ReceiverState>>,
     request: Request<Incoming>,
 ) -> Result<Response<Full<bytes::Bytes>>, Infallible> {
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     let mut state = state.lock().unwrap();
-    state.heard.push(Heard {
+    state.received.push(ReceivedRequest {
         method: parts.method.to_string(),
         path: parts.uri.to_string(),
         headers: parts.headers,

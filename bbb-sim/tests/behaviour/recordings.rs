@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use usher_bbb_sim::{SimOptions, SimRecording, SimState};
+use usher_bbb_sim::{SimOptions, SimRecording, SimRecordingState};
 
 use crate::support::{SECRET, call, client, fetch, start, start_with, until};
 
@@ -26,7 +26,7 @@ async fn a_recorded_meeting_becomes_a_recording_once_it_was_processed() {
     }
     let known = sim.recordings();
     assert_eq!(known.len(), 1, "{known:?}");
-    until(|| sim.recordings()[0].state == SimState::Published).await;
+    until(|| sim.recordings()[0].state == SimRecordingState::Published).await;
     let listed = call(&sim, "getRecordings", "meetingID=room-42").await;
     assert_eq!(listed.text("internalMeetingID"), known[0].record_id);
     assert_eq!((listed.text("course"), listed.text("type")), ("math", "presentation"));
@@ -36,14 +36,14 @@ async fn a_recorded_meeting_becomes_a_recording_once_it_was_processed() {
 async fn lists_are_filtered_as_bbb_filters_them() {
     let sim = start_with(options(vec![
         SimRecording::new("room-42", 17).with("course", "math 101"),
-        SimRecording::new("room+1", 18).in_state(SimState::Unpublished),
+        SimRecording::new("room+1", 18).in_state(SimRecordingState::Unpublished),
         SimRecording {
             ready_at_ms: u64::MAX,
-            ..SimRecording::new("other", 19).in_state(SimState::Processing)
+            ..SimRecording::new("other", 19).in_state(SimRecordingState::Processing)
         },
     ]))
     .await;
-    sim.add_recording(SimRecording::new("gone", 20).in_state(SimState::Deleted));
+    sim.add_recording(SimRecording::new("gone", 20).in_state(SimRecordingState::Deleted));
     for (query, count) in [
         ("", 2),
         ("state=any", 4),
@@ -84,7 +84,7 @@ async fn pages_count_formats_and_end_in_an_exception() {
 
 #[tokio::test]
 async fn recordings_are_published_updated_and_deleted() {
-    let recording = SimRecording::new("room-42", 17).in_state(SimState::Unpublished).with("a", "1");
+    let recording = SimRecording::new("room-42", 17).in_state(SimRecordingState::Unpublished).with("a", "1");
     let id = recording.record_id.clone();
     let sim = start_with(options(vec![recording])).await;
     let answer = call(&sim, "publishRecordings", &format!("recordID=none,{id}&publish=True")).await;
@@ -92,7 +92,7 @@ async fn recordings_are_published_updated_and_deleted() {
         answer.body,
         "<response><returncode>SUCCESS</returncode><published>True</published></response>"
     );
-    assert_eq!(sim.recordings()[0].state, SimState::Published);
+    assert_eq!(sim.recordings()[0].state, SimRecordingState::Published);
     let update = format!("recordID={id}&meta_A=&meta_B=2&meta_c_d=3");
     assert_eq!(call(&sim, "updateRecordings", &update).await.text("updated"), "true");
     assert_eq!(sim.recordings()[0].metadata, [("b".to_owned(), "2".to_owned())]);

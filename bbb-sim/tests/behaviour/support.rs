@@ -11,13 +11,13 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
 
 /// An answer, read completely.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct CallReply {
     pub(crate) status: u16,
     pub(crate) headers: reqwest::header::HeaderMap,
     pub(crate) body: String,
 }
 
-impl Answer {
+impl CallReply {
     /// Returns the text of the first element with this name; empty if there is none.
     pub(crate) fn text(&self, element: &str) -> &str {
         let (open, close) = (format!("<{element}>"), format!("</{element}>"));
@@ -57,20 +57,20 @@ pub(crate) async fn start_with(options: SimOptions) -> BbbSim {
     BbbSim::start(options).await.unwrap()
 }
 
-pub(crate) async fn fetch(request: reqwest::RequestBuilder) -> reqwest::Result<Answer> {
+pub(crate) async fn fetch(request: reqwest::RequestBuilder) -> reqwest::Result<CallReply> {
     let response = request.send().await?;
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let body = response.bytes().await?;
-    Ok(Answer { status, headers, body: String::from_utf8_lossy(&body).into_owned() })
+    Ok(CallReply { status, headers, body: String::from_utf8_lossy(&body).into_owned() })
 }
 
 /// Makes a signed call and returns its answer.
-pub(crate) async fn call(sim: &BbbSim, name: &str, query: &str) -> Answer {
+pub(crate) async fn call(sim: &BbbSim, name: &str, query: &str) -> CallReply {
     try_call(sim, name, query).await.unwrap()
 }
 
 /// Makes a signed call that may fail on the way.
-pub(crate) async fn try_call(sim: &BbbSim, name: &str, query: &str) -> reqwest::Result<Answer> {
+pub(crate) async fn try_call(sim: &BbbSim, name: &str, query: &str) -> reqwest::Result<CallReply> {
     fetch(client().get(sim.signed_url(name, query))).await
 }
 

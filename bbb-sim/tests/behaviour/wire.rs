@@ -7,7 +7,7 @@ use usher_bbb::{
 };
 use usher_bbb_sim::{BbbSim, BbbVersion, SimOptions};
 
-use crate::support::{Answer, SECRET, call, client, fetch, start, start_with};
+use crate::support::{CallReply, SECRET, call, client, fetch, start, start_with};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 const XML: &str =
@@ -17,11 +17,11 @@ fn checksum(algorithm: ChecksumAlgorithm, call: &str, query: &str) -> String {
     sign(algorithm, call, query, &Secret::new(SECRET))
 }
 
-async fn get(sim: &BbbSim, path: &str) -> Answer {
+async fn get(sim: &BbbSim, path: &str) -> CallReply {
     fetch(client().get(format!("{}{path}", sim.url()))).await.unwrap()
 }
 
-async fn post(sim: &BbbSim, path: &str, content_type: &str, body: String) -> Answer {
+async fn post(sim: &BbbSim, path: &str, content_type: &str, body: String) -> CallReply {
     let request =
         client().post(format!("{}{path}", sim.url())).header("content-type", content_type).body(body);
     fetch(request).await.unwrap()

@@ -1,13 +1,13 @@
 //! `usher bbb-sim`.
 
-use usher_bbb_sim::{BbbSim, Fault, SimOptions};
+use usher_bbb_sim::{BbbSim, SimFault, SimOptions};
 use usher_runtime::signals::Signals;
 
 use crate::{args::SimArgs, exit::Failure, printer::Printer};
 
 /// Runs one simulated BigBlueButton server until it is told to stop.
 pub(super) async fn run(printer: &mut Printer, args: SimArgs) -> Result<(), Failure> {
-    let faults: Vec<Fault> = args.faults.iter().map(|text| fault(text)).collect::<Result<_, _>>()?;
+    let faults: Vec<SimFault> = args.faults.iter().map(|text| fault(text)).collect::<Result<_, _>>()?;
     let mut signals = Signals::listen()?;
     let options =
         SimOptions { name: args.name, secret: args.secret, listen: args.listen, ..SimOptions::default() };
@@ -21,9 +21,9 @@ pub(super) async fn run(printer: &mut Printer, args: SimArgs) -> Result<(), Fail
 }
 
 /// Reads `KIND[,call=NAME][,count=N][,for=5s][,delay=2s]`, the query of `POST /sim/faults`.
-fn fault(text: &str) -> Result<Fault, Failure> {
+fn fault(text: &str) -> Result<SimFault, Failure> {
     let query = format!("kind={}", text.replace(',', "&"));
-    Fault::from_query(&query).map_err(|error| Failure::Usage(format!("--fault {text}: {error}")))
+    SimFault::from_query(&query).map_err(|error| Failure::Usage(format!("--fault {text}: {error}")))
 }
 
 #[cfg(test)]

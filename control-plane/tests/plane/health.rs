@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use usher_bbb::call::ApiCall;
-use usher_bbb_sim::{Fault, FaultKind};
+use usher_bbb_sim::{FaultKind, SimFault};
 use usher_proto::v1::*;
 
 use crate::{
@@ -132,7 +132,7 @@ async fn x6_a_failed_call_has_the_server_looked_at_and_that_look_counts() {
     let mut rare = settings();
     rare.health.interval = Duration::from_mins(1);
     let bench = Bench::with(rare, 2).await;
-    bench.sim("bbb1").faults().set(Fault::new(FaultKind::Hang).on(ApiCall::GetMeetings)).await;
+    bench.sim("bbb1").faults().set(SimFault::new(FaultKind::Hang).on(ApiCall::GetMeetings)).await;
     let report = failed(FailureKind::Timeout, &[("default", "a")]);
     bench.placement().report_failure(report).await.expect("is taken");
     bench.until_health("bbb1", Health::Unhealthy).await;
@@ -201,7 +201,7 @@ async fn c4_a_poll_that_is_late_is_skipped_and_counted() {
     let mut late = settings();
     late.health.deadline = INTERVAL * 4; // longer than the interval, which loading would refuse
     let bench = Bench::with(late, 1).await;
-    bench.sims[0].faults().set(Fault::new(FaultKind::Slow(INTERVAL * 3)).on(ApiCall::GetMeetings)).await;
+    bench.sims[0].faults().set(SimFault::new(FaultKind::Slow(INTERVAL * 3)).on(ApiCall::GetMeetings)).await;
     until("skipped polls", async || {
         (bench.metric("usher_polls_skipped_total{server=\"bbb1\"}") >= 2.0).then_some(())
     })
@@ -227,7 +227,7 @@ async fn c2_every_way_of_hanging_ends_by_the_deadline() {
 #[tokio::test(flavor = "multi_thread")]
 async fn s11_polling_now_joins_a_poll_under_way_and_moves_no_counter() {
     let bench = Bench::with_servers(1).await;
-    bench.sims[0].faults().set(Fault::new(FaultKind::Slow(INTERVAL / 2)).on(ApiCall::GetMeetings)).await;
+    bench.sims[0].faults().set(SimFault::new(FaultKind::Slow(INTERVAL / 2)).on(ApiCall::GetMeetings)).await;
     bench.sims[0].forget_calls();
     let polls = (0..20).map(|_| async {
         let request = PollServerRequest { name: "servers/-".into() };

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use tokio::time::Instant;
 use usher_bbb::call::ApiCall;
-use usher_bbb_sim::{BbbSim, Fault, FaultKind, SimOptions};
+use usher_bbb_sim::{BbbSim, FaultKind, SimFault, SimOptions};
 use usher_control_plane::{
     ports::{Store, Txn, Write},
     store::embedded::EmbeddedStore,
@@ -66,7 +66,7 @@ async fn c4_a_server_that_answers_after_several_intervals_is_asked_once_at_a_tim
     late.health.deadline = INTERVAL * 6; // longer than the interval, which loading would refuse
     let bench = Bench::with(late, 1).await;
     let takes = INTERVAL * 3;
-    bench.sims[0].faults().set(Fault::new(FaultKind::Slow(takes)).on(ApiCall::GetMeetings)).await;
+    bench.sims[0].faults().set(SimFault::new(FaultKind::Slow(takes)).on(ApiCall::GetMeetings)).await;
     bench.sims[0].forget_calls();
     let begun = Instant::now();
     until("skipped polls", async || {
@@ -104,7 +104,7 @@ async fn f6_a_server_whose_stored_load_is_lost_or_damaged_is_not_preferred_and_a
             (age && lists(bench.sim(&id)) >= 2).then_some(())
         })
         .await;
-        bench.sim(&id).faults().set(Fault::new(FaultKind::Hang).on(ApiCall::GetMeetings)).await;
+        bench.sim(&id).faults().set(SimFault::new(FaultKind::Hang).on(ApiCall::GetMeetings)).await;
     }
     let writes = vec![
         Write::Delete("load/bbb1".into()),

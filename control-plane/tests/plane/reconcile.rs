@@ -1,7 +1,7 @@
 //! What polls do to records.
 
 use usher_bbb::call::ApiCall;
-use usher_bbb_sim::{Fault, FaultKind};
+use usher_bbb_sim::{FaultKind, SimFault};
 use usher_model::settings::ZombiePolicy;
 use usher_proto::v1::*;
 
@@ -29,7 +29,7 @@ async fn h12_answers_that_are_no_list_remove_nothing() {
         FaultKind::Status500,
         FaultKind::LostAnswer,
     ] {
-        bench.sims[0].faults().set(Fault::new(fault).on(ApiCall::GetMeetings)).await;
+        bench.sims[0].faults().set(SimFault::new(fault).on(ApiCall::GetMeetings)).await;
         polls(&bench, "bbb1", 3).await;
         assert!(bench.meeting("lives").await.is_some(), "{fault:?}");
         bench.sims[0].faults().clear().await;
@@ -41,7 +41,7 @@ async fn h12_answers_that_are_no_list_remove_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn h11_a_poll_sent_before_a_create_does_not_remove_it() {
     let bench = Bench::with_servers(1).await;
-    bench.sims[0].faults().set(Fault::new(FaultKind::Slow(INTERVAL / 2)).on(ApiCall::GetMeetings)).await;
+    bench.sims[0].faults().set(SimFault::new(FaultKind::Slow(INTERVAL / 2)).on(ApiCall::GetMeetings)).await;
     for number in 0..10 {
         let id = format!("h11-{number}");
         bench.create(&id).await;
@@ -63,7 +63,7 @@ async fn a_meeting_that_ended_by_itself_is_removed_by_a_poll() {
 #[tokio::test(flavor = "multi_thread")]
 async fn f9_a_frozen_list_removes_nothing_that_still_runs_and_raises_an_alarm() {
     let bench = Bench::with_servers(1).await;
-    bench.sims[0].faults().set(Fault::new(FaultKind::FrozenList).on(ApiCall::GetMeetings)).await;
+    bench.sims[0].faults().set(SimFault::new(FaultKind::FrozenList).on(ApiCall::GetMeetings)).await;
     bench.create("unlisted").await;
     until("the alarm", async || {
         (bench.metric("usher_alarm{name=\"snapshot_inconsistent\"}") > 0.0).then_some(())
@@ -108,7 +108,7 @@ async fn c6_c7_h7_a_backlog_on_a_server_whose_ends_hang_stays_queued_and_delays_
         there += usize::from(bench.create(&format!("backlog-{number}")).await == "bbb1");
     }
     assert!(there > 3, "two equal servers share fourteen");
-    bench.sims[0].faults().set(Fault::new(FaultKind::Hang).on(ApiCall::End)).await;
+    bench.sims[0].faults().set(SimFault::new(FaultKind::Hang).on(ApiCall::End)).await;
     let request = PanicServerRequest { name: "servers/bbb1".into(), etag: String::new() };
     let freed = bench.servers().panic_server(request).await.expect("panics").into_inner();
     assert_eq!(freed.freed_meetings as usize, there);

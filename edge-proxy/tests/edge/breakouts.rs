@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use usher_bbb::{call::ApiCall, query::RawQuery};
-use usher_bbb_sim::{Fault, FaultKind, SimMeeting};
+use usher_bbb_sim::{FaultKind, SimFault, SimMeeting};
 use usher_edge_proxy::control::meetings::sha1_hex;
 use usher_model::server::{AdminState, Health};
 
@@ -157,7 +157,7 @@ async fn creates_of_one_breakout_room_at_once_make_one() {
     let cluster = Cluster::start(2).await;
     cluster.client.create("parent").await;
     cluster.confirmed("parent").await;
-    let slow = Fault::new(FaultKind::Slow(Duration::from_millis(150))).on(ApiCall::Create);
+    let slow = SimFault::new(FaultKind::Slow(Duration::from_millis(150))).on(ApiCall::Create);
     cluster.sims[cluster.home("parent")].faults().set(slow).await;
     let query = breakout("room", "parent");
     let creates = (0..4).map(|_| cluster.client.call("create", &query));

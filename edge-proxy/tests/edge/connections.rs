@@ -9,7 +9,7 @@ use tokio::{
     net::TcpStream,
 };
 use usher_bbb::call::ApiCall;
-use usher_bbb_sim::{Fault, FaultKind};
+use usher_bbb_sim::{FaultKind, SimFault};
 
 use crate::support::{Cluster, eventually, raw};
 
@@ -206,7 +206,7 @@ async fn http2_is_spoken_without_being_asked() {
 #[tokio::test]
 async fn a_shutdown_finishes_what_is_under_way_and_takes_nothing_new() {
     let cluster = Cluster::start(1).await;
-    let slow = Fault::new(FaultKind::Slow(Duration::from_millis(400))).on(ApiCall::Create);
+    let slow = SimFault::new(FaultKind::Slow(Duration::from_millis(400))).on(ApiCall::Create);
     cluster.sims[0].faults().set(slow).await;
     let client = cluster.client.clone();
     let under_way = async { client.call("create", "meetingID=room&name=Room").await };

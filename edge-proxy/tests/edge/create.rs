@@ -6,7 +6,7 @@ use bytes::Bytes;
 use socket2::{Domain, Socket, Type};
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 use usher_bbb::call::ApiCall;
-use usher_bbb_sim::{Fault, FaultKind};
+use usher_bbb_sim::{FaultKind, SimFault};
 use usher_model::{
     id::ServerId,
     routing::{MeetingRoute, RouteState},
@@ -187,7 +187,7 @@ async fn an_unknown_outcome_is_abandoned_as_unknown_and_retryable() {
     ] {
         let cluster = Cluster::start(2).await;
         for sim in &cluster.sims {
-            sim.faults().set(Fault::new(kind).on(ApiCall::Create)).await;
+            sim.faults().set(SimFault::new(kind).on(ApiCall::Create)).await;
         }
         let answer = cluster.client.call("create", "meetingID=room&name=Room").await;
         assert!(answer.is_retryable(), "{kind:?}: {answer:?}");
@@ -311,7 +311,7 @@ async fn another_meetings_internal_id_is_a_name_like_any_other_to_a_create() {
 #[tokio::test]
 async fn c10_a_client_that_goes_away_does_not_cancel_its_create() {
     let cluster = Cluster::start(1).await;
-    let slow = Fault::new(FaultKind::Slow(Duration::from_millis(300))).on(ApiCall::Create);
+    let slow = SimFault::new(FaultKind::Slow(Duration::from_millis(300))).on(ApiCall::Create);
     cluster.sims[0].faults().set(slow).await;
     let path = format!("/bigbluebutton/api/create?{}", signed("create", "meetingID=room&name=Room"));
     let mut stream = TcpStream::connect(cluster.edge.api_addr()).await.unwrap();

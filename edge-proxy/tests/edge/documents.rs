@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use usher_bbb::call::ApiCall;
-use usher_bbb_sim::{Fault, FaultKind};
+use usher_bbb_sim::{FaultKind, SimFault};
 use usher_model::{
     id::{InternalMeetingId, ServerId},
     routing::{MeetingRoute, RouteState},
@@ -23,7 +23,7 @@ async fn slow(call: ApiCall) -> Cluster {
         settings.meetings.upload_timeout = Duration::from_secs(20);
     })
     .await;
-    cluster.sims[0].faults().set(Fault::new(FaultKind::Slow(Duration::from_millis(900))).on(call)).await;
+    cluster.sims[0].faults().set(SimFault::new(FaultKind::Slow(Duration::from_millis(900))).on(call)).await;
     cluster
 }
 

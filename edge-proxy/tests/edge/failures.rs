@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use usher_bbb::call::ApiCall;
-use usher_bbb_sim::{Fault, FaultKind};
+use usher_bbb_sim::{FaultKind, SimFault};
 use usher_model::{
     id::ServerId,
     routing::{MeetingRoute, RouteState},
@@ -66,7 +66,7 @@ async fn x6_a_failed_call_is_told_with_whose_it_was_and_what_succeeded_elsewhere
     let cluster = Cluster::start(2).await;
     cluster.plane.set_tenant(tenant("school", &["school-secret"], &[]));
     cluster.settled().await;
-    cluster.sims[0].faults().set(Fault::new(FaultKind::Status500).on(ApiCall::Create)).await;
+    cluster.sims[0].faults().set(SimFault::new(FaultKind::Status500).on(ApiCall::Create)).await;
     let create = async |id: &str| cluster.client.call("create", &format!("meetingID={id}&name=Room")).await;
     let add = async |server: &str, ids: std::ops::Range<u32>| {
         for number in ids {
@@ -105,7 +105,7 @@ async fn x6_a_failed_call_is_told_with_whose_it_was_and_what_succeeded_elsewhere
 #[tokio::test]
 async fn x6_a_call_with_documents_that_fails_is_told_without_evidence() {
     let cluster = Cluster::start(1).await;
-    cluster.sims[0].faults().set(Fault::new(FaultKind::Status500).on(ApiCall::Create)).await;
+    cluster.sims[0].faults().set(SimFault::new(FaultKind::Status500).on(ApiCall::Create)).await;
     let named = "meetingID=room&name=Room&preUploadedPresentation=https%3A%2F%2Fa.test%2Fa.pdf";
     assert!(cluster.client.call("create", named).await.is_retryable());
     eventually("it is told", async || failures(&cluster) == 1).await;

@@ -8,7 +8,7 @@ use usher_bbb::{
     parse::{ServerReply as Parsed, meetings},
     secret::Secret,
 };
-use usher_bbb_sim::{Fault, FaultKind};
+use usher_bbb_sim::{FaultKind, SimFault};
 use usher_model::server::Health;
 
 use crate::support::{Answer, Cluster, tenant};
@@ -97,7 +97,7 @@ async fn lists_asked_for_at_once_are_one_call_a_server() {
     let cluster = Cluster::start(2).await;
     let slow = FaultKind::Slow(std::time::Duration::from_millis(300));
     for sim in &cluster.sims {
-        sim.faults().set(Fault::new(slow).on(ApiCall::GetMeetings)).await;
+        sim.faults().set(SimFault::new(slow).on(ApiCall::GetMeetings)).await;
     }
     let asking = (0..30).map(|_| cluster.client.call("getMeetings", ""));
     assert!(futures::future::join_all(asking).await.iter().all(Answer::is_success));

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use usher_bbb::call::ApiCall;
-use usher_bbb_sim::{Fault, FaultKind};
+use usher_bbb_sim::{FaultKind, SimFault};
 
 use crate::support::{Answer, Cluster};
 
@@ -28,7 +28,7 @@ async fn identical_reads_at_once_share_one_call() {
     let cluster = Cluster::start(1).await;
     cluster.client.create("room").await;
     cluster.confirmed("room").await;
-    let slow = Fault::new(FaultKind::Slow(Duration::from_millis(300))).on(ApiCall::GetMeetingInfo);
+    let slow = SimFault::new(FaultKind::Slow(Duration::from_millis(300))).on(ApiCall::GetMeetingInfo);
     cluster.sims[0].faults().set(slow).await;
     let asking = (0..40).map(|_| cluster.client.call("getMeetingInfo", "meetingID=room"));
     assert!(futures::future::join_all(asking).await.iter().all(Answer::is_success));

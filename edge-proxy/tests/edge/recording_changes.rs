@@ -6,7 +6,7 @@ use usher_bbb::{
     checksum::{ChecksumAlgorithm, sign_query},
     secret::Secret,
 };
-use usher_bbb_sim::{Fault, FaultKind, SimRecording, SimState};
+use usher_bbb_sim::{FaultKind, SimFault, SimRecording, SimRecordingState};
 use usher_model::server::Health;
 
 use crate::support::{Cluster, signed, tenant, tokens};
@@ -17,7 +17,7 @@ const API: &str = "/bigbluebutton/api";
 async fn fleet() -> (Cluster, [String; 2]) {
     let cluster = Cluster::start(2).await;
     for (server, id) in [(0, "a"), (1, "b")] {
-        let recording = SimRecording::new(id, 17).in_state(SimState::Unpublished).with("kept", "1");
+        let recording = SimRecording::new(id, 17).in_state(SimRecordingState::Unpublished).with("kept", "1");
         cluster.sims[server].add_recording(recording);
     }
     let ids = [0, 1].map(|server| cluster.sims[server].recordings()[0].record_id.clone());
@@ -25,7 +25,7 @@ async fn fleet() -> (Cluster, [String; 2]) {
 }
 
 impl Cluster {
-    fn states(&self) -> Vec<SimState> {
+    fn states(&self) -> Vec<SimRecordingState> {
         self.sims
             .iter()
             .flat_map(usher_bbb_sim::BbbSim::recordings)
@@ -43,7 +43,7 @@ async fn each_server_is_told_of_its_own_recordings_and_the_answers_are_bbbs() {
         tokens(&format!("<response><returncode>SUCCESS</returncode><{what}>{said}</{what}></response>"))
     };
     assert_eq!(answer.tokens(), done("published", "True"));
-    assert_eq!(cluster.states(), [SimState::Published, SimState::Published]);
+    assert_eq!(cluster.states(), [SimRecordingState::Published, SimRecordingState::Published]);
     for (sim, id) in cluster.sims.iter().zip([&a, &b]) {
         let told = sim.calls().into_iter().find(|call| call.name == "publishRecordings").expect("was told");
         assert_eq!(told.query, format!("recordID={id}&publish=True"));
@@ -58,7 +58,7 @@ async fn each_server_is_told_of_its_own_recordings_and_the_answers_are_bbbs() {
     }
     let answer = cluster.client.call("deleteRecordings", &both).await;
     assert_eq!(answer.tokens(), done("deleted", "true"));
-    assert_eq!(cluster.states(), [SimState::Deleted, SimState::Deleted]);
+    assert_eq!(cluster.states(), [SimRecordingState::Deleted, SimRecordingState::Deleted]);
     let again = cluster.client.call("deleteRecordings", &both).await;
     assert_eq!((again.key().as_str(), again.text("message")), ("notFound", "We could not find recordings"));
 }
@@ -82,7 +82,7 @@ async fn a_recording_that_nobody_has_is_not_found_and_one_by_its_beginning_is_no
             assert_eq!(answer.key(), "notFound", "{call} {id}");
         }
     }
-    assert_eq!(cluster.states(), [SimState::Unpublished, SimState::Unpublished]);
+    assert_eq!(cluster.states(), [SimRecordingState::Unpublished, SimRecordingState::Unpublished]);
 }
 
 #[tokio::test]
@@ -90,28 +90,31 @@ async fn a_copy_on_another_server_is_changed_too() {
     let (cluster, [a, _]) = fleet().await;
     cluster.sims[1].add_recording(cluster.sims[0].recordings()[0].clone());
     assert!(cluster.client.call("deleteRecordings", &format!("recordID={a}")).await.is_success());
-    assert_eq!(cluster.states(), [SimState::Deleted, SimState::Unpublished, SimState::Deleted]);
+    assert_eq!(
+        cluster.states(),
+        [SimRecordingState::Deleted, SimRecordingState::Unpublished, SimRecordingState::Deleted]
+    );
 }
 
 #[tokio::test]
 async fn what_is_not_done_everywhere_is_an_error_that_can_be_tried_again() {
     let (cluster, [a, b]) = fleet().await;
     let publish = format!("recordID={a},{b}&publish=true");
-    cluster.sims[1].faults().set(Fault::new(FaultKind::Status500).on(ApiCall::PublishRecordings)).await;
+    cluster.sims[1].faults().set(SimFault::new(FaultKind::Status500).on(ApiCall::PublishRecordings)).await;
     assert!(cluster.client.call("publishRecordings", &publish).await.is_retryable());
     cluster.sims[1].faults().clear().await;
-    cluster.sims[1].faults().set(Fault::new(FaultKind::LostAnswer).on(ApiCall::PublishRecordings)).await;
+    cluster.sims[1].faults().set(SimFault::new(FaultKind::LostAnswer).on(ApiCall::PublishRecordings)).await;
     assert!(cluster.client.call("publishRecordings", &publish).await.is_retryable());
     cluster.sims[1].faults().clear().await;
     assert!(cluster.client.call("publishRecordings", &publish).await.is_success());
-    assert_eq!(cluster.states(), [SimState::Published, SimState::Published]);
+    assert_eq!(cluster.states(), [SimRecordingState::Published, SimRecordingState::Published]);
 
     let delete = format!("recordID={a},{b}");
-    cluster.sims[1].faults().set(Fault::new(FaultKind::Status500).on(ApiCall::DeleteRecordings)).await;
+    cluster.sims[1].faults().set(SimFault::new(FaultKind::Status500).on(ApiCall::DeleteRecordings)).await;
     assert!(cluster.client.call("deleteRecordings", &delete).await.is_retryable());
     cluster.sims[1].faults().clear().await;
     assert!(cluster.client.call("deleteRecordings", &delete).await.is_success(), "half was deleted before");
-    assert_eq!(cluster.states(), [SimState::Deleted, SimState::Deleted]);
+    assert_eq!(cluster.states(), [SimRecordingState::Deleted, SimRecordingState::Deleted]);
 }
 
 #[tokio::test]
@@ -123,7 +126,7 @@ async fn with_a_server_away_only_what_is_known_to_be_elsewhere_is_changed() {
         let query = format!("recordID={id}&publish=true");
         assert!(cluster.client.call("publishRecordings", &query).await.is_retryable(), "{id}");
     }
-    assert_eq!(cluster.states(), [SimState::Unpublished, SimState::Unpublished]);
+    assert_eq!(cluster.states(), [SimRecordingState::Unpublished, SimRecordingState::Unpublished]);
     let query = format!("recordID={a}&publish=true");
     assert!(cluster.client.call("publishRecordings", &query).await.is_success());
     cluster.plane.alter_server("s1", |server| server.health = Health::Online);
@@ -150,7 +153,7 @@ async fn nobody_changes_another_tenants_recordings() {
         let mixed = query(&format!("{a},{theirs}")).replace("publish=false", "publish=true");
         assert!(cluster.client.call(call, &mixed).await.is_success(), "{call}");
         let kept = &cluster.sims[0].recordings()[1];
-        assert_eq!((kept.state, kept.metadata("x")), (SimState::Published, None), "{call}");
+        assert_eq!((kept.state, kept.metadata("x")), (SimRecordingState::Published, None), "{call}");
     }
 }
 
@@ -159,12 +162,13 @@ async fn long_lists_fit_into_urls() {
     let cluster = Cluster::start(1).await;
     let mut ids = Vec::new();
     for index in 0..120 {
-        let recording = SimRecording::new(&format!("m{index}"), index).in_state(SimState::Unpublished);
+        let recording =
+            SimRecording::new(&format!("m{index}"), index).in_state(SimRecordingState::Unpublished);
         ids.push(recording.record_id.clone());
         cluster.sims[0].add_recording(recording);
     }
     let query = format!("recordID={}&publish=true", ids.join(","));
     assert!(cluster.client.call("publishRecordings", &query).await.is_success());
-    assert!(cluster.states().iter().all(|state| *state == SimState::Published));
+    assert!(cluster.states().iter().all(|state| *state == SimRecordingState::Published));
     assert_eq!(cluster.calls("publishRecordings"), 3);
 }

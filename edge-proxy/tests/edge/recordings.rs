@@ -8,7 +8,7 @@ use usher_bbb::{
     parse::{ServerReply as Parsed, recordings},
     secret::Secret,
 };
-use usher_bbb_sim::{BbbSim, FaultKind, SimFormat, SimOptions, SimRecording, SimState};
+use usher_bbb_sim::{BbbSim, FaultKind, SimFormat, SimOptions, SimRecording, SimRecordingState};
 use usher_model::server::{AdminState, Health};
 
 use crate::support::{Answer, Cluster, signed, tenant, tokens};
@@ -112,9 +112,9 @@ async fn states_and_odd_ids_reach_the_servers_as_they_are_meant() {
     let unready = SimRecording { ready_at_ms: u64::MAX, ..SimRecording::new("c", 3) };
     for recording in [
         SimRecording::new("100% a+b", 1),
-        SimRecording::new("b", 2).in_state(SimState::Unpublished),
-        unready.in_state(SimState::Processing),
-        SimRecording::new("d", 4).in_state(SimState::Deleted),
+        SimRecording::new("b", 2).in_state(SimRecordingState::Unpublished),
+        unready.in_state(SimRecordingState::Processing),
+        SimRecording::new("d", 4).in_state(SimRecordingState::Deleted),
     ] {
         cluster.sims[0].add_recording(recording);
     }

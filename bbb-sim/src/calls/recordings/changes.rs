@@ -5,28 +5,28 @@ use usher_bbb::reply::Refusal;
 
 use super::{entries, metadata};
 use crate::{
-    calls::{ApiAnswer, Context},
-    recording::SimState,
-    request::Params,
+    calls::{ApiAnswer, CallContext},
+    recording::SimRecordingState,
+    request::ApiParams,
 };
 
-pub(in crate::calls) fn publish(context: &mut Context<'_>, params: &Params) -> ApiAnswer {
-    let said = params.get("publish").unwrap_or_default();
+pub(in crate::calls) fn publish(context: &mut CallContext<'_>, params: &ApiParams) -> ApiAnswer {
+    let given = params.get("publish").unwrap_or_default();
     let publish = params.is_true("publish");
     let now = context.now_ms;
-    let found = context.world.change_recordings(&ids(params), now, |recording| recording.publish(publish));
-    done(found, "published", said)
+    let found = context.memory.change_recordings(&ids(params), now, |recording| recording.publish(publish));
+    done(found, "published", given)
 }
 
-pub(in crate::calls) fn delete(context: &mut Context<'_>, params: &Params) -> ApiAnswer {
-    let found = context.world.change_recordings(&ids(params), context.now_ms, |recording| {
-        recording.state = SimState::Deleted;
+pub(in crate::calls) fn delete(context: &mut CallContext<'_>, params: &ApiParams) -> ApiAnswer {
+    let found = context.memory.change_recordings(&ids(params), context.now_ms, |recording| {
+        recording.state = SimRecordingState::Deleted;
     });
     done(found, "deleted", "true")
 }
 
-pub(in crate::calls) fn update(context: &mut Context<'_>, params: &Params) -> ApiAnswer {
-    let found = context.world.change_recordings(&ids(params), context.now_ms, |recording| {
+pub(in crate::calls) fn update(context: &mut CallContext<'_>, params: &ApiParams) -> ApiAnswer {
+    let found = context.memory.change_recordings(&ids(params), context.now_ms, |recording| {
         for (key, value) in metadata(params) {
             recording.update(&key, value);
         }
@@ -34,15 +34,17 @@ pub(in crate::calls) fn update(context: &mut Context<'_>, params: &Params) -> Ap
     done(found, "updated", "true")
 }
 
-fn ids(params: &Params) -> Vec<&str> {
+fn ids(params: &ApiParams) -> Vec<&str> {
     entries(params.get("recordID").unwrap_or_default())
 }
 
-/// Returns the answer on one line, with `said`, the value of the request, unescaped as BBB repeats
+/// Returns the answer on one line, with `given`, the value of the request, unescaped as BBB repeats
 /// it.
-fn done(found: usize, what: &str, said: &str) -> ApiAnswer {
+fn done(found: usize, element: &str, given: &str) -> ApiAnswer {
     if found == 0 {
         return Refusal::RECORDINGS_NOT_FOUND.into();
     }
-    ApiAnswer::Xml(format!("<response><returncode>SUCCESS</returncode><{what}>{said}</{what}></response>"))
+    ApiAnswer::Xml(format!(
+        "<response><returncode>SUCCESS</returncode><{element}>{given}</{element}></response>"
+    ))
 }

@@ -5,29 +5,29 @@ use usher_bbb::{query::decode, reply::xml::XmlDocument};
 
 use super::{entries, metadata};
 use crate::{
-    calls::{ApiAnswer, Context},
+    calls::{ApiAnswer, CallContext},
     options::BbbVersion,
-    recording::{SimFormat, SimRecording, SimState},
-    request::Params,
+    recording::{SimFormat, SimRecording, SimRecordingState},
+    request::ApiParams,
 };
 
 /// Most recordings on one page.
 const LIMIT_MAX: usize = 100;
 
-pub(in crate::calls) fn list(context: &Context<'_>, params: &Params) -> ApiAnswer {
+pub(in crate::calls) fn list(context: &CallContext<'_>, params: &ApiParams) -> ApiAnswer {
     if metadata(params).any(|(_, value)| value.is_empty()) {
         return ApiAnswer::ServerError;
     }
     let limit = params.given("limit").and_then(|limit| limit.trim().parse::<i64>().ok());
     let by_id = params.given("recordID").is_some() || params.given("meetingID").is_some();
     if !by_id && limit.is_none() && !context.options.fetch_all {
-        return nothing(
+        return no_recordings(
             false,
             "No recordings found. This may occur if you attempt to retrieve all recordings.",
         );
     }
     let found: Vec<_> =
-        context.world.recordings().iter().filter(|recording| is_asked_for(recording, params)).collect();
+        context.memory.recordings().iter().filter(|recording| is_selected(recording, params)).collect();
     let Some(limit) = limit else { return answer(context, &found, None) };
     let limit = usize::try_from(limit).unwrap_or(1).clamp(1, LIMIT_MAX);
     let offset = params.given("offset").and_then(|offset| offset.trim().parse().ok()).unwrap_or(0_usize);
@@ -40,7 +40,7 @@ pub(in crate::calls) fn list(context: &Context<'_>, params: &Params) -> ApiAnswe
     answer(context, &page, Some((offset, limit, rows.len())))
 }
 
-fn nothing(listed: bool, message: &str) -> ApiAnswer {
+fn no_recordings(listed: bool, message: &str) -> ApiAnswer {
     let list = if listed { "  <recordings></recordings>\n" } else { "" };
     ApiAnswer::Xml(format!(
         "<response>\n  <returncode>SUCCESS</returncode>\n{list}  <messageKey>noRecordings</messageKey>\n  \
@@ -48,9 +48,13 @@ fn nothing(listed: bool, message: &str) -> ApiAnswer {
     ))
 }
 
-fn answer(context: &Context<'_>, found: &[&SimRecording], page: Option<(usize, usize, usize)>) -> ApiAnswer {
+fn answer(
+    context: &CallContext<'_>,
+    found: &[&SimRecording],
+    page: Option<(usize, usize, usize)>,
+) -> ApiAnswer {
     if found.is_empty() {
-        return nothing(true, "There are no recordings for the meeting(s).");
+        return no_recordings(true, "There are no recordings for the meeting(s).");
     }
     let mut xml = XmlDocument::new();
     xml.element("response", |xml| {
@@ -60,7 +64,7 @@ fn answer(context: &Context<'_>, found: &[&SimRecording], page: Option<(usize, u
                 xml.element("recording", |xml| write(xml, recording, context.base));
             }
         });
-        match (page, context.world.version()) {
+        match (page, context.memory.version()) {
             (None, _) => {}
             (Some((.., total)), BbbVersion::V2_4) => {
                 xml.leaf("totalElements", total.to_string());
@@ -83,16 +87,16 @@ fn answer(context: &Context<'_>, found: &[&SimRecording], page: Option<(usize, u
 
 /// Returns whether a request selects a recording. `recordID` wins over `meetingID` and matches by
 /// prefix; both are lists whose entries are decoded once more.
-fn is_asked_for(recording: &SimRecording, params: &Params) -> bool {
+fn is_selected(recording: &SimRecording, params: &ApiParams) -> bool {
     let by_id = match (params.given("recordID"), params.given("meetingID")) {
         (Some(ids), _) => entries(ids).iter().any(|id| recording.record_id.starts_with(&*decode(id))),
         (None, Some(ids)) => entries(ids).iter().any(|id| recording.meeting_id == decode(id)),
         (None, None) => true,
     };
     let by_state = match params.given("state") {
-        None => matches!(recording.state, SimState::Published | SimState::Unpublished),
+        None => matches!(recording.state, SimRecordingState::Published | SimRecordingState::Unpublished),
         Some(states) => {
-            entries(states).iter().any(|asked| matches!(*asked, "any") || *asked == recording.state.name())
+            entries(states).iter().any(|state| matches!(*state, "any") || *state == recording.state.name())
         }
     };
     let by_meta =
@@ -111,7 +115,7 @@ fn fits(held: &str, wanted: &str) -> bool {
 }
 
 fn write(xml: &mut XmlDocument, recording: &SimRecording, base: &str) {
-    let published = recording.state == SimState::Published;
+    let published = recording.state == SimRecordingState::Published;
     let size: u64 = recording.formats.iter().map(|format| format.size).sum();
     xml.leaf("recordID", &recording.record_id)
         .leaf("meetingID", &recording.meeting_id)

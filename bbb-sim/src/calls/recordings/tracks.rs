@@ -4,16 +4,16 @@ use serde_json::{Value, json};
 use usher_bbb::reply::Refusal;
 
 use crate::{
-    calls::{ApiAnswer, Context},
+    calls::{ApiAnswer, CallContext},
     chance,
     recording::SimTrack,
-    request::{ApiRequest, Params},
+    request::{ApiParams, ApiRequest},
 };
 
-pub(in crate::calls) fn get(context: &mut Context<'_>, params: &Params) -> ApiAnswer {
+pub(in crate::calls) fn get(context: &mut CallContext<'_>, params: &ApiParams) -> ApiAnswer {
     let id = params.get("recordID").unwrap_or_default().trim();
     let base = context.base;
-    match context.world.recording_mut(id) {
+    match context.memory.recording_mut(id) {
         None => failed("noRecordings", &format!("No recording found for {id}")),
         Some(recording) if recording.tracks.is_empty() => {
             failed("noCaptionsFound", &format!("No captions found for {id}"))
@@ -31,7 +31,7 @@ pub(in crate::calls) fn get(context: &mut Context<'_>, params: &Params) -> ApiAn
 }
 
 /// Returns the refusal of a request that lacks a parameter or has an invalid one.
-pub(super) fn incomplete(params: &Params) -> Option<Refusal> {
+pub(super) fn incomplete(params: &ApiParams) -> Option<Refusal> {
     let lacking = ["recordID", "kind", "lang"].into_iter().find(|name| params.given(name).is_none());
     if let Some(name) = lacking {
         return Some(Refusal::new("paramError", format!("Missing param {name}.")));
@@ -45,10 +45,14 @@ pub(super) fn incomplete(params: &Params) -> Option<Refusal> {
     tag(lang).is_none().then(|| Refusal::new("invalidLang", format!("Malformed lang param, received={lang}")))
 }
 
-pub(in crate::calls) fn put(context: &mut Context<'_>, request: &ApiRequest, params: &Params) -> ApiAnswer {
+pub(in crate::calls) fn put(
+    context: &mut CallContext<'_>,
+    request: &ApiRequest,
+    params: &ApiParams,
+) -> ApiAnswer {
     let text = |name| params.get(name).unwrap_or_default();
     let (id, kind, lang) = (text("recordID"), text("kind"), tag(text("lang")).unwrap_or_default());
-    let Some(recording) = context.world.recording_mut(id) else {
+    let Some(recording) = context.memory.recording_mut(id) else {
         return failed("noRecordings", &format!("No recording was found for {id}"));
     };
     let Some(file) = request.file("file").filter(|file| !file.is_empty()) else {

@@ -2,7 +2,7 @@
 //! in every way it can be made.
 
 use usher_bbb::{call::ApiCall, parse::outcome, query::RawQuery};
-use usher_bbb_sim::{SimRecording, SimState};
+use usher_bbb_sim::{SimRecording, SimRecordingState};
 
 use super::{Caller, Way, assert_refused, ways};
 use crate::support::{Cluster, raw};
@@ -186,7 +186,7 @@ async fn every_way_to_ask_for_recordings_and_to_change_them_does_the_same() {
         caller.call(ApiCall::DeleteRecordings, &format!("recordID={id}"), Way::Get).await.text("deleted"),
         "true"
     );
-    assert_eq!(cluster.sims[1].recordings()[0].state, SimState::Deleted);
+    assert_eq!(cluster.sims[1].recordings()[0].state, SimRecordingState::Deleted);
 }
 
 /// A `meetingID` by which the server would find another meeting is never passed on.

@@ -1,7 +1,7 @@
 //! Two tenants with equal ids on one server: each call concerns its own, and nothing of the other.
 
 use usher_bbb::call::ApiCall;
-use usher_bbb_sim::{SimRecording, SimState};
+use usher_bbb_sim::{SimRecording, SimRecordingState};
 use usher_model::{id::TenantId, meeting::MeetingKey, routing::RouteState};
 
 use super::{Caller, Way, assert_refused, said, ways};
@@ -200,7 +200,7 @@ async fn every_call_about_recordings_concerns_the_callers_own() {
         assert!(caller.call(ApiCall::UpdateRecordings, &mixed, Way::Get).await.is_success());
         assert!(caller.call(ApiCall::PublishRecordings, &mixed, Way::Get).await.is_success());
         let kept = cluster.sims[0].recordings();
-        assert_eq!((kept[at].metadata("by"), kept[at].state), (Some(id), SimState::Unpublished));
+        assert_eq!((kept[at].metadata("by"), kept[at].state), (Some(id), SimRecordingState::Unpublished));
         assert_ne!(kept[1 - at].metadata("by"), Some(id));
         assert!(kept.iter().all(|one| one.tracks.is_empty() && one.metadata("stolen").is_none()));
     }
@@ -211,5 +211,5 @@ async fn every_call_about_recordings_concerns_the_callers_own() {
             .is_success()
     );
     let states: Vec<_> = cluster.sims[0].recordings().into_iter().map(|one| one.state).collect();
-    assert_eq!(states, [SimState::Deleted, SimState::Unpublished]);
+    assert_eq!(states, [SimRecordingState::Deleted, SimRecordingState::Unpublished]);
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use futures::future::try_join_all;
 use usher_bbb::call::ApiCall;
-use usher_bbb_sim::{BbbSim, Fault, FaultKind};
+use usher_bbb_sim::{BbbSim, FaultKind, SimFault};
 use usher_harness::{
     servers::{self, SERVER_SECRET},
     standalone::Standalone,
@@ -72,7 +72,7 @@ async fn h5_h6_f5_fifty_meetings_of_a_dead_server_move_on_and_come_home() -> Res
 
     let slow = FaultKind::Slow(Duration::from_millis(CREATE_MS));
     for sim in &usher.sims[1..] {
-        sim.faults().set(Fault::new(slow).on(ApiCall::Create)).await;
+        sim.faults().set(SimFault::new(slow).on(ApiCall::Create)).await;
     }
     let storm = Instant::now();
     let creates = (KEPT..MEETINGS).chain(MEETINGS..MEETINGS + KEPT);

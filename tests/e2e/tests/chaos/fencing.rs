@@ -5,7 +5,7 @@ use std::{cell::Cell, time::Duration};
 
 use anyhow::{Result, ensure};
 use usher_bbb::call::ApiCall;
-use usher_bbb_sim::{Fault, FaultKind};
+use usher_bbb_sim::{FaultKind, SimFault};
 use usher_harness::{cluster::Cluster, wait};
 
 use crate::support::arrivals;
@@ -24,8 +24,8 @@ async fn x3_the_history_has_no_write_of_a_leader_after_another_took_over() -> Re
     let cluster = Cluster::builder().edges(1).set("leader.ttl", "3s").start().await?;
     // Zombies that stay due, so that whoever leads has something to write and to end at each poll.
     for sim in &cluster.sims {
-        sim.faults().set(Fault::new(FaultKind::Status500).on(ApiCall::End)).await;
-        sim.faults().set(Fault::new(FaultKind::LostAnswer).on(ApiCall::Create)).await;
+        sim.faults().set(SimFault::new(FaultKind::Status500).on(ApiCall::End)).await;
+        sim.faults().set(SimFault::new(FaultKind::LostAnswer).on(ApiCall::Create)).await;
     }
     for number in 0..12 {
         let lost = cluster.client(0).create(&format!("lost-{number}")).await?;

@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use futures::{StreamExt, TryStreamExt, stream};
 use usher_bbb::call::ApiCall;
-use usher_bbb_sim::{BbbSim, Fault, FaultKind};
+use usher_bbb_sim::{BbbSim, FaultKind, SimFault};
 use usher_harness::{
     admin::Admin,
     servers::{self, SERVER_SECRET},
@@ -112,7 +112,7 @@ async fn h7_c6_ends_that_fail_block_nothing_and_are_made_again() -> Result<()> {
     becomes(&admin, "bbb-0", Health::Offline).await?;
     client.created("moved").await?;
     home.faults().clear().await;
-    home.faults().set(Fault::new(FaultKind::Status500).on(ApiCall::End).times(3)).await;
+    home.faults().set(SimFault::new(FaultKind::Status500).on(ApiCall::End).times(3)).await;
     wait::until("the third `end` to fail", || async {
         let calls = arrivals(home, "end").len();
         ensure!(calls == 3, "{calls} calls");
@@ -140,7 +140,7 @@ async fn h13_a_create_whose_answer_was_lost_leaves_no_second_meeting() -> Result
     let usher = Standalone::start(2, &[]).await?;
     let (client, admin) = (usher.client(), usher.admin());
     for sim in &usher.sims {
-        sim.faults().set(Fault::new(FaultKind::LostAnswer).on(ApiCall::Create).times(1)).await;
+        sim.faults().set(SimFault::new(FaultKind::LostAnswer).on(ApiCall::Create).times(1)).await;
     }
     let (tries, begun) = (Cell::new(0), Instant::now());
     wait::until("it to be created", || async {
@@ -181,7 +181,7 @@ async fn c7_five_hundred_zombies_on_a_slow_server_delay_no_other() -> Result<()>
     creates.buffer_unordered(32).try_collect::<Vec<_>>().await?;
     add(&mut usher, 4).await?;
     let (admin, slow) = (usher.admin(), &usher.sims[0]);
-    slow.faults().set(Fault::new(FaultKind::Slow(SLOW)).on(ApiCall::End)).await;
+    slow.faults().set(SimFault::new(FaultKind::Slow(SLOW)).on(ApiCall::End)).await;
     let (begun, from) = (Instant::now(), now_ms());
     assert_eq!(panic(&admin, "bbb-0").await? as usize, MEETINGS);
     let freed = begun.elapsed();

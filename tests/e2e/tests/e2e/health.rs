@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use futures::future::{join_all, try_join_all};
 use usher_bbb::call::ApiCall;
-use usher_bbb_sim::{BbbSim, Fault, FaultKind};
+use usher_bbb_sim::{BbbSim, FaultKind, SimFault};
 use usher_harness::{admin::Admin, standalone::Standalone, wait};
 use usher_proto::v1::{Health, Server};
 
@@ -96,7 +96,7 @@ async fn h4_while_yellow_an_existing_id_is_never_placed_on_a_second_server() -> 
 async fn h9_failing_calls_alone_turn_no_server_red() -> Result<()> {
     let usher = Standalone::start(1, &[("placement.max_inflight_creates", "200")]).await?;
     usher.client().created("before").await?;
-    usher.sims[0].faults().set(Fault::new(FaultKind::Status500).on(ApiCall::Create)).await;
+    usher.sims[0].faults().set(SimFault::new(FaultKind::Status500).on(ApiCall::Create)).await;
     let client = usher.client();
     let creates = (0..100).map(|number| {
         let client = &client;
@@ -117,7 +117,7 @@ async fn h9_failing_calls_alone_turn_no_server_red() -> Result<()> {
 async fn x6_a_server_that_fails_every_create_is_noticed_although_its_polls_are_good() -> Result<()> {
     let usher = Standalone::start(3, &[("health.interval", "4s")]).await?;
     let running = a_meeting_on(&usher, 0).await?;
-    usher.sims[0].faults().set(Fault::new(FaultKind::Status500).on(ApiCall::Create)).await;
+    usher.sims[0].faults().set(SimFault::new(FaultKind::Status500).on(ApiCall::Create)).await;
     let (admin, client) = (usher.admin(), usher.client());
     let tried = std::sync::atomic::AtomicUsize::new(0);
     wait::until("the server to be unhealthy", || async {
@@ -139,7 +139,7 @@ async fn h11_a_poll_does_not_remove_what_was_created_after_it_was_sent() -> Resu
     usher.sims[0].faults().set(FaultKind::FrozenList).await;
     usher.sims[0]
         .faults()
-        .set(Fault::new(FaultKind::Slow(Duration::from_millis(1200))).on(ApiCall::GetMeetings))
+        .set(SimFault::new(FaultKind::Slow(Duration::from_millis(1200))).on(ApiCall::GetMeetings))
         .await;
     let polls = |sim: &BbbSim| sim.calls().iter().filter(|call| call.name == "getMeetings").count();
     let before = polls(&usher.sims[0]);
@@ -175,7 +175,7 @@ async fn h12_an_answer_that_is_no_well_formed_success_removes_nothing() -> Resul
         FaultKind::LostAnswer,
     ];
     for kind in kinds {
-        usher.sims[0].faults().set(Fault::new(kind).on(ApiCall::GetMeetings)).await;
+        usher.sims[0].faults().set(SimFault::new(kind).on(ApiCall::GetMeetings)).await;
         let failed = becomes(&usher.admin(), "bbb-0", Health::Unhealthy).await?;
         assert!(!failed.health_reason.is_empty(), "{kind:?}");
         assert_eq!(usher.admin().meetings().await?.len(), 1, "{kind:?}");
@@ -237,7 +237,7 @@ async fn s8_a_hung_server_does_not_fail_get_meetings() -> Result<()> {
         usher.client().created(&format!("listed-{number}")).await?;
     }
     let elsewhere = 9 - usher.sims[0].meetings().len();
-    usher.sims[0].faults().set(Fault::new(FaultKind::Hang).on(ApiCall::GetMeetings)).await;
+    usher.sims[0].faults().set(SimFault::new(FaultKind::Hang).on(ApiCall::GetMeetings)).await;
     let asked = tokio::time::Instant::now();
     let listed = usher.client().get("getMeetings", "").await?;
     assert!(asked.elapsed() < Duration::from_secs(4), "{:?}", asked.elapsed());

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Result, ensure};
 use usher_bbb::call::ApiCall;
-use usher_bbb_sim::{BbbSim, Fault, FaultKind};
+use usher_bbb_sim::{BbbSim, FaultKind, SimFault};
 use usher_harness::{admin::Admin, client::BbbClient, cluster::Cluster, standalone::Standalone};
 use usher_proto::v1::Health;
 
@@ -64,7 +64,7 @@ async fn no_server_leaves_online(
     // As it is with documents from a host that is broken, and with chat in a meeting that has just ended.
     for sim in sims {
         for call in [ApiCall::InsertDocument, ApiCall::SendChatMessage] {
-            sim.faults().set(Fault::new(FaultKind::Status500).on(call)).await;
+            sim.faults().set(SimFault::new(FaultKind::Status500).on(call)).await;
         }
     }
     let done = AtomicBool::new(false);

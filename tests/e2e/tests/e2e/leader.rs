@@ -4,7 +4,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
 use usher_bbb::call::ApiCall;
-use usher_bbb_sim::{BbbSim, Fault, FaultKind};
+use usher_bbb_sim::{BbbSim, FaultKind, SimFault};
 use usher_harness::{admin::Admin, client::BbbClient, cluster::Cluster, figures::metric, load::Load, wait};
 use usher_proto::v1::Health;
 
@@ -93,8 +93,8 @@ async fn x3_a_leader_that_was_frozen_beyond_its_lease_does_nothing_when_it_comes
     let (leader, sim) = (cluster.leader().await?, &cluster.sims[0]);
     let (old, new) = (&cluster.control_planes[leader], cluster.admin(1 - leader));
     // A zombie that stays due, so that whoever leads calls `end` after each poll.
-    sim.faults().set(Fault::new(FaultKind::Status500).on(ApiCall::End)).await;
-    sim.faults().set(Fault::new(FaultKind::LostAnswer).on(ApiCall::Create).times(1)).await;
+    sim.faults().set(SimFault::new(FaultKind::Status500).on(ApiCall::End)).await;
+    sim.faults().set(SimFault::new(FaultKind::LostAnswer).on(ApiCall::Create).times(1)).await;
     let lost = cluster.client(0).create("lost").await?;
     assert_eq!(lost.key(), "serverUnavailable", "{}", lost.body);
     wait::until("the leader to call `end`", || async {

@@ -3,7 +3,7 @@
 
 use anyhow::{Result, ensure};
 use usher_bbb::call::ApiCall;
-use usher_bbb_sim::{BbbSim, Fault, FaultKind};
+use usher_bbb_sim::{BbbSim, FaultKind, SimFault};
 use usher_harness::{admin::Admin, client::BbbClient, cluster::Cluster, standalone::Standalone, wait};
 use usher_proto::v1::Health;
 
@@ -27,7 +27,7 @@ async fn one_failed_poll_splits_no_meeting(client: &BbbClient, admin: &Admin, si
     let id = format!("bbb-{home}");
     let live = sims[home].meetings()[0].internal_id.clone();
     // One poll hangs, its retry too; then the next is good.
-    sims[home].faults().set(Fault::new(FaultKind::Hang).on(ApiCall::GetMeetings)).await;
+    sims[home].faults().set(SimFault::new(FaultKind::Hang).on(ApiCall::GetMeetings)).await;
     wait::until("the poll to have failed", || async {
         let server = admin.server(&id).await?;
         ensure!(server.health() != Health::Online, "still online");
