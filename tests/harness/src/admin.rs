@@ -1,4 +1,4 @@
-//! Administration of a cluster under test, over gRPC.
+//! Administration of a cluster under test over gRPC.
 
 use std::net::SocketAddr;
 
@@ -12,7 +12,7 @@ use usher_proto::v1::{
 
 use crate::wait;
 
-/// Speaks to one control plane.
+/// A gRPC client of one control plane.
 #[derive(Debug, Clone)]
 pub struct Admin {
     channel: Channel,
@@ -48,7 +48,7 @@ impl Admin {
         self.create_server(id, server).await
     }
 
-    /// Adds a server as it is given.
+    /// Adds a server with exactly these fields.
     ///
     /// # Errors
     /// When the control plane refuses or cannot be reached.
@@ -62,7 +62,7 @@ impl Admin {
     /// Returns one server.
     ///
     /// # Errors
-    /// When there is none, or the control plane cannot be reached.
+    /// When the server does not exist, or the control plane cannot be reached.
     pub async fn server(&self, id: &str) -> Result<v1::Server> {
         let request = v1::GetServerRequest { name: format!("servers/{id}"), ..Default::default() };
         let answer = self.servers_client().get_server(request).await?.into_inner();
@@ -86,7 +86,7 @@ impl Admin {
         }
     }
 
-    /// Polls one server now, `-` for all, and returns what it then is.
+    /// Polls one server now, or all of them for `-`, and returns their state after the poll.
     ///
     /// # Errors
     /// When the control plane cannot be reached.
@@ -117,7 +117,7 @@ impl Admin {
         }
     }
 
-    /// Returns every callback that waits.
+    /// Returns every stored callback that is not delivered yet.
     ///
     /// # Errors
     /// When the control plane cannot be reached.
@@ -127,7 +127,7 @@ impl Admin {
         Ok(client.list_deliveries(request).await?.into_inner().deliveries)
     }
 
-    /// Returns the fleet's status.
+    /// Returns the status of the fleet.
     ///
     /// # Errors
     /// When the control plane cannot be reached.
@@ -139,7 +139,7 @@ impl Admin {
     /// Returns the edges connected to this control plane.
     ///
     /// # Errors
-    /// When it cannot be reached.
+    /// When the control plane cannot be reached.
     pub async fn edges(&self) -> Result<Vec<v1::Edge>> {
         let mut client = EdgeServiceClient::new(self.channel.clone());
         Ok(client
@@ -162,7 +162,7 @@ impl Admin {
         self.create_tenant(id, tenant).await
     }
 
-    /// Adds a tenant as it is given.
+    /// Adds a tenant with exactly these fields.
     ///
     /// # Errors
     /// When the control plane refuses or cannot be reached.

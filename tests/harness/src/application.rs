@@ -1,4 +1,5 @@
-//! An application that hears callbacks: it notes every request, and answers as it is told.
+//! An application that receives callbacks: it records every request and answers with the status
+//! that a test sets.
 
 use std::{
     convert::Infallible,
@@ -22,29 +23,29 @@ use usher_runtime::tasks::Tasks;
 
 use crate::certificates::TlsFiles;
 
-/// One request that came.
+/// One request that arrived.
 #[derive(Debug, Clone)]
 pub struct Heard {
-    /// Its method.
+    /// The HTTP method.
     pub method: String,
-    /// Path and query.
+    /// Path and query of the request.
     pub path: String,
-    /// Its headers.
+    /// The HTTP headers.
     pub headers: HeaderMap,
-    /// Its body.
+    /// The body as it arrived.
     pub body: Bytes,
-    /// What it was answered.
+    /// The status of the answer.
     pub status: u16,
 }
 
 impl Heard {
-    /// Returns the claims of its `signed_parameters`, if this secret signed them (HS256).
+    /// Returns the claims of its `signed_parameters`, if they are signed with this secret (HS256).
     pub fn claims(&self, secret: &str) -> Option<serde_json::Value> {
         let body = std::str::from_utf8(&self.body).ok()?;
         verified(body.strip_prefix("signed_parameters=")?, Algorithm::HS256, secret, false)
     }
 
-    /// Tells whether its bearer token is signed by this secret (HS512) and still good.
+    /// Returns whether its bearer token is signed with this secret (HS512) and has not expired.
     pub fn bears(&self, secret: &str) -> bool {
         let header = self.headers.get("authorization").and_then(|value| value.to_str().ok());
         let token = header.and_then(|header| header.strip_prefix("Bearer "));
@@ -62,7 +63,7 @@ fn verified(token: &str, algorithm: Algorithm, secret: &str, runs_out: bool) -> 
     Some(jsonwebtoken::decode(token, &key, &rules).ok()?.claims)
 }
 
-/// A running application; it is gone when this is dropped.
+/// A running application on a free port; dropping it closes the listener.
 #[derive(Debug)]
 pub struct Application {
     address: SocketAddr,
@@ -74,7 +75,7 @@ pub struct Application {
 }
 
 impl Application {
-    /// Starts one that takes everything.
+    /// Starts an application that accepts every request.
     ///
     /// # Errors
     /// When it cannot listen.
@@ -82,10 +83,10 @@ impl Application {
         Self::start_with(None).await
     }
 
-    /// Starts one that takes everything, over TLS.
+    /// Starts an application that accepts every request, over TLS.
     ///
     /// # Errors
-    /// When it cannot listen, or the files are no certificate.
+    /// When it cannot listen, or the files contain no valid certificate.
     pub async fn start_tls(files: &TlsFiles) -> Result<Self> {
         Self::start_with(Some(files.acceptor(&[])?)).await
     }
@@ -112,7 +113,8 @@ impl Application {
                         note(request, status.clone(), location.clone(), heard.clone())
                     });
                     let serving = async {
-                        // Clients come and go, and some do not trust us.
+                        // A failed handshake is of no interest: some clients close early, some do
+                        // not trust the certificate.
                         if let Some(tls) = tls {
                             let Ok(stream) = tls.accept(stream).await else { return };
                             let _ended =
@@ -132,33 +134,33 @@ impl Application {
         Ok(application)
     }
 
-    /// Returns an address at it, `path` with its slash.
+    /// Returns an address of the application; `path` begins with a slash.
     pub fn url(&self, path: &str) -> String {
         format!("{}://{}{path}", self.scheme, self.address)
     }
 
-    /// Answers everything with this status from now on.
+    /// Sets the status of all further answers.
     pub fn answer(&self, status: u16) {
         self.status.store(status, Ordering::SeqCst);
     }
 
-    /// Sends everybody elsewhere from now on, with this status.
+    /// Answers all further requests with a redirect of this status to `location`.
     pub fn redirect(&self, status: u16, location: &str) {
         *self.location.lock().unwrap_or_else(PoisonError::into_inner) = Some(location.to_owned());
         self.answer(status);
     }
 
-    /// Returns its port.
+    /// Returns the port on which it listens.
     pub fn port(&self) -> u16 {
         self.address.port()
     }
 
-    /// Returns everything that came, oldest first.
+    /// Returns all requests that arrived, oldest first.
     pub fn heard(&self) -> Vec<Heard> {
         self.heard.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Returns what came and was taken, oldest first.
+    /// Returns the requests that were answered with 200, oldest first.
     pub fn taken(&self) -> Vec<Heard> {
         self.heard().into_iter().filter(|heard| heard.status == 200).collect()
     }

@@ -1,5 +1,5 @@
-//! What stands in front of the edges: it sends each new connection to an edge that is ready, and
-//! copies bytes. It tries nothing a second time, so that what goes wrong is seen.
+//! A network load balancer in front of the edges: it sends each new connection to a ready edge and
+//! copies bytes. It retries no connection, so that a test sees every failure.
 
 use std::{
     net::SocketAddr,
@@ -19,10 +19,10 @@ use tokio::{
 
 use crate::{process::Process, wait};
 
-/// Time between two looks at whether an edge is ready; one that says no is out.
+/// The interval of the readiness checks; an edge that is not ready gets no new connections.
 const PROBE: Duration = Duration::from_millis(100);
 
-/// A running balancer; it is gone, with every connection, when this is dropped.
+/// A running balancer; dropping it closes every connection.
 #[derive(Debug)]
 pub struct Balancer {
     address: SocketAddr,
@@ -36,7 +36,7 @@ struct Seats {
     next: AtomicUsize,
 }
 
-/// One edge.
+/// One edge behind the balancer, with its last known readiness.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Seat {
     listen: SocketAddr,
@@ -51,10 +51,10 @@ impl Seat {
 }
 
 impl Balancer {
-    /// Starts in front of these edges, and waits until all are ready.
+    /// Starts a balancer in front of these edges and waits until all are ready.
     ///
     /// # Errors
-    /// When one is not ready in time.
+    /// When an edge is not ready in time.
     pub async fn start(edges: &[Process]) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await.context("bind the balancer")?;
         let address = listener.local_addr()?;
@@ -70,15 +70,15 @@ impl Balancer {
         Ok(balancer)
     }
 
-    /// Returns where it listens.
+    /// Returns the address on which it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Puts a restarted edge where the old one was, and waits until it is ready.
+    /// Replaces an edge by its restarted process and waits until that is ready.
     ///
     /// # Errors
-    /// When it is not ready in time.
+    /// When the edge is not ready in time.
     pub async fn replace(&self, number: usize, edge: &Process) -> Result<()> {
         self.seats.edges()[number] = Seat::of(edge);
         self.all_ready().await
@@ -99,7 +99,7 @@ impl Seats {
         self.edges.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the next edge that is ready.
+    /// Returns the next ready edge, in turn.
     fn choose(&self) -> Option<SocketAddr> {
         let ready: Vec<_> = self.edges().iter().filter(|seat| seat.ready).map(|seat| seat.listen).collect();
         let turn = self.next.fetch_add(1, Ordering::Relaxed);
@@ -117,7 +117,8 @@ async fn probe(seats: Arc<Seats>) {
         for (number, seat) in before.into_iter().enumerate() {
             let answer = http.get(format!("http://{}/ready", seat.ops)).send().await;
             let ready = answer.is_ok_and(|answer| answer.status().is_success());
-            // It may have been replaced meanwhile.
+            // The edge may have been replaced during the check; its result is then of the old
+            // process.
             if let Some(now) = seats.edges().get_mut(number).filter(|now| **now == seat) {
                 now.ready = ready;
             }
@@ -133,7 +134,7 @@ async fn accept(listener: TcpListener, seats: Arc<Seats>) {
         connections.spawn(async move {
             let Some(edge) = edge else { return };
             let Ok(mut edge) = TcpStream::connect(edge).await else { return };
-            // Either side may end it as it likes.
+            // Either side may end the connection at any time; that is no failure of the balancer.
             let _ = tokio::io::copy_bidirectional(&mut client, &mut edge).await;
         });
     }

@@ -1,5 +1,5 @@
-//! Certificates of a CA of their own: for an encrypted etcd, a Redis, applications, and a proxy
-//! in front of a control plane.
+//! Certificates of a CA for tests: for an encrypted etcd, a Redis, applications, and a proxy in
+//! front of a control plane.
 
 use std::{
     fs,
@@ -18,26 +18,26 @@ use tokio_rustls::{
     },
 };
 
-/// PEM files of one CA and what it signed.
+/// PEM files of one CA and of the certificates that it signed.
 #[derive(Debug, Clone)]
 pub struct TlsFiles {
-    /// The CA that signed all of them.
+    /// The certificate of the CA.
     pub ca: PathBuf,
-    /// A client's certificate.
+    /// The certificate of a client.
     pub cert: PathBuf,
-    /// Its key.
+    /// The private key of the client.
     pub key: PathBuf,
     /// The certificate of a server at `127.0.0.1` and `localhost`.
     pub server_cert: PathBuf,
-    /// Its key.
+    /// The private key of the server.
     pub server_key: PathBuf,
 }
 
 impl TlsFiles {
-    /// Returns what takes connections with the server's certificate, and these protocols (ALPN).
+    /// Returns a TLS acceptor with the server's certificate and these protocols (ALPN).
     ///
     /// # Errors
-    /// When the files are no certificate.
+    /// When the files contain no valid certificate.
     pub fn acceptor(&self, protocols: &[&str]) -> Result<TlsAcceptor> {
         let chain = CertificateDer::pem_file_iter(&self.server_cert)?.collect::<Result<_, _>>()?;
         let key = PrivateKeyDer::from_pem_file(&self.server_key)?;
@@ -50,10 +50,10 @@ impl TlsFiles {
     }
 }
 
-/// Makes all of them in a directory that exists.
+/// Creates all files in an existing directory.
 ///
 /// # Errors
-/// When they cannot be written.
+/// When a file cannot be written.
 pub fn generate(directory: &Path) -> Result<TlsFiles> {
     let write = |name: &str, text: String| -> Result<PathBuf> {
         let path = directory.join(name);
@@ -71,7 +71,7 @@ pub fn generate(directory: &Path) -> Result<TlsFiles> {
         let key = KeyPair::generate()?;
         let mut params = CertificateParams::new(names)?;
         params.distinguished_name.push(DnType::CommonName, name);
-        // etcd calls itself as a client, too.
+        // An etcd node is also a client of itself and of the other nodes.
         params.extended_key_usages =
             vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         let cert = params.signed_by(&key, &issuer)?;

@@ -1,5 +1,5 @@
-//! A small BBB client of our own: it signs without Usher's code, so that a mistake there cannot
-//! hide here.
+//! A small BBB client that signs without Usher's code, so that an error in that code cannot hide an
+//! equal error here.
 
 use std::{fmt::Write as _, time::Duration};
 
@@ -7,24 +7,24 @@ use anyhow::{Context, Result, ensure};
 use reqwest::{Method, redirect::Policy};
 use sha1::Digest as _;
 
-/// The four families that BBB knows.
+/// The hash families that BBB accepts for checksums.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hash {
-    /// 40 hex digits.
+    /// SHA-1: 40 hex digits.
     Sha1,
-    /// 64 hex digits.
+    /// SHA-256: 64 hex digits.
     Sha256,
-    /// 96 hex digits.
+    /// SHA-384: 96 hex digits.
     Sha384,
-    /// 128 hex digits.
+    /// SHA-512: 128 hex digits.
     Sha512,
 }
 
 impl Hash {
-    /// Every family.
+    /// Every hash family.
     pub const ALL: [Self; 4] = [Self::Sha1, Self::Sha256, Self::Sha384, Self::Sha512];
 
-    /// Returns the checksum of a call.
+    /// Returns the checksum of a call (wire-contract 1.1).
     pub fn sign(self, call: &str, query: &str, secret: &str) -> String {
         let text = format!("{call}{query}{secret}");
         match self {
@@ -43,26 +43,26 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// An answer, with what a BBB client looks at.
+/// An answer, with the parts that a BBB client reads.
 #[derive(Debug, Clone)]
 pub struct Answer {
-    /// HTTP status.
+    /// The HTTP status.
     pub status: u16,
-    /// `Location`, of a redirect.
+    /// The `Location` header of a redirect.
     pub location: Option<String>,
-    /// The body.
+    /// The body as text.
     pub body: String,
 }
 
 impl Answer {
-    /// Returns the text of the first element of this name.
+    /// Returns the text of the first element with this name.
     pub fn text(&self, element: &str) -> Option<&str> {
         let start = self.body.find(&format!("<{element}>"))? + element.len() + 2;
         let length = self.body[start..].find(&format!("</{element}>"))?;
         Some(&self.body[start..start + length])
     }
 
-    /// Returns the texts of all elements of this name.
+    /// Returns the texts of all elements with this name.
     pub fn texts(&self, element: &str) -> Vec<&str> {
         let open = format!("<{element}>");
         let close = format!("</{element}>");
@@ -70,7 +70,7 @@ impl Answer {
         parts.filter_map(|part| part.split_once(&close).map(|(text, _)| text)).collect()
     }
 
-    /// Returns whether this is HTTP 200 with `SUCCESS`.
+    /// Returns whether the answer is HTTP 200 with `SUCCESS`.
     pub fn is_success(&self) -> bool {
         self.status == 200 && self.text("returncode") == Some("SUCCESS")
     }
@@ -81,7 +81,7 @@ impl Answer {
     }
 }
 
-/// Calls one BBB API.
+/// A client of one BBB API, with one secret and one hash.
 #[derive(Debug, Clone)]
 pub struct BbbClient {
     http: reqwest::Client,
@@ -96,13 +96,13 @@ impl BbbClient {
     /// Returns a client of the API at `address`.
     ///
     /// # Panics
-    /// When there is no TLS provider, which is a mistake of the build.
+    /// If no TLS provider is compiled in, which is an error of the build.
     pub fn new(address: impl std::fmt::Display, secret: &str) -> Self {
         let http = reqwest::Client::builder()
             .redirect(Policy::none())
             .timeout(Duration::from_mins(1))
             .build()
-            .expect("a client without certificates of its own has nothing that could be wrong");
+            .expect("a client without own certificates cannot fail to build");
         Self {
             http,
             address: address.to_string(),
@@ -113,70 +113,70 @@ impl BbbClient {
         }
     }
 
-    /// Calls the API of a tenant, by its path.
+    /// Selects the API of a tenant by its path.
     #[must_use]
     pub fn for_tenant(mut self, tenant: &str, secret: &str) -> Self {
         self.path = format!("{tenant}/bigbluebutton/api/");
         self.with_secret(secret)
     }
 
-    /// Calls the API as if it were at this host.
+    /// Sends this `Host` header instead of the address.
     #[must_use]
     pub fn with_host(mut self, host: &str) -> Self {
         self.host = Some(host.to_owned());
         self
     }
 
-    /// Signs by another hash.
+    /// Selects another hash for checksums.
     #[must_use]
     pub fn with_hash(mut self, hash: Hash) -> Self {
         self.hash = hash;
         self
     }
 
-    /// Signs with another secret.
+    /// Selects another secret for checksums.
     #[must_use]
     pub fn with_secret(mut self, secret: &str) -> Self {
         secret.clone_into(&mut self.secret);
         self
     }
 
-    /// Returns the signed URL of a call; `query` is sent as it is, the checksum last.
+    /// Returns the signed URL of a call; `query` is sent unchanged, with the checksum last.
     pub fn url(&self, call: &str, query: &str) -> String {
         let checksum = self.hash.sign(call, query, &self.secret);
         let and = if query.is_empty() { "" } else { "&" };
         format!("http://{}/{}{call}?{query}{and}checksum={checksum}", self.address, self.path)
     }
 
-    /// Calls with GET.
+    /// Makes a signed call with GET.
     ///
     /// # Errors
-    /// When no whole answer comes.
+    /// When no complete answer arrives.
     pub async fn get(&self, call: &str, query: &str) -> Result<Answer> {
         self.fetch(&self.url(call, query)).await
     }
 
-    /// Gets any URL, without following a redirect.
+    /// Requests any URL with GET, without following a redirect.
     ///
     /// # Errors
-    /// When no whole answer comes.
+    /// When no complete answer arrives.
     pub async fn fetch(&self, url: &str) -> Result<Answer> {
         self.answer(self.http.request(Method::GET, url)).await
     }
 
-    /// Posts a body of this type to the signed URL of a call.
+    /// Posts a body of this content type to the signed URL of a call.
     ///
     /// # Errors
-    /// When no whole answer comes.
+    /// When no complete answer arrives.
     pub async fn post(&self, call: &str, query: &str, content_type: &str, body: &str) -> Result<Answer> {
         let request = self.http.request(Method::POST, self.url(call, query));
         self.answer(request.header("content-type", content_type).body(body.to_owned())).await
     }
 
-    /// Posts everything, the checksum included, as a form.
+    /// Posts all parameters, the checksum included, as a form.
     ///
     /// # Errors
-    /// When no whole answer comes.
+    /// When no complete answer arrives.
     pub async fn post_form(&self, call: &str, form: &str) -> Result<Answer> {
         let checksum = self.hash.sign(call, "", &self.secret);
         let body = format!("{form}&checksum={checksum}");
@@ -185,36 +185,36 @@ impl BbbClient {
         self.answer(request.header("content-type", "application/x-www-form-urlencoded").body(body)).await
     }
 
-    /// Creates a meeting, with ordinary passwords.
+    /// Requests a meeting with ordinary passwords.
     ///
     /// # Errors
-    /// When no whole answer comes.
+    /// When no complete answer arrives.
     pub async fn create(&self, meeting_id: &str) -> Result<Answer> {
         self.get("create", &format!("name=Room&meetingID={meeting_id}&attendeePW=ap&moderatorPW=mp")).await
     }
 
-    /// Creates a meeting and makes sure that it was.
+    /// Creates a meeting and requires success.
     ///
     /// # Errors
-    /// When it was not.
+    /// When the answer is a refusal or incomplete.
     pub async fn created(&self, meeting_id: &str) -> Result<Answer> {
         let answer = self.create(meeting_id).await?;
         ensure!(answer.is_success(), "create {meeting_id}: {} {}", answer.status, answer.body);
         Ok(answer)
     }
 
-    /// Asks to join as a moderator; the answer is a redirect.
+    /// Requests a join as a moderator; the answer of a success is a redirect.
     ///
     /// # Errors
-    /// When no whole answer comes.
+    /// When no complete answer arrives.
     pub async fn join(&self, meeting_id: &str) -> Result<Answer> {
         self.get("join", &format!("fullName=Ada&meetingID={meeting_id}&password=mp")).await
     }
 
-    /// Joins and returns where the redirect leads.
+    /// Joins as a moderator and returns the target of the redirect.
     ///
     /// # Errors
-    /// When there is none.
+    /// When the answer is not a redirect.
     pub async fn joined(&self, meeting_id: &str) -> Result<String> {
         let answer = self.join(meeting_id).await?;
         ensure!(answer.status == 302, "join {meeting_id}: {} {}", answer.status, answer.body);

@@ -1,4 +1,4 @@
-//! A whole cluster: etcd, control planes, edges and simulated servers.
+//! A complete cluster: etcd, control planes, edges and simulated servers.
 
 mod builder;
 mod level;
@@ -23,28 +23,30 @@ use crate::{
     programs::Program,
 };
 
-/// The application's secret in every test.
+/// The secret of the application in every test.
 pub const SECRET: &str = "an application's secret";
 
-/// A running cluster; it is gone when this is dropped.
+/// A running cluster; dropping it ends every process.
 #[derive(Debug)]
 pub struct Cluster {
-    /// The programs first, so that they go before what they need.
+    /// The control planes. Fields are dropped in this order: programs end before the parts that
+    /// they need.
     pub control_planes: Vec<Process>,
-    /// The edges.
+    /// The edge proxies.
     pub edges: Vec<Process>,
-    /// The simulated servers; the one at `n` has the id `bbb-n`.
+    /// The simulated servers; the one at index `n` has the id `bbb-n`.
     pub sims: Vec<BbbSim>,
-    /// Where each server is for everybody: `http://host:port`, of its link where it has one.
+    /// The address of each server for all other parts, `http://host:port`: that of its link if it
+    /// has one.
     pub bases: Vec<String>,
-    /// The links between the parts, where they were asked for.
+    /// The links between the parts, if the builder requested them.
     pub links: Links,
     etcd: Option<EtcdCluster>,
     plan: ClusterBuilder,
 }
 
 impl Cluster {
-    /// Returns a client of one edge.
+    /// Returns a BBB client of one edge.
     pub fn client(&self, edge: usize) -> BbbClient {
         BbbClient::new(self.edges[edge].address("listen"), SECRET)
     }
@@ -54,7 +56,7 @@ impl Cluster {
         Admin::new(self.control_planes[control_plane].address("control"))
     }
 
-    /// Returns the address of one control plane.
+    /// Returns the gRPC address of one control plane.
     pub fn control_address(&self, control_plane: usize) -> SocketAddr {
         self.control_planes[control_plane].address("control")
     }
@@ -62,20 +64,20 @@ impl Cluster {
     /// Returns the store under test.
     ///
     /// # Panics
-    /// When it was stopped.
+    /// After [`Cluster::stop_etcd`].
     pub fn etcd(&self) -> &EtcdCluster {
         self.etcd.as_ref().expect("etcd was not stopped")
     }
 
-    /// Returns the store under test, to take parts of it away.
+    /// Returns the store under test, for faults.
     ///
     /// # Panics
-    /// When it was stopped.
+    /// After [`Cluster::stop_etcd`].
     pub fn etcd_mut(&mut self) -> &mut EtcdCluster {
         self.etcd.as_mut().expect("etcd was not stopped")
     }
 
-    /// Stops etcd for good.
+    /// Stops etcd for the rest of the test.
     pub fn stop_etcd(&mut self) {
         self.etcd = None;
     }
@@ -90,7 +92,8 @@ impl Cluster {
         Ok(())
     }
 
-    /// Ends a control plane as an init system does, and starts it again at its address.
+    /// Ends a control plane as an init system does (SIGTERM) and starts it again at the same
+    /// address.
     ///
     /// # Errors
     /// When it does not end cleanly, or does not become ready.
@@ -100,7 +103,7 @@ impl Cluster {
         self.revive_control_plane(number).await
     }
 
-    /// Starts a control plane that has ended again, at its address.
+    /// Starts a control plane that has ended, at the same address.
     ///
     /// # Errors
     /// When it does not become ready.
@@ -122,12 +125,12 @@ impl Cluster {
         self.start(&format!("control plane {number}"), Program::ControlPlane, &settings).await
     }
 
-    /// Sets an environment variable of the programs that are started from now on.
+    /// Sets an environment variable for all programs that start from now on.
     pub fn set_environment(&mut self, name: &str, value: &str) {
         self.plan.settings.insert(name.to_owned(), value.to_owned());
     }
 
-    /// Starts one more edge, which knows all control planes of this moment.
+    /// Starts one more edge, which gets the addresses of all current control planes.
     ///
     /// # Errors
     /// When it does not become ready.
@@ -137,7 +140,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// Ends an edge as an init system does, and starts it again at its address.
+    /// Ends an edge as an init system does (SIGTERM) and starts it again at the same address.
     ///
     /// # Errors
     /// When it does not end cleanly, or does not become ready.
@@ -147,7 +150,7 @@ impl Cluster {
         self.revive_edge(number).await
     }
 
-    /// Starts an edge that has ended again, at its address.
+    /// Starts an edge that has ended, at the same address.
     ///
     /// # Errors
     /// When it does not become ready.

@@ -1,6 +1,7 @@
-//! A real etcd: one node or several, on free ports, with its data in a directory of its own.
+//! A real etcd: one node or several, on free ports, with its data in a temporary directory.
 //!
-//! The binary is `USHER_ETCD`, the `etcd` on the PATH, or the one that `cargo xtask test` brought.
+//! The binary is `USHER_ETCD`, the `etcd` on the PATH, or the one that `cargo xtask test`
+//! downloaded.
 
 mod changes;
 mod faults;
@@ -26,14 +27,14 @@ use crate::{
     wait,
 };
 
-/// How to start a cluster.
+/// The options of a cluster of etcd nodes.
 #[derive(Debug, Clone)]
 pub struct EtcdOptions {
-    /// Number of nodes.
+    /// The number of nodes.
     pub members: usize,
-    /// Encrypt, and ask clients for a certificate.
+    /// Whether connections are encrypted and clients need a certificate.
     pub tls: bool,
-    /// More flags for every node.
+    /// Additional flags of every node.
     pub flags: Vec<String>,
 }
 
@@ -43,30 +44,30 @@ impl Default for EtcdOptions {
     }
 }
 
-/// A cluster that runs until it is dropped.
+/// A cluster of etcd nodes that runs until it is dropped.
 #[derive(Debug)]
 pub struct EtcdCluster {
     members: Vec<Member>,
     tls: Option<TlsFiles>,
-    // Last, so that the nodes are gone before their data is.
+    // The last field: it is dropped after the nodes, which use the directory.
     _directory: TempDir,
 }
 
 impl EtcdCluster {
-    /// Starts a cluster of this many nodes and waits until it takes writes.
+    /// Starts a cluster of this many nodes and waits until it accepts writes.
     ///
     /// # Errors
-    /// There is no etcd, or it does not become healthy in time.
+    /// There is no etcd binary, or the cluster does not become healthy in time.
     pub async fn start(members: usize) -> Result<Self> {
         Self::start_with(EtcdOptions { members, ..EtcdOptions::default() }).await
     }
 
-    /// As [`EtcdCluster::start`], with more options.
+    /// Starts a cluster with these options, like [`EtcdCluster::start`].
     ///
     /// # Errors
-    /// There is no etcd, or it does not become healthy in time.
+    /// There is no etcd binary, or the cluster does not become healthy in time.
     pub async fn start_with(options: EtcdOptions) -> Result<Self> {
-        // etcd must be told its ports, and another process may take one before it does.
+        // etcd needs its ports as arguments, and another process may take one before etcd binds it.
         let mut failure = None;
         for _ in 0..3 {
             match Self::try_start(&options).await {
@@ -102,10 +103,10 @@ impl EtcdCluster {
         self.tls.as_ref()
     }
 
-    /// Connects to one node, past the program under test.
+    /// Connects to one node directly, without the program under test.
     ///
     /// # Errors
-    /// It cannot be connected to.
+    /// The node cannot be reached.
     pub async fn client(&self, index: usize) -> Result<Client> {
         let options = ConnectOptions::new().with_timeout(Duration::from_secs(5));
         let options = match &self.tls {
@@ -119,10 +120,10 @@ impl EtcdCluster {
         Ok(Client::connect([&self.members[index].client_url], Some(options)).await?)
     }
 
-    /// Returns the node that leads.
+    /// Returns the index of the node that leads.
     ///
     /// # Errors
-    /// None does in time.
+    /// No node leads in time.
     pub async fn leader(&self) -> Result<usize> {
         wait::until("an etcd leader", || async {
             for index in 0..self.members.len() {
@@ -133,15 +134,15 @@ impl EtcdCluster {
                     return Ok(index);
                 }
             }
-            bail!("no node says that it leads")
+            bail!("no node reports that it leads")
         })
         .await
     }
 
-    /// Makes the cluster forget its history before its current revision, and returns that.
+    /// Compacts the history before the current revision, and returns that revision.
     ///
     /// # Errors
-    /// etcd does not.
+    /// etcd refuses the compaction.
     pub async fn compact(&self) -> Result<u64> {
         let mut client = self.client(0).await?;
         let revision = client.get("x", None).await?.header().context("a header")?.revision();
@@ -152,7 +153,7 @@ impl EtcdCluster {
     /// Deletes every key below a prefix in one revision, as `etcdctl del --prefix` does.
     ///
     /// # Errors
-    /// etcd does not.
+    /// etcd refuses the deletion.
     pub async fn delete(&self, prefix: &str) -> Result<()> {
         let options = DeleteOptions::new().with_prefix();
         self.client(0).await?.delete(prefix, Some(options)).await?;
@@ -162,23 +163,23 @@ impl EtcdCluster {
     /// Kills a node at once.
     ///
     /// # Errors
-    /// It had ended before.
+    /// The node had ended before.
     pub fn kill(&mut self, index: usize) -> Result<()> {
         self.members[index].kill()
     }
 
-    /// Stops a node without ending it: it holds its sockets and answers nothing.
+    /// Stops a node without ending it (SIGSTOP): it keeps its sockets and does not answer.
     ///
     /// # Errors
-    /// It had ended before.
+    /// The node had ended before.
     pub fn freeze(&self, index: usize) -> Result<()> {
         self.members[index].freeze()
     }
 
-    /// Lets a node go on after [`EtcdCluster::freeze`].
+    /// Continues a node after [`EtcdCluster::freeze`].
     ///
     /// # Errors
-    /// It had ended before.
+    /// The node had ended before.
     pub fn thaw(&self, index: usize) -> Result<()> {
         self.members[index].thaw()
     }
@@ -186,7 +187,7 @@ impl EtcdCluster {
     /// Starts a killed node again on its data, and waits until it is healthy.
     ///
     /// # Errors
-    /// It is not in time.
+    /// The node is not healthy in time.
     pub async fn restart(&mut self, index: usize) -> Result<()> {
         self.revive(index)?;
         self.healthy(index).await
@@ -195,15 +196,15 @@ impl EtcdCluster {
     /// Starts a killed node again on its data, without waiting for it.
     ///
     /// # Errors
-    /// It cannot be started.
+    /// The node cannot be started.
     pub fn revive(&mut self, index: usize) -> Result<()> {
         self.members[index].start()
     }
 
-    /// Returns what etcd calls its version.
+    /// Returns the version that etcd reports.
     ///
     /// # Errors
-    /// It cannot be asked.
+    /// The node does not answer.
     pub async fn version(&self) -> Result<String> {
         Ok(self.client(0).await?.status().await?.version().to_owned())
     }
@@ -234,7 +235,7 @@ fn binary() -> Result<PathBuf> {
     if let Some(named) = env::var_os("USHER_ETCD") {
         return Ok(named.into());
     }
-    // What `cargo xtask` unpacked serves plain `cargo test` too.
+    // The binary that `cargo xtask` unpacked also serves a plain `cargo test`.
     let brought = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/tools/etcd/usr/bin");
     env::var_os("PATH")
         .iter()

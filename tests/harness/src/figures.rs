@@ -1,4 +1,4 @@
-//! What a running program costs and what it says of itself.
+//! The metrics and the resource use of a running program.
 
 use std::{fs, path::Path};
 
@@ -6,8 +6,8 @@ use anyhow::{Context, Result};
 
 use crate::{client::BbbClient, process::Process};
 
-/// Reads one figure of a program's metrics, summed over its labels. `name` may go on into the labels,
-/// as in `usher_alarm{name="suspect_self"`; a figure that is not there is 0.
+/// Reads one metric of a program, summed over its labels. `name` may continue into the labels, as
+/// in `usher_alarm{name="suspect_self"`. A metric that is absent is 0.
 ///
 /// # Errors
 /// The program does not answer.
@@ -18,26 +18,26 @@ pub async fn metric(of: &Process, name: &str) -> Result<f64> {
     Ok(lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum())
 }
 
-/// What a process holds.
+/// The resources that a process holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Holdings {
-    /// Resident memory, KiB.
+    /// Resident memory, in KiB.
     pub resident_kib: u64,
-    /// Open files, sockets among them.
+    /// The number of open files, sockets included.
     pub files: usize,
-    /// Threads.
+    /// The number of threads.
     pub threads: u64,
 }
 
-/// Tells whether this system says what a process holds.
+/// Returns whether this system reports the resources of a process.
 pub fn can_be_told() -> bool {
     Path::new("/proc/self/status").is_file()
 }
 
-/// Looks at what a program holds now.
+/// Reads the resources that a program holds now.
 ///
 /// # Errors
-/// It does not run, or the system does not say.
+/// The program has ended, or the system does not report them.
 pub fn holdings(of: &Process) -> Result<Holdings> {
     let pid = of.pid();
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;

@@ -1,5 +1,5 @@
-//! One address in front of edges that is known before they are, for servers to call back; or one in front
-//! of a control plane that speaks TLS for it.
+//! An address that is known before its targets exist: in front of edges, for the callbacks of
+//! servers; or in front of a control plane, with TLS in its place.
 
 use std::{
     net::SocketAddr,
@@ -19,7 +19,7 @@ use usher_runtime::tasks::Tasks;
 
 use crate::certificates::TlsFiles;
 
-/// A running forwarder; it is gone when this is dropped.
+/// A running forwarder; dropping it closes the listener.
 #[derive(Debug)]
 pub struct Forwarder {
     address: SocketAddr,
@@ -29,7 +29,7 @@ pub struct Forwarder {
 }
 
 impl Forwarder {
-    /// Starts one that leads nowhere yet.
+    /// Starts a forwarder without targets.
     ///
     /// # Errors
     /// When it cannot listen.
@@ -37,10 +37,11 @@ impl Forwarder {
         Self::start_with(None).await
     }
 
-    /// Starts one that leads nowhere yet, and takes TLS for what is behind it: HTTP/2 without.
+    /// Starts a forwarder without targets that ends TLS for them; the targets get HTTP/2 without
+    /// TLS.
     ///
     /// # Errors
-    /// When it cannot listen, or the files are no certificate.
+    /// When it cannot listen, or the files contain no valid certificate.
     pub async fn start_tls(files: &TlsFiles) -> Result<Self> {
         Self::start_with(Some(files.acceptor(&["h2"])?)).await
     }
@@ -69,7 +70,8 @@ impl Forwarder {
                     let passing = async {
                         match tls {
                             None => pass(client, target).await,
-                            // Some do not trust us.
+                            // A client that does not trust the certificate closes the connection
+                            // here.
                             Some(tls) => {
                                 let Ok(client) = tls.accept(client).await else { return };
                                 pass(client, target).await;
@@ -91,7 +93,7 @@ impl Forwarder {
         format!("{}://{}", self.scheme, self.address)
     }
 
-    /// Leads to these from now on, in turn.
+    /// Sets the targets; new connections go to them in turn.
     pub fn lead_to(&self, targets: impl IntoIterator<Item = SocketAddr>) {
         *self.targets.lock().unwrap_or_else(PoisonError::into_inner) = targets.into_iter().collect();
     }
@@ -99,7 +101,7 @@ impl Forwarder {
 
 async fn pass(mut client: impl AsyncRead + AsyncWrite + Unpin, target: SocketAddr) {
     let Ok(mut server) = TcpStream::connect(target).await else { return };
-    let _ended = copy_bidirectional(&mut client, &mut server).await; // either side may just go
+    let _ended = copy_bidirectional(&mut client, &mut server).await; // either side may close at any time
 }
 
 impl Drop for Forwarder {

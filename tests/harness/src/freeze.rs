@@ -1,4 +1,4 @@
-//! Stopping a process that one has started.
+//! Stopping a child process without ending it.
 
 use std::time::Instant;
 
@@ -13,14 +13,15 @@ use nix::{
 
 use crate::wait::DEADLINE;
 
-/// Stops a child without ending it. It has stopped when this returns: a signal alone is only on its way, and
-/// on a loaded machine the process goes on for a moment.
+/// Stops a child without ending it, and returns after it has stopped: the signal alone takes effect
+/// later, and on a loaded machine the process runs on for a moment.
 ///
 /// # Errors
-/// It had ended before, or does not stop.
+/// The child had ended before, or does not stop.
 pub(crate) fn freeze(child: Pid) -> Result<()> {
     kill(child, Signal::SIGSTOP).with_context(|| format!("stop {child}"))?;
-    // What is seen is left to be seen again, so that nobody else who waits for the child misses anything.
+    // WNOWAIT leaves the state change readable, so that other code that waits for the child misses
+    // no event.
     let look = WaitPidFlag::WSTOPPED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
     let deadline = Instant::now() + DEADLINE;
     while !matches!(waitid(Id::Pid(child), look)?, WaitStatus::Stopped(..)) {

@@ -1,8 +1,8 @@
 //! Clusters of real Usher processes, a real etcd and simulated BBB servers, for tests.
 //!
-//! Everything listens on a free port, is owned by the value that started it and is gone when that
-//! value is dropped. Nothing sleeps: [`wait::until`] waits for a condition with a deadline. A
-//! process that wrote an ERROR line which its test did not expect fails that test.
+//! Every part listens on a free port, is owned by the value that started it, and ends when that
+//! value is dropped. No code sleeps: [`wait::until`] waits for a condition with a deadline. A
+//! process that wrote an ERROR line which its test did not allow fails that test.
 
 pub mod admin;
 pub mod application;

@@ -1,7 +1,7 @@
 //! A TCP link that can be cut, delayed or closed while it is in use.
 //!
-//! It stands between a caller and its target: a listener on a free port that carries bytes both
-//! ways. Each condition holds for everybody, or for the connections of one process (X3, H10: a
+//! A link is between a caller and its target: a listener on a free port that carries bytes in both
+//! directions. A condition applies to all connections, or to those of one process (X3, H10: a
 //! leader may be cut from servers that edges still reach).
 
 mod caller;
@@ -19,37 +19,37 @@ use usher_runtime::tasks::Tasks;
 
 pub use self::caller::can_be_told as callers_can_be_told;
 
-/// Connections that may wait to be accepted.
+/// Most connections that wait to be accepted.
 const BACKLOG: u32 = 1024;
 
-/// What a link does with what it is to carry.
+/// The treatment of the bytes that a link carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Condition {
-    /// Everything passes.
+    /// All bytes pass.
     #[default]
     Open,
-    /// Nothing passes; connections stay open and are silent, new ones too. What was sent meanwhile
-    /// arrives when the link is open again, as TCP repeats it.
+    /// No byte passes; connections, new ones included, stay open and silent. Bytes that were sent
+    /// meanwhile arrive when the link opens again, as TCP retransmits them.
     Cut,
     /// Answers pass, requests do not.
     NoRequests,
-    /// Requests pass and are acted on, answers do not.
+    /// Requests pass and are carried out, answers do not.
     NoAnswers,
-    /// Everything is this late, each way.
+    /// All bytes are delayed by this much, in each direction.
     Delay(Duration),
     /// Open connections are closed, new ones refused.
     Closed,
 }
 
-/// The conditions that hold.
+/// The current conditions of a link.
 #[derive(Debug, Clone, Default)]
 struct Rules {
     all: Condition,
-    /// Of single processes, by their ids.
+    /// The conditions of single processes, by process id.
     of: BTreeMap<u32, Condition>,
 }
 
-/// A link that stands until it is dropped.
+/// A link that exists until it is dropped.
 #[derive(Debug)]
 pub struct Link {
     address: SocketAddr,
@@ -58,10 +58,11 @@ pub struct Link {
 }
 
 impl Link {
-    /// Opens a link to `target`, which need not listen yet. A target that refuses shows as a
-    /// connection that is closed at once.
+    /// Opens a link to `target`, which need not listen yet. If the target refuses a connection, the
+    /// link closes the caller's connection at once.
     ///
     /// # Errors
+    /// There is no free port.
     /// There is no free port.
     pub fn start(target: SocketAddr) -> Result<Self> {
         let listener = bind(SocketAddr::from(([127, 0, 0, 1], 0)))
@@ -74,24 +75,24 @@ impl Link {
         Ok(Self { address, rules, tasks })
     }
 
-    /// Returns where callers connect.
+    /// Returns the address for callers.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Sets the condition for everybody, whatever held before.
+    /// Sets the condition of all connections, and removes those of single processes.
     pub fn set(&self, condition: Condition) {
         self.rules.send_replace(Rules { all: condition, of: BTreeMap::new() });
     }
 
-    /// Sets the condition for the connections of one process.
+    /// Sets the condition of the connections of one process.
     pub fn set_for(&self, process: u32, condition: Condition) {
         self.rules.send_modify(|rules| {
             rules.of.insert(process, condition);
         });
     }
 
-    /// Opens it for everybody.
+    /// Opens the link for all connections.
     pub fn heal(&self) {
         self.set(Condition::Open);
     }
@@ -103,8 +104,8 @@ impl Drop for Link {
     }
 }
 
-/// The port, with or without a listener on it. While it refuses it stays bound, so that nobody else
-/// gets it.
+/// The port, with or without a listener. A refusing link keeps the port bound, so that no other
+/// process gets it.
 enum Port {
     Listening(TcpListener),
     Bound(TcpSocket),
@@ -140,7 +141,8 @@ async fn run(
             () = stop.cancelled() => return Ok(()),
             changed = rules.changed() => if changed.is_err() { return Ok(()) },
             accepted = accept(&port) => {
-                // A caller that went away before it was accepted is no matter.
+                // A caller may close its connection before it is accepted; that is no failure of
+                // the link.
                 let Ok((stream, peer)) = accepted else { continue };
                 let (rules, stop) = (rules.clone(), stop.clone());
                 tasks.spawn_connection(async move {

@@ -1,8 +1,8 @@
-//! A steady load of creates, joins and ends, and what became of it.
+//! A steady load of creates, joins and ends, and the check of its results.
 //!
 //! Each worker is an application: it creates a meeting, joins it at another edge, joins an earlier
-//! one, and ends every third. It remembers what it was told, and [`History::check`] compares that
-//! with what the servers have.
+//! meeting, and ends every third one. It records the answers, and [`History::check`] compares them
+//! with the meetings of the servers.
 
 use std::{
     collections::BTreeMap,
@@ -17,7 +17,7 @@ use crate::{
     wait,
 };
 
-/// A load under way.
+/// A load that runs until it is stopped.
 #[derive(Debug)]
 pub struct Load {
     name: String,
@@ -26,42 +26,42 @@ pub struct Load {
     created: AtomicUsize,
 }
 
-/// What a load was told.
+/// The answers that a load received.
 #[derive(Debug, Default)]
 pub struct History {
-    /// Acknowledged and not ended: `meetingID` to internal id.
+    /// Meetings that were acknowledged and not ended: `meetingID` to internal id.
     pub alive: BTreeMap<String, String>,
-    /// Creates that got the retryable error, with what was said.
+    /// Creates that got the retryable error, with the body of the answer.
     pub retryable: Vec<String>,
-    /// Requests that could not even be sent, because nobody listened.
+    /// Requests that could not be sent because no process listened.
     pub refused: usize,
-    /// Everything that must never happen.
+    /// Answers that must never occur.
     pub wrong: Vec<String>,
 }
 
-/// What became of one request.
+/// The result of one request.
 enum Told {
     Answer(Answer),
-    /// Nobody listened at the edge.
+    /// No process listened at the edge.
     Refused,
     Broken(String),
 }
 
 impl Load {
-    /// Prepares a load over these edges; `name` begins every `meetingID`.
+    /// Prepares a load over these edges; `name` is the beginning of every `meetingID`.
     pub fn new(name: &str, clients: Vec<BbbClient>) -> Self {
         Self { name: name.to_owned(), clients, stop: AtomicBool::new(false), created: AtomicUsize::new(0) }
     }
 
-    /// Ends the load: every worker finishes its turn.
+    /// Ends the load: every worker finishes its current turn.
     pub fn stop(&self) {
         self.stop.store(true, Ordering::Relaxed);
     }
 
-    /// Waits until so many more meetings were created.
+    /// Waits until this number of further meetings is created.
     ///
     /// # Errors
-    /// When they are not in time.
+    /// When they are not created in time.
     pub async fn goes_on(&self, more: usize) -> Result<()> {
         let goal = self.created.load(Ordering::Relaxed) + more;
         wait::until("the load to go on", || async {
@@ -72,7 +72,7 @@ impl Load {
         .await
     }
 
-    /// Runs so many workers until [`Load::stop`].
+    /// Runs this number of workers until [`Load::stop`].
     pub async fn run(&self, workers: usize) -> History {
         let workers = (0..workers).map(|worker| self.work(worker));
         let mut sum = History::default();
@@ -123,7 +123,7 @@ impl Load {
                 Told::Answer(answer) if answer.is_success() => {
                     history.alive.remove(&id);
                 }
-                // It may have been ended although nobody could say so.
+                // After a retryable error the meeting may have ended: the outcome is unknown.
                 Told::Answer(answer) if answer.key() == "serverUnavailable" => {
                     history.alive.remove(&id);
                 }
@@ -140,8 +140,8 @@ impl Load {
         }
     }
 
-    /// Sends a request to an edge; where nobody listens, to the next one, as a network load balancer
-    /// does.
+    /// Sends a request to an edge, and to the next edge if no process listens, as a network load
+    /// balancer does.
     async fn send(&self, edge: usize, call: &str, query: &str, history: &mut History) -> Told {
         for next in 0..self.clients.len() {
             match self.clients[(edge + next) % self.clients.len()].get(call, query).await {
@@ -169,20 +169,21 @@ fn was_refused(error: &anyhow::Error) -> bool {
 }
 
 impl History {
-    /// Checks what holds at rest: every acknowledged meeting is on exactly one server, as the
-    /// instance it was acknowledged as, every edge sends its users there, and no other id is on two.
+    /// Checks the invariant at rest: every acknowledged meeting is on exactly one server, as the
+    /// acknowledged instance, every edge sends its users there, and no other id is on two servers.
     ///
     /// # Errors
-    /// When it does not come to hold in time.
+    /// When the invariant does not hold in time.
     pub async fn check(&self, clients: &[BbbClient], sims: &[BbbSim]) -> Result<()> {
         let bases: Vec<String> = sims.iter().map(|sim| sim.base().to_owned()).collect();
         self.check_at(clients, sims, &bases).await
     }
 
-    /// As [`History::check`], for servers that users are sent to at these bases.
+    /// Checks the same as [`History::check`], for servers to which edges send users by these base
+    /// addresses.
     ///
     /// # Errors
-    /// When it does not come to hold in time.
+    /// When the invariant does not hold in time.
     pub async fn check_at(&self, clients: &[BbbClient], sims: &[BbbSim], bases: &[String]) -> Result<()> {
         ensure!(self.wrong.is_empty(), "{} went wrong, first: {:#?}", self.wrong.len(), self.wrong.first());
         wait::until("every meeting to be on one server", || async {
@@ -204,7 +205,7 @@ impl History {
     }
 }
 
-/// Returns which servers have which meeting, and which instance of it.
+/// Returns the servers that have each meeting, with the internal id of its instance.
 fn hosts(sims: &[BbbSim]) -> BTreeMap<String, Vec<(usize, String)>> {
     let mut hosts: BTreeMap<String, Vec<(usize, String)>> = BTreeMap::new();
     for (number, sim) in sims.iter().enumerate() {

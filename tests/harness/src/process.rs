@@ -1,4 +1,4 @@
-//! One running program: started on free ports, heard, signalled, and gone with its owner.
+//! One running program: started on free ports, with its output read, and ended with its owner.
 
 use std::{
     collections::BTreeMap,
@@ -17,10 +17,10 @@ use nix::{
 
 use crate::{freeze::freeze, programs::Program, wait};
 
-/// Lines that are shown of what a program printed last.
+/// The number of output lines that a failure shows.
 const SHOWN: usize = 20;
 
-/// Settings for a program, by their environment names.
+/// Environment variables of a program, by name.
 pub type Environment = BTreeMap<String, String>;
 
 /// A program that runs until it is dropped.
@@ -35,10 +35,10 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts a program and waits until it says that it is ready.
+    /// Starts a program and waits until it reports that it is ready.
     ///
     /// # Errors
-    /// When it cannot be started, ends, or is not ready in time; with what it printed.
+    /// When it cannot be started, ends, or is not ready in time; the error has its output.
     pub async fn start(
         name: &str,
         program: Program,
@@ -50,23 +50,23 @@ impl Process {
         Ok(process)
     }
 
-    /// Waits until a program that was only spawned says that it is ready.
+    /// Waits until a program that was only spawned reports that it is ready.
     ///
     /// # Errors
-    /// When it ends, or is not ready in time; with what it printed.
+    /// When it ends, or is not ready in time; the error has its output.
     pub async fn become_ready(&mut self) -> Result<()> {
         self.addresses = self.ready().await?;
         Ok(())
     }
 
-    /// Starts a program without waiting for it.
+    /// Starts a program without waiting until it is ready.
     ///
     /// # Errors
     /// When it cannot be started.
     pub fn spawn(name: &str, program: Program, arguments: &[&str], settings: &Environment) -> Result<Self> {
         let path = program.path()?;
         let mut command = Command::new(&path);
-        // Only what the test says: settings of the machine's own environment would change it.
+        // The environment of the machine could contain settings that change the test.
         for (key, _) in std::env::vars_os() {
             if key.to_string_lossy().starts_with("USHER_") {
                 command.env_remove(key);
@@ -91,24 +91,25 @@ impl Process {
         Ok(Self { name, child, lines, addresses, errors_expected: false, unheard: false })
     }
 
-    /// Lets the program write ERROR lines without failing the test.
+    /// Allows the program to write ERROR lines; without this, such a line fails the test.
     #[must_use]
     pub fn expecting_errors(mut self) -> Self {
         self.errors_expected = true;
         self
     }
 
-    /// Keeps what the program prints to itself: for an owner that is no test, and whose own output is read.
+    /// Does not print the output of the program: for an owner that is not a test and whose own
+    /// output is read.
     #[must_use]
     pub fn unheard(mut self) -> Self {
         self.unheard = true;
         self
     }
 
-    /// Returns an address from its ready line: `listen`, `control` or `ops`.
+    /// Returns an address from the ready line: `listen`, `control` or `ops`.
     ///
     /// # Panics
-    /// When the program serves nothing by this name.
+    /// When the program has no address with this name.
     pub fn address(&self, name: &str) -> SocketAddr {
         let known = &self.addresses;
         *known.get(name).unwrap_or_else(|| panic!("{} has no address `{name}`: {known:?}", self.name))
@@ -119,12 +120,12 @@ impl Process {
         self.child.id()
     }
 
-    /// Returns everything it printed up to now.
+    /// Returns all lines that it has printed.
     pub fn output(&self) -> Vec<String> {
         self.lines().clone()
     }
 
-    /// Kills it at once, as a power cut would.
+    /// Kills it at once (SIGKILL), as a power failure does.
     ///
     /// # Errors
     /// When it had ended before.
@@ -134,7 +135,7 @@ impl Process {
         Ok(())
     }
 
-    /// Stops it without ending it: from now on it holds its sockets and answers nothing.
+    /// Stops it without ending it (SIGSTOP): it keeps its sockets and does not answer.
     ///
     /// # Errors
     /// When it had ended before.
@@ -142,7 +143,7 @@ impl Process {
         freeze(self.child_pid()?)
     }
 
-    /// Lets it go on after [`Process::freeze`].
+    /// Continues it after [`Process::freeze`].
     ///
     /// # Errors
     /// When it had ended before.
@@ -150,7 +151,7 @@ impl Process {
         self.signal(Signal::SIGCONT)
     }
 
-    /// Asks it to end, as an init system does, and waits until it has.
+    /// Requests its end as an init system does (SIGTERM), and waits for it.
     ///
     /// # Errors
     /// When it had ended before, or does not end in time.
@@ -159,7 +160,7 @@ impl Process {
         self.ended().await
     }
 
-    /// Waits until it has ended by itself.
+    /// Waits until it has ended without a signal.
     ///
     /// # Errors
     /// When it does not end in time.
@@ -167,7 +168,7 @@ impl Process {
         let (name, child) = (&self.name, Mutex::new(&mut self.child));
         wait::until(&format!("the end of {name}"), || {
             let status = child.lock().unwrap_or_else(PoisonError::into_inner).try_wait();
-            async move { status?.context("it still runs") }
+            async move { status?.context("the program still runs") }
         })
         .await
     }
@@ -205,19 +206,19 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Either fails only if it has ended, which is what is wanted.
+        // Both calls fail only if the process has ended, which is the goal.
         let _ = self.child.kill();
         let _ = self.child.wait();
         let lines = self.lines().clone();
-        // A test that returns an error is not known to have failed yet; of one that passes, its runner
-        // shows nothing.
+        // A test that returns an error cannot be recognized here; the runner hides the output of a
+        // test that passes.
         if !self.unheard {
             let last = lines.len().saturating_sub(SHOWN);
             println!("--- {} printed, at the end:\n{}", self.name, lines[last..].join("\n"));
         }
         if !std::thread::panicking() && !self.errors_expected {
             let errors: Vec<_> = lines.iter().filter(|line| is_error(line)).collect();
-            assert!(errors.is_empty(), "{} wrote errors nobody expected: {errors:#?}", self.name);
+            assert!(errors.is_empty(), "{} wrote unexpected errors: {errors:#?}", self.name);
         }
     }
 }
@@ -226,7 +227,7 @@ fn is_error(line: &str) -> bool {
     line.contains(" ERROR ") || line.contains("panicked at")
 }
 
-/// Reads `ready listen=127.0.0.1:8080 control=…`.
+/// Parses `ready listen=127.0.0.1:8080 control=…`.
 fn addresses(line: &str) -> BTreeMap<String, SocketAddr> {
     let pairs = line.split_whitespace().filter_map(|word| word.split_once('='));
     pairs.filter_map(|(name, address)| Some((name.to_owned(), address.parse().ok()?))).collect()

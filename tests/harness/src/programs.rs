@@ -1,5 +1,5 @@
-//! Where the programs under test are. `cargo xtask test` has built them; a plain `cargo test` has
-//! not, so that the first test of a process then builds them itself.
+//! The paths of the programs under test. `cargo xtask test` builds them before; under a plain
+//! `cargo test`, the first test of a process builds them.
 
 use std::{
     env,
@@ -10,14 +10,14 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-/// One of the three programs.
+/// One of the three programs of Usher.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Program {
-    /// `usher-control-plane`
+    /// The program `usher-control-plane`.
     ControlPlane,
-    /// `usher-edge-proxy`
+    /// The program `usher-edge-proxy`.
     EdgeProxy,
-    /// `usher`
+    /// The program `usher`.
     Usher,
 }
 
@@ -31,7 +31,7 @@ impl Program {
         }
     }
 
-    /// Returns the built program.
+    /// Returns the path of the built program.
     ///
     /// # Errors
     /// When it cannot be built.
@@ -47,13 +47,14 @@ impl Program {
     }
 }
 
-/// Returns the folder of the programs, after making sure that they are those of this source.
+/// Returns the folder of the programs, after it has built them from the current source.
 fn folder() -> Result<PathBuf> {
     if let Some(built) = env::var_os("TEST_PROGRAMS") {
         return Ok(built.into());
     }
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    // With the tests, so that cargo chooses the same features and builds nothing twice.
+    // The build includes the tests, so that cargo selects the same features and builds no crate
+    // twice.
     let build = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .args(["build", "--quiet", "--workspace", "--bins", "--tests"])
         .current_dir(&root)
@@ -63,7 +64,7 @@ fn folder() -> Result<PathBuf> {
         bail!("build the programs under test:\n{}", String::from_utf8_lossy(&build.stderr));
     }
     let test = env::current_exe().context("find this test's own file")?;
-    // A test's file is target/debug/deps/NAME.
-    let folder = test.ancestors().nth(2).context("a test lives in target/debug/deps")?;
+    // The path of a test is target/debug/deps/NAME.
+    let folder = test.ancestors().nth(2).context("the path of a test has no folder target/debug/deps")?;
     Ok(folder.to_path_buf())
 }

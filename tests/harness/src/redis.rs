@@ -1,6 +1,7 @@
-//! A real Redis, on a socket file or a free port, that keeps nothing.
+//! A real Redis on a socket file or a free port, without persistence.
 //!
-//! The binary is `TEST_REDIS`, the `redis-server` on the PATH, or the one that `cargo xtask test` brought.
+//! The binary is `TEST_REDIS`, the `redis-server` on the PATH, or the one that `cargo xtask test`
+//! downloaded.
 
 use std::{
     env,
@@ -15,21 +16,21 @@ use tempfile::TempDir;
 
 use crate::{certificates::generate, wait};
 
-/// A server that runs until it is dropped.
+/// A Redis server that runs until it is dropped.
 #[derive(Debug)]
 pub struct Redis {
     url: String,
     child: Child,
     log: PathBuf,
-    // Last, so that the process is gone before its files are.
+    // The last field: it is dropped after the process, which uses the directory.
     _directory: TempDir,
 }
 
 impl Redis {
-    /// Starts one on a socket file alone, where everybody may do everything.
+    /// Starts a server on a socket file only, without a password.
     ///
     /// # Errors
-    /// There is none, or it does not answer in time.
+    /// There is no Redis binary, or it does not answer in time.
     pub async fn start() -> Result<Self> {
         let directory = tempfile::tempdir()?;
         let socket = directory.path().join("redis.sock");
@@ -37,12 +38,13 @@ impl Redis {
         Self::run(directory, &arguments, format!("unix://{}", socket.display())).await
     }
 
-    /// Starts one on a free port of this machine, which wants this password.
+    /// Starts a server on a free port of this machine that requires this password.
     ///
     /// # Errors
-    /// There is none, or it does not answer in time.
+    /// There is no Redis binary, or it does not answer in time.
     pub async fn start_on_port(password: &str) -> Result<Self> {
-        // It must be told its port, and another process may take that one before it does.
+        // Redis needs its port as an argument, and another process may take it before Redis binds
+        // it.
         let mut failure = None;
         for _ in 0..3 {
             let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
@@ -56,10 +58,10 @@ impl Redis {
         Err(failure.context("never tried")?)
     }
 
-    /// Starts one that is encrypted on a free port; returns its address there and the CA to trust.
+    /// Starts a server with TLS on a free port; returns its address and the CA to trust.
     ///
     /// # Errors
-    /// There is none, or it does not answer in time.
+    /// There is no Redis binary, or it does not answer in time.
     pub async fn start_encrypted() -> Result<(Self, String, PathBuf)> {
         let mut failure = None;
         for _ in 0..3 {
@@ -115,15 +117,15 @@ impl Redis {
         bail!("redis-server does not answer:\n{}", redis.log())
     }
 
-    /// Returns its URL, of whoever may do everything.
+    /// Returns its URL, with the credentials of a user without restrictions.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Runs a command, on a connection of its own.
+    /// Runs a command on a new connection.
     ///
     /// # Errors
-    /// Redis refuses it.
+    /// Redis refuses the command.
     pub async fn command(&self, words: &[&str]) -> Result<redis::Value> {
         let (name, arguments) = words.split_first().context("a command has a name")?;
         let mut connection =
@@ -132,25 +134,26 @@ impl Redis {
         answer.with_context(|| format!("run {}", words.join(" ")))
     }
 
-    /// Forgets how often each command was given.
+    /// Resets the counters of commands.
     ///
     /// # Errors
-    /// Redis refuses.
+    /// Redis refuses the command.
     pub async fn forget_commands(&self) -> Result<()> {
         self.command(&["CONFIG", "RESETSTAT"]).await.map(drop)
     }
 
-    /// Returns the commands that were given since, in lower case, those of this one aside.
+    /// Returns the commands since [`Redis::forget_commands`] in lower case, without the harness's
+    /// own.
     ///
     /// # Errors
-    /// Redis refuses.
+    /// Redis refuses the command.
     pub async fn commands(&self) -> Result<Vec<String>> {
         let redis::Value::BulkString(stats) = self.command(&["INFO", "commandstats"]).await? else {
             bail!("INFO did not answer a text")
         };
         let stats = String::from_utf8(stats)?;
         let names = stats.lines().filter_map(|line| line.strip_prefix("cmdstat_")?.split(':').next());
-        // Of this harness's own connections.
+        // The commands of this harness's own connections.
         let own = ["config|resetstat", "info", "client|setinfo"];
         Ok(names.filter(|name| !own.contains(name)).map(str::to_owned).collect())
     }
@@ -162,7 +165,7 @@ impl Redis {
 
 impl Drop for Redis {
     fn drop(&mut self) {
-        // Either fails only if it has ended, which is what is wanted.
+        // Both calls fail only if the process has ended, which is the goal.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -172,7 +175,7 @@ fn binary() -> Result<PathBuf> {
     if let Some(named) = env::var_os("TEST_REDIS") {
         return Ok(named.into());
     }
-    // What `cargo xtask` unpacked serves plain `cargo test` too.
+    // The binary that `cargo xtask` unpacked also serves a plain `cargo test`.
     let brought = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/tools/redis");
     env::var_os("PATH")
         .iter()

@@ -1,32 +1,32 @@
-//! What a live Scalelite leaves behind: keys in its Redis, and meetings on servers.
+//! The traces of a live Scalelite: keys in its Redis, and meetings on servers.
 
 use anyhow::{Context, Result, ensure};
 use usher_bbb_sim::BbbSim;
 
 use crate::{client::BbbClient, redis::Redis, servers::SERVER_SECRET};
 
-/// A Scalelite, as far as others see it. Ids of servers are hosts, as with `SERVER_ID_IS_HOSTNAME`, or
-/// whatever the test says.
+/// A Scalelite as other programs see it. Ids of servers are hosts, as with `SERVER_ID_IS_HOSTNAME`,
+/// or any text that a test selects.
 #[derive(Debug)]
 pub struct Scalelite {
-    /// Its Redis.
+    /// The Redis that holds its keys.
     pub redis: Redis,
     prefix: String,
 }
 
-/// A tenant of it.
+/// A tenant of Scalelite.
 #[derive(Debug, Clone, Copy)]
 pub struct ScaleliteTenant<'a> {
-    /// Scalelite's own id of it.
+    /// The id that Scalelite gave the tenant.
     pub id: &'a str,
-    /// Its name, the first label of its host.
+    /// The name of the tenant, the first label of its host.
     pub name: &'a str,
-    /// Its secrets, with `:` between them.
+    /// The secrets of the tenant, separated by `:`.
     pub secrets: &'a str,
 }
 
 impl Scalelite {
-    /// Starts one, with nothing in it.
+    /// Starts an empty Scalelite on a new Redis.
     ///
     /// # Errors
     /// When its Redis does not start.
@@ -34,7 +34,7 @@ impl Scalelite {
         Ok(Self { redis: Redis::start().await?, prefix: "scalelite:".to_owned() })
     }
 
-    /// As [`Scalelite::start`], on another Redis.
+    /// Returns an empty Scalelite on this Redis.
     pub fn on(redis: Redis) -> Self {
         Self { redis, prefix: "scalelite:".to_owned() }
     }
@@ -42,17 +42,18 @@ impl Scalelite {
     /// Runs a command on a key.
     ///
     /// # Errors
-    /// When Redis refuses it.
+    /// When Redis refuses the command.
     pub async fn write(&self, command: &str, key: &str, words: &[&str]) -> Result<()> {
         let key = format!("{}{key}", self.prefix);
         let words: Vec<&str> = [command, &key].into_iter().chain(words.iter().copied()).collect();
         self.redis.command(&words).await.map(drop)
     }
 
-    /// Adds a server as `rake servers:add` and `servers:enable` (cordon, disable) do, and a poll.
+    /// Adds a server with the keys that `rake servers:add`, `servers:enable` (cordon, disable) and
+    /// a poll write.
     ///
     /// # Errors
-    /// When Redis refuses it.
+    /// When Redis refuses a command.
     pub async fn add_server(&self, id: &str, sim: &BbbSim, state: &str, multiplier: &str) -> Result<()> {
         let key = format!("server:{id}");
         let url = sim.url();
@@ -72,10 +73,10 @@ impl Scalelite {
         }
     }
 
-    /// Adds a tenant as `rake tenants:add` does.
+    /// Adds a tenant with the keys that `rake tenants:add` writes.
     ///
     /// # Errors
-    /// When Redis refuses it.
+    /// When Redis refuses a command.
     pub async fn add_tenant(&self, tenant: ScaleliteTenant<'_>) -> Result<()> {
         let ScaleliteTenant { id, name, secrets } = tenant;
         self.write("HSET", &format!("tenant:{id}"), &["name", name, "secrets", secrets]).await?;
@@ -83,10 +84,10 @@ impl Scalelite {
         self.write("SADD", "tenants", &[id]).await
     }
 
-    /// Adds a setting as `rake tenantSettings:add` does.
+    /// Adds a setting with the keys that `rake tenantSettings:add` writes.
     ///
     /// # Errors
-    /// When Redis refuses it.
+    /// When Redis refuses a command.
     pub async fn add_setting(
         &self,
         tenant: &str,
@@ -101,10 +102,10 @@ impl Scalelite {
         self.write("SADD", &format!("tenant_settings:{tenant}"), &[id]).await
     }
 
-    /// Writes down that a meeting lives on a server, without creating it there.
+    /// Writes the record that a meeting is on a server, without creating the meeting.
     ///
     /// # Errors
-    /// When Redis refuses it.
+    /// When Redis refuses a command.
     pub async fn map(&self, id: &str, server: &str, tenant: Option<&ScaleliteTenant<'_>>) -> Result<()> {
         let key = format!("meeting:{id}");
         let tenant = tenant.map_or("", |tenant| tenant.id);
@@ -115,10 +116,10 @@ impl Scalelite {
         self.write("SADD", "meetings", &[id]).await
     }
 
-    /// Creates a meeting on a server and writes it down; returns its internal id.
+    /// Creates a meeting on a server and writes its record; returns the internal id.
     ///
     /// # Errors
-    /// When either refuses it.
+    /// When the server or Redis refuses.
     pub async fn create(
         &self,
         id: &str,
@@ -130,10 +131,10 @@ impl Scalelite {
     }
 }
 
-/// Creates a meeting on a server, as another balancer does; returns its internal id.
+/// Creates a meeting on a server, as another balancer does; returns the internal id.
 ///
 /// # Errors
-/// When the server refuses it.
+/// When the server refuses the create.
 pub async fn created_on(sim: &BbbSim, id: &str, tenant: Option<&ScaleliteTenant<'_>>) -> Result<String> {
     let meta = tenant.map_or_else(String::new, |tenant| {
         format!("&meta_tenant-id={}&meta_tenant-name={}", tenant.id, tenant.name)

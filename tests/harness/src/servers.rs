@@ -1,4 +1,4 @@
-//! The simulated servers of a test, and their way into a fleet.
+//! The simulated servers of a test, and how they enter a fleet.
 
 use std::time::Duration;
 
@@ -16,25 +16,25 @@ pub const SERVER_SECRET: &str = "a server's secret";
 /// # Errors
 /// When it cannot listen.
 pub async fn start() -> Result<BbbSim> {
-    // No test waits for the end of meetings that nobody joins; long ones must not meet it.
+    // No test waits for the expiry of meetings without a join, and a long test must not meet it.
     let options = SimOptions { unjoined_expiry: Duration::from_hours(24), ..SimOptions::new(SERVER_SECRET) };
     Ok(BbbSim::start(options).await?)
 }
 
-/// Adds servers to a fleet as `bbb-0`, `bbb-1`, … and waits until all take meetings. Polls are asked
-/// of every control plane, as only the one that leads makes them.
+/// Adds servers to a fleet as `bbb-0`, `bbb-1`, … and waits until all are online. The function
+/// requests polls of every control plane, because only the leader makes them.
 ///
 /// # Errors
-/// When a control plane refuses one, or one does not turn green.
+/// When a control plane refuses a server, or a server does not become online.
 pub async fn enable(admins: &[Admin], sims: &[BbbSim]) -> Result<()> {
     let bases: Vec<String> = sims.iter().map(|sim| sim.base().to_owned()).collect();
     enable_at(admins, &bases).await
 }
 
-/// As [`enable`], for servers that are known by these bases, as in `http://host:port`.
+/// Adds servers like [`enable`], by these base addresses, as in `http://host:port`.
 ///
 /// # Errors
-/// When a control plane refuses one, or one does not turn green.
+/// When a control plane refuses a server, or a server does not become online.
 pub async fn enable_at(admins: &[Admin], bases: &[String]) -> Result<()> {
     let admin = admins.first().context("a fleet has a control plane")?;
     for (number, base) in bases.iter().enumerate() {
@@ -43,7 +43,8 @@ pub async fn enable_at(admins: &[Admin], bases: &[String]) -> Result<()> {
     }
     wait::until("every server to be online", || async {
         for admin in admins {
-            // Refused by those that do not lead; the states below say whether anybody polled.
+            // Replicas that do not lead refuse the poll; the states below show whether the leader
+            // made one.
             let _ = admin.poll("-").await;
         }
         let servers = admin.servers().await?;

@@ -1,4 +1,4 @@
-//! `usher standalone`: one process, the embedded store.
+//! The program `usher standalone`: one process with the embedded store.
 
 use std::path::Path;
 
@@ -17,15 +17,16 @@ use crate::{
 /// A running `usher standalone` with its simulated servers.
 #[derive(Debug)]
 pub struct Standalone {
-    /// The program.
+    /// The process of the program.
     pub process: Process,
-    /// The simulated servers; the one at `n` has the id `bbb-n`.
+    /// The simulated servers; the one at index `n` has the id `bbb-n`.
     pub sims: Vec<BbbSim>,
     settings: Environment,
 }
 
 impl Standalone {
-    /// Starts one in memory, with this many servers and these settings beside the quick ones.
+    /// Starts a program with a store in memory, this number of servers, and these settings beside
+    /// the quick ones.
     ///
     /// # Errors
     /// When it does not become ready.
@@ -33,7 +34,7 @@ impl Standalone {
         Self::start_on(None, servers, settings).await
     }
 
-    /// Starts one in memory that trusts this CA (PEM) and no other.
+    /// Starts a program with a store in memory that trusts only this CA (PEM).
     ///
     /// # Errors
     /// When it does not become ready.
@@ -44,7 +45,7 @@ impl Standalone {
         Self::start_in(environment, None, servers, settings).await
     }
 
-    /// Starts one that keeps its data in this folder.
+    /// Starts a program that keeps its data in this folder.
     ///
     /// # Errors
     /// When it does not become ready.
@@ -97,7 +98,7 @@ impl Standalone {
         BbbClient::new(self.process.address("listen"), SECRET)
     }
 
-    /// Returns an admin client.
+    /// Returns a client of its gRPC services.
     pub fn admin(&self) -> Admin {
         Admin::new(self.process.address("control"))
     }

@@ -1,4 +1,4 @@
-//! Waiting for what a test wants, with a deadline.
+//! Waiting for a condition, with a deadline.
 
 use std::{future::Future, time::Duration};
 
@@ -8,28 +8,28 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 /// Long enough for a loaded machine; a passing test never waits for it.
 pub const DEADLINE: Duration = Duration::from_secs(30);
 
-/// Time for one look at something that may be frozen.
+/// The time for one query to a process that may be frozen.
 pub const GLANCE: Duration = Duration::from_millis(500);
 
-/// How often a condition is looked at.
+/// The interval between two evaluations of a condition.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// Looks until `condition` gives a value, and returns it.
+/// Evaluates `condition` until it returns a value, and returns the value.
 ///
 /// # Errors
-/// When it gave none before [`DEADLINE`], with the last reason it gave instead.
-pub async fn until<T, F>(what: &str, condition: impl FnMut() -> F) -> Result<T>
+/// When it returned no value within [`DEADLINE`]; the error has the last reason.
+pub async fn until<T, F>(awaited: &str, condition: impl FnMut() -> F) -> Result<T>
 where
     F: Future<Output = Result<T>>,
 {
-    until_within(DEADLINE, what, condition).await
+    until_within(DEADLINE, awaited, condition).await
 }
 
-/// Looks for as long as `duration` whether `condition` holds, and returns once that has passed.
+/// Evaluates for the time `duration` whether `condition` holds, and returns after it.
 ///
 /// # Errors
-/// When it did not hold at one look, with its reason.
-pub async fn holds<F>(duration: Duration, what: &str, mut condition: impl FnMut() -> F) -> Result<()>
+/// When the condition did not hold once; the error has its reason.
+pub async fn holds<F>(duration: Duration, awaited: &str, mut condition: impl FnMut() -> F) -> Result<()>
 where
     F: Future<Output = Result<()>>,
 {
@@ -38,37 +38,37 @@ where
     loop {
         look.tick().await;
         let Ok(held) = tokio::time::timeout(DEADLINE, condition()).await else {
-            bail!("{what}: the condition itself did not come back");
+            bail!("{awaited}: the condition itself did not return");
         };
-        held.with_context(|| format!("{what}, after {:?} of {duration:?}", begun.elapsed()))?;
+        held.with_context(|| format!("{awaited}, after {:?} of {duration:?}", begun.elapsed()))?;
         if begun.elapsed() >= duration {
             return Ok(());
         }
     }
 }
 
-/// As [`until`], with another deadline.
+/// Evaluates like [`until`], with another deadline.
 ///
 /// # Errors
-/// When the condition gave no value before the deadline.
-pub async fn until_within<T, F>(deadline: Duration, what: &str, mut condition: impl FnMut() -> F) -> Result<T>
+/// When the condition returned no value before the deadline.
+pub async fn until_within<T, F>(deadline: Duration, awaited: &str, mut condition: impl FnMut() -> F) -> Result<T>
 where
     F: Future<Output = Result<T>>,
 {
     let end = Instant::now() + deadline;
     let mut look = interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut reason = "the condition itself did not come back".to_owned();
+    let mut reason = "the condition itself did not return".to_owned();
     loop {
         look.tick().await;
         let left = end.saturating_duration_since(Instant::now());
         match tokio::time::timeout(left, condition()).await {
             Ok(Ok(value)) => return Ok(value),
             Ok(Err(not_yet)) => reason = format!("{not_yet:#}"),
-            Err(_) => reason.push_str(" (and the last look did not come back)"),
+            Err(_) => reason.push_str(" (and the last evaluation did not return)"),
         }
         if Instant::now() >= end {
-            bail!("waited {deadline:?} for {what}: {reason}");
+            bail!("waited {deadline:?} for {awaited}: {reason}");
         }
     }
 }

@@ -70,7 +70,7 @@ async fn x3_the_history_has_no_write_of_a_leader_after_another_took_over() -> Re
         let writes: Vec<_> = changes.iter().filter(|change| !change.key.contains("/election/")).collect();
         ensure!(writes.is_empty(), "the old leader wrote: {writes:?}");
         ensure!(ends_after == ended, "the old leader ended {} meetings", ends_after - ended);
-        ensure!(!claims.get(), "the old leader says that it leads");
+        ensure!(!claims.get(), "the old leader reports that it leads");
         written += changes.len();
         looks += 1;
     }

@@ -1,4 +1,4 @@
-//! What a cluster will be made of, and its start.
+//! The composition of a cluster under test, and its start.
 
 use anyhow::{Context, Result};
 
@@ -14,7 +14,7 @@ use crate::{
     servers,
 };
 
-/// What a cluster will be made of.
+/// The composition and the settings of a cluster that is not started yet.
 #[derive(Debug, Clone)]
 pub struct ClusterBuilder {
     control_planes: usize,
@@ -27,69 +27,69 @@ pub struct ClusterBuilder {
 }
 
 impl ClusterBuilder {
-    /// How many etcd members; 1 if not said.
+    /// Sets the number of etcd nodes; the default is 1.
     #[must_use]
     pub fn etcd(mut self, members: usize) -> Self {
         self.etcd.members = members;
         self
     }
 
-    /// A flag of every etcd member.
+    /// Adds a flag of every etcd node.
     #[must_use]
     pub fn etcd_flag(mut self, flag: &str) -> Self {
         self.etcd.flags.push(flag.to_owned());
         self
     }
 
-    /// How many control planes; 2 if not said.
+    /// Sets the number of control planes; the default is 2.
     #[must_use]
     pub fn control_planes(mut self, count: usize) -> Self {
         self.control_planes = count;
         self
     }
 
-    /// How many edges; 2 if not said.
+    /// Sets the number of edges; the default is 2.
     #[must_use]
     pub fn edges(mut self, count: usize) -> Self {
         self.edges = count;
         self
     }
 
-    /// How many simulated servers; 3 if not said.
+    /// Sets the number of simulated servers; the default is 3.
     #[must_use]
     pub fn servers(mut self, count: usize) -> Self {
         self.servers = count;
         self
     }
 
-    /// A setting of every program, as in `set("health.interval", "1s")`.
+    /// Adds a setting of every program, as in `set("health.interval", "1s")`.
     #[must_use]
     pub fn set(mut self, key: &str, value: &str) -> Self {
         self.settings.insert(environment_name(key), value.to_owned());
         self
     }
 
-    /// Several settings of every program, as [`ClusterBuilder::set`].
+    /// Adds several settings of every program, like [`ClusterBuilder::set`].
     #[must_use]
     pub fn set_all(self, settings: &[(&str, &str)]) -> Self {
         settings.iter().fold(self, |builder, (key, value)| builder.set(key, value))
     }
 
-    /// An environment variable of every program that is not a setting.
+    /// Adds an environment variable of every program that is not a setting.
     #[must_use]
     pub fn environment(mut self, name: &str, value: &str) -> Self {
         self.settings.insert(name.to_owned(), value.to_owned());
         self
     }
 
-    /// Lets the programs write ERROR lines without failing the test.
+    /// Allows the programs to write ERROR lines; without this, such a line fails the test.
     #[must_use]
     pub fn expecting_errors(mut self) -> Self {
         self.errors_expected = true;
         self
     }
 
-    /// Puts a link between each control plane and each etcd member.
+    /// Puts a link between each control plane and each etcd node.
     #[must_use]
     pub fn link_stores(mut self) -> Self {
         self.linked.stores = true;
@@ -103,14 +103,15 @@ impl ClusterBuilder {
         self
     }
 
-    /// Puts a link before each server.
+    /// Puts a link in front of each server.
     #[must_use]
     pub fn link_servers(mut self) -> Self {
         self.linked.servers = true;
         self
     }
 
-    /// Starts everything and waits until every server takes meetings and every edge knows it.
+    /// Starts all parts and waits until every server is online and every edge has all servers in
+    /// its table.
     ///
     /// # Errors
     /// When a part does not start.
@@ -146,7 +147,8 @@ impl ClusterBuilder {
 }
 
 impl Cluster {
-    /// Returns a cluster to be: two control planes, two edges, three servers, and timings for tests.
+    /// Returns the default composition: two control planes, two edges, three servers, and short
+    /// intervals.
     pub fn builder() -> ClusterBuilder {
         ClusterBuilder {
             control_planes: 2,

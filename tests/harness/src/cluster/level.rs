@@ -1,4 +1,4 @@
-//! Whether a cluster leads, and whether all of its parts know the same.
+//! The leader of a cluster, and whether all parts have the same revision.
 
 use std::{cell::Cell, collections::BTreeMap};
 
@@ -9,10 +9,10 @@ use super::Cluster;
 use crate::wait;
 
 impl Cluster {
-    /// Returns the control plane that leads.
+    /// Returns the index of the control plane that leads.
     ///
     /// # Errors
-    /// When none does in time.
+    /// When no control plane leads in time.
     pub async fn leader(&self) -> Result<usize> {
         wait::until("a control plane to lead", || async {
             for number in 0..self.control_planes.len() {
@@ -22,16 +22,17 @@ impl Cluster {
                     return Ok(number);
                 }
             }
-            anyhow::bail!("none says so")
+            anyhow::bail!("no control plane reports that it leads")
         })
         .await
     }
 
-    /// Waits until every control plane and every edge has what any control plane knows now. Where they
-    /// are of different epochs, or another begins meanwhile: what is known once they agree on one.
+    /// Waits until every control plane and every edge has the newest revision that any control
+    /// plane has now. If the control planes have different epochs, or a new epoch begins meanwhile,
+    /// the newest revision is determined again after they agree on one epoch.
     ///
     /// # Errors
-    /// When they do not get there.
+    /// When the parts do not agree in time.
     pub async fn is_level(&self) -> Result<()> {
         let agreed = Cell::new(None::<v1::Revision>);
         wait::until("every edge to be level with the control planes", || async {

@@ -1,4 +1,4 @@
-//! Links between the parts of a cluster, where its builder asked for them.
+//! The links between the parts of a cluster, if its builder requested them.
 
 use std::net::SocketAddr;
 
@@ -7,7 +7,7 @@ use usher_bbb_sim::BbbSim;
 
 use crate::link::{Condition, Link};
 
-/// Which connections of a cluster go through links.
+/// The connections of a cluster that go through links.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Linked {
     pub(super) stores: bool,
@@ -15,29 +15,29 @@ pub(super) struct Linked {
     pub(super) servers: bool,
 }
 
-/// The links of a cluster; those that were not asked for are not there.
+/// The links of a cluster; a list is empty if the builder did not request it.
 #[derive(Debug, Default)]
 pub struct Links {
-    /// From each control plane to each etcd member.
+    /// The links from each control plane to each etcd node.
     pub stores: Vec<Vec<Link>>,
-    /// From each edge to each control plane.
+    /// The links from each edge to each control plane.
     pub planes: Vec<Vec<Link>>,
-    /// To each server, for control planes and edges alike.
+    /// The links to each server, shared by control planes and edges.
     pub servers: Vec<Link>,
 }
 
 impl Links {
-    /// Sets the condition between a control plane and all of etcd.
+    /// Sets the condition of the links between a control plane and all etcd nodes.
     pub fn set_store(&self, control_plane: usize, condition: Condition) {
         self.stores[control_plane].iter().for_each(|link| link.set(condition));
     }
 
-    /// Sets the condition between an edge and all control planes.
+    /// Sets the condition of the links between an edge and all control planes.
     pub fn set_edge(&self, edge: usize, condition: Condition) {
         self.planes[edge].iter().for_each(|link| link.set(condition));
     }
 
-    /// Sets the condition between all edges and a control plane.
+    /// Sets the condition of the links between all edges and a control plane.
     pub fn set_plane(&self, control_plane: usize, condition: Condition) {
         self.planes.iter().for_each(|links| links[control_plane].set(condition));
     }
@@ -47,7 +47,7 @@ impl Links {
         self.stores.iter().chain(&self.planes).flatten().chain(&self.servers).for_each(Link::heal);
     }
 
-    /// Returns what a control plane uses for these endpoints.
+    /// Returns the addresses by which a control plane reaches these etcd endpoints.
     pub(super) fn store_endpoints(&mut self, control_plane: usize, to: Vec<String>) -> Result<Vec<String>> {
         if self.stores.len() <= control_plane {
             let links = to.iter().map(|url| {
@@ -59,7 +59,7 @@ impl Links {
         Ok(urls(&self.stores[control_plane]))
     }
 
-    /// Returns what an edge uses for these control planes.
+    /// Returns the addresses by which an edge reaches these control planes.
     pub(super) fn plane_endpoints(&mut self, edge: usize, to: &[SocketAddr]) -> Result<Vec<String>> {
         if self.planes.len() <= edge {
             self.planes.push(to.iter().map(|address| Link::start(*address)).collect::<Result<_>>()?);
@@ -67,7 +67,8 @@ impl Links {
         Ok(urls(&self.planes[edge]))
     }
 
-    /// Puts a link before a server, and returns the server's base as everybody is to know it.
+    /// Puts a link in front of a server, and returns the base address of the server for all other
+    /// parts.
     pub(super) fn server(&mut self, sim: &BbbSim) -> Result<String> {
         let link = Link::start(sim.address())?;
         let base = format!("http://{}", link.address());

@@ -1,13 +1,13 @@
-//! Settings of the programs of a cluster, as their environment holds them.
+//! Settings of the programs of a cluster, in the form of environment variables.
 
 use crate::process::Environment;
 
-/// Returns the environment name of a setting: `health.interval` is `USHER_HEALTH__INTERVAL`.
+/// Returns the environment variable of a setting: `USHER_HEALTH__INTERVAL` for `health.interval`.
 pub fn environment_name(key: &str) -> String {
     format!("USHER_{}", key.replace('.', "__").to_uppercase())
 }
 
-/// Timings that keep every cross-check and let a test see a server turn red within seconds.
+/// Returns short intervals that satisfy every cross-check and make a server offline within seconds.
 pub fn quick_settings() -> Environment {
     let settings = [
         ("health.interval", "500ms"),

@@ -1,4 +1,4 @@
-//! The store's history as the store itself has it: what was written, and when.
+//! The history of the store as etcd has it: the written keys and their revisions.
 
 use anyhow::{Context, Result};
 use etcd_client::{EventType, WatchOptions};
@@ -6,34 +6,35 @@ use etcd_client::{EventType, WatchOptions};
 use super::EtcdCluster;
 use crate::wait;
 
-/// Written last, so that the history up to now has an end; outside of what programs write.
+/// A key written last, so that the requested history has an end; outside of the keys of the
+/// programs.
 const MARK: &str = "end of a look at the history";
 
 /// One key that was written or deleted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreChange {
-    /// When, as the store counts.
+    /// The etcd revision of the change.
     pub revision: u64,
-    /// What, with its prefix.
+    /// The full key, prefix included.
     pub key: String,
-    /// It was deleted, or its lease ran out.
+    /// Whether the key was deleted, or its lease expired.
     pub deleted: bool,
 }
 
 impl EtcdCluster {
-    /// Returns the store's revision.
+    /// Returns the current revision of the store.
     ///
     /// # Errors
-    /// It cannot be asked.
+    /// etcd does not answer.
     pub async fn revision(&self) -> Result<u64> {
         let header = self.client(0).await?.get(MARK, None).await?;
         Ok(u64::try_from(header.header().context("a header")?.revision())?)
     }
 
-    /// Returns everything that was written after a revision.
+    /// Returns every change after a revision.
     ///
     /// # Errors
-    /// It cannot be asked, or has forgotten.
+    /// etcd does not answer, or the revision is compacted.
     pub async fn changes_since(&self, revision: u64) -> Result<Vec<StoreChange>> {
         let mut client = self.client(0).await?;
         let marked = client.put(MARK, "", None).await?;

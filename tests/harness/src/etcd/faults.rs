@@ -1,4 +1,4 @@
-//! What befalls a store: a full disk, a slow one, a backup put back.
+//! Faults of a store: a full disk, a slow disk, a restored backup.
 
 use std::{
     fs,
@@ -12,10 +12,10 @@ use tempfile::TempDir;
 
 use super::{EtcdCluster, member::Member};
 
-/// Keys that stand for nothing and take room.
+/// The prefix of keys that only take up space.
 const FILLER: &str = "filler/";
 
-/// The data of a single node, as a backup of its disk holds it.
+/// A copy of the data directory of a single node.
 #[derive(Debug)]
 pub struct Backup(TempDir);
 
@@ -24,7 +24,7 @@ pub struct Backup(TempDir);
 pub struct Dump(Vec<(String, Vec<u8>)>);
 
 impl Dump {
-    /// Cuts it in two before the first key that begins with `prefix`.
+    /// Cuts the dump in two before the first key that begins with `prefix`.
     #[must_use]
     pub fn cut_before(mut self, prefix: &str) -> (Self, Self) {
         let at = self.0.iter().position(|(key, _)| key.starts_with(prefix)).unwrap_or(self.0.len());
@@ -34,7 +34,8 @@ impl Dump {
 }
 
 impl EtcdCluster {
-    /// Takes a backup of a single node: it is stopped, its data copied, and started again.
+    /// Takes a backup of a single node: the node is stopped, its data copied, and the node started
+    /// again.
     ///
     /// # Errors
     /// There is more than one node, or the data cannot be copied.
@@ -47,11 +48,11 @@ impl EtcdCluster {
         Ok(Backup(backup))
     }
 
-    /// Puts a backup in the place of a single node's data, and starts the node: the cluster keeps its
-    /// id, and its revisions begin again where the backup was taken.
+    /// Replaces the data of a single node by a backup, and starts the node: the cluster keeps its
+    /// id, and its revisions continue from that of the backup.
     ///
     /// # Errors
-    /// There is more than one node, or it does not start on that data.
+    /// There is more than one node, or the node does not start on that data.
     pub async fn set_back(&mut self, to: &Backup) -> Result<()> {
         let member = self.single()?;
         member.kill()?;
@@ -60,10 +61,10 @@ impl EtcdCluster {
         self.restart(0).await
     }
 
-    /// Reads the keys below `prefix`, those aside that go with a lease.
+    /// Reads the keys below `prefix`, except those with a lease.
     ///
     /// # Errors
-    /// etcd cannot be asked.
+    /// etcd does not answer.
     pub async fn dump(&self, prefix: &str) -> Result<Dump> {
         let found = self.client(0).await?.get(prefix, Some(GetOptions::new().with_prefix())).await?;
         let lasting = found.kvs().iter().filter(|pair| pair.lease() == 0);
@@ -71,10 +72,10 @@ impl EtcdCluster {
         lasting.map(pair).collect::<Result<_>>().map(Dump)
     }
 
-    /// Makes a single node anew, as another cluster without a key.
+    /// Replaces a single node by a new cluster without keys.
     ///
     /// # Errors
-    /// There is more than one node, or it does not start.
+    /// There is more than one node, or the node does not start.
     pub async fn make_anew(&mut self) -> Result<()> {
         let member = self.single()?;
         member.kill()?;
@@ -86,7 +87,7 @@ impl EtcdCluster {
     /// Writes a dump back, key by key.
     ///
     /// # Errors
-    /// etcd does not take one.
+    /// etcd refuses a key.
     pub async fn put_back(&self, dump: &Dump) -> Result<()> {
         let mut client = self.client(0).await?;
         for (key, value) in &dump.0 {
@@ -95,10 +96,10 @@ impl EtcdCluster {
         Ok(())
     }
 
-    /// Writes until the quota is used up: from then on every put is refused.
+    /// Writes until the quota is used up: then etcd refuses every put.
     ///
     /// # Errors
-    /// It is never used up.
+    /// The quota is not used up after many writes.
     pub async fn fill(&self) -> Result<()> {
         let mut client = self.client(0).await?;
         for size in [100_000, 1_000] {
@@ -114,10 +115,10 @@ impl EtcdCluster {
         Ok(())
     }
 
-    /// Makes room again, as a person does: deletes, compacts, gives the room back, ends the alarm.
+    /// Frees the space as an operator does: delete, compact, defragment, clear the alarm.
     ///
     /// # Errors
-    /// etcd does not.
+    /// etcd refuses one of the steps.
     pub async fn make_room(&self) -> Result<()> {
         self.delete(FILLER).await?;
         self.compact().await?;
@@ -126,8 +127,8 @@ impl EtcdCluster {
         disarm(&mut client).await
     }
 
-    /// Lets every node answer only at the end of each `period`, as on a disk that is as slow, until
-    /// dropped.
+    /// Makes every node answer only at the end of each `period`, like a node on a slow disk, until
+    /// the future is dropped.
     ///
     /// # Errors
     /// A node had ended.

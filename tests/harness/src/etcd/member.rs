@@ -1,4 +1,4 @@
-//! One node: its process, its addresses, its log.
+//! One etcd node: its process, its addresses, its log.
 
 use std::{
     fs::{self, File},
@@ -16,11 +16,11 @@ use nix::{
 use super::EtcdOptions;
 use crate::{certificates::TlsFiles, freeze::freeze};
 
-/// One node; its process is killed when it is dropped.
+/// One node; dropping it kills its process.
 #[derive(Debug)]
 pub(super) struct Member {
     pub(super) client_url: String,
-    /// Where its data is.
+    /// The data directory of the node.
     pub(super) data: PathBuf,
     binary: PathBuf,
     arguments: Vec<String>,
@@ -28,7 +28,7 @@ pub(super) struct Member {
     child: Option<Child>,
 }
 
-/// Names the nodes of a cluster and how each is started.
+/// Returns the nodes of a cluster, with the arguments of each.
 pub(super) fn plan(
     options: &EtcdOptions,
     directory: &Path,
@@ -74,7 +74,8 @@ pub(super) fn plan(
     Ok((0..options.members).map(member).collect())
 }
 
-/// Returns ports that were free a moment ago; all are held until all are known.
+/// Returns ports that were free a moment ago. All are held until all are known, so that they
+/// differ.
 fn free_ports(count: usize) -> Result<Vec<u16>> {
     let held: Vec<TcpListener> =
         (0..count).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<Result<_, _>>()?;
@@ -85,7 +86,7 @@ impl Member {
     pub(super) fn start(&mut self) -> Result<()> {
         let log = File::options().create(true).append(true).open(&self.log)?;
         let mut command = Command::new(&self.binary);
-        // Only what the test says: settings of the machine's own environment would change it.
+        // The environment of the machine could contain settings that change the test.
         for (key, _) in std::env::vars_os() {
             if key.to_string_lossy().starts_with("ETCD_") {
                 command.env_remove(key);
@@ -102,7 +103,7 @@ impl Member {
         Ok(())
     }
 
-    /// Adds to how it is started next time.
+    /// Adds an argument for the next start.
     pub(super) fn add_argument(&mut self, argument: String) {
         self.arguments.push(argument);
     }
@@ -126,7 +127,7 @@ impl Member {
         Ok(self.child.as_mut().context("the node does not run")?.try_wait()?)
     }
 
-    /// Returns the end of what it printed.
+    /// Returns the end of the node's output.
     pub(super) fn log(&self) -> String {
         let text = fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<&str> = text.lines().collect();
@@ -147,7 +148,7 @@ impl Member {
 impl Drop for Member {
     fn drop(&mut self) {
         if let Some(mut child) = self.child.take() {
-            // Either fails only if it has ended, which is what is wanted.
+            // Both calls fail only if the process has ended, which is the goal.
             let _ = child.kill();
             let _ = child.wait();
         }

@@ -1,4 +1,4 @@
-//! Whose connection it is: the kernel knows, and says so below `/proc`.
+//! The owner of a connection, as the kernel reports it below `/proc`.
 
 use std::{
     fs,
@@ -9,23 +9,23 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Where the kernel lists connections, with the inode of each.
+/// The kernel's list of connections, with the inode of each.
 const CONNECTIONS: &str = "/proc/net/tcp";
 
-/// Least time between two looks at the list. The kernel walks through all of its table for each, which
-/// takes some milliseconds, and one look serves everybody who waits for it.
+/// Least time between two reads of the list. The kernel walks through its whole table for each
+/// read, which takes some milliseconds, and one read serves all waiting callers.
 const REST: Duration = Duration::from_millis(50);
 
-/// The latest look, and when it began.
+/// The latest copy of the list, and the time when its read began.
 static LATEST: Mutex<Option<(Instant, Arc<str>)>> = Mutex::new(None);
 
-/// Tells whether this system says whose a connection is.
+/// Returns whether this system reports the owner of a connection.
 pub fn can_be_told() -> bool {
     Path::new(CONNECTIONS).is_file() && Path::new("/proc/self/fd").is_dir()
 }
 
-/// Tells whether the connection from `theirs` to `ours`, which stands by now, belongs to a process.
-/// It blocks.
+/// Returns whether the established connection from `theirs` to `ours` belongs to a process. The
+/// call blocks.
 pub(super) fn is(process: u32, theirs: SocketAddr, ours: SocketAddr) -> bool {
     let list = connections(Instant::now());
     let Some(inode) = inode(&list, theirs, ours) else { return false };
@@ -36,7 +36,7 @@ pub(super) fn is(process: u32, theirs: SocketAddr, ours: SocketAddr) -> bool {
     })
 }
 
-/// Returns the kernel's list as it was at some time after `since`.
+/// Returns a copy of the kernel's list that was read after `since`.
 fn connections(since: Instant) -> Arc<str> {
     let mut latest = LATEST.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((begun, list)) = &*latest {
@@ -51,14 +51,15 @@ fn connections(since: Instant) -> Arc<str> {
     list
 }
 
-/// Finds a connection in the kernel's list, as its caller's side sees it.
+/// Finds a connection in the kernel's list, from the caller's side, and returns its inode.
 fn inode(list: &str, theirs: SocketAddr, ours: SocketAddr) -> Option<&str> {
     let (local, remote) = (hex(theirs)?, hex(ours)?);
     let ends = format!(" {local} {remote} ");
     list.lines().find(|line| line.contains(&ends))?.split_whitespace().nth(9)
 }
 
-/// Writes an address as the kernel does: the address as a number of this machine's byte order.
+/// Writes an address as the kernel does: the IP address as a number in the byte order of the
+/// machine.
 fn hex(address: SocketAddr) -> Option<String> {
     let IpAddr::V4(ip) = address.ip() else { return None };
     Some(format!("{:08X}:{:04X}", u32::from_ne_bytes(ip.octets()), address.port()))

@@ -1,4 +1,4 @@
-//! One connection: bytes both ways, as far as the link's condition lets them.
+//! One connection: bytes in both directions, as the condition of the link allows.
 
 use std::{collections::BTreeMap, net::SocketAddr};
 
@@ -13,20 +13,20 @@ use tokio::{
 
 use super::{Condition, Rules, caller};
 
-/// Bytes that are carried at once.
+/// Most bytes that are carried at once.
 const CHUNK: usize = 64 << 10;
 
-/// Which way bytes go.
+/// The direction of bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Towards {
     Target,
     Caller,
 }
 
-/// What holds for one connection. Until it is known whose it is, nothing passes.
+/// The condition of one connection. No byte passes until the owner of the connection is known.
 type Now = watch::Receiver<Condition>;
 
-/// Carries a connection to its end.
+/// Carries a connection until it ends.
 pub(super) async fn carry(
     caller: TcpStream,
     target: SocketAddr,
@@ -42,7 +42,8 @@ pub(super) async fn carry(
     }
 }
 
-/// Keeps `tell` in step with the rules, until the link is gone.
+/// Keeps `tell` equal to the condition that the rules give this connection, until the link is
+/// dropped.
 async fn follow(
     mut rules: watch::Receiver<Rules>,
     (theirs, ours): (SocketAddr, SocketAddr),
@@ -77,7 +78,7 @@ async fn both_ways(caller: TcpStream, target: SocketAddr, mut now: Now) {
     let Ok(target) = TcpStream::connect(target).await else { return };
     for stream in [&caller, &target] {
         if stream.set_nodelay(true).is_err() {
-            return; // it went away
+            return; // the target closed or refused the connection
         }
     }
     let ((from_caller, to_caller), (from_target, to_target)) = (caller.into_split(), target.into_split());
@@ -87,7 +88,7 @@ async fn both_ways(caller: TcpStream, target: SocketAddr, mut now: Now) {
     );
 }
 
-/// Carries one way until that side has ended, and passes the end on.
+/// Carries one direction until its sender ends, and passes the end on.
 async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut now: Now, towards: Towards) {
     let mut bytes = vec![0; CHUNK];
     loop {
@@ -97,11 +98,11 @@ async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut now: Now, tow
             break;
         }
     }
-    // Fails only if the other side has gone as well.
+    // Fails only if the other side has closed too.
     let _ = to.shutdown().await;
 }
 
-/// Waits until bytes may go this way, and for as long as they are late.
+/// Waits until bytes may pass in this direction, and for the delay of the condition.
 async fn pass(now: &mut Now, towards: Towards) {
     let passes = |condition: &Condition| match condition {
         Condition::Open | Condition::Delay(_) => true,
@@ -113,6 +114,6 @@ async fn pass(now: &mut Now, towards: Towards) {
     match condition {
         Ok(Condition::Delay(late)) => tokio::time::sleep(late).await,
         Ok(_) => {}
-        Err(_) => std::future::pending().await, // the link is gone, and its connections with it
+        Err(_) => std::future::pending().await, // the link is dropped, and its connections with it
     }
 }

@@ -7,12 +7,13 @@ use tokio::{
 
 use super::*;
 
-/// Long enough for bytes to arrive where they can.
+/// Long enough for bytes to arrive if they can.
 const SOON: Duration = Duration::from_secs(5);
-/// Long enough to believe that they do not.
+/// Long enough to conclude that no byte arrives.
 const A_WHILE: Duration = Duration::from_millis(100);
 
-/// A target that sends back what it gets, and the number of bytes it got.
+/// Returns a link to a target that sends every byte back, and the number of bytes that the target
+/// received.
 async fn echo() -> Result<(Link, watch::Receiver<usize>)> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let link = Link::start(listener.local_addr()?)?;
@@ -36,7 +37,7 @@ async fn echo() -> Result<(Link, watch::Receiver<usize>)> {
 
 async fn comes_back(stream: &mut TcpStream, byte: u8) -> Result<()> {
     let mut back = [0];
-    timeout(SOON, stream.read_exact(&mut back)).await.context("nothing came")??;
+    timeout(SOON, stream.read_exact(&mut back)).await.context("no byte came back")??;
     anyhow::ensure!(back == [byte], "{back:?}");
     Ok(())
 }
@@ -44,11 +45,12 @@ async fn comes_back(stream: &mut TcpStream, byte: u8) -> Result<()> {
 async fn is_silent(stream: &mut TcpStream) -> Result<()> {
     let mut back = [0];
     let heard = timeout(A_WHILE, stream.read(&mut back)).await;
-    anyhow::ensure!(heard.is_err(), "heard {heard:?}");
+    anyhow::ensure!(heard.is_err(), "received {heard:?}");
     Ok(())
 }
 
-/// Sends `byte` until it does not come back: whose a connection is takes a moment to find out.
+/// Sends `byte` until it does not come back: the link needs a moment to find the owner of a
+/// connection.
 async fn falls_silent(stream: &mut TcpStream, byte: u8) -> Result<()> {
     let mut back = [0];
     let fall = async {
@@ -75,7 +77,7 @@ async fn a_cut_link_is_silent_and_carries_on_once_it_is_open() -> Result<()> {
     fresh.write_all(b"c").await?;
     is_silent(&mut stream).await?;
     is_silent(&mut fresh).await?;
-    anyhow::ensure!(*got.borrow() == 1, "the target heard {}", *got.borrow());
+    anyhow::ensure!(*got.borrow() == 1, "the target received {} bytes", *got.borrow());
     link.heal();
     comes_back(&mut stream, b'b').await?;
     comes_back(&mut fresh, b'c').await
@@ -87,13 +89,13 @@ async fn a_link_without_answers_still_delivers_requests() -> Result<()> {
     link.set(Condition::NoAnswers);
     let mut stream = TcpStream::connect(link.address()).await?;
     stream.write_all(b"a").await?;
-    timeout(SOON, got.wait_for(|sum| *sum == 1)).await.context("the target heard nothing")??;
+    timeout(SOON, got.wait_for(|sum| *sum == 1)).await.context("the target received no byte")??;
     is_silent(&mut stream).await?;
     link.set(Condition::NoRequests);
     comes_back(&mut stream, b'a').await?;
     stream.write_all(b"b").await?;
     is_silent(&mut stream).await?;
-    anyhow::ensure!(*got.borrow() == 1, "the target heard {}", *got.borrow());
+    anyhow::ensure!(*got.borrow() == 1, "the target received {} bytes", *got.borrow());
     Ok(())
 }
 
@@ -107,7 +109,7 @@ async fn a_closed_link_ends_connections_and_refuses_new_ones() -> Result<()> {
     let mut back = [0];
     let ended = timeout(SOON, stream.read(&mut back)).await.context("it stays open")?;
     anyhow::ensure!(matches!(ended, Ok(0) | Err(_)), "{ended:?}");
-    anyhow::ensure!(TcpStream::connect(link.address()).await.is_err(), "it refuses nobody");
+    anyhow::ensure!(TcpStream::connect(link.address()).await.is_err(), "it accepts a connection");
     link.heal();
     let mut stream =
         crate::wait::until("the link to listen", || async { Ok(TcpStream::connect(link.address()).await?) })
@@ -119,7 +121,7 @@ async fn a_closed_link_ends_connections_and_refuses_new_ones() -> Result<()> {
 #[tokio::test]
 async fn a_link_is_cut_for_one_process_and_open_for_others() -> Result<()> {
     if !callers_can_be_told() {
-        eprintln!("skipped: this system does not say whose a connection is");
+        eprintln!("skipped: this system does not report the owner of a connection");
         return Ok(());
     }
     let (link, _got) = echo().await?;
