@@ -1,4 +1,4 @@
-//! A burst over servers that are loaded unevenly, and the leader killed in its middle.
+//! A burst of creates over servers with uneven load, and the leader killed in its middle.
 
 use std::time::Instant;
 
@@ -10,12 +10,12 @@ use usher_harness::{cluster::Cluster, figures::metric, standalone::Standalone, w
 
 const SERVERS: usize = 20;
 const CREATES: usize = 500;
-/// Creates under way at a time.
+/// The number of creates that run at the same time.
 const AT_ONCE: usize = 16;
-/// What a young meeting counts.
+/// The least number of users that a young meeting counts (the floor).
 const FLOOR: usize = 15;
 
-/// Gives a server a meeting that is not ours, with so many users.
+/// Gives a server a meeting of another balancer with this number of users.
 async fn crowd(sim: &BbbSim, users: usize) -> Result<()> {
     let query = "name=Base&meetingID=base&attendeePW=ap&moderatorPW=mp";
     let answer = reqwest::get(sim.signed_url("create", query)).await?.text().await?;
@@ -24,14 +24,16 @@ async fn crowd(sim: &BbbSim, users: usize) -> Result<()> {
     Ok(())
 }
 
-/// F11, F2: the leader is killed while five hundred meetings are created over a base load of 0 to 200
-/// users a server: what it had placed still counts, and the load comes out level.
+/// F11, F2: twenty servers have a base load of 0 to 200 users each → five hundred meetings are
+/// created, and the leader is killed meanwhile → its reservations still count, and the load becomes
+/// even.
 #[tokio::test]
 async fn f11_a_leader_killed_in_an_uneven_burst_takes_no_reservation_with_it() -> Result<()> {
     let mut cluster = Cluster::builder()
         .servers(SERVERS)
         .set("placement.slow_start", "0s")
-        // A poll that a loaded machine delays would make its server yellow, and the others preferred.
+        // A poll that a loaded machine delays would make its server unhealthy, and the placement
+        // would then prefer the others.
         .set("health.interval", "3s")
         .set("health.deadline", "2900ms")
         .start()
@@ -90,8 +92,8 @@ async fn f11_a_leader_killed_in_an_uneven_burst_takes_no_reservation_with_it() -
     Ok(())
 }
 
-/// F10: the imbalance is a figure of `/metrics` and of `usher status` at once; that it becomes an alarm
-/// after five minutes is the rule of `core::load`, tested there.
+/// F10: three servers have uneven load → `/metrics` and `usher status` show the same imbalance at
+/// once. The alarm after five minutes is a rule of `core::load` and is tested there.
 #[tokio::test]
 async fn f10_imbalance_is_shown() -> Result<()> {
     let usher = Standalone::start(3, &[]).await?;
@@ -104,7 +106,7 @@ async fn f10_imbalance_is_shown() -> Result<()> {
     .await?;
     ensure!((seen.placement_imbalance - 3.0).abs() < 0.01, "{}", seen.placement_imbalance);
     ensure!(seen.alarms.is_empty(), "it has not lasted: {:?}", seen.alarms);
-    // What is created now levels it.
+    // The meetings that are created now make the load even.
     for number in 0..20 {
         usher.client().created(&format!("lesson-{number}")).await?;
     }

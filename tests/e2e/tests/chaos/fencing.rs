@@ -1,5 +1,5 @@
-//! A leader that was frozen beyond its lease: what it does once it runs again, by the store's own
-//! history.
+//! A leader that was frozen beyond its lease: its writes after it continues, by the history of the
+//! store itself.
 
 use std::{cell::Cell, time::Duration};
 
@@ -10,19 +10,20 @@ use usher_harness::{cluster::Cluster, wait};
 
 use crate::support::arrivals;
 
-/// Less than what is left of the new leader's lease when it is stopped.
+/// Shorter than the rest of the new leader's lease at the moment when it is stopped.
 const LOOK: Duration = Duration::from_millis(1200);
 
 fn ends(cluster: &Cluster) -> usize {
     cluster.sims.iter().map(|sim| arrivals(sim, "end").len()).sum()
 }
 
-/// X3: the new leader is stopped as well, so that whatever is written, and whatever is ended, while
-/// its lease stands can only come from the old one, which runs again. There is nothing.
+/// X3: a leader is frozen beyond its lease, and another replica leads → the new leader is stopped
+/// too, and the old one continues. During the new leader's lease only the old one could write or
+/// end a meeting → there is no write and no `end`.
 #[tokio::test]
 async fn x3_the_history_has_no_write_of_a_leader_after_another_took_over() -> Result<()> {
     let cluster = Cluster::builder().edges(1).set("leader.ttl", "3s").start().await?;
-    // Zombies that stay due, so that whoever leads has something to write and to end at each poll.
+    // Zombies stay due, so that every leader has writes and `end` calls to make at each poll.
     for sim in &cluster.sims {
         sim.faults().set(SimFault::new(FaultKind::Status500).on(ApiCall::End)).await;
         sim.faults().set(SimFault::new(FaultKind::LostAnswer).on(ApiCall::Create)).await;
@@ -48,14 +49,14 @@ async fn x3_the_history_has_no_write_of_a_leader_after_another_took_over() -> Re
         })
         .await?;
         cluster.control_planes[new].freeze()?;
-        // What either had sent before it was stopped arrives now.
+        // Requests that were sent before the stop arrive now.
         let from = at_rest(&cluster).await?;
         let ended = ends(&cluster);
         cluster.control_planes[old].thaw()?;
         let claims = Cell::new(false);
         wait::holds(LOOK, "the old leader is looked at", || async {
             let admin = cluster.admin(old);
-            // It may be too busy waking up to answer.
+            // The process may be too busy after its continuation to answer.
             let status = tokio::time::timeout(wait::GLANCE, admin.status()).await;
             claims.set(claims.get() || matches!(status, Ok(Ok(status)) if status.leading));
             Ok(())
@@ -78,11 +79,11 @@ async fn x3_the_history_has_no_write_of_a_leader_after_another_took_over() -> Re
     Ok(())
 }
 
-/// Waits until the store stands still, and returns its revision.
+/// Waits until the store is unchanged for a moment, and returns its revision.
 async fn at_rest(cluster: &Cluster) -> Result<u64> {
-    wait::until("the store to stand still", || async {
+    wait::until("the store to be unchanged", || async {
         let revision = cluster.etcd().revision().await?;
-        wait::holds(Duration::from_millis(150), "nothing is written", || async {
+        wait::holds(Duration::from_millis(150), "no key is written", || async {
             ensure!(cluster.etcd().revision().await? == revision);
             Ok(())
         })

@@ -1,4 +1,4 @@
-//! Servers that accept and never answer cost nobody else anything.
+//! Servers that accept connections and never answer delay only their own calls.
 
 use std::time::{Duration, Instant};
 
@@ -13,19 +13,19 @@ const INTERVAL: Duration = Duration::from_secs(1);
 const ROUNDS: u32 = 4;
 const JOINS: usize = 400;
 
-/// How long joins take.
+/// Returns the median and the last percentile of the duration of joins.
 async fn joins(usher: &Standalone) -> Result<(Duration, Duration)> {
     let (client, mut times) = (usher.client(), Vec::new());
     for number in 0..JOINS {
-        let asked = Instant::now();
+        let begun = Instant::now();
         client.joined(&format!("lesson-{}", number % SERVERS)).await?;
-        times.push(asked.elapsed());
+        times.push(begun.elapsed());
     }
     Ok((percentile(&mut times, 50), percentile(&mut times, 99)))
 }
 
-/// C3, C1: 1, 8 and 16 of 50 servers hang on accept; the others are polled every interval, and joins
-/// take as long as without.
+/// C3, C1: 1, 8 and 16 of 50 servers hang on accept → the others are polled at every interval, and
+/// joins take as long as without the fault.
 #[tokio::test]
 async fn c3_sixteen_hung_servers_of_fifty_delay_neither_polls_nor_joins() -> Result<()> {
     let settings =
@@ -59,7 +59,8 @@ async fn c3_sixteen_hung_servers_of_fifty_delay_neither_polls_nor_joins() -> Res
             with.0, with.1, without.0, without.1
         );
         ensure!(longest < INTERVAL * 2, "a healthy server was not polled for {longest:?}");
-        // The median is what the machine's noise moves least; the last percent on a loaded one is noise.
+        // The median is the least sensitive to the machine's load; the last percentile of a loaded
+        // machine is noise.
         ensure!(with.0 < without.0 * 3 + Duration::from_millis(10), "the median was {:?}", without.0);
         ensure!(with.1 < without.1 * 5 + Duration::from_millis(50), "the last percent was {:?}", without.1);
     }

@@ -1,7 +1,8 @@
-//! What an operator or a network can do to a running Usher, and what must hold all the same.
+//! Faults that operators or networks cause in a running Usher, and the invariants that hold during
+//! them.
 //!
-//! One test binary of its own, so that it can be run alone: `cargo test -p usher-e2e --test chaos`.
-//! Every test prints what it measured, for `docs/faults.md`.
+//! The tests are a separate binary, so that it can be run alone: `cargo test -p usher-e2e --test
+//! chaos`. Every test prints its measurements, for `docs/faults.md`.
 
 mod burst;
 mod dead_server;

@@ -22,16 +22,16 @@ use usher_proto::v1::{
     Health, ResolveMeetingRequest, ResolveMeetingResponse, placement_service_client::PlacementServiceClient,
 };
 
-/// Longest time a create takes that has to find another control plane, on a loaded machine. It asks a
-/// second one long before it gives the first one up, which takes 8 s.
+/// Longest time that a create may take if it must find another control plane, on a loaded machine.
+/// The edge asks a second control plane long before it abandons the first one, which takes 8 s.
 const DETOUR: Duration = Duration::from_secs(5);
 
-/// Time for a create to find another control plane, though it be slow.
+/// Sets timeouts that let a slow create find another control plane.
 fn patient(builder: ClusterBuilder) -> ClusterBuilder {
     builder.set("meetings.create_timeout", "20s").set("health.unhealthy_after", "30s")
 }
 
-async fn all_green(cluster: &Cluster) -> Result<()> {
+async fn all_online(cluster: &Cluster) -> Result<()> {
     for number in 0..cluster.control_planes.len() {
         for server in cluster.admin(number).servers().await? {
             ensure!(server.health() == Health::Online, "{}: {}", server.name, server.health_reason);
@@ -51,7 +51,7 @@ async fn connected(cluster: &Cluster, edge: usize, control_plane: usize) -> Resu
     .await
 }
 
-/// Makes an edge talk to one control plane only.
+/// Cuts an edge from all control planes but one.
 async fn leave_it_only(cluster: &Cluster, edge: usize, control_plane: usize) -> Result<()> {
     for (number, link) in cluster.links.planes[edge].iter().enumerate() {
         link.set(if number == control_plane { Condition::Open } else { Condition::Closed });
@@ -66,9 +66,9 @@ async fn resolve(cluster: &Cluster, control_plane: usize, id: &str) -> Result<Re
     answer.map(tonic::Response::into_inner).map_err(|status| status.code())
 }
 
-/// X1, C9: an edge is cut from every control plane: it joins what it knows, says how old its table
-/// is, and gives new ids the retryable error; the control planes see that it lags. Once the network is
-/// back it has everything again.
+/// X1, C9: an edge is cut from every control plane → it joins known meetings, reports the age of
+/// its table, and answers new ids with the retryable error; the control planes see that it lags.
+/// The network is open again → the edge has every change.
 #[tokio::test]
 async fn x1_an_edge_that_is_cut_off_serves_what_it_knows_and_catches_up() -> Result<()> {
     let cluster = Cluster::builder().link_planes().start().await?;
@@ -85,9 +85,9 @@ async fn x1_an_edge_that_is_cut_off_serves_what_it_knows_and_catches_up() -> Res
     other.created("meanwhile").await?;
     let (joins, slowest) = (Cell::new(0), Cell::new(Duration::ZERO));
     wait::until("its table to be seen to age", || async {
-        let asked = Instant::now();
+        let begun = Instant::now();
         cut_off.joined(&format!("known-{}", joins.get() % 10)).await?;
-        slowest.set(slowest.get().max(asked.elapsed()));
+        slowest.set(slowest.get().max(begun.elapsed()));
         joins.set(joins.get() + 1);
         let age = metric(&cluster.edges[0], "usher_routing_table_age_seconds").await?;
         ensure!(age > 3.0, "its table is {age} s old");
@@ -103,7 +103,7 @@ async fn x1_an_edge_that_is_cut_off_serves_what_it_knows_and_catches_up() -> Res
     ensure!(lag.as_ref().is_none_or(|edge| edge.lag > 0), "a connected edge does not lag: {lag:?}");
     cluster.links.heal();
     let healed = Instant::now();
-    wait::until("the edge to know what happened meanwhile", || async {
+    wait::until("the edge to have the changes of the meantime", || async {
         let age = metric(&cluster.edges[0], "usher_routing_table_age_seconds").await?;
         ensure!(age < 3.0, "its table is {age} s old");
         cut_off.joined("meanwhile").await?;
@@ -119,7 +119,8 @@ async fn x1_an_edge_that_is_cut_off_serves_what_it_knows_and_catches_up() -> Res
     Ok(())
 }
 
-/// An edge is cut from the control plane it talks to, and from no other.
+/// C2: an edge is cut from the control plane that it uses, and from no other → its creates go on at
+/// another control plane.
 #[tokio::test]
 async fn c2_an_edge_that_is_cut_from_its_control_plane_goes_on_at_another() -> Result<()> {
     let cluster = patient(Cluster::builder().edges(1).link_planes()).start().await?;
@@ -130,9 +131,9 @@ async fn c2_an_edge_that_is_cut_from_its_control_plane_goes_on_at_another() -> R
     cluster.links.planes[0][0].set(Condition::Cut);
     let mut slowest = Duration::ZERO;
     for number in 0..6 {
-        let asked = Instant::now();
+        let begun = Instant::now();
         client.created(&format!("during-{number}")).await?;
-        slowest = slowest.max(asked.elapsed());
+        slowest = slowest.max(begun.elapsed());
         client.joined(&format!("during-{number}")).await?;
         client.joined("before").await?;
     }
@@ -151,9 +152,9 @@ async fn create_and_join(from: &BbbClient, at: &BbbClient, id: &str) -> Result<(
     Ok(())
 }
 
-/// X3, X5: the leader is cut from the store, not from its edge. Another leads; what the stale one is
-/// asked for it refuses rather than answer from what it knew, so that its edge asks elsewhere; nothing
-/// is split, nobody turns red.
+/// X3, X5: the leader is cut from the store, but not from its edge → another replica leads. The
+/// stale replica refuses queries that it could only answer from old data, so that its edge asks
+/// another one. No meeting is split, and no server becomes offline.
 #[tokio::test]
 async fn x5_a_leader_cut_from_the_store_alone_neither_leads_nor_lies() -> Result<()> {
     let cluster = patient(Cluster::builder().link_planes().link_stores()).start().await?;
@@ -167,11 +168,11 @@ async fn x5_a_leader_cut_from_the_store_alone_neither_leads_nor_lies() -> Result
     let cut = Instant::now();
     let (created, slowest, leads) = (Cell::new(0), Cell::new(Duration::ZERO), Cell::new(None));
     let creates = wait::until("the other to lead, and some creates", || async {
-        let (asked, number) = (Instant::now(), created.get());
+        let (begun, number) = (Instant::now(), created.get());
         created.set(number + 1);
         create_and_join(&clients[1], &clients[0], &format!("during-{number}")).await?;
         clients[0].joined("before").await?;
-        slowest.set(slowest.get().max(asked.elapsed()));
+        slowest.set(slowest.get().max(begun.elapsed()));
         ensure!(leads.get().is_some() && number >= 4);
         Ok(())
     });
@@ -183,13 +184,14 @@ async fn x5_a_leader_cut_from_the_store_alone_neither_leads_nor_lies() -> Result
     let (creates, leading) = tokio::join!(creates, leading);
     creates.and(leading)?;
     let (created, slowest, to_leader) = (created.get(), slowest.get(), leads.get());
-    ensure!(!cluster.admin(stale).status().await?.leading, "two say that they lead");
-    // Its own record it may know; one made since it must not deny.
-    let asked = resolve(&cluster, stale, "during-0").await;
-    let denied = matches!(&asked, Ok(answer) if answer.meeting.is_none());
-    ensure!(!denied, "it says that a running meeting does not exist");
+    ensure!(!cluster.admin(stale).status().await?.leading, "two report that they lead");
+    // The stale replica may know the record that it wrote; it must not deny a record that was
+    // written since.
+    let resolved = resolve(&cluster, stale, "during-0").await;
+    let denied = matches!(&resolved, Ok(answer) if answer.meeting.is_none());
+    ensure!(!denied, "it denies a running meeting");
     create_and_join(&clients[0], &clients[1], "stale-side").await.context("an edge of the stale one")?;
-    all_green(&cluster).await?;
+    all_online(&cluster).await?;
     cluster.links.heal();
     let healed = Instant::now();
     cluster.is_level().await?;
@@ -198,7 +200,7 @@ async fn x5_a_leader_cut_from_the_store_alone_neither_leads_nor_lies() -> Result
     let leaders = [cluster.admin(0).status().await?.leading, cluster.admin(1).status().await?.leading];
     ensure!(leaders.iter().filter(|leads| **leads).count() == 1, "{leaders:?}");
     let runs: usize = cluster.sims.iter().map(|sim| sim.meetings().len()).sum();
-    assert_eq!(runs, created + 2, "nothing runs twice, nothing was ended");
+    assert_eq!(runs, created + 2, "no meeting runs twice, and none was ended");
     eprintln!(
         "measured: a leader cut from the store: another led after {to_leader:?}, {created} creates and joins \
          meanwhile, 0 failed, the slowest {slowest:?}; level {to_level:?} after it was back"
@@ -207,8 +209,8 @@ async fn x5_a_leader_cut_from_the_store_alone_neither_leads_nor_lies() -> Result
     Ok(())
 }
 
-/// The other way round: the leader is cut from every edge, not from the store. It leads on, and its
-/// edges go on at the other control plane.
+/// X5: the leader is cut from every edge, but not from the store → it still leads, and its edges
+/// use the other control plane.
 #[tokio::test]
 async fn x5_a_leader_cut_from_the_edges_alone_leads_on() -> Result<()> {
     let cluster = patient(Cluster::builder().link_planes().link_stores()).start().await?;
@@ -222,17 +224,17 @@ async fn x5_a_leader_cut_from_the_edges_alone_leads_on() -> Result<()> {
     cluster.links.set_plane(leader, Condition::Cut);
     let mut slowest = Duration::ZERO;
     for number in 0..6 {
-        let asked = Instant::now();
+        let begun = Instant::now();
         create_and_join(&clients[number % 2], &clients[1 - number % 2], &format!("during-{number}")).await?;
-        slowest = slowest.max(asked.elapsed());
+        slowest = slowest.max(begun.elapsed());
         clients[number % 2].joined("before").await?;
     }
     ensure!(cluster.admin(leader).status().await?.leading, "it has the store and its lease");
-    all_green(&cluster).await?;
+    all_online(&cluster).await?;
     cluster.links.heal();
     cluster.is_level().await?;
     let runs: usize = cluster.sims.iter().map(|sim| sim.meetings().len()).sum();
-    assert_eq!(runs, 7, "nothing runs twice, nothing was ended");
+    assert_eq!(runs, 7, "no meeting runs twice, and none was ended");
     eprintln!(
         "measured: a leader cut from its edges: 6 creates, 0 failed, the slowest with its join {slowest:?}"
     );

@@ -1,8 +1,9 @@
 //! Faults of every kind, one after another and two at a time, under a steady load.
 //!
-//! `USHER_CHAOS_SECONDS` says for how long (30 if it does not), in rounds; each round ends with
-//! everything healed and is checked at rest. The seed is printed, and `USHER_CHAOS_SEED` sets it: the
-//! faults are then the same and in the same order, though what meets them is not.
+//! `USHER_CHAOS_SECONDS` is the duration (30 by default), divided in rounds; at the end of each
+//! round every fault is healed and the invariants are checked at rest. The seed is printed, and
+//! `USHER_CHAOS_SEED` sets it: then the faults are the same and in the same order, but not the
+//! requests that they affect.
 
 mod school;
 mod troubles;
@@ -22,7 +23,7 @@ use crate::support::now_ms;
 
 const WORKERS: usize = 4;
 const EDGES: usize = 2;
-/// Longest round: servers remember only so many calls.
+/// Longest round: servers remember a limited number of calls.
 const ROUND: Duration = Duration::from_secs(30);
 
 fn number(variable: &str, otherwise: u64) -> Result<u64> {
@@ -30,6 +31,9 @@ fn number(variable: &str, otherwise: u64) -> Result<u64> {
     text.parse().with_context(|| format!("{variable} is a number"))
 }
 
+/// H8, X3, I13: applications create, join and end meetings while random faults of control planes,
+/// edges, the store and servers come and go → in each round no meeting is split or lost, and no
+/// answer is wrong.
 #[tokio::test]
 async fn h8_x3_random_faults_under_load_split_nothing_and_lose_nothing() -> Result<()> {
     let seed = number("USHER_CHAOS_SEED", now_ms())?;
@@ -54,7 +58,7 @@ async fn h8_x3_random_faults_under_load_split_nothing_and_lose_nothing() -> Resu
         let until = Instant::now() + ROUND.min(length.saturating_sub(begun.elapsed()));
         let clients = (0..EDGES).map(|edge| cluster.client(edge)).collect();
         let school = School::new(&format!("round-{round}"), clients, chance.random());
-        let (told, troubled) = tokio::join!(school.run(WORKERS), async {
+        let (answers, troubled) = tokio::join!(school.run(WORKERS), async {
             let troubled = trouble(&mut cluster, &mut chance, until).await;
             school.stop();
             troubled
@@ -65,11 +69,11 @@ async fn h8_x3_random_faults_under_load_split_nothing_and_lose_nothing() -> Resu
         let recovered = healed.elapsed();
         eprintln!(
             "measured: round {round}: {names:?}; {}; at rest {recovered:?} after the last fault",
-            told.summary()
+            answers.summary()
         );
         rests.with_context(|| format!("seed {seed}, round {round}"))?;
         let blamed = blamed.into_iter().chain(unwell_since(&cluster, since).await?).collect();
-        told.check(&cluster, &blamed).await.with_context(|| format!("seed {seed}, round {round}"))?;
+        answers.check(&cluster, &blamed).await.with_context(|| format!("seed {seed}, round {round}"))?;
         cluster.sims.iter().for_each(usher_bbb_sim::BbbSim::forget_calls);
     }
     Ok(())
@@ -84,14 +88,15 @@ async fn list_again(cluster: &Cluster, number: usize) -> Result<()> {
     Ok(())
 }
 
-/// Returns the number of the server that an entry is about: `servers/bbb-0` and `servers/again-0` are one.
+/// Returns the number of the server of an entry: `servers/bbb-0` and `servers/again-0` are the
+/// same.
 fn number_of(entry: &str) -> Result<usize> {
     let number = entry.rsplit('-').next().context("a name of this test")?;
     Ok(number.parse()?)
 }
 
-/// Makes trouble until a point in time, then heals everything; returns what happened how often, and
-/// which servers were at fault.
+/// Causes faults until a point in time, then heals all of them; returns the number of each fault,
+/// and the servers that had one.
 async fn trouble(
     cluster: &mut Cluster,
     chance: &mut StdRng,
@@ -113,45 +118,50 @@ async fn trouble(
     Ok((names, troubles.blamed()))
 }
 
-/// The load goes on for as long as there is trouble: what hangs must not let it grow for ever.
-async fn within<T>(what: &str, change: impl Future<Output = Result<T>>) -> Result<T> {
+/// Limits the time of a change: the load continues during a fault, and a hanging change must not
+/// let it grow without limit.
+async fn within<T>(done: &str, change: impl Future<Output = Result<T>>) -> Result<T> {
     let changed = tokio::time::timeout(Duration::from_mins(1), change).await;
-    changed.with_context(|| format!("trouble was not {what} within a minute"))?
+    changed.with_context(|| format!("trouble was not {done} within a minute"))?
 }
 
-/// Names the servers that became green only after `since`: on a loaded machine polls may fail by
-/// themselves, and nobody is sent to a server that is offline.
+/// Returns the servers that became online only after `since`: on a loaded machine polls may fail
+/// without a fault, and no user is sent to an offline server.
 async fn unwell_since(cluster: &Cluster, since: u64) -> Result<BTreeSet<usize>> {
     let mut unwell = BTreeSet::new();
     for server in cluster.admin(0).servers().await? {
-        let green = server.health_since_time.context("a server that was polled")?;
-        let green_ms = u64::try_from(green.seconds * 1000 + i64::from(green.nanos / 1_000_000))?;
-        if green_ms >= since {
+        let online = server.health_since_time.context("a server that was polled")?;
+        let online_since_ms = u64::try_from(online.seconds * 1000 + i64::from(online.nanos / 1_000_000))?;
+        if online_since_ms >= since {
             unwell.insert(number_of(&server.name)?);
         }
     }
     Ok(unwell)
 }
 
-/// Waits until the cluster is at rest, and everything that runs has its record.
+/// Waits until no server is unhealthy, no zombie is left, and every running meeting has its record.
 async fn at_rest(cluster: &Cluster) -> Result<()> {
-    wait::until_within(Duration::from_mins(1), "every server to be green and every zombie gone", || async {
-        for number in 0..cluster.control_planes.len() {
-            let admin = cluster.admin(number);
-            let status = admin.status().await?;
-            ensure!(status.zombies == 0, "{} zombies", status.zombies);
-            for server in admin.servers().await? {
-                ensure!(server.health() == Health::Online, "{}: {}", server.name, server.health_reason);
+    wait::until_within(
+        Duration::from_mins(1),
+        "every server to be online and no zombie to be left",
+        || async {
+            for number in 0..cluster.control_planes.len() {
+                let admin = cluster.admin(number);
+                let status = admin.status().await?;
+                ensure!(status.zombies == 0, "{} zombies", status.zombies);
+                for server in admin.servers().await? {
+                    ensure!(server.health() == Health::Online, "{}: {}", server.name, server.health_reason);
+                }
             }
-        }
-        Ok(())
-    })
+            Ok(())
+        },
+    )
     .await?;
     cluster.is_level().await?;
     wait::until("every meeting to be on one server, with its record", || records_match(cluster)).await
 }
 
-/// I1, I4: what runs has a record there, and runs nowhere else.
+/// Checks I1 and I4: each running meeting has a record for its server, and runs on no other server.
 async fn records_match(cluster: &Cluster) -> Result<()> {
     let mut records: BTreeMap<String, usize> = BTreeMap::new();
     for meeting in cluster.admin(0).meetings().await? {

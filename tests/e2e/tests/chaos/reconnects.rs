@@ -24,10 +24,10 @@ use usher_runtime::tasks::Tasks;
 
 const EDGES: usize = 200;
 const MEETINGS: usize = 400;
-/// Time over which they come back.
+/// The time over which edges spread their reconnects.
 const SPREAD: Duration = Duration::from_secs(5);
 
-/// An edge without its HTTP side.
+/// Starts an edge without its HTTP side, and returns its table.
 fn edge(cluster: &Cluster, number: usize, tasks: &Tasks) -> Result<Arc<TableCell>> {
     let cell = Arc::new(TableCell::default());
     let id = EdgeId::parse(&format!("edge-{number}"))?;
@@ -43,12 +43,12 @@ fn edge(cluster: &Cluster, number: usize, tasks: &Tasks) -> Result<Arc<TableCell
     Ok(cell)
 }
 
-/// Processor time a program has used.
+/// Returns the processor time that a program has used.
 fn worked(process: &Process) -> Option<Duration> {
     let stat = fs::read_to_string(format!("/proc/{}/stat", process.pid())).ok()?;
     let fields: Vec<&str> = stat.rsplit(')').next()?.split_whitespace().collect();
     let ticks: u64 = fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?;
-    Some(Duration::from_millis(ticks * 10)) // the kernel's ticks are hundredths everywhere
+    Some(Duration::from_millis(ticks * 10)) // the kernel's tick is 10 ms on all supported systems
 }
 
 fn all_at(cells: &[Arc<TableCell>], revision: Revision) -> Result<()> {
@@ -57,8 +57,8 @@ fn all_at(cells: &[Arc<TableCell>], revision: Revision) -> Result<()> {
     Ok(())
 }
 
-/// F14: the control plane is restarted; its edges come back over seconds and not at once, each gets
-/// the table, and nobody is starved meanwhile.
+/// F14: a control plane with two hundred edges is restarted → the edges come back over seconds and
+/// not at once, each gets the table, and no edge starves meanwhile.
 #[tokio::test]
 async fn f14_two_hundred_edges_come_back_over_seconds_when_their_control_plane_does() -> Result<()> {
     let mut cluster = Cluster::builder().control_planes(1).edges(1).start().await?;
@@ -79,14 +79,14 @@ async fn f14_two_hundred_edges_come_back_over_seconds_when_their_control_plane_d
     let admin = cluster.admin(0);
     let slowest = Cell::new(Duration::ZERO);
     let edges = wait::until("every edge to be back", || async {
-        let asked = Instant::now();
+        let begun = Instant::now();
         let edges = admin.edges().await?;
-        slowest.set(slowest.get().max(asked.elapsed()));
+        slowest.set(slowest.get().max(begun.elapsed()));
         ensure!(edges.len() == EDGES + 1, "{} edges", edges.len());
         Ok(edges)
     })
     .await?;
-    // As the control plane saw them come, whenever it was asked.
+    // Connection times as the control plane reports them, relative to the time of the query.
     let now = up.elapsed();
     let since = |edge: &Edge| edge.connected.and_then(|time| Duration::try_from(time).ok());
     let connected = edges.iter().filter_map(since).map(|time| now.saturating_sub(time));

@@ -1,6 +1,6 @@
-//! A steady load for a while: nothing grows, no poll is late.
+//! A steady load: no resource grows, and no poll is late.
 //!
-//! `USHER_SOAK_SECONDS` says for how long; 20 if it does not.
+//! `USHER_SOAK_SECONDS` is the duration; 20 by default.
 
 use std::time::{Duration, Instant};
 
@@ -23,7 +23,7 @@ fn length() -> Result<Duration> {
     Ok(Duration::from_secs(text.parse().context("USHER_SOAK_SECONDS is a number")?))
 }
 
-/// Creates a meeting, joins and reads it, and ends it, again and again.
+/// Creates a meeting, joins and reads it, and ends it, repeatedly.
 async fn lessons(clients: &[BbbClient], worker: usize, until: Instant) -> Result<usize> {
     let mut lessons = 0;
     while Instant::now() < until {
@@ -42,7 +42,7 @@ async fn lessons(clients: &[BbbClient], worker: usize, until: Instant) -> Result
     Ok(lessons)
 }
 
-/// The most that each program held in a time.
+/// Returns the maximum of each resource of each program in these samples.
 fn most(samples: &[Vec<Holdings>]) -> Vec<Holdings> {
     let mut most = samples[0].clone();
     for sample in samples {
@@ -55,12 +55,12 @@ fn most(samples: &[Vec<Holdings>]) -> Vec<Holdings> {
     most
 }
 
-/// C4: memory, open files and threads of every program are flat after a warm-up, and every server is
-/// polled at every interval.
+/// C4: four workers create, join and end meetings → after a warm-up, memory, open files and threads
+/// of every program do not grow, and every server is polled at every interval.
 #[tokio::test]
 async fn c4_under_a_steady_load_nothing_grows_and_polls_are_on_time() -> Result<()> {
     if !figures::can_be_told() {
-        eprintln!("skipped: this system does not say what a process holds");
+        eprintln!("skipped: this system does not report the resources of a process");
         return Ok(());
     }
     let (cluster, length) = (Cluster::builder().start().await?, length()?);
@@ -108,7 +108,7 @@ async fn c4_under_a_steady_load_nothing_grows_and_polls_are_on_time() -> Result<
          {skipped} polls skipped"
     );
     ensure!(gap < INTERVAL * 5, "a server was not polled for {gap:?}");
-    wait::until("everything to be over", || async {
+    wait::until("every meeting to have ended", || async {
         let status = cluster.admin(0).status().await?;
         ensure!(status.meetings == 0 && status.zombies == 0, "{} and {}", status.meetings, status.zombies);
         Ok(())

@@ -1,4 +1,4 @@
-//! What several tests look at.
+//! Functions that several tests use.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -7,18 +7,18 @@ use usher_bbb_sim::BbbSim;
 use usher_harness::{admin::Admin, wait};
 use usher_proto::v1::{Health, Server};
 
-/// Milliseconds since 1970, as simulated servers count.
+/// Returns the milliseconds since 1970, the clock of simulated servers.
 pub(crate) fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// When each call of this name arrived at a server.
+/// Returns the time of arrival of each call with this name at a server.
 pub(crate) fn arrivals(sim: &BbbSim, call: &str) -> Vec<u64> {
     sim.calls().iter().filter(|arrived| arrived.name == call).map(|arrived| arrived.at_ms).collect()
 }
 
-/// The longest time without a poll of a server, from one instant to another.
+/// Returns the longest time without a poll of a server between two instants.
 pub(crate) fn longest_gap(sim: &BbbSim, from: u64, to: u64) -> Duration {
     let mut times = arrivals(sim, "getMeetings");
     times.retain(|at| (from..=to).contains(at));
@@ -27,7 +27,7 @@ pub(crate) fn longest_gap(sim: &BbbSim, from: u64, to: u64) -> Duration {
     Duration::from_millis(longest.unwrap_or_default())
 }
 
-/// Whether a server has a meeting that was not ended.
+/// Returns whether a server has a meeting that was not ended.
 pub(crate) fn has(sim: &BbbSim, id: &str) -> bool {
     sim.meetings().iter().any(|meeting| meeting.meeting_id == id && !meeting.ending)
 }
@@ -41,7 +41,7 @@ pub(crate) async fn becomes(admin: &Admin, id: &str, health: Health) -> Result<S
     .await
 }
 
-/// Of many durations the one that so many percent are not above.
+/// Returns the duration that this percentage of the durations does not exceed.
 pub(crate) fn percentile(durations: &mut [Duration], percent: usize) -> Duration {
     durations.sort();
     durations[(durations.len() * percent / 100).min(durations.len() - 1)]

@@ -1,4 +1,5 @@
-//! Meetings whose record has moved on: ended once, by the internal id, however often that takes.
+//! Meetings whose record has moved on: each is ended once, by its internal id, with as many
+//! attempts as needed.
 
 use std::{
     cell::Cell,
@@ -32,7 +33,7 @@ async fn add(usher: &mut Standalone, count: usize) -> Result<()> {
     Ok(())
 }
 
-/// Disables a server and frees its ids; returns how many.
+/// Disables a server and frees its ids (panic); returns their number.
 async fn panic(admin: &Admin, id: &str) -> Result<u32> {
     let request = PanicServerRequest { name: format!("servers/{id}"), etag: String::new() };
     Ok(admin.servers_client().panic_server(request).await?.into_inner().freed_meetings)
@@ -50,8 +51,8 @@ fn internal_id(sim: &BbbSim, id: &str) -> Result<String> {
     Ok(found.with_context(|| format!("{id} runs"))?.internal_id)
 }
 
-/// H15: the server is unreachable and not yet red; panic frees its ids at once, a create takes one
-/// elsewhere, and the old instance is ended when the server returns.
+/// H15: a server is unreachable and still unhealthy → panic frees its ids at once, a create places
+/// one on another server, and the old instance is ended when the server returns.
 #[tokio::test]
 async fn h15_panic_of_an_unreachable_server_frees_its_ids_at_once() -> Result<()> {
     let mut usher = Standalone::start(1, &[("health.unhealthy_after", "60s")]).await?;
@@ -62,12 +63,16 @@ async fn h15_panic_of_an_unreachable_server_frees_its_ids_at_once() -> Result<()
     add(&mut usher, 1).await?;
     usher.sims[0].faults().set(FaultKind::HangOnAccept).await;
     becomes(&admin, "bbb-0", Health::Unhealthy).await?;
-    let yellow = client.create("lesson-0").await?;
-    ensure!(yellow.text("returncode") == Some("FAILED"), "while yellow the id is pinned: {}", yellow.body);
+    let unhealthy = client.create("lesson-0").await?;
+    ensure!(
+        unhealthy.text("returncode") == Some("FAILED"),
+        "while unhealthy the id is pinned: {}",
+        unhealthy.body
+    );
     let begun = Instant::now();
     assert_eq!(panic(&admin, "bbb-0").await?, 3);
-    // The edge hears of it a moment after the control plane said so.
-    wait::until("the edge to know that the id is free", || async {
+    // The edge gets the change a moment after the control plane has answered.
+    wait::until("the edge to get the change of the id", || async {
         let join = client.join("lesson-0").await?;
         ensure!(join.text("returncode") == Some("FAILED"), "{}", join.body);
         Ok(())
@@ -84,7 +89,7 @@ async fn h15_panic_of_an_unreachable_server_frees_its_ids_at_once() -> Result<()
 
     usher.sims[0].faults().clear().await;
     let back = Instant::now();
-    wait::until("everything there to be ended", || async {
+    wait::until("every meeting there to be ended", || async {
         ensure!((0..3).all(|number| !has(&usher.sims[0], &format!("lesson-{number}"))));
         no_zombies(&admin).await
     })
@@ -98,8 +103,8 @@ async fn h15_panic_of_an_unreachable_server_frees_its_ids_at_once() -> Result<()
     Ok(())
 }
 
-/// H7, C6: `end` fails three times: the server turns green all the same, the zombie stays queued, and
-/// the fourth `end` is the last.
+/// H7, C6: `end` fails three times → the server becomes online nevertheless, the zombie stays
+/// queued, and the fourth `end` is the last.
 #[tokio::test]
 async fn h7_c6_ends_that_fail_block_nothing_and_are_made_again() -> Result<()> {
     let mut usher = Standalone::start(1, &[]).await?;
@@ -122,7 +127,7 @@ async fn h7_c6_ends_that_fail_block_nothing_and_are_made_again() -> Result<()> {
     ensure!(has(home, "moved"), "none of them ended it");
     assert_eq!(admin.status().await?.zombies, 1, "it is queued until an `end` succeeded");
     becomes(&admin, "bbb-0", Health::Online).await?;
-    wait::until("the zombie to be gone", || async {
+    wait::until("the zombie to be removed", || async {
         ensure!(!has(home, "moved"));
         no_zombies(&admin).await
     })
@@ -133,8 +138,8 @@ async fn h7_c6_ends_that_fail_block_nothing_and_are_made_again() -> Result<()> {
     Ok(())
 }
 
-/// H13: the server creates and its answer is lost; the application tries again and gets another
-/// server, and what the first one made is ended by the next poll.
+/// H13: a server carries out a create and its answer is lost → the application retries and gets
+/// another server, and the next poll ends the meeting on the first one.
 #[tokio::test]
 async fn h13_a_create_whose_answer_was_lost_leaves_no_second_meeting() -> Result<()> {
     let usher = Standalone::start(2, &[]).await?;
@@ -167,7 +172,8 @@ async fn h13_a_create_whose_answer_was_lost_leaves_no_second_meeting() -> Result
     Ok(())
 }
 
-/// C7: five hundred zombies on a server that ends slowly: the others are polled on time meanwhile.
+/// C7: a server that ends meetings slowly has five hundred zombies → the other servers are polled
+/// on time meanwhile.
 #[tokio::test]
 async fn c7_five_hundred_zombies_on_a_slow_server_delay_no_other() -> Result<()> {
     const MEETINGS: usize = 500;

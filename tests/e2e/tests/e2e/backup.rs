@@ -1,5 +1,5 @@
-//! A store that was set back to a backup, or made anew from one: what was created since still runs,
-//! and nobody may lose it (design 8, I10).
+//! A store that was set back to a backup, or created again from one: meetings that were created
+//! since still run, and none may be lost (design 8, I10).
 
 use std::{
     collections::BTreeMap,
@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use usher_harness::{cluster::Cluster, wait};
 
-/// Returns every running instance, by the server and the id.
+/// Returns every running instance, by server and id.
 pub(crate) fn instances(cluster: &Cluster) -> BTreeMap<(usize, String), String> {
     let on = |(number, sim): (usize, &usher_bbb_sim::BbbSim)| {
         let running = sim.meetings().into_iter().filter(|meeting| !meeting.ending);
@@ -18,7 +18,7 @@ pub(crate) fn instances(cluster: &Cluster) -> BTreeMap<(usize, String), String> 
     cluster.sims.iter().enumerate().flat_map(on).collect()
 }
 
-/// Creates, where the store may just be coming back.
+/// Creates meetings, repeatedly for each id while the store is coming back.
 async fn creates(cluster: &Cluster, ids: &[String]) -> Result<()> {
     for id in ids {
         wait::until("a create", || async { cluster.client(0).created(id).await.map(drop) }).await?;
@@ -26,8 +26,8 @@ async fn creates(cluster: &Cluster, ids: &[String]) -> Result<()> {
     cluster.is_level().await
 }
 
-/// Every meeting is joined at every edge, and whoever creates it again gets the same instance or the
-/// retryable error.
+/// Checks that every meeting is joined at every edge, and that a repeated create gets the same
+/// instance or the retryable error.
 async fn nobody_loses(cluster: &Cluster, running: &BTreeMap<(usize, String), String>) -> Result<()> {
     for (number, ((server, id), instance)) in running.iter().enumerate() {
         for edge in 0..cluster.edges.len() {
@@ -42,14 +42,14 @@ async fn nobody_loses(cluster: &Cluster, running: &BTreeMap<(usize, String), Str
     Ok(())
 }
 
-/// Returns the epoch that a control plane stands in.
+/// Returns the epoch of a control plane.
 async fn epoch(cluster: &Cluster, control_plane: usize) -> Result<u64> {
     let revision = cluster.admin(control_plane).status().await?.revision;
     Ok(revision.context("it holds a revision")?.epoch)
 }
 
-/// Waits until every control plane stands in a later epoch than `before` and the records are those of
-/// the running meetings, and checks all the while and after it that nobody lost anything.
+/// Waits until every control plane has a later epoch than `before` and the records are those of the
+/// running meetings; checks meanwhile and afterwards that no meeting was lost.
 async fn comes_back(
     cluster: &Cluster,
     running: &BTreeMap<(usize, String), String>,
@@ -58,9 +58,9 @@ async fn comes_back(
     let since = Instant::now();
     wait::until("every control plane to notice, and the records to be right", || async {
         if let Err(lost) = nobody_loses(cluster, running).await {
-            return Ok(Err(lost.context("meanwhile"))); // once is once too often
+            return Ok(Err(lost.context("meanwhile"))); // a single loss is a failure
         }
-        // One that was started late has known no other epoch, and counts no rebuild.
+        // A control plane that was started later has known no other epoch, and counts no rebuild.
         for number in 0..cluster.control_planes.len() {
             ensure!(epoch(cluster, number).await? != before, "not noticed");
         }
@@ -75,7 +75,7 @@ async fn comes_back(
     cluster.client(1).created("fresh").await?;
     let mut now = instances(cluster);
     now.retain(|(_, id), _| id != "fresh");
-    assert_eq!(now, *running, "nothing was ended, nothing is there twice");
+    assert_eq!(now, *running, "no meeting was ended, and none runs twice");
     Ok(())
 }
 
@@ -83,8 +83,8 @@ fn names(name: &str) -> Vec<String> {
     (0..6).map(|number| format!("{name}-{number}")).collect()
 }
 
-/// The data of etcd are put back from a backup while everything runs: the same cluster, at revisions
-/// that were there before.
+/// I10: the data of etcd are restored from a backup while all programs run (the same cluster, at
+/// earlier revisions) → no meeting is lost.
 #[tokio::test]
 async fn i10_a_store_set_back_to_a_backup_takes_no_meeting_away() -> Result<()> {
     let mut cluster = Cluster::builder().start().await?;
@@ -106,7 +106,8 @@ async fn i10_a_store_set_back_to_a_backup_takes_no_meeting_away() -> Result<()> 
     comes_back(&cluster, &running, before).await
 }
 
-/// etcd is made anew from its keys: another cluster, whose revisions begin at 1.
+/// I10: etcd is created again from its keys (another cluster, with revisions from 1) → no meeting
+/// is lost.
 #[tokio::test]
 async fn i10_a_store_made_anew_from_a_copy_takes_no_meeting_away() -> Result<()> {
     let mut cluster = Cluster::builder().start().await?;
@@ -119,7 +120,8 @@ async fn i10_a_store_made_anew_from_a_copy_takes_no_meeting_away() -> Result<()>
     comes_back(&cluster, &running, before).await
 }
 
-/// As before, and whoever writes the keys back pauses between the records and their servers.
+/// I10: etcd is created again from its keys, with a pause between the records and their servers →
+/// the records are kept.
 #[tokio::test]
 async fn i10_a_store_that_is_filled_again_key_by_key_keeps_its_records() -> Result<()> {
     let mut cluster = Cluster::builder().start().await?;
@@ -147,8 +149,8 @@ async fn i10_a_store_that_is_filled_again_key_by_key_keeps_its_records() -> Resu
     comes_back(&cluster, &running, before).await
 }
 
-/// etcd is made anew from an old copy: what was created since stands in no record, and the samples in
-/// the copy are of revisions that the new cluster is long from having.
+/// I10: etcd is created again from an old copy → meetings without a record there are not lost,
+/// although the samples of the copy have revisions that the new cluster does not reach for long.
 #[tokio::test]
 async fn i10_a_store_made_anew_from_an_old_copy_takes_no_meeting_away() -> Result<()> {
     let mut cluster = Cluster::builder().start().await?;
@@ -177,15 +179,16 @@ async fn i10_a_store_made_anew_from_an_old_copy_takes_no_meeting_away() -> Resul
     comes_back(&cluster, &running, before).await
 }
 
-/// The control planes are away while the backup is put back: only the edges know of what was created
-/// since, and they say so.
+/// I10: the backup is restored while no control plane runs → the edges, which alone know the later
+/// meetings, report them, and no meeting is lost.
 #[tokio::test]
 async fn i10_edges_tell_of_a_backup_that_was_put_back_while_nobody_looked() -> Result<()> {
     let mut cluster = Cluster::builder().start().await?;
     let before = epoch(&cluster, 0).await?;
     creates(&cluster, &names("kept")).await?;
     let backup = cluster.etcd_mut().back_up().await?;
-    // The edges see it only while the store has not come as far again: revisions of others put it off.
+    // The edges see the backup only while the revisions of the store are below theirs, so other
+    // writes must follow soon.
     let mut other = cluster.etcd().client(0).await?;
     for number in 0..500 {
         other.put("other", number.to_string(), None).await?;

@@ -1,4 +1,5 @@
-//! Breakout rooms that applications create themselves: meetings beside their parents, known by their own ids.
+//! Breakout rooms that applications create themselves: meetings beside their parents, known by
+//! their own ids.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +12,7 @@ use crate::store_faults::metric;
 
 const ROOMS: [&str; 3] = ["group-1", "group-2", "cafe"];
 
-/// Creates a breakout room as soon as it can be, and returns its instance.
+/// Creates a breakout room as soon as its parent allows it, and returns its internal id.
 async fn made(client: &BbbClient, id: &str, parent: &str) -> Result<String> {
     let query = format!(
         "name=Group&meetingID={id}&attendeePW=ap&moderatorPW=mp&isBreakout=true&sequence=1&parentMeetingID={parent}"
@@ -24,14 +25,14 @@ async fn made(client: &BbbClient, id: &str, parent: &str) -> Result<String> {
     .await
 }
 
-/// Returns the ids and instances of the records of breakout rooms that are confirmed.
+/// Returns the ids and internal ids of all confirmed records of breakout rooms.
 async fn rooms(admin: &Admin) -> Result<BTreeMap<String, String>> {
     let is_room = |meeting: &Meeting| meeting.breakout && meeting.state() == RecordState::Active;
     let meetings = admin.meetings().await?.into_iter().filter(is_room);
     Ok(meetings.map(|meeting| (meeting.meeting_id, meeting.internal_id)).collect())
 }
 
-/// Every call about a room reaches it, at every edge.
+/// Checks that every call about a breakout room reaches it, at every edge.
 async fn reached(cluster: &Cluster, instances: &BTreeMap<String, String>, home: &BbbSim) -> Result<()> {
     for edge in 0..cluster.edges.len() {
         for (id, instance) in instances {
@@ -52,6 +53,9 @@ async fn reached(cluster: &Cluster, instances: &BTreeMap<String, String>, home: 
     Ok(())
 }
 
+/// Three breakout rooms are created by `meetingID` or internal id of their parent → they are on the
+/// server of the parent, every edge reaches them by their own ids, they survive polls and the loss
+/// of all records, and they end with the parent.
 #[tokio::test]
 async fn rooms_are_known_by_their_own_ids_survive_a_lost_store_and_end_with_their_parent() -> Result<()> {
     let cluster = Cluster::builder().start().await?;
@@ -94,7 +98,7 @@ async fn rooms_are_known_by_their_own_ids_survive_a_lost_store_and_end_with_thei
     ensure!(ended.is_success(), "{}", ended.body);
     let ended = cluster.client(1).get("end", "meetingID=lesson&password=mp").await?;
     ensure!(ended.is_success(), "{}", ended.body);
-    wait::until("the records to be gone", || async {
+    wait::until("the records to be removed", || async {
         let left = cluster.admin(0).meetings().await?;
         ensure!(left.is_empty(), "{left:?}");
         Ok(())
@@ -109,6 +113,8 @@ async fn rooms_are_known_by_their_own_ids_survive_a_lost_store_and_end_with_thei
     Ok(())
 }
 
+/// A parent with a breakout room is created again because its server is offline → the breakout room
+/// is created beside it, and the instances on the old server are ended when it returns.
 #[tokio::test]
 async fn a_room_follows_its_parent_to_another_server_and_what_was_left_is_ended() -> Result<()> {
     let usher = Standalone::start(2, &[]).await?;
@@ -128,7 +134,7 @@ async fn a_room_follows_its_parent_to_another_server_and_what_was_left_is_ended(
     becomes(&name, Health::Offline).await?;
     wait::until("the lesson to be made elsewhere", || async { client.created("lesson").await }).await?;
     let new = made(&client, "group", "lesson").await?;
-    assert_ne!(old, new, "another instance, and told from the old one");
+    assert_ne!(old, new, "another instance, and distinct from the old one");
     let other = &usher.sims[1 - home];
     let here = |wanted: &str| other.meetings().iter().any(|meeting| meeting.internal_id == wanted);
     assert!(here(&new));
@@ -136,7 +142,7 @@ async fn a_room_follows_its_parent_to_another_server_and_what_was_left_is_ended(
     assert!(location.starts_with(other.base()), "{location}");
 
     usher.sims[home].faults().clear().await;
-    wait::until("what was left to be ended", || async {
+    wait::until("the remaining instances to be ended", || async {
         ensure!(usher.sims[home].meetings().is_empty(), "{:?}", usher.sims[home].meetings());
         ensure!(admin.status().await?.zombies == 0);
         Ok(())

@@ -1,4 +1,4 @@
-//! Callbacks reach their applications, whoever is down meanwhile.
+//! Callbacks reach their applications despite failures of other parts.
 
 use std::collections::BTreeSet;
 
@@ -15,10 +15,10 @@ use usher_harness::{
     wait,
 };
 
-/// What each meeting here tells its application.
+/// The number of callbacks of each meeting here.
 const PER_MEETING: usize = 4;
 
-/// Creates a meeting that asks for every callback there is.
+/// Creates a meeting that requests every kind of callback.
 async fn create(client: &BbbClient, application: &Application, id: &str) -> Result<()> {
     let at = |what: &str| application.url(&format!("/{what}/{id}")).replace(':', "%3A").replace('/', "%2F");
     let query = format!(
@@ -37,7 +37,7 @@ async fn create(client: &BbbClient, application: &Application, id: &str) -> Resu
     Ok(())
 }
 
-/// Ends a meeting, and publishes its recording once its end is in the store.
+/// Ends a meeting, and publishes its recording after its end is in the store.
 async fn end(sims: &[BbbSim], admin: &Admin, id: &str) -> Result<()> {
     ensure!(sims.iter().any(|sim| sim.end_meeting(id)), "{id} runs");
     waits(admin, id, PER_MEETING - 1).await?;
@@ -60,12 +60,12 @@ fn of<'h>(heard: &'h [Heard], what: &str, id: &str) -> Vec<&'h Heard> {
     heard.iter().filter(|heard| heard.path.split('?').next() == Some(&wanted)).collect()
 }
 
-/// Waits until everything was taken, then looks at every one.
+/// Waits until every callback was accepted, then checks each one.
 async fn all_arrive(application: &Application, admin: &Admin, ids: &[String]) -> Result<()> {
-    wait::until("every callback to be taken", || async {
+    wait::until("every callback to be accepted", || async {
         let taken: BTreeSet<String> = application.taken().into_iter().map(|heard| heard.path).collect();
         ensure!(taken.len() == ids.len() * PER_MEETING, "{taken:?}");
-        ensure!(admin.deliveries().await?.is_empty(), "nothing waits any more");
+        ensure!(admin.deliveries().await?.is_empty(), "no delivery is left");
         Ok(())
     })
     .await?;
@@ -81,7 +81,7 @@ async fn all_arrive(application: &Application, admin: &Admin, ids: &[String]) ->
         ensure!(body["meeting_id"] == id.as_str(), "{body}");
         let claims = of(&taken, "ready", id)[0].claims(SECRET).context("signed with the tenant's secret")?;
         ensure!(claims["meeting_id"] == id.as_str() && claims["record_id"].is_string(), "{claims}");
-        // In order: what was accepted last arrives last.
+        // Order: the callback that Usher accepted last arrives last.
         let places = |what: &str| {
             let wanted = format!("/{what}/{id}");
             taken.iter().position(|heard| heard.path.split('?').next() == Some(&wanted))
@@ -98,8 +98,8 @@ fn every_server_was_answered(sims: &[BbbSim], count: usize) -> Result<()> {
     Ok(())
 }
 
-/// I12: the application is down, the leader is killed meanwhile, then the application comes up: each
-/// callback arrives, signed with the tenant's secret, in order per meeting.
+/// I12: the application is down, the leader is killed, then the application starts → each callback
+/// arrives, signed with the tenant's secret, in order for each meeting.
 #[tokio::test]
 async fn i12_every_callback_arrives_although_application_and_leader_are_down() -> Result<()> {
     let (application, forwarder) = (Application::start().await?, Forwarder::start().await?);
@@ -134,7 +134,8 @@ async fn i12_every_callback_arrives_although_application_and_leader_are_down() -
     all_arrive(&application, &other, &ids).await
 }
 
-/// I12: everything is killed at once; what was accepted is in the file, and is delivered after.
+/// I12: all processes are killed at once (SIGKILL) and started again → accepted callbacks are in
+/// the file and are delivered.
 #[tokio::test]
 async fn i12_accepted_callbacks_survive_kill_9_of_everything() -> Result<()> {
     let (application, forwarder) = (Application::start().await?, Forwarder::start().await?);
@@ -155,7 +156,8 @@ async fn i12_accepted_callbacks_survive_kill_9_of_everything() -> Result<()> {
     all_arrive(&application, &usher.admin(), &ids).await
 }
 
-/// Applications are called over TLS where they say so, and nobody is told anything who only claims to be one.
+/// Two applications use TLS, one with a certificate of a trusted CA, one with another → only the
+/// first gets its callbacks.
 #[tokio::test]
 async fn callbacks_go_over_tls_to_those_whose_certificate_is_trusted() -> Result<()> {
     let folders = [tempfile::tempdir()?, tempfile::tempdir()?];
@@ -189,7 +191,8 @@ async fn callbacks_go_over_tls_to_those_whose_certificate_is_trusted() -> Result
     Ok(())
 }
 
-/// Nothing in a private network is called unless it is allowed, whatever a create asks for.
+/// A create requests callbacks to private addresses → no server of the private network is called
+/// until the setting allows it.
 #[tokio::test]
 async fn an_application_cannot_have_private_addresses_called() -> Result<()> {
     let (application, forwarder) = (Application::start().await?, Forwarder::start().await?);

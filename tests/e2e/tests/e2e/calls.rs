@@ -18,6 +18,8 @@ async fn enter(client: &BbbClient, meeting: &str) -> Result<Answer> {
     Ok(page)
 }
 
+/// The root of the API is requested with and without a slash and a checksum → the answer is the
+/// version.
 #[tokio::test]
 async fn the_root_says_the_version_with_or_without_a_slash() -> Result<()> {
     let usher = Standalone::start(0, &[]).await?;
@@ -30,6 +32,8 @@ async fn the_root_says_the_version_with_or_without_a_slash() -> Result<()> {
     Ok(())
 }
 
+/// A meeting is created twice, joined, queried and ended → every answer is that of BBB, without
+/// Usher's own metadata.
 #[tokio::test]
 async fn a_meeting_is_created_joined_read_and_ended() -> Result<()> {
     let usher = Standalone::start(3, &[]).await?;
@@ -63,6 +67,8 @@ async fn a_meeting_is_created_joined_read_and_ended() -> Result<()> {
     Ok(())
 }
 
+/// `create` is sent as a form and with XML bodies → it succeeds; a body of another type → it is
+/// refused.
 #[tokio::test]
 async fn create_takes_a_form_and_an_xml_body() -> Result<()> {
     let usher = Standalone::start(1, &[]).await?;
@@ -84,7 +90,7 @@ async fn create_takes_a_form_and_an_xml_body() -> Result<()> {
     Ok(())
 }
 
-/// What is in a body is not signed: beside a signed query it would ride along on its checksum.
+/// A form beside a signed query is not covered by the checksum → its parameters have no effect.
 #[tokio::test]
 async fn a_form_beside_a_signed_query_adds_nothing() -> Result<()> {
     let usher = Standalone::start(1, &[]).await?;
@@ -97,6 +103,8 @@ async fn a_form_beside_a_signed_query_adds_nothing() -> Result<()> {
     Ok(())
 }
 
+/// A document and a chat message are sent to a meeting → the server gets both; a chat message to an
+/// unknown meeting → BBB's refusal.
 #[tokio::test]
 async fn documents_and_chat_messages_reach_the_meeting() -> Result<()> {
     let usher = Standalone::start(2, &[]).await?;
@@ -114,6 +122,8 @@ async fn documents_and_chat_messages_reach_the_meeting() -> Result<()> {
     Ok(())
 }
 
+/// A path that is no call, or a method that the call does not accept → HTTP 200 with
+/// `unsupportedRequest`.
 #[tokio::test]
 async fn what_is_no_call_gets_a_bbb_answer() -> Result<()> {
     let usher = Standalone::start(1, &[]).await?;
@@ -127,6 +137,7 @@ async fn what_is_no_call_gets_a_bbb_answer() -> Result<()> {
     Ok(())
 }
 
+/// Calls about an unknown meeting and an empty list → the answers are those of BBB.
 #[tokio::test]
 async fn unknown_meetings_are_answered_as_bbb_does() -> Result<()> {
     let usher = Standalone::start(1, &[]).await?;
@@ -143,6 +154,8 @@ async fn unknown_meetings_are_answered_as_bbb_does() -> Result<()> {
     Ok(())
 }
 
+/// S12: a tenant has two secrets → every hash with each secret is accepted, and another secret is
+/// refused.
 #[tokio::test]
 async fn s12_every_hash_and_every_secret_is_accepted() -> Result<()> {
     let usher = Standalone::start(1, &[("secrets", "first secret,second secret")]).await?;
@@ -158,6 +171,8 @@ async fn s12_every_hash_and_every_secret_is_accepted() -> Result<()> {
     Ok(())
 }
 
+/// The checksum is at different places, in upper case, missing, repeated or wrong → only the first
+/// two are accepted.
 #[tokio::test]
 async fn the_checksum_may_stand_anywhere_but_only_once() -> Result<()> {
     let usher = Standalone::start(1, &[]).await?;
@@ -185,6 +200,8 @@ async fn the_checksum_may_stand_anywhere_but_only_once() -> Result<()> {
     Ok(())
 }
 
+/// Calls with missing or invalid parameters → each is refused with its key, before any server gets
+/// a call.
 #[tokio::test]
 async fn parameters_are_checked_before_a_server_is_asked() -> Result<()> {
     let usher = Standalone::start(1, &[]).await?;
@@ -203,12 +220,12 @@ async fn parameters_are_checked_before_a_server_is_asked() -> Result<()> {
         let answer = client.get(call, &query).await?;
         assert_eq!((answer.status, answer.key()), (200, key), "{call}?{query}: {}", answer.body);
     }
-    assert!(usher.sims[0].meetings().is_empty(), "nothing was created");
+    assert!(usher.sims[0].meetings().is_empty(), "no meeting was created");
     Ok(())
 }
 
-/// Control plane and edge share one registry in standalone: a family that stood twice would make the
-/// whole page unreadable to Prometheus.
+/// In standalone, control plane and edge share one registry → `/metrics` has every family once;
+/// Prometheus refuses a page with a repeated family.
 #[tokio::test]
 async fn metrics_name_every_family_once() -> Result<()> {
     let usher = Standalone::start(1, &[]).await?;

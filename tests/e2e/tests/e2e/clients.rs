@@ -1,11 +1,11 @@
-//! Real client libraries, unchanged, against two edges, two control planes and a real etcd.
+//! Real client libraries, unmodified, against two edges, two control planes and a real etcd.
 
 use std::{env, path::Path, process::Command};
 
 use anyhow::{Context, Result, ensure};
 use usher_harness::cluster::{Cluster, SECRET};
 
-/// Where `cargo xtask` leaves the libraries, for plain cargo commands after it.
+/// Returns the path of a library that `cargo xtask` has downloaded, for a plain cargo command.
 fn brought(variable: &str, below_tools: &str) -> Result<String> {
     if let Ok(named) = env::var(variable) {
         return Ok(named);
@@ -30,6 +30,8 @@ fn script(name: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("clients").join(name)
 }
 
+/// The Python library `bigbluebutton_api_python` creates, joins, queries and ends meetings → every
+/// call succeeds.
 #[tokio::test]
 async fn bigbluebutton_api_python_does_the_main_job() -> Result<()> {
     let cluster = Cluster::builder().start().await?;
@@ -38,6 +40,8 @@ async fn bigbluebutton_api_python_does_the_main_job() -> Result<()> {
     drive(&cluster, python).await
 }
 
+/// The JavaScript library `bigbluebutton-js` creates, joins, queries and ends meetings → every call
+/// succeeds.
 #[tokio::test]
 async fn bigbluebutton_js_does_the_main_job() -> Result<()> {
     let cluster = Cluster::builder().start().await?;

@@ -1,4 +1,4 @@
-//! Wall clocks that jump under running programs; the monotonic clock goes on as it is (design 8).
+//! Wall clocks that jump under running programs; the monotonic clock continues (design 8).
 
 use std::{
     env, fs,
@@ -11,12 +11,12 @@ use usher_bbb_sim::FaultKind;
 use usher_harness::{cluster::Cluster, wait};
 use usher_proto::v1::Health;
 
-/// Returns the library that shifts a program's wall clock.
+/// Returns the path of the library that shifts a program's wall clock.
 pub(crate) fn faketime() -> Result<PathBuf> {
     if let Some(named) = env::var_os("TEST_FAKETIME") {
         return Ok(named.into());
     }
-    // What `cargo xtask` unpacked, or Debian's own.
+    // The copy that `cargo xtask` unpacked, or that of the Debian package.
     let tools = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/tools/faketime");
     let mut found = [tools, ""].into_iter().flat_map(|root| {
         let lib = fs::read_dir(format!("{root}/usr/lib")).into_iter().flatten().flatten();
@@ -27,8 +27,8 @@ pub(crate) fn faketime() -> Result<PathBuf> {
         .context("no libfaketime; `cargo xtask tools` brings it, or name it in TEST_FAKETIME")
 }
 
-/// All wall clocks jump ahead by an hour, back by an hour, and ahead by more than `zombie_ttl`: nothing
-/// turns red, nobody stops leading, nothing is reaped and no zombie is given up.
+/// All wall clocks jump ahead by an hour, back by an hour, and ahead by more than `zombie_ttl` → no
+/// server becomes offline, the leader still leads, no record is removed and no zombie is abandoned.
 #[tokio::test]
 async fn the_clocks_jump_and_nothing_happens() -> Result<()> {
     let folder = tempfile::tempdir()?;
@@ -45,10 +45,10 @@ async fn the_clocks_jump_and_nothing_happens() -> Result<()> {
         cluster.client(0).created(&format!("known-{number}")).await?;
     }
     cluster.is_level().await?;
-    // One server turns red, and one of its ids moves on: that leaves a zombie.
+    // One server becomes offline, and one of its ids moves on: that leaves a zombie.
     let admin = cluster.admin(0);
     cluster.sims[0].faults().set(FaultKind::Refuse).await;
-    wait::until("the server to be red", || async {
+    wait::until("the server to be offline", || async {
         ensure!(admin.server("bbb-0").await?.health() == Health::Offline);
         Ok(())
     })
@@ -78,7 +78,7 @@ async fn the_clocks_jump_and_nothing_happens() -> Result<()> {
         cluster.client(1).joined(moved).await?;
         cluster.client(1).created("new").await?;
         ensure!(cluster.client(0).get("end", "meetingID=new&password=mp").await?.is_success());
-        wait::until("the ended meeting to be gone", || async {
+        wait::until("the ended meeting to be removed", || async {
             ensure!(admin.meetings().await?.len() == records);
             Ok(())
         })
@@ -91,9 +91,9 @@ async fn the_clocks_jump_and_nothing_happens() -> Result<()> {
         Ok(())
     })
     .await?;
-    // They did jump: the server is green since tomorrow.
-    let since = admin.server("bbb-0").await?.health_since_time.context("a colour has a time")?;
+    // The clocks did jump: the server has been online since tomorrow.
+    let since = admin.server("bbb-0").await?.health_since_time.context("a health has a time")?;
     let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs())?;
-    ensure!(since.seconds - now > 80_000, "green since {}, now {now}", since.seconds);
+    ensure!(since.seconds - now > 80_000, "online since {}, now {now}", since.seconds);
     Ok(())
 }

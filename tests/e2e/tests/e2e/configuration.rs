@@ -1,4 +1,5 @@
-//! Broken configuration: every fault at once, each with its name, nothing started, no secret shown.
+//! Broken configuration: all faults are reported at once by name, no program starts, and no secret
+//! is printed.
 
 use std::{
     path::Path,
@@ -22,6 +23,8 @@ fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
+/// A file and an environment variable have several faults → every program reports all of them by
+/// name, suggests the nearest setting, hides secrets, and exits with 2.
 #[test]
 fn every_fault_is_reported_at_once_by_every_program() -> Result<()> {
     let folder = tempfile::tempdir()?;
@@ -47,6 +50,8 @@ fn every_fault_is_reported_at_once_by_every_program() -> Result<()> {
     Ok(())
 }
 
+/// `--print-config` of every program → secrets are masked, the output can be loaded, and a program
+/// does not start with the mask as a secret.
 #[test]
 fn settings_printed_by_any_program_mask_secrets_and_load_back() -> Result<()> {
     let secrets = [("USHER_SECRETS", "hunter2"), ("USHER_ADMIN__TOKEN", "hunter3")];
@@ -67,7 +72,7 @@ fn settings_printed_by_any_program_mask_secrets_and_load_back() -> Result<()> {
         let again = run(program, &[&arguments[..], &["--config", &file]].concat(), &[])?;
         assert!(again.status.success(), "{}: {}", program.name(), said(&again));
         assert_eq!(again.stdout, output.stdout, "{}", program.name());
-        // To start with the mask for a secret would let everybody in who has seen it.
+        // A start with the mask as a secret would admit every reader of the output.
         let arguments: Vec<&str> = first.into_iter().chain(["--config", &file]).collect();
         let started = run(program, &arguments, &[])?;
         assert_eq!(started.status.code(), Some(2), "{}: {}", program.name(), said(&started));
@@ -75,7 +80,7 @@ fn settings_printed_by_any_program_mask_secrets_and_load_back() -> Result<()> {
     Ok(())
 }
 
-/// What `deploy/` ships is what the programs accept.
+/// The examples in `deploy/` → every program accepts its own.
 #[test]
 fn the_examples_in_deploy_are_valid() -> Result<()> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/etc");
@@ -94,6 +99,7 @@ fn the_examples_in_deploy_are_valid() -> Result<()> {
     Ok(())
 }
 
+/// The configuration file does not exist → the program names it and exits with 2.
 #[test]
 fn a_file_that_is_not_there_is_named() -> Result<()> {
     let output = run(Program::EdgeProxy, &["--config", "no-such-file.toml"], &[])?;

@@ -1,4 +1,4 @@
-//! Numbers of meetings over a whole fleet, and where callers are sent.
+//! Voice bridges of meetings over a whole fleet, and the routes of callers.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,7 +31,7 @@ async fn set_range(admin: &Admin, id: &str, first: u32, last: u32) -> Result<()>
     Ok(())
 }
 
-/// Waits until the tenant is known.
+/// Waits until the edge serves the tenant.
 async fn known(client: &BbbClient) -> Result<()> {
     wait::until("the tenant to be known", || async {
         let answer = client.get("getMeetings", "").await?;
@@ -41,13 +41,14 @@ async fn known(client: &BbbClient) -> Result<()> {
     .await
 }
 
-/// Creates a room; returns the number its server says it has.
+/// Creates a meeting; returns the voice bridge that its server reports.
 async fn number(client: &BbbClient, room: &str) -> Result<u32> {
     let created = client.created(room).await?;
     Ok(created.text("voiceBridge").context("it has a number")?.parse()?)
 }
 
-/// Asks an edge where a caller goes who typed `pin`: the applications and data of the actions.
+/// Requests the dial plan of a caller who typed `pin`; returns the applications and data of the
+/// actions.
 async fn told(edge: &Process, password: &str, pin: &str) -> Result<Result<Vec<(String, String)>, u16>> {
     let form = format!("section=dialplan&Caller-Destination-Number={pin}&variable_pin={pin}");
     let request = reqwest::Client::new()
@@ -76,7 +77,7 @@ async fn told(edge: &Process, password: &str, pin: &str) -> Result<Result<Vec<(S
     }
 }
 
-/// Makes sure that a caller with this number reaches that room on that host.
+/// Checks that a caller with this number reaches that meeting on that host.
 async fn leads_to(edge: &Process, number: u32, room: &str, host: &str) -> Result<()> {
     wait::until("a caller to be connected", || async {
         let told = told(edge, PASSWORD, &number.to_string()).await?;
@@ -89,12 +90,14 @@ async fn leads_to(edge: &Process, number: u32, room: &str, host: &str) -> Result
     .await
 }
 
-/// Fifty creates at once, in ranges that overlap, over two edges and two control planes; the leader is
-/// killed; rooms end and are created again.
+/// Fifty concurrent creates with overlapping ranges over two edges and two control planes; the
+/// leader is killed; meetings end and are created again → every voice bridge is unique in the
+/// fleet, and a meeting keeps its own.
 #[tokio::test]
 async fn numbers_are_unique_over_the_fleet_and_a_rooms_own_whoever_fails() -> Result<()> {
     let mut cluster = Cluster::builder().servers(2).set("voice.fsapi_password", PASSWORD).start().await?;
-    // The second server has another host name than the first, for callers to be told apart.
+    // The second server has another host name than the first, so that the test can distinguish the
+    // routes.
     let far = v1::Server {
         name: "servers/bbb-1".to_owned(),
         url: cluster.bases[1].replace("127.0.0.1", "localhost"),
@@ -148,7 +151,7 @@ async fn numbers_are_unique_over_the_fleet_and_a_rooms_own_whoever_fails() -> Re
         let far = cluster.sims[1].meetings().iter().any(|meeting| meeting.meeting_id == on_server);
         let near = cluster.sims[0].meetings().iter().any(|meeting| meeting.meeting_id == on_server);
         if far && near {
-            continue; // the one that was ended is still there, and nobody is left to take it away
+            continue; // the ended instance is still listed, and its record is not removed without a poll
         }
         let host = if far { "localhost" } else { "127.0.0.1" };
         leads_to(&cluster.edges[n % 2], numbers[n], room, host).await?;
@@ -164,7 +167,8 @@ async fn numbers_are_unique_over_the_fleet_and_a_rooms_own_whoever_fails() -> Re
     Ok(())
 }
 
-/// A range of two numbers for three rooms, of which a meeting of somebody else's has one.
+/// A range of two numbers for three meetings, one of which another balancer's meeting uses → a
+/// meeting is created without a number of the range instead of being refused.
 #[tokio::test]
 async fn a_room_goes_without_a_number_of_its_range_rather_than_without_a_meeting() -> Result<()> {
     let usher = Standalone::start(1, &[("voice.fsapi_password", PASSWORD)]).await?;
@@ -192,7 +196,8 @@ async fn a_room_goes_without_a_number_of_its_range_rather_than_without_a_meeting
     .await
 }
 
-/// As after the switch from another balancer: a meeting runs, with a number of nobody's range.
+/// A meeting of another balancer runs with a number outside of all ranges, and Usher adopts it →
+/// callers reach it by that number.
 #[tokio::test]
 async fn a_meeting_that_was_taken_over_is_reached_by_the_number_it_has() -> Result<()> {
     let usher =

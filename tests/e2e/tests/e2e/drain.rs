@@ -1,4 +1,4 @@
-//! Servers come and go: admin states, draining, and the inventory in Scalelite's YAML.
+//! Servers are added and removed: admin states, draining, and the server list in Scalelite's YAML.
 
 use anyhow::{Result, ensure};
 use usher_harness::{
@@ -9,7 +9,7 @@ use usher_harness::{
 };
 use usher_proto::v1::{self, AdminState, Health};
 
-/// Runs `usher …` against a standalone and returns what it printed.
+/// Runs `usher …` against a standalone and returns its output.
 async fn usher(of: &Standalone, arguments: &[&str]) -> Result<String> {
     let mut command = std::process::Command::new(Program::Usher.path()?);
     command.arg("--endpoint").arg(format!("http://{}", of.process.address("control"))).args(arguments);
@@ -19,6 +19,8 @@ async fn usher(of: &Standalone, arguments: &[&str]) -> Result<String> {
     Ok(out.into_owned())
 }
 
+/// S5: a server is added disabled → it gets no meeting; it is enabled and a poll succeeds → it gets
+/// meetings.
 #[tokio::test]
 async fn s5_a_new_server_takes_meetings_only_after_enable_and_a_good_poll() -> Result<()> {
     let standalone = Standalone::start(0, &[]).await?;
@@ -42,6 +44,8 @@ async fn s5_a_new_server_takes_meetings_only_after_enable_and_a_good_poll() -> R
     Ok(())
 }
 
+/// S6: a server with meetings is cordoned → it gets no new meeting, serves its own, and becomes
+/// disabled after the last one ended.
 #[tokio::test]
 async fn s6_a_cordoned_server_drains_and_becomes_disabled() -> Result<()> {
     let standalone = Standalone::start(2, &[]).await?;
@@ -76,6 +80,7 @@ async fn s6_a_cordoned_server_drains_and_becomes_disabled() -> Result<()> {
     .await
 }
 
+/// S7: a server with a meeting is removed → the command fails, and the meeting can be joined.
 #[tokio::test]
 async fn s7_a_server_with_meetings_is_not_removed() -> Result<()> {
     let standalone = Standalone::start(1, &[]).await?;
@@ -86,6 +91,8 @@ async fn s7_a_server_with_meetings_is_not_removed() -> Result<()> {
     Ok(())
 }
 
+/// S10: the same list is synchronized twice → the second run changes no server; a dry run writes no
+/// key.
 #[tokio::test]
 async fn s10_sync_is_idempotent_and_a_dry_run_writes_nothing() -> Result<()> {
     let standalone = Standalone::start(0, &[]).await?;
@@ -97,7 +104,7 @@ async fn s10_sync_is_idempotent_and_a_dry_run_writes_nothing() -> Result<()> {
     let file = file.display().to_string();
     let admin = standalone.admin();
     usher(&standalone, &["servers", "sync", &file, "--dry-run"]).await?;
-    assert!(admin.servers().await?.is_empty(), "a dry run writes nothing");
+    assert!(admin.servers().await?.is_empty(), "a dry run writes no server");
     usher(&standalone, &["servers", "sync", &file]).await?;
     let first = admin.servers().await?;
     assert_eq!(first.len(), 2);
@@ -111,7 +118,8 @@ async fn s10_sync_is_idempotent_and_a_dry_run_writes_nothing() -> Result<()> {
     Ok(())
 }
 
-/// S11: poll-now joins the poll that runs; the cadence and the counters are not disturbed.
+/// S11: thirty polls of one server are requested at once → they share running polls, and neither
+/// the schedule nor the counters change.
 #[tokio::test]
 async fn s11_polling_now_is_single_flight() -> Result<()> {
     let settings =
@@ -122,6 +130,6 @@ async fn s11_polling_now_is_single_flight() -> Result<()> {
     let admin = standalone.admin();
     futures::future::try_join_all((0..30).map(|_| admin.poll("bbb-0"))).await?;
     assert!(polls() > before, "it polled");
-    assert!(polls() - before < 30, "{} polls for 30 that asked at once", polls() - before);
+    assert!(polls() - before < 30, "{} polls for 30 requests at once", polls() - before);
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! What begins no epoch: an edge's word alone, and a wall clock (ADR 19). Every meeting is simulated, runs all
-//! the while and is joined after it.
+//! Claims that begin no epoch: those of an edge, and those of a wall clock (ADR 19). In every test,
+//! all meetings run meanwhile and are joined at the end.
 
 use std::time::Duration;
 
@@ -16,14 +16,15 @@ use usher_proto::v1::{
 
 use crate::{clock::faketime, store_faults::metric};
 
-/// Clocks at the start: by an hour, a day, and more than any age that was ever believed; both ways.
+/// Offsets of clocks at the start, in seconds: an hour, a day, and more than any age that was ever
+/// accepted, in both directions.
 const OFFSETS: [&str; 4] = ["+3600", "-3600", "+90000", "-90000"];
 
 async fn at(admin: &Admin) -> Result<Revision> {
     admin.status().await?.revision.context("it holds a revision")
 }
 
-/// Nothing was rebuilt, nobody was kept waiting for it, and the epoch is the one it was.
+/// Checks that no rebuild happened, no request waited for one, and the epoch is unchanged.
 async fn goes_on(admins: &[Admin], planes: &[&Process], epoch: u64) -> Result<()> {
     for (admin, plane) in admins.iter().zip(planes) {
         assert_eq!(at(admin).await?.epoch, epoch);
@@ -40,8 +41,8 @@ async fn all_joined(client: &BbbClient, ids: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// Says hello to a control plane with a later past, far and near, by several names; each stream stays open. Where
-/// a seal was genuinely given, it is brought back as well, for revisions it was not made for and for its own.
+/// Sends hellos with a later past, far and near, under several names; each stream stays open. A
+/// seal that was issued is sent too, for its own revision and for others.
 async fn claim_a_past(admin: &Admin, given: Option<&Seal>) -> Result<Vec<mpsc::Sender<StreamRoutesRequest>>> {
     let mut open = Vec::new();
     let now = at(admin).await?;
@@ -71,7 +72,7 @@ async fn greet(admin: &Admin, hello: Hello) -> Result<(mpsc::Sender<StreamRoutes
     Ok((say, frames.into_inner()))
 }
 
-/// Returns what a control plane gives an edge to bring back.
+/// Returns the seal that a control plane gives an edge.
 async fn given(admin: &Admin) -> Result<Seal> {
     let (_say, mut frames) = greet(admin, Hello { edge_id: "honest".into(), ..Hello::default() }).await?;
     let seal = async {
@@ -85,6 +86,8 @@ async fn given(admin: &Admin) -> Result<Seal> {
     tokio::time::timeout(wait::DEADLINE, seal).await?
 }
 
+/// I10: false hellos, without and with a genuine seal, reach both replicas on etcd → no epoch
+/// begins, and creates and joins go on.
 #[tokio::test]
 async fn i10_no_hello_resets_a_cluster_on_etcd() -> Result<()> {
     let cluster = Cluster::builder().start().await?;
@@ -110,6 +113,8 @@ async fn i10_no_hello_resets_a_cluster_on_etcd() -> Result<()> {
     all_joined(&cluster.client(1), &ids).await
 }
 
+/// I10: false hellos, without and with a genuine seal, reach a standalone → no epoch begins, and
+/// creates and joins go on.
 #[tokio::test]
 async fn i10_no_hello_resets_a_standalone_on_its_own_store() -> Result<()> {
     let usher = Standalone::start(2, &[]).await?;
@@ -130,7 +135,7 @@ async fn i10_no_hello_resets_a_standalone_on_its_own_store() -> Result<()> {
     all_joined(&usher.client(), &ids).await
 }
 
-/// Waits until every server was polled some more times.
+/// Waits until every server was polled this number of further times.
 async fn polled(sims: &[usher_bbb_sim::BbbSim], times: usize) -> Result<()> {
     let polls = |sim: &usher_bbb_sim::BbbSim| sim.calls().iter().filter(|c| c.name == "getMeetings").count();
     let before: Vec<usize> = sims.iter().map(polls).collect();
@@ -141,7 +146,8 @@ async fn polled(sims: &[usher_bbb_sim::BbbSim], times: usize) -> Result<()> {
     .await
 }
 
-/// One replica starts anew with a wrong clock while another leads; then all of them do.
+/// I10: one replica restarts with a wrong clock while another leads, then all of them do → no epoch
+/// begins, and no meeting is lost.
 #[tokio::test]
 async fn i10_control_planes_that_start_with_a_wrong_clock_reset_nothing() -> Result<()> {
     let mut cluster = Cluster::builder().start().await?;
@@ -177,6 +183,8 @@ async fn i10_control_planes_that_start_with_a_wrong_clock_reset_nothing() -> Res
     Ok(())
 }
 
+/// I10: a standalone is killed and restarts with a clock that is wrong by hours or a day → no epoch
+/// begins, and every meeting runs once.
 #[tokio::test]
 async fn i10_a_standalone_that_starts_with_a_wrong_clock_resets_nothing() -> Result<()> {
     let folder = tempfile::tempdir()?;

@@ -1,10 +1,10 @@
-//! What goes on while parts are gone.
+//! Service during the loss of control planes and of the store.
 
 use anyhow::{Result, ensure};
 use usher_harness::{cluster::Cluster, wait};
 
-/// X1, C9: with every control plane killed and etcd stopped, joins and reads of known meetings go
-/// on at every edge; a new id gets an error that can be retried.
+/// X1, C9: every control plane is killed and etcd is stopped → joins and reads of known meetings
+/// succeed at every edge, and a new id gets a retryable error.
 #[tokio::test]
 async fn x1_c9_edges_serve_what_they_know_without_control_plane_and_etcd() -> Result<()> {
     let mut cluster = Cluster::builder().start().await?;
@@ -31,7 +31,7 @@ async fn x1_c9_edges_serve_what_they_know_without_control_plane_and_etcd() -> Re
     Ok(())
 }
 
-/// An edge starts from the table on its disk while no control plane answers.
+/// X1: an edge starts while no control plane answers → it serves from the table on its disk.
 #[tokio::test]
 async fn x1_an_edge_starts_from_its_last_good_table() -> Result<()> {
     let folder = tempfile::tempdir()?;
@@ -49,7 +49,7 @@ async fn x1_an_edge_starts_from_its_last_good_table() -> Result<()> {
     Ok(())
 }
 
-/// The loss of the leader stops no create; another replica polls soon.
+/// The leader is killed → creates go on, and another replica polls soon.
 #[tokio::test]
 async fn the_other_replica_leads_after_the_leader_was_killed() -> Result<()> {
     let mut cluster = Cluster::builder().start().await?;
@@ -67,7 +67,7 @@ async fn the_other_replica_leads_after_the_leader_was_killed() -> Result<()> {
     Ok(())
 }
 
-/// Everything is stopped in order by a signal, and says so with its exit code.
+/// Every program gets SIGTERM → it stops in order and exits with 0.
 #[tokio::test]
 async fn programs_end_cleanly_when_asked() -> Result<()> {
     let mut cluster = Cluster::builder().edges(1).control_planes(1).servers(1).start().await?;

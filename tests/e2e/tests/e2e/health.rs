@@ -1,4 +1,4 @@
-//! Sick servers: who turns yellow and red, and what happens to their meetings meanwhile.
+//! Failing servers: the changes of their health, and the effect on their meetings.
 
 use std::time::Duration;
 
@@ -34,6 +34,8 @@ fn has(sim: &BbbSim, id: &str) -> bool {
     sim.meetings().iter().any(|meeting| meeting.meeting_id == id)
 }
 
+/// H1: one poll of a server fails → it is unhealthy, gets no new meeting, and its meetings can be
+/// joined.
 #[tokio::test]
 async fn h1_one_failed_poll_takes_a_server_out_of_placement_but_not_its_meetings() -> Result<()> {
     let usher = Standalone::start(3, &[("health.unhealthy_after", "60s")]).await?;
@@ -41,7 +43,7 @@ async fn h1_one_failed_poll_takes_a_server_out_of_placement_but_not_its_meetings
     usher.sims[0].faults().set(FaultKind::Refuse).await;
     let server = becomes(&usher.admin(), "bbb-0", Health::Unhealthy).await?;
     assert!(server.error_count >= 1 && server.recover_count == 0, "{server:?}");
-    assert!(!server.health_reason.is_empty(), "it says why");
+    assert!(!server.health_reason.is_empty(), "it has a reason");
     let before = usher.sims[0].meetings().len();
     for number in 0..12 {
         usher.client().created(&format!("elsewhere-{number}")).await?;
@@ -51,15 +53,17 @@ async fn h1_one_failed_poll_takes_a_server_out_of_placement_but_not_its_meetings
     Ok(())
 }
 
+/// H2, H3, H5: a server refuses connections → it is offline at the sixth failed poll and its ids
+/// are free; it answers again → it is online after enough good polls in a row.
 #[tokio::test]
 async fn h2_h3_h5_red_frees_the_ids_and_green_needs_successes_in_a_row() -> Result<()> {
     let usher = Standalone::start(3, &[]).await?;
     let id = a_meeting_on(&usher, 0).await?;
     usher.sims[0].faults().set(FaultKind::Refuse).await;
-    let red = becomes(&usher.admin(), "bbb-0", Health::Offline).await?;
-    assert_eq!((red.error_count, red.recover_count), (6, 0), "red exactly at the sixth failure");
-    // The edge hears of it a moment after the control plane said so.
-    wait::until("the meetings of the red server not to be joined", || async {
+    let offline = becomes(&usher.admin(), "bbb-0", Health::Offline).await?;
+    assert_eq!((offline.error_count, offline.recover_count), (6, 0), "offline exactly at the sixth failure");
+    // The edge gets the change a moment after the control plane has answered.
+    wait::until("the meetings of the offline server not to be joined", || async {
         let join = usher.client().join(&id).await?;
         ensure!(join.text("returncode") == Some("FAILED"), "{}", join.body);
         Ok(())
@@ -70,11 +74,13 @@ async fn h2_h3_h5_red_frees_the_ids_and_green_needs_successes_in_a_row() -> Resu
     assert!(hosts.contains(&1) || hosts.contains(&2), "the id lives on another server: {hosts:?}");
     usher.client().joined(&id).await?;
     usher.sims[0].faults().clear().await;
-    let green = becomes(&usher.admin(), "bbb-0", Health::Online).await?;
-    assert_eq!(green.error_count, 0, "recover = HT implies error = 0");
+    let online = becomes(&usher.admin(), "bbb-0", Health::Online).await?;
+    assert_eq!(online.error_count, 0, "recover = HT implies error = 0");
     Ok(())
 }
 
+/// H4: twenty concurrent creates of an id whose server is unhealthy → each fails with a retryable
+/// error, and no second instance is created.
 #[tokio::test]
 async fn h4_while_yellow_an_existing_id_is_never_placed_on_a_second_server() -> Result<()> {
     let usher =
@@ -92,6 +98,8 @@ async fn h4_while_yellow_an_existing_id_is_never_placed_on_a_second_server() -> 
     Ok(())
 }
 
+/// H9: a hundred creates fail on a server whose polls succeed → the server does not become offline,
+/// and its meeting can be joined.
 #[tokio::test]
 async fn h9_failing_calls_alone_turn_no_server_red() -> Result<()> {
     let usher = Standalone::start(1, &[("placement.max_inflight_creates", "200")]).await?;
@@ -112,7 +120,8 @@ async fn h9_failing_calls_alone_turn_no_server_red() -> Result<()> {
     Ok(())
 }
 
-/// Polls of a server are good and no create succeeds there: it would look idle, and get them all.
+/// X6: the polls of a server succeed and every create there fails, so that it looks idle and would
+/// get all meetings → the failure is noticed.
 #[tokio::test]
 async fn x6_a_server_that_fails_every_create_is_noticed_although_its_polls_are_good() -> Result<()> {
     let usher = Standalone::start(3, &[("health.interval", "4s")]).await?;
@@ -132,7 +141,8 @@ async fn x6_a_server_that_fails_every_create_is_noticed_although_its_polls_are_g
     Ok(())
 }
 
-/// The watermark: a poll that was sent before a meeting was confirmed says nothing about it.
+/// H11: a poll was sent before a meeting was confirmed (the watermark) → the poll does not remove
+/// the record.
 #[tokio::test]
 async fn h11_a_poll_does_not_remove_what_was_created_after_it_was_sent() -> Result<()> {
     let usher = Standalone::start(1, &[("health.interval", "2s"), ("health.deadline", "1900ms")]).await?;
@@ -162,6 +172,8 @@ async fn h11_a_poll_does_not_remove_what_was_created_after_it_was_sent() -> Resu
     Ok(())
 }
 
+/// H12: polls get malformed or failed answers of six kinds → the server is unhealthy, and no record
+/// is removed.
 #[tokio::test]
 async fn h12_an_answer_that_is_no_well_formed_success_removes_nothing() -> Result<()> {
     let usher = Standalone::start(1, &[("health.unhealthy_after", "60s")]).await?;
@@ -187,7 +199,7 @@ async fn h12_an_answer_that_is_no_well_formed_success_removes_nothing() -> Resul
     Ok(())
 }
 
-/// The other half of it: a well-formed list without a meeting is the end of its record.
+/// H12, the reverse: a well-formed list does not contain a meeting → its record is removed.
 #[tokio::test]
 async fn a_meeting_that_ended_at_its_server_is_forgotten() -> Result<()> {
     let usher = Standalone::start(1, &[]).await?;
@@ -202,7 +214,8 @@ async fn a_meeting_that_ended_at_its_server_is_forgotten() -> Result<()> {
     Ok(())
 }
 
-/// C1, C3: a server that accepts and never answers costs nobody else anything.
+/// C1, C3: some servers accept connections and never answer → polls of the other servers and joins
+/// are not delayed.
 #[tokio::test]
 async fn c1_c3_hung_servers_delay_neither_polls_nor_joins() -> Result<()> {
     let usher = Standalone::start(9, &[("health.unhealthy_after", "60s")]).await?;
@@ -229,7 +242,8 @@ async fn c1_c3_hung_servers_delay_neither_polls_nor_joins() -> Result<()> {
     Ok(())
 }
 
-/// S8: one server that does not answer costs getMeetings neither its deadline nor the others.
+/// S8: one of three servers does not answer → `getMeetings` returns the meetings of the other two
+/// before the deadline.
 #[tokio::test]
 async fn s8_a_hung_server_does_not_fail_get_meetings() -> Result<()> {
     let usher = Standalone::start(3, &[("health.unhealthy_after", "60s")]).await?;
@@ -246,7 +260,8 @@ async fn s8_a_hung_server_does_not_fail_get_meetings() -> Result<()> {
     Ok(())
 }
 
-/// The caller never notices a server that refuses a connection: the id is placed elsewhere.
+/// A server refuses a connection for a create → the edge places the id on another server, and the
+/// caller sees no failure.
 #[tokio::test]
 async fn a_refused_connection_is_retried_on_another_server() -> Result<()> {
     let usher =

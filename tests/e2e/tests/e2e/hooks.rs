@@ -1,4 +1,5 @@
-//! Webhooks: registered once, heard of from every server, by whoever registered and by nobody else.
+//! Webhooks: registered once, they deliver events of every server to the tenant that registered
+//! them, and to no other.
 
 use anyhow::{Context, Result, ensure};
 use reqwest::Url;
@@ -12,10 +13,10 @@ use usher_harness::{
     wait,
 };
 
-/// The secret of tenant `school`.
+/// The secret of the tenant `school`.
 const SCHOOL: &str = "a school's secret";
 
-/// One event as an application got it.
+/// One event as an application received it.
 #[derive(Debug, Clone)]
 struct Event {
     id: String,
@@ -24,7 +25,7 @@ struct Event {
     text: String,
 }
 
-/// A cluster whose servers can reach it.
+/// A cluster whose servers can reach it for callbacks.
 struct World {
     cluster: Cluster,
     application: Application,
@@ -55,12 +56,13 @@ impl World {
         self.cluster.client(edge).for_tenant("school", SCHOOL)
     }
 
-    /// Waits until every server has so many hooks of ours.
+    /// Waits until every server has this number of Usher's hooks.
     async fn kept(&self, count: usize) -> Result<()> {
         kept(&self.cluster.sims.iter().collect::<Vec<_>>(), count).await
     }
 
-    /// Returns what was taken at an address, oldest first, each signed with this secret.
+    /// Returns the accepted events of an address, oldest first; each must be signed with this
+    /// secret.
     fn heard(&self, path: &str, secret: &str) -> Result<Vec<Event>> {
         let taken = self.application.taken().into_iter();
         let at = taken.filter(|heard| heard.path.split('?').next() == Some(path));
@@ -83,7 +85,7 @@ fn encoded(text: &str) -> String {
     text.replace('%', "%25").replace(':', "%3A").replace('/', "%2F").replace('?', "%3F").replace('=', "%3D")
 }
 
-/// Reads what came, and checks its signature: version 3, over the form.
+/// Parses a received event, and checks its signature: version 3, over the form.
 fn event(heard: &Heard, url: &str, secret: &str) -> Result<Event> {
     let body = std::str::from_utf8(&heard.body)?;
     let checksum = Hash::Sha1.sign(url, body, secret);
@@ -109,7 +111,7 @@ fn ids(events: &[Event], meeting: &str) -> Vec<String> {
     events.iter().filter(|event| event.meeting == meeting).map(|event| event.id.clone()).collect()
 }
 
-/// Lets a meeting begin, somebody come, and the meeting end.
+/// Creates a meeting, joins it, and ends it.
 async fn meet(client: &BbbClient, id: &str) -> Result<()> {
     client.created(id).await?;
     let location = client.joined(id).await?;
@@ -119,8 +121,9 @@ async fn meet(client: &BbbClient, id: &str) -> Result<()> {
     Ok(())
 }
 
-/// Two tenants with equal meeting ids hear of their own, with the secret and the domain of each; a hook
-/// for one meeting hears of that; what runs on a server for somebody else is nobody's.
+/// Two tenants with equal meeting ids have hooks → each receives the events of its own meetings,
+/// with its secret and domain; a hook for one meeting receives only its events; meetings of another
+/// balancer on the servers cause no event.
 #[tokio::test]
 async fn tenants_hear_of_their_own_meetings_on_every_server_and_of_nothing_else() -> Result<()> {
     let world = World::start(|builder| builder).await?;
@@ -141,7 +144,7 @@ async fn tenants_hear_of_their_own_meetings_on_every_server_and_of_nothing_else(
             && ids.iter().any(|id| id == "user-joined")
             && ids.last().map(String::as_str) == Some("meeting-ended")
     };
-    wait::until("everything to be heard of", || async {
+    wait::until("every event to arrive", || async {
         let (all, school) = (world.heard("/all", SECRET)?, world.heard("/school", SCHOOL)?);
         ensure!(whole(&all, "room") && whole(&all, "other"), "{all:?}");
         ensure!(whole(&school, "room") && whole(&school, "second"), "{school:?}");
@@ -155,15 +158,19 @@ async fn tenants_hear_of_their_own_meetings_on_every_server_and_of_nothing_else(
     ensure!(of_school.iter().all(|event| event.domain == "school.example.org"), "{of_school:?}");
     ensure!(all.iter().all(|event| event.domain == "127.0.0.1"), "of public_url: {all:?}");
     for event in all.iter().chain(&of_school) {
-        ensure!(!event.text.contains("usher") && !event.text.contains('~'), "nothing of ours: {event:?}");
+        ensure!(
+            !event.text.contains("usher") && !event.text.contains('~'),
+            "no text of Usher's own: {event:?}"
+        );
     }
     let one = world.heard("/one", SECRET)?;
     ensure!(one.iter().all(|event| (event.id.as_str(), event.meeting.as_str()) == ("meeting-ended", "room")));
     Ok(())
 }
 
-/// `hooks/list` and `hooks/destroy` show one fleet; servers that come, lose their hooks, or were dead,
-/// get them; a dead server keeps nobody waiting; the last hook that goes takes all of them along.
+/// Servers are added, lose their hooks, or were unreachable, and hooks are listed and destroyed →
+/// every server has Usher's hook, an unreachable server delays no call, and the last destroyed hook
+/// removes all of them.
 #[tokio::test]
 async fn hooks_are_kept_on_every_server_present_and_future_until_the_last_is_destroyed() -> Result<()> {
     let mut world = World::start(|builder| builder.servers(3)).await?;
@@ -183,7 +190,7 @@ async fn hooks_are_kept_on_every_server_present_and_future_until_the_last_is_des
         )
         .await?;
     ensure!(again.is_success() && again.key() == "duplicateWarning", "{again:?}");
-    ensure!(again.text("hookID") == Some(&all), "the first stands: {again:?}");
+    ensure!(again.text("hookID") == Some(&all), "the first hook is returned: {again:?}");
     let one = world.register(&ours, "/one", "&meetingID=room&getRaw=true").await?;
     world.kept(2).await?;
     let listed = world.cluster.client(1).get("hooks/list", "").await?;
@@ -218,8 +225,8 @@ async fn hooks_are_kept_on_every_server_present_and_future_until_the_last_is_des
     Ok(())
 }
 
-/// At least once, and in order for each meeting, whoever is down meanwhile: the application, and the
-/// control plane that leads.
+/// I12: the application and the leading control plane are down for a while → every event arrives at
+/// least once, in order for each meeting.
 #[tokio::test]
 async fn i12_events_arrive_in_order_although_application_and_leader_are_down() -> Result<()> {
     let mut world = World::start(|builder| builder).await?;
@@ -247,7 +254,7 @@ async fn i12_events_arrive_in_order_although_application_and_leader_are_down() -
     .await?;
     ensure!(other.deliveries().await?.iter().any(|delivery| delivery.tenant == "school"));
     world.application.answer(200);
-    wait::until("everything to be taken", || async {
+    wait::until("every event to be accepted", || async {
         let waiting = other.deliveries().await?;
         ensure!(waiting.is_empty(), "{} wait", waiting.len());
         Ok(())
@@ -257,7 +264,7 @@ async fn i12_events_arrive_in_order_although_application_and_leader_are_down() -
         let events = world.heard(path, secret)?;
         for id in meetings {
             let mut heard = ids(&events, id);
-            heard.dedup(); // what was under way when the leader died comes twice
+            heard.dedup(); // an event in flight at the leader's end arrives twice
             ensure!(heard.first().map(String::as_str) == Some("meeting-created"), "{path} {id}: {heard:?}");
             ensure!(heard.last().map(String::as_str) == Some("meeting-ended"), "{path} {id}: {heard:?}");
             let joined = heard.iter().position(|id| id == "user-joined");
@@ -271,7 +278,8 @@ async fn i12_events_arrive_in_order_although_application_and_leader_are_down() -
     Ok(())
 }
 
-/// Messages of the bus are put into the tenant's words too, and breakout rooms are their parent's tenant's.
+/// A tenant has a raw hook, and a meeting has a breakout room → messages of the bus contain the
+/// tenant's ids, and the events of the breakout room go to the tenant of its parent only.
 #[tokio::test]
 async fn raw_messages_and_breakout_rooms_are_heard_of_by_their_tenant_alone() -> Result<()> {
     let world = World::start(|builder| builder).await?;
@@ -286,11 +294,11 @@ async fn raw_messages_and_breakout_rooms_are_heard_of_by_their_tenant_alone() ->
     let location = school.joined("room").await?;
     ensure!(school.fetch(&location).await?.status < 400, "{location}");
     let listed = world.cluster.admin(world.cluster.leader().await?);
-    listed.poll("-").await?; // what a breakout room is told by, once it is created
+    listed.poll("-").await?; // the poll finds the breakout room, so that its events have an owner
     for id in [breakout.internal_id.as_str(), "school~room"] {
         ensure!(sim.end_meeting(id), "{id} runs");
     }
-    wait::until("all of it to be heard of", || async {
+    wait::until("all events to arrive", || async {
         let mapped = world.heard("/mapped", SCHOOL)?;
         for id in ["room", breakout.meeting_id.as_str()] {
             let heard = ids(&mapped, id);
@@ -305,14 +313,17 @@ async fn raw_messages_and_breakout_rooms_are_heard_of_by_their_tenant_alone() ->
     })
     .await?;
     for event in world.heard("/mapped", SCHOOL)?.iter().chain(&world.heard("/raw", SCHOOL)?) {
-        ensure!(!event.text.contains("usher") && !event.text.contains('~'), "nothing of ours: {event:?}");
+        ensure!(
+            !event.text.contains("usher") && !event.text.contains('~'),
+            "no text of Usher's own: {event:?}"
+        );
     }
     ensure!(world.heard("/all", SECRET)?.is_empty(), "it is none of theirs");
     Ok(())
 }
 
-/// Servers of both versions, one that takes nothing but SHA-512, one that proves itself by a bearer
-/// token, and one without webhooks.
+/// Servers of both webhook versions, one that accepts only SHA-512, one with a bearer token, and
+/// one without webhooks → events of all but the last arrive, and the last gets no more calls.
 #[tokio::test]
 async fn every_kind_of_server_takes_part_and_one_without_webhooks_is_left_alone() -> Result<()> {
     let world = World::start(|builder| builder.servers(1)).await?;
@@ -345,7 +356,7 @@ async fn every_kind_of_server_takes_part_and_one_without_webhooks_is_left_alone(
         }
     })
     .await?;
-    wait::until("every creation to be heard of", || async {
+    wait::until("every creation to arrive", || async {
         let events = world.heard("/all", SECRET)?;
         for meeting in sims.iter().flat_map(BbbSim::meetings) {
             ensure!(ids(&events, &meeting.meeting_id) == ["meeting-created"], "{meeting:?}: {events:?}");

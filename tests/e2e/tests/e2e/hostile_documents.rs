@@ -1,4 +1,4 @@
-//! X6: nothing that one tenant sends takes a server from the others.
+//! X6: no request of one tenant takes a server from the other tenants.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -8,13 +8,13 @@ use usher_bbb_sim::{BbbSim, FaultKind, SimFault};
 use usher_harness::{admin::Admin, client::BbbClient, cluster::Cluster, standalone::Standalone};
 use usher_proto::v1::Health;
 
-/// Requests of each kind; forty took a fleet of three out of placement.
+/// The number of requests of each kind; forty took a fleet of three out of placement once.
 const REQUESTS: usize = 40;
 
 const DOCUMENT: &str =
     "<modules><module name=\"presentation\"><document name=\"a.txt\">QQ==</document></module></modules>";
 
-/// What a server answers with HTTP 500, and what only some servers do.
+/// Bodies to which a server answers with HTTP 500, and one to which only some servers do.
 const BODIES: [&str; 5] = [
     "<modules><module",
     "no xml",
@@ -61,7 +61,8 @@ async fn no_server_leaves_online(
             .collect::<std::collections::BTreeSet<_>>()
     };
     let before = runs(sims);
-    // As it is with documents from a host that is broken, and with chat in a meeting that has just ended.
+    // Servers answer so to documents from a broken host, and to chat in a meeting that has just
+    // ended.
     for sim in sims {
         for call in [ApiCall::InsertDocument, ApiCall::SendChatMessage] {
             sim.faults().set(SimFault::new(FaultKind::Status500).on(call)).await;
@@ -97,6 +98,8 @@ async fn no_server_leaves_online(
     Ok(())
 }
 
+/// X6: on etcd, a tenant sends many documents and chat messages that servers answer with HTTP 500 →
+/// every server stays online, and the meetings of others go on.
 #[tokio::test]
 async fn x6_a_hostile_tenant_takes_no_server_from_the_others_on_etcd() -> Result<()> {
     let cluster = Cluster::builder().edges(1).start().await?;
@@ -104,6 +107,8 @@ async fn x6_a_hostile_tenant_takes_no_server_from_the_others_on_etcd() -> Result
     no_server_leaves_online(&cluster.client(0), &cluster.admin(0), &cluster.sims, address).await
 }
 
+/// X6: on the embedded store, a tenant sends many documents and chat messages that servers answer
+/// with HTTP 500 → every server stays online, and the meetings of others go on.
 #[tokio::test]
 async fn x6_a_hostile_tenant_takes_no_server_from_the_others_on_the_embedded_store() -> Result<()> {
     let usher = Standalone::start(3, &[]).await?;

@@ -1,5 +1,5 @@
-//! Requests that once kept an edge's workers busy for seconds: others' joins stay quick, and what runs runs
-//! on.
+//! Requests that once occupied the workers of an edge for seconds: joins of other tenants stay
+//! fast, and running meetings go on.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -12,10 +12,10 @@ use usher_harness::client::{Answer, BbbClient};
 
 use crate::site::Site;
 
-/// Longest time a join may take meanwhile, in a debug build on a busy machine. The forms below took tens of
-/// seconds there.
+/// Longest time that a join may take meanwhile, in a debug build on a loaded machine. The forms
+/// below took tens of seconds there.
 const QUICK: Duration = Duration::from_secs(3);
-/// Joins that are made at least.
+/// Least number of joins that the test makes.
 const JOINS: usize = 40;
 
 fn list(name: &str, entries: usize) -> String {
@@ -28,7 +28,7 @@ fn create(id: &str, parameters: usize, one: impl Fn(usize) -> String) -> String 
     format!("name=Room&meetingID={id}{more}")
 }
 
-/// Joins again and again until `done`, each time quickly.
+/// Joins repeatedly until `done`, and fails if a join is slow.
 async fn joins(client: &BbbClient, ids: &[String], done: &AtomicBool) -> Result<()> {
     for turn in 0_usize.. {
         if turn >= JOINS && done.load(Ordering::SeqCst) {
@@ -50,7 +50,7 @@ async fn others_joins_stay_quick(site: &Site) -> Result<()> {
     let before = site.running();
     let usher = |number: usize| format!("&meta_usher-{number}=x");
     let address = |number: usize| format!("&meta_a{number}-callback-url=https://app.test/{number}");
-    // What is far beyond the limits, and what is just within them.
+    // Forms far beyond the limits, and forms just within them.
     let far = [
         ("getRecordings", list("meetingID", 30_000)),
         ("getRecordings", list("recordID", 30_000)),
@@ -88,11 +88,15 @@ async fn others_joins_stay_quick(site: &Site) -> Result<()> {
     Ok(())
 }
 
+/// On etcd, a tenant sends forms with thousands of entries → joins of another tenant take less than
+/// `QUICK`.
 #[tokio::test(flavor = "multi_thread")]
 async fn one_tenants_forms_slow_no_others_joins_on_etcd() -> Result<()> {
     others_joins_stay_quick(&Site::on_etcd(&[]).await?).await
 }
 
+/// On the embedded store, a tenant sends forms with thousands of entries → joins of another tenant
+/// take less than `QUICK`.
 #[tokio::test(flavor = "multi_thread")]
 async fn one_tenants_forms_slow_no_others_joins_on_the_embedded_store() -> Result<()> {
     others_joins_stay_quick(&Site::embedded(&[]).await?).await

@@ -1,7 +1,7 @@
-//! Isolation: tenants that share servers, and ids, at random. Whatever one of them calls, however it
-//! tries to smuggle, nothing of another is seen, joined, changed or ended.
+//! Isolation of tenants that share servers and ids, by random calls. No call of a tenant, smuggled
+//! parameters included, may show, join, change or end a meeting, recording or hook of another.
 //!
-//! `USHER_ISOLATION_SEED` replays a run, `USHER_ISOLATION_STEPS` makes it longer.
+//! `USHER_ISOLATION_SEED` repeats a run, `USHER_ISOLATION_STEPS` makes it longer.
 
 use std::{
     borrow::Cow,
@@ -25,11 +25,11 @@ use usher_model::{id::TenantId, scope::Scope};
 
 const TENANTS: [&str; 3] = ["default", "a", "a.b"];
 const STEPS: usize = 250;
-/// How many ids are used again.
+/// The number of recent ids that are used again.
 const RECENT: usize = 4;
 const FORM: &str = "application/x-www-form-urlencoded";
 const PARTS: &str = "multipart/form-data; boundary=end-of-part";
-/// Ids that all of them use; some look like those of others on the servers.
+/// Ids that all tenants use; some look like the ids of other tenants on the servers.
 const IDS: [&str; 10] = [
     "room",
     "other",
@@ -43,10 +43,10 @@ const IDS: [&str; 10] = [
     "東 京#?%26",
 ];
 
-/// Ids by which all of them make breakout rooms.
+/// Ids that all tenants use for breakout rooms.
 const ROOMS: [&str; 3] = ["group", "a~group", "beef"];
 
-/// What stands in everything a tenant makes, and in nothing else.
+/// Returns the text that all objects of a tenant contain, and no other object.
 fn mark(tenant: &str) -> String {
     format!("only-of-{tenant}-")
 }
@@ -57,7 +57,7 @@ fn encoded(text: &str) -> String {
     url.query().unwrap_or_default().trim_start_matches('=').to_owned()
 }
 
-/// Gives every tenant recordings of equal ids and times on every server.
+/// Gives every tenant recordings with equal ids and times on every server.
 fn seed_recordings(sims: &[BbbSim]) {
     for (sim, tenant) in sims.iter().flat_map(|sim| TENANTS.map(|tenant| (sim, tenant))) {
         let scope = Scope::of(&TenantId::parse(tenant).expect("is an id"));
@@ -73,16 +73,16 @@ struct World {
     usher: Standalone,
     application: Application,
     _forwarder: Forwarder,
-    /// Ids of the webhooks that are registered, whosesoever.
+    /// The ids of all registered webhooks, of every tenant.
     hooks: BTreeSet<String>,
-    /// Where they go, as they were registered.
+    /// The addresses of the webhooks, as registered.
     addresses: BTreeSet<String>,
     clients: Vec<BbbClient>,
     rng: StdRng,
     log: Vec<String>,
-    /// Ids that were made up lately, to be used again.
+    /// Ids that were invented recently, for further use.
     recent: VecDeque<String>,
-    /// How many meetings each tenant was shown in all its lists.
+    /// The number of meetings that each tenant saw in all its lists.
     shown: [usize; TENANTS.len()],
 }
 
@@ -134,8 +134,8 @@ impl World {
         self.usher.sims.iter().flat_map(BbbSim::meetings).collect()
     }
 
-    /// Returns an id: one that all use, or what another tenant's meeting is called on its server, or the
-    /// beginning of that.
+    /// Returns an id: one that all tenants use, or the id of another tenant's meeting on its
+    /// server, or the beginning of one.
     fn id(&mut self) -> String {
         let meetings = self.meetings();
         let made_up = match (self.rng.random_range(0..12), meetings.choose(&mut self.rng)) {
@@ -162,7 +162,7 @@ impl World {
         self.usher.sims.iter().flat_map(BbbSim::recordings).collect()
     }
 
-    /// Returns some `recordID`s, of anybody, or their beginnings.
+    /// Returns some `recordID`s of any tenant, or their beginnings.
     fn record_ids(&mut self) -> String {
         let recordings = self.recordings();
         let count = self.rng.random_range(1..4);
@@ -176,7 +176,7 @@ impl World {
         ids.join(if self.rng.random_bool(0.5) { "," } else { "%2C" })
     }
 
-    /// Returns what somebody may add to a query to reach another's recording by it.
+    /// Returns an addition to a query that tries to reach another tenant's recording.
     fn smuggled_record(&mut self) -> String {
         let (ids, id) = (self.record_ids(), encoded(&self.id()));
         let other = TENANTS.choose(&mut self.rng).expect("there are some");
@@ -195,7 +195,7 @@ impl World {
         }
     }
 
-    /// Makes one call about recordings of one tenant.
+    /// Makes one call of a tenant about recordings.
     async fn call_about_recordings(&mut self, tenant: usize) -> Result<Answer> {
         let (client, mark) = (self.clients[tenant].clone(), mark(TENANTS[tenant]));
         let (ids, more) = (self.record_ids(), self.smuggled_record());
@@ -220,7 +220,7 @@ impl World {
                     .await
             }
             6 => {
-                // Fields beside a signed query.
+                // Form fields beside a signed query.
                 let call = if self.rng.random_bool(0.5) { "getRecordings" } else { "updateRecordings" };
                 let beside = format!("recordID={}&meta_note={mark}&state=any", self.record_ids());
                 client.post(call, &about, FORM, &beside).await
@@ -233,7 +233,7 @@ impl World {
                 client.post("putRecordingTextTrack", &query, PARTS, &body).await
             }
             _ if self.rng.random_bool(0.2) => client.get("deleteRecordings", &about).await,
-            // Added by somebody who knows no secret.
+            // Parameters added by an attacker without a secret.
             _ => {
                 client
                     .fetch(&format!("{}&recordID={ids}{more}", client.url("updateRecordings", &about)))
@@ -242,7 +242,7 @@ impl World {
         }
     }
 
-    /// Returns what somebody may add to a query to reach another meeting by it.
+    /// Returns an addition to a query that tries to reach another tenant's meeting.
     fn smuggled(&mut self) -> String {
         let id = encoded(&self.id());
         let other = TENANTS.choose(&mut self.rng).expect("there are some");
@@ -262,7 +262,7 @@ impl World {
         }
     }
 
-    /// Makes one call of one tenant, and says what it was.
+    /// Makes one call of a tenant, and logs it.
     async fn call(&mut self, tenant: usize) -> Result<Answer> {
         let (client, mark) = (self.clients[tenant].clone(), mark(TENANTS[tenant]));
         let (id, more) = (encoded(&self.id()), self.smuggled());
@@ -276,7 +276,7 @@ impl World {
         match what {
             0..=3 => client.get("create", &create).await,
             16..=17 => {
-                // By an id that all of them use, of a meeting of anybody's.
+                // By an id that all tenants use, of a meeting of any tenant.
                 let room = *ROOMS.choose(&mut self.rng).expect("there are some");
                 let create = create.replacen(&format!("meetingID={id}"), &format!("meetingID={room}"), 1);
                 let create = format!("{create}&isBreakout=true&sequence=1&parentMeetingID={id}");
@@ -302,7 +302,7 @@ impl World {
                 client.post("insertDocument", &about, "application/xml", &body).await
             }
             11 => {
-                // Fields beside a signed query.
+                // Form fields beside a signed query.
                 let call =
                     *["create", "end", "getMeetingInfo"].choose(&mut self.rng).expect("there are some");
                 client.post(call, &create, FORM, &format!("meetingID={}", encoded(&self.id()))).await
@@ -310,10 +310,10 @@ impl World {
             12 => client.post_form("create", &create).await,
             13 => client.get("hooks/list", &about).await,
             14 => {
-                // Another's, unless it is one that it has just made itself.
+                // The id belongs to another tenant, unless this tenant has just created one.
                 let url = self.application.url(&format!("/{}/{mark}more", TENANTS[tenant]));
                 client.get("hooks/create", &format!("callbackURL={}{more}", encoded(&url))).await?;
-                // A semicolon parts nothing: what stands behind it belongs to the address.
+                // A semicolon is not a separator: the text after it belongs to the address.
                 let behind = if more.starts_with(';') { decode(&more) } else { Cow::default() };
                 self.addresses.insert(url + &behind);
                 let id = self.hooks.iter().collect::<Vec<_>>().choose(&mut self.rng).map(|id| (*id).clone());
@@ -324,12 +324,12 @@ impl World {
                 ensure!(answer.key() == "destroyMissingHook", "destroyed another's: {answer:?}");
                 Ok(answer)
             }
-            // Added by somebody who knows no secret.
+            // Parameters added by an attacker without a secret.
             _ => client.fetch(&format!("{}{more}&meetingID={id}", client.url("end", &about))).await,
         }
     }
 
-    /// Makes a call and checks what it did, and what it told.
+    /// Makes a call and checks its effects and its answer.
     async fn step(&mut self) -> Result<()> {
         let tenant = self.rng.random_range(0..TENANTS.len());
         let own = mark(TENANTS[tenant]);
@@ -344,13 +344,14 @@ impl World {
             _ => self.call(tenant).await?,
         };
         let after = others(self);
-        ensure!(before == after, "changed what is another's:\n{before:#?}\n{after:#?}");
-        // A tenant's own meetings have its own passwords; but none is made a breakout room.
+        ensure!(before == after, "changed an object of another tenant:\n{before:#?}\n{after:#?}");
+        // A tenant's own meetings have its own passwords, except that a breakout room cannot be
+        // created again by its id.
         let is_room = self.log.last().is_some_and(|line| line.contains("isBreakout"));
-        ensure!(is_room || answer.key() != "idNotUnique", "met another's meeting: {answer:?}");
+        ensure!(is_room || answer.key() != "idNotUnique", "reached another tenant's meeting: {answer:?}");
         let told = format!("{} {}", answer.body, answer.location.as_deref().unwrap_or_default());
         for other in TENANTS.iter().filter(|other| **other != TENANTS[tenant]) {
-            ensure!(!told.contains(&mark(other)), "was told of {other}: {answer:?}");
+            ensure!(!told.contains(&mark(other)), "got data of {other}: {answer:?}");
         }
         ensure!(
             !told.contains("usher-") || self.log.last().is_some_and(|line| line.contains("sher-")),
@@ -359,7 +360,8 @@ impl World {
         self.list(tenant).await
     }
 
-    /// Everything that was sent to a tenant is signed with its secret, and of nobody else's meetings.
+    /// Checks that every event for a tenant is signed with its secret and concerns only its own
+    /// meetings.
     async fn heard(&self) -> Result<()> {
         wait::until("every event to be delivered", || async {
             ensure!(self.usher.admin().deliveries().await?.is_empty());
@@ -373,7 +375,7 @@ impl World {
             let at = TENANTS.iter().position(|known| *known == tenant).context("is a tenant")?;
             let body = std::str::from_utf8(&heard.body)?;
             let secret = if at == 0 { SECRET } else { tenant };
-            // As it was registered: what was sent has no fragment, and is encoded.
+            // The address as registered: the requests have no fragment, and are encoded.
             let own = self.application.url(&format!("/{tenant}/"));
             let mut addresses = self.addresses.iter().filter(|address| address.starts_with(&own));
             let is_signed = addresses.any(|address| Hash::Sha1.sign(address, body, secret) == checksum);
@@ -381,16 +383,16 @@ impl World {
             let body = Url::parse(&format!("http://x/?{body}"))?;
             let event: String = body.query_pairs().map(|(_, value)| value.into_owned()).collect();
             for other in TENANTS.iter().filter(|other| **other != tenant) {
-                ensure!(!event.contains(&mark(other)), "{tenant} hears of {other}: {event}");
+                ensure!(!event.contains(&mark(other)), "{tenant} received an event of {other}: {event}");
             }
             of_tenants[at] += usize::from(event.contains(&mark(tenant)));
         }
-        ensure!(of_tenants.iter().all(|count| *count > 0), "somebody heard nothing: {of_tenants:?}");
+        ensure!(of_tenants.iter().all(|count| *count > 0), "a tenant received no event: {of_tenants:?}");
         Ok(())
     }
 
-    /// A tenant is shown meetings that run for it, and no others. Not all of them: of two with one id the
-    /// one is shown that is routed to (S9).
+    /// Checks that a tenant sees only its own running meetings. It need not see all: of two with
+    /// the same id it sees the one to which calls are routed (S9).
     async fn list(&mut self, tenant: usize) -> Result<()> {
         let listed = self.clients[tenant].get("getMeetings", "").await?;
         let instances = listed.texts("internalMeetingID").into_iter().map(|id| id.replace("&amp;", "&"));
@@ -412,6 +414,8 @@ impl World {
     }
 }
 
+/// Three tenants make random calls with equal ids and smuggled parameters → no object of a tenant
+/// is shown to, changed by or ended by another, and each event reaches its own tenant only.
 #[tokio::test]
 async fn nothing_of_a_tenant_is_seen_changed_or_ended_by_another() -> Result<()> {
     let set = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
@@ -445,6 +449,6 @@ async fn nothing_of_a_tenant_is_seen_changed_or_ended_by_another() -> Result<()>
             assert!(!foreign, "{text} in {recording:?}, USHER_ISOLATION_SEED={seed}");
         }
     }
-    assert!(world.shown.iter().all(|shown| *shown > 0), "nothing was shown: {:?}", world.shown);
+    assert!(world.shown.iter().all(|shown| *shown > 0), "a tenant saw no meeting: {:?}", world.shown);
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! The leader is killed or frozen: another goes on where it was, and it does nothing after that.
+//! The leader is killed or frozen: another replica continues its work, and the old leader does no
+//! more of it.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -8,7 +9,7 @@ use usher_bbb_sim::{BbbSim, FaultKind, SimFault};
 use usher_harness::{admin::Admin, client::BbbClient, cluster::Cluster, figures::metric, load::Load, wait};
 use usher_proto::v1::Health;
 
-/// What nobody may see change when the leader does: health and both counters.
+/// Returns the values that a change of the leader must not change: health and both counters.
 async fn health_of(admin: &Admin) -> Result<Vec<(String, Health, u32, u32)>> {
     let servers = admin.servers().await?;
     let seen = servers.into_iter().map(|server| {
@@ -26,13 +27,13 @@ fn ends(sim: &BbbSim) -> usize {
     sim.calls().iter().filter(|call| call.name == "end").count()
 }
 
-/// Milliseconds since 1970, as simulated servers count.
+/// Returns the milliseconds since 1970, the clock of simulated servers.
 fn now_ms() -> Result<u64> {
     Ok(u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?)
 }
 
-/// Waits until every server was polled after `killed`, and returns how long after that the last one
-/// was. A poll that was on its way at that moment is none.
+/// Waits until every server was polled after `killed`, and returns the delay of the last one. A
+/// poll that was on its way at that moment does not count.
 async fn polling_resumes(cluster: &Cluster, killed: u64) -> Result<Duration> {
     const ON_ITS_WAY: u64 = 100;
     wait::until("every server to be polled again", || async {
@@ -48,8 +49,8 @@ async fn polling_resumes(cluster: &Cluster, killed: u64) -> Result<Duration> {
     .await
 }
 
-/// H14, F11: `kill -9` of the leader under load. No join fails, a create fails at most where it was
-/// under way at the killed process, polls go on soon, and no counter moved.
+/// H14, F11: the leader is killed (SIGKILL) under load → no join fails, a create fails at most if
+/// it was running at the killed process, polls resume soon, and no counter changes.
 #[tokio::test]
 async fn h14_killing_the_leader_under_load_fails_no_join_and_changes_no_health() -> Result<()> {
     const WORKERS: usize = 4;
@@ -86,13 +87,13 @@ async fn h14_killing_the_leader_under_load_fails_no_join_and_changes_no_health()
     history.check(&clients, &cluster.sims).await
 }
 
-/// X3: a leader that was frozen beyond its lease writes nothing and ends nothing once it runs again.
+/// X3: a leader is frozen beyond its lease and continues → it writes no key and ends no meeting.
 #[tokio::test]
 async fn x3_a_leader_that_was_frozen_beyond_its_lease_does_nothing_when_it_comes_back() -> Result<()> {
     let cluster = Cluster::builder().edges(1).servers(1).start().await?;
     let (leader, sim) = (cluster.leader().await?, &cluster.sims[0]);
     let (old, new) = (&cluster.control_planes[leader], cluster.admin(1 - leader));
-    // A zombie that stays due, so that whoever leads calls `end` after each poll.
+    // The zombie stays due, so that every leader calls `end` after each poll.
     sim.faults().set(SimFault::new(FaultKind::Status500).on(ApiCall::End)).await;
     sim.faults().set(SimFault::new(FaultKind::LostAnswer).on(ApiCall::Create).times(1)).await;
     let lost = cluster.client(0).create("lost").await?;
@@ -131,11 +132,11 @@ async fn x3_a_leader_that_was_frozen_beyond_its_lease_does_nothing_when_it_comes
     Ok(())
 }
 
-/// C2: a control plane that is frozen holds up no create for longer than a moment: the edge asks
-/// another one beside it. Whichever the edge prefers, it is frozen once.
+/// C2: each control plane is frozen once, the preferred one included → no create is delayed for
+/// more than a moment, because the edge repeats it at another one (hedged call).
 #[tokio::test]
 async fn c2_a_frozen_control_plane_holds_up_no_edge() -> Result<()> {
-    // Far below what one control plane may take to place (8 s).
+    // Far below the time that one control plane may take to place a meeting (8 s).
     let cluster = Cluster::builder()
         .edges(1)
         .set("meetings.create_timeout", "4s")
@@ -160,6 +161,6 @@ async fn c2_a_frozen_control_plane_holds_up_no_edge() -> Result<()> {
         cluster.is_level().await?;
     }
     let hedged = metric(&cluster.edges[0], "usher_edge_hedged_asks_total").await?;
-    ensure!(hedged >= 1.0, "it was asked while it was frozen");
+    ensure!(hedged >= 1.0, "it got a request while it was frozen");
     Ok(())
 }

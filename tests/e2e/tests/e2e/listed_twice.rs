@@ -1,5 +1,5 @@
-//! One BBB server under two entries, and one that gets another address: no meeting is ended, lost or split
-//! by it.
+//! One BBB server under two entries, and one with a new address: no meeting is ended, lost or
+//! split.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ use usher_proto::v1::{
 
 use crate::site::Site;
 
-/// The address of a simulated server by another name of the machine.
+/// Returns the address of a simulated server with another name of the machine.
 fn by_name(sim: &BbbSim) -> String {
     sim.url().replace("127.0.0.1", "localhost")
 }
@@ -29,7 +29,7 @@ fn calls_to_end(site: &Site) -> usize {
     site.sims().iter().flat_map(BbbSim::calls).filter(|call| call.name == "end").count()
 }
 
-/// Polls every entry some times, which is when meetings were ended.
+/// Polls every entry several times; wrong polls would end meetings.
 async fn poll_all(admin: &Admin) -> Result<()> {
     for _ in 0..3 {
         for server in admin.servers().await? {
@@ -54,7 +54,7 @@ async fn a_server_that_is_added_again_loses_no_meeting(site: &Site) -> Result<()
         }
         admin.create_server(&format!("again-{number}"), entry(by_name(sim), sim)).await?;
     }
-    wait::until("the second entries to be told from servers", || async {
+    wait::until("the second entries to be recognized as aliases", || async {
         let servers = admin.servers().await?;
         let same: Vec<&str> = servers.iter().map(|server| server.same_as.as_str()).collect();
         ensure!(same == ["servers/bbb-0", "servers/bbb-1", "", ""], "{same:?}");
@@ -69,7 +69,7 @@ async fn a_server_that_is_added_again_loses_no_meeting(site: &Site) -> Result<()
         client.created(&format!("new-{number}")).await?;
     }
     for number in 0..6 {
-        client.created(&format!("live-{number}")).await?; // as users who open their room again
+        client.created(&format!("live-{number}")).await?; // as users who open their meeting again
     }
     poll_all(&admin).await?;
     let running: BTreeSet<String> = site.running().into_iter().collect();
@@ -86,11 +86,15 @@ async fn a_server_that_is_added_again_loses_no_meeting(site: &Site) -> Result<()
     Ok(())
 }
 
+/// A5, I2: on etcd, both servers are added again under other names → the second entries are aliases
+/// with an alarm, and every meeting runs once.
 #[tokio::test(flavor = "multi_thread")]
 async fn a5_i2_a_server_that_is_added_again_loses_no_meeting_on_etcd() -> Result<()> {
     a_server_that_is_added_again_loses_no_meeting(&Site::on_etcd(&[]).await?).await
 }
 
+/// A5, I2: on the embedded store, both servers are added again under other names → the second
+/// entries are aliases with an alarm, and every meeting runs once.
 #[tokio::test(flavor = "multi_thread")]
 async fn a5_i2_a_server_that_is_added_again_loses_no_meeting_on_the_embedded_store() -> Result<()> {
     a_server_that_is_added_again_loses_no_meeting(&Site::embedded(&[]).await?).await
@@ -122,11 +126,11 @@ async fn a_server_that_moves_leaves_no_meeting_behind(site: &Site) -> Result<()>
         Ok(())
     })
     .await?;
-    // The same machine by another name: it lists the meeting.
+    // The same server by another name of its machine: its list contains the meeting.
     relocate(&admin, by_name(&site.sims()[0]), false).await?;
     poll_all(&admin).await?;
     client.joined(&id).await?;
-    // Another machine, and none at all.
+    // Another server, and an address without a server.
     let options = SimOptions { secret: site.sims()[0].secret().clone(), ..SimOptions::default() };
     let spare = BbbSim::start(options).await?;
     for url in [spare.url(), "http://127.0.0.1:9/bigbluebutton/api/".to_owned()] {
@@ -137,7 +141,7 @@ async fn a_server_that_moves_leaves_no_meeting_behind(site: &Site) -> Result<()>
     poll_all(&admin).await?;
     assert!(runs_on(0, &id));
     client.joined(&id).await?;
-    // By force it is ended where it runs.
+    // A forced change ends the meeting at the old address.
     relocate(&admin, spare.url(), true).await?;
     wait::until("the old address to have no meeting, and no entry", || async {
         poll_all(&admin).await?;
@@ -158,11 +162,15 @@ async fn a_server_that_moves_leaves_no_meeting_behind(site: &Site) -> Result<()>
     Ok(())
 }
 
+/// I4: on etcd, a server with a meeting gets another address → the change is refused unless the new
+/// address has the meeting; a forced one ends it at the old address.
 #[tokio::test(flavor = "multi_thread")]
 async fn i4_a_server_that_moves_leaves_no_meeting_behind_on_etcd() -> Result<()> {
     a_server_that_moves_leaves_no_meeting_behind(&Site::on_etcd(&[]).await?).await
 }
 
+/// I4: on the embedded store, a server with a meeting gets another address → the change is refused
+/// unless the new address has the meeting; a forced one ends it at the old address.
 #[tokio::test(flavor = "multi_thread")]
 async fn i4_a_server_that_moves_leaves_no_meeting_behind_on_the_embedded_store() -> Result<()> {
     a_server_that_moves_leaves_no_meeting_behind(&Site::embedded(&[]).await?).await
@@ -181,7 +189,7 @@ async fn an_order_for_something_else_is_refused(site: &Site) -> Result<()> {
     let request = UpdateServerRequest { server: Some(weight), ..UpdateServerRequest::default() };
     admin.servers_client().update_server(request).await?;
     let panic = PanicServerRequest { name: meeting.server.clone(), etag: seen.etag };
-    let refused = admin.servers_client().panic_server(panic).await.expect_err("somebody else was first");
+    let refused = admin.servers_client().panic_server(panic).await.expect_err("another change was first");
     assert_eq!(refused.code(), Code::Aborted, "{refused}");
     let other = EndMeetingRequest { name: meeting.name.clone(), internal_id: "another-1".into() };
     let refused = admin.meetings_client().end_meeting(other).await.expect_err("it is another meeting");
@@ -191,11 +199,15 @@ async fn an_order_for_something_else_is_refused(site: &Site) -> Result<()> {
     Ok(())
 }
 
+/// I2: on etcd, an operator panics a server with an old etag, and ends a meeting with another
+/// internal id → both orders are refused, and the meeting runs.
 #[tokio::test(flavor = "multi_thread")]
 async fn i2_an_order_for_something_else_is_refused_on_etcd() -> Result<()> {
     an_order_for_something_else_is_refused(&Site::on_etcd(&[]).await?).await
 }
 
+/// I2: on the embedded store, an operator panics a server with an old etag, and ends a meeting with
+/// another internal id → both orders are refused, and the meeting runs.
 #[tokio::test(flavor = "multi_thread")]
 async fn i2_an_order_for_something_else_is_refused_on_the_embedded_store() -> Result<()> {
     an_order_for_something_else_is_refused(&Site::embedded(&[]).await?).await

@@ -1,4 +1,4 @@
-//! Parts of what is stored are deleted by a person's hand, and what was lost comes back step by step
+//! An operator deletes parts of the stored data by hand, and the lost data come back step by step
 //! (F7, design 8).
 
 use std::{
@@ -23,7 +23,7 @@ async fn with_meetings(count: usize) -> Result<(Cluster, Instances)> {
     Ok((cluster, running))
 }
 
-/// Every meeting is joined at every edge.
+/// Checks that every meeting is joined at every edge.
 async fn joinable(cluster: &Cluster, running: &Instances) -> Result<()> {
     for (server, id) in running.keys() {
         for edge in 0..cluster.edges.len() {
@@ -42,7 +42,7 @@ async fn every_plane_noticed(planes: &[Process]) -> Result<()> {
     Ok(())
 }
 
-/// Waits until the loss was noticed everywhere and every record is back; joins go on all the while,
+/// Waits until every part has noticed the loss and every record is back; meanwhile joins succeed,
 /// and no create of a known id makes a second instance.
 async fn comes_back(cluster: &Cluster, running: &Instances) -> Result<()> {
     let since = Instant::now();
@@ -65,11 +65,12 @@ async fn comes_back(cluster: &Cluster, running: &Instances) -> Result<()> {
     joinable(cluster, running).await?;
     let mut now = instances(cluster);
     now.retain(|(_, id), _| id != "fresh");
-    assert_eq!(now, *running, "nothing was ended, nothing is there twice");
+    assert_eq!(now, *running, "no meeting was ended, and none runs twice");
     Ok(())
 }
 
-/// One family of keys is deleted alone; each is a loss, and each comes back by itself.
+/// F7: each family of keys is deleted alone → each loss is noticed, and the data come back without
+/// an operator.
 #[tokio::test]
 async fn f7_any_family_of_keys_may_be_deleted_alone() -> Result<()> {
     let (cluster, running) = with_meetings(6).await?;
@@ -84,7 +85,7 @@ async fn f7_any_family_of_keys_may_be_deleted_alone() -> Result<()> {
         .await?;
         comes_back(&cluster, &running).await?;
         cluster.client(0).get("end", "meetingID=fresh&password=mp").await?;
-        wait::until("`fresh` to be gone", || async {
+        wait::until("`fresh` to be removed", || async {
             let records = cluster.admin(0).meetings().await?.len();
             ensure!(records == running.len(), "{records} records");
             Ok(())
@@ -94,8 +95,9 @@ async fn f7_any_family_of_keys_may_be_deleted_alone() -> Result<()> {
     Ok(())
 }
 
-/// All is lost, and the servers are added one by one while control planes are restarted: the edges'
-/// tables say which servers are missing, and no id that may run there is placed before they are back.
+/// F7: all keys are deleted, and the servers are added one by one while control planes restart →
+/// the tables of the edges name the missing servers, and no id that may run there is placed before
+/// they are back.
 #[tokio::test]
 async fn f7_servers_come_back_one_by_one_and_nothing_is_split_meanwhile() -> Result<()> {
     let (mut cluster, running) = with_meetings(9).await?;
@@ -106,7 +108,7 @@ async fn f7_servers_come_back_one_by_one_and_nothing_is_split_meanwhile() -> Res
     for number in 0..2 {
         cluster.revive_control_plane(number).await?;
     }
-    // Until the edges are back, nobody knows that there was anything (docs/faults.md).
+    // Until the edges are connected again, no part knows of the lost data (docs/faults.md).
     wait::until("both edges to be back", || async {
         let mut back = 0;
         for number in 0..2 {
@@ -116,7 +118,7 @@ async fn f7_servers_come_back_one_by_one_and_nothing_is_split_meanwhile() -> Res
         Ok(())
     })
     .await?;
-    // An edge that starts now holds no table, and asks for every id.
+    // An edge that starts now has no table, and requests every id from a control plane.
     cluster.add_edge().await?;
     for number in 0..3 {
         cluster
@@ -126,9 +128,9 @@ async fn f7_servers_come_back_one_by_one_and_nothing_is_split_meanwhile() -> Res
         if number == 0 {
             cluster.restart_control_plane(1).await?;
         }
-        wait::until("the server to have been asked", || async {
+        wait::until("the server to be polled", || async {
             let server = cluster.admin(0).server(&format!("bbb-{number}")).await?;
-            ensure!(server.sample_age.is_some(), "not asked");
+            ensure!(server.sample_age.is_some(), "not polled");
             Ok(())
         })
         .await?;
@@ -155,6 +157,6 @@ async fn f7_servers_come_back_one_by_one_and_nothing_is_split_meanwhile() -> Res
     wait::until("creates to work again", || async { cluster.client(2).created("fresh").await }).await?;
     let mut now = instances(&cluster);
     now.retain(|(_, id), _| id != "fresh");
-    assert_eq!(now, running, "nothing was ended, nothing is there twice");
+    assert_eq!(now, running, "no meeting was ended, and none runs twice");
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Behaviour through real sockets: real programs, a real etcd, simulated BBB servers.
 //!
-//! One test binary, because each takes seconds to link. Every test starts what it needs and shares
-//! nothing with another.
+//! All tests are one binary, because each binary takes seconds to link. Every test starts the parts
+//! that it needs and shares none with another.
 
 mod backup;
 mod breakouts;

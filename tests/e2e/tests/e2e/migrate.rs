@@ -1,5 +1,5 @@
-//! `usher migrate scalelite`: what a live Scalelite manages is taken over without ending a meeting. Its
-//! Redis is a real one.
+//! `usher migrate scalelite`: the servers, tenants and meetings of a live Scalelite are imported
+//! without ending a meeting. Its Redis is real.
 
 use std::{
     net::SocketAddr,
@@ -24,7 +24,7 @@ const SCHOOL: ScaleliteTenant<'_> =
     ScaleliteTenant { id: "0f5e3c1a-aa", name: "school", secrets: "school-old:school-new" };
 const UNI: ScaleliteTenant<'_> = ScaleliteTenant { id: "0f5e3c1a-bb", name: "uni", secrets: "uni-secret" };
 
-/// Returns `usher migrate scalelite … --output json`, against a control plane.
+/// Returns the command `usher migrate scalelite … --output json` against a control plane.
 fn command(control: SocketAddr, redis: &str) -> Result<Command> {
     let mut command = Command::new(Program::Usher.path()?);
     command.arg("--endpoint").arg(format!("http://{control}")).env("REDIS_URL", redis);
@@ -32,14 +32,14 @@ fn command(control: SocketAddr, redis: &str) -> Result<Command> {
     Ok(command)
 }
 
-/// Runs it against a standalone.
+/// Runs the command against a standalone.
 async fn migrate(to: &Standalone, redis: &str, more: &[&str]) -> Result<Output> {
     let mut command = command(to.process.address("control"), redis)?;
     command.args(more);
     Ok(tokio::task::spawn_blocking(move || command.output()).await??)
 }
 
-/// As [`migrate`], which is to end well; returns what was done as `action kind name`.
+/// Runs [`migrate`] and requires success; returns the changes as `action kind name`.
 async fn migrated(to: &Standalone, redis: &str, more: &[&str]) -> Result<Vec<String>> {
     done(migrate(to, redis, more).await?)
 }
@@ -58,7 +58,7 @@ fn rows(out: &str) -> Result<Vec<String>> {
         .collect())
 }
 
-/// Every instance that runs.
+/// Returns the internal id of every running instance.
 fn running(sims: &[BbbSim]) -> Vec<String> {
     let meetings = sims.iter().flat_map(BbbSim::meetings);
     meetings.filter(|meeting| !meeting.ending).map(|meeting| meeting.internal_id).collect()
@@ -75,7 +75,7 @@ fn assert_none_ended(sims: &[BbbSim], before: &[String]) {
     }
 }
 
-/// A redirect of a join leads to `sim`, into the instance `internal_id`.
+/// Checks that a join is redirected to `sim`, into the instance `internal_id`.
 async fn joins(client: &BbbClient, id: &str, sim: &BbbSim, internal_id: &str) -> Result<()> {
     wait::until(&format!("a join of {id}"), || async {
         let location = client.joined(id).await?;
@@ -83,12 +83,17 @@ async fn joins(client: &BbbClient, id: &str, sim: &BbbSim, internal_id: &str) ->
         let landed = client.fetch(&location).await?;
         ensure!(landed.status == 302 || landed.is_success(), "{} {}", landed.status, landed.body);
         let there = sim.meetings().into_iter().find(|meeting| meeting.internal_id == internal_id);
-        ensure!(there.is_some_and(|meeting| meeting.users.contains(&"Ada".to_owned())), "nobody came in");
+        ensure!(
+            there.is_some_and(|meeting| meeting.users.contains(&"Ada".to_owned())),
+            "the user did not join"
+        );
         Ok(())
     })
     .await
 }
 
+/// S10: a Scalelite with three servers and several meetings is imported after a dry run → the dry
+/// run changes no data, the import reads Redis only, and a second import changes no data.
 #[tokio::test]
 async fn s10_a_live_scalelite_is_taken_over_and_a_second_run_changes_nothing() -> Result<()> {
     let scalelite = Scalelite::start().await?;
@@ -98,7 +103,7 @@ async fn s10_a_live_scalelite_is_taken_over_and_a_second_run_changes_nothing() -
     scalelite.add_server("bbb-off", &sims[2], "disabled", "1.0").await?;
     let one = scalelite.create("room-1", ("bbb-one", &sims[0]), None).await?;
     let two = scalelite.create("b%20%2F+%C3%A9", ("bbb-two", &sims[1]), None).await;
-    // Redis holds the id as the application wrote it, decoded.
+    // Redis has the id as the application wrote it, decoded.
     drop(two?);
     scalelite.write("DEL", "meeting:b%20%2F+%C3%A9", &[]).await?;
     scalelite.map("b / é", "bbb-two", None).await?;
@@ -115,7 +120,7 @@ async fn s10_a_live_scalelite_is_taken_over_and_a_second_run_changes_nothing() -
         ["adopt meeting default/room-1", "adopt meeting default/stale", "adopt meeting default/b / é"];
     assert_eq!(planned, [create, adopt].concat());
     assert!(usher.admin().servers().await?.is_empty(), "a dry run changes nothing");
-    assert!(sims.iter().all(|sim| sim.calls().is_empty()), "nor does it ask a server");
+    assert!(sims.iter().all(|sim| sim.calls().is_empty()), "and calls no server");
 
     scalelite.redis.forget_commands().await?;
     let done = migrated(&usher, url, &[]).await?;
@@ -129,17 +134,19 @@ async fn s10_a_live_scalelite_is_taken_over_and_a_second_run_changes_nothing() -
     joins(&client, "room-1", &sims[0], &one).await?;
     let answer = client.get("getMeetingInfo", "meetingID=b+%2F+%C3%A9").await?;
     assert!(answer.is_success(), "{}", answer.body);
-    assert_eq!(client.join("stale").await?.status, 200, "what does not run is not there");
+    assert_eq!(client.join("stale").await?.status, 200, "a meeting that does not run has no record");
     let servers = usher.admin().servers().await?;
     let weights: Vec<_> = servers.iter().map(|server| (server.name.as_str(), server.weight)).collect();
     assert_eq!(weights, [("servers/bbb-off", 1.0), ("servers/bbb-one", 2.0), ("servers/bbb-two", 1.0)]);
 
     let again = migrated(&usher, url, &[]).await?;
-    assert_eq!(again, ["note meeting default/stale"], "only what Redis says wrongly");
+    assert_eq!(again, ["note meeting default/stale"], "only the wrong entry of Redis");
     assert_none_ended(&sims, &before);
     Ok(())
 }
 
+/// A Scalelite with two tenants is imported → their secrets, settings and meetings are kept, each
+/// call reaches the running meeting, and new meetings get scoped ids.
 #[tokio::test]
 async fn tenants_keep_their_secrets_their_settings_and_their_meetings() -> Result<()> {
     let scalelite = Scalelite::start().await?;
@@ -151,7 +158,7 @@ async fn tenants_keep_their_secrets_their_settings_and_their_meetings() -> Resul
     scalelite.add_setting(SCHOOL.id, "s1", "record", "false", true).await?;
     let school = scalelite.create("room", ("a", &sims[0]), Some(&SCHOOL)).await?;
     let uni = scalelite.create("42", ("b", &sims[1]), Some(&UNI)).await?;
-    // So full that `a` would be chosen for what comes new.
+    // With this load, `a` would be chosen for new meetings.
     assert!(sims[1].set_crowd("42", 400));
     let before = running(&sims);
     sims.iter().for_each(BbbSim::forget_calls);
@@ -169,7 +176,7 @@ async fn tenants_keep_their_secrets_their_settings_and_their_meetings() -> Resul
     joins(&uni_client, "42", &sims[1], &uni).await?;
     assert_none_ended(&sims, &before);
 
-    // Every call of the tenant reaches it under the id that its server knows.
+    // Every call of the tenant reaches the meeting under the id that its server knows.
     let info = by_path.get("getMeetingInfo", "meetingID=room").await?;
     assert_eq!(
         (info.text("meetingID"), info.text("internalMeetingID")),
@@ -185,14 +192,14 @@ async fn tenants_keep_their_secrets_their_settings_and_their_meetings() -> Resul
         assert_eq!(stranger.join(id).await?.status, 200, "{id} is another tenant's");
         assert!(!stranger.get("getMeetings", "").await?.body.contains(&format!("<meetingID>{id}<")));
     }
-    // Another tenant's meeting of the same id comes into being beside it.
+    // A meeting of another tenant with the same id is created beside it.
     wait::until("a server that takes meetings", || async { usher.client().created("room").await.map(drop) })
         .await?;
     let rooms = |sim: &BbbSim| sim.meetings().iter().filter(|meeting| meeting.meeting_id == "room").count();
     assert_eq!((rooms(&sims[0]), rooms(&sims[1])), (1, 1), "never where the other is called so");
     assert!(by_path.get("end", "meetingID=room&password=mp").await?.is_success());
     assert_eq!(rooms(&sims[1]), 1, "and is not ended with it");
-    // What comes new is scoped, whether the id ran before or not.
+    // New meetings are scoped, also under an id that ran before.
     for id in ["new", "room"] {
         by_path.created(id).await?;
         let scoped = format!("school~{id}");
@@ -201,6 +208,8 @@ async fn tenants_keep_their_secrets_their_settings_and_their_meetings() -> Resul
     Ok(())
 }
 
+/// One entry of Redis names a meeting that does not run, another one that ends later → the first
+/// gets no record, and the record of the second is removed.
 #[tokio::test]
 async fn an_entry_that_is_not_true_leaves_no_record_and_one_that_ends_goes() -> Result<()> {
     let scalelite = Scalelite::start().await?;
@@ -225,12 +234,14 @@ async fn an_entry_that_is_not_true_leaves_no_record_and_one_that_ends_goes() -> 
     .await
 }
 
+/// Usher already has the servers, a tenant and a meeting with other values → the differences are
+/// reported as conflicts and stay as they are, and no secret is printed.
 #[tokio::test]
 async fn what_stands_otherwise_is_told_and_left_as_it_is() -> Result<()> {
     let usher = Standalone::start(2, &[]).await?;
     let client = usher.client();
     let scalelite = Scalelite::start().await?;
-    // `bbb-0` is known here by its id, the other by its URL.
+    // Usher knows `bbb-0` by this id, and the other server by its URL.
     scalelite.add_server("bbb-0", &usher.sims[0], "enabled", "2.0").await?;
     scalelite.add_server("other-name", &usher.sims[1], "enabled", "1.0").await?;
     scalelite.add_tenant(ScaleliteTenant { id: "t", name: "default", secrets: "not-ours" }).await?;
@@ -251,7 +262,7 @@ async fn what_stands_otherwise_is_told_and_left_as_it_is() -> Result<()> {
             "conflict meeting default/split"
         ]
     );
-    assert!(!format!("{out}{error}").contains("not-ours"), "no secret is told");
+    assert!(!format!("{out}{error}").contains("not-ours"), "no secret is printed");
     let servers = usher.admin().servers().await?;
     assert!(servers.len() == 2 && servers.iter().all(|server| server.weight == 1.0));
     assert!(client.get("getMeetingInfo", "meetingID=fine").await?.is_success());
@@ -259,13 +270,15 @@ async fn what_stands_otherwise_is_told_and_left_as_it_is() -> Result<()> {
     Ok(())
 }
 
+/// A server is unreachable during an import → it is a conflict; it returns → the next run imports
+/// its meeting, and a third run changes no data.
 #[tokio::test]
 async fn an_import_that_was_cut_short_is_finished_by_the_next_run() -> Result<()> {
     let scalelite = Scalelite::start().await?;
     let mut sims = vec![servers::start().await?];
     scalelite.add_server("a", &sims[0], "enabled", "1.0").await?;
     scalelite.create("first", ("a", &sims[0]), None).await?;
-    // Nobody answers at the address of the other one.
+    // The second server refuses connections.
     let away = servers::start().await?;
     scalelite.add_server("b", &away, "enabled", "1.0").await?;
     scalelite.create("second", ("b", &away), None).await?;
@@ -283,6 +296,8 @@ async fn an_import_that_was_cut_short_is_finished_by_the_next_run() -> Result<()
     Ok(())
 }
 
+/// The address, password or permissions of a Redis are wrong → the message names the Redis and the
+/// remedy, without the password.
 #[tokio::test]
 async fn a_redis_that_cannot_be_used_is_named_with_a_remedy_and_without_its_password() -> Result<()> {
     let usher = Standalone::start(0, &[]).await?;
@@ -308,7 +323,7 @@ async fn a_redis_that_cannot_be_used_is_named_with_a_remedy_and_without_its_pass
         assert!(!said.contains("hunter2") && !said.contains("sesame"), "{url}: {said}");
     }
 
-    // A user who may read and nothing else is enough, and one who may not read enough is told.
+    // A user with read permissions is sufficient; without one of them, the message names it.
     let scalelite = Scalelite::on(redis);
     let sim = servers::start().await?;
     scalelite.add_server("a", &sim, "enabled", "1.0").await?;
@@ -330,6 +345,8 @@ async fn a_redis_that_cannot_be_used_is_named_with_a_remedy_and_without_its_pass
     Ok(())
 }
 
+/// Keys of Redis are missing, malformed or of the wrong type → each is a conflict by name, and the
+/// valid entries are imported.
 #[tokio::test]
 async fn garbled_keys_are_named_and_the_rest_is_taken_over() -> Result<()> {
     let scalelite = Scalelite::start().await?;
@@ -378,6 +395,8 @@ async fn garbled_keys_are_named_and_the_rest_is_taken_over() -> Result<()> {
     Ok(())
 }
 
+/// Two operators import 160 meetings at a cluster at the same time → each change is made once, and
+/// every edge serves the meetings after all control planes were killed.
 #[tokio::test]
 async fn on_a_cluster_every_edge_leads_to_what_was_taken_over_and_goes_on_without_a_control_plane()
 -> Result<()> {
@@ -386,7 +405,7 @@ async fn on_a_cluster_every_edge_leads_to_what_was_taken_over_and_goes_on_withou
     scalelite.add_server("a", &sims[0], "enabled", "1.0").await?;
     scalelite.add_server("b", &sims[1], "enabled", "1.0").await?;
     scalelite.add_tenant(SCHOOL).await?;
-    // More than one request takes.
+    // More meetings than one request may contain.
     let (mut plain, mut bare) = (Vec::new(), Vec::new());
     for number in 0..120 {
         let instance = scalelite.create(&format!("plain-{number}"), ("a", &sims[0]), None).await?;
@@ -400,7 +419,7 @@ async fn on_a_cluster_every_edge_leads_to_what_was_taken_over_and_goes_on_withou
     sims.iter().for_each(BbbSim::forget_calls);
     let mut cluster = Cluster::builder().servers(0).start().await?;
     let mut commands = (0..2).map(|plane| command(cluster.control_address(plane), scalelite.redis.url()));
-    // Two operators at once: each thing is done once.
+    // Two concurrent imports: each change is made once.
     let (one, other) = (commands.next().expect("two")?, commands.next().expect("two")?);
     let both = [one, other].map(|mut command| tokio::task::spawn_blocking(move || command.output()));
     for output in both {
@@ -424,6 +443,8 @@ async fn on_a_cluster_every_edge_leads_to_what_was_taken_over_and_goes_on_withou
     Ok(())
 }
 
+/// Redis requires TLS with a certificate of a private CA → the import fails without the CA and
+/// succeeds with it.
 #[tokio::test]
 async fn an_encrypted_redis_is_read_where_its_authority_is_trusted() -> Result<()> {
     let (redis, url, ca) = Redis::start_encrypted().await?;

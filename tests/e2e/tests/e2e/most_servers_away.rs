@@ -1,5 +1,5 @@
-//! E5: most of a site is away at once, and what is well is used. The mass guard holds all the while: it
-//! protects the meetings that run, and costs no new one.
+//! E5: most servers are unreachable at once → the healthy ones are used. Meanwhile the mass guard
+//! protects the running meetings, and refuses no new one.
 
 use anyhow::{Result, ensure};
 use futures::future::try_join_all;
@@ -8,11 +8,11 @@ use usher_harness::{admin::Admin, client::BbbClient, cluster::Cluster, standalon
 use usher_proto::v1::Health;
 
 const SERVERS: usize = 6;
-/// Those that go away: two thirds of them.
+/// The number of unreachable servers: two thirds of all.
 const AWAY: usize = 4;
 const CREATES: usize = 99;
 
-/// Everything that the servers run, by place.
+/// Returns the running instances of each server.
 fn running(sims: &[BbbSim]) -> Vec<Vec<String>> {
     sims.iter().map(|sim| sim.meetings().into_iter().map(|meeting| meeting.internal_id).collect()).collect()
 }
@@ -42,7 +42,7 @@ async fn the_two_that_are_well_take_every_create(
     let creates = (0..CREATES).map(|number| async move { client.created(&format!("new-{number}")).await });
     try_join_all(creates).await?;
     let now = running(sims);
-    assert_eq!(now[..AWAY], before[..AWAY], "those that are away got none");
+    assert_eq!(now[..AWAY], before[..AWAY], "the unreachable servers got none");
     let new: usize = (AWAY..SERVERS).map(|place| now[place].len() - before[place].len()).sum();
     assert_eq!(new, CREATES);
     for server in admin.servers().await? {
@@ -66,6 +66,8 @@ async fn the_two_that_are_well_take_every_create(
     Ok(())
 }
 
+/// E5: on etcd, four of six servers become unreachable → the other two get every create, no server
+/// becomes offline, and all meetings run on.
 #[tokio::test]
 async fn e5_with_four_of_six_servers_away_the_other_two_take_every_create_on_etcd() -> Result<()> {
     for fault in [FaultKind::Refuse, FaultKind::HangOnAccept, FaultKind::Hang] {
@@ -76,6 +78,8 @@ async fn e5_with_four_of_six_servers_away_the_other_two_take_every_create_on_etc
     Ok(())
 }
 
+/// E5: on the embedded store, four of six servers become unreachable → the other two get every
+/// create, no server becomes offline, and all meetings run on.
 #[tokio::test]
 async fn e5_with_four_of_six_servers_away_the_other_two_take_every_create_on_the_embedded_store() -> Result<()>
 {
@@ -86,7 +90,8 @@ async fn e5_with_four_of_six_servers_away_the_other_two_take_every_create_on_the
     Ok(())
 }
 
-/// Before any poll has noticed: every try that meets a server that is away is followed by another.
+/// E5: servers become unreachable, and no poll has noticed it → a create that reaches one of them
+/// is placed again on another server.
 #[tokio::test]
 async fn e5_creates_go_on_past_servers_that_no_poll_has_missed_yet() -> Result<()> {
     let rare = [

@@ -1,4 +1,4 @@
-//! `meetings.adopt = "all"`: the fleet of another balancer, of which nothing is known but its servers.
+//! `meetings.adopt = "all"`: the fleet of another balancer, of which Usher knows only the servers.
 
 use anyhow::{Result, ensure};
 use usher_bbb_sim::BbbSim;
@@ -9,6 +9,8 @@ use usher_harness::{
     wait,
 };
 
+/// I2: two servers run meetings of another balancer and of a Scalelite tenant → Usher adopts them,
+/// every join and create reaches the running instance, and no meeting is ended.
 #[tokio::test]
 async fn i2_with_adopt_all_the_meetings_of_another_balancer_are_joined_and_none_ends() -> Result<()> {
     let sims = [servers::start().await?, servers::start().await?];
@@ -35,7 +37,11 @@ async fn i2_with_adopt_all_the_meetings_of_another_balancer_are_joined_and_none_
     assert_eq!(client.join("room").await?.status, 200, "it is the tenant's that Scalelite names");
     for (id, instance) in [("one", &one), ("two", &two)] {
         let again = client.created(id).await?;
-        assert_eq!(again.text("internalMeetingID"), Some(instance.as_str()), "a create finds what runs");
+        assert_eq!(
+            again.text("internalMeetingID"),
+            Some(instance.as_str()),
+            "a create finds the running meeting"
+        );
     }
     let again = tenant.created("room").await?;
     assert_eq!(again.text("internalMeetingID"), Some(room.as_str()));

@@ -1,5 +1,5 @@
-//! H16: a poll interval as long as `unhealthy_after`, as a Scalelite environment brings it, makes no single
-//! failed poll a split.
+//! H16: with a poll interval as long as `unhealthy_after`, as an imported Scalelite environment
+//! sets it, a single failed poll splits no meeting.
 
 use anyhow::{Result, ensure};
 use usher_bbb::call::ApiCall;
@@ -7,7 +7,7 @@ use usher_bbb_sim::{BbbSim, FaultKind, SimFault};
 use usher_harness::{admin::Admin, client::BbbClient, cluster::Cluster, standalone::Standalone, wait};
 use usher_proto::v1::Health;
 
-/// The relations of `POLL_INTERVAL=60` with the defaults, in a second.
+/// The ratios of `POLL_INTERVAL=60` and the defaults, scaled to a second.
 const SCALELITES: [(&str, &str); 5] = [
     ("health.interval", "1s"),
     ("health.deadline", "800ms"),
@@ -26,7 +26,7 @@ async fn one_failed_poll_splits_no_meeting(client: &BbbClient, admin: &Admin, si
     let [home] = homes(sims, "live")[..] else { anyhow::bail!("it runs once") };
     let id = format!("bbb-{home}");
     let live = sims[home].meetings()[0].internal_id.clone();
-    // One poll hangs, its retry too; then the next is good.
+    // One poll and its retry hang; the next poll succeeds.
     sims[home].faults().set(SimFault::new(FaultKind::Hang).on(ApiCall::GetMeetings)).await;
     wait::until("the poll to have failed", || async {
         let server = admin.server(&id).await?;
@@ -47,24 +47,28 @@ async fn one_failed_poll_splits_no_meeting(client: &BbbClient, admin: &Admin, si
     })
     .await?;
     assert_eq!(sims[home].meetings()[0].internal_id, live, "and goes on");
-    // One that is really away is offline after the third.
+    // A server that stays unreachable is offline after the third failed poll.
     sims[home].faults().set(FaultKind::Refuse).await;
-    let red = wait::until("the server to be offline", || async {
+    let offline = wait::until("the server to be offline", || async {
         let server = admin.server(&id).await?;
         ensure!(server.health() == Health::Offline, "{:?}", server.health());
         Ok(server)
     })
     .await?;
-    assert_eq!(red.error_count, 3);
+    assert_eq!(offline.error_count, 3);
     Ok(())
 }
 
+/// H16: on etcd, one poll of a meeting's server fails at Scalelite's interval → the meeting is not
+/// created elsewhere; three polls fail → the server is offline.
 #[tokio::test]
 async fn h16_one_failed_poll_at_scalelites_interval_splits_no_meeting_on_etcd() -> Result<()> {
     let cluster = Cluster::builder().set_all(&SCALELITES).start().await?;
     one_failed_poll_splits_no_meeting(&cluster.client(0), &cluster.admin(0), &cluster.sims).await
 }
 
+/// H16: on the embedded store, one poll of a meeting's server fails at Scalelite's interval → the
+/// meeting is not created elsewhere; three polls fail → the server is offline.
 #[tokio::test]
 async fn h16_one_failed_poll_at_scalelites_interval_splits_no_meeting_on_the_embedded_store() -> Result<()> {
     let usher = Standalone::start(3, &SCALELITES).await?;

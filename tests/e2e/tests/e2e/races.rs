@@ -1,4 +1,4 @@
-//! Many at once: one record per meeting, and an even fleet.
+//! Concurrent creates: one record for each meeting, and an even fleet.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -7,7 +7,7 @@ use futures::future::try_join_all;
 use tokio::task::JoinSet;
 use usher_harness::{client::BbbClient, cluster::Cluster, standalone::Standalone};
 
-/// S15: 100 concurrent creates of one id on four edges and two control planes make one meeting.
+/// S15: 100 concurrent creates of one id at four edges and two control planes → one meeting.
 #[tokio::test]
 async fn s15_one_hundred_creates_of_one_id_make_one_meeting() -> Result<()> {
     let cluster = Cluster::builder().edges(4).servers(4).start().await?;
@@ -16,7 +16,7 @@ async fn s15_one_hundred_creates_of_one_id_make_one_meeting() -> Result<()> {
     let refused: Vec<_> = answers.iter().filter(|answer| !answer.is_success()).collect();
     assert!(refused.is_empty(), "{} of 100 were refused: {:?}", refused.len(), refused.first());
     let ids: BTreeSet<_> = answers.iter().filter_map(|answer| answer.text("internalMeetingID")).collect();
-    assert_eq!(ids.len(), 1, "everybody is told of the same meeting");
+    assert_eq!(ids.len(), 1, "every answer has the same meeting");
     let hosts = cluster.sims.iter().filter(|sim| !sim.meetings().is_empty()).count();
     assert_eq!(hosts, 1, "one server has it");
     assert_eq!(cluster.admin(0).meetings().await?.len(), 1, "one record");
@@ -24,10 +24,10 @@ async fn s15_one_hundred_creates_of_one_id_make_one_meeting() -> Result<()> {
     Ok(())
 }
 
-/// One poll at the start, the time for connections and creates that operators have, and no server that is
-/// too busy: what is asked here is where five hundred go. A create whose connection takes too long, or that
-/// waits too long for the best server, gets another, as it should; on a slow machine that would be seen in
-/// the spread.
+/// One poll at the start, the timeouts of production, and no limit of creates at a server: the
+/// tests measure the placement of five hundred creates. A create whose connection or whose wait for
+/// the best server takes too long is placed on another server, as it should be; on a slow machine
+/// that would affect the spread.
 const UNHURRIED: [(&str, &str); 6] = [
     ("health.interval", "60s"),
     ("health.unhealthy_after", "360s"),
@@ -42,7 +42,7 @@ fn spread(counts: &[usize]) -> usize {
     most.unwrap_or_default() - least.unwrap_or_default()
 }
 
-/// 500 creates in one second, evenly spaced, whatever time each takes.
+/// Makes 500 creates in one second, evenly spaced, without waiting for the answers.
 async fn burst(clients: &[BbbClient]) -> Result<()> {
     let mut pace = tokio::time::interval(Duration::from_millis(2));
     let mut creates = JoinSet::new();
@@ -57,7 +57,8 @@ async fn burst(clients: &[BbbClient]) -> Result<()> {
     Ok(())
 }
 
-/// F1: placement counts its own placements, which no poll can have seen yet.
+/// F1: 500 creates without a poll in between → they spread evenly, because placement counts its own
+/// reservations.
 #[tokio::test]
 async fn f1_five_hundred_creates_without_a_poll_spread_evenly() -> Result<()> {
     let usher = Standalone::start(20, &UNHURRIED).await?;
@@ -68,8 +69,9 @@ async fn f1_five_hundred_creates_without_a_poll_spread_evenly() -> Result<()> {
     Ok(())
 }
 
-/// F1, all at once: servers that have as many pending creates as they may are waited for. Few enough
-/// that the last has its turn before it would be passed on, on a slow machine too.
+/// F1: all creates at once, with a limit of pending creates at each server → creates wait for busy
+/// servers and spread evenly. Their number lets the last one have its turn before the timeout, also
+/// on a slow machine.
 #[tokio::test]
 async fn f1_creates_at_once_wait_for_busy_servers_and_spread_evenly() -> Result<()> {
     let mut settings = UNHURRIED;
@@ -87,7 +89,8 @@ async fn f1_creates_at_once_wait_for_busy_servers_and_spread_evenly() -> Result<
     Ok(())
 }
 
-/// F1 on a cluster: each replica knows the other's placements a moment later.
+/// F1: a burst over two replicas → each replica gets the other's placements a moment later, and the
+/// spread is at most three.
 #[tokio::test]
 async fn f1_a_burst_over_two_replicas_and_four_edges_spreads_within_three() -> Result<()> {
     let cluster = Cluster::builder().edges(4).servers(20).set_all(&UNHURRIED).start().await?;

@@ -1,4 +1,4 @@
-//! Power cuts: `kill -9` of a standalone Usher under load, and a restart on the same data.
+//! Power failures: `kill -9` of a standalone Usher under load, and a restart on the same data.
 
 use std::{
     collections::BTreeMap,
@@ -9,8 +9,8 @@ use anyhow::Result;
 use futures::future::join_all;
 use usher_harness::{standalone::Standalone, wait};
 
-/// No record lost: what was answered SUCCESS before the cut is there after it. No meeting on two
-/// servers: whatever was under way.
+/// A standalone is killed under load, several times → every meeting that was answered with SUCCESS
+/// has its record, and no meeting is on two servers, those of unanswered creates included.
 #[tokio::test]
 async fn no_meeting_is_lost_or_split_by_kill_9_under_load() -> Result<()> {
     let folder = tempfile::tempdir()?;
@@ -30,7 +30,8 @@ async fn no_meeting_is_lost_or_split_by_kill_9_under_load() -> Result<()> {
     Ok(())
 }
 
-/// Creates from many clients until the process is killed in their middle; returns what was confirmed.
+/// Creates meetings from many clients until the process is killed meanwhile; returns the
+/// acknowledged meetings.
 async fn cut_under_load(usher: &mut Standalone, round: usize) -> Result<BTreeMap<String, String>> {
     let (done, cut) = (AtomicUsize::new(0), AtomicBool::new(false));
     let client = usher.client();
@@ -68,7 +69,7 @@ async fn cut_under_load(usher: &mut Standalone, round: usize) -> Result<BTreeMap
     Ok(confirmed.into_iter().flatten().collect())
 }
 
-/// What a create under way at the cut left behind is adopted or ended by the polls that follow.
+/// Waits until the polls have adopted or ended the meetings of creates that were cut.
 async fn no_meeting_is_on_two_servers(usher: &Standalone) -> Result<()> {
     wait::until("every meeting to be on one server, with its record", || async {
         usher.admin().poll("-").await?;

@@ -1,4 +1,4 @@
-//! Rolling restarts under load: nobody notices.
+//! Rolling restarts under load: no request fails.
 
 use anyhow::{Result, ensure};
 use usher_harness::{
@@ -8,7 +8,7 @@ use usher_harness::{
     load::Load,
 };
 
-/// S16: control planes are ended and started one by one under load; no request fails.
+/// S16: control planes are stopped and started one by one under load → no request fails.
 #[tokio::test]
 async fn s16_a_rolling_restart_of_control_planes_fails_no_request() -> Result<()> {
     let mut cluster = Cluster::builder().start().await?;
@@ -33,11 +33,11 @@ async fn s16_a_rolling_restart_of_control_planes_fails_no_request() -> Result<()
     history.check(&clients, &cluster.sims).await
 }
 
-/// S16: edges behind a balancer are ended and started one by one under load; no request fails. The
-/// balancer takes edges that are not ready out for new connections, and tries nothing twice.
+/// S16: edges behind a balancer are stopped and started one by one under load → no request fails.
+/// The balancer sends new connections only to ready edges, and retries none.
 #[tokio::test]
 async fn s16_a_rolling_restart_of_edges_fails_no_request() -> Result<()> {
-    // Ten times what the balancer needs to notice.
+    // Ten times the interval in which the balancer notices the change.
     let mut cluster = Cluster::builder().set("edge.shutdown_wait", "1s").start().await?;
     let balancer = Balancer::start(&cluster.edges).await?;
     let client = BbbClient::new(balancer.address(), SECRET);

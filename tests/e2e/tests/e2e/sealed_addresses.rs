@@ -1,4 +1,5 @@
-//! Sealed addresses of callbacks: they tell nobody another's secrets, and lead nobody in circles.
+//! Sealed addresses of callbacks: they reveal no secret of another tenant, and cause no endless
+//! delivery.
 
 use anyhow::{Context, Result, ensure};
 use reqwest::Url;
@@ -8,7 +9,7 @@ use usher_harness::{application::Application, forwarder::Forwarder, wait};
 
 use crate::site::Site;
 
-/// A try each, and what may be under way.
+/// One call for each attempt, and the calls that may be in flight.
 const MARGIN: usize = 2;
 
 fn encoded(text: &str) -> String {
@@ -17,7 +18,8 @@ fn encoded(text: &str) -> String {
     url.query().unwrap_or_default().trim_start_matches('=').to_owned()
 }
 
-/// A site that servers can reach, an application, and a way to the edge that Usher was not told of.
+/// An Usher that servers can reach, an application, and a second address of the edge that Usher
+/// does not know.
 struct World {
     site: Site,
     application: Application,
@@ -38,7 +40,7 @@ impl World {
         Ok(Self { site, application, public, alias })
     }
 
-    /// Returns the address that a server was given in a parameter of the create of a meeting.
+    /// Returns the address that a server got in a parameter of the create of a meeting.
     fn given(&self, id: &str, name: &str) -> Result<String> {
         let calls = self.site.sims().iter().flat_map(BbbSim::calls);
         let mut created = calls.filter(|call| call.name == "create");
@@ -52,7 +54,7 @@ impl World {
         Ok(())
     }
 
-    /// How often the application was called at a path.
+    /// Returns the number of calls to a path of the application.
     fn heard(&self, path: &str) -> usize {
         self.application.heard().iter().filter(|heard| heard.path.starts_with(path)).count()
     }
@@ -72,7 +74,10 @@ async fn nobody_reads_anothers_address(is_etcd: bool) -> Result<()> {
         "name=Room&meetingID=den&record=true&meta_x={sealed}&meta_y=a+{sealed}&meta_endCallbackUrl={sealed}\
          &meta_bn-recording-ready-url={sealed}&meta_z-callback-url={alias}&logoutURL={sealed}"
     );
-    ensure!(thief.get("create", &query).await?.is_success(), "the room is made, without what leads here");
+    ensure!(
+        thief.get("create", &query).await?.is_success(),
+        "the meeting is created, without addresses of Usher"
+    );
     world.end("thief~den")?;
     ensure!(world.site.sims().iter().any(|sim| sim.publish_recording("thief~den")));
     wait::until("the id to be free", || async {
@@ -86,13 +91,14 @@ async fn nobody_reads_anothers_address(is_etcd: bool) -> Result<()> {
         ensure!(shown.is_success() && shown.body.contains("<x>"), "{call}: {}", shown.body);
         ensure!(!shown.body.contains("capability"), "{call}: {}", shown.body);
     }
-    // The meeting whose address was stolen runs on, and its application hears of its end once.
-    ensure!(world.heard("/end") == 0, "nothing of the thief's was told to it");
+    // The meeting with the copied address runs on, and its application gets one callback about its
+    // end.
+    ensure!(world.heard("/end") == 0, "no callback of the thief reached it");
     let own = owner.get("getMeetingInfo", "meetingID=class").await?;
     ensure!(own.body.contains("token=capability"), "{}", own.body);
     owner.get("join", "meetingID=class&fullName=Ada&role=MODERATOR").await?;
     world.end("class")?;
-    wait::until("the end to be told", || async {
+    wait::until("the end callback to be delivered", || async {
         ensure!(
             world.heard("/end?token=capability") == 1 && world.site.admin().deliveries().await?.is_empty()
         );
@@ -139,21 +145,30 @@ async fn nobody_is_led_in_circles(is_etcd: bool) -> Result<()> {
     Ok(())
 }
 
+/// On etcd, a tenant copies the sealed address of another tenant's callback into its own create →
+/// no answer, list or recording reveals the original, and no callback goes to it.
 #[tokio::test]
 async fn a_sealed_address_tells_no_other_tenant_its_secret_on_etcd() -> Result<()> {
     nobody_reads_anothers_address(true).await
 }
 
+/// On the embedded store, a tenant copies the sealed address of another tenant's callback into its
+/// own create → no answer, list or recording reveals the original, and no callback goes to it.
 #[tokio::test]
 async fn a_sealed_address_tells_no_other_tenant_its_secret_on_the_embedded_store() -> Result<()> {
     nobody_reads_anothers_address(false).await
 }
 
+/// On etcd, an application redirects a callback to Usher's own sealed address → the delivery stays
+/// one, with a bounded number of calls, and is delivered when the application accepts it.
 #[tokio::test]
 async fn a_redirect_to_our_own_address_is_no_endless_delivery_on_etcd() -> Result<()> {
     nobody_is_led_in_circles(true).await
 }
 
+/// On the embedded store, an application redirects a callback to Usher's own sealed address → the
+/// delivery stays one, with a bounded number of calls, and is delivered when the application
+/// accepts it.
 #[tokio::test]
 async fn a_redirect_to_our_own_address_is_no_endless_delivery_on_the_embedded_store() -> Result<()> {
     nobody_is_led_in_circles(false).await

@@ -1,4 +1,5 @@
-//! S10: a list of servers that lost its entries, or has other ids for them, takes none away from its meetings.
+//! S10: a list of servers that lost its entries, or has other ids for them, does not take a server
+//! from its meetings.
 
 use std::{path::Path, process::Output};
 
@@ -30,7 +31,7 @@ async fn a_list_takes_no_server_from_its_meetings(site: &Site) -> Result<()> {
     for (list, why) in [("servers:\n", "--allow-shrink 100%"), (&other_ids, "`bbb-0`")] {
         for mode in ["keep", "cordon", "force"] {
             if (list, mode) == ("servers:\n", "keep") {
-                continue; // a list that keeps takes nothing away, and has nothing to say here
+                continue; // the mode `keep` removes no server and reports no error here
             }
             let refused = sync(site, folder.path(), list, &["--mode", mode]).await?;
             let said = String::from_utf8_lossy(&refused.stderr).into_owned();
@@ -47,11 +48,15 @@ async fn a_list_takes_no_server_from_its_meetings(site: &Site) -> Result<()> {
     Ok(())
 }
 
+/// S10: on etcd, a list without entries, and one with other ids, are synchronized in every mode →
+/// the command refuses, every server stays enabled, and the meetings run.
 #[tokio::test(flavor = "multi_thread")]
 async fn s10_a_list_takes_no_server_from_its_meetings_on_etcd() -> Result<()> {
     a_list_takes_no_server_from_its_meetings(&Site::on_etcd(&[]).await?).await
 }
 
+/// S10: on the embedded store, a list without entries, and one with other ids, are synchronized in
+/// every mode → the command refuses, every server stays enabled, and the meetings run.
 #[tokio::test(flavor = "multi_thread")]
 async fn s10_a_list_takes_no_server_from_its_meetings_on_the_embedded_store() -> Result<()> {
     a_list_takes_no_server_from_its_meetings(&Site::embedded(&[]).await?).await

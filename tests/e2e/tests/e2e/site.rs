@@ -1,4 +1,4 @@
-//! Usher on either of its stores, for what must hold on both.
+//! An Usher with either of its stores, for tests of both.
 
 use std::net::SocketAddr;
 
@@ -6,23 +6,23 @@ use anyhow::Result;
 use usher_bbb_sim::BbbSim;
 use usher_harness::{admin::Admin, client::BbbClient, cluster::Cluster, standalone::Standalone, wait};
 
-/// A running Usher.
+/// A running Usher with one edge and two servers.
 #[derive(Debug)]
 pub(crate) enum Site {
-    /// Control planes and edges on etcd.
+    /// Control planes and an edge with etcd.
     Etcd(Box<Cluster>),
-    /// One process on the embedded store.
+    /// One process with the embedded store.
     Embedded(Box<Standalone>),
 }
 
 impl Site {
-    /// Starts one on etcd with two servers and these settings.
+    /// Starts a cluster with etcd, two servers and these settings.
     pub(crate) async fn on_etcd(settings: &[(&str, &str)]) -> Result<Self> {
         let cluster = Cluster::builder().servers(2).edges(1).set_all(settings).start().await?;
         Ok(Self::Etcd(Box::new(cluster)))
     }
 
-    /// Starts one on the embedded store with two servers and these settings.
+    /// Starts a standalone with the embedded store, two servers and these settings.
     pub(crate) async fn embedded(settings: &[(&str, &str)]) -> Result<Self> {
         Ok(Self::Embedded(Box::new(Standalone::start(2, settings).await?)))
     }
@@ -48,7 +48,7 @@ impl Site {
         }
     }
 
-    /// Returns where its one edge listens.
+    /// Returns the address of its edge.
     pub(crate) fn edge(&self) -> SocketAddr {
         match self {
             Self::Etcd(cluster) => cluster.edges[0].address("listen"),
@@ -56,7 +56,7 @@ impl Site {
         }
     }
 
-    /// Returns where a control plane of it listens.
+    /// Returns the gRPC address of a control plane.
     pub(crate) fn control(&self) -> SocketAddr {
         match self {
             Self::Etcd(cluster) => cluster.control_planes[0].address("control"),
@@ -64,7 +64,7 @@ impl Site {
         }
     }
 
-    /// Adds a tenant whose secret is its name, and returns its client once it is served.
+    /// Adds a tenant whose secret is its name, and returns its client when the edge serves it.
     pub(crate) async fn tenant(&self, name: &str) -> Result<BbbClient> {
         self.admin().add_tenant(name, name, &[]).await?;
         let client = self.client().for_tenant(name, name);
@@ -76,7 +76,7 @@ impl Site {
         Ok(client)
     }
 
-    /// Returns the instances that the servers run, of meetings that were not ended.
+    /// Returns the running instances of all servers, without ended ones.
     pub(crate) fn running(&self) -> Vec<String> {
         let meetings = self.sims().iter().flat_map(BbbSim::meetings);
         meetings.filter(|meeting| !meeting.ending).map(|meeting| meeting.internal_id).collect()

@@ -1,4 +1,4 @@
-//! A store that is full, slow, or forgets its history under a control plane that stands still.
+//! A store that is full, slow, or compacted beyond a stopped control plane.
 
 use std::time::{Duration, Instant};
 
@@ -7,8 +7,9 @@ use usher_harness::{cluster::Cluster, load::Load, wait};
 
 use crate::store_faults::metric;
 
-/// F8, C8: without room for another write, new ids get the retryable error and joins go on; within one
-/// interval an alarm and an ERROR line name key and cause; with room again everything works by itself.
+/// F8, C8: the store has no space for another write → new ids get the retryable error and joins
+/// succeed; within one interval, an alarm and an ERROR line name the key and the cause; space is
+/// freed → every call works again without an operator.
 #[tokio::test]
 async fn c8_f8_a_full_disk_stops_new_meetings_only_and_is_told_at_once() -> Result<()> {
     let cluster =
@@ -40,7 +41,7 @@ async fn c8_f8_a_full_disk_stops_new_meetings_only_and_is_told_at_once() -> Resu
     let refused = metric(process, "usher_store_failures_total{call=\"commit\",reason=\"rejected\"").await?;
     ensure!(refused > 0.0, "the refusals are not counted");
     let errors = process.output().iter().filter(|line| line.contains("ERROR")).count();
-    ensure!(errors <= 2, "told once, not {errors} times");
+    ensure!(errors <= 2, "reported once, not {errors} times");
     for (number, id) in known.iter().enumerate() {
         cluster.client(number % 2).joined(id).await?;
         cluster.client(number % 2).created(id).await?;
@@ -61,11 +62,11 @@ async fn c8_f8_a_full_disk_stops_new_meetings_only_and_is_told_at_once() -> Resu
         Ok(())
     })
     .await?;
-    assert_eq!(cluster.admin(leader).meetings().await?.len(), 5, "nothing was reaped");
+    assert_eq!(cluster.admin(leader).meetings().await?.len(), 5, "no record was removed");
     Ok(())
 }
 
-/// X5: each write takes half a second; everything is slow, and nothing fails or turns red.
+/// X5: each write takes half a second → calls are slow, none fails, and no server becomes offline.
 #[tokio::test]
 async fn x5_a_slow_store_slows_creates_and_fails_nothing() -> Result<()> {
     let cluster = Cluster::builder()
@@ -94,13 +95,13 @@ async fn x5_a_slow_store_slows_creates_and_fails_nothing() -> Result<()> {
     Ok(())
 }
 
-/// I9: etcd forgets its history beyond a control plane that stands still. Thawed, that lists anew and
-/// holds the table that the others hold; its edge goes on.
+/// I9: a control plane is frozen, and etcd compacts the history beyond its revision → after it
+/// continues, it reads all keys again and has the same table as the others, and its edge goes on.
 #[tokio::test]
 async fn i9_a_control_plane_that_slept_through_a_compaction_reads_all_anew() -> Result<()> {
     let cluster = Cluster::builder()
         .edges(1)
-        // An edge asks the frozen one first, and gives it eight seconds.
+        // The edge first requests the frozen control plane, for up to eight seconds.
         .set("meetings.create_timeout", "20s")
         .set("health.unhealthy_after", "40s")
         .start()

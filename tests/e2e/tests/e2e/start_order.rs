@@ -1,4 +1,5 @@
-//! Programs that are started before what they need: they wait, say why, and can be stopped meanwhile.
+//! Programs that start before their store: they wait, report the reason, and can be stopped
+//! meanwhile.
 
 use anyhow::{Result, ensure};
 use usher_harness::{
@@ -10,7 +11,7 @@ use usher_harness::{
     wait,
 };
 
-/// A control plane on `etcd`, not waited for.
+/// Starts a control plane on `etcd` without waiting until it is ready.
 fn control_plane(etcd: &EtcdCluster) -> Result<Process> {
     let settings = [
         ("control", "127.0.0.1:0"),
@@ -35,7 +36,8 @@ async fn says_that_the_store_is_away(process: &Process) -> Result<()> {
     Ok(())
 }
 
-/// The whole machine room was without power: etcd is the last to come back.
+/// F7: a control plane starts before its etcd, as after a power failure of the whole site → it
+/// serves when etcd is there.
 #[tokio::test]
 async fn f7_a_control_plane_that_starts_before_its_store_serves_once_that_is_there() -> Result<()> {
     let mut etcd = EtcdCluster::start(1).await?;
@@ -51,6 +53,7 @@ async fn f7_a_control_plane_that_starts_before_its_store_serves_once_that_is_the
     .await
 }
 
+/// A control plane that waits for its etcd gets SIGTERM → it stops and exits with 0.
 #[tokio::test]
 async fn a_control_plane_that_waits_for_its_store_can_be_stopped() -> Result<()> {
     let mut etcd = EtcdCluster::start(1).await?;

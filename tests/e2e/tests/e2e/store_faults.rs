@@ -1,4 +1,4 @@
-//! What goes on while parts of etcd are gone, and after all of its data was lost (design 8).
+//! Service while parts of etcd are down, and after the loss of all of its data (design 8).
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use usher_harness::{
 };
 use usher_proto::v1::Health;
 
-/// Runs a load while `chaos` happens to etcd, and a while after it.
+/// Runs a load during `chaos`, and for a while after it.
 async fn under_load(
     cluster: &mut Cluster,
     chaos: impl AsyncFnOnce(&mut Cluster) -> Result<()>,
@@ -37,8 +37,8 @@ fn clients(cluster: &Cluster) -> Vec<BbbClient> {
     (0..2).map(|edge| cluster.client(edge)).collect()
 }
 
-/// Every server green for every control plane.
-async fn all_green(cluster: &Cluster) -> Result<()> {
+/// Checks that every server is online for every control plane.
+async fn all_online(cluster: &Cluster) -> Result<()> {
     for number in 0..cluster.control_planes.len() {
         for server in cluster.admin(number).servers().await? {
             ensure!(server.health() == Health::Online, "{}: {}", server.name, server.health_reason);
@@ -47,7 +47,7 @@ async fn all_green(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-/// Reads one figure of a process, summed over its labels.
+/// Reads one metric of a process, summed over its labels.
 pub(crate) async fn metric(of: &Process, name: &str) -> Result<f64> {
     let url = format!("http://{}/metrics", of.address("ops"));
     let text = BbbClient::new(of.address("ops"), "").fetch(&url).await?.body;
@@ -55,7 +55,7 @@ pub(crate) async fn metric(of: &Process, name: &str) -> Result<f64> {
     Ok(lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum())
 }
 
-/// X5: one of three members is killed; nothing happens to anybody.
+/// X5: one of three etcd nodes, a follower, is killed → no request fails.
 #[tokio::test]
 async fn x5_the_loss_of_a_follower_of_etcd_fails_nothing() -> Result<()> {
     let mut cluster = Cluster::builder().etcd(3).start().await?;
@@ -66,10 +66,10 @@ async fn x5_the_loss_of_a_follower_of_etcd_fails_nothing() -> Result<()> {
     .await?;
     ensure!(history.retryable.is_empty(), "{:?}", history.retryable);
     history.check(&clients(&cluster), &cluster.sims).await?;
-    all_green(&cluster).await
+    all_online(&cluster).await
 }
 
-/// X5: the member that leads is killed; creates pause, joins do not, and nothing is lost.
+/// X5: the leading etcd node is killed → creates pause, joins do not, and no meeting is lost.
 #[tokio::test]
 async fn x5_the_loss_of_the_leader_of_etcd_is_a_pause() -> Result<()> {
     let mut cluster = Cluster::builder()
@@ -85,11 +85,12 @@ async fn x5_the_loss_of_the_leader_of_etcd_is_a_pause() -> Result<()> {
     .await?;
     ensure!(history.retryable.is_empty(), "{:?}", history.retryable);
     history.check(&clients(&cluster), &cluster.sims).await?;
-    all_green(&cluster).await
+    all_online(&cluster).await
 }
 
-/// X5, C8: without quorum joins and reads go on, new ids get the retryable error, polls go on in memory,
-/// nothing turns red, nothing is reaped; with quorum again everything works by itself.
+/// X5, C8: etcd has no quorum → joins and reads succeed, new ids get the retryable error, polls
+/// continue in memory, no server becomes offline, and no record is removed; quorum is back → every
+/// call works again without an operator.
 #[tokio::test]
 async fn c8_x5_without_quorum_known_meetings_go_on_and_nothing_is_judged() -> Result<()> {
     let mut cluster = Cluster::builder().etcd(3).start().await?;
@@ -112,7 +113,7 @@ async fn c8_x5_without_quorum_known_meetings_go_on_and_nothing_is_judged() -> Re
         Ok(())
     })
     .await?;
-    // Tables are handed out from memory: to the edges, and to one that starts now.
+    // Control planes serve tables from memory: to connected edges, and to one that starts now.
     for edge in &cluster.edges {
         let age = metric(edge, "usher_routing_table_age_seconds").await?;
         ensure!(age < 10.0, "the table was vouched for {age} s ago");
@@ -123,8 +124,8 @@ async fn c8_x5_without_quorum_known_meetings_go_on_and_nothing_is_judged() -> Re
     assert_eq!((fresh.status, fresh.key()), (200, "serverUnavailable"), "{}", fresh.body);
     let info = cluster.client(1).get("getMeetingInfo", "meetingID=known-1").await?;
     ensure!(info.is_success(), "{}", info.body);
-    assert_eq!(cluster.admin(leader).meetings().await?.len(), 4, "nothing was reaped");
-    all_green(&cluster).await?;
+    assert_eq!(cluster.admin(leader).meetings().await?.len(), 4, "no record was removed");
+    all_online(&cluster).await?;
     let failed = metric(&cluster.control_planes[leader], "usher_store_failures_total").await?;
     ensure!(failed > 0.0, "no failure of the store is counted");
     for member in [0, 1] {
@@ -135,11 +136,11 @@ async fn c8_x5_without_quorum_known_meetings_go_on_and_nothing_is_judged() -> Re
     for number in 0..4 {
         cluster.client(number % 2).joined(&format!("known-{number}")).await?;
     }
-    all_green(&cluster).await
+    all_online(&cluster).await
 }
 
-/// F7, design 8: every key is deleted under a running cluster. Running meetings stay joinable; once
-/// the servers are known again, polls bring the records back, and a counter says that it happened.
+/// F7, design 8: every key is deleted under a running cluster → running meetings can be joined;
+/// after the servers are added again, polls restore the records, and a counter reports the rebuild.
 #[tokio::test]
 async fn f7_running_meetings_outlive_the_loss_of_every_key() -> Result<()> {
     let cluster = Cluster::builder().start().await?;
@@ -182,11 +183,12 @@ async fn f7_running_meetings_outlive_the_loss_of_every_key() -> Result<()> {
     cluster.is_level().await?;
     joinable().await?;
     let on: usize = cluster.sims.iter().map(|sim| sim.meetings().len()).sum();
-    assert_eq!(on, meetings.len() + 1, "nothing was ended, nothing is there twice");
+    assert_eq!(on, meetings.len() + 1, "no meeting was ended, and none runs twice");
     Ok(())
 }
 
-/// F7: all that polls can find again is deleted, the inventory stands: nobody has to do anything.
+/// F7: all keys that polls can restore are deleted, the servers are kept → the data come back
+/// without an operator.
 #[tokio::test]
 async fn f7_derived_keys_come_back_by_themselves() -> Result<()> {
     let cluster = Cluster::builder().start().await?;

@@ -1,4 +1,5 @@
-//! A store does not fill by itself: what polls write, and what is kept of it (F8).
+//! The store does not fill during normal operation: the size of the writes of polls, and their
+//! history (F8).
 
 use std::time::Duration;
 
@@ -26,7 +27,7 @@ async fn polled(sims: &[BbbSim], times: usize, mut meanwhile: impl FnMut(usize))
     Ok(())
 }
 
-/// Meetings of some other balancer, which a sample lists as ours; each with its users.
+/// Creates meetings of another balancer, which a sample lists as Usher's; each has users.
 async fn fill(sim: &BbbSim, meetings: usize) -> Result<()> {
     let client = reqwest::Client::builder().no_proxy().build()?;
     for number in 0..meetings {
@@ -43,7 +44,7 @@ fn crowd(number: usize) -> String {
     format!("a-lecture-with-a-name-of-some-length-{number}")
 }
 
-/// A user comes here, one goes there.
+/// Lets a user join one meeting and another leave one.
 fn wander(sims: &[BbbSim], meetings: usize, turn: usize) {
     for (at, sim) in sims.iter().enumerate() {
         let number = (turn * 7 + at) % meetings;
@@ -55,8 +56,9 @@ async fn database(cluster: &Cluster) -> Result<i64> {
     Ok(cluster.etcd().client(0).await?.status().await?.db_size())
 }
 
-/// F8: a quota of 8 MiB, a hundred polls of servers with three hundred meetings each: with whole samples, kept
-/// for ever, that is 12 MB of history. Creates are never refused, and the database comes to rest.
+/// F8: with a quota of 8 MiB, servers with three hundred meetings each are polled a hundred times
+/// (whole samples without compaction would be 12 MB of history) → no create is refused, and the
+/// size of the database stabilizes.
 #[tokio::test]
 async fn f8_polls_do_not_fill_a_store_and_creates_are_never_refused() -> Result<()> {
     let meetings = 300;
@@ -85,7 +87,7 @@ async fn f8_polls_do_not_fill_a_store_and_creates_are_never_refused() -> Result<
     for round in 0..5 {
         cluster.client(0).joined(&format!("room-{round}")).await?;
     }
-    // Whoever is asked says how full it is; the leader alone has it forget.
+    // Every control plane reports the size; only the leader compacts.
     for plane in &cluster.control_planes {
         wait::until("the figures", || async {
             ensure!(metric(plane, "usher_store_bytes").await? > 0.0, "not looked at");
@@ -102,7 +104,8 @@ async fn f8_polls_do_not_fill_a_store_and_creates_are_never_refused() -> Result<
     Ok(())
 }
 
-/// What a poll of fifty meetings takes of etcd's database, nothing compacted; a figure for the docs.
+/// F8: fifty meetings are polled without changes or compaction → a poll takes a few hundred bytes
+/// of the database. The figure is for the docs.
 #[tokio::test]
 async fn f8_a_poll_that_saw_the_same_takes_a_few_hundred_bytes() -> Result<()> {
     let meetings = 50;
@@ -121,7 +124,7 @@ async fn f8_a_poll_that_saw_the_same_takes_a_few_hundred_bytes() -> Result<()> {
     Ok(())
 }
 
-/// F8: at 70 % of the quota an alarm says so before anything is refused.
+/// F8: the database reaches 70 % of its quota → an alarm reports it before a write is refused.
 #[tokio::test]
 async fn f8_an_alarm_says_that_the_store_is_filling_before_it_is_full() -> Result<()> {
     let cluster =
@@ -145,11 +148,12 @@ async fn f8_an_alarm_says_that_the_store_is_filling_before_it_is_full() -> Resul
     let status = cluster.admin(0).status().await?;
     let detail = status.alarms.iter().find(|alarm| alarm.name == "store_space").context("is shown")?;
     ensure!(detail.detail.contains("1048576 bytes"), "{detail:?}");
-    cluster.client(0).created("room").await.context("nothing is refused yet")?;
+    cluster.client(0).created("room").await.context("no create is refused yet")?;
     Ok(())
 }
 
-/// The embedded store's file, at the same work: it comes to rest, and creates go on.
+/// F8: the same load on the embedded store → the size of its file stabilizes, and no create is
+/// refused.
 #[tokio::test]
 async fn f8_polls_do_not_fill_the_file_of_a_standalone() -> Result<()> {
     let (folder, meetings) = (tempfile::tempdir()?, 300);

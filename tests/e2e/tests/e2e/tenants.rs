@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use usher_harness::{admin::Admin, client::BbbClient, standalone::Standalone, wait};
 use usher_proto::v1;
 
-/// Waits until a call is answered with this key, as it is a moment after a change of the tenant.
+/// Waits until a call is answered with this key: edges get a change of a tenant a moment later.
 async fn until_key(client: &BbbClient, call: &str, query: &str, key: &str) -> Result<()> {
     wait::until(&format!("{call} to be answered with `{key}`"), || async {
         let answer = client.get(call, query).await?;
@@ -14,6 +14,8 @@ async fn until_key(client: &BbbClient, call: &str, query: &str, key: &str) -> Re
     .await
 }
 
+/// A tenant is selected by path or by host, else it is `default` → each accepts only its own
+/// secret, and an unknown tenant gets `unsupportedRequest`.
 #[tokio::test]
 async fn a_tenant_is_told_by_path_by_host_and_else_is_default() -> Result<()> {
     let usher = Standalone::start(1, &[]).await?;
@@ -41,6 +43,8 @@ async fn a_tenant_is_told_by_path_by_host_and_else_is_default() -> Result<()> {
     Ok(())
 }
 
+/// S12: a secret is added and another revoked, then the tenant is disabled, while Usher runs → each
+/// change takes effect soon, without a restart.
 #[tokio::test]
 async fn s12_secrets_are_added_and_revoked_and_tenants_disabled_while_running() -> Result<()> {
     let usher = Standalone::start(1, &[]).await?;
@@ -63,11 +67,13 @@ async fn s12_secrets_are_added_and_revoked_and_tenants_disabled_while_running() 
     let off = v1::Tenant { name: name.clone(), enabled: Some(false), ..Default::default() };
     tenants.update_tenant(v1::UpdateTenantRequest { tenant: Some(off), ..Default::default() }).await?;
     until_key(&new, "getMeetings", "", "apiNotEnabled").await?;
-    assert_eq!(old.get("getMeetings", "").await?.key(), "checksumError", "a stranger learns nothing");
+    assert_eq!(old.get("getMeetings", "").await?.key(), "checksumError", "the answer reveals no data");
     tenants.delete_tenant(v1::DeleteTenantRequest { name, ..Default::default() }).await?;
     until_key(&new, "getMeetings", "", "unsupportedRequest").await
 }
 
+/// Three tenants use the same `meetingID` on one server → polls match each record, lists show each
+/// tenant its own meeting, and an end affects only one.
 #[tokio::test]
 async fn two_tenants_use_one_id_at_once_and_polls_keep_them_apart() -> Result<()> {
     let usher = Standalone::start(1, &[("meetings.adopt", "tagged")]).await?;
@@ -88,7 +94,7 @@ async fn two_tenants_use_one_id_at_once_and_polls_keep_them_apart() -> Result<()
         instances.push(created.text("internalMeetingID").unwrap_or_default().to_owned());
         client.joined("room").await?;
     }
-    // The server lists three ids; polls must find each one's record again, and adopt none anew.
+    // The server lists three ids; polls must match each with its record, and adopt none.
     for _ in 0..3 {
         admin.poll("-").await?;
     }
@@ -119,7 +125,7 @@ async fn two_tenants_use_one_id_at_once_and_polls_keep_them_apart() -> Result<()
     Ok(())
 }
 
-/// Gives the tenant `school` a policy.
+/// Adds the tenant `school` with this policy.
 async fn add_school(admin: &Admin, policy: v1::TenantPolicy) -> Result<()> {
     let tenant =
         v1::Tenant { secrets: vec!["school".to_owned()], policy: Some(policy), ..Default::default() };
@@ -127,6 +133,8 @@ async fn add_school(admin: &Admin, policy: v1::TenantPolicy) -> Result<()> {
     Ok(())
 }
 
+/// A tenant has limits of meetings and users → creates and joins beyond them are refused, other
+/// tenants are not affected, and a freed place can be used.
 #[tokio::test]
 async fn a_tenant_has_no_more_meetings_and_users_than_it_may() -> Result<()> {
     let usher = Standalone::start(2, &[]).await?;
@@ -139,7 +147,7 @@ async fn a_tenant_has_no_more_meetings_and_users_than_it_may() -> Result<()> {
     }
     let third = school.create("three").await?;
     assert_eq!(third.key(), "maxConcurrent", "{}", third.body);
-    assert_eq!(school.create("one").await?.key(), "duplicateWarning", "what runs goes on");
+    assert_eq!(school.create("one").await?.key(), "duplicateWarning", "a running meeting is no new one");
     for id in ["one", "two", "three"] {
         default.created(id).await?;
     }
@@ -168,6 +176,8 @@ async fn a_tenant_has_no_more_meetings_and_users_than_it_may() -> Result<()> {
     Ok(())
 }
 
+/// The policy of a tenant requires a server tag → its creates are refused until a server has the
+/// tag, and a tag in the request does not override the policy.
 #[tokio::test]
 async fn a_tenant_that_must_have_a_tag_gets_no_other_server() -> Result<()> {
     let usher = Standalone::start(1, &[]).await?;
@@ -186,13 +196,15 @@ async fn a_tenant_that_must_have_a_tag_gets_no_other_server() -> Result<()> {
     Ok(())
 }
 
+/// F7: a server runs meetings with the tenant's mark and without records → the one whose id has the
+/// tenant's scope is adopted, the others are not.
 #[tokio::test]
 async fn f7_a_tenants_meeting_that_nobody_here_knows_is_adopted_under_its_own_id() -> Result<()> {
     let usher = Standalone::start(1, &[]).await?;
     usher.admin().add_tenant("school", "school", &[]).await?;
     let school = usher.client().for_tenant("school", "school");
     until_key(&school, "getMeetings", "", "noMeetings").await?;
-    // As after the loss of every record: the server runs it, with our mark.
+    // The state after the loss of every record: the server runs the meeting with Usher's mark.
     for (id, tenant) in [("school~room", "school"), ("room", "school"), ("college~room", "school")] {
         let query = format!("name=Room&meetingID={id}&moderatorPW=mp&meta_usher-tenant={tenant}");
         let created = school.fetch(&usher.sims[0].signed_url("create", &query)).await?;
@@ -205,7 +217,7 @@ async fn f7_a_tenants_meeting_that_nobody_here_knows_is_adopted_under_its_own_id
     .await?;
     let meetings = usher.admin().meetings().await?;
     let known: Vec<_> = meetings.iter().map(|m| (m.tenant.as_str(), m.meeting_id.as_str())).collect();
-    assert_eq!(known, [("school", "room")], "an id that is not in its tenant's form is nobody's");
+    assert_eq!(known, [("school", "room")], "an id without its tenant's scope has no owner");
     let listed = school.get("getMeetings", "").await?;
     assert_eq!(listed.texts("meetingID"), ["room"], "{}", listed.body);
     assert_eq!(usher.client().get("getMeetings", "").await?.key(), "noMeetings");

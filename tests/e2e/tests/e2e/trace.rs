@@ -1,4 +1,4 @@
-//! One trace shows a create from end to end; received over OTLP, as a collector would.
+//! One trace shows a create from end to end; the test receives it over OTLP, as a collector does.
 
 use std::{
     collections::BTreeSet,
@@ -19,7 +19,7 @@ use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{Request, Response, Status, transport::Server};
 use usher_harness::{cluster::Cluster, wait};
 
-/// Keeps every span, with the service it came from.
+/// Keeps every span with the name of its service.
 #[derive(Debug, Clone, Default)]
 struct Collector(Arc<Mutex<Vec<(String, Span)>>>);
 
@@ -58,6 +58,8 @@ async fn collect() -> Result<(SocketAddr, Collector)> {
     Ok((address, collector))
 }
 
+/// A create carries a `traceparent` → spans of the edge and of the control plane belong to the
+/// caller's trace, each below a known parent, without secrets.
 #[tokio::test]
 async fn one_trace_shows_a_create_from_the_application_to_the_server() -> Result<()> {
     let (address, collector) = collect().await?;

@@ -1,5 +1,4 @@
-//! Applications that create, join and end meetings while everything around them breaks, and what
-//! they were told.
+//! Applications that create, join and end meetings during faults, and the answers that they got.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,13 +14,13 @@ use usher_harness::{
     cluster::Cluster,
 };
 
-/// Time between two turns of one application.
+/// The pause between two turns of one application.
 const TURN: Duration = Duration::from_millis(50);
 
-/// What a join is told whose meeting does not exist.
+/// The key of the answer to a join of a meeting that does not exist.
 const NO_SUCH_MEETING: &str = "invalidMeetingIdentifier";
 
-/// A load of applications.
+/// A load of several applications.
 pub(super) struct School {
     name: String,
     clients: Vec<BbbClient>,
@@ -29,71 +28,73 @@ pub(super) struct School {
     stop: AtomicBool,
 }
 
-/// An id and the internal id that a create of it was acknowledged with.
+/// An id, and the internal id with which its create was acknowledged.
 type Instance = (String, String);
 
-/// What is known of an id.
+/// The knowledge of an application about an id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Known {
     /// The last create was acknowledged as this instance.
     Runs(String),
-    /// It was acknowledged once; a later create was not, so which instance runs is not known.
+    /// A create was acknowledged, but a later one was not, so the running instance is unknown.
     RunsAsSomeInstance,
-    /// It may run, or not: no create was ever acknowledged, or an end was not.
+    /// The meeting may run or not: no create was acknowledged, or an end was not.
     Perhaps,
-    /// It was ended, and that was acknowledged.
+    /// The meeting was ended, and the end was acknowledged.
     Ended,
 }
 
-/// What the applications were told.
+/// The answers that the applications got.
 #[derive(Debug, Default)]
 pub(super) struct Told {
     known: BTreeMap<String, Known>,
-    /// Which instance was sent to which address, while it was certain which one of its id runs. While a
-    /// create is under way, or was not acknowledged, a join goes where the meeting is going to be.
+    /// The instances and the addresses of their redirects, recorded only while the running instance
+    /// of the id was certain. During a create, or after one that was not acknowledged, a join goes
+    /// to the server on which the meeting will be.
     redirects: BTreeSet<(Instance, String)>,
-    /// Instances of which a join said that there is no such meeting, while it was certain that they run.
+    /// Instances of which a join reported that the meeting does not exist, while it was certain
+    /// that they run.
     denied: BTreeSet<Instance>,
     created: usize,
     joined: usize,
     refused_creates: usize,
     refused_joins: usize,
     broken: usize,
-    /// Everything that must never happen.
+    /// Answers that must never occur.
     pub(super) wrong: Vec<String>,
 }
 
 impl School {
-    /// Prepares a load; `name` begins every id.
+    /// Prepares a load; `name` is the beginning of every id.
     pub(super) fn new(name: &str, clients: Vec<BbbClient>, seed: u64) -> Self {
         Self { name: name.to_owned(), clients, seed, stop: AtomicBool::new(false) }
     }
 
-    /// Ends the load.
+    /// Ends the load: every application finishes its turn.
     pub(super) fn stop(&self) {
         self.stop.store(true, Ordering::Relaxed);
     }
 
-    /// Runs so many applications until [`School::stop`].
+    /// Runs this number of applications until [`School::stop`].
     pub(super) async fn run(&self, workers: usize) -> Told {
         let mut sum = Told::default();
-        for told in futures::future::join_all((0..workers).map(|worker| self.work(worker))).await {
-            sum.known.extend(told.known);
-            sum.redirects.extend(told.redirects);
-            sum.denied.extend(told.denied);
-            sum.wrong.extend(told.wrong);
-            sum.created += told.created;
-            sum.joined += told.joined;
-            sum.refused_creates += told.refused_creates;
-            sum.refused_joins += told.refused_joins;
-            sum.broken += told.broken;
+        for answers in futures::future::join_all((0..workers).map(|worker| self.work(worker))).await {
+            sum.known.extend(answers.known);
+            sum.redirects.extend(answers.redirects);
+            sum.denied.extend(answers.denied);
+            sum.wrong.extend(answers.wrong);
+            sum.created += answers.created;
+            sum.joined += answers.joined;
+            sum.refused_creates += answers.refused_creates;
+            sum.refused_joins += answers.refused_joins;
+            sum.broken += answers.broken;
         }
         sum
     }
 
     async fn work(&self, worker: usize) -> Told {
         let mut chance = StdRng::seed_from_u64(self.seed.wrapping_add(worker as u64));
-        let mut told = Told::default();
+        let mut answers = Told::default();
         let mut turn = tokio::time::interval(TURN);
         turn.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         for number in 0_usize.. {
@@ -102,33 +103,33 @@ impl School {
                 break;
             }
             let id = format!("{}-{worker}-{number}", self.name);
-            self.create(&id, &mut chance, &mut told).await;
+            self.create(&id, &mut chance, &mut answers).await;
             let earlier = format!("{}-{worker}-{}", self.name, chance.random_range(0..=number));
             for known in [&id, &earlier] {
-                self.join(known, &mut chance, &mut told).await;
+                self.join(known, &mut chance, &mut answers).await;
             }
             if chance.random_bool(0.5) {
                 let earlier = format!("{}-{worker}-{}", self.name, chance.random_range(0..=number));
-                self.end(&earlier, &mut chance, &mut told).await;
+                self.end(&earlier, &mut chance, &mut answers).await;
             }
         }
-        told
+        answers
     }
 
-    async fn create(&self, id: &str, chance: &mut StdRng, told: &mut Told) {
+    async fn create(&self, id: &str, chance: &mut StdRng, answers: &mut Told) {
         let query = format!("name=Room&meetingID={id}&attendeePW=ap&moderatorPW=mp");
-        let before = told.known.get(id).cloned();
-        let now = match self.send("create", &query, chance, told).await {
+        let before = answers.known.get(id).cloned();
+        let now = match self.send("create", &query, chance, answers).await {
             Some(answer) if answer.is_success() => {
-                told.created += 1;
+                answers.created += 1;
                 Known::Runs(answer.text("internalMeetingID").unwrap_or_default().to_owned())
             }
             other => {
-                told.refused_creates += 1;
+                answers.refused_creates += 1;
                 if let Some(answer) = other
                     && (answer.status, answer.key()) != (200, "serverUnavailable")
                 {
-                    told.wrong.push(format!("create {id}: {} {}", answer.status, answer.body));
+                    answers.wrong.push(format!("create {id}: {} {}", answer.status, answer.body));
                 }
                 match before {
                     Some(Known::Runs(_) | Known::RunsAsSomeInstance) => Known::RunsAsSomeInstance,
@@ -136,59 +137,59 @@ impl School {
                 }
             }
         };
-        told.known.insert(id.to_owned(), now);
+        answers.known.insert(id.to_owned(), now);
     }
 
-    async fn join(&self, id: &str, chance: &mut StdRng, told: &mut Told) {
-        let certain = match told.known.get(id) {
+    async fn join(&self, id: &str, chance: &mut StdRng, answers: &mut Told) {
+        let certain = match answers.known.get(id) {
             Some(Known::Runs(instance)) => Some((id.to_owned(), instance.clone())),
             _ => None,
         };
-        let runs = certain.is_some() || told.known.get(id) == Some(&Known::RunsAsSomeInstance);
+        let runs = certain.is_some() || answers.known.get(id) == Some(&Known::RunsAsSomeInstance);
         let query = format!("fullName=Ada&meetingID={id}&password=mp");
-        let Some(answer) = self.send("join", &query, chance, told).await else { return };
+        let Some(answer) = self.send("join", &query, chance, answers).await else { return };
         match (answer.status, answer.location.as_deref()) {
             (302, Some(location)) => {
-                told.joined += 1;
+                answers.joined += 1;
                 let base = by_address(location.split("/bigbluebutton/").next().unwrap_or_default());
-                told.redirects.extend(certain.map(|instance| (instance, base)));
+                answers.redirects.extend(certain.map(|instance| (instance, base)));
             }
             (200, _) if answer.text("returncode") == Some("FAILED") => {
-                told.refused_joins += usize::from(runs);
+                answers.refused_joins += usize::from(runs);
                 if answer.key() == NO_SUCH_MEETING {
-                    told.denied.extend(certain);
-                    // As an application does whose room is gone: it opens it again.
+                    answers.denied.extend(certain);
+                    // An application whose meeting has ended opens it again.
                     if runs {
-                        self.create(id, chance, told).await;
+                        self.create(id, chance, answers).await;
                     }
                 }
             }
-            _ => told.wrong.push(format!("join {id}: {} {}", answer.status, answer.body)),
+            _ => answers.wrong.push(format!("join {id}: {} {}", answer.status, answer.body)),
         }
     }
 
-    async fn end(&self, id: &str, chance: &mut StdRng, told: &mut Told) {
-        if !matches!(told.known.get(id), Some(Known::Runs(_))) {
+    async fn end(&self, id: &str, chance: &mut StdRng, answers: &mut Told) {
+        if !matches!(answers.known.get(id), Some(Known::Runs(_))) {
             return;
         }
         let query = format!("meetingID={id}&password=mp");
-        let now = match self.send("end", &query, chance, told).await {
+        let now = match self.send("end", &query, chance, answers).await {
             Some(answer) if answer.is_success() => Known::Ended,
-            // It may be under way somewhere still: the id is not used any more.
+            // An `end` may still be on its way: the id is not used again.
             _ => Known::Perhaps,
         };
-        told.known.insert(id.to_owned(), now);
+        answers.known.insert(id.to_owned(), now);
     }
 
-    /// Sends a request to an edge; where nobody listens, to the next one, as a network load balancer
-    /// does. None when the connection broke under it.
-    async fn send(&self, call: &str, query: &str, chance: &mut StdRng, told: &mut Told) -> Option<Answer> {
+    /// Sends a request to an edge, and to the next edge if no process listens, as a network load
+    /// balancer does. Returns `None` if the connection broke during the request.
+    async fn send(&self, call: &str, query: &str, chance: &mut StdRng, answers: &mut Told) -> Option<Answer> {
         let first = chance.random_range(0..self.clients.len());
         for next in 0..self.clients.len() {
             match self.clients[(first + next) % self.clients.len()].get(call, query).await {
                 Ok(answer) => return Some(answer),
                 Err(error) => {
-                    told.broken += 1;
+                    answers.broken += 1;
                     let refused =
                         error.downcast_ref::<reqwest::Error>().is_some_and(reqwest::Error::is_connect);
                     if !refused {
@@ -215,10 +216,10 @@ impl Told {
         )
     }
 
-    /// Checks what must hold at rest: every acknowledged meeting runs, as the instance it was
-    /// acknowledged as, and every edge sends its users there; no join was ever sent to a server that
-    /// had nothing to do with its meeting, and none was told that a meeting does not exist whose server
-    /// was well all the time (I13).
+    /// Checks the invariants at rest: every acknowledged meeting runs, as the acknowledged
+    /// instance, and every edge sends its users there; no join was sent to a server that was never
+    /// involved with its meeting; and no join was answers that a meeting does not exist whose server
+    /// had no fault (I13).
     pub(super) async fn check(&self, cluster: &Cluster, blamed: &BTreeSet<usize>) -> Result<()> {
         ensure!(self.wrong.is_empty(), "{} went wrong, first: {:#?}", self.wrong.len(), self.wrong.first());
         let runs: BTreeMap<String, (usize, String)> = cluster
@@ -236,7 +237,7 @@ impl Told {
                 Known::Runs(instance) => {
                     ensure!(on.is_some_and(|(_, runs)| runs == instance), "{id} is {instance}, found {on:?}");
                 }
-                Known::RunsAsSomeInstance => ensure!(on.is_some(), "{id} was acknowledged and is gone"),
+                Known::RunsAsSomeInstance => ensure!(on.is_some(), "{id} was acknowledged and does not run"),
                 Known::Ended => ensure!(on.is_none(), "{id} was ended and runs: {on:?}"),
                 Known::Perhaps => continue,
             }
@@ -249,13 +250,13 @@ impl Told {
                 ensure!(location.starts_with(base), "{id} runs at {base}, its users are sent to {location}");
             }
         }
-        let asked: Vec<BTreeSet<String>> = cluster.sims.iter().map(ids_created).collect();
+        let requested: Vec<BTreeSet<String>> = cluster.sims.iter().map(ids_created).collect();
         let mut homes: BTreeMap<&Instance, usize> = BTreeMap::new();
         for (instance, base) in &self.redirects {
             let id = &instance.0;
             let server = cluster.bases.iter().position(|other| other == base);
             let server = server.with_context(|| format!("{id} was sent to {base}, which is no server"))?;
-            ensure!(asked[server].contains(id), "{id} was sent to server {server}, which never had it");
+            ensure!(requested[server].contains(id), "{id} was sent to server {server}, which never had it");
             let other = homes.insert(instance, server);
             ensure!(
                 other.is_none_or(|other| other == server),
@@ -265,19 +266,20 @@ impl Told {
         for (id, instance) in &self.denied {
             let runs_still = runs.get(id).filter(|(_, runs)| runs == instance).map(|(server, _)| *server);
             let home = homes.get(&(id.clone(), instance.clone())).copied().or(runs_still);
-            // Before any join got through, it may be on any server that was asked for it.
+            // Before the first successful join, the meeting may be on any server that got its
+            // create.
             let mut perhaps = home.map_or_else(
-                || (0..asked.len()).filter(|at| asked[*at].contains(id)).collect(),
+                || (0..requested.len()).filter(|at| requested[*at].contains(id)).collect(),
                 |at| vec![at],
             );
             perhaps.retain(|server| blamed.contains(server));
-            ensure!(!perhaps.is_empty(), "{id} was denied, though server {home:?}, which has it, is well");
+            ensure!(!perhaps.is_empty(), "{id} was denied, although its server {home:?} had no fault");
         }
         Ok(())
     }
 }
 
-/// The ids that a server was asked to create.
+/// Returns the ids of the creates that a server got.
 fn ids_created(sim: &BbbSim) -> BTreeSet<String> {
     let creates = sim.calls().into_iter().filter(|call| call.name == "create");
     creates
@@ -288,7 +290,8 @@ fn ids_created(sim: &BbbSim) -> BTreeSet<String> {
         .collect()
 }
 
-/// Writes the machine of a server by its address, as its first entry does; the second one names it.
+/// Returns the address of a server with its IP, as in its first entry; the second entry has its
+/// name.
 fn by_address(url: &str) -> String {
     url.replace("//localhost:", "//127.0.0.1:")
 }

@@ -1,4 +1,4 @@
-//! What can go wrong, and how it is put right.
+//! The faults, and how each is healed.
 
 use std::{
     collections::BTreeSet,
@@ -10,17 +10,17 @@ use rand::{RngExt as _, rngs::StdRng};
 use usher_bbb_sim::FaultKind;
 use usher_harness::{cluster::Cluster, link::Condition};
 
-/// What a trouble is about; no two stand of one part at a time.
+/// The part that a fault affects; a part has at most one fault at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Part {
     ControlPlane(usize),
     Edge(usize),
-    /// One of etcd's members: two at a time would be the loss of the quorum.
+    /// One of etcd's nodes: two at a time would be the loss of the quorum.
     Store,
     Server(usize),
 }
 
-/// One thing that is wrong.
+/// One fault.
 #[derive(Debug, Clone, Copy)]
 enum Trouble {
     KilledPlane(usize),
@@ -35,26 +35,26 @@ enum Trouble {
     Server(usize, FaultKind),
 }
 
-/// The troubles that stand.
+/// The current faults.
 #[derive(Debug, Default)]
 pub(super) struct Troubles {
     standing: Vec<(Instant, Part, Trouble)>,
-    /// The servers that were ever at fault.
+    /// The servers that had a fault at any time.
     blamed: BTreeSet<usize>,
 }
 
 impl Troubles {
-    /// Returns how many stand.
+    /// Returns the number of current faults.
     pub(super) fn standing(&self) -> usize {
         self.standing.len()
     }
 
-    /// Returns the servers that were ever at fault: their meetings may have been out of reach.
+    /// Returns the servers that had a fault at any time: their meetings may have been unreachable.
     pub(super) fn blamed(self) -> BTreeSet<usize> {
         self.blamed
     }
 
-    /// Begins one by chance, and returns its name; none when its part has another already.
+    /// Begins a random fault and returns its name; `None` if its part already has one.
     pub(super) async fn begin(
         &mut self,
         cluster: &mut Cluster,
@@ -136,7 +136,8 @@ async fn make(cluster: &mut Cluster, trouble: Trouble) -> Result<()> {
     Ok(())
 }
 
-/// Puts right first what takes no time, as those that start again need the rest.
+/// Heals first the faults that take no time, because programs that start again need the other
+/// parts.
 async fn heal(cluster: &mut Cluster, over: Vec<(Instant, Part, Trouble)>) -> Result<()> {
     let mut killed = Vec::new();
     for (_, _, trouble) in over {
