@@ -3,25 +3,27 @@
 //! [`fleet`] is the fold of the store's history and everything below reads it: [`health`] judges
 //! polls, [`placement`] chooses servers by [`load`], [`lifecycle`] and [`reconcile`] turn requests
 //! and polls into guarded [`plan`]s, [`history`] serves the routing streams, [`lease`] says when to
-//! lead, [`beat`] when to poll. Time comes in as [`now::Now`].
+//! lead, [`poll_schedule`] when to poll. Time comes in as [`now::Now`].
 
-pub mod awaited;
-pub mod beat;
+pub(in crate::core) mod draft;
 pub mod drift;
 pub mod epoch;
 pub mod fleet;
 pub mod health;
 pub mod history;
+pub(in crate::core) mod instance;
 pub mod lease;
 pub mod lifecycle;
 pub mod load;
 pub mod now;
+pub mod persisted_age;
 pub mod placement;
 pub mod plan;
 pub mod policy;
+pub mod poll_schedule;
 pub mod reconcile;
 pub mod seal;
-pub mod standing;
+pub mod unpolled;
 pub mod upkeep;
 pub mod voice;
 

@@ -7,23 +7,18 @@
 
 mod accessors;
 mod aliases;
-mod asked;
-mod bare;
 mod instances;
 mod listing;
+mod polled;
 mod records;
 mod routes;
 mod server;
 mod tombstones;
+mod unscoped;
 mod zombies;
 
 #[cfg(test)]
 mod tests;
-
-pub use records::RecordEntry;
-pub use routes::{meeting_route, server_route};
-pub use server::FleetServer;
-pub(in crate::core) use server::id_hash;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -32,6 +27,10 @@ use std::{
 };
 
 use foldhash::{HashMap, HashMapExt};
+pub use records::RecordEntry;
+pub use routes::{meeting_route, server_route};
+pub use server::FleetServer;
+pub(in crate::core) use server::id_hash;
 use usher_model::{
     id::{ServerId, TenantId},
     meeting::MeetingKey,
@@ -41,7 +40,7 @@ use usher_model::{
 };
 
 use self::{
-    aliases::ServerAliases, bare::Bare, instances::Ended, records::Records, tombstones::Tombstones,
+    aliases::ServerAliases, instances::Ended, records::Records, tombstones::Tombstones, unscoped::Bare,
     zombies::Zombies,
 };
 use crate::core::{

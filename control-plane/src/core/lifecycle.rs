@@ -16,7 +16,6 @@
 mod abandon;
 mod adopt;
 mod confirm;
-mod draft;
 mod end;
 mod evacuate;
 mod order;
@@ -33,7 +32,6 @@ mod tests;
 pub use abandon::{Certainty, abandon};
 pub use adopt::{Adoption, adopt};
 pub use confirm::{Answer, confirm};
-pub(in crate::core) use draft::{Draft, create_time_of};
 pub use end::{EndOutcome, Ended, report_end};
 pub(in crate::core) use evacuate::evacuate;
 pub use evacuate::panic_server;
@@ -46,7 +44,6 @@ pub(in crate::core) use servers::drained;
 pub use servers::{create_server, delete_server, set_admin, update_server};
 pub use supersede::{SupersedeError, forget_zombie, supersede};
 pub use tenants::{TenantError, create_tenant, delete_tenant, set_tenant, update_tenant};
-
 use usher_model::id::ServerId;
 
 use crate::core::plan::Plan;

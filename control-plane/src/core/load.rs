@@ -1,89 +1,9 @@
-//! Effective load of a server (requirements E1): what its last sample shows, and what the sample
-//! cannot contain yet. Never clamped (F3): a server above its nominal capacity still compares.
+//! Effective load of a server (requirements E1): the users that its last sample shows, and those that
+//! the sample cannot contain yet. Load is never clamped (F3), so that servers above their nominal
+//! capacity still compare.
 
 mod imbalance;
+mod meeting;
 
 pub use imbalance::{Unevenness, imbalance};
-
-use usher_model::{
-    id::{MeetingId, TenantId},
-    meeting::MeetingKey,
-    scope::{self, Scope},
-    server::SampledMeeting,
-    settings::PlacementSettings,
-};
-
-use crate::core::fleet::FleetServer;
-
-/// An expected number of users counts at most this many times the floor (S3).
-const HINT_CAP: u32 = 5;
-
-/// Returns the users a young meeting counts at least: `min_users`, raised by its size hint, capped
-/// by its limit, and never 0, so that every placement raises the score (S3, F12).
-pub fn floor(max_users: u32, size_hint: u32, settings: &PlacementSettings) -> u32 {
-    let hinted = size_hint.min(settings.min_users.saturating_mul(HINT_CAP));
-    let floor = settings.min_users.max(hinted).max(1);
-    if max_users == 0 { floor } else { floor.min(max_users) }
-}
-
-/// Returns what one listed meeting counts (S1): its users, at least the floor while it is young.
-/// Breakouts count nothing: their users sit in the parent.
-pub fn sampled(meeting: &SampledMeeting, settings: &PlacementSettings) -> u64 {
-    if meeting.breakout {
-        return 0;
-    }
-    let young = u128::from(meeting.age_ms) < settings.join_buffer.as_millis();
-    let least = if young { floor(meeting.max_users, meeting.size_hint, settings) } else { 0 };
-    u64::from(meeting.participants.max(least))
-}
-
-/// Returns the meeting a listed one stands for: by its mark, else by the tenant that another balancer says
-/// it created it for, else as one of tenant `default`. What no mark says is a guess that is good enough to
-/// recognise what is known already, never to take a meeting over. Breakouts that a server made stand for
-/// nothing.
-pub fn listed_key(meeting: &SampledMeeting) -> Option<MeetingKey> {
-    if !meeting.is_addressed() {
-        return None;
-    }
-    meeting.key.clone().or_else(|| {
-        let on_server = meeting.external_id.as_str();
-        let (tenant, id) = match &meeting.claim {
-            Some(tenant) => (tenant.clone(), MeetingId::parse(scope::bare(on_server)?)),
-            None => {
-                let tenant = TenantId::default_tenant();
-                let id = MeetingId::parse(Scope::of(&tenant).original(on_server)?);
-                (tenant, id)
-            }
-        };
-        Some(MeetingKey::new(tenant, id.ok()?))
-    })
-}
-
-/// Returns a server's weight, kept above 0 whatever is stored.
-pub fn weight(server: &FleetServer) -> f64 {
-    let weight = server.stored.value.weight;
-    if weight.is_finite() && weight > 0.0 { weight } else { 1.0 }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn s3_the_floor_is_capped_by_the_limit_and_raised_by_a_capped_hint() {
-        let settings = PlacementSettings { min_users: 15, ..PlacementSettings::default() };
-        for ((max_users, hint), wanted) in [
-            ((0, 0), 15),
-            ((4, 0), 4),
-            ((0, 40), 40),
-            ((0, 10), 15),  // a hint never lowers it
-            ((0, 900), 75), // five times the floor
-            ((30, 900), 30),
-            ((200, 900), 75),
-        ] {
-            assert_eq!(floor(max_users, hint, &settings), wanted, "limit {max_users}, hint {hint}");
-        }
-        let none = PlacementSettings { min_users: 0, ..PlacementSettings::default() };
-        assert_eq!(floor(0, 0, &none), 1, "every placement counts (F12)");
-    }
-}
+pub use meeting::{floor, listed_key, sampled};

@@ -14,13 +14,12 @@ mod tag;
 #[cfg(test)]
 mod tests;
 
-pub use inflight::Inflight;
-pub use quota::has_all_its_meetings;
-pub use tag::TagWish;
-
 use std::time::Duration;
 
 use foldhash::HashMap;
+pub use inflight::Inflight;
+pub use quota::has_all_its_meetings;
+pub use tag::TagWish;
 use usher_model::{
     id::{ServerId, TenantId},
     meeting::MeetingKey,
@@ -306,7 +305,7 @@ impl Chooser<'_> {
     /// Scores a server that may take the meeting and does not score above `bound`.
     fn score<'s>(&self, server: &'s FleetServer, slowed: bool, bound: f64) -> Option<Score<'s>> {
         let slow = if slowed { self.slow(server) } else { 1.0 };
-        let per_user = 1.0 / (load::weight(server) * slow);
+        let per_user = 1.0 / (server.weight() * slow);
         let suspected = self.suspected(server);
         let known = (server.effective_load() as f64 + suspected + self.floor) * per_user;
         if known > bound || self.barred.contains(server.id()) {

@@ -7,24 +7,16 @@
 //! whichever replicas give them out (ADR 14).
 
 mod assign;
-mod book;
+mod assignment;
+mod index;
 
 #[cfg(test)]
 mod tests;
 
 pub(in crate::core) use assign::{adopt, assign, expired, held};
-pub use book::VoiceBook;
-
-use usher_model::{meeting::MeetingKey, voice::VoiceBridge};
-
-/// Whose number it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Assignment {
-    /// The room.
-    pub room: MeetingKey,
-    /// Wall clock of when the room was last created, to the day, milliseconds since 1970.
-    pub used_at_ms: i64,
-}
+pub use assignment::Assignment;
+pub use index::VoiceBook;
+use usher_model::voice::VoiceBridge;
 
 /// What a create wants of its number.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -26,7 +26,7 @@ use usher_runtime::{clock, tasks::Tasks};
 use self::session::Session;
 use super::status::Refusal;
 use crate::{
-    core::{awaited::Names, epoch::Sealed},
+    core::{epoch::Sealed, unpolled::Names},
     tasks::{edges::Edges, fleet_handle::FleetHandle},
 };
 

@@ -24,9 +24,9 @@ pub(crate) use self::unknown_fields::fields as unknown_fields;
 use super::keys::{self, KeyError};
 use crate::{
     core::{
-        awaited::Names,
         plan::{self, Event, Key, Plan, Stored},
         seal::HistoryKey,
+        unpolled::Names,
     },
     ports::{Change, Entry, Guard, Listing, Txn, Write},
 };

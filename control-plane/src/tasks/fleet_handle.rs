@@ -17,13 +17,13 @@ use usher_proto::v1;
 use usher_runtime::clock;
 
 use crate::core::{
-    awaited::{Age, Awaited, Names},
     epoch::{Epoch, Evidence, Sealed},
     fleet::Fleet,
     history::{History, Resume},
     plan::Event,
     policy::Policy,
     seal::HistoryKey,
+    unpolled::{Age, Awaited, Names},
 };
 
 /// Changes that a slow subscriber may be behind before it has to catch up from the history.

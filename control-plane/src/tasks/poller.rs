@@ -21,7 +21,7 @@ use self::cadence::Cadence;
 pub use self::{reaper::Reaper, round::Round};
 use super::{fleet_handle::FleetHandle, leadership::Leadership};
 use crate::{
-    core::{beat::Beat, fleet::FleetServer},
+    core::{fleet::FleetServer, poll_schedule::Beat},
     ops::watchdog::Watchdog,
 };
 

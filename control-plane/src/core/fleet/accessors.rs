@@ -10,7 +10,7 @@ use usher_model::{
 };
 
 use super::{Fleet, FleetServer, RecordEntry};
-use crate::core::{plan::Stored, policy::Policy, standing::Standing, voice::VoiceBook};
+use crate::core::{persisted_age::Standing, plan::Stored, policy::Policy, voice::VoiceBook};
 
 impl Fleet {
     /// Returns the settings it derives things by.

@@ -19,7 +19,7 @@ use usher_model::{
 };
 
 use super::{Fleet, FleetServer};
-use crate::core::lifecycle::create_time_of;
+use crate::core::instance::create_time_of;
 
 /// The entries that list an instance.
 #[derive(Debug, Clone)]

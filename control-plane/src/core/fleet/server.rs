@@ -11,7 +11,7 @@ use usher_model::{
     voice::VoiceBridge,
 };
 
-use crate::core::{health, load, plan::Stored, policy::Policy, standing::Standing};
+use crate::core::{health, load, persisted_age::Standing, plan::Stored, policy::Policy};
 
 /// A server, its health, its last sample and its load.
 #[derive(Debug, Clone)]
@@ -79,6 +79,12 @@ impl FleetServer {
     /// Returns what operators decided.
     pub fn admin(&self) -> AdminState {
         self.stored.value.admin
+    }
+
+    /// Returns the weight, kept above 0 whatever is stored.
+    pub fn weight(&self) -> f64 {
+        let weight = self.stored.value.weight;
+        if weight.is_finite() && weight > 0.0 { weight } else { 1.0 }
     }
 
     /// Returns what checks saw.

@@ -11,7 +11,7 @@ use usher_model::{
     meeting::{MeetingKey, Zombie, ZombieKey},
 };
 
-use crate::core::{plan::Stored, standing::Standing};
+use crate::core::{persisted_age::Standing, plan::Stored};
 
 /// The index.
 #[derive(Debug, Clone)]

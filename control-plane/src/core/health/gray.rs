@@ -6,9 +6,10 @@
 
 use usher_model::{
     id::ServerId,
-    server::{AdminState, Health, HealthRecord},
+    server::{AdminState, Health},
 };
 
+use super::counters::{FAILED_CALLS_WINDOW, interval_ms};
 use crate::core::{
     fleet::{Fleet, FleetServer},
     now::Now,
@@ -17,8 +18,6 @@ use crate::core::{
 
 /// Counted failures that make a gray failure of single ones.
 const LASTING: usize = 3;
-/// Polling intervals within which they count.
-const WINDOW: i64 = 90;
 /// Polling intervals without a failed call after which it is over; longer than flap damping keeps a
 /// server from being called at all.
 const QUIET: i64 = 30;
@@ -39,23 +38,6 @@ fn is_gray(server: &FleetServer, policy: &Policy, now: Now) -> bool {
     polled
         && server.admin() != AdminState::Disabled
         && server.colour() != Health::Offline
-        && within(WINDOW) >= LASTING
+        && within(FAILED_CALLS_WINDOW) >= LASTING
         && within(QUIET) > 0
-}
-
-/// Notes a failed call; `false` when one was noted within the last interval.
-pub(super) fn note(record: &mut HealthRecord, policy: &Policy, now_ms: i64) -> bool {
-    let age = |at: &i64| now_ms.saturating_sub(*at);
-    let noted = &mut record.calls_failed_at_ms;
-    if noted.last().is_some_and(|at| (0..interval_ms(policy)).contains(&age(at))) {
-        return false;
-    }
-    let window = interval_ms(policy).saturating_mul(WINDOW);
-    noted.retain(|at| (0..window).contains(&age(at)));
-    noted.push(now_ms);
-    true
-}
-
-fn interval_ms(policy: &Policy) -> i64 {
-    i64::try_from(policy.interval.as_millis()).unwrap_or(i64::MAX)
 }

@@ -4,10 +4,16 @@ mod fleetwide;
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
-use usher_model::settings::Settings;
+use usher_model::{
+    server::{Health, HealthRecord},
+    settings::Settings,
+};
 
 use super::*;
-use crate::core::testkit::{health, sid};
+use crate::core::{
+    policy::Policy,
+    testkit::{health, sid},
+};
 
 const NOW: i64 = 1_700_000_000_000;
 const HOUR: i64 = 3_600_000;

@@ -5,8 +5,8 @@ use usher_model::{
     meeting::{MeetingKey, RecordState, ZombieKey, ZombieState},
 };
 
-use super::{Draft, Step};
-use crate::core::fleet::Fleet;
+use super::Step;
+use crate::core::{draft::Draft, fleet::Fleet};
 
 /// How sure it is that the server did nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

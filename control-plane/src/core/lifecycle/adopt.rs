@@ -8,8 +8,8 @@ use usher_model::{
     server::{AdminState, Sample, SampledMeeting},
 };
 
-use super::{Draft, Step, create_time_of};
-use crate::core::{fleet::Fleet, plan::Stored};
+use super::Step;
+use crate::core::{draft::Draft, fleet::Fleet, instance::create_time_of, plan::Stored};
 
 /// What became of a meeting that was to be taken over.
 #[derive(Debug, Clone, PartialEq, Eq)]

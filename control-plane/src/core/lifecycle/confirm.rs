@@ -7,8 +7,8 @@ use usher_model::{
     server::AdminState,
 };
 
-use super::{Draft, Step};
-use crate::core::{fleet::Fleet, plan::Stored, voice};
+use super::Step;
+use crate::core::{draft::Draft, fleet::Fleet, instance::create_time_of, plan::Stored, voice};
 
 /// The server's answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,9 +107,7 @@ fn on_its_server(
         RecordState::Active { create_time_ms, .. } if answer.create_time_ms > *create_time_ms => write(),
         RecordState::Active { .. } => Step::settled(true),
         RecordState::Ending { internal_id: Some(old) }
-            if *old != answer.internal_id
-                && !is_zombie
-                && answer.create_time_ms > super::create_time_of(old) =>
+            if *old != answer.internal_id && !is_zombie && answer.create_time_ms > create_time_of(old) =>
         {
             write()
         }

@@ -6,8 +6,8 @@ use usher_model::{
     server::{AdminState, Health},
 };
 
-use super::{Draft, Step};
-use crate::core::fleet::Fleet;
+use super::Step;
+use crate::core::{draft::Draft, fleet::Fleet};
 
 /// What became of the record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,8 +6,9 @@ use usher_model::{
     server::AdminState,
 };
 
-use super::{AdminError, Draft, Progress, Step, servers};
+use super::{AdminError, Progress, Step, servers};
 use crate::core::{
+    draft::Draft,
     fleet::Fleet,
     plan::{Plan, Stored},
 };

@@ -7,8 +7,9 @@ use usher_model::{
     server::{AdminState, Health},
 };
 
-use super::{Draft, Step};
+use super::Step;
 use crate::core::{
+    draft::Draft,
     fleet::Fleet,
     now::Now,
     placement::{self, Ask, Inflight, NoServer},

@@ -8,8 +8,9 @@ use usher_model::{
     server::{AdminState, Server, place_of},
 };
 
-use super::{AdminError, Draft, Progress, Step};
+use super::{AdminError, Progress, Step};
 use crate::core::{
+    draft::Draft,
     fleet::{Fleet, FleetServer},
     plan::{Key, Plan, Stored, Write},
 };

@@ -7,10 +7,10 @@ use usher_model::{
 };
 
 use super::{
-    Draft, PlaceRequest, Placed, Step,
+    PlaceRequest, Placed, Step,
     place::{is_given_up, leave_zombie, pending},
 };
-use crate::core::{fleet::Fleet, now::Now};
+use crate::core::{draft::Draft, fleet::Fleet, now::Now};
 
 /// Why a breakout room was not placed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -5,8 +5,8 @@ use usher_model::{
     server::{AdminState, Health},
 };
 
-use super::{AdminError, Draft, Step};
-use crate::core::fleet::Fleet;
+use super::{AdminError, Step};
+use crate::core::{draft::Draft, fleet::Fleet};
 
 /// Why an id was not freed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

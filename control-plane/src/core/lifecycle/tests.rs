@@ -7,6 +7,7 @@ use usher_model::{
 
 use super::*;
 use crate::core::{
+    instance::create_time_of,
     placement::{Inflight, NoServer},
     plan::Write,
     policy::Policy,

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use usher_model::server::{AdminState, Health};
 
-use super::{sampled, weight};
+use super::sampled;
 use crate::core::fleet::{Fleet, FleetServer};
 
 /// Imbalance that is worth an alarm.
@@ -49,7 +49,7 @@ struct Spread {
 fn spread(fleet: &Fleet) -> Option<Spread> {
     let takes =
         |server: &&FleetServer| server.admin() == AdminState::Enabled && server.colour() == Health::Online;
-    let load = |server: &FleetServer| server.effective_load() as f64 / weight(server);
+    let load = |server: &FleetServer| server.effective_load() as f64 / server.weight();
     let (mut count, mut sum) = (0_u32, 0.0_f64);
     let mut busiest: Option<&FleetServer> = None;
     for server in fleet.servers().filter(takes) {
@@ -61,7 +61,7 @@ fn spread(fleet: &Fleet) -> Option<Spread> {
     }
     let busiest = busiest.filter(|_| sum > 0.0)?;
     let (mean, most) = (sum / f64::from(count), load(busiest));
-    Some(Spread { mean, most, largest_there: largest(fleet, busiest) as f64 / weight(busiest) })
+    Some(Spread { mean, most, largest_there: largest(fleet, busiest) as f64 / busiest.weight() })
 }
 
 /// Returns the users of the largest meeting on a server, seen or reserved.

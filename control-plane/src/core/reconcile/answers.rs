@@ -5,7 +5,7 @@ use usher_model::{
     meeting::{ZombieKey, ZombieState},
 };
 
-use crate::core::{fleet::Fleet, lifecycle::Draft, plan::Plan};
+use crate::core::{draft::Draft, fleet::Fleet, plan::Plan};
 
 /// The server knows no such instance: the zombie is gone. Any other answer keeps it, until a poll no
 /// longer lists it (C6, H7).

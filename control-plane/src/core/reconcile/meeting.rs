@@ -17,8 +17,9 @@ use usher_model::{
 
 use super::{Doubt, End, Outcome, Verify, listing::Listing};
 use crate::core::{
+    draft::Draft,
     fleet::{Fleet, FleetServer, RecordEntry},
-    lifecycle::{Draft, create_time_of},
+    instance::create_time_of,
     now::Now,
     plan::Stored,
 };

@@ -9,12 +9,13 @@ use usher_model::{
 };
 
 use crate::core::{
+    draft::Draft,
     fleet::{Fleet, FleetServer},
-    lifecycle::{Draft, drained, evacuate, is_done},
+    lifecycle::{drained, evacuate, is_done},
     load,
     now::Now,
+    persisted_age::Standing,
     plan::{Key, Plan, Stored, Write},
-    standing::Standing,
     voice,
 };
 

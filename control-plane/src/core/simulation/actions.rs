@@ -12,7 +12,8 @@ use usher_model::{
 use super::world::{Create, MEETINGS, Poll, World};
 use crate::core::{
     health::look_ok,
-    lifecycle::{Answer, Certainty, PlaceRequest, Placed, abandon, confirm, create_time_of, place},
+    instance::create_time_of,
+    lifecycle::{Answer, Certainty, PlaceRequest, Placed, abandon, confirm, place},
     placement::Inflight,
     plan::Write,
     reconcile,

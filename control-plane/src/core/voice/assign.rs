@@ -8,8 +8,8 @@ use usher_model::{
 
 use super::{Assignment, VoiceWish};
 use crate::core::{
+    draft::Draft,
     fleet::{Fleet, id_hash},
-    lifecycle::Draft,
     now::Now,
     plan::Plan,
 };

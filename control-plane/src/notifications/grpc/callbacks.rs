@@ -14,7 +14,10 @@ use usher_runtime::{clock, tasks::Tasks};
 use crate::{
     grpc::{deadline, status::Refusal},
     notifications::{
-        rules::delivery::{Delivery, DeliveryId, Form},
+        rules::{
+            delivery::{Delivery, Form},
+            ids::DeliveryId,
+        },
         tasks::{
             callback_key::CallbackKeys,
             deliveries::{Deliveries, DeliveryError},

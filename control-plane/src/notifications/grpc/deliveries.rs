@@ -17,7 +17,7 @@ use crate::{
         status::Refusal,
     },
     notifications::{
-        rules::delivery::{DeliveryId, target},
+        rules::{delivery::target, ids::DeliveryId},
         tasks::deliveries::{Deliveries, DeliveryError, Shown},
     },
 };

@@ -15,10 +15,7 @@ use super::callbacks;
 use crate::{
     grpc::{deadline, name, page::PageRequest, servers::timestamp, status::Refusal},
     notifications::{
-        rules::{
-            delivery::target,
-            hooks::{HookId, Registration},
-        },
+        rules::{delivery::target, hooks::Registration, ids::HookId},
         tasks::hooks::{Arrival, HookError, Hooks},
     },
 };

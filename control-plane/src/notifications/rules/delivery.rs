@@ -19,57 +19,14 @@
 pub mod address;
 mod queue;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, time::Duration};
 
 use bytes::Bytes;
 pub use queue::{Limits, Next, Outcome, Queue, Seen, Work};
 use url::Url;
 use usher_model::{callback::CallbackKind, id::ServerId, meeting::MeetingKey};
 
-use crate::notifications::rules::hooks::HookId;
-
-/// Names a delivery: 32 hexadecimal digits that follow from what is delivered.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct DeliveryId(Arc<str>);
-
-/// A text that names no delivery.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("is not 32 hexadecimal digits in lower case")]
-pub struct NotAnId;
-
-impl DeliveryId {
-    /// Reads an id.
-    ///
-    /// # Errors
-    /// It is none.
-    pub fn parse(text: &str) -> Result<Self, NotAnId> {
-        let hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-        if text.len() == 32 && text.bytes().all(hex) { Ok(Self(Arc::from(text))) } else { Err(NotAnId) }
-    }
-
-    /// Returns the id of 16 bytes that follow from what is delivered.
-    pub fn of_digest(bytes: &[u8]) -> Self {
-        let digits: String = bytes.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-        Self(Arc::from(format!("{digits:0<32}")))
-    }
-
-    /// Returns its digits.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for DeliveryId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for DeliveryId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+use super::ids::HookId;
 
 /// In which form an application gets it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -160,13 +117,5 @@ mod tests {
         assert_eq!(target("https://u:p@App.test:8443/cb/secret?token=x"), "https://app.test:8443");
         assert_eq!(target("https://app.test/cb"), "https://app.test");
         assert_eq!(target("nonsense"), "invalid");
-    }
-
-    #[test]
-    fn ids_are_digits_and_nothing_else() {
-        assert!(DeliveryId::parse(&"0a".repeat(16)).is_ok());
-        for text in ["", "abc", &"0A".repeat(16), &"0g".repeat(16), &"0".repeat(33)] {
-            assert_eq!(DeliveryId::parse(text), Err(NotAnId), "{text}");
-        }
     }
 }

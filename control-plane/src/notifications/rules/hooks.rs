@@ -4,20 +4,20 @@
 pub mod event;
 pub mod keeper;
 mod mapping;
-mod whose;
+mod owner;
 
-use std::{fmt, sync::Arc};
+use std::fmt;
 
 pub use mapping::{Words, in_own_words};
+pub use owner::{Whose, whose};
 use sha2::{Digest as _, Sha256};
 use url::Url;
 use usher_model::{
     id::{MeetingId, TenantId},
     meeting::MeetingKey,
 };
-pub use whose::{Whose, whose};
 
-use crate::notifications::rules::delivery::DeliveryId;
+use super::ids::{DeliveryId, HookId};
 
 /// Longest address, bytes; it is stored with every event that waits.
 const URL_MAX: usize = 2048;
@@ -25,62 +25,6 @@ const URL_MAX: usize = 2048;
 const EVENTS_MAX: usize = 64;
 /// Longest name of an event, bytes.
 const EVENT_MAX: usize = 64;
-
-/// Names a hook: a UUID that follows from whose it is and where it goes, so that one address of one tenant
-/// is one hook, whoever registers it again, anywhere, at the same time.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct HookId(Arc<str>);
-
-/// A text that names no hook.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("is no UUID in lower case")]
-pub struct NotAHook;
-
-impl HookId {
-    /// Returns the id of a tenant's hook for an address.
-    pub fn of(tenant: &TenantId, url: &str) -> Self {
-        let digest =
-            Sha256::new().chain_update(tenant.as_str()).chain_update([0]).chain_update(url).finalize();
-        let mut bytes = [0; 16];
-        bytes.copy_from_slice(&digest[..16]);
-        // RFC 9562: version 8, the variant of all UUIDs.
-        bytes[6] = 0x80 | (bytes[6] & 0x0f);
-        bytes[8] = 0x80 | (bytes[8] & 0x3f);
-        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        let parts = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]];
-        Self(Arc::from(parts.join("-")))
-    }
-
-    /// Reads an id.
-    ///
-    /// # Errors
-    /// It is none.
-    pub fn parse(text: &str) -> Result<Self, NotAHook> {
-        let fits = |(at, byte): (usize, u8)| match at {
-            8 | 13 | 18 | 23 => byte == b'-',
-            _ => byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte),
-        };
-        let is_uuid = text.len() == 36 && text.bytes().enumerate().all(fits);
-        if is_uuid { Ok(Self(Arc::from(text))) } else { Err(NotAHook) }
-    }
-
-    /// Returns its text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for HookId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for HookId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// What an application registered.
 #[derive(Clone, PartialEq, Eq)]
@@ -184,20 +128,6 @@ mod tests {
 
     fn key(tenant: &str, id: &str) -> MeetingKey {
         MeetingKey::new(TenantId::parse(tenant).expect("is a name"), MeetingId::parse(id).expect("is an id"))
-    }
-
-    #[test]
-    fn one_address_of_one_tenant_is_one_hook() {
-        let school = TenantId::parse("school").expect("is a name");
-        let id = HookId::of(&school, "https://app.test/cb");
-        assert_eq!(id, HookId::of(&school, "https://app.test/cb"));
-        assert_ne!(id, HookId::of(&school, "https://app.test/cb2"));
-        assert_ne!(id, HookId::of(&TenantId::default_tenant(), "https://app.test/cb"));
-        assert_eq!(HookId::parse(id.as_str()), Ok(id.clone()));
-        assert_eq!((&id.as_str()[14..15], id.as_str().len()), ("8", 36));
-        for text in ["", "1", &id.as_str().to_uppercase(), &format!("{id}0"), "../../servers/x"] {
-            assert_eq!(HookId::parse(text), Err(NotAHook), "{text}");
-        }
     }
 
     #[test]

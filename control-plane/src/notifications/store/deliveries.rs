@@ -15,8 +15,8 @@ use usher_proto::store as pb;
 
 use crate::{
     notifications::rules::{
-        delivery::{Delivery, DeliveryId, Form},
-        hooks::HookId,
+        delivery::{Delivery, Form},
+        ids::{DeliveryId, HookId},
     },
     store::codec::{ValueError, unknown_fields},
 };

@@ -7,7 +7,7 @@ use usher_model::id::{MeetingId, TenantId};
 use usher_proto::store as pb;
 
 use crate::{
-    notifications::rules::hooks::{HookId, Registration},
+    notifications::rules::{hooks::Registration, ids::HookId},
     store::codec::ValueError,
 };
 

@@ -1,8 +1,8 @@
 //! Callbacks that wait for their applications. Every replica takes and shows them; the one that leads
 //! delivers them. Each is in the store before whoever sent it is answered (I12).
 
-mod book;
-mod courier;
+mod index;
+mod worker;
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,14 +10,14 @@ use tracing::{debug, info, warn};
 use usher_model::settings::CallbackSettings;
 use usher_runtime::clock::WallClock;
 
-use self::book::Book;
-pub use self::{book::Shown, courier::Courier};
+use self::index::Book;
+pub use self::{index::Shown, worker::Courier};
 use crate::{
     notifications::{
         metrics::deliveries::DeliveryMetrics,
         rules::{
-            delivery::{Delivery, DeliveryId, Form},
-            hooks::HookId,
+            delivery::{Delivery, Form},
+            ids::{DeliveryId, HookId},
         },
         store::deliveries::{decode, encode, path},
     },

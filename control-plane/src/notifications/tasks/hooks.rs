@@ -2,7 +2,7 @@
 //! events that servers send; the one that leads keeps the hooks on the servers.
 
 mod announce;
-mod book;
+mod index;
 mod intake;
 mod keeper;
 
@@ -15,7 +15,7 @@ use usher_runtime::clock::WallClock;
 
 use self::{
     announce::{PATIENCE, announce},
-    book::Book,
+    index::Book,
 };
 pub use self::{
     intake::Arrival,
@@ -30,7 +30,10 @@ use crate::{
     notifications::{
         metrics::hooks::HookMetrics,
         ports::ServerHooks,
-        rules::hooks::{HookId, Registration, Unfit, keeper::Wish},
+        rules::{
+            hooks::{Registration, Unfit, keeper::Wish},
+            ids::HookId,
+        },
         store::hooks::{PREFIX, decode, encode, id_of, path, prefix_of},
     },
     ports::{Guard, Store, StoreError, Txn, Verdict, Write},

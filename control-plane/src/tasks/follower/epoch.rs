@@ -6,9 +6,9 @@ use tracing::warn;
 
 use crate::{
     core::{
-        awaited::Names,
         epoch::{Epoch, Evidence},
         seal::HistoryKey,
+        unpolled::Names,
     },
     ports::{Entry, Guard, Store, Txn, Write},
     store::{

@@ -10,10 +10,10 @@ use tracing::warn;
 use super::epoch;
 use crate::{
     core::{
-        awaited::{Age, Names},
         epoch::Epoch,
         fleet::Fleet,
         seal::HistoryKey,
+        unpolled::{Age, Names},
     },
     ports::{Change, Entry, Guard, Listing, Store, Txn, Verdict, Write},
     store::{

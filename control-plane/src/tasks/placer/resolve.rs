@@ -119,11 +119,11 @@ mod tests {
     use super::*;
     use crate::{
         core::{
-            awaited::Age,
             epoch::Epoch,
             plan::{Plan, Stored, Write},
             policy::Policy,
             testkit::{health, iid, key, server, sid},
+            unpolled::Age,
         },
         store::embedded::EmbeddedStore,
     };

@@ -12,7 +12,7 @@ use usher_model::id::ServerId;
 use usher_runtime::clock;
 
 use super::Round;
-use crate::core::beat::Beat;
+use crate::core::poll_schedule::Beat;
 
 /// One server's beat.
 pub(super) struct Cadence {

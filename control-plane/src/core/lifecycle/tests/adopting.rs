@@ -7,7 +7,7 @@ use usher_model::{
 };
 
 use super::*;
-use crate::core::{reconcile::on_sample, testkit::listed};
+use crate::core::{draft::Draft, reconcile::on_sample, testkit::listed};
 
 /// SHA-1 of `m` and of `school~m`, as the beginning of internal ids.
 const M: &str = "6b0d31c0d563223024da45691584643ac78c96e8";

@@ -9,7 +9,7 @@ use usher_model::{
 };
 
 use super::{Doubt, Meeting, Verify};
-use crate::core::lifecycle::{Draft, create_time_of};
+use crate::core::{draft::Draft, instance::create_time_of};
 
 impl Meeting<'_> {
     /// Judges a listed instance that a zombie of the same id names on another entry.

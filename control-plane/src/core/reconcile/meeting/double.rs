@@ -9,11 +9,7 @@ use usher_model::{
 };
 
 use super::Meeting;
-use crate::core::{
-    fleet::FleetServer,
-    lifecycle::{Draft, create_time_of},
-    plan::Stored,
-};
+use crate::core::{draft::Draft, fleet::FleetServer, instance::create_time_of, plan::Stored};
 
 impl Meeting<'_> {
     /// Judges an instance of ours that runs here while a record names another server.

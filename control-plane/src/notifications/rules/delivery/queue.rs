@@ -8,7 +8,8 @@ use std::{
 };
 
 use self::target::Target;
-use super::{DeliveryId, Lane};
+use super::Lane;
+use crate::notifications::rules::ids::DeliveryId;
 
 /// How long what happened waits for what happened before it, and comes after it.
 const HOLD: Duration = Duration::from_millis(200);

@@ -13,12 +13,13 @@ use super::{HookError, Hooks};
 use crate::notifications::{
     metrics::hooks::Fate,
     rules::{
-        delivery::{Delivery, DeliveryId, Form},
+        delivery::{Delivery, Form},
         hooks::{
-            HookId, Registration, Whose, Words, delivery_of,
+            Registration, Whose, Words, delivery_of,
             event::{Facts, facts, split},
             in_own_words, whose,
         },
+        ids::{DeliveryId, HookId},
     },
 };
 

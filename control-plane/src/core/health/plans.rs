@@ -5,7 +5,7 @@ use usher_model::{
     server::{AdminState, Freshness, Sample},
 };
 
-use super::{Suspicion, on_passive_failure, on_poll_failed, on_poll_ok};
+use super::counters::{Suspicion, on_passive_failure, on_poll_failed, on_poll_ok};
 use crate::core::{
     drift,
     fleet::{Fleet, FleetServer},

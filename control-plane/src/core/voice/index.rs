@@ -1,6 +1,9 @@
 //! Who has which number: by number, by room, by age.
 
-use std::{collections::BTreeMap, collections::BTreeSet, ops::Range};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
 
 use foldhash::{HashMap, HashMapExt};
 use usher_model::{

@@ -10,7 +10,10 @@ use usher_model::{id::TenantId, meeting::MeetingKey};
 
 use crate::{
     notifications::{
-        rules::hooks::{HookId, Registration, keeper::Wish},
+        rules::{
+            hooks::{Registration, keeper::Wish},
+            ids::HookId,
+        },
         store::hooks::{decode, id_of},
     },
     ports::{Change, Listing},

@@ -12,8 +12,8 @@ use usher_model::id::TenantId;
 use crate::{
     notifications::{
         rules::{
-            delivery::{Delivery, DeliveryId, Seen},
-            hooks::HookId,
+            delivery::{Delivery, Seen},
+            ids::{DeliveryId, HookId},
         },
         store::deliveries::{decode, id_of},
     },

@@ -9,6 +9,7 @@ use usher_model::{
 
 use crate::core::{
     fleet::Fleet,
+    instance::create_time_of,
     plan::{Key, Plan, Write},
     voice::Assignment,
 };
@@ -215,9 +216,4 @@ impl<'a> Draft<'a> {
         self.plan.writes.retain(|earlier| earlier.key() != key);
         self.plan.writes.push(write);
     }
-}
-
-/// Returns the `createTime` in an internal id (`sha1-createTime`); 0 when there is none.
-pub(in crate::core) fn create_time_of(id: &InternalMeetingId) -> i64 {
-    id.as_str().rsplit_once('-').and_then(|(_, time)| time.parse().ok()).unwrap_or(0)
 }

@@ -15,7 +15,10 @@ use super::{CourierParts, Deliveries};
 use crate::{
     notifications::{
         ports::{Applications, Delivered, Parcel},
-        rules::delivery::{Delivery, DeliveryId, Limits, Next, Outcome, Queue, Work},
+        rules::{
+            delivery::{Delivery, Limits, Next, Outcome, Queue, Work},
+            ids::DeliveryId,
+        },
         store::deliveries::{PREFIX, encode, path},
         tasks::callback_key::CallbackKeys,
     },

@@ -11,18 +11,8 @@ use usher_model::{
     server::{AdminState, HealthRecord},
 };
 
+use super::counters::Suspicion;
 use crate::core::fleet::{Fleet, FleetServer};
-
-/// Whether failures are believed to say something about the servers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Suspicion {
-    /// They are.
-    None,
-    /// Most servers fail: probably we are cut off. Nothing turns red.
-    Us,
-    /// Most servers have failed for so long that they are believed after all.
-    HeldTooLong,
-}
 
 /// Tells whether more than `mass_failure_guard` of the servers in use failed their latest check.
 /// `judged` is one whose check has just come out, and is not stored yet.
