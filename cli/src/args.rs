@@ -11,11 +11,13 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use usher_bbb::secret::Secret;
 
-pub use migrate::{Migrate, ScaleliteArgs};
-pub use parts::{DemoArgs, SimArgs, StandaloneArgs};
-pub use policy::PolicyArgs;
-pub use servers::{AddArgs, CheckArgs, Servers, SyncArgs, SyncMode, UpdateArgs};
-pub use tenants::{TenantAddArgs, TenantSecrets, TenantUpdateArgs, Tenants};
+pub use migrate::{MigrationCommand, ScaleliteArgs};
+pub use parts::{BbbSimArgs, DemoArgs, StandaloneArgs};
+pub use policy::TenantPolicyArgs;
+pub use servers::{
+    ServerAddArgs, ServerCheckArgs, ServerCommand, ServerSyncArgs, ServerUpdateArgs, SyncModeArg,
+};
+pub use tenants::{TenantAddArgs, TenantCommand, TenantSecretCommand, TenantUpdateArgs};
 
 const EXIT_CODES: &str = "Exit codes:
   0  done
@@ -27,18 +29,18 @@ const EXIT_CODES: &str = "Exit codes:
 /// A load balancer for BigBlueButton.
 #[derive(Debug, Parser)]
 #[command(name = "usher", version, after_help = EXIT_CODES, disable_help_subcommand = true)]
-pub struct Cli {
+pub struct CommandLine {
     /// What holds for every command.
     #[command(flatten)]
-    pub global: Global,
+    pub global: GlobalOptions,
     /// The command.
     #[command(subcommand)]
-    pub command: Command,
+    pub command: UsherCommand,
 }
 
 /// Options of every command.
 #[derive(Debug, Clone, Args)]
-pub struct Global {
+pub struct GlobalOptions {
     /// Control plane to administer
     #[arg(
         long,
@@ -59,7 +61,7 @@ pub struct Global {
     pub timeout: Duration,
     /// Form of the answer
     #[arg(long, short, global = true, env = "USHER_OUTPUT", value_enum, default_value = "table")]
-    pub output: Output,
+    pub output: OutputFormat,
     /// Do it without asking
     #[arg(long, short, global = true)]
     pub yes: bool,
@@ -67,7 +69,7 @@ pub struct Global {
 
 /// Form of the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Output {
+pub enum OutputFormat {
     /// For people
     Table,
     /// For programs
@@ -78,13 +80,13 @@ pub enum Output {
 
 /// The commands.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub enum UsherCommand {
     /// Show everything at work: three simulated servers, a meeting, links to join it
     Demo(DemoArgs),
     /// Run a whole Usher in this one process, on its own store
     Standalone(StandaloneArgs),
     /// Run one simulated BigBlueButton server
-    BbbSim(SimArgs),
+    BbbSim(BbbSimArgs),
     /// Show how the fleet is
     Status {
         /// Show it again and again, until interrupted
@@ -96,28 +98,28 @@ pub enum Command {
     },
     /// Administer BigBlueButton servers
     #[command(subcommand)]
-    Servers(Servers),
+    Servers(ServerCommand),
     /// Administer tenants: applications with secrets of their own
     #[command(subcommand)]
-    Tenants(Tenants),
+    Tenants(TenantCommand),
     /// Show and end meetings
     #[command(subcommand)]
-    Meetings(Meetings),
+    Meetings(MeetingCommand),
     /// Show and forget meetings that perhaps still run although their id lives elsewhere
     #[command(subcommand)]
-    Zombies(Zombies),
+    Zombies(ZombieCommand),
     /// Show callbacks that wait for their applications, and what can be done about them
     #[command(subcommand)]
-    Deliveries(Deliveries),
+    Deliveries(DeliveryCommand),
     /// Show and remove the webhooks that applications registered
     #[command(subcommand)]
-    Hooks(Hooks),
+    Hooks(HookCommand),
     /// Show the edges
     #[command(subcommand)]
-    Edges(Edges),
+    Edges(EdgeCommand),
     /// Take over what another balancer manages, without ending a meeting
     #[command(subcommand)]
-    Migrate(Migrate),
+    Migrate(MigrationCommand),
     /// Write the completions of a shell to standard output
     Completions {
         /// The shell
@@ -127,7 +129,7 @@ pub enum Command {
 
 /// Commands about meetings.
 #[derive(Debug, Subcommand)]
-pub enum Meetings {
+pub enum MeetingCommand {
     /// List meetings
     List {
         /// Only this tenant's
@@ -157,7 +159,7 @@ pub struct MeetingRef {
 
 /// Commands about zombies.
 #[derive(Debug, Subcommand)]
-pub enum Zombies {
+pub enum ZombieCommand {
     /// List zombies
     List,
     /// Drop one unseen, as when its server never comes back; one that a poll lists becomes known again
@@ -173,7 +175,7 @@ pub enum Zombies {
 
 /// Commands about callbacks that wait.
 #[derive(Debug, Subcommand)]
-pub enum Deliveries {
+pub enum DeliveryCommand {
     /// List callbacks that wait
     List {
         /// Only this tenant's
@@ -202,7 +204,7 @@ pub enum Deliveries {
 
 /// Commands about webhooks.
 #[derive(Debug, Subcommand)]
-pub enum Hooks {
+pub enum HookCommand {
     /// List webhooks
     List {
         /// Only this tenant's
@@ -221,7 +223,7 @@ pub enum Hooks {
 
 /// Commands about edges.
 #[derive(Debug, Subcommand)]
-pub enum Edges {
+pub enum EdgeCommand {
     /// List the edges connected to this control plane, and how far behind they are
     List,
 }

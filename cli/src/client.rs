@@ -17,7 +17,7 @@ use usher_proto::v1::{
 };
 use usher_runtime::telemetry;
 
-use crate::{args::Global, exit::Failure};
+use crate::{args::GlobalOptions, exit::CommandFailure};
 
 /// Largest page a list may have.
 const PAGE: i32 = 1000;
@@ -25,13 +25,13 @@ const PAGE: i32 = 1000;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What every call goes through.
-pub type Authorized = InterceptedService<Channel, Credentials>;
+pub type AuthorizedChannel = InterceptedService<Channel, CallCredentials>;
 
 /// Adds the token, and the trace the command belongs to.
 #[derive(Clone)]
-pub struct Credentials(Option<MetadataValue<Ascii>>);
+pub struct CallCredentials(Option<MetadataValue<Ascii>>);
 
-impl Interceptor for Credentials {
+impl Interceptor for CallCredentials {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
         if let Some(bearer) = &self.0 {
             request.metadata_mut().insert("authorization", bearer.clone());
@@ -43,15 +43,15 @@ impl Interceptor for Credentials {
 
 /// A connected client of the administration services.
 #[derive(Clone)]
-pub struct Admin(Authorized);
+pub struct AdminClient(AuthorizedChannel);
 
-impl Admin {
+impl AdminClient {
     /// Connects as the options say.
-    pub async fn connect(global: &Global) -> Result<Self, Failure> {
-        let credentials = Credentials(bearer(global.token.as_ref())?);
+    pub async fn connect(global: &GlobalOptions) -> Result<Self, CommandFailure> {
+        let credentials = CallCredentials(bearer(global.token.as_ref())?);
         let text = global.endpoint.trim();
         let text = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
-        let malformed = |problem: String| Failure::Usage(format!("--endpoint {text}: {problem}"));
+        let malformed = |problem: String| CommandFailure::Usage(format!("--endpoint {text}: {problem}"));
         let mut endpoint = Endpoint::from_shared(text.clone())
             .map_err(|_| malformed("write it as http://HOST:9090".into()))?
             .connect_timeout(CONNECT_TIMEOUT.min(global.timeout))
@@ -61,44 +61,44 @@ impl Admin {
                 return Err(malformed("https needs --ca FILE, the CA that signed its certificate".into()));
             };
             let pem = std::fs::read(path)
-                .map_err(|error| Failure::Usage(format!("--ca {}: {error}", path.display())))?;
+                .map_err(|error| CommandFailure::Usage(format!("--ca {}: {error}", path.display())))?;
             let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem));
             endpoint = endpoint.tls_config(tls).map_err(|error| malformed(cause(&error)))?;
         }
         let channel = endpoint.connect().await.map_err(|error| {
             let why = cause(&error);
-            Failure::Unavailable(format!("cannot reach the control plane at {text}: {why}; is it running? Another is named with --endpoint"))
+            CommandFailure::Unavailable(format!("cannot reach the control plane at {text}: {why}; is it running? Another is named with --endpoint"))
         })?;
         Ok(Self(InterceptedService::new(channel, credentials)))
     }
 
     /// Returns the service about servers.
-    pub fn servers(&self) -> ServerServiceClient<Authorized> {
+    pub fn servers(&self) -> ServerServiceClient<AuthorizedChannel> {
         ServerServiceClient::new(self.0.clone())
     }
 
     /// Returns the service about tenants.
-    pub fn tenants(&self) -> TenantServiceClient<Authorized> {
+    pub fn tenants(&self) -> TenantServiceClient<AuthorizedChannel> {
         TenantServiceClient::new(self.0.clone())
     }
 
     /// Returns the service about meetings.
-    pub fn meetings(&self) -> MeetingServiceClient<Authorized> {
+    pub fn meetings(&self) -> MeetingServiceClient<AuthorizedChannel> {
         MeetingServiceClient::new(self.0.clone())
     }
 
     /// Returns the service about the fleet.
-    pub fn fleet(&self) -> FleetServiceClient<Authorized> {
+    pub fn fleet(&self) -> FleetServiceClient<AuthorizedChannel> {
         FleetServiceClient::new(self.0.clone())
     }
 
     /// Returns the service about edges.
-    pub fn edges(&self) -> EdgeServiceClient<Authorized> {
+    pub fn edges(&self) -> EdgeServiceClient<AuthorizedChannel> {
         EdgeServiceClient::new(self.0.clone())
     }
 
     /// Returns every server, without secrets.
-    pub async fn all_servers(&self) -> Result<Vec<v1::Server>, Failure> {
+    pub async fn all_servers(&self) -> Result<Vec<v1::Server>, CommandFailure> {
         pages(async |page_token| {
             let request = v1::ListServersRequest { page_size: PAGE, page_token };
             let page = self.servers().list_servers(request).await?.into_inner();
@@ -108,19 +108,21 @@ impl Admin {
     }
 
     /// Returns one server.
-    pub async fn server(&self, id: &str, view: v1::ServerView) -> Result<v1::Server, Failure> {
+    pub async fn server(&self, id: &str, view: v1::ServerView) -> Result<v1::Server, CommandFailure> {
         let request = v1::GetServerRequest { name: server_name(id), view: view.into() };
         let server = self.servers().get_server(request).await?.into_inner().server;
-        server.ok_or_else(|| Failure::Refused(format!("the control plane sent nothing about server `{id}`")))
+        server.ok_or_else(|| {
+            CommandFailure::Refused(format!("the control plane sent nothing about server `{id}`"))
+        })
     }
 
     /// Returns the etag of a server: what an order about it is for.
-    pub async fn etag(&self, id: &str) -> Result<String, Failure> {
+    pub async fn etag(&self, id: &str) -> Result<String, CommandFailure> {
         Ok(self.server(id, v1::ServerView::Unspecified).await?.etag)
     }
 
     /// Returns every tenant, without secrets.
-    pub async fn all_tenants(&self) -> Result<Vec<v1::Tenant>, Failure> {
+    pub async fn all_tenants(&self) -> Result<Vec<v1::Tenant>, CommandFailure> {
         pages(async |page_token| {
             let request = v1::ListTenantsRequest { page_size: PAGE, page_token };
             let page = self.tenants().list_tenants(request).await?.into_inner();
@@ -134,7 +136,7 @@ impl Admin {
         &self,
         tenant: Option<&str>,
         server: Option<&str>,
-    ) -> Result<Vec<v1::Meeting>, Failure> {
+    ) -> Result<Vec<v1::Meeting>, CommandFailure> {
         let parent = format!("tenants/{}", tenant.unwrap_or("-"));
         let server = server.map(server_name).unwrap_or_default();
         pages(async |page_token| {
@@ -147,7 +149,7 @@ impl Admin {
     }
 
     /// Returns every zombie.
-    pub async fn all_zombies(&self) -> Result<Vec<v1::Zombie>, Failure> {
+    pub async fn all_zombies(&self) -> Result<Vec<v1::Zombie>, CommandFailure> {
         pages(async |page_token| {
             let request = v1::ListZombiesRequest { page_size: PAGE, page_token };
             let page = self.meetings().list_zombies(request).await?.into_inner();
@@ -157,12 +159,12 @@ impl Admin {
     }
 
     /// Returns the service about callbacks that wait.
-    pub fn deliveries(&self) -> DeliveryServiceClient<Authorized> {
+    pub fn deliveries(&self) -> DeliveryServiceClient<AuthorizedChannel> {
         DeliveryServiceClient::new(self.0.clone())
     }
 
     /// Returns every callback of a tenant (none: of all) that waits.
-    pub async fn all_deliveries(&self, tenant: Option<&str>) -> Result<Vec<v1::Delivery>, Failure> {
+    pub async fn all_deliveries(&self, tenant: Option<&str>) -> Result<Vec<v1::Delivery>, CommandFailure> {
         let parent = format!("tenants/{}", tenant.unwrap_or("-"));
         pages(async |page_token| {
             let request = v1::ListDeliveriesRequest { parent: parent.clone(), page_size: PAGE, page_token };
@@ -173,12 +175,12 @@ impl Admin {
     }
 
     /// Returns the service about webhooks.
-    pub fn hooks(&self) -> HookServiceClient<Authorized> {
+    pub fn hooks(&self) -> HookServiceClient<AuthorizedChannel> {
         HookServiceClient::new(self.0.clone())
     }
 
     /// Returns every webhook of a tenant (none: of all), without addresses.
-    pub async fn all_hooks(&self, tenant: Option<&str>) -> Result<Vec<v1::Hook>, Failure> {
+    pub async fn all_hooks(&self, tenant: Option<&str>) -> Result<Vec<v1::Hook>, CommandFailure> {
         let parent = format!("tenants/{}", tenant.unwrap_or("-"));
         pages(async |page_token| {
             let (parent, view) = (parent.clone(), v1::HookView::Unspecified.into());
@@ -190,7 +192,7 @@ impl Admin {
     }
 
     /// Returns every edge connected to this control plane.
-    pub async fn all_edges(&self) -> Result<Vec<v1::Edge>, Failure> {
+    pub async fn all_edges(&self) -> Result<Vec<v1::Edge>, CommandFailure> {
         pages(async |page_token| {
             let request = v1::ListEdgesRequest { page_size: PAGE, page_token };
             let page = self.edges().list_edges(request).await?.into_inner();
@@ -210,16 +212,16 @@ pub fn tenant_name(id: &str) -> String {
     format!("tenants/{}", id.strip_prefix("tenants/").unwrap_or(id))
 }
 
-fn bearer(token: Option<&Secret>) -> Result<Option<MetadataValue<Ascii>>, Failure> {
+fn bearer(token: Option<&Secret>) -> Result<Option<MetadataValue<Ascii>>, CommandFailure> {
     let Some(token) = token else { return Ok(None) };
     let mut bearer = MetadataValue::try_from(format!("Bearer {}", token.expose().trim()))
-        .map_err(|_| Failure::Usage("the token holds characters that a header cannot carry".into()))?;
+        .map_err(|_| CommandFailure::Usage("the token holds characters that a header cannot carry".into()))?;
     bearer.set_sensitive(true);
     Ok(Some(bearer))
 }
 
 /// Reads a list page by page. A token that repeats would go on for ever: it ends the list.
-async fn pages<T, F>(mut page: impl FnMut(String) -> F) -> Result<Vec<T>, Failure>
+async fn pages<T, F>(mut page: impl FnMut(String) -> F) -> Result<Vec<T>, CommandFailure>
 where
     F: Future<Output = Result<(Vec<T>, String), Status>>,
 {

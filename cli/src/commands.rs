@@ -17,32 +17,32 @@ mod zombies;
 use clap::CommandFactory;
 
 use crate::{
-    args::{Cli, Command},
-    client::Admin,
-    exit::Failure,
-    printer::Printer,
+    args::{CommandLine, UsherCommand},
+    client::AdminClient,
+    exit::CommandFailure,
+    printer::OutputPrinter,
 };
 
 /// Does what was typed; the answer goes to the printer.
-pub async fn run(cli: Cli, printer: &mut Printer) -> Result<(), Failure> {
+pub async fn run(cli: CommandLine, printer: &mut OutputPrinter) -> Result<(), CommandFailure> {
     let global = &cli.global;
     match cli.command {
-        Command::Completions { shell } => {
+        UsherCommand::Completions { shell } => {
             let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Cli::command(), "usher", &mut script);
+            clap_complete::generate(shell, &mut CommandLine::command(), "usher", &mut script);
             printer.text(&String::from_utf8_lossy(&script))
         }
-        Command::Status { watch, every } => status::run(global, printer, watch.then_some(every)).await,
-        Command::Servers(command) => servers::run(global, printer, command).await,
-        Command::Tenants(command) => tenants::run(global, printer, command).await,
-        Command::Meetings(command) => meetings::run(global, printer, command).await,
-        Command::Deliveries(command) => deliveries::run(global, printer, command).await,
-        Command::Hooks(command) => hooks::run(global, printer, command).await,
-        Command::Zombies(command) => zombies::run(global, printer, command).await,
-        Command::Edges(_) => edges::list(&Admin::connect(global).await?, printer).await,
-        Command::Migrate(command) => migrate::run(global, printer, command).await,
-        Command::Standalone(args) => standalone::run(printer, args).await,
-        Command::Demo(args) => demo::run(printer, args).await,
-        Command::BbbSim(args) => bbb_sim::run(printer, args).await,
+        UsherCommand::Status { watch, every } => status::run(global, printer, watch.then_some(every)).await,
+        UsherCommand::Servers(command) => servers::run(global, printer, command).await,
+        UsherCommand::Tenants(command) => tenants::run(global, printer, command).await,
+        UsherCommand::Meetings(command) => meetings::run(global, printer, command).await,
+        UsherCommand::Deliveries(command) => deliveries::run(global, printer, command).await,
+        UsherCommand::Hooks(command) => hooks::run(global, printer, command).await,
+        UsherCommand::Zombies(command) => zombies::run(global, printer, command).await,
+        UsherCommand::Edges(_) => edges::list(&AdminClient::connect(global).await?, printer).await,
+        UsherCommand::Migrate(command) => migrate::run(global, printer, command).await,
+        UsherCommand::Standalone(args) => standalone::run(printer, args).await,
+        UsherCommand::Demo(args) => demo::run(printer, args).await,
+        UsherCommand::BbbSim(args) => bbb_sim::run(printer, args).await,
     }
 }

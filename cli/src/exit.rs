@@ -6,9 +6,9 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt;
 use usher_runtime::signals::StoppedAtOnce;
 
-/// Why a command did not do what it was asked. [`Failure::code`] is documented in `usher --help`.
+/// Why a command did not do what it was asked. [`CommandFailure::code`] is documented in `usher --help`.
 #[derive(Debug, thiserror::Error)]
-pub enum Failure {
+pub enum CommandFailure {
     /// Somebody who may decide it said no, or it went wrong.
     #[error("{0}")]
     Refused(String),
@@ -32,7 +32,7 @@ pub enum Failure {
     Part(#[from] anyhow::Error),
 }
 
-impl Failure {
+impl CommandFailure {
     /// Returns the exit code.
     pub fn code(&self) -> u8 {
         match self {
@@ -55,7 +55,7 @@ impl Failure {
     }
 }
 
-impl From<Status> for Failure {
+impl From<Status> for CommandFailure {
     fn from(status: Status) -> Self {
         let message = describe(&status);
         match status.code() {
@@ -105,16 +105,19 @@ mod tests {
             (Code::Unauthenticated, 4),
             (Code::PermissionDenied, 4),
         ] {
-            assert_eq!(Failure::from(Status::new(code, "x")).code(), exit, "{code:?}");
+            assert_eq!(CommandFailure::from(Status::new(code, "x")).code(), exit, "{code:?}");
         }
-        assert_eq!(Failure::Usage(String::new()).code(), 2);
-        assert_eq!(Failure::from(io::Error::from(io::ErrorKind::BrokenPipe)).code(), 0);
+        assert_eq!(CommandFailure::Usage(String::new()).code(), 2);
+        assert_eq!(CommandFailure::from(io::Error::from(io::ErrorKind::BrokenPipe)).code(), 0);
     }
 
     #[test]
-    fn fields_that_were_refused_are_named() {
+    fn refused_fields_are_named() {
         let details = ErrorDetails::with_bad_request_violation("server.url", "is not a URL");
         let status = Status::with_error_details(Code::InvalidArgument, "the request is malformed", details);
-        assert_eq!(Failure::from(status).to_string(), "the request is malformed\n  server.url: is not a URL");
+        assert_eq!(
+            CommandFailure::from(status).to_string(),
+            "the request is malformed\n  server.url: is not a URL"
+        );
     }
 }

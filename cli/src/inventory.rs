@@ -10,14 +10,14 @@ use usher_model::{
 use usher_proto::v1;
 
 use crate::{
-    client::{Admin, server_name},
+    client::{AdminClient, server_name},
     core::{
         address_conflicts::address_conflicts,
         inventory::{self, ServerSpec},
-        shrink::Shrinkage,
-        sync::{Change, Mode, Standing, plan},
+        shrink::FleetShrinkage,
+        sync::{CurrentServer, FleetChange, SyncMode, plan},
     },
-    exit::Failure,
+    exit::CommandFailure,
 };
 
 /// Largest list that is read at all, bytes; beyond it the parser refuses by itself.
@@ -26,30 +26,30 @@ const READ_MAX: u64 = 5 << 20;
 /// Brings the list into a fleet that has just started: what is there already, stays. A list that switches off
 /// more than goes without a word adds and changes what it names, and switches nothing off: a fleet that does
 /// not start would be the greater harm, and there is no one to ask.
-pub(crate) async fn begin_with(admin: &Admin, wanted: &[ServerSpec]) -> Result<(), Failure> {
-    let standing = standing(admin).await?;
+pub(crate) async fn apply_at_start(admin: &AdminClient, wanted: &[ServerSpec]) -> Result<(), CommandFailure> {
+    let current = current_servers(admin).await?;
     let mut wanted = wanted.to_vec();
-    for conflict in address_conflicts(&standing, &wanted) {
+    for conflict in address_conflicts(&current, &wanted) {
         tracing::error!("the list of servers is followed but for one entry: {conflict}");
         wanted.retain(|spec| spec.id != conflict.listed);
     }
-    let mut changes = plan(&standing, &wanted, Mode::Keep);
-    let shrinkage = Shrinkage::of(&standing, &wanted, &changes);
+    let mut changes = plan(&current, &wanted, SyncMode::Keep);
+    let shrinkage = FleetShrinkage::of(&current, &wanted, &changes);
     if !shrinkage.is_within(None) {
         tracing::error!(
             "the list of servers is followed but for one thing, {shrinkage}: that is left out; `usher servers sync \
              --allow-shrink {}` does it",
             shrinkage.needed()
         );
-        changes.retain(|change| !change.takes_away());
+        changes.retain(|change| !change.takes_out_of_use());
     }
     carry_out(admin, &changes).await
 }
 
 /// Reads a list from a file, or from standard input (`-`).
-pub(crate) fn read(file: &Path) -> Result<Vec<ServerSpec>, Failure> {
+pub(crate) fn read(file: &Path) -> Result<Vec<ServerSpec>, CommandFailure> {
     let name = file.display();
-    let unreadable = |error: std::io::Error| Failure::Usage(format!("{name}: {error}"));
+    let unreadable = |error: std::io::Error| CommandFailure::Usage(format!("{name}: {error}"));
     let mut text = String::new();
     if file == Path::new("-") {
         std::io::stdin().take(READ_MAX).read_to_string(&mut text).map_err(unreadable)?;
@@ -58,25 +58,25 @@ pub(crate) fn read(file: &Path) -> Result<Vec<ServerSpec>, Failure> {
             .and_then(|f| f.take(READ_MAX).read_to_string(&mut text))
             .map_err(unreadable)?;
     }
-    inventory::parse(&text).map_err(|faults| Failure::Usage(format!("{name}: {faults}")))
+    inventory::parse(&text).map_err(|faults| CommandFailure::Usage(format!("{name}: {faults}")))
 }
 
 /// Returns the fleet, secrets included.
-pub(crate) async fn standing(admin: &Admin) -> Result<Vec<Standing>, Failure> {
+pub(crate) async fn current_servers(admin: &AdminClient) -> Result<Vec<CurrentServer>, CommandFailure> {
     let mut servers = Vec::new();
     // What is left of an old address goes by itself, and is in no list.
     for server in admin.all_servers().await?.into_iter().filter(|server| server.former_of.is_empty()) {
-        servers.push(stand(admin.server(&server.name, v1::ServerView::RevealSecret).await?)?);
+        servers.push(current_server(admin.server(&server.name, v1::ServerView::RevealSecret).await?)?);
     }
     Ok(servers)
 }
 
-fn stand(server: v1::Server) -> Result<Standing, Failure> {
-    let admin =
-        AdminState::try_from(server.admin_state()).map_err(|error| Failure::Refused(error.to_string()))?;
+fn current_server(server: v1::Server) -> Result<CurrentServer, CommandFailure> {
+    let admin = AdminState::try_from(server.admin_state())
+        .map_err(|error| CommandFailure::Refused(error.to_string()))?;
     let id = server.name.trim_start_matches("servers/");
-    Ok(Standing {
-        id: ServerId::parse(id).map_err(|error| Failure::Refused(error.to_string()))?,
+    Ok(CurrentServer {
+        id: ServerId::parse(id).map_err(|error| CommandFailure::Refused(error.to_string()))?,
         url: base_url(&server.url).unwrap_or(server.url),
         secret: Secret::new(&server.secret),
         weight: server.weight,
@@ -88,26 +88,26 @@ fn stand(server: v1::Server) -> Result<Standing, Failure> {
 }
 
 /// Goes on after a change that failed: the next run does what is left, and says the same of it.
-pub(crate) async fn carry_out(admin: &Admin, changes: &[Change]) -> Result<(), Failure> {
+pub(crate) async fn carry_out(admin: &AdminClient, changes: &[FleetChange]) -> Result<(), CommandFailure> {
     let mut failures = Vec::new();
     for change in changes {
-        match apply(admin, change).await.map_err(Failure::from) {
+        match apply(admin, change).await.map_err(CommandFailure::from) {
             Ok(()) => {}
-            Err(Failure::Refused(why)) => {
+            Err(CommandFailure::Refused(why)) => {
                 failures.push(format!("{} {}: {why}", change.action(), change.server()));
             }
             Err(other) => return Err(other),
         }
     }
-    if failures.is_empty() { Ok(()) } else { Err(Failure::Refused(failures.join("\n"))) }
+    if failures.is_empty() { Ok(()) } else { Err(CommandFailure::Refused(failures.join("\n"))) }
 }
 
-async fn apply(admin: &Admin, change: &Change) -> Result<(), tonic::Status> {
+async fn apply(admin: &AdminClient, change: &FleetChange) -> Result<(), tonic::Status> {
     let mut service = admin.servers();
     let named = |id: &ServerId| server_name(id.as_str());
     match change {
-        Change::Create(spec) => drop(service.create_server(create(spec)).await?),
-        Change::Update(update) => {
+        FleetChange::Create(spec) => drop(service.create_server(create(spec)).await?),
+        FleetChange::Update(update) => {
             let server = v1::Server {
                 name: named(&update.id),
                 url: update.url.clone().unwrap_or_default(),
@@ -126,18 +126,18 @@ async fn apply(admin: &Admin, change: &Change) -> Result<(), tonic::Status> {
             };
             drop(service.update_server(request).await?);
         }
-        Change::Enable(id) => drop(
+        FleetChange::Enable(id) => drop(
             service.enable_server(v1::EnableServerRequest { name: named(id), etag: String::new() }).await?,
         ),
-        Change::Cordon(id) => drop(
+        FleetChange::Cordon(id) => drop(
             service.cordon_server(v1::CordonServerRequest { name: named(id), etag: String::new() }).await?,
         ),
-        Change::Panic(id) => {
+        FleetChange::Panic(id) => {
             drop(
                 service.panic_server(v1::PanicServerRequest { name: named(id), etag: String::new() }).await?,
             );
         }
-        Change::Remove(id) => {
+        FleetChange::Remove(id) => {
             drop(
                 service
                     .delete_server(v1::DeleteServerRequest { name: named(id), etag: String::new() })

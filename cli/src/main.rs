@@ -3,17 +3,17 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use usher::{args::Cli, commands, exit::Failure, printer::Printer};
+use usher::{args::CommandLine, commands, exit::CommandFailure, printer::OutputPrinter};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let mut printer = Printer::new(cli.global.output);
+    let cli = CommandLine::parse();
+    let mut printer = OutputPrinter::new(cli.global.output);
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
-        Err(error) => return Failure::Output(error).report(),
+        Err(error) => return CommandFailure::Output(error).report(),
     };
     match runtime.block_on(commands::run(cli, &mut printer)) {
         Ok(()) => ExitCode::SUCCESS,

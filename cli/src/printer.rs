@@ -10,10 +10,10 @@ use serde::Serialize;
 
 pub use text::{ago, clean, span};
 
-use crate::{args::Output, exit::Failure};
+use crate::{args::OutputFormat, exit::CommandFailure};
 
 /// A row of a table; in the other forms, an object.
-pub trait Row: Serialize {
+pub trait TableRow: Serialize {
     /// Titles of the columns.
     const COLUMNS: &'static [&'static str];
     /// One text per column.
@@ -21,56 +21,60 @@ pub trait Row: Serialize {
 }
 
 /// Writes answers.
-pub struct Printer {
-    output: Output,
+pub struct OutputPrinter {
+    output: OutputFormat,
     out: Box<dyn Write + Send>,
 }
 
-impl Printer {
+impl OutputPrinter {
     /// Writes to standard output.
-    pub fn new(output: Output) -> Self {
+    pub fn new(output: OutputFormat) -> Self {
         Self::to(output, Box::new(std::io::stdout()))
     }
 
     /// Writes elsewhere.
-    pub fn to(output: Output, out: Box<dyn Write + Send>) -> Self {
+    pub fn to(output: OutputFormat, out: Box<dyn Write + Send>) -> Self {
         Self { output, out }
     }
 
     /// Writes a list; `none` is said to people when it is empty.
-    pub fn list<R: Row>(&mut self, rows: &[R], none: &str) -> Result<(), Failure> {
+    pub fn list<R: TableRow>(&mut self, rows: &[R], none: &str) -> Result<(), CommandFailure> {
         match self.output {
-            Output::Table if rows.is_empty() => self.note(none),
-            Output::Table => {
+            OutputFormat::Table if rows.is_empty() => self.note(none),
+            OutputFormat::Table => {
                 let table = table(rows);
                 self.text(&table)?;
             }
-            Output::Json | Output::Yaml => self.value(&rows)?,
+            OutputFormat::Json | OutputFormat::Yaml => self.value(&rows)?,
         }
         Ok(())
     }
 
     /// Writes one object; for people, a line per field that says something.
-    pub fn one(&mut self, object: &impl Serialize) -> Result<(), Failure> {
+    pub fn one(&mut self, object: &impl Serialize) -> Result<(), CommandFailure> {
         match self.output {
-            Output::Table => {
+            OutputFormat::Table => {
                 let lines = fields(object)?;
                 self.text(&lines)
             }
-            Output::Json | Output::Yaml => self.value(object),
+            OutputFormat::Json | OutputFormat::Yaml => self.value(object),
         }
     }
 
     /// Writes an object; for people, the text made of it.
-    pub fn report(&mut self, object: &impl Serialize, text: impl FnOnce() -> String) -> Result<(), Failure> {
+    pub fn report(
+        &mut self,
+        object: &impl Serialize,
+        text: impl FnOnce() -> String,
+    ) -> Result<(), CommandFailure> {
         match self.output {
-            Output::Table => self.text(&text()),
-            Output::Json | Output::Yaml => self.value(object),
+            OutputFormat::Table => self.text(&text()),
+            OutputFormat::Json | OutputFormat::Yaml => self.value(object),
         }
     }
 
     /// Writes data that is text already.
-    pub fn text(&mut self, text: &str) -> Result<(), Failure> {
+    pub fn text(&mut self, text: &str) -> Result<(), CommandFailure> {
         let end = if text.ends_with('\n') { "" } else { "\n" };
         write!(self.out, "{text}{end}")?;
         Ok(self.out.flush()?)
@@ -81,10 +85,10 @@ impl Printer {
         eprintln!("{text}");
     }
 
-    fn value(&mut self, object: &impl Serialize) -> Result<(), Failure> {
+    fn value(&mut self, object: &impl Serialize) -> Result<(), CommandFailure> {
         let text = match self.output {
-            Output::Yaml => serde_saphyr::to_string(object).map_err(anyhow::Error::from)?,
-            Output::Table | Output::Json => {
+            OutputFormat::Yaml => serde_saphyr::to_string(object).map_err(anyhow::Error::from)?,
+            OutputFormat::Table | OutputFormat::Json => {
                 serde_json::to_string_pretty(object).map_err(anyhow::Error::from)?
             }
         };
@@ -93,7 +97,7 @@ impl Printer {
 }
 
 /// Returns rows as a table without lines: wide enough for its content, easy to cut by programs.
-pub fn table<R: Row>(rows: &[R]) -> String {
+pub fn table<R: TableRow>(rows: &[R]) -> String {
     let mut table = Table::new();
     table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled).set_header(R::COLUMNS);
     for row in rows {
@@ -106,7 +110,7 @@ pub fn table<R: Row>(rows: &[R]) -> String {
 }
 
 /// Returns a line per field that is set: `name  value`.
-fn fields(object: &impl Serialize) -> Result<String, Failure> {
+fn fields(object: &impl Serialize) -> Result<String, CommandFailure> {
     let value = serde_json::to_value(object).map_err(anyhow::Error::from)?;
     let fields: Vec<(String, String)> = value
         .as_object()

@@ -13,8 +13,8 @@ use redis::{
 use usher_bbb::secret::Secret;
 
 use crate::{
-    core::scalelite::{Entry, Fields, Keys},
-    exit::Failure,
+    core::scalelite::{HashFields, RedisHash, ScaleliteKeys},
+    exit::CommandFailure,
 };
 
 /// Commands that are under way at the same time.
@@ -27,7 +27,7 @@ const FORMS: &str = "write it as redis://[USER:PASSWORD@]HOST:PORT/DB, rediss://
                      digits as %XX";
 
 /// A connection.
-pub struct Redis {
+pub struct ScaleliteRedis {
     connection: MultiplexedConnection,
     /// Where it leads, without credentials.
     address: String,
@@ -35,15 +35,15 @@ pub struct Redis {
     prefix: String,
 }
 
-impl Redis {
+impl ScaleliteRedis {
     /// Connects to the Redis at `url`, where Scalelite's keys are in `namespace`.
     ///
     /// # Errors
     /// The URL is none, nobody answers, or the user and password are not accepted. None of them quotes the URL.
-    pub async fn connect(url: &Secret, namespace: &str, timeout: Duration) -> Result<Self, Failure> {
+    pub async fn connect(url: &Secret, namespace: &str, timeout: Duration) -> Result<Self, CommandFailure> {
         let malformed = |error: RedisError| {
             let why = error.detail().map_or_else(|| error.category().to_owned(), str::to_owned);
-            Failure::Usage(format!("--redis: {why}; {FORMS}"))
+            CommandFailure::Usage(format!("--redis: {why}; {FORMS}"))
         };
         let info = url.expose().trim().into_connection_info().map_err(malformed)?;
         let address = info.addr().to_string();
@@ -63,10 +63,10 @@ impl Redis {
     ///
     /// # Errors
     /// Redis does not answer, does not allow it, or holds no Scalelite.
-    pub async fn read(&self) -> Result<Keys, Failure> {
+    pub async fn read(&self) -> Result<ScaleliteKeys, CommandFailure> {
         let servers: BTreeSet<String> = self.set("servers").await?;
         if servers.is_empty() {
-            return Err(Failure::Refused(format!(
+            return Err(CommandFailure::Refused(format!(
                 "redis at {}: there is no `{}servers`, so this is no Scalelite with a server; another database is \
                  named in the URL, another namespace with --namespace (REDIS_NAMESPACE)",
                 self.address, self.prefix
@@ -75,8 +75,8 @@ impl Redis {
         let tenants = self.set("tenants").await?;
         let tenants = self.entries("tenant:", tenants).await?;
         let names = tenants.values().filter_map(|entry| match entry {
-            Entry::Fields(fields) => fields.get("name").cloned(),
-            Entry::Missing | Entry::Unreadable => None,
+            RedisHash::Fields(fields) => fields.get("name").cloned(),
+            RedisHash::Missing | RedisHash::Unreadable => None,
         });
         let tenant_names = self.entries("tenant_name:", names.collect()).await?;
         let mut settings = BTreeMap::new();
@@ -84,7 +84,7 @@ impl Redis {
             let ids = self.set(&format!("tenant_settings:{id}")).await?;
             settings.insert(id.clone(), self.entries("tenant_setting:", ids).await?);
         }
-        Ok(Keys {
+        Ok(ScaleliteKeys {
             prefix: self.prefix.clone(),
             servers: self.entries("server:", servers).await?,
             enabled: self.set("server_enabled").await?,
@@ -96,48 +96,52 @@ impl Redis {
         })
     }
 
-    async fn set(&self, key: &str) -> Result<BTreeSet<String>, Failure> {
+    async fn set(&self, key: &str) -> Result<BTreeSet<String>, CommandFailure> {
         self.members(key, &redis::cmd("SMEMBERS").arg(self.name(key)).to_owned()).await
     }
 
-    async fn sorted_set(&self, key: &str) -> Result<BTreeSet<String>, Failure> {
+    async fn sorted_set(&self, key: &str) -> Result<BTreeSet<String>, CommandFailure> {
         self.members(key, &redis::cmd("ZRANGE").arg(self.name(key)).arg(0).arg(-1).to_owned()).await
     }
 
-    async fn members(&self, key: &str, command: &Cmd) -> Result<BTreeSet<String>, Failure> {
+    async fn members(&self, key: &str, command: &Cmd) -> Result<BTreeSet<String>, CommandFailure> {
         let members: Vec<Vec<u8>> =
             self.ask(command).await.map_err(|error| failure(&self.address, &self.name(key), &error))?;
         let text = |bytes| {
             let problem = "has a member that is no text (UTF-8)";
             String::from_utf8(bytes).map_err(|_| {
-                Failure::Refused(format!("redis at {}: `{}` {problem}", self.address, self.name(key)))
+                CommandFailure::Refused(format!("redis at {}: `{}` {problem}", self.address, self.name(key)))
             })
         };
         members.into_iter().map(text).collect()
     }
 
     /// Reads the hashes `kind` + each of `ids`.
-    async fn entries(&self, kind: &str, ids: BTreeSet<String>) -> Result<BTreeMap<String, Entry>, Failure> {
+    async fn entries(
+        &self,
+        kind: &str,
+        ids: BTreeSet<String>,
+    ) -> Result<BTreeMap<String, RedisHash>, CommandFailure> {
         let entries = stream::iter(ids).map(|id| async move {
             let entry = self.entry(&format!("{kind}{id}")).await?;
-            Ok::<_, Failure>((id, entry))
+            Ok::<_, CommandFailure>((id, entry))
         });
         entries.buffer_unordered(AT_ONCE).try_collect().await
     }
 
-    async fn entry(&self, key: &str) -> Result<Entry, Failure> {
+    async fn entry(&self, key: &str) -> Result<RedisHash, CommandFailure> {
         let command = redis::cmd("HGETALL").arg(self.name(key)).to_owned();
         let fields: HashMap<Vec<u8>, Vec<u8>> = match self.ask(&command).await {
             Ok(fields) => fields,
-            Err(error) if is_of_another_type(&error) => return Ok(Entry::Unreadable),
+            Err(error) if is_of_another_type(&error) => return Ok(RedisHash::Unreadable),
             Err(error) => return Err(failure(&self.address, &self.name(key), &error)),
         };
         if fields.is_empty() {
-            return Ok(Entry::Missing);
+            return Ok(RedisHash::Missing);
         }
         let text = |(name, value)| Some((String::from_utf8(name).ok()?, String::from_utf8(value).ok()?));
-        let fields: Option<Fields> = fields.into_iter().map(text).collect();
-        Ok(fields.map_or(Entry::Unreadable, Entry::Fields))
+        let fields: Option<HashFields> = fields.into_iter().map(text).collect();
+        Ok(fields.map_or(RedisHash::Unreadable, RedisHash::Fields))
     }
 
     async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, RedisError> {
@@ -150,10 +154,10 @@ impl Redis {
 }
 
 /// Reads the `id` of a `tenant_name:NAME`.
-fn index((name, entry): (String, Entry)) -> Option<(String, String)> {
+fn index((name, entry): (String, RedisHash)) -> Option<(String, String)> {
     match entry {
-        Entry::Fields(mut fields) => Some((name, fields.remove("id")?)),
-        Entry::Missing | Entry::Unreadable => None,
+        RedisHash::Fields(mut fields) => Some((name, fields.remove("id")?)),
+        RedisHash::Missing | RedisHash::Unreadable => None,
     }
 }
 
@@ -162,25 +166,29 @@ fn is_of_another_type(error: &RedisError) -> bool {
 }
 
 /// Says what Redis met, at which key; what Redis itself says of a wrong password is not quoted.
-fn failure(address: &str, key: &str, error: &RedisError) -> Failure {
+fn failure(address: &str, key: &str, error: &RedisError) -> CommandFailure {
     let at =
         if key.is_empty() { format!("redis at {address}") } else { format!("redis at {address}: `{key}`") };
     match (error.kind(), error.code()) {
-        (ErrorKind::AuthenticationFailed, _) | (_, Some("WRONGPASS" | "NOAUTH")) => Failure::Denied(format!(
-            "{at}: user and password are missing or not accepted; give them in the URL (--redis or REDIS_URL)"
-        )),
-        (ErrorKind::Server(ServerErrorKind::NoPerm), _) | (_, Some("NOPERM")) => Failure::Denied(format!(
-            "{at}: the user may not read it; it needs `+smembers +zrange +hgetall` on Scalelite's keys (and +select where \
+        (ErrorKind::AuthenticationFailed, _) | (_, Some("WRONGPASS" | "NOAUTH")) => {
+            CommandFailure::Denied(format!(
+                "{at}: user and password are missing or not accepted; give them in the URL (--redis or REDIS_URL)"
+            ))
+        }
+        (ErrorKind::Server(ServerErrorKind::NoPerm), _) | (_, Some("NOPERM")) => {
+            CommandFailure::Denied(format!(
+                "{at}: the user may not read it; it needs `+smembers +zrange +hgetall` on Scalelite's keys (and +select where \
              the database is not 0)"
-        )),
-        (_, Some("WRONGTYPE")) => Failure::Refused(format!(
+            ))
+        }
+        (_, Some("WRONGTYPE")) => CommandFailure::Refused(format!(
             "{at} is of another type than Scalelite's; another database is named in the URL, another namespace with \
              --namespace (REDIS_NAMESPACE)"
         )),
         (ErrorKind::Io, _) if error.is_timeout() => {
-            Failure::Unavailable(format!("{at}: no answer in time (--timeout)"))
+            CommandFailure::Unavailable(format!("{at}: no answer in time (--timeout)"))
         }
-        (ErrorKind::Io, _) => Failure::Unavailable(format!("{at}: {error}")),
-        _ => Failure::Refused(format!("{at}: {}", error.category())),
+        (ErrorKind::Io, _) => CommandFailure::Unavailable(format!("{at}: {error}")),
+        _ => CommandFailure::Refused(format!("{at}: {}", error.category())),
     }
 }

@@ -16,10 +16,10 @@ use usher_runtime::{
 };
 
 use crate::{
-    args::{Global, Output},
-    client::Admin,
+    args::{GlobalOptions, OutputFormat},
+    client::AdminClient,
     core::inventory::ServerSpec,
-    exit::Failure,
+    exit::CommandFailure,
     inventory,
 };
 
@@ -30,18 +30,18 @@ const ADMIN_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// A running standalone Usher.
 #[derive(Debug)]
-pub struct Standalone {
+pub struct StandaloneUsher {
     plane: ControlPlane,
     edge: Edge,
     ops: Ops,
     tasks: Tasks,
-    addresses: Addresses,
-    admin: Global,
+    addresses: StandaloneAddresses,
+    admin: GlobalOptions,
 }
 
 /// Where it is reached. Prints as the `ready` line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Addresses {
+pub struct StandaloneAddresses {
     /// BBB API.
     pub listen: SocketAddr,
     /// gRPC.
@@ -52,7 +52,7 @@ pub struct Addresses {
     pub tls: bool,
 }
 
-impl Addresses {
+impl StandaloneAddresses {
     /// Returns the base of the BBB API.
     pub fn api(&self) -> String {
         let scheme = if self.tls { "https" } else { "http" };
@@ -60,15 +60,15 @@ impl Addresses {
     }
 }
 
-impl fmt::Display for Addresses {
+impl fmt::Display for StandaloneAddresses {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ready api={} listen={} control={} ops={}", self.api(), self.listen, self.control, self.ops)
     }
 }
 
-impl Standalone {
+impl StandaloneUsher {
     /// Starts everything and returns when it can serve. `servers` are added where they are not known yet.
-    pub async fn start(settings: &Settings, servers: &[ServerSpec]) -> Result<Self, Failure> {
+    pub async fn start(settings: &Settings, servers: &[ServerSpec]) -> Result<Self, CommandFailure> {
         let (tasks, ops) = (Tasks::new(), Ops::new());
         let starting = Self::assemble(settings, servers, &tasks, &ops);
         let stopping = tasks.stopping();
@@ -87,31 +87,31 @@ impl Standalone {
         servers: &[ServerSpec],
         tasks: &Tasks,
         ops: &Ops,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, CommandFailure> {
         let store = store::open(&settings.store, settings.data.as_deref()).context("open the store")?;
         let plane = ControlPlane::start(settings, Arc::clone(&store), ops, tasks).await?;
         let ops_addr = settings.addresses.ops;
         let ops_server = OpsServer::start(ops, ops_addr, tasks)
             .await
             .with_context(|| format!("bind ops on {ops_addr}"))?;
-        let control = local(plane.grpc_addr());
+        let control = loopback(plane.grpc_addr());
         let mut settings = settings.clone();
         settings.edge.control_plane = vec![format!("http://{control}")];
         let edge = Edge::start(&settings, ops, tasks).await.context("start the edge")?;
         plane.ready().await;
-        let admin = Global {
+        let admin = GlobalOptions {
             endpoint: format!("http://{control}"),
             token: settings.admin.token.clone(),
             ca: None,
             timeout: ADMIN_TIMEOUT,
-            output: Output::Table,
+            output: OutputFormat::Table,
             yes: true,
         };
         if !servers.is_empty() {
-            inventory::begin_with(&Admin::connect(&admin).await?, servers).await?;
+            inventory::apply_at_start(&AdminClient::connect(&admin).await?, servers).await?;
         }
         edge.ready().await;
-        let addresses = Addresses {
+        let addresses = StandaloneAddresses {
             listen: edge.api_addr(),
             control: plane.grpc_addr(),
             ops: ops_server.addr(),
@@ -121,13 +121,13 @@ impl Standalone {
     }
 
     /// Returns where it is reached.
-    pub fn addresses(&self) -> &Addresses {
+    pub fn addresses(&self) -> &StandaloneAddresses {
         &self.addresses
     }
 
     /// Connects to its control port.
-    pub async fn admin(&self) -> Result<Admin, Failure> {
-        Admin::connect(&self.admin).await
+    pub async fn admin(&self) -> Result<AdminClient, CommandFailure> {
+        AdminClient::connect(&self.admin).await
     }
 
     /// Returns the token that is cancelled when a part of it ended by itself.
@@ -147,7 +147,7 @@ impl Standalone {
 }
 
 /// A listener on every interface is reached over this machine's own.
-fn local(mut addr: SocketAddr) -> SocketAddr {
+fn loopback(mut addr: SocketAddr) -> SocketAddr {
     if addr.ip().is_unspecified() {
         addr.set_ip(if addr.is_ipv4() {
             [127, 0, 0, 1].into()
@@ -165,7 +165,8 @@ mod tests {
     #[test]
     fn the_ready_line_names_every_address() {
         let addr = |port| SocketAddr::from(([127, 0, 0, 1], port));
-        let addresses = Addresses { listen: addr(8080), control: addr(9090), ops: addr(9091), tls: false };
+        let addresses =
+            StandaloneAddresses { listen: addr(8080), control: addr(9090), ops: addr(9091), tls: false };
         assert_eq!(
             addresses.to_string(),
             "ready api=http://127.0.0.1:8080/bigbluebutton/api/ listen=127.0.0.1:8080 control=127.0.0.1:9090 ops=127.0.0.1:9091"
@@ -173,8 +174,8 @@ mod tests {
     }
 
     #[test]
-    fn every_interface_is_reached_over_the_local_one() {
-        assert_eq!(local(SocketAddr::from(([0, 0, 0, 0], 5))), SocketAddr::from(([127, 0, 0, 1], 5)));
-        assert_eq!(local("[::]:5".parse().expect("is one")), "[::1]:5".parse().expect("is one"));
+    fn a_listener_on_every_interface_is_reached_over_loopback() {
+        assert_eq!(loopback(SocketAddr::from(([0, 0, 0, 0], 5))), SocketAddr::from(([127, 0, 0, 1], 5)));
+        assert_eq!(loopback("[::]:5".parse().expect("is one")), "[::1]:5".parse().expect("is one"));
     }
 }

@@ -7,7 +7,7 @@ use super::secret;
 
 /// Balancers that can be taken over.
 #[derive(Debug, Subcommand)]
-pub enum Migrate {
+pub enum MigrationCommand {
     /// Take servers, tenants and running meetings over from a live Scalelite; its Redis is only read
     Scalelite(ScaleliteArgs),
 }

@@ -68,7 +68,7 @@ pub struct DemoArgs {
 
 /// Arguments of `bbb-sim`.
 #[derive(Debug, Clone, Args)]
-pub struct SimArgs {
+pub struct BbbSimArgs {
     /// Address to listen on; port 0 is any free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8090")]
     pub listen: SocketAddr,

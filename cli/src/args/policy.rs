@@ -9,7 +9,7 @@ use super::duration;
 
 /// Arguments of `tenants add` and `tenants update` about the tenant's policy.
 #[derive(Debug, Args)]
-pub struct PolicyArgs {
+pub struct TenantPolicyArgs {
     /// A rule for creates, in place of all there are; may be repeated: `default:record=true`, `override:NAME=VALUE`,
     /// `merge:disabledFeatures=chat,polls`, `cap:maxParticipants=100`, `remove:logo`
     #[arg(long = "create-rule", value_name = "RULE", group = "change")]

@@ -6,11 +6,11 @@ use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use usher_bbb::{checksum::ChecksumAlgorithm, secret::Secret};
 
 use super::secret;
-use crate::core::{shrink::Percent, sync::Mode};
+use crate::core::{shrink::Percent, sync::SyncMode};
 
 /// Commands about servers.
 #[derive(Debug, Subcommand)]
-pub enum Servers {
+pub enum ServerCommand {
     /// List servers
     List,
     /// Show one server
@@ -22,11 +22,11 @@ pub enum Servers {
         reveal: bool,
     },
     /// Call a server from here and say what is wrong with it
-    Check(CheckArgs),
+    Check(ServerCheckArgs),
     /// Add a server; disabled, unless --enable is given
-    Add(AddArgs),
+    Add(ServerAddArgs),
     /// Change a server
-    Update(UpdateArgs),
+    Update(ServerUpdateArgs),
     /// Remove a server without meetings
     Remove {
         /// The server
@@ -58,14 +58,14 @@ pub enum Servers {
         id: Option<String>,
     },
     /// Make the fleet as a list says (Scalelite's servers:sync YAML)
-    Sync(SyncArgs),
+    Sync(ServerSyncArgs),
     /// Write the fleet as such a list, secrets included
     Export,
 }
 
 /// Arguments of `servers check`.
 #[derive(Debug, Args)]
-pub struct CheckArgs {
+pub struct ServerCheckArgs {
     /// Id of a server of the fleet, or URL of any server
     #[arg(value_name = "ID|URL")]
     pub server: String,
@@ -76,7 +76,7 @@ pub struct CheckArgs {
 
 /// Arguments of `servers add`.
 #[derive(Debug, Args)]
-pub struct AddArgs {
+pub struct ServerAddArgs {
     /// Base of its API, as in `https://bbb1.example.org/bigbluebutton/api/`
     pub url: String,
     /// Its shared secret, as `bbb-conf --secret` prints it
@@ -102,7 +102,7 @@ pub struct AddArgs {
 /// Arguments of `servers update`.
 #[derive(Debug, Args)]
 #[command(group(ArgGroup::new("change").required(true).multiple(true)))]
-pub struct UpdateArgs {
+pub struct ServerUpdateArgs {
     /// The server
     pub id: String,
     /// New base of its API
@@ -131,12 +131,12 @@ pub struct UpdateArgs {
 
 /// Arguments of `servers sync`.
 #[derive(Debug, Args)]
-pub struct SyncArgs {
+pub struct ServerSyncArgs {
     /// The list; - is standard input
     pub file: PathBuf,
     /// What happens to servers the list does not name
     #[arg(long, value_enum, default_value = "cordon")]
-    pub mode: SyncMode,
+    pub mode: SyncModeArg,
     /// Let the list take this share of the servers out of use; without it a third, and never all that have
     /// meetings
     #[arg(long, value_name = "N%")]
@@ -148,7 +148,7 @@ pub struct SyncArgs {
 
 /// What happens to servers the list does not name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum SyncMode {
+pub enum SyncModeArg {
     /// They stay as they are
     Keep,
     /// They are removed when empty, else cordoned, for the next run to remove
@@ -157,12 +157,12 @@ pub enum SyncMode {
     Force,
 }
 
-impl From<SyncMode> for Mode {
-    fn from(mode: SyncMode) -> Self {
+impl From<SyncModeArg> for SyncMode {
+    fn from(mode: SyncModeArg) -> Self {
         match mode {
-            SyncMode::Keep => Self::Keep,
-            SyncMode::Cordon => Self::Cordon,
-            SyncMode::Force => Self::Force,
+            SyncModeArg::Keep => Self::Keep,
+            SyncModeArg::Cordon => Self::Cordon,
+            SyncModeArg::Force => Self::Force,
         }
     }
 }

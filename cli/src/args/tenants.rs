@@ -3,11 +3,11 @@
 use clap::{ArgGroup, Args, Subcommand};
 use usher_bbb::secret::Secret;
 
-use super::{PolicyArgs, secret};
+use super::{TenantPolicyArgs, secret};
 
 /// Commands about tenants.
 #[derive(Debug, Subcommand)]
-pub enum Tenants {
+pub enum TenantCommand {
     /// List tenants
     List,
     /// Show one tenant
@@ -29,7 +29,7 @@ pub enum Tenants {
     },
     /// Add and revoke secrets
     #[command(subcommand)]
-    Secret(TenantSecrets),
+    Secret(TenantSecretCommand),
 }
 
 /// Arguments of `tenants add`.
@@ -49,7 +49,7 @@ pub struct TenantAddArgs {
     pub disabled: bool,
     /// What it may do
     #[command(flatten)]
-    pub policy: PolicyArgs,
+    pub policy: TenantPolicyArgs,
 }
 
 /// Arguments of `tenants update`.
@@ -72,12 +72,12 @@ pub struct TenantUpdateArgs {
     pub disable: bool,
     /// What it may do
     #[command(flatten)]
-    pub policy: PolicyArgs,
+    pub policy: TenantPolicyArgs,
 }
 
 /// Commands about the secrets of a tenant.
 #[derive(Debug, Subcommand)]
-pub enum TenantSecrets {
+pub enum TenantSecretCommand {
     /// Let requests be signed with one more secret
     Add {
         /// The tenant

@@ -2,13 +2,13 @@ use clap::CommandFactory;
 
 use super::*;
 
-fn parse(line: &str) -> Result<Cli, clap::Error> {
-    Cli::try_parse_from(std::iter::once("usher").chain(line.split_whitespace()))
+fn parse(line: &str) -> Result<CommandLine, clap::Error> {
+    CommandLine::try_parse_from(std::iter::once("usher").chain(line.split_whitespace()))
 }
 
 #[test]
 fn the_definitions_are_sound() {
-    Cli::command().debug_assert();
+    CommandLine::command().debug_assert();
 }
 
 #[test]
@@ -19,9 +19,13 @@ fn endpoint_token_and_output_go_before_or_after_the_noun() {
         "servers list --endpoint=http://x:1 --token=t -ojson",
     ] {
         let cli = parse(line).expect(line);
-        assert_eq!((cli.global.endpoint.as_str(), cli.global.output), ("http://x:1", Output::Json), "{line}");
+        assert_eq!(
+            (cli.global.endpoint.as_str(), cli.global.output),
+            ("http://x:1", OutputFormat::Json),
+            "{line}"
+        );
         assert_eq!(cli.global.token, Some(Secret::new("t")));
-        assert!(matches!(cli.command, Command::Servers(Servers::List)));
+        assert!(matches!(cli.command, UsherCommand::Servers(ServerCommand::List)));
     }
 }
 
@@ -74,7 +78,7 @@ fn every_command_of_the_design_is_understood() {
 }
 
 #[test]
-fn what_makes_no_sense_is_refused() {
+fn malformed_arguments_are_refused() {
     for line in [
         "",
         "servers",
@@ -99,7 +103,7 @@ fn what_makes_no_sense_is_refused() {
     ] {
         assert!(parse(line).is_err(), "{line}");
     }
-    assert!(Cli::try_parse_from(["usher", "standalone", "--secret", ""]).is_err());
+    assert!(CommandLine::try_parse_from(["usher", "standalone", "--secret", ""]).is_err());
 }
 
 #[test]
@@ -113,7 +117,7 @@ fn i14_arguments_print_without_secrets() {
     ] {
         let cli = parse(line).expect(line);
         assert!(!format!("{cli:?}").contains("hunter2"), "{line}");
-        if let Command::Standalone(args) = cli.command {
+        if let UsherCommand::Standalone(args) = cli.command {
             assert!(!format!("{:?}", args.flags()).contains("hunter2"));
         }
     }

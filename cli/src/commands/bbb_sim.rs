@@ -3,10 +3,10 @@
 use usher_bbb_sim::{BbbSim, SimFault, SimOptions};
 use usher_runtime::signals::Signals;
 
-use crate::{args::SimArgs, exit::Failure, printer::Printer};
+use crate::{args::BbbSimArgs, exit::CommandFailure, printer::OutputPrinter};
 
 /// Runs one simulated BigBlueButton server until it is told to stop.
-pub(super) async fn run(printer: &mut Printer, args: SimArgs) -> Result<(), Failure> {
+pub(super) async fn run(printer: &mut OutputPrinter, args: BbbSimArgs) -> Result<(), CommandFailure> {
     let faults: Vec<SimFault> = args.faults.iter().map(|text| fault(text)).collect::<Result<_, _>>()?;
     let mut signals = Signals::listen()?;
     let options =
@@ -21,9 +21,9 @@ pub(super) async fn run(printer: &mut Printer, args: SimArgs) -> Result<(), Fail
 }
 
 /// Reads `KIND[,call=NAME][,count=N][,for=5s][,delay=2s]`, the query of `POST /sim/faults`.
-fn fault(text: &str) -> Result<SimFault, Failure> {
+fn fault(text: &str) -> Result<SimFault, CommandFailure> {
     let query = format!("kind={}", text.replace(',', "&"));
-    SimFault::from_query(&query).map_err(|error| Failure::Usage(format!("--fault {text}: {error}")))
+    SimFault::from_query(&query).map_err(|error| CommandFailure::Usage(format!("--fault {text}: {error}")))
 }
 
 #[cfg(test)]
@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn faults_are_read_and_what_is_none_is_refused() {
+    fn faults_are_read_and_other_text_is_refused() {
         for text in ["slow,delay=2s", "lost-answer,call=create,count=1", "html", "refuse,for=5s"] {
             assert!(fault(text).is_ok(), "{text}");
         }

@@ -5,14 +5,14 @@ use usher_proto::v1;
 
 use super::confirm;
 use crate::{
-    args::{Deliveries, Global},
-    client::Admin,
-    exit::Failure,
-    printer::{Printer, Row, ago},
+    args::{DeliveryCommand, GlobalOptions},
+    client::AdminClient,
+    exit::CommandFailure,
+    printer::{OutputPrinter, TableRow, ago},
 };
 
 #[derive(Serialize)]
-struct Delivery {
+struct DeliveryRow {
     id: String,
     tenant: String,
     meeting_id: String,
@@ -26,7 +26,7 @@ struct Delivery {
     last_error: String,
 }
 
-impl From<v1::Delivery> for Delivery {
+impl From<v1::Delivery> for DeliveryRow {
     fn from(delivery: v1::Delivery) -> Self {
         Self {
             kind: match delivery.kind() {
@@ -51,7 +51,7 @@ impl From<v1::Delivery> for Delivery {
     }
 }
 
-impl Row for Delivery {
+impl TableRow for DeliveryRow {
     const COLUMNS: &'static [&'static str] =
         &["ID", "TENANT", "MEETING", "KIND", "TARGET", "ACCEPTED", "FAILED", "LAST ERROR"];
 
@@ -71,26 +71,30 @@ impl Row for Delivery {
 }
 
 /// Does what was typed after `deliveries`.
-pub(super) async fn run(global: &Global, printer: &mut Printer, command: Deliveries) -> Result<(), Failure> {
+pub(super) async fn run(
+    global: &GlobalOptions,
+    printer: &mut OutputPrinter,
+    command: DeliveryCommand,
+) -> Result<(), CommandFailure> {
     match command {
-        Deliveries::List { tenant } => {
-            let admin = Admin::connect(global).await?;
+        DeliveryCommand::List { tenant } => {
+            let admin = AdminClient::connect(global).await?;
             let all = admin.all_deliveries(tenant.as_deref()).await?;
-            let rows: Vec<Delivery> = all.into_iter().map(Delivery::from).collect();
+            let rows: Vec<DeliveryRow> = all.into_iter().map(DeliveryRow::from).collect();
             printer.list(&rows, "nothing waits")
         }
-        Deliveries::Show { id } => {
-            let admin = Admin::connect(global).await?;
+        DeliveryCommand::Show { id } => {
+            let admin = AdminClient::connect(global).await?;
             let request = v1::GetDeliveryRequest { name: name(&id) };
             let found = admin.deliveries().get_delivery(request).await?.into_inner().delivery;
-            printer.one(&Delivery::from(found.unwrap_or_default()))
+            printer.one(&DeliveryRow::from(found.unwrap_or_default()))
         }
-        Deliveries::Retry { id, all } => {
-            let admin = Admin::connect(global).await?;
+        DeliveryCommand::Retry { id, all } => {
+            let admin = AdminClient::connect(global).await?;
             let names: Vec<String> = match id {
                 Some(id) => vec![name(&id)],
                 None if all => admin.all_deliveries(None).await?.into_iter().map(|one| one.name).collect(),
-                None => return Err(Failure::Usage("name one, or say --all".into())),
+                None => return Err(CommandFailure::Usage("name one, or say --all".into())),
             };
             let count = names.len();
             for name in names {
@@ -106,9 +110,9 @@ pub(super) async fn run(global: &Global, printer: &mut Printer, command: Deliver
             printer.note(&format!("{count} will be tried at once"));
             Ok(())
         }
-        Deliveries::Drop { id } => {
+        DeliveryCommand::Drop { id } => {
             confirm::harm(global, &format!("drop callback {id}; its application will not hear of it"))?;
-            let admin = Admin::connect(global).await?;
+            let admin = AdminClient::connect(global).await?;
             admin.deliveries().delete_delivery(v1::DeleteDeliveryRequest { name: name(&id) }).await?;
             printer.note("dropped");
             Ok(())

@@ -20,14 +20,14 @@ use usher_model::{
 use usher_proto::v1;
 use usher_runtime::{signals::Signals, telemetry};
 
-use super::standalone::until_told;
+use super::standalone::serve_until_stopped;
 use crate::{
     args::DemoArgs,
-    client::Admin,
+    client::AdminClient,
     core::inventory::ServerSpec,
-    exit::Failure,
-    printer::Printer,
-    standalone::{Addresses, Standalone},
+    exit::CommandFailure,
+    printer::OutputPrinter,
+    standalone::{StandaloneAddresses, StandaloneUsher},
 };
 
 /// Secret of the demo's application. Known to everybody, which is why it serves this machine only.
@@ -38,14 +38,14 @@ const START_WITHIN: Duration = Duration::from_secs(30);
 const CREATE: &str = "name=Demo+meeting&meetingID=demo&attendeePW=ap&moderatorPW=mp";
 
 /// Shows everything at work until it is told to stop.
-pub(super) async fn run(printer: &mut Printer, args: DemoArgs) -> Result<(), Failure> {
+pub(super) async fn run(printer: &mut OutputPrinter, args: DemoArgs) -> Result<(), CommandFailure> {
     let settings = settings();
     let telemetry = telemetry::init(&settings.telemetry, "usher");
     let mut signals = Signals::listen()?;
-    let starting = async { timeout(START_WITHIN, Demo::start(&settings, args.servers)).await };
+    let starting = async { timeout(START_WITHIN, RunningDemo::start(&settings, args.servers)).await };
     let demo = signals.or(starting).await?.context("the demo did not start in time")??;
     printer.text(&demo.text())?;
-    let stopped = until_told(&mut signals, demo.standalone).await;
+    let stopped = serve_until_stopped(&mut signals, demo.standalone).await;
     for sim in demo.sims {
         sim.stop().await;
     }
@@ -53,15 +53,15 @@ pub(super) async fn run(printer: &mut Printer, args: DemoArgs) -> Result<(), Fai
     stopped
 }
 
-struct Demo {
-    standalone: Standalone,
+struct RunningDemo {
+    standalone: StandaloneUsher,
     sims: Vec<BbbSim>,
     /// Which server got the meeting.
     server: String,
 }
 
-impl Demo {
-    async fn start(settings: &Settings, servers: u8) -> Result<Self, Failure> {
+impl RunningDemo {
+    async fn start(settings: &Settings, servers: u8) -> Result<Self, CommandFailure> {
         let (mut sims, mut specs) = (Vec::new(), Vec::new());
         for number in 1..=servers {
             let name = format!("bbb-{number}");
@@ -78,21 +78,21 @@ impl Demo {
             });
             sims.push(sim);
         }
-        let standalone = Standalone::start(settings, &specs).await?;
+        let standalone = StandaloneUsher::start(settings, &specs).await?;
         let admin = standalone.admin().await?;
-        online(&admin).await?;
-        create(standalone.addresses()).await?;
-        let server = placed(&admin).await?;
+        wait_until_online(&admin).await?;
+        create_meeting(standalone.addresses()).await?;
+        let server = server_of_meeting(&admin).await?;
         Ok(Self { standalone, sims, server })
     }
 
     fn text(&self) -> String {
         let at = self.standalone.addresses();
         let join = |name: &str, password: &str| {
-            signed(at, "join", &format!("fullName={name}&meetingID=demo&password={password}"))
+            signed_url(at, "join", &format!("fullName={name}&meetingID=demo&password={password}"))
         };
         let another =
-            signed(at, "create", "name=Another+meeting&meetingID=another&attendeePW=ap&moderatorPW=mp");
+            signed_url(at, "create", "name=Another+meeting&meetingID=another&attendeePW=ap&moderatorPW=mp");
         let endpoint = if at.control.port() == Settings::default().addresses.control.port() {
             String::new()
         } else {
@@ -150,7 +150,7 @@ fn settings() -> Settings {
     settings.telemetry.log = "warn".into();
     let addresses = &mut settings.addresses;
     for addr in [&mut addresses.listen, &mut addresses.control, &mut addresses.ops] {
-        *addr = free(*addr);
+        *addr = free_address(*addr);
     }
     // Applications to try callbacks and webhooks with are on this machine, as its servers are.
     settings.public_url = Some(format!("http://{}", addresses.listen));
@@ -159,14 +159,14 @@ fn settings() -> Settings {
 }
 
 /// Returns the address, with another port where that one is taken.
-fn free(addr: SocketAddr) -> SocketAddr {
+fn free_address(addr: SocketAddr) -> SocketAddr {
     let any = SocketAddr::new(addr.ip(), 0);
     let bound = TcpListener::bind(addr).or_else(|_| TcpListener::bind(any));
     bound.and_then(|listener| listener.local_addr()).unwrap_or(any)
 }
 
 /// Polls until every server is online.
-async fn online(admin: &Admin) -> Result<(), Failure> {
+async fn wait_until_online(admin: &AdminClient) -> Result<(), CommandFailure> {
     loop {
         let polled = admin.servers().poll_server(v1::PollServerRequest { name: "servers/-".into() }).await?;
         if polled.into_inner().servers.iter().all(|server| server.health() == v1::Health::Online) {
@@ -177,22 +177,22 @@ async fn online(admin: &Admin) -> Result<(), Failure> {
 }
 
 /// Creates the meeting as an application would.
-async fn create(at: &Addresses) -> anyhow::Result<()> {
+async fn create_meeting(at: &StandaloneAddresses) -> anyhow::Result<()> {
     let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build()?;
-    let answer = client.get(signed(at, "create", CREATE)).send().await?.text().await?;
+    let answer = client.get(signed_url(at, "create", CREATE)).send().await?.text().await?;
     match create_reply(&answer).context("read the answer to create")? {
         ServerReply::Success(_) => Ok(()),
         ServerReply::Failed(failure) => bail!("create was refused: {failure:?}"),
     }
 }
 
-async fn placed(admin: &Admin) -> Result<String, Failure> {
+async fn server_of_meeting(admin: &AdminClient) -> Result<String, CommandFailure> {
     let meetings = admin.all_meetings(None, None).await?;
     let server = meetings.first().map(|meeting| meeting.server.trim_start_matches("servers/").to_owned());
     Ok(server.unwrap_or_else(|| "one of them".into()))
 }
 
-fn signed(at: &Addresses, call: &str, query: &str) -> String {
+fn signed_url(at: &StandaloneAddresses, call: &str, query: &str) -> String {
     let query = sign_query(ChecksumAlgorithm::Sha256, call, query.to_owned(), &Secret::new(SECRET));
     format!("{}{call}?{query}", at.api())
 }

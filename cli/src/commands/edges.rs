@@ -4,13 +4,13 @@ use serde::Serialize;
 use usher_proto::v1;
 
 use crate::{
-    client::Admin,
-    exit::Failure,
-    printer::{Printer, Row, ago},
+    client::AdminClient,
+    exit::CommandFailure,
+    printer::{OutputPrinter, TableRow, ago},
 };
 
 #[derive(Serialize)]
-struct Edge {
+struct EdgeRow {
     id: String,
     address: String,
     version: String,
@@ -22,7 +22,7 @@ struct Edge {
     texts: [String; 2],
 }
 
-impl From<v1::Edge> for Edge {
+impl From<v1::Edge> for EdgeRow {
     fn from(edge: v1::Edge) -> Self {
         Self {
             id: edge.name.trim_start_matches("edges/").to_owned(),
@@ -37,7 +37,7 @@ impl From<v1::Edge> for Edge {
     }
 }
 
-impl Row for Edge {
+impl TableRow for EdgeRow {
     const COLUMNS: &'static [&'static str] =
         &["ID", "ADDRESS", "REVISION", "LAG", "BEHIND", "CONNECTED", "VERSION"];
 
@@ -53,7 +53,7 @@ fn seconds(time: Option<prost_types::Duration>) -> f64 {
 }
 
 /// Lists the edges.
-pub(super) async fn list(admin: &Admin, printer: &mut Printer) -> Result<(), Failure> {
-    let edges: Vec<Edge> = admin.all_edges().await?.into_iter().map(Edge::from).collect();
+pub(super) async fn list(admin: &AdminClient, printer: &mut OutputPrinter) -> Result<(), CommandFailure> {
+    let edges: Vec<EdgeRow> = admin.all_edges().await?.into_iter().map(EdgeRow::from).collect();
     printer.list(&edges, "no edge is connected to this control plane")
 }

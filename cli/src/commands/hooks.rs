@@ -5,14 +5,14 @@ use usher_proto::v1;
 
 use super::confirm;
 use crate::{
-    args::{Global, Hooks},
-    client::Admin,
-    exit::Failure,
-    printer::{Printer, Row},
+    args::{GlobalOptions, HookCommand},
+    client::AdminClient,
+    exit::CommandFailure,
+    printer::{OutputPrinter, TableRow},
 };
 
 #[derive(Serialize)]
-struct Hook {
+struct HookRow {
     id: String,
     tenant: String,
     target: String,
@@ -22,7 +22,7 @@ struct Hook {
     created: Option<String>,
 }
 
-impl From<v1::Hook> for Hook {
+impl From<v1::Hook> for HookRow {
     fn from(hook: v1::Hook) -> Self {
         let name = hook.name.trim_start_matches("tenants/");
         let (tenant, id) = name.split_once("/hooks/").unwrap_or_default();
@@ -38,7 +38,7 @@ impl From<v1::Hook> for Hook {
     }
 }
 
-impl Row for Hook {
+impl TableRow for HookRow {
     const COLUMNS: &'static [&'static str] =
         &["ID", "TENANT", "TARGET", "MEETING", "EVENTS", "RAW", "REGISTERED"];
 
@@ -57,17 +57,21 @@ impl Row for Hook {
 }
 
 /// Does what was typed after `hooks`.
-pub(super) async fn run(global: &Global, printer: &mut Printer, command: Hooks) -> Result<(), Failure> {
+pub(super) async fn run(
+    global: &GlobalOptions,
+    printer: &mut OutputPrinter,
+    command: HookCommand,
+) -> Result<(), CommandFailure> {
     match command {
-        Hooks::List { tenant } => {
-            let admin = Admin::connect(global).await?;
+        HookCommand::List { tenant } => {
+            let admin = AdminClient::connect(global).await?;
             let all = admin.all_hooks(tenant.as_deref()).await?;
-            let rows: Vec<Hook> = all.into_iter().map(Hook::from).collect();
+            let rows: Vec<HookRow> = all.into_iter().map(HookRow::from).collect();
             printer.list(&rows, "nobody registered a webhook")
         }
-        Hooks::Remove { id, tenant } => {
+        HookCommand::Remove { id, tenant } => {
             confirm::harm(global, &format!("remove hook {id}; its application will hear of nothing more"))?;
-            let admin = Admin::connect(global).await?;
+            let admin = AdminClient::connect(global).await?;
             let name = format!("tenants/{tenant}/hooks/{id}");
             admin.hooks().delete_hook(v1::DeleteHookRequest { name }).await?;
             printer.note("removed");

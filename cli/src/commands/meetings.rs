@@ -6,10 +6,10 @@ use usher_proto::v1;
 
 use super::confirm;
 use crate::{
-    args::{Global, MeetingRef, Meetings},
-    client::Admin,
-    exit::Failure,
-    printer::{Printer, Row},
+    args::{GlobalOptions, MeetingCommand, MeetingRef},
+    client::AdminClient,
+    exit::CommandFailure,
+    printer::{OutputPrinter, TableRow},
 };
 
 #[derive(Serialize)]
@@ -46,7 +46,7 @@ impl From<v1::Meeting> for MeetingRow {
     }
 }
 
-impl Row for MeetingRow {
+impl TableRow for MeetingRow {
     const COLUMNS: &'static [&'static str] = &["TENANT", "MEETING", "SERVER", "STATE", "USERS", "CREATED"];
 
     fn cells(&self) -> Vec<String> {
@@ -67,20 +67,24 @@ pub(super) fn name(meeting: &MeetingRef) -> String {
 }
 
 /// Does what was typed after `meetings`.
-pub(super) async fn run(global: &Global, printer: &mut Printer, command: Meetings) -> Result<(), Failure> {
-    let admin = Admin::connect(global).await?;
+pub(super) async fn run(
+    global: &GlobalOptions,
+    printer: &mut OutputPrinter,
+    command: MeetingCommand,
+) -> Result<(), CommandFailure> {
+    let admin = AdminClient::connect(global).await?;
     match command {
-        Meetings::List { tenant, server } => {
+        MeetingCommand::List { tenant, server } => {
             let meetings = admin.all_meetings(tenant.as_deref(), server.as_deref()).await?;
             let meetings: Vec<MeetingRow> = meetings.into_iter().map(MeetingRow::from).collect();
             printer.list(&meetings, "no meetings")
         }
-        Meetings::Show(meeting) => {
+        MeetingCommand::Show(meeting) => {
             let request = v1::GetMeetingRequest { name: name(&meeting) };
             let found = admin.meetings().get_meeting(request).await?.into_inner().meeting;
             printer.one(&MeetingRow::from(found.unwrap_or_default()))
         }
-        Meetings::End(meeting) => {
+        MeetingCommand::End(meeting) => {
             // The one that is there now: who answers the prompt late does not end the next lesson.
             let internal_id = seen(&admin, &meeting).await?;
             confirm::harm(global, &format!("end meeting {}/{}", meeting.tenant, meeting.id))?;
@@ -89,7 +93,7 @@ pub(super) async fn run(global: &Global, printer: &mut Printer, command: Meeting
             printer.note("its server was asked to end it");
             Ok(())
         }
-        Meetings::Supersede(meeting) => {
+        MeetingCommand::Supersede(meeting) => {
             let deed = format!(
                 "give the id {}/{} away; its users will be in two meetings",
                 meeting.tenant, meeting.id
@@ -105,7 +109,7 @@ pub(super) async fn run(global: &Global, printer: &mut Printer, command: Meeting
 }
 
 /// Returns the instance that has the id now; empty while its server has not confirmed it.
-async fn seen(admin: &Admin, meeting: &MeetingRef) -> Result<String, Failure> {
+async fn seen(admin: &AdminClient, meeting: &MeetingRef) -> Result<String, CommandFailure> {
     let request = v1::GetMeetingRequest { name: name(meeting) };
     let found = admin.meetings().get_meeting(request).await?.into_inner().meeting;
     Ok(found.unwrap_or_default().internal_id)

@@ -12,40 +12,49 @@ use usher_proto::v1;
 
 use self::{carry_out::carry_out, rows::rows};
 use crate::{
-    args::{Global, Migrate, ScaleliteArgs},
-    client::{Admin, tenant_name},
+    args::{GlobalOptions, MigrationCommand, ScaleliteArgs},
+    client::{AdminClient, tenant_name},
     core::{
-        migration::{StandingTenant, Usher, plan},
-        scalelite::{self, Scalelite},
+        migration::{CurrentTenant, UsherInventory, plan},
+        scalelite::{self, ScaleliteInventory},
     },
-    exit::Failure,
-    inventory::standing,
-    printer::Printer,
-    scalelite::Redis,
+    exit::CommandFailure,
+    inventory::current_servers,
+    printer::OutputPrinter,
+    scalelite::ScaleliteRedis,
 };
 
 /// Does what was typed after `migrate`.
-pub(super) async fn run(global: &Global, printer: &mut Printer, command: Migrate) -> Result<(), Failure> {
+pub(super) async fn run(
+    global: &GlobalOptions,
+    printer: &mut OutputPrinter,
+    command: MigrationCommand,
+) -> Result<(), CommandFailure> {
     match command {
-        Migrate::Scalelite(args) => from_scalelite(global, printer, args).await,
+        MigrationCommand::Scalelite(args) => from_scalelite(global, printer, args).await,
     }
 }
 
-async fn from_scalelite(global: &Global, printer: &mut Printer, args: ScaleliteArgs) -> Result<(), Failure> {
-    let redis = Redis::connect(&args.redis, args.namespace.trim_end_matches(':'), global.timeout).await?;
+async fn from_scalelite(
+    global: &GlobalOptions,
+    printer: &mut OutputPrinter,
+    args: ScaleliteArgs,
+) -> Result<(), CommandFailure> {
+    let redis =
+        ScaleliteRedis::connect(&args.redis, args.namespace.trim_end_matches(':'), global.timeout).await?;
     let found = scalelite::read(&redis.read().await?);
-    let admin = Admin::connect(global).await?;
+    let admin = AdminClient::connect(global).await?;
     let usher = usher(&admin, &found).await?;
     let url_host = args.url_host.as_deref().map(str::trim).filter(|host| !host.is_empty());
     let mut plan = plan(&usher, &found, url_host);
-    let [tenants, servers, meetings] = plan.standing;
+    let [tenants, servers, meetings] = plan.already_here;
     printer.note(&format!(
         "Scalelite has {} tenants, {} servers, {} meetings ({} more are over); of these, {tenants} tenants, {servers} \
          servers and {meetings} meetings are here already",
         found.tenants.len(),
         found.servers.len(),
         found.meetings.len(),
-        found.over
+        found.ended
     ));
     if args.dry_run {
         printer.note("dry run: nothing is changed");
@@ -55,14 +64,14 @@ async fn from_scalelite(global: &Global, printer: &mut Printer, args: ScaleliteA
     printer.list(&rows(&plan), "nothing to do")?;
     match plan.remarks.iter().filter(|remark| remark.is_conflict).count() {
         0 => Ok(()),
-        conflicts => Err(Failure::Refused(format!(
+        conflicts => Err(CommandFailure::Refused(format!(
             "{conflicts} of these are for you to decide; what is done stays done, and the next run does what is left"
         ))),
     }
 }
 
 /// Returns what Usher has, as far as it matters for what was found.
-async fn usher(admin: &Admin, found: &Scalelite) -> Result<Usher, Failure> {
+async fn usher(admin: &AdminClient, found: &ScaleliteInventory) -> Result<UsherInventory, CommandFailure> {
     let mut tenants = Vec::new();
     for listed in admin.all_tenants().await? {
         let id = listed.name.trim_start_matches("tenants/");
@@ -73,22 +82,23 @@ async fn usher(admin: &Admin, found: &Scalelite) -> Result<Usher, Failure> {
         };
         let request = v1::GetTenantRequest { name: tenant_name(id), view: view.into() };
         let tenant = admin.tenants().get_tenant(request).await?.into_inner().tenant.unwrap_or_default();
-        tenants.push(StandingTenant {
-            id: TenantId::parse(id).map_err(strange)?,
+        tenants.push(CurrentTenant {
+            id: TenantId::parse(id).map_err(malformed_answer)?,
             secrets: tenant.secrets.iter().map(|secret| Secret::new(secret)).collect(),
             hosts: tenant.hosts.iter().map(|host| host.to_ascii_lowercase()).collect(),
         });
     }
     let meetings = admin.all_meetings(None, None).await?.into_iter().map(|meeting| {
-        let tenant = TenantId::parse(&meeting.tenant).map_err(strange)?;
-        let key = MeetingKey::new(tenant, MeetingId::parse(&meeting.meeting_id).map_err(strange)?);
-        let server = ServerId::parse(meeting.server.trim_start_matches("servers/")).map_err(strange)?;
+        let tenant = TenantId::parse(&meeting.tenant).map_err(malformed_answer)?;
+        let key = MeetingKey::new(tenant, MeetingId::parse(&meeting.meeting_id).map_err(malformed_answer)?);
+        let server =
+            ServerId::parse(meeting.server.trim_start_matches("servers/")).map_err(malformed_answer)?;
         Ok((key, server))
     });
-    let meetings = meetings.collect::<Result<_, Failure>>()?;
-    Ok(Usher { servers: standing(admin).await?, tenants, meetings })
+    let meetings = meetings.collect::<Result<_, CommandFailure>>()?;
+    Ok(UsherInventory { servers: current_servers(admin).await?, tenants, meetings })
 }
 
-fn strange(error: impl std::fmt::Display) -> Failure {
-    Failure::Refused(format!("the control plane sent what cannot be: {error}"))
+fn malformed_answer(error: impl std::fmt::Display) -> CommandFailure {
+    CommandFailure::Refused(format!("the control plane sent what cannot be: {error}"))
 }

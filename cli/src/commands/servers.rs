@@ -9,52 +9,56 @@ use usher_proto::v1;
 
 use super::confirm;
 use crate::{
-    args::{AddArgs, Global, Servers, UpdateArgs},
-    client::{Admin, server_name},
+    args::{GlobalOptions, ServerAddArgs, ServerCommand, ServerUpdateArgs},
+    client::{AdminClient, server_name},
     core::inventory,
-    exit::Failure,
-    printer::Printer,
+    exit::CommandFailure,
+    printer::OutputPrinter,
 };
 pub(super) use view::ServerRow;
 
 /// Does what was typed after `servers`.
-pub(super) async fn run(global: &Global, printer: &mut Printer, command: Servers) -> Result<(), Failure> {
+pub(super) async fn run(
+    global: &GlobalOptions,
+    printer: &mut OutputPrinter,
+    command: ServerCommand,
+) -> Result<(), CommandFailure> {
     match command {
-        Servers::Check(args) => return check::run(global, printer, args).await,
-        Servers::Sync(args) => return sync::run(global, printer, args).await,
+        ServerCommand::Check(args) => return check::run(global, printer, args).await,
+        ServerCommand::Sync(args) => return sync::run(global, printer, args).await,
         _ => {}
     }
     // Asked before the control plane is called: a prompt must not run into a deadline.
     match &command {
-        Servers::Remove { id } => confirm::harm(global, &format!("remove server {id}"))?,
-        Servers::Panic { id } => {
+        ServerCommand::Remove { id } => confirm::harm(global, &format!("remove server {id}"))?,
+        ServerCommand::Panic { id } => {
             let deed =
                 format!("disable server {id} and free the ids of its meetings, which may still run there");
             confirm::harm(global, &deed)?;
         }
-        Servers::Update(args) if args.force => {
+        ServerCommand::Update(args) if args.force => {
             let deed = format!("give server {} another address and end the meetings at its old one", args.id);
             confirm::harm(global, &deed)?;
         }
         _ => {}
     }
-    let admin = Admin::connect(global).await?;
+    let admin = AdminClient::connect(global).await?;
     let mut service = admin.servers();
     let named = |id: &str| server_name(id);
     let changed = match command {
-        Servers::List => {
+        ServerCommand::List => {
             let servers: Vec<ServerRow> =
                 admin.all_servers().await?.into_iter().map(ServerRow::from).collect();
             return printer
                 .list(&servers, "no servers; add one with `usher servers add URL --secret S --enable`");
         }
-        Servers::Show { id, reveal } => {
+        ServerCommand::Show { id, reveal } => {
             let view = if reveal { v1::ServerView::RevealSecret } else { v1::ServerView::Unspecified };
             Some(admin.server(&id, view).await?)
         }
-        Servers::Add(args) => service.create_server(new_server(args)).await?.into_inner().server,
-        Servers::Update(args) => service.update_server(update(args)).await?.into_inner().server,
-        Servers::Remove { id } => {
+        ServerCommand::Add(args) => service.create_server(new_server(args)).await?.into_inner().server,
+        ServerCommand::Update(args) => service.update_server(update(args)).await?.into_inner().server,
+        ServerCommand::Remove { id } => {
             let v1::Server { zombies, etag, .. } = admin.server(&id, v1::ServerView::Unspecified).await?;
             service.delete_server(v1::DeleteServerRequest { name: named(&id), etag }).await?;
             printer.note(&format!("server {id} is removed"));
@@ -63,39 +67,39 @@ pub(super) async fn run(global: &Global, printer: &mut Printer, command: Servers
             }
             return Ok(());
         }
-        Servers::Enable { id } => {
+        ServerCommand::Enable { id } => {
             let (name, etag) = (named(&id), String::new());
             service.enable_server(v1::EnableServerRequest { name, etag }).await?.into_inner().server
         }
-        Servers::Cordon { id } => {
+        ServerCommand::Cordon { id } => {
             let (name, etag) = (named(&id), String::new());
             service.cordon_server(v1::CordonServerRequest { name, etag }).await?.into_inner().server
         }
-        Servers::Disable { id } => {
+        ServerCommand::Disable { id } => {
             let (name, etag) = (named(&id), admin.etag(&id).await?);
             service.disable_server(v1::DisableServerRequest { name, etag }).await?.into_inner().server
         }
-        Servers::Panic { id } => {
+        ServerCommand::Panic { id } => {
             let (name, etag) = (named(&id), admin.etag(&id).await?);
             let answer = service.panic_server(v1::PanicServerRequest { name, etag }).await?.into_inner();
             printer.note(&format!("{} meetings were freed", answer.freed_meetings));
             answer.server
         }
-        Servers::Poll { id } => {
+        ServerCommand::Poll { id } => {
             let name = named(id.as_deref().unwrap_or("-"));
             let polled = service.poll_server(v1::PollServerRequest { name }).await?.into_inner().servers;
             let polled: Vec<ServerRow> = polled.into_iter().map(ServerRow::from).collect();
             return printer.list(&polled, "no server was polled");
         }
-        Servers::Export => {
-            let specs: Vec<_> = crate::inventory::standing(&admin)
+        ServerCommand::Export => {
+            let specs: Vec<_> = crate::inventory::current_servers(&admin)
                 .await?
                 .iter()
-                .map(crate::core::sync::Standing::spec)
+                .map(crate::core::sync::CurrentServer::spec)
                 .collect();
             return printer.text(&inventory::write(&specs));
         }
-        Servers::Check(_) | Servers::Sync(_) => None,
+        ServerCommand::Check(_) | ServerCommand::Sync(_) => None,
     };
     match changed {
         Some(server) => printer.one(&ServerRow::from(server)),
@@ -103,7 +107,7 @@ pub(super) async fn run(global: &Global, printer: &mut Printer, command: Servers
     }
 }
 
-fn new_server(args: AddArgs) -> v1::CreateServerRequest {
+fn new_server(args: ServerAddArgs) -> v1::CreateServerRequest {
     let admin = if args.enable { AdminState::Enabled } else { AdminState::Disabled };
     v1::CreateServerRequest {
         server: Some(v1::Server {
@@ -120,7 +124,7 @@ fn new_server(args: AddArgs) -> v1::CreateServerRequest {
     }
 }
 
-fn update(args: UpdateArgs) -> v1::UpdateServerRequest {
+fn update(args: ServerUpdateArgs) -> v1::UpdateServerRequest {
     let fields = [
         ("url", args.url.is_some()),
         ("secret", args.secret.is_some()),

@@ -10,17 +10,17 @@ use usher_runtime::{
 };
 
 use crate::{
-    args::StandaloneArgs, core::inventory::ServerSpec, exit::Failure, inventory, printer::Printer,
-    standalone::Standalone,
+    args::StandaloneArgs, core::inventory::ServerSpec, exit::CommandFailure, inventory,
+    printer::OutputPrinter, standalone::StandaloneUsher,
 };
 
 /// Runs a whole Usher until it is told to stop.
-pub(super) async fn run(printer: &mut Printer, args: StandaloneArgs) -> Result<(), Failure> {
+pub(super) async fn run(printer: &mut OutputPrinter, args: StandaloneArgs) -> Result<(), CommandFailure> {
     let mut base = Settings::default();
     base.store.kind = StoreKind::Embedded;
     // There is no other edge that a balancer could send anybody to.
     base.edge.shutdown_wait = Duration::ZERO;
-    let usage = |faults: config::Faults| Failure::Usage(faults.to_string());
+    let usage = |faults: config::Faults| CommandFailure::Usage(faults.to_string());
     let mut source = Source::read(base, args.config.as_deref(), args.flags()).map_err(usage)?;
     source.masked = args.print_config;
     let (settings, warnings) = config::load(&source).map_err(usage)?;
@@ -41,16 +41,23 @@ pub(super) async fn run(printer: &mut Printer, args: StandaloneArgs) -> Result<(
     served
 }
 
-async fn serve(printer: &mut Printer, settings: &Settings, servers: &[ServerSpec]) -> Result<(), Failure> {
+async fn serve(
+    printer: &mut OutputPrinter,
+    settings: &Settings,
+    servers: &[ServerSpec],
+) -> Result<(), CommandFailure> {
     let mut signals = Signals::listen()?;
     // A signal while it starts ends the process: nothing was promised to anybody yet.
-    let standalone = signals.or(Standalone::start(settings, servers)).await??;
+    let standalone = signals.or(StandaloneUsher::start(settings, servers)).await??;
     printer.text(&standalone.addresses().to_string())?;
-    until_told(&mut signals, standalone).await
+    serve_until_stopped(&mut signals, standalone).await
 }
 
 /// Waits for a signal, or for the end of a part, and stops in order.
-pub(super) async fn until_told(signals: &mut Signals, standalone: Standalone) -> Result<(), Failure> {
+pub(super) async fn serve_until_stopped(
+    signals: &mut Signals,
+    standalone: StandaloneUsher,
+) -> Result<(), CommandFailure> {
     let ended = standalone.ended();
     let asked = tokio::select! {
         () = signals.next() => true,

@@ -7,17 +7,17 @@ use usher_proto::v1;
 
 use super::servers::ServerRow;
 use crate::{
-    args::Global,
-    client::Admin,
-    exit::Failure,
-    printer::{Printer, ago, clean, table},
+    args::GlobalOptions,
+    client::AdminClient,
+    exit::CommandFailure,
+    printer::{OutputPrinter, ago, clean, table},
 };
 
 /// Callbacks that have waited for this long are not just passing through, seconds.
 const PILED_UP_SECONDS: i64 = 10;
 
 #[derive(Serialize)]
-struct Status {
+struct StatusReport {
     replica: String,
     leader: String,
     leading: bool,
@@ -49,7 +49,7 @@ struct Status {
     servers_cordoned: u32,
     servers_disabled: u32,
     placement_imbalance: f64,
-    alarms: Vec<Alarm>,
+    alarms: Vec<AlarmReport>,
     servers: Vec<ServerRow>,
     #[serde(skip)]
     oldest_delivery: String,
@@ -58,15 +58,16 @@ struct Status {
 }
 
 #[derive(Serialize)]
-struct Alarm {
+struct AlarmReport {
     name: String,
     detail: String,
 }
 
-impl Status {
+impl StatusReport {
     fn new(status: v1::GetStatusResponse, servers: Vec<v1::Server>) -> Self {
         let revision = status.revision.unwrap_or_default();
-        let alarms = status.alarms.into_iter().map(|alarm| Alarm { name: alarm.name, detail: alarm.detail });
+        let alarms =
+            status.alarms.into_iter().map(|alarm| AlarmReport { name: alarm.name, detail: alarm.detail });
         Self {
             uptime: ago(status.uptime.as_ref()),
             uptime_seconds: status.uptime.map_or(0, |time| time.seconds),
@@ -205,12 +206,12 @@ fn size(bytes: u64) -> String {
 
 /// Shows the fleet once, or again and again until a signal ends it: there is nothing to put in order.
 pub(super) async fn run(
-    global: &Global,
-    printer: &mut Printer,
+    global: &GlobalOptions,
+    printer: &mut OutputPrinter,
     every: Option<Duration>,
-) -> Result<(), Failure> {
+) -> Result<(), CommandFailure> {
     let Some(every) = every else {
-        let status = fetch(&Admin::connect(global).await?).await?;
+        let status = fetch(&AdminClient::connect(global).await?).await?;
         return printer.report(&status, || status.text());
     };
     let mut admin = None;
@@ -222,7 +223,7 @@ pub(super) async fn run(
                 printer.report(&status, || format!("{clear}{}", status.text()))?;
             }
             // A control plane that is restarted comes back.
-            Err(Failure::Unavailable(why)) => {
+            Err(CommandFailure::Unavailable(why)) => {
                 admin = None;
                 printer.note(&why);
             }
@@ -232,20 +233,23 @@ pub(super) async fn run(
     }
 }
 
-async fn look(global: &Global, admin: &mut Option<Admin>) -> Result<Status, Failure> {
+async fn look(
+    global: &GlobalOptions,
+    admin: &mut Option<AdminClient>,
+) -> Result<StatusReport, CommandFailure> {
     let connected = match admin.take() {
         Some(connected) => connected,
-        None => Admin::connect(global).await?,
+        None => AdminClient::connect(global).await?,
     };
     let status = fetch(&connected).await?;
     *admin = Some(connected);
     Ok(status)
 }
 
-async fn fetch(admin: &Admin) -> Result<Status, Failure> {
+async fn fetch(admin: &AdminClient) -> Result<StatusReport, CommandFailure> {
     let mut fleet = admin.fleet();
     let (status, servers) = tokio::join!(fleet.get_status(v1::GetStatusRequest {}), admin.all_servers());
-    Ok(Status::new(status?.into_inner(), servers?))
+    Ok(StatusReport::new(status?.into_inner(), servers?))
 }
 
 #[cfg(test)]
@@ -253,9 +257,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn f8_the_store_has_a_line_that_says_how_full_it_is() {
+    fn f8_the_store_has_a_line_with_its_size_and_quota() {
         let line = |status| {
-            let text = Status::new(status, Vec::new()).text();
+            let text = StatusReport::new(status, Vec::new()).text();
             text.lines().find_map(|line| line.strip_prefix("store          ").map(str::to_owned))
         };
         assert_eq!(line(v1::GetStatusResponse::default()), None);
@@ -273,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn webhooks_have_a_line_where_there_are_any() {
+    fn registered_webhooks_have_a_line() {
         let line = |hooks, hook_events, servers_without_hooks| {
             let status = v1::GetStatusResponse {
                 hooks,
@@ -281,7 +285,7 @@ mod tests {
                 servers_without_hooks,
                 ..v1::GetStatusResponse::default()
             };
-            let text = Status::new(status, Vec::new()).text();
+            let text = StatusReport::new(status, Vec::new()).text();
             text.lines().find_map(|line| line.strip_prefix("webhooks       ").map(str::to_owned))
         };
         assert_eq!(line(0, 0, Some(0)), None);
@@ -291,7 +295,7 @@ mod tests {
         let elsewhere = "1 registered, the replica that leads knows which servers lack them, 0 events wait";
         assert_eq!(line(1, 0, None).as_deref(), Some(elsewhere));
         let leading = v1::GetStatusResponse { leading: true, hooks: 1, ..v1::GetStatusResponse::default() };
-        let text = Status::new(leading, Vec::new()).text();
+        let text = StatusReport::new(leading, Vec::new()).text();
         assert!(text.contains("1 registered, no server was looked at yet, 0 events wait"), "{text}");
         assert!(line(0, 4, Some(0)).is_some(), "what waits for hooks that are gone");
     }

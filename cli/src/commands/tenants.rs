@@ -8,57 +8,61 @@ use usher_proto::v1;
 use self::view::TenantRow;
 use super::confirm;
 use crate::{
-    args::{Global, TenantAddArgs, TenantSecrets, TenantUpdateArgs, Tenants},
-    client::{Admin, tenant_name},
-    exit::Failure,
-    printer::Printer,
+    args::{GlobalOptions, TenantAddArgs, TenantCommand, TenantSecretCommand, TenantUpdateArgs},
+    client::{AdminClient, tenant_name},
+    exit::CommandFailure,
+    printer::OutputPrinter,
 };
 
 /// Does what was typed after `tenants`.
-pub(super) async fn run(global: &Global, printer: &mut Printer, command: Tenants) -> Result<(), Failure> {
+pub(super) async fn run(
+    global: &GlobalOptions,
+    printer: &mut OutputPrinter,
+    command: TenantCommand,
+) -> Result<(), CommandFailure> {
     // Asked before the control plane is called: a prompt must not run into a deadline.
     match &command {
-        Tenants::Remove { id } => {
+        TenantCommand::Remove { id } => {
             confirm::harm(global, &format!("remove tenant {id}, whose meetings nobody can join any more"))?;
         }
-        Tenants::Secret(TenantSecrets::Remove { id, .. }) => {
+        TenantCommand::Secret(TenantSecretCommand::Remove { id, .. }) => {
             confirm::harm(global, &format!("revoke a secret of tenant {id}"))?;
         }
         _ => {}
     }
-    let admin = Admin::connect(global).await?;
+    let admin = AdminClient::connect(global).await?;
     let mut service = admin.tenants();
     let tenant = match command {
-        Tenants::List => {
+        TenantCommand::List => {
             let tenants: Vec<TenantRow> =
                 admin.all_tenants().await?.into_iter().map(TenantRow::from).collect();
             return printer.list(&tenants, "no tenants; add one with `usher tenants add ID --secret S`");
         }
-        Tenants::Show { id, reveal } => {
+        TenantCommand::Show { id, reveal } => {
             let view = if reveal { v1::TenantView::RevealSecrets } else { v1::TenantView::Unspecified };
             let request = v1::GetTenantRequest { name: tenant_name(&id), view: view.into() };
             service.get_tenant(request).await?.into_inner().tenant
         }
-        Tenants::Add(args) => service.create_tenant(new_tenant(args)).await?.into_inner().tenant,
-        Tenants::Update(args) => service.update_tenant(update(args)).await?.into_inner().tenant,
-        Tenants::Remove { id } => {
+        TenantCommand::Add(args) => service.create_tenant(new_tenant(args)).await?.into_inner().tenant,
+        TenantCommand::Update(args) => service.update_tenant(update(args)).await?.into_inner().tenant,
+        TenantCommand::Remove { id } => {
             let request = v1::DeleteTenantRequest { name: tenant_name(&id), etag: String::new() };
             service.delete_tenant(request).await?;
             printer.note(&format!("tenant {id} is removed"));
             return Ok(());
         }
-        Tenants::Secret(TenantSecrets::Add { id, secret, first }) => {
+        TenantCommand::Secret(TenantSecretCommand::Add { id, secret, first }) => {
             let secret = secret.expose().to_owned();
             let request = v1::AddTenantSecretRequest { name: tenant_name(&id), secret, first };
             service.add_tenant_secret(request).await?.into_inner().tenant
         }
-        Tenants::Secret(TenantSecrets::Remove { id, secret }) => {
+        TenantCommand::Secret(TenantSecretCommand::Remove { id, secret }) => {
             let secret = secret.expose().to_owned();
             let request = v1::RemoveTenantSecretRequest { name: tenant_name(&id), secret };
             service.remove_tenant_secret(request).await?.into_inner().tenant
         }
     };
-    let nothing = || Failure::Refused("the control plane sent nothing about the tenant".into());
+    let nothing = || CommandFailure::Refused("the control plane sent nothing about the tenant".into());
     printer.one(&TenantRow::from(tenant.ok_or_else(nothing)?))
 }
 

@@ -5,14 +5,14 @@ use usher_proto::v1;
 
 use super::{confirm, meetings};
 use crate::{
-    args::{Global, Zombies},
-    client::Admin,
-    exit::Failure,
-    printer::{Printer, Row},
+    args::{GlobalOptions, ZombieCommand},
+    client::AdminClient,
+    exit::CommandFailure,
+    printer::{OutputPrinter, TableRow},
 };
 
 #[derive(Serialize)]
-struct Zombie {
+struct ZombieRow {
     tenant: String,
     meeting_id: String,
     server: String,
@@ -22,7 +22,7 @@ struct Zombie {
     since: Option<String>,
 }
 
-impl From<v1::Zombie> for Zombie {
+impl From<v1::Zombie> for ZombieRow {
     fn from(zombie: v1::Zombie) -> Self {
         Self {
             state: match zombie.state() {
@@ -41,7 +41,7 @@ impl From<v1::Zombie> for Zombie {
     }
 }
 
-impl Row for Zombie {
+impl TableRow for ZombieRow {
     const COLUMNS: &'static [&'static str] = &["TENANT", "MEETING", "SERVER", "STATE", "SINCE", "REASON"];
 
     fn cells(&self) -> Vec<String> {
@@ -52,18 +52,23 @@ impl Row for Zombie {
 }
 
 /// Does what was typed after `zombies`.
-pub(super) async fn run(global: &Global, printer: &mut Printer, command: Zombies) -> Result<(), Failure> {
+pub(super) async fn run(
+    global: &GlobalOptions,
+    printer: &mut OutputPrinter,
+    command: ZombieCommand,
+) -> Result<(), CommandFailure> {
     match command {
-        Zombies::List => {
-            let admin = Admin::connect(global).await?;
-            let zombies: Vec<Zombie> = admin.all_zombies().await?.into_iter().map(Zombie::from).collect();
+        ZombieCommand::List => {
+            let admin = AdminClient::connect(global).await?;
+            let zombies: Vec<ZombieRow> =
+                admin.all_zombies().await?.into_iter().map(ZombieRow::from).collect();
             printer.list(&zombies, "no zombies")
         }
-        Zombies::Forget { meeting, server } => {
+        ZombieCommand::Forget { meeting, server } => {
             let deed = format!("forget {}/{} on server {server}, unseen", meeting.tenant, meeting.id);
             confirm::harm(global, &deed)?;
             let name = format!("{}/zombies/{server}", meetings::name(&meeting));
-            let admin = Admin::connect(global).await?;
+            let admin = AdminClient::connect(global).await?;
             admin.meetings().forget_zombie(v1::ForgetZombieRequest { name }).await?;
             printer.note("forgotten; should it still run, polls find it again");
             Ok(())

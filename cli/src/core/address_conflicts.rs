@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, fmt};
 
 use usher_model::{id::ServerId, server::place_of};
 
-use super::{inventory::ServerSpec, sync::Standing};
+use super::{inventory::ServerSpec, sync::CurrentServer};
 
 /// Two ids with one address.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,24 +16,24 @@ pub struct AddressConflict {
     /// The id that has it already: in the fleet, or earlier in the list.
     pub taken_by: ServerId,
     /// It is the fleet that has it.
-    pub standing: bool,
+    pub in_fleet: bool,
 }
 
 impl fmt::Display for AddressConflict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { listed, taken_by, standing } = self;
-        let place = if *standing { "in the fleet" } else { "earlier in the list" };
+        let Self { listed, taken_by, in_fleet } = self;
+        let place = if *in_fleet { "in the fleet" } else { "earlier in the list" };
         write!(f, "`{listed}` has the address that `{taken_by}` has {place}: list it as `{taken_by}`")
     }
 }
 
 /// Finds the addresses that a list gives to another id than the one that has them. A server of the fleet
 /// whose own address the list changes gives its old one up.
-pub fn address_conflicts(standing: &[Standing], wanted: &[ServerSpec]) -> Vec<AddressConflict> {
+pub fn address_conflicts(current: &[CurrentServer], wanted: &[ServerSpec]) -> Vec<AddressConflict> {
     let named: BTreeMap<&ServerId, String> =
         wanted.iter().map(|spec| (&spec.id, place_of(&spec.url))).collect();
     let mut owners: BTreeMap<String, (&ServerId, bool)> = BTreeMap::new();
-    for server in standing {
+    for server in current {
         let place = place_of(&server.url);
         if named.get(&server.id).is_none_or(|new| *new == place) {
             owners.insert(place, (&server.id, true));
@@ -42,10 +42,10 @@ pub fn address_conflicts(standing: &[Standing], wanted: &[ServerSpec]) -> Vec<Ad
     let mut conflicts = Vec::new();
     for spec in wanted {
         match owners.get(&place_of(&spec.url)) {
-            Some((owner, standing)) if **owner != spec.id => conflicts.push(AddressConflict {
+            Some((owner, in_fleet)) if **owner != spec.id => conflicts.push(AddressConflict {
                 listed: spec.id.clone(),
                 taken_by: (*owner).clone(),
-                standing: *standing,
+                in_fleet: *in_fleet,
             }),
             Some(_) => {}
             None => drop(owners.insert(place_of(&spec.url), (&spec.id, false))),
@@ -72,19 +72,19 @@ mod tests {
         }
     }
 
-    fn stands(id: &str, url: &str) -> Standing {
+    fn current(id: &str, url: &str) -> CurrentServer {
         let ServerSpec { id, url, secret, weight, tags, .. } = spec(id, url);
-        Standing { id, url, secret, weight, tags, admin: AdminState::Enabled, meetings: 0, users: 0 }
+        CurrentServer { id, url, secret, weight, tags, admin: AdminState::Enabled, meetings: 0, users: 0 }
     }
 
-    fn conflicts(standing: &[Standing], wanted: &[ServerSpec]) -> Vec<(String, String, bool)> {
-        let found = address_conflicts(standing, wanted).into_iter();
-        found.map(|found| (found.listed.to_string(), found.taken_by.to_string(), found.standing)).collect()
+    fn conflicts(current: &[CurrentServer], wanted: &[ServerSpec]) -> Vec<(String, String, bool)> {
+        let found = address_conflicts(current, wanted).into_iter();
+        found.map(|found| (found.listed.to_string(), found.taken_by.to_string(), found.in_fleet)).collect()
     }
 
     #[test]
     fn a_list_with_other_ids_for_the_servers_of_the_fleet_is_found() {
-        let fleet = [stands("bbb1", "https://b1/bigbluebutton/api/")];
+        let fleet = [current("bbb1", "https://b1/bigbluebutton/api/")];
         let same = spec("bbb1", "https://b1/bigbluebutton/api/");
         let again = spec("b1", "http://B1:80/bigbluebutton/api");
         assert_eq!(conflicts(&fleet, std::slice::from_ref(&same)), []);
@@ -99,8 +99,8 @@ mod tests {
     }
 
     #[test]
-    fn servers_that_change_their_places_are_none() {
-        let fleet = [stands("a", "https://b1/x/api/"), stands("b", "https://b2/x/api/")];
+    fn servers_that_exchange_addresses_are_no_conflict() {
+        let fleet = [current("a", "https://b1/x/api/"), current("b", "https://b2/x/api/")];
         let list = [spec("a", "https://b3/x/api/"), spec("c", "https://b1/x/api/")];
         assert_eq!(conflicts(&fleet, &list), []);
     }

@@ -46,7 +46,7 @@ pub struct ServerSpec {
 
 /// One thing that is wrong with a list. Never quotes a value: it may be a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
+pub struct ListFault {
     /// The server it is about; empty when it is about the whole file.
     pub server: String,
     /// What is wrong and what to do.
@@ -55,12 +55,12 @@ pub struct Fault {
 
 /// Everything that is wrong with a list.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub struct Faults(pub Vec<Fault>);
+pub struct ListFaults(pub Vec<ListFault>);
 
-impl fmt::Display for Faults {
+impl fmt::Display for ListFaults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the list of servers cannot be used:")?;
-        self.0.iter().try_for_each(|Fault { server, problem }| match server.as_str() {
+        self.0.iter().try_for_each(|ListFault { server, problem }| match server.as_str() {
             "" => write!(f, "\n  {problem}"),
             server => write!(f, "\n  server `{server}`: {problem}"),
         })
@@ -73,8 +73,8 @@ struct Document {
 }
 
 /// Reads a list; every fault in it is reported at once. Size, depth and aliases are limited.
-pub fn parse(text: &str) -> Result<Vec<ServerSpec>, Faults> {
-    let whole = |problem: String| Faults(vec![Fault { server: String::new(), problem }]);
+pub fn parse(text: &str) -> Result<Vec<ServerSpec>, ListFaults> {
+    let whole = |problem: String| ListFaults(vec![ListFault { server: String::new(), problem }]);
     if text.len() > SIZE_MAX {
         return Err(whole("it is larger than 4 MiB".into()));
     }
@@ -94,21 +94,21 @@ pub fn parse(text: &str) -> Result<Vec<ServerSpec>, Faults> {
     let mut faults = Vec::new();
     let mut specs = Vec::new();
     for (id, settings) in &document.servers {
-        let mut entry = Entry { id, settings: settings.as_ref(), faults: &mut faults };
+        let mut entry = ListEntry { id, settings: settings.as_ref(), faults: &mut faults };
         specs.extend(entry.read());
     }
-    if faults.is_empty() { Ok(specs) } else { Err(Faults(faults)) }
+    if faults.is_empty() { Ok(specs) } else { Err(ListFaults(faults)) }
 }
 
-struct Entry<'a> {
+struct ListEntry<'a> {
     id: &'a str,
     settings: Option<&'a BTreeMap<String, Option<String>>>,
-    faults: &'a mut Vec<Fault>,
+    faults: &'a mut Vec<ListFault>,
 }
 
-impl Entry<'_> {
+impl ListEntry<'_> {
     fn fault(&mut self, problem: impl Into<String>) {
-        self.faults.push(Fault { server: self.id.chars().take(80).collect(), problem: problem.into() });
+        self.faults.push(ListFault { server: self.id.chars().take(80).collect(), problem: problem.into() });
     }
 
     fn get(&self, key: &str) -> Option<&str> {

@@ -16,24 +16,24 @@ use usher_model::{
 
 use super::{
     inventory::same_weight,
-    scalelite::{FoundServer, FoundTenant, Scalelite},
-    sync::Standing,
+    scalelite::{FoundServer, FoundTenant, ScaleliteInventory},
+    sync::CurrentServer,
 };
 
 /// What Usher has.
 #[derive(Debug, Clone, Default)]
-pub struct Usher {
+pub struct UsherInventory {
     /// Its servers, secrets included.
-    pub servers: Vec<Standing>,
+    pub servers: Vec<CurrentServer>,
     /// Its tenants.
-    pub tenants: Vec<StandingTenant>,
+    pub tenants: Vec<CurrentTenant>,
     /// Where its meetings live.
     pub meetings: BTreeMap<MeetingKey, ServerId>,
 }
 
 /// A tenant as it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StandingTenant {
+pub struct CurrentTenant {
     /// Its name.
     pub id: TenantId,
     /// Its secrets.
@@ -53,7 +53,7 @@ pub struct NewTenant {
 
 /// Something to be told.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Remark {
+pub struct MigrationRemark {
     /// `tenant`, `server`, `meeting` or `key`.
     pub kind: &'static str,
     /// Its name.
@@ -66,7 +66,7 @@ pub struct Remark {
 
 /// What is to be done, in this order.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Plan {
+pub struct MigrationPlan {
     /// Tenants to be made.
     pub tenants: Vec<NewTenant>,
     /// Servers to be made.
@@ -74,15 +74,15 @@ pub struct Plan {
     /// Meetings to be taken over, by their servers' ids here.
     pub meetings: BTreeMap<ServerId, Vec<MeetingKey>>,
     /// What is not done, and why.
-    pub remarks: Vec<Remark>,
+    pub remarks: Vec<MigrationRemark>,
     /// How many tenants, servers and meetings are here already.
-    pub standing: [usize; 3],
+    pub already_here: [usize; 3],
 }
 
 /// Plans the way from what Usher has to what `found` says. `url_host` is Scalelite's own: its tenants are
 /// told by `NAME.url_host`.
-pub fn plan(usher: &Usher, found: &Scalelite, url_host: Option<&str>) -> Plan {
-    let mut plan = Plan::default();
+pub fn plan(usher: &UsherInventory, found: &ScaleliteInventory, url_host: Option<&str>) -> MigrationPlan {
+    let mut plan = MigrationPlan::default();
     for fault in &found.faults {
         plan.remark(true, "key", &fault.key, fault.problem.clone());
     }
@@ -113,7 +113,7 @@ struct Home {
     admin: AdminState,
 }
 
-impl Plan {
+impl MigrationPlan {
     /// Tells whether nothing is to be done.
     pub fn is_empty(&self) -> bool {
         self.tenants.is_empty() && self.servers.is_empty() && self.meetings.is_empty()
@@ -121,13 +121,13 @@ impl Plan {
 
     /// Adds something to be told.
     pub fn remark(&mut self, is_conflict: bool, kind: &'static str, name: &str, text: impl Into<String>) {
-        self.remarks.push(Remark { kind, name: name.to_owned(), text: text.into(), is_conflict });
+        self.remarks.push(MigrationRemark { kind, name: name.to_owned(), text: text.into(), is_conflict });
     }
 
-    fn tenant(&mut self, usher: &Usher, found: &FoundTenant, url_host: Option<&str>) {
+    fn tenant(&mut self, usher: &UsherInventory, found: &FoundTenant, url_host: Option<&str>) {
         let name = found.id.as_str();
         let host = url_host.map(|host| format!("{name}.{host}").to_ascii_lowercase());
-        let Some(standing) = usher.tenants.iter().find(|tenant| tenant.id == found.id) else {
+        let Some(current) = usher.tenants.iter().find(|tenant| tenant.id == found.id) else {
             let owner = usher
                 .tenants
                 .iter()
@@ -139,38 +139,38 @@ impl Plan {
             self.tenants.push(NewTenant { found: found.clone(), host });
             return;
         };
-        self.standing[0] += 1;
-        let missing = found.secrets.iter().filter(|secret| !standing.secrets.contains(secret)).count();
+        self.already_here[0] += 1;
+        let missing = found.secrets.iter().filter(|secret| !current.secrets.contains(secret)).count();
         if missing > 0 {
             let text = format!(
                 "stands without {missing} of its secrets in Scalelite; `usher tenants secret add {name}` adds one"
             );
             self.remark(true, "tenant", name, text);
         }
-        if let Some(host) = host.filter(|host| !standing.hosts.contains(host)) {
+        if let Some(host) = host.filter(|host| !current.hosts.contains(host)) {
             self.remark(false, "tenant", name, format!("stands without the host {host}"));
         }
     }
 
     /// Meetings of no tenant are tenant `default`'s, whose secrets Scalelite does not keep in Redis.
-    fn without_default(&mut self, usher: &Usher, found: &Scalelite) {
+    fn without_default(&mut self, usher: &UsherInventory, found: &ScaleliteInventory) {
         let is_default = |tenant: &TenantId| tenant.as_str() == TenantId::DEFAULT;
         let has_meetings = found.meetings.iter().any(|meeting| is_default(&meeting.key.tenant));
-        let stands = usher.tenants.iter().any(|tenant| is_default(&tenant.id));
+        let exists = usher.tenants.iter().any(|tenant| is_default(&tenant.id));
         let comes = self.tenants.iter().any(|tenant| is_default(&tenant.found.id));
-        if has_meetings && !stands && !comes {
+        if has_meetings && !exists && !comes {
             let text = "is not there, and nobody can join its meetings: give LOADBALANCER_SECRET as the setting `secrets`";
             self.remark(true, "tenant", TenantId::DEFAULT, text);
         }
     }
 
     /// Plans one server; none is returned where its meetings cannot be taken over.
-    fn server(&mut self, usher: &Usher, found: &FoundServer) -> Option<Home> {
+    fn server(&mut self, usher: &UsherInventory, found: &FoundServer) -> Option<Home> {
         let (spec, admin) = (&found.spec, found.admin);
         let name = spec.id.as_str();
-        if let Some(standing) = usher.servers.iter().find(|server| server.id == spec.id) {
-            self.standing[1] += 1;
-            if standing.url != spec.url {
+        if let Some(current) = usher.servers.iter().find(|server| server.id == spec.id) {
+            self.already_here[1] += 1;
+            if current.url != spec.url {
                 let text = format!(
                     "stands with another URL than Scalelite's, {}; `usher servers update {name} --url` changes it, \
                      `usher servers remove {name}` makes room",
@@ -179,13 +179,13 @@ impl Plan {
                 self.remark(true, "server", name, text);
                 return None;
             }
-            self.compare(standing, found);
-            return Some(Home { id: standing.id.clone(), admin: standing.admin });
+            self.compare(current, found);
+            return Some(Home { id: current.id.clone(), admin: current.admin });
         }
-        if let Some(standing) = usher.servers.iter().find(|server| server.url == spec.url) {
-            self.standing[1] += 1;
-            self.compare(standing, found);
-            return Some(Home { id: standing.id.clone(), admin: standing.admin });
+        if let Some(current) = usher.servers.iter().find(|server| server.url == spec.url) {
+            self.already_here[1] += 1;
+            self.compare(current, found);
+            return Some(Home { id: current.id.clone(), admin: current.admin });
         }
         if let Some(planned) = self.servers.iter().find(|server| server.spec.url == spec.url) {
             let first = planned.spec.id.clone();
@@ -197,18 +197,18 @@ impl Plan {
         Some(Home { id: spec.id.clone(), admin })
     }
 
-    fn compare(&mut self, standing: &Standing, found: &FoundServer) {
-        let name = standing.id.as_str();
-        if standing.secret != found.spec.secret {
+    fn compare(&mut self, current: &CurrentServer, found: &FoundServer) {
+        let name = current.id.as_str();
+        if current.secret != found.spec.secret {
             let text = format!(
                 "stands with another secret than Scalelite's; `usher servers check {name}` tells whether it is right"
             );
             self.remark(true, "server", name, text);
         }
         let differs = [
-            ("weight", !same_weight(standing.weight, found.spec.weight)),
-            ("tags", standing.tags != found.spec.tags),
-            ("state", standing.admin != found.admin),
+            ("weight", !same_weight(current.weight, found.spec.weight)),
+            ("tags", current.tags != found.spec.tags),
+            ("state", current.admin != found.admin),
         ];
         let differs: Vec<_> = differs.iter().filter(|(_, differs)| *differs).map(|(name, _)| *name).collect();
         if !differs.is_empty() {
@@ -218,10 +218,10 @@ impl Plan {
         }
     }
 
-    fn meeting(&mut self, usher: &Usher, key: &MeetingKey, home: &Home) {
+    fn meeting(&mut self, usher: &UsherInventory, key: &MeetingKey, home: &Home) {
         let name = key.to_string();
         match usher.meetings.get(key) {
-            Some(server) if *server == home.id => self.standing[2] += 1,
+            Some(server) if *server == home.id => self.already_here[2] += 1,
             Some(server) => {
                 let text = format!(
                     "lives on server {server} here, and on {} for Scalelite: end one of the two",

@@ -21,38 +21,38 @@ use usher_model::{
 use super::inventory::ServerSpec;
 
 /// The fields of a hash.
-pub type Fields = BTreeMap<String, String>;
+pub type HashFields = BTreeMap<String, String>;
 
 /// One hash, by its key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Entry {
+pub enum RedisHash {
     /// There is none: it went away since it was named, or its time was over.
     Missing,
     /// Something else than a hash of text.
     Unreadable,
     /// Its fields.
-    Fields(Fields),
+    Fields(HashFields),
 }
 
 /// Scalelite's keys, without the namespace.
 #[derive(Debug, Clone, Default)]
-pub struct Keys {
+pub struct ScaleliteKeys {
     /// What every key begins with.
     pub prefix: String,
     /// `servers`, with each `server:ID`.
-    pub servers: BTreeMap<String, Entry>,
+    pub servers: BTreeMap<String, RedisHash>,
     /// `server_enabled`
     pub enabled: BTreeSet<String>,
     /// Members of `cordoned_server_load`.
     pub cordoned: BTreeSet<String>,
     /// `tenants`, with each `tenant:ID`.
-    pub tenants: BTreeMap<String, Entry>,
+    pub tenants: BTreeMap<String, RedisHash>,
     /// The `id` of each `tenant_name:NAME`.
     pub tenant_names: BTreeMap<String, String>,
     /// `tenant_settings:TENANT`, with each `tenant_setting:ID`.
-    pub settings: BTreeMap<String, BTreeMap<String, Entry>>,
+    pub settings: BTreeMap<String, BTreeMap<String, RedisHash>>,
     /// `meetings`, with each `meeting:ID`.
-    pub meetings: BTreeMap<String, Entry>,
+    pub meetings: BTreeMap<String, RedisHash>,
 }
 
 /// A server.
@@ -86,7 +86,7 @@ pub struct FoundMeeting {
 
 /// Something that cannot be taken over. Never quotes a value: it may be a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
+pub struct KeyProblem {
     /// The key in Redis.
     pub key: String,
     /// What is wrong and what to do.
@@ -95,7 +95,7 @@ pub struct Fault {
 
 /// What there is to take over.
 #[derive(Debug, Clone, Default)]
-pub struct Scalelite {
+pub struct ScaleliteInventory {
     /// Its servers, by id.
     pub servers: Vec<FoundServer>,
     /// Its tenants, by name.
@@ -103,33 +103,33 @@ pub struct Scalelite {
     /// Its meetings, by id.
     pub meetings: Vec<FoundMeeting>,
     /// What cannot be used.
-    pub faults: Vec<Fault>,
+    pub faults: Vec<KeyProblem>,
     /// What Usher has nothing for.
-    pub notes: Vec<Fault>,
+    pub notes: Vec<KeyProblem>,
     /// Ids in `meetings` whose meetings are over: Scalelite never takes them out.
-    pub over: usize,
+    pub ended: usize,
 }
 
 /// Reads everything.
-pub fn read(keys: &Keys) -> Scalelite {
-    let mut found = Scalelite::default();
+pub fn read(keys: &ScaleliteKeys) -> ScaleliteInventory {
+    let mut found = ScaleliteInventory::default();
     servers::read(keys, &mut found);
     let tenants = tenants::read(keys, &mut found);
     meetings::read(keys, &tenants, &mut found);
     found
 }
 
-impl Scalelite {
-    fn fault(&mut self, keys: &Keys, key: &str, problem: impl Into<String>) {
-        self.faults.push(Fault { key: format!("{}{key}", keys.prefix), problem: problem.into() });
+impl ScaleliteInventory {
+    fn fault(&mut self, keys: &ScaleliteKeys, key: &str, problem: impl Into<String>) {
+        self.faults.push(KeyProblem { key: format!("{}{key}", keys.prefix), problem: problem.into() });
     }
 
-    fn note(&mut self, keys: &Keys, key: &str, problem: impl Into<String>) {
-        self.notes.push(Fault { key: format!("{}{key}", keys.prefix), problem: problem.into() });
+    fn note(&mut self, keys: &ScaleliteKeys, key: &str, problem: impl Into<String>) {
+        self.notes.push(KeyProblem { key: format!("{}{key}", keys.prefix), problem: problem.into() });
     }
 }
 
 /// Returns a field that says something.
-fn field<'f>(fields: &'f Fields, name: &str) -> Option<&'f str> {
+fn field<'f>(fields: &'f HashFields, name: &str) -> Option<&'f str> {
     fields.get(name).map(|text| text.trim()).filter(|text| !text.is_empty())
 }

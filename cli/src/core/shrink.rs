@@ -17,7 +17,7 @@ use usher_model::{id::ServerId, server::AdminState};
 
 use super::{
     inventory::ServerSpec,
-    sync::{Change, Standing},
+    sync::{CurrentServer, FleetChange},
 };
 
 /// A share of the servers, `0%` to `100%`; the sign may be left out.
@@ -27,17 +27,17 @@ pub struct Percent(u8);
 /// A text is no share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a share is a whole number from 0% to 100%")]
-pub struct NoPercent;
+pub struct InvalidPercent;
 
 impl FromStr for Percent {
-    type Err = NoPercent;
+    type Err = InvalidPercent;
 
-    fn from_str(text: &str) -> Result<Self, NoPercent> {
+    fn from_str(text: &str) -> Result<Self, InvalidPercent> {
         let digits = text.trim();
         let digits = digits.strip_suffix('%').unwrap_or(digits).trim_end();
         let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
         let number = digits.parse::<u8>().ok().filter(|number| plain && *number <= 100);
-        number.map(Self).ok_or(NoPercent)
+        number.map(Self).ok_or(InvalidPercent)
     }
 }
 
@@ -49,7 +49,7 @@ impl fmt::Display for Percent {
 
 /// The servers that a plan takes out of use.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Shrinkage {
+pub struct FleetShrinkage {
     /// Servers in use before.
     pub in_use: usize,
     /// Those of them that have meetings.
@@ -66,13 +66,13 @@ pub struct Shrinkage {
     pub renamed: usize,
 }
 
-impl Shrinkage {
+impl FleetShrinkage {
     /// Counts what `changes`, planned from `standing` to `wanted`, take out of use.
-    pub fn of(standing: &[Standing], wanted: &[ServerSpec], changes: &[Change]) -> Self {
+    pub fn of(current: &[CurrentServer], wanted: &[ServerSpec], changes: &[FleetChange]) -> Self {
         let taken: BTreeSet<&ServerId> =
-            changes.iter().filter(|change| change.takes_away()).map(Change::server).collect();
+            changes.iter().filter(|change| change.takes_out_of_use()).map(FleetChange::server).collect();
         let mut shrinkage = Self::default();
-        for server in standing.iter().filter(|server| is_in_use(server)) {
+        for server in current.iter().filter(|server| is_in_use(server)) {
             let busy = usize::from(server.meetings > 0);
             shrinkage.in_use += 1;
             shrinkage.busy += busy;
@@ -112,7 +112,7 @@ impl Shrinkage {
     }
 }
 
-impl fmt::Display for Shrinkage {
+impl fmt::Display for FleetShrinkage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { in_use, busy, hit, busy_hit, meetings, users, renamed } = self;
         write!(
@@ -128,7 +128,7 @@ impl fmt::Display for Shrinkage {
     }
 }
 
-fn is_in_use(server: &Standing) -> bool {
+fn is_in_use(server: &CurrentServer) -> bool {
     server.admin == AdminState::Enabled || server.meetings > 0
 }
 

@@ -8,9 +8,9 @@ use usher_model::{id::ServerId, server::AdminState};
 
 use super::inventory::{ServerSpec, same_weight};
 
-/// A server as it stands.
+/// A server as it current.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Standing {
+pub struct CurrentServer {
     /// Its name.
     pub id: ServerId,
     /// Base of its API.
@@ -29,7 +29,7 @@ pub struct Standing {
     pub users: u32,
 }
 
-impl Standing {
+impl CurrentServer {
     /// Returns it as a list would name it.
     pub fn spec(&self) -> ServerSpec {
         ServerSpec {
@@ -45,7 +45,7 @@ impl Standing {
 
 /// What happens to servers the list does not name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
+pub enum SyncMode {
     /// Nothing.
     Keep,
     /// They are removed when empty, else cordoned; the next run removes them.
@@ -56,11 +56,11 @@ pub enum Mode {
 
 /// One step.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Change {
+pub enum FleetChange {
     /// Add a server.
     Create(ServerSpec),
     /// Change what differs.
-    Update(Update),
+    Update(ServerUpdate),
     /// Let it take meetings.
     Enable(ServerId),
     /// No new meetings; it becomes disabled when empty.
@@ -73,7 +73,7 @@ pub enum Change {
 
 /// What differs; none stays.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Update {
+pub struct ServerUpdate {
     /// Which server.
     pub id: ServerId,
     /// Its new URL.
@@ -86,7 +86,7 @@ pub struct Update {
     pub tags: Option<Vec<String>>,
 }
 
-impl Update {
+impl ServerUpdate {
     /// Returns the names of what differs, as in the API's field mask.
     pub fn fields(&self) -> Vec<&'static str> {
         let differs = [
@@ -99,7 +99,7 @@ impl Update {
     }
 }
 
-impl Change {
+impl FleetChange {
     /// Returns the word for it.
     pub fn action(&self) -> &'static str {
         match self {
@@ -122,7 +122,7 @@ impl Change {
     }
 
     /// Returns whether it takes a server out of use.
-    pub fn takes_away(&self) -> bool {
+    pub fn takes_out_of_use(&self) -> bool {
         matches!(self, Self::Cordon(_) | Self::Panic(_) | Self::Remove(_))
     }
 
@@ -133,29 +133,36 @@ impl Change {
 }
 
 /// Plans the way from the servers that stand to those that are wanted.
-pub fn plan(standing: &[Standing], wanted: &[ServerSpec], mode: Mode) -> Vec<Change> {
-    let stands: BTreeMap<&ServerId, &Standing> = standing.iter().map(|server| (&server.id, server)).collect();
+pub fn plan(current: &[CurrentServer], wanted: &[ServerSpec], mode: SyncMode) -> Vec<FleetChange> {
+    let current: BTreeMap<&ServerId, &CurrentServer> =
+        current.iter().map(|server| (&server.id, server)).collect();
     let wanted: BTreeMap<&ServerId, &ServerSpec> = wanted.iter().map(|spec| (&spec.id, spec)).collect();
     let mut changes = Vec::new();
     for (id, spec) in &wanted {
-        match stands.get(id) {
-            None => changes.push(Change::Create((*spec).clone())),
+        match current.get(id) {
+            None => changes.push(FleetChange::Create((*spec).clone())),
             Some(server) => changes.extend(adjust(server, spec)),
         }
     }
-    for (id, server) in stands.into_iter().filter(|(id, _)| !wanted.contains_key(id)) {
+    for (id, server) in current.into_iter().filter(|(id, _)| !wanted.contains_key(id)) {
         match mode {
-            Mode::Cordon | Mode::Force if server.meetings == 0 => changes.push(Change::Remove(id.clone())),
-            Mode::Cordon if server.admin == AdminState::Enabled => changes.push(Change::Cordon(id.clone())),
-            Mode::Keep | Mode::Cordon => {}
-            Mode::Force => changes.extend([Change::Panic(id.clone()), Change::Remove(id.clone())]),
+            SyncMode::Cordon | SyncMode::Force if server.meetings == 0 => {
+                changes.push(FleetChange::Remove(id.clone()))
+            }
+            SyncMode::Cordon if server.admin == AdminState::Enabled => {
+                changes.push(FleetChange::Cordon(id.clone()))
+            }
+            SyncMode::Keep | SyncMode::Cordon => {}
+            SyncMode::Force => {
+                changes.extend([FleetChange::Panic(id.clone()), FleetChange::Remove(id.clone())])
+            }
         }
     }
     changes
 }
 
-fn adjust(server: &Standing, spec: &ServerSpec) -> Vec<Change> {
-    let update = Update {
+fn adjust(server: &CurrentServer, spec: &ServerSpec) -> Vec<FleetChange> {
+    let update = ServerUpdate {
         id: spec.id.clone(),
         url: (server.url != spec.url).then(|| spec.url.clone()),
         secret: (server.secret != spec.secret).then(|| spec.secret.clone()),
@@ -164,12 +171,14 @@ fn adjust(server: &Standing, spec: &ServerSpec) -> Vec<Change> {
     };
     let mut changes = Vec::new();
     if !update.fields().is_empty() {
-        changes.push(Change::Update(update));
+        changes.push(FleetChange::Update(update));
     }
     match (spec.enabled, server.admin) {
-        (true, AdminState::Cordoned | AdminState::Disabled) => changes.push(Change::Enable(spec.id.clone())),
+        (true, AdminState::Cordoned | AdminState::Disabled) => {
+            changes.push(FleetChange::Enable(spec.id.clone()))
+        }
         // As in Scalelite: taking a server out of use never ends a meeting.
-        (false, AdminState::Enabled) => changes.push(Change::Cordon(spec.id.clone())),
+        (false, AdminState::Enabled) => changes.push(FleetChange::Cordon(spec.id.clone())),
         _ => {}
     }
     changes

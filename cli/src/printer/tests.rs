@@ -13,7 +13,7 @@ struct Thing {
     note: Option<String>,
 }
 
-impl Row for Thing {
+impl TableRow for Thing {
     const COLUMNS: &'static [&'static str] = &["ID", "COUNT"];
     fn cells(&self) -> Vec<String> {
         vec![self.id.clone(), self.count.to_string()]
@@ -27,9 +27,9 @@ fn things() -> Vec<Thing> {
 }
 
 #[derive(Clone, Default)]
-struct Buffer(Arc<Mutex<Vec<u8>>>);
+struct SharedBuffer(Arc<Mutex<Vec<u8>>>);
 
-impl Write for Buffer {
+impl Write for SharedBuffer {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         self.0.lock().expect("is not poisoned").write(bytes)
     }
@@ -38,32 +38,35 @@ impl Write for Buffer {
     }
 }
 
-fn printed(output: Output, print: impl FnOnce(&mut Printer)) -> String {
-    let buffer = Buffer::default();
-    print(&mut Printer::to(output, Box::new(buffer.clone())));
+fn printed(output: OutputFormat, print: impl FnOnce(&mut OutputPrinter)) -> String {
+    let buffer = SharedBuffer::default();
+    print(&mut OutputPrinter::to(output, Box::new(buffer.clone())));
     let bytes = buffer.0.lock().expect("is not poisoned").clone();
     String::from_utf8(bytes).expect("is text")
 }
 
 #[test]
 fn tables_are_aligned_and_obey_no_control_character() {
-    let table = printed(Output::Table, |printer| printer.list(&things(), "none").expect("prints"));
+    let table = printed(OutputFormat::Table, |printer| printer.list(&things(), "none").expect("prints"));
     assert_eq!(table, "ID                 COUNT\none                1\na\\u{1b}[31mlonger  22\n");
 }
 
 #[test]
 fn json_and_yaml_hold_the_whole_objects() {
-    let json = printed(Output::Json, |printer| printer.list(&things(), "none").expect("prints"));
+    let json = printed(OutputFormat::Json, |printer| printer.list(&things(), "none").expect("prints"));
     let value: serde_json::Value = serde_json::from_str(&json).expect("is JSON");
     assert_eq!((value[1]["count"].as_u64(), value[0]["tags"][1].as_str()), (Some(22), Some("b")));
-    let yaml = printed(Output::Yaml, |printer| printer.list(&things()[..1], "none").expect("prints"));
+    let yaml = printed(OutputFormat::Yaml, |printer| printer.list(&things()[..1], "none").expect("prints"));
     assert!(yaml.starts_with("- id: one\n  count: 1\n"), "{yaml}");
-    assert_eq!(printed(Output::Json, |printer| printer.list::<Thing>(&[], "none").expect("prints")), "[]\n");
+    assert_eq!(
+        printed(OutputFormat::Json, |printer| printer.list::<Thing>(&[], "none").expect("prints")),
+        "[]\n"
+    );
 }
 
 #[test]
-fn one_object_is_a_line_per_field_that_says_something() {
-    let text = printed(Output::Table, |printer| printer.one(&things()[0]).expect("prints"));
+fn one_object_is_a_line_per_field_with_a_value() {
+    let text = printed(OutputFormat::Table, |printer| printer.one(&things()[0]).expect("prints"));
     assert_eq!(text, "id     one\ncount  1\ntags   a, b\n");
 }
 

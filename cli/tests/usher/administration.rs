@@ -2,11 +2,11 @@
 
 use usher_bbb::secret::Secret;
 
-use crate::fleet::{Fleet, settings, until, usher};
+use crate::fleet::{TestFleet, settings, until, usher};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn meetings_are_listed_shown_and_ended() {
-    let fleet = Fleet::start(1, &settings()).await;
+    let fleet = TestFleet::start(1, &settings()).await;
     fleet.add(0).await;
     for id in ["room", "a%20%2F%20b"] {
         let created =
@@ -40,8 +40,8 @@ async fn meetings_are_listed_shown_and_ended() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn status_and_edges_say_how_the_fleet_is() {
-    let fleet = Fleet::start(1, &settings()).await;
+async fn status_and_edges_show_the_state_of_the_fleet() {
+    let fleet = TestFleet::start(1, &settings()).await;
     fleet.add(0).await;
     let status = fleet.usher("status -o json").await.json();
     assert_eq!(
@@ -57,11 +57,11 @@ async fn status_and_edges_say_how_the_fleet_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn status_says_how_webhooks_are_once_there_are_any() {
+async fn status_reports_webhooks_once_one_is_registered() {
     let mut reachable = settings();
     reachable.public_url = Some("https://usher.test".into());
     reachable.callbacks.allow = vec!["127.0.0.1".into()];
-    let fleet = Fleet::start(1, &reachable).await;
+    let fleet = TestFleet::start(1, &reachable).await;
     fleet.add(0).await;
     assert!(!fleet.usher("status").await.out.contains("webhooks"), "there are none");
     let created = fleet.call("hooks/create", "callbackURL=http%3A%2F%2F127.0.0.1%3A1%2F").await;
@@ -81,7 +81,7 @@ async fn status_says_how_webhooks_are_once_there_are_any() {
 async fn a_token_guards_the_control_port() {
     let mut guarded = settings();
     guarded.admin.token = Some(Secret::new("token"));
-    let fleet = Fleet::start(0, &guarded).await;
+    let fleet = TestFleet::start(0, &guarded).await;
     for line in ["servers list", "--token wrong servers list"] {
         let said = fleet.usher(line).await;
         assert!(said.code == 4 && !said.error.contains("wrong"), "{line}: {said:?}");
@@ -91,7 +91,7 @@ async fn a_token_guards_the_control_port() {
 }
 
 #[tokio::test]
-async fn who_cannot_be_reached_is_named_and_the_code_says_try_again() {
+async fn an_unreachable_control_plane_is_named_and_the_code_says_try_again() {
     let said = usher("--endpoint 127.0.0.1:1 status").await;
     assert!(
         said.code == 3 && said.error.contains("http://127.0.0.1:1") && said.error.contains("--endpoint"),

@@ -8,7 +8,9 @@ use std::{
 };
 
 use clap::Parser;
-use usher::{args::Cli, commands, exit::Failure, printer::Printer, standalone::Standalone};
+use usher::{
+    args::CommandLine, commands, exit::CommandFailure, printer::OutputPrinter, standalone::StandaloneUsher,
+};
 use usher_bbb::{
     checksum::{ChecksumAlgorithm, sign_query},
     secret::Secret,
@@ -20,20 +22,20 @@ use usher_model::settings::{Settings, StoreKind};
 pub(crate) const SECRET: &str = "application-secret";
 
 /// A standalone Usher and its simulated servers.
-pub(crate) struct Fleet {
-    pub(crate) standalone: Standalone,
+pub(crate) struct TestFleet {
+    pub(crate) standalone: StandaloneUsher,
     pub(crate) sims: Vec<BbbSim>,
 }
 
 /// What a command said.
 #[derive(Debug)]
-pub(crate) struct Said {
+pub(crate) struct CommandOutput {
     pub(crate) code: u8,
     pub(crate) out: String,
     pub(crate) error: String,
 }
 
-impl Said {
+impl CommandOutput {
     /// Reads its output as JSON.
     pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:?}"))
@@ -57,10 +59,10 @@ pub(crate) fn settings() -> Settings {
     settings
 }
 
-impl Fleet {
+impl TestFleet {
     /// Starts one with that many simulated servers, none of them added yet.
     pub(crate) async fn start(sims: usize, settings: &Settings) -> Self {
-        let standalone = Standalone::start(settings, &[]).await.expect("starts");
+        let standalone = StandaloneUsher::start(settings, &[]).await.expect("starts");
         let mut fleet = Self { standalone, sims: Vec::new() };
         for number in 0..sims {
             let options = SimOptions::new(&format!("server-secret-{number}"));
@@ -70,7 +72,7 @@ impl Fleet {
     }
 
     /// Says `usher LINE` to it.
-    pub(crate) async fn usher(&self, line: &str) -> Said {
+    pub(crate) async fn usher(&self, line: &str) -> CommandOutput {
         let endpoint = format!("--endpoint http://{} {line}", self.standalone.addresses().control);
         usher(&endpoint).await
     }
@@ -112,17 +114,17 @@ impl Fleet {
 }
 
 /// Says `usher LINE`.
-pub(crate) async fn usher(line: &str) -> Said {
-    let cli = match Cli::try_parse_from(std::iter::once("usher").chain(line.split_whitespace())) {
+pub(crate) async fn usher(line: &str) -> CommandOutput {
+    let cli = match CommandLine::try_parse_from(std::iter::once("usher").chain(line.split_whitespace())) {
         Ok(cli) => cli,
-        Err(error) => return Said { code: 2, out: String::new(), error: error.to_string() },
+        Err(error) => return CommandOutput { code: 2, out: String::new(), error: error.to_string() },
     };
-    let buffer = Buffer::default();
-    let mut printer = Printer::to(cli.global.output, Box::new(buffer.clone()));
+    let buffer = SharedBuffer::default();
+    let mut printer = OutputPrinter::to(cli.global.output, Box::new(buffer.clone()));
     let done = commands::run(cli, &mut printer).await;
     let bytes = buffer.0.lock().expect("is not poisoned").clone();
-    Said {
-        code: done.as_ref().err().map_or(0, Failure::code),
+    CommandOutput {
+        code: done.as_ref().err().map_or(0, CommandFailure::code),
         out: String::from_utf8(bytes).expect("is text"),
         error: done.err().map(|failure| failure.to_string()).unwrap_or_default(),
     }
@@ -141,9 +143,9 @@ pub(crate) async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut ask:
 }
 
 #[derive(Clone, Default)]
-struct Buffer(Arc<Mutex<Vec<u8>>>);
+struct SharedBuffer(Arc<Mutex<Vec<u8>>>);
 
-impl Write for Buffer {
+impl Write for SharedBuffer {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         self.0.lock().expect("is not poisoned").write(bytes)
     }

@@ -21,9 +21,9 @@ pub(crate) fn usher(args: &[&str]) -> Command {
 }
 
 /// A process that is gone when this is dropped, also by a test that fails.
-pub(crate) struct Owned(Option<Child>);
+pub(crate) struct OwnedProcess(Option<Child>);
 
-impl Owned {
+impl OwnedProcess {
     pub(crate) fn new(child: Child) -> Self {
         Self(Some(child))
     }
@@ -38,7 +38,7 @@ impl Owned {
     }
 }
 
-impl Drop for Owned {
+impl Drop for OwnedProcess {
     fn drop(&mut self) {
         if let Some(mut child) = self.0.take() {
             let _ = child.kill(); // it may have ended
@@ -99,7 +99,7 @@ fn standalone_prints_one_ready_line_and_stops_cleanly_on_sigterm() {
 }
 
 #[test]
-fn with_a_list_that_cannot_be_used_nothing_is_started() {
+fn an_unusable_list_prevents_the_start() {
     let mut command = usher(&["standalone", "--secret", "s", "--servers", "-"]);
     let (child, _, ready) = standalone(&mut command);
     assert_eq!(ready, "");

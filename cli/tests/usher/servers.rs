@@ -3,13 +3,13 @@
 use usher_bbb::checksum::ChecksumAlgorithm;
 use usher_bbb_sim::{BbbSim, FaultKind, SimOptions};
 
-use crate::fleet::{Fleet, settings, usher};
+use crate::fleet::{TestFleet, settings, usher};
 
 const CREATE: &str = "meetingID=room&name=Room&attendeePW=ap&moderatorPW=mp";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn s5_a_new_server_is_disabled_and_takes_meetings_once_enabled_and_polled() {
-    let fleet = Fleet::start(1, &settings()).await;
+    let fleet = TestFleet::start(1, &settings()).await;
     let said = fleet
         .usher(&format!("servers add {} --secret server-secret-0 --id one -o json", fleet.sims[0].url()))
         .await;
@@ -30,7 +30,7 @@ const FORGET: &str = "zombies forget room --server bbb-0";
 /// A panicked server that is dead: its zombie stands until an operator forgets it.
 #[tokio::test(flavor = "multi_thread")]
 async fn h15_a_zombie_on_a_dead_server_is_listed_and_can_be_forgotten() {
-    let fleet = Fleet::start(1, &settings()).await;
+    let fleet = TestFleet::start(1, &settings()).await;
     fleet.add(0).await;
     assert!(fleet.call("create", CREATE).await.contains("SUCCESS"));
     fleet.sims[0].faults().set(FaultKind::Refuse).await;
@@ -47,8 +47,8 @@ async fn h15_a_zombie_on_a_dead_server_is_listed_and_can_be_forgotten() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn s7_a_server_with_meetings_is_removed_only_after_panic_and_never_unasked() {
-    let fleet = Fleet::start(1, &settings()).await;
+async fn s7_a_server_with_meetings_is_removed_only_after_panic_and_confirmation() {
+    let fleet = TestFleet::start(1, &settings()).await;
     fleet.add(0).await;
     assert!(fleet.call("create", CREATE).await.contains("SUCCESS"));
     let said = fleet.usher("servers remove bbb-0 --yes").await;
@@ -73,8 +73,8 @@ async fn s7_a_server_with_meetings_is_removed_only_after_panic_and_never_unasked
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_update_changes_what_was_named_and_nothing_else() {
-    let fleet = Fleet::start(1, &settings()).await;
+async fn an_update_changes_only_the_named_fields() {
+    let fleet = TestFleet::start(1, &settings()).await;
     fleet.add(0).await;
     let said = fleet.usher("servers update bbb-0 --weight 2 --tag b --tag a -o json").await;
     assert_eq!(
@@ -93,7 +93,7 @@ async fn an_update_changes_what_was_named_and_nothing_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn check_says_what_is_wrong_with_a_server_and_what_to_do() {
+async fn check_names_the_fault_of_a_server_and_its_remedy() {
     let sim = BbbSim::start(SimOptions::new("right")).await.expect("starts");
     let check = async |secret: &str| {
         usher(&format!("servers check {} --secret {secret} --timeout 2s", sim.url())).await

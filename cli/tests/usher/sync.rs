@@ -4,10 +4,10 @@ use std::path::Path;
 
 use usher::{
     core::inventory::{self, ServerSpec},
-    standalone::Standalone,
+    standalone::StandaloneUsher,
 };
 
-use crate::fleet::{Fleet, settings};
+use crate::fleet::{TestFleet, settings};
 
 fn write(folder: &Path, text: &str) -> String {
     let file = folder.join("servers.yml");
@@ -29,7 +29,7 @@ const LIST: &str = "servers:
 
 #[tokio::test(flavor = "multi_thread")]
 async fn s10_a_dry_run_writes_nothing_and_a_second_run_does_nothing() {
-    let (fleet, folder) = (Fleet::start(0, &settings()).await, tempfile::tempdir().expect("is made"));
+    let (fleet, folder) = (TestFleet::start(0, &settings()).await, tempfile::tempdir().expect("is made"));
     let file = write(folder.path(), LIST);
     let dry = fleet.usher(&format!("servers sync {file} --dry-run -o json")).await;
     assert_eq!(dry.json().as_array().map(Vec::len), Some(2), "{dry:?}");
@@ -49,8 +49,8 @@ async fn s10_a_dry_run_writes_nothing_and_a_second_run_does_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn s10_what_is_exported_syncs_as_a_no_op() {
-    let (fleet, folder) = (Fleet::start(0, &settings()).await, tempfile::tempdir().expect("is made"));
+async fn s10_an_exported_list_syncs_as_a_no_op() {
+    let (fleet, folder) = (TestFleet::start(0, &settings()).await, tempfile::tempdir().expect("is made"));
     let file = write(folder.path(), LIST);
     assert_eq!(fleet.usher(&format!("servers sync {file}")).await.code, 0);
     let exported = fleet.usher("servers export").await;
@@ -62,8 +62,8 @@ async fn s10_what_is_exported_syncs_as_a_no_op() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn s10_unlisted_servers_go_as_the_mode_says_and_not_unasked() {
-    let (fleet, folder) = (Fleet::start(1, &settings()).await, tempfile::tempdir().expect("is made"));
+async fn s10_unlisted_servers_go_as_the_mode_says_and_only_when_confirmed() {
+    let (fleet, folder) = (TestFleet::start(1, &settings()).await, tempfile::tempdir().expect("is made"));
     fleet.add(0).await;
     let create = "meetingID=room&name=Room&attendeePW=ap&moderatorPW=mp";
     assert!(fleet.call("create", create).await.contains("SUCCESS"));
@@ -96,7 +96,7 @@ async fn s10_unlisted_servers_go_as_the_mode_says_and_not_unasked() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_list_with_faults_changes_nothing() {
-    let (fleet, folder) = (Fleet::start(0, &settings()).await, tempfile::tempdir().expect("is made"));
+    let (fleet, folder) = (TestFleet::start(0, &settings()).await, tempfile::tempdir().expect("is made"));
     let file = write(
         folder.path(),
         &format!("{LIST}  three:\n    secrt: hunter2\n  four:\n    secret: hunter2\n    enabled: maybe\n"),
@@ -115,7 +115,7 @@ async fn a_list_with_faults_changes_nothing() {
 }
 
 /// Every meeting that runs, and how many of them are joined where they run.
-async fn all_run(fleet: &Fleet, meetings: usize) {
+async fn all_run(fleet: &TestFleet, meetings: usize) {
     let running: usize =
         fleet.sims.iter().map(|sim| sim.meetings().iter().filter(|m| !m.ending).count()).sum();
     assert_eq!(running, meetings, "of the meetings that were created");
@@ -125,7 +125,7 @@ async fn all_run(fleet: &Fleet, meetings: usize) {
     }
 }
 
-async fn states(fleet: &Fleet) -> Vec<String> {
+async fn states(fleet: &TestFleet) -> Vec<String> {
     let all = fleet.usher("servers list -o json").await.json();
     let state = |server: &serde_json::Value| server["admin_state"].as_str().unwrap_or_default().to_owned();
     all.as_array().into_iter().flatten().map(state).collect()
@@ -133,7 +133,7 @@ async fn states(fleet: &Fleet) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn s10_a_list_that_lost_its_servers_takes_none_away_from_its_meetings() {
-    let (fleet, folder) = (Fleet::start(3, &settings()).await, tempfile::tempdir().expect("is made"));
+    let (fleet, folder) = (TestFleet::start(3, &settings()).await, tempfile::tempdir().expect("is made"));
     for number in 0..3 {
         fleet.add(number).await;
     }
@@ -175,7 +175,7 @@ async fn s10_a_start_with_a_list_that_switches_servers_off_takes_none_away_from_
     let folder = tempfile::tempdir().expect("is made");
     let mut settings = settings();
     settings.data = Some(folder.path().join("data"));
-    let mut fleet = Fleet::start(2, &settings).await;
+    let mut fleet = TestFleet::start(2, &settings).await;
     for number in 0..2 {
         fleet.add(number).await;
     }
@@ -192,7 +192,7 @@ async fn s10_a_start_with_a_list_that_switches_servers_off_takes_none_away_from_
     let added = ServerSpec { url: "http://127.0.0.1:1/bigbluebutton/api/".into(), ..added };
     fleet.standalone.stop().await;
     let list = [off, vec![added]].concat();
-    fleet.standalone = Standalone::start(&settings, &list).await.expect("starts all the same");
+    fleet.standalone = StandaloneUsher::start(&settings, &list).await.expect("starts all the same");
     assert_eq!(states(&fleet).await, ["enabled", "enabled", "disabled"], "what is new is added");
     all_run(&fleet, 2).await;
     fleet.stop().await;

@@ -2,11 +2,11 @@
 
 use serde_json::json;
 
-use crate::fleet::{Fleet, settings};
+use crate::fleet::{TestFleet, settings};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tenants_are_added_shown_changed_and_removed() {
-    let fleet = Fleet::start(0, &settings()).await;
+    let fleet = TestFleet::start(0, &settings()).await;
     let said = fleet
         .usher("tenants add school --secret school-secret --host BBB.School.test --disabled -o json")
         .await;

@@ -15,8 +15,8 @@ use nix::{
 };
 
 use crate::{
-    fleet::{Fleet, settings},
-    process::{Owned, usher},
+    fleet::{TestFleet, settings},
+    process::{OwnedProcess, usher},
 };
 
 /// Longest wait for anything that it is to say, or for its end.
@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A command that runs on a terminal of its own.
 struct Terminal {
-    child: Owned,
+    child: OwnedProcess,
     keyboard: File,
     screen: Receiver<Vec<u8>>,
     said: String,
@@ -35,7 +35,7 @@ impl Terminal {
         let pair = openpty(None, None).expect("is opened");
         let side = || Stdio::from(pair.slave.try_clone().expect("is cloned"));
         let child = usher(args).stdin(side()).stdout(side()).stderr(side()).spawn().expect("starts");
-        let child = Owned::new(child);
+        let child = OwnedProcess::new(child);
         let keyboard = File::from(pair.master);
         let mut output = keyboard.try_clone().expect("is cloned");
         let (seen, screen) = sync_channel(64);
@@ -87,8 +87,8 @@ impl Terminal {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn harm_is_done_when_a_person_says_yes_and_not_before() {
-    let fleet = Fleet::start(1, &settings()).await;
+async fn harm_is_done_only_after_an_operator_confirms() {
+    let fleet = TestFleet::start(1, &settings()).await;
     fleet.add(0).await;
     let control = fleet.standalone.addresses().control.to_string();
     let asked = || {
@@ -114,7 +114,7 @@ async fn harm_is_done_when_a_person_says_yes_and_not_before() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_terminal_shows_one_page_of_status_at_a_time() {
-    let fleet = Fleet::start(0, &settings()).await;
+    let fleet = TestFleet::start(0, &settings()).await;
     let control = fleet.standalone.addresses().control.to_string();
     let mut terminal = Terminal::run(&["--endpoint", &control, "status", "--watch", "--every", "50ms"]);
     terminal.until("\x1b[2J\x1b[Hcontrol plane", 3);
@@ -125,8 +125,8 @@ async fn a_terminal_shows_one_page_of_status_at_a_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn s10_a_person_types_how_many_servers_go_out_of_use() {
-    let fleet = Fleet::start(2, &settings()).await;
+async fn s10_an_operator_types_how_many_servers_go_out_of_use() {
+    let fleet = TestFleet::start(2, &settings()).await;
     for number in 0..2 {
         fleet.add(number).await;
     }

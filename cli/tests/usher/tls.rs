@@ -2,11 +2,11 @@
 
 use usher_harness::{certificates::generate, forwarder::Forwarder};
 
-use crate::fleet::{Fleet, settings, usher};
+use crate::fleet::{TestFleet, settings, usher};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn over_tls_a_control_plane_is_believed_for_its_own_ca_and_for_no_other() {
-    let fleet = Fleet::start(0, &settings()).await;
+async fn over_tls_a_control_plane_is_trusted_only_with_the_given_ca() {
+    let fleet = TestFleet::start(0, &settings()).await;
     let (ours, others) = (tempfile::tempdir().expect("is made"), tempfile::tempdir().expect("is made"));
     let files = generate(ours.path()).expect("is made");
     let (ca, other_ca) = (files.ca.display(), generate(others.path()).expect("is made").ca);

@@ -13,7 +13,7 @@ use nix::{
     unistd::Pid,
 };
 
-use crate::process::{Owned, address, standalone, terminate, usher};
+use crate::process::{OwnedProcess, address, standalone, terminate, usher};
 
 /// Longest wait for anything that it is to say.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -43,17 +43,17 @@ fn until(lines: &Receiver<String>, begins: &str, times: usize) {
     }
 }
 
-fn plane(control: &str) -> (Owned, BufReader<ChildStdout>, String) {
+fn plane(control: &str) -> (OwnedProcess, BufReader<ChildStdout>, String) {
     let (child, out, ready) = standalone(&mut usher(&["standalone", "--secret", "s", "--control", control]));
-    (Owned::new(child), out, ready)
+    (OwnedProcess::new(child), out, ready)
 }
 
 #[test]
-fn status_is_shown_again_until_a_signal_and_outlives_a_control_plane_that_is_away() {
+fn status_watch_runs_until_a_signal_and_outlives_an_unreachable_control_plane() {
     let (first, _out, ready) = plane("127.0.0.1:0");
     let control = address(&ready, "control");
     let mut command = usher(&["--endpoint", &control, "status", "--watch", "--every", "50ms"]);
-    let mut owned = Owned::new(command.spawn().expect("starts"));
+    let mut owned = OwnedProcess::new(command.spawn().expect("starts"));
     let watch = owned.child();
     let (out, notes) =
         (lines(watch.stdout.take().expect("is piped")), lines(watch.stderr.take().expect("is piped")));

@@ -7,19 +7,19 @@ use usher_model::{id::ServerId, meeting::MeetingKey};
 use usher_proto::v1::{self, AdoptOutcome};
 
 use crate::{
-    client::{Admin, server_name},
+    client::{AdminClient, server_name},
     core::{
-        migration::{NewTenant, Plan},
+        migration::{MigrationPlan, NewTenant},
         scalelite::FoundServer,
     },
-    exit::Failure,
+    exit::CommandFailure,
 };
 
 /// Meetings of one request.
 const AT_ONCE: usize = 100;
 
 /// Does everything; what was not done is taken out of the plan.
-pub(super) async fn carry_out(admin: &Admin, plan: &mut Plan) -> Result<(), Failure> {
+pub(super) async fn carry_out(admin: &AdminClient, plan: &mut MigrationPlan) -> Result<(), CommandFailure> {
     for tenant in std::mem::take(&mut plan.tenants) {
         let name = tenant.found.id.to_string();
         let made = admin.tenants().create_tenant(create_tenant(&tenant)).await;
@@ -45,18 +45,18 @@ pub(super) async fn carry_out(admin: &Admin, plan: &mut Plan) -> Result<(), Fail
 /// Tells whether it was done. One thing that is refused does not keep the others from being done; a control
 /// plane that cannot be reached does.
 fn done<T>(
-    plan: &mut Plan,
+    plan: &mut MigrationPlan,
     kind: &'static str,
     name: &str,
     made: Result<T, tonic::Status>,
-) -> Result<bool, Failure> {
+) -> Result<bool, CommandFailure> {
     if made.as_ref().is_err_and(|status| status.code() == Code::AlreadyExists) {
         plan.remark(false, kind, name, "was made by somebody else just now; the next run compares it");
         return Ok(false);
     }
-    match made.map_err(Failure::from) {
+    match made.map_err(CommandFailure::from) {
         Ok(_) => Ok(true),
-        Err(Failure::Refused(why)) => {
+        Err(CommandFailure::Refused(why)) => {
             plan.remark(true, kind, name, why);
             Ok(false)
         }
@@ -65,11 +65,11 @@ fn done<T>(
 }
 
 async fn adopt(
-    admin: &Admin,
-    plan: &mut Plan,
+    admin: &AdminClient,
+    plan: &mut MigrationPlan,
     server: &ServerId,
     keys: &[MeetingKey],
-) -> Result<(), Failure> {
+) -> Result<(), CommandFailure> {
     let names = keys.iter().map(meeting_name).collect();
     let request = v1::AdoptMeetingsRequest { server: server_name(server.as_str()), names };
     let adopted = match admin.meetings().adopt_meetings(request).await {
@@ -81,7 +81,7 @@ async fn adopt(
                 Code::Unavailable | Code::NotFound | Code::FailedPrecondition | Code::Aborted
             ) =>
         {
-            let why = Failure::from(status).to_string();
+            let why = CommandFailure::from(status).to_string();
             plan.remark(
                 true,
                 "server",

@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use crate::{
-    core::migration::{NewTenant, Plan},
-    printer::Row,
+    core::migration::{MigrationPlan, NewTenant},
+    printer::TableRow,
 };
 
 /// One thing that is done, or told.
@@ -18,7 +18,7 @@ pub(super) struct PlanRow {
     detail: String,
 }
 
-impl Row for PlanRow {
+impl TableRow for PlanRow {
     const COLUMNS: &'static [&'static str] = &["ACTION", "KIND", "NAME", "DETAIL"];
 
     fn cells(&self) -> Vec<String> {
@@ -27,7 +27,7 @@ impl Row for PlanRow {
 }
 
 /// Returns a row for everything in a plan.
-pub(super) fn rows(plan: &Plan) -> Vec<PlanRow> {
+pub(super) fn rows(plan: &MigrationPlan) -> Vec<PlanRow> {
     let tenants = plan.tenants.iter().map(|tenant| PlanRow {
         action: "create",
         kind: "tenant",

@@ -17,21 +17,21 @@ use usher_proto::v1;
 use usher_runtime::pending::Pending;
 
 use crate::{
-    args::{CheckArgs, Global},
-    client::Admin,
-    exit::Failure,
-    printer::{Printer, Row},
+    args::{GlobalOptions, ServerCheckArgs},
+    client::AdminClient,
+    exit::CommandFailure,
+    printer::{OutputPrinter, TableRow},
 };
 
 /// One finding.
 #[derive(Serialize)]
-struct Finding {
+struct CheckFinding {
     check: &'static str,
     passed: bool,
     detail: String,
 }
 
-impl Row for Finding {
+impl TableRow for CheckFinding {
     const COLUMNS: &'static [&'static str] = &["CHECK", "RESULT", "DETAIL"];
 
     fn cells(&self) -> Vec<String> {
@@ -41,31 +41,35 @@ impl Row for Finding {
 }
 
 /// Checks a server of the fleet, or any server by its URL and secret.
-pub(super) async fn run(global: &Global, printer: &mut Printer, args: CheckArgs) -> Result<(), Failure> {
+pub(super) async fn run(
+    global: &GlobalOptions,
+    printer: &mut OutputPrinter,
+    args: ServerCheckArgs,
+) -> Result<(), CommandFailure> {
     let server = target(global, args).await?;
     let findings = check(&server, global.timeout).await?;
     printer.list(&findings, "nothing was checked")?;
     if findings.iter().all(|finding| finding.passed) {
         Ok(())
     } else {
-        Err(Failure::Refused(format!("{} does not pass", server.url)))
+        Err(CommandFailure::Refused(format!("{} does not pass", server.url)))
     }
 }
 
-async fn target(global: &Global, args: CheckArgs) -> Result<Server, Failure> {
+async fn target(global: &GlobalOptions, args: ServerCheckArgs) -> Result<Server, CommandFailure> {
     let secret_wanted = "with a URL, add --secret; `bbb-conf --secret` on the server prints it";
     let (url, secret, algorithm) = if args.server.contains("://") {
-        let secret = args.secret.ok_or_else(|| Failure::Usage(secret_wanted.into()))?;
+        let secret = args.secret.ok_or_else(|| CommandFailure::Usage(secret_wanted.into()))?;
         (args.server, secret, ChecksumAlgorithm::default())
     } else {
-        let admin = Admin::connect(global).await?;
+        let admin = AdminClient::connect(global).await?;
         let known = admin.server(&args.server, v1::ServerView::RevealSecret).await?;
         let algorithm = known.checksum_algorithm().into();
         (known.url, args.secret.unwrap_or_else(|| Secret::new(&known.secret)), algorithm)
     };
-    let url = base_url(&url).map_err(|error| Failure::Usage(format!("{url}: {error}")))?;
+    let url = base_url(&url).map_err(|error| CommandFailure::Usage(format!("{url}: {error}")))?;
     Ok(Server {
-        id: ServerId::parse("checked").map_err(|error| Failure::Usage(error.to_string()))?,
+        id: ServerId::parse("checked").map_err(|error| CommandFailure::Usage(error.to_string()))?,
         url,
         secret,
         weight: 1.0,
@@ -77,7 +81,7 @@ async fn target(global: &Global, args: CheckArgs) -> Result<Server, Failure> {
     })
 }
 
-async fn check(server: &Server, timeout: Duration) -> Result<Vec<Finding>, Failure> {
+async fn check(server: &Server, timeout: Duration) -> Result<Vec<CheckFinding>, CommandFailure> {
     let mut settings = Settings::default();
     settings.health.deadline = timeout;
     settings.health.connect_timeout = timeout.min(Duration::from_secs(5));
@@ -91,13 +95,13 @@ async fn check(server: &Server, timeout: Duration) -> Result<Vec<Finding>, Failu
     let version = if sample.bbb_version.is_empty() { "not told" } else { &sample.bbb_version };
     let users: u32 = sample.meetings.iter().map(|meeting| meeting.participants).sum();
     Ok(vec![
-        Finding { check: "reach", passed: true, detail: format!("{} answered in {took}", server.url) },
-        Finding {
+        CheckFinding { check: "reach", passed: true, detail: format!("{} answered in {took}", server.url) },
+        CheckFinding {
             check: "secret",
             passed: true,
             detail: format!("accepted, signed with {}", server.algorithm),
         },
-        Finding {
+        CheckFinding {
             check: "getMeetings",
             passed: true,
             detail: format!("{} meetings with {users} users, version {version}", sample.meetings.len()),
@@ -106,9 +110,9 @@ async fn check(server: &Server, timeout: Duration) -> Result<Vec<Finding>, Failu
 }
 
 /// What failed first, and what to do about it.
-async fn diagnose(client: &BbbClient, server: &Server, error: &CallError) -> Vec<Finding> {
-    let reached = Finding { check: "reach", passed: true, detail: format!("{} answers", server.url) };
-    let failed = |check, detail: String| Finding { check, passed: false, detail };
+async fn diagnose(client: &BbbClient, server: &Server, error: &CallError) -> Vec<CheckFinding> {
+    let reached = CheckFinding { check: "reach", passed: true, detail: format!("{} answers", server.url) };
+    let failed = |check, detail: String| CheckFinding { check, passed: false, detail };
     match error {
         CallError::Connect(why) => {
             vec![failed(

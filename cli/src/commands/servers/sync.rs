@@ -4,48 +4,52 @@ use serde::Serialize;
 
 use super::confirm;
 use crate::{
-    args::{Global, SyncArgs},
-    client::Admin,
+    args::{GlobalOptions, ServerSyncArgs},
+    client::AdminClient,
     core::{
         address_conflicts::address_conflicts,
         inventory::ServerSpec,
-        shrink::Shrinkage,
-        sync::{Change, Mode, plan},
+        shrink::FleetShrinkage,
+        sync::{FleetChange, SyncMode, plan},
     },
-    exit::Failure,
-    inventory::{carry_out, read, standing},
-    printer::{Printer, Row},
+    exit::CommandFailure,
+    inventory::{carry_out, current_servers, read},
+    printer::{OutputPrinter, TableRow},
 };
 
 /// What is to be done, and what that takes out of use.
-struct Planned {
-    changes: Vec<Change>,
-    shrinkage: Shrinkage,
+struct SyncPlan {
+    changes: Vec<FleetChange>,
+    shrinkage: FleetShrinkage,
 }
 
-impl Planned {
-    async fn new(admin: &Admin, wanted: &[ServerSpec], mode: Mode) -> Result<Self, Failure> {
-        let standing = standing(admin).await?;
-        let conflicts = address_conflicts(&standing, wanted);
+impl SyncPlan {
+    async fn new(admin: &AdminClient, wanted: &[ServerSpec], mode: SyncMode) -> Result<Self, CommandFailure> {
+        let current = current_servers(admin).await?;
+        let conflicts = address_conflicts(&current, wanted);
         if !conflicts.is_empty() {
             let conflicts: Vec<String> = conflicts.iter().map(ToString::to_string).collect();
-            return Err(Failure::Refused(format!(
+            return Err(CommandFailure::Refused(format!(
                 "one server under two ids, nothing was done: {}",
                 conflicts.join("; ")
             )));
         }
-        let changes = plan(&standing, wanted, mode);
-        let shrinkage = Shrinkage::of(&standing, wanted, &changes);
+        let changes = plan(&current, wanted, mode);
+        let shrinkage = FleetShrinkage::of(&current, wanted, &changes);
         Ok(Self { changes, shrinkage })
     }
 }
 
 /// Carries out `servers sync`.
-pub(super) async fn run(global: &Global, printer: &mut Printer, args: SyncArgs) -> Result<(), Failure> {
+pub(super) async fn run(
+    global: &GlobalOptions,
+    printer: &mut OutputPrinter,
+    args: ServerSyncArgs,
+) -> Result<(), CommandFailure> {
     let wanted = read(&args.file)?;
-    let admin = Admin::connect(global).await?;
-    let planned = Planned::new(&admin, &wanted, args.mode.into()).await?;
-    let Planned { changes, shrinkage } = &planned;
+    let admin = AdminClient::connect(global).await?;
+    let planned = SyncPlan::new(&admin, &wanted, args.mode.into()).await?;
+    let SyncPlan { changes, shrinkage } = &planned;
     let within = shrinkage.is_within(args.allow_shrink);
     if !shrinkage.hit.is_empty() {
         printer.note(&shrinkage.to_string());
@@ -66,9 +70,9 @@ pub(super) async fn run(global: &Global, printer: &mut Printer, args: SyncArgs) 
     }
     // A person took time to answer: what was agreed to is done, or nothing.
     if !global.yes && (!within || !harm.is_empty()) {
-        let now = Planned::new(&admin, &wanted, args.mode.into()).await?;
+        let now = SyncPlan::new(&admin, &wanted, args.mode.into()).await?;
         if now.changes != *changes || !hits_no_more(&now.shrinkage, shrinkage) {
-            return Err(Failure::Refused(
+            return Err(CommandFailure::Refused(
                 "the fleet changed meanwhile; nothing was done, run it again".into(),
             ));
         }
@@ -79,7 +83,7 @@ pub(super) async fn run(global: &Global, printer: &mut Printer, args: SyncArgs) 
 
 /// Tells whether no more is hit than what was agreed to. Meetings end by themselves meanwhile, and users
 /// come and go.
-fn hits_no_more(now: &Shrinkage, agreed: &Shrinkage) -> bool {
+fn hits_no_more(now: &FleetShrinkage, agreed: &FleetShrinkage) -> bool {
     now.hit.is_subset(&agreed.hit) && now.busy_hit <= agreed.busy_hit
 }
 
@@ -90,7 +94,7 @@ struct ChangeRow {
     fields: Vec<&'static str>,
 }
 
-impl Row for ChangeRow {
+impl TableRow for ChangeRow {
     const COLUMNS: &'static [&'static str] = &["ACTION", "SERVER", "FIELDS"];
 
     fn cells(&self) -> Vec<String> {
@@ -98,10 +102,11 @@ impl Row for ChangeRow {
     }
 }
 
-fn rows(changes: &[Change]) -> Vec<ChangeRow> {
-    let fields =
-        |change: &Change| if let Change::Update(update) = change { update.fields() } else { Vec::new() };
-    let row = |change: &Change| ChangeRow {
+fn rows(changes: &[FleetChange]) -> Vec<ChangeRow> {
+    let fields = |change: &FleetChange| {
+        if let FleetChange::Update(update) = change { update.fields() } else { Vec::new() }
+    };
+    let row = |change: &FleetChange| ChangeRow {
         action: change.action(),
         server: change.server().to_string(),
         fields: fields(change),

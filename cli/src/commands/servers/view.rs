@@ -4,7 +4,7 @@ use serde::Serialize;
 use usher_bbb::checksum::ChecksumAlgorithm;
 use usher_proto::v1;
 
-use crate::printer::{Row, ago};
+use crate::printer::{TableRow, ago};
 
 /// A server as it is shown.
 #[derive(Serialize)]
@@ -74,7 +74,7 @@ impl From<v1::Server> for ServerRow {
     }
 }
 
-impl Row for ServerRow {
+impl TableRow for ServerRow {
     const COLUMNS: &'static [&'static str] =
         &["ID", "STATE", "HEALTH", "MEETINGS", "USERS", "LOAD", "WEIGHT", "ZOMBIES", "SAMPLE", "TAGS", "URL"];
 

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use usher_proto::v1;
 
-use crate::args::PolicyArgs;
+use crate::args::TenantPolicyArgs;
 
 /// Returns the policy that was typed, and the fields of it that were.
-pub(super) fn typed(args: PolicyArgs) -> (v1::TenantPolicy, Vec<String>) {
+pub(super) fn typed(args: TenantPolicyArgs) -> (v1::TenantPolicy, Vec<String>) {
     let given = [
         ("create_rules", args.no_create_rules || !args.create_rules.is_empty()),
         ("join_rules", args.no_join_rules || !args.join_rules.is_empty()),

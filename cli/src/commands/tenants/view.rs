@@ -4,7 +4,7 @@ use serde::Serialize;
 use usher_model::tenant::{ParameterRule, TenantPolicy};
 use usher_proto::v1;
 
-use crate::printer::Row;
+use crate::printer::TableRow;
 
 /// A tenant as it is shown.
 #[derive(Serialize)]
@@ -28,7 +28,7 @@ pub(super) struct TenantRow {
     #[serde(skip_serializing_if = "String::is_empty")]
     server_tag: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    presentation: Option<Shown>,
+    presentation: Option<PresentationView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     voice_bridges: Option<String>,
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -37,7 +37,7 @@ pub(super) struct TenantRow {
 
 /// What its meetings begin with.
 #[derive(Serialize)]
-struct Shown {
+struct PresentationView {
     url: String,
     name: String,
     forced: bool,
@@ -67,7 +67,7 @@ impl From<v1::Tenant> for TenantRow {
             max_meetings: policy.max_meetings.into(),
             max_users: policy.max_users.into(),
             server_tag: policy.server_tag,
-            presentation: policy.presentation.map(|shown| Shown {
+            presentation: policy.presentation.map(|shown| PresentationView {
                 name: shown.file_name().to_owned(),
                 url: shown.url,
                 forced: shown.forced,
@@ -78,7 +78,7 @@ impl From<v1::Tenant> for TenantRow {
     }
 }
 
-impl Row for TenantRow {
+impl TableRow for TenantRow {
     const COLUMNS: &'static [&'static str] = &["ID", "STATE", "MEETINGS", "USERS", "SECRETS", "HOSTS"];
 
     fn cells(&self) -> Vec<String> {

@@ -47,7 +47,7 @@ fn every_fault_is_named_with_its_server_and_key() {
 }
 
 #[test]
-fn what_is_not_such_a_file_is_refused_without_quoting_it() {
+fn another_file_is_refused_without_quoting_it() {
     let list = "servers:\n  - url: https://x\n    secret: hunter2\n";
     let twice = "servers:\n  one:\n    secret: hunter2\n    secret: hunter3\n";
     for text in [
@@ -88,7 +88,7 @@ fn an_empty_list_is_a_list() {
 }
 
 #[test]
-fn multipliers_are_written_as_people_would() {
+fn multipliers_are_written_in_their_short_form() {
     let written = [1.0, 0.5, 1.0 / 1.5, 3.0].map(|weight| multiplier(weight).to_string());
     assert_eq!(written, ["1", "2", "1.5", "0.3333333333333333"]);
 }
@@ -109,7 +109,7 @@ prop_compose! {
 
 proptest! {
     #[test]
-    fn s10_what_is_written_reads_back(specs in proptest::collection::vec(spec(), 0..5)) {
+    fn s10_a_written_list_reads_back(specs in proptest::collection::vec(spec(), 0..5)) {
         let specs: BTreeMap<ServerId, ServerSpec> = specs.into_iter().map(|spec| (spec.id.clone(), spec)).collect();
         let specs: Vec<ServerSpec> = specs.into_values().collect();
         let read = parse(&write(&specs)).expect("reads back");
@@ -121,7 +121,7 @@ proptest! {
     }
 
     #[test]
-    fn nothing_that_is_read_panics(text in "(servers:|[a-z]:|- |\\{|\\}|\\[|&a |\\*a|<<: |\n|  |\\PC){0,30}") {
+    fn no_input_makes_the_reader_panic(text in "(servers:|[a-z]:|- |\\{|\\}|\\[|&a |\\*a|<<: |\n|  |\\PC){0,30}") {
         let _: Result<_, _> = parse(&text); // either is right
     }
 }

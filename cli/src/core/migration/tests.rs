@@ -27,25 +27,25 @@ fn meeting(tenant: &str, id: &str, server: &str) -> FoundMeeting {
     FoundMeeting { key: key(tenant, id), server: sid(server) }
 }
 
-fn scalelite() -> Scalelite {
-    Scalelite {
+fn scalelite() -> ScaleliteInventory {
+    ScaleliteInventory {
         servers: vec![server("a", "a.test"), server("b", "b.test")],
         tenants: vec![tenant("School")],
         meetings: vec![meeting("default", "m", "a"), meeting("School", "n", "b")],
-        ..Scalelite::default()
+        ..ScaleliteInventory::default()
     }
 }
 
 /// A fleet with nothing but the secrets of `default`.
-fn fresh() -> Usher {
-    let default = StandingTenant { id: TenantId::default_tenant(), secrets: Vec::new(), hosts: Vec::new() };
-    Usher { tenants: vec![default], ..Usher::default() }
+fn fresh() -> UsherInventory {
+    let default = CurrentTenant { id: TenantId::default_tenant(), secrets: Vec::new(), hosts: Vec::new() };
+    UsherInventory { tenants: vec![default], ..UsherInventory::default() }
 }
 
 /// What Usher has once a plan was carried out.
-fn carried_out(usher: &Usher, plan: &Plan) -> Usher {
+fn carried_out(usher: &UsherInventory, plan: &MigrationPlan) -> UsherInventory {
     let mut after = usher.clone();
-    after.servers.extend(plan.servers.iter().map(|server| Standing {
+    after.servers.extend(plan.servers.iter().map(|server| CurrentServer {
         id: server.spec.id.clone(),
         url: server.spec.url.clone(),
         secret: server.spec.secret.clone(),
@@ -55,7 +55,7 @@ fn carried_out(usher: &Usher, plan: &Plan) -> Usher {
         meetings: 0,
         users: 0,
     }));
-    after.tenants.extend(plan.tenants.iter().map(|tenant| StandingTenant {
+    after.tenants.extend(plan.tenants.iter().map(|tenant| CurrentTenant {
         id: tenant.found.id.clone(),
         secrets: tenant.found.secrets.clone(),
         hosts: tenant.host.iter().cloned().collect(),
@@ -66,7 +66,7 @@ fn carried_out(usher: &Usher, plan: &Plan) -> Usher {
     after
 }
 
-fn told(plan: &Plan) -> Vec<(&str, &str, bool)> {
+fn remarks(plan: &MigrationPlan) -> Vec<(&str, &str, bool)> {
     plan.remarks.iter().map(|remark| (remark.kind, remark.name.as_str(), remark.is_conflict)).collect()
 }
 
@@ -78,11 +78,11 @@ fn s10_a_migration_that_was_carried_out_is_empty_the_second_time() {
     assert_eq!(first.tenants[0].host.as_deref(), Some("school.bbb.test"));
     let second = plan(&carried_out(&empty, &first), &scalelite(), Some("bbb.test"));
     assert!(second.is_empty() && second.remarks.is_empty(), "{second:?}");
-    assert_eq!(second.standing, [1, 2, 2]);
+    assert_eq!(second.already_here, [1, 2, 2]);
 }
 
 #[test]
-fn what_stands_otherwise_is_told_and_not_written() {
+fn differing_entries_are_reported_and_not_written() {
     let all = carried_out(&fresh(), &plan(&fresh(), &scalelite(), None));
     let mut usher = all.clone();
     usher.servers[0].url = "https://elsewhere.test/bigbluebutton/api/".into();
@@ -93,7 +93,7 @@ fn what_stands_otherwise_is_told_and_not_written() {
     let plan = plan(&usher, &scalelite(), None);
     assert!(plan.is_empty(), "{plan:?}");
     assert_eq!(
-        told(&plan),
+        remarks(&plan),
         [
             ("tenant", "School", true),
             ("server", "a", true),
@@ -125,21 +125,21 @@ fn of_two_servers_at_one_address_the_first_is_taken_over_with_the_meetings_of_bo
     let plan = plan(&fresh(), &found, None);
     assert_eq!(plan.servers.len(), 2);
     assert_eq!(plan.meetings[&sid("a")], [key("default", "m"), key("default", "o")]);
-    assert_eq!(told(&plan), [("server", "c", true)]);
+    assert_eq!(remarks(&plan), [("server", "c", true)]);
 }
 
 #[test]
-fn meetings_of_disabled_servers_stay_where_nobody_could_join_them() {
+fn meetings_of_disabled_servers_are_not_taken_over() {
     let mut found = scalelite();
     found.servers[0].admin = AdminState::Disabled;
     let plan = plan(&fresh(), &found, None);
     assert!(!plan.meetings.contains_key(&sid("a")));
-    assert_eq!(told(&plan), [("meeting", "default/m", false)]);
+    assert_eq!(remarks(&plan), [("meeting", "default/m", false)]);
 }
 
 #[test]
-fn a_host_of_another_tenant_is_not_taken_from_it() {
-    let owner = StandingTenant {
+fn a_host_of_another_tenant_stays_with_that_tenant() {
+    let owner = CurrentTenant {
         id: TenantId::parse("owner").unwrap(),
         secrets: Vec::new(),
         hosts: vec!["school.bbb.test".into()],
@@ -148,15 +148,15 @@ fn a_host_of_another_tenant_is_not_taken_from_it() {
     usher.tenants.push(owner);
     let plan = plan(&usher, &scalelite(), Some("BBB.test"));
     assert_eq!((plan.tenants.len(), plan.tenants[0].host.as_deref()), (1, None));
-    assert_eq!(told(&plan), [("tenant", "School", true)]);
+    assert_eq!(remarks(&plan), [("tenant", "School", true)]);
 }
 
 #[test]
-fn without_a_tenant_default_nobody_can_join_what_is_no_tenants() {
-    let nobody = plan(&Usher::default(), &scalelite(), None);
-    assert_eq!(told(&nobody), [("tenant", "default", true)]);
-    assert_eq!(nobody.meetings.len(), 2, "it is taken over all the same");
+fn without_a_tenant_default_a_conflict_names_the_meetings_of_no_tenant() {
+    let without_default = plan(&UsherInventory::default(), &scalelite(), None);
+    assert_eq!(remarks(&without_default), [("tenant", "default", true)]);
+    assert_eq!(without_default.meetings.len(), 2, "it is taken over all the same");
     let mut tenants_only = scalelite();
     tenants_only.meetings.remove(0);
-    assert!(plan(&Usher::default(), &tenants_only, None).remarks.is_empty());
+    assert!(plan(&UsherInventory::default(), &tenants_only, None).remarks.is_empty());
 }

@@ -7,15 +7,19 @@ use usher_model::{
     meeting::MeetingKey,
 };
 
-use super::{Entry, Fields, FoundMeeting, Keys, Scalelite, field};
+use super::{FoundMeeting, HashFields, RedisHash, ScaleliteInventory, ScaleliteKeys, field};
 
-pub(super) fn read(keys: &Keys, tenants: &BTreeMap<String, TenantId>, found: &mut Scalelite) {
+pub(super) fn read(
+    keys: &ScaleliteKeys,
+    tenants: &BTreeMap<String, TenantId>,
+    found: &mut ScaleliteInventory,
+) {
     for (id, entry) in &keys.meetings {
         let key = format!("meeting:{id}");
         match entry {
-            Entry::Missing => found.over += 1,
-            Entry::Unreadable => found.fault(keys, &key, "is no hash of text, as Scalelite's are"),
-            Entry::Fields(fields) => match meeting(keys, id, fields, tenants) {
+            RedisHash::Missing => found.ended += 1,
+            RedisHash::Unreadable => found.fault(keys, &key, "is no hash of text, as Scalelite's are"),
+            RedisHash::Fields(fields) => match meeting(keys, id, fields, tenants) {
                 Ok(meeting) => found.meetings.push(meeting),
                 Err(problem) => found.fault(keys, &key, problem),
             },
@@ -24,9 +28,9 @@ pub(super) fn read(keys: &Keys, tenants: &BTreeMap<String, TenantId>, found: &mu
 }
 
 fn meeting(
-    keys: &Keys,
+    keys: &ScaleliteKeys,
     id: &str,
-    fields: &Fields,
+    fields: &HashFields,
     tenants: &BTreeMap<String, TenantId>,
 ) -> Result<FoundMeeting, String> {
     let meeting = MeetingId::parse(id).map_err(|error| error.to_string())?;

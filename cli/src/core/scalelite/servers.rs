@@ -6,16 +6,16 @@ use usher_model::{
     server::{AdminState, base_url},
 };
 
-use super::{Entry, Fields, FoundServer, Keys, Scalelite, field};
+use super::{FoundServer, HashFields, RedisHash, ScaleliteInventory, ScaleliteKeys, field};
 use crate::core::inventory::{ServerSpec, tags, weight};
 
-pub(super) fn read(keys: &Keys, found: &mut Scalelite) {
+pub(super) fn read(keys: &ScaleliteKeys, found: &mut ScaleliteInventory) {
     for (id, entry) in &keys.servers {
         let key = format!("server:{id}");
         match entry {
-            Entry::Missing => found.fault(keys, &key, "is named in `servers` and does not exist"),
-            Entry::Unreadable => found.fault(keys, &key, "is no hash of text, as Scalelite's are"),
-            Entry::Fields(fields) => match server(keys, id, fields) {
+            RedisHash::Missing => found.fault(keys, &key, "is named in `servers` and does not exist"),
+            RedisHash::Unreadable => found.fault(keys, &key, "is no hash of text, as Scalelite's are"),
+            RedisHash::Fields(fields) => match server(keys, id, fields) {
                 Ok(server) => found.servers.push(server),
                 Err(problems) => problems.into_iter().for_each(|problem| found.fault(keys, &key, problem)),
             },
@@ -23,7 +23,7 @@ pub(super) fn read(keys: &Keys, found: &mut Scalelite) {
     }
 }
 
-fn server(keys: &Keys, id: &str, fields: &Fields) -> Result<FoundServer, Vec<String>> {
+fn server(keys: &ScaleliteKeys, id: &str, fields: &HashFields) -> Result<FoundServer, Vec<String>> {
     // 0 is what Scalelite itself takes for none.
     let multiplier = field(fields, "load_multiplier").filter(|text| text.parse::<f64>() != Ok(0.0));
     let mut problems = Vec::new();
@@ -50,7 +50,7 @@ fn server(keys: &Keys, id: &str, fields: &Fields) -> Result<FoundServer, Vec<Str
 }
 
 /// Servers of before there were states are told by the sets they are in.
-fn admin(keys: &Keys, id: &str, state: Option<&str>) -> Result<AdminState, &'static str> {
+fn admin(keys: &ScaleliteKeys, id: &str, state: Option<&str>) -> Result<AdminState, &'static str> {
     match state {
         Some("enabled") => Ok(AdminState::Enabled),
         Some("cordoned") => Ok(AdminState::Cordoned),

@@ -8,26 +8,26 @@ use usher_model::{
     tenant::{ParameterRule, RuleAction},
 };
 
-use super::{Entry, Fields, FoundTenant, Keys, Scalelite, field};
+use super::{FoundTenant, HashFields, RedisHash, ScaleliteInventory, ScaleliteKeys, field};
 
 /// Fields of what Scalelite does for learning record stores, and Usher does not.
 const LRS: [&str; 2] = ["lrs_endpoint", "kc_token_url"];
 
 /// Reads the tenants, and returns their names by Scalelite's ids.
-pub(super) fn read(keys: &Keys, found: &mut Scalelite) -> BTreeMap<String, TenantId> {
+pub(super) fn read(keys: &ScaleliteKeys, found: &mut ScaleliteInventory) -> BTreeMap<String, TenantId> {
     let mut names = BTreeMap::new();
     for (id, entry) in &keys.tenants {
         let key = format!("tenant:{id}");
         let fields = match entry {
-            Entry::Missing => {
+            RedisHash::Missing => {
                 found.fault(keys, &key, "is named in `tenants` and does not exist");
                 continue;
             }
-            Entry::Unreadable => {
+            RedisHash::Unreadable => {
                 found.fault(keys, &key, "is no hash of text, as Scalelite's are");
                 continue;
             }
-            Entry::Fields(fields) => fields,
+            RedisHash::Fields(fields) => fields,
         };
         match tenant(keys, id, fields) {
             Ok(mut tenant) => {
@@ -49,7 +49,7 @@ pub(super) fn read(keys: &Keys, found: &mut Scalelite) -> BTreeMap<String, Tenan
     names
 }
 
-fn tenant(keys: &Keys, id: &str, fields: &Fields) -> Result<FoundTenant, String> {
+fn tenant(keys: &ScaleliteKeys, id: &str, fields: &HashFields) -> Result<FoundTenant, String> {
     let name = field(fields, "name").ok_or("`name` is missing")?;
     let tenant =
         TenantId::parse(name).map_err(|error| format!("`name` cannot be a tenant's here: {error}"))?;
@@ -65,11 +65,11 @@ fn tenant(keys: &Keys, id: &str, fields: &Fields) -> Result<FoundTenant, String>
     Ok(FoundTenant { id: tenant, secrets, rules: Vec::new() })
 }
 
-fn rules(keys: &Keys, tenant: &str, found: &mut Scalelite) -> Vec<ParameterRule> {
+fn rules(keys: &ScaleliteKeys, tenant: &str, found: &mut ScaleliteInventory) -> Vec<ParameterRule> {
     let mut rules = Vec::new();
     for (id, entry) in keys.settings.get(tenant).into_iter().flatten() {
         let key = format!("tenant_setting:{id}");
-        let Entry::Fields(fields) = entry else {
+        let RedisHash::Fields(fields) = entry else {
             found.fault(keys, &key, "is named in a tenant's settings and is no hash of text");
             continue;
         };
@@ -81,7 +81,7 @@ fn rules(keys: &Keys, tenant: &str, found: &mut Scalelite) -> Vec<ParameterRule>
     rules
 }
 
-fn rule(fields: &Fields) -> Result<ParameterRule, String> {
+fn rule(fields: &HashFields) -> Result<ParameterRule, String> {
     let parameter = field(fields, "param").ok_or("`param` is missing")?;
     let value = fields.get("value").map(String::as_str).unwrap_or_default();
     let action =

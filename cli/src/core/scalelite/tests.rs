@@ -1,18 +1,18 @@
 use super::*;
 
-fn fields(pairs: &[(&str, &str)]) -> Entry {
-    Entry::Fields(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+fn fields(pairs: &[(&str, &str)]) -> RedisHash {
+    RedisHash::Fields(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
 }
 
-fn keys() -> Keys {
-    Keys { prefix: "scalelite:".into(), ..Keys::default() }
+fn keys() -> ScaleliteKeys {
+    ScaleliteKeys { prefix: "scalelite:".into(), ..ScaleliteKeys::default() }
 }
 
-fn server(more: &[(&str, &str)]) -> Entry {
+fn server(more: &[(&str, &str)]) -> RedisHash {
     fields(&[&[("url", "https://a.test/bigbluebutton/api"), ("secret", "s")], more].concat())
 }
 
-fn faults(found: &Scalelite) -> Vec<String> {
+fn faults(found: &ScaleliteInventory) -> Vec<String> {
     found.faults.iter().map(|fault| format!("{}: {}", fault.key, fault.problem)).collect()
 }
 
@@ -53,12 +53,12 @@ fn servers_of_every_version_have_a_state_and_a_weight() {
 }
 
 #[test]
-fn everything_that_is_wrong_with_a_server_is_told_by_its_key() {
+fn every_fault_of_a_server_is_reported_with_its_key() {
     let mut keys = keys();
     let all_wrong =
         fields(&[("url", "ftp://x"), ("state", "retired"), ("load_multiplier", "-1"), ("tag", "a b")]);
     keys.servers.insert("a".into(), all_wrong);
-    keys.servers.insert("b".into(), Entry::Missing);
+    keys.servers.insert("b".into(), RedisHash::Missing);
     let found = read(&keys);
     let faults = faults(&found);
     for word in ["`url`", "`secret`", "`load_multiplier`", "`tag`", "`state`"] {
@@ -106,7 +106,7 @@ fn tenants_bring_secrets_settings_and_no_namesake() {
 }
 
 #[test]
-fn meetings_are_their_tenants_and_those_that_are_over_are_counted() {
+fn meetings_belong_to_their_tenants_and_ended_ones_are_counted() {
     let mut keys = keys();
     keys.servers.insert("a".into(), server(&[]));
     keys.tenants.insert("1".into(), fields(&[("name", "school"), ("secrets", "s")]));
@@ -115,12 +115,12 @@ fn meetings_are_their_tenants_and_those_that_are_over_are_counted() {
         ("room", fields(&[("server_id", "a"), ("tenant_id", "1")])),
         ("whose", fields(&[("server_id", "a"), ("tenant_id", "9")])),
         ("where", fields(&[("server_id", "z")])),
-        ("over", Entry::Missing),
+        ("ended", RedisHash::Missing),
     ] {
         keys.meetings.insert(id.into(), entry);
     }
     let found = read(&keys);
     let seen: Vec<_> = found.meetings.iter().map(|meeting| meeting.key.to_string()).collect();
     assert_eq!(seen, ["school/room", "default/東京 /+"]);
-    assert_eq!((found.over, found.faults.len()), (1, 2));
+    assert_eq!((found.ended, found.faults.len()), (1, 2));
 }

@@ -2,14 +2,14 @@ use proptest::prelude::*;
 use usher_bbb::secret::Secret;
 
 use super::*;
-use crate::core::sync::{Mode, plan};
+use crate::core::sync::{SyncMode, plan};
 
 fn id(name: &str) -> ServerId {
     ServerId::parse(name).expect("is an id")
 }
 
-fn server(name: &str, admin: AdminState, meetings: u32) -> Standing {
-    Standing {
+fn server(name: &str, admin: AdminState, meetings: u32) -> CurrentServer {
+    CurrentServer {
         id: id(name),
         url: format!("https://{name}/bigbluebutton/api/"),
         secret: Secret::new("s"),
@@ -21,7 +21,7 @@ fn server(name: &str, admin: AdminState, meetings: u32) -> Standing {
     }
 }
 
-fn fleet(busy: usize, idle: usize, disabled: usize) -> Vec<Standing> {
+fn fleet(busy: usize, idle: usize, disabled: usize) -> Vec<CurrentServer> {
     let of = |kind: &'static str, count, admin, meetings| {
         (0..count).map(move |number| server(&format!("{kind}{number}"), admin, meetings))
     };
@@ -32,14 +32,14 @@ fn fleet(busy: usize, idle: usize, disabled: usize) -> Vec<Standing> {
 }
 
 /// The list of a fleet without those that `left_out` names.
-fn list(fleet: &[Standing], left_out: &[&str]) -> Vec<ServerSpec> {
-    let named = |server: &&Standing| !left_out.contains(&server.id.as_str());
-    fleet.iter().filter(named).map(Standing::spec).collect()
+fn list(fleet: &[CurrentServer], left_out: &[&str]) -> Vec<ServerSpec> {
+    let named = |server: &&CurrentServer| !left_out.contains(&server.id.as_str());
+    fleet.iter().filter(named).map(CurrentServer::spec).collect()
 }
 
-fn shrinkage(fleet: &[Standing], left_out: &[&str], mode: Mode) -> Shrinkage {
+fn shrinkage(fleet: &[CurrentServer], left_out: &[&str], mode: SyncMode) -> FleetShrinkage {
     let wanted = list(fleet, left_out);
-    Shrinkage::of(fleet, &wanted, &plan(fleet, &wanted, mode))
+    FleetShrinkage::of(fleet, &wanted, &plan(fleet, &wanted, mode))
 }
 
 #[test]
@@ -48,16 +48,16 @@ fn s10_a_share_is_a_whole_number_of_percent() {
         assert_eq!(text.parse(), Ok(Percent(wanted)), "{text:?}");
     }
     for text in ["", "%", "101%", "-1%", "+5", "1.5%", "a third", "5%%", "256", "1e1"] {
-        assert_eq!(text.parse::<Percent>(), Err(NoPercent), "{text:?}");
+        assert_eq!(text.parse::<Percent>(), Err(InvalidPercent), "{text:?}");
     }
 }
 
 #[test]
 fn s10_a_list_that_lost_its_servers_is_refused() {
-    for mode in [Mode::Cordon, Mode::Force] {
+    for mode in [SyncMode::Cordon, SyncMode::Force] {
         for count in 1..=4 {
             let fleet = fleet(count, 0, 0);
-            let all = Shrinkage::of(&fleet, &[], &plan(&fleet, &[], mode));
+            let all = FleetShrinkage::of(&fleet, &[], &plan(&fleet, &[], mode));
             assert!(!all.is_within(None), "{count} servers");
             assert_eq!((all.hit.len(), all.in_use, all.meetings), (count, count, count as u64 * 2));
             assert_eq!((all.users, all.needed()), (count as u64 * 20, Percent(100)));
@@ -65,7 +65,7 @@ fn s10_a_list_that_lost_its_servers_is_refused() {
         }
     }
     let fleet = fleet(3, 0, 0);
-    assert!(Shrinkage::of(&fleet, &[], &plan(&fleet, &[], Mode::Keep)).is_within(Some(Percent(0))));
+    assert!(FleetShrinkage::of(&fleet, &[], &plan(&fleet, &[], SyncMode::Keep)).is_within(Some(Percent(0))));
 }
 
 #[test]
@@ -78,55 +78,58 @@ fn s10_more_than_a_third_is_refused_and_a_third_is_not() {
         (6, &["idle0", "idle1"], true),
         (7, &["idle0", "idle1", "idle2"], false),
     ] {
-        let shrinkage = shrinkage(&fleet(0, count, 0), left_out, Mode::Cordon);
+        let shrinkage = shrinkage(&fleet(0, count, 0), left_out, SyncMode::Cordon);
         assert_eq!(shrinkage.is_within(None), within, "{left_out:?} of {count}");
         assert!(shrinkage.is_within(Some(shrinkage.needed())), "{shrinkage}");
     }
-    assert_eq!(shrinkage(&fleet(0, 3, 0), &["idle0"], Mode::Cordon).needed(), Percent(34));
+    assert_eq!(shrinkage(&fleet(0, 3, 0), &["idle0"], SyncMode::Cordon).needed(), Percent(34));
 }
 
 #[test]
-fn s10_every_server_that_has_meetings_is_refused_however_few_they_are() {
+fn s10_a_list_that_takes_every_server_with_meetings_is_refused() {
     let fleet = fleet(1, 9, 0);
-    let busy = shrinkage(&fleet, &["busy0"], Mode::Cordon);
+    let busy = shrinkage(&fleet, &["busy0"], SyncMode::Cordon);
     assert!(
         !busy.is_within(None) && !busy.is_within(Some(Percent(99))) && busy.is_within(Some(Percent(100)))
     );
-    assert!(shrinkage(&fleet, &["idle0"], Mode::Cordon).is_within(None));
+    assert!(shrinkage(&fleet, &["idle0"], SyncMode::Cordon).is_within(None));
 }
 
 #[test]
 fn s10_servers_out_of_use_count_neither_way() {
     let mut fleet = fleet(0, 2, 8);
-    assert!(shrinkage(&fleet, &["off0", "off1", "off2", "off3", "off4"], Mode::Force).hit.is_empty());
-    assert!(!shrinkage(&fleet, &["idle0"], Mode::Cordon).is_within(None), "one of two");
+    assert!(shrinkage(&fleet, &["off0", "off1", "off2", "off3", "off4"], SyncMode::Force).hit.is_empty());
+    assert!(!shrinkage(&fleet, &["idle0"], SyncMode::Cordon).is_within(None), "one of two");
     fleet.push(server("empty", AdminState::Cordoned, 0));
-    assert!(shrinkage(&fleet, &["empty"], Mode::Cordon).hit.is_empty(), "it takes no meetings and has none");
+    assert!(
+        shrinkage(&fleet, &["empty"], SyncMode::Cordon).hit.is_empty(),
+        "it takes no meetings and has none"
+    );
     fleet.push(server("draining", AdminState::Cordoned, 3));
-    let forced = shrinkage(&fleet, &["draining"], Mode::Force);
+    let forced = shrinkage(&fleet, &["draining"], SyncMode::Force);
     assert_eq!((forced.hit.len(), forced.meetings), (1, 3), "its meetings are given up");
-    assert!(shrinkage(&fleet, &["draining"], Mode::Cordon).hit.is_empty(), "it drains on");
+    assert!(shrinkage(&fleet, &["draining"], SyncMode::Cordon).hit.is_empty(), "it drains on");
 }
 
 #[test]
-fn s10_what_the_list_switches_off_counts_as_what_it_lacks() {
+fn s10_servers_that_the_list_switches_off_count_like_missing_ones() {
     let fleet = fleet(2, 0, 0);
     let off: Vec<ServerSpec> =
         list(&fleet, &[]).into_iter().map(|spec| ServerSpec { enabled: false, ..spec }).collect();
-    let switched = Shrinkage::of(&fleet, &off, &plan(&fleet, &off, Mode::Keep));
+    let switched = FleetShrinkage::of(&fleet, &off, &plan(&fleet, &off, SyncMode::Keep));
     assert_eq!(switched.hit.len(), 2);
     assert!(!switched.is_within(None), "keeping what is not listed keeps nothing of what is");
 }
 
 #[test]
-fn s10_a_list_that_changes_only_ids_is_told_as_such_and_duplicates_count_once() {
+fn s10_a_list_that_changes_only_ids_is_reported_as_such_and_duplicates_count_once() {
     let fleet = fleet(2, 0, 0);
     let renamed: Vec<ServerSpec> = list(&fleet, &[])
         .into_iter()
         .map(|spec| ServerSpec { id: id(&format!("{}-new", spec.id)), ..spec })
         .collect();
     let twice: Vec<ServerSpec> = renamed.iter().chain(&renamed).cloned().collect();
-    let shrinkage = Shrinkage::of(&fleet, &twice, &plan(&fleet, &twice, Mode::Force));
+    let shrinkage = FleetShrinkage::of(&fleet, &twice, &plan(&fleet, &twice, SyncMode::Force));
     assert_eq!((shrinkage.hit.len(), shrinkage.renamed, shrinkage.meetings), (2, 2, 4), "panic and remove");
     assert!(!shrinkage.is_within(None));
     let said = shrinkage.to_string();
@@ -143,23 +146,23 @@ fn admin() -> impl Strategy<Value = AdminState> {
 
 proptest! {
     #[test]
-    fn s10_a_list_never_takes_more_than_a_third_or_all_that_is_busy_unasked(
+    fn s10_without_a_share_a_list_never_takes_more_than_a_third_or_all_busy_servers(
         states in proptest::collection::vec((admin(), 0..3_u32, 0..3_u8), 0..9),
-        mode in prop_oneof![Just(Mode::Keep), Just(Mode::Cordon), Just(Mode::Force)],
+        mode in prop_oneof![Just(SyncMode::Keep), Just(SyncMode::Cordon), Just(SyncMode::Force)],
         allowed in 0..=100_u8,
     ) {
-        let fleet: Vec<Standing> =
+        let fleet: Vec<CurrentServer> =
             states.iter().enumerate().map(|(n, (admin, meetings, _))| server(&format!("s{n}"), *admin, *meetings)).collect();
         let wanted: Vec<ServerSpec> = fleet.iter().zip(&states).filter(|(_, (.., named))| *named > 0)
             .map(|(server, (.., named))| ServerSpec { enabled: *named > 1, ..server.spec() }).collect();
         let changes = plan(&fleet, &wanted, mode);
-        let shrinkage = Shrinkage::of(&fleet, &wanted, &changes);
+        let shrinkage = FleetShrinkage::of(&fleet, &wanted, &changes);
         // Counted anew from what stands afterwards.
-        let stays = |server: &&Standing| {
-            let about = |change: &&Change| *change.server() == server.id;
-            !changes.iter().filter(about).any(|change| matches!(change, Change::Cordon(_) | Change::Panic(_) | Change::Remove(_)))
+        let stays = |server: &&CurrentServer| {
+            let about = |change: &&FleetChange| *change.server() == server.id;
+            !changes.iter().filter(about).any(|change| matches!(change, FleetChange::Cordon(_) | FleetChange::Panic(_) | FleetChange::Remove(_)))
         };
-        let used: Vec<&Standing> = fleet.iter().filter(|s| s.admin == AdminState::Enabled || s.meetings > 0).collect();
+        let used: Vec<&CurrentServer> = fleet.iter().filter(|s| s.admin == AdminState::Enabled || s.meetings > 0).collect();
         let left = used.iter().copied().filter(stays).count();
         let busy = used.iter().filter(|s| s.meetings > 0).count();
         let busy_left = used.iter().copied().filter(stays).filter(|s| s.meetings > 0).count();
