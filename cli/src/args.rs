@@ -1,8 +1,8 @@
 //! What can be typed.
 
 mod migrate;
-mod parts;
 mod policy;
+mod processes;
 mod servers;
 mod tenants;
 
@@ -12,8 +12,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use usher_bbb::secret::Secret;
 
 pub use migrate::{MigrationCommand, ScaleliteArgs};
-pub use parts::{BbbSimArgs, DemoArgs, StandaloneArgs};
 pub use policy::TenantPolicyArgs;
+pub use processes::{BbbSimArgs, DemoArgs, StandaloneArgs};
 pub use servers::{
     ServerAddArgs, ServerCheckArgs, ServerCommand, ServerSyncArgs, ServerUpdateArgs, SyncModeArg,
 };

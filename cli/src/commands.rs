@@ -17,8 +17,8 @@ mod zombies;
 use clap::CommandFactory;
 
 use crate::{
+    admin_client::AdminClient,
     args::{CommandLine, UsherCommand},
-    client::AdminClient,
     exit::CommandFailure,
     printer::OutputPrinter,
 };

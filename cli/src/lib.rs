@@ -1,11 +1,11 @@
 //! The `usher` command: demo, standalone and administration.
 
+pub mod admin_client;
 pub mod args;
-pub mod client;
 pub mod commands;
 pub mod core;
 pub mod exit;
-mod inventory;
+mod fleet_sync;
 pub mod printer;
-pub mod scalelite;
+pub mod scalelite_redis;
 pub mod standalone;

@@ -16,11 +16,11 @@ use usher_runtime::{
 };
 
 use crate::{
+    admin_client::AdminClient,
     args::{GlobalOptions, OutputFormat},
-    client::AdminClient,
-    core::inventory::ServerSpec,
+    core::server_list::ServerSpec,
     exit::CommandFailure,
-    inventory,
+    fleet_sync,
 };
 
 /// Longest time the last tasks may take to end.
@@ -108,7 +108,7 @@ impl StandaloneUsher {
             yes: true,
         };
         if !servers.is_empty() {
-            inventory::apply_at_start(&AdminClient::connect(&admin).await?, servers).await?;
+            fleet_sync::apply_at_start(&AdminClient::connect(&admin).await?, servers).await?;
         }
         edge.ready().await;
         let addresses = StandaloneAddresses {

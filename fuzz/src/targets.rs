@@ -1,6 +1,6 @@
 //! The targets. Input is made text as the servers make it: what is not UTF-8 becomes U+FFFD.
 
-use usher::core::inventory;
+use usher::core::server_list;
 use usher_bbb::{
     call::Call,
     checksum::{self, Algorithm},
@@ -174,10 +174,10 @@ pub fn server_xml(input: &[u8]) {
 /// Reading lists of servers: what is read can be written, and read again.
 pub fn server_list(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
-    match inventory::parse(&text) {
+    match server_list::parse(&text) {
         Ok(servers) => {
-            let written = inventory::write(&servers);
-            let again = inventory::parse(&written).unwrap_or_else(|faults| panic!("{faults}\n{written}"));
+            let written = server_list::write(&servers);
+            let again = server_list::parse(&written).unwrap_or_else(|faults| panic!("{faults}\n{written}"));
             assert_eq!(again, servers);
         }
         Err(faults) => assert!(!faults.to_string().is_empty()),

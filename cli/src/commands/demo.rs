@@ -22,9 +22,9 @@ use usher_runtime::{signals::Signals, telemetry};
 
 use super::standalone::serve_until_stopped;
 use crate::{
+    admin_client::AdminClient,
     args::DemoArgs,
-    client::AdminClient,
-    core::inventory::ServerSpec,
+    core::server_list::ServerSpec,
     exit::CommandFailure,
     printer::OutputPrinter,
     standalone::{StandaloneAddresses, StandaloneUsher},

@@ -4,7 +4,7 @@ use serde::Serialize;
 use usher_proto::v1;
 
 use crate::{
-    client::AdminClient,
+    admin_client::AdminClient,
     exit::CommandFailure,
     printer::{OutputPrinter, TableRow, ago},
 };

@@ -6,8 +6,8 @@ use usher_proto::v1;
 
 use super::confirm;
 use crate::{
+    admin_client::AdminClient,
     args::{GlobalOptions, MeetingCommand, MeetingRef},
-    client::AdminClient,
     exit::CommandFailure,
     printer::{OutputPrinter, TableRow},
 };

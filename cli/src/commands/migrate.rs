@@ -12,16 +12,16 @@ use usher_proto::v1;
 
 use self::{carry_out::carry_out, rows::rows};
 use crate::{
+    admin_client::{AdminClient, tenant_name},
     args::{GlobalOptions, MigrationCommand, ScaleliteArgs},
-    client::{AdminClient, tenant_name},
     core::{
         migration::{CurrentTenant, UsherInventory, plan},
         scalelite::{self, ScaleliteInventory},
     },
     exit::CommandFailure,
-    inventory::current_servers,
+    fleet_sync::current_servers,
     printer::OutputPrinter,
-    scalelite::ScaleliteRedis,
+    scalelite_redis::ScaleliteRedis,
 };
 
 /// Does what was typed after `migrate`.

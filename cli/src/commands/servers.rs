@@ -1,21 +1,21 @@
 //! `usher servers`.
 
 mod check;
+mod row;
 mod sync;
-mod view;
 
 use usher_model::server::AdminState;
 use usher_proto::v1;
 
 use super::confirm;
 use crate::{
+    admin_client::{AdminClient, server_name},
     args::{GlobalOptions, ServerAddArgs, ServerCommand, ServerUpdateArgs},
-    client::{AdminClient, server_name},
-    core::inventory,
+    core::server_list,
     exit::CommandFailure,
     printer::OutputPrinter,
 };
-pub(super) use view::ServerRow;
+pub(super) use row::ServerRow;
 
 /// Does what was typed after `servers`.
 pub(super) async fn run(
@@ -92,12 +92,12 @@ pub(super) async fn run(
             return printer.list(&polled, "no server was polled");
         }
         ServerCommand::Export => {
-            let specs: Vec<_> = crate::inventory::current_servers(&admin)
+            let specs: Vec<_> = crate::fleet_sync::current_servers(&admin)
                 .await?
                 .iter()
                 .map(crate::core::sync::CurrentServer::spec)
                 .collect();
-            return printer.text(&inventory::write(&specs));
+            return printer.text(&server_list::write(&specs));
         }
         ServerCommand::Check(_) | ServerCommand::Sync(_) => None,
     };

@@ -10,7 +10,7 @@ use usher_runtime::{
 };
 
 use crate::{
-    args::StandaloneArgs, core::inventory::ServerSpec, exit::CommandFailure, inventory,
+    args::StandaloneArgs, core::server_list::ServerSpec, exit::CommandFailure, fleet_sync,
     printer::OutputPrinter, standalone::StandaloneUsher,
 };
 
@@ -28,7 +28,7 @@ pub(super) async fn run(printer: &mut OutputPrinter, args: StandaloneArgs) -> Re
         return printer.text(&config::print(&settings));
     }
     // A list that cannot be used is a reason not to start at all.
-    let servers = args.servers.as_deref().map(inventory::read).transpose()?.unwrap_or_default();
+    let servers = args.servers.as_deref().map(fleet_sync::read).transpose()?.unwrap_or_default();
     let telemetry = telemetry::init(&settings.telemetry, "usher");
     for warning in warnings {
         tracing::warn!("{warning}");

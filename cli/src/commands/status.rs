@@ -7,8 +7,8 @@ use usher_proto::v1;
 
 use super::servers::ServerRow;
 use crate::{
+    admin_client::AdminClient,
     args::GlobalOptions,
-    client::AdminClient,
     exit::CommandFailure,
     printer::{OutputPrinter, ago, clean, table},
 };

@@ -1,15 +1,15 @@
 //! `usher tenants`.
 
 mod policy;
-mod view;
+mod row;
 
 use usher_proto::v1;
 
-use self::view::TenantRow;
+use self::row::TenantRow;
 use super::confirm;
 use crate::{
+    admin_client::{AdminClient, tenant_name},
     args::{GlobalOptions, TenantAddArgs, TenantCommand, TenantSecretCommand, TenantUpdateArgs},
-    client::{AdminClient, tenant_name},
     exit::CommandFailure,
     printer::OutputPrinter,
 };

@@ -5,8 +5,8 @@ use usher_proto::v1;
 
 use super::{confirm, meetings};
 use crate::{
+    admin_client::AdminClient,
     args::{GlobalOptions, ZombieCommand},
-    client::AdminClient,
     exit::CommandFailure,
     printer::{OutputPrinter, TableRow},
 };

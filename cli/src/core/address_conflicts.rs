@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, fmt};
 
 use usher_model::{id::ServerId, server::place_of};
 
-use super::{inventory::ServerSpec, sync::CurrentServer};
+use super::{server_list::ServerSpec, sync::CurrentServer};
 
 /// Two ids with one address.
 #[derive(Debug, Clone, PartialEq, Eq)]

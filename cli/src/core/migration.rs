@@ -15,8 +15,8 @@ use usher_model::{
 };
 
 use super::{
-    inventory::same_weight,
     scalelite::{FoundServer, FoundTenant, ScaleliteInventory},
+    server_list::same_weight,
     sync::CurrentServer,
 };
 

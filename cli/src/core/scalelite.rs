@@ -18,7 +18,7 @@ use usher_model::{
     tenant::ParameterRule,
 };
 
-use super::inventory::ServerSpec;
+use super::server_list::ServerSpec;
 
 /// The fields of a hash.
 pub type HashFields = BTreeMap<String, String>;

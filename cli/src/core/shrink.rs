@@ -1,4 +1,4 @@
-//! The servers that a list takes out of use, and the share of them that needs no confirmation: an inventory that rendered empty
+//! The servers that a list takes out of use, and the share of them that needs no confirmation: an server_list that rendered empty
 //! must not take a fleet away from its running meetings (S10).
 //!
 //! | what the plan cordons, disables or removes | without `--allow-shrink` | with `--allow-shrink N%` |
@@ -16,7 +16,7 @@ use std::{collections::BTreeSet, fmt, str::FromStr};
 use usher_model::{id::ServerId, server::AdminState};
 
 use super::{
-    inventory::ServerSpec,
+    server_list::ServerSpec,
     sync::{CurrentServer, FleetChange},
 };
 

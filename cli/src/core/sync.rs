@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use usher_bbb::secret::Secret;
 use usher_model::{id::ServerId, server::AdminState};
 
-use super::inventory::{ServerSpec, same_weight};
+use super::server_list::{ServerSpec, same_weight};
 
 /// A server as it current.
 #[derive(Debug, Clone, PartialEq)]

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use usher::{
-    core::inventory::{self, ServerSpec},
+    core::server_list::{self, ServerSpec},
     standalone::StandaloneUsher,
 };
 
@@ -155,9 +155,9 @@ async fn s10_a_list_that_lost_its_servers_takes_none_away_from_its_meetings() {
     }
     all_run(&fleet, 6).await;
     // One of three may go; a word lets all of them go, and their meetings run on.
-    let exported = inventory::parse(&fleet.usher("servers export").await.out).expect("is a list");
+    let exported = server_list::parse(&fleet.usher("servers export").await.out).expect("is a list");
     let two: Vec<ServerSpec> = exported.into_iter().filter(|spec| spec.id.as_str() != "bbb-2").collect();
-    let two = write(folder.path(), &inventory::write(&two));
+    let two = write(folder.path(), &server_list::write(&two));
     let said = fleet.usher(&format!("servers sync {two} --yes")).await;
     assert_eq!((said.code, states(&fleet).await[2].as_str()), (0, "cordoned"), "{said:?}");
     let empty = write(folder.path(), "servers:\n");
@@ -186,7 +186,7 @@ async fn s10_a_start_with_a_list_that_switches_servers_off_takes_none_away_from_
     let exported = fleet.usher("servers export").await.out;
     let off =
         exported.replace("    secret:", "    enabled: false\n    secret:").replace("    enabled: true\n", "");
-    let off = inventory::parse(&off).unwrap_or_else(|faults| panic!("{faults}: {off}"));
+    let off = server_list::parse(&off).unwrap_or_else(|faults| panic!("{faults}: {off}"));
     assert!(off.len() == 2 && off.iter().all(|spec| !spec.enabled), "{off:?}");
     let added = ServerSpec { id: "third".parse().expect("is an id"), enabled: false, ..off[0].clone() };
     let added = ServerSpec { url: "http://127.0.0.1:1/bigbluebutton/api/".into(), ..added };

@@ -7,7 +7,7 @@ use usher_model::{id::ServerId, meeting::MeetingKey};
 use usher_proto::v1::{self, AdoptOutcome};
 
 use crate::{
-    client::{AdminClient, server_name},
+    admin_client::{AdminClient, server_name},
     core::{
         migration::{MigrationPlan, NewTenant},
         scalelite::FoundServer,

@@ -17,8 +17,8 @@ use usher_proto::v1;
 use usher_runtime::pending::Pending;
 
 use crate::{
+    admin_client::AdminClient,
     args::{GlobalOptions, ServerCheckArgs},
-    client::AdminClient,
     exit::CommandFailure,
     printer::{OutputPrinter, TableRow},
 };

@@ -4,16 +4,16 @@ use serde::Serialize;
 
 use super::confirm;
 use crate::{
+    admin_client::AdminClient,
     args::{GlobalOptions, ServerSyncArgs},
-    client::AdminClient,
     core::{
         address_conflicts::address_conflicts,
-        inventory::ServerSpec,
+        server_list::ServerSpec,
         shrink::FleetShrinkage,
         sync::{FleetChange, SyncMode, plan},
     },
     exit::CommandFailure,
-    inventory::{carry_out, current_servers, read},
+    fleet_sync::{carry_out, current_servers, read},
     printer::{OutputPrinter, TableRow},
 };
 

@@ -1,7 +1,7 @@
 use usher_model::{id::MeetingId, tenant::ParameterRule};
 
 use super::*;
-use crate::core::{inventory::ServerSpec, scalelite::FoundMeeting};
+use crate::core::{scalelite::FoundMeeting, server_list::ServerSpec};
 
 fn sid(id: &str) -> ServerId {
     ServerId::parse(id).unwrap()

@@ -7,7 +7,7 @@ use usher_model::{
 };
 
 use super::{FoundServer, HashFields, RedisHash, ScaleliteInventory, ScaleliteKeys, field};
-use crate::core::inventory::{ServerSpec, tags, weight};
+use crate::core::server_list::{ServerSpec, tags, weight};
 
 pub(super) fn read(keys: &ScaleliteKeys, found: &mut ScaleliteInventory) {
     for (id, entry) in &keys.servers {

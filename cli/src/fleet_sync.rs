@@ -10,10 +10,10 @@ use usher_model::{
 use usher_proto::v1;
 
 use crate::{
-    client::{AdminClient, server_name},
+    admin_client::{AdminClient, server_name},
     core::{
         address_conflicts::address_conflicts,
-        inventory::{self, ServerSpec},
+        server_list::{self, ServerSpec},
         shrink::FleetShrinkage,
         sync::{CurrentServer, FleetChange, SyncMode, plan},
     },
@@ -58,7 +58,7 @@ pub(crate) fn read(file: &Path) -> Result<Vec<ServerSpec>, CommandFailure> {
             .and_then(|f| f.take(READ_MAX).read_to_string(&mut text))
             .map_err(unreadable)?;
     }
-    inventory::parse(&text).map_err(|faults| CommandFailure::Usage(format!("{name}: {faults}")))
+    server_list::parse(&text).map_err(|faults| CommandFailure::Usage(format!("{name}: {faults}")))
 }
 
 /// Returns the fleet, secrets included.
