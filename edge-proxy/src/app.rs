@@ -31,7 +31,7 @@ use crate::{
     },
     core::rules::Rules,
     metrics::EdgeMetrics,
-    server::{Callbacks, DialIn, Gateway, Life, Limits, Listener, ListenerError},
+    server::{Callbacks, ClientListener, DialIn, Gateway, Limits, ListenerError, ShutdownPhase},
     upstream::{ConnectorError, PassiveReports, SharedReads, Upstream},
 };
 
@@ -59,7 +59,7 @@ pub struct Edge {
     cell: Arc<TableCell>,
     ops: Ops,
     stopping: Arc<AtomicBool>,
-    life: Life,
+    phase: ShutdownPhase,
     accepting: CancellationToken,
     listener: Tasks,
     tasks: Tasks,
@@ -109,7 +109,7 @@ impl Edge {
             tasks: tasks.clone(),
             metrics: metrics.requests.clone(),
         });
-        let listener = Listener::bind(
+        let listener = ClientListener::bind(
             settings.addresses.listen,
             &settings.edge,
             gateway,
@@ -132,7 +132,7 @@ impl Edge {
             cell,
             ops: ops.clone(),
             stopping: Arc::default(),
-            life: listener.life(),
+            phase: listener.phase(),
             accepting: tasks.stopping().child_token(),
             listener: Tasks::new(),
             tasks: tasks.clone(),
@@ -142,7 +142,7 @@ impl Edge {
         Ok(edge)
     }
 
-    fn spawn(&self, listener: Listener, subscriber: Subscriber, last_good: Option<PathBuf>) {
+    fn spawn(&self, listener: ClientListener<Gateway>, subscriber: Subscriber, last_good: Option<PathBuf>) {
         let (cell, stopping) = (Arc::clone(&self.cell), Arc::clone(&self.stopping));
         self.ops.ready_when("routing table", move || {
             if stopping.load(Ordering::Acquire) {
@@ -190,7 +190,7 @@ impl Edge {
     /// its tasks and, if it owns them, the rest of the process.
     pub async fn shutdown(&self) {
         self.stopping.store(true, Ordering::Release);
-        self.life.leave();
+        self.phase.leave();
         tokio::time::sleep(self.wait).await;
         self.accepting.cancel();
         self.listener.shutdown().await;

@@ -11,4 +11,5 @@ mod transport;
 
 pub use inbound::{callbacks::Callbacks, dial_in::DialIn};
 pub use router::{Gateway, Limits};
-pub use transport::{Life, Listener, ListenerError, NetworkError, Tls, TlsError};
+pub(crate) use transport::{ClientListener, ShutdownPhase};
+pub use transport::{IpNetworkError, ListenerError, TlsError};

@@ -8,6 +8,7 @@ use usher_bbb::{
     reply::{self, Refusal},
 };
 
+use super::transport::HttpResponse;
 use crate::{metrics::Outcome, upstream::Answer};
 
 /// Seconds after which a client may try again.
@@ -16,20 +17,17 @@ const RETRY_AFTER: HeaderValue = HeaderValue::from_static("2");
 /// Header of a list that lacks what so many servers have.
 const MISSING_SERVERS: HeaderName = HeaderName::from_static("usher-missing-servers");
 
-/// An answer as hyper sends it.
-pub(super) type Response = http::Response<Full<Bytes>>;
-
 /// An answer and how it is counted.
 #[derive(Debug)]
 pub(super) struct Reply {
-    pub(super) response: Response,
+    pub(super) response: HttpResponse,
     pub(super) outcome: Outcome,
 }
 
 impl Reply {
     /// Answers with XML of our own or of a server.
     pub(super) fn xml(xml: String, outcome: Outcome) -> Self {
-        let mut response = Response::new(Full::new(Bytes::from(xml)));
+        let mut response = HttpResponse::new(Full::new(Bytes::from(xml)));
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(reply::CONTENT_TYPE));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
@@ -116,7 +114,7 @@ impl Reply {
         let Ok(location) = HeaderValue::from_maybe_shared(Bytes::from(location)) else {
             return Self::refused(&Refusal::INTERNAL_ERROR);
         };
-        let mut response = Response::new(Full::default());
+        let mut response = HttpResponse::new(Full::default());
         *response.status_mut() = StatusCode::FOUND;
         response.headers_mut().insert(header::LOCATION, location);
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));

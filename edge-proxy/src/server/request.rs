@@ -115,16 +115,6 @@ pub(super) fn call_of(path: &str) -> Option<ApiCall> {
     (served || families.contains(&call.strategy())).then_some(call)
 }
 
-/// Returns the size of a request's head as HTTP/2 counts it, in bytes.
-pub(super) fn head_size<B>(request: &Request<B>) -> usize {
-    let uri = request.uri();
-    let address = uri.authority().map_or(0, |authority| authority.as_str().len())
-        + uri.path_and_query().map_or(0, |path| path.as_str().len());
-    // RFC 9113, 6.5.2: every field counts 32 bytes more than it is long.
-    let fields = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 32);
-    address + fields.sum::<usize>()
-}
-
 /// Tells whether a call takes a method; HEAD is a GET where nothing is changed by it.
 pub(super) fn accepts(call: ApiCall, method: &Method) -> bool {
     if *method == Method::HEAD {

@@ -2,19 +2,16 @@
 //! checksum, parameters, route (design 7).
 
 use std::{
-    future::Ready,
-    pin::Pin,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use futures::future::Either;
-use http::{HeaderValue, Request, Version, header};
+use http::Request;
 use hyper::body::Incoming;
 use tracing::{Instrument, info_span};
 use usher_bbb::{
     call::{ApiCall, CallStrategy},
-    reply::Refusal,
+    reply::{CONTENT_TYPE, Refusal},
 };
 use usher_model::id::TenantId;
 use usher_runtime::{tasks::Tasks, telemetry};
@@ -24,14 +21,14 @@ use super::{
     calls::meeting_calls,
     inbound::callbacks::{self, Callbacks},
     inbound::dial_in::{self, DialIn},
-    reply::{Reply, Response},
+    reply::Reply,
     request::{self, Ask},
-    transport::{Life, Pulse},
+    transport::{HttpResponse, RefusalText, RequestHandler, TransportRefusal, UnreadableRequest},
 };
 use crate::{
     control::{cell::TableCell, hooks::HookPlanes, placement::Placement},
     core::rules::Rules,
-    metrics::RequestMetrics,
+    metrics::{Outcome, RequestMetrics},
     upstream::{SharedReads, Upstream},
 };
 
@@ -79,77 +76,53 @@ pub struct Gateway {
     pub metrics: RequestMetrics,
 }
 
-/// A request under way.
-type InFlight = Pin<Box<dyn Future<Output = Result<Response, std::convert::Infallible>> + Send>>;
+impl RequestHandler for Gateway {
+    /// Answers joins of known meetings, which need no waiting.
+    fn answer_at_once(&self, request: &Request<Incoming>, received: Instant) -> Option<HttpResponse> {
+        let reply = join::at_once(self, request)?;
+        self.metrics.count(Some(ApiCall::Join), reply.outcome, received);
+        Some(reply.response)
+    }
 
-/// Whether the requests of a connection are served.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Admission {
-    /// They are.
-    Served,
-    /// There are too many connections: they are told to come again (F13).
-    Shed,
-}
+    async fn answer(self: Arc<Self>, request: Request<Incoming>, received: Instant) -> HttpResponse {
+        self.serve(request, received).await
+    }
 
-/// One connection's way into the gateway.
-#[derive(Debug, Clone)]
-pub(super) struct Service {
-    pub(super) gateway: Arc<Gateway>,
-    pub(super) admission: Admission,
-    pub(super) life: Life,
-    pub(super) pulse: Arc<Pulse>,
-    /// Largest request head, bytes.
-    pub(super) head_max: usize,
-}
+    fn refuse(
+        &self,
+        request: &Request<Incoming>,
+        refusal: TransportRefusal,
+        received: Instant,
+    ) -> HttpResponse {
+        let reply = match refusal {
+            TransportRefusal::TooManyConnections => Reply::unavailable(),
+            TransportRefusal::HeadTooLarge => Reply::refused(&unreadable(UnreadableRequest::HeadTooLarge)),
+        };
+        self.metrics.count(request::call_of(request.uri().path()), reply.outcome, received);
+        reply.response
+    }
 
-impl hyper::service::Service<Request<Incoming>> for Service {
-    type Response = Response;
-    type Error = std::convert::Infallible;
-    type Future = Either<Ready<Result<Response, Self::Error>>, InFlight>;
+    fn unreadable(request: UnreadableRequest) -> RefusalText {
+        RefusalText { content_type: CONTENT_TYPE, body: unreadable(request).to_xml() }
+    }
 
-    /// Joins of known meetings are answered on the spot; everything else takes its time.
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let begun = Instant::now();
-        self.pulse.request();
-        let version = request.version();
-        if let Some((call, reply)) = self.at_once(&request) {
-            self.gateway.metrics.count(call, reply.outcome, begun);
-            self.pulse.mark();
-            return Either::Left(std::future::ready(Ok(self.parting(version, reply.response))));
-        }
-        let (service, answering) = (self.clone(), Arc::clone(&self.pulse).answering());
-        Either::Right(Box::pin(async move {
-            let response = Arc::clone(&service.gateway).serve(request, begun).await;
-            drop(answering);
-            Ok(service.parting(version, response))
-        }))
+    fn count_unreadable(&self) {
+        self.metrics.count(None, Outcome::refused, Instant::now());
     }
 }
 
-impl Service {
-    fn at_once(&self, request: &Request<Incoming>) -> Option<(Option<ApiCall>, Reply)> {
-        if self.admission == Admission::Shed {
-            return Some((request::call_of(request.uri().path()), Reply::unavailable()));
-        }
-        if request.version() == Version::HTTP_2 && request::head_size(request) > self.head_max {
-            let refusal = Refusal::validation("Request head is too large");
-            return Some((request::call_of(request.uri().path()), Reply::refused(&refusal)));
-        }
-        join::at_once(&self.gateway, request).map(|reply| (Some(ApiCall::Join), reply))
-    }
-
-    /// Says in the last answer of a connection that it is: the client then sends its next request
-    /// elsewhere, and none into a connection that is being closed (S16).
-    fn parting(&self, version: Version, mut response: Response) -> Response {
-        if version < Version::HTTP_2 && (self.life.is_leaving() || self.admission == Admission::Shed) {
-            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-        }
-        response
-    }
+/// Returns the refusal of a request that cannot be read. BBB has no words for it, so that they are those
+/// of a validation.
+fn unreadable(request: UnreadableRequest) -> Refusal {
+    Refusal::validation(match request {
+        UnreadableRequest::HeadTooLarge => "Request head is too large",
+        UnreadableRequest::AddressTooLong => "Request address is too long",
+        UnreadableRequest::Malformed => "Request not recognized",
+    })
 }
 
 impl Gateway {
-    async fn serve(self: Arc<Self>, request: Request<Incoming>, begun: Instant) -> Response {
+    async fn serve(self: Arc<Self>, request: Request<Incoming>, received: Instant) -> HttpResponse {
         let request = match callbacks::serve(&self, request).await {
             Ok(response) => return response,
             Err(request) => request,
@@ -170,7 +143,7 @@ impl Gateway {
         }
         .instrument(span)
         .await;
-        metrics.count(call, reply.outcome, begun);
+        metrics.count(call, reply.outcome, received);
         reply.response
     }
 

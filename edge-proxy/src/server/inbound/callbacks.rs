@@ -20,8 +20,8 @@ use usher_runtime::clock::WallClock;
 
 use crate::server::{
     admission::body::{BodyError, read_small},
-    reply::Response,
     router::Gateway,
+    transport::HttpResponse,
 };
 use crate::{
     control::{
@@ -128,7 +128,7 @@ impl Callbacks {
 pub(in crate::server) async fn serve(
     gateway: &Gateway,
     request: Request<Body>,
-) -> Result<Response, Request<Body>> {
+) -> Result<HttpResponse, Request<Body>> {
     let Some(callbacks) = gateway.callbacks.as_ref().filter(|_| sealed(request.uri().path()).is_some())
     else {
         return Err(request);
@@ -215,8 +215,8 @@ pub(in crate::server) fn fault(error: BodyError) -> StatusCode {
     }
 }
 
-fn answer(status: StatusCode) -> Response {
-    let mut response = Response::new(Full::default());
+fn answer(status: StatusCode) -> HttpResponse {
+    let mut response = HttpResponse::new(Full::default());
     *response.status_mut() = status;
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     if status == StatusCode::SERVICE_UNAVAILABLE {

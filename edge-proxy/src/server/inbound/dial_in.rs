@@ -9,7 +9,9 @@ use url::Url;
 use usher_bbb::{call, secret::Secret};
 use usher_model::settings::VoiceSettings;
 
-use crate::server::{admission::body::read_small, fleet::locate::Owner, reply::Response, router::Gateway};
+use crate::server::{
+    admission::body::read_small, fleet::locate::Owner, router::Gateway, transport::HttpResponse,
+};
 use crate::{
     control::table::LiveTable,
     core::{
@@ -41,7 +43,7 @@ impl DialIn {
 pub(in crate::server) async fn serve(
     gateway: &Gateway,
     request: Request<Incoming>,
-) -> Result<Response, Request<Incoming>> {
+) -> Result<HttpResponse, Request<Incoming>> {
     let asks = request.method() == Method::POST && request.uri().path().trim_end_matches('/') == PATH;
     let Some(dial_in) = gateway.dial_in.as_ref().filter(|_| asks) else { return Err(request) };
     let (parts, body) = request.into_parts();
@@ -94,8 +96,8 @@ fn host(url: &str) -> Option<String> {
     Some(Url::parse(url).ok()?.host()?.to_string())
 }
 
-fn plain(status: StatusCode) -> Response {
-    let mut response = Response::new(Full::default());
+fn plain(status: StatusCode) -> HttpResponse {
+    let mut response = HttpResponse::new(Full::default());
     *response.status_mut() = status;
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     response

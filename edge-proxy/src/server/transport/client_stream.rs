@@ -1,12 +1,12 @@
 //! The bytes of one connection, between hyper and the client.
 //!
-//! - It tells the connection's [`Pulse`] what comes in.
-//! - A request that hyper cannot read is answered by hyper itself, with a bare status: it has no
-//!   hook for that. To clients the edge says nothing but HTTP 200 or 302, and what it says to servers
-//!   that call back carries `cache-control`, so an answer of 4xx without it can only be hyper's; the
-//!   client gets BBB's words in its place (design 7).
-//! - A closed connection is read to its end, for a short time. A socket that is closed with bytes
-//!   unread resets the connection, and the client may lose the answer that was sent before.
+//! - The stream reports to [`ConnectionActivity`] that bytes have come.
+//! - hyper itself answers a request that it cannot read, with a bare status and no hook to change that.
+//!   Answers to clients have HTTP 200 or 302, and those to servers that call back carry `cache-control`.
+//!   So an answer of HTTP 4xx without that header can only be hyper's, and the client gets the words of
+//!   the request handler instead (design 7).
+//! - A closed connection is read to its end, for a short time. If a socket is closed with bytes unread,
+//!   the system resets the connection, and the client may lose the answer that was sent before.
 
 use std::{
     io,
@@ -26,78 +26,93 @@ use tokio::{
     time::Sleep,
 };
 use tokio_rustls::server::TlsStream;
-use usher_bbb::reply::{CONTENT_TYPE, Refusal};
 
-use super::{connection_activity::Pulse, rewound_stream::Prefixed};
+use super::{
+    connection_activity::ConnectionActivity,
+    request_handler::{RefusalText, UnreadableRequest},
+    rewound_stream::RewoundStream,
+};
 
-/// How hyper's own answers begin, up to the class of their status.
-const REFUSED: [&[u8]; 2] = [b"HTTP/1.1 4", b"HTTP/1.0 4"];
-/// What every answer of the edge itself carries, and none of hyper's.
-const OURS: &[u8] = b"\r\ncache-control: ";
-/// Longest time a closed connection is read on, and the most that is read of it.
+/// The first bytes of hyper's own answers, up to the class of their status.
+const HYPER_REFUSALS: [&[u8]; 2] = [b"HTTP/1.1 4", b"HTTP/1.0 4"];
+/// A header that every answer of the request handler carries, and none of hyper's.
+const HANDLER_MARK: &[u8] = b"\r\ncache-control: ";
+/// Longest time for which a closed connection is read on.
 const LINGER: Duration = Duration::from_secs(2);
+/// Most bytes that are read of a closed connection.
 const LINGER_BYTES: usize = 1 << 20;
 
 /// A stream over a TCP connection.
-pub(super) trait Transport: AsyncRead + AsyncWrite + Unpin {
+pub(super) trait SocketStream: AsyncRead + AsyncWrite + Unpin {
+    /// Returns the socket below.
     fn socket(&self) -> &TcpStream;
 }
 
-impl Transport for Prefixed<TcpStream> {
+impl SocketStream for RewoundStream<TcpStream> {
     fn socket(&self) -> &TcpStream {
         self.stream()
     }
 }
 
-impl Transport for TlsStream<Prefixed<TcpStream>> {
+impl SocketStream for TlsStream<RewoundStream<TcpStream>> {
     fn socket(&self) -> &TcpStream {
         self.get_ref().0.stream()
     }
 }
 
-/// Reading what still comes after the last answer.
-struct Lingering {
+/// The reading of bytes that still come after the last answer.
+struct LingeringRead {
     timer: Pin<Box<Sleep>>,
     left: usize,
 }
 
-/// One connection's bytes.
-pub(super) struct Wire<S> {
+/// The stream of one connection.
+pub(super) struct ClientStream<S> {
     stream: S,
-    pulse: Arc<Pulse>,
-    /// Whether the answers are HTTP/1, whose first bytes can be told.
+    activity: Arc<ConnectionActivity>,
+    /// Words the refusal of an unreadable request.
+    unreadable: fn(UnreadableRequest) -> RefusalText,
+    /// Whether the answers are HTTP/1, whose first bytes can be recognized.
     http1: bool,
-    /// The last write took a part of what was offered: the next one begins anywhere.
+    /// The last write took a part of the bytes, so that the next one begins in the middle of an answer.
     midway: bool,
-    /// What the client gets for hyper's own answer, as far as it is not sent.
+    /// The rest of the answer that replaces hyper's own.
     instead: Option<Bytes>,
-    lingering: Option<Lingering>,
+    lingering: Option<LingeringRead>,
 }
 
-impl<S: Transport> Wire<S> {
-    pub(super) fn new(stream: S, pulse: Arc<Pulse>, http1: bool) -> Self {
-        Self { stream, pulse, http1, midway: false, instead: None, lingering: None }
+impl<S: SocketStream> ClientStream<S> {
+    /// Wraps the stream of a connection whose answers are HTTP/1 if `http1`; `unreadable` words the
+    /// refusals of requests that hyper cannot read.
+    pub(super) fn new(
+        stream: S,
+        activity: Arc<ConnectionActivity>,
+        http1: bool,
+        unreadable: fn(UnreadableRequest) -> RefusalText,
+    ) -> Self {
+        Self { stream, activity, unreadable, http1, midway: false, instead: None, lingering: None }
     }
 
-    /// Tells whether bytes have come that nobody read: the socket itself is asked, since the
-    /// reactor may not have said so yet.
+    /// Returns whether bytes have come that were not read. It peeks into the socket itself, because the
+    /// reactor may not have reported them yet.
     fn has_unread(&self) -> bool {
         let mut byte = [MaybeUninit::uninit()];
         SockRef::from(self.stream.socket()).peek(&mut byte).is_ok_and(|length| length > 0)
     }
 
-    /// Takes hyper's own answer, if what it writes is one, and keeps BBB's for it.
+    /// Returns whether hyper writes an answer of its own, and keeps the one that replaces it.
     fn replaces(&mut self, begin: &[u8]) -> bool {
         if self.instead.is_some() {
             return true;
         }
         let refused = self.http1
             && !self.midway
-            && REFUSED.iter().any(|answer| begin.starts_with(answer))
-            && !begin.windows(OURS.len()).any(|text| text == OURS);
+            && HYPER_REFUSALS.iter().any(|answer| begin.starts_with(answer))
+            && !begin.windows(HANDLER_MARK.len()).any(|text| text == HANDLER_MARK);
         if refused {
-            self.pulse.refuse();
-            self.instead = Some(answer(begin.get(9..12).unwrap_or_default()));
+            self.activity.refuse();
+            let request = unreadable_request(begin.get(9..12).unwrap_or_default());
+            self.instead = Some(whole_answer(&(self.unreadable)(request)));
         }
         refused
     }
@@ -121,22 +136,26 @@ impl<S: Transport> Wire<S> {
     }
 }
 
-/// Returns BBB's answer to what hyper refuses with this status.
-fn answer(status: &[u8]) -> Bytes {
-    let refusal = Refusal::validation(match status {
-        b"431" => "Request head is too large",
-        b"414" => "Request address is too long",
-        _ => "Request not recognized",
-    });
-    let xml = refusal.to_xml();
-    let length = xml.len();
+/// Returns the fault of a request, by the status that hyper refuses it with.
+fn unreadable_request(status: &[u8]) -> UnreadableRequest {
+    match status {
+        b"431" => UnreadableRequest::HeadTooLarge,
+        b"414" => UnreadableRequest::AddressTooLong,
+        _ => UnreadableRequest::Malformed,
+    }
+}
+
+/// Returns a refusal as a whole HTTP/1.1 answer, the last one of its connection.
+fn whole_answer(refusal: &RefusalText) -> Bytes {
+    let RefusalText { content_type, body } = refusal;
+    let length = body.len();
     Bytes::from(format!(
-        "HTTP/1.1 200 OK\r\ncontent-type: {CONTENT_TYPE}\r\ncache-control: no-cache\r\n\
-         connection: close\r\ncontent-length: {length}\r\n\r\n{xml}"
+        "HTTP/1.1 200 OK\r\ncontent-type: {content_type}\r\ncache-control: no-cache\r\n\
+         connection: close\r\ncontent-length: {length}\r\n\r\n{body}"
     ))
 }
 
-impl<S: Transport> AsyncRead for Wire<S> {
+impl<S: SocketStream> AsyncRead for ClientStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -144,16 +163,16 @@ impl<S: Transport> AsyncRead for Wire<S> {
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buf);
-        if read.is_pending() && self.pulse.is_asked() {
-            self.pulse.answer(self.has_unread());
+        if read.is_pending() && self.activity.is_look_requested() {
+            self.activity.note_unread(self.has_unread());
         } else if buf.filled().len() > before {
-            self.pulse.heard();
+            self.activity.heard();
         }
         read
     }
 }
 
-impl<S: Transport> AsyncWrite for Wire<S> {
+impl<S: SocketStream> AsyncWrite for ClientStream<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         if self.replaces(buf) {
             return Poll::Ready(Ok(buf.len()));
@@ -190,13 +209,13 @@ impl<S: Transport> AsyncWrite for Wire<S> {
             ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
         }
         let this = &mut *self;
-        let lingering = this.lingering.get_or_insert_with(|| Lingering {
+        let lingering = this.lingering.get_or_insert_with(|| LingeringRead {
             timer: Box::pin(tokio::time::sleep(LINGER)),
             left: LINGER_BYTES,
         });
-        let mut room = [MaybeUninit::uninit(); 4096];
+        let mut buffer = [MaybeUninit::uninit(); 4096];
         while lingering.left > 0 && lingering.timer.poll_unpin(cx).is_pending() {
-            let mut buf = ReadBuf::uninit(&mut room);
+            let mut buf = ReadBuf::uninit(&mut buffer);
             let read = ready!(Pin::new(&mut this.stream).poll_read(cx, &mut buf));
             if read.is_err() || buf.filled().is_empty() {
                 break;

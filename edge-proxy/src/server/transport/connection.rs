@@ -1,5 +1,5 @@
-//! One connection: PROXY header, TLS, then HTTP/1.1 or HTTP/2. Nothing is waited for longer than
-//! the patience for a client.
+//! One connection: PROXY header, TLS, then HTTP/1.1 or HTTP/2. No step waits for a silent client longer
+//! than [`SilenceLimits`] allow.
 
 use std::{
     io,
@@ -23,33 +23,32 @@ use tokio::{
 use tracing::debug;
 
 use super::{
-    Rules,
-    client_stream::{Transport, Wire},
-    connection_activity::Pulse,
-    proxy_protocol,
-    rewound_stream::Prefixed,
-    shutdown_phase::Life,
-};
-use crate::{
-    metrics::Outcome,
-    server::router::{Admission, Service},
-    server::transport::connection_policy::{Phase, Seen, Silence, Step, decide},
+    client_stream::{ClientStream, SocketStream},
+    connection_activity::ConnectionActivity,
+    connection_policy::{ConnectionState, ConnectionStep, ListenerPhase, SilenceLimits, next_step},
+    http_service::{ConnectionAdmission, HttpService, LastAnswerRule},
+    proxy_protocol::{self, IpNetwork},
+    request_handler::RequestHandler,
+    rewound_stream::RewoundStream,
+    shutdown_phase::ShutdownPhase,
+    tls::TlsCertificate,
 };
 
-/// What a client that speaks HTTP/2 without being asked sends first.
+/// The first bytes of a client that speaks HTTP/2 without TLS to negotiate it (RFC 9113, 3.4).
 const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// Requests that one HTTP/2 connection may have open.
+/// Requests that one HTTP/2 connection may have open at the same time.
 const HTTP2_STREAMS: u32 = 256;
+/// Interval of HTTP/2 pings. A client that has vanished without a word is noticed by them.
 const HTTP2_KEEP_ALIVE: Duration = Duration::from_secs(30);
-/// HTTP/2 heads that are taken in, as a multiple of the largest that is served: what lies between
-/// is refused in BBB's words, what is larger by the protocol.
+/// Largest HTTP/2 head that hyper accepts, as a multiple of the largest that is served. A head between
+/// the two is refused in the handler's words, a larger one by the protocol.
 const HTTP2_HEADS: usize = 4;
 /// Longest silence of a client over the limit of connections.
-const SHED_SILENCE: Silence = Silence { head: Duration::from_secs(2), idle: Duration::ZERO };
-/// Time for a request that has come to be read before its connection is looked at again.
+const SHED_SILENCE: SilenceLimits = SilenceLimits { head: Duration::from_secs(2), idle: Duration::ZERO };
+/// Pause before an idle connection is examined again because unread bytes were found on it.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
-/// A connection that comes to nothing.
+/// The reasons why a connection ends before its client closes it.
 #[derive(Debug, thiserror::Error)]
 enum ConnectionError {
     #[error("the client is silent")]
@@ -59,25 +58,37 @@ enum ConnectionError {
     #[error("the connection broke")]
     Io(#[from] io::Error),
     #[error("PROXY protocol")]
-    Proxy(#[from] proxy_protocol::ProxyError),
+    Proxy(#[from] proxy_protocol::ProxyHeaderError),
     #[error("HTTP")]
     Http(#[from] hyper::Error),
 }
 
-/// A connection that was just accepted.
-pub(super) struct Connection {
-    pub(super) rules: Arc<Rules>,
-    pub(super) life: Life,
-    /// Whether its requests are served.
-    pub(super) admission: Admission,
+/// The settings that all connections of a listener share.
+#[derive(Debug)]
+pub(super) struct ConnectionRules<H> {
+    pub(super) handler: Arc<H>,
+    pub(super) tls: Option<TlsCertificate>,
+    /// Networks whose PROXY protocol headers are believed.
+    pub(super) proxies: Vec<IpNetwork>,
+    /// Largest request head, bytes.
+    pub(super) head_max: usize,
+    /// How long clients may be silent.
+    pub(super) silence: SilenceLimits,
 }
 
-impl Connection {
-    /// Serves it to its end.
+/// A connection that was just accepted.
+pub(super) struct ClientConnection<H> {
+    pub(super) rules: Arc<ConnectionRules<H>>,
+    pub(super) phase: ShutdownPhase,
+    pub(super) admission: ConnectionAdmission,
+}
+
+impl<H: RequestHandler> ClientConnection<H> {
+    /// Serves the requests that come over `stream` from `peer`, until the connection ends.
     pub(super) async fn serve(self, stream: TcpStream, peer: IpAddr) {
-        let mut phase = self.life.follow();
+        let mut phase = self.phase.follow();
         if let Err(error) = self.open(stream, peer, &mut phase).await {
-            // Clients come and go as they like: nothing anybody must act on.
+            // A client may end its connection at any time: no operator has to act on it.
             debug!(%error, "a connection ended");
         }
     }
@@ -86,10 +97,10 @@ impl Connection {
         self,
         stream: TcpStream,
         peer: IpAddr,
-        phase: &mut watch::Receiver<Phase>,
+        phase: &mut watch::Receiver<ListenerPhase>,
     ) -> Result<(), ConnectionError> {
         let silence = self.silence();
-        let mut stream = Prefixed::new(stream);
+        let mut stream = RewoundStream::new(stream);
         if self.rules.proxies.iter().any(|network| network.contains(peer)) {
             timeout(silence.head, proxy_protocol::read_header(&mut stream))
                 .await
@@ -106,10 +117,10 @@ impl Connection {
         self.speak(stream, http2, phase).await
     }
 
-    fn silence(&self) -> Silence {
+    fn silence(&self) -> SilenceLimits {
         match self.admission {
-            Admission::Served => self.rules.silence,
-            Admission::Shed => SHED_SILENCE,
+            ConnectionAdmission::Served => self.rules.silence,
+            ConnectionAdmission::Shed => SHED_SILENCE,
         }
     }
 
@@ -117,22 +128,21 @@ impl Connection {
         self,
         stream: S,
         http2: bool,
-        phase: &mut watch::Receiver<Phase>,
+        phase: &mut watch::Receiver<ListenerPhase>,
     ) -> Result<(), ConnectionError>
     where
-        S: Transport + Send + 'static,
+        S: SocketStream + Send + 'static,
     {
-        let pulse = Arc::new(Pulse::new());
+        let activity = Arc::new(ConnectionActivity::new());
         let silence = self.silence();
-        let gateway = Arc::clone(&self.rules.gateway);
-        let service = Service {
-            gateway: Arc::clone(&gateway),
-            admission: self.admission,
-            life: self.life,
-            pulse: Arc::clone(&pulse),
+        let handler = Arc::clone(&self.rules.handler);
+        let service = HttpService {
+            handler: Arc::clone(&handler),
+            last_answer: LastAnswerRule { admission: self.admission, phase: self.phase },
+            activity: Arc::clone(&activity),
             head_max: self.rules.head_max,
         };
-        let stream = TokioIo::new(Wire::new(stream, Arc::clone(&pulse), !http2));
+        let stream = TokioIo::new(ClientStream::new(stream, Arc::clone(&activity), !http2, H::unreadable));
         if http2 {
             let heads = self.rules.head_max.saturating_mul(HTTP2_HEADS);
             let connection = http2::Builder::new(TokioExecutor::new())
@@ -141,34 +151,42 @@ impl Connection {
                 .max_concurrent_streams(HTTP2_STREAMS)
                 .keep_alive_interval(HTTP2_KEEP_ALIVE)
                 .serve_connection(stream, service);
-            return until_told(connection, phase).await;
+            return serve_http2(connection, phase).await;
         }
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(None) // it would close idle connections too
+            // hyper's own time-out would close idle connections too, and answer them with HTTP 408.
+            .header_read_timeout(None)
             .max_buf_size(self.rules.head_max)
             .serve_connection(stream, service);
-        let ended = watched(connection, &pulse, silence, phase).await;
-        if pulse.is_refused() {
-            gateway.metrics.count(None, Outcome::refused, Instant::now());
+        let ended = serve_http1(connection, &activity, silence, phase).await;
+        if activity.is_refused() {
+            handler.count_unreadable();
         }
         ended
     }
 }
 
-/// Serves an HTTP/2 connection. It can be ended without losing a request: the client is told which
-/// ones were taken.
-async fn until_told<C>(connection: C, phase: &mut watch::Receiver<Phase>) -> Result<(), ConnectionError>
+/// Serves an HTTP/2 connection. Its end loses no request: the protocol says which requests were taken,
+/// and the client sends the others elsewhere.
+async fn serve_http2<C>(
+    connection: C,
+    phase: &mut watch::Receiver<ListenerPhase>,
+) -> Result<(), ConnectionError>
 where
     C: GracefulConnection<Error = hyper::Error>,
 {
     let mut connection = pin!(connection);
-    // One that was opened while leaving serves until the listener closes.
-    let told = if *phase.borrow_and_update() == Phase::Leaving { Phase::Closing } else { Phase::Leaving };
+    // A connection that was opened while the edge was leaving serves until the listener closes.
+    let last_phase = if *phase.borrow_and_update() == ListenerPhase::Leaving {
+        ListenerPhase::Closing
+    } else {
+        ListenerPhase::Leaving
+    };
     loop {
         match *phase.borrow_and_update() {
-            Phase::Over => return Ok(()),
-            now if now >= told => connection.as_mut().graceful_shutdown(),
+            ListenerPhase::Ended => return Ok(()),
+            now if now >= last_phase => connection.as_mut().graceful_shutdown(),
             _ => {}
         }
         tokio::select! {
@@ -178,12 +196,12 @@ where
     }
 }
 
-/// Serves an HTTP/1 connection, and closes it as [`decide`] says.
-async fn watched<C>(
+/// Serves an HTTP/1 connection, and closes it as [`next_step`] decides.
+async fn serve_http1<C>(
     connection: C,
-    pulse: &Pulse,
-    silence: Silence,
-    phase: &mut watch::Receiver<Phase>,
+    activity: &ConnectionActivity,
+    silence: SilenceLimits,
+    phase: &mut watch::Receiver<ListenerPhase>,
 ) -> Result<(), ConnectionError>
 where
     C: GracefulConnection<Error = hyper::Error>,
@@ -192,20 +210,22 @@ where
     let mut timer = pin!(sleep_until(tokio::time::Instant::now()));
     let mut closing = None;
     loop {
-        let (now, seen, phase_now) = (Instant::now(), pulse.seen(closing), *phase.borrow_and_update());
-        let look = match decide(phase_now, silence, seen, now) {
-            Step::Wait(until) => until,
-            Step::Cut => return Err(ConnectionError::Silent),
-            Step::Close if !seen.busy && something_came(connection.as_mut(), pulse, seen).await? => {
+        let (now, state, phase_now) = (Instant::now(), activity.state(closing), *phase.borrow_and_update());
+        let next_look = match next_step(phase_now, silence, state, now) {
+            ConnectionStep::Wait(until) => until,
+            ConnectionStep::Cut => return Err(ConnectionError::Silent),
+            ConnectionStep::Close
+                if !state.busy && has_new_bytes(connection.as_mut(), activity, state).await? =>
+            {
                 now + LOOK_AGAIN
             }
-            Step::Close => {
+            ConnectionStep::Close => {
                 connection.as_mut().graceful_shutdown();
                 closing = Some(now);
                 continue;
             }
         };
-        timer.as_mut().reset(look.into());
+        timer.as_mut().reset(next_look.into());
         tokio::select! {
             biased;
             ended = connection.as_mut() => return Ok(ended?),
@@ -215,28 +235,30 @@ where
     }
 }
 
-/// Looks a last time whether an idle connection is idle: a request may have come that nobody has
-/// read yet.
-async fn something_came<C>(
+/// Returns whether bytes have come over a connection that was idle in state `before`. The connection is
+/// polled once more, because a request may be in the socket's buffer that hyper has not read yet, and to
+/// close the connection now would lose it (S16).
+async fn has_new_bytes<C>(
     mut connection: Pin<&mut C>,
-    pulse: &Pulse,
-    before: Seen,
+    activity: &ConnectionActivity,
+    before: ConnectionState,
 ) -> Result<bool, ConnectionError>
 where
     C: GracefulConnection<Error = hyper::Error>,
 {
-    pulse.ask();
+    activity.request_look();
     let ended = poll!(connection.as_mut());
-    let unread = pulse.take_unread();
+    let unread = activity.take_unread();
     if let std::task::Poll::Ready(ended) = ended {
         ended?;
         return Err(ConnectionError::Gone);
     }
-    Ok(unread || pulse.seen(None) != before)
+    Ok(unread || activity.state(None) != before)
 }
 
-/// Looks at the first bytes, no further than they are an HTTP/2 preface.
-async fn begins_http2(stream: &mut Prefixed<TcpStream>) -> io::Result<bool> {
+/// Returns whether a connection begins with the HTTP/2 preface. Reads no further than the bytes agree
+/// with the preface, and the stream gives them back afterwards.
+async fn begins_http2(stream: &mut RewoundStream<TcpStream>) -> io::Result<bool> {
     loop {
         let ahead = stream.ahead();
         let length = ahead.len().min(HTTP2_PREFACE.len());
@@ -246,7 +268,7 @@ async fn begins_http2(stream: &mut Prefixed<TcpStream>) -> io::Result<bool> {
         if length == HTTP2_PREFACE.len() {
             return Ok(true);
         }
-        if !stream.look_further().await? {
+        if !stream.read_ahead().await? {
             return Ok(false);
         }
     }

@@ -1,4 +1,4 @@
-//! What a connection is doing, as its stream and its service see it.
+//! The activity of one connection, as its stream and its service see it.
 
 use std::{
     sync::{
@@ -8,25 +8,31 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::connection_policy::Seen;
+use super::connection_policy::ConnectionState;
 
-/// Kept by the stream and the service of one connection, which take turns in one task: nothing here
-/// orders anything.
+/// Notes of the stream and the service of one connection. Both run in the connection's task, one after
+/// the other, so that relaxed atomics are enough: they only make the notes shareable.
 #[derive(Debug)]
-pub(in crate::server) struct Pulse {
+pub(super) struct ConnectionActivity {
     opened: Instant,
+    /// Requests that are being answered.
     busy: AtomicU32,
+    /// A part of the next request has come.
     begun: AtomicBool,
+    /// A request has been received whole.
     served: AtomicBool,
-    /// Milliseconds from `opened`.
+    /// Time of the last change, in milliseconds from `opened`.
     since: AtomicU64,
-    /// The stream is to look whether something has come that was not read.
-    asked: AtomicBool,
+    /// The stream is to look for bytes that have come and were not read.
+    look_requested: AtomicBool,
+    /// The stream has found such bytes.
     unread: AtomicBool,
+    /// The last request could not be read.
     refused: AtomicBool,
 }
 
-impl Pulse {
+impl ConnectionActivity {
+    /// Returns the notes about a connection that was just opened.
     pub(super) fn new() -> Self {
         Self {
             opened: Instant::now(),
@@ -34,7 +40,7 @@ impl Pulse {
             begun: AtomicBool::new(false),
             served: AtomicBool::new(false),
             since: AtomicU64::new(0),
-            asked: AtomicBool::new(false),
+            look_requested: AtomicBool::new(false),
             unread: AtomicBool::new(false),
             refused: AtomicBool::new(false),
         }
@@ -47,26 +53,27 @@ impl Pulse {
         }
     }
 
-    /// Notes that a request is there, whole or with its body on the way.
-    pub(in crate::server) fn request(&self) {
+    /// Notes that a request has come, whole or with its body on the way.
+    pub(super) fn request(&self) {
         self.begun.store(false, Relaxed);
         self.served.store(true, Relaxed);
     }
 
-    /// Notes that an answer takes its time; it is over when what is returned is dropped.
-    pub(in crate::server) fn answering(self: Arc<Self>) -> Answering {
+    /// Notes that an answer takes its time, until the returned guard is dropped.
+    pub(super) fn answering(self: Arc<Self>) -> AnswerInProgress {
         self.busy.fetch_add(1, Relaxed);
-        Answering(self)
+        AnswerInProgress(self)
     }
 
-    /// Notes that an answer is there.
-    pub(in crate::server) fn mark(&self) {
+    /// Notes the time of a change: an answer is ready, or a request has begun.
+    pub(super) fn mark(&self) {
         let since = self.opened.elapsed().as_millis();
         self.since.store(u64::try_from(since).unwrap_or(u64::MAX), Relaxed);
     }
 
-    pub(super) fn seen(&self, closing: Option<Instant>) -> Seen {
-        Seen {
+    /// Returns the state of the connection, which is being closed since `closing`.
+    pub(super) fn state(&self, closing: Option<Instant>) -> ConnectionState {
+        ConnectionState {
             busy: self.busy.load(Relaxed) > 0,
             begun: self.begun.load(Relaxed),
             served: self.served.load(Relaxed),
@@ -75,41 +82,44 @@ impl Pulse {
         }
     }
 
-    /// Notes that the last request could not be read, and that its client was told so.
+    /// Notes that the last request could not be read and was refused.
     pub(super) fn refuse(&self) {
         self.refused.store(true, Relaxed);
     }
 
+    /// Returns whether the last request could not be read.
     pub(super) fn is_refused(&self) -> bool {
         self.refused.load(Relaxed)
     }
 
-    /// Asks the stream to look, the next time it is read from, for what has come and was not read.
-    pub(super) fn ask(&self) {
+    /// Requests that the stream looks for unread bytes the next time that it is read from.
+    pub(super) fn request_look(&self) {
         self.unread.store(false, Relaxed);
-        self.asked.store(true, Relaxed);
+        self.look_requested.store(true, Relaxed);
     }
 
-    pub(super) fn is_asked(&self) -> bool {
-        self.asked.load(Relaxed)
+    /// Returns whether the stream is to look for unread bytes.
+    pub(super) fn is_look_requested(&self) -> bool {
+        self.look_requested.load(Relaxed)
     }
 
-    pub(super) fn answer(&self, unread: bool) {
+    /// Notes whether the stream has found unread bytes.
+    pub(super) fn note_unread(&self, unread: bool) {
         self.unread.store(unread, Relaxed);
     }
 
-    /// Returns what the stream found.
+    /// Returns whether the stream has found unread bytes, and withdraws the request to look.
     pub(super) fn take_unread(&self) -> bool {
-        self.asked.store(false, Relaxed);
+        self.look_requested.store(false, Relaxed);
         self.unread.swap(false, Relaxed)
     }
 }
 
 /// A request that is being answered.
 #[derive(Debug)]
-pub(in crate::server) struct Answering(Arc<Pulse>);
+pub(super) struct AnswerInProgress(Arc<ConnectionActivity>);
 
-impl Drop for Answering {
+impl Drop for AnswerInProgress {
     fn drop(&mut self) {
         self.0.busy.fetch_sub(1, Relaxed);
         self.0.mark();

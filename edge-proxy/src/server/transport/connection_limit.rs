@@ -1,10 +1,7 @@
-//! Who comes in: so many connections are served; of those beyond, some are told to come again, and
-//! the rest is closed. Those that stand are not touched (F13).
+//! The limit of connections. Connections over it are shed: some are told to try again, and the rest
+//! is closed. Connections that are open are never touched (F13).
 
-use std::{
-    net::{IpAddr, SocketAddr},
-    sync::Arc,
-};
+use std::{net::SocketAddr, sync::Arc};
 
 use prometheus_client::metrics::{counter::Counter, gauge::Gauge};
 use tokio::{
@@ -14,29 +11,36 @@ use tokio::{
 use tracing::debug;
 use usher_runtime::tasks::Tasks;
 
-use super::{Rules, connection::Connection, shutdown_phase::Life, tls::Tls};
-use crate::server::router::Admission;
+use super::{
+    connection::{ClientConnection, ConnectionRules},
+    http_service::ConnectionAdmission,
+    request_handler::RequestHandler,
+    shutdown_phase::ShutdownPhase,
+    tls::TlsCertificate,
+};
 
-/// Connections over the limit that are told so at the same time; others are just closed.
+/// Connections over the limit whose clients are told so at the same time. Each of them takes a task and
+/// a socket, so that further ones are closed at once.
 const SHED_AT_ONCE: usize = 64;
 
-/// Lets connections in.
+/// Admits connections up to the limit.
 #[derive(Debug)]
-pub(super) struct Door {
-    rules: Arc<Rules>,
-    life: Life,
+pub(super) struct ConnectionLimit<H> {
+    rules: Arc<ConnectionRules<H>>,
+    phase: ShutdownPhase,
     served: Arc<Semaphore>,
     shedding: Arc<Semaphore>,
     open: Gauge,
     shed: Counter,
 }
 
-impl Door {
-    /// Serves at most `most` connections at the same time.
-    pub(super) fn new(rules: Rules, most: usize, open: Gauge, shed: Counter) -> Self {
+impl<H: RequestHandler> ConnectionLimit<H> {
+    /// Returns a limit of `most` connections at the same time. `open` shows the open connections, and
+    /// `shed` counts those over the limit.
+    pub(super) fn new(rules: ConnectionRules<H>, most: usize, open: Gauge, shed: Counter) -> Self {
         Self {
             rules: Arc::new(rules),
-            life: Life::new(),
+            phase: ShutdownPhase::new(),
             served: Arc::new(Semaphore::new(most)),
             shedding: Arc::new(Semaphore::new(SHED_AT_ONCE)),
             open,
@@ -44,40 +48,44 @@ impl Door {
         }
     }
 
-    pub(super) fn tls(&self) -> Option<Tls> {
+    /// Returns the certificate; `None` if connections are plain.
+    pub(super) fn tls(&self) -> Option<TlsCertificate> {
         self.rules.tls.clone()
     }
 
-    pub(super) fn life(&self) -> Life {
-        self.life.clone()
+    /// Returns the phase that all connections follow.
+    pub(super) fn phase(&self) -> ShutdownPhase {
+        self.phase.clone()
     }
 
-    /// Takes a connection that was accepted.
+    /// Serves a connection that was accepted from `peer` in one of `tasks`, or closes it.
     pub(super) fn take(&self, stream: TcpStream, peer: SocketAddr, tasks: &Tasks) {
         let Some((permit, admission)) = self.admit() else { return };
         if let Err(error) = stream.set_nodelay(true) {
             debug!(%error, "a connection was gone at once");
             return;
         }
-        let connection = Connection { rules: Arc::clone(&self.rules), life: self.life.clone(), admission };
+        let connection =
+            ClientConnection { rules: Arc::clone(&self.rules), phase: self.phase.clone(), admission };
         let open = OpenConnection::new(self.open.clone(), permit);
         tasks.spawn_connection(async move {
-            connection.serve(stream, normal(peer.ip())).await;
+            // An IPv4 address that came by an IPv6 socket is compared as an IPv4 address.
+            connection.serve(stream, peer.ip().to_canonical()).await;
             drop(open);
         });
     }
 
-    fn admit(&self) -> Option<(OwnedSemaphorePermit, Admission)> {
+    fn admit(&self) -> Option<(OwnedSemaphorePermit, ConnectionAdmission)> {
         if let Ok(permit) = Arc::clone(&self.served).try_acquire_owned() {
-            return Some((permit, Admission::Served));
+            return Some((permit, ConnectionAdmission::Served));
         }
         self.shed.inc();
         let permit = Arc::clone(&self.shedding).try_acquire_owned().ok()?;
-        Some((permit, Admission::Shed))
+        Some((permit, ConnectionAdmission::Shed))
     }
 }
 
-/// Counts a connection for as long as it is open.
+/// Counts a connection as open until it is dropped.
 struct OpenConnection {
     open: Gauge,
     _permit: OwnedSemaphorePermit,
@@ -94,9 +102,4 @@ impl Drop for OpenConnection {
     fn drop(&mut self) {
         self.open.dec();
     }
-}
-
-/// An IPv4 address that came by an IPv6 socket is an IPv4 address.
-fn normal(address: IpAddr) -> IpAddr {
-    address.to_canonical()
 }

@@ -1,24 +1,28 @@
-//! PROXY protocol, versions 1 and 2 (HAProxy, `proxy-protocol.txt`), from trusted networks only.
-//! The header is read and taken off; whom it names is of no consequence to what is served.
+//! PROXY protocol, versions 1 and 2 (HAProxy, `proxy-protocol.txt`), accepted from trusted networks only.
+//! The header is read and removed. The client's address in it is not used: no answer depends on it.
 
 use std::{io, net::IpAddr, str::FromStr};
 
 use bytes::Buf;
 use tokio::io::AsyncRead;
 
-use super::rewound_stream::Prefixed;
+use super::rewound_stream::RewoundStream;
 
+/// Signature of version 1.
 const V1: &[u8] = b"PROXY ";
 /// Longest version 1 header, line end included.
 const V1_MAX: usize = 107;
+/// Signature of version 2.
 const V2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
+/// Length of the fixed part of a version 2 header.
 const V2_HEAD: usize = 16;
-/// Longest part of a version 2 header after its head that is taken.
+/// Longest accepted part of a version 2 header after its fixed part. Addresses and the usual extensions
+/// take a few hundred bytes.
 const V2_MAX: usize = 4096;
 
-/// A header that is missing or malformed: a trusted proxy always sends a good one.
+/// The reasons why there is no header to remove. A trusted proxy always sends a valid one.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum ProxyError {
+pub(super) enum ProxyHeaderError {
     #[error("read the header")]
     Io(#[from] io::Error),
     #[error("there is no header")]
@@ -27,80 +31,87 @@ pub(super) enum ProxyError {
     Malformed,
 }
 
-/// Reads the header and takes it off the stream.
-pub(super) async fn read_header<S: AsyncRead + Unpin>(stream: &mut Prefixed<S>) -> Result<(), ProxyError> {
+/// Reads the header and removes it from the stream.
+///
+/// # Errors
+/// Returns an error if the stream does not begin with a valid header.
+pub(super) async fn read_header<S: AsyncRead + Unpin>(
+    stream: &mut RewoundStream<S>,
+) -> Result<(), ProxyHeaderError> {
     loop {
         if let Some(length) = header_length(stream.ahead())? {
             stream.ahead().advance(length);
             return Ok(());
         }
-        if !stream.look_further().await? {
-            return Err(ProxyError::Missing);
+        if !stream.read_ahead().await? {
+            return Err(ProxyHeaderError::Missing);
         }
     }
 }
 
-/// Returns the length of the header that `bytes` begins with; `None` while more is needed to tell.
-fn header_length(bytes: &[u8]) -> Result<Option<usize>, ProxyError> {
+/// Returns the length of the header that `bytes` begins with; `None` if more bytes are needed.
+fn header_length(bytes: &[u8]) -> Result<Option<usize>, ProxyHeaderError> {
     if begins(bytes, V2) {
         return v2_length(bytes);
     }
     if begins(bytes, V1) {
         return v1_length(bytes);
     }
-    Err(ProxyError::Missing)
+    Err(ProxyHeaderError::Missing)
 }
 
-/// Tells whether `bytes` begins like `signature`, as far as it goes.
+/// Returns whether `bytes` agree with `signature`, as far as both go.
 fn begins(bytes: &[u8], signature: &[u8]) -> bool {
     let length = bytes.len().min(signature.len());
     bytes[..length] == signature[..length]
 }
 
-fn v1_length(bytes: &[u8]) -> Result<Option<usize>, ProxyError> {
+fn v1_length(bytes: &[u8]) -> Result<Option<usize>, ProxyHeaderError> {
     let Some(end) = bytes.iter().take(V1_MAX).position(|byte| *byte == b'\n') else {
-        return if bytes.len() < V1_MAX { Ok(None) } else { Err(ProxyError::Malformed) };
+        return if bytes.len() < V1_MAX { Ok(None) } else { Err(ProxyHeaderError::Malformed) };
     };
-    let line = std::str::from_utf8(&bytes[..end]).map_err(|_| ProxyError::Malformed)?;
-    let line = line.strip_suffix('\r').ok_or(ProxyError::Malformed)?;
+    let line = std::str::from_utf8(&bytes[..end]).map_err(|_| ProxyHeaderError::Malformed)?;
+    let line = line.strip_suffix('\r').ok_or(ProxyHeaderError::Malformed)?;
     let mut words = line.split(' ').skip(1);
     let known = match words.next() {
         Some("UNKNOWN") => return Ok(Some(end + 1)),
         Some("TCP4" | "TCP6") => words,
-        _ => return Err(ProxyError::Malformed),
+        _ => return Err(ProxyHeaderError::Malformed),
     };
     let words: Vec<&str> = known.collect();
-    let [source, target, source_port, target_port] = words[..] else { return Err(ProxyError::Malformed) };
+    let [source, target, source_port, target_port] = words[..] else {
+        return Err(ProxyHeaderError::Malformed);
+    };
     let addresses = [source, target].into_iter().all(|address| address.parse::<IpAddr>().is_ok());
     let ports = [source_port, target_port].into_iter().all(|port| port.parse::<u16>().is_ok());
-    if addresses && ports { Ok(Some(end + 1)) } else { Err(ProxyError::Malformed) }
+    if addresses && ports { Ok(Some(end + 1)) } else { Err(ProxyHeaderError::Malformed) }
 }
 
-fn v2_length(bytes: &[u8]) -> Result<Option<usize>, ProxyError> {
+fn v2_length(bytes: &[u8]) -> Result<Option<usize>, ProxyHeaderError> {
     let Some(head) = bytes.get(..V2_HEAD) else { return Ok(None) };
     let (version, command) = (head[12] >> 4, head[12] & 15);
     let length = usize::from(u16::from_be_bytes([head[14], head[15]]));
     if version != 2 || command > 1 || length > V2_MAX {
-        return Err(ProxyError::Malformed);
+        return Err(ProxyHeaderError::Malformed);
     }
     let whole = V2_HEAD + length;
     Ok((bytes.len() >= whole).then_some(whole))
 }
 
-/// Not a network in CIDR notation.
+/// A text that is not a network in CIDR notation.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is no network such as 10.0.0.0/8")]
-pub struct NetworkError(String);
+pub struct IpNetworkError(String);
 
-/// Addresses that share a prefix.
+/// The addresses that share a prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Network {
+pub(super) struct IpNetwork {
     base: IpAddr,
     bits: u8,
 }
 
-impl Network {
-    /// Tells whether an address belongs to it.
+impl IpNetwork {
+    /// Returns whether `address` belongs to the network.
     pub(super) fn contains(&self, address: IpAddr) -> bool {
         match (self.base, address) {
             (IpAddr::V4(base), IpAddr::V4(address)) => {
@@ -116,11 +127,11 @@ impl Network {
     }
 }
 
-impl FromStr for Network {
-    type Err = NetworkError;
+impl FromStr for IpNetwork {
+    type Err = IpNetworkError;
 
-    fn from_str(text: &str) -> Result<Self, NetworkError> {
-        let wrong = || NetworkError(text.to_owned());
+    fn from_str(text: &str) -> Result<Self, IpNetworkError> {
+        let wrong = || IpNetworkError(text.to_owned());
         let (base, bits) = text.split_once('/').map_or((text, None), |(base, bits)| (base, Some(bits)));
         let base: IpAddr = base.trim().parse().map_err(|_| wrong())?;
         let most = if base.is_ipv4() { 32 } else { 128 };
@@ -138,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_of_both_versions_are_measured_and_nothing_else_is_one() {
+    fn headers_of_both_versions_are_measured_and_other_bytes_are_none() {
         let v1 = b"PROXY TCP4 192.0.2.1 192.0.2.2 5 80\r\n";
         assert_eq!(length(v1), Some(v1.len()));
         assert_eq!(length(b"PROXY UNKNOWN\r\nGET"), Some(15));
@@ -168,7 +179,7 @@ mod tests {
     #[test]
     fn networks_hold_their_own_addresses_only() {
         let of = |network: &str, address: &str| {
-            network.parse::<Network>().map(|network| network.contains(address.parse().unwrap()))
+            network.parse::<IpNetwork>().map(|network| network.contains(address.parse().unwrap()))
         };
         assert_eq!(of("10.0.0.0/8", "10.255.1.2"), Ok(true));
         assert_eq!(of("10.0.0.0/8", "11.0.0.1"), Ok(false));
@@ -177,7 +188,7 @@ mod tests {
         assert_eq!(of("2001:db8::/32", "2001:db8:1::1"), Ok(true));
         assert_eq!(of("2001:db8::/32", "10.0.0.1"), Ok(false));
         for wrong in ["", "10.0.0.0/33", "bbb.test", "10.0.0/8"] {
-            assert!(wrong.parse::<Network>().is_err(), "{wrong}");
+            assert!(wrong.parse::<IpNetwork>().is_err(), "{wrong}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A stream of which some bytes were read already, to find out what is spoken on it.
+//! A stream of which some bytes were read already, to find out which protocol its client speaks.
 
 use std::{
     io,
@@ -9,35 +9,36 @@ use std::{
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
-/// Gives back first what was read ahead.
+/// Returns the bytes that were read ahead first, and then those of the stream.
 #[derive(Debug)]
-pub(super) struct Prefixed<S> {
+pub(super) struct RewoundStream<S> {
     ahead: BytesMut,
     stream: S,
 }
 
-impl<S: AsyncRead + Unpin> Prefixed<S> {
+impl<S: AsyncRead + Unpin> RewoundStream<S> {
+    /// Wraps a stream of which no byte was read yet.
     pub(super) fn new(stream: S) -> Self {
         Self { ahead: BytesMut::new(), stream }
     }
 
-    /// Returns what is read from.
+    /// Returns the stream behind.
     pub(super) fn stream(&self) -> &S {
         &self.stream
     }
 
-    /// Returns what was read ahead.
+    /// Returns the bytes that were read ahead; bytes taken out of them are not given back.
     pub(super) fn ahead(&mut self) -> &mut BytesMut {
         &mut self.ahead
     }
 
-    /// Reads more ahead; tells whether there was any.
-    pub(super) async fn look_further(&mut self) -> io::Result<bool> {
+    /// Reads more bytes ahead; returns whether there were any before the end of the stream.
+    pub(super) async fn read_ahead(&mut self) -> io::Result<bool> {
         Ok(self.stream.read_buf(&mut self.ahead).await? > 0)
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Prefixed<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for RewoundStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -56,7 +57,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Prefixed<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Prefixed<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for RewoundStream<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }

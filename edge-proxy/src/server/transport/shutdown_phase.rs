@@ -1,4 +1,4 @@
-//! How far the listener is on its way to its end, told to every connection.
+//! The phase of the listener on the way to its end, which every connection follows.
 
 use std::{
     sync::{
@@ -10,55 +10,61 @@ use std::{
 
 use tokio::sync::watch;
 
-use super::connection_policy::Phase;
+use super::connection_policy::ListenerPhase;
 
-/// Tells connections the phase, and knows when the last of them is gone; clones are the same.
+/// Announces the phase to all connections, and notices the end of the last one. Clones share the phase.
 #[derive(Debug, Clone)]
-pub struct Life(Arc<Shared>);
+pub(crate) struct ShutdownPhase(Arc<PhaseState>);
 
 #[derive(Debug)]
-struct Shared {
-    phase: watch::Sender<Phase>,
-    /// What every answer asks for, apart: a watched value is behind a lock.
+struct PhaseState {
+    phase: watch::Sender<ListenerPhase>,
+    /// Whether the phase is past `Serving`, once more: every answer reads it, and a watched value is
+    /// behind a lock.
     leaving: AtomicBool,
 }
 
-impl Life {
+impl ShutdownPhase {
+    /// Returns the first phase, in which connections are served.
     pub(super) fn new() -> Self {
-        Self(Arc::new(Shared { phase: watch::Sender::new(Phase::Serving), leaving: AtomicBool::new(false) }))
+        Self(Arc::new(PhaseState {
+            phase: watch::Sender::new(ListenerPhase::Serving),
+            leaving: AtomicBool::new(false),
+        }))
     }
 
-    /// Lets clients go elsewhere: every answer of HTTP/1.1 from now on closes its connection, and
-    /// HTTP/2 connections take no further request.
-    pub fn leave(&self) {
+    /// Sends clients elsewhere: from now on every answer of HTTP/1.1 closes its connection, and HTTP/2
+    /// connections accept no further request.
+    pub(crate) fn leave(&self) {
         self.0.leaving.store(true, Relaxed);
-        self.enter(Phase::Leaving);
+        self.enter(ListenerPhase::Leaving);
     }
 
-    pub(in crate::server) fn is_leaving(&self) -> bool {
+    /// Returns whether connections are to end.
+    pub(super) fn is_leaving(&self) -> bool {
         self.0.leaving.load(Relaxed)
     }
 
-    /// Follows the phase; a connection is open as long as what is returned lives.
-    pub(super) fn follow(&self) -> watch::Receiver<Phase> {
+    /// Returns a receiver of the phase. A connection counts as open until its receiver is dropped.
+    pub(super) fn follow(&self) -> watch::Receiver<ListenerPhase> {
         self.0.phase.subscribe()
     }
 
-    /// Ends the connections, at last those that do not end by themselves within `grace`. Returns how
-    /// many had to be cut off.
+    /// Ends the connections, and cuts off those that are still open after `grace`. Returns the number of
+    /// connections that were cut off.
     pub(super) async fn end(&self, grace: Duration) -> usize {
         self.0.leaving.store(true, Relaxed);
-        self.enter(Phase::Closing);
+        self.enter(ListenerPhase::Closing);
         if tokio::time::timeout(grace, self.0.phase.closed()).await.is_ok() {
             return 0;
         }
         let left = self.0.phase.receiver_count();
-        self.enter(Phase::Over);
+        self.enter(ListenerPhase::Ended);
         self.0.phase.closed().await;
         left
     }
 
-    fn enter(&self, phase: Phase) {
+    fn enter(&self, phase: ListenerPhase) {
         self.0.phase.send_if_modified(|now| {
             let later = *now < phase;
             *now = phase.max(*now);

@@ -1,4 +1,4 @@
-//! The listener's certificate, read anew when its files change.
+//! The listener's certificate, which is read again when its files change.
 
 use std::{
     fs, io,
@@ -18,56 +18,57 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use usher_model::settings::EdgeSettings;
 
-/// Time between two looks at the files.
-const LOOK: Duration = Duration::from_secs(2);
+/// Interval at which the times of the files are compared. Certificates are renewed weeks before they
+/// expire, so that no watcher of the file system is needed.
+const CHECK_INTERVAL: Duration = Duration::from_secs(2);
 
-/// A certificate or key that cannot be used.
+/// The reasons why a certificate or key cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// A file cannot be read, or holds no PEM of the kind.
+    /// A file cannot be read, or holds no PEM section of the expected kind.
     #[error("read `{path}`")]
     Read {
-        /// The file.
+        /// The path, as configured.
         path: PathBuf,
-        /// Why.
+        /// The error of the file or of its content.
         #[source]
         source: rustls::pki_types::pem::Error,
     },
-    /// Only one of the two files is given.
+    /// The settings name only one of the two files.
     #[error("a certificate needs a key, and a key a certificate")]
     Half,
-    /// They do not fit together, or are of no use.
+    /// The key does not belong to the certificate, or TLS does not support it.
     #[error("use the certificate")]
     Use(#[from] rustls::Error),
 }
 
 #[derive(Debug)]
-struct Shared {
+struct CertificateFiles {
     certificate: PathBuf,
     key: PathBuf,
     config: ArcSwap<ServerConfig>,
 }
 
-/// The certificate in use; clones are the same.
+/// The certificate in use; clones share it.
 #[derive(Debug, Clone)]
-pub struct Tls(Arc<Shared>);
+pub(crate) struct TlsCertificate(Arc<CertificateFiles>);
 
-impl Tls {
-    /// Reads certificate and key; `None` where none are configured.
+impl TlsCertificate {
+    /// Reads the certificate and key that the settings name; `None` if they name none.
     ///
     /// # Errors
-    /// They cannot be used.
-    pub fn from_settings(settings: &EdgeSettings) -> Result<Option<Self>, TlsError> {
+    /// Returns an error if a file cannot be read or used.
+    pub(super) fn from_settings(settings: &EdgeSettings) -> Result<Option<Self>, TlsError> {
         let (certificate, key) = match (&settings.tls_cert, &settings.tls_key) {
             (None, None) => return Ok(None),
             (Some(certificate), Some(key)) => (certificate.clone(), key.clone()),
             _ => return Err(TlsError::Half),
         };
         let config = ArcSwap::from_pointee(load(&certificate, &key)?);
-        Ok(Some(Self(Arc::new(Shared { certificate, key, config }))))
+        Ok(Some(Self(Arc::new(CertificateFiles { certificate, key, config }))))
     }
 
-    /// Shakes hands by the certificate in use now.
+    /// Performs the TLS handshake with the certificate in use now.
     pub(super) async fn accept<S>(&self, stream: S) -> io::Result<TlsStream<S>>
     where
         S: AsyncRead + AsyncWrite + Unpin,
@@ -75,16 +76,16 @@ impl Tls {
         TlsAcceptor::from(self.0.config.load_full()).accept(stream).await
     }
 
-    /// Reads the files anew when they change, until `stop`. Files that cannot be used change
-    /// nothing.
+    /// Reads the files again when they change, until `stop`. The certificate in use stays if the new
+    /// files cannot be used.
     ///
     /// # Errors
-    /// None.
-    pub async fn reload(self, stop: CancellationToken) -> anyhow::Result<()> {
+    /// Returns no error; the type is that of a task.
+    pub(crate) async fn reload(self, stop: CancellationToken) -> anyhow::Result<()> {
         let mut seen = self.changed_at();
         loop {
             tokio::select! {
-                () = tokio::time::sleep(LOOK) => {}
+                () = tokio::time::sleep(CHECK_INTERVAL) => {}
                 () = stop.cancelled() => return Ok(()),
             }
             let now = self.changed_at();
@@ -94,10 +95,11 @@ impl Tls {
             match load(&self.0.certificate, &self.0.key) {
                 Ok(config) => {
                     self.0.config.store(Arc::new(config));
-                    info!("the certificate was read anew");
+                    info!("the certificate was read again");
                     seen = now;
                 }
-                // Certificate and key are rarely written at the same moment: look again.
+                // Certificate and key are rarely written at the same moment: `seen` stays, so that the next
+                // check reads both again.
                 Err(error) => warn!(%error, "the new certificate cannot be used"),
             }
         }

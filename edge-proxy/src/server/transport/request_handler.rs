@@ -1,0 +1,71 @@
+//! The port through which the transport has requests answered.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::Request;
+use http_body_util::Full;
+use hyper::body::Incoming;
+
+/// An answer to a client, whole in memory.
+pub(crate) type HttpResponse = http::Response<Full<Bytes>>;
+
+/// A reason of the transport not to pass a request on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TransportRefusal {
+    /// The listener has as many connections as it may have; the client may try again (F13).
+    TooManyConnections,
+    /// The head of an HTTP/2 request is larger than `edge.max_head`.
+    HeadTooLarge,
+}
+
+/// A request that hyper could not read, by the status that hyper refuses it with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum UnreadableRequest {
+    /// HTTP 431: the head is larger than the buffer.
+    HeadTooLarge,
+    /// HTTP 414: the address is longer than hyper accepts.
+    AddressTooLong,
+    /// Any other status: the bytes are no HTTP/1 request.
+    Malformed,
+}
+
+/// The body of a refusal, with its `Content-Type`.
+#[derive(Debug)]
+pub(crate) struct RefusalText {
+    /// The `Content-Type`.
+    pub(crate) content_type: &'static str,
+    /// The body.
+    pub(crate) body: String,
+}
+
+/// Answers requests. The transport calls it by static dispatch.
+///
+/// Every answer must carry `cache-control`: the transport tells answers of the handler from those
+/// that hyper makes up by that header.
+pub(crate) trait RequestHandler: std::fmt::Debug + Send + Sync + 'static {
+    /// Returns the answer to a request that was received at `received`, if that needs no waiting.
+    /// `None` if it takes its time: then the transport calls [`RequestHandler::answer`].
+    fn answer_at_once(&self, request: &Request<Incoming>, received: Instant) -> Option<HttpResponse>;
+
+    /// Returns the answer to a request that was received at `received`.
+    fn answer(
+        self: std::sync::Arc<Self>,
+        request: Request<Incoming>,
+        received: Instant,
+    ) -> impl Future<Output = HttpResponse> + Send;
+
+    /// Words the refusal of a request that the transport does not pass on.
+    fn refuse(
+        &self,
+        request: &Request<Incoming>,
+        refusal: TransportRefusal,
+        received: Instant,
+    ) -> HttpResponse;
+
+    /// Words the refusal of a request that cannot be read.
+    fn unreadable(request: UnreadableRequest) -> RefusalText;
+
+    /// Counts a request that could not be read.
+    fn count_unreadable(&self);
+}
