@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 use usher_bbb::{query, secret::Secret};
 use usher_model::callback::jwt;
-use usher_runtime::tasks::Tasks;
+use usher_runtime::tasks::TaskGroup;
 
 use crate::{memory::ServerMeeting, recording::SimRecording, state::ServerState, time};
 
@@ -95,7 +95,7 @@ fn callback(request: http::request::Builder, body: Bytes, again: bool) -> Option
 pub(crate) async fn run(
     state: Arc<ServerState>,
     mut pending_callbacks: mpsc::UnboundedReceiver<PendingCallback>,
-    tasks: Tasks,
+    tasks: TaskGroup,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let client = Client::builder(TokioExecutor::new()).build_http();

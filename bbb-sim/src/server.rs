@@ -18,7 +18,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
-use usher_runtime::tasks::Tasks;
+use usher_runtime::tasks::TaskGroup;
 
 use crate::{faults::ConnectionGate, http, state::ServerState};
 
@@ -53,7 +53,7 @@ fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
 pub(crate) async fn run(
     state: Arc<ServerState>,
     listener: TcpListener,
-    tasks: Tasks,
+    tasks: TaskGroup,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let address = listener.local_addr()?;

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use tokio::sync::mpsc;
 use usher_bbb::{checksum, secret::Secret};
-use usher_runtime::tasks::Tasks;
+use usher_runtime::tasks::TaskGroup;
 
 use crate::{
     callbacks::{self, SimCallback},
@@ -31,7 +31,7 @@ pub struct SimStartError {
 #[derive(Debug)]
 pub struct BbbSim {
     state: Arc<ServerState>,
-    tasks: Tasks,
+    tasks: TaskGroup,
     address: SocketAddr,
 }
 
@@ -53,7 +53,7 @@ impl BbbSim {
         let (pending_callbacks, queued_callbacks) = mpsc::unbounded_channel();
         let (pending_events, queued_events) = mpsc::unbounded_channel();
         let state = Arc::new(ServerState::new(options, address, pending_callbacks, pending_events));
-        let tasks = Tasks::new();
+        let tasks = TaskGroup::new();
         let calling = Arc::clone(&state);
         tasks.spawn("bbb-sim-callbacks", |stop| {
             callbacks::run(calling, queued_callbacks, tasks.clone(), stop)

@@ -11,8 +11,8 @@ use usher_control_plane::{app::ControlPlane, store};
 use usher_edge_proxy::app::Edge;
 use usher_model::settings::Settings;
 use usher_runtime::{
-    ops::{Ops, OpsServer},
-    tasks::Tasks,
+    ops::{OpsHandle, OpsServer},
+    tasks::TaskGroup,
 };
 
 use crate::{
@@ -33,8 +33,8 @@ const ADMIN_TIMEOUT: Duration = Duration::from_secs(15);
 pub struct StandaloneUsher {
     plane: ControlPlane,
     edge: Edge,
-    ops: Ops,
-    tasks: Tasks,
+    ops: OpsHandle,
+    tasks: TaskGroup,
     addresses: StandaloneAddresses,
     admin: GlobalOptions,
 }
@@ -69,7 +69,7 @@ impl fmt::Display for StandaloneAddresses {
 impl StandaloneUsher {
     /// Starts everything and returns when it can serve. `servers` are added where they are not known yet.
     pub async fn start(settings: &Settings, servers: &[ServerSpec]) -> Result<Self, CommandFailure> {
-        let (tasks, ops) = (Tasks::new(), Ops::new());
+        let (tasks, ops) = (TaskGroup::new(), OpsHandle::new());
         let starting = Self::assemble(settings, servers, &tasks, &ops);
         let stopping = tasks.stopping();
         let started = tokio::select! {
@@ -85,8 +85,8 @@ impl StandaloneUsher {
     async fn assemble(
         settings: &Settings,
         servers: &[ServerSpec],
-        tasks: &Tasks,
-        ops: &Ops,
+        tasks: &TaskGroup,
+        ops: &OpsHandle,
     ) -> Result<Self, CommandFailure> {
         let store = store::open(&settings.store, settings.data.as_deref()).context("open the store")?;
         let plane = ControlPlane::start(settings, Arc::clone(&store), ops, tasks).await?;

@@ -14,9 +14,9 @@ use url::Url;
 use usher_model::settings::Settings;
 use usher_runtime::{
     clock::{self, WallClock},
-    ops::Ops,
-    program::Service,
-    tasks::Tasks,
+    ops::OpsHandle,
+    program::ProgramService,
+    tasks::TaskGroup,
 };
 
 use crate::{
@@ -64,8 +64,8 @@ impl ControlPlane {
     pub async fn start(
         settings: &Settings,
         store: Arc<dyn Store>,
-        ops: &Ops,
-        tasks: &Tasks,
+        ops: &OpsHandle,
+        tasks: &TaskGroup,
     ) -> anyhow::Result<Self> {
         let auth = Auth::new(&settings.admin, settings.addresses.control)?;
         let address = settings.addresses.control;
@@ -81,7 +81,7 @@ impl ControlPlane {
         let replica = settings.leader.replica.clone().unwrap_or_else(replica_name);
 
         // The port and its streams end first, then what they stand on.
-        let (front, back) = (Tasks::new(), Tasks::new());
+        let (front, back) = (TaskGroup::new(), TaskGroup::new());
         let wall = WallClock::system();
         let around = Surroundings {
             replica: replica.clone(),
@@ -201,7 +201,7 @@ impl ControlPlane {
     }
 }
 
-impl Service for ControlPlane {
+impl ProgramService for ControlPlane {
     fn addresses(&self) -> String {
         format!("control={}", self.grpc_addr)
     }

@@ -20,10 +20,10 @@ use usher_bbb::{
 };
 use usher_model::{
     id::{InternalMeetingId, ServerId},
-    server::{Sample, Server},
+    server::{Server, ServerSample},
     settings::Settings,
 };
-use usher_runtime::pending::Pending;
+use usher_runtime::pending::PendingCalls;
 
 use crate::ports::{BbbServers, CallError, Ended};
 
@@ -36,7 +36,7 @@ pub struct BbbClient {
     http: reqwest::Client,
     poll_deadline: Duration,
     call_deadline: Duration,
-    pending: Pending,
+    pending: PendingCalls,
     /// Servers whose webhooks take nothing but SHA-1.
     old_hooks: Arc<Mutex<HashSet<ServerId>>>,
 }
@@ -53,7 +53,7 @@ impl BbbClient {
     ///
     /// # Errors
     /// TLS cannot be set up, for example because the machine has no certificate authorities.
-    pub fn new(settings: &Settings, pending: Pending) -> Result<Self, reqwest::Error> {
+    pub fn new(settings: &Settings, pending: PendingCalls) -> Result<Self, reqwest::Error> {
         let http = reqwest::Client::builder()
             .connect_timeout(settings.health.connect_timeout)
             .redirect(reqwest::redirect::Policy::none())
@@ -113,7 +113,7 @@ impl BbbClient {
         server: &Server,
         watermark: u64,
         deadline: Instant,
-    ) -> Result<Sample, CallError> {
+    ) -> Result<ServerSample, CallError> {
         let answer = self.call(server, "getMeetings", "", self.poll_deadline, deadline).await?;
         sample::read(&answer.text, answer.date, watermark, SystemTime::now())
     }
@@ -171,7 +171,7 @@ impl BbbClient {
 #[async_trait]
 impl BbbServers for BbbClient {
     /// Tries twice within one deadline; both tries together are one check (requirements A1).
-    async fn poll(&self, server: &Server, watermark: u64) -> Result<Sample, CallError> {
+    async fn poll(&self, server: &Server, watermark: u64) -> Result<ServerSample, CallError> {
         let deadline = Instant::now() + self.poll_deadline;
         let first = self.try_poll(server, watermark, deadline).await;
         match first {

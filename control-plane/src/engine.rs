@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 use usher_model::settings::Settings;
-use usher_runtime::{clock::WallClock, tasks::Tasks};
+use usher_runtime::{clock::WallClock, tasks::TaskGroup};
 
 use self::arrival::Arrival;
 use crate::{
@@ -77,7 +77,7 @@ pub struct Engine {
 
 impl Engine {
     /// Starts every task; they stop with `tasks`, the leader handing its lease over.
-    pub fn start(settings: &Settings, around: Surroundings, tasks: &Tasks) -> Self {
+    pub fn start(settings: &Settings, around: Surroundings, tasks: &TaskGroup) -> Self {
         let Surroundings { replica, store, servers, wall, metrics, watchdog } = around;
         let interval = settings.health.interval;
         let alarms = RaisedAlarms::default();

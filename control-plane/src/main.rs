@@ -7,8 +7,8 @@ use clap::Parser;
 use usher_control_plane::{app::ControlPlane, store};
 use usher_model::settings::Settings;
 use usher_runtime::{
-    config::Flag,
-    program::{self, Launch},
+    config::CommandLineFlag,
+    program::{self, ProgramLaunch},
 };
 
 #[global_allocator]
@@ -39,16 +39,16 @@ struct Args {
 }
 
 impl Args {
-    fn flags(&self) -> Vec<Flag> {
+    fn flags(&self) -> Vec<CommandLineFlag> {
         let one = |name, key, value: &Option<String>| {
-            value.clone().map(|value| Flag { name, key, values: vec![value] })
+            value.clone().map(|value| CommandLineFlag { name, key, values: vec![value] })
         };
         let secrets = (!self.secrets.is_empty()).then(|| self.secrets.clone());
         [
             one("--control", "control", &self.control),
             one("--ops", "ops", &self.ops),
             one("--data", "data", &self.data),
-            secrets.map(|values| Flag { name: "--secret", key: "secrets", values }),
+            secrets.map(|values| CommandLineFlag { name: "--secret", key: "secrets", values }),
         ]
         .into_iter()
         .flatten()
@@ -58,7 +58,7 @@ impl Args {
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let launch = Launch {
+    let launch = ProgramLaunch {
         name: "usher-control-plane",
         base: Settings::default(),
         flags: args.flags(),

@@ -9,7 +9,7 @@ use usher_bbb::secret::Secret;
 use usher_model::{
     id::InternalMeetingId,
     revision::FencingToken,
-    server::{Sample, Server},
+    server::{Server, ServerSample},
 };
 
 use crate::core::upkeep::StoreSpace;
@@ -221,7 +221,7 @@ pub enum Ended {
 pub trait BbbServers: Send + Sync + 'static {
     /// Asks for every meeting (`getMeetings`). Breakouts are listed and marked. `watermark` and the
     /// wall clock are the caller's; the sample carries them.
-    async fn poll(&self, server: &Server, watermark: u64) -> Result<Sample, CallError>;
+    async fn poll(&self, server: &Server, watermark: u64) -> Result<ServerSample, CallError>;
 
     /// Ends one instance by its internal id, which a newer meeting of the same id never has.
     async fn end(

@@ -17,7 +17,7 @@ use usher_model::{
     id::{EdgeId, IdError},
     settings::Settings,
 };
-use usher_runtime::{ops::Ops, program::Service, tasks::Tasks};
+use usher_runtime::{ops::OpsHandle, program::ProgramService, tasks::TaskGroup};
 
 use crate::{
     control::{
@@ -57,12 +57,12 @@ pub enum StartError {
 pub struct Edge {
     api: SocketAddr,
     cell: Arc<TableCell>,
-    ops: Ops,
+    ops: OpsHandle,
     stopping: Arc<AtomicBool>,
     phase: ShutdownPhase,
     accepting: CancellationToken,
-    listener: Tasks,
-    tasks: Tasks,
+    listener: TaskGroup,
+    tasks: TaskGroup,
     wait: Duration,
 }
 
@@ -73,7 +73,7 @@ impl Edge {
     ///
     /// # Errors
     /// A setting cannot be used, or the address is taken.
-    pub async fn start(settings: &Settings, ops: &Ops, tasks: &Tasks) -> Result<Self, StartError> {
+    pub async fn start(settings: &Settings, ops: &OpsHandle, tasks: &TaskGroup) -> Result<Self, StartError> {
         let id = edge_id(settings)?;
         let planes = Planes::new(&settings.edge.control_plane, settings.admin.token.as_ref())?;
         let cell = Arc::new(TableCell::default());
@@ -134,7 +134,7 @@ impl Edge {
             stopping: Arc::default(),
             phase: listener.phase(),
             accepting: tasks.stopping().child_token(),
-            listener: Tasks::new(),
+            listener: TaskGroup::new(),
             tasks: tasks.clone(),
             wait: settings.edge.shutdown_wait,
         };
@@ -198,7 +198,7 @@ impl Edge {
     }
 }
 
-impl Service for Edge {
+impl ProgramService for Edge {
     fn addresses(&self) -> String {
         format!("listen={}", self.api)
     }

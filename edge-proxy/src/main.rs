@@ -6,8 +6,8 @@ use clap::Parser;
 use usher_edge_proxy::app::Edge;
 use usher_model::settings::Settings;
 use usher_runtime::{
-    config::Flag,
-    program::{self, Launch},
+    config::CommandLineFlag,
+    program::{self, ProgramLaunch},
 };
 
 #[global_allocator]
@@ -35,9 +35,9 @@ struct Args {
 }
 
 impl Args {
-    fn flags(&self) -> Vec<Flag> {
+    fn flags(&self) -> Vec<CommandLineFlag> {
         let one = |name, key, value: &Option<String>| {
-            value.clone().map(|value| Flag { name, key, values: vec![value] })
+            value.clone().map(|value| CommandLineFlag { name, key, values: vec![value] })
         };
         [one("--listen", "listen", &self.listen), one("--ops", "ops", &self.ops)]
             .into_iter()
@@ -50,7 +50,7 @@ fn main() -> ExitCode {
     let args = Args::parse();
     let mut base = Settings::default();
     base.addresses.ops.set_port(OPS_PORT);
-    let launch = Launch {
+    let launch = ProgramLaunch {
         name: "usher-edge-proxy",
         base,
         flags: args.flags(),

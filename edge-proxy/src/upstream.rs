@@ -21,7 +21,7 @@ use tokio::time::Instant;
 use tracing::instrument;
 use usher_bbb::{call::ApiCall, parse};
 use usher_model::{id::ServerId, routing::ServerRoute};
-use usher_runtime::{pending::Pending, telemetry};
+use usher_runtime::{pending::PendingCalls, telemetry};
 
 pub use connector::ConnectorError;
 pub use outcome::{Answer, CallError, is_our_fault};
@@ -75,7 +75,7 @@ impl Upload {
 #[derive(Clone, Debug)]
 pub struct Upstream {
     client: Client<connector::Connector, Payload>,
-    pending: Pending,
+    pending: PendingCalls,
     passive: PassiveReports,
 }
 
@@ -86,7 +86,7 @@ impl Upstream {
     /// The system's certificates cannot be used.
     pub fn new(
         connect_timeout: Duration,
-        pending: Pending,
+        pending: PendingCalls,
         passive: PassiveReports,
     ) -> Result<Self, ConnectorError> {
         let client = Client::builder(TokioExecutor::new())

@@ -8,7 +8,7 @@ use usher_model::{
     id::{IdError, InternalMeetingId, MeetingId, ServerId, TenantId},
     meeting::MeetingKey,
     revision::Revision,
-    routing::{Delta, MeetingRoute, RouteState, ServerRoute, TenantRoute},
+    routing::{MeetingRoute, RouteState, RoutingDelta, ServerRoute, TenantRoute},
     server::{AdminState, Health},
     tenant::TenantPolicy,
     voice::VoiceBridge,
@@ -209,8 +209,8 @@ impl TryFrom<v1::MeetingRoute> for MeetingRoute {
     }
 }
 
-impl From<&Delta> for v1::RoutesDelta {
-    fn from(delta: &Delta) -> Self {
+impl From<&RoutingDelta> for v1::RoutesDelta {
+    fn from(delta: &RoutingDelta) -> Self {
         fn gone<K: ToString, V>(map: &std::collections::BTreeMap<K, Option<V>>) -> Vec<String> {
             map.iter().filter(|(_, value)| value.is_none()).map(|(key, _)| key.to_string()).collect()
         }
@@ -232,7 +232,7 @@ impl From<&Delta> for v1::RoutesDelta {
     }
 }
 
-impl TryFrom<v1::RoutesDelta> for Delta {
+impl TryFrom<v1::RoutesDelta> for RoutingDelta {
     type Error = ConvertError;
     fn try_from(wire: v1::RoutesDelta) -> Result<Self, ConvertError> {
         let base = wire.base.ok_or(ConvertError::Missing("base"))?.into();

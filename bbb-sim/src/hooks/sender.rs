@@ -13,7 +13,7 @@ use hyper_util::{
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
-use usher_runtime::tasks::Tasks;
+use usher_runtime::tasks::TaskGroup;
 
 use super::{
     SimHook, SimHookPost,
@@ -40,7 +40,7 @@ type HttpClient = Client<HttpConnector, Full<Bytes>>;
 pub(crate) async fn run(
     state: Arc<ServerState>,
     mut pending_events: mpsc::UnboundedReceiver<PendingEvent>,
-    tasks: Tasks,
+    tasks: TaskGroup,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let client: HttpClient = Client::builder(TokioExecutor::new()).build_http();

@@ -12,7 +12,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
-use usher_runtime::tasks::Tasks;
+use usher_runtime::tasks::TaskGroup;
 
 /// One request that arrived.
 #[derive(Debug, Clone)]
@@ -36,13 +36,13 @@ struct ReceiverState {
 pub(crate) struct RequestReceiver {
     address: SocketAddr,
     state: Arc<Mutex<ReceiverState>>,
-    tasks: Tasks,
+    tasks: TaskGroup,
 }
 
 impl RequestReceiver {
     pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let (address, tasks) = (listener.local_addr().unwrap(), Tasks::new());
+        let (address, tasks) = (listener.local_addr().unwrap(), TaskGroup::new());
         let state: Arc<Mutex<ReceiverState>> = Arc::default();
         let (noting, connections) = (Arc::clone(&state), tasks.clone());
         tasks.spawn("receiver", |stop| async move {

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::Args;
 use usher_bbb::secret::Secret;
-use usher_runtime::config::Flag;
+use usher_runtime::config::CommandLineFlag;
 
 use super::secret;
 
@@ -39,7 +39,7 @@ pub struct StandaloneArgs {
 
 impl StandaloneArgs {
     /// Returns what was typed, by setting.
-    pub fn flags(&self) -> Vec<Flag> {
+    pub fn flags(&self) -> Vec<CommandLineFlag> {
         let single = [
             ("--listen", "listen", &self.listen),
             ("--control", "control", &self.control),
@@ -47,12 +47,12 @@ impl StandaloneArgs {
             ("--data", "data", &self.data),
         ];
         let given = |(name, key, value): (_, _, &Option<String>)| {
-            value.as_ref().map(|value| Flag { name, key, values: vec![value.clone()] })
+            value.as_ref().map(|value| CommandLineFlag { name, key, values: vec![value.clone()] })
         };
-        let mut flags: Vec<Flag> = single.into_iter().filter_map(given).collect();
+        let mut flags: Vec<CommandLineFlag> = single.into_iter().filter_map(given).collect();
         if !self.secrets.is_empty() {
             let values = self.secrets.iter().map(|secret| secret.expose().to_owned()).collect();
-            flags.push(Flag { name: "--secret", key: "secrets", values });
+            flags.push(CommandLineFlag { name: "--secret", key: "secrets", values });
         }
         flags
     }

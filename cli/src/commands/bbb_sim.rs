@@ -1,14 +1,14 @@
 //! `usher bbb-sim`.
 
 use usher_bbb_sim::{BbbSim, SimFault, SimOptions};
-use usher_runtime::signals::Signals;
+use usher_runtime::signals::StopSignals;
 
 use crate::{args::BbbSimArgs, exit::CommandFailure, printer::OutputPrinter};
 
 /// Runs one simulated BigBlueButton server until it is told to stop.
 pub(super) async fn run(printer: &mut OutputPrinter, args: BbbSimArgs) -> Result<(), CommandFailure> {
     let faults: Vec<SimFault> = args.faults.iter().map(|text| fault(text)).collect::<Result<_, _>>()?;
-    let mut signals = Signals::listen()?;
+    let mut signals = StopSignals::listen()?;
     let options =
         SimOptions { name: args.name, secret: args.secret, listen: args.listen, ..SimOptions::default() };
     let sim = BbbSim::start(options).await.map_err(anyhow::Error::from)?;

@@ -18,7 +18,7 @@ use usher_model::{
     settings::{Settings, StoreKind},
 };
 use usher_proto::v1;
-use usher_runtime::{signals::Signals, telemetry};
+use usher_runtime::{signals::StopSignals, telemetry};
 
 use super::standalone::serve_until_stopped;
 use crate::{
@@ -41,7 +41,7 @@ const CREATE: &str = "name=Demo+meeting&meetingID=demo&attendeePW=ap&moderatorPW
 pub(super) async fn run(printer: &mut OutputPrinter, args: DemoArgs) -> Result<(), CommandFailure> {
     let settings = settings();
     let telemetry = telemetry::init(&settings.telemetry, "usher");
-    let mut signals = Signals::listen()?;
+    let mut signals = StopSignals::listen()?;
     let starting = async { timeout(START_WITHIN, RunningDemo::start(&settings, args.servers)).await };
     let demo = signals.or(starting).await?.context("the demo did not start in time")??;
     printer.text(&demo.text())?;

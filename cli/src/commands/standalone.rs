@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use usher_model::settings::{Settings, StoreKind};
 use usher_runtime::{
-    config::{self, Source},
-    signals::Signals,
+    config::{self, SettingSource},
+    signals::StopSignals,
     telemetry,
 };
 
@@ -20,8 +20,8 @@ pub(super) async fn run(printer: &mut OutputPrinter, args: StandaloneArgs) -> Re
     base.store.kind = StoreKind::Embedded;
     // There is no other edge that a balancer could send anybody to.
     base.edge.shutdown_wait = Duration::ZERO;
-    let usage = |faults: config::Faults| CommandFailure::Usage(faults.to_string());
-    let mut source = Source::read(base, args.config.as_deref(), args.flags()).map_err(usage)?;
+    let usage = |faults: config::ConfigFaults| CommandFailure::Usage(faults.to_string());
+    let mut source = SettingSource::read(base, args.config.as_deref(), args.flags()).map_err(usage)?;
     source.masked = args.print_config;
     let (settings, warnings) = config::load(&source).map_err(usage)?;
     if args.print_config {
@@ -46,7 +46,7 @@ async fn serve(
     settings: &Settings,
     servers: &[ServerSpec],
 ) -> Result<(), CommandFailure> {
-    let mut signals = Signals::listen()?;
+    let mut signals = StopSignals::listen()?;
     // A signal while it starts ends the process: nothing was promised to anybody yet.
     let standalone = signals.or(StandaloneUsher::start(settings, servers)).await??;
     printer.text(&standalone.addresses().to_string())?;
@@ -55,7 +55,7 @@ async fn serve(
 
 /// Waits for a signal, or for the end of a part, and stops in order.
 pub(super) async fn serve_until_stopped(
-    signals: &mut Signals,
+    signals: &mut StopSignals,
     standalone: StandaloneUsher,
 ) -> Result<(), CommandFailure> {
     let ended = standalone.ended();

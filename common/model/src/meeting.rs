@@ -69,7 +69,7 @@ impl RecordState {
 
 /// The stored fact "this meeting lives on that server".
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Record {
+pub struct MeetingRecord {
     /// Where in its life it is.
     pub state: RecordState,
     /// Where it lives.
@@ -91,7 +91,7 @@ pub struct Record {
     pub breakout: bool,
 }
 
-impl Record {
+impl MeetingRecord {
     /// Tells whether it is ACTIVE with this instance.
     pub fn runs(&self, instance: &InternalMeetingId) -> bool {
         matches!(&self.state, RecordState::Active { internal_id, .. } if internal_id == instance)

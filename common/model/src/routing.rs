@@ -9,8 +9,8 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub use delta::{Delta, Gap, diff};
-pub use digest::{Digest, Digestible};
+pub use delta::{RevisionGap, RoutingDelta, diff};
+pub use digest::{DigestInput, TableDigest};
 pub use entry::{MeetingRoute, RouteState, ServerRoute, TenantRoute};
 pub use sharded::ShardedMap;
 pub use table::RoutingTable;

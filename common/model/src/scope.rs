@@ -26,7 +26,7 @@ pub const SERVER_ID_MAX: usize = 256;
 
 /// How one tenant's ids are written on servers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Scope {
+pub struct TenantScope {
     /// `TENANT~`
     prefix: Arc<str>,
     is_default: bool,
@@ -34,14 +34,14 @@ pub struct Scope {
 
 /// An id as a server gets it, in the two parts it consists of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Scoped<'a> {
+pub struct ScopedId<'a> {
     /// `TENANT~`, or nothing.
     pub prefix: &'a str,
     /// The id as the application wrote it.
     pub id: &'a str,
 }
 
-impl Scope {
+impl TenantScope {
     /// Returns the scope of a tenant.
     pub fn of(tenant: &TenantId) -> Self {
         let is_default = tenant.as_str() == TenantId::DEFAULT;
@@ -54,9 +54,9 @@ impl Scope {
     }
 
     /// Returns an id as servers get it.
-    pub fn scoped<'a>(&'a self, id: &'a str) -> Scoped<'a> {
+    pub fn scoped<'a>(&'a self, id: &'a str) -> ScopedId<'a> {
         let plain = self.is_default && !looks_scoped(id);
-        Scoped { prefix: if plain { "" } else { &self.prefix }, id }
+        ScopedId { prefix: if plain { "" } else { &self.prefix }, id }
     }
 
     /// Tells whether `instance` of the meeting `id` was created under that very id, although a create of
@@ -71,9 +71,9 @@ impl Scope {
     }
 
     /// Returns an id as the server gets it that runs `instance` of it, where that is known.
-    pub fn on_server<'a>(&'a self, id: &'a str, instance: Option<&InternalMeetingId>) -> Scoped<'a> {
+    pub fn on_server<'a>(&'a self, id: &'a str, instance: Option<&InternalMeetingId>) -> ScopedId<'a> {
         if instance.is_some_and(|instance| self.is_bare(id, instance)) {
-            Scoped { prefix: "", id }
+            ScopedId { prefix: "", id }
         } else {
             self.scoped(id)
         }
@@ -95,14 +95,14 @@ impl Scope {
     }
 }
 
-impl Scoped<'_> {
+impl ScopedId<'_> {
     /// Returns the length of the whole, in characters.
     pub fn chars(&self) -> usize {
         self.prefix.chars().count() + self.id.chars().count()
     }
 }
 
-impl fmt::Display for Scoped<'_> {
+impl fmt::Display for ScopedId<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}{}", self.prefix, self.id)
     }
@@ -145,8 +145,8 @@ mod tests {
 
     use super::*;
 
-    fn scope(tenant: &str) -> Scope {
-        Scope::of(&TenantId::parse(tenant).unwrap())
+    fn scope(tenant: &str) -> TenantScope {
+        TenantScope::of(&TenantId::parse(tenant).unwrap())
     }
 
     #[test]

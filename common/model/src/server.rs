@@ -80,7 +80,7 @@ pub struct HealthRecord {
 
 /// What one successful poll saw.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sample {
+pub struct ServerSample {
     /// Store revision that was applied before the poll was sent.
     pub watermark: u64,
     /// Wall clock of the answer, milliseconds since 1970.
@@ -91,14 +91,14 @@ pub struct Sample {
     pub bbb_version: String,
 }
 
-/// What a successful poll adds to the stored [`Sample`] when it saw the same.
+/// What a successful poll adds to the stored [`ServerSample`] when it saw the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Freshness {
+pub struct SampleFreshness {
     /// Store revision that was applied before the poll was sent.
     pub watermark: u64,
 }
 
-/// One meeting in a [`Sample`].
+/// One meeting in a [`ServerSample`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SampledMeeting {
     /// Its key, when it carries our mark.

@@ -10,7 +10,7 @@ use usher_bbb::{checksum::ChecksumAlgorithm, secret::Secret};
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Settings {
     /// Addresses to listen on.
-    pub addresses: Addresses,
+    pub addresses: ListenAddresses,
     /// Directory of the embedded store; none means in memory.
     pub data: Option<PathBuf>,
     /// Secrets of tenant `default`, set at start where given.
@@ -41,7 +41,7 @@ pub struct Settings {
 
 /// Where the listeners are; port 0 means any free one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Addresses {
+pub struct ListenAddresses {
     /// BBB API.
     pub listen: SocketAddr,
     /// gRPC.
@@ -50,7 +50,7 @@ pub struct Addresses {
     pub ops: SocketAddr,
 }
 
-impl Default for Addresses {
+impl Default for ListenAddresses {
     fn default() -> Self {
         let local = |port| SocketAddr::from(([127, 0, 0, 1], port));
         Self { listen: local(8080), control: local(9090), ops: local(9091) }
@@ -214,7 +214,7 @@ pub struct MeetingSettings {
     /// Longest time any other call may take; also the deadline of lists.
     pub call_timeout: Duration,
     /// Which unknown meetings are taken over.
-    pub adopt: Adopt,
+    pub adopt: AdoptPolicy,
     /// Longest duration of a meeting; 0 means no limit.
     pub max_duration: Duration,
     /// What happens to never-superseded meetings of a server that returns.
@@ -231,7 +231,7 @@ pub struct MeetingSettings {
 
 /// Which meetings that a poll lists, and no record knows, become records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Adopt {
+pub enum AdoptPolicy {
     /// Those that carry our mark.
     Tagged,
     /// None.
@@ -255,7 +255,7 @@ impl Default for MeetingSettings {
             create_timeout: Duration::from_secs(30),
             upload_timeout: Duration::from_mins(5),
             call_timeout: Duration::from_secs(10),
-            adopt: Adopt::Tagged,
+            adopt: AdoptPolicy::Tagged,
             max_duration: Duration::ZERO,
             zombie_policy: ZombiePolicy::Restore,
             zombie_ttl: Duration::from_hours(24),

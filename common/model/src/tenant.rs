@@ -25,7 +25,7 @@ pub struct TenantPolicy {
     /// Which servers take its meetings, written as `meta_server-tag` is; empty means any.
     pub server_tag: String,
     /// What its meetings begin with.
-    pub presentation: Option<Presentation>,
+    pub presentation: Option<PresentationDocument>,
     /// What its rooms get the numbers from by which callers reach them; none means as configured.
     pub voice_bridges: Option<VoiceRange>,
     /// Telephone number told to users, in place of what the application sends; empty means that.
@@ -34,7 +34,7 @@ pub struct TenantPolicy {
 
 /// A document that meetings are created with.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Presentation {
+pub struct PresentationDocument {
     /// Where servers fetch it.
     pub url: String,
     /// Its name with the extension, by which servers tell its type; empty means the URL's last part.
@@ -50,7 +50,7 @@ impl TenantPolicy {
     }
 }
 
-impl Presentation {
+impl PresentationDocument {
     /// Returns its name, as servers get it.
     pub fn file_name(&self) -> &str {
         if !self.name.is_empty() {

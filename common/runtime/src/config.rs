@@ -2,7 +2,7 @@
 //!
 //! One table, `keys::KEYS`, names every setting; file, environment, printing and the search for
 //! unknown keys are driven by it. [`load`] is pure and reports every fault at once, each with where
-//! it came from and what to do; only [`Source::read`] touches the world.
+//! it came from and what to do; only [`SettingSource::read`] touches the world.
 
 mod check;
 mod derived;
@@ -14,10 +14,10 @@ mod suggest;
 
 use std::{collections::BTreeMap, fmt, path::Path};
 
-pub use fault::{Fault, Faults, Origin, Warning};
+pub use fault::{ConfigFault, ConfigFaults, ConfigWarning, SettingOrigin};
 
-use keys::{KEYS, Key};
-use kind::Raw;
+use keys::{KEYS, SettingKey};
+use kind::RawValue;
 use usher_model::settings::Settings;
 
 /// Largest configuration file, bytes.
@@ -28,7 +28,7 @@ const NOT_SETTINGS: [&str; 4] = ["USHER_CONFIG", "USHER_ENDPOINT", "USHER_TOKEN"
 
 /// Everything settings are read from.
 #[derive(Clone, Default)]
-pub struct Source {
+pub struct SettingSource {
     /// What holds where nothing else is said; programs differ in a few defaults.
     pub base: Settings,
     /// The file's name, for people, and its text.
@@ -36,14 +36,14 @@ pub struct Source {
     /// Name and value of environment variables, ours or not.
     pub env: Vec<(String, String)>,
     /// What was typed.
-    pub flags: Vec<Flag>,
+    pub flags: Vec<CommandLineFlag>,
     /// Take `***` for a secret: what [`print()`] wrote loads back, but nothing is to start with it.
     pub masked: bool,
 }
 
 /// A setting given on the command line.
 #[derive(Clone)]
-pub struct Flag {
+pub struct CommandLineFlag {
     /// As typed: `--listen`.
     pub name: &'static str,
     /// The setting it stands for: `listen`.
@@ -53,22 +53,26 @@ pub struct Flag {
 }
 
 // File, environment and flags hold secrets as plain text: of these, only names are shown (I14).
-impl fmt::Debug for Source {
+impl fmt::Debug for SettingSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let file = self.file.as_ref().map(|(name, _)| name);
         f.debug_struct("Source").field("file", &file).field("flags", &self.flags).finish_non_exhaustive()
     }
 }
 
-impl fmt::Debug for Flag {
+impl fmt::Debug for CommandLineFlag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Flag").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
-impl Source {
+impl SettingSource {
     /// Reads the file and this process's environment. The file is `config`, else `USHER_CONFIG`.
-    pub fn read(base: Settings, config: Option<&Path>, flags: Vec<Flag>) -> Result<Self, Faults> {
+    pub fn read(
+        base: Settings,
+        config: Option<&Path>,
+        flags: Vec<CommandLineFlag>,
+    ) -> Result<Self, ConfigFaults> {
         let env: Vec<(String, String)> = std::env::vars_os()
             .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
             .collect();
@@ -79,12 +83,12 @@ impl Source {
     }
 }
 
-fn read_file(path: &Path) -> Result<(String, String), Faults> {
+fn read_file(path: &Path) -> Result<(String, String), ConfigFaults> {
     let name = path.display().to_string();
     match std::fs::read_to_string(path) {
         Ok(text) => Ok((name, text)),
-        Err(error) => Err(Fault::new(
-            Origin::File(name),
+        Err(error) => Err(ConfigFault::new(
+            SettingOrigin::File(name),
             "",
             format!("cannot be read: {error}"),
             "name a readable file with --config or USHER_CONFIG",
@@ -94,7 +98,7 @@ fn read_file(path: &Path) -> Result<(String, String), Faults> {
 }
 
 /// Reads and checks all settings; the warnings are to be shown to whoever starts the program.
-pub fn load(source: &Source) -> Result<(Settings, Vec<Warning>), Faults> {
+pub fn load(source: &SettingSource) -> Result<(Settings, Vec<ConfigWarning>), ConfigFaults> {
     let mut loading = Loading { settings: source.base.clone(), masked: source.masked, ..Loading::default() };
     if let Some((name, text)) = &source.file {
         loading.file(name, text);
@@ -102,7 +106,7 @@ pub fn load(source: &Source) -> Result<(Settings, Vec<Warning>), Faults> {
     scalelite::apply(&mut loading, &source.env);
     loading.environment(&source.env);
     for flag in &source.flags {
-        loading.set(flag.key, &Origin::Flag(flag.name.into()), &Raw::Many(&flag.values));
+        loading.set(flag.key, &SettingOrigin::Flag(flag.name.into()), &RawValue::Many(&flag.values));
     }
     derived::apply(&mut loading);
     scalelite::fit(&mut loading);
@@ -110,7 +114,7 @@ pub fn load(source: &Source) -> Result<(Settings, Vec<Warning>), Faults> {
     if loading.faults.is_empty() {
         Ok((loading.settings, loading.warnings))
     } else {
-        Err(Faults(loading.faults))
+        Err(ConfigFaults(loading.faults))
     }
 }
 
@@ -132,24 +136,24 @@ pub fn print(settings: &Settings) -> String {
 
 /// Reads a duration as it is written in settings, for command lines.
 pub fn parse_duration(text: &str) -> Result<std::time::Duration, String> {
-    kind::Scalar::parse(text)
-        .map_err(|problem: kind::Problem| format!("{}; {}", problem.what, problem.remedy))
+    kind::ScalarKind::parse(text)
+        .map_err(|problem: kind::ValueProblem| format!("{}; {}", problem.what, problem.remedy))
 }
 
 /// Settings on their way, and where each came from.
 #[derive(Debug, Default)]
 struct Loading {
     settings: Settings,
-    origins: BTreeMap<&'static str, Origin>,
+    origins: BTreeMap<&'static str, SettingOrigin>,
     masked: bool,
-    faults: Vec<Fault>,
-    warnings: Vec<Warning>,
+    faults: Vec<ConfigFault>,
+    warnings: Vec<ConfigWarning>,
     /// `SERVER_UNHEALTHY_THRESHOLD`, until it is known what says it otherwise.
-    scalelite_patience: Option<scalelite::Patience>,
+    scalelite_patience: Option<scalelite::ScaleliteThreshold>,
 }
 
 impl Loading {
-    fn set(&mut self, name: &str, origin: &Origin, raw: &Raw<'_>) {
+    fn set(&mut self, name: &str, origin: &SettingOrigin, raw: &RawValue<'_>) {
         let Some(key) = keys::find(name) else {
             return self.faults.push(suggest::unknown(
                 origin.clone(),
@@ -160,7 +164,7 @@ impl Loading {
         match (key.set)(&mut self.settings, raw) {
             Ok(()) => {
                 if key.secret && !self.masked && raw.is_masked() {
-                    self.faults.push(Fault::new(
+                    self.faults.push(ConfigFault::new(
                         origin.clone(),
                         key.name,
                         "is `***`, which stands for a secret in printed settings",
@@ -170,13 +174,13 @@ impl Loading {
                 self.origins.insert(key.name, origin.clone());
             }
             Err(problem) => {
-                self.faults.push(Fault::new(origin.clone(), key.name, problem.what, problem.remedy));
+                self.faults.push(ConfigFault::new(origin.clone(), key.name, problem.what, problem.remedy));
             }
         }
     }
 
-    fn origin(&self, key: &str) -> Origin {
-        self.origins.get(key).cloned().unwrap_or(Origin::Default)
+    fn origin(&self, key: &str) -> SettingOrigin {
+        self.origins.get(key).cloned().unwrap_or(SettingOrigin::Default)
     }
 
     fn is_faulty(&self, key: &str) -> bool {
@@ -184,9 +188,14 @@ impl Loading {
     }
 
     fn file(&mut self, name: &str, text: &str) {
-        let origin = Origin::File(name.to_owned());
+        let origin = SettingOrigin::File(name.to_owned());
         if text.len() > FILE_MAX {
-            return self.faults.push(Fault::new(origin, "", "is larger than 1 MiB", "name the right file"));
+            return self.faults.push(ConfigFault::new(
+                origin,
+                "",
+                "is larger than 1 MiB",
+                "name the right file",
+            ));
         }
         match text.parse::<toml::Table>() {
             Ok(table) => self.table(&origin, "", &table),
@@ -198,17 +207,17 @@ impl Loading {
                     "line {line} is not TOML: {}",
                     error.message().lines().next().unwrap_or_default()
                 );
-                self.faults.push(Fault::new(origin, "", what, "correct that line"));
+                self.faults.push(ConfigFault::new(origin, "", what, "correct that line"));
             }
         }
     }
 
-    fn table(&mut self, origin: &Origin, section: &str, table: &toml::Table) {
+    fn table(&mut self, origin: &SettingOrigin, section: &str, table: &toml::Table) {
         for (name, value) in table {
             let path = if section.is_empty() { name.clone() } else { format!("{section}.{name}") };
             match value {
                 toml::Value::Table(inner) if keys::is_section(&path) => self.table(origin, &path, inner),
-                _ => self.set(&path, origin, &Raw::Toml(value)),
+                _ => self.set(&path, origin, &RawValue::Toml(value)),
             }
         }
     }
@@ -218,10 +227,12 @@ impl Loading {
             if !name.starts_with("USHER_") || NOT_SETTINGS.contains(&name.as_str()) || is_service_link(name) {
                 continue;
             }
-            let origin = Origin::Env(name.clone());
+            let origin = SettingOrigin::Env(name.clone());
             match KEYS.iter().find(|key| key.env_name() == *name) {
-                Some(key) => self.set(key.name, &origin, &Raw::Text(value)),
-                None => self.faults.push(suggest::unknown(origin, name, KEYS.iter().map(Key::env_name))),
+                Some(key) => self.set(key.name, &origin, &RawValue::Text(value)),
+                None => {
+                    self.faults.push(suggest::unknown(origin, name, KEYS.iter().map(SettingKey::env_name)))
+                }
             }
         }
     }

@@ -7,14 +7,14 @@ use std::{
 
 use prometheus_client::{encoding::text, registry::Registry};
 
-/// Media type of what [`Metrics::encode`] returns.
+/// Media type of what [`MetricsRegistry::encode`] returns.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// A registry that several parts share; clones are the same registry.
 #[derive(Clone, Default)]
-pub struct Metrics(Arc<Mutex<Registry>>);
+pub struct MetricsRegistry(Arc<Mutex<Registry>>);
 
-impl Metrics {
+impl MetricsRegistry {
     /// Returns an empty registry.
     pub fn new() -> Self {
         Self::default()
@@ -38,7 +38,7 @@ impl Metrics {
     }
 }
 
-impl fmt::Debug for Metrics {
+impl fmt::Debug for MetricsRegistry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Metrics")
     }
@@ -48,11 +48,11 @@ impl fmt::Debug for Metrics {
 mod tests {
     use prometheus_client::metrics::counter::Counter;
 
-    use super::Metrics;
+    use super::MetricsRegistry;
 
     #[test]
     fn parts_that_share_a_registry_are_encoded_together() {
-        let (metrics, counter) = (Metrics::new(), Counter::<u64>::default());
+        let (metrics, counter) = (MetricsRegistry::new(), Counter::<u64>::default());
         metrics.register(|registry| registry.register("usher_one", "First", counter.clone()));
         metrics.clone().register(|registry| registry.register("usher_two", "Second", counter.clone()));
         counter.inc();

@@ -1,5 +1,5 @@
 //! The ops port: `/live`, `/ready` and `/metrics`. Parts add their checks; in standalone both servers
-//! share one [`Ops`] and one port.
+//! share one [`OpsHandle`] and one port.
 
 use std::{
     fmt,
@@ -18,7 +18,7 @@ use axum::{
 };
 use tokio::net::TcpListener;
 
-use super::{metrics::Metrics, pending::Pending, tasks::Tasks};
+use super::{metrics::MetricsRegistry, pending::PendingCalls, tasks::TaskGroup};
 
 type Test = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
 
@@ -33,29 +33,29 @@ struct Shared {
     live: RwLock<Vec<Check>>,
     ready: RwLock<Vec<Check>>,
     stopping: AtomicBool,
-    metrics: Metrics,
-    pending: Pending,
+    metrics: MetricsRegistry,
+    pending: PendingCalls,
 }
 
 /// What one process says about itself; clones are the same.
 #[derive(Clone)]
-pub struct Ops(Arc<Shared>);
+pub struct OpsHandle(Arc<Shared>);
 
 /// The outcome of a set of checks, in the order they were added.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Report {
+pub struct CheckReport {
     /// Each check by name, and what is wrong with it.
     pub checks: Vec<(&'static str, Result<(), String>)>,
 }
 
-impl Report {
+impl CheckReport {
     /// Returns whether every check passed.
     pub fn passed(&self) -> bool {
         self.checks.iter().all(|(_, outcome)| outcome.is_ok())
     }
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for CheckReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", if self.passed() { "ok" } else { "failed" })?;
         for (name, outcome) in &self.checks {
@@ -68,7 +68,7 @@ impl fmt::Display for Report {
     }
 }
 
-impl Default for Ops {
+impl Default for OpsHandle {
     fn default() -> Self {
         let shared = Shared::default();
         let pending = Box::new(shared.pending.clone());
@@ -77,19 +77,19 @@ impl Default for Ops {
     }
 }
 
-impl Ops {
+impl OpsHandle {
     /// Returns a process without checks: live and ready.
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Returns the registry behind `/metrics`.
-    pub fn metrics(&self) -> &Metrics {
+    pub fn metrics(&self) -> &MetricsRegistry {
         &self.0.metrics
     }
 
     /// Returns the list of this process's calls; its oldest is a metric of every program.
-    pub fn pending(&self) -> Pending {
+    pub fn pending(&self) -> PendingCalls {
         self.0.pending.clone()
     }
 
@@ -117,12 +117,12 @@ impl Ops {
     }
 
     /// Runs the liveness checks.
-    pub fn live(&self) -> Report {
+    pub fn live(&self) -> CheckReport {
         run(&self.0.live)
     }
 
     /// Runs the readiness checks.
-    pub fn ready(&self) -> Report {
+    pub fn ready(&self) -> CheckReport {
         let mut report = run(&self.0.ready);
         if self.0.stopping.load(Ordering::Acquire) {
             report.checks.insert(0, ("process", Err("is shutting down".into())));
@@ -140,7 +140,7 @@ impl Ops {
     }
 }
 
-impl fmt::Debug for Ops {
+impl fmt::Debug for OpsHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Ops").finish_non_exhaustive()
     }
@@ -151,24 +151,24 @@ fn add(checks: &RwLock<Vec<Check>>, name: &'static str, test: Test) {
 }
 
 /// The checks run outside the lock: one that is slow delays nobody who adds another.
-fn run(checks: &RwLock<Vec<Check>>) -> Report {
+fn run(checks: &RwLock<Vec<Check>>) -> CheckReport {
     let checks = checks.read().unwrap_or_else(PoisonError::into_inner).clone();
-    Report { checks: checks.iter().map(|check| (check.name, (check.test)())).collect() }
+    CheckReport { checks: checks.iter().map(|check| (check.name, (check.test)())).collect() }
 }
 
-fn answer(report: &Report) -> Response {
+fn answer(report: &CheckReport) -> Response {
     let status = if report.passed() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, [(header::CACHE_CONTROL, "no-store")], report.to_string()).into_response()
 }
 
-fn expose(metrics: &Metrics) -> Response {
+fn expose(metrics: &MetricsRegistry) -> Response {
     match metrics.encode() {
         Ok(text) => ([(header::CONTENT_TYPE, super::metrics::CONTENT_TYPE)], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }
 }
 
-/// Serves an [`Ops`] until its tasks are stopped.
+/// Serves an [`OpsHandle`] until its tasks are stopped.
 #[derive(Debug)]
 pub struct OpsServer {
     addr: SocketAddr,
@@ -176,12 +176,12 @@ pub struct OpsServer {
 
 impl OpsServer {
     /// Binds `addr` (port 0: any free one) and serves the ops routes.
-    pub async fn start(ops: &Ops, addr: SocketAddr, tasks: &Tasks) -> std::io::Result<Self> {
+    pub async fn start(ops: &OpsHandle, addr: SocketAddr, tasks: &TaskGroup) -> std::io::Result<Self> {
         Self::start_with(ops.router(), addr, tasks).await
     }
 
-    /// As [`OpsServer::start`], with routes of the caller's own, to which [`Ops::router`] was merged.
-    pub async fn start_with(router: Router, addr: SocketAddr, tasks: &Tasks) -> std::io::Result<Self> {
+    /// As [`OpsServer::start`], with routes of the caller's own, to which [`OpsHandle::router`] was merged.
+    pub async fn start_with(router: Router, addr: SocketAddr, tasks: &TaskGroup) -> std::io::Result<Self> {
         let listener = TcpListener::bind(addr).await?;
         let addr = listener.local_addr()?;
         tasks.spawn("ops", async move |stop| {

@@ -21,9 +21,9 @@ const LOUD_AFTER: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_secs(1);
 
 /// The calls that are under way; clones are the same list. One process has one, see
-/// [`Ops::pending`](super::ops::Ops::pending).
+/// [`OpsHandle::pending`](super::ops::Ops::pending).
 #[derive(Debug, Clone, Default)]
-pub struct Pending(Arc<Mutex<Calls>>);
+pub struct PendingCalls(Arc<Mutex<Calls>>);
 
 #[derive(Debug, Default)]
 struct Calls {
@@ -44,13 +44,13 @@ struct Call {
 /// Takes its call off the list when dropped.
 #[derive(Debug)]
 pub struct PendingGuard {
-    calls: Pending,
+    calls: PendingCalls,
     id: u64,
 }
 
 /// A call that has been pending for too long.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Overdue {
+pub struct OverdueCall {
     /// Whom it calls.
     pub target: String,
     /// What it calls.
@@ -61,7 +61,7 @@ pub struct Overdue {
     pub age: Duration,
 }
 
-impl Pending {
+impl PendingCalls {
     /// Lists a call until the guard is dropped. `target` must not hold secrets or queries.
     pub fn enter(&self, target: impl Into<String>, name: &'static str) -> PendingGuard {
         let target = target.into();
@@ -80,7 +80,7 @@ impl Pending {
     }
 
     /// Returns the calls to warn about now: each at two seconds and whenever its age has doubled.
-    pub fn overdue(&self, now: Instant) -> Vec<Overdue> {
+    pub fn overdue(&self, now: Instant) -> Vec<OverdueCall> {
         let mut calls = self.lock();
         let mut found = Vec::new();
         for call in calls.open.values_mut() {
@@ -91,7 +91,7 @@ impl Pending {
             if age >= call.warned_at * 2 {
                 call.warned_at = age;
                 let Call { name, phase, .. } = *call;
-                found.push(Overdue { target: call.target.clone(), name, phase, age });
+                found.push(OverdueCall { target: call.target.clone(), name, phase, age });
             }
         }
         found
@@ -107,7 +107,7 @@ impl Pending {
                 () = stop.cancelled() => return Ok(()),
                 () = tokio::time::sleep(LOOK) => {}
             }
-            for Overdue { target, name, phase, age } in self.overdue(Instant::now()) {
+            for OverdueCall { target, name, phase, age } in self.overdue(Instant::now()) {
                 warn!(target_name = %target, call = name, phase, ?age, "call is pending");
             }
         }
@@ -134,7 +134,7 @@ impl Drop for PendingGuard {
 }
 
 /// Exports the age of the oldest call, read when it is asked for.
-impl Collector for Pending {
+impl Collector for PendingCalls {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let gauge = ConstGauge::new(self.oldest(Instant::now()).as_secs_f64());
         let help = "Age of the oldest call to a server or the store that is under way";
@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn c5_a_call_that_hangs_is_reported_at_two_seconds_and_at_every_doubling() {
-        let pending = Pending::default();
+        let pending = PendingCalls::default();
         let start = Instant::now();
         let guard = pending.enter("server bbb1", "getMeetings");
         assert!(pending.overdue(start + Duration::from_secs(1)).is_empty());
@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn c5_calls_are_known_from_their_start_to_their_end() {
-        let (pending, later) = (Pending::default(), Instant::now() + Duration::from_mins(1));
+        let (pending, later) = (PendingCalls::default(), Instant::now() + Duration::from_mins(1));
         let first = pending.enter("server a", "create");
         let second = pending.enter("store", "commit");
         drop(first);

@@ -1,15 +1,15 @@
 //! The frame of a server program: read the settings, start, say when it serves, wait for a signal or
-//! for the end of a part, stop in order and in time. A program says what is its own by [`Service`].
+//! for the end of a part, stop in order and in time. A program says what is its own by [`ProgramService`].
 
 use std::{future::Future, path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::Context as _;
 
 use super::{
-    config::{self, Flag, Source},
-    ops::{Ops, OpsServer},
-    signals::Signals,
-    tasks::Tasks,
+    config::{self, CommandLineFlag, SettingSource},
+    ops::{OpsHandle, OpsServer},
+    signals::StopSignals,
+    tasks::TaskGroup,
     telemetry,
 };
 use usher_model::settings::Settings;
@@ -19,7 +19,7 @@ const LAST_TASKS: Duration = Duration::from_secs(10);
 
 /// How a program was called.
 #[derive(Debug)]
-pub struct Launch {
+pub struct ProgramLaunch {
     /// Its name: `usher-edge-proxy`.
     pub name: &'static str,
     /// What holds where nothing else is said.
@@ -27,13 +27,13 @@ pub struct Launch {
     /// The configuration file.
     pub config: Option<PathBuf>,
     /// Settings that were typed.
-    pub flags: Vec<Flag>,
+    pub flags: Vec<CommandLineFlag>,
     /// Print the settings that hold, and exit.
     pub print_config: bool,
 }
 
 /// What a program runs.
-pub trait Service {
+pub trait ProgramService {
     /// Returns where it is reached, as its ready line says it: `listen=127.0.0.1:8080`.
     fn addresses(&self) -> String;
 
@@ -46,26 +46,26 @@ pub trait Service {
 
 /// Runs a program to its end: what `start` makes of the settings serves until a signal comes or one of
 /// its tasks ends. Exits with 2 where starting it again changes nothing, as for arguments.
-pub fn run<S: Service>(
-    launch: Launch,
-    start: impl AsyncFnOnce(&Settings, &Ops, &Tasks) -> anyhow::Result<S>,
+pub fn run<S: ProgramService>(
+    launch: ProgramLaunch,
+    start: impl AsyncFnOnce(&Settings, &OpsHandle, &TaskGroup) -> anyhow::Result<S>,
 ) -> ExitCode {
     let name = launch.name;
     match try_run(launch, start) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{name}: {error:#}");
-            if error.is::<config::Faults>() { ExitCode::from(2) } else { ExitCode::FAILURE }
+            if error.is::<config::ConfigFaults>() { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
 }
 
-fn try_run<S: Service>(
-    launch: Launch,
-    start: impl AsyncFnOnce(&Settings, &Ops, &Tasks) -> anyhow::Result<S>,
+fn try_run<S: ProgramService>(
+    launch: ProgramLaunch,
+    start: impl AsyncFnOnce(&Settings, &OpsHandle, &TaskGroup) -> anyhow::Result<S>,
 ) -> anyhow::Result<()> {
-    let Launch { name, base, config, flags, print_config } = launch;
-    let mut source = Source::read(base, config.as_deref(), flags)?;
+    let ProgramLaunch { name, base, config, flags, print_config } = launch;
+    let mut source = SettingSource::read(base, config.as_deref(), flags)?;
     source.masked = print_config;
     let (settings, warnings) = config::load(&source)?;
     if print_config {
@@ -84,11 +84,11 @@ fn try_run<S: Service>(
     })
 }
 
-async fn serve<S: Service>(
+async fn serve<S: ProgramService>(
     settings: &Settings,
-    start: impl AsyncFnOnce(&Settings, &Ops, &Tasks) -> anyhow::Result<S>,
+    start: impl AsyncFnOnce(&Settings, &OpsHandle, &TaskGroup) -> anyhow::Result<S>,
 ) -> anyhow::Result<()> {
-    let (tasks, ops) = (Tasks::new(), Ops::new());
+    let (tasks, ops) = (TaskGroup::new(), OpsHandle::new());
     let service = start(settings, &ops, &tasks).await?;
     let ops_server = OpsServer::start(&ops, settings.addresses.ops, &tasks).await.context("bind ops")?;
     let ready = async {
@@ -96,7 +96,7 @@ async fn serve<S: Service>(
         println!("ready {} ops={}", service.addresses(), ops_server.addr());
         std::future::pending::<()>().await;
     };
-    let mut signals = Signals::listen()?;
+    let mut signals = StopSignals::listen()?;
     let stopping = tasks.stopping();
     tokio::select! {
         () = signals.next() => {}
@@ -122,7 +122,7 @@ mod tests {
 
     struct Idle;
 
-    impl Service for Idle {
+    impl ProgramService for Idle {
         fn addresses(&self) -> String {
             "nowhere".into()
         }

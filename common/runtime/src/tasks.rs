@@ -8,12 +8,12 @@ use tracing::{Instrument, error, info_span};
 /// Owns the long-lived tasks of one program. When one of them ends, by return, error or panic, all
 /// are asked to stop: a process with a part missing must not look alive.
 #[derive(Debug, Clone, Default)]
-pub struct Tasks {
+pub struct TaskGroup {
     tracker: TaskTracker,
     stop: CancellationToken,
 }
 
-impl Tasks {
+impl TaskGroup {
     /// Returns an owner without tasks.
     pub fn new() -> Self {
         Self::default()
@@ -45,7 +45,7 @@ impl Tasks {
         self.tracker.spawn(work.instrument(info_span!("task", name)))
     }
 
-    /// Starts the task of one client's connection: as [`Tasks::spawn_short`], without a span, which
+    /// Starts the task of one client's connection: as [`TaskGroup::spawn_short`], without a span, which
     /// the hot path would pay for at every wake-up.
     pub fn spawn_connection(&self, work: impl Future<Output = ()> + Send + 'static) {
         self.tracker.spawn(work);

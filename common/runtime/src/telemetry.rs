@@ -31,11 +31,11 @@ const QUIET: &str = "rustls_platform_verifier=off";
 /// Flushes what is not yet exported when shut down or dropped.
 #[derive(Debug)]
 #[must_use = "dropping the guard ends the export of traces"]
-pub struct Guard {
+pub struct TelemetryGuard {
     provider: Option<SdkTracerProvider>,
 }
 
-impl Guard {
+impl TelemetryGuard {
     /// Exports what is left and waits for it, up to a few seconds.
     pub async fn shutdown(mut self) {
         if let Some(provider) = self.provider.take() {
@@ -59,7 +59,7 @@ impl Guard {
     }
 }
 
-impl Drop for Guard {
+impl Drop for TelemetryGuard {
     fn drop(&mut self) {
         if let Some(provider) = self.provider.take() {
             // Nobody is left to hear that the flush failed.
@@ -71,7 +71,7 @@ impl Drop for Guard {
 /// Starts logging and tracing for this process. With an `otlp_endpoint` it must be called within a
 /// tokio runtime. The first call in a process counts; later ones change nothing, so that several
 /// programs, or tests, fit into one process. What cannot be set up is said in the log and left out.
-pub fn init(settings: &TelemetrySettings, service: &'static str) -> Guard {
+pub fn init(settings: &TelemetrySettings, service: &'static str) -> TelemetryGuard {
     let mut problems = Vec::new();
     let filter = EnvFilter::try_new(format!("{QUIET},{}", settings.log)).unwrap_or_else(|error| {
         problems.push(format!("log filter: {error}"));
@@ -93,7 +93,7 @@ pub fn init(settings: &TelemetrySettings, service: &'static str) -> Guard {
     for problem in problems {
         tracing::warn!(problem, "telemetry is incomplete");
     }
-    Guard { provider: provider.filter(|_| first) }
+    TelemetryGuard { provider: provider.filter(|_| first) }
 }
 
 fn exporter(

@@ -6,8 +6,8 @@ use usher_bbb::parse::{self, ListedMeeting, ServerReply};
 use usher_model::{
     id::{InternalMeetingId, MeetingId, TenantId},
     meeting::MeetingKey,
-    scope::Scope,
-    server::{Sample, SampledMeeting},
+    scope::TenantScope,
+    server::{SampledMeeting, ServerSample},
     voice::VoiceBridge,
 };
 
@@ -20,14 +20,14 @@ pub(super) fn read(
     date: Option<SystemTime>,
     watermark: u64,
     now: SystemTime,
-) -> Result<Sample, CallError> {
+) -> Result<ServerSample, CallError> {
     let listed = match parse::meetings(body).map_err(|error| CallError::Unreadable(error.to_string()))? {
         ServerReply::Success(listed) => listed,
         ServerReply::Failed(failure) => return Err(CallError::Failed(failure.key)),
     };
     let clock = millis(date.unwrap_or(now));
     let meetings = listed.iter().map(|meeting| sampled(meeting, clock)).collect::<Result<_, _>>()?;
-    Ok(Sample { watermark, taken_at_ms: millis(now), meetings, bbb_version: String::new() })
+    Ok(ServerSample { watermark, taken_at_ms: millis(now), meetings, bbb_version: String::new() })
 }
 
 /// A meeting without an internal id makes the whole list unusable: it could not be told from one
@@ -57,7 +57,7 @@ fn sampled(listed: &ListedMeeting<'_>, clock: i64) -> Result<SampledMeeting, Cal
 /// have their parent's mark and an id of the server's own.
 fn key(listed: &ListedMeeting<'_>, instance: &InternalMeetingId) -> Option<MeetingKey> {
     let tenant = TenantId::parse(listed.tenant()?).ok()?;
-    let (scope, on_server) = (Scope::of(&tenant), listed.meeting_id.as_str());
+    let (scope, on_server) = (TenantScope::of(&tenant), listed.meeting_id.as_str());
     let bare = || (listed.is_breakout || scope.is_bare(on_server, instance)).then_some(on_server);
     let meeting = MeetingId::parse(scope.original(on_server).or_else(bare)?).ok()?;
     Some(MeetingKey::new(tenant, meeting))
@@ -68,7 +68,7 @@ fn key(listed: &ListedMeeting<'_>, instance: &InternalMeetingId) -> Option<Meeti
 fn room(listed: &ListedMeeting<'_>, instance: &InternalMeetingId) -> Option<MeetingKey> {
     let (tenant, id) = (listed.tenant()?, listed.room()?);
     let key = MeetingKey::new(TenantId::parse(tenant).ok()?, MeetingId::parse(id).ok()?);
-    let is_it = listed.is_breakout && Scope::of(&key.tenant).is_instance(id, instance);
+    let is_it = listed.is_breakout && TenantScope::of(&key.tenant).is_instance(id, instance);
     is_it.then_some(key)
 }
 

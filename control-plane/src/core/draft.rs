@@ -2,7 +2,7 @@
 
 use usher_model::{
     id::{InternalMeetingId, MeetingId, ServerId, TenantId},
-    meeting::{MeetingKey, Record, RecordState, Zombie, ZombieKey, ZombieState},
+    meeting::{MeetingKey, MeetingRecord, RecordState, Zombie, ZombieKey, ZombieState},
     server::AdminState,
     voice::VoiceBridge,
 };
@@ -93,7 +93,7 @@ impl<'a> Draft<'a> {
         self.plan.guard_seen(Key::Zombie(key.clone()), self.fleet.zombie(key));
     }
 
-    pub(in crate::core) fn set_record(&mut self, key: &MeetingKey, record: Record) {
+    pub(in crate::core) fn set_record(&mut self, key: &MeetingKey, record: MeetingRecord) {
         self.guard_record(key);
         if let RecordState::Active { internal_id, .. } = &record.state {
             self.claim(key, internal_id);
@@ -168,7 +168,7 @@ impl<'a> Draft<'a> {
     }
 
     /// Makes a record ACTIVE: its replacement confirmed, the *waiting* zombies of the id become *due*.
-    pub(in crate::core) fn activate(&mut self, key: &MeetingKey, record: Record) {
+    pub(in crate::core) fn activate(&mut self, key: &MeetingKey, record: MeetingRecord) {
         let server = record.server.clone();
         self.set_record(key, record);
         self.release_waiting(key, &server);
@@ -191,7 +191,7 @@ impl<'a> Draft<'a> {
     /// Takes out a record that was never ACTIVE. If it had superseded an instance that is still only
     /// *waiting*, the record returns to it: nothing replaced it after all. Where that server is
     /// disabled the zombie goes on waiting; the id is free.
-    pub(in crate::core) fn drop_pending(&mut self, key: &MeetingKey, pending: &Record) {
+    pub(in crate::core) fn drop_pending(&mut self, key: &MeetingKey, pending: &MeetingRecord) {
         let fleet = self.fleet;
         let usable =
             |id: &ServerId| fleet.server(id).is_some_and(|server| server.admin() != AdminState::Disabled);
@@ -208,7 +208,7 @@ impl<'a> Draft<'a> {
         let state = RecordState::Active { internal_id, create_time_ms };
         self.guard_arrival(&server);
         self.remove_zombie(&zombie);
-        self.set_record(key, Record { state, server, token: String::new(), ..pending.clone() });
+        self.set_record(key, MeetingRecord { state, server, token: String::new(), ..pending.clone() });
     }
 
     /// Sets what is to be written to a key; the last word counts.

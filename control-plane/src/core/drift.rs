@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use usher_model::{
     id::TenantId,
-    server::{Sample, SampledMeeting},
+    server::{SampledMeeting, ServerSample},
 };
 
 use super::{
@@ -45,18 +45,24 @@ pub enum Difference {
 }
 
 /// Returns what makes a poll's sample worth writing; none where its watermark is enough.
-pub fn difference(fleet: &Fleet, server: &FleetServer, fresh: &Sample, now: Instant) -> Option<Difference> {
+pub fn difference(
+    fleet: &Fleet,
+    server: &FleetServer,
+    fresh: &ServerSample,
+    now: Instant,
+) -> Option<Difference> {
     let Some(stored) = fleet.sample_of_now(server) else { return Some(Difference::First) };
     if stored.bbb_version != fresh.bbb_version || fixed(stored) != fixed(fresh) {
         return Some(Difference::Meetings);
     }
     let settings = &fleet.policy().placement;
-    let load = |sample: &Sample| sample.meetings.iter().map(|meeting| load::sampled(meeting, settings)).sum();
+    let load =
+        |sample: &ServerSample| sample.meetings.iter().map(|meeting| load::sampled(meeting, settings)).sum();
     let (was, is): (u64, u64) = (load(stored), load(fresh));
     if was.abs_diff(is) > (u64::from(settings.min_users) / 3).max(tolerated(was)) {
         return Some(Difference::Load);
     }
-    let users = |sample: &Sample, tenant: &TenantId| users_of(sample, tenant);
+    let users = |sample: &ServerSample, tenant: &TenantId| users_of(sample, tenant);
     for tenant in fleet.limited_tenants_on(server.id()) {
         let (was, is) = (users(stored, &tenant), users(fresh, &tenant));
         if was.abs_diff(is) > tolerated(was) {
@@ -74,7 +80,7 @@ fn tolerated(stored: u64) -> u64 {
 }
 
 /// Returns all that does not change as long as the same meetings go on, whatever their order.
-fn fixed(sample: &Sample) -> Vec<SampledMeeting> {
+fn fixed(sample: &ServerSample) -> Vec<SampledMeeting> {
     let still = |meeting: &SampledMeeting| SampledMeeting {
         participants: 0,
         age_ms: 0,
@@ -86,7 +92,7 @@ fn fixed(sample: &Sample) -> Vec<SampledMeeting> {
     fixed
 }
 
-fn participants(sample: &Sample) -> Vec<(&str, u32)> {
+fn participants(sample: &ServerSample) -> Vec<(&str, u32)> {
     let of = |meeting: &'_ SampledMeeting| meeting.participants;
     let mut all: Vec<(&str, u32)> =
         sample.meetings.iter().map(|meeting| (meeting.internal_id.as_str(), of(meeting))).collect();
@@ -94,7 +100,7 @@ fn participants(sample: &Sample) -> Vec<(&str, u32)> {
     all
 }
 
-fn users_of(sample: &Sample, tenant: &TenantId) -> u64 {
+fn users_of(sample: &ServerSample, tenant: &TenantId) -> u64 {
     let of = |meeting: &&SampledMeeting| {
         !meeting.breakout && meeting.key.as_ref().is_some_and(|key| key.tenant == *tenant)
     };

@@ -35,8 +35,8 @@ use usher_model::{
     id::{ServerId, TenantId},
     meeting::MeetingKey,
     revision::Revision,
-    routing::{Delta, RoutingTable, TenantRoute},
-    server::{Freshness, HealthRecord, Sample},
+    routing::{RoutingDelta, RoutingTable, TenantRoute},
+    server::{HealthRecord, SampleFreshness, ServerSample},
 };
 
 use self::{
@@ -74,8 +74,8 @@ pub struct Fleet {
 #[derive(Debug, Clone, Default)]
 struct Stray {
     health: Option<Stored<HealthRecord>>,
-    sample: Option<Stored<Sample>>,
-    freshness: Option<Stored<Freshness>>,
+    sample: Option<Stored<ServerSample>>,
+    freshness: Option<Stored<SampleFreshness>>,
 }
 
 impl Stray {
@@ -131,7 +131,12 @@ impl Fleet {
     ///
     /// # Panics
     /// Never: the delta is made from the table it is applied to.
-    pub fn apply(&mut self, revision: u64, events: impl IntoIterator<Item = Event>, now: Instant) -> Delta {
+    pub fn apply(
+        &mut self,
+        revision: u64,
+        events: impl IntoIterator<Item = Event>,
+        now: Instant,
+    ) -> RoutingDelta {
         let mut touched = Touched::default();
         for event in events {
             self.touch_tenants(&event, &mut touched);

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use usher_model::{revision::Revision, routing::Delta};
+use usher_model::{revision::Revision, routing::RoutingDelta};
 
 #[cfg(test)]
 mod tests;
@@ -13,7 +13,7 @@ pub enum Resume {
     /// It is there.
     UpToDate,
     /// By this one delta, from exactly its revision to the present.
-    Delta(Delta),
+    Delta(RoutingDelta),
     /// Its revision is too old, of another epoch, or of a future nobody here has seen.
     Snapshot,
 }
@@ -21,7 +21,7 @@ pub enum Resume {
 /// The last deltas, bounded by their number and by the entries they hold.
 #[derive(Debug, Clone)]
 pub struct History {
-    deltas: VecDeque<Arc<Delta>>,
+    deltas: VecDeque<Arc<RoutingDelta>>,
     entries: usize,
     start: Revision,
     head: Revision,
@@ -42,7 +42,7 @@ impl History {
     }
 
     /// Takes the next delta. One that does not follow the last starts the history anew.
-    pub fn push(&mut self, delta: Arc<Delta>) {
+    pub fn push(&mut self, delta: Arc<RoutingDelta>) {
         if delta.base != self.head {
             *self = Self::new(delta.base, self.max_deltas, self.max_entries);
         }
@@ -67,7 +67,7 @@ impl History {
         if !revision.reaches(self.start) || !self.head.reaches(revision) {
             return Resume::Snapshot;
         }
-        let mut sum = Delta::new(revision, self.head);
+        let mut sum = RoutingDelta::new(revision, self.head);
         let first = self.deltas.partition_point(|delta| delta.revision.seq <= revision.seq);
         for delta in self.deltas.range(first..) {
             // A delta that began before `revision` sets again what stands already: no harm.

@@ -3,9 +3,9 @@
 
 use usher_model::{
     id::{ServerId, TenantId},
-    meeting::{MeetingKey, Record, Zombie, ZombieKey},
+    meeting::{MeetingKey, MeetingRecord, Zombie, ZombieKey},
     routing::TenantRoute,
-    server::{Freshness, HealthRecord, Sample, Server},
+    server::{HealthRecord, SampleFreshness, Server, ServerSample},
     voice::VoiceBridge,
 };
 
@@ -60,13 +60,13 @@ pub enum Write {
     /// Sets `health/ID`.
     Health(ServerId, HealthRecord),
     /// Sets `load/ID`.
-    Sample(ServerId, Sample),
+    Sample(ServerId, ServerSample),
     /// Sets `fresh/ID`.
-    Freshness(ServerId, Freshness),
+    Freshness(ServerId, SampleFreshness),
     /// Sets `tenants/ID`.
     Tenant(TenantRoute),
     /// Sets `meetings/TENANT/ID`.
-    Record(MeetingKey, Record),
+    Record(MeetingKey, MeetingRecord),
     /// Sets `zombies/TENANT/ID/SERVER`.
     Zombie(ZombieKey, Zombie),
     /// Sets `voice/NUMBER`.
@@ -113,13 +113,13 @@ pub enum Event {
     /// `health/ID`
     Health(ServerId, Option<Stored<HealthRecord>>),
     /// `load/ID`
-    Sample(ServerId, Option<Stored<Sample>>),
+    Sample(ServerId, Option<Stored<ServerSample>>),
     /// `fresh/ID`
-    Freshness(ServerId, Option<Stored<Freshness>>),
+    Freshness(ServerId, Option<Stored<SampleFreshness>>),
     /// `tenants/ID`
     Tenant(TenantId, Option<Stored<TenantRoute>>),
     /// `meetings/TENANT/ID`
-    Record(MeetingKey, Option<Stored<Record>>),
+    Record(MeetingKey, Option<Stored<MeetingRecord>>),
     /// `zombies/TENANT/ID/SERVER`
     Zombie(ZombieKey, Option<Stored<Zombie>>),
     /// `voice/NUMBER`

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use usher_model::settings::{Adopt, PlacementSettings, Settings, VoiceSettings, ZombiePolicy};
+use usher_model::settings::{AdoptPolicy, PlacementSettings, Settings, VoiceSettings, ZombiePolicy};
 
 /// Settings of the core; replicas of one cluster should agree on them.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,7 +22,7 @@ pub struct Policy {
     /// Longest time a create at a server may take.
     pub create_timeout: Duration,
     /// Which unknown meetings are taken over.
-    pub adopt: Adopt,
+    pub adopt: AdoptPolicy,
     /// What happens to never-superseded meetings of a server that returns.
     pub zombie_policy: ZombiePolicy,
     /// Time after which a zombie, or a record of an offline server, is given up.

@@ -24,7 +24,7 @@ use usher_bbb::secret::Secret;
 use usher_model::{
     id::{InternalMeetingId, ServerId},
     meeting::{MeetingKey, ZombieKey},
-    server::{Health, Sample},
+    server::{Health, ServerSample},
     settings::ZombiePolicy,
 };
 
@@ -100,7 +100,7 @@ pub struct Reconciliation {
 pub fn on_sample(
     fleet: &Fleet,
     server: &ServerId,
-    sample: &Sample,
+    sample: &ServerSample,
     sent_at: Instant,
     now: Now,
 ) -> Reconciliation {

@@ -10,8 +10,8 @@ use bytes::Bytes;
 use usher_bbb::{checksum::ChecksumAlgorithm, secret::Secret};
 use usher_model::{
     id::{InternalMeetingId, MeetingId, ServerId, TenantId},
-    meeting::{MeetingKey, Record, RecordState, ZombieKey},
-    server::{AdminState, HealthRecord, Sample, SampledMeeting, Server},
+    meeting::{MeetingKey, MeetingRecord, RecordState, ZombieKey},
+    server::{AdminState, HealthRecord, SampledMeeting, Server, ServerSample},
 };
 
 use super::{
@@ -213,8 +213,8 @@ pub(crate) fn server(id: &str) -> Server {
 }
 
 /// A confirmed record of an instance.
-pub(crate) fn record(server: &str, instance: &str) -> Record {
-    Record {
+pub(crate) fn record(server: &str, instance: &str) -> MeetingRecord {
+    MeetingRecord {
         state: RecordState::Active { internal_id: iid(instance), create_time_ms: 1 },
         server: sid(server),
         token: "t".to_owned(),
@@ -228,9 +228,9 @@ pub(crate) fn record(server: &str, instance: &str) -> Record {
 }
 
 /// A sample that lists old meetings of tenant `default`, each as (meeting, instance).
-pub(crate) fn sample(watermark: u64, meetings: &[(&str, &str)]) -> Sample {
+pub(crate) fn sample(watermark: u64, meetings: &[(&str, &str)]) -> ServerSample {
     let meetings = meetings.iter().map(|(id, instance)| listed(id, instance)).collect();
-    Sample { watermark, taken_at_ms: 0, meetings, bbb_version: String::new() }
+    ServerSample { watermark, taken_at_ms: 0, meetings, bbb_version: String::new() }
 }
 
 pub(crate) fn listed(id: &str, instance: &str) -> SampledMeeting {

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tonic::{Request, Response, Status};
 use usher_model::{
     id::{InternalMeetingId, ServerId},
-    meeting::{MeetingKey, Record, RecordState, Zombie, ZombieKey, ZombieState},
+    meeting::{MeetingKey, MeetingRecord, RecordState, Zombie, ZombieKey, ZombieState},
     server::{AdminState, Health, Server},
 };
 use usher_proto::v1::{
@@ -58,7 +58,7 @@ impl MeetingService for Meetings {
             name => Some(name::parse_server("server", name)?),
         };
         let page = self.fleet.read(|fleet| {
-            let wanted = |key: &MeetingKey, record: &Record| {
+            let wanted = |key: &MeetingKey, record: &MeetingRecord| {
                 tenant.as_ref().is_none_or(|tenant| *tenant == key.tenant)
                     && server.as_ref().is_none_or(|server| *server == record.server)
             };
@@ -196,7 +196,7 @@ fn reachable(fleet: &Fleet, id: &ServerId) -> Option<Server> {
     asked.then(|| server.stored.value.clone())
 }
 
-fn shown(fleet: &Fleet, key: &MeetingKey, record: &Record) -> v1::Meeting {
+fn shown(fleet: &Fleet, key: &MeetingKey, record: &MeetingRecord) -> v1::Meeting {
     let server = fleet.server(&record.server);
     let (state, create_time_ms) = match &record.state {
         RecordState::Pending => (v1::RecordState::Pending, record.created_at_ms),

@@ -21,7 +21,7 @@ use usher_proto::{
         stream_routes_request::Message,
     },
 };
-use usher_runtime::{clock, tasks::Tasks};
+use usher_runtime::{clock, tasks::TaskGroup};
 
 use self::session::Session;
 use super::status::Refusal;
@@ -42,14 +42,14 @@ const SNAPSHOTS: usize = 8;
 pub struct Routing {
     fleet: FleetHandle,
     edges: Edges,
-    tasks: Tasks,
+    tasks: TaskGroup,
     heartbeat: Duration,
     snapshots: Arc<Semaphore>,
 }
 
 impl Routing {
     /// Streams `fleet`'s routing table.
-    pub fn new(fleet: FleetHandle, edges: Edges, tasks: Tasks, heartbeat: Duration) -> Self {
+    pub fn new(fleet: FleetHandle, edges: Edges, tasks: TaskGroup, heartbeat: Duration) -> Self {
         Self { fleet, edges, tasks, heartbeat, snapshots: Arc::new(Semaphore::new(SNAPSHOTS)) }
     }
 }

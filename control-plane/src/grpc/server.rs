@@ -20,7 +20,7 @@ use usher_proto::{
         server_service_server::ServerServiceServer, tenant_service_server::TenantServiceServer,
     },
 };
-use usher_runtime::{clock, tasks::Tasks, telemetry};
+use usher_runtime::{clock, tasks::TaskGroup, telemetry};
 
 use super::{
     auth::Auth, edges::EdgeAdmin, fleet::FleetStatus, meetings::Meetings, placement::Placement,
@@ -71,7 +71,7 @@ pub struct Parts {
     /// Time between two heartbeats of an idle routing stream.
     pub heartbeat: Duration,
     /// Owns the streams.
-    pub tasks: Tasks,
+    pub tasks: TaskGroup,
 }
 
 /// Serves until `stop`, then finishes what is under way.

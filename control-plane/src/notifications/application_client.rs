@@ -17,7 +17,7 @@ use usher_model::{
     callback::{MARK_HEADER, jwt, webhook},
     settings::CallbackSettings,
 };
-use usher_runtime::pending::Pending;
+use usher_runtime::pending::PendingCalls;
 
 use crate::notifications::{
     ports::{Applications, Delivered, Parcel},
@@ -54,7 +54,7 @@ pub struct ApplicationClient {
     leads_home: LeadsHome,
     timeout: Duration,
     hook_checksum: ChecksumAlgorithm,
-    pending: Pending,
+    pending: PendingCalls,
 }
 
 /// The address leads where callbacks may not go.
@@ -91,7 +91,7 @@ impl ApplicationClient {
         settings: &CallbackSettings,
         allowed: Allowed,
         leads_home: LeadsHome,
-        pending: Pending,
+        pending: PendingCalls,
     ) -> Result<Self, reqwest::Error> {
         let allowed = Arc::new(allowed);
         let http = reqwest::Client::builder()

@@ -7,10 +7,10 @@ use proptest::{collection::vec, option, prelude::*};
 use usher_bbb::{checksum::ChecksumAlgorithm, secret::Secret};
 use usher_model::{
     id::{InternalMeetingId, MeetingId, ServerId, TenantId},
-    meeting::{MeetingKey, Record, RecordState, Zombie, ZombieKey, ZombieState},
+    meeting::{MeetingKey, MeetingRecord, RecordState, Zombie, ZombieKey, ZombieState},
     routing::TenantRoute,
-    server::{AdminState, Freshness, HealthRecord, Sample, SampledMeeting, Server},
-    tenant::{ParameterRule, Presentation, TenantPolicy},
+    server::{AdminState, HealthRecord, SampleFreshness, SampledMeeting, Server, ServerSample},
+    tenant::{ParameterRule, PresentationDocument, TenantPolicy},
     voice::{VoiceBridge, VoiceRange},
 };
 
@@ -137,9 +137,9 @@ fn sampled() -> impl Strategy<Value = SampledMeeting> {
     )
 }
 
-fn sample() -> impl Strategy<Value = Sample> {
+fn sample() -> impl Strategy<Value = ServerSample> {
     (any::<u64>(), any::<i64>(), vec(sampled(), 0..4), ".{0,8}").prop_map(
-        |(watermark, taken_at_ms, meetings, bbb_version)| Sample {
+        |(watermark, taken_at_ms, meetings, bbb_version)| ServerSample {
             watermark,
             taken_at_ms,
             meetings,
@@ -165,7 +165,7 @@ fn policy() -> impl Strategy<Value = TenantPolicy> {
     let rule = "(default|override|merge):[a-z]{1,9}=.{0,9}|remove:[a-z]{1,9}|cap:[a-z]{1,9}=[1-9]{1,9}";
     let rules = || vec(rule.prop_map(|text| text.parse::<ParameterRule>().expect("a rule")), 0..3);
     let presentation = option::of((".{0,20}", ".{0,9}", any::<bool>()))
-        .prop_map(|shown| shown.map(|(url, name, forced)| Presentation { url, name, forced }));
+        .prop_map(|shown| shown.map(|(url, name, forced)| PresentationDocument { url, name, forced }));
     let limits = (0..10_000_u64, any::<u32>(), any::<u32>(), ".{0,20}");
     let voice = (option::of(range()), ".{0,20}");
     (rules(), rules(), limits, presentation, voice).prop_map(
@@ -187,7 +187,7 @@ fn policy() -> impl Strategy<Value = TenantPolicy> {
     )
 }
 
-fn record() -> impl Strategy<Value = Record> {
+fn record() -> impl Strategy<Value = MeetingRecord> {
     let state = prop_oneof![
         Just(RecordState::Pending),
         (internal_id(), any::<i64>())
@@ -197,7 +197,7 @@ fn record() -> impl Strategy<Value = Record> {
     let numbers = (any::<i64>(), any::<u32>(), any::<u32>(), option::of(bridge()), any::<bool>());
     (state, server_id(), ".{0,20}", vec(any::<u8>(), 0..33), numbers).prop_map(
         |(state, server, token, digest, (created_at_ms, max_users, size_hint, voice_bridge, breakout))| {
-            Record {
+            MeetingRecord {
                 state,
                 server,
                 token,
@@ -231,7 +231,8 @@ pub(crate) fn put() -> impl Strategy<Value = Write> {
         server().prop_map(Write::Server),
         (server_id(), health()).prop_map(|(id, health)| Write::Health(id, health)),
         (server_id(), sample()).prop_map(|(id, sample)| Write::Sample(id, sample)),
-        (server_id(), any::<u64>()).prop_map(|(id, watermark)| Write::Freshness(id, Freshness { watermark })),
+        (server_id(), any::<u64>())
+            .prop_map(|(id, watermark)| Write::Freshness(id, SampleFreshness { watermark })),
         tenant().prop_map(Write::Tenant),
         (meeting_key(), record()).prop_map(|(key, record)| Write::Record(key, record)),
         (zombie_key(), zombie()).prop_map(|(key, zombie)| Write::Zombie(key, zombie)),

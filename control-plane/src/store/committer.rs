@@ -13,7 +13,7 @@ use futures::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use usher_model::revision::FencingToken;
-use usher_runtime::tasks::Tasks;
+use usher_runtime::tasks::TaskGroup;
 
 use self::queue::{BatchLimits, CommitQueue, HeldKeys};
 use super::{codec::StoreCodec, keys::META};
@@ -40,7 +40,7 @@ pub struct GroupCommitter {
 impl GroupCommitter {
     /// Starts the committer of a store. When the tasks are asked to stop, the committer takes no
     /// further transactions and finishes those it has.
-    pub fn spawn(store: Arc<dyn Store>, codec: Arc<StoreCodec>, tasks: &Tasks) -> Self {
+    pub fn spawn(store: Arc<dyn Store>, codec: Arc<StoreCodec>, tasks: &TaskGroup) -> Self {
         let (queue, waiting) = mpsc::channel(WAITING);
         tasks.spawn("committer", |stop| async move {
             run(store, waiting, stop).await;

@@ -7,7 +7,7 @@ use usher_model::{
     meeting::{MeetingKey, ZombieKey},
     revision::Revision,
     routing::TenantRoute,
-    server::{AdminState, Sample, Server},
+    server::{AdminState, Server, ServerSample},
 };
 use usher_runtime::clock;
 
@@ -175,7 +175,7 @@ impl Admin {
         &self,
         asked: &Asked,
         key: &MeetingKey,
-        sample: &Sample,
+        sample: &ServerSample,
         deadline: Instant,
     ) -> Result<Adoption, WriteError<Stale>> {
         self.once(deadline, |fleet, now| {

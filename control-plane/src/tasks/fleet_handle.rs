@@ -12,7 +12,7 @@ use std::{
 use bytes::Bytes;
 use prost::Message as _;
 use tokio::sync::{broadcast, watch};
-use usher_model::{revision::Revision, routing::Delta};
+use usher_model::{revision::Revision, routing::RoutingDelta};
 use usher_proto::v1;
 use usher_runtime::clock;
 
@@ -200,7 +200,7 @@ impl FleetHandle {
         self.change(|fleet| fleet.apply_listing(revision, events, now));
     }
 
-    fn change(&self, change: impl FnOnce(&mut Fleet) -> Delta) {
+    fn change(&self, change: impl FnOnce(&mut Fleet) -> RoutingDelta) {
         let (delta, base) = {
             let mut state = self.0.state.write().unwrap_or_else(PoisonError::into_inner);
             let delta = Arc::new(change(&mut state.fleet));

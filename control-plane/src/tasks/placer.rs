@@ -13,7 +13,7 @@ use std::{
 use tracing::warn;
 use usher_model::{
     id::ServerId,
-    meeting::{MeetingKey, Record},
+    meeting::{MeetingKey, MeetingRecord},
     routing::ServerRoute,
 };
 use usher_runtime::clock;
@@ -63,7 +63,7 @@ pub enum NoPlace {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Placement {
     /// The record.
-    pub record: Record,
+    pub record: MeetingRecord,
     /// The server to call.
     pub server: ServerRoute,
     /// The record stood already.

@@ -12,7 +12,7 @@ use futures::StreamExt;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 use usher_model::{id::ServerId, revision::Revision};
-use usher_runtime::{clock, tasks::Tasks};
+use usher_runtime::{clock, tasks::TaskGroup};
 
 use super::{
     fleet_handle::FleetHandle,
@@ -45,7 +45,7 @@ pub struct PollAsks {
     fleet: FleetHandle,
     leadership: Leadership,
     pollers: Pollers,
-    tasks: Tasks,
+    tasks: TaskGroup,
 }
 
 impl PollAsks {
@@ -55,7 +55,7 @@ impl PollAsks {
         fleet: FleetHandle,
         leadership: Leadership,
         pollers: Pollers,
-        tasks: Tasks,
+        tasks: TaskGroup,
     ) -> Self {
         Self { store, fleet, leadership, pollers, tasks }
     }

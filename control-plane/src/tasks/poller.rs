@@ -15,7 +15,7 @@ use std::{
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use usher_model::id::ServerId;
-use usher_runtime::{clock, tasks::Tasks};
+use usher_runtime::{clock, tasks::TaskGroup};
 
 use self::cadence::Cadence;
 pub use self::{reaper::Reaper, round::Round};
@@ -98,7 +98,7 @@ pub struct Poller {
     fleet: FleetHandle,
     leadership: Leadership,
     pollers: Pollers,
-    tasks: Tasks,
+    tasks: TaskGroup,
     watchdog: Watchdog,
     interval: Duration,
 }
@@ -110,7 +110,7 @@ impl Poller {
         fleet: FleetHandle,
         leadership: Leadership,
         pollers: Pollers,
-        tasks: Tasks,
+        tasks: TaskGroup,
         watchdog: Watchdog,
         interval: Duration,
     ) -> Self {

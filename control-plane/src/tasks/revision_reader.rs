@@ -6,7 +6,7 @@ use std::{
 };
 
 use tokio::sync::oneshot;
-use usher_runtime::tasks::Tasks;
+use usher_runtime::tasks::TaskGroup;
 
 use crate::ports::{Store, StoreError};
 
@@ -17,7 +17,7 @@ type Answer = Result<u64, Arc<StoreError>>;
 #[derive(Clone)]
 pub struct RevisionReader {
     store: Arc<dyn Store>,
-    tasks: Tasks,
+    tasks: TaskGroup,
     patience: Duration,
     state: Arc<Mutex<State>>,
 }
@@ -30,7 +30,7 @@ struct State {
 
 impl RevisionReader {
     /// Reads from `store`, each read within `patience`.
-    pub fn new(store: Arc<dyn Store>, tasks: Tasks, patience: Duration) -> Self {
+    pub fn new(store: Arc<dyn Store>, tasks: TaskGroup, patience: Duration) -> Self {
         Self { store, tasks, patience, state: Arc::default() }
     }
 

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
-use usher_runtime::pending::Pending;
+use usher_runtime::pending::PendingCalls;
 
 use crate::{
     core::upkeep::StoreSpace,
@@ -16,13 +16,13 @@ use crate::{
 /// Passes every call on. Campaigns are meant to wait and are not listed.
 pub struct WatchedStore {
     store: Arc<dyn Store>,
-    pending: Pending,
+    pending: PendingCalls,
     metrics: ControlPlaneMetrics,
 }
 
 impl WatchedStore {
     /// Lists the calls to `store` in `pending`, and counts those that fail in `metrics`.
-    pub fn new(store: Arc<dyn Store>, pending: Pending, metrics: ControlPlaneMetrics) -> Self {
+    pub fn new(store: Arc<dyn Store>, pending: PendingCalls, metrics: ControlPlaneMetrics) -> Self {
         Self { store, pending, metrics }
     }
 

@@ -14,7 +14,7 @@ use usher_bbb_sim::{BbbSim, SimOptions};
 use usher_control_plane::{app::ControlPlane, ports::Store, store::embedded::EmbeddedStore};
 use usher_model::settings::Settings;
 use usher_proto::v1::{self, *};
-use usher_runtime::{ops::Ops, tasks::Tasks};
+use usher_runtime::{ops::OpsHandle, tasks::TaskGroup};
 
 pub(crate) use v1::{
     edge_service_client::EdgeServiceClient, fleet_service_client::FleetServiceClient,
@@ -31,8 +31,8 @@ pub(crate) const INTERVAL: Duration = Duration::from_millis(300);
 /// A running control plane with clients.
 pub(crate) struct Bench {
     pub(crate) plane: ControlPlane,
-    pub(crate) ops: Ops,
-    pub(crate) tasks: Tasks,
+    pub(crate) ops: OpsHandle,
+    pub(crate) tasks: TaskGroup,
     pub(crate) channel: Channel,
     pub(crate) sims: Vec<BbbSim>,
     pub(crate) http: reqwest::Client,
@@ -79,7 +79,7 @@ impl Bench {
     }
 
     pub(crate) async fn on(settings: Settings, store: Arc<dyn Store>) -> Self {
-        let (ops, tasks) = (Ops::new(), Tasks::new());
+        let (ops, tasks) = (OpsHandle::new(), TaskGroup::new());
         let plane = ControlPlane::start(&settings, store, &ops, &tasks).await.expect("starts");
         plane.ready().await;
         let endpoint = format!("http://{}", plane.grpc_addr());

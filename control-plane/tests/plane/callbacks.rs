@@ -18,7 +18,7 @@ use usher_harness::application::Application;
 use usher_proto::v1::{
     callback_service_client::CallbackServiceClient, delivery_service_client::DeliveryServiceClient, *,
 };
-use usher_runtime::ops::Ops;
+use usher_runtime::ops::OpsHandle;
 
 use crate::bench::{Bench, key, settings, until};
 
@@ -250,7 +250,8 @@ async fn delivered(allow: &[&str], url: String, form: Form) -> Delivered {
     let allow: Vec<String> = allow.iter().map(ToString::to_string).collect();
     let allowed = Allowed::new(&allow, Vec::new());
     let home = LeadsHome::new(|url| url.contains("/home"));
-    let client = ApplicationClient::new(&settings, allowed, home, Ops::new().pending()).expect("builds");
+    let client =
+        ApplicationClient::new(&settings, allowed, home, OpsHandle::new().pending()).expect("builds");
     let (body, secrets) = (b"{}".to_vec().into(), vec![Secret::new(SECRET)]);
     client.deliver(&Parcel { url, form, body, secrets, now_ms: 0, mark: "abc".into() }).await
 }

@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use usher_model::{
     revision,
-    routing::{Delta, RoutingTable},
+    routing::{RoutingDelta, RoutingTable},
 };
 use usher_proto::{
     SharedFrame,
@@ -21,7 +21,7 @@ pub(crate) struct Edge {
     hear: tonic::Streaming<SharedFrame>,
     pub(crate) table: RoutingTable,
     snapshots: usize,
-    building: Option<Delta>,
+    building: Option<RoutingDelta>,
     pub(crate) seal: Option<Seal>,
 }
 
@@ -53,7 +53,7 @@ impl Edge {
             Hear::SnapshotBegin(begin) => {
                 self.snapshots += 1;
                 let at = begin.revision.expect("is set").into();
-                self.building = Some(Delta::new(revision::Revision::default(), at));
+                self.building = Some(RoutingDelta::new(revision::Revision::default(), at));
             }
             Hear::SnapshotChunk(chunk) => {
                 let wire = RoutesDelta {
@@ -64,7 +64,7 @@ impl Edge {
                     set_meetings: chunk.meetings,
                     ..RoutesDelta::default()
                 };
-                let part = Delta::try_from(wire).expect("is well-formed");
+                let part = RoutingDelta::try_from(wire).expect("is well-formed");
                 let building = self.building.as_mut().expect("was begun");
                 building.servers.extend(part.servers);
                 building.tenants.extend(part.tenants);
@@ -78,7 +78,7 @@ impl Edge {
                 self.ack().await;
             }
             Hear::Delta(delta) => {
-                let delta = Delta::try_from(delta).expect("is well-formed");
+                let delta = RoutingDelta::try_from(delta).expect("is well-formed");
                 self.table.apply(&delta).expect("follows without a gap");
                 self.ack().await;
             }
@@ -161,7 +161,7 @@ async fn x4_a_table_of_another_epoch_or_a_resync_gets_a_snapshot() {
         if let Some(Hear::SnapshotBegin(begin)) = frame.into_message().expect("is readable").message {
             edge.snapshots += 1;
             let at = begin.revision.expect("is set").into();
-            edge.building = Some(Delta::new(revision::Revision::default(), at));
+            edge.building = Some(RoutingDelta::new(revision::Revision::default(), at));
         }
     }
     edge.until(1).await;

@@ -21,7 +21,7 @@ use usher_control_plane::core::{
 };
 use usher_model::{
     server::{AdminState, HealthRecord, SampledMeeting},
-    settings::{Adopt, PlacementSettings},
+    settings::{AdoptPolicy, PlacementSettings},
 };
 
 use crate::{
@@ -130,7 +130,11 @@ impl Core {
             unhealthy_threshold: u32::from(bounds.unhealthy_threshold),
             create_timeout: Duration::from_secs(30),
             zombie_policy: bounds.zombie_policy,
-            adopt: if bounds.foreign > 0 && bounds.adopts == 0 { Adopt::All } else { Adopt::Tagged },
+            adopt: if bounds.foreign > 0 && bounds.adopts == 0 {
+                AdoptPolicy::All
+            } else {
+                AdoptPolicy::Tagged
+            },
             placement: PlacementSettings { panic_threshold: 0.0, ..PlacementSettings::default() },
             ..Policy::default()
         };

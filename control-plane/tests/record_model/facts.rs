@@ -11,8 +11,8 @@ use usher_control_plane::core::{
 };
 use usher_model::{
     id::{InternalMeetingId, MeetingId, ServerId, TenantId},
-    meeting::{MeetingKey, Record, RecordState, Zombie, ZombieKey, ZombieState},
-    server::{AdminState, HealthRecord, Sample, Server},
+    meeting::{MeetingKey, MeetingRecord, RecordState, Zombie, ZombieKey, ZombieState},
+    server::{AdminState, HealthRecord, Server, ServerSample},
 };
 
 use crate::state::{Admin, Counters, Rec, RecState, SERVERS, View, Zom, ZomState};
@@ -108,8 +108,8 @@ pub(crate) fn health(counters: Counters) -> HealthRecord {
     }
 }
 
-pub(crate) fn sample(watermark: u64) -> Sample {
-    Sample { watermark, taken_at_ms: 0, meetings: Vec::new(), bbb_version: String::new() }
+pub(crate) fn sample(watermark: u64) -> ServerSample {
+    ServerSample { watermark, taken_at_ms: 0, meetings: Vec::new(), bbb_version: String::new() }
 }
 
 fn described(server: usize, admin: Admin) -> Server {
@@ -130,7 +130,7 @@ fn described(server: usize, admin: Admin) -> Server {
     }
 }
 
-fn record(rec: Rec) -> Record {
+fn record(rec: Rec) -> MeetingRecord {
     let state = match rec.state {
         RecState::Pending => RecordState::Pending,
         RecState::Active(instance) => {
@@ -138,7 +138,7 @@ fn record(rec: Rec) -> Record {
         }
         RecState::Ending(instance) => RecordState::Ending { internal_id: instance.map(iid) },
     };
-    Record {
+    MeetingRecord {
         state,
         server: sid(usize::from(rec.server)),
         token: token(rec.token),

@@ -3,7 +3,7 @@
 use usher_control_plane::core::plan::{Guard, Key, Plan, Write};
 use usher_model::{
     id::{InternalMeetingId, ServerId},
-    meeting::{Record, RecordState, Zombie, ZombieState},
+    meeting::{MeetingRecord, RecordState, Zombie, ZombieState},
     server::AdminState,
 };
 
@@ -99,7 +99,7 @@ pub(crate) fn instance(id: &InternalMeetingId) -> u8 {
     id.as_str().strip_prefix("i-").and_then(|number| number.parse().ok()).expect("named by the model")
 }
 
-pub(crate) fn rec(record: &Record) -> Rec {
+pub(crate) fn rec(record: &MeetingRecord) -> Rec {
     let state = match &record.state {
         RecordState::Pending => RecState::Pending,
         RecordState::Active { internal_id, .. } => RecState::Active(instance(internal_id)),

@@ -7,7 +7,7 @@ use usher_control_plane::{
     ports::{Verdict, Write},
     store::{codec::StoreCodec, committer::GroupCommitter},
 };
-use usher_runtime::tasks::Tasks;
+use usher_runtime::tasks::TaskGroup;
 
 use crate::subject::{Subject, absent, commit, decide, delete, list, next, put, refused, txn, unchanged};
 
@@ -119,7 +119,7 @@ pub(crate) async fn increments_by_concurrent_writers_are_never_lost(subject: &Su
 }
 
 pub(crate) async fn the_committer_commits_each_once_and_together(subject: &Subject) {
-    let (store, tasks) = (subject.store(), Tasks::new());
+    let (store, tasks) = (subject.store(), TaskGroup::new());
     let server = commit(&*store, vec![], vec![put("servers/s", "v")]).await;
     let committer = GroupCommitter::spawn(Arc::clone(&store), Arc::new(StoreCodec::new()), &tasks);
     let placements = (0..500).map(|number| {

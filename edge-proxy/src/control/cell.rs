@@ -12,7 +12,7 @@ use arc_swap::ArcSwapOption;
 use tokio::{sync::watch, time::Instant};
 use usher_model::{
     revision::Revision,
-    routing::{Delta, Gap},
+    routing::{RevisionGap, RoutingDelta},
 };
 use usher_proto::v1::Seal;
 
@@ -102,10 +102,10 @@ impl TableCell {
     }
 
     /// Moves the table on by one delta.
-    pub fn apply(&self, delta: &Delta) -> Result<(), Gap> {
+    pub fn apply(&self, delta: &RoutingDelta) -> Result<(), RevisionGap> {
         match &*self.load() {
             Some(table) => table.apply(delta)?,
-            None => return Err(Gap { have: Revision::default(), base: delta.base }),
+            None => return Err(RevisionGap { have: Revision::default(), base: delta.base }),
         }
         self.revision.send_replace(Some(delta.revision));
         Ok(())

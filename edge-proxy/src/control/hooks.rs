@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tonic::{Code, Response, Status};
 use tracing::{debug, warn};
 use usher_model::{
-    callback::webhook::Posted,
+    callback::webhook::WebhookPost,
     id::{MeetingId, ServerId, TenantId},
 };
 use usher_proto::v1::{self, hook_service_client::HookServiceClient as Client};
@@ -165,7 +165,7 @@ impl HookPlanes {
         &self,
         server: &ServerId,
         raw: bool,
-        posted: Posted,
+        posted: WebhookPost,
         deadline: Instant,
     ) -> Result<(), HandOverError> {
         let request = v1::AcceptEventsRequest {

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use usher_model::{revision::Revision, routing::Delta};
+use usher_model::{revision::Revision, routing::RoutingDelta};
 use usher_proto::{
     ConvertError,
     v1::{Heartbeat, RoutesDelta, stream_routes_response::Message},
@@ -119,7 +119,7 @@ impl Intake {
         if self.resyncing || self.building.is_some() {
             return Ok(Step::Quiet);
         }
-        let delta = Delta::try_from(delta)?;
+        let delta = RoutingDelta::try_from(delta)?;
         let have = self.cell.revision();
         if have.is_some_and(|have| have.reaches(delta.revision)) {
             return Ok(Step::Quiet); // applied already

@@ -18,7 +18,7 @@ use sha1::{Digest, Sha1};
 use usher_model::{
     id::{InternalMeetingId, TenantId},
     routing::RouteState,
-    scope::{Scope, Scoped},
+    scope::{ScopedId, TenantScope},
 };
 
 use super::slot::ServerSlot;
@@ -56,7 +56,7 @@ impl Instance {
 
 impl Place {
     /// Names the place of the meeting `id`, which a create of ours calls `scoped` on its server.
-    fn new(scope: &Scope, id: &str, scoped: &str, server: Arc<ServerSlot>, state: &RouteState) -> Self {
+    fn new(scope: &TenantScope, id: &str, scoped: &str, server: Arc<ServerSlot>, state: &RouteState) -> Self {
         let instance = match state {
             RouteState::Pending => Instance::Pending,
             RouteState::Active(internal) => match create_time_of(internal.as_str(), &sha1(scoped)) {
@@ -130,7 +130,7 @@ impl PartialEq for Key {
 
 impl Eq for Key {}
 
-struct ByName<'a>(Scoped<'a>);
+struct ByName<'a>(ScopedId<'a>);
 
 impl Hash for ByName<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
@@ -168,7 +168,7 @@ type Old = (Arc<ServerSlot>, RouteState);
 
 /// The meetings of one tenant.
 pub struct Meetings {
-    scope: Scope,
+    scope: TenantScope,
     by_name: HashMap<Key, Place, RandomState>,
     by_odd_instance: HashMap<Box<str>, Box<str>, RandomState>,
 }
@@ -183,14 +183,14 @@ impl Meetings {
     /// Returns an empty map for a tenant, which holds `capacity` meetings without growing.
     pub fn new(tenant: &TenantId, capacity: usize) -> Self {
         Self {
-            scope: Scope::of(tenant),
+            scope: TenantScope::of(tenant),
             by_name: HashMap::builder().capacity(capacity).hasher(RandomState::default()).build(),
             by_odd_instance: HashMap::builder().hasher(RandomState::default()).build(),
         }
     }
 
     /// Returns how the tenant's ids are written on servers.
-    pub fn scope(&self) -> &Scope {
+    pub fn scope(&self) -> &TenantScope {
         &self.scope
     }
 
@@ -218,7 +218,7 @@ impl Meetings {
         }
         let odd = self.by_odd_instance.pin();
         let on_server = odd.get(id)?;
-        let (key, place) = meetings.get_key_value(&ByName(Scoped { prefix: "", id: on_server }))?;
+        let (key, place) = meetings.get_key_value(&ByName(ScopedId { prefix: "", id: on_server }))?;
         (place.instance.odd() == Some(id)).then(|| read(self.found(key, place)))
     }
 

@@ -4,7 +4,7 @@ use usher_model::{
     id::{MeetingId, TenantId},
     meeting::MeetingKey,
     revision::Revision,
-    routing::{Digest, MeetingRoute, ServerRoute, TenantRoute},
+    routing::{MeetingRoute, ServerRoute, TableDigest, TenantRoute},
 };
 use usher_proto::{
     ConvertError,
@@ -101,7 +101,7 @@ pub fn export<E>(table: &LiveTable, mut write: impl FnMut(Message) -> Result<(),
     let servers = table.servers();
     let tenants: Vec<_> = table.tenants().iter().map(|(id, slot)| (id.clone(), slot.clone())).collect();
     let routes = || tenants.iter().filter_map(|(_, slot)| slot.route.as_deref());
-    let mut digest = Digest::default();
+    let mut digest = TableDigest::default();
     for server in &servers {
         digest.add(server.as_ref());
     }
@@ -130,7 +130,7 @@ fn export_meetings<E>(
     table: &LiveTable,
     tenant: &TenantId,
     slot: &TenantSlot,
-    digest: &mut Digest,
+    digest: &mut TableDigest,
     write: &mut impl FnMut(Message) -> Result<(), E>,
 ) -> Result<(), E> {
     let mut chunk = SnapshotChunk::default();

@@ -16,7 +16,7 @@ use usher_model::{
     id::{ServerId, TenantId},
     meeting::MeetingKey,
     revision::Revision,
-    routing::{Delta, Digest, Digestible, Gap, MeetingRoute, ServerRoute, TenantRoute},
+    routing::{DigestInput, MeetingRoute, RevisionGap, RoutingDelta, ServerRoute, TableDigest, TenantRoute},
     server::{AdminState, Health},
 };
 use usher_runtime::clock;
@@ -98,7 +98,7 @@ pub struct Counts {
 #[derive(Debug, Clone, Copy)]
 struct Standing {
     revision: Revision,
-    digest: Digest,
+    digest: TableDigest,
     counts: Counts,
 }
 
@@ -115,7 +115,7 @@ pub struct LiveTable {
 impl LiveTable {
     /// Returns an empty table.
     pub fn empty(revision: Revision) -> Self {
-        let standing = Standing { revision, digest: Digest::default(), counts: Counts::default() };
+        let standing = Standing { revision, digest: TableDigest::default(), counts: Counts::default() };
         Self {
             servers: ArcSwap::default(),
             tenants: ArcSwap::default(),
@@ -134,7 +134,7 @@ impl LiveTable {
     }
 
     /// Returns the digest over all entries.
-    pub fn digest(&self) -> Digest {
+    pub fn digest(&self) -> TableDigest {
         self.standing().digest
     }
 
@@ -179,10 +179,10 @@ impl LiveTable {
     ///
     /// # Errors
     /// The delta applies to another revision; nothing was changed.
-    pub fn apply(&self, delta: &Delta) -> Result<(), Gap> {
+    pub fn apply(&self, delta: &RoutingDelta) -> Result<(), RevisionGap> {
         let mut standing = self.standing();
         if delta.base != standing.revision {
-            return Err(Gap { have: standing.revision, base: delta.base });
+            return Err(RevisionGap { have: standing.revision, base: delta.base });
         }
         let (improved, others): (Vec<_>, Vec<_>) = delta.servers.iter().partition(|(id, route)| {
             let was_usable = self.server(id).is_some_and(|old| usable(&old));
@@ -289,7 +289,7 @@ fn usable(route: &ServerRoute) -> bool {
     route.admin != AdminState::Disabled && route.health != Health::Offline
 }
 
-fn count<E: Digestible>(digest: &mut Digest, number: &mut usize, old: Option<&E>, new: Option<&E>) {
+fn count<E: DigestInput>(digest: &mut TableDigest, number: &mut usize, old: Option<&E>, new: Option<&E>) {
     if let Some(new) = new {
         digest.add(new);
         *number += 1;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use usher_bbb::{call::ApiCall, query::RawQuery, reply::Refusal, secret::Secret};
 use usher_model::{
-    callback::webhook::{Posted, Proof, verify},
+    callback::webhook::{WebhookPost, WebhookProof, verify},
     id::MeetingId,
 };
 
@@ -66,10 +66,16 @@ pub fn ask(call: ApiCall, parameters: &str) -> Result<HookAsk, Refusal> {
 
 /// Reads a form that a server posted to `url`, the address as it was registered; none where the server
 /// with this secret did not.
-pub fn posted(url: &str, form: &str, query: &str, bearer: Option<&str>, secret: &Secret) -> Option<Posted> {
-    let posted = Posted::read(form)?;
+pub fn posted(
+    url: &str,
+    form: &str,
+    query: &str,
+    bearer: Option<&str>,
+    secret: &Secret,
+) -> Option<WebhookPost> {
+    let posted = WebhookPost::read(form)?;
     let checksum = RawQuery::new(query).first("checksum");
-    let proof = checksum.as_deref().map(Proof::Checksum).or(bearer.map(Proof::Bearer))?;
+    let proof = checksum.as_deref().map(WebhookProof::Checksum).or(bearer.map(WebhookProof::Bearer))?;
     verify(url, form, &posted, proof, secret).then_some(posted)
 }
 

@@ -10,7 +10,7 @@ use usher_bbb::{
     parse::{ListedMeeting, strip_usher_metadata, unscoped_element},
     reply,
 };
-use usher_model::{id::ServerId, scope::Scope};
+use usher_model::{id::ServerId, scope::TenantScope};
 
 /// The list that one server gave.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ pub struct Home {
 /// `meetingID` of the tenant is routed to.
 pub fn merge(
     tenant: &str,
-    scope: &Scope,
+    scope: &TenantScope,
     mut lists: Vec<ServerList<'_>>,
     home: impl Fn(&str) -> Option<Home>,
 ) -> String {
@@ -62,7 +62,7 @@ pub fn merge(
 }
 
 /// Returns a meeting's element as its tenant may see it.
-fn element<'m>(scope: &Scope, meeting: &ListedMeeting<'m>) -> Cow<'m, str> {
+fn element<'m>(scope: &TenantScope, meeting: &ListedMeeting<'m>) -> Cow<'m, str> {
     let own = scope.original(&meeting.meeting_id);
     let scoped = own.is_some_and(|own| own.len() < meeting.meeting_id.len());
     match unscoped_element(meeting, if scoped { scope.prefix() } else { "" }) {
@@ -73,7 +73,7 @@ fn element<'m>(scope: &Scope, meeting: &ListedMeeting<'m>) -> Cow<'m, str> {
 
 fn is_shown(
     tenant: &str,
-    scope: &Scope,
+    scope: &TenantScope,
     meeting: &ListedMeeting<'_>,
     server: &ServerId,
     home: impl Fn(&str) -> Option<Home>,
@@ -129,7 +129,7 @@ mod tests {
                 other => panic!("{other:?}"),
             })
             .collect();
-        let scope = Scope::of(&TenantId::parse(tenant).unwrap());
+        let scope = TenantScope::of(&TenantId::parse(tenant).unwrap());
         merge(tenant, &scope, lists, |id| {
             let (_, server) = home.iter().find(|(known, _)| known.trim_start_matches('=') == id)?;
             let bare = home.iter().any(|(known, _)| known.strip_prefix('=') == Some(id));

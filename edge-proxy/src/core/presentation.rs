@@ -1,10 +1,10 @@
 //! What meetings of a tenant begin with, as servers get it (wire-contract 4.9).
 
 use usher_bbb::reply::xml::push_escaped;
-use usher_model::tenant::Presentation;
+use usher_model::tenant::PresentationDocument;
 
 /// Returns the body of a create that brings one document.
-pub fn modules(shown: &Presentation) -> String {
+pub fn modules(shown: &PresentationDocument) -> String {
     let mut xml = String::from("<modules><module name=\"presentation\"><document url=\"");
     push_escaped(&mut xml, &shown.url);
     xml.push_str("\" filename=\"");
@@ -20,7 +20,7 @@ mod tests {
     #[test]
     fn a_document_is_named_by_its_address_unless_it_has_a_name() {
         let shown = |url: &str, name: &str| {
-            modules(&Presentation { url: url.into(), name: name.into(), forced: false })
+            modules(&PresentationDocument { url: url.into(), name: name.into(), forced: false })
         };
         assert_eq!(
             shown("https://a.test/x/welcome.pdf?a=1&b=\"2\"#p", ""),

@@ -12,7 +12,7 @@ use usher_bbb::{
     parse::ListedRecording,
     query::{RawQuery, decode},
 };
-use usher_model::{id::TenantId, scope::Scope};
+use usher_model::{id::TenantId, scope::TenantScope};
 
 /// Metadata by which a recording says whose it is.
 const TENANT_MARK: &str = "meta_usher-tenant";
@@ -25,7 +25,7 @@ pub struct Whose<'a> {
     /// The tenant.
     pub tenant: &'a TenantId,
     /// How its meetings are called on servers.
-    pub scope: &'a Scope,
+    pub scope: &'a TenantScope,
 }
 
 impl Whose<'_> {

@@ -8,7 +8,7 @@ use usher_bbb::query::{QueryEdit, RawQuery, decode, rewrite};
 use usher_model::{
     id::MeetingId,
     meeting::MeetingKey,
-    scope::Scope,
+    scope::TenantScope,
     settings::MeetingSettings,
     tenant::TenantPolicy,
     voice::{TEST_BRIDGE, VoiceBridge},
@@ -88,7 +88,13 @@ impl Rules {
     }
 
     /// Returns the parameters of a create, ruled already, as the server gets them.
-    pub fn create(&self, ruled: &str, key: &MeetingKey, scope: &Scope, policy: &TenantPolicy) -> String {
+    pub fn create(
+        &self,
+        ruled: &str,
+        key: &MeetingKey,
+        scope: &TenantScope,
+        policy: &TenantPolicy,
+    ) -> String {
         let query = RawQuery::new(ruled);
         // Decoded and in any case: the server would take `META%5fUsher-x` for no metadata at all.
         let foreign: Vec<Cow<'_, str>> = query
@@ -179,7 +185,7 @@ mod tests {
     /// A create of `id` by `tenant`, as the server gets it.
     fn sent(rules: &Rules, given: &str, tenant: &str, id: &str) -> String {
         let tenant = TenantId::parse(tenant).unwrap();
-        let scope = Scope::of(&tenant);
+        let scope = TenantScope::of(&tenant);
         ruled(
             rules,
             given,
@@ -189,7 +195,13 @@ mod tests {
         )
     }
 
-    fn ruled(rules: &Rules, given: &str, policy: &TenantPolicy, key: &MeetingKey, scope: &Scope) -> String {
+    fn ruled(
+        rules: &Rules,
+        given: &str,
+        policy: &TenantPolicy,
+        key: &MeetingKey,
+        scope: &TenantScope,
+    ) -> String {
         rules.create(&rules.ruled(given, policy), key, scope, policy)
     }
 
@@ -257,7 +269,8 @@ mod tests {
     #[test]
     fn s13_the_shorter_of_two_durations_holds_whatever_a_tenants_rules_say() {
         let tenant = TenantId::default_tenant();
-        let (scope, key) = (Scope::of(&tenant), MeetingKey::new(tenant, MeetingId::parse("a").unwrap()));
+        let (scope, key) =
+            (TenantScope::of(&tenant), MeetingKey::new(tenant, MeetingId::parse("a").unwrap()));
         let policy = |minutes, rule: &str| TenantPolicy {
             create_rules: vec![rule.parse().unwrap()],
             max_duration: Duration::from_mins(minutes),
@@ -287,7 +300,8 @@ mod tests {
 
     #[test]
     fn a_forced_presentation_leaves_no_other() {
-        let shown = usher_model::tenant::Presentation { url: "u".into(), name: String::new(), forced: true };
+        let shown =
+            usher_model::tenant::PresentationDocument { url: "u".into(), name: String::new(), forced: true };
         let policy = TenantPolicy { presentation: Some(shown), ..TenantPolicy::default() };
         let given = "a=1&preUploadedPresentation=x&preUploadedPresentationName=y";
         assert_eq!(Rules::default().ruled(given, &policy), "a=1");

@@ -16,7 +16,7 @@ use usher_model::{
     id::{MeetingId, TenantId},
     meeting::MeetingKey,
     routing::TenantRoute,
-    scope::{SERVER_ID_MAX, Scope},
+    scope::{SERVER_ID_MAX, TenantScope},
 };
 
 use super::{
@@ -305,7 +305,7 @@ pub(super) fn faulty(fault: BodyFault) -> Refusal {
 }
 
 /// A tenant's ids are longer on servers than the tenant wrote them.
-fn too_long(scope: &Scope) -> Refusal {
+fn too_long(scope: &TenantScope) -> Refusal {
     Refusal::validation(format!("Meeting ID must be between 2 and {} characters", scope.id_max()))
 }
 

@@ -14,7 +14,7 @@ use usher_bbb::{
     reply::{CONTENT_TYPE, Refusal},
 };
 use usher_model::id::TenantId;
-use usher_runtime::{tasks::Tasks, telemetry};
+use usher_runtime::{tasks::TaskGroup, telemetry};
 
 use super::{
     calls::join,
@@ -71,7 +71,7 @@ pub struct Gateway {
     /// Deadlines and sizes.
     pub limits: Limits,
     /// Owner of work that must outlive its request.
-    pub tasks: Tasks,
+    pub tasks: TaskGroup,
     /// What is counted.
     pub metrics: RequestMetrics,
 }

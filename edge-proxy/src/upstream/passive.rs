@@ -9,7 +9,7 @@ use std::{
 use tracing::debug;
 use usher_bbb::call::ApiCall;
 use usher_model::id::ServerId;
-use usher_runtime::tasks::Tasks;
+use usher_runtime::tasks::TaskGroup;
 
 use crate::{
     control::placement::Placement,
@@ -23,7 +23,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone)]
 pub struct PassiveReports {
     placement: Placement,
-    tasks: Tasks,
+    tasks: TaskGroup,
     noted: Arc<Mutex<Noted>>,
 }
 
@@ -37,7 +37,7 @@ struct Noted {
 
 impl PassiveReports {
     /// Makes a sender.
-    pub fn new(placement: Placement, tasks: Tasks) -> Self {
+    pub fn new(placement: Placement, tasks: TaskGroup) -> Self {
         Self { placement, tasks, noted: Arc::default() }
     }
 

@@ -13,7 +13,7 @@ use futures::{
 use prometheus_client::metrics::counter::Counter;
 use usher_bbb::call::ApiCall;
 use usher_model::id::ServerId;
-use usher_runtime::tasks::Tasks;
+use usher_runtime::tasks::TaskGroup;
 
 use super::{CallError, SharedAnswer};
 use crate::core::evidence::FailureKind;
@@ -36,13 +36,13 @@ struct Key {
 #[derive(Debug, Clone)]
 pub struct SharedReads {
     flights: Arc<Mutex<HashMap<Key, (u64, Flight)>>>,
-    tasks: Tasks,
+    tasks: TaskGroup,
     shared: Counter,
 }
 
 impl SharedReads {
     /// Returns an empty set; `shared` counts the calls that were saved.
-    pub fn new(tasks: Tasks, shared: Counter) -> Self {
+    pub fn new(tasks: TaskGroup, shared: Counter) -> Self {
         Self { flights: Arc::default(), tasks, shared }
     }
 
@@ -128,7 +128,7 @@ mod tests {
 
     #[tokio::test]
     async fn reads_at_the_same_time_are_one_call_and_later_ones_another() {
-        let reads = SharedReads::new(Tasks::new(), Counter::default());
+        let reads = SharedReads::new(TaskGroup::new(), Counter::default());
         let server = ServerId::parse("a").unwrap();
         let (calls, gate) = (Arc::new(AtomicU32::new(0)), Arc::new(Notify::new()));
         let read = |parameters: &'static str| {
@@ -154,7 +154,7 @@ mod tests {
 
     #[tokio::test]
     async fn after_a_change_nobody_joins_an_older_read() {
-        let reads = SharedReads::new(Tasks::new(), Counter::default());
+        let reads = SharedReads::new(TaskGroup::new(), Counter::default());
         let server = ServerId::parse("a").unwrap();
         let gate = Arc::new(Notify::new());
         let held = Arc::clone(&gate);

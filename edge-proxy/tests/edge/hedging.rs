@@ -15,7 +15,7 @@ use usher_edge_proxy::{
     metrics::StreamMetrics,
 };
 use usher_model::{id::EdgeId, routing::RouteState};
-use usher_runtime::tasks::Tasks;
+use usher_runtime::tasks::TaskGroup;
 
 use crate::support::{Cluster, FakePlane, Heard, ended, eventually, key};
 
@@ -124,7 +124,7 @@ async fn a_routing_stream_that_falls_silent_is_followed_elsewhere() {
         metrics: StreamMetrics::default(),
         from_disk: false,
     };
-    let tasks = Tasks::new();
+    let tasks = TaskGroup::new();
     tasks.spawn("subscriber", |stop| subscriber.run(stop));
     cell.ready().await;
     let (followed, next) = if plane.opened() > 0 { (&plane, &other) } else { (&other, &plane) };

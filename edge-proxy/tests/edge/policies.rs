@@ -5,7 +5,7 @@ use std::time::Duration;
 use usher_bbb::query::RawQuery;
 use usher_model::{
     routing::TenantRoute,
-    tenant::{ParameterRule, Presentation, TenantPolicy},
+    tenant::{ParameterRule, PresentationDocument, TenantPolicy},
 };
 
 use crate::{
@@ -75,7 +75,7 @@ async fn a_tenants_meetings_begin_with_its_presentation() {
     let cluster = Cluster::start(1).await;
     let school = Tenant::join_cluster(&cluster, "school").await;
     let shown = |forced| TenantPolicy {
-        presentation: Some(Presentation {
+        presentation: Some(PresentationDocument {
             url: "https://school.test/a%20b/welcome.pdf?x=1&y=2".into(),
             name: String::new(),
             forced,

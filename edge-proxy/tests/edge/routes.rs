@@ -5,9 +5,9 @@ use std::os::unix::fs::PermissionsExt;
 use usher_edge_proxy::app::Edge;
 use usher_model::{
     revision::Revision,
-    routing::{Delta, RoutingTable},
+    routing::{RoutingDelta, RoutingTable},
 };
-use usher_runtime::{ops::Ops, tasks::Tasks};
+use usher_runtime::{ops::OpsHandle, tasks::TaskGroup};
 
 use crate::support::{Client, Cluster, Heard, eventually, key};
 
@@ -63,7 +63,7 @@ async fn x2_old_and_shrunken_snapshots_are_refused_and_counted() {
     let good = cluster.plane.table();
     let rejected = "usher_edge_tables_rejected_total";
     let mut small = RoutingTable::empty(Revision::new(good.revision().epoch, 0));
-    let mut delta = Delta::new(small.revision(), Revision::new(good.revision().epoch, 1_000));
+    let mut delta = RoutingDelta::new(small.revision(), Revision::new(good.revision().epoch, 1_000));
     delta.tenants = good.tenants().map(|tenant| (tenant.id.clone(), Some(tenant.clone()))).collect();
     small.apply(&delta).unwrap();
     cluster.plane.send_snapshot(&small, false);
@@ -95,7 +95,7 @@ async fn x1_an_edge_starts_from_the_table_on_disk_with_nobody_there() {
 
     let mut settings = crate::support::settings(&cluster.plane);
     settings.edge.last_good = Some(path);
-    let (tasks, ops) = (Tasks::new(), Ops::new());
+    let (tasks, ops) = (TaskGroup::new(), OpsHandle::new());
     let edge = Edge::start(&settings, &ops, &tasks).await.unwrap();
     edge.ready().await;
     let client = Client::new(edge.api_addr());
@@ -111,7 +111,7 @@ async fn an_edge_without_a_table_is_not_ready_and_says_try_again() {
     let cluster = Cluster::start(0).await;
     let mut settings = crate::support::settings(&cluster.plane);
     settings.edge.control_plane = vec!["http://127.0.0.1:1".into()];
-    let (tasks, ops) = (Tasks::new(), Ops::new());
+    let (tasks, ops) = (TaskGroup::new(), OpsHandle::new());
     let edge = Edge::start(&settings, &ops, &tasks).await.unwrap();
     assert!(!ops.ready().passed());
     let client = Client::new(edge.api_addr());

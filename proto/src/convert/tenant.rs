@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{ConvertError, v1};
 use usher_model::{
-    tenant::{ParameterRule, Presentation, RuleAction, TenantPolicy},
+    tenant::{ParameterRule, PresentationDocument, RuleAction, TenantPolicy},
     voice::VoiceRange,
 };
 
@@ -44,13 +44,13 @@ impl From<&ParameterRule> for v1::ParameterRule {
     }
 }
 
-impl From<&Presentation> for v1::Presentation {
-    fn from(shown: &Presentation) -> Self {
+impl From<&PresentationDocument> for v1::Presentation {
+    fn from(shown: &PresentationDocument) -> Self {
         Self { url: shown.url.clone(), name: shown.name.clone(), forced: shown.forced }
     }
 }
 
-impl From<v1::Presentation> for Presentation {
+impl From<v1::Presentation> for PresentationDocument {
     fn from(shown: v1::Presentation) -> Self {
         Self { url: shown.url, name: shown.name, forced: shown.forced }
     }

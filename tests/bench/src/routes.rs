@@ -12,7 +12,7 @@ use tokio_stream::{
 use tonic::{Request, Response, Status, Streaming, transport::Server};
 use usher_model::{
     revision::Revision,
-    routing::{Delta, Digest},
+    routing::{RoutingDelta, TableDigest},
 };
 use usher_proto::{
     SharedFrame,
@@ -22,7 +22,7 @@ use usher_proto::{
         stream_routes_response::Message,
     },
 };
-use usher_runtime::tasks::Tasks;
+use usher_runtime::tasks::TaskGroup;
 
 use crate::synthetic;
 
@@ -50,13 +50,13 @@ pub(crate) struct Table {
 #[derive(Debug)]
 pub(crate) struct Routes {
     pub(crate) address: SocketAddr,
-    tasks: Tasks,
+    tasks: TaskGroup,
 }
 
 impl Routes {
     pub(crate) async fn start(table: Table) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let (address, tasks) = (listener.local_addr()?, Tasks::new());
+        let (address, tasks) = (listener.local_addr()?, TaskGroup::new());
         let service = RoutingServiceServer::new(Service { table, tasks: tasks.clone() });
         tasks.spawn("routes", |stop| async move {
             let incoming = TcpListenerStream::new(listener);
@@ -76,7 +76,7 @@ impl Routes {
 
 struct Service {
     table: Table,
-    tasks: Tasks,
+    tasks: TaskGroup,
 }
 
 #[tonic::async_trait]
@@ -115,7 +115,7 @@ async fn send(frames: &Frames, message: Message) -> Result<()> {
 
 async fn stream_table(table: Table, frames: &Frames) -> Result<()> {
     let (servers, tenant) = (synthetic::servers()?, synthetic::tenant());
-    let mut digest = Digest::default();
+    let mut digest = TableDigest::default();
     for server in &servers {
         digest.add(server);
     }
@@ -161,7 +161,7 @@ async fn stream_changes(table: Table, digest: u64, frames: &Frames) -> Result<()
             continue;
         }
         let next = Revision::new(at.epoch, at.seq + 1);
-        let mut delta = Delta::new(at, next);
+        let mut delta = RoutingDelta::new(at, next);
         let (round, adds) = (at.seq / 2, at.seq % 2 == 1);
         for number in 0..each {
             let meeting = synthetic::meeting(table.meetings + round as usize % 1_000 * each + number)?;

@@ -19,7 +19,7 @@ use hyper_util::rt::TokioIo;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
-use usher_runtime::tasks::Tasks;
+use usher_runtime::tasks::TaskGroup;
 
 use crate::certificates::TlsFiles;
 
@@ -71,7 +71,7 @@ pub struct Application {
     status: Arc<AtomicU16>,
     location: Arc<Mutex<Option<String>>>,
     heard: Arc<Mutex<Vec<Heard>>>,
-    tasks: Tasks,
+    tasks: TaskGroup,
 }
 
 impl Application {
@@ -93,7 +93,7 @@ impl Application {
 
     async fn start_with(tls: Option<TlsAcceptor>) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await.context("listen")?;
-        let (tasks, address) = (Tasks::new(), listener.local_addr()?);
+        let (tasks, address) = (TaskGroup::new(), listener.local_addr()?);
         let (status, location) = (Arc::new(AtomicU16::new(200)), Arc::default());
         let scheme = if tls.is_some() { "https" } else { "http" };
         let application = Self { address, scheme, status, location, heard: Arc::default(), tasks };

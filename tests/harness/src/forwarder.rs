@@ -15,7 +15,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 use tokio_rustls::TlsAcceptor;
-use usher_runtime::tasks::Tasks;
+use usher_runtime::tasks::TaskGroup;
 
 use crate::certificates::TlsFiles;
 
@@ -25,7 +25,7 @@ pub struct Forwarder {
     address: SocketAddr,
     scheme: &'static str,
     targets: Arc<Mutex<Vec<SocketAddr>>>,
-    tasks: Tasks,
+    tasks: TaskGroup,
 }
 
 impl Forwarder {
@@ -48,7 +48,7 @@ impl Forwarder {
 
     async fn start_with(tls: Option<TlsAcceptor>) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await.context("listen")?;
-        let (tasks, address) = (Tasks::new(), listener.local_addr()?);
+        let (tasks, address) = (TaskGroup::new(), listener.local_addr()?);
         let scheme = if tls.is_some() { "https" } else { "http" };
         let forwarder = Self { address, scheme, targets: Arc::default(), tasks };
         let (targets, connections) = (forwarder.targets.clone(), forwarder.tasks.clone());

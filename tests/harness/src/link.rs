@@ -15,7 +15,7 @@ use tokio::{
     sync::watch,
 };
 use tokio_util::sync::CancellationToken;
-use usher_runtime::tasks::Tasks;
+use usher_runtime::tasks::TaskGroup;
 
 pub use self::caller::can_be_told as callers_can_be_told;
 
@@ -54,7 +54,7 @@ struct Rules {
 pub struct Link {
     address: SocketAddr,
     rules: watch::Sender<Rules>,
-    tasks: Tasks,
+    tasks: TaskGroup,
 }
 
 impl Link {
@@ -69,7 +69,7 @@ impl Link {
             .and_then(|socket| socket.listen(BACKLOG))
             .context("listen for a link")?;
         let (address, rules, tasks) =
-            (listener.local_addr()?, watch::Sender::new(Rules::default()), Tasks::new());
+            (listener.local_addr()?, watch::Sender::new(Rules::default()), TaskGroup::new());
         let (seen, connections) = (rules.subscribe(), tasks.clone());
         tasks.spawn("link", |stop| run(listener, target, seen, connections, stop));
         Ok(Self { address, rules, tasks })
@@ -122,7 +122,7 @@ async fn run(
     listener: TcpListener,
     target: SocketAddr,
     mut rules: watch::Receiver<Rules>,
-    tasks: Tasks,
+    tasks: TaskGroup,
     stop: CancellationToken,
 ) -> Result<()> {
     let address = listener.local_addr()?;

@@ -51,7 +51,11 @@ where
 ///
 /// # Errors
 /// When the condition returned no value before the deadline.
-pub async fn until_within<T, F>(deadline: Duration, awaited: &str, mut condition: impl FnMut() -> F) -> Result<T>
+pub async fn until_within<T, F>(
+    deadline: Duration,
+    awaited: &str,
+    mut condition: impl FnMut() -> F,
+) -> Result<T>
 where
     F: Future<Output = Result<T>>,
 {

@@ -14,7 +14,7 @@ use usher_model::{
     settings::Settings,
 };
 use usher_proto::v1;
-use usher_runtime::pending::Pending;
+use usher_runtime::pending::PendingCalls;
 
 use crate::{
     admin_client::AdminClient,
@@ -85,7 +85,7 @@ async fn check(server: &Server, timeout: Duration) -> Result<Vec<CheckFinding>, 
     let mut settings = Settings::default();
     settings.health.deadline = timeout;
     settings.health.connect_timeout = timeout.min(Duration::from_secs(5));
-    let client = BbbClient::new(&settings, Pending::default()).map_err(anyhow::Error::from)?;
+    let client = BbbClient::new(&settings, PendingCalls::default()).map_err(anyhow::Error::from)?;
     let asked = std::time::Instant::now();
     let sample = match client.poll(server, 0).await {
         Ok(sample) => sample,

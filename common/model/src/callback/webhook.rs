@@ -13,7 +13,7 @@ use usher_bbb::{
 
 /// What a server posts, read.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Posted {
+pub struct WebhookPost {
     /// The server's own name of itself.
     pub domain: String,
     /// A JSON array of events, as the server wrote it.
@@ -24,14 +24,14 @@ pub struct Posted {
 
 /// How a server proves that it is the one.
 #[derive(Clone, Copy)]
-pub enum Proof<'p> {
+pub enum WebhookProof<'p> {
     /// `checksum` in the query.
     Checksum(&'p str),
     /// `Authorization: Bearer` and the secret itself (`auth2_0`).
     Bearer(&'p str),
 }
 
-impl Posted {
+impl WebhookPost {
     /// Reads a form.
     pub fn read(form: &str) -> Option<Self> {
         let query = RawQuery::new(form);
@@ -65,11 +65,11 @@ impl Posted {
 }
 
 /// Tells whether `secret` proves that `form` was posted to `url`, the address as it was registered.
-pub fn verify(url: &str, form: &str, posted: &Posted, proof: Proof<'_>, secret: &Secret) -> bool {
+pub fn verify(url: &str, form: &str, posted: &WebhookPost, proof: WebhookProof<'_>, secret: &Secret) -> bool {
     match proof {
-        Proof::Bearer(given) => given.as_bytes().ct_eq(secret.expose().as_bytes()).into(),
+        WebhookProof::Bearer(given) => given.as_bytes().ct_eq(secret.expose().as_bytes()).into(),
         // Address, form and secret are hashed one behind the other, as call, query and secret are.
-        Proof::Checksum(given) => {
+        WebhookProof::Checksum(given) => {
             checksum::verify(url, form, given, [secret])
                 || checksum::verify(url, &posted.signed_by_2(), given, [secret])
         }
@@ -98,17 +98,29 @@ mod tests {
 
     #[test]
     fn the_form_and_the_checksum_are_those_of_version_3() {
-        let posted = Posted::read(FORM).expect("is a form");
+        let posted = WebhookPost::read(FORM).expect("is a form");
         assert_eq!(posted.form(), FORM, "byte for byte");
         let signed = signed_url(ChecksumAlgorithm::Sha1, URL, FORM, &secret());
         assert_eq!(signed, format!("{URL}&checksum={SHA1}"));
-        assert!(verify(URL, FORM, &posted, Proof::Checksum(SHA1), &secret()));
-        assert!(!verify(URL, FORM, &posted, Proof::Checksum(SHA1), &Secret::new("another")));
-        assert!(!verify("https://app.example.org/hook", FORM, &posted, Proof::Checksum(SHA1), &secret()));
+        assert!(verify(URL, FORM, &posted, WebhookProof::Checksum(SHA1), &secret()));
+        assert!(!verify(URL, FORM, &posted, WebhookProof::Checksum(SHA1), &Secret::new("another")));
+        assert!(!verify(
+            "https://app.example.org/hook",
+            FORM,
+            &posted,
+            WebhookProof::Checksum(SHA1),
+            &secret()
+        ));
         for algorithm in ChecksumAlgorithm::ALL {
             let signed = signed_url(algorithm, "https://app.test/cb#x", FORM, &secret());
             let checksum = signed.strip_prefix("https://app.test/cb?checksum=").expect("has no fragment");
-            assert!(verify("https://app.test/cb#x", FORM, &posted, Proof::Checksum(checksum), &secret()));
+            assert!(verify(
+                "https://app.test/cb#x",
+                FORM,
+                &posted,
+                WebhookProof::Checksum(checksum),
+                &secret()
+            ));
         }
     }
 
@@ -123,16 +135,16 @@ mod tests {
             .append_pair("timestamp", "1700000000123")
             .append_pair("domain", "bbb1")
             .finish();
-        let posted = Posted::read(&form).expect("is a form");
-        assert!(verify(URL, &form, &posted, Proof::Checksum(&checksum), &secret()));
-        let later = Posted { timestamp: "1700000000124".into(), ..posted.clone() };
-        assert!(!verify(URL, &form, &later, Proof::Checksum(&checksum), &secret()));
+        let posted = WebhookPost::read(&form).expect("is a form");
+        assert!(verify(URL, &form, &posted, WebhookProof::Checksum(&checksum), &secret()));
+        let later = WebhookPost { timestamp: "1700000000124".into(), ..posted.clone() };
+        assert!(!verify(URL, &form, &later, WebhookProof::Checksum(&checksum), &secret()));
     }
 
     #[test]
     fn a_bearer_is_the_secret_and_nothing_else() {
-        let posted = Posted::read(FORM).expect("is a form");
-        let proves = |given: &str| verify(URL, FORM, &posted, Proof::Bearer(given), &secret());
+        let posted = WebhookPost::read(FORM).expect("is a form");
+        let proves = |given: &str| verify(URL, FORM, &posted, WebhookProof::Bearer(given), &secret());
         assert!(proves("lb-Secret.0123456789ABCDEFabcdef"));
         for given in ["", "lb-Secret", "lb-Secret.0123456789ABCDEFabcdeF"] {
             assert!(!proves(given));
@@ -141,6 +153,6 @@ mod tests {
 
     #[test]
     fn a_form_without_an_event_is_none() {
-        assert!(Posted::read("domain=x&timestamp=1").is_none() && Posted::read("").is_none());
+        assert!(WebhookPost::read("domain=x&timestamp=1").is_none() && WebhookPost::read("").is_none());
     }
 }

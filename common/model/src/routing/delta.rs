@@ -14,7 +14,7 @@ use crate::{
 
 /// A change from exactly `base` to `revision`; `None` takes an entry out.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Delta {
+pub struct RoutingDelta {
     /// The table it applies to.
     pub base: Revision,
     /// The table it leads to.
@@ -30,14 +30,14 @@ pub struct Delta {
 /// A delta does not fit: the caller asks for a snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("delta applies to revision {base}, the table is at {have}")]
-pub struct Gap {
+pub struct RevisionGap {
     /// Revision of the table.
     pub have: Revision,
     /// Revision the delta applies to.
     pub base: Revision,
 }
 
-impl Delta {
+impl RoutingDelta {
     /// Starts a delta without changes.
     pub fn new(base: Revision, revision: Revision) -> Self {
         Self { base, revision, servers: BTreeMap::new(), tenants: BTreeMap::new(), meetings: BTreeMap::new() }
@@ -57,9 +57,9 @@ impl Delta {
     ///
     /// # Errors
     /// `next` does not start where this one ends.
-    pub fn then(&mut self, next: &Self) -> Result<(), Gap> {
+    pub fn then(&mut self, next: &Self) -> Result<(), RevisionGap> {
         if next.base != self.revision {
-            return Err(Gap { have: self.revision, base: next.base });
+            return Err(RevisionGap { have: self.revision, base: next.base });
         }
         self.servers.extend(next.servers.clone());
         self.tenants.extend(next.tenants.clone());
@@ -70,8 +70,8 @@ impl Delta {
 }
 
 /// Returns the change from `a` to `b`: `apply(a, diff(a, b)) == b`.
-pub fn diff(a: &RoutingTable, b: &RoutingTable) -> Delta {
-    let mut delta = Delta::new(a.revision(), b.revision());
+pub fn diff(a: &RoutingTable, b: &RoutingTable) -> RoutingDelta {
+    let mut delta = RoutingDelta::new(a.revision(), b.revision());
     for server in b.servers() {
         if a.server(&server.id) != Some(server) {
             delta.servers.insert(server.id.clone(), Some(server.clone()));

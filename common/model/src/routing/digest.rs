@@ -11,16 +11,16 @@ use crate::tenant::{ParameterRule, TenantPolicy};
 
 /// Sum over the entries of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Digest(pub u64);
+pub struct TableDigest(pub u64);
 
-impl Digest {
+impl TableDigest {
     /// Counts an entry in.
-    pub fn add(&mut self, entry: &impl Digestible) {
+    pub fn add(&mut self, entry: &impl DigestInput) {
         self.add_hash(entry.entry_hash());
     }
 
     /// Counts an entry out.
-    pub fn remove(&mut self, entry: &impl Digestible) {
+    pub fn remove(&mut self, entry: &impl DigestInput) {
         self.remove_hash(entry.entry_hash());
     }
 
@@ -35,8 +35,8 @@ impl Digest {
     }
 }
 
-/// An entry that can be counted into a [`Digest`].
-pub trait Digestible {
+/// An entry that can be counted into a [`TableDigest`].
+pub trait DigestInput {
     /// Hashes every field that edges act on: the first eight bytes of a SHA-256.
     fn entry_hash(&self) -> u64;
 }
@@ -66,7 +66,7 @@ impl Fields {
     }
 }
 
-impl Digestible for ServerRoute {
+impl DigestInput for ServerRoute {
     fn entry_hash(&self) -> u64 {
         Fields::of(b's')
             .text(self.id.as_str())
@@ -79,7 +79,7 @@ impl Digestible for ServerRoute {
     }
 }
 
-impl Digestible for TenantRoute {
+impl DigestInput for TenantRoute {
     fn entry_hash(&self) -> u64 {
         let fields = Fields::of(b't').text(self.id.as_str()).number(u8::from(self.enabled));
         let fields = self.secrets.iter().fold(fields, |f, secret| f.text(secret.expose()));
@@ -113,7 +113,7 @@ fn policy(fields: Fields, policy: &TenantPolicy) -> Fields {
     if policy.dial_number.is_empty() { fields } else { fields.text("dial").text(&policy.dial_number) }
 }
 
-impl Digestible for MeetingRoute {
+impl DigestInput for MeetingRoute {
     fn entry_hash(&self) -> u64 {
         let fields = Fields::of(b'm')
             .text(self.key.tenant.as_str())

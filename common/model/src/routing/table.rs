@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    delta::{Delta, Gap},
-    digest::{Digest, Digestible},
+    delta::{RevisionGap, RoutingDelta},
+    digest::{DigestInput, TableDigest},
     entry::{MeetingRoute, ServerRoute, TenantRoute},
     sharded::ShardedMap,
 };
@@ -21,7 +21,7 @@ pub struct RoutingTable {
     servers: Arc<BTreeMap<ServerId, ServerRoute>>,
     tenants: Arc<BTreeMap<TenantId, TenantRoute>>,
     meetings: ShardedMap<MeetingKey, Arc<MeetingRoute>>,
-    digest: Digest,
+    digest: TableDigest,
 }
 
 impl PartialEq for RoutingTable {
@@ -47,7 +47,7 @@ impl RoutingTable {
     }
 
     /// Returns the digest over all entries.
-    pub fn digest(&self) -> Digest {
+    pub fn digest(&self) -> TableDigest {
         self.digest
     }
 
@@ -95,9 +95,9 @@ impl RoutingTable {
     ///
     /// # Errors
     /// The delta applies to another revision; nothing was changed.
-    pub fn apply(&mut self, delta: &Delta) -> Result<(), Gap> {
+    pub fn apply(&mut self, delta: &RoutingDelta) -> Result<(), RevisionGap> {
         if delta.base != self.revision {
-            return Err(Gap { have: self.revision, base: delta.base });
+            return Err(RevisionGap { have: self.revision, base: delta.base });
         }
         if !delta.servers.is_empty() {
             set_all(Arc::make_mut(&mut self.servers), &delta.servers, &mut self.digest);
@@ -122,10 +122,10 @@ impl RoutingTable {
     }
 }
 
-fn set_all<K: Ord + Clone, V: Digestible + Clone>(
+fn set_all<K: Ord + Clone, V: DigestInput + Clone>(
     map: &mut BTreeMap<K, V>,
     changes: &BTreeMap<K, Option<V>>,
-    digest: &mut Digest,
+    digest: &mut TableDigest,
 ) {
     for (key, value) in changes {
         let old = match value {

@@ -59,8 +59,8 @@ fn edit() -> impl Strategy<Value = Edit> {
     ]
 }
 
-fn delta(base: u64, edits: &[Edit]) -> Delta {
-    let mut delta = Delta::new(at(base), at(base + 1));
+fn delta(base: u64, edits: &[Edit]) -> RoutingDelta {
+    let mut delta = RoutingDelta::new(at(base), at(base + 1));
     for edit in edits {
         match edit {
             Edit::Server(id, health) => {
@@ -84,7 +84,7 @@ fn delta(base: u64, edits: &[Edit]) -> Delta {
     delta
 }
 
-fn grown(start: &RoutingTable, batches: &[Vec<Edit>]) -> (RoutingTable, Vec<Delta>) {
+fn grown(start: &RoutingTable, batches: &[Vec<Edit>]) -> (RoutingTable, Vec<RoutingDelta>) {
     let (mut table, mut deltas) = (start.clone(), Vec::new());
     for edits in batches {
         let delta = delta(table.revision().seq, edits);
@@ -102,7 +102,7 @@ fn batches() -> impl Strategy<Value = Vec<Vec<Edit>>> {
 fn rebuilt(table: &RoutingTable) -> RoutingTable {
     let mut snapshot = diff(&RoutingTable::empty(at(0)), table);
     let late = snapshot.meetings.split_off(&meeting_route(15, 0, None).key);
-    let mut first = Delta::new(at(0), at(0));
+    let mut first = RoutingDelta::new(at(0), at(0));
     first.meetings = late;
     let mut rebuilt = RoutingTable::empty(at(0));
     rebuilt.apply(&first).unwrap();
@@ -132,7 +132,7 @@ proptest! {
     fn joined_deltas_equal_their_parts(edits in batches()) {
         let empty = RoutingTable::empty(at(0));
         let (whole, deltas) = grown(&empty, &edits);
-        let mut sum = Delta::new(at(0), at(0));
+        let mut sum = RoutingDelta::new(at(0), at(0));
         for delta in &deltas {
             sum.then(delta).unwrap();
         }
@@ -155,9 +155,9 @@ proptest! {
     fn x4_a_delta_applies_to_its_base_alone(edits in batches(), other in 0_u64..20) {
         let (table, _) = grown(&RoutingTable::empty(at(0)), &edits);
         let mut target = table.clone();
-        let wrong = Delta::new(at(other), at(other + 1));
+        let wrong = RoutingDelta::new(at(other), at(other + 1));
         prop_assert_eq!(target.apply(&wrong).is_ok(), other == table.revision().seq);
-        let foreign = Delta::new(Revision::new(2, table.revision().seq), at(99));
+        let foreign = RoutingDelta::new(Revision::new(2, table.revision().seq), at(99));
         prop_assert!(table.clone().apply(&foreign).is_err());
     }
 }

@@ -12,7 +12,7 @@ use usher_model::{
     settings::{HealthSettings, Settings, StoreKind},
 };
 
-use super::{Fault, Loading, Origin, Warning, keys, kind::Scalar};
+use super::{ConfigFault, ConfigWarning, Loading, SettingOrigin, keys, kind::ScalarKind};
 
 /// A rule; the first of its keys is the one to change.
 struct Rule {
@@ -120,11 +120,11 @@ pub(super) fn run(loading: &mut Loading) {
         }
         // The origin is the setting somebody wrote, where only one of those in conflict was written.
         let origin =
-            rule.keys.iter().map(|key| loading.origin(key)).find(|origin| *origin != Origin::Default);
+            rule.keys.iter().map(|key| loading.origin(key)).find(|origin| *origin != SettingOrigin::Default);
         let values: Vec<String> = rule.keys.iter().map(|key| describe(loading, key)).collect();
         let problem = format!("{} ({})", rule.problem, values.join(", "));
-        loading.faults.push(Fault::new(
-            origin.unwrap_or(Origin::Default),
+        loading.faults.push(ConfigFault::new(
+            origin.unwrap_or(SettingOrigin::Default),
             rule.keys[0],
             problem,
             rule.remedy,
@@ -144,9 +144,10 @@ fn warn_of_few_polls(loading: &mut Loading) {
         return;
     }
     let [after, interval] = KEYS.map(|key| describe(loading, key));
-    let written = KEYS.map(|key| loading.origin(key)).into_iter().find(|origin| *origin != Origin::Default);
-    loading.warnings.push(Warning {
-        origin: written.unwrap_or(Origin::Default),
+    let written =
+        KEYS.map(|key| loading.origin(key)).into_iter().find(|origin| *origin != SettingOrigin::Default);
+    loading.warnings.push(ConfigWarning {
+        origin: written.unwrap_or(SettingOrigin::Default),
         message: format!(
             "{after} is shorter than {polls} polls with {interval}: a server is offline after {polls} failed \
              polls, which is {}",
@@ -160,7 +161,7 @@ fn describe(loading: &Loading, name: &str) -> String {
     let value = keys::find(name).and_then(|key| (key.show)(&loading.settings));
     let value = value.map_or_else(|| "not set".into(), |value| value.to_string());
     match loading.origin(name) {
-        Origin::Default => format!("{name} = {value} by default"),
+        SettingOrigin::Default => format!("{name} = {value} by default"),
         origin => format!("{name} = {value} from {origin}"),
     }
 }

@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use super::{Loading, Origin};
+use super::{Loading, SettingOrigin};
 
 /// Changes the defaults that would not fit; what was written is left to the checks.
 pub(super) fn apply(loading: &mut Loading) {
-    let free = |key| loading.origin(key) == Origin::Default;
+    let free = |key| loading.origin(key) == SettingOrigin::Default;
     let (deadline_is_free, connect_is_free, create_is_free) =
         (free("health.deadline"), free("health.connect_timeout"), free("meetings.create_timeout"));
     let upload_is_free = free("meetings.upload_timeout");

@@ -2,21 +2,21 @@
 
 use usher_model::settings::Settings;
 
-use super::kind::{Problem, Raw, Setting};
+use super::kind::{RawValue, SettingKind, ValueProblem};
 
 /// One setting: its name in the file, and how it is read and shown.
-pub(super) struct Key {
+pub(super) struct SettingKey {
     /// Dotted path in the file: `health.interval`.
     pub(super) name: &'static str,
     /// Its value must never be shown.
     pub(super) secret: bool,
     /// Reads it into the settings.
-    pub(super) set: fn(&mut Settings, &Raw<'_>) -> Result<(), Problem>,
+    pub(super) set: fn(&mut Settings, &RawValue<'_>) -> Result<(), ValueProblem>,
     /// Returns it as it would stand in a file, secrets masked; none where it is not set.
     pub(super) show: fn(&Settings) -> Option<toml::Value>,
 }
 
-impl Key {
+impl SettingKey {
     /// Returns its name in the environment: `USHER_HEALTH__INTERVAL`.
     pub(super) fn env_name(&self) -> String {
         format!("USHER_{}", self.name.replace('.', "__").to_ascii_uppercase())
@@ -24,7 +24,7 @@ impl Key {
 }
 
 /// Returns the setting of that name.
-pub(super) fn find(name: &str) -> Option<&'static Key> {
+pub(super) fn find(name: &str) -> Option<&'static SettingKey> {
     KEYS.iter().find(|key| key.name == name)
 }
 
@@ -36,11 +36,11 @@ pub(super) fn is_section(name: &str) -> bool {
 macro_rules! keys {
     ($($name:literal $($field:ident).+ $(($secret:ident))?;)*) => {
         /// The table, in the order of printing: top level first, then section by section.
-        pub(super) const KEYS: &[Key] = &[$(Key {
+        pub(super) const KEYS: &[SettingKey] = &[$(SettingKey {
             name: $name,
             secret: keys!(@secret $($secret)?),
             set: |settings, raw| {
-                settings.$($field).+ = Setting::read(raw)?;
+                settings.$($field).+ = SettingKind::read(raw)?;
                 Ok(())
             },
             show: |settings| settings.$($field).+.show(),

@@ -10,7 +10,7 @@ use toml::Value;
 pub(super) const MASK: &str = "***";
 
 /// A value as it was found.
-pub(super) enum Raw<'a> {
+pub(super) enum RawValue<'a> {
     /// Environment: text, in which a list is comma-separated or a JSON array.
     Text(&'a str),
     /// Command line: each repetition as it was typed.
@@ -19,7 +19,7 @@ pub(super) enum Raw<'a> {
     Toml(&'a Value),
 }
 
-impl Raw<'_> {
+impl RawValue<'_> {
     /// Returns whether it is, or holds, the mask of a secret.
     pub(super) fn is_masked(&self) -> bool {
         match self {
@@ -33,94 +33,96 @@ impl Raw<'_> {
 
 /// Why a value cannot be read. Never quotes the value: it may be a secret.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Problem {
+pub(super) struct ValueProblem {
     pub(super) what: String,
     pub(super) remedy: String,
 }
 
-impl Problem {
+impl ValueProblem {
     pub(super) fn new(what: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self { what: what.into(), remedy: remedy.into() }
     }
 }
 
 /// A kind of setting.
-pub(super) trait Setting: Sized {
+pub(super) trait SettingKind: Sized {
     /// Reads a value.
-    fn read(raw: &Raw<'_>) -> Result<Self, Problem>;
+    fn read(raw: &RawValue<'_>) -> Result<Self, ValueProblem>;
     /// Returns it as it would stand in a file; none where it is not set.
     fn show(&self) -> Option<Value>;
 }
 
 /// A kind of single value.
-pub(super) trait Scalar: Sized {
+pub(super) trait ScalarKind: Sized {
     /// Numbers and booleans of a file are not taken for it.
     const TEXTUAL: bool = true;
     /// Parses its text.
-    fn parse(text: &str) -> Result<Self, Problem>;
+    fn parse(text: &str) -> Result<Self, ValueProblem>;
     /// Returns it as it would stand in a file.
     fn show(&self) -> Value;
 
     /// Reads it from a file.
-    fn from_toml(value: &Value) -> Result<Self, Problem> {
+    fn from_toml(value: &Value) -> Result<Self, ValueProblem> {
         match value {
             Value::String(text) => Self::parse(text),
             Value::Integer(number) if !Self::TEXTUAL => Self::parse(&number.to_string()),
             Value::Float(number) if !Self::TEXTUAL => Self::parse(&number.to_string()),
             Value::Boolean(flag) if !Self::TEXTUAL => Self::parse(&flag.to_string()),
-            Value::Array(_) => Err(Problem::new("is a list", "write a single value")),
-            Value::Table(_) => Err(Problem::new("is a table", "write a single value")),
-            other => Err(Problem::new(format!("is a {}, not text", other.type_str()), "put it in quotes")),
+            Value::Array(_) => Err(ValueProblem::new("is a list", "write a single value")),
+            Value::Table(_) => Err(ValueProblem::new("is a table", "write a single value")),
+            other => {
+                Err(ValueProblem::new(format!("is a {}, not text", other.type_str()), "put it in quotes"))
+            }
         }
     }
 }
 
-impl<T: Scalar> Setting for T {
-    fn read(raw: &Raw<'_>) -> Result<Self, Problem> {
+impl<T: ScalarKind> SettingKind for T {
+    fn read(raw: &RawValue<'_>) -> Result<Self, ValueProblem> {
         match raw {
-            Raw::Text(text) => T::parse(text),
-            Raw::Many([text]) => T::parse(text),
-            Raw::Many(_) => Err(Problem::new("was given several times", "give it once")),
-            Raw::Toml(value) => T::from_toml(value),
+            RawValue::Text(text) => T::parse(text),
+            RawValue::Many([text]) => T::parse(text),
+            RawValue::Many(_) => Err(ValueProblem::new("was given several times", "give it once")),
+            RawValue::Toml(value) => T::from_toml(value),
         }
     }
 
     fn show(&self) -> Option<Value> {
-        Some(Scalar::show(self))
+        Some(ScalarKind::show(self))
     }
 }
 
-impl<T: Scalar> Setting for Option<T> {
-    fn read(raw: &Raw<'_>) -> Result<Self, Problem> {
-        <T as Setting>::read(raw).map(Some)
+impl<T: ScalarKind> SettingKind for Option<T> {
+    fn read(raw: &RawValue<'_>) -> Result<Self, ValueProblem> {
+        <T as SettingKind>::read(raw).map(Some)
     }
 
     fn show(&self) -> Option<Value> {
-        self.as_ref().map(Scalar::show)
+        self.as_ref().map(ScalarKind::show)
     }
 }
 
-impl<T: Scalar> Setting for Vec<T> {
-    fn read(raw: &Raw<'_>) -> Result<Self, Problem> {
+impl<T: ScalarKind> SettingKind for Vec<T> {
+    fn read(raw: &RawValue<'_>) -> Result<Self, ValueProblem> {
         match raw {
-            Raw::Text(text) => list(text)?.iter().map(|item| T::parse(item)).collect(),
-            Raw::Many(items) => items.iter().map(|item| T::parse(item)).collect(),
-            Raw::Toml(Value::Array(items)) => items.iter().map(T::from_toml).collect(),
-            Raw::Toml(_) => Err(Problem::new("is not a list", "write a list: [\"…\", \"…\"]")),
+            RawValue::Text(text) => list(text)?.iter().map(|item| T::parse(item)).collect(),
+            RawValue::Many(items) => items.iter().map(|item| T::parse(item)).collect(),
+            RawValue::Toml(Value::Array(items)) => items.iter().map(T::from_toml).collect(),
+            RawValue::Toml(_) => Err(ValueProblem::new("is not a list", "write a list: [\"…\", \"…\"]")),
         }
     }
 
     fn show(&self) -> Option<Value> {
-        Some(Value::Array(self.iter().map(Scalar::show).collect()))
+        Some(Value::Array(self.iter().map(ScalarKind::show).collect()))
     }
 }
 
 /// Splits a list of the environment: comma-separated, or a JSON array for values with commas.
-fn list(text: &str) -> Result<Vec<String>, Problem> {
+fn list(text: &str) -> Result<Vec<String>, ValueProblem> {
     let text = text.trim();
     if text.starts_with('[') {
         return serde_json::from_str(text)
-            .map_err(|_| Problem::new("is not a JSON array of texts", "write it as [\"…\", \"…\"]"));
+            .map_err(|_| ValueProblem::new("is not a JSON array of texts", "write it as [\"…\", \"…\"]"));
     }
     if text.is_empty() {
         return Ok(Vec::new());

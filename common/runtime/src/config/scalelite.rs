@@ -6,8 +6,8 @@ use std::time::Duration;
 use usher_model::voice::VoiceRange;
 
 use super::{
-    Loading, Origin, Warning, keys,
-    kind::{Raw, Scalar},
+    ConfigWarning, Loading, SettingOrigin, keys,
+    kind::{RawValue, ScalarKind},
 };
 
 /// Scalelite's own time between two polls, where its environment does not say another.
@@ -16,8 +16,8 @@ const POLL_INTERVAL: Duration = Duration::from_mins(1);
 /// `SERVER_UNHEALTHY_THRESHOLD`: failed polls of Scalelite's, and the time between two of them there. Its
 /// operators chose a time by both, and get at least that, however often Usher polls.
 #[derive(Debug)]
-pub(super) struct Patience {
-    origin: Origin,
+pub(super) struct ScaleliteThreshold {
+    origin: SettingOrigin,
     polls: String,
     interval: Duration,
 }
@@ -93,12 +93,12 @@ pub(super) fn apply(loading: &mut Loading, env: &[(String, String)]) {
     let (mut secrets, mut polls) = (Vec::new(), None);
     for (name, key, form) in NAMES {
         let Some(text) = value(name).filter(|_| !ours(key)) else { continue };
-        let origin = Origin::Env((*name).into());
+        let origin = SettingOrigin::Env((*name).into());
         match form {
-            As::Same => loading.set(key, &origin, &Raw::Text(text.trim())),
+            As::Same => loading.set(key, &origin, &RawValue::Text(text.trim())),
             As::Seconds => timed(loading, key, &origin, text, 1.0),
             As::Minutes => timed(loading, key, &origin, text, 60.0),
-            As::Host => loading.set(key, &origin, &Raw::Text(&format!("https://{}", text.trim()))),
+            As::Host => loading.set(key, &origin, &RawValue::Text(&format!("https://{}", text.trim()))),
             As::Single => secrets.push(text.to_owned()),
             As::Colons => {
                 secrets.extend(text.split(':').filter(|secret| !secret.is_empty()).map(str::to_owned));
@@ -106,13 +106,13 @@ pub(super) fn apply(loading: &mut Loading, env: &[(String, String)]) {
             As::Digits => digits(loading, key, &origin, text),
             As::Polls => {
                 let interval = value("POLL_INTERVAL").and_then(seconds).unwrap_or(POLL_INTERVAL);
-                polls = Some(Patience { origin: origin.clone(), polls: text.to_owned(), interval });
+                polls = Some(ScaleliteThreshold { origin: origin.clone(), polls: text.to_owned(), interval });
             }
         }
         if matches!(form, As::Single | As::Colons) {
             let mut seen = std::collections::BTreeSet::new();
             secrets.retain(|secret| seen.insert(secret.clone()));
-            loading.set(key, &origin, &Raw::Many(&secrets));
+            loading.set(key, &origin, &RawValue::Many(&secrets));
         }
     }
     loading.scalelite_patience = polls;
@@ -120,7 +120,7 @@ pub(super) fn apply(loading: &mut Loading, env: &[(String, String)]) {
     let common = MEANINGLESS_COMMON.split_whitespace().filter(|_| certain);
     for name in MEANINGLESS.split_whitespace().chain(common).filter(|name| value(name).is_some()) {
         let message = "is a setting of Scalelite's and means nothing here".into();
-        loading.warnings.push(Warning { origin: Origin::Env(name.into()), message });
+        loading.warnings.push(ConfigWarning { origin: SettingOrigin::Env(name.into()), message });
     }
 }
 
@@ -129,19 +129,19 @@ fn seconds(text: &str) -> Option<Duration> {
     Duration::try_from_secs_f64(number).ok()
 }
 
-fn timed(loading: &mut Loading, key: &str, origin: &Origin, text: &str, unit_seconds: f64) {
+fn timed(loading: &mut Loading, key: &str, origin: &SettingOrigin, text: &str, unit_seconds: f64) {
     match text.trim().parse::<f64>() {
         Ok(number) if number >= 0.0 && number.is_finite() => {
             let written = format!("{}ms", (number * unit_seconds * 1000.0).round());
-            loading.set(key, origin, &Raw::Text(&written));
+            loading.set(key, origin, &RawValue::Text(&written));
         }
         _ => {
             let unit = if unit_seconds > 1.0 { "minutes" } else { "seconds" };
             let remedy = format!(
                 "write a number of {unit}, or use {}",
-                keys::find(key).map_or_else(String::new, keys::Key::env_name)
+                keys::find(key).map_or_else(String::new, keys::SettingKey::env_name)
             );
-            loading.faults.push(super::Fault::new(
+            loading.faults.push(super::ConfigFault::new(
                 origin.clone(),
                 key,
                 format!("is not a number of {unit}"),
@@ -151,11 +151,11 @@ fn timed(loading: &mut Loading, key: &str, origin: &Origin, text: &str, unit_sec
     }
 }
 
-fn digits(loading: &mut Loading, key: &str, origin: &Origin, text: &str) {
+fn digits(loading: &mut Loading, key: &str, origin: &SettingOrigin, text: &str) {
     let range = text.trim().parse().ok().and_then(|digits| VoiceRange::of_digits(digits).ok());
     match range {
-        Some(range) => loading.set(key, origin, &Raw::Text(&range.to_string())),
-        None => loading.faults.push(super::Fault::new(
+        Some(range) => loading.set(key, origin, &RawValue::Text(&range.to_string())),
+        None => loading.faults.push(super::ConfigFault::new(
             origin.clone(),
             key,
             "is not a number of digits from 5 to 9",
@@ -167,8 +167,8 @@ fn digits(loading: &mut Loading, key: &str, origin: &Origin, text: &str) {
 /// Turns polls into time, once what says it in ours is known, and makes room for Scalelite's values: a
 /// setting nobody wrote gives way to one that was brought along.
 pub(super) fn fit(loading: &mut Loading) {
-    if let Some(Patience { origin, polls, interval }) = loading.scalelite_patience.take() {
-        let ours = loading.origin("health.unhealthy_after") != Origin::Default;
+    if let Some(ScaleliteThreshold { origin, polls, interval }) = loading.scalelite_patience.take() {
+        let ours = loading.origin("health.unhealthy_after") != SettingOrigin::Default;
         match u32::parse(&polls) {
             _ if ours => {} // the file or a flag says it in time
             Ok(polls) => {
@@ -176,10 +176,10 @@ pub(super) fn fit(loading: &mut Loading) {
                 loading.set(
                     "health.unhealthy_after",
                     &origin,
-                    &Raw::Text(&format!("{}ms", time.as_millis())),
+                    &RawValue::Text(&format!("{}ms", time.as_millis())),
                 );
             }
-            Err(problem) => loading.faults.push(super::Fault::new(
+            Err(problem) => loading.faults.push(super::ConfigFault::new(
                 origin,
                 "health.unhealthy_after",
                 problem.what,
@@ -187,7 +187,7 @@ pub(super) fn fit(loading: &mut Loading) {
             )),
         }
     }
-    let brought = |loading: &Loading, key| matches!(loading.origin(key), Origin::Env(name) if !name.starts_with("USHER_"));
+    let brought = |loading: &Loading, key| matches!(loading.origin(key), SettingOrigin::Env(name) if !name.starts_with("USHER_"));
     let whole = |time: Duration| Duration::from_millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
 
     let interval = loading.settings.health.interval;
@@ -207,5 +207,5 @@ fn note(loading: &mut Loading, cause: &str, changed: &str) {
     let value = keys::find(changed).and_then(|key| (key.show)(&loading.settings));
     let message =
         format!("{changed} is taken as {} to fit", value.map_or_else(String::new, |value| value.to_string()));
-    loading.warnings.push(Warning { origin: loading.origin(cause), message });
+    loading.warnings.push(ConfigWarning { origin: loading.origin(cause), message });
 }

@@ -1,16 +1,16 @@
 //! What an unknown name was probably meant to be.
 
-use super::{Fault, Origin};
+use super::{ConfigFault, SettingOrigin};
 
 /// Returns the fault of an unknown setting, naming the known one nearest to it.
-pub(super) fn unknown(origin: Origin, name: &str, known: impl Iterator<Item = String>) -> Fault {
+pub(super) fn unknown(origin: SettingOrigin, name: &str, known: impl Iterator<Item = String>) -> ConfigFault {
     let remedy = match nearest(name, known) {
         Some(known) => format!("did you mean `{known}`?"),
         None => "remove it, or see --print-config for every setting".into(),
     };
     // A name may be as long as its author likes; people need its beginning.
     let shown: String = name.chars().take(80).collect();
-    Fault::new(origin, shown, "is not a setting", remedy)
+    ConfigFault::new(origin, shown, "is not a setting", remedy)
 }
 
 fn nearest(name: &str, known: impl Iterator<Item = String>) -> Option<String> {

@@ -10,15 +10,15 @@ fn env(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
     pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect()
 }
 
-fn with_file(text: &str) -> Source {
-    Source { file: Some(("usher.toml".into(), text.into())), ..Source::default() }
+fn with_file(text: &str) -> SettingSource {
+    SettingSource { file: Some(("usher.toml".into(), text.into())), ..SettingSource::default() }
 }
 
-fn with_env(pairs: &[(&str, &str)]) -> Source {
-    Source { env: env(pairs), ..Source::default() }
+fn with_env(pairs: &[(&str, &str)]) -> SettingSource {
+    SettingSource { env: env(pairs), ..SettingSource::default() }
 }
 
-fn faults(source: &Source) -> Vec<String> {
+fn faults(source: &SettingSource) -> Vec<String> {
     match load(source) {
         Ok(_) => Vec::new(),
         Err(faults) => faults.0.iter().map(ToString::to_string).collect(),
@@ -34,7 +34,8 @@ fn flags_win_over_environment_over_file_over_defaults() {
         ("USHER_HEALTH__HEALTHY_THRESHOLD", "5"),
         ("POLL_INTERVAL", "90"),
     ]);
-    source.flags = vec![Flag { name: "--interval", key: "health.interval", values: vec!["40s".into()] }];
+    source.flags =
+        vec![CommandLineFlag { name: "--interval", key: "health.interval", values: vec!["40s".into()] }];
     let (settings, _) = load(&source).expect("loads");
     assert_eq!(settings.health.interval, Duration::from_secs(40));
     assert_eq!(settings.health.healthy_threshold, 5);
@@ -60,7 +61,7 @@ fn every_fault_is_reported_at_once_with_origin_problem_and_remedy() {
         ("USHER_HELTH__DEADLINE", "1s"),
         ("USHER_STORE__KIND", "sqlite"),
     ]);
-    source.flags = vec![Flag { name: "--control", key: "control", values: vec![":9090".into()] }];
+    source.flags = vec![CommandLineFlag { name: "--control", key: "control", values: vec![":9090".into()] }];
     let found = faults(&source);
     for expected in [
         "usher.toml: lisen is not a setting; did you mean `listen`?",
@@ -146,8 +147,11 @@ fn i14_no_fault_warning_or_debug_output_holds_a_secret() {
         "secrets = [\"hunter2\", \"\"]\n[store]\npassword = \"hunter2\"\n[admin]\ntoken = \"hunter2\\u0007\"",
     );
     source.env = env(&[("LOADBALANCER_SECRET", "hunter2"), ("USHER_ADMIN__INSECURE", "hunter2")]);
-    source.flags =
-        vec![Flag { name: "--secret", key: "secrets", values: vec!["hunter2".into(), " ".into()] }];
+    source.flags = vec![CommandLineFlag {
+        name: "--secret",
+        key: "secrets",
+        values: vec!["hunter2".into(), " ".into()],
+    }];
     let text = format!("{:?} {:?} {source:?}", load(&source), faults(&source));
     assert!(text.contains("is empty") && !text.contains("hunter2"), "{text}");
     let (settings, _) =

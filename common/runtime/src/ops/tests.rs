@@ -16,7 +16,7 @@ async fn get_path(addr: SocketAddr, path: &str) -> String {
 
 #[tokio::test]
 async fn ready_names_the_check_that_fails_and_live_does_not_care() {
-    let (ops, tasks) = (Ops::new(), Tasks::new());
+    let (ops, tasks) = (OpsHandle::new(), TaskGroup::new());
     let complete = Arc::new(AtomicBool::new(false));
     let table = complete.clone();
     ops.ready_when("routing table", move || {
@@ -36,7 +36,7 @@ async fn ready_names_the_check_that_fails_and_live_does_not_care() {
 
 #[tokio::test]
 async fn a_part_that_comes_later_adds_its_checks_and_metrics() {
-    let (ops, tasks) = (Ops::new(), Tasks::new());
+    let (ops, tasks) = (OpsHandle::new(), TaskGroup::new());
     let server = OpsServer::start(&ops, ([127, 0, 0, 1], 0).into(), &tasks).await.expect("binds");
     assert!(get_path(server.addr(), "/live").await.starts_with("HTTP/1.1 200"));
     ops.live_when("poller", || Err("stuck".into()));

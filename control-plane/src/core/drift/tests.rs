@@ -1,5 +1,5 @@
 use proptest::prelude::*;
-use usher_model::{routing::TenantRoute, server::Freshness, settings::PlacementSettings};
+use usher_model::{routing::TenantRoute, server::SampleFreshness, settings::PlacementSettings};
 
 use super::*;
 use crate::core::{
@@ -10,13 +10,13 @@ use crate::core::{
 };
 
 /// Old meetings of tenant `default`, each as (id, users).
-fn crowds(watermark: u64, crowds: &[(&str, u32)]) -> Sample {
+fn crowds(watermark: u64, crowds: &[(&str, u32)]) -> ServerSample {
     let of = |(id, participants): &(&str, u32)| SampledMeeting {
         participants: *participants,
         ..listed(id, &format!("{id}-1"))
     };
     let meetings = crowds.iter().map(of).collect();
-    Sample { watermark, taken_at_ms: 0, meetings, bbb_version: "3.0".into() }
+    ServerSample { watermark, taken_at_ms: 0, meetings, bbb_version: "3.0".into() }
 }
 
 fn bench(stored: &[(&str, u32)]) -> Bench {
@@ -26,7 +26,7 @@ fn bench(stored: &[(&str, u32)]) -> Bench {
     bench
 }
 
-fn judged(bench: &Bench, fresh: &Sample) -> Option<Difference> {
+fn judged(bench: &Bench, fresh: &ServerSample) -> Option<Difference> {
     difference(&bench.fleet, bench.fleet.server(&sid("a")).expect("stands"), fresh, bench.now.instant)
 }
 
@@ -48,7 +48,7 @@ fn f6_a_poll_that_saw_the_same_writes_its_watermark_and_no_more() {
 fn f6_what_placement_records_and_limits_need_is_written_at_once() {
     let bench = bench(&[("m", 40), ("n", 30)]);
     let base = || crowds(9, &[("m", 40), ("n", 30)]);
-    let changed = |change: &dyn Fn(&mut Sample)| {
+    let changed = |change: &dyn Fn(&mut ServerSample)| {
         let mut fresh = base();
         change(&mut fresh);
         judged(&bench, &fresh)
@@ -142,7 +142,7 @@ fn f11_a_watermark_ends_reservations_and_says_how_old_the_sample_is_as_a_sample_
 #[test]
 fn f9_a_watermark_says_nothing_of_a_sample_that_was_written_after_it() {
     let mut bench = bench(&[]);
-    bench.write(Write::Freshness(sid("a"), Freshness { watermark: 9_000 }));
+    bench.write(Write::Freshness(sid("a"), SampleFreshness { watermark: 9_000 }));
     bench.write(Write::Sample(sid("a"), crowds(5, &[])));
     let server = bench.fleet.server(&sid("a")).expect("stands");
     assert_eq!(

@@ -2,7 +2,7 @@
 
 use usher_model::{
     id::{InternalMeetingId, ServerId, TenantId},
-    meeting::{MeetingKey, Record, Zombie, ZombieKey, ZombieState},
+    meeting::{MeetingKey, MeetingRecord, Zombie, ZombieKey, ZombieState},
     revision::Revision,
     routing::{RoutingTable, TenantRoute},
     server::Health,
@@ -75,7 +75,7 @@ impl Fleet {
     }
 
     /// Looks a record up.
-    pub fn record(&self, key: &MeetingKey) -> Option<&Stored<Record>> {
+    pub fn record(&self, key: &MeetingKey) -> Option<&Stored<MeetingRecord>> {
         self.records.get(key).map(|entry| &entry.stored)
     }
 
@@ -85,7 +85,7 @@ impl Fleet {
     }
 
     /// Visits the records, in no particular order.
-    pub fn records(&self) -> impl ExactSizeIterator<Item = (&MeetingKey, &Stored<Record>)> {
+    pub fn records(&self) -> impl ExactSizeIterator<Item = (&MeetingKey, &Stored<MeetingRecord>)> {
         self.records.iter().map(|(key, entry)| (key, &entry.stored))
     }
 
@@ -93,7 +93,7 @@ impl Fleet {
     pub fn records_on<'a>(
         &'a self,
         server: &ServerId,
-    ) -> impl Iterator<Item = (&'a MeetingKey, &'a Stored<Record>)> {
+    ) -> impl Iterator<Item = (&'a MeetingKey, &'a Stored<MeetingRecord>)> {
         self.records.on(server).filter_map(|key| Some((key, self.record(key)?)))
     }
 

@@ -15,7 +15,7 @@ use std::{
 use foldhash::{HashMap, HashMapExt, HashSet, quality::FixedState};
 use usher_model::{
     id::{InternalMeetingId, ServerId},
-    server::{AdminState, Health, Sample, place_of},
+    server::{AdminState, Health, ServerSample, place_of},
 };
 
 use super::{Fleet, FleetServer};
@@ -53,7 +53,12 @@ impl Default for ServerAliases {
 
 impl ServerAliases {
     /// Follows an entry from one sample to the next. The cost is linear in the length of the two samples.
-    pub(super) fn sampled(&mut self, id: &ServerId, before: Option<&Sample>, after: Option<&Sample>) {
+    pub(super) fn sampled(
+        &mut self,
+        id: &ServerId,
+        before: Option<&ServerSample>,
+        after: Option<&ServerSample>,
+    ) {
         let (before, after) = (instances(before), instances(after));
         for instance in before.difference(&after) {
             self.unlist(id, *instance);
@@ -183,7 +188,7 @@ impl Fleet {
     }
 }
 
-fn instances(sample: Option<&Sample>) -> HashSet<u64> {
+fn instances(sample: Option<&ServerSample>) -> HashSet<u64> {
     let meetings = sample.map_or(&[][..], |sample| &sample.meetings);
     // An id that holds no time is no proof: two servers may give it to two meetings.
     let dated = meetings.iter().filter(|meeting| create_time_of(&meeting.internal_id) != 0);

@@ -10,7 +10,7 @@ use foldhash::{HashMap, HashMapExt, HashSet};
 use usher_model::{
     id::{InternalMeetingId, ServerId},
     meeting::MeetingKey,
-    server::Sample,
+    server::ServerSample,
 };
 
 use super::Fleet;
@@ -46,7 +46,7 @@ impl Ended {
     }
 
     /// Remembers what one sample lists and the next does not. Breakout rooms are known by nothing else.
-    pub(super) fn compare(&mut self, before: &Sample, after: Option<&Sample>, now: Instant) {
+    pub(super) fn compare(&mut self, before: &ServerSample, after: Option<&ServerSample>, now: Instant) {
         let after = after.map_or(&[][..], |sample| &sample.meetings);
         let still: HashSet<&InternalMeetingId> = after.iter().map(|meeting| &meeting.internal_id).collect();
         for meeting in &before.meetings {

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use usher_model::routing::Delta;
+use usher_model::routing::RoutingDelta;
 
 use super::Fleet;
 use crate::core::plan::{Event, Key};
@@ -11,7 +11,7 @@ impl Fleet {
     /// Moves the fleet on to a complete listing of the store, as after compaction: everything the
     /// listing does not name is taken out. What this replica knows beyond the store (since when a
     /// record stands) is kept.
-    pub fn apply_listing(&mut self, revision: u64, entries: Vec<Event>, now: Instant) -> Delta {
+    pub fn apply_listing(&mut self, revision: u64, entries: Vec<Event>, now: Instant) -> RoutingDelta {
         let named: foldhash::HashSet<Key> = entries.iter().map(Event::key).collect();
         let mut events: Vec<Event> =
             self.keys().filter(|key| !named.contains(key)).map(Event::deleted).collect();

@@ -1,7 +1,7 @@
 //! What is known of a server in this epoch. A store that was emptied, or set back to a backup, tells
 //! nothing of what was created since: only polls that were written after the epoch began do.
 
-use usher_model::server::{Health, Sample};
+use usher_model::server::{Health, ServerSample};
 
 use super::{Fleet, FleetServer};
 use crate::core::{epoch::Epoch, plan::Stored};
@@ -27,7 +27,7 @@ impl Fleet {
 
     /// Returns the last sample of a server, if it was taken in this epoch. The watermark of an earlier one
     /// is a revision of another history and cannot be compared.
-    pub fn sample_of_now<'a>(&self, server: &'a FleetServer) -> Option<&'a Sample> {
+    pub fn sample_of_now<'a>(&self, server: &'a FleetServer) -> Option<&'a ServerSample> {
         server.sample.as_ref().filter(|sample| self.is_of_now(Some(sample))).map(|stored| &stored.value)
     }
 
@@ -46,7 +46,7 @@ impl Fleet {
 
 #[cfg(test)]
 mod tests {
-    use usher_model::server::{HealthRecord, Sample, Server};
+    use usher_model::server::{HealthRecord, Server, ServerSample};
 
     use super::*;
     use crate::core::{plan::Event, policy::Policy, testkit};
@@ -55,7 +55,11 @@ mod tests {
         Some(Stored { value, created: modified, modified })
     }
 
-    fn fleet(server: Server, sample: Option<(Sample, u64)>, health: Option<(HealthRecord, u64)>) -> Fleet {
+    fn fleet(
+        server: Server,
+        sample: Option<(ServerSample, u64)>,
+        health: Option<(HealthRecord, u64)>,
+    ) -> Fleet {
         let id = server.id.clone();
         let mut events = vec![Event::Server(id.clone(), stored(server, 1))];
         events.extend(sample.map(|(sample, at)| Event::Sample(id.clone(), stored(sample, at))));

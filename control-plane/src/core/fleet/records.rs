@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Instant};
 use foldhash::{HashMap, HashMapExt};
 use usher_model::{
     id::{ServerId, TenantId},
-    meeting::{MeetingKey, Record, RecordState},
+    meeting::{MeetingKey, MeetingRecord, RecordState},
 };
 
 use crate::core::plan::Stored;
@@ -14,7 +14,7 @@ use crate::core::plan::Stored;
 #[derive(Debug, Clone)]
 pub struct RecordEntry {
     /// What is stored.
-    pub stored: Stored<Record>,
+    pub stored: Stored<MeetingRecord>,
     /// When this replica first saw the placement: same server, same token.
     pub placed_at: Instant,
     /// When this replica saw the last change.
@@ -45,7 +45,7 @@ impl Records {
     pub(super) fn set(
         &mut self,
         key: &MeetingKey,
-        stored: Option<Stored<Record>>,
+        stored: Option<Stored<MeetingRecord>>,
         now: Instant,
     ) -> Option<RecordEntry> {
         let old = self.all.remove(key);
@@ -119,6 +119,6 @@ impl Records {
 
 /// Tells whether a record is one of a meeting that goes on, for all anybody knows. A breakout room is part of
 /// its parent.
-fn counts(record: &Record) -> bool {
+fn counts(record: &MeetingRecord) -> bool {
     !record.breakout && !matches!(record.state, RecordState::Ending { .. })
 }

@@ -4,9 +4,9 @@ use std::time::Instant;
 
 use usher_model::{
     id::{ServerId, TenantId},
-    meeting::{MeetingKey, Record, RecordState},
+    meeting::{MeetingKey, MeetingRecord, RecordState},
     revision::Revision,
-    routing::{Delta, MeetingRoute, RouteState, ServerRoute, TenantRoute},
+    routing::{MeetingRoute, RouteState, RoutingDelta, ServerRoute, TenantRoute},
     server::{Health, Server},
 };
 
@@ -19,7 +19,7 @@ impl Fleet {
         &mut self,
         revision: u64,
         key: &MeetingKey,
-        stored: Option<Stored<Record>>,
+        stored: Option<Stored<MeetingRecord>>,
         now: Instant,
     ) {
         if stored.is_none() {
@@ -82,9 +82,9 @@ impl Fleet {
     }
 
     /// Returns the changes of the routing table that the touched entries amount to.
-    pub(super) fn route_changes(&self, touched: &Touched, revision: u64) -> Delta {
+    pub(super) fn route_changes(&self, touched: &Touched, revision: u64) -> RoutingDelta {
         let base = self.routing.revision();
-        let mut delta = Delta::new(base, Revision::new(base.epoch, revision.max(base.seq)));
+        let mut delta = RoutingDelta::new(base, Revision::new(base.epoch, revision.max(base.seq)));
         for id in &touched.servers {
             let route =
                 self.servers.get(id).map(|server| server_route(&server.stored.value, server.colour()));
@@ -147,7 +147,7 @@ pub fn server_route(server: &Server, health: Health) -> ServerRoute {
 }
 
 /// Returns a record as edges see it; none while it is ENDING.
-pub fn meeting_route(key: &MeetingKey, record: &Record) -> Option<MeetingRoute> {
+pub fn meeting_route(key: &MeetingKey, record: &MeetingRecord) -> Option<MeetingRoute> {
     let state = match &record.state {
         RecordState::Pending => RouteState::Pending,
         RecordState::Active { internal_id, .. } => RouteState::Active(internal_id.clone()),

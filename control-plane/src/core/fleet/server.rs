@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 use usher_model::{
     id::{ServerId, TenantId},
     meeting::MeetingKey,
-    server::{AdminState, Freshness, Health, HealthRecord, Sample, Server},
+    server::{AdminState, Health, HealthRecord, SampleFreshness, Server, ServerSample},
     voice::VoiceBridge,
 };
 
@@ -21,11 +21,11 @@ pub struct FleetServer {
     /// Stored counters; none while no poll of a new server has ended.
     pub health: Option<Stored<HealthRecord>>,
     /// The last sample, with the watermark of the last poll that saw the same.
-    pub sample: Option<Stored<Sample>>,
+    pub sample: Option<Stored<ServerSample>>,
     /// When this replica heard of the last poll that saw it.
     pub sample_applied_at: Option<Instant>,
     /// What polls that saw the same have left; it says nothing of a sample that was written later.
-    pub(super) freshness: Option<Stored<Freshness>>,
+    pub(super) freshness: Option<Stored<SampleFreshness>>,
     listed_at: Option<Instant>,
     /// Hash of the id, for ties between equal scores; the same on every replica.
     pub(in crate::core) tie_seed: u64,
@@ -166,7 +166,7 @@ impl FleetServer {
         self.stored = stored;
     }
 
-    pub(super) fn set_sample(&mut self, sample: Option<Stored<Sample>>, policy: &Policy, now: Instant) {
+    pub(super) fn set_sample(&mut self, sample: Option<Stored<ServerSample>>, policy: &Policy, now: Instant) {
         self.sample_applied_at = sample.as_ref().map(|_| now);
         self.listed_at = self.sample_applied_at;
         let meetings = sample.as_ref().map_or(&[][..], |sample| &sample.value.meetings);
@@ -187,7 +187,7 @@ impl FleetServer {
     }
 
     /// A poll saw what the sample lists.
-    pub(super) fn set_freshness(&mut self, freshness: Option<Stored<Freshness>>, now: Instant) {
+    pub(super) fn set_freshness(&mut self, freshness: Option<Stored<SampleFreshness>>, now: Instant) {
         self.freshness = freshness;
         if self.freshen() {
             self.sample_applied_at = Some(now);

@@ -3,9 +3,9 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 use usher_model::{
     id::TenantId,
-    meeting::{Record, RecordState},
+    meeting::{MeetingRecord, RecordState},
     routing::TenantRoute,
-    server::{AdminState, Health, Sample, Server},
+    server::{AdminState, Health, Server, ServerSample},
     tenant::TenantPolicy,
 };
 
@@ -18,14 +18,14 @@ use crate::core::{
 const SERVERS: [&str; 3] = ["a", "b", "c"];
 const MEETINGS: [&str; 4] = ["m", "n", "o", "p"];
 
-fn record(server: &str, state: u8, token: &str) -> Record {
+fn record(server: &str, state: u8, token: &str) -> MeetingRecord {
     let internal_id = iid("m-1");
     let state = match state {
         0 => RecordState::Pending,
         1 => RecordState::Active { internal_id, create_time_ms: 1 },
         _ => RecordState::Ending { internal_id: Some(internal_id) },
     };
-    Record {
+    MeetingRecord {
         state,
         server: sid(server),
         token: token.into(),
@@ -39,7 +39,7 @@ fn record(server: &str, state: u8, token: &str) -> Record {
 }
 
 /// A sample of one meeting with so many users.
-fn crowd(watermark: u64, meeting: &str, users: u32) -> Sample {
+fn crowd(watermark: u64, meeting: &str, users: u32) -> ServerSample {
     let mut sample = sample(watermark, &[(meeting, &format!("{meeting}-1"))]);
     sample.meetings[0].participants = users;
     sample

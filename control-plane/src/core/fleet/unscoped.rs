@@ -7,7 +7,7 @@ use foldhash::{HashMap, HashMapExt};
 use usher_model::{
     id::{InternalMeetingId, MeetingId, ServerId, TenantId},
     meeting::MeetingKey,
-    scope::Scope,
+    scope::TenantScope,
 };
 
 use crate::core::plan::Key;
@@ -34,7 +34,7 @@ impl Bare {
         if meeting.tenant.as_str() == TenantId::DEFAULT {
             return;
         }
-        let scope = Scope::of(&meeting.tenant);
+        let scope = TenantScope::of(&meeting.tenant);
         let bare = names.filter(|(instance, _)| scope.is_bare(meeting.meeting.as_str(), instance));
         if let Some((_, server)) = bare {
             self.0.entry(meeting.meeting.clone()).or_default().insert(key, server.clone());

@@ -2,7 +2,7 @@
 
 use usher_model::{
     id::ServerId,
-    server::{AdminState, Freshness, Sample},
+    server::{AdminState, SampleFreshness, ServerSample},
 };
 
 use super::counters::{Suspicion, on_passive_failure, on_poll_failed, on_poll_ok};
@@ -15,7 +15,7 @@ use crate::core::{
 
 /// Plans what a successful poll writes: the sample where it differs enough, else that it does not; the counters
 /// when they move. A disabled server, polled only to reap its zombies, writes nothing. Leader only.
-pub fn poll_ok(fleet: &Fleet, id: &ServerId, sample: Sample, now: Now) -> Plan {
+pub fn poll_ok(fleet: &Fleet, id: &ServerId, sample: ServerSample, now: Now) -> Plan {
     let Some(server) = used(fleet, id) else { return Plan::default() };
     let mut plan = guarded(server);
     let record = server.health.as_ref().map(|stored| &stored.value);
@@ -28,14 +28,14 @@ pub fn poll_ok(fleet: &Fleet, id: &ServerId, sample: Sample, now: Now) -> Plan {
     } else {
         // Of this sample and of no other.
         plan.guard_seen(Key::Sample(id.clone()), server.sample.as_ref());
-        plan.writes.push(Write::Freshness(id.clone(), Freshness { watermark: sample.watermark }));
+        plan.writes.push(Write::Freshness(id.clone(), SampleFreshness { watermark: sample.watermark }));
     }
     plan
 }
 
 /// Plans what a poll writes that somebody asked for: all that it saw, and no counter. They have a time base, so
 /// that asking often would turn a server red or green. Leader only.
-pub fn look_ok(fleet: &Fleet, id: &ServerId, sample: Sample) -> Plan {
+pub fn look_ok(fleet: &Fleet, id: &ServerId, sample: ServerSample) -> Plan {
     let Some(server) = used(fleet, id) else { return Plan::default() };
     let mut plan = guarded(server);
     plan.writes.push(Write::Sample(id.clone(), sample));

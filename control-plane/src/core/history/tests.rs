@@ -6,8 +6,8 @@ use usher_model::{
 
 use super::*;
 
-fn delta(base: u64, revision: u64, meetings: &[(&str, bool)]) -> Arc<Delta> {
-    let mut delta = Delta::new(Revision::new(1, base), Revision::new(1, revision));
+fn delta(base: u64, revision: u64, meetings: &[(&str, bool)]) -> Arc<RoutingDelta> {
+    let mut delta = RoutingDelta::new(Revision::new(1, base), Revision::new(1, revision));
     for (name, stands) in meetings {
         let key = MeetingKey::new("default".parse().unwrap(), name.parse().unwrap());
         let server = ServerId::parse("a").unwrap();

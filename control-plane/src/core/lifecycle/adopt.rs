@@ -3,9 +3,9 @@
 use bytes::Bytes;
 use usher_model::{
     id::{ServerId, TenantId},
-    meeting::{MeetingKey, Record, RecordState, Zombie, ZombieKey},
-    scope::{self, Scope},
-    server::{AdminState, Sample, SampledMeeting},
+    meeting::{MeetingKey, MeetingRecord, RecordState, Zombie, ZombieKey},
+    scope::{self, TenantScope},
+    server::{AdminState, SampledMeeting, ServerSample},
 };
 
 use super::Step;
@@ -37,7 +37,7 @@ pub fn adopt(
     fleet: &Fleet,
     server: &ServerId,
     key: &MeetingKey,
-    sample: &Sample,
+    sample: &ServerSample,
     now_ms: i64,
 ) -> Step<Adoption> {
     let accepts = fleet.server(server).is_some_and(|server| server.admin() != AdminState::Disabled);
@@ -47,7 +47,7 @@ pub fn adopt(
     if let Some(stored) = fleet.record(key) {
         return Step::settled(match &stored.value {
             record if record.server != *server => Adoption::Elsewhere(record.server.clone()),
-            Record { state: RecordState::Ending { .. }, .. } => Adoption::NotRunning,
+            MeetingRecord { state: RecordState::Ending { .. }, .. } => Adoption::NotRunning,
             _ => Adoption::Standing,
         });
     }
@@ -67,7 +67,7 @@ pub fn adopt(
     if fleet.zombies_of(key).any(given_up) {
         return Step::settled(Adoption::Zombie); // by another entry of this server
     }
-    let is_bare = Scope::of(&key.tenant).is_bare(key.meeting.as_str(), &listed.internal_id);
+    let is_bare = TenantScope::of(&key.tenant).is_bare(key.meeting.as_str(), &listed.internal_id);
     let namesake = || namesake(fleet, server, key).filter(|_| is_bare);
     if let Some(owner) = owner(fleet, server, listed).or_else(namesake) {
         return Step::settled(Adoption::Taken(owner));
@@ -85,7 +85,7 @@ pub fn adopt(
 
 /// Finds the instance that stands for the meeting: the one with our mark, else the one without any that is
 /// called what the other balancer called it.
-fn find<'s>(key: &MeetingKey, sample: &'s Sample) -> Result<&'s SampledMeeting, Adoption> {
+fn find<'s>(key: &MeetingKey, sample: &'s ServerSample) -> Result<&'s SampledMeeting, Adoption> {
     let mut addressed = sample.meetings.iter().filter(|meeting| meeting.is_addressed());
     let mut meetings = addressed.clone().filter(|meeting| !meeting.breakout);
     if let Some(marked) = addressed.find(|meeting| meeting.key.as_ref() == Some(key)) {
@@ -96,7 +96,7 @@ fn find<'s>(key: &MeetingKey, sample: &'s Sample) -> Result<&'s SampledMeeting, 
     match &listed.key {
         Some(other) => Err(Adoption::Taken(other.tenant.clone())),
         None if key.tenant.as_str() == TenantId::DEFAULT => Ok(listed),
-        None if Scope::of(&key.tenant).is_bare(id, &listed.internal_id) => Ok(listed),
+        None if TenantScope::of(&key.tenant).is_bare(id, &listed.internal_id) => Ok(listed),
         None => Err(Adoption::Unfit),
     }
 }
@@ -115,12 +115,12 @@ fn namesake(fleet: &Fleet, server: &ServerId, key: &MeetingKey) -> Option<Tenant
     record.map(|_| namesake.tenant)
 }
 
-fn record(server: &ServerId, listed: &SampledMeeting, sample: &Sample) -> Record {
+fn record(server: &ServerId, listed: &SampledMeeting, sample: &ServerSample) -> MeetingRecord {
     let create_time_ms = match create_time_of(&listed.internal_id) {
         0 => sample.taken_at_ms.saturating_sub_unsigned(listed.age_ms),
         time => time,
     };
-    Record {
+    MeetingRecord {
         state: RecordState::Active { internal_id: listed.internal_id.clone(), create_time_ms },
         server: server.clone(),
         token: String::new(),

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use usher_model::{
     id::{InternalMeetingId, ServerId},
-    meeting::{MeetingKey, Record, RecordState, ZombieKey, ZombieState},
+    meeting::{MeetingKey, MeetingRecord, RecordState, ZombieKey, ZombieState},
     server::AdminState,
 };
 
@@ -59,7 +59,7 @@ pub fn confirm(fleet: &Fleet, key: &MeetingKey, answer: &Answer, now_ms: i64) ->
         None if outlived.is_none() && accepts(fleet, &answer.server) => {
             let mut draft = Draft::new(fleet, now_ms);
             let voice_bridge = if answer.breakout { None } else { voice::held(&mut draft, fleet, key) };
-            let record = Record {
+            let record = MeetingRecord {
                 state: RecordState::Pending,
                 server: answer.server.clone(),
                 token: answer.token.clone().unwrap_or_default(),
@@ -91,7 +91,7 @@ pub fn confirm(fleet: &Fleet, key: &MeetingKey, answer: &Answer, now_ms: i64) ->
 fn on_its_server(
     fleet: &Fleet,
     key: &MeetingKey,
-    stored: &Stored<Record>,
+    stored: &Stored<MeetingRecord>,
     answer: &Answer,
     is_zombie: bool,
     now_ms: i64,
@@ -115,10 +115,10 @@ fn on_its_server(
     }
 }
 
-fn active(record: Record, answer: &Answer) -> Record {
+fn active(record: MeetingRecord, answer: &Answer) -> MeetingRecord {
     let internal_id = answer.internal_id.clone();
     let state = RecordState::Active { internal_id, create_time_ms: answer.create_time_ms };
-    Record { state, ..record }
+    MeetingRecord { state, ..record }
 }
 
 /// Tells whether a record may be made on a server after the fact: it may be unhealthy, not disabled.

@@ -2,7 +2,7 @@
 
 use usher_model::{
     id::{InternalMeetingId, ServerId},
-    meeting::{MeetingKey, Record, RecordState, ZombieKey, ZombieState},
+    meeting::{MeetingKey, MeetingRecord, RecordState, ZombieKey, ZombieState},
     server::{AdminState, Health},
 };
 
@@ -29,7 +29,7 @@ pub struct Ended<'a> {
 }
 
 impl Ended<'_> {
-    fn names(self, record: &Record) -> bool {
+    fn names(self, record: &MeetingRecord) -> bool {
         match record.state.internal_id() {
             Some(running) => self.instance == Some(running),
             None => self.placement.is_some_and(|token| token == record.token),
@@ -52,7 +52,7 @@ pub fn report_end(
     ended: Ended<'_>,
     now_ms: i64,
 ) -> Step<EndOutcome> {
-    let named = |record: &Record| record.server == *server && ended.names(record);
+    let named = |record: &MeetingRecord| record.server == *server && ended.names(record);
     let Some(stored) = fleet.record(key).filter(|stored| named(&stored.value)) else {
         return Step::settled(EndOutcome::NotRouted);
     };
@@ -74,7 +74,7 @@ pub fn report_end(
     } else if matches!(state, RecordState::Ending { .. }) {
         return Step::settled(EndOutcome::NotRouted);
     } else {
-        let record = Record { state: RecordState::Ending { internal_id }, ..stored.value.clone() };
+        let record = MeetingRecord { state: RecordState::Ending { internal_id }, ..stored.value.clone() };
         draft.set_record(key, record);
     }
     Step { plan: draft.into_plan(), outcome: EndOutcome::Unrouted }

@@ -2,7 +2,7 @@
 
 use usher_model::{
     id::ServerId,
-    meeting::{MeetingKey, Record, RecordState, ZombieKey, ZombieState},
+    meeting::{MeetingKey, MeetingRecord, RecordState, ZombieKey, ZombieState},
     server::AdminState,
 };
 
@@ -60,7 +60,7 @@ pub(in crate::core) fn evacuate(fleet: &Fleet, id: &ServerId, reason: &str, now_
     draft.into_plan()
 }
 
-fn free(draft: &mut Draft<'_>, key: &MeetingKey, stored: &Stored<Record>, zombie: Option<&str>) {
+fn free(draft: &mut Draft<'_>, key: &MeetingKey, stored: &Stored<MeetingRecord>, zombie: Option<&str>) {
     let record = &stored.value;
     match record.state {
         RecordState::Pending => draft.drop_pending(key, record),

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use usher_model::{
     id::{MeetingId, ServerId},
-    meeting::{Record, RecordState, ZombieKey, ZombieState},
+    meeting::{MeetingRecord, RecordState, ZombieKey, ZombieState},
     server::{AdminState, Health},
 };
 
@@ -38,11 +38,11 @@ pub struct PlaceRequest {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Placed {
     /// To the server of a record that stands; nothing to abandon later.
-    Existing(Record),
+    Existing(MeetingRecord),
     /// To a server chosen now; `panic` tells that healthy servers were wanting (E5).
     New {
         /// The record to be written.
-        record: Record,
+        record: MeetingRecord,
         /// Placement panic.
         panic: bool,
     },
@@ -92,14 +92,14 @@ pub fn place(
         leave_zombie(&mut draft, fleet, request, old);
     }
     let voice_bridge = voice::assign(&mut draft, fleet, key, &request.voice, now);
-    let record = Record { voice_bridge, ..pending(request, choice.server, now.wall_ms) };
+    let record = MeetingRecord { voice_bridge, ..pending(request, choice.server, now.wall_ms) };
     draft.set_record(key, record.clone());
     let outcome = Placed::New { record, panic: choice.panic };
     Ok(Step { plan: draft.into_plan(), outcome })
 }
 
 /// Tells whether an id goes elsewhere although a record of it stands.
-pub(super) fn is_given_up(fleet: &Fleet, record: &Record, supersede: bool) -> bool {
+pub(super) fn is_given_up(fleet: &Fleet, record: &MeetingRecord, supersede: bool) -> bool {
     let Some(server) = fleet.server(&record.server) else { return true };
     match (server.admin(), &record.state, server.colour()) {
         (AdminState::Disabled, ..) | (_, RecordState::Ending { .. }, _) | (.., Health::Offline) => true,
@@ -114,7 +114,7 @@ pub(super) fn leave_zombie(
     draft: &mut Draft<'_>,
     fleet: &Fleet,
     request: &PlaceRequest,
-    old: &Stored<Record>,
+    old: &Stored<MeetingRecord>,
 ) {
     let server = &old.value.server;
     draft.guard_choice(server);
@@ -131,8 +131,8 @@ pub(super) fn leave_zombie(
 }
 
 /// Returns the record of a create that is about to be sent to `server`.
-pub(super) fn pending(request: &PlaceRequest, server: ServerId, now_ms: i64) -> Record {
-    Record {
+pub(super) fn pending(request: &PlaceRequest, server: ServerId, now_ms: i64) -> MeetingRecord {
+    MeetingRecord {
         state: RecordState::Pending,
         server,
         token: request.token.clone(),

@@ -4,7 +4,7 @@
 
 use usher_model::{
     id::ServerId,
-    meeting::{MeetingKey, Record, RecordState, Zombie, ZombieKey, ZombieState},
+    meeting::{MeetingKey, MeetingRecord, RecordState, Zombie, ZombieKey, ZombieState},
     server::{AdminState, Server, place_of},
 };
 
@@ -134,7 +134,7 @@ fn leave_behind(
     Ok(draft.into_plan())
 }
 
-fn leave_record(draft: &mut Draft<'_>, key: &MeetingKey, stored: &Stored<Record>, former: &ServerId) {
+fn leave_record(draft: &mut Draft<'_>, key: &MeetingKey, stored: &Stored<MeetingRecord>, former: &ServerId) {
     let record = &stored.value;
     match record.state {
         RecordState::Pending => draft.drop_pending(key, record),

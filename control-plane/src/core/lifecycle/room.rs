@@ -2,7 +2,7 @@
 
 use usher_model::{
     id::{MeetingId, ServerId},
-    meeting::{MeetingKey, Record, RecordState, ZombieKey},
+    meeting::{MeetingKey, MeetingRecord, RecordState, ZombieKey},
     server::{AdminState, Health},
 };
 
@@ -78,12 +78,12 @@ pub fn place_room(
     if let Some(old) = old {
         leave_zombie(&mut draft, fleet, request, old);
     }
-    let record = Record { breakout: true, ..pending(request, home.clone(), now.wall_ms) };
+    let record = MeetingRecord { breakout: true, ..pending(request, home.clone(), now.wall_ms) };
     draft.set_record(key, record.clone());
     Ok(Step { plan: draft.into_plan(), outcome: Placed::New { record, panic: false } })
 }
 
-fn standing(record: &Record) -> Result<Step<Placed>, NoRoom> {
+fn standing(record: &MeetingRecord) -> Result<Step<Placed>, NoRoom> {
     if record.breakout { Ok(Step::settled(Placed::Existing(record.clone()))) } else { Err(NoRoom::Taken) }
 }
 

@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use usher_model::{
     id::InternalMeetingId,
-    meeting::{Record, RecordState, ZombieState},
+    meeting::{MeetingRecord, RecordState, ZombieState},
     server::{AdminState, Health, Server},
 };
 

@@ -3,7 +3,7 @@
 use usher_model::{
     id::{MeetingId, TenantId},
     meeting::MeetingKey,
-    scope::{self, Scope},
+    scope::{self, TenantScope},
     server::SampledMeeting,
     settings::PlacementSettings,
 };
@@ -44,7 +44,7 @@ pub fn listed_key(meeting: &SampledMeeting) -> Option<MeetingKey> {
             Some(tenant) => (tenant.clone(), MeetingId::parse(scope::bare(on_server)?)),
             None => {
                 let tenant = TenantId::default_tenant();
-                let id = MeetingId::parse(Scope::of(&tenant).original(on_server)?);
+                let id = MeetingId::parse(TenantScope::of(&tenant).original(on_server)?);
                 (tenant, id)
             }
         };

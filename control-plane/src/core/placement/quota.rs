@@ -4,7 +4,7 @@
 //! yet. So one replica is exact; several together may admit as many too many as they place within the
 //! milliseconds that the store's watch takes from one to the other.
 
-use usher_model::meeting::{MeetingKey, Record, RecordState};
+use usher_model::meeting::{MeetingKey, MeetingRecord, RecordState};
 
 use super::Inflight;
 use crate::core::fleet::Fleet;
@@ -13,7 +13,8 @@ use crate::core::fleet::Fleet;
 /// another server, is not one more.
 pub fn has_all_its_meetings(fleet: &Fleet, inflight: &Inflight, key: &MeetingKey) -> bool {
     let limit = fleet.tenant(&key.tenant).map_or(0, |stored| stored.value.policy.max_meetings);
-    let goes_on = |record: &Record| !record.breakout && !matches!(record.state, RecordState::Ending { .. });
+    let goes_on =
+        |record: &MeetingRecord| !record.breakout && !matches!(record.state, RecordState::Ending { .. });
     if limit == 0 || fleet.record(key).is_some_and(|stored| goes_on(&stored.value)) {
         return false;
     }

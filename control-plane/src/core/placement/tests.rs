@@ -4,7 +4,7 @@ use usher_model::{
     id::{MeetingId, TenantId},
     meeting::MeetingKey,
     routing::TenantRoute,
-    server::{HealthRecord, Sample, Server},
+    server::{HealthRecord, Server, ServerSample},
     tenant::TenantPolicy,
 };
 
@@ -30,7 +30,7 @@ fn bench(count: usize) -> Bench {
 }
 
 /// A sample of one old meeting with so many users.
-fn load(users: u32) -> Sample {
+fn load(users: u32) -> ServerSample {
     let mut sample = sample(0, &[("base", "base")]);
     sample.meetings[0].participants = users;
     sample

@@ -6,8 +6,8 @@ use foldhash::{HashMap, HashMapExt};
 use usher_model::{
     id::{InternalMeetingId, ServerId},
     meeting::MeetingKey,
-    server::{Sample, SampledMeeting},
-    settings::Adopt,
+    server::{SampledMeeting, ServerSample},
+    settings::AdoptPolicy,
 };
 
 use crate::core::{fleet::Fleet, load};
@@ -30,7 +30,7 @@ pub(super) struct Listing<'a> {
 impl<'a> Listing<'a> {
     /// Indexes what `server` lists. What its records and zombies name is theirs, whatever it is called there;
     /// so is what those of other entries name that listed the same instance.
-    pub(super) fn new(fleet: &Fleet, server: &ServerId, sample: &'a Sample) -> Self {
+    pub(super) fn new(fleet: &Fleet, server: &ServerId, sample: &'a ServerSample) -> Self {
         let adopt = fleet.policy().adopt;
         let mut named: HashMap<InternalMeetingId, MeetingKey> = HashMap::new();
         let listers = sample.meetings.iter().flat_map(|meeting| fleet.listers_of(&meeting.internal_id));
@@ -49,7 +49,7 @@ impl<'a> Listing<'a> {
             let unmarked = |_: &_| meeting.key.is_none() || !meeting.is_addressed();
             let named = named.get(&meeting.internal_id).filter(unmarked).cloned();
             if let Some(key) = named.or_else(|| load::listed_key(meeting)) {
-                let listed = Listed { meeting, ours: meeting.key.is_some() || adopt == Adopt::All };
+                let listed = Listed { meeting, ours: meeting.key.is_some() || adopt == AdoptPolicy::All };
                 listing
                     .by_key
                     .entry(key)

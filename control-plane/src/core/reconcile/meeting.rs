@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use usher_model::{
     id::{InternalMeetingId, TenantId},
-    meeting::{MeetingKey, Record, RecordState, Zombie, ZombieKey, ZombieState},
-    scope::Scope,
-    server::{AdminState, Health, Sample, SampledMeeting},
-    settings::Adopt,
+    meeting::{MeetingKey, MeetingRecord, RecordState, Zombie, ZombieKey, ZombieState},
+    scope::TenantScope,
+    server::{AdminState, Health, SampledMeeting, ServerSample},
+    settings::AdoptPolicy,
 };
 
 use super::{Doubt, End, Outcome, Verify, listing::Listing};
@@ -31,7 +31,7 @@ const YOUNG: Duration = Duration::from_mins(5);
 pub(super) struct Case<'a> {
     pub(super) fleet: &'a Fleet,
     pub(super) server: &'a FleetServer,
-    pub(super) sample: &'a Sample,
+    pub(super) sample: &'a ServerSample,
     pub(super) listing: &'a Listing<'a>,
     pub(super) sent_at: Instant,
     pub(super) now: Now,
@@ -120,7 +120,7 @@ impl Meeting<'_> {
 
     /// Returns the instance a zombie means whose id nobody learnt: the one that is listed, unless it
     /// is the record's. A create of ours leaves our mark, so an instance without it is not meant.
-    fn suspect(&self, zombie: &Zombie, record: Option<&Record>) -> Option<InternalMeetingId> {
+    fn suspect(&self, zombie: &Zombie, record: Option<&MeetingRecord>) -> Option<InternalMeetingId> {
         let listed = self.unexplained.filter(|listed| listed.key.is_some())?;
         if zombie.state == ZombieState::Waiting {
             return None;
@@ -253,11 +253,11 @@ impl Meeting<'_> {
     /// Judges a listed instance of ours that neither record nor zombie of this server explains: a
     /// request that arrived after its caller gave up, or a store that was lost. One without our mark
     /// may be adopted, but never ended for the sake of another: it is another balancer's (I2).
-    fn settle_unknown(&mut self, record: Option<&Stored<Record>>) {
+    fn settle_unknown(&mut self, record: Option<&Stored<MeetingRecord>>) {
         let Some(listed) = self.unexplained else { return };
         let id = listed.internal_id.clone();
         match record {
-            None if self.case.fleet.policy().adopt != Adopt::None => {
+            None if self.case.fleet.policy().adopt != AdoptPolicy::None => {
                 if !self.record_changed() && self.accepts() && !self.is_taken(listed) {
                     self.draft.guard_server(self.case.server.id());
                     if self.is_bare(&id) {
@@ -285,7 +285,7 @@ impl Meeting<'_> {
 
     /// Tells whether a server runs two instances of a breakout room, as it would of no other meeting: a create
     /// reached it when nobody expected it any more.
-    fn is_second_room(&self, record: &Record, listed: &SampledMeeting) -> bool {
+    fn is_second_room(&self, record: &MeetingRecord, listed: &SampledMeeting) -> bool {
         let runs = |instance: &InternalMeetingId| {
             *instance != listed.internal_id && self.case.listing.instance(instance).is_some()
         };
@@ -294,7 +294,7 @@ impl Meeting<'_> {
     }
 
     fn is_bare(&self, instance: &InternalMeetingId) -> bool {
-        Scope::of(&self.key.tenant).is_bare(self.key.meeting.as_str(), instance)
+        TenantScope::of(&self.key.tenant).is_bare(self.key.meeting.as_str(), instance)
     }
 
     /// Tells whether another balancer's meeting cannot be this tenant's, because its name on the server is not
@@ -329,15 +329,15 @@ impl Meeting<'_> {
         }
     }
 
-    fn confirmed(&self, record: &Record, listed: &SampledMeeting) -> Record {
+    fn confirmed(&self, record: &MeetingRecord, listed: &SampledMeeting) -> MeetingRecord {
         let internal_id = listed.internal_id.clone();
         let state = RecordState::Active { internal_id, create_time_ms: self.create_time(listed) };
-        Record { state, breakout: listed.breakout, ..record.clone() }
+        MeetingRecord { state, breakout: listed.breakout, ..record.clone() }
     }
 
-    fn adopted(&self, internal_id: InternalMeetingId, listed: &SampledMeeting) -> Record {
+    fn adopted(&self, internal_id: InternalMeetingId, listed: &SampledMeeting) -> MeetingRecord {
         let create_time_ms = self.create_time(listed);
-        Record {
+        MeetingRecord {
             state: RecordState::Active { internal_id, create_time_ms },
             server: self.zombie_key.server.clone(),
             token: String::new(),

@@ -1,9 +1,9 @@
 use std::time::Duration;
 
 use usher_model::{
-    meeting::{Record, RecordState, Zombie, ZombieState},
+    meeting::{MeetingRecord, RecordState, Zombie, ZombieState},
     server::{AdminState, Health, HealthRecord, SampledMeeting, Server},
-    settings::{Adopt, ZombiePolicy},
+    settings::{AdoptPolicy, ZombiePolicy},
 };
 
 use super::*;
@@ -28,7 +28,7 @@ fn write_record(bench: &mut Bench, server: &str, instance: Option<&str>) {
         Some(instance) => RecordState::Active { internal_id: iid(instance), create_time_ms: 1 },
         None => RecordState::Pending,
     };
-    let record = Record {
+    let record = MeetingRecord {
         state,
         server: sid(server),
         token: "t".into(),

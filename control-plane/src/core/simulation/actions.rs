@@ -252,7 +252,7 @@ impl World {
     }
 }
 
-fn instances(sample: &usher_model::server::Sample) -> Vec<&str> {
+fn instances(sample: &usher_model::server::ServerSample) -> Vec<&str> {
     sample.meetings.iter().map(|meeting| meeting.internal_id.as_str()).collect()
 }
 

@@ -8,7 +8,7 @@ use std::{
 use usher_model::{
     id::{InternalMeetingId, ServerId},
     meeting::{MeetingKey, RecordState, ZombieState},
-    server::{AdminState, Health, Sample},
+    server::{AdminState, Health, ServerSample},
     settings::{PlacementSettings, ZombiePolicy},
 };
 
@@ -42,7 +42,7 @@ pub(super) enum Create {
 pub(super) struct Poll {
     pub(super) watermark: u64,
     pub(super) sent_at: std::time::Instant,
-    pub(super) seen: Option<Sample>,
+    pub(super) seen: Option<ServerSample>,
 }
 
 pub(super) struct World {
@@ -219,14 +219,14 @@ impl World {
         true
     }
 
-    pub(super) fn sample(&self, server: &ServerId, watermark: u64) -> Sample {
+    pub(super) fn sample(&self, server: &ServerId, watermark: u64) -> ServerSample {
         let meetings = self
             .live
             .iter()
             .filter(|((on, _), _)| on == server)
             .map(|((_, meeting), id)| testkit::listed(meeting.meeting.as_str(), id.as_str()))
             .collect();
-        Sample { watermark, taken_at_ms: 0, meetings, bbb_version: String::new() }
+        ServerSample { watermark, taken_at_ms: 0, meetings, bbb_version: String::new() }
     }
 
     /// Panics a server to the end.

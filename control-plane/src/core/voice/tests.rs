@@ -5,7 +5,7 @@ use usher_model::{
     id::{MeetingId, TenantId},
     meeting::MeetingKey,
     routing::TenantRoute,
-    server::{Sample, SampledMeeting},
+    server::{SampledMeeting, ServerSample},
     tenant::TenantPolicy,
     voice::{VoiceBridge, VoiceRange},
 };
@@ -170,7 +170,8 @@ fn a_number_that_a_server_lists_for_another_meeting_is_not_given_out() {
     let mut bench = with_ranges(&[("school", "10000-10001")]);
     let foreign =
         SampledMeeting { key: None, voice_bridge: Some(bridge(10_000)), ..listed("foreign", "foreign-1") };
-    let sample = Sample { watermark: 1, taken_at_ms: 0, meetings: vec![foreign], bbb_version: String::new() };
+    let sample =
+        ServerSample { watermark: 1, taken_at_ms: 0, meetings: vec![foreign], bbb_version: String::new() };
     bench.write(Write::Sample(sid("b"), sample));
     assert_eq!(create(&mut bench, &room("school", "one")), Some(bridge(10_001)));
     assert!(VoiceRange::SPARE.contains(create(&mut bench, &room("school", "two")).unwrap()));
@@ -247,7 +248,8 @@ fn poll(bench: &mut Bench, room: &MeetingKey, said: u32) {
         ..listed("any", "any-1")
     };
     let (server, watermark) = (stored.value.server.clone(), bench.store.revision);
-    let sample = Sample { watermark, taken_at_ms: 0, meetings: vec![meeting], bbb_version: String::new() };
+    let sample =
+        ServerSample { watermark, taken_at_ms: 0, meetings: vec![meeting], bbb_version: String::new() };
     let work = on_sample(&bench.fleet, &server, &sample, bench.now.instant, bench.now);
     for plan in work.plans {
         assert!(bench.commit(&plan));

@@ -85,7 +85,7 @@ mod tests {
         id::{MeetingId, ServerId, TenantId},
         meeting::MeetingKey,
         revision::Revision,
-        routing::{Delta, MeetingRoute, RouteState},
+        routing::{MeetingRoute, RouteState, RoutingDelta},
     };
 
     use super::*;
@@ -93,7 +93,7 @@ mod tests {
     #[test]
     fn x4_a_table_is_cut_into_chunks_of_bounded_size_that_hold_all_of_it() {
         let mut table = RoutingTable::empty(Revision::new(1, 0));
-        let mut delta = Delta::new(table.revision(), Revision::new(1, 7));
+        let mut delta = RoutingDelta::new(table.revision(), Revision::new(1, 7));
         for number in 0..20_000 {
             let meeting = MeetingId::parse(&format!("{number:0>40}")).expect("is an id");
             let key = MeetingKey::new(TenantId::default_tenant(), meeting);

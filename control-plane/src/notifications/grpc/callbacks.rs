@@ -9,7 +9,7 @@ use usher_proto::v1::{
     self, AcceptCallbackRequest, AcceptCallbackResponse, GetCallbackKeyRequest, GetCallbackKeyResponse,
     callback_service_server::CallbackService,
 };
-use usher_runtime::{clock, tasks::Tasks};
+use usher_runtime::{clock, tasks::TaskGroup};
 
 use crate::{
     grpc::{deadline, status::Refusal},
@@ -40,7 +40,7 @@ pub(crate) struct Callbacks {
     /// Has a server polled that says that a meeting is over.
     pub(crate) polls: PollAsks,
     /// Owns those polls.
-    pub(crate) tasks: Tasks,
+    pub(crate) tasks: TaskGroup,
 }
 
 #[tonic::async_trait]

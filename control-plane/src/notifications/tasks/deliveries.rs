@@ -233,5 +233,5 @@ pub struct CourierParts {
     /// Whether this replica delivers.
     pub leadership: Leadership,
     /// Owns the tries.
-    pub tasks: usher_runtime::tasks::Tasks,
+    pub tasks: usher_runtime::tasks::TaskGroup,
 }

@@ -7,8 +7,8 @@ use usher_model::{
     id::{InternalMeetingId, MeetingId, ServerId, TenantId},
     meeting::MeetingKey,
     routing::TenantRoute,
-    server::{AdminState, Freshness, HealthRecord, Sample, SampledMeeting, Server},
-    tenant::{ParameterRule, Presentation, RuleAction, TenantPolicy},
+    server::{AdminState, HealthRecord, SampleFreshness, SampledMeeting, Server, ServerSample},
+    tenant::{ParameterRule, PresentationDocument, RuleAction, TenantPolicy},
     voice::{VoiceBridge, VoiceRange},
 };
 use usher_proto::{store as pb, v1};
@@ -112,7 +112,7 @@ pub(super) fn tenant(id: TenantId, value: pb::TenantValue) -> TenantRoute {
         max_meetings: value.max_meetings,
         max_users: value.max_users,
         server_tag: value.server_tag,
-        presentation: value.presentation.map(|shown| Presentation {
+        presentation: value.presentation.map(|shown| PresentationDocument {
             url: shown.url,
             name: shown.name,
             forced: shown.forced,
@@ -144,7 +144,7 @@ fn rule(value: &pb::ParameterRuleValue) -> Option<ParameterRule> {
     ParameterRule::new(RuleAction::try_from(action).ok()?, &value.parameter, &value.value).ok()
 }
 
-pub(super) fn sample_value(sample: &Sample) -> pb::SampleValue {
+pub(super) fn sample_value(sample: &ServerSample) -> pb::SampleValue {
     pb::SampleValue {
         watermark: sample.watermark,
         taken_at_ms: sample.taken_at_ms,
@@ -153,8 +153,8 @@ pub(super) fn sample_value(sample: &Sample) -> pb::SampleValue {
     }
 }
 
-pub(super) fn sample(value: pb::SampleValue) -> Result<Sample, ValueError> {
-    Ok(Sample {
+pub(super) fn sample(value: pb::SampleValue) -> Result<ServerSample, ValueError> {
+    Ok(ServerSample {
         watermark: value.watermark,
         taken_at_ms: value.taken_at_ms,
         meetings: value.meetings.into_iter().map(sampled).collect::<Result<_, _>>()?,
@@ -162,12 +162,12 @@ pub(super) fn sample(value: pb::SampleValue) -> Result<Sample, ValueError> {
     })
 }
 
-pub(super) fn freshness_value(freshness: Freshness) -> pb::FreshnessValue {
+pub(super) fn freshness_value(freshness: SampleFreshness) -> pb::FreshnessValue {
     pb::FreshnessValue { watermark: freshness.watermark }
 }
 
-pub(super) fn freshness(value: pb::FreshnessValue) -> Freshness {
-    Freshness { watermark: value.watermark }
+pub(super) fn freshness(value: pb::FreshnessValue) -> SampleFreshness {
+    SampleFreshness { watermark: value.watermark }
 }
 
 fn sampled_value(meeting: &SampledMeeting) -> pb::SampledMeetingValue {

@@ -2,7 +2,7 @@
 
 use usher_model::{
     id::{InternalMeetingId, MeetingId, ServerId, TenantId},
-    meeting::{MeetingKey, Record, RecordState, Zombie, ZombieState},
+    meeting::{MeetingKey, MeetingRecord, RecordState, Zombie, ZombieState},
     voice::VoiceBridge,
 };
 use usher_proto::{store as pb, v1};
@@ -10,7 +10,7 @@ use usher_proto::{store as pb, v1};
 use super::{ValueError, fleet::enumeration};
 use crate::core::voice::Assignment;
 
-pub(super) fn record_value(record: &Record) -> pb::RecordValue {
+pub(super) fn record_value(record: &MeetingRecord) -> pb::RecordValue {
     let (state, create_time_ms) = match &record.state {
         RecordState::Pending => (v1::RecordState::Pending, 0),
         RecordState::Active { create_time_ms, .. } => (v1::RecordState::Active, *create_time_ms),
@@ -31,7 +31,7 @@ pub(super) fn record_value(record: &Record) -> pb::RecordValue {
     }
 }
 
-pub(super) fn record(value: pb::RecordValue) -> Result<Record, ValueError> {
+pub(super) fn record(value: pb::RecordValue) -> Result<MeetingRecord, ValueError> {
     let state = match enumeration("state", value.state)? {
         v1::RecordState::Pending => RecordState::Pending,
         v1::RecordState::Active => RecordState::Active {
@@ -41,7 +41,7 @@ pub(super) fn record(value: pb::RecordValue) -> Result<Record, ValueError> {
         v1::RecordState::Ending => RecordState::Ending { internal_id: optional(&value.internal_id)? },
         v1::RecordState::Unspecified => return Err(ValueError::Field("state")),
     };
-    Ok(Record {
+    Ok(MeetingRecord {
         state,
         server: ServerId::parse(&value.server)
             .map_err(|source| ValueError::Id { field: "server", source })?,

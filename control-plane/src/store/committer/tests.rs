@@ -71,7 +71,8 @@ fn put(key: usize) -> Txn {
 
 #[tokio::test]
 async fn transactions_that_wait_for_four_batches_go_together() {
-    let (store, tasks) = (Scripted::new(0, |txns| Ok(vec![Verdict::Committed(9); txns.len()])), Tasks::new());
+    let (store, tasks) =
+        (Scripted::new(0, |txns| Ok(vec![Verdict::Committed(9); txns.len()])), TaskGroup::new());
     let committer = GroupCommitter::spawn(store.clone(), Arc::new(StoreCodec::new()), &tasks);
     let commits: Vec<_> = (0..UNDER_WAY)
         .map(|key| {
@@ -103,7 +104,7 @@ async fn transactions_that_wait_for_four_batches_go_together() {
 #[tokio::test]
 async fn an_error_reaches_every_caller_of_the_batch() {
     let store = Scripted::new(100, |_| Err(StoreError::Unknown("lost".into())));
-    let tasks = Tasks::new();
+    let tasks = TaskGroup::new();
     let committer = GroupCommitter::spawn(store, Arc::new(StoreCodec::new()), &tasks);
     let results = join_all((0..10).map(|key| committer.commit(put(key)))).await;
     assert!(results.iter().all(|result| matches!(result, Err(StoreError::Unknown(why)) if why == "lost")));
@@ -112,7 +113,8 @@ async fn an_error_reaches_every_caller_of_the_batch() {
 
 #[tokio::test]
 async fn waiting_commits_finish_at_shutdown_and_later_ones_are_certainly_not_done() {
-    let (store, tasks) = (Scripted::new(0, |txns| Ok(vec![Verdict::Committed(9); txns.len()])), Tasks::new());
+    let (store, tasks) =
+        (Scripted::new(0, |txns| Ok(vec![Verdict::Committed(9); txns.len()])), TaskGroup::new());
     let committer = GroupCommitter::spawn(store.clone(), Arc::new(StoreCodec::new()), &tasks);
     let waiting = committer.clone();
     let same_key = tasks

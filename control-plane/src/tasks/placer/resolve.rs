@@ -6,7 +6,7 @@ use std::{
 };
 
 use usher_model::{
-    meeting::{MeetingKey, Record},
+    meeting::{MeetingKey, MeetingRecord},
     revision::Revision,
     routing::ServerRoute,
 };
@@ -28,7 +28,7 @@ use crate::{
 const SEE_WITHIN: Duration = Duration::from_millis(300);
 
 /// A record, and its server as edges see it.
-type Found = (Record, Option<ServerRoute>);
+type Found = (MeetingRecord, Option<ServerRoute>);
 
 /// A meeting as it stood when asked, or later.
 #[derive(Debug, Clone, PartialEq)]
@@ -114,7 +114,7 @@ fn known(fleet: &Fleet, key: &MeetingKey) -> Option<Found> {
 mod tests {
     use bytes::Bytes;
     use usher_model::{meeting::RecordState, server::Health};
-    use usher_runtime::tasks::Tasks;
+    use usher_runtime::tasks::TaskGroup;
 
     use super::*;
     use crate::{
@@ -136,7 +136,7 @@ mod tests {
     async fn i13_a_replica_that_is_behind_takes_no_server_for_away_that_is_back() {
         let store: Arc<dyn Store> = Arc::new(EmbeddedStore::open(None).unwrap());
         let codec = Arc::new(StoreCodec::new());
-        let record = Record {
+        let record = MeetingRecord {
             state: RecordState::Active { internal_id: iid("m-1"), create_time_ms: 1 },
             server: sid("a"),
             token: "t".into(),
@@ -159,7 +159,7 @@ mod tests {
         fleet.restart(Epoch { number: 7, begun: 0 }, Age::Old, 0, then, clock::now());
         assert_eq!(fleet.read(|fleet| fleet.routing().server(&sid("a")).unwrap().health), Health::Offline);
 
-        let revisions = RevisionReader::new(store.clone(), Tasks::new(), Duration::from_secs(5));
+        let revisions = RevisionReader::new(store.clone(), TaskGroup::new(), Duration::from_secs(5));
         let resolver = Resolver::new(fleet, revisions, store, codec);
         let resolved = resolver.resolve(&key("m"), clock::now() + Duration::from_secs(5)).await.unwrap();
         let (found, route) = resolved.found.unwrap();

@@ -12,9 +12,9 @@ use tracing::{debug, info, warn};
 use usher_model::{
     id::ServerId,
     revision::Revision,
-    server::{Sample, Server},
+    server::{Server, ServerSample},
 };
-use usher_runtime::{clock, tasks::Tasks};
+use usher_runtime::{clock, tasks::TaskGroup};
 
 use crate::{
     core::{
@@ -47,7 +47,7 @@ pub struct Reaper {
     leadership: Leadership,
     alarms: RaisedAlarms,
     metrics: ControlPlaneMetrics,
-    tasks: Tasks,
+    tasks: TaskGroup,
     call_timeout: Duration,
     /// Time in which one job starts calls; what is left then waits for the next poll.
     budget: Duration,
@@ -58,7 +58,7 @@ pub struct Reaper {
 /// What one poll of one server saw.
 pub(super) struct Seen {
     pub(super) server: Server,
-    pub(super) sample: Sample,
+    pub(super) sample: ServerSample,
     /// The one its watermark is a revision of.
     pub(super) epoch: Epoch,
     pub(super) sent_at: Instant,
@@ -84,7 +84,7 @@ impl Reaper {
         leadership: Leadership,
         alarms: RaisedAlarms,
         metrics: ControlPlaneMetrics,
-        tasks: Tasks,
+        tasks: TaskGroup,
         (call_timeout, budget): (Duration, Duration),
     ) -> Self {
         let (busy, inconsistent) = Default::default();
@@ -109,7 +109,13 @@ impl Reaper {
     /// Commits what a look at a server tells before the look itself is written. Of a first one, so
     /// that whoever sees the sample knows every meeting in it (F7); of one at a server that returns,
     /// while its meetings are still detached, where the policy is to end those.
-    pub(super) async fn act_first(&self, server: &Server, sample: &Sample, epoch: Epoch, sent_at: Instant) {
+    pub(super) async fn act_first(
+        &self,
+        server: &Server,
+        sample: &ServerSample,
+        epoch: Epoch,
+        sent_at: Instant,
+    ) {
         for _ in 0..ADOPTIONS {
             let plans = self.judge(&server.id, sample, epoch, sent_at).plans;
             if self.commit_all(plans, epoch).await {
@@ -119,7 +125,7 @@ impl Reaper {
     }
 
     /// Decides what a sample leads to: nothing, in another epoch than its own.
-    fn judge(&self, id: &ServerId, sample: &Sample, epoch: Epoch, sent_at: Instant) -> Reconciliation {
+    fn judge(&self, id: &ServerId, sample: &ServerSample, epoch: Epoch, sent_at: Instant) -> Reconciliation {
         self.fleet().read(|fleet| {
             if fleet.epoch() == epoch {
                 reconcile::on_sample(fleet, id, sample, sent_at, self.writer.now())

@@ -8,7 +8,7 @@ use std::{
 use tracing::{Instrument, debug, info_span, warn};
 use usher_model::{
     id::ServerId,
-    server::{Sample, Server},
+    server::{Server, ServerSample},
 };
 use usher_runtime::clock;
 
@@ -164,7 +164,7 @@ fn asked(fleet: &Fleet, id: &ServerId) -> Option<Asked> {
 }
 
 /// Returns the label by which polls are counted.
-fn outcome(answer: &Result<Sample, CallError>) -> &'static str {
+fn outcome(answer: &Result<ServerSample, CallError>) -> &'static str {
     match answer {
         Ok(_) => "ok",
         Err(CallError::Connect(_)) => "connect",

@@ -21,8 +21,8 @@ fn servers(count: usize) -> Vec<ServerRoute> {
         .collect()
 }
 
-fn delta(base: Revision, seq: u64, added: &[ServerRoute]) -> Delta {
-    let mut delta = Delta::new(base, Revision::new(base.epoch, seq));
+fn delta(base: Revision, seq: u64, added: &[ServerRoute]) -> RoutingDelta {
+    let mut delta = RoutingDelta::new(base, Revision::new(base.epoch, seq));
     delta.servers = added.iter().map(|server| (server.id.clone(), Some(server.clone()))).collect();
     delta
 }

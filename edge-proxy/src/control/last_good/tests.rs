@@ -5,7 +5,7 @@ use usher_model::{
     id::{InternalMeetingId, MeetingId, ServerId, TenantId},
     meeting::MeetingKey,
     revision::Revision,
-    routing::{Delta, MeetingRoute, RouteState, TenantRoute},
+    routing::{MeetingRoute, RouteState, RoutingDelta, TenantRoute},
     voice::VoiceBridge,
 };
 
@@ -14,7 +14,7 @@ use super::*;
 fn table() -> LiveTable {
     let at = Revision::new(3, 4);
     let table = LiveTable::empty(Revision::new(3, 3));
-    let mut delta = Delta::new(Revision::new(3, 3), at);
+    let mut delta = RoutingDelta::new(Revision::new(3, 3), at);
     let tenant =
         TenantRoute { secrets: vec![Secret::new("top")], ..TenantRoute::new(TenantId::default_tenant()) };
     delta.tenants.insert(tenant.id.clone(), Some(tenant));

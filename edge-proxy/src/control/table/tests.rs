@@ -35,8 +35,8 @@ fn history() -> impl Strategy<Value = Vec<Vec<(u8, u8, bool)>>> {
     prop::collection::vec(prop::collection::vec((0..12_u8, 0..3_u8, any::<bool>()), 0..8), 1..12)
 }
 
-fn delta_of(at: Revision, changes: &[(u8, u8, bool)]) -> Delta {
-    let mut delta = Delta::new(at, Revision::new(at.epoch, at.seq + 1));
+fn delta_of(at: Revision, changes: &[(u8, u8, bool)]) -> RoutingDelta {
+    let mut delta = RoutingDelta::new(at, Revision::new(at.epoch, at.seq + 1));
     for (entry, variant, set) in changes {
         let server_id = format!("s{variant}");
         if *entry < 3 {
@@ -73,17 +73,17 @@ proptest! {
 #[test]
 fn a_delta_that_does_not_fit_changes_nothing() {
     let live = LiveTable::empty(Revision::new(7, 5));
-    let delta = Delta::new(Revision::new(7, 4), Revision::new(7, 6));
+    let delta = RoutingDelta::new(Revision::new(7, 4), Revision::new(7, 6));
     assert!(live.apply(&delta).is_err());
-    let foreign = Delta::new(Revision::new(8, 5), Revision::new(8, 6));
+    let foreign = RoutingDelta::new(Revision::new(8, 5), Revision::new(8, 6));
     assert!(live.apply(&foreign).is_err());
-    assert_eq!((live.revision(), live.digest()), (Revision::new(7, 5), Digest::default()));
+    assert_eq!((live.revision(), live.digest()), (Revision::new(7, 5), TableDigest::default()));
 }
 
 #[test]
 fn meetings_see_their_servers_new_health_at_once() {
     let live = LiveTable::empty(Revision::new(7, 0));
-    let mut delta = Delta::new(Revision::new(7, 0), Revision::new(7, 1));
+    let mut delta = RoutingDelta::new(Revision::new(7, 0), Revision::new(7, 1));
     let m = meeting("m", "a", None);
     delta.meetings.insert(m.key.clone(), Some(m));
     live.apply(&delta).unwrap();
@@ -94,7 +94,7 @@ fn meetings_see_their_servers_new_health_at_once() {
     };
     assert_eq!(health(), None, "its server is not known yet");
     for (seq, expected) in [(1, Health::Online), (2, Health::Offline), (3, Health::Unhealthy)] {
-        let mut delta = Delta::new(Revision::new(7, seq), Revision::new(7, seq + 1));
+        let mut delta = RoutingDelta::new(Revision::new(7, seq), Revision::new(7, seq + 1));
         let route = server("a", expected);
         delta.servers.insert(route.id.clone(), Some(route));
         live.apply(&delta).unwrap();
@@ -111,13 +111,13 @@ fn tenants_are_found_by_host_whatever_its_case_and_vanish_when_taken_out() {
         hosts: vec!["BBB.School.test".into()],
         ..TenantRoute::new(id.clone())
     };
-    let mut delta = Delta::new(Revision::new(7, 0), Revision::new(7, 1));
+    let mut delta = RoutingDelta::new(Revision::new(7, 0), Revision::new(7, 1));
     delta.tenants.insert(id.clone(), Some(route));
     live.apply(&delta).unwrap();
     assert!(live.tenants().by_host("bbb.school.test").is_some() && live.tenants().by_id("school").is_some());
-    let mut delta = Delta::new(Revision::new(7, 1), Revision::new(7, 2));
+    let mut delta = RoutingDelta::new(Revision::new(7, 1), Revision::new(7, 2));
     delta.tenants.insert(id, None);
     live.apply(&delta).unwrap();
     assert!(live.tenants().by_host("bbb.school.test").is_none() && live.tenants().by_id("school").is_none());
-    assert_eq!(live.digest(), Digest::default());
+    assert_eq!(live.digest(), TableDigest::default());
 }

@@ -11,7 +11,7 @@ use usher_bbb::{
 };
 use usher_model::{
     callback::{CallbackKind, CallbackState, jwt},
-    scope::Scope,
+    scope::TenantScope,
 };
 
 /// A request to an address of ours.
@@ -74,7 +74,7 @@ pub fn receive<'s>(
     now_ms: i64,
 ) -> Result<Received, Rejected> {
     let url = state.url.clone().unwrap_or_default();
-    let scope = Scope::of(&state.meeting.tenant);
+    let scope = TenantScope::of(&state.meeting.tenant);
     let get = *request.method == Method::GET;
     match state.kind {
         CallbackKind::Ended if get => Ok(Received { form: Form::Get, url, body: Vec::new() }),
@@ -100,7 +100,7 @@ pub fn receive<'s>(
 }
 
 /// Gives a query the id that the application knows; breakout rooms have ids of the server's own.
-fn own_query<'q>(query: &'q str, scope: &Scope) -> Cow<'q, str> {
+fn own_query<'q>(query: &'q str, scope: &TenantScope) -> Cow<'q, str> {
     let given = RawQuery::new(query).first("meetingID");
     match given.as_deref().and_then(|id| Some((id, scope.original(id)?))) {
         Some((id, own)) if id != own => Cow::Owned(rewrite(query, &[QueryEdit::Set("meetingID", own)])),
@@ -109,7 +109,7 @@ fn own_query<'q>(query: &'q str, scope: &Scope) -> Cow<'q, str> {
 }
 
 /// Gives JSON the id that the application knows; byte for byte where it has it already.
-fn own_json(body: &[u8], scope: &Scope) -> Result<Vec<u8>, Rejected> {
+fn own_json(body: &[u8], scope: &TenantScope) -> Result<Vec<u8>, Rejected> {
     let value: Value = serde_json::from_slice(body).map_err(|_| Rejected::Malformed)?;
     let Value::Object(mut fields) = value else { return Err(Rejected::Malformed) };
     Ok(if own_id(&mut fields, scope) {
@@ -120,7 +120,7 @@ fn own_json(body: &[u8], scope: &Scope) -> Result<Vec<u8>, Rejected> {
 }
 
 /// Tells whether it changed anything.
-fn own_id(fields: &mut Map<String, Value>, scope: &Scope) -> bool {
+fn own_id(fields: &mut Map<String, Value>, scope: &TenantScope) -> bool {
     let Some(Value::String(id)) = fields.get_mut("meeting_id") else { return false };
     match scope.original(id) {
         Some(own) if own != id => {

@@ -6,7 +6,7 @@ use usher_model::{
     id::{InternalMeetingId, MeetingId},
     meeting::MeetingKey,
     routing::{MeetingRoute, RouteState, ServerRoute},
-    scope::{Scope, looks_internal},
+    scope::{TenantScope, looks_internal},
     voice::VoiceBridge,
 };
 
@@ -33,7 +33,7 @@ pub(in crate::server) struct Owner {
 
 impl Owner {
     /// Names the owner that a control plane told of.
-    pub(in crate::server) fn resolved(scope: &Scope, resolved: Resolved) -> Self {
+    pub(in crate::server) fn resolved(scope: &TenantScope, resolved: Resolved) -> Self {
         let Resolved { meeting: MeetingRoute { key, state, voice_bridge, .. }, server, token } = resolved;
         let mut owner = Self { key, on_server: String::new(), server, state, token, voice_bridge };
         owner.on_server = scope.on_server(owner.key.meeting.as_str(), owner.instance()).to_string();
@@ -67,7 +67,7 @@ impl Owner {
     }
 
     /// Tells whether another balancer created it, so that its server does not know it by its scoped id.
-    pub(in crate::server) fn is_bare(&self, scope: &Scope) -> bool {
+    pub(in crate::server) fn is_bare(&self, scope: &TenantScope) -> bool {
         self.instance().is_some_and(|instance| scope.is_bare(self.key.meeting.as_str(), instance))
     }
 

@@ -9,7 +9,7 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
 };
 use tracing::debug;
-use usher_runtime::tasks::Tasks;
+use usher_runtime::tasks::TaskGroup;
 
 use super::{
     connection::{ClientConnection, ConnectionRules},
@@ -59,7 +59,7 @@ impl<H: RequestHandler> ConnectionLimit<H> {
     }
 
     /// Serves a connection that was accepted from `peer` in one of `tasks`, or closes it.
-    pub(super) fn take(&self, stream: TcpStream, peer: SocketAddr, tasks: &Tasks) {
+    pub(super) fn take(&self, stream: TcpStream, peer: SocketAddr, tasks: &TaskGroup) {
         let Some((permit, admission)) = self.admit() else { return };
         if let Err(error) = stream.set_nodelay(true) {
             debug!(%error, "a connection was gone at once");

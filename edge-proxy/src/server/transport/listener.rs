@@ -10,7 +10,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use usher_model::settings::EdgeSettings;
-use usher_runtime::tasks::Tasks;
+use usher_runtime::tasks::TaskGroup;
 
 use super::{
     connection::ConnectionRules,
@@ -109,7 +109,7 @@ impl<H: RequestHandler> ClientListener<H> {
     ///
     /// # Errors
     /// Returns an error if the socket cannot be closed in order.
-    pub(crate) async fn serve(self, tasks: Tasks, stop: CancellationToken) -> anyhow::Result<()> {
+    pub(crate) async fn serve(self, tasks: TaskGroup, stop: CancellationToken) -> anyhow::Result<()> {
         loop {
             let accepted = tokio::select! {
                 accepted = self.socket.accept() => accepted,

@@ -18,7 +18,7 @@ use usher_model::{
     callback::{CallbackKey, CallbackKind, CallbackState},
     id::{MeetingId, ServerId, TenantId},
     meeting::MeetingKey,
-    scope::Scope,
+    scope::TenantScope,
 };
 
 use super::{Shape, grows_linearly, none_grows_too_fast};
@@ -118,7 +118,7 @@ fn what_lists_cost_grows_as_they_do() {
         let Ok(ServerReply::Success(meetings)) = meetings(xml) else { panic!("is a list") };
         let lists = vec![ServerList { server: &server, meetings }];
         let home = |_: &str| Some(Home { server: server.clone(), bare: false });
-        black_box(merge::merge("school", &Scope::of(&tenant()), lists, home));
+        black_box(merge::merge("school", &TenantScope::of(&tenant()), lists, home));
     });
     let session =
         |number: usize| format!("<meeting><meetingID>i-{number}</meetingID><userName>A</userName></meeting>");
@@ -170,7 +170,7 @@ fn what_recordings_cost_grows_as_they_and_what_is_asked_for_do() {
         ),
     ];
     let (tenant, server) = (tenant(), ServerId::parse("a").expect("is an id"));
-    let scope = Scope::of(&tenant);
+    let scope = TenantScope::of(&tenant);
     let whose = Whose { tenant: &tenant, scope: &scope };
     let work = |(asked, xml): &(String, String)| {
         let Ok(ServerReply::Success(listed)) = recordings(xml) else { panic!("is a list") };

@@ -26,7 +26,7 @@ use usher_model::{
     id::{MeetingId, ServerId, TenantId},
     meeting::MeetingKey,
     routing::ServerRoute,
-    scope::Scope,
+    scope::TenantScope,
     server::{AdminState, Health},
     settings::MeetingSettings,
     tenant::TenantPolicy,
@@ -108,7 +108,7 @@ fn work(call: ApiCall, parameters: &str) {
     let parameters = &*url_safe(&taken);
     let _ = black_box(validate::check(call, parameters));
     let (tenant, server) = (TenantId::parse("school").expect("is an id"), server());
-    let scope = Scope::of(&tenant);
+    let scope = TenantScope::of(&tenant);
     let whose = Whose { tenant: &tenant, scope: &scope };
     let rule = |rule: &str| rule.parse().expect("is a rule");
     let policy = TenantPolicy {

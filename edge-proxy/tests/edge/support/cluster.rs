@@ -12,7 +12,7 @@ use usher_model::{
     server::{AdminState, Health},
     settings::Settings,
 };
-use usher_runtime::{ops::Ops, tasks::Tasks};
+use usher_runtime::{ops::OpsHandle, tasks::TaskGroup};
 
 use super::{Client, FakePlane, eventually};
 
@@ -24,8 +24,8 @@ pub(crate) struct Cluster {
     pub(crate) edge: Edge,
     pub(crate) client: Client,
     pub(crate) sims: Vec<BbbSim>,
-    pub(crate) ops: Ops,
-    pub(crate) tasks: Tasks,
+    pub(crate) ops: OpsHandle,
+    pub(crate) tasks: TaskGroup,
 }
 
 /// Settings of a quick edge.
@@ -72,7 +72,7 @@ impl Cluster {
         }
         let mut settings = settings(&plane);
         alter(&mut settings);
-        let (tasks, ops) = (Tasks::new(), Ops::new());
+        let (tasks, ops) = (TaskGroup::new(), OpsHandle::new());
         let edge = Edge::start(&settings, &ops, &tasks).await.expect("the edge starts");
         edge.ready().await;
         let client = Client::new(edge.api_addr());

@@ -23,7 +23,7 @@ use usher_model::{
     id::ServerId,
     meeting::MeetingKey,
     revision::Revision,
-    routing::{Delta, MeetingRoute, RoutingTable, ServerRoute, TenantRoute},
+    routing::{MeetingRoute, RoutingDelta, RoutingTable, ServerRoute, TenantRoute},
     server::{AdminState, Health},
     voice::VoiceBridge,
 };
@@ -35,7 +35,7 @@ use usher_proto::{
         routing_service_server::RoutingServiceServer, stream_routes_response::Message as ToEdge,
     },
 };
-use usher_runtime::tasks::Tasks;
+use usher_runtime::tasks::TaskGroup;
 
 use super::eventually;
 
@@ -80,7 +80,7 @@ struct State {
 #[derive(Clone)]
 pub(crate) struct FakePlane {
     state: Arc<Mutex<State>>,
-    tasks: Tasks,
+    tasks: TaskGroup,
     killed: Arc<AtomicBool>,
     /// While frozen it takes connections and answers nothing.
     frozen: watch::Sender<bool>,
@@ -122,7 +122,7 @@ impl FakePlane {
     }
 
     fn serve(state: Arc<Mutex<State>>, listener: TcpListener, address: SocketAddr) -> Self {
-        let (tasks, stop) = (Tasks::new(), CancellationToken::new());
+        let (tasks, stop) = (TaskGroup::new(), CancellationToken::new());
         let plane = Self {
             state,
             tasks: tasks.clone(),
@@ -230,7 +230,7 @@ impl FakePlane {
     }
 
     /// Changes the table and tells every edge, or, with `lost`, no edge.
-    pub(crate) fn change(&self, lost: bool, edit: impl FnOnce(&mut Delta)) {
+    pub(crate) fn change(&self, lost: bool, edit: impl FnOnce(&mut RoutingDelta)) {
         self.state().change(lost, edit);
     }
 
@@ -306,9 +306,9 @@ impl FakePlane {
 }
 
 impl State {
-    fn change(&mut self, lost: bool, edit: impl FnOnce(&mut Delta)) {
+    fn change(&mut self, lost: bool, edit: impl FnOnce(&mut RoutingDelta)) {
         let base = self.table.revision();
-        let mut delta = Delta::new(base, Revision::new(base.epoch, base.seq + 1));
+        let mut delta = RoutingDelta::new(base, Revision::new(base.epoch, base.seq + 1));
         edit(&mut delta);
         self.table.apply(&delta).expect("follows the table");
         if !lost {

@@ -12,19 +12,19 @@ use usher_edge_proxy::{
     metrics::StreamMetrics,
 };
 use usher_model::{id::EdgeId, revision::Revision};
-use usher_runtime::tasks::Tasks;
+use usher_runtime::tasks::TaskGroup;
 
 use super::marks::Marks;
 
 pub(crate) struct Edges {
     cells: Vec<Arc<TableCell>>,
-    tasks: Tasks,
+    tasks: TaskGroup,
 }
 
 impl Edges {
     /// Starts `count` edges.
     pub(crate) fn subscribe(control_plane: SocketAddr, count: usize) -> Result<Self> {
-        let (mut cells, tasks) = (Vec::new(), Tasks::new());
+        let (mut cells, tasks) = (Vec::new(), TaskGroup::new());
         for number in 0..count {
             let cell = Arc::new(TableCell::default());
             let subscriber = Subscriber {
@@ -95,7 +95,7 @@ mod tests {
     async fn what_was_applied_is_marked_however_late_the_marking_task_runs() {
         let cell = Arc::new(TableCell::default());
         cell.replace(LiveTable::empty(Revision::new(1, 10)));
-        let edges = Edges { cells: vec![Arc::clone(&cell)], tasks: Tasks::new() };
+        let edges = Edges { cells: vec![Arc::clone(&cell)], tasks: TaskGroup::new() };
         let marks = Arc::new(Marks::after(10));
         edges.mark(&marks);
         cell.replace(LiveTable::empty(Revision::new(1, 12)));

@@ -14,7 +14,7 @@ use usher_control_plane::{
 };
 use usher_model::{
     id::{InternalMeetingId, ServerId},
-    meeting::{Record, RecordState},
+    meeting::{MeetingRecord, RecordState},
     settings::StoreSettings,
 };
 
@@ -90,7 +90,7 @@ impl Writer {
     fn put(&self, number: usize, round: usize) -> Result<Txn> {
         let key = synthetic::key(number)?;
         let internal_id = synthetic::internal_id(key.meeting.as_str());
-        let record = Record {
+        let record = MeetingRecord {
             state: RecordState::Active {
                 internal_id: InternalMeetingId::parse(&format!("{internal_id}{round}"))?,
                 create_time_ms: synthetic::CREATED_AT_MS,

@@ -20,7 +20,7 @@ use usher_edge_proxy::{
 use usher_harness::{cluster::Cluster, process::Process, wait};
 use usher_model::{id::EdgeId, revision::Revision};
 use usher_proto::v1::Edge;
-use usher_runtime::tasks::Tasks;
+use usher_runtime::tasks::TaskGroup;
 
 const EDGES: usize = 200;
 const MEETINGS: usize = 400;
@@ -28,7 +28,7 @@ const MEETINGS: usize = 400;
 const SPREAD: Duration = Duration::from_secs(5);
 
 /// Starts an edge without its HTTP side, and returns its table.
-fn edge(cluster: &Cluster, number: usize, tasks: &Tasks) -> Result<Arc<TableCell>> {
+fn edge(cluster: &Cluster, number: usize, tasks: &TaskGroup) -> Result<Arc<TableCell>> {
     let cell = Arc::new(TableCell::default());
     let id = EdgeId::parse(&format!("edge-{number}"))?;
     let subscriber = Subscriber {
@@ -68,7 +68,7 @@ async fn f14_two_hundred_edges_come_back_over_seconds_when_their_control_plane_d
         async move { client.created(&format!("lesson-{number}")).await }
     });
     creates.buffer_unordered(16).try_collect::<Vec<_>>().await?;
-    let tasks = Tasks::new();
+    let tasks = TaskGroup::new();
     let cells = (1..=EDGES).map(|number| edge(&cluster, number, &tasks)).collect::<Result<Vec<_>>>()?;
     let revision = cluster.admin(0).status().await?.revision.context("a revision")?;
     wait::until("every edge to have the table", || async { all_at(&cells, revision.into()) }).await?;

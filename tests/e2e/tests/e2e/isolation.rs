@@ -21,7 +21,7 @@ use usher_harness::{
     standalone::Standalone,
     wait,
 };
-use usher_model::{id::TenantId, scope::Scope};
+use usher_model::{id::TenantId, scope::TenantScope};
 
 const TENANTS: [&str; 3] = ["default", "a", "a.b"];
 const STEPS: usize = 250;
@@ -60,7 +60,7 @@ fn encoded(text: &str) -> String {
 /// Gives every tenant recordings with equal ids and times on every server.
 fn seed_recordings(sims: &[BbbSim]) {
     for (sim, tenant) in sims.iter().flat_map(|sim| TENANTS.map(|tenant| (sim, tenant))) {
-        let scope = Scope::of(&TenantId::parse(tenant).expect("is an id"));
+        let scope = TenantScope::of(&TenantId::parse(tenant).expect("is an id"));
         for (id, time) in ["room", "other", "a~room", "42"].into_iter().zip(1_700_000_000_000..) {
             let recording = SimRecording::new(&scope.scoped(id).to_string(), time);
             let recording = SimRecording { name: mark(tenant), ..recording };

@@ -13,7 +13,7 @@ use usher_control_plane::{
     tasks::edges::Edges,
 };
 use usher_model::settings::Settings;
-use usher_runtime::tasks::Tasks;
+use usher_runtime::tasks::TaskGroup;
 
 use crate::{
     net::{Life, Net, Node},
@@ -43,8 +43,8 @@ pub(crate) struct Running {
     pub(crate) routing: Routing,
     /// Its name in the election.
     pub(crate) candidate: String,
-    front: Tasks,
-    back: Tasks,
+    front: TaskGroup,
+    back: TaskGroup,
 }
 
 /// A place for one replica.
@@ -110,7 +110,7 @@ impl Replica {
             metrics: metrics.clone(),
             watchdog: Watchdog::default(),
         };
-        let (front, back) = (Tasks::new(), Tasks::new());
+        let (front, back) = (TaskGroup::new(), TaskGroup::new());
         let engine = Engine::start(&settings, around, &back);
         let placement = Placement::new(
             engine.placer.clone(),

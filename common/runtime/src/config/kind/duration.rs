@@ -4,37 +4,37 @@ use std::time::Duration;
 
 use toml::Value;
 
-use super::{Problem, Scalar};
+use super::{ScalarKind, ValueProblem};
 
 const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
 
 /// Ten years, in milliseconds: longer than anything sensible, short of any overflow.
 const MAX_MS: f64 = 10.0 * 366.0 * 86_400_000.0;
 
-impl Scalar for Duration {
+impl ScalarKind for Duration {
     const TEXTUAL: bool = false;
 
-    fn parse(text: &str) -> Result<Self, Problem> {
+    fn parse(text: &str) -> Result<Self, ValueProblem> {
         let text = text.trim();
         let remedy = "write it as 800ms, 10s, 15m or 24h";
         let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
         let (number, unit) = text.split_at(split);
         let Ok(number) = number.parse::<f64>() else {
-            return Err(Problem::new("is not a duration", remedy));
+            return Err(ValueProblem::new("is not a duration", remedy));
         };
         if number == 0.0 && unit.is_empty() {
             return Ok(Self::ZERO);
         }
         let Some((_, scale)) = UNITS.iter().find(|(name, _)| *name == unit.trim()) else {
             let what = if unit.is_empty() { "has no unit" } else { "has an unknown unit" };
-            return Err(Problem::new(what, remedy));
+            return Err(ValueProblem::new(what, remedy));
         };
         let ms = number * *scale as f64;
         if ms > MAX_MS {
-            return Err(Problem::new("is longer than ten years", remedy));
+            return Err(ValueProblem::new("is longer than ten years", remedy));
         }
         if ms.fract() != 0.0 {
-            return Err(Problem::new("is finer than a millisecond", remedy));
+            return Err(ValueProblem::new("is finer than a millisecond", remedy));
         }
         Ok(Self::from_millis(ms as u64))
     }

@@ -9,21 +9,21 @@ use toml::Value;
 
 use usher_bbb::{checksum::ChecksumAlgorithm, secret::Secret};
 use usher_model::{
-    settings::{Adopt, LogFormat, StoreKind, ZombiePolicy},
+    settings::{AdoptPolicy, LogFormat, StoreKind, ZombiePolicy},
     voice::{VoiceRange, VoiceRangeError},
 };
 
-use super::{MASK, Problem, Scalar};
+use super::{MASK, ScalarKind, ValueProblem};
 
-fn filled(text: &str) -> Result<&str, Problem> {
+fn filled(text: &str) -> Result<&str, ValueProblem> {
     if text.trim().is_empty() {
-        return Err(Problem::new("is empty", "give it a value or leave it out"));
+        return Err(ValueProblem::new("is empty", "give it a value or leave it out"));
     }
     Ok(text)
 }
 
-impl Scalar for String {
-    fn parse(text: &str) -> Result<Self, Problem> {
+impl ScalarKind for String {
+    fn parse(text: &str) -> Result<Self, ValueProblem> {
         filled(text).map(|text| text.trim().to_owned())
     }
 
@@ -32,8 +32,8 @@ impl Scalar for String {
     }
 }
 
-impl Scalar for PathBuf {
-    fn parse(text: &str) -> Result<Self, Problem> {
+impl ScalarKind for PathBuf {
+    fn parse(text: &str) -> Result<Self, ValueProblem> {
         filled(text).map(Self::from)
     }
 
@@ -42,10 +42,10 @@ impl Scalar for PathBuf {
     }
 }
 
-impl Scalar for Secret {
-    fn parse(text: &str) -> Result<Self, Problem> {
+impl ScalarKind for Secret {
+    fn parse(text: &str) -> Result<Self, ValueProblem> {
         if text.trim().is_empty() {
-            return Err(Problem::new(
+            return Err(ValueProblem::new(
                 "is empty",
                 "an empty secret would let everybody in: choose a long random one",
             ));
@@ -58,10 +58,10 @@ impl Scalar for Secret {
     }
 }
 
-impl Scalar for VoiceRange {
-    fn parse(text: &str) -> Result<Self, Problem> {
+impl ScalarKind for VoiceRange {
+    fn parse(text: &str) -> Result<Self, ValueProblem> {
         text.parse().map_err(|error: VoiceRangeError| {
-            Problem::new(format!("is no range of numbers: {error}"), "write it as 10000-19999")
+            ValueProblem::new(format!("is no range of numbers: {error}"), "write it as 10000-19999")
         })
     }
 
@@ -70,23 +70,23 @@ impl Scalar for VoiceRange {
     }
 }
 
-impl Scalar for SocketAddr {
-    fn parse(text: &str) -> Result<Self, Problem> {
+impl ScalarKind for SocketAddr {
+    fn parse(text: &str) -> Result<Self, ValueProblem> {
         let text = text.trim();
         if let Ok(addr) = text.parse() {
             return Ok(addr);
         }
         let remedy = "write IP:PORT, as in 127.0.0.1:8080, 0.0.0.0:8080 for every interface, or [::1]:8080";
         let Some((host, port)) = text.rsplit_once(':') else {
-            return Err(Problem::new("has no port", remedy));
+            return Err(ValueProblem::new("has no port", remedy));
         };
         let Ok(port) = port.parse::<u16>() else {
-            return Err(Problem::new("has no valid port (0 to 65535)", remedy));
+            return Err(ValueProblem::new("has no valid port (0 to 65535)", remedy));
         };
         match host {
             "localhost" => Ok(Self::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)),
-            "" => Err(Problem::new("has no address", remedy)),
-            _ => Err(Problem::new("is not an IP address", remedy)),
+            "" => Err(ValueProblem::new("has no address", remedy)),
+            _ => Err(ValueProblem::new("is not an IP address", remedy)),
         }
     }
 
@@ -95,12 +95,12 @@ impl Scalar for SocketAddr {
     }
 }
 
-impl Scalar for u32 {
+impl ScalarKind for u32 {
     const TEXTUAL: bool = false;
 
-    fn parse(text: &str) -> Result<Self, Problem> {
+    fn parse(text: &str) -> Result<Self, ValueProblem> {
         let remedy = "write a whole number from 0 to 4294967295";
-        text.trim().parse().map_err(|_| Problem::new("is not a whole number", remedy))
+        text.trim().parse().map_err(|_| ValueProblem::new("is not a whole number", remedy))
     }
 
     fn show(&self) -> Value {
@@ -108,14 +108,14 @@ impl Scalar for u32 {
     }
 }
 
-impl Scalar for f64 {
+impl ScalarKind for f64 {
     const TEXTUAL: bool = false;
 
-    fn parse(text: &str) -> Result<Self, Problem> {
+    fn parse(text: &str) -> Result<Self, ValueProblem> {
         let number: Option<Self> = text.trim().parse().ok();
         number
             .filter(|number| number.is_finite())
-            .ok_or_else(|| Problem::new("is not a number", "write it as 0.5"))
+            .ok_or_else(|| ValueProblem::new("is not a number", "write it as 0.5"))
     }
 
     fn show(&self) -> Value {
@@ -123,14 +123,14 @@ impl Scalar for f64 {
     }
 }
 
-impl Scalar for bool {
+impl ScalarKind for bool {
     const TEXTUAL: bool = false;
 
-    fn parse(text: &str) -> Result<Self, Problem> {
+    fn parse(text: &str) -> Result<Self, ValueProblem> {
         match text.trim().to_ascii_lowercase().as_str() {
             "true" | "1" | "yes" | "on" => Ok(true),
             "false" | "0" | "no" | "off" => Ok(false),
-            _ => Err(Problem::new("is not a switch", "write true or false")),
+            _ => Err(ValueProblem::new("is not a switch", "write true or false")),
         }
     }
 
@@ -141,11 +141,11 @@ impl Scalar for bool {
 
 macro_rules! choice {
     ($type:ident { $($name:literal => $variant:ident),+ }) => {
-        impl Scalar for $type {
-            fn parse(text: &str) -> Result<Self, Problem> {
+        impl ScalarKind for $type {
+            fn parse(text: &str) -> Result<Self, ValueProblem> {
                 match text.trim().to_ascii_lowercase().as_str() {
                     $($name => Ok(Self::$variant),)+
-                    _ => Err(Problem::new("is not one of the choices", concat!("write", $(" `", $name, "`"),+))),
+                    _ => Err(ValueProblem::new("is not one of the choices", concat!("write", $(" `", $name, "`"),+))),
                 }
             }
 
@@ -158,6 +158,6 @@ macro_rules! choice {
 
 choice!(ChecksumAlgorithm { "sha1" => Sha1, "sha256" => Sha256, "sha384" => Sha384, "sha512" => Sha512 });
 choice!(StoreKind { "etcd" => Etcd, "embedded" => Embedded });
-choice!(Adopt { "tagged" => Tagged, "none" => None, "all" => All });
+choice!(AdoptPolicy { "tagged" => Tagged, "none" => None, "all" => All });
 choice!(ZombiePolicy { "restore" => Restore, "end" => End });
 choice!(LogFormat { "text" => Text, "json" => Json });

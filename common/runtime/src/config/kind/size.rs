@@ -2,7 +2,7 @@
 
 use toml::Value;
 
-use super::{Problem, Scalar};
+use super::{ScalarKind, ValueProblem};
 
 const UNITS: [(&str, u64); 8] = [
     ("GiB", 1 << 30),
@@ -15,10 +15,10 @@ const UNITS: [(&str, u64); 8] = [
     ("", 1),
 ];
 
-impl Scalar for u64 {
+impl ScalarKind for u64 {
     const TEXTUAL: bool = false;
 
-    fn parse(text: &str) -> Result<Self, Problem> {
+    fn parse(text: &str) -> Result<Self, ValueProblem> {
         let text = text.trim();
         let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
         let scale =
@@ -27,9 +27,9 @@ impl Scalar for u64 {
             (Ok(number), Some(scale)) => {
                 // A file's numbers are signed 64 bit: what is larger could not be printed back.
                 let size = number.checked_mul(*scale).filter(|size| i64::try_from(*size).is_ok());
-                size.ok_or_else(|| Problem::new("is too large", "write a smaller size"))
+                size.ok_or_else(|| ValueProblem::new("is too large", "write a smaller size"))
             }
-            _ => Err(Problem::new("is not a size", "write it as 64MiB, 64KiB or a number of bytes")),
+            _ => Err(ValueProblem::new("is not a size", "write it as 64MiB, 64KiB or a number of bytes")),
         }
     }
 

@@ -53,7 +53,7 @@ fn addresses_need_an_address_and_a_port_and_say_what_is_missing() {
 #[test]
 fn lists_of_the_environment_are_comma_separated_or_json() {
     let read = |text: &str| {
-        <Vec<Secret> as Setting>::read(&Raw::Text(text))
+        <Vec<Secret> as SettingKind>::read(&RawValue::Text(text))
             .map(|s| s.iter().map(|s| s.expose().to_owned()).collect::<Vec<_>>())
     };
     assert_eq!(read("one, two").expect("reads"), ["one", "two"]);
@@ -64,19 +64,19 @@ fn lists_of_the_environment_are_comma_separated_or_json() {
 #[test]
 fn a_command_line_value_is_taken_as_it_was_typed() {
     let typed = ["a,b".to_owned(), "[c".to_owned()];
-    assert_eq!(<Vec<String> as Setting>::read(&Raw::Many(&typed)), Ok(typed.to_vec()));
+    assert_eq!(<Vec<String> as SettingKind>::read(&RawValue::Many(&typed)), Ok(typed.to_vec()));
 }
 
 #[test]
 fn texts_of_a_file_are_not_numbers() {
-    assert!(<String as Setting>::read(&Raw::Toml(&Value::Integer(5))).is_err());
-    assert!(<PathBuf as Setting>::read(&Raw::Toml(&Value::Array(vec![]))).is_err());
-    assert_eq!(<u32 as Setting>::read(&Raw::Toml(&Value::Integer(5))), Ok(5));
-    assert!(<u32 as Setting>::read(&Raw::Toml(&Value::Integer(-5))).is_err());
+    assert!(<String as SettingKind>::read(&RawValue::Toml(&Value::Integer(5))).is_err());
+    assert!(<PathBuf as SettingKind>::read(&RawValue::Toml(&Value::Array(vec![]))).is_err());
+    assert_eq!(<u32 as SettingKind>::read(&RawValue::Toml(&Value::Integer(5))), Ok(5));
+    assert!(<u32 as SettingKind>::read(&RawValue::Toml(&Value::Integer(-5))).is_err());
 }
 
-fn round_trip<T: Scalar + PartialEq + std::fmt::Debug>(value: &T) {
-    assert_eq!(T::from_toml(&Scalar::show(value)).as_ref(), Ok(value));
+fn round_trip<T: ScalarKind + PartialEq + std::fmt::Debug>(value: &T) {
+    assert_eq!(T::from_toml(&ScalarKind::show(value)).as_ref(), Ok(value));
 }
 
 proptest! {
@@ -93,7 +93,7 @@ proptest! {
     fn nothing_panics_and_no_value_is_quoted(text in "\\PC{5,40}") {
         let problems = [
             Duration::parse(&text).err(), u64::parse(&text).err(), u32::parse(&text).err(), bool::parse(&text).err(),
-            SocketAddr::parse(&text).err(), <Vec<Secret> as Setting>::read(&Raw::Text(&text)).err(),
+            SocketAddr::parse(&text).err(), <Vec<Secret> as SettingKind>::read(&RawValue::Text(&text)).err(),
         ];
         prop_assert!(problems.iter().flatten().all(|problem| !problem.what.contains(&text)));
     }

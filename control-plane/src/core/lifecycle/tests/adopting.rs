@@ -3,7 +3,7 @@
 use usher_model::{
     id::{MeetingId, TenantId},
     meeting::MeetingKey,
-    server::{Sample, SampledMeeting},
+    server::{SampledMeeting, ServerSample},
 };
 
 use super::*;
@@ -28,7 +28,7 @@ fn foreign(instance: &str) -> SampledMeeting {
 
 /// Takes `key` over from what `a` lists, and commits it.
 fn adopted(bench: &mut Bench, key: &MeetingKey, listed: SampledMeeting) -> Adoption {
-    let list = Sample { meetings: vec![listed], ..sample(bench.store.revision, &[]) };
+    let list = ServerSample { meetings: vec![listed], ..sample(bench.store.revision, &[]) };
     let step = adopt(&bench.fleet, &sid("a"), key, &list, bench.now.wall_ms);
     assert!(step.plan.is_empty() || bench.commit(&step.plan));
     step.outcome
@@ -49,7 +49,7 @@ fn a_listed_meeting_is_taken_over_once_and_an_unlisted_one_never() {
 fn what_is_known_otherwise_is_left_as_it_is() {
     let mut bench = bench();
     active_on_a(&mut bench);
-    let list = Sample { meetings: vec![foreign("m-9")], ..sample(bench.store.revision, &[]) };
+    let list = ServerSample { meetings: vec![foreign("m-9")], ..sample(bench.store.revision, &[]) };
     let elsewhere = adopt(&bench.fleet, &sid("b"), &key("m"), &list, 0);
     assert_eq!(elsewhere, Step::settled(Adoption::Elsewhere(sid("a"))));
     bench.red("a");
@@ -71,7 +71,7 @@ fn a_list_from_before_the_end_of_a_meeting_brings_it_not_back() {
     draft.remove_record(&key("m"));
     let gone = draft.into_plan();
     assert!(bench.commit(&gone));
-    let list = Sample { meetings: vec![foreign("m-1")], ..before };
+    let list = ServerSample { meetings: vec![foreign("m-1")], ..before };
     assert_eq!(adopt(&bench.fleet, &sid("a"), &key("m"), &list, 0), Step::settled(Adoption::NotRunning));
 }
 
@@ -147,13 +147,13 @@ fn the_next_list_without_it_takes_it_away_again() {
 #[test]
 fn i2_under_adopt_all_a_poll_takes_no_tenants_meeting_for_defaults() {
     for claim in [None, Some(school())] {
-        let policy = Policy { adopt: usher_model::settings::Adopt::All, ..Policy::default() };
+        let policy = Policy { adopt: usher_model::settings::AdoptPolicy::All, ..Policy::default() };
         let mut bench = Bench::with_servers(policy, &["a", "b"]);
         let running = SampledMeeting { claim: claim.clone(), ..foreign(&format!("{M}-7")) };
         if claim.is_none() {
             assert_eq!(adopted(&mut bench, &schools(), running.clone()), Adoption::Adopted);
         }
-        let list = Sample { meetings: vec![running], ..sample(bench.store.revision, &[]) };
+        let list = ServerSample { meetings: vec![running], ..sample(bench.store.revision, &[]) };
         let work = on_sample(&bench.fleet, &sid("a"), &list, bench.now.instant, bench.now);
         for plan in work.plans {
             assert!(bench.commit(&plan));

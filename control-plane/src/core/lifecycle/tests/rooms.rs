@@ -61,7 +61,7 @@ fn a_room_goes_to_its_parents_server_whatever_placement_would_say() {
     let mut bench = bench();
     bench.write(Write::Record(
         key("parent"),
-        Record { state: RecordState::Pending, ..testkit::record("b", "p-1") },
+        MeetingRecord { state: RecordState::Pending, ..testkit::record("b", "p-1") },
     ));
     assert_eq!(
         put_room(&mut bench, &room("t1")),
@@ -79,7 +79,7 @@ fn without_a_parent_of_the_same_tenant_that_goes_on_there_is_no_room() {
     bench.write(Write::Record(others, testkit::record("a", "p-1")));
     assert_eq!(put_room(&mut bench, &room("t")), Err(NoRoom::NoParent), "it is another's");
     let ending = RecordState::Ending { internal_id: None };
-    bench.write(Write::Record(key("parent"), Record { state: ending, ..testkit::record("a", "p-1") }));
+    bench.write(Write::Record(key("parent"), MeetingRecord { state: ending, ..testkit::record("a", "p-1") }));
     assert_eq!(put_room(&mut bench, &room("t")), Err(NoRoom::NoParent));
     write_parent(&mut bench, "gone");
     assert_eq!(put_room(&mut bench, &room("t")), Err(NoRoom::NoParent));

@@ -74,7 +74,7 @@ fn h15_panic_frees_every_id_at_once_in_bounded_plans() {
     let mut bench = bench();
     for n in 0..120 {
         let state = RecordState::Active { internal_id: iid(&format!("m{n}-1")), create_time_ms: 1 };
-        let record = Record {
+        let record = MeetingRecord {
             state,
             server: sid("a"),
             token: String::new(),

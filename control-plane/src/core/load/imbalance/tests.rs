@@ -1,4 +1,4 @@
-use usher_model::server::{Sample, SampledMeeting};
+use usher_model::server::{SampledMeeting, ServerSample};
 
 use super::*;
 use crate::core::{
@@ -13,7 +13,7 @@ fn run(bench: &mut Bench, id: &str, sizes: &[u32]) {
         let name = format!("{id}{number}");
         SampledMeeting { participants: *users, ..listed(&name, &format!("{name}-1")) }
     });
-    let sample = Sample { meetings: meetings.collect(), ..sample(bench.store.revision, &[]) };
+    let sample = ServerSample { meetings: meetings.collect(), ..sample(bench.store.revision, &[]) };
     bench.write(Write::Sample(sid(id), sample));
 }
 

@@ -4,7 +4,7 @@
 
 use usher_model::{
     id::{InternalMeetingId, ServerId},
-    meeting::{Record, RecordState, Zombie, ZombieKey, ZombieState},
+    meeting::{MeetingRecord, RecordState, Zombie, ZombieKey, ZombieState},
     server::{AdminState, Health, SampledMeeting},
 };
 
@@ -26,7 +26,7 @@ impl Meeting<'_> {
         let id = &listed.internal_id;
         let Some((other, zombie)) = self.zombie_of_another_entry(id) else { return };
         let record = self.case.fleet.record(self.key).map(|stored| &stored.value);
-        let is_here = |record: &Record| record.server == self.zombie_key.server;
+        let is_here = |record: &MeetingRecord| record.server == self.zombie_key.server;
         let waiting = zombie.state == ZombieState::Waiting;
         if record.is_some_and(|record| record.names(id) || waiting && is_here(record)) {
             return;
@@ -43,7 +43,11 @@ impl Meeting<'_> {
     }
 
     /// Tells whether an instance waits for its replacement, as a zombie of another entry.
-    pub(super) fn waits_on_another_entry(&self, id: &InternalMeetingId, record: Option<&Record>) -> bool {
+    pub(super) fn waits_on_another_entry(
+        &self,
+        id: &InternalMeetingId,
+        record: Option<&MeetingRecord>,
+    ) -> bool {
         let replaced = record.is_some_and(|record| matches!(record.state, RecordState::Active { .. }));
         let zombie = self.zombie_of_another_entry(id);
         zombie.is_some_and(|(_, zombie)| zombie.state == ZombieState::Waiting) && !replaced
@@ -59,7 +63,7 @@ impl Meeting<'_> {
     /// Returns the server of a record on another entry if the listed instance may be that record's own: a
     /// newer one, of which the confirmation is on its way. While the record's server can be asked it
     /// knows.
-    pub(super) fn home_in_doubt(&self, record: &Record, listed: &SampledMeeting) -> Option<ServerId> {
+    pub(super) fn home_in_doubt(&self, record: &MeetingRecord, listed: &SampledMeeting) -> Option<ServerId> {
         let home = self.case.fleet.server(&record.server)?;
         let can_be_asked = home.admin() != AdminState::Disabled && home.colour() != Health::Offline;
         let newer = record.state.internal_id().is_none_or(|id| create_time_of(id) < self.create_time(listed));

@@ -3,9 +3,9 @@
 //! newer instance has the id, as an answer with an older createTime never replaces a newer one (A5).
 
 use usher_model::{
-    meeting::{Record, RecordState, ZombieKey, ZombieState},
+    meeting::{MeetingRecord, RecordState, ZombieKey, ZombieState},
     server::{AdminState, SampledMeeting},
-    settings::Adopt,
+    settings::AdoptPolicy,
 };
 
 use super::Meeting;
@@ -23,7 +23,7 @@ impl Meeting<'_> {
     /// | of an earlier epoch, or adopted | any, and at the first look here in this epoch this instance is the newer | this one has the id, the other is *due* |
     /// | the same | not asked in this epoch, or given up | nothing yet |
     /// | the same | asked | as of a create in this epoch |
-    pub(super) fn settle_double(&mut self, record: &Stored<Record>, listed: &SampledMeeting) {
+    pub(super) fn settle_double(&mut self, record: &Stored<MeetingRecord>, listed: &SampledMeeting) {
         let fleet = self.case.fleet;
         let id = listed.internal_id.clone();
         if record.value.names(&id) {
@@ -55,13 +55,13 @@ impl Meeting<'_> {
         }
     }
 
-    fn take_over(&mut self, older: &Record, listed: &SampledMeeting) {
+    fn take_over(&mut self, older: &MeetingRecord, listed: &SampledMeeting) {
         self.draft.guard_server(self.case.server.id());
         if self.case.fleet.server(&older.server).is_some() {
             let zombie = ZombieKey { meeting: self.key.clone(), server: older.server.clone() };
             let reason = "older than an instance found elsewhere";
             // An adopted instance may be another balancer's: then only what carries our mark is meant.
-            let ours = self.case.fleet.policy().adopt != Adopt::All && !is_adopted(older);
+            let ours = self.case.fleet.policy().adopt != AdoptPolicy::All && !is_adopted(older);
             let id = older.state.internal_id().filter(|_| ours).cloned();
             self.draft.set_zombie(zombie, ZombieState::Due, id, reason);
         }
@@ -71,11 +71,11 @@ impl Meeting<'_> {
 }
 
 /// Tells whether a record is a poll's word alone: nobody's create stands behind it.
-fn is_adopted(record: &Record) -> bool {
+fn is_adopted(record: &MeetingRecord) -> bool {
     record.token.is_empty() && record.request_digest.is_empty()
 }
 
-fn create_time(record: &Record) -> i64 {
+fn create_time(record: &MeetingRecord) -> i64 {
     match &record.state {
         RecordState::Pending => i64::MIN,
         RecordState::Active { create_time_ms, .. } => *create_time_ms,
@@ -87,9 +87,9 @@ fn create_time(record: &Record) -> i64 {
 mod tests {
     use bytes::Bytes;
     use usher_model::{
-        meeting::{Record, RecordState, ZombieState},
-        server::{AdminState, Sample, Server},
-        settings::Adopt,
+        meeting::{MeetingRecord, RecordState, ZombieState},
+        server::{AdminState, Server, ServerSample},
+        settings::AdoptPolicy,
     };
 
     use crate::core::{
@@ -100,8 +100,8 @@ mod tests {
         testkit::{Bench, iid, key, sample, server, sid, zkey},
     };
 
-    fn record(server: &str, instance: i64, token: &str) -> Record {
-        Record {
+    fn record(server: &str, instance: i64, token: &str) -> MeetingRecord {
+        MeetingRecord {
             state: RecordState::Active {
                 internal_id: iid(&format!("i-{instance}")),
                 create_time_ms: instance,
@@ -118,7 +118,7 @@ mod tests {
     }
 
     /// Servers `a` and `b` and what was written before the epoch began.
-    fn set_back(before: Option<Record>) -> Bench {
+    fn set_back(before: Option<MeetingRecord>) -> Bench {
         let mut bench = Bench::with_servers(Policy::default(), &["a", "b"]);
         if let Some(record) = before {
             bench.write(Write::Record(key("m"), record));
@@ -183,14 +183,14 @@ mod tests {
 
     #[test]
     fn i2_a_newer_instance_of_ours_ends_no_meeting_of_another_balancer() {
-        let policy = Policy { adopt: Adopt::All, ..Policy::default() };
+        let policy = Policy { adopt: AdoptPolicy::All, ..Policy::default() };
         let mut bench = Bench::with_servers(policy.clone(), &["a", "b"]);
         bench.fleet = Fleet::new(7, policy).begun_at(bench.store.revision);
         bench.store.catch_up(&mut bench.fleet, bench.now.instant);
         let mut foreign = sample(bench.store.revision, &[("m", "i-1")]);
         foreign.meetings[0].key = None;
         let polled_a = |bench: &mut Bench| {
-            let seen = Sample { watermark: bench.store.revision, ..foreign.clone() };
+            let seen = ServerSample { watermark: bench.store.revision, ..foreign.clone() };
             let work = on_sample(&bench.fleet, &sid("a"), &seen, bench.now.instant, bench.now);
             for plan in work.plans {
                 assert!(bench.commit(&plan));

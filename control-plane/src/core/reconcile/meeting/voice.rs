@@ -1,6 +1,6 @@
 //! The number by which callers reach a meeting is the one its server says.
 
-use usher_model::meeting::{Record, RecordState};
+use usher_model::meeting::{MeetingRecord, RecordState};
 
 use super::Meeting;
 use crate::core::voice;
@@ -10,9 +10,9 @@ impl Meeting<'_> {
     /// created before its tenant's rooms got numbers, or by somebody else. Where it is another room's,
     /// callers reach that one, and this one by none. A breakout room has none of ours. Anything more important
     /// comes first.
-    pub(super) fn settle_voice(&mut self, record: Option<&Record>) {
+    pub(super) fn settle_voice(&mut self, record: Option<&MeetingRecord>) {
         let case = self.case;
-        let own = |record: &&Record| record.server == self.zombie_key.server && !record.breakout;
+        let own = |record: &&MeetingRecord| record.server == self.zombie_key.server && !record.breakout;
         let Some(record) = record.filter(own) else { return };
         let RecordState::Active { internal_id, .. } = &record.state else { return };
         let said = case.listing.instance(internal_id).and_then(|listed| listed.voice_bridge);
@@ -24,7 +24,7 @@ impl Meeting<'_> {
         let is_its = voice::adopt(&mut self.draft, case.fleet, self.key, said, case.now);
         let voice_bridge = is_its.then_some(said);
         if record.voice_bridge != voice_bridge {
-            self.draft.set_record(self.key, Record { voice_bridge, ..record.clone() });
+            self.draft.set_record(self.key, MeetingRecord { voice_bridge, ..record.clone() });
         }
     }
 }

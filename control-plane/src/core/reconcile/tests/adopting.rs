@@ -10,26 +10,26 @@ fn foreign() -> SampledMeeting {
 fn meetings_of_others_and_breakouts_are_neither_adopted_nor_ended() {
     let breakout = SampledMeeting { breakout: true, ..listed("m", "m-1") };
     for (adopt, meeting, adopted) in [
-        (Adopt::Tagged, foreign(), false),
-        (Adopt::None, listed("m", "m-1"), false),
-        (Adopt::All, foreign(), true),
-        (Adopt::All, breakout, false),
+        (AdoptPolicy::Tagged, foreign(), false),
+        (AdoptPolicy::None, listed("m", "m-1"), false),
+        (AdoptPolicy::All, foreign(), true),
+        (AdoptPolicy::All, breakout, false),
     ] {
         let bench = Bench::with_servers(Policy { adopt, ..Policy::default() }, &["a"]);
-        let sample = Sample { meetings: vec![meeting], ..sample(bench.store.revision, &[]) };
+        let sample = ServerSample { meetings: vec![meeting], ..sample(bench.store.revision, &[]) };
         let work = on_sample(&bench.fleet, &sid("a"), &sample, bench.now.instant, bench.now);
         assert_eq!((work.plans.len(), work.ends.len()), (usize::from(adopted), 0), "{adopt:?}");
     }
     let mut bench = bench();
     write_zombie(&mut bench, ZombieState::Due, None);
-    let sample = Sample { meetings: vec![foreign()], ..sample(bench.store.revision, &[]) };
+    let sample = ServerSample { meetings: vec![foreign()], ..sample(bench.store.revision, &[]) };
     let work = on_sample(&bench.fleet, &sid("a"), &sample, bench.now.instant, bench.now);
     assert!(work.ends.is_empty(), "a suspect is one of ours");
 }
 
 /// Polls `a` with a list of one meeting, commits everything, and returns whether anything was to end.
 fn poll_all(bench: &mut Bench, server: &str, meeting: SampledMeeting) -> bool {
-    let sample = Sample { meetings: vec![meeting], ..sample(bench.store.revision, &[]) };
+    let sample = ServerSample { meetings: vec![meeting], ..sample(bench.store.revision, &[]) };
     let work = on_sample(&bench.fleet, &sid(server), &sample, bench.now.instant, bench.now);
     for plan in &work.plans {
         assert!(bench.commit(plan));
@@ -39,7 +39,7 @@ fn poll_all(bench: &mut Bench, server: &str, meeting: SampledMeeting) -> bool {
 
 #[test]
 fn i2_of_two_servers_with_one_unmarked_id_neither_meeting_is_ended_under_adopt_all() {
-    let all = Policy { adopt: Adopt::All, ..Policy::default() };
+    let all = Policy { adopt: AdoptPolicy::All, ..Policy::default() };
     let mut bench = Bench::with_servers(all, &["a", "b"]);
     let on_b = SampledMeeting { internal_id: iid("m-2"), ..foreign() };
     for _ in 0..3 {
@@ -55,7 +55,7 @@ fn i2_of_two_servers_with_one_unmarked_id_neither_meeting_is_ended_under_adopt_a
 
 #[test]
 fn i2_a_suspect_zombie_is_never_a_meeting_without_our_mark() {
-    let all = Policy { adopt: Adopt::All, ..Policy::default() };
+    let all = Policy { adopt: AdoptPolicy::All, ..Policy::default() };
     let mut bench = Bench::with_servers(all, &["a", "b"]);
     write_record(&mut bench, "b", Some("m-2"));
     write_zombie(&mut bench, ZombieState::Due, None);

@@ -13,7 +13,7 @@ fn room(instance: &str) -> SampledMeeting {
 }
 
 fn poll_rooms(bench: &mut Bench, rooms: Vec<SampledMeeting>) -> Vec<String> {
-    let sample = Sample { meetings: rooms, ..sample(bench.store.revision, &[]) };
+    let sample = ServerSample { meetings: rooms, ..sample(bench.store.revision, &[]) };
     let work = on_sample(&bench.fleet, &sid("a"), &sample, bench.now.instant, bench.now);
     for plan in work.plans.iter().chain(work.ends.iter().map(|end| &end.mark)) {
         assert!(plan.is_empty() || bench.commit(plan));

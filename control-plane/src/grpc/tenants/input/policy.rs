@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use usher_model::{
-    tenant::{ParameterRule, Presentation, RuleAction, TenantPolicy},
+    tenant::{ParameterRule, PresentationDocument, RuleAction, TenantPolicy},
     voice::VoiceRange,
 };
 use usher_proto::v1;
@@ -125,11 +125,15 @@ fn dial_number(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-fn presentation(wire: v1::Presentation) -> Result<Presentation, String> {
+fn presentation(wire: v1::Presentation) -> Result<PresentationDocument, String> {
     let url = wire.url.trim();
     match url::Url::parse(url) {
         Ok(parsed) if matches!(parsed.scheme(), "http" | "https") && parsed.has_host() => {
-            Ok(Presentation { url: url.to_owned(), name: wire.name.trim().to_owned(), forced: wire.forced })
+            Ok(PresentationDocument {
+                url: url.to_owned(),
+                name: wire.name.trim().to_owned(),
+                forced: wire.forced,
+            })
         }
         _ => Err("must be a web address, for example `https://school.example/welcome.pdf`".into()),
     }

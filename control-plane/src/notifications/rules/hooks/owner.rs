@@ -4,7 +4,7 @@
 use usher_model::{
     id::{MeetingId, ServerId, TenantId},
     meeting::MeetingKey,
-    scope::{Scope, looks_internal},
+    scope::{TenantScope, looks_internal},
 };
 
 use super::event::Facts;
@@ -30,7 +30,7 @@ pub fn whose(fleet: &Fleet, server: &ServerId, event: &Facts) -> Option<Whose> {
                 on_server: on_server.to_owned(),
             });
         }
-        let scope = Scope::of(&meeting.tenant);
+        let scope = TenantScope::of(&meeting.tenant);
         let on_server = scope.on_server(meeting.meeting.as_str(), event.internal.as_ref()).to_string();
         return Some(Whose { meeting, on_server });
     };
@@ -46,7 +46,7 @@ pub fn whose(fleet: &Fleet, server: &ServerId, event: &Facts) -> Option<Whose> {
 /// Names a meeting as its application knows it from BBB. A breakout room that an application created has an id
 /// of the server's own there, which is what `create` answered and what events and hooks go by.
 fn called(on_server: &str, meeting: MeetingKey, event: &Facts) -> Option<MeetingKey> {
-    let scope = Scope::of(&meeting.tenant);
+    let scope = TenantScope::of(&meeting.tenant);
     if scope.on_server(meeting.meeting.as_str(), event.internal.as_ref()).to_string() == on_server {
         return Some(meeting);
     }
@@ -92,7 +92,7 @@ fn of_breakout(fleet: &Fleet, server: &ServerId, external: &str, event: &Facts) 
 }
 
 fn own(tenant: &TenantId, external: &str) -> Option<MeetingKey> {
-    let id = MeetingId::parse(Scope::of(tenant).original(external)?).ok()?;
+    let id = MeetingId::parse(TenantScope::of(tenant).original(external)?).ok()?;
     Some(MeetingKey::new(tenant.clone(), id))
 }
 

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 use usher_model::callback::CallbackKey;
-use usher_runtime::{clock, tasks::Tasks};
+use usher_runtime::{clock, tasks::TaskGroup};
 
 use super::{CourierParts, Deliveries};
 use crate::{
@@ -51,7 +51,7 @@ pub struct Courier {
     fleet: FleetHandle,
     keys: CallbackKeys,
     leadership: Leadership,
-    tasks: Tasks,
+    tasks: TaskGroup,
     queue: Queue,
     reports: mpsc::Sender<Report>,
     reported: mpsc::Receiver<Report>,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tracing::{debug, warn};
 use usher_model::{
-    callback::{CallbackKey, CallbackKind, PATH, webhook::Posted},
+    callback::{CallbackKey, CallbackKind, PATH, webhook::WebhookPost},
     id::ServerId,
     revision::Revision,
 };
@@ -166,5 +166,5 @@ fn body(key: Option<&CallbackKey>, event: &str, whose: &Whose, domain: String, t
     };
     let own = whose.meeting.meeting.as_str();
     let event = in_own_words(event, &Words { on_server: &whose.on_server, own, address: &address });
-    Posted { domain, events: format!("[{event}]"), timestamp: timestamp.to_owned() }.form()
+    WebhookPost { domain, events: format!("[{event}]"), timestamp: timestamp.to_owned() }.form()
 }

@@ -14,7 +14,7 @@ use usher_model::{
     id::{ServerId, TenantId},
     server::{AdminState, Health, Server},
 };
-use usher_runtime::{clock, tasks::Tasks};
+use usher_runtime::{clock, tasks::TaskGroup};
 
 use super::Hooks;
 use crate::{
@@ -45,7 +45,7 @@ pub struct KeeperParts {
     /// Whether this replica keeps.
     pub leadership: Leadership,
     /// Owns the looks at servers.
-    pub tasks: Tasks,
+    pub tasks: TaskGroup,
     /// Time between two polls of a server.
     pub interval: Duration,
 }
@@ -57,7 +57,7 @@ type Report = (ServerId, Wish, Outcome);
 pub struct HookKeeper {
     hooks: Hooks,
     leadership: Leadership,
-    tasks: Tasks,
+    tasks: TaskGroup,
     keeper: Keeper,
     /// This replica led at the last turn.
     led: bool,

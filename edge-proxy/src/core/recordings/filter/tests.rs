@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 use usher_bbb::parse::{ServerReply, recordings};
-use usher_model::{id::TenantId, scope::Scope};
+use usher_model::{id::TenantId, scope::TenantScope};
 
 use super::*;
 
@@ -16,7 +16,7 @@ fn admitted(parameters: &str) -> bool {
 
 fn sent(tenant: &str, parameters: &str) -> String {
     let tenant = TenantId::parse(tenant).expect("is an id");
-    let scope = Scope::of(&tenant);
+    let scope = TenantScope::of(&tenant);
     for_server(parameters, Whose { tenant: &tenant, scope: &scope })
 }
 
@@ -87,7 +87,7 @@ proptest! {
         let ids: Vec<String> = ids.into_iter().map(|id| id.trim().to_owned()).filter(|id| !id.is_empty()).collect();
         prop_assume!(!ids.is_empty());
         let tenant = TenantId::default_tenant();
-        let scope = Scope::of(&tenant);
+        let scope = TenantScope::of(&tenant);
         let query = for_ids(&ids, Whose { tenant: &tenant, scope: &scope });
         let list = RawQuery::new(&query).first("recordID").unwrap_or_default().into_owned();
         let read: Vec<String> = list.split(',').map(|id| decode(id).trim().to_owned()).collect();

@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 use usher_bbb::parse::{ServerReply, recordings};
-use usher_model::{id::TenantId, scope::Scope};
+use usher_model::{id::TenantId, scope::TenantScope};
 
 use super::*;
 
@@ -34,7 +34,7 @@ fn merged(tenant: &str, parameters: &str, answers: &[(&str, String)]) -> String 
         })
         .collect();
     let tenant = TenantId::parse(tenant).expect("is an id");
-    let scope = Scope::of(&tenant);
+    let scope = TenantScope::of(&tenant);
     merge(Whose { tenant: &tenant, scope: &scope }, &Filter::read(parameters), &lists)
 }
 

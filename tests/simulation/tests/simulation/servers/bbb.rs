@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use usher_model::{
     id::InternalMeetingId,
     meeting::MeetingKey,
-    server::{Sample, SampledMeeting},
+    server::{SampledMeeting, ServerSample},
 };
 
 use super::Mode;
@@ -68,7 +68,7 @@ impl Bbb {
         std::mem::take(&mut self.meetings).into_values().map(|meeting| meeting.created.internal_id).collect()
     }
 
-    pub(super) fn list(&self, now: Instant, taken_at_ms: i64) -> Sample {
+    pub(super) fn list(&self, now: Instant, taken_at_ms: i64) -> ServerSample {
         let meetings = self.meetings.iter().map(|(key, meeting)| SampledMeeting {
             key: Some(key.clone()),
             claim: None,
@@ -83,6 +83,6 @@ impl Bbb {
             voice_bridge: None,
             moderator_password: None,
         });
-        Sample { watermark: 0, taken_at_ms, meetings: meetings.collect(), bbb_version: "3.0".into() }
+        ServerSample { watermark: 0, taken_at_ms, meetings: meetings.collect(), bbb_version: "3.0".into() }
     }
 }

@@ -8,7 +8,7 @@ use usher_bbb::secret::Secret;
 use usher_control_plane::ports::{BbbServers, CallError, Ended};
 use usher_model::{
     id::InternalMeetingId,
-    server::{Sample, Server},
+    server::{Server, ServerSample},
 };
 
 use super::{Failed, SimServers, index_of};
@@ -48,7 +48,7 @@ fn failure(failed: Failed, patience: Duration) -> CallError {
 }
 
 impl ServersLink {
-    async fn list(&self, index: usize, patience: Duration) -> Result<Sample, CallError> {
+    async fn list(&self, index: usize, patience: Duration) -> Result<ServerSample, CallError> {
         let act =
             move |servers: &Arc<SimServers>| servers.bbb(index).list(Instant::now(), servers.wall.now_ms());
         let listed = self.servers.ask(&self.replica, index, patience, act).await;
@@ -59,7 +59,7 @@ impl ServersLink {
 #[async_trait]
 impl BbbServers for ServersLink {
     /// Twice within one deadline, as the real client.
-    async fn poll(&self, server: &Server, watermark: u64) -> Result<Sample, CallError> {
+    async fn poll(&self, server: &Server, watermark: u64) -> Result<ServerSample, CallError> {
         let (index, deadline) = (index_of(&server.id), Instant::now() + self.poll_patience);
         let mut listed = self.list(index, self.poll_patience).await;
         if matches!(listed, Err(CallError::Connect(_) | CallError::Broken(_) | CallError::Status(_)))
@@ -75,7 +75,7 @@ impl BbbServers for ServersLink {
             }
             _ => watermark,
         };
-        listed.map(|sample| Sample { watermark, ..sample })
+        listed.map(|sample| ServerSample { watermark, ..sample })
     }
 
     async fn end(

@@ -15,7 +15,7 @@ use usher_control_plane::{
 };
 use usher_model::{
     id::{InternalMeetingId, ServerId},
-    meeting::{MeetingKey, Record, RecordState, Zombie, ZombieKey, ZombieState},
+    meeting::{MeetingKey, MeetingRecord, RecordState, Zombie, ZombieKey, ZombieState},
     server::{AdminState, Health},
 };
 
@@ -153,8 +153,8 @@ impl Checker {
     fn record_changed(
         &mut self,
         key: &MeetingKey,
-        old: Option<&Record>,
-        new: Option<&Record>,
+        old: Option<&MeetingRecord>,
+        new: Option<&MeetingRecord>,
         was_given_up: impl Fn(&ServerId) -> bool,
     ) {
         let named = new.and_then(|new| new.state.internal_id());
@@ -182,8 +182,8 @@ impl Checker {
     fn placed(
         &mut self,
         key: &MeetingKey,
-        old: Option<&Record>,
-        new: &Record,
+        old: Option<&MeetingRecord>,
+        new: &MeetingRecord,
         was_given_up: impl Fn(&ServerId) -> bool,
     ) {
         let (admin, colour) = (self.truth.admin(&new.server), self.truth.colour(&new.server));

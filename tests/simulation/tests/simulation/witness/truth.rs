@@ -9,7 +9,7 @@ use usher_control_plane::core::{
 };
 use usher_model::{
     id::{InternalMeetingId, ServerId},
-    meeting::{MeetingKey, Record, RecordState, Zombie, ZombieKey},
+    meeting::{MeetingKey, MeetingRecord, RecordState, Zombie, ZombieKey},
     server::{AdminState, Health, HealthRecord},
 };
 
@@ -17,7 +17,7 @@ use crate::servers::home;
 
 pub(crate) struct Truth {
     policy: Policy,
-    pub(super) records: BTreeMap<MeetingKey, Stored<Record>>,
+    pub(super) records: BTreeMap<MeetingKey, Stored<MeetingRecord>>,
     pub(super) zombies: BTreeMap<ZombieKey, Zombie>,
     health: BTreeMap<ServerId, HealthRecord>,
     admin: BTreeMap<ServerId, AdminState>,
@@ -67,7 +67,7 @@ impl Truth {
         }
     }
 
-    pub(super) fn record(&self, key: &MeetingKey) -> Option<&Record> {
+    pub(super) fn record(&self, key: &MeetingKey) -> Option<&MeetingRecord> {
         self.records.get(key).map(|stored| &stored.value)
     }
 

@@ -1,5 +1,5 @@
 use usher_model::{
-    meeting::{Record, RecordState, Zombie, ZombieState},
+    meeting::{MeetingRecord, RecordState, Zombie, ZombieState},
     routing::TenantRoute,
     server::SampledMeeting,
 };
@@ -26,8 +26,8 @@ fn bench() -> Bench {
     bench
 }
 
-fn record(server: &str, instance: &str) -> Record {
-    Record {
+fn record(server: &str, instance: &str) -> MeetingRecord {
+    MeetingRecord {
         state: RecordState::Active { internal_id: iid(instance), create_time_ms: 1 },
         server: sid(server),
         token: String::new(),
@@ -123,7 +123,7 @@ fn rooms_that_applications_create_are_told_of_by_the_id_that_servers_gave_them()
     let external = format!("{:040}-5", 1);
     let room =
         SampledMeeting { breakout: true, named: true, external_id: external.clone(), ..listed("m", "i-7") };
-    bench.write(Write::Record(key("m"), Record { breakout: true, ..record("a", "i-7") }));
+    bench.write(Write::Record(key("m"), MeetingRecord { breakout: true, ..record("a", "i-7") }));
     let expected = format!("default/{external}");
     assert_eq!(of(&bench, "a", &event(&external, "i-7")), Some(expected.clone()));
     let mut seen = sample(0, &[]);
