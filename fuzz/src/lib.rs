@@ -1,6 +1,7 @@
-//! What comes from outside: raw queries, checksums in them, answers of servers, lists of servers.
+//! Fuzz targets for input from outside: raw queries, their checksums, answers of servers, lists of
+//! servers.
 //!
-//! Each target is a function of bytes that panics when a law is broken. Two things run them:
+//! Each target is a function of bytes that panics when a law is violated. Two programs run them:
 //!
 //! ```text
 //! cargo xtask fuzz [SECONDS]                                    random mutations, stable Rust
@@ -8,7 +9,7 @@
 //! RUSTC_BOOTSTRAP=1 cargo fuzz run -s none raw_query --features libfuzzer
 //! ```
 //!
-//! The same laws are property tests in the crates, so that every run of the tests tries them too.
+//! The same laws are property tests in the crates, so that every run of the tests checks them too.
 
 pub mod mutate;
 pub mod targets;

@@ -1,6 +1,8 @@
-//! `fuzz [SECONDS] [TARGET]`: tries every target, or one, with random inputs for so long each.
+//! The program `fuzz [SECONDS] [TARGET]`: it runs every target, or one, with random inputs for this
+//! time each.
 //!
-//! `USHER_FUZZ_SEED` replays a run. An input that breaks a target is printed, and the exit code is 1.
+//! `USHER_FUZZ_SEED` repeats a run. An input that violates a law is printed, and the exit code is
+//! 1.
 
 use std::{
     panic::catch_unwind,

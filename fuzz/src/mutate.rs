@@ -1,11 +1,11 @@
-//! Random changes to good inputs, for where libFuzzer is not at hand.
+//! Random changes of valid inputs, for machines without libFuzzer.
 
 use rand::{Rng, RngExt};
 
-/// Longest input that is made, in bytes.
+/// The longest input, in bytes.
 const LENGTH_MAX: usize = 4096;
 
-/// Returns an input made of `seeds`.
+/// Returns an input that is made of `seeds`.
 pub fn input(rng: &mut impl Rng, seeds: &[&str]) -> Vec<u8> {
     let mut bytes = pick(rng, seeds).as_bytes().to_vec();
     for _ in 0..rng.random_range(0..6) {

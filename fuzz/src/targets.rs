@@ -1,4 +1,4 @@
-//! The targets. Input is made text as the servers make it: what is not UTF-8 becomes U+FFFD.
+//! The targets. Input becomes text as in the servers: bytes that are not UTF-8 become U+FFFD.
 
 use usher::core::server_list;
 use usher_bbb::{
@@ -12,13 +12,13 @@ use usher_control_plane::notifications::rules::hooks::event;
 use usher_edge_proxy::core::document_body::DocumentBody;
 use usher_model::callback::{CallbackKey, HookState, jwt, webhook::Posted};
 
-/// A target and inputs to begin from.
+/// A target and inputs to begin with.
 pub struct Target {
-    /// Its name, as `cargo fuzz` knows it.
+    /// The name of the target in `cargo fuzz`.
     pub name: &'static str,
-    /// What it does with an input.
+    /// The function that checks the law for an input.
     pub run: fn(&[u8]),
-    /// Good inputs, and pieces of them.
+    /// Valid inputs, and parts of them.
     pub seeds: &'static [&'static str],
 }
 
@@ -101,7 +101,7 @@ const BODIES: &[&str] = &[
     "&#x41;&amp;]]>",
 ];
 
-/// Reading and rewriting queries: nothing is lost, added or moved but what was asked for.
+/// Parses and rewrites queries: only the requested parameters are removed, added or moved.
 pub fn raw_query(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
     assert_eq!(rewrite(&text, &[]), text);
@@ -122,7 +122,7 @@ pub fn raw_query(input: &[u8]) {
     assert!(parsed.is_none_or(|name| name == text));
 }
 
-/// Taking checksums out, and putting them in.
+/// Removes checksums from queries and adds them: the rest is unchanged.
 pub fn checksum_removal(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
     let count = RawQuery::new(&text).count("checksum");
@@ -148,7 +148,7 @@ pub fn checksum_removal(input: &[u8]) {
     }
 }
 
-/// Reading the answers of servers: a list that was cut is never a shorter list.
+/// Parses the answers of servers: a truncated list is never read as a shorter list.
 pub fn server_xml(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
     let stripped = parse::strip_usher_metadata(&text);
@@ -171,7 +171,7 @@ pub fn server_xml(input: &[u8]) {
     }
 }
 
-/// Reading lists of servers: what is read can be written, and read again.
+/// Parses lists of servers: a parsed list can be written and parsed again.
 pub fn server_list(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
     match server_list::parse(&text) {
@@ -184,8 +184,8 @@ pub fn server_list(input: &[u8]) {
     }
 }
 
-/// Reading the lists that are merged of many servers: what is cut is never a shorter list, what is shown
-/// stands in the answer.
+/// Parses the lists that are merged from several servers: a truncated list is never read as a
+/// shorter one, and every listed entry is in the answer.
 pub fn federated_lists(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
     let is_read = |text: &str| {
@@ -208,11 +208,11 @@ pub fn federated_lists(input: &[u8]) {
             assert!(!is_read(&whole[..cut]), "cut at {cut}");
         }
     }
-    let _ = parse::json_outcome(&text); // any outcome is one; it must not panic
+    let _ = parse::json_outcome(&text); // every outcome is permitted; the call must not panic
 }
 
-/// Taking what servers call back with: nothing that this key did not seal or sign is believed, and a form
-/// that is passed on says what it said.
+/// Parses callbacks of servers: the function accepts no text that this key did not seal or sign,
+/// and forwards a form unchanged.
 pub fn callback(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
     if let Some(posted) = Posted::read(&text) {
@@ -227,7 +227,7 @@ pub fn callback(input: &[u8]) {
     assert!(jwt::verify(&text, [&Secret::new("secret")], 0).is_err());
 }
 
-/// Checking the body of a create: the verdict is the same however the body is cut into parts.
+/// Checks the body of a create: the verdict does not depend on the division of the body into parts.
 pub fn document_body(input: &[u8]) {
     let verdict = |parts: Vec<&[u8]>| {
         let mut body = DocumentBody::default();

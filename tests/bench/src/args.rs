@@ -1,20 +1,20 @@
-//! What was typed.
+//! The arguments of the program.
 
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
-/// Measures Usher beside what this machine can do at most, in one run.
+/// Measures Usher beside the limits of this machine, in one run.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask bench")]
 pub(crate) struct Args {
-    /// Few seconds and small tables: shows that everything runs, and measures nothing well
+    /// Run for a few seconds on small tables: a check that every part runs, without useful results
     #[arg(long)]
     pub(crate) quick: bool,
-    /// Only this part; may be given several times
+    /// Run only this part; may be given several times
     #[arg(long, value_name = "NAME")]
     pub(crate) only: Vec<Part>,
-    /// How to print
+    /// Format of the report
     #[arg(long, value_enum, default_value_t)]
     pub(crate) output: Output,
 }
@@ -34,20 +34,20 @@ pub(crate) enum Output {
     Json,
 }
 
-/// How long and how often is measured.
+/// The durations and numbers of the measurements.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Plan {
-    /// Length of one slice.
+    /// The length of one slice.
     pub(crate) slice: Duration,
-    /// Time before it in which nothing is counted.
+    /// The time before a slice that is not counted.
     pub(crate) warm_up: Duration,
-    /// Pairs of slices, ours and the one beside it in turn.
+    /// The number of pairs of slices: Usher and the reference, in turn.
     pub(crate) pairs: usize,
-    /// Sizes of routing tables under which joins are measured, in meetings.
+    /// The sizes of routing tables under which joins are measured, in meetings.
     pub(crate) tables: &'static [usize],
-    /// Meetings in the table while deltas are measured.
+    /// The number of meetings in the table while deltas are measured.
     pub(crate) meetings: usize,
-    /// Streams that follow the deltas.
+    /// The number of streams that follow the deltas.
     pub(crate) streams: usize,
 }
 

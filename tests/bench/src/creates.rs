@@ -1,5 +1,5 @@
-//! Creates at one control plane, two writes each, beside what its store commits at most when it is
-//! written to in the same way: 64 guarded writes to a transaction.
+//! Creates at one control plane, with two writes each, beside the maximum that its store commits
+//! when it is written in the same way: 64 guarded writes in a transaction.
 
 mod etcd;
 mod load;
@@ -16,13 +16,13 @@ use crate::{
     report::{Bound, Report, Row},
 };
 
-/// Writes of one create: the placement and its confirmation.
+/// The writes of one create: the placement and its confirmation.
 const WRITES: f64 = 2.0;
 
-/// Creates per second below which one etcd node may never fall.
+/// The least creates per second on one etcd node; a lower result is a failure.
 const FLOOR: f64 = 5_000.0;
 
-/// Adds what creates cost on both stores.
+/// Adds the costs of creates on both stores to the report.
 pub(crate) fn measure(plan: &Plan, runtime: &Runtime, report: &mut Report) -> Result<()> {
     on_etcd(plan, runtime, report)?;
     embedded(plan, runtime, report)

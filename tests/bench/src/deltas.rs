@@ -1,5 +1,5 @@
-//! How long a change takes from the store's commit to the last of many edges: a real etcd, a real
-//! control plane, and the edges' own subscribers and tables, all in one place.
+//! The delay of a change from the store's commit to the last of many edges: a real etcd, a real
+//! control plane, and the edges' own subscribers and tables, on one machine.
 
 mod edges;
 mod marks;
@@ -17,13 +17,13 @@ use crate::{
     report::{Bound, Report, Row},
 };
 
-/// Changes per second.
+/// The number of changes per second.
 const CHANGES: usize = 2_000;
 
-/// Longest time for all edges to have the whole table, or the last change.
+/// Longest time until all edges have the whole table, or the last change.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Adds how late the last edge is.
+/// Adds the delay of the last edge to the report.
 pub(crate) async fn measure(plan: &Plan, report: &mut Report) -> Result<()> {
     let plane = Plane::start(Store::etcd().await?).await?;
     let writer = Writer::connect(&plane.store.endpoints(), plan.meetings)?;

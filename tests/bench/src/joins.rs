@@ -1,6 +1,6 @@
-//! Joins at one edge on one core, beside a bare hyper server on the same core that answers a
-//! constant redirect of the same size. The two take turns, so that whatever else the machine does
-//! meets both.
+//! Joins at one edge on one core, beside a bare hyper server on the same core that answers with a
+//! constant redirect of the same size. The two take turns, so that other load of the machine
+//! affects both.
 
 mod answer;
 mod constant;
@@ -25,13 +25,13 @@ use crate::{
     routes::{Routes, Table},
 };
 
-/// Meetings that are joined in turn.
+/// The number of meetings that are joined in turn.
 const JOINED: usize = 1_000;
 
-/// Changes per second that a table is to bear without slowing joins.
+/// The changes per second of a table that must not slow joins.
 const CHANGES: usize = 2_000;
 
-/// What the smallest table showed, which larger ones are held against.
+/// The results of the smallest table, with which larger ones are compared.
 #[derive(Debug, Clone, Copy)]
 struct Smallest {
     meetings: usize,
@@ -39,7 +39,7 @@ struct Smallest {
     rate_ratio: f64,
 }
 
-/// Adds what joins cost, by the size of the table and under changes to it.
+/// Adds the cost of joins to the report, by the size of the table and with changes to it.
 pub(crate) fn measure(plan: &Plan, runtime: &Runtime, report: &mut Report) -> Result<()> {
     let mut smallest = None;
     for &meetings in plan.tables {
@@ -117,7 +117,7 @@ fn memory(smallest: Smallest, now: Smallest) -> Row {
     )
 }
 
-/// Starts the real program on the server's core; with one core it takes one worker.
+/// Starts the real program on the server's core; with one core it has one worker thread.
 fn start_edge(control_plane: SocketAddr) -> Result<Process> {
     let settings: Environment = [
         ("USHER_LISTEN", "127.0.0.1:0".to_owned()),

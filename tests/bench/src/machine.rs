@@ -1,4 +1,5 @@
-//! Cores and processor time: a server and its load must not share a core, or each measures the other.
+//! Cores and processor time: a server and its load must not share a core, or each affects the
+//! other.
 
 use std::{fs, time::Duration};
 
@@ -8,14 +9,14 @@ use nix::{
     unistd::{Pid, gettid},
 };
 
-/// Where the server under load runs.
+/// The core of the server under load.
 pub(crate) const SERVER_CORE: usize = 0;
 
-/// Where the load comes from.
+/// The core of the load generator.
 pub(crate) const LOAD_CORE: usize = 1;
 
-/// Runs `work` on a thread of its own that stays on one core, as do the threads and processes it
-/// starts; on a machine without that core it runs anywhere.
+/// Runs `work` on a new thread that is bound to one core, with the threads and processes that it
+/// starts; on a machine without that core it runs on any.
 pub(crate) fn on_core<T: Send>(core: usize, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     std::thread::scope(|scope| {
         let thread = scope.spawn(move || {
@@ -26,7 +27,7 @@ pub(crate) fn on_core<T: Send>(core: usize, work: impl FnOnce() -> Result<T> + S
     })
 }
 
-/// Keeps the calling thread on one core, if the machine has it.
+/// Binds the calling thread to one core, if the machine has it.
 pub(crate) fn stay_on(core: usize) -> Result<()> {
     if std::thread::available_parallelism()?.get() <= core {
         return Ok(());
@@ -36,29 +37,29 @@ pub(crate) fn stay_on(core: usize) -> Result<()> {
     sched_setaffinity(Pid::from_raw(0), &set).context("keep a thread on a core")
 }
 
-/// Something that uses the processor.
+/// A process or thread whose processor time can be read.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Worker {
-    /// A process, with all its threads.
+    /// A process with all its threads.
     Process(u32),
     /// A thread of this process.
     Thread(Pid),
 }
 
 impl Worker {
-    /// Names the calling thread.
+    /// Returns the calling thread.
     pub(crate) fn this_thread() -> Self {
         Self::Thread(gettid())
     }
 
-    /// Returns the processor time used up to now by the threads that still run.
+    /// Returns the processor time of the threads that still run.
     pub(crate) fn cpu(self) -> Result<Duration> {
         match self {
             Self::Thread(id) => cpu_of(&format!("/proc/self/task/{id}")),
             Self::Process(id) => {
                 let threads =
                     fs::read_dir(format!("/proc/{id}/task")).context("list the server's threads")?;
-                // A thread that ends meanwhile has no file any more, and hardly any time.
+                // A thread that ended meanwhile has no file any more, and used little time.
                 Ok(threads.flatten().filter_map(|thread| cpu_of(&thread.path().to_string_lossy()).ok()).sum())
             }
         }
@@ -71,7 +72,7 @@ fn cpu_of(task: &str) -> Result<Duration> {
     Ok(Duration::from_nanos(nanos.parse()?))
 }
 
-/// Returns the resident memory of a process, bytes.
+/// Returns the resident memory of a process, in bytes.
 pub(crate) fn resident(process: u32) -> Result<u64> {
     let text = fs::read_to_string(format!("/proc/{process}/status")).context("read a process's memory")?;
     let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("a process has memory")?;

@@ -1,5 +1,6 @@
-//! `cargo xtask bench`: what joins, creates and changes cost, each beside what this machine can do
-//! at most, measured in the same run (design 9). Only the ratios mean something on another machine.
+//! The benchmark of `cargo xtask bench`: the costs of joins, creates and changes, each beside the
+//! limits of this machine in the same run (design 9). Only the ratios are comparable with those of
+//! another machine.
 
 mod args;
 mod creates;
@@ -23,7 +24,7 @@ use crate::{
     report::Report,
 };
 
-// As the servers have it, so that the yardsticks are not slowed by another.
+// The allocator of the servers, so that another one does not slow the references.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -38,8 +39,8 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<()> {
-    // Without it the harness would build programs for tests, and their speed says nothing.
-    ensure!(env::var_os("TEST_PROGRAMS").is_some(), "nothing to measure; run `cargo xtask bench`");
+    // Otherwise the harness would build programs for tests, whose speed is meaningless.
+    ensure!(env::var_os("TEST_PROGRAMS").is_some(), "no programs to measure; run `cargo xtask bench`");
     let plan = args.plan();
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let mut report = Report::default();

@@ -1,23 +1,23 @@
-//! What slices of load saw, and what is made of several: medians, which one bad slice does not move.
+//! The results of slices of load, and their medians, which one bad slice does not change.
 
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use hdrhistogram::Histogram;
 
-/// What one slice saw.
+/// The result of one slice.
 #[derive(Clone)]
 pub(crate) struct Slice {
-    /// Things done per second.
+    /// The operations per second.
     pub(crate) rate: f64,
-    /// Time each took, microseconds.
+    /// The duration of each operation, in microseconds.
     pub(crate) micros: Histogram<u64>,
-    /// Processor time of the server for each, microseconds.
+    /// The processor time of the server for each operation, in microseconds.
     pub(crate) cpu_micros: Option<f64>,
 }
 
 impl Slice {
-    /// Sums up a slice of `time` in which the server used `cpu`.
+    /// Returns the result of a slice of `time` in which the server used `cpu`.
     pub(crate) fn new(micros: Histogram<u64>, time: Duration, cpu: Option<Duration>) -> Self {
         let count = micros.len() as f64;
         let cpu_micros = cpu.map(|cpu| cpu.as_secs_f64() * 1e6 / count.max(1.0));
@@ -34,7 +34,7 @@ pub(crate) struct Medians {
     pub(crate) cpu_micros: Option<f64>,
 }
 
-/// Slices of ours and of what it is held against, taken in turn.
+/// Slices of Usher and of its reference, taken in turn.
 #[derive(Default)]
 pub(crate) struct Pairs {
     ours: Vec<Slice>,
@@ -42,13 +42,13 @@ pub(crate) struct Pairs {
 }
 
 impl Pairs {
-    /// Takes `count` pairs: beside, ours, beside, ours, …
+    /// Takes `count` pairs in the order reference, Usher, reference, Usher, …
     pub(crate) fn take(
         count: usize,
         mut beside: impl FnMut() -> Result<Slice>,
         mut ours: impl FnMut() -> Result<Slice>,
     ) -> Result<Self> {
-        ensure!(count > 0, "nothing is measured in no slices");
+        ensure!(count > 0, "a measurement needs at least one slice");
         let mut pairs = Self::default();
         for _ in 0..count {
             pairs.beside.push(beside()?);
@@ -65,12 +65,12 @@ impl Pairs {
         medians(&self.beside)
     }
 
-    /// Returns the median over the pairs of how much of the other's rate ours has.
+    /// Returns the median over the pairs of Usher's rate divided by that of the reference.
     pub(crate) fn rate_ratio(&self) -> f64 {
         self.ratio(|slice| slice.rate)
     }
 
-    /// Returns the median over the pairs of how many times the other's p99 ours has.
+    /// Returns the median over the pairs of Usher's p99 divided by that of the reference.
     pub(crate) fn p99_ratio(&self) -> f64 {
         self.ratio(|slice| quantile(slice, 0.99))
     }

@@ -1,5 +1,4 @@
-//! The real control plane, on the store that is to be measured, with simulated servers that take
-//! every meeting.
+//! The real control plane on the store under test, with simulated servers that take every meeting.
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -19,12 +18,12 @@ use usher_proto::v1::Health;
 
 use crate::{machine::Worker, synthetic};
 
-/// Where the control plane keeps its records.
+/// The store of the control plane.
 #[derive(Debug)]
 pub(crate) enum Store {
-    /// One real etcd.
+    /// One real etcd node.
     Etcd(EtcdCluster),
-    /// A file of its own.
+    /// A new file of the embedded store.
     Embedded(TempDir),
 }
 
@@ -59,14 +58,14 @@ impl Store {
 
 /// A running control plane.
 pub(crate) struct Plane {
-    // In this order: the program goes before what it needs.
+    // The order of the fields: the program ends before the parts that it needs.
     process: Process,
     sims: Vec<BbbSim>,
     pub(crate) store: Store,
 }
 
 impl Plane {
-    /// Starts it and waits until its servers take meetings.
+    /// Starts a control plane and waits until its servers are online.
     pub(crate) async fn start(store: Store) -> Result<Self> {
         let mut settings: Environment = quick_settings();
         let mut set = |key: &str, value: &str| settings.insert(environment_name(key), value.to_owned());
@@ -77,13 +76,13 @@ impl Plane {
             ("control", "127.0.0.1:0"),
             ("ops", "127.0.0.1:0"),
             ("secrets", synthetic::SECRET),
-            // One poll at the start and no other: nobody holds these meetings, so a poll would
-            // find them ended and take them out.
+            // One poll at the start and no other: the servers do not have these meetings, so a poll
+            // would treat them as ended and remove their records.
             ("health.interval", "1h"),
             ("health.unhealthy_after", "1h"),
             ("health.healthy_threshold", "1"),
             ("leader.ttl", "5s"),
-            // Only the store is to limit creates.
+            // Only the store may limit creates.
             ("placement.max_inflight_creates", "1000000"),
             ("placement.slow_start", "0s"),
             ("telemetry.log", "warn"),
@@ -106,7 +105,7 @@ impl Plane {
         for (number, sim) in self.sims.iter().enumerate() {
             admin.add_server(&format!("bbb-{number}"), &sim.url(), servers::SERVER_SECRET).await?;
         }
-        // Asked again and again: the next poll of its own is an hour away.
+        // Repeated, because the next scheduled poll is an hour away.
         wait::until("every server to be online", || async {
             let polled = admin.poll("-").await?;
             let online = polled.iter().filter(|server| server.health() == Health::Online).count();
@@ -128,7 +127,7 @@ impl Plane {
         Worker::Process(self.process.pid())
     }
 
-    /// Ends the program, then what it needed.
+    /// Ends the program, then the parts that it needed.
     pub(crate) async fn stop(self) {
         drop(self.process);
         for sim in self.sims {

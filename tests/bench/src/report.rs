@@ -1,17 +1,17 @@
-//! What a run found, for people and for programs.
+//! The results of a run, for readers and for programs.
 
 use comfy_table::{CellAlignment, Table, presets::ASCII_MARKDOWN};
 use serde::Serialize;
 
 use crate::measured::Medians;
 
-/// Everything a run found.
+/// All results of a run.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Report {
     pub(crate) rows: Vec<Row>,
 }
 
-/// One line: a figure, and how it stands against what it must reach.
+/// One row: a figure, and its comparison with its goals.
 #[derive(Debug, Serialize)]
 pub(crate) struct Row {
     pub(crate) what: String,
@@ -21,13 +21,13 @@ pub(crate) struct Row {
     pub(crate) p50_micros: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) p99_micros: Option<f64>,
-    /// Processor time of the server for each.
+    /// The processor time of the server for each operation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) cpu_micros: Option<f64>,
     pub(crate) goals: Vec<Goal>,
 }
 
-/// A figure that must reach something.
+/// A figure that must reach a bound.
 #[derive(Debug, Serialize)]
 pub(crate) struct Goal {
     pub(crate) name: &'static str,
@@ -63,7 +63,7 @@ impl Goal {
 }
 
 impl Row {
-    /// A line with one figure.
+    /// Returns a row with one figure.
     pub(crate) fn figure(what: impl Into<String>, value: f64, unit: &'static str) -> Self {
         Self {
             what: what.into(),
@@ -76,7 +76,7 @@ impl Row {
         }
     }
 
-    /// A line for a rate.
+    /// Returns a row for a rate.
     pub(crate) fn rate(what: impl Into<String>, seen: Medians) -> Self {
         Self {
             p50_micros: Some(seen.p50_micros),
@@ -98,7 +98,7 @@ impl Report {
     pub(crate) fn table(&self) -> String {
         let mut table = Table::new();
         table.load_style(ASCII_MARKDOWN);
-        table.set_header(["what", "result", "p50", "p99", "server CPU each", "must reach"]);
+        table.set_header(["measurement", "result", "p50", "p99", "server CPU each", "must reach"]);
         for row in &self.rows {
             let goals: Vec<String> = row.goals.iter().map(Goal::show).collect();
             table.add_row([

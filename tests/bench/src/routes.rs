@@ -1,5 +1,5 @@
-//! A control plane that does nothing but stream routes: a made-up table, then changes to it at a
-//! steady pace. Joins need no more, and a table of a million meetings stands in a second.
+//! A control plane that only streams routes: a synthetic table, then changes to it at a constant
+//! rate. Joins need no more, and a table of a million meetings is complete in a second.
 
 use std::{net::SocketAddr, pin::Pin, time::Duration};
 
@@ -26,27 +26,27 @@ use usher_runtime::tasks::TaskGroup;
 
 use crate::synthetic;
 
-/// Meetings in one chunk of a snapshot.
+/// The number of meetings in one chunk of a snapshot.
 const CHUNK: usize = 1_000;
 
-/// Time between two deltas.
+/// The time between two deltas.
 const TICK: Duration = Duration::from_millis(5);
 
-/// Time between two signs of life of a table that does not change.
+/// The interval of heartbeats while the table does not change.
 const HEARTBEAT: Duration = Duration::from_secs(2);
 
 const FIRST: Revision = Revision::new(1, 1);
 
-/// What is streamed.
+/// The content of the stream.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Table {
-    /// Meetings in the snapshot.
+    /// The number of meetings in the snapshot.
     pub(crate) meetings: usize,
-    /// Changes per second after it.
+    /// The number of changes per second after the snapshot.
     pub(crate) changes: usize,
 }
 
-/// The server, until it is stopped.
+/// A server that runs until it is stopped.
 #[derive(Debug)]
 pub(crate) struct Routes {
     pub(crate) address: SocketAddr,
@@ -90,7 +90,8 @@ impl RoutingService for Service {
         let (frames, stream) = mpsc::channel(64);
         let (table, stop) = (self.table, self.tasks.stopping());
         self.tasks.spawn_short("stream", async move {
-            // An end, by either side, is no error here: the edge would say that it has no table.
+            // The end of the stream, by either side, is no error here: the edge would report that
+            // it has no table.
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = drain(request.into_inner()) => {}
@@ -101,7 +102,7 @@ impl RoutingService for Service {
     }
 }
 
-/// Reads what the edge says until it hangs up.
+/// Reads the messages of the edge until it closes the stream.
 async fn drain(mut requests: Streaming<StreamRoutesRequest>) {
     while let Ok(Some(_)) = requests.message().await {}
 }
@@ -147,8 +148,7 @@ async fn stream_table(table: Table, frames: &Frames) -> Result<()> {
     stream_changes(table, digest.0, frames).await
 }
 
-/// Adds meetings that nobody joins, and takes them out again; without changes, only says that it is
-/// there.
+/// Adds and removes meetings that no user joins; without changes, sends only heartbeats.
 async fn stream_changes(table: Table, digest: u64, frames: &Frames) -> Result<()> {
     let each = table.changes * TICK.as_millis() as usize / 1_000;
     let mut ticks = tokio::time::interval(if each > 0 { TICK } else { HEARTBEAT });

@@ -1,4 +1,5 @@
-//! A made-up fleet: every number names one meeting, its server and its place in the routing table.
+//! A synthetic fleet: every number denotes one meeting, its server and its place in the routing
+//! table.
 
 use sha1::{Digest as _, Sha1};
 use usher_bbb::{checksum::ChecksumAlgorithm, secret::Secret};
@@ -9,26 +10,26 @@ use usher_model::{
     server::{AdminState, Health},
 };
 
-/// Servers of the fleet.
+/// The number of servers of the fleet.
 pub(crate) const SERVERS: usize = 20;
 
-/// Secret of tenant `default`.
+/// The secret of the tenant `default`.
 pub(crate) const SECRET: &str = "b6AAOaJ1XQ2nPlGZ5dYUWwKkAY7tMsE2QVhDTs6f";
 
-/// Wall clock of every creation, milliseconds since 1970.
+/// The wall clock of every creation, in milliseconds since 1970.
 pub(crate) const CREATED_AT_MS: i64 = 1_795_000_000_000;
 
-/// Returns the base of a meeting's server.
+/// Returns the base address of a meeting's server.
 pub(crate) fn server_url(meeting: usize) -> String {
     format!("https://bbb-{:02}.example.org/bigbluebutton/api/", meeting % SERVERS)
 }
 
-/// Returns an id of 39 characters, as learning platforms make them.
+/// Returns an id of 39 characters, as learning platforms create them.
 pub(crate) fn meeting_id(meeting: usize) -> String {
     format!("{meeting:08}-4f1c-9a57-course-2026-winter-a")
 }
 
-/// Returns the server's id of a meeting, in the form BBB gives it.
+/// Returns the internal id of a meeting, in the format of BBB.
 pub(crate) fn internal_id(meeting_id: &str) -> String {
     let hash = Sha1::digest(meeting_id);
     let hex: String = hash.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(digit).collect();

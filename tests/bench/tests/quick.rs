@@ -1,10 +1,10 @@
-//! The bench itself: a short run measures nothing well, but everything.
+//! The benchmark itself: a short run has no useful results, but includes every part.
 
 use std::{path::Path, process::Command};
 
 use usher_harness::programs::Program;
 
-/// Beginnings of the rows, in their order.
+/// The beginnings of the rows, in order.
 const ROWS: [&str; 13] = [
     "bare hyper",
     "join, 100 meetings",

@@ -1,2 +1,2 @@
-//! The simulation is a test, see `tests/simulation`: what it pauses and replaces must not be part of
-//! what is built beside it.
+//! The library of the simulation is empty: the simulation is a test, see `tests/simulation`. The
+//! symbols that it replaces must not be part of any other build.

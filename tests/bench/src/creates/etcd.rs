@@ -1,4 +1,4 @@
-//! What etcd commits at most in the way Usher writes: guarded puts, alone and gathered.
+//! The maximum that etcd commits for the writes of Usher: guarded puts, single and grouped.
 
 use std::time::{Duration, Instant};
 
@@ -9,30 +9,30 @@ use tokio::task::JoinSet;
 
 use crate::measured::Slice;
 
-/// Bytes of a value, about those of a stored record.
+/// The size of a value in bytes, similar to that of a stored record.
 pub(super) const VALUE: usize = 160;
 
-/// How puts reach etcd.
+/// The form in which puts reach etcd.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Shape {
-    /// Guarded puts in one transaction, each decided on its own.
+    /// The number of guarded puts in one transaction, each decided independently.
     pub(crate) gathered: usize,
-    /// Transactions under way.
+    /// The number of transactions in progress.
     pub(crate) under_way: usize,
 }
 
 impl Shape {
-    /// One guarded put to a transaction.
+    /// One guarded put in each transaction.
     pub(crate) const ALONE: Self = Self { gathered: 1, under_way: 128 };
 
-    /// As the control plane's committer sends them.
+    /// The groups that the control plane's committer sends.
     pub(crate) const GATHERED: Self = Self { gathered: 64, under_way: 4 };
 }
 
-/// Puts for `time`, each under a key of its own.
+/// Writes puts for `time`, each with a new key.
 pub(crate) async fn puts(endpoints: &[String], shape: Shape, time: Duration) -> Result<Slice> {
     let mut client = Client::connect(endpoints, None).await?;
-    // The store's revision tells this slice's keys from those of others before it.
+    // The revision distinguishes the keys of this slice from those of earlier ones.
     let revision = client.get("raw", None).await?.header().context("an answer has a header")?.revision();
     let (begin, mut writers) = (Instant::now(), JoinSet::new());
     for writer in 0..shape.under_way {

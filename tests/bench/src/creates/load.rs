@@ -1,4 +1,4 @@
-//! What edges do for new ids, but for the call to the server: place, then confirm.
+//! The calls of edges for new ids, without the call to the server: place, then confirm.
 
 use std::{
     sync::{
@@ -18,16 +18,16 @@ use usher_proto::v1::{
 
 use crate::{machine::Worker, measured::Slice, plane::Plane, synthetic};
 
-/// Creates under way.
+/// The number of creates in progress.
 const UNDER_WAY: usize = 256;
 
-/// Connections they share, as if from so many edges.
+/// The number of connections, as from so many edges.
 const CONNECTIONS: usize = 4;
 
-/// Bytes of a request digest.
+/// The size of a request digest in bytes.
 const DIGEST: usize = 32;
 
-/// Creates meetings, each id once.
+/// A load of creates that uses each id once.
 pub(crate) struct Creator {
     connections: Vec<Channel>,
     control_plane: Worker,
@@ -43,7 +43,7 @@ impl Creator {
         }
     }
 
-    /// Creates for `time`.
+    /// Creates meetings for `time`.
     pub(crate) async fn run(&self, time: Duration) -> Result<Slice> {
         let (before, begin) = (self.control_plane.cpu()?, Instant::now());
         let mut creating = JoinSet::new();
@@ -86,7 +86,7 @@ async fn create(client: &mut PlacementServiceClient<Channel>, number: usize) -> 
         ..Default::default()
     };
     let placed = client.place_meeting(ask).await.context("place")?.into_inner();
-    ensure!(!placed.existing, "an id that nobody used was placed already");
+    ensure!(!placed.existing, "an unused id was placed already");
     let confirm = ConfirmMeetingRequest {
         key: Some(key),
         server_id: placed.server.context("a placement names its server")?.id,

@@ -1,4 +1,5 @@
-//! What the file of the embedded store commits at most: puts, gathered as its writer gathers them.
+//! The maximum that the file of the embedded store commits: puts, grouped as its writer groups
+//! them.
 
 use std::time::{Duration, Instant};
 
@@ -11,10 +12,10 @@ use crate::measured::Slice;
 
 const TABLE: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("raw");
 
-/// Puts in one durable commit.
+/// The number of puts in one durable commit.
 const GATHERED: usize = 64;
 
-/// Puts for `time` into a file of its own.
+/// Writes puts for `time` into a new file.
 pub(crate) fn puts(time: Duration) -> Result<Slice> {
     let directory = tempfile::tempdir()?;
     let database = Database::create(directory.path().join("raw.redb"))?;

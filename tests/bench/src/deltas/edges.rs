@@ -1,4 +1,4 @@
-//! Many edges without their HTTP side: each a subscriber of its own with a table of its own.
+//! Many edges without their HTTP side: each has its own subscriber and table.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -22,7 +22,7 @@ pub(crate) struct Edges {
 }
 
 impl Edges {
-    /// Starts `count` edges.
+    /// Starts `count` edges that subscribe to the control plane.
     pub(crate) fn subscribe(control_plane: SocketAddr, count: usize) -> Result<Self> {
         let (mut cells, tasks) = (Vec::new(), TaskGroup::new());
         for number in 0..count {
@@ -53,7 +53,7 @@ impl Edges {
         Ok(())
     }
 
-    /// Marks what each edge applies from now on until it is stopped.
+    /// Records the revisions that each edge applies from now on, until it is stopped.
     pub(crate) fn mark(&self, marks: &Arc<Marks>) {
         for cell in &self.cells {
             let (mut revisions, marks) = (cell.follow(), Arc::clone(marks));
@@ -67,7 +67,7 @@ impl Edges {
                         }
                         () = stop.cancelled() => true,
                     };
-                    // The last look too: what was applied before the stop may not have been seen yet.
+                    // Also after the stop: the last revisions may not have been read yet.
                     let now = revisions.borrow_and_update().map_or(0, |at| at.seq);
                     marks.applied(before, now);
                     before = now;
@@ -90,7 +90,8 @@ mod tests {
 
     use super::{super::marks::Commit, *};
 
-    /// One thread: no task runs before the stop, neither when it is started nor when the table changes.
+    /// On one thread: no task runs before the stop, neither at its start nor at a change of the
+    /// table.
     #[tokio::test]
     async fn what_was_applied_is_marked_however_late_the_marking_task_runs() {
         let cell = Arc::new(TableCell::default());

@@ -1,4 +1,4 @@
-//! When each revision was committed, and when the last edge had applied it.
+//! The times when each revision was committed, and when the last edge had applied it.
 
 use std::{
     sync::atomic::{AtomicU32, AtomicU64, Ordering},
@@ -11,11 +11,11 @@ use hdrhistogram::Histogram;
 /// Most revisions that are followed.
 const REVISIONS: usize = 1 << 16;
 
-/// A commit that was answered.
+/// A commit that the store acknowledged.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Commit {
     pub(crate) revision: u64,
-    /// Microseconds after the marks began.
+    /// The time of the acknowledgement, in microseconds since the marks began.
     pub(crate) at_micros: u64,
 }
 
@@ -25,7 +25,7 @@ struct Applied {
     last_micros: AtomicU64,
 }
 
-/// What edges applied, by revision.
+/// The revisions that edges applied, with their times.
 #[derive(Debug)]
 pub(crate) struct Marks {
     begin: Instant,
@@ -34,7 +34,7 @@ pub(crate) struct Marks {
 }
 
 impl Marks {
-    /// Follows the revisions after `revision`.
+    /// Returns marks for the revisions after `revision`.
     pub(crate) fn after(revision: u64) -> Self {
         let applied = std::iter::repeat_with(Applied::default).take(REVISIONS).collect();
         Self { begin: Instant::now(), first: revision + 1, applied }
@@ -45,7 +45,7 @@ impl Marks {
         u64::try_from(self.begin.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
 
-    /// Notes that one edge has applied everything after `before` up to `revision`.
+    /// Records that one edge has applied all revisions after `before` up to `revision`.
     pub(crate) fn applied(&self, before: u64, revision: u64) {
         let now = self.now_micros();
         for number in before.max(self.first - 1) + 1..=revision {
@@ -56,10 +56,10 @@ impl Marks {
         }
     }
 
-    /// Returns how much later than its commit each revision was on the last of `edges`, microseconds.
+    /// Returns the delay from the commit of each revision to the last of `edges`, in microseconds.
     ///
     /// # Errors
-    /// An edge has not applied one of them.
+    /// An edge has not applied one of the revisions.
     pub(crate) fn latencies(&self, commits: &[Commit], edges: usize) -> Result<Histogram<u64>> {
         let mut late = Histogram::new(3)?;
         for commit in commits {
@@ -67,7 +67,7 @@ impl Marks {
             let seen = applied.edges.load(Ordering::Relaxed) as usize;
             ensure!(seen == edges, "revision {} is on {seen} of {edges} edges", commit.revision);
             let last = applied.last_micros.load(Ordering::Relaxed);
-            // An edge may have it before the writer hears of its own commit.
+            // An edge may have the revision before the writer gets the answer to its commit.
             late.record(last.saturating_sub(commit.at_micros).max(1))?;
         }
         Ok(late)

@@ -1,4 +1,4 @@
-//! Writes records past the control plane, as another of its replicas would.
+//! A writer of records that bypasses the control plane, as another replica would.
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,13 +21,13 @@ use usher_model::{
 use super::marks::{Commit, Marks};
 use crate::synthetic;
 
-/// Changes in one commit.
+/// The number of changes in one commit.
 pub(crate) const GATHERED: usize = 4;
 
-/// Records in one commit while the table is filled.
+/// The number of records in one commit while the table is filled.
 const FILLED: usize = 64;
 
-/// Commits under way while the table is filled.
+/// The number of commits in progress while the table is filled.
 const UNDER_WAY: usize = 4;
 
 pub(crate) struct Writer {
@@ -37,7 +37,7 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Connects to the store of a fleet that is to have `meetings`.
+    /// Connects to the store of a fleet of `meetings`.
     pub(crate) fn connect(endpoints: &[String], meetings: usize) -> Result<Self> {
         let settings = StoreSettings { endpoints: endpoints.to_vec(), ..StoreSettings::default() };
         Ok(Self { store: store::open(&settings, None)?, codec: StoreCodec::new(), meetings })
@@ -62,7 +62,7 @@ impl Writer {
         Ok(last)
     }
 
-    /// Gives meetings new instances, at a steady pace for `time`.
+    /// Gives meetings new instances at a constant rate for `time`.
     pub(crate) async fn change(
         &self,
         per_second: usize,

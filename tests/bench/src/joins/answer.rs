@@ -1,15 +1,15 @@
-//! Reads the head of an answer: no more than is needed to say whether it is the right redirect.
+//! The head of an answer, parsed as far as needed to check the redirect.
 
 /// The head of an answer.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Head<'a> {
     pub(crate) status: u16,
     pub(crate) location: Option<&'a [u8]>,
-    /// Bytes of head and body together.
+    /// The length of head and body together, in bytes.
     pub(crate) length: usize,
 }
 
-/// Reads the head at the start of `bytes`; none while it is not complete, or if it is no answer.
+/// Parses the head at the start of `bytes`; returns `None` if it is incomplete or malformed.
 pub(crate) fn read(bytes: &[u8]) -> Option<Head<'_>> {
     let status = bytes.strip_prefix(b"HTTP/1.1 ")?.get(..3)?;
     let status = std::str::from_utf8(status).ok()?.parse().ok()?;

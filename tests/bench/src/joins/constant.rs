@@ -1,4 +1,4 @@
-//! What a join is held against: a bare hyper server that answers one constant redirect.
+//! The reference for joins: a bare hyper server that answers with one constant redirect.
 
 use std::{convert::Infallible, net::SocketAddr, sync::mpsc, thread::JoinHandle};
 
@@ -17,11 +17,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::machine::{self, Worker};
 
-/// What hyper makes of an answer with an empty location.
+/// The answer of hyper with an empty location; its length is subtracted from the requested one.
 const REST: &str = "HTTP/1.1 302 Found\r\nlocation: \r\ncontent-length: 0\r\n\
                     date: Sun, 06 Nov 1994 08:49:37 GMT\r\n\r\n";
 
-/// The server, on a thread of its own until it is stopped.
+/// A server on its own thread, until it is stopped.
 #[derive(Debug)]
 pub(crate) struct Constant {
     pub(crate) address: SocketAddr,
@@ -31,7 +31,7 @@ pub(crate) struct Constant {
 }
 
 impl Constant {
-    /// Starts a server whose every answer is `length` bytes long.
+    /// Starts a server whose answers are `length` bytes long.
     pub(crate) fn start(length: usize) -> Result<Self> {
         let padding = length.checked_sub(REST.len()).context("too short for a redirect")?;
         let location = HeaderValue::from_str(&format!("{:x<padding$.padding$}", "https://a.example/join?"))?;
@@ -67,7 +67,7 @@ async fn serve(
     stop: CancellationToken,
 ) -> Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
-    say.send((listener.local_addr()?, Worker::this_thread())).context("somebody waits for the address")?;
+    say.send((listener.local_addr()?, Worker::this_thread())).context("the caller waits for the address")?;
     let mut connections = JoinSet::new();
     loop {
         let (stream, _) = tokio::select! {

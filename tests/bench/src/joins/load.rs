@@ -1,4 +1,4 @@
-//! A load generator on one core: connections that are kept, each with one request under way.
+//! A load generator on one core: persistent connections, each with one request in progress.
 
 use std::{
     net::SocketAddr,
@@ -25,20 +25,20 @@ use crate::{
     measured::Slice,
 };
 
-/// Connections that are kept open.
+/// The number of connections.
 const CONNECTIONS: usize = 64;
 
-/// Largest answer that is read, bytes.
+/// The largest answer that is read, in bytes.
 const ANSWER: usize = 16 << 10;
 
-/// What is to be sent where, and for how long.
+/// The requests, their target, and the duration of a load.
 #[derive(Debug, Clone)]
 pub(crate) struct Load {
     pub(crate) to: SocketAddr,
-    /// Whose processor time is counted.
+    /// The process or thread whose processor time is counted.
     pub(crate) server: Worker,
     pub(crate) requests: Arc<[Prepared]>,
-    /// Whether each answer leads where its request must; a constant answer cannot.
+    /// Whether each answer must redirect to the server of its request; a constant answer cannot.
     pub(crate) own_location: bool,
     pub(crate) warm_up: Duration,
     pub(crate) time: Duration,
@@ -48,14 +48,14 @@ impl Load {
     /// Sends requests in turn and checks every answer.
     ///
     /// # Errors
-    /// An answer was wrong: then the rate means nothing.
+    /// An answer was wrong: then the rate is meaningless.
     pub(crate) fn run(&self) -> Result<Slice> {
         machine::on_core(machine::LOAD_CORE, || {
             Builder::new_current_thread().enable_all().build()?.block_on(self.generate())
         })
     }
 
-    /// Sends one request and returns the answer's bytes.
+    /// Sends one request and returns the bytes of the answer.
     pub(crate) fn one(&self) -> Result<Vec<u8>> {
         let exchange = async {
             let mut connection = Connection::open(self).await?;
@@ -94,8 +94,8 @@ impl Load {
     }
 }
 
-/// Keeps this core from sleeping: a server that must wake it for every answer pays for that, and a
-/// slower one more often than a faster one.
+/// Keeps this core from sleeping: otherwise a server pays for waking it at every answer, and a
+/// slower server pays more often than a faster one.
 async fn stay_awake() {
     loop {
         yield_now().await;

@@ -1,4 +1,5 @@
-//! Join requests, signed ahead: what is measured is the server, not the client's hashing.
+//! Join requests that are signed in advance: the benchmark measures the server, not the client's
+//! hashing.
 
 use usher_bbb::{
     checksum::{ChecksumAlgorithm, sign_query},
@@ -7,15 +8,15 @@ use usher_bbb::{
 
 use crate::synthetic;
 
-/// A request as it goes on the wire, and where it must lead.
+/// A request as it is sent, and the expected target of its redirect.
 #[derive(Debug)]
 pub(crate) struct Prepared {
     pub(crate) bytes: Vec<u8>,
-    /// What the `Location` of a right answer begins with.
+    /// The beginning of the `Location` of a correct answer.
     pub(crate) leads_to: Vec<u8>,
 }
 
-/// Prepares joins for up to `count` meetings, spread over a table of `meetings`.
+/// Prepares joins of up to `count` meetings, spread over a table of `meetings`.
 pub(crate) fn prepare(count: usize, meetings: usize) -> Vec<Prepared> {
     let secret = Secret::new(synthetic::SECRET);
     let count = count.min(meetings);

@@ -1,5 +1,5 @@
-//! The scenario of requirements A6, by the real code: days of ordinary work on twenty servers, of
-//! which now and then one cannot be reached; a tenth of the `end` calls fail and answers can be lost.
+//! The scenario of requirements A6 with the real code: days of ordinary work on twenty servers, one
+//! of which is unreachable now and then; a tenth of the `end` calls fail, and answers can be lost.
 
 use std::{sync::Arc, time::Duration};
 
@@ -29,10 +29,11 @@ fn shape() -> Shape {
     }
 }
 
-/// Runs so many hours of it.
+/// Runs the scenario for this number of hours.
 pub(crate) async fn run(seed: u64, hours: f64) -> Arc<Cluster> {
     let cluster = Cluster::start(shape(), seed).await;
-    // Three intervals and a create's time: what nothing tells of for longer is leaked.
+    // Three poll intervals and the duration of a create: a meeting that is unknown for longer has
+    // leaked.
     let looks = tokio::spawn(watch(cluster.clone(), Duration::from_secs(2), Duration::from_mins(1)));
     let lossy = Quality { lost_answers: 2, lost_requests: 1, late: 1, ..Quality::good(2, 30) };
     for server in 0..SERVERS {
@@ -44,11 +45,11 @@ pub(crate) async fn run(seed: u64, hours: f64) -> Arc<Cluster> {
         }
     }
     let until = Instant::now() + Duration::from_secs_f64(hours * 3600.0);
-    // 65,000 meetings in three days are one in four seconds; the ids come back again and again, and
-    // some of them while their meeting runs.
+    // 65,000 meetings in three days are one in four seconds; the ids are used again, some of them
+    // while their meeting runs.
     let load = Load { ids: 1200, every: Duration::from_millis(1700), mix: [10, 6, 1], supersede: 0 };
     let people = tokio::spawn(cluster.clone().people(load, until));
-    // In a short run they come more often, so that there are some.
+    // In a short run outages are more frequent, so that some occur.
     let every = Duration::from_secs_f64((hours * 3600.0).min(7200.0));
     let outages: Vec<_> =
         (0..SERVERS).map(|server| tokio::spawn(outages(cluster.clone(), server, every, until))).collect();
@@ -64,7 +65,7 @@ pub(crate) async fn run(seed: u64, hours: f64) -> Arc<Cluster> {
     cluster
 }
 
-/// As etcd does by itself: five minutes of history are kept.
+/// Compacts as etcd does automatically: five minutes of history are kept.
 async fn compaction(cluster: Arc<Cluster>) {
     loop {
         let before = cluster.store.revision();
@@ -74,7 +75,7 @@ async fn compaction(cluster: Arc<Cluster>) {
     }
 }
 
-/// Once in some hours a server is out of reach for some minutes: its meetings run on.
+/// Makes a server unreachable for some minutes, once in several hours; its meetings run on.
 async fn outages(cluster: Arc<Cluster>, server: usize, every: Duration, until: Instant) {
     loop {
         sleep(cluster.chance.until_next(every)).await;

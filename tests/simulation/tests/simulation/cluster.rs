@@ -1,4 +1,5 @@
-//! A whole cluster: a store, servers, replicas and edges, and what holds of them together.
+//! A complete cluster: a store, servers, replicas and edges, and the conditions that hold for all
+//! of them together.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -25,7 +26,7 @@ use crate::{
     witness::Witness,
 };
 
-/// How large a cluster is, and how it is set.
+/// The size and the settings of a cluster.
 #[derive(Debug, Clone)]
 pub(crate) struct Shape {
     pub(crate) replicas: usize,
@@ -34,7 +35,7 @@ pub(crate) struct Shape {
     pub(crate) settings: Settings,
     pub(crate) habits: Habits,
     pub(crate) sabotage: Option<Sabotage>,
-    /// Lines of the trace that are kept.
+    /// The number of trace lines that are kept.
     pub(crate) trace: usize,
 }
 
@@ -55,8 +56,8 @@ pub(crate) fn meeting(number: u64) -> MeetingKey {
 }
 
 impl Cluster {
-    /// Starts everything and waits until it serves: operators have added the servers, polls have found
-    /// them well, edges have tables.
+    /// Starts all parts and waits until the cluster serves: operators have added the servers, the
+    /// servers are online, and edges have tables.
     pub(crate) async fn start(shape: Shape, seed: u64) -> Arc<Self> {
         let witness = Arc::new(Witness::new(Policy::new(&shape.settings), shape.trace));
         let chance = |number: u64| Chance::new(seed.wrapping_mul(1000).wrapping_add(number));
@@ -115,7 +116,7 @@ impl Cluster {
         self.replicas.iter().filter_map(|replica| replica.running()).collect()
     }
 
-    /// Returns the place of the replica that leads as far as the store knows.
+    /// Returns the index of the replica that leads, by the state of the store.
     pub(crate) fn leader(&self) -> Option<usize> {
         let (leader, _) = self.store.leader()?;
         self.replicas
@@ -127,7 +128,7 @@ impl Cluster {
         (0..self.servers.count()).map(server_id).collect()
     }
 
-    /// Adds every server, as operators do at first and after the store was lost.
+    /// Adds every server, as operators do at first and after a loss of the store.
     pub(crate) async fn add_servers(&self) {
         for index in 0..self.servers.count() {
             let server = SimServers::described(server_id(index));
@@ -137,7 +138,7 @@ impl Cluster {
                     self.running().into_iter().find(|running| running.engine.fleet.complete())
                 {
                     let deadline = clock::now() + Duration::from_secs(5);
-                    let _ = running.engine.admin.create_server(&server, deadline).await; // tried again
+                    let _ = running.engine.admin.create_server(&server, deadline).await; // the loop repeats it
                 }
             }
         }
@@ -147,7 +148,7 @@ impl Cluster {
         !self.store.list(&format!("servers/{id}")).entries.is_empty()
     }
 
-    /// Tells whether a server serves and the leader can reach it.
+    /// Returns whether a server works and the leader can reach it.
     pub(crate) fn is_reachable(&self, index: usize) -> bool {
         let leader = self.leader().map(Node::Replica);
         self.servers.mode(index) == Mode::Well
@@ -156,10 +157,8 @@ impl Cluster {
             })
     }
 
-    /// Waits until the cluster is at rest.
-    ///
-    /// # Panics
-    /// It is not `within` that time: the witness is told why.
+    /// Waits until the cluster is at rest. If it is not at rest `within` that time, the witness
+    /// records the reason as a violation.
     pub(crate) async fn until_rest(&self, within: Duration) -> bool {
         let until = tokio::time::Instant::now() + within;
         loop {
@@ -182,7 +181,7 @@ impl Cluster {
         self.witness.checker().at_rest(&servers)?;
         let wrong = |text: String| Err((None, text));
         if self.leader().is_none() {
-            return wrong("nobody leads".into());
+            return wrong("no replica leads".into());
         }
         let tables: Vec<_> = self
             .running()

@@ -1,5 +1,5 @@
-//! Simulated edges: the product's own table, its intake of the routing stream and its decisions, with
-//! the requests of applications carried out by the same rules as `edge-proxy/src/server`.
+//! Simulated edges: the product's own table, intake of the routing stream and decisions; the
+//! requests of applications are carried out by the same rules as in `edge-proxy/src/server`.
 
 mod create;
 mod end;
@@ -47,15 +47,15 @@ pub(crate) struct SimEdge {
     servers: Arc<SimServers>,
     witness: Arc<Witness>,
     chance: Chance,
-    /// `meetings.create_timeout`, `meetings.call_timeout`
+    /// The settings `meetings.create_timeout` and `meetings.call_timeout`.
     limits: (Duration, Duration),
     preferred: AtomicUsize,
-    /// By server, and whether it took no connection.
+    /// The last reports, by server and whether the connection failed.
     reported: Mutex<BTreeMap<(ServerId, bool), Instant>>,
     ledger: Mutex<CallLedger>,
 }
 
-/// What edges stand on.
+/// The parts of the cluster that an edge uses.
 #[derive(Clone)]
 pub(crate) struct Footing {
     pub(crate) settings: Settings,
@@ -65,12 +65,12 @@ pub(crate) struct Footing {
     pub(crate) witness: Arc<Witness>,
 }
 
-/// A meeting and its server, as the edge knows them.
+/// A meeting and its server, by the table of the edge or by a control plane.
 #[derive(Debug, Clone)]
 struct Owner {
     server: ServerRoute,
     state: RouteState,
-    /// Names the placement where the control plane said that it is not confirmed; else empty.
+    /// The token of the placement if the control plane reported it as not confirmed; else empty.
     token: String,
 }
 
@@ -88,7 +88,7 @@ impl Owner {
     }
 }
 
-/// Where a meeting was found.
+/// The result of a search for a meeting.
 enum Located {
     At(Owner),
     EndLater(Owner),
@@ -97,7 +97,7 @@ enum Located {
 }
 
 impl SimEdge {
-    /// Starts an edge; it runs until its life ends.
+    /// Starts an edge, which runs until its life ends.
     pub(crate) fn start(index: usize, footing: Footing, chance: Chance) -> Arc<Self> {
         let Footing { settings, net, replicas, servers, witness } = footing;
         let preferred = AtomicUsize::new(chance.below(replicas.len() as u64) as usize);
@@ -136,7 +136,7 @@ impl SimEdge {
         let slot = tenants.by_id(key.tenant.as_str())?;
         slot.meetings.find(key.meeting.as_str(), |found| {
             if found.name != key.meeting.as_str() {
-                return None; // another meeting's internal id
+                return None; // the internal id of another meeting
             }
             let server = found.place.server.route();
             let server = ServerRoute::clone(server.as_ref()?);
@@ -155,7 +155,7 @@ impl SimEdge {
         let owner = match self.resolve(key).await {
             Ok(owner) => owner,
             Err(_) if known_enough.is_some() => known_enough.cloned(),
-            // What the table says may have been true a while ago: nobody is told by guess.
+            // The table may be outdated, and an answer from it could be wrong.
             Err(_) => return Located::Unreachable,
         };
         match owner {

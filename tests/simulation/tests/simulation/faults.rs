@@ -1,4 +1,4 @@
-//! What goes wrong: each fault is drawn, lasts for a while, and is mended.
+//! Faults: each is drawn at random, lasts for a while, and is healed.
 
 mod hostile;
 mod operators;
@@ -16,7 +16,7 @@ use crate::{
     servers::Mode,
 };
 
-/// Which faults there are.
+/// The kinds of faults.
 #[derive(Debug, Clone, Copy)]
 enum Fault {
     ReplicaFromStore,
@@ -67,16 +67,16 @@ const FAULTS: [Fault; 23] = [
     Fault::StartsWithWrongClock,
 ];
 
-/// How often things go wrong, and for how long.
+/// The frequency and the duration of faults.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Trouble {
-    /// Mean time between two faults.
+    /// The mean time between two faults.
     pub(crate) every: Duration,
-    /// How long one lasts.
+    /// The shortest and the longest duration of a fault.
     pub(crate) lasts: (Duration, Duration),
 }
 
-/// Some of a number of places: one, several, or all.
+/// Returns the indexes of one, several or all of `count` parts.
 fn some(cluster: &Cluster, count: usize) -> Vec<usize> {
     match cluster.chance.below(4) {
         0 => (0..count).collect(),
@@ -86,7 +86,7 @@ fn some(cluster: &Cluster, count: usize) -> Vec<usize> {
 }
 
 impl Cluster {
-    /// Lets things go wrong until `until`, and returns when all of it is mended.
+    /// Causes faults until `until`, and returns when all of them are healed.
     pub(crate) async fn trouble(self: Arc<Self>, trouble: Trouble, until: Instant) {
         let mut faults = JoinSet::new();
         loop {
@@ -129,7 +129,7 @@ impl Cluster {
             }
             Fault::ReplicaStandsStill => {
                 let at = self.leader().filter(|_| self.chance.happens(700)).unwrap_or(replica);
-                self.witness.note(&format!("! r{at} stands still for {lasts:?}"));
+                self.witness.note(&format!("! r{at} is frozen for {lasts:?}"));
                 self.net.freeze(Node::Replica(at));
                 sleep(lasts / 2).await;
                 self.net.thaw(Node::Replica(at));
@@ -250,6 +250,6 @@ impl Cluster {
         self.servers.set_mode(server, mode);
         sleep(lasts).await;
         self.servers.set_mode(server, Mode::Well);
-        self.witness.note(&format!("! b{server} is well"));
+        self.witness.note(&format!("! b{server} works again"));
     }
 }

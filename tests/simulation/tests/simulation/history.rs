@@ -1,4 +1,4 @@
-//! One history: a cluster, people, trouble, and rest.
+//! One history: a cluster, applications, faults, and rest.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,10 +15,10 @@ use crate::{
     servers::{Habits, index_of},
 };
 
-/// How often the checker looks at what runs.
+/// The interval in which the checker inspects the running meetings.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// Settings with which a history passes five times as fast as with the defaults.
+/// Returns settings with which a history takes a fifth of the time of the defaults.
 fn quick() -> Settings {
     let mut settings = Settings::default();
     let seconds = Duration::from_secs;
@@ -46,7 +46,7 @@ fn shape(seed: u64, sabotage: Option<Sabotage>) -> Shape {
     }
 }
 
-/// Runs the history of a seed; the witness has seen it.
+/// Runs the history of a seed; the witness has its results.
 pub(crate) async fn run(seed: u64, sabotage: Option<Sabotage>) -> Arc<Cluster> {
     let cluster = Cluster::start(shape(seed, sabotage), seed).await;
     let looks = tokio::spawn(watch(cluster.clone(), LOOK, Duration::from_secs(20)));
@@ -59,17 +59,17 @@ pub(crate) async fn run(seed: u64, sabotage: Option<Sabotage>) -> Arc<Cluster> {
     let people = tokio::spawn(cluster.clone().people(load, until));
     let hostile = tokio::spawn(cluster.clone().hostile_tenant(until));
     if seed.is_multiple_of(6) {
-        // Alone: what runs on a server that cannot be asked meanwhile may be split for good.
+        // Alone: with an unreachable server, a meeting could be split without an end.
         sleep(cluster.chance.between(Duration::from_secs(5), Duration::from_secs(40))).await;
         cluster.lose_the_store().await;
     } else {
         cluster.clone().trouble(trouble, until).await;
     }
     drop((people.await, hostile.await));
-    // What is on its way arrives, or is given up.
+    // Requests in transit arrive, or time out.
     sleep(LATEST).await;
     cluster.enable_all().await;
-    // A flapping server needs up to 24 polls to be believed again, after its last flap has aged.
+    // A flapping server needs up to 24 polls to become online, after its last change has aged.
     if cluster.until_rest(Duration::from_mins(4)).await {
         cluster.everybody_is_served().await;
     }
@@ -77,10 +77,10 @@ pub(crate) async fn run(seed: u64, sabotage: Option<Sabotage>) -> Arc<Cluster> {
     cluster
 }
 
-/// Runs a history in which nothing goes wrong, with a hostile tenant among the people.
+/// Runs a history without faults, with a hostile tenant among the applications.
 pub(crate) async fn run_undisturbed(seed: u64) -> Arc<Cluster> {
     let cluster = Cluster::start(shape(seed, None), seed).await;
-    // What failed while it started counts no longer.
+    // Failures of the start no longer count.
     sleep(Duration::from_mins(2)).await;
     let until = Instant::now() + Duration::from_mins(3);
     let load = Load { ids: 12, every: Duration::from_millis(250), mix: [14, 6, 1], supersede: 0 };
@@ -91,14 +91,14 @@ pub(crate) async fn run_undisturbed(seed: u64) -> Arc<Cluster> {
     cluster
 }
 
-/// Has the checker look at what runs, `every` so often, until it is stopped. What nothing tells of for
-/// longer than `grace` is leaked.
+/// Makes the checker inspect the running meetings at this interval, until it is stopped. A meeting
+/// that is unknown for longer than `grace` has leaked.
 pub(crate) async fn watch(cluster: Arc<Cluster>, every: Duration, grace: Duration) {
     loop {
         sleep(every).await;
         let reachable: Vec<bool> =
             (0..cluster.shape.servers).map(|index| cluster.is_reachable(index)).collect();
-        let is_reachable = |server: &ServerId| reachable[index_of(server)]; // by any entry
+        let is_reachable = |server: &ServerId| reachable[index_of(server)]; // with any entry of the server
         cluster.witness.checker().look(every, grace, is_reachable);
     }
 }

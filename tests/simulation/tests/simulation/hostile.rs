@@ -1,4 +1,4 @@
-//! A tenant whose calls die at servers that are well, of everything that a caller can bring about.
+//! A tenant whose calls fail at servers that work, in every way that a caller can cause.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,9 +14,9 @@ use usher_runtime::clock;
 
 use crate::cluster::Cluster;
 
-/// Mean time between two of its calls.
+/// The mean time between two of its calls.
 const EVERY: Duration = Duration::from_millis(150);
-/// Meetings that it is about.
+/// The number of its meetings.
 const MEETINGS: u64 = 30;
 
 fn hostile() -> TenantId {
@@ -24,16 +24,16 @@ fn hostile() -> TenantId {
 }
 
 impl Cluster {
-    /// An operator adds the tenant, beside that of everybody else.
+    /// Adds the tenant, as an operator does, beside the ordinary tenant.
     pub(crate) async fn add_hostile_tenant(&self) {
         let tenant = TenantRoute { secrets: vec![Secret::new("hostile")], ..TenantRoute::new(hostile()) };
         let complete = |running: &&Arc<crate::replica::Running>| running.engine.fleet.complete();
         let Some(running) = self.running().iter().find(complete).cloned() else { return };
         let deadline = clock::now() + Duration::from_secs(5);
-        let _ = running.engine.admin.create_tenant(&tenant, deadline).await; // most often it is there
+        let _ = running.engine.admin.create_tenant(&tenant, deadline).await; // in most calls the tenant exists
     }
 
-    /// Lets it work until `until`, through every edge and against every server.
+    /// Runs the tenant until `until`, through every edge and against every server.
     pub(crate) async fn hostile_tenant(self: Arc<Self>, until: Instant) {
         self.add_hostile_tenant().await;
         while Instant::now() < until {

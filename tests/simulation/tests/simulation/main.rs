@@ -1,10 +1,10 @@
-//! The whole cluster in simulated time, all chance from one seed.
+//! The whole cluster in simulated time, with all randomness from one seed.
 //!
-//! Real are the control plane's tasks and services ([`replica`]) and the edge's table, its intake of
-//! the routing stream and its decisions ([`edge`]); simulated are the store ([`store`]), the servers
-//! ([`servers`]), the links between all of them ([`net`]) and the people ([`people`]). [`faults`]
-//! disturbs all of it, and [`witness`] judges: every store revision, every meeting on every server,
-//! every answer to a client.
+//! Real are the control plane's tasks and services ([`replica`]) and the edge's table, its intake
+//! of the routing stream and its decisions ([`edge`]). Simulated are the store ([`store`]), the
+//! servers ([`servers`]), the links between all parts ([`net`]) and the applications ([`people`]).
+//! [`faults`] disturbs all of it, and [`witness`] judges every store revision, every meeting on
+//! every server, and every answer to a client.
 
 mod a6;
 mod chance;
@@ -28,14 +28,15 @@ use sabotage::Sabotage;
 use usher_model::settings::Settings;
 use witness::Figures;
 
-/// Seeds that are tried unless `USHER_SIM_SEEDS` says how many.
+/// The number of seeds, unless `USHER_SIM_SEEDS` sets it.
 const SEEDS: u64 = 200;
 
 fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
 }
 
-/// I1 to I4, I7 to I9, I13, X3: in every history, at every moment and once nothing is disturbed.
+/// I1 to I4, I7 to I9, I13, X3: random histories with faults → the invariants hold at every moment,
+/// and at rest after the faults.
 #[test]
 fn i4_random_histories_lose_split_and_leak_nothing() {
     let first = number("USHER_SIM_FROM", 1);
@@ -60,7 +61,8 @@ fn the_same_seed_is_the_same_history() {
     }
 }
 
-/// Nothing goes wrong but what a hostile tenant reports of its own calls: every server stays online.
+/// X6: a history whose only disturbance is a hostile tenant that reports failures of its own calls
+/// → every server stays online.
 #[test]
 fn x6_a_hostile_tenant_takes_no_server_with_good_polls_out_of_online() {
     let outcomes = run_all(1..=10, Scenario::Hostile);
@@ -68,17 +70,18 @@ fn x6_a_hostile_tenant_takes_no_server_with_good_polls_out_of_online() {
     assert!(failed.is_empty(), "{} of 10 histories failed; the first:\n{}", failed.len(), failed[0]);
 }
 
-/// Twelve histories are enough for every broken guarantee to show in one of them.
+/// A guarantee of the store or of the polls is broken on purpose → the checker finds a violation in
+/// one of twelve histories.
 #[test]
 fn a_broken_guarantee_is_found() {
     for sabotage in Sabotage::ALL {
         let found = (1..=12).any(|seed| run(seed, Scenario::Faults(Some(sabotage))).report.is_some());
-        assert!(found, "nobody notices {sabotage:?}");
+        assert!(found, "the checker does not find {sabotage:?}");
     }
 }
 
-/// The scenario of requirements A6: 0 killed, 0 leaked, 0 reaped, ids split for about one poll each.
-/// `USHER_SIM_A6_MINUTES=1440 USHER_SIM_SEEDS=3` is the whole of it.
+/// A6: the scenario of the requirement → 0 killed, 0 leaked, 0 reaped, and ids split for about one
+/// poll each. The complete scenario is `USHER_SIM_A6_MINUTES=1440 USHER_SIM_SEEDS=3`.
 #[test]
 fn a6_nothing_is_killed_leaked_or_reaped_and_splits_last_one_poll() {
     let minutes = number("USHER_SIM_A6_MINUTES", 20);
@@ -96,7 +99,7 @@ fn a6_nothing_is_killed_leaked_or_reaped_and_splits_last_one_poll() {
     assert!(figures.split.as_secs_f64() <= 2.0 * interval * figures.splits as f64, "{figures}");
 }
 
-/// One history in this process: what the other tests start, and what replays a seed.
+/// Runs one history in this process: the other tests start it, and it repeats a seed.
 #[test]
 #[ignore = "runs one history, named by the environment"]
 fn history() {

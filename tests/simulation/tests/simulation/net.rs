@@ -1,8 +1,8 @@
-//! The links between processes. What is sent may be late, lost, answered to nobody, or held because
-//! a link is cut or a process stands still.
+//! The links between processes. Messages may be late or lost, and a cut link or a frozen process
+//! holds them.
 //!
-//! A request that has left goes on by itself: whoever sent it may give up, crash or stand still, and
-//! it arrives all the same. That is what makes late requests and lost answers.
+//! A request that was sent continues independently of its sender: the sender may time out, crash or
+//! freeze, and the request still arrives. This causes late requests and lost answers.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -20,14 +20,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::chance::Chance;
 
-/// Longest time a cut holds what was sent before; then its connection is given up.
+/// Longest time that a cut link holds messages before it closes the connection.
 const HELD: Duration = Duration::from_secs(10);
-/// How long a request is on its way that is late.
+/// The delay of a late request.
 const LATE: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(20));
-/// Time after which nothing that was sent can still arrive.
+/// The time after which no message that was sent can still arrive.
 pub(crate) const LATEST: Duration = Duration::from_secs(35);
 
-/// A place where something runs.
+/// A process with an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Node {
     Store,
@@ -36,7 +36,7 @@ pub(crate) enum Node {
     Server(usize),
 }
 
-/// One life of what runs at a node: after a crash, `crashed` is cancelled for good.
+/// One run of the process of a node: after a crash, `crashed` stays cancelled.
 #[derive(Debug, Clone)]
 pub(crate) struct Life {
     pub(crate) node: Node,
@@ -49,27 +49,27 @@ impl Life {
     }
 }
 
-/// How a call failed, as far as the caller can tell.
+/// The failure of a call, from the caller's view.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Lost {
-    /// No connection: nothing was sent.
+    /// No connection: the request was not sent.
     NotSent,
     /// The connection broke after the request was sent.
     Broken,
-    /// No answer in time.
+    /// No answer before the timeout.
     Silent,
 }
 
-/// How well links carry.
+/// The quality of a link.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Quality {
-    /// Time of one way, at least and at most.
+    /// The delay of one direction: least and most.
     pub(crate) delay: (Duration, Duration),
-    /// Requests lost, of a thousand.
+    /// Lost requests, in a thousand.
     pub(crate) lost_requests: u32,
-    /// Answers lost, of a thousand.
+    /// Lost answers, in a thousand.
     pub(crate) lost_answers: u32,
-    /// Requests that are late, of a thousand.
+    /// Late requests, in a thousand.
     pub(crate) late: u32,
 }
 
@@ -98,7 +98,7 @@ struct Fate {
     answer: Duration,
     request_lost: bool,
     answer_lost: bool,
-    /// A loss shows by a reset and not by silence.
+    /// A loss closes the connection instead of causing silence.
     resets: bool,
 }
 
@@ -106,7 +106,7 @@ fn link(one: Node, other: Node) -> (Node, Node) {
     (one.min(other), one.max(other))
 }
 
-/// Links are of the kind of their ends.
+/// Returns the quality of a link without faults, by the kinds of its ends.
 fn ordinary(one: Node, other: Node) -> Quality {
     match link(one, other) {
         (Node::Store, _) => Quality::good(1, 4),
@@ -141,7 +141,7 @@ impl Net {
         });
     }
 
-    /// Lets a process stand still: nothing leaves it and nothing reaches it.
+    /// Freezes a process: no message leaves it or reaches it.
     pub(crate) fn freeze(&self, node: Node) {
         self.change(|state| {
             state.still.insert(node);
@@ -169,7 +169,7 @@ impl Net {
         self.state().still.contains(&node)
     }
 
-    /// Waits while a process stands still.
+    /// Waits while a process is frozen.
     pub(crate) async fn moves(&self, node: Node) {
         loop {
             let changed = self.changed.notified();
@@ -180,7 +180,7 @@ impl Net {
         }
     }
 
-    /// Waits while a link is cut; `false` when that takes too long.
+    /// Waits while a link is cut; returns `false` if that takes longer than `held`.
     pub(crate) async fn passes(&self, one: Node, other: Node, held: Duration) -> bool {
         let mended = async {
             loop {
@@ -194,7 +194,7 @@ impl Net {
         timeout(held, mended).await.is_ok()
     }
 
-    /// Returns the time of one way.
+    /// Returns a random delay of one direction.
     pub(crate) fn one_way(&self, one: Node, other: Node) -> Duration {
         let (least, most) = self.quality(one, other).delay;
         self.chance.between(least, most)
@@ -216,7 +216,7 @@ impl Net {
         }
     }
 
-    /// Sends a request, which `serve` takes where it arrives, and waits for its answer.
+    /// Sends a request, which `serve` carries out at the receiver, and waits for the answer.
     pub(crate) async fn call<F>(
         self: &Arc<Self>,
         from: &Life,
@@ -280,6 +280,6 @@ impl Net {
             return lost(answer).await;
         }
         self.moves(from.node).await;
-        drop(answer.send(served)); // whoever gave up does not hear of it
+        drop(answer.send(served)); // a caller that timed out has dropped the receiver
     }
 }

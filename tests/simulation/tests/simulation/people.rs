@@ -11,21 +11,21 @@ use crate::{
     witness::Kind,
 };
 
-/// How busy they are.
+/// The load of the applications.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Load {
-    /// Ids that are used again and again; each create takes one of them.
+    /// The number of ids, which are used repeatedly; each create takes one of them.
     pub(crate) ids: u64,
-    /// Mean time between two requests.
+    /// The mean time between two requests.
     pub(crate) every: Duration,
-    /// Creates, joins and ends, as parts of a whole.
+    /// The shares of creates, joins and ends.
     pub(crate) mix: [u64; 3],
-    /// Creates that may supersede an unhealthy server's meeting, of a thousand.
+    /// Creates that may supersede a meeting of an unhealthy server, in a thousand.
     pub(crate) supersede: u32,
 }
 
 impl Cluster {
-    /// Lets people work until `until`.
+    /// Runs the applications until `until`.
     pub(crate) async fn people(self: Arc<Self>, load: Load, until: Instant) {
         while Instant::now() < until {
             sleep(self.chance.until_next(load.every)).await;
@@ -33,7 +33,7 @@ impl Cluster {
             let key = meeting(number);
             let edge = self.some_edge();
             let which = self.chance.below(load.mix.iter().sum());
-            // Only some ids: what a signed flag allows is not to hide what else happens.
+            // Only for some ids: the signed flag allows splits that would hide other violations.
             let supersede = number < 2 && self.chance.happens(load.supersede);
             let cluster = self.clone();
             tokio::spawn(async move {
@@ -65,7 +65,7 @@ impl Cluster {
         }
     }
 
-    /// At rest every client gets where it should, through every edge.
+    /// Checks at rest that every client reaches its meeting, through every edge.
     pub(crate) async fn everybody_is_served(self: &Arc<Self>) {
         let running = self.witness.checker().running();
         for (key, server, internal) in running {

@@ -24,7 +24,7 @@ use crate::{
     witness::Witness,
 };
 
-/// What replicas stand on.
+/// The parts of the cluster that a replica uses.
 #[derive(Clone)]
 pub(crate) struct Ground {
     pub(crate) settings: Settings,
@@ -41,13 +41,13 @@ pub(crate) struct Running {
     pub(crate) engine: Engine,
     pub(crate) placement: Placement,
     pub(crate) routing: Routing,
-    /// Its name in the election.
+    /// The name of the replica in the election.
     pub(crate) candidate: String,
     front: TaskGroup,
     back: TaskGroup,
 }
 
-/// A place for one replica.
+/// A replica, which may run or not.
 pub(crate) struct Replica {
     index: usize,
     ground: Ground,
@@ -68,7 +68,7 @@ impl Replica {
         Node::Replica(self.index)
     }
 
-    /// Returns what runs here, if anything does.
+    /// Returns the current run, if there is one.
     pub(crate) fn running(&self) -> Option<Arc<Running>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -77,7 +77,7 @@ impl Replica {
         self.running.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// Starts, unless it runs.
+    /// Starts the replica, unless it runs.
     pub(crate) fn start(&self) {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         if running.is_none() {
@@ -123,7 +123,7 @@ impl Replica {
         Running { life, engine, placement, routing, candidate, front, back }
     }
 
-    /// Kills it: from now on nothing leaves it. What has left goes on.
+    /// Kills the replica: from now on no message leaves it. Messages in transit continue.
     pub(crate) fn crash(&self) {
         if let Some(running) = self.take() {
             running.life.crashed.cancel();
@@ -132,7 +132,7 @@ impl Replica {
         }
     }
 
-    /// Stops it in order: streams end, the lease is handed over.
+    /// Stops the replica in order: streams end, and the lease is handed over.
     pub(crate) fn stop(&self) {
         if let Some(running) = self.take() {
             tokio::spawn(async move {

@@ -1,5 +1,5 @@
-//! Runs histories, each in a process of its own: what tokio and the hash maps draw counts from the
-//! start of a process, so that a seed means the same history only in a fresh one.
+//! Runs each history in a separate process: tokio and the hash maps derive their random numbers
+//! from the start of the process, so that a seed means the same history only in a new one.
 
 use std::{
     process::Command,
@@ -12,27 +12,27 @@ use std::{
 
 use crate::{a6, chance, cluster::Cluster, history, sabotage::Sabotage, witness::Figures};
 
-/// What to run.
+/// The history to run.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Scenario {
     Faults(Option<Sabotage>),
-    /// Minutes of requirements A6.
+    /// The scenario of requirements A6, for this number of minutes.
     A6(u64),
     /// No faults, and a hostile tenant.
     Hostile,
 }
 
-/// What came of one history.
+/// The result of one history.
 #[derive(Debug, Clone)]
 pub(crate) struct Outcome {
     /// Equal for equal histories.
     pub(crate) fingerprint: String,
     pub(crate) figures: Figures,
-    /// What was violated, with the story, if anything was.
+    /// The violations with the story of the first one; `None` without violations.
     pub(crate) report: Option<String>,
 }
 
-/// Lines of the story that a report shows.
+/// The number of lines of the story in a report.
 const STORY: usize = 120;
 
 impl Scenario {
@@ -55,7 +55,7 @@ impl Scenario {
     }
 }
 
-/// Runs the history that the environment names, in this process, and prints what came of it.
+/// Runs the history that the environment names, in this process, and prints its result.
 pub(crate) fn run_here() {
     let Ok(seed) = std::env::var("USHER_SIM_SEED") else { return };
     let seed: u64 = seed.parse().expect("USHER_SIM_SEED is a number");
@@ -65,7 +65,7 @@ pub(crate) fn run_here() {
         subscriber.with_ansi(false).with_writer(std::io::stdout).init();
     }
     chance::take_over(seed);
-    // A thread that was not there before has no keys for its hash maps yet.
+    // A new thread has no keys for its hash maps yet, so they follow from the seed.
     let outcome = thread::spawn(move || simulate(seed, scenario)).join().expect("the history ends");
     println!("SIMULATED {} {}", outcome.fingerprint, outcome.figures.encode());
     if let Some(report) = outcome.report {
@@ -107,7 +107,7 @@ fn outcome(cluster: &Cluster, seed: u64, scenario: Scenario) -> Outcome {
     Outcome { fingerprint: format!("{hash:016x} {lines}"), figures, report }
 }
 
-/// Runs a history in a process of its own.
+/// Runs a history in a new process.
 pub(crate) fn run(seed: u64, scenario: Scenario) -> Outcome {
     let program = std::env::current_exe().expect("this program");
     let output = Command::new(program)

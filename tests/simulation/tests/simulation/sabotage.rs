@@ -1,21 +1,21 @@
-//! Guarantees of the world around the product that a history can break, to show that the checker
-//! finds what follows.
+//! Guarantees of the simulated world that a history can break, to show that the checker finds the
+//! consequences.
 
 /// A guarantee that is broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sabotage {
-    /// A list counts as of when it came, not of when it was asked for, and no second question is asked
-    /// before a young meeting is taken for ended.
+    /// A list counts from its arrival and not from the request, and a young meeting counts as ended
+    /// without a second query.
     WatermarkOfTheAnswer,
-    /// The store takes a transaction whatever its guards say; only fences hold.
+    /// The store accepts a transaction without regard to its guards; only fences hold.
     GuardsIgnored,
 }
 
 impl Sabotage {
-    /// All of them.
+    /// Every guarantee that can be broken.
     pub(crate) const ALL: [Self; 2] = [Self::WatermarkOfTheAnswer, Self::GuardsIgnored];
 
-    /// Returns the name by which a history is told of it.
+    /// Returns the name that selects it for a history.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::WatermarkOfTheAnswer => "watermark",

@@ -1,6 +1,6 @@
-//! Simulated BBB servers, faithful in what matters here: meetings with ids of their own, a create that
-//! is idempotent while its meeting runs, lists as of when they were made, `end` by the internal id,
-//! and every way of not answering.
+//! Simulated BBB servers, faithful where it matters here: meetings with internal ids, a create that
+//! is idempotent while its meeting runs, lists as of the time when they were made, `end` by the
+//! internal id, and every kind of failure to answer.
 
 mod bbb;
 mod port;
@@ -22,36 +22,36 @@ use crate::{
     witness::{Cause, Witness},
 };
 
-/// How a server behaves to everybody.
+/// The behaviour of a server to all callers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
     Well,
-    /// Nothing listens.
+    /// No process listens.
     Refuses,
-    /// Connections are taken and nothing is answered.
+    /// Connections are accepted and get no answer.
     Hangs,
-    /// Answers come late.
+    /// Answers are late by this much.
     Slow(Duration),
-    /// Answers are no answers, whether the call was carried out or not.
+    /// Answers are malformed, although the call may have been carried out.
     Errs,
 }
 
-/// What came of a call, as far as the caller can tell.
+/// The failure of a call, from the caller's view.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Failed {
     NotSent,
     Silent,
     Broken,
-    /// HTTP 5xx, HTML, a cut answer.
+    /// HTTP 5xx, HTML, or a cut answer.
     BadAnswer,
 }
 
-/// How people use meetings, and how reliably servers end them.
+/// The use of meetings, and the reliability of `end`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Habits {
-    /// Mean time after which a meeting ends by itself.
+    /// The mean time after which a meeting ends without a call.
     pub(crate) lifetime: Duration,
-    /// `end` calls that fail, of a thousand.
+    /// `end` calls that fail, in a thousand.
     pub(crate) failing_ends: u32,
 }
 
@@ -73,7 +73,7 @@ pub(crate) fn server_id(index: usize) -> ServerId {
     ServerId::parse(&format!("b{index}")).expect("is an id")
 }
 
-/// Returns the entry under which an operator adds a server once more.
+/// Returns the second entry under which an operator adds a server.
 pub(crate) fn second_entry(index: usize) -> ServerId {
     ServerId::parse(&format!("{}{SECOND}", server_id(index))).expect("is an id")
 }
@@ -87,7 +87,7 @@ pub(crate) fn home(id: &ServerId) -> ServerId {
     server_id(index_of(id))
 }
 
-/// What the ids of second entries end in.
+/// The end of the ids of second entries.
 const SECOND: &str = "-again";
 
 impl SimServers {
@@ -127,7 +127,7 @@ impl SimServers {
         self.bbb(index).mode
     }
 
-    /// Restarts a server: its meetings are gone, and what was under way is cut off.
+    /// Restarts a server: its meetings are lost, and running calls are cut.
     pub(crate) fn restart(&self, index: usize) {
         let old = {
             let mut life = self.places[index].life.lock().unwrap_or_else(PoisonError::into_inner);
@@ -139,7 +139,7 @@ impl SimServers {
         }
     }
 
-    /// Makes a call on a server; `act` is what it does.
+    /// Makes a call to a server, which carries out `act`.
     async fn ask<T: Send + 'static>(
         self: &Arc<Self>,
         from: &Life,
@@ -198,7 +198,7 @@ impl SimServers {
         }
     }
 
-    /// `create`: makes the meeting unless it runs.
+    /// Carries out `create`: creates the meeting unless it runs.
     pub(crate) async fn create(
         self: &Arc<Self>,
         from: &Life,
@@ -227,7 +227,7 @@ impl SimServers {
         created
     }
 
-    /// `end` as an application asks for it, by the meetingID; tells whether the meeting ran.
+    /// Carries out an application's `end`, by the `meetingID`; returns whether the meeting ran.
     pub(crate) async fn end(
         self: &Arc<Self>,
         from: &Life,
@@ -248,7 +248,7 @@ impl SimServers {
         self.ask(from, index, patience, act).await
     }
 
-    /// Asks which instance of a meeting runs (`getMeetingInfo`).
+    /// Returns the running instance of a meeting, by `getMeetingInfo`.
     pub(crate) async fn running(
         self: &Arc<Self>,
         from: &Life,

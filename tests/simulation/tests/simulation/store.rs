@@ -1,5 +1,6 @@
-//! A store with etcd's semantics: one history of revisions, guarded transactions, watches with
-//! compaction, leases that run out, an election with fencing. [`link`] is a replica's way to it.
+//! A store with the semantics of etcd: one history of revisions, guarded transactions, watches with
+//! compaction, leases that expire, an election with fencing. [`link`] is the way of a replica to
+//! it.
 
 mod link;
 mod state;
@@ -18,7 +19,8 @@ pub(crate) use self::state::key_of;
 use self::state::{Lease, State};
 use crate::witness::Witness;
 
-/// Time for which a lease outlives its end: whoever ends it looks a few times a second.
+/// The time for which a lease outlives its end: etcd checks for expired leases a few times a
+/// second.
 const LAG: Duration = Duration::from_millis(300);
 
 pub(crate) struct SimStore {
@@ -68,7 +70,7 @@ impl SimStore {
         (key, created)
     }
 
-    /// Renews a lease and sees to its end.
+    /// Renews a lease and starts the timer of its end.
     fn renew(self: &Arc<Self>, key: &str, ttl: Duration, created: u64) -> bool {
         let ends = tokio::time::Instant::now() + ttl;
         let stands = self.change(|state| {
@@ -96,7 +98,7 @@ impl SimStore {
         self.change(|state| ((), state.delete(&[key.to_owned()])));
     }
 
-    /// Takes out every key, as a foreign hand would.
+    /// Deletes every key, as an operator's mistake would.
     pub(crate) fn wipe(&self) {
         self.change(|state| {
             let keys: Vec<String> = state.list("").entries.into_iter().map(|entry| entry.key).collect();
@@ -104,7 +106,7 @@ impl SimStore {
         });
     }
 
-    /// Begins anew with nothing, as a cluster whose disks are gone: revisions start over.
+    /// Starts again without data, like a cluster with new disks: revisions start over.
     pub(crate) fn lose_everything(&self, cluster_id: u64) {
         self.change(|state| {
             state.reset(cluster_id);
@@ -113,7 +115,7 @@ impl SimStore {
         self.witness.store_lost();
     }
 
-    /// Forgets all history but the newest `kept` revisions.
+    /// Compacts all history but the newest `kept` revisions.
     pub(crate) fn compact(&self, kept: u64) {
         self.change(|state| {
             state.compact(kept);
@@ -121,7 +123,7 @@ impl SimStore {
         });
     }
 
-    /// Forgets the history before a revision, as a replica asks it to.
+    /// Compacts the history before a revision, at the request of a replica.
     fn compact_before(&self, revision: u64) {
         self.compact(self.revision().saturating_sub(revision));
     }

@@ -1,4 +1,4 @@
-//! Wall clocks that follow simulated time, and jump when told to.
+//! Wall clocks that follow simulated time, and jump on command.
 
 use std::{
     sync::{
@@ -11,10 +11,10 @@ use std::{
 use tokio::time::Instant;
 use usher_runtime::clock::WallClock;
 
-/// Where every history begins: in November 2026.
+/// The start of every history: in November 2026.
 const BEGIN: Duration = Duration::from_secs(1_795_000_000);
 
-/// One machine's clock; clones are the same.
+/// The clock of one machine; clones share it.
 #[derive(Debug, Clone)]
 pub(crate) struct Wall {
     started: Instant,
@@ -31,12 +31,12 @@ impl Wall {
         passed.as_millis() as i64 + self.ahead_ms.load(Ordering::Relaxed)
     }
 
-    /// Sets the clock this far from the true time.
+    /// Sets the clock to the true time plus this offset.
     pub(crate) fn set_ahead(&self, ahead_ms: i64) {
         self.ahead_ms.store(ahead_ms, Ordering::Relaxed);
     }
 
-    /// Returns it as the product reads it.
+    /// Returns the clock in the form that the product reads.
     pub(crate) fn port(&self) -> WallClock {
         let wall = self.clone();
         let since = move || SystemTime::UNIX_EPOCH + Duration::from_millis(wall.now_ms().max(0) as u64);

@@ -1,5 +1,5 @@
-//! Sees everything that happens: what the store takes, what runs on every server, what each client is
-//! told. It keeps the trace of a history and has the checker judge it.
+//! Observes the history: the commits of the store, the meetings of every server, and the answers to
+//! every client. It keeps the trace of the history and passes the observations to the checker.
 
 mod checker;
 mod figures;
@@ -31,7 +31,8 @@ pub(crate) struct Witness {
 }
 
 impl Witness {
-    /// Sees a history whose replicas follow `policy`; `kept` lines of its trace are kept.
+    /// Returns a witness of a history whose replicas follow `policy`; it keeps `kept` lines of the
+    /// trace.
     pub(crate) fn new(policy: Policy, kept: usize) -> Self {
         Self { checker: Mutex::new(Checker::new(policy)), trace: Mutex::new(Trace::new(kept)) }
     }
@@ -49,12 +50,12 @@ impl Witness {
         self.trace().note(line);
     }
 
-    /// Returns a number that two equal histories share, and the number of lines it was made of.
+    /// Returns a number that is equal for equal histories, and the number of trace lines.
     pub(crate) fn fingerprint(&self) -> (u64, u64) {
         self.trace().fingerprint()
     }
 
-    /// Returns the last lines, and a few after, of what led to a violation: those that concern its
+    /// Returns the last lines before a violation, and a few after it: those that concern its
     /// meeting, and the faults around it.
     pub(crate) fn story(&self, violation: &Violation, most: usize) -> String {
         let id = violation.meeting.as_ref().map(|key| key.meeting.as_str());
@@ -84,32 +85,33 @@ impl Witness {
         self.checker().over(internal, cause);
     }
 
-    /// A call to a server, or a poll, has failed.
+    /// Records that a call to a server, or a poll, has failed.
     pub(crate) fn call_failed(&self, server: &ServerId) {
         self.checker().call_failed(server);
     }
 
-    /// A client was told that its create succeeded.
+    /// Records that a client's create was answered with success.
     pub(crate) fn acknowledged(&self, key: &MeetingKey, internal: &InternalMeetingId) {
         self.note(&format!("{key}: a client has {internal}"));
         self.checker().acknowledged(internal);
     }
 
-    /// An application asks for the end of a meeting; until the request is over, it may mean whatever
-    /// instance of the id begins beside it.
+    /// Records that an application requests the end of a meeting. Until the request has ended, it
+    /// may concern any instance of the id that begins meanwhile.
     pub(crate) fn asks_to_end(&self, key: &MeetingKey) -> AskedToEnd<'_> {
-        self.note(&format!("{key}: a client asks for its end"));
+        self.note(&format!("{key}: a client requests its end"));
         self.checker().asked_to_end(key);
         AskedToEnd { witness: self, key: key.clone() }
     }
 
-    /// An operator frees an id.
+    /// Records that an operator frees an id.
     pub(crate) fn operator_supersedes(&self, key: &MeetingKey) {
         self.note(&format!("{key}: an operator supersedes it"));
         self.checker().operator_supersedes(key);
     }
 
-    /// A replica begins to end an instance; `leader` is who leads as far as the store knows.
+    /// Records that a replica begins to end an instance; `leader` is the leader by the state of the
+    /// store.
     pub(crate) fn end_sent(&self, by: &str, leader: Option<(String, String)>, internal: &InternalMeetingId) {
         self.note(&format!("{internal}: {by} ends it"));
         let leads = leader.is_some_and(|(candidate, _)| candidate == by);
@@ -117,16 +119,16 @@ impl Witness {
     }
 }
 
-/// An application's `end` that is under way.
+/// An application's `end` that is in progress.
 pub(crate) struct AskedToEnd<'a> {
     witness: &'a Witness,
     key: MeetingKey,
 }
 
 impl AskedToEnd<'_> {
-    /// The client was told SUCCESS.
+    /// Records that the client's `end` was answered with SUCCESS.
     pub(crate) fn acknowledged(&self) {
-        self.witness.note(&format!("{}: a client was told that it has ended", self.key));
+        self.witness.note(&format!("{}: a client's end was acknowledged", self.key));
         self.witness.checker().end_acknowledged(&self.key);
     }
 }

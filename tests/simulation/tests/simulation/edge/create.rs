@@ -1,4 +1,4 @@
-//! `create`, as `edge-proxy/src/server/calls/create.rs` does it.
+//! The call `create`, by the rules of `edge-proxy/src/server/calls/create.rs`.
 
 use std::{sync::Arc, time::Duration};
 
@@ -26,7 +26,7 @@ enum Tried {
     Nothing(ServerId),
 }
 
-/// Whose create it is, as far as a server that fails it is concerned.
+/// Returns the caller of a create, for reports of failed calls.
 pub(super) fn caller(key: &MeetingKey) -> Caller {
     let (tenant, meeting) = (key.tenant.clone(), Some(key.meeting.clone()));
     Caller { tenant, meeting, brings_documents: false }
@@ -41,7 +41,7 @@ fn kind_of(failed: Failed) -> FailureKind {
 }
 
 impl SimEdge {
-    /// Serves a create; returns the instance of which the client is told, or nothing for an error.
+    /// Serves a create; returns the instance in the client's answer, or `None` for an error.
     pub(crate) async fn create(
         self: &Arc<Self>,
         key: &MeetingKey,
@@ -60,7 +60,7 @@ impl SimEdge {
         None
     }
 
-    /// Finds out where to; without a token, to the server of the record that stands.
+    /// Returns the server for a create; without a token, the server of the existing record.
     async fn destination(
         self: &Arc<Self>,
         key: &MeetingKey,
@@ -124,7 +124,7 @@ impl SimEdge {
         created
     }
 
-    /// The id has a server: its answer is the answer.
+    /// Forwards a create of an id that already has a server: its answer is the answer.
     async fn forward(
         self: &Arc<Self>,
         key: &MeetingKey,
@@ -137,7 +137,7 @@ impl SimEdge {
         routed.then(|| self.acknowledge(key, &created))
     }
 
-    /// The id was placed on a server for this create.
+    /// Calls the server on which the id was placed for this create.
     async fn attempt(
         self: &Arc<Self>,
         key: &MeetingKey,

@@ -1,4 +1,4 @@
-//! `end`, as `edge-proxy/src/server/calls/meeting_calls.rs` does it.
+//! The call `end`, by the rules of `edge-proxy/src/server/calls/meeting_calls.rs`.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,11 +7,11 @@ use usher_model::{id::InternalMeetingId, meeting::MeetingKey};
 
 use super::{Located, Owner, SimEdge};
 
-/// Longest time an `end` waits for this edge's own table to forget the meeting.
+/// Longest time that an `end` waits until this edge's own table has no record of the meeting.
 const FORGET_PATIENCE: Duration = Duration::from_secs(2);
 
 impl SimEdge {
-    /// Serves an `end`; tells whether the client is told SUCCESS.
+    /// Serves an `end`; returns whether the client's answer is SUCCESS.
     pub(crate) async fn end(self: &Arc<Self>, key: &MeetingKey) -> bool {
         match self.locate(ApiCall::End, key).await {
             Located::Unreachable | Located::Missing => false,
@@ -57,5 +57,5 @@ impl SimEdge {
     }
 }
 
-/// It is not known to be the id's meeting: the client may try again.
+/// The meeting is not confirmed as that of the id: the client may try again.
 struct NotConfirmed;

@@ -1,4 +1,4 @@
-//! `join`, as `edge-proxy/src/server/calls/join.rs` does it.
+//! The call `join`, by the rules of `edge-proxy/src/server/calls/join.rs`.
 
 use std::sync::Arc;
 
@@ -7,14 +7,14 @@ use usher_model::{id::ServerId, meeting::MeetingKey};
 
 use super::{Located, SimEdge};
 
-/// What a browser is told.
+/// The answer to a browser.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Joined {
-    /// To go to this server.
+    /// A redirect to this server.
     At(ServerId),
-    /// There is no such meeting.
+    /// The meeting does not exist.
     Missing,
-    /// To try again.
+    /// The browser may try again.
     Retry,
 }
 

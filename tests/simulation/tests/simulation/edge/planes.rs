@@ -1,4 +1,4 @@
-//! Asking the control planes, as `edge-proxy/src/control/placement.rs` does.
+//! Calls to the control planes, by the rules of `edge-proxy/src/control/placement.rs`.
 
 use std::{
     future::Future,
@@ -25,20 +25,20 @@ const PLACE_TIMEOUT: Duration = Duration::from_secs(8);
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(2);
 const REPORT_TIMEOUT: Duration = Duration::from_secs(4);
 const FAILURE_REPORT_TIMEOUT: Duration = Duration::from_secs(8);
-/// Shortest time between two reports about one server.
+/// The shortest time between two reports about one server.
 const REPORT_PAUSE: Duration = Duration::from_secs(1);
 
-/// No control plane answers, or one says no.
+/// The failure of a call to the control planes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unanswered {
     Unreachable,
     Refused,
 }
 
-/// A server to call for a create.
+/// A server that a create is sent to.
 pub(super) struct Placed {
     pub(super) owner: Owner,
-    /// None when the record stood already.
+    /// The token of the placement; `None` if the record existed already.
     pub(super) token: Option<String>,
 }
 
@@ -121,7 +121,7 @@ impl SimEdge {
             let request = Request::new(request.clone());
             async move { plane.placement.abandon_meeting(request).await }
         });
-        let _ = answer.await; // unreported, the pending record is resolved by polls
+        let _ = answer.await; // without the report, polls resolve the pending record
     }
 
     pub(super) async fn report_end(
@@ -143,8 +143,8 @@ impl SimEdge {
         answer.await.map(|answer| answer.revision.map(Into::into))
     }
 
-    /// Reports a failed call, unless one of the same server was reported just now; as
-    /// `edge-proxy/src/upstream/passive.rs` does.
+    /// Reports a failed call, unless one of the same server was reported recently, by the rules of
+    /// `edge-proxy/src/upstream/passive.rs`.
     pub(crate) fn report_failure(
         self: &Arc<Self>,
         server: &ServerId,
@@ -181,11 +181,11 @@ impl SimEdge {
                 let request = Request::new(request.clone());
                 async move { plane.placement.report_failure(request).await }
             });
-            let _ = asked.await; // the next failure is reported again
+            let _ = asked.await; // the next failure causes another report
         });
     }
 
-    /// Asks the control plane that answered last, then the others.
+    /// Calls the control plane that answered last, then the others.
     async fn ask<T, F>(
         self: &Arc<Self>,
         patience: Duration,

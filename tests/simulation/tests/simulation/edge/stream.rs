@@ -1,4 +1,5 @@
-//! The routing stream, as `edge-proxy/src/control/subscriber.rs` follows it, over a simulated link.
+//! The routing stream, followed by the rules of `edge-proxy/src/control/subscriber.rs`, over a
+//! simulated link.
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,15 +22,15 @@ use usher_proto::{
 use super::SimEdge;
 use crate::{net::Life, replica::Running};
 
-/// Messages on their way.
+/// The number of messages that may be in transit.
 const OUTBOX: usize = 16;
-/// Longest time a cut holds frames; then the connection is given up.
+/// Longest time that a cut link holds frames before the connection is closed.
 const HELD: Duration = Duration::from_secs(15);
 
 type Frames = mpsc::Receiver<Result<SharedFrame, Status>>;
 
 impl SimEdge {
-    /// Stays subscribed to some control plane.
+    /// Keeps a subscription to one of the control planes.
     pub(super) async fn subscribe(self: Arc<Self>) {
         let patience = Patience::default();
         let mut next = self.chance.below(self.replicas.len() as u64) as usize;
@@ -61,7 +62,7 @@ impl SimEdge {
                 Ok(Step::Quiet) => continue,
                 Ok(Step::Applied(revision)) => Outgoing::Ack(Ack { applied: Some(revision.into()) }),
                 Ok(Step::Resync(reason)) => {
-                    self.witness.note(&format!("e{} asks for a snapshot: {reason}", self.index));
+                    self.witness.note(&format!("e{} requests a snapshot: {reason}", self.index));
                     Outgoing::Resync(Resync { reason: reason.to_owned() })
                 }
                 Err(error) => {
@@ -69,11 +70,11 @@ impl SimEdge {
                     return;
                 }
             };
-            drop(outbox.try_send(answer)); // the next acknowledgement covers one that is left out
+            drop(outbox.try_send(answer)); // the next acknowledgement covers a dropped one
         }
     }
 
-    /// Opens a stream; what it carries takes the link's time, and ends with either process.
+    /// Opens a stream. Its messages take the delay of the link, and it ends with either process.
     async fn open(self: &Arc<Self>, plane: &Arc<Running>) -> Option<(mpsc::Sender<Outgoing>, Frames)> {
         let (outbox, outgoing) = mpsc::channel(OUTBOX);
         let (sent, inbound) = mpsc::channel(OUTBOX);
@@ -84,7 +85,7 @@ impl SimEdge {
             seal: self.cell.seal(),
             ..Hello::default()
         };
-        drop(outbox.try_send(Outgoing::Hello(hello))); // there is room for the first one
+        drop(outbox.try_send(Outgoing::Hello(hello))); // the channel has room for the first message
         let (there, plane_) = (plane.life.clone(), plane.clone());
         let inbound =
             ReceiverStream::new(inbound).map(|message| Ok(StreamRoutesRequest { message: Some(message) }));

@@ -1,4 +1,4 @@
-//! An edge in a hostile hand: it says that the store was where it never was.
+//! A hostile edge: it claims a revision that the store never had.
 
 use std::time::Duration;
 
@@ -9,8 +9,9 @@ use usher_proto::v1::{Hello, Revision, Seal, StreamRoutesRequest, stream_routes_
 use crate::cluster::Cluster;
 
 impl Cluster {
-    /// Says hello to every replica by several names, with a revision that is far ahead and whatever seal: none,
-    /// a forged one, and one that an honest edge was given for another revision. The streams stay open.
+    /// Sends hellos to every replica under several names, with a revision that is far ahead and
+    /// without a seal, with a forged one, or with one that an honest edge got for another revision.
+    /// The streams stay open.
     pub(super) async fn claims_a_past(&self, lasts: Duration) {
         self.witness.note("! an edge claims a later past of the store");
         let given = self.some_edge().cell.seal();
@@ -26,7 +27,7 @@ impl Cluster {
                 let hello =
                     Hello { edge_id: format!("hostile-{number}-{turn}"), have, seal, ..Hello::default() };
                 let said = StreamRoutesRequest { message: Some(Message::Hello(hello)) };
-                // It never ends by itself.
+                // The stream of requests never ends.
                 let said = futures::stream::iter([Ok(said)]).chain(futures::stream::pending());
                 streams.extend(plane.routing.open(Box::pin(said)).await.ok());
             }

@@ -1,4 +1,4 @@
-//! What operators do, and what they do when everything is lost.
+//! The actions of operators, and their recovery after a loss of all data.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,7 +12,7 @@ use crate::{
     servers::{SimServers, second_entry, server_id},
 };
 
-/// How long an operator waits for an answer.
+/// The timeout of an operator's call.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Cluster {
@@ -32,7 +32,7 @@ impl Cluster {
         let key = meeting(self.chance.below(2));
         let (fleet, admin) = (&replica.engine.fleet, &replica.engine.admin);
         let which = self.chance.below(4);
-        // What the operator sees; the order may come late, and then perhaps finds something else.
+        // The state that the operator sees; the order may arrive late, after a change.
         let (seen, instance) = fleet.read(|fleet| {
             let server = fleet.server(&id).map(|server| server.stored.modified);
             (server, fleet.record(&key).and_then(|stored| stored.value.state.internal_id().cloned()))
@@ -44,12 +44,12 @@ impl Cluster {
         match which {
             0 => {
                 self.witness.operator_supersedes(&key);
-                let _ = admin.supersede(&key, instance, deadline).await; // most often there is nothing to supersede
+                let _ = admin.supersede(&key, instance, deadline).await; // most ids have no meeting to supersede
                 return;
             }
             1 => {
                 self.witness.note(&format!("! an operator panics {id}"));
-                let _ = admin.panic_server(&id, seen, deadline).await; // perhaps half way; the sweep goes on
+                let _ = admin.panic_server(&id, seen, deadline).await; // the call may end half-way; the sweep continues it
             }
             2 => {
                 self.witness.note(&format!("! an operator cordons {id}"));
@@ -57,14 +57,14 @@ impl Cluster {
             }
             _ => {
                 self.witness.note(&format!("! an operator disables {id}"));
-                let _ = admin.set_admin(&id, seen, AdminState::Disabled, deadline).await; // refused with meetings
+                let _ = admin.set_admin(&id, seen, AdminState::Disabled, deadline).await; // refused if the server has meetings
             }
         }
         sleep(lasts).await;
         self.enable(&id).await;
     }
 
-    /// Adds a server under a second entry, and takes that out again some time later, if it is empty.
+    /// Adds a second entry of a server, and removes it some time later if it has no meetings.
     pub(super) async fn list_twice(&self, server: usize, lasts: Duration) {
         let id = second_entry(server);
         if let Some(replica) = self.some_replica().filter(|_| !self.known(&id)) {
@@ -88,7 +88,7 @@ impl Cluster {
         }
     }
 
-    /// Mends whatever an operator can.
+    /// Restores all settings that an operator can restore.
     pub(crate) async fn enable_all(&self) {
         for index in 0..self.servers.count() {
             self.enable(&server_id(index)).await;
@@ -96,8 +96,8 @@ impl Cluster {
         }
     }
 
-    /// Everything in the store is lost: by a foreign hand, or with its disks. Operators add the
-    /// servers again.
+    /// Deletes all data of the store, by its keys or with its disks. Operators add the servers
+    /// again.
     pub(crate) async fn lose_the_store(self: &Arc<Self>) {
         if self.chance.happens(500) {
             self.witness.note("! every key is deleted");
@@ -106,7 +106,7 @@ impl Cluster {
             self.store.lose_everything(self.chance.below(u64::MAX));
         }
         self.add_servers().await;
-        self.add_hostile_tenant().await; // while it is awaited, edges keep their tables
+        self.add_hostile_tenant().await; // edges keep their tables until the tenant exists
         self.witness.note("! the servers and the tenant are added again");
     }
 }

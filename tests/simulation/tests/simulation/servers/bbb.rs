@@ -1,4 +1,4 @@
-//! What one server holds.
+//! The meetings of one server.
 
 use std::collections::BTreeMap;
 
@@ -41,7 +41,7 @@ impl Bbb {
         }
         let create_time_ms = now_ms.max(self.last_ms + 1);
         self.last_ms = create_time_ms;
-        // The real ones hash the meetingID; this one can be read, and names its server.
+        // A real server hashes the `meetingID`; this internal id is readable and names its server.
         let name = format!("{}.b{}-{create_time_ms}", key.meeting, self.index);
         let internal_id = InternalMeetingId::parse(&name).expect("is an id");
         let created = Created { internal_id, create_time_ms };
@@ -57,7 +57,7 @@ impl Bbb {
         self.meetings.values().any(|meeting| meeting.created.internal_id == *internal)
     }
 
-    /// Takes an instance out; `false` when it does not run.
+    /// Removes an instance; returns `false` if it does not run.
     pub(super) fn remove(&mut self, internal: &InternalMeetingId) -> bool {
         let before = self.meetings.len();
         self.meetings.retain(|_, meeting| meeting.created.internal_id != *internal);

@@ -1,4 +1,4 @@
-//! One replica's way to the servers, as the product's own port.
+//! The way of one replica to the servers, an implementation of the product's own port.
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,9 +19,9 @@ use crate::{
     witness::{Cause, Witness},
 };
 
-/// Pause before the second try of a poll.
+/// The pause before the second attempt of a poll.
 const AGAIN: Duration = Duration::from_millis(200);
-/// How long a meeting that was ended may still be listed.
+/// How long an ended meeting may still be listed: least and most.
 const LINGERS: (Duration, Duration) = (Duration::ZERO, Duration::from_secs(3));
 
 pub(crate) struct ServersLink {
@@ -29,11 +29,11 @@ pub(crate) struct ServersLink {
     pub(crate) store: Arc<SimStore>,
     pub(crate) witness: Arc<Witness>,
     pub(crate) replica: Life,
-    /// Name of the replica in the election.
+    /// The name of the replica in the election.
     pub(crate) candidate: String,
-    /// `health.deadline`
+    /// The setting `health.deadline`.
     pub(crate) poll_patience: Duration,
-    /// `meetings.call_timeout`
+    /// The setting `meetings.call_timeout`.
     pub(crate) call_patience: Duration,
     pub(crate) sabotage: Option<Sabotage>,
 }
@@ -58,7 +58,7 @@ impl ServersLink {
 
 #[async_trait]
 impl BbbServers for ServersLink {
-    /// Twice within one deadline, as the real client.
+    /// Makes two attempts within one deadline, as the real client does.
     async fn poll(&self, server: &Server, watermark: u64) -> Result<ServerSample, CallError> {
         let (index, deadline) = (index_of(&server.id), Instant::now() + self.poll_patience);
         let mut listed = self.list(index, self.poll_patience).await;
@@ -70,7 +70,7 @@ impl BbbServers for ServersLink {
         }
         let watermark = match self.sabotage {
             Some(Sabotage::WatermarkOfTheAnswer) => {
-                sleep(AGAIN * 2).await; // time for something to happen
+                sleep(AGAIN * 2).await; // time for a change in between
                 self.store.revision()
             }
             _ => watermark,
@@ -113,10 +113,10 @@ impl BbbServers for ServersLink {
 
     async fn exists(&self, server: &Server, meeting: &str) -> Result<bool, CallError> {
         if self.sabotage == Some(Sabotage::WatermarkOfTheAnswer) {
-            return Ok(false); // a second question would mend what the first answer broke
+            return Ok(false); // a second query would repair the broken guarantee
         }
         let (index, patience) = (index_of(&server.id), self.call_patience);
-        let internal = InternalMeetingId::parse(meeting).expect("asked for by internal id");
+        let internal = InternalMeetingId::parse(meeting).expect("the query has an internal id");
         let act = move |servers: &Arc<SimServers>| servers.bbb(index).runs(&internal);
         let asked = self.servers.ask(&self.replica, index, patience, act).await;
         asked.map_err(|failed| failure(failed, patience))

@@ -1,4 +1,4 @@
-//! One replica's way to the store, as the product's own port.
+//! The way of one replica to the store, an implementation of the product's own port.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,7 +15,7 @@ use crate::{
     sabotage::Sabotage,
 };
 
-/// Time between two tries of a read within its time-out.
+/// The pause between two attempts of a read within its timeout.
 const AGAIN: Duration = Duration::from_millis(50);
 
 #[derive(Clone)]
@@ -23,7 +23,7 @@ pub(crate) struct StoreLink {
     pub(crate) store: Arc<SimStore>,
     pub(crate) net: Arc<Net>,
     pub(crate) replica: Life,
-    /// `store.timeout`
+    /// The setting `store.timeout`.
     pub(crate) patience: Duration,
     pub(crate) sabotage: Option<Sabotage>,
 }
@@ -39,7 +39,7 @@ impl StoreLink {
         self.net.call(&self.replica, &there, patience, async move { serve(&store) }).await
     }
 
-    /// Makes a call that may be repeated, until the time-out.
+    /// Makes a call that may be repeated, until the timeout.
     async fn safe<T: Send + 'static>(
         &self,
         serve: impl Fn(&Arc<SimStore>) -> T + Clone + Send + 'static,
@@ -119,7 +119,7 @@ impl Store for StoreLink {
                     return Ok(Box::new(lease));
                 }
                 let changed = self.store.clone();
-                // Looks again when something changed, but not at every poll that is written.
+                // Checks again after a change of the leader, not after every write of a poll.
                 let _ = timeout(ttl / 3, async { changed.changed_leader().await }).await;
                 match lease.keep_alive().await {
                     Ok(_) => {}
@@ -166,7 +166,7 @@ impl Lease for SimLease {
         let (ttl, FencingToken { key, create_revision }) = (self.ttl, self.token.clone());
         let limit = self.link.patience.min(ttl / 2);
         let renewed = self.link.safe(move |store| store.renew(&key, ttl, create_revision), limit).await?;
-        if renewed { Ok(ttl) } else { Err(StoreError::Rejected("the lease is gone".into())) }
+        if renewed { Ok(ttl) } else { Err(StoreError::Rejected("the lease has ended".into())) }
     }
 
     async fn resign(self: Box<Self>) -> Result<(), StoreError> {
@@ -175,7 +175,7 @@ impl Lease for SimLease {
     }
 }
 
-/// Leaves only the fences of the leader.
+/// Removes all guards but the fences of the leader.
 fn unguarded(txns: Vec<Txn>) -> Vec<Txn> {
     let fence = |guard: &Guard| matches!(guard, Guard::Fence(_));
     txns.into_iter()

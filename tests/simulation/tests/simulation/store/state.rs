@@ -1,4 +1,4 @@
-//! What the store holds.
+//! The content of the store.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -14,17 +14,17 @@ pub(super) struct Lease {
     pub(super) ends: Instant,
 }
 
-/// Why a watch cannot go on.
+/// The reason why a watch cannot continue.
 pub(super) enum Gone {
     /// The history before this revision is compacted.
     Compacted(u64),
-    /// The store it was opened on is no more.
+    /// The store lost its data since the watch was opened.
     Life,
 }
 
 pub(crate) struct State {
     pub(super) cluster_id: u64,
-    /// How often everything was lost.
+    /// The number of times that all data were lost.
     pub(super) lives: u64,
     entries: BTreeMap<String, Entry>,
     revision: u64,
@@ -46,7 +46,7 @@ impl State {
         }
     }
 
-    /// Begins anew.
+    /// Starts again without data.
     pub(super) fn reset(&mut self, cluster_id: u64) {
         *self = Self { lives: self.lives + 1, ..Self::new(cluster_id) };
     }
@@ -78,7 +78,7 @@ impl State {
         (hold.iter().map(verdict).collect(), batch)
     }
 
-    /// Notes what a revision changed; `attested` where that went through the product's port.
+    /// Records the changes of a revision; `attested` if they came through the product's port.
     fn record(&mut self, revision: u64, changes: Vec<Change>, attested: bool) -> Option<Batch> {
         if changes.is_empty() {
             return None;
@@ -116,7 +116,7 @@ impl State {
         }
     }
 
-    /// Enters a candidate; its key is its own.
+    /// Adds a candidate to the election, with its own key.
     pub(super) fn enter(&mut self, candidate: &str) -> ((String, u64), Option<Batch>) {
         let revision = self.revision + 1;
         let key = format!("{}{:08x}{revision:016x}", keys::ELECTION, self.lives);
@@ -147,7 +147,7 @@ impl State {
         }
     }
 
-    /// Returns what changed at or after `from`, and where to go on.
+    /// Returns the changes at or after `from`, and the next revision to read.
     pub(super) fn since(&self, life: u64, prefix: &str, from: u64) -> Result<(Vec<Batch>, u64), Gone> {
         if life != self.lives {
             return Err(Gone::Life);

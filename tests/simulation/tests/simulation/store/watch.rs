@@ -1,5 +1,5 @@
-//! Following a prefix over a link: in order, late where the link is slow, and lost where it is cut
-//! for longer than the client is patient.
+//! A watch of a prefix over a link: in order, late if the link is slow, and broken if the link is
+//! cut for longer than the client's timeout.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,9 +11,10 @@ use usher_control_plane::ports::{Batch, WatchError};
 use super::{SimStore, state::Gone};
 use crate::net::{Life, Net, Node};
 
-/// Batches on their way to one watcher.
+/// The number of batches that may be in transit to one watcher.
 const ON_THEIR_WAY: usize = 16;
-/// Silence after which a client gives a connection up: 2 s until it asks, and the store's time-out.
+/// The silence after which a client closes a connection: 2 s before it checks, and the store's
+/// timeout.
 const PATIENCE: Duration = Duration::from_secs(7);
 
 pub(super) struct Watch {
@@ -68,7 +69,7 @@ impl Watch {
             self.net.moves(node).await;
             for batch in batches {
                 if sender.send(Ok(batch)).await.is_err() {
-                    return WatchError::Lost("nobody watches".into());
+                    return WatchError::Lost("the watcher has stopped".into());
                 }
             }
         }

@@ -1,6 +1,5 @@
-//! What must hold at every moment (I1–I4, I7, I8, X3), judged from the store's own history and from
-//! what runs. That records, zombies and servers are right once nothing is disturbed any more is
-//! judged by `rest`.
+//! The invariants of every moment (I1–I4, I7, I8, X3), judged by the history of the store and by
+//! the running meetings. The invariants at rest (records, zombies, servers) are judged in `rest`.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -27,7 +26,7 @@ use super::{
 };
 use crate::{servers::home, store::key_of};
 
-/// What kind of promise was broken.
+/// The kind of an invariant that was violated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Killed,
@@ -37,11 +36,11 @@ pub(crate) enum Kind {
     Lie,
     Rest,
     Slander,
-    /// A new epoch began although the store had lost nothing.
+    /// A new epoch began although the store had lost no data.
     Epoch,
 }
 
-/// A promise that was broken.
+/// A violation of an invariant.
 #[derive(Debug, Clone)]
 pub(crate) struct Violation {
     pub(crate) kind: Kind,
@@ -55,13 +54,13 @@ pub(crate) struct Checker {
     pub(super) instances: Instances,
     codec: StoreCodec,
     by_hand: BTreeSet<MeetingKey>,
-    /// Requests to end an id that are under way.
+    /// The number of requests in progress to end an id.
     asked: BTreeMap<MeetingKey, u32>,
     /// The newest instance of an id that an application's `end` reached.
     ended: BTreeMap<MeetingKey, u64>,
-    /// The store holds what names its epoch.
+    /// Whether the store holds the key that names its epoch.
     epoch_stands: bool,
-    /// The store has begun anew: revisions of before cannot be compared.
+    /// Whether the store has started again: revisions from before cannot be compared.
     pub(super) began_anew: bool,
     doubled: BTreeMap<MeetingKey, Instant>,
     pub(super) failures: Failures,
@@ -97,17 +96,17 @@ impl Checker {
         self.violations.push(Violation { kind, meeting: meeting.cloned(), text, at });
     }
 
-    /// Takes over what the store has committed, judges it, and says it in words.
+    /// Applies and judges a commit of the store, and returns a description of each change.
     pub(super) fn committed(&mut self, batch: &Batch) -> Vec<String> {
-        // A new epoch alone takes nothing out of the store: what was known is still to be right.
+        // A new epoch alone removes no data: earlier knowledge stays valid.
         if batch.changes.iter().any(|change| matches!(change, Change::Delete { key } if key == keys::META)) {
-            self.store_lost(); // emptied: nobody decided on what is missing
+            self.store_lost(); // the store was emptied: no replica decided on the missing keys
         }
         if batch.changes.iter().any(|change| matches!(change, Change::Put(entry) if entry.key == keys::META))
             && std::mem::replace(&mut self.epoch_stands, true)
         {
-            // Here the store is never set back, so nothing but its loss is evidence.
-            self.fail(Kind::Epoch, None, "a new epoch has begun on a store that lost nothing".into());
+            // The simulated store is never set back, so only its loss is evidence of an epoch.
+            self.fail(Kind::Epoch, None, "a new epoch has begun on a store without a loss".into());
         }
         let told = |key: &str| !key.starts_with("load/") && !key.starts_with("fresh/");
         let told = batch.changes.iter().filter(|change| told(key_of(change)));
@@ -143,7 +142,8 @@ impl Checker {
         lines
     }
 
-    /// Returns which servers that an id was on or runs on are given up, by some entry.
+    /// Returns the servers with instances or the record of an id that are abandoned, by any of
+    /// their entries.
     fn given_up_of(&self, key: &MeetingKey) -> BTreeSet<ServerId> {
         let recorded = self.truth.record(key).map(|record| home(&record.server));
         let running = self.instances.of(key).map(|(_, instance)| instance.server.clone());
@@ -178,7 +178,7 @@ impl Checker {
         }
     }
 
-    /// A server was chosen.
+    /// Judges the choice of a server.
     fn placed(
         &mut self,
         key: &MeetingKey,
@@ -206,14 +206,15 @@ impl Checker {
             .collect();
         for (id, instance) in running {
             if self.truth.zombies_at(key, &instance.server).next().is_some() {
-                // It was given up before, and only waits for its replacement.
+                // The record was freed before, and only waits for its replacement.
             } else if was_given_up(&instance.server) {
-                // What a client was told of an unconfirmed create is given up with the server.
+                // An unconfirmed create is abandoned together with its server, also if a client got
+                // its answer.
                 if old.is_some_and(|old| old.state == RecordState::Pending) {
                     self.instances.change_on(key, &instance.server, |instance| instance.released = true);
                 }
             } else if instance.acknowledged && !instance.confirmed {
-                // Its confirmation was on its way, which no client's answer waits for (design 4).
+                // The confirmation was in transit, and no client's answer waits for it (design 4).
                 self.instances.change_on(key, &instance.server, |instance| instance.released = true);
                 self.figures.too_late += 1;
             } else if instance.acknowledged && !instance.released && !self.by_hand.contains(key) {
@@ -237,8 +238,8 @@ impl Checker {
         }
     }
 
-    /// The store begins anew: what is known of it is no more, and an id that ran twice, or on a server
-    /// that was given up, may be taken for either.
+    /// Records that the store starts again: its former content is invalid, and an id that ran
+    /// twice, or on an abandoned server, may be adopted from either.
     pub(super) fn store_lost(&mut self) {
         self.epoch_stands = false;
         let doubled: Vec<MeetingKey> = self.instances.doubled().cloned().collect();
@@ -281,8 +282,9 @@ impl Checker {
         if let Cause::Balancer(by) = cause {
             self.figures.ended += 1;
             if instance.acknowledged && !instance.released {
-                let text =
-                    format!("I2, I3: {by} ended {internal}, which was neither superseded nor asked to end");
+                let text = format!(
+                    "I2, I3: {by} ended {internal}, which was neither superseded nor requested to end"
+                );
                 self.fail(Kind::Killed, Some(&instance.key), text);
             }
         }
@@ -299,7 +301,8 @@ impl Checker {
             zombies.any(|zombie| zombie.internal_id.as_ref().is_none_or(|named| named == internal));
         drop(zombies);
         if elsewhere || is_zombie {
-            // The id had moved on when its server answered: nobody can take the answer back (design 4).
+            // The id had moved on when its server answered, and an answer cannot be revoked (design
+            // 4).
             self.instances.get_mut(internal).into_iter().for_each(|instance| instance.released = true);
             self.figures.too_late += 1;
         }
@@ -315,7 +318,7 @@ impl Checker {
         }
     }
 
-    /// A client was told that the meeting of this id has ended.
+    /// Records that a client's `end` of this id was acknowledged.
     pub(super) fn end_acknowledged(&mut self, key: &MeetingKey) {
         let Some(newest) = self.ended.get(key).copied() else { return };
         let older: Vec<InternalMeetingId> = self
@@ -346,7 +349,7 @@ impl Checker {
         }
     }
 
-    /// Looks at what runs, once every `every`.
+    /// Inspects the running meetings; `every` is the interval of the inspections.
     pub(crate) fn look(&mut self, every: Duration, grace: Duration, reachable: impl Fn(&ServerId) -> bool) {
         let now = Instant::now();
         for (_, instance) in self.instances.iter_mut() {

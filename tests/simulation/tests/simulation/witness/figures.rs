@@ -1,27 +1,27 @@
-//! What is counted over a history (requirements A6).
+//! The counters of a history (requirements A6).
 
 use std::{fmt, time::Duration};
 
-/// Figures of one history, or of several together.
+/// The counters of one history, or the sum of several.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Figures {
-    /// Meetings that were made.
+    /// Meetings that were created.
     pub(crate) created: u64,
     /// Ids that were given to another server.
     pub(crate) superseded: u64,
-    /// `end` calls of replicas that hit a running meeting.
+    /// `end` calls of replicas that reached a running meeting.
     pub(crate) ended: u64,
-    /// Running meetings ended that were neither superseded nor asked to end.
+    /// Running meetings that were ended although neither superseded nor requested to end.
     pub(crate) killed: u64,
-    /// Clients that were told of a meeting whose id had moved on while its server made it.
+    /// Answers to clients with a meeting whose id had moved on during its create.
     pub(crate) too_late: u64,
-    /// Records taken from running meetings.
+    /// Records that were removed from running meetings.
     pub(crate) reaped: u64,
-    /// Time that ids ran twice on servers that could be reached.
+    /// The time during which ids ran twice on reachable servers.
     pub(crate) split: Duration,
-    /// Ids that did.
+    /// The number of ids that ran twice.
     pub(crate) splits: u64,
-    /// Time that meetings ran on servers that could be reached, and nothing told of them.
+    /// The time during which meetings ran on reachable servers without a record or zombie.
     pub(crate) leaked: Duration,
 }
 
@@ -38,7 +38,7 @@ impl Figures {
         self.leaked += other.leaked;
     }
 
-    /// Writes the figures so that another process can read them.
+    /// Returns the counters as text for another process.
     pub(crate) fn encode(&self) -> String {
         let (split, leaked) = (self.split.as_millis(), self.leaked.as_millis());
         let Self { created, superseded, ended, killed, reaped, splits, too_late, .. } = self;

@@ -1,4 +1,4 @@
-//! Every meeting that ever ran, and what is known of it.
+//! Every meeting that ever ran, and the knowledge about it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,10 +8,10 @@ use usher_model::{
     meeting::MeetingKey,
 };
 
-/// Why a meeting is over.
+/// The reason why a meeting has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Cause {
-    /// Its people have left.
+    /// Its users have left.
     Itself,
     /// Its server restarted.
     Crash,
@@ -26,22 +26,22 @@ pub(crate) enum Cause {
 pub(super) struct Instance {
     pub(super) key: MeetingKey,
     pub(super) server: ServerId,
-    /// A client was told that it runs.
+    /// A client's create was answered with it.
     pub(super) acknowledged: bool,
     /// A record has named it.
     pub(super) confirmed: bool,
-    /// Somebody asked for its end, it was superseded, or its server was given up by hand.
+    /// A client requested its end, it was superseded, or an operator abandoned its server.
     pub(super) released: bool,
-    /// A newer instance of its id was ended, and the client that asked was told so: this one, which that
-    /// had superseded, is over with it.
+    /// A newer instance of its id was ended, and the client's request was acknowledged: this
+    /// instance, which the newer one had superseded, must end too.
     pub(super) outlived: bool,
-    /// Of two instances the newer has the higher number.
+    /// The order of instances: a newer one has a higher number.
     pub(super) number: u64,
-    /// Since when neither record nor zombie tells of it.
+    /// The time since when neither a record nor a zombie names it.
     pub(super) unknown_since: Option<Instant>,
 }
 
-/// The meetings that run.
+/// The running meetings.
 #[derive(Debug, Default)]
 pub(super) struct Instances {
     live: BTreeMap<InternalMeetingId, Instance>,
@@ -95,7 +95,7 @@ impl Instances {
         }
     }
 
-    /// Visits the ids that run more than once.
+    /// Returns the ids that run more than once.
     pub(super) fn doubled(&self) -> impl Iterator<Item = &MeetingKey> {
         self.by_key.iter().filter(|(_, ids)| ids.len() > 1).map(|(key, _)| key)
     }

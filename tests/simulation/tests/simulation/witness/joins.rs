@@ -1,5 +1,5 @@
-//! What a client that joins may be told (I13): never that a meeting does not exist while it runs, is
-//! routed and its server serves; never another server by a table that knows better.
+//! The permitted answers to a join (I13): never that a meeting does not exist while it runs, is
+//! routed and its server works; and no other server from a table that contains the newer record.
 
 use usher_model::{
     id::{InternalMeetingId, ServerId},
@@ -15,7 +15,7 @@ use crate::{edge::Joined, servers::home};
 pub(crate) struct Expected {
     internal: InternalMeetingId,
     server: ServerId,
-    /// Revision of its record.
+    /// The revision of its record.
     since: u64,
 }
 
@@ -32,8 +32,8 @@ impl Checker {
         sure.then(|| Expected { internal: internal_id.clone(), server, since })
     }
 
-    /// Judges what a client was told; `expected` and `held`, the revision of the edge's table, are
-    /// from before it asked.
+    /// Judges an answer to a client; `expected` and `held`, the revision of the edge's table, were
+    /// read before the request.
     pub(crate) fn joined(
         &mut self,
         key: &MeetingKey,
@@ -47,7 +47,7 @@ impl Checker {
         match joined {
             Joined::Missing => {
                 let text =
-                    format!("I13: a client was told that there is none, and {internal} runs on {server}");
+                    format!("I13: a client got that it does not exist, and {internal} runs on {server}");
                 self.fail(Kind::Lie, Some(key), text);
             }
             Joined::At(other)

@@ -1,4 +1,4 @@
-//! What must hold once nothing is disturbed any more and some polls have passed.
+//! The invariants at rest: after the end of all faults and some polls.
 
 use usher_model::{
     id::{InternalMeetingId, ServerId},
@@ -10,10 +10,11 @@ use super::checker::Checker;
 use crate::servers::home;
 
 impl Checker {
-    /// Nothing leaked, nothing split, every record right, every server well.
+    /// Checks that no meeting is leaked or split, every record is right, and every server is
+    /// online.
     ///
     /// # Errors
-    /// What is not as it must be, and of which meeting.
+    /// The first violation, with its meeting.
     pub(crate) fn at_rest(&self, servers: &[ServerId]) -> Result<(), (Option<MeetingKey>, String)> {
         for server in servers {
             let (admin, colour) = (self.truth.admin(server), self.truth.colour(server));
@@ -22,12 +23,15 @@ impl Checker {
             }
         }
         if let Some((zombie, state)) = self.truth.zombies.iter().next() {
-            return Err((Some(zombie.meeting.clone()), format!("a zombie stands: {zombie:?} {state:?}")));
+            return Err((Some(zombie.meeting.clone()), format!("a zombie is left: {zombie:?} {state:?}")));
         }
         for (id, instance) in self.instances.iter() {
             let key = &instance.key;
             if instance.outlived {
-                return Err((Some(key.clone()), format!("{id} runs, and what superseded it was ended")));
+                return Err((
+                    Some(key.clone()),
+                    format!("{id} runs, and the instance that superseded it was ended"),
+                ));
             }
             let named = self.truth.record(key).is_some_and(|record| {
                 home(&record.server) == instance.server
@@ -46,14 +50,14 @@ impl Checker {
             if named.is_none_or(|id| self.instances.get(id).is_none()) {
                 return Err((
                     Some(key.clone()),
-                    format!("a record names what does not run: {:?}", stored.value),
+                    format!("a record names a meeting that does not run: {:?}", stored.value),
                 ));
             }
         }
         Ok(())
     }
 
-    /// Returns what runs, by id.
+    /// Returns the running meetings, by id.
     pub(crate) fn running(&self) -> Vec<(MeetingKey, ServerId, InternalMeetingId)> {
         let running = self.instances.iter();
         running.map(|(id, instance)| (instance.key.clone(), instance.server.clone(), id.clone())).collect()
@@ -84,6 +88,6 @@ mod tests {
         assert!(why.contains("room-1") && why.contains("superseded"), "{why}");
         checker.acknowledged(&instances[0]);
         let (_, why) = checker.at_rest(&[]).unwrap_err();
-        assert!(!why.contains("superseded"), "a client was told of it since: {why}");
+        assert!(!why.contains("superseded"), "a client got it since: {why}");
     }
 }

@@ -1,4 +1,4 @@
-//! What happened, line by line.
+//! The events of a history, line by line.
 
 use std::{
     collections::VecDeque,
@@ -7,7 +7,7 @@ use std::{
 
 use tokio::time::Instant;
 
-/// Lines that a story goes on for.
+/// The number of lines of a story after the violation.
 const AFTER: usize = 15;
 
 pub(crate) struct Trace {
@@ -44,8 +44,8 @@ impl Trace {
         (self.hash.finish(), self.count)
     }
 
-    /// Returns the lines until a moment that name a meeting, with the faults (`!`) between them, and
-    /// what followed at once.
+    /// Returns the lines before a moment that name a meeting, with the faults (`!`) between them,
+    /// and the lines right after it.
     pub(super) fn story(&self, of: Option<&str>, moment: Instant, most: usize) -> String {
         let concerns = |line: &&(Instant, String)| match of {
             Some(id) => names(&line.1, id) || line.1.contains(" ! "),
@@ -62,7 +62,7 @@ impl Trace {
     }
 }
 
-/// Tells whether a line names an id and not merely a longer one.
+/// Returns whether a line names an id, and not only a longer one.
 fn names(line: &str, id: &str) -> bool {
     line.match_indices(id).any(|(at, _)| {
         let after = line[at + id.len()..].chars().next();

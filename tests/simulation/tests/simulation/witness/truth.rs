@@ -1,4 +1,4 @@
-//! What the store says, folded apart from the product.
+//! The content of the store, folded by code that the product does not use.
 
 use std::collections::BTreeMap;
 
@@ -59,7 +59,7 @@ impl Truth {
         self.admin.get(server).copied()
     }
 
-    /// Tells whether ids of a server may be given to others.
+    /// Returns whether ids of a server may be given to others.
     pub(super) fn is_given_up(&self, server: &ServerId) -> bool {
         match self.admin(server) {
             None | Some(AdminState::Disabled) => true,
@@ -71,26 +71,26 @@ impl Truth {
         self.records.get(key).map(|stored| &stored.value)
     }
 
-    /// Tells whether some entry of a server is given up.
+    /// Returns whether any entry of a server is abandoned.
     pub(super) fn is_home_given_up(&self, server: &ServerId) -> bool {
         let entries = self.admin.keys().filter(|entry| home(entry) == *server);
         entries.clone().next().is_none() || entries.clone().any(|entry| self.is_given_up(entry))
     }
 
-    /// Visits the zombies of a meeting on a server, by whichever entry.
+    /// Returns the zombies of a meeting on a server, under any of its entries.
     pub(super) fn zombies_at(&self, key: &MeetingKey, server: &ServerId) -> impl Iterator<Item = &Zombie> {
         let here = move |zombie: &ZombieKey| zombie.meeting == *key && home(&zombie.server) == *server;
         self.zombies.iter().filter(move |(zombie, _)| here(zombie)).map(|(_, zombie)| zombie)
     }
 
-    /// Tells whether a meeting on a server is known: routed, ending, or to be ended.
+    /// Returns whether a meeting on a server is known: routed, ending, or to be ended.
     pub(super) fn knows(&self, key: &MeetingKey, server: &ServerId) -> bool {
         self.record(key).is_some_and(|record| home(&record.server) == *server)
             || self.zombies_at(key, server).next().is_some()
     }
 
-    /// Tells whether an id is confirmed on another server than a zombie's, or on the same one with another
-    /// instance than the one that the zombie names.
+    /// Returns whether an id is confirmed on another server than a zombie's, or on the same one
+    /// with another instance than the one that the zombie names.
     pub(super) fn is_replaced(&self, zombie: &ZombieKey, instance: Option<&InternalMeetingId>) -> bool {
         self.record(&zombie.meeting).is_some_and(|record| {
             let elsewhere = home(&record.server) != home(&zombie.server);
