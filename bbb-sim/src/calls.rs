@@ -62,10 +62,10 @@ pub(crate) fn answer(context: &mut CallContext<'_>, request: &ApiRequest) -> Api
     let is_method = request.call.accepts_method(&request.method);
     match request.call.strategy() {
         // bbb-webhooks is a separate program and answers 404 to a wrong method, not 405.
-        CallStrategy::Hooks if is_method => {
+        CallStrategy::Hooks(_) if is_method => {
             return hooks::answer(context.hooks, context.options, request);
         }
-        CallStrategy::Hooks => return ApiAnswer::NotFound,
+        CallStrategy::Hooks(_) => return ApiAnswer::NotFound,
         _ if !is_method => return ApiAnswer::MethodNotAllowed,
         _ => {}
     }
@@ -111,7 +111,18 @@ fn dispatch(context: &mut CallContext<'_>, request: &ApiRequest, params: &ApiPar
         ApiCall::GetRecordingTextTracks => recordings::get_tracks(context, params),
         ApiCall::PutRecordingTextTrack => recordings::put_track(context, request, params),
         ApiCall::HooksPing => ApiAnswer::Text("bbb-webhooks API up!"),
-        _ => ApiAnswer::NotFound,
+        // `answer` passes these on to `hooks`.
+        ApiCall::HooksCreate | ApiCall::HooksList | ApiCall::HooksDestroy => ApiAnswer::NotFound,
+        // The simulated server has no sessions of browsers.
+        ApiCall::GetJoinUrl
+        | ApiCall::LearningDashboard
+        | ApiCall::Stuns
+        | ApiCall::SignOut
+        | ApiCall::Enter
+        | ApiCall::GuestWait
+        | ApiCall::Feedback => ApiAnswer::NotFound,
+        // BBB has removed these.
+        ApiCall::GetDefaultConfigXml | ApiCall::SetConfigXml | ApiCall::SetPollXml => ApiAnswer::NotFound,
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use usher_bbb::call::{ApiCall, CallSigning};
+use usher_bbb::call::ApiCall;
 
 use super::{FaultKind, SimFault};
 
@@ -44,8 +44,7 @@ impl ActiveFault {
     fn applies_to(&self, call: Option<ApiCall>) -> bool {
         let list = matches!(self.fault.kind, FaultKind::FrozenList | FaultKind::EmptyList);
         let hooks = self.fault.kind == FaultKind::NoHooks;
-        let of_hooks =
-            call.is_some_and(|call| call.signing() == CallSigning::Hook || call == ApiCall::HooksPing);
+        let of_hooks = call.is_some_and(ApiCall::is_of_webhooks);
         !self.fault.kind.is_of_connections()
             && (self.fault.call.is_none() || self.fault.call == call)
             && (!list || call == Some(ApiCall::GetMeetings))

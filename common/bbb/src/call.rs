@@ -1,84 +1,126 @@
-//! The calls of the BBB API: names, methods, bodies, and what a load balancer does with each.
+//! The calls of the BBB API: names, methods, bodies, parameters, and the work of a load balancer for
+//! each (wire-contract 2). All of it comes from the one list in `table`.
 
+mod strategy;
 mod table;
 
 use http::Method;
 
+pub use strategy::{
+    CallStrategy, EveryServerList, HookAction, LocalAnswer, OwnerAction, RecordingAction, RecordingChange,
+};
+pub use table::ApiCall;
+
 use super::reply::Refusal;
 
-/// A call of the BBB API.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[allow(missing_docs)] // each is named as in the API, whose documentation describes it
-pub enum ApiCall {
-    Root,
-    Create,
-    Join,
-    IsMeetingRunning,
-    End,
-    GetMeetingInfo,
-    GetMeetings,
-    GetSessions,
-    InsertDocument,
-    SendChatMessage,
-    GetRecordings,
-    PublishRecordings,
-    DeleteRecordings,
-    UpdateRecordings,
-    GetRecordingTextTracks,
-    PutRecordingTextTrack,
-    HooksCreate,
-    HooksList,
-    HooksDestroy,
-    HooksPing,
-    GetJoinUrl,
-    LearningDashboard,
-    Stuns,
-    SignOut,
-    Enter,
-    GuestWait,
-    Feedback,
-    GetDefaultConfigXml,
-    SetConfigXml,
-    SetPollXml,
-}
-
-/// What a load balancer does with a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CallStrategy {
-    /// Answers it itself.
-    Local,
-    /// Sends it to the meeting's owner, after choosing one where there is none.
-    Place,
-    /// Sends the browser to the meeting's owner.
-    Redirect,
-    /// Sends it to the meeting's owner.
-    Owner,
-    /// Asks every server and merges.
-    EveryServer,
-    /// Concerns recordings.
-    Recordings,
-    /// Concerns webhooks.
-    Hooks,
-    /// Belongs to a browser's session with one server; never ours.
-    Session,
-    /// Gone from BBB.
-    Gone,
-}
-
-/// Who signs a call, and in whose words a failure is told.
+/// The part of BBB that verifies the checksum of a call. Each part refuses a checksum in words of
+/// its own (wire-contract 1.5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CallSigning {
-    /// Not signed.
+    /// The call is not signed.
     None,
-    /// Signed, checked by the validators of bbb-web.
+    /// The validators of bbb-web.
     Meeting,
-    /// Signed, checked by the recording controller.
+    /// The recording controller of bbb-web, which checks the parameters before the checksum.
     Recording,
-    /// Signed, checked by bbb-webhooks.
+    /// The separate program bbb-webhooks.
     Hook,
 }
 
-/// Kinds of request body that some call takes.
+/// The format of a call's answers, refusals included. `join` and `hooks/ping` answer with a redirect
+/// and with plain text, and refuse in XML like most calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AnswerFormat {
+    /// XML, as for most calls.
+    Xml,
+    /// JSON on one line.
+    Json,
+    /// JSON that BBB prints with four spaces of indentation.
+    JsonLines,
+}
+
+/// The rules that the parameters of a call follow: the parameter that identifies the call's subject,
+/// and the checks of the others (wire-contract 8).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ParameterRules {
+    /// No parameter is checked.
+    Unchecked,
+    /// `meetingID`, and the parameters of a new meeting.
+    Create,
+    /// `meetingID`, and the parameters of a participant.
+    Join,
+    /// `meetingID` alone.
+    Meeting,
+    /// `meetingID`, and a message with its sender.
+    ChatMessage,
+    /// Optional filters, among them lists of `recordID` and `meetingID`.
+    RecordingFilter,
+    /// A list of `recordID`.
+    RecordingList,
+    /// A list of `recordID`, and `publish`.
+    RecordingPublication,
+    /// One `recordID`, in which a comma is an ordinary character.
+    OneRecording,
+    /// One `recordID`, with the kind and language of a text track.
+    TextTrack,
+    /// The address, meeting and events of a new hook.
+    HookRegistration,
+    /// An optional `meetingID` as a filter.
+    HookFilter,
+    /// `hookID`.
+    OneHook,
+}
+
+impl ParameterRules {
+    /// Returns the name of the parameter that identifies the subject of a call, and without which
+    /// the call is refused; `None` if a call is about no single subject.
+    pub fn identity(self) -> Option<&'static str> {
+        match self {
+            Self::Create | Self::Join | Self::Meeting | Self::ChatMessage => Some("meetingID"),
+            Self::RecordingList | Self::RecordingPublication | Self::OneRecording | Self::TextTrack => {
+                Some("recordID")
+            }
+            Self::OneHook => Some("hookID"),
+            Self::Unchecked | Self::RecordingFilter | Self::HookRegistration | Self::HookFilter => None,
+        }
+    }
+
+    /// Returns the names of the parameters that hold lists, whose entries are separated by commas.
+    pub fn lists(self) -> &'static [&'static str] {
+        match self {
+            Self::RecordingFilter => &["recordID", "meetingID", "state"],
+            Self::RecordingList | Self::RecordingPublication => &["recordID"],
+            Self::HookRegistration => &["eventID"],
+            // In the other parameters a comma is part of the text.
+            Self::Unchecked
+            | Self::Create
+            | Self::Join
+            | Self::Meeting
+            | Self::ChatMessage
+            | Self::OneRecording
+            | Self::TextTrack
+            | Self::HookFilter
+            | Self::OneHook => &[],
+        }
+    }
+}
+
+/// The answer of a call that names a meeting that does not exist (wire-contract 8).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MissingMeeting {
+    /// The call names no meeting.
+    Inapplicable,
+    /// The call creates the meeting.
+    Placed,
+    /// A success: the meeting does not run.
+    NotRunning,
+    /// A refusal.
+    Refused(Refusal),
+    /// A refusal that has no key and repeats the meeting's id.
+    RefusedWithoutKey,
+}
+
+/// The kinds of request body that some call accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BodyKind {
     /// `application/x-www-form-urlencoded`
@@ -92,7 +134,7 @@ pub enum BodyKind {
 }
 
 impl BodyKind {
-    /// Reads a `Content-Type`; its parameters do not matter.
+    /// Reads a `Content-Type` and ignores its parameters.
     pub fn parse(content_type: &str) -> Option<Self> {
         let essence = content_type.split(';').next().unwrap_or_default().trim();
         let is = |name: &str| essence.eq_ignore_ascii_case(name);
@@ -106,12 +148,12 @@ impl BodyKind {
     }
 }
 
-/// What is wrong with a request's checksum.
+/// The reason why a request's checksum is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChecksumProblem {
-    /// None given.
+    /// The request has no checksum.
     Missing,
-    /// Given more than once, or not that of the request.
+    /// The request has several checksums, or one that is not that of the request.
     Mismatch,
 }
 
@@ -125,61 +167,88 @@ impl From<super::query::ChecksumFault> for ChecksumProblem {
 }
 
 impl ApiCall {
-    /// Reads the path below `/bigbluebutton/api/`; names are case-sensitive.
+    /// Returns the call that a path below `/bigbluebutton/api/` names. Names are case-sensitive.
     pub fn parse(path: &str) -> Option<Self> {
-        table::ALL.iter().find(|row| row.name == path).map(|row| row.call)
+        table::ROWS.iter().find(|row| row.name == path).map(|row| row.call)
     }
 
-    /// Returns every call.
+    /// Returns every call, in the order of the list.
     pub fn all() -> impl Iterator<Item = Self> {
-        table::ALL.iter().map(|row| row.call)
+        table::ROWS.iter().map(|row| row.call)
     }
 
-    /// Returns its name, as it is in the path and in the checksum.
+    /// Returns the name of the call, as it is in the path and in the checksum.
     pub fn name(self) -> &'static str {
         self.row().name
     }
 
-    /// Tells whether it takes this method.
+    /// Returns whether the call accepts this method.
     pub fn accepts_method(self, method: &Method) -> bool {
         match *method {
-            Method::GET => self.row().get,
-            Method::POST => self.row().post,
+            Method::GET => self.row().requests.get,
+            Method::POST => self.row().requests.post.is_some(),
             _ => false,
         }
     }
 
-    /// Tells whether it takes a body of this kind; a request without one is always taken.
+    /// Returns whether the call accepts a body of this kind. A request without a body is always
+    /// accepted.
     pub fn accepts_body(self, kind: BodyKind) -> bool {
-        self.row().bodies.contains(&kind)
+        self.row().requests.post.is_some_and(|bodies| bodies.contains(&kind))
     }
 
-    /// Tells whether requests must carry a checksum.
+    /// Returns whether requests must carry a checksum.
     pub fn is_signed(self) -> bool {
         self.row().signing != CallSigning::None
     }
 
-    /// Returns by whom its checksum is checked.
+    /// Returns the part of BBB that verifies the checksum.
     pub fn signing(self) -> CallSigning {
         self.row().signing
     }
 
-    /// Returns what a load balancer does with it.
+    /// Returns the work of a load balancer for this call.
     pub fn strategy(self) -> CallStrategy {
         self.row().strategy
     }
 
-    /// Tells whether it changes nothing, so that identical ones may share an answer.
+    /// Returns whether applications reach the call through a load balancer. Calls of a browser's
+    /// session go to the meeting's server without it, and removed calls are unknown to BBB too.
+    pub fn is_served(self) -> bool {
+        !matches!(self.strategy(), CallStrategy::Session | CallStrategy::Gone)
+    }
+
+    /// Returns whether the call changes nothing, so that identical requests may share an answer.
     pub fn is_read(self) -> bool {
-        self.row().read
+        self.strategy().is_read()
     }
 
-    /// Tells whether its answers are JSON.
+    /// Returns whether bbb-webhooks, a separate program beside bbb-web, answers the call.
+    pub fn is_of_webhooks(self) -> bool {
+        matches!(self.strategy(), CallStrategy::Hooks(_) | CallStrategy::Local(LocalAnswer::Ping))
+    }
+
+    /// Returns the format of the call's answers.
+    pub fn answer_format(self) -> AnswerFormat {
+        self.row().answers
+    }
+
+    /// Returns whether the call's answers are JSON.
     pub fn answers_json(self) -> bool {
-        matches!(self, Self::GetRecordingTextTracks | Self::PutRecordingTextTrack)
+        matches!(self.answer_format(), AnswerFormat::Json | AnswerFormat::JsonLines)
     }
 
-    /// Returns the refusal of a checksum, in the words of the part of BBB that checks it.
+    /// Returns the rules that the call's parameters follow.
+    pub fn parameter_rules(self) -> ParameterRules {
+        self.row().parameters
+    }
+
+    /// Returns the answer about a meeting that does not exist.
+    pub fn missing_meeting(self) -> &'static MissingMeeting {
+        &self.row().missing
+    }
+
+    /// Returns the refusal of a checksum, in the words of the part of BBB that verifies it.
     pub fn checksum_refusal(self, problem: ChecksumProblem) -> Refusal {
         match (self.signing(), problem) {
             (CallSigning::Hook, _) => Refusal::CHECKSUM_OF_HOOK,
@@ -187,13 +256,15 @@ impl ApiCall {
                 Refusal::MISSING_PARAM_CHECKSUM
             }
             (CallSigning::Recording, _) => Refusal::CHECKSUM_OF_RECORDING,
-            (_, ChecksumProblem::Missing) => Refusal::CHECKSUM_MISSING,
-            (_, ChecksumProblem::Mismatch) => Refusal::CHECKSUM_MISMATCH,
+            (CallSigning::Meeting | CallSigning::None, ChecksumProblem::Missing) => Refusal::CHECKSUM_MISSING,
+            (CallSigning::Meeting | CallSigning::None, ChecksumProblem::Mismatch) => {
+                Refusal::CHECKSUM_MISMATCH
+            }
         }
     }
 
-    fn row(self) -> &'static table::Row {
-        &table::ALL[self as usize]
+    fn row(self) -> &'static table::CallRow {
+        &table::ROWS[self as usize]
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use usher_bbb::{call::ApiCall, query::RawQuery, reply::Refusal, secret::Secret};
+use usher_bbb::{call::HookAction, query::RawQuery, reply::Refusal, secret::Secret};
 use usher_model::{
     callback::webhook::{WebhookPost, WebhookProof, verify},
     id::MeetingId,
@@ -32,14 +32,14 @@ pub enum HookAsk {
 ///
 /// # Errors
 /// The refusal that the caller gets.
-pub fn ask(call: ApiCall, parameters: &str) -> Result<HookAsk, Refusal> {
+pub fn ask(action: HookAction, parameters: &str) -> Result<HookAsk, Refusal> {
     let query = RawQuery::new(parameters);
     if ["callbackURL", "meetingID", "eventID", "getRaw", "hookID"].iter().any(|name| query.count(name) > 1) {
         return Err(Refusal::HOOK_PARAM_REPEATED);
     }
     let given = |name: &str| query.first(name).filter(|value| !value.trim().is_empty());
-    match call {
-        ApiCall::HooksCreate => {
+    match action {
+        HookAction::Create => {
             let url = given("callbackURL").ok_or(Refusal::MISSING_CALLBACK_URL)?;
             let meeting = given("meetingID").map(|id| MeetingId::parse(&id)).transpose();
             let events = given("eventID").unwrap_or(Cow::Borrowed(""));
@@ -56,11 +56,11 @@ pub fn ask(call: ApiCall, parameters: &str) -> Result<HookAsk, Refusal> {
                 raw,
             })
         }
-        ApiCall::HooksDestroy => {
+        HookAction::Destroy => {
             let id = query.first("hookID").ok_or(Refusal::MISSING_HOOK_ID)?;
             Ok(HookAsk::Destroy(id.trim().to_owned()))
         }
-        _ => Ok(HookAsk::List(query.first("meetingID").map(Cow::into_owned))),
+        HookAction::List => Ok(HookAsk::List(query.first("meetingID").map(Cow::into_owned))),
     }
 }
 
@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn calls_are_read_as_bbb_webhooks_reads_them() {
-        let create = |query: &str| ask(ApiCall::HooksCreate, query);
+        let create = |query: &str| ask(HookAction::Create, query);
         let full = create(
             "callbackURL=https%3A%2F%2Fapp.example.org%2Fcb%3Fa%3D1%26b%3D2&meetingID=room-42\
              &eventID=Meeting-Ended,user-joined&getRaw=TRUE",
@@ -105,28 +105,28 @@ mod tests {
             raw: false,
         };
         assert_eq!(least, Ok(expected));
-        assert_eq!(ask(ApiCall::HooksList, ""), Ok(HookAsk::List(None)));
-        assert_eq!(ask(ApiCall::HooksList, "meetingID=a%20b"), Ok(HookAsk::List(Some("a b".into()))));
-        assert_eq!(ask(ApiCall::HooksDestroy, "hookID=7"), Ok(HookAsk::Destroy("7".into())));
+        assert_eq!(ask(HookAction::List, ""), Ok(HookAsk::List(None)));
+        assert_eq!(ask(HookAction::List, "meetingID=a%20b"), Ok(HookAsk::List(Some("a b".into()))));
+        assert_eq!(ask(HookAction::Destroy, "hookID=7"), Ok(HookAsk::Destroy("7".into())));
     }
 
     #[test]
     fn what_is_missing_or_wrong_is_refused_in_the_words_of_the_catalogue() {
         let long = format!("callbackURL=https://x/&meetingID={}", "x".repeat(257));
-        for (call, query, refusal) in [
-            (ApiCall::HooksCreate, "", Refusal::MISSING_CALLBACK_URL),
-            (ApiCall::HooksCreate, "callbackURL=", Refusal::MISSING_CALLBACK_URL),
-            (ApiCall::HooksCreate, "callbackURL=https://x/&getRaw=maybe", Refusal::HOOK_NOT_CREATED),
+        for (action, query, refusal) in [
+            (HookAction::Create, "", Refusal::MISSING_CALLBACK_URL),
+            (HookAction::Create, "callbackURL=", Refusal::MISSING_CALLBACK_URL),
+            (HookAction::Create, "callbackURL=https://x/&getRaw=maybe", Refusal::HOOK_NOT_CREATED),
             (
-                ApiCall::HooksCreate,
+                HookAction::Create,
                 "callbackURL=https://x/&callbackURL=https://y/",
                 Refusal::HOOK_PARAM_REPEATED,
             ),
-            (ApiCall::HooksCreate, &long, Refusal::MEETING_ID_LENGTH),
-            (ApiCall::HooksDestroy, "", Refusal::MISSING_HOOK_ID),
-            (ApiCall::HooksDestroy, "hookID=1&hook%49D=2", Refusal::HOOK_PARAM_REPEATED),
+            (HookAction::Create, &long, Refusal::MEETING_ID_LENGTH),
+            (HookAction::Destroy, "", Refusal::MISSING_HOOK_ID),
+            (HookAction::Destroy, "hookID=1&hook%49D=2", Refusal::HOOK_PARAM_REPEATED),
         ] {
-            assert_eq!(ask(call, query), Err(refusal), "{query}");
+            assert_eq!(ask(action, query), Err(refusal), "{query}");
         }
     }
 

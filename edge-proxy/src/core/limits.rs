@@ -6,7 +6,7 @@
 //! some of its parameters is worse than one that is refused.
 
 use usher_bbb::{
-    call::ApiCall,
+    call::{ApiCall, ParameterRules},
     query::{RawQuery, decode},
     reply::Refusal,
 };
@@ -36,7 +36,7 @@ pub fn check(call: ApiCall, parameters: &str) -> Result<(), Refusal> {
     if parameters.len() / 2 >= PARAMETERS_MAX && query.pairs().nth(PARAMETERS_MAX).is_some() {
         return Err(Refusal::TOO_MANY_PARAMETERS);
     }
-    let lists = lists(call);
+    let (rules, lists) = (call.parameter_rules(), call.parameter_rules().lists());
     if !lists.is_empty() {
         for pair in query.pairs() {
             let is_long = || decode(pair.value).bytes().filter(|byte| *byte == b',').count() >= LIST_MAX;
@@ -47,24 +47,14 @@ pub fn check(call: ApiCall, parameters: &str) -> Result<(), Refusal> {
             }
         }
     }
-    match call {
-        ApiCall::GetRecordings if filters_of_key(parameters) > FILTERS_OF_KEY_MAX => {
+    match rules {
+        ParameterRules::RecordingFilter if filters_of_key(parameters) > FILTERS_OF_KEY_MAX => {
             Err(Refusal::TOO_MANY_PARAMETERS)
         }
-        ApiCall::Create if query.first(SERVER_TAG).is_some_and(|tag| tag.len() > TAG_MAX) => {
+        ParameterRules::Create if query.first(SERVER_TAG).is_some_and(|tag| tag.len() > TAG_MAX) => {
             Err(Refusal::too_long_a_list(SERVER_TAG))
         }
         _ => Ok(()),
-    }
-}
-
-/// Returns the parameters of a call that are lists.
-fn lists(call: ApiCall) -> &'static [&'static str] {
-    match call {
-        ApiCall::GetRecordings => &["recordID", "meetingID", "state"],
-        ApiCall::PublishRecordings | ApiCall::DeleteRecordings | ApiCall::UpdateRecordings => &["recordID"],
-        ApiCall::HooksCreate => &["eventID"],
-        _ => &[],
     }
 }
 

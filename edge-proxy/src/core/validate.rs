@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use usher_bbb::{
-    call::{ApiCall, CallStrategy},
+    call::{ApiCall, ParameterRules},
     query::{QueryPair, RawQuery, decode},
     reply::Refusal,
 };
@@ -14,21 +14,24 @@ use usher_bbb::{
 /// The refusal that the caller gets.
 pub fn check(call: ApiCall, parameters: &str) -> Result<Option<Cow<'_, str>>, Refusal> {
     super::limits::check(call, parameters)?;
-    match call {
-        ApiCall::Create => create(parameters).map(Some),
-        ApiCall::Join => join(parameters).map(Some),
-        ApiCall::SendChatMessage => {
+    let rules = call.parameter_rules();
+    match rules {
+        ParameterRules::Create => create(parameters).map(Some),
+        ParameterRules::Join => join(parameters).map(Some),
+        ParameterRules::ChatMessage => {
             let id = meeting_id(parameters)?;
             chat(RawQuery::new(parameters))?;
             Ok(Some(id))
         }
-        ApiCall::IsMeetingRunning | ApiCall::End | ApiCall::GetMeetingInfo | ApiCall::InsertDocument => {
-            meeting_id(parameters).map(Some)
-        }
-        call if call.strategy() == CallStrategy::Recordings => {
-            super::recordings::validate::check(call, parameters).map(|()| None)
-        }
-        _ => Ok(None),
+        ParameterRules::Meeting => meeting_id(parameters).map(Some),
+        ParameterRules::RecordingFilter
+        | ParameterRules::RecordingList
+        | ParameterRules::RecordingPublication
+        | ParameterRules::OneRecording
+        | ParameterRules::TextTrack => super::recordings::validate::check(rules, parameters).map(|()| None),
+        // `core::hooks` checks the parameters of hooks where it reads them.
+        ParameterRules::HookRegistration | ParameterRules::HookFilter | ParameterRules::OneHook => Ok(None),
+        ParameterRules::Unchecked => Ok(None),
     }
 }
 

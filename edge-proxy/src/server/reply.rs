@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use http_body_util::Full;
 use usher_bbb::{
-    call::{ApiCall, ChecksumProblem},
+    call::{AnswerFormat, ApiCall, ChecksumProblem},
     reply::{self, Refusal},
 };
 
@@ -71,10 +71,10 @@ impl Reply {
 
     /// Refuses, in BBB's words and in the language that the call answers in.
     pub(super) fn refused_to(call: ApiCall, refusal: &Refusal) -> Self {
-        match call {
-            ApiCall::PutRecordingTextTrack => Self::json(refusal.to_json_lines(), Outcome::refused),
-            call if call.answers_json() => Self::json(refusal.to_json(), Outcome::refused),
-            _ => Self::refused(refusal),
+        match call.answer_format() {
+            AnswerFormat::JsonLines => Self::json(refusal.to_json_lines(), Outcome::refused),
+            AnswerFormat::Json => Self::json(refusal.to_json(), Outcome::refused),
+            AnswerFormat::Xml => Self::refused(refusal),
         }
     }
 

@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, header, request::Parts};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use usher_bbb::{
-    call::{ApiCall, BodyKind, CallSigning, CallStrategy, ChecksumProblem},
+    call::{ApiCall, BodyKind, CallSigning, CallStrategy, ChecksumProblem, LocalAnswer},
     parse::unscoped,
     query::{rewrite, url_safe},
     reply::{self, Refusal},
@@ -96,23 +96,7 @@ impl Ask {
 
 /// Returns the call that a path names, if it is one that is served.
 pub(super) fn call_of(path: &str) -> Option<ApiCall> {
-    let call = ApiCall::parse(target(path)?.call)?;
-    let served = matches!(
-        call,
-        ApiCall::Root
-            | ApiCall::Create
-            | ApiCall::Join
-            | ApiCall::IsMeetingRunning
-            | ApiCall::End
-            | ApiCall::GetMeetingInfo
-            | ApiCall::GetMeetings
-            | ApiCall::GetSessions
-            | ApiCall::InsertDocument
-            | ApiCall::SendChatMessage
-            | ApiCall::HooksPing
-    );
-    let families = [CallStrategy::Recordings, CallStrategy::Hooks];
-    (served || families.contains(&call.strategy())).then_some(call)
+    ApiCall::parse(target(path)?.call).filter(|call| call.is_served())
 }
 
 /// Tells whether a call takes a method; HEAD is a GET where nothing is changed by it.
@@ -152,18 +136,17 @@ pub(super) async fn admit(gateway: &Gateway, request: Request<Incoming>) -> Resu
     let target = target(parts.uri.path()).ok_or_else(unsupported)?;
     let call = call_of(parts.uri.path()).filter(|call| accepts(*call, &parts.method));
     let call = call.ok_or_else(unsupported)?;
-    let is_hook = call.strategy() == CallStrategy::Hooks || call == ApiCall::HooksPing;
-    if is_hook && gateway.hooks.is_none() {
+    if call.is_of_webhooks() && gateway.hooks.is_none() {
         return Err(unsupported());
     }
-    if call == ApiCall::HooksPing {
+    if call.strategy() == CallStrategy::Local(LocalAnswer::Ping) {
         return Err(Box::new(Reply::text(reply::PING)));
     }
     let kind = body_kind(call, &parts, &body)?;
     if body.size_hint().lower() > gateway.limits.body {
         return Err(refused(call, &too_large()));
     }
-    if call == ApiCall::Root {
+    if call.strategy() == CallStrategy::Local(LocalAnswer::Version) {
         let asks_json =
             parts.headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/json");
         return Err(Box::new(if asks_json {

@@ -10,7 +10,7 @@ use http::Request;
 use hyper::body::Incoming;
 use tracing::{Instrument, info_span};
 use usher_bbb::{
-    call::{ApiCall, CallStrategy},
+    call::{ApiCall, CallStrategy, EveryServerList},
     reply::{CONTENT_TYPE, Refusal},
 };
 use usher_model::id::TenantId;
@@ -156,16 +156,22 @@ impl Gateway {
     }
 
     async fn answer(self: Arc<Self>, ask: Ask) -> Reply {
-        match ask.call {
-            ApiCall::Create => super::calls::create::create(self, ask).await,
-            ApiCall::Join => join::join(&self, &ask).await,
-            ApiCall::GetMeetings => super::calls::lists::get_meetings(&self, &ask).await,
-            ApiCall::GetSessions => super::calls::lists::get_sessions(&self, &ask).await,
-            call if call.strategy() == CallStrategy::Hooks => super::calls::hooks::answer(&self, &ask).await,
-            call if call.strategy() == CallStrategy::Recordings => {
-                super::calls::recordings::answer(&self, ask).await
+        match ask.call.strategy() {
+            CallStrategy::Place => super::calls::create::create(self, ask).await,
+            CallStrategy::Redirect => join::join(&self, &ask).await,
+            CallStrategy::Owner(action) => meeting_calls::ask_owner(&self, ask, action).await,
+            CallStrategy::EveryServer(EveryServerList::Meetings) => {
+                super::calls::lists::get_meetings(&self, &ask).await
             }
-            _ => meeting_calls::ask_owner(&self, ask).await,
+            CallStrategy::EveryServer(EveryServerList::Sessions) => {
+                super::calls::lists::get_sessions(&self, &ask).await
+            }
+            CallStrategy::Recordings(action) => super::calls::recordings::answer(&self, ask, action).await,
+            CallStrategy::Hooks(action) => super::calls::hooks::answer(&self, &ask, action).await,
+            // A request for one of these is answered before it is verified.
+            CallStrategy::Local(_) | CallStrategy::Session | CallStrategy::Gone => {
+                Reply::refused(&Refusal::UNSUPPORTED_REQUEST)
+            }
         }
     }
 }

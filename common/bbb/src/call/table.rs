@@ -1,83 +1,132 @@
-//! One row a call, in the order of [`ApiCall`].
+//! The one list of the calls of the BBB API: one row for each call, with everything that depends on
+//! which call it is.
+//!
+//! The macro makes the type [`ApiCall`] and the rows from the same lines, so that a call without a
+//! row cannot exist. Every column is mandatory. Everything that treats calls differently matches on
+//! a column without a wildcard, so that a new kind of call does not compile until each place knows
+//! it.
 
 use super::{
-    ApiCall,
-    BodyKind::{self, Form, Json, Multipart, Xml},
-    CallSigning, CallStrategy,
+    AnswerFormat, BodyKind, CallSigning,
+    CallStrategy::{self, EveryServer, Gone, Hooks, Local, Owner, Place, Recordings, Redirect, Session},
+    EveryServerList::{Meetings, Sessions},
+    HookAction,
+    LocalAnswer::{Ping, Version},
+    MissingMeeting::{self, Inapplicable, NotRunning, Placed, Refused, RefusedWithoutKey},
+    OwnerAction::{End, Read, Write},
+    ParameterRules,
+    RecordingAction::{self, AddTrack, Change, ReadTracks},
+    RecordingChange::{Delete, Publish, Update},
 };
+use crate::reply::Refusal;
 
-/// What is known about a call.
-pub(super) struct Row {
+/// The methods that a call accepts, and the kinds of body that a POST of it may have.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct AcceptedRequests {
+    pub(super) get: bool,
+    /// `None` if the call does not accept POST.
+    pub(super) post: Option<&'static [BodyKind]>,
+}
+
+const GET: AcceptedRequests = AcceptedRequests { get: true, post: None };
+const GET_OR_FORM: AcceptedRequests = get_or_post(&[BodyKind::Form, BodyKind::Multipart]);
+const GET_OR_MODULES: AcceptedRequests = get_or_post(&[BodyKind::Form, BodyKind::Multipart, BodyKind::Xml]);
+const GET_OR_ANY: AcceptedRequests =
+    get_or_post(&[BodyKind::Form, BodyKind::Multipart, BodyKind::Xml, BodyKind::Json]);
+const FORM: AcceptedRequests = post(&[BodyKind::Form, BodyKind::Multipart]);
+const FORM_OR_JSON: AcceptedRequests = post(&[BodyKind::Form, BodyKind::Json]);
+const FILE: AcceptedRequests = post(&[BodyKind::Multipart]);
+const MODULES: AcceptedRequests = post(&[BodyKind::Xml]);
+
+const fn get_or_post(bodies: &'static [BodyKind]) -> AcceptedRequests {
+    AcceptedRequests { get: true, post: Some(bodies) }
+}
+
+const fn post(bodies: &'static [BodyKind]) -> AcceptedRequests {
+    AcceptedRequests { get: false, post: Some(bodies) }
+}
+
+/// Everything that is known about one call.
+#[derive(Debug)]
+pub(super) struct CallRow {
     pub(super) call: ApiCall,
     pub(super) name: &'static str,
-    pub(super) get: bool,
-    pub(super) post: bool,
-    pub(super) bodies: &'static [BodyKind],
+    pub(super) requests: AcceptedRequests,
     pub(super) signing: CallSigning,
     pub(super) strategy: CallStrategy,
-    pub(super) read: bool,
+    pub(super) answers: AnswerFormat,
+    pub(super) parameters: ParameterRules,
+    pub(super) missing: MissingMeeting,
 }
 
-impl Row {
-    const fn get(call: ApiCall, name: &'static str, signing: CallSigning, strategy: CallStrategy) -> Self {
-        Self { call, name, get: true, post: false, bodies: &[], signing, strategy, read: false }
-    }
+macro_rules! calls {
+    ($($call:ident, $name:literal, $requests:ident, $signing:ident, $strategy:expr, $answers:ident,
+       $parameters:ident, $missing:expr;)*) => {
+        /// A call of the BBB API.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[allow(missing_docs)] // each is named as in the API, whose documentation describes it
+        pub enum ApiCall {
+            $($call,)*
+        }
 
-    const fn and_post(mut self, bodies: &'static [BodyKind]) -> Self {
-        self.post = true;
-        self.bodies = bodies;
-        self
-    }
-
-    const fn only_post(mut self, bodies: &'static [BodyKind]) -> Self {
-        self.get = false;
-        self.and_post(bodies)
-    }
-
-    const fn read(mut self) -> Self {
-        self.read = true;
-        self
-    }
+        /// The rows in the order of [`ApiCall`], so that a call is the index of its row.
+        pub(super) static ROWS: &[CallRow] = &[$(CallRow {
+            call: ApiCall::$call,
+            name: $name,
+            requests: $requests,
+            signing: CallSigning::$signing,
+            strategy: $strategy,
+            answers: AnswerFormat::$answers,
+            parameters: ParameterRules::$parameters,
+            missing: $missing,
+        },)*];
+    };
 }
 
-const FORMS: &[BodyKind] = &[Form, Multipart];
+// Columns: call; name in the path and in the checksum; accepted requests; verifier of the checksum;
+// strategy; format of answers; rules of the parameters; answer about a meeting that does not exist.
+calls! {
+    Root, "", GET_OR_ANY, None, Local(Version), Xml, Unchecked, Inapplicable;
 
-pub(super) static ALL: [Row; 30] = {
-    use CallSigning::{Hook, Meeting, None, Recording};
-    use CallStrategy::{EveryServer, Gone, Hooks, Local, Owner, Place, Recordings, Redirect, Session};
-    [
-        Row::get(ApiCall::Root, "", None, Local).and_post(&[Form, Multipart, Xml, Json]).read(),
-        Row::get(ApiCall::Create, "create", Meeting, Place).and_post(&[Form, Multipart, Xml]),
-        Row::get(ApiCall::Join, "join", Meeting, Redirect),
-        Row::get(ApiCall::IsMeetingRunning, "isMeetingRunning", Meeting, Owner).and_post(FORMS).read(),
-        Row::get(ApiCall::End, "end", Meeting, Owner).and_post(FORMS),
-        Row::get(ApiCall::GetMeetingInfo, "getMeetingInfo", Meeting, Owner).and_post(FORMS).read(),
-        Row::get(ApiCall::GetMeetings, "getMeetings", Meeting, EveryServer).and_post(FORMS).read(),
-        Row::get(ApiCall::GetSessions, "getSessions", Meeting, EveryServer).and_post(FORMS).read(),
-        Row::get(ApiCall::InsertDocument, "insertDocument", Meeting, Owner).only_post(&[Xml]),
-        Row::get(ApiCall::SendChatMessage, "sendChatMessage", Meeting, Owner),
-        Row::get(ApiCall::GetRecordings, "getRecordings", Recording, Recordings).and_post(FORMS).read(),
-        Row::get(ApiCall::PublishRecordings, "publishRecordings", Recording, Recordings),
-        Row::get(ApiCall::DeleteRecordings, "deleteRecordings", Recording, Recordings),
-        Row::get(ApiCall::UpdateRecordings, "updateRecordings", Recording, Recordings).and_post(FORMS),
-        Row::get(ApiCall::GetRecordingTextTracks, "getRecordingTextTracks", Recording, Recordings)
-            .and_post(FORMS)
-            .read(),
-        Row::get(ApiCall::PutRecordingTextTrack, "putRecordingTextTrack", Recording, Recordings)
-            .only_post(&[Multipart]),
-        Row::get(ApiCall::HooksCreate, "hooks/create", Hook, Hooks),
-        Row::get(ApiCall::HooksList, "hooks/list", Hook, Hooks).read(),
-        Row::get(ApiCall::HooksDestroy, "hooks/destroy", Hook, Hooks),
-        Row::get(ApiCall::HooksPing, "hooks/ping", None, Local).read(),
-        Row::get(ApiCall::GetJoinUrl, "getJoinUrl", None, Session).and_post(FORMS),
-        Row::get(ApiCall::LearningDashboard, "learningDashboard", None, Session).and_post(FORMS),
-        Row::get(ApiCall::Stuns, "stuns", None, Session).and_post(FORMS),
-        Row::get(ApiCall::SignOut, "signOut", None, Session).and_post(FORMS),
-        Row::get(ApiCall::Enter, "enter", None, Session).and_post(FORMS),
-        Row::get(ApiCall::GuestWait, "guestWait", None, Session),
-        Row::get(ApiCall::Feedback, "feedback", None, Session).only_post(&[Form, Json]),
-        Row::get(ApiCall::GetDefaultConfigXml, "getDefaultConfigXML", None, Gone),
-        Row::get(ApiCall::SetConfigXml, "setConfigXML", None, Gone).only_post(FORMS),
-        Row::get(ApiCall::SetPollXml, "setPollXML", None, Gone).only_post(FORMS),
-    ]
-};
+    Create, "create", GET_OR_MODULES, Meeting, Place, Xml, Create, Placed;
+    Join, "join", GET, Meeting, Redirect, Xml, Join, Refused(Refusal::INVALID_MEETING);
+    IsMeetingRunning, "isMeetingRunning", GET_OR_FORM, Meeting, Owner(Read), Xml, Meeting, NotRunning;
+    End, "end", GET_OR_FORM, Meeting, Owner(End), Xml, Meeting, Refused(Refusal::NOT_FOUND);
+    GetMeetingInfo, "getMeetingInfo", GET_OR_FORM, Meeting, Owner(Read), Xml, Meeting,
+        Refused(Refusal::NOT_FOUND);
+    GetMeetings, "getMeetings", GET_OR_FORM, Meeting, EveryServer(Meetings), Xml, Unchecked, Inapplicable;
+    GetSessions, "getSessions", GET_OR_FORM, Meeting, EveryServer(Sessions), Xml, Unchecked, Inapplicable;
+    InsertDocument, "insertDocument", MODULES, Meeting, Owner(Write), Xml, Meeting, RefusedWithoutKey;
+    SendChatMessage, "sendChatMessage", GET, Meeting, Owner(Write), Xml, ChatMessage,
+        Refused(Refusal::CHAT_MEETING_NOT_FOUND);
+
+    GetRecordings, "getRecordings", GET_OR_FORM, Recording, Recordings(RecordingAction::List), Xml,
+        RecordingFilter, Inapplicable;
+    PublishRecordings, "publishRecordings", GET, Recording, Recordings(Change(Publish)), Xml,
+        RecordingPublication, Inapplicable;
+    DeleteRecordings, "deleteRecordings", GET, Recording, Recordings(Change(Delete)), Xml,
+        RecordingList, Inapplicable;
+    UpdateRecordings, "updateRecordings", GET_OR_FORM, Recording, Recordings(Change(Update)), Xml,
+        RecordingList, Inapplicable;
+    GetRecordingTextTracks, "getRecordingTextTracks", GET_OR_FORM, Recording, Recordings(ReadTracks), Json,
+        OneRecording, Inapplicable;
+    PutRecordingTextTrack, "putRecordingTextTrack", FILE, Recording, Recordings(AddTrack), JsonLines,
+        TextTrack, Inapplicable;
+
+    HooksCreate, "hooks/create", GET, Hook, Hooks(HookAction::Create), Xml, HookRegistration, Inapplicable;
+    HooksList, "hooks/list", GET, Hook, Hooks(HookAction::List), Xml, HookFilter, Inapplicable;
+    HooksDestroy, "hooks/destroy", GET, Hook, Hooks(HookAction::Destroy), Xml, OneHook, Inapplicable;
+    HooksPing, "hooks/ping", GET, None, Local(Ping), Xml, Unchecked, Inapplicable;
+
+    GetJoinUrl, "getJoinUrl", GET_OR_FORM, None, Session, Xml, Unchecked, Inapplicable;
+    LearningDashboard, "learningDashboard", GET_OR_FORM, None, Session, Xml, Unchecked, Inapplicable;
+    Stuns, "stuns", GET_OR_FORM, None, Session, Xml, Unchecked, Inapplicable;
+    SignOut, "signOut", GET_OR_FORM, None, Session, Xml, Unchecked, Inapplicable;
+    Enter, "enter", GET_OR_FORM, None, Session, Xml, Unchecked, Inapplicable;
+    GuestWait, "guestWait", GET, None, Session, Xml, Unchecked, Inapplicable;
+    Feedback, "feedback", FORM_OR_JSON, None, Session, Xml, Unchecked, Inapplicable;
+
+    GetDefaultConfigXml, "getDefaultConfigXML", GET, None, Gone, Xml, Unchecked, Inapplicable;
+    SetConfigXml, "setConfigXML", FORM, None, Gone, Xml, Unchecked, Inapplicable;
+    SetPollXml, "setPollXML", FORM, None, Gone, Xml, Unchecked, Inapplicable;
+}

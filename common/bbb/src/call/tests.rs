@@ -63,7 +63,32 @@ fn checksum_failures_are_told_in_the_words_of_each_part_of_bbb() {
 fn calls_without_a_checksum_are_those_of_sessions_the_root_ping_and_what_is_gone() {
     let unsigned: Vec<_> = ApiCall::all().filter(|call| !call.is_signed()).collect();
     assert!(unsigned.iter().all(|call| {
-        matches!(call.strategy(), CallStrategy::Session | CallStrategy::Gone | CallStrategy::Local)
+        matches!(call.strategy(), CallStrategy::Session | CallStrategy::Gone | CallStrategy::Local(_))
     }));
     assert_eq!(unsigned.len(), 12);
+}
+
+#[test]
+fn a_call_about_one_meeting_has_an_answer_for_a_missing_one() {
+    for call in ApiCall::all() {
+        let names_a_meeting = call.parameter_rules().identity() == Some("meetingID");
+        assert_eq!(*call.missing_meeting() != MissingMeeting::Inapplicable, names_a_meeting, "{call}");
+    }
+}
+
+#[test]
+fn parameters_are_checked_by_the_part_of_bbb_that_answers() {
+    for call in ApiCall::all() {
+        let identity = call.parameter_rules().identity();
+        let expected: &[Option<&str>] = match call.strategy() {
+            CallStrategy::Place | CallStrategy::Redirect | CallStrategy::Owner(_) => &[Some("meetingID")],
+            CallStrategy::Recordings(_) => &[Some("recordID"), None],
+            CallStrategy::Hooks(_) => &[Some("hookID"), None],
+            CallStrategy::Local(_)
+            | CallStrategy::EveryServer(_)
+            | CallStrategy::Session
+            | CallStrategy::Gone => &[None],
+        };
+        assert!(expected.contains(&identity), "{call}");
+    }
 }

@@ -2,7 +2,7 @@
 //! hears. It hears of success only when every server that has one of the recordings has said so.
 
 use usher_bbb::{
-    call::ApiCall,
+    call::RecordingChange,
     query::{QueryEdit, RawQuery, rewrite},
 };
 
@@ -27,9 +27,9 @@ pub struct ServerChange {
 
 impl ServerChange {
     /// Reads the parameters of a change.
-    pub fn new(call: ApiCall, parameters: &str) -> Self {
+    pub fn new(change: RecordingChange, parameters: &str) -> Self {
         let foreign: Vec<String> = metadata(parameters)
-            .filter(|(name, key, _)| call != ApiCall::UpdateRecordings || key.is_none() || is_ours(name))
+            .filter(|(name, key, _)| change != RecordingChange::Update || key.is_none() || is_ours(name))
             .map(|(name, ..)| name)
             .collect();
         let mut edits: Vec<QueryEdit<'_>> = foreign.iter().map(|name| QueryEdit::Remove(name)).collect();
@@ -119,7 +119,7 @@ mod tests {
     fn a_server_is_told_of_its_own_recordings_and_never_of_our_marks() {
         let given = "recordID=a,b,c&publish=true&x=1";
         let ids = ["a".to_owned(), "c".to_owned()];
-        let change = ServerChange::new(ApiCall::PublishRecordings, given);
+        let change = ServerChange::new(RecordingChange::Publish, given);
         assert_eq!(change.of(&ids), "recordID=a%2Cc&publish=true&x=1");
         for smuggled in [
             "meta_usher-tenant=other",
@@ -130,7 +130,7 @@ mod tests {
             "meta_=1",
         ] {
             let given = format!("recordID=a&meta_Course=&{smuggled}&meta_b=2");
-            let sent = ServerChange::new(ApiCall::UpdateRecordings, &given).of(&ids[..1]);
+            let sent = ServerChange::new(RecordingChange::Update, &given).of(&ids[..1]);
             assert_eq!(sent, "recordID=a&meta_Course=&meta_b=2", "{smuggled}");
         }
     }

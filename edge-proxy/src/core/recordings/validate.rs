@@ -1,12 +1,12 @@
 //! Parameters of recording calls that a server would refuse, refused here in its words.
 
-use usher_bbb::{call::ApiCall, query::RawQuery, reply::Refusal};
+use usher_bbb::{call::ParameterRules, query::RawQuery, reply::Refusal};
 
 /// Checks the parameters of a call about recordings.
 ///
 /// # Errors
 /// The refusal that the caller gets.
-pub fn check(call: ApiCall, parameters: &str) -> Result<(), Refusal> {
+pub fn check(rules: ParameterRules, parameters: &str) -> Result<(), Refusal> {
     let query = RawQuery::new(parameters);
     // Which of several a server would take is not ours to guess.
     for (name, refusal) in
@@ -17,15 +17,16 @@ pub fn check(call: ApiCall, parameters: &str) -> Result<(), Refusal> {
         }
     }
     let lacks = |name: &str| query.first(name).is_none_or(|value| value.trim().is_empty());
-    match call {
-        ApiCall::PublishRecordings | ApiCall::DeleteRecordings | ApiCall::UpdateRecordings
+    match rules {
+        ParameterRules::RecordingList
+        | ParameterRules::RecordingPublication
+        | ParameterRules::OneRecording
             if lacks("recordID") =>
         {
             Err(Refusal::MISSING_RECORD_ID)
         }
-        ApiCall::GetRecordingTextTracks if lacks("recordID") => Err(Refusal::MISSING_RECORD_ID),
-        ApiCall::PublishRecordings if lacks("publish") => Err(Refusal::MISSING_PUBLISH),
-        ApiCall::PutRecordingTextTrack => {
+        ParameterRules::RecordingPublication if lacks("publish") => Err(Refusal::MISSING_PUBLISH),
+        ParameterRules::TextTrack => {
             if let Some(name) = ["recordID", "kind", "lang"].into_iter().find(|name| lacks(name)) {
                 return Err(Refusal::missing_param(name));
             }
@@ -34,12 +35,15 @@ pub fn check(call: ApiCall, parameters: &str) -> Result<(), Refusal> {
                 other => Err(Refusal::invalid_kind(other)),
             }
         }
+        // Everything else that a call about recordings needs is optional.
         _ => Ok(()),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use usher_bbb::call::ApiCall;
+
     use super::*;
 
     #[test]
@@ -58,7 +62,7 @@ mod tests {
             (ApiCall::PutRecordingTextTrack, "recordID=a&lang=en&kind=noise", "invalidKind"),
             (ApiCall::PutRecordingTextTrack, "recordID=a&lang=en&kind=captions", ""),
         ] {
-            let found = check(call, parameters).err().map_or("", |refusal| refusal.key);
+            let found = check(call.parameter_rules(), parameters).err().map_or("", |refusal| refusal.key);
             assert_eq!(found, key, "{call} {parameters}");
         }
     }

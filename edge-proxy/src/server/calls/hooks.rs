@@ -6,7 +6,10 @@ use std::time::Instant;
 use http::{HeaderValue, Method, StatusCode, header, request::Parts};
 use hyper::body::{Body as _, Incoming as Body};
 use tracing::{debug, warn};
-use usher_bbb::reply::{self, Refusal};
+use usher_bbb::{
+    call::HookAction,
+    reply::{self, Refusal},
+};
 use usher_model::callback::HookState;
 
 use crate::server::{
@@ -29,9 +32,9 @@ use crate::{
 const DISCARD_AT_MOST: u64 = 8 << 20;
 
 /// Answers a call about webhooks.
-pub(in crate::server) async fn answer(gateway: &Gateway, request: &Ask) -> Reply {
+pub(in crate::server) async fn answer(gateway: &Gateway, request: &Ask, action: HookAction) -> Reply {
     let Some(planes) = &gateway.hooks else { return Reply::refused(&Refusal::UNSUPPORTED_REQUEST) };
-    let wanted = match ask(request.call, &request.parameters) {
+    let wanted = match ask(action, &request.parameters) {
         Ok(wanted) => wanted,
         Err(refusal) => return Reply::refused(&refusal),
     };

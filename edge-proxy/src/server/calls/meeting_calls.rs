@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 use tracing::warn;
 use usher_bbb::{
-    call::ApiCall,
+    call::{ApiCall, MissingMeeting, OwnerAction},
     parse::{CreateReply, ServerReply as Answered, create_reply, strip_usher_metadata},
     query::encode,
     reply::{self, Refusal, xml::XmlDocument},
@@ -30,24 +30,22 @@ use crate::{
 const FORGET_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Passes a call to the meeting's server.
-pub(in crate::server) async fn ask_owner(gateway: &Arc<Gateway>, mut ask: Ask) -> Reply {
+pub(in crate::server) async fn ask_owner(gateway: &Arc<Gateway>, mut ask: Ask, action: OwnerAction) -> Reply {
     match locate(gateway, &ask).await {
         Located::Unreachable => Reply::unavailable(),
         Located::Missing => missing(&ask),
         Located::EndLater(owner) => end_later(gateway, &owner).await,
         Located::At(owner) => {
             ask.name_for_server(&owner);
-            match ask.call {
-                ApiCall::IsMeetingRunning | ApiCall::GetMeetingInfo => {
-                    read(gateway, &ask, owner.server).await
-                }
-                ApiCall::End => {
+            match action {
+                OwnerAction::Read => read(gateway, &ask, owner.server).await,
+                OwnerAction::End => {
                     // On its own: a client that goes away must not leave an ended meeting routed.
                     let (gateway, tasks) = (Arc::clone(gateway), gateway.tasks.clone());
                     let ended = tasks.spawn_short("end", async move { end(&gateway, &ask, &owner).await });
                     ended.await.unwrap_or_else(|_| Reply::unavailable())
                 }
-                _ => {
+                OwnerAction::Write => {
                     let upload = match ask.document.upload() {
                         Some(Upload::None) if ask.call == ApiCall::InsertDocument => {
                             Upload::xml(bytes::Bytes::new())
@@ -63,10 +61,10 @@ pub(in crate::server) async fn ask_owner(gateway: &Arc<Gateway>, mut ask: Ask) -
 
 /// The answer about a meeting that does not exist, as each call words it.
 fn missing(ask: &Ask) -> Reply {
-    match ask.call {
-        ApiCall::IsMeetingRunning => Reply::success(reply::running(false)),
-        ApiCall::SendChatMessage => Reply::refused(&Refusal::CHAT_MEETING_NOT_FOUND),
-        ApiCall::InsertDocument => {
+    match ask.call.missing_meeting() {
+        MissingMeeting::NotRunning => Reply::success(reply::running(false)),
+        MissingMeeting::Refused(refusal) => Reply::refused(refusal),
+        MissingMeeting::RefusedWithoutKey => {
             let id = ask.meeting.as_ref().map_or("", |id| id.as_str());
             let mut xml = XmlDocument::new();
             xml.element("response", |xml| {
@@ -75,7 +73,7 @@ fn missing(ask: &Ask) -> Reply {
             });
             Reply::xml(xml.finish(), Outcome::refused)
         }
-        _ => Reply::refused(&Refusal::NOT_FOUND),
+        MissingMeeting::Placed | MissingMeeting::Inapplicable => Reply::refused(&Refusal::NOT_FOUND),
     }
 }
 

@@ -8,7 +8,7 @@ mod tracks;
 use std::sync::Arc;
 
 use usher_bbb::{
-    call::ApiCall,
+    call::RecordingAction,
     parse::{ServerReply as Parsed, recordings},
 };
 use usher_model::id::ServerId;
@@ -22,16 +22,17 @@ use crate::core::recordings::{
 use crate::server::{fleet::survey::deadline, reply::Reply, request::Ask, router::Gateway};
 
 /// Answers a call about recordings.
-pub(in crate::server) async fn answer(gateway: &Arc<Gateway>, ask: Ask) -> Reply {
-    match ask.call {
-        ApiCall::GetRecordings => list(gateway, &ask).await,
-        ApiCall::GetRecordingTextTracks => tracks::get(gateway, &ask).await,
-        ApiCall::PutRecordingTextTrack => tracks::put(gateway, ask).await,
-        _ => {
+pub(in crate::server) async fn answer(gateway: &Arc<Gateway>, ask: Ask, action: RecordingAction) -> Reply {
+    match action {
+        RecordingAction::List => list(gateway, &ask).await,
+        RecordingAction::ReadTracks => tracks::get(gateway, &ask).await,
+        RecordingAction::AddTrack => tracks::put(gateway, ask).await,
+        RecordingAction::Change(change) => {
             // On its own: a client that goes away must not leave a change half made.
             let (gateway, tasks) = (Arc::clone(gateway), gateway.tasks.clone());
-            let changed =
-                tasks.spawn_short("change-recordings", async move { change::change(&gateway, &ask).await });
+            let changed = tasks.spawn_short("change-recordings", async move {
+                change::change(&gateway, &ask, change).await
+            });
             changed.await.unwrap_or_else(|_| Reply::unavailable())
         }
     }

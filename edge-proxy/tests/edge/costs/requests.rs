@@ -3,7 +3,7 @@
 use std::{hint::black_box, time::Duration};
 
 use usher_bbb::{
-    call::{ApiCall, CallStrategy},
+    call::{ApiCall, CallStrategy, RecordingAction, RecordingChange},
     checksum::{ChecksumAlgorithm, sign},
     query::{QueryEdit, rebuilt_form, url_safe},
     secret::Secret,
@@ -149,20 +149,25 @@ fn work(call: ApiCall, parameters: &str) {
             edits.push(QueryEdit::Set("meetingID", "school~room"));
             black_box(url(&server, call, parameters, &edits));
         }
-        CallStrategy::Recordings => {
+        CallStrategy::Recordings(action) => {
             black_box(Filter::read(parameters));
             let asked = for_server(parameters, whose);
             black_box(outgoing(&server, ApiCall::GetRecordings, &asked, &[]));
             black_box(server_page(&asked, 100));
             let ids = ids(parameters);
             black_box(for_ids(&ids, whose));
-            let change = ServerChange::new(call, parameters);
+            let change = match action {
+                RecordingAction::Change(change) => change,
+                // The other calls about recordings cost less than this.
+                _ => RecordingChange::Update,
+            };
+            let change = ServerChange::new(change, parameters);
             for batch in ids.chunks(BATCH) {
                 black_box(outgoing(&server, call, &change.of(batch), &[]));
             }
         }
-        CallStrategy::Hooks => {
-            let _ = black_box(hooks::ask(call, parameters));
+        CallStrategy::Hooks(action) => {
+            let _ = black_box(hooks::ask(action, parameters));
         }
         _ => {
             black_box(outgoing(&server, call, parameters, &[QueryEdit::Set("meetingID", "school~room")]));
@@ -177,7 +182,7 @@ fn is_first_of_its_kind(call: ApiCall) -> bool {
             == (call.strategy(), call.signing(), call.is_read())
     };
     ApiCall::all().find(alike) == Some(call)
-        || matches!(call.strategy(), CallStrategy::Recordings | CallStrategy::Hooks)
+        || matches!(call.strategy(), CallStrategy::Recordings(_) | CallStrategy::Hooks(_))
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use futures::future::join_all;
 use tokio::time::Instant;
 use usher_bbb::{
-    call::ApiCall,
+    call::{ApiCall, RecordingChange},
     query::RawQuery,
     reply::{self, Refusal},
 };
@@ -21,7 +21,7 @@ use crate::{
     upstream::Upload,
 };
 
-pub(super) async fn change(gateway: &Arc<Gateway>, ask: &Ask) -> Reply {
+pub(super) async fn change(gateway: &Arc<Gateway>, ask: &Ask, change: RecordingChange) -> Reply {
     let (fleet, ids) = (Fleet::of(gateway, ask), ids(&ask.parameters));
     // A server that hangs while it is asked must leave time for the change elsewhere.
     let (begun, limit) = (Instant::now(), gateway.limits.call);
@@ -30,14 +30,14 @@ pub(super) async fn change(gateway: &Arc<Gateway>, ask: &Ask) -> Reply {
         // Who did not answer may have it.
         return Reply::unavailable();
     }
-    let wanted = ServerChange::new(ask.call, &ask.parameters);
+    let wanted = ServerChange::new(change, &ask.parameters);
     let batches = holders
         .found
         .iter()
         .flat_map(|(server, found)| found.chunks(BATCH).map(move |batch| (server, batch)))
         .map(|(server, batch)| tell(&fleet, ask.call, server, wanted.of(batch), begun + limit));
     match verdict(join_all(batches).await) {
-        Verdict::Done => done(ask),
+        Verdict::Done => done(ask, change),
         Verdict::NotFound => Reply::refused(&Refusal::RECORDINGS_NOT_FOUND),
         Verdict::Refused(answer) => Reply::xml(answer, Outcome::refused),
         Verdict::TryAgain => Reply::unavailable(),
@@ -59,13 +59,13 @@ async fn tell(
     }
 }
 
-fn done(ask: &Ask) -> Reply {
-    Reply::success(match ask.call {
-        ApiCall::PublishRecordings => {
+fn done(ask: &Ask, change: RecordingChange) -> Reply {
+    Reply::success(match change {
+        RecordingChange::Publish => {
             let said = RawQuery::new(&ask.parameters).first("publish").unwrap_or_default();
             reply::changed("published", &said)
         }
-        ApiCall::DeleteRecordings => reply::changed("deleted", "true"),
-        _ => reply::changed("updated", "true"),
+        RecordingChange::Delete => reply::changed("deleted", "true"),
+        RecordingChange::Update => reply::changed("updated", "true"),
     })
 }
