@@ -4,6 +4,7 @@
 //! dependencies are few and small, because this program is compiled before every other one.
 
 mod commands;
+mod dist;
 mod programs;
 mod shell;
 mod simulate;
@@ -20,6 +21,8 @@ usage: cargo xtask COMMAND [ARGS]
   simulate [--seeds N] [--from S] [--seed S] [--a6 MINUTES]
                  histories of a whole cluster in simulated time; one seed is replayed with its trace
   build [ARGS]   build the three programs of a release (ARGS go to cargo build, for example --release)
+  dist           build a release into target/dist: stripped programs, debug symbols, manual pages,
+                 completions, bills of materials, archives and their checksums
   lint           format, clippy, docs, dependencies and protocol, each with warnings as errors
   advisories     check the dependencies against the advisories of RustSec, which it fetches
   fuzz [SECONDS] run every fuzz target for SECONDS each (default 30)
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
         "bench" => commands::bench(&rest),
         "simulate" => simulate::simulate(&rest),
         "build" => commands::build(&rest),
+        "dist" => dist::dist(),
         "lint" => commands::lint(),
         "advisories" => commands::advisories(),
         "fuzz" => commands::fuzz(&rest),

@@ -44,9 +44,7 @@ impl BuildProfile {
 
     /// Returns the folder where cargo leaves the programs of this profile.
     pub(crate) fn folder(self) -> PathBuf {
-        let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
-        let name = if self == Self::Debug { "debug" } else { "release" };
-        root().join(Path::new(&target)).join(name)
+        target().join(if self == Self::Debug { "debug" } else { "release" })
     }
 }
 
@@ -55,7 +53,38 @@ pub(crate) fn build(profile: BuildProfile, programs: &[&str]) -> Command {
     let mut command = cargo();
     command.arg("build").args(profile.selection());
     command.args(programs.iter().flat_map(|program| ["--bin", program]));
+    if profile == BuildProfile::Release {
+        let moved = moved_paths();
+        let rust = moved.iter().map(|(from, to)| format!("--remap-path-prefix={from}={to}"));
+        let c = moved.iter().map(|(from, to)| format!("-ffile-prefix-map={from}={to}"));
+        // The encoded form may hold paths with spaces; cargo then ignores RUSTFLAGS.
+        command.env("CARGO_ENCODED_RUSTFLAGS", with_flags_of("RUSTFLAGS", rust, "\u{1f}"));
+        command.env("CFLAGS", with_flags_of("CFLAGS", c, " "));
+    }
     command
+}
+
+/// Returns the folders of this machine that a release must not name, each with its replacement: the
+/// same sources give the same programs in every folder.
+fn moved_paths() -> Vec<(String, &'static str)> {
+    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| Some(std::env::home_dir()?.join(".cargo")));
+    let mut moved: Vec<_> = home.iter().map(|home| (home.display().to_string(), "/cargo")).collect();
+    moved.push((root().display().to_string(), "/usher"));
+    moved.push((target().display().to_string(), "/usher/target"));
+    moved
+}
+
+fn with_flags_of(variable: &str, flags: impl Iterator<Item = String>, separator: &str) -> String {
+    let set = std::env::var(variable).unwrap_or_default();
+    let set: Vec<String> = set.split_whitespace().map(str::to_owned).collect();
+    set.into_iter().chain(flags).collect::<Vec<_>>().join(separator)
+}
+
+/// Returns the folder where cargo writes.
+fn target() -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+    root().join(Path::new(&target))
 }
 
 #[cfg(test)]

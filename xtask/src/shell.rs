@@ -52,6 +52,20 @@ pub(crate) fn run_quietly(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
+/// Runs a command to its end and returns its standard output without the last line break.
+///
+/// # Errors
+/// If it cannot be started or its exit code is not 0; the error has its standard error.
+pub(crate) fn output_of(command: &mut Command) -> Result<String> {
+    let shown = show(command);
+    let output = command.stdin(Stdio::null()).output().with_context(|| format!("start `{shown}`"))?;
+    if !output.status.success() {
+        bail!("`{shown}` failed: {}\n{}", output.status, String::from_utf8_lossy(&output.stderr));
+    }
+    let text = String::from_utf8(output.stdout).with_context(|| format!("read the output of `{shown}`"))?;
+    Ok(text.trim_end_matches('\n').to_owned())
+}
+
 /// Returns the path of the first program with this name on the PATH.
 pub(crate) fn on_path(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;

@@ -3,6 +3,7 @@
 
 mod buf;
 mod clients;
+mod cyclonedx;
 mod debian;
 mod deny;
 mod etcd;
@@ -16,7 +17,8 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 pub(crate) use {
-    buf::buf, clients::clients, deny::deny, etcd::etcd, faketime::faketime, protoc::protoc, redis::redis,
+    buf::buf, clients::clients, cyclonedx::cyclonedx, deny::deny, etcd::etcd, faketime::faketime,
+    protoc::protoc, redis::redis,
 };
 
 /// Installs the tools of all commands, and returns where they are.

@@ -4,8 +4,8 @@ use std::{path::PathBuf, process::Command};
 
 use anyhow::Result;
 
-use super::installed::{folder, is_installed, set_stamp};
-use crate::shell::{cargo, on_path, run, say};
+use super::installed::install_crate;
+use crate::shell::on_path;
 
 const VERSION: &str = "0.20.2";
 
@@ -14,17 +14,7 @@ pub(crate) fn deny() -> Result<PathBuf> {
     if let Some(found) = on_path("cargo-deny").filter(is_pinned_version) {
         return Ok(found);
     }
-    let folder = folder()?;
-    let binary = folder.join("bin/cargo-deny");
-    if !is_installed(&binary, VERSION) {
-        say("building cargo-deny from crates.io (some minutes, once)");
-        run(cargo()
-            .args(["install", "--quiet", "--locked", "--force", "cargo-deny", "--version", VERSION])
-            .arg("--root")
-            .arg(&folder))?;
-        set_stamp(&binary, VERSION)?;
-    }
-    Ok(binary)
+    install_crate("cargo-deny", VERSION)
 }
 
 fn is_pinned_version(binary: &PathBuf) -> bool {
