@@ -1,4 +1,4 @@
-//! What runs: following the store, leading, polling, placing.
+//! The tasks of a control plane: following the store, leading, polling, placing and administration.
 
 pub mod admin;
 pub mod backoff;

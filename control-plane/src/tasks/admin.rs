@@ -1,4 +1,5 @@
-//! What operators ask for, some of it in several steps that may each be refused and made again.
+//! Administration: the writes that operators request. Some of them take several steps, each of
+//! which may be refused and decided again.
 
 use std::time::{Duration, Instant};
 
@@ -22,33 +23,33 @@ use crate::core::{
     now::Now,
 };
 
-/// Longest wait until this replica sees what it has written, so that its answer shows it.
+/// Longest wait until this replica has applied its own write, so that the answer shows it.
 const SEE_WITHIN: Duration = Duration::from_secs(2);
 
-/// A server, as it is when it is asked for its list.
+/// A server at the time when its list of meetings is requested.
 #[derive(Debug, Clone)]
 pub struct Asked {
-    /// What operators described.
+    /// The server's entry as operators set it.
     pub server: Server,
-    /// The one its list is of.
+    /// The epoch to which the list belongs.
     pub epoch: Epoch,
 }
 
-/// The server was changed, or another epoch began, since it was asked.
+/// The server was changed, or another epoch began, after its list was requested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("changed since it was asked")]
+#[error("the server or the epoch changed after the list was requested")]
 pub struct Stale;
 
 type Outcome<T> = Result<T, WriteError<AdminError>>;
 
-/// Administers by guarded writes; clones share everything.
+/// Administers the fleet by guarded writes; clones share one writer.
 #[derive(Clone)]
 pub struct Admin {
     writer: Writer,
 }
 
 impl Admin {
-    /// Writes by `writer`.
+    /// Returns an administration that writes by `writer`.
     pub fn new(writer: Writer) -> Self {
         Self { writer }
     }
@@ -56,15 +57,15 @@ impl Admin {
     /// Adds a server.
     ///
     /// # Errors
-    /// There is one of that name, or the store did not take it.
+    /// A server of that name exists, or the store did not take the write.
     pub async fn create_server(&self, server: &Server, deadline: Instant) -> Outcome<()> {
         self.once(deadline, |fleet, _| lifecycle::create_server(fleet, server.clone())).await
     }
 
-    /// Changes a server by `change`, which is applied to what stands when it is written.
+    /// Changes a server. `change` is applied to the entry that is current at the time of the write.
     ///
     /// # Errors
-    /// There is none, it is not as `seen`, or the store did not take it.
+    /// The server does not exist, it is not as `seen`, or the store did not take the write.
     pub async fn update_server(
         &self,
         id: &ServerId,
@@ -80,11 +81,11 @@ impl Admin {
         .await
     }
 
-    /// Gives a server another address, with the other fields that `change` sets.
+    /// Gives a server another address, together with the other fields that `change` sets.
     ///
     /// # Errors
-    /// There is none, it is not as `seen`, another entry has the address, meetings live on it that the
-    /// address does not list, or the store did not take it.
+    /// The server does not exist, it is not as `seen`, another entry has the address, meetings that
+    /// the new address does not list live on it, or the store did not take the write.
     pub async fn relocate_server(
         &self,
         id: &ServerId,
@@ -94,20 +95,22 @@ impl Admin {
         deadline: Instant,
     ) -> Outcome<()> {
         let order = ServerOrder::new(id.clone(), seen);
-        let mut in_the_end = None;
+        let mut final_admin = None;
         self.steps(order, deadline, |fleet, now| {
             let server = fleet.server(id).ok_or(AdminError::NotFound)?;
-            // Steps in between close the server; the last one restores its first admin state.
-            let admin = *in_the_end.get_or_insert(server.admin());
+            // Intermediate steps disable the server; the last one restores its first admin state.
+            let admin = *final_admin.get_or_insert(server.admin());
             lifecycle::relocate(fleet, &change(&server.stored.value), admin, address, now.wall_ms)
         })
         .await
     }
 
-    /// Enables, cordons or disables a server that is as `seen`, where the caller minds.
+    /// Enables, cordons or disables a server. If `seen` is given, the server must still be as it
+    /// was.
     ///
     /// # Errors
-    /// There is none, it is not as `seen`, meetings live on it, or the store did not take it.
+    /// The server does not exist, it is not as `seen`, meetings live on it, or the store did not
+    /// take the write.
     pub async fn set_admin(
         &self,
         id: &ServerId,
@@ -122,18 +125,19 @@ impl Admin {
     /// Removes a server.
     ///
     /// # Errors
-    /// There is none, it is not as `seen`, meetings live on it, or the store did not take it.
+    /// The server does not exist, it is not as `seen`, meetings live on it, or the store did not
+    /// take the write.
     pub async fn delete_server(&self, id: &ServerId, seen: Option<u64>, deadline: Instant) -> Outcome<()> {
         let order = ServerOrder::new(id.clone(), seen);
         self.steps(order, deadline, |fleet, _| lifecycle::delete_server(fleet, id)).await
     }
 
-    /// Takes a server out that is as `seen`, where the caller minds, and frees its ids at once. Returns how
-    /// many records it had.
+    /// Disables a server and frees its ids at once. If `seen` is given, the server must still be as
+    /// it was. Returns the number of records that the server had.
     ///
     /// # Errors
-    /// There is none, it is not as `seen`, another party enabled it while its ids were being freed, or the store
-    /// did not take it.
+    /// The server does not exist, it is not as `seen`, another operator enabled it while its ids
+    /// were being freed, or the store did not take the write.
     pub async fn panic_server(&self, id: &ServerId, seen: Option<u64>, deadline: Instant) -> Outcome<usize> {
         let records = self.writer.fleet().read(|fleet| fleet.record_count_on(id));
         let order = ServerOrder::new(id.clone(), seen);
@@ -141,10 +145,12 @@ impl Admin {
         Ok(records)
     }
 
-    /// Frees an id whose server is not online. `instance` is the one that is meant, where the caller minds.
+    /// Frees an id whose server is not online. If `instance` is given, the id must still belong to
+    /// it.
     ///
     /// # Errors
-    /// There is nothing to supersede, the id is another instance's by now, or the store did not take it.
+    /// The id has no record to supersede, it belongs to another instance by now, or the store did
+    /// not take the write.
     pub async fn supersede(
         &self,
         key: &MeetingKey,
@@ -159,18 +165,19 @@ impl Admin {
         .await
     }
 
-    /// Drops a zombie unseen.
+    /// Drops a zombie without a poll that saw it end.
     ///
     /// # Errors
-    /// There is none, or the store did not take it.
+    /// The zombie does not exist, or the store did not take the write.
     pub async fn forget_zombie(&self, key: &ZombieKey, deadline: Instant) -> Outcome<()> {
         self.once(deadline, |fleet, _| lifecycle::forget_zombie(fleet, key)).await
     }
 
-    /// Takes over a meeting that a server listed just now.
+    /// Adopts a meeting that a server listed just now.
     ///
     /// # Errors
-    /// The server, or the whole store, is not as it was when it was asked, or the store did not take it.
+    /// The server or the epoch changed after the list was requested, or the store did not take the
+    /// write.
     pub async fn adopt(
         &self,
         asked: &Asked,
@@ -180,7 +187,8 @@ impl Admin {
     ) -> Result<Adoption, WriteError<Stale>> {
         self.once(deadline, |fleet, now| {
             let id = &asked.server.id;
-            // Its value and not its revision: taking over another one may have written it anew.
+            // The value is compared and not the revision, because the adoption of another meeting
+            // may have written the server's key without a change.
             let as_asked = fleet.server(id).is_some_and(|server| server.stored.value == asked.server);
             if !as_asked || fleet.epoch() != asked.epoch {
                 return Err(Stale);
@@ -190,10 +198,10 @@ impl Admin {
         .await
     }
 
-    /// Makes a tenant what it is to be, if it is not.
+    /// Creates or changes a tenant so that it equals `tenant`.
     ///
     /// # Errors
-    /// The store did not take it.
+    /// The store did not take the write.
     pub async fn set_tenant(&self, tenant: &TenantRoute, deadline: Instant) -> Outcome<()> {
         self.once(deadline, |fleet, _| Ok(lifecycle::set_tenant(fleet, tenant.clone()))).await
     }
@@ -201,7 +209,8 @@ impl Admin {
     /// Adds a tenant.
     ///
     /// # Errors
-    /// There is one of that name, a host is another's, or the store did not take it.
+    /// A tenant of that name exists, a host belongs to another tenant, or the store did not take
+    /// the write.
     pub async fn create_tenant(
         &self,
         tenant: &TenantRoute,
@@ -210,10 +219,12 @@ impl Admin {
         self.once(deadline, |fleet, _| lifecycle::create_tenant(fleet, tenant.clone())).await
     }
 
-    /// Changes a tenant by `change`, which is applied to what stands when it is written.
+    /// Changes a tenant. `change` is applied to the tenant that is current at the time of the
+    /// write.
     ///
     /// # Errors
-    /// There is none, it is not as `seen`, a host is another's, or the store did not take it.
+    /// The tenant does not exist, it is not as `seen`, a host belongs to another tenant, or the
+    /// store did not take the write.
     pub async fn update_tenant(
         &self,
         id: &TenantId,
@@ -227,7 +238,7 @@ impl Admin {
     /// Removes a tenant.
     ///
     /// # Errors
-    /// There is none, it is not as `seen`, or the store did not take it.
+    /// The tenant does not exist, it is not as `seen`, or the store did not take the write.
     pub async fn delete_tenant(
         &self,
         id: &TenantId,
@@ -237,11 +248,12 @@ impl Admin {
         self.once(deadline, |fleet, _| lifecycle::delete_tenant(fleet, id, seen)).await
     }
 
-    /// Waits a moment until this replica has come to a revision that the operator saw at another one.
+    /// Waits for a revision that the operator saw at another replica. A decision from an older
+    /// fleet would be refused as a conflict although the operator saw the newest state.
     async fn see(&self, revision: Option<u64>) {
         let Some(seq) = revision else { return };
         let epoch = self.writer.fleet().revision().epoch;
-        let _ = self.writer.fleet().reach(Revision::new(epoch, seq), SEE_WITHIN).await; // else it is refused
+        let _ = self.writer.fleet().reach(Revision::new(epoch, seq), SEE_WITHIN).await; // if it is late, the decision refuses the order
     }
 
     async fn once<T, E>(
@@ -250,13 +262,13 @@ impl Admin {
         decide: impl FnMut(&Fleet, Now) -> Result<Step<T>, E>,
     ) -> Result<T, WriteError<E>> {
         let Written { outcome, revision } = self.writer.write(deadline, None, decide).await?;
-        // Late or not, it is written.
+        // The write is done whether or not this replica has applied it in time.
         let _ = self.writer.fleet().reach(revision, SEE_WITHIN).await;
         Ok(outcome)
     }
 
-    /// Carries out an order step by step. Between two steps this replica has to see the write of the first
-    /// one: from an older fleet the server would look as if another party had changed it.
+    /// Carries out an order step by step. Between two steps this replica must apply the first one's
+    /// write: in an older fleet the server would look as if another operator had changed it.
     async fn steps(
         &self,
         mut order: ServerOrder,
@@ -273,7 +285,7 @@ impl Admin {
             };
             let Written { outcome, revision } = self.writer.write(deadline, None, decide).await?;
             let patience = match outcome {
-                Progress::Done => SEE_WITHIN, // late or not, it is written
+                Progress::Done => SEE_WITHIN, // the write is done, applied in time or not
                 Progress::Again => deadline.saturating_duration_since(clock::now()),
             };
             match (outcome, self.writer.fleet().reach(revision, patience).await) {

@@ -1,8 +1,9 @@
-//! Pauses between tries, longer each time and never the same for two replicas (F14).
+//! Pauses between attempts that grow each time and are random, so that no two replicas attempt in
+//! step (F14).
 
 use std::time::Duration;
 
-/// Grows from `least` to `most`, each pause a random part of the upper half of its length.
+/// A pause that grows from `least` to `most`; each pause is a random length in its upper half.
 #[derive(Debug, Clone)]
 pub struct Backoff {
     least: Duration,
@@ -11,19 +12,19 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// Starts at `least`.
+    /// Returns a backoff whose first pause is `least` at most.
     pub fn new(least: Duration, most: Duration) -> Self {
         Self { least, most, next: least }
     }
 
-    /// Returns the pause before the next try.
+    /// Returns the pause before the next attempt and doubles the following one.
     pub fn pause(&mut self) -> Duration {
         let pause = self.next.mul_f64(0.5 + rand::random::<f64>() / 2.0);
         self.next = (self.next * 2).min(self.most);
         pause
     }
 
-    /// Starts over: a try succeeded.
+    /// Returns to the first pause after a success.
     pub fn reset(&mut self) {
         self.next = self.least;
     }

@@ -1,4 +1,4 @@
-//! The edges that are connected to this replica, and how far behind each is.
+//! The edges that are connected to this replica, and how far each is behind.
 
 use std::{
     collections::BTreeMap,
@@ -13,24 +13,25 @@ use crate::ops::metrics::ControlPlaneMetrics;
 /// One connected edge.
 #[derive(Debug, Clone)]
 pub struct EdgeEntry {
-    /// Its name.
+    /// Name of the edge.
     pub id: EdgeId,
-    /// Where it serves the BBB API.
+    /// Address at which the edge serves the BBB API.
     pub address: String,
-    /// Its version.
+    /// Version of the edge's program.
     pub version: String,
-    /// What it said it has applied; none before it first did.
+    /// The revision that the edge acknowledged last; `None` before its first acknowledgement.
     pub applied: Option<Revision>,
-    /// Since when something sent to it is not acknowledged.
+    /// Time since which a frame sent to the edge is not acknowledged.
     pub behind_since: Option<Instant>,
-    /// Since when it is connected.
+    /// Time at which the edge connected.
     pub connected_at: Instant,
     session: u64,
 }
 
 impl EdgeEntry {
-    /// Returns the revisions between what it applied and `held`, all of them in another epoch; none
-    /// while it has acknowledged whatever concerns it.
+    /// Returns the number of revisions that the edge lacks of `held`. An edge of another epoch
+    /// lacks all of them; an edge that acknowledged every frame lacks none, because the revisions
+    /// between touch no route.
     pub fn lag(&self, held: Revision) -> u64 {
         match self.applied {
             _ if self.behind_since.is_none() => 0,
@@ -39,13 +40,13 @@ impl EdgeEntry {
         }
     }
 
-    /// Returns how long it has been behind.
+    /// Returns the time for which the edge has been behind.
     pub fn lag_time(&self, now: Instant) -> Duration {
         self.behind_since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since))
     }
 }
 
-/// The connected edges; clones are the same.
+/// The connected edges; clones share one list.
 #[derive(Debug, Clone)]
 pub struct Edges {
     entries: Arc<Mutex<Entries>>,
@@ -58,7 +59,7 @@ struct Entries {
     by_id: BTreeMap<EdgeId, EdgeEntry>,
 }
 
-/// One edge's connection; takes it off the list when dropped, unless the edge is back already.
+/// The connection of one edge. The drop removes the edge from the list unless it has reconnected.
 #[derive(Debug)]
 pub struct EdgeSession {
     edges: Edges,
@@ -72,7 +73,7 @@ impl Edges {
         Self { entries: Arc::default(), metrics }
     }
 
-    /// Adds an edge; a connection it had before counts no more.
+    /// Adds an edge. The new connection replaces an earlier one of the same edge.
     pub fn connect(&self, id: EdgeId, address: String, version: String, now: Instant) -> EdgeSession {
         let session = self.change(|entries| {
             entries.sessions += 1;
@@ -92,7 +93,7 @@ impl Edges {
         EdgeSession { edges: self.clone(), id, session }
     }
 
-    /// Returns the edges by name.
+    /// Returns the edges in the order of their names.
     pub fn list(&self) -> Vec<EdgeEntry> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner).by_id.values().cloned().collect()
     }
@@ -106,14 +107,15 @@ impl Edges {
 }
 
 impl EdgeSession {
-    /// Notes that something was sent and is not acknowledged yet.
+    /// Notes that a frame was sent and is not acknowledged yet.
     pub fn sent(&self, now: Instant) {
         self.update(|entry| {
             entry.behind_since.get_or_insert(now);
         });
     }
 
-    /// Notes what the edge has applied; `sent` is the last revision it was sent.
+    /// Notes the revision `applied` that the edge acknowledged; `sent` is the last revision sent to
+    /// it.
     pub fn acknowledged(&self, applied: Revision, sent: Revision, now: Instant) {
         self.update(|entry| {
             entry.applied = Some(applied);

@@ -1,5 +1,5 @@
-//! The fleet, as everything but the follower sees it: read it, wait until it is new enough, or
-//! follow its changes.
+//! Shared access to the fleet for all tasks but the follower: they read it, wait until it is new
+//! enough, or follow its changes.
 
 use std::{
     sync::{
@@ -26,12 +26,13 @@ use crate::core::{
     unpolled::{Age, Awaited, Names},
 };
 
-/// Changes that a slow subscriber may be behind before it has to catch up from the history.
+/// Largest number of changes that a slow subscriber may be behind before it must resume from the
+/// history.
 const BACKLOG: usize = 1024;
-/// Deltas, and entries in them, that are kept for subscribers that come back.
+/// Largest number of deltas, and of entries in them, that are kept for subscribers that return.
 const HISTORY: (usize, usize) = (16_384, 65_536);
 
-/// The fleet did not get there in time.
+/// The fleet did not reach a revision in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the fleet did not reach revision {wanted} within {patience:?}")]
 pub struct Behind {
@@ -39,26 +40,26 @@ pub struct Behind {
     patience: Duration,
 }
 
-/// A change of the routing table, encoded once for every edge.
+/// A change of the routing table, encoded once for all edges.
 #[derive(Debug, Clone)]
 pub enum Published {
-    /// From `base` to `revision`.
+    /// The routing table changed from `base` to `revision`.
     Delta {
-        /// The table it applies to.
+        /// The revision of the table to which the delta applies.
         base: Revision,
-        /// The table it leads to.
+        /// The revision of the table after the delta.
         revision: Revision,
-        /// The frame to send, a `StreamRoutesResponse`.
+        /// The encoded `StreamRoutesResponse`.
         frame: Bytes,
     },
-    /// Another epoch began: nothing can be continued.
+    /// Another epoch began, so that no subscriber can continue.
     Reset,
 }
 
 struct State {
     fleet: Fleet,
     history: History,
-    /// Revision that the last published delta led to. Changes that touch no route are not published;
+    /// The revision after the last published delta. Changes that touch no route are not published;
     /// the next delta bridges them.
     published: Revision,
 }
@@ -66,9 +67,9 @@ struct State {
 struct Shared {
     state: RwLock<State>,
     awaited: watch::Sender<Awaited>,
-    /// The latest word that the store lost its past, and the epoch it was brought in.
+    /// The latest evidence that the store lost its past, and the epoch in which it arrived.
     evidence: watch::Sender<Option<(Epoch, Evidence)>>,
-    /// What revisions are sealed by.
+    /// The key that seals revisions (ADR 19).
     history_key: RwLock<Option<HistoryKey>>,
     policy: Policy,
     revision: watch::Sender<Revision>,
@@ -76,13 +77,13 @@ struct Shared {
     complete: AtomicBool,
 }
 
-/// Shared access to the fleet; cheap to clone. The locks are held for as long as a closure runs and
-/// never across an await.
+/// Shared access to the fleet; cheap to clone. A lock is held while a closure runs and never across
+/// an await.
 #[derive(Clone)]
 pub struct FleetHandle(Arc<Shared>);
 
 impl FleetHandle {
-    /// Returns a fleet that knows nothing yet.
+    /// Returns the handle of an empty fleet.
     pub fn new(policy: Policy) -> Self {
         let fleet = Fleet::new(0, policy.clone());
         let revision = fleet.revision();
@@ -98,34 +99,35 @@ impl FleetHandle {
         }))
     }
 
-    /// Looks at the fleet.
+    /// Calls `look` with the fleet.
     pub fn read<T>(&self, look: impl FnOnce(&Fleet) -> T) -> T {
         look(&self.0.state.read().unwrap_or_else(PoisonError::into_inner).fleet)
     }
 
-    /// Tells whether the fleet was read completely at least once.
+    /// Returns whether the fleet has been read completely at least once.
     pub fn complete(&self) -> bool {
         self.0.complete.load(Ordering::Acquire)
     }
 
-    /// Tells whether, in `fleet`, a server that had meetings before the store lost them was not asked
-    /// since, or a tenant is not known again.
+    /// Returns whether `fleet` still awaits a poll of a server that had meetings before the store
+    /// lost them, or the return of a tenant.
     pub fn awaits_more(&self, fleet: &Fleet, now: Instant) -> bool {
         self.0.awaited.borrow().goes_on(fleet, now)
     }
 
-    /// Awaits what somebody else knew before the store lost it.
+    /// Awaits servers and tenants that another replica or an edge knew before the store lost them.
     pub(crate) fn await_also(&self, names: Names) {
         self.0.awaited.send_if_modified(|awaited| awaited.add(names, clock::now()));
     }
 
-    /// Returns a receiver of what is awaited.
+    /// Returns a receiver of the awaited servers and tenants.
     pub(super) fn awaited(&self) -> watch::Receiver<Awaited> {
         self.0.awaited.subscribe()
     }
 
-    /// Takes what an edge brought for a word of a control plane, if it is one and tells of more than this
-    /// replica has applied. It is weighed against the store, and says nothing of another epoch.
+    /// Takes a seal that an edge brought, if it is genuine and names a later revision than this
+    /// replica has applied. The follower weighs it against the store. A seal of another epoch
+    /// proves nothing about this one and is dropped (ADR 19).
     pub(crate) fn take_seal(&self, sealed: Sealed) {
         let (held, known) = (sealed.revision, self.revision());
         let genuine = || self.history_key().is_some_and(|key| key.sealed(held, &sealed.mac));
@@ -135,29 +137,29 @@ impl FleetHandle {
         }
     }
 
-    /// Returns a receiver of such words.
+    /// Returns a receiver of such evidence.
     pub(super) fn evidence(&self) -> watch::Receiver<Option<(Epoch, Evidence)>> {
         self.0.evidence.subscribe()
     }
 
-    /// Returns what revisions are sealed by, once it is known.
+    /// Returns the key that seals revisions, once it is known.
     pub(super) fn history_key(&self) -> Option<HistoryKey> {
         self.0.history_key.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Says what revisions are sealed by.
+    /// Sets the key that seals revisions.
     pub(super) fn set_history_key(&self, key: HistoryKey) {
         *self.0.history_key.write().unwrap_or_else(PoisonError::into_inner) = Some(key);
     }
 
-    /// Seals the revision the fleet stands at, for an edge to keep.
+    /// Seals the current revision of the fleet, for an edge to keep.
     pub(crate) fn seal(&self) -> Option<v1::Seal> {
         let revision = self.revision();
         let mac = self.history_key().filter(|_| self.complete())?.seal(revision);
         Some(v1::Seal { revision: Some(revision.into()), mac })
     }
 
-    /// Returns the revision the fleet stands at.
+    /// Returns the current revision of the fleet.
     pub fn revision(&self) -> Revision {
         *self.0.revision.borrow()
     }
@@ -167,10 +169,10 @@ impl FleetHandle {
         self.0.revision.subscribe()
     }
 
-    /// Waits until the fleet stands at `wanted` or later, or in another epoch.
+    /// Waits until the fleet is at `wanted` or later, or in another epoch.
     ///
     /// # Errors
-    /// It did not within `patience`.
+    /// The fleet did not reach `wanted` within `patience`.
     pub async fn reach(&self, wanted: Revision, patience: Duration) -> Result<(), Behind> {
         let mut revisions = self.0.revision.subscribe();
         let there = revisions.wait_for(|now| now.epoch != wanted.epoch || now.reaches(wanted));
@@ -180,22 +182,24 @@ impl FleetHandle {
         }
     }
 
-    /// Returns the changes from now on. A frame whose revision the subscriber has is to be skipped.
+    /// Returns the changes from now on. A subscriber must skip a frame whose revision it has
+    /// already.
     pub fn changes(&self) -> broadcast::Receiver<Published> {
         self.0.changes.subscribe()
     }
 
-    /// Returns how a subscriber that holds `have` gets to the present.
+    /// Returns the way by which a subscriber that holds `have` reaches the present.
     pub fn since(&self, have: Revision) -> Resume {
         self.0.state.read().unwrap_or_else(PoisonError::into_inner).history.since(have)
     }
 
-    /// Applies one revision's events, or several revisions' at once, and tells every subscriber.
+    /// Applies the events of one revision, or of several together, and publishes the change.
     pub(super) fn apply(&self, revision: u64, events: Vec<Event>, now: Instant) {
         self.change(|fleet| fleet.apply(revision, events, now));
     }
 
-    /// Takes over a complete listing of the same epoch; edges go on by the one delta it makes.
+    /// Applies a complete listing of the same epoch. Edges continue with the one delta that it
+    /// makes.
     pub(super) fn apply_listing(&self, revision: u64, events: Vec<Event>, now: Instant) {
         self.change(|fleet| fleet.apply_listing(revision, events, now));
     }
@@ -216,12 +220,12 @@ impl FleetHandle {
             let message = Some(v1::stream_routes_response::Message::Delta(wire));
             let frame = v1::StreamRoutesResponse { message }.encode_to_vec().into();
             let published = Published::Delta { base, revision: delta.revision, frame };
-            let _ = self.0.changes.send(published); // nobody may be listening
+            let _ = self.0.changes.send(published); // fails only if there is no subscriber
         }
         self.0.revision.send_replace(delta.revision);
     }
 
-    /// Begins anew in another epoch, from a complete listing.
+    /// Begins another epoch from a complete listing.
     pub(super) fn restart(&self, epoch: Epoch, age: Age, revision: u64, events: Vec<Event>, now: Instant) {
         {
             let mut state = self.0.state.write().unwrap_or_else(PoisonError::into_inner);
@@ -232,9 +236,10 @@ impl FleetHandle {
             state.published = state.fleet.revision();
             state.history = history(state.published);
         }
-        // Before the revision is told: who waits for both looks when it hears of the revision.
+        // Set before the revision is published: a task that waits for both checks `complete` when
+        // the revision wakes it.
         self.0.complete.store(true, Ordering::Release);
-        let _ = self.0.changes.send(Published::Reset); // nobody may be listening
+        let _ = self.0.changes.send(Published::Reset); // fails only if there is no subscriber
         self.0.revision.send_replace(Revision::new(epoch.number, revision));
     }
 }

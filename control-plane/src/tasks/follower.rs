@@ -1,5 +1,5 @@
 //! Folds the store's history into the fleet: lists once, then follows every change. While the store
-//! is away the fleet stays as it is.
+//! is unreachable the fleet stays as it is.
 
 mod epoch;
 mod loss;
@@ -33,25 +33,25 @@ use crate::{
     },
 };
 
-/// Changes that are applied at once when many are waiting.
+/// Largest number of waiting changes that are applied together.
 const COALESCE: usize = 512;
-/// How often the loop says that it turns.
+/// Interval at which the loop reports its turn to the watchdog.
 const TURN: Duration = Duration::from_secs(1);
 /// Time without a turn after which the loop counts as stalled.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Longest wait for a change that has been followed before.
+/// Longest wait for the repetition of a change that was followed before.
 const RESUME_WITHIN: Duration = Duration::from_secs(2);
 
 type Changes = BoxStream<'static, Result<Batch, WatchError>>;
 
-/// Why changes are not followed any longer.
+/// The reason why the following of changes ended.
 enum Ended {
     Watch(WatchError),
     Loss(Loss),
 }
 
-/// The task that keeps the fleet.
+/// The task that keeps the fleet in step with the store.
 pub struct Follower {
     store: Arc<dyn Store>,
     codec: Arc<StoreCodec>,
@@ -60,17 +60,17 @@ pub struct Follower {
     watchdog: Watchdog,
 }
 
-/// What is known of the store's history.
+/// The position in the store's history that the fleet has reached.
 #[derive(Debug, Clone, Copy)]
 struct Place {
     epoch: Epoch,
     revision: u64,
-    /// Print of what was written at `revision`; none right after a listing.
+    /// Hash of the batch at `revision`; `None` right after a listing.
     print: Option<u64>,
 }
 
 impl Follower {
-    /// Prepares to fold `store` into `fleet`.
+    /// Returns a follower that folds `store` into `fleet`.
     pub fn new(
         store: Arc<dyn Store>,
         codec: Arc<StoreCodec>,
@@ -81,7 +81,7 @@ impl Follower {
         Self { store, codec, fleet, metrics, watchdog }
     }
 
-    /// Follows until asked to stop; whatever the store does, it tries again.
+    /// Follows until asked to stop. Every failure of the store is retried.
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
         let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(5));
         let mut place = None;
@@ -93,7 +93,7 @@ impl Follower {
                 worked = self.follow(&mut place, &mut backoff) => worked,
             };
             if let Err(problem) = worked {
-                warn!(error = format!("{problem:#}"), "the store is out of reach; the fleet stays as it is");
+                warn!(error = format!("{problem:#}"), "store unreachable, fleet unchanged");
             }
             tokio::select! {
                 () = stop.cancelled() => break,
@@ -104,7 +104,8 @@ impl Follower {
         Ok(())
     }
 
-    /// Says that the loop turns while it waits for the store. Never returns.
+    /// Reports turns to the watchdog while the loop waits for the store, because an unreachable
+    /// store is no reason to restart the process. Never returns.
     async fn turn_while_waiting(&self) {
         loop {
             self.watchdog.turned("follower", PATIENCE, clock::now());
@@ -112,7 +113,7 @@ impl Follower {
         }
     }
 
-    /// Lists unless the history goes on from `place`, then follows until the watch ends.
+    /// Lists unless the history continues from `place`, then follows until the watch ends.
     async fn follow(&self, place: &mut Option<Place>, backoff: &mut Backoff) -> anyhow::Result<()> {
         let epoch = epoch::current(self.store.as_ref()).await.context("read the epoch")?;
         let now = self.store.revision().await.context("read the revision")?;
@@ -137,22 +138,22 @@ impl Follower {
         *place = Some(at);
         match ended {
             Ended::Watch(WatchError::Compacted(revision)) => {
-                info!(revision, "history was compacted; listing again");
+                info!(revision, "history compacted, listing again");
                 *place = self.list(epoch).await?;
                 Ok(())
             }
             Ended::Watch(lost @ WatchError::Lost(_)) => Err(lost.into()),
-            // Nothing of it is applied: what the store lost still runs. It is listed under a new
-            // epoch, and polls find the rest (F7).
+            // The batch is not applied, because the deleted meetings still run. The store is listed
+            // under a new epoch, and polls find the rest (F7).
             Ended::Loss(loss) => {
-                warn!(?loss, "stored state was taken away; a new epoch begins");
+                warn!(?loss, "stored state deleted by another program");
                 if loss == Loss::Taken { self.renew(epoch, &Evidence::Taken).await } else { Ok(()) }
             }
         }
     }
 
-    /// Goes on after the last change applied, if the store tells of it what was applied. One that was
-    /// set back, and has come as far again, does not.
+    /// Continues after the last applied change, if the store repeats that change. A store that was
+    /// set back and has reached the same revision again repeats another one.
     async fn resume(&self, at: Place) -> anyhow::Result<Option<Changes>> {
         let Some(print) = at.print else { return Ok(None) };
         let mut changes = self.store.watch("", at.revision).await.context("watch")?;
@@ -163,13 +164,13 @@ impl Follower {
         }
     }
 
-    /// Begins a new epoch on a store whose history is not the one that was followed: what was handed
-    /// out under the old epoch must not be continued.
+    /// Begins a new epoch on a store whose history is not the followed one: edges must not continue
+    /// from revisions of the old epoch.
     async fn renew(&self, epoch: Epoch, evidence: &Evidence) -> anyhow::Result<()> {
         epoch::renew(self.store.as_ref(), epoch, self.fleet.history_key().as_ref(), evidence).await
     }
 
-    /// Reads everything and makes the fleet equal to it; `None` when the epoch ends with that.
+    /// Reads all entries and makes the fleet equal to them; `None` if the epoch ends with that.
     async fn list(&self, epoch: Epoch) -> anyhow::Result<Option<Place>> {
         let listing = self.store.read_prefix("").await.context("list")?;
         let begins = |entry: &Entry| entry.key == META && entry.mod_revision == epoch.begun;
@@ -203,8 +204,8 @@ impl Follower {
         Ok(Some(place))
     }
 
-    /// Applies changes until the watch ends. Those that are waiting are applied together, so that a
-    /// flood costs each edge one delta and not thousands.
+    /// Applies changes until the watch ends. Waiting changes are applied together, so that a flood
+    /// costs each edge one delta and not thousands.
     async fn apply_all(&self, changes: &mut Changes, at: &mut Place) -> Ended {
         let silent = || Ended::Watch(WatchError::Lost("the watch ended".into()));
         loop {
@@ -261,7 +262,7 @@ impl Follower {
     }
 }
 
-/// Returns a number that another batch, or one of another history, does not share.
+/// Returns a hash of a batch that differs for batches of another history.
 fn print_of(batch: &Batch) -> u64 {
     let mut hasher = foldhash::quality::FixedState::default().build_hasher();
     batch.revision.hash(&mut hasher);
@@ -275,5 +276,5 @@ fn print_of(batch: &Batch) -> u64 {
 }
 
 fn report(bad: &UnreadableValue) {
-    error!(path = %bad.path, reason = %bad.reason, "a stored value cannot be read and counts as absent");
+    error!(path = %bad.path, reason = %bad.reason, "stored value unreadable, treated as absent");
 }

@@ -1,5 +1,5 @@
-//! Keeps gauges and alarms in step with the fleet, once a second. Nearly every alarm is read from what
-//! is stored, so each replica raises it, and `usher status` shows it whichever one is asked.
+//! Sets gauges and alarms from the fleet, once a second. Nearly every alarm is derived from stored
+//! state, so every replica raises it and `usher status` shows it at any replica.
 
 use std::{
     collections::BTreeSet,
@@ -25,10 +25,10 @@ use crate::{
 };
 
 const EVERY: Duration = Duration::from_secs(1);
-/// Servers that an alarm names.
+/// Largest number of servers that an alarm names.
 const NAMED: usize = 8;
 
-/// The task.
+/// The task that sets gauges and alarms.
 pub struct Gauges {
     fleet: FleetHandle,
     wall: WallClock,
@@ -36,7 +36,7 @@ pub struct Gauges {
     metrics: ControlPlaneMetrics,
 }
 
-/// What has to last before it is worth an alarm.
+/// The conditions that raise an alarm only if they last.
 #[derive(Default)]
 struct Lasting {
     uneven: Unevenness,
@@ -44,7 +44,7 @@ struct Lasting {
 }
 
 impl Gauges {
-    /// Shows `fleet` by `metrics` and `alarms`.
+    /// Returns a task that shows `fleet` by `metrics` and `alarms`.
     pub fn new(
         fleet: FleetHandle,
         wall: WallClock,
@@ -94,43 +94,43 @@ impl Lasting {
         ]
     }
 
-    /// Names enabled servers whose load nobody knows although a poll has been due (F6).
+    /// Names the enabled servers without a known load although a poll has been due (F6).
     fn load_unknown(&self, fleet: &Fleet, now: Instant) -> Option<String> {
         let due = |since| now.saturating_duration_since(since) >= fleet.policy().interval;
         self.known_since.filter(|since| due(*since))?;
         let enabled = fleet.servers().filter(|server| server.admin() == AdminState::Enabled);
         let unknown = enabled.filter(|server| server.sample.is_none() && server.health.is_some());
         let names = names(unknown.map(FleetServer::id))?;
-        Some(format!("no load sample of {names}: not placed on"))
+        Some(format!("no load sample of {names}: they take no new meetings"))
     }
 }
 
-/// Says that most servers fail at once (H10), and what that means.
+/// Describes that most servers fail at once (H10), and the operator's options.
 fn suspect_self(fleet: &Fleet) -> Option<String> {
     let names =
         names(health::failing(fleet).map(FleetServer::id)).filter(|_| health::most_fail(fleet, None))?;
     let hold = fleet.policy().mass_hold;
     Some(format!(
-        "most servers failed their latest check ({names}): are the control planes cut off? None turns \
-         offline before it has lasted {hold:?}; what is really dead is given up by `usher servers panic`"
+        "most servers failed their latest poll ({names}): are the control planes cut off? None becomes \
+         offline before this has lasted {hold:?}; `usher servers panic` frees the ids of a dead server"
     ))
 }
 
-/// Names the entries that are another entry's server (A5), and what to do about them.
+/// Names the entries that are another entry's server (A5), and the remedy.
 fn listed_twice(fleet: &Fleet) -> Option<String> {
     let ids = fleet.servers().map(FleetServer::id);
     let twice = ids.filter_map(|id| Some(format!("`{id}` is the server of `{}`", fleet.original_of(id)?)));
     let named = twice.collect::<Vec<_>>();
     let listed = names(named.iter().map(String::as_str))?;
-    Some(format!("{listed}: it takes no meetings by the younger entry; remove that one, its meetings go on"))
+    Some(format!("{listed}: the younger entry takes no meetings; remove it, its meetings go on"))
 }
 
 fn gray_failure(fleet: &Fleet, now: Now) -> Option<String> {
     let names = names(health::gray_failures(fleet, now))?;
-    Some(format!("polls of {names} succeed, but users' calls fail again and again: look there, or cordon it"))
+    Some(format!("polls of {names} succeed, but users' calls fail repeatedly: examine or cordon the server"))
 }
 
-/// Lists the first of some names; none when there is none.
+/// Lists the first names; `None` if there are none.
 fn names<'a, N: AsRef<str> + ?Sized + 'a>(ids: impl Iterator<Item = &'a N>) -> Option<String> {
     let all: Vec<&str> = ids.map(N::as_ref).collect();
     let listed = all.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");

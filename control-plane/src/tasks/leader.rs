@@ -1,4 +1,5 @@
-//! Campaigns for the lease, keeps it, and stops acting before it can have run out (P8).
+//! The candidate: campaigns for the lease, keeps it, and stops acting before it can have run out
+//! (X3).
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,7 +20,7 @@ use crate::{
 /// Longest time to hand the lease over at shutdown.
 const RESIGN_WITHIN: Duration = Duration::from_secs(2);
 
-/// The task that leads whenever it can.
+/// The task that campaigns and leads.
 pub struct Leader {
     store: Arc<dyn Store>,
     candidate: String,
@@ -28,18 +29,19 @@ pub struct Leader {
     metrics: ControlPlaneMetrics,
 }
 
-/// Why a term ended.
+/// The reason why a term ended.
 enum End {
     /// This replica is stopping.
     Stopping,
-    /// Another may lead now.
+    /// Another replica may lead now.
     Lost,
-    /// The store could not be reached for too long; most likely nobody leads.
+    /// The store was unreachable for too long. Most likely no replica leads, because the others
+    /// cannot reach the store either.
     Stranded,
 }
 
 impl Leader {
-    /// Prepares to lead as `candidate`.
+    /// Returns a task that leads as `candidate`.
     pub fn new(
         store: Arc<dyn Store>,
         candidate: String,
@@ -77,7 +79,7 @@ impl Leader {
         }
     }
 
-    /// Makes a stranded leader a follower when it sees that another leads. Never returns.
+    /// Makes a stranded leader a follower when another replica leads. Never returns.
     async fn watch_others(&self) {
         loop {
             tokio::time::sleep(self.ttl).await;
@@ -92,7 +94,8 @@ impl Leader {
     }
 
     async fn lead(&self, mut lease: Box<dyn Lease>, stop: &CancellationToken) -> End {
-        // Waiting for the election may have taken any time: the first act is to renew.
+        // The election may have taken any time, so the lease may be old: the first act is to renew
+        // it.
         let mut clock = LeaseClock::new(self.ttl, clock::now());
         let mut renew_at = clock::now();
         let end = loop {
@@ -126,7 +129,7 @@ impl Leader {
         self.metrics.leads(false);
         match end {
             End::Stranded => {
-                warn!("not leading: the store does not acknowledge the lease");
+                warn!("leadership suspended, lease not acknowledged");
                 self.leadership.step_down(Role::Stranded);
             }
             End::Lost | End::Stopping => self.leadership.step_down(Role::Follower),
@@ -134,7 +137,7 @@ impl Leader {
         if let End::Stopping = end
             && !matches!(tokio::time::timeout(RESIGN_WITHIN, lease.resign()).await, Ok(Ok(())))
         {
-            warn!("could not resign; the lease runs out by itself");
+            warn!("resignation failed, lease runs out");
         }
         end
     }

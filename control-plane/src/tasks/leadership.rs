@@ -1,4 +1,4 @@
-//! What the rest of the control plane knows of this replica's leadership.
+//! This replica's leadership, as the other tasks see it.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -11,19 +11,20 @@ use usher_model::revision::FencingToken;
 
 use crate::core::lease::LeaseClock;
 
-/// What this replica is to do.
+/// The duties of this replica.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Role {
-    /// Another leads, or nobody yet.
+    /// Another replica leads, or none does yet.
     Follower,
-    /// This replica leads.
+    /// This replica leads, with this token for its writes.
     Leader(FencingToken),
-    /// It led until the store went out of reach: polls go on in memory, nothing is written or
-    /// ended (design 8, etcd quorum lost).
+    /// This replica led until the store became unreachable: polls go on in memory, but it writes
+    /// nothing and ends no meeting (design 8).
     Stranded,
 }
 
-/// Shared between the leader task, which sets it, and everything that acts for the leader.
+/// The leadership of this replica. The leader task sets it, and the tasks that act for the leader
+/// read it; clones share it.
 #[derive(Debug, Clone)]
 pub struct Leadership {
     role: watch::Sender<Role>,
@@ -37,19 +38,19 @@ impl Default for Leadership {
 }
 
 impl Leadership {
-    /// The store acknowledged the lease.
+    /// Notes that the store acknowledged the lease.
     pub fn renewed(&self, token: FencingToken, clock: LeaseClock) {
         self.set_clock(Some(clock));
         self.set_role(Role::Leader(token));
     }
 
-    /// This replica leads no more.
+    /// Ends the leadership of this replica; it continues as `role`.
     pub fn step_down(&self, role: Role) {
         self.set_clock(None);
         self.set_role(role);
     }
 
-    /// Returns what guards leader writes, while this replica may act.
+    /// Returns the token that guards the leader's writes, while this replica may act.
     pub fn token(&self, now: Instant) -> Option<FencingToken> {
         match &*self.role.borrow() {
             Role::Leader(token) if self.clock()?.may_act(now) => Some(token.clone()),
@@ -57,19 +58,19 @@ impl Leadership {
         }
     }
 
-    /// Returns the token and how long an `end` that is sent now may take: it must come out before
-    /// another leader can act (X3). None when none may be sent.
+    /// Returns the token and the longest time for an `end` that is sent now: the call must finish
+    /// before another replica can act as leader (X3). `None` if no `end` may be sent.
     pub fn end_timeout(&self, wanted: Duration, now: Instant) -> Option<(FencingToken, Duration)> {
         let timeout = self.clock()?.end_timeout(now, wanted)?;
         Some((self.token(now)?, timeout))
     }
 
-    /// Tells whether this replica polls.
+    /// Returns whether this replica polls.
     pub fn polls(&self) -> bool {
         !matches!(*self.role.borrow(), Role::Follower)
     }
 
-    /// Tells whether this replica leads.
+    /// Returns whether this replica leads.
     pub fn leads(&self) -> bool {
         matches!(*self.role.borrow(), Role::Leader(_))
     }
@@ -104,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn x3_a_leader_acts_only_while_its_lease_certainly_stands() {
+    fn x3_a_leader_acts_only_while_its_lease_is_certain() {
         let (leadership, now) = (Leadership::default(), Instant::now());
         let token = FencingToken { key: "election/1".into(), create_revision: 7 };
         assert_eq!(leadership.token(now), None);
@@ -112,7 +113,10 @@ mod tests {
         assert_eq!(leadership.token(now), Some(token));
         assert!(leadership.token(now + Duration::from_secs(5)).is_none(), "two thirds have passed");
         let end = leadership.end_timeout(Duration::from_secs(10), now).map(|(_, timeout)| timeout);
-        assert!(end.is_none_or(|timeout| timeout < Duration::from_secs(6)), "it could outlive the lease");
+        assert!(
+            end.is_none_or(|timeout| timeout < Duration::from_secs(6)),
+            "the call could outlive the lease"
+        );
         leadership.step_down(Role::Stranded);
         assert!(leadership.polls() && !leadership.leads() && leadership.token(now).is_none());
     }

@@ -1,10 +1,11 @@
-//! Where nothing may be delivered to: the fleet's own edges, by `public_url` and by the hosts of tenants.
+//! Addresses that must not receive deliveries: the fleet's own edges, by `public_url` and by the
+//! hosts of tenants. A delivery to an edge would come back as a callback.
 
 use usher_model::{callback::OwnAddress, settings::Settings};
 
 use super::fleet_handle::FleetHandle;
 
-/// Knows the fleet's own addresses.
+/// Recognizes the fleet's own addresses.
 #[derive(Clone)]
 pub struct OwnTargets {
     public: Option<OwnAddress>,
@@ -12,12 +13,12 @@ pub struct OwnTargets {
 }
 
 impl OwnTargets {
-    /// Knows those of `settings` and of the tenants in `fleet`.
+    /// Returns the addresses of `settings` and of the tenants in `fleet`.
     pub fn new(settings: &Settings, fleet: FleetHandle) -> Self {
         Self { public: settings.public_url.as_deref().and_then(OwnAddress::parse), fleet }
     }
 
-    /// Tells whether an address leads to the fleet's own edges.
+    /// Returns whether an address leads to the fleet's own edges.
     pub fn include(&self, url: &str) -> bool {
         let is_tenants = |host: &str| {
             self.fleet.read(|fleet| {

@@ -1,5 +1,5 @@
-//! What edges ask for while they serve requests: place, confirm, abandon, resolve, report. Any
-//! replica does all of it.
+//! The requests of edges about meetings: place, confirm, abandon, resolve, report. Every replica
+//! serves all of them (ADR 3).
 
 mod rebuild;
 mod resolve;
@@ -33,46 +33,47 @@ use crate::{
     ops::metrics::ControlPlaneMetrics,
 };
 
-/// Longest wait for a server that takes one more create (F5).
+/// Longest wait for a server that can take one more create (F5).
 const SATURATED_WAIT: Duration = Duration::from_secs(5);
-/// Longest wait for the best server while another could take the create.
+/// Longest wait for the best server while another one could take the create.
 const BEST_WAIT: Duration = Duration::from_secs(4);
-/// Pause after which a choice is made anew although nothing changed: time itself may have.
+/// Pause after which a choice is repeated although the fleet did not change, because the rules
+/// depend on time.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
-/// Longest wait until this replica sees what it has written itself.
+/// Longest wait until this replica has applied its own write.
 const SEE_WITHIN: Duration = Duration::from_secs(2);
 
-/// Why a meeting was not placed.
+/// The reason why a meeting was not placed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NoPlace {
-    /// No server can take it.
+    /// No server can take the meeting.
     #[error("no server takes the meeting: {0}")]
     NoServer(NoServer),
-    /// It is a breakout room, and cannot be made beside its parent.
+    /// The meeting is a breakout room that cannot be created on its parent's server.
     #[error("no breakout room: {0}")]
     NoRoom(NoRoom),
-    /// Its tenant has as many meetings as it may.
-    #[error("the tenant has as many meetings as it may have at a time")]
+    /// The tenant has reached its limit of meetings.
+    #[error("the tenant has reached its limit of meetings")]
     TenantFull,
-    /// The store is new and the servers have not all been asked what runs on them.
-    #[error("records are being rebuilt from what runs on the servers")]
+    /// The store is new, and some servers have not been polled yet (design 11).
+    #[error("records are being rebuilt from polls of the servers")]
     Rebuilding,
 }
 
-/// Where a create goes.
+/// The result of a placement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Placement {
-    /// The record.
+    /// The record of the meeting.
     pub record: MeetingRecord,
-    /// The server to call.
+    /// The server that the edge calls.
     pub server: ServerRoute,
-    /// The record stood already.
+    /// Whether the record existed before this request.
     pub existing: bool,
-    /// Its number is none of its tenant's range, which has none left.
+    /// Whether the meeting's number is outside its tenant's range, because the range is exhausted.
     pub spared: bool,
 }
 
-/// Makes and changes records on behalf of edges; clones share everything.
+/// Creates and changes records on behalf of edges; clones share one state.
 #[derive(Clone)]
 pub struct Placer {
     writer: Writer,
@@ -83,7 +84,7 @@ pub struct Placer {
     metrics: ControlPlaneMetrics,
 }
 
-/// Forgets a choice when the request ends, however it ends.
+/// Removes a choice from the inflight ones when the request ends in any way.
 struct Choice<'a> {
     inflight: &'a Mutex<Inflight>,
     token: &'a str,
@@ -96,7 +97,8 @@ impl Drop for Choice<'_> {
 }
 
 impl Placer {
-    /// Writes by `writer`; `first_poll` is the time a server that was never asked has to answer.
+    /// Returns a placer that writes by `writer`. `first_poll` is the time in which a new server
+    /// must answer its first poll during a rebuild.
     pub fn new(writer: Writer, first_poll: Duration, metrics: ControlPlaneMetrics) -> Self {
         Self {
             writer,
@@ -108,11 +110,11 @@ impl Placer {
         }
     }
 
-    /// Gives a meeting a server, or finds the one it has. While all servers that are well are busy it waits,
-    /// and takes one that is unhealthy only then, if so few are well (E5).
+    /// Places a meeting, or returns its existing record. Waits while all online servers are busy;
+    /// only then, and if too few servers are online, uses an unhealthy server (E5).
     ///
     /// # Errors
-    /// No server takes it, or the store did not take the record.
+    /// No server can take the meeting, or the store did not take the record.
     pub async fn place(
         &self,
         mut request: PlaceRequest,
@@ -133,10 +135,10 @@ impl Placer {
                 Err(WriteError::Decision(NoPlace::NoServer(NoServer::Saturated)))
                     if clock::now() < give_up =>
                 {
-                    // A create that was confirmed or abandoned makes room.
+                    // A create that is confirmed or abandoned frees a slot and changes the fleet.
                     let _ = tokio::time::timeout(LOOK_AGAIN, changes.changed()).await;
                 }
-                // Every online server was full all the while (E5).
+                // Every online server was full during the whole wait (E5).
                 Err(WriteError::Decision(NoPlace::NoServer(NoServer::Saturated)))
                     if clock::now() < deadline && request.ask.when_full != WhenFull::LastResort =>
                 {
@@ -160,15 +162,16 @@ impl Placer {
             self.writer.write(deadline, None, |fleet, now| self.decide(fleet, request, now)).await?;
         if written.outcome.spared {
             self.metrics.spared();
-            warn!(tenant = %request.ask.key.tenant, "every number of the range is in use; a room got a spare one");
+            warn!(tenant = %request.ask.key.tenant, "voice bridge range exhausted, spare number used");
         }
-        // From then on the fleet itself counts the choice, for this replica's next ones too.
+        // The applied record replaces the inflight choice in the count of this replica's next
+        // requests.
         let _ = self.writer.fleet().reach(written.revision, SEE_WITHIN).await;
         Ok(written)
     }
 
-    /// Tells whether meetings may run that no record tells of, because the store lost what it held and
-    /// not all servers have been asked since; and of which epoch that is said.
+    /// Returns the epoch, and whether unknown meetings may run because the store lost its state and
+    /// some servers have not been polled since.
     pub fn rebuilding(&self) -> (u64, bool) {
         self.writer.fleet().read(|fleet| (fleet.epoch().number, self.rebuilds(fleet, clock::now())))
     }
@@ -177,11 +180,13 @@ impl Placer {
         self.rebuild.goes_on(fleet, now) || self.writer.fleet().awaits_more(fleet, now)
     }
 
-    /// Decides and notes the choice in one step, so that no two requests choose unaware of another.
+    /// Decides and notes the choice under one lock, so that no request chooses unaware of another
+    /// one.
     fn decide(&self, fleet: &Fleet, request: &PlaceRequest, now: Now) -> Result<Step<Placement>, NoPlace> {
         let key = &request.ask.key;
-        // What an earlier epoch wrote down may be long past: the id may run elsewhere by now.
-        // So may one whose server is not there: a store that is filled again has it a moment later.
+        // A record of an earlier epoch may be outdated: the id may run on another server by now. A
+        // record whose server is missing is as uncertain, because a store that is filled again gets
+        // the server a moment later.
         let is_settled = |key: &MeetingKey| {
             fleet.record(key).is_some_and(|stored| {
                 stored.modified > fleet.epoch().begun && fleet.server(&stored.value.server).is_some()
@@ -195,7 +200,8 @@ impl Placer {
         let mut inflight = self.inflight.lock().unwrap_or_else(PoisonError::into_inner);
         inflight.end(&request.token);
         let Step { plan, outcome } = match &request.parent {
-            // Part of its parent: no meeting more, and no load that was not there.
+            // A breakout room is part of its parent: it counts neither as a meeting nor as load of
+            // its own.
             Some(parent) => lifecycle::place_room(fleet, request, parent, now).map_err(NoPlace::NoRoom)?,
             None if has_all_its_meetings(fleet, &inflight, key) => return Err(NoPlace::TenantFull),
             None => lifecycle::place(fleet, &inflight, request, now).map_err(NoPlace::NoServer)?,
@@ -208,7 +214,7 @@ impl Placer {
                 inflight.begin(&request.token, key.clone(), record.server.clone(), users);
                 (record, false)
             }
-            // A try of this very request whose answer was lost.
+            // This is another attempt of a request whose answer was lost.
             Placed::Existing(record) if record.token == request.token => (record, false),
             Placed::Existing(record) => (record, true),
         };
@@ -220,10 +226,11 @@ impl Placer {
         Ok(Step { plan, outcome: Placement { record, server, existing, spared } })
     }
 
-    /// A server answered SUCCESS to a create. Tells whether the caller may be told so.
+    /// Confirms a create that a server answered with SUCCESS. Returns whether the edge may pass the
+    /// success on.
     ///
     /// # Errors
-    /// The store did not take it.
+    /// The store did not take the write.
     pub async fn confirm(
         &self,
         key: &MeetingKey,
@@ -233,10 +240,10 @@ impl Placer {
         self.certain(deadline, |fleet, now| lifecycle::confirm(fleet, key, answer, now.wall_ms)).await
     }
 
-    /// A create came to nothing, certainly or perhaps.
+    /// Abandons a create that is certainly or perhaps not done.
     ///
     /// # Errors
-    /// The store did not take it.
+    /// The store did not take the write.
     pub async fn abandon(
         &self,
         key: &MeetingKey,
@@ -248,15 +255,16 @@ impl Placer {
         let decide =
             |fleet: &Fleet, now: Now| lifecycle::abandon(fleet, key, server, token, certainty, now.wall_ms);
         let written = self.certain(deadline, decide).await?;
-        // Whoever gives an id up asks for it again at once, and is not to be told of what is gone.
+        // The caller places the id again at once, and an older fleet would still show the abandoned
+        // record.
         let _ = self.writer.fleet().reach(written.revision, SEE_WITHIN).await;
         Ok(written)
     }
 
-    /// A meeting was asked to end.
+    /// Notes the result of an `end` call.
     ///
     /// # Errors
-    /// The store did not take it.
+    /// The store did not take the write.
     pub async fn report_end(
         &self,
         key: &MeetingKey,
@@ -268,11 +276,12 @@ impl Placer {
         self.certain(deadline, decide).await
     }
 
-    /// A call to a server failed although polls succeed. At most one an interval counts (A3). Tells whether
-    /// the server is to be looked at instead, which is worth it as often.
+    /// Reports a failed call of a user to a server whose polls succeed. At most one report an
+    /// interval counts (A3). Returns whether the server is to be polled instead, at most once an
+    /// interval too.
     ///
     /// # Errors
-    /// The store did not take it.
+    /// The store did not take the write.
     pub async fn report_failure(
         &self,
         server: &ServerId,
@@ -308,7 +317,7 @@ impl Placer {
     }
 }
 
-/// Returns the label by which placements are counted.
+/// Returns the label by which a placement is counted.
 fn outcome(placed: &Result<Written<Placement>, WriteError<NoPlace>>) -> &'static str {
     match placed {
         Ok(written) if written.outcome.existing => "existing",

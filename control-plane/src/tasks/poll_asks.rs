@@ -1,6 +1,6 @@
-//! Polls that a replica asks for and another makes: only the leader polls, so that a server is asked
-//! once at a time, and the store is what replicas share. `polls/SERVER` is an ask; the leader takes
-//! it out when the poll that it made for it has been written.
+//! Polls that one replica requests and the leader makes (ADR 6). Only the leader polls, so that a
+//! server has one poll at a time, and the store is the replicas' only shared medium. `polls/SERVER`
+//! is a request; the leader deletes it after it has written the result of the poll.
 
 use std::{
     sync::Arc,
@@ -22,23 +22,23 @@ use super::{
 };
 use crate::ports::{Change, Entry, Guard, Store, StoreError, Txn, Verdict, Write};
 
-/// Where asks stand.
+/// Prefix of the requests' keys.
 const PREFIX: &str = "polls/";
-/// Longest wait until this replica sees what the leader wrote.
+/// Longest wait until this replica has applied the leader's write.
 const SEE_WITHIN: Duration = Duration::from_secs(2);
 
-/// Why a poll that was asked for was not seen.
+/// The reason why a requested poll was not seen.
 #[derive(Debug, thiserror::Error)]
 pub enum AskError {
-    /// The store.
+    /// The store did not take the request, or is unreachable.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Nobody leads, or whoever does did not come round to it.
-    #[error("no replica that leads has made the poll in time")]
+    /// No replica leads, or the leader did not make the poll in time.
+    #[error("no leader has made the poll in time")]
     Late,
 }
 
-/// Asks and answers; clones share everything.
+/// Requests polls and answers requests; clones share one state.
 #[derive(Clone)]
 pub struct PollAsks {
     store: Arc<dyn Store>,
@@ -49,7 +49,7 @@ pub struct PollAsks {
 }
 
 impl PollAsks {
-    /// Asks through `store`, and answers by `pollers` while this replica leads.
+    /// Returns requests through `store` that `pollers` answers while this replica leads.
     pub fn new(
         store: Arc<dyn Store>,
         fleet: FleetHandle,
@@ -60,11 +60,11 @@ impl PollAsks {
         Self { store, fleet, leadership, pollers, tasks }
     }
 
-    /// Has the leader poll a server, and returns when `fleet` shows what came of it.
+    /// Requests a poll of a server from the leader, and returns when `fleet` shows the result.
     ///
     /// # Errors
-    /// The store could not take the ask, or the answer was not there by `deadline`. The ask stands
-    /// then, and the next leader makes the poll.
+    /// The store could not take the request, or the result was not there by `deadline`. The request
+    /// then remains in the store, and the next leader makes the poll.
     pub async fn ask(&self, server: &ServerId, deadline: Instant) -> Result<(), AskError> {
         tokio::time::timeout_at(deadline.into(), self.asked(server)).await.unwrap_or(Err(AskError::Late))
     }
@@ -75,7 +75,7 @@ impl PollAsks {
         let epoch = self.fleet.revision().epoch;
         let mut from = match self.store.commit(vec![ask]).await?.first() {
             Some(Verdict::Committed(revision)) => revision + 1,
-            Some(Verdict::Refused(_)) | None => return Err(AskError::Late), // it has no guards
+            Some(Verdict::Refused(_)) | None => return Err(AskError::Late), // impossible: the transaction has no guards
         };
         loop {
             let mut changes = self.store.watch(&key, from).await?;
@@ -83,11 +83,11 @@ impl PollAsks {
                 let answered =
                     |change: &Change| matches!(change, Change::Delete { key: gone } if *gone == key);
                 if batch.changes.iter().any(answered) {
-                    let _ = self.fleet.reach(Revision::new(epoch, batch.revision), SEE_WITHIN).await; // late, but it was polled
+                    let _ = self.fleet.reach(Revision::new(epoch, batch.revision), SEE_WITHIN).await; // the poll is done, applied in time or not
                     return Ok(());
                 }
             }
-            // The watch was lost: the ask is answered if it is gone.
+            // The watch was lost. The request is answered if its key is gone.
             let listing = self.store.read_prefix(&key).await?;
             if listing.entries.iter().all(|entry| entry.key != key) {
                 let _ = self.fleet.reach(Revision::new(epoch, listing.revision), SEE_WITHIN).await;
@@ -97,7 +97,7 @@ impl PollAsks {
         }
     }
 
-    /// Answers asks whenever this replica leads, until asked to stop.
+    /// Answers requests while this replica leads, until asked to stop.
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
         let mut roles = self.leadership.changes();
         loop {
@@ -113,7 +113,7 @@ impl PollAsks {
         }
     }
 
-    /// Answers what stands, then what comes. Never returns.
+    /// Answers the existing requests, then the new ones. Never returns.
     async fn answer(&self) {
         let mut asks = PrefixFollower::new(Arc::clone(&self.store), PREFIX);
         loop {
@@ -127,7 +127,8 @@ impl PollAsks {
         }
     }
 
-    /// Makes a poll and takes its ask out; one that was renewed meanwhile stays for its own poll.
+    /// Makes a poll and deletes its request. A request that was renewed meanwhile remains for a
+    /// poll of its own.
     fn take(&self, entry: &Entry) {
         let (asks, key, revision) = (self.clone(), entry.key.clone(), entry.mod_revision);
         self.tasks.spawn_short("poll ask", async move {
@@ -135,13 +136,13 @@ impl PollAsks {
             if let Some(server) = server
                 && let Err(error) = asks.pollers.poll_now(&server).await
             {
-                debug!(%server, %error, "a poll that was asked for is not made");
+                debug!(%server, %error, "requested poll not made");
             }
             let Some(token) = asks.leadership.token(clock::now()) else { return };
             let guards = vec![Guard::Unchanged(key.clone(), revision), Guard::Fence(token)];
             let answered = Txn { guards, writes: vec![Write::Delete(key)] };
             if let Err(error) = asks.store.commit(vec![answered]).await {
-                warn!(%error, "an ask for a poll stays, and its poll is made again");
+                warn!(%error, "poll request not deleted, its poll is repeated");
             }
         });
     }

@@ -1,5 +1,5 @@
-//! Polls every server, each by a task of its own, so that one that hangs costs nobody else anything
-//! (C3). Only the leader polls; a leader whose store is away goes on in memory.
+//! Polls every server in a task of its own, so that a hung server delays no other (C3). Only the
+//! leader polls. A leader whose store is unreachable goes on in memory (design 8).
 
 mod cadence;
 mod reaper;
@@ -25,42 +25,44 @@ use crate::{
     ops::watchdog::Watchdog,
 };
 
-/// How often the set of servers is looked at although nothing changed.
+/// Interval at which the set of servers is compared although the fleet did not change.
 const TURN: Duration = Duration::from_secs(1);
-/// Time without a turn after which the loop counts as stalled, in polling intervals (C11).
+/// Number of polling intervals without a turn after which the loop counts as stalled (C11).
 const PATIENCE: u32 = 3;
-/// Requests for a poll that may wait for one server.
+/// Largest number of requests that wait for a poll of one server.
 const ASKS: usize = 16;
 
-/// Time that a server which was just added or enabled has to be polled.
+/// Time in which a server that was just added or enabled gets its task.
 const KNOWN_WITHIN: Duration = Duration::from_secs(2);
 
-/// The servers that are polled here, by which anybody asks for a poll now.
+/// The servers that this replica polls. Other tasks use it to request a poll now; clones share one
+/// set.
 #[derive(Debug, Clone, Default)]
 pub struct Pollers {
     running: Arc<Mutex<HashMap<ServerId, Running>>>,
-    /// Tells that the set has changed.
+    /// Notifies of changes of the set.
     changed: Arc<watch::Sender<()>>,
 }
 
 #[derive(Debug)]
 struct Running {
     asks: mpsc::Sender<oneshot::Sender<()>>,
-    /// Which life of the entry it polls: a server that was disabled in between starts anew.
+    /// Stops the task when dropped. A server that was disabled and enabled again starts with a new
+    /// task.
     _stop: DropGuard,
 }
 
-/// A server is not polled here.
+/// This replica does not poll the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the server is not polled by this replica")]
 pub struct NotPolled;
 
 impl Pollers {
-    /// Polls a server now, or joins the poll that is under way, and returns when it is done. The
-    /// cadence stays as it is (S11).
+    /// Polls a server now, or joins the poll under way, and returns when it is done. The schedule
+    /// is unchanged (S11).
     ///
     /// # Errors
-    /// This replica does not poll the server and does not begin to, or stopped before it was done.
+    /// This replica does not poll the server, or stopped before the poll was done.
     pub async fn poll_now(&self, server: &ServerId) -> Result<(), NotPolled> {
         let asks = tokio::time::timeout(KNOWN_WITHIN, self.asks_of(server)).await.map_err(|_| NotPolled)?;
         let (done, wait) = oneshot::channel();
@@ -68,7 +70,8 @@ impl Pollers {
         wait.await.map_err(|_| NotPolled)
     }
 
-    /// Waits until a server is polled here: one that was just added is a moment later.
+    /// Waits until this replica polls a server; the task of a server that was just added starts a
+    /// moment later.
     async fn asks_of(&self, server: &ServerId) -> mpsc::Sender<oneshot::Sender<()>> {
         let mut changed = self.changed.subscribe();
         loop {
@@ -77,7 +80,7 @@ impl Pollers {
                 return asks;
             }
             if changed.changed().await.is_err() {
-                std::future::pending::<()>().await; // cannot be: `self` holds the sender
+                std::future::pending::<()>().await; // unreachable: `self` holds the sender
             }
         }
     }
@@ -104,7 +107,7 @@ pub struct Poller {
 }
 
 impl Poller {
-    /// Prepares to poll the servers of `fleet` whenever this replica leads.
+    /// Returns a task that polls the servers of `fleet` while this replica leads.
     pub fn new(
         round: Arc<Round>,
         fleet: FleetHandle,
@@ -117,7 +120,7 @@ impl Poller {
         Self { round, fleet, leadership, pollers, tasks, watchdog, interval }
     }
 
-    /// Keeps the tasks in step with fleet and role until asked to stop.
+    /// Keeps the tasks in step with the fleet and the role until asked to stop.
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
         let mut revisions = self.fleet.revisions();
         let mut roles = self.leadership.changes();
@@ -125,11 +128,11 @@ impl Poller {
         loop {
             self.watchdog.turned("poller", (self.interval * PATIENCE).max(TURN * 10), clock::now());
             if std::mem::replace(&mut epoch, self.fleet.revision().epoch) != epoch {
-                self.pollers.clear(); // the store lost what it held: what runs is to be known soon
+                self.pollers.clear(); // the store lost its state: every server is polled at once to find its meetings
             }
             if self.leadership.polls() {
-                // Servers found when this replica began to poll go on as somebody polled them before;
-                // those that come later are new or just enabled, and are polled at once.
+                // Servers that exist when this replica begins to poll continue the schedule of the
+                // last leader. Later ones are new or just enabled, and are polled at once.
                 self.keep_in_step(if polling { Begin::AtOnce } else { Begin::Resume }, clock::now());
                 polling = true;
             } else if std::mem::take(&mut polling) {
@@ -150,7 +153,8 @@ impl Poller {
     fn keep_in_step(&self, begin: Begin, now: Instant) {
         let wanted: HashMap<ServerId, Option<Duration>> = self.fleet.read(|fleet| {
             let polled = fleet.servers().filter(|server| fleet.is_polled(server.id()));
-            // The age of a sample that was there when this replica started is known to nobody.
+            // The age of a sample that is older than this replica is unknown, so it counts as one
+            // interval at least.
             let least =
                 |server: &FleetServer| if fleet.saw_sampled(server) { Duration::ZERO } else { self.interval };
             let age = |server: &FleetServer| {
@@ -180,14 +184,15 @@ impl Poller {
     }
 }
 
-/// How the polls of a server begin.
+/// The first poll of a server.
 #[derive(Debug, Clone, Copy)]
 enum Begin {
     Resume,
     AtOnce,
 }
 
-/// Returns a server's own place, from 0 to 1, the same on every replica.
+/// Returns a fixed share of the interval for a server, from 0 to 1, equal on every replica, so that
+/// the servers' polls are spread.
 fn place(id: &ServerId) -> f64 {
     let mut hasher = foldhash::quality::FixedState::default().build_hasher();
     hasher.write(id.as_str().as_bytes());

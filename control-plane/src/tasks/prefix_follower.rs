@@ -1,5 +1,5 @@
-//! Follows what stands below a prefix of the store: everything once, then every change. After a loss
-//! everything is read anew; while the store is away it is asked again, with pauses.
+//! Follows the entries below a prefix of the store: all of them once, then every change. After a
+//! lost watch all are read again; an unreachable store is retried with pauses.
 
 use std::{
     sync::Arc,
@@ -13,27 +13,27 @@ use usher_runtime::clock;
 use super::backoff::Backoff;
 use crate::ports::{Batch, Listing, Store, StoreError, WatchError};
 
-/// Longest time the store may take to be read.
+/// Longest time of one reading of the store.
 const READ_WITHIN: Duration = Duration::from_secs(5);
 
 type Changes = BoxStream<'static, Result<Batch, WatchError>>;
 
-/// What the store has told.
+/// An update of the entries below the prefix.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum News {
-    /// Everything that stands now: whatever was known before and is not in it is gone.
+    /// All current entries. An entry that was known before and is missing here is deleted.
     All(Listing),
-    /// What has changed since.
+    /// The changes of one revision.
     Changed(Batch),
 }
 
-/// How far the follower has come.
+/// The stage of the follower.
 enum Stage {
-    /// The store is asked at this time.
+    /// The store is read at this time.
     Pausing(Instant),
     /// The store is being read.
     Reading(BoxFuture<'static, Result<(Listing, Changes), StoreError>>),
-    /// Everything was read.
+    /// The entries were read, and changes follow.
     Watching(Changes),
 }
 
@@ -46,17 +46,17 @@ pub(crate) struct PrefixFollower {
 }
 
 impl PrefixFollower {
-    /// Begins with a reading of everything below `prefix`, at once.
+    /// Returns a follower whose first step is to read all entries below `prefix`.
     pub(crate) fn new(store: Arc<dyn Store>, prefix: &'static str) -> Self {
         let backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(5));
         Self { store, prefix, backoff, stage: Stage::Pausing(clock::now()) }
     }
 
-    /// Waits for what comes next, whatever the store does meanwhile.
+    /// Waits for the next update. Failures of the store are retried.
     ///
     /// # Cancel safety
-    /// Dropped before it returns, it goes on where it was when it is called again: a caller that has
-    /// other things to do as well hears everything.
+    /// If the future is dropped before it returns, the next call continues at the same stage, so
+    /// that a caller that waits for other events too misses no update.
     pub(crate) async fn next(&mut self) -> News {
         loop {
             match &mut self.stage {
@@ -71,7 +71,7 @@ impl PrefixFollower {
                         return News::All(listing);
                     }
                     Err(error) => {
-                        warn!(prefix = self.prefix, %error, "a part of the store cannot be read");
+                        warn!(prefix = self.prefix, %error, "prefix unreadable");
                         self.pause();
                     }
                 },
@@ -79,7 +79,7 @@ impl PrefixFollower {
                     Some(Ok(batch)) => return News::Changed(batch),
                     lost => {
                         let lost = lost.and_then(Result::err);
-                        debug!(prefix = self.prefix, ?lost, "a part of the store is read anew");
+                        debug!(prefix = self.prefix, ?lost, "watch lost, prefix read again");
                         self.pause();
                     }
                 },
@@ -92,7 +92,7 @@ impl PrefixFollower {
     }
 }
 
-/// Reads everything, and watches from there on.
+/// Reads all entries, and watches from the following revision on.
 async fn read(store: Arc<dyn Store>, prefix: &'static str) -> Result<(Listing, Changes), StoreError> {
     let read = async {
         let listing = store.read_prefix(prefix).await?;

@@ -1,4 +1,4 @@
-//! "How new is the store right now?", asked once for all who ask at the same time.
+//! Reads of the store's current revision, shared by concurrent callers.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -12,8 +12,8 @@ use crate::ports::{Store, StoreError};
 
 type Answer = Result<u64, Arc<StoreError>>;
 
-/// Reads the store's revision linearizably. Whoever asks while a read is under way waits for the
-/// next one, because the one under way may have been decided before the question was asked.
+/// Reads the store's revision linearizably. A caller that comes during a read waits for the next
+/// one, because the store may have answered the current one before the call.
 #[derive(Clone)]
 pub struct RevisionReader {
     store: Arc<dyn Store>,
@@ -29,12 +29,12 @@ struct State {
 }
 
 impl RevisionReader {
-    /// Reads from `store`, each read within `patience`.
+    /// Returns a reader of `store` that gives each read `patience`.
     pub fn new(store: Arc<dyn Store>, tasks: TaskGroup, patience: Duration) -> Self {
         Self { store, tasks, patience, state: Arc::default() }
     }
 
-    /// Returns a revision at least as new as the store was when this was called.
+    /// Returns a revision at least as new as the store was at the call.
     ///
     /// # Errors
     /// The store could not be read.
@@ -49,7 +49,7 @@ impl RevisionReader {
             let reader = self.clone();
             self.tasks.spawn_short("revision", async move { reader.serve().await });
         }
-        let gone = || Arc::new(StoreError::Unavailable("the read was given up".into()));
+        let gone = || Arc::new(StoreError::Unavailable("the read was abandoned".into()));
         receiver.await.map_err(|_| gone())?
     }
 
@@ -67,7 +67,7 @@ impl RevisionReader {
             let read = tokio::time::timeout(self.patience, self.store.revision()).await;
             let answer = read.unwrap_or_else(|_| Err(late())).map_err(Arc::new);
             for asker in askers {
-                let _ = asker.send(answer.clone()); // an asker that gave up is no matter
+                let _ = asker.send(answer.clone()); // fails only if the caller stopped waiting
             }
         }
     }

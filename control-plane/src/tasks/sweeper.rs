@@ -1,4 +1,4 @@
-//! The leader's housekeeping: what no poll brings about.
+//! The leader's periodic work that no poll triggers.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::{
     ports::Verdict,
 };
 
-/// Sweeps every few seconds while this replica leads.
+/// Sweeps the fleet at an interval while this replica leads.
 pub struct Sweeper {
     writer: Writer,
     leadership: Leadership,
@@ -26,7 +26,7 @@ pub struct Sweeper {
 }
 
 impl Sweeper {
-    /// Sweeps by `writer`.
+    /// Returns a sweeper that writes by `writer`.
     pub fn new(
         writer: Writer,
         leadership: Leadership,
@@ -57,26 +57,26 @@ impl Sweeper {
             (sweep(fleet, missing, self.writer.now()), fleet.epoch())
         });
         for server in drained {
-            info!(%server, "cordoned and empty: disabled");
+            info!(%server, "cordoned server is empty, disabled");
         }
         self.commit(plans, epoch).await;
         let given_up = self.commit(given_up, epoch).await;
         if given_up > 0 {
-            info!(given_up, "zombies and detached records given up");
+            info!(abandoned = given_up, "zombies and detached records abandoned");
             self.metrics.given_up(given_up);
         }
     }
 
-    /// Commits plans until the store does not take one; returns how many it took.
+    /// Commits plans until the store fails; returns the number of committed plans.
     async fn commit(&self, plans: Vec<Plan>, epoch: Epoch) -> u64 {
         let mut committed = 0;
         for plan in plans.iter().filter(|plan| !plan.is_empty()) {
             let Some(token) = self.leadership.token(clock::now()) else { break };
             match self.writer.commit_once(plan, &token, epoch).await {
                 Ok(Verdict::Committed(_)) => committed += 1,
-                Ok(Verdict::Refused(_)) => {} // the next sweep decides again
+                Ok(Verdict::Refused(_)) => {} // the next sweep decides the plan again
                 Err(error) => {
-                    warn!(%error, "sweeping stopped");
+                    warn!(%error, "sweep stopped");
                     break;
                 }
             }

@@ -1,5 +1,5 @@
-//! Keeps the store from filling: the leader has it forget old history, and every replica looks at the space it
-//! takes.
+//! Keeps the store from filling: the leader compacts old history, and every replica observes the
+//! store's size.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -21,12 +21,12 @@ use crate::{
     ports::Store,
 };
 
-/// Longest time between two looks.
+/// Longest interval between two observations.
 const LOOK: Duration = Duration::from_secs(10);
-/// Looks in one period of forgetting.
+/// Number of observations in one compaction period.
 const LOOKS: u32 = 4;
 
-/// What is known of the store's space; clones share it.
+/// The known size of the store; clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct SpaceFigures(Arc<Mutex<Known>>);
 
@@ -37,12 +37,12 @@ struct Known {
 }
 
 impl SpaceFigures {
-    /// Returns what the store takes, once it was looked at.
+    /// Returns the size of the store, once it was observed.
     pub fn space(&self) -> Option<StoreSpace> {
         self.known().space
     }
 
-    /// Returns how long ago this replica had the store forget old history, if it did.
+    /// Returns the time since this replica compacted the store's history, if it did.
     pub fn compacted(&self, now: Instant) -> Option<Duration> {
         self.known().compacted_at.map(|at| now.saturating_duration_since(at))
     }
@@ -56,7 +56,7 @@ impl SpaceFigures {
     }
 }
 
-/// The task.
+/// The task that compacts and observes the store.
 pub struct Upkeep {
     store: Arc<dyn Store>,
     fleet: FleetHandle,
@@ -66,12 +66,12 @@ pub struct Upkeep {
     figures: SpaceFigures,
     horizon: Horizon,
     every: Duration,
-    /// 0 where the store says it itself.
+    /// The quota in bytes that operators set; 0 if the store reports it.
     quota: u64,
 }
 
 impl Upkeep {
-    /// Keeps up `store`; what is known of it is in `figures`.
+    /// Returns a task that observes `store` and notes the result in `figures`.
     pub fn new(
         store: Arc<dyn Store>,
         fleet: FleetHandle,
@@ -101,8 +101,8 @@ impl Upkeep {
         }
     }
 
-    /// Has the store forget what is older than a period, where this replica leads. A follower notes where the
-    /// history stands all the same: when it leads, it goes on from there.
+    /// Compacts the history that is older than a period, if this replica leads. A follower notes
+    /// the revisions too, so that it can continue when it leads.
     async fn forget(&mut self) {
         if !self.fleet.complete() {
             return;
@@ -111,23 +111,23 @@ impl Upkeep {
         let Some(before) = due.filter(|_| self.leadership.token(clock::now()).is_some()) else { return };
         match self.store.compact(before).await {
             Ok(()) => {
-                debug!(before, "the store forgets its history");
+                debug!(before, "store history compacted");
                 self.figures.change(|known| known.compacted_at = Some(clock::now()));
             }
-            Err(error) => warn!(%error, "the store does not forget its history"),
+            Err(error) => warn!(%error, "store history not compacted"),
         }
     }
 
     async fn look(&self) {
-        let Ok(space) = self.store.space().await else { return }; // counted with the store's failures
+        let Ok(space) = self.store.space().await else { return }; // `WatchedStore` counts the failure
         let space =
             StoreSpace { quota: Some(self.quota).filter(|quota| *quota > 0).or(space.quota), ..space };
         self.figures.change(|known| known.space = Some(space));
         self.metrics.space(&space, self.figures.compacted(clock::now()));
         let scarce = space.is_scarce().then(|| {
             format!(
-                "the store takes {} of {} bytes, {} of them in use: at the quota it refuses new meetings. Give it \
-                 room (defragment, raise the quota), and see whether history is compacted",
+                "the store takes {} of {} bytes, {} of them in use: at the quota it refuses new meetings. Defragment it \
+                 or raise the quota, and check that history is compacted",
                 space.taken,
                 space.quota.unwrap_or_default(),
                 space.in_use

@@ -1,5 +1,5 @@
 //! A store whose calls are listed while they are under way (C5), and whose failures are counted by
-//! what they mean (C8).
+//! reason (C8).
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,7 +13,7 @@ use crate::{
     ports::{Batch, Lease, Listing, Store, StoreError, Txn, Verdict, WatchError},
 };
 
-/// Passes every call on. Campaigns are meant to wait and are not listed.
+/// Passes every call on. Campaigns are not listed, because they wait by design.
 pub struct WatchedStore {
     store: Arc<dyn Store>,
     pending: PendingCalls,
@@ -21,7 +21,7 @@ pub struct WatchedStore {
 }
 
 impl WatchedStore {
-    /// Lists the calls to `store` in `pending`, and counts those that fail in `metrics`.
+    /// Lists the calls to `store` in `pending`, and counts failed ones in `metrics`.
     pub fn new(store: Arc<dyn Store>, pending: PendingCalls, metrics: ControlPlaneMetrics) -> Self {
         Self { store, pending, metrics }
     }

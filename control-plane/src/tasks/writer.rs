@@ -1,4 +1,5 @@
-//! Plan, commit, and plan anew when somebody else was first: the loop behind every guarded write.
+//! The loop of every guarded write: decide, commit, and decide again if a concurrent write came
+//! first.
 
 use std::{
     sync::{
@@ -20,34 +21,34 @@ use crate::{
     store::{committer::GroupCommitter, keys},
 };
 
-/// Longest wait for the change that refused a plan. It arrives within milliseconds; when the store
-/// counts revisions of others too, it may be none that the fleet will ever see.
+/// Longest wait for the change that refused a plan. It arrives within milliseconds; if other
+/// programs write to the store too, it may never reach the fleet.
 const SEE_WITHIN: Duration = Duration::from_secs(1);
 
-/// What was written.
+/// The result of a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Written<T> {
-    /// What the caller is told.
+    /// The outcome of the decision, for the caller.
     pub outcome: T,
-    /// Revision from which on it holds.
+    /// The revision from which on the write is in force.
     pub revision: Revision,
 }
 
-/// Why nothing was written, as far as is known.
+/// The reason why a write failed.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError<E> {
-    /// The decision itself was no.
+    /// The decision itself refused the request.
     #[error(transparent)]
     Decision(E),
-    /// The store.
+    /// The store refused the write or is unreachable.
     #[error(transparent)]
     Store(#[from] Arc<StoreError>),
-    /// The deadline came first.
+    /// The deadline passed first. The write may or may not be done.
     #[error("not written by its deadline")]
     Deadline,
 }
 
-/// Commits decisions; clones share everything.
+/// Commits decisions; clones share one state.
 #[derive(Clone)]
 pub struct Writer {
     fleet: FleetHandle,
@@ -55,12 +56,12 @@ pub struct Writer {
     revisions: RevisionReader,
     alarms: RaisedAlarms,
     wall: WallClock,
-    /// The last write was refused for good.
+    /// Whether the store rejected the last write.
     refused: Arc<AtomicBool>,
 }
 
 impl Writer {
-    /// Writes what is decided from `fleet` through `committer`.
+    /// Returns a writer that decides from `fleet` and commits by `committer`.
     pub fn new(
         fleet: FleetHandle,
         committer: GroupCommitter,
@@ -76,14 +77,18 @@ impl Writer {
         Now { instant: clock::now(), wall_ms: self.wall.now_ms() }
     }
 
-    /// Returns the fleet decisions are made from.
+    /// Returns the fleet from which decisions are made.
     pub fn fleet(&self) -> &FleetHandle {
         &self.fleet
     }
 
-    /// Decides and commits until it is written, the decision is no, or the deadline has come. An
-    /// answer that was lost is not guessed: the store is read, and the decision made again finds its
-    /// own work, or makes a plan whose guards fail if the lost one comes through after all.
+    /// Decides and commits until the plan is written, the decision refuses, or the deadline passes.
+    /// A lost answer is not guessed: the store's revision is read and the decision repeated. The
+    /// repeated decision finds its own write, or makes a plan whose guards fail if the lost write
+    /// happens after all.
+    ///
+    /// # Errors
+    /// The decision refused, the store failed, or the deadline passed.
     pub async fn write<T, E>(
         &self,
         deadline: Instant,
@@ -107,13 +112,13 @@ impl Writer {
             if patience.is_zero() {
                 return Err(WriteError::Deadline);
             }
-            // Late or not, the next plan is made from the newest fleet there is.
+            // The next plan is made from the newest fleet there is, whether or not the change
+            // arrived in time.
             let _ = self.fleet.reach(refused_at, patience.min(SEE_WITHIN)).await;
         }
     }
 
-    /// Commits a leader's plan, made in `epoch`, once; whoever made it makes another when it is
-    /// refused.
+    /// Commits a leader's plan, made in `epoch`, once. If it is refused, the caller decides again.
     ///
     /// # Errors
     /// The store could not decide, or its answer was lost.
@@ -128,20 +133,20 @@ impl Writer {
         committed
     }
 
-    /// Says by the alarm, and once in the log, whether the store takes writes (F8). What it refuses
-    /// only a person can mend.
+    /// Sets the alarm, and logs once, when the store takes no writes (F8). Only an operator can
+    /// repair a store that rejects them.
     fn note(&self, plan: &Plan, error: Option<&StoreError>) {
         let refused = matches!(error, Some(StoreError::Rejected(_)));
         let before = self.refused.swap(refused, Ordering::Relaxed);
         let Some(error) = error else { return self.alarms.clear(Alarm::StoreWriteFailed) };
         let key = plan.writes.first().map(|write| keys::path(&write.key())).unwrap_or_default();
         if refused && !before {
-            error!(key, cause = %error, "the store refuses a write; no new meeting is placed until it takes them");
+            error!(key, cause = %error, "store rejects writes, no new meeting is placed");
         }
         self.alarms.raise(Alarm::StoreWriteFailed, format!("`{key}`: {error}"));
     }
 
-    /// Commits one plan. A lost answer counts as refused at the revision the store has come to.
+    /// Commits one plan. A lost answer counts as a refusal at the store's current revision.
     async fn commit<E>(
         &self,
         plan: &Plan,

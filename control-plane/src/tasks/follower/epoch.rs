@@ -1,5 +1,5 @@
-//! The epoch: which life of the store revisions belong to. `meta` names it, and the revision of
-//! `meta` says when it began.
+//! The epoch: the history of the store to which revisions belong (ADR 8). `meta` names it, and the
+//! revision of `meta` is its beginning.
 
 use anyhow::Context as _;
 use tracing::warn;
@@ -17,8 +17,8 @@ use crate::{
     },
 };
 
-/// Returns the epoch. The first to start on a store begins one, and so does the first to find a
-/// store that was begun on another cluster: that is a restored backup.
+/// Returns the epoch. The first replica on a new store begins one. A replica also begins one if
+/// `meta` names another cluster, because such a store is a restored backup.
 pub(super) async fn current(store: &dyn Store) -> anyhow::Result<Epoch> {
     loop {
         let cluster_id = store.cluster_id().await?;
@@ -32,11 +32,12 @@ pub(super) async fn current(store: &dyn Store) -> anyhow::Result<Epoch> {
                 Guard::Unchanged(META.into(), entry.mod_revision)
             }
         };
-        begin(store, guard, cluster_id).await?; // refused: another was first, read it
+        begin(store, guard, cluster_id).await?; // if another replica was first, the next pass reads its epoch
     }
 }
 
-/// Weighs `evidence`, and begins a new epoch if it suffices, unless another replica has done so since `known`.
+/// Weighs `evidence` and begins a new epoch if it suffices. Does nothing if another replica has
+/// begun one since `known`.
 pub(super) async fn renew(
     store: &dyn Store,
     known: Epoch,
@@ -46,7 +47,7 @@ pub(super) async fn renew(
     if !evidence.suffices(known, key, store.revision().await.context("read the revision")?) {
         return Ok(());
     }
-    warn!(?evidence, "the store lost its past: a new epoch begins");
+    warn!(?evidence, "store lost its past, new epoch begins");
     let cluster_id = store.cluster_id().await?;
     let guard = Guard::Unchanged(META.into(), known.begun);
     begin(store, guard, cluster_id).await.context("begin a new epoch")
@@ -57,8 +58,8 @@ async fn read(store: &dyn Store) -> anyhow::Result<Option<Entry>> {
     Ok(listing.entries.into_iter().find(|entry| entry.key == META))
 }
 
-/// Writes `meta`, and that nobody is awaited yet: by that a replica that starts meanwhile knows a young epoch
-/// from one that has lasted.
+/// Writes `meta` and an empty list of awaited servers. The list tells a replica that starts
+/// meanwhile that the epoch is young; a lasting epoch has none.
 async fn begin(store: &dyn Store, guard: Guard, cluster_id: u64) -> anyhow::Result<()> {
     let epoch = rand::random();
     let writes = vec![

@@ -1,21 +1,21 @@
-//! Telling a loss of stored state from work: what no program of ours ever does to the store.
+//! Detection of lost state: changes of the store that no program of Usher makes (ADR 8).
 
 use crate::{
     ports::{Batch, Change},
     store::keys::{self, META},
 };
 
-/// What was taken away.
+/// The kind of loss.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Loss {
-    /// `meta` is gone or another, and with it the epoch: the store was emptied, or another replica
-    /// found a loss first.
+    /// `meta` was deleted or replaced, and with it the epoch: the store was emptied, or another
+    /// replica found a loss first.
     Epoch,
-    /// A foreign hand deleted what the fleet is made of.
+    /// Another program deleted entries that the fleet folds.
     Taken,
 }
 
-/// Returns what a batch says was lost.
+/// Returns the loss that a batch shows, if any.
 pub(super) fn of(batch: &Batch) -> Option<Loss> {
     if batch.changes.iter().any(|change| key(change) == META) {
         return Some(Loss::Epoch);
@@ -23,8 +23,8 @@ pub(super) fn of(batch: &Batch) -> Option<Loss> {
     (!batch.attested && batch.changes.iter().any(takes)).then_some(Loss::Taken)
 }
 
-/// Tells whether a change takes something out of the fleet. A candidate's key, which goes with its
-/// lease, and an ask for a poll are no part of it.
+/// Returns whether a change deletes an entry of the fleet. A candidate's key, which ends with its
+/// lease, and a request for a poll are not entries of the fleet.
 fn takes(change: &Change) -> bool {
     matches!(change, Change::Delete { key } if matches!(keys::parse(key), Ok(Some(_))))
 }
@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn f7_what_only_a_foreign_hand_deletes_is_a_loss() {
+    fn f7_a_deletion_by_another_program_is_a_loss() {
         let all = [delete("meetings/t/m"), delete("meta"), delete("servers/a")];
         assert_eq!(judged(&all, false), Some(Loss::Epoch));
         assert_eq!(judged(&[put("meta")], true), Some(Loss::Epoch));

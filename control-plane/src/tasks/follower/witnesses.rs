@@ -1,5 +1,5 @@
-//! What replicas and edges still know of a store that lost it, shared by way of the store: a replica
-//! that is started in the middle of a rebuild awaits what the others do.
+//! Knowledge of replicas and edges about a store that lost its state. Replicas share it through the
+//! store, so that a replica that starts during a rebuild awaits the same servers and tenants.
 
 use std::time::Duration;
 
@@ -23,11 +23,12 @@ use crate::{
     tasks::fleet_handle::FleetHandle,
 };
 
-/// Pause after a write that failed.
+/// Pause after a failed write.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// Writes down what is awaited whenever that is more, and takes it out when nothing is any longer; weighs what
-/// edges bring; sees to the key that revisions are sealed by. Never returns.
+/// Writes the awaited servers and tenants whenever their number grows, and deletes the entry when
+/// none is awaited any longer. Also weighs the evidence of edges and ensures the key that seals
+/// revisions. Never returns.
 pub(super) async fn heed(store: &dyn Store, fleet: &FleetHandle) {
     let (mut awaited, mut evidence, mut revisions) = (fleet.awaited(), fleet.evidence(), fleet.revisions());
     awaited.mark_changed();
@@ -62,7 +63,7 @@ pub(super) async fn heed(store: &dyn Store, fleet: &FleetHandle) {
             () = over => close(store, fleet).await.map(|()| closed = Some(epoch)),
         };
         if let Err(error) = heeded {
-            warn!(error = format!("{error:#}"), "what edges and replicas know of a loss is not shared");
+            warn!(error = format!("{error:#}"), "knowledge of a loss not shared");
             awaited.mark_changed();
             evidence.mark_changed();
             revisions.mark_changed();
@@ -71,7 +72,7 @@ pub(super) async fn heed(store: &dyn Store, fleet: &FleetHandle) {
     }
 }
 
-/// Tells how old an epoch is, as far as the store says.
+/// Returns the age of an epoch as the store shows it.
 pub(super) fn age(listing: &Listing, epoch: Epoch) -> Age {
     let of_this = |entry: &Entry| {
         entry.key == AWAITED && read_awaited(&entry.value).is_ok_and(|(number, _)| number == epoch.number)
@@ -79,7 +80,7 @@ pub(super) fn age(listing: &Listing, epoch: Epoch) -> Age {
     if listing.entries.iter().any(of_this) { Age::Young } else { Age::Old }
 }
 
-/// Takes over the key that revisions are sealed by.
+/// Takes the key that seals revisions from an entry of the store.
 pub(super) fn take_key(fleet: &FleetHandle, entry: &Entry) {
     if entry.key == HISTORY_KEY
         && let Ok(key) = read_history_key(&entry.value)
@@ -88,7 +89,7 @@ pub(super) fn take_key(fleet: &FleetHandle, entry: &Entry) {
     }
 }
 
-/// Takes over what another replica awaits.
+/// Takes the servers and tenants that another replica awaits from an entry of the store.
 pub(super) fn take(fleet: &FleetHandle, entry: &Entry) {
     if let Ok((number, names)) = read_awaited(&entry.value)
         && entry.key == AWAITED
@@ -98,7 +99,7 @@ pub(super) fn take(fleet: &FleetHandle, entry: &Entry) {
     }
 }
 
-/// As [`take`], where a change is of it.
+/// Like [`take_key`] and [`take`], for a change.
 pub(super) fn take_change(fleet: &FleetHandle, change: &Change) {
     if let Change::Put(entry) = change {
         take_key(fleet, entry);
@@ -106,7 +107,7 @@ pub(super) fn take_change(fleet: &FleetHandle, change: &Change) {
     }
 }
 
-/// Makes the key that revisions are sealed by, where the store has none.
+/// Creates the key that seals revisions if the store has none.
 async fn ensure_key(store: &dyn Store, fleet: &FleetHandle) -> anyhow::Result<()> {
     loop {
         let epoch = fleet.read(Fleet::epoch);
@@ -118,7 +119,8 @@ async fn ensure_key(store: &dyn Store, fleet: &FleetHandle) -> anyhow::Result<()
         let key = fleet.history_key().unwrap_or_else(|| HistoryKey::new(rand::random()));
         let guards = vec![Guard::Absent(HISTORY_KEY.into()), Guard::Unchanged(META.into(), epoch.begun)];
         let writes = vec![Write::Put(HISTORY_KEY.into(), history_key(&key))];
-        // Whoever is first wins; the next reading tells who that was, and the next epoch has its own turn.
+        // The first writer wins; the next reading returns its key. A new epoch ensures its key
+        // again.
         store.commit(vec![Txn { guards, writes }]).await.context("write the key of the history")?;
         if epoch::current(store).await? != epoch {
             return Ok(());
@@ -126,14 +128,14 @@ async fn ensure_key(store: &dyn Store, fleet: &FleetHandle) -> anyhow::Result<()
     }
 }
 
-/// Says that the epoch has lasted: who comes later awaits nothing.
+/// Deletes the list of awaited servers, so that a replica that starts later awaits none.
 async fn close(store: &dyn Store, fleet: &FleetHandle) -> anyhow::Result<()> {
     let epoch = fleet.read(Fleet::epoch);
-    let listing = store.read_prefix(AWAITED).await.context("read what is awaited")?;
+    let listing = store.read_prefix(AWAITED).await.context("read the awaited servers")?;
     if listing.entries.iter().any(|entry| entry.key == AWAITED) {
         let guards = vec![Guard::Unchanged(META.into(), epoch.begun)];
         let writes = vec![Write::Delete(AWAITED.into())];
-        store.commit(vec![Txn { guards, writes }]).await.context("take out what is awaited")?;
+        store.commit(vec![Txn { guards, writes }]).await.context("delete the awaited servers")?;
     }
     Ok(())
 }
@@ -144,7 +146,7 @@ async fn share(store: &dyn Store, fleet: &FleetHandle) -> anyhow::Result<()> {
         if mine.is_empty() || !fleet.complete() {
             return Ok(());
         }
-        let listing = store.read_prefix(AWAITED).await.context("read what is awaited")?;
+        let listing = store.read_prefix(AWAITED).await.context("read the awaited servers")?;
         let entry = listing.entries.into_iter().find(|entry| entry.key == AWAITED);
         let stored = entry.as_ref().and_then(|entry| read_awaited(&entry.value).ok());
         let mut all =
@@ -160,7 +162,7 @@ async fn share(store: &dyn Store, fleet: &FleetHandle) -> anyhow::Result<()> {
             return Ok(());
         }
         if epoch::current(store).await? != epoch {
-            return Ok(()); // it is no news of the epoch that has begun meanwhile
+            return Ok(()); // the names belong to the old epoch only
         }
     }
 }
@@ -168,11 +170,11 @@ async fn share(store: &dyn Store, fleet: &FleetHandle) -> anyhow::Result<()> {
 async fn put(store: &dyn Store, epoch: Epoch, seen: Guard, names: &Names) -> anyhow::Result<bool> {
     let guards = vec![seen, Guard::Unchanged(META.into(), epoch.begun)];
     let writes = vec![Write::Put(AWAITED.into(), awaited(epoch.number, names))];
-    let verdicts = store.commit(vec![Txn { guards, writes }]).await.context("write what is awaited")?;
+    let verdicts = store.commit(vec![Txn { guards, writes }]).await.context("write the awaited servers")?;
     Ok(matches!(verdicts.first(), Some(Verdict::Committed(_))))
 }
 
-/// Weighs the last word that the store lost its past.
+/// Weighs the latest evidence of an edge that the store lost its past.
 async fn weigh(store: &dyn Store, fleet: &FleetHandle) -> anyhow::Result<()> {
     let (epoch, said) = (fleet.read(Fleet::epoch), fleet.evidence().borrow().clone());
     let Some((_, said)) = said.filter(|(of, _)| *of == epoch) else { return Ok(()) };

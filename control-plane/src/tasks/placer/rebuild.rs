@@ -1,5 +1,5 @@
-//! A store that lost what it held (design 11): what runs on the servers is found by polls, and no id
-//! that has no record is placed before, because it might run already.
+//! The rebuild after a loss of stored state (design 11): polls find the running meetings. Until
+//! then an id without a record is not placed, because its meeting may run already.
 
 use std::{
     collections::HashMap,
@@ -14,16 +14,16 @@ use usher_model::{id::ServerId, server::AdminState};
 
 use crate::core::fleet::{Fleet, FleetServer};
 
-/// Whether the servers have all been asked in the epoch that the store is in.
+/// The servers that were polled in the current epoch of the store.
 #[derive(Debug)]
 pub(super) struct Rebuild {
     patience: Duration,
-    /// The last epoch whose rebuild is over.
+    /// The last epoch whose rebuild has ended.
     over: AtomicU64,
     seen: Mutex<Seen>,
 }
 
-/// The servers of one epoch, since when each is known.
+/// The servers of one epoch, with the time at which each was first seen.
 #[derive(Debug, Default)]
 struct Seen {
     epoch: u64,
@@ -31,13 +31,13 @@ struct Seen {
 }
 
 impl Rebuild {
-    /// Gives each server `patience` from when it is first seen.
+    /// Gives each server `patience` from the time at which it is first seen.
     pub(super) fn new(patience: Duration) -> Self {
         Self { patience, over: AtomicU64::new(0), seen: Mutex::default() }
     }
 
-    /// Tells whether a server may still run meetings nobody here knows. Once all were asked it is
-    /// over for this epoch: servers that come later are adopted from as ever.
+    /// Returns whether a server may still run meetings without a record. The rebuild of an epoch
+    /// ends once all servers were polled; later servers' meetings are adopted in the ordinary way.
     pub(super) fn goes_on(&self, fleet: &Fleet, now: Instant) -> bool {
         let epoch = fleet.revision().epoch;
         if self.over.load(Ordering::Acquire) == epoch {

@@ -1,4 +1,4 @@
-//! "Where does this meeting live, as of now?"
+//! The lookup of a meeting's current server.
 
 use std::{
     sync::Arc,
@@ -23,23 +23,24 @@ use crate::{
     tasks::{fleet_handle::FleetHandle, revision_reader::RevisionReader},
 };
 
-/// Time in which the fleet sees what the store had when asked. When the store counts revisions of
-/// others too, there may be nothing to see, and what is asked for is read from the store itself.
+/// Time in which the fleet applies the revision that the store had at the request. If other
+/// programs write to the store too, that revision may never reach the fleet; the meeting is then
+/// read from the store itself.
 const SEE_WITHIN: Duration = Duration::from_millis(300);
 
 /// A record, and its server as edges see it.
 type Found = (MeetingRecord, Option<ServerRoute>);
 
-/// A meeting as it stood when asked, or later.
+/// A meeting at the time of the request or later.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Resolved {
-    /// Its record and server, if there is one.
+    /// The meeting's record and server, if it has a record.
     pub found: Option<Found>,
     /// Revision of the fleet that answered.
     pub revision: Revision,
 }
 
-/// Looks meetings up in a fleet at least as new as the store was when asked.
+/// Looks meetings up in a fleet that is at least as new as the store was at the request.
 #[derive(Clone)]
 pub struct Resolver {
     fleet: FleetHandle,
@@ -49,7 +50,7 @@ pub struct Resolver {
 }
 
 impl Resolver {
-    /// Resolves by `fleet`, and by `store` where that is not enough.
+    /// Returns a resolver that uses `fleet`, and `store` if the fleet is too old.
     pub fn new(
         fleet: FleetHandle,
         revisions: RevisionReader,
@@ -59,22 +60,22 @@ impl Resolver {
         Self { fleet, revisions, store, codec }
     }
 
-    /// Finds a meeting.
+    /// Looks a meeting up.
     ///
     /// # Errors
-    /// The store cannot be asked, so that "there is none" would be a guess.
+    /// The store is unreachable, so that the absence of a record would be a guess.
     pub async fn resolve(&self, key: &MeetingKey, deadline: Instant) -> Result<Resolved, Arc<StoreError>> {
         let epoch = self.fleet.revision().epoch;
         let newest = Revision::new(epoch, self.revisions.read().await?);
         let patience = deadline.saturating_duration_since(clock::now()).min(SEE_WITHIN);
         let seen = self.fleet.reach(newest, patience).await.is_ok();
         let found = if seen { self.fleet.read(|fleet| known(fleet, key)) } else { self.read(key).await? };
-        // As the fleet itself says it: of no earlier epoch than what was found.
+        // The revision is read after the record, so that its epoch is not older than the record's.
         Ok(Resolved { found, revision: self.fleet.read(Fleet::revision) })
     }
 
-    /// Reads a meeting from the store. Its server too: one that has come back since would still be away
-    /// in this fleet, and the meeting with it.
+    /// Reads a meeting from the store, and its server too: a server that is online again would
+    /// still be offline in this fleet.
     async fn read(&self, key: &MeetingKey) -> Result<Option<Found>, Arc<StoreError>> {
         let Some(Event::Record(_, Some(record))) = self.event(Key::Record(key.clone())).await? else {
             return Ok(None);
@@ -95,7 +96,7 @@ impl Resolver {
         Ok(Some((record.value, server)))
     }
 
-    /// Reads what stands at a key; a value that cannot be read counts as absent, as in the fleet.
+    /// Reads the value of a key; an unreadable value counts as absent, as in the fleet.
     async fn event(&self, key: Key) -> Result<Option<Event>, Arc<StoreError>> {
         let path = keys::path(&key);
         let listing = self.store.read_prefix(&path).await.map_err(Arc::new)?;
@@ -133,7 +134,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn i13_a_replica_that_is_behind_takes_no_server_for_away_that_is_back() {
+    async fn i13_a_replica_that_is_behind_reports_a_returned_server_as_online() {
         let store: Arc<dyn Store> = Arc::new(EmbeddedStore::open(None).unwrap());
         let codec = Arc::new(StoreCodec::new());
         let record = MeetingRecord {
@@ -154,8 +155,8 @@ mod tests {
         ];
         store.commit(vec![codec.txn(&Plan { guards: Vec::new(), writes }, None)]).await.unwrap();
         let fleet = FleetHandle::new(Policy::default());
-        let red = Event::Health(sid("a"), stored(health(0, 99)));
-        let then = vec![Event::Server(sid("a"), stored(server("a"))), red];
+        let offline = Event::Health(sid("a"), stored(health(0, 99)));
+        let then = vec![Event::Server(sid("a"), stored(server("a"))), offline];
         fleet.restart(Epoch { number: 7, begun: 0 }, Age::Old, 0, then, clock::now());
         assert_eq!(fleet.read(|fleet| fleet.routing().server(&sid("a")).unwrap().health), Health::Offline);
 

@@ -1,4 +1,4 @@
-//! When one server is polled: at its own beat, and whenever somebody asks; never twice at once.
+//! The times at which one server is polled: by its schedule, and on request; never twice at once.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,7 +14,7 @@ use usher_runtime::clock;
 use super::Round;
 use crate::core::poll_schedule::Beat;
 
-/// One server's beat.
+/// The task that polls one server.
 pub(super) struct Cadence {
     pub(super) id: ServerId,
     pub(super) round: Arc<Round>,
@@ -23,14 +23,15 @@ pub(super) struct Cadence {
     pub(super) asked: mpsc::Receiver<oneshot::Sender<()>>,
 }
 
-/// Whether a poll moves the health counters. They have a time base, so a poll between two beats
-/// brings a fresh sample and no more: otherwise asking often would turn a server red or green. One that
-/// fails is as a failed call: it takes the server out of placement, and brings red no nearer.
+/// The effect of a poll on the health counters. The counters have a time base, so that a poll
+/// between two scheduled ones only brings a fresh sample: otherwise frequent requests would make a
+/// server offline or online too early. A requested poll that fails counts like a failed call: it
+/// takes the server out of placement, and brings it no nearer to offline (A3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Count {
-    /// It is a check.
+    /// A scheduled poll, which moves the counters.
     Check,
-    /// It is only a look.
+    /// A requested poll, which moves no counter.
     Look,
 }
 
@@ -38,8 +39,8 @@ impl Cadence {
     /// Polls until either token is cancelled.
     pub(super) async fn run(mut self, stop: CancellationToken, stopping: CancellationToken) {
         let begun = clock::now();
-        // A new server is checked now, before anybody's ask makes its first poll a mere look: a timer
-        // that is due now may be a moment late.
+        // A new server gets its scheduled poll now, without the timer: a request that came before a
+        // slightly late timer would turn the first poll into one that moves no counter.
         let at_once = self.beat.first.is_zero();
         let first = if at_once { self.beat.second } else { self.beat.first };
         let mut beat = interval_at((begun + first).into(), self.interval);
@@ -55,7 +56,7 @@ impl Cadence {
                 () = async { if let Some(poll) = &mut poll { poll.await } }, if poll.is_some() => {
                     poll = None;
                     for asker in waiting.drain(..) {
-                        let _ = asker.send(()); // an asker that gave up is no matter
+                        let _ = asker.send(()); // fails only if the requester stopped waiting
                     }
                 }
                 _ = beat.tick() => {

@@ -1,5 +1,5 @@
-//! Acts on what a poll saw: confirms, reaps, ends zombies. It runs beside the polls, one job per
-//! server, and never delays the next poll (C7).
+//! Reconciles the fleet with the sample of a poll: confirms records, removes ended ones, ends
+//! zombies. It runs beside the polls, one job per server, and never delays the next poll (C7).
 
 use std::{
     collections::BTreeSet,
@@ -30,16 +30,16 @@ use crate::{
     tasks::{fleet_handle::FleetHandle, leadership::Leadership, writer::Writer},
 };
 
-/// Plans of one server that are committed at the same time.
+/// Largest number of plans of one server that are committed at the same time.
 const COMMITS: usize = 64;
-/// Times a first look is judged again because others wrote meanwhile.
+/// Number of times that the first sample of a server is judged again because of concurrent writes.
 const ADOPTIONS: usize = 3;
-/// Longest wait for what refused a plan.
+/// Longest wait for the change that refused a plan.
 const SEE_WITHIN: Duration = Duration::from_millis(500);
-/// Calls to one server that are made at the same time.
+/// Largest number of calls to one server at the same time.
 const CALLS: usize = 4;
 
-/// What acting needs; clones share everything.
+/// Reconciles servers with their samples; clones share one state.
 #[derive(Clone)]
 pub struct Reaper {
     servers: Arc<dyn BbbServers>,
@@ -49,22 +49,22 @@ pub struct Reaper {
     metrics: ControlPlaneMetrics,
     tasks: TaskGroup,
     call_timeout: Duration,
-    /// Time in which one job starts calls; what is left then waits for the next poll.
+    /// Time in which one job starts calls. Calls that do not fit wait for the next poll.
     budget: Duration,
     busy: Arc<Mutex<BTreeSet<ServerId>>>,
     inconsistent: Arc<Mutex<BTreeSet<ServerId>>>,
 }
 
-/// What one poll of one server saw.
+/// The result of one poll of one server.
 pub(super) struct Seen {
     pub(super) server: Server,
     pub(super) sample: ServerSample,
-    /// The one its watermark is a revision of.
+    /// The epoch to which the sample's watermark belongs.
     pub(super) epoch: Epoch,
     pub(super) sent_at: Instant,
 }
 
-/// Frees the server for its next job, however this one ends.
+/// Frees the server for its next job when the current one ends in any way.
 struct Busy {
     set: Arc<Mutex<BTreeSet<ServerId>>>,
     id: ServerId,
@@ -77,7 +77,7 @@ impl Drop for Busy {
 }
 
 impl Reaper {
-    /// Acts by `writer` and `servers`, as long as `leadership` allows.
+    /// Returns a reconciler that acts by `writer` and `servers` while `leadership` allows it.
     pub fn new(
         servers: Arc<dyn BbbServers>,
         writer: Writer,
@@ -91,12 +91,12 @@ impl Reaper {
         Self { servers, writer, leadership, alarms, metrics, tasks, call_timeout, budget, busy, inconsistent }
     }
 
-    /// Starts a job, unless the server's last one is still under way: then the next poll decides
-    /// again.
+    /// Starts a job, unless the server's previous one is still under way: then the next poll
+    /// decides again.
     pub(super) fn reap(&self, seen: Seen) {
         let id = seen.server.id.clone();
         if !self.busy.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone()) {
-            debug!(server = %id, "still acting on an earlier poll");
+            debug!(server = %id, "poll not reconciled, an earlier one is under way");
             return;
         }
         let (reaper, busy) = (self.clone(), Busy { set: self.busy.clone(), id });
@@ -106,9 +106,10 @@ impl Reaper {
         });
     }
 
-    /// Commits what a look at a server tells before the look itself is written. Of a first one, so
-    /// that whoever sees the sample knows every meeting in it (F7); of one at a server that returns,
-    /// while its meetings are still detached, where the policy is to end those.
+    /// Commits the consequences of a sample before the sample itself is written. For the first
+    /// sample of a server this means that a reader of the sample knows every meeting in it (F7).
+    /// For a server that returns, its meetings are still detached at this moment, and a policy that
+    /// ends those needs to see them so.
     pub(super) async fn act_first(
         &self,
         server: &Server,
@@ -124,7 +125,7 @@ impl Reaper {
         }
     }
 
-    /// Decides what a sample leads to: nothing, in another epoch than its own.
+    /// Decides the consequences of a sample; a sample of another epoch has none.
     fn judge(&self, id: &ServerId, sample: &ServerSample, epoch: Epoch, sent_at: Instant) -> Reconciliation {
         self.fleet().read(|fleet| {
             if fleet.epoch() == epoch {
@@ -135,7 +136,8 @@ impl Reaper {
         })
     }
 
-    /// Commits plans side by side; tells whether all are written. What refused one is seen then.
+    /// Commits plans side by side and returns whether all were written. The fleet then shows the
+    /// change that refused a plan.
     async fn commit_all(&self, plans: Vec<Plan>, epoch: Epoch) -> bool {
         let plans = stream::iter(plans).map(|plan| async move { self.commit(&plan, epoch).await });
         plans.buffer_unordered(COMMITS).fold(true, async |all, committed| all && committed).await
@@ -149,10 +151,11 @@ impl Reaper {
         let (id, until) = (&seen.server.id, clock::now() + self.budget);
         let work = self.judge(id, &seen.sample, seen.epoch, seen.sent_at);
         if work.left_over > 0 {
-            info!(server = %id, left_over = work.left_over, "more to do than one poll allows");
+            info!(server = %id, left_over = work.left_over, "reconciliation continues at the next poll");
         }
         self.commit_all(work.plans, seen.epoch).await;
-        // Side by side: a server that answers the one kind of call too late still gets the other.
+        // The two kinds of calls run side by side, so that a server that answers one kind too late
+        // still gets the other.
         tokio::join!(self.verify_all(seen, work.verify, until), self.end_all(seen, work.ends, until));
     }
 
@@ -170,24 +173,26 @@ impl Reaper {
         ends.for_each_concurrent(CALLS, async |end| self.end(seen, &end, until).await).await;
     }
 
-    /// Commits a leader's plan; one that is refused or lost is decided anew by the next poll.
+    /// Commits a leader's plan once. The next poll decides a refused or lost plan again.
     async fn commit(&self, plan: &Plan, epoch: Epoch) -> bool {
         let Some(token) = self.leadership.token(clock::now()) else { return false };
         match self.writer.commit_once(plan, &token, epoch).await {
             Ok(Verdict::Committed(_)) => true,
             Ok(Verdict::Refused(at)) => {
-                // Late or not, whoever decides anew decides from the newest there is.
+                // A later decision uses the newest fleet there is, whether or not the change
+                // arrived in time.
                 let _ = self.fleet().reach(Revision::new(epoch.number, at), SEE_WITHIN).await;
                 false
             }
             Err(error) => {
-                warn!(%error, "a reconciling write failed");
+                warn!(%error, "reconciling write failed");
                 false
             }
         }
     }
 
-    /// Asks for an instance that is in doubt. Returns whether the list told the truth.
+    /// Requests an instance that is in doubt. Returns whether the server's list agrees with the
+    /// server's answer.
     async fn verify(&self, seen: &Seen, verify: &Verify, until: Instant) -> bool {
         if clock::now() >= until || self.leadership.token(clock::now()).is_none() {
             return true;
@@ -196,7 +201,7 @@ impl Reaper {
         let Some(asked) = asked else { return true };
         match (self.servers.exists(&asked, verify.internal_id.as_str()).await, verify.doubt) {
             (Ok(true), Doubt::Missing) => {
-                warn!(server = %asked.id, meeting = %verify.key, "the list lacks a meeting that runs");
+                warn!(server = %asked.id, meeting = %verify.key, "list lacks a running meeting");
                 false
             }
             (Ok(true), Doubt::OneServerTwice) => {
@@ -211,7 +216,7 @@ impl Reaper {
                 true
             }
             (Err(error), _) => {
-                debug!(server = %asked.id, %error, "could not ask for a meeting");
+                debug!(server = %asked.id, %error, "meeting not verified");
                 true
             }
         }
@@ -230,8 +235,9 @@ impl Reaper {
         self.alarms.set(Alarm::SnapshotInconsistent, wrong);
     }
 
-    /// Ends an instance: the mark first, the call only while no other replica can lead, and the
-    /// zombie goes only when the server says that it is gone (C6).
+    /// Ends an instance. The mark is written first, the call is sent only while no other replica
+    /// can lead (X3), and the zombie is removed only if the server says that the meeting is gone
+    /// (C6).
     async fn end(&self, seen: &Seen, end: &End, until: Instant) {
         let server = &seen.server;
         if clock::now() >= until || (!end.mark.is_empty() && !self.commit(&end.mark, seen.epoch).await) {
@@ -242,22 +248,28 @@ impl Reaper {
         };
         let call = self.servers.end(server, &end.internal_id, end.moderator_password.as_ref());
         let outcome = match tokio::time::timeout(timeout, call).await {
-            Ok(Ok(Ended::Requested)) => "requested",
+            Ok(Ok(Ended::Requested)) => {
+                info!(server = %server.id, meeting = %end.zombie.meeting, "zombie end requested");
+                "requested"
+            }
             Ok(Ok(Ended::NotFound)) => {
                 let gone = |fleet: &_| reconcile::on_end_not_found(fleet, &end.zombie, &end.internal_id);
                 let (plan, epoch) = self.fleet().read(|fleet| (gone(fleet), fleet.epoch()));
                 if !plan.is_empty() {
                     self.commit(&plan, epoch).await;
                 }
+                info!(server = %server.id, meeting = %end.zombie.meeting, "zombie ended");
                 "not_found"
             }
             Ok(Err(error)) => {
-                warn!(server = %server.id, meeting = %end.zombie.meeting, %error, "end failed; it stays due");
+                warn!(server = %server.id, meeting = %end.zombie.meeting, %error, "zombie not ended, it stays due");
                 "failed"
             }
-            Err(_) => "timeout",
+            Err(_) => {
+                warn!(server = %server.id, meeting = %end.zombie.meeting, ?timeout, "zombie not ended, no answer in time");
+                "timeout"
+            }
         };
-        info!(server = %server.id, meeting = %end.zombie.meeting, outcome, "zombie ended");
         self.metrics.ended(&server.id, outcome);
     }
 }

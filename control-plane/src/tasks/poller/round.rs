@@ -1,4 +1,4 @@
-//! One poll of one server and what it changes.
+//! One poll of one server, and its consequences.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -34,10 +34,10 @@ use crate::{
     },
 };
 
-/// Longest wait until this replica sees what it has written.
+/// Longest wait until this replica has applied its own write.
 const SEE_WITHIN: Duration = Duration::from_millis(500);
 
-/// Polls servers and writes what was seen.
+/// Polls servers and writes the results.
 pub struct Round {
     servers: Arc<dyn BbbServers>,
     writer: Writer,
@@ -49,25 +49,25 @@ pub struct Round {
     write_within: Duration,
 }
 
-/// A server as it was when it was asked.
+/// A server at the time when it is polled.
 struct Asked {
     server: Server,
     modified: u64,
-    /// Its watermark is a revision of this epoch: in another one it says nothing.
+    /// The epoch to which the watermark belongs. In another epoch the sample proves nothing.
     epoch: Epoch,
     watermark: u64,
-    /// What the poll shows is to be acted on before it is written that the server was asked.
+    /// Whether the consequences of the sample are committed before the sample itself.
     act_first: bool,
 }
 
-/// Nothing is to be written: the server, or the whole store, changed while it was asked, so the
-/// answer is not its own.
+/// The result is not written: the server's entry or the epoch changed during the poll, so that the
+/// answer may belong to another server.
 #[derive(Debug, thiserror::Error)]
 #[error("the server changed meanwhile")]
 struct Changed;
 
 impl Round {
-    /// Prepares to poll by `servers` and to write by `writer`.
+    /// Returns a poll that calls `servers` and writes by `writer`.
     pub fn new(
         servers: Arc<dyn BbbServers>,
         writer: Writer,
@@ -81,13 +81,13 @@ impl Round {
         Self { servers, writer, leadership, reaper, guard, policy, metrics, write_within }
     }
 
-    /// Counts a beat that found the poll before still under way (C4).
+    /// Counts a scheduled poll that found the previous one still under way (C4).
     pub(super) fn skipped(&self, id: &ServerId) {
-        warn!(server = %id, "poll skipped: the one before is still under way");
+        warn!(server = %id, "poll skipped, previous one under way");
         self.metrics.skipped(id);
     }
 
-    /// Asks the server and writes what follows.
+    /// Polls the server and writes the consequences.
     pub(super) async fn poll(&self, id: &ServerId, count: Count) {
         let Some(asked) = self.writer.fleet().read(|fleet| asked(fleet, id)) else { return };
         let started = clock::now();
@@ -96,7 +96,7 @@ impl Round {
         self.metrics.polled(id, outcome(&answer), clock::now().saturating_duration_since(started));
         let suspicion = self.judge(id, answer.is_ok(), count);
         let Some(token) = self.leadership.token(clock::now()) else {
-            debug!(server = %id, "not leading: the poll is not written");
+            debug!(server = %id, "poll not written, not leading");
             return;
         };
         if let Ok(sample) = &answer
@@ -123,15 +123,16 @@ impl Round {
             Ok(Step { plan, outcome: () })
         };
         match self.writer.write(deadline, Some(&token), decide).await {
-            // Whoever asked for the poll is to see it here; late or not, it is written.
+            // A task that requested the poll reads its result from this replica's fleet. The write
+            // is done, applied in time or not.
             Ok(written) => drop(self.writer.fleet().reach(written.revision, SEE_WITHIN).await),
             Err(WriteError::Decision(Changed)) => {
-                debug!(server = %id, "the server was changed while it was asked");
+                debug!(server = %id, "poll not written, server changed meanwhile");
                 return;
             }
-            Err(error) => warn!(server = %id, %error, "the poll could not be written"),
+            Err(error) => warn!(server = %id, %error, "poll not written"),
         }
-        // Reaping does not depend on the counters (A7-6), and never on a failed poll (I8).
+        // Reconciliation does not depend on the counters (A7-6), and never uses a failed poll (I8).
         match answer {
             Ok(sample) => {
                 let (server, epoch) = (asked.server, asked.epoch);
@@ -141,7 +142,7 @@ impl Round {
         }
     }
 
-    /// Judges whether the fault may be ours.
+    /// Judges whether the failures may be the fault of this side (H10).
     fn judge(&self, id: &ServerId, ok: bool, count: Count) -> Suspicion {
         if count == Count::Look {
             return Suspicion::None; // it moves no counter
@@ -163,7 +164,7 @@ fn asked(fleet: &Fleet, id: &ServerId) -> Option<Asked> {
     })
 }
 
-/// Returns the label by which polls are counted.
+/// Returns the label by which a poll is counted.
 fn outcome(answer: &Result<ServerSample, CallError>) -> &'static str {
     match answer {
         Ok(_) => "ok",

@@ -9,29 +9,29 @@ use futures::stream;
 use super::*;
 use crate::ports::{Change, Entry, Lease, Txn, Verdict};
 
-/// How the store answers one reading.
+/// The store's answer to one reading.
 enum Answer {
-    /// It stands at this revision, and its watch tells this; one that tells no more stays open.
-    Stands(u64, Vec<Result<Batch, WatchError>>),
-    /// As [`Answer::Stands`], but the watch ends without a word.
+    /// The store is at this revision. Its watch sends these items and then stays open.
+    Open(u64, Vec<Result<Batch, WatchError>>),
+    /// Like [`Answer::Open`], but the watch ends without an item.
     Ends(u64),
-    /// It cannot be reached.
-    Away,
-    /// It can be read, but not watched.
+    /// The store is unreachable.
+    Unreachable,
+    /// The store is readable, but not watchable.
     Blind(u64),
-    /// It takes this long, then stands at this revision.
+    /// The store takes this long, then is at this revision.
     Slow(Duration, u64),
 }
 
-/// A store that answers as told, and is silent for good after that.
+/// A store that answers by a script, and never again after its end.
 #[derive(Default)]
 struct Scripted {
     answers: Mutex<VecDeque<Answer>>,
-    /// When it was read.
+    /// The times of the readings.
     read_at: Mutex<Vec<Instant>>,
-    /// What the next watch is like: none where it cannot be had.
+    /// The next watch; `None` if it fails.
     watch: Mutex<Option<Changes>>,
-    /// From where on it was watched.
+    /// The revisions from which the store was watched.
     watched_from: Mutex<Vec<u64>>,
 }
 
@@ -60,11 +60,11 @@ impl Store for Scripted {
         lock(&self.read_at).push(clock::now());
         let answer = lock(&self.answers).pop_front();
         let (revision, watch) = match answer {
-            Some(Answer::Stands(revision, told)) => {
+            Some(Answer::Open(revision, told)) => {
                 (revision, Some(stream::iter(told).chain(stream::pending()).boxed()))
             }
             Some(Answer::Ends(revision)) => (revision, Some(stream::empty().boxed())),
-            Some(Answer::Away) => return Err(StoreError::Unavailable("no route".into())),
+            Some(Answer::Unreachable) => return Err(StoreError::Unavailable("no route".into())),
             Some(Answer::Blind(revision)) => (revision, None),
             Some(Answer::Slow(time, revision)) => {
                 tokio::time::sleep(time).await;
@@ -107,7 +107,7 @@ impl Store for Scripted {
     }
 }
 
-/// What stands at a revision: one key, written then.
+/// Returns the listing at a revision: one key, written at that revision.
 fn listing(revision: u64) -> Listing {
     let entry = Entry {
         key: format!("k/{revision}"),
@@ -127,29 +127,29 @@ fn follow(store: &Arc<Scripted>) -> PrefixFollower {
 }
 
 #[tokio::test(start_paused = true)]
-async fn everything_is_told_at_once_and_then_every_change() {
-    let (store, begun) = (Scripted::new([Answer::Stands(5, vec![Ok(batch(6)), Ok(batch(9))])]), clock::now());
+async fn all_entries_come_first_and_then_every_change() {
+    let (store, begun) = (Scripted::new([Answer::Open(5, vec![Ok(batch(6)), Ok(batch(9))])]), clock::now());
     let mut follower = follow(&store);
     assert_eq!(follower.next().await, News::All(listing(5)));
     assert_eq!(follower.next().await, News::Changed(batch(6)));
     assert_eq!(follower.next().await, News::Changed(batch(9)));
-    assert_eq!(*lock(&store.watched_from), [6], "nothing between the listing and the watch is missed");
+    assert_eq!(*lock(&store.watched_from), [6], "no change between the listing and the watch is missed");
     assert_eq!(store.reads(), [begun]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn whatever_ends_a_watch_everything_is_read_anew() {
+async fn after_any_end_of_a_watch_everything_is_read_again() {
     let store = Scripted::new([
-        Answer::Stands(5, vec![Ok(batch(6)), Err(WatchError::Compacted(7))]),
-        Answer::Stands(8, vec![Err(WatchError::Lost("reset".into())), Ok(batch(9))]),
+        Answer::Open(5, vec![Ok(batch(6)), Err(WatchError::Compacted(7))]),
+        Answer::Open(8, vec![Err(WatchError::Lost("reset".into())), Ok(batch(9))]),
         Answer::Ends(10),
-        Answer::Stands(11, vec![]),
+        Answer::Open(11, vec![]),
     ]);
     let mut follower = follow(&store);
     assert_eq!(follower.next().await, News::All(listing(5)));
     assert_eq!(follower.next().await, News::Changed(batch(6)));
     assert_eq!(follower.next().await, News::All(listing(8)));
-    assert_eq!(follower.next().await, News::All(listing(10)), "nothing is heard of a watch that was lost");
+    assert_eq!(follower.next().await, News::All(listing(10)), "a lost watch sends no item");
     assert_eq!(follower.next().await, News::All(listing(11)));
     assert_eq!(*lock(&store.watched_from), [6, 9, 11, 12]);
     for pair in store.reads().windows(2) {
@@ -159,12 +159,12 @@ async fn whatever_ends_a_watch_everything_is_read_anew() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_is_away_is_asked_with_pauses_that_grow_until_it_answers() {
-    let mut answers: Vec<Answer> = (0..12).map(|_| Answer::Away).collect();
-    answers.extend([Answer::Blind(3), Answer::Ends(4), Answer::Stands(5, vec![])]);
+async fn an_unreachable_store_is_retried_with_growing_pauses() {
+    let mut answers: Vec<Answer> = (0..12).map(|_| Answer::Unreachable).collect();
+    answers.extend([Answer::Blind(3), Answer::Ends(4), Answer::Open(5, vec![])]);
     let store = Scripted::new(answers);
     let mut follower = follow(&store);
-    assert_eq!(follower.next().await, News::All(listing(4)), "what cannot be watched is not told");
+    assert_eq!(follower.next().await, News::All(listing(4)), "a listing without a watch is not returned");
     assert_eq!(follower.next().await, News::All(listing(5)));
     let reads = store.reads();
     let pauses: Vec<Duration> = reads.windows(2).map(|pair| pair[1] - pair[0]).collect();
@@ -174,22 +174,22 @@ async fn a_store_that_is_away_is_asked_with_pauses_that_grow_until_it_answers() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_never_answers_is_asked_again() {
-    let store = Scripted::new([Answer::Slow(READ_WITHIN * 10, 4), Answer::Stands(5, vec![])]);
+async fn a_store_that_never_answers_is_retried() {
+    let store = Scripted::new([Answer::Slow(READ_WITHIN * 10, 4), Answer::Open(5, vec![])]);
     let mut follower = follow(&store);
     assert_eq!(follower.next().await, News::All(listing(5)));
     let reads = store.reads();
     assert!(reads[1] - reads[0] > READ_WITHIN && reads[1] - reads[0] < READ_WITHIN * 2, "{reads:?}");
 }
 
-/// A caller looks in between two looks at the clock; a reading that takes longer comes through all
-/// the same, and one that stops needs no more than to call no more.
+/// A caller polls the follower between two ticks of a clock. A reading that takes longer succeeds
+/// all the same, and a caller stops by dropping the follower.
 #[tokio::test(start_paused = true)]
-async fn a_caller_may_turn_away_and_come_back() {
+async fn a_dropped_call_continues_at_the_next_one() {
     let store = Scripted::new([
-        Answer::Away,
+        Answer::Unreachable,
         Answer::Slow(Duration::from_secs(3), 4),
-        Answer::Stands(5, vec![Ok(batch(6))]),
+        Answer::Open(5, vec![Ok(batch(6))]),
     ]);
     let (mut follower, mut turns) = (follow(&store), 0);
     let news = loop {
@@ -200,8 +200,8 @@ async fn a_caller_may_turn_away_and_come_back() {
     };
     assert_eq!(news, News::All(listing(4)));
     assert!(turns >= 300, "the caller was kept waiting: {turns}");
-    assert_eq!(store.reads().len(), 2, "a reading that was left alone is not begun anew");
+    assert_eq!(store.reads().len(), 2, "a dropped call does not restart the reading");
     drop(follower);
     tokio::time::advance(READ_WITHIN * 4).await;
-    assert_eq!(store.reads().len(), 2, "a follower that is gone asks no more");
+    assert_eq!(store.reads().len(), 2, "a dropped follower reads no more");
 }

@@ -27,7 +27,7 @@ fn control_plane(etcd: &EtcdCluster) -> Result<Process> {
 
 async fn says_that_the_store_is_away(process: &Process) -> Result<()> {
     wait::until("a line that names the store", || async {
-        let told = |line: &String| line.contains("the store is out of reach");
+        let told = |line: &String| line.contains("store unreachable");
         ensure!(process.output().iter().any(told), "{:#?}", process.output());
         Ok(())
     })
