@@ -21,18 +21,18 @@ use usher_runtime::{ops::OpsHandle, program::ProgramService, tasks::TaskGroup};
 
 use crate::{
     control::{
-        callbacks::CallbackPlanes,
+        callbacks::CallbackClient,
         cell::TableCell,
-        hooks::HookPlanes,
+        hooks::HookClient,
         last_good,
-        placement::Placement,
-        planes::{Planes, PlanesError},
-        subscriber::{Identity, Patience, Subscriber},
+        placement::PlacementClient,
+        planes::{ControlPlanes, ControlPlanesError},
+        subscriber::{EdgeIdentity, RoutingSubscriber, SubscriberTimeouts},
     },
-    core::rules::Rules,
+    core::rules::DeploymentRules,
     metrics::EdgeMetrics,
     server::{Callbacks, ClientListener, DialIn, Gateway, Limits, ListenerError, ShutdownPhase},
-    upstream::{ConnectorError, PassiveReports, SharedReads, Upstream},
+    upstream::{ConnectorError, PassiveReports, ServerClient, SharedReads},
 };
 
 /// An edge that cannot start.
@@ -43,10 +43,10 @@ pub enum StartError {
     Id(#[from] IdError),
     /// The control planes' addresses.
     #[error("control planes of the edge")]
-    Planes(#[from] PlanesError),
+    ControlPlanes(#[from] ControlPlanesError),
     /// The client for servers.
     #[error("client for BBB servers")]
-    Upstream(#[from] ConnectorError),
+    ServerClient(#[from] ConnectorError),
     /// The listener.
     #[error(transparent)]
     Listener(#[from] ListenerError),
@@ -75,15 +75,15 @@ impl Edge {
     /// A setting cannot be used, or the address is taken.
     pub async fn start(settings: &Settings, ops: &OpsHandle, tasks: &TaskGroup) -> Result<Self, StartError> {
         let id = edge_id(settings)?;
-        let planes = Planes::new(&settings.edge.control_plane, settings.admin.token.as_ref())?;
+        let planes = ControlPlanes::new(&settings.edge.control_plane, settings.admin.token.as_ref())?;
         let cell = Arc::new(TableCell::default());
         let from_disk =
             settings.edge.last_good.as_ref().is_some_and(|path| last_good::load_into(&cell, path));
         let metrics = ops.metrics().register(|registry| EdgeMetrics::new(registry, Arc::clone(&cell)));
-        let placement = Placement::new(planes.clone(), metrics.hedges.clone());
+        let placement = PlacementClient::new(planes.clone(), metrics.hedges.clone());
         let passive = PassiveReports::new(placement.clone(), tasks.clone());
-        let upstream = Upstream::new(settings.health.connect_timeout, ops.pending(), passive)?;
-        let callback_planes = CallbackPlanes::new(planes.clone());
+        let upstream = ServerClient::new(settings.health.connect_timeout, ops.pending(), passive)?;
+        let callback_planes = CallbackClient::new(planes.clone());
         let callbacks = settings
             .public_url
             .as_deref()
@@ -97,14 +97,14 @@ impl Edge {
             );
         }
         let gateway = Arc::new(Gateway {
-            hooks: callbacks.is_some().then(|| HookPlanes::new(planes.clone())),
+            hooks: callbacks.is_some().then(|| HookClient::new(planes.clone())),
             callbacks,
             dial_in: DialIn::new(&settings.voice),
             cell: Arc::clone(&cell),
             placement,
             upstream,
             reads: SharedReads::new(tasks.clone(), metrics.requests.shared_reads.clone()),
-            rules: Rules::new(&settings.meetings),
+            rules: DeploymentRules::new(&settings.meetings),
             limits: limits(settings),
             tasks: tasks.clone(),
             metrics: metrics.requests.clone(),
@@ -118,11 +118,11 @@ impl Edge {
         )
         .await?;
         let api = listener.address();
-        let subscriber = Subscriber {
+        let subscriber = RoutingSubscriber {
             planes,
             cell: Arc::clone(&cell),
-            identity: Identity { id: id.clone(), address: api.to_string() },
-            patience: Patience::default(),
+            identity: EdgeIdentity { id: id.clone(), address: api.to_string() },
+            patience: SubscriberTimeouts::default(),
             metrics: metrics.stream,
             from_disk,
         };
@@ -142,7 +142,12 @@ impl Edge {
         Ok(edge)
     }
 
-    fn spawn(&self, listener: ClientListener<Gateway>, subscriber: Subscriber, last_good: Option<PathBuf>) {
+    fn spawn(
+        &self,
+        listener: ClientListener<Gateway>,
+        subscriber: RoutingSubscriber,
+        last_good: Option<PathBuf>,
+    ) {
         let (cell, stopping) = (Arc::clone(&self.cell), Arc::clone(&self.stopping));
         self.ops.ready_when("routing table", move || {
             if stopping.load(Ordering::Acquire) {

@@ -24,13 +24,13 @@ use usher_model::{id::ServerId, routing::ServerRoute};
 use usher_runtime::{pending::PendingCalls, telemetry};
 
 pub use connector::ConnectorError;
-pub use outcome::{Answer, CallError, is_our_fault};
+pub use outcome::{ServerAnswer, ServerCallError, is_our_fault};
 pub use passive::PassiveReports;
 pub use shared::SharedReads;
 
 use crate::core::{
-    evidence::{Caller, FailureKind},
-    resign::Outgoing,
+    evidence::{CallOrigin, FailureKind},
+    resign::OutgoingCall,
 };
 
 /// Largest answer that is read, in bytes.
@@ -42,19 +42,19 @@ const POOL_PER_SERVER: usize = 64;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// What is sent to a server.
-pub type Payload = BoxBody<Bytes, BoxError>;
+pub type RequestPayload = BoxBody<Bytes, BoxError>;
 
 /// A body that goes with a call.
-pub enum Upload {
+pub enum UploadBody {
     /// None; parameters that do not fit into the URL go as a form.
     None,
     /// XML, byte for byte.
-    Xml(Payload),
+    Xml(RequestPayload),
     /// `multipart/form-data`, byte for byte, with the `Content-Type` that names the boundary.
-    Multipart(Payload, HeaderValue),
+    Multipart(RequestPayload, HeaderValue),
 }
 
-impl std::fmt::Debug for Upload {
+impl std::fmt::Debug for UploadBody {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::None => "None",
@@ -64,7 +64,7 @@ impl std::fmt::Debug for Upload {
     }
 }
 
-impl Upload {
+impl UploadBody {
     /// Takes a body that is in memory.
     pub fn xml(body: Bytes) -> Self {
         Self::Xml(in_memory(body))
@@ -73,13 +73,13 @@ impl Upload {
 
 /// The client; clones share its connections.
 #[derive(Clone, Debug)]
-pub struct Upstream {
-    client: Client<connector::Connector, Payload>,
+pub struct ServerClient {
+    client: Client<connector::ServerConnector, RequestPayload>,
     pending: PendingCalls,
     passive: PassiveReports,
 }
 
-impl Upstream {
+impl ServerClient {
     /// Makes a client without connections.
     ///
     /// # Errors
@@ -93,7 +93,7 @@ impl Upstream {
             .pool_idle_timeout(POOL_IDLE)
             .pool_max_idle_per_host(POOL_PER_SERVER)
             .pool_timer(TokioTimer::new())
-            .build(connector::Connector::new(connect_timeout)?);
+            .build(connector::ServerConnector::new(connect_timeout)?);
         Ok(Self { client, pending, passive })
     }
 
@@ -107,12 +107,12 @@ impl Upstream {
         &self,
         server: &ServerRoute,
         call: ApiCall,
-        outgoing: Outgoing,
-        upload: Upload,
-        caller: &Caller,
+        outgoing: OutgoingCall,
+        upload: UploadBody,
+        caller: &CallOrigin,
         deadline: Instant,
-    ) -> Result<Answer, CallError> {
-        let brings_documents = caller.brings_documents || !matches!(upload, Upload::None);
+    ) -> Result<ServerAnswer, ServerCallError> {
+        let brings_documents = caller.brings_documents || !matches!(upload, UploadBody::None);
         let outcome = self.bounded(server, call, outgoing, upload, deadline).await;
         match &outcome {
             Ok(answer) if is_our_fault(answer) => {}
@@ -120,7 +120,7 @@ impl Upstream {
             Err(error) => {
                 if let Some(kind) = error.kind() {
                     tracing::warn!(server = %server.id, call = call.name(), %error, "call to a server failed");
-                    let caller = Caller { brings_documents, ..caller.clone() };
+                    let caller = CallOrigin { brings_documents, ..caller.clone() };
                     self.passive.failed(&server.id, kind, call, &caller);
                 }
             }
@@ -129,7 +129,7 @@ impl Upstream {
     }
 
     /// Reports a failure that only the caller can see, such as a wrong secret.
-    pub fn report(&self, server: &ServerId, kind: FailureKind, call: ApiCall, caller: &Caller) {
+    pub fn report(&self, server: &ServerId, kind: FailureKind, call: ApiCall, caller: &CallOrigin) {
         self.passive.failed(server, kind, call, caller);
     }
 
@@ -137,11 +137,11 @@ impl Upstream {
         &self,
         server: &ServerRoute,
         call: ApiCall,
-        outgoing: Outgoing,
-        upload: Upload,
+        outgoing: OutgoingCall,
+        upload: UploadBody,
         deadline: Instant,
-    ) -> Result<Answer, CallError> {
-        let request = request(outgoing, upload).ok_or(CallError::NotSendable)?;
+    ) -> Result<ServerAnswer, ServerCallError> {
+        let request = request(outgoing, upload).ok_or(ServerCallError::NotSendable)?;
         let ticket = self.pending.enter(format!("server {}", server.id), call.name());
         let exchange = async {
             let response = self.client.request(request).await.map_err(|e| outcome::of_client(&e))?;
@@ -150,20 +150,20 @@ impl Upstream {
         };
         tokio::time::timeout_at(deadline, exchange)
             .await
-            .unwrap_or(Err(CallError::Unknown(FailureKind::Timeout)))
+            .unwrap_or(Err(ServerCallError::Unknown(FailureKind::Timeout)))
     }
 }
 
 /// Builds the request; `None` when its URL is none, or too long to be one.
-fn request(outgoing: Outgoing, upload: Upload) -> Option<Request<Payload>> {
+fn request(outgoing: OutgoingCall, upload: UploadBody) -> Option<Request<RequestPayload>> {
     let (method, kind, body) = match (upload, outgoing.form) {
-        (Upload::Xml(body), _) => (Method::POST, Some(HeaderValue::from_static("application/xml")), body),
-        (Upload::Multipart(body, kind), _) => (Method::POST, Some(kind), body),
-        (Upload::None, Some(form)) => {
+        (UploadBody::Xml(body), _) => (Method::POST, Some(HeaderValue::from_static("application/xml")), body),
+        (UploadBody::Multipart(body, kind), _) => (Method::POST, Some(kind), body),
+        (UploadBody::None, Some(form)) => {
             let kind = HeaderValue::from_static("application/x-www-form-urlencoded");
             (Method::POST, Some(kind), in_memory(Bytes::from(form)))
         }
-        (Upload::None, None) => (Method::GET, None, in_memory(Bytes::new())),
+        (UploadBody::None, None) => (Method::GET, None, in_memory(Bytes::new())),
     };
     let mut request = Request::builder()
         .method(method)
@@ -179,19 +179,19 @@ fn request(outgoing: Outgoing, upload: Upload) -> Option<Request<Payload>> {
     Some(request)
 }
 
-async fn read(call: ApiCall, status: StatusCode, body: Incoming) -> Result<Answer, CallError> {
+async fn read(call: ApiCall, status: StatusCode, body: Incoming) -> Result<ServerAnswer, ServerCallError> {
     if status.is_client_error() {
-        return Err(CallError::Refused(status));
+        return Err(ServerCallError::Refused(status));
     }
     if !status.is_success() {
-        return Err(CallError::Unknown(FailureKind::ServerError));
+        return Err(ServerCallError::Unknown(FailureKind::ServerError));
     }
-    let unreadable = CallError::Unknown(FailureKind::BadAnswer);
+    let unreadable = ServerCallError::Unknown(FailureKind::BadAnswer);
     let body = collect(body).await.map_err(|_| unreadable.clone())?;
     let text = String::from_utf8(body.into()).map_err(|_| unreadable.clone())?;
     let is_json = call.answers_json() && text.trim_start().starts_with('{');
     let outcome = if is_json { parse::json_outcome(&text) } else { parse::outcome(&text) };
-    Ok(Answer { outcome: outcome.map_err(|_| unreadable)?, text })
+    Ok(ServerAnswer { outcome: outcome.map_err(|_| unreadable)?, text })
 }
 
 async fn collect(body: Incoming) -> Result<Bytes, BoxError> {
@@ -203,12 +203,12 @@ pub fn is_too_large(error: &(dyn std::error::Error + 'static)) -> bool {
     error.is::<LengthLimitError>()
 }
 
-fn in_memory(body: Bytes) -> Payload {
+fn in_memory(body: Bytes) -> RequestPayload {
     Full::new(body).map_err(|never| match never {}).boxed()
 }
 
 /// Boxes a stream of body parts.
-pub fn payload<B>(body: B) -> Payload
+pub fn payload<B>(body: B) -> RequestPayload
 where
     B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Sync + 'static,
 {
@@ -216,4 +216,4 @@ where
 }
 
 /// An answer that several requests share.
-pub type SharedAnswer = Arc<Answer>;
+pub type SharedAnswer = Arc<ServerAnswer>;

@@ -13,8 +13,8 @@ use usher_bbb::secret::Secret;
 use usher_model::callback::{CallbackKey, CallbackKind, CallbackState};
 use usher_proto::v1::{self, callback_service_client::CallbackServiceClient as Client};
 
-use super::planes::{Connection, Planes};
-use crate::core::callbacks::{Form, Received, delivery_id};
+use super::planes::{ControlPlanes, PlaneConnection};
+use crate::core::callbacks::{CallbackForm, ReceivedCallback, delivery_id};
 
 /// Longest wait for one control plane to write a callback.
 const ACCEPT_TIMEOUT: Duration = Duration::from_secs(6);
@@ -42,8 +42,8 @@ pub enum HandOverError {
 
 /// The client; clones share the keys.
 #[derive(Debug, Clone)]
-pub struct CallbackPlanes {
-    planes: Planes,
+pub struct CallbackClient {
+    planes: ControlPlanes,
     keys: Arc<ArcSwap<Keys>>,
 }
 
@@ -60,9 +60,9 @@ impl Keys {
     }
 }
 
-impl CallbackPlanes {
+impl CallbackClient {
     /// Makes a client that knows no key yet.
-    pub fn new(planes: Planes) -> Self {
+    pub fn new(planes: ControlPlanes) -> Self {
         Self { planes, keys: Arc::default() }
     }
 
@@ -136,7 +136,7 @@ impl CallbackPlanes {
     pub async fn accept(
         &self,
         state: &CallbackState,
-        received: Received,
+        received: ReceivedCallback,
         deadline: Instant,
     ) -> Result<(), HandOverError> {
         let request = accept_request(state, received);
@@ -164,12 +164,12 @@ impl CallbackPlanes {
         }
     }
 
-    fn client(&self, index: usize) -> Client<Connection> {
+    fn client(&self, index: usize) -> Client<PlaneConnection> {
         Client::new(self.planes.nth(index).connection.clone()).max_encoding_message_size(MAX_REQUEST)
     }
 }
 
-fn accept_request(state: &CallbackState, received: Received) -> v1::AcceptCallbackRequest {
+fn accept_request(state: &CallbackState, received: ReceivedCallback) -> v1::AcceptCallbackRequest {
     let kind = match state.kind {
         CallbackKind::Ended => v1::CallbackKind::Ended,
         CallbackKind::EndedMeta => v1::CallbackKind::EndedMeta,
@@ -179,9 +179,9 @@ fn accept_request(state: &CallbackState, received: Received) -> v1::AcceptCallba
         CallbackKind::Webhook => v1::CallbackKind::Webhook,
     };
     let form = match received.form {
-        Form::Get => v1::CallbackForm::Get,
-        Form::SignedForm => v1::CallbackForm::SignedForm,
-        Form::BearerJson => v1::CallbackForm::BearerJson,
+        CallbackForm::Get => v1::CallbackForm::Get,
+        CallbackForm::SignedForm => v1::CallbackForm::SignedForm,
+        CallbackForm::BearerJson => v1::CallbackForm::BearerJson,
     };
     v1::AcceptCallbackRequest {
         id: delivery_id(state, &received),

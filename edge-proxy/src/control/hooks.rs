@@ -12,7 +12,7 @@ use usher_proto::v1::{self, hook_service_client::HookServiceClient as Client};
 
 use super::{
     callbacks::HandOverError,
-    planes::{Connection, Planes},
+    planes::{ControlPlanes, PlaneConnection},
 };
 
 /// Longest wait for one control plane.
@@ -83,11 +83,11 @@ impl From<v1::Hook> for TenantHook {
 
 /// The client.
 #[derive(Debug, Clone)]
-pub struct HookPlanes(Planes);
+pub struct HookClient(ControlPlanes);
 
-impl HookPlanes {
+impl HookClient {
     /// Asks these control planes.
-    pub fn new(planes: Planes) -> Self {
+    pub fn new(planes: ControlPlanes) -> Self {
         Self(planes)
     }
 
@@ -109,7 +109,7 @@ impl HookPlanes {
             ..v1::Hook::default()
         };
         let request = v1::CreateHookRequest { parent: format!("tenants/{tenant}"), hook: Some(hook) };
-        let call = |mut client: Client<Connection>| {
+        let call = |mut client: Client<PlaneConnection>| {
             let request = request.clone();
             async move { client.create_hook(request).await }
         };
@@ -130,7 +130,7 @@ impl HookPlanes {
                 page_token,
                 view: v1::HookView::RevealUrl.into(),
             };
-            let call = |mut client: Client<Connection>| {
+            let call = |mut client: Client<PlaneConnection>| {
                 let request = request.clone();
                 async move { client.list_hooks(request).await }
             };
@@ -149,7 +149,7 @@ impl HookPlanes {
     /// After `Unavailable` it may be gone.
     pub async fn delete(&self, tenant: &TenantId, id: &str, deadline: Instant) -> Result<(), HookError> {
         let request = v1::DeleteHookRequest { name: format!("tenants/{tenant}/hooks/{id}") };
-        let call = |mut client: Client<Connection>| {
+        let call = |mut client: Client<PlaneConnection>| {
             let request = request.clone();
             async move { client.delete_hook(request).await }
         };
@@ -176,7 +176,7 @@ impl HookPlanes {
             domain: posted.domain,
         };
         loop {
-            let call = |mut client: Client<Connection>| {
+            let call = |mut client: Client<PlaneConnection>| {
                 let request = request.clone();
                 async move { client.accept_events(request).await }
             };
@@ -193,7 +193,7 @@ impl HookPlanes {
     /// Asks each control plane in turn, until one says something that the others would say too.
     async fn ask<T, F>(
         &self,
-        call: impl Fn(Client<Connection>) -> F,
+        call: impl Fn(Client<PlaneConnection>) -> F,
         deadline: Instant,
     ) -> Result<Response<T>, HookError>
     where

@@ -13,13 +13,13 @@ use usher_proto::{
 
 use super::{
     cell::TableCell,
-    snapshot::{Snapshot, SnapshotBuilder, SnapshotError},
-    table::{Counts, LiveTable},
+    snapshot::{SnapshotBuilder, SnapshotError, TableSnapshot},
+    table::{LiveTable, TableCounts},
 };
 
 /// What follows from a frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
+pub enum IntakeStep {
     /// Nothing to say.
     Quiet,
     /// The table stands at this revision: acknowledge it.
@@ -49,15 +49,15 @@ pub enum IntakeError {
     #[error("snapshot shrinks the table from {have:?} to {offered:?} without saying why")]
     Shrunk {
         /// Entries of the table.
-        have: Counts,
+        have: TableCounts,
         /// Entries of the snapshot.
-        offered: Counts,
+        offered: TableCounts,
     },
 }
 
 /// Feeds one stream's frames into the table.
 #[derive(Debug)]
-pub struct Intake {
+pub struct StreamIntake {
     cell: Arc<TableCell>,
     building: Option<SnapshotBuilder>,
     /// A snapshot was asked for: deltas are of no use until it comes.
@@ -66,7 +66,7 @@ pub struct Intake {
     from_disk: bool,
 }
 
-impl Intake {
+impl StreamIntake {
     /// Starts a stream into `cell`, whose table may still be the one from disk.
     pub fn new(cell: Arc<TableCell>, from_disk: bool) -> Self {
         Self { cell, building: None, resyncing: false, from_disk }
@@ -81,15 +81,15 @@ impl Intake {
     ///
     /// # Errors
     /// The stream cannot be used.
-    pub fn take(&mut self, frame: Message) -> Result<Step, IntakeError> {
+    pub fn take(&mut self, frame: Message) -> Result<IntakeStep, IntakeError> {
         match frame {
             Message::SnapshotBegin(begin) => {
                 self.building = Some(SnapshotBuilder::begin(begin)?);
-                Ok(Step::Quiet)
+                Ok(IntakeStep::Quiet)
             }
             Message::SnapshotChunk(chunk) => {
                 self.building.as_mut().ok_or(SnapshotError::Order)?.chunk(chunk)?;
-                Ok(Step::Quiet)
+                Ok(IntakeStep::Quiet)
             }
             Message::SnapshotEnd(end) => {
                 let snapshot = self.building.take().ok_or(SnapshotError::Order)?.end(end)?;
@@ -99,12 +99,12 @@ impl Intake {
             Message::Heartbeat(heartbeat) => Ok(self.heartbeat(&heartbeat)),
             Message::Seal(seal) => {
                 self.cell.keep_seal(seal);
-                Ok(Step::Quiet)
+                Ok(IntakeStep::Quiet)
             }
         }
     }
 
-    fn accept(&mut self, snapshot: Snapshot) -> Result<Step, IntakeError> {
+    fn accept(&mut self, snapshot: TableSnapshot) -> Result<IntakeStep, IntakeError> {
         if let Some(table) = &*self.cell.load() {
             refuse_unfit(table, &snapshot, self.from_disk)?;
         }
@@ -112,28 +112,28 @@ impl Intake {
         self.cell.replace(snapshot.table);
         self.cell.vouch();
         (self.resyncing, self.from_disk) = (false, false);
-        Ok(Step::Applied(revision))
+        Ok(IntakeStep::Applied(revision))
     }
 
-    fn delta(&mut self, delta: RoutesDelta) -> Result<Step, IntakeError> {
+    fn delta(&mut self, delta: RoutesDelta) -> Result<IntakeStep, IntakeError> {
         if self.resyncing || self.building.is_some() {
-            return Ok(Step::Quiet);
+            return Ok(IntakeStep::Quiet);
         }
         let delta = RoutingDelta::try_from(delta)?;
         let have = self.cell.revision();
         if have.is_some_and(|have| have.reaches(delta.revision)) {
-            return Ok(Step::Quiet); // applied already
+            return Ok(IntakeStep::Quiet); // applied already
         }
         if self.from_disk || self.cell.apply(&delta).is_err() {
             return Ok(self.resync("gap"));
         }
         self.cell.vouch();
-        Ok(Step::Applied(delta.revision))
+        Ok(IntakeStep::Applied(delta.revision))
     }
 
-    fn heartbeat(&mut self, heartbeat: &Heartbeat) -> Step {
+    fn heartbeat(&mut self, heartbeat: &Heartbeat) -> IntakeStep {
         if self.resyncing || self.building.is_some() || self.from_disk {
-            return Step::Quiet;
+            return IntakeStep::Quiet;
         }
         let Some(table) = self.cell.load_full() else { return self.resync("no table") };
         let theirs = heartbeat.revision.map(Revision::from).unwrap_or_default();
@@ -147,16 +147,16 @@ impl Intake {
         if theirs == ours {
             self.cell.vouch();
         }
-        Step::Quiet
+        IntakeStep::Quiet
     }
 
-    fn resync(&mut self, reason: &'static str) -> Step {
+    fn resync(&mut self, reason: &'static str) -> IntakeStep {
         self.resyncing = true;
-        Step::Resync(reason)
+        IntakeStep::Resync(reason)
     }
 }
 
-fn refuse_unfit(table: &LiveTable, snapshot: &Snapshot, from_disk: bool) -> Result<(), IntakeError> {
+fn refuse_unfit(table: &LiveTable, snapshot: &TableSnapshot, from_disk: bool) -> Result<(), IntakeError> {
     let (have, offered) = (table.revision(), snapshot.table.revision());
     if have.epoch == offered.epoch && !offered.reaches(have) {
         return Err(IntakeError::Older { have, offered });

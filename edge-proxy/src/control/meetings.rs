@@ -28,7 +28,7 @@ const SHA1_HEX: usize = 40;
 
 /// Where a meeting is: its server and which instance of it the server runs.
 #[derive(Debug, Clone)]
-pub struct Place {
+pub struct MeetingPlace {
     /// The server that has it.
     pub server: Arc<ServerSlot>,
     instance: Instance,
@@ -54,7 +54,7 @@ impl Instance {
     }
 }
 
-impl Place {
+impl MeetingPlace {
     /// Names the place of the meeting `id`, which a create of ours calls `scoped` on its server.
     fn new(scope: &TenantScope, id: &str, scoped: &str, server: Arc<ServerSlot>, state: &RouteState) -> Self {
         let instance = match state {
@@ -92,17 +92,17 @@ impl Place {
 
 /// A meeting that was found.
 #[derive(Debug, Clone, Copy)]
-pub struct Found<'m> {
+pub struct FoundMeeting<'m> {
     /// Its `meetingID`, as the tenant wrote it.
     pub name: &'m str,
     /// Its `meetingID`, as its server knows it.
     pub on_server: &'m str,
     /// Where it is.
-    pub place: &'m Place,
+    pub place: &'m MeetingPlace,
 }
 
-impl<'m> Found<'m> {
-    fn new(name: &'m str, key: &'m Key, place: &'m Place) -> Self {
+impl<'m> FoundMeeting<'m> {
+    fn new(name: &'m str, key: &'m ScopedIdKey, place: &'m MeetingPlace) -> Self {
         let on_server = if place.is_bare() { name } else { &key.0 };
         Self { name, on_server, place }
     }
@@ -114,21 +114,21 @@ impl<'m> Found<'m> {
 }
 
 /// A `meetingID` on its server as a key: hashed by its SHA-1.
-struct Key(Box<str>);
+struct ScopedIdKey(Box<str>);
 
-impl Hash for Key {
+impl Hash for ScopedIdKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write_u64(prefix(&sha1(&self.0)));
     }
 }
 
-impl PartialEq for Key {
+impl PartialEq for ScopedIdKey {
     fn eq(&self, other: &Self) -> bool {
         self.0 == other.0
     }
 }
 
-impl Eq for Key {}
+impl Eq for ScopedIdKey {}
 
 struct ByName<'a>(ScopedId<'a>);
 
@@ -143,8 +143,8 @@ impl Hash for ByName<'_> {
     }
 }
 
-impl Equivalent<Key> for ByName<'_> {
-    fn equivalent(&self, key: &Key) -> bool {
+impl Equivalent<ScopedIdKey> for ByName<'_> {
+    fn equivalent(&self, key: &ScopedIdKey) -> bool {
         key.0.strip_prefix(self.0.prefix) == Some(self.0.id)
     }
 }
@@ -157,8 +157,8 @@ impl Hash for BySha1 {
     }
 }
 
-impl Equivalent<Key> for BySha1 {
-    fn equivalent(&self, key: &Key) -> bool {
+impl Equivalent<ScopedIdKey> for BySha1 {
+    fn equivalent(&self, key: &ScopedIdKey) -> bool {
         sha1(&key.0) == self.0
     }
 }
@@ -167,19 +167,19 @@ impl Equivalent<Key> for BySha1 {
 type Old = (Arc<ServerSlot>, RouteState);
 
 /// The meetings of one tenant.
-pub struct Meetings {
+pub struct TenantMeetings {
     scope: TenantScope,
-    by_name: HashMap<Key, Place, RandomState>,
+    by_name: HashMap<ScopedIdKey, MeetingPlace, RandomState>,
     by_odd_instance: HashMap<Box<str>, Box<str>, RandomState>,
 }
 
-impl std::fmt::Debug for Meetings {
+impl std::fmt::Debug for TenantMeetings {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Meetings({})", self.len())
     }
 }
 
-impl Meetings {
+impl TenantMeetings {
     /// Returns an empty map for a tenant, which holds `capacity` meetings without growing.
     pub fn new(tenant: &TenantId, capacity: usize) -> Self {
         Self {
@@ -205,7 +205,7 @@ impl Meetings {
     }
 
     /// Looks a meeting up by its `meetingID`, else by its internal id, exactly.
-    pub fn find<R>(&self, id: &str, read: impl FnOnce(Found<'_>) -> R) -> Option<R> {
+    pub fn find<R>(&self, id: &str, read: impl FnOnce(FoundMeeting<'_>) -> R) -> Option<R> {
         let meetings = self.by_name.pin();
         if let Some((key, place)) = meetings.get_key_value(&ByName(self.scope.scoped(id))) {
             return Some(read(self.found(key, place)));
@@ -222,19 +222,19 @@ impl Meetings {
         (place.instance.odd() == Some(id)).then(|| read(self.found(key, place)))
     }
 
-    fn found<'m>(&self, key: &'m Key, place: &'m Place) -> Found<'m> {
+    fn found<'m>(&self, key: &'m ScopedIdKey, place: &'m MeetingPlace) -> FoundMeeting<'m> {
         // Every key was made by this scope.
-        Found::new(self.scope.original(&key.0).unwrap_or(&key.0), key, place)
+        FoundMeeting::new(self.scope.original(&key.0).unwrap_or(&key.0), key, place)
     }
 
     /// Sets a meeting and returns the server and state it had.
     pub(super) fn insert(&self, id: &str, server: Arc<ServerSlot>, state: &RouteState) -> Option<Old> {
         let scoped: Box<str> = self.scope.scoped(id).to_string().into();
-        let place = Place::new(&self.scope, id, &scoped, server, state);
+        let place = MeetingPlace::new(&self.scope, id, &scoped, server, state);
         if let Some(internal) = place.instance.odd() {
             self.by_odd_instance.pin().insert(internal.into(), scoped.clone());
         }
-        let old = self.by_name.pin().insert(Key(scoped), place.clone()).cloned()?;
+        let old = self.by_name.pin().insert(ScopedIdKey(scoped), place.clone()).cloned()?;
         if old.instance != place.instance {
             self.forget_odd(&old);
         }
@@ -248,19 +248,19 @@ impl Meetings {
         Some(self.old(id, old))
     }
 
-    fn old(&self, id: &str, place: Place) -> Old {
+    fn old(&self, id: &str, place: MeetingPlace) -> Old {
         let state = place.state(&self.scope.scoped(id).to_string());
         (place.server, state)
     }
 
-    fn forget_odd(&self, old: &Place) {
+    fn forget_odd(&self, old: &MeetingPlace) {
         if let Some(internal) = old.instance.odd() {
             self.by_odd_instance.pin().remove(internal);
         }
     }
 
     /// Visits every meeting, in no particular order.
-    pub fn for_each(&self, mut visit: impl FnMut(Found<'_>)) {
+    pub fn for_each(&self, mut visit: impl FnMut(FoundMeeting<'_>)) {
         for (key, place) in &self.by_name.pin() {
             visit(self.found(key, place));
         }

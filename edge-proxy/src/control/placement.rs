@@ -31,11 +31,11 @@ use usher_proto::{
     v1::{self, placement_service_client::PlacementServiceClient as Client},
 };
 
-use super::planes::{Connection, Planes};
+use super::planes::{ControlPlanes, PlaneConnection};
 use crate::core::{
-    evidence::{Evidence, FailureKind},
-    pace::Pace,
-    rules::Wishes,
+    evidence::{FailureEvidence, FailureKind},
+    pace::HedgeDelay,
+    rules::PlacementWishes,
 };
 
 /// Longest wait for one control plane to place: it may hold a create back for up to 5 s (F5).
@@ -77,7 +77,7 @@ impl PlacementError {
 
 /// A server to call for a create.
 #[derive(Debug, Clone)]
-pub struct Placed {
+pub struct PlacedMeeting {
     /// The record.
     pub meeting: MeetingRoute,
     /// The server to call.
@@ -107,7 +107,7 @@ pub struct CreateConfirmation {
 
 /// A meeting that was looked up.
 #[derive(Debug, Clone)]
-pub struct Resolved {
+pub struct ResolvedMeeting {
     /// The record.
     pub meeting: MeetingRoute,
     /// Its server, whatever its health.
@@ -118,7 +118,7 @@ pub struct Resolved {
 
 /// How sure it is that a server did nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Certainty {
+pub enum AbandonCertainty {
     /// Nothing was sent, or the server refused.
     Definite,
     /// The request was sent and its answer is not known.
@@ -127,7 +127,7 @@ pub enum Certainty {
 
 /// Whether a second control plane may be asked while the first is silent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Haste {
+enum Hedging {
     /// It may: asked twice is as once, however late the second comes.
     Hedged,
     /// Only after the first has had its time.
@@ -136,17 +136,17 @@ enum Haste {
 
 /// The client; clones share what they learn.
 #[derive(Debug, Clone)]
-pub struct Placement {
-    planes: Planes,
+pub struct PlacementClient {
+    planes: ControlPlanes,
     /// Place in `planes` of the one that answered last.
     preferred: Arc<AtomicUsize>,
-    pace: Arc<Mutex<Pace>>,
+    pace: Arc<Mutex<HedgeDelay>>,
     hedges: Counter,
 }
 
-impl Placement {
+impl PlacementClient {
     /// Makes a client; `hedges` counts how often a second one was asked because the first was silent.
-    pub fn new(planes: Planes, hedges: Counter) -> Self {
+    pub fn new(planes: ControlPlanes, hedges: Counter) -> Self {
         Self { planes, preferred: Arc::default(), pace: Arc::default(), hedges }
     }
 
@@ -160,10 +160,10 @@ impl Placement {
         &self,
         key: &MeetingKey,
         digest: [u8; 32],
-        wishes: &Wishes,
+        wishes: &PlacementWishes,
         excluded: &[ServerId],
         token: &str,
-    ) -> Result<Placed, PlacementError> {
+    ) -> Result<PlacedMeeting, PlacementError> {
         let request = v1::PlaceMeetingRequest {
             key: Some(key.into()),
             request_digest: bytes::Bytes::copy_from_slice(&digest),
@@ -178,9 +178,9 @@ impl Placement {
             parent_meeting_id: wishes.parent.as_ref().map(ToString::to_string).unwrap_or_default(),
         };
         let answer = self
-            .ask(Haste::Hedged, PLACE_TIMEOUT, async |mut plane| plane.place_meeting(request.clone()).await)
+            .ask(Hedging::Hedged, PLACE_TIMEOUT, async |mut plane| plane.place_meeting(request.clone()).await)
             .await?;
-        Ok(Placed {
+        Ok(PlacedMeeting {
             meeting: answer.meeting.ok_or(ConvertError::Missing("meeting"))?.try_into()?,
             server: answer.server.ok_or(ConvertError::Missing("server"))?.try_into()?,
             // A control plane that takes no tokens made one up, by which nothing can be reported.
@@ -204,7 +204,7 @@ impl Placement {
             breakout: created.breakout,
         };
         let answer = self
-            .ask(Haste::Hedged, REPORT_TIMEOUT, async |mut plane| {
+            .ask(Hedging::Hedged, REPORT_TIMEOUT, async |mut plane| {
                 plane.confirm_meeting(request.clone()).await
             })
             .await?;
@@ -221,11 +221,11 @@ impl Placement {
         key: &MeetingKey,
         server: &ServerId,
         token: &str,
-        certainty: Certainty,
+        certainty: AbandonCertainty,
     ) -> Result<(), PlacementError> {
         let certainty = match certainty {
-            Certainty::Definite => v1::AbandonCertainty::Definite,
-            Certainty::Unknown => v1::AbandonCertainty::Unknown,
+            AbandonCertainty::Definite => v1::AbandonCertainty::Definite,
+            AbandonCertainty::Unknown => v1::AbandonCertainty::Unknown,
         };
         let request = v1::AbandonMeetingRequest {
             key: Some(key.into()),
@@ -233,7 +233,7 @@ impl Placement {
             token: token.to_owned(),
             certainty: certainty.into(),
         };
-        self.ask(Haste::Hedged, REPORT_TIMEOUT, async |mut plane| {
+        self.ask(Hedging::Hedged, REPORT_TIMEOUT, async |mut plane| {
             plane.abandon_meeting(request.clone()).await
         })
         .await?;
@@ -245,15 +245,15 @@ impl Placement {
     /// # Errors
     /// No control plane answers.
     #[instrument(name = "ResolveMeeting", level = "info", skip_all, err(level = "debug"))]
-    pub async fn resolve(&self, key: &MeetingKey) -> Result<Option<Resolved>, PlacementError> {
+    pub async fn resolve(&self, key: &MeetingKey) -> Result<Option<ResolvedMeeting>, PlacementError> {
         let request = v1::ResolveMeetingRequest { key: Some(key.into()) };
         let answer = self
-            .ask(Haste::Hedged, RESOLVE_TIMEOUT, async |mut plane| {
+            .ask(Hedging::Hedged, RESOLVE_TIMEOUT, async |mut plane| {
                 plane.resolve_meeting(request.clone()).await
             })
             .await?;
         match (answer.meeting, answer.server) {
-            (Some(meeting), Some(server)) => Ok(Some(Resolved {
+            (Some(meeting), Some(server)) => Ok(Some(ResolvedMeeting {
                 meeting: meeting.try_into()?,
                 server: server.try_into()?,
                 token: answer.token,
@@ -282,7 +282,7 @@ impl Placement {
             token: token.to_owned(),
         };
         let answer = self
-            .ask(Haste::Hedged, REPORT_TIMEOUT, async |mut plane| plane.report_end(request.clone()).await)
+            .ask(Hedging::Hedged, REPORT_TIMEOUT, async |mut plane| plane.report_end(request.clone()).await)
             .await?;
         Ok(answer.revision.map(Into::into))
     }
@@ -296,7 +296,7 @@ impl Placement {
         server: &ServerId,
         kind: FailureKind,
         call: &str,
-        evidence: &Evidence,
+        evidence: &FailureEvidence,
     ) -> Result<(), PlacementError> {
         let request = v1::ReportFailureRequest {
             server_id: server.to_string(),
@@ -313,7 +313,7 @@ impl Placement {
             succeeds_elsewhere: evidence.succeeds_elsewhere,
         };
         // Each replica counts one failure an interval: two would count two.
-        self.ask(Haste::OneByOne, FAILURE_REPORT_TIMEOUT, async |mut plane| {
+        self.ask(Hedging::OneByOne, FAILURE_REPORT_TIMEOUT, async |mut plane| {
             plane.report_failure(request.clone()).await
         })
         .await?;
@@ -323,9 +323,9 @@ impl Placement {
     /// Asks the control plane that answered last, then the others, each for at most `limit`.
     async fn ask<T, F>(
         &self,
-        haste: Haste,
+        haste: Hedging,
         limit: Duration,
-        call: impl Fn(Client<Connection>) -> F,
+        call: impl Fn(Client<PlaneConnection>) -> F,
     ) -> Result<T, PlacementError>
     where
         F: Future<Output = Result<Response<T>, Status>>,
@@ -343,7 +343,7 @@ impl Placement {
         let mut asked = 1;
         let mut waiting = FuturesUnordered::from_iter([one(first)]);
         loop {
-            let hedged = haste == Haste::Hedged && asked < all;
+            let hedged = haste == Hedging::Hedged && asked < all;
             let patience = if hedged { self.pace().patience() } else { limit * 2 };
             let Ok(answer) = tokio::time::timeout(patience, waiting.next()).await else {
                 if hedged {
@@ -379,7 +379,7 @@ impl Placement {
         }
     }
 
-    fn pace(&self) -> std::sync::MutexGuard<'_, Pace> {
+    fn pace(&self) -> std::sync::MutexGuard<'_, HedgeDelay> {
         self.pace.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

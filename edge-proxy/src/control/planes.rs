@@ -24,7 +24,7 @@ const CONNECTION_WINDOW: u32 = 4 << 20;
 
 /// An address or token that cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum PlanesError {
+pub enum ControlPlanesError {
     /// No address at all.
     #[error("no control plane is configured")]
     None,
@@ -43,13 +43,13 @@ pub enum PlanesError {
 }
 
 /// A connection that signs each request.
-pub type Connection = InterceptedService<Channel, Credentials>;
+pub type PlaneConnection = InterceptedService<Channel, PlaneCredentials>;
 
 /// Adds the bearer token and the trace context to each request.
 #[derive(Clone, Debug)]
-pub struct Credentials(Option<MetadataValue<Ascii>>);
+pub struct PlaneCredentials(Option<MetadataValue<Ascii>>);
 
-impl Interceptor for Credentials {
+impl Interceptor for PlaneCredentials {
     fn call(&mut self, mut request: tonic::Request<()>) -> Result<tonic::Request<()>, tonic::Status> {
         if let Some(bearer) = &self.0 {
             request.metadata_mut().insert("authorization", bearer.clone());
@@ -61,40 +61,40 @@ impl Interceptor for Credentials {
 
 /// One control plane.
 #[derive(Clone, Debug)]
-pub struct Plane {
+pub struct ControlPlane {
     /// Its address, for people.
     pub address: String,
     /// The connection to it, made when first used.
-    pub connection: Connection,
+    pub connection: PlaneConnection,
 }
 
 /// Every control plane, in an order of this edge's own.
 #[derive(Clone, Debug)]
-pub struct Planes(Vec<Plane>);
+pub struct ControlPlanes(Vec<ControlPlane>);
 
-impl Planes {
+impl ControlPlanes {
     /// Prepares a connection to each address, in random order; nothing is connected yet.
     ///
     /// # Errors
     /// An address or the token cannot be used.
-    pub fn new(addresses: &[String], token: Option<&Secret>) -> Result<Self, PlanesError> {
+    pub fn new(addresses: &[String], token: Option<&Secret>) -> Result<Self, ControlPlanesError> {
         let bearer = token.map(|token| format!("Bearer {}", token.expose()).parse()).transpose();
-        let mut bearer: Option<MetadataValue<Ascii>> = bearer.map_err(|_| PlanesError::Token)?;
+        let mut bearer: Option<MetadataValue<Ascii>> = bearer.map_err(|_| ControlPlanesError::Token)?;
         if let Some(bearer) = &mut bearer {
             bearer.set_sensitive(true);
         }
-        let credentials = Credentials(bearer);
+        let credentials = PlaneCredentials(bearer);
         let mut planes = addresses
             .iter()
             .map(|address| {
                 let channel = endpoint(address)
-                    .map_err(|source| PlanesError::Address { address: address.clone(), source })?;
+                    .map_err(|source| ControlPlanesError::Address { address: address.clone(), source })?;
                 let connection = InterceptedService::new(channel.connect_lazy(), credentials.clone());
-                Ok(Plane { address: address.clone(), connection })
+                Ok(ControlPlane { address: address.clone(), connection })
             })
             .collect::<Result<Vec<_>, _>>()?;
         if planes.is_empty() {
-            return Err(PlanesError::None);
+            return Err(ControlPlanesError::None);
         }
         planes.shuffle(&mut rand::rng());
         Ok(Self(planes))
@@ -111,7 +111,7 @@ impl Planes {
     }
 
     /// Returns one by its place in the order, which goes round.
-    pub fn nth(&self, index: usize) -> &Plane {
+    pub fn nth(&self, index: usize) -> &ControlPlane {
         &self.0[index % self.0.len()]
     }
 }

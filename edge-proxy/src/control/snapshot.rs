@@ -44,7 +44,7 @@ pub struct SnapshotBuilder {
 
 /// A complete table, and whether the control plane vouches for its having shrunk.
 #[derive(Debug)]
-pub struct Snapshot {
+pub struct TableSnapshot {
     /// The table.
     pub table: LiveTable,
     /// See `SnapshotBegin.shrink_allowed`.
@@ -82,12 +82,12 @@ impl SnapshotBuilder {
     ///
     /// # Errors
     /// It is not.
-    pub fn end(self, end: SnapshotEnd) -> Result<Snapshot, SnapshotError> {
+    pub fn end(self, end: SnapshotEnd) -> Result<TableSnapshot, SnapshotError> {
         let revision = end.revision.map(Revision::from);
         if revision != Some(self.table.revision()) || end.digest != self.table.digest().0 {
             return Err(SnapshotError::Incomplete);
         }
-        Ok(Snapshot { table: self.table, shrink_allowed: self.shrink_allowed })
+        Ok(TableSnapshot { table: self.table, shrink_allowed: self.shrink_allowed })
     }
 }
 

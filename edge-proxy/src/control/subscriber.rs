@@ -19,8 +19,8 @@ use usher_proto::v1::{
 
 use super::{
     cell::TableCell,
-    intake::{Intake, IntakeError, Step},
-    planes::{Plane, Planes},
+    intake::{IntakeError, IntakeStep, StreamIntake},
+    planes::{ControlPlane, ControlPlanes},
 };
 use crate::metrics::StreamMetrics;
 
@@ -31,7 +31,7 @@ const FRAME_MAX: usize = 64 << 20;
 
 /// How patient the subscriber is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Patience {
+pub struct SubscriberTimeouts {
     /// Longest time to a stream's first frame.
     pub open: Duration,
     /// Longest silence; heartbeats come every other second.
@@ -42,7 +42,7 @@ pub struct Patience {
     pub eager: Duration,
 }
 
-impl Default for Patience {
+impl Default for SubscriberTimeouts {
     fn default() -> Self {
         Self {
             open: Duration::from_secs(5),
@@ -55,7 +55,7 @@ impl Default for Patience {
 
 /// Who this edge says it is.
 #[derive(Debug, Clone)]
-pub struct Identity {
+pub struct EdgeIdentity {
     /// Its name.
     pub id: EdgeId,
     /// Where it serves the BBB API, for people.
@@ -77,22 +77,22 @@ enum StreamEnd {
 
 /// Stays subscribed until told to stop.
 #[derive(Debug)]
-pub struct Subscriber {
+pub struct RoutingSubscriber {
     /// Where to subscribe.
-    pub planes: Planes,
+    pub planes: ControlPlanes,
     /// What to feed.
     pub cell: Arc<TableCell>,
     /// Who subscribes.
-    pub identity: Identity,
+    pub identity: EdgeIdentity,
     /// How patiently.
-    pub patience: Patience,
+    pub patience: SubscriberTimeouts,
     /// What is counted.
     pub metrics: StreamMetrics,
     /// Whether the table in `cell` came from disk.
     pub from_disk: bool,
 }
 
-impl Subscriber {
+impl RoutingSubscriber {
     /// Runs until `stop`.
     ///
     /// # Errors
@@ -133,8 +133,8 @@ impl Subscriber {
     }
 
     /// Follows one stream to its end.
-    async fn stream(&mut self, plane: &Plane) -> StreamEnd {
-        let mut intake = Intake::new(Arc::clone(&self.cell), self.from_disk);
+    async fn stream(&mut self, plane: &ControlPlane) -> StreamEnd {
+        let mut intake = StreamIntake::new(Arc::clone(&self.cell), self.from_disk);
         let end = match self.follow(plane, &mut intake).await {
             Ok(()) => StreamEnd::Closed,
             Err(end) => end,
@@ -143,7 +143,7 @@ impl Subscriber {
         end
     }
 
-    async fn follow(&self, plane: &Plane, intake: &mut Intake) -> Result<(), StreamEnd> {
+    async fn follow(&self, plane: &ControlPlane, intake: &mut StreamIntake) -> Result<(), StreamEnd> {
         let (outbox, outgoing) = mpsc::channel(OUTBOX);
         let table = self.cell.load_full();
         let hello = Hello {
@@ -169,12 +169,12 @@ impl Subscriber {
             let frame = frame.into_message().map_err(|error| Status::internal(error.to_string()))?;
             let Some(message) = frame.message else { continue };
             match intake.take(message)? {
-                Step::Quiet => {}
-                Step::Applied(revision) => {
+                IntakeStep::Quiet => {}
+                IntakeStep::Applied(revision) => {
                     self.metrics.applied(revision);
                     send(&outbox, Outgoing::Ack(Ack { applied: Some(revision.into()) }));
                 }
-                Step::Resync(reason) => {
+                IntakeStep::Resync(reason) => {
                     warn!(plane = plane.address, reason, "the table cannot be continued");
                     self.metrics.count_resync();
                     send(&outbox, Outgoing::Resync(Resync { reason: reason.to_owned() }));
@@ -200,14 +200,14 @@ mod tests {
     use super::*;
     use crate::{control::table::LiveTable, metrics::EdgeMetrics};
 
-    fn subscriber() -> Subscriber {
+    fn subscriber() -> RoutingSubscriber {
         let cell = Arc::new(TableCell::default());
         let metrics = EdgeMetrics::new(&mut Registry::default(), Arc::clone(&cell));
-        Subscriber {
-            planes: Planes::new(&["http://127.0.0.1:1".into()], None).unwrap(),
+        RoutingSubscriber {
+            planes: ControlPlanes::new(&["http://127.0.0.1:1".into()], None).unwrap(),
             cell,
-            identity: Identity { id: EdgeId::parse("e").unwrap(), address: String::new() },
-            patience: Patience::default(),
+            identity: EdgeIdentity { id: EdgeId::parse("e").unwrap(), address: String::new() },
+            patience: SubscriberTimeouts::default(),
             metrics: metrics.stream,
             from_disk: false,
         }
@@ -218,7 +218,7 @@ mod tests {
         let subscriber = subscriber();
         let longest = |failures| (0..500).map(|_| subscriber.pause(failures)).max().unwrap();
         assert!(longest(1) <= Duration::from_millis(100), "without a table there is no time to lose");
-        assert!(longest(60) <= Patience::default().eager);
+        assert!(longest(60) <= SubscriberTimeouts::default().eager);
         subscriber.cell.replace(LiveTable::empty(Revision::new(1, 1)));
         let pauses: Vec<_> = (0..500).map(|_| subscriber.pause(0)).collect();
         assert!(pauses.iter().max().unwrap() > &Duration::from_secs(5));

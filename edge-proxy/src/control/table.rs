@@ -21,7 +21,7 @@ use usher_model::{
 };
 use usher_runtime::clock;
 
-use super::{meetings::Meetings, slot::ServerSlot, voice::VoiceNumbers};
+use super::{meetings::TenantMeetings, slot::ServerSlot, voice::VoiceNumbers};
 use crate::core::quota::RecentJoins;
 
 /// One tenant and its meetings.
@@ -30,14 +30,18 @@ pub struct TenantSlot {
     /// The tenant; `None` when it was taken out and its meetings are still there.
     pub route: Option<Arc<TenantRoute>>,
     /// Its meetings.
-    pub meetings: Arc<Meetings>,
+    pub meetings: Arc<TenantMeetings>,
     /// Joins that polls do not count yet; only where its users are limited.
     pub recent_joins: Arc<Mutex<RecentJoins>>,
 }
 
 impl TenantSlot {
     fn new(id: &TenantId, expected: usize) -> Self {
-        Self { route: None, meetings: Arc::new(Meetings::new(id, expected)), recent_joins: Arc::default() }
+        Self {
+            route: None,
+            meetings: Arc::new(TenantMeetings::new(id, expected)),
+            recent_joins: Arc::default(),
+        }
     }
 
     /// Admits one more user, where `route` limits them.
@@ -50,12 +54,12 @@ impl TenantSlot {
 
 /// All tenants, by name and by host.
 #[derive(Debug, Clone, Default)]
-pub struct Tenants {
+pub struct TenantIndex {
     by_id: BTreeMap<TenantId, TenantSlot>,
     by_host: BTreeMap<String, TenantId>,
 }
 
-impl Tenants {
+impl TenantIndex {
     /// Looks a tenant up by name.
     pub fn by_id(&self, id: &str) -> Option<&TenantSlot> {
         self.by_id.get(id).filter(|slot| slot.route.is_some())
@@ -88,7 +92,7 @@ impl Tenants {
 
 /// How many entries a table holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Counts {
+pub struct TableCounts {
     /// Servers.
     pub servers: usize,
     /// Meetings of all tenants.
@@ -96,26 +100,27 @@ pub struct Counts {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Standing {
+struct TablePosition {
     revision: Revision,
     digest: TableDigest,
-    counts: Counts,
+    counts: TableCounts,
 }
 
 /// The table.
 #[derive(Debug)]
 pub struct LiveTable {
     servers: ArcSwap<BTreeMap<ServerId, Arc<ServerSlot>>>,
-    tenants: ArcSwap<Tenants>,
+    tenants: ArcSwap<TenantIndex>,
     voice: VoiceNumbers,
     /// Held by the one writer for the length of a change; nothing awaits under it.
-    standing: Mutex<Standing>,
+    standing: Mutex<TablePosition>,
 }
 
 impl LiveTable {
     /// Returns an empty table.
     pub fn empty(revision: Revision) -> Self {
-        let standing = Standing { revision, digest: TableDigest::default(), counts: Counts::default() };
+        let standing =
+            TablePosition { revision, digest: TableDigest::default(), counts: TableCounts::default() };
         Self {
             servers: ArcSwap::default(),
             tenants: ArcSwap::default(),
@@ -124,7 +129,7 @@ impl LiveTable {
         }
     }
 
-    fn standing(&self) -> std::sync::MutexGuard<'_, Standing> {
+    fn standing(&self) -> std::sync::MutexGuard<'_, TablePosition> {
         self.standing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -139,12 +144,12 @@ impl LiveTable {
     }
 
     /// Returns the numbers of entries.
-    pub fn counts(&self) -> Counts {
+    pub fn counts(&self) -> TableCounts {
         self.standing().counts
     }
 
     /// Returns the tenants as they are now.
-    pub fn tenants(&self) -> arc_swap::Guard<Arc<Tenants>> {
+    pub fn tenants(&self) -> arc_swap::Guard<Arc<TenantIndex>> {
         self.tenants.load()
     }
 
@@ -235,19 +240,19 @@ impl LiveTable {
         slot
     }
 
-    fn set_server(&self, standing: &mut Standing, id: &ServerId, route: Option<&ServerRoute>) {
+    fn set_server(&self, standing: &mut TablePosition, id: &ServerId, route: Option<&ServerRoute>) {
         let old = self.slot(id).route.swap(route.cloned().map(Arc::new));
         count(&mut standing.digest, &mut standing.counts.servers, old.as_deref(), route);
     }
 
     fn set_tenant(
         &self,
-        standing: &mut Standing,
+        standing: &mut TablePosition,
         id: &TenantId,
         route: Option<&TenantRoute>,
         expected: usize,
     ) {
-        let mut tenants = Tenants::clone(&self.tenants.load());
+        let mut tenants = TenantIndex::clone(&self.tenants.load());
         let slot = tenants.by_id.entry(id.clone()).or_insert_with(|| TenantSlot::new(id, expected));
         let old = std::mem::replace(&mut slot.route, route.cloned().map(Arc::new));
         count(&mut standing.digest, &mut 0, old.as_deref(), route);
@@ -255,7 +260,7 @@ impl LiveTable {
         self.tenants.store(Arc::new(tenants));
     }
 
-    fn set_meeting(&self, standing: &mut Standing, key: &MeetingKey, route: Option<&MeetingRoute>) {
+    fn set_meeting(&self, standing: &mut TablePosition, key: &MeetingKey, route: Option<&MeetingRoute>) {
         let meetings = self.meetings_of(&key.tenant);
         let id = key.meeting.as_str();
         let old = match route {
@@ -272,11 +277,11 @@ impl LiveTable {
         count(&mut standing.digest, &mut standing.counts.meetings, old.as_ref(), route);
     }
 
-    fn meetings_of(&self, tenant: &TenantId) -> Arc<Meetings> {
+    fn meetings_of(&self, tenant: &TenantId) -> Arc<TenantMeetings> {
         if let Some(slot) = self.tenants.load().by_id.get(tenant) {
             return Arc::clone(&slot.meetings);
         }
-        let mut tenants = Tenants::clone(&self.tenants.load());
+        let mut tenants = TenantIndex::clone(&self.tenants.load());
         let slot = TenantSlot::new(tenant, 0);
         let meetings = Arc::clone(&slot.meetings);
         tenants.by_id.insert(tenant.clone(), slot);

@@ -18,7 +18,7 @@ use usher_model::{
 };
 
 pub use identity::delivery_id;
-pub use receive::{Form, Incoming, Received, Rejected, bearer, receive};
+pub use receive::{CallbackForm, CallbackRejection, CallbackRequest, ReceivedCallback, bearer, receive};
 
 /// Asks a server to tell that a meeting is over, whether the application wants to know or not.
 const ENDED: &str = "meetingEndedURL";
@@ -27,7 +27,7 @@ const META: &str = "meta_";
 
 /// The addresses that servers are given.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Addresses {
+pub struct CallbackAddresses {
     /// What every one begins with.
     base: String,
     /// Where nothing may be delivered to; none where the URL is no address, which the configuration excludes.
@@ -36,7 +36,7 @@ pub struct Addresses {
 
 /// What goes into the addresses of one create beside what the application asks for.
 #[derive(Debug, Clone, Copy)]
-pub struct Given<'g> {
+pub struct AddressBinding<'g> {
     /// The meeting, as the application knows it.
     pub meeting: &'g MeetingKey,
     /// The server that gets them.
@@ -47,7 +47,7 @@ pub struct Given<'g> {
 
 /// The parameters of a create as a server gets them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rewritten {
+pub struct RewrittenParameters {
     /// The parameters.
     pub parameters: String,
     /// Addresses that were taken out because they lead to the edges themselves.
@@ -60,7 +60,7 @@ pub fn sealed(path: &str) -> Option<&str> {
     path.rsplit_once(PATH).map(|(_, sealed)| sealed).filter(|sealed| !sealed.contains('/'))
 }
 
-impl Addresses {
+impl CallbackAddresses {
     /// Returns addresses below the URL by which servers reach the edges.
     pub fn new(public_url: &str) -> Self {
         let base = format!("{}{PATH}", public_url.trim_end_matches('/'));
@@ -77,10 +77,10 @@ impl Addresses {
         &self,
         key: &CallbackKey,
         parameters: &str,
-        given: Given<'_>,
+        given: AddressBinding<'_>,
         is_tenants: impl Fn(&str) -> bool,
         mut nonce: impl FnMut() -> [u8; 12],
-    ) -> Rewritten {
+    ) -> RewrittenParameters {
         let mut seal = |kind, parameter: &str, url: Option<String>| {
             let state = CallbackState {
                 meeting: given.meeting.clone(),
@@ -122,7 +122,7 @@ impl Addresses {
             None => QueryEdit::Remove(name),
         });
         let edits: Vec<QueryEdit<'_>> = edits.collect();
-        Rewritten { parameters: rewrite(parameters, &edits), dropped }
+        RewrittenParameters { parameters: rewrite(parameters, &edits), dropped }
     }
 }
 

@@ -10,7 +10,7 @@ use subtle::ConstantTimeEq;
 use usher_bbb::{query::RawQuery, secret::Secret};
 use usher_model::voice::VoiceBridge;
 
-pub use plan::{Answer, Prompt, document};
+pub use plan::{DialInAnswer, DialInPrompt, document};
 
 /// Where it is asked.
 pub const PATH: &str = "/fsapi";
@@ -29,7 +29,7 @@ const UNAVAILABLE: &str = "Unavailable";
 
 /// A call that waits to be told where to go.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Call {
+pub struct DialInCall {
     /// What was dialled, or, once a PIN was typed, that.
     pub destination: String,
     /// The PIN, once it was typed.
@@ -38,7 +38,7 @@ pub struct Call {
     pub caller: String,
 }
 
-impl Call {
+impl DialInCall {
     /// Reads the form that `FreeSWITCH` sends; none where it asks for something else than what to do with
     /// a call.
     pub fn read(form: &str) -> Option<Self> {

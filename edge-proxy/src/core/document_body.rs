@@ -15,7 +15,7 @@ mod text;
 mod tests;
 
 use self::{
-    markup::{Attributes, Element, Prefixes},
+    markup::{NamespacePrefixes, StartTag, TagAttributes},
     text::TextCheck,
 };
 
@@ -46,7 +46,7 @@ pub struct DocumentBody {
     markup: Vec<u8>,
     text: TextCheck,
     open: Vec<Vec<u8>>,
-    prefixes: Prefixes,
+    prefixes: NamespacePrefixes,
     /// The module that is open says that its children are documents.
     in_presentation: bool,
     has_root: bool,
@@ -207,7 +207,7 @@ impl DocumentBody {
         if self.open.is_empty() && std::mem::replace(&mut self.has_root, true) {
             return Err(BodyFault::Malformed); // a second root
         }
-        let Element { name, attributes, is_empty } = markup::element(tag)?;
+        let StartTag { name, attributes, is_empty } = markup::element(tag)?;
         let depth = self.open.len();
         self.prefixes.open(depth, name, &attributes)?;
         self.judge_document(depth, &attributes)?;
@@ -222,7 +222,7 @@ impl DocumentBody {
     }
 
     /// A server names a document by the last part of its address.
-    fn judge_document(&mut self, depth: usize, attributes: &Attributes<'_>) -> Result<(), BodyFault> {
+    fn judge_document(&mut self, depth: usize, attributes: &TagAttributes<'_>) -> Result<(), BodyFault> {
         match depth {
             1 => self.in_presentation = attributes.value("name").as_deref() == Some("presentation"),
             2 if self.in_presentation => {

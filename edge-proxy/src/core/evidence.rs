@@ -47,7 +47,7 @@ pub enum FailureKind {
 
 /// Whose call it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Caller {
+pub struct CallOrigin {
     /// The tenant.
     pub tenant: TenantId,
     /// The meeting that the call is about, if it is about one.
@@ -58,7 +58,7 @@ pub struct Caller {
 
 /// The evidence against a server.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Evidence {
+pub struct FailureEvidence {
     /// Whose calls failed, each once.
     pub callers: Vec<(TenantId, Option<MeetingId>)>,
     /// The same call succeeded at another server meanwhile.
@@ -104,9 +104,15 @@ impl CallLedger {
     }
 
     /// A call failed; returns what is known against its server by now.
-    pub fn failed(&mut self, server: &ServerId, call: ApiCall, caller: &Caller, now: Instant) -> Evidence {
+    pub fn failed(
+        &mut self,
+        server: &ServerId,
+        call: ApiCall,
+        caller: &CallOrigin,
+        now: Instant,
+    ) -> FailureEvidence {
         if caller.brings_documents {
-            return Evidence::default();
+            return FailureEvidence::default();
         }
         let is_fresh = |vote: &Vote| now.saturating_duration_since(vote.since) < WINDOW;
         if self.streaks.len() >= STREAKS {
@@ -114,7 +120,7 @@ impl CallLedger {
         }
         let watched = (server.clone(), call);
         if self.streaks.len() >= STREAKS && !self.streaks.contains_key(&watched) {
-            return Evidence::default();
+            return FailureEvidence::default();
         }
         let votes = self.streaks.entry(watched).or_default();
         votes.retain(is_fresh);
@@ -127,7 +133,7 @@ impl CallLedger {
         }
         let begun = votes.first().map_or(now, |vote| vote.since);
         let elsewhere = |success: &Success| success.server != *server && success.at >= begun;
-        Evidence {
+        FailureEvidence {
             callers: votes.iter().map(|vote| (vote.tenant.clone(), vote.meeting.clone())).collect(),
             succeeds_elsewhere: self.successes.get(&call).is_some_and(|last| last.iter().any(elsewhere)),
         }
@@ -144,8 +150,8 @@ mod tests {
         ServerId::parse(id).unwrap()
     }
 
-    fn caller(tenant: &str, meeting: &str) -> Caller {
-        Caller {
+    fn caller(tenant: &str, meeting: &str) -> CallOrigin {
+        CallOrigin {
             tenant: TenantId::parse(tenant).unwrap(),
             meeting: MeetingId::parse(meeting).ok(),
             brings_documents: false,
@@ -187,8 +193,8 @@ mod tests {
     #[test]
     fn x6_documents_that_a_server_fetches_are_no_evidence() {
         let (mut ledger, now) = (CallLedger::default(), Instant::now());
-        let uploads = Caller { brings_documents: true, ..caller("one", "m1") };
-        assert_eq!(ledger.failed(&sid("a"), ApiCall::Create, &uploads, now), Evidence::default());
+        let uploads = CallOrigin { brings_documents: true, ..caller("one", "m1") };
+        assert_eq!(ledger.failed(&sid("a"), ApiCall::Create, &uploads, now), FailureEvidence::default());
         let evidence = ledger.failed(&sid("a"), ApiCall::Create, &caller("one", "m2"), now);
         assert_eq!(evidence.callers.len(), 1);
     }
@@ -208,7 +214,7 @@ mod tests {
                     ledger.succeeded(&server, call, now);
                     continue;
                 }
-                let caller = Caller { brings_documents: documents, ..caller("hostile", &format!("m{meeting}")) };
+                let caller = CallOrigin { brings_documents: documents, ..caller("hostile", &format!("m{meeting}")) };
                 let evidence = ledger.failed(&server, call, &caller, now);
                 prop_assert!(evidence.callers.iter().all(|(tenant, _)| tenant.as_str() == "hostile"));
                 prop_assert!(evidence.callers.len() <= VOTES_OF_TENANT);

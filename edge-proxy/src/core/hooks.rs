@@ -10,7 +10,7 @@ use usher_model::{
 
 /// What an application asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum HookAsk {
+pub enum HookCall {
     /// Register a hook.
     Create {
         /// Where its events go.
@@ -32,7 +32,7 @@ pub enum HookAsk {
 ///
 /// # Errors
 /// The refusal that the caller gets.
-pub fn ask(action: HookAction, parameters: &str) -> Result<HookAsk, Refusal> {
+pub fn ask(action: HookAction, parameters: &str) -> Result<HookCall, Refusal> {
     let query = RawQuery::new(parameters);
     if ["callbackURL", "meetingID", "eventID", "getRaw", "hookID"].iter().any(|name| query.count(name) > 1) {
         return Err(Refusal::HOOK_PARAM_REPEATED);
@@ -49,7 +49,7 @@ pub fn ask(action: HookAction, parameters: &str) -> Result<HookAsk, Refusal> {
                 Some("true") => true,
                 Some(_) => return Err(Refusal::HOOK_NOT_CREATED),
             };
-            Ok(HookAsk::Create {
+            Ok(HookCall::Create {
                 url: url.trim().to_owned(),
                 meeting: meeting.map_err(|_| Refusal::MEETING_ID_LENGTH)?,
                 events: events.filter(|event| !event.is_empty()).collect(),
@@ -58,9 +58,9 @@ pub fn ask(action: HookAction, parameters: &str) -> Result<HookAsk, Refusal> {
         }
         HookAction::Destroy => {
             let id = query.first("hookID").ok_or(Refusal::MISSING_HOOK_ID)?;
-            Ok(HookAsk::Destroy(id.trim().to_owned()))
+            Ok(HookCall::Destroy(id.trim().to_owned()))
         }
-        HookAction::List => Ok(HookAsk::List(query.first("meetingID").map(Cow::into_owned))),
+        HookAction::List => Ok(HookCall::List(query.first("meetingID").map(Cow::into_owned))),
     }
 }
 
@@ -90,7 +90,7 @@ mod tests {
             "callbackURL=https%3A%2F%2Fapp.example.org%2Fcb%3Fa%3D1%26b%3D2&meetingID=room-42\
              &eventID=Meeting-Ended,user-joined&getRaw=TRUE",
         );
-        let expected = HookAsk::Create {
+        let expected = HookCall::Create {
             url: "https://app.example.org/cb?a=1&b=2".into(),
             meeting: MeetingId::parse("room-42").ok(),
             events: vec!["meeting-ended".into(), "user-joined".into()],
@@ -98,16 +98,16 @@ mod tests {
         };
         assert_eq!(full, Ok(expected));
         let least = create("callbackURL=https://app.test/&meetingID=&eventID=&getRaw=");
-        let expected = HookAsk::Create {
+        let expected = HookCall::Create {
             url: "https://app.test/".into(),
             meeting: None,
             events: Vec::new(),
             raw: false,
         };
         assert_eq!(least, Ok(expected));
-        assert_eq!(ask(HookAction::List, ""), Ok(HookAsk::List(None)));
-        assert_eq!(ask(HookAction::List, "meetingID=a%20b"), Ok(HookAsk::List(Some("a b".into()))));
-        assert_eq!(ask(HookAction::Destroy, "hookID=7"), Ok(HookAsk::Destroy("7".into())));
+        assert_eq!(ask(HookAction::List, ""), Ok(HookCall::List(None)));
+        assert_eq!(ask(HookAction::List, "meetingID=a%20b"), Ok(HookCall::List(Some("a b".into()))));
+        assert_eq!(ask(HookAction::Destroy, "hookID=7"), Ok(HookCall::Destroy("7".into())));
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub struct ServerList<'a> {
 
 /// Where the table routes a tenant's meeting to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Home {
+pub struct MeetingHome {
     /// The server.
     pub server: ServerId,
     /// Another balancer created it, and its server knows it by the tenant's own id.
@@ -36,7 +36,7 @@ pub fn merge(
     tenant: &str,
     scope: &TenantScope,
     mut lists: Vec<ServerList<'_>>,
-    home: impl Fn(&str) -> Option<Home>,
+    home: impl Fn(&str) -> Option<MeetingHome>,
 ) -> String {
     lists.sort_by(|a, b| a.server.cmp(b.server));
     let mut shown: Vec<&ListedMeeting<'_>> = Vec::new();
@@ -76,13 +76,13 @@ fn is_shown(
     scope: &TenantScope,
     meeting: &ListedMeeting<'_>,
     server: &ServerId,
-    home: impl Fn(&str) -> Option<Home>,
+    home: impl Fn(&str) -> Option<MeetingHome>,
 ) -> bool {
     let marked = meeting.tenant();
     if marked.is_some_and(|owner| owner != tenant) {
         return false;
     }
-    let here = |home: &Home| home.server == *server;
+    let here = |home: &MeetingHome| home.server == *server;
     // Breakout rooms are where their parent is, and carry its mark; those that their application named have
     // records too.
     if meeting.is_breakout {
@@ -133,7 +133,7 @@ mod tests {
         merge(tenant, &scope, lists, |id| {
             let (_, server) = home.iter().find(|(known, _)| known.trim_start_matches('=') == id)?;
             let bare = home.iter().any(|(known, _)| known.strip_prefix('=') == Some(id));
-            Some(Home { server: ServerId::parse(server).unwrap(), bare })
+            Some(MeetingHome { server: ServerId::parse(server).unwrap(), bare })
         })
     }
 

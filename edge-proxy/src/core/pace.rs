@@ -14,11 +14,11 @@ const WEIGHT: u32 = 8;
 
 /// What answers took lately.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Pace {
+pub struct HedgeDelay {
     mean: Duration,
 }
 
-impl Pace {
+impl HedgeDelay {
     /// Takes in how long an answer took.
     pub fn observe(&mut self, took: Duration) {
         let took = took.min(LONGEST * LATE);
@@ -39,7 +39,7 @@ mod tests {
 
     #[test]
     fn one_slow_answer_changes_little_and_many_do() {
-        let mut pace = Pace::default();
+        let mut pace = HedgeDelay::default();
         assert_eq!(pace.patience(), SHORTEST);
         pace.observe(Duration::from_millis(500));
         assert_eq!(pace.patience(), SHORTEST);
@@ -52,7 +52,7 @@ mod tests {
     proptest! {
         #[test]
         fn patience_has_bounds(answers in prop::collection::vec(0_u64..100_000, 0..50)) {
-            let mut pace = Pace::default();
+            let mut pace = HedgeDelay::default();
             for millis in answers {
                 pace.observe(Duration::from_millis(millis));
             }

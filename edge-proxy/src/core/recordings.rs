@@ -21,14 +21,14 @@ const OURS: &str = "meta_usher-";
 
 /// A tenant, as far as recordings need to know it.
 #[derive(Debug, Clone, Copy)]
-pub struct Whose<'a> {
+pub struct RecordingOwner<'a> {
     /// The tenant.
     pub tenant: &'a TenantId,
     /// How its meetings are called on servers.
     pub scope: &'a TenantScope,
 }
 
-impl Whose<'_> {
+impl RecordingOwner<'_> {
     /// Tells whether a recording is the tenant's. Those without our mark are `default`'s.
     pub fn owns(self, recording: &ListedRecording<'_>) -> bool {
         recording.tenant().unwrap_or(TenantId::DEFAULT) == self.tenant.as_str()

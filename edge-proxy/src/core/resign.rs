@@ -13,14 +13,14 @@ const URL_MAX: usize = 6 << 10;
 
 /// A call as it goes to a server.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Outgoing {
+pub struct OutgoingCall {
     /// The complete URL.
     pub url: String,
     /// Parameters that do not fit into the URL, as a form.
     pub form: Option<String>,
 }
 
-impl std::fmt::Debug for Outgoing {
+impl std::fmt::Debug for OutgoingCall {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Outgoing").finish_non_exhaustive() // the URL is access
     }
@@ -46,19 +46,29 @@ pub fn url(server: &ServerRoute, call: ApiCall, parameters: &str, edits: &[Query
 }
 
 /// Returns a call that has a body of its own: all parameters in the URL.
-pub fn in_url(server: &ServerRoute, call: ApiCall, parameters: &str, edits: &[QueryEdit<'_>]) -> Outgoing {
-    Outgoing { url: url(server, call, parameters, edits), form: None }
+pub fn in_url(
+    server: &ServerRoute,
+    call: ApiCall,
+    parameters: &str,
+    edits: &[QueryEdit<'_>],
+) -> OutgoingCall {
+    OutgoingCall { url: url(server, call, parameters, edits), form: None }
 }
 
 /// Returns a call without a body of its own: a GET, or a form where the URL would be too long. For
 /// a form the checksum covers the empty query, which servers old and new accept.
-pub fn outgoing(server: &ServerRoute, call: ApiCall, parameters: &str, edits: &[QueryEdit<'_>]) -> Outgoing {
+pub fn outgoing(
+    server: &ServerRoute,
+    call: ApiCall,
+    parameters: &str,
+    edits: &[QueryEdit<'_>],
+) -> OutgoingCall {
     let url = url(server, call, parameters, edits);
     if url.len() <= URL_MAX || !call.accepts_method(&http::Method::POST) {
-        return Outgoing { url, form: None };
+        return OutgoingCall { url, form: None };
     }
     let checksum = sign(server.algorithm, call.name(), "", &server.secret);
-    Outgoing {
+    OutgoingCall {
         url: format!("{}{}?checksum={checksum}", server.url, call.name()),
         form: Some(rewrite(parameters, edits)),
     }

@@ -5,7 +5,7 @@ use usher_model::server::{AdminState, Health};
 
 /// What is known of a meeting's record and server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Known {
+pub struct KnownMeeting {
     /// Whether the server confirmed the meeting.
     pub confirmed: bool,
     /// What operators decided about its server.
@@ -16,7 +16,7 @@ pub struct Known {
 
 /// What is to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Decision {
+pub enum RoutingDecision {
     /// Send it to the meeting's server, and nowhere else.
     Forward,
     /// Ask the server whether the meeting still runs: forward if it does, else report its end and
@@ -31,20 +31,22 @@ pub enum Decision {
 }
 
 /// Decides about a call that concerns one meeting.
-pub fn decide(call: ApiCall, known: Option<Known>) -> Decision {
+pub fn decide(call: ApiCall, known: Option<KnownMeeting>) -> RoutingDecision {
     let Some(known) = known else {
-        return if call == ApiCall::Create { Decision::Place } else { Decision::Missing };
+        return if call == ApiCall::Create { RoutingDecision::Place } else { RoutingDecision::Missing };
     };
     match (call, known.admin, known.health) {
-        (ApiCall::Create, AdminState::Disabled, _) | (ApiCall::Create, _, Health::Offline) => Decision::Place,
+        (ApiCall::Create, AdminState::Disabled, _) | (ApiCall::Create, _, Health::Offline) => {
+            RoutingDecision::Place
+        }
         // Yellow may be asked nothing it need not answer: the create itself tells.
         (ApiCall::Create, AdminState::Cordoned, Health::Online) if known.confirmed => {
-            Decision::ForwardIfRunning
+            RoutingDecision::ForwardIfRunning
         }
-        (_, AdminState::Disabled, _) => Decision::Missing,
-        (ApiCall::End, _, Health::Offline) => Decision::EndLater,
-        (_, _, Health::Offline) => Decision::Missing,
-        _ => Decision::Forward,
+        (_, AdminState::Disabled, _) => RoutingDecision::Missing,
+        (ApiCall::End, _, Health::Offline) => RoutingDecision::EndLater,
+        (_, _, Health::Offline) => RoutingDecision::Missing,
+        _ => RoutingDecision::Forward,
     }
 }
 
@@ -54,14 +56,14 @@ mod tests {
 
     const HEALTHS: [Health; 3] = [Health::Online, Health::Unhealthy, Health::Offline];
 
-    fn known(admin: AdminState, health: Health) -> Known {
-        Known { confirmed: true, admin, health }
+    fn known(admin: AdminState, health: Health) -> KnownMeeting {
+        KnownMeeting { confirmed: true, admin, health }
     }
 
     #[test]
     fn s5_every_state_is_as_requirements_a4_has_it() {
         use AdminState::{Cordoned, Disabled, Enabled};
-        use Decision::{EndLater, Forward, ForwardIfRunning, Missing, Place};
+        use RoutingDecision::{EndLater, Forward, ForwardIfRunning, Missing, Place};
         // admin; then create, join, end for green, yellow, red
         let table = [
             (Enabled, [Forward, Forward, Place], [Forward, Forward, Missing], [Forward, Forward, EndLater]),
@@ -95,15 +97,18 @@ mod tests {
     #[test]
     fn h4_a_meeting_on_an_unhealthy_server_is_never_placed_elsewhere() {
         for admin in [AdminState::Enabled, AdminState::Cordoned] {
-            assert_eq!(decide(ApiCall::Create, Some(known(admin, Health::Unhealthy))), Decision::Forward);
+            assert_eq!(
+                decide(ApiCall::Create, Some(known(admin, Health::Unhealthy))),
+                RoutingDecision::Forward
+            );
         }
     }
 
     #[test]
     fn an_unknown_meeting_can_be_created_and_nothing_else() {
-        assert_eq!(decide(ApiCall::Create, None), Decision::Place);
+        assert_eq!(decide(ApiCall::Create, None), RoutingDecision::Place);
         for call in [ApiCall::Join, ApiCall::End, ApiCall::GetMeetingInfo, ApiCall::InsertDocument] {
-            assert_eq!(decide(call, None), Decision::Missing);
+            assert_eq!(decide(call, None), RoutingDecision::Missing);
         }
     }
 }

@@ -14,7 +14,7 @@ use usher_model::{
     voice::{TEST_BRIDGE, VoiceBridge},
 };
 
-pub use self::parameters::Change;
+pub use self::parameters::ParameterChange;
 use self::parameters::changes;
 
 /// Names the tenant in a meeting's metadata, so that polls can rebuild records.
@@ -36,7 +36,7 @@ const PRESENTATIONS: [&str; 2] = ["preUploadedPresentation", "preUploadedPresent
 
 /// The rules in force.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Rules {
+pub struct DeploymentRules {
     create_exclude: Vec<String>,
     join_exclude: Vec<String>,
     /// Longest duration in minutes; 0 means no limit.
@@ -45,7 +45,7 @@ pub struct Rules {
 
 /// What a create asks of placement.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Wishes {
+pub struct PlacementWishes {
     /// `maxParticipants`; 0 means no limit.
     pub max_users: u32,
     /// Expected users; 0 means unknown.
@@ -62,7 +62,7 @@ pub struct Wishes {
     pub parent: Option<MeetingId>,
 }
 
-impl Rules {
+impl DeploymentRules {
     /// Takes the rules from the settings.
     pub fn new(settings: &MeetingSettings) -> Self {
         // A duration is whole minutes; a limit below one is one.
@@ -80,7 +80,7 @@ impl Rules {
         let changes = changes(&policy.create_rules, query, &self.create_exclude);
         let mut edits: Vec<QueryEdit<'_>> =
             self.create_exclude.iter().map(|name| QueryEdit::Remove(name)).collect();
-        edits.extend(changes.iter().map(Change::edit));
+        edits.extend(changes.iter().map(ParameterChange::edit));
         if policy.presentation.as_ref().is_some_and(|shown| shown.forced) {
             edits.extend(PRESENTATIONS.map(QueryEdit::Remove));
         }
@@ -124,8 +124,8 @@ impl Rules {
         rewrite(ruled, &edits)
     }
 
-    /// Returns the changes that a tenant's rules make to a join; to be made after [`Rules::join`].
-    pub fn join_changes<'p>(&self, parameters: &str, policy: &'p TenantPolicy) -> Vec<Change<'p>> {
+    /// Returns the changes that a tenant's rules make to a join; to be made after [`DeploymentRules::join`].
+    pub fn join_changes<'p>(&self, parameters: &str, policy: &'p TenantPolicy) -> Vec<ParameterChange<'p>> {
         changes(&policy.join_rules, RawQuery::new(parameters), &self.join_exclude)
     }
 
@@ -141,10 +141,10 @@ fn shorter(a: u64, b: u64) -> u64 {
 }
 
 /// Reads what a create asks of placement.
-pub fn wishes(parameters: &str) -> Wishes {
+pub fn wishes(parameters: &str) -> PlacementWishes {
     let query = RawQuery::new(parameters);
     let number = |name| query.first(name).and_then(|value| value.trim().parse().ok()).unwrap_or(0);
-    Wishes {
+    PlacementWishes {
         max_users: number("maxParticipants"),
         size_hint: number(SIZE_HINT),
         server_tag: query.first(SERVER_TAG).unwrap_or_default().into_owned(),
@@ -183,7 +183,7 @@ mod tests {
     use super::*;
 
     /// A create of `id` by `tenant`, as the server gets it.
-    fn sent(rules: &Rules, given: &str, tenant: &str, id: &str) -> String {
+    fn sent(rules: &DeploymentRules, given: &str, tenant: &str, id: &str) -> String {
         let tenant = TenantId::parse(tenant).unwrap();
         let scope = TenantScope::of(&tenant);
         ruled(
@@ -196,7 +196,7 @@ mod tests {
     }
 
     fn ruled(
-        rules: &Rules,
+        rules: &DeploymentRules,
         given: &str,
         policy: &TenantPolicy,
         key: &MeetingKey,
@@ -205,9 +205,9 @@ mod tests {
         rules.create(&rules.ruled(given, policy), key, scope, policy)
     }
 
-    fn rules(max_minutes: u64, create: &[&str], join: &[&str]) -> Rules {
+    fn rules(max_minutes: u64, create: &[&str], join: &[&str]) -> DeploymentRules {
         let own = |names: &[&str]| names.iter().map(ToString::to_string).collect();
-        Rules::new(&MeetingSettings {
+        DeploymentRules::new(&MeetingSettings {
             max_duration: Duration::from_mins(max_minutes),
             create_exclude: own(create),
             join_exclude: own(join),
@@ -237,7 +237,7 @@ mod tests {
 
     #[test]
     fn nobody_can_claim_another_tenants_mark() {
-        let none = Rules::default();
+        let none = DeploymentRules::default();
         for smuggled in [
             "meta_usher-tenant=other",
             "meta_Usher-Tenant=other",
@@ -258,7 +258,7 @@ mod tests {
 
     #[test]
     fn a_tenants_id_gets_its_scope_where_it_stands() {
-        let none = Rules::default();
+        let none = DeploymentRules::default();
         let given = "name=x&meetingID=a+b&record=true";
         let expected = "name=x&meetingID=school~a%20b&record=true&meta_usher-tenant=school";
         assert_eq!(sent(&none, given, "school", "a b"), expected);
@@ -293,7 +293,7 @@ mod tests {
         for (given, expected) in
             [("voiceBridge=99999&a=1", "a=1"), ("voiceBridge=71234", "voiceBridge=71234")]
         {
-            let sent = sent(&Rules::default(), given, "default", "a");
+            let sent = sent(&DeploymentRules::default(), given, "default", "a");
             assert_eq!(sent, format!("{expected}&meta_usher-tenant=default"));
         }
     }
@@ -304,20 +304,20 @@ mod tests {
             usher_model::tenant::PresentationDocument { url: "u".into(), name: String::new(), forced: true };
         let policy = TenantPolicy { presentation: Some(shown), ..TenantPolicy::default() };
         let given = "a=1&preUploadedPresentation=x&preUploadedPresentationName=y";
-        assert_eq!(Rules::default().ruled(given, &policy), "a=1");
+        assert_eq!(DeploymentRules::default().ruled(given, &policy), "a=1");
     }
 
     #[test]
     fn placement_learns_what_the_create_says() {
         let query = "maxParticipants=30&meta_usher-size=40&meta_server-tag=%21gpu&meta_usher-supersede=true";
-        let expected = Wishes {
+        let expected = PlacementWishes {
             max_users: 30,
             size_hint: 40,
             server_tag: "!gpu".into(),
             supersede: true,
-            ..Wishes::default()
+            ..PlacementWishes::default()
         };
         assert_eq!(wishes(query), expected);
-        assert_eq!(wishes("maxParticipants=many"), Wishes::default());
+        assert_eq!(wishes("maxParticipants=many"), PlacementWishes::default());
     }
 }

@@ -2,7 +2,7 @@
 
 /// What a path says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Target<'a> {
+pub struct RequestTarget<'a> {
     /// The tenant of `/TENANT/bigbluebutton/api/…`.
     pub tenant: Option<&'a str>,
     /// What stands after the base: the call's name, empty for the root.
@@ -11,13 +11,13 @@ pub struct Target<'a> {
 
 /// Reads a request's path; `None` when it is none of the BBB API. More slashes than needed do not
 /// matter, as they do not to BBB: applications join what people typed.
-pub fn target(path: &str) -> Option<Target<'_>> {
+pub fn target(path: &str) -> Option<RequestTarget<'_>> {
     if let Some(rest) = below_base(path) {
-        return Some(Target { tenant: None, call: rest.trim_matches('/') });
+        return Some(RequestTarget { tenant: None, call: rest.trim_matches('/') });
     }
     let (tenant, rest) = segment(path)?;
     let rest = below_base(rest)?;
-    Some(Target { tenant: Some(tenant), call: rest.trim_matches('/') })
+    Some(RequestTarget { tenant: Some(tenant), call: rest.trim_matches('/') })
 }
 
 /// Returns what follows `/bigbluebutton/api`, where every BBB API begins.

@@ -9,7 +9,7 @@ use usher_bbb::{
 };
 
 use super::transport::HttpResponse;
-use crate::{metrics::Outcome, upstream::Answer};
+use crate::{metrics::Outcome, upstream::ServerAnswer};
 
 /// Seconds after which a client may try again.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("2");
@@ -55,7 +55,7 @@ impl Reply {
     }
 
     /// Passes a server's answer on.
-    pub(super) fn passed_on(answer: &Answer, xml: String) -> Self {
+    pub(super) fn passed_on(answer: &ServerAnswer, xml: String) -> Self {
         Self::xml(xml, if answer.outcome.success { Outcome::success } else { Outcome::refused })
     }
 

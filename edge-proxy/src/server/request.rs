@@ -29,14 +29,14 @@ use super::{
 };
 use crate::{
     control::{
-        meetings::Meetings,
-        table::{LiveTable, TenantSlot, Tenants},
+        meetings::TenantMeetings,
+        table::{LiveTable, TenantIndex, TenantSlot},
     },
     core::{
         authenticate::{authenticate, leaves_room_for_form},
         document_body::{BodyFault, DocumentBody},
-        evidence::Caller,
-        tenant::{Target, host_name, target},
+        evidence::CallOrigin,
+        tenant::{RequestTarget, host_name, target},
         validate,
     },
     metrics::Outcome,
@@ -55,7 +55,7 @@ pub(super) struct Ask {
     pub(super) route: Arc<TenantRoute>,
     pub(super) slot: TenantSlot,
     /// The tenant's meetings in the table.
-    pub(super) meetings: Arc<Meetings>,
+    pub(super) meetings: Arc<TenantMeetings>,
     /// The signed parameters, without the checksum, as a URL may hold them.
     pub(super) parameters: String,
     /// The meeting it concerns, as the caller wrote it; calls about none have none.
@@ -80,8 +80,8 @@ impl Ask {
     }
 
     /// Returns whose call it is, as far as that says something about a server that fails it.
-    pub(super) fn caller(&self) -> Caller {
-        Caller {
+    pub(super) fn caller(&self) -> CallOrigin {
+        CallOrigin {
             tenant: self.tenant.clone(),
             meeting: self.meeting.clone(),
             brings_documents: !self.document.is_empty(),
@@ -109,8 +109,8 @@ pub(super) fn accepts(call: ApiCall, method: &Method) -> bool {
 
 /// Finds whose request it is: by path, by host, else `default`.
 pub(super) fn tenant_of<'t>(
-    tenants: &'t Tenants,
-    target: Target<'_>,
+    tenants: &'t TenantIndex,
+    target: RequestTarget<'_>,
     headers: &HeaderMap,
     authority: Option<&str>,
 ) -> Option<&'t TenantSlot> {

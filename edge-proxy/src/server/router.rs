@@ -26,10 +26,10 @@ use super::{
     transport::{HttpResponse, RefusalText, RequestHandler, TransportRefusal, UnreadableRequest},
 };
 use crate::{
-    control::{cell::TableCell, hooks::HookPlanes, placement::Placement},
-    core::rules::Rules,
+    control::{cell::TableCell, hooks::HookClient, placement::PlacementClient},
+    core::rules::DeploymentRules,
     metrics::{Outcome, RequestMetrics},
-    upstream::{SharedReads, Upstream},
+    upstream::{ServerClient, SharedReads},
 };
 
 /// How long and how large.
@@ -55,17 +55,17 @@ pub struct Gateway {
     /// The routing table.
     pub cell: Arc<TableCell>,
     /// The control planes.
-    pub placement: Placement,
+    pub placement: PlacementClient,
     /// The servers.
-    pub upstream: Upstream,
+    pub upstream: ServerClient,
     /// Reads under way.
     pub reads: SharedReads,
     /// Parameter rules.
-    pub rules: Rules,
+    pub rules: DeploymentRules,
     /// Callbacks of servers; none where servers do not know how to reach the edges.
     pub callbacks: Option<Callbacks>,
     /// Webhooks; none where servers do not know how to reach the edges.
-    pub hooks: Option<HookPlanes>,
+    pub hooks: Option<HookClient>,
     /// Callers by telephone; none where nobody may ask for them.
     pub dial_in: Option<DialIn>,
     /// Deadlines and sizes.

@@ -22,12 +22,12 @@ pub struct ConnectorError(#[from] io::Error);
 
 /// TCP or TLS, both in limited time: a server that accepts and says nothing is no connection (C2).
 #[derive(Clone, Debug)]
-pub(super) struct Connector {
+pub(super) struct ServerConnector {
     inner: HttpsConnector<HttpConnector>,
     timeout: Duration,
 }
 
-impl Connector {
+impl ServerConnector {
     /// Makes a connector; connecting and the TLS handshake together may take `timeout`.
     pub(super) fn new(timeout: Duration) -> Result<Self, ConnectorError> {
         let mut tcp = HttpConnector::new();
@@ -43,7 +43,7 @@ impl Connector {
     }
 }
 
-impl Service<Uri> for Connector {
+impl Service<Uri> for ServerConnector {
     type Response = MaybeHttpsStream<TokioIo<TcpStream>>;
     type Error = BoxError;
     type Future = BoxFuture<'static, Result<Self::Response, BoxError>>;

@@ -14,27 +14,27 @@ const EMFILE: i32 = 24;
 
 /// A whole, well-formed answer.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Answer {
+pub struct ServerAnswer {
     /// As it came: XML, or JSON from the calls about text tracks.
     pub text: String,
     /// What it says.
     pub outcome: ReplyHeader,
 }
 
-impl std::fmt::Debug for Answer {
+impl std::fmt::Debug for ServerAnswer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Answer({} {})", self.outcome.success, self.outcome.key) // the rest holds passwords
     }
 }
 
 /// Tells whether a server refused our signature: the caller's was good, so it must not hear of it.
-pub fn is_our_fault(answer: &Answer) -> bool {
+pub fn is_our_fault(answer: &ServerAnswer) -> bool {
     !answer.outcome.success && answer.outcome.key == Refusal::CHECKSUM_MISMATCH.key
 }
 
 /// A call without a readable answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum CallError {
+pub enum ServerCallError {
     /// It cannot be sent from here, to this server or any other: its URL is none, or this process has no
     /// socket left. The server cannot be blamed.
     #[error("the call cannot be sent")]
@@ -53,7 +53,7 @@ pub enum CallError {
     Unknown(FailureKind),
 }
 
-impl CallError {
+impl ServerCallError {
     /// Tells whether the server certainly did nothing.
     pub fn is_definite(&self) -> bool {
         matches!(self, Self::NotSendable | Self::NotSent(_) | Self::Refused(_))
@@ -69,19 +69,19 @@ impl CallError {
 }
 
 /// Reads the client's error: only a failed connection is certain to have sent nothing.
-pub(super) fn of_client(error: &legacy::Error) -> CallError {
+pub(super) fn of_client(error: &legacy::Error) -> ServerCallError {
     if error.is_connect() {
         if is_shortage(error) {
-            return CallError::NotSendable;
+            return ServerCallError::NotSendable;
         }
         let kind = if is_tls(error) { FailureKind::Tls } else { FailureKind::Connect };
-        return CallError::NotSent(kind);
+        return ServerCallError::NotSent(kind);
     }
     let hyper = error.source().and_then(<dyn Error>::downcast_ref::<hyper::Error>);
     if hyper.is_some_and(hyper::Error::is_user) {
-        return CallError::BrokenUpload;
+        return ServerCallError::BrokenUpload;
     }
-    CallError::Unknown(FailureKind::BadAnswer)
+    ServerCallError::Unknown(FailureKind::BadAnswer)
 }
 
 /// Tells whether this machine, and no server, is why there is no connection: no descriptor, port or memory

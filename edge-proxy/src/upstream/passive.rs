@@ -12,8 +12,8 @@ use usher_model::id::ServerId;
 use usher_runtime::tasks::TaskGroup;
 
 use crate::{
-    control::placement::Placement,
-    core::evidence::{CallLedger, Caller, Evidence, FailureKind},
+    control::placement::PlacementClient,
+    core::evidence::{CallLedger, CallOrigin, FailureEvidence, FailureKind},
 };
 
 /// Shortest time between two reports about one server.
@@ -22,7 +22,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Notes how calls come out, and sends reports of failures, a few per server; clones share all of it.
 #[derive(Debug, Clone)]
 pub struct PassiveReports {
-    placement: Placement,
+    placement: PlacementClient,
     tasks: TaskGroup,
     noted: Arc<Mutex<Noted>>,
 }
@@ -37,7 +37,7 @@ struct Noted {
 
 impl PassiveReports {
     /// Makes a sender.
-    pub fn new(placement: Placement, tasks: TaskGroup) -> Self {
+    pub fn new(placement: PlacementClient, tasks: TaskGroup) -> Self {
         Self { placement, tasks, noted: Arc::default() }
     }
 
@@ -48,7 +48,7 @@ impl PassiveReports {
 
     /// Reports a failure, unless the server was reported just now: then the next report carries this one's
     /// evidence too.
-    pub fn failed(&self, server: &ServerId, kind: FailureKind, call: ApiCall, caller: &Caller) {
+    pub fn failed(&self, server: &ServerId, kind: FailureKind, call: ApiCall, caller: &CallOrigin) {
         let Some(evidence) = self.lock().due_report(server, kind, call, caller, Instant::now()) else {
             return;
         };
@@ -71,12 +71,15 @@ impl Noted {
         server: &ServerId,
         kind: FailureKind,
         call: ApiCall,
-        caller: &Caller,
+        caller: &CallOrigin,
         now: Instant,
-    ) -> Option<Evidence> {
+    ) -> Option<FailureEvidence> {
         let is_connection = matches!(kind, FailureKind::Connect | FailureKind::Tls);
-        let evidence =
-            if is_connection { Evidence::default() } else { self.ledger.failed(server, call, caller, now) };
+        let evidence = if is_connection {
+            FailureEvidence::default()
+        } else {
+            self.ledger.failed(server, call, caller, now)
+        };
         let is_recent = |at: &Instant| now.saturating_duration_since(*at) < PAUSE;
         self.reported.retain(|_, at| is_recent(at));
         let about = (server.clone(), is_connection);

@@ -15,18 +15,18 @@ use usher_bbb::call::ApiCall;
 use usher_model::id::ServerId;
 use usher_runtime::tasks::TaskGroup;
 
-use super::{CallError, SharedAnswer};
+use super::{ServerCallError, SharedAnswer};
 use crate::core::evidence::FailureKind;
 
 /// Reads that may be shared at one time; those beyond go alone.
 const MOST: usize = 1024;
 
-type Outcome = Result<SharedAnswer, CallError>;
-type Flight = Shared<BoxFuture<'static, Outcome>>;
+type ReadOutcome = Result<SharedAnswer, ServerCallError>;
+type Flight = Shared<BoxFuture<'static, ReadOutcome>>;
 
 /// What makes two reads identical.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Key {
+struct ReadKey {
     server: ServerId,
     call: ApiCall,
     parameters: String,
@@ -35,7 +35,7 @@ struct Key {
 /// Reads under way; clones are the same.
 #[derive(Debug, Clone)]
 pub struct SharedReads {
-    flights: Arc<Mutex<HashMap<Key, (u64, Flight)>>>,
+    flights: Arc<Mutex<HashMap<ReadKey, (u64, Flight)>>>,
     tasks: TaskGroup,
     shared: Counter,
 }
@@ -46,7 +46,7 @@ impl SharedReads {
         Self { flights: Arc::default(), tasks, shared }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Key, (u64, Flight)>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<ReadKey, (u64, Flight)>> {
         self.flights.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -61,18 +61,18 @@ impl SharedReads {
         call: ApiCall,
         parameters: &str,
         fetch: impl FnOnce() -> F,
-    ) -> Outcome
+    ) -> ReadOutcome
     where
-        F: Future<Output = Outcome> + Send + 'static,
+        F: Future<Output = ReadOutcome> + Send + 'static,
     {
-        let key = Key { server: server.clone(), call, parameters: parameters.to_owned() };
+        let key = ReadKey { server: server.clone(), call, parameters: parameters.to_owned() };
         let flight = self.flight(key, fetch);
         flight.await
     }
 
-    fn flight<F>(&self, key: Key, fetch: impl FnOnce() -> F) -> Flight
+    fn flight<F>(&self, key: ReadKey, fetch: impl FnOnce() -> F) -> Flight
     where
-        F: Future<Output = Outcome> + Send + 'static,
+        F: Future<Output = ReadOutcome> + Send + 'static,
     {
         let mut flights = self.lock();
         if let Some((_, flight)) = flights.get(&key) {
@@ -91,14 +91,14 @@ impl SharedReads {
             outcome
         });
         let flight = task
-            .map(|ended| ended.unwrap_or(Err(CallError::Unknown(FailureKind::BadAnswer))))
+            .map(|ended| ended.unwrap_or(Err(ServerCallError::Unknown(FailureKind::BadAnswer))))
             .boxed()
             .shared();
         flights.insert(key, (number, flight.clone()));
         flight
     }
 
-    fn forget(&self, key: &Key, number: u64) {
+    fn forget(&self, key: &ReadKey, number: u64) {
         let mut flights = self.lock();
         if flights.get(key).is_some_and(|(current, _)| *current == number) {
             flights.remove(key);
@@ -119,11 +119,11 @@ mod tests {
     use usher_bbb::parse;
 
     use super::*;
-    use crate::upstream::Answer;
+    use crate::upstream::ServerAnswer;
 
     fn answer() -> SharedAnswer {
         let text = "<response><returncode>SUCCESS</returncode></response>".to_owned();
-        Arc::new(Answer { outcome: parse::outcome(&text).unwrap(), text })
+        Arc::new(ServerAnswer { outcome: parse::outcome(&text).unwrap(), text })
     }
 
     #[tokio::test]
@@ -160,7 +160,7 @@ mod tests {
         let held = Arc::clone(&gate);
         let mut old = Box::pin(reads.read(&server, ApiCall::GetMeetingInfo, "m", move || async move {
             held.notified().await;
-            Err(CallError::Unknown(FailureKind::Timeout))
+            Err(ServerCallError::Unknown(FailureKind::Timeout))
         }));
         assert!(futures::poll!(&mut old).is_pending());
         reads.changed(&server);

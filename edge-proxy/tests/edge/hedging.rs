@@ -9,8 +9,8 @@ use usher_bbb_sim::FaultKind;
 use usher_edge_proxy::{
     control::{
         cell::TableCell,
-        planes::Planes,
-        subscriber::{Identity, Patience, Subscriber},
+        planes::ControlPlanes,
+        subscriber::{EdgeIdentity, RoutingSubscriber, SubscriberTimeouts},
     },
     metrics::StreamMetrics,
 };
@@ -111,15 +111,15 @@ async fn a_routing_stream_that_falls_silent_is_followed_elsewhere() {
     let plane = FakePlane::start().await;
     let other = plane.replica().await;
     let cell = Arc::new(TableCell::default());
-    let subscriber = Subscriber {
-        planes: Planes::new(&[plane.url(), other.url()], None).unwrap(),
+    let subscriber = RoutingSubscriber {
+        planes: ControlPlanes::new(&[plane.url(), other.url()], None).unwrap(),
         cell: Arc::clone(&cell),
-        identity: Identity { id: EdgeId::parse("edge-1").unwrap(), address: String::new() },
-        patience: Patience {
+        identity: EdgeIdentity { id: EdgeId::parse("edge-1").unwrap(), address: String::new() },
+        patience: SubscriberTimeouts {
             // Longer than the pause between two signs of life.
             idle: Duration::from_millis(1500),
             spread: Duration::from_millis(100),
-            ..Patience::default()
+            ..SubscriberTimeouts::default()
         },
         metrics: StreamMetrics::default(),
         from_disk: false,

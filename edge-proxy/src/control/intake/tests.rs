@@ -50,18 +50,18 @@ fn frames(model: &RoutingTable, shrink_allowed: bool) -> Vec<Message> {
     ]
 }
 
-fn feed(intake: &mut Intake, frames: Vec<Message>) -> Result<Step, IntakeError> {
-    frames.into_iter().try_fold(Step::Quiet, |_, frame| intake.take(frame))
+fn feed(intake: &mut StreamIntake, frames: Vec<Message>) -> Result<IntakeStep, IntakeError> {
+    frames.into_iter().try_fold(IntakeStep::Quiet, |_, frame| intake.take(frame))
 }
 
 fn heartbeat(model: &RoutingTable, digest: u64) -> Message {
     Message::Heartbeat(Heartbeat { revision: Some(model.revision().into()), digest })
 }
 
-fn started(model: &RoutingTable) -> (Arc<TableCell>, Intake) {
+fn started(model: &RoutingTable) -> (Arc<TableCell>, StreamIntake) {
     let cell = Arc::new(TableCell::default());
-    let mut intake = Intake::new(Arc::clone(&cell), false);
-    assert_eq!(feed(&mut intake, frames(model, false)), Ok(Step::Applied(model.revision())));
+    let mut intake = StreamIntake::new(Arc::clone(&cell), false);
+    assert_eq!(feed(&mut intake, frames(model, false)), Ok(IntakeStep::Applied(model.revision())));
     (cell, intake)
 }
 
@@ -73,8 +73,8 @@ fn x4_a_lost_delta_is_noticed_and_a_snapshot_repairs_it() {
     truth.apply(&lost).unwrap();
     let next = delta(truth.revision(), 7, &servers(4));
     truth.apply(&next).unwrap();
-    assert_eq!(intake.take(Message::Delta((&next).into())), Ok(Step::Resync("gap")));
-    assert_eq!(intake.take(Message::Delta((&next).into())), Ok(Step::Quiet), "asks once");
+    assert_eq!(intake.take(Message::Delta((&next).into())), Ok(IntakeStep::Resync("gap")));
+    assert_eq!(intake.take(Message::Delta((&next).into())), Ok(IntakeStep::Quiet), "asks once");
     feed(&mut intake, frames(&truth, false)).unwrap();
     let table = cell.load_full().unwrap();
     assert_eq!((table.revision(), table.digest()), (truth.revision(), truth.digest()));
@@ -84,10 +84,10 @@ fn x4_a_lost_delta_is_noticed_and_a_snapshot_repairs_it() {
 fn x4_a_digest_mismatch_or_a_new_epoch_means_resync() {
     let truth = model(1, 5, 2);
     let (_, mut intake) = started(&truth);
-    assert_eq!(intake.take(heartbeat(&truth, truth.digest().0)), Ok(Step::Quiet));
-    assert_eq!(intake.take(heartbeat(&truth, 99)), Ok(Step::Resync("digest")));
+    assert_eq!(intake.take(heartbeat(&truth, truth.digest().0)), Ok(IntakeStep::Quiet));
+    assert_eq!(intake.take(heartbeat(&truth, 99)), Ok(IntakeStep::Resync("digest")));
     let (_, mut intake) = started(&truth);
-    assert_eq!(intake.take(heartbeat(&model(2, 1, 2), 0)), Ok(Step::Resync("epoch")));
+    assert_eq!(intake.take(heartbeat(&model(2, 1, 2), 0)), Ok(IntakeStep::Resync("epoch")));
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn i10_deltas_that_were_applied_already_change_nothing() {
     let old = delta(truth.revision(), 6, &servers(3));
     truth.apply(&old).unwrap();
     let (cell, mut intake) = started(&truth);
-    assert_eq!(intake.take(Message::Delta((&old).into())), Ok(Step::Quiet));
+    assert_eq!(intake.take(Message::Delta((&old).into())), Ok(IntakeStep::Quiet));
     assert_eq!(cell.revision(), Some(Revision::new(1, 6)));
 }
 
@@ -140,7 +140,7 @@ fn i10_an_edge_keeps_the_last_seal_it_was_given_and_changes_nothing_by_it() {
     assert_eq!(cell.seal(), None);
     for seq in [5, 9] {
         let seal = v1::Seal { revision: Some(Revision::new(1, seq).into()), mac: vec![7; 32] };
-        assert_eq!(intake.take(Message::Seal(seal.clone())), Ok(Step::Quiet));
+        assert_eq!(intake.take(Message::Seal(seal.clone())), Ok(IntakeStep::Quiet));
         assert_eq!(cell.seal(), Some(seal));
     }
     assert_eq!(cell.revision(), Some(truth.revision()), "it is no table");

@@ -11,8 +11,8 @@ fn server() -> Arc<ServerSlot> {
     ServerSlot::new(ServerId::parse("a").unwrap())
 }
 
-fn meetings(tenant: &str) -> Meetings {
-    Meetings::new(&TenantId::parse(tenant).unwrap(), 0)
+fn meetings(tenant: &str) -> TenantMeetings {
+    TenantMeetings::new(&TenantId::parse(tenant).unwrap(), 0)
 }
 
 const INTERNAL: &str = "6fea8cf5c91f71a844862ead37a54d70198c664e-1700000000000";

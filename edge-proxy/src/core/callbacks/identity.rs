@@ -4,7 +4,7 @@
 use sha2::{Digest, Sha256};
 use usher_model::callback::CallbackState;
 
-use super::{Form, Received};
+use super::{CallbackForm, ReceivedCallback};
 
 /// Keeps these from meaning anything elsewhere.
 const PURPOSE: &str = "usher delivery 1";
@@ -19,11 +19,11 @@ const ID_LEN: usize = 16;
 /// whatever somebody appends to that address makes no second end. Anything else says by its body what it is
 /// about; a recording that is told of again, since another format of it is ready, says the same again and is
 /// one delivery until the application has heard of it, see `Deliveries::accept`.
-pub fn delivery_id(state: &CallbackState, received: &Received) -> String {
+pub fn delivery_id(state: &CallbackState, received: &ReceivedCallback) -> String {
     let form: &[u8] = match received.form {
-        Form::Get => b"get",
-        Form::SignedForm => b"signed form",
-        Form::BearerJson => b"bearer json",
+        CallbackForm::Get => b"get",
+        CallbackForm::SignedForm => b"signed form",
+        CallbackForm::BearerJson => b"bearer json",
     };
     let expires = state.expires_ms.to_be_bytes();
     let (url, body): (&[u8], &[u8]) =
@@ -67,7 +67,7 @@ mod tests {
         kind: CallbackKind,
         url: &str,
         said: &str,
-    ) -> (CallbackState, Received) {
+    ) -> (CallbackState, ReceivedCallback) {
         let tenant = TenantId::parse(tenant).expect("is an id");
         let state = CallbackState {
             meeting: MeetingKey::new(tenant, MeetingId::parse(meeting).expect("is an id")),
@@ -77,11 +77,11 @@ mod tests {
             url: Some(url.to_owned()),
             expires_ms: 7,
         };
-        let form = if kind.is_end() { Form::Get } else { Form::SignedForm };
-        (state, Received { form, url: url.to_owned(), body: said.into() })
+        let form = if kind.is_end() { CallbackForm::Get } else { CallbackForm::SignedForm };
+        (state, ReceivedCallback { form, url: url.to_owned(), body: said.into() })
     }
 
-    fn id((state, received): &(CallbackState, Received)) -> String {
+    fn id((state, received): &(CallbackState, ReceivedCallback)) -> String {
         delivery_id(state, received)
     }
 
@@ -89,7 +89,8 @@ mod tests {
     fn the_end_of_a_meeting_is_one_whatever_is_appended_to_its_address() {
         let end = callback("school", "room", CallbackKind::EndedMeta, "https://app.test/", "");
         let (state, received) = end.clone();
-        let again = Received { url: format!("{}?recordingmarks=true&n=1", received.url), ..received.clone() };
+        let again =
+            ReceivedCallback { url: format!("{}?recordingmarks=true&n=1", received.url), ..received.clone() };
         assert_eq!(id(&end), delivery_id(&state, &again));
         let next = CallbackState { expires_ms: 8, ..state.clone() };
         assert_ne!(id(&end), delivery_id(&next, &received), "of the next meeting of that id");
@@ -110,7 +111,7 @@ mod tests {
                 callback(tenant, &meetings[at], CallbackKind::ALL[kinds[at]], &url, &said[at])
             };
             let (first, second) = (one(0), one(1));
-            let says = |callback: &(CallbackState, Received)| {
+            let says = |callback: &(CallbackState, ReceivedCallback)| {
                 let (state, received) = callback.clone();
                 (state.meeting, state.kind, state.url, (!state.kind.is_end()).then_some(received.body))
             };

@@ -16,7 +16,7 @@ use usher_model::{
 
 /// A request to an address of ours.
 #[derive(Debug, Clone, Copy)]
-pub struct Incoming<'r> {
+pub struct CallbackRequest<'r> {
     /// Its method.
     pub method: &'r Method,
     /// What the server appended to the address.
@@ -29,7 +29,7 @@ pub struct Incoming<'r> {
 
 /// In which form the application hears of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub enum CallbackForm {
     /// A GET of the address.
     Get,
     /// A form with the claims of the body, signed.
@@ -40,9 +40,9 @@ pub enum Form {
 
 /// What the application is to hear.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Received {
+pub struct ReceivedCallback {
     /// How.
-    pub form: Form,
+    pub form: CallbackForm,
     /// Where; empty when the application did not ask.
     pub url: String,
     /// What.
@@ -51,7 +51,7 @@ pub struct Received {
 
 /// Why it is to hear nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Rejected {
+pub enum CallbackRejection {
     /// This kind of callback is not made in this way.
     #[error("a callback of this kind is not made like this")]
     Method,
@@ -69,33 +69,42 @@ pub enum Rejected {
 /// It is not one that the application is to hear of.
 pub fn receive<'s>(
     state: &CallbackState,
-    request: Incoming<'_>,
+    request: CallbackRequest<'_>,
     secrets: impl IntoIterator<Item = &'s Secret>,
     now_ms: i64,
-) -> Result<Received, Rejected> {
+) -> Result<ReceivedCallback, CallbackRejection> {
     let url = state.url.clone().unwrap_or_default();
     let scope = TenantScope::of(&state.meeting.tenant);
     let get = *request.method == Method::GET;
     match state.kind {
-        CallbackKind::Ended if get => Ok(Received { form: Form::Get, url, body: Vec::new() }),
+        CallbackKind::Ended if get => Ok(ReceivedCallback { form: CallbackForm::Get, url, body: Vec::new() }),
         CallbackKind::EndedMeta | CallbackKind::Other if get => {
             let url = with_query(&url, &own_query(request.query, &scope));
-            Ok(Received { form: Form::Get, url, body: Vec::new() })
+            Ok(ReceivedCallback { form: CallbackForm::Get, url, body: Vec::new() })
         }
         CallbackKind::RecordingReady | CallbackKind::Analytics | CallbackKind::Other
             if *request.method == Method::POST =>
         {
             if let Some(token) = request.bearer {
-                jwt::verify(token, secrets, now_ms).map_err(|_| Rejected::Signature)?;
-                return Ok(Received { form: Form::BearerJson, url, body: own_json(request.body, &scope)? });
+                jwt::verify(token, secrets, now_ms).map_err(|_| CallbackRejection::Signature)?;
+                return Ok(ReceivedCallback {
+                    form: CallbackForm::BearerJson,
+                    url,
+                    body: own_json(request.body, &scope)?,
+                });
             }
-            let form = std::str::from_utf8(request.body).map_err(|_| Rejected::Malformed)?;
-            let token = RawQuery::new(form).first("signed_parameters").ok_or(Rejected::Signature)?;
-            let mut claims = jwt::verify(&token, secrets, now_ms).map_err(|_| Rejected::Signature)?;
+            let form = std::str::from_utf8(request.body).map_err(|_| CallbackRejection::Malformed)?;
+            let token = RawQuery::new(form).first("signed_parameters").ok_or(CallbackRejection::Signature)?;
+            let mut claims =
+                jwt::verify(&token, secrets, now_ms).map_err(|_| CallbackRejection::Signature)?;
             own_id(&mut claims, &scope);
-            Ok(Received { form: Form::SignedForm, url, body: Value::Object(claims).to_string().into_bytes() })
+            Ok(ReceivedCallback {
+                form: CallbackForm::SignedForm,
+                url,
+                body: Value::Object(claims).to_string().into_bytes(),
+            })
         }
-        _ => Err(Rejected::Method),
+        _ => Err(CallbackRejection::Method),
     }
 }
 
@@ -109,9 +118,9 @@ fn own_query<'q>(query: &'q str, scope: &TenantScope) -> Cow<'q, str> {
 }
 
 /// Gives JSON the id that the application knows; byte for byte where it has it already.
-fn own_json(body: &[u8], scope: &TenantScope) -> Result<Vec<u8>, Rejected> {
-    let value: Value = serde_json::from_slice(body).map_err(|_| Rejected::Malformed)?;
-    let Value::Object(mut fields) = value else { return Err(Rejected::Malformed) };
+fn own_json(body: &[u8], scope: &TenantScope) -> Result<Vec<u8>, CallbackRejection> {
+    let value: Value = serde_json::from_slice(body).map_err(|_| CallbackRejection::Malformed)?;
+    let Value::Object(mut fields) = value else { return Err(CallbackRejection::Malformed) };
     Ok(if own_id(&mut fields, scope) {
         Value::Object(fields).to_string().into_bytes()
     } else {

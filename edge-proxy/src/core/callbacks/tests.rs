@@ -15,8 +15,8 @@ fn key() -> CallbackKey {
     CallbackKey::parse(&CallbackKey::encode([9; 32])).expect("is a key")
 }
 
-fn addresses() -> Addresses {
-    Addresses::new("https://bbb.example.org/")
+fn addresses() -> CallbackAddresses {
+    CallbackAddresses::new("https://bbb.example.org/")
 }
 
 fn meeting() -> MeetingKey {
@@ -30,9 +30,9 @@ fn rewritten(parameters: &str) -> String {
     rewritten.parameters
 }
 
-fn rewritten_with(parameters: &str) -> Rewritten {
+fn rewritten_with(parameters: &str) -> RewrittenParameters {
     let (meeting, server) = (meeting(), ServerId::parse("bbb1").expect("is an id"));
-    let given = Given { meeting: &meeting, server: &server, expires_ms: 77 };
+    let given = AddressBinding { meeting: &meeting, server: &server, expires_ms: 77 };
     let mut nonces = 0_u8;
     addresses().rewrite(
         &key(),
@@ -100,7 +100,7 @@ fn addresses_that_lead_to_the_edges_are_taken_out_however_they_are_written() {
             "a=1&meta_endCallbackUrl={own}&meta_bn-recording-ready-url={own}&meta_x-callback-url={own}\
              &meetingEndedURL={own}&b=2&meta_analytics-callback-url=https%3A%2F%2Fapp.test%2F"
         );
-        let Rewritten { parameters, dropped } = rewritten_with(&given);
+        let RewrittenParameters { parameters, dropped } = rewritten_with(&given);
         assert_eq!(dropped, 4);
         for name in ["meta_endCallbackUrl", "meta_bn-recording-ready-url", "meta_x-callback-url"] {
             assert_eq!(RawQuery::new(&parameters).count(name), 0, "{parameters}");
@@ -161,8 +161,13 @@ fn state(kind: CallbackKind) -> CallbackState {
     }
 }
 
-fn got<'r>(method: &'r Method, query: &'r str, bearer: Option<&'r str>, body: &'r [u8]) -> Incoming<'r> {
-    Incoming { method, query, bearer, body }
+fn got<'r>(
+    method: &'r Method,
+    query: &'r str,
+    bearer: Option<&'r str>,
+    body: &'r [u8],
+) -> CallbackRequest<'r> {
+    CallbackRequest { method, query, bearer, body }
 }
 
 #[test]
@@ -174,7 +179,7 @@ fn an_end_callback_is_passed_on_with_the_id_that_the_application_knows() {
     let exact = receive(&state(CallbackKind::Ended), got(&Method::GET, query, None, b""), [], 0);
     assert_eq!(exact.expect("is taken").url, "https://app.test/cb?t=1");
     let posted = receive(&state(CallbackKind::EndedMeta), got(&Method::POST, "", None, b""), [], 0);
-    assert_eq!(posted, Err(Rejected::Method));
+    assert_eq!(posted, Err(CallbackRejection::Method));
 }
 
 #[test]
@@ -186,23 +191,37 @@ fn what_is_signed_must_be_signed_by_a_server_and_loses_that_signature() {
     let ready = state(CallbackKind::RecordingReady);
     let post = got(&Method::POST, "", None, body.as_bytes());
     let received = receive(&ready, post, [&tenant, &server], 0).expect("is taken");
-    assert_eq!(received.form, Form::SignedForm);
+    assert_eq!(received.form, CallbackForm::SignedForm);
     let value: Value = serde_json::from_slice(&received.body).expect("is JSON");
     assert_eq!(value, json!({ "meeting_id": "room-42", "record_id": "r-1" }));
-    assert_eq!(receive(&ready, post, [&tenant], 0), Err(Rejected::Signature));
-    assert_eq!(receive(&ready, got(&Method::POST, "", None, b"x=1"), [&server], 0), Err(Rejected::Signature));
-    assert_eq!(receive(&ready, got(&Method::GET, "", None, b""), [&server], 0), Err(Rejected::Method));
+    assert_eq!(receive(&ready, post, [&tenant], 0), Err(CallbackRejection::Signature));
+    assert_eq!(
+        receive(&ready, got(&Method::POST, "", None, b"x=1"), [&server], 0),
+        Err(CallbackRejection::Signature)
+    );
+    assert_eq!(
+        receive(&ready, got(&Method::GET, "", None, b""), [&server], 0),
+        Err(CallbackRejection::Method)
+    );
 
     let bearer = jwt::bearer(0, &server).expect("signs");
     let analytics = state(CallbackKind::Analytics);
     let json = br#"{"version":"1.0", "meeting_id":"room-7"}"#;
     let post = got(&Method::POST, "", Some(&bearer), json);
     let received = receive(&analytics, post, [&server], 0).expect("is taken");
-    assert_eq!((received.form, received.body.as_slice()), (Form::BearerJson, &json[..]), "byte for byte");
-    assert_eq!(receive(&analytics, post, [&server], 2 * 86_400_000), Err(Rejected::Signature), "has run out");
-    assert_eq!(receive(&analytics, post, [&tenant], 0), Err(Rejected::Signature));
+    assert_eq!(
+        (received.form, received.body.as_slice()),
+        (CallbackForm::BearerJson, &json[..]),
+        "byte for byte"
+    );
+    assert_eq!(
+        receive(&analytics, post, [&server], 2 * 86_400_000),
+        Err(CallbackRejection::Signature),
+        "has run out"
+    );
+    assert_eq!(receive(&analytics, post, [&tenant], 0), Err(CallbackRejection::Signature));
     let broken = got(&Method::POST, "", Some(&bearer), b"[1]");
-    assert_eq!(receive(&analytics, broken, [&server], 0), Err(Rejected::Malformed));
+    assert_eq!(receive(&analytics, broken, [&server], 0), Err(CallbackRejection::Malformed));
 }
 
 proptest! {

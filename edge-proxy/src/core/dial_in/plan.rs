@@ -4,11 +4,11 @@ use std::fmt::Write as _;
 
 use usher_bbb::reply::xml::push_escaped;
 
-use super::Call;
+use super::DialInCall;
 
 /// What is said and asked, whoever calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Prompt {
+pub struct DialInPrompt {
     /// Fewest digits of a PIN.
     pub pin_min: u32,
     /// Most digits of a PIN.
@@ -19,7 +19,7 @@ pub struct Prompt {
 
 /// What becomes of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Answer<'a> {
+pub enum DialInAnswer<'a> {
     /// It is nobody's business here: `FreeSWITCH` looks into its own files.
     NotFound,
     /// The caller is asked for a PIN.
@@ -43,11 +43,11 @@ pub enum Answer<'a> {
 type Action<'a> = (&'a str, String);
 
 /// Returns the answer as a document.
-pub fn document(call: Option<&Call>, answer: Answer<'_>, prompt: Prompt) -> String {
+pub fn document(call: Option<&DialInCall>, answer: DialInAnswer<'_>, prompt: DialInPrompt) -> String {
     let action = |application, data: &str| (application, data.to_owned());
     let (name, actions) = match answer {
-        Answer::NotFound => return not_found(),
-        Answer::Ask => {
+        DialInAnswer::NotFound => return not_found(),
+        DialInAnswer::Ask => {
             let mut actions = vec![action("answer", "")];
             if prompt.max_call > 0 {
                 actions.push(("sched_hangup", format!("+{} normal_clearing", prompt.max_call)));
@@ -60,12 +60,12 @@ pub fn document(call: Option<&Call>, answer: Answer<'_>, prompt: Prompt) -> Stri
             actions.extend(ask(prompt));
             ("match_did_and_prompt_for_pin", actions)
         }
-        Answer::AskAgain => {
+        DialInAnswer::AskAgain => {
             let mut actions = vec![action("playback", "conference/conf-bad-pin.wav"), action("sleep", "500")];
             actions.extend(ask(prompt));
             ("reprompt_for_pin", actions)
         }
-        Answer::Bridge { meeting, pin, host } => {
+        DialInAnswer::Bridge { meeting, pin, host } => {
             let caller = call.map_or("", |call| call.caller.as_str());
             let actions = vec![
                 ("set", format!("meeting_id={}", inert(meeting))),
@@ -74,7 +74,7 @@ pub fn document(call: Option<&Call>, answer: Answer<'_>, prompt: Prompt) -> Stri
             ];
             ("bridge_to_bbb_server", actions)
         }
-        Answer::Unreachable => {
+        DialInAnswer::Unreachable => {
             let actions = vec![
                 action("playback", "ivr/ivr-please_try_again.wav"),
                 action("hangup", "NORMAL_TEMPORARY_FAILURE"),
@@ -89,8 +89,8 @@ pub fn document(call: Option<&Call>, answer: Answer<'_>, prompt: Prompt) -> Stri
 }
 
 /// Asks for a PIN, at most three times, and comes back with it.
-fn ask(prompt: Prompt) -> [Action<'static>; 2] {
-    let Prompt { pin_min, pin_max, .. } = prompt;
+fn ask(prompt: DialInPrompt) -> [Action<'static>; 2] {
+    let DialInPrompt { pin_min, pin_max, .. } = prompt;
     let digits = format!(
         r"{pin_min} {pin_max} 3 7000 # conference/conf-enter_conf_pin.wav conference/conf-bad-pin.wav pin \d+"
     );

@@ -3,7 +3,7 @@ use quick_xml::{Reader, XmlVersion, events::Event};
 
 use super::*;
 
-const PROMPT: Prompt = Prompt { pin_min: 5, pin_max: 9, max_call: 0 };
+const PROMPT: DialInPrompt = DialInPrompt { pin_min: 5, pin_max: 9, max_call: 0 };
 
 /// A document as an XML parser reads it: every element's name and attributes, in order.
 fn read(xml: &str) -> Vec<(String, Vec<(String, String)>)> {
@@ -33,12 +33,16 @@ fn read(xml: &str) -> Vec<(String, Vec<(String, String)>)> {
     elements
 }
 
-fn call(destination: &str) -> Call {
-    Call { destination: destination.into(), pin: None, caller: "Ann".into() }
+fn call(destination: &str) -> DialInCall {
+    DialInCall { destination: destination.into(), pin: None, caller: "Ann".into() }
 }
 
 /// The name of the extension, the expression it matches, and its actions.
-fn plan(call: &Call, answer: Answer<'_>, prompt: Prompt) -> (String, String, Vec<(String, String)>) {
+fn plan(
+    call: &DialInCall,
+    answer: DialInAnswer<'_>,
+    prompt: DialInPrompt,
+) -> (String, String, Vec<(String, String)>) {
     let elements = read(&document(Some(call), answer, prompt));
     let attribute = |element: &(String, Vec<(String, String)>), name: &str| {
         element.1.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone()).unwrap_or_default()
@@ -64,7 +68,7 @@ const DIGITS: &str = r"5 9 3 7000 # conference/conf-enter_conf_pin.wav conferenc
 
 #[test]
 fn a_caller_is_asked_for_a_pin() {
-    let (name, expression, actions) = plan(&call("+49.30*1"), Answer::Ask, PROMPT);
+    let (name, expression, actions) = plan(&call("+49.30*1"), DialInAnswer::Ask, PROMPT);
     assert_eq!((name.as_str(), expression.as_str()), ("match_did_and_prompt_for_pin", r"^\+49\.30\*1$"));
     let expected = [
         ("answer", ""),
@@ -75,14 +79,14 @@ fn a_caller_is_asked_for_a_pin() {
         ("transfer", "${pin} XML public"),
     ];
     assert_eq!(actions, pairs(&expected));
-    let limited = plan(&call("1"), Answer::Ask, Prompt { max_call: 7200, ..PROMPT }).2;
+    let limited = plan(&call("1"), DialInAnswer::Ask, DialInPrompt { max_call: 7200, ..PROMPT }).2;
     assert_eq!(limited[1], ("sched_hangup".into(), "+7200 normal_clearing".into()));
 }
 
 /// Scalelite's second prompt takes the letter d and no digit.
 #[test]
 fn a_caller_who_mistyped_may_type_digits_again() {
-    let (name, _, actions) = plan(&call("12345"), Answer::AskAgain, PROMPT);
+    let (name, _, actions) = plan(&call("12345"), DialInAnswer::AskAgain, PROMPT);
     assert_eq!(name, "reprompt_for_pin");
     let expected = [
         ("playback", "conference/conf-bad-pin.wav"),
@@ -95,7 +99,7 @@ fn a_caller_who_mistyped_may_type_digits_again() {
 
 #[test]
 fn a_caller_with_a_pin_is_connected() {
-    let answer = Answer::Bridge { meeting: "room", pin: "12345", host: "bbb1.example" };
+    let answer = DialInAnswer::Bridge { meeting: "room", pin: "12345", host: "bbb1.example" };
     let (name, expression, actions) = plan(&call("12345"), answer, PROMPT);
     assert_eq!((name.as_str(), expression.as_str()), ("bridge_to_bbb_server", "^12345$"));
     let expected = [
@@ -104,7 +108,7 @@ fn a_caller_with_a_pin_is_connected() {
         ("bridge", "sofia/external/12345@bbb1.example"),
     ];
     assert_eq!(actions, pairs(&expected));
-    let (name, _, actions) = plan(&call("12345"), Answer::Unreachable, PROMPT);
+    let (name, _, actions) = plan(&call("12345"), DialInAnswer::Unreachable, PROMPT);
     assert_eq!((name.as_str(), actions.last().unwrap().0.as_str()), ("server_unreachable", "hangup"));
 }
 
@@ -117,9 +121,9 @@ fn what_is_no_call_is_not_found() {
         "Caller-Destination-Number=1",
         "",
     ] {
-        assert_eq!(Call::read(form), None, "{form}");
+        assert_eq!(DialInCall::read(form), None, "{form}");
     }
-    let elements = read(&document(None, Answer::Ask, PROMPT));
+    let elements = read(&document(None, DialInAnswer::Ask, PROMPT));
     assert_eq!(elements.last().unwrap().1, [("status".to_owned(), "not found".to_owned())]);
 }
 
@@ -128,9 +132,12 @@ fn a_form_is_read() {
     let form = "section=dialplan&Caller-Destination-Number=%2B4930&variable_pin=12345\
                 &Caller-Caller-ID-Name=Ann%20%26%20Bob&Caller-Privacy-Hide-Name=false";
     let expected =
-        Call { destination: "+4930".into(), pin: Some("12345".into()), caller: "Ann & Bob".into() };
-    assert_eq!(Call::read(form), Some(expected));
-    assert_eq!(Call::read("section=dialplan&Caller-Destination-Number=1&variable_pin=").unwrap().pin, None);
+        DialInCall { destination: "+4930".into(), pin: Some("12345".into()), caller: "Ann & Bob".into() };
+    assert_eq!(DialInCall::read(form), Some(expected));
+    assert_eq!(
+        DialInCall::read("section=dialplan&Caller-Destination-Number=1&variable_pin=").unwrap().pin,
+        None
+    );
 }
 
 #[test]
@@ -183,8 +190,8 @@ proptest! {
         caller in "\\PC{0,20}|[$\\\\{}<>&\"' system()\n]{0,20}",
         meeting in "\\PC{1,20}|[$\\\\{}<>&\"' ]{1,20}",
     ) {
-        let call = Call { destination, pin: None, caller };
-        let answer = Answer::Bridge { meeting: &meeting, pin: "12345", host: "h" };
+        let call = DialInCall { destination, pin: None, caller };
+        let answer = DialInAnswer::Bridge { meeting: &meeting, pin: "12345", host: "h" };
         let (name, expression, actions) = plan(&call, answer, PROMPT);
         prop_assert_eq!(name, "bridge_to_bbb_server");
         prop_assert!(expression.starts_with('^') && expression.ends_with('$'));

@@ -11,17 +11,17 @@ const PREFIXES: usize = 64;
 
 /// A start tag.
 #[derive(Debug)]
-pub(super) struct Element<'m> {
+pub(super) struct StartTag<'m> {
     pub(super) name: &'m [u8],
-    pub(super) attributes: Attributes<'m>,
+    pub(super) attributes: TagAttributes<'m>,
     pub(super) is_empty: bool,
 }
 
 /// Its attributes, in order, each with its value as written.
 #[derive(Debug)]
-pub(super) struct Attributes<'m>(Vec<(&'m [u8], &'m [u8])>);
+pub(super) struct TagAttributes<'m>(Vec<(&'m [u8], &'m [u8])>);
 
-impl Attributes<'_> {
+impl TagAttributes<'_> {
     /// Returns the value of an attribute, with its references resolved.
     pub(super) fn value(&self, name: &str) -> Option<String> {
         let (_, value) = self.0.iter().find(|(key, _)| *key == name.as_bytes())?;
@@ -31,10 +31,10 @@ impl Attributes<'_> {
 }
 
 /// Reads a start tag, without its brackets.
-pub(super) fn element(tag: &[u8]) -> Result<Element<'_>, BodyFault> {
+pub(super) fn element(tag: &[u8]) -> Result<StartTag<'_>, BodyFault> {
     let (tag, is_empty) = tag.strip_suffix(b"/").map_or((tag, false), |tag| (tag, true));
     let (name, rest) = name(tag)?;
-    Ok(Element { name, attributes: attributes(rest)?, is_empty })
+    Ok(StartTag { name, attributes: attributes(rest)?, is_empty })
 }
 
 /// Judges an instruction, without its brackets and question marks. `xml` names the declaration: it may be
@@ -47,7 +47,7 @@ pub(super) fn instruction(inner: &[u8], is_first: bool) -> Result<(), BodyFault>
     if !target.eq_ignore_ascii_case(b"xml") {
         return Ok(());
     }
-    let Attributes(said) = attributes(rest)?;
+    let TagAttributes(said) = attributes(rest)?;
     let mut said = said.into_iter().peekable();
     let version = said.next_if(|(name, _)| *name == b"version");
     let encoding = said.next_if(|(name, _)| *name == b"encoding");
@@ -74,12 +74,12 @@ fn name(text: &[u8]) -> Result<(&[u8], &[u8]), BodyFault> {
     if begins { Ok((name, rest)) } else { Err(BodyFault::Malformed) }
 }
 
-fn attributes(mut rest: &[u8]) -> Result<Attributes<'_>, BodyFault> {
+fn attributes(mut rest: &[u8]) -> Result<TagAttributes<'_>, BodyFault> {
     let mut found: Vec<(&[u8], &[u8])> = Vec::new();
     loop {
         let next = rest.trim_ascii_start();
         if next.is_empty() {
-            return Ok(Attributes(found));
+            return Ok(TagAttributes(found));
         }
         if next.len() == rest.len() {
             return Err(BodyFault::Malformed); // nothing parts it from what is before
@@ -112,15 +112,15 @@ fn has_known_references(value: &[u8]) -> bool {
 
 /// The prefixes of names that are bound, each with the depth of the element that binds it.
 #[derive(Debug, Default)]
-pub(super) struct Prefixes(Vec<(usize, Vec<u8>)>);
+pub(super) struct NamespacePrefixes(Vec<(usize, Vec<u8>)>);
 
-impl Prefixes {
+impl NamespacePrefixes {
     /// An element begins at `depth`: it binds prefixes, and uses what is bound.
     pub(super) fn open(
         &mut self,
         depth: usize,
         name: &[u8],
-        Attributes(attributes): &Attributes<'_>,
+        TagAttributes(attributes): &TagAttributes<'_>,
     ) -> Result<(), BodyFault> {
         for (key, value) in attributes {
             if let Some(prefix) = key.strip_prefix(b"xmlns:") {

@@ -45,7 +45,7 @@ impl ServerChange {
 
 /// What one server said to a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Said {
+pub enum ChangeResponse {
     /// Done.
     Done,
     /// It has none of them any more.
@@ -58,7 +58,7 @@ pub enum Said {
 
 /// What the caller hears.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub enum ChangeVerdict {
     /// Everything is done.
     Done,
     /// Nobody has any of them.
@@ -70,14 +70,18 @@ pub enum Verdict {
 }
 
 /// Puts together what the servers said.
-pub fn verdict(said: impl IntoIterator<Item = Said>) -> Verdict {
-    let mut verdict = Verdict::NotFound;
+pub fn verdict(said: impl IntoIterator<Item = ChangeResponse>) -> ChangeVerdict {
+    let mut verdict = ChangeVerdict::NotFound;
     for said in said {
         verdict = match (said, verdict) {
-            (Said::Nothing, _) | (_, Verdict::TryAgain) => Verdict::TryAgain,
-            (_, Verdict::Refused(answer)) | (Said::Refused(answer), _) => Verdict::Refused(answer),
-            (Said::Done, _) | (Said::NotFound, Verdict::Done) => Verdict::Done,
-            (Said::NotFound, Verdict::NotFound) => Verdict::NotFound,
+            (ChangeResponse::Nothing, _) | (_, ChangeVerdict::TryAgain) => ChangeVerdict::TryAgain,
+            (_, ChangeVerdict::Refused(answer)) | (ChangeResponse::Refused(answer), _) => {
+                ChangeVerdict::Refused(answer)
+            }
+            (ChangeResponse::Done, _) | (ChangeResponse::NotFound, ChangeVerdict::Done) => {
+                ChangeVerdict::Done
+            }
+            (ChangeResponse::NotFound, ChangeVerdict::NotFound) => ChangeVerdict::NotFound,
         };
     }
     verdict
@@ -89,27 +93,27 @@ mod tests {
 
     use super::*;
 
-    fn said() -> impl Strategy<Value = Said> {
+    fn said() -> impl Strategy<Value = ChangeResponse> {
         prop_oneof![
-            Just(Said::Done),
-            Just(Said::NotFound),
-            Just(Said::Refused("no".into())),
-            Just(Said::Nothing)
+            Just(ChangeResponse::Done),
+            Just(ChangeResponse::NotFound),
+            Just(ChangeResponse::Refused("no".into())),
+            Just(ChangeResponse::Nothing)
         ]
     }
 
     proptest! {
         #[test]
         fn success_is_told_only_when_no_server_said_otherwise(said in prop::collection::vec(said(), 0..6)) {
-            let has = |wanted: &Said| said.contains(wanted);
-            let expected = if has(&Said::Nothing) {
-                Verdict::TryAgain
-            } else if has(&Said::Refused("no".into())) {
-                Verdict::Refused("no".into())
-            } else if has(&Said::Done) {
-                Verdict::Done
+            let has = |wanted: &ChangeResponse| said.contains(wanted);
+            let expected = if has(&ChangeResponse::Nothing) {
+                ChangeVerdict::TryAgain
+            } else if has(&ChangeResponse::Refused("no".into())) {
+                ChangeVerdict::Refused("no".into())
+            } else if has(&ChangeResponse::Done) {
+                ChangeVerdict::Done
             } else {
-                Verdict::NotFound
+                ChangeVerdict::NotFound
             };
             prop_assert_eq!(verdict(said), expected);
         }

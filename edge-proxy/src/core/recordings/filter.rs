@@ -13,14 +13,14 @@ use usher_bbb::{
     reply::RecordingPage,
 };
 
-use super::{TENANT_MARK, Whose, entries, is_ours, metadata};
+use super::{RecordingOwner, TENANT_MARK, entries, is_ours, metadata};
 
 /// Most recordings of one page, of ours and of a server's.
 const PAGE_MAX: usize = 100;
 
 /// What a caller asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Filter {
+pub struct RecordingFilter {
     ids: WantedIds,
     states: States,
     metadata: MetadataFilters,
@@ -101,7 +101,7 @@ enum States {
     Of(HashSet<String>),
 }
 
-impl Filter {
+impl RecordingFilter {
     /// Reads the parameters of a call.
     pub fn read(parameters: &str) -> Self {
         let query = RawQuery::new(parameters);
@@ -179,7 +179,7 @@ fn is_like(held: &str, wanted: &str) -> bool {
 }
 
 /// Returns the parameters by which a server is asked for the tenant's part of what `parameters` ask for.
-pub fn for_server(parameters: &str, whose: Whose<'_>) -> String {
+pub fn for_server(parameters: &str, whose: RecordingOwner<'_>) -> String {
     let query = RawQuery::new(parameters);
     // An empty filter is none here, and an exception on servers.
     let useless: Vec<String> = metadata(parameters)
@@ -216,7 +216,7 @@ fn joined<'i>(ids: impl Iterator<Item = &'i str>) -> String {
 }
 
 /// Returns the parameters that ask a server which of these recordings it has, in any state.
-pub fn for_ids(ids: &[String], whose: Whose<'_>) -> String {
+pub fn for_ids(ids: &[String], whose: RecordingOwner<'_>) -> String {
     let list = usher_bbb::query::encode(&joined(ids.iter().map(String::as_str)));
     for_server(&format!("recordID={list}&state=any"), whose)
 }

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use usher_bbb::{parse::ListedRecording, reply};
 use usher_model::id::ServerId;
 
-use super::{Whose, filter::Filter};
+use super::{RecordingOwner, filter::RecordingFilter};
 
 /// What one server has.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub struct ServerRecordings<'a> {
 
 /// Returns the answer of `getRecordings`. Of copies on several servers the one is shown that is furthest
 /// published.
-pub fn merge(whose: Whose<'_>, filter: &Filter, lists: &[ServerRecordings<'_>]) -> String {
+pub fn merge(whose: RecordingOwner<'_>, filter: &RecordingFilter, lists: &[ServerRecordings<'_>]) -> String {
     let mut found: Vec<(&ServerId, &ListedRecording<'_>)> = lists
         .iter()
         .flat_map(|list| list.recordings.iter().map(move |recording| (list.server, recording)))

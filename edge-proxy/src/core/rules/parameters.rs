@@ -7,13 +7,13 @@ use usher_model::tenant::{ParameterRule, RuleAction};
 
 /// A parameter that is changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change<'r> {
+pub struct ParameterChange<'r> {
     name: &'r str,
     /// Its only value from now on; none when it is taken out.
     value: Option<Cow<'r, str>>,
 }
 
-impl Change<'_> {
+impl ParameterChange<'_> {
     /// Returns the edit that makes the change.
     pub fn edit(&self) -> QueryEdit<'_> {
         match &self.value {
@@ -28,7 +28,7 @@ pub(super) fn changes<'r>(
     rules: &'r [ParameterRule],
     query: RawQuery<'_>,
     excluded: &[String],
-) -> Vec<Change<'r>> {
+) -> Vec<ParameterChange<'r>> {
     let names = rules.iter().enumerate().filter(|(at, rule)| {
         !rules[..*at].iter().any(|earlier| same_name(&earlier.parameter, &rule.parameter))
     });
@@ -41,7 +41,7 @@ fn change<'r>(
     rules: &'r [ParameterRule],
     query: RawQuery<'_>,
     excluded: &[String],
-) -> Option<Change<'r>> {
+) -> Option<ParameterChange<'r>> {
     let mut rules: Vec<&ParameterRule> =
         rules.iter().filter(|rule| same_name(&rule.parameter, name)).collect();
     rules.sort_by_key(|rule| rule.action);
@@ -53,7 +53,7 @@ fn change<'r>(
     // What stands there more than once may be read in more than one way, unless a rule has no say.
     let ambiguous = query.count(name) > 1 && rules.iter().any(|rule| rule.action != RuleAction::Default);
     let same = value == given && !ambiguous;
-    (!same).then(|| Change { name, value: value.map(|value| Cow::Owned(value.into_owned())) })
+    (!same).then(|| ParameterChange { name, value: value.map(|value| Cow::Owned(value.into_owned())) })
 }
 
 fn apply<'v>(rule: &'v ParameterRule, value: Option<Cow<'v, str>>) -> Option<Cow<'v, str>> {
@@ -96,7 +96,7 @@ mod tests {
     fn sent(rules: &[&str], query: &str) -> String {
         let rules: Vec<ParameterRule> = rules.iter().map(|rule| rule.parse().unwrap()).collect();
         let changes = changes(&rules, RawQuery::new(query), &["logo".to_owned()]);
-        let edits: Vec<QueryEdit<'_>> = changes.iter().map(Change::edit).collect();
+        let edits: Vec<QueryEdit<'_>> = changes.iter().map(ParameterChange::edit).collect();
         rewrite(query, &edits)
     }
 

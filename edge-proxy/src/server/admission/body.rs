@@ -17,7 +17,7 @@ use tokio::time::Sleep;
 
 use crate::{
     core::document_body::{BodyFault, DocumentBody},
-    upstream::{Payload, Upload, is_too_large, payload},
+    upstream::{RequestPayload, UploadBody, is_too_large, payload},
 };
 
 /// Largest body that is held in memory; what is larger is passed on as it comes.
@@ -111,7 +111,7 @@ pub(in crate::server) enum Document {
     /// In memory: it can be sent again.
     Held(Bytes),
     /// As it comes, once; it breaks off where it is found to be no document.
-    Streamed(Option<Payload>, Arc<OnceLock<BodyFault>>),
+    Streamed(Option<RequestPayload>, Arc<OnceLock<BodyFault>>),
 }
 
 impl std::fmt::Debug for Document {
@@ -163,11 +163,11 @@ impl Document {
     }
 
     /// Returns the body for one call; `None` when it was sent already and cannot be sent again.
-    pub(in crate::server) fn upload(&mut self) -> Option<Upload> {
+    pub(in crate::server) fn upload(&mut self) -> Option<UploadBody> {
         match self {
-            Self::None => Some(Upload::None),
-            Self::Held(bytes) => Some(Upload::xml(bytes.clone())),
-            Self::Streamed(body, _) => body.take().map(Upload::Xml),
+            Self::None => Some(UploadBody::None),
+            Self::Held(bytes) => Some(UploadBody::xml(bytes.clone())),
+            Self::Streamed(body, _) => body.take().map(UploadBody::Xml),
         }
     }
 
@@ -181,10 +181,10 @@ impl Document {
     }
 
     /// Returns the body as `multipart/form-data`, with its own `Content-Type`.
-    pub(in crate::server) fn multipart(mut self, kind: Option<HeaderValue>) -> Upload {
+    pub(in crate::server) fn multipart(mut self, kind: Option<HeaderValue>) -> UploadBody {
         match (self.upload(), kind) {
-            (Some(Upload::Xml(body)), Some(kind)) => Upload::Multipart(body, kind),
-            _ => Upload::None,
+            (Some(UploadBody::Xml(body)), Some(kind)) => UploadBody::Multipart(body, kind),
+            _ => UploadBody::None,
         }
     }
 

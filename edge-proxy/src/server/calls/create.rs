@@ -36,14 +36,14 @@ use crate::server::{
     router::Gateway,
 };
 use crate::{
-    control::placement::Certainty,
+    control::placement::AbandonCertainty,
     core::{
         evidence::FailureKind,
         presentation::modules,
         resign::{in_url, outgoing},
-        rules::{Wishes, numbered, wishes},
+        rules::{PlacementWishes, numbered, wishes},
     },
-    upstream::{Answer, CallError, Upload, is_our_fault},
+    upstream::{ServerAnswer, ServerCallError, UploadBody, is_our_fault},
 };
 
 /// Numbers that are tried for one room, servers that answer and refuse one create, and times that it is sent
@@ -107,7 +107,7 @@ struct Creation {
     key: MeetingKey,
     /// As the server gets them.
     parameters: String,
-    wishes: Wishes,
+    wishes: PlacementWishes,
     digest: [u8; 32],
     /// Names this create towards the control planes.
     token: String,
@@ -138,7 +138,7 @@ impl Creation {
                 Ok(Destination::Standing(owner)) => self.forward(&owner).await,
                 // A request of ours that came late has placed it there again.
                 Ok(Destination::Placed(server, _)) if excluded.contains(&server.id) => {
-                    self.abandon(&server, Certainty::Definite).await;
+                    self.abandon(&server, AbandonCertainty::Definite).await;
                     Tried::Refused(server.id)
                 }
                 Ok(Destination::Placed(server, bridge)) => self.attempt(&server, bridge).await,
@@ -181,9 +181,13 @@ impl Creation {
         self.wishes.parent.is_some()
     }
 
-    async fn call(&mut self, server: &ServerRoute, bridge: Option<VoiceBridge>) -> Result<Answer, CallError> {
+    async fn call(
+        &mut self,
+        server: &ServerRoute,
+        bridge: Option<VoiceBridge>,
+    ) -> Result<ServerAnswer, ServerCallError> {
         let Some(upload) = self.ask.document.upload() else {
-            return Err(CallError::NotSendable);
+            return Err(ServerCallError::NotSendable);
         };
         let parameters =
             bridge.map_or_else(|| self.parameters.clone(), |bridge| numbered(&self.parameters, bridge));
@@ -192,8 +196,10 @@ impl Creation {
             None => parameters,
         };
         let url = match upload {
-            Upload::None => outgoing(server, ApiCall::Create, &parameters, &[]),
-            Upload::Xml(_) | Upload::Multipart(..) => in_url(server, ApiCall::Create, &parameters, &[]),
+            UploadBody::None => outgoing(server, ApiCall::Create, &parameters, &[]),
+            UploadBody::Xml(_) | UploadBody::Multipart(..) => {
+                in_url(server, ApiCall::Create, &parameters, &[])
+            }
         };
         let answer = self.patiently(server, url, upload).await;
         self.gateway.reads.changed(&server.id);
@@ -264,7 +270,7 @@ impl Creation {
         fault.map_or_else(Reply::unavailable, |fault| Reply::refused(&faulty(fault)))
     }
 
-    fn passed_on(&self, answer: &Answer) -> Reply {
+    fn passed_on(&self, answer: &ServerAnswer) -> Reply {
         Reply::passed_on(answer, self.ask.own_ids(&answer.text).into_owned())
     }
 
@@ -294,7 +300,7 @@ impl Creation {
                     ApiCall::Create,
                     &self.caller(),
                 );
-                self.abandon(server, Certainty::Definite).await;
+                self.abandon(server, AbandonCertainty::Definite).await;
                 Tried::Refused(server.id.clone())
             }
             Ok(answer) => match create_reply(&answer.text) {
@@ -303,7 +309,7 @@ impl Creation {
                     Tried::Answered(self.passed_on(&answer))
                 }
                 Ok(Parsed::Failed(failure)) => {
-                    self.abandon(server, Certainty::Definite).await;
+                    self.abandon(server, AbandonCertainty::Definite).await;
                     let taken = failure.key == Refusal::VOICE_BRIDGE_TAKEN.key;
                     match bridge.filter(|_| taken && self.ask.document.can_be_sent()) {
                         Some(bridge) => Tried::NumberTaken(bridge),
@@ -311,22 +317,22 @@ impl Creation {
                     }
                 }
                 Err(_) => {
-                    self.abandon(server, Certainty::Unknown).await;
+                    self.abandon(server, AbandonCertainty::Unknown).await;
                     Tried::Answered(Reply::unavailable())
                 }
             },
             // No other server would get it either.
-            Err(error @ CallError::NotSendable) => {
+            Err(error @ ServerCallError::NotSendable) => {
                 warn!(%error, "a create is given up");
-                self.abandon(server, Certainty::Definite).await;
+                self.abandon(server, AbandonCertainty::Definite).await;
                 Tried::Answered(Reply::unavailable())
             }
-            Err(CallError::Refused(_)) => {
-                self.abandon(server, Certainty::Definite).await;
+            Err(ServerCallError::Refused(_)) => {
+                self.abandon(server, AbandonCertainty::Definite).await;
                 Tried::Refused(server.id.clone())
             }
-            Err(CallError::NotSent(_)) => {
-                self.abandon(server, Certainty::Definite).await;
+            Err(ServerCallError::NotSent(_)) => {
+                self.abandon(server, AbandonCertainty::Definite).await;
                 Tried::Nothing(server.id.clone())
             }
             Err(error) if self.brings_documents && self.is_listed(server) => {
@@ -335,13 +341,13 @@ impl Creation {
             }
             Err(error) => {
                 warn!(server = %server.id, %error, "nobody knows what came of a create");
-                self.abandon(server, Certainty::Unknown).await;
+                self.abandon(server, AbandonCertainty::Unknown).await;
                 Tried::Answered(self.unanswered())
             }
         }
     }
 
-    async fn abandon(&self, server: &ServerRoute, certainty: Certainty) {
+    async fn abandon(&self, server: &ServerRoute, certainty: AbandonCertainty) {
         let placement = &self.gateway.placement;
         // Unreported, the pending record is resolved by polls.
         if let Err(error) = placement.abandon(&self.key, &server.id, &self.token, certainty).await {

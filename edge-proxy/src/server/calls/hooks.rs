@@ -20,10 +20,10 @@ use crate::server::{
     router::Gateway,
 };
 use crate::{
-    control::hooks::{HookError, HookPlanes, HookRegistration},
+    control::hooks::{HookClient, HookError, HookRegistration},
     core::{
         callbacks::bearer,
-        hooks::{HookAsk, ask, posted},
+        hooks::{HookCall, ask, posted},
     },
     metrics::Outcome,
 };
@@ -40,7 +40,7 @@ pub(in crate::server) async fn answer(gateway: &Gateway, request: &Ask, action: 
     };
     let deadline = Instant::now() + gateway.limits.call;
     match wanted {
-        HookAsk::Create { url, meeting, events, raw } => {
+        HookCall::Create { url, meeting, events, raw } => {
             let hook = HookRegistration { callback_url: url, meeting, event_ids: events, raw };
             match planes.create(&request.tenant, hook, deadline).await {
                 Ok((hook, true)) => Reply::success(reply::hook_exists(&hook.id)),
@@ -49,8 +49,8 @@ pub(in crate::server) async fn answer(gateway: &Gateway, request: &Ask, action: 
                 Err(error) => failed(&Refusal::HOOK_NOT_CREATED, error),
             }
         }
-        HookAsk::List(meeting) => list(planes, request, meeting.as_deref(), deadline).await,
-        HookAsk::Destroy(id) => match planes.delete(&request.tenant, &id, deadline).await {
+        HookCall::List(meeting) => list(planes, request, meeting.as_deref(), deadline).await,
+        HookCall::Destroy(id) => match planes.delete(&request.tenant, &id, deadline).await {
             Ok(()) => Reply::success(reply::hook_destroyed()),
             Err(HookError::NotFound | HookError::Address) => Reply::refused(&Refusal::HOOK_NOT_FOUND),
             Err(error) => failed(&Refusal::HOOK_NOT_REMOVED, error),
@@ -58,7 +58,7 @@ pub(in crate::server) async fn answer(gateway: &Gateway, request: &Ask, action: 
     }
 }
 
-async fn list(planes: &HookPlanes, request: &Ask, meeting: Option<&str>, deadline: Instant) -> Reply {
+async fn list(planes: &HookClient, request: &Ask, meeting: Option<&str>, deadline: Instant) -> Reply {
     let hooks = match planes.list(&request.tenant, deadline).await {
         Ok(hooks) => hooks,
         Err(error) => return failed(&Refusal::HOOKS_NOT_LISTED, error),

@@ -26,8 +26,8 @@ use crate::{
     core::{
         authenticate::authenticate,
         resign,
-        route::{Decision, Known, decide},
-        rules::Change,
+        route::{KnownMeeting, RoutingDecision, decide},
+        rules::ParameterChange,
         tenant::target,
         validate,
     },
@@ -60,8 +60,11 @@ pub(in crate::server) fn at_once(gateway: &Gateway, request: &Request<Incoming>)
     slot.meetings.find(&id, |found| {
         let server = found.place.server.route();
         let server = server.as_ref()?;
-        let known =
-            Known { confirmed: found.place.is_confirmed(), admin: server.admin, health: server.health };
+        let known = KnownMeeting {
+            confirmed: found.place.is_confirmed(),
+            admin: server.admin,
+            health: server.health,
+        };
         let instance;
         let edit = if found.name != id {
             None // its internal id
@@ -72,7 +75,7 @@ pub(in crate::server) fn at_once(gateway: &Gateway, request: &Request<Incoming>)
         } else {
             (found.on_server != found.name).then_some(QueryEdit::Set("meetingID", found.on_server))
         };
-        (decide(ApiCall::Join, Some(known)) == Decision::Forward)
+        (decide(ApiCall::Join, Some(known)) == RoutingDecision::Forward)
             .then(|| redirect(gateway, (slot, route), server, &parameters, edit))
     })?
 }
@@ -102,7 +105,7 @@ fn redirect(
     }
     let changes = gateway.rules.join_changes(parameters, &tenant.policy);
     let mut edits = gateway.rules.join();
-    edits.extend(changes.iter().map(Change::edit).chain(id));
+    edits.extend(changes.iter().map(ParameterChange::edit).chain(id));
     Reply::redirect(resign::url(server, ApiCall::Join, parameters, &edits), Outcome::success)
 }
 

@@ -19,7 +19,7 @@ use crate::server::{
     router::Gateway,
 };
 use crate::{
-    core::merge::{Home, ServerList, merge},
+    core::merge::{MeetingHome, ServerList, merge},
     upstream::SharedAnswer,
 };
 
@@ -34,7 +34,7 @@ pub(in crate::server) async fn get_meetings(gateway: &Arc<Gateway>, ask: &Ask) -
             _ => None,
         });
         merge(ask.tenant.as_str(), ask.meetings.scope(), lists.collect(), |id| {
-            ask.meetings.find(id, |found| Home {
+            ask.meetings.find(id, |found| MeetingHome {
                 server: found.place.server.id().clone(),
                 bare: found.place.is_bare(),
             })

@@ -23,7 +23,7 @@ use crate::server::{
 use crate::{
     core::{evidence::FailureKind, resign::outgoing},
     metrics::Outcome,
-    upstream::{Answer, CallError, Upload, is_our_fault},
+    upstream::{ServerAnswer, ServerCallError, UploadBody, is_our_fault},
 };
 
 /// Longest time an `end` waits for this edge's own table to forget the meeting.
@@ -47,10 +47,10 @@ pub(in crate::server) async fn ask_owner(gateway: &Arc<Gateway>, mut ask: Ask, a
                 }
                 OwnerAction::Write => {
                     let upload = match ask.document.upload() {
-                        Some(Upload::None) if ask.call == ApiCall::InsertDocument => {
-                            Upload::xml(bytes::Bytes::new())
+                        Some(UploadBody::None) if ask.call == ApiCall::InsertDocument => {
+                            UploadBody::xml(bytes::Bytes::new())
                         }
-                        upload => upload.unwrap_or(Upload::None),
+                        upload => upload.unwrap_or(UploadBody::None),
                     };
                     write(gateway, &ask, &owner.server, upload).await
                 }
@@ -84,7 +84,7 @@ async fn read(gateway: &Arc<Gateway>, ask: &Ask, server: ServerRoute) -> Reply {
     let caller = ask.caller();
     let fetch = move || async move {
         let outgoing = outgoing(&server, call, &parameters, &[]);
-        upstream.call(&server, call, outgoing, Upload::None, &caller, deadline).await.map(Arc::new)
+        upstream.call(&server, call, outgoing, UploadBody::None, &caller, deadline).await.map(Arc::new)
     };
     match gateway.reads.read(&id, call, &ask.parameters, fetch).await {
         Ok(answer) if is_our_fault(&answer) => {
@@ -104,15 +104,15 @@ async fn once(
     gateway: &Gateway,
     ask: &Ask,
     server: &ServerRoute,
-    upload: Upload,
-) -> Result<Answer, CallError> {
+    upload: UploadBody,
+) -> Result<ServerAnswer, ServerCallError> {
     let limits = &gateway.limits;
     let limit =
         if ask.call == ApiCall::InsertDocument { limits.upload.max(limits.call) } else { limits.call };
     let deadline = Instant::now() + limit;
     let url = match upload {
-        Upload::None => outgoing(server, ask.call, &ask.parameters, &[]),
-        Upload::Xml(_) | Upload::Multipart(..) => {
+        UploadBody::None => outgoing(server, ask.call, &ask.parameters, &[]),
+        UploadBody::Xml(_) | UploadBody::Multipart(..) => {
             crate::core::resign::in_url(server, ask.call, &ask.parameters, &[])
         }
     };
@@ -122,13 +122,13 @@ async fn once(
     match answer {
         Ok(answer) if is_our_fault(&answer) => {
             gateway.upstream.report(&server.id, FailureKind::BadAnswer, ask.call, &caller);
-            Err(CallError::Unknown(FailureKind::BadAnswer))
+            Err(ServerCallError::Unknown(FailureKind::BadAnswer))
         }
         other => other,
     }
 }
 
-async fn write(gateway: &Gateway, ask: &Ask, server: &ServerRoute, upload: Upload) -> Reply {
+async fn write(gateway: &Gateway, ask: &Ask, server: &ServerRoute, upload: UploadBody) -> Reply {
     match once(gateway, ask, server, upload).await {
         Ok(answer) => {
             let xml = ask.own_ids(&answer.text).into_owned();
@@ -149,7 +149,7 @@ async fn end(gateway: &Gateway, ask: &Ask, owner: &Owner) -> Reply {
             Err(reply) => return reply,
         },
     };
-    match once(gateway, ask, &owner.server, Upload::None).await {
+    match once(gateway, ask, &owner.server, UploadBody::None).await {
         Ok(answer) => {
             if answer.outcome.success {
                 forget(gateway, owner, owner.instance().or(confirmed.as_ref())).await;
@@ -191,7 +191,7 @@ async fn running(gateway: &Gateway, ask: &Ask, owner: &Owner) -> Option<CreateRe
     let deadline = Instant::now() + gateway.limits.call;
     let caller = ask.caller();
     let answer =
-        gateway.upstream.call(&owner.server, call, url, Upload::None, &caller, deadline).await.ok()?;
+        gateway.upstream.call(&owner.server, call, url, UploadBody::None, &caller, deadline).await.ok()?;
     // It says what the answer of a create says, and more.
     match create_reply(&answer.text) {
         Ok(Answered::Success(running)) => Some(running),

@@ -15,8 +15,8 @@ use usher_model::id::ServerId;
 
 use self::recording_servers::{Fleet, Pages};
 use crate::core::recordings::{
-    Whose,
-    filter::Filter,
+    RecordingOwner,
+    filter::RecordingFilter,
     list::{ServerRecordings, merge},
 };
 use crate::server::{fleet::survey::deadline, reply::Reply, request::Ask, router::Gateway};
@@ -51,10 +51,10 @@ async fn list(gateway: &Arc<Gateway>, ask: &Ask) -> Reply {
                 _ => None,
             })
             .collect();
-        merge(whose, &Filter::read(&ask.parameters), &lists)
+        merge(whose, &RecordingFilter::read(&ask.parameters), &lists)
     })
 }
 
-fn whose(ask: &Ask) -> Whose<'_> {
-    Whose { tenant: &ask.tenant, scope: ask.meetings.scope() }
+fn whose(ask: &Ask) -> RecordingOwner<'_> {
+    RecordingOwner { tenant: &ask.tenant, scope: ask.meetings.scope() }
 }

@@ -12,8 +12,8 @@ use usher_model::{
 
 use crate::server::{request::Ask, router::Gateway};
 use crate::{
-    control::{placement::Resolved, table::LiveTable},
-    core::route::{Decision, Known, decide},
+    control::{placement::ResolvedMeeting, table::LiveTable},
+    core::route::{KnownMeeting, RoutingDecision, decide},
 };
 
 /// A meeting and its server.
@@ -33,8 +33,9 @@ pub(in crate::server) struct Owner {
 
 impl Owner {
     /// Names the owner that a control plane told of.
-    pub(in crate::server) fn resolved(scope: &TenantScope, resolved: Resolved) -> Self {
-        let Resolved { meeting: MeetingRoute { key, state, voice_bridge, .. }, server, token } = resolved;
+    pub(in crate::server) fn resolved(scope: &TenantScope, resolved: ResolvedMeeting) -> Self {
+        let ResolvedMeeting { meeting: MeetingRoute { key, state, voice_bridge, .. }, server, token } =
+            resolved;
         let mut owner = Self { key, on_server: String::new(), server, state, token, voice_bridge };
         owner.on_server = scope.on_server(owner.key.meeting.as_str(), owner.instance()).to_string();
         owner
@@ -92,9 +93,9 @@ impl Owner {
     }
 
     /// Decides about a call that concerns the meeting.
-    pub(in crate::server) fn decision(&self, call: ApiCall) -> Decision {
+    pub(in crate::server) fn decision(&self, call: ApiCall) -> RoutingDecision {
         let confirmed = matches!(self.state, RouteState::Active(_));
-        decide(call, Some(Known { confirmed, admin: self.server.admin, health: self.server.health }))
+        decide(call, Some(KnownMeeting { confirmed, admin: self.server.admin, health: self.server.health }))
     }
 }
 
@@ -148,7 +149,7 @@ pub(in crate::server) async fn locate(gateway: &Gateway, ask: &Ask) -> Located {
 /// Finds the server of a meeting of the tenant that `ask` is of, as `call` would have to.
 pub(in crate::server) async fn find(gateway: &Gateway, ask: &Ask, id: &MeetingId, call: ApiCall) -> Located {
     let known = known(ask, id, call);
-    let known_enough = known.as_ref().filter(|owner| owner.decision(call) == Decision::Forward);
+    let known_enough = known.as_ref().filter(|owner| owner.decision(call) == RoutingDecision::Forward);
     let known_enough = known_enough.filter(|owner| !owner.is_ambiguous());
     // What is to end has to be named, or the report of its end could hit a newer meeting.
     if let Some(owner) = known_enough
@@ -168,10 +169,12 @@ pub(in crate::server) async fn find(gateway: &Gateway, ask: &Ask, id: &MeetingId
     match owner {
         None => Located::Missing,
         Some(owner) => match owner.decision(call) {
-            Decision::Forward | Decision::ForwardIfRunning if owner.is_ambiguous() => Located::Unreachable,
-            Decision::Forward | Decision::ForwardIfRunning => Located::At(owner),
-            Decision::EndLater => Located::EndLater(owner),
-            Decision::Missing | Decision::Place => Located::Missing,
+            RoutingDecision::Forward | RoutingDecision::ForwardIfRunning if owner.is_ambiguous() => {
+                Located::Unreachable
+            }
+            RoutingDecision::Forward | RoutingDecision::ForwardIfRunning => Located::At(owner),
+            RoutingDecision::EndLater => Located::EndLater(owner),
+            RoutingDecision::Missing | RoutingDecision::Place => Located::Missing,
         },
     }
 }

@@ -14,8 +14,8 @@ use usher_model::{
 
 use crate::server::{reply::Reply, router::Gateway};
 use crate::{
-    core::{evidence::Caller, resign::outgoing},
-    upstream::{SharedAnswer, Upload},
+    core::{evidence::CallOrigin, resign::outgoing},
+    upstream::{SharedAnswer, UploadBody},
 };
 
 /// Time kept for merging and sending the answer.
@@ -87,14 +87,14 @@ pub(in crate::server) async fn read(
     server: &Arc<ServerRoute>,
     call: ApiCall,
     parameters: &str,
-    caller: &Caller,
+    caller: &CallOrigin,
     deadline: Instant,
 ) -> Option<SharedAnswer> {
     let (upstream, asked, caller) = (gateway.upstream.clone(), parameters.to_owned(), caller.clone());
     let to = Arc::clone(server);
     let fetch = move || async move {
         let outgoing = outgoing(&to, call, &asked, &[]);
-        upstream.call(&to, call, outgoing, Upload::None, &caller, deadline).await.map(Arc::new)
+        upstream.call(&to, call, outgoing, UploadBody::None, &caller, deadline).await.map(Arc::new)
     };
     gateway.reads.read(&server.id, call, parameters, fetch).await.ok()
 }

@@ -25,17 +25,20 @@ use crate::server::{
 };
 use crate::{
     control::{
-        callbacks::{CallbackPlanes, HandOverError},
+        callbacks::{CallbackClient, HandOverError},
         table::LiveTable,
     },
-    core::callbacks::{Addresses, Given, Incoming, Rejected, bearer, receive, restore, sealed},
+    core::callbacks::{
+        AddressBinding, CallbackAddresses, CallbackRejection, CallbackRequest, bearer, receive, restore,
+        sealed,
+    },
 };
 
 /// What an edge that servers can reach has for callbacks.
 #[derive(Debug)]
 pub struct Callbacks {
-    addresses: Addresses,
-    planes: CallbackPlanes,
+    addresses: CallbackAddresses,
+    planes: CallbackClient,
     wall: WallClock,
     address_ttl: Duration,
     /// How long a callback is offered to the control planes. A server's own patience is 60 s.
@@ -45,9 +48,9 @@ pub struct Callbacks {
 
 impl Callbacks {
     /// Gives out addresses below `public_url`.
-    pub fn new(public_url: &str, settings: &CallbackSettings, planes: CallbackPlanes) -> Self {
+    pub fn new(public_url: &str, settings: &CallbackSettings, planes: CallbackClient) -> Self {
         Self {
-            addresses: Addresses::new(public_url),
+            addresses: CallbackAddresses::new(public_url),
             planes,
             wall: WallClock::system(),
             address_ttl: settings.address_ttl,
@@ -71,7 +74,7 @@ impl Callbacks {
         };
         let ttl = i64::try_from(self.address_ttl.as_millis()).unwrap_or(i64::MAX);
         let expires_ms = self.wall.now_ms().saturating_add(ttl);
-        let given = Given { meeting, server, expires_ms };
+        let given = AddressBinding { meeting, server, expires_ms };
         let is_tenants = |host: &str| table.tenants().by_host(host).is_some();
         let rewritten = self.addresses.rewrite(&key, parameters, given, is_tenants, rand::random);
         if rewritten.dropped > 0 {
@@ -166,7 +169,7 @@ async fn take(gateway: &Gateway, callbacks: &Callbacks, request: Request<Body>) 
         _ => Bytes::new(),
     };
     let authorization = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let incoming = Incoming {
+    let incoming = CallbackRequest {
         method: &parts.method,
         query: parts.uri.query().unwrap_or_default(),
         bearer: authorization.and_then(bearer),
@@ -176,9 +179,9 @@ async fn take(gateway: &Gateway, callbacks: &Callbacks, request: Request<Body>) 
     let received = receive(&state, incoming, &secrets, now_ms).map_err(|rejected| {
         debug!(meeting = %state.meeting, kind = state.kind.name(), %rejected, "a callback is not taken");
         match rejected {
-            Rejected::Method => StatusCode::METHOD_NOT_ALLOWED,
-            Rejected::Signature => StatusCode::UNAUTHORIZED,
-            Rejected::Malformed => StatusCode::BAD_REQUEST,
+            CallbackRejection::Method => StatusCode::METHOD_NOT_ALLOWED,
+            CallbackRejection::Signature => StatusCode::UNAUTHORIZED,
+            CallbackRejection::Malformed => StatusCode::BAD_REQUEST,
         }
     })?;
     let taken = callbacks.planes.accept(&state, received, callbacks.patience()).await;

@@ -15,8 +15,8 @@ use crate::server::{
 use crate::{
     control::table::LiveTable,
     core::{
-        dial_in::{Answer, Call, PATH, Prompt, document, is_authorized, numbers},
-        route::Decision,
+        dial_in::{DialInAnswer, DialInCall, DialInPrompt, PATH, document, is_authorized, numbers},
+        route::RoutingDecision,
     },
 };
 
@@ -27,14 +27,14 @@ const FORM_MAX: u64 = 1 << 20;
 #[derive(Debug)]
 pub struct DialIn {
     password: Secret,
-    prompt: Prompt,
+    prompt: DialInPrompt,
 }
 
 impl DialIn {
     /// Answers whoever has the password; none where there is none.
     pub fn new(settings: &VoiceSettings) -> Option<Self> {
         let (pin_min, pin_max) = (settings.pin_min, settings.pin_max);
-        let prompt = Prompt { pin_min, pin_max, max_call: settings.max_call.as_secs() };
+        let prompt = DialInPrompt { pin_min, pin_max, max_call: settings.max_call.as_secs() };
         settings.fsapi_password.clone().map(|password| Self { password, prompt })
     }
 }
@@ -63,20 +63,20 @@ pub(in crate::server) async fn serve(
         gateway.metrics.dial_in("no_table");
         return Ok(plain(StatusCode::SERVICE_UNAVAILABLE));
     };
-    let call = Call::read(&String::from_utf8_lossy(&form));
+    let call = DialInCall::read(&String::from_utf8_lossy(&form));
     let pin = call.as_ref().and_then(|call| call.pin.as_deref());
     let owner = pin.and_then(|pin| owner(&table, pin));
     let host = owner.as_ref().and_then(|owner| host(&owner.server.url));
     let (label, answer) = match (&call, pin, &owner, &host) {
-        (None, ..) => ("not_found", Answer::NotFound),
-        (Some(_), None, ..) => ("asked", Answer::Ask),
-        (Some(_), Some(_), None, _) => ("unknown", Answer::AskAgain),
+        (None, ..) => ("not_found", DialInAnswer::NotFound),
+        (Some(_), None, ..) => ("asked", DialInAnswer::Ask),
+        (Some(_), Some(_), None, _) => ("unknown", DialInAnswer::AskAgain),
         (Some(_), Some(pin), Some(owner), Some(host))
-            if owner.decision(call::ApiCall::Join) == Decision::Forward =>
+            if owner.decision(call::ApiCall::Join) == RoutingDecision::Forward =>
         {
-            ("connected", Answer::Bridge { meeting: owner.key.meeting.as_str(), pin, host })
+            ("connected", DialInAnswer::Bridge { meeting: owner.key.meeting.as_str(), pin, host })
         }
-        _ => ("unreachable", Answer::Unreachable),
+        _ => ("unreachable", DialInAnswer::Unreachable),
     };
     gateway.metrics.dial_in(label);
     let mut response = plain(StatusCode::OK);

@@ -7,10 +7,10 @@ use usher_bbb::parse::{
 };
 use usher_edge_proxy::core::{
     callbacks::restore,
-    merge::{self, Home, ServerList},
+    merge::{self, MeetingHome, ServerList},
     recordings::{
-        Whose,
-        filter::Filter,
+        RecordingOwner,
+        filter::RecordingFilter,
         list::{self, ServerRecordings},
     },
 };
@@ -117,7 +117,7 @@ fn what_lists_cost_grows_as_they_do() {
     let merged = grows_linearly(list_of, |xml| {
         let Ok(ServerReply::Success(meetings)) = meetings(xml) else { panic!("is a list") };
         let lists = vec![ServerList { server: &server, meetings }];
-        let home = |_: &str| Some(Home { server: server.clone(), bare: false });
+        let home = |_: &str| Some(MeetingHome { server: server.clone(), bare: false });
         black_box(merge::merge("school", &TenantScope::of(&tenant()), lists, home));
     });
     let session =
@@ -171,11 +171,11 @@ fn what_recordings_cost_grows_as_they_and_what_is_asked_for_do() {
     ];
     let (tenant, server) = (tenant(), ServerId::parse("a").expect("is an id"));
     let scope = TenantScope::of(&tenant);
-    let whose = Whose { tenant: &tenant, scope: &scope };
+    let whose = RecordingOwner { tenant: &tenant, scope: &scope };
     let work = |(asked, xml): &(String, String)| {
         let Ok(ServerReply::Success(listed)) = recordings(xml) else { panic!("is a list") };
         let lists = [ServerRecordings { server: &server, recordings: listed.recordings.unwrap_or_default() }];
-        black_box(list::merge(whose, &Filter::read(asked), &lists));
+        black_box(list::merge(whose, &RecordingFilter::read(asked), &lists));
     };
     let results =
         shapes.map(|(name, shape)| grows_linearly(shape, work).map_err(|fault| format!("{name}: {fault}")));

@@ -10,15 +10,15 @@ use usher_bbb::{
 };
 use usher_edge_proxy::core::{
     authenticate::authenticate,
-    callbacks::{Addresses, Given},
+    callbacks::{AddressBinding, CallbackAddresses},
     dial_in, hooks,
     recordings::{
-        Whose,
+        RecordingOwner,
         change::{BATCH, ServerChange, ids},
-        filter::{Filter, for_ids, for_server, server_page},
+        filter::{RecordingFilter, for_ids, for_server, server_page},
     },
     resign::{outgoing, url},
-    rules::{Rules, numbered, wishes},
+    rules::{DeploymentRules, numbered, wishes},
     validate,
 };
 use usher_model::{
@@ -109,7 +109,7 @@ fn work(call: ApiCall, parameters: &str) {
     let _ = black_box(validate::check(call, parameters));
     let (tenant, server) = (TenantId::parse("school").expect("is an id"), server());
     let scope = TenantScope::of(&tenant);
-    let whose = Whose { tenant: &tenant, scope: &scope };
+    let whose = RecordingOwner { tenant: &tenant, scope: &scope };
     let rule = |rule: &str| rule.parse().expect("is a rule");
     let policy = TenantPolicy {
         create_rules: vec![
@@ -121,7 +121,7 @@ fn work(call: ApiCall, parameters: &str) {
         dial_number: "+49".into(),
         ..TenantPolicy::default()
     };
-    let rules = Rules::new(&MeetingSettings {
+    let rules = DeploymentRules::new(&MeetingSettings {
         max_duration: Duration::from_mins(90),
         create_exclude: vec!["logo".into()],
         join_exclude: vec!["logo".into()],
@@ -137,20 +137,20 @@ fn work(call: ApiCall, parameters: &str) {
                 VoiceBridge::new(71234).expect("is one"),
             );
             let sealer = CallbackKey::parse(&CallbackKey::encode([5; 32])).expect("is a key");
-            let given = Given { meeting: &key, server: &server.id, expires_ms: 7 };
-            let addresses = Addresses::new("https://usher.test");
+            let given = AddressBinding { meeting: &key, server: &server.id, expires_ms: 7 };
+            let addresses = CallbackAddresses::new("https://usher.test");
             let sent = addresses.rewrite(&sealer, &sent, given, |_| false, || [3; 12]).parameters;
             black_box(outgoing(&server, call, &sent, &[]));
         }
         CallStrategy::Redirect => {
             let changes = rules.join_changes(parameters, &policy);
             let mut edits = rules.join();
-            edits.extend(changes.iter().map(usher_edge_proxy::core::rules::Change::edit));
+            edits.extend(changes.iter().map(usher_edge_proxy::core::rules::ParameterChange::edit));
             edits.push(QueryEdit::Set("meetingID", "school~room"));
             black_box(url(&server, call, parameters, &edits));
         }
         CallStrategy::Recordings(action) => {
-            black_box(Filter::read(parameters));
+            black_box(RecordingFilter::read(parameters));
             let asked = for_server(parameters, whose);
             black_box(outgoing(&server, ApiCall::GetRecordings, &asked, &[]));
             black_box(server_page(&asked, 100));
@@ -202,7 +202,7 @@ fn what_a_caller_by_telephone_costs_grows_as_the_form_does() {
     let mut faults = Vec::new();
     for (name, shape) in SHAPES {
         let result = grows_linearly(shape, |form| {
-            black_box(dial_in::Call::read(form));
+            black_box(dial_in::DialInCall::read(form));
         });
         faults.extend(result.err().map(|fault| format!("{name}: {fault}")));
     }

@@ -6,8 +6,8 @@ use anyhow::{Result, ensure};
 use usher_edge_proxy::{
     control::{
         cell::TableCell,
-        planes::Planes,
-        subscriber::{Identity, Patience, Subscriber},
+        planes::ControlPlanes,
+        subscriber::{EdgeIdentity, RoutingSubscriber, SubscriberTimeouts},
     },
     metrics::StreamMetrics,
 };
@@ -27,14 +27,14 @@ impl Edges {
         let (mut cells, tasks) = (Vec::new(), TaskGroup::new());
         for number in 0..count {
             let cell = Arc::new(TableCell::default());
-            let subscriber = Subscriber {
-                planes: Planes::new(&[format!("http://{control_plane}")], None)?,
+            let subscriber = RoutingSubscriber {
+                planes: ControlPlanes::new(&[format!("http://{control_plane}")], None)?,
                 cell: Arc::clone(&cell),
-                identity: Identity {
+                identity: EdgeIdentity {
                     id: EdgeId::parse(&format!("bench-{number}"))?,
                     address: format!("bench:{number}"),
                 },
-                patience: Patience::default(),
+                patience: SubscriberTimeouts::default(),
                 metrics: StreamMetrics::default(),
                 from_disk: false,
             };

@@ -19,7 +19,7 @@ use usher_edge_proxy::{
     control::cell::TableCell,
     core::{
         evidence::CallLedger,
-        route::{Decision, Known, decide},
+        route::{KnownMeeting, RoutingDecision, decide},
     },
 };
 use usher_model::{
@@ -82,9 +82,9 @@ impl Owner {
         }
     }
 
-    fn decision(&self, call: ApiCall) -> Decision {
+    fn decision(&self, call: ApiCall) -> RoutingDecision {
         let confirmed = matches!(self.state, RouteState::Active(_));
-        decide(call, Some(Known { confirmed, admin: self.server.admin, health: self.server.health }))
+        decide(call, Some(KnownMeeting { confirmed, admin: self.server.admin, health: self.server.health }))
     }
 }
 
@@ -146,7 +146,7 @@ impl SimEdge {
 
     async fn locate(self: &Arc<Self>, call: ApiCall, key: &MeetingKey) -> Located {
         let known = self.in_table(key);
-        let known_enough = known.as_ref().filter(|owner| owner.decision(call) == Decision::Forward);
+        let known_enough = known.as_ref().filter(|owner| owner.decision(call) == RoutingDecision::Forward);
         if let Some(owner) = known_enough
             && (call != ApiCall::End || owner.instance().is_some())
         {
@@ -161,9 +161,9 @@ impl SimEdge {
         match owner {
             None => Located::Missing,
             Some(owner) => match owner.decision(call) {
-                Decision::Forward | Decision::ForwardIfRunning => Located::At(owner),
-                Decision::EndLater => Located::EndLater(owner),
-                Decision::Missing | Decision::Place => Located::Missing,
+                RoutingDecision::Forward | RoutingDecision::ForwardIfRunning => Located::At(owner),
+                RoutingDecision::EndLater => Located::EndLater(owner),
+                RoutingDecision::Missing | RoutingDecision::Place => Located::Missing,
             },
         }
     }

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep};
 use usher_bbb::secret::Secret;
-use usher_edge_proxy::core::evidence::Caller;
+use usher_edge_proxy::core::evidence::CallOrigin;
 use usher_model::{
     id::{MeetingId, TenantId},
     routing::TenantRoute,
@@ -42,7 +42,7 @@ impl Cluster {
             let kinds = [FailureKind::ServerError, FailureKind::Timeout, FailureKind::BadAnswer];
             let kind = *self.chance.one_of(&kinds);
             let meeting = MeetingId::parse(&format!("h{}", self.chance.below(MEETINGS))).expect("is an id");
-            let caller = Caller { tenant: hostile(), meeting: Some(meeting), brings_documents: false };
+            let caller = CallOrigin { tenant: hostile(), meeting: Some(meeting), brings_documents: false };
             self.some_edge().report_failure(&server, kind, &caller);
         }
     }

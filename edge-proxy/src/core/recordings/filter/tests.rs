@@ -11,13 +11,13 @@ const ROOM: &str = "<response><returncode>SUCCESS</returncode><recordings><recor
 
 fn admitted(parameters: &str) -> bool {
     let Ok(ServerReply::Success(list)) = recordings(ROOM) else { panic!("no list") };
-    Filter::read(parameters).admits(&list.recordings.unwrap_or_default()[0], "room+1")
+    RecordingFilter::read(parameters).admits(&list.recordings.unwrap_or_default()[0], "room+1")
 }
 
 fn sent(tenant: &str, parameters: &str) -> String {
     let tenant = TenantId::parse(tenant).expect("is an id");
     let scope = TenantScope::of(&tenant);
-    for_server(parameters, Whose { tenant: &tenant, scope: &scope })
+    for_server(parameters, RecordingOwner { tenant: &tenant, scope: &scope })
 }
 
 #[test]
@@ -50,7 +50,7 @@ fn ids_states_and_metadata_are_understood_as_bbb_does() {
 
 #[test]
 fn a_page_is_what_was_asked_for_and_never_out_of_range() {
-    let page = |parameters: &str, total| Filter::read(parameters).page(total);
+    let page = |parameters: &str, total| RecordingFilter::read(parameters).page(total);
     assert_eq!(page("", 7), (0..7, None));
     assert_eq!(page("offset=5", 7), (5..7, None));
     let told = |offset, limit, total| Some(RecordingPage { offset, limit, total });
@@ -88,7 +88,7 @@ proptest! {
         prop_assume!(!ids.is_empty());
         let tenant = TenantId::default_tenant();
         let scope = TenantScope::of(&tenant);
-        let query = for_ids(&ids, Whose { tenant: &tenant, scope: &scope });
+        let query = for_ids(&ids, RecordingOwner { tenant: &tenant, scope: &scope });
         let list = RawQuery::new(&query).first("recordID").unwrap_or_default().into_owned();
         let read: Vec<String> = list.split(',').map(|id| decode(id).trim().to_owned()).collect();
         for id in &ids {
@@ -98,7 +98,7 @@ proptest! {
 
     #[test]
     fn any_parameters_make_a_filter(parameters in ".{0,80}", total in 0_usize..300) {
-        let (range, page) = Filter::read(&parameters).page(total);
+        let (range, page) = RecordingFilter::read(&parameters).page(total);
         prop_assert!(range.start <= range.end && range.end <= total);
         prop_assert!(page.is_none_or(|page| (1..=100).contains(&page.limit) && range.len() <= page.limit));
         let _ = sent("school", &parameters);

@@ -35,7 +35,7 @@ fn merged(tenant: &str, parameters: &str, answers: &[(&str, String)]) -> String 
         .collect();
     let tenant = TenantId::parse(tenant).expect("is an id");
     let scope = TenantScope::of(&tenant);
-    merge(Whose { tenant: &tenant, scope: &scope }, &Filter::read(parameters), &lists)
+    merge(RecordingOwner { tenant: &tenant, scope: &scope }, &RecordingFilter::read(parameters), &lists)
 }
 
 fn ids(xml: &str) -> Vec<String> {

@@ -7,10 +7,10 @@ use usher_model::{id::ServerId, routing::ServerRoute, voice::VoiceBridge};
 
 use super::Creation;
 use crate::{
-    control::placement::{Placed, Resolved},
-    core::{resign::outgoing, route::Decision},
+    control::placement::{PlacedMeeting, ResolvedMeeting},
+    core::{resign::outgoing, route::RoutingDecision},
     server::fleet::locate::{Owner, in_table},
-    upstream::Upload,
+    upstream::UploadBody,
 };
 
 /// Where a create goes.
@@ -41,8 +41,8 @@ impl Creation {
         if placed.is_ours {
             return Ok(Destination::Placed(placed.server, placed.meeting.voice_bridge));
         }
-        let Placed { meeting, server, .. } = placed;
-        let resolved = Resolved { meeting, server, token: String::new() };
+        let PlacedMeeting { meeting, server, .. } = placed;
+        let resolved = ResolvedMeeting { meeting, server, token: String::new() };
         let owner = Owner::resolved(self.ask.meetings.scope(), resolved);
         if let Some(owner) = self.standing(owner).await.ok_or(Refusal::SERVER_UNAVAILABLE)? {
             return Ok(Destination::Standing(owner));
@@ -56,7 +56,7 @@ impl Creation {
         }
     }
 
-    async fn place(&self, excluded: &[ServerId]) -> Result<Placed, Refusal> {
+    async fn place(&self, excluded: &[ServerId]) -> Result<PlacedMeeting, Refusal> {
         let placing =
             self.gateway.placement.place(&self.key, self.digest, &self.wishes, excluded, &self.token);
         match tokio::time::timeout_at(self.deadline, placing).await {
@@ -76,8 +76,8 @@ impl Creation {
     /// `None` where nobody can say.
     async fn standing(&self, owner: Owner) -> Option<Option<Owner>> {
         match owner.decision(ApiCall::Create) {
-            Decision::Forward => Some(Some(owner)),
-            Decision::ForwardIfRunning => match self.still_runs(&owner).await {
+            RoutingDecision::Forward => Some(Some(owner)),
+            RoutingDecision::ForwardIfRunning => match self.still_runs(&owner).await {
                 Some(true) => Some(Some(owner)),
                 Some(false) => {
                     let placement = &self.gateway.placement;
@@ -86,7 +86,7 @@ impl Creation {
                 }
                 None => None,
             },
-            Decision::Place | Decision::Missing | Decision::EndLater => Some(None),
+            RoutingDecision::Place | RoutingDecision::Missing | RoutingDecision::EndLater => Some(None),
         }
     }
 
@@ -99,7 +99,7 @@ impl Creation {
         let answer = self
             .gateway
             .upstream
-            .call(&owner.server, call, url, Upload::None, &self.ask.caller(), deadline)
+            .call(&owner.server, call, url, UploadBody::None, &self.ask.caller(), deadline)
             .await
             .ok()?;
         match (answer.outcome.success, answer.outcome.key.as_str()) {

@@ -11,11 +11,11 @@ use usher_model::routing::{RouteState, ServerRoute};
 use super::Creation;
 use crate::{
     core::{
-        evidence::{Caller, FailureKind},
-        resign::Outgoing,
+        evidence::{CallOrigin, FailureKind},
+        resign::OutgoingCall,
     },
     server::fleet::locate::in_table,
-    upstream::{Answer, CallError, Upload},
+    upstream::{ServerAnswer, ServerCallError, UploadBody},
 };
 
 impl Creation {
@@ -23,9 +23,9 @@ impl Creation {
     pub(super) async fn patiently(
         &self,
         server: &ServerRoute,
-        outgoing: Outgoing,
-        upload: Upload,
-    ) -> Result<Answer, CallError> {
+        outgoing: OutgoingCall,
+        upload: UploadBody,
+    ) -> Result<ServerAnswer, ServerCallError> {
         let caller = self.caller();
         let last = if self.brings_documents { self.last_deadline() } else { self.deadline };
         let mut answering = std::pin::pin!(self.gateway.upstream.call(
@@ -44,17 +44,17 @@ impl Creation {
             Err(_) if self.is_listed(server) => {}
             Err(_) => {
                 self.gateway.upstream.report(&server.id, FailureKind::Timeout, ApiCall::Create, &caller);
-                return Err(CallError::Unknown(FailureKind::Timeout));
+                return Err(ServerCallError::Unknown(FailureKind::Timeout));
             }
         }
         let answer = answering.await;
         // The id may have been given away meanwhile: then this is nobody's meeting any more.
-        if self.is_listed(server) { answer } else { Err(CallError::Unknown(FailureKind::Timeout)) }
+        if self.is_listed(server) { answer } else { Err(ServerCallError::Unknown(FailureKind::Timeout)) }
     }
 
     /// Returns whose create it is. A presentation of the tenant's own policy is fetched too.
-    pub(super) fn caller(&self) -> Caller {
-        Caller { brings_documents: self.brings_documents, ..self.ask.caller() }
+    pub(super) fn caller(&self) -> CallOrigin {
+        CallOrigin { brings_documents: self.brings_documents, ..self.ask.caller() }
     }
 
     /// Tells whether the meeting is known to run on `server` although nobody has confirmed this create:

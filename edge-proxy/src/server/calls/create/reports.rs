@@ -6,7 +6,7 @@ use tracing::warn;
 use usher_bbb::parse::CreateReply;
 use usher_model::{id::ServerId, meeting::MeetingKey};
 
-use crate::control::placement::{CreateConfirmation, Placement, PlacementError};
+use crate::control::placement::{CreateConfirmation, PlacementClient, PlacementError};
 
 /// Tries to report a success; where all fail, polls find the meeting.
 const TRIES: u32 = 5;
@@ -33,7 +33,7 @@ pub(in crate::server) fn confirmation(
 }
 
 /// Confirms a placed create.
-pub(super) async fn confirm(placement: Placement, created: CreateConfirmation) {
+pub(super) async fn confirm(placement: PlacementClient, created: CreateConfirmation) {
     let server = &created.server;
     for attempt in 0..TRIES {
         match placement.confirm(&created).await {

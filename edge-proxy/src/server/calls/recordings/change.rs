@@ -15,10 +15,10 @@ use usher_model::routing::ServerRoute;
 
 use super::{recording_servers::Fleet, whose};
 use crate::{
-    core::recordings::change::{BATCH, Said, ServerChange, Verdict, ids, verdict},
+    core::recordings::change::{BATCH, ChangeResponse, ChangeVerdict, ServerChange, ids, verdict},
     metrics::Outcome,
     server::{reply::Reply, request::Ask, router::Gateway},
-    upstream::Upload,
+    upstream::UploadBody,
 };
 
 pub(super) async fn change(gateway: &Arc<Gateway>, ask: &Ask, change: RecordingChange) -> Reply {
@@ -37,10 +37,10 @@ pub(super) async fn change(gateway: &Arc<Gateway>, ask: &Ask, change: RecordingC
         .flat_map(|(server, found)| found.chunks(BATCH).map(move |batch| (server, batch)))
         .map(|(server, batch)| tell(&fleet, ask.call, server, wanted.of(batch), begun + limit));
     match verdict(join_all(batches).await) {
-        Verdict::Done => done(ask, change),
-        Verdict::NotFound => Reply::refused(&Refusal::RECORDINGS_NOT_FOUND),
-        Verdict::Refused(answer) => Reply::xml(answer, Outcome::refused),
-        Verdict::TryAgain => Reply::unavailable(),
+        ChangeVerdict::Done => done(ask, change),
+        ChangeVerdict::NotFound => Reply::refused(&Refusal::RECORDINGS_NOT_FOUND),
+        ChangeVerdict::Refused(answer) => Reply::xml(answer, Outcome::refused),
+        ChangeVerdict::TryAgain => Reply::unavailable(),
     }
 }
 
@@ -50,12 +50,12 @@ async fn tell(
     server: &ServerRoute,
     parameters: String,
     deadline: Instant,
-) -> Said {
-    match fleet.call(server, call, &parameters, Upload::None, deadline).await {
-        Ok(answer) if answer.outcome.success => Said::Done,
-        Ok(answer) if answer.outcome.key == Refusal::RECORDINGS_NOT_FOUND.key => Said::NotFound,
-        Ok(answer) => Said::Refused(answer.text),
-        Err(_) => Said::Nothing,
+) -> ChangeResponse {
+    match fleet.call(server, call, &parameters, UploadBody::None, deadline).await {
+        Ok(answer) if answer.outcome.success => ChangeResponse::Done,
+        Ok(answer) if answer.outcome.key == Refusal::RECORDINGS_NOT_FOUND.key => ChangeResponse::NotFound,
+        Ok(answer) => ChangeResponse::Refused(answer.text),
+        Err(_) => ChangeResponse::Nothing,
     }
 }
 

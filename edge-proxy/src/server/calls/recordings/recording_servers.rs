@@ -13,8 +13,8 @@ use usher_model::{routing::ServerRoute, server::Health};
 use crate::{
     control::table::LiveTable,
     core::{
-        evidence::{Caller, FailureKind},
-        recordings::{Whose, filter},
+        evidence::{CallOrigin, FailureKind},
+        recordings::{RecordingOwner, filter},
         resign::{in_url, outgoing},
     },
     server::{
@@ -22,7 +22,7 @@ use crate::{
         request::Ask,
         router::Gateway,
     },
-    upstream::{Answer, CallError, SharedAnswer, Upload, is_our_fault},
+    upstream::{ServerAnswer, ServerCallError, SharedAnswer, UploadBody, is_our_fault},
 };
 
 /// Pages that are read of one server at most, 100 recordings each.
@@ -36,7 +36,7 @@ pub(super) type Pages = Vec<SharedAnswer>;
 pub(super) struct Fleet<'g> {
     gateway: &'g Arc<Gateway>,
     table: &'g LiveTable,
-    caller: Caller,
+    caller: CallOrigin,
 }
 
 /// Who has which of the recordings that were looked for.
@@ -63,13 +63,23 @@ impl<'g> Fleet<'g> {
     }
 
     /// Returns what the servers have of the tenant's recordings that `parameters` ask for.
-    pub(super) async fn list(&self, parameters: &str, whose: Whose<'_>, deadline: Instant) -> Survey<Pages> {
+    pub(super) async fn list(
+        &self,
+        parameters: &str,
+        whose: RecordingOwner<'_>,
+        deadline: Instant,
+    ) -> Survey<Pages> {
         let parameters = &filter::for_server(parameters, whose);
         self.survey(parameters, deadline).await
     }
 
     /// Finds out who has which of the tenant's recordings `ids`.
-    pub(super) async fn holders(&self, ids: &[String], whose: Whose<'_>, deadline: Instant) -> Holders {
+    pub(super) async fn holders(
+        &self,
+        ids: &[String],
+        whose: RecordingOwner<'_>,
+        deadline: Instant,
+    ) -> Holders {
         let survey = self.survey(&filter::for_ids(ids, whose), deadline).await;
         let ids: HashSet<&String> = ids.iter().collect();
         let found = survey.answers.iter().filter_map(|(server, pages)| {
@@ -93,12 +103,12 @@ impl<'g> Fleet<'g> {
         server: &ServerRoute,
         call: ApiCall,
         parameters: &str,
-        upload: Upload,
+        upload: UploadBody,
         deadline: Instant,
-    ) -> Result<Answer, CallError> {
+    ) -> Result<ServerAnswer, ServerCallError> {
         let url = match upload {
-            Upload::None => outgoing(server, call, parameters, &[]),
-            Upload::Xml(_) | Upload::Multipart(..) => in_url(server, call, parameters, &[]),
+            UploadBody::None => outgoing(server, call, parameters, &[]),
+            UploadBody::Xml(_) | UploadBody::Multipart(..) => in_url(server, call, parameters, &[]),
         };
         let answer = self.gateway.upstream.call(server, call, url, upload, &self.caller, deadline).await;
         if !call.is_read() {
@@ -107,7 +117,7 @@ impl<'g> Fleet<'g> {
         match answer {
             Ok(answer) if is_our_fault(&answer) => {
                 self.gateway.upstream.report(&server.id, FailureKind::BadAnswer, call, &self.caller);
-                Err(CallError::Unknown(FailureKind::BadAnswer))
+                Err(ServerCallError::Unknown(FailureKind::BadAnswer))
             }
             Err(error) => {
                 warn!(server = %server.id, call = call.name(), %error, "a server did not answer");
@@ -156,7 +166,7 @@ impl<'g> Fleet<'g> {
     }
 }
 
-fn listed(answer: &Answer) -> Option<RecordingList<'_>> {
+fn listed(answer: &ServerAnswer) -> Option<RecordingList<'_>> {
     match recordings(&answer.text) {
         Ok(Parsed::Success(list)) => Some(list),
         _ => None,

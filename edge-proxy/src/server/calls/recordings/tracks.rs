@@ -14,7 +14,7 @@ use super::{recording_servers::Fleet, whose};
 use crate::{
     metrics::Outcome,
     server::{admission::body::Document, reply::Reply, request::Ask, router::Gateway},
-    upstream::{Answer, Upload},
+    upstream::{ServerAnswer, UploadBody},
 };
 
 /// Returns the subtitles and captions of a recording.
@@ -26,7 +26,7 @@ pub(super) async fn get(gateway: &Arc<Gateway>, ask: &Ask) -> Reply {
     let (fleet, parameters) = (Fleet::of(gateway, ask), parameters(ask));
     let deadline = Instant::now() + gateway.limits.call / 2;
     for server in &holders {
-        if let Ok(answer) = fleet.call(server, ask.call, &parameters, Upload::None, deadline).await {
+        if let Ok(answer) = fleet.call(server, ask.call, &parameters, UploadBody::None, deadline).await {
             return passed_on(&answer);
         }
     }
@@ -75,7 +75,7 @@ fn parameters(ask: &Ask) -> String {
     rewrite(&ask.parameters, &[QueryEdit::Set("recordID", &record_id(ask))])
 }
 
-fn passed_on(answer: &Answer) -> Reply {
+fn passed_on(answer: &ServerAnswer) -> Reply {
     let outcome = if answer.outcome.success { Outcome::success } else { Outcome::refused };
     if answer.text.trim_start().starts_with('{') {
         Reply::json(answer.text.clone(), outcome)

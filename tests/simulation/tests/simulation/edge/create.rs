@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep, timeout_at};
 use usher_bbb::call::ApiCall;
-use usher_edge_proxy::core::{evidence::Caller, route::Decision};
+use usher_edge_proxy::core::{evidence::CallOrigin, route::RoutingDecision};
 use usher_model::{
     id::{InternalMeetingId, ServerId},
     meeting::MeetingKey,
@@ -27,9 +27,9 @@ enum Tried {
 }
 
 /// Returns the caller of a create, for reports of failed calls.
-pub(super) fn caller(key: &MeetingKey) -> Caller {
+pub(super) fn caller(key: &MeetingKey) -> CallOrigin {
     let (tenant, meeting) = (key.tenant.clone(), Some(key.meeting.clone()));
-    Caller { tenant, meeting, brings_documents: false }
+    CallOrigin { tenant, meeting, brings_documents: false }
 }
 
 fn kind_of(failed: Failed) -> FailureKind {
@@ -93,8 +93,8 @@ impl SimEdge {
         deadline: Instant,
     ) -> Option<Option<Owner>> {
         match owner.decision(ApiCall::Create) {
-            Decision::Forward => Some(Some(owner)),
-            Decision::ForwardIfRunning => {
+            RoutingDecision::Forward => Some(Some(owner)),
+            RoutingDecision::ForwardIfRunning => {
                 let patience = self.limits.1.min(deadline.saturating_duration_since(Instant::now()));
                 match self.servers.running(&self.life, &owner.server.id, key, patience).await {
                     Ok(Some(_)) => Some(Some(owner)),
@@ -105,7 +105,7 @@ impl SimEdge {
                     Err(_) => None,
                 }
             }
-            Decision::Place | Decision::Missing | Decision::EndLater => Some(None),
+            RoutingDecision::Place | RoutingDecision::Missing | RoutingDecision::EndLater => Some(None),
         }
     }
 

@@ -9,7 +9,7 @@ use std::{
 use tokio::time::Instant;
 use tonic::{Code, Request, Response, Status};
 use usher_bbb::call::ApiCall;
-use usher_edge_proxy::core::evidence::{Caller, Evidence};
+use usher_edge_proxy::core::evidence::{CallOrigin, FailureEvidence};
 use usher_model::{
     id::{InternalMeetingId, ServerId},
     meeting::MeetingKey,
@@ -149,12 +149,12 @@ impl SimEdge {
         self: &Arc<Self>,
         server: &ServerId,
         kind: v1::FailureKind,
-        caller: &Caller,
+        caller: &CallOrigin,
     ) {
         let now = Instant::now();
         let no_connection = kind == v1::FailureKind::Connect;
         let evidence = if no_connection {
-            Evidence::default()
+            FailureEvidence::default()
         } else {
             self.ledger().failed(server, ApiCall::Create, caller, now.into_std())
         };

@@ -11,8 +11,8 @@ use tokio::{
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 use usher_edge_proxy::control::{
-    intake::{Intake, Step},
-    subscriber::Patience,
+    intake::{IntakeStep, StreamIntake},
+    subscriber::SubscriberTimeouts,
 };
 use usher_proto::{
     SharedFrame,
@@ -32,7 +32,7 @@ type Frames = mpsc::Receiver<Result<SharedFrame, Status>>;
 impl SimEdge {
     /// Keeps a subscription to one of the control planes.
     pub(super) async fn subscribe(self: Arc<Self>) {
-        let patience = Patience::default();
+        let patience = SubscriberTimeouts::default();
         let mut next = self.chance.below(self.replicas.len() as u64) as usize;
         let mut failures = 0_u32;
         loop {
@@ -50,8 +50,8 @@ impl SimEdge {
         }
     }
 
-    async fn follow(self: &Arc<Self>, plane: &Arc<Running>, patience: &Patience) {
-        let mut intake = Intake::new(self.cell.clone(), false);
+    async fn follow(self: &Arc<Self>, plane: &Arc<Running>, patience: &SubscriberTimeouts) {
+        let mut intake = StreamIntake::new(self.cell.clone(), false);
         let opened = timeout(patience.open, self.open(plane)).await;
         let Ok(Some((outbox, mut frames))) = opened else { return };
         loop {
@@ -59,9 +59,9 @@ impl SimEdge {
             self.net.moves(self.life.node).await;
             let Some(message) = frame.into_message().ok().and_then(|frame| frame.message) else { continue };
             let answer = match intake.take(message) {
-                Ok(Step::Quiet) => continue,
-                Ok(Step::Applied(revision)) => Outgoing::Ack(Ack { applied: Some(revision.into()) }),
-                Ok(Step::Resync(reason)) => {
+                Ok(IntakeStep::Quiet) => continue,
+                Ok(IntakeStep::Applied(revision)) => Outgoing::Ack(Ack { applied: Some(revision.into()) }),
+                Ok(IntakeStep::Resync(reason)) => {
                     self.witness.note(&format!("e{} requests a snapshot: {reason}", self.index));
                     Outgoing::Resync(Resync { reason: reason.to_owned() })
                 }
@@ -89,7 +89,7 @@ impl SimEdge {
         let (there, plane_) = (plane.life.clone(), plane.clone());
         let inbound =
             ReceiverStream::new(inbound).map(|message| Ok(StreamRoutesRequest { message: Some(message) }));
-        let patience = Patience::default().open;
+        let patience = SubscriberTimeouts::default().open;
         let opened =
             self.net.call(&self.life, &there, patience, async move { plane_.routing.open(inbound).await });
         let frames = opened.await.ok()?.ok()?;
