@@ -22,12 +22,12 @@ use usher_runtime::{ops::OpsHandle, program::ProgramService, tasks::TaskGroup};
 use crate::{
     control::{
         callbacks::CallbackClient,
-        cell::TableCell,
         hooks::HookClient,
         last_good,
         placement::PlacementClient,
         planes::{ControlPlanes, ControlPlanesError},
         subscriber::{EdgeIdentity, RoutingSubscriber, SubscriberTimeouts},
+        table_cell::TableCell,
     },
     core::rules::DeploymentRules,
     metrics::EdgeMetrics,

@@ -23,7 +23,7 @@ use prometheus_client::{
 use usher_bbb::call::ApiCall;
 use usher_model::revision::Revision;
 
-use crate::control::cell::TableCell;
+use crate::control::table_cell::TableCell;
 
 /// How a request came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]

@@ -2,9 +2,9 @@
 //! sure it is that nothing happened (design 11).
 
 mod connector;
-mod outcome;
-mod passive;
-mod shared;
+mod passive_reports;
+mod server_answer;
+mod shared_reads;
 
 use std::{sync::Arc, time::Duration};
 
@@ -24,9 +24,9 @@ use usher_model::{id::ServerId, routing::ServerRoute};
 use usher_runtime::{pending::PendingCalls, telemetry};
 
 pub use connector::ConnectorError;
-pub use outcome::{ServerAnswer, ServerCallError, is_our_fault};
-pub use passive::PassiveReports;
-pub use shared::SharedReads;
+pub use passive_reports::PassiveReports;
+pub use server_answer::{ServerAnswer, ServerCallError, is_our_fault};
+pub use shared_reads::SharedReads;
 
 use crate::core::{
     evidence::{CallOrigin, FailureKind},
@@ -144,7 +144,7 @@ impl ServerClient {
         let request = request(outgoing, upload).ok_or(ServerCallError::NotSendable)?;
         let ticket = self.pending.enter(format!("server {}", server.id), call.name());
         let exchange = async {
-            let response = self.client.request(request).await.map_err(|e| outcome::of_client(&e))?;
+            let response = self.client.request(request).await.map_err(|e| server_answer::of_client(&e))?;
             ticket.phase("answer");
             read(call, response.status(), response.into_body()).await
         };

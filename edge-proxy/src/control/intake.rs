@@ -12,9 +12,9 @@ use usher_proto::{
 };
 
 use super::{
-    cell::TableCell,
     snapshot::{SnapshotBuilder, SnapshotError, TableSnapshot},
     table::{LiveTable, TableCounts},
+    table_cell::TableCell,
 };
 
 /// What follows from a frame.

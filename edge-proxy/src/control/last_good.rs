@@ -19,9 +19,9 @@ use tracing::{debug, info, warn};
 use usher_proto::v1::{StreamRoutesResponse, stream_routes_response::Message};
 
 use super::{
-    cell::TableCell,
     snapshot::{SnapshotBuilder, SnapshotError, export},
     table::LiveTable,
+    table_cell::TableCell,
 };
 
 /// Shortest time between two writes.

@@ -21,7 +21,7 @@ use usher_model::{
     scope::{ScopedId, TenantScope},
 };
 
-use super::slot::ServerSlot;
+use super::server_slot::ServerSlot;
 
 /// Digits of a SHA-1 in hexadecimal.
 const SHA1_HEX: usize = 40;

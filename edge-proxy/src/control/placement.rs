@@ -34,7 +34,7 @@ use usher_proto::{
 use super::planes::{ControlPlanes, PlaneConnection};
 use crate::core::{
     evidence::{FailureEvidence, FailureKind},
-    pace::HedgeDelay,
+    hedge_delay::HedgeDelay,
     rules::PlacementWishes,
 };
 

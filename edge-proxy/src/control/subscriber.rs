@@ -18,9 +18,9 @@ use usher_proto::v1::{
 };
 
 use super::{
-    cell::TableCell,
     intake::{IntakeError, IntakeStep, StreamIntake},
     planes::{ControlPlane, ControlPlanes},
+    table_cell::TableCell,
 };
 use crate::metrics::StreamMetrics;
 

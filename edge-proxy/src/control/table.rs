@@ -21,7 +21,7 @@ use usher_model::{
 };
 use usher_runtime::clock;
 
-use super::{meetings::TenantMeetings, slot::ServerSlot, voice::VoiceNumbers};
+use super::{meetings::TenantMeetings, server_slot::ServerSlot, voice::VoiceNumbers};
 use crate::core::quota::RecentJoins;
 
 /// One tenant and its meetings.

@@ -36,7 +36,7 @@ use crate::{
         authenticate::{authenticate, leaves_room_for_form},
         document_body::{BodyFault, DocumentBody},
         evidence::CallOrigin,
-        tenant::{RequestTarget, host_name, target},
+        request_target::{RequestTarget, host_name, target},
         validate,
     },
     metrics::Outcome,

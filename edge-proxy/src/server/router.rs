@@ -26,7 +26,7 @@ use super::{
     transport::{HttpResponse, RefusalText, RequestHandler, TransportRefusal, UnreadableRequest},
 };
 use crate::{
-    control::{cell::TableCell, hooks::HookClient, placement::PlacementClient},
+    control::{hooks::HookClient, placement::PlacementClient, table_cell::TableCell},
     core::rules::DeploymentRules,
     metrics::{Outcome, RequestMetrics},
     upstream::{ServerClient, SharedReads},

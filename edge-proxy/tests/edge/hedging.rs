@@ -8,9 +8,9 @@ use std::{
 use usher_bbb_sim::FaultKind;
 use usher_edge_proxy::{
     control::{
-        cell::TableCell,
         planes::ControlPlanes,
         subscriber::{EdgeIdentity, RoutingSubscriber, SubscriberTimeouts},
+        table_cell::TableCell,
     },
     metrics::StreamMetrics,
 };

@@ -25,10 +25,10 @@ use crate::{
     control::table::TenantSlot,
     core::{
         authenticate::authenticate,
+        request_target::target,
         resign,
         route::{KnownMeeting, RoutingDecision, decide},
         rules::ParameterChange,
-        tenant::target,
         validate,
     },
     metrics::Outcome,

@@ -5,9 +5,9 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use anyhow::{Result, ensure};
 use usher_edge_proxy::{
     control::{
-        cell::TableCell,
         planes::ControlPlanes,
         subscriber::{EdgeIdentity, RoutingSubscriber, SubscriberTimeouts},
+        table_cell::TableCell,
     },
     metrics::StreamMetrics,
 };

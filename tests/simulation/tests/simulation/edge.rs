@@ -16,7 +16,7 @@ use std::{
 use tokio::time::Instant;
 use usher_bbb::call::ApiCall;
 use usher_edge_proxy::{
-    control::cell::TableCell,
+    control::table_cell::TableCell,
     core::{
         evidence::CallLedger,
         route::{KnownMeeting, RoutingDecision, decide},

@@ -144,7 +144,7 @@ impl SimEdge {
     }
 
     /// Reports a failed call, unless one of the same server was reported recently, by the rules of
-    /// `edge-proxy/src/upstream/passive.rs`.
+    /// `edge-proxy/src/upstream/passive_reports.rs`.
     pub(crate) fn report_failure(
         self: &Arc<Self>,
         server: &ServerId,
