@@ -21,20 +21,20 @@ use usher_runtime::{
 
 use crate::{
     bbb_client::BbbClient,
-    engine::{Engine, Surroundings},
+    engine::{Engine, EngineDependencies},
     grpc::{
         auth::Auth,
         server::{self, Parts},
     },
     notifications::{
-        application_client::{ApplicationClient, LeadsHome},
+        application_client::{ApplicationClient, OwnAddressCheck},
         metrics::{deliveries::DeliveryMetrics, hooks::HookMetrics},
         ports::ServerHooks,
-        rules::delivery::{Limits, address::Allowed},
+        rules::delivery::{DeliveryLimits, address::AllowedAddresses},
         tasks::{
             callback_key::CallbackKeys,
-            deliveries::{Courier, CourierParts, Deliveries},
-            hooks::{HookKeeper, HookParts, Hooks, KeeperParts},
+            deliveries::{DeliveryBook, DeliveryWorker, DeliveryWorkerParts},
+            hooks::{HookKeeper, HookParts, KeeperParts, WebhookRegistry},
         },
     },
     ops::{metrics::ControlPlaneMetrics, watchdog::Watchdog},
@@ -83,7 +83,7 @@ impl ControlPlane {
         // The port and its streams end first, then what they stand on.
         let (front, back) = (TaskGroup::new(), TaskGroup::new());
         let wall = WallClock::system();
-        let around = Surroundings {
+        let around = EngineDependencies {
             replica: replica.clone(),
             store: store.clone(),
             servers: servers.clone(),
@@ -98,14 +98,15 @@ impl ControlPlane {
         back.spawn("pending calls", |stop| pending.watch(stop));
 
         let delivery_metrics = ops.metrics().register(DeliveryMetrics::new);
-        let deliveries = Deliveries::new(store.clone(), wall.clone(), &settings.callbacks, delivery_metrics);
+        let deliveries =
+            DeliveryBook::new(store.clone(), wall.clone(), &settings.callbacks, delivery_metrics);
         let own = OwnTargets::new(settings, fleet.clone());
-        let leads_home = LeadsHome::new(move |url| own.include(url));
+        let leads_home = OwnAddressCheck::new(move |url| own.include(url));
         let applications =
             ApplicationClient::new(&settings.callbacks, allowed(settings), leads_home, ops.pending())
                 .context("set up calls to applications")?;
         let callback_keys = CallbackKeys::new(store.clone(), fleet.clone());
-        let courier = CourierParts {
+        let courier = DeliveryWorkerParts {
             deliveries: deliveries.clone(),
             applications: Arc::new(applications),
             fleet: fleet.clone(),
@@ -113,7 +114,7 @@ impl ControlPlane {
             leadership: engine.leadership.clone(),
             tasks: back.clone(),
         };
-        let courier = Courier::new(courier, Limits::new(settings.callbacks.retry_for));
+        let courier = DeliveryWorker::new(courier, DeliveryLimits::new(settings.callbacks.retry_for));
         let keys = callback_keys.clone();
         back.spawn("courier", |stop| courier.run(stop));
         back.spawn("callback key", |stop| keys.run(stop));
@@ -126,7 +127,7 @@ impl ControlPlane {
             wall: wall.clone(),
             metrics: ops.metrics().register(HookMetrics::new),
         };
-        let hooks = Hooks::new(hooks, settings);
+        let hooks = WebhookRegistry::new(hooks, settings);
         let keeper = HookKeeper::new(KeeperParts {
             hooks: hooks.clone(),
             leadership: engine.leadership.clone(),
@@ -216,13 +217,13 @@ impl ProgramService for ControlPlane {
 }
 
 /// Where callbacks may go: not to our own parts, even where those have public addresses.
-fn allowed(settings: &Settings) -> Allowed {
+fn allowed(settings: &Settings) -> AllowedAddresses {
     let urls = settings.store.endpoints.iter().chain(&settings.edge.control_plane);
     let hosts =
         urls.filter_map(|url| Url::parse(url).ok()?.host_str()?.trim_matches(['[', ']']).parse().ok());
     let ours = [settings.addresses.control.ip(), settings.addresses.ops.ip()];
     let own = hosts.chain(ours).filter(|address: &IpAddr| !address.is_unspecified());
-    Allowed::new(&settings.callbacks.allow, own.collect())
+    AllowedAddresses::new(&settings.callbacks.allow, own.collect())
 }
 
 /// Names this replica after host and process.

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use usher_model::settings::Settings;
 use usher_runtime::{clock::WallClock, tasks::TaskGroup};
 
-use self::arrival::Arrival;
+use self::arrival::FirstTenant;
 use crate::{
     core::policy::Policy,
     ops::{alarms::RaisedAlarms, metrics::ControlPlaneMetrics, watchdog::Watchdog},
@@ -35,7 +35,7 @@ use crate::{
 const SWEEP: Duration = Duration::from_secs(5);
 
 /// What an engine works on, and what it tells of itself.
-pub struct Surroundings {
+pub struct EngineDependencies {
     /// Name of this replica in the election.
     pub replica: String,
     /// The store.
@@ -77,8 +77,8 @@ pub struct Engine {
 
 impl Engine {
     /// Starts every task; they stop with `tasks`, the leader handing its lease over.
-    pub fn start(settings: &Settings, around: Surroundings, tasks: &TaskGroup) -> Self {
-        let Surroundings { replica, store, servers, wall, metrics, watchdog } = around;
+    pub fn start(settings: &Settings, around: EngineDependencies, tasks: &TaskGroup) -> Self {
+        let EngineDependencies { replica, store, servers, wall, metrics, watchdog } = around;
         let interval = settings.health.interval;
         let alarms = RaisedAlarms::default();
         let codec = Arc::new(StoreCodec::new());
@@ -133,7 +133,7 @@ impl Engine {
             &settings.store,
         );
         let ready = CancellationToken::new();
-        let arrival = Arrival::new(settings, fleet.clone(), admin.clone(), ready.clone());
+        let arrival = FirstTenant::new(settings, fleet.clone(), admin.clone(), ready.clone());
 
         let asks = poll_asks.clone();
         tasks.spawn("follower", |stop| follower.run(stop));

@@ -16,7 +16,7 @@ use crate::core::upkeep::StoreSpace;
 
 /// A key with its value. Keys are relative to the store's prefix: `servers/bbb1`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct StoreEntry {
     /// The key, without prefix.
     pub key: String,
     /// The value.
@@ -29,18 +29,18 @@ pub struct Entry {
 
 /// Every entry below a prefix at one revision.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listing {
+pub struct StoreListing {
     /// Revision of the store when it was read.
     pub revision: u64,
     /// The entries, by key.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<StoreEntry>,
 }
 
 /// One change of one key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Change {
+pub enum StoreChange {
     /// The key has this value now.
-    Put(Entry),
+    Put(StoreEntry),
     /// The key is gone.
     Delete {
         /// The key, without prefix.
@@ -50,11 +50,11 @@ pub enum Change {
 
 /// Everything that changed at one revision; never split over two batches.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Batch {
+pub struct ChangeBatch {
     /// The revision.
     pub revision: u64,
     /// Its changes.
-    pub changes: Vec<Change>,
+    pub changes: Vec<StoreChange>,
     /// Whatever is deleted in it was deleted through this port, and not by a person's hand or a
     /// script's. Known only where everything is watched.
     pub attested: bool,
@@ -62,7 +62,7 @@ pub struct Batch {
 
 /// A condition of a transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Guard {
+pub enum TxnGuard {
     /// The key does not exist.
     Absent(String),
     /// The key exists and was last changed at this revision.
@@ -73,7 +73,7 @@ pub enum Guard {
 
 /// A change a transaction makes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Write {
+pub enum TxnWrite {
     /// Sets a key.
     Put(String, Bytes),
     /// Takes a key out, if it is there.
@@ -82,16 +82,16 @@ pub enum Write {
 
 /// All writes if every guard holds, else none.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Txn {
+pub struct StoreTxn {
     /// Conditions.
-    pub guards: Vec<Guard>,
+    pub guards: Vec<TxnGuard>,
     /// Changes; each key at most once.
-    pub writes: Vec<Write>,
+    pub writes: Vec<TxnWrite>,
 }
 
 /// How the store decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum TxnVerdict {
     /// Written at this revision.
     Committed(u64),
     /// A guard failed; the store stood at this revision. Whoever has applied it sees why.
@@ -127,7 +127,7 @@ pub enum WatchError {
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
     /// Reads every entry whose key starts with `prefix`, linearizably.
-    async fn read_prefix(&self, prefix: &str) -> Result<Listing, StoreError>;
+    async fn read_prefix(&self, prefix: &str) -> Result<StoreListing, StoreError>;
 
     /// Returns the store's current revision, linearizably.
     async fn revision(&self) -> Result<u64, StoreError>;
@@ -138,14 +138,14 @@ pub trait Store: Send + Sync + 'static {
         &self,
         prefix: &str,
         from: u64,
-    ) -> Result<BoxStream<'static, Result<Batch, WatchError>>, StoreError>;
+    ) -> Result<BoxStream<'static, Result<ChangeBatch, WatchError>>, StoreError>;
 
     /// Decides each transaction on its own, all in as few round trips as the store allows. They
     /// must be independent: none writes a key that another guards or writes.
     ///
     /// # Errors
     /// The error holds for all of them.
-    async fn commit(&self, txns: Vec<Txn>) -> Result<Vec<Verdict>, StoreError>;
+    async fn commit(&self, txns: Vec<StoreTxn>) -> Result<Vec<TxnVerdict>, StoreError>;
 
     /// Forgets the history before `revision`; what stands stays. Whoever watches from before is told
     /// [`WatchError::Compacted`]. One that has forgotten it already is done.
@@ -161,7 +161,7 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// # Cancel safety
     /// Dropped before it returns, it leaves at most a lease that runs out.
-    async fn campaign(&self, candidate: &str, ttl: Duration) -> Result<Box<dyn Lease>, StoreError>;
+    async fn campaign(&self, candidate: &str, ttl: Duration) -> Result<Box<dyn LeaderLease>, StoreError>;
 
     /// Returns the candidate that leads now, if one does.
     async fn leader(&self) -> Result<Option<String>, StoreError>;
@@ -169,7 +169,7 @@ pub trait Store: Send + Sync + 'static {
 
 /// The right to lead, for as long as it is kept alive.
 #[async_trait]
-pub trait Lease: Send + 'static {
+pub trait LeaderLease: Send + 'static {
     /// Returns what guards the leader's writes.
     fn token(&self) -> FencingToken;
 
@@ -186,7 +186,7 @@ pub trait Lease: Send + 'static {
 /// What a poll, or another call to a BBB server, died of (requirements A3). `Display` never names
 /// a secret, checksum or URL query.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum CallError {
+pub enum ServerCallError {
     /// No connection: certainly nothing was sent.
     #[error("connect: {0}")]
     Connect(String),
@@ -209,7 +209,7 @@ pub enum CallError {
 
 /// How an `end` came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ended {
+pub enum EndCallOutcome {
     /// The server took the request; a later poll shows when it is done.
     Requested,
     /// The server knows no such meeting.
@@ -221,7 +221,7 @@ pub enum Ended {
 pub trait BbbServers: Send + Sync + 'static {
     /// Asks for every meeting (`getMeetings`). Breakouts are listed and marked. `watermark` and the
     /// wall clock are the caller's; the sample carries them.
-    async fn poll(&self, server: &Server, watermark: u64) -> Result<ServerSample, CallError>;
+    async fn poll(&self, server: &Server, watermark: u64) -> Result<ServerSample, ServerCallError>;
 
     /// Ends one instance by its internal id, which a newer meeting of the same id never has.
     async fn end(
@@ -229,8 +229,8 @@ pub trait BbbServers: Send + Sync + 'static {
         server: &Server,
         meeting: &InternalMeetingId,
         moderator_password: Option<&Secret>,
-    ) -> Result<Ended, CallError>;
+    ) -> Result<EndCallOutcome, ServerCallError>;
 
     /// Asks whether one meeting still exists (`getMeetingInfo`), by its `meetingID` or internal id.
-    async fn exists(&self, server: &Server, meeting: &str) -> Result<bool, CallError>;
+    async fn exists(&self, server: &Server, meeting: &str) -> Result<bool, ServerCallError>;
 }

@@ -9,7 +9,7 @@ use std::{
 
 use tempfile::tempdir;
 use usher_control_plane::{
-    ports::{Guard, Store, StoreError, Txn, Verdict, Write},
+    ports::{Store, StoreError, StoreTxn, TxnGuard, TxnVerdict, TxnWrite},
     store::embedded::{EmbeddedOpenError, EmbeddedStore},
 };
 
@@ -19,8 +19,8 @@ const DIRECTORY: &str = "USHER_TEST_STORE_DIRECTORY";
 /// Keys each writer of that process keeps writing.
 const KEYS: u64 = 7;
 
-fn put(key: &str, value: &str) -> Txn {
-    Txn { guards: vec![], writes: vec![Write::Put(key.into(), value.to_owned().into())] }
+fn put(key: &str, value: &str) -> StoreTxn {
+    StoreTxn { guards: vec![], writes: vec![TxnWrite::Put(key.into(), value.to_owned().into())] }
 }
 
 fn open(directory: &Path) -> EmbeddedStore {
@@ -52,7 +52,7 @@ async fn writer_to_be_killed() {
             for round in 0_u64.. {
                 let key = format!("k/{writer}/{}", round % KEYS);
                 let verdicts = store.commit(vec![put(&key, &round.to_string())]).await.expect("is decided");
-                let Verdict::Committed(revision) = verdicts[0] else { panic!("{verdicts:?}") };
+                let TxnVerdict::Committed(revision) = verdicts[0] else { panic!("{verdicts:?}") };
                 let mut out = std::io::stdout().lock();
                 // Told to the parent and not to the test's own capture; gone when the parent is.
                 if writeln!(out, "acknowledged {revision} {key} {round}").is_err() {
@@ -117,7 +117,7 @@ async fn writer_without_room() {
     for number in 0..2000 {
         let before = store.revision().await.expect("is read");
         match store.commit(vec![put(&format!("k/{number:04}"), &"v".repeat(20_000))]).await {
-            Ok(verdicts) => assert!(matches!(verdicts[..], [Verdict::Committed(_)])),
+            Ok(verdicts) => assert!(matches!(verdicts[..], [TxnVerdict::Committed(_)])),
             Err(StoreError::Rejected(why)) => {
                 assert!(!why.is_empty());
                 assert_eq!(store.revision().await.expect("is read"), before, "nothing happened");
@@ -168,8 +168,8 @@ async fn a_store_opened_again_is_the_same_and_has_no_leader() {
     assert_eq!(store.read_prefix("k").await.expect("is read").entries, listing.entries);
     assert_eq!(store.leader().await.expect("is read"), None);
     assert!(store.revision().await.expect("is read") > listing.revision, "that it has none is a change");
-    let fenced = Txn { guards: vec![Guard::Fence(token)], ..put("k", "2") };
-    assert!(matches!(store.commit(vec![fenced]).await.expect("is decided")[..], [Verdict::Refused(_)]));
+    let fenced = StoreTxn { guards: vec![TxnGuard::Fence(token)], ..put("k", "2") };
+    assert!(matches!(store.commit(vec![fenced]).await.expect("is decided")[..], [TxnVerdict::Refused(_)]));
     let later = store.campaign("after", std::time::Duration::from_mins(1)).await.expect("leads at once");
     later.resign().await.expect("resigns");
 }

@@ -11,7 +11,7 @@ use usher_model::{
     voice::VoiceBridge,
 };
 
-use crate::ports::CallError;
+use crate::ports::ServerCallError;
 
 /// Reads a list. Ages are taken by the server's own clock where its answer carried one, so that a
 /// server whose clock is wrong does not make its meetings look old or young.
@@ -20,11 +20,12 @@ pub(super) fn read(
     date: Option<SystemTime>,
     watermark: u64,
     now: SystemTime,
-) -> Result<ServerSample, CallError> {
-    let listed = match parse::meetings(body).map_err(|error| CallError::Unreadable(error.to_string()))? {
-        ServerReply::Success(listed) => listed,
-        ServerReply::Failed(failure) => return Err(CallError::Failed(failure.key)),
-    };
+) -> Result<ServerSample, ServerCallError> {
+    let listed =
+        match parse::meetings(body).map_err(|error| ServerCallError::Unreadable(error.to_string()))? {
+            ServerReply::Success(listed) => listed,
+            ServerReply::Failed(failure) => return Err(ServerCallError::Failed(failure.key)),
+        };
     let clock = millis(date.unwrap_or(now));
     let meetings = listed.iter().map(|meeting| sampled(meeting, clock)).collect::<Result<_, _>>()?;
     Ok(ServerSample { watermark, taken_at_ms: millis(now), meetings, bbb_version: String::new() })
@@ -32,9 +33,9 @@ pub(super) fn read(
 
 /// A meeting without an internal id makes the whole list unusable: it could not be told from one
 /// that ended (I8).
-fn sampled(listed: &ListedMeeting<'_>, clock: i64) -> Result<SampledMeeting, CallError> {
+fn sampled(listed: &ListedMeeting<'_>, clock: i64) -> Result<SampledMeeting, ServerCallError> {
     let internal_id = InternalMeetingId::parse(&listed.internal_id)
-        .map_err(|_| CallError::Unreadable("a meeting has no internalMeetingID".into()))?;
+        .map_err(|_| ServerCallError::Unreadable("a meeting has no internalMeetingID".into()))?;
     let room = room(listed, &internal_id);
     Ok(SampledMeeting {
         named: room.is_some(),

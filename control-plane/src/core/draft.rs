@@ -10,18 +10,18 @@ use usher_model::{
 use crate::core::{
     fleet::Fleet,
     instance::create_time_of,
-    plan::{Key, Plan, Write},
-    voice::Assignment,
+    plan::{FleetKey, Plan, PlanWrite},
+    voice::VoiceAssignment,
 };
 
 /// A plan in the making. Everything written is guarded as it was seen.
-pub(in crate::core) struct Draft<'a> {
+pub(in crate::core) struct PlanDraft<'a> {
     fleet: &'a Fleet,
     now_ms: i64,
     plan: Plan,
 }
 
-impl<'a> Draft<'a> {
+impl<'a> PlanDraft<'a> {
     pub(in crate::core) fn new(fleet: &'a Fleet, now_ms: i64) -> Self {
         Self { fleet, now_ms, plan: Plan::default() }
     }
@@ -50,14 +50,14 @@ impl<'a> Draft<'a> {
     /// Makes the plan hold only while a server is as it was seen.
     pub(in crate::core) fn guard_server(&mut self, id: &ServerId) {
         let seen = self.fleet.server(id).map(|server| &server.stored);
-        self.plan.guard_seen(Key::Server(id.clone()), seen);
+        self.plan.guard_seen(FleetKey::Server(id.clone()), seen);
     }
 
     /// Makes the plan hold only while a server and its health are as they were seen (I7).
     pub(in crate::core) fn guard_choice(&mut self, id: &ServerId) {
         self.guard_server(id);
         if let Some(server) = self.fleet.server(id) {
-            self.plan.guard_seen(Key::Health(id.clone()), server.health.as_ref());
+            self.plan.guard_seen(FleetKey::Health(id.clone()), server.health_record.as_ref());
         }
     }
 
@@ -69,28 +69,28 @@ impl<'a> Draft<'a> {
         if let Some(server) = self.fleet.server(id)
             && server.admin() == AdminState::Cordoned
         {
-            self.write(Key::Server(id.clone()), Write::Server(server.stored.value.clone()));
+            self.write(FleetKey::Server(id.clone()), PlanWrite::Server(server.stored.value.clone()));
         }
     }
 
     /// Guards the arrival of a bare meeting ([`usher_model::scope`]) at a server. Tenant `default`'s
     /// meeting of that id must not be created there: whoever chose the server for it before must choose
     /// anew, so the server is written as it was.
-    pub(in crate::core) fn guard_bare(&mut self, id: &MeetingId, server: &ServerId) {
+    pub(in crate::core) fn guard_unscoped(&mut self, id: &MeetingId, server: &ServerId) {
         let namesake = MeetingKey::new(TenantId::default_tenant(), id.clone());
         self.guard_record(&namesake);
         self.guard_server(server);
         if let Some(server) = self.fleet.server(server) {
-            self.write(Key::Server(server.id().clone()), Write::Server(server.stored.value.clone()));
+            self.write(FleetKey::Server(server.id().clone()), PlanWrite::Server(server.stored.value.clone()));
         }
     }
 
     pub(in crate::core) fn guard_record(&mut self, key: &MeetingKey) {
-        self.plan.guard_seen(Key::Record(key.clone()), self.fleet.record(key));
+        self.plan.guard_seen(FleetKey::Record(key.clone()), self.fleet.record(key));
     }
 
     pub(in crate::core) fn guard_zombie(&mut self, key: &ZombieKey) {
-        self.plan.guard_seen(Key::Zombie(key.clone()), self.fleet.zombie(key));
+        self.plan.guard_seen(FleetKey::Zombie(key.clone()), self.fleet.zombie(key));
     }
 
     pub(in crate::core) fn set_record(&mut self, key: &MeetingKey, record: MeetingRecord) {
@@ -98,7 +98,7 @@ impl<'a> Draft<'a> {
         if let RecordState::Active { internal_id, .. } = &record.state {
             self.claim(key, internal_id);
         }
-        self.write(Key::Record(key.clone()), Write::Record(key.clone(), record));
+        self.write(FleetKey::Record(key.clone()), PlanWrite::Record(key.clone(), record));
     }
 
     /// Takes out the zombies of an id that name the instance which its record names from now on, on
@@ -117,7 +117,7 @@ impl<'a> Draft<'a> {
 
     pub(in crate::core) fn remove_record(&mut self, key: &MeetingKey) {
         self.guard_record(key);
-        self.write(Key::Record(key.clone()), Write::Delete(Key::Record(key.clone())));
+        self.write(FleetKey::Record(key.clone()), PlanWrite::Delete(FleetKey::Record(key.clone())));
     }
 
     /// Leaves a zombie. The one that stood at its place gives way: a server runs one instance of an
@@ -132,7 +132,7 @@ impl<'a> Draft<'a> {
         self.guard_zombie(&key);
         let reason = reason.to_owned();
         let zombie = Zombie { state, internal_id, reason, since_ms: self.now_ms, stood_ms: 0 };
-        self.write(Key::Zombie(key.clone()), Write::Zombie(key, zombie));
+        self.write(FleetKey::Zombie(key.clone()), PlanWrite::Zombie(key, zombie));
     }
 
     /// Moves a zombie on, keeping why and since when it stands.
@@ -145,26 +145,26 @@ impl<'a> Draft<'a> {
         let Some(old) = self.fleet.zombie(key) else { return };
         self.guard_zombie(key);
         let zombie = Zombie { state, internal_id, ..old.value.clone() };
-        self.write(Key::Zombie(key.clone()), Write::Zombie(key.clone(), zombie));
+        self.write(FleetKey::Zombie(key.clone()), PlanWrite::Zombie(key.clone(), zombie));
     }
 
     pub(in crate::core) fn remove_zombie(&mut self, key: &ZombieKey) {
         self.guard_zombie(key);
-        self.write(Key::Zombie(key.clone()), Write::Delete(Key::Zombie(key.clone())));
+        self.write(FleetKey::Zombie(key.clone()), PlanWrite::Delete(FleetKey::Zombie(key.clone())));
     }
 
     pub(in crate::core) fn guard_voice(&mut self, bridge: VoiceBridge) {
-        self.plan.guard_seen(Key::Voice(bridge), self.fleet.voice().get(bridge));
+        self.plan.guard_seen(FleetKey::Voice(bridge), self.fleet.voice().get(bridge));
     }
 
-    pub(in crate::core) fn set_voice(&mut self, bridge: VoiceBridge, assignment: Assignment) {
+    pub(in crate::core) fn set_voice(&mut self, bridge: VoiceBridge, assignment: VoiceAssignment) {
         self.guard_voice(bridge);
-        self.write(Key::Voice(bridge), Write::Voice(bridge, assignment));
+        self.write(FleetKey::Voice(bridge), PlanWrite::Voice(bridge, assignment));
     }
 
     pub(in crate::core) fn remove_voice(&mut self, bridge: VoiceBridge) {
         self.guard_voice(bridge);
-        self.write(Key::Voice(bridge), Write::Delete(Key::Voice(bridge)));
+        self.write(FleetKey::Voice(bridge), PlanWrite::Delete(FleetKey::Voice(bridge)));
     }
 
     /// Makes a record ACTIVE: its replacement confirmed, the *waiting* zombies of the id become *due*.
@@ -178,7 +178,7 @@ impl<'a> Draft<'a> {
     pub(in crate::core) fn release_waiting(&mut self, key: &MeetingKey, except: &ServerId) {
         let fleet = self.fleet;
         for (zombie, stored) in fleet.zombies_of(key) {
-            let removed = Write::Delete(Key::Zombie(zombie.clone()));
+            let removed = PlanWrite::Delete(FleetKey::Zombie(zombie.clone()));
             if zombie.server != *except
                 && stored.value.state == ZombieState::Waiting
                 && !self.plan.writes.contains(&removed)
@@ -212,7 +212,7 @@ impl<'a> Draft<'a> {
     }
 
     /// Sets what is to be written to a key; the last word counts.
-    fn write(&mut self, key: Key, write: Write) {
+    fn write(&mut self, key: FleetKey, write: PlanWrite) {
         self.plan.writes.retain(|earlier| earlier.key() != key);
         self.plan.writes.push(write);
     }

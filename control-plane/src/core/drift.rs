@@ -31,7 +31,7 @@ const SHARE: u64 = 50;
 
 /// Why a sample is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Difference {
+pub enum SampleDifference {
     /// None of this epoch is stored.
     First,
     /// A meeting began or ended, or is another; or the server has another version.
@@ -50,28 +50,28 @@ pub fn difference(
     server: &FleetServer,
     fresh: &ServerSample,
     now: Instant,
-) -> Option<Difference> {
-    let Some(stored) = fleet.sample_of_now(server) else { return Some(Difference::First) };
+) -> Option<SampleDifference> {
+    let Some(stored) = fleet.sample_of_epoch(server) else { return Some(SampleDifference::First) };
     if stored.bbb_version != fresh.bbb_version || fixed(stored) != fixed(fresh) {
-        return Some(Difference::Meetings);
+        return Some(SampleDifference::Meetings);
     }
     let settings = &fleet.policy().placement;
     let load =
         |sample: &ServerSample| sample.meetings.iter().map(|meeting| load::sampled(meeting, settings)).sum();
     let (was, is): (u64, u64) = (load(stored), load(fresh));
     if was.abs_diff(is) > (u64::from(settings.min_users) / 3).max(tolerated(was)) {
-        return Some(Difference::Load);
+        return Some(SampleDifference::Load);
     }
     let users = |sample: &ServerSample, tenant: &TenantId| users_of(sample, tenant);
     for tenant in fleet.limited_tenants_on(server.id()) {
         let (was, is) = (users(stored, &tenant), users(fresh, &tenant));
         if was.abs_diff(is) > tolerated(was) {
-            return Some(Difference::Limit);
+            return Some(SampleDifference::Limit);
         }
     }
     let age = server.listed_at().map_or(Duration::MAX, |at| now.saturating_duration_since(at));
     let lasts = age >= fleet.policy().interval * LASTING;
-    (lasts && participants(stored) != participants(fresh)).then_some(Difference::Lasting)
+    (lasts && participants(stored) != participants(fresh)).then_some(SampleDifference::Lasting)
 }
 
 /// Returns by how much a number may differ from what is stored.

@@ -13,7 +13,7 @@
 //!
 //! An edge is never a witness of its own: it may be broken or hostile, and call itself by any number of names.
 //! Nor is a server: while nobody leads, an instance is created and taken out of the store again, and runs on. For
-//! neither of the last two is there an [`Evidence`].
+//! neither of the last two is there an [`EpochEvidence`].
 
 use usher_model::revision::Revision;
 
@@ -33,7 +33,7 @@ pub struct Epoch {
 
 /// A control plane's seal that an edge brought back.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sealed {
+pub struct SealedRevision {
     /// The revision it is said to be of.
     pub revision: Revision,
     /// The seal.
@@ -42,7 +42,7 @@ pub struct Sealed {
 
 /// Evidence of a new epoch.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Evidence {
+pub enum EpochEvidence {
     /// The store stands at an earlier revision than this replica has applied.
     WentBack {
         /// What was applied.
@@ -55,10 +55,10 @@ pub enum Evidence {
     /// A foreign hand took out what the fleet is made of.
     Taken,
     /// An edge brought this.
-    Edge(Sealed),
+    Edge(SealedRevision),
 }
 
-impl Evidence {
+impl EpochEvidence {
     /// Tells whether `epoch` is over by it. `key` is what seals are made by, `store_at` the revision at which the
     /// store was just read.
     pub fn suffices(&self, epoch: Epoch, key: Option<&HistoryKey>, store_at: u64) -> bool {

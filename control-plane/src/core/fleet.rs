@@ -40,13 +40,13 @@ use usher_model::{
 };
 
 use self::{
-    aliases::ServerAliases, instances::Ended, records::Records, tombstones::Tombstones, unscoped::Bare,
-    zombies::Zombies,
+    aliases::ServerAliases, instances::EndedInstances, records::RecordIndex, tombstones::RemovalLog,
+    unscoped::UnscopedMeetings, zombies::ZombieIndex,
 };
 use crate::core::{
-    plan::{Event, Key, Stored},
+    plan::{FleetEvent, FleetKey, Stored},
     policy::Policy,
-    voice::VoiceBook,
+    voice::VoiceIndex,
 };
 
 /// Everything the store says, indexed for decisions.
@@ -59,26 +59,26 @@ pub struct Fleet {
     followed_since: u64,
     routing: RoutingTable,
     servers: BTreeMap<ServerId, FleetServer>,
-    strays: HashMap<ServerId, Stray>,
+    strays: HashMap<ServerId, ServerlessHealth>,
     tenants: BTreeMap<TenantId, Stored<TenantRoute>>,
-    records: Records,
-    zombies: Zombies,
+    records: RecordIndex,
+    zombies: ZombieIndex,
     aliases: ServerAliases,
-    bare: Bare,
-    voice: VoiceBook,
-    tombstones: Tombstones,
-    ended: Ended,
+    bare: UnscopedMeetings,
+    voice: VoiceIndex,
+    tombstones: RemovalLog,
+    ended: EndedInstances,
 }
 
 /// Health and sample of a server whose own entry is not there (yet, or any more).
 #[derive(Debug, Clone, Default)]
-struct Stray {
+struct ServerlessHealth {
     health: Option<Stored<HealthRecord>>,
     sample: Option<Stored<ServerSample>>,
     freshness: Option<Stored<SampleFreshness>>,
 }
 
-impl Stray {
+impl ServerlessHealth {
     fn is_empty(&self) -> bool {
         self.health.is_none() && self.sample.is_none() && self.freshness.is_none()
     }
@@ -104,13 +104,13 @@ impl Fleet {
             servers: BTreeMap::new(),
             strays: HashMap::new(),
             tenants: BTreeMap::new(),
-            records: Records::default(),
-            zombies: Zombies::default(),
+            records: RecordIndex::default(),
+            zombies: ZombieIndex::default(),
             aliases: ServerAliases::default(),
-            bare: Bare::default(),
-            voice: VoiceBook::default(),
-            tombstones: Tombstones::default(),
-            ended: Ended::default(),
+            bare: UnscopedMeetings::default(),
+            voice: VoiceIndex::default(),
+            tombstones: RemovalLog::default(),
+            ended: EndedInstances::default(),
         }
     }
 
@@ -134,7 +134,7 @@ impl Fleet {
     pub fn apply(
         &mut self,
         revision: u64,
-        events: impl IntoIterator<Item = Event>,
+        events: impl IntoIterator<Item = FleetEvent>,
         now: Instant,
     ) -> RoutingDelta {
         let mut touched = Touched::default();
@@ -151,7 +151,7 @@ impl Fleet {
         }
         for id in &touched.servers {
             if let Some(server) = self.servers.get_mut(id) {
-                server.observe_colour(&self.policy, now);
+                server.observe_health(&self.policy, now);
             }
         }
         self.tombstones.prune(now, self.policy.interval * 6);
@@ -161,26 +161,26 @@ impl Fleet {
     }
 
     /// Notes the tenants of limited users that a change of a server takes users from.
-    fn touch_tenants(&self, event: &Event, touched: &mut Touched) {
-        if let Event::Server(id, _) | Event::Health(id, _) | Event::Sample(id, _) = event {
+    fn touch_tenants(&self, event: &FleetEvent, touched: &mut Touched) {
+        if let FleetEvent::Server(id, _) | FleetEvent::Health(id, _) | FleetEvent::Sample(id, _) = event {
             touched.tenants.extend(self.limited_tenants_on(id));
         }
     }
 
-    fn fold(&mut self, revision: u64, event: Event, now: Instant, touched: &mut Touched) {
+    fn fold(&mut self, revision: u64, event: FleetEvent, now: Instant, touched: &mut Touched) {
         match event {
-            Event::Server(id, stored) => {
+            FleetEvent::Server(id, stored) => {
                 self.fold_server(&id, stored, now);
                 touched.servers.insert(id);
             }
-            Event::Health(id, stored) => {
+            FleetEvent::Health(id, stored) => {
                 match self.servers.get_mut(&id) {
-                    Some(server) => server.health = stored,
+                    Some(server) => server.health_record = stored,
                     None => self.strays.entry(id.clone()).or_default().health = stored,
                 }
                 touched.servers.insert(id);
             }
-            Event::Sample(id, stored) => {
+            FleetEvent::Sample(id, stored) => {
                 match self.servers.get_mut(&id) {
                     Some(server) => {
                         let after = stored.as_ref().map(|stored| &stored.value);
@@ -197,37 +197,37 @@ impl Fleet {
                 }
                 touched.sampled.insert(id);
             }
-            Event::Freshness(id, stored) => {
+            FleetEvent::Freshness(id, stored) => {
                 match self.servers.get_mut(&id) {
                     Some(server) => server.set_freshness(stored, now),
                     None => self.strays.entry(id.clone()).or_default().freshness = stored,
                 }
                 touched.sampled.insert(id);
             }
-            Event::Tenant(id, stored) => {
+            FleetEvent::Tenant(id, stored) => {
                 match stored {
                     Some(stored) => self.tenants.insert(id.clone(), stored),
                     None => self.tenants.remove(&id),
                 };
                 touched.tenants.insert(id);
             }
-            Event::Record(key, stored) => {
+            FleetEvent::Record(key, stored) => {
                 let record = stored.as_ref().map(|stored| &stored.value);
                 let names = record.and_then(|record| Some((record.state.internal_id()?, &record.server)));
-                self.bare.set(Key::Record(key.clone()), &key, names);
+                self.bare.set(FleetKey::Record(key.clone()), &key, names);
                 self.fold_record(revision, &key, stored, now);
                 touched.meetings.insert(key);
             }
-            Event::Zombie(key, stored) => {
+            FleetEvent::Zombie(key, stored) => {
                 let instance = stored.as_ref().and_then(|stored| stored.value.internal_id.as_ref());
                 let names = instance.map(|instance| (instance, &key.server));
-                self.bare.set(Key::Zombie(key.clone()), &key.meeting, names);
+                self.bare.set(FleetKey::Zombie(key.clone()), &key.meeting, names);
                 if stored.is_none() {
                     self.tombstones.zombie_removed(key.clone(), revision, now);
                 }
                 self.zombies.set(key, stored, now);
             }
-            Event::Voice(bridge, stored) => self.voice.set(bridge, stored),
+            FleetEvent::Voice(bridge, stored) => self.voice.set(bridge, stored),
         }
     }
 
@@ -243,7 +243,7 @@ impl Fleet {
             (Some(stored), None) => {
                 let stray = self.strays.remove(id).unwrap_or_default();
                 let mut server = FleetServer::new(stored);
-                server.health = stray.health;
+                server.health_record = stray.health;
                 self.aliases.sampled(id, None, stray.sample.as_ref().map(|stored| &stored.value));
                 server.asked_before =
                     stray.sample.as_ref().is_some_and(|stored| stored.modified > self.begun);
@@ -253,9 +253,11 @@ impl Fleet {
                 self.recount(id, now);
             }
             (None, Some(_)) => {
-                if let Some(FleetServer { health, sample, freshness, .. }) = self.servers.remove(id) {
+                if let Some(FleetServer { health_record: health, sample, freshness, .. }) =
+                    self.servers.remove(id)
+                {
                     self.aliases.sampled(id, sample.as_ref().map(|stored| &stored.value), None);
-                    self.strays.insert(id.clone(), Stray { health, sample, freshness });
+                    self.strays.insert(id.clone(), ServerlessHealth { health, sample, freshness });
                 }
                 self.recount(id, now);
             }

@@ -14,9 +14,11 @@ mod plans;
 #[cfg(test)]
 mod tests;
 
-pub use counters::{Suspicion, colour, healthy_threshold, on_passive_failure, on_poll_failed, on_poll_ok};
-pub use evidence::{FailureReport, Weight, weigh};
+pub use counters::{
+    FailureSuspicion, health_of, healthy_threshold, on_passive_failure, on_poll_failed, on_poll_ok,
+};
+pub use evidence::{FailureReport, FailureWeight, weigh};
 pub use gray::gray_failures;
-pub use mass_failure::{MassGuard, failing, most_fail};
-pub use passive::PassiveGate;
+pub use mass_failure::{MassFailureGuard, failing, most_fail};
+pub use passive::PassiveFailureGate;
 pub use plans::{look_ok, poll_failed, poll_ok, report_failure};

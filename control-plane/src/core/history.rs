@@ -9,7 +9,7 @@ mod tests;
 
 /// How a subscriber gets to the present.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Resume {
+pub enum ResumePoint {
     /// It is there.
     UpToDate,
     /// By this one delta, from exactly its revision to the present.
@@ -20,7 +20,7 @@ pub enum Resume {
 
 /// The last deltas, bounded by their number and by the entries they hold.
 #[derive(Debug, Clone)]
-pub struct History {
+pub struct RoutingHistory {
     deltas: VecDeque<Arc<RoutingDelta>>,
     entries: usize,
     start: Revision,
@@ -29,7 +29,7 @@ pub struct History {
     max_entries: usize,
 }
 
-impl History {
+impl RoutingHistory {
     /// Starts at a revision, without a past. A subscriber whose delta would hold more than
     /// `max_entries` is better served by a snapshot.
     pub fn new(start: Revision, max_deltas: usize, max_entries: usize) -> Self {
@@ -60,12 +60,12 @@ impl History {
     }
 
     /// Returns how a subscriber that holds `revision` gets to the present.
-    pub fn since(&self, revision: Revision) -> Resume {
+    pub fn since(&self, revision: Revision) -> ResumePoint {
         if revision == self.head {
-            return Resume::UpToDate;
+            return ResumePoint::UpToDate;
         }
         if !revision.reaches(self.start) || !self.head.reaches(revision) {
-            return Resume::Snapshot;
+            return ResumePoint::Snapshot;
         }
         let mut sum = RoutingDelta::new(revision, self.head);
         let first = self.deltas.partition_point(|delta| delta.revision.seq <= revision.seq);
@@ -75,6 +75,6 @@ impl History {
             sum.tenants.extend(delta.tenants.clone());
             sum.meetings.extend(delta.meetings.clone());
         }
-        Resume::Delta(sum)
+        ResumePoint::Delta(sum)
     }
 }

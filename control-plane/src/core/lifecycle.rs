@@ -1,6 +1,6 @@
 //! The life of a record, as guarded plans: requirements A5, row by row.
 //!
-//! Each function reads the fleet at one revision and returns a [`Step`]. Its plan guards everything
+//! Each function reads the fleet at one revision and returns a [`PlannedStep`]. Its plan guards everything
 //! the decision was made from: the record, the zombies it touches, and the server and health of
 //! every server it puts a record on or takes one from (I7). When the store refuses the plan, apply
 //! what the store has and call the function again; a plan that is committed twice, late or beside a
@@ -29,17 +29,17 @@ mod tenants;
 #[cfg(test)]
 mod tests;
 
-pub use abandon::{Certainty, abandon};
-pub use adopt::{Adoption, adopt};
-pub use confirm::{Answer, confirm};
-pub use end::{EndOutcome, Ended, report_end};
+pub use abandon::{CreateCertainty, abandon};
+pub use adopt::{AdoptionOutcome, adopt};
+pub use confirm::{CreateAnswer, confirm};
+pub use end::{EndReport, EndReportOutcome, report_end};
 pub(in crate::core) use evacuate::evacuate;
 pub use evacuate::panic_server;
 pub use order::{MeetingOrder, ServerOrder};
-pub use place::{PlaceRequest, Placed, place};
+pub use place::{CreateRequest, PlacementOutcome, place};
 pub(in crate::core) use relocate::is_done;
 pub use relocate::{NewAddress, relocate};
-pub use room::{NoRoom, place_room};
+pub use room::{NoRoomServer, place_room};
 pub(in crate::core) use servers::drained;
 pub use servers::{create_server, delete_server, set_admin, update_server};
 pub use supersede::{SupersedeError, forget_zombie, supersede};
@@ -51,14 +51,14 @@ use crate::core::plan::Plan;
 /// A decision: what to write, and what it means once that is written. With an empty plan the outcome
 /// stands at once.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Step<T> {
+pub struct PlannedStep<T> {
     /// What to commit.
     pub plan: Plan,
     /// What holds when it is committed.
     pub outcome: T,
 }
 
-impl<T> Step<T> {
+impl<T> PlannedStep<T> {
     fn settled(outcome: T) -> Self {
         Self { plan: Plan::default(), outcome }
     }
@@ -66,7 +66,7 @@ impl<T> Step<T> {
 
 /// Whether an operation of several steps is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Progress {
+pub enum OperationProgress {
     /// It is, once the plan is committed.
     Done,
     /// Commit the plan, apply the store up to it, and call again.

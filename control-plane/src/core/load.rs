@@ -5,5 +5,5 @@
 mod imbalance;
 mod meeting;
 
-pub use imbalance::{Unevenness, imbalance};
+pub use imbalance::{LoadUnevenness, imbalance};
 pub use meeting::{floor, listed_key, sampled};

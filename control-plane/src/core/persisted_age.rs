@@ -10,13 +10,13 @@ use std::time::{Duration, Instant};
 
 /// How long one thing has stood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Standing {
+pub struct PersistedAge {
     since_ms: i64,
     stood_ms: u64,
     seen: Instant,
 }
 
-impl Standing {
+impl PersistedAge {
     /// Takes over what is stored: `since_ms` tells one entry from the next at the same place,
     /// `stood_ms` is how long it had stood when that was written. An entry that was merely written
     /// anew goes on from when it was first seen.
@@ -46,17 +46,17 @@ mod tests {
     #[test]
     fn an_age_goes_on_from_what_was_written_and_never_counts_time_twice() {
         let start = Instant::now();
-        let first = Standing::follow(None, 7, 0, start);
+        let first = PersistedAge::follow(None, 7, 0, start);
         assert_eq!(first.age(start + HOUR), HOUR);
         assert_eq!(first.to_write(start + HOUR / 2, HOUR), None);
         let written = first.to_write(start + HOUR, HOUR).unwrap();
-        let next = Standing::follow(Some(first), 7, written, start + HOUR);
+        let next = PersistedAge::follow(Some(first), 7, written, start + HOUR);
         assert_eq!(next.age(start + HOUR * 2), HOUR * 2);
-        let moved = Standing::follow(Some(next), 7, written, start + HOUR * 2);
+        let moved = PersistedAge::follow(Some(next), 7, written, start + HOUR * 2);
         assert_eq!(moved.age(start + HOUR * 2), HOUR * 2, "the same entry, written for another reason");
-        let restarted = Standing::follow(None, 7, written, start + HOUR * 9);
+        let restarted = PersistedAge::follow(None, 7, written, start + HOUR * 9);
         assert_eq!(restarted.age(start + HOUR * 10), HOUR * 2, "nobody saw the time in between");
-        let another = Standing::follow(Some(next), 8, 0, start + HOUR * 2);
+        let another = PersistedAge::follow(Some(next), 8, 0, start + HOUR * 2);
         assert_eq!(another.age(start + HOUR * 2), Duration::ZERO);
     }
 }

@@ -17,7 +17,7 @@ mod tests;
 use std::time::Duration;
 
 use foldhash::HashMap;
-pub use inflight::Inflight;
+pub use inflight::InflightPlacements;
 pub use quota::has_all_its_meetings;
 pub use tag::TagWish;
 use usher_model::{
@@ -42,7 +42,7 @@ const NEAR: f64 = 2.0;
 
 /// What a server is wanted for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ask {
+pub struct PlacementRequest {
     /// The meeting.
     pub key: MeetingKey,
     /// `maxParticipants`; 0 means no limit.
@@ -94,42 +94,47 @@ pub enum NoServer {
 
 /// A server that was chosen.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Choice {
+pub struct ServerChoice {
     /// The server.
     pub server: ServerId,
     /// It is unhealthy: no online server could take the meeting (E5).
     pub panic: bool,
 }
 
-/// Chooses the server for `ask`.
+/// Chooses the server for `request`.
 ///
 /// # Errors
 /// Says why there is none.
-pub fn choose(fleet: &Fleet, inflight: &Inflight, ask: &Ask, now: Now) -> Result<Choice, NoServer> {
+pub fn choose(
+    fleet: &Fleet,
+    inflight: &InflightPlacements,
+    request: &PlacementRequest,
+    now: Now,
+) -> Result<ServerChoice, NoServer> {
     let settings = &fleet.policy().placement;
     // The server just refused this meeting, or an old instance of it perhaps still runs there (I2).
-    let mut barred = ask.excluded.clone();
-    for (zombie, _) in fleet.zombies_of(&ask.key) {
+    let mut barred = request.excluded.clone();
+    for (zombie, _) in fleet.zombies_of(&request.key) {
         barred.extend(fleet.aliases_of(&zombie.server).cloned());
         barred.push(zombie.server);
     }
     // There a create would be answered by another tenant's meeting.
-    barred.extend(fleet.namesakes_of(&ask.key).cloned());
-    let chooser = Chooser {
+    barred.extend(fleet.namesakes_of(&request.key).cloned());
+    let chooser = ServerChooser {
         fleet,
         barred,
-        ask,
+        request,
         now,
         waiting: inflight.unseen(fleet),
-        floor: f64::from(load::floor(ask.max_users, ask.size_hint, settings)),
-        pool: tenant_pool(fleet, &ask.key.tenant),
-        seed: id_hash(&format!("{}/{}", ask.key.tenant, ask.key.meeting)),
+        floor: f64::from(load::floor(request.max_users, request.size_hint, settings)),
+        pool: tenant_pool(fleet, &request.key.tenant),
+        seed: id_hash(&format!("{}/{}", request.key.tenant, request.key.meeting)),
     };
     // The meeting's own wish counts, else its tenant's.
-    let wish = [&ask.tag, &chooser.pool].into_iter().find(|wish| wish.is_some());
-    let tagged = wish.map(Servers::Tagged);
+    let wish = [&request.tag, &chooser.pool].into_iter().find(|wish| wish.is_some());
+    let tagged = wish.map(CandidatePool::Tagged);
     let must_match = wish.is_some_and(TagWish::is_required);
-    let others = (!must_match).then_some(Servers::Others);
+    let others = (!must_match).then_some(CandidatePool::Others);
     let pools = [tagged, others].into_iter().flatten();
     let pools: Vec<_> = pools.filter_map(|pool| Some((pool, chooser.census(pool)?))).collect();
     let Some((_, first)) = pools.first() else {
@@ -139,7 +144,7 @@ pub fn choose(fleet: &Fleet, inflight: &Inflight, ask: &Ask, now: Now) -> Result
     let mut saturated = false;
     for (pool, census) in &pools {
         match chooser.online(*pool, *census) {
-            Err(NoServer::Saturated) if ask.when_full == WhenFull::LastResort => saturated = true,
+            Err(NoServer::Saturated) if request.when_full == WhenFull::LastResort => saturated = true,
             Err(NoServer::NoneHealthy) => {}
             chosen => return chosen,
         }
@@ -167,7 +172,7 @@ fn tenant_pool(fleet: &Fleet, tenant: &TenantId) -> TagWish {
 
 /// Which servers are looked at. A tenant that must have a tag gets no others in either case.
 #[derive(Debug, Clone, Copy)]
-enum Servers<'a> {
+enum CandidatePool<'a> {
     /// Those that match a wish.
     Tagged(&'a TagWish),
     /// Where there is no wish, or none that must be met: those without tags, or all of the tenant's.
@@ -176,7 +181,7 @@ enum Servers<'a> {
 
 /// What a pool holds, counted before choosing.
 #[derive(Debug, Clone, Copy, Default)]
-struct Census {
+struct PoolCensus {
     enabled: u32,
     online: u32,
     fresh: u32,
@@ -187,7 +192,7 @@ struct Census {
 
 /// Servers of a pool fall into these classes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Standing {
+enum CandidateClass {
     /// Online, load known and recent.
     Good,
     /// Used where no good one can take the meeting: unhealthy, or its sample is old.
@@ -196,26 +201,26 @@ enum Standing {
     Out,
 }
 
-struct Chooser<'a> {
+struct ServerChooser<'a> {
     fleet: &'a Fleet,
-    ask: &'a Ask,
+    request: &'a PlacementRequest,
     barred: Vec<ServerId>,
     now: Now,
-    waiting: HashMap<ServerId, inflight::Waiting>,
+    waiting: HashMap<ServerId, inflight::WaitingCreates>,
     floor: f64,
     /// What its tenant wants of servers.
     pool: TagWish,
     seed: u64,
 }
 
-impl Chooser<'_> {
+impl ServerChooser<'_> {
     /// Counts the enabled servers among some; none when there is not one.
-    fn census(&self, among: Servers<'_>) -> Option<Census> {
-        let mut census = Census::default();
+    fn census(&self, among: CandidatePool<'_>) -> Option<PoolCensus> {
+        let mut census = PoolCensus::default();
         for server in self.members(among) {
             census.enabled += 1;
-            census.online += u32::from(server.colour() == Health::Online);
-            let is_good = self.standing(server) == Standing::Good;
+            census.online += u32::from(server.health() == Health::Online);
+            let is_good = self.standing(server) == CandidateClass::Good;
             census.fresh += u32::from(is_good);
             census.open += u32::from(is_good && !self.barred.contains(server.id()));
             census.starting += u32::from(self.slow(server) < 1.0);
@@ -223,7 +228,7 @@ impl Chooser<'_> {
         (census.enabled > 0).then_some(census)
     }
 
-    fn members<'s>(&'s self, among: Servers<'s>) -> impl Iterator<Item = &'s FleetServer> {
+    fn members<'s>(&'s self, among: CandidatePool<'s>) -> impl Iterator<Item = &'s FleetServer> {
         let confined = self.pool.is_required();
         self.fleet.servers().filter(move |server| {
             let tags = &server.stored.value.tags;
@@ -231,17 +236,19 @@ impl Chooser<'_> {
                 && self.fleet.original_of(server.id()).is_none()
                 && (!confined || self.pool.matches(tags))
                 && match among {
-                    Servers::Tagged(wish) => wish.matches(tags),
-                    Servers::Others => confined || tags.is_empty(),
+                    CandidatePool::Tagged(wish) => wish.matches(tags),
+                    CandidatePool::Others => confined || tags.is_empty(),
                 }
         })
     }
 
-    fn standing(&self, server: &FleetServer) -> Standing {
-        match (server.colour(), server.sample_age(self.now.instant)) {
-            (Health::Offline, _) | (_, None) => Standing::Out,
-            (Health::Online, Some(age)) if age <= self.fleet.policy().sample_max_age() => Standing::Good,
-            (Health::Online | Health::Unhealthy, Some(_)) => Standing::Last,
+    fn standing(&self, server: &FleetServer) -> CandidateClass {
+        match (server.health(), server.sample_age(self.now.instant)) {
+            (Health::Offline, _) | (_, None) => CandidateClass::Out,
+            (Health::Online, Some(age)) if age <= self.fleet.policy().sample_max_age() => {
+                CandidateClass::Good
+            }
+            (Health::Online | Health::Unhealthy, Some(_)) => CandidateClass::Last,
         }
     }
 
@@ -258,38 +265,43 @@ impl Chooser<'_> {
     }
 
     /// Tells whether so few servers can take the meeting that unhealthy ones may (E5).
-    fn few_are_online(&self, census: Census) -> bool {
+    fn few_are_online(&self, census: PoolCensus) -> bool {
         let share = f64::from(census.open) / f64::from(census.enabled);
         share < self.settings().panic_threshold || census.open == 0
     }
 
     /// Chooses among the servers that are well.
-    fn online(&self, among: Servers<'_>, census: Census) -> Result<Choice, NoServer> {
+    fn online(&self, among: CandidatePool<'_>, census: PoolCensus) -> Result<ServerChoice, NoServer> {
         // When more than half of the servers start together, slowing them all would only skew (E3).
         let slowed = census.starting * 2 <= census.enabled;
-        let (best, saturated) = self.best(among, Standing::Good, slowed);
+        let (best, saturated) = self.best(among, CandidateClass::Good, slowed);
         match best {
             Some(best) if saturated && self.a_better_one_is_near(among, slowed, &best) => {
                 Err(NoServer::Saturated)
             }
-            Some(best) => Ok(Choice { server: best.server.id().clone(), panic: false }),
+            Some(best) => Ok(ServerChoice { server: best.server.id().clone(), panic: false }),
             None if saturated => Err(NoServer::Saturated),
             None => Err(NoServer::NoneHealthy),
         }
     }
 
     /// Chooses among those that are not.
-    fn unhealthy(&self, among: Servers<'_>) -> Result<Choice, NoServer> {
-        match self.best(among, Standing::Last, false) {
-            (Some(best), _) => Ok(Choice { server: best.server.id().clone(), panic: true }),
+    fn unhealthy(&self, among: CandidatePool<'_>) -> Result<ServerChoice, NoServer> {
+        match self.best(among, CandidateClass::Last, false) {
+            (Some(best), _) => Ok(ServerChoice { server: best.server.id().clone(), panic: true }),
             (None, true) => Err(NoServer::Saturated),
             (None, false) => Err(NoServer::NoneHealthy),
         }
     }
 
     /// Returns the server of that standing with the lowest score that is not full, and whether one is full.
-    fn best<'s>(&'s self, among: Servers<'s>, standing: Standing, slowed: bool) -> (Option<Score<'s>>, bool) {
-        let (mut best, mut saturated): (Option<Score<'_>>, bool) = (None, false);
+    fn best<'s>(
+        &'s self,
+        among: CandidatePool<'s>,
+        standing: CandidateClass,
+        slowed: bool,
+    ) -> (Option<CandidateScore<'s>>, bool) {
+        let (mut best, mut saturated): (Option<CandidateScore<'_>>, bool) = (None, false);
         for server in self.members(among).filter(|server| self.standing(server) == standing) {
             let bound = best.as_ref().map_or(f64::INFINITY, |best| best.value);
             let Some(score) = self.score(server, slowed, bound) else { continue };
@@ -303,7 +315,7 @@ impl Chooser<'_> {
     }
 
     /// Scores a server that may take the meeting and does not score above `bound`.
-    fn score<'s>(&self, server: &'s FleetServer, slowed: bool, bound: f64) -> Option<Score<'s>> {
+    fn score<'s>(&self, server: &'s FleetServer, slowed: bool, bound: f64) -> Option<CandidateScore<'s>> {
         let slow = if slowed { self.slow(server) } else { 1.0 };
         let per_user = 1.0 / (server.weight() * slow);
         let suspected = self.suspected(server);
@@ -312,7 +324,7 @@ impl Chooser<'_> {
             return None;
         }
         let waiting = self.waiting.get(server.id()).copied().unwrap_or_default();
-        Some(Score {
+        Some(CandidateScore {
             value: known + waiting.users as f64 * per_user,
             step: self.floor * per_user,
             full: server.pending() + waiting.creates >= self.settings().max_inflight_creates,
@@ -331,12 +343,17 @@ impl Chooser<'_> {
     /// Tells whether a full server is a little better than `best` and will take a create in a moment,
     /// because its creates move. In a level fleet waiting for it keeps a burst level (F1); one that is
     /// far better will be filled up later, and is passed over meanwhile (F5).
-    fn a_better_one_is_near(&self, among: Servers<'_>, slowed: bool, best: &Score<'_>) -> bool {
+    fn a_better_one_is_near(
+        &self,
+        among: CandidatePool<'_>,
+        slowed: bool,
+        best: &CandidateScore<'_>,
+    ) -> bool {
         let moves = |server: &FleetServer| server.at_rest(self.now.instant).is_none_or(|rest| rest < SLOW);
-        self.ask.when_full == WhenFull::Wait
+        self.request.when_full == WhenFull::Wait
             && self
                 .members(among)
-                .filter(|server| self.standing(server) == Standing::Good)
+                .filter(|server| self.standing(server) == CandidateClass::Good)
                 .filter_map(|server| self.score(server, slowed, best.value))
                 .any(|score| {
                     let gap = best.value - score.value;
@@ -346,7 +363,7 @@ impl Chooser<'_> {
 }
 
 /// Lower wins; ties fall to the hash.
-struct Score<'a> {
+struct CandidateScore<'a> {
     value: f64,
     /// What one more meeting of this size adds.
     step: f64,
@@ -356,7 +373,7 @@ struct Score<'a> {
     server: &'a FleetServer,
 }
 
-impl Score<'_> {
+impl CandidateScore<'_> {
     fn beats(&self, other: &Self) -> bool {
         self.value.total_cmp(&other.value).then(self.tie.cmp(&other.tie)).is_lt()
     }

@@ -9,7 +9,7 @@ use usher_model::{
     voice::VoiceBridge,
 };
 
-use crate::core::voice::Assignment;
+use crate::core::voice::VoiceAssignment;
 
 /// A value with the store revisions that made it.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,7 +24,7 @@ pub struct Stored<T> {
 
 /// Names one stored value.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Key {
+pub enum FleetKey {
     /// `servers/ID`
     Server(ServerId),
     /// `health/ID`
@@ -45,16 +45,16 @@ pub enum Key {
 
 /// A condition for the whole plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Guard {
+pub enum PlanGuard {
     /// No such key.
-    Absent(Key),
+    Absent(FleetKey),
     /// The key was last changed at this revision.
-    Unchanged(Key, u64),
+    Unchanged(FleetKey, u64),
 }
 
 /// One change.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Write {
+pub enum PlanWrite {
     /// Sets `servers/ID`.
     Server(Server),
     /// Sets `health/ID`.
@@ -70,18 +70,18 @@ pub enum Write {
     /// Sets `zombies/TENANT/ID/SERVER`.
     Zombie(ZombieKey, Zombie),
     /// Sets `voice/NUMBER`.
-    Voice(VoiceBridge, Assignment),
+    Voice(VoiceBridge, VoiceAssignment),
     /// Takes a key out.
-    Delete(Key),
+    Delete(FleetKey),
 }
 
 /// A guarded transaction: all writes if every guard holds, else none.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Plan {
     /// Conditions.
-    pub guards: Vec<Guard>,
+    pub guards: Vec<PlanGuard>,
     /// Changes.
-    pub writes: Vec<Write>,
+    pub writes: Vec<PlanWrite>,
 }
 
 impl Plan {
@@ -92,14 +92,14 @@ impl Plan {
 
     /// Guards a key as it was seen: unchanged where it stood, absent where it did not. A key that is
     /// guarded already keeps its first guard.
-    pub fn guard_seen<T>(&mut self, key: Key, seen: Option<&Stored<T>>) {
-        let stands = |guard: &Guard| match guard {
-            Guard::Absent(guarded) | Guard::Unchanged(guarded, _) => *guarded == key,
+    pub fn guard_seen<T>(&mut self, key: FleetKey, seen: Option<&Stored<T>>) {
+        let stands = |guard: &PlanGuard| match guard {
+            PlanGuard::Absent(guarded) | PlanGuard::Unchanged(guarded, _) => *guarded == key,
         };
         if !self.guards.iter().any(stands) {
             self.guards.push(match seen {
-                Some(stored) => Guard::Unchanged(key, stored.modified),
-                None => Guard::Absent(key),
+                Some(stored) => PlanGuard::Unchanged(key, stored.modified),
+                None => PlanGuard::Absent(key),
             });
         }
     }
@@ -107,7 +107,7 @@ impl Plan {
 
 /// One change of the store, as the fleet folds it; `None` when the key was deleted.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Event {
+pub enum FleetEvent {
     /// `servers/ID`
     Server(ServerId, Option<Stored<Server>>),
     /// `health/ID`
@@ -123,38 +123,38 @@ pub enum Event {
     /// `zombies/TENANT/ID/SERVER`
     Zombie(ZombieKey, Option<Stored<Zombie>>),
     /// `voice/NUMBER`
-    Voice(VoiceBridge, Option<Stored<Assignment>>),
+    Voice(VoiceBridge, Option<Stored<VoiceAssignment>>),
 }
 
-impl Write {
+impl PlanWrite {
     /// Returns the key it sets or takes out.
-    pub fn key(&self) -> Key {
+    pub fn key(&self) -> FleetKey {
         match self {
-            Self::Server(server) => Key::Server(server.id.clone()),
-            Self::Health(id, _) => Key::Health(id.clone()),
-            Self::Sample(id, _) => Key::Sample(id.clone()),
-            Self::Freshness(id, _) => Key::Freshness(id.clone()),
-            Self::Tenant(tenant) => Key::Tenant(tenant.id.clone()),
-            Self::Record(key, _) => Key::Record(key.clone()),
-            Self::Zombie(key, _) => Key::Zombie(key.clone()),
-            Self::Voice(bridge, _) => Key::Voice(*bridge),
+            Self::Server(server) => FleetKey::Server(server.id.clone()),
+            Self::Health(id, _) => FleetKey::Health(id.clone()),
+            Self::Sample(id, _) => FleetKey::Sample(id.clone()),
+            Self::Freshness(id, _) => FleetKey::Freshness(id.clone()),
+            Self::Tenant(tenant) => FleetKey::Tenant(tenant.id.clone()),
+            Self::Record(key, _) => FleetKey::Record(key.clone()),
+            Self::Zombie(key, _) => FleetKey::Zombie(key.clone()),
+            Self::Voice(bridge, _) => FleetKey::Voice(*bridge),
             Self::Delete(key) => key.clone(),
         }
     }
 }
 
-impl Event {
+impl FleetEvent {
     /// Returns the key that changed.
-    pub fn key(&self) -> Key {
+    pub fn key(&self) -> FleetKey {
         match self {
-            Self::Server(id, _) => Key::Server(id.clone()),
-            Self::Health(id, _) => Key::Health(id.clone()),
-            Self::Sample(id, _) => Key::Sample(id.clone()),
-            Self::Freshness(id, _) => Key::Freshness(id.clone()),
-            Self::Tenant(id, _) => Key::Tenant(id.clone()),
-            Self::Record(key, _) => Key::Record(key.clone()),
-            Self::Zombie(key, _) => Key::Zombie(key.clone()),
-            Self::Voice(bridge, _) => Key::Voice(*bridge),
+            Self::Server(id, _) => FleetKey::Server(id.clone()),
+            Self::Health(id, _) => FleetKey::Health(id.clone()),
+            Self::Sample(id, _) => FleetKey::Sample(id.clone()),
+            Self::Freshness(id, _) => FleetKey::Freshness(id.clone()),
+            Self::Tenant(id, _) => FleetKey::Tenant(id.clone()),
+            Self::Record(key, _) => FleetKey::Record(key.clone()),
+            Self::Zombie(key, _) => FleetKey::Zombie(key.clone()),
+            Self::Voice(bridge, _) => FleetKey::Voice(*bridge),
         }
     }
 
@@ -173,16 +173,16 @@ impl Event {
     }
 
     /// Returns the deletion of `key`.
-    pub fn deleted(key: Key) -> Self {
+    pub fn deleted(key: FleetKey) -> Self {
         match key {
-            Key::Server(id) => Self::Server(id, None),
-            Key::Health(id) => Self::Health(id, None),
-            Key::Sample(id) => Self::Sample(id, None),
-            Key::Freshness(id) => Self::Freshness(id, None),
-            Key::Tenant(id) => Self::Tenant(id, None),
-            Key::Record(key) => Self::Record(key, None),
-            Key::Zombie(key) => Self::Zombie(key, None),
-            Key::Voice(bridge) => Self::Voice(bridge, None),
+            FleetKey::Server(id) => Self::Server(id, None),
+            FleetKey::Health(id) => Self::Health(id, None),
+            FleetKey::Sample(id) => Self::Sample(id, None),
+            FleetKey::Freshness(id) => Self::Freshness(id, None),
+            FleetKey::Tenant(id) => Self::Tenant(id, None),
+            FleetKey::Record(key) => Self::Record(key, None),
+            FleetKey::Zombie(key) => Self::Zombie(key, None),
+            FleetKey::Voice(bridge) => Self::Voice(bridge, None),
         }
     }
 }

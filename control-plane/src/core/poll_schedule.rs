@@ -8,14 +8,14 @@ const CATCH_UP: Duration = Duration::from_millis(250);
 
 /// The first polls of a server; the second and those after it are an interval apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Beat {
+pub struct PollSchedule {
     /// Time until the first poll.
     pub first: Duration,
     /// Time until the second poll, more than `first`.
     pub second: Duration,
 }
 
-impl Beat {
+impl PollSchedule {
     /// Polls a server now: it is new, or was just enabled.
     pub fn at_once(interval: Duration) -> Self {
         Self { first: Duration::ZERO, second: interval }
@@ -46,19 +46,20 @@ mod tests {
 
     #[test]
     fn a_server_that_is_not_due_keeps_its_beat() {
-        let beat = Beat::resume(Duration::from_secs(4), 0.9, INTERVAL);
-        assert_eq!(beat, Beat { first: Duration::from_secs(6), second: Duration::from_secs(16) });
+        let beat = PollSchedule::resume(Duration::from_secs(4), 0.9, INTERVAL);
+        assert_eq!(beat, PollSchedule { first: Duration::from_secs(6), second: Duration::from_secs(16) });
     }
 
     #[test]
     fn overdue_servers_are_polled_soon_and_spread_again_after_that() {
-        let beats: Vec<Beat> =
-            (0..=100).map(|place| Beat::resume(INTERVAL * 3, f64::from(place) / 100.0, INTERVAL)).collect();
+        let beats: Vec<PollSchedule> = (0..=100)
+            .map(|place| PollSchedule::resume(INTERVAL * 3, f64::from(place) / 100.0, INTERVAL))
+            .collect();
         assert!(beats.iter().all(|beat| beat.first <= CATCH_UP));
         assert!(beats.iter().all(|beat| beat.second >= beat.first + INTERVAL / 2));
         assert!(beats.iter().all(|beat| beat.second <= beat.first + INTERVAL), "none waits longer than that");
         assert!(beats[100].second >= beats[0].second + INTERVAL / 2, "the second polls are spread again");
         let quick = Duration::from_millis(100);
-        assert!(Beat::resume(quick, 1.0, quick).first <= quick);
+        assert!(PollSchedule::resume(quick, 1.0, quick).first <= quick);
     }
 }

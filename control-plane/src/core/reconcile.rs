@@ -16,7 +16,7 @@ mod sweep;
 mod tests;
 
 pub use answers::on_end_not_found;
-pub use sweep::{Missing, Sweep, sweep};
+pub use sweep::{MissingServer, SweepPlan, sweep};
 
 use std::{collections::BTreeSet, time::Instant};
 
@@ -28,7 +28,7 @@ use usher_model::{
     settings::ZombiePolicy,
 };
 
-use self::{listing::Listing, meeting::Case};
+use self::{listing::ListedIndex, meeting::MeetingCase};
 use crate::core::{
     fleet::{Fleet, FleetServer},
     now::Now,
@@ -45,7 +45,7 @@ const MOST_VERIFIED: usize = 100;
 /// An instance to be ended. First `mark` is committed, with the fencing token, unless it is empty;
 /// only then, and while the lease allows it (X3), `end` is sent, by the internal id alone.
 #[derive(Debug, Clone, PartialEq)]
-pub struct End {
+pub struct InstanceEnd {
     /// Writes down that an `end` may be on its way.
     pub mark: Plan,
     /// The zombie.
@@ -58,7 +58,7 @@ pub struct End {
 
 /// An instance that is asked for by `getMeetingInfo` before anything is believed of it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Verify {
+pub struct InstanceCheck {
     /// The meeting.
     pub key: MeetingKey,
     /// The server to ask.
@@ -66,14 +66,14 @@ pub struct Verify {
     /// The instance to ask for.
     pub internal_id: InternalMeetingId,
     /// Why it is in doubt.
-    pub doubt: Doubt,
+    pub doubt: CheckReason,
     /// What to commit if the server does not know the instance.
     pub if_gone: Plan,
 }
 
 /// Why an instance is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Doubt {
+pub enum CheckReason {
     /// The list of its own server lacks it although it is young (F9). If the server knows it, the list
     /// lies: alarm `snapshot_inconsistent`.
     Missing,
@@ -84,13 +84,13 @@ pub enum Doubt {
 
 /// What a poll leads to.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Reconciliation {
+pub struct ReconcilePlan {
     /// To be committed, each on its own.
     pub plans: Vec<Plan>,
     /// To be marked and ended.
-    pub ends: Vec<End>,
+    pub ends: Vec<InstanceEnd>,
     /// To be asked for.
-    pub verify: Vec<Verify>,
+    pub verify: Vec<InstanceCheck>,
     /// Items left for the next poll.
     pub left_over: usize,
 }
@@ -103,13 +103,13 @@ pub fn on_sample(
     sample: &ServerSample,
     sent_at: Instant,
     now: Now,
-) -> Reconciliation {
-    let mut work = Reconciliation::default();
+) -> ReconcilePlan {
+    let mut work = ReconcilePlan::default();
     let Some(known) = fleet.server(server) else { return work };
-    if fleet.sample_of_now(known).is_some_and(|newest| newest.watermark > sample.watermark) {
+    if fleet.sample_of_epoch(known).is_some_and(|newest| newest.watermark > sample.watermark) {
         return work; // a newer poll has been applied
     }
-    let listing = Listing::new(fleet, server, sample);
+    let listing = ListedIndex::new(fleet, server, sample);
     let keys: BTreeSet<MeetingKey> = fleet
         .records_on(server)
         .map(|(key, _)| key.clone())
@@ -123,7 +123,7 @@ pub fn on_sample(
         keys.rotate_left(start);
     }
     for key in keys {
-        let case = Case { fleet, server: known, sample, listing: &listing, sent_at, now };
+        let case = MeetingCase { fleet, server: known, sample, listing: &listing, sent_at, now };
         work.add(case.settle(&key));
     }
     work
@@ -132,19 +132,19 @@ pub fn on_sample(
 /// Tells whether what runs on this server is to be ended as soon as it answers again: it is offline
 /// and `zombie_policy` is `end`. A poll that turns it green first would restore instead.
 pub fn ends_on_return(fleet: &Fleet, server: &FleetServer) -> bool {
-    fleet.policy().zombie_policy == ZombiePolicy::End && server.colour() == Health::Offline
+    fleet.policy().zombie_policy == ZombiePolicy::End && server.health() == Health::Offline
 }
 
 /// What one meeting leads to.
 #[derive(Debug, Default)]
-struct Outcome {
+struct MeetingFindings {
     plan: Plan,
-    end: Option<End>,
-    verify: Option<Verify>,
+    end: Option<InstanceEnd>,
+    verify: Option<InstanceCheck>,
 }
 
-impl Reconciliation {
-    fn add(&mut self, outcome: Outcome) {
+impl ReconcilePlan {
+    fn add(&mut self, outcome: MeetingFindings) {
         let full = self.plans.len() >= MOST_PLANS
             || (outcome.end.is_some() && self.ends.len() >= MOST_ENDS)
             || (outcome.verify.is_some() && self.verify.len() >= MOST_VERIFIED);

@@ -17,8 +17,8 @@ use usher_model::{
 use super::{
     fleet::Fleet,
     now::Now,
-    placement::{Ask, TagWish, WhenFull},
-    plan::{Event, Guard, Key, Plan, Stored, Write},
+    placement::{PlacementRequest, TagWish, WhenFull},
+    plan::{FleetEvent, FleetKey, Plan, PlanGuard, PlanWrite, Stored},
     policy::Policy,
 };
 
@@ -26,33 +26,33 @@ use super::{
 #[derive(Debug, Clone, Default)]
 pub(crate) struct TestStore {
     pub(crate) revision: u64,
-    pub(crate) values: BTreeMap<Key, Event>,
-    pub(crate) log: Vec<(u64, Vec<Event>)>,
-    revisions: BTreeMap<Key, (u64, u64)>,
+    pub(crate) values: BTreeMap<FleetKey, FleetEvent>,
+    pub(crate) log: Vec<(u64, Vec<FleetEvent>)>,
+    revisions: BTreeMap<FleetKey, (u64, u64)>,
 }
 
 impl TestStore {
     /// Decides a plan; `false` when a guard failed.
     pub(crate) fn commit(&mut self, plan: &Plan) -> bool {
-        let holds = |guard: &Guard| match guard {
-            Guard::Absent(key) => !self.revisions.contains_key(key),
-            Guard::Unchanged(key, seen) => {
+        let holds = |guard: &PlanGuard| match guard {
+            PlanGuard::Absent(key) => !self.revisions.contains_key(key),
+            PlanGuard::Unchanged(key, seen) => {
                 self.revisions.get(key).is_some_and(|(_, modified)| modified == seen)
             }
         };
         if !plan.guards.iter().all(holds) {
             return false;
         }
-        let keys: std::collections::BTreeSet<Key> = plan.writes.iter().map(Write::key).collect();
+        let keys: std::collections::BTreeSet<FleetKey> = plan.writes.iter().map(PlanWrite::key).collect();
         assert_eq!(keys.len(), plan.writes.len(), "a plan writes a key twice: {plan:?}");
         self.revision += 1;
         let mut events = Vec::new();
         for write in &plan.writes {
             let key = write.key();
-            if let Write::Delete(_) = write {
+            if let PlanWrite::Delete(_) = write {
                 if self.revisions.remove(&key).is_some() {
                     self.values.remove(&key);
-                    events.push(Event::deleted(key));
+                    events.push(FleetEvent::deleted(key));
                 }
                 continue;
             }
@@ -66,7 +66,7 @@ impl TestStore {
         true
     }
 
-    pub(crate) fn listing(&self) -> Vec<Event> {
+    pub(crate) fn listing(&self) -> Vec<FleetEvent> {
         self.values.values().cloned().collect()
     }
 
@@ -80,33 +80,47 @@ impl TestStore {
     }
 }
 
-fn put(write: &Write, created: u64, modified: u64) -> Event {
+fn put(write: &PlanWrite, created: u64, modified: u64) -> FleetEvent {
     fn stored<T: Clone>(value: &T, created: u64, modified: u64) -> Stored<T> {
         Stored { value: value.clone(), created, modified }
     }
     match write {
-        Write::Server(server) => Event::Server(server.id.clone(), Some(stored(server, created, modified))),
-        Write::Health(id, record) => Event::Health(id.clone(), Some(stored(record, created, modified))),
-        Write::Sample(id, sample) => Event::Sample(id.clone(), Some(stored(sample, created, modified))),
-        Write::Freshness(id, fresh) => Event::Freshness(id.clone(), Some(stored(fresh, created, modified))),
-        Write::Tenant(tenant) => Event::Tenant(tenant.id.clone(), Some(stored(tenant, created, modified))),
-        Write::Record(key, record) => Event::Record(key.clone(), Some(stored(record, created, modified))),
-        Write::Zombie(key, zombie) => Event::Zombie(key.clone(), Some(stored(zombie, created, modified))),
-        Write::Voice(bridge, assignment) => {
-            Event::Voice(*bridge, Some(stored(assignment, created, modified)))
+        PlanWrite::Server(server) => {
+            FleetEvent::Server(server.id.clone(), Some(stored(server, created, modified)))
         }
-        Write::Delete(_) => unreachable!("deletions are told apart before"),
+        PlanWrite::Health(id, record) => {
+            FleetEvent::Health(id.clone(), Some(stored(record, created, modified)))
+        }
+        PlanWrite::Sample(id, sample) => {
+            FleetEvent::Sample(id.clone(), Some(stored(sample, created, modified)))
+        }
+        PlanWrite::Freshness(id, fresh) => {
+            FleetEvent::Freshness(id.clone(), Some(stored(fresh, created, modified)))
+        }
+        PlanWrite::Tenant(tenant) => {
+            FleetEvent::Tenant(tenant.id.clone(), Some(stored(tenant, created, modified)))
+        }
+        PlanWrite::Record(key, record) => {
+            FleetEvent::Record(key.clone(), Some(stored(record, created, modified)))
+        }
+        PlanWrite::Zombie(key, zombie) => {
+            FleetEvent::Zombie(key.clone(), Some(stored(zombie, created, modified)))
+        }
+        PlanWrite::Voice(bridge, assignment) => {
+            FleetEvent::Voice(*bridge, Some(stored(assignment, created, modified)))
+        }
+        PlanWrite::Delete(_) => unreachable!("deletions are told apart before"),
     }
 }
 
 /// A store with one fleet that is always up to date, and a clock that stands still until told.
-pub(crate) struct Bench {
+pub(crate) struct FleetBench {
     pub(crate) store: TestStore,
     pub(crate) fleet: Fleet,
     pub(crate) now: Now,
 }
 
-impl Bench {
+impl FleetBench {
     pub(crate) fn new(policy: Policy) -> Self {
         let now = Now { instant: Instant::now(), wall_ms: 1_700_000_000_000 };
         Self { store: TestStore::default(), fleet: Fleet::new(7, policy), now }
@@ -117,9 +131,9 @@ impl Bench {
         let mut bench = Self::new(policy);
         let mut plan = Plan::default();
         for id in ids {
-            plan.writes.push(Write::Server(server(id)));
-            plan.writes.push(Write::Health(sid(id), green(&bench.fleet)));
-            plan.writes.push(Write::Sample(sid(id), sample(0, &[])));
+            plan.writes.push(PlanWrite::Server(server(id)));
+            plan.writes.push(PlanWrite::Health(sid(id), online(&bench.fleet)));
+            plan.writes.push(PlanWrite::Sample(sid(id), sample(0, &[])));
         }
         assert!(bench.commit(&plan));
         bench
@@ -131,7 +145,7 @@ impl Bench {
         committed
     }
 
-    pub(crate) fn write(&mut self, write: Write) {
+    pub(crate) fn write(&mut self, write: PlanWrite) {
         assert!(self.commit(&Plan { guards: Vec::new(), writes: vec![write] }));
     }
 
@@ -140,22 +154,22 @@ impl Bench {
         self.now.wall_ms += i64::try_from(time.as_millis()).unwrap();
     }
 
-    pub(crate) fn red(&mut self, id: &str) {
+    pub(crate) fn offline(&mut self, id: &str) {
         let error = self.fleet.policy().unhealthy_threshold;
-        self.write(Write::Health(sid(id), health(0, error)));
+        self.write(PlanWrite::Health(sid(id), health(0, error)));
     }
 
-    pub(crate) fn yellow(&mut self, id: &str) {
-        self.write(Write::Health(sid(id), health(0, 1)));
+    pub(crate) fn unhealthy(&mut self, id: &str) {
+        self.write(PlanWrite::Health(sid(id), health(0, 1)));
     }
 
-    pub(crate) fn green(&mut self, id: &str) {
-        let record = green(&self.fleet);
-        self.write(Write::Health(sid(id), record));
+    pub(crate) fn online(&mut self, id: &str) {
+        let record = online(&self.fleet);
+        self.write(PlanWrite::Health(sid(id), record));
     }
 }
 
-fn green(fleet: &Fleet) -> HealthRecord {
+fn online(fleet: &Fleet) -> HealthRecord {
     health(fleet.policy().healthy_threshold, 0)
 }
 
@@ -187,8 +201,8 @@ pub(crate) fn iid(id: &str) -> InternalMeetingId {
     InternalMeetingId::parse(id).unwrap()
 }
 
-pub(crate) fn ask(id: &str) -> Ask {
-    Ask {
+pub(crate) fn to_place(id: &str) -> PlacementRequest {
+    PlacementRequest {
         key: key(id),
         max_users: 0,
         size_hint: 0,

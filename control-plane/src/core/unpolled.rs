@@ -20,7 +20,7 @@ const MOST: usize = 10_000;
 
 /// Whether what ran before an epoch may still be unknown in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Age {
+pub enum EpochAge {
     /// It has begun a short while ago: the store says so by what it keeps of those who are awaited.
     Young,
     /// It has lasted.
@@ -29,14 +29,14 @@ pub enum Age {
 
 /// Servers and tenants, by name.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Names {
+pub struct RememberedNames {
     /// Servers that had meetings.
     pub servers: BTreeSet<ServerId>,
     /// Tenants.
     pub tenants: BTreeSet<TenantId>,
 }
 
-impl Names {
+impl RememberedNames {
     /// Adds others, as long as there is room; tells whether any of them is new.
     pub fn add(&mut self, others: Self) -> bool {
         let before = self.servers.len() + self.tenants.len();
@@ -55,24 +55,24 @@ impl Names {
 
 /// What is awaited in one epoch.
 #[derive(Debug, Clone, Default)]
-pub struct Awaited {
+pub struct UnpolledAfterLoss {
     /// Who they are.
-    pub names: Names,
+    pub names: RememberedNames,
     until: Option<Instant>,
 }
 
-impl Awaited {
+impl UnpolledAfterLoss {
     /// Begins an epoch after what `before` knew; what was still awaited then is awaited on. An epoch that
     /// is old when this replica comes to it awaits nothing, whoever names what: that has long been found.
-    pub fn begin(&mut self, before: &Fleet, age: Age, now: Instant) {
+    pub fn begin(&mut self, before: &Fleet, age: EpochAge, now: Instant) {
         if !self.goes_on(before, now) {
-            self.names = Names::default();
+            self.names = RememberedNames::default();
         }
         let servers = before.servers().map(FleetServer::id);
         let servers = servers.filter(|id| before.record_count_on(id) > 0).cloned().collect();
         let tenants = before.tenants().map(|stored| stored.value.id.clone()).collect();
-        self.names.add(Names { servers, tenants });
-        self.until = (age == Age::Young).then(|| now + WITHIN);
+        self.names.add(RememberedNames { servers, tenants });
+        self.until = (age == EpochAge::Young).then(|| now + WITHIN);
     }
 
     /// Returns when nothing is awaited any longer.
@@ -82,7 +82,7 @@ impl Awaited {
 
     /// Awaits more; what is heard long after the epoch began is no news of it. Tells whether any of
     /// it is new.
-    pub fn add(&mut self, names: Names, now: Instant) -> bool {
+    pub fn add(&mut self, names: RememberedNames, now: Instant) -> bool {
         self.until.is_some_and(|until| now < until) && self.names.add(names)
     }
 
@@ -90,7 +90,7 @@ impl Awaited {
     pub fn goes_on(&self, fleet: &Fleet, now: Instant) -> bool {
         let asked = |id| fleet.server(id).is_some_and(|server| fleet.knows(server));
         let known = |id| fleet.tenant(id).is_some();
-        let Names { servers, tenants } = &self.names;
+        let RememberedNames { servers, tenants } = &self.names;
         // A store that is filled again key by key has records before it has their servers.
         let mut named = fleet.servers_with_records();
         self.until.is_some_and(|until| now < until)
@@ -103,26 +103,29 @@ impl Awaited {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::{plan::Write, policy::Policy, testkit};
+    use crate::core::{plan::PlanWrite, policy::Policy, testkit};
 
-    fn names(servers: &[&str]) -> Names {
-        Names { servers: servers.iter().map(|id| testkit::sid(id)).collect(), tenants: BTreeSet::new() }
+    fn names(servers: &[&str]) -> RememberedNames {
+        RememberedNames {
+            servers: servers.iter().map(|id| testkit::sid(id)).collect(),
+            tenants: BTreeSet::new(),
+        }
     }
 
     #[test]
     fn f7_a_server_is_awaited_until_it_was_asked_or_time_is_over() {
-        let mut bench = testkit::Bench::with_servers(Policy::default(), &["a"]);
+        let mut bench = testkit::FleetBench::with_servers(Policy::default(), &["a"]);
         let (now, empty) = (bench.now.instant, Fleet::new(8, Policy::default()));
-        let mut awaited = Awaited::default();
+        let mut awaited = UnpolledAfterLoss::default();
         assert!(!awaited.add(names(&["a"]), now), "no epoch has begun");
-        awaited.begin(&empty, Age::Young, now);
+        awaited.begin(&empty, EpochAge::Young, now);
         assert!(!awaited.goes_on(&empty, now), "nobody knew of anything");
         assert!(awaited.add(names(&["a", "b"]), now) && !awaited.add(names(&["b"]), now));
         assert!(awaited.goes_on(&bench.fleet, now), "`b` is not known again");
-        bench.write(Write::Server(testkit::server("b")));
+        bench.write(PlanWrite::Server(testkit::server("b")));
         assert!(awaited.goes_on(&bench.fleet, now), "`b` was not asked");
         assert!(!awaited.goes_on(&bench.fleet, now + WITHIN));
-        bench.write(Write::Sample(testkit::sid("b"), testkit::sample(1, &[])));
+        bench.write(PlanWrite::Sample(testkit::sid("b"), testkit::sample(1, &[])));
         assert!(!awaited.goes_on(&bench.fleet, now));
         assert!(!awaited.add(names(&["c"]), now + WITHIN), "an edge that was away for long");
     }
@@ -130,10 +133,10 @@ mod tests {
     #[test]
     fn i10_an_epoch_that_lasts_awaits_nothing_that_an_edge_names() {
         let (now, empty) = (std::time::Instant::now(), Fleet::new(8, Policy::default()));
-        let mut awaited = Awaited::default();
-        awaited.begin(&empty, Age::Old, now);
+        let mut awaited = UnpolledAfterLoss::default();
+        awaited.begin(&empty, EpochAge::Old, now);
         assert!(!awaited.add(names(&["ghost"]), now) && !awaited.goes_on(&empty, now));
-        awaited.begin(&empty, Age::Young, now);
+        awaited.begin(&empty, EpochAge::Young, now);
         let flood: Vec<String> = (0..MOST + 5).map(|number| format!("s{number}")).collect();
         let flood: Vec<&str> = flood.iter().map(String::as_str).collect();
         assert!(awaited.add(names(&flood), now));
@@ -143,14 +146,14 @@ mod tests {
 
     #[test]
     fn i10_a_server_that_a_record_names_is_awaited_although_nobody_knew_it() {
-        let mut bench = testkit::Bench::with_servers(Policy::default(), &["a"]);
-        let (now, mut awaited) = (bench.now.instant, Awaited::default());
-        awaited.begin(&Fleet::new(8, Policy::default()), Age::Young, now);
+        let mut bench = testkit::FleetBench::with_servers(Policy::default(), &["a"]);
+        let (now, mut awaited) = (bench.now.instant, UnpolledAfterLoss::default());
+        awaited.begin(&Fleet::new(8, Policy::default()), EpochAge::Young, now);
         let record = testkit::record("b", "m-1");
-        bench.write(Write::Record(testkit::key("m"), record));
+        bench.write(PlanWrite::Record(testkit::key("m"), record));
         assert!(awaited.goes_on(&bench.fleet, now));
         assert!(!awaited.goes_on(&bench.fleet, now + WITHIN), "it does not come back");
-        bench.write(Write::Server(testkit::server("b")));
+        bench.write(PlanWrite::Server(testkit::server("b")));
         assert!(!awaited.goes_on(&bench.fleet, now));
     }
 }

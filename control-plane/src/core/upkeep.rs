@@ -31,12 +31,12 @@ impl StoreSpace {
 
 /// How far back history is kept: between one period and two.
 #[derive(Debug, Clone)]
-pub struct Horizon {
+pub struct HistoryHorizon {
     every: Duration,
     mark: Option<(Instant, Revision)>,
 }
 
-impl Horizon {
+impl HistoryHorizon {
     /// Keeps the history of one period at least; zero keeps all of it.
     pub fn new(every: Duration) -> Self {
         Self { every, mark: None }
@@ -71,7 +71,7 @@ mod tests {
 
     #[test]
     fn f8_history_is_kept_for_one_period_at_least_and_two_at_most() {
-        let (start, mut horizon) = (Instant::now(), Horizon::new(MINUTE * 5));
+        let (start, mut horizon) = (Instant::now(), HistoryHorizon::new(MINUTE * 5));
         let mut kept_from = 0;
         for minute in 0..60_u32 {
             let revision = u64::from(minute + 1) * 100;
@@ -88,10 +88,10 @@ mod tests {
     #[test]
     fn f8_nothing_is_forgotten_where_the_operator_says_so_or_of_another_history() {
         let start = Instant::now();
-        let mut off = Horizon::new(Duration::ZERO);
+        let mut off = HistoryHorizon::new(Duration::ZERO);
         assert_eq!(off.pass(Revision::new(7, 5), start), None);
         assert_eq!(off.pass(Revision::new(7, 500), start + MINUTE), None);
-        let mut horizon = Horizon::new(MINUTE);
+        let mut horizon = HistoryHorizon::new(MINUTE);
         assert_eq!(horizon.pass(Revision::new(7, 5_000), start), None);
         assert_eq!(horizon.pass(Revision::new(8, 9), start + MINUTE), None, "another epoch");
         assert_eq!(horizon.pass(Revision::new(8, 7), start + MINUTE * 2), None, "it went back");

@@ -1,9 +1,9 @@
-//! Numbers by which callers reach meetings: which room has which, over the whole fleet.
+//! Numbers by which callers reach meetings: which meeting has which, over the whole fleet.
 //!
-//! `voice/NUMBER` names the room whose number it is, and stays when the room's meeting ends, so that
+//! `voice/NUMBER` names the meeting whose number it is, and stays when the meeting's meeting ends, so that
 //! the next one has it again. A record with a number is never without that entry: both are written
-//! in one transaction, an entry that is taken from a room is guarded by the absence of its record,
-//! and a record is only made where the entry is as it was seen. So no number is two rooms' at once,
+//! in one transaction, an entry that is taken from a meeting is guarded by the absence of its record,
+//! and a record is only made where the entry is as it was seen. So no number is two meetings' at once,
 //! whichever replicas give them out (ADR 14).
 
 mod assign;
@@ -14,8 +14,8 @@ mod index;
 mod tests;
 
 pub(in crate::core) use assign::{adopt, assign, expired, held};
-pub use assignment::Assignment;
-pub use index::VoiceBook;
+pub use assignment::VoiceAssignment;
+pub use index::VoiceIndex;
 use usher_model::voice::VoiceBridge;
 
 /// What a create wants of its number.

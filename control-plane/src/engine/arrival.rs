@@ -11,7 +11,7 @@ use usher_runtime::clock;
 
 use crate::tasks::{admin::Admin, backoff::Backoff, fleet_handle::FleetHandle};
 
-pub(super) struct Arrival {
+pub(super) struct FirstTenant {
     fleet: FleetHandle,
     admin: Admin,
     secrets: Vec<Secret>,
@@ -19,7 +19,7 @@ pub(super) struct Arrival {
     ready: CancellationToken,
 }
 
-impl Arrival {
+impl FirstTenant {
     pub(super) fn new(
         settings: &Settings,
         fleet: FleetHandle,

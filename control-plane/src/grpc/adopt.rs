@@ -8,7 +8,7 @@ use usher_proto::v1::{AdoptMeetingsRequest, AdoptMeetingsResponse, AdoptOutcome,
 
 use super::{name, status::Refusal};
 use crate::{
-    core::lifecycle::Adoption,
+    core::lifecycle::AdoptionOutcome,
     ports::BbbServers,
     tasks::{
         admin::{Admin, Asked},
@@ -94,15 +94,15 @@ fn disabled(id: &ServerId) -> Refusal {
     }
 }
 
-fn shown(key: &MeetingKey, adoption: Adoption) -> AdoptedMeeting {
+fn shown(key: &MeetingKey, adoption: AdoptionOutcome) -> AdoptedMeeting {
     let (outcome, owner) = match adoption {
-        Adoption::Adopted => (AdoptOutcome::Adopted, String::new()),
-        Adoption::Standing => (AdoptOutcome::Standing, String::new()),
-        Adoption::NotRunning => (AdoptOutcome::NotRunning, String::new()),
-        Adoption::Elsewhere(server) => (AdoptOutcome::Elsewhere, name::server(&server)),
-        Adoption::Zombie => (AdoptOutcome::Zombie, String::new()),
-        Adoption::Taken(tenant) => (AdoptOutcome::Taken, name::tenant(&tenant)),
-        Adoption::Unfit => (AdoptOutcome::Unfit, String::new()),
+        AdoptionOutcome::Adopted => (AdoptOutcome::Adopted, String::new()),
+        AdoptionOutcome::Standing => (AdoptOutcome::Standing, String::new()),
+        AdoptionOutcome::NotRunning => (AdoptOutcome::NotRunning, String::new()),
+        AdoptionOutcome::Elsewhere(server) => (AdoptOutcome::Elsewhere, name::server(&server)),
+        AdoptionOutcome::Zombie => (AdoptOutcome::Zombie, String::new()),
+        AdoptionOutcome::Taken(tenant) => (AdoptOutcome::Taken, name::tenant(&tenant)),
+        AdoptionOutcome::Unfit => (AdoptOutcome::Unfit, String::new()),
     };
     AdoptedMeeting { name: name::meeting(key), outcome: outcome.into(), owner }
 }

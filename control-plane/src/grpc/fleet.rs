@@ -10,7 +10,7 @@ use usher_runtime::clock;
 use super::servers::duration;
 use crate::{
     core::{fleet::Fleet, load},
-    notifications::tasks::{deliveries::Deliveries, hooks::Hooks},
+    notifications::tasks::{deliveries::DeliveryBook, hooks::WebhookRegistry},
     ops::alarms::RaisedAlarms,
     ports::Store,
     tasks::{edges::Edges, fleet_handle::FleetHandle, leadership::Leadership, upkeep::SpaceFigures},
@@ -23,9 +23,9 @@ pub(super) struct FleetStatus {
     /// The edges connected here.
     pub(super) edges: Edges,
     /// Callbacks that wait.
-    pub(super) deliveries: Deliveries,
+    pub(super) deliveries: DeliveryBook,
     /// Webhooks that are registered.
-    pub(super) hooks: Hooks,
+    pub(super) hooks: WebhookRegistry,
     /// The alarms raised here.
     pub(super) alarms: RaisedAlarms,
     /// Whether this replica leads.
@@ -84,7 +84,7 @@ impl FleetService for FleetStatus {
 
 fn counts(fleet: &Fleet) -> GetStatusResponse {
     let count = |test: &dyn Fn(AdminState, Health) -> bool| {
-        let servers = fleet.servers().filter(|server| test(server.admin(), server.colour()));
+        let servers = fleet.servers().filter(|server| test(server.admin(), server.health()));
         u32::try_from(servers.count()).unwrap_or(u32::MAX)
     };
     let polled = |admin| admin != AdminState::Disabled;

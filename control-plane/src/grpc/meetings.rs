@@ -17,7 +17,7 @@ use usher_proto::v1::{
 
 use super::{adopt::Adopter, deadline, name, page::PageRequest, servers::timestamp, status::Refusal};
 use crate::{
-    core::{fleet::Fleet, lifecycle::Ended},
+    core::{fleet::Fleet, lifecycle::EndReport},
     ports::BbbServers,
     tasks::{admin::Admin, fleet_handle::FleetHandle, placer::Placer, writer::WriteError},
 };
@@ -116,7 +116,7 @@ impl MeetingService for Meetings {
                 }
             }
         }
-        let ended = Ended { instance: record.state.internal_id(), placement: Some(&record.token) };
+        let ended = EndReport { instance: record.state.internal_id(), placement: Some(&record.token) };
         let ended = self.placer.report_end(&key, &record.server, ended, deadline).await;
         ended.map_err(Refusal::written)?;
         Ok(Response::new(EndMeetingResponse {}))
@@ -192,7 +192,7 @@ fn not_found(key: &MeetingKey) -> Refusal {
 /// Returns the server if it can be asked.
 fn reachable(fleet: &Fleet, id: &ServerId) -> Option<Server> {
     let server = fleet.server(id)?;
-    let asked = server.admin() != AdminState::Disabled && server.colour() != Health::Offline;
+    let asked = server.admin() != AdminState::Disabled && server.health() != Health::Offline;
     asked.then(|| server.stored.value.clone())
 }
 
@@ -214,7 +214,7 @@ fn shown(fleet: &Fleet, key: &MeetingKey, record: &MeetingRecord) -> v1::Meeting
         state: state.into(),
         internal_id: record.state.internal_id().map(ToString::to_string).unwrap_or_default(),
         create_time: Some(timestamp(create_time_ms)),
-        detached: server.is_none_or(|server| server.colour() == Health::Offline),
+        detached: server.is_none_or(|server| server.health() == Health::Offline),
         participants: listed.map_or(0, |listed| listed.participants),
         breakout: record.breakout,
     }

@@ -22,8 +22,8 @@ use crate::{
     core::{
         fleet::meeting_route,
         health::FailureReport,
-        lifecycle::{Answer, Certainty, Ended, NoRoom, PlaceRequest},
-        placement::{Ask, TagWish, WhenFull},
+        lifecycle::{CreateAnswer, CreateCertainty, CreateRequest, EndReport, NoRoomServer},
+        placement::{PlacementRequest, TagWish, WhenFull},
         voice::VoiceWish,
     },
     tasks::{
@@ -58,12 +58,12 @@ impl Placement {
     /// next one may be a whole interval away.
     async fn place_room(
         &self,
-        request: PlaceRequest,
+        request: CreateRequest,
         parent: MeetingKey,
         deadline: Instant,
     ) -> Result<Written<Place>, WriteError<NoPlace>> {
         let placed = self.placer.place(request.clone(), deadline).await;
-        if !matches!(placed, Err(WriteError::Decision(NoPlace::NoRoom(NoRoom::Leftover)))) {
+        if !matches!(placed, Err(WriteError::Decision(NoPlace::NoRoom(NoRoomServer::Leftover)))) {
             return placed;
         }
         let home = self.fleet.read(|fleet| Some(fleet.record(&parent)?.value.server.clone()));
@@ -96,7 +96,7 @@ impl PlacementService for Placement {
         let deadline = deadline::of(request.metadata());
         self.ready()?;
         let request = place_request(request.into_inner())?;
-        let key = request.ask.key.clone();
+        let key = request.placement.key.clone();
         let span = info_span!("place meeting", meeting = %key);
         let parent = request.parent.as_ref().map(|id| MeetingKey::new(key.tenant.clone(), id.clone()));
         let placed = match parent {
@@ -122,7 +122,7 @@ impl PlacementService for Placement {
         self.ready()?;
         let request = request.into_inner();
         let key = key(request.key)?;
-        let answer = Answer {
+        let answer = CreateAnswer {
             server: server_id(&request.server_id)?,
             token: Some(request.token).filter(|token| !token.is_empty()),
             internal_id: instance(&request.internal_id)?,
@@ -143,8 +143,8 @@ impl PlacementService for Placement {
         self.ready()?;
         let request = request.into_inner();
         let certainty = match request.certainty() {
-            v1::AbandonCertainty::Definite => Certainty::Definite,
-            v1::AbandonCertainty::Unknown => Certainty::Unknown,
+            v1::AbandonCertainty::Definite => CreateCertainty::Definite,
+            v1::AbandonCertainty::Unknown => CreateCertainty::Unknown,
             v1::AbandonCertainty::Unspecified => {
                 return Err(Refusal::field("certainty", "must be definite or unknown").into());
             }
@@ -193,7 +193,7 @@ impl PlacementService for Placement {
             id => Some(instance(id)?),
         };
         let placement = Some(request.token.as_str()).filter(|token| !token.is_empty());
-        let ended = Ended { instance: running.as_ref(), placement };
+        let ended = EndReport { instance: running.as_ref(), placement };
         let ended = self.placer.report_end(&key, &server, ended, deadline).await;
         let ended = ended.map_err(Refusal::written)?;
         Ok(Response::new(ReportEndResponse { revision: Some(ended.revision.into()) }))
@@ -245,10 +245,10 @@ fn failure_report(wire: &ReportFailureRequest) -> FailureReport {
     }
 }
 
-fn place_request(wire: PlaceMeetingRequest) -> Result<PlaceRequest, Refusal> {
+fn place_request(wire: PlaceMeetingRequest) -> Result<CreateRequest, Refusal> {
     let excluded: Result<_, Refusal> = wire.excluded_servers.iter().map(|id| server_id(id)).collect();
-    Ok(PlaceRequest {
-        ask: Ask {
+    Ok(CreateRequest {
+        placement: PlacementRequest {
             key: key(wire.key)?,
             max_users: wire.max_users,
             size_hint: wire.size_hint,

@@ -26,7 +26,7 @@ use usher_runtime::{clock, tasks::TaskGroup};
 use self::session::Session;
 use super::status::Refusal;
 use crate::{
-    core::{epoch::Sealed, unpolled::Names},
+    core::{epoch::SealedRevision, unpolled::RememberedNames},
     tasks::{edges::Edges, fleet_handle::FleetHandle},
 };
 
@@ -91,7 +91,7 @@ impl Routing {
             self.fleet.await_also(names(&hello));
         }
         if let Some(v1::Seal { revision: Some(revision), mac }) = hello.seal {
-            self.fleet.take_seal(Sealed { revision: revision.into(), mac });
+            self.fleet.take_seal(SealedRevision { revision: revision.into(), mac });
         }
         let (sender, receiver) = mpsc::channel(IN_FLIGHT);
         let now = clock::now();
@@ -110,8 +110,8 @@ impl Routing {
 }
 
 /// Returns what an edge knows of the epoch that its table is of. What is no name is left out.
-fn names(hello: &Hello) -> Names {
-    Names {
+fn names(hello: &Hello) -> RememberedNames {
+    RememberedNames {
         servers: hello.servers.iter().filter_map(|id| ServerId::parse(id).ok()).collect(),
         tenants: hello.tenants.iter().filter_map(|id| TenantId::parse(id).ok()).collect(),
     }

@@ -29,8 +29,8 @@ use super::{
 use crate::{
     engine::Engine,
     notifications::{
-        grpc::{callbacks::Callbacks, deliveries::DeliveryAdmin, hooks::HookAdmin},
-        tasks::{callback_key::CallbackKeys, deliveries::Deliveries, hooks::Hooks},
+        grpc::{callbacks::CallbackIntake, deliveries::DeliveryAdmin, hooks::HookAdmin},
+        tasks::{callback_key::CallbackKeys, deliveries::DeliveryBook, hooks::WebhookRegistry},
     },
     ports::{BbbServers, Store},
     tasks::edges::Edges,
@@ -53,9 +53,9 @@ pub struct Parts {
     /// The connected edges.
     pub edges: Edges,
     /// Callbacks that wait.
-    pub deliveries: Deliveries,
+    pub deliveries: DeliveryBook,
     /// Webhooks.
-    pub hooks: Hooks,
+    pub hooks: WebhookRegistry,
     /// Seals the addresses of callbacks.
     pub callback_keys: CallbackKeys,
     /// The store.
@@ -88,7 +88,7 @@ pub async fn serve(
     let routing = RoutingServiceServer::new(routing).send_compressed(CompressionEncoding::Gzip);
     let placement =
         Placement::new(engine.placer.clone(), engine.resolver, fleet.clone(), engine.poll_asks.clone());
-    let callbacks = Callbacks {
+    let callbacks = CallbackIntake {
         deliveries: parts.deliveries.clone(),
         keys: parts.callback_keys,
         fleet: fleet.clone(),

@@ -9,7 +9,7 @@ use usher_proto::ConvertError;
 
 use crate::{
     core::{
-        lifecycle::{AdminError, NoRoom, SupersedeError, TenantError},
+        lifecycle::{AdminError, NoRoomServer, SupersedeError, TenantError},
         placement::NoServer,
     },
     ports::StoreError,
@@ -185,10 +185,10 @@ impl Refusal {
             WriteError::Decision(NoPlace::NoServer(NoServer::TagUnavailable)) => {
                 return lasting("TAG_UNAVAILABLE");
             }
-            WriteError::Decision(NoPlace::NoRoom(NoRoom::NoParent)) => return lasting("NO_PARENT"),
-            WriteError::Decision(NoPlace::NoRoom(NoRoom::Taken)) => return lasting("ID_TAKEN"),
-            WriteError::Decision(NoPlace::NoRoom(NoRoom::ServerAway)) => "PARENT_AWAY",
-            WriteError::Decision(NoPlace::NoRoom(NoRoom::Leftover)) => "LEFTOVER",
+            WriteError::Decision(NoPlace::NoRoom(NoRoomServer::NoParent)) => return lasting("NO_PARENT"),
+            WriteError::Decision(NoPlace::NoRoom(NoRoomServer::Taken)) => return lasting("ID_TAKEN"),
+            WriteError::Decision(NoPlace::NoRoom(NoRoomServer::ServerAway)) => "PARENT_AWAY",
+            WriteError::Decision(NoPlace::NoRoom(NoRoomServer::Leftover)) => "LEFTOVER",
             WriteError::Decision(NoPlace::Rebuilding) => "REBUILDING",
             WriteError::Decision(NoPlace::NoServer(NoServer::NoneHealthy)) => "NO_SERVER_HEALTHY",
             WriteError::Decision(NoPlace::NoServer(NoServer::PoolEmpty)) => "POOL_EMPTY",

@@ -19,7 +19,7 @@ use self::{input::Update, output::View};
 use super::{deadline, etag, name, page::PageRequest, status::Refusal};
 use crate::{
     core::lifecycle::TenantError,
-    notifications::tasks::hooks::Hooks,
+    notifications::tasks::hooks::WebhookRegistry,
     tasks::{admin::Admin, fleet_handle::FleetHandle},
 };
 
@@ -27,12 +27,12 @@ use crate::{
 pub(super) struct Tenants {
     fleet: FleetHandle,
     admin: Admin,
-    hooks: Hooks,
+    hooks: WebhookRegistry,
 }
 
 impl Tenants {
     /// Serves `fleet` and changes it by `admin`; a tenant that goes takes its `hooks` along.
-    pub(super) fn new(fleet: FleetHandle, admin: Admin, hooks: Hooks) -> Self {
+    pub(super) fn new(fleet: FleetHandle, admin: Admin, hooks: WebhookRegistry) -> Self {
         Self { fleet, admin, hooks }
     }
 

@@ -1,5 +1,5 @@
 //! Applications over HTTP: each try signed anew, by a deadline, and never to an address that
-//! [`Allowed`] refuses, nor to the edges themselves. The name is resolved for each connection and the connection goes to exactly
+//! [`AllowedAddresses`] refuses, nor to the edges themselves. The name is resolved for each connection and the connection goes to exactly
 //! the addresses that were checked; redirects are followed by hand, and checked like the first.
 
 use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
@@ -20,8 +20,8 @@ use usher_model::{
 use usher_runtime::pending::PendingCalls;
 
 use crate::notifications::{
-    ports::{Applications, Delivered, Parcel},
-    rules::delivery::{Form, Outcome, address::Allowed, target},
+    ports::{ApplicationCalls, DeliveryResult, OutgoingCallback},
+    rules::delivery::{CallbackForm, TryOutcome, address::AllowedAddresses, target},
 };
 
 /// Longest time to connect.
@@ -31,16 +31,16 @@ const REDIRECTS: usize = 3;
 
 /// Tells whether an address leads to the edges themselves.
 #[derive(Clone)]
-pub struct LeadsHome(Arc<dyn Fn(&str) -> bool + Send + Sync>);
+pub struct OwnAddressCheck(Arc<dyn Fn(&str) -> bool + Send + Sync>);
 
-impl LeadsHome {
+impl OwnAddressCheck {
     /// Asks `leads` about each address.
     pub fn new(leads: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
         Self(Arc::new(leads))
     }
 }
 
-impl fmt::Debug for LeadsHome {
+impl fmt::Debug for OwnAddressCheck {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("LeadsHome")
     }
@@ -50,8 +50,8 @@ impl fmt::Debug for LeadsHome {
 #[derive(Debug, Clone)]
 pub struct ApplicationClient {
     http: reqwest::Client,
-    allowed: Arc<Allowed>,
-    leads_home: LeadsHome,
+    allowed: Arc<AllowedAddresses>,
+    leads_home: OwnAddressCheck,
     timeout: Duration,
     hook_checksum: ChecksumAlgorithm,
     pending: PendingCalls,
@@ -63,7 +63,7 @@ pub struct ApplicationClient {
 struct Forbidden;
 
 /// Resolves names to the addresses that are allowed, and to no other.
-struct CheckedNames(Arc<Allowed>);
+struct CheckedNames(Arc<AllowedAddresses>);
 
 impl Resolve for CheckedNames {
     fn resolve(&self, name: Name) -> Resolving {
@@ -89,8 +89,8 @@ impl ApplicationClient {
     /// TLS cannot be set up, for example because the machine has no certificate authorities.
     pub fn new(
         settings: &CallbackSettings,
-        allowed: Allowed,
-        leads_home: LeadsHome,
+        allowed: AllowedAddresses,
+        leads_home: OwnAddressCheck,
         pending: PendingCalls,
     ) -> Result<Self, reqwest::Error> {
         let allowed = Arc::new(allowed);
@@ -107,12 +107,14 @@ impl ApplicationClient {
     }
 
     /// Tries with each secret in turn: an application that says 401 may know another one.
-    async fn attempt(&self, parcel: &Parcel) -> Delivered {
+    async fn attempt(&self, parcel: &OutgoingCallback) -> DeliveryResult {
         let secrets: Vec<Option<&Secret>> = match parcel.form {
-            Form::Get => vec![None],
-            Form::SignedForm | Form::BearerJson | Form::Webhook => parcel.secrets.iter().map(Some).collect(),
+            CallbackForm::Get => vec![None],
+            CallbackForm::SignedForm | CallbackForm::BearerJson | CallbackForm::Webhook => {
+                parcel.secrets.iter().map(Some).collect()
+            }
         };
-        let mut last = failed(Outcome::Failed, "the tenant has no secret to sign with");
+        let mut last = failed(TryOutcome::Failed, "the tenant has no secret to sign with");
         let of_status = |status| of_status(status, parcel.form);
         for secret in secrets {
             match self.send(parcel, secret).await {
@@ -124,11 +126,15 @@ impl ApplicationClient {
         last
     }
 
-    async fn send(&self, parcel: &Parcel, secret: Option<&Secret>) -> Result<StatusCode, Delivered> {
-        let bad = |what: &str| failed(Outcome::Failed, what);
+    async fn send(
+        &self,
+        parcel: &OutgoingCallback,
+        secret: Option<&Secret>,
+    ) -> Result<StatusCode, DeliveryResult> {
+        let bad = |what: &str| failed(TryOutcome::Failed, what);
         let address = match (parcel.form, secret) {
             // Where this redirects to is the application's choice and is called as it is.
-            (Form::Webhook, Some(secret)) => {
+            (CallbackForm::Webhook, Some(secret)) => {
                 let form = std::str::from_utf8(&parcel.body).map_err(|_| bad("the form is no text"))?;
                 webhook::signed_url(self.hook_checksum, &parcel.url, form, secret)
             }
@@ -150,22 +156,22 @@ impl ApplicationClient {
 
     /// Addresses that are written out are resolved by nobody. What leads to the edges fails for this delivery
     /// alone: others may reach the same application well.
-    fn check(&self, url: &Url) -> Result<(), Delivered> {
+    fn check(&self, url: &Url) -> Result<(), DeliveryResult> {
         if (self.leads_home.0)(url.as_str()) {
-            return Err(failed(Outcome::Failed, "the address leads to Usher itself"));
+            return Err(failed(TryOutcome::Failed, "the address leads to Usher itself"));
         }
         let written = match url.host() {
             Some(Host::Ipv4(address)) => Some(address.into()),
             Some(Host::Ipv6(address)) => Some(address.into()),
             Some(Host::Domain(_)) => None,
-            None => return Err(failed(Outcome::Failed, "the address names no host")),
+            None => return Err(failed(TryOutcome::Failed, "the address names no host")),
         };
         match written {
             Some(address) if !self.allowed.permits(address) => {
-                Err(failed(Outcome::Down, &Forbidden.to_string()))
+                Err(failed(TryOutcome::Down, &Forbidden.to_string()))
             }
             _ if !matches!(url.scheme(), "http" | "https") => {
-                Err(failed(Outcome::Failed, "the address is neither http nor https"))
+                Err(failed(TryOutcome::Failed, "the address is neither http nor https"))
             }
             _ => Ok(()),
         }
@@ -173,80 +179,80 @@ impl ApplicationClient {
 }
 
 #[async_trait]
-impl Applications for ApplicationClient {
-    async fn deliver(&self, parcel: &Parcel) -> Delivered {
+impl ApplicationCalls for ApplicationClient {
+    async fn deliver(&self, parcel: &OutgoingCallback) -> DeliveryResult {
         let _pending = self.pending.enter(format!("application {}", target(&parcel.url)), "callback");
         timeout_at(Instant::now() + self.timeout, self.attempt(parcel))
             .await
-            .unwrap_or_else(|_| failed(Outcome::Down, &format!("no answer within {:?}", self.timeout)))
+            .unwrap_or_else(|_| failed(TryOutcome::Down, &format!("no answer within {:?}", self.timeout)))
     }
 }
 
 fn request(
     http: &reqwest::Client,
     url: &Url,
-    parcel: &Parcel,
+    parcel: &OutgoingCallback,
     secret: Option<&Secret>,
 ) -> Option<reqwest::RequestBuilder> {
     let request = match (parcel.form, secret) {
-        (Form::Get, _) => http.request(Method::GET, url.clone()),
-        (Form::SignedForm, Some(secret)) => {
+        (CallbackForm::Get, _) => http.request(Method::GET, url.clone()),
+        (CallbackForm::SignedForm, Some(secret)) => {
             let claims = serde_json::from_slice(&parcel.body).ok()?;
             let token = jwt::sign_claims(&claims, secret).ok()?;
             http.request(Method::POST, url.clone())
                 .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
                 .body(format!("signed_parameters={token}")) // base64url and dots: nothing to encode
         }
-        (Form::BearerJson, Some(secret)) => http
+        (CallbackForm::BearerJson, Some(secret)) => http
             .request(Method::POST, url.clone())
             .header(header::CONTENT_TYPE, "application/json")
             .header(header::USER_AGENT, "BigBlueButton Analytics Callback")
             .bearer_auth(jwt::bearer(parcel.now_ms, secret).ok()?)
             .body(parcel.body.clone()),
-        (Form::Webhook, Some(_)) => http
+        (CallbackForm::Webhook, Some(_)) => http
             .request(Method::POST, url.clone())
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(parcel.body.clone()),
-        (Form::SignedForm | Form::BearerJson | Form::Webhook, None) => return None,
+        (CallbackForm::SignedForm | CallbackForm::BearerJson | CallbackForm::Webhook, None) => return None,
     };
     let marked = !parcel.mark.is_empty();
     Some(if marked { request.header(MARK_HEADER, parcel.mark.as_str()) } else { request })
 }
 
 /// Returns where a redirect leads. A POST is sent again only where the answer says so.
-fn redirected(url: &Url, response: &Response, form: Form) -> Option<Url> {
+fn redirected(url: &Url, response: &Response, form: CallbackForm) -> Option<Url> {
     let follows = match response.status().as_u16() {
         307 | 308 => true,
-        301..=303 => form == Form::Get,
+        301..=303 => form == CallbackForm::Get,
         _ => false,
     };
     let location = response.headers().get(header::LOCATION).filter(|_| follows)?;
     url.join(location.to_str().ok()?).ok()
 }
 
-fn of_status(status: StatusCode, form: Form) -> Delivered {
+fn of_status(status: StatusCode, form: CallbackForm) -> DeliveryResult {
     let outcome = match status.as_u16() {
         // Who refuses the signature of a webhook gets it no second time: so bbb-webhooks has it.
-        401 if form == Form::Webhook => Outcome::Refused,
-        200..=299 => Outcome::Taken,
-        410 => Outcome::Refused,
-        429 | 502..=504 => Outcome::Down,
-        _ => Outcome::Failed,
+        401 if form == CallbackForm::Webhook => TryOutcome::Refused,
+        200..=299 => TryOutcome::Taken,
+        410 => TryOutcome::Refused,
+        429 | 502..=504 => TryOutcome::Down,
+        _ => TryOutcome::Failed,
     };
     failed(outcome, &format!("HTTP status {}", status.as_u16()))
 }
 
 /// Says what went wrong in the words of the innermost cause, which never holds the URL.
-fn of_error(error: reqwest::Error) -> Delivered {
+fn of_error(error: reqwest::Error) -> DeliveryResult {
     let timeout = error.is_timeout();
     let error = error.without_url();
     let mut cause: &dyn std::error::Error = &error;
     while let Some(source) = cause.source() {
         cause = source;
     }
-    failed(Outcome::Down, &if timeout { "timed out".to_owned() } else { cause.to_string() })
+    failed(TryOutcome::Down, &if timeout { "timed out".to_owned() } else { cause.to_string() })
 }
 
-fn failed(outcome: Outcome, reason: &str) -> Delivered {
-    Delivered { outcome, reason: reason.to_owned() }
+fn failed(outcome: TryOutcome, reason: &str) -> DeliveryResult {
+    DeliveryResult { outcome, reason: reason.to_owned() }
 }

@@ -5,16 +5,16 @@ use bytes::Bytes;
 use usher_bbb::{parse::ListedHook, secret::Secret};
 use usher_model::server::Server;
 
-use super::rules::delivery::{Form, Outcome};
-use crate::ports::CallError;
+use super::rules::delivery::{CallbackForm, TryOutcome};
+use crate::ports::ServerCallError;
 
 /// A callback as it goes to its application.
 #[derive(Clone)]
-pub struct Parcel {
+pub struct OutgoingCallback {
     /// Where to.
     pub url: String,
     /// In which form.
-    pub form: Form,
+    pub form: CallbackForm,
     /// What it says.
     pub body: Bytes,
     /// What it may be signed with, in the order of preference.
@@ -25,7 +25,7 @@ pub struct Parcel {
     pub mark: String,
 }
 
-impl std::fmt::Debug for Parcel {
+impl std::fmt::Debug for OutgoingCallback {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Parcel").field("form", &self.form).finish_non_exhaustive()
     }
@@ -33,29 +33,29 @@ impl std::fmt::Debug for Parcel {
 
 /// What an application, or the way to it, said.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Delivered {
+pub struct DeliveryResult {
     /// What that means.
-    pub outcome: Outcome,
+    pub outcome: TryOutcome,
     /// Why, where it was not taken; never a secret or an address.
     pub reason: String,
 }
 
 /// The applications, as far as callbacks go.
 #[async_trait]
-pub trait Applications: Send + Sync + 'static {
+pub trait ApplicationCalls: Send + Sync + 'static {
     /// Tries to deliver a callback, once, by a deadline of its own.
-    async fn deliver(&self, parcel: &Parcel) -> Delivered;
+    async fn deliver(&self, parcel: &OutgoingCallback) -> DeliveryResult;
 }
 
 /// The webhooks of BBB servers.
 #[async_trait]
 pub trait ServerHooks: Send + Sync + 'static {
     /// Asks for every hook, ours and others' (`hooks/list`).
-    async fn hooks(&self, server: &Server) -> Result<Vec<ListedHook>, CallError>;
+    async fn hooks(&self, server: &Server) -> Result<Vec<ListedHook>, ServerCallError>;
 
     /// Registers an address for all meetings; one that has a hook keeps that.
-    async fn create_hook(&self, server: &Server, url: &str, raw: bool) -> Result<(), CallError>;
+    async fn create_hook(&self, server: &Server, url: &str, raw: bool) -> Result<(), ServerCallError>;
 
     /// Takes a hook out by its id there; one that is gone is taken out.
-    async fn destroy_hook(&self, server: &Server, id: &str) -> Result<(), CallError>;
+    async fn destroy_hook(&self, server: &Server, id: &str) -> Result<(), ServerCallError>;
 }

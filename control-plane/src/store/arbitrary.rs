@@ -15,8 +15,8 @@ use usher_model::{
 };
 
 use crate::core::{
-    plan::{Key, Write},
-    voice::Assignment,
+    plan::{FleetKey, PlanWrite},
+    voice::VoiceAssignment,
 };
 
 const NAME: &str = "[A-Za-z0-9._-]{1,64}";
@@ -51,16 +51,16 @@ fn range() -> impl Strategy<Value = VoiceRange> {
         .prop_filter_map("a range", |(first, size)| VoiceRange::new(first, first + size).ok())
 }
 
-pub(crate) fn key() -> impl Strategy<Value = Key> {
+pub(crate) fn key() -> impl Strategy<Value = FleetKey> {
     prop_oneof![
-        server_id().prop_map(Key::Server),
-        server_id().prop_map(Key::Health),
-        server_id().prop_map(Key::Sample),
-        server_id().prop_map(Key::Freshness),
-        tenant_id().prop_map(Key::Tenant),
-        meeting_key().prop_map(Key::Record),
-        zombie_key().prop_map(Key::Zombie),
-        bridge().prop_map(Key::Voice),
+        server_id().prop_map(FleetKey::Server),
+        server_id().prop_map(FleetKey::Health),
+        server_id().prop_map(FleetKey::Sample),
+        server_id().prop_map(FleetKey::Freshness),
+        tenant_id().prop_map(FleetKey::Tenant),
+        meeting_key().prop_map(FleetKey::Record),
+        zombie_key().prop_map(FleetKey::Zombie),
+        bridge().prop_map(FleetKey::Voice),
     ]
 }
 
@@ -226,17 +226,19 @@ fn zombie() -> impl Strategy<Value = Zombie> {
 }
 
 /// Generates a write that sets a value.
-pub(crate) fn put() -> impl Strategy<Value = Write> {
+pub(crate) fn put() -> impl Strategy<Value = PlanWrite> {
     prop_oneof![
-        server().prop_map(Write::Server),
-        (server_id(), health()).prop_map(|(id, health)| Write::Health(id, health)),
-        (server_id(), sample()).prop_map(|(id, sample)| Write::Sample(id, sample)),
+        server().prop_map(PlanWrite::Server),
+        (server_id(), health()).prop_map(|(id, health)| PlanWrite::Health(id, health)),
+        (server_id(), sample()).prop_map(|(id, sample)| PlanWrite::Sample(id, sample)),
         (server_id(), any::<u64>())
-            .prop_map(|(id, watermark)| Write::Freshness(id, SampleFreshness { watermark })),
-        tenant().prop_map(Write::Tenant),
-        (meeting_key(), record()).prop_map(|(key, record)| Write::Record(key, record)),
-        (zombie_key(), zombie()).prop_map(|(key, zombie)| Write::Zombie(key, zombie)),
-        (bridge(), meeting_key(), any::<i64>())
-            .prop_map(|(bridge, room, used_at_ms)| Write::Voice(bridge, Assignment { room, used_at_ms })),
+            .prop_map(|(id, watermark)| PlanWrite::Freshness(id, SampleFreshness { watermark })),
+        tenant().prop_map(PlanWrite::Tenant),
+        (meeting_key(), record()).prop_map(|(key, record)| PlanWrite::Record(key, record)),
+        (zombie_key(), zombie()).prop_map(|(key, zombie)| PlanWrite::Zombie(key, zombie)),
+        (bridge(), meeting_key(), any::<i64>()).prop_map(|(bridge, meeting, used_at_ms)| PlanWrite::Voice(
+            bridge,
+            VoiceAssignment { meeting, used_at_ms }
+        )),
     ]
 }

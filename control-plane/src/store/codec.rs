@@ -24,11 +24,11 @@ pub(crate) use self::unknown_fields::fields as unknown_fields;
 use super::keys::{self, KeyError};
 use crate::{
     core::{
-        plan::{self, Event, Key, Plan, Stored},
+        plan::{self, FleetEvent, FleetKey, Plan, Stored},
         seal::HistoryKey,
-        unpolled::Names,
+        unpolled::RememberedNames,
     },
-    ports::{Change, Entry, Guard, Listing, Txn, Write},
+    ports::{StoreChange, StoreEntry, StoreListing, StoreTxn, TxnGuard, TxnWrite},
 };
 
 /// Version of the stored values. A reader refuses a newer one.
@@ -39,7 +39,7 @@ pub const SCHEMA_VERSION: u32 = 1;
 pub enum ValueError {
     /// The key itself is unreadable.
     #[error(transparent)]
-    Key(#[from] KeyError),
+    FleetKey(#[from] KeyError),
     /// The bytes are not the expected message.
     #[error("cannot be decoded: {0}")]
     Decode(#[from] DecodeError),
@@ -65,7 +65,7 @@ pub struct UnreadableValue {
     /// The fault of the value.
     pub reason: ValueError,
     /// The event that removes the value from a fleet; `None` when the key itself is unreadable.
-    pub absent: Option<Box<Event>>,
+    pub absent: Option<Box<FleetEvent>>,
 }
 
 /// Reads changes and writes plans. The follower and the committer of one program share one codec.
@@ -81,7 +81,7 @@ impl StoreCodec {
     }
 
     /// Reads a whole listing. Each unreadable value is reported, and the others become events.
-    pub fn events(&self, listing: &Listing) -> (Vec<Event>, Vec<UnreadableValue>) {
+    pub fn events(&self, listing: &StoreListing) -> (Vec<FleetEvent>, Vec<UnreadableValue>) {
         self.unknown().clear();
         let (mut events, mut bad) = (Vec::with_capacity(listing.entries.len()), Vec::new());
         for entry in &listing.entries {
@@ -94,17 +94,17 @@ impl StoreCodec {
     }
 
     /// Reads one change; `None` when its key is of no family that the fleet folds.
-    pub fn event(&self, change: &Change) -> Result<Option<Event>, UnreadableValue> {
+    pub fn event(&self, change: &StoreChange) -> Result<Option<FleetEvent>, UnreadableValue> {
         match change {
-            Change::Put(entry) => self.put_event(entry),
-            Change::Delete { key: path } => {
+            StoreChange::Put(entry) => self.put_event(entry),
+            StoreChange::Delete { key: path } => {
                 self.unknown().forget(path);
                 Ok(known_key(path)?.map(|key| absent(&key)))
             }
         }
     }
 
-    fn put_event(&self, entry: &Entry) -> Result<Option<Event>, UnreadableValue> {
+    fn put_event(&self, entry: &StoreEntry) -> Result<Option<FleetEvent>, UnreadableValue> {
         let Some(key) = known_key(&entry.key)? else { return Ok(None) };
         let event = read(&key, entry).map_err(|reason| UnreadableValue {
             path: entry.key.clone(),
@@ -116,51 +116,51 @@ impl StoreCodec {
     }
 
     /// Writes a plan as a transaction; a leader's plan carries its fencing token.
-    pub fn txn(&self, plan: &Plan, fence: Option<&FencingToken>) -> Txn {
+    pub fn txn(&self, plan: &Plan, fence: Option<&FencingToken>) -> StoreTxn {
         let guards = plan.guards.iter().map(|guard| match guard {
-            plan::Guard::Absent(key) => Guard::Absent(keys::path(key)),
-            plan::Guard::Unchanged(key, revision) => Guard::Unchanged(keys::path(key), *revision),
+            plan::PlanGuard::Absent(key) => TxnGuard::Absent(keys::path(key)),
+            plan::PlanGuard::Unchanged(key, revision) => TxnGuard::Unchanged(keys::path(key), *revision),
         });
-        let guards: Vec<Guard> = guards.chain(fence.cloned().map(Guard::Fence)).collect();
+        let guards: Vec<TxnGuard> = guards.chain(fence.cloned().map(TxnGuard::Fence)).collect();
         let writes = plan.writes.iter().map(|write| self.write(write, &guards)).collect();
-        Txn { guards, writes }
+        StoreTxn { guards, writes }
     }
 
-    fn write(&self, write: &plan::Write, guards: &[Guard]) -> Write {
+    fn write(&self, write: &plan::PlanWrite, guards: &[TxnGuard]) -> TxnWrite {
         let (key, mut value) = match write {
-            plan::Write::Server(server) => {
-                (Key::Server(server.id.clone()), fleet::server_value(server).encode_to_vec())
+            plan::PlanWrite::Server(server) => {
+                (FleetKey::Server(server.id.clone()), fleet::server_value(server).encode_to_vec())
             }
-            plan::Write::Health(id, health) => {
-                (Key::Health(id.clone()), fleet::health_value(health).encode_to_vec())
+            plan::PlanWrite::Health(id, health) => {
+                (FleetKey::Health(id.clone()), fleet::health_value(health).encode_to_vec())
             }
-            plan::Write::Sample(id, sample) => {
-                (Key::Sample(id.clone()), fleet::sample_value(sample).encode_to_vec())
+            plan::PlanWrite::Sample(id, sample) => {
+                (FleetKey::Sample(id.clone()), fleet::sample_value(sample).encode_to_vec())
             }
-            plan::Write::Freshness(id, freshness) => {
-                (Key::Freshness(id.clone()), fleet::freshness_value(*freshness).encode_to_vec())
+            plan::PlanWrite::Freshness(id, freshness) => {
+                (FleetKey::Freshness(id.clone()), fleet::freshness_value(*freshness).encode_to_vec())
             }
-            plan::Write::Tenant(tenant) => {
-                (Key::Tenant(tenant.id.clone()), fleet::tenant_value(tenant).encode_to_vec())
+            plan::PlanWrite::Tenant(tenant) => {
+                (FleetKey::Tenant(tenant.id.clone()), fleet::tenant_value(tenant).encode_to_vec())
             }
-            plan::Write::Record(key, record) => {
-                (Key::Record(key.clone()), meeting::record_value(record).encode_to_vec())
+            plan::PlanWrite::Record(key, record) => {
+                (FleetKey::Record(key.clone()), meeting::record_value(record).encode_to_vec())
             }
-            plan::Write::Zombie(key, zombie) => {
-                (Key::Zombie(key.clone()), meeting::zombie_value(zombie).encode_to_vec())
+            plan::PlanWrite::Zombie(key, zombie) => {
+                (FleetKey::Zombie(key.clone()), meeting::zombie_value(zombie).encode_to_vec())
             }
-            plan::Write::Voice(bridge, assignment) => {
-                (Key::Voice(*bridge), meeting::voice_value(assignment).encode_to_vec())
+            plan::PlanWrite::Voice(bridge, assignment) => {
+                (FleetKey::Voice(*bridge), meeting::voice_value(assignment).encode_to_vec())
             }
-            plan::Write::Delete(key) => return Write::Delete(keys::path(key)),
+            plan::PlanWrite::Delete(key) => return TxnWrite::Delete(keys::path(key)),
         };
         let path = keys::path(&key);
         // A value that is created anew takes over no fields of an earlier value of the same key.
-        let created = guards.iter().any(|guard| matches!(guard, Guard::Absent(absent) if *absent == path));
+        let created = guards.iter().any(|guard| matches!(guard, TxnGuard::Absent(absent) if *absent == path));
         if !created {
             self.unknown().append(&path, &mut value);
         }
-        Write::Put(path, value.into())
+        TxnWrite::Put(path, value.into())
     }
 
     fn unknown(&self) -> MutexGuard<'_, UnknownFields> {
@@ -168,7 +168,7 @@ impl StoreCodec {
     }
 }
 
-fn known_key(path: &str) -> Result<Option<Key>, UnreadableValue> {
+fn known_key(path: &str) -> Result<Option<FleetKey>, UnreadableValue> {
     keys::parse(path).map_err(|error| UnreadableValue {
         path: path.to_owned(),
         reason: error.into(),
@@ -177,69 +177,69 @@ fn known_key(path: &str) -> Result<Option<Key>, UnreadableValue> {
 }
 
 /// Returns the largest field number that this version knows for values of the key's family.
-fn known_fields(key: &Key) -> u32 {
+fn known_fields(key: &FleetKey) -> u32 {
     match key {
-        Key::Health(_) => 7,
-        Key::Server(_) => 8,
-        Key::Sample(_) => 4,
-        Key::Freshness(_) => 1,
-        Key::Voice(_) => 3,
-        Key::Zombie(_) => 5,
-        Key::Tenant(_) => 12,
-        Key::Record(_) => 11,
+        FleetKey::Health(_) => 7,
+        FleetKey::Server(_) => 8,
+        FleetKey::Sample(_) => 4,
+        FleetKey::Freshness(_) => 1,
+        FleetKey::Voice(_) => 3,
+        FleetKey::Zombie(_) => 5,
+        FleetKey::Tenant(_) => 12,
+        FleetKey::Record(_) => 11,
     }
 }
 
-fn absent(key: &Key) -> Event {
+fn absent(key: &FleetKey) -> FleetEvent {
     match key.clone() {
-        Key::Server(id) => Event::Server(id, None),
-        Key::Health(id) => Event::Health(id, None),
-        Key::Sample(id) => Event::Sample(id, None),
-        Key::Freshness(id) => Event::Freshness(id, None),
-        Key::Tenant(id) => Event::Tenant(id, None),
-        Key::Record(key) => Event::Record(key, None),
-        Key::Zombie(key) => Event::Zombie(key, None),
-        Key::Voice(bridge) => Event::Voice(bridge, None),
+        FleetKey::Server(id) => FleetEvent::Server(id, None),
+        FleetKey::Health(id) => FleetEvent::Health(id, None),
+        FleetKey::Sample(id) => FleetEvent::Sample(id, None),
+        FleetKey::Freshness(id) => FleetEvent::Freshness(id, None),
+        FleetKey::Tenant(id) => FleetEvent::Tenant(id, None),
+        FleetKey::Record(key) => FleetEvent::Record(key, None),
+        FleetKey::Zombie(key) => FleetEvent::Zombie(key, None),
+        FleetKey::Voice(bridge) => FleetEvent::Voice(bridge, None),
     }
 }
 
-fn read(key: &Key, entry: &Entry) -> Result<Event, ValueError> {
-    fn stored<T>(value: T, entry: &Entry) -> Stored<T> {
+fn read(key: &FleetKey, entry: &StoreEntry) -> Result<FleetEvent, ValueError> {
+    fn stored<T>(value: T, entry: &StoreEntry) -> Stored<T> {
         Stored { value, created: entry.create_revision, modified: entry.mod_revision }
     }
     let bytes = &*entry.value;
     Ok(match key.clone() {
-        Key::Server(id) => {
+        FleetKey::Server(id) => {
             let server = fleet::server(id.clone(), pb::ServerValue::decode(bytes)?)?;
-            Event::Server(id, Some(stored(server, entry)))
+            FleetEvent::Server(id, Some(stored(server, entry)))
         }
-        Key::Health(id) => {
+        FleetKey::Health(id) => {
             let health = fleet::health(pb::HealthValue::decode(bytes)?);
-            Event::Health(id, Some(stored(health, entry)))
+            FleetEvent::Health(id, Some(stored(health, entry)))
         }
-        Key::Sample(id) => {
+        FleetKey::Sample(id) => {
             let sample = fleet::sample(pb::SampleValue::decode(bytes)?)?;
-            Event::Sample(id, Some(stored(sample, entry)))
+            FleetEvent::Sample(id, Some(stored(sample, entry)))
         }
-        Key::Freshness(id) => {
+        FleetKey::Freshness(id) => {
             let freshness = fleet::freshness(pb::FreshnessValue::decode(bytes)?);
-            Event::Freshness(id, Some(stored(freshness, entry)))
+            FleetEvent::Freshness(id, Some(stored(freshness, entry)))
         }
-        Key::Tenant(id) => {
+        FleetKey::Tenant(id) => {
             let tenant = fleet::tenant(id.clone(), pb::TenantValue::decode(bytes)?);
-            Event::Tenant(id, Some(stored(tenant, entry)))
+            FleetEvent::Tenant(id, Some(stored(tenant, entry)))
         }
-        Key::Record(key) => {
+        FleetKey::Record(key) => {
             let record = meeting::record(pb::RecordValue::decode(entry.value.clone())?)?;
-            Event::Record(key, Some(stored(record, entry)))
+            FleetEvent::Record(key, Some(stored(record, entry)))
         }
-        Key::Zombie(key) => {
+        FleetKey::Zombie(key) => {
             let zombie = meeting::zombie(pb::ZombieValue::decode(bytes)?)?;
-            Event::Zombie(key, Some(stored(zombie, entry)))
+            FleetEvent::Zombie(key, Some(stored(zombie, entry)))
         }
-        Key::Voice(bridge) => {
+        FleetKey::Voice(bridge) => {
             let assignment = meeting::voice(pb::VoiceValue::decode(bytes)?)?;
-            Event::Voice(bridge, Some(stored(assignment, entry)))
+            FleetEvent::Voice(bridge, Some(stored(assignment, entry)))
         }
     })
 }
@@ -287,7 +287,7 @@ pub fn read_history_key(value: &[u8]) -> Result<HistoryKey, ValueError> {
 }
 
 /// Writes the value of [`keys::AWAITED`].
-pub fn awaited(epoch: u64, names: &Names) -> Bytes {
+pub fn awaited(epoch: u64, names: &RememberedNames) -> Bytes {
     let servers = names.servers.iter().map(ToString::to_string).collect();
     let tenants = names.tenants.iter().map(ToString::to_string).collect();
     pb::Awaited { epoch, servers, tenants }.encode_to_vec().into()
@@ -298,11 +298,11 @@ pub fn awaited(epoch: u64, names: &Names) -> Bytes {
 ///
 /// # Errors
 /// The bytes are not such a value.
-pub fn read_awaited(value: &[u8]) -> Result<(u64, Names), ValueError> {
+pub fn read_awaited(value: &[u8]) -> Result<(u64, RememberedNames), ValueError> {
     let pb::Awaited { epoch, servers, tenants } = pb::Awaited::decode(value)?;
     let servers = servers.iter().filter_map(|id| ServerId::parse(id).ok()).collect();
     let tenants = tenants.iter().filter_map(|id| TenantId::parse(id).ok()).collect();
-    Ok((epoch, Names { servers, tenants }))
+    Ok((epoch, RememberedNames { servers, tenants }))
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use self::queue::{BatchLimits, CommitQueue, HeldKeys};
 use super::{codec::StoreCodec, keys::META};
 use crate::{
     core::{epoch::Epoch, plan::Plan},
-    ports::{Guard, Store, StoreError, Txn, Verdict},
+    ports::{Store, StoreError, StoreTxn, TxnGuard, TxnVerdict},
 };
 
 /// Largest number of batches under way at a time.
@@ -28,12 +28,12 @@ const UNDER_WAY: usize = 4;
 /// Largest number of transactions that wait. Callers beyond it wait until the queue has room.
 const WAITING: usize = 4096;
 
-type CommitReply = oneshot::Sender<Result<Verdict, StoreError>>;
+type CommitReply = oneshot::Sender<Result<TxnVerdict, StoreError>>;
 
 /// Commits transactions together with those of other callers. Clones share one queue.
 #[derive(Debug, Clone)]
 pub struct GroupCommitter {
-    queue: mpsc::Sender<(Txn, CommitReply)>,
+    queue: mpsc::Sender<(StoreTxn, CommitReply)>,
     codec: Arc<StoreCodec>,
 }
 
@@ -56,7 +56,7 @@ impl GroupCommitter {
     ///
     /// # Cancel safety
     /// If the future is dropped before it returns, the transaction may or may not be committed.
-    pub async fn commit(&self, txn: Txn) -> Result<Verdict, StoreError> {
+    pub async fn commit(&self, txn: StoreTxn) -> Result<TxnVerdict, StoreError> {
         let stopped = || StoreError::Unavailable("the committer has stopped".into());
         let (answer, answered) = oneshot::channel();
         self.queue.send((txn, answer)).await.map_err(|_| stopped())?;
@@ -71,16 +71,16 @@ impl GroupCommitter {
         plan: &Plan,
         fence: Option<&FencingToken>,
         epoch: Epoch,
-    ) -> Result<Verdict, StoreError> {
+    ) -> Result<TxnVerdict, StoreError> {
         let mut txn = self.codec.txn(plan, fence);
-        txn.guards.push(Guard::Unchanged(META.into(), epoch.begun));
+        txn.guards.push(TxnGuard::Unchanged(META.into(), epoch.begun));
         self.commit(txn).await
     }
 }
 
 async fn run(
     store: Arc<dyn Store>,
-    mut waiting: mpsc::Receiver<(Txn, CommitReply)>,
+    mut waiting: mpsc::Receiver<(StoreTxn, CommitReply)>,
     stop: CancellationToken,
 ) {
     let mut queue = CommitQueue::new(BatchLimits::default());
@@ -111,7 +111,7 @@ async fn run(
     }
 }
 
-async fn send(store: Arc<dyn Store>, batch: Vec<(Txn, CommitReply)>, held: HeldKeys) -> HeldKeys {
+async fn send(store: Arc<dyn Store>, batch: Vec<(StoreTxn, CommitReply)>, held: HeldKeys) -> HeldKeys {
     // The callers of these transactions no longer wait. An unsent transaction is certainly not
     // done, so dropping it is safe and saves the write.
     let (txns, answers): (Vec<_>, Vec<_>) =
@@ -119,7 +119,7 @@ async fn send(store: Arc<dyn Store>, batch: Vec<(Txn, CommitReply)>, held: HeldK
     if txns.is_empty() {
         return held;
     }
-    let results: Vec<Result<Verdict, StoreError>> = match store.commit(txns).await {
+    let results: Vec<Result<TxnVerdict, StoreError>> = match store.commit(txns).await {
         Ok(verdicts) if verdicts.len() == answers.len() => verdicts.into_iter().map(Ok).collect(),
         Ok(_) => answers.iter().map(|_| Err(StoreError::Unknown("verdicts do not match".into()))).collect(),
         Err(error) => answers.iter().map(|_| Err(error.clone())).collect(),

@@ -31,7 +31,9 @@ use self::{
 };
 use super::keys;
 use crate::core::upkeep::StoreSpace;
-use crate::ports::{Batch, Lease, Listing, Store, StoreError, Txn, Verdict, WatchError, Write};
+use crate::ports::{
+    ChangeBatch, LeaderLease, Store, StoreError, StoreListing, StoreTxn, TxnVerdict, TxnWrite, WatchError,
+};
 
 /// Bytes of history kept for watchers.
 const HISTORY: usize = 32 << 20;
@@ -106,10 +108,10 @@ impl EmbeddedStore {
 }
 
 /// Removes the candidates of earlier processes: the directory's lock proves that none of them runs.
-fn end_elections(state: &StoreState) -> Vec<Batch> {
-    let left = state.below(keys::ELECTION).map(|entry| Write::Delete(entry.key.clone())).collect();
+fn end_elections(state: &StoreState) -> Vec<ChangeBatch> {
+    let left = state.below(keys::ELECTION).map(|entry| TxnWrite::Delete(entry.key.clone())).collect();
     let mut draft = TransactionDraft::new(state);
-    let ended = draft.commit(&[Txn { guards: Vec::new(), writes: left }]);
+    let ended = draft.commit(&[StoreTxn { guards: Vec::new(), writes: left }]);
     debug_assert!(ended.is_ok(), "keys of a map are distinct");
     draft.finish()
 }
@@ -155,7 +157,7 @@ impl Drop for Inner {
 
 #[async_trait]
 impl Store for EmbeddedStore {
-    async fn read_prefix(&self, prefix: &str) -> Result<Listing, StoreError> {
+    async fn read_prefix(&self, prefix: &str) -> Result<StoreListing, StoreError> {
         Ok(self.inner.read(|state| state.list(prefix)))
     }
 
@@ -167,7 +169,7 @@ impl Store for EmbeddedStore {
         &self,
         prefix: &str,
         from: u64,
-    ) -> Result<BoxStream<'static, Result<Batch, WatchError>>, StoreError> {
+    ) -> Result<BoxStream<'static, Result<ChangeBatch, WatchError>>, StoreError> {
         let watcher = Watcher {
             state: Arc::clone(&self.inner.state),
             published: self.inner.published.clone(),
@@ -184,7 +186,7 @@ impl Store for EmbeddedStore {
         Ok(steps.flat_map(stream::iter).boxed())
     }
 
-    async fn commit(&self, txns: Vec<Txn>) -> Result<Vec<Verdict>, StoreError> {
+    async fn commit(&self, txns: Vec<StoreTxn>) -> Result<Vec<TxnVerdict>, StoreError> {
         self.inner.ask(|reply| WriteJob::Commit(txns, reply)).await
     }
 
@@ -204,7 +206,7 @@ impl Store for EmbeddedStore {
         Ok(self.inner.cluster_id)
     }
 
-    async fn campaign(&self, candidate: &str, ttl: Duration) -> Result<Box<dyn Lease>, StoreError> {
+    async fn campaign(&self, candidate: &str, ttl: Duration) -> Result<Box<dyn LeaderLease>, StoreError> {
         election::campaign(Arc::clone(&self.inner), candidate, ttl).await
     }
 
@@ -225,7 +227,7 @@ struct Watcher {
 
 impl Watcher {
     /// Waits for the next batches.
-    async fn step(&mut self) -> Result<Vec<Batch>, WatchError> {
+    async fn step(&mut self) -> Result<Vec<ChangeBatch>, WatchError> {
         loop {
             self.published.mark_unchanged();
             let (found, next) = self

@@ -25,7 +25,9 @@ use self::{
 };
 use super::keys;
 use crate::core::upkeep::StoreSpace;
-use crate::ports::{Batch, Lease, Listing, Store, StoreError, Txn, Verdict, WatchError};
+use crate::ports::{
+    ChangeBatch, LeaderLease, Store, StoreError, StoreListing, StoreTxn, TxnVerdict, WatchError,
+};
 
 /// Entries read at a time.
 const PAGE: i64 = 500;
@@ -77,7 +79,7 @@ impl EtcdStore {
 
     /// Lists page by page, each at the revision of the first page; `None` if etcd compacted that
     /// revision meanwhile.
-    async fn list(&self, prefix: &str) -> Result<Option<Listing>, StoreError> {
+    async fn list(&self, prefix: &str) -> Result<Option<StoreListing>, StoreError> {
         let start = self.space.full(prefix);
         let end = end_of(&start);
         let page = GetOptions::new().with_range(end).with_limit(PAGE);
@@ -97,7 +99,7 @@ impl EtcdStore {
                         Err(error) => return Err(error),
                     };
                 }
-                _ => return Ok(Some(Listing { revision: at, entries })),
+                _ => return Ok(Some(StoreListing { revision: at, entries })),
             }
         }
     }
@@ -105,7 +107,7 @@ impl EtcdStore {
 
 #[async_trait]
 impl Store for EtcdStore {
-    async fn read_prefix(&self, prefix: &str) -> Result<Listing, StoreError> {
+    async fn read_prefix(&self, prefix: &str) -> Result<StoreListing, StoreError> {
         for _ in 0..RESTARTS {
             if let Some(listing) = self.list(prefix).await? {
                 return Ok(listing);
@@ -122,11 +124,11 @@ impl Store for EtcdStore {
         &self,
         prefix: &str,
         from: u64,
-    ) -> Result<BoxStream<'static, Result<Batch, WatchError>>, StoreError> {
+    ) -> Result<BoxStream<'static, Result<ChangeBatch, WatchError>>, StoreError> {
         watch::watch(&self.pool, &self.space, prefix, from).await
     }
 
-    async fn commit(&self, txns: Vec<Txn>) -> Result<Vec<Verdict>, StoreError> {
+    async fn commit(&self, txns: Vec<StoreTxn>) -> Result<Vec<TxnVerdict>, StoreError> {
         let mut verdicts = Vec::with_capacity(txns.len());
         for run in txn::runs(&txns) {
             let request = txn::nested(&self.space, run);
@@ -172,7 +174,7 @@ impl Store for EtcdStore {
         self.header().await.map(|(_, cluster_id)| cluster_id)
     }
 
-    async fn campaign(&self, candidate: &str, ttl: Duration) -> Result<Box<dyn Lease>, StoreError> {
+    async fn campaign(&self, candidate: &str, ttl: Duration) -> Result<Box<dyn LeaderLease>, StoreError> {
         election::campaign(Arc::clone(&self.pool), &self.space, candidate, ttl).await
     }
 

@@ -10,7 +10,7 @@ use usher_model::{
     voice::VoiceBridge,
 };
 
-use crate::core::plan::Key;
+use crate::core::plan::FleetKey;
 
 /// Key of the schema version and the epoch.
 pub const META: &str = "meta";
@@ -61,16 +61,16 @@ pub enum KeyError {
 }
 
 /// Returns the path of a value, relative to the store's prefix.
-pub fn path(key: &Key) -> String {
+pub fn path(key: &FleetKey) -> String {
     match key {
-        Key::Server(id) => format!("{SERVERS}/{id}"),
-        Key::Health(id) => format!("{HEALTH}/{id}"),
-        Key::Sample(id) => format!("{LOAD}/{id}"),
-        Key::Freshness(id) => format!("{FRESH}/{id}"),
-        Key::Tenant(id) => format!("{TENANTS}/{id}"),
-        Key::Record(meeting) => format!("{MEETINGS}/{}", meeting_path(meeting)),
-        Key::Zombie(zombie) => format!("{ZOMBIES}/{}/{}", meeting_path(&zombie.meeting), zombie.server),
-        Key::Voice(bridge) => format!("{VOICE}/{bridge}"),
+        FleetKey::Server(id) => format!("{SERVERS}/{id}"),
+        FleetKey::Health(id) => format!("{HEALTH}/{id}"),
+        FleetKey::Sample(id) => format!("{LOAD}/{id}"),
+        FleetKey::Freshness(id) => format!("{FRESH}/{id}"),
+        FleetKey::Tenant(id) => format!("{TENANTS}/{id}"),
+        FleetKey::Record(meeting) => format!("{MEETINGS}/{}", meeting_path(meeting)),
+        FleetKey::Zombie(zombie) => format!("{ZOMBIES}/{}/{}", meeting_path(&zombie.meeting), zombie.server),
+        FleetKey::Voice(bridge) => format!("{VOICE}/{bridge}"),
     }
 }
 
@@ -83,23 +83,23 @@ fn meeting_path(key: &MeetingKey) -> String {
 ///
 /// # Errors
 /// The family is known and the rest is not in the form that this program writes.
-pub fn parse(text: &str) -> Result<Option<Key>, KeyError> {
+pub fn parse(text: &str) -> Result<Option<FleetKey>, KeyError> {
     let Some((family, rest)) = text.split_once('/') else { return Ok(None) };
     let parts: Vec<&str> = rest.split('/').collect();
     let malformed = |source| KeyError::Id { key: text.to_owned(), source };
     let key = match (family, parts.as_slice()) {
-        (SERVERS, [id]) => Key::Server(ServerId::parse(id).map_err(malformed)?),
-        (HEALTH, [id]) => Key::Health(ServerId::parse(id).map_err(malformed)?),
-        (FRESH, [id]) => Key::Freshness(ServerId::parse(id).map_err(malformed)?),
-        (LOAD, [id]) => Key::Sample(ServerId::parse(id).map_err(malformed)?),
-        (TENANTS, [id]) => Key::Tenant(TenantId::parse(id).map_err(malformed)?),
-        (MEETINGS, [tenant, id]) => Key::Record(meeting(text, tenant, id)?),
-        (ZOMBIES, [tenant, id, server]) => Key::Zombie(ZombieKey {
+        (SERVERS, [id]) => FleetKey::Server(ServerId::parse(id).map_err(malformed)?),
+        (HEALTH, [id]) => FleetKey::Health(ServerId::parse(id).map_err(malformed)?),
+        (FRESH, [id]) => FleetKey::Freshness(ServerId::parse(id).map_err(malformed)?),
+        (LOAD, [id]) => FleetKey::Sample(ServerId::parse(id).map_err(malformed)?),
+        (TENANTS, [id]) => FleetKey::Tenant(TenantId::parse(id).map_err(malformed)?),
+        (MEETINGS, [tenant, id]) => FleetKey::Record(meeting(text, tenant, id)?),
+        (ZOMBIES, [tenant, id, server]) => FleetKey::Zombie(ZombieKey {
             meeting: meeting(text, tenant, id)?,
             server: ServerId::parse(server).map_err(malformed)?,
         }),
         (VOICE, [number]) => {
-            Key::Voice(VoiceBridge::parse(number).ok_or_else(|| KeyError::Form(text.to_owned()))?)
+            FleetKey::Voice(VoiceBridge::parse(number).ok_or_else(|| KeyError::Form(text.to_owned()))?)
         }
         (SERVERS | HEALTH | LOAD | FRESH | TENANTS | MEETINGS | ZOMBIES | VOICE, _) => {
             return Err(KeyError::Shape(text.to_owned()));

@@ -17,8 +17,8 @@ use crate::core::{
     epoch::Epoch,
     fleet::Fleet,
     lifecycle::{
-        self, AdminError, Adoption, MeetingOrder, NewAddress, Progress, ServerOrder, Step, SupersedeError,
-        TenantError,
+        self, AdminError, AdoptionOutcome, MeetingOrder, NewAddress, OperationProgress, PlannedStep,
+        ServerOrder, SupersedeError, TenantError,
     },
     now::Now,
 };
@@ -184,7 +184,7 @@ impl Admin {
         key: &MeetingKey,
         sample: &ServerSample,
         deadline: Instant,
-    ) -> Result<Adoption, WriteError<Stale>> {
+    ) -> Result<AdoptionOutcome, WriteError<Stale>> {
         self.once(deadline, |fleet, now| {
             let id = &asked.server.id;
             // The value is compared and not the revision, because the adoption of another meeting
@@ -259,7 +259,7 @@ impl Admin {
     async fn once<T, E>(
         &self,
         deadline: Instant,
-        decide: impl FnMut(&Fleet, Now) -> Result<Step<T>, E>,
+        decide: impl FnMut(&Fleet, Now) -> Result<PlannedStep<T>, E>,
     ) -> Result<T, WriteError<E>> {
         let Written { outcome, revision } = self.writer.write(deadline, None, decide).await?;
         // The write is done whether or not this replica has applied it in time.
@@ -273,7 +273,7 @@ impl Admin {
         &self,
         mut order: ServerOrder,
         deadline: Instant,
-        mut decide: impl FnMut(&Fleet, Now) -> Result<Step<Progress>, AdminError>,
+        mut decide: impl FnMut(&Fleet, Now) -> Result<PlannedStep<OperationProgress>, AdminError>,
     ) -> Outcome<()> {
         self.see(order.seen()).await;
         loop {
@@ -285,13 +285,13 @@ impl Admin {
             };
             let Written { outcome, revision } = self.writer.write(deadline, None, decide).await?;
             let patience = match outcome {
-                Progress::Done => SEE_WITHIN, // the write is done, applied in time or not
-                Progress::Again => deadline.saturating_duration_since(clock::now()),
+                OperationProgress::Done => SEE_WITHIN, // the write is done, applied in time or not
+                OperationProgress::Again => deadline.saturating_duration_since(clock::now()),
             };
             match (outcome, self.writer.fleet().reach(revision, patience).await) {
-                (Progress::Done, _) => return Ok(()),
-                (Progress::Again, Ok(())) => {}
-                (Progress::Again, Err(_)) => return Err(WriteError::Deadline),
+                (OperationProgress::Done, _) => return Ok(()),
+                (OperationProgress::Again, Ok(())) => {}
+                (OperationProgress::Again, Err(_)) => return Err(WriteError::Deadline),
             }
         }
     }

@@ -17,13 +17,13 @@ use usher_proto::v1;
 use usher_runtime::clock;
 
 use crate::core::{
-    epoch::{Epoch, Evidence, Sealed},
+    epoch::{Epoch, EpochEvidence, SealedRevision},
     fleet::Fleet,
-    history::{History, Resume},
-    plan::Event,
+    history::{ResumePoint, RoutingHistory},
+    plan::FleetEvent,
     policy::Policy,
     seal::HistoryKey,
-    unpolled::{Age, Awaited, Names},
+    unpolled::{EpochAge, RememberedNames, UnpolledAfterLoss},
 };
 
 /// Largest number of changes that a slow subscriber may be behind before it must resume from the
@@ -58,7 +58,7 @@ pub enum Published {
 
 struct State {
     fleet: Fleet,
-    history: History,
+    history: RoutingHistory,
     /// The revision after the last published delta. Changes that touch no route are not published;
     /// the next delta bridges them.
     published: Revision,
@@ -66,9 +66,9 @@ struct State {
 
 struct Shared {
     state: RwLock<State>,
-    awaited: watch::Sender<Awaited>,
+    awaited: watch::Sender<UnpolledAfterLoss>,
     /// The latest evidence that the store lost its past, and the epoch in which it arrived.
-    evidence: watch::Sender<Option<(Epoch, Evidence)>>,
+    evidence: watch::Sender<Option<(Epoch, EpochEvidence)>>,
     /// The key that seals revisions (ADR 19).
     history_key: RwLock<Option<HistoryKey>>,
     policy: Policy,
@@ -116,29 +116,29 @@ impl FleetHandle {
     }
 
     /// Awaits servers and tenants that another replica or an edge knew before the store lost them.
-    pub(crate) fn await_also(&self, names: Names) {
+    pub(crate) fn await_also(&self, names: RememberedNames) {
         self.0.awaited.send_if_modified(|awaited| awaited.add(names, clock::now()));
     }
 
     /// Returns a receiver of the awaited servers and tenants.
-    pub(super) fn awaited(&self) -> watch::Receiver<Awaited> {
+    pub(super) fn awaited(&self) -> watch::Receiver<UnpolledAfterLoss> {
         self.0.awaited.subscribe()
     }
 
     /// Takes a seal that an edge brought, if it is genuine and names a later revision than this
     /// replica has applied. The follower weighs it against the store. A seal of another epoch
     /// proves nothing about this one and is dropped (ADR 19).
-    pub(crate) fn take_seal(&self, sealed: Sealed) {
+    pub(crate) fn take_seal(&self, sealed: SealedRevision) {
         let (held, known) = (sealed.revision, self.revision());
         let genuine = || self.history_key().is_some_and(|key| key.sealed(held, &sealed.mac));
         if held.epoch == known.epoch && !known.reaches(held) && genuine() {
             let epoch = self.read(Fleet::epoch);
-            self.0.evidence.send_replace(Some((epoch, Evidence::Edge(sealed))));
+            self.0.evidence.send_replace(Some((epoch, EpochEvidence::Edge(sealed))));
         }
     }
 
     /// Returns a receiver of such evidence.
-    pub(super) fn evidence(&self) -> watch::Receiver<Option<(Epoch, Evidence)>> {
+    pub(super) fn evidence(&self) -> watch::Receiver<Option<(Epoch, EpochEvidence)>> {
         self.0.evidence.subscribe()
     }
 
@@ -189,18 +189,18 @@ impl FleetHandle {
     }
 
     /// Returns the way by which a subscriber that holds `have` reaches the present.
-    pub fn since(&self, have: Revision) -> Resume {
+    pub fn since(&self, have: Revision) -> ResumePoint {
         self.0.state.read().unwrap_or_else(PoisonError::into_inner).history.since(have)
     }
 
     /// Applies the events of one revision, or of several together, and publishes the change.
-    pub(super) fn apply(&self, revision: u64, events: Vec<Event>, now: Instant) {
+    pub(super) fn apply(&self, revision: u64, events: Vec<FleetEvent>, now: Instant) {
         self.change(|fleet| fleet.apply(revision, events, now));
     }
 
     /// Applies a complete listing of the same epoch. Edges continue with the one delta that it
     /// makes.
-    pub(super) fn apply_listing(&self, revision: u64, events: Vec<Event>, now: Instant) {
+    pub(super) fn apply_listing(&self, revision: u64, events: Vec<FleetEvent>, now: Instant) {
         self.change(|fleet| fleet.apply_listing(revision, events, now));
     }
 
@@ -226,7 +226,14 @@ impl FleetHandle {
     }
 
     /// Begins another epoch from a complete listing.
-    pub(super) fn restart(&self, epoch: Epoch, age: Age, revision: u64, events: Vec<Event>, now: Instant) {
+    pub(super) fn restart(
+        &self,
+        epoch: Epoch,
+        age: EpochAge,
+        revision: u64,
+        events: Vec<FleetEvent>,
+        now: Instant,
+    ) {
         {
             let mut state = self.0.state.write().unwrap_or_else(PoisonError::into_inner);
             self.0.awaited.send_modify(|awaited| awaited.begin(&state.fleet, age, now));
@@ -244,6 +251,6 @@ impl FleetHandle {
     }
 }
 
-fn history(start: Revision) -> History {
-    History::new(start, HISTORY.0, HISTORY.1)
+fn history(start: Revision) -> RoutingHistory {
+    RoutingHistory::new(start, HISTORY.0, HISTORY.1)
 }

@@ -21,12 +21,12 @@ use self::loss::Loss;
 use super::{backoff::Backoff, fleet_handle::FleetHandle};
 use crate::{
     core::{
-        epoch::{Epoch, Evidence},
+        epoch::{Epoch, EpochEvidence},
         fleet::Fleet,
-        plan::Event,
+        plan::FleetEvent,
     },
     ops::{metrics::ControlPlaneMetrics, watchdog::Watchdog},
-    ports::{Batch, Change, Entry, Store, WatchError},
+    ports::{ChangeBatch, Store, StoreChange, StoreEntry, WatchError},
     store::{
         codec::{StoreCodec, UnreadableValue},
         keys::META,
@@ -43,7 +43,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Longest wait for the repetition of a change that was followed before.
 const RESUME_WITHIN: Duration = Duration::from_secs(2);
 
-type Changes = BoxStream<'static, Result<Batch, WatchError>>;
+type Changes = BoxStream<'static, Result<ChangeBatch, WatchError>>;
 
 /// The reason why the following of changes ended.
 enum Ended {
@@ -119,7 +119,7 @@ impl Follower {
         let now = self.store.revision().await.context("read the revision")?;
         let known = place.filter(|at| at.epoch == epoch);
         if let Some(at) = known.filter(|at| at.revision > now) {
-            return self.renew(at.epoch, &Evidence::WentBack { applied: at.revision, now }).await;
+            return self.renew(at.epoch, &EpochEvidence::WentBack { applied: at.revision, now }).await;
         }
         let resumed = match known {
             Some(at) => self.resume(at).await?.map(|changes| (at, changes)),
@@ -147,7 +147,7 @@ impl Follower {
             // under a new epoch, and polls find the rest (F7).
             Ended::Loss(loss) => {
                 warn!(?loss, "stored state deleted by another program");
-                if loss == Loss::Taken { self.renew(epoch, &Evidence::Taken).await } else { Ok(()) }
+                if loss == Loss::Taken { self.renew(epoch, &EpochEvidence::Taken).await } else { Ok(()) }
             }
         }
     }
@@ -166,14 +166,14 @@ impl Follower {
 
     /// Begins a new epoch on a store whose history is not the followed one: edges must not continue
     /// from revisions of the old epoch.
-    async fn renew(&self, epoch: Epoch, evidence: &Evidence) -> anyhow::Result<()> {
+    async fn renew(&self, epoch: Epoch, evidence: &EpochEvidence) -> anyhow::Result<()> {
         epoch::renew(self.store.as_ref(), epoch, self.fleet.history_key().as_ref(), evidence).await
     }
 
     /// Reads all entries and makes the fleet equal to them; `None` if the epoch ends with that.
     async fn list(&self, epoch: Epoch) -> anyhow::Result<Option<Place>> {
         let listing = self.store.read_prefix("").await.context("list")?;
-        let begins = |entry: &Entry| entry.key == META && entry.mod_revision == epoch.begun;
+        let begins = |entry: &StoreEntry| entry.key == META && entry.mod_revision == epoch.begun;
         if !listing.entries.iter().any(begins) {
             return Ok(None); // another epoch has begun meanwhile
         }
@@ -185,8 +185,8 @@ impl Follower {
             let foreign = self.fleet.read(|fleet| fleet.contradicts(&events));
             if foreign || listing.revision < self.fleet.revision().seq {
                 let (applied, now) = (self.fleet.revision().seq, listing.revision);
-                let back = Evidence::WentBack { applied, now };
-                let evidence = if foreign { Evidence::Contradicts } else { back };
+                let back = EpochEvidence::WentBack { applied, now };
+                let evidence = if foreign { EpochEvidence::Contradicts } else { back };
                 return self.renew(epoch, &evidence).await.map(|()| None);
             }
             self.fleet.apply_listing(listing.revision, events, now);
@@ -249,7 +249,7 @@ impl Follower {
         }
     }
 
-    fn events(&self, batch: &Batch) -> Vec<Event> {
+    fn events(&self, batch: &ChangeBatch) -> Vec<FleetEvent> {
         batch.changes.iter().for_each(|change| witnesses::take_change(&self.fleet, change));
         let read = |change| match self.codec.event(change) {
             Ok(event) => event,
@@ -263,13 +263,13 @@ impl Follower {
 }
 
 /// Returns a hash of a batch that differs for batches of another history.
-fn print_of(batch: &Batch) -> u64 {
+fn print_of(batch: &ChangeBatch) -> u64 {
     let mut hasher = foldhash::quality::FixedState::default().build_hasher();
     batch.revision.hash(&mut hasher);
     for change in &batch.changes {
         match change {
-            Change::Put(entry) => (&entry.key, &entry.value, entry.create_revision).hash(&mut hasher),
-            Change::Delete { key } => key.hash(&mut hasher),
+            StoreChange::Put(entry) => (&entry.key, &entry.value, entry.create_revision).hash(&mut hasher),
+            StoreChange::Delete { key } => key.hash(&mut hasher),
         }
     }
     hasher.finish()

@@ -15,7 +15,7 @@ use crate::{
     core::{
         fleet::{Fleet, FleetServer},
         health,
-        load::{self, Unevenness},
+        load::{self, LoadUnevenness},
         now::Now,
     },
     ops::{
@@ -39,7 +39,7 @@ pub struct Gauges {
 /// The conditions that raise an alarm only if they last.
 #[derive(Default)]
 struct Lasting {
-    uneven: Unevenness,
+    uneven: LoadUnevenness,
     known_since: Option<Instant>,
 }
 
@@ -99,7 +99,7 @@ impl Lasting {
         let due = |since| now.saturating_duration_since(since) >= fleet.policy().interval;
         self.known_since.filter(|since| due(*since))?;
         let enabled = fleet.servers().filter(|server| server.admin() == AdminState::Enabled);
-        let unknown = enabled.filter(|server| server.sample.is_none() && server.health.is_some());
+        let unknown = enabled.filter(|server| server.sample.is_none() && server.health_record.is_some());
         let names = names(unknown.map(FleetServer::id))?;
         Some(format!("no load sample of {names}: they take no new meetings"))
     }
@@ -147,7 +147,7 @@ fn figures(fleet: &Fleet, now: Instant) -> Vec<ServerFigures> {
         .map(|server| ServerFigures {
             server: server.id().clone(),
             admin: server.admin(),
-            health: server.colour(),
+            health: server.health(),
             meetings: fleet.record_count_on(server.id()),
             zombies: fleet.zombie_count_on(server.id()),
             sample_age: server.sample_age(now),

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     core::lease::LeaseClock,
     ops::metrics::ControlPlaneMetrics,
-    ports::{Lease, Store, StoreError},
+    ports::{LeaderLease, Store, StoreError},
 };
 
 /// Longest time to hand the lease over at shutdown.
@@ -93,7 +93,7 @@ impl Leader {
         }
     }
 
-    async fn lead(&self, mut lease: Box<dyn Lease>, stop: &CancellationToken) -> End {
+    async fn lead(&self, mut lease: Box<dyn LeaderLease>, stop: &CancellationToken) -> End {
         // The election may have taken any time, so the lease may be old: the first act is to renew
         // it.
         let mut clock = LeaseClock::new(self.ttl, clock::now());

@@ -24,11 +24,14 @@ use super::writer::{WriteError, Writer, Written};
 use crate::{
     core::{
         fleet::Fleet,
-        health::{self, FailureReport, PassiveGate, Weight},
-        lifecycle::{self, Answer, Certainty, EndOutcome, Ended, NoRoom, PlaceRequest, Placed, Step},
+        health::{self, FailureReport, FailureWeight, PassiveFailureGate},
+        lifecycle::{
+            self, CreateAnswer, CreateCertainty, CreateRequest, EndReport, EndReportOutcome, NoRoomServer,
+            PlacementOutcome, PlannedStep,
+        },
         load,
         now::Now,
-        placement::{Inflight, NoServer, WhenFull, has_all_its_meetings},
+        placement::{InflightPlacements, NoServer, WhenFull, has_all_its_meetings},
     },
     ops::metrics::ControlPlaneMetrics,
 };
@@ -51,7 +54,7 @@ pub enum NoPlace {
     NoServer(NoServer),
     /// The meeting is a breakout room that cannot be created on its parent's server.
     #[error("no breakout room: {0}")]
-    NoRoom(NoRoom),
+    NoRoom(NoRoomServer),
     /// The tenant has reached its limit of meetings.
     #[error("the tenant has reached its limit of meetings")]
     TenantFull,
@@ -77,16 +80,16 @@ pub struct Placement {
 #[derive(Clone)]
 pub struct Placer {
     writer: Writer,
-    inflight: Arc<Mutex<Inflight>>,
-    gate: Arc<Mutex<PassiveGate>>,
-    looks: Arc<Mutex<PassiveGate>>,
+    inflight: Arc<Mutex<InflightPlacements>>,
+    gate: Arc<Mutex<PassiveFailureGate>>,
+    looks: Arc<Mutex<PassiveFailureGate>>,
     rebuild: Arc<Rebuild>,
     metrics: ControlPlaneMetrics,
 }
 
 /// Removes a choice from the inflight ones when the request ends in any way.
 struct Choice<'a> {
-    inflight: &'a Mutex<Inflight>,
+    inflight: &'a Mutex<InflightPlacements>,
     token: &'a str,
 }
 
@@ -117,7 +120,7 @@ impl Placer {
     /// No server can take the meeting, or the store did not take the record.
     pub async fn place(
         &self,
-        mut request: PlaceRequest,
+        mut request: CreateRequest,
         deadline: Instant,
     ) -> Result<Written<Placement>, WriteError<NoPlace>> {
         let begun = clock::now();
@@ -125,10 +128,10 @@ impl Placer {
         let mut changes = self.writer.fleet().revisions();
         loop {
             changes.mark_unchanged();
-            if request.ask.when_full == WhenFull::Wait
+            if request.placement.when_full == WhenFull::Wait
                 && clock::now().saturating_duration_since(begun) > BEST_WAIT
             {
-                request.ask.when_full = WhenFull::PassOver;
+                request.placement.when_full = WhenFull::PassOver;
             }
             let placed = self.try_place(&request, deadline).await;
             match &placed {
@@ -140,9 +143,9 @@ impl Placer {
                 }
                 // Every online server was full during the whole wait (E5).
                 Err(WriteError::Decision(NoPlace::NoServer(NoServer::Saturated)))
-                    if clock::now() < deadline && request.ask.when_full != WhenFull::LastResort =>
+                    if clock::now() < deadline && request.placement.when_full != WhenFull::LastResort =>
                 {
-                    request.ask.when_full = WhenFull::LastResort;
+                    request.placement.when_full = WhenFull::LastResort;
                 }
                 placed_or_not => {
                     self.metrics.placed(outcome(placed_or_not));
@@ -154,7 +157,7 @@ impl Placer {
 
     async fn try_place(
         &self,
-        request: &PlaceRequest,
+        request: &CreateRequest,
         deadline: Instant,
     ) -> Result<Written<Placement>, WriteError<NoPlace>> {
         let _choice = Choice { inflight: &self.inflight, token: &request.token };
@@ -162,7 +165,7 @@ impl Placer {
             self.writer.write(deadline, None, |fleet, now| self.decide(fleet, request, now)).await?;
         if written.outcome.spared {
             self.metrics.spared();
-            warn!(tenant = %request.ask.key.tenant, "voice bridge range exhausted, spare number used");
+            warn!(tenant = %request.placement.key.tenant, "voice bridge range exhausted, spare number used");
         }
         // The applied record replaces the inflight choice in the count of this replica's next
         // requests.
@@ -182,8 +185,13 @@ impl Placer {
 
     /// Decides and notes the choice under one lock, so that no request chooses unaware of another
     /// one.
-    fn decide(&self, fleet: &Fleet, request: &PlaceRequest, now: Now) -> Result<Step<Placement>, NoPlace> {
-        let key = &request.ask.key;
+    fn decide(
+        &self,
+        fleet: &Fleet,
+        request: &CreateRequest,
+        now: Now,
+    ) -> Result<PlannedStep<Placement>, NoPlace> {
+        let key = &request.placement.key;
         // A record of an earlier epoch may be outdated: the id may run on another server by now. A
         // record whose server is missing is as uncertain, because a store that is filled again gets
         // the server a moment later.
@@ -199,7 +207,7 @@ impl Placer {
         }
         let mut inflight = self.inflight.lock().unwrap_or_else(PoisonError::into_inner);
         inflight.end(&request.token);
-        let Step { plan, outcome } = match &request.parent {
+        let PlannedStep { plan, outcome } = match &request.parent {
             // A breakout room is part of its parent: it counts neither as a meeting nor as load of
             // its own.
             Some(parent) => lifecycle::place_room(fleet, request, parent, now).map_err(NoPlace::NoRoom)?,
@@ -207,23 +215,23 @@ impl Placer {
             None => lifecycle::place(fleet, &inflight, request, now).map_err(NoPlace::NoServer)?,
         };
         let (record, existing) = match outcome {
-            Placed::New { record, .. } if record.breakout => (record, false),
-            Placed::New { record, .. } => {
+            PlacementOutcome::New { record, .. } if record.breakout => (record, false),
+            PlacementOutcome::New { record, .. } => {
                 let settings = &fleet.policy().placement;
-                let users = load::floor(request.ask.max_users, request.ask.size_hint, settings);
+                let users = load::floor(request.placement.max_users, request.placement.size_hint, settings);
                 inflight.begin(&request.token, key.clone(), record.server.clone(), users);
                 (record, false)
             }
             // This is another attempt of a request whose answer was lost.
-            Placed::Existing(record) if record.token == request.token => (record, false),
-            Placed::Existing(record) => (record, true),
+            PlacementOutcome::Existing(record) if record.token == request.token => (record, false),
+            PlacementOutcome::Existing(record) => (record, true),
         };
         let server = fleet.routing().server(&record.server).cloned();
         let server = server.ok_or(NoPlace::NoServer(NoServer::NoneHealthy))?;
         let range = fleet.voice_range(&key.tenant);
         let spared = !plan.is_empty()
             && record.voice_bridge.is_some_and(|bridge| !range.is_some_and(|range| range.contains(bridge)));
-        Ok(Step { plan, outcome: Placement { record, server, existing, spared } })
+        Ok(PlannedStep { plan, outcome: Placement { record, server, existing, spared } })
     }
 
     /// Confirms a create that a server answered with SUCCESS. Returns whether the edge may pass the
@@ -234,7 +242,7 @@ impl Placer {
     pub async fn confirm(
         &self,
         key: &MeetingKey,
-        answer: &Answer,
+        answer: &CreateAnswer,
         deadline: Instant,
     ) -> Result<Written<bool>, WriteError<Infallible>> {
         self.certain(deadline, |fleet, now| lifecycle::confirm(fleet, key, answer, now.wall_ms)).await
@@ -249,7 +257,7 @@ impl Placer {
         key: &MeetingKey,
         server: &ServerId,
         token: &str,
-        certainty: Certainty,
+        certainty: CreateCertainty,
         deadline: Instant,
     ) -> Result<Written<bool>, WriteError<Infallible>> {
         let decide =
@@ -269,9 +277,9 @@ impl Placer {
         &self,
         key: &MeetingKey,
         server: &ServerId,
-        ended: Ended<'_>,
+        ended: EndReport<'_>,
         deadline: Instant,
-    ) -> Result<Written<EndOutcome>, WriteError<Infallible>> {
+    ) -> Result<Written<EndReportOutcome>, WriteError<Infallible>> {
         let decide = |fleet: &Fleet, now: Now| lifecycle::report_end(fleet, key, server, ended, now.wall_ms);
         self.certain(deadline, decide).await
     }
@@ -293,25 +301,25 @@ impl Placer {
             (fleet.policy().interval, health::weigh(report, fleet), fleet.server(server).is_some())
         });
         let gate = match weight {
-            Weight::Counts => &self.gate,
-            Weight::Look => &self.looks,
+            FailureWeight::Counts => &self.gate,
+            FailureWeight::Look => &self.looks,
         };
         let admitted = is_known
             && gate.lock().unwrap_or_else(PoisonError::into_inner).admit(server, clock::now(), interval);
-        if admitted && weight == Weight::Counts {
+        if admitted && weight == FailureWeight::Counts {
             let decide = |fleet: &Fleet, now: Now| {
                 let plan = health::report_failure(fleet, server, reason, now.wall_ms);
-                Step { plan, outcome: () }
+                PlannedStep { plan, outcome: () }
             };
             self.certain(deadline, decide).await?;
         }
-        Ok(admitted && weight == Weight::Look)
+        Ok(admitted && weight == FailureWeight::Look)
     }
 
     async fn certain<T>(
         &self,
         deadline: Instant,
-        decide: impl Fn(&Fleet, Now) -> Step<T>,
+        decide: impl Fn(&Fleet, Now) -> PlannedStep<T>,
     ) -> Result<Written<T>, WriteError<Infallible>> {
         self.writer.write(deadline, None, |fleet, now| Ok(decide(fleet, now))).await
     }
@@ -325,10 +333,10 @@ fn outcome(placed: &Result<Written<Placement>, WriteError<NoPlace>>) -> &'static
         Err(WriteError::Decision(NoPlace::Rebuilding)) => "rebuilding",
         Err(WriteError::Decision(NoPlace::TenantFull)) => "tenant_full",
         Err(WriteError::Decision(NoPlace::NoRoom(reason))) => match reason {
-            NoRoom::NoParent => "no_parent",
-            NoRoom::Taken => "id_taken",
-            NoRoom::ServerAway => "parent_away",
-            NoRoom::Leftover => "leftover",
+            NoRoomServer::NoParent => "no_parent",
+            NoRoomServer::Taken => "id_taken",
+            NoRoomServer::ServerAway => "parent_away",
+            NoRoomServer::Leftover => "leftover",
         },
         Err(WriteError::Decision(NoPlace::NoServer(reason))) => match reason {
             NoServer::NoneHealthy => "no_server_healthy",

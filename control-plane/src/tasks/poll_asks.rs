@@ -20,7 +20,7 @@ use super::{
     poller::Pollers,
     prefix_follower::{News, PrefixFollower},
 };
-use crate::ports::{Change, Entry, Guard, Store, StoreError, Txn, Verdict, Write};
+use crate::ports::{Store, StoreChange, StoreEntry, StoreError, StoreTxn, TxnGuard, TxnVerdict, TxnWrite};
 
 /// Prefix of the requests' keys.
 const PREFIX: &str = "polls/";
@@ -71,17 +71,19 @@ impl PollAsks {
 
     async fn asked(&self, server: &ServerId) -> Result<(), AskError> {
         let key = format!("{PREFIX}{server}");
-        let ask = Txn { guards: Vec::new(), writes: vec![Write::Put(key.clone(), Bytes::from_static(b"1"))] };
+        let ask = StoreTxn {
+            guards: Vec::new(),
+            writes: vec![TxnWrite::Put(key.clone(), Bytes::from_static(b"1"))],
+        };
         let epoch = self.fleet.revision().epoch;
         let mut from = match self.store.commit(vec![ask]).await?.first() {
-            Some(Verdict::Committed(revision)) => revision + 1,
-            Some(Verdict::Refused(_)) | None => return Err(AskError::Late), // impossible: the transaction has no guards
+            Some(TxnVerdict::Committed(revision)) => revision + 1,
+            Some(TxnVerdict::Refused(_)) | None => return Err(AskError::Late), // impossible: the transaction has no guards
         };
         loop {
             let mut changes = self.store.watch(&key, from).await?;
             while let Some(Ok(batch)) = changes.next().await {
-                let answered =
-                    |change: &Change| matches!(change, Change::Delete { key: gone } if *gone == key);
+                let answered = |change: &StoreChange| matches!(change, StoreChange::Delete { key: gone } if *gone == key);
                 if batch.changes.iter().any(answered) {
                     let _ = self.fleet.reach(Revision::new(epoch, batch.revision), SEE_WITHIN).await; // the poll is done, applied in time or not
                     return Ok(());
@@ -120,8 +122,8 @@ impl PollAsks {
             match asks.next().await {
                 News::All(listing) => listing.entries.iter().for_each(|entry| self.take(entry)),
                 News::Changed(batch) => batch.changes.iter().for_each(|change| match change {
-                    Change::Put(entry) => self.take(entry),
-                    Change::Delete { .. } => {}
+                    StoreChange::Put(entry) => self.take(entry),
+                    StoreChange::Delete { .. } => {}
                 }),
             }
         }
@@ -129,7 +131,7 @@ impl PollAsks {
 
     /// Makes a poll and deletes its request. A request that was renewed meanwhile remains for a
     /// poll of its own.
-    fn take(&self, entry: &Entry) {
+    fn take(&self, entry: &StoreEntry) {
         let (asks, key, revision) = (self.clone(), entry.key.clone(), entry.mod_revision);
         self.tasks.spawn_short("poll ask", async move {
             let server = key.strip_prefix(PREFIX).and_then(|id| ServerId::parse(id).ok());
@@ -139,8 +141,8 @@ impl PollAsks {
                 debug!(%server, %error, "requested poll not made");
             }
             let Some(token) = asks.leadership.token(clock::now()) else { return };
-            let guards = vec![Guard::Unchanged(key.clone(), revision), Guard::Fence(token)];
-            let answered = Txn { guards, writes: vec![Write::Delete(key)] };
+            let guards = vec![TxnGuard::Unchanged(key.clone(), revision), TxnGuard::Fence(token)];
+            let answered = StoreTxn { guards, writes: vec![TxnWrite::Delete(key)] };
             if let Err(error) = asks.store.commit(vec![answered]).await {
                 warn!(%error, "poll request not deleted, its poll is repeated");
             }

@@ -21,7 +21,7 @@ use self::cadence::Cadence;
 pub use self::{reaper::Reaper, round::Round};
 use super::{fleet_handle::FleetHandle, leadership::Leadership};
 use crate::{
-    core::{fleet::FleetServer, poll_schedule::Beat},
+    core::{fleet::FleetServer, poll_schedule::PollSchedule},
     ops::watchdog::Watchdog,
 };
 
@@ -169,8 +169,8 @@ impl Poller {
                 continue;
             }
             let beat = match (begin, age) {
-                (Begin::Resume, Some(age)) => Beat::resume(age, place(&id), self.interval),
-                _ => Beat::at_once(self.interval),
+                (Begin::Resume, Some(age)) => PollSchedule::resume(age, place(&id), self.interval),
+                _ => PollSchedule::at_once(self.interval),
             };
             let (asks, asked) = mpsc::channel(ASKS);
             let stop = CancellationToken::new();

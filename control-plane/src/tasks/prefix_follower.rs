@@ -11,20 +11,20 @@ use tracing::{debug, warn};
 use usher_runtime::clock;
 
 use super::backoff::Backoff;
-use crate::ports::{Batch, Listing, Store, StoreError, WatchError};
+use crate::ports::{ChangeBatch, Store, StoreError, StoreListing, WatchError};
 
 /// Longest time of one reading of the store.
 const READ_WITHIN: Duration = Duration::from_secs(5);
 
-type Changes = BoxStream<'static, Result<Batch, WatchError>>;
+type Changes = BoxStream<'static, Result<ChangeBatch, WatchError>>;
 
 /// An update of the entries below the prefix.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum News {
     /// All current entries. An entry that was known before and is missing here is deleted.
-    All(Listing),
+    All(StoreListing),
     /// The changes of one revision.
-    Changed(Batch),
+    Changed(ChangeBatch),
 }
 
 /// The stage of the follower.
@@ -32,7 +32,7 @@ enum Stage {
     /// The store is read at this time.
     Pausing(Instant),
     /// The store is being read.
-    Reading(BoxFuture<'static, Result<(Listing, Changes), StoreError>>),
+    Reading(BoxFuture<'static, Result<(StoreListing, Changes), StoreError>>),
     /// The entries were read, and changes follow.
     Watching(Changes),
 }
@@ -93,7 +93,7 @@ impl PrefixFollower {
 }
 
 /// Reads all entries, and watches from the following revision on.
-async fn read(store: Arc<dyn Store>, prefix: &'static str) -> Result<(Listing, Changes), StoreError> {
+async fn read(store: Arc<dyn Store>, prefix: &'static str) -> Result<(StoreListing, Changes), StoreError> {
     let read = async {
         let listing = store.read_prefix(prefix).await?;
         let changes = store.watch(prefix, listing.revision + 1).await?;

@@ -11,10 +11,10 @@ use crate::{
     core::{
         epoch::Epoch,
         plan::Plan,
-        reconcile::{Missing, Sweep, sweep},
+        reconcile::{MissingServer, SweepPlan, sweep},
     },
     ops::metrics::ControlPlaneMetrics,
-    ports::Verdict,
+    ports::TxnVerdict,
 };
 
 /// Sweeps the fleet at an interval while this replica leads.
@@ -50,10 +50,10 @@ impl Sweeper {
         if self.leadership.token(clock::now()).is_none() {
             return;
         }
-        let (Sweep { plans, given_up, drained }, epoch) = self.writer.fleet().read(|fleet| {
+        let (SweepPlan { plans, given_up, drained }, epoch) = self.writer.fleet().read(|fleet| {
             // A store that is filled again key by key has records before it has their servers.
             let awaits = self.writer.fleet().awaits_more(fleet, clock::now());
-            let missing = if awaits { Missing::Awaited } else { Missing::Removed };
+            let missing = if awaits { MissingServer::Awaited } else { MissingServer::Removed };
             (sweep(fleet, missing, self.writer.now()), fleet.epoch())
         });
         for server in drained {
@@ -73,8 +73,8 @@ impl Sweeper {
         for plan in plans.iter().filter(|plan| !plan.is_empty()) {
             let Some(token) = self.leadership.token(clock::now()) else { break };
             match self.writer.commit_once(plan, &token, epoch).await {
-                Ok(Verdict::Committed(_)) => committed += 1,
-                Ok(Verdict::Refused(_)) => {} // the next sweep decides the plan again
+                Ok(TxnVerdict::Committed(_)) => committed += 1,
+                Ok(TxnVerdict::Refused(_)) => {} // the next sweep decides the plan again
                 Err(error) => {
                     warn!(%error, "sweep stopped");
                     break;

@@ -13,7 +13,7 @@ use usher_runtime::clock;
 
 use super::{fleet_handle::FleetHandle, leadership::Leadership};
 use crate::{
-    core::upkeep::{Horizon, StoreSpace},
+    core::upkeep::{HistoryHorizon, StoreSpace},
     ops::{
         alarms::{Alarm, RaisedAlarms},
         metrics::ControlPlaneMetrics,
@@ -64,7 +64,7 @@ pub struct Upkeep {
     alarms: RaisedAlarms,
     metrics: ControlPlaneMetrics,
     figures: SpaceFigures,
-    horizon: Horizon,
+    horizon: HistoryHorizon,
     every: Duration,
     /// The quota in bytes that operators set; 0 if the store reports it.
     quota: u64,
@@ -83,7 +83,7 @@ impl Upkeep {
             Duration::ZERO => LOOK,
             period => LOOK.min(period / LOOKS),
         };
-        let (horizon, quota) = (Horizon::new(settings.compact_every), settings.quota);
+        let (horizon, quota) = (HistoryHorizon::new(settings.compact_every), settings.quota);
         Self { store, fleet, leadership, alarms, metrics, figures, horizon, every, quota }
     }
 

@@ -10,7 +10,7 @@ use usher_runtime::pending::PendingCalls;
 use crate::{
     core::upkeep::StoreSpace,
     ops::metrics::ControlPlaneMetrics,
-    ports::{Batch, Lease, Listing, Store, StoreError, Txn, Verdict, WatchError},
+    ports::{ChangeBatch, LeaderLease, Store, StoreError, StoreListing, StoreTxn, TxnVerdict, WatchError},
 };
 
 /// Passes every call on. Campaigns are not listed, because they wait by design.
@@ -42,7 +42,7 @@ impl WatchedStore {
 
 #[async_trait]
 impl Store for WatchedStore {
-    async fn read_prefix(&self, prefix: &str) -> Result<Listing, StoreError> {
+    async fn read_prefix(&self, prefix: &str) -> Result<StoreListing, StoreError> {
         self.watched("read", self.store.read_prefix(prefix)).await
     }
 
@@ -54,11 +54,11 @@ impl Store for WatchedStore {
         &self,
         prefix: &str,
         from: u64,
-    ) -> Result<BoxStream<'static, Result<Batch, WatchError>>, StoreError> {
+    ) -> Result<BoxStream<'static, Result<ChangeBatch, WatchError>>, StoreError> {
         self.watched("watch", self.store.watch(prefix, from)).await
     }
 
-    async fn commit(&self, txns: Vec<Txn>) -> Result<Vec<Verdict>, StoreError> {
+    async fn commit(&self, txns: Vec<StoreTxn>) -> Result<Vec<TxnVerdict>, StoreError> {
         self.watched("commit", self.store.commit(txns)).await
     }
 
@@ -74,7 +74,7 @@ impl Store for WatchedStore {
         self.watched("cluster id", self.store.cluster_id()).await
     }
 
-    async fn campaign(&self, candidate: &str, ttl: Duration) -> Result<Box<dyn Lease>, StoreError> {
+    async fn campaign(&self, candidate: &str, ttl: Duration) -> Result<Box<dyn LeaderLease>, StoreError> {
         self.store.campaign(candidate, ttl).await
     }
 

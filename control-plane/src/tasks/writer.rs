@@ -15,9 +15,9 @@ use usher_runtime::clock::{self, WallClock};
 
 use super::{fleet_handle::FleetHandle, revision_reader::RevisionReader};
 use crate::{
-    core::{epoch::Epoch, fleet::Fleet, lifecycle::Step, now::Now, plan::Plan},
+    core::{epoch::Epoch, fleet::Fleet, lifecycle::PlannedStep, now::Now, plan::Plan},
     ops::alarms::{Alarm, RaisedAlarms},
-    ports::{StoreError, Verdict},
+    ports::{StoreError, TxnVerdict},
     store::{committer::GroupCommitter, keys},
 };
 
@@ -93,20 +93,20 @@ impl Writer {
         &self,
         deadline: Instant,
         fence: Option<&FencingToken>,
-        mut decide: impl FnMut(&Fleet, Now) -> Result<Step<T>, E>,
+        mut decide: impl FnMut(&Fleet, Now) -> Result<PlannedStep<T>, E>,
     ) -> Result<Written<T>, WriteError<E>> {
         loop {
             let (decided, epoch, at) =
                 self.fleet.read(|fleet| (decide(fleet, self.now()), fleet.epoch(), fleet.revision()));
-            let Step { plan, outcome } = decided.map_err(WriteError::Decision)?;
+            let PlannedStep { plan, outcome } = decided.map_err(WriteError::Decision)?;
             if plan.is_empty() {
                 return Ok(Written { outcome, revision: at });
             }
             let refused_at = match self.commit(&plan, fence, epoch, deadline).await? {
-                Verdict::Committed(seq) => {
+                TxnVerdict::Committed(seq) => {
                     return Ok(Written { outcome, revision: Revision::new(epoch.number, seq) });
                 }
-                Verdict::Refused(seq) => Revision::new(epoch.number, seq),
+                TxnVerdict::Refused(seq) => Revision::new(epoch.number, seq),
             };
             let patience = deadline.saturating_duration_since(clock::now());
             if patience.is_zero() {
@@ -127,7 +127,7 @@ impl Writer {
         plan: &Plan,
         fence: &FencingToken,
         epoch: Epoch,
-    ) -> Result<Verdict, StoreError> {
+    ) -> Result<TxnVerdict, StoreError> {
         let committed = self.committer.commit_plan(plan, Some(fence), epoch).await;
         self.note(plan, committed.as_ref().err());
         committed
@@ -153,7 +153,7 @@ impl Writer {
         fence: Option<&FencingToken>,
         epoch: Epoch,
         deadline: Instant,
-    ) -> Result<Verdict, WriteError<E>> {
+    ) -> Result<TxnVerdict, WriteError<E>> {
         let committing = self.committer.commit_plan(plan, fence, epoch);
         match tokio::time::timeout_at(deadline.into(), committing).await {
             Ok(Ok(verdict)) => {
@@ -161,7 +161,7 @@ impl Writer {
                 Ok(verdict)
             }
             Ok(Err(StoreError::Unknown(_))) => match self.revisions.read().await {
-                Ok(revision) => Ok(Verdict::Refused(revision)),
+                Ok(revision) => Ok(TxnVerdict::Refused(revision)),
                 Err(error) => {
                     self.note(plan, Some(&error));
                     Err(error.into())

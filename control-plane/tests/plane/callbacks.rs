@@ -6,12 +6,12 @@ use tonic::{Code, transport::Channel};
 use usher_bbb::secret::Secret;
 use usher_control_plane::{
     notifications::{
-        application_client::{ApplicationClient, LeadsHome},
-        ports::{Applications, Delivered, Parcel},
-        rules::delivery::{Form, Outcome, address::Allowed},
+        application_client::{ApplicationClient, OwnAddressCheck},
+        ports::{ApplicationCalls, DeliveryResult, OutgoingCallback},
+        rules::delivery::{CallbackForm as Form, TryOutcome, address::AllowedAddresses},
         store::deliveries::KEY,
     },
-    ports::{Store, Txn, Write},
+    ports::{Store, StoreTxn, TxnWrite},
     store::embedded::EmbeddedStore,
 };
 use usher_harness::application::Application;
@@ -233,7 +233,7 @@ async fn a_key_of_addresses_that_the_store_lost_is_put_back_by_whoever_knows_it(
     let before = key(&bench).await;
     let stored = async || store.read_prefix(KEY).await.expect("reads").entries;
     let lost = stored().await;
-    let gone = Txn { guards: Vec::new(), writes: vec![Write::Delete(KEY.into())] };
+    let gone = StoreTxn { guards: Vec::new(), writes: vec![TxnWrite::Delete(KEY.into())] };
     store.commit(vec![gone]).await.expect("is written");
     assert_eq!(key(&bench).await, before, "it is told all the while");
     let back = until("the key to be back", async || stored().await.first().cloned()).await;
@@ -245,15 +245,15 @@ async fn a_key_of_addresses_that_the_store_lost_is_put_back_by_whoever_knows_it(
 }
 
 /// What a client that may go to `allow` makes of an address.
-async fn delivered(allow: &[&str], url: String, form: Form) -> Delivered {
+async fn delivered(allow: &[&str], url: String, form: Form) -> DeliveryResult {
     let settings = local().callbacks;
     let allow: Vec<String> = allow.iter().map(ToString::to_string).collect();
-    let allowed = Allowed::new(&allow, Vec::new());
-    let home = LeadsHome::new(|url| url.contains("/home"));
+    let allowed = AllowedAddresses::new(&allow, Vec::new());
+    let home = OwnAddressCheck::new(|url| url.contains("/home"));
     let client =
         ApplicationClient::new(&settings, allowed, home, OpsHandle::new().pending()).expect("builds");
     let (body, secrets) = (b"{}".to_vec().into(), vec![Secret::new(SECRET)]);
-    client.deliver(&Parcel { url, form, body, secrets, now_ms: 0, mark: "abc".into() }).await
+    client.deliver(&OutgoingCallback { url, form, body, secrets, now_ms: 0, mark: "abc".into() }).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -263,13 +263,13 @@ async fn what_leads_to_the_edges_is_not_called_at_once_nor_after_a_redirect() {
         delivered(&["127.0.0.1"], application.url("/homewards/usher/callback/1abc"), Form::Get).await;
     assert_eq!(
         (at_once.outcome, at_once.reason.as_str()),
-        (Outcome::Failed, "the address leads to Usher itself")
+        (TryOutcome::Failed, "the address leads to Usher itself")
     );
     assert!(application.heard().is_empty());
     for status in [301, 302, 303, 307, 308] {
         application.redirect(status, &application.url("/home"));
         let led = delivered(&["127.0.0.1"], application.url("/cb"), Form::Get).await;
-        assert_eq!((led.outcome, led.reason), (Outcome::Failed, at_once.reason.clone()), "{status}");
+        assert_eq!((led.outcome, led.reason), (TryOutcome::Failed, at_once.reason.clone()), "{status}");
     }
     let heard = application.heard();
     assert_eq!(heard.len(), 5, "each once: {heard:?}");
@@ -359,11 +359,11 @@ async fn names_and_redirects_lead_to_allowed_addresses_only() {
     let by_name = |path: &str| format!("http://localhost:{}{path}", inner.port());
     for url in [by_name("/"), inner.url("/"), format!("http://[::ffff:127.0.0.1]:{}/", inner.port())] {
         let refused = delivered(&["10.0.0.0/8"], url, Form::Get).await;
-        assert_eq!(refused.outcome, Outcome::Down);
+        assert_eq!(refused.outcome, TryOutcome::Down);
         assert!(refused.reason.contains("callbacks.allow"), "{refused:?}");
     }
     assert!(inner.heard().is_empty());
-    assert_eq!(delivered(&["127.0.0.1", "::1"], by_name("/"), Form::Get).await.outcome, Outcome::Taken);
+    assert_eq!(delivered(&["127.0.0.1", "::1"], by_name("/"), Form::Get).await.outcome, TryOutcome::Taken);
 
     // 127.0.0.2 stands for the public address that redirects inwards.
     let outer = Application::start().await.expect("listens");
@@ -371,7 +371,7 @@ async fn names_and_redirects_lead_to_allowed_addresses_only() {
     let led = delivered(&["127.0.0.1"], outer.url("/"), Form::Get).await;
     assert!(led.reason.contains("callbacks.allow"), "{led:?}");
     outer.redirect(307, &inner.url("/moved"));
-    assert_eq!(delivered(&["127.0.0.1"], outer.url("/"), Form::SignedForm).await.outcome, Outcome::Taken);
+    assert_eq!(delivered(&["127.0.0.1"], outer.url("/"), Form::SignedForm).await.outcome, TryOutcome::Taken);
     let moved = inner.taken().pop().expect("came");
     assert!(moved.path == "/moved" && moved.claims(SECRET).is_some(), "{moved:?}");
     outer.redirect(302, &inner.url("/moved"));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use usher_bbb_sim::{BbbSim, SimOptions};
 use usher_control_plane::{
-    ports::{Store, Txn, Write},
+    ports::{Store, StoreTxn, TxnWrite},
     store::embedded::EmbeddedStore,
 };
 use usher_model::revision;
@@ -34,7 +34,7 @@ async fn i10_no_hello_resets_the_cluster() {
     let store: Arc<dyn Store> = Arc::new(EmbeddedStore::open(None).expect("opens in memory"));
     Bench::on(settings(), store.clone()).await.stop().await;
     // The epoch has lasted: whoever leads says so after five minutes.
-    let lasted = Txn { guards: Vec::new(), writes: vec![Write::Delete("awaited".into())] };
+    let lasted = StoreTxn { guards: Vec::new(), writes: vec![TxnWrite::Delete("awaited".into())] };
     store.commit(vec![lasted]).await.expect("is written");
     let mut bench = Bench::on(settings(), store).await;
     for number in 1..=2 {

@@ -351,9 +351,9 @@ async fn a_tenant_that_goes_takes_its_hooks_along_and_another_of_its_name_gets_n
     // One that stands although its tenant is gone: the replica that was asked ended in between.
     let left = store.read_prefix("hooks/default/").await.expect("reads").entries.remove(0);
     let stray = left.key.replace("default", "gone");
-    let txn = usher_control_plane::ports::Txn {
+    let txn = usher_control_plane::ports::StoreTxn {
         guards: Vec::new(),
-        writes: vec![usher_control_plane::ports::Write::Put(stray.clone(), left.value)],
+        writes: vec![usher_control_plane::ports::TxnWrite::Put(stray.clone(), left.value)],
     };
     store.commit(vec![txn]).await.expect("is written");
     until("the stray to go", async || {

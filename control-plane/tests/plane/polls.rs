@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use usher_bbb::call::ApiCall;
 use usher_bbb_sim::{BbbSim, FaultKind, SimFault, SimOptions};
 use usher_control_plane::{
-    ports::{Store, Txn, Write},
+    ports::{Store, StoreTxn, TxnWrite},
     store::embedded::EmbeddedStore,
 };
 use usher_proto::v1::*;
@@ -107,11 +107,11 @@ async fn f6_a_server_whose_stored_load_is_lost_or_damaged_is_not_preferred_and_a
         bench.sim(&id).faults().set(SimFault::new(FaultKind::Hang).on(ApiCall::GetMeetings)).await;
     }
     let writes = vec![
-        Write::Delete("load/bbb1".into()),
-        Write::Put("load/bbb2".into(), Bytes::from_static(b"\xff\xff damaged")),
+        TxnWrite::Delete("load/bbb1".into()),
+        TxnWrite::Put("load/bbb2".into(), Bytes::from_static(b"\xff\xff damaged")),
     ];
     let lost = Instant::now();
-    store.commit(vec![Txn { guards: Vec::new(), writes }]).await.expect("writes");
+    store.commit(vec![StoreTxn { guards: Vec::new(), writes }]).await.expect("writes");
     until("the alarm", async || (bench.metric("usher_alarm{name=\"load_unknown\"}") > 0.0).then_some(()))
         .await;
     assert!(lost.elapsed() < slow.health.interval, "within one interval");

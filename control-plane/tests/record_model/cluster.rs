@@ -72,8 +72,8 @@ impl Cluster {
         Draft { cluster: self, state: *state, broken: None }
     }
 
-    fn colour(&self, view: &View, server: usize) -> Health {
-        health::colour(view.health[server].map(facts::health).as_ref(), self.core.policy())
+    fn health(&self, view: &View, server: usize) -> Health {
+        health::health_of(view.health[server].map(facts::health).as_ref(), self.core.policy())
     }
 }
 
@@ -163,11 +163,11 @@ impl Draft<'_> {
             match *put {
                 Put::Record(Some(rec)) if rec.state == RecState::Pending => {
                     let server = usize::from(rec.server);
-                    let colour = self.cluster.colour(before, server);
+                    let health = self.cluster.health(before, server);
                     let admin = before.admin[server];
-                    if admin != Admin::Enabled || colour == Health::Offline {
+                    if admin != Admin::Enabled || health == Health::Offline {
                         self.fail(|| {
-                            format!("I7: placed on server {server}, which is {colour:?} and {admin:?}")
+                            format!("I7: placed on server {server}, which is {health:?} and {admin:?}")
                         });
                     }
                     if before.zom[server].is_some() {
@@ -194,9 +194,9 @@ impl Draft<'_> {
         let waited = before.zom[server]
             .is_some_and(|zombie| zombie.state == ZomState::Waiting && zombie.instance == rec.instance());
         let restored = waited && before.rec.is_none() && self.state.store.zom[server].is_none();
-        let colour = self.cluster.colour(before, server);
-        if restored && colour != Health::Online {
-            self.fail(|| format!("A8: routes again to server {server}, which is {colour:?}"));
+        let health = self.cluster.health(before, server);
+        if restored && health != Health::Online {
+            self.fail(|| format!("A8: routes again to server {server}, which is {health:?}"));
         }
     }
 
@@ -207,7 +207,7 @@ impl Draft<'_> {
         };
         let server = usize::from(rec.server);
         let ends = self.state.store.zom[server].is_some_and(|zombie| zombie.instance == rec.instance());
-        if ends && self.cluster.colour(before, server) == Health::Offline {
+        if ends && self.cluster.health(before, server) == Health::Offline {
             self.state.release(rec.instance());
         }
     }

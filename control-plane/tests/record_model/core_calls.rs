@@ -10,10 +10,13 @@ use bytes::Bytes;
 use foldhash::HashMap;
 use usher_control_plane::core::{
     fleet::Fleet,
-    health::{self, Suspicion},
-    lifecycle::{self, Adoption, Answer, Certainty, EndOutcome, Ended, PlaceRequest, Placed, Progress},
+    health::{self, FailureSuspicion},
+    lifecycle::{
+        self, AdoptionOutcome, CreateAnswer, CreateCertainty, CreateRequest, EndReport, EndReportOutcome,
+        OperationProgress, PlacementOutcome,
+    },
     now::Now,
-    placement::{Ask, Inflight, TagWish, WhenFull},
+    placement::{InflightPlacements, PlacementRequest, TagWish, WhenFull},
     plan::Plan,
     policy::Policy,
     reconcile,
@@ -164,7 +167,7 @@ impl Core {
         let record = record.as_ref();
         let judged: Option<HealthRecord> = match event {
             Event::PollOk => health::on_poll_ok(record, &self.policy, 0),
-            Event::PollFailed => health::on_poll_failed(record, &self.policy, Suspicion::None, "", 0),
+            Event::PollFailed => health::on_poll_failed(record, &self.policy, FailureSuspicion::None, "", 0),
             Event::CallFailed => health::on_passive_failure(record, &self.policy, "", 0),
         };
         judged.map(|new| Counters { recover: new.recover as u8, error: new.error as u8 })
@@ -183,18 +186,18 @@ impl Core {
             Question::Place { token, on, supersede } => self.place(fleet, token, on, supersede),
             Question::Confirm { server, token, instance } => self.confirm(fleet, server, token, instance),
             Question::Abandon { server, token: number, unknown } => {
-                let certainty = if unknown { Certainty::Unknown } else { Certainty::Definite };
+                let certainty = if unknown { CreateCertainty::Unknown } else { CreateCertainty::Definite };
                 let step = lifecycle::abandon(fleet, &key(), &sid(server), &token(number), certainty, 0);
                 one(step.outcome, &step.plan)
             }
             Question::ReportEnd { server, instance, token: number } => {
                 let (running, token) = (iid(instance), token(number));
-                let ended = Ended {
+                let ended = EndReport {
                     instance: (instance > 0).then_some(&running),
                     placement: (number > 0).then_some(&token),
                 };
                 let step = lifecycle::report_end(fleet, &key(), &sid(server), ended, 0);
-                one(step.outcome == EndOutcome::Unrouted, &step.plan)
+                one(step.outcome == EndReportOutcome::Unrouted, &step.plan)
             }
             Question::Supersede => {
                 let step = lifecycle::supersede(fleet, &key(), 0);
@@ -202,7 +205,7 @@ impl Core {
             }
             Question::Panic { server } => {
                 let step = lifecycle::panic_server(fleet, &sid(server), 0).expect("the server exists");
-                one(step.outcome == Progress::Done, &step.plan)
+                one(step.outcome == OperationProgress::Done, &step.plan)
             }
             Question::Enable { server } => {
                 let step = lifecycle::set_admin(fleet, &sid(server), AdminState::Enabled);
@@ -220,14 +223,14 @@ impl Core {
                 list.meetings
                     .extend(poll.seen.filter(|seen| *seen != 0).map(|seen| listed(seen, marked, true)));
                 let step = lifecycle::adopt(fleet, &sid(server), &key(), &list, 0);
-                one(step.outcome == Adoption::Adopted, &step.plan)
+                one(step.outcome == AdoptionOutcome::Adopted, &step.plan)
             }
             Question::EndNotFound { server, instance } => {
                 one(true, &reconcile::on_end_not_found(fleet, &zkey(server), &iid(instance)))
             }
             Question::Sweep { over } => {
                 let age = if over { self.policy.zombie_ttl } else { Duration::ZERO };
-                let work = reconcile::sweep(fleet, reconcile::Missing::Removed, self.at(age));
+                let work = reconcile::sweep(fleet, reconcile::MissingServer::Removed, self.at(age));
                 let plans: Vec<Plan> = work.plans.into_iter().chain(work.given_up).collect();
                 Decision { plans: translated(&plans), ..Decision::default() }
             }
@@ -241,8 +244,8 @@ impl Core {
     /// Asks for a placement on one server: the other is excluded, as by an edge that was refused there.
     fn place(&self, fleet: &Fleet, number: u8, on: usize, supersede: bool) -> Decision {
         let excluded = SERVERS.into_iter().filter(|server| *server != on).map(sid).collect();
-        let request = PlaceRequest {
-            ask: Ask {
+        let request = CreateRequest {
+            placement: PlacementRequest {
                 key: key(),
                 max_users: 0,
                 size_hint: 0,
@@ -256,13 +259,14 @@ impl Core {
             voice: VoiceWish::default(),
             parent: None,
         };
-        let placed = lifecycle::place(fleet, &Inflight::default(), &request, self.at(Duration::ZERO));
+        let placed =
+            lifecycle::place(fleet, &InflightPlacements::default(), &request, self.at(Duration::ZERO));
         let Ok(step) = placed else { return Decision::default() };
         match step.outcome {
-            Placed::Existing(record) => {
+            PlacementOutcome::Existing(record) => {
                 Decision { to: Some(transaction::server(&record.server)), ..Decision::default() }
             }
-            Placed::New { record, .. } => {
+            PlacementOutcome::New { record, .. } => {
                 let to = Some(transaction::server(&record.server));
                 Decision { to, ..one(true, &step.plan) }
             }
@@ -271,7 +275,7 @@ impl Core {
 
     fn confirm(&self, fleet: &Fleet, server: usize, number: Option<u8>, instance: u8) -> Decision {
         let newest = self.weak.lacks(Guard::NewerCreateTime);
-        let answer = Answer {
+        let answer = CreateAnswer {
             server: sid(server),
             token: number.map(token),
             internal_id: iid(instance),

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use usher_bbb::{checksum::ChecksumAlgorithm, secret::Secret};
 use usher_control_plane::core::{
     fleet::Fleet,
-    plan::{Event, Stored},
+    plan::{FleetEvent, Stored},
     policy::Policy,
 };
 use usher_model::{
@@ -33,31 +33,31 @@ pub(crate) struct Changed {
 pub(crate) fn fleet(view: &View, changed: Changed, policy: &Policy, now: Instant) -> Fleet {
     let (mut then, mut later) = (Vec::new(), Vec::new());
     for server in SERVERS {
-        then.push(Event::Server(sid(server), stored(described(server, view.admin[server]))));
+        then.push(FleetEvent::Server(sid(server), stored(described(server, view.admin[server]))));
         let health = view.health[server].and_then(|counters| stored(health(counters)));
-        then.push(Event::Health(sid(server), health));
+        then.push(FleetEvent::Health(sid(server), health));
         let watermark = if view.empty[server] { WATERMARK } else { 0 };
-        then.push(Event::Sample(sid(server), stored(sample(watermark))));
+        then.push(FleetEvent::Sample(sid(server), stored(sample(watermark))));
         let zombie = view.zom[server].map(zombie);
         if changed.zombie == Some(server) {
             if zombie.is_none() {
                 let gone = Zom { state: ZomState::Due, instance: None };
-                then.push(Event::Zombie(zkey(server), stored(self::zombie(gone))));
+                then.push(FleetEvent::Zombie(zkey(server), stored(self::zombie(gone))));
             }
-            later.push(Event::Zombie(zkey(server), zombie.and_then(stored_later)));
+            later.push(FleetEvent::Zombie(zkey(server), zombie.and_then(stored_later)));
         } else if let Some(zombie) = zombie {
-            then.push(Event::Zombie(zkey(server), stored(zombie)));
+            then.push(FleetEvent::Zombie(zkey(server), stored(zombie)));
         }
     }
     let record = view.rec.map(record);
     if changed.record {
         if record.is_none() {
             let gone = Rec { state: RecState::Pending, server: 0, token: 0 };
-            then.push(Event::Record(key(), stored(self::record(gone))));
+            then.push(FleetEvent::Record(key(), stored(self::record(gone))));
         }
-        later.push(Event::Record(key(), record.and_then(stored_later)));
+        later.push(FleetEvent::Record(key(), record.and_then(stored_later)));
     } else if let Some(record) = record {
-        then.push(Event::Record(key(), stored(record)));
+        then.push(FleetEvent::Record(key(), stored(record)));
     }
     let mut fleet = Fleet::new(7, policy.clone());
     fleet.apply(WATERMARK, then, now);

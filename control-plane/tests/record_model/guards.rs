@@ -71,7 +71,7 @@ fn i2_without_keeping_clear_of_zombies_an_id_is_placed_beside_one() {
 }
 
 #[test]
-fn i7_without_guarding_the_choice_a_meeting_is_placed_on_a_red_server() {
+fn i7_without_guarding_the_choice_a_meeting_is_placed_on_an_offline_server() {
     breaks(BEHIND, &[Guard::Choice], "I7");
 }
 
@@ -96,7 +96,7 @@ fn x3_without_the_mark_a_deposed_leader_ends_a_meeting_that_was_placed_since() {
 }
 
 #[test]
-fn a8_without_waiting_for_green_a_superseded_meeting_routes_to_a_server_that_answers_nobody() {
+fn a8_without_waiting_for_online_a_superseded_meeting_routes_to_a_server_that_answers_nobody() {
     let slow = Bounds { healthy_threshold: 2, unhealthy_threshold: 2, supersedes: 1, ..BASE };
     breaks(slow, &[Guard::Green], "A8");
 }

@@ -49,12 +49,12 @@ const BASE: Bounds = Bounds::BASE;
 const CALM: Bounds = Bounds { faults: 0, own_ends: 0, ..BASE };
 
 #[test]
-fn h6_h8_h11_h13_two_creates_while_a_server_turns_red_and_meetings_end() {
+fn h6_h8_h11_h13_two_creates_while_a_server_becomes_offline_and_meetings_end() {
     holds(BASE, Bounds { faults: 2, ..BASE });
 }
 
 #[test]
-fn h4_supersede_of_a_meeting_on_a_yellow_server() {
+fn h4_supersede_of_a_meeting_on_an_unhealthy_server() {
     let yellow = Bounds { supersedes: 1, own_ends: 0, unhealthy_threshold: 2, ..BASE };
     holds(yellow, Bounds { faults: 2, own_ends: 1, ..yellow });
 }
@@ -176,7 +176,7 @@ fn s6_a_server_is_drained_while_an_operator_names_its_meetings() {
 }
 
 #[test]
-fn a8_a_superseded_meeting_routes_again_only_at_green() {
+fn a8_a_superseded_meeting_routes_again_only_at_online() {
     let slow = Bounds { healthy_threshold: 2, unhealthy_threshold: 2, supersedes: 1, reliable: true, ..BASE };
     holds(slow, Bounds { faults: 2, reliable: false, ..slow });
 }
@@ -203,7 +203,7 @@ fn h15_a_panic_that_is_carried_on_late() {
 }
 
 #[test]
-fn h15_panic_of_a_server_that_turned_red_and_returns() {
+fn h15_panic_of_a_server_that_became_offline_and_returns() {
     let panic = Bounds { panics: 1, creates: 1, ..BASE };
     holds(panic, Bounds { creates: 2, own_ends: 1, ..panic });
 }

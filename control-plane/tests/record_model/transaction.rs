@@ -1,6 +1,6 @@
 //! A plan of the core in the terms of the model.
 
-use usher_control_plane::core::plan::{Guard, Key, Plan, Write};
+use usher_control_plane::core::plan::{FleetKey, Plan, PlanGuard, PlanWrite};
 use usher_model::{
     id::{InternalMeetingId, ServerId},
     meeting::{MeetingRecord, RecordState, Zombie, ZombieState},
@@ -43,27 +43,27 @@ impl Transaction {
     /// Translates a plan.
     pub(crate) fn new(plan: &Plan) -> Self {
         let guards = plan.guards.iter().filter_map(|guard| match guard {
-            Guard::Absent(key) => Some((slot(key)?, true)),
-            Guard::Unchanged(key, _) => Some((slot(key)?, false)),
+            PlanGuard::Absent(key) => Some((slot(key)?, true)),
+            PlanGuard::Unchanged(key, _) => Some((slot(key)?, false)),
         });
         Self { guards: guards.collect(), puts: plan.writes.iter().filter_map(put).collect() }
     }
 }
 
-fn slot(key: &Key) -> Option<Slot> {
+fn slot(key: &FleetKey) -> Option<Slot> {
     match key {
-        Key::Server(id) => Some(Slot::Server(server(id))),
-        Key::Health(id) => Some(Slot::Health(server(id))),
-        Key::Record(_) => Some(Slot::Record),
-        Key::Zombie(key) => Some(Slot::Zombie(server(&key.server))),
-        Key::Sample(id) => Some(Slot::Sample(server(id))),
-        Key::Freshness(_) | Key::Tenant(_) | Key::Voice(_) => None,
+        FleetKey::Server(id) => Some(Slot::Server(server(id))),
+        FleetKey::Health(id) => Some(Slot::Health(server(id))),
+        FleetKey::Record(_) => Some(Slot::Record),
+        FleetKey::Zombie(key) => Some(Slot::Zombie(server(&key.server))),
+        FleetKey::Sample(id) => Some(Slot::Sample(server(id))),
+        FleetKey::Freshness(_) | FleetKey::Tenant(_) | FleetKey::Voice(_) => None,
     }
 }
 
-fn put(write: &Write) -> Option<Put> {
+fn put(write: &PlanWrite) -> Option<Put> {
     match write {
-        Write::Server(written) => {
+        PlanWrite::Server(written) => {
             let admin = match written.admin {
                 AdminState::Enabled => Admin::Enabled,
                 AdminState::Cordoned => Admin::Cordoned,
@@ -71,21 +71,21 @@ fn put(write: &Write) -> Option<Put> {
             };
             Some(Put::Admin(server(&written.id), admin))
         }
-        Write::Health(id, counters) => {
+        PlanWrite::Health(id, counters) => {
             let (recover, error) = (counters.recover as u8, counters.error as u8);
             Some(Put::Health(server(id), Some(Counters { recover, error })))
         }
-        Write::Record(_, record) => Some(Put::Record(Some(rec(record)))),
-        Write::Zombie(key, zombie) => Some(Put::Zombie(server(&key.server), Some(zom(zombie)))),
-        Write::Delete(key) => match slot(key)? {
+        PlanWrite::Record(_, record) => Some(Put::Record(Some(rec(record)))),
+        PlanWrite::Zombie(key, zombie) => Some(Put::Zombie(server(&key.server), Some(zom(zombie)))),
+        PlanWrite::Delete(key) => match slot(key)? {
             Slot::Record => Some(Put::Record(None)),
             Slot::Zombie(server) => Some(Put::Zombie(server, None)),
             Slot::Health(server) => Some(Put::Health(server, None)),
             Slot::Sample(server) => Some(Put::Sample(server, false)),
             Slot::Server(_) => panic!("the model removes no server"),
         },
-        Write::Sample(id, sample) => Some(Put::Sample(server(id), sample.meetings.is_empty())),
-        Write::Freshness(..) | Write::Tenant(_) | Write::Voice(..) => None,
+        PlanWrite::Sample(id, sample) => Some(Put::Sample(server(id), sample.meetings.is_empty())),
+        PlanWrite::Freshness(..) | PlanWrite::Tenant(_) | PlanWrite::Voice(..) => None,
     }
 }
 

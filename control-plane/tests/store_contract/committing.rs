@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use futures::future::join_all;
 use usher_control_plane::{
-    ports::{Verdict, Write},
+    ports::{TxnVerdict, TxnWrite},
     store::{codec::StoreCodec, committer::GroupCommitter},
 };
 use usher_runtime::tasks::TaskGroup;
@@ -41,7 +41,8 @@ pub(crate) async fn transactions_of_one_commit_are_decided_on_their_own_at_one_r
     let revision = store.revision().await.expect("is read");
     assert!(revision > taken);
     for (index, verdict) in verdicts.iter().enumerate() {
-        let expected = if index == 7 { Verdict::Refused(revision) } else { Verdict::Committed(revision) };
+        let expected =
+            if index == 7 { TxnVerdict::Refused(revision) } else { TxnVerdict::Committed(revision) };
         assert_eq!(*verdict, expected, "{index}");
     }
     for entry in list(&*store, "k/").await {
@@ -84,8 +85,8 @@ pub(crate) async fn s15_of_many_that_create_one_key_one_wins(subject: &Subject) 
     let winners: Vec<_> = results
         .iter()
         .filter_map(|(verdict, value)| match verdict.as_ref().expect("is decided") {
-            Verdict::Committed(_) => Some(value.as_bytes()),
-            Verdict::Refused(_) => None,
+            TxnVerdict::Committed(_) => Some(value.as_bytes()),
+            TxnVerdict::Refused(_) => None,
         })
         .collect();
     assert_eq!(winners, [&*list(&*stores[0], "m").await[0].value]);
@@ -104,12 +105,12 @@ pub(crate) async fn increments_by_concurrent_writers_are_never_lost(subject: &Su
                 let guard = unchanged("count", entry.mod_revision);
                 let write = put("count", &(count + 1).to_string());
                 match decide(&**store, vec![guard], vec![write]).await.expect("is decided") {
-                    Verdict::Committed(revision) => {
+                    TxnVerdict::Committed(revision) => {
                         assert!(revision > last, "revisions grow");
                         last = revision;
                         break;
                     }
-                    Verdict::Refused(revision) => assert!(revision >= entry.mod_revision),
+                    TxnVerdict::Refused(revision) => assert!(revision >= entry.mod_revision),
                 }
             }
         }
@@ -125,7 +126,7 @@ pub(crate) async fn the_committer_commits_each_once_and_together(subject: &Subje
     let placements = (0..500).map(|number| {
         // Every id twice: one of each pair wins.
         let key = format!("meetings/t/{:03}", number / 2);
-        let writes = vec![Write::Put(key.clone(), number.to_string().into())];
+        let writes = vec![TxnWrite::Put(key.clone(), number.to_string().into())];
         committer.commit(txn(vec![unchanged("servers/s", server), absent(&key)], writes))
     });
     let verdicts = join_all(placements).await;
@@ -134,8 +135,8 @@ pub(crate) async fn the_committer_commits_each_once_and_together(subject: &Subje
         let won: Vec<u64> = pair
             .iter()
             .filter_map(|verdict| match verdict.as_ref().expect("is decided") {
-                Verdict::Committed(revision) => Some(*revision),
-                Verdict::Refused(_) => None,
+                TxnVerdict::Committed(revision) => Some(*revision),
+                TxnVerdict::Refused(_) => None,
             })
             .collect();
         assert_eq!(won.len(), 1);

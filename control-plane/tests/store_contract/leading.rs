@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::{Instant, interval, timeout};
-use usher_control_plane::ports::{Guard, Lease, Store, StoreError, Verdict};
+use usher_control_plane::ports::{LeaderLease, Store, StoreError, TxnGuard, TxnVerdict};
 use usher_model::revision::FencingToken;
 
 use crate::subject::{PATIENCE, Subject, commit, decide, put, refused, within};
@@ -11,12 +11,12 @@ use crate::subject::{PATIENCE, Subject, commit, decide, put, refused, within};
 /// The shortest lease etcd grants at its default election timeout.
 const TTL: Duration = Duration::from_secs(2);
 
-async fn elect(store: &dyn Store, candidate: &str) -> Box<dyn Lease> {
+async fn elect(store: &dyn Store, candidate: &str) -> Box<dyn LeaderLease> {
     within("an election", store.campaign(candidate, TTL)).await.expect("leads")
 }
 
-fn fence(lease: &dyn Lease) -> Vec<Guard> {
-    vec![Guard::Fence(lease.token())]
+fn fence(lease: &dyn LeaderLease) -> Vec<TxnGuard> {
+    vec![TxnGuard::Fence(lease.token())]
 }
 
 pub(crate) async fn one_candidate_leads_until_it_resigns(subject: &Subject) {
@@ -35,7 +35,7 @@ pub(crate) async fn one_candidate_leads_until_it_resigns(subject: &Subject) {
     assert!(resigned.elapsed() < TTL, "nobody waits for the lease to run out");
     assert_eq!(store.leader().await.expect("is read").as_deref(), Some("second"));
     assert!(second.token().create_revision > token.create_revision);
-    refused(&*store, vec![Guard::Fence(token)], vec![put("a", "2")]).await;
+    refused(&*store, vec![TxnGuard::Fence(token)], vec![put("a", "2")]).await;
     commit(&*store, fence(&*second), vec![put("a", "2")]).await;
 }
 
@@ -93,8 +93,8 @@ pub(crate) async fn a_fence_is_the_key_as_it_was_created(subject: &Subject) {
         FencingToken { key: key.clone(), create_revision: 0 },
         FencingToken { key: format!("{key}0"), create_revision },
     ] {
-        let verdict = decide(&*store, vec![Guard::Fence(token)], vec![put("a", "1")]).await;
-        assert!(matches!(verdict, Ok(Verdict::Refused(_))), "{verdict:?}");
+        let verdict = decide(&*store, vec![TxnGuard::Fence(token)], vec![put("a", "1")]).await;
+        assert!(matches!(verdict, Ok(TxnVerdict::Refused(_))), "{verdict:?}");
     }
     commit(&*store, fence(&*lease), vec![put("a", "1")]).await;
 }

@@ -6,7 +6,10 @@ use bytes::Bytes;
 use futures::{StreamExt, stream::BoxStream};
 use tempfile::TempDir;
 use usher_control_plane::{
-    ports::{Batch, Change, Entry, Guard, Store, StoreError, Txn, Verdict, WatchError, Write},
+    ports::{
+        ChangeBatch, Store, StoreChange, StoreEntry, StoreError, StoreTxn, TxnGuard, TxnVerdict, TxnWrite,
+        WatchError,
+    },
     store::{embedded::EmbeddedStore, etcd::EtcdStore},
 };
 use usher_harness::etcd::EtcdCluster;
@@ -18,7 +21,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 /// History the embedded stores keep here, bytes.
 const HISTORY: usize = 1 << 20;
 
-pub(crate) type Changes = BoxStream<'static, Result<Batch, WatchError>>;
+pub(crate) type Changes = BoxStream<'static, Result<ChangeBatch, WatchError>>;
 
 /// The kinds of store.
 #[derive(Debug, Clone, Copy)]
@@ -74,53 +77,53 @@ impl Subject {
     }
 }
 
-pub(crate) fn put(key: &str, value: &str) -> Write {
-    Write::Put(key.into(), Bytes::copy_from_slice(value.as_bytes()))
+pub(crate) fn put(key: &str, value: &str) -> TxnWrite {
+    TxnWrite::Put(key.into(), Bytes::copy_from_slice(value.as_bytes()))
 }
 
-pub(crate) fn delete(key: &str) -> Write {
-    Write::Delete(key.into())
+pub(crate) fn delete(key: &str) -> TxnWrite {
+    TxnWrite::Delete(key.into())
 }
 
-pub(crate) fn absent(key: &str) -> Guard {
-    Guard::Absent(key.into())
+pub(crate) fn absent(key: &str) -> TxnGuard {
+    TxnGuard::Absent(key.into())
 }
 
-pub(crate) fn unchanged(key: &str, revision: u64) -> Guard {
-    Guard::Unchanged(key.into(), revision)
+pub(crate) fn unchanged(key: &str, revision: u64) -> TxnGuard {
+    TxnGuard::Unchanged(key.into(), revision)
 }
 
-pub(crate) fn txn(guards: Vec<Guard>, writes: Vec<Write>) -> Txn {
-    Txn { guards, writes }
+pub(crate) fn txn(guards: Vec<TxnGuard>, writes: Vec<TxnWrite>) -> StoreTxn {
+    StoreTxn { guards, writes }
 }
 
 pub(crate) async fn decide(
     store: &dyn Store,
-    guards: Vec<Guard>,
-    writes: Vec<Write>,
-) -> Result<Verdict, StoreError> {
+    guards: Vec<TxnGuard>,
+    writes: Vec<TxnWrite>,
+) -> Result<TxnVerdict, StoreError> {
     let verdicts = store.commit(vec![txn(guards, writes)]).await?;
     assert_eq!(verdicts.len(), 1);
     Ok(verdicts[0])
 }
 
 /// Commits what must be committed, and returns its revision.
-pub(crate) async fn commit(store: &dyn Store, guards: Vec<Guard>, writes: Vec<Write>) -> u64 {
+pub(crate) async fn commit(store: &dyn Store, guards: Vec<TxnGuard>, writes: Vec<TxnWrite>) -> u64 {
     match decide(store, guards, writes).await.expect("is decided") {
-        Verdict::Committed(revision) => revision,
-        Verdict::Refused(revision) => panic!("refused at {revision}"),
+        TxnVerdict::Committed(revision) => revision,
+        TxnVerdict::Refused(revision) => panic!("refused at {revision}"),
     }
 }
 
 /// Expects a refusal, and returns the revision the store stood at.
-pub(crate) async fn refused(store: &dyn Store, guards: Vec<Guard>, writes: Vec<Write>) -> u64 {
+pub(crate) async fn refused(store: &dyn Store, guards: Vec<TxnGuard>, writes: Vec<TxnWrite>) -> u64 {
     match decide(store, guards, writes).await.expect("is decided") {
-        Verdict::Committed(revision) => panic!("committed at {revision}"),
-        Verdict::Refused(revision) => revision,
+        TxnVerdict::Committed(revision) => panic!("committed at {revision}"),
+        TxnVerdict::Refused(revision) => revision,
     }
 }
 
-pub(crate) async fn list(store: &dyn Store, prefix: &str) -> Vec<Entry> {
+pub(crate) async fn list(store: &dyn Store, prefix: &str) -> Vec<StoreEntry> {
     store.read_prefix(prefix).await.expect("is read").entries
 }
 
@@ -130,20 +133,20 @@ pub(crate) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T 
         .unwrap_or_else(|_| panic!("{what} took longer than {PATIENCE:?}"))
 }
 
-pub(crate) async fn next(changes: &mut Changes) -> Batch {
+pub(crate) async fn next(changes: &mut Changes) -> ChangeBatch {
     within("a change", changes.next()).await.expect("never ends silently").expect("goes on")
 }
 
 /// Short form of a batch: its revision, and each key with its value or none.
 pub(crate) type Short<'a> = (u64, Vec<(&'a str, Option<&'a [u8]>)>);
 
-pub(crate) fn short(batch: &Batch) -> Short<'_> {
+pub(crate) fn short(batch: &ChangeBatch) -> Short<'_> {
     let mut changes: Vec<_> = batch
         .changes
         .iter()
         .map(|change| match change {
-            Change::Put(entry) => (entry.key.as_str(), Some(&*entry.value)),
-            Change::Delete { key } => (key.as_str(), None),
+            StoreChange::Put(entry) => (entry.key.as_str(), Some(&*entry.value)),
+            StoreChange::Delete { key } => (key.as_str(), None),
         })
         .collect();
     changes.sort_unstable();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use futures::{StreamExt, future::join_all};
-use usher_control_plane::ports::{Batch, Change, Entry, WatchError};
+use usher_control_plane::ports::{ChangeBatch, StoreChange, StoreEntry, WatchError};
 
 use crate::subject::{Subject, commit, delete, list, next, put, short, within};
 
@@ -19,10 +19,10 @@ pub(crate) async fn whole_revisions_arrive_in_order_from_a_past_one(subject: &Su
     let batch = next(&mut changes).await;
     assert_eq!(short(&batch), (second, vec![("k/a", None), ("k/b", Some(&b"2"[..]))]));
     let entry = batch.changes.iter().find_map(|change| match change {
-        Change::Put(entry) => Some(entry),
-        Change::Delete { .. } => None,
+        StoreChange::Put(entry) => Some(entry),
+        StoreChange::Delete { .. } => None,
     });
-    let Entry { create_revision, mod_revision, .. } = entry.expect("a put");
+    let StoreEntry { create_revision, mod_revision, .. } = entry.expect("a put");
     assert_eq!((*create_revision, *mod_revision), (first, second));
     // The same again, for whoever comes late.
     let mut late = store.watch("k/", first).await.expect("watches");
@@ -49,11 +49,11 @@ pub(crate) async fn a_watch_of_the_future_starts_there(subject: &Subject) {
     assert_eq!(short(&next(&mut changes).await), (now + 3, vec![("k/3", Some(&b"v"[..]))]));
 }
 
-fn fold(state: &mut BTreeMap<String, Entry>, batch: Batch) {
+fn fold(state: &mut BTreeMap<String, StoreEntry>, batch: ChangeBatch) {
     for change in batch.changes {
         match change {
-            Change::Put(entry) => state.insert(entry.key.clone(), entry),
-            Change::Delete { key } => state.remove(&key),
+            StoreChange::Put(entry) => state.insert(entry.key.clone(), entry),
+            StoreChange::Delete { key } => state.remove(&key),
         };
     }
 }
@@ -80,7 +80,8 @@ pub(crate) async fn i9_watchers_fold_to_what_is_stored_under_concurrent_writers(
             let batch = next(&mut changes).await;
             assert!(batch.revision > last, "in order, each revision once");
             last = batch.revision;
-            let end = batch.changes.iter().any(|change| matches!(change, Change::Put(e) if e.key == "k/end"));
+            let end =
+                batch.changes.iter().any(|change| matches!(change, StoreChange::Put(e) if e.key == "k/end"));
             fold(&mut state, batch);
             if end {
                 return state;
@@ -90,7 +91,7 @@ pub(crate) async fn i9_watchers_fold_to_what_is_stored_under_concurrent_writers(
     let from_listing = async {
         let listing = store.read_prefix("k/").await.expect("is read");
         let mut changes = store.watch("k/", listing.revision + 1).await.expect("watches");
-        let mut state: BTreeMap<String, Entry> =
+        let mut state: BTreeMap<String, StoreEntry> =
             listing.entries.into_iter().map(|entry| (entry.key.clone(), entry)).collect();
         while !state.contains_key("k/end") {
             fold(&mut state, next(&mut changes).await);
@@ -102,7 +103,7 @@ pub(crate) async fn i9_watchers_fold_to_what_is_stored_under_concurrent_writers(
         commit(&*store, vec![], vec![put("k/end", "v")]).await;
     };
     let (one, other, ()) = tokio::join!(from_start, from_listing, write);
-    let stored: BTreeMap<String, Entry> =
+    let stored: BTreeMap<String, StoreEntry> =
         list(&*store, "k/").await.into_iter().map(|entry| (entry.key.clone(), entry)).collect();
     assert_eq!(one, stored);
     assert_eq!(other, stored);

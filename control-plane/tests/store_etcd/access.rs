@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use etcd_client::{Client, Permission, PermissionType};
 use usher_bbb::secret::Secret;
-use usher_control_plane::ports::{StoreError, Verdict};
+use usher_control_plane::ports::{StoreError, TxnVerdict};
 use usher_harness::etcd::{EtcdCluster, EtcdOptions};
 use usher_model::settings::StoreSettings;
 
@@ -16,7 +16,7 @@ async fn client_certificates_are_shown_and_servers_without_ours_are_not_trusted(
     let cluster = EtcdCluster::start_with(options.clone()).await.expect("etcd");
     let shown = store(&settings(&cluster));
     let verdict = bounded(commit(&*shown, create("k"))).await;
-    assert!(matches!(verdict, Ok(Verdict::Committed(_))), "{verdict:?}");
+    assert!(matches!(verdict, Ok(TxnVerdict::Committed(_))), "{verdict:?}");
     let lease = bounded(shown.campaign("c", Duration::from_secs(5))).await.expect("leads");
     lease.resign().await.expect("resigns");
 

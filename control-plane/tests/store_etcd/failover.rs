@@ -6,7 +6,7 @@ use std::{
 };
 
 use futures::StreamExt;
-use usher_control_plane::ports::{Guard, Store, StoreError, Verdict, WatchError};
+use usher_control_plane::ports::{Store, StoreError, TxnGuard, TxnVerdict, WatchError};
 use usher_harness::{etcd::EtcdCluster, wait};
 
 use crate::fixture::{SLACK, TIMEOUT, bounded, commit, create, store_on};
@@ -16,7 +16,7 @@ async fn create_many(
     store: &dyn Store,
     name: &str,
     count: usize,
-) -> Vec<(String, Result<Verdict, StoreError>)> {
+) -> Vec<(String, Result<TxnVerdict, StoreError>)> {
     let mut results = Vec::new();
     for number in 0..count {
         let key = format!("{name}/{number:03}");
@@ -26,21 +26,21 @@ async fn create_many(
     results
 }
 
-fn committed(results: &[(String, Result<Verdict, StoreError>)]) -> Vec<&str> {
+fn committed(results: &[(String, Result<TxnVerdict, StoreError>)]) -> Vec<&str> {
     results
         .iter()
-        .filter(|(_, r)| matches!(r, Ok(Verdict::Committed(_))))
+        .filter(|(_, r)| matches!(r, Ok(TxnVerdict::Committed(_))))
         .map(|(key, _)| key.as_str())
         .collect()
 }
 
 /// What was committed stands; what certainly was not does not.
-async fn check_outcomes(store: &dyn Store, name: &str, results: &[(String, Result<Verdict, StoreError>)]) {
+async fn check_outcomes(store: &dyn Store, name: &str, results: &[(String, Result<TxnVerdict, StoreError>)]) {
     let stored: Vec<String> =
         store.read_prefix(name).await.expect("is read").entries.into_iter().map(|entry| entry.key).collect();
     for (key, result) in results {
         match result {
-            Ok(Verdict::Committed(_)) => assert!(stored.contains(key), "{key} is lost"),
+            Ok(TxnVerdict::Committed(_)) => assert!(stored.contains(key), "{key} is lost"),
             Err(StoreError::Unknown(_)) => {}
             other => assert!(!stored.contains(key), "{key} stands in spite of {other:?}"),
         }
@@ -83,7 +83,7 @@ async fn writes_pause_and_go_on_when_the_etcd_leader_dies() {
     while died.elapsed() < Duration::from_secs(15) {
         let key = format!("after/{:03}", results.len());
         let result = bounded(commit(&*store, create(&key))).await;
-        let done = matches!(result, Ok(Verdict::Committed(_)));
+        let done = matches!(result, Ok(TxnVerdict::Committed(_)));
         results.push((key, result));
         if done {
             break;
@@ -218,10 +218,12 @@ async fn a_leader_keeps_leading_when_its_etcd_node_freezes() {
         renew.tick().await;
         lease.keep_alive().await.expect("is renewed elsewhere, in time");
     }
-    let fenced =
-        usher_control_plane::ports::Txn { guards: vec![Guard::Fence(lease.token())], ..create("fenced") };
+    let fenced = usher_control_plane::ports::StoreTxn {
+        guards: vec![TxnGuard::Fence(lease.token())],
+        ..create("fenced")
+    };
     let verdict = commit(&*store, fenced).await;
-    assert!(matches!(verdict, Ok(Verdict::Committed(_))), "{verdict:?}");
+    assert!(matches!(verdict, Ok(TxnVerdict::Committed(_))), "{verdict:?}");
     cluster.thaw(follower).expect("goes on");
     lease.resign().await.expect("resigns");
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use usher_control_plane::{
-    ports::{Guard, Store, StoreError, Txn, Verdict, Write},
+    ports::{Store, StoreError, StoreTxn, TxnGuard, TxnVerdict, TxnWrite},
     store::etcd::EtcdStore,
 };
 use usher_harness::etcd::EtcdCluster;
@@ -41,11 +41,14 @@ pub(crate) fn store(settings: &StoreSettings) -> Arc<dyn Store> {
     Arc::new(EtcdStore::connect(settings).expect("a cluster"))
 }
 
-pub(crate) fn create(key: &str) -> Txn {
-    Txn { guards: vec![Guard::Absent(key.into())], writes: vec![Write::Put(key.into(), "v".into())] }
+pub(crate) fn create(key: &str) -> StoreTxn {
+    StoreTxn {
+        guards: vec![TxnGuard::Absent(key.into())],
+        writes: vec![TxnWrite::Put(key.into(), "v".into())],
+    }
 }
 
-pub(crate) async fn commit(store: &dyn Store, txn: Txn) -> Result<Verdict, StoreError> {
+pub(crate) async fn commit(store: &dyn Store, txn: StoreTxn) -> Result<TxnVerdict, StoreError> {
     store.commit(vec![txn]).await.map(|verdicts| verdicts[0])
 }
 

@@ -1,6 +1,6 @@
 //! What etcd refuses, and nobody but a person can mend.
 
-use usher_control_plane::ports::{StoreError, Txn, Verdict, Write};
+use usher_control_plane::ports::{StoreError, StoreTxn, TxnVerdict, TxnWrite};
 use usher_harness::etcd::{EtcdCluster, EtcdOptions};
 use usher_model::settings::StoreSettings;
 
@@ -15,7 +15,8 @@ async fn f8_a_full_database_rejects_writes_and_serves_reads() {
     let mut refused = None;
     for number in 0..100 {
         let value = vec![0_u8; 100_000];
-        let txn = Txn { guards: vec![], writes: vec![Write::Put(format!("k/{number}"), value.into())] };
+        let txn =
+            StoreTxn { guards: vec![], writes: vec![TxnWrite::Put(format!("k/{number}"), value.into())] };
         if let Err(error) = bounded(commit(&*store, txn)).await {
             refused = Some(error);
             break;
@@ -31,10 +32,10 @@ async fn f8_a_full_database_rejects_writes_and_serves_reads() {
 async fn what_is_too_large_is_rejected_and_nothing_of_it_is_written() {
     let cluster = EtcdCluster::start(1).await.expect("etcd");
     let store = store_on(&cluster, 0);
-    let large = Write::Put("large".into(), vec![0_u8; 2 << 20].into());
-    let many = (0..129).map(|key| Write::Put(format!("many/{key}"), "v".into()));
-    for writes in [vec![Write::Put("a".into(), "v".into()), large], many.collect()] {
-        let result = commit(&*store, Txn { guards: vec![], writes }).await;
+    let large = TxnWrite::Put("large".into(), vec![0_u8; 2 << 20].into());
+    let many = (0..129).map(|key| TxnWrite::Put(format!("many/{key}"), "v".into()));
+    for writes in [vec![TxnWrite::Put("a".into(), "v".into()), large], many.collect()] {
+        let result = commit(&*store, StoreTxn { guards: vec![], writes }).await;
         assert!(matches!(result, Err(StoreError::Rejected(_))), "{result:?}");
     }
     assert!(store.read_prefix("").await.expect("is read").entries.is_empty());
@@ -70,7 +71,7 @@ async fn two_installations_share_a_cluster_by_their_prefixes() {
     commit(&*one, create("k")).await.expect("is decided");
     assert!(other.read_prefix("").await.expect("is read").entries.is_empty());
     let verdict = commit(&*other, create("k")).await.expect("is decided");
-    let Verdict::Committed(revision) = verdict else { panic!("{verdict:?}") };
+    let TxnVerdict::Committed(revision) = verdict else { panic!("{verdict:?}") };
     let batch = futures::StreamExt::next(&mut changes).await.expect("tells").expect("goes on");
     assert_eq!(batch.revision, revision);
     let _lease = one.campaign("c", std::time::Duration::from_secs(5)).await.expect("leads");

@@ -1,7 +1,7 @@
 //! The room that etcd takes, and the history that it forgets.
 
 use futures::StreamExt;
-use usher_control_plane::ports::{Txn, WatchError, Write};
+use usher_control_plane::ports::{StoreTxn, TxnWrite, WatchError};
 use usher_harness::{
     etcd::{EtcdCluster, EtcdOptions},
     wait,
@@ -9,8 +9,8 @@ use usher_harness::{
 
 use crate::fixture::{commit, store_on};
 
-fn put(key: &str, bytes: usize) -> Txn {
-    Txn { guards: vec![], writes: vec![Write::Put(key.into(), vec![7_u8; bytes].into())] }
+fn put(key: &str, bytes: usize) -> StoreTxn {
+    StoreTxn { guards: vec![], writes: vec![TxnWrite::Put(key.into(), vec![7_u8; bytes].into())] }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -4,9 +4,9 @@ use usher_model::{routing::TenantRoute, server::SampleFreshness, settings::Place
 use super::*;
 use crate::core::{
     health,
-    plan::{Key, Plan, Write},
+    plan::{FleetKey, Plan, PlanWrite},
     policy::Policy,
-    testkit::{Bench, listed, record, sid},
+    testkit::{FleetBench, listed, record, sid},
 };
 
 /// Old meetings of tenant `default`, each as (id, users).
@@ -19,14 +19,14 @@ fn crowds(watermark: u64, crowds: &[(&str, u32)]) -> ServerSample {
     ServerSample { watermark, taken_at_ms: 0, meetings, bbb_version: "3.0".into() }
 }
 
-fn bench(stored: &[(&str, u32)]) -> Bench {
-    let mut bench = Bench::with_servers(Policy::default(), &["a"]);
+fn bench(stored: &[(&str, u32)]) -> FleetBench {
+    let mut bench = FleetBench::with_servers(Policy::default(), &["a"]);
     let sample = crowds(bench.store.revision, stored);
-    bench.write(Write::Sample(sid("a"), sample));
+    bench.write(PlanWrite::Sample(sid("a"), sample));
     bench
 }
 
-fn judged(bench: &Bench, fresh: &ServerSample) -> Option<Difference> {
+fn judged(bench: &FleetBench, fresh: &ServerSample) -> Option<SampleDifference> {
     difference(&bench.fleet, bench.fleet.server(&sid("a")).expect("stands"), fresh, bench.now.instant)
 }
 
@@ -37,10 +37,13 @@ fn f6_a_poll_that_saw_the_same_writes_its_watermark_and_no_more() {
     fresh.meetings.iter_mut().for_each(|meeting| meeting.age_ms += 3_600_000);
     assert_eq!(judged(&bench, &fresh), None, "order, ages, a user more and a user less");
     let plan = health::poll_ok(&bench.fleet, &sid("a"), fresh.clone(), bench.now);
-    let written: Vec<Key> = plan.writes.iter().map(Write::key).collect();
-    assert_eq!(written, [Key::Freshness(sid("a"))]);
+    let written: Vec<FleetKey> = plan.writes.iter().map(PlanWrite::key).collect();
+    assert_eq!(written, [FleetKey::Freshness(sid("a"))]);
     let asked = health::look_ok(&bench.fleet, &sid("a"), fresh);
-    assert!(matches!(&asked.writes[..], [Write::Sample(..)]), "whoever asked for the poll sees all of it");
+    assert!(
+        matches!(&asked.writes[..], [PlanWrite::Sample(..)]),
+        "whoever asked for the poll sees all of it"
+    );
 }
 
 /// The table, row by row.
@@ -54,21 +57,21 @@ fn f6_what_placement_records_and_limits_need_is_written_at_once() {
         judged(&bench, &fresh)
     };
     assert_eq!(changed(&|_| {}), None);
-    assert_eq!(changed(&|fresh| drop(fresh.meetings.pop())), Some(Difference::Meetings));
-    assert_eq!(changed(&|fresh| fresh.meetings.push(listed("o", "o-1"))), Some(Difference::Meetings));
-    assert_eq!(changed(&|fresh| fresh.meetings[0] = listed("m", "m-2")), Some(Difference::Meetings));
-    assert_eq!(changed(&|fresh| fresh.meetings[0].max_users = 5), Some(Difference::Meetings));
-    assert_eq!(changed(&|fresh| fresh.meetings[0].key = None), Some(Difference::Meetings));
-    assert_eq!(changed(&|fresh| fresh.bbb_version = "3.1".into()), Some(Difference::Meetings));
+    assert_eq!(changed(&|fresh| drop(fresh.meetings.pop())), Some(SampleDifference::Meetings));
+    assert_eq!(changed(&|fresh| fresh.meetings.push(listed("o", "o-1"))), Some(SampleDifference::Meetings));
+    assert_eq!(changed(&|fresh| fresh.meetings[0] = listed("m", "m-2")), Some(SampleDifference::Meetings));
+    assert_eq!(changed(&|fresh| fresh.meetings[0].max_users = 5), Some(SampleDifference::Meetings));
+    assert_eq!(changed(&|fresh| fresh.meetings[0].key = None), Some(SampleDifference::Meetings));
+    assert_eq!(changed(&|fresh| fresh.bbb_version = "3.1".into()), Some(SampleDifference::Meetings));
     assert_eq!(changed(&|fresh| fresh.meetings[0].participants += 5), None);
-    assert_eq!(changed(&|fresh| fresh.meetings[0].participants += 6), Some(Difference::Load));
-    assert_eq!(changed(&|fresh| fresh.meetings[1].participants = 0), Some(Difference::Load));
-    let mut unasked = Bench::with_servers(Policy::default(), &["a"]);
-    unasked.write(Write::Delete(Key::Sample(sid("a"))));
-    assert_eq!(judged(&unasked, &base()), Some(Difference::First));
-    unasked.write(Write::Sample(sid("a"), base()));
+    assert_eq!(changed(&|fresh| fresh.meetings[0].participants += 6), Some(SampleDifference::Load));
+    assert_eq!(changed(&|fresh| fresh.meetings[1].participants = 0), Some(SampleDifference::Load));
+    let mut unasked = FleetBench::with_servers(Policy::default(), &["a"]);
+    unasked.write(PlanWrite::Delete(FleetKey::Sample(sid("a"))));
+    assert_eq!(judged(&unasked, &base()), Some(SampleDifference::First));
+    unasked.write(PlanWrite::Sample(sid("a"), base()));
     unasked.fleet = unasked.fleet.begun_at(unasked.store.revision);
-    assert_eq!(judged(&unasked, &base()), Some(Difference::First), "it was stored in an earlier epoch");
+    assert_eq!(judged(&unasked, &base()), Some(SampleDifference::First), "it was stored in an earlier epoch");
 }
 
 #[test]
@@ -76,12 +79,12 @@ fn s3_a_meeting_that_grows_out_of_being_young_is_written_as_its_load_changes() {
     let mut bench = bench(&[]);
     let mut young = crowds(9, &[("m", 2)]);
     young.meetings[0].age_ms = 1;
-    bench.write(Write::Sample(sid("a"), young.clone()));
+    bench.write(PlanWrite::Sample(sid("a"), young.clone()));
     let mut older = young;
     older.meetings[0].age_ms = 60_000;
     assert_eq!(judged(&bench, &older), None, "it counts its floor still");
     older.meetings[0].age_ms = 3_600_000;
-    assert_eq!(judged(&bench, &older), Some(Difference::Load));
+    assert_eq!(judged(&bench, &older), Some(SampleDifference::Load));
 }
 
 #[test]
@@ -89,9 +92,9 @@ fn a_limit_of_users_is_enforced_by_figures_that_are_one_user_or_one_fiftieth_off
     let mut bench = bench(&[("m", 40), ("n", 160)]);
     let mut tenant = TenantRoute::new(usher_model::id::TenantId::default_tenant());
     tenant.policy.max_users = 500;
-    bench.write(Write::Tenant(tenant));
+    bench.write(PlanWrite::Tenant(tenant));
     assert_eq!(judged(&bench, &crowds(9, &[("m", 44), ("n", 160)])), None);
-    assert_eq!(judged(&bench, &crowds(9, &[("m", 45), ("n", 160)])), Some(Difference::Limit));
+    assert_eq!(judged(&bench, &crowds(9, &[("m", 45), ("n", 160)])), Some(SampleDifference::Limit));
 }
 
 #[test]
@@ -100,22 +103,23 @@ fn figures_that_people_look_at_are_right_after_a_while() {
     bench.pass(bench.fleet.policy().interval * (LASTING - 1));
     assert_eq!(judged(&bench, &crowds(9, &[("m", 41)])), None);
     bench.pass(bench.fleet.policy().interval);
-    assert_eq!(judged(&bench, &crowds(9, &[("m", 41)])), Some(Difference::Lasting));
+    assert_eq!(judged(&bench, &crowds(9, &[("m", 41)])), Some(SampleDifference::Lasting));
     assert_eq!(judged(&bench, &crowds(9, &[("m", 40)])), None, "there is nothing to tell");
 }
 
 #[test]
 fn f11_a_watermark_ends_reservations_and_says_how_old_the_sample_is_as_a_sample_does() {
     let mut bench = bench(&[]);
-    bench.write(Write::Record(crate::core::testkit::key("m"), record("a", "m-1")));
-    let reserved = |bench: &Bench| bench.fleet.server(&sid("a")).expect("stands").effective_load();
-    let age = |bench: &Bench| bench.fleet.server(&sid("a")).expect("stands").sample_age(bench.now.instant);
+    bench.write(PlanWrite::Record(crate::core::testkit::key("m"), record("a", "m-1")));
+    let reserved = |bench: &FleetBench| bench.fleet.server(&sid("a")).expect("stands").effective_load();
+    let age =
+        |bench: &FleetBench| bench.fleet.server(&sid("a")).expect("stands").sample_age(bench.now.instant);
     let before = bench.store.revision - 1;
     bench.pass(Duration::from_secs(9));
     assert_eq!((reserved(&bench), age(&bench)), (15, Some(Duration::from_secs(9))));
-    let polled = |bench: &mut Bench, watermark: u64| {
+    let polled = |bench: &mut FleetBench, watermark: u64| {
         let plan = health::poll_ok(&bench.fleet, &sid("a"), crowds(watermark, &[]), bench.now);
-        assert!(matches!(&plan.writes[..], [Write::Freshness(..)]), "{plan:?}");
+        assert!(matches!(&plan.writes[..], [PlanWrite::Freshness(..)]), "{plan:?}");
         assert!(bench.commit(&plan));
     };
     polled(&mut bench, before);
@@ -124,7 +128,7 @@ fn f11_a_watermark_ends_reservations_and_says_how_old_the_sample_is_as_a_sample_
     polled(&mut bench, at);
     assert_eq!(reserved(&bench), 0, "sent after it, and the meeting is not there");
     let watermark = |fleet: &Fleet| {
-        fleet.server(&sid("a")).and_then(|server| fleet.sample_of_now(server)).map(|s| s.watermark)
+        fleet.server(&sid("a")).and_then(|server| fleet.sample_of_epoch(server)).map(|s| s.watermark)
     };
     assert_eq!(watermark(&bench.fleet), Some(at));
     // A replica that starts now, and lists in whatever order, knows the same.
@@ -142,17 +146,17 @@ fn f11_a_watermark_ends_reservations_and_says_how_old_the_sample_is_as_a_sample_
 #[test]
 fn f9_a_watermark_says_nothing_of_a_sample_that_was_written_after_it() {
     let mut bench = bench(&[]);
-    bench.write(Write::Freshness(sid("a"), SampleFreshness { watermark: 9_000 }));
-    bench.write(Write::Sample(sid("a"), crowds(5, &[])));
+    bench.write(PlanWrite::Freshness(sid("a"), SampleFreshness { watermark: 9_000 }));
+    bench.write(PlanWrite::Sample(sid("a"), crowds(5, &[])));
     let server = bench.fleet.server(&sid("a")).expect("stands");
     assert_eq!(
-        bench.fleet.sample_of_now(server).map(|sample| sample.watermark),
+        bench.fleet.sample_of_epoch(server).map(|sample| sample.watermark),
         Some(5),
         "of another history"
     );
     // Nor is it written for another sample than the one it was compared with.
     let plan = health::poll_ok(&bench.fleet, &sid("a"), crowds(6, &[]), bench.now);
-    bench.write(Write::Sample(sid("a"), crowds(7, &[("m", 1)])));
+    bench.write(PlanWrite::Sample(sid("a"), crowds(7, &[("m", 1)])));
     assert!(!bench.commit(&plan));
 }
 
@@ -165,7 +169,7 @@ proptest! {
         min_users in 0..40_u32,
     ) {
         let placement = PlacementSettings { min_users, ..PlacementSettings::default() };
-        let mut bench = Bench::with_servers(Policy { placement, ..Policy::default() }, &["a"]);
+        let mut bench = FleetBench::with_servers(Policy { placement, ..Policy::default() }, &["a"]);
         let mut users = start;
         let (mut full, mut polls) = (0, 0);
         for step in steps {
@@ -176,7 +180,7 @@ proptest! {
             let all: Vec<(&str, u32)> = names.iter().map(String::as_str).zip(users.iter().copied()).collect();
             let fresh = crowds(bench.store.revision, &all);
             let plan: Plan = health::poll_ok(&bench.fleet, &sid("a"), fresh, bench.now);
-            full += usize::from(plan.writes.iter().any(|write| matches!(write, Write::Sample(..))));
+            full += usize::from(plan.writes.iter().any(|write| matches!(write, PlanWrite::Sample(..))));
             polls += 1;
             prop_assert!(bench.commit(&plan));
             let stored = bench.fleet.server(&sid("a")).expect("stands").effective_load();

@@ -7,8 +7,8 @@ fn store_key() -> HistoryKey {
     HistoryKey::new([3; HistoryKey::LEN])
 }
 
-fn brought(revision: Revision, key: &HistoryKey) -> Evidence {
-    Evidence::Edge(Sealed { revision, mac: key.seal(revision) })
+fn brought(revision: Revision, key: &HistoryKey) -> EpochEvidence {
+    EpochEvidence::Edge(SealedRevision { revision, mac: key.seal(revision) })
 }
 
 /// The table, row by row.
@@ -17,16 +17,16 @@ fn i10_an_epoch_ends_by_evidence_and_by_nothing_else() {
     let key = store_key();
     let at = |seq| Revision::new(EPOCH.number, seq);
     let rows = [
-        (Evidence::WentBack { applied: 50, now: 49 }, true),
-        (Evidence::WentBack { applied: 50, now: 50 }, false),
-        (Evidence::Contradicts, true),
-        (Evidence::Taken, true),
+        (EpochEvidence::WentBack { applied: 50, now: 49 }, true),
+        (EpochEvidence::WentBack { applied: 50, now: 50 }, false),
+        (EpochEvidence::Contradicts, true),
+        (EpochEvidence::Taken, true),
         (brought(at(101), &key), true),
         (brought(at(100), &key), false),
         (brought(Revision::new(8, 101), &key), false),
         (brought(at(101), &HistoryKey::new([4; HistoryKey::LEN])), false),
-        (Evidence::Edge(Sealed { revision: at(u64::MAX), mac: Vec::new() }), false),
-        (Evidence::Edge(Sealed { revision: at(500), mac: key.seal(at(101)) }), false),
+        (EpochEvidence::Edge(SealedRevision { revision: at(u64::MAX), mac: Vec::new() }), false),
+        (EpochEvidence::Edge(SealedRevision { revision: at(500), mac: key.seal(at(101)) }), false),
     ];
     for (evidence, ends) in rows {
         assert_eq!(evidence.suffices(EPOCH, Some(&key), 100), ends, "{evidence:?}");
@@ -43,29 +43,29 @@ proptest! {
         steps in proptest::collection::vec((0..3_u64, any::<bool>(), any::<u64>(), any::<(u64, usize)>()), 1..60),
     ) {
         let (key, mut store_at) = (store_key(), start);
-        let mut given: Vec<Sealed> = Vec::new();
+        let mut given: Vec<SealedRevision> = Vec::new();
         for (writes, of_this_epoch, noise, (claimed, picked)) in steps {
             store_at += writes;
             let revision = Revision::new(EPOCH.number, store_at);
-            given.push(Sealed { revision, mac: key.seal(revision) });
+            given.push(SealedRevision { revision, mac: key.seal(revision) });
             let epoch = if of_this_epoch { EPOCH.number } else { noise };
             let mac = given[picked % given.len()].mac.clone();
             let mut forged = mac.clone();
             forged[picked % 32] ^= noise.max(1) as u8 | 1;
             for claim in [store_at.saturating_add(claimed), store_at + claimed % 1_000] {
                 for mac in [Vec::new(), noise.to_be_bytes().repeat(4), forged.clone(), mac.clone()] {
-                    let hello = Evidence::Edge(Sealed { revision: Revision::new(epoch, claim), mac });
+                    let hello = EpochEvidence::Edge(SealedRevision { revision: Revision::new(epoch, claim), mac });
                     prop_assert!(!hello.suffices(EPOCH, Some(&key), store_at));
                 }
             }
-            let replayed = Evidence::Edge(given[picked % given.len()].clone());
+            let replayed = EpochEvidence::Edge(given[picked % given.len()].clone());
             prop_assert!(!replayed.suffices(EPOCH, Some(&key), store_at), "it was there");
         }
         // Set back by any number of writes it is told by the newest seal, whoever brings it.
         let newest = given.last().cloned().expect("one was given");
         if newest.revision.seq > 0 {
             let back = newest.revision.seq - 1;
-            prop_assert!(Evidence::Edge(newest).suffices(EPOCH, Some(&key), back));
+            prop_assert!(EpochEvidence::Edge(newest).suffices(EPOCH, Some(&key), back));
         }
     }
 }

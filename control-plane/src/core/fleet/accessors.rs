@@ -10,7 +10,7 @@ use usher_model::{
 };
 
 use super::{Fleet, FleetServer, RecordEntry};
-use crate::core::{persisted_age::Standing, plan::Stored, policy::Policy, voice::VoiceBook};
+use crate::core::{persisted_age::PersistedAge, plan::Stored, policy::Policy, voice::VoiceIndex};
 
 impl Fleet {
     /// Returns the settings it derives things by.
@@ -59,12 +59,12 @@ impl Fleet {
         let there = self
             .servers
             .values()
-            .filter(|server| server.colour() != Health::Offline && self.original_of(server.id()).is_none());
+            .filter(|server| server.health() != Health::Offline && self.original_of(server.id()).is_none());
         there.map(|server| server.users_of(tenant)).sum()
     }
 
     /// Returns who has which number.
-    pub fn voice(&self) -> &VoiceBook {
+    pub fn voice(&self) -> &VoiceIndex {
         &self.voice
     }
 
@@ -126,7 +126,7 @@ impl Fleet {
     }
 
     /// Returns how long a zombie has stood.
-    pub fn zombie_standing(&self, key: &ZombieKey) -> Option<Standing> {
+    pub fn zombie_age(&self, key: &ZombieKey) -> Option<PersistedAge> {
         self.zombies.standing(key)
     }
 

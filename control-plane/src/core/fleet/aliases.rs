@@ -167,7 +167,7 @@ impl Fleet {
         let own = self.server(id)?;
         let age = |server: &FleetServer| (server.stored.created, server.id().clone());
         let used = |server: &&FleetServer| {
-            server.admin() != AdminState::Disabled && server.colour() != Health::Offline
+            server.admin() != AdminState::Disabled && server.health() != Health::Offline
         };
         let aliases = self.aliases_of(id).filter_map(|alias| self.server(alias)).filter(used);
         aliases.filter(|alias| age(alias) < age(own)).min_by_key(|alias| age(alias)).map(FleetServer::id)
@@ -208,25 +208,25 @@ mod tests {
     use usher_model::server::Server;
 
     use crate::core::{
-        plan::{Key, Write},
+        plan::{FleetKey, PlanWrite},
         policy::Policy,
-        testkit::{Bench, iid, sample, server, sid},
+        testkit::{FleetBench, iid, sample, server, sid},
     };
 
-    fn listing(bench: &mut Bench, server: &str, meetings: &[(&str, &str)]) {
+    fn listing(bench: &mut FleetBench, server: &str, meetings: &[(&str, &str)]) {
         let sample = sample(bench.store.revision, meetings);
-        bench.write(Write::Sample(sid(server), sample));
+        bench.write(PlanWrite::Sample(sid(server), sample));
     }
 
-    fn original(bench: &Bench, server: &str) -> Option<String> {
+    fn original(bench: &FleetBench, server: &str) -> Option<String> {
         bench.fleet.original_of(&sid(server)).map(ToString::to_string)
     }
 
     #[test]
     fn a5_entries_that_list_one_instance_are_one_server_for_as_long_as_they_do() {
-        let mut bench = Bench::with_servers(Policy::default(), &["b", "c"]);
-        bench.write(Write::Server(server("a"))); // the younger one, although its name comes first
-        bench.green("a");
+        let mut bench = FleetBench::with_servers(Policy::default(), &["b", "c"]);
+        bench.write(PlanWrite::Server(server("a"))); // the younger one, although its name comes first
+        bench.online("a");
         listing(&mut bench, "b", &[("m", "i-1"), ("n", "i-2")]);
         assert_eq!(original(&bench, "a"), None);
         listing(&mut bench, "a", &[("m", "i-1"), ("n", "i-2")]);
@@ -237,41 +237,41 @@ mod tests {
         assert_eq!(original(&bench, "a").as_deref(), Some("b"), "one is left");
         listing(&mut bench, "b", &[]);
         assert_eq!(original(&bench, "a"), None);
-        bench.write(Write::Delete(Key::Sample(sid("a"))));
+        bench.write(PlanWrite::Delete(FleetKey::Sample(sid("a"))));
         assert_eq!(bench.fleet.listers_of(&iid("i-1")).count(), 0);
     }
 
     #[test]
     fn an_entry_is_used_while_the_older_one_cannot_be() {
-        let mut bench = Bench::with_servers(Policy::default(), &["a", "b"]);
+        let mut bench = FleetBench::with_servers(Policy::default(), &["a", "b"]);
         listing(&mut bench, "a", &[("m", "i-1")]);
         listing(&mut bench, "b", &[("m", "i-1")]);
         assert_eq!(original(&bench, "b").as_deref(), Some("a"));
-        bench.red("a");
+        bench.offline("a");
         assert_eq!(original(&bench, "b"), None);
-        bench.yellow("a");
+        bench.unhealthy("a");
         assert_eq!(original(&bench, "b").as_deref(), Some("a"));
         let disabled = Server { admin: usher_model::server::AdminState::Disabled, ..server("a") };
-        bench.write(Write::Server(disabled));
+        bench.write(PlanWrite::Server(disabled));
         assert_eq!(original(&bench, "b"), None);
     }
 
     #[test]
     fn one_address_is_one_server_without_any_meeting() {
-        let mut bench = Bench::with_servers(Policy::default(), &["a", "b"]);
+        let mut bench = FleetBench::with_servers(Policy::default(), &["a", "b"]);
         let moved = Server { url: "http://A.example.org/bigbluebutton/api".into(), ..server("b") };
-        bench.write(Write::Server(moved));
+        bench.write(PlanWrite::Server(moved));
         assert_eq!(original(&bench, "b").as_deref(), Some("a"));
-        bench.write(Write::Server(server("b")));
+        bench.write(PlanWrite::Server(server("b")));
         assert_eq!(original(&bench, "b"), None);
-        bench.write(Write::Server(Server { url: server("a").url, ..server("b") }));
-        bench.write(Write::Delete(Key::Server(sid("a"))));
+        bench.write(PlanWrite::Server(Server { url: server("a").url, ..server("b") }));
+        bench.write(PlanWrite::Delete(FleetKey::Server(sid("a"))));
         assert_eq!(original(&bench, "b"), None);
     }
 
     #[test]
     fn ids_without_a_time_prove_nothing() {
-        let mut bench = Bench::with_servers(Policy::default(), &["a", "b"]);
+        let mut bench = FleetBench::with_servers(Policy::default(), &["a", "b"]);
         for server in ["a", "b"] {
             listing(&mut bench, server, &[("m", "m")]);
         }

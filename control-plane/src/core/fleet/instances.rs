@@ -22,18 +22,18 @@ const MOST: usize = 100_000;
 
 /// Instances that are over.
 #[derive(Debug, Clone)]
-pub(super) struct Ended {
+pub(super) struct EndedInstances {
     keys: HashMap<InternalMeetingId, MeetingKey>,
     order: VecDeque<(Instant, InternalMeetingId)>,
 }
 
-impl Default for Ended {
+impl Default for EndedInstances {
     fn default() -> Self {
         Self { keys: HashMap::new(), order: VecDeque::new() }
     }
 }
 
-impl Ended {
+impl EndedInstances {
     pub(super) fn remember(&mut self, instance: &InternalMeetingId, key: &MeetingKey, now: Instant) {
         if self.keys.insert(instance.clone(), key.clone()).is_none() {
             self.order.push_back((now, instance.clone()));

@@ -15,20 +15,20 @@ impl Fleet {
     /// Tells whether what runs on a server is known: a poll of this epoch was answered, or it turned
     /// offline in this epoch, which detaches its meetings.
     pub fn knows(&self, server: &FleetServer) -> bool {
-        let offline = server.colour() == Health::Offline && self.is_of_now(server.health.as_ref());
-        offline || self.is_of_now(server.sample.as_ref())
+        let offline = server.health() == Health::Offline && self.is_of_epoch(server.health_record.as_ref());
+        offline || self.is_of_epoch(server.sample.as_ref())
     }
 
     /// Tells whether a server was asked in this epoch, whether it answered or not.
     pub fn has_tried(&self, server: &FleetServer) -> bool {
-        let failed = server.health.as_ref().filter(|health| health.value.error > 0);
-        self.is_of_now(failed) || self.knows(server)
+        let failed = server.health_record.as_ref().filter(|health| health.value.error > 0);
+        self.is_of_epoch(failed) || self.knows(server)
     }
 
     /// Returns the last sample of a server, if it was taken in this epoch. The watermark of an earlier one
     /// is a revision of another history and cannot be compared.
-    pub fn sample_of_now<'a>(&self, server: &'a FleetServer) -> Option<&'a ServerSample> {
-        server.sample.as_ref().filter(|sample| self.is_of_now(Some(sample))).map(|stored| &stored.value)
+    pub fn sample_of_epoch<'a>(&self, server: &'a FleetServer) -> Option<&'a ServerSample> {
+        server.sample.as_ref().filter(|sample| self.is_of_epoch(Some(sample))).map(|stored| &stored.value)
     }
 
     /// Tells whether this replica saw what the last poll of a server wrote being written: the age it knows is the true
@@ -39,7 +39,7 @@ impl Fleet {
             || server.freshness.as_ref().is_some_and(|fresh| seen(fresh.modified))
     }
 
-    fn is_of_now<T>(&self, stored: Option<&Stored<T>>) -> bool {
+    fn is_of_epoch<T>(&self, stored: Option<&Stored<T>>) -> bool {
         stored.is_some_and(|stored| stored.modified > self.begun)
     }
 }
@@ -49,7 +49,7 @@ mod tests {
     use usher_model::server::{HealthRecord, Server, ServerSample};
 
     use super::*;
-    use crate::core::{plan::Event, policy::Policy, testkit};
+    use crate::core::{plan::FleetEvent, policy::Policy, testkit};
 
     fn stored<T>(value: T, modified: u64) -> Option<Stored<T>> {
         Some(Stored { value, created: modified, modified })
@@ -61,9 +61,9 @@ mod tests {
         health: Option<(HealthRecord, u64)>,
     ) -> Fleet {
         let id = server.id.clone();
-        let mut events = vec![Event::Server(id.clone(), stored(server, 1))];
-        events.extend(sample.map(|(sample, at)| Event::Sample(id.clone(), stored(sample, at))));
-        events.extend(health.map(|(health, at)| Event::Health(id, stored(health, at))));
+        let mut events = vec![FleetEvent::Server(id.clone(), stored(server, 1))];
+        events.extend(sample.map(|(sample, at)| FleetEvent::Sample(id.clone(), stored(sample, at))));
+        events.extend(health.map(|(health, at)| FleetEvent::Health(id, stored(health, at))));
         let mut fleet = Fleet::new(7, Policy::default()).begun_at(10);
         fleet.apply(20, events, std::time::Instant::now());
         fleet

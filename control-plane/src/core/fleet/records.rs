@@ -27,20 +27,20 @@ pub struct RecordEntry {
 
 /// The index.
 #[derive(Debug, Clone)]
-pub(super) struct Records {
+pub(super) struct RecordIndex {
     all: HashMap<MeetingKey, RecordEntry>,
     on: HashMap<ServerId, BTreeSet<MeetingKey>>,
     /// Those that count as meetings of their tenant.
     of: HashMap<TenantId, usize>,
 }
 
-impl Default for Records {
+impl Default for RecordIndex {
     fn default() -> Self {
         Self { all: HashMap::new(), on: HashMap::new(), of: HashMap::new() }
     }
 }
 
-impl Records {
+impl RecordIndex {
     /// Sets a record and returns the entry it replaces.
     pub(super) fn set(
         &mut self,

@@ -87,7 +87,7 @@ impl Fleet {
         let mut delta = RoutingDelta::new(base, Revision::new(base.epoch, revision.max(base.seq)));
         for id in &touched.servers {
             let route =
-                self.servers.get(id).map(|server| server_route(&server.stored.value, server.colour()));
+                self.servers.get(id).map(|server| server_route(&server.stored.value, server.health()));
             if self.routing.server(id) != route.as_ref() {
                 delta.servers.insert(id.clone(), route);
             }

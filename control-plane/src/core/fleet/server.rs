@@ -11,7 +11,7 @@ use usher_model::{
     voice::VoiceBridge,
 };
 
-use crate::core::{health, load, persisted_age::Standing, plan::Stored, policy::Policy};
+use crate::core::{health, load, persisted_age::PersistedAge, plan::Stored, policy::Policy};
 
 /// A server, its health, its last sample and its load.
 #[derive(Debug, Clone)]
@@ -19,7 +19,7 @@ pub struct FleetServer {
     /// What operators described.
     pub stored: Stored<Server>,
     /// Stored counters; none while no poll of a new server has ended.
-    pub health: Option<Stored<HealthRecord>>,
+    pub health_record: Option<Stored<HealthRecord>>,
     /// The last sample, with the watermark of the last poll that saw the same.
     pub sample: Option<Stored<ServerSample>>,
     /// When this replica heard of the last poll that saw it.
@@ -38,8 +38,8 @@ pub struct FleetServer {
     /// Numbers the sample lists, in order, each with the place of its meeting there.
     bridges: Vec<(VoiceBridge, usize)>,
     users_by_tenant: HashMap<TenantId, u64>,
-    colour: Option<Health>,
-    offline: Option<Standing>,
+    observed: Option<Health>,
+    offline: Option<PersistedAge>,
     online_since: Option<Instant>,
     fresh: bool,
     /// A poll of it was written in this epoch, as far as this replica has seen.
@@ -51,7 +51,7 @@ impl FleetServer {
         Self {
             tie_seed: id_hash(stored.value.id.as_str()),
             stored,
-            health: None,
+            health_record: None,
             sample: None,
             sample_applied_at: None,
             freshness: None,
@@ -63,7 +63,7 @@ impl FleetServer {
             listed: HashSet::default(),
             bridges: Vec::new(),
             users_by_tenant: HashMap::default(),
-            colour: None,
+            observed: None,
             offline: None,
             online_since: None,
             fresh: true,
@@ -88,12 +88,12 @@ impl FleetServer {
     }
 
     /// Returns what checks saw.
-    pub fn colour(&self) -> Health {
-        self.colour.unwrap_or(Health::Unhealthy)
+    pub fn health(&self) -> Health {
+        self.observed.unwrap_or(Health::Unhealthy)
     }
 
     /// Returns how long it has been offline; none when it is not.
-    pub fn offline(&self) -> Option<Standing> {
+    pub fn offline(&self) -> Option<PersistedAge> {
         self.offline
     }
 
@@ -129,13 +129,13 @@ impl FleetServer {
         self.users_by_tenant.keys()
     }
 
-    /// Tells whether its last sample lists a number, and not for `room` alone.
-    pub fn lists_bridge_for_another(&self, bridge: VoiceBridge, room: &MeetingKey) -> bool {
+    /// Tells whether its last sample lists a number, and not for `meeting` alone.
+    pub fn lists_bridge_for_another(&self, bridge: VoiceBridge, meeting: &MeetingKey) -> bool {
         let first = self.bridges.partition_point(|(listed, _)| *listed < bridge);
         let listed = self.bridges[first..].iter().take_while(|(listed, _)| *listed == bridge);
         let meetings = self.sample.as_ref().map_or(&[][..], |sample| &sample.value.meetings);
-        let mut rooms = listed.filter_map(|(_, at)| meetings.get(*at)).map(load::listed_key);
-        rooms.any(|listed| listed.as_ref() != Some(room))
+        let mut keys = listed.filter_map(|(_, at)| meetings.get(*at)).map(load::listed_key);
+        keys.any(|listed| listed.as_ref() != Some(meeting))
     }
 
     /// Returns how old the last sample is; none when there is none.
@@ -204,24 +204,24 @@ impl FleetServer {
         later
     }
 
-    /// Derives the colour again and notes when the server came back (E3).
-    pub(super) fn observe_colour(&mut self, policy: &Policy, now: Instant) {
-        let health = self.health.as_ref().map(|stored| &stored.value);
-        let colour = health::colour(health, policy);
-        let offline = health.filter(|_| colour == Health::Offline);
+    /// Derives the health again and notes when the server came back (E3).
+    pub(super) fn observe_health(&mut self, policy: &Policy, now: Instant) {
+        let health = self.health_record.as_ref().map(|stored| &stored.value);
+        let observed = health::health_of(health, policy);
+        let offline = health.filter(|_| observed == Health::Offline);
         self.offline =
-            offline.map(|record| Standing::follow(self.offline, record.since_ms, record.stood_ms, now));
-        let known = self.colour.is_some();
-        if colour == Health::Online {
+            offline.map(|record| PersistedAge::follow(self.offline, record.since_ms, record.stood_ms, now));
+        let known = self.observed.is_some();
+        if observed == Health::Online {
             if self.fresh && known {
                 self.online_since = Some(now);
             }
             self.fresh = false;
         } else {
-            self.fresh |= colour == Health::Offline || self.health.is_none();
+            self.fresh |= observed == Health::Offline || self.health_record.is_none();
             self.online_since = None;
         }
-        self.colour = Some(colour);
+        self.observed = Some(observed);
     }
 }
 

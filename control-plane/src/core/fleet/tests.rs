@@ -11,8 +11,8 @@ use usher_model::{
 
 use super::*;
 use crate::core::{
-    plan::{Key, Plan, Write},
-    testkit::{Bench, TestStore, health, iid, key, sample, server, sid, zkey},
+    plan::{FleetKey, Plan, PlanWrite},
+    testkit::{FleetBench, TestStore, health, iid, key, sample, server, sid, zkey},
 };
 
 const SERVERS: [&str; 3] = ["a", "b", "c"];
@@ -53,32 +53,32 @@ fn limited(max_users: u32) -> TenantRoute {
 
 #[test]
 fn edges_hear_how_many_users_a_tenant_has_where_they_are_limited() {
-    let mut bench = Bench::with_servers(Policy::default(), &["a", "b"]);
-    let users = |bench: &Bench| {
+    let mut bench = FleetBench::with_servers(Policy::default(), &["a", "b"]);
+    let users = |bench: &FleetBench| {
         let id = TenantId::default_tenant();
         bench.fleet.routing().tenant(&id).map(|tenant| tenant.users)
     };
-    bench.write(Write::Tenant(limited(0)));
-    bench.write(Write::Sample(sid("a"), crowd(1, "m", 20)));
+    bench.write(PlanWrite::Tenant(limited(0)));
+    bench.write(PlanWrite::Sample(sid("a"), crowd(1, "m", 20)));
     assert_eq!(users(&bench), Some(0), "nobody asks");
-    bench.write(Write::Tenant(limited(100)));
-    bench.write(Write::Sample(sid("b"), crowd(1, "n", 3)));
+    bench.write(PlanWrite::Tenant(limited(100)));
+    bench.write(PlanWrite::Sample(sid("b"), crowd(1, "n", 3)));
     assert_eq!(users(&bench), Some(23));
-    bench.red("a");
+    bench.offline("a");
     assert_eq!(users(&bench), Some(3), "nobody can say who is there");
-    bench.green("a");
-    bench.write(Write::Sample(sid("a"), sample(2, &[])));
+    bench.online("a");
+    bench.write(PlanWrite::Sample(sid("a"), sample(2, &[])));
     assert_eq!(users(&bench), Some(3));
-    bench.write(Write::Sample(sid("a"), crowd(3, "n", 3)));
+    bench.write(PlanWrite::Sample(sid("a"), crowd(3, "n", 3)));
     assert_eq!(users(&bench), Some(3), "one server under two entries");
-    bench.write(Write::Delete(Key::Server(sid("b"))));
+    bench.write(PlanWrite::Delete(FleetKey::Server(sid("b"))));
     assert_eq!(users(&bench), Some(3));
-    bench.write(Write::Delete(Key::Server(sid("a"))));
+    bench.write(PlanWrite::Delete(FleetKey::Server(sid("a"))));
     assert_eq!(users(&bench), Some(0));
 }
 
 /// Any write the store may hold, also in orders that no replica would make.
-fn write() -> impl Strategy<Value = Write> {
+fn write() -> impl Strategy<Value = PlanWrite> {
     let server_id = || prop::sample::select(&SERVERS[..]);
     let meeting = || prop::sample::select(&MEETINGS[..]);
     let admin = [AdminState::Enabled, AdminState::Cordoned, AdminState::Disabled];
@@ -91,20 +91,22 @@ fn write() -> impl Strategy<Value = Write> {
     };
     prop_oneof![
         (server_id(), prop::sample::select(admin.to_vec()))
-            .prop_map(|(id, admin)| Write::Server(Server { admin, ..server(id) })),
-        (server_id(), 0_u32..4, 0_u32..7).prop_map(|(id, r, e)| Write::Health(sid(id), health(r, e))),
+            .prop_map(|(id, admin)| PlanWrite::Server(Server { admin, ..server(id) })),
+        (server_id(), 0_u32..4, 0_u32..7).prop_map(|(id, r, e)| PlanWrite::Health(sid(id), health(r, e))),
         (server_id(), 0_u64..40, meeting())
-            .prop_map(|(id, at, m)| Write::Sample(sid(id), crowd(at, m, at as u32 % 4))),
-        (0_u32..3).prop_map(|limit| Write::Tenant(limited(limit))),
-        Just(Write::Delete(Key::Tenant(TenantId::default_tenant()))),
-        (meeting(), server_id(), 0_u8..3, 0_u8..2)
-            .prop_map(|(m, id, state, token)| Write::Record(key(m), record(id, state, &token.to_string()))),
-        (meeting(), server_id()).prop_map(move |(m, id)| Write::Zombie(zkey(m, id), zombie.clone())),
-        server_id().prop_map(|id| Write::Delete(Key::Server(sid(id)))),
-        server_id().prop_map(|id| Write::Delete(Key::Health(sid(id)))),
-        server_id().prop_map(|id| Write::Delete(Key::Sample(sid(id)))),
-        meeting().prop_map(|m| Write::Delete(Key::Record(key(m)))),
-        (meeting(), server_id()).prop_map(|(m, id)| Write::Delete(Key::Zombie(zkey(m, id)))),
+            .prop_map(|(id, at, m)| PlanWrite::Sample(sid(id), crowd(at, m, at as u32 % 4))),
+        (0_u32..3).prop_map(|limit| PlanWrite::Tenant(limited(limit))),
+        Just(PlanWrite::Delete(FleetKey::Tenant(TenantId::default_tenant()))),
+        (meeting(), server_id(), 0_u8..3, 0_u8..2).prop_map(|(m, id, state, token)| PlanWrite::Record(
+            key(m),
+            record(id, state, &token.to_string())
+        )),
+        (meeting(), server_id()).prop_map(move |(m, id)| PlanWrite::Zombie(zkey(m, id), zombie.clone())),
+        server_id().prop_map(|id| PlanWrite::Delete(FleetKey::Server(sid(id)))),
+        server_id().prop_map(|id| PlanWrite::Delete(FleetKey::Health(sid(id)))),
+        server_id().prop_map(|id| PlanWrite::Delete(FleetKey::Sample(sid(id)))),
+        meeting().prop_map(|m| PlanWrite::Delete(FleetKey::Record(key(m)))),
+        (meeting(), server_id()).prop_map(|(m, id)| PlanWrite::Delete(FleetKey::Zombie(zkey(m, id)))),
     ]
 }
 
@@ -113,9 +115,9 @@ fn facts(fleet: &Fleet) -> Vec<String> {
     let mut facts: Vec<String> = fleet
         .servers()
         .map(|server| {
-            let (id, colour, load) = (server.id(), server.colour(), server.effective_load());
+            let (id, health, load) = (server.id(), server.health(), server.effective_load());
             let counts = (fleet.record_count_on(id), fleet.zombie_count_on(id), server.pending());
-            format!("{id} {colour:?} {load} {counts:?}")
+            format!("{id} {health:?} {load} {counts:?}")
         })
         .collect();
     facts.extend(fleet.zombies().map(|(key, _)| format!("{key:?}")));
@@ -192,20 +194,20 @@ proptest! {
 
 #[test]
 fn pending_and_active_records_are_routed_and_ending_ones_are_not() {
-    let mut bench = Bench::with_servers(Policy::default(), &["a"]);
+    let mut bench = FleetBench::with_servers(Policy::default(), &["a"]);
     for (state, routed) in [(0, true), (1, true), (2, false)] {
-        bench.write(Write::Record(key("m"), record("a", state, "t")));
+        bench.write(PlanWrite::Record(key("m"), record("a", state, "t")));
         assert_eq!(bench.fleet.routing().meeting(&key("m")).is_some(), routed);
     }
 }
 
 #[test]
-fn a_server_turning_red_changes_one_route_however_many_meetings_it_has() {
-    let mut bench = Bench::with_servers(Policy::default(), &["a"]);
+fn a_server_becoming_offline_changes_one_route_however_many_meetings_it_has() {
+    let mut bench = FleetBench::with_servers(Policy::default(), &["a"]);
     for n in 0..100 {
-        bench.write(Write::Record(key(&format!("m{n}")), record("a", 1, "t")));
+        bench.write(PlanWrite::Record(key(&format!("m{n}")), record("a", 1, "t")));
     }
-    let plan = Plan { guards: vec![], writes: vec![Write::Health(sid("a"), health(0, 6))] };
+    let plan = Plan { guards: vec![], writes: vec![PlanWrite::Health(sid("a"), health(0, 6))] };
     assert!(bench.store.commit(&plan));
     let (revision, events) = bench.store.log.last().unwrap().clone();
     let delta = bench.fleet.apply(revision, events, bench.now.instant);
@@ -213,61 +215,61 @@ fn a_server_turning_red_changes_one_route_however_many_meetings_it_has() {
     assert_eq!(bench.fleet.routing().server(&sid("a")).unwrap().health, Health::Offline);
 }
 
-fn load(bench: &Bench) -> u64 {
+fn load(bench: &FleetBench) -> u64 {
     bench.fleet.server(&sid("a")).unwrap().effective_load()
 }
 
 #[test]
 fn f11_records_are_the_reservations_until_a_poll_sent_after_them_was_applied() {
-    let mut bench = Bench::with_servers(Policy::default(), &["a"]);
-    bench.write(Write::Record(key("m"), record("a", 0, "t")));
+    let mut bench = FleetBench::with_servers(Policy::default(), &["a"]);
+    bench.write(PlanWrite::Record(key("m"), record("a", 0, "t")));
     assert_eq!(load(&bench), 15, "pending counts");
-    bench.write(Write::Record(key("m"), record("a", 1, "t")));
+    bench.write(PlanWrite::Record(key("m"), record("a", 1, "t")));
     let confirmed = bench.store.revision;
-    bench.write(Write::Sample(sid("a"), sample(confirmed - 1, &[])));
+    bench.write(PlanWrite::Sample(sid("a"), sample(confirmed - 1, &[])));
     assert_eq!(load(&bench), 15, "this poll was sent before the confirmation");
     let mut restarted = Fleet::new(7, Policy::default());
     restarted.apply(bench.store.revision, bench.store.listing(), bench.now.instant);
     assert_eq!(restarted.server(&sid("a")).unwrap().effective_load(), 15, "a new process knows it too");
-    bench.write(Write::Sample(sid("a"), sample(confirmed, &[])));
+    bench.write(PlanWrite::Sample(sid("a"), sample(confirmed, &[])));
     assert_eq!(load(&bench), 0, "this one was sent after: it has ended");
 }
 
 #[test]
 fn a_listed_meeting_counts_once_and_a_stuck_reservation_runs_out() {
-    let mut bench = Bench::with_servers(Policy::default(), &["a"]);
-    bench.write(Write::Record(key("m"), record("a", 0, "t")));
+    let mut bench = FleetBench::with_servers(Policy::default(), &["a"]);
+    bench.write(PlanWrite::Record(key("m"), record("a", 0, "t")));
     let mut seen = sample(0, &[("m", "m-1")]);
     seen.meetings[0].participants = 40;
-    bench.write(Write::Sample(sid("a"), seen));
+    bench.write(PlanWrite::Sample(sid("a"), seen));
     assert_eq!(load(&bench), 40);
-    bench.write(Write::Sample(sid("a"), sample(0, &[])));
+    bench.write(PlanWrite::Sample(sid("a"), sample(0, &[])));
     assert_eq!(load(&bench), 15);
     bench.pass(Policy::default().reservation_ttl() + Duration::from_secs(1));
-    bench.write(Write::Sample(sid("a"), sample(0, &[])));
+    bench.write(PlanWrite::Sample(sid("a"), sample(0, &[])));
     assert_eq!(load(&bench), 0);
 }
 
 #[test]
 fn s5_a_new_or_reenabled_server_starts_slowly_after_its_first_good_poll() {
-    let mut bench = Bench::new(Policy::default());
-    bench.write(Write::Server(server("a")));
-    assert_eq!(bench.fleet.server(&sid("a")).unwrap().colour(), Health::Unhealthy);
+    let mut bench = FleetBench::new(Policy::default());
+    bench.write(PlanWrite::Server(server("a")));
+    assert_eq!(bench.fleet.server(&sid("a")).unwrap().health(), Health::Unhealthy);
     bench.pass(Duration::from_secs(3));
-    bench.green("a");
+    bench.online("a");
     assert_eq!(bench.fleet.server(&sid("a")).unwrap().online_since(), Some(bench.now.instant));
     let mut restarted = Fleet::new(7, Policy::default());
     restarted.apply(bench.store.revision, bench.store.listing(), bench.now.instant);
     let known = restarted.server(&sid("a")).unwrap();
-    assert_eq!((known.colour(), known.online_since()), (Health::Online, None), "it was up before us");
+    assert_eq!((known.health(), known.online_since()), (Health::Online, None), "it was up before us");
 }
 
 #[test]
 fn h15_a_disabled_server_is_polled_as_long_as_it_has_zombies() {
-    let mut bench = Bench::with_servers(Policy::default(), &["a"]);
-    bench.write(Write::Server(Server { admin: AdminState::Disabled, ..server("a") }));
+    let mut bench = FleetBench::with_servers(Policy::default(), &["a"]);
+    bench.write(PlanWrite::Server(Server { admin: AdminState::Disabled, ..server("a") }));
     assert!(!bench.fleet.is_polled(&sid("a")));
-    bench.write(Write::Zombie(
+    bench.write(PlanWrite::Zombie(
         zkey("m", "a"),
         usher_model::meeting::Zombie {
             state: usher_model::meeting::ZombieState::Due,
@@ -282,15 +284,15 @@ fn h15_a_disabled_server_is_polled_as_long_as_it_has_zombies() {
 
 #[test]
 fn i10_a_listing_of_another_history_is_recognised() {
-    let mut bench = Bench::with_servers(Policy::default(), &["a"]);
+    let mut bench = FleetBench::with_servers(Policy::default(), &["a"]);
     let backup = bench.store.clone();
-    bench.red("a");
+    bench.offline("a");
     assert!(!bench.fleet.contradicts(&bench.store.listing()), "it is its own");
     assert!(!Fleet::new(7, Policy::default()).contradicts(&bench.store.listing()), "nothing was applied");
     let mut other = backup.clone();
     assert!(bench.fleet.contradicts(&other.listing()), "health of an earlier revision");
     for error in [1, 2] {
-        let plan = Plan { guards: Vec::new(), writes: vec![Write::Health(sid("a"), health(0, error))] };
+        let plan = Plan { guards: Vec::new(), writes: vec![PlanWrite::Health(sid("a"), health(0, error))] };
         assert!(other.commit(&plan));
     }
     assert!(other.revision > bench.store.revision, "it has come further since");

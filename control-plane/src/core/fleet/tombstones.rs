@@ -17,19 +17,19 @@ enum Gone {
 
 /// What was taken out lately.
 #[derive(Debug, Clone)]
-pub(super) struct Tombstones {
+pub(super) struct RemovalLog {
     records: HashMap<MeetingKey, u64>,
     zombies: HashMap<ZombieKey, u64>,
     order: VecDeque<(Instant, u64, Gone)>,
 }
 
-impl Default for Tombstones {
+impl Default for RemovalLog {
     fn default() -> Self {
         Self { records: HashMap::new(), zombies: HashMap::new(), order: VecDeque::new() }
     }
 }
 
-impl Tombstones {
+impl RemovalLog {
     pub(super) fn record_removed(&mut self, key: MeetingKey, revision: u64, now: Instant) {
         self.records.insert(key.clone(), revision);
         self.order.push_back((now, revision, Gone::Record(key)));

@@ -10,24 +10,24 @@ use usher_model::{
     scope::TenantScope,
 };
 
-use crate::core::plan::Key;
+use crate::core::plan::FleetKey;
 
 /// The index: which record or zombie, and where.
 #[derive(Debug, Clone)]
-pub(super) struct Bare(HashMap<MeetingId, BTreeMap<Key, ServerId>>);
+pub(super) struct UnscopedMeetings(HashMap<MeetingId, BTreeMap<FleetKey, ServerId>>);
 
-impl Default for Bare {
+impl Default for UnscopedMeetings {
     fn default() -> Self {
         Self(HashMap::new())
     }
 }
 
-impl Bare {
+impl UnscopedMeetings {
     /// Notes what a record or zombie, by its `key` in the store, names now: an instance on a server, or
     /// nothing.
     pub(super) fn set(
         &mut self,
-        key: Key,
+        key: FleetKey,
         meeting: &MeetingKey,
         names: Option<(&InternalMeetingId, &ServerId)>,
     ) {

@@ -11,30 +11,30 @@ use usher_model::{
     meeting::{MeetingKey, Zombie, ZombieKey},
 };
 
-use crate::core::{persisted_age::Standing, plan::Stored};
+use crate::core::{persisted_age::PersistedAge, plan::Stored};
 
 /// The index.
 #[derive(Debug, Clone)]
-pub(super) struct Zombies {
-    all: BTreeMap<ZombieKey, (Stored<Zombie>, Standing)>,
+pub(super) struct ZombieIndex {
+    all: BTreeMap<ZombieKey, (Stored<Zombie>, PersistedAge)>,
     of: HashMap<MeetingKey, BTreeSet<ServerId>>,
     on: HashMap<ServerId, BTreeSet<MeetingKey>>,
     /// How many of each server name no instance: perhaps there is none.
     suspects: HashMap<ServerId, usize>,
 }
 
-impl Default for Zombies {
+impl Default for ZombieIndex {
     fn default() -> Self {
         Self { all: BTreeMap::new(), of: HashMap::new(), on: HashMap::new(), suspects: HashMap::new() }
     }
 }
 
-impl Zombies {
+impl ZombieIndex {
     pub(super) fn set(&mut self, key: ZombieKey, stored: Option<Stored<Zombie>>, now: Instant) {
         self.count_suspect(&key, stored.as_ref());
         if let Some(stored) = stored {
             let before = self.all.get(&key).map(|(_, standing)| *standing);
-            let standing = Standing::follow(before, stored.value.since_ms, stored.value.stood_ms, now);
+            let standing = PersistedAge::follow(before, stored.value.since_ms, stored.value.stood_ms, now);
             self.of.entry(key.meeting.clone()).or_default().insert(key.server.clone());
             self.on.entry(key.server.clone()).or_default().insert(key.meeting.clone());
             self.all.insert(key, (stored, standing));
@@ -76,7 +76,7 @@ impl Zombies {
         self.all.get(key).map(|(stored, _)| stored)
     }
 
-    pub(super) fn standing(&self, key: &ZombieKey) -> Option<Standing> {
+    pub(super) fn standing(&self, key: &ZombieKey) -> Option<PersistedAge> {
         self.all.get(key).map(|(_, standing)| *standing)
     }
 

@@ -9,7 +9,7 @@
 //!     └────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! Failures stick more than successes: the error count goes back to 0 only at green. The colour is
+//! Failures stick more than successes: the error count goes back to 0 only at green. The health is
 //! derived from the counters and never stored, so that every replica sees the same one. Every
 //! function returns the record to write, or nothing when nothing changed.
 
@@ -28,7 +28,7 @@ const FLAP_CAP: u32 = 24;
 
 /// Whether failures are believed to say something about the servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Suspicion {
+pub enum FailureSuspicion {
     /// They are.
     None,
     /// Most servers fail: probably we are cut off. Nothing turns red.
@@ -37,8 +37,8 @@ pub enum Suspicion {
     HeldTooLong,
 }
 
-/// Returns the colour of a server; without a record it is on probation, one success from green.
-pub fn colour(record: Option<&HealthRecord>, policy: &Policy) -> Health {
+/// Returns the health of a server; without a record it is on probation, one success from green.
+pub fn health_of(record: Option<&HealthRecord>, policy: &Policy) -> Health {
     match record {
         Some(record) if record.recover >= healthy_threshold(record, policy) => Health::Online,
         Some(record) if record.error >= policy.unhealthy_threshold => Health::Offline,
@@ -58,7 +58,7 @@ pub fn healthy_threshold(record: &HealthRecord, policy: &Policy) -> u32 {
 /// Judges a successful poll.
 pub fn on_poll_ok(record: Option<&HealthRecord>, policy: &Policy, now_ms: i64) -> Option<HealthRecord> {
     let old = current(record, policy, now_ms);
-    if colour(record, policy) == Health::Online {
+    if health_of(record, policy) == Health::Online {
         return None;
     }
     let threshold = healthy_threshold(&old, policy);
@@ -80,17 +80,17 @@ pub fn on_poll_ok(record: Option<&HealthRecord>, policy: &Policy, now_ms: i64) -
 pub fn on_poll_failed(
     record: Option<&HealthRecord>,
     policy: &Policy,
-    suspicion: Suspicion,
+    suspicion: FailureSuspicion,
     reason: &str,
     now_ms: i64,
 ) -> Option<HealthRecord> {
-    let was = colour(record, policy);
+    let was = health_of(record, policy);
     let old = current(record, policy, now_ms);
     let mut new = HealthRecord { recover: 0, reason: reason.to_owned(), ..old.clone() };
     if was != Health::Offline {
         let most = match suspicion {
-            Suspicion::None | Suspicion::HeldTooLong => policy.unhealthy_threshold,
-            Suspicion::Us => policy.unhealthy_threshold - 1,
+            FailureSuspicion::None | FailureSuspicion::HeldTooLong => policy.unhealthy_threshold,
+            FailureSuspicion::Us => policy.unhealthy_threshold - 1,
         };
         // An error count that stands already is never lowered: red stays red, I6.
         new.error = old.error.saturating_add(1).min(most).max(old.error);
@@ -106,7 +106,7 @@ pub fn on_passive_failure(
     reason: &str,
     now_ms: i64,
 ) -> Option<HealthRecord> {
-    let was = colour(record, policy);
+    let was = health_of(record, policy);
     let old = current(record, policy, now_ms);
     let mut new = HealthRecord { recover: 0, reason: reason.to_owned(), ..old.clone() };
     note_failed_call(&mut new, policy, now_ms);
@@ -131,7 +131,7 @@ fn finish(
     if stored && counters(&new) == counters(&old) && was != Health::Online && !noted {
         return None; // a new wording of the reason alone is not worth a write
     }
-    if colour(Some(&new), policy) != was {
+    if health_of(Some(&new), policy) != was {
         new.since_ms = now_ms;
         new.stood_ms = 0;
     }

@@ -35,7 +35,7 @@ pub struct FailureReport {
 
 /// The consequence of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Weight {
+pub enum FailureWeight {
     /// It is a failure of the server.
     Counts,
     /// The server is to be looked at.
@@ -43,9 +43,9 @@ pub enum Weight {
 }
 
 /// Weighs a report.
-pub fn weigh(report: &FailureReport, fleet: &Fleet) -> Weight {
+pub fn weigh(report: &FailureReport, fleet: &Fleet) -> FailureWeight {
     if report.no_connection {
-        return Weight::Counts;
+        return FailureWeight::Counts;
     }
     let served = tenants_served(fleet);
     let votes: Vec<_> = report.callers.iter().filter(|(tenant, _)| served.contains(tenant)).collect();
@@ -53,7 +53,7 @@ pub fn weigh(report: &FailureReport, fleet: &Fleet) -> Weight {
     let meetings = votes.iter().filter(|(_, meeting)| meeting.is_some()).count();
     let is_alone = served.len() < TENANTS;
     let is_enough = failed.len() >= TENANTS || (is_alone && meetings >= MEETINGS_OF_ONE_TENANT);
-    if report.succeeds_elsewhere && is_enough { Weight::Counts } else { Weight::Look }
+    if report.succeeds_elsewhere && is_enough { FailureWeight::Counts } else { FailureWeight::Look }
 }
 
 /// Returns the tenants whose requests are served; only theirs can fail.

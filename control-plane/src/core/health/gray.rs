@@ -28,7 +28,7 @@ pub fn gray_failures(fleet: &Fleet, now: Now) -> impl Iterator<Item = &ServerId>
 }
 
 fn is_gray(server: &FleetServer, policy: &Policy, now: Now) -> bool {
-    let Some(health) = &server.health else { return false };
+    let Some(health) = &server.health_record else { return false };
     let polled = server.sample_age(now.instant).is_some_and(|age| age <= policy.interval * 2);
     let within = |intervals: i64| {
         let window = interval_ms(policy).saturating_mul(intervals);
@@ -37,7 +37,7 @@ fn is_gray(server: &FleetServer, policy: &Policy, now: Now) -> bool {
     };
     polled
         && server.admin() != AdminState::Disabled
-        && server.colour() != Health::Offline
+        && server.health() != Health::Offline
         && within(FAILED_CALLS_WINDOW) >= LASTING
         && within(QUIET) > 0
 }

@@ -11,7 +11,7 @@ use usher_model::{
     server::{AdminState, HealthRecord},
 };
 
-use super::counters::Suspicion;
+use super::counters::FailureSuspicion;
 use crate::core::fleet::{Fleet, FleetServer};
 
 /// Tells whether more than `mass_failure_guard` of the servers in use failed their latest check.
@@ -21,7 +21,7 @@ pub fn most_fail(fleet: &Fleet, judged: Option<(&ServerId, bool)>) -> bool {
     for server in fleet.servers().filter(|server| server.admin() != AdminState::Disabled) {
         let failed = match judged {
             Some((id, ok)) if id == server.id() => !ok,
-            _ => server.health.as_ref().is_some_and(|stored| failed_last(&stored.value)),
+            _ => server.health_record.as_ref().is_some_and(|stored| failed_last(&stored.value)),
         };
         servers += 1;
         failing += u32::from(failed);
@@ -32,7 +32,7 @@ pub fn most_fail(fleet: &Fleet, judged: Option<(&ServerId, bool)>) -> bool {
 /// Names the servers that failed their latest check.
 pub fn failing(fleet: &Fleet) -> impl Iterator<Item = &FleetServer> {
     let used = fleet.servers().filter(|server| server.admin() != AdminState::Disabled);
-    used.filter(|server| server.health.as_ref().is_some_and(|stored| failed_last(&stored.value)))
+    used.filter(|server| server.health_record.as_ref().is_some_and(|stored| failed_last(&stored.value)))
 }
 
 /// A success counts up from 0, a failure starts anew.
@@ -42,18 +42,22 @@ fn failed_last(record: &HealthRecord) -> bool {
 
 /// For how long most servers have failed, as the leader saw it.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct MassGuard {
+pub struct MassFailureGuard {
     since: Option<Instant>,
 }
 
-impl MassGuard {
+impl MassFailureGuard {
     /// Judges a failed check. `hold` is the time after which failures are believed all the same.
-    pub fn judge(&mut self, most_fail: bool, now: Instant, hold: Duration) -> Suspicion {
+    pub fn judge(&mut self, most_fail: bool, now: Instant, hold: Duration) -> FailureSuspicion {
         if !most_fail {
             self.since = None;
-            return Suspicion::None;
+            return FailureSuspicion::None;
         }
         let since = *self.since.get_or_insert(now);
-        if now.saturating_duration_since(since) < hold { Suspicion::Us } else { Suspicion::HeldTooLong }
+        if now.saturating_duration_since(since) < hold {
+            FailureSuspicion::Us
+        } else {
+            FailureSuspicion::HeldTooLong
+        }
     }
 }

@@ -7,17 +7,17 @@ use usher_model::id::ServerId;
 
 /// When a passive failure of each server was last taken.
 #[derive(Debug, Clone)]
-pub struct PassiveGate {
+pub struct PassiveFailureGate {
     last: HashMap<ServerId, Instant>,
 }
 
-impl Default for PassiveGate {
+impl Default for PassiveFailureGate {
     fn default() -> Self {
         Self { last: HashMap::new() }
     }
 }
 
-impl PassiveGate {
+impl PassiveFailureGate {
     /// Tells whether a failure reported now is to be judged, and if so notes it.
     pub fn admit(&mut self, server: &ServerId, now: Instant, interval: Duration) -> bool {
         self.last.retain(|_, at| now.saturating_duration_since(*at) < interval);

@@ -5,12 +5,12 @@ use usher_model::{
     server::{AdminState, SampleFreshness, ServerSample},
 };
 
-use super::counters::{Suspicion, on_passive_failure, on_poll_failed, on_poll_ok};
+use super::counters::{FailureSuspicion, on_passive_failure, on_poll_failed, on_poll_ok};
 use crate::core::{
     drift,
     fleet::{Fleet, FleetServer},
     now::Now,
-    plan::{Key, Plan, Write},
+    plan::{FleetKey, Plan, PlanWrite},
 };
 
 /// Plans what a successful poll writes: the sample where it differs enough, else that it does not; the counters
@@ -18,17 +18,17 @@ use crate::core::{
 pub fn poll_ok(fleet: &Fleet, id: &ServerId, sample: ServerSample, now: Now) -> Plan {
     let Some(server) = used(fleet, id) else { return Plan::default() };
     let mut plan = guarded(server);
-    let record = server.health.as_ref().map(|stored| &stored.value);
+    let record = server.health_record.as_ref().map(|stored| &stored.value);
     if let Some(record) = on_poll_ok(record, fleet.policy(), now.wall_ms) {
-        plan.guard_seen(Key::Health(id.clone()), server.health.as_ref());
-        plan.writes.push(Write::Health(id.clone(), record));
+        plan.guard_seen(FleetKey::Health(id.clone()), server.health_record.as_ref());
+        plan.writes.push(PlanWrite::Health(id.clone(), record));
     }
     if drift::difference(fleet, server, &sample, now.instant).is_some() {
-        plan.writes.push(Write::Sample(id.clone(), sample));
+        plan.writes.push(PlanWrite::Sample(id.clone(), sample));
     } else {
         // Of this sample and of no other.
-        plan.guard_seen(Key::Sample(id.clone()), server.sample.as_ref());
-        plan.writes.push(Write::Freshness(id.clone(), SampleFreshness { watermark: sample.watermark }));
+        plan.guard_seen(FleetKey::Sample(id.clone()), server.sample.as_ref());
+        plan.writes.push(PlanWrite::Freshness(id.clone(), SampleFreshness { watermark: sample.watermark }));
     }
     plan
 }
@@ -38,14 +38,20 @@ pub fn poll_ok(fleet: &Fleet, id: &ServerId, sample: ServerSample, now: Now) -> 
 pub fn look_ok(fleet: &Fleet, id: &ServerId, sample: ServerSample) -> Plan {
     let Some(server) = used(fleet, id) else { return Plan::default() };
     let mut plan = guarded(server);
-    plan.writes.push(Write::Sample(id.clone(), sample));
+    plan.writes.push(PlanWrite::Sample(id.clone(), sample));
     plan
 }
 
 /// Plans what a failed poll writes. Leader only.
-pub fn poll_failed(fleet: &Fleet, id: &ServerId, suspicion: Suspicion, reason: &str, now_ms: i64) -> Plan {
+pub fn poll_failed(
+    fleet: &Fleet,
+    id: &ServerId,
+    suspicion: FailureSuspicion,
+    reason: &str,
+    now_ms: i64,
+) -> Plan {
     let Some(server) = used(fleet, id) else { return Plan::default() };
-    let record = server.health.as_ref().map(|stored| &stored.value);
+    let record = server.health_record.as_ref().map(|stored| &stored.value);
     let failed = on_poll_failed(record, fleet.policy(), suspicion, reason, now_ms);
     // The first failure of an epoch is written down whatever it changes: the server was asked.
     let told = record.filter(|_| !fleet.has_tried(server)).cloned();
@@ -55,7 +61,7 @@ pub fn poll_failed(fleet: &Fleet, id: &ServerId, suspicion: Suspicion, reason: &
 /// Plans what a passive failure report writes. Any replica; [`super::PassiveGate`] comes first.
 pub fn report_failure(fleet: &Fleet, id: &ServerId, reason: &str, now_ms: i64) -> Plan {
     let Some(server) = used(fleet, id) else { return Plan::default() };
-    let record = server.health.as_ref().map(|stored| &stored.value);
+    let record = server.health_record.as_ref().map(|stored| &stored.value);
     let record = on_passive_failure(record, fleet.policy(), reason, now_ms);
     record.map_or_else(Plan::default, |record| judged(server, record))
 }
@@ -66,13 +72,13 @@ fn used<'a>(fleet: &'a Fleet, id: &ServerId) -> Option<&'a FleetServer> {
 
 fn judged(server: &FleetServer, record: usher_model::server::HealthRecord) -> Plan {
     let mut plan = guarded(server);
-    plan.guard_seen(Key::Health(server.id().clone()), server.health.as_ref());
-    plan.writes.push(Write::Health(server.id().clone(), record));
+    plan.guard_seen(FleetKey::Health(server.id().clone()), server.health_record.as_ref());
+    plan.writes.push(PlanWrite::Health(server.id().clone(), record));
     plan
 }
 
 fn guarded(server: &FleetServer) -> Plan {
     let mut plan = Plan::default();
-    plan.guard_seen(Key::Server(server.id().clone()), Some(&server.stored));
+    plan.guard_seen(FleetKey::Server(server.id().clone()), Some(&server.stored));
     plan
 }

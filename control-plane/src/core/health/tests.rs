@@ -27,19 +27,19 @@ fn poll(record: &HealthRecord, ok: bool, policy: &Policy) -> HealthRecord {
     let mut next = if ok {
         on_poll_ok(Some(record), policy, NOW)
     } else {
-        on_poll_failed(Some(record), policy, Suspicion::None, "connect", NOW)
+        on_poll_failed(Some(record), policy, FailureSuspicion::None, "connect", NOW)
     }
     .unwrap_or_else(|| record.clone());
     next.flapped_at_ms.clear();
     next
 }
 
-fn red(record: &HealthRecord, policy: &Policy) -> bool {
-    colour(Some(record), policy) == Health::Offline
+fn offline(record: &HealthRecord, policy: &Policy) -> bool {
+    health_of(Some(record), policy) == Health::Offline
 }
 
-fn green(record: &HealthRecord, policy: &Policy) -> bool {
-    colour(Some(record), policy) == Health::Online
+fn online(record: &HealthRecord, policy: &Policy) -> bool {
+    health_of(Some(record), policy) == Health::Online
 }
 
 /// Polls with the outcomes written in `script` (S, F), returns the polls (from 1) that ended red.
@@ -48,7 +48,7 @@ fn reds(script: impl Iterator<Item = char>, policy: &Policy) -> Vec<usize> {
     let mut seen = Vec::new();
     for (index, outcome) in script.enumerate() {
         record = poll(&record, outcome == 'S', policy);
-        if red(&record, policy) {
+        if offline(&record, policy) {
             seen.push(index + 1);
         }
     }
@@ -73,11 +73,15 @@ fn reachable(policy: &Policy) -> Vec<HealthRecord> {
 }
 
 /// Longest stay in yellow from a state on, in polls.
-fn longest_yellow(record: &HealthRecord, policy: &Policy) -> u32 {
-    if colour(Some(record), policy) != Health::Unhealthy {
+fn longest_unhealthy(record: &HealthRecord, policy: &Policy) -> u32 {
+    if health_of(Some(record), policy) != Health::Unhealthy {
         return 0;
     }
-    1 + [true, false].map(|ok| longest_yellow(&poll(record, ok, policy), policy)).into_iter().max().unwrap()
+    1 + [true, false]
+        .map(|ok| longest_unhealthy(&poll(record, ok, policy), policy))
+        .into_iter()
+        .max()
+        .unwrap()
 }
 
 #[test]
@@ -87,32 +91,32 @@ fn a6_every_property_holds_for_all_thresholds() {
         for state in reachable(&policy) {
             assert!(state.recover < ht || state.error == 0, "I5 {ht} {ut} {state:?}");
             let failed = poll(&state, false, &policy);
-            assert!(!green(&failed, &policy), "one failed poll takes it out: {state:?}");
+            assert!(!online(&failed, &policy), "one failed poll takes it out: {state:?}");
             for ok in [true, false] {
                 let after = poll(&state, ok, &policy);
-                let faded = red(&state, &policy) && colour(Some(&after), &policy) == Health::Unhealthy;
+                let faded = offline(&state, &policy) && health_of(Some(&after), &policy) == Health::Unhealthy;
                 assert!(!faded, "I6: red to yellow: {state:?}");
-                let skipped = green(&state, &policy) && red(&after, &policy);
+                let skipped = online(&state, &policy) && offline(&after, &policy);
                 assert!(ut == 1 || !skipped, "I6: green to red: {state:?}");
             }
             let mut state = failed;
             for successes in 1..=ht {
                 state = poll(&state, true, &policy);
-                assert_eq!(green(&state, &policy), successes == ht, "{ht} {ut} after {successes}");
+                assert_eq!(online(&state, &policy), successes == ht, "{ht} {ut} after {successes}");
             }
         }
         let mut state = health(ht, 0);
         for failures in 1..=ut {
             state = poll(&state, false, &policy);
-            assert_eq!(red(&state, &policy), failures == ut, "{ht} {ut} after {failures}");
+            assert_eq!(offline(&state, &policy), failures == ut, "{ht} {ut} after {failures}");
         }
         let first = poll(&health(ht, 0), false, &policy);
-        assert_eq!(longest_yellow(&first, &policy), (ut - 1) * ht, "{ht} {ut}");
+        assert_eq!(longest_unhealthy(&first, &policy), (ut - 1) * ht, "{ht} {ut}");
     }
 }
 
 #[test]
-fn h2_red_exactly_at_the_last_failure_without_enough_successes_in_a_row() {
+fn h2_offline_exactly_at_the_last_failure_without_enough_successes_in_a_row() {
     // F,S,S twice, then F: with HT=3 no two successes ever recover, with UT=6 the sixth F is red.
     let script = "FSSFSSFSSFSSFSSFSS".chars();
     assert_eq!(reds(script, &policy(3, 6)), [16, 17, 18]);
@@ -125,12 +129,12 @@ fn h3_recovery_needs_successes_in_a_row() {
     let mut record = health(0, 6);
     for _ in 0..100 {
         record = poll(&poll(&record, true, &policy), false, &policy);
-        assert!(red(&record, &policy));
+        assert!(offline(&record, &policy));
     }
     for _ in 0..3 {
         record = poll(&record, true, &policy);
     }
-    assert!(green(&record, &policy) && record.error == 0);
+    assert!(online(&record, &policy) && record.error == 0);
 }
 
 #[test]
@@ -146,7 +150,7 @@ proptest! {
     /// However the settings, from the moment a server was well last it takes three failed polls, and
     /// `unhealthy_after`, until it is red; failed calls in between shorten neither.
     #[test]
-    fn h16_red_takes_three_failed_polls_and_the_time_that_was_set(
+    fn h16_offline_takes_three_failed_polls_and_the_time_that_was_set(
         interval in 1_u64..400, after in 1_u64..400, calls in prop::collection::vec(0_u8..3, 0..20),
     ) {
         let mut settings = Settings::default();
@@ -155,10 +159,10 @@ proptest! {
         let policy = Policy::new(&settings);
         let (mut record, mut failed_polls) = (health(3, 0), 0_u64);
         let mut failed_calls = calls.into_iter().cycle().take(1000);
-        while !red(&record, &policy) {
+        while !offline(&record, &policy) {
             for _ in 0..failed_calls.next().unwrap_or(0) {
                 record = on_passive_failure(Some(&record), &policy, "create", NOW).unwrap_or(record);
-                prop_assert!(!red(&record, &policy));
+                prop_assert!(!offline(&record, &policy));
             }
             record = poll(&record, false, &policy);
             failed_polls += 1;
@@ -169,7 +173,7 @@ proptest! {
 }
 
 #[test]
-fn h9_failed_calls_turn_green_yellow_and_nothing_red() {
+fn h9_failed_calls_make_online_unhealthy_and_nothing_offline() {
     for ut in 1..=6 {
         let policy = policy(3, ut);
         let mut record = health(3, 0);
@@ -177,7 +181,7 @@ fn h9_failed_calls_turn_green_yellow_and_nothing_red() {
             if let Some(next) = on_passive_failure(Some(&record), &policy, "create", NOW) {
                 record = next;
             }
-            assert_eq!(colour(Some(&record), &policy), Health::Unhealthy);
+            assert_eq!(health_of(Some(&record), &policy), Health::Unhealthy);
         }
         assert!(record.error <= 1);
         assert_eq!(on_passive_failure(Some(&record), &policy, "create", NOW), None, "nothing new to write");
@@ -189,7 +193,8 @@ fn h9_failed_calls_turn_green_yellow_and_nothing_red() {
 
 #[test]
 fn h9_at_most_one_passive_failure_counts_per_interval() {
-    let (mut gate, start, interval) = (PassiveGate::default(), Instant::now(), Duration::from_secs(10));
+    let (mut gate, start, interval) =
+        (PassiveFailureGate::default(), Instant::now(), Duration::from_secs(10));
     assert!(gate.admit(&sid("a"), start, interval));
     assert!(!gate.admit(&sid("a"), start + Duration::from_secs(9), interval));
     assert!(gate.admit(&sid("b"), start + Duration::from_secs(9), interval));
@@ -197,37 +202,37 @@ fn h9_at_most_one_passive_failure_counts_per_interval() {
 }
 
 #[test]
-fn h10_while_we_suspect_ourselves_nothing_turns_red() {
+fn h10_while_we_suspect_ourselves_nothing_becomes_offline() {
     let policy = policy(3, 6);
     let mut record = health(3, 0);
     for _ in 0..20 {
-        let next = on_poll_failed(Some(&record), &policy, Suspicion::Us, "timeout", NOW);
+        let next = on_poll_failed(Some(&record), &policy, FailureSuspicion::Us, "timeout", NOW);
         record = next.unwrap_or(record);
     }
-    assert_eq!((colour(Some(&record), &policy), record.error), (Health::Unhealthy, 5));
-    let next = on_poll_failed(Some(&record), &policy, Suspicion::HeldTooLong, "timeout", NOW).unwrap();
-    assert!(red(&next, &policy), "believed after all");
-    let still = on_poll_failed(Some(&health(1, 6)), &policy, Suspicion::Us, "timeout", NOW).unwrap();
-    assert!(red(&still, &policy), "what was red before stays red");
+    assert_eq!((health_of(Some(&record), &policy), record.error), (Health::Unhealthy, 5));
+    let next = on_poll_failed(Some(&record), &policy, FailureSuspicion::HeldTooLong, "timeout", NOW).unwrap();
+    assert!(offline(&next, &policy), "believed after all");
+    let still = on_poll_failed(Some(&health(1, 6)), &policy, FailureSuspicion::Us, "timeout", NOW).unwrap();
+    assert!(offline(&still, &policy), "what was red before stays red");
 }
 
 #[test]
-fn h17_slow_flapping_is_damped_and_ends_red_by_poll_33() {
+fn h17_slow_flapping_is_damped_and_ends_offline_by_poll_33() {
     let policy = policy(3, 6);
     let mut record = health(3, 0);
     let mut greens = Vec::new();
     for number in 0..60_i64 {
         let now = NOW + number * 10_000;
         let next = if number % 4 == 0 {
-            on_poll_failed(Some(&record), &policy, Suspicion::None, "timeout", now)
+            on_poll_failed(Some(&record), &policy, FailureSuspicion::None, "timeout", now)
         } else {
             on_poll_ok(Some(&record), &policy, now)
         };
         record = next.unwrap_or(record);
-        if green(&record, &policy) {
+        if online(&record, &policy) {
             greens.push(number + 1);
         }
-        assert_eq!(red(&record, &policy), number >= 32, "poll {}", number + 1);
+        assert_eq!(offline(&record, &policy), number >= 32, "poll {}", number + 1);
     }
     assert_eq!(greens, [4, 8, 12], "three failures are forgiven, the fourth costs more");
 }
@@ -237,7 +242,7 @@ fn h17_a_clock_that_was_set_back_does_not_damp_for_ever() {
     let policy = policy(3, 6);
     let mut record = health(12, 0);
     record.flapped_at_ms = (1..=5).map(|n| NOW + 86_400_000 + n).collect();
-    record = on_poll_failed(Some(&record), &policy, Suspicion::None, "timeout", NOW).unwrap();
+    record = on_poll_failed(Some(&record), &policy, FailureSuspicion::None, "timeout", NOW).unwrap();
     assert_eq!((healthy_threshold(&record, &policy), record.flapped_at_ms), (3, vec![NOW]));
 }
 
@@ -247,28 +252,28 @@ fn h17_single_failures_hours_apart_cost_nothing() {
     let mut record = health(3, 0);
     for hour in 1..50 {
         let now = NOW + hour * HOUR;
-        record = on_poll_failed(Some(&record), &policy, Suspicion::None, "timeout", now).unwrap();
+        record = on_poll_failed(Some(&record), &policy, FailureSuspicion::None, "timeout", now).unwrap();
         assert_eq!(healthy_threshold(&record, &policy), 3);
         for _ in 0..3 {
             record = on_poll_ok(Some(&record), &policy, now).unwrap();
         }
-        assert!(green(&record, &policy));
+        assert!(online(&record, &policy));
     }
 }
 
 #[test]
-fn a_new_server_is_one_success_from_green_and_fails_like_any_other() {
+fn a_new_server_is_one_success_from_online_and_fails_like_any_other() {
     let policy = policy(3, 6);
-    assert_eq!(colour(None, &policy), Health::Unhealthy);
-    assert!(green(&on_poll_ok(None, &policy, NOW).unwrap(), &policy));
-    let failed = on_poll_failed(None, &policy, Suspicion::None, "connect", NOW).unwrap();
+    assert_eq!(health_of(None, &policy), Health::Unhealthy);
+    assert!(online(&on_poll_ok(None, &policy, NOW).unwrap(), &policy));
+    let failed = on_poll_failed(None, &policy, FailureSuspicion::None, "connect", NOW).unwrap();
     assert_eq!((failed.recover, failed.error), (0, 1));
 }
 
 #[test]
 fn a_threshold_that_is_lowered_strands_nobody() {
-    assert_eq!(colour(Some(&health(5, 0)), &policy(3, 6)), Health::Online);
-    assert_eq!(colour(Some(&health(0, 6)), &policy(3, 4)), Health::Offline);
+    assert_eq!(health_of(Some(&health(5, 0)), &policy(3, 6)), Health::Online);
+    assert_eq!(health_of(Some(&health(0, 6)), &policy(3, 4)), Health::Offline);
 }
 
 proptest! {
@@ -282,16 +287,16 @@ proptest! {
         let (mut record, mut now) = (None::<HealthRecord>, NOW);
         for (event, pause) in events {
             now += pause;
-            let was = colour(record.as_ref(), &policy);
+            let was = health_of(record.as_ref(), &policy);
             let next = match event {
-                0 => on_poll_failed(record.as_ref(), &policy, Suspicion::None, "x", now),
-                1 => on_poll_failed(record.as_ref(), &policy, Suspicion::Us, "x", now),
+                0 => on_poll_failed(record.as_ref(), &policy, FailureSuspicion::None, "x", now),
+                1 => on_poll_failed(record.as_ref(), &policy, FailureSuspicion::Us, "x", now),
                 2 => on_passive_failure(record.as_ref(), &policy, "x", now),
                 _ => on_poll_ok(record.as_ref(), &policy, now),
             };
             prop_assert!(next.is_none() || next != record, "a write that changes nothing");
             record = next.or(record);
-            let is = colour(record.as_ref(), &policy);
+            let is = health_of(record.as_ref(), &policy);
             prop_assert!(!(was == Health::Offline && is == Health::Unhealthy));
             prop_assert!(!(event != 0 && was != Health::Offline && is == Health::Offline));
             if let Some(record) = &record {

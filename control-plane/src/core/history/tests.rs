@@ -20,7 +20,7 @@ fn delta(base: u64, revision: u64, meetings: &[(&str, bool)]) -> Arc<RoutingDelt
 
 #[test]
 fn x4_a_subscriber_gets_one_delta_from_wherever_it_stands() {
-    let mut history = History::new(Revision::new(1, 0), 10, 100);
+    let mut history = RoutingHistory::new(Revision::new(1, 0), 10, 100);
     let deltas = [
         delta(0, 3, &[("m", true)]),
         delta(3, 4, &[]),
@@ -37,9 +37,9 @@ fn x4_a_subscriber_gets_one_delta_from_wherever_it_stands() {
     let last = tables.last().unwrap().clone();
     for mut table in tables {
         match history.since(table.revision()) {
-            Resume::UpToDate => assert_eq!(table.revision(), history.head()),
-            Resume::Delta(delta) => table.apply(&delta).unwrap(),
-            Resume::Snapshot => panic!("the history holds {}", table.revision()),
+            ResumePoint::UpToDate => assert_eq!(table.revision(), history.head()),
+            ResumePoint::Delta(delta) => table.apply(&delta).unwrap(),
+            ResumePoint::Snapshot => panic!("the history holds {}", table.revision()),
         }
         assert_eq!(table, last);
     }
@@ -47,24 +47,24 @@ fn x4_a_subscriber_gets_one_delta_from_wherever_it_stands() {
 
 #[test]
 fn whoever_is_too_old_too_new_or_of_another_epoch_gets_a_snapshot() {
-    let mut history = History::new(Revision::new(1, 0), 2, 100);
+    let mut history = RoutingHistory::new(Revision::new(1, 0), 2, 100);
     for seq in 0..5 {
         history.push(delta(seq, seq + 1, &[("m", seq % 2 == 0)]));
     }
-    assert_eq!(history.since(Revision::new(1, 2)), Resume::Snapshot);
-    assert!(matches!(history.since(Revision::new(1, 3)), Resume::Delta(_)));
-    assert_eq!(history.since(Revision::new(1, 6)), Resume::Snapshot);
-    assert_eq!(history.since(Revision::new(2, 4)), Resume::Snapshot);
+    assert_eq!(history.since(Revision::new(1, 2)), ResumePoint::Snapshot);
+    assert!(matches!(history.since(Revision::new(1, 3)), ResumePoint::Delta(_)));
+    assert_eq!(history.since(Revision::new(1, 6)), ResumePoint::Snapshot);
+    assert_eq!(history.since(Revision::new(2, 4)), ResumePoint::Snapshot);
 }
 
 #[test]
 fn entries_are_bounded_too_and_a_gap_starts_anew() {
-    let mut history = History::new(Revision::new(1, 0), 100, 3);
+    let mut history = RoutingHistory::new(Revision::new(1, 0), 100, 3);
     history.push(delta(0, 1, &[("a", true), ("b", true)]));
     history.push(delta(1, 2, &[("c", true), ("d", true)]));
-    assert_eq!(history.since(Revision::new(1, 0)), Resume::Snapshot);
-    assert!(matches!(history.since(Revision::new(1, 1)), Resume::Delta(d) if d.len() == 2));
+    assert_eq!(history.since(Revision::new(1, 0)), ResumePoint::Snapshot);
+    assert!(matches!(history.since(Revision::new(1, 1)), ResumePoint::Delta(d) if d.len() == 2));
     history.push(delta(7, 8, &[("e", true)]));
-    assert_eq!(history.since(Revision::new(1, 2)), Resume::Snapshot);
-    assert!(matches!(history.since(Revision::new(1, 7)), Resume::Delta(_)));
+    assert_eq!(history.since(Revision::new(1, 2)), ResumePoint::Snapshot);
+    assert!(matches!(history.since(Revision::new(1, 7)), ResumePoint::Delta(_)));
 }

@@ -5,12 +5,12 @@ use usher_model::{
     meeting::{MeetingKey, RecordState, ZombieKey, ZombieState},
 };
 
-use super::Step;
-use crate::core::{draft::Draft, fleet::Fleet};
+use super::PlannedStep;
+use crate::core::{draft::PlanDraft, fleet::Fleet};
 
 /// How sure it is that the server did nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Certainty {
+pub enum CreateCertainty {
     /// Nothing was sent, or the server refused.
     Definite,
     /// The request was sent and its answer is not known.
@@ -25,19 +25,22 @@ pub fn abandon(
     key: &MeetingKey,
     server: &ServerId,
     token: &str,
-    certainty: Certainty,
+    certainty: CreateCertainty,
     now_ms: i64,
-) -> Step<bool> {
+) -> PlannedStep<bool> {
     let own = fleet.record(key).filter(|stored| {
         let record = &stored.value;
         record.state == RecordState::Pending && record.server == *server && record.token == token
     });
-    let Some(own) = own else { return Step::settled(false) };
-    let mut draft = Draft::new(fleet, now_ms);
+    let Some(own) = own else { return PlannedStep::settled(false) };
+    let mut draft = PlanDraft::new(fleet, now_ms);
     draft.drop_pending(key, &own.value);
     let zombie = ZombieKey { meeting: key.clone(), server: server.clone() };
-    if certainty == Certainty::Unknown && fleet.zombie(&zombie).is_none() && fleet.server(server).is_some() {
+    if certainty == CreateCertainty::Unknown
+        && fleet.zombie(&zombie).is_none()
+        && fleet.server(server).is_some()
+    {
         draft.set_zombie(zombie, ZombieState::Due, None, "the answer to its create was lost");
     }
-    Step { plan: draft.into_plan(), outcome: true }
+    PlannedStep { plan: draft.into_plan(), outcome: true }
 }

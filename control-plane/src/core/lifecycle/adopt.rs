@@ -8,12 +8,12 @@ use usher_model::{
     server::{AdminState, SampledMeeting, ServerSample},
 };
 
-use super::Step;
-use crate::core::{draft::Draft, fleet::Fleet, instance::create_time_of, plan::Stored};
+use super::PlannedStep;
+use crate::core::{draft::PlanDraft, fleet::Fleet, instance::create_time_of, plan::Stored};
 
 /// What became of a meeting that was to be taken over.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Adoption {
+pub enum AdoptionOutcome {
     /// Its record is made.
     Adopted,
     /// It has a record on this server already.
@@ -39,65 +39,65 @@ pub fn adopt(
     key: &MeetingKey,
     sample: &ServerSample,
     now_ms: i64,
-) -> Step<Adoption> {
+) -> PlannedStep<AdoptionOutcome> {
     let accepts = fleet.server(server).is_some_and(|server| server.admin() != AdminState::Disabled);
     if !accepts {
-        return Step::settled(Adoption::NotRunning);
+        return PlannedStep::settled(AdoptionOutcome::NotRunning);
     }
     if let Some(stored) = fleet.record(key) {
-        return Step::settled(match &stored.value {
-            record if record.server != *server => Adoption::Elsewhere(record.server.clone()),
-            MeetingRecord { state: RecordState::Ending { .. }, .. } => Adoption::NotRunning,
-            _ => Adoption::Standing,
+        return PlannedStep::settled(match &stored.value {
+            record if record.server != *server => AdoptionOutcome::Elsewhere(record.server.clone()),
+            MeetingRecord { state: RecordState::Ending { .. }, .. } => AdoptionOutcome::NotRunning,
+            _ => AdoptionOutcome::Standing,
         });
     }
     let zombie = ZombieKey { meeting: key.clone(), server: server.clone() };
     if fleet.zombie(&zombie).is_some() {
-        return Step::settled(Adoption::Zombie);
+        return PlannedStep::settled(AdoptionOutcome::Zombie);
     }
     let listed = match find(key, sample) {
         Ok(listed) => listed,
-        Err(adoption) => return Step::settled(adoption),
+        Err(adoption) => return PlannedStep::settled(adoption),
     };
     if fleet.record_changed_since(key, sample.watermark) {
-        return Step::settled(Adoption::NotRunning); // it was routed, and is over
+        return PlannedStep::settled(AdoptionOutcome::NotRunning); // it was routed, and is over
     }
     let given_up =
         |(_, stored): (_, &Stored<Zombie>)| stored.value.internal_id.as_ref() == Some(&listed.internal_id);
     if fleet.zombies_of(key).any(given_up) {
-        return Step::settled(Adoption::Zombie); // by another entry of this server
+        return PlannedStep::settled(AdoptionOutcome::Zombie); // by another entry of this server
     }
     let is_bare = TenantScope::of(&key.tenant).is_bare(key.meeting.as_str(), &listed.internal_id);
     let namesake = || namesake(fleet, server, key).filter(|_| is_bare);
     if let Some(owner) = owner(fleet, server, listed).or_else(namesake) {
-        return Step::settled(Adoption::Taken(owner));
+        return PlannedStep::settled(AdoptionOutcome::Taken(owner));
     }
-    let mut draft = Draft::new(fleet, now_ms);
+    let mut draft = PlanDraft::new(fleet, now_ms);
     draft.guard_server(server);
     draft.guard_arrival(server);
     draft.guard_zombie(&zombie);
     if is_bare {
-        draft.guard_bare(&key.meeting, server);
+        draft.guard_unscoped(&key.meeting, server);
     }
     draft.activate(key, record(server, listed, sample));
-    Step { plan: draft.into_plan(), outcome: Adoption::Adopted }
+    PlannedStep { plan: draft.into_plan(), outcome: AdoptionOutcome::Adopted }
 }
 
 /// Finds the instance that stands for the meeting: the one with our mark, else the one without any that is
 /// called what the other balancer called it.
-fn find<'s>(key: &MeetingKey, sample: &'s ServerSample) -> Result<&'s SampledMeeting, Adoption> {
+fn find<'s>(key: &MeetingKey, sample: &'s ServerSample) -> Result<&'s SampledMeeting, AdoptionOutcome> {
     let mut addressed = sample.meetings.iter().filter(|meeting| meeting.is_addressed());
     let mut meetings = addressed.clone().filter(|meeting| !meeting.breakout);
     if let Some(marked) = addressed.find(|meeting| meeting.key.as_ref() == Some(key)) {
         return Ok(marked);
     }
-    let id = scope::bare(key.meeting.as_str()).ok_or(Adoption::Unfit)?;
-    let listed = meetings.find(|meeting| meeting.external_id == id).ok_or(Adoption::NotRunning)?;
+    let id = scope::bare(key.meeting.as_str()).ok_or(AdoptionOutcome::Unfit)?;
+    let listed = meetings.find(|meeting| meeting.external_id == id).ok_or(AdoptionOutcome::NotRunning)?;
     match &listed.key {
-        Some(other) => Err(Adoption::Taken(other.tenant.clone())),
+        Some(other) => Err(AdoptionOutcome::Taken(other.tenant.clone())),
         None if key.tenant.as_str() == TenantId::DEFAULT => Ok(listed),
         None if TenantScope::of(&key.tenant).is_bare(id, &listed.internal_id) => Ok(listed),
-        None => Err(Adoption::Unfit),
+        None => Err(AdoptionOutcome::Unfit),
     }
 }
 

@@ -7,12 +7,12 @@ use usher_model::{
     server::AdminState,
 };
 
-use super::Step;
-use crate::core::{draft::Draft, fleet::Fleet, instance::create_time_of, plan::Stored, voice};
+use super::PlannedStep;
+use crate::core::{draft::PlanDraft, fleet::Fleet, instance::create_time_of, plan::Stored, voice};
 
 /// The server's answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
+pub struct CreateAnswer {
     /// Where the create went.
     pub server: ServerId,
     /// The placement it was made for; none when it was forwarded to a record that stood.
@@ -40,15 +40,15 @@ pub struct Answer {
 /// | any, while an `end` may be on its way to this instance by another entry of the server | nothing | no |
 /// | on another server, or none and a zombie stands here | a *due* zombie: any instance of ours that runs here | no |
 /// | any other | nothing | no |
-pub fn confirm(fleet: &Fleet, key: &MeetingKey, answer: &Answer, now_ms: i64) -> Step<bool> {
+pub fn confirm(fleet: &Fleet, key: &MeetingKey, answer: &CreateAnswer, now_ms: i64) -> PlannedStep<bool> {
     let zombie = ZombieKey { meeting: key.clone(), server: answer.server.clone() };
     let outlived = fleet.zombie(&zombie).map(|stored| &stored.value);
     let record = fleet.record(key);
     if record.is_some_and(|stored| stored.value.runs(&answer.internal_id)) {
-        return Step::settled(true);
+        return PlannedStep::settled(true);
     }
     if fleet.is_being_ended(key, &answer.internal_id) {
-        return Step::settled(false);
+        return PlannedStep::settled(false);
     }
     match record {
         Some(stored) if stored.value.server == answer.server => {
@@ -57,7 +57,7 @@ pub fn confirm(fleet: &Fleet, key: &MeetingKey, answer: &Answer, now_ms: i64) ->
             on_its_server(fleet, key, stored, answer, is_zombie, now_ms)
         }
         None if outlived.is_none() && accepts(fleet, &answer.server) => {
-            let mut draft = Draft::new(fleet, now_ms);
+            let mut draft = PlanDraft::new(fleet, now_ms);
             let voice_bridge = if answer.breakout { None } else { voice::held(&mut draft, fleet, key) };
             let record = MeetingRecord {
                 state: RecordState::Pending,
@@ -74,16 +74,16 @@ pub fn confirm(fleet: &Fleet, key: &MeetingKey, answer: &Answer, now_ms: i64) ->
             draft.guard_arrival(&answer.server);
             draft.guard_zombie(&zombie);
             draft.activate(key, active(record, answer));
-            Step { plan: draft.into_plan(), outcome: true }
+            PlannedStep { plan: draft.into_plan(), outcome: true }
         }
         Some(_) | None => {
-            let mut draft = Draft::new(fleet, now_ms);
+            let mut draft = PlanDraft::new(fleet, now_ms);
             if outlived.is_none() && fleet.server(&answer.server).is_some() {
                 draft.guard_record(key);
                 // Not by its id: it may be another balancer's, that answered as if it were ours.
                 draft.set_zombie(zombie, ZombieState::Due, None, "confirmed after the id had moved on");
             }
-            Step { plan: draft.into_plan(), outcome: false }
+            PlannedStep { plan: draft.into_plan(), outcome: false }
         }
     }
 }
@@ -92,30 +92,30 @@ fn on_its_server(
     fleet: &Fleet,
     key: &MeetingKey,
     stored: &Stored<MeetingRecord>,
-    answer: &Answer,
+    answer: &CreateAnswer,
     is_zombie: bool,
     now_ms: i64,
-) -> Step<bool> {
+) -> PlannedStep<bool> {
     let write = || {
-        let mut draft = Draft::new(fleet, now_ms);
+        let mut draft = PlanDraft::new(fleet, now_ms);
         draft.activate(key, active(stored.value.clone(), answer));
-        Step { plan: draft.into_plan(), outcome: true }
+        PlannedStep { plan: draft.into_plan(), outcome: true }
     };
     match &stored.value.state {
         RecordState::Pending if answer.token.as_ref().is_none_or(|own| *own == stored.value.token) => write(),
-        RecordState::Active { .. } if is_zombie => Step::settled(false),
+        RecordState::Active { .. } if is_zombie => PlannedStep::settled(false),
         RecordState::Active { create_time_ms, .. } if answer.create_time_ms > *create_time_ms => write(),
-        RecordState::Active { .. } => Step::settled(true),
+        RecordState::Active { .. } => PlannedStep::settled(true),
         RecordState::Ending { internal_id: Some(old) }
             if *old != answer.internal_id && !is_zombie && answer.create_time_ms > create_time_of(old) =>
         {
             write()
         }
-        RecordState::Pending | RecordState::Ending { .. } => Step::settled(false),
+        RecordState::Pending | RecordState::Ending { .. } => PlannedStep::settled(false),
     }
 }
 
-fn active(record: MeetingRecord, answer: &Answer) -> MeetingRecord {
+fn active(record: MeetingRecord, answer: &CreateAnswer) -> MeetingRecord {
     let internal_id = answer.internal_id.clone();
     let state = RecordState::Active { internal_id, create_time_ms: answer.create_time_ms };
     MeetingRecord { state, ..record }

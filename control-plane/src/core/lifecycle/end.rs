@@ -6,12 +6,12 @@ use usher_model::{
     server::{AdminState, Health},
 };
 
-use super::Step;
-use crate::core::{draft::Draft, fleet::Fleet};
+use super::PlannedStep;
+use crate::core::{draft::PlanDraft, fleet::Fleet};
 
 /// What became of the record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EndOutcome {
+pub enum EndReportOutcome {
     /// The report names no record of the id on that server, or it is ending already.
     NotRouted,
     /// From the plan's revision on, nothing routes to the meeting.
@@ -21,14 +21,14 @@ pub enum EndOutcome {
 /// What whoever reports an end knows of the instance. It names one record, so that a late report never
 /// hits a newer one: a report that knows nothing touches nothing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Ended<'a> {
+pub struct EndReport<'a> {
     /// The instance that was asked to end; names a record that is ACTIVE with it.
     pub instance: Option<&'a InternalMeetingId>,
     /// The token of the placement whose record was seen PENDING; names it while it is.
     pub placement: Option<&'a str>,
 }
 
-impl Ended<'_> {
+impl EndReport<'_> {
     fn names(self, record: &MeetingRecord) -> bool {
         match record.state.internal_id() {
             Some(running) => self.instance == Some(running),
@@ -49,19 +49,19 @@ pub fn report_end(
     fleet: &Fleet,
     key: &MeetingKey,
     server: &ServerId,
-    ended: Ended<'_>,
+    ended: EndReport<'_>,
     now_ms: i64,
-) -> Step<EndOutcome> {
+) -> PlannedStep<EndReportOutcome> {
     let named = |record: &MeetingRecord| record.server == *server && ended.names(record);
     let Some(stored) = fleet.record(key).filter(|stored| named(&stored.value)) else {
-        return Step::settled(EndOutcome::NotRouted);
+        return PlannedStep::settled(EndReportOutcome::NotRouted);
     };
     let state = &stored.value.state;
     let internal_id = state.internal_id().or(ended.instance).cloned();
     let reachable = fleet
         .server(server)
-        .is_some_and(|server| server.admin() != AdminState::Disabled && server.colour() != Health::Offline);
-    let mut draft = Draft::new(fleet, now_ms);
+        .is_some_and(|server| server.admin() != AdminState::Disabled && server.health() != Health::Offline);
+    let mut draft = PlanDraft::new(fleet, now_ms);
     // What the meeting had superseded was asked to end with it.
     draft.release_waiting(key, server);
     if !reachable {
@@ -72,10 +72,10 @@ pub fn report_end(
             draft.set_zombie(zombie, ZombieState::Due, internal_id, "ended while its server was away");
         }
     } else if matches!(state, RecordState::Ending { .. }) {
-        return Step::settled(EndOutcome::NotRouted);
+        return PlannedStep::settled(EndReportOutcome::NotRouted);
     } else {
         let record = MeetingRecord { state: RecordState::Ending { internal_id }, ..stored.value.clone() };
         draft.set_record(key, record);
     }
-    Step { plan: draft.into_plan(), outcome: EndOutcome::Unrouted }
+    PlannedStep { plan: draft.into_plan(), outcome: EndReportOutcome::Unrouted }
 }

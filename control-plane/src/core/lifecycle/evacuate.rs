@@ -6,9 +6,9 @@ use usher_model::{
     server::AdminState,
 };
 
-use super::{AdminError, Progress, Step, servers};
+use super::{AdminError, OperationProgress, PlannedStep, servers};
 use crate::core::{
-    draft::Draft,
+    draft::PlanDraft,
     fleet::Fleet,
     plan::{Plan, Stored},
 };
@@ -19,25 +19,29 @@ const MOST_WRITES: usize = 100;
 /// Takes a server out and frees its ids. The first step disables it: from then on creates are placed
 /// elsewhere, whatever comes after, so a crash in between leaves nothing pinned. The next ones turn
 /// its records into *due* zombies, a bounded number a plan; [`crate::core::reconcile::sweep`] goes
-/// on where somebody stopped. Call again while [`Progress::Again`].
+/// on where somebody stopped. Call again while [`OperationProgress::Again`].
 ///
 /// # Errors
 /// There is no such server.
-pub fn panic_server(fleet: &Fleet, id: &ServerId, now_ms: i64) -> Result<Step<Progress>, AdminError> {
+pub fn panic_server(
+    fleet: &Fleet,
+    id: &ServerId,
+    now_ms: i64,
+) -> Result<PlannedStep<OperationProgress>, AdminError> {
     let server = fleet.server(id).ok_or(AdminError::NotFound)?;
     if server.admin() != AdminState::Disabled {
         let plan = servers::disabled(server);
-        return Ok(Step { plan, outcome: Progress::Again });
+        return Ok(PlannedStep { plan, outcome: OperationProgress::Again });
     }
     let plan = evacuate(fleet, id, "its server was given up in panic", now_ms);
-    let outcome = if plan.is_empty() { Progress::Done } else { Progress::Again };
-    Ok(Step { plan, outcome })
+    let outcome = if plan.is_empty() { OperationProgress::Done } else { OperationProgress::Again };
+    Ok(PlannedStep { plan, outcome })
 }
 
 /// Turns records and *waiting* zombies of a server, as many as fit into one plan, into *due* zombies. The
 /// plan holds only while the server is as it was seen: one that was enabled again since keeps its meetings.
 pub(in crate::core) fn evacuate(fleet: &Fleet, id: &ServerId, reason: &str, now_ms: i64) -> Plan {
-    let mut draft = Draft::new(fleet, now_ms);
+    let mut draft = PlanDraft::new(fleet, now_ms);
     for (key, stored) in fleet.records_on(id) {
         let writes = 2 + fleet.zombies_of(key).count();
         if draft.len() + writes > MOST_WRITES && draft.len() > 0 {
@@ -60,7 +64,7 @@ pub(in crate::core) fn evacuate(fleet: &Fleet, id: &ServerId, reason: &str, now_
     draft.into_plan()
 }
 
-fn free(draft: &mut Draft<'_>, key: &MeetingKey, stored: &Stored<MeetingRecord>, zombie: Option<&str>) {
+fn free(draft: &mut PlanDraft<'_>, key: &MeetingKey, stored: &Stored<MeetingRecord>, zombie: Option<&str>) {
     let record = &stored.value;
     match record.state {
         RecordState::Pending => draft.drop_pending(key, record),

@@ -12,7 +12,7 @@ use usher_model::{
 use super::{AdminError, SupersedeError};
 use crate::core::{
     fleet::Fleet,
-    plan::{Plan, Write},
+    plan::{Plan, PlanWrite},
 };
 
 /// An order about a server. It stands as long as no other party changes the server.
@@ -56,7 +56,7 @@ impl ServerOrder {
     /// Notes the server that a step is about to write.
     pub fn plans(&mut self, plan: &Plan) {
         let written = plan.writes.iter().find_map(|write| match write {
-            Write::Server(server) if server.id == self.id => Some(server.clone()),
+            PlanWrite::Server(server) if server.id == self.id => Some(server.clone()),
             _ => None,
         });
         self.written = written.or(self.written.take());
@@ -67,12 +67,12 @@ impl ServerOrder {
 #[derive(Debug, Clone)]
 pub struct MeetingOrder {
     key: MeetingKey,
-    subject: Option<Subject>,
+    subject: Option<OrderSubject>,
 }
 
 /// The name of one record of an id.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Subject {
+enum OrderSubject {
     Instance(InternalMeetingId),
     /// Of a placement that no server has confirmed.
     Placement(String),
@@ -82,7 +82,7 @@ impl MeetingOrder {
     /// Begins an order. `instance` is the one that the operator saw; without one it is for the record as
     /// the first step finds it.
     pub fn new(key: MeetingKey, instance: Option<InternalMeetingId>) -> Self {
-        Self { key, subject: instance.map(Subject::Instance) }
+        Self { key, subject: instance.map(OrderSubject::Instance) }
     }
 
     /// Looks whether a fleet shows the record that the order is for.
@@ -92,10 +92,10 @@ impl MeetingOrder {
     pub fn check(&mut self, fleet: &Fleet) -> Result<(), SupersedeError> {
         let record = &fleet.record(&self.key).ok_or(SupersedeError::NotFound)?.value;
         let is = match &record.state {
-            RecordState::Pending => Subject::Placement(record.token.clone()),
+            RecordState::Pending => OrderSubject::Placement(record.token.clone()),
             state => match state.internal_id() {
-                Some(instance) => Subject::Instance(instance.clone()),
-                None => Subject::Placement(record.token.clone()),
+                Some(instance) => OrderSubject::Instance(instance.clone()),
+                None => OrderSubject::Placement(record.token.clone()),
             },
         };
         if *self.subject.get_or_insert_with(|| is.clone()) == is {
@@ -112,23 +112,23 @@ mod tests {
 
     use super::*;
     use crate::core::{
-        lifecycle::{Progress, evacuate, panic_server, set_admin, supersede},
+        lifecycle::{OperationProgress, evacuate, panic_server, set_admin, supersede},
         policy::Policy,
-        testkit::{Bench, iid, key, record, sid},
+        testkit::{FleetBench, iid, key, record, sid},
     };
 
-    fn bench() -> Bench {
-        let mut bench = Bench::with_servers(Policy::default(), &["a", "b"]);
-        bench.write(Write::Record(key("m"), record("a", "i-1")));
+    fn bench() -> FleetBench {
+        let mut bench = FleetBench::with_servers(Policy::default(), &["a", "b"]);
+        bench.write(PlanWrite::Record(key("m"), record("a", "i-1")));
         bench
     }
 
-    fn modified(bench: &Bench) -> u64 {
+    fn modified(bench: &FleetBench) -> u64 {
         bench.fleet.server(&sid("a")).unwrap().stored.modified
     }
 
     /// Carries out one step of a panic, as the task does.
-    fn panic_step(bench: &mut Bench, order: &mut ServerOrder) -> Result<Progress, AdminError> {
+    fn panic_step(bench: &mut FleetBench, order: &mut ServerOrder) -> Result<OperationProgress, AdminError> {
         order.check(&bench.fleet)?;
         let step = panic_server(&bench.fleet, &sid("a"), 0)?;
         order.plans(&step.plan);
@@ -136,7 +136,7 @@ mod tests {
         Ok(step.outcome)
     }
 
-    fn enable(bench: &mut Bench) {
+    fn enable(bench: &mut FleetBench) {
         let step = set_admin(&bench.fleet, &sid("a"), AdminState::Enabled).unwrap();
         assert!(bench.commit(&step.plan));
     }
@@ -145,7 +145,7 @@ mod tests {
     fn h15_a_panic_goes_on_by_its_own_steps_alone() {
         let mut bench = bench();
         let mut order = ServerOrder::new(sid("a"), Some(modified(&bench)));
-        while panic_step(&mut bench, &mut order).unwrap() == Progress::Again {}
+        while panic_step(&mut bench, &mut order).unwrap() == OperationProgress::Again {}
         assert!(bench.fleet.record(&key("m")).is_none());
     }
 
@@ -153,7 +153,7 @@ mod tests {
     fn h15_a_late_panic_takes_nothing_from_a_server_that_was_enabled_again() {
         let mut bench = bench();
         let mut order = ServerOrder::new(sid("a"), None);
-        assert_eq!(panic_step(&mut bench, &mut order), Ok(Progress::Again));
+        assert_eq!(panic_step(&mut bench, &mut order), Ok(OperationProgress::Again));
         let late = evacuate(&bench.fleet, &sid("a"), "panic", 0);
         enable(&mut bench);
         assert!(!bench.commit(&late), "a plan that was decided before is refused");
@@ -175,16 +175,16 @@ mod tests {
     #[test]
     fn a_supersede_is_for_the_instance_that_the_operator_saw() {
         let mut bench = bench();
-        bench.yellow("a");
+        bench.unhealthy("a");
         let mut order = MeetingOrder::new(key("m"), Some(iid("i-1")));
         assert_eq!(order.check(&bench.fleet), Ok(()));
         let late = supersede(&bench.fleet, &key("m"), 0).unwrap();
-        bench.write(Write::Record(key("m"), record("a", "i-2")));
+        bench.write(PlanWrite::Record(key("m"), record("a", "i-2")));
         assert!(!bench.commit(&late.plan));
         assert_eq!(order.check(&bench.fleet), Err(SupersedeError::Changed));
         let mut found = MeetingOrder::new(key("m"), None);
         assert_eq!(found.check(&bench.fleet), Ok(()));
-        bench.write(Write::Record(key("m"), record("a", "i-3")));
+        bench.write(PlanWrite::Record(key("m"), record("a", "i-3")));
         assert_eq!(found.check(&bench.fleet), Err(SupersedeError::Changed), "once found, it is that one");
     }
 }

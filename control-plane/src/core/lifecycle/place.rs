@@ -7,21 +7,21 @@ use usher_model::{
     server::{AdminState, Health},
 };
 
-use super::Step;
+use super::PlannedStep;
 use crate::core::{
-    draft::Draft,
+    draft::PlanDraft,
     fleet::Fleet,
     now::Now,
-    placement::{self, Ask, Inflight, NoServer},
+    placement::{self, InflightPlacements, NoServer, PlacementRequest},
     plan::Stored,
     voice::{self, VoiceWish},
 };
 
 /// A create that wants a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PlaceRequest {
+pub struct CreateRequest {
     /// What is wanted.
-    pub ask: Ask,
+    pub placement: PlacementRequest,
     /// Identifies this placement from now on.
     pub token: String,
     /// Digest of the create's parameters.
@@ -36,7 +36,7 @@ pub struct PlaceRequest {
 
 /// Where the create goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Placed {
+pub enum PlacementOutcome {
     /// To the server of a record that stands; nothing to abandon later.
     Existing(MeetingRecord),
     /// To a server chosen now; `panic` tells that healthy servers were wanting (E5).
@@ -65,27 +65,27 @@ pub enum Placed {
 /// No server can take it; the record, if any, stays as it is.
 pub fn place(
     fleet: &Fleet,
-    inflight: &Inflight,
-    request: &PlaceRequest,
+    inflight: &InflightPlacements,
+    request: &CreateRequest,
     now: Now,
-) -> Result<Step<Placed>, NoServer> {
-    let key = &request.ask.key;
+) -> Result<PlannedStep<PlacementOutcome>, NoServer> {
+    let key = &request.placement.key;
     let old = fleet.record(key);
     if let Some(old) = old
-        && !is_given_up(fleet, &old.value, request.supersede)
+        && !is_replaceable(fleet, &old.value, request.supersede)
     {
-        return Ok(Step::settled(Placed::Existing(old.value.clone())));
+        return Ok(PlannedStep::settled(PlacementOutcome::Existing(old.value.clone())));
     }
     let choice = match old {
         // The old server is no choice: its instance stays there as a zombie.
         Some(old) => {
-            let mut ask = request.ask.clone();
-            ask.excluded.push(old.value.server.clone());
-            placement::choose(fleet, inflight, &ask, now)?
+            let mut wanted = request.placement.clone();
+            wanted.excluded.push(old.value.server.clone());
+            placement::choose(fleet, inflight, &wanted, now)?
         }
-        None => placement::choose(fleet, inflight, &request.ask, now)?,
+        None => placement::choose(fleet, inflight, &request.placement, now)?,
     };
-    let mut draft = Draft::new(fleet, now.wall_ms);
+    let mut draft = PlanDraft::new(fleet, now.wall_ms);
     draft.guard_choice(&choice.server);
     draft.guard_zombie(&ZombieKey { meeting: key.clone(), server: choice.server.clone() });
     if let Some(old) = old {
@@ -94,14 +94,14 @@ pub fn place(
     let voice_bridge = voice::assign(&mut draft, fleet, key, &request.voice, now);
     let record = MeetingRecord { voice_bridge, ..pending(request, choice.server, now.wall_ms) };
     draft.set_record(key, record.clone());
-    let outcome = Placed::New { record, panic: choice.panic };
-    Ok(Step { plan: draft.into_plan(), outcome })
+    let outcome = PlacementOutcome::New { record, panic: choice.panic };
+    Ok(PlannedStep { plan: draft.into_plan(), outcome })
 }
 
 /// Tells whether an id goes elsewhere although a record of it stands.
-pub(super) fn is_given_up(fleet: &Fleet, record: &MeetingRecord, supersede: bool) -> bool {
+pub(super) fn is_replaceable(fleet: &Fleet, record: &MeetingRecord, supersede: bool) -> bool {
     let Some(server) = fleet.server(&record.server) else { return true };
-    match (server.admin(), &record.state, server.colour()) {
+    match (server.admin(), &record.state, server.health()) {
         (AdminState::Disabled, ..) | (_, RecordState::Ending { .. }, _) | (.., Health::Offline) => true,
         (_, RecordState::Pending, Health::Unhealthy) => false,
         (.., Health::Unhealthy) => supersede,
@@ -111,9 +111,9 @@ pub(super) fn is_given_up(fleet: &Fleet, record: &MeetingRecord, supersede: bool
 
 /// Leaves a zombie of a record that is about to be written over, with what the plan has to guard for that.
 pub(super) fn leave_zombie(
-    draft: &mut Draft<'_>,
+    draft: &mut PlanDraft<'_>,
     fleet: &Fleet,
-    request: &PlaceRequest,
+    request: &CreateRequest,
     old: &Stored<MeetingRecord>,
 ) {
     let server = &old.value.server;
@@ -126,20 +126,20 @@ pub(super) fn leave_zombie(
         RecordState::Active { .. } => (ZombieState::Waiting, "superseded by a create"),
         RecordState::Ending { .. } => (ZombieState::Due, "created anew while it was ending"),
     };
-    let zombie = ZombieKey { meeting: request.ask.key.clone(), server: server.clone() };
+    let zombie = ZombieKey { meeting: request.placement.key.clone(), server: server.clone() };
     draft.set_zombie(zombie, state, old.value.state.internal_id().cloned(), reason);
 }
 
 /// Returns the record of a create that is about to be sent to `server`.
-pub(super) fn pending(request: &PlaceRequest, server: ServerId, now_ms: i64) -> MeetingRecord {
+pub(super) fn pending(request: &CreateRequest, server: ServerId, now_ms: i64) -> MeetingRecord {
     MeetingRecord {
         state: RecordState::Pending,
         server,
         token: request.token.clone(),
         request_digest: request.request_digest.clone(),
         created_at_ms: now_ms,
-        max_users: request.ask.max_users,
-        size_hint: request.ask.size_hint,
+        max_users: request.placement.max_users,
+        size_hint: request.placement.size_hint,
         voice_bridge: None,
         breakout: false,
     }

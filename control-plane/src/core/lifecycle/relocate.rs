@@ -8,11 +8,11 @@ use usher_model::{
     server::{AdminState, Server, place_of},
 };
 
-use super::{AdminError, Progress, Step};
+use super::{AdminError, OperationProgress, PlannedStep};
 use crate::core::{
-    draft::Draft,
+    draft::PlanDraft,
     fleet::{Fleet, FleetServer},
-    plan::{Key, Plan, Stored, Write},
+    plan::{FleetKey, Plan, PlanWrite, Stored},
 };
 
 /// Writes of one plan: stores limit the size of a transaction.
@@ -54,38 +54,40 @@ pub fn relocate(
     admin: AdminState,
     address: NewAddress,
     now_ms: i64,
-) -> Result<Step<Progress>, AdminError> {
+) -> Result<PlannedStep<OperationProgress>, AdminError> {
     let server = fleet.server(&wanted.id).ok_or(AdminError::NotFound)?;
     if let Some(other) = fleet.entry_at(&wanted.url, &wanted.id) {
         return Err(AdminError::AddressTaken(other.clone()));
     }
-    let mut draft = Draft::new(fleet, now_ms);
+    let mut draft = PlanDraft::new(fleet, now_ms);
     draft.guard_server(&wanted.id);
     let meetings = fleet.record_count_on(&wanted.id);
     let empty = meetings + fleet.zombie_count_on(&wanted.id) == 0;
     let plan = match (address, empty) {
         (NewAddress::SameServer, _) => {
             let mut plan = draft.into_plan();
-            plan.writes.push(Write::Server(Server { admin, ..moved(server, wanted) }));
-            return Ok(Step { plan, outcome: Progress::Done });
+            plan.writes.push(PlanWrite::Server(Server { admin, ..moved(server, wanted) }));
+            return Ok(PlannedStep { plan, outcome: OperationProgress::Done });
         }
         (_, true) if server.admin() == AdminState::Enabled => {
             let mut plan = draft.into_plan();
-            plan.writes
-                .push(Write::Server(Server { admin: AdminState::Cordoned, ..server.stored.value.clone() }));
-            return Ok(Step { plan, outcome: Progress::Again });
+            plan.writes.push(PlanWrite::Server(Server {
+                admin: AdminState::Cordoned,
+                ..server.stored.value.clone()
+            }));
+            return Ok(PlannedStep { plan, outcome: OperationProgress::Again });
         }
         (_, true) => {
             let mut plan = draft.into_plan();
-            plan.writes.push(Write::Server(Server { admin, ..moved(server, wanted) }));
-            plan.writes.push(Write::Delete(Key::Health(wanted.id.clone())));
-            plan.writes.push(Write::Delete(Key::Sample(wanted.id.clone())));
-            return Ok(Step { plan, outcome: Progress::Done });
+            plan.writes.push(PlanWrite::Server(Server { admin, ..moved(server, wanted) }));
+            plan.writes.push(PlanWrite::Delete(FleetKey::Health(wanted.id.clone())));
+            plan.writes.push(PlanWrite::Delete(FleetKey::Sample(wanted.id.clone())));
+            return Ok(PlannedStep { plan, outcome: OperationProgress::Done });
         }
         (NewAddress::AnotherServer, false) => return Err(AdminError::HasMeetings(meetings)),
         (NewAddress::Forced, false) => leave_behind(draft, fleet, server, now_ms)?,
     };
-    Ok(Step { plan, outcome: Progress::Again })
+    Ok(PlannedStep { plan, outcome: OperationProgress::Again })
 }
 
 fn moved(server: &FleetServer, wanted: &Server) -> Server {
@@ -94,7 +96,7 @@ fn moved(server: &FleetServer, wanted: &Server) -> Server {
 
 /// Plans the next part of the records and zombies that stay at the old address.
 fn leave_behind(
-    mut draft: Draft<'_>,
+    mut draft: PlanDraft<'_>,
     fleet: &Fleet,
     server: &FleetServer,
     now_ms: i64,
@@ -103,12 +105,12 @@ fn leave_behind(
     let Some(former) = former_entry(fleet, server) else {
         let name = free_name(fleet, id).ok_or(AdminError::Exists)?;
         let mut plan = draft.into_plan();
-        plan.guard_seen::<Server>(Key::Server(name.clone()), None);
+        plan.guard_seen::<Server>(FleetKey::Server(name.clone()), None);
         let old = &server.stored.value;
-        plan.writes.push(Write::Server(Server { admin: AdminState::Disabled, ..old.clone() }));
+        plan.writes.push(PlanWrite::Server(Server { admin: AdminState::Disabled, ..old.clone() }));
         let former_of = Some(id.clone());
         let admin = AdminState::Disabled;
-        plan.writes.push(Write::Server(Server {
+        plan.writes.push(PlanWrite::Server(Server {
             id: name,
             admin,
             former_of,
@@ -134,7 +136,12 @@ fn leave_behind(
     Ok(draft.into_plan())
 }
 
-fn leave_record(draft: &mut Draft<'_>, key: &MeetingKey, stored: &Stored<MeetingRecord>, former: &ServerId) {
+fn leave_record(
+    draft: &mut PlanDraft<'_>,
+    key: &MeetingKey,
+    stored: &Stored<MeetingRecord>,
+    former: &ServerId,
+) {
     let record = &stored.value;
     match record.state {
         RecordState::Pending => draft.drop_pending(key, record),
@@ -146,7 +153,7 @@ fn leave_record(draft: &mut Draft<'_>, key: &MeetingKey, stored: &Stored<Meeting
 }
 
 /// Moves a zombie to the entry of the old address. A *waiting* one will not route again.
-fn leave_zombie(draft: &mut Draft<'_>, key: &ZombieKey, zombie: &Zombie, former: &ServerId) {
+fn leave_zombie(draft: &mut PlanDraft<'_>, key: &ZombieKey, zombie: &Zombie, former: &ServerId) {
     let state = match zombie.state {
         ZombieState::Waiting => ZombieState::Due,
         state => state,

@@ -7,14 +7,14 @@ use usher_model::{
 };
 
 use super::{
-    PlaceRequest, Placed, Step,
-    place::{is_given_up, leave_zombie, pending},
+    CreateRequest, PlacementOutcome, PlannedStep,
+    place::{is_replaceable, leave_zombie, pending},
 };
-use crate::core::{draft::Draft, fleet::Fleet, now::Now};
+use crate::core::{draft::PlanDraft, fleet::Fleet, now::Now};
 
 /// Why a breakout room was not placed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum NoRoom {
+pub enum NoRoomServer {
     /// Its tenant has no such meeting.
     #[error("the tenant has no such parent meeting")]
     NoParent,
@@ -47,31 +47,31 @@ pub enum NoRoom {
 /// There is no such parent, or not now; the record, if any, stays as it is.
 pub fn place_room(
     fleet: &Fleet,
-    request: &PlaceRequest,
+    request: &CreateRequest,
     parent: &MeetingId,
     now: Now,
-) -> Result<Step<Placed>, NoRoom> {
-    let key = &request.ask.key;
+) -> Result<PlannedStep<PlacementOutcome>, NoRoomServer> {
+    let key = &request.placement.key;
     let old = fleet.record(key);
-    if let Some(old) = old.filter(|old| !is_given_up(fleet, &old.value, request.supersede)) {
+    if let Some(old) = old.filter(|old| !is_replaceable(fleet, &old.value, request.supersede)) {
         return standing(&old.value);
     }
     let parent = MeetingKey::new(key.tenant.clone(), parent.clone());
     let home = home(fleet, &parent)?;
     if let Some(old) = old.filter(|old| old.value.server == *home) {
         return match old.value.state {
-            RecordState::Ending { .. } => Err(NoRoom::Leftover),
+            RecordState::Ending { .. } => Err(NoRoomServer::Leftover),
             RecordState::Pending | RecordState::Active { .. } => standing(&old.value),
         };
     }
-    if request.ask.excluded.contains(home) {
-        return Err(NoRoom::ServerAway);
+    if request.placement.excluded.contains(home) {
+        return Err(NoRoomServer::ServerAway);
     }
     let zombie = ZombieKey { meeting: key.clone(), server: home.clone() };
     if fleet.zombie(&zombie).is_some() || fleet.namesakes_of(key).any(|server| server == home) {
-        return Err(NoRoom::Leftover);
+        return Err(NoRoomServer::Leftover);
     }
-    let mut draft = Draft::new(fleet, now.wall_ms);
+    let mut draft = PlanDraft::new(fleet, now.wall_ms);
     draft.guard_choice(home);
     draft.guard_record(&parent);
     draft.guard_zombie(&zombie);
@@ -80,21 +80,25 @@ pub fn place_room(
     }
     let record = MeetingRecord { breakout: true, ..pending(request, home.clone(), now.wall_ms) };
     draft.set_record(key, record.clone());
-    Ok(Step { plan: draft.into_plan(), outcome: Placed::New { record, panic: false } })
+    Ok(PlannedStep { plan: draft.into_plan(), outcome: PlacementOutcome::New { record, panic: false } })
 }
 
-fn standing(record: &MeetingRecord) -> Result<Step<Placed>, NoRoom> {
-    if record.breakout { Ok(Step::settled(Placed::Existing(record.clone()))) } else { Err(NoRoom::Taken) }
+fn standing(record: &MeetingRecord) -> Result<PlannedStep<PlacementOutcome>, NoRoomServer> {
+    if record.breakout {
+        Ok(PlannedStep::settled(PlacementOutcome::Existing(record.clone())))
+    } else {
+        Err(NoRoomServer::Taken)
+    }
 }
 
 /// Returns the server that runs the parent, confirmed or not: that server says whether it has it yet.
-fn home<'a>(fleet: &'a Fleet, parent: &MeetingKey) -> Result<&'a ServerId, NoRoom> {
+fn home<'a>(fleet: &'a Fleet, parent: &MeetingKey) -> Result<&'a ServerId, NoRoomServer> {
     let record = fleet.record(parent).map(|stored| &stored.value);
     let record = record.filter(|record| !matches!(record.state, RecordState::Ending { .. }));
-    let record = record.ok_or(NoRoom::NoParent)?;
+    let record = record.ok_or(NoRoomServer::NoParent)?;
     let server = fleet.server(&record.server).filter(|server| server.admin() != AdminState::Disabled);
-    match server.ok_or(NoRoom::NoParent)?.colour() {
+    match server.ok_or(NoRoomServer::NoParent)?.health() {
         Health::Online | Health::Unhealthy => Ok(&record.server),
-        Health::Offline => Err(NoRoom::ServerAway),
+        Health::Offline => Err(NoRoomServer::ServerAway),
     }
 }

@@ -5,10 +5,10 @@ use usher_model::{
     server::{AdminState, Server},
 };
 
-use super::{AdminError, Progress, Step};
+use super::{AdminError, OperationProgress, PlannedStep};
 use crate::core::{
     fleet::{Fleet, FleetServer},
-    plan::{Key, Plan, Write},
+    plan::{FleetKey, Plan, PlanWrite},
 };
 
 /// Zombies that go with their server in the same plan; the sweep takes the rest.
@@ -18,7 +18,7 @@ const ZOMBIES_WITH_SERVER: usize = 90;
 ///
 /// # Errors
 /// There is one of that name, or of that address: one server under two entries.
-pub fn create_server(fleet: &Fleet, server: Server) -> Result<Step<()>, AdminError> {
+pub fn create_server(fleet: &Fleet, server: Server) -> Result<PlannedStep<()>, AdminError> {
     if fleet.server(&server.id).is_some() {
         return Err(AdminError::Exists);
     }
@@ -26,13 +26,13 @@ pub fn create_server(fleet: &Fleet, server: Server) -> Result<Step<()>, AdminErr
         return Err(AdminError::AddressTaken(other.clone()));
     }
     let mut plan = Plan::default();
-    plan.guard_seen::<Server>(Key::Server(server.id.clone()), None);
+    plan.guard_seen::<Server>(FleetKey::Server(server.id.clone()), None);
     // A past life of the same name says nothing about this one.
-    plan.writes.push(Write::Delete(Key::Health(server.id.clone())));
-    plan.writes.push(Write::Delete(Key::Sample(server.id.clone())));
-    plan.writes.push(Write::Delete(Key::Freshness(server.id.clone())));
-    plan.writes.push(Write::Server(server));
-    Ok(Step { plan, outcome: () })
+    plan.writes.push(PlanWrite::Delete(FleetKey::Health(server.id.clone())));
+    plan.writes.push(PlanWrite::Delete(FleetKey::Sample(server.id.clone())));
+    plan.writes.push(PlanWrite::Delete(FleetKey::Freshness(server.id.clone())));
+    plan.writes.push(PlanWrite::Server(server));
+    Ok(PlannedStep { plan, outcome: () })
 }
 
 /// Changes what operators described, but for the address ([`super::relocate`]) and the admin state
@@ -41,7 +41,11 @@ pub fn create_server(fleet: &Fleet, server: Server) -> Result<Step<()>, AdminErr
 ///
 /// # Errors
 /// There is no such server, or somebody else changed it.
-pub fn update_server(fleet: &Fleet, server: Server, seen: Option<u64>) -> Result<Step<()>, AdminError> {
+pub fn update_server(
+    fleet: &Fleet,
+    server: Server,
+    seen: Option<u64>,
+) -> Result<PlannedStep<()>, AdminError> {
     let old = fleet.server(&server.id).ok_or(AdminError::NotFound)?;
     if seen.is_some_and(|seen| seen != old.stored.modified) {
         return Err(AdminError::Changed);
@@ -50,11 +54,11 @@ pub fn update_server(fleet: &Fleet, server: Server, seen: Option<u64>) -> Result
     let (url, former_of) = (stands.url.clone(), stands.former_of.clone());
     let new = Server { url, former_of, admin: old.admin(), created_at_ms: stands.created_at_ms, ..server };
     if new == old.stored.value {
-        return Ok(Step::settled(()));
+        return Ok(PlannedStep::settled(()));
     }
     let mut plan = guarded(old);
-    plan.writes.push(Write::Server(new));
-    Ok(Step { plan, outcome: () })
+    plan.writes.push(PlanWrite::Server(new));
+    Ok(PlannedStep { plan, outcome: () })
 }
 
 /// Enables, cordons or disables a server. Disabling takes two steps: cordoned first, so that every
@@ -62,10 +66,14 @@ pub fn update_server(fleet: &Fleet, server: Server, seen: Option<u64>) -> Result
 ///
 /// # Errors
 /// There is no such server, or it is to be disabled and meetings live on it (S7).
-pub fn set_admin(fleet: &Fleet, id: &ServerId, admin: AdminState) -> Result<Step<Progress>, AdminError> {
+pub fn set_admin(
+    fleet: &Fleet,
+    id: &ServerId,
+    admin: AdminState,
+) -> Result<PlannedStep<OperationProgress>, AdminError> {
     let server = fleet.server(id).ok_or(AdminError::NotFound)?;
     if server.admin() == admin {
-        return Ok(Step::settled(Progress::Done));
+        return Ok(PlannedStep::settled(OperationProgress::Done));
     }
     let plan = match (server.admin(), admin) {
         (_, AdminState::Disabled) => return emptied(fleet, server, disabled),
@@ -73,23 +81,23 @@ pub fn set_admin(fleet: &Fleet, id: &ServerId, admin: AdminState) -> Result<Step
         (AdminState::Disabled, _) => reset(server, admin),
         (AdminState::Enabled | AdminState::Cordoned, _) => changed(server, admin),
     };
-    Ok(Step { plan, outcome: Progress::Done })
+    Ok(PlannedStep { plan, outcome: OperationProgress::Done })
 }
 
 /// Removes a server, in two steps as disabling.
 ///
 /// # Errors
 /// There is no such server, somebody else changed it, or meetings live on it (S7).
-pub fn delete_server(fleet: &Fleet, id: &ServerId) -> Result<Step<Progress>, AdminError> {
+pub fn delete_server(fleet: &Fleet, id: &ServerId) -> Result<PlannedStep<OperationProgress>, AdminError> {
     let server = fleet.server(id).ok_or(AdminError::NotFound)?;
     emptied(fleet, server, |server| {
         let mut plan = guarded(server);
-        for key in [Key::Server, Key::Health, Key::Sample, Key::Freshness] {
-            plan.writes.push(Write::Delete(key(id.clone())));
+        for key in [FleetKey::Server, FleetKey::Health, FleetKey::Sample, FleetKey::Freshness] {
+            plan.writes.push(PlanWrite::Delete(key(id.clone())));
         }
         for (key, stored) in fleet.zombies_on(id).take(ZOMBIES_WITH_SERVER) {
-            plan.guard_seen(Key::Zombie(key.clone()), Some(stored));
-            plan.writes.push(Write::Delete(Key::Zombie(key)));
+            plan.guard_seen(FleetKey::Zombie(key.clone()), Some(stored));
+            plan.writes.push(PlanWrite::Delete(FleetKey::Zombie(key)));
         }
         plan
     })
@@ -100,12 +108,14 @@ fn emptied(
     fleet: &Fleet,
     server: &FleetServer,
     plan: impl FnOnce(&FleetServer) -> Plan,
-) -> Result<Step<Progress>, AdminError> {
+) -> Result<PlannedStep<OperationProgress>, AdminError> {
     match fleet.meeting_count_on(server.id()) {
         0 if server.admin() == AdminState::Enabled => {
-            Ok(Step { plan: changed(server, AdminState::Cordoned), outcome: Progress::Again })
+            Ok(PlannedStep { plan: changed(server, AdminState::Cordoned), outcome: OperationProgress::Again })
         }
-        0 => Ok(Step { plan: while_sampled_so(server, plan(server)), outcome: Progress::Done }),
+        0 => {
+            Ok(PlannedStep { plan: while_sampled_so(server, plan(server)), outcome: OperationProgress::Done })
+        }
         meetings => Err(AdminError::HasMeetings(meetings)),
     }
 }
@@ -125,16 +135,16 @@ pub(super) fn disabled(server: &FleetServer) -> Plan {
 fn while_sampled_so(server: &FleetServer, mut plan: Plan) -> Plan {
     // A stored sample that cannot be read counts as none: that must not keep a server for ever.
     if let Some(sample) = &server.sample {
-        plan.guard_seen(Key::Sample(server.id().clone()), Some(sample));
+        plan.guard_seen(FleetKey::Sample(server.id().clone()), Some(sample));
     }
     plan
 }
 
 fn reset(server: &FleetServer, admin: AdminState) -> Plan {
     let mut plan = changed(server, admin);
-    plan.writes.push(Write::Delete(Key::Health(server.id().clone())));
-    plan.writes.push(Write::Delete(Key::Sample(server.id().clone())));
-    plan.writes.push(Write::Delete(Key::Freshness(server.id().clone())));
+    plan.writes.push(PlanWrite::Delete(FleetKey::Health(server.id().clone())));
+    plan.writes.push(PlanWrite::Delete(FleetKey::Sample(server.id().clone())));
+    plan.writes.push(PlanWrite::Delete(FleetKey::Freshness(server.id().clone())));
     plan
 }
 
@@ -143,12 +153,12 @@ fn changed(server: &FleetServer, admin: AdminState) -> Plan {
     let stands = server.stored.value.clone();
     // One that is used again is a server as any other.
     let former_of = stands.former_of.clone().filter(|_| admin == AdminState::Disabled);
-    plan.writes.push(Write::Server(Server { admin, former_of, ..stands }));
+    plan.writes.push(PlanWrite::Server(Server { admin, former_of, ..stands }));
     plan
 }
 
 fn guarded(server: &FleetServer) -> Plan {
     let mut plan = Plan::default();
-    plan.guard_seen(Key::Server(server.id().clone()), Some(&server.stored));
+    plan.guard_seen(FleetKey::Server(server.id().clone()), Some(&server.stored));
     plan
 }

@@ -5,8 +5,8 @@ use usher_model::{
     server::{AdminState, Health},
 };
 
-use super::{AdminError, Step};
-use crate::core::{draft::Draft, fleet::Fleet};
+use super::{AdminError, PlannedStep};
+use crate::core::{draft::PlanDraft, fleet::Fleet};
 
 /// Why an id was not freed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -35,19 +35,19 @@ pub enum SupersedeError {
 ///
 /// # Errors
 /// There is nothing to supersede.
-pub fn supersede(fleet: &Fleet, key: &MeetingKey, now_ms: i64) -> Result<Step<()>, SupersedeError> {
+pub fn supersede(fleet: &Fleet, key: &MeetingKey, now_ms: i64) -> Result<PlannedStep<()>, SupersedeError> {
     let stored = fleet.record(key).ok_or(SupersedeError::NotFound)?;
     let record = &stored.value;
-    let mut draft = Draft::new(fleet, now_ms);
+    let mut draft = PlanDraft::new(fleet, now_ms);
     draft.guard_choice(&record.server);
     let Some(server) = fleet.server(&record.server) else {
         draft.drop_pending(key, record);
-        return Ok(Step { plan: draft.into_plan(), outcome: () });
+        return Ok(PlannedStep { plan: draft.into_plan(), outcome: () });
     };
-    if server.colour() == Health::Online && server.admin() != AdminState::Disabled {
+    if server.health() == Health::Online && server.admin() != AdminState::Disabled {
         return Err(SupersedeError::Online);
     }
-    let given_up = server.admin() == AdminState::Disabled || server.colour() == Health::Offline;
+    let given_up = server.admin() == AdminState::Disabled || server.health() == Health::Offline;
     let state = match record.state {
         RecordState::Pending if !given_up => return Err(SupersedeError::Pending),
         RecordState::Pending => {
@@ -65,16 +65,16 @@ pub fn supersede(fleet: &Fleet, key: &MeetingKey, now_ms: i64) -> Result<Step<()
     };
     let zombie = ZombieKey { meeting: key.clone(), server: record.server.clone() };
     draft.set_zombie(zombie, state, record.state.internal_id().cloned(), "superseded by an operator");
-    Ok(Step { plan: draft.into_plan(), outcome: () })
+    Ok(PlannedStep { plan: draft.into_plan(), outcome: () })
 }
 
 /// Drops a zombie unseen: an operator knows better.
 ///
 /// # Errors
 /// There is no such zombie.
-pub fn forget_zombie(fleet: &Fleet, key: &ZombieKey) -> Result<Step<()>, AdminError> {
+pub fn forget_zombie(fleet: &Fleet, key: &ZombieKey) -> Result<PlannedStep<()>, AdminError> {
     fleet.zombie(key).ok_or(AdminError::NotFound)?;
-    let mut draft = Draft::new(fleet, 0);
+    let mut draft = PlanDraft::new(fleet, 0);
     draft.remove_zombie(key);
-    Ok(Step { plan: draft.into_plan(), outcome: () })
+    Ok(PlannedStep { plan: draft.into_plan(), outcome: () })
 }

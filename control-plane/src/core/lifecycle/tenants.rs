@@ -2,10 +2,10 @@
 
 use usher_model::{id::TenantId, routing::TenantRoute};
 
-use super::Step;
+use super::PlannedStep;
 use crate::core::{
     fleet::Fleet,
-    plan::{Key, Plan, Stored, Write},
+    plan::{FleetKey, Plan, PlanWrite, Stored},
 };
 
 /// Why a change of a tenant was not made.
@@ -40,12 +40,12 @@ pub enum TenantError {
 ///
 /// # Errors
 /// There is one of that name, or one of its hosts is another's.
-pub fn create_tenant(fleet: &Fleet, tenant: TenantRoute) -> Result<Step<()>, TenantError> {
+pub fn create_tenant(fleet: &Fleet, tenant: TenantRoute) -> Result<PlannedStep<()>, TenantError> {
     if fleet.tenant(&tenant.id).is_some() {
         return Err(TenantError::Exists);
     }
     hosts_are_free(fleet, &tenant)?;
-    Ok(Step { plan: written(tenant, None), outcome: () })
+    Ok(PlannedStep { plan: written(tenant, None), outcome: () })
 }
 
 /// Changes a tenant by `change`, which is applied to what stands. `seen` is the revision the change
@@ -58,47 +58,51 @@ pub fn update_tenant(
     id: &TenantId,
     seen: Option<u64>,
     change: impl Fn(&TenantRoute) -> Result<TenantRoute, TenantError>,
-) -> Result<Step<()>, TenantError> {
+) -> Result<PlannedStep<()>, TenantError> {
     let old = fleet.tenant(id).ok_or(TenantError::NotFound)?;
     if seen.is_some_and(|seen| seen != old.modified) {
         return Err(TenantError::Changed);
     }
     let new = change(&old.value)?;
     if new == old.value {
-        return Ok(Step::settled(()));
+        return Ok(PlannedStep::settled(()));
     }
     hosts_are_free(fleet, &new)?;
-    Ok(Step { plan: written(new, Some(old)), outcome: () })
+    Ok(PlannedStep { plan: written(new, Some(old)), outcome: () })
 }
 
 /// Makes a tenant what it is to be, there or not.
-pub fn set_tenant(fleet: &Fleet, tenant: TenantRoute) -> Step<()> {
+pub fn set_tenant(fleet: &Fleet, tenant: TenantRoute) -> PlannedStep<()> {
     let old = fleet.tenant(&tenant.id);
     if old.is_some_and(|old| old.value == tenant) {
-        return Step::settled(());
+        return PlannedStep::settled(());
     }
-    Step { plan: written(tenant, old), outcome: () }
+    PlannedStep { plan: written(tenant, old), outcome: () }
 }
 
 /// Removes a tenant. Its meetings go on and are reaped as ever.
 ///
 /// # Errors
 /// There is no such tenant, or somebody else changed it.
-pub fn delete_tenant(fleet: &Fleet, id: &TenantId, seen: Option<u64>) -> Result<Step<()>, TenantError> {
+pub fn delete_tenant(
+    fleet: &Fleet,
+    id: &TenantId,
+    seen: Option<u64>,
+) -> Result<PlannedStep<()>, TenantError> {
     let old = fleet.tenant(id).ok_or(TenantError::NotFound)?;
     if seen.is_some_and(|seen| seen != old.modified) {
         return Err(TenantError::Changed);
     }
     let mut plan = Plan::default();
-    plan.guard_seen(Key::Tenant(id.clone()), Some(old));
-    plan.writes.push(Write::Delete(Key::Tenant(id.clone())));
-    Ok(Step { plan, outcome: () })
+    plan.guard_seen(FleetKey::Tenant(id.clone()), Some(old));
+    plan.writes.push(PlanWrite::Delete(FleetKey::Tenant(id.clone())));
+    Ok(PlannedStep { plan, outcome: () })
 }
 
 fn written(tenant: TenantRoute, old: Option<&Stored<TenantRoute>>) -> Plan {
     let mut plan = Plan::default();
-    plan.guard_seen(Key::Tenant(tenant.id.clone()), old);
-    plan.writes.push(Write::Tenant(tenant));
+    plan.guard_seen(FleetKey::Tenant(tenant.id.clone()), old);
+    plan.writes.push(PlanWrite::Tenant(tenant));
     plan
 }
 
@@ -119,7 +123,7 @@ mod tests {
     use usher_bbb::secret::Secret;
 
     use super::*;
-    use crate::core::{plan::Event, policy::Policy};
+    use crate::core::{plan::FleetEvent, policy::Policy};
 
     fn tenant(id: &str, hosts: &[&str]) -> TenantRoute {
         TenantRoute {
@@ -132,8 +136,10 @@ mod tests {
     fn fleet(tenants: &[TenantRoute]) -> Fleet {
         let mut fleet = Fleet::new(1, Policy::new(&usher_model::settings::Settings::default()));
         let stored = |value: &TenantRoute| Stored { value: value.clone(), created: 1, modified: 1 };
-        let events: Vec<_> =
-            tenants.iter().map(|tenant| Event::Tenant(tenant.id.clone(), Some(stored(tenant)))).collect();
+        let events: Vec<_> = tenants
+            .iter()
+            .map(|tenant| FleetEvent::Tenant(tenant.id.clone(), Some(stored(tenant))))
+            .collect();
         fleet.apply(1, events, std::time::Instant::now());
         fleet
     }

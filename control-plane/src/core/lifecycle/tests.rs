@@ -8,10 +8,10 @@ use usher_model::{
 use super::*;
 use crate::core::{
     instance::create_time_of,
-    placement::{Inflight, NoServer},
-    plan::Write,
+    placement::{InflightPlacements, NoServer},
+    plan::PlanWrite,
     policy::Policy,
-    testkit::{Bench, ask, iid, key, sample, server, sid, zkey},
+    testkit::{FleetBench, iid, key, sample, server, sid, to_place, zkey},
     voice::VoiceWish,
 };
 
@@ -22,13 +22,13 @@ mod rows;
 mod servers;
 mod storm;
 
-fn bench() -> Bench {
-    Bench::with_servers(Policy::default(), &["a", "b"])
+fn bench() -> FleetBench {
+    FleetBench::with_servers(Policy::default(), &["a", "b"])
 }
 
-fn request(token: &str) -> PlaceRequest {
-    PlaceRequest {
-        ask: ask("m"),
+fn request(token: &str) -> CreateRequest {
+    CreateRequest {
+        placement: to_place("m"),
         token: token.into(),
         request_digest: Bytes::new(),
         supersede: false,
@@ -38,42 +38,48 @@ fn request(token: &str) -> PlaceRequest {
 }
 
 /// Places meeting `m` with every other server excluded; tells where it went and whether it is new.
-fn put(bench: &mut Bench, request: &PlaceRequest) -> Result<(String, bool), NoServer> {
-    let step = place(&bench.fleet, &Inflight::default(), request, bench.now)?;
+fn put(bench: &mut FleetBench, request: &CreateRequest) -> Result<(String, bool), NoServer> {
+    let step = place(&bench.fleet, &InflightPlacements::default(), request, bench.now)?;
     assert!(bench.commit(&step.plan));
     Ok(match step.outcome {
-        Placed::Existing(record) => (record.server.to_string(), false),
-        Placed::New { record, .. } => (record.server.to_string(), true),
+        PlacementOutcome::Existing(record) => (record.server.to_string(), false),
+        PlacementOutcome::New { record, .. } => (record.server.to_string(), true),
     })
 }
 
 /// Places meeting `m` on server `a`.
-fn pending_on_a(bench: &mut Bench) {
+fn pending_on_a(bench: &mut FleetBench) {
     let mut request = request("t1");
-    request.ask.excluded.push(sid("b"));
+    request.placement.excluded.push(sid("b"));
     assert_eq!(put(bench, &request), Ok(("a".into(), true)));
 }
 
-fn answer(server: &str, token: Option<&str>, instance: &str) -> Answer {
+fn answer(server: &str, token: Option<&str>, instance: &str) -> CreateAnswer {
     let internal_id = iid(instance);
     let create_time_ms = create_time_of(&internal_id);
-    Answer { server: sid(server), token: token.map(Into::into), internal_id, create_time_ms, breakout: false }
+    CreateAnswer {
+        server: sid(server),
+        token: token.map(Into::into),
+        internal_id,
+        create_time_ms,
+        breakout: false,
+    }
 }
 
-fn confirm_now(bench: &mut Bench, answer: &Answer) -> bool {
+fn confirm_now(bench: &mut FleetBench, answer: &CreateAnswer) -> bool {
     let step = confirm(&bench.fleet, &key("m"), answer, bench.now.wall_ms);
     assert!(bench.commit(&step.plan));
     step.outcome
 }
 
 /// Meeting `m` runs on server `a` as `m-1`.
-fn active_on_a(bench: &mut Bench) {
+fn active_on_a(bench: &mut FleetBench) {
     pending_on_a(bench);
     assert!(confirm_now(bench, &answer("a", Some("t1"), "m-1")));
 }
 
 /// Where the record of `m` is, and its instance.
-fn record(bench: &Bench) -> Option<(String, &'static str, Option<String>)> {
+fn record(bench: &FleetBench) -> Option<(String, &'static str, Option<String>)> {
     bench.fleet.record(&key("m")).map(|stored| {
         let state = match stored.value.state {
             RecordState::Pending => "pending",
@@ -86,17 +92,17 @@ fn record(bench: &Bench) -> Option<(String, &'static str, Option<String>)> {
 }
 
 /// The zombie of `m` on a server: its state and instance.
-fn zombie(bench: &Bench, server: &str) -> Option<(ZombieState, Option<String>)> {
+fn zombie(bench: &FleetBench, server: &str) -> Option<(ZombieState, Option<String>)> {
     let stored = bench.fleet.zombie(&zkey("m", server))?;
     Some((stored.value.state, stored.value.internal_id.as_ref().map(ToString::to_string)))
 }
 
-fn instance(id: &InternalMeetingId) -> Ended<'_> {
-    Ended { instance: Some(id), placement: None }
+fn instance(id: &InternalMeetingId) -> EndReport<'_> {
+    EndReport { instance: Some(id), placement: None }
 }
 
-fn placement(token: &str) -> Ended<'_> {
-    Ended { instance: None, placement: Some(token) }
+fn placement(token: &str) -> EndReport<'_> {
+    EndReport { instance: None, placement: Some(token) }
 }
 
 fn due(instance: &str) -> (ZombieState, Option<String>) {

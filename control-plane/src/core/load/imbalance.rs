@@ -20,11 +20,11 @@ pub fn imbalance(fleet: &Fleet) -> f64 {
 
 /// Since when load has been uneven without a break.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Unevenness {
+pub struct LoadUnevenness {
     since: Option<Instant>,
 }
 
-impl Unevenness {
+impl LoadUnevenness {
     /// Looks at the fleet; tells the imbalance when it has been worth an alarm for long enough. A
     /// single meeting cannot be spread: without its largest one the busiest server must still stand
     /// out.
@@ -48,7 +48,7 @@ struct Spread {
 
 fn spread(fleet: &Fleet) -> Option<Spread> {
     let takes =
-        |server: &&FleetServer| server.admin() == AdminState::Enabled && server.colour() == Health::Online;
+        |server: &&FleetServer| server.admin() == AdminState::Enabled && server.health() == Health::Online;
     let load = |server: &FleetServer| server.effective_load() as f64 / server.weight();
     let (mut count, mut sum) = (0_u32, 0.0_f64);
     let mut busiest: Option<&FleetServer> = None;

@@ -8,7 +8,7 @@ use crate::core::fleet::Fleet;
 
 /// Choices under way, by the token of their placement.
 #[derive(Debug, Clone)]
-pub struct Inflight {
+pub struct InflightPlacements {
     choices: HashMap<String, Chosen>,
 }
 
@@ -21,18 +21,18 @@ struct Chosen {
 
 /// What waits for one server.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Waiting {
+pub(super) struct WaitingCreates {
     pub(super) creates: u32,
     pub(super) users: u64,
 }
 
-impl Default for Inflight {
+impl Default for InflightPlacements {
     fn default() -> Self {
         Self { choices: HashMap::new() }
     }
 }
 
-impl Inflight {
+impl InflightPlacements {
     /// Notes that the placement `token` chose `server`; `users` is what it reserves.
     pub fn begin(&mut self, token: &str, key: MeetingKey, server: ServerId, users: u32) {
         self.choices.insert(token.to_owned(), Chosen { key, server, users });
@@ -64,8 +64,8 @@ impl Inflight {
     }
 
     /// Sums up by server the choices that the fleet does not show.
-    pub(super) fn unseen(&self, fleet: &Fleet) -> HashMap<ServerId, Waiting> {
-        let mut waiting: HashMap<ServerId, Waiting> = HashMap::new();
+    pub(super) fn unseen(&self, fleet: &Fleet) -> HashMap<ServerId, WaitingCreates> {
+        let mut waiting: HashMap<ServerId, WaitingCreates> = HashMap::new();
         for (token, chosen) in &self.choices {
             if fleet.record(&chosen.key).is_none_or(|record| record.value.token != *token) {
                 let sum = waiting.entry(chosen.server.clone()).or_default();

@@ -6,12 +6,12 @@
 
 use usher_model::meeting::{MeetingKey, MeetingRecord, RecordState};
 
-use super::Inflight;
+use super::InflightPlacements;
 use crate::core::fleet::Fleet;
 
 /// Tells whether a new meeting is one more than its tenant may have. A meeting that goes on, be it on
 /// another server, is not one more.
-pub fn has_all_its_meetings(fleet: &Fleet, inflight: &Inflight, key: &MeetingKey) -> bool {
+pub fn has_all_its_meetings(fleet: &Fleet, inflight: &InflightPlacements, key: &MeetingKey) -> bool {
     let limit = fleet.tenant(&key.tenant).map_or(0, |stored| stored.value.policy.max_meetings);
     let goes_on =
         |record: &MeetingRecord| !record.breakout && !matches!(record.state, RecordState::Ending { .. });

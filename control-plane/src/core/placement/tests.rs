@@ -10,10 +10,10 @@ use usher_model::{
 
 use super::*;
 use crate::core::{
-    lifecycle::{PlaceRequest, Placed, place},
-    plan::{Plan, Write},
+    lifecycle::{CreateRequest, PlacementOutcome, place},
+    plan::{Plan, PlanWrite},
     policy::Policy,
-    testkit::{Bench, ask, health, key, listed, sample, server, sid},
+    testkit::{FleetBench, health, key, listed, sample, server, sid, to_place},
     voice::VoiceWish,
 };
 
@@ -21,12 +21,12 @@ fn names(count: usize) -> Vec<String> {
     (0..count).map(|n| format!("s{n:02}")).collect()
 }
 
-fn bench(count: usize) -> Bench {
+fn bench(count: usize) -> FleetBench {
     let names = names(count);
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let mut policy = Policy::default();
     policy.placement.max_inflight_creates = 10_000;
-    Bench::with_servers(policy, &names)
+    FleetBench::with_servers(policy, &names)
 }
 
 /// A sample of one old meeting with so many users.
@@ -36,9 +36,9 @@ fn load(users: u32) -> ServerSample {
     sample
 }
 
-fn request(id: &str) -> PlaceRequest {
-    PlaceRequest {
-        ask: ask(id),
+fn request(id: &str) -> CreateRequest {
+    CreateRequest {
+        placement: to_place(id),
         token: format!("token-{id}"),
         request_digest: "".into(),
         supersede: false,
@@ -48,20 +48,21 @@ fn request(id: &str) -> PlaceRequest {
 }
 
 /// Places so many new meetings and counts them by server.
-fn place_all(bench: &mut Bench, count: usize) -> BTreeMap<ServerId, u32> {
+fn place_all(bench: &mut FleetBench, count: usize) -> BTreeMap<ServerId, u32> {
     let mut placed = BTreeMap::new();
     for n in 0..count {
         let request = request(&format!("meeting-{n}"));
-        let step = place(&bench.fleet, &Inflight::default(), &request, bench.now).unwrap();
-        let Placed::New { record, .. } = step.outcome else { panic!("{n} is new") };
+        let step = place(&bench.fleet, &InflightPlacements::default(), &request, bench.now).unwrap();
+        let PlacementOutcome::New { record, .. } = step.outcome else { panic!("{n} is new") };
         assert!(bench.commit(&step.plan));
         *placed.entry(record.server).or_default() += 1;
     }
     placed
 }
 
-fn choice(bench: &Bench, ask: &Ask) -> Result<String, NoServer> {
-    choose(&bench.fleet, &Inflight::default(), ask, bench.now).map(|choice| choice.server.to_string())
+fn choice(bench: &FleetBench, request: &PlacementRequest) -> Result<String, NoServer> {
+    choose(&bench.fleet, &InflightPlacements::default(), request, bench.now)
+        .map(|choice| choice.server.to_string())
 }
 
 #[test]
@@ -74,11 +75,11 @@ fn f1_a_burst_without_polls_spreads_evenly() {
 #[test]
 fn f1_choices_under_way_count_before_the_store_shows_them() {
     let bench = bench(20);
-    let (mut inflight, mut placed) = (Inflight::default(), BTreeMap::<ServerId, u32>::new());
+    let (mut inflight, mut placed) = (InflightPlacements::default(), BTreeMap::<ServerId, u32>::new());
     for n in 0..500 {
-        let ask = ask(&format!("meeting-{n}"));
-        let server = choose(&bench.fleet, &inflight, &ask, bench.now).unwrap().server;
-        inflight.begin(&format!("t{n}"), ask.key, server.clone(), 15);
+        let request = to_place(&format!("meeting-{n}"));
+        let server = choose(&bench.fleet, &inflight, &request, bench.now).unwrap().server;
+        inflight.begin(&format!("t{n}"), request.key, server.clone(), 15);
         *placed.entry(server).or_default() += 1;
     }
     assert_eq!((placed.values().max(), placed.values().min()), (Some(&25), Some(&25)));
@@ -88,9 +89,9 @@ fn f1_choices_under_way_count_before_the_store_shows_them() {
 fn f1_a_choice_that_the_store_shows_is_not_counted_twice() {
     let mut bench = bench(2);
     let request = request("m");
-    let step = place(&bench.fleet, &Inflight::default(), &request, bench.now).unwrap();
-    let Placed::New { record, .. } = step.outcome else { panic!("it is new") };
-    let mut inflight = Inflight::default();
+    let step = place(&bench.fleet, &InflightPlacements::default(), &request, bench.now).unwrap();
+    let PlacementOutcome::New { record, .. } = step.outcome else { panic!("it is new") };
+    let mut inflight = InflightPlacements::default();
     inflight.begin(&request.token, key("m"), record.server.clone(), 15);
     assert_eq!(inflight.unseen(&bench.fleet)[&record.server].users, 15);
     assert!(bench.commit(&step.plan));
@@ -101,7 +102,7 @@ fn f1_a_choice_that_the_store_shows_is_not_counted_twice() {
 fn f2_uneven_load_is_levelled() {
     let mut bench = bench(20);
     for (n, name) in names(20).iter().enumerate() {
-        bench.write(Write::Sample(sid(name), load(u32::try_from(n * 10).unwrap())));
+        bench.write(PlanWrite::Sample(sid(name), load(u32::try_from(n * 10).unwrap())));
     }
     place_all(&mut bench, 500);
     let loads: Vec<f64> = bench.fleet.servers().map(|server| server.effective_load() as f64).collect();
@@ -113,9 +114,9 @@ fn f2_uneven_load_is_levelled() {
 fn f3_servers_far_over_capacity_still_compare() {
     let mut bench = bench(20);
     for (n, name) in names(20).iter().enumerate() {
-        bench.write(Write::Sample(sid(name), load(1_000_000 + u32::try_from(n).unwrap())));
+        bench.write(PlanWrite::Sample(sid(name), load(1_000_000 + u32::try_from(n).unwrap())));
     }
-    assert_eq!(choice(&bench, &ask("m")), Ok("s00".into()));
+    assert_eq!(choice(&bench, &to_place("m")), Ok("s00".into()));
     assert_eq!(place_all(&mut bench, 100).len(), 20);
 }
 
@@ -124,7 +125,7 @@ fn f4_ties_fall_by_hash_not_by_list_order() {
     let bench = bench(20);
     let mut counts = [0_u32; 20];
     for n in 0..1000 {
-        let chosen = choice(&bench, &ask(&format!("fresh-{n}"))).unwrap();
+        let chosen = choice(&bench, &to_place(&format!("fresh-{n}"))).unwrap();
         counts[names(20).iter().position(|name| *name == chosen).unwrap()] += 1;
     }
     let chi: f64 = counts.iter().map(|count| (f64::from(*count) - 50.0).powi(2) / 50.0).sum();
@@ -133,54 +134,54 @@ fn f4_ties_fall_by_hash_not_by_list_order() {
 
 #[test]
 fn f5_a_server_with_too_many_pending_creates_is_passed_over() {
-    let mut bench = Bench::with_servers(Policy::default(), &["a", "b"]);
+    let mut bench = FleetBench::with_servers(Policy::default(), &["a", "b"]);
     let placed = place_all(&mut bench, 16);
     assert_eq!(placed.values().copied().collect::<Vec<_>>(), [8, 8]);
-    assert_eq!(choice(&bench, &ask("one more")), Err(NoServer::Saturated));
+    assert_eq!(choice(&bench, &to_place("one more")), Err(NoServer::Saturated));
 }
 
 #[test]
 fn f5_a_full_server_is_waited_for_while_its_creates_move_and_the_fleet_is_level() {
-    let mut bench = Bench::with_servers(Policy::default(), &["a", "b"]);
-    bench.write(Write::Sample(sid("b"), load(8 * 15 + 20)));
+    let mut bench = FleetBench::with_servers(Policy::default(), &["a", "b"]);
+    bench.write(PlanWrite::Sample(sid("b"), load(8 * 15 + 20)));
     place_all(&mut bench, 8);
-    assert_eq!(choice(&bench, &ask("next")), Err(NoServer::Saturated), "a will take it in a moment");
-    let hurried = Ask { when_full: WhenFull::PassOver, ..ask("next") };
+    assert_eq!(choice(&bench, &to_place("next")), Err(NoServer::Saturated), "a will take it in a moment");
+    let hurried = PlacementRequest { when_full: WhenFull::PassOver, ..to_place("next") };
     assert_eq!(choice(&bench, &hurried), Ok("b".into()));
     bench.pass(SLOW);
-    assert_eq!(choice(&bench, &ask("next")), Ok("b".into()), "a slow one holds nobody up");
+    assert_eq!(choice(&bench, &to_place("next")), Ok("b".into()), "a slow one holds nobody up");
 }
 
 #[test]
 fn f5_a_full_server_that_is_far_better_is_passed_over() {
-    let mut bench = Bench::with_servers(Policy::default(), &["a", "b"]);
-    bench.write(Write::Sample(sid("b"), load(1000)));
+    let mut bench = FleetBench::with_servers(Policy::default(), &["a", "b"]);
+    bench.write(PlanWrite::Sample(sid("b"), load(1000)));
     place_all(&mut bench, 8);
-    assert_eq!(choice(&bench, &ask("next")), Ok("b".into()));
+    assert_eq!(choice(&bench, &to_place("next")), Ok("b".into()));
 }
 
 #[test]
 fn f6_unknown_load_is_not_no_load() {
     let mut bench = bench(3);
-    bench.write(Write::Sample(sid("s00"), load(500)));
-    bench.write(Write::Sample(sid("s01"), load(500)));
-    bench.write(Write::Delete(crate::core::plan::Key::Sample(sid("s02"))));
+    bench.write(PlanWrite::Sample(sid("s00"), load(500)));
+    bench.write(PlanWrite::Sample(sid("s01"), load(500)));
+    bench.write(PlanWrite::Delete(crate::core::plan::FleetKey::Sample(sid("s02"))));
     for n in 0..50 {
-        assert_ne!(choice(&bench, &ask(&format!("m{n}"))), Ok("s02".into()));
+        assert_ne!(choice(&bench, &to_place(&format!("m{n}"))), Ok("s02".into()));
     }
     for id in ["s00", "s01"] {
-        bench.write(Write::Delete(crate::core::plan::Key::Sample(sid(id))));
+        bench.write(PlanWrite::Delete(crate::core::plan::FleetKey::Sample(sid(id))));
     }
-    assert_eq!(choice(&bench, &ask("m")), Err(NoServer::LoadUnknown));
+    assert_eq!(choice(&bench, &to_place("m")), Err(NoServer::LoadUnknown));
 }
 
 #[test]
 fn f9_a_server_whose_sample_is_old_is_no_candidate() {
     let mut bench = bench(2);
     bench.pass(Duration::from_secs(31));
-    bench.write(Write::Sample(sid("s01"), load(5000)));
+    bench.write(PlanWrite::Sample(sid("s01"), load(5000)));
     for n in 0..50 {
-        assert_eq!(choice(&bench, &ask(&format!("m{n}"))), Ok("s01".into()));
+        assert_eq!(choice(&bench, &to_place(&format!("m{n}"))), Ok("s01".into()));
     }
 }
 
@@ -212,40 +213,40 @@ fn s1_young_meetings_count_at_least_their_floor() {
 #[test]
 fn s4_weights_share_the_placements() {
     let mut bench = bench(2);
-    bench.write(Write::Server(Server { weight: 2.0, ..server("s01") }));
+    bench.write(PlanWrite::Server(Server { weight: 2.0, ..server("s01") }));
     let placed = place_all(&mut bench, 300);
     let ratio = f64::from(placed[&sid("s01")]) / f64::from(placed[&sid("s00")]);
     assert!((1.9..=2.1).contains(&ratio), "{placed:?}");
 }
 
-fn back_to_green(bench: &mut Bench, id: &str) {
-    bench.red(id);
+fn back_to_online(bench: &mut FleetBench, id: &str) {
+    bench.offline(id);
     let record = HealthRecord { since_ms: bench.now.wall_ms, ..health(3, 0) };
-    bench.write(Write::Health(sid(id), record));
+    bench.write(PlanWrite::Health(sid(id), record));
 }
 
 #[test]
 fn e3_a_server_that_came_back_starts_slowly() {
     let mut bench = bench(20);
     for name in names(20).iter().skip(1) {
-        bench.write(Write::Sample(sid(name), load(100)));
+        bench.write(PlanWrite::Sample(sid(name), load(100)));
     }
-    back_to_green(&mut bench, "s00");
+    back_to_online(&mut bench, "s00");
     let placed = place_all(&mut bench, 20);
     assert!(placed.get(&sid("s00")).copied().unwrap_or(0) <= 1, "{placed:?}");
     bench.pass(Duration::from_secs(20));
-    let placed = choose(&bench.fleet, &Inflight::default(), &ask("later"), bench.now).unwrap();
+    let placed = choose(&bench.fleet, &InflightPlacements::default(), &to_place("later"), bench.now).unwrap();
     assert_eq!(placed.server, sid("s00"), "a third of its weight by now");
 }
 
 #[test]
-fn e3_no_slow_start_after_yellow_nor_when_most_start_together() {
+fn e3_no_slow_start_after_unhealthy_nor_when_most_start_together() {
     let mut bench = bench(3);
-    bench.yellow("s00");
-    bench.green("s00");
+    bench.unhealthy("s00");
+    bench.online("s00");
     assert_eq!(bench.fleet.server(&sid("s00")).unwrap().online_since(), None);
     for id in ["s00", "s01"] {
-        back_to_green(&mut bench, id);
+        back_to_online(&mut bench, id);
         assert!(bench.fleet.server(&sid(id)).unwrap().online_since().is_some());
     }
     let placed = place_all(&mut bench, 30);
@@ -256,18 +257,25 @@ fn e3_no_slow_start_after_yellow_nor_when_most_start_together() {
 fn e5_an_online_server_is_chosen_before_any_unhealthy_one_whatever_the_loads() {
     let mut bench = bench(6);
     for id in ["s00", "s01", "s02", "s03"] {
-        bench.yellow(id);
+        bench.unhealthy(id);
     }
     for id in ["s04", "s05"] {
-        bench.write(Write::Sample(sid(id), load(100_000)));
+        bench.write(PlanWrite::Sample(sid(id), load(100_000)));
     }
     for n in 0..100 {
-        let chosen = choose(&bench.fleet, &Inflight::default(), &ask(&format!("m{n}")), bench.now).unwrap();
+        let chosen =
+            choose(&bench.fleet, &InflightPlacements::default(), &to_place(&format!("m{n}")), bench.now)
+                .unwrap();
         assert!(!chosen.panic && [sid("s04"), sid("s05")].contains(&chosen.server), "{chosen:?}");
     }
     let tried = |excluded: &[&str]| {
         let excluded = excluded.iter().map(|id| sid(id)).collect();
-        choose(&bench.fleet, &Inflight::default(), &Ask { excluded, ..ask("m") }, bench.now)
+        choose(
+            &bench.fleet,
+            &InflightPlacements::default(),
+            &PlacementRequest { excluded, ..to_place("m") },
+            bench.now,
+        )
     };
     let second = tried(&["s04"]).unwrap();
     assert_eq!((second.server, second.panic), (sid("s05"), false), "a second try has an online one left");
@@ -282,49 +290,50 @@ fn e5_an_online_server_is_chosen_before_any_unhealthy_one_whatever_the_loads() {
 #[test]
 fn e5_unhealthy_servers_are_used_only_where_few_are_online() {
     let mut bench = bench(4);
-    bench.yellow("s00");
+    bench.unhealthy("s00");
     for n in 0..50 {
-        assert_ne!(choice(&bench, &ask(&format!("m{n}"))), Ok("s00".into()));
+        assert_ne!(choice(&bench, &to_place(&format!("m{n}"))), Ok("s00".into()));
     }
     for id in ["s00", "s01", "s02", "s03"] {
-        bench.yellow(id);
+        bench.unhealthy(id);
     }
-    assert!(choose(&bench.fleet, &Inflight::default(), &ask("m"), bench.now).unwrap().panic);
+    assert!(choose(&bench.fleet, &InflightPlacements::default(), &to_place("m"), bench.now).unwrap().panic);
     for id in ["s00", "s01", "s02", "s03"] {
-        bench.red(id);
+        bench.offline(id);
     }
-    assert_eq!(choice(&bench, &ask("m")), Err(NoServer::NoneHealthy));
+    assert_eq!(choice(&bench, &to_place("m")), Err(NoServer::NoneHealthy));
 }
 
 #[test]
 fn e5_a_full_online_server_is_waited_for_before_an_unhealthy_one_is_used() {
-    let mut bench = Bench::with_servers(Policy::default(), &["a", "b", "c"]);
+    let mut bench = FleetBench::with_servers(Policy::default(), &["a", "b", "c"]);
     for id in ["b", "c"] {
-        bench.yellow(id);
+        bench.unhealthy(id);
     }
     let placed = place_all(&mut bench, 8);
     assert_eq!(placed.into_iter().collect::<Vec<_>>(), [(sid("a"), 8)]);
-    let when = |when_full| choice(&bench, &Ask { when_full, ..ask("next") });
+    let when = |when_full| choice(&bench, &PlacementRequest { when_full, ..to_place("next") });
     assert_eq!(when(WhenFull::Wait), Err(NoServer::Saturated));
     assert_eq!(when(WhenFull::PassOver), Err(NoServer::Saturated));
     assert!(when(WhenFull::LastResort).is_ok_and(|chosen| chosen != "a"));
-    bench.green("b");
-    bench.green("c");
+    bench.online("b");
+    bench.online("c");
     for n in 0..16 {
         let step =
-            place(&bench.fleet, &Inflight::default(), &request(&format!("more-{n}")), bench.now).unwrap();
+            place(&bench.fleet, &InflightPlacements::default(), &request(&format!("more-{n}")), bench.now)
+                .unwrap();
         assert!(bench.commit(&step.plan));
     }
-    let last = choice(&bench, &Ask { when_full: WhenFull::LastResort, ..ask("next") });
+    let last = choice(&bench, &PlacementRequest { when_full: WhenFull::LastResort, ..to_place("next") });
     assert_eq!(last, Err(NoServer::Saturated), "all are online, and full");
 }
 
 #[test]
 fn e5_a_preferred_tag_is_no_reason_for_an_unhealthy_server() {
     let mut bench = bench(2);
-    bench.write(Write::Server(Server { tags: vec!["eu".into()], ..server("s01") }));
-    bench.yellow("s01");
-    let wish = |tag: &str| choice(&bench, &Ask { tag: TagWish::parse(tag), ..ask("m") });
+    bench.write(PlanWrite::Server(Server { tags: vec!["eu".into()], ..server("s01") }));
+    bench.unhealthy("s01");
+    let wish = |tag: &str| choice(&bench, &PlacementRequest { tag: TagWish::parse(tag), ..to_place("m") });
     assert_eq!(wish("eu"), Ok("s00".into()));
     assert_eq!(wish("eu!"), Ok("s01".into()), "required: the only one there is");
 }
@@ -342,16 +351,16 @@ fn e1_creates_whose_answers_were_lost_count_until_a_poll_has_shown() {
     };
     let mut chosen = BTreeMap::<String, u32>::new();
     for n in 0..10 {
-        let server = choice(&bench, &ask(&format!("m{n}"))).unwrap();
+        let server = choice(&bench, &to_place(&format!("m{n}"))).unwrap();
         let key = crate::core::testkit::zkey(&format!("m{n}"), &server);
-        bench.write(Write::Zombie(key, suspect.clone()));
+        bench.write(PlanWrite::Zombie(key, suspect.clone()));
         *chosen.entry(server).or_default() += 1;
     }
     assert_eq!(chosen.values().copied().collect::<Vec<_>>(), [5, 5]);
     for n in 0..10 {
         for id in ["s00", "s01"] {
             let key = crate::core::testkit::zkey(&format!("m{n}"), id);
-            bench.write(Write::Delete(crate::core::plan::Key::Zombie(key)));
+            bench.write(PlanWrite::Delete(crate::core::plan::FleetKey::Zombie(key)));
         }
     }
     assert_eq!(bench.fleet.suspects_on(&sid("s00")) + bench.fleet.suspects_on(&sid("s01")), 0);
@@ -360,8 +369,8 @@ fn e1_creates_whose_answers_were_lost_count_until_a_poll_has_shown() {
 #[test]
 fn tags_have_scalelites_meaning() {
     let mut bench = bench(2);
-    bench.write(Write::Server(Server { tags: vec!["eu".into(), "big".into()], ..server("s01") }));
-    let wish = |tag: &str| choice(&bench, &Ask { tag: TagWish::parse(tag), ..ask("m") });
+    bench.write(PlanWrite::Server(Server { tags: vec!["eu".into(), "big".into()], ..server("s01") }));
+    let wish = |tag: &str| choice(&bench, &PlacementRequest { tag: TagWish::parse(tag), ..to_place("m") });
     assert_eq!(wish(""), Ok("s00".into()), "no wish: servers without tags");
     assert_eq!(wish("!"), Ok("s00".into()));
     assert_eq!(wish("eu"), Ok("s01".into()));
@@ -377,14 +386,19 @@ fn a_tenants_tag_is_a_preference_or_a_fence() {
     let mut bench = bench(4);
     for (id, tags) in [("s01", &["eu"][..]), ("s02", &["eu", "gpu"]), ("s03", &["gpu"])] {
         let tags = tags.iter().map(ToString::to_string).collect();
-        bench.write(Write::Server(Server { tags, ..server(id) }));
+        bench.write(PlanWrite::Server(Server { tags, ..server(id) }));
     }
     let mut chosen = |tenants: &str, meetings: &str| {
         let policy = TenantPolicy { server_tag: tenants.into(), ..TenantPolicy::default() };
         let tenant = TenantRoute { policy, ..TenantRoute::new(TenantId::default_tenant()) };
-        bench.write(Write::Tenant(tenant));
+        bench.write(PlanWrite::Tenant(tenant));
         let all: std::collections::BTreeSet<_> = (0..40)
-            .map(|n| choice(&bench, &Ask { tag: TagWish::parse(meetings), ..ask(&format!("m{n}")) }))
+            .map(|n| {
+                choice(
+                    &bench,
+                    &PlacementRequest { tag: TagWish::parse(meetings), ..to_place(&format!("m{n}")) },
+                )
+            })
             .map(|chosen| chosen.unwrap_or_else(|error| error.to_string()))
             .collect();
         all.into_iter().collect::<Vec<_>>().join(" ")
@@ -406,12 +420,12 @@ fn a_tenant_has_no_more_meetings_than_it_may() {
     let mut bench = bench(2);
     let limited = |max_meetings| {
         let policy = TenantPolicy { max_meetings, ..TenantPolicy::default() };
-        Write::Tenant(TenantRoute { policy, ..TenantRoute::new(TenantId::default_tenant()) })
+        PlanWrite::Tenant(TenantRoute { policy, ..TenantRoute::new(TenantId::default_tenant()) })
     };
     bench.write(limited(2));
-    let step = place(&bench.fleet, &Inflight::default(), &request("a"), bench.now).unwrap();
+    let step = place(&bench.fleet, &InflightPlacements::default(), &request("a"), bench.now).unwrap();
     assert!(bench.commit(&step.plan));
-    let mut inflight = Inflight::default();
+    let mut inflight = InflightPlacements::default();
     assert!(!has_all_its_meetings(&bench.fleet, &inflight, &key("b")));
     inflight.begin("token", key("b"), sid("s01"), 15);
     assert!(has_all_its_meetings(&bench.fleet, &inflight, &key("c")), "one runs, one is being placed");
@@ -434,10 +448,10 @@ fn i2_a_server_with_a_zombie_of_the_id_is_no_choice() {
         since_ms: 0,
         stood_ms: 0,
     };
-    bench.write(Write::Zombie(crate::core::testkit::zkey("m", "s00"), zombie));
-    bench.write(Write::Sample(sid("s01"), load(1000)));
-    assert_eq!(choice(&bench, &ask("m")), Ok("s01".into()));
-    let excluded = Ask { excluded: vec![sid("s01")], ..ask("m") };
+    bench.write(PlanWrite::Zombie(crate::core::testkit::zkey("m", "s00"), zombie));
+    bench.write(PlanWrite::Sample(sid("s01"), load(1000)));
+    assert_eq!(choice(&bench, &to_place("m")), Ok("s01".into()));
+    let excluded = PlacementRequest { excluded: vec![sid("s01")], ..to_place("m") };
     assert_eq!(choice(&bench, &excluded), Err(NoServer::NoneHealthy));
 }
 
@@ -445,20 +459,20 @@ fn i2_a_server_with_a_zombie_of_the_id_is_no_choice() {
 fn replicas_agree_on_every_tie() {
     let (one, two) = (bench(20), bench(20));
     for n in 0..200 {
-        let ask = ask(&format!("m{n}"));
-        assert_eq!(choice(&one, &ask), choice(&two, &ask));
+        let request = to_place(&format!("m{n}"));
+        assert_eq!(choice(&one, &request), choice(&two, &request));
     }
     // Another hash would make replicas of two versions disagree.
-    assert_eq!(choice(&one, &ask("meeting")), Ok("s16".into()));
+    assert_eq!(choice(&one, &to_place("meeting")), Ok("s16".into()));
 }
 
 #[test]
 fn disabled_and_cordoned_servers_take_nothing() {
     let mut bench = bench(2);
     let cordoned = Server { admin: AdminState::Cordoned, ..server("s00") };
-    assert!(bench.commit(&Plan { guards: vec![], writes: vec![Write::Server(cordoned)] }));
-    bench.write(Write::Sample(sid("s01"), load(1000)));
-    assert_eq!(choice(&bench, &ask("m")), Ok("s01".into()));
-    bench.write(Write::Server(Server { admin: AdminState::Disabled, ..server("s01") }));
-    assert_eq!(choice(&bench, &ask("m")), Err(NoServer::PoolEmpty));
+    assert!(bench.commit(&Plan { guards: vec![], writes: vec![PlanWrite::Server(cordoned)] }));
+    bench.write(PlanWrite::Sample(sid("s01"), load(1000)));
+    assert_eq!(choice(&bench, &to_place("m")), Ok("s01".into()));
+    bench.write(PlanWrite::Server(Server { admin: AdminState::Disabled, ..server("s01") }));
+    assert_eq!(choice(&bench, &to_place("m")), Err(NoServer::PoolEmpty));
 }

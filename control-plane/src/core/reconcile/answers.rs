@@ -5,12 +5,12 @@ use usher_model::{
     meeting::{ZombieKey, ZombieState},
 };
 
-use crate::core::{draft::Draft, fleet::Fleet, plan::Plan};
+use crate::core::{draft::PlanDraft, fleet::Fleet, plan::Plan};
 
 /// The server knows no such instance: the zombie is gone. Any other answer keeps it, until a poll no
 /// longer lists it (C6, H7).
 pub fn on_end_not_found(fleet: &Fleet, key: &ZombieKey, internal_id: &InternalMeetingId) -> Plan {
-    let mut draft = Draft::new(fleet, 0);
+    let mut draft = PlanDraft::new(fleet, 0);
     let meant = fleet.zombie(key).is_some_and(|stored| {
         stored.value.state == ZombieState::Ending && stored.value.internal_id.as_ref() == Some(internal_id)
     });

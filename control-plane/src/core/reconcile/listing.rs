@@ -14,7 +14,7 @@ use crate::core::{fleet::Fleet, load};
 
 /// One listed meeting.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Listed<'a> {
+pub(super) struct ListedMeeting<'a> {
     pub(super) meeting: &'a SampledMeeting,
     /// It carries our mark, or every meeting is to be taken over.
     pub(super) ours: bool,
@@ -22,12 +22,12 @@ pub(super) struct Listed<'a> {
 
 /// The index. Breakouts that a server made are found by no key: they are their parent's.
 #[derive(Debug)]
-pub(super) struct Listing<'a> {
-    by_key: HashMap<MeetingKey, Listed<'a>>,
+pub(super) struct ListedIndex<'a> {
+    by_key: HashMap<MeetingKey, ListedMeeting<'a>>,
     by_id: HashMap<&'a InternalMeetingId, &'a SampledMeeting>,
 }
 
-impl<'a> Listing<'a> {
+impl<'a> ListedIndex<'a> {
     /// Indexes what `server` lists. What its records and zombies name is theirs, whatever it is called there;
     /// so is what those of other entries name that listed the same instance.
     pub(super) fn new(fleet: &Fleet, server: &ServerId, sample: &'a ServerSample) -> Self {
@@ -49,7 +49,8 @@ impl<'a> Listing<'a> {
             let unmarked = |_: &_| meeting.key.is_none() || !meeting.is_addressed();
             let named = named.get(&meeting.internal_id).filter(unmarked).cloned();
             if let Some(key) = named.or_else(|| load::listed_key(meeting)) {
-                let listed = Listed { meeting, ours: meeting.key.is_some() || adopt == AdoptPolicy::All };
+                let listed =
+                    ListedMeeting { meeting, ours: meeting.key.is_some() || adopt == AdoptPolicy::All };
                 listing
                     .by_key
                     .entry(key)
@@ -65,7 +66,7 @@ impl<'a> Listing<'a> {
         listing
     }
 
-    pub(super) fn key(&self, key: &MeetingKey) -> Option<Listed<'a>> {
+    pub(super) fn key(&self, key: &MeetingKey) -> Option<ListedMeeting<'a>> {
         self.by_key.get(key).copied()
     }
 

@@ -15,9 +15,9 @@ use usher_model::{
     settings::AdoptPolicy,
 };
 
-use super::{Doubt, End, Outcome, Verify, listing::Listing};
+use super::{CheckReason, InstanceCheck, InstanceEnd, MeetingFindings, listing::ListedIndex};
 use crate::core::{
-    draft::Draft,
+    draft::PlanDraft,
     fleet::{Fleet, FleetServer, RecordEntry},
     instance::create_time_of,
     now::Now,
@@ -28,29 +28,29 @@ use crate::core::{
 const YOUNG: Duration = Duration::from_mins(5);
 
 /// What all meetings of one poll have in common.
-pub(super) struct Case<'a> {
+pub(super) struct MeetingCase<'a> {
     pub(super) fleet: &'a Fleet,
     pub(super) server: &'a FleetServer,
     pub(super) sample: &'a ServerSample,
-    pub(super) listing: &'a Listing<'a>,
+    pub(super) listing: &'a ListedIndex<'a>,
     pub(super) sent_at: Instant,
     pub(super) now: Now,
 }
 
 /// One meeting on its way through the rules.
 struct Meeting<'a> {
-    case: &'a Case<'a>,
+    case: &'a MeetingCase<'a>,
     key: &'a MeetingKey,
     zombie_key: ZombieKey,
-    draft: Draft<'a>,
-    outcome: Outcome,
+    draft: PlanDraft<'a>,
+    outcome: MeetingFindings,
     /// The listed instance, as long as no rule has explained it.
     unexplained: Option<&'a SampledMeeting>,
     zombie_stands: bool,
 }
 
-impl<'a> Case<'a> {
-    pub(super) fn settle(&'a self, key: &'a MeetingKey) -> Outcome {
+impl<'a> MeetingCase<'a> {
+    pub(super) fn settle(&'a self, key: &'a MeetingKey) -> MeetingFindings {
         let zombie_key = ZombieKey { meeting: key.clone(), server: self.server.id().clone() };
         let zombie = self.fleet.zombie(&zombie_key);
         let mut meeting = Meeting {
@@ -58,8 +58,8 @@ impl<'a> Case<'a> {
             key,
             zombie_stands: zombie.is_some(),
             zombie_key,
-            draft: Draft::new(self.fleet, self.now.wall_ms),
-            outcome: Outcome::default(),
+            draft: PlanDraft::new(self.fleet, self.now.wall_ms),
+            outcome: MeetingFindings::default(),
             unexplained: self.listing.key(key).filter(|listed| listed.ours).map(|listed| listed.meeting),
         };
         if let Some(zombie) = zombie {
@@ -134,14 +134,14 @@ impl Meeting<'_> {
     }
 
     fn end(&mut self, zombie: &Zombie, internal_id: InternalMeetingId, listed: &SampledMeeting) {
-        let mut mark = Draft::new(self.case.fleet, self.case.now.wall_ms);
+        let mut mark = PlanDraft::new(self.case.fleet, self.case.now.wall_ms);
         let marked = zombie.state == ZombieState::Ending && zombie.internal_id.as_ref() == Some(&internal_id);
         if !marked {
             // By now a create may have been answered with this instance: then a record names it.
             mark.guard_record(self.key);
             mark.move_zombie(&self.zombie_key, ZombieState::Ending, Some(internal_id.clone()));
         }
-        self.outcome.end = Some(End {
+        self.outcome.end = Some(InstanceEnd {
             mark: mark.into_plan(),
             zombie: self.zombie_key.clone(),
             internal_id,
@@ -151,7 +151,7 @@ impl Meeting<'_> {
 
     /// A superseded id that nobody created again, on a server that is well again: it routes again.
     fn restore(&mut self, internal_id: InternalMeetingId, listed: &SampledMeeting) {
-        if self.case.server.colour() == Health::Online
+        if self.case.server.health() == Health::Online
             && self.accepts()
             && !self.case.fleet.is_being_ended(self.key, &internal_id)
         {
@@ -203,7 +203,7 @@ impl Meeting<'_> {
         if self.record_changed() {
             return;
         }
-        let mut draft = Draft::new(self.case.fleet, self.case.now.wall_ms);
+        let mut draft = PlanDraft::new(self.case.fleet, self.case.now.wall_ms);
         let doubtful = if let Some(listed) = newer {
             draft.activate(self.key, self.confirmed(&entry.stored.value, listed));
             // Older than the record's instance: a list from the past, or a server's clock set back.
@@ -213,11 +213,11 @@ impl Meeting<'_> {
             self.case.now.instant.saturating_duration_since(entry.changed_at) < YOUNG
         };
         if doubtful {
-            self.outcome.verify = Some(Verify {
+            self.outcome.verify = Some(InstanceCheck {
                 key: self.key.clone(),
                 server: self.zombie_key.server.clone(),
                 internal_id: internal_id.clone(),
-                doubt: Doubt::Missing,
+                doubt: CheckReason::Missing,
                 if_gone: draft.into_plan(),
             });
         } else {
@@ -261,7 +261,7 @@ impl Meeting<'_> {
                 if !self.record_changed() && self.accepts() && !self.is_taken(listed) {
                     self.draft.guard_server(self.case.server.id());
                     if self.is_bare(&id) {
-                        self.draft.guard_bare(&self.key.meeting, self.case.server.id());
+                        self.draft.guard_unscoped(&self.key.meeting, self.case.server.id());
                     }
                     let record = self.adopted(id, listed);
                     self.draft.activate(self.key, record);

@@ -9,13 +9,13 @@ use usher_model::{
 };
 
 use crate::core::{
-    draft::Draft,
+    draft::PlanDraft,
     fleet::{Fleet, FleetServer},
     lifecycle::{drained, evacuate, is_done},
     load,
     now::Now,
-    persisted_age::Standing,
-    plan::{Key, Plan, Stored, Write},
+    persisted_age::PersistedAge,
+    plan::{FleetKey, Plan, PlanWrite, Stored},
     voice,
 };
 
@@ -26,7 +26,7 @@ const PARTS: u32 = 24;
 
 /// What is made of a server that records or zombies name and that is not there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Missing {
+pub enum MissingServer {
     /// It was removed: what stood there is given up.
     Removed,
     /// The store lost it and may have it again any moment: what stands there waits.
@@ -35,7 +35,7 @@ pub enum Missing {
 
 /// What is to be cleaned up.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Sweep {
+pub struct SweepPlan {
     /// To be committed with the fencing token, each on its own.
     pub plans: Vec<Plan>,
     /// As `plans`; each gives up a zombie or a detached record unseen, which is counted.
@@ -48,13 +48,13 @@ pub struct Sweep {
 /// records on servers that are disabled or gone; zombies and detached records older than
 /// `zombie_ttl`; zombies of servers that are gone; cordoned servers that are empty; numbers of rooms
 /// that have long not been used. Ages of all but the last are lengths of time that somebody saw pass
-/// ([`Standing`]), so no clock that jumps gives them up early.
-pub fn sweep(fleet: &Fleet, missing: Missing, now: Now) -> Sweep {
-    let mut sweep = Sweep::default();
+/// ([`PersistedAge`]), so no clock that jumps gives them up early.
+pub fn sweep(fleet: &Fleet, missing: MissingServer, now: Now) -> SweepPlan {
+    let mut sweep = SweepPlan::default();
     for id in fleet.servers_with_records() {
         match fleet.server(id) {
             Some(server) => detached(fleet, server, now, &mut sweep),
-            None if missing == Missing::Awaited => {}
+            None if missing == MissingServer::Awaited => {}
             None => sweep.plans.push(evacuate(fleet, id, "", now.wall_ms)),
         }
     }
@@ -67,9 +67,9 @@ pub fn sweep(fleet: &Fleet, missing: Missing, now: Now) -> Sweep {
     let mut left = MOST_AGED;
     for (key, stored) in fleet.zombies() {
         let homeless = fleet.server(&key.server).is_none();
-        let standing = fleet.zombie_standing(key);
+        let standing = fleet.zombie_age(key);
         match standing.map_or(Age::Young, |standing| age(standing, fleet, now)) {
-            _ if homeless && missing == Missing::Awaited => continue,
+            _ if homeless && missing == MissingServer::Awaited => continue,
             _ if homeless => sweep.given_up.push(without_zombie(fleet, key, now)),
             Age::Over => sweep.given_up.push(without_zombie(fleet, key, now)),
             Age::ToWrite(stood_ms) => sweep.plans.push(zombie_has_stood(key, stored, stood_ms)),
@@ -86,13 +86,14 @@ pub fn sweep(fleet: &Fleet, missing: Missing, now: Now) -> Sweep {
     }
     for server in fleet.servers().filter(|server| is_done(fleet, server)) {
         let mut plan = Plan::default();
-        plan.guard_seen(Key::Server(server.id().clone()), Some(&server.stored));
-        let keys = [Key::Server(server.id().clone()), Key::Health(server.id().clone())];
-        plan.writes.extend(keys.into_iter().chain([Key::Sample(server.id().clone())]).map(Write::Delete));
+        plan.guard_seen(FleetKey::Server(server.id().clone()), Some(&server.stored));
+        let keys = [FleetKey::Server(server.id().clone()), FleetKey::Health(server.id().clone())];
+        plan.writes
+            .extend(keys.into_iter().chain([FleetKey::Sample(server.id().clone())]).map(PlanWrite::Delete));
         sweep.plans.push(plan);
     }
     // While records are awaited, a room without one may run.
-    if missing == Missing::Removed {
+    if missing == MissingServer::Removed {
         sweep.plans.extend(voice::expired(fleet, now));
     }
     sweep
@@ -105,7 +106,7 @@ enum Age {
     Over,
 }
 
-fn age(standing: Standing, fleet: &Fleet, now: Now) -> Age {
+fn age(standing: PersistedAge, fleet: &Fleet, now: Now) -> Age {
     let ttl: Duration = fleet.policy().zombie_ttl;
     if standing.age(now.instant) >= ttl {
         return Age::Over;
@@ -114,33 +115,33 @@ fn age(standing: Standing, fleet: &Fleet, now: Now) -> Age {
 }
 
 fn without_zombie(fleet: &Fleet, key: &ZombieKey, now: Now) -> Plan {
-    let mut draft = Draft::new(fleet, now.wall_ms);
+    let mut draft = PlanDraft::new(fleet, now.wall_ms);
     draft.remove_zombie(key);
     draft.into_plan()
 }
 
 fn zombie_has_stood(key: &ZombieKey, stored: &Stored<Zombie>, stood_ms: u64) -> Plan {
     let mut plan = Plan::default();
-    plan.guard_seen(Key::Zombie(key.clone()), Some(stored));
-    plan.writes.push(Write::Zombie(key.clone(), Zombie { stood_ms, ..stored.value.clone() }));
+    plan.guard_seen(FleetKey::Zombie(key.clone()), Some(stored));
+    plan.writes.push(PlanWrite::Zombie(key.clone(), Zombie { stood_ms, ..stored.value.clone() }));
     plan
 }
 
 /// Gives up the records of a server that has been offline for too long.
-fn detached(fleet: &Fleet, server: &FleetServer, now: Now, sweep: &mut Sweep) {
-    let (Some(standing), Some(health)) = (server.offline(), &server.health) else { return };
+fn detached(fleet: &Fleet, server: &FleetServer, now: Now, sweep: &mut SweepPlan) {
+    let (Some(standing), Some(health)) = (server.offline(), &server.health_record) else { return };
     match age(standing, fleet, now) {
         Age::Young => {}
         Age::ToWrite(stood_ms) => {
             let mut plan = Plan::default();
-            plan.guard_seen(Key::Health(server.id().clone()), Some(health));
+            plan.guard_seen(FleetKey::Health(server.id().clone()), Some(health));
             let record = HealthRecord { stood_ms, ..health.value.clone() };
-            plan.writes.push(Write::Health(server.id().clone(), record));
+            plan.writes.push(PlanWrite::Health(server.id().clone(), record));
             sweep.plans.push(plan);
         }
         Age::Over => {
             for (key, _) in fleet.records_on(server.id()).take(MOST_AGED) {
-                let mut draft = Draft::new(fleet, now.wall_ms);
+                let mut draft = PlanDraft::new(fleet, now.wall_ms);
                 draft.guard_choice(server.id());
                 draft.remove_record(key);
                 sweep.given_up.push(draft.into_plan());
@@ -160,7 +161,7 @@ fn is_drained(fleet: &Fleet, server: &FleetServer) -> bool {
     };
     server.admin() == AdminState::Cordoned
         && fleet.meeting_count_on(server.id()) == 0
-        && fleet.sample_of_now(server).is_some_and(|sample| {
+        && fleet.sample_of_epoch(server).is_some_and(|sample| {
             sample.watermark >= server.stored.modified
                 && sample.meetings.iter().all(|meeting| meeting.breakout || lives_elsewhere(meeting))
         })

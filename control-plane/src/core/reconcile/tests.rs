@@ -8,10 +8,10 @@ use usher_model::{
 
 use super::*;
 use crate::core::{
-    lifecycle::{Ended, report_end},
-    plan::{Key, Write},
+    lifecycle::{EndReport, report_end},
+    plan::{FleetKey, PlanWrite},
     policy::Policy,
-    testkit::{Bench, health, iid, key, listed, sample, server, sid, zkey},
+    testkit::{FleetBench, health, iid, key, listed, sample, server, sid, zkey},
 };
 
 mod adopting;
@@ -19,11 +19,11 @@ mod ageing;
 mod aliased;
 mod rooms;
 
-fn bench() -> Bench {
-    Bench::with_servers(Policy::default(), &["a", "b"])
+fn bench() -> FleetBench {
+    FleetBench::with_servers(Policy::default(), &["a", "b"])
 }
 
-fn write_record(bench: &mut Bench, server: &str, instance: Option<&str>) {
+fn write_record(bench: &mut FleetBench, server: &str, instance: Option<&str>) {
     let state = match instance {
         Some(instance) => RecordState::Active { internal_id: iid(instance), create_time_ms: 1 },
         None => RecordState::Pending,
@@ -39,23 +39,23 @@ fn write_record(bench: &mut Bench, server: &str, instance: Option<&str>) {
         voice_bridge: None,
         breakout: false,
     };
-    bench.write(Write::Record(key("m"), record));
+    bench.write(PlanWrite::Record(key("m"), record));
 }
 
-fn write_zombie(bench: &mut Bench, state: ZombieState, instance: Option<&str>) {
+fn write_zombie(bench: &mut FleetBench, state: ZombieState, instance: Option<&str>) {
     let since_ms = bench.now.wall_ms;
     let (internal_id, reason) = (instance.map(iid), String::new());
     let zombie = Zombie { state, internal_id, reason, since_ms, stood_ms: 0 };
-    bench.write(Write::Zombie(zkey("m", "a"), zombie));
+    bench.write(PlanWrite::Zombie(zkey("m", "a"), zombie));
 }
 
 /// Reconciles server `a` with a poll sent at `watermark`, without committing anything.
-fn look(bench: &Bench, watermark: u64, meetings: &[(&str, &str)]) -> Reconciliation {
+fn look(bench: &FleetBench, watermark: u64, meetings: &[(&str, &str)]) -> ReconcilePlan {
     on_sample(&bench.fleet, &sid("a"), &sample(watermark, meetings), bench.now.instant, bench.now)
 }
 
 /// Polls `a` now and commits everything; returns the instances that were ended.
-fn poll(bench: &mut Bench, meetings: &[(&str, &str)]) -> Vec<String> {
+fn poll(bench: &mut FleetBench, meetings: &[(&str, &str)]) -> Vec<String> {
     let work = look(bench, bench.store.revision, meetings);
     for plan in &work.plans {
         assert!(bench.commit(plan));
@@ -66,16 +66,16 @@ fn poll(bench: &mut Bench, meetings: &[(&str, &str)]) -> Vec<String> {
     work.ends.iter().map(|end| end.internal_id.to_string()).collect()
 }
 
-fn instance(bench: &Bench) -> Option<(String, Option<String>)> {
+fn instance(bench: &FleetBench) -> Option<(String, Option<String>)> {
     let record = &bench.fleet.record(&key("m"))?.value;
     Some((record.server.to_string(), record.state.internal_id().map(ToString::to_string)))
 }
 
-fn zombie(bench: &Bench) -> Option<ZombieState> {
+fn zombie(bench: &FleetBench) -> Option<ZombieState> {
     bench.fleet.zombie(&zkey("m", "a")).map(|stored| stored.value.state)
 }
 
-fn grow_old(bench: &mut Bench) {
+fn grow_old(bench: &mut FleetBench) {
     bench.pass(Duration::from_mins(6));
 }
 
@@ -96,7 +96,7 @@ fn h11_a_poll_removes_nothing_that_was_made_after_it_was_sent() {
     let before = bench.store.revision;
     write_record(&mut bench, "a", Some("m-1"));
     grow_old(&mut bench);
-    assert_eq!(look(&bench, before, &[]), Reconciliation::default());
+    assert_eq!(look(&bench, before, &[]), ReconcilePlan::default());
 }
 
 #[test]
@@ -104,16 +104,16 @@ fn a_poll_older_than_the_one_applied_says_nothing() {
     let mut bench = bench();
     write_record(&mut bench, "a", Some("m-1"));
     let before = bench.store.revision;
-    bench.write(Write::Sample(sid("a"), sample(before + 1, &[])));
+    bench.write(PlanWrite::Sample(sid("a"), sample(before + 1, &[])));
     grow_old(&mut bench);
-    assert_eq!(look(&bench, before, &[]), Reconciliation::default());
+    assert_eq!(look(&bench, before, &[]), ReconcilePlan::default());
 }
 
 #[test]
 fn i10_the_watermark_of_another_epoch_says_nothing() {
     let mut bench = bench();
     let far_ahead = bench.store.revision + 500;
-    bench.write(Write::Sample(sid("a"), sample(far_ahead, &[])));
+    bench.write(PlanWrite::Sample(sid("a"), sample(far_ahead, &[])));
     bench.fleet = Fleet::new(8, Policy::default()).begun_at(bench.store.revision);
     bench.store.catch_up(&mut bench.fleet, bench.now.instant);
     poll(&mut bench, &[("m", "m-1")]);
@@ -149,7 +149,7 @@ fn a_pending_record_is_confirmed_when_listed_and_removed_when_its_create_is_over
     poll(&mut bench, &[]);
     assert!(instance(&bench).is_some(), "the create may still be under way");
     bench.pass(Duration::from_secs(31));
-    let mut confirmed = Bench { store: bench.store.clone(), fleet: bench.fleet.clone(), now: bench.now };
+    let mut confirmed = FleetBench { store: bench.store.clone(), fleet: bench.fleet.clone(), now: bench.now };
     poll(&mut confirmed, &[("m", "m-1")]);
     assert_eq!(instance(&confirmed), Some(("a".into(), Some("m-1".into()))));
     poll(&mut bench, &[]);
@@ -160,7 +160,7 @@ fn a_pending_record_is_confirmed_when_listed_and_removed_when_its_create_is_over
 fn h6_h7_a_due_zombie_is_marked_then_ended_again_and_again_until_it_is_gone() {
     let mut bench = bench();
     write_zombie(&mut bench, ZombieState::Due, Some("m-1"));
-    bench.red("a");
+    bench.offline("a");
     for _ in 0..3 {
         assert_eq!(poll(&mut bench, &[("m", "m-1")]), ["m-1"]);
         assert_eq!(zombie(&bench), Some(ZombieState::Ending));
@@ -173,10 +173,10 @@ fn h6_h7_a_due_zombie_is_marked_then_ended_again_and_again_until_it_is_gone() {
 fn h6_a_waiting_zombie_is_left_alone_and_routes_again_once_its_server_is_well() {
     let mut bench = bench();
     write_zombie(&mut bench, ZombieState::Waiting, Some("m-1"));
-    bench.yellow("a");
+    bench.unhealthy("a");
     assert!(poll(&mut bench, &[("m", "m-1")]).is_empty());
     assert_eq!(zombie(&bench), Some(ZombieState::Waiting));
-    bench.green("a");
+    bench.online("a");
     assert!(poll(&mut bench, &[("m", "m-1")]).is_empty());
     assert_eq!((instance(&bench), zombie(&bench)), (Some(("a".into(), Some("m-1".into()))), None));
 }
@@ -185,16 +185,16 @@ fn h6_a_waiting_zombie_is_left_alone_and_routes_again_once_its_server_is_well() 
 fn h6_a_detached_record_is_never_ended_and_nothing_is_written_to_restore_it() {
     let mut bench = bench();
     write_record(&mut bench, "a", Some("m-1"));
-    bench.red("a");
-    assert_eq!(look(&bench, bench.store.revision, &[("m", "m-1")]), Reconciliation::default());
+    bench.offline("a");
+    assert_eq!(look(&bench, bench.store.revision, &[("m", "m-1")]), ReconcilePlan::default());
 }
 
 #[test]
 fn zombie_policy_end_ends_what_comes_back() {
     let policy = Policy { zombie_policy: ZombiePolicy::End, ..Policy::default() };
-    let mut bench = Bench::with_servers(policy, &["a"]);
+    let mut bench = FleetBench::with_servers(policy, &["a"]);
     write_record(&mut bench, "a", Some("m-1"));
-    bench.red("a");
+    bench.offline("a");
     assert!(poll(&mut bench, &[("m", "m-1")]).is_empty());
     assert_eq!(poll(&mut bench, &[("m", "m-1")]), ["m-1"]);
     assert_eq!(instance(&bench), None);
@@ -215,7 +215,7 @@ fn a_zombie_is_not_forgotten_by_a_poll_sent_before_it_was_made() {
     let mut bench = bench();
     let before = bench.store.revision;
     write_zombie(&mut bench, ZombieState::Due, None);
-    assert_eq!(look(&bench, before, &[]), Reconciliation::default());
+    assert_eq!(look(&bench, before, &[]), ReconcilePlan::default());
 }
 
 #[test]
@@ -235,8 +235,8 @@ fn h11_a_poll_sent_before_a_record_was_removed_does_not_bring_it_back() {
     let mut bench = bench();
     write_record(&mut bench, "a", Some("m-1"));
     let before = bench.store.revision;
-    bench.write(Write::Delete(Key::Record(key("m"))));
-    assert_eq!(look(&bench, before, &[("m", "m-1")]), Reconciliation::default());
+    bench.write(PlanWrite::Delete(FleetKey::Record(key("m"))));
+    assert_eq!(look(&bench, before, &[("m", "m-1")]), ReconcilePlan::default());
     poll(&mut bench, &[("m", "m-1")]);
     assert!(instance(&bench).is_some(), "one sent after saw it alive");
 }
@@ -245,12 +245,12 @@ fn h11_a_poll_sent_before_a_record_was_removed_does_not_bring_it_back() {
 fn an_ending_record_goes_when_unlisted_and_routes_again_if_its_server_never_ended_it() {
     let mut bench = bench();
     write_record(&mut bench, "a", Some("m-1"));
-    let ended = Ended { instance: Some(&iid("m-1")), placement: None };
+    let ended = EndReport { instance: Some(&iid("m-1")), placement: None };
     let step = report_end(&bench.fleet, &key("m"), &sid("a"), ended, 0);
     assert!(bench.commit(&step.plan));
     poll(&mut bench, &[("m", "m-1")]);
     assert!(bench.fleet.routing().meeting(&key("m")).is_none(), "it takes a while to end");
-    let mut stuck = Bench { store: bench.store.clone(), fleet: bench.fleet.clone(), now: bench.now };
+    let mut stuck = FleetBench { store: bench.store.clone(), fleet: bench.fleet.clone(), now: bench.now };
     grow_old(&mut stuck);
     poll(&mut stuck, &[("m", "m-1")]);
     assert!(stuck.fleet.routing().meeting(&key("m")).is_some(), "I4");

@@ -13,11 +13,11 @@ use super::world::{Create, MEETINGS, Poll, World};
 use crate::core::{
     health::look_ok,
     instance::create_time_of,
-    lifecycle::{Answer, Certainty, PlaceRequest, Placed, abandon, confirm, place},
-    placement::Inflight,
-    plan::Write,
+    lifecycle::{CreateAnswer, CreateCertainty, CreateRequest, PlacementOutcome, abandon, confirm, place},
+    placement::InflightPlacements,
+    plan::PlanWrite,
     reconcile,
-    testkit::{ask, health, key},
+    testkit::{health, key, to_place},
     voice::VoiceWish,
 };
 
@@ -49,20 +49,22 @@ impl World {
         let meeting = Self::some_meeting(which);
         let fleet = &self.replicas[which / 2 % 2];
         let token = format!("t{}", self.next);
-        let request = PlaceRequest {
-            ask: ask(meeting.meeting.as_str()),
+        let request = CreateRequest {
+            placement: to_place(meeting.meeting.as_str()),
             token: token.clone(),
             request_digest: Bytes::new(),
             supersede: which % 16 == 15,
             voice: VoiceWish::default(),
             parent: None,
         };
-        let Ok(step) = place(fleet, &Inflight::default(), &request, self.now) else { return };
+        let Ok(step) = place(fleet, &InflightPlacements::default(), &request, self.now) else { return };
         self.next += 1;
         self.note(|| format!("  create {meeting} {:?}", step.outcome));
         self.creates.push(match step.outcome {
-            Placed::Existing(record) => Create::Sent { meeting, token: None, server: record.server },
-            Placed::New { record, .. } => {
+            PlacementOutcome::Existing(record) => {
+                Create::Sent { meeting, token: None, server: record.server }
+            }
+            PlacementOutcome::New { record, .. } => {
                 Create::Placing { meeting, token, server: record.server, plan: step.plan }
             }
         });
@@ -85,19 +87,19 @@ impl World {
                 0..=4 => {
                     let internal_id = self.arrive(&server, &meeting);
                     let create_time_ms = create_time_of(&internal_id);
-                    let answer = Answer { server, token, internal_id, create_time_ms, breakout: false };
+                    let answer = CreateAnswer { server, token, internal_id, create_time_ms, breakout: false };
                     self.creates.push(Create::Answered { meeting, answer });
                 }
-                5 => self.give_up(meeting, token, server, Certainty::Definite),
+                5 => self.give_up(meeting, token, server, CreateCertainty::Definite),
                 6 => {
                     self.orphans.push((server.clone(), meeting.clone()));
-                    self.give_up(meeting, token, server, Certainty::Unknown);
+                    self.give_up(meeting, token, server, CreateCertainty::Unknown);
                 }
                 _ => self.orphans.push((server, meeting)), // the edge died
             },
             Create::Answered { meeting, answer } => match fate {
                 0..=5 => self.confirm(meeting, answer),
-                6 => self.give_up(meeting, answer.token, answer.server, Certainty::Unknown),
+                6 => self.give_up(meeting, answer.token, answer.server, CreateCertainty::Unknown),
                 _ => {} // the edge died
             },
             Create::Abandoning { meeting, token, server, certainty } => {
@@ -116,14 +118,14 @@ impl World {
         meeting: usher_model::meeting::MeetingKey,
         token: Option<String>,
         server: ServerId,
-        certainty: Certainty,
+        certainty: CreateCertainty,
     ) {
         if let Some(token) = token {
             self.creates.push(Create::Abandoning { meeting, token, server, certainty });
         }
     }
 
-    fn confirm(&mut self, meeting: usher_model::meeting::MeetingKey, answer: Answer) {
+    fn confirm(&mut self, meeting: usher_model::meeting::MeetingKey, answer: CreateAnswer) {
         // The replica asked has applied what the placement wrote.
         let replica = self.replicas.iter().position(|fleet| fleet.revision().seq == self.store.revision);
         let replica = replica.unwrap_or_else(|| {
@@ -230,7 +232,7 @@ impl World {
             _ => (policy.healthy_threshold, 0),
         };
         let record = HealthRecord { since_ms: self.now.wall_ms, ..health(recover, error) };
-        let write = Write::Health(server, record);
+        let write = PlanWrite::Health(server, record);
         self.commit(&crate::core::plan::Plan { guards: Vec::new(), writes: vec![write] });
     }
 
@@ -247,7 +249,7 @@ impl World {
     }
 
     fn sweep(&mut self) {
-        let work = reconcile::sweep(&self.replicas[0], reconcile::Missing::Removed, self.now);
+        let work = reconcile::sweep(&self.replicas[0], reconcile::MissingServer::Removed, self.now);
         self.plans.extend(work.plans.into_iter().chain(work.given_up));
     }
 }

@@ -12,7 +12,7 @@ use super::world::{Create, Poll, World};
 use crate::core::{
     fleet::Fleet,
     lifecycle::abandon,
-    plan::Write,
+    plan::PlanWrite,
     testkit::{health, sid},
 };
 
@@ -41,7 +41,7 @@ impl World {
             self.catch_up(0);
             self.set_admin(&server, AdminState::Enabled);
             let green = self.replicas[0].policy().healthy_threshold;
-            let write = Write::Health(server, health(green, 0));
+            let write = PlanWrite::Health(server, health(green, 0));
             self.commit(&crate::core::plan::Plan { guards: Vec::new(), writes: vec![write] });
         }
         self.now.instant += std::time::Duration::from_mins(10);
@@ -107,10 +107,10 @@ impl World {
             }
             for server in fresh.servers() {
                 let other = fleet.server(server.id()).ok_or("a server is missing")?;
-                if (server.pending(), server.colour()) != (other.pending(), other.colour()) {
+                if (server.pending(), server.health()) != (other.pending(), other.health()) {
                     return Err(format!("replicas see {} differently", server.id()));
                 }
-                if server.colour() != Health::Online && server.id() != &sid("a") {
+                if server.health() != Health::Online && server.id() != &sid("a") {
                     return Err(format!("{} was not healed", server.id()));
                 }
             }

@@ -9,7 +9,7 @@ use usher_model::{
 
 use super::world::World;
 use crate::core::{
-    lifecycle::{self, EndOutcome, Ended, report_end, supersede},
+    lifecycle::{self, EndReport, EndReportOutcome, report_end, supersede},
     testkit::sid,
 };
 
@@ -21,7 +21,7 @@ impl World {
         let Some(route) = self.replicas[replica].routing().meeting(&meeting).cloned() else { return };
         let offline = self.replicas[replica]
             .server(&route.server)
-            .is_none_or(|server| server.colour() == Health::Offline);
+            .is_none_or(|server| server.health() == Health::Offline);
         let place = (route.server.clone(), meeting.clone());
         let instance = if offline {
             match &route.state {
@@ -43,10 +43,10 @@ impl World {
         for _ in 0..2 {
             let fleet = &self.replicas[replica];
             let named = fleet.record(&meeting).and_then(|record| record.value.state.internal_id().cloned());
-            let ended = Ended { instance: instance.as_ref(), placement: token.as_deref() };
+            let ended = EndReport { instance: instance.as_ref(), placement: token.as_deref() };
             let step = report_end(fleet, &meeting, &route.server, ended, self.now.wall_ms);
             if self.commit(&step.plan) {
-                if step.outcome == EndOutcome::Unrouted {
+                if step.outcome == EndReportOutcome::Unrouted {
                     self.released.extend(named);
                     self.release_waiting(replica, &meeting);
                 }

@@ -15,10 +15,10 @@ use usher_model::{
 use crate::core::{
     fleet::Fleet,
     health,
-    lifecycle::{Answer, Certainty, Progress, panic_server},
-    plan::{Event, Key, Plan, Write},
+    lifecycle::{CreateAnswer, CreateCertainty, OperationProgress, panic_server},
+    plan::{FleetEvent, FleetKey, Plan, PlanWrite},
     policy::Policy,
-    testkit::{self, Bench, TestStore, iid, key, sid},
+    testkit::{self, FleetBench, TestStore, iid, key, sid},
 };
 
 pub(super) const SERVERS: [&str; 3] = ["a", "b", "c"];
@@ -32,9 +32,9 @@ pub(super) enum Create {
     /// The request travels to the server.
     Sent { meeting: MeetingKey, token: Option<String>, server: ServerId },
     /// The answer travels back, or waits for its confirmation to be written.
-    Answered { meeting: MeetingKey, answer: Answer },
+    Answered { meeting: MeetingKey, answer: CreateAnswer },
     /// What came of it waits to be written.
-    Abandoning { meeting: MeetingKey, token: String, server: ServerId, certainty: Certainty },
+    Abandoning { meeting: MeetingKey, token: String, server: ServerId, certainty: CreateCertainty },
 }
 
 /// A poll under way.
@@ -76,7 +76,7 @@ impl World {
             ..Policy::default()
         };
         let servers = 2 + (seed as usize % 2);
-        let bench = Bench::with_servers(policy, &SERVERS[..servers]);
+        let bench = FleetBench::with_servers(policy, &SERVERS[..servers]);
         Self {
             replicas: [bench.fleet.clone(), bench.fleet],
             store: bench.store,
@@ -120,15 +120,15 @@ impl World {
 
     /// The store's truth about a server, whatever the replicas have applied.
     pub(super) fn truth(&self, id: &ServerId) -> (AdminState, Health) {
-        let admin = match self.store.values.get(&Key::Server(id.clone())) {
-            Some(Event::Server(_, Some(stored))) => stored.value.admin,
+        let admin = match self.store.values.get(&FleetKey::Server(id.clone())) {
+            Some(FleetEvent::Server(_, Some(stored))) => stored.value.admin,
             _ => AdminState::Disabled,
         };
-        let record = match self.store.values.get(&Key::Health(id.clone())) {
-            Some(Event::Health(_, Some(stored))) => Some(&stored.value),
+        let record = match self.store.values.get(&FleetKey::Health(id.clone())) {
+            Some(FleetEvent::Health(_, Some(stored))) => Some(&stored.value),
             _ => None,
         };
-        (admin, health::colour(record, self.replicas[0].policy()))
+        (admin, health::health_of(record, self.replicas[0].policy()))
     }
 
     /// Commits a plan and checks what it did; `false` when a guard failed.
@@ -149,15 +149,15 @@ impl World {
         true
     }
 
-    fn check_write(&mut self, before: &BTreeMap<Key, Event>, write: &Write) {
+    fn check_write(&mut self, before: &BTreeMap<FleetKey, FleetEvent>, write: &PlanWrite) {
         match write {
-            Write::Zombie(zombie_key, zombie) => {
+            PlanWrite::Zombie(zombie_key, zombie) => {
                 let was = match before.get(&write.key()) {
-                    Some(Event::Zombie(_, Some(stored))) => Some(stored.value.state),
+                    Some(FleetEvent::Zombie(_, Some(stored))) => Some(stored.value.state),
                     _ => None,
                 };
-                let record = match self.store.values.get(&Key::Record(zombie_key.meeting.clone())) {
-                    Some(Event::Record(_, Some(stored))) => Some(&stored.value),
+                let record = match self.store.values.get(&FleetKey::Record(zombie_key.meeting.clone())) {
+                    Some(FleetEvent::Record(_, Some(stored))) => Some(&stored.value),
                     _ => None,
                 };
                 let replaced = record.is_some_and(|record| {
@@ -169,9 +169,9 @@ impl World {
                 {
                     self.released.insert(id.clone()); // its replacement is confirmed
                 }
-                let (admin, colour) = self.truth(&zombie_key.server);
+                let (admin, health) = self.truth(&zombie_key.server);
                 if zombie.state == ZombieState::Waiting
-                    && (admin, colour) == (AdminState::Enabled, Health::Online)
+                    && (admin, health) == (AdminState::Enabled, Health::Online)
                 {
                     self.fail(format!("{zombie_key:?} was superseded although its server is online"));
                 }
@@ -179,16 +179,16 @@ impl World {
                     self.fail(format!("{zombie_key:?} is ending without having been due"));
                 }
             }
-            Write::Record(meeting, record) if record.state == RecordState::Pending => {
-                let (admin, colour) = self.truth(&record.server);
-                if admin != AdminState::Enabled || colour == Health::Offline {
-                    self.fail(format!("I7: placed on {} while {admin:?} {colour:?}", record.server));
+            PlanWrite::Record(meeting, record) if record.state == RecordState::Pending => {
+                let (admin, health) = self.truth(&record.server);
+                if admin != AdminState::Enabled || health == Health::Offline {
+                    self.fail(format!("I7: placed on {} while {admin:?} {health:?}", record.server));
                 }
                 let zombie = usher_model::meeting::ZombieKey {
                     meeting: meeting.clone(),
                     server: record.server.clone(),
                 };
-                if before.contains_key(&Key::Zombie(zombie)) {
+                if before.contains_key(&FleetKey::Zombie(zombie)) {
                     self.fail(format!("I2: {meeting} placed beside its zombie on {}", record.server));
                 }
             }
@@ -240,7 +240,7 @@ impl World {
             self.catch_up(0);
             let Ok(step) = panic_server(&self.replicas[0], id, self.now.wall_ms) else { return };
             self.commit(&step.plan);
-            if step.outcome == Progress::Done {
+            if step.outcome == OperationProgress::Done {
                 return;
             }
         }

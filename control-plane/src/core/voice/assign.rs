@@ -6,9 +6,9 @@ use usher_model::{
     voice::{VoiceBridge, VoiceRange},
 };
 
-use super::{Assignment, VoiceWish};
+use super::{VoiceAssignment, VoiceWish};
 use crate::core::{
-    draft::Draft,
+    draft::PlanDraft,
     fleet::{Fleet, id_hash},
     now::Now,
     plan::Plan,
@@ -18,26 +18,26 @@ use crate::core::{
 const PROBES: u64 = 32;
 /// Numbers that are looked at in order: every one of a range that is no larger.
 const SEARCHED: u64 = 100_000;
-/// How exactly is written down when a room was last created.
+/// How exactly is written down when a meeting was last created.
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 /// Entries that one sweep takes back at most.
 const MOST_EXPIRED: usize = 500;
 
-/// Gives the room of a create its number, where its tenant's rooms have any. In this order: the one
-/// the application asks for, if it is in the range and nobody's; the one the room has, if it is in the
-/// range; one of the range that is nobody's, the same for the same room wherever that is possible; the
-/// one of the range whose room was created longest ago and does not run, one of the tenant's own rooms
+/// Gives the meeting of a create its number, where its tenant's meetings have any. In this order: the one
+/// the application asks for, if it is in the range and nobody's; the one the meeting has, if it is in the
+/// range; one of the range that is nobody's, the same for the same meeting wherever that is possible; the
+/// one of the range whose meeting was created longest ago and does not run, one of the tenant's own meetings
 /// first; the one it has, whatever the range; a spare one.
 pub(in crate::core) fn assign(
-    draft: &mut Draft<'_>,
+    draft: &mut PlanDraft<'_>,
     fleet: &Fleet,
-    room: &MeetingKey,
+    meeting: &MeetingKey,
     wish: &VoiceWish,
     now: Now,
 ) -> Option<VoiceBridge> {
-    let range = fleet.voice_range(&room.tenant)?;
-    let search = Search { fleet, room, refused: &wish.refused };
-    let held = fleet.voice().of(room).filter(|bridge| !wish.refused.contains(bridge));
+    let range = fleet.voice_range(&meeting.tenant)?;
+    let search = Search { fleet, meeting, refused: &wish.refused };
+    let held = fleet.voice().of(meeting).filter(|bridge| !wish.refused.contains(bridge));
     let chosen = wish
         .wanted
         .filter(|bridge| range.contains(*bridge) && search.is_free(*bridge))
@@ -46,113 +46,117 @@ pub(in crate::core) fn assign(
         .or_else(|| search.reclaim(draft, range))
         .or(held)
         .or_else(|| search.free_in(VoiceRange::SPARE))?;
-    take(draft, fleet, room, chosen, now);
+    take(draft, fleet, meeting, chosen, now);
     Some(chosen)
 }
 
-/// Notes what a server says to be the number of a room whose meeting it runs. `false` where that is
-/// another room's, which runs or may run: callers then reach that one.
+/// Notes what a server says to be the number of a meeting whose meeting it runs. `false` where that is
+/// another meeting's, which runs or may run: callers then reach that one.
 pub(in crate::core) fn adopt(
-    draft: &mut Draft<'_>,
+    draft: &mut PlanDraft<'_>,
     fleet: &Fleet,
-    room: &MeetingKey,
+    meeting: &MeetingKey,
     said: VoiceBridge,
     now: Now,
 ) -> bool {
     if let Some(stored) = fleet.voice().get(said)
-        && stored.value.room != *room
+        && stored.value.meeting != *meeting
     {
-        if !is_idle(fleet, &stored.value.room) {
+        if !is_idle(fleet, &stored.value.meeting) {
             return false;
         }
-        draft.guard_record(&stored.value.room);
+        draft.guard_record(&stored.value.meeting);
     }
-    take(draft, fleet, room, said, now);
+    take(draft, fleet, meeting, said, now);
     true
 }
 
-/// Returns the number a room has, for a record that is made after the fact.
-pub(in crate::core) fn held(draft: &mut Draft<'_>, fleet: &Fleet, room: &MeetingKey) -> Option<VoiceBridge> {
-    let held = fleet.voice().of(room)?;
+/// Returns the number a meeting has, for a record that is made after the fact.
+pub(in crate::core) fn held(
+    draft: &mut PlanDraft<'_>,
+    fleet: &Fleet,
+    meeting: &MeetingKey,
+) -> Option<VoiceBridge> {
+    let held = fleet.voice().of(meeting)?;
     draft.guard_voice(held);
     Some(held)
 }
 
-/// Takes back the numbers of rooms that have not been created for longer than numbers are kept, and
-/// do not run. A clock that jumps ahead takes them back early; most rooms then get the same again.
+/// Takes back the numbers of meetings that have not been created for longer than numbers are kept, and
+/// do not run. A clock that jumps ahead takes them back early; most meetings then get the same again.
 pub(in crate::core) fn expired(fleet: &Fleet, now: Now) -> Vec<Plan> {
     let keep = i64::try_from(fleet.policy().voice.keep.as_millis()).unwrap_or(i64::MAX);
     let is_old = |used_at_ms: i64| now.wall_ms.saturating_sub(used_at_ms) > keep;
     let old = fleet.voice().by_age().take_while(|(_, stored)| is_old(stored.value.used_at_ms));
-    let idle = old.filter(|(_, stored)| is_idle(fleet, &stored.value.room));
+    let idle = old.filter(|(_, stored)| is_idle(fleet, &stored.value.meeting));
     idle.take(MOST_EXPIRED)
         .map(|(bridge, stored)| {
-            let mut draft = Draft::new(fleet, now.wall_ms);
-            draft.guard_record(&stored.value.room);
+            let mut draft = PlanDraft::new(fleet, now.wall_ms);
+            draft.guard_record(&stored.value.meeting);
             draft.remove_voice(bridge);
             draft.into_plan()
         })
         .collect()
 }
 
-/// Tells whether nothing runs of a room, as far as anybody knows.
-fn is_idle(fleet: &Fleet, room: &MeetingKey) -> bool {
-    fleet.record(room).is_none() && fleet.zombies_of(room).next().is_none()
+/// Tells whether nothing runs of a meeting, as far as anybody knows.
+fn is_idle(fleet: &Fleet, meeting: &MeetingKey) -> bool {
+    fleet.record(meeting).is_none() && fleet.zombies_of(meeting).next().is_none()
 }
 
-/// Writes down that the room has this number and no other.
-fn take(draft: &mut Draft<'_>, fleet: &Fleet, room: &MeetingKey, bridge: VoiceBridge, now: Now) {
-    if let Some(other) = fleet.voice().of(room)
+/// Writes down that the meeting has this number and no other.
+fn take(draft: &mut PlanDraft<'_>, fleet: &Fleet, meeting: &MeetingKey, bridge: VoiceBridge, now: Now) {
+    if let Some(other) = fleet.voice().of(meeting)
         && other != bridge
     {
         draft.remove_voice(other);
     }
     let stands = fleet.voice().get(bridge).is_some_and(|stored| {
-        stored.value.room == *room
+        stored.value.meeting == *meeting
             && (0..DAY_MS).contains(&now.wall_ms.saturating_sub(stored.value.used_at_ms))
     });
     if stands {
         draft.guard_voice(bridge);
     } else {
-        draft.set_voice(bridge, Assignment { room: room.clone(), used_at_ms: now.wall_ms });
+        draft.set_voice(bridge, VoiceAssignment { meeting: meeting.clone(), used_at_ms: now.wall_ms });
     }
 }
 
-/// A search for the number of one room.
+/// A search for the number of one meeting.
 struct Search<'a> {
     fleet: &'a Fleet,
-    room: &'a MeetingKey,
+    meeting: &'a MeetingKey,
     refused: &'a [VoiceBridge],
 }
 
 impl Search<'_> {
-    /// Tells whether the room may have a number: it is nobody else's, and a caller who types it, or the
-    /// number of a breakout room behind it, can mean no other meeting.
+    /// Tells whether the meeting may have a number: it is nobody else's, and a caller who types it, or the
+    /// number of a breakout meeting behind it, can mean no other meeting.
     fn is_free(&self, bridge: VoiceBridge) -> bool {
-        self.fleet.voice().get(bridge).is_none_or(|stored| stored.value.room == *self.room)
+        self.fleet.voice().get(bridge).is_none_or(|stored| stored.value.meeting == *self.meeting)
             && self.is_clear(bridge)
     }
 
     fn is_clear(&self, bridge: VoiceBridge) -> bool {
         let book = self.fleet.voice();
-        let others = |bridge| book.get(bridge).is_some_and(|stored| stored.value.room != *self.room);
+        let others = |bridge| book.get(bridge).is_some_and(|stored| stored.value.meeting != *self.meeting);
         let mut below = bridge.of_breakouts().into_iter().flat_map(|numbers| book.between(numbers));
         !self.refused.contains(&bridge)
             && !bridge.parents().any(others)
-            && !below.any(|(_, room)| room != self.room)
+            && !below.any(|(_, meeting)| meeting != self.meeting)
             && !self.is_listed_for_another(bridge)
     }
 
     /// Tells whether a server lists the number for another meeting, be it ours or not.
     fn is_listed_for_another(&self, bridge: VoiceBridge) -> bool {
         let mut used = self.fleet.servers().filter(|server| server.admin() != AdminState::Disabled);
-        used.any(|server| server.lists_bridge_for_another(bridge, self.room))
+        used.any(|server| server.lists_bridge_for_another(bridge, self.meeting))
     }
 
-    /// Finds a free number of a range. Where it looks follows from the room's name alone, so that a room
+    /// Finds a free number of a range. Where it looks follows from the meeting's name alone, so that a meeting
     /// whose number was forgotten mostly finds it again.
     fn free_in(&self, range: VoiceRange) -> Option<VoiceBridge> {
-        let start = id_hash(&format!("voice\n{}\n{}", self.room.tenant, self.room.meeting));
+        let start = id_hash(&format!("voice\n{}\n{}", self.meeting.tenant, self.meeting.meeting));
         let stride = (start >> 32) | 1;
         let probes = (0..PROBES).map(|probe| (start >> 1).wrapping_add(probe.wrapping_mul(stride)));
         let length = u64::from(range.len());
@@ -160,23 +164,23 @@ impl Search<'_> {
         probes.chain(in_order).map(|index| range.nth(index)).find(|bridge| self.is_free(*bridge))
     }
 
-    /// Finds the number of a range whose room was created longest ago and does not run, one of the
-    /// tenant's own rooms first.
-    fn reclaim(&self, draft: &mut Draft<'_>, range: VoiceRange) -> Option<VoiceBridge> {
+    /// Finds the number of a range whose meeting was created longest ago and does not run, one of the
+    /// tenant's own meetings first.
+    fn reclaim(&self, draft: &mut PlanDraft<'_>, range: VoiceRange) -> Option<VoiceBridge> {
         let book = self.fleet.voice();
         let mut idle = book.by_age().take(SEARCHED as usize).filter(|(bridge, stored)| {
-            let room = &stored.value.room;
+            let meeting = &stored.value.meeting;
             range.contains(*bridge)
-                && room != self.room
-                && is_idle(self.fleet, room)
+                && meeting != self.meeting
+                && is_idle(self.fleet, meeting)
                 && self.is_clear(*bridge)
         });
         let first = idle.next()?;
-        let own = |(_, stored): &(_, &crate::core::plan::Stored<Assignment>)| {
-            stored.value.room.tenant == self.room.tenant
+        let own = |(_, stored): &(_, &crate::core::plan::Stored<VoiceAssignment>)| {
+            stored.value.meeting.tenant == self.meeting.tenant
         };
         let (bridge, stored) = if own(&first) { first } else { idle.find(own).unwrap_or(first) };
-        draft.guard_record(&stored.value.room);
+        draft.guard_record(&stored.value.meeting);
         Some(bridge)
     }
 }

@@ -22,7 +22,7 @@ use usher_runtime::clock;
 
 use super::{shrink, snapshot};
 use crate::{
-    core::{fleet::Fleet, history::Resume},
+    core::{fleet::Fleet, history::ResumePoint},
     tasks::{
         edges::EdgeSession,
         fleet_handle::{FleetHandle, Published},
@@ -174,9 +174,9 @@ impl Session {
             return Err(End::Told(Status::unavailable("this control plane is behind the edge's table")));
         }
         match self.fleet.since(have) {
-            Resume::UpToDate => Ok(have),
-            Resume::Snapshot => self.send_snapshot().await,
-            Resume::Delta(delta) => {
+            ResumePoint::UpToDate => Ok(have),
+            ResumePoint::Snapshot => self.send_snapshot().await,
+            ResumePoint::Delta(delta) => {
                 let message = Some(Body::Delta(RoutesDelta::from(&delta)));
                 self.send(Ok(SharedFrame::Decoded(StreamRoutesResponse { message }))).await?;
                 self.edge.sent(clock::now());

@@ -31,10 +31,10 @@ pub(super) fn by_id(fleet: &Fleet, id: &ServerId, view: View) -> Option<v1::Serv
 /// Shows a server with everything this replica knows of it.
 pub(super) fn server(fleet: &Fleet, server: &FleetServer, view: View, now: Instant) -> v1::Server {
     let stored = &server.stored.value;
-    let health = server.health.as_ref().map(|health| &health.value);
-    let colour = match stored.admin {
+    let record = server.health_record.as_ref().map(|stored| &stored.value);
+    let health = match stored.admin {
         AdminState::Disabled => v1::Health::Unspecified,
-        AdminState::Enabled | AdminState::Cordoned => v1::Health::from(server.colour()),
+        AdminState::Enabled | AdminState::Cordoned => v1::Health::from(server.health()),
     };
     v1::Server {
         name: name::server(&stored.id),
@@ -45,13 +45,13 @@ pub(super) fn server(fleet: &Fleet, server: &FleetServer, view: View, now: Insta
         admin_state: v1::AdminState::from(stored.admin).into(),
         checksum_algorithm: v1::ChecksumAlgorithm::from(stored.algorithm).into(),
         etag: etag::of(server.stored.modified),
-        health: colour.into(),
-        recover_count: health.map_or(0, |health| health.recover),
-        error_count: health.map_or(0, |health| health.error),
-        health_since_time: health.map(|health| timestamp(health.since_ms)),
-        health_reason: health
-            .filter(|_| server.colour() != Health::Online)
-            .map(|health| health.reason.clone())
+        health: health.into(),
+        recover_count: record.map_or(0, |record| record.recover),
+        error_count: record.map_or(0, |record| record.error),
+        health_since_time: record.map(|record| timestamp(record.since_ms)),
+        health_reason: record
+            .filter(|_| server.health() != Health::Online)
+            .map(|record| record.reason.clone())
             .unwrap_or_default(),
         meetings: count(fleet.record_count_on(&stored.id)),
         users: u32::try_from(server.users()).unwrap_or(u32::MAX),

@@ -15,12 +15,12 @@ use crate::{
     grpc::{deadline, status::Refusal},
     notifications::{
         rules::{
-            delivery::{Delivery, Form},
+            delivery::{CallbackForm, Delivery},
             ids::DeliveryId,
         },
         tasks::{
             callback_key::CallbackKeys,
-            deliveries::{Deliveries, DeliveryError},
+            deliveries::{DeliveryBook, DeliveryError},
         },
     },
     tasks::{fleet_handle::FleetHandle, poll_asks::PollAsks},
@@ -30,9 +30,9 @@ use crate::{
 const POLL_WITHIN: Duration = Duration::from_secs(15);
 
 /// The service.
-pub(crate) struct Callbacks {
+pub(crate) struct CallbackIntake {
     /// Where callbacks wait.
-    pub(crate) deliveries: Deliveries,
+    pub(crate) deliveries: DeliveryBook,
     /// Seals their addresses.
     pub(crate) keys: CallbackKeys,
     /// Knows where meetings live.
@@ -44,7 +44,7 @@ pub(crate) struct Callbacks {
 }
 
 #[tonic::async_trait]
-impl CallbackService for Callbacks {
+impl CallbackService for CallbackIntake {
     async fn get_callback_key(
         &self,
         request: Request<GetCallbackKeyRequest>,
@@ -80,7 +80,7 @@ impl CallbackService for Callbacks {
     }
 }
 
-impl Callbacks {
+impl CallbackIntake {
     /// A server says that a meeting is over. Anybody may know the address it says so by, and the
     /// record may be of a newer instance: nothing is removed for it but by a poll.
     fn look_again(&self, meeting: &MeetingKey, server: &ServerId) {
@@ -107,9 +107,9 @@ fn delivery(
     accepted_at_ms: i64,
 ) -> Result<Delivery, Refusal> {
     let form = match request.form() {
-        v1::CallbackForm::Get => Form::Get,
-        v1::CallbackForm::SignedForm => Form::SignedForm,
-        v1::CallbackForm::BearerJson => Form::BearerJson,
+        v1::CallbackForm::Get => CallbackForm::Get,
+        v1::CallbackForm::SignedForm => CallbackForm::SignedForm,
+        v1::CallbackForm::BearerJson => CallbackForm::BearerJson,
         v1::CallbackForm::Webhook | v1::CallbackForm::Unspecified => {
             return Err(Refusal::field("form", "must be named"));
         }

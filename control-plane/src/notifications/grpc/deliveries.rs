@@ -18,12 +18,12 @@ use crate::{
     },
     notifications::{
         rules::{delivery::target, ids::DeliveryId},
-        tasks::deliveries::{Deliveries, DeliveryError, Shown},
+        tasks::deliveries::{DeliveryBook, DeliveryError, WaitingDelivery},
     },
 };
 
 /// The service.
-pub(crate) struct DeliveryAdmin(pub(crate) Deliveries);
+pub(crate) struct DeliveryAdmin(pub(crate) DeliveryBook);
 
 #[tonic::async_trait]
 impl DeliveryService for DeliveryAdmin {
@@ -89,7 +89,7 @@ fn parse(field: &str, name: &str) -> Result<DeliveryId, Refusal> {
     DeliveryId::parse(name.strip_prefix("deliveries/").ok_or_else(wrong)?).map_err(|_| wrong())
 }
 
-fn on_wire(shown: &Shown) -> v1::Delivery {
+fn on_wire(shown: &WaitingDelivery) -> v1::Delivery {
     let delivery = &shown.delivery;
     v1::Delivery {
         name: format!("deliveries/{}", shown.id),

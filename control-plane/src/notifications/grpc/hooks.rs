@@ -15,13 +15,13 @@ use super::callbacks;
 use crate::{
     grpc::{deadline, name, page::PageRequest, servers::timestamp, status::Refusal},
     notifications::{
-        rules::{delivery::target, hooks::Registration, ids::HookId},
-        tasks::hooks::{Arrival, HookError, Hooks},
+        rules::{delivery::target, hooks::HookRegistration, ids::HookId},
+        tasks::hooks::{HookError, ServerEvents, WebhookRegistry},
     },
 };
 
 /// The service.
-pub(crate) struct HookAdmin(pub(crate) Hooks);
+pub(crate) struct HookAdmin(pub(crate) WebhookRegistry);
 
 #[tonic::async_trait]
 impl HookService for HookAdmin {
@@ -35,7 +35,7 @@ impl HookService for HookAdmin {
         let hook = request.hook.ok_or_else(|| Refusal::field("hook", "is missing"))?;
         let meeting = Some(hook.meeting_id).filter(|id| !id.is_empty());
         let meeting = meeting.map(|id| MeetingId::parse(&id)).transpose();
-        let wanted = Registration {
+        let wanted = HookRegistration {
             tenant,
             url: hook.callback_url,
             meeting: meeting.map_err(|error| Refusal::field("hook.meeting_id", error.to_string()))?,
@@ -63,7 +63,7 @@ impl HookService for HookAdmin {
         let view = request.view();
         let all = within(deadline, self.0.list(tenant.as_ref())).await;
         let all = all.map_err(|error| refusal(error, request.parent))?;
-        let key = |hook: &Registration| format!("{}/{}", hook.tenant, hook.id());
+        let key = |hook: &HookRegistration| format!("{}/{}", hook.tenant, hook.id());
         let page = page.cut(all.into_iter(), key, |hook| on_wire(&hook, view));
         Ok(Response::new(ListHooksResponse {
             hooks: page.items,
@@ -91,7 +91,7 @@ impl HookService for HookAdmin {
         let request = request.into_inner();
         let server = ServerId::parse(&request.server_id)
             .map_err(|error| Refusal::field("server_id", error.to_string()))?;
-        let arrival = Arrival {
+        let arrival = ServerEvents {
             server: &server,
             raw: request.raw,
             events: &request.events,
@@ -137,7 +137,7 @@ fn parse(field: &str, name: &str) -> Result<(TenantId, HookId), Refusal> {
     Ok((TenantId::parse(tenant).map_err(|_| wrong())?, HookId::parse(id).map_err(|_| wrong())?))
 }
 
-fn on_wire(hook: &Registration, view: v1::HookView) -> v1::Hook {
+fn on_wire(hook: &HookRegistration, view: v1::HookView) -> v1::Hook {
     v1::Hook {
         name: format!("{}/hooks/{}", name::tenant(&hook.tenant), hook.id()),
         callback_url: if view == v1::HookView::RevealUrl { hook.url.clone() } else { String::new() },

@@ -10,7 +10,7 @@ use prometheus_client::{
 use usher_model::callback::CallbackKind;
 
 use crate::{
-    notifications::rules::delivery::Outcome,
+    notifications::rules::delivery::TryOutcome,
     ops::labels::{OutcomeLabel, whole},
 };
 
@@ -66,12 +66,12 @@ impl DeliveryMetrics {
     }
 
     /// Counts a try.
-    pub fn tried(&self, outcome: Outcome) {
+    pub fn tried(&self, outcome: TryOutcome) {
         let outcome = match outcome {
-            Outcome::Taken => "taken",
-            Outcome::Refused => "refused",
-            Outcome::Failed => "failed",
-            Outcome::Down => "down",
+            TryOutcome::Taken => "taken",
+            TryOutcome::Refused => "refused",
+            TryOutcome::Failed => "failed",
+            TryOutcome::Down => "down",
         };
         self.tries.get_or_create(&OutcomeLabel::new(outcome)).inc();
     }

@@ -7,7 +7,7 @@ use prometheus_client::{
 };
 
 use crate::{
-    notifications::rules::hooks::keeper::Outcome,
+    notifications::rules::hooks::keeper::HookCheckOutcome,
     ops::labels::{OutcomeLabel, whole},
 };
 
@@ -19,7 +19,7 @@ pub struct StateLabel {
 
 /// What becomes of an event that a server sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
+pub enum EventFate {
     /// It is written for somebody.
     Accepted,
     /// No hook of its tenant is for it.
@@ -70,14 +70,14 @@ impl HookMetrics {
     }
 
     /// Says how servers are; none where they were not looked at yet.
-    pub fn servers(&self, outcomes: impl Iterator<Item = Option<Outcome>>) {
+    pub fn servers(&self, outcomes: impl Iterator<Item = Option<HookCheckOutcome>>) {
         let mut counts = [("kept", 0), ("changing", 0), ("unsupported", 0), ("failing", 0), ("unseen", 0)];
         for outcome in outcomes {
             let at = match outcome {
-                Some(Outcome::Kept) => 0,
-                Some(Outcome::Changed) => 1,
-                Some(Outcome::Unsupported) => 2,
-                Some(Outcome::Failed) => 3,
+                Some(HookCheckOutcome::Kept) => 0,
+                Some(HookCheckOutcome::Changed) => 1,
+                Some(HookCheckOutcome::Unsupported) => 2,
+                Some(HookCheckOutcome::Failed) => 3,
                 None => 4,
             };
             counts[at].1 += 1;
@@ -88,13 +88,13 @@ impl HookMetrics {
     }
 
     /// Counts an event.
-    pub fn event(&self, fate: Fate) {
+    pub fn event(&self, fate: EventFate) {
         let outcome = match fate {
-            Fate::Accepted => "accepted",
-            Fate::Unwanted => "unwanted",
-            Fate::Foreign => "foreign",
-            Fate::Malformed => "malformed",
-            Fate::TurnedAway => "turned_away",
+            EventFate::Accepted => "accepted",
+            EventFate::Unwanted => "unwanted",
+            EventFate::Foreign => "foreign",
+            EventFate::Malformed => "malformed",
+            EventFate::TurnedAway => "turned_away",
         };
         self.events.get_or_create(&OutcomeLabel::new(outcome)).inc();
     }

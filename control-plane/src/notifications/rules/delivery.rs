@@ -22,7 +22,7 @@ mod queue;
 use std::{fmt, time::Duration};
 
 use bytes::Bytes;
-pub use queue::{Limits, Next, Outcome, Queue, Seen, Work};
+pub use queue::{DeliveryLimits, DeliveryQueue, DeliveryStep, QueueWork, StoredDelivery, TryOutcome};
 use url::Url;
 use usher_model::{callback::CallbackKind, id::ServerId, meeting::MeetingKey};
 
@@ -30,7 +30,7 @@ use super::ids::HookId;
 
 /// In which form an application gets it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub enum CallbackForm {
     /// A GET of the address.
     Get,
     /// A form with the claims of the body, signed.
@@ -51,7 +51,7 @@ pub struct Delivery {
     /// What it is about.
     pub kind: CallbackKind,
     /// How it is sent.
-    pub form: Form,
+    pub form: CallbackForm,
     /// Where to; never to be shown.
     pub url: String,
     /// What it says; never to be shown.
@@ -87,14 +87,14 @@ impl fmt::Debug for Delivery {
 
 impl Delivery {
     /// Returns what it is queued by.
-    pub fn lane(&self) -> Lane {
-        Lane { meeting: self.meeting.clone(), target: target(&self.url), hook: self.hook.clone() }
+    pub fn lane(&self) -> DeliveryLane {
+        DeliveryLane { meeting: self.meeting.clone(), target: target(&self.url), hook: self.hook.clone() }
     }
 }
 
 /// What keeps its order: one meeting's callbacks to one target, its events for one hook.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Lane {
+pub struct DeliveryLane {
     /// The meeting.
     pub meeting: MeetingKey,
     /// Scheme, host and port.

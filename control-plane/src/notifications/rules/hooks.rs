@@ -8,8 +8,8 @@ mod owner;
 
 use std::fmt;
 
-pub use mapping::{Words, in_own_words};
-pub use owner::{Whose, whose};
+pub use mapping::{EventWording, in_own_words};
+pub use owner::{EventOwner, whose};
 use sha2::{Digest as _, Sha256};
 use url::Url;
 use usher_model::{
@@ -28,7 +28,7 @@ const EVENT_MAX: usize = 64;
 
 /// What an application registered.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Registration {
+pub struct HookRegistration {
     /// Whose it is.
     pub tenant: TenantId,
     /// Where its events go; never to be shown.
@@ -43,7 +43,7 @@ pub struct Registration {
     pub created_at_ms: i64,
 }
 
-impl fmt::Debug for Registration {
+impl fmt::Debug for HookRegistration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Registration")
             .field("tenant", &self.tenant)
@@ -57,14 +57,14 @@ impl fmt::Debug for Registration {
 /// Why a hook cannot be registered: the field, and what is wrong with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{field} {problem}")]
-pub struct Unfit {
+pub struct UnfitRegistration {
     /// `callback_url` or `event_ids`.
     pub field: &'static str,
     /// What is wrong and what to write instead.
     pub problem: &'static str,
 }
 
-impl Registration {
+impl HookRegistration {
     /// Returns its id.
     pub fn id(&self) -> HookId {
         HookId::of(&self.tenant, &self.url)
@@ -74,9 +74,9 @@ impl Registration {
     ///
     /// # Errors
     /// It cannot be registered.
-    pub fn check(&self) -> Result<(), Unfit> {
+    pub fn check(&self) -> Result<(), UnfitRegistration> {
         let is_web = |url: Url| matches!(url.scheme(), "http" | "https") && url.has_host();
-        let unfit = |field, problem| Err(Unfit { field, problem });
+        let unfit = |field, problem| Err(UnfitRegistration { field, problem });
         if !Url::parse(&self.url).is_ok_and(is_web) {
             return unfit("callback_url", "is no web address; write it as https://HOST/PATH");
         }
@@ -115,8 +115,8 @@ pub fn delivery_of(hook: &HookId, server: &str, event: &str) -> DeliveryId {
 mod tests {
     use super::*;
 
-    fn registration(url: &str) -> Registration {
-        Registration {
+    fn registration(url: &str) -> HookRegistration {
+        HookRegistration {
             tenant: TenantId::default_tenant(),
             url: url.into(),
             meeting: None,
@@ -137,7 +137,7 @@ mod tests {
         for url in ["", "app.test/cb", "ftp://app.test/", "javascript:alert(1)", long.as_str()] {
             assert_eq!(registration(url).check().map_err(|unfit| unfit.field), Err("callback_url"), "{url}");
         }
-        let many = Registration { events: vec!["x".into(); 65], ..registration("https://app.test/") };
+        let many = HookRegistration { events: vec!["x".into(); 65], ..registration("https://app.test/") };
         assert_eq!(many.check().map_err(|unfit| unfit.field), Err("event_ids"));
     }
 
@@ -148,9 +148,9 @@ mod tests {
         assert!(all.wants(&room, "user-joined", false));
         assert!(!all.wants(&room, "user-joined", true), "it wants no raw events");
         assert!(!all.wants(&key("school", "room"), "user-joined", false), "another tenant's");
-        let one = Registration { meeting: Some(room.meeting.clone()), ..all.clone() };
+        let one = HookRegistration { meeting: Some(room.meeting.clone()), ..all.clone() };
         assert!(one.wants(&room, "user-joined", false) && !one.wants(&key("default", "r"), "x", false));
-        let some = Registration { events: events_of("Meeting-Ended, ,user-left"), ..all };
+        let some = HookRegistration { events: events_of("Meeting-Ended, ,user-left"), ..all };
         assert_eq!(some.events, ["meeting-ended", "user-left"]);
         assert!(some.wants(&room, "meeting-ended", false) && !some.wants(&room, "user-joined", false));
     }

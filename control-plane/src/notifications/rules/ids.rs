@@ -12,16 +12,20 @@ pub struct DeliveryId(Arc<str>);
 /// A text that names no delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("is not 32 hexadecimal digits in lower case")]
-pub struct NotAnId;
+pub struct InvalidDeliveryId;
 
 impl DeliveryId {
     /// Reads an id.
     ///
     /// # Errors
     /// It is none.
-    pub fn parse(text: &str) -> Result<Self, NotAnId> {
+    pub fn parse(text: &str) -> Result<Self, InvalidDeliveryId> {
         let hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-        if text.len() == 32 && text.bytes().all(hex) { Ok(Self(Arc::from(text))) } else { Err(NotAnId) }
+        if text.len() == 32 && text.bytes().all(hex) {
+            Ok(Self(Arc::from(text)))
+        } else {
+            Err(InvalidDeliveryId)
+        }
     }
 
     /// Returns the id of 16 bytes that follow from what is delivered.
@@ -56,7 +60,7 @@ pub struct HookId(Arc<str>);
 /// A text that names no hook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("is no UUID in lower case")]
-pub struct NotAHook;
+pub struct InvalidHookId;
 
 impl HookId {
     /// Returns the id of a tenant's hook for an address.
@@ -77,13 +81,13 @@ impl HookId {
     ///
     /// # Errors
     /// It is none.
-    pub fn parse(text: &str) -> Result<Self, NotAHook> {
+    pub fn parse(text: &str) -> Result<Self, InvalidHookId> {
         let fits = |(at, byte): (usize, u8)| match at {
             8 | 13 | 18 | 23 => byte == b'-',
             _ => byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte),
         };
         let is_uuid = text.len() == 36 && text.bytes().enumerate().all(fits);
-        if is_uuid { Ok(Self(Arc::from(text))) } else { Err(NotAHook) }
+        if is_uuid { Ok(Self(Arc::from(text))) } else { Err(InvalidHookId) }
     }
 
     /// Returns its text.
@@ -118,7 +122,7 @@ mod tests {
         assert_eq!(HookId::parse(id.as_str()), Ok(id.clone()));
         assert_eq!((&id.as_str()[14..15], id.as_str().len()), ("8", 36));
         for text in ["", "1", &id.as_str().to_uppercase(), &format!("{id}0"), "../../servers/x"] {
-            assert_eq!(HookId::parse(text), Err(NotAHook), "{text}");
+            assert_eq!(HookId::parse(text), Err(InvalidHookId), "{text}");
         }
     }
 
@@ -126,7 +130,7 @@ mod tests {
     fn ids_are_digits_and_nothing_else() {
         assert!(DeliveryId::parse(&"0a".repeat(16)).is_ok());
         for text in ["", "abc", &"0A".repeat(16), &"0g".repeat(16), &"0".repeat(33)] {
-            assert_eq!(DeliveryId::parse(text), Err(NotAnId), "{text}");
+            assert_eq!(DeliveryId::parse(text), Err(InvalidDeliveryId), "{text}");
         }
     }
 }

@@ -16,7 +16,7 @@ use usher_runtime::clock;
 
 use crate::{
     notifications::store::deliveries::{KEY, decode_key, encode_key},
-    ports::{Guard, Store, StoreError, Txn, Write},
+    ports::{Store, StoreError, StoreTxn, TxnGuard, TxnWrite},
     tasks::{backoff::Backoff, fleet_handle::FleetHandle},
 };
 
@@ -98,10 +98,10 @@ impl CallbackKeys {
             }
             let key = self.current.borrow().clone();
             let key = key.unwrap_or_else(|| CallbackKey::encode(rand::random()));
-            let guards = vec![Guard::Absent(KEY.into())];
+            let guards = vec![TxnGuard::Absent(KEY.into())];
             // Whoever is first wins; the next reading tells who that was.
             self.store
-                .commit(vec![Txn { guards, writes: vec![Write::Put(KEY.into(), encode_key(&key))] }])
+                .commit(vec![StoreTxn { guards, writes: vec![TxnWrite::Put(KEY.into(), encode_key(&key))] }])
                 .await?;
         }
     }

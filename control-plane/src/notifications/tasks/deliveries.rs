@@ -10,18 +10,18 @@ use tracing::{debug, info, warn};
 use usher_model::settings::CallbackSettings;
 use usher_runtime::clock::WallClock;
 
-use self::index::Book;
-pub use self::{index::Shown, worker::Courier};
+use self::index::DeliveryIndex;
+pub use self::{index::WaitingDelivery, worker::DeliveryWorker};
 use crate::{
     notifications::{
         metrics::deliveries::DeliveryMetrics,
         rules::{
-            delivery::{Delivery, Form},
+            delivery::{CallbackForm, Delivery},
             ids::{DeliveryId, HookId},
         },
         store::deliveries::{decode, encode, path},
     },
-    ports::{Guard, Store, StoreError, Txn, Verdict, Write},
+    ports::{Store, StoreError, StoreTxn, TxnGuard, TxnVerdict, TxnWrite},
     tasks::leadership::Leadership,
 };
 
@@ -50,15 +50,15 @@ pub enum DeliveryError {
 
 /// Takes, shows and changes; clones share everything.
 #[derive(Clone)]
-pub struct Deliveries {
+pub struct DeliveryBook {
     store: Arc<dyn Store>,
-    book: Book,
+    book: DeliveryIndex,
     wall: WallClock,
     max_waiting: u64,
     metrics: DeliveryMetrics,
 }
 
-impl Deliveries {
+impl DeliveryBook {
     /// Keeps deliveries in `store`.
     pub fn new(
         store: Arc<dyn Store>,
@@ -66,7 +66,7 @@ impl Deliveries {
         settings: &CallbackSettings,
         metrics: DeliveryMetrics,
     ) -> Self {
-        Self { store, book: Book::default(), wall, max_waiting: settings.max_waiting, metrics }
+        Self { store, book: DeliveryIndex::default(), wall, max_waiting: settings.max_waiting, metrics }
     }
 
     /// Writes a callback; once it returns, the callback will be delivered or expire. Written again
@@ -87,13 +87,13 @@ impl Deliveries {
         }
         let key = path(id);
         for _ in 0..TRIES {
-            let guards = vec![Guard::Absent(key.clone())];
-            let txn = Txn { guards, writes: vec![Write::Put(key.clone(), value.clone())] };
-            if let Verdict::Committed(_) = self.commit(txn).await? {
+            let guards = vec![TxnGuard::Absent(key.clone())];
+            let txn = StoreTxn { guards, writes: vec![TxnWrite::Put(key.clone(), value.clone())] };
+            if let TxnVerdict::Committed(_) = self.commit(txn).await? {
                 self.metrics.accepted(delivery.kind);
                 return Ok(());
             }
-            if delivery.form == Form::Get || self.said_again(&key).await? {
+            if delivery.form == CallbackForm::Get || self.said_again(&key).await? {
                 return Ok(());
             }
         }
@@ -107,10 +107,10 @@ impl Deliveries {
         // What this version cannot read a newer one delivers.
         let Ok(mut standing) = decode(&entry.value) else { return Ok(true) };
         standing.said_again = standing.said_again.saturating_add(1);
-        let write = Write::Put(key.to_owned(), encode(&standing, Some(&entry.value)));
-        let guards = vec![Guard::Unchanged(key.to_owned(), entry.mod_revision)];
-        let verdict = self.commit(Txn { guards, writes: vec![write] }).await?;
-        Ok(matches!(verdict, Verdict::Committed(_)))
+        let write = TxnWrite::Put(key.to_owned(), encode(&standing, Some(&entry.value)));
+        let guards = vec![TxnGuard::Unchanged(key.to_owned(), entry.mod_revision)];
+        let verdict = self.commit(StoreTxn { guards, writes: vec![write] }).await?;
+        Ok(matches!(verdict, TxnVerdict::Committed(_)))
     }
 
     /// Writes events for hooks; once it returns, each will be delivered or expire, but for those for
@@ -140,7 +140,10 @@ impl Deliveries {
             size += value.len();
             let key = path(&id);
             // A verdict of no is that of an event that stands, sent again by its server.
-            txns.push(Txn { guards: vec![Guard::Absent(key.clone())], writes: vec![Write::Put(key, value)] });
+            txns.push(StoreTxn {
+                guards: vec![TxnGuard::Absent(key.clone())],
+                writes: vec![TxnWrite::Put(key, value)],
+            });
             self.metrics.accepted(delivery.kind);
             accepted += 1;
         }
@@ -153,7 +156,7 @@ impl Deliveries {
     /// Gives up what waits for a hook that is no more, as far as this replica has seen it.
     pub async fn drop_hook(&self, hook: &HookId) {
         for (id, modified) in self.book.of_hook(hook) {
-            match self.change(&id, modified, Write::Delete(path(&id))).await {
+            match self.change(&id, modified, TxnWrite::Delete(path(&id))).await {
                 Ok(()) => self.metrics.ended("dropped"),
                 Err(error) => debug!(delivery = %id, %error, "an event for a hook that is gone still waits"),
             }
@@ -167,7 +170,7 @@ impl Deliveries {
     pub async fn retry(&self, id: &DeliveryId) -> Result<(), DeliveryError> {
         let (value, modified, mut delivery) = self.book.get(id).ok_or(DeliveryError::NotFound)?;
         delivery.retries_asked = delivery.retries_asked.saturating_add(1);
-        let write = Write::Put(path(id), encode(&delivery, Some(&value)));
+        let write = TxnWrite::Put(path(id), encode(&delivery, Some(&value)));
         self.change(id, modified, write).await
     }
 
@@ -177,14 +180,14 @@ impl Deliveries {
     /// There is none, it has just changed, or the store does not take it.
     pub async fn drop_one(&self, id: &DeliveryId) -> Result<(), DeliveryError> {
         let (_, modified, delivery) = self.book.get(id).ok_or(DeliveryError::NotFound)?;
-        self.change(id, modified, Write::Delete(path(id))).await?;
+        self.change(id, modified, TxnWrite::Delete(path(id))).await?;
         info!(delivery = %id, meeting = %delivery.meeting, "a callback was dropped by an operator");
         self.metrics.ended("dropped");
         Ok(())
     }
 
     /// Returns everything that waits.
-    pub fn list(&self) -> Vec<Shown> {
+    pub fn list(&self) -> Vec<WaitingDelivery> {
         self.book.list()
     }
 
@@ -205,27 +208,27 @@ impl Deliveries {
         self.wall.now_ms()
     }
 
-    async fn change(&self, id: &DeliveryId, modified: u64, write: Write) -> Result<(), DeliveryError> {
-        let guards = vec![Guard::Unchanged(path(id), modified)];
-        match self.commit(Txn { guards, writes: vec![write] }).await? {
-            Verdict::Committed(_) => Ok(()),
-            Verdict::Refused(_) => Err(DeliveryError::Changed),
+    async fn change(&self, id: &DeliveryId, modified: u64, write: TxnWrite) -> Result<(), DeliveryError> {
+        let guards = vec![TxnGuard::Unchanged(path(id), modified)];
+        match self.commit(StoreTxn { guards, writes: vec![write] }).await? {
+            TxnVerdict::Committed(_) => Ok(()),
+            TxnVerdict::Refused(_) => Err(DeliveryError::Changed),
         }
     }
 
     /// Alone, not with others: one callback may be as large as a whole batch of records.
-    async fn commit(&self, txn: Txn) -> Result<Verdict, StoreError> {
+    async fn commit(&self, txn: StoreTxn) -> Result<TxnVerdict, StoreError> {
         let verdicts = self.store.commit(vec![txn]).await?;
         verdicts.first().copied().ok_or_else(|| StoreError::Unknown("the store decided nothing".into()))
     }
 }
 
 /// What the courier needs beside the deliveries.
-pub struct CourierParts {
+pub struct DeliveryWorkerParts {
     /// The deliveries.
-    pub deliveries: Deliveries,
+    pub deliveries: DeliveryBook,
     /// The applications.
-    pub applications: Arc<dyn crate::notifications::ports::Applications>,
+    pub applications: Arc<dyn crate::notifications::ports::ApplicationCalls>,
     /// Knows the tenants' secrets.
     pub fleet: crate::tasks::fleet_handle::FleetHandle,
     /// Knows what deliveries are marked by.

@@ -15,28 +15,28 @@ use usher_runtime::clock::WallClock;
 
 use self::{
     announce::{PATIENCE, announce},
-    index::Book,
+    index::HookIndex,
 };
 pub use self::{
-    intake::Arrival,
+    intake::ServerEvents,
     keeper::{HookKeeper, KeeperParts},
 };
 use super::{
     callback_key::CallbackKeys,
-    deliveries::{Deliveries, DeliveryError},
+    deliveries::{DeliveryBook, DeliveryError},
 };
 use crate::{
-    core::plan::Key,
+    core::plan::FleetKey,
     notifications::{
         metrics::hooks::HookMetrics,
         ports::ServerHooks,
         rules::{
-            hooks::{Registration, Unfit, keeper::Wish},
+            hooks::{HookRegistration, UnfitRegistration, keeper::WantedHooks},
             ids::HookId,
         },
         store::hooks::{PREFIX, decode, encode, id_of, path, prefix_of},
     },
-    ports::{Guard, Store, StoreError, Txn, Verdict, Write},
+    ports::{Store, StoreError, StoreTxn, TxnGuard, TxnVerdict, TxnWrite},
     store::keys,
     tasks::{fleet_handle::FleetHandle, own_targets::OwnTargets},
 };
@@ -55,7 +55,7 @@ pub enum HookError {
     Delivery(#[from] DeliveryError),
     /// It is not as it must be.
     #[error(transparent)]
-    Unfit(#[from] Unfit),
+    Unfit(#[from] UnfitRegistration),
     /// Nobody could send anything.
     #[error(
         "public_url is not set at this control plane, so that servers cannot be told where to send events"
@@ -80,11 +80,11 @@ pub enum HookError {
 
 /// Registers, shows, takes out and accepts; clones share everything.
 #[derive(Clone)]
-pub struct Hooks {
+pub struct WebhookRegistry {
     store: Arc<dyn Store>,
     fleet: FleetHandle,
-    book: Book,
-    deliveries: Deliveries,
+    book: HookIndex,
+    deliveries: DeliveryBook,
     keys: CallbackKeys,
     servers: Arc<dyn ServerHooks>,
     wall: WallClock,
@@ -115,7 +115,7 @@ pub struct HookParts {
     /// Knows tenants, servers and meetings.
     pub fleet: FleetHandle,
     /// Where events wait.
-    pub deliveries: Deliveries,
+    pub deliveries: DeliveryBook,
     /// Seals the addresses that servers get.
     pub keys: CallbackKeys,
     /// The servers.
@@ -126,7 +126,7 @@ pub struct HookParts {
     pub metrics: HookMetrics,
 }
 
-impl Hooks {
+impl WebhookRegistry {
     /// Keeps hooks as `settings` say.
     pub fn new(parts: HookParts, settings: &Settings) -> Self {
         let HookParts { store, fleet, deliveries, keys, servers, wall, metrics } = parts;
@@ -134,7 +134,7 @@ impl Hooks {
         let own = OwnTargets::new(settings, fleet.clone());
         let max_hooks = usize::try_from(settings.callbacks.max_hooks).unwrap_or(usize::MAX);
         let patience = PATIENCE.min(settings.meetings.call_timeout / 4);
-        let (book, lacking) = (Book::default(), Arc::new(watch::Sender::new(None)));
+        let (book, lacking) = (HookIndex::default(), Arc::new(watch::Sender::new(None)));
         Self {
             store,
             fleet,
@@ -156,17 +156,17 @@ impl Hooks {
     ///
     /// # Errors
     /// It is not registered; after an error of the store it may be.
-    pub async fn create(&self, wanted: Registration) -> Result<(Registration, bool), HookError> {
+    pub async fn create(&self, wanted: HookRegistration) -> Result<(HookRegistration, bool), HookError> {
         if self.public_url.is_none() {
             return Err(HookError::NoAddress);
         }
         wanted.check()?;
         if self.own.include(&wanted.url) {
             // Each event would come in again as one that no server signed.
-            return Err(Unfit { field: "callback_url", problem: "leads to Usher itself" }.into());
+            return Err(UnfitRegistration { field: "callback_url", problem: "leads to Usher itself" }.into());
         }
         let (tenant, id) = (wanted.tenant.clone(), wanted.id());
-        let new = Registration { created_at_ms: self.wall.now_ms(), ..wanted };
+        let new = HookRegistration { created_at_ms: self.wall.now_ms(), ..wanted };
         for _ in 0..TRIES {
             let stored = self.fleet.read(|fleet| fleet.tenant(&tenant).map(|stored| stored.modified));
             let seen = stored.ok_or(HookError::NoTenant)?;
@@ -181,14 +181,14 @@ impl Hooks {
                 return Err(HookError::TooMany(standing.entries.len()));
             }
             // The tenant stands, or what another of its name registers would be this one's.
-            let of_tenant = keys::path(&Key::Tenant(tenant.clone()));
-            let guards = vec![Guard::Absent(at.clone()), Guard::Unchanged(of_tenant, seen)];
-            let txn = Txn { guards, writes: vec![Write::Put(at, encode(&new))] };
-            let ask = Wish::of([&new]);
+            let of_tenant = keys::path(&FleetKey::Tenant(tenant.clone()));
+            let guards = vec![TxnGuard::Absent(at.clone()), TxnGuard::Unchanged(of_tenant, seen)];
+            let txn = StoreTxn { guards, writes: vec![TxnWrite::Put(at, encode(&new))] };
+            let ask = WantedHooks::of([&new]);
             // Before it is written: from then on the book may hold the new one itself.
             let covered = self.book.wish(|_| true).covers(ask);
             match self.commit(txn).await? {
-                Verdict::Committed(_) => {
+                TxnVerdict::Committed(_) => {
                     info!(%tenant, hook = %id, "a webhook was registered");
                     if !covered {
                         announce(self, ask).await;
@@ -196,7 +196,7 @@ impl Hooks {
                     return Ok((new, false));
                 }
                 // Somebody registered it, or changed the tenant: what stands then decides.
-                Verdict::Refused(revision) => self.see(revision).await,
+                TxnVerdict::Refused(revision) => self.see(revision).await,
             }
         }
         Err(HookError::Changed)
@@ -206,10 +206,10 @@ impl Hooks {
     ///
     /// # Errors
     /// The store cannot be read.
-    pub async fn list(&self, tenant: Option<&TenantId>) -> Result<Vec<Registration>, HookError> {
+    pub async fn list(&self, tenant: Option<&TenantId>) -> Result<Vec<HookRegistration>, HookError> {
         let prefix = tenant.map_or_else(|| PREFIX.to_owned(), prefix_of);
         let listing = self.store.read_prefix(&prefix).await?;
-        let read = |entry: &crate::ports::Entry| decode(&id_of(&entry.key)?.0, &entry.value).ok();
+        let read = |entry: &crate::ports::StoreEntry| decode(&id_of(&entry.key)?.0, &entry.value).ok();
         Ok(listing.entries.iter().filter_map(read).collect())
     }
 
@@ -227,9 +227,9 @@ impl Hooks {
         for _ in 0..TRIES {
             let listing = self.store.read_prefix(&at).await?;
             let entry = listing.entries.iter().find(|entry| entry.key == at).ok_or(HookError::NotFound)?;
-            let guards = vec![Guard::Unchanged(at.clone(), entry.mod_revision)];
-            let txn = Txn { guards, writes: vec![Write::Delete(at.clone())] };
-            if let Verdict::Committed(_) = self.commit(txn).await? {
+            let guards = vec![TxnGuard::Unchanged(at.clone(), entry.mod_revision)];
+            let txn = StoreTxn { guards, writes: vec![TxnWrite::Delete(at.clone())] };
+            if let TxnVerdict::Committed(_) = self.commit(txn).await? {
                 info!(%tenant, hook = %id, "a webhook was taken out");
                 self.deliveries.drop_hook(id).await;
                 return Ok(());
@@ -246,9 +246,9 @@ impl Hooks {
         let listing = self.store.read_prefix(&prefix_of(tenant)).await?;
         for entry in listing.entries {
             let Some((_, id)) = id_of(&entry.key) else { continue };
-            let gone = Guard::Absent(keys::path(&Key::Tenant(tenant.clone())));
-            let guards = vec![gone, Guard::Unchanged(entry.key.clone(), entry.mod_revision)];
-            self.commit(Txn { guards, writes: vec![Write::Delete(entry.key)] }).await?;
+            let gone = TxnGuard::Absent(keys::path(&FleetKey::Tenant(tenant.clone())));
+            let guards = vec![gone, TxnGuard::Unchanged(entry.key.clone(), entry.mod_revision)];
+            self.commit(StoreTxn { guards, writes: vec![TxnWrite::Delete(entry.key)] }).await?;
             self.deliveries.drop_hook(&id).await;
         }
         Ok(())
@@ -263,7 +263,7 @@ impl Hooks {
         }
     }
 
-    async fn commit(&self, txn: Txn) -> Result<Verdict, StoreError> {
+    async fn commit(&self, txn: StoreTxn) -> Result<TxnVerdict, StoreError> {
         let verdicts = self.store.commit(vec![txn]).await?;
         verdicts.first().copied().ok_or_else(|| StoreError::Unknown("the store decided nothing".into()))
     }

@@ -8,7 +8,7 @@ use usher_model::{
 use usher_proto::{store as pb, v1};
 
 use super::{ValueError, fleet::enumeration};
-use crate::core::voice::Assignment;
+use crate::core::voice::VoiceAssignment;
 
 pub(super) fn record_value(record: &MeetingRecord) -> pb::RecordValue {
     let (state, create_time_ms) = match &record.state {
@@ -86,20 +86,20 @@ pub(super) fn zombie(value: pb::ZombieValue) -> Result<Zombie, ValueError> {
     })
 }
 
-pub(super) fn voice_value(assignment: &Assignment) -> pb::VoiceValue {
+pub(super) fn voice_value(assignment: &VoiceAssignment) -> pb::VoiceValue {
     pb::VoiceValue {
-        tenant: assignment.room.tenant.to_string(),
-        meeting_id: assignment.room.meeting.to_string(),
+        tenant: assignment.meeting.tenant.to_string(),
+        meeting_id: assignment.meeting.meeting.to_string(),
         used_at_ms: assignment.used_at_ms,
     }
 }
 
-pub(super) fn voice(value: pb::VoiceValue) -> Result<Assignment, ValueError> {
+pub(super) fn voice(value: pb::VoiceValue) -> Result<VoiceAssignment, ValueError> {
     let tenant = TenantId::parse(&value.tenant);
     let tenant = tenant.map_err(|source| ValueError::Id { field: "tenant", source })?;
     let meeting = MeetingId::parse(&value.meeting_id);
     let meeting = meeting.map_err(|source| ValueError::Id { field: "meeting_id", source })?;
-    Ok(Assignment { room: MeetingKey::new(tenant, meeting), used_at_ms: value.used_at_ms })
+    Ok(VoiceAssignment { meeting: MeetingKey::new(tenant, meeting), used_at_ms: value.used_at_ms })
 }
 
 fn internal_id(text: &str) -> Result<InternalMeetingId, ValueError> {

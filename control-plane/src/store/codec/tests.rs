@@ -5,30 +5,30 @@ use usher_model::id::ServerId;
 use super::*;
 use crate::store::arbitrary;
 
-fn entry(write: &Write, revision: u64) -> Entry {
+fn entry(write: &TxnWrite, revision: u64) -> StoreEntry {
     match write {
-        Write::Put(key, value) => {
-            Entry { key: key.clone(), value: value.clone(), create_revision: 3, mod_revision: revision }
+        TxnWrite::Put(key, value) => {
+            StoreEntry { key: key.clone(), value: value.clone(), create_revision: 3, mod_revision: revision }
         }
-        Write::Delete(key) => panic!("{key} is deleted"),
+        TxnWrite::Delete(key) => panic!("{key} is deleted"),
     }
 }
 
-fn one_write(write: plan::Write) -> Plan {
+fn one_write(write: plan::PlanWrite) -> Plan {
     Plan { guards: vec![], writes: vec![write] }
 }
 
 /// Returns the write that stores the value of an event.
-fn written(event: Event) -> plan::Write {
+fn written(event: FleetEvent) -> plan::PlanWrite {
     match event {
-        Event::Server(_, stored) => plan::Write::Server(stored.expect("a value").value),
-        Event::Health(id, stored) => plan::Write::Health(id, stored.expect("a value").value),
-        Event::Sample(id, stored) => plan::Write::Sample(id, stored.expect("a value").value),
-        Event::Freshness(id, stored) => plan::Write::Freshness(id, stored.expect("a value").value),
-        Event::Voice(bridge, stored) => plan::Write::Voice(bridge, stored.expect("a value").value),
-        Event::Tenant(_, stored) => plan::Write::Tenant(stored.expect("a value").value),
-        Event::Record(key, stored) => plan::Write::Record(key, stored.expect("a value").value),
-        Event::Zombie(key, stored) => plan::Write::Zombie(key, stored.expect("a value").value),
+        FleetEvent::Server(_, stored) => plan::PlanWrite::Server(stored.expect("a value").value),
+        FleetEvent::Health(id, stored) => plan::PlanWrite::Health(id, stored.expect("a value").value),
+        FleetEvent::Sample(id, stored) => plan::PlanWrite::Sample(id, stored.expect("a value").value),
+        FleetEvent::Freshness(id, stored) => plan::PlanWrite::Freshness(id, stored.expect("a value").value),
+        FleetEvent::Voice(bridge, stored) => plan::PlanWrite::Voice(bridge, stored.expect("a value").value),
+        FleetEvent::Tenant(_, stored) => plan::PlanWrite::Tenant(stored.expect("a value").value),
+        FleetEvent::Record(key, stored) => plan::PlanWrite::Record(key, stored.expect("a value").value),
+        FleetEvent::Zombie(key, stored) => plan::PlanWrite::Zombie(key, stored.expect("a value").value),
     }
 }
 
@@ -44,7 +44,7 @@ proptest! {
     fn every_value_reads_back_as_it_was_written(put in arbitrary::put()) {
         let codec = StoreCodec::new();
         let txn = codec.txn(&one_write(put.clone()), None);
-        let event = codec.event(&Change::Put(entry(&txn.writes[0], 9)));
+        let event = codec.event(&StoreChange::Put(entry(&txn.writes[0], 9)));
         prop_assert_eq!(event.map(|event| event.map(written)), Ok(Some(put)));
     }
 
@@ -58,7 +58,7 @@ proptest! {
         let mut value = stored.value.to_vec();
         value.splice(0..0, future.iter().copied());
         stored.value = value.into();
-        let event = codec.event(&Change::Put(stored.clone()));
+        let event = codec.event(&StoreChange::Put(stored.clone()));
         prop_assert_eq!(event.map(|event| event.map(written)), Ok(Some(put.clone())), "they do not disturb");
 
         let again = entry(&codec.txn(&one_write(put.clone()), None).writes[0], 10);
@@ -67,18 +67,18 @@ proptest! {
         prop_assert!(other.key == stored.key || !other.value.ends_with(&future));
 
         let key = keys::parse(&stored.key).expect("a key").expect("of a known family");
-        let anew = Plan { guards: vec![plan::Guard::Absent(key)], writes: vec![put.clone()] };
+        let anew = Plan { guards: vec![plan::PlanGuard::Absent(key)], writes: vec![put.clone()] };
         prop_assert!(!entry(&codec.txn(&anew, None).writes[0], 11).value.ends_with(&future));
 
-        codec.event(&Change::Delete { key: stored.key.clone() }).expect("a key");
+        codec.event(&StoreChange::Delete { key: stored.key.clone() }).expect("a key");
         prop_assert!(!entry(&codec.txn(&one_write(put), None).writes[0], 12).value.ends_with(&future));
     }
 
     #[test]
     fn any_bytes_are_a_value_or_an_error_that_names_the_key(key in arbitrary::key(), bytes in vec(any::<u8>(), 0..60)) {
         let path = keys::path(&key);
-        let stored = Entry { key: path.clone(), value: bytes.into(), create_revision: 1, mod_revision: 1 };
-        if let Err(bad) = StoreCodec::new().event(&Change::Put(stored)) {
+        let stored = StoreEntry { key: path.clone(), value: bytes.into(), create_revision: 1, mod_revision: 1 };
+        if let Err(bad) = StoreCodec::new().event(&StoreChange::Put(stored)) {
             prop_assert!(bad.to_string().contains(&path), "{}", bad);
             prop_assert_eq!(bad.absent, Some(Box::new(absent(&key))));
         }
@@ -93,10 +93,10 @@ fn known_fields_are_those_of_the_proto_files() {
     let meeting = "meetings/t/m";
     let parse = |text: &str| keys::parse(text).expect("a key").expect("of a known family");
     for (name, key) in [
-        ("ServerValue", Key::Server(server.clone())),
-        ("HealthValue", Key::Health(server.clone())),
-        ("SampleValue", Key::Sample(server.clone())),
-        ("FreshnessValue", Key::Freshness(server)),
+        ("ServerValue", FleetKey::Server(server.clone())),
+        ("HealthValue", FleetKey::Health(server.clone())),
+        ("SampleValue", FleetKey::Sample(server.clone())),
+        ("FreshnessValue", FleetKey::Freshness(server)),
         ("TenantValue", parse("tenants/t")),
         ("RecordValue", parse(meeting)),
         ("ZombieValue", parse("zombies/t/m/s")),
@@ -115,25 +115,29 @@ fn a_plan_keeps_its_guards_and_a_leaders_carries_its_token() {
     let server = ServerId::parse("s").expect("a server id");
     let plan = Plan {
         guards: vec![
-            plan::Guard::Absent(Key::Health(server.clone())),
-            plan::Guard::Unchanged(Key::Server(server.clone()), 7),
+            plan::PlanGuard::Absent(FleetKey::Health(server.clone())),
+            plan::PlanGuard::Unchanged(FleetKey::Server(server.clone()), 7),
         ],
-        writes: vec![plan::Write::Delete(Key::Sample(server))],
+        writes: vec![plan::PlanWrite::Delete(FleetKey::Sample(server))],
     };
     let token = FencingToken { key: "/usher/election/1".into(), create_revision: 5 };
     let txn = StoreCodec::new().txn(&plan, Some(&token));
     assert_eq!(
         txn.guards,
-        [Guard::Absent("health/s".into()), Guard::Unchanged("servers/s".into(), 7), Guard::Fence(token)]
+        [
+            TxnGuard::Absent("health/s".into()),
+            TxnGuard::Unchanged("servers/s".into(), 7),
+            TxnGuard::Fence(token)
+        ]
     );
-    assert_eq!(txn.writes, [Write::Delete("load/s".into())]);
+    assert_eq!(txn.writes, [TxnWrite::Delete("load/s".into())]);
 }
 
 #[test]
 fn a_listing_is_read_past_its_bad_values() {
     let codec = StoreCodec::new();
     let good = pb::HealthValue { recover: 3, ..Default::default() }.encode_to_vec();
-    let put = |key: &str, value: &[u8]| Entry {
+    let put = |key: &str, value: &[u8]| StoreEntry {
         key: key.into(),
         value: Bytes::copy_from_slice(value),
         create_revision: 1,
@@ -145,7 +149,7 @@ fn a_listing_is_read_past_its_bad_values() {
         put("meta", &meta(StoreMeta { epoch: 1, cluster_id: 2 })),
         put("servers/!", b""),
     ];
-    let (events, bad) = codec.events(&Listing { revision: 2, entries });
+    let (events, bad) = codec.events(&StoreListing { revision: 2, entries });
     assert_eq!(events.len(), 1);
     assert_eq!(bad.iter().map(|bad| &*bad.path).collect::<Vec<_>>(), ["health/b", "servers/!"]);
 }

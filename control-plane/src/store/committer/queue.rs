@@ -10,7 +10,7 @@ use std::{
     hash::Hash,
 };
 
-use crate::ports::{Guard, Txn, Write};
+use crate::ports::{StoreTxn, TxnGuard, TxnWrite};
 
 /// Bounds of one batch.
 #[derive(Debug, Clone, Copy)]
@@ -41,7 +41,7 @@ struct KeyUses<K> {
 /// The waiting transactions, and the keys of the batches under way.
 #[derive(Debug)]
 pub(super) struct CommitQueue<T> {
-    waiting: VecDeque<(Txn, T)>,
+    waiting: VecDeque<(StoreTxn, T)>,
     under_way: KeyUses<String>,
     limits: BatchLimits,
 }
@@ -51,27 +51,27 @@ pub(super) struct CommitQueue<T> {
 #[must_use]
 pub(super) struct HeldKeys(Vec<(String, bool)>);
 
-fn touched(txn: &Txn) -> impl Iterator<Item = (&str, bool)> {
+fn touched(txn: &StoreTxn) -> impl Iterator<Item = (&str, bool)> {
     let guarded = txn.guards.iter().map(|guard| match guard {
-        Guard::Absent(key) | Guard::Unchanged(key, _) => (key.as_str(), false),
-        Guard::Fence(token) => (token.key.as_str(), false),
+        TxnGuard::Absent(key) | TxnGuard::Unchanged(key, _) => (key.as_str(), false),
+        TxnGuard::Fence(token) => (token.key.as_str(), false),
     });
     let written = txn.writes.iter().map(|write| match write {
-        Write::Put(key, _) | Write::Delete(key) => (key.as_str(), true),
+        TxnWrite::Put(key, _) | TxnWrite::Delete(key) => (key.as_str(), true),
     });
     guarded.chain(written)
 }
 
-fn bytes(txn: &Txn) -> usize {
+fn bytes(txn: &StoreTxn) -> usize {
     let values = txn.writes.iter().map(|write| match write {
-        Write::Put(_, value) => value.len(),
-        Write::Delete(_) => 0,
+        TxnWrite::Put(_, value) => value.len(),
+        TxnWrite::Delete(_) => 0,
     });
     // 64 bytes cover the encoding of each guard and write, and the store's prefix.
     touched(txn).map(|(key, _)| key.len() + 64).sum::<usize>() + values.sum::<usize>()
 }
 
-fn ops(txn: &Txn) -> usize {
+fn ops(txn: &StoreTxn) -> usize {
     txn.guards.len().max(txn.writes.len())
 }
 
@@ -113,12 +113,12 @@ impl<T> CommitQueue<T> {
         self.waiting.len()
     }
 
-    pub(super) fn push(&mut self, txn: Txn, tag: T) {
+    pub(super) fn push(&mut self, txn: StoreTxn, tag: T) {
         self.waiting.push_back((txn, tag));
     }
 
     /// Takes out the next batch, oldest first; `None` if no waiting transaction may be sent now.
-    pub(super) fn next_batch(&mut self) -> Option<(Vec<(Txn, T)>, HeldKeys)> {
+    pub(super) fn next_batch(&mut self) -> Option<(Vec<(StoreTxn, T)>, HeldKeys)> {
         let chosen = self.choose();
         if chosen.is_empty() {
             return None;

@@ -5,17 +5,17 @@ use futures::{future::join_all, stream::BoxStream};
 use tokio::sync::Semaphore;
 
 use super::*;
-use crate::ports::{Batch, Lease, Listing, WatchError, Write};
+use crate::ports::{ChangeBatch, LeaderLease, StoreListing, TxnWrite, WatchError};
 
 /// A store that notes the batches it receives and answers by a script.
 struct Scripted {
     batches: Mutex<Vec<usize>>,
     permits: Semaphore,
-    answer: fn(&[Txn]) -> Result<Vec<Verdict>, StoreError>,
+    answer: fn(&[StoreTxn]) -> Result<Vec<TxnVerdict>, StoreError>,
 }
 
 impl Scripted {
-    fn new(permits: usize, answer: fn(&[Txn]) -> Result<Vec<Verdict>, StoreError>) -> Arc<Self> {
+    fn new(permits: usize, answer: fn(&[StoreTxn]) -> Result<Vec<TxnVerdict>, StoreError>) -> Arc<Self> {
         Arc::new(Self { batches: Mutex::default(), permits: Semaphore::new(permits), answer })
     }
 
@@ -30,7 +30,7 @@ fn unused<T>() -> Result<T, StoreError> {
 
 #[async_trait]
 impl Store for Scripted {
-    async fn read_prefix(&self, _: &str) -> Result<Listing, StoreError> {
+    async fn read_prefix(&self, _: &str) -> Result<StoreListing, StoreError> {
         unused()
     }
     async fn compact(&self, _: u64) -> Result<(), StoreError> {
@@ -46,10 +46,10 @@ impl Store for Scripted {
         &self,
         _: &str,
         _: u64,
-    ) -> Result<BoxStream<'static, Result<Batch, WatchError>>, StoreError> {
+    ) -> Result<BoxStream<'static, Result<ChangeBatch, WatchError>>, StoreError> {
         unused()
     }
-    async fn commit(&self, txns: Vec<Txn>) -> Result<Vec<Verdict>, StoreError> {
+    async fn commit(&self, txns: Vec<StoreTxn>) -> Result<Vec<TxnVerdict>, StoreError> {
         self.batches.lock().expect("not poisoned").push(txns.len());
         self.permits.acquire().await.expect("open").forget();
         (self.answer)(&txns)
@@ -57,7 +57,7 @@ impl Store for Scripted {
     async fn cluster_id(&self) -> Result<u64, StoreError> {
         unused()
     }
-    async fn campaign(&self, _: &str, _: Duration) -> Result<Box<dyn Lease>, StoreError> {
+    async fn campaign(&self, _: &str, _: Duration) -> Result<Box<dyn LeaderLease>, StoreError> {
         unused()
     }
     async fn leader(&self) -> Result<Option<String>, StoreError> {
@@ -65,14 +65,14 @@ impl Store for Scripted {
     }
 }
 
-fn put(key: usize) -> Txn {
-    Txn { guards: vec![], writes: vec![Write::Put(format!("k/{key}"), "v".into())] }
+fn put(key: usize) -> StoreTxn {
+    StoreTxn { guards: vec![], writes: vec![TxnWrite::Put(format!("k/{key}"), "v".into())] }
 }
 
 #[tokio::test]
 async fn transactions_that_wait_for_four_batches_go_together() {
     let (store, tasks) =
-        (Scripted::new(0, |txns| Ok(vec![Verdict::Committed(9); txns.len()])), TaskGroup::new());
+        (Scripted::new(0, |txns| Ok(vec![TxnVerdict::Committed(9); txns.len()])), TaskGroup::new());
     let committer = GroupCommitter::spawn(store.clone(), Arc::new(StoreCodec::new()), &tasks);
     let commits: Vec<_> = (0..UNDER_WAY)
         .map(|key| {
@@ -91,9 +91,9 @@ async fn transactions_that_wait_for_four_batches_go_together() {
         tokio::task::yield_now().await;
         store.permits.add_permits(100);
     });
-    assert!(many.into_iter().all(|verdict| matches!(verdict, Ok(Verdict::Committed(9)))));
+    assert!(many.into_iter().all(|verdict| matches!(verdict, Ok(TxnVerdict::Committed(9)))));
     for (commit, _) in commits {
-        assert!(matches!(commit.await.expect("ends"), Ok(Verdict::Committed(9))));
+        assert!(matches!(commit.await.expect("ends"), Ok(TxnVerdict::Committed(9))));
     }
     let sizes = store.sizes();
     assert_eq!(sizes.iter().sum::<usize>(), 100 + UNDER_WAY);
@@ -114,7 +114,7 @@ async fn an_error_reaches_every_caller_of_the_batch() {
 #[tokio::test]
 async fn waiting_commits_finish_at_shutdown_and_later_ones_are_certainly_not_done() {
     let (store, tasks) =
-        (Scripted::new(0, |txns| Ok(vec![Verdict::Committed(9); txns.len()])), TaskGroup::new());
+        (Scripted::new(0, |txns| Ok(vec![TxnVerdict::Committed(9); txns.len()])), TaskGroup::new());
     let committer = GroupCommitter::spawn(store.clone(), Arc::new(StoreCodec::new()), &tasks);
     let waiting = committer.clone();
     let same_key = tasks
@@ -125,7 +125,7 @@ async fn waiting_commits_finish_at_shutdown_and_later_ones_are_certainly_not_don
     tasks.stop();
     store.permits.add_permits(2);
     let (one, other) = same_key.await.expect("ends");
-    assert!(matches!((one, other), (Ok(Verdict::Committed(9)), Ok(Verdict::Committed(9)))));
+    assert!(matches!((one, other), (Ok(TxnVerdict::Committed(9)), Ok(TxnVerdict::Committed(9)))));
     tasks.shutdown().await;
     assert!(matches!(committer.commit(put(2)).await, Err(StoreError::Unavailable(_))));
     assert_eq!(store.sizes(), [1, 1]);

@@ -8,7 +8,7 @@ use usher_model::revision::FencingToken;
 
 use super::{Inner, writer::WriteJob};
 use crate::{
-    ports::{Entry, Lease, StoreError},
+    ports::{LeaderLease, StoreEntry, StoreError},
     store::keys,
 };
 
@@ -17,7 +17,7 @@ pub(super) async fn campaign(
     inner: Arc<Inner>,
     candidate: &str,
     ttl: Duration,
-) -> Result<Box<dyn Lease>, StoreError> {
+) -> Result<Box<dyn LeaderLease>, StoreError> {
     let mut changes = inner.published.clone();
     let enter = |reply| WriteJob::Enter { candidate: candidate.to_owned(), ttl, reply };
     let mut token = inner.ask(enter).await?;
@@ -48,7 +48,7 @@ pub(super) async fn campaign(
 }
 
 /// Returns the candidate that leads.
-pub(super) fn oldest<'a>(candidates: impl Iterator<Item = &'a Entry>) -> Option<&'a Entry> {
+pub(super) fn oldest<'a>(candidates: impl Iterator<Item = &'a StoreEntry>) -> Option<&'a StoreEntry> {
     candidates.min_by_key(|entry| entry.create_revision)
 }
 
@@ -58,7 +58,7 @@ struct EmbeddedLease {
 }
 
 #[async_trait]
-impl Lease for EmbeddedLease {
+impl LeaderLease for EmbeddedLease {
     fn token(&self) -> FencingToken {
         self.token.clone()
     }

@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use redb::{Builder, Database, ReadableDatabase, ReadableTable, TableDefinition};
 
-use crate::ports::{Batch, Change, Entry};
+use crate::ports::{ChangeBatch, StoreChange, StoreEntry};
 
 /// Key → (create revision, mod revision, value).
 const ENTRIES: TableDefinition<'_, &str, (u64, u64, &[u8])> = TableDefinition::new("entries");
@@ -50,7 +50,7 @@ pub enum EmbeddedOpenError {
 /// The content of a file at its opening.
 #[derive(Debug)]
 pub(super) struct FileContents {
-    pub(super) entries: Vec<Entry>,
+    pub(super) entries: Vec<StoreEntry>,
     pub(super) revision: u64,
     pub(super) cluster_id: u64,
 }
@@ -81,7 +81,7 @@ impl StoreFile {
     ///
     /// # Errors
     /// The changes may or may not be on disk; [`StoreFile::reopen`] returns the revision that is.
-    pub(super) fn write(&mut self, batches: &[Batch]) -> Result<(), Box<redb::Error>> {
+    pub(super) fn write(&mut self, batches: &[ChangeBatch]) -> Result<(), Box<redb::Error>> {
         let Some(database) = &self.database else { return Err(Box::new(redb::Error::PreviousIo)) };
         write(database, batches).map_err(|error| {
             self.database = None;
@@ -146,7 +146,7 @@ fn load(database: &Database, cluster_id: u64) -> Result<FileContents, redb::Erro
             let (key, value) = row?;
             let (create_revision, mod_revision, bytes) = value.value();
             let value = Bytes::copy_from_slice(bytes);
-            Ok(Entry { key: key.value().to_owned(), value, create_revision, mod_revision })
+            Ok(StoreEntry { key: key.value().to_owned(), value, create_revision, mod_revision })
         })
         .collect::<Result<_, redb::StorageError>>()?;
     first.commit()?;
@@ -158,18 +158,18 @@ fn revision(database: &Database) -> Result<u64, redb::Error> {
     Ok(numbers.get(REVISION)?.map(|number| number.value()).unwrap_or_default())
 }
 
-fn write(database: &Database, batches: &[Batch]) -> Result<(), redb::Error> {
+fn write(database: &Database, batches: &[ChangeBatch]) -> Result<(), redb::Error> {
     let Some(last) = batches.last() else { return Ok(()) };
     let transaction = database.begin_write()?;
     {
         let mut entries = transaction.open_table(ENTRIES)?;
         for change in batches.iter().flat_map(|batch| &batch.changes) {
             match change {
-                Change::Put(entry) => {
+                StoreChange::Put(entry) => {
                     let row = (entry.create_revision, entry.mod_revision, &*entry.value);
                     entries.insert(&*entry.key, row)?;
                 }
-                Change::Delete { key } => {
+                StoreChange::Delete { key } => {
                     entries.remove(&**key)?;
                 }
             }

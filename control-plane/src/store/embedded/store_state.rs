@@ -8,14 +8,16 @@ use std::{
     ops::Bound,
 };
 
-use crate::ports::{Batch, Change, Entry, Guard, Listing, Txn, Verdict, Write};
+use crate::ports::{
+    ChangeBatch, StoreChange, StoreEntry, StoreListing, StoreTxn, TxnGuard, TxnVerdict, TxnWrite,
+};
 
 /// The committed entries and the recent history.
 #[derive(Debug)]
 pub(super) struct StoreState {
-    entries: BTreeMap<String, Entry>,
+    entries: BTreeMap<String, StoreEntry>,
     revision: u64,
-    history: VecDeque<Batch>,
+    history: VecDeque<ChangeBatch>,
     /// First revision from which on `history` is complete.
     first: u64,
     history_bytes: usize,
@@ -24,7 +26,7 @@ pub(super) struct StoreState {
 
 impl StoreState {
     /// Returns a state of these entries, without history.
-    pub(super) fn new(entries: Vec<Entry>, revision: u64, max_history_bytes: usize) -> Self {
+    pub(super) fn new(entries: Vec<StoreEntry>, revision: u64, max_history_bytes: usize) -> Self {
         Self {
             entries: entries.into_iter().map(|entry| (entry.key.clone(), entry)).collect(),
             revision,
@@ -39,29 +41,29 @@ impl StoreState {
         self.revision
     }
 
-    pub(super) fn get(&self, key: &str) -> Option<&Entry> {
+    pub(super) fn get(&self, key: &str) -> Option<&StoreEntry> {
         self.entries.get(key)
     }
 
     /// Iterates over the entries below a prefix, in the order of their keys.
-    pub(super) fn below<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = &'a Entry> {
+    pub(super) fn below<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = &'a StoreEntry> {
         self.entries
             .range::<str, _>((Bound::Included(prefix), Bound::Unbounded))
             .map(|(_, entry)| entry)
             .take_while(move |entry| entry.key.starts_with(prefix))
     }
 
-    pub(super) fn list(&self, prefix: &str) -> Listing {
-        Listing { revision: self.revision, entries: self.below(prefix).cloned().collect() }
+    pub(super) fn list(&self, prefix: &str) -> StoreListing {
+        StoreListing { revision: self.revision, entries: self.below(prefix).cloned().collect() }
     }
 
     /// Applies the writes of a draft and drops the oldest history beyond its bound.
-    pub(super) fn apply(&mut self, batches: Vec<Batch>) {
+    pub(super) fn apply(&mut self, batches: Vec<ChangeBatch>) {
         for batch in batches {
             for change in &batch.changes {
                 match change {
-                    Change::Put(entry) => self.entries.insert(entry.key.clone(), entry.clone()),
-                    Change::Delete { key } => self.entries.remove(key),
+                    StoreChange::Put(entry) => self.entries.insert(entry.key.clone(), entry.clone()),
+                    StoreChange::Delete { key } => self.entries.remove(key),
                 };
             }
             self.revision = batch.revision;
@@ -81,7 +83,12 @@ impl StoreState {
     ///
     /// # Errors
     /// The first revision that the history still holds, if it is later than `from`.
-    pub(super) fn since(&self, prefix: &str, from: u64, limit: usize) -> Result<(Vec<Batch>, u64), u64> {
+    pub(super) fn since(
+        &self,
+        prefix: &str,
+        from: u64,
+        limit: usize,
+    ) -> Result<(Vec<ChangeBatch>, u64), u64> {
         if from < self.first {
             return Err(self.first);
         }
@@ -89,28 +96,28 @@ impl StoreState {
         let (mut found, mut next) = (Vec::new(), from);
         for batch in self.history.range(start..).take(limit) {
             next = batch.revision + 1;
-            let changes: Vec<Change> =
+            let changes: Vec<StoreChange> =
                 batch.changes.iter().filter(|change| key_of(change).starts_with(prefix)).cloned().collect();
             if !changes.is_empty() {
-                found.push(Batch { revision: batch.revision, changes, attested: true });
+                found.push(ChangeBatch { revision: batch.revision, changes, attested: true });
             }
         }
         Ok((found, next))
     }
 }
 
-fn key_of(change: &Change) -> &str {
+fn key_of(change: &StoreChange) -> &str {
     match change {
-        Change::Put(entry) => &entry.key,
-        Change::Delete { key } => key,
+        StoreChange::Put(entry) => &entry.key,
+        StoreChange::Delete { key } => key,
     }
 }
 
 /// Returns the approximate memory of a batch, in bytes.
-fn weight(batch: &Batch) -> usize {
-    let change = |change: &Change| match change {
-        Change::Put(entry) => 96 + entry.key.len() + entry.value.len(),
-        Change::Delete { key } => 96 + key.len(),
+fn weight(batch: &ChangeBatch) -> usize {
+    let change = |change: &StoreChange| match change {
+        StoreChange::Put(entry) => 96 + entry.key.len() + entry.value.len(),
+        StoreChange::Delete { key } => 96 + key.len(),
     };
     64 + batch.changes.iter().map(change).sum::<usize>()
 }
@@ -119,9 +126,9 @@ fn weight(batch: &Batch) -> usize {
 #[derive(Debug)]
 pub(super) struct TransactionDraft<'a> {
     base: &'a StoreState,
-    changed: BTreeMap<String, Option<Entry>>,
+    changed: BTreeMap<String, Option<StoreEntry>>,
     revision: u64,
-    batches: Vec<Batch>,
+    batches: Vec<ChangeBatch>,
 }
 
 /// A transaction is undecidable because it writes one key twice.
@@ -140,10 +147,10 @@ impl<'a> TransactionDraft<'a> {
     }
 
     /// Decides independent transactions at one revision, after those decided before.
-    pub(super) fn commit(&mut self, txns: &[Txn]) -> Result<Vec<Verdict>, WrittenTwice> {
+    pub(super) fn commit(&mut self, txns: &[StoreTxn]) -> Result<Vec<TxnVerdict>, WrittenTwice> {
         let mut written = HashSet::new();
         for write in txns.iter().flat_map(|txn| &txn.writes) {
-            let (Write::Put(key, _) | Write::Delete(key)) = write;
+            let (TxnWrite::Put(key, _) | TxnWrite::Delete(key)) = write;
             if !written.insert(key) {
                 return Err(WrittenTwice(key.clone()));
             }
@@ -152,61 +159,61 @@ impl<'a> TransactionDraft<'a> {
             txns.iter().map(|txn| txn.guards.iter().all(|guard| self.holds(guard))).collect();
         let decided = || txns.iter().zip(&hold);
         let revision = self.next_revision();
-        let changes: Vec<Change> = decided()
+        let changes: Vec<StoreChange> = decided()
             .filter(|(_, holds)| **holds)
             .flat_map(|(txn, _)| &txn.writes)
             .filter_map(|write| self.change(write, revision))
             .collect();
         if !changes.is_empty() {
             self.revision = revision;
-            self.batches.push(Batch { revision, changes, attested: true });
+            self.batches.push(ChangeBatch { revision, changes, attested: true });
         }
         let at = self.revision;
         Ok(decided()
-            .map(|(_, holds)| if *holds { Verdict::Committed(at) } else { Verdict::Refused(at) })
+            .map(|(_, holds)| if *holds { TxnVerdict::Committed(at) } else { TxnVerdict::Refused(at) })
             .collect())
     }
 
     /// Returns the writes, one batch for each revision.
-    pub(super) fn finish(self) -> Vec<Batch> {
+    pub(super) fn finish(self) -> Vec<ChangeBatch> {
         self.batches
     }
 
-    fn get(&self, key: &str) -> Option<&Entry> {
+    fn get(&self, key: &str) -> Option<&StoreEntry> {
         match self.changed.get(key) {
             Some(changed) => changed.as_ref(),
             None => self.base.get(key),
         }
     }
 
-    fn holds(&self, guard: &Guard) -> bool {
+    fn holds(&self, guard: &TxnGuard) -> bool {
         match guard {
-            Guard::Absent(key) => self.get(key).is_none(),
-            Guard::Unchanged(key, revision) => {
+            TxnGuard::Absent(key) => self.get(key).is_none(),
+            TxnGuard::Unchanged(key, revision) => {
                 self.get(key).is_some_and(|entry| entry.mod_revision == *revision)
             }
-            Guard::Fence(token) => {
+            TxnGuard::Fence(token) => {
                 self.get(&token.key).is_some_and(|entry| entry.create_revision == token.create_revision)
             }
         }
     }
 
-    fn change(&mut self, write: &Write, revision: u64) -> Option<Change> {
+    fn change(&mut self, write: &TxnWrite, revision: u64) -> Option<StoreChange> {
         match write {
-            Write::Put(key, value) => {
-                let entry = Entry {
+            TxnWrite::Put(key, value) => {
+                let entry = StoreEntry {
                     key: key.clone(),
                     value: value.clone(),
                     create_revision: self.get(key).map_or(revision, |entry| entry.create_revision),
                     mod_revision: revision,
                 };
                 self.changed.insert(key.clone(), Some(entry.clone()));
-                Some(Change::Put(entry))
+                Some(StoreChange::Put(entry))
             }
-            Write::Delete(key) => {
+            TxnWrite::Delete(key) => {
                 self.get(key)?;
                 self.changed.insert(key.clone(), None);
-                Some(Change::Delete { key: key.clone() })
+                Some(StoreChange::Delete { key: key.clone() })
             }
         }
     }

@@ -21,7 +21,7 @@ use super::{
     store_state::{StoreState, TransactionDraft},
 };
 use crate::{
-    ports::{Batch, StoreError, Txn, Verdict, Write},
+    ports::{ChangeBatch, StoreError, StoreTxn, TxnVerdict, TxnWrite},
     store::keys,
 };
 
@@ -37,7 +37,7 @@ type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 #[derive(Debug)]
 pub(super) enum WriteJob {
     /// Decide these transactions.
-    Commit(Vec<Txn>, Reply<Vec<Verdict>>),
+    Commit(Vec<StoreTxn>, Reply<Vec<TxnVerdict>>),
     /// Enter a candidate for as long as it keeps its lease alive.
     Enter { candidate: String, ttl: Duration, reply: Reply<FencingToken> },
     /// Renew the lease of an election key.
@@ -53,7 +53,7 @@ struct Lease {
 
 /// Batches whose write failed, so that the content of the file is unknown.
 struct Doubt {
-    batches: Vec<Batch>,
+    batches: Vec<ChangeBatch>,
     why: String,
 }
 
@@ -67,7 +67,7 @@ pub(super) struct StoreWriter {
 
 /// The answer to a job, sent once the group is durable.
 enum PendingReply {
-    Commit(Vec<Verdict>, Reply<Vec<Verdict>>),
+    Commit(Vec<TxnVerdict>, Reply<Vec<TxnVerdict>>),
     Enter(FencingToken, Reply<FencingToken>),
     Leave(Reply<()>),
 }
@@ -189,7 +189,7 @@ impl StoreWriter {
 
     /// Writes the batches, then publishes them. After a failure the file is opened again to learn
     /// its content.
-    fn make_durable(&mut self, batches: Vec<Batch>) -> Result<(), Box<dyn Fn() -> StoreError>> {
+    fn make_durable(&mut self, batches: Vec<ChangeBatch>) -> Result<(), Box<dyn Fn() -> StoreError>> {
         if batches.is_empty() {
             return Ok(());
         }
@@ -227,7 +227,7 @@ impl StoreWriter {
         Ok(written)
     }
 
-    fn publish(&mut self, batches: Vec<Batch>) {
+    fn publish(&mut self, batches: Vec<ChangeBatch>) {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         state.apply(batches);
         self.published.send_replace(state.revision());
@@ -250,15 +250,15 @@ fn refuse(group: Vec<WriteJob>, why: &str) {
 fn enter(draft: &mut TransactionDraft<'_>, candidate: String) -> FencingToken {
     let create_revision = draft.next_revision();
     let key = format!("{}{create_revision:016x}", keys::ELECTION);
-    one_write(draft, Write::Put(key.clone(), Bytes::from(candidate)));
+    one_write(draft, TxnWrite::Put(key.clone(), Bytes::from(candidate)));
     FencingToken { key, create_revision }
 }
 
 fn take_out(draft: &mut TransactionDraft<'_>, key: &str) {
-    one_write(draft, Write::Delete(key.to_owned()));
+    one_write(draft, TxnWrite::Delete(key.to_owned()));
 }
 
-fn one_write(draft: &mut TransactionDraft<'_>, write: Write) {
-    let written = draft.commit(&[Txn { guards: Vec::new(), writes: vec![write] }]);
+fn one_write(draft: &mut TransactionDraft<'_>, write: TxnWrite) {
+    let written = draft.commit(&[StoreTxn { guards: Vec::new(), writes: vec![write] }]);
     debug_assert!(written.is_ok(), "one write writes no key twice");
 }

@@ -19,7 +19,7 @@ use super::{
     watch::watch,
 };
 use crate::{
-    ports::{Entry, Lease, StoreError},
+    ports::{LeaderLease, StoreEntry, StoreError},
     store::keys,
 };
 
@@ -29,7 +29,7 @@ pub(super) async fn campaign(
     space: &KeySpace,
     candidate: &str,
     ttl: Duration,
-) -> Result<Box<dyn Lease>, StoreError> {
+) -> Result<Box<dyn LeaderLease>, StoreError> {
     loop {
         let mut lease = EtcdLease::enter(Arc::clone(&pool), space, candidate, ttl).await?;
         if lease.wait(space).await? {
@@ -43,7 +43,7 @@ pub(super) async fn candidates(
     pool: &EndpointPool,
     space: &KeySpace,
     limit: i64,
-) -> Result<(Vec<Entry>, u64), StoreError> {
+) -> Result<(Vec<StoreEntry>, u64), StoreError> {
     let prefix = space.full(keys::ELECTION);
     let get = |client: etcd_client::Client| {
         let options = GetOptions::new()
@@ -130,7 +130,7 @@ impl EtcdLease {
 }
 
 #[async_trait]
-impl Lease for EtcdLease {
+impl LeaderLease for EtcdLease {
     fn token(&self) -> FencingToken {
         self.token.clone()
     }

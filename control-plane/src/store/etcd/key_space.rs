@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use etcd_client::KeyValue;
 
-use crate::ports::Entry;
+use crate::ports::StoreEntry;
 
 /// The keys below the configured prefix.
 #[derive(Debug, Clone)]
@@ -29,10 +29,10 @@ impl KeySpace {
         String::from_utf8_lossy(key).into_owned()
     }
 
-    pub(super) fn entry(&self, pair: KeyValue) -> Entry {
+    pub(super) fn entry(&self, pair: KeyValue) -> StoreEntry {
         let (create_revision, mod_revision) = (pair.create_revision(), pair.mod_revision());
         let (key, value) = pair.into_key_value();
-        Entry {
+        StoreEntry {
             key: self.relative(&key),
             value: Bytes::from(value),
             create_revision: number(create_revision),

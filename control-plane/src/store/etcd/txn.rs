@@ -7,7 +7,7 @@ use etcd_client::{Compare, CompareOp, TxnOp, TxnOpResponse, TxnResponse};
 
 use super::key_space::{KeySpace, revision};
 use crate::{
-    ports::{Guard, StoreError, Txn, Verdict, Write},
+    ports::{StoreError, StoreTxn, TxnGuard, TxnVerdict, TxnWrite},
     store::keys::DELETIONS,
 };
 
@@ -15,12 +15,12 @@ use crate::{
 /// largest of them, against its `--max-txn-ops` (128 by default).
 pub(super) const NESTED: usize = 64;
 
-fn ops(txn: &Txn) -> usize {
+fn ops(txn: &StoreTxn) -> usize {
     txn.guards.len().max(txn.writes.len())
 }
 
 /// Cuts transactions into runs that etcd takes in one request.
-pub(super) fn runs(txns: &[Txn]) -> Vec<&[Txn]> {
+pub(super) fn runs(txns: &[StoreTxn]) -> Vec<&[StoreTxn]> {
     let (mut runs, mut rest) = (Vec::new(), txns);
     while !rest.is_empty() {
         let small = rest.iter().take(NESTED).take_while(|txn| ops(txn) <= NESTED).count();
@@ -32,7 +32,7 @@ pub(super) fn runs(txns: &[Txn]) -> Vec<&[Txn]> {
 }
 
 /// Encodes independent transactions as one.
-pub(super) fn nested(space: &KeySpace, txns: &[Txn]) -> etcd_client::Txn {
+pub(super) fn nested(space: &KeySpace, txns: &[StoreTxn]) -> etcd_client::Txn {
     match txns {
         [one] => {
             let (compares, mut writes) = parts(space, one);
@@ -52,44 +52,46 @@ pub(super) fn nested(space: &KeySpace, txns: &[Txn]) -> etcd_client::Txn {
     }
 }
 
-fn parts(space: &KeySpace, txn: &Txn) -> (Vec<Compare>, Vec<TxnOp>) {
+fn parts(space: &KeySpace, txn: &StoreTxn) -> (Vec<Compare>, Vec<TxnOp>) {
     let compares = txn.guards.iter().map(|guard| compare(space, guard)).collect();
     (compares, txn.writes.iter().map(|write| op(space, write)).collect())
 }
 
 /// Returns the write that marks deletions as Usher's own, if there are any.
-fn attestation(space: &KeySpace, txns: &[Txn]) -> Option<TxnOp> {
+fn attestation(space: &KeySpace, txns: &[StoreTxn]) -> Option<TxnOp> {
     let mut writes = txns.iter().flat_map(|txn| &txn.writes);
-    let deletes = writes.any(|write| matches!(write, Write::Delete(_)));
+    let deletes = writes.any(|write| matches!(write, TxnWrite::Delete(_)));
     deletes.then(|| TxnOp::put(space.full(DELETIONS), "", None))
 }
 
-fn compare(space: &KeySpace, guard: &Guard) -> Compare {
+fn compare(space: &KeySpace, guard: &TxnGuard) -> Compare {
     match guard {
-        Guard::Absent(key) => Compare::create_revision(space.full(key), CompareOp::Equal, 0),
+        TxnGuard::Absent(key) => Compare::create_revision(space.full(key), CompareOp::Equal, 0),
         // In etcd an absent key has mod revision 0; the port's guard means that the key exists. A
         // comparison that is always false expresses this.
-        Guard::Unchanged(key, 0) => Compare::mod_revision(space.full(key), CompareOp::Less, 0),
-        Guard::Unchanged(key, at) => Compare::mod_revision(space.full(key), CompareOp::Equal, revision(*at)),
-        Guard::Fence(token) => {
+        TxnGuard::Unchanged(key, 0) => Compare::mod_revision(space.full(key), CompareOp::Less, 0),
+        TxnGuard::Unchanged(key, at) => {
+            Compare::mod_revision(space.full(key), CompareOp::Equal, revision(*at))
+        }
+        TxnGuard::Fence(token) => {
             Compare::create_revision(token.key.as_str(), CompareOp::Equal, revision(token.create_revision))
         }
     }
 }
 
-fn op(space: &KeySpace, write: &Write) -> TxnOp {
+fn op(space: &KeySpace, write: &TxnWrite) -> TxnOp {
     match write {
-        Write::Put(key, value) => TxnOp::put(space.full(key), value.as_ref(), None),
-        Write::Delete(key) => TxnOp::delete(space.full(key), None),
+        TxnWrite::Put(key, value) => TxnOp::put(space.full(key), value.as_ref(), None),
+        TxnWrite::Delete(key) => TxnOp::delete(space.full(key), None),
     }
 }
 
 /// Reads the verdict of each transaction of a run.
-pub(super) fn verdicts(count: usize, response: &TxnResponse) -> Result<Vec<Verdict>, StoreError> {
+pub(super) fn verdicts(count: usize, response: &TxnResponse) -> Result<Vec<TxnVerdict>, StoreError> {
     let unreadable = || StoreError::Unknown("etcd's answer does not match the transactions".into());
     let at = response.header().map(etcd_client::ResponseHeader::revision).ok_or_else(unreadable)?;
     let at = u64::try_from(at).map_err(|_| unreadable())?;
-    let verdict = |held| if held { Verdict::Committed(at) } else { Verdict::Refused(at) };
+    let verdict = |held| if held { TxnVerdict::Committed(at) } else { TxnVerdict::Refused(at) };
     if count == 1 {
         return Ok(vec![verdict(response.succeeded())]);
     }
@@ -113,11 +115,11 @@ mod tests {
 
     #[test]
     fn a_transaction_too_large_to_nest_goes_alone_and_order_is_kept() {
-        let txn = |writes: usize| Txn {
+        let txn = |writes: usize| StoreTxn {
             guards: vec![],
-            writes: (0..writes).map(|key| Write::Delete(format!("{writes}/{key}"))).collect(),
+            writes: (0..writes).map(|key| TxnWrite::Delete(format!("{writes}/{key}"))).collect(),
         };
-        let txns: Vec<Txn> = (0..70).map(|_| txn(1)).chain([txn(100), txn(2), txn(3)]).collect();
+        let txns: Vec<StoreTxn> = (0..70).map(|_| txn(1)).chain([txn(100), txn(2), txn(3)]).collect();
         let sizes: Vec<usize> = runs(&txns).iter().map(|run| run.len()).collect();
         assert_eq!(sizes, [64, 6, 1, 2]);
         assert_eq!(runs(&txns).concat(), txns);

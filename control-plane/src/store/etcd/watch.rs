@@ -15,7 +15,7 @@ use super::{
     key_space::{KeySpace, end_of, number, revision},
 };
 use crate::{
-    ports::{Batch, Change, StoreError, WatchError},
+    ports::{ChangeBatch, StoreChange, StoreError, WatchError},
     store::keys::DELETIONS,
 };
 
@@ -32,7 +32,7 @@ pub(super) async fn watch(
     space: &KeySpace,
     prefix: &str,
     from: u64,
-) -> Result<BoxStream<'static, Result<Batch, WatchError>>, StoreError> {
+) -> Result<BoxStream<'static, Result<ChangeBatch, WatchError>>, StoreError> {
     let start = space.full(prefix);
     let end = end_of(&start);
     let open = |client: etcd_client::Client| {
@@ -69,7 +69,7 @@ struct Watcher {
 
 impl Watcher {
     /// Waits for the next message, and requests a sign of life after a silence.
-    async fn step(&mut self) -> Result<Vec<Batch>, WatchError> {
+    async fn step(&mut self) -> Result<Vec<ChangeBatch>, WatchError> {
         let lost = |why: String| Err(WatchError::Lost(why));
         match timeout_at(self.until, self.stream.message()).await {
             Ok(Ok(Some(message))) => {
@@ -92,7 +92,7 @@ impl Watcher {
         }
     }
 
-    fn read(&self, message: &WatchResponse) -> Result<Vec<Batch>, WatchError> {
+    fn read(&self, message: &WatchResponse) -> Result<Vec<ChangeBatch>, WatchError> {
         // etcd gives no reason with a compaction; the number alone indicates it.
         if message.compact_revision() > 0 {
             return Err(WatchError::Compacted(number(message.compact_revision())));
@@ -105,23 +105,23 @@ impl Watcher {
 }
 
 /// Groups events by revision. etcd never splits a revision over two messages unless requested to.
-fn batches(space: &KeySpace, events: &[Event]) -> Vec<Batch> {
-    let mut batches: Vec<Batch> = Vec::new();
+fn batches(space: &KeySpace, events: &[Event]) -> Vec<ChangeBatch> {
+    let mut batches: Vec<ChangeBatch> = Vec::new();
     for event in events {
         let Some(pair) = event.kv() else { continue };
         let at = number(pair.mod_revision());
         let change = match event.event_type() {
-            EventType::Put => Change::Put(space.entry(pair.clone())),
-            EventType::Delete => Change::Delete { key: space.relative(pair.key()) },
+            EventType::Put => StoreChange::Put(space.entry(pair.clone())),
+            EventType::Delete => StoreChange::Delete { key: space.relative(pair.key()) },
         };
         match batches.last_mut() {
             Some(last) if last.revision == at => last.changes.push(change),
-            _ => batches.push(Batch { revision: at, changes: vec![change], attested: false }),
+            _ => batches.push(ChangeBatch { revision: at, changes: vec![change], attested: false }),
         }
     }
     for batch in &mut batches {
         let before = batch.changes.len();
-        batch.changes.retain(|change| !matches!(change, Change::Put(entry) if entry.key == DELETIONS));
+        batch.changes.retain(|change| !matches!(change, StoreChange::Put(entry) if entry.key == DELETIONS));
         batch.attested = batch.changes.len() < before;
     }
     batches

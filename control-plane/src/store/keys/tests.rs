@@ -29,10 +29,10 @@ fn keys_are_as_design_3_writes_them() {
     let meeting =
         MeetingKey::new(TenantId::default_tenant(), MeetingId::parse("a/b c%é").expect("a meeting id"));
     let server = ServerId::parse("bbb-1.example").expect("a server id");
-    assert_eq!(path(&Key::Sample(server.clone())), "load/bbb-1.example");
-    assert_eq!(path(&Key::Record(meeting.clone())), "meetings/default/a%2Fb%20c%25%C3%A9");
+    assert_eq!(path(&FleetKey::Sample(server.clone())), "load/bbb-1.example");
+    assert_eq!(path(&FleetKey::Record(meeting.clone())), "meetings/default/a%2Fb%20c%25%C3%A9");
     assert_eq!(
-        path(&Key::Zombie(ZombieKey { meeting, server })),
+        path(&FleetKey::Zombie(ZombieKey { meeting, server })),
         "zombies/default/a%2Fb%20c%25%C3%A9/bbb-1.example"
     );
 }

@@ -6,11 +6,11 @@ use tracing::warn;
 
 use crate::{
     core::{
-        epoch::{Epoch, Evidence},
+        epoch::{Epoch, EpochEvidence},
         seal::HistoryKey,
-        unpolled::Names,
+        unpolled::RememberedNames,
     },
-    ports::{Entry, Guard, Store, Txn, Write},
+    ports::{Store, StoreEntry, StoreTxn, TxnGuard, TxnWrite},
     store::{
         codec::{StoreMeta, awaited, meta, read_meta},
         keys::{AWAITED, META},
@@ -23,13 +23,13 @@ pub(super) async fn current(store: &dyn Store) -> anyhow::Result<Epoch> {
     loop {
         let cluster_id = store.cluster_id().await?;
         let guard = match read(store).await? {
-            None => Guard::Absent(META.into()),
+            None => TxnGuard::Absent(META.into()),
             Some(entry) => {
                 let meta = read_meta(&entry.value).context("the store's `meta`")?;
                 if meta.cluster_id == cluster_id {
                     return Ok(Epoch { number: meta.epoch, begun: entry.mod_revision });
                 }
-                Guard::Unchanged(META.into(), entry.mod_revision)
+                TxnGuard::Unchanged(META.into(), entry.mod_revision)
             }
         };
         begin(store, guard, cluster_id).await?; // if another replica was first, the next pass reads its epoch
@@ -42,31 +42,31 @@ pub(super) async fn renew(
     store: &dyn Store,
     known: Epoch,
     key: Option<&HistoryKey>,
-    evidence: &Evidence,
+    evidence: &EpochEvidence,
 ) -> anyhow::Result<()> {
     if !evidence.suffices(known, key, store.revision().await.context("read the revision")?) {
         return Ok(());
     }
     warn!(?evidence, "store lost its past, new epoch begins");
     let cluster_id = store.cluster_id().await?;
-    let guard = Guard::Unchanged(META.into(), known.begun);
+    let guard = TxnGuard::Unchanged(META.into(), known.begun);
     begin(store, guard, cluster_id).await.context("begin a new epoch")
 }
 
-async fn read(store: &dyn Store) -> anyhow::Result<Option<Entry>> {
+async fn read(store: &dyn Store) -> anyhow::Result<Option<StoreEntry>> {
     let listing = store.read_prefix(META).await?;
     Ok(listing.entries.into_iter().find(|entry| entry.key == META))
 }
 
 /// Writes `meta` and an empty list of awaited servers. The list tells a replica that starts
 /// meanwhile that the epoch is young; a lasting epoch has none.
-async fn begin(store: &dyn Store, guard: Guard, cluster_id: u64) -> anyhow::Result<()> {
+async fn begin(store: &dyn Store, guard: TxnGuard, cluster_id: u64) -> anyhow::Result<()> {
     let epoch = rand::random();
     let writes = vec![
-        Write::Put(META.into(), meta(StoreMeta { epoch, cluster_id })),
-        Write::Put(AWAITED.into(), awaited(epoch, &Names::default())),
+        TxnWrite::Put(META.into(), meta(StoreMeta { epoch, cluster_id })),
+        TxnWrite::Put(AWAITED.into(), awaited(epoch, &RememberedNames::default())),
     ];
-    store.commit(vec![Txn { guards: vec![guard], writes }]).await?;
+    store.commit(vec![StoreTxn { guards: vec![guard], writes }]).await?;
     Ok(())
 }
 
@@ -76,12 +76,12 @@ mod tests {
     use usher_model::revision::Revision;
 
     use super::*;
-    use crate::{core::epoch::Sealed, ports::Verdict, store::embedded::EmbeddedStore};
+    use crate::{core::epoch::SealedRevision, ports::TxnVerdict, store::embedded::EmbeddedStore};
 
     async fn put_meta(store: &dyn Store, value: Bytes) {
-        let txn = Txn { guards: Vec::new(), writes: vec![Write::Put(META.into(), value)] };
+        let txn = StoreTxn { guards: Vec::new(), writes: vec![TxnWrite::Put(META.into(), value)] };
         let verdicts = store.commit(vec![txn]).await.unwrap();
-        assert!(matches!(verdicts[..], [Verdict::Committed(_)]));
+        assert!(matches!(verdicts[..], [TxnVerdict::Committed(_)]));
     }
 
     #[tokio::test]
@@ -89,13 +89,13 @@ mod tests {
         let store = EmbeddedStore::open(None).unwrap();
         let first = current(&store).await.unwrap();
         assert_eq!(current(&store).await.unwrap(), first);
-        renew(&store, first, None, &Evidence::Taken).await.unwrap();
+        renew(&store, first, None, &EpochEvidence::Taken).await.unwrap();
         let second = current(&store).await.unwrap();
         assert!(second.number != first.number && second.begun > first.begun);
-        renew(&store, first, None, &Evidence::Taken).await.unwrap();
+        renew(&store, first, None, &EpochEvidence::Taken).await.unwrap();
         assert_eq!(current(&store).await.unwrap(), second, "another replica was late to notice");
-        let unsealed = Sealed { revision: Revision::new(second.number, u64::MAX), mac: Vec::new() };
-        renew(&store, second, None, &Evidence::Edge(unsealed)).await.unwrap();
+        let unsealed = SealedRevision { revision: Revision::new(second.number, u64::MAX), mac: Vec::new() };
+        renew(&store, second, None, &EpochEvidence::Edge(unsealed)).await.unwrap();
         assert_eq!(current(&store).await.unwrap(), second, "an edge's word alone");
     }
 

@@ -1,7 +1,7 @@
 //! Detection of lost state: changes of the store that no program of Usher makes (ADR 8).
 
 use crate::{
-    ports::{Batch, Change},
+    ports::{ChangeBatch, StoreChange},
     store::keys::{self, META},
 };
 
@@ -16,7 +16,7 @@ pub(super) enum Loss {
 }
 
 /// Returns the loss that a batch shows, if any.
-pub(super) fn of(batch: &Batch) -> Option<Loss> {
+pub(super) fn of(batch: &ChangeBatch) -> Option<Loss> {
     if batch.changes.iter().any(|change| key(change) == META) {
         return Some(Loss::Epoch);
     }
@@ -25,14 +25,14 @@ pub(super) fn of(batch: &Batch) -> Option<Loss> {
 
 /// Returns whether a change deletes an entry of the fleet. A candidate's key, which ends with its
 /// lease, and a request for a poll are not entries of the fleet.
-fn takes(change: &Change) -> bool {
-    matches!(change, Change::Delete { key } if matches!(keys::parse(key), Ok(Some(_))))
+fn takes(change: &StoreChange) -> bool {
+    matches!(change, StoreChange::Delete { key } if matches!(keys::parse(key), Ok(Some(_))))
 }
 
-fn key(change: &Change) -> &str {
+fn key(change: &StoreChange) -> &str {
     match change {
-        Change::Put(entry) => &entry.key,
-        Change::Delete { key } => key,
+        StoreChange::Put(entry) => &entry.key,
+        StoreChange::Delete { key } => key,
     }
 }
 
@@ -41,19 +41,19 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::ports::Entry;
+    use crate::ports::StoreEntry;
 
-    fn put(key: &str) -> Change {
+    fn put(key: &str) -> StoreChange {
         let key = key.to_owned();
-        Change::Put(Entry { key, value: Bytes::new(), create_revision: 1, mod_revision: 2 })
+        StoreChange::Put(StoreEntry { key, value: Bytes::new(), create_revision: 1, mod_revision: 2 })
     }
 
-    fn delete(key: &str) -> Change {
-        Change::Delete { key: key.to_owned() }
+    fn delete(key: &str) -> StoreChange {
+        StoreChange::Delete { key: key.to_owned() }
     }
 
-    fn judged(changes: &[Change], attested: bool) -> Option<Loss> {
-        of(&Batch { revision: 2, changes: changes.to_vec(), attested })
+    fn judged(changes: &[StoreChange], attested: bool) -> Option<Loss> {
+        of(&ChangeBatch { revision: 2, changes: changes.to_vec(), attested })
     }
 
     #[test]

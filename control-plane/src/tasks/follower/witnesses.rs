@@ -13,9 +13,9 @@ use crate::{
         epoch::Epoch,
         fleet::Fleet,
         seal::HistoryKey,
-        unpolled::{Age, Names},
+        unpolled::{EpochAge, RememberedNames},
     },
-    ports::{Change, Entry, Guard, Listing, Store, Txn, Verdict, Write},
+    ports::{Store, StoreChange, StoreEntry, StoreListing, StoreTxn, TxnGuard, TxnVerdict, TxnWrite},
     store::{
         codec::{awaited, history_key, read_awaited, read_history_key},
         keys::{AWAITED, HISTORY_KEY, META},
@@ -73,15 +73,15 @@ pub(super) async fn heed(store: &dyn Store, fleet: &FleetHandle) {
 }
 
 /// Returns the age of an epoch as the store shows it.
-pub(super) fn age(listing: &Listing, epoch: Epoch) -> Age {
-    let of_this = |entry: &Entry| {
+pub(super) fn age(listing: &StoreListing, epoch: Epoch) -> EpochAge {
+    let of_this = |entry: &StoreEntry| {
         entry.key == AWAITED && read_awaited(&entry.value).is_ok_and(|(number, _)| number == epoch.number)
     };
-    if listing.entries.iter().any(of_this) { Age::Young } else { Age::Old }
+    if listing.entries.iter().any(of_this) { EpochAge::Young } else { EpochAge::Old }
 }
 
 /// Takes the key that seals revisions from an entry of the store.
-pub(super) fn take_key(fleet: &FleetHandle, entry: &Entry) {
+pub(super) fn take_key(fleet: &FleetHandle, entry: &StoreEntry) {
     if entry.key == HISTORY_KEY
         && let Ok(key) = read_history_key(&entry.value)
     {
@@ -90,7 +90,7 @@ pub(super) fn take_key(fleet: &FleetHandle, entry: &Entry) {
 }
 
 /// Takes the servers and tenants that another replica awaits from an entry of the store.
-pub(super) fn take(fleet: &FleetHandle, entry: &Entry) {
+pub(super) fn take(fleet: &FleetHandle, entry: &StoreEntry) {
     if let Ok((number, names)) = read_awaited(&entry.value)
         && entry.key == AWAITED
         && number == fleet.revision().epoch
@@ -100,8 +100,8 @@ pub(super) fn take(fleet: &FleetHandle, entry: &Entry) {
 }
 
 /// Like [`take_key`] and [`take`], for a change.
-pub(super) fn take_change(fleet: &FleetHandle, change: &Change) {
-    if let Change::Put(entry) = change {
+pub(super) fn take_change(fleet: &FleetHandle, change: &StoreChange) {
+    if let StoreChange::Put(entry) = change {
         take_key(fleet, entry);
         take(fleet, entry);
     }
@@ -117,11 +117,12 @@ async fn ensure_key(store: &dyn Store, fleet: &FleetHandle) -> anyhow::Result<()
             return Ok(());
         }
         let key = fleet.history_key().unwrap_or_else(|| HistoryKey::new(rand::random()));
-        let guards = vec![Guard::Absent(HISTORY_KEY.into()), Guard::Unchanged(META.into(), epoch.begun)];
-        let writes = vec![Write::Put(HISTORY_KEY.into(), history_key(&key))];
+        let guards =
+            vec![TxnGuard::Absent(HISTORY_KEY.into()), TxnGuard::Unchanged(META.into(), epoch.begun)];
+        let writes = vec![TxnWrite::Put(HISTORY_KEY.into(), history_key(&key))];
         // The first writer wins; the next reading returns its key. A new epoch ensures its key
         // again.
-        store.commit(vec![Txn { guards, writes }]).await.context("write the key of the history")?;
+        store.commit(vec![StoreTxn { guards, writes }]).await.context("write the key of the history")?;
         if epoch::current(store).await? != epoch {
             return Ok(());
         }
@@ -133,9 +134,9 @@ async fn close(store: &dyn Store, fleet: &FleetHandle) -> anyhow::Result<()> {
     let epoch = fleet.read(Fleet::epoch);
     let listing = store.read_prefix(AWAITED).await.context("read the awaited servers")?;
     if listing.entries.iter().any(|entry| entry.key == AWAITED) {
-        let guards = vec![Guard::Unchanged(META.into(), epoch.begun)];
-        let writes = vec![Write::Delete(AWAITED.into())];
-        store.commit(vec![Txn { guards, writes }]).await.context("delete the awaited servers")?;
+        let guards = vec![TxnGuard::Unchanged(META.into(), epoch.begun)];
+        let writes = vec![TxnWrite::Delete(AWAITED.into())];
+        store.commit(vec![StoreTxn { guards, writes }]).await.context("delete the awaited servers")?;
     }
     Ok(())
 }
@@ -149,14 +150,15 @@ async fn share(store: &dyn Store, fleet: &FleetHandle) -> anyhow::Result<()> {
         let listing = store.read_prefix(AWAITED).await.context("read the awaited servers")?;
         let entry = listing.entries.into_iter().find(|entry| entry.key == AWAITED);
         let stored = entry.as_ref().and_then(|entry| read_awaited(&entry.value).ok());
-        let mut all =
-            stored.filter(|(number, _)| *number == epoch.number).map_or_else(Names::default, |s| s.1);
+        let mut all = stored
+            .filter(|(number, _)| *number == epoch.number)
+            .map_or_else(RememberedNames::default, |s| s.1);
         if !all.add(mine) {
             return Ok(());
         }
         let seen = match &entry {
-            Some(entry) => Guard::Unchanged(AWAITED.into(), entry.mod_revision),
-            None => Guard::Absent(AWAITED.into()),
+            Some(entry) => TxnGuard::Unchanged(AWAITED.into(), entry.mod_revision),
+            None => TxnGuard::Absent(AWAITED.into()),
         };
         if put(store, epoch, seen, &all).await? {
             return Ok(());
@@ -167,11 +169,17 @@ async fn share(store: &dyn Store, fleet: &FleetHandle) -> anyhow::Result<()> {
     }
 }
 
-async fn put(store: &dyn Store, epoch: Epoch, seen: Guard, names: &Names) -> anyhow::Result<bool> {
-    let guards = vec![seen, Guard::Unchanged(META.into(), epoch.begun)];
-    let writes = vec![Write::Put(AWAITED.into(), awaited(epoch.number, names))];
-    let verdicts = store.commit(vec![Txn { guards, writes }]).await.context("write the awaited servers")?;
-    Ok(matches!(verdicts.first(), Some(Verdict::Committed(_))))
+async fn put(
+    store: &dyn Store,
+    epoch: Epoch,
+    seen: TxnGuard,
+    names: &RememberedNames,
+) -> anyhow::Result<bool> {
+    let guards = vec![seen, TxnGuard::Unchanged(META.into(), epoch.begun)];
+    let writes = vec![TxnWrite::Put(AWAITED.into(), awaited(epoch.number, names))];
+    let verdicts =
+        store.commit(vec![StoreTxn { guards, writes }]).await.context("write the awaited servers")?;
+    Ok(matches!(verdicts.first(), Some(TxnVerdict::Committed(_))))
 }
 
 /// Weighs the latest evidence of an edge that the store lost its past.

@@ -15,10 +15,10 @@ use usher_runtime::clock;
 use crate::{
     core::{
         fleet::{Fleet, server_route},
-        health::colour,
-        plan::{Event, Key},
+        health::health_of,
+        plan::{FleetEvent, FleetKey},
     },
-    ports::{Change, Store, StoreError},
+    ports::{Store, StoreChange, StoreError},
     store::{codec::StoreCodec, keys},
     tasks::{fleet_handle::FleetHandle, revision_reader::RevisionReader},
 };
@@ -77,31 +77,32 @@ impl Resolver {
     /// Reads a meeting from the store, and its server too: a server that is online again would
     /// still be offline in this fleet.
     async fn read(&self, key: &MeetingKey) -> Result<Option<Found>, Arc<StoreError>> {
-        let Some(Event::Record(_, Some(record))) = self.event(Key::Record(key.clone())).await? else {
+        let Some(FleetEvent::Record(_, Some(record))) = self.event(FleetKey::Record(key.clone())).await?
+        else {
             return Ok(None);
         };
         let id = &record.value.server;
-        let described = self.event(Key::Server(id.clone()));
-        let judged = self.event(Key::Health(id.clone()));
+        let described = self.event(FleetKey::Server(id.clone()));
+        let judged = self.event(FleetKey::Health(id.clone()));
         let (described, judged) = tokio::try_join!(described, judged)?;
         let health = match judged {
-            Some(Event::Health(_, stored)) => stored.map(|stored| stored.value),
+            Some(FleetEvent::Health(_, stored)) => stored.map(|stored| stored.value),
             _ => None,
         };
-        let health = self.fleet.read(|fleet| colour(health.as_ref(), fleet.policy()));
+        let health = self.fleet.read(|fleet| health_of(health.as_ref(), fleet.policy()));
         let server = match described {
-            Some(Event::Server(_, Some(stored))) => Some(server_route(&stored.value, health)),
+            Some(FleetEvent::Server(_, Some(stored))) => Some(server_route(&stored.value, health)),
             _ => None,
         };
         Ok(Some((record.value, server)))
     }
 
     /// Reads the value of a key; an unreadable value counts as absent, as in the fleet.
-    async fn event(&self, key: Key) -> Result<Option<Event>, Arc<StoreError>> {
+    async fn event(&self, key: FleetKey) -> Result<Option<FleetEvent>, Arc<StoreError>> {
         let path = keys::path(&key);
         let listing = self.store.read_prefix(&path).await.map_err(Arc::new)?;
         let entry = listing.entries.into_iter().find(|entry| entry.key == path);
-        Ok(entry.and_then(|entry| self.codec.event(&Change::Put(entry)).ok().flatten()))
+        Ok(entry.and_then(|entry| self.codec.event(&StoreChange::Put(entry)).ok().flatten()))
     }
 }
 
@@ -121,10 +122,10 @@ mod tests {
     use crate::{
         core::{
             epoch::Epoch,
-            plan::{Plan, Stored, Write},
+            plan::{Plan, PlanWrite, Stored},
             policy::Policy,
             testkit::{health, iid, key, server, sid},
-            unpolled::Age,
+            unpolled::EpochAge,
         },
         store::embedded::EmbeddedStore,
     };
@@ -149,15 +150,15 @@ mod tests {
             breakout: false,
         };
         let writes = vec![
-            Write::Server(server("a")),
-            Write::Health(sid("a"), health(9, 0)),
-            Write::Record(key("m"), record.clone()),
+            PlanWrite::Server(server("a")),
+            PlanWrite::Health(sid("a"), health(9, 0)),
+            PlanWrite::Record(key("m"), record.clone()),
         ];
         store.commit(vec![codec.txn(&Plan { guards: Vec::new(), writes }, None)]).await.unwrap();
         let fleet = FleetHandle::new(Policy::default());
-        let offline = Event::Health(sid("a"), stored(health(0, 99)));
-        let then = vec![Event::Server(sid("a"), stored(server("a"))), offline];
-        fleet.restart(Epoch { number: 7, begun: 0 }, Age::Old, 0, then, clock::now());
+        let offline = FleetEvent::Health(sid("a"), stored(health(0, 99)));
+        let then = vec![FleetEvent::Server(sid("a"), stored(server("a"))), offline];
+        fleet.restart(Epoch { number: 7, begun: 0 }, EpochAge::Old, 0, then, clock::now());
         assert_eq!(fleet.read(|fleet| fleet.routing().server(&sid("a")).unwrap().health), Health::Offline);
 
         let revisions = RevisionReader::new(store.clone(), TaskGroup::new(), Duration::from_secs(5));

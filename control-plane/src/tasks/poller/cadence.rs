@@ -12,14 +12,14 @@ use usher_model::id::ServerId;
 use usher_runtime::clock;
 
 use super::Round;
-use crate::core::poll_schedule::Beat;
+use crate::core::poll_schedule::PollSchedule;
 
 /// The task that polls one server.
 pub(super) struct Cadence {
     pub(super) id: ServerId,
     pub(super) round: Arc<Round>,
     pub(super) interval: Duration,
-    pub(super) beat: Beat,
+    pub(super) beat: PollSchedule,
     pub(super) asked: mpsc::Receiver<oneshot::Sender<()>>,
 }
 

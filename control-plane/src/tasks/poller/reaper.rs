@@ -20,13 +20,13 @@ use crate::{
     core::{
         epoch::Epoch,
         plan::Plan,
-        reconcile::{self, Doubt, End, Reconciliation, Verify},
+        reconcile::{self, CheckReason, InstanceCheck, InstanceEnd, ReconcilePlan},
     },
     ops::{
         alarms::{Alarm, RaisedAlarms},
         metrics::ControlPlaneMetrics,
     },
-    ports::{BbbServers, Ended, Verdict},
+    ports::{BbbServers, EndCallOutcome, TxnVerdict},
     tasks::{fleet_handle::FleetHandle, leadership::Leadership, writer::Writer},
 };
 
@@ -126,12 +126,12 @@ impl Reaper {
     }
 
     /// Decides the consequences of a sample; a sample of another epoch has none.
-    fn judge(&self, id: &ServerId, sample: &ServerSample, epoch: Epoch, sent_at: Instant) -> Reconciliation {
+    fn judge(&self, id: &ServerId, sample: &ServerSample, epoch: Epoch, sent_at: Instant) -> ReconcilePlan {
         self.fleet().read(|fleet| {
             if fleet.epoch() == epoch {
                 reconcile::on_sample(fleet, id, sample, sent_at, self.writer.now())
             } else {
-                Reconciliation::default()
+                ReconcilePlan::default()
             }
         })
     }
@@ -159,7 +159,7 @@ impl Reaper {
         tokio::join!(self.verify_all(seen, work.verify, until), self.end_all(seen, work.ends, until));
     }
 
-    async fn verify_all(&self, seen: &Seen, verify: Vec<Verify>, until: Instant) {
+    async fn verify_all(&self, seen: &Seen, verify: Vec<InstanceCheck>, until: Instant) {
         let verified = stream::iter(verify)
             .map(|verify| async move { self.verify(seen, &verify, until).await })
             .buffer_unordered(CALLS)
@@ -168,7 +168,7 @@ impl Reaper {
         self.note_consistency(&seen.server.id, !verified.contains(&false));
     }
 
-    async fn end_all(&self, seen: &Seen, ends: Vec<End>, until: Instant) {
+    async fn end_all(&self, seen: &Seen, ends: Vec<InstanceEnd>, until: Instant) {
         let ends = stream::iter(ends);
         ends.for_each_concurrent(CALLS, async |end| self.end(seen, &end, until).await).await;
     }
@@ -177,8 +177,8 @@ impl Reaper {
     async fn commit(&self, plan: &Plan, epoch: Epoch) -> bool {
         let Some(token) = self.leadership.token(clock::now()) else { return false };
         match self.writer.commit_once(plan, &token, epoch).await {
-            Ok(Verdict::Committed(_)) => true,
-            Ok(Verdict::Refused(at)) => {
+            Ok(TxnVerdict::Committed(_)) => true,
+            Ok(TxnVerdict::Refused(at)) => {
                 // A later decision uses the newest fleet there is, whether or not the change
                 // arrived in time.
                 let _ = self.fleet().reach(Revision::new(epoch.number, at), SEE_WITHIN).await;
@@ -193,18 +193,18 @@ impl Reaper {
 
     /// Requests an instance that is in doubt. Returns whether the server's list agrees with the
     /// server's answer.
-    async fn verify(&self, seen: &Seen, verify: &Verify, until: Instant) -> bool {
+    async fn verify(&self, seen: &Seen, verify: &InstanceCheck, until: Instant) -> bool {
         if clock::now() >= until || self.leadership.token(clock::now()).is_none() {
             return true;
         }
         let asked = self.fleet().read(|fleet| Some(fleet.server(&verify.server)?.stored.value.clone()));
         let Some(asked) = asked else { return true };
         match (self.servers.exists(&asked, verify.internal_id.as_str()).await, verify.doubt) {
-            (Ok(true), Doubt::Missing) => {
+            (Ok(true), CheckReason::Missing) => {
                 warn!(server = %asked.id, meeting = %verify.key, "list lacks a running meeting");
                 false
             }
-            (Ok(true), Doubt::OneServerTwice) => {
+            (Ok(true), CheckReason::OneServerTwice) => {
                 warn!(
                     server = %seen.server.id, meeting = %verify.key,
                     "`{}` is the same server: the meeting is one", asked.id
@@ -238,7 +238,7 @@ impl Reaper {
     /// Ends an instance. The mark is written first, the call is sent only while no other replica
     /// can lead (X3), and the zombie is removed only if the server says that the meeting is gone
     /// (C6).
-    async fn end(&self, seen: &Seen, end: &End, until: Instant) {
+    async fn end(&self, seen: &Seen, end: &InstanceEnd, until: Instant) {
         let server = &seen.server;
         if clock::now() >= until || (!end.mark.is_empty() && !self.commit(&end.mark, seen.epoch).await) {
             return;
@@ -248,11 +248,11 @@ impl Reaper {
         };
         let call = self.servers.end(server, &end.internal_id, end.moderator_password.as_ref());
         let outcome = match tokio::time::timeout(timeout, call).await {
-            Ok(Ok(Ended::Requested)) => {
+            Ok(Ok(EndCallOutcome::Requested)) => {
                 info!(server = %server.id, meeting = %end.zombie.meeting, "zombie end requested");
                 "requested"
             }
-            Ok(Ok(Ended::NotFound)) => {
+            Ok(Ok(EndCallOutcome::NotFound)) => {
                 let gone = |fleet: &_| reconcile::on_end_not_found(fleet, &end.zombie, &end.internal_id);
                 let (plan, epoch) = self.fleet().read(|fleet| (gone(fleet), fleet.epoch()));
                 if !plan.is_empty() {

@@ -20,14 +20,14 @@ use crate::{
     core::{
         epoch::Epoch,
         fleet::{Fleet, FleetServer},
-        health::{self, MassGuard, Suspicion},
-        lifecycle::Step,
+        health::{self, FailureSuspicion, MassFailureGuard},
+        lifecycle::PlannedStep,
         now::Now,
         policy::Policy,
         reconcile,
     },
     ops::metrics::ControlPlaneMetrics,
-    ports::{BbbServers, CallError},
+    ports::{BbbServers, ServerCallError},
     tasks::{
         leadership::Leadership,
         writer::{WriteError, Writer},
@@ -43,7 +43,7 @@ pub struct Round {
     writer: Writer,
     leadership: Leadership,
     reaper: Reaper,
-    guard: Mutex<MassGuard>,
+    guard: Mutex<MassFailureGuard>,
     policy: Policy,
     metrics: ControlPlaneMetrics,
     write_within: Duration,
@@ -120,7 +120,7 @@ impl Round {
                     health::report_failure(fleet, id, &error.to_string(), now.wall_ms)
                 }
             };
-            Ok(Step { plan, outcome: () })
+            Ok(PlannedStep { plan, outcome: () })
         };
         match self.writer.write(deadline, Some(&token), decide).await {
             // A task that requested the poll reads its result from this replica's fleet. The write
@@ -143,9 +143,9 @@ impl Round {
     }
 
     /// Judges whether the failures may be the fault of this side (H10).
-    fn judge(&self, id: &ServerId, ok: bool, count: Count) -> Suspicion {
+    fn judge(&self, id: &ServerId, ok: bool, count: Count) -> FailureSuspicion {
         if count == Count::Look {
-            return Suspicion::None; // it moves no counter
+            return FailureSuspicion::None; // it moves no counter
         }
         let most_fail = self.writer.fleet().read(|fleet| health::most_fail(fleet, Some((id, ok))));
         let mut guard = self.guard.lock().unwrap_or_else(PoisonError::into_inner);
@@ -165,14 +165,14 @@ fn asked(fleet: &Fleet, id: &ServerId) -> Option<Asked> {
 }
 
 /// Returns the label by which a poll is counted.
-fn outcome(answer: &Result<ServerSample, CallError>) -> &'static str {
+fn outcome(answer: &Result<ServerSample, ServerCallError>) -> &'static str {
     match answer {
         Ok(_) => "ok",
-        Err(CallError::Connect(_)) => "connect",
-        Err(CallError::Timeout(_)) => "timeout",
-        Err(CallError::Broken(_)) => "broken",
-        Err(CallError::Status(_)) => "status",
-        Err(CallError::Unreadable(_)) => "unreadable",
-        Err(CallError::Failed(_)) => "failed",
+        Err(ServerCallError::Connect(_)) => "connect",
+        Err(ServerCallError::Timeout(_)) => "timeout",
+        Err(ServerCallError::Broken(_)) => "broken",
+        Err(ServerCallError::Status(_)) => "status",
+        Err(ServerCallError::Unreadable(_)) => "unreadable",
+        Err(ServerCallError::Failed(_)) => "failed",
     }
 }

@@ -7,12 +7,12 @@ use async_trait::async_trait;
 use futures::stream;
 
 use super::*;
-use crate::ports::{Change, Entry, Lease, Txn, Verdict};
+use crate::ports::{LeaderLease, StoreChange, StoreEntry, StoreTxn, TxnVerdict};
 
 /// The store's answer to one reading.
 enum Answer {
     /// The store is at this revision. Its watch sends these items and then stays open.
-    Open(u64, Vec<Result<Batch, WatchError>>),
+    Open(u64, Vec<Result<ChangeBatch, WatchError>>),
     /// Like [`Answer::Open`], but the watch ends without an item.
     Ends(u64),
     /// The store is unreachable.
@@ -55,7 +55,7 @@ fn unused<T>() -> Result<T, StoreError> {
 
 #[async_trait]
 impl Store for Scripted {
-    async fn read_prefix(&self, prefix: &str) -> Result<Listing, StoreError> {
+    async fn read_prefix(&self, prefix: &str) -> Result<StoreListing, StoreError> {
         assert_eq!(prefix, "k/");
         lock(&self.read_at).push(clock::now());
         let answer = lock(&self.answers).pop_front();
@@ -85,7 +85,7 @@ impl Store for Scripted {
     async fn revision(&self) -> Result<u64, StoreError> {
         unused()
     }
-    async fn commit(&self, _: Vec<Txn>) -> Result<Vec<Verdict>, StoreError> {
+    async fn commit(&self, _: Vec<StoreTxn>) -> Result<Vec<TxnVerdict>, StoreError> {
         unused()
     }
     async fn compact(&self, _: u64) -> Result<(), StoreError> {
@@ -99,7 +99,7 @@ impl Store for Scripted {
     async fn cluster_id(&self) -> Result<u64, StoreError> {
         unused()
     }
-    async fn campaign(&self, _: &str, _: Duration) -> Result<Box<dyn Lease>, StoreError> {
+    async fn campaign(&self, _: &str, _: Duration) -> Result<Box<dyn LeaderLease>, StoreError> {
         unused()
     }
     async fn leader(&self) -> Result<Option<String>, StoreError> {
@@ -108,18 +108,22 @@ impl Store for Scripted {
 }
 
 /// Returns the listing at a revision: one key, written at that revision.
-fn listing(revision: u64) -> Listing {
-    let entry = Entry {
+fn listing(revision: u64) -> StoreListing {
+    let entry = StoreEntry {
         key: format!("k/{revision}"),
         value: "v".into(),
         create_revision: revision,
         mod_revision: revision,
     };
-    Listing { revision, entries: vec![entry] }
+    StoreListing { revision, entries: vec![entry] }
 }
 
-fn batch(revision: u64) -> Batch {
-    Batch { revision, changes: vec![Change::Delete { key: format!("k/{revision}") }], attested: false }
+fn batch(revision: u64) -> ChangeBatch {
+    ChangeBatch {
+        revision,
+        changes: vec![StoreChange::Delete { key: format!("k/{revision}") }],
+        attested: false,
+    }
 }
 
 fn follow(store: &Arc<Scripted>) -> PrefixFollower {

@@ -14,7 +14,7 @@ use crate::{
 impl Cluster {
     pub(super) fn around(&self, state: &State, out: &mut Vec<Next>) {
         for server in SERVERS {
-            self.health(state, server, out);
+            self.checks(state, server, out);
             self.operator(state, server, out);
             if state.live[server] != 0 && state.spent.own_ends < self.bounds.own_ends {
                 let mut draft = self.draft(state);
@@ -37,7 +37,7 @@ impl Cluster {
         }
     }
 
-    fn health(&self, state: &State, server: usize, out: &mut Vec<Next>) {
+    fn checks(&self, state: &State, server: usize, out: &mut Vec<Next>) {
         if state.store.admin[server] == Admin::Disabled {
             return;
         }
@@ -54,9 +54,11 @@ impl Cluster {
                 continue;
             }
             draft.put(Put::Health(server, Some(counters)));
-            let (from, to) = (self.colour(&state.store, server), self.colour(&draft.state.store, server));
+            let (from, to) = (self.health(&state.store, server), self.health(&draft.state.store, server));
             match (from, to) {
-                (Health::Offline, Health::Unhealthy) => draft.fail(|| "I6: red turned yellow".into()),
+                (Health::Offline, Health::Unhealthy) => {
+                    draft.fail(|| "I6: an offline server became unhealthy".into())
+                }
                 (Health::Online, Health::Offline) if self.bounds.unhealthy_threshold > 1 => {
                     draft.fail(|| "I6: green turned red at once".into());
                 }
@@ -172,7 +174,7 @@ impl Cluster {
         }
         let mut draft = self.draft(state);
         draft.state.spent.app_ends += 1;
-        if self.colour(view, server) != Health::Offline {
+        if self.health(view, server) != Health::Offline {
             draft.state.app_end = Some(AppEnd::Sent(Meant::of(rec)));
             draft.end(Label("the application ends the meeting on server", server, 0), out);
         } else if draft.report_end(replica, Meant::of(rec)) {

@@ -8,8 +8,8 @@ use tokio::{
     time::{Instant, MissedTickBehavior},
 };
 use usher_control_plane::{
-    core::plan::{Plan, Write},
-    ports::{self, Txn, Verdict},
+    core::plan::{Plan, PlanWrite},
+    ports::{self, StoreTxn, TxnVerdict},
     store::{self, codec::StoreCodec},
 };
 use usher_model::{
@@ -87,7 +87,7 @@ impl Writer {
         commits.join_all().await.into_iter().collect()
     }
 
-    fn put(&self, number: usize, round: usize) -> Result<Txn> {
+    fn put(&self, number: usize, round: usize) -> Result<StoreTxn> {
         let key = synthetic::key(number)?;
         let internal_id = synthetic::internal_id(key.meeting.as_str());
         let record = MeetingRecord {
@@ -104,15 +104,15 @@ impl Writer {
             voice_bridge: None,
             breakout: false,
         };
-        let plan = Plan { guards: Vec::new(), writes: vec![Write::Record(key, record)] };
+        let plan = Plan { guards: Vec::new(), writes: vec![PlanWrite::Record(key, record)] };
         Ok(self.codec.txn(&plan, None))
     }
 }
 
-async fn commit(store: Arc<dyn ports::Store>, txns: Vec<Txn>) -> Result<u64> {
+async fn commit(store: Arc<dyn ports::Store>, txns: Vec<StoreTxn>) -> Result<u64> {
     let verdicts = store.commit(txns).await?;
     match verdicts.last().context("a commit has a verdict")? {
-        Verdict::Committed(revision) => Ok(*revision),
-        Verdict::Refused(revision) => bail!("a write without guards was refused at {revision}"),
+        TxnVerdict::Committed(revision) => Ok(*revision),
+        TxnVerdict::Refused(revision) => bail!("a write without guards was refused at {revision}"),
     }
 }

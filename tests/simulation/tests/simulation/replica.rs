@@ -7,7 +7,7 @@ use std::sync::{
 
 use prometheus_client::registry::Registry;
 use usher_control_plane::{
-    engine::{Engine, Surroundings},
+    engine::{Engine, EngineDependencies},
     grpc::{placement::Placement, routing::Routing},
     ops::{metrics::ControlPlaneMetrics, watchdog::Watchdog},
     tasks::edges::Edges,
@@ -102,7 +102,7 @@ impl Replica {
             sabotage,
         };
         let metrics = ControlPlaneMetrics::new(&mut Registry::default());
-        let around = Surroundings {
+        let around = EngineDependencies {
             replica: candidate.clone(),
             store: Arc::new(link),
             servers: Arc::new(port),

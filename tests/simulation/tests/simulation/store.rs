@@ -12,7 +12,7 @@ use std::{
 };
 
 use tokio::{sync::Notify, time::sleep};
-use usher_control_plane::ports::{Batch, Listing, StoreError, Txn, Verdict};
+use usher_control_plane::ports::{ChangeBatch, StoreError, StoreListing, StoreTxn, TxnVerdict};
 
 pub(crate) use self::link::StoreLink;
 pub(crate) use self::state::key_of;
@@ -38,7 +38,7 @@ impl SimStore {
         look(&self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn change<T>(&self, change: impl FnOnce(&mut State) -> (T, Option<Batch>)) -> T {
+    fn change<T>(&self, change: impl FnOnce(&mut State) -> (T, Option<ChangeBatch>)) -> T {
         let (outcome, batch) = change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
         if let Some(batch) = batch {
             self.witness.committed(&batch);
@@ -51,11 +51,11 @@ impl SimStore {
         self.read(State::revision)
     }
 
-    pub(crate) fn list(&self, prefix: &str) -> Listing {
+    pub(crate) fn list(&self, prefix: &str) -> StoreListing {
         self.read(|state| state.list(prefix))
     }
 
-    pub(crate) fn commit(&self, txns: &[Txn]) -> Vec<Verdict> {
+    pub(crate) fn commit(&self, txns: &[StoreTxn]) -> Vec<TxnVerdict> {
         self.change(|state| state.commit(txns))
     }
 
@@ -128,7 +128,7 @@ impl SimStore {
         self.compact(self.revision().saturating_sub(revision));
     }
 
-    fn since(&self, life: u64, prefix: &str, from: u64) -> Result<(Vec<Batch>, u64), state::Gone> {
+    fn since(&self, life: u64, prefix: &str, from: u64) -> Result<(Vec<ChangeBatch>, u64), state::Gone> {
         self.read(|state| state.since(life, prefix, from))
     }
 }

@@ -12,7 +12,7 @@ mod truth;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use usher_control_plane::{core::policy::Policy, ports::Batch};
+use usher_control_plane::{core::policy::Policy, ports::ChangeBatch};
 use usher_model::{
     id::{InternalMeetingId, ServerId},
     meeting::MeetingKey,
@@ -62,7 +62,7 @@ impl Witness {
         self.trace().story(id, violation.at, most)
     }
 
-    pub(crate) fn committed(&self, batch: &Batch) {
+    pub(crate) fn committed(&self, batch: &ChangeBatch) {
         let lines = self.checker().committed(batch);
         let mut trace = self.trace();
         for line in &lines {

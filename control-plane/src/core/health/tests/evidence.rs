@@ -10,16 +10,16 @@ use usher_model::{
 
 use super::*;
 use crate::core::{
-    plan::Write,
-    testkit::{Bench, sample},
+    plan::PlanWrite,
+    testkit::{FleetBench, sample},
 };
 
-fn bench(tenants: &[&str]) -> Bench {
-    let mut bench = Bench::with_servers(Policy::default(), &["a", "b"]);
+fn bench(tenants: &[&str]) -> FleetBench {
+    let mut bench = FleetBench::with_servers(Policy::default(), &["a", "b"]);
     for tenant in tenants {
         let secrets = vec![Secret::new("secret")];
         let id = TenantId::parse(tenant).unwrap();
-        bench.write(Write::Tenant(TenantRoute { secrets, ..TenantRoute::new(id) }));
+        bench.write(PlanWrite::Tenant(TenantRoute { secrets, ..TenantRoute::new(id) }));
     }
     bench
 }
@@ -37,17 +37,22 @@ fn x6_what_a_failed_call_is_worth_is_the_table() {
     let meetings = [("one", "a"), ("one", "b"), ("one", "c"), ("one", "d")];
     let both = [("one", "a"), ("two", "b")];
     for (case, bench, told, weight) in [
-        ("no connection", &several, &no_connection, Weight::Counts),
-        ("no connection, one tenant", &alone, &no_connection, Weight::Counts),
-        ("nobody's", &several, &report(&[], true), Weight::Look),
-        ("one tenant of several", &several, &report(&meetings, true), Weight::Look),
-        ("two tenants", &several, &report(&both, true), Weight::Counts),
-        ("two tenants, and everywhere", &several, &report(&both, false), Weight::Look),
-        ("one that is not served", &several, &report(&[("one", "a"), ("gone", "b")], true), Weight::Look),
-        ("alone, two meetings", &alone, &report(&meetings[..2], true), Weight::Look),
-        ("alone, three meetings", &alone, &report(&meetings[..3], true), Weight::Counts),
-        ("alone, and everywhere", &alone, &report(&meetings, false), Weight::Look),
-        ("alone, lists", &alone, &report(&[("one", "")], true), Weight::Look),
+        ("no connection", &several, &no_connection, FailureWeight::Counts),
+        ("no connection, one tenant", &alone, &no_connection, FailureWeight::Counts),
+        ("nobody's", &several, &report(&[], true), FailureWeight::Look),
+        ("one tenant of several", &several, &report(&meetings, true), FailureWeight::Look),
+        ("two tenants", &several, &report(&both, true), FailureWeight::Counts),
+        ("two tenants, and everywhere", &several, &report(&both, false), FailureWeight::Look),
+        (
+            "one that is not served",
+            &several,
+            &report(&[("one", "a"), ("gone", "b")], true),
+            FailureWeight::Look,
+        ),
+        ("alone, two meetings", &alone, &report(&meetings[..2], true), FailureWeight::Look),
+        ("alone, three meetings", &alone, &report(&meetings[..3], true), FailureWeight::Counts),
+        ("alone, and everywhere", &alone, &report(&meetings, false), FailureWeight::Look),
+        ("alone, lists", &alone, &report(&[("one", "")], true), FailureWeight::Look),
     ] {
         assert_eq!(weigh(told, &bench.fleet), weight, "{case}");
     }
@@ -63,19 +68,19 @@ proptest! {
     ) {
         let names = ["hostile", "one", "two", "three"];
         let mut bench = bench(&names[..=others]);
-        let before = bench.fleet.server(&sid("a")).unwrap().health.clone().unwrap().value;
+        let before = bench.fleet.server(&sid("a")).unwrap().health_record.clone().unwrap().value;
         for (meetings, succeeds_elsewhere, pause, polled) in reports {
             bench.pass(Duration::from_millis(pause));
             let tenant = TenantId::parse("hostile").unwrap();
             let meeting = |number: &u8| Some(MeetingId::parse(&format!("m{number}")).unwrap());
             let callers: BTreeSet<_> = meetings.iter().map(|number| (tenant.clone(), meeting(number))).collect();
             let told = FailureReport { no_connection: false, callers, succeeds_elsewhere };
-            prop_assert_eq!(weigh(&told, &bench.fleet), Weight::Look);
+            prop_assert_eq!(weigh(&told, &bench.fleet), FailureWeight::Look);
             if polled {
                 let plan = poll_ok(&bench.fleet, &sid("a"), sample(bench.store.revision, &[]), bench.now);
                 prop_assert!(bench.commit(&plan));
             }
-            prop_assert_eq!(&bench.fleet.server(&sid("a")).unwrap().health.clone().unwrap().value, &before);
+            prop_assert_eq!(&bench.fleet.server(&sid("a")).unwrap().health_record.clone().unwrap().value, &before);
         }
     }
 }

@@ -1,24 +1,24 @@
-//! What the health of many servers, or of one over time, says beyond its colour.
+//! What the health of many servers, or of one over time, says beyond its health.
 
 use usher_model::server::{AdminState, Server};
 
 use super::*;
 use crate::core::{
-    plan::Write,
-    testkit::{Bench, sample, server},
+    plan::PlanWrite,
+    testkit::{FleetBench, sample, server},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
 
 /// Fifty green servers, and how they are called.
-fn fifty() -> (Bench, Vec<String>) {
+fn fifty() -> (FleetBench, Vec<String>) {
     let names: Vec<String> = (0..50).map(|n| format!("s{n:02}")).collect();
     let ids: Vec<&str> = names.iter().map(String::as_str).collect();
-    (Bench::with_servers(Policy::default(), &ids), names)
+    (FleetBench::with_servers(Policy::default(), &ids), names)
 }
 
 /// One round of polls in which the first `failing` servers fail; returns how often the guard held.
-fn round(bench: &mut Bench, names: &[String], failing: usize, guard: &mut MassGuard) -> usize {
+fn round(bench: &mut FleetBench, names: &[String], failing: usize, guard: &mut MassFailureGuard) -> usize {
     let mut held = 0;
     for (index, name) in names.iter().enumerate() {
         let (id, ok) = (sid(name), index >= failing);
@@ -27,7 +27,7 @@ fn round(bench: &mut Bench, names: &[String], failing: usize, guard: &mut MassGu
         let plan = if ok {
             poll_ok(&bench.fleet, &id, sample(bench.store.revision, &[]), bench.now)
         } else {
-            held += usize::from(suspicion == Suspicion::Us);
+            held += usize::from(suspicion == FailureSuspicion::Us);
             poll_failed(&bench.fleet, &id, suspicion, "timeout", bench.now.wall_ms)
         };
         assert!(plan.is_empty() || bench.commit(&plan));
@@ -36,20 +36,26 @@ fn round(bench: &mut Bench, names: &[String], failing: usize, guard: &mut MassGu
     held
 }
 
-fn rounds(bench: &mut Bench, names: &[String], failing: usize, guard: &mut MassGuard, times: usize) {
+fn rounds(
+    bench: &mut FleetBench,
+    names: &[String],
+    failing: usize,
+    guard: &mut MassFailureGuard,
+    times: usize,
+) {
     for _ in 0..times {
         round(bench, names, failing, guard);
     }
 }
 
-fn reds(bench: &Bench) -> usize {
-    bench.fleet.servers().filter(|server| server.colour() == Health::Offline).count()
+fn reds(bench: &FleetBench) -> usize {
+    bench.fleet.servers().filter(|server| server.health() == Health::Offline).count()
 }
 
 #[test]
 fn h10_more_than_half_failing_is_suspicious_until_it_lasts() {
     let (mut bench, names) = fifty();
-    let mut guard = MassGuard::default();
+    let mut guard = MassFailureGuard::default();
     assert_eq!(round(&mut bench, &names, 25, &mut guard), 0, "half is not more than half");
     assert!(!most_fail(&bench.fleet, None));
     for _ in 0..29 {
@@ -69,11 +75,11 @@ fn h10_more_than_half_failing_is_suspicious_until_it_lasts() {
 #[test]
 fn h10_h14_a_new_leader_goes_on_suspecting() {
     let (mut bench, names) = fifty();
-    let mut guard = MassGuard::default();
+    let mut guard = MassFailureGuard::default();
     rounds(&mut bench, &names, 30, &mut guard, 9);
     let mut others_first = names.clone();
     others_first.rotate_left(30); // its first checks succeed, then a single one fails
-    let mut guard = MassGuard::default();
+    let mut guard = MassFailureGuard::default();
     for (index, name) in others_first.iter().enumerate() {
         let (id, ok) = (sid(name), index < 20);
         let most = most_fail(&bench.fleet, Some((&id, ok)));
@@ -89,16 +95,16 @@ fn h10_h14_a_new_leader_goes_on_suspecting() {
 #[test]
 fn h10_servers_that_are_not_in_use_do_not_count() {
     let (mut bench, names) = fifty();
-    let mut guard = MassGuard::default();
+    let mut guard = MassFailureGuard::default();
     round(&mut bench, &names, 20, &mut guard);
     for name in &names[30..] {
-        bench.write(Write::Server(Server { admin: AdminState::Disabled, ..server(name) }));
+        bench.write(PlanWrite::Server(Server { admin: AdminState::Disabled, ..server(name) }));
     }
     assert!(most_fail(&bench.fleet, None), "20 of 30");
 }
 
 /// Reports a failed call, and a second later a good poll.
-fn fail_call(bench: &mut Bench) {
+fn fail_call(bench: &mut FleetBench) {
     let plan = report_failure(&bench.fleet, &sid("a"), "create", bench.now.wall_ms);
     assert!(plan.is_empty() || bench.commit(&plan));
     bench.pass(SECOND);
@@ -106,13 +112,13 @@ fn fail_call(bench: &mut Bench) {
     assert!(bench.commit(&plan));
 }
 
-fn is_gray(bench: &Bench) -> bool {
+fn is_gray(bench: &FleetBench) -> bool {
     gray_failures(&bench.fleet, bench.now).next().is_some()
 }
 
 #[test]
 fn x6_calls_that_fail_again_and_again_while_polls_succeed_are_a_gray_failure() {
-    let mut bench = Bench::with_servers(Policy::default(), &["a", "b"]);
+    let mut bench = FleetBench::with_servers(Policy::default(), &["a", "b"]);
     for _ in 0..9 {
         fail_call(&mut bench);
     }
@@ -139,12 +145,13 @@ fn x6_calls_that_fail_again_and_again_while_polls_succeed_are_a_gray_failure() {
 
 #[test]
 fn x6_single_failed_calls_hours_apart_are_none() {
-    let mut bench = Bench::with_servers(Policy::default(), &["a", "b"]);
+    let mut bench = FleetBench::with_servers(Policy::default(), &["a", "b"]);
     for _ in 0..20 {
         bench.pass(SECOND * 3600);
         fail_call(&mut bench);
         assert!(!is_gray(&bench));
     }
-    let noted = bench.fleet.server(&sid("a")).unwrap().health.clone().unwrap().value.calls_failed_at_ms;
+    let noted =
+        bench.fleet.server(&sid("a")).unwrap().health_record.clone().unwrap().value.calls_failed_at_ms;
     assert_eq!(noted.len(), 1, "what is old is forgotten");
 }

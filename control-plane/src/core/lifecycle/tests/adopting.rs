@@ -7,7 +7,7 @@ use usher_model::{
 };
 
 use super::*;
-use crate::core::{draft::Draft, reconcile::on_sample, testkit::listed};
+use crate::core::{draft::PlanDraft, reconcile::on_sample, testkit::listed};
 
 /// SHA-1 of `m` and of `school~m`, as the beginning of internal ids.
 const M: &str = "6b0d31c0d563223024da45691584643ac78c96e8";
@@ -27,7 +27,7 @@ fn foreign(instance: &str) -> SampledMeeting {
 }
 
 /// Takes `key` over from what `a` lists, and commits it.
-fn adopted(bench: &mut Bench, key: &MeetingKey, listed: SampledMeeting) -> Adoption {
+fn adopted(bench: &mut FleetBench, key: &MeetingKey, listed: SampledMeeting) -> AdoptionOutcome {
     let list = ServerSample { meetings: vec![listed], ..sample(bench.store.revision, &[]) };
     let step = adopt(&bench.fleet, &sid("a"), key, &list, bench.now.wall_ms);
     assert!(step.plan.is_empty() || bench.commit(&step.plan));
@@ -37,12 +37,12 @@ fn adopted(bench: &mut Bench, key: &MeetingKey, listed: SampledMeeting) -> Adopt
 #[test]
 fn a_listed_meeting_is_taken_over_once_and_an_unlisted_one_never() {
     let mut bench = bench();
-    assert_eq!(adopted(&mut bench, &key("m"), foreign("m-7")), Adoption::Adopted);
+    assert_eq!(adopted(&mut bench, &key("m"), foreign("m-7")), AdoptionOutcome::Adopted);
     assert_eq!(record(&bench), Some(at("a", "active", Some("m-7"))));
-    assert_eq!(adopted(&mut bench, &key("m"), foreign("m-7")), Adoption::Standing);
-    assert_eq!(adopted(&mut bench, &key("other"), foreign("m-7")), Adoption::NotRunning);
+    assert_eq!(adopted(&mut bench, &key("m"), foreign("m-7")), AdoptionOutcome::Standing);
+    assert_eq!(adopted(&mut bench, &key("other"), foreign("m-7")), AdoptionOutcome::NotRunning);
     let breakout = SampledMeeting { breakout: true, ..foreign("m-7") };
-    assert_eq!(adopted(&mut bench, &key("other"), breakout), Adoption::NotRunning);
+    assert_eq!(adopted(&mut bench, &key("other"), breakout), AdoptionOutcome::NotRunning);
 }
 
 #[test]
@@ -51,12 +51,12 @@ fn what_is_known_otherwise_is_left_as_it_is() {
     active_on_a(&mut bench);
     let list = ServerSample { meetings: vec![foreign("m-9")], ..sample(bench.store.revision, &[]) };
     let elsewhere = adopt(&bench.fleet, &sid("b"), &key("m"), &list, 0);
-    assert_eq!(elsewhere, Step::settled(Adoption::Elsewhere(sid("a"))));
-    bench.red("a");
+    assert_eq!(elsewhere, PlannedStep::settled(AdoptionOutcome::Elsewhere(sid("a"))));
+    bench.offline("a");
     put(&mut bench, &request("t2")).unwrap();
     let zombie = adopt(&bench.fleet, &sid("a"), &key("m"), &list, 0);
-    assert_eq!(zombie, Step::settled(Adoption::Elsewhere(sid("b"))));
-    let step = abandon(&bench.fleet, &key("m"), &sid("b"), "t2", Certainty::Unknown, 0);
+    assert_eq!(zombie, PlannedStep::settled(AdoptionOutcome::Elsewhere(sid("b"))));
+    let step = abandon(&bench.fleet, &key("m"), &sid("b"), "t2", CreateCertainty::Unknown, 0);
     assert!(bench.commit(&step.plan));
     let suspect = adopt(&bench.fleet, &sid("b"), &key("m"), &list, 0);
     assert!(suspect.plan.is_empty());
@@ -67,25 +67,28 @@ fn a_list_from_before_the_end_of_a_meeting_brings_it_not_back() {
     let mut bench = bench();
     let before = sample(bench.store.revision, &[]);
     active_on_a(&mut bench);
-    let mut draft = Draft::new(&bench.fleet, 0);
+    let mut draft = PlanDraft::new(&bench.fleet, 0);
     draft.remove_record(&key("m"));
     let gone = draft.into_plan();
     assert!(bench.commit(&gone));
     let list = ServerSample { meetings: vec![foreign("m-1")], ..before };
-    assert_eq!(adopt(&bench.fleet, &sid("a"), &key("m"), &list, 0), Step::settled(Adoption::NotRunning));
+    assert_eq!(
+        adopt(&bench.fleet, &sid("a"), &key("m"), &list, 0),
+        PlannedStep::settled(AdoptionOutcome::NotRunning)
+    );
 }
 
 #[test]
 fn a_disabled_server_is_given_nothing_and_a_cordoned_one_is_not_disabled_meanwhile() {
     let mut bench = bench();
     let cordoned = Server { admin: AdminState::Cordoned, ..server("a") };
-    bench.write(Write::Server(cordoned));
+    bench.write(PlanWrite::Server(cordoned));
     let seen = bench.fleet.server(&sid("a")).unwrap().clone();
     let disable = crate::core::lifecycle::drained(&seen);
-    assert_eq!(adopted(&mut bench, &key("m"), foreign("m-7")), Adoption::Adopted);
+    assert_eq!(adopted(&mut bench, &key("m"), foreign("m-7")), AdoptionOutcome::Adopted);
     assert!(!bench.commit(&disable), "it was decided without this meeting");
-    bench.write(Write::Server(Server { admin: AdminState::Disabled, ..server("a") }));
-    assert_eq!(adopted(&mut bench, &key("other"), foreign("m-7")), Adoption::NotRunning);
+    bench.write(PlanWrite::Server(Server { admin: AdminState::Disabled, ..server("a") }));
+    assert_eq!(adopted(&mut bench, &key("other"), foreign("m-7")), AdoptionOutcome::NotRunning);
 }
 
 #[test]
@@ -93,12 +96,12 @@ fn a_bare_meeting_of_a_tenant_is_nobody_elses_and_default_gets_no_meeting_beside
     let mut bench = bench();
     let instance = format!("{M}-7");
     // The choice of a server for `default`'s meeting of that id was made just before.
-    let racing = place(&bench.fleet, &Inflight::default(), &request("t1"), bench.now).unwrap();
-    let Placed::New { record: placed, .. } = &racing.outcome else { panic!("it is new") };
+    let racing = place(&bench.fleet, &InflightPlacements::default(), &request("t1"), bench.now).unwrap();
+    let PlacementOutcome::New { record: placed, .. } = &racing.outcome else { panic!("it is new") };
     let mut list = sample(bench.store.revision, &[]);
     list.meetings = vec![foreign(&instance)];
     let step = adopt(&bench.fleet, &placed.server, &schools(), &list, 0);
-    assert_eq!(step.outcome, Adoption::Adopted);
+    assert_eq!(step.outcome, AdoptionOutcome::Adopted);
     assert!(bench.commit(&step.plan) && !bench.commit(&racing.plan), "the choice must be made anew");
     let home = placed.server.to_string();
     let (elsewhere, _) = put(&mut bench, &request("t2")).unwrap();
@@ -113,20 +116,24 @@ fn a_bare_meeting_is_not_taken_over_where_default_has_one_of_the_id() {
     active_on_a(&mut bench);
     let default = TenantId::default_tenant();
     let bare = format!("{M}-7");
-    assert_eq!(adopted(&mut bench, &schools(), foreign(&bare)), Adoption::Taken(default.clone()));
-    assert_eq!(adopted(&mut bench, &schools(), listed("m", &bare)), Adoption::Taken(default));
+    assert_eq!(adopted(&mut bench, &schools(), foreign(&bare)), AdoptionOutcome::Taken(default.clone()));
+    assert_eq!(adopted(&mut bench, &schools(), listed("m", &bare)), AdoptionOutcome::Taken(default));
 }
 
 #[test]
 fn ids_that_could_be_a_scoped_one_are_not_taken_over() {
     let mut bench = bench();
     let scoped = SampledMeeting { external_id: "school~m".into(), ..foreign(&format!("{SCHOOL_M}-7")) };
-    assert_eq!(adopted(&mut bench, &key("school~m"), scoped.clone()), Adoption::Unfit);
-    assert_eq!(adopted(&mut bench, &schools(), foreign("odd-7")), Adoption::Unfit, "edges could not tell");
+    assert_eq!(adopted(&mut bench, &key("school~m"), scoped.clone()), AdoptionOutcome::Unfit);
+    assert_eq!(
+        adopted(&mut bench, &schools(), foreign("odd-7")),
+        AdoptionOutcome::Unfit,
+        "edges could not tell"
+    );
     let marked = SampledMeeting { key: Some(schools()), ..scoped };
     assert_eq!(
         adopted(&mut bench, &schools(), marked),
-        Adoption::Adopted,
+        AdoptionOutcome::Adopted,
         "ours, that a poll has not shown yet"
     );
 }
@@ -134,7 +141,7 @@ fn ids_that_could_be_a_scoped_one_are_not_taken_over() {
 #[test]
 fn the_next_list_without_it_takes_it_away_again() {
     let mut bench = bench();
-    assert_eq!(adopted(&mut bench, &schools(), foreign(&format!("{M}-7"))), Adoption::Adopted);
+    assert_eq!(adopted(&mut bench, &schools(), foreign(&format!("{M}-7"))), AdoptionOutcome::Adopted);
     bench.pass(std::time::Duration::from_mins(10));
     let empty = sample(bench.store.revision, &[]);
     let work = on_sample(&bench.fleet, &sid("a"), &empty, bench.now.instant, bench.now);
@@ -148,10 +155,10 @@ fn the_next_list_without_it_takes_it_away_again() {
 fn i2_under_adopt_all_a_poll_takes_no_tenants_meeting_for_defaults() {
     for claim in [None, Some(school())] {
         let policy = Policy { adopt: usher_model::settings::AdoptPolicy::All, ..Policy::default() };
-        let mut bench = Bench::with_servers(policy, &["a", "b"]);
+        let mut bench = FleetBench::with_servers(policy, &["a", "b"]);
         let running = SampledMeeting { claim: claim.clone(), ..foreign(&format!("{M}-7")) };
         if claim.is_none() {
-            assert_eq!(adopted(&mut bench, &schools(), running.clone()), Adoption::Adopted);
+            assert_eq!(adopted(&mut bench, &schools(), running.clone()), AdoptionOutcome::Adopted);
         }
         let list = ServerSample { meetings: vec![running], ..sample(bench.store.revision, &[]) };
         let work = on_sample(&bench.fleet, &sid("a"), &list, bench.now.instant, bench.now);

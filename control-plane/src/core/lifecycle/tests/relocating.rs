@@ -1,7 +1,7 @@
 //! A server gets another address.
 
 use super::*;
-use crate::core::reconcile::{Missing, on_sample, sweep};
+use crate::core::reconcile::{MissingServer, on_sample, sweep};
 
 fn wanted() -> Server {
     Server { url: "https://new.example.org/bigbluebutton/api/".into(), ..server("a") }
@@ -9,16 +9,16 @@ fn wanted() -> Server {
 
 /// Carries an order out, with what `between` does after its first step.
 fn relocate_all(
-    bench: &mut Bench,
+    bench: &mut FleetBench,
     address: NewAddress,
-    mut between: impl FnMut(&mut Bench),
+    mut between: impl FnMut(&mut FleetBench),
 ) -> Result<usize, AdminError> {
     let mut steps = 0;
     loop {
         let step = relocate(&bench.fleet, &wanted(), AdminState::Enabled, address, 0)?;
         assert!(bench.commit(&step.plan), "{step:?}");
         steps += 1;
-        if step.outcome == Progress::Done {
+        if step.outcome == OperationProgress::Done {
             return Ok(steps);
         }
         if steps == 1 {
@@ -27,7 +27,7 @@ fn relocate_all(
     }
 }
 
-fn url(bench: &Bench) -> String {
+fn url(bench: &FleetBench) -> String {
     bench.fleet.server(&sid("a")).unwrap().stored.value.url.clone()
 }
 
@@ -35,12 +35,12 @@ fn url(bench: &Bench) -> String {
 fn a_server_without_meetings_is_closed_first_and_opened_at_its_new_address() {
     let mut bench = bench();
     let mut request = request("t1");
-    request.ask.excluded.push(sid("b"));
-    let placement = place(&bench.fleet, &Inflight::default(), &request, bench.now).unwrap();
+    request.placement.excluded.push(sid("b"));
+    let placement = place(&bench.fleet, &InflightPlacements::default(), &request, bench.now).unwrap();
     assert_eq!(relocate_all(&mut bench, NewAddress::AnotherServer, |_| {}), Ok(2));
     let server = bench.fleet.server(&sid("a")).unwrap();
     assert_eq!((url(&bench), server.admin()), (wanted().url, AdminState::Enabled));
-    assert_eq!((server.colour(), server.sample.is_none()), (Health::Unhealthy, true), "on probation");
+    assert_eq!((server.health(), server.sample.is_none()), (Health::Unhealthy, true), "on probation");
     assert!(!bench.commit(&placement.plan), "it was made for the old address");
 }
 
@@ -70,7 +70,7 @@ fn i4_by_force_what_runs_at_the_old_address_is_ended_there() {
     let former_id = former.id().clone();
     assert_eq!((former.stored.value.url.clone(), former.admin()), (old, AdminState::Disabled));
     assert!(bench.fleet.is_polled(&former_id));
-    let ended = |bench: &mut Bench, runs: &[(&str, &str)]| {
+    let ended = |bench: &mut FleetBench, runs: &[(&str, &str)]| {
         let seen = sample(bench.store.revision, runs);
         let work = on_sample(&bench.fleet, &former_id, &seen, bench.now.instant, bench.now);
         for plan in work.plans.iter().chain(work.ends.iter().map(|end| &end.mark)) {
@@ -79,9 +79,9 @@ fn i4_by_force_what_runs_at_the_old_address_is_ended_there() {
         work.ends.len()
     };
     assert_eq!(ended(&mut bench, &[("m", instance.as_str())]), 1);
-    assert!(sweep(&bench.fleet, Missing::Removed, bench.now).plans.is_empty(), "it is not gone yet");
+    assert!(sweep(&bench.fleet, MissingServer::Removed, bench.now).plans.is_empty(), "it is not gone yet");
     assert_eq!(ended(&mut bench, &[]), 0);
-    for plan in sweep(&bench.fleet, Missing::Removed, bench.now).plans {
+    for plan in sweep(&bench.fleet, MissingServer::Removed, bench.now).plans {
         assert!(bench.commit(&plan));
     }
     assert!(bench.fleet.server(&former_id).is_none(), "its work is done");
@@ -95,7 +95,7 @@ fn a_move_that_stopped_half_way_ends_the_meetings_and_is_finished_by_the_same_or
     let first = relocate(&bench.fleet, &wanted(), AdminState::Enabled, NewAddress::Forced, 0).unwrap();
     assert!(bench.commit(&first.plan));
     // The leader's sweep carries on where somebody stopped.
-    for plan in sweep(&bench.fleet, Missing::Removed, bench.now).plans {
+    for plan in sweep(&bench.fleet, MissingServer::Removed, bench.now).plans {
         assert!(bench.commit(&plan));
     }
     assert_eq!(zombie(&bench, "a").map(|(state, _)| state), Some(ZombieState::Due));
@@ -108,7 +108,7 @@ fn a_move_that_stopped_half_way_ends_the_meetings_and_is_finished_by_the_same_or
 fn a_crowd_is_left_behind_in_bounded_plans() {
     let mut bench = bench();
     for number in 0..250 {
-        bench.write(Write::Record(
+        bench.write(PlanWrite::Record(
             key(&format!("m{number}")),
             crate::core::testkit::record("a", &format!("i-{number}")),
         ));
@@ -131,6 +131,6 @@ fn an_address_that_another_entry_has_is_refused() {
     }
     let again = Server { id: sid("again"), ..at_b };
     assert_eq!(create_server(&bench.fleet, again.clone()), Err(AdminError::AddressTaken(sid("b"))));
-    bench.write(Write::Delete(crate::core::plan::Key::Server(sid("b"))));
+    bench.write(PlanWrite::Delete(crate::core::plan::FleetKey::Server(sid("b"))));
     assert!(create_server(&bench.fleet, again).is_ok());
 }

@@ -6,7 +6,7 @@ use super::*;
 fn a_create_leaves_a_pending_record_and_only_the_first_one_does() {
     let mut bench = bench();
     let (one, two) = (request("t1"), request("t2"));
-    let racing = place(&bench.fleet, &Inflight::default(), &two, bench.now).unwrap();
+    let racing = place(&bench.fleet, &InflightPlacements::default(), &two, bench.now).unwrap();
     let (server, _) = put(&mut bench, &one).unwrap();
     assert!(!bench.commit(&racing.plan), "S15: the loser's guard fails");
     assert_eq!(put(&mut bench, &two), Ok((server, false)), "and it gets the winner's record");
@@ -16,13 +16,13 @@ fn a_create_leaves_a_pending_record_and_only_the_first_one_does() {
 fn i7_a_choice_does_not_outlive_its_servers_health_or_admin_state() {
     for change in [0, 1] {
         let mut bench = bench();
-        let step = place(&bench.fleet, &Inflight::default(), &request("t1"), bench.now).unwrap();
-        let Placed::New { record, .. } = &step.outcome else { panic!("it is new") };
+        let step = place(&bench.fleet, &InflightPlacements::default(), &request("t1"), bench.now).unwrap();
+        let PlacementOutcome::New { record, .. } = &step.outcome else { panic!("it is new") };
         if change == 0 {
-            bench.yellow(record.server.as_str());
+            bench.unhealthy(record.server.as_str());
         } else {
             let admin = AdminState::Cordoned;
-            bench.write(Write::Server(Server { admin, ..server(record.server.as_str()) }));
+            bench.write(PlanWrite::Server(Server { admin, ..server(record.server.as_str()) }));
         }
         assert!(!bench.commit(&step.plan));
     }
@@ -37,21 +37,21 @@ fn a_confirmed_record_is_active() {
 }
 
 #[test]
-fn h4_while_yellow_an_id_is_never_placed_elsewhere() {
+fn h4_while_unhealthy_an_id_is_never_placed_elsewhere() {
     let mut bench = bench();
     active_on_a(&mut bench);
-    bench.yellow("a");
+    bench.unhealthy("a");
     assert_eq!(put(&mut bench, &request("t2")), Ok(("a".into(), false)));
-    let supersede = PlaceRequest { supersede: true, ..request("t3") };
+    let supersede = CreateRequest { supersede: true, ..request("t3") };
     assert_eq!(put(&mut bench, &supersede), Ok(("b".into(), true)), "unless the caller insists");
     assert_eq!(zombie(&bench, "a"), Some(waiting("m-1")));
 }
 
 #[test]
-fn h5_after_red_the_id_goes_elsewhere_and_the_old_instance_waits_for_the_confirmation() {
+fn h5_after_offline_the_id_goes_elsewhere_and_the_old_instance_waits_for_the_confirmation() {
     let mut bench = bench();
     active_on_a(&mut bench);
-    bench.red("a");
+    bench.offline("a");
     assert_eq!(put(&mut bench, &request("t2")), Ok(("b".into(), true)));
     assert_eq!((record(&bench), zombie(&bench, "a")), (Some(at("b", "pending", None)), Some(waiting("m-1"))));
     assert!(confirm_now(&mut bench, &answer("b", Some("t2"), "m-2")));
@@ -65,18 +65,18 @@ fn h5_after_red_the_id_goes_elsewhere_and_the_old_instance_waits_for_the_confirm
 fn h5_a_supersede_fails_when_the_server_came_back_meanwhile() {
     let mut bench = bench();
     active_on_a(&mut bench);
-    bench.red("a");
-    let step = place(&bench.fleet, &Inflight::default(), &request("t2"), bench.now).unwrap();
-    bench.green("a");
+    bench.offline("a");
+    let step = place(&bench.fleet, &InflightPlacements::default(), &request("t2"), bench.now).unwrap();
+    bench.online("a");
     assert!(!bench.commit(&step.plan));
     assert_eq!(put(&mut bench, &request("t2")), Ok(("a".into(), false)));
 }
 
 #[test]
-fn a_pending_record_on_red_leaves_a_suspect() {
+fn a_pending_record_on_offline_leaves_a_suspect() {
     let mut bench = bench();
     pending_on_a(&mut bench);
-    bench.red("a");
+    bench.offline("a");
     assert_eq!(put(&mut bench, &request("t2")), Ok(("b".into(), true)));
     assert_eq!(zombie(&bench, "a"), Some((ZombieState::Due, None)));
 }
@@ -84,7 +84,7 @@ fn a_pending_record_on_red_leaves_a_suspect() {
 #[test]
 fn a_definite_failure_removes_the_record_and_an_unknown_one_leaves_a_suspect() {
     for (certainty, left) in
-        [(Certainty::Definite, None), (Certainty::Unknown, Some((ZombieState::Due, None)))]
+        [(CreateCertainty::Definite, None), (CreateCertainty::Unknown, Some((ZombieState::Due, None)))]
     {
         let mut bench = bench();
         pending_on_a(&mut bench);
@@ -98,10 +98,10 @@ fn a_definite_failure_removes_the_record_and_an_unknown_one_leaves_a_suspect() {
 fn only_ones_own_pending_record_can_be_abandoned() {
     let mut bench = bench();
     pending_on_a(&mut bench);
-    let other = abandon(&bench.fleet, &key("m"), &sid("a"), "t2", Certainty::Unknown, 0);
+    let other = abandon(&bench.fleet, &key("m"), &sid("a"), "t2", CreateCertainty::Unknown, 0);
     assert!(!other.outcome && other.plan.is_empty());
     assert!(confirm_now(&mut bench, &answer("a", Some("t1"), "m-1")));
-    let late = abandon(&bench.fleet, &key("m"), &sid("a"), "t1", Certainty::Unknown, 0);
+    let late = abandon(&bench.fleet, &key("m"), &sid("a"), "t1", CreateCertainty::Unknown, 0);
     assert!(!late.outcome && late.plan.is_empty());
 }
 
@@ -109,9 +109,9 @@ fn only_ones_own_pending_record_can_be_abandoned() {
 fn a_replacement_that_came_to_nothing_returns_the_record_to_the_old_instance() {
     let mut bench = bench();
     active_on_a(&mut bench);
-    bench.red("a");
+    bench.offline("a");
     put(&mut bench, &request("t2")).unwrap();
-    let step = abandon(&bench.fleet, &key("m"), &sid("b"), "t2", Certainty::Unknown, 0);
+    let step = abandon(&bench.fleet, &key("m"), &sid("b"), "t2", CreateCertainty::Unknown, 0);
     assert!(bench.commit(&step.plan));
     assert_eq!((record(&bench), zombie(&bench, "a")), (Some(at("a", "active", Some("m-1"))), None));
     assert_eq!(zombie(&bench, "b"), Some((ZombieState::Due, None)));
@@ -141,7 +141,7 @@ fn a_confirmation_makes_a_lost_record_anew_unless_a_zombie_stands_there() {
     assert_eq!(record(&bench), Some(at("a", "active", Some("m-1"))));
     let mut bench = self::bench();
     pending_on_a(&mut bench);
-    let step = abandon(&bench.fleet, &key("m"), &sid("a"), "t1", Certainty::Unknown, 0);
+    let step = abandon(&bench.fleet, &key("m"), &sid("a"), "t1", CreateCertainty::Unknown, 0);
     assert!(bench.commit(&step.plan));
     assert!(!confirm_now(&mut bench, &answer("a", Some("t1"), "m-1")), "I13: an error, not a lie");
     assert_eq!(record(&bench), None);
@@ -164,7 +164,7 @@ fn an_end_takes_the_meeting_out_of_the_table_at_once() {
     let mut bench = bench();
     active_on_a(&mut bench);
     let stale = report_end(&bench.fleet, &key("m"), &sid("a"), instance(&iid("m-0")), 0);
-    assert_eq!(stale.outcome, EndOutcome::NotRouted, "that was another instance");
+    assert_eq!(stale.outcome, EndReportOutcome::NotRouted, "that was another instance");
     let step = report_end(&bench.fleet, &key("m"), &sid("a"), instance(&iid("m-1")), 0);
     assert!(bench.commit(&step.plan));
     assert_eq!(record(&bench), Some(at("a", "ending", Some("m-1"))));
@@ -175,10 +175,10 @@ fn an_end_takes_the_meeting_out_of_the_table_at_once() {
 }
 
 #[test]
-fn a4_an_end_while_red_is_kept_for_when_the_server_returns() {
+fn a4_an_end_while_offline_is_kept_for_when_the_server_returns() {
     let mut bench = bench();
     active_on_a(&mut bench);
-    bench.red("a");
+    bench.offline("a");
     let step = report_end(&bench.fleet, &key("m"), &sid("a"), instance(&iid("m-1")), 0);
     assert!(bench.commit(&step.plan));
     assert_eq!((record(&bench), zombie(&bench, "a")), (None, Some(due("m-1"))));
@@ -188,7 +188,7 @@ fn a4_an_end_while_red_is_kept_for_when_the_server_returns() {
 fn an_end_of_a_replacement_ends_what_it_replaced_too() {
     let mut bench = bench();
     active_on_a(&mut bench);
-    bench.red("a");
+    bench.offline("a");
     put(&mut bench, &request("t2")).unwrap();
     let step = report_end(&bench.fleet, &key("m"), &sid("b"), placement("t2"), 0);
     assert!(bench.commit(&step.plan));
@@ -200,15 +200,15 @@ fn i2_a_report_of_an_end_touches_nothing_that_it_does_not_name() {
     let mut bench = bench();
     pending_on_a(&mut bench);
     let older = iid("m-0");
-    let late = [Ended::default(), instance(&older), placement("t0"), placement("")];
+    let late = [EndReport::default(), instance(&older), placement("t0"), placement("")];
     for ended in late {
         let step = report_end(&bench.fleet, &key("m"), &sid("a"), ended, 0);
-        assert_eq!(step.outcome, EndOutcome::NotRouted, "the meeting is being created: {ended:?}");
+        assert_eq!(step.outcome, EndReportOutcome::NotRouted, "the meeting is being created: {ended:?}");
     }
     assert!(confirm_now(&mut bench, &answer("a", Some("t1"), "m-1")));
     for ended in late.into_iter().chain([placement("t1")]) {
         let step = report_end(&bench.fleet, &key("m"), &sid("a"), ended, 0);
-        assert_eq!(step.outcome, EndOutcome::NotRouted, "it may be newer than what ended: {ended:?}");
+        assert_eq!(step.outcome, EndReportOutcome::NotRouted, "it may be newer than what ended: {ended:?}");
     }
 }
 
@@ -216,7 +216,7 @@ fn i2_a_report_of_an_end_touches_nothing_that_it_does_not_name() {
 fn an_end_that_overtakes_the_confirmation_takes_the_meeting_out_and_no_newer_one() {
     let mut bench = bench();
     pending_on_a(&mut bench);
-    let ended = Ended { instance: Some(&iid("m-1")), placement: Some("t1") };
+    let ended = EndReport { instance: Some(&iid("m-1")), placement: Some("t1") };
     let step = report_end(&bench.fleet, &key("m"), &sid("a"), ended, 0);
     assert!(bench.commit(&step.plan));
     assert_eq!(record(&bench), Some(at("a", "ending", Some("m-1"))));
@@ -226,11 +226,11 @@ fn an_end_that_overtakes_the_confirmation_takes_the_meeting_out_and_no_newer_one
 }
 
 #[test]
-fn an_operator_frees_an_id_while_yellow_but_not_while_green() {
+fn an_operator_frees_an_id_while_unhealthy_but_not_while_online() {
     let mut bench = bench();
     active_on_a(&mut bench);
     assert_eq!(supersede(&bench.fleet, &key("m"), 0), Err(SupersedeError::Online));
-    bench.yellow("a");
+    bench.unhealthy("a");
     let step = supersede(&bench.fleet, &key("m"), 0).unwrap();
     assert!(bench.commit(&step.plan));
     assert_eq!((record(&bench), zombie(&bench, "a")), (None, Some(waiting("m-1"))));
@@ -241,7 +241,7 @@ fn an_operator_frees_an_id_while_yellow_but_not_while_green() {
 fn a_record_of_a_server_that_was_removed_is_placed_anew() {
     let mut bench = bench();
     active_on_a(&mut bench);
-    bench.write(Write::Delete(crate::core::plan::Key::Server(sid("a"))));
+    bench.write(PlanWrite::Delete(crate::core::plan::FleetKey::Server(sid("a"))));
     assert_eq!(put(&mut bench, &request("t2")), Ok(("b".into(), true)));
     assert_eq!(zombie(&bench, "a"), None, "nobody will ever answer there");
 }

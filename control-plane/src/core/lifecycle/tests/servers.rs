@@ -3,22 +3,22 @@
 use super::*;
 use crate::core::{
     fleet::Fleet,
-    reconcile::{self, Missing, sweep},
+    reconcile::{self, MissingServer, sweep},
 };
 
-fn admin(bench: &Bench, id: &str) -> Option<AdminState> {
+fn admin(bench: &FleetBench, id: &str) -> Option<AdminState> {
     bench.fleet.server(&sid(id)).map(crate::core::fleet::FleetServer::admin)
 }
 
 /// Repeats a step until it is done.
 fn drive(
-    bench: &mut Bench,
-    step: impl Fn(&Bench) -> Result<Step<Progress>, AdminError>,
+    bench: &mut FleetBench,
+    step: impl Fn(&FleetBench) -> Result<PlannedStep<OperationProgress>, AdminError>,
 ) -> Result<usize, AdminError> {
     for round in 1..50 {
         let step = step(bench)?;
         assert!(bench.commit(&step.plan));
-        if step.outcome == Progress::Done {
+        if step.outcome == OperationProgress::Done {
             return Ok(round);
         }
     }
@@ -29,12 +29,12 @@ fn drive(
 fn s7_a_server_with_meetings_is_neither_disabled_nor_removed() {
     let mut bench = bench();
     active_on_a(&mut bench);
-    let disable = |bench: &Bench| set_admin(&bench.fleet, &sid("a"), AdminState::Disabled);
+    let disable = |bench: &FleetBench| set_admin(&bench.fleet, &sid("a"), AdminState::Disabled);
     assert_eq!(drive(&mut bench, disable), Err(AdminError::HasMeetings(1)));
-    let delete = |bench: &Bench| delete_server(&bench.fleet, &sid("a"));
+    let delete = |bench: &FleetBench| delete_server(&bench.fleet, &sid("a"));
     assert_eq!(drive(&mut bench, delete), Err(AdminError::HasMeetings(1)));
     assert_eq!(admin(&bench, "a"), Some(AdminState::Enabled));
-    let panic = |bench: &Bench| panic_server(&bench.fleet, &sid("a"), 0);
+    let panic = |bench: &FleetBench| panic_server(&bench.fleet, &sid("a"), 0);
     drive(&mut bench, panic).unwrap();
     drive(&mut bench, delete).unwrap();
     assert_eq!(admin(&bench, "a"), None);
@@ -43,10 +43,10 @@ fn s7_a_server_with_meetings_is_neither_disabled_nor_removed() {
 
 #[test]
 fn s7_a_placement_beside_a_disable_fails_or_stops_it() {
-    let mut bench = Bench::with_servers(Policy::default(), &["a"]);
-    let placement = place(&bench.fleet, &Inflight::default(), &request("t1"), bench.now).unwrap();
+    let mut bench = FleetBench::with_servers(Policy::default(), &["a"]);
+    let placement = place(&bench.fleet, &InflightPlacements::default(), &request("t1"), bench.now).unwrap();
     let first = set_admin(&bench.fleet, &sid("a"), AdminState::Disabled).unwrap();
-    assert_eq!(first.outcome, Progress::Again);
+    assert_eq!(first.outcome, OperationProgress::Again);
     assert!(bench.commit(&first.plan));
     assert_eq!(admin(&bench, "a"), Some(AdminState::Cordoned), "first it is closed, then looked at");
     assert!(!bench.commit(&placement.plan));
@@ -61,12 +61,12 @@ fn s5_an_enabled_server_is_on_probation_whatever_it_was_before() {
     drive(&mut bench, |bench| set_admin(&bench.fleet, &sid("a"), AdminState::Disabled)).unwrap();
     drive(&mut bench, |bench| set_admin(&bench.fleet, &sid("a"), AdminState::Enabled)).unwrap();
     let server = bench.fleet.server(&sid("a")).unwrap();
-    assert_eq!((server.colour(), server.sample.is_none()), (Health::Unhealthy, true));
-    let request = PlaceRequest {
-        ask: crate::core::placement::Ask { excluded: vec![sid("b")], ..ask("m") },
+    assert_eq!((server.health(), server.sample.is_none()), (Health::Unhealthy, true));
+    let request = CreateRequest {
+        placement: crate::core::placement::PlacementRequest { excluded: vec![sid("b")], ..to_place("m") },
         ..request("t")
     };
-    assert!(place(&bench.fleet, &Inflight::default(), &request, bench.now).is_err());
+    assert!(place(&bench.fleet, &InflightPlacements::default(), &request, bench.now).is_err());
 }
 
 #[test]
@@ -85,15 +85,17 @@ fn h15_panic_frees_every_id_at_once_in_bounded_plans() {
             voice_bridge: None,
             breakout: false,
         };
-        bench.write(Write::Record(key(&format!("m{n}")), record));
+        bench.write(PlanWrite::Record(key(&format!("m{n}")), record));
     }
-    bench.red("a");
+    bench.offline("a");
     let first = panic_server(&bench.fleet, &sid("a"), 0).unwrap();
     assert!(bench.commit(&first.plan));
-    let free = PlaceRequest { ask: ask("m7"), ..request("t") };
-    let step = place(&bench.fleet, &Inflight::default(), &free, bench.now).unwrap();
-    assert!(matches!(step.outcome, Placed::New { .. }), "free after the very first plan");
-    while let Step { plan, outcome: Progress::Again } = panic_server(&bench.fleet, &sid("a"), 0).unwrap() {
+    let free = CreateRequest { placement: to_place("m7"), ..request("t") };
+    let step = place(&bench.fleet, &InflightPlacements::default(), &free, bench.now).unwrap();
+    assert!(matches!(step.outcome, PlacementOutcome::New { .. }), "free after the very first plan");
+    while let PlannedStep { plan, outcome: OperationProgress::Again } =
+        panic_server(&bench.fleet, &sid("a"), 0).unwrap()
+    {
         assert!(plan.writes.len() <= 100, "{}", plan.writes.len());
         assert!(bench.commit(&plan));
     }
@@ -103,9 +105,9 @@ fn h15_panic_frees_every_id_at_once_in_bounded_plans() {
 }
 
 /// A superseded meeting waits on `a`: its replacement on `b` is not confirmed.
-fn waiting_on_a(bench: &mut Bench) {
+fn waiting_on_a(bench: &mut FleetBench) {
     active_on_a(bench);
-    bench.red("a");
+    bench.offline("a");
     assert_eq!(put(bench, &request("t2")), Ok(("b".into(), true)));
     assert_eq!(zombie(bench, "a"), Some(waiting("m-1")));
 }
@@ -114,10 +116,10 @@ fn waiting_on_a(bench: &mut Bench) {
 fn h15_panic_gives_up_what_waits_there_too_and_a_mere_disable_does_not() {
     let mut bench = bench();
     waiting_on_a(&mut bench);
-    let disable = |bench: &Bench| set_admin(&bench.fleet, &sid("a"), AdminState::Disabled);
+    let disable = |bench: &FleetBench| set_admin(&bench.fleet, &sid("a"), AdminState::Disabled);
     assert_eq!(drive(&mut bench, disable), Err(AdminError::HasMeetings(1)), "it may route again");
     drive(&mut bench, |bench| panic_server(&bench.fleet, &sid("a"), 0)).unwrap();
-    let step = abandon(&bench.fleet, &key("m"), &sid("b"), "t2", Certainty::Definite, 0);
+    let step = abandon(&bench.fleet, &key("m"), &sid("b"), "t2", CreateCertainty::Definite, 0);
     assert!(bench.commit(&step.plan));
     assert_eq!((record(&bench), zombie(&bench, "a")), (None, Some(due("m-1"))), "nobody else ends it");
 }
@@ -128,7 +130,7 @@ fn h15_a_panic_that_stopped_half_way_is_carried_on() {
     waiting_on_a(&mut bench);
     let first = panic_server(&bench.fleet, &sid("a"), 0).unwrap();
     assert!(bench.commit(&first.plan));
-    for plan in sweep(&bench.fleet, Missing::Removed, bench.now).plans {
+    for plan in sweep(&bench.fleet, MissingServer::Removed, bench.now).plans {
         assert!(bench.commit(&plan));
     }
     assert_eq!(zombie(&bench, "a"), Some(due("m-1")));
@@ -141,14 +143,14 @@ fn s6_a_record_that_comes_to_an_empty_cordoned_server_keeps_it_from_being_disabl
         let mut bench = bench();
         drive(&mut bench, |bench| set_admin(&bench.fleet, &sid("a"), AdminState::Cordoned)).unwrap();
         let now = bench.store.revision;
-        bench.write(Write::Sample(sid("a"), sample(now, &[])));
-        let drained = sweep(&bench.fleet, Missing::Removed, bench.now);
+        bench.write(PlanWrite::Sample(sid("a"), sample(now, &[])));
+        let drained = sweep(&bench.fleet, MissingServer::Removed, bench.now);
         let disabled = set_admin(&bench.fleet, &sid("a"), AdminState::Disabled).unwrap();
         if late {
             assert!(confirm_now(&mut bench, &answer("a", None, "m-1")));
         } else {
             let revision = bench.store.revision;
-            bench.write(Write::Sample(sid("a"), sample(revision, &[("m", "m-1")])));
+            bench.write(PlanWrite::Sample(sid("a"), sample(revision, &[("m", "m-1")])));
         }
         assert_eq!(drained.drained, [sid("a")]);
         assert!(!bench.commit(&drained.plans[0]) && !bench.commit(&disabled.plan), "late {late}");
@@ -160,17 +162,17 @@ fn s6_a_cordoned_server_becomes_disabled_when_a_poll_finds_it_empty() {
     let mut bench = bench();
     active_on_a(&mut bench);
     drive(&mut bench, |bench| set_admin(&bench.fleet, &sid("a"), AdminState::Cordoned)).unwrap();
-    let sweep = |bench: &Bench| sweep(&bench.fleet, Missing::Removed, bench.now);
+    let sweep = |bench: &FleetBench| sweep(&bench.fleet, MissingServer::Removed, bench.now);
     assert!(sweep(&bench).drained.is_empty(), "a meeting lives there");
-    bench.write(Write::Delete(crate::core::plan::Key::Record(key("m"))));
+    bench.write(PlanWrite::Delete(crate::core::plan::FleetKey::Record(key("m"))));
     assert!(sweep(&bench).drained.is_empty(), "the last poll is older than the cordon");
     let now = bench.store.revision;
-    bench.write(Write::Sample(sid("a"), sample(now, &[("foreign", "f-1")])));
+    bench.write(PlanWrite::Sample(sid("a"), sample(now, &[("foreign", "f-1")])));
     assert!(sweep(&bench).drained.is_empty(), "somebody's meeting runs there");
-    bench.write(Write::Sample(sid("a"), sample(now, &[])));
+    bench.write(PlanWrite::Sample(sid("a"), sample(now, &[])));
     let mut anew = Fleet::new(8, Policy::default()).begun_at(bench.store.revision);
     bench.store.catch_up(&mut anew, bench.now.instant);
-    let of_anew = reconcile::sweep(&anew, Missing::Removed, bench.now);
+    let of_anew = reconcile::sweep(&anew, MissingServer::Removed, bench.now);
     assert!(of_anew.drained.is_empty(), "what an earlier epoch saw proves nothing");
     let work = sweep(&bench);
     assert_eq!(work.drained, [sid("a")]);

@@ -6,7 +6,7 @@ use usher_model::id::ServerId;
 
 use super::*;
 use crate::core::{
-    health::{Suspicion, poll_failed, poll_ok},
+    health::{FailureSuspicion, poll_failed, poll_ok},
     reconcile,
 };
 
@@ -17,45 +17,45 @@ fn names() -> Vec<String> {
 }
 
 /// Twenty servers; fifty meetings run on the first.
-fn fleet() -> Bench {
+fn fleet() -> FleetBench {
     let ids: Vec<String> = (0..20).map(|n| format!("s{n:02}")).collect();
     let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-    let mut bench = Bench::with_servers(Policy::default(), &ids);
+    let mut bench = FleetBench::with_servers(Policy::default(), &ids);
     for name in names() {
         let internal_id = iid(&format!("{name}-1"));
         let answer =
-            Answer { server: sid("s00"), token: None, internal_id, create_time_ms: 1, breakout: false };
+            CreateAnswer { server: sid("s00"), token: None, internal_id, create_time_ms: 1, breakout: false };
         let step = confirm(&bench.fleet, &key(&name), &answer, 0);
         assert!(bench.commit(&step.plan));
     }
     bench
 }
 
-fn fail_poll(bench: &mut Bench) -> usize {
+fn fail_poll(bench: &mut FleetBench) -> usize {
     bench.pass(std::time::Duration::from_secs(10));
-    let plan = poll_failed(&bench.fleet, &sid("s00"), Suspicion::None, "timeout", bench.now.wall_ms);
+    let plan = poll_failed(&bench.fleet, &sid("s00"), FailureSuspicion::None, "timeout", bench.now.wall_ms);
     assert!(bench.commit(&plan));
     plan.writes.len()
 }
 
-fn die(bench: &mut Bench) {
+fn die(bench: &mut FleetBench) {
     for _ in 0..6 {
         assert_eq!(fail_poll(bench), 1, "also the last one, which detaches fifty meetings");
     }
-    assert_eq!(bench.fleet.server(&sid("s00")).unwrap().colour(), Health::Offline);
+    assert_eq!(bench.fleet.server(&sid("s00")).unwrap().health(), Health::Offline);
 }
 
-fn create(bench: &mut Bench, name: &str) -> Result<ServerId, NoServer> {
-    let request = PlaceRequest { ask: ask(name), ..request(name) };
-    let step = place(&bench.fleet, &Inflight::default(), &request, bench.now)?;
-    let Placed::New { record, .. } = step.outcome else { panic!("{name} is detached") };
+fn create(bench: &mut FleetBench, name: &str) -> Result<ServerId, NoServer> {
+    let request = CreateRequest { placement: to_place(name), ..request(name) };
+    let step = place(&bench.fleet, &InflightPlacements::default(), &request, bench.now)?;
+    let PlacementOutcome::New { record, .. } = step.outcome else { panic!("{name} is detached") };
     assert!(bench.commit(&step.plan));
     Ok(record.server)
 }
 
-fn confirm_at(bench: &mut Bench, name: &str, server: &ServerId) {
+fn confirm_at(bench: &mut FleetBench, name: &str, server: &ServerId) {
     let internal_id = iid(&format!("{name}-2"));
-    let answer = Answer {
+    let answer = CreateAnswer {
         server: server.clone(),
         token: Some(name.into()),
         internal_id,
@@ -67,7 +67,7 @@ fn confirm_at(bench: &mut Bench, name: &str, server: &ServerId) {
 }
 
 /// A good poll of the server that was away; `gone` has ended since. Returns what was ended.
-fn good_poll(bench: &mut Bench, gone: &[String]) -> (usize, Vec<String>) {
+fn good_poll(bench: &mut FleetBench, gone: &[String]) -> (usize, Vec<String>) {
     bench.pass(std::time::Duration::from_secs(10));
     let left: Vec<String> = names().into_iter().filter(|name| !gone.contains(name)).collect();
     let pairs: Vec<(String, String)> = left.iter().map(|name| (name.clone(), format!("{name}-1"))).collect();
@@ -111,7 +111,7 @@ fn h6_of_fifty_those_that_were_created_again_are_ended_by_the_first_poll_and_no_
     let (_, mut ended) = good_poll(&mut bench, &[]);
     ended.sort();
     assert_eq!(ended, again.iter().map(|name| format!("{name}-1")).collect::<Vec<_>>());
-    assert_eq!(bench.fleet.server(&sid("s00")).unwrap().colour(), Health::Offline, "still red");
+    assert_eq!(bench.fleet.server(&sid("s00")).unwrap().health(), Health::Offline, "still red");
     for _ in 0..3 {
         assert_eq!(good_poll(&mut bench, &again).1, Vec::<String>::new());
     }
@@ -129,7 +129,7 @@ fn h6_of_fifty_those_that_were_created_again_are_ended_by_the_first_poll_and_no_
 fn h6_restoring_fifty_meetings_writes_nothing_but_the_counters() {
     let mut bench = fleet();
     die(&mut bench);
-    let records = |bench: &Bench| {
+    let records = |bench: &FleetBench| {
         let all = names().into_iter().map(|name| bench.fleet.record(&key(&name)).cloned());
         all.collect::<Vec<_>>()
     };
@@ -137,6 +137,6 @@ fn h6_restoring_fifty_meetings_writes_nothing_but_the_counters() {
     for _ in 0..3 {
         assert_eq!(good_poll(&mut bench, &[]), (0, Vec::new()));
     }
-    assert_eq!(bench.fleet.server(&sid("s00")).unwrap().colour(), Health::Online);
+    assert_eq!(bench.fleet.server(&sid("s00")).unwrap().health(), Health::Online);
     assert_eq!(records(&bench), before);
 }

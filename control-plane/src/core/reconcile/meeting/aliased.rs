@@ -8,8 +8,8 @@ use usher_model::{
     server::{AdminState, Health, SampledMeeting},
 };
 
-use super::{Doubt, Meeting, Verify};
-use crate::core::{draft::Draft, instance::create_time_of};
+use super::{CheckReason, InstanceCheck, Meeting};
+use crate::core::{draft::PlanDraft, instance::create_time_of};
 
 impl Meeting<'_> {
     /// Judges a listed instance that a zombie of the same id names on another entry.
@@ -65,7 +65,7 @@ impl Meeting<'_> {
     /// knows.
     pub(super) fn home_in_doubt(&self, record: &MeetingRecord, listed: &SampledMeeting) -> Option<ServerId> {
         let home = self.case.fleet.server(&record.server)?;
-        let can_be_asked = home.admin() != AdminState::Disabled && home.colour() != Health::Offline;
+        let can_be_asked = home.admin() != AdminState::Disabled && home.health() != Health::Offline;
         let newer = record.state.internal_id().is_none_or(|id| create_time_of(id) < self.create_time(listed));
         (record.server != self.zombie_key.server && can_be_asked && newer).then(|| record.server.clone())
     }
@@ -73,7 +73,7 @@ impl Meeting<'_> {
     /// Has a server asked for the instance that a zombie here stands for, and names it in the zombie when
     /// that server does not know it. The next poll ends it.
     pub(super) fn name_once_sure(&mut self, home: ServerId, instance: InternalMeetingId) {
-        let mut draft = Draft::new(self.case.fleet, self.case.now.wall_ms);
+        let mut draft = PlanDraft::new(self.case.fleet, self.case.now.wall_ms);
         draft.guard_record(self.key);
         draft.move_zombie(&self.zombie_key, ZombieState::Due, Some(instance.clone()));
         self.ask(home, instance, draft);
@@ -81,10 +81,10 @@ impl Meeting<'_> {
 
     /// Has the server of the id's record asked for an instance; `draft` is committed if that server does
     /// not know it.
-    pub(super) fn ask(&mut self, home: ServerId, internal_id: InternalMeetingId, draft: Draft<'_>) {
+    pub(super) fn ask(&mut self, home: ServerId, internal_id: InternalMeetingId, draft: PlanDraft<'_>) {
         let if_gone = draft.into_plan();
         let key = self.key.clone();
-        let doubt = Doubt::OneServerTwice;
-        self.outcome.verify = Some(Verify { key, server: home, internal_id, doubt, if_gone });
+        let doubt = CheckReason::OneServerTwice;
+        self.outcome.verify = Some(InstanceCheck { key, server: home, internal_id, doubt, if_gone });
     }
 }

@@ -9,7 +9,7 @@ use usher_model::{
 };
 
 use super::Meeting;
-use crate::core::{draft::Draft, fleet::FleetServer, instance::create_time_of, plan::Stored};
+use crate::core::{draft::PlanDraft, fleet::FleetServer, instance::create_time_of, plan::Stored};
 
 impl Meeting<'_> {
     /// Judges an instance of ours that runs here while a record names another server.
@@ -45,7 +45,7 @@ impl Meeting<'_> {
                 return;
             }
         }
-        let mut draft = Draft::new(fleet, self.case.now.wall_ms);
+        let mut draft = PlanDraft::new(fleet, self.case.now.wall_ms);
         draft.guard_record(self.key);
         let reason = "found running while the id lives elsewhere";
         draft.set_zombie(self.zombie_key.clone(), ZombieState::Due, Some(id.clone()), reason);
@@ -94,10 +94,10 @@ mod tests {
 
     use crate::core::{
         fleet::Fleet,
-        plan::{Key, Write},
+        plan::{FleetKey, PlanWrite},
         policy::Policy,
         reconcile::on_sample,
-        testkit::{Bench, iid, key, sample, server, sid, zkey},
+        testkit::{FleetBench, iid, key, sample, server, sid, zkey},
     };
 
     fn record(server: &str, instance: i64, token: &str) -> MeetingRecord {
@@ -118,10 +118,10 @@ mod tests {
     }
 
     /// Servers `a` and `b` and what was written before the epoch began.
-    fn set_back(before: Option<MeetingRecord>) -> Bench {
-        let mut bench = Bench::with_servers(Policy::default(), &["a", "b"]);
+    fn set_back(before: Option<MeetingRecord>) -> FleetBench {
+        let mut bench = FleetBench::with_servers(Policy::default(), &["a", "b"]);
         if let Some(record) = before {
-            bench.write(Write::Record(key("m"), record));
+            bench.write(PlanWrite::Record(key("m"), record));
         }
         bench.fleet = Fleet::new(7, Policy::default()).begun_at(bench.store.revision);
         bench.store.catch_up(&mut bench.fleet, bench.now.instant);
@@ -129,22 +129,22 @@ mod tests {
     }
 
     /// A server is polled: what follows is written, then the sample.
-    fn polled(bench: &mut Bench, server: &str, instance: &str) {
+    fn polled(bench: &mut FleetBench, server: &str, instance: &str) {
         let sample = sample(bench.store.revision, &[("m", instance)]);
         let work = on_sample(&bench.fleet, &sid(server), &sample, bench.now.instant, bench.now);
         // A server that is asked for what another one runs does not know it.
         for plan in work.plans.into_iter().chain(work.verify.into_iter().map(|asked| asked.if_gone)) {
             assert!(bench.commit(&plan));
         }
-        bench.write(Write::Sample(sid(server), sample));
+        bench.write(PlanWrite::Sample(sid(server), sample));
     }
 
-    fn lives_on(bench: &Bench) -> (String, Option<String>) {
+    fn lives_on(bench: &FleetBench) -> (String, Option<String>) {
         let record = &bench.fleet.record(&key("m")).expect("stands").value;
         (record.server.to_string(), record.state.internal_id().map(ToString::to_string))
     }
 
-    fn due(bench: &Bench, server: &str) -> bool {
+    fn due(bench: &FleetBench, server: &str) -> bool {
         let zombie = bench.fleet.zombie(&zkey("m", server)).map(|stored| stored.value.state);
         assert!(zombie.is_none_or(|state| state == ZombieState::Due), "{zombie:?}");
         zombie.is_some()
@@ -184,12 +184,12 @@ mod tests {
     #[test]
     fn i2_a_newer_instance_of_ours_ends_no_meeting_of_another_balancer() {
         let policy = Policy { adopt: AdoptPolicy::All, ..Policy::default() };
-        let mut bench = Bench::with_servers(policy.clone(), &["a", "b"]);
+        let mut bench = FleetBench::with_servers(policy.clone(), &["a", "b"]);
         bench.fleet = Fleet::new(7, policy).begun_at(bench.store.revision);
         bench.store.catch_up(&mut bench.fleet, bench.now.instant);
         let mut foreign = sample(bench.store.revision, &[("m", "i-1")]);
         foreign.meetings[0].key = None;
-        let polled_a = |bench: &mut Bench| {
+        let polled_a = |bench: &mut FleetBench| {
             let seen = ServerSample { watermark: bench.store.revision, ..foreign.clone() };
             let work = on_sample(&bench.fleet, &sid("a"), &seen, bench.now.instant, bench.now);
             for plan in work.plans {
@@ -219,14 +219,14 @@ mod tests {
     fn i2_what_is_left_on_a_server_that_is_enabled_again_takes_no_id() {
         let mut bench = set_back(None);
         for server in ["a", "b"] {
-            bench.write(Write::Sample(sid(server), sample(bench.store.revision, &[])));
+            bench.write(PlanWrite::Sample(sid(server), sample(bench.store.revision, &[])));
         }
         // An edge confirmed a forwarded create for which no record stood any more: it looks as if a poll had
         // adopted it, and a client has it.
-        bench.write(Write::Record(key("m"), record("a", 4, "")));
+        bench.write(PlanWrite::Record(key("m"), record("a", 4, "")));
         for state in [AdminState::Disabled, AdminState::Enabled] {
-            bench.write(Write::Server(Server { admin: state, ..server("b") }));
-            bench.write(Write::Delete(Key::Sample(sid("b"))));
+            bench.write(PlanWrite::Server(Server { admin: state, ..server("b") }));
+            bench.write(PlanWrite::Delete(FleetKey::Sample(sid("b"))));
         }
         polled(&mut bench, "b", "i-5");
         assert_eq!(lives_on(&bench).0, "a");
@@ -236,7 +236,7 @@ mod tests {
     #[test]
     fn a_record_of_a_create_in_this_epoch_keeps_its_id() {
         let mut bench = set_back(None);
-        bench.write(Write::Record(key("m"), record("a", 1, "t")));
+        bench.write(PlanWrite::Record(key("m"), record("a", 1, "t")));
         polled(&mut bench, "b", "i-2");
         assert_eq!(lives_on(&bench).0, "a");
         assert!(due(&bench, "b"));

@@ -15,7 +15,7 @@ fn meetings_of_others_and_breakouts_are_neither_adopted_nor_ended() {
         (AdoptPolicy::All, foreign(), true),
         (AdoptPolicy::All, breakout, false),
     ] {
-        let bench = Bench::with_servers(Policy { adopt, ..Policy::default() }, &["a"]);
+        let bench = FleetBench::with_servers(Policy { adopt, ..Policy::default() }, &["a"]);
         let sample = ServerSample { meetings: vec![meeting], ..sample(bench.store.revision, &[]) };
         let work = on_sample(&bench.fleet, &sid("a"), &sample, bench.now.instant, bench.now);
         assert_eq!((work.plans.len(), work.ends.len()), (usize::from(adopted), 0), "{adopt:?}");
@@ -28,7 +28,7 @@ fn meetings_of_others_and_breakouts_are_neither_adopted_nor_ended() {
 }
 
 /// Polls `a` with a list of one meeting, commits everything, and returns whether anything was to end.
-fn poll_all(bench: &mut Bench, server: &str, meeting: SampledMeeting) -> bool {
+fn poll_all(bench: &mut FleetBench, server: &str, meeting: SampledMeeting) -> bool {
     let sample = ServerSample { meetings: vec![meeting], ..sample(bench.store.revision, &[]) };
     let work = on_sample(&bench.fleet, &sid(server), &sample, bench.now.instant, bench.now);
     for plan in &work.plans {
@@ -40,7 +40,7 @@ fn poll_all(bench: &mut Bench, server: &str, meeting: SampledMeeting) -> bool {
 #[test]
 fn i2_of_two_servers_with_one_unmarked_id_neither_meeting_is_ended_under_adopt_all() {
     let all = Policy { adopt: AdoptPolicy::All, ..Policy::default() };
-    let mut bench = Bench::with_servers(all, &["a", "b"]);
+    let mut bench = FleetBench::with_servers(all, &["a", "b"]);
     let on_b = SampledMeeting { internal_id: iid("m-2"), ..foreign() };
     for _ in 0..3 {
         assert!(!poll_all(&mut bench, "a", foreign()) && !poll_all(&mut bench, "b", on_b.clone()));
@@ -56,7 +56,7 @@ fn i2_of_two_servers_with_one_unmarked_id_neither_meeting_is_ended_under_adopt_a
 #[test]
 fn i2_a_suspect_zombie_is_never_a_meeting_without_our_mark() {
     let all = Policy { adopt: AdoptPolicy::All, ..Policy::default() };
-    let mut bench = Bench::with_servers(all, &["a", "b"]);
+    let mut bench = FleetBench::with_servers(all, &["a", "b"]);
     write_record(&mut bench, "b", Some("m-2"));
     write_zombie(&mut bench, ZombieState::Due, None);
     assert!(!poll_all(&mut bench, "a", foreign()));

@@ -6,15 +6,15 @@ use super::*;
 fn what_is_too_old_or_has_lost_its_server_is_swept_away() {
     let mut bench = bench();
     write_zombie(&mut bench, ZombieState::Due, Some("m-1"));
-    assert_eq!(sweep(&bench.fleet, Missing::Removed, bench.now), Sweep::default());
+    assert_eq!(sweep(&bench.fleet, MissingServer::Removed, bench.now), SweepPlan::default());
     bench.pass(Duration::from_hours(25));
-    let work = sweep(&bench.fleet, Missing::Removed, bench.now);
+    let work = sweep(&bench.fleet, MissingServer::Removed, bench.now);
     assert_eq!((work.given_up.len(), work.plans.len()), (1, 0));
     assert!(bench.commit(&work.given_up[0]));
     assert_eq!(zombie(&bench), None);
     write_record(&mut bench, "a", Some("m-1"));
-    bench.write(Write::Server(Server { admin: AdminState::Disabled, ..server("a") }));
-    for plan in sweep(&bench.fleet, Missing::Removed, bench.now).plans {
+    bench.write(PlanWrite::Server(Server { admin: AdminState::Disabled, ..server("a") }));
+    for plan in sweep(&bench.fleet, MissingServer::Removed, bench.now).plans {
         assert!(bench.commit(&plan));
     }
     assert_eq!((instance(&bench), zombie(&bench)), (None, Some(ZombieState::Due)), "panic goes on");
@@ -32,18 +32,18 @@ fn i10_what_is_on_a_server_that_is_awaited_is_kept() {
         since_ms: 0,
         stood_ms: 0,
     };
-    bench.write(Write::Zombie(zombie_key, zombie));
-    assert_eq!(sweep(&bench.fleet, Missing::Awaited, bench.now), Sweep::default());
-    let work = sweep(&bench.fleet, Missing::Removed, bench.now);
+    bench.write(PlanWrite::Zombie(zombie_key, zombie));
+    assert_eq!(sweep(&bench.fleet, MissingServer::Awaited, bench.now), SweepPlan::default());
+    let work = sweep(&bench.fleet, MissingServer::Removed, bench.now);
     assert_eq!((work.plans.len(), work.given_up.len()), (1, 1));
 }
 
 /// Lets time pass on the leader and commits its sweeps, every few minutes.
-fn sweep_for(bench: &mut Bench, hours: u64) -> (usize, usize) {
+fn sweep_for(bench: &mut FleetBench, hours: u64) -> (usize, usize) {
     let (mut given_up, mut writes) = (0, 0);
     for _ in 0..hours * 12 {
         bench.pass(Duration::from_mins(5));
-        let work = sweep(&bench.fleet, Missing::Removed, bench.now);
+        let work = sweep(&bench.fleet, MissingServer::Removed, bench.now);
         given_up += work.given_up.len();
         writes += work.plans.len();
         for plan in work.plans.iter().chain(&work.given_up) {
@@ -54,7 +54,7 @@ fn sweep_for(bench: &mut Bench, hours: u64) -> (usize, usize) {
 }
 
 /// As after a restart: everything is read from the store, and nothing else is known.
-fn restart(bench: &mut Bench) {
+fn restart(bench: &mut FleetBench) {
     bench.fleet = Fleet::new(7, bench.fleet.policy().clone());
     bench.fleet.apply(bench.store.revision, bench.store.listing(), bench.now.instant);
 }
@@ -63,14 +63,14 @@ fn restart(bench: &mut Bench) {
 fn a5_zombie_ttl_outlives_restarts_and_no_clock_that_jumps_cuts_it_short() {
     let mut bench = bench();
     write_zombie(&mut bench, ZombieState::Due, Some("m-1"));
-    bench.red("b");
-    let elsewhere = |bench: &mut Bench| {
+    bench.offline("b");
+    let elsewhere = |bench: &mut FleetBench| {
         write_record(bench, "b", Some("m-2"));
         restart(bench);
     };
     elsewhere(&mut bench);
     bench.now.wall_ms += 30 * 86_400_000; // somebody set the clock
-    assert_eq!(sweep(&bench.fleet, Missing::Removed, bench.now), Sweep::default());
+    assert_eq!(sweep(&bench.fleet, MissingServer::Removed, bench.now), SweepPlan::default());
     let (given_up, writes) = sweep_for(&mut bench, 20);
     assert!(given_up == 0 && (30..=40).contains(&writes), "an hourly write each: {writes}");
     restart(&mut bench);
@@ -87,15 +87,15 @@ fn a5_a_server_that_went_and_came_begins_its_ttl_anew() {
     for turn in 0..3 {
         let since_ms = bench.now.wall_ms + turn;
         let unhealthy = bench.fleet.policy().unhealthy_threshold;
-        bench.write(Write::Health(sid("a"), HealthRecord { since_ms, ..health(0, unhealthy) }));
+        bench.write(PlanWrite::Health(sid("a"), HealthRecord { since_ms, ..health(0, unhealthy) }));
         assert_eq!(sweep_for(&mut bench, 20).0, 0);
-        let recovering = bench.fleet.server(&sid("a")).unwrap().health.clone().unwrap().value;
+        let recovering = bench.fleet.server(&sid("a")).unwrap().health_record.clone().unwrap().value;
         let mut good = Some(recovering);
-        while crate::core::health::colour(good.as_ref(), bench.fleet.policy()) != Health::Online {
+        while crate::core::health::health_of(good.as_ref(), bench.fleet.policy()) != Health::Online {
             good = crate::core::health::on_poll_ok(good.as_ref(), bench.fleet.policy(), bench.now.wall_ms);
         }
         assert_eq!(good.as_ref().map(|record| record.stood_ms), Some(0));
-        bench.write(Write::Health(sid("a"), good.unwrap()));
+        bench.write(PlanWrite::Health(sid("a"), good.unwrap()));
     }
     assert!(instance(&bench).is_some());
 }

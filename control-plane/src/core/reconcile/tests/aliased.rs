@@ -4,7 +4,7 @@ use super::*;
 
 /// Polls an entry of the one server, on which `runs` runs, commits everything and writes the sample.
 /// Returns the instances that were ended.
-fn poll_entry(bench: &mut Bench, entry: &str, runs: &[(&str, &str)]) -> Vec<String> {
+fn poll_entry(bench: &mut FleetBench, entry: &str, runs: &[(&str, &str)]) -> Vec<String> {
     let seen = sample(bench.store.revision, runs);
     let work = on_sample(&bench.fleet, &sid(entry), &seen, bench.now.instant, bench.now);
     for plan in &work.plans {
@@ -19,11 +19,11 @@ fn poll_entry(bench: &mut Bench, entry: &str, runs: &[(&str, &str)]) -> Vec<Stri
     for end in &work.ends {
         assert!(end.mark.is_empty() || bench.commit(&end.mark));
     }
-    bench.write(Write::Sample(sid(entry), seen));
+    bench.write(PlanWrite::Sample(sid(entry), seen));
     work.ends.iter().map(|end| end.internal_id.to_string()).collect()
 }
 
-fn zombies(bench: &Bench) -> usize {
+fn zombies(bench: &FleetBench) -> usize {
     bench.fleet.zombies().len()
 }
 
@@ -59,13 +59,13 @@ fn a_double_is_ended_once_the_server_of_its_record_does_not_know_it() {
     for record in [Some("m-1"), None] {
         let mut bench = bench();
         write_record(&mut bench, "b", record);
-        let asked = |work: &Reconciliation| {
+        let asked = |work: &ReconcilePlan| {
             work.verify.iter().map(|asked| (asked.server.clone(), asked.doubt)).collect::<Vec<_>>()
         };
         let work = look(&bench, bench.store.revision, &[("m", "m-2")]);
         assert_eq!(
             (asked(&work), work.plans.len()),
-            (vec![(sid("b"), Doubt::OneServerTwice)], 0),
+            (vec![(sid("b"), CheckReason::OneServerTwice)], 0),
             "{record:?}"
         );
         assert!(bench.commit(&work.verify[0].if_gone));
@@ -77,7 +77,7 @@ fn a_double_is_ended_once_the_server_of_its_record_does_not_know_it() {
 fn a_server_that_cannot_be_asked_or_an_older_double_is_not_waited_for() {
     let mut away = bench();
     write_record(&mut away, "b", Some("m-1"));
-    away.red("b");
+    away.offline("b");
     assert!(poll(&mut away, &[("m", "m-2")]).is_empty());
     assert_eq!(poll(&mut away, &[("m", "m-2")]), ["m-2"]);
     let mut older = bench();
@@ -106,13 +106,13 @@ fn i2_a_zombie_of_one_entry_is_none_once_a_record_names_it_by_the_other() {
 fn what_was_given_up_by_one_entry_is_ended_by_the_other_and_not_adopted() {
     let mut bench = bench();
     write_zombie(&mut bench, ZombieState::Due, Some("m-7"));
-    bench.red("a");
+    bench.offline("a");
     assert!(poll_entry(&mut bench, "b", &[("m", "m-7")]).is_empty());
     assert_eq!(instance(&bench), None);
     assert_eq!(poll_entry(&mut bench, "b", &[("m", "m-7")]), ["m-7"]);
     let mut waiting = self::bench();
     write_zombie(&mut waiting, ZombieState::Waiting, Some("m-7"));
-    waiting.red("a");
+    waiting.offline("a");
     for _ in 0..3 {
         assert!(poll_entry(&mut waiting, "b", &[("m", "m-7")]).is_empty());
     }
@@ -132,8 +132,8 @@ fn i2_an_end_that_is_about_to_be_sent_yields_to_a_record_that_names_its_instance
 fn s6_a_cordoned_second_entry_is_empty_although_it_lists_what_lives_on_the_first() {
     let mut bench = bench();
     write_record(&mut bench, "b", Some("m-7"));
-    bench.write(Write::Server(Server { admin: AdminState::Cordoned, ..server("a") }));
+    bench.write(PlanWrite::Server(Server { admin: AdminState::Cordoned, ..server("a") }));
     let seen = sample(bench.store.revision, &[("m", "m-7")]);
-    bench.write(Write::Sample(sid("a"), seen));
-    assert_eq!(sweep(&bench.fleet, Missing::Removed, bench.now).drained, [sid("a")]);
+    bench.write(PlanWrite::Sample(sid("a"), seen));
+    assert_eq!(sweep(&bench.fleet, MissingServer::Removed, bench.now).drained, [sid("a")]);
 }

@@ -12,7 +12,7 @@ fn room(instance: &str) -> SampledMeeting {
     }
 }
 
-fn poll_rooms(bench: &mut Bench, rooms: Vec<SampledMeeting>) -> Vec<String> {
+fn poll_rooms(bench: &mut FleetBench, rooms: Vec<SampledMeeting>) -> Vec<String> {
     let sample = ServerSample { meetings: rooms, ..sample(bench.store.revision, &[]) };
     let work = on_sample(&bench.fleet, &sid("a"), &sample, bench.now.instant, bench.now);
     for plan in work.plans.iter().chain(work.ends.iter().map(|end| &end.mark)) {
@@ -21,7 +21,7 @@ fn poll_rooms(bench: &mut Bench, rooms: Vec<SampledMeeting>) -> Vec<String> {
     work.ends.iter().map(|end| end.internal_id.to_string()).collect()
 }
 
-fn breakout(bench: &Bench) -> bool {
+fn breakout(bench: &FleetBench) -> bool {
     bench.fleet.record(&key("m")).unwrap().value.breakout
 }
 

@@ -25,12 +25,12 @@ const NOT_PUBLIC_V4: &[(Ipv4Addr, u8)] = &[
 
 /// Which addresses callbacks may go to.
 #[derive(Debug, Clone, Default)]
-pub struct Allowed {
+pub struct AllowedAddresses {
     networks: Vec<IpNet>,
     own: Vec<IpAddr>,
 }
 
-impl Allowed {
+impl AllowedAddresses {
     /// Allows `networks` (`10.0.0.0/8`, `fd00::1`), and public addresses but `own`, our control planes
     /// and stores. What is no network is left out; the configuration was checked.
     pub fn new(networks: &[String], own: Vec<IpAddr>) -> Self {
@@ -73,13 +73,13 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
 mod tests {
     use super::*;
 
-    fn permits(allowed: &Allowed, address: &str) -> bool {
+    fn permits(allowed: &AllowedAddresses, address: &str) -> bool {
         allowed.permits(address.parse().expect("is an address"))
     }
 
     #[test]
     fn nothing_but_public_addresses_is_reached() {
-        let allowed = Allowed::default();
+        let allowed = AllowedAddresses::default();
         for public in
             ["8.8.8.8", "100.128.0.1", "172.32.0.1", "2a00:1450::1", "64:ff9b::808:808", "::ffff:8.8.8.8"]
         {
@@ -121,13 +121,17 @@ mod tests {
     #[test]
     fn an_operator_can_allow_networks_and_our_own_addresses_are_refused() {
         let own = vec!["8.8.4.4".parse().expect("is an address")];
-        let allowed = Allowed::new(&["10.0.0.0/8".into(), "127.0.0.1".into(), "fd00::/8".into()], own);
+        let allowed =
+            AllowedAddresses::new(&["10.0.0.0/8".into(), "127.0.0.1".into(), "fd00::/8".into()], own);
         for address in ["10.9.9.9", "127.0.0.1", "::ffff:10.0.0.1", "fd00::1", "8.8.8.8"] {
             assert!(permits(&allowed, address), "{address}");
         }
         for address in ["127.0.0.2", "192.168.0.1", "8.8.4.4", "::ffff:8.8.4.4"] {
             assert!(!permits(&allowed, address), "{address}");
         }
-        assert!(permits(&Allowed::new(&["8.8.4.4".into()], vec!["8.8.4.4".parse().unwrap()]), "8.8.4.4"));
+        assert!(permits(
+            &AllowedAddresses::new(&["8.8.4.4".into()], vec!["8.8.4.4".parse().unwrap()]),
+            "8.8.4.4"
+        ));
     }
 }

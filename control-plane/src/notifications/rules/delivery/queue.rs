@@ -7,8 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use self::target::Target;
-use super::Lane;
+use self::target::QueueTarget;
+use super::DeliveryLane;
 use crate::notifications::rules::ids::DeliveryId;
 
 /// How long what happened waits for what happened before it, and comes after it.
@@ -16,7 +16,7 @@ const HOLD: Duration = Duration::from_millis(200);
 
 /// How patient the queue is, and how much goes on at once.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+pub struct DeliveryLimits {
     /// Pause after the first failure.
     pub least: Duration,
     /// Longest pause.
@@ -29,7 +29,7 @@ pub struct Limits {
     pub in_all: usize,
 }
 
-impl Limits {
+impl DeliveryLimits {
     /// Returns the ordinary limits with this patience.
     pub fn new(retry_for: Duration) -> Self {
         let (least, most) = (Duration::from_secs(1), Duration::from_mins(1));
@@ -45,9 +45,9 @@ impl Limits {
 
 /// A delivery as the store shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seen {
+pub struct StoredDelivery {
     /// What it is queued by.
-    pub lane: Lane,
+    pub lane: DeliveryLane,
     /// When it happened, by its server's clock; 0 where the order is that of acceptance.
     pub order_ms: i64,
     /// Store revision at which it was accepted.
@@ -62,7 +62,7 @@ pub struct Seen {
 
 /// How a try came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub enum TryOutcome {
     /// 2xx.
     Taken,
     /// 410: refused for good.
@@ -75,7 +75,7 @@ pub enum Outcome {
 
 /// What is to be done now.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Work {
+pub enum QueueWork {
     /// Try it.
     Try(DeliveryId),
     /// Its time is over while its target is down.
@@ -84,7 +84,7 @@ pub enum Work {
 
 /// What is to be written after a try.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Next {
+pub enum DeliveryStep {
     /// It has arrived.
     Taken,
     /// It was refused for good.
@@ -110,7 +110,7 @@ enum Phase {
 
 #[derive(Debug)]
 struct Item {
-    seen: Seen,
+    seen: StoredDelivery,
     /// From when on the time counts that is not in `seen.waited` yet.
     since: Instant,
     due: Instant,
@@ -120,19 +120,19 @@ struct Item {
 
 /// Everything that waits. Changed only by what the store shows and by what tries came to.
 #[derive(Debug)]
-pub struct Queue {
-    limits: Limits,
+pub struct DeliveryQueue {
+    limits: DeliveryLimits,
     items: HashMap<DeliveryId, Item>,
-    lanes: HashMap<Lane, BTreeSet<(i64, u64, DeliveryId)>>,
-    targets: HashMap<String, Target>,
+    lanes: HashMap<DeliveryLane, BTreeSet<(i64, u64, DeliveryId)>>,
+    targets: HashMap<String, QueueTarget>,
     /// Tries under way, also of what was removed meanwhile.
-    flying: HashMap<DeliveryId, Lane>,
-    busy: HashSet<Lane>,
+    flying: HashMap<DeliveryId, DeliveryLane>,
+    busy: HashSet<DeliveryLane>,
 }
 
-impl Queue {
+impl DeliveryQueue {
     /// Returns an empty queue.
-    pub fn new(limits: Limits) -> Self {
+    pub fn new(limits: DeliveryLimits) -> Self {
         Self {
             limits,
             items: HashMap::new(),
@@ -154,7 +154,7 @@ impl Queue {
     }
 
     /// Takes what the store shows of a delivery.
-    pub fn upsert(&mut self, id: DeliveryId, seen: Seen, now: Instant) {
+    pub fn upsert(&mut self, id: DeliveryId, seen: StoredDelivery, now: Instant) {
         if let Some(item) = self.items.get_mut(&id) {
             if seen.retries_asked > item.seen.retries_asked {
                 item.due = now;
@@ -172,7 +172,7 @@ impl Queue {
             return;
         }
         self.lanes.entry(seen.lane.clone()).or_default().insert((seen.order_ms, seen.accepted, id.clone()));
-        self.targets.entry(seen.lane.target.clone()).or_insert_with(|| Target::new(now)).waiting += 1;
+        self.targets.entry(seen.lane.target.clone()).or_insert_with(|| QueueTarget::new(now)).waiting += 1;
         let due = if seen.order_ms == 0 { now } else { now + HOLD };
         let item = Item { seen, since: now, due, last_tried: None, phase: Phase::Waiting };
         self.items.insert(id, item);
@@ -200,14 +200,14 @@ impl Queue {
     }
 
     /// Returns what is to be done now; whoever asks does it.
-    pub fn work(&mut self, now: Instant) -> Vec<Work> {
-        let mut work: Vec<Work> = Vec::new();
+    pub fn work(&mut self, now: Instant) -> Vec<QueueWork> {
+        let mut work: Vec<QueueWork> = Vec::new();
         for (id, item) in &mut self.items {
-            let down = self.targets.get(&item.seen.lane.target).is_some_and(Target::is_down);
+            let down = self.targets.get(&item.seen.lane.target).is_some_and(QueueTarget::is_down);
             let over = item.seen.waited + now.saturating_duration_since(item.since) >= self.limits.retry_for;
             if item.phase == Phase::Waiting && down && over && !self.busy.contains(&item.seen.lane) {
                 item.phase = Phase::Settling;
-                work.push(Work::Expire(id.clone()));
+                work.push(QueueWork::Expire(id.clone()));
             }
         }
         let mut ready: Vec<_> = self.heads().filter(|(_, item)| item.due <= now).collect();
@@ -227,42 +227,51 @@ impl Queue {
             (item.phase, item.last_tried) = (Phase::Trying, Some(now));
             self.busy.insert(item.seen.lane.clone());
             self.flying.insert(id.clone(), item.seen.lane.clone());
-            work.push(Work::Try(id));
+            work.push(QueueWork::Try(id));
         }
         work
     }
 
     /// Takes what a try came to; `jitter` from 0 to 1 is random. None when the delivery was removed
     /// meanwhile: there is nothing to write.
-    pub fn finished(&mut self, id: &DeliveryId, outcome: Outcome, now: Instant, jitter: f64) -> Option<Next> {
+    pub fn finished(
+        &mut self,
+        id: &DeliveryId,
+        outcome: TryOutcome,
+        now: Instant,
+        jitter: f64,
+    ) -> Option<DeliveryStep> {
         let lane = self.flying.remove(id)?;
         self.busy.remove(&lane);
         let limits = self.limits;
         self.leave(&lane.target, |target| {
             target.in_flight -= 1;
             match outcome {
-                Outcome::Down => target.failed(now, |failures| limits.pause(failures, jitter)),
-                Outcome::Taken | Outcome::Refused | Outcome::Failed => target.answered(),
+                TryOutcome::Down => target.failed(now, |failures| limits.pause(failures, jitter)),
+                TryOutcome::Taken | TryOutcome::Refused | TryOutcome::Failed => target.answered(),
             }
         });
         let item = self.items.get_mut(id)?;
         item.phase = Phase::Settling;
         match outcome {
-            Outcome::Taken => return Some(Next::Taken),
-            Outcome::Refused => return Some(Next::Refused),
-            Outcome::Failed | Outcome::Down => {}
+            TryOutcome::Taken => return Some(DeliveryStep::Taken),
+            TryOutcome::Refused => return Some(DeliveryStep::Refused),
+            TryOutcome::Failed | TryOutcome::Down => {}
         }
         item.seen.attempts += 1;
         item.seen.waited += now.saturating_duration_since(item.since);
         item.since = now;
         if item.seen.waited >= limits.retry_for {
-            return Some(Next::Expired);
+            return Some(DeliveryStep::Expired);
         }
         // Of one that is down the target's own pause holds all of them back.
-        let pause =
-            if outcome == Outcome::Down { Duration::ZERO } else { limits.pause(item.seen.attempts, jitter) };
+        let pause = if outcome == TryOutcome::Down {
+            Duration::ZERO
+        } else {
+            limits.pause(item.seen.attempts, jitter)
+        };
         item.due = now + pause;
-        Some(Next::Later { attempts: item.seen.attempts, waited: item.seen.waited })
+        Some(DeliveryStep::Later { attempts: item.seen.attempts, waited: item.seen.waited })
     }
 
     /// What came of a delivery is written, or could not be: if it still stands it waits again.
@@ -296,7 +305,7 @@ impl Queue {
     }
 
     /// Changes a target, and forgets one that nobody wants anything of.
-    fn leave(&mut self, name: &str, change: impl FnOnce(&mut Target)) {
+    fn leave(&mut self, name: &str, change: impl FnOnce(&mut QueueTarget)) {
         let Some(target) = self.targets.get_mut(name) else { return };
         change(target);
         if target.waiting == 0 && target.in_flight == 0 {

@@ -15,7 +15,7 @@ const MARK: &str = "usher-tenant";
 
 /// What has to be known of an event.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Facts {
+pub struct EventFacts {
     /// Its name: `user-joined`, or that of the message on the bus.
     pub name: String,
     /// The meeting's `meetingID` on the server.
@@ -33,20 +33,20 @@ pub struct Facts {
 /// The events are none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the events are no JSON array of objects")]
-pub struct NoEvents;
+pub struct InvalidEvents;
 
 /// Returns the events of an array, each as it is written there.
 ///
 /// # Errors
 /// It is none.
-pub fn split(events: &str) -> Result<Vec<&str>, NoEvents> {
-    let all: Vec<&RawValue> = serde_json::from_str(events).map_err(|_| NoEvents)?;
+pub fn split(events: &str) -> Result<Vec<&str>, InvalidEvents> {
+    let all: Vec<&RawValue> = serde_json::from_str(events).map_err(|_| InvalidEvents)?;
     let all: Vec<&str> = all.into_iter().map(RawValue::get).collect();
-    if all.iter().all(|event| event.starts_with('{')) { Ok(all) } else { Err(NoEvents) }
+    if all.iter().all(|event| event.starts_with('{')) { Ok(all) } else { Err(InvalidEvents) }
 }
 
 /// Reads what has to be known of an event.
-pub fn facts(event: &str) -> Facts {
+pub fn facts(event: &str) -> EventFacts {
     let text = |paths: &[&[&str]]| paths.iter().find_map(|path| text_at(event, path));
     let name =
         text(&[&["data", "id"], &["envelope", "name"], &["core", "header", "name"], &["header", "name"]]);
@@ -80,7 +80,7 @@ pub fn facts(event: &str) -> Facts {
         .iter()
         .find_map(|path| at(event, path)?.trim_matches('"').parse().ok());
     let instance = |id: Option<Cow<'_, str>>| id.and_then(|id| InternalMeetingId::parse(&id).ok());
-    Facts {
+    EventFacts {
         name: name.unwrap_or_default().into_owned(),
         external: external.filter(|id| !id.is_empty()).map(Cow::into_owned),
         internal: instance(internal),
@@ -91,30 +91,30 @@ pub fn facts(event: &str) -> Facts {
 }
 
 /// The members of an object, in order, their values as they are written.
-pub(super) struct Members<'a>(pub(super) Vec<(Cow<'a, str>, &'a RawValue)>);
+pub(super) struct JsonMembers<'a>(pub(super) Vec<(Cow<'a, str>, &'a RawValue)>);
 
-impl<'a> Members<'a> {
+impl<'a> JsonMembers<'a> {
     pub(super) fn read(object: &'a str) -> Option<Self> {
         if object.starts_with('{') { serde_json::from_str(object).ok() } else { None }
     }
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+impl<'de: 'a, 'a> Deserialize<'de> for JsonMembers<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct InOrder;
         impl<'de> Visitor<'de> for InOrder {
-            type Value = Members<'de>;
+            type Value = JsonMembers<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<JsonMembers<'de>, A::Error> {
                 let mut members = Vec::new();
                 while let Some(member) = map.next_entry::<Key<'de>, &'de RawValue>()? {
                     members.push((member.0.0, member.1));
                 }
-                Ok(Members(members))
+                Ok(JsonMembers(members))
             }
         }
         deserializer.deserialize_map(InOrder)
@@ -136,7 +136,7 @@ fn text_at<'e>(event: &'e str, path: &[&str]) -> Option<Cow<'e, str>> {
 
 fn at<'e>(event: &'e str, path: &[&str]) -> Option<&'e str> {
     path.iter().try_fold(event, |value, name| {
-        let members = Members::read(value)?;
+        let members = JsonMembers::read(value)?;
         members.0.into_iter().find(|(key, _)| key == name).map(|(_, value)| value.get())
     })
 }
@@ -158,7 +158,7 @@ mod tests {
         assert_eq!(told.external.as_deref(), Some("school~room"));
         assert_eq!(told.internal, InternalMeetingId::parse("ab-1").ok());
         assert_eq!(told.mark, TenantId::parse("school").ok());
-        assert_eq!(facts(events[1]), Facts { name: "user-joined".into(), ..Facts::default() });
+        assert_eq!(facts(events[1]), EventFacts { name: "user-joined".into(), ..EventFacts::default() });
     }
 
     #[test]
@@ -188,10 +188,10 @@ mod tests {
     #[test]
     fn what_is_no_array_of_objects_is_refused_and_nothing_panics() {
         for text in ["", "{}", "[1]", "[{}", "[[]]", "null", "[{}]x"] {
-            assert_eq!(split(text), Err(NoEvents), "{text}");
+            assert_eq!(split(text), Err(InvalidEvents), "{text}");
         }
         for text in ["{}", "{\"data\":1}", "{\"data\":{\"id\":[]}}"] {
-            assert_eq!(facts(text), Facts::default(), "{text}");
+            assert_eq!(facts(text), EventFacts::default(), "{text}");
         }
     }
 }

@@ -15,7 +15,7 @@ use foldhash::{HashMap, HashMapExt};
 use usher_bbb::parse::ListedHook;
 use usher_model::id::ServerId;
 
-use super::Registration;
+use super::HookRegistration;
 
 /// Changes that are made on one server before others have their turn.
 const AT_ONCE: usize = 16;
@@ -24,16 +24,16 @@ const LONGEST_PAUSE: Duration = Duration::from_mins(5);
 
 /// What a server is to have: at most a hook for mapped events and one for raw ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Wish {
+pub struct WantedHooks {
     /// Events as bbb-webhooks maps them.
     pub mapped: bool,
     /// Events as they are on the bus.
     pub raw: bool,
 }
 
-impl Wish {
+impl WantedHooks {
     /// Returns what the registrations together ask for.
-    pub fn of<'r>(registrations: impl IntoIterator<Item = &'r Registration>) -> Self {
+    pub fn of<'r>(registrations: impl IntoIterator<Item = &'r HookRegistration>) -> Self {
         registrations.into_iter().fold(Self::default(), |wish, registration| Self {
             mapped: wish.mapped || !registration.raw,
             raw: wish.raw || registration.raw,
@@ -53,7 +53,7 @@ impl Wish {
 
 /// A change on a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
+pub enum HookStep {
     /// Register an address.
     Create {
         /// The address.
@@ -74,21 +74,21 @@ pub fn plan(
     wanted: &BTreeMap<String, bool>,
     seen: &[ListedHook],
     is_ours: impl Fn(&str) -> bool,
-) -> Vec<Step> {
+) -> Vec<HookStep> {
     let mut standing = BTreeSet::new();
     let mut steps = Vec::new();
     for hook in seen.iter().filter(|hook| is_ours(&hook.callback_url)) {
         let fits = wanted.get(&hook.callback_url) == Some(&hook.raw) && hook.meeting_id.is_none();
         if !fits || !standing.insert(&hook.callback_url) {
-            steps.push(Step::Destroy { id: hook.id.clone() });
+            steps.push(HookStep::Destroy { id: hook.id.clone() });
         }
     }
     // A server takes no second hook for an address: one that does not fit goes before its like comes.
     let blocked = |url: &String| seen.iter().any(|hook| hook.callback_url == *url);
     let missing = wanted.iter().filter(|(url, _)| !standing.contains(url));
     let (later, now): (Vec<_>, Vec<_>) = missing.partition(|(url, _)| blocked(url));
-    let create = |(url, raw): (&String, &bool)| Step::Create { url: url.clone(), raw: *raw };
-    let mut all: Vec<Step> = now.into_iter().map(create).collect();
+    let create = |(url, raw): (&String, &bool)| HookStep::Create { url: url.clone(), raw: *raw };
+    let mut all: Vec<HookStep> = now.into_iter().map(create).collect();
     all.append(&mut steps);
     all.extend(later.into_iter().map(create));
     all.truncate(AT_ONCE);
@@ -97,7 +97,7 @@ pub fn plan(
 
 /// How a look at a server came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub enum HookCheckOutcome {
     /// It has what is wanted.
     Kept,
     /// Changes were made; another look shows whether all of them.
@@ -110,9 +110,9 @@ pub enum Outcome {
 
 /// A server as the fleet has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Subject {
+pub struct HookServer {
     /// What it is to have.
-    pub wish: Wish,
+    pub wish: WantedHooks,
     /// Whether it is used at all: one that never was in this term is not asked.
     pub used: bool,
     /// Whether it answers polls.
@@ -122,9 +122,9 @@ pub struct Subject {
 #[derive(Debug)]
 struct Kept {
     /// What it is to have.
-    wish: Wish,
+    wish: WantedHooks,
     /// What it was last looked at for, and how that came out.
-    last: Option<(Wish, Outcome)>,
+    last: Option<(WantedHooks, HookCheckOutcome)>,
     was_reachable: bool,
     failures: u32,
     due: Instant,
@@ -133,19 +133,19 @@ struct Kept {
 
 /// When which server is looked at.
 #[derive(Debug)]
-pub struct Keeper {
+pub struct KeeperSchedule {
     period: Duration,
     servers: HashMap<ServerId, Kept>,
 }
 
-impl Keeper {
+impl KeeperSchedule {
     /// Looks at every server that is to have hooks once a period.
     pub fn new(period: Duration) -> Self {
         Self { period, servers: HashMap::new() }
     }
 
     /// Returns the servers to look at now; whoever asks does it, and says how it came out.
-    pub fn work(&mut self, fleet: &[(ServerId, Subject)], now: Instant) -> Vec<(ServerId, Wish)> {
+    pub fn work(&mut self, fleet: &[(ServerId, HookServer)], now: Instant) -> Vec<(ServerId, WantedHooks)> {
         let known: BTreeSet<&ServerId> = fleet.iter().map(|(id, _)| id).collect();
         self.servers.retain(|id, _| known.contains(id));
         let mut work = Vec::new();
@@ -162,7 +162,8 @@ impl Keeper {
             (kept.was_reachable, kept.wish) = (subject.reachable, subject.wish);
             let is_done = match kept.last {
                 Some((wish, outcome)) => {
-                    let rests = wish.is_empty() && matches!(outcome, Outcome::Kept | Outcome::Unsupported);
+                    let rests = wish.is_empty()
+                        && matches!(outcome, HookCheckOutcome::Kept | HookCheckOutcome::Unsupported);
                     wish == subject.wish && !returned && (rests || now < kept.due)
                 }
                 None => !subject.used,
@@ -176,15 +177,15 @@ impl Keeper {
     }
 
     /// Takes how a look came out.
-    pub fn finished(&mut self, id: &ServerId, wish: Wish, outcome: Outcome, now: Instant) {
+    pub fn finished(&mut self, id: &ServerId, wish: WantedHooks, outcome: HookCheckOutcome, now: Instant) {
         let Some(kept) = self.servers.get_mut(id) else { return };
         (kept.busy, kept.last) = (false, Some((wish, outcome)));
-        kept.failures = if outcome == Outcome::Failed { kept.failures + 1 } else { 0 };
+        kept.failures = if outcome == HookCheckOutcome::Failed { kept.failures + 1 } else { 0 };
         let pause = match outcome {
-            Outcome::Kept => self.period,
-            Outcome::Changed => Duration::ZERO,
-            Outcome::Unsupported => LONGEST_PAUSE.max(self.period),
-            Outcome::Failed => {
+            HookCheckOutcome::Kept => self.period,
+            HookCheckOutcome::Changed => Duration::ZERO,
+            HookCheckOutcome::Unsupported => LONGEST_PAUSE.max(self.period),
+            HookCheckOutcome::Failed => {
                 let grown = (self.period / 4).saturating_mul(1 << (kept.failures - 1).min(10));
                 grown.min(LONGEST_PAUSE.max(self.period))
             }
@@ -193,13 +194,14 @@ impl Keeper {
     }
 
     /// Counts the servers by how the last look came out; none where there was none yet.
-    pub fn outcomes(&self) -> impl Iterator<Item = Option<Outcome>> {
+    pub fn outcomes(&self) -> impl Iterator<Item = Option<HookCheckOutcome>> {
         self.servers.values().map(|kept| kept.last.map(|(_, outcome)| outcome))
     }
 
     /// Counts the servers that are to have hooks and were not seen to have all of them.
     pub fn lacking(&self) -> usize {
-        let lacks = |kept: &&Kept| !kept.wish.is_empty() && kept.last != Some((kept.wish, Outcome::Kept));
+        let lacks =
+            |kept: &&Kept| !kept.wish.is_empty() && kept.last != Some((kept.wish, HookCheckOutcome::Kept));
         self.servers.values().filter(lacks).count()
     }
 

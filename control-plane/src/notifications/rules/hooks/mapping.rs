@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use serde_json::{Value, value::RawValue};
 use usher_model::callback::PATH;
 
-use super::event::{Members, text_of};
+use super::event::{JsonMembers, text_of};
 
 /// Deepest nesting that is looked into; real events have six levels.
 const MAX_DEPTH: usize = 32;
@@ -38,7 +38,7 @@ impl<'e> Position<'e> {
 }
 
 /// What is said in other words.
-pub struct Words<'w> {
+pub struct EventWording<'w> {
     /// The meeting's id on the servers.
     pub on_server: &'w str,
     /// As its application knows it.
@@ -49,7 +49,7 @@ pub struct Words<'w> {
 }
 
 /// Returns an event, a JSON object, in its application's own words.
-pub fn in_own_words<'e>(event: &'e str, words: &Words<'_>) -> Cow<'e, str> {
+pub fn in_own_words<'e>(event: &'e str, words: &EventWording<'_>) -> Cow<'e, str> {
     let mut out = Changed { text: event, out: None, copied: 0 };
     walk(event, Position::TOP, words, &mut out);
     match out.out {
@@ -79,13 +79,13 @@ impl<'e> Changed<'e> {
     }
 }
 
-fn walk<'e>(value: &'e str, at: Position<'_>, words: &Words<'_>, out: &mut Changed<'e>) {
+fn walk<'e>(value: &'e str, at: Position<'_>, words: &EventWording<'_>, out: &mut Changed<'e>) {
     if at.depth > MAX_DEPTH {
         return;
     }
     match value.as_bytes().first() {
         Some(b'{') => {
-            let Some(Members(members)) = Members::read(value) else { return };
+            let Some(JsonMembers(members)) = JsonMembers::read(value) else { return };
             if members.iter().any(|(name, _)| name.starts_with(OURS)) {
                 out.replace(value, &without_ours(&members, at, words));
                 return;
@@ -116,7 +116,7 @@ fn walk<'e>(value: &'e str, at: Position<'_>, words: &Words<'_>, out: &mut Chang
 }
 
 /// Writes an object anew, since a member of it goes.
-fn without_ours(members: &[(Cow<'_, str>, &RawValue)], at: Position<'_>, words: &Words<'_>) -> String {
+fn without_ours(members: &[(Cow<'_, str>, &RawValue)], at: Position<'_>, words: &EventWording<'_>) -> String {
     let kept = members.iter().filter(|(name, _)| !name.starts_with(OURS));
     let member = |(name, value): &(Cow<'_, str>, &RawValue)| {
         let mut inner = Changed { text: value.get(), out: None, copied: 0 };
@@ -138,7 +138,7 @@ mod tests {
             let known = url.strip_prefix("https://usher.test/usher/callback/1");
             known.filter(|_| name == "endcallbackurl").map(|sealed| format!("https://app.test/{sealed}"))
         };
-        let words = Words { on_server: "school~room", own: "room", address: &address };
+        let words = EventWording { on_server: "school~room", own: "room", address: &address };
         in_own_words(event, &words).into_owned()
     }
 

@@ -7,12 +7,12 @@ use usher_model::{
     scope::{TenantScope, looks_internal},
 };
 
-use super::event::Facts;
+use super::event::EventFacts;
 use crate::core::fleet::Fleet;
 
 /// A meeting that an event is of.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Whose {
+pub struct EventOwner {
     /// The meeting, as its application knows it.
     pub meeting: MeetingKey,
     /// Its `meetingID` on the server; empty where the event does not say.
@@ -20,19 +20,19 @@ pub struct Whose {
 }
 
 /// Returns the meeting that an event from `server` is of; none when it is of no tenant.
-pub fn whose(fleet: &Fleet, server: &ServerId, event: &Facts) -> Option<Whose> {
+pub fn whose(fleet: &Fleet, server: &ServerId, event: &EventFacts) -> Option<EventOwner> {
     let by_instance = || fleet.instance_on(server, event.internal.as_ref()?);
     let Some(external) = event.external.as_deref() else {
         let meeting = by_instance()?;
         if let Some(on_server) = listed_breakout(fleet, server, event) {
-            return Some(Whose {
+            return Some(EventOwner {
                 meeting: called(on_server, meeting, event)?,
                 on_server: on_server.to_owned(),
             });
         }
         let scope = TenantScope::of(&meeting.tenant);
         let on_server = scope.on_server(meeting.meeting.as_str(), event.internal.as_ref()).to_string();
-        return Some(Whose { meeting, on_server });
+        return Some(EventOwner { meeting, on_server });
     };
     let found = by_instance()
         .and_then(|meeting| called(external, meeting, event))
@@ -40,12 +40,12 @@ pub fn whose(fleet: &Fleet, server: &ServerId, event: &Facts) -> Option<Whose> {
         .or_else(|| of_default(fleet, server, external, event))
         .or_else(|| of_breakout(fleet, server, external, event))?;
     fleet.tenant(&found.tenant)?;
-    Some(Whose { meeting: found, on_server: external.to_owned() })
+    Some(EventOwner { meeting: found, on_server: external.to_owned() })
 }
 
 /// Names a meeting as its application knows it from BBB. A breakout room that an application created has an id
 /// of the server's own there, which is what `create` answered and what events and hooks go by.
-fn called(on_server: &str, meeting: MeetingKey, event: &Facts) -> Option<MeetingKey> {
+fn called(on_server: &str, meeting: MeetingKey, event: &EventFacts) -> Option<MeetingKey> {
     let scope = TenantScope::of(&meeting.tenant);
     if scope.on_server(meeting.meeting.as_str(), event.internal.as_ref()).to_string() == on_server {
         return Some(meeting);
@@ -54,7 +54,7 @@ fn called(on_server: &str, meeting: MeetingKey, event: &Facts) -> Option<Meeting
 }
 
 /// Returns what a server calls the breakout room that an event is of, where the last poll saw it.
-fn listed_breakout<'f>(fleet: &'f Fleet, server: &ServerId, event: &Facts) -> Option<&'f str> {
+fn listed_breakout<'f>(fleet: &'f Fleet, server: &ServerId, event: &EventFacts) -> Option<&'f str> {
     let sample = fleet.server(server)?.sample.as_ref()?;
     let listed =
         sample.value.meetings.iter().find(|meeting| Some(&meeting.internal_id) == event.internal.as_ref())?;
@@ -71,7 +71,7 @@ fn by_name(fleet: &Fleet, external: &str) -> Option<MeetingKey> {
 
 /// Ids of `default` stand on servers as they are, as do those of meetings that other people made there:
 /// something has to say that this one is ours.
-fn of_default(fleet: &Fleet, server: &ServerId, external: &str, event: &Facts) -> Option<MeetingKey> {
+fn of_default(fleet: &Fleet, server: &ServerId, external: &str, event: &EventFacts) -> Option<MeetingKey> {
     let default = TenantId::default_tenant();
     let key = own(&default, external)?;
     let lives_here = fleet.record(&key).is_some_and(|stored| stored.value.server == *server);
@@ -83,7 +83,7 @@ fn of_default(fleet: &Fleet, server: &ServerId, external: &str, event: &Facts) -
 }
 
 /// A breakout room has an id of the server's own, and its parent's metadata.
-fn of_breakout(fleet: &Fleet, server: &ServerId, external: &str, event: &Facts) -> Option<MeetingKey> {
+fn of_breakout(fleet: &Fleet, server: &ServerId, external: &str, event: &EventFacts) -> Option<MeetingKey> {
     let parent = fleet.instance_on(server, event.parent.as_ref()?)?;
     if event.mark.as_ref().is_some_and(|mark| *mark != parent.tenant) {
         return None;

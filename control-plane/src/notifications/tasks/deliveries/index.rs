@@ -12,17 +12,17 @@ use usher_model::id::TenantId;
 use crate::{
     notifications::{
         rules::{
-            delivery::{Delivery, Seen},
+            delivery::{Delivery, StoredDelivery},
             ids::{DeliveryId, HookId},
         },
         store::deliveries::{decode, id_of},
     },
-    ports::Entry,
+    ports::StoreEntry,
 };
 
 /// One delivery as it is shown.
 #[derive(Debug, Clone)]
-pub struct Shown {
+pub struct WaitingDelivery {
     /// Its name.
     pub id: DeliveryId,
     /// What it is.
@@ -32,7 +32,7 @@ pub struct Shown {
 }
 
 #[derive(Debug, Clone)]
-struct Held {
+struct HeldDelivery {
     value: Bytes,
     created: u64,
     modified: u64,
@@ -40,15 +40,15 @@ struct Held {
 }
 
 #[derive(Debug, Default)]
-struct Pages {
-    held: BTreeMap<DeliveryId, Held>,
+struct IndexState {
+    held: BTreeMap<DeliveryId, HeldDelivery>,
     bytes: u64,
     /// Of events for hooks.
     event_bytes: BTreeMap<TenantId, u64>,
 }
 
-impl Pages {
-    fn insert(&mut self, id: DeliveryId, held: Held) {
+impl IndexState {
+    fn insert(&mut self, id: DeliveryId, held: HeldDelivery) {
         self.remove(&id);
         let size = held.value.len() as u64;
         self.bytes += size;
@@ -74,12 +74,12 @@ impl Pages {
 
 /// The deliveries; clones are the same book.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Book(Arc<Mutex<Pages>>);
+pub(super) struct DeliveryIndex(Arc<Mutex<IndexState>>);
 
-impl Book {
+impl DeliveryIndex {
     /// Takes what stands under a key; returns what it is queued by. What cannot be read stays where
     /// it is and is not delivered: a newer version may know what to do with it.
-    pub(super) fn put(&self, entry: &Entry) -> Option<(DeliveryId, Seen)> {
+    pub(super) fn put(&self, entry: &StoreEntry) -> Option<(DeliveryId, StoredDelivery)> {
         let id = id_of(&entry.key)?;
         let delivery = match decode(&entry.value) {
             Ok(delivery) => delivery,
@@ -88,7 +88,7 @@ impl Book {
                 return None;
             }
         };
-        let seen = Seen {
+        let seen = StoredDelivery {
             lane: delivery.lane(),
             order_ms: delivery.order_ms,
             accepted: entry.create_revision,
@@ -96,7 +96,7 @@ impl Book {
             waited: delivery.waited,
             retries_asked: delivery.retries_asked,
         };
-        let held = Held {
+        let held = HeldDelivery {
             value: entry.value.clone(),
             created: entry.create_revision,
             modified: entry.mod_revision,
@@ -115,7 +115,7 @@ impl Book {
 
     /// Forgets everything, for a new listing.
     pub(super) fn clear(&self) {
-        *self.lock() = Pages::default();
+        *self.lock() = IndexState::default();
     }
 
     pub(super) fn contains(&self, id: &DeliveryId) -> bool {
@@ -166,9 +166,9 @@ impl Book {
         self.lock().held.values().filter(|held| held.delivery.hook.is_some()).count()
     }
 
-    pub(super) fn list(&self) -> Vec<Shown> {
+    pub(super) fn list(&self) -> Vec<WaitingDelivery> {
         let pages = self.lock();
-        let shown = |(id, held): (&DeliveryId, &Held)| Shown {
+        let shown = |(id, held): (&DeliveryId, &HeldDelivery)| WaitingDelivery {
             id: id.clone(),
             delivery: held.delivery.clone(),
             size: held.value.len() as u64,
@@ -176,7 +176,7 @@ impl Book {
         pages.held.iter().map(shown).collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Pages> {
+    fn lock(&self) -> MutexGuard<'_, IndexState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

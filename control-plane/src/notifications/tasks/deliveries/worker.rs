@@ -11,18 +11,18 @@ use tracing::{debug, info, warn};
 use usher_model::callback::CallbackKey;
 use usher_runtime::{clock, tasks::TaskGroup};
 
-use super::{CourierParts, Deliveries};
+use super::{DeliveryBook, DeliveryWorkerParts};
 use crate::{
     notifications::{
-        ports::{Applications, Delivered, Parcel},
+        ports::{ApplicationCalls, DeliveryResult, OutgoingCallback},
         rules::{
-            delivery::{Delivery, Limits, Next, Outcome, Queue, Work},
+            delivery::{Delivery, DeliveryLimits, DeliveryQueue, DeliveryStep, QueueWork, TryOutcome},
             ids::DeliveryId,
         },
         store::deliveries::{PREFIX, encode, path},
         tasks::callback_key::CallbackKeys,
     },
-    ports::{Batch, Change, Entry, Guard, Listing, Txn, Verdict, Write},
+    ports::{ChangeBatch, StoreChange, StoreEntry, StoreListing, StoreTxn, TxnGuard, TxnVerdict, TxnWrite},
     tasks::{
         fleet_handle::FleetHandle,
         leadership::Leadership,
@@ -39,30 +39,30 @@ const REPORTS: usize = 1024;
 /// What a task of the courier came to.
 enum Report {
     /// A try of what had been said again so often when it began.
-    Tried(DeliveryId, u32, Delivered),
+    Tried(DeliveryId, u32, DeliveryResult),
     /// What came of a delivery is written, or will not be.
     Settled(DeliveryId),
 }
 
 /// The task.
-pub struct Courier {
-    deliveries: Deliveries,
-    applications: Arc<dyn Applications>,
+pub struct DeliveryWorker {
+    deliveries: DeliveryBook,
+    applications: Arc<dyn ApplicationCalls>,
     fleet: FleetHandle,
     keys: CallbackKeys,
     leadership: Leadership,
     tasks: TaskGroup,
-    queue: Queue,
+    queue: DeliveryQueue,
     reports: mpsc::Sender<Report>,
     reported: mpsc::Receiver<Report>,
 }
 
-impl Courier {
+impl DeliveryWorker {
     /// Prepares to deliver; `limits` says how patiently.
-    pub fn new(parts: CourierParts, limits: Limits) -> Self {
-        let CourierParts { deliveries, applications, fleet, keys, leadership, tasks } = parts;
+    pub fn new(parts: DeliveryWorkerParts, limits: DeliveryLimits) -> Self {
+        let DeliveryWorkerParts { deliveries, applications, fleet, keys, leadership, tasks } = parts;
         let (reports, reported) = mpsc::channel(REPORTS);
-        let queue = Queue::new(limits);
+        let queue = DeliveryQueue::new(limits);
         Self { deliveries, applications, fleet, keys, leadership, tasks, queue, reports, reported }
     }
 
@@ -87,17 +87,17 @@ impl Courier {
     }
 
     /// Takes everything that waits.
-    fn begin_anew(&mut self, listing: &Listing) {
+    fn begin_anew(&mut self, listing: &StoreListing) {
         self.deliveries.book.clear();
         listing.entries.iter().for_each(|entry| self.put(entry));
         self.queue.retain(|id| self.deliveries.book.contains(id));
     }
 
-    fn apply(&mut self, batch: &Batch) {
+    fn apply(&mut self, batch: &ChangeBatch) {
         for change in &batch.changes {
             match change {
-                Change::Put(entry) => self.put(entry),
-                Change::Delete { key } => {
+                StoreChange::Put(entry) => self.put(entry),
+                StoreChange::Delete { key } => {
                     if let Some(id) = self.deliveries.book.remove(key) {
                         self.queue.remove(&id);
                     }
@@ -106,7 +106,7 @@ impl Courier {
         }
     }
 
-    fn put(&mut self, entry: &Entry) {
+    fn put(&mut self, entry: &StoreEntry) {
         if let Some((id, seen)) = self.deliveries.book.put(entry) {
             self.queue.upsert(id, seen, clock::now());
         }
@@ -119,8 +119,10 @@ impl Courier {
         }
         for work in self.queue.work(clock::now()) {
             match work {
-                Work::Try(id) => self.attempt(id),
-                Work::Expire(id) => self.settle(id, Next::Expired, "its application was down to the end"),
+                QueueWork::Try(id) => self.attempt(id),
+                QueueWork::Expire(id) => {
+                    self.settle(id, DeliveryStep::Expired, "its application was down to the end")
+                }
             }
         }
     }
@@ -128,7 +130,7 @@ impl Courier {
     fn attempt(&mut self, id: DeliveryId) {
         let Some((_, _, delivery)) = self.deliveries.book.get(&id) else {
             // Taken out in between; the queue hears of it next.
-            self.queue.finished(&id, Outcome::Failed, clock::now(), 0.0);
+            self.queue.finished(&id, TryOutcome::Failed, clock::now(), 0.0);
             return;
         };
         let (parcel, said_again) = (self.parcel(&delivery), delivery.said_again);
@@ -144,11 +146,11 @@ impl Courier {
     }
 
     /// Signed with what the tenant's secrets are now, whatever they were at the create.
-    fn parcel(&self, delivery: &Delivery) -> Parcel {
+    fn parcel(&self, delivery: &Delivery) -> OutgoingCallback {
         let tenant = &delivery.meeting.tenant;
         let secrets =
             self.fleet.read(|fleet| fleet.tenant(tenant).map(|tenant| tenant.value.secrets.clone()));
-        Parcel {
+        OutgoingCallback {
             url: delivery.url.clone(),
             form: delivery.form,
             body: delivery.body.clone(),
@@ -166,14 +168,14 @@ impl Courier {
     fn take(&mut self, report: Report) {
         match report {
             Report::Settled(id) => self.queue.settled(&id),
-            Report::Tried(id, said_again, Delivered { outcome, reason }) => {
+            Report::Tried(id, said_again, DeliveryResult { outcome, reason }) => {
                 let next = self.queue.finished(&id, outcome, clock::now(), rand::random());
                 self.deliveries.metrics.tried(outcome);
                 let said_since =
                     self.deliveries.book.get(&id).is_some_and(|(.., now)| now.said_again > said_again);
                 match next {
                     // The application heard of it as it was before it was said again.
-                    Some(Next::Taken) if said_since => self.queue.settled(&id),
+                    Some(DeliveryStep::Taken) if said_since => self.queue.settled(&id),
                     Some(next) => self.settle(id, next, &reason),
                     None => {}
                 }
@@ -183,7 +185,7 @@ impl Courier {
 
     /// Writes what came of a delivery. The write is the leader's: a deposed one's fails, and whoever
     /// leads now delivers once more.
-    fn settle(&mut self, id: DeliveryId, next: Next, reason: &str) {
+    fn settle(&mut self, id: DeliveryId, next: DeliveryStep, reason: &str) {
         let (Some((value, modified, delivery)), Some(token)) =
             (self.deliveries.book.get(&id), self.leadership.token(clock::now()))
         else {
@@ -191,28 +193,30 @@ impl Courier {
             return;
         };
         let write = match next {
-            Next::Taken | Next::Refused | Next::Expired => Write::Delete(path(&id)),
-            Next::Later { attempts, waited } => {
+            DeliveryStep::Taken | DeliveryStep::Refused | DeliveryStep::Expired => {
+                TxnWrite::Delete(path(&id))
+            }
+            DeliveryStep::Later { attempts, waited } => {
                 let later = Delivery { attempts, waited, last_error: reason.to_owned(), ..delivery.clone() };
-                Write::Put(path(&id), encode(&later, Some(&value)))
+                TxnWrite::Put(path(&id), encode(&later, Some(&value)))
             }
         };
-        let txn = Txn {
-            guards: vec![Guard::Unchanged(path(&id), modified), Guard::Fence(token)],
+        let txn = StoreTxn {
+            guards: vec![TxnGuard::Unchanged(path(&id), modified), TxnGuard::Fence(token)],
             writes: vec![write],
         };
         let (deliveries, reports, reason) =
             (self.deliveries.clone(), self.reports.clone(), reason.to_owned());
         self.tasks.spawn_short("settle callback", async move {
             match deliveries.commit(txn).await {
-                Ok(Verdict::Committed(revision)) => {
+                Ok(TxnVerdict::Committed(revision)) => {
                     deliveries.book.written(&id, revision);
                     tell(&deliveries, &id, &delivery, next, &reason);
-                    if !matches!(next, Next::Later { .. }) {
+                    if !matches!(next, DeliveryStep::Later { .. }) {
                         return; // it leaves the queue when the store shows that it is gone
                     }
                 }
-                Ok(Verdict::Refused(_)) => debug!(delivery = %id, "a callback changed while it was tried"),
+                Ok(TxnVerdict::Refused(_)) => debug!(delivery = %id, "a callback changed while it was tried"),
                 Err(error) => {
                     warn!(delivery = %id, %error, "what came of a callback could not be written");
                     tokio::time::sleep(TURN).await; // it is tried again: not at once
@@ -235,22 +239,22 @@ impl Courier {
 }
 
 /// Says how a delivery ended, where it did. Never where to, nor what.
-fn tell(deliveries: &Deliveries, id: &DeliveryId, delivery: &Delivery, next: Next, reason: &str) {
+fn tell(deliveries: &DeliveryBook, id: &DeliveryId, delivery: &Delivery, next: DeliveryStep, reason: &str) {
     let (meeting, kind, to) = (&delivery.meeting, delivery.kind.name(), delivery.lane().target);
     match next {
-        Next::Taken => {
+        DeliveryStep::Taken => {
             debug!(delivery = %id, %meeting, kind, "a callback was taken");
             deliveries.metrics.ended("taken");
         }
-        Next::Refused => {
+        DeliveryStep::Refused => {
             info!(delivery = %id, %meeting, kind, to, "an application refuses a callback for good");
             deliveries.metrics.ended("refused");
         }
-        Next::Expired => {
+        DeliveryStep::Expired => {
             warn!(delivery = %id, %meeting, kind, to, reason, "a callback was given up");
             deliveries.metrics.ended("expired");
         }
-        Next::Later { attempts, .. } => {
+        DeliveryStep::Later { attempts, .. } => {
             info!(delivery = %id, %meeting, kind, to, attempts, reason, "a callback was not taken yet");
         }
     }

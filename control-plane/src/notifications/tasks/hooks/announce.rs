@@ -12,8 +12,8 @@ use usher_model::{
 };
 use usher_runtime::clock;
 
-use super::Hooks;
-use crate::notifications::rules::hooks::keeper::Wish;
+use super::WebhookRegistry;
+use crate::notifications::rules::hooks::keeper::WantedHooks;
 
 /// Longest time an application is kept waiting for servers.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
@@ -21,7 +21,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 const AT_ONCE: usize = 64;
 
 /// Registers a kind at every server that answers in time.
-pub(super) async fn announce(hooks: &Hooks, ask: Wish) {
+pub(super) async fn announce(hooks: &WebhookRegistry, ask: WantedHooks) {
     // It may have to be found yet: this replica may just have started.
     let deadline = clock::now() + hooks.patience;
     let key = hooks.keys.get(deadline).await;
@@ -29,7 +29,7 @@ pub(super) async fn announce(hooks: &Hooks, ask: Wish) {
     let (Some(key), Some(base)) = (key, hooks.public_url.as_deref()) else { return };
     let servers: Vec<Server> = hooks.fleet.read(|fleet| {
         let used = fleet.servers().filter(|server| server.admin() != AdminState::Disabled);
-        let there = used.filter(|server| server.colour() != Health::Offline);
+        let there = used.filter(|server| server.health() != Health::Offline);
         there.map(|server| server.stored.value.clone()).collect()
     });
     let asked = futures::stream::iter(&servers).for_each_concurrent(AT_ONCE, |server| {

@@ -11,40 +11,40 @@ use usher_model::{id::TenantId, meeting::MeetingKey};
 use crate::{
     notifications::{
         rules::{
-            hooks::{Registration, keeper::Wish},
+            hooks::{HookRegistration, keeper::WantedHooks},
             ids::HookId,
         },
         store::hooks::{decode, id_of},
     },
-    ports::{Change, Listing},
+    ports::{StoreChange, StoreListing},
 };
 
 #[derive(Debug, Default)]
-struct Pages {
-    hooks: BTreeMap<(TenantId, HookId), Registration>,
+struct IndexState {
+    hooks: BTreeMap<(TenantId, HookId), HookRegistration>,
     read: bool,
 }
 
 /// The registrations; clones are the same book.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Book(Arc<Mutex<Pages>>);
+pub(super) struct HookIndex(Arc<Mutex<IndexState>>);
 
-impl Book {
+impl HookIndex {
     /// Takes a complete listing.
-    pub(super) fn take_listing(&self, listing: &Listing) {
+    pub(super) fn take_listing(&self, listing: &StoreListing) {
         let puts = listing.entries.iter().filter_map(|entry| read(&entry.key, &entry.value));
-        *self.lock() = Pages { hooks: puts.collect(), read: true };
+        *self.lock() = IndexState { hooks: puts.collect(), read: true };
     }
 
     /// Takes a change.
-    pub(super) fn take(&self, change: &Change) {
+    pub(super) fn take(&self, change: &StoreChange) {
         match change {
-            Change::Put(entry) => {
+            StoreChange::Put(entry) => {
                 if let Some((id, registration)) = read(&entry.key, &entry.value) {
                     self.lock().hooks.insert(id, registration);
                 }
             }
-            Change::Delete { key } => {
+            StoreChange::Delete { key } => {
                 if let Some(id) = id_of(key) {
                     self.lock().hooks.remove(&id);
                 }
@@ -67,7 +67,7 @@ impl Book {
         meeting: &MeetingKey,
         event: &str,
         raw: bool,
-    ) -> Vec<(HookId, Registration)> {
+    ) -> Vec<(HookId, HookRegistration)> {
         let pages = self.lock();
         let of_tenant = pages.hooks.iter().filter(|((tenant, _), _)| *tenant == meeting.tenant);
         let wanting = of_tenant.filter(|(_, registration)| registration.wants(meeting, event, raw));
@@ -75,8 +75,8 @@ impl Book {
     }
 
     /// Returns what those of the tenants that are `served` ask of each server.
-    pub(super) fn wish(&self, served: impl Fn(&TenantId) -> bool) -> Wish {
-        Wish::of(self.lock().hooks.values().filter(|registration| served(&registration.tenant)))
+    pub(super) fn wish(&self, served: impl Fn(&TenantId) -> bool) -> WantedHooks {
+        WantedHooks::of(self.lock().hooks.values().filter(|registration| served(&registration.tenant)))
     }
 
     /// Returns the tenants that have any.
@@ -84,13 +84,13 @@ impl Book {
         self.lock().hooks.keys().map(|(tenant, _)| tenant.clone()).collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Pages> {
+    fn lock(&self) -> MutexGuard<'_, IndexState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// What cannot be read stays where it is: a newer version may know what to do with it.
-fn read(key: &str, value: &[u8]) -> Option<((TenantId, HookId), Registration)> {
+fn read(key: &str, value: &[u8]) -> Option<((TenantId, HookId), HookRegistration)> {
     let (tenant, id) = id_of(key)?;
     match decode(&tenant, value) {
         Ok(registration) => Some(((tenant, id), registration)),

@@ -9,14 +9,14 @@ use usher_model::{
     revision::Revision,
 };
 
-use super::{HookError, Hooks};
+use super::{HookError, WebhookRegistry};
 use crate::notifications::{
-    metrics::hooks::Fate,
+    metrics::hooks::EventFate,
     rules::{
-        delivery::{Delivery, Form},
+        delivery::{CallbackForm, Delivery},
         hooks::{
-            Registration, Whose, Words, delivery_of,
-            event::{Facts, facts, split},
+            EventOwner, EventWording, HookRegistration, delivery_of,
+            event::{EventFacts, facts, split},
             in_own_words, whose,
         },
         ids::{DeliveryId, HookId},
@@ -28,7 +28,7 @@ const SETTLE_WITHIN: Duration = Duration::from_secs(1);
 
 /// What a server sent.
 #[derive(Debug, Clone, Copy)]
-pub struct Arrival<'a> {
+pub struct ServerEvents<'a> {
     /// The server, which signed it.
     pub server: &'a ServerId,
     /// Whether the events are as they are on its bus.
@@ -41,19 +41,19 @@ pub struct Arrival<'a> {
     pub domain: &'a str,
 }
 
-impl Hooks {
+impl WebhookRegistry {
     /// Writes what applications are to hear of what a server sent; once it returns they will, or it is
     /// nobody's. Sent again it is the same.
     ///
     /// # Errors
     /// Not all of it may have been written: it can be sent again.
-    pub async fn accept(&self, arrival: Arrival<'_>) -> Result<(), HookError> {
+    pub async fn accept(&self, arrival: ServerEvents<'_>) -> Result<(), HookError> {
         if !self.book.is_read() || !self.fleet.complete() {
             return Err(HookError::NotReady);
         }
         let Ok(events) = split(arrival.events) else {
             warn!(server = %arrival.server, "a server sent events that cannot be read");
-            self.metrics.event(Fate::Malformed);
+            self.metrics.event(EventFate::Malformed);
             return Ok(());
         };
         let key = self.keys.now().and_then(|key| CallbackKey::parse(&key).ok());
@@ -63,12 +63,12 @@ impl Hooks {
             let found = self.find(arrival.server, &told).await?;
             let Some((whose, host)) = found else {
                 debug!(server = %arrival.server, event = told.name, "an event is of no tenant");
-                self.metrics.event(Fate::Foreign);
+                self.metrics.event(EventFate::Foreign);
                 continue;
             };
             let hooks = self.book.wanting(&whose.meeting, &told.name, arrival.raw);
             if hooks.is_empty() {
-                self.metrics.event(Fate::Unwanted);
+                self.metrics.event(EventFate::Unwanted);
                 continue;
             }
             let host = host.or_else(|| self.public_host()).unwrap_or_else(|| arrival.domain.to_owned());
@@ -78,8 +78,8 @@ impl Hooks {
             all.extend(deliveries);
         }
         let (accepted, turned_away) = self.deliveries.accept_events(all).await?;
-        (0..accepted).for_each(|_| self.metrics.event(Fate::Accepted));
-        (0..turned_away).for_each(|_| self.metrics.event(Fate::TurnedAway));
+        (0..accepted).for_each(|_| self.metrics.event(EventFate::Accepted));
+        (0..turned_away).for_each(|_| self.metrics.event(EventFate::TurnedAway));
         Ok(())
     }
 
@@ -88,8 +88,8 @@ impl Hooks {
     async fn find(
         &self,
         server: &ServerId,
-        told: &Facts,
-    ) -> Result<Option<(Whose, Option<String>)>, HookError> {
+        told: &EventFacts,
+    ) -> Result<Option<(EventOwner, Option<String>)>, HookError> {
         let look = || {
             self.fleet.read(|fleet| {
                 let Some(whose) = whose(fleet, server, told) else {
@@ -122,11 +122,11 @@ impl Hooks {
 
     fn delivery(
         &self,
-        arrival: &Arrival<'_>,
+        arrival: &ServerEvents<'_>,
         event: &str,
-        told: &Facts,
-        whose: &Whose,
-        hook: (HookId, Registration),
+        told: &EventFacts,
+        whose: &EventOwner,
+        hook: (HookId, HookRegistration),
         body: &str,
     ) -> (DeliveryId, Delivery) {
         let (id, registration) = hook;
@@ -135,7 +135,7 @@ impl Hooks {
             meeting: whose.meeting.clone(),
             server: arrival.server.clone(),
             kind: CallbackKind::Webhook,
-            form: Form::Webhook,
+            form: CallbackForm::Webhook,
             url: registration.url,
             body: body.to_owned().into(),
             accepted_at_ms: now_ms,
@@ -157,7 +157,13 @@ impl Hooks {
 }
 
 /// What an application gets of an event.
-fn body(key: Option<&CallbackKey>, event: &str, whose: &Whose, domain: String, timestamp: &str) -> String {
+fn body(
+    key: Option<&CallbackKey>,
+    event: &str,
+    whose: &EventOwner,
+    domain: String,
+    timestamp: &str,
+) -> String {
     // Only for the tenant and the parameter that it was made for: users write into events too.
     let address = |name: &str, url: &str| {
         let state = key?.open(url.rsplit_once(PATH)?.1).ok()?;
@@ -165,6 +171,6 @@ fn body(key: Option<&CallbackKey>, event: &str, whose: &Whose, domain: String, t
         is_own.then(|| state.url.unwrap_or_default())
     };
     let own = whose.meeting.meeting.as_str();
-    let event = in_own_words(event, &Words { on_server: &whose.on_server, own, address: &address });
+    let event = in_own_words(event, &EventWording { on_server: &whose.on_server, own, address: &address });
     WebhookPost { domain, events: format!("[{event}]"), timestamp: timestamp.to_owned() }.form()
 }

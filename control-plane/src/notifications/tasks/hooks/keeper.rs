@@ -16,15 +16,15 @@ use usher_model::{
 };
 use usher_runtime::{clock, tasks::TaskGroup};
 
-use super::Hooks;
+use super::WebhookRegistry;
 use crate::{
     core::fleet::FleetServer,
     notifications::{
         ports::ServerHooks,
-        rules::hooks::keeper::{Keeper, Outcome, Step, Subject, Wish, plan},
+        rules::hooks::keeper::{HookCheckOutcome, HookServer, HookStep, KeeperSchedule, WantedHooks, plan},
         store::hooks::PREFIX,
     },
-    ports::CallError,
+    ports::ServerCallError,
     tasks::{
         leadership::Leadership,
         prefix_follower::{News, PrefixFollower},
@@ -41,7 +41,7 @@ const PERIOD: u32 = 3;
 /// What the keeper needs beside the hooks.
 pub struct KeeperParts {
     /// The hooks.
-    pub hooks: Hooks,
+    pub hooks: WebhookRegistry,
     /// Whether this replica keeps.
     pub leadership: Leadership,
     /// Owns the looks at servers.
@@ -51,14 +51,14 @@ pub struct KeeperParts {
 }
 
 /// How a look at a server came out.
-type Report = (ServerId, Wish, Outcome);
+type Report = (ServerId, WantedHooks, HookCheckOutcome);
 
 /// The task.
 pub struct HookKeeper {
-    hooks: Hooks,
+    hooks: WebhookRegistry,
     leadership: Leadership,
     tasks: TaskGroup,
-    keeper: Keeper,
+    keeper: KeeperSchedule,
     /// This replica led at the last turn.
     led: bool,
     room: Arc<Semaphore>,
@@ -71,7 +71,7 @@ impl HookKeeper {
     pub fn new(parts: KeeperParts) -> Self {
         let KeeperParts { hooks, leadership, tasks, interval } = parts;
         let (reports, reported) = mpsc::channel(AT_ONCE);
-        let keeper = Keeper::new(interval * PERIOD);
+        let keeper = KeeperSchedule::new(interval * PERIOD);
         let room = Arc::new(Semaphore::new(AT_ONCE));
         Self { hooks, leadership, tasks, keeper, led: false, room, reports, reported }
     }
@@ -127,14 +127,17 @@ impl HookKeeper {
     }
 
     /// Returns every server with what it is to have.
-    fn subjects(&self) -> Vec<(ServerId, Subject)> {
+    fn subjects(&self) -> Vec<(ServerId, HookServer)> {
         self.hooks.fleet.read(|fleet| {
             let served = |tenant: &TenantId| fleet.tenant(tenant).is_some_and(|stored| stored.value.enabled);
             let wish = self.hooks.book.wish(served);
             let subject = |server: &FleetServer| {
                 let used = server.admin() != AdminState::Disabled;
-                let wish = if used { wish } else { Wish::default() };
-                (server.id().clone(), Subject { wish, used, reachable: server.colour() != Health::Offline })
+                let wish = if used { wish } else { WantedHooks::default() };
+                (
+                    server.id().clone(),
+                    HookServer { wish, used, reachable: server.health() != Health::Offline },
+                )
             };
             // By another entry of the same server its hooks would look like ones that nobody wants.
             fleet.servers().filter(|server| fleet.original_of(server.id()).is_none()).map(subject).collect()
@@ -160,7 +163,7 @@ impl HookKeeper {
         }
     }
 
-    fn look(&self, server: Server, wish: Wish, base: String, key: Arc<CallbackKey>) {
+    fn look(&self, server: Server, wish: WantedHooks, base: String, key: Arc<CallbackKey>) {
         let (servers, reports, room) =
             (Arc::clone(&self.hooks.servers), self.reports.clone(), Arc::clone(&self.room));
         let (metrics, stopping) = (self.hooks.metrics.clone(), self.tasks.stopping());
@@ -171,7 +174,7 @@ impl HookKeeper {
             };
             let outcome = tokio::select! {
                 () = stopping.cancelled() => return,
-                outcome = looked => outcome.unwrap_or(Outcome::Failed),
+                outcome = looked => outcome.unwrap_or(HookCheckOutcome::Failed),
             };
             let _ = reports.send((server.id, wish, outcome)).await; // nobody listens: we are stopping
         });
@@ -182,21 +185,21 @@ impl HookKeeper {
 async fn keep(
     servers: &dyn ServerHooks,
     server: &Server,
-    wish: Wish,
+    wish: WantedHooks,
     base: &str,
     key: &CallbackKey,
     count: impl Fn(bool),
-) -> Outcome {
+) -> HookCheckOutcome {
     let seen = match servers.hooks(server).await {
         Ok(seen) => seen,
         Err(error) if has_none(&error) => {
             debug!(server = %server.id, %error, "a server has no webhooks");
-            return Outcome::Unsupported;
+            return HookCheckOutcome::Unsupported;
         }
         Err(error) => {
             let server = &server.id;
             debug!(%server, %error, "the webhooks of a server cannot be seen");
-            return Outcome::Failed;
+            return HookCheckOutcome::Failed;
         }
     };
     let address = |raw| HookState { server: server.id.clone(), raw, base: base.to_owned() }.url(key);
@@ -205,28 +208,28 @@ async fn keep(
         kinds.into_iter().filter(|(wanted, _)| *wanted).map(|(_, raw)| (address(raw), raw)).collect();
     let steps = plan(&wanted, &seen, |url| HookState::is_ours(key, base, url));
     if steps.is_empty() {
-        return Outcome::Kept;
+        return HookCheckOutcome::Kept;
     }
     for step in steps {
         let done = match &step {
-            Step::Create { url, raw } => servers.create_hook(server, url, *raw).await,
-            Step::Destroy { id } => servers.destroy_hook(server, id).await,
+            HookStep::Create { url, raw } => servers.create_hook(server, url, *raw).await,
+            HookStep::Destroy { id } => servers.destroy_hook(server, id).await,
         };
         count(done.is_ok());
         if let Err(error) = done {
             warn!(server = %server.id, %error, "a webhook of a server could not be changed");
-            return Outcome::Failed;
+            return HookCheckOutcome::Failed;
         }
     }
     info!(server = %server.id, "the webhooks of a server were changed");
-    Outcome::Changed
+    HookCheckOutcome::Changed
 }
 
 /// Where bbb-webhooks is not installed, whoever answers in its place knows no such call.
-fn has_none(error: &CallError) -> bool {
+fn has_none(error: &ServerCallError) -> bool {
     match error {
-        CallError::Status(404 | 405) => true,
-        CallError::Failed(key) => key == "unsupportedRequest",
+        ServerCallError::Status(404 | 405) => true,
+        ServerCallError::Failed(key) => key == "unsupportedRequest",
         _ => false,
     }
 }

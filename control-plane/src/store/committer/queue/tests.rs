@@ -2,21 +2,21 @@ use proptest::{collection::vec, prelude::*};
 
 use super::*;
 
-fn txn(guarded: &[u8], written: &[u8]) -> Txn {
+fn txn(guarded: &[u8], written: &[u8]) -> StoreTxn {
     let mut written = written.to_vec();
     written.sort_unstable();
     written.dedup();
-    Txn {
-        guards: guarded.iter().map(|key| Guard::Unchanged(key.to_string(), 1)).collect(),
-        writes: written.iter().map(|key| Write::Put(key.to_string(), "v".into())).collect(),
+    StoreTxn {
+        guards: guarded.iter().map(|key| TxnGuard::Unchanged(key.to_string(), 1)).collect(),
+        writes: written.iter().map(|key| TxnWrite::Put(key.to_string(), "v".into())).collect(),
     }
 }
 
-fn conflict(one: &Txn, other: &Txn) -> bool {
+fn conflict(one: &StoreTxn, other: &StoreTxn) -> bool {
     touched(one).any(|(key, write)| touched(other).any(|(k, w)| k == key && (w || write)))
 }
 
-fn few_keys() -> impl Strategy<Value = Vec<Txn>> {
+fn few_keys() -> impl Strategy<Value = Vec<StoreTxn>> {
     let one = (vec(0_u8..12, 0..3), vec(0_u8..12, 0..3));
     vec(one.prop_map(|(guarded, written)| txn(&guarded, &written)), 0..60)
 }
@@ -46,14 +46,14 @@ proptest! {
                 && let Some((batch, held)) = queue.next_batch()
             {
                 prop_assert!(batch.len() <= limits.txns);
-                let small = |txn: &Txn| ops(txn) <= limits.ops;
+                let small = |txn: &StoreTxn| ops(txn) <= limits.ops;
                 let size: usize = batch.iter().map(|(txn, _)| bytes(txn)).sum();
                 prop_assert!(batch.len() == 1 || size <= limits.bytes && batch.iter().all(|(txn, _)| small(txn)));
                 for (at, (one, _)) in batch.iter().enumerate() {
                     for (other, _) in &batch[at + 1..] {
                         prop_assert!(!conflict(one, other), "in one batch");
                     }
-                    for (other, _) in under_way.iter().flat_map(|(batch, _): &(Vec<(Txn, usize)>, HeldKeys)| batch) {
+                    for (other, _) in under_way.iter().flat_map(|(batch, _): &(Vec<(StoreTxn, usize)>, HeldKeys)| batch) {
                         prop_assert!(!conflict(one, other), "with a batch under way");
                     }
                 }
@@ -92,7 +92,8 @@ fn a_write_waits_for_those_that_guard_its_key_and_holds_up_those_after_it() {
     queue.push(txn(&[], &[1]), "writes 1");
     queue.push(txn(&[1], &[3]), "guards 1 later");
     queue.push(txn(&[], &[4]), "elsewhere");
-    let tags = |batch: Vec<(Txn, &'static str)>| batch.into_iter().map(|(_, tag)| tag).collect::<Vec<_>>();
+    let tags =
+        |batch: Vec<(StoreTxn, &'static str)>| batch.into_iter().map(|(_, tag)| tag).collect::<Vec<_>>();
     let (first, held) = queue.next_batch().expect("a batch");
     assert_eq!(tags(first), ["guards 1", "elsewhere"]);
     assert!(queue.next_batch().is_none());

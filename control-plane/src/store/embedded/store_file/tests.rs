@@ -4,14 +4,14 @@ use tempfile::tempdir;
 
 use super::*;
 
-fn batch(revision: u64) -> Batch {
-    let entry = Entry {
+fn batch(revision: u64) -> ChangeBatch {
+    let entry = StoreEntry {
         key: format!("k/{revision}"),
         value: Bytes::from_static(b"value"),
         create_revision: revision,
         mod_revision: revision,
     };
-    Batch { revision, changes: vec![Change::Put(entry)], attested: true }
+    ChangeBatch { revision, changes: vec![StoreChange::Put(entry)], attested: true }
 }
 
 #[test]
@@ -20,11 +20,11 @@ fn written_entries_are_read_again_with_their_revisions() {
     let (mut disk, new) = StoreFile::open(directory.path(), 7).expect("opens");
     assert_eq!((new.revision, new.cluster_id, new.entries.len()), (0, 7, 0));
     disk.write(&[batch(1), batch(2)]).expect("is written");
-    let gone = Change::Delete { key: "k/1".into() };
-    disk.write(&[Batch { revision: 3, changes: vec![gone], attested: true }]).expect("is written");
+    let gone = StoreChange::Delete { key: "k/1".into() };
+    disk.write(&[ChangeBatch { revision: 3, changes: vec![gone], attested: true }]).expect("is written");
     drop(disk);
     let (_disk, again) = StoreFile::open(directory.path(), 8).expect("opens");
-    let Change::Put(expected) = batch(2).changes.remove(0) else { panic!("a put") };
+    let StoreChange::Put(expected) = batch(2).changes.remove(0) else { panic!("a put") };
     assert_eq!((again.revision, again.cluster_id, again.entries), (3, 7, vec![expected]));
 }
 

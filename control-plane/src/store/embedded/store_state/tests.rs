@@ -3,15 +3,15 @@ use proptest::{collection::vec, prelude::*};
 
 use super::*;
 
-fn put(key: &str, value: &str) -> Write {
-    Write::Put(key.into(), Bytes::copy_from_slice(value.as_bytes()))
+fn put(key: &str, value: &str) -> TxnWrite {
+    TxnWrite::Put(key.into(), Bytes::copy_from_slice(value.as_bytes()))
 }
 
-fn txn(guards: &[Guard], writes: &[Write]) -> Txn {
-    Txn { guards: guards.to_vec(), writes: writes.to_vec() }
+fn txn(guards: &[TxnGuard], writes: &[TxnWrite]) -> StoreTxn {
+    StoreTxn { guards: guards.to_vec(), writes: writes.to_vec() }
 }
 
-fn run(state: &mut StoreState, txns: &[Txn]) -> Vec<Verdict> {
+fn run(state: &mut StoreState, txns: &[StoreTxn]) -> Vec<TxnVerdict> {
     let mut draft = TransactionDraft::new(state);
     let verdicts = draft.commit(txns).expect("independent");
     let batches = draft.finish();
@@ -23,22 +23,22 @@ fn small_key() -> impl Strategy<Value = String> {
     "[ab]/[xyz]"
 }
 
-fn step() -> impl Strategy<Value = Txn> {
+fn step() -> impl Strategy<Value = StoreTxn> {
     let guard = prop_oneof![
-        small_key().prop_map(Guard::Absent),
-        (small_key(), 0_u64..12).prop_map(|(key, revision)| Guard::Unchanged(key, revision)),
+        small_key().prop_map(TxnGuard::Absent),
+        (small_key(), 0_u64..12).prop_map(|(key, revision)| TxnGuard::Unchanged(key, revision)),
     ];
     let write = prop_oneof![
-        (small_key(), "[01]").prop_map(|(key, value)| Write::Put(key, value.into())),
-        small_key().prop_map(Write::Delete),
+        (small_key(), "[01]").prop_map(|(key, value)| TxnWrite::Put(key, value.into())),
+        small_key().prop_map(TxnWrite::Delete),
     ];
     (vec(guard, 0..2), vec(write, 0..3)).prop_map(|(guards, mut writes)| {
         let mut seen = HashSet::new();
         writes.retain(|write| {
-            let (Write::Put(key, _) | Write::Delete(key)) = write;
+            let (TxnWrite::Put(key, _) | TxnWrite::Delete(key)) = write;
             seen.insert(key.clone())
         });
-        Txn { guards, writes }
+        StoreTxn { guards, writes }
     })
 }
 
@@ -58,7 +58,7 @@ proptest! {
             }
             let before = state.revision();
             for verdict in run(&mut state, std::slice::from_ref(step)) {
-                let (Verdict::Committed(revision) | Verdict::Refused(revision)) = verdict;
+                let (TxnVerdict::Committed(revision) | TxnVerdict::Refused(revision)) = verdict;
                 prop_assert_eq!(revision, state.revision());
             }
             prop_assert!(state.revision() - before <= 1);
@@ -96,12 +96,12 @@ fn transactions_of_one_commit_are_decided_on_their_own_at_one_revision() {
     let verdicts = run(
         &mut state,
         &[
-            txn(&[Guard::Absent("b".into())], &[put("b", "1")]),
-            txn(&[Guard::Absent("a".into())], &[put("c", "1")]),
-            txn(&[Guard::Unchanged("a".into(), 5)], &[put("a", "1")]),
+            txn(&[TxnGuard::Absent("b".into())], &[put("b", "1")]),
+            txn(&[TxnGuard::Absent("a".into())], &[put("c", "1")]),
+            txn(&[TxnGuard::Unchanged("a".into(), 5)], &[put("a", "1")]),
         ],
     );
-    assert_eq!(verdicts, [Verdict::Committed(6), Verdict::Refused(6), Verdict::Committed(6)]);
+    assert_eq!(verdicts, [TxnVerdict::Committed(6), TxnVerdict::Refused(6), TxnVerdict::Committed(6)]);
     let keys: Vec<_> =
         state.list("").entries.into_iter().map(|e| (e.key, e.create_revision, e.mod_revision)).collect();
     assert_eq!(keys, [("a".to_owned(), 5, 6), ("b".to_owned(), 6, 6)]);
@@ -119,7 +119,7 @@ fn a_commit_that_writes_one_key_twice_is_refused() {
 #[test]
 fn a_commit_without_effect_makes_no_revision() {
     let mut state = StoreState::new(Vec::new(), 7, usize::MAX);
-    let delete = txn(&[], &[Write::Delete("a".into())]);
-    assert_eq!(run(&mut state, &[delete, Txn::default()]), [Verdict::Committed(7); 2]);
+    let delete = txn(&[], &[TxnWrite::Delete("a".into())]);
+    assert_eq!(run(&mut state, &[delete, StoreTxn::default()]), [TxnVerdict::Committed(7); 2]);
     assert_eq!(state.revision(), 7);
 }

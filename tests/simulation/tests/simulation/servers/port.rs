@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use tokio::time::{Instant, sleep};
 use usher_bbb::secret::Secret;
-use usher_control_plane::ports::{BbbServers, CallError, Ended};
+use usher_control_plane::ports::{BbbServers, EndCallOutcome, ServerCallError};
 use usher_model::{
     id::InternalMeetingId,
     server::{Server, ServerSample},
@@ -38,17 +38,17 @@ pub(crate) struct ServersLink {
     pub(crate) sabotage: Option<Sabotage>,
 }
 
-fn failure(failed: Failed, patience: Duration) -> CallError {
+fn failure(failed: Failed, patience: Duration) -> ServerCallError {
     match failed {
-        Failed::NotSent => CallError::Connect("refused".into()),
-        Failed::Silent => CallError::Timeout(patience),
-        Failed::Broken => CallError::Broken("reset".into()),
-        Failed::BadAnswer => CallError::Status(502),
+        Failed::NotSent => ServerCallError::Connect("refused".into()),
+        Failed::Silent => ServerCallError::Timeout(patience),
+        Failed::Broken => ServerCallError::Broken("reset".into()),
+        Failed::BadAnswer => ServerCallError::Status(502),
     }
 }
 
 impl ServersLink {
-    async fn list(&self, index: usize, patience: Duration) -> Result<ServerSample, CallError> {
+    async fn list(&self, index: usize, patience: Duration) -> Result<ServerSample, ServerCallError> {
         let act =
             move |servers: &Arc<SimServers>| servers.bbb(index).list(Instant::now(), servers.wall.now_ms());
         let listed = self.servers.ask(&self.replica, index, patience, act).await;
@@ -59,11 +59,13 @@ impl ServersLink {
 #[async_trait]
 impl BbbServers for ServersLink {
     /// Makes two attempts within one deadline, as the real client does.
-    async fn poll(&self, server: &Server, watermark: u64) -> Result<ServerSample, CallError> {
+    async fn poll(&self, server: &Server, watermark: u64) -> Result<ServerSample, ServerCallError> {
         let (index, deadline) = (index_of(&server.id), Instant::now() + self.poll_patience);
         let mut listed = self.list(index, self.poll_patience).await;
-        if matches!(listed, Err(CallError::Connect(_) | CallError::Broken(_) | CallError::Status(_)))
-            && Instant::now() + AGAIN < deadline
+        if matches!(
+            listed,
+            Err(ServerCallError::Connect(_) | ServerCallError::Broken(_) | ServerCallError::Status(_))
+        ) && Instant::now() + AGAIN < deadline
         {
             sleep(AGAIN).await;
             listed = self.list(index, deadline.saturating_duration_since(Instant::now())).await;
@@ -83,7 +85,7 @@ impl BbbServers for ServersLink {
         server: &Server,
         meeting: &InternalMeetingId,
         _moderator_password: Option<&Secret>,
-    ) -> Result<Ended, CallError> {
+    ) -> Result<EndCallOutcome, ServerCallError> {
         self.witness.end_sent(&self.candidate, self.store.leader(), meeting);
         let (index, patience) = (index_of(&server.id), self.call_patience);
         let (internal, by) = (meeting.clone(), self.candidate.clone());
@@ -92,7 +94,7 @@ impl BbbServers for ServersLink {
                 return None;
             }
             if !servers.bbb(index).runs(&internal) {
-                return Some(Ended::NotFound);
+                return Some(EndCallOutcome::NotFound);
             }
             let lingers = servers.chance.between(LINGERS.0, LINGERS.1);
             let (servers, cause) = (servers.clone(), Cause::Balancer(by));
@@ -102,16 +104,16 @@ impl BbbServers for ServersLink {
                     servers.witness.over(&internal, &cause);
                 }
             });
-            Some(Ended::Requested)
+            Some(EndCallOutcome::Requested)
         };
         match self.servers.ask(&self.replica, index, patience, act).await {
             Ok(Some(ended)) => Ok(ended),
-            Ok(None) => Err(CallError::Failed("internalError".into())),
+            Ok(None) => Err(ServerCallError::Failed("internalError".into())),
             Err(failed) => Err(failure(failed, patience)),
         }
     }
 
-    async fn exists(&self, server: &Server, meeting: &str) -> Result<bool, CallError> {
+    async fn exists(&self, server: &Server, meeting: &str) -> Result<bool, ServerCallError> {
         if self.sabotage == Some(Sabotage::WatermarkOfTheAnswer) {
             return Ok(false); // a second query would repair the broken guarantee
         }

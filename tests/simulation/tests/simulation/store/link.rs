@@ -6,7 +6,9 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 use tokio::time::timeout;
 use usher_control_plane::core::upkeep::StoreSpace;
-use usher_control_plane::ports::{Batch, Guard, Lease, Listing, Store, StoreError, Txn, Verdict, WatchError};
+use usher_control_plane::ports::{
+    ChangeBatch, LeaderLease, Store, StoreError, StoreListing, StoreTxn, TxnGuard, TxnVerdict, WatchError,
+};
 use usher_model::revision::FencingToken;
 
 use super::{SimStore, state::State, unavailable, watch::Watch};
@@ -59,7 +61,7 @@ impl StoreLink {
 
 #[async_trait]
 impl Store for StoreLink {
-    async fn read_prefix(&self, prefix: &str) -> Result<Listing, StoreError> {
+    async fn read_prefix(&self, prefix: &str) -> Result<StoreListing, StoreError> {
         let prefix = prefix.to_owned();
         self.safe(move |store| store.list(&prefix), self.patience).await
     }
@@ -72,7 +74,7 @@ impl Store for StoreLink {
         &self,
         prefix: &str,
         from: u64,
-    ) -> Result<BoxStream<'static, Result<Batch, WatchError>>, StoreError> {
+    ) -> Result<BoxStream<'static, Result<ChangeBatch, WatchError>>, StoreError> {
         let life = self.safe(|store| store.read(|state| state.lives), self.patience).await?;
         let watch = Watch {
             store: self.store.clone(),
@@ -85,7 +87,7 @@ impl Store for StoreLink {
         Ok(watch.start())
     }
 
-    async fn commit(&self, txns: Vec<Txn>) -> Result<Vec<Verdict>, StoreError> {
+    async fn commit(&self, txns: Vec<StoreTxn>) -> Result<Vec<TxnVerdict>, StoreError> {
         let txns = if self.sabotage == Some(Sabotage::GuardsIgnored) { unguarded(txns) } else { txns };
         match self.call(move |store| store.commit(&txns), self.patience).await {
             Ok(verdicts) => Ok(verdicts),
@@ -106,7 +108,7 @@ impl Store for StoreLink {
         self.safe(|store| store.read(|state| state.cluster_id), self.patience).await
     }
 
-    async fn campaign(&self, candidate: &str, ttl: Duration) -> Result<Box<dyn Lease>, StoreError> {
+    async fn campaign(&self, candidate: &str, ttl: Duration) -> Result<Box<dyn LeaderLease>, StoreError> {
         loop {
             let name = candidate.to_owned();
             let (key, create_revision) =
@@ -157,7 +159,7 @@ struct SimLease {
 }
 
 #[async_trait]
-impl Lease for SimLease {
+impl LeaderLease for SimLease {
     fn token(&self) -> FencingToken {
         self.token.clone()
     }
@@ -176,9 +178,9 @@ impl Lease for SimLease {
 }
 
 /// Removes all guards but the fences of the leader.
-fn unguarded(txns: Vec<Txn>) -> Vec<Txn> {
-    let fence = |guard: &Guard| matches!(guard, Guard::Fence(_));
+fn unguarded(txns: Vec<StoreTxn>) -> Vec<StoreTxn> {
+    let fence = |guard: &TxnGuard| matches!(guard, TxnGuard::Fence(_));
     txns.into_iter()
-        .map(|txn| Txn { guards: txn.guards.into_iter().filter(fence).collect(), ..txn })
+        .map(|txn| StoreTxn { guards: txn.guards.into_iter().filter(fence).collect(), ..txn })
         .collect()
 }

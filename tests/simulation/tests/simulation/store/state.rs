@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 use tokio::time::Instant;
 use usher_control_plane::{
-    ports::{Batch, Change, Entry, Guard, Listing, Txn, Verdict, Write},
+    ports::{ChangeBatch, StoreChange, StoreEntry, StoreListing, StoreTxn, TxnGuard, TxnVerdict, TxnWrite},
     store::keys,
 };
 
@@ -26,9 +26,9 @@ pub(crate) struct State {
     pub(super) cluster_id: u64,
     /// The number of times that all data were lost.
     pub(super) lives: u64,
-    entries: BTreeMap<String, Entry>,
+    entries: BTreeMap<String, StoreEntry>,
     revision: u64,
-    history: VecDeque<Batch>,
+    history: VecDeque<ChangeBatch>,
     compacted: u64,
     pub(super) leases: BTreeMap<String, Lease>,
 }
@@ -55,14 +55,14 @@ impl State {
         self.revision
     }
 
-    pub(super) fn list(&self, prefix: &str) -> Listing {
+    pub(super) fn list(&self, prefix: &str) -> StoreListing {
         let below = self.entries.range(prefix.to_owned()..);
         let below = below.take_while(|(key, _)| key.starts_with(prefix));
-        Listing { revision: self.revision, entries: below.map(|(_, entry)| entry.clone()).collect() }
+        StoreListing { revision: self.revision, entries: below.map(|(_, entry)| entry.clone()).collect() }
     }
 
     /// Decides independent transactions, all at one revision.
-    pub(super) fn commit(&mut self, txns: &[Txn]) -> (Vec<Verdict>, Option<Batch>) {
+    pub(super) fn commit(&mut self, txns: &[StoreTxn]) -> (Vec<TxnVerdict>, Option<ChangeBatch>) {
         let hold: Vec<bool> =
             txns.iter().map(|txn| txn.guards.iter().all(|guard| self.holds(guard))).collect();
         let revision = self.revision + 1;
@@ -74,28 +74,28 @@ impl State {
         }
         let batch = self.record(revision, changes, true);
         let at = self.revision;
-        let verdict = |holds: &bool| if *holds { Verdict::Committed(at) } else { Verdict::Refused(at) };
+        let verdict = |holds: &bool| if *holds { TxnVerdict::Committed(at) } else { TxnVerdict::Refused(at) };
         (hold.iter().map(verdict).collect(), batch)
     }
 
     /// Records the changes of a revision; `attested` if they came through the product's port.
-    fn record(&mut self, revision: u64, changes: Vec<Change>, attested: bool) -> Option<Batch> {
+    fn record(&mut self, revision: u64, changes: Vec<StoreChange>, attested: bool) -> Option<ChangeBatch> {
         if changes.is_empty() {
             return None;
         }
         self.revision = revision;
-        let batch = Batch { revision, changes, attested };
+        let batch = ChangeBatch { revision, changes, attested };
         self.history.push_back(batch.clone());
         Some(batch)
     }
 
-    fn holds(&self, guard: &Guard) -> bool {
+    fn holds(&self, guard: &TxnGuard) -> bool {
         match guard {
-            Guard::Absent(key) => !self.entries.contains_key(key),
-            Guard::Unchanged(key, revision) => {
+            TxnGuard::Absent(key) => !self.entries.contains_key(key),
+            TxnGuard::Unchanged(key, revision) => {
                 self.entries.get(key).is_some_and(|entry| entry.mod_revision == *revision)
             }
-            Guard::Fence(token) => self.stands(&token.key, token.create_revision),
+            TxnGuard::Fence(token) => self.stands(&token.key, token.create_revision),
         }
     }
 
@@ -103,34 +103,36 @@ impl State {
         self.entries.get(key).is_some_and(|entry| entry.create_revision == created)
     }
 
-    fn write(&mut self, write: &Write, revision: u64) -> Option<Change> {
+    fn write(&mut self, write: &TxnWrite, revision: u64) -> Option<StoreChange> {
         match write {
-            Write::Put(key, value) => {
+            TxnWrite::Put(key, value) => {
                 let create_revision = self.entries.get(key).map_or(revision, |entry| entry.create_revision);
                 let (key, value) = (key.clone(), value.clone());
-                let entry = Entry { key: key.clone(), value, create_revision, mod_revision: revision };
+                let entry = StoreEntry { key: key.clone(), value, create_revision, mod_revision: revision };
                 self.entries.insert(key, entry.clone());
-                Some(Change::Put(entry))
+                Some(StoreChange::Put(entry))
             }
-            Write::Delete(key) => self.entries.remove(key).map(|entry| Change::Delete { key: entry.key }),
+            TxnWrite::Delete(key) => {
+                self.entries.remove(key).map(|entry| StoreChange::Delete { key: entry.key })
+            }
         }
     }
 
     /// Adds a candidate to the election, with its own key.
-    pub(super) fn enter(&mut self, candidate: &str) -> ((String, u64), Option<Batch>) {
+    pub(super) fn enter(&mut self, candidate: &str) -> ((String, u64), Option<ChangeBatch>) {
         let revision = self.revision + 1;
         let key = format!("{}{:08x}{revision:016x}", keys::ELECTION, self.lives);
-        let put = Write::Put(key.clone(), Bytes::from(candidate.to_owned()));
+        let put = TxnWrite::Put(key.clone(), Bytes::from(candidate.to_owned()));
         let change = self.write(&put, revision);
         let batch = self.record(revision, change.into_iter().collect(), true);
         ((key, revision), batch)
     }
 
-    pub(super) fn delete(&mut self, keys: &[String]) -> Option<Batch> {
+    pub(super) fn delete(&mut self, keys: &[String]) -> Option<ChangeBatch> {
         let revision = self.revision + 1;
         self.leases.retain(|key, _| !keys.contains(key));
         let changes =
-            keys.iter().filter_map(|key| self.write(&Write::Delete(key.clone()), revision)).collect();
+            keys.iter().filter_map(|key| self.write(&TxnWrite::Delete(key.clone()), revision)).collect();
         self.record(revision, changes, false)
     }
 
@@ -148,7 +150,7 @@ impl State {
     }
 
     /// Returns the changes at or after `from`, and the next revision to read.
-    pub(super) fn since(&self, life: u64, prefix: &str, from: u64) -> Result<(Vec<Batch>, u64), Gone> {
+    pub(super) fn since(&self, life: u64, prefix: &str, from: u64) -> Result<(Vec<ChangeBatch>, u64), Gone> {
         if life != self.lives {
             return Err(Gone::Life);
         }
@@ -159,18 +161,18 @@ impl State {
         let mut found = Vec::new();
         for batch in self.history.range(start..) {
             let below = batch.changes.iter().filter(|change| key_of(change).starts_with(prefix));
-            let changes: Vec<Change> = below.cloned().collect();
+            let changes: Vec<StoreChange> = below.cloned().collect();
             if !changes.is_empty() {
-                found.push(Batch { changes, ..*batch });
+                found.push(ChangeBatch { changes, ..*batch });
             }
         }
         Ok((found, from.max(self.revision + 1)))
     }
 }
 
-pub(crate) fn key_of(change: &Change) -> &str {
+pub(crate) fn key_of(change: &StoreChange) -> &str {
     match change {
-        Change::Put(entry) => &entry.key,
-        Change::Delete { key } => key,
+        StoreChange::Put(entry) => &entry.key,
+        StoreChange::Delete { key } => key,
     }
 }

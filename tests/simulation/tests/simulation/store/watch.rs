@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use futures::stream::{BoxStream, StreamExt};
 use tokio::{sync::mpsc, time::sleep};
 use tokio_stream::wrappers::ReceiverStream;
-use usher_control_plane::ports::{Batch, WatchError};
+use usher_control_plane::ports::{ChangeBatch, WatchError};
 
 use super::{SimStore, state::Gone};
 use crate::net::{Life, Net, Node};
@@ -27,7 +27,7 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    pub(super) fn start(self) -> BoxStream<'static, Result<Batch, WatchError>> {
+    pub(super) fn start(self) -> BoxStream<'static, Result<ChangeBatch, WatchError>> {
         let (sender, receiver) = mpsc::channel(ON_THEIR_WAY);
         tokio::spawn(async move {
             let closed = sender.clone();
@@ -42,7 +42,7 @@ impl Watch {
         ReceiverStream::new(receiver).boxed()
     }
 
-    async fn run(mut self, sender: &mpsc::Sender<Result<Batch, WatchError>>) -> WatchError {
+    async fn run(mut self, sender: &mpsc::Sender<Result<ChangeBatch, WatchError>>) -> WatchError {
         let node = self.watcher.node;
         loop {
             let changed = self.store.changed.notified();

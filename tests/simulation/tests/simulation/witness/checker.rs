@@ -8,8 +8,8 @@ use std::{
 
 use tokio::time::Instant;
 use usher_control_plane::{
-    core::{plan::Event, policy::Policy},
-    ports::{Batch, Change},
+    core::{plan::FleetEvent, policy::Policy},
+    ports::{ChangeBatch, StoreChange},
     store::{codec::StoreCodec, keys},
 };
 use usher_model::{
@@ -97,12 +97,19 @@ impl Checker {
     }
 
     /// Applies and judges a commit of the store, and returns a description of each change.
-    pub(super) fn committed(&mut self, batch: &Batch) -> Vec<String> {
+    pub(super) fn committed(&mut self, batch: &ChangeBatch) -> Vec<String> {
         // A new epoch alone removes no data: earlier knowledge stays valid.
-        if batch.changes.iter().any(|change| matches!(change, Change::Delete { key } if key == keys::META)) {
+        if batch
+            .changes
+            .iter()
+            .any(|change| matches!(change, StoreChange::Delete { key } if key == keys::META))
+        {
             self.store_lost(); // the store was emptied: no replica decided on the missing keys
         }
-        if batch.changes.iter().any(|change| matches!(change, Change::Put(entry) if entry.key == keys::META))
+        if batch
+            .changes
+            .iter()
+            .any(|change| matches!(change, StoreChange::Put(entry) if entry.key == keys::META))
             && std::mem::replace(&mut self.epoch_stands, true)
         {
             // The simulated store is never set back, so only its loss is evidence of an epoch.
@@ -110,10 +117,11 @@ impl Checker {
         }
         let told = |key: &str| !key.starts_with("load/") && !key.starts_with("fresh/");
         let told = batch.changes.iter().filter(|change| told(key_of(change)));
-        let events: Vec<Event> = told.filter_map(|change| self.codec.event(change).ok().flatten()).collect();
+        let events: Vec<FleetEvent> =
+            told.filter_map(|change| self.codec.event(change).ok().flatten()).collect();
         let mut given_up: BTreeSet<ServerId> = BTreeSet::new();
         for event in &events {
-            if let Event::Record(key, _) = event {
+            if let FleetEvent::Record(key, _) = event {
                 given_up.extend(self.given_up_of(key));
             }
         }
@@ -122,12 +130,12 @@ impl Checker {
         for event in events {
             lines.push(format!("{} {}", batch.revision, words(&event)));
             match &event {
-                Event::Record(key, new) => {
+                FleetEvent::Record(key, new) => {
                     let old = self.truth.record(key).cloned();
                     changed.push((key.clone(), old, new.as_ref().map(|stored| stored.value.clone())));
                 }
-                Event::Zombie(key, Some(new)) => zombies.push((key.clone(), new.value.clone())),
-                Event::Health(id, Some(new)) => self.health_changes(id, &new.value),
+                FleetEvent::Zombie(key, Some(new)) => zombies.push((key.clone(), new.value.clone())),
+                FleetEvent::Health(id, Some(new)) => self.health_changes(id, &new.value),
                 _ => {}
             }
             self.truth.apply(event);
@@ -171,7 +179,7 @@ impl Checker {
             new.state.internal_id() == Some(internal_id) || matches!(new.state, RecordState::Ending { .. })
         });
         let Some(instance) = self.instances.get(internal_id).filter(|_| !still) else { return };
-        let given_up = was_given_up(&home(&old.server)) || self.truth.is_given_up(&old.server);
+        let given_up = was_given_up(&home(&old.server)) || self.truth.is_replaceable(&old.server);
         if !instance.released && !given_up && !self.by_hand.contains(key) {
             let text = format!("{internal_id} runs, and its record became {new:?}");
             self.fail(Kind::Reaped, Some(key), text);
@@ -186,9 +194,9 @@ impl Checker {
         new: &MeetingRecord,
         was_given_up: impl Fn(&ServerId) -> bool,
     ) {
-        let (admin, colour) = (self.truth.admin(&new.server), self.truth.colour(&new.server));
-        if admin != Some(AdminState::Enabled) || colour == Health::Offline {
-            let text = format!("I7: placed on {} while it is {admin:?} and {colour:?}", new.server);
+        let (admin, health) = (self.truth.admin(&new.server), self.truth.health(&new.server));
+        if admin != Some(AdminState::Enabled) || health == Health::Offline {
+            let text = format!("I7: placed on {} while it is {admin:?} and {health:?}", new.server);
             self.fail(Kind::Placed, Some(key), text);
         }
         let beside = ZombieKey { meeting: key.clone(), server: new.server.clone() };
@@ -245,7 +253,7 @@ impl Checker {
         let doubled: Vec<MeetingKey> = self.instances.doubled().cloned().collect();
         for (id, instance) in self.instances.iter_mut() {
             let routed = self.truth.records.get(&instance.key).is_some_and(|record| {
-                record.value.state.internal_id() == Some(id) && !self.truth.is_given_up(&instance.server)
+                record.value.state.internal_id() == Some(id) && !self.truth.is_replaceable(&instance.server)
             });
             if !routed || doubled.contains(&instance.key) {
                 instance.released = true;
@@ -369,36 +377,36 @@ impl Checker {
     }
 }
 
-fn words(event: &Event) -> String {
+fn words(event: &FleetEvent) -> String {
     match event {
-        Event::Server(id, stored) => match stored {
+        FleetEvent::Server(id, stored) => match stored {
             Some(stored) => format!("! {id} is {:?}", stored.value.admin),
             None => format!("! {id} is removed"),
         },
-        Event::Health(id, stored) => match stored {
+        FleetEvent::Health(id, stored) => match stored {
             Some(stored) => {
                 let health = &stored.value;
                 format!("! {id} recover {} error {} {}", health.recover, health.error, health.reason)
             }
             None => format!("! {id} has no health"),
         },
-        Event::Record(key, stored) => match stored {
+        FleetEvent::Record(key, stored) => match stored {
             Some(stored) => {
                 let record = &stored.value;
                 format!("{key} on {}: {:?}", record.server, record.state)
             }
             None => format!("{key} has no record"),
         },
-        Event::Zombie(key, stored) => match stored {
+        FleetEvent::Zombie(key, stored) => match stored {
             Some(stored) => {
                 let Zombie { state, internal_id, reason, .. } = &stored.value;
                 format!("{} zombie on {}: {state:?} {internal_id:?} ({reason})", key.meeting, key.server)
             }
             None => format!("{} has no zombie on {}", key.meeting, key.server),
         },
-        Event::Sample(id, _) => format!("{id} sampled"),
-        Event::Freshness(id, _) => format!("{id} seen unchanged"),
-        Event::Tenant(id, _) => format!("tenant {id}"),
-        Event::Voice(bridge, _) => format!("number {bridge}"),
+        FleetEvent::Sample(id, _) => format!("{id} sampled"),
+        FleetEvent::Freshness(id, _) => format!("{id} seen unchanged"),
+        FleetEvent::Tenant(id, _) => format!("tenant {id}"),
+        FleetEvent::Voice(bridge, _) => format!("number {bridge}"),
     }
 }

@@ -27,7 +27,7 @@ impl Checker {
         let instance = self.instances.get(internal_id)?;
         let (server, since) = (stored.value.server.clone(), stored.modified);
         let serves = self.truth.admin(&server) == Some(AdminState::Enabled)
-            && self.truth.colour(&server) == Health::Online;
+            && self.truth.health(&server) == Health::Online;
         let sure = serves && instance.acknowledged && !instance.released;
         sure.then(|| Expected { internal: internal_id.clone(), server, since })
     }

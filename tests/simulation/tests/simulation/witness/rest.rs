@@ -17,9 +17,9 @@ impl Checker {
     /// The first violation, with its meeting.
     pub(crate) fn at_rest(&self, servers: &[ServerId]) -> Result<(), (Option<MeetingKey>, String)> {
         for server in servers {
-            let (admin, colour) = (self.truth.admin(server), self.truth.colour(server));
-            if admin != Some(AdminState::Enabled) || colour != Health::Online {
-                return Err((None, format!("{server} is {admin:?} and {colour:?}")));
+            let (admin, health) = (self.truth.admin(server), self.truth.health(server));
+            if admin != Some(AdminState::Enabled) || health != Health::Online {
+                return Err((None, format!("{server} is {admin:?} and {health:?}")));
             }
         }
         if let Some((zombie, state)) = self.truth.zombies.iter().next() {

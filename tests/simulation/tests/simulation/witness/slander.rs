@@ -27,8 +27,8 @@ impl Checker {
 
     /// Judges the new health of a server, before it is applied.
     pub(super) fn health_changes(&mut self, server: &ServerId, new: &HealthRecord) {
-        let was = self.truth.colour(server);
-        let is = self.truth.colour_of(new);
+        let was = self.truth.health(server);
+        let is = self.truth.judged_health(new);
         // A server that is new, or was just enabled, is on probation without a failure.
         if was != Health::Online || is == Health::Online || new.reason.is_empty() {
             return;

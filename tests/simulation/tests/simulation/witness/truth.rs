@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use usher_control_plane::core::{
-    health::colour,
-    plan::{Event, Stored},
+    health::health_of,
+    plan::{FleetEvent, Stored},
     policy::Policy,
 };
 use usher_model::{
@@ -33,26 +33,29 @@ impl Truth {
         *self = Self::new(self.policy.clone());
     }
 
-    pub(super) fn apply(&mut self, event: Event) {
+    pub(super) fn apply(&mut self, event: FleetEvent) {
         match event {
-            Event::Server(id, Some(stored)) => drop(self.admin.insert(id, stored.value.admin)),
-            Event::Server(id, None) => drop(self.admin.remove(&id)),
-            Event::Health(id, Some(stored)) => drop(self.health.insert(id, stored.value)),
-            Event::Health(id, None) => drop(self.health.remove(&id)),
-            Event::Record(key, Some(stored)) => drop(self.records.insert(key, stored)),
-            Event::Record(key, None) => drop(self.records.remove(&key)),
-            Event::Zombie(key, Some(stored)) => drop(self.zombies.insert(key, stored.value)),
-            Event::Zombie(key, None) => drop(self.zombies.remove(&key)),
-            Event::Sample(..) | Event::Freshness(..) | Event::Tenant(..) | Event::Voice(..) => {}
+            FleetEvent::Server(id, Some(stored)) => drop(self.admin.insert(id, stored.value.admin)),
+            FleetEvent::Server(id, None) => drop(self.admin.remove(&id)),
+            FleetEvent::Health(id, Some(stored)) => drop(self.health.insert(id, stored.value)),
+            FleetEvent::Health(id, None) => drop(self.health.remove(&id)),
+            FleetEvent::Record(key, Some(stored)) => drop(self.records.insert(key, stored)),
+            FleetEvent::Record(key, None) => drop(self.records.remove(&key)),
+            FleetEvent::Zombie(key, Some(stored)) => drop(self.zombies.insert(key, stored.value)),
+            FleetEvent::Zombie(key, None) => drop(self.zombies.remove(&key)),
+            FleetEvent::Sample(..)
+            | FleetEvent::Freshness(..)
+            | FleetEvent::Tenant(..)
+            | FleetEvent::Voice(..) => {}
         }
     }
 
-    pub(super) fn colour(&self, server: &ServerId) -> Health {
-        colour(self.health.get(server), &self.policy)
+    pub(super) fn health(&self, server: &ServerId) -> Health {
+        health_of(self.health.get(server), &self.policy)
     }
 
-    pub(super) fn colour_of(&self, health: &HealthRecord) -> Health {
-        colour(Some(health), &self.policy)
+    pub(super) fn judged_health(&self, health: &HealthRecord) -> Health {
+        health_of(Some(health), &self.policy)
     }
 
     pub(super) fn admin(&self, server: &ServerId) -> Option<AdminState> {
@@ -60,10 +63,10 @@ impl Truth {
     }
 
     /// Returns whether ids of a server may be given to others.
-    pub(super) fn is_given_up(&self, server: &ServerId) -> bool {
+    pub(super) fn is_replaceable(&self, server: &ServerId) -> bool {
         match self.admin(server) {
             None | Some(AdminState::Disabled) => true,
-            Some(_) => self.colour(server) == Health::Offline,
+            Some(_) => self.health(server) == Health::Offline,
         }
     }
 
@@ -74,7 +77,7 @@ impl Truth {
     /// Returns whether any entry of a server is abandoned.
     pub(super) fn is_home_given_up(&self, server: &ServerId) -> bool {
         let entries = self.admin.keys().filter(|entry| home(entry) == *server);
-        entries.clone().next().is_none() || entries.clone().any(|entry| self.is_given_up(entry))
+        entries.clone().next().is_none() || entries.clone().any(|entry| self.is_replaceable(entry))
     }
 
     /// Returns the zombies of a meeting on a server, under any of its entries.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 /// A target while something waits for it.
 #[derive(Debug)]
-pub(super) struct Target {
+pub(super) struct QueueTarget {
     /// Deliveries that wait for it, those under way included.
     pub(super) waiting: usize,
     pub(super) in_flight: usize,
@@ -14,7 +14,7 @@ pub(super) struct Target {
     created: Instant,
 }
 
-impl Target {
+impl QueueTarget {
     pub(super) fn new(now: Instant) -> Self {
         Self { waiting: 0, in_flight: 0, failures: 0, opens: now, created: now }
     }

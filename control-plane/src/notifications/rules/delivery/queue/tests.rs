@@ -12,32 +12,34 @@ fn id(number: u64) -> DeliveryId {
     DeliveryId::parse(&format!("{number:032x}")).expect("is an id")
 }
 
-fn lane(meeting: u8, target: u8) -> Lane {
+fn lane(meeting: u8, target: u8) -> DeliveryLane {
     let meeting = MeetingId::parse(&format!("room-{meeting}")).expect("is an id");
-    Lane {
+    DeliveryLane {
         meeting: MeetingKey::new(TenantId::default_tenant(), meeting),
         target: format!("https://t{target}"),
         hook: None,
     }
 }
 
-fn seen(lane: Lane, accepted: u64) -> Seen {
-    Seen { lane, order_ms: 0, accepted, attempts: 0, waited: Duration::ZERO, retries_asked: 0 }
+fn seen(lane: DeliveryLane, accepted: u64) -> StoredDelivery {
+    StoredDelivery { lane, order_ms: 0, accepted, attempts: 0, waited: Duration::ZERO, retries_asked: 0 }
 }
 
-fn limits() -> Limits {
-    Limits { per_target: 3, in_all: 100, ..Limits::new(Duration::from_hours(24)) }
+fn limits() -> DeliveryLimits {
+    DeliveryLimits { per_target: 3, in_all: 100, ..DeliveryLimits::new(Duration::from_hours(24)) }
 }
 
-fn tries(work: &[Work]) -> Vec<DeliveryId> {
-    work.iter().filter_map(|work| if let Work::Try(id) = work { Some(id.clone()) } else { None }).collect()
+fn tries(work: &[QueueWork]) -> Vec<DeliveryId> {
+    work.iter()
+        .filter_map(|work| if let QueueWork::Try(id) = work { Some(id.clone()) } else { None })
+        .collect()
 }
 
 /// One target that is down for ten minutes: the lane's order holds, the pauses grow to a minute, and
 /// what waits is there within one pause of its return.
 #[test]
 fn an_application_that_is_down_for_ten_minutes_gets_everything_in_order() {
-    let (start, mut queue) = (Instant::now(), Queue::new(limits()));
+    let (start, mut queue) = (Instant::now(), DeliveryQueue::new(limits()));
     for number in 0..20 {
         queue.upsert(id(number), seen(lane((number % 4) as u8, 0), number), start);
     }
@@ -46,8 +48,8 @@ fn an_application_that_is_down_for_ten_minutes_gets_everything_in_order() {
         let up = now >= start + Duration::from_mins(10);
         for id in tries(&queue.work(now)) {
             tried += 1;
-            let next = queue.finished(&id, if up { Outcome::Taken } else { Outcome::Down }, now, 0.5);
-            if next == Some(Next::Taken) {
+            let next = queue.finished(&id, if up { TryOutcome::Taken } else { TryOutcome::Down }, now, 0.5);
+            if next == Some(DeliveryStep::Taken) {
                 taken.push(u64::from_str_radix(id.as_str(), 16).expect("is a number"));
                 queue.remove(&id);
             } else {
@@ -69,18 +71,18 @@ fn an_application_that_is_down_for_ten_minutes_gets_everything_in_order() {
 
 #[test]
 fn what_is_not_taken_is_given_up_after_its_time_and_not_before() {
-    let (start, mut queue) = (Instant::now(), Queue::new(limits()));
+    let (start, mut queue) = (Instant::now(), DeliveryQueue::new(limits()));
     queue.upsert(id(1), seen(lane(1, 0), 1), start);
     queue.upsert(id(2), seen(lane(2, 0), 2), start);
     let (mut now, mut ends) = (start, Vec::new());
     while !queue.is_empty() {
         for work in queue.work(now) {
             let (id, over) = match work {
-                Work::Try(id) => {
-                    let next = queue.finished(&id, Outcome::Down, now, 0.0).expect("still waits");
-                    (id, next == Next::Expired)
+                QueueWork::Try(id) => {
+                    let next = queue.finished(&id, TryOutcome::Down, now, 0.0).expect("still waits");
+                    (id, next == DeliveryStep::Expired)
                 }
-                Work::Expire(id) => (id, true),
+                QueueWork::Expire(id) => (id, true),
             };
             if over {
                 ends.push(now - start);
@@ -97,41 +99,45 @@ fn what_is_not_taken_is_given_up_after_its_time_and_not_before() {
 
 #[test]
 fn an_operator_has_it_tried_at_once() {
-    let (now, mut queue) = (Instant::now(), Queue::new(limits()));
+    let (now, mut queue) = (Instant::now(), DeliveryQueue::new(limits()));
     queue.upsert(id(1), seen(lane(1, 0), 1), now);
     for _ in 0..2 {
         assert_eq!(tries(&queue.work(now)), [id(1)]);
-        queue.finished(&id(1), Outcome::Down, now, 0.0);
+        queue.finished(&id(1), TryOutcome::Down, now, 0.0);
         queue.settled(&id(1));
         assert!(tries(&queue.work(now)).is_empty(), "it has to wait");
         let retries_asked = 1 + queue.items[&id(1)].seen.retries_asked;
-        queue.upsert(id(1), Seen { retries_asked, ..seen(lane(1, 0), 1) }, now);
+        queue.upsert(id(1), StoredDelivery { retries_asked, ..seen(lane(1, 0), 1) }, now);
     }
 }
 
 #[test]
 fn what_is_dropped_while_it_is_tried_needs_no_write_and_holds_nobody_up() {
-    let (now, mut queue) = (Instant::now(), Queue::new(limits()));
+    let (now, mut queue) = (Instant::now(), DeliveryQueue::new(limits()));
     queue.upsert(id(1), seen(lane(1, 0), 1), now);
     queue.upsert(id(2), seen(lane(1, 0), 2), now);
     assert_eq!(tries(&queue.work(now)), [id(1)]);
     queue.remove(&id(1));
     assert!(tries(&queue.work(now)).is_empty(), "D1: one at a time, also now");
-    assert_eq!(queue.finished(&id(1), Outcome::Taken, now, 0.0), None);
+    assert_eq!(queue.finished(&id(1), TryOutcome::Taken, now, 0.0), None);
     assert_eq!(tries(&queue.work(now)), [id(2)]);
 }
 
 #[derive(Debug, Clone)]
 enum Step {
     Accept { meeting: u8, target: u8 },
-    Finish { which: prop::sample::Index, outcome: Outcome },
+    Finish { which: prop::sample::Index, outcome: TryOutcome },
     Drop(prop::sample::Index),
     Wait(u16),
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let outcome =
-        prop_oneof![Just(Outcome::Taken), Just(Outcome::Refused), Just(Outcome::Failed), Just(Outcome::Down)];
+    let outcome = prop_oneof![
+        Just(TryOutcome::Taken),
+        Just(TryOutcome::Refused),
+        Just(TryOutcome::Failed),
+        Just(TryOutcome::Down)
+    ];
     prop_oneof![
         4 => (0..4_u8, 0..3_u8).prop_map(|(meeting, target)| Step::Accept { meeting, target }),
         6 => (any::<prop::sample::Index>(), outcome).prop_map(|(which, outcome)| Step::Finish { which, outcome }),
@@ -145,9 +151,9 @@ proptest! {
     #[test]
     fn invariants_hold_in_any_history(steps in prop::collection::vec(step(), 1..120)) {
         let limits = limits();
-        let (mut now, mut queue) = (Instant::now(), Queue::new(limits));
-        let mut standing: Vec<(u64, Lane)> = Vec::new();
-        let mut flying: Vec<(u64, Lane)> = Vec::new();
+        let (mut now, mut queue) = (Instant::now(), DeliveryQueue::new(limits));
+        let mut standing: Vec<(u64, DeliveryLane)> = Vec::new();
+        let mut flying: Vec<(u64, DeliveryLane)> = Vec::new();
         let mut next = 0;
         for step in steps {
             match step {
@@ -158,18 +164,18 @@ proptest! {
                 }
                 Step::Finish { which, outcome } if !flying.is_empty() => {
                     let (number, lane) = flying.remove(which.index(flying.len()));
-                    let outcome = if lane.target == "https://t0" { Outcome::Taken } else { outcome };
+                    let outcome = if lane.target == "https://t0" { TryOutcome::Taken } else { outcome };
                     let stands = standing.iter().any(|(other, _)| *other == number);
                     let came = queue.finished(&id(number), outcome, now, 0.3);
                     prop_assert_eq!(came.is_some(), stands);
                     match came {
-                        Some(Next::Taken | Next::Refused) => {
-                            prop_assert!(matches!(outcome, Outcome::Taken | Outcome::Refused), "D2");
+                        Some(DeliveryStep::Taken | DeliveryStep::Refused) => {
+                            prop_assert!(matches!(outcome, TryOutcome::Taken | TryOutcome::Refused), "D2");
                             standing.retain(|(other, _)| *other != number);
                             queue.remove(&id(number));
                         }
-                        Some(Next::Expired) => prop_assert!(false, "D2: nobody tried for a day"),
-                        Some(Next::Later { .. }) => queue.settled(&id(number)),
+                        Some(DeliveryStep::Expired) => prop_assert!(false, "D2: nobody tried for a day"),
+                        Some(DeliveryStep::Later { .. }) => queue.settled(&id(number)),
                         None => {}
                     }
                 }
@@ -189,9 +195,9 @@ proptest! {
                 flying.push((number, lane));
             }
             for target in ["https://t0", "https://t1", "https://t2"] {
-                let of_target = |list: &[(u64, Lane)]| list.iter().filter(|(_, l)| l.target == target).count();
+                let of_target = |list: &[(u64, DeliveryLane)]| list.iter().filter(|(_, l)| l.target == target).count();
                 prop_assert!(of_target(&flying) <= limits.per_target, "D3");
-                let mut lanes: Vec<&Lane> = standing.iter().map(|(_, l)| l).filter(|l| l.target == target).collect();
+                let mut lanes: Vec<&DeliveryLane> = standing.iter().map(|(_, l)| l).filter(|l| l.target == target).collect();
                 lanes.sort();
                 lanes.dedup();
                 let idle = lanes.iter().filter(|lane| flying.iter().all(|(_, other)| other != **lane)).count();
@@ -211,8 +217,8 @@ proptest! {
 /// they happened, and each waits a moment for those before it.
 #[test]
 fn events_go_out_in_the_order_in_which_they_happened() {
-    let (start, mut queue) = (Instant::now(), Queue::new(limits()));
-    let event = |order_ms: i64, accepted: u64| Seen { order_ms, ..seen(lane(0, 0), accepted) };
+    let (start, mut queue) = (Instant::now(), DeliveryQueue::new(limits()));
+    let event = |order_ms: i64, accepted: u64| StoredDelivery { order_ms, ..seen(lane(0, 0), accepted) };
     queue.upsert(id(3), event(30, 1), start);
     assert!(queue.work(start).is_empty(), "it waits a moment");
     queue.upsert(id(2), event(20, 2), start + HOLD / 2);
@@ -222,7 +228,7 @@ fn events_go_out_in_the_order_in_which_they_happened() {
         now = now.max(queue.next_wake().expect("something waits"));
         assert!(now <= start + HOLD * 2, "no longer than that");
         assert_eq!(tries(&queue.work(now)), [id(number)]);
-        assert_eq!(queue.finished(&id(number), Outcome::Taken, now, 0.5), Some(Next::Taken));
+        assert_eq!(queue.finished(&id(number), TryOutcome::Taken, now, 0.5), Some(DeliveryStep::Taken));
         queue.remove(&id(number));
     }
     assert!(queue.is_empty() && queue.next_wake().is_none());

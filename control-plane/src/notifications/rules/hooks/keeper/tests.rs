@@ -16,15 +16,15 @@ fn ours(url: &str) -> bool {
 }
 
 /// A server as bbb-webhooks is one: a second hook for an address is none.
-fn perform(hooks: &mut Vec<ListedHook>, steps: &[Step], next: &mut u32) {
+fn perform(hooks: &mut Vec<ListedHook>, steps: &[HookStep], next: &mut u32) {
     for step in steps {
         match step {
-            Step::Create { url, raw } if hooks.iter().all(|hook| hook.callback_url != *url) => {
+            HookStep::Create { url, raw } if hooks.iter().all(|hook| hook.callback_url != *url) => {
                 *next += 1;
                 hooks.push(hook(&format!("new-{next}"), url, *raw, false));
             }
-            Step::Create { .. } => {}
-            Step::Destroy { id } => hooks.retain(|hook| hook.id != *id),
+            HookStep::Create { .. } => {}
+            HookStep::Destroy { id } => hooks.retain(|hook| hook.id != *id),
         }
     }
 }
@@ -69,12 +69,15 @@ proptest! {
 fn a_new_address_stands_before_the_old_one_goes() {
     let wanted = BTreeMap::from([("our-new".to_owned(), false)]);
     let steps = plan(&wanted, &[hook("1", "our-old", false, false)], ours);
-    assert_eq!(steps, [Step::Create { url: "our-new".into(), raw: false }, Step::Destroy { id: "1".into() }]);
+    assert_eq!(
+        steps,
+        [HookStep::Create { url: "our-new".into(), raw: false }, HookStep::Destroy { id: "1".into() }]
+    );
 }
 
 #[test]
 fn what_is_wanted_is_what_anybody_registered() {
-    let registration = |raw| Registration {
+    let registration = |raw| HookRegistration {
         tenant: usher_model::id::TenantId::default_tenant(),
         url: "https://app.test/".into(),
         meeting: None,
@@ -82,32 +85,35 @@ fn what_is_wanted_is_what_anybody_registered() {
         raw,
         created_at_ms: 0,
     };
-    assert!(Wish::of([]).is_empty());
-    assert_eq!(Wish::of([&registration(false)]), Wish { mapped: true, raw: false });
-    assert_eq!(Wish::of([&registration(true), &registration(false)]), Wish { mapped: true, raw: true });
+    assert!(WantedHooks::of([]).is_empty());
+    assert_eq!(WantedHooks::of([&registration(false)]), WantedHooks { mapped: true, raw: false });
+    assert_eq!(
+        WantedHooks::of([&registration(true), &registration(false)]),
+        WantedHooks { mapped: true, raw: true }
+    );
 }
 
 const PERIOD: Duration = Duration::from_secs(30);
-const MAPPED: Wish = Wish { mapped: true, raw: false };
+const MAPPED: WantedHooks = WantedHooks { mapped: true, raw: false };
 
-fn subject(id: &str, wish: Wish, reachable: bool) -> (ServerId, Subject) {
-    (sid(id), Subject { wish, used: true, reachable })
+fn subject(id: &str, wish: WantedHooks, reachable: bool) -> (ServerId, HookServer) {
+    (sid(id), HookServer { wish, used: true, reachable })
 }
 
 #[test]
 fn servers_are_looked_at_when_they_come_change_return_and_once_a_period() {
-    let (mut keeper, now) = (Keeper::new(PERIOD), Instant::now());
+    let (mut keeper, now) = (KeeperSchedule::new(PERIOD), Instant::now());
     let fleet = |reachable| [subject("a", MAPPED, true), subject("b", MAPPED, reachable)];
     assert_eq!(keeper.work(&fleet(false), now), [(sid("a"), MAPPED)], "one that is offline is not asked");
     assert!(keeper.work(&fleet(false), now).is_empty(), "one look at a time");
-    keeper.finished(&sid("a"), MAPPED, Outcome::Kept, now);
+    keeper.finished(&sid("a"), MAPPED, HookCheckOutcome::Kept, now);
     assert_eq!(keeper.work(&fleet(true), now), [(sid("b"), MAPPED)], "it is back");
-    keeper.finished(&sid("b"), MAPPED, Outcome::Kept, now);
+    keeper.finished(&sid("b"), MAPPED, HookCheckOutcome::Kept, now);
     assert!(keeper.work(&fleet(true), now + PERIOD / 2).is_empty());
     assert_eq!(keeper.work(&fleet(true), now + PERIOD).len(), 2);
-    keeper.finished(&sid("a"), MAPPED, Outcome::Kept, now + PERIOD);
-    keeper.finished(&sid("b"), MAPPED, Outcome::Kept, now + PERIOD);
-    let more = [subject("a", Wish { raw: true, ..MAPPED }, true), subject("b", MAPPED, true)];
+    keeper.finished(&sid("a"), MAPPED, HookCheckOutcome::Kept, now + PERIOD);
+    keeper.finished(&sid("b"), MAPPED, HookCheckOutcome::Kept, now + PERIOD);
+    let more = [subject("a", WantedHooks { raw: true, ..MAPPED }, true), subject("b", MAPPED, true)];
     assert_eq!(keeper.work(&more, now + PERIOD).len(), 1, "something else is wanted of it");
     assert_eq!(keeper.outcomes().count(), 2);
     assert!(keeper.work(&[], now).is_empty());
@@ -116,56 +122,56 @@ fn servers_are_looked_at_when_they_come_change_return_and_once_a_period() {
 
 #[test]
 fn a_server_lacks_its_hooks_until_it_was_seen_to_have_what_is_wanted_of_it() {
-    let (mut keeper, now) = (Keeper::new(PERIOD), Instant::now());
-    let more = Wish { raw: true, ..MAPPED };
+    let (mut keeper, now) = (KeeperSchedule::new(PERIOD), Instant::now());
+    let more = WantedHooks { raw: true, ..MAPPED };
     let fleet = |wish| [subject("a", wish, true), subject("b", wish, false), subject("c", wish, true)];
     keeper.work(&fleet(MAPPED), now);
     assert_eq!(keeper.lacking(), 3, "nobody has looked yet");
-    keeper.finished(&sid("a"), MAPPED, Outcome::Changed, now);
-    keeper.finished(&sid("c"), MAPPED, Outcome::Unsupported, now);
+    keeper.finished(&sid("a"), MAPPED, HookCheckOutcome::Changed, now);
+    keeper.finished(&sid("c"), MAPPED, HookCheckOutcome::Unsupported, now);
     assert_eq!(keeper.lacking(), 3, "what was changed is looked at again");
     keeper.work(&fleet(MAPPED), now);
-    keeper.finished(&sid("a"), MAPPED, Outcome::Kept, now);
+    keeper.finished(&sid("a"), MAPPED, HookCheckOutcome::Kept, now);
     assert_eq!(keeper.lacking(), 2);
     keeper.work(&fleet(more), now);
     assert_eq!(keeper.lacking(), 3, "it has but what was wanted before");
-    keeper.finished(&sid("a"), more, Outcome::Failed, now);
+    keeper.finished(&sid("a"), more, HookCheckOutcome::Failed, now);
     assert_eq!(keeper.lacking(), 3);
-    keeper.work(&fleet(Wish::default()), now);
+    keeper.work(&fleet(WantedHooks::default()), now);
     assert_eq!(keeper.lacking(), 0, "nobody wants any more");
 }
 
 #[test]
 fn a_server_that_is_disabled_gives_its_hooks_back_and_is_asked_no_more() {
-    let (mut keeper, now) = (Keeper::new(PERIOD), Instant::now());
-    let disabled = [(sid("a"), Subject { wish: Wish::default(), used: false, reachable: true })];
+    let (mut keeper, now) = (KeeperSchedule::new(PERIOD), Instant::now());
+    let disabled = [(sid("a"), HookServer { wish: WantedHooks::default(), used: false, reachable: true })];
     assert!(keeper.work(&disabled, now).is_empty(), "it was never used");
     assert_eq!(keeper.work(&[subject("a", MAPPED, true)], now).len(), 1);
-    keeper.finished(&sid("a"), MAPPED, Outcome::Kept, now);
-    assert_eq!(keeper.work(&disabled, now), [(sid("a"), Wish::default())]);
-    keeper.finished(&sid("a"), Wish::default(), Outcome::Kept, now);
+    keeper.finished(&sid("a"), MAPPED, HookCheckOutcome::Kept, now);
+    assert_eq!(keeper.work(&disabled, now), [(sid("a"), WantedHooks::default())]);
+    keeper.finished(&sid("a"), WantedHooks::default(), HookCheckOutcome::Kept, now);
     assert!(keeper.work(&disabled, now + PERIOD * 1000).is_empty());
 }
 
 #[test]
 fn a_fleet_without_hooks_is_left_alone_once_it_was_seen_to_be_one() {
-    let (mut keeper, now) = (Keeper::new(PERIOD), Instant::now());
-    let fleet = [subject("a", Wish::default(), true)];
+    let (mut keeper, now) = (KeeperSchedule::new(PERIOD), Instant::now());
+    let fleet = [subject("a", WantedHooks::default(), true)];
     assert_eq!(keeper.work(&fleet, now).len(), 1, "somebody may have left one there");
-    keeper.finished(&sid("a"), Wish::default(), Outcome::Changed, now);
+    keeper.finished(&sid("a"), WantedHooks::default(), HookCheckOutcome::Changed, now);
     assert_eq!(keeper.work(&fleet, now).len(), 1, "was everything taken out?");
-    keeper.finished(&sid("a"), Wish::default(), Outcome::Kept, now);
+    keeper.finished(&sid("a"), WantedHooks::default(), HookCheckOutcome::Kept, now);
     assert!(keeper.work(&fleet, now + PERIOD * 1000).is_empty());
 }
 
 /// K3, and what fails is asked less and less, but at least every five minutes.
 #[test]
 fn a_server_that_fails_is_tried_again_and_delays_no_other() {
-    let (mut keeper, mut now) = (Keeper::new(PERIOD), Instant::now());
+    let (mut keeper, mut now) = (KeeperSchedule::new(PERIOD), Instant::now());
     let fleet = [subject("a", MAPPED, true), subject("b", MAPPED, true)];
     assert_eq!(keeper.work(&fleet, now).len(), 2);
-    keeper.finished(&sid("a"), MAPPED, Outcome::Failed, now);
-    keeper.finished(&sid("b"), MAPPED, Outcome::Kept, now);
+    keeper.finished(&sid("a"), MAPPED, HookCheckOutcome::Failed, now);
+    keeper.finished(&sid("b"), MAPPED, HookCheckOutcome::Kept, now);
     for _ in 0..20 {
         let mut waited = Duration::ZERO;
         while keeper.work(&fleet[..1], now).is_empty() {
@@ -173,7 +179,7 @@ fn a_server_that_fails_is_tried_again_and_delays_no_other() {
             waited += Duration::from_secs(1);
             assert!(waited <= LONGEST_PAUSE);
         }
-        keeper.finished(&sid("a"), MAPPED, Outcome::Failed, now);
+        keeper.finished(&sid("a"), MAPPED, HookCheckOutcome::Failed, now);
     }
     assert_eq!(keeper.work(&fleet[1..], now).len(), 1, "the other had its turn all along");
 }

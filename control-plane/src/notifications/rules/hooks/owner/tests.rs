@@ -6,9 +6,9 @@ use usher_model::{
 
 use super::*;
 use crate::core::{
-    plan::{Key, Write},
+    plan::{FleetKey, PlanWrite},
     policy::Policy,
-    testkit::{Bench, iid, key, listed, sample, sid, zkey},
+    testkit::{FleetBench, iid, key, listed, sample, sid, zkey},
 };
 
 fn tenant(id: &str) -> TenantId {
@@ -16,13 +16,13 @@ fn tenant(id: &str) -> TenantId {
 }
 
 /// Tenants `default` and `school` on servers `a` and `b`; `room` of `default` runs on `a`.
-fn bench() -> Bench {
+fn bench() -> FleetBench {
     let mut bench =
-        Bench::with_servers(Policy::new(&usher_model::settings::Settings::default()), &["a", "b"]);
+        FleetBench::with_servers(Policy::new(&usher_model::settings::Settings::default()), &["a", "b"]);
     for id in ["default", "school"] {
-        bench.write(Write::Tenant(TenantRoute::new(tenant(id))));
+        bench.write(PlanWrite::Tenant(TenantRoute::new(tenant(id))));
     }
-    bench.write(Write::Record(key("room"), record("a", "i-1")));
+    bench.write(PlanWrite::Record(key("room"), record("a", "i-1")));
     bench
 }
 
@@ -40,12 +40,17 @@ fn record(server: &str, instance: &str) -> MeetingRecord {
     }
 }
 
-fn event(external: &str, instance: &str) -> Facts {
+fn event(external: &str, instance: &str) -> EventFacts {
     let external = Some(external.to_owned()).filter(|id| !id.is_empty());
-    Facts { name: "user-joined".into(), external, internal: Some(iid(instance)), ..Facts::default() }
+    EventFacts {
+        name: "user-joined".into(),
+        external,
+        internal: Some(iid(instance)),
+        ..EventFacts::default()
+    }
 }
 
-fn of(bench: &Bench, server: &str, event: &Facts) -> Option<String> {
+fn of(bench: &FleetBench, server: &str, event: &EventFacts) -> Option<String> {
     whose(&bench.fleet, &sid(server), event).map(|whose| whose.meeting.to_string())
 }
 
@@ -60,25 +65,25 @@ fn events_belong_to_the_tenant_whose_meeting_it_is_and_to_nobody_else() {
     assert_eq!(of(&bench, "b", &event("nobody~room", "i-9")), None, "no tenant of ours");
     assert_eq!(of(&bench, "a", &event("", "i-1")).as_deref(), Some("default/room"), "by its instance");
     assert_eq!(of(&bench, "a", &event("", "i-9")), None);
-    let marked = Facts { mark: Some(tenant("default")), ..event("new", "i-9") };
+    let marked = EventFacts { mark: Some(tenant("default")), ..event("new", "i-9") };
     assert_eq!(of(&bench, "b", &marked).as_deref(), Some("default/new"), "its record may not be seen yet");
-    let smuggled = Facts { mark: Some(tenant("school")), ..event("new", "i-9") };
+    let smuggled = EventFacts { mark: Some(tenant("school")), ..event("new", "i-9") };
     assert_eq!(of(&bench, "b", &smuggled), None, "its id is none of that tenant");
 }
 
 #[test]
 fn an_event_that_comes_when_the_meeting_is_over_still_belongs_to_its_tenant() {
     let mut bench = bench();
-    bench.write(Write::Delete(Key::Record(key("room"))));
+    bench.write(PlanWrite::Delete(FleetKey::Record(key("room"))));
     assert_eq!(of(&bench, "a", &event("room", "i-1")).as_deref(), Some("default/room"));
     assert_eq!(of(&bench, "a", &event("room", "i-2")), None, "another instance is somebody else's");
     bench.pass(std::time::Duration::from_hours(25));
-    bench.write(Write::Record(key("other"), record("a", "i-3")));
-    bench.write(Write::Delete(Key::Record(key("other"))));
+    bench.write(PlanWrite::Record(key("other"), record("a", "i-3")));
+    bench.write(PlanWrite::Delete(FleetKey::Record(key("other"))));
     assert_eq!(of(&bench, "a", &event("room", "i-1")), None, "it was a day ago");
-    let recording = Facts { name: "rap-publish-ended".into(), ..event("room", "i-1") };
+    let recording = EventFacts { name: "rap-publish-ended".into(), ..event("room", "i-1") };
     assert_eq!(of(&bench, "a", &recording).as_deref(), Some("default/room"), "as `getRecordings` has it");
-    let of_breakout = Facts { external: Some(format!("{:040}-5", 1)), ..recording };
+    let of_breakout = EventFacts { external: Some(format!("{:040}-5", 1)), ..recording };
     assert_eq!(of(&bench, "a", &of_breakout), None);
 }
 
@@ -92,8 +97,8 @@ fn an_instance_that_was_superseded_is_still_its_tenants() {
         since_ms: 0,
         stood_ms: 0,
     };
-    bench.write(Write::Record(key("room"), record("b", "i-2")));
-    bench.write(Write::Zombie(zkey("room", "a"), zombie));
+    bench.write(PlanWrite::Record(key("room"), record("b", "i-2")));
+    bench.write(PlanWrite::Zombie(zkey("room", "a"), zombie));
     for (server, instance) in [("a", "i-1"), ("b", "i-2")] {
         assert_eq!(of(&bench, server, &event("room", instance)).as_deref(), Some("default/room"));
     }
@@ -103,16 +108,16 @@ fn an_instance_that_was_superseded_is_still_its_tenants() {
 fn breakout_rooms_are_their_parents_tenants() {
     let mut bench = bench();
     let external = format!("{:040}-5", 1);
-    let created = Facts { parent: Some(iid("i-1")), ..event(&external, "i-7") };
+    let created = EventFacts { parent: Some(iid("i-1")), ..event(&external, "i-7") };
     let expected = format!("default/{external}");
     assert_eq!(of(&bench, "a", &created), Some(expected.clone()));
     assert_eq!(of(&bench, "a", &event(&external, "i-7")), None, "nothing says so");
     let room = SampledMeeting { breakout: true, key: Some(key(&external)), ..listed(&external, "i-7") };
     let mut seen = sample(0, &[]);
     seen.meetings.push(room);
-    bench.write(Write::Sample(sid("a"), seen));
+    bench.write(PlanWrite::Sample(sid("a"), seen));
     assert_eq!(of(&bench, "a", &event(&external, "i-7")), Some(expected.clone()), "a poll did");
-    bench.write(Write::Sample(sid("a"), sample(0, &[])));
+    bench.write(PlanWrite::Sample(sid("a"), sample(0, &[])));
     assert_eq!(of(&bench, "a", &event(&external, "i-7")), Some(expected), "it is over");
 }
 
@@ -123,16 +128,16 @@ fn rooms_that_applications_create_are_told_of_by_the_id_that_servers_gave_them()
     let external = format!("{:040}-5", 1);
     let room =
         SampledMeeting { breakout: true, named: true, external_id: external.clone(), ..listed("m", "i-7") };
-    bench.write(Write::Record(key("m"), MeetingRecord { breakout: true, ..record("a", "i-7") }));
+    bench.write(PlanWrite::Record(key("m"), MeetingRecord { breakout: true, ..record("a", "i-7") }));
     let expected = format!("default/{external}");
     assert_eq!(of(&bench, "a", &event(&external, "i-7")), Some(expected.clone()));
     let mut seen = sample(0, &[]);
     seen.meetings.push(room);
-    bench.write(Write::Sample(sid("a"), seen));
+    bench.write(PlanWrite::Sample(sid("a"), seen));
     for named in [&*external, ""] {
         assert_eq!(of(&bench, "a", &event(named, "i-7")), Some(expected.clone()), "{named}");
     }
-    bench.write(Write::Delete(Key::Record(key("m"))));
-    bench.write(Write::Sample(sid("a"), sample(0, &[])));
+    bench.write(PlanWrite::Delete(FleetKey::Record(key("m"))));
+    bench.write(PlanWrite::Sample(sid("a"), sample(0, &[])));
     assert_eq!(of(&bench, "a", &event(&external, "i-7")), Some(expected), "it is over");
 }
