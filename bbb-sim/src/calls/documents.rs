@@ -20,7 +20,7 @@ pub(super) fn answer(context: &mut CallContext<'_>, request: &ApiRequest, params
                 xml.leaf("message", "Presentation is being uploaded");
             }))
         }
-        None => ApiAnswer::Xml(failed(&format!("ServerMeeting with id [{id}] not found."))),
+        None => ApiAnswer::Xml(failed(&format!("Meeting with id [{id}] not found."))),
     }
 }
 

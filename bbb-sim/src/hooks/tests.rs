@@ -122,7 +122,7 @@ fn lists_are_as_bbb_writes_them() {
     let empty = call_hooks(&mut hooks, &options, ApiCall::HooksList, signed(ApiCall::HooksList, ""));
     assert_eq!(empty, "<response><returncode>SUCCESS</returncode><hooks></hooks></response>");
     for query in [
-        "callbackURL=https%3A%2F%2Fapp.test%2Fcb%3Fa%3D1%26b%3D2&meetingID=a%26b&eventID=ServerMeeting-Ended,user-left",
+        "callbackURL=https%3A%2F%2Fapp.test%2Fcb%3Fa%3D1%26b%3D2&meetingID=a%26b&eventID=Meeting-Ended,user-left",
         "callbackURL=https%3A%2F%2Fapp.test%2Fall&getRaw=TRUE",
         "callbackURL=https%3A%2F%2Fapp.test%2Fother&meetingID=other",
     ] {
