@@ -13,7 +13,7 @@ use std::{
 use rand::{SeedableRng, rngs::StdRng};
 use usher_fuzz::{
     mutate,
-    targets::{self, Target},
+    targets::{self, FuzzTarget},
 };
 
 fn main() -> ExitCode {
@@ -31,7 +31,7 @@ fn main() -> ExitCode {
     if well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn run(target: &Target, seed: u64, time: Duration) -> bool {
+fn run(target: &FuzzTarget, seed: u64, time: Duration) -> bool {
     let mut rng = StdRng::seed_from_u64(seed);
     let (started, mut runs) = (Instant::now(), 0u64);
     while started.elapsed() < time {

@@ -2,18 +2,18 @@
 
 use usher::core::server_list;
 use usher_bbb::{
-    call::Call,
-    checksum::{self, Algorithm},
-    parse::{self, Answer},
-    query::{ChecksumFault, Edit, RawQuery, decode, encode, rebuilt_form, rewrite},
+    call::ApiCall,
+    checksum::{self, ChecksumAlgorithm},
+    parse::{self, ServerReply},
+    query::{ChecksumFault, QueryEdit, RawQuery, decode, encode, rebuilt_form, rewrite},
     secret::Secret,
 };
 use usher_control_plane::notifications::rules::hooks::event;
 use usher_edge_proxy::core::document_body::DocumentBody;
-use usher_model::callback::{CallbackKey, HookState, jwt, webhook::Posted};
+use usher_model::callback::{CallbackKey, HookState, jwt, webhook::WebhookPost};
 
 /// A target and inputs to begin with.
-pub struct Target {
+pub struct FuzzTarget {
     /// The name of the target in `cargo fuzz`.
     pub name: &'static str,
     /// The function that checks the law for an input.
@@ -23,14 +23,14 @@ pub struct Target {
 }
 
 /// Every target.
-pub const ALL: [Target; 7] = [
-    Target { name: "raw_query", run: raw_query, seeds: QUERIES },
-    Target { name: "checksum_removal", run: checksum_removal, seeds: QUERIES },
-    Target { name: "server_xml", run: server_xml, seeds: ANSWERS },
-    Target { name: "server_list", run: server_list, seeds: LISTS },
-    Target { name: "federated_lists", run: federated_lists, seeds: FEDERATED },
-    Target { name: "callback", run: callback, seeds: CALLBACKS },
-    Target { name: "document_body", run: document_body, seeds: BODIES },
+pub const ALL: [FuzzTarget; 7] = [
+    FuzzTarget { name: "raw_query", run: raw_query, seeds: QUERIES },
+    FuzzTarget { name: "checksum_removal", run: checksum_removal, seeds: QUERIES },
+    FuzzTarget { name: "server_xml", run: server_xml, seeds: ANSWERS },
+    FuzzTarget { name: "server_list", run: server_list, seeds: LISTS },
+    FuzzTarget { name: "federated_lists", run: federated_lists, seeds: FEDERATED },
+    FuzzTarget { name: "callback", run: callback, seeds: CALLBACKS },
+    FuzzTarget { name: "document_body", run: document_body, seeds: BODIES },
 ];
 
 const QUERIES: &[&str] = &[
@@ -110,15 +110,15 @@ pub fn raw_query(input: &[u8]) {
         let others = RawQuery::new(query).pairs().filter(|pair| !pair.is("meetingID"));
         others.map(|pair| pair.text.to_owned()).collect()
     };
-    let set = rewrite(&text, &[Edit::Set("meetingID", "a b&c=é"), Edit::Remove("meta_usher-size")]);
+    let set = rewrite(&text, &[QueryEdit::Set("meetingID", "a b&c=é"), QueryEdit::Remove("meta_usher-size")]);
     let query = RawQuery::new(&set);
     assert_eq!(query.count("meetingID"), 1);
     assert_eq!(query.first("meetingID").as_deref(), Some("a b&c=é"));
     assert_eq!(query.count("meta_usher-size"), 0);
-    assert_eq!(rest(&set), rest(&rewrite(&text, &[Edit::Remove("meta_usher-size")])));
+    assert_eq!(rest(&set), rest(&rewrite(&text, &[QueryEdit::Remove("meta_usher-size")])));
     let rebuilt = rebuilt_form(&text);
     assert!(RawQuery::new(&rebuilt).pairs().count() <= 1 + rebuilt.matches('&').count());
-    let parsed = Call::parse(&text).map(Call::name);
+    let parsed = ApiCall::parse(&text).map(ApiCall::name);
     assert!(parsed.is_none_or(|name| name == text));
 }
 
@@ -138,7 +138,7 @@ pub fn checksum_removal(input: &[u8]) {
     }
     if count == 0 {
         let secret = Secret::new("secret");
-        for algorithm in Algorithm::ALL {
+        for algorithm in ChecksumAlgorithm::ALL {
             let with = checksum::sign_query(algorithm, "create", text.clone().into_owned(), &secret);
             let signed =
                 RawQuery::new(&with).take_checksum().unwrap_or_else(|fault| panic!("{fault}: {with}"));
@@ -154,11 +154,11 @@ pub fn server_xml(input: &[u8]) {
     let stripped = parse::strip_usher_metadata(&text);
     assert!(stripped.len() <= text.len());
     assert_eq!(parse::strip_usher_metadata(&stripped), stripped);
-    if let Ok(Answer::Success(reply)) = parse::create_reply(&text) {
+    if let Ok(ServerReply::Success(reply)) = parse::create_reply(&text) {
         assert!(!reply.internal_id.is_empty());
     }
     let outcome = parse::outcome(&text);
-    if let Ok(Answer::Success(meetings)) = parse::meetings(&text) {
+    if let Ok(ServerReply::Success(meetings)) = parse::meetings(&text) {
         assert!(outcome.is_ok_and(|outcome| outcome.success));
         for meeting in &meetings {
             assert!(!meeting.meeting_id.is_empty() && !meeting.internal_id.is_empty());
@@ -189,15 +189,15 @@ pub fn server_list(input: &[u8]) {
 pub fn federated_lists(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
     let is_read = |text: &str| {
-        let recordings = parse::recordings(text).is_ok_and(|read| matches!(read, Answer::Success(_)));
-        let sessions = parse::sessions(text).is_ok_and(|read| matches!(read, Answer::Success(_)));
-        let hooks = parse::hooks(text).is_ok_and(|read| matches!(read, Answer::Success(_)));
+        let recordings = parse::recordings(text).is_ok_and(|read| matches!(read, ServerReply::Success(_)));
+        let sessions = parse::sessions(text).is_ok_and(|read| matches!(read, ServerReply::Success(_)));
+        let hooks = parse::hooks(text).is_ok_and(|read| matches!(read, ServerReply::Success(_)));
         recordings || sessions || hooks
     };
-    if let Ok(Answer::Success(listed)) = parse::sessions(&text) {
+    if let Ok(ServerReply::Success(listed)) = parse::sessions(&text) {
         assert!(listed.iter().all(|session| text.contains(session.raw)));
     }
-    if let Ok(Answer::Success(listed)) = parse::recordings(&text) {
+    if let Ok(ServerReply::Success(listed)) = parse::recordings(&text) {
         for recording in listed.recordings.iter().flatten() {
             assert!(recording.shown("school~").len() <= text.len());
         }
@@ -215,8 +215,8 @@ pub fn federated_lists(input: &[u8]) {
 /// and forwards a form unchanged.
 pub fn callback(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
-    if let Some(posted) = Posted::read(&text) {
-        assert!(Posted::read(&posted.form()).is_some_and(|again| again == posted));
+    if let Some(posted) = WebhookPost::read(&text) {
+        assert!(WebhookPost::read(&posted.form()).is_some_and(|again| again == posted));
         for event in event::split(&posted.events).unwrap_or_default() {
             let facts = event::facts(event);
             assert!(facts.external.is_none_or(|id| !id.is_empty()) && posted.events.contains(event));
