@@ -11,8 +11,8 @@ use tokio::runtime::Runtime;
 use self::{etcd::Shape, load::Creator};
 use crate::{
     args::Plan,
-    measured::{Pairs, medians},
-    plane::{Plane, Store},
+    control_plane::{Plane, Store},
+    measurement::{Pairs, medians},
     report::{Bound, Report, Row},
 };
 

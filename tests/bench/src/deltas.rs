@@ -13,7 +13,7 @@ use usher_model::revision::Revision;
 use self::{edges::Edges, marks::Marks, writer::Writer};
 use crate::{
     args::Plan,
-    plane::{Plane, Store},
+    control_plane::{Plane, Store},
     report::{Bound, Report, Row},
 };
 

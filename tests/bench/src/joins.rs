@@ -2,7 +2,7 @@
 //! constant redirect of the same size. The two take turns, so that other load of the machine
 //! affects both.
 
-mod answer;
+mod answer_head;
 mod constant;
 mod load;
 mod request;
@@ -20,7 +20,7 @@ use self::{constant::Constant, load::Load};
 use crate::{
     args::Plan,
     machine::{self, Worker},
-    measured::Pairs,
+    measurement::Pairs,
     report::{Bound, Report, Row},
     routes::{Routes, Table},
 };

@@ -3,12 +3,12 @@
 //! another machine.
 
 mod args;
+mod control_plane;
 mod creates;
 mod deltas;
 mod joins;
 mod machine;
-mod measured;
-mod plane;
+mod measurement;
 mod report;
 mod routes;
 mod synthetic;

@@ -3,7 +3,7 @@
 use comfy_table::{CellAlignment, Table, presets::ASCII_MARKDOWN};
 use serde::Serialize;
 
-use crate::measured::Medians;
+use crate::measurement::Medians;
 
 /// All results of a run.
 #[derive(Debug, Default, Serialize)]

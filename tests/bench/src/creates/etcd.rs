@@ -7,7 +7,7 @@ use etcd_client::{Client, Compare, CompareOp, Txn, TxnOp};
 use hdrhistogram::Histogram;
 use tokio::task::JoinSet;
 
-use crate::measured::Slice;
+use crate::measurement::Slice;
 
 /// The size of a value in bytes, similar to that of a stored record.
 pub(super) const VALUE: usize = 160;

@@ -16,7 +16,7 @@ use usher_proto::v1::{
     ConfirmMeetingRequest, MeetingKey, PlaceMeetingRequest, placement_service_client::PlacementServiceClient,
 };
 
-use crate::{machine::Worker, measured::Slice, plane::Plane, synthetic};
+use crate::{control_plane::Plane, machine::Worker, measurement::Slice, synthetic};
 
 /// The number of creates in progress.
 const UNDER_WAY: usize = 256;

@@ -8,7 +8,7 @@ use hdrhistogram::Histogram;
 use redb::{Database, TableDefinition};
 
 use super::etcd::VALUE;
-use crate::measured::Slice;
+use crate::measurement::Slice;
 
 const TABLE: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("raw");
 

@@ -17,12 +17,12 @@ use tokio::{
 };
 
 use super::{
-    answer::{self, Head},
+    answer_head::{self, Head},
     request::Prepared,
 };
 use crate::{
     machine::{self, Worker},
-    measured::Slice,
+    measurement::Slice,
 };
 
 /// The number of connections.
@@ -139,7 +139,7 @@ impl Connection {
             let read = self.stream.read(&mut self.buffer[self.filled..]).await?;
             ensure!(read > 0, "the server hung up, or its answer is too long");
             self.filled += read;
-            let Some(head) = answer::read(&self.buffer[..self.filled]) else { continue };
+            let Some(head) = answer_head::read(&self.buffer[..self.filled]) else { continue };
             if self.filled >= head.length {
                 return check(&head, request, self.own_location);
             }

@@ -5,8 +5,8 @@
 //! `USHER_CHAOS_SEED` sets it: then the faults are the same and in the same order, but not the
 //! requests that they affect.
 
-mod school;
-mod troubles;
+mod application_load;
+mod current_faults;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,7 +18,7 @@ use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use usher_harness::{cluster::Cluster, wait};
 use usher_proto::v1::Health;
 
-use self::{school::School, troubles::Troubles};
+use self::{application_load::School, current_faults::Troubles};
 use crate::support::now_ms;
 
 const WORKERS: usize = 4;

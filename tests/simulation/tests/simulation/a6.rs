@@ -7,10 +7,10 @@ use tokio::time::{Instant, sleep};
 use usher_model::settings::Settings;
 
 use crate::{
+    applications::Load,
     cluster::{Cluster, Shape},
     history::watch,
-    net::{Node, Quality},
-    people::Load,
+    network::{Node, Quality},
     servers::{Habits, Mode},
 };
 

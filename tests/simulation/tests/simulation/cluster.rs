@@ -15,14 +15,14 @@ use usher_model::{
 use usher_runtime::clock;
 
 use crate::{
+    broken_guarantee::Sabotage,
     chance::Chance,
     edge::{Footing, SimEdge},
-    net::{Net, Node},
+    network::{Net, Node},
     replica::{Ground, Replica, Running},
-    sabotage::Sabotage,
     servers::{Habits, Mode, SimServers, server_id},
     store::SimStore,
-    wall::Wall,
+    wall_clock::Wall,
     witness::Witness,
 };
 

@@ -1,10 +1,10 @@
 //! Simulated edges: the product's own table, intake of the routing stream and decisions; the
 //! requests of applications are carried out by the same rules as in `edge-proxy/src/server`.
 
+mod control_planes;
 mod create;
 mod end;
 mod join;
-mod planes;
 mod stream;
 
 use std::{
@@ -32,7 +32,7 @@ use usher_model::{
 pub(crate) use self::join::Joined;
 use crate::{
     chance::Chance,
-    net::{Life, Net, Node},
+    network::{Life, Net, Node},
     replica::Replica,
     servers::SimServers,
     witness::Witness,

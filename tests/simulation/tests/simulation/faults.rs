@@ -12,7 +12,7 @@ use tokio::{
 
 use crate::{
     cluster::Cluster,
-    net::{Node, Quality},
+    network::{Node, Quality},
     servers::Mode,
 };
 

@@ -6,12 +6,12 @@ use tokio::time::{Instant, sleep};
 use usher_model::{id::ServerId, settings::Settings};
 
 use crate::{
+    applications::Load,
+    broken_guarantee::Sabotage,
     chance::Chance,
     cluster::{Cluster, Shape},
     faults::Trouble,
-    net::LATEST,
-    people::Load,
-    sabotage::Sabotage,
+    network::LATEST,
     servers::{Habits, index_of},
 };
 

@@ -2,29 +2,29 @@
 //!
 //! Real are the control plane's tasks and services ([`replica`]) and the edge's table, its intake
 //! of the routing stream and its decisions ([`edge`]). Simulated are the store ([`store`]), the
-//! servers ([`servers`]), the links between all parts ([`net`]) and the applications ([`people`]).
+//! servers ([`servers`]), the links between all parts ([`network`]) and the applications ([`applications`]).
 //! [`faults`] disturbs all of it, and [`witness`] judges every store revision, every meeting on
 //! every server, and every answer to a client.
 
 mod a6;
+mod applications;
+mod broken_guarantee;
 mod chance;
 mod cluster;
 mod edge;
 mod faults;
 mod history;
 mod hostile;
-mod net;
-mod people;
+mod network;
 mod replica;
 mod runner;
-mod sabotage;
 mod servers;
 mod store;
-mod wall;
+mod wall_clock;
 mod witness;
 
+use broken_guarantee::Sabotage;
 use runner::{Scenario, run, run_all};
-use sabotage::Sabotage;
 use usher_model::settings::Settings;
 use witness::Figures;
 

@@ -16,11 +16,11 @@ use usher_model::settings::Settings;
 use usher_runtime::tasks::TaskGroup;
 
 use crate::{
-    net::{Life, Net, Node},
-    sabotage::Sabotage,
+    broken_guarantee::Sabotage,
+    network::{Life, Net, Node},
     servers::{ServersLink, SimServers},
     store::{SimStore, StoreLink},
-    wall::Wall,
+    wall_clock::Wall,
     witness::Witness,
 };
 

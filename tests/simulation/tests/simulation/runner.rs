@@ -10,7 +10,7 @@ use std::{
     thread,
 };
 
-use crate::{a6, chance, cluster::Cluster, history, sabotage::Sabotage, witness::Figures};
+use crate::{a6, broken_guarantee::Sabotage, chance, cluster::Cluster, history, witness::Figures};
 
 /// The history to run.
 #[derive(Debug, Clone, Copy)]

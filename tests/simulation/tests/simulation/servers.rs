@@ -17,8 +17,8 @@ use self::bbb::Bbb;
 pub(crate) use self::{bbb::Created, port::ServersLink};
 use crate::{
     chance::Chance,
-    net::{Life, Lost, Net, Node},
-    wall::Wall,
+    network::{Life, Lost, Net, Node},
+    wall_clock::Wall,
     witness::{Cause, Witness},
 };
 

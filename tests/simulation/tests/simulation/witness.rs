@@ -3,12 +3,12 @@
 
 mod checker;
 mod figures;
+mod health_changes;
 mod instances;
 mod joins;
 mod rest;
-mod slander;
+mod store_fold;
 mod trace;
-mod truth;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

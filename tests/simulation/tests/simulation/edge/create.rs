@@ -14,7 +14,7 @@ use usher_proto::v1::{AbandonCertainty, FailureKind};
 
 use super::{
     Owner, SimEdge,
-    planes::{Placed, Unanswered},
+    control_planes::{Placed, Unanswered},
 };
 use crate::servers::{Created, Failed};
 

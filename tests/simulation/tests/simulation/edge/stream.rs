@@ -20,7 +20,7 @@ use usher_proto::{
 };
 
 use super::SimEdge;
-use crate::{net::Life, replica::Running};
+use crate::{network::Life, replica::Running};
 
 /// The number of messages that may be in transit.
 const OUTBOX: usize = 16;

@@ -13,8 +13,8 @@ use usher_model::{
 
 use super::{Failed, SimServers, index_of};
 use crate::{
-    net::Life,
-    sabotage::Sabotage,
+    broken_guarantee::Sabotage,
+    network::Life,
     store::SimStore,
     witness::{Cause, Witness},
 };

@@ -13,8 +13,8 @@ use usher_model::revision::FencingToken;
 
 use super::{SimStore, state::State, unavailable, watch::Watch};
 use crate::{
-    net::{Life, Lost, Net, Node},
-    sabotage::Sabotage,
+    broken_guarantee::Sabotage,
+    network::{Life, Lost, Net, Node},
 };
 
 /// The pause between two attempts of a read within its timeout.

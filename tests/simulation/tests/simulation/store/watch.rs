@@ -9,7 +9,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use usher_control_plane::ports::{ChangeBatch, WatchError};
 
 use super::{SimStore, state::Gone};
-use crate::net::{Life, Net, Node};
+use crate::network::{Life, Net, Node};
 
 /// The number of batches that may be in transit to one watcher.
 const ON_THEIR_WAY: usize = 16;

@@ -20,9 +20,9 @@ use usher_model::{
 
 use super::{
     figures::Figures,
+    health_changes::Failures,
     instances::{Cause, Instance, Instances},
-    slander::Failures,
-    truth::Truth,
+    store_fold::Truth,
 };
 use crate::{servers::home, store::key_of};
 

@@ -19,7 +19,7 @@ use usher_model::{
 use usher_proto::v1::{self, placement_service_server::PlacementService};
 
 use super::{Owner, SimEdge};
-use crate::{net::Lost, replica::Running, servers::Created};
+use crate::{network::Lost, replica::Running, servers::Created};
 
 const PLACE_TIMEOUT: Duration = Duration::from_secs(8);
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(2);
