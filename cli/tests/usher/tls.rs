@@ -1,6 +1,6 @@
 //! A control plane behind a proxy that speaks TLS for it, and whom `--ca` believes.
 
-use usher_harness::{certificates::generate, forwarder::Forwarder};
+use usher_harness::{certificates::generate, forwarder::SwitchingForwarder};
 
 use crate::fleet::{TestFleet, settings, usher};
 
@@ -10,7 +10,7 @@ async fn over_tls_a_control_plane_is_trusted_only_with_the_given_ca() {
     let (ours, others) = (tempfile::tempdir().expect("is made"), tempfile::tempdir().expect("is made"));
     let files = generate(ours.path()).expect("is made");
     let (ca, other_ca) = (files.ca.display(), generate(others.path()).expect("is made").ca);
-    let proxy = Forwarder::start_tls(&files).await.expect("listens");
+    let proxy = SwitchingForwarder::start_tls(&files).await.expect("listens");
     proxy.lead_to([fleet.standalone.addresses().control]);
     let with = async |ca: &str| usher(&format!("--endpoint {} {ca} status -o json", proxy.url())).await;
 

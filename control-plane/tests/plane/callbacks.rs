@@ -14,7 +14,7 @@ use usher_control_plane::{
     ports::{Store, StoreTxn, TxnWrite},
     store::embedded::EmbeddedStore,
 };
-use usher_harness::application::Application;
+use usher_harness::application::TestApplication;
 use usher_proto::v1::{
     callback_service_client::CallbackServiceClient, delivery_service_client::DeliveryServiceClient, *,
 };
@@ -62,7 +62,7 @@ async fn waiting(bench: &Bench) -> Vec<Delivery> {
 async fn i12_a_callback_is_in_the_store_before_it_is_answered_and_delivered_once_however_often_it_is_sent() {
     let store: Arc<dyn Store> = Arc::new(EmbeddedStore::open(None).expect("opens in memory"));
     let bench = Bench::on(local(), store.clone()).await;
-    let application = Application::start().await.expect("listens");
+    let application = TestApplication::start().await.expect("listens");
     application.answer(503);
     let request = callback(1, "room", application.url("/ready?token=secret"));
     for _ in 0..3 {
@@ -89,7 +89,7 @@ async fn i12_a_callback_is_in_the_store_before_it_is_answered_and_delivered_once
 async fn callbacks_of_a_meeting_arrive_in_order_and_one_application_holds_up_no_other() {
     let bench = Bench::on(local(), Arc::new(EmbeddedStore::open(None).expect("opens in memory"))).await;
     let (sick, well) =
-        (Application::start().await.expect("listens"), Application::start().await.expect("listens"));
+        (TestApplication::start().await.expect("listens"), TestApplication::start().await.expect("listens"));
     sick.answer(503);
     for number in 0..20_u32 {
         let (sick, well) = (sick.url("/cb"), well.url("/cb"));
@@ -114,7 +114,7 @@ async fn callbacks_of_a_meeting_arrive_in_order_and_one_application_holds_up_no_
 #[tokio::test(flavor = "multi_thread")]
 async fn refused_for_good_is_over_and_an_operator_can_drop_and_retry() {
     let bench = Bench::on(local(), Arc::new(EmbeddedStore::open(None).expect("opens in memory"))).await;
-    let application = Application::start().await.expect("listens");
+    let application = TestApplication::start().await.expect("listens");
     application.answer(410);
     callbacks(&bench).accept_callback(callback(1, "gone", application.url("/"))).await.expect("is accepted");
     until("the refusal", async || {
@@ -181,7 +181,7 @@ async fn what_is_too_much_is_turned_away_and_what_is_no_callback_is_refused() {
     let mut small = local();
     small.callbacks.max_waiting = 2000;
     let bench = Bench::on(small, Arc::new(EmbeddedStore::open(None).expect("opens in memory"))).await;
-    let application = Application::start().await.expect("listens");
+    let application = TestApplication::start().await.expect("listens");
     application.answer(503);
     let mut large = callback(1, "room", application.url("/"));
     large.body = vec![b' '; 1500].into();
@@ -258,7 +258,7 @@ async fn delivered(allow: &[&str], url: String, form: Form) -> DeliveryResult {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_leads_to_the_edges_is_not_called_at_once_nor_after_a_redirect() {
-    let application = Application::start().await.expect("listens");
+    let application = TestApplication::start().await.expect("listens");
     let at_once =
         delivered(&["127.0.0.1"], application.url("/homewards/usher/callback/1abc"), Form::Get).await;
     assert_eq!(
@@ -339,7 +339,7 @@ async fn what_is_said_again_is_one_delivery_that_is_tried_once_more_after_it_was
 async fn the_end_of_a_meeting_that_is_said_again_while_it_is_told_is_told_once() {
     let store: Arc<dyn Store> = Arc::new(EmbeddedStore::open(None).expect("opens in memory"));
     let bench = Bench::on(local(), store.clone()).await;
-    let application = Application::start().await.expect("listens");
+    let application = TestApplication::start().await.expect("listens");
     application.answer(503);
     let mut request = callback(1, "room", application.url("/end"));
     request.set_kind(CallbackKind::EndedMeta);
@@ -355,7 +355,7 @@ async fn the_end_of_a_meeting_that_is_said_again_while_it_is_told_is_told_once()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn names_and_redirects_lead_to_allowed_addresses_only() {
-    let inner = Application::start().await.expect("listens");
+    let inner = TestApplication::start().await.expect("listens");
     let by_name = |path: &str| format!("http://localhost:{}{path}", inner.port());
     for url in [by_name("/"), inner.url("/"), format!("http://[::ffff:127.0.0.1]:{}/", inner.port())] {
         let refused = delivered(&["10.0.0.0/8"], url, Form::Get).await;
@@ -366,7 +366,7 @@ async fn names_and_redirects_lead_to_allowed_addresses_only() {
     assert_eq!(delivered(&["127.0.0.1", "::1"], by_name("/"), Form::Get).await.outcome, TryOutcome::Taken);
 
     // 127.0.0.2 stands for the public address that redirects inwards.
-    let outer = Application::start().await.expect("listens");
+    let outer = TestApplication::start().await.expect("listens");
     outer.redirect(302, "http://127.0.0.2:1/inwards");
     let led = delivered(&["127.0.0.1"], outer.url("/"), Form::Get).await;
     assert!(led.reason.contains("callbacks.allow"), "{led:?}");

@@ -1,7 +1,7 @@
 //! What a replica's status says of webhooks: whether it leads or not.
 
 use usher_bbb_sim::{BbbSim, HookOptions, SimOptions};
-use usher_harness::application::Application;
+use usher_harness::application::TestApplication;
 use usher_proto::v1::{
     AdminState, GetStatusRequest, GetStatusResponse, fleet_service_client::FleetServiceClient,
 };
@@ -35,7 +35,7 @@ async fn every_replica_counts_hooks_and_events_and_the_one_that_leads_the_server
     })
     .await;
 
-    let application = Application::start().await.expect("listens");
+    let application = TestApplication::start().await.expect("listens");
     application.answer(503);
     add_tenant(&follows, "school").await;
     create(&follows, "school", at(&application.url("/"))).await.expect("is created");

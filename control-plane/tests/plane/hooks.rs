@@ -10,7 +10,7 @@ use usher_bbb::{
 };
 use usher_bbb_sim::SimOptions;
 use usher_control_plane::{ports::Store, store::embedded::EmbeddedStore};
-use usher_harness::application::Application;
+use usher_harness::application::TestApplication;
 use usher_model::settings::Settings;
 use usher_proto::v1::{
     callback_service_client::CallbackServiceClient, delivery_service_client::DeliveryServiceClient,
@@ -149,7 +149,7 @@ async fn what_cannot_be_registered_is_refused_and_says_why() {
 async fn a_sealed_address_in_an_event_is_opened_for_its_tenant_where_it_belongs_and_nowhere_else() {
     use usher_model::callback::{CallbackKey, CallbackKind as Sealed, CallbackState};
     let bench = Bench::with(reachable(), 1).await;
-    let application = Application::start().await.expect("listens");
+    let application = TestApplication::start().await.expect("listens");
     create(&bench, "default", at(&application.url("/events"))).await.expect("is created");
     bench.create("room").await;
     let mut client = CallbackServiceClient::new(bench.channel.clone());
@@ -276,7 +276,7 @@ async fn the_first_hook_of_a_kind_is_at_the_servers_when_its_application_is_answ
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_waits_once_in_the_tenants_words_and_goes_out_in_order() {
     let bench = Bench::with(reachable(), 1).await;
-    let application = Application::start().await.expect("listens");
+    let application = TestApplication::start().await.expect("listens");
     application.answer(503);
     add_tenant(&bench, "school").await;
     let (ours, school) = (application.url("/ours"), application.url("/school"));
@@ -317,7 +317,7 @@ async fn an_event_waits_once_in_the_tenants_words_and_goes_out_in_order() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_refuses_the_signature_gets_it_no_second_time_and_a_hook_that_goes_takes_its_events_along() {
     let bench = Bench::on(reachable(), memory()).await;
-    let application = Application::start().await.expect("listens");
+    let application = TestApplication::start().await.expect("listens");
     add_tenant(&bench, "school").await;
     application.answer(401);
     let created = create(&bench, "school", at(&application.url("/"))).await.expect("is created");
@@ -370,7 +370,7 @@ async fn events_of_an_application_that_is_down_leave_room_for_others() {
     let mut small = reachable();
     small.callbacks.max_waiting = 40 << 10;
     let bench = Bench::on(small, memory()).await;
-    let application = Application::start().await.expect("listens");
+    let application = TestApplication::start().await.expect("listens");
     application.answer(503);
     for tenant in ["school", "other"] {
         add_tenant(&bench, tenant).await;

@@ -9,15 +9,15 @@ use usher_bbb::{
     query::{RawQuery, encode},
     secret::Secret,
 };
-use usher_harness::forwarder::Forwarder;
+use usher_harness::forwarder::SwitchingForwarder;
 use usher_model::callback::{CallbackKey, CallbackKind, CallbackState, jwt};
 use usher_proto::v1::{AcceptCallbackRequest, CallbackForm, CallbackKind as Kind};
 
 use crate::support::{Cluster, FakePlane, Heard, eventually, key, tenant};
 
 /// An edge that servers can reach by an address that is known before it.
-async fn reachable() -> (Cluster, Forwarder) {
-    let forwarder = Forwarder::start().await.expect("a free port");
+async fn reachable() -> (Cluster, SwitchingForwarder) {
+    let forwarder = SwitchingForwarder::start().await.expect("a free port");
     let url = forwarder.url();
     let cluster = Cluster::start_with(1, |settings| {
         settings.public_url = Some(url);

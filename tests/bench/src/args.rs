@@ -7,28 +7,28 @@ use clap::{Parser, ValueEnum};
 /// Measures Usher beside the limits of this machine, in one run.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask bench")]
-pub(crate) struct Args {
+pub(crate) struct BenchArgs {
     /// Run for a few seconds on small tables: a check that every part runs, without useful results
     #[arg(long)]
     pub(crate) quick: bool,
     /// Run only this part; may be given several times
     #[arg(long, value_name = "NAME")]
-    pub(crate) only: Vec<Part>,
+    pub(crate) only: Vec<BenchPart>,
     /// Format of the report
     #[arg(long, value_enum, default_value_t)]
-    pub(crate) output: Output,
+    pub(crate) output: ReportFormat,
 }
 
 /// The parts of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Part {
+pub(crate) enum BenchPart {
     Joins,
     Creates,
     Deltas,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Default)]
-pub(crate) enum Output {
+pub(crate) enum ReportFormat {
     #[default]
     Table,
     Json,
@@ -36,7 +36,7 @@ pub(crate) enum Output {
 
 /// The durations and numbers of the measurements.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Plan {
+pub(crate) struct BenchPlan {
     /// The length of one slice.
     pub(crate) slice: Duration,
     /// The time before a slice that is not counted.
@@ -51,14 +51,14 @@ pub(crate) struct Plan {
     pub(crate) streams: usize,
 }
 
-impl Args {
-    pub(crate) fn wants(&self, part: Part) -> bool {
+impl BenchArgs {
+    pub(crate) fn wants(&self, part: BenchPart) -> bool {
         self.only.is_empty() || self.only.contains(&part)
     }
 
-    pub(crate) fn plan(&self) -> Plan {
+    pub(crate) fn plan(&self) -> BenchPlan {
         if self.quick {
-            Plan {
+            BenchPlan {
                 slice: Duration::from_millis(150),
                 warm_up: Duration::from_millis(50),
                 pairs: 1,
@@ -67,7 +67,7 @@ impl Args {
                 streams: 5,
             }
         } else {
-            Plan {
+            BenchPlan {
                 slice: Duration::from_millis(1_500),
                 warm_up: Duration::from_millis(300),
                 pairs: 3,

@@ -7,27 +7,27 @@ use tempfile::TempDir;
 use tokio::task::JoinSet;
 use usher_bbb_sim::BbbSim;
 use usher_harness::{
-    admin::Admin,
+    admin::TestAdmin,
     cluster::{environment_name, quick_settings},
     etcd::EtcdCluster,
-    process::{Environment, Process},
-    programs::Program,
+    process::{ProgramEnvironment, RunningProgram},
+    programs::ProgramKind,
     servers, wait,
 };
 use usher_proto::v1::Health;
 
-use crate::{machine::Worker, synthetic};
+use crate::{machine::CpuWorker, synthetic};
 
 /// The store of the control plane.
 #[derive(Debug)]
-pub(crate) enum Store {
+pub(crate) enum BenchStore {
     /// One real etcd node.
     Etcd(EtcdCluster),
     /// A new file of the embedded store.
     Embedded(TempDir),
 }
 
-impl Store {
+impl BenchStore {
     pub(crate) async fn etcd() -> Result<Self> {
         Ok(Self::Etcd(EtcdCluster::start(1).await?))
     }
@@ -57,17 +57,17 @@ impl Store {
 }
 
 /// A running control plane.
-pub(crate) struct Plane {
+pub(crate) struct BenchControlPlane {
     // The order of the fields: the program ends before the parts that it needs.
-    process: Process,
+    process: RunningProgram,
     sims: Vec<BbbSim>,
-    pub(crate) store: Store,
+    pub(crate) store: BenchStore,
 }
 
-impl Plane {
+impl BenchControlPlane {
     /// Starts a control plane and waits until its servers are online.
-    pub(crate) async fn start(store: Store) -> Result<Self> {
-        let mut settings: Environment = quick_settings();
+    pub(crate) async fn start(store: BenchStore) -> Result<Self> {
+        let mut settings: ProgramEnvironment = quick_settings();
         let mut set = |key: &str, value: &str| settings.insert(environment_name(key), value.to_owned());
         for (key, value) in store.settings() {
             set(key, &value);
@@ -89,7 +89,9 @@ impl Plane {
         ] {
             set(key, value);
         }
-        let process = Process::start("control plane", Program::ControlPlane, &[], &settings).await?.unheard();
+        let process = RunningProgram::start("control plane", ProgramKind::ControlPlane, &[], &settings)
+            .await?
+            .unheard();
         let mut starts = JoinSet::new();
         for _ in 0..synthetic::SERVERS {
             starts.spawn(servers::start());
@@ -115,16 +117,16 @@ impl Plane {
         .await
     }
 
-    pub(crate) fn admin(&self) -> Admin {
-        Admin::new(self.address())
+    pub(crate) fn admin(&self) -> TestAdmin {
+        TestAdmin::new(self.address())
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
         self.process.address("control")
     }
 
-    pub(crate) fn worker(&self) -> Worker {
-        Worker::Process(self.process.pid())
+    pub(crate) fn worker(&self) -> CpuWorker {
+        CpuWorker::Process(self.process.pid())
     }
 
     /// Ends the program, then the parts that it needed.

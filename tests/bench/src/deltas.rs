@@ -10,11 +10,11 @@ use std::{sync::Arc, time::Duration};
 use anyhow::{Context, Result};
 use usher_model::revision::Revision;
 
-use self::{edges::Edges, marks::Marks, writer::Writer};
+use self::{edges::SubscribedEdges, marks::RevisionMarks, writer::RecordWriter};
 use crate::{
-    args::Plan,
-    control_plane::{Plane, Store},
-    report::{Bound, Report, Row},
+    args::BenchPlan,
+    control_plane::{BenchControlPlane, BenchStore},
+    report::{BenchReport, GoalBound, ReportRow},
 };
 
 /// The number of changes per second.
@@ -24,15 +24,15 @@ const CHANGES: usize = 2_000;
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Adds the delay of the last edge to the report.
-pub(crate) async fn measure(plan: &Plan, report: &mut Report) -> Result<()> {
-    let plane = Plane::start(Store::etcd().await?).await?;
-    let writer = Writer::connect(&plane.store.endpoints(), plan.meetings)?;
+pub(crate) async fn measure(plan: &BenchPlan, report: &mut BenchReport) -> Result<()> {
+    let plane = BenchControlPlane::start(BenchStore::etcd().await?).await?;
+    let writer = RecordWriter::connect(&plane.store.endpoints(), plan.meetings)?;
     let filled = writer.fill().await?;
     let epoch = plane.admin().status().await?.revision.context("a status has a revision")?.epoch;
-    let edges = Edges::subscribe(plane.address(), plan.streams)?;
+    let edges = SubscribedEdges::subscribe(plane.address(), plan.streams)?;
     edges.reach(Revision::new(epoch, filled), PATIENCE).await?;
 
-    let marks = Arc::new(Marks::after(filled));
+    let marks = Arc::new(RevisionMarks::after(filled));
     edges.mark(&marks);
     let before = plane.worker().cpu()?;
     let commits = writer.change(CHANGES, plan.slice * 2, &marks).await?;
@@ -45,11 +45,11 @@ pub(crate) async fn measure(plan: &Plan, report: &mut Report) -> Result<()> {
     let late = marks.latencies(&commits, plan.streams)?;
     let changes = (commits.len() * writer::GATHERED) as f64;
     let p99 = late.value_at_quantile(0.99) as f64;
-    report.rows.push(Row {
+    report.rows.push(ReportRow {
         p50_micros: Some(late.value_at_quantile(0.5) as f64),
         p99_micros: Some(p99),
         cpu_micros: Some(used.as_secs_f64() * 1e6 / changes),
-        ..Row::figure(
+        ..ReportRow::figure(
             format!(
                 "change, committed to applied on the last of {} edges, {} meetings",
                 plan.streams, plan.meetings
@@ -57,7 +57,7 @@ pub(crate) async fn measure(plan: &Plan, report: &mut Report) -> Result<()> {
             changes / (plan.slice * 2).as_secs_f64(),
             "/s",
         )
-        .with_goal("p99 ms", p99 / 1000.0, Bound::AtMost(10.0))
+        .with_goal("p99 ms", p99 / 1000.0, GoalBound::AtMost(10.0))
     });
     Ok(())
 }

@@ -12,17 +12,17 @@ use std::{net::SocketAddr, sync::Arc};
 use anyhow::Result;
 use tokio::runtime::{Builder, Runtime};
 use usher_harness::{
-    process::{Environment, Process},
-    programs::Program,
+    process::{ProgramEnvironment, RunningProgram},
+    programs::ProgramKind,
 };
 
-use self::{constant::Constant, load::Load};
+use self::{constant::ConstantServer, load::JoinLoad};
 use crate::{
-    args::Plan,
-    machine::{self, Worker},
-    measurement::Pairs,
-    report::{Bound, Report, Row},
-    routes::{Routes, Table},
+    args::BenchPlan,
+    machine::{self, CpuWorker},
+    measurement::SlicePairs,
+    report::{BenchReport, GoalBound, ReportRow},
+    routes::{RouteServer, StreamedTable},
 };
 
 /// The number of meetings that are joined in turn.
@@ -33,37 +33,37 @@ const CHANGES: usize = 2_000;
 
 /// The results of the smallest table, with which larger ones are compared.
 #[derive(Debug, Clone, Copy)]
-struct Smallest {
+struct SmallestTable {
     meetings: usize,
     resident: u64,
     rate_ratio: f64,
 }
 
 /// Adds the cost of joins to the report, by the size of the table and with changes to it.
-pub(crate) fn measure(plan: &Plan, runtime: &Runtime, report: &mut Report) -> Result<()> {
+pub(crate) fn measure(plan: &BenchPlan, runtime: &Runtime, report: &mut BenchReport) -> Result<()> {
     let mut smallest = None;
     for &meetings in plan.tables {
-        let table = Table { meetings, changes: 0 };
+        let table = StreamedTable { meetings, changes: 0 };
         smallest = Some(one_table(plan, table, runtime, smallest, report)?);
     }
     if let Some(&meetings) = plan.tables.last() {
-        let table = Table { meetings, changes: CHANGES };
+        let table = StreamedTable { meetings, changes: CHANGES };
         one_table(plan, table, runtime, smallest, report)?;
     }
     Ok(())
 }
 
 fn one_table(
-    plan: &Plan,
-    table: Table,
+    plan: &BenchPlan,
+    table: StreamedTable,
     runtime: &Runtime,
-    smallest: Option<Smallest>,
-    report: &mut Report,
-) -> Result<Smallest> {
-    let routes = runtime.block_on(Routes::start(table))?;
+    smallest: Option<SmallestTable>,
+    report: &mut BenchReport,
+) -> Result<SmallestTable> {
+    let routes = runtime.block_on(RouteServer::start(table))?;
     let edge = start_edge(routes.address)?;
-    let worker = Worker::Process(edge.pid());
-    let joins = Load {
+    let worker = CpuWorker::Process(edge.pid());
+    let joins = JoinLoad {
         to: edge.address("listen"),
         server: worker,
         requests: Arc::from(request::prepare(JOINED, table.meetings)),
@@ -71,16 +71,16 @@ fn one_table(
         warm_up: plan.warm_up,
         time: plan.slice,
     };
-    let bare = Constant::start(joins.one()?.len())?;
-    let constant = Load { to: bare.address, server: bare.worker, own_location: false, ..joins.clone() };
-    let pairs = Pairs::take(plan.pairs, || constant.run(), || joins.run())?;
+    let bare = ConstantServer::start(joins.one()?.len())?;
+    let constant = JoinLoad { to: bare.address, server: bare.worker, own_location: false, ..joins.clone() };
+    let pairs = SlicePairs::take(plan.pairs, || constant.run(), || joins.run())?;
     let resident = machine::resident(edge.pid())?;
     bare.stop()?;
     drop(edge);
     runtime.block_on(routes.stop());
 
-    let now = Smallest { meetings: table.meetings, resident, rate_ratio: pairs.rate_ratio() };
-    report.rows.push(Row::rate("bare hyper, constant 302 of the same size", pairs.beside()));
+    let now = SmallestTable { meetings: table.meetings, resident, rate_ratio: pairs.rate_ratio() };
+    report.rows.push(ReportRow::rate("bare hyper, constant 302 of the same size", pairs.beside()));
     report.rows.push(row(table, &pairs, smallest));
     if let Some(smallest) =
         smallest.filter(|smallest| smallest.meetings < table.meetings && table.changes == 0)
@@ -90,36 +90,36 @@ fn one_table(
     Ok(smallest.unwrap_or(now))
 }
 
-fn row(table: Table, pairs: &Pairs, smallest: Option<Smallest>) -> Row {
+fn row(table: StreamedTable, pairs: &SlicePairs, smallest: Option<SmallestTable>) -> ReportRow {
     let changes = if table.changes > 0 { format!(", {} changes/s", table.changes) } else { String::new() };
     let what = format!("join, {} meetings in the table{changes}", table.meetings);
-    let row = Row::rate(what, pairs.ours());
+    let row = ReportRow::rate(what, pairs.ours());
     match smallest {
-        None => row.with_goal("rate × bare", pairs.rate_ratio(), Bound::AtLeast(0.85)).with_goal(
+        None => row.with_goal("rate × bare", pairs.rate_ratio(), GoalBound::AtLeast(0.85)).with_goal(
             "p99 × bare",
             pairs.p99_ratio(),
-            Bound::AtMost(2.0),
+            GoalBound::AtMost(2.0),
         ),
         Some(smallest) => {
             let kept = pairs.rate_ratio() / smallest.rate_ratio;
-            row.with_goal("rate × smallest table", kept, Bound::AtLeast(0.9))
+            row.with_goal("rate × smallest table", kept, GoalBound::AtLeast(0.9))
         }
     }
 }
 
-fn memory(smallest: Smallest, now: Smallest) -> Row {
+fn memory(smallest: SmallestTable, now: SmallestTable) -> ReportRow {
     let more = now.resident.saturating_sub(smallest.resident) as f64;
     let each = more / (now.meetings - smallest.meetings) as f64;
-    Row::figure(format!("edge's memory for each of {} meetings", now.meetings), each, " B").with_goal(
+    ReportRow::figure(format!("edge's memory for each of {} meetings", now.meetings), each, " B").with_goal(
         "resident bytes",
         each,
-        Bound::AtMost(160.0),
+        GoalBound::AtMost(160.0),
     )
 }
 
 /// Starts the real program on the server's core; with one core it has one worker thread.
-fn start_edge(control_plane: SocketAddr) -> Result<Process> {
-    let settings: Environment = [
+fn start_edge(control_plane: SocketAddr) -> Result<RunningProgram> {
+    let settings: ProgramEnvironment = [
         ("USHER_LISTEN", "127.0.0.1:0".to_owned()),
         ("USHER_OPS", "127.0.0.1:0".to_owned()),
         ("USHER_EDGE__ID", "bench".to_owned()),
@@ -128,7 +128,7 @@ fn start_edge(control_plane: SocketAddr) -> Result<Process> {
     .map(|(name, value)| (name.to_owned(), value))
     .into();
     machine::on_core(machine::SERVER_CORE, || {
-        let start = Process::start("edge", Program::EdgeProxy, &[], &settings);
-        Builder::new_current_thread().enable_all().build()?.block_on(start).map(Process::unheard)
+        let start = RunningProgram::start("edge", ProgramKind::EdgeProxy, &[], &settings);
+        Builder::new_current_thread().enable_all().build()?.block_on(start).map(RunningProgram::unheard)
     })
 }

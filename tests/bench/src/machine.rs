@@ -39,14 +39,14 @@ pub(crate) fn stay_on(core: usize) -> Result<()> {
 
 /// A process or thread whose processor time can be read.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Worker {
+pub(crate) enum CpuWorker {
     /// A process with all its threads.
     Process(u32),
     /// A thread of this process.
     Thread(Pid),
 }
 
-impl Worker {
+impl CpuWorker {
     /// Returns the calling thread.
     pub(crate) fn this_thread() -> Self {
         Self::Thread(gettid())
@@ -87,12 +87,12 @@ mod tests {
     #[test]
     fn work_that_spins_is_seen_in_its_processor_time() {
         let used = on_core(SERVER_CORE, || {
-            let (worker, mut sum) = (Worker::this_thread(), 0_u64);
+            let (worker, mut sum) = (CpuWorker::this_thread(), 0_u64);
             let enough = worker.cpu()? + Duration::from_millis(2);
             while worker.cpu()? < enough {
                 sum = std::hint::black_box(sum + 1);
             }
-            Worker::Process(std::process::id()).cpu()
+            CpuWorker::Process(std::process::id()).cpu()
         });
         assert!(used.unwrap() >= Duration::from_millis(2));
     }

@@ -20,8 +20,8 @@ use clap::Parser;
 use tokio::runtime::Builder;
 
 use crate::{
-    args::{Args, Output, Part},
-    report::Report,
+    args::{BenchArgs, BenchPart, ReportFormat},
+    report::BenchReport,
 };
 
 // The allocator of the servers, so that another one does not slow the references.
@@ -29,7 +29,7 @@ use crate::{
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    match run(&Args::parse()) {
+    match run(&BenchArgs::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("usher-bench: {error:#}");
@@ -38,24 +38,24 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(args: &Args) -> Result<()> {
+fn run(args: &BenchArgs) -> Result<()> {
     // Otherwise the harness would build programs for tests, whose speed is meaningless.
     ensure!(env::var_os("TEST_PROGRAMS").is_some(), "no programs to measure; run `cargo xtask bench`");
     let plan = args.plan();
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let mut report = Report::default();
-    if args.wants(Part::Joins) {
+    let mut report = BenchReport::default();
+    if args.wants(BenchPart::Joins) {
         joins::measure(&plan, &runtime, &mut report)?;
     }
-    if args.wants(Part::Creates) {
+    if args.wants(BenchPart::Creates) {
         creates::measure(&plan, &runtime, &mut report)?;
     }
-    if args.wants(Part::Deltas) {
+    if args.wants(BenchPart::Deltas) {
         runtime.block_on(deltas::measure(&plan, &mut report))?;
     }
     match args.output {
-        Output::Table => println!("{}", report.table()),
-        Output::Json => println!("{}", report.json()?),
+        ReportFormat::Table => println!("{}", report.table()),
+        ReportFormat::Json => println!("{}", report.json()?),
     }
     Ok(())
 }

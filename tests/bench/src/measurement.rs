@@ -7,7 +7,7 @@ use hdrhistogram::Histogram;
 
 /// The result of one slice.
 #[derive(Clone)]
-pub(crate) struct Slice {
+pub(crate) struct LoadSlice {
     /// The operations per second.
     pub(crate) rate: f64,
     /// The duration of each operation, in microseconds.
@@ -16,7 +16,7 @@ pub(crate) struct Slice {
     pub(crate) cpu_micros: Option<f64>,
 }
 
-impl Slice {
+impl LoadSlice {
     /// Returns the result of a slice of `time` in which the server used `cpu`.
     pub(crate) fn new(micros: Histogram<u64>, time: Duration, cpu: Option<Duration>) -> Self {
         let count = micros.len() as f64;
@@ -27,7 +27,7 @@ impl Slice {
 
 /// The medians of several slices.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Medians {
+pub(crate) struct SliceMedians {
     pub(crate) rate: f64,
     pub(crate) p50_micros: f64,
     pub(crate) p99_micros: f64,
@@ -36,17 +36,17 @@ pub(crate) struct Medians {
 
 /// Slices of Usher and of its reference, taken in turn.
 #[derive(Default)]
-pub(crate) struct Pairs {
-    ours: Vec<Slice>,
-    beside: Vec<Slice>,
+pub(crate) struct SlicePairs {
+    ours: Vec<LoadSlice>,
+    beside: Vec<LoadSlice>,
 }
 
-impl Pairs {
+impl SlicePairs {
     /// Takes `count` pairs in the order reference, Usher, reference, Usher, …
     pub(crate) fn take(
         count: usize,
-        mut beside: impl FnMut() -> Result<Slice>,
-        mut ours: impl FnMut() -> Result<Slice>,
+        mut beside: impl FnMut() -> Result<LoadSlice>,
+        mut ours: impl FnMut() -> Result<LoadSlice>,
     ) -> Result<Self> {
         ensure!(count > 0, "a measurement needs at least one slice");
         let mut pairs = Self::default();
@@ -57,11 +57,11 @@ impl Pairs {
         Ok(pairs)
     }
 
-    pub(crate) fn ours(&self) -> Medians {
+    pub(crate) fn ours(&self) -> SliceMedians {
         medians(&self.ours)
     }
 
-    pub(crate) fn beside(&self) -> Medians {
+    pub(crate) fn beside(&self) -> SliceMedians {
         medians(&self.beside)
     }
 
@@ -75,15 +75,15 @@ impl Pairs {
         self.ratio(|slice| quantile(slice, 0.99))
     }
 
-    fn ratio(&self, of: impl Fn(&Slice) -> f64) -> f64 {
+    fn ratio(&self, of: impl Fn(&LoadSlice) -> f64) -> f64 {
         median(self.ours.iter().zip(&self.beside).map(|(ours, beside)| of(ours) / of(beside)))
     }
 }
 
 /// Returns the medians of slices.
-pub(crate) fn medians(slices: &[Slice]) -> Medians {
+pub(crate) fn medians(slices: &[LoadSlice]) -> SliceMedians {
     let cpu: Vec<f64> = slices.iter().filter_map(|slice| slice.cpu_micros).collect();
-    Medians {
+    SliceMedians {
         rate: median(slices.iter().map(|slice| slice.rate)),
         p50_micros: median(slices.iter().map(|slice| quantile(slice, 0.5))),
         p99_micros: median(slices.iter().map(|slice| quantile(slice, 0.99))),
@@ -91,7 +91,7 @@ pub(crate) fn medians(slices: &[Slice]) -> Medians {
     }
 }
 
-fn quantile(slice: &Slice, at: f64) -> f64 {
+fn quantile(slice: &LoadSlice, at: f64) -> f64 {
     slice.micros.value_at_quantile(at) as f64
 }
 
@@ -110,18 +110,21 @@ fn median(values: impl IntoIterator<Item = f64>) -> f64 {
 mod tests {
     use super::*;
 
-    fn slice(rate: u64, micros: u64) -> Slice {
+    fn slice(rate: u64, micros: u64) -> LoadSlice {
         let mut seen = Histogram::new(3).unwrap();
         seen.record_n(micros, rate).unwrap();
-        Slice::new(seen, Duration::from_secs(1), Some(Duration::from_millis(1)))
+        LoadSlice::new(seen, Duration::from_secs(1), Some(Duration::from_millis(1)))
     }
 
     #[test]
     fn one_bad_slice_moves_no_median() {
         let (mut ours, mut beside) = ([90, 1, 80].into_iter(), [100, 100, 100].into_iter());
-        let pairs =
-            Pairs::take(3, || Ok(slice(beside.next().unwrap(), 10)), || Ok(slice(ours.next().unwrap(), 20)))
-                .unwrap();
+        let pairs = SlicePairs::take(
+            3,
+            || Ok(slice(beside.next().unwrap(), 10)),
+            || Ok(slice(ours.next().unwrap(), 20)),
+        )
+        .unwrap();
         assert!((pairs.rate_ratio() - 0.8).abs() < 1e-9);
         assert!((pairs.p99_ratio() - 2.0).abs() < 1e-9);
         assert!((pairs.ours().rate - 80.0).abs() < 1e-9 && (pairs.beside().rate - 100.0).abs() < 1e-9);

@@ -3,17 +3,17 @@
 use comfy_table::{CellAlignment, Table, presets::ASCII_MARKDOWN};
 use serde::Serialize;
 
-use crate::measurement::Medians;
+use crate::measurement::SliceMedians;
 
 /// All results of a run.
 #[derive(Debug, Default, Serialize)]
-pub(crate) struct Report {
-    pub(crate) rows: Vec<Row>,
+pub(crate) struct BenchReport {
+    pub(crate) rows: Vec<ReportRow>,
 }
 
 /// One row: a figure, and its comparison with its goals.
 #[derive(Debug, Serialize)]
-pub(crate) struct Row {
+pub(crate) struct ReportRow {
     pub(crate) what: String,
     pub(crate) value: f64,
     pub(crate) unit: &'static str,
@@ -24,45 +24,45 @@ pub(crate) struct Row {
     /// The processor time of the server for each operation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) cpu_micros: Option<f64>,
-    pub(crate) goals: Vec<Goal>,
+    pub(crate) goals: Vec<RowGoal>,
 }
 
 /// A figure that must reach a bound.
 #[derive(Debug, Serialize)]
-pub(crate) struct Goal {
+pub(crate) struct RowGoal {
     pub(crate) name: &'static str,
     pub(crate) value: f64,
-    pub(crate) bound: Bound,
+    pub(crate) bound: GoalBound,
     pub(crate) reached: bool,
 }
 
 #[derive(Debug, Clone, Copy, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Bound {
+pub(crate) enum GoalBound {
     AtLeast(f64),
     AtMost(f64),
 }
 
-impl Goal {
-    pub(crate) fn new(name: &'static str, value: f64, bound: Bound) -> Self {
+impl RowGoal {
+    pub(crate) fn new(name: &'static str, value: f64, bound: GoalBound) -> Self {
         let reached = match bound {
-            Bound::AtLeast(least) => value >= least,
-            Bound::AtMost(most) => value <= most,
+            GoalBound::AtLeast(least) => value >= least,
+            GoalBound::AtMost(most) => value <= most,
         };
         Self { name, value, bound, reached }
     }
 
     fn show(&self) -> String {
         let (sign, bound) = match self.bound {
-            Bound::AtLeast(least) => ('≥', least),
-            Bound::AtMost(most) => ('≤', most),
+            GoalBound::AtLeast(least) => ('≥', least),
+            GoalBound::AtMost(most) => ('≤', most),
         };
         let verdict = if self.reached { "reached" } else { "missed" };
         format!("{} {} ({sign} {}: {verdict})", self.name, number(self.value), number(bound))
     }
 }
 
-impl Row {
+impl ReportRow {
     /// Returns a row with one figure.
     pub(crate) fn figure(what: impl Into<String>, value: f64, unit: &'static str) -> Self {
         Self {
@@ -77,7 +77,7 @@ impl Row {
     }
 
     /// Returns a row for a rate.
-    pub(crate) fn rate(what: impl Into<String>, seen: Medians) -> Self {
+    pub(crate) fn rate(what: impl Into<String>, seen: SliceMedians) -> Self {
         Self {
             p50_micros: Some(seen.p50_micros),
             p99_micros: Some(seen.p99_micros),
@@ -87,20 +87,20 @@ impl Row {
     }
 
     #[must_use]
-    pub(crate) fn with_goal(mut self, name: &'static str, value: f64, bound: Bound) -> Self {
-        self.goals.push(Goal::new(name, value, bound));
+    pub(crate) fn with_goal(mut self, name: &'static str, value: f64, bound: GoalBound) -> Self {
+        self.goals.push(RowGoal::new(name, value, bound));
         self
     }
 }
 
-impl Report {
+impl BenchReport {
     /// Returns the report as a Markdown table.
     pub(crate) fn table(&self) -> String {
         let mut table = Table::new();
         table.load_style(ASCII_MARKDOWN);
         table.set_header(["measurement", "result", "p50", "p99", "server CPU each", "must reach"]);
         for row in &self.rows {
-            let goals: Vec<String> = row.goals.iter().map(Goal::show).collect();
+            let goals: Vec<String> = row.goals.iter().map(RowGoal::show).collect();
             table.add_row([
                 row.what.clone(),
                 format!("{}{}", number(row.value), row.unit),
@@ -146,10 +146,10 @@ mod tests {
 
     #[test]
     fn the_table_shows_every_row_and_whether_its_goals_are_reached() {
-        let report = Report {
+        let report = BenchReport {
             rows: vec![
-                Row::figure("one", 1_234_567.0, "/s").with_goal("ratio", 0.9, Bound::AtLeast(0.85)),
-                Row::figure("two", 0.5, " B").with_goal("ratio", 3.0, Bound::AtMost(2.0)),
+                ReportRow::figure("one", 1_234_567.0, "/s").with_goal("ratio", 0.9, GoalBound::AtLeast(0.85)),
+                ReportRow::figure("two", 0.5, " B").with_goal("ratio", 3.0, GoalBound::AtMost(2.0)),
             ],
         };
         let table = report.table();
@@ -160,8 +160,9 @@ mod tests {
 
     #[test]
     fn programs_read_the_same_figures() {
-        let report =
-            Report { rows: vec![Row::figure("one", 2.0, "/s").with_goal("a", 1.0, Bound::AtMost(1.0))] };
+        let report = BenchReport {
+            rows: vec![ReportRow::figure("one", 2.0, "/s").with_goal("a", 1.0, GoalBound::AtMost(1.0))],
+        };
         let read: serde_json::Value = serde_json::from_str(&report.json().unwrap()).unwrap();
         assert_eq!(read["rows"][0]["value"], 2.0);
         assert_eq!(read["rows"][0]["goals"][0]["bound"]["at_most"], 1.0);

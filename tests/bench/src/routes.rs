@@ -39,7 +39,7 @@ const FIRST: Revision = Revision::new(1, 1);
 
 /// The content of the stream.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Table {
+pub(crate) struct StreamedTable {
     /// The number of meetings in the snapshot.
     pub(crate) meetings: usize,
     /// The number of changes per second after the snapshot.
@@ -48,16 +48,16 @@ pub(crate) struct Table {
 
 /// A server that runs until it is stopped.
 #[derive(Debug)]
-pub(crate) struct Routes {
+pub(crate) struct RouteServer {
     pub(crate) address: SocketAddr,
     tasks: TaskGroup,
 }
 
-impl Routes {
-    pub(crate) async fn start(table: Table) -> Result<Self> {
+impl RouteServer {
+    pub(crate) async fn start(table: StreamedTable) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let (address, tasks) = (listener.local_addr()?, TaskGroup::new());
-        let service = RoutingServiceServer::new(Service { table, tasks: tasks.clone() });
+        let service = RoutingServiceServer::new(RouteStreamer { table, tasks: tasks.clone() });
         tasks.spawn("routes", |stop| async move {
             let incoming = TcpListenerStream::new(listener);
             let router = Server::builder().tcp_nodelay(true).add_service(service);
@@ -74,13 +74,13 @@ impl Routes {
     }
 }
 
-struct Service {
-    table: Table,
+struct RouteStreamer {
+    table: StreamedTable,
     tasks: TaskGroup,
 }
 
 #[tonic::async_trait]
-impl RoutingService for Service {
+impl RoutingService for RouteStreamer {
     type StreamRoutesStream = Pin<Box<dyn Stream<Item = Result<SharedFrame, Status>> + Send>>;
 
     async fn stream_routes(
@@ -114,7 +114,7 @@ async fn send(frames: &Frames, message: Message) -> Result<()> {
     Ok(frames.send(Ok(frame)).await?)
 }
 
-async fn stream_table(table: Table, frames: &Frames) -> Result<()> {
+async fn stream_table(table: StreamedTable, frames: &Frames) -> Result<()> {
     let (servers, tenant) = (synthetic::servers()?, synthetic::tenant());
     let mut digest = TableDigest::default();
     for server in &servers {
@@ -149,7 +149,7 @@ async fn stream_table(table: Table, frames: &Frames) -> Result<()> {
 }
 
 /// Adds and removes meetings that no user joins; without changes, sends only heartbeats.
-async fn stream_changes(table: Table, digest: u64, frames: &Frames) -> Result<()> {
+async fn stream_changes(table: StreamedTable, digest: u64, frames: &Frames) -> Result<()> {
     let each = table.changes * TICK.as_millis() as usize / 1_000;
     let mut ticks = tokio::time::interval(if each > 0 { TICK } else { HEARTBEAT });
     ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);

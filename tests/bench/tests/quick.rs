@@ -2,7 +2,7 @@
 
 use std::{path::Path, process::Command};
 
-use usher_harness::programs::Program;
+use usher_harness::programs::ProgramKind;
 
 /// The beginnings of the rows, in order.
 const ROWS: [&str; 13] = [
@@ -23,7 +23,7 @@ const ROWS: [&str; 13] = [
 
 #[test]
 fn a_quick_run_measures_everything_and_stops() {
-    let program = Program::EdgeProxy.path().unwrap();
+    let program = ProgramKind::EdgeProxy.path().unwrap();
     let run = Command::new(env!("CARGO_BIN_EXE_usher-bench"))
         .args(["--quick", "--output", "json"])
         .env("TEST_PROGRAMS", program.parent().unwrap_or(Path::new("")))

@@ -14,11 +14,11 @@ use crate::wait;
 
 /// A gRPC client of one control plane.
 #[derive(Debug, Clone)]
-pub struct Admin {
+pub struct TestAdmin {
     channel: Channel,
 }
 
-impl Admin {
+impl TestAdmin {
     /// Returns a client of the control plane at this address; it connects at the first call.
     ///
     /// # Panics

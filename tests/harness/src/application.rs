@@ -25,7 +25,7 @@ use crate::certificates::TlsFiles;
 
 /// One request that arrived.
 #[derive(Debug, Clone)]
-pub struct Heard {
+pub struct ReceivedRequest {
     /// The HTTP method.
     pub method: String,
     /// Path and query of the request.
@@ -38,7 +38,7 @@ pub struct Heard {
     pub status: u16,
 }
 
-impl Heard {
+impl ReceivedRequest {
     /// Returns the claims of its `signed_parameters`, if they are signed with this secret (HS256).
     pub fn claims(&self, secret: &str) -> Option<serde_json::Value> {
         let body = std::str::from_utf8(&self.body).ok()?;
@@ -65,16 +65,16 @@ fn verified(token: &str, algorithm: Algorithm, secret: &str, runs_out: bool) -> 
 
 /// A running application on a free port; dropping it closes the listener.
 #[derive(Debug)]
-pub struct Application {
+pub struct TestApplication {
     address: SocketAddr,
     scheme: &'static str,
     status: Arc<AtomicU16>,
     location: Arc<Mutex<Option<String>>>,
-    heard: Arc<Mutex<Vec<Heard>>>,
+    heard: Arc<Mutex<Vec<ReceivedRequest>>>,
     tasks: TaskGroup,
 }
 
-impl Application {
+impl TestApplication {
     /// Starts an application that accepts every request.
     ///
     /// # Errors
@@ -156,17 +156,17 @@ impl Application {
     }
 
     /// Returns all requests that arrived, oldest first.
-    pub fn heard(&self) -> Vec<Heard> {
+    pub fn heard(&self) -> Vec<ReceivedRequest> {
         self.heard.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Returns the requests that were answered with 200, oldest first.
-    pub fn taken(&self) -> Vec<Heard> {
+    pub fn taken(&self) -> Vec<ReceivedRequest> {
         self.heard().into_iter().filter(|heard| heard.status == 200).collect()
     }
 }
 
-impl Drop for Application {
+impl Drop for TestApplication {
     fn drop(&mut self) {
         self.tasks.stop();
     }
@@ -176,13 +176,14 @@ async fn note(
     request: Request<Incoming>,
     status: Arc<AtomicU16>,
     location: Arc<Mutex<Option<String>>>,
-    heard: Arc<Mutex<Vec<Heard>>>,
+    heard: Arc<Mutex<Vec<ReceivedRequest>>>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     let path = parts.uri.path_and_query().map_or_else(String::new, ToString::to_string);
     let status = status.load(Ordering::SeqCst);
-    let came = Heard { method: parts.method.to_string(), path, headers: parts.headers, body, status };
+    let came =
+        ReceivedRequest { method: parts.method.to_string(), path, headers: parts.headers, body, status };
     heard.lock().unwrap_or_else(PoisonError::into_inner).push(came);
     let mut response = Response::new(Full::default());
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

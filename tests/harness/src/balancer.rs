@@ -17,49 +17,49 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-use crate::{process::Process, wait};
+use crate::{process::RunningProgram, wait};
 
 /// The interval of the readiness checks; an edge that is not ready gets no new connections.
 const PROBE: Duration = Duration::from_millis(100);
 
 /// A running balancer; dropping it closes every connection.
 #[derive(Debug)]
-pub struct Balancer {
+pub struct TestBalancer {
     address: SocketAddr,
-    seats: Arc<Seats>,
+    seats: Arc<BalancedEdges>,
     _tasks: JoinSet<()>,
 }
 
 #[derive(Debug)]
-struct Seats {
-    edges: Mutex<Vec<Seat>>,
+struct BalancedEdges {
+    edges: Mutex<Vec<BalancedEdge>>,
     next: AtomicUsize,
 }
 
 /// One edge behind the balancer, with its last known readiness.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Seat {
+struct BalancedEdge {
     listen: SocketAddr,
     ops: SocketAddr,
     ready: bool,
 }
 
-impl Seat {
-    fn of(edge: &Process) -> Self {
+impl BalancedEdge {
+    fn of(edge: &RunningProgram) -> Self {
         Self { listen: edge.address("listen"), ops: edge.address("ops"), ready: false }
     }
 }
 
-impl Balancer {
+impl TestBalancer {
     /// Starts a balancer in front of these edges and waits until all are ready.
     ///
     /// # Errors
     /// When an edge is not ready in time.
-    pub async fn start(edges: &[Process]) -> Result<Self> {
+    pub async fn start(edges: &[RunningProgram]) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await.context("bind the balancer")?;
         let address = listener.local_addr()?;
-        let seats = Arc::new(Seats {
-            edges: Mutex::new(edges.iter().map(Seat::of).collect()),
+        let seats = Arc::new(BalancedEdges {
+            edges: Mutex::new(edges.iter().map(BalancedEdge::of).collect()),
             next: AtomicUsize::new(0),
         });
         let mut tasks = JoinSet::new();
@@ -79,8 +79,8 @@ impl Balancer {
     ///
     /// # Errors
     /// When the edge is not ready in time.
-    pub async fn replace(&self, number: usize, edge: &Process) -> Result<()> {
-        self.seats.edges()[number] = Seat::of(edge);
+    pub async fn replace(&self, number: usize, edge: &RunningProgram) -> Result<()> {
+        self.seats.edges()[number] = BalancedEdge::of(edge);
         self.all_ready().await
     }
 
@@ -94,8 +94,8 @@ impl Balancer {
     }
 }
 
-impl Seats {
-    fn edges(&self) -> MutexGuard<'_, Vec<Seat>> {
+impl BalancedEdges {
+    fn edges(&self) -> MutexGuard<'_, Vec<BalancedEdge>> {
         self.edges.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -107,7 +107,7 @@ impl Seats {
     }
 }
 
-async fn probe(seats: Arc<Seats>) {
+async fn probe(seats: Arc<BalancedEdges>) {
     let http = reqwest::Client::builder().timeout(wait::GLANCE).build().unwrap_or_default();
     let mut look = interval(PROBE);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -126,7 +126,7 @@ async fn probe(seats: Arc<Seats>) {
     }
 }
 
-async fn accept(listener: TcpListener, seats: Arc<Seats>) {
+async fn accept(listener: TcpListener, seats: Arc<BalancedEdges>) {
     let mut connections = JoinSet::new();
     while let Ok((mut client, _)) = listener.accept().await {
         while connections.try_join_next().is_some() {}

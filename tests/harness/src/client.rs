@@ -9,7 +9,7 @@ use sha1::Digest as _;
 
 /// The hash families that BBB accepts for checksums.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Hash {
+pub enum SigningHash {
     /// SHA-1: 40 hex digits.
     Sha1,
     /// SHA-256: 64 hex digits.
@@ -20,7 +20,7 @@ pub enum Hash {
     Sha512,
 }
 
-impl Hash {
+impl SigningHash {
     /// Every hash family.
     pub const ALL: [Self; 4] = [Self::Sha1, Self::Sha256, Self::Sha384, Self::Sha512];
 
@@ -45,7 +45,7 @@ fn hex(bytes: &[u8]) -> String {
 
 /// An answer, with the parts that a BBB client reads.
 #[derive(Debug, Clone)]
-pub struct Answer {
+pub struct HttpAnswer {
     /// The HTTP status.
     pub status: u16,
     /// The `Location` header of a redirect.
@@ -54,7 +54,7 @@ pub struct Answer {
     pub body: String,
 }
 
-impl Answer {
+impl HttpAnswer {
     /// Returns the text of the first element with this name.
     pub fn text(&self, element: &str) -> Option<&str> {
         let start = self.body.find(&format!("<{element}>"))? + element.len() + 2;
@@ -83,16 +83,16 @@ impl Answer {
 
 /// A client of one BBB API, with one secret and one hash.
 #[derive(Debug, Clone)]
-pub struct BbbClient {
+pub struct BbbTestClient {
     http: reqwest::Client,
     address: String,
     path: String,
     host: Option<String>,
     secret: String,
-    hash: Hash,
+    hash: SigningHash,
 }
 
-impl BbbClient {
+impl BbbTestClient {
     /// Returns a client of the API at `address`.
     ///
     /// # Panics
@@ -109,7 +109,7 @@ impl BbbClient {
             path: "bigbluebutton/api/".to_owned(),
             host: None,
             secret: secret.to_owned(),
-            hash: Hash::Sha256,
+            hash: SigningHash::Sha256,
         }
     }
 
@@ -129,7 +129,7 @@ impl BbbClient {
 
     /// Selects another hash for checksums.
     #[must_use]
-    pub fn with_hash(mut self, hash: Hash) -> Self {
+    pub fn with_hash(mut self, hash: SigningHash) -> Self {
         self.hash = hash;
         self
     }
@@ -152,7 +152,7 @@ impl BbbClient {
     ///
     /// # Errors
     /// When no complete answer arrives.
-    pub async fn get(&self, call: &str, query: &str) -> Result<Answer> {
+    pub async fn get(&self, call: &str, query: &str) -> Result<HttpAnswer> {
         self.fetch(&self.url(call, query)).await
     }
 
@@ -160,7 +160,7 @@ impl BbbClient {
     ///
     /// # Errors
     /// When no complete answer arrives.
-    pub async fn fetch(&self, url: &str) -> Result<Answer> {
+    pub async fn fetch(&self, url: &str) -> Result<HttpAnswer> {
         self.answer(self.http.request(Method::GET, url)).await
     }
 
@@ -168,7 +168,7 @@ impl BbbClient {
     ///
     /// # Errors
     /// When no complete answer arrives.
-    pub async fn post(&self, call: &str, query: &str, content_type: &str, body: &str) -> Result<Answer> {
+    pub async fn post(&self, call: &str, query: &str, content_type: &str, body: &str) -> Result<HttpAnswer> {
         let request = self.http.request(Method::POST, self.url(call, query));
         self.answer(request.header("content-type", content_type).body(body.to_owned())).await
     }
@@ -177,7 +177,7 @@ impl BbbClient {
     ///
     /// # Errors
     /// When no complete answer arrives.
-    pub async fn post_form(&self, call: &str, form: &str) -> Result<Answer> {
+    pub async fn post_form(&self, call: &str, form: &str) -> Result<HttpAnswer> {
         let checksum = self.hash.sign(call, "", &self.secret);
         let body = format!("{form}&checksum={checksum}");
         let url = format!("http://{}/{}{call}", self.address, self.path);
@@ -189,7 +189,7 @@ impl BbbClient {
     ///
     /// # Errors
     /// When no complete answer arrives.
-    pub async fn create(&self, meeting_id: &str) -> Result<Answer> {
+    pub async fn create(&self, meeting_id: &str) -> Result<HttpAnswer> {
         self.get("create", &format!("name=Room&meetingID={meeting_id}&attendeePW=ap&moderatorPW=mp")).await
     }
 
@@ -197,7 +197,7 @@ impl BbbClient {
     ///
     /// # Errors
     /// When the answer is a refusal or incomplete.
-    pub async fn created(&self, meeting_id: &str) -> Result<Answer> {
+    pub async fn created(&self, meeting_id: &str) -> Result<HttpAnswer> {
         let answer = self.create(meeting_id).await?;
         ensure!(answer.is_success(), "create {meeting_id}: {} {}", answer.status, answer.body);
         Ok(answer)
@@ -207,7 +207,7 @@ impl BbbClient {
     ///
     /// # Errors
     /// When no complete answer arrives.
-    pub async fn join(&self, meeting_id: &str) -> Result<Answer> {
+    pub async fn join(&self, meeting_id: &str) -> Result<HttpAnswer> {
         self.get("join", &format!("fullName=Ada&meetingID={meeting_id}&password=mp")).await
     }
 
@@ -221,7 +221,7 @@ impl BbbClient {
         answer.location.context("a redirect has a location")
     }
 
-    async fn answer(&self, request: reqwest::RequestBuilder) -> Result<Answer> {
+    async fn answer(&self, request: reqwest::RequestBuilder) -> Result<HttpAnswer> {
         let request = match &self.host {
             Some(host) => request.header("host", host),
             None => request,
@@ -229,6 +229,6 @@ impl BbbClient {
         let response = request.send().await?;
         let location = response.headers().get("location").map(|value| value.to_str().map(str::to_owned));
         let status = response.status().as_u16();
-        Ok(Answer { status, location: location.transpose()?, body: response.text().await? })
+        Ok(HttpAnswer { status, location: location.transpose()?, body: response.text().await? })
     }
 }

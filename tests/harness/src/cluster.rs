@@ -12,15 +12,15 @@ use usher_bbb_sim::BbbSim;
 
 pub use self::{
     builder::ClusterBuilder,
-    links::Links,
+    links::ClusterLinks,
     settings::{environment_name, quick_settings},
 };
 use crate::{
-    admin::Admin,
-    client::BbbClient,
+    admin::TestAdmin,
+    client::BbbTestClient,
     etcd::EtcdCluster,
-    process::{Environment, Process},
-    programs::Program,
+    process::{ProgramEnvironment, RunningProgram},
+    programs::ProgramKind,
 };
 
 /// The secret of the application in every test.
@@ -28,32 +28,32 @@ pub const SECRET: &str = "an application's secret";
 
 /// A running cluster; dropping it ends every process.
 #[derive(Debug)]
-pub struct Cluster {
+pub struct TestCluster {
     /// The control planes. Fields are dropped in this order: programs end before the parts that
     /// they need.
-    pub control_planes: Vec<Process>,
+    pub control_planes: Vec<RunningProgram>,
     /// The edge proxies.
-    pub edges: Vec<Process>,
+    pub edges: Vec<RunningProgram>,
     /// The simulated servers; the one at index `n` has the id `bbb-n`.
     pub sims: Vec<BbbSim>,
     /// The address of each server for all other parts, `http://host:port`: that of its link if it
     /// has one.
     pub bases: Vec<String>,
     /// The links between the parts, if the builder requested them.
-    pub links: Links,
+    pub links: ClusterLinks,
     etcd: Option<EtcdCluster>,
     plan: ClusterBuilder,
 }
 
-impl Cluster {
+impl TestCluster {
     /// Returns a BBB client of one edge.
-    pub fn client(&self, edge: usize) -> BbbClient {
-        BbbClient::new(self.edges[edge].address("listen"), SECRET)
+    pub fn client(&self, edge: usize) -> BbbTestClient {
+        BbbTestClient::new(self.edges[edge].address("listen"), SECRET)
     }
 
     /// Returns an admin client of one control plane.
-    pub fn admin(&self, control_plane: usize) -> Admin {
-        Admin::new(self.control_planes[control_plane].address("control"))
+    pub fn admin(&self, control_plane: usize) -> TestAdmin {
+        TestAdmin::new(self.control_planes[control_plane].address("control"))
     }
 
     /// Returns the gRPC address of one control plane.
@@ -64,7 +64,7 @@ impl Cluster {
     /// Returns the store under test.
     ///
     /// # Panics
-    /// After [`Cluster::stop_etcd`].
+    /// After [`TestCluster::stop_etcd`].
     pub fn etcd(&self) -> &EtcdCluster {
         self.etcd.as_ref().expect("etcd was not stopped")
     }
@@ -72,7 +72,7 @@ impl Cluster {
     /// Returns the store under test, for faults.
     ///
     /// # Panics
-    /// After [`Cluster::stop_etcd`].
+    /// After [`TestCluster::stop_etcd`].
     pub fn etcd_mut(&mut self) -> &mut EtcdCluster {
         self.etcd.as_mut().expect("etcd was not stopped")
     }
@@ -113,7 +113,7 @@ impl Cluster {
         Ok(())
     }
 
-    async fn control_plane(&mut self, number: usize, address: &str) -> Result<Process> {
+    async fn control_plane(&mut self, number: usize, address: &str) -> Result<RunningProgram> {
         let mut endpoints = self.etcd().endpoints();
         if self.plan.linked.stores {
             endpoints = self.links.store_endpoints(number, endpoints)?;
@@ -122,7 +122,7 @@ impl Cluster {
         settings.insert(environment_name("leader.replica"), format!("control-plane-{number}"));
         settings.insert(environment_name("store.kind"), "etcd".to_owned());
         settings.insert(environment_name("store.endpoints"), endpoints.join(","));
-        self.start(&format!("control plane {number}"), Program::ControlPlane, &settings).await
+        self.start(&format!("control plane {number}"), ProgramKind::ControlPlane, &settings).await
     }
 
     /// Sets an environment variable for all programs that start from now on.
@@ -160,7 +160,7 @@ impl Cluster {
         Ok(())
     }
 
-    async fn edge(&mut self, number: usize, address: &str) -> Result<Process> {
+    async fn edge(&mut self, number: usize, address: &str) -> Result<RunningProgram> {
         let addresses: Vec<SocketAddr> =
             self.control_planes.iter().map(|process| process.address("control")).collect();
         let endpoints = if self.plan.linked.planes {
@@ -171,15 +171,20 @@ impl Cluster {
         let mut settings = self.settings(&[("listen", address)]);
         settings.insert(environment_name("edge.id"), format!("edge-{number}"));
         settings.insert(environment_name("edge.control_plane"), endpoints.join(","));
-        self.start(&format!("edge {number}"), Program::EdgeProxy, &settings).await
+        self.start(&format!("edge {number}"), ProgramKind::EdgeProxy, &settings).await
     }
 
-    async fn start(&self, name: &str, program: Program, settings: &Environment) -> Result<Process> {
-        let process = Process::start(name, program, &[], settings).await?;
+    async fn start(
+        &self,
+        name: &str,
+        program: ProgramKind,
+        settings: &ProgramEnvironment,
+    ) -> Result<RunningProgram> {
+        let process = RunningProgram::start(name, program, &[], settings).await?;
         Ok(if self.plan.errors_expected { process.expecting_errors() } else { process })
     }
 
-    fn settings(&self, more: &[(&str, &str)]) -> Environment {
+    fn settings(&self, more: &[(&str, &str)]) -> ProgramEnvironment {
         let mut settings = self.plan.settings.clone();
         let always = [("ops", "127.0.0.1:0"), ("secrets", SECRET)];
         for (key, value) in always.iter().chain(more) {

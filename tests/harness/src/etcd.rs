@@ -17,10 +17,10 @@ use anyhow::{Context, Result, bail};
 use etcd_client::{Certificate, Client, ConnectOptions, DeleteOptions, Identity, TlsOptions};
 use tempfile::TempDir;
 
-use self::member::Member;
+use self::member::EtcdNode;
 pub use self::{
     changes::StoreChange,
-    faults::{Backup, Dump},
+    faults::{StoreBackup, StoreDump},
 };
 use crate::{
     certificates::{TlsFiles, generate},
@@ -47,7 +47,7 @@ impl Default for EtcdOptions {
 /// A cluster of etcd nodes that runs until it is dropped.
 #[derive(Debug)]
 pub struct EtcdCluster {
-    members: Vec<Member>,
+    members: Vec<EtcdNode>,
     tls: Option<TlsFiles>,
     // The last field: it is dropped after the nodes, which use the directory.
     _directory: TempDir,
@@ -210,7 +210,7 @@ impl EtcdCluster {
     }
 
     async fn healthy(&mut self, index: usize) -> Result<()> {
-        let ended = |member: &mut Member| -> Result<()> {
+        let ended = |member: &mut EtcdNode| -> Result<()> {
             match member.ended()? {
                 Some(status) => bail!("etcd ended, {status}:\n{}", member.log()),
                 None => Ok(()),

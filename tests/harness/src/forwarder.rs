@@ -21,14 +21,14 @@ use crate::certificates::TlsFiles;
 
 /// A running forwarder; dropping it closes the listener.
 #[derive(Debug)]
-pub struct Forwarder {
+pub struct SwitchingForwarder {
     address: SocketAddr,
     scheme: &'static str,
     targets: Arc<Mutex<Vec<SocketAddr>>>,
     tasks: TaskGroup,
 }
 
-impl Forwarder {
+impl SwitchingForwarder {
     /// Starts a forwarder without targets.
     ///
     /// # Errors
@@ -104,7 +104,7 @@ async fn pass(mut client: impl AsyncRead + AsyncWrite + Unpin, target: SocketAdd
     let _ended = copy_bidirectional(&mut client, &mut server).await; // either side may close at any time
 }
 
-impl Drop for Forwarder {
+impl Drop for SwitchingForwarder {
     fn drop(&mut self) {
         self.tasks.stop();
     }

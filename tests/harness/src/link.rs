@@ -24,7 +24,7 @@ const BACKLOG: u32 = 1024;
 
 /// The treatment of the bytes that a link carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Condition {
+pub enum LinkCondition {
     /// All bytes pass.
     #[default]
     Open,
@@ -43,21 +43,21 @@ pub enum Condition {
 
 /// The current conditions of a link.
 #[derive(Debug, Clone, Default)]
-struct Rules {
-    all: Condition,
+struct LinkRules {
+    all: LinkCondition,
     /// The conditions of single processes, by process id.
-    of: BTreeMap<u32, Condition>,
+    of: BTreeMap<u32, LinkCondition>,
 }
 
 /// A link that exists until it is dropped.
 #[derive(Debug)]
-pub struct Link {
+pub struct FaultyLink {
     address: SocketAddr,
-    rules: watch::Sender<Rules>,
+    rules: watch::Sender<LinkRules>,
     tasks: TaskGroup,
 }
 
-impl Link {
+impl FaultyLink {
     /// Opens a link to `target`, which need not listen yet. If the target refuses a connection, the
     /// link closes the caller's connection at once.
     ///
@@ -69,7 +69,7 @@ impl Link {
             .and_then(|socket| socket.listen(BACKLOG))
             .context("listen for a link")?;
         let (address, rules, tasks) =
-            (listener.local_addr()?, watch::Sender::new(Rules::default()), TaskGroup::new());
+            (listener.local_addr()?, watch::Sender::new(LinkRules::default()), TaskGroup::new());
         let (seen, connections) = (rules.subscribe(), tasks.clone());
         tasks.spawn("link", |stop| run(listener, target, seen, connections, stop));
         Ok(Self { address, rules, tasks })
@@ -81,12 +81,12 @@ impl Link {
     }
 
     /// Sets the condition of all connections, and removes those of single processes.
-    pub fn set(&self, condition: Condition) {
-        self.rules.send_replace(Rules { all: condition, of: BTreeMap::new() });
+    pub fn set(&self, condition: LinkCondition) {
+        self.rules.send_replace(LinkRules { all: condition, of: BTreeMap::new() });
     }
 
     /// Sets the condition of the connections of one process.
-    pub fn set_for(&self, process: u32, condition: Condition) {
+    pub fn set_for(&self, process: u32, condition: LinkCondition) {
         self.rules.send_modify(|rules| {
             rules.of.insert(process, condition);
         });
@@ -94,11 +94,11 @@ impl Link {
 
     /// Opens the link for all connections.
     pub fn heal(&self) {
-        self.set(Condition::Open);
+        self.set(LinkCondition::Open);
     }
 }
 
-impl Drop for Link {
+impl Drop for FaultyLink {
     fn drop(&mut self) {
         self.tasks.stop();
     }
@@ -106,7 +106,7 @@ impl Drop for Link {
 
 /// The port, with or without a listener. A refusing link keeps the port bound, so that no other
 /// process gets it.
-enum Port {
+enum LinkPort {
     Listening(TcpListener),
     Bound(TcpSocket),
 }
@@ -121,20 +121,20 @@ fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
 async fn run(
     listener: TcpListener,
     target: SocketAddr,
-    mut rules: watch::Receiver<Rules>,
+    mut rules: watch::Receiver<LinkRules>,
     tasks: TaskGroup,
     stop: CancellationToken,
 ) -> Result<()> {
     let address = listener.local_addr()?;
-    let mut port = Port::Listening(listener);
+    let mut port = LinkPort::Listening(listener);
     loop {
-        let refuses = rules.borrow_and_update().all == Condition::Closed;
+        let refuses = rules.borrow_and_update().all == LinkCondition::Closed;
         port = match port {
-            Port::Listening(listener) if refuses => {
+            LinkPort::Listening(listener) if refuses => {
                 drop(listener);
-                Port::Bound(bind(address)?)
+                LinkPort::Bound(bind(address)?)
             }
-            Port::Bound(socket) if !refuses => Port::Listening(socket.listen(BACKLOG)?),
+            LinkPort::Bound(socket) if !refuses => LinkPort::Listening(socket.listen(BACKLOG)?),
             port => port,
         };
         tokio::select! {
@@ -156,10 +156,10 @@ async fn run(
     }
 }
 
-async fn accept(port: &Port) -> io::Result<(TcpStream, SocketAddr)> {
+async fn accept(port: &LinkPort) -> io::Result<(TcpStream, SocketAddr)> {
     match port {
-        Port::Listening(listener) => listener.accept().await,
-        Port::Bound(_) => std::future::pending().await,
+        LinkPort::Listening(listener) => listener.accept().await,
+        LinkPort::Bound(_) => std::future::pending().await,
     }
 }
 

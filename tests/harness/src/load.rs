@@ -1,7 +1,7 @@
 //! A steady load of creates, joins and ends, and the check of its results.
 //!
 //! Each worker is an application: it creates a meeting, joins it at another edge, joins an earlier
-//! meeting, and ends every third one. It records the answers, and [`History::check`] compares them
+//! meeting, and ends every third one. It records the answers, and [`LoadHistory::check`] compares them
 //! with the meetings of the servers.
 
 use std::{
@@ -13,22 +13,22 @@ use anyhow::{Result, ensure};
 use usher_bbb_sim::BbbSim;
 
 use crate::{
-    client::{Answer, BbbClient},
+    client::{BbbTestClient, HttpAnswer},
     wait,
 };
 
 /// A load that runs until it is stopped.
 #[derive(Debug)]
-pub struct Load {
+pub struct MeetingLoad {
     name: String,
-    clients: Vec<BbbClient>,
+    clients: Vec<BbbTestClient>,
     stop: AtomicBool,
     created: AtomicUsize,
 }
 
 /// The answers that a load received.
 #[derive(Debug, Default)]
-pub struct History {
+pub struct LoadHistory {
     /// Meetings that were acknowledged and not ended: `meetingID` to internal id.
     pub alive: BTreeMap<String, String>,
     /// Creates that got the retryable error, with the body of the answer.
@@ -40,16 +40,16 @@ pub struct History {
 }
 
 /// The result of one request.
-enum Told {
-    Answer(Answer),
+enum RequestResult {
+    Answered(HttpAnswer),
     /// No process listened at the edge.
     Refused,
     Broken(String),
 }
 
-impl Load {
+impl MeetingLoad {
     /// Prepares a load over these edges; `name` is the beginning of every `meetingID`.
-    pub fn new(name: &str, clients: Vec<BbbClient>) -> Self {
+    pub fn new(name: &str, clients: Vec<BbbTestClient>) -> Self {
         Self { name: name.to_owned(), clients, stop: AtomicBool::new(false), created: AtomicUsize::new(0) }
     }
 
@@ -72,10 +72,10 @@ impl Load {
         .await
     }
 
-    /// Runs this number of workers until [`Load::stop`].
-    pub async fn run(&self, workers: usize) -> History {
+    /// Runs this number of workers until [`MeetingLoad::stop`].
+    pub async fn run(&self, workers: usize) -> LoadHistory {
         let workers = (0..workers).map(|worker| self.work(worker));
-        let mut sum = History::default();
+        let mut sum = LoadHistory::default();
         for history in futures::future::join_all(workers).await {
             sum.alive.extend(history.alive);
             sum.retryable.extend(history.retryable);
@@ -85,8 +85,8 @@ impl Load {
         sum
     }
 
-    async fn work(&self, worker: usize) -> History {
-        let mut history = History::default();
+    async fn work(&self, worker: usize) -> LoadHistory {
+        let mut history = LoadHistory::default();
         for turn in 0_usize.. {
             if self.stop.load(Ordering::Relaxed) {
                 break;
@@ -96,16 +96,18 @@ impl Load {
         history
     }
 
-    async fn turn(&self, worker: usize, turn: usize, history: &mut History) {
+    async fn turn(&self, worker: usize, turn: usize, history: &mut LoadHistory) {
         let id = format!("{}-{worker}-{turn}", self.name);
         let query = format!("name=Room&meetingID={id}&attendeePW=ap&moderatorPW=mp");
         match self.send(worker + turn, "create", &query, history).await {
-            Told::Answer(answer) if answer.is_success() => {
+            RequestResult::Answered(answer) if answer.is_success() => {
                 self.created.fetch_add(1, Ordering::Relaxed);
                 let internal = answer.text("internalMeetingID").unwrap_or_default().to_owned();
                 history.alive.insert(id.clone(), internal);
             }
-            Told::Answer(answer) if answer.status == 200 && answer.key() == "serverUnavailable" => {
+            RequestResult::Answered(answer)
+                if answer.status == 200 && answer.key() == "serverUnavailable" =>
+            {
                 history.retryable.push(answer.body);
                 return;
             }
@@ -120,11 +122,11 @@ impl Load {
         if turn.is_multiple_of(3) {
             let query = format!("meetingID={id}&password=mp");
             match self.send(worker + turn, "end", &query, history).await {
-                Told::Answer(answer) if answer.is_success() => {
+                RequestResult::Answered(answer) if answer.is_success() => {
                     history.alive.remove(&id);
                 }
                 // After a retryable error the meeting may have ended: the outcome is unknown.
-                Told::Answer(answer) if answer.key() == "serverUnavailable" => {
+                RequestResult::Answered(answer) if answer.key() == "serverUnavailable" => {
                     history.alive.remove(&id);
                 }
                 told => history.wrong.push(format!("end {id}: {}", told.describe())),
@@ -132,32 +134,32 @@ impl Load {
         }
     }
 
-    async fn join(&self, edge: usize, id: &str, history: &mut History) {
+    async fn join(&self, edge: usize, id: &str, history: &mut LoadHistory) {
         let query = format!("fullName=Ada&meetingID={id}&password=mp");
         match self.send(edge, "join", &query, history).await {
-            Told::Answer(answer) if answer.status == 302 => {}
+            RequestResult::Answered(answer) if answer.status == 302 => {}
             told => history.wrong.push(format!("join {id}: {}", told.describe())),
         }
     }
 
     /// Sends a request to an edge, and to the next edge if no process listens, as a network load
     /// balancer does.
-    async fn send(&self, edge: usize, call: &str, query: &str, history: &mut History) -> Told {
+    async fn send(&self, edge: usize, call: &str, query: &str, history: &mut LoadHistory) -> RequestResult {
         for next in 0..self.clients.len() {
             match self.clients[(edge + next) % self.clients.len()].get(call, query).await {
-                Ok(answer) => return Told::Answer(answer),
+                Ok(answer) => return RequestResult::Answered(answer),
                 Err(error) if was_refused(&error) => history.refused += 1,
-                Err(error) => return Told::Broken(format!("{error:#}")),
+                Err(error) => return RequestResult::Broken(format!("{error:#}")),
             }
         }
-        Told::Refused
+        RequestResult::Refused
     }
 }
 
-impl Told {
+impl RequestResult {
     fn describe(&self) -> String {
         match self {
-            Self::Answer(answer) => format!("{} {}", answer.status, answer.body),
+            Self::Answered(answer) => format!("{} {}", answer.status, answer.body),
             Self::Refused => "no edge listens".to_owned(),
             Self::Broken(error) => error.clone(),
         }
@@ -168,23 +170,23 @@ fn was_refused(error: &anyhow::Error) -> bool {
     error.downcast_ref::<reqwest::Error>().is_some_and(reqwest::Error::is_connect)
 }
 
-impl History {
+impl LoadHistory {
     /// Checks the invariant at rest: every acknowledged meeting is on exactly one server, as the
     /// acknowledged instance, every edge sends its users there, and no other id is on two servers.
     ///
     /// # Errors
     /// When the invariant does not hold in time.
-    pub async fn check(&self, clients: &[BbbClient], sims: &[BbbSim]) -> Result<()> {
+    pub async fn check(&self, clients: &[BbbTestClient], sims: &[BbbSim]) -> Result<()> {
         let bases: Vec<String> = sims.iter().map(|sim| sim.base().to_owned()).collect();
         self.check_at(clients, sims, &bases).await
     }
 
-    /// Checks the same as [`History::check`], for servers to which edges send users by these base
+    /// Checks the same as [`LoadHistory::check`], for servers to which edges send users by these base
     /// addresses.
     ///
     /// # Errors
     /// When the invariant does not hold in time.
-    pub async fn check_at(&self, clients: &[BbbClient], sims: &[BbbSim], bases: &[String]) -> Result<()> {
+    pub async fn check_at(&self, clients: &[BbbTestClient], sims: &[BbbSim], bases: &[String]) -> Result<()> {
         ensure!(self.wrong.is_empty(), "{} went wrong, first: {:#?}", self.wrong.len(), self.wrong.first());
         wait::until("every meeting to be on one server", || async {
             let hosts = hosts(sims);

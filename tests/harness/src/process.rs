@@ -15,17 +15,17 @@ use nix::{
     unistd::Pid,
 };
 
-use crate::{freeze::freeze, programs::Program, wait};
+use crate::{freeze::freeze, programs::ProgramKind, wait};
 
 /// The number of output lines that a failure shows.
 const SHOWN: usize = 20;
 
 /// Environment variables of a program, by name.
-pub type Environment = BTreeMap<String, String>;
+pub type ProgramEnvironment = BTreeMap<String, String>;
 
 /// A program that runs until it is dropped.
 #[derive(Debug)]
-pub struct Process {
+pub struct RunningProgram {
     name: String,
     child: Child,
     lines: Arc<Mutex<Vec<String>>>,
@@ -34,16 +34,16 @@ pub struct Process {
     unheard: bool,
 }
 
-impl Process {
+impl RunningProgram {
     /// Starts a program and waits until it reports that it is ready.
     ///
     /// # Errors
     /// When it cannot be started, ends, or is not ready in time; the error has its output.
     pub async fn start(
         name: &str,
-        program: Program,
+        program: ProgramKind,
         arguments: &[&str],
-        settings: &Environment,
+        settings: &ProgramEnvironment,
     ) -> Result<Self> {
         let mut process = Self::spawn(name, program, arguments, settings)?;
         process.become_ready().await?;
@@ -63,7 +63,12 @@ impl Process {
     ///
     /// # Errors
     /// When it cannot be started.
-    pub fn spawn(name: &str, program: Program, arguments: &[&str], settings: &Environment) -> Result<Self> {
+    pub fn spawn(
+        name: &str,
+        program: ProgramKind,
+        arguments: &[&str],
+        settings: &ProgramEnvironment,
+    ) -> Result<Self> {
         let path = program.path()?;
         let mut command = Command::new(&path);
         // The environment of the machine could contain settings that change the test.
@@ -143,7 +148,7 @@ impl Process {
         freeze(self.child_pid()?)
     }
 
-    /// Continues it after [`Process::freeze`].
+    /// Continues it after [`RunningProgram::freeze`].
     ///
     /// # Errors
     /// When it had ended before.
@@ -204,7 +209,7 @@ impl Process {
     }
 }
 
-impl Drop for Process {
+impl Drop for RunningProgram {
     fn drop(&mut self) {
         // Both calls fail only if the process has ended, which is the goal.
         let _ = self.child.kill();

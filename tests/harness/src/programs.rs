@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 
 /// One of the three programs of Usher.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Program {
+pub enum ProgramKind {
     /// The program `usher-control-plane`.
     ControlPlane,
     /// The program `usher-edge-proxy`.
@@ -21,7 +21,7 @@ pub enum Program {
     Usher,
 }
 
-impl Program {
+impl ProgramKind {
     /// Returns the name of its file.
     pub fn name(self) -> &'static str {
         match self {

@@ -18,7 +18,7 @@ use crate::{certificates::generate, wait};
 
 /// A Redis server that runs until it is dropped.
 #[derive(Debug)]
-pub struct Redis {
+pub struct RedisServer {
     url: String,
     child: Child,
     log: PathBuf,
@@ -26,7 +26,7 @@ pub struct Redis {
     _directory: TempDir,
 }
 
-impl Redis {
+impl RedisServer {
     /// Starts a server on a socket file only, without a password.
     ///
     /// # Errors
@@ -142,7 +142,7 @@ impl Redis {
         self.command(&["CONFIG", "RESETSTAT"]).await.map(drop)
     }
 
-    /// Returns the commands since [`Redis::forget_commands`] in lower case, without the harness's
+    /// Returns the commands since [`RedisServer::forget_commands`] in lower case, without the harness's
     /// own.
     ///
     /// # Errors
@@ -163,7 +163,7 @@ impl Redis {
     }
 }
 
-impl Drop for Redis {
+impl Drop for RedisServer {
     fn drop(&mut self) {
         // Both calls fail only if the process has ended, which is the goal.
         let _ = self.child.kill();

@@ -3,14 +3,14 @@
 use anyhow::{Context, Result, ensure};
 use usher_bbb_sim::BbbSim;
 
-use crate::{client::BbbClient, redis::Redis, servers::SERVER_SECRET};
+use crate::{client::BbbTestClient, redis::RedisServer, servers::SERVER_SECRET};
 
 /// A Scalelite as other programs see it. Ids of servers are hosts, as with `SERVER_ID_IS_HOSTNAME`,
 /// or any text that a test selects.
 #[derive(Debug)]
-pub struct Scalelite {
+pub struct FakeScalelite {
     /// The Redis that holds its keys.
-    pub redis: Redis,
+    pub redis: RedisServer,
     prefix: String,
 }
 
@@ -25,17 +25,17 @@ pub struct ScaleliteTenant<'a> {
     pub secrets: &'a str,
 }
 
-impl Scalelite {
+impl FakeScalelite {
     /// Starts an empty Scalelite on a new Redis.
     ///
     /// # Errors
     /// When its Redis does not start.
     pub async fn start() -> Result<Self> {
-        Ok(Self { redis: Redis::start().await?, prefix: "scalelite:".to_owned() })
+        Ok(Self { redis: RedisServer::start().await?, prefix: "scalelite:".to_owned() })
     }
 
     /// Returns an empty Scalelite on this Redis.
-    pub fn on(redis: Redis) -> Self {
+    pub fn on(redis: RedisServer) -> Self {
         Self { redis, prefix: "scalelite:".to_owned() }
     }
 
@@ -140,7 +140,7 @@ pub async fn created_on(sim: &BbbSim, id: &str, tenant: Option<&ScaleliteTenant<
         format!("&meta_tenant-id={}&meta_tenant-name={}", tenant.id, tenant.name)
     });
     let query = format!("name=Room&meetingID={id}&attendeePW=ap&moderatorPW=mp{meta}");
-    let answer = BbbClient::new(sim.address(), SERVER_SECRET).get("create", &query).await?;
+    let answer = BbbTestClient::new(sim.address(), SERVER_SECRET).get("create", &query).await?;
     ensure!(answer.is_success(), "create {id}: {} {}", answer.status, answer.body);
     Ok(answer.text("internalMeetingID").context("a create is answered with the internal id")?.to_owned())
 }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use usher_bbb_sim::{BbbSim, SimOptions};
 use usher_proto::v1::Health;
 
-use crate::{admin::Admin, wait};
+use crate::{admin::TestAdmin, wait};
 
 /// The secret of every simulated server.
 pub const SERVER_SECRET: &str = "a server's secret";
@@ -26,7 +26,7 @@ pub async fn start() -> Result<BbbSim> {
 ///
 /// # Errors
 /// When a control plane refuses a server, or a server does not become online.
-pub async fn enable(admins: &[Admin], sims: &[BbbSim]) -> Result<()> {
+pub async fn enable(admins: &[TestAdmin], sims: &[BbbSim]) -> Result<()> {
     let bases: Vec<String> = sims.iter().map(|sim| sim.base().to_owned()).collect();
     enable_at(admins, &bases).await
 }
@@ -35,7 +35,7 @@ pub async fn enable(admins: &[Admin], sims: &[BbbSim]) -> Result<()> {
 ///
 /// # Errors
 /// When a control plane refuses a server, or a server does not become online.
-pub async fn enable_at(admins: &[Admin], bases: &[String]) -> Result<()> {
+pub async fn enable_at(admins: &[TestAdmin], bases: &[String]) -> Result<()> {
     let admin = admins.first().context("a fleet has a control plane")?;
     for (number, base) in bases.iter().enumerate() {
         let url = format!("{base}/bigbluebutton/api/");

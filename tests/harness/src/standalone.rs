@@ -6,25 +6,25 @@ use anyhow::Result;
 use usher_bbb_sim::BbbSim;
 
 use crate::{
-    admin::Admin,
-    client::BbbClient,
+    admin::TestAdmin,
+    client::BbbTestClient,
     cluster::{SECRET, environment_name, quick_settings},
-    process::{Environment, Process},
-    programs::Program,
+    process::{ProgramEnvironment, RunningProgram},
+    programs::ProgramKind,
     servers,
 };
 
 /// A running `usher standalone` with its simulated servers.
 #[derive(Debug)]
-pub struct Standalone {
+pub struct RunningStandalone {
     /// The process of the program.
-    pub process: Process,
+    pub process: RunningProgram,
     /// The simulated servers; the one at index `n` has the id `bbb-n`.
     pub sims: Vec<BbbSim>,
-    settings: Environment,
+    settings: ProgramEnvironment,
 }
 
-impl Standalone {
+impl RunningStandalone {
     /// Starts a program with a store in memory, this number of servers, and these settings beside
     /// the quick ones.
     ///
@@ -54,7 +54,7 @@ impl Standalone {
     }
 
     async fn start_in(
-        mut environment: Environment,
+        mut environment: ProgramEnvironment,
         data: Option<&Path>,
         servers: usize,
         settings: &[(&str, &str)],
@@ -70,7 +70,8 @@ impl Standalone {
         for (key, value) in settings {
             set(key, value);
         }
-        let process = Process::start("standalone", Program::Usher, &["standalone"], &environment).await?;
+        let process =
+            RunningProgram::start("standalone", ProgramKind::Usher, &["standalone"], &environment).await?;
         let mut standalone = Self { process, sims: Vec::new(), settings: environment };
         for _ in 0..servers {
             standalone.sims.push(servers::start().await?);
@@ -84,7 +85,8 @@ impl Standalone {
     /// # Errors
     /// When it does not become ready.
     pub async fn restart(&mut self) -> Result<()> {
-        self.process = Process::start("standalone", Program::Usher, &["standalone"], &self.settings).await?;
+        self.process =
+            RunningProgram::start("standalone", ProgramKind::Usher, &["standalone"], &self.settings).await?;
         Ok(())
     }
 
@@ -94,12 +96,12 @@ impl Standalone {
     }
 
     /// Returns a client of its BBB API.
-    pub fn client(&self) -> BbbClient {
-        BbbClient::new(self.process.address("listen"), SECRET)
+    pub fn client(&self) -> BbbTestClient {
+        BbbTestClient::new(self.process.address("listen"), SECRET)
     }
 
     /// Returns a client of its gRPC services.
-    pub fn admin(&self) -> Admin {
-        Admin::new(self.process.address("control"))
+    pub fn admin(&self) -> TestAdmin {
+        TestAdmin::new(self.process.address("control"))
     }
 }

@@ -7,21 +7,21 @@ use etcd_client::{Client, Compare, CompareOp, Txn, TxnOp};
 use hdrhistogram::Histogram;
 use tokio::task::JoinSet;
 
-use crate::measurement::Slice;
+use crate::measurement::LoadSlice;
 
 /// The size of a value in bytes, similar to that of a stored record.
 pub(super) const VALUE: usize = 160;
 
 /// The form in which puts reach etcd.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Shape {
+pub(crate) struct PutShape {
     /// The number of guarded puts in one transaction, each decided independently.
     pub(crate) gathered: usize,
     /// The number of transactions in progress.
     pub(crate) under_way: usize,
 }
 
-impl Shape {
+impl PutShape {
     /// One guarded put in each transaction.
     pub(crate) const ALONE: Self = Self { gathered: 1, under_way: 128 };
 
@@ -30,7 +30,7 @@ impl Shape {
 }
 
 /// Writes puts for `time`, each with a new key.
-pub(crate) async fn puts(endpoints: &[String], shape: Shape, time: Duration) -> Result<Slice> {
+pub(crate) async fn puts(endpoints: &[String], shape: PutShape, time: Duration) -> Result<LoadSlice> {
     let mut client = Client::connect(endpoints, None).await?;
     // The revision distinguishes the keys of this slice from those of earlier ones.
     let revision = client.get("raw", None).await?.header().context("an answer has a header")?.revision();
@@ -43,7 +43,7 @@ pub(crate) async fn puts(endpoints: &[String], shape: Shape, time: Duration) -> 
     while let Some(seen) = writers.join_next().await {
         micros.add(seen??)?;
     }
-    Ok(Slice::new(micros, begin.elapsed(), None))
+    Ok(LoadSlice::new(micros, begin.elapsed(), None))
 }
 
 async fn write(mut client: Client, gathered: usize, prefix: String, end: Instant) -> Result<Histogram<u64>> {

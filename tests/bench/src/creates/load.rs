@@ -16,7 +16,7 @@ use usher_proto::v1::{
     ConfirmMeetingRequest, MeetingKey, PlaceMeetingRequest, placement_service_client::PlacementServiceClient,
 };
 
-use crate::{control_plane::Plane, machine::Worker, measurement::Slice, synthetic};
+use crate::{control_plane::BenchControlPlane, machine::CpuWorker, measurement::LoadSlice, synthetic};
 
 /// The number of creates in progress.
 const UNDER_WAY: usize = 256;
@@ -28,14 +28,14 @@ const CONNECTIONS: usize = 4;
 const DIGEST: usize = 32;
 
 /// A load of creates that uses each id once.
-pub(crate) struct Creator {
+pub(crate) struct CreateLoad {
     connections: Vec<Channel>,
-    control_plane: Worker,
+    control_plane: CpuWorker,
     next: Arc<AtomicUsize>,
 }
 
-impl Creator {
-    pub(crate) fn connect(plane: &Plane) -> Self {
+impl CreateLoad {
+    pub(crate) fn connect(plane: &BenchControlPlane) -> Self {
         Self {
             connections: (0..CONNECTIONS).map(|_| plane.admin().channel()).collect(),
             control_plane: plane.worker(),
@@ -44,7 +44,7 @@ impl Creator {
     }
 
     /// Creates meetings for `time`.
-    pub(crate) async fn run(&self, time: Duration) -> Result<Slice> {
+    pub(crate) async fn run(&self, time: Duration) -> Result<LoadSlice> {
         let (before, begin) = (self.control_plane.cpu()?, Instant::now());
         let mut creating = JoinSet::new();
         for number in 0..UNDER_WAY {
@@ -56,7 +56,7 @@ impl Creator {
             micros.add(seen??)?;
         }
         let (took, used) = (begin.elapsed(), self.control_plane.cpu()?.saturating_sub(before));
-        Ok(Slice::new(micros, took, Some(used)))
+        Ok(LoadSlice::new(micros, took, Some(used)))
     }
 }
 

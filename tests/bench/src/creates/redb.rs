@@ -8,7 +8,7 @@ use hdrhistogram::Histogram;
 use redb::{Database, TableDefinition};
 
 use super::etcd::VALUE;
-use crate::measurement::Slice;
+use crate::measurement::LoadSlice;
 
 const TABLE: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("raw");
 
@@ -16,7 +16,7 @@ const TABLE: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("raw");
 const GATHERED: usize = 64;
 
 /// Writes puts for `time` into a new file.
-pub(crate) fn puts(time: Duration) -> Result<Slice> {
+pub(crate) fn puts(time: Duration) -> Result<LoadSlice> {
     let directory = tempfile::tempdir()?;
     let database = Database::create(directory.path().join("raw.redb"))?;
     let (mut micros, begin) = (Histogram::new(3)?, Instant::now());
@@ -35,5 +35,5 @@ pub(crate) fn puts(time: Duration) -> Result<Slice> {
         txn.commit()?;
         micros.record_n(u64::try_from(sent.elapsed().as_micros())?.max(1), GATHERED as u64)?;
     }
-    Ok(Slice::new(micros, begin.elapsed(), None))
+    Ok(LoadSlice::new(micros, begin.elapsed(), None))
 }

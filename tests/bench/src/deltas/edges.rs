@@ -14,14 +14,14 @@ use usher_edge_proxy::{
 use usher_model::{id::EdgeId, revision::Revision};
 use usher_runtime::tasks::TaskGroup;
 
-use super::marks::Marks;
+use super::marks::RevisionMarks;
 
-pub(crate) struct Edges {
+pub(crate) struct SubscribedEdges {
     cells: Vec<Arc<TableCell>>,
     tasks: TaskGroup,
 }
 
-impl Edges {
+impl SubscribedEdges {
     /// Starts `count` edges that subscribe to the control plane.
     pub(crate) fn subscribe(control_plane: SocketAddr, count: usize) -> Result<Self> {
         let (mut cells, tasks) = (Vec::new(), TaskGroup::new());
@@ -54,7 +54,7 @@ impl Edges {
     }
 
     /// Records the revisions that each edge applies from now on, until it is stopped.
-    pub(crate) fn mark(&self, marks: &Arc<Marks>) {
+    pub(crate) fn mark(&self, marks: &Arc<RevisionMarks>) {
         for cell in &self.cells {
             let (mut revisions, marks) = (cell.follow(), Arc::clone(marks));
             let mut before = revisions.borrow_and_update().map_or(0, |at| at.seq);
@@ -88,7 +88,7 @@ impl Edges {
 mod tests {
     use usher_edge_proxy::control::table::LiveTable;
 
-    use super::{super::marks::Commit, *};
+    use super::{super::marks::AcknowledgedCommit, *};
 
     /// On one thread: no task runs before the stop, neither at its start nor at a change of the
     /// table.
@@ -96,13 +96,13 @@ mod tests {
     async fn what_was_applied_is_marked_however_late_the_marking_task_runs() {
         let cell = Arc::new(TableCell::default());
         cell.replace(LiveTable::empty(Revision::new(1, 10)));
-        let edges = Edges { cells: vec![Arc::clone(&cell)], tasks: TaskGroup::new() };
-        let marks = Arc::new(Marks::after(10));
+        let edges = SubscribedEdges { cells: vec![Arc::clone(&cell)], tasks: TaskGroup::new() };
+        let marks = Arc::new(RevisionMarks::after(10));
         edges.mark(&marks);
         cell.replace(LiveTable::empty(Revision::new(1, 12)));
         edges.reach(Revision::new(1, 12), Duration::from_secs(1)).await.unwrap();
         edges.stop().await;
-        let commits = [11, 12].map(|revision| Commit { revision, at_micros: 0 });
+        let commits = [11, 12].map(|revision| AcknowledgedCommit { revision, at_micros: 0 });
         assert_eq!(marks.latencies(&commits, 1).unwrap().len(), 2);
     }
 }

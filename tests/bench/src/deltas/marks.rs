@@ -13,30 +13,30 @@ const REVISIONS: usize = 1 << 16;
 
 /// A commit that the store acknowledged.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Commit {
+pub(crate) struct AcknowledgedCommit {
     pub(crate) revision: u64,
     /// The time of the acknowledgement, in microseconds since the marks began.
     pub(crate) at_micros: u64,
 }
 
 #[derive(Debug, Default)]
-struct Applied {
+struct AppliedMark {
     edges: AtomicU32,
     last_micros: AtomicU64,
 }
 
 /// The revisions that edges applied, with their times.
 #[derive(Debug)]
-pub(crate) struct Marks {
+pub(crate) struct RevisionMarks {
     begin: Instant,
     first: u64,
-    applied: Vec<Applied>,
+    applied: Vec<AppliedMark>,
 }
 
-impl Marks {
+impl RevisionMarks {
     /// Returns marks for the revisions after `revision`.
     pub(crate) fn after(revision: u64) -> Self {
-        let applied = std::iter::repeat_with(Applied::default).take(REVISIONS).collect();
+        let applied = std::iter::repeat_with(AppliedMark::default).take(REVISIONS).collect();
         Self { begin: Instant::now(), first: revision + 1, applied }
     }
 
@@ -60,7 +60,7 @@ impl Marks {
     ///
     /// # Errors
     /// An edge has not applied one of the revisions.
-    pub(crate) fn latencies(&self, commits: &[Commit], edges: usize) -> Result<Histogram<u64>> {
+    pub(crate) fn latencies(&self, commits: &[AcknowledgedCommit], edges: usize) -> Result<Histogram<u64>> {
         let mut late = Histogram::new(3)?;
         for commit in commits {
             let applied = self.at(commit.revision).context("more revisions than are followed")?;
@@ -73,7 +73,7 @@ impl Marks {
         Ok(late)
     }
 
-    fn at(&self, revision: u64) -> Option<&Applied> {
+    fn at(&self, revision: u64) -> Option<&AppliedMark> {
         self.applied.get(usize::try_from(revision.checked_sub(self.first)?).ok()?)
     }
 }
@@ -84,10 +84,10 @@ mod tests {
 
     #[test]
     fn a_revision_counts_when_its_last_edge_has_it() {
-        let marks = Marks::after(10);
+        let marks = RevisionMarks::after(10);
         marks.applied(9, 12);
         marks.applied(10, 11);
-        let commit = |revision| Commit { revision, at_micros: 0 };
+        let commit = |revision| AcknowledgedCommit { revision, at_micros: 0 };
         assert_eq!(marks.latencies(&[commit(11)], 2).unwrap().len(), 1);
         let missing = marks.latencies(&[commit(12)], 2).map(drop).unwrap_err();
         assert_eq!(missing.to_string(), "revision 12 is on 1 of 2 edges");

@@ -18,7 +18,7 @@ use usher_model::{
     settings::StoreSettings,
 };
 
-use super::marks::{Commit, Marks};
+use super::marks::{AcknowledgedCommit, RevisionMarks};
 use crate::synthetic;
 
 /// The number of changes in one commit.
@@ -30,13 +30,13 @@ const FILLED: usize = 64;
 /// The number of commits in progress while the table is filled.
 const UNDER_WAY: usize = 4;
 
-pub(crate) struct Writer {
+pub(crate) struct RecordWriter {
     store: Arc<dyn ports::Store>,
     codec: StoreCodec,
     meetings: usize,
 }
 
-impl Writer {
+impl RecordWriter {
     /// Connects to the store of a fleet of `meetings`.
     pub(crate) fn connect(endpoints: &[String], meetings: usize) -> Result<Self> {
         let settings = StoreSettings { endpoints: endpoints.to_vec(), ..StoreSettings::default() };
@@ -67,8 +67,8 @@ impl Writer {
         &self,
         per_second: usize,
         time: Duration,
-        marks: &Arc<Marks>,
-    ) -> Result<Vec<Commit>> {
+        marks: &Arc<RevisionMarks>,
+    ) -> Result<Vec<AcknowledgedCommit>> {
         let mut ticks = tokio::time::interval(Duration::from_secs(1) * GATHERED as u32 / per_second as u32);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
         let (end, mut commits) = (Instant::now() + time, JoinSet::new());
@@ -81,7 +81,7 @@ impl Writer {
             let (work, marks) = (commit(Arc::clone(&self.store), txns), Arc::clone(marks));
             commits.spawn(async move {
                 let revision = work.await?;
-                Ok::<_, anyhow::Error>(Commit { revision, at_micros: marks.now_micros() })
+                Ok::<_, anyhow::Error>(AcknowledgedCommit { revision, at_micros: marks.now_micros() })
             });
         }
         commits.join_all().await.into_iter().collect()

@@ -2,7 +2,7 @@
 
 /// The head of an answer.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Head<'a> {
+pub(crate) struct AnswerHead<'a> {
     pub(crate) status: u16,
     pub(crate) location: Option<&'a [u8]>,
     /// The length of head and body together, in bytes.
@@ -10,7 +10,7 @@ pub(crate) struct Head<'a> {
 }
 
 /// Parses the head at the start of `bytes`; returns `None` if it is incomplete or malformed.
-pub(crate) fn read(bytes: &[u8]) -> Option<Head<'_>> {
+pub(crate) fn read(bytes: &[u8]) -> Option<AnswerHead<'_>> {
     let status = bytes.strip_prefix(b"HTTP/1.1 ")?.get(..3)?;
     let status = std::str::from_utf8(status).ok()?.parse().ok()?;
     let (mut location, mut body, mut at) = (None, 0, 0);
@@ -20,7 +20,7 @@ pub(crate) fn read(bytes: &[u8]) -> Option<Head<'_>> {
         at += line.len() + 1;
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if line.is_empty() {
-            return Some(Head { status, location, length: at + body });
+            return Some(AnswerHead { status, location, length: at + body });
         }
         if let Some(value) = field(line, b"location: ") {
             location = Some(value);

@@ -15,7 +15,7 @@ use hyper_util::rt::TokioIo;
 use tokio::{net::TcpListener, runtime::Builder, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::machine::{self, Worker};
+use crate::machine::{self, CpuWorker};
 
 /// The answer of hyper with an empty location; its length is subtracted from the requested one.
 const REST: &str = "HTTP/1.1 302 Found\r\nlocation: \r\ncontent-length: 0\r\n\
@@ -23,14 +23,14 @@ const REST: &str = "HTTP/1.1 302 Found\r\nlocation: \r\ncontent-length: 0\r\n\
 
 /// A server on its own thread, until it is stopped.
 #[derive(Debug)]
-pub(crate) struct Constant {
+pub(crate) struct ConstantServer {
     pub(crate) address: SocketAddr,
-    pub(crate) worker: Worker,
+    pub(crate) worker: CpuWorker,
     stop: CancellationToken,
     thread: JoinHandle<Result<()>>,
 }
 
-impl Constant {
+impl ConstantServer {
     /// Starts a server whose answers are `length` bytes long.
     pub(crate) fn start(length: usize) -> Result<Self> {
         let padding = length.checked_sub(REST.len()).context("too short for a redirect")?;
@@ -63,11 +63,12 @@ fn join(thread: JoinHandle<Result<()>>) -> Result<()> {
 
 async fn serve(
     location: HeaderValue,
-    say: mpsc::Sender<(SocketAddr, Worker)>,
+    say: mpsc::Sender<(SocketAddr, CpuWorker)>,
     stop: CancellationToken,
 ) -> Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
-    say.send((listener.local_addr()?, Worker::this_thread())).context("the caller waits for the address")?;
+    say.send((listener.local_addr()?, CpuWorker::this_thread()))
+        .context("the caller waits for the address")?;
     let mut connections = JoinSet::new();
     loop {
         let (stream, _) = tokio::select! {
@@ -92,12 +93,12 @@ mod tests {
     use std::{sync::Arc, time::Duration};
 
     use super::*;
-    use crate::joins::{load::Load, request};
+    use crate::joins::{load::JoinLoad, request};
 
     #[test]
     fn its_answers_have_the_length_asked_for() {
-        let server = Constant::start(512).unwrap();
-        let load = Load {
+        let server = ConstantServer::start(512).unwrap();
+        let load = JoinLoad {
             to: server.address,
             server: server.worker,
             requests: Arc::from(request::prepare(10, 10)),
@@ -107,7 +108,7 @@ mod tests {
         };
         assert_eq!(load.one().unwrap().len(), 512);
         assert!(load.run().unwrap().rate > 0.0);
-        let wrong = Load { own_location: true, ..load };
+        let wrong = JoinLoad { own_location: true, ..load };
         assert!(
             wrong
                 .run()

@@ -17,12 +17,12 @@ use tokio::{
 };
 
 use super::{
-    answer_head::{self, Head},
-    request::Prepared,
+    answer_head::{self, AnswerHead},
+    request::PreparedRequest,
 };
 use crate::{
-    machine::{self, Worker},
-    measurement::Slice,
+    machine::{self, CpuWorker},
+    measurement::LoadSlice,
 };
 
 /// The number of connections.
@@ -33,23 +33,23 @@ const ANSWER: usize = 16 << 10;
 
 /// The requests, their target, and the duration of a load.
 #[derive(Debug, Clone)]
-pub(crate) struct Load {
+pub(crate) struct JoinLoad {
     pub(crate) to: SocketAddr,
     /// The process or thread whose processor time is counted.
-    pub(crate) server: Worker,
-    pub(crate) requests: Arc<[Prepared]>,
+    pub(crate) server: CpuWorker,
+    pub(crate) requests: Arc<[PreparedRequest]>,
     /// Whether each answer must redirect to the server of its request; a constant answer cannot.
     pub(crate) own_location: bool,
     pub(crate) warm_up: Duration,
     pub(crate) time: Duration,
 }
 
-impl Load {
+impl JoinLoad {
     /// Sends requests in turn and checks every answer.
     ///
     /// # Errors
     /// An answer was wrong: then the rate is meaningless.
-    pub(crate) fn run(&self) -> Result<Slice> {
+    pub(crate) fn run(&self) -> Result<LoadSlice> {
         machine::on_core(machine::LOAD_CORE, || {
             Builder::new_current_thread().enable_all().build()?.block_on(self.generate())
         })
@@ -66,7 +66,7 @@ impl Load {
         Builder::new_current_thread().enable_all().build()?.block_on(exchange)
     }
 
-    async fn generate(&self) -> Result<Slice> {
+    async fn generate(&self) -> Result<LoadSlice> {
         let begin = Instant::now() + self.warm_up;
         let end = begin + self.time;
         let mut connections = JoinSet::new();
@@ -90,7 +90,7 @@ impl Load {
         if let Some(first) = failed.first() {
             bail!("{} of {CONNECTIONS} connections had a wrong answer; the first: {first:#}", failed.len());
         }
-        Ok(Slice::new(micros, self.time, Some(used)))
+        Ok(LoadSlice::new(micros, self.time, Some(used)))
     }
 }
 
@@ -102,7 +102,7 @@ async fn stay_awake() {
     }
 }
 
-async fn converse(load: Load, first: usize, begin: Instant, end: Instant) -> Result<Histogram<u64>> {
+async fn converse(load: JoinLoad, first: usize, begin: Instant, end: Instant) -> Result<Histogram<u64>> {
     let mut connection = Connection::open(&load).await?;
     let mut micros = Histogram::new(3)?;
     for request in load.requests.iter().cycle().skip(first) {
@@ -126,13 +126,13 @@ struct Connection {
 }
 
 impl Connection {
-    async fn open(load: &Load) -> Result<Self> {
+    async fn open(load: &JoinLoad) -> Result<Self> {
         let stream = TcpStream::connect(load.to).await.context("connect to the server under load")?;
         stream.set_nodelay(true)?;
         Ok(Self { stream, buffer: vec![0; ANSWER], filled: 0, own_location: load.own_location })
     }
 
-    async fn exchange(&mut self, request: &Prepared) -> Result<()> {
+    async fn exchange(&mut self, request: &PreparedRequest) -> Result<()> {
         self.stream.write_all(&request.bytes).await?;
         self.filled = 0;
         loop {
@@ -147,7 +147,7 @@ impl Connection {
     }
 }
 
-fn check(head: &Head<'_>, request: &Prepared, own_location: bool) -> Result<()> {
+fn check(head: &AnswerHead<'_>, request: &PreparedRequest, own_location: bool) -> Result<()> {
     ensure!(head.status == 302, "status {} instead of 302", head.status);
     let location = head.location.context("a redirect without a location")?;
     ensure!(

@@ -10,20 +10,20 @@ use crate::synthetic;
 
 /// A request as it is sent, and the expected target of its redirect.
 #[derive(Debug)]
-pub(crate) struct Prepared {
+pub(crate) struct PreparedRequest {
     pub(crate) bytes: Vec<u8>,
     /// The beginning of the `Location` of a correct answer.
     pub(crate) leads_to: Vec<u8>,
 }
 
 /// Prepares joins of up to `count` meetings, spread over a table of `meetings`.
-pub(crate) fn prepare(count: usize, meetings: usize) -> Vec<Prepared> {
+pub(crate) fn prepare(count: usize, meetings: usize) -> Vec<PreparedRequest> {
     let secret = Secret::new(synthetic::SECRET);
     let count = count.min(meetings);
     (0..count).map(|number| join(number * (meetings / count.max(1)), &secret)).collect()
 }
 
-fn join(meeting: usize, secret: &Secret) -> Prepared {
+fn join(meeting: usize, secret: &Secret) -> PreparedRequest {
     let query = format!(
         "fullName=Ada+Lovelace+{meeting}&meetingID={}&role=VIEWER&userID=user-{meeting}&\
          avatarURL=https%3A%2F%2Fmoodle.example.org%2Fpluginfile.php%2F2145%2Fuser%2Ficon%2Fboost%2Ff1\
@@ -32,7 +32,7 @@ fn join(meeting: usize, secret: &Secret) -> Prepared {
     );
     let signed = sign_query(ChecksumAlgorithm::Sha256, "join", query, secret);
     let head = "HTTP/1.1\r\nhost: bbb.example.org\r\naccept: */*\r\n\r\n";
-    Prepared {
+    PreparedRequest {
         bytes: format!("GET /bigbluebutton/api/join?{signed} {head}").into_bytes(),
         leads_to: format!("{}join?", synthetic::server_url(meeting)).into_bytes(),
     }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use futures::{StreamExt, TryStreamExt, stream};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use usher_bbb_sim::BbbSim;
-use usher_harness::{cluster::Cluster, figures::metric, standalone::Standalone, wait};
+use usher_harness::{cluster::TestCluster, figures::metric, standalone::RunningStandalone, wait};
 
 const SERVERS: usize = 20;
 const CREATES: usize = 500;
@@ -29,7 +29,7 @@ async fn crowd(sim: &BbbSim, users: usize) -> Result<()> {
 /// even.
 #[tokio::test]
 async fn f11_a_leader_killed_in_an_uneven_burst_takes_no_reservation_with_it() -> Result<()> {
-    let mut cluster = Cluster::builder()
+    let mut cluster = TestCluster::builder()
         .servers(SERVERS)
         .set("placement.slow_start", "0s")
         // A poll that a loaded machine delays would make its server unhealthy, and the placement
@@ -96,7 +96,7 @@ async fn f11_a_leader_killed_in_an_uneven_burst_takes_no_reservation_with_it() -
 /// once. The alarm after five minutes is a rule of `core::load` and is tested there.
 #[tokio::test]
 async fn f10_imbalance_is_shown() -> Result<()> {
-    let usher = Standalone::start(3, &[]).await?;
+    let usher = RunningStandalone::start(3, &[]).await?;
     crowd(&usher.sims[0], 150).await?;
     let seen = wait::until("the imbalance to be seen", || async {
         let shown = metric(&usher.process, "usher_placement_imbalance").await?;

@@ -8,7 +8,7 @@ use usher_bbb::call::ApiCall;
 use usher_bbb_sim::{BbbSim, FaultKind, SimFault};
 use usher_harness::{
     servers::{self, SERVER_SECRET},
-    standalone::Standalone,
+    standalone::RunningStandalone,
     wait,
 };
 use usher_proto::v1::Health;
@@ -45,7 +45,7 @@ const CREATE_MS: u64 = 200;
 async fn h5_h6_f5_fifty_meetings_of_a_dead_server_move_on_and_come_home() -> Result<()> {
     let limit = INFLIGHT.to_string();
     let settings = [("placement.max_inflight_creates", limit.as_str()), ("placement.slow_start", "0s")];
-    let mut usher = Standalone::start(1, &settings).await?;
+    let mut usher = RunningStandalone::start(1, &settings).await?;
     let (client, admin) = (usher.client(), usher.admin());
     for number in 0..MEETINGS {
         client.created(&id(number)).await?;

@@ -6,14 +6,14 @@ use std::{cell::Cell, time::Duration};
 use anyhow::{Result, ensure};
 use usher_bbb::call::ApiCall;
 use usher_bbb_sim::{FaultKind, SimFault};
-use usher_harness::{cluster::Cluster, wait};
+use usher_harness::{cluster::TestCluster, wait};
 
 use crate::support::arrivals;
 
 /// Shorter than the rest of the new leader's lease at the moment when it is stopped.
 const LOOK: Duration = Duration::from_millis(1200);
 
-fn ends(cluster: &Cluster) -> usize {
+fn ends(cluster: &TestCluster) -> usize {
     cluster.sims.iter().map(|sim| arrivals(sim, "end").len()).sum()
 }
 
@@ -22,7 +22,7 @@ fn ends(cluster: &Cluster) -> usize {
 /// end a meeting → there is no write and no `end`.
 #[tokio::test]
 async fn x3_the_history_has_no_write_of_a_leader_after_another_took_over() -> Result<()> {
-    let cluster = Cluster::builder().edges(1).set("leader.ttl", "3s").start().await?;
+    let cluster = TestCluster::builder().edges(1).set("leader.ttl", "3s").start().await?;
     // Zombies stay due, so that every leader has writes and `end` calls to make at each poll.
     for sim in &cluster.sims {
         sim.faults().set(SimFault::new(FaultKind::Status500).on(ApiCall::End)).await;
@@ -80,7 +80,7 @@ async fn x3_the_history_has_no_write_of_a_leader_after_another_took_over() -> Re
 }
 
 /// Waits until the store is unchanged for a moment, and returns its revision.
-async fn at_rest(cluster: &Cluster) -> Result<u64> {
+async fn at_rest(cluster: &TestCluster) -> Result<u64> {
     wait::until("the store to be unchanged", || async {
         let revision = cluster.etcd().revision().await?;
         wait::holds(Duration::from_millis(150), "no key is written", || async {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use usher_bbb_sim::FaultKind;
-use usher_harness::{standalone::Standalone, wait};
+use usher_harness::{standalone::RunningStandalone, wait};
 
 use crate::support::{arrivals, longest_gap, now_ms, percentile};
 
@@ -14,7 +14,7 @@ const ROUNDS: u32 = 4;
 const JOINS: usize = 400;
 
 /// Returns the median and the last percentile of the duration of joins.
-async fn joins(usher: &Standalone) -> Result<(Duration, Duration)> {
+async fn joins(usher: &RunningStandalone) -> Result<(Duration, Duration)> {
     let (client, mut times) = (usher.client(), Vec::new());
     for number in 0..JOINS {
         let begun = Instant::now();
@@ -30,7 +30,7 @@ async fn joins(usher: &Standalone) -> Result<(Duration, Duration)> {
 async fn c3_sixteen_hung_servers_of_fifty_delay_neither_polls_nor_joins() -> Result<()> {
     let settings =
         [("health.interval", "1s"), ("health.deadline", "900ms"), ("health.unhealthy_after", "60s")];
-    let usher = Standalone::start(SERVERS, &settings).await?;
+    let usher = RunningStandalone::start(SERVERS, &settings).await?;
     for number in 0..SERVERS {
         usher.client().created(&format!("lesson-{number}")).await?;
     }

@@ -8,10 +8,10 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use tonic::Code;
 use usher_harness::{
-    client::BbbClient,
-    cluster::{Cluster, ClusterBuilder},
+    client::BbbTestClient,
+    cluster::{ClusterBuilder, TestCluster},
     figures::metric,
-    link::Condition,
+    link::LinkCondition,
     wait,
 };
 use usher_model::{
@@ -31,7 +31,7 @@ fn patient(builder: ClusterBuilder) -> ClusterBuilder {
     builder.set("meetings.create_timeout", "20s").set("health.unhealthy_after", "30s")
 }
 
-async fn all_online(cluster: &Cluster) -> Result<()> {
+async fn all_online(cluster: &TestCluster) -> Result<()> {
     for number in 0..cluster.control_planes.len() {
         for server in cluster.admin(number).servers().await? {
             ensure!(server.health() == Health::Online, "{}: {}", server.name, server.health_reason);
@@ -41,7 +41,7 @@ async fn all_online(cluster: &Cluster) -> Result<()> {
 }
 
 /// Waits until the edge is connected to this control plane.
-async fn connected(cluster: &Cluster, edge: usize, control_plane: usize) -> Result<()> {
+async fn connected(cluster: &TestCluster, edge: usize, control_plane: usize) -> Result<()> {
     wait::until(&format!("edge {edge} to be at control plane {control_plane}"), || async {
         let edges = cluster.admin(control_plane).edges().await?;
         let name = format!("edges/edge-{edge}");
@@ -52,14 +52,18 @@ async fn connected(cluster: &Cluster, edge: usize, control_plane: usize) -> Resu
 }
 
 /// Cuts an edge from all control planes but one.
-async fn leave_it_only(cluster: &Cluster, edge: usize, control_plane: usize) -> Result<()> {
+async fn leave_it_only(cluster: &TestCluster, edge: usize, control_plane: usize) -> Result<()> {
     for (number, link) in cluster.links.planes[edge].iter().enumerate() {
-        link.set(if number == control_plane { Condition::Open } else { Condition::Closed });
+        link.set(if number == control_plane { LinkCondition::Open } else { LinkCondition::Closed });
     }
     connected(cluster, edge, control_plane).await
 }
 
-async fn resolve(cluster: &Cluster, control_plane: usize, id: &str) -> Result<ResolveMeetingResponse, Code> {
+async fn resolve(
+    cluster: &TestCluster,
+    control_plane: usize,
+    id: &str,
+) -> Result<ResolveMeetingResponse, Code> {
     let key = MeetingKey::new(TenantId::default_tenant(), MeetingId::parse(id).expect("a meeting id"));
     let mut client = PlacementServiceClient::new(cluster.admin(control_plane).channel());
     let answer = client.resolve_meeting(ResolveMeetingRequest { key: Some((&key).into()) }).await;
@@ -71,13 +75,13 @@ async fn resolve(cluster: &Cluster, control_plane: usize, id: &str) -> Result<Re
 /// The network is open again → the edge has every change.
 #[tokio::test]
 async fn x1_an_edge_that_is_cut_off_serves_what_it_knows_and_catches_up() -> Result<()> {
-    let cluster = Cluster::builder().link_planes().start().await?;
+    let cluster = TestCluster::builder().link_planes().start().await?;
     let (cut_off, other) = (cluster.client(0), cluster.client(1));
     for number in 0..10 {
         cut_off.created(&format!("known-{number}")).await?;
     }
     cluster.is_level().await?;
-    cluster.links.set_edge(0, Condition::Cut);
+    cluster.links.set_edge(0, LinkCondition::Cut);
     let refused = Instant::now();
     let fresh = cut_off.create("fresh").await?;
     let to_refusal = refused.elapsed();
@@ -123,12 +127,12 @@ async fn x1_an_edge_that_is_cut_off_serves_what_it_knows_and_catches_up() -> Res
 /// another control plane.
 #[tokio::test]
 async fn c2_an_edge_that_is_cut_from_its_control_plane_goes_on_at_another() -> Result<()> {
-    let cluster = patient(Cluster::builder().edges(1).link_planes()).start().await?;
+    let cluster = patient(TestCluster::builder().edges(1).link_planes()).start().await?;
     let client = cluster.client(0);
     leave_it_only(&cluster, 0, 0).await?;
     client.created("before").await?;
     cluster.links.planes[0][1].heal();
-    cluster.links.planes[0][0].set(Condition::Cut);
+    cluster.links.planes[0][0].set(LinkCondition::Cut);
     let mut slowest = Duration::ZERO;
     for number in 0..6 {
         let begun = Instant::now();
@@ -146,7 +150,7 @@ async fn c2_an_edge_that_is_cut_from_its_control_plane_goes_on_at_another() -> R
     Ok(())
 }
 
-async fn create_and_join(from: &BbbClient, at: &BbbClient, id: &str) -> Result<()> {
+async fn create_and_join(from: &BbbTestClient, at: &BbbTestClient, id: &str) -> Result<()> {
     from.created(id).await?;
     at.joined(id).await?;
     Ok(())
@@ -157,14 +161,14 @@ async fn create_and_join(from: &BbbClient, at: &BbbClient, id: &str) -> Result<(
 /// another one. No meeting is split, and no server becomes offline.
 #[tokio::test]
 async fn x5_a_leader_cut_from_the_store_alone_neither_leads_nor_lies() -> Result<()> {
-    let cluster = patient(Cluster::builder().link_planes().link_stores()).start().await?;
+    let cluster = patient(TestCluster::builder().link_planes().link_stores()).start().await?;
     let stale = cluster.leader().await?;
     let (well, clients) = (1 - stale, [cluster.client(0), cluster.client(1)]);
     leave_it_only(&cluster, 0, stale).await?;
     leave_it_only(&cluster, 1, well).await?;
     create_and_join(&clients[0], &clients[1], "before").await?;
-    cluster.links.planes.iter().flatten().for_each(usher_harness::link::Link::heal);
-    cluster.links.set_store(stale, Condition::Cut);
+    cluster.links.planes.iter().flatten().for_each(usher_harness::link::FaultyLink::heal);
+    cluster.links.set_store(stale, LinkCondition::Cut);
     let cut = Instant::now();
     let (created, slowest, leads) = (Cell::new(0), Cell::new(Duration::ZERO), Cell::new(None));
     let creates = wait::until("the other to lead, and some creates", || async {
@@ -213,15 +217,15 @@ async fn x5_a_leader_cut_from_the_store_alone_neither_leads_nor_lies() -> Result
 /// use the other control plane.
 #[tokio::test]
 async fn x5_a_leader_cut_from_the_edges_alone_leads_on() -> Result<()> {
-    let cluster = patient(Cluster::builder().link_planes().link_stores()).start().await?;
+    let cluster = patient(TestCluster::builder().link_planes().link_stores()).start().await?;
     let leader = cluster.leader().await?;
     let clients = [cluster.client(0), cluster.client(1)];
     for edge in 0..2 {
         leave_it_only(&cluster, edge, leader).await?;
     }
     create_and_join(&clients[0], &clients[1], "before").await?;
-    cluster.links.planes.iter().flatten().for_each(usher_harness::link::Link::heal);
-    cluster.links.set_plane(leader, Condition::Cut);
+    cluster.links.planes.iter().flatten().for_each(usher_harness::link::FaultyLink::heal);
+    cluster.links.set_plane(leader, LinkCondition::Cut);
     let mut slowest = Duration::ZERO;
     for number in 0..6 {
         let begun = Instant::now();

@@ -15,10 +15,10 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
-use usher_harness::{cluster::Cluster, wait};
+use usher_harness::{cluster::TestCluster, wait};
 use usher_proto::v1::Health;
 
-use self::{application_load::School, current_faults::Troubles};
+use self::{application_load::ApplicationLoad, current_faults::CurrentFaults};
 use crate::support::now_ms;
 
 const WORKERS: usize = 4;
@@ -40,7 +40,7 @@ async fn h8_x3_random_faults_under_load_split_nothing_and_lose_nothing() -> Resu
     let length = Duration::from_secs(number("USHER_CHAOS_SECONDS", ROUND.as_secs())?);
     eprintln!("seed: USHER_CHAOS_SEED={seed}");
     let mut chance = StdRng::seed_from_u64(seed);
-    let mut cluster = Cluster::builder()
+    let mut cluster = TestCluster::builder()
         .etcd(3)
         .control_planes(3)
         .edges(EDGES)
@@ -57,7 +57,7 @@ async fn h8_x3_random_faults_under_load_split_nothing_and_lose_nothing() -> Resu
         let since = now_ms();
         let until = Instant::now() + ROUND.min(length.saturating_sub(begun.elapsed()));
         let clients = (0..EDGES).map(|edge| cluster.client(edge)).collect();
-        let school = School::new(&format!("round-{round}"), clients, chance.random());
+        let school = ApplicationLoad::new(&format!("round-{round}"), clients, chance.random());
         let (answers, troubled) = tokio::join!(school.run(WORKERS), async {
             let troubled = trouble(&mut cluster, &mut chance, until).await;
             school.stop();
@@ -80,7 +80,7 @@ async fn h8_x3_random_faults_under_load_split_nothing_and_lose_nothing() -> Resu
 }
 
 /// Adds a server under a second entry, by another name of its machine (A5).
-async fn list_again(cluster: &Cluster, number: usize) -> Result<()> {
+async fn list_again(cluster: &TestCluster, number: usize) -> Result<()> {
     let sim = &cluster.sims[number];
     let url = sim.url().replace("127.0.0.1", "localhost");
     let admin = cluster.admin(0);
@@ -98,11 +98,11 @@ fn number_of(entry: &str) -> Result<usize> {
 /// Causes faults until a point in time, then heals all of them; returns the number of each fault,
 /// and the servers that had one.
 async fn trouble(
-    cluster: &mut Cluster,
+    cluster: &mut TestCluster,
     chance: &mut StdRng,
     until: Instant,
 ) -> Result<(BTreeMap<&'static str, usize>, BTreeSet<usize>)> {
-    let (mut troubles, mut names) = (Troubles::default(), BTreeMap::new());
+    let (mut troubles, mut names) = (CurrentFaults::default(), BTreeMap::new());
     let mut tick = tokio::time::interval(Duration::from_millis(100));
     while Instant::now() < until {
         tick.tick().await;
@@ -127,7 +127,7 @@ async fn within<T>(done: &str, change: impl Future<Output = Result<T>>) -> Resul
 
 /// Returns the servers that became online only after `since`: on a loaded machine polls may fail
 /// without a fault, and no user is sent to an offline server.
-async fn unwell_since(cluster: &Cluster, since: u64) -> Result<BTreeSet<usize>> {
+async fn unwell_since(cluster: &TestCluster, since: u64) -> Result<BTreeSet<usize>> {
     let mut unwell = BTreeSet::new();
     for server in cluster.admin(0).servers().await? {
         let online = server.health_since_time.context("a server that was polled")?;
@@ -140,7 +140,7 @@ async fn unwell_since(cluster: &Cluster, since: u64) -> Result<BTreeSet<usize>> 
 }
 
 /// Waits until no server is unhealthy, no zombie is left, and every running meeting has its record.
-async fn at_rest(cluster: &Cluster) -> Result<()> {
+async fn at_rest(cluster: &TestCluster) -> Result<()> {
     wait::until_within(
         Duration::from_mins(1),
         "every server to be online and no zombie to be left",
@@ -162,7 +162,7 @@ async fn at_rest(cluster: &Cluster) -> Result<()> {
 }
 
 /// Checks I1 and I4: each running meeting has a record for its server, and runs on no other server.
-async fn records_match(cluster: &Cluster) -> Result<()> {
+async fn records_match(cluster: &TestCluster) -> Result<()> {
     let mut records: BTreeMap<String, usize> = BTreeMap::new();
     for meeting in cluster.admin(0).meetings().await? {
         records.insert(meeting.meeting_id, number_of(&meeting.server)?);

@@ -17,7 +17,7 @@ use usher_edge_proxy::{
     },
     metrics::StreamMetrics,
 };
-use usher_harness::{cluster::Cluster, process::Process, wait};
+use usher_harness::{cluster::TestCluster, process::RunningProgram, wait};
 use usher_model::{id::EdgeId, revision::Revision};
 use usher_proto::v1::Edge;
 use usher_runtime::tasks::TaskGroup;
@@ -28,7 +28,7 @@ const MEETINGS: usize = 400;
 const SPREAD: Duration = Duration::from_secs(5);
 
 /// Starts an edge without its HTTP side, and returns its table.
-fn edge(cluster: &Cluster, number: usize, tasks: &TaskGroup) -> Result<Arc<TableCell>> {
+fn edge(cluster: &TestCluster, number: usize, tasks: &TaskGroup) -> Result<Arc<TableCell>> {
     let cell = Arc::new(TableCell::default());
     let id = EdgeId::parse(&format!("edge-{number}"))?;
     let subscriber = Subscriber {
@@ -44,7 +44,7 @@ fn edge(cluster: &Cluster, number: usize, tasks: &TaskGroup) -> Result<Arc<Table
 }
 
 /// Returns the processor time that a program has used.
-fn worked(process: &Process) -> Option<Duration> {
+fn worked(process: &RunningProgram) -> Option<Duration> {
     let stat = fs::read_to_string(format!("/proc/{}/stat", process.pid())).ok()?;
     let fields: Vec<&str> = stat.rsplit(')').next()?.split_whitespace().collect();
     let ticks: u64 = fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?;
@@ -61,7 +61,7 @@ fn all_at(cells: &[Arc<TableCell>], revision: Revision) -> Result<()> {
 /// not at once, each gets the table, and no edge starves meanwhile.
 #[tokio::test]
 async fn f14_two_hundred_edges_come_back_over_seconds_when_their_control_plane_does() -> Result<()> {
-    let mut cluster = Cluster::builder().control_planes(1).edges(1).start().await?;
+    let mut cluster = TestCluster::builder().control_planes(1).edges(1).start().await?;
     let client = cluster.client(0);
     let creates = stream::iter(0..MEETINGS).map(|number| {
         let client = &client;

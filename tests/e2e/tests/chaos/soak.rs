@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use usher_harness::{
-    client::BbbClient,
-    cluster::Cluster,
-    figures::{self, Holdings, holdings, metric},
-    process::Process,
+    client::BbbTestClient,
+    cluster::TestCluster,
+    figures::{self, ProcessHoldings, holdings, metric},
+    process::RunningProgram,
     wait,
 };
 
@@ -24,7 +24,7 @@ fn length() -> Result<Duration> {
 }
 
 /// Creates a meeting, joins and reads it, and ends it, repeatedly.
-async fn lessons(clients: &[BbbClient], worker: usize, until: Instant) -> Result<usize> {
+async fn lessons(clients: &[BbbTestClient], worker: usize, until: Instant) -> Result<usize> {
     let mut lessons = 0;
     while Instant::now() < until {
         let id = format!("lesson-{worker}-{lessons}");
@@ -43,7 +43,7 @@ async fn lessons(clients: &[BbbClient], worker: usize, until: Instant) -> Result
 }
 
 /// Returns the maximum of each resource of each program in these samples.
-fn most(samples: &[Vec<Holdings>]) -> Vec<Holdings> {
+fn most(samples: &[Vec<ProcessHoldings>]) -> Vec<ProcessHoldings> {
     let mut most = samples[0].clone();
     for sample in samples {
         for (most, now) in most.iter_mut().zip(sample) {
@@ -63,9 +63,9 @@ async fn c4_under_a_steady_load_nothing_grows_and_polls_are_on_time() -> Result<
         eprintln!("skipped: this system does not report the resources of a process");
         return Ok(());
     }
-    let (cluster, length) = (Cluster::builder().start().await?, length()?);
+    let (cluster, length) = (TestCluster::builder().start().await?, length()?);
     let clients = [cluster.client(0), cluster.client(1)];
-    let programs: Vec<&Process> = cluster.control_planes.iter().chain(&cluster.edges).collect();
+    let programs: Vec<&RunningProgram> = cluster.control_planes.iter().chain(&cluster.edges).collect();
     let until = Instant::now() + length;
     let workers = futures::future::try_join_all((0..WORKERS).map(|worker| lessons(&clients, worker, until)));
     let watch = async {

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Result, ensure};
 use usher_bbb_sim::BbbSim;
-use usher_harness::{admin::Admin, wait};
+use usher_harness::{admin::TestAdmin, wait};
 use usher_proto::v1::{Health, Server};
 
 /// Returns the milliseconds since 1970, the clock of simulated servers.
@@ -32,7 +32,7 @@ pub(crate) fn has(sim: &BbbSim, id: &str) -> bool {
     sim.meetings().iter().any(|meeting| meeting.meeting_id == id && !meeting.ending)
 }
 
-pub(crate) async fn becomes(admin: &Admin, id: &str, health: Health) -> Result<Server> {
+pub(crate) async fn becomes(admin: &TestAdmin, id: &str, health: Health) -> Result<Server> {
     wait::until(&format!("{id} to be {health:?}"), || async {
         let server = admin.server(id).await?;
         ensure!(server.health() == health, "{:?}: {}", server.health(), server.health_reason);

@@ -4,10 +4,10 @@ use std::{cell::Cell, process::Command, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use usher_harness::{
-    cluster::Cluster,
+    cluster::TestCluster,
     figures::metric,
-    link::{Condition, callers_can_be_told},
-    programs::Program,
+    link::{LinkCondition, callers_can_be_told},
+    programs::ProgramKind,
     wait,
 };
 use usher_proto::v1::Health;
@@ -30,7 +30,7 @@ async fn h10_a_leader_that_is_cut_from_most_servers_suspects_itself() -> Result<
         eprintln!("skipped: this system does not report the owner of a connection");
         return Ok(());
     }
-    let cluster = Cluster::builder()
+    let cluster = TestCluster::builder()
         .control_planes(1)
         .edges(1)
         .servers(SERVERS)
@@ -45,7 +45,7 @@ async fn h10_a_leader_that_is_cut_from_most_servers_suspects_itself() -> Result<
     }
     cluster.is_level().await?;
     for link in &cluster.links.servers[..CUT] {
-        link.set_for(leader.pid(), Condition::Cut);
+        link.set_for(leader.pid(), LinkCondition::Cut);
     }
     let cut = std::time::Instant::now();
     let raised = "usher_alarm{name=\"suspect_self\"}";
@@ -110,8 +110,8 @@ async fn h10_a_leader_that_is_cut_from_most_servers_suspects_itself() -> Result<
 }
 
 /// Returns the output of `usher status`.
-async fn status(cluster: &Cluster) -> Result<String> {
-    let mut command = Command::new(Program::Usher.path()?);
+async fn status(cluster: &TestCluster) -> Result<String> {
+    let mut command = Command::new(ProgramKind::Usher.path()?);
     command.arg("--endpoint").arg(format!("http://{}", cluster.control_address(0))).arg("status");
     let output =
         tokio::task::spawn_blocking(move || command.output()).await?.context("run `usher status`")?;

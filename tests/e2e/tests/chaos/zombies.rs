@@ -11,9 +11,9 @@ use futures::{StreamExt, TryStreamExt, stream};
 use usher_bbb::call::ApiCall;
 use usher_bbb_sim::{BbbSim, FaultKind, SimFault};
 use usher_harness::{
-    admin::Admin,
+    admin::TestAdmin,
     servers::{self, SERVER_SECRET},
-    standalone::Standalone,
+    standalone::RunningStandalone,
     wait,
 };
 use usher_proto::v1::{Health, PanicServerRequest};
@@ -22,7 +22,7 @@ use crate::support::{arrivals, becomes, has, longest_gap, now_ms};
 
 const INTERVAL: Duration = Duration::from_millis(500);
 
-async fn add(usher: &mut Standalone, count: usize) -> Result<()> {
+async fn add(usher: &mut RunningStandalone, count: usize) -> Result<()> {
     let admin = usher.admin();
     for _ in 0..count {
         let (number, sim) = (usher.sims.len(), servers::start().await?);
@@ -34,12 +34,12 @@ async fn add(usher: &mut Standalone, count: usize) -> Result<()> {
 }
 
 /// Disables a server and frees its ids (panic); returns their number.
-async fn panic(admin: &Admin, id: &str) -> Result<u32> {
+async fn panic(admin: &TestAdmin, id: &str) -> Result<u32> {
     let request = PanicServerRequest { name: format!("servers/{id}"), etag: String::new() };
     Ok(admin.servers_client().panic_server(request).await?.into_inner().freed_meetings)
 }
 
-async fn no_zombies(admin: &Admin) -> Result<()> {
+async fn no_zombies(admin: &TestAdmin) -> Result<()> {
     let zombies = admin.status().await?.zombies;
     ensure!(zombies == 0, "{zombies} zombies");
     Ok(())
@@ -55,7 +55,7 @@ fn internal_id(sim: &BbbSim, id: &str) -> Result<String> {
 /// one on another server, and the old instance is ended when the server returns.
 #[tokio::test]
 async fn h15_panic_of_an_unreachable_server_frees_its_ids_at_once() -> Result<()> {
-    let mut usher = Standalone::start(1, &[("health.unhealthy_after", "60s")]).await?;
+    let mut usher = RunningStandalone::start(1, &[("health.unhealthy_after", "60s")]).await?;
     let (client, admin) = (usher.client(), usher.admin());
     for number in 0..3 {
         client.created(&format!("lesson-{number}")).await?;
@@ -107,7 +107,7 @@ async fn h15_panic_of_an_unreachable_server_frees_its_ids_at_once() -> Result<()
 /// queued, and the fourth `end` is the last.
 #[tokio::test]
 async fn h7_c6_ends_that_fail_block_nothing_and_are_made_again() -> Result<()> {
-    let mut usher = Standalone::start(1, &[]).await?;
+    let mut usher = RunningStandalone::start(1, &[]).await?;
     let (client, admin) = (usher.client(), usher.admin());
     client.created("moved").await?;
     client.created("stays").await?;
@@ -142,7 +142,7 @@ async fn h7_c6_ends_that_fail_block_nothing_and_are_made_again() -> Result<()> {
 /// another server, and the next poll ends the meeting on the first one.
 #[tokio::test]
 async fn h13_a_create_whose_answer_was_lost_leaves_no_second_meeting() -> Result<()> {
-    let usher = Standalone::start(2, &[]).await?;
+    let usher = RunningStandalone::start(2, &[]).await?;
     let (client, admin) = (usher.client(), usher.admin());
     for sim in &usher.sims {
         sim.faults().set(SimFault::new(FaultKind::LostAnswer).on(ApiCall::Create).times(1)).await;
@@ -178,7 +178,7 @@ async fn h13_a_create_whose_answer_was_lost_leaves_no_second_meeting() -> Result
 async fn c7_five_hundred_zombies_on_a_slow_server_delay_no_other() -> Result<()> {
     const MEETINGS: usize = 500;
     const SLOW: Duration = Duration::from_millis(25);
-    let mut usher = Standalone::start(1, &[("placement.max_inflight_creates", "64")]).await?;
+    let mut usher = RunningStandalone::start(1, &[("placement.max_inflight_creates", "64")]).await?;
     let client = usher.client();
     let creates = stream::iter(0..MEETINGS).map(|number| {
         let client = &client;

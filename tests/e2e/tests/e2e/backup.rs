@@ -7,10 +7,10 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use usher_harness::{cluster::Cluster, wait};
+use usher_harness::{cluster::TestCluster, wait};
 
 /// Returns every running instance, by server and id.
-pub(crate) fn instances(cluster: &Cluster) -> BTreeMap<(usize, String), String> {
+pub(crate) fn instances(cluster: &TestCluster) -> BTreeMap<(usize, String), String> {
     let on = |(number, sim): (usize, &usher_bbb_sim::BbbSim)| {
         let running = sim.meetings().into_iter().filter(|meeting| !meeting.ending);
         running.map(move |meeting| ((number, meeting.meeting_id), meeting.internal_id)).collect::<Vec<_>>()
@@ -19,7 +19,7 @@ pub(crate) fn instances(cluster: &Cluster) -> BTreeMap<(usize, String), String> 
 }
 
 /// Creates meetings, repeatedly for each id while the store is coming back.
-async fn creates(cluster: &Cluster, ids: &[String]) -> Result<()> {
+async fn creates(cluster: &TestCluster, ids: &[String]) -> Result<()> {
     for id in ids {
         wait::until("a create", || async { cluster.client(0).created(id).await.map(drop) }).await?;
     }
@@ -28,7 +28,7 @@ async fn creates(cluster: &Cluster, ids: &[String]) -> Result<()> {
 
 /// Checks that every meeting is joined at every edge, and that a repeated create gets the same
 /// instance or the retryable error.
-async fn nobody_loses(cluster: &Cluster, running: &BTreeMap<(usize, String), String>) -> Result<()> {
+async fn nobody_loses(cluster: &TestCluster, running: &BTreeMap<(usize, String), String>) -> Result<()> {
     for (number, ((server, id), instance)) in running.iter().enumerate() {
         for edge in 0..cluster.edges.len() {
             let location = cluster.client(edge).joined(id).await?;
@@ -43,7 +43,7 @@ async fn nobody_loses(cluster: &Cluster, running: &BTreeMap<(usize, String), Str
 }
 
 /// Returns the epoch of a control plane.
-async fn epoch(cluster: &Cluster, control_plane: usize) -> Result<u64> {
+async fn epoch(cluster: &TestCluster, control_plane: usize) -> Result<u64> {
     let revision = cluster.admin(control_plane).status().await?.revision;
     Ok(revision.context("it holds a revision")?.epoch)
 }
@@ -51,7 +51,7 @@ async fn epoch(cluster: &Cluster, control_plane: usize) -> Result<u64> {
 /// Waits until every control plane has a later epoch than `before` and the records are those of the
 /// running meetings; checks meanwhile and afterwards that no meeting was lost.
 async fn comes_back(
-    cluster: &Cluster,
+    cluster: &TestCluster,
     running: &BTreeMap<(usize, String), String>,
     before: u64,
 ) -> Result<()> {
@@ -87,7 +87,7 @@ fn names(name: &str) -> Vec<String> {
 /// earlier revisions) → no meeting is lost.
 #[tokio::test]
 async fn i10_a_store_set_back_to_a_backup_takes_no_meeting_away() -> Result<()> {
-    let mut cluster = Cluster::builder().start().await?;
+    let mut cluster = TestCluster::builder().start().await?;
     let before = epoch(&cluster, 0).await?;
     creates(&cluster, &names("kept")).await?;
     creates(&cluster, &["ended".to_owned()]).await?;
@@ -110,7 +110,7 @@ async fn i10_a_store_set_back_to_a_backup_takes_no_meeting_away() -> Result<()> 
 /// is lost.
 #[tokio::test]
 async fn i10_a_store_made_anew_from_a_copy_takes_no_meeting_away() -> Result<()> {
-    let mut cluster = Cluster::builder().start().await?;
+    let mut cluster = TestCluster::builder().start().await?;
     let before = epoch(&cluster, 0).await?;
     creates(&cluster, &names("kept")).await?;
     let running = instances(&cluster);
@@ -124,7 +124,7 @@ async fn i10_a_store_made_anew_from_a_copy_takes_no_meeting_away() -> Result<()>
 /// the records are kept.
 #[tokio::test]
 async fn i10_a_store_that_is_filled_again_key_by_key_keeps_its_records() -> Result<()> {
-    let mut cluster = Cluster::builder().start().await?;
+    let mut cluster = TestCluster::builder().start().await?;
     let before = epoch(&cluster, 0).await?;
     creates(&cluster, &names("kept")).await?;
     let running = instances(&cluster);
@@ -153,7 +153,7 @@ async fn i10_a_store_that_is_filled_again_key_by_key_keeps_its_records() -> Resu
 /// although the samples of the copy have revisions that the new cluster does not reach for long.
 #[tokio::test]
 async fn i10_a_store_made_anew_from_an_old_copy_takes_no_meeting_away() -> Result<()> {
-    let mut cluster = Cluster::builder().start().await?;
+    let mut cluster = TestCluster::builder().start().await?;
     let before = epoch(&cluster, 0).await?;
     creates(&cluster, &names("kept")).await?;
     let mut other = cluster.etcd().client(0).await?;
@@ -183,7 +183,7 @@ async fn i10_a_store_made_anew_from_an_old_copy_takes_no_meeting_away() -> Resul
 /// meetings, report them, and no meeting is lost.
 #[tokio::test]
 async fn i10_edges_tell_of_a_backup_that_was_put_back_while_nobody_looked() -> Result<()> {
-    let mut cluster = Cluster::builder().start().await?;
+    let mut cluster = TestCluster::builder().start().await?;
     let before = epoch(&cluster, 0).await?;
     creates(&cluster, &names("kept")).await?;
     let backup = cluster.etcd_mut().back_up().await?;

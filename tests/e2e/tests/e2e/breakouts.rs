@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
 use usher_bbb_sim::{BbbSim, FaultKind};
-use usher_harness::{admin::Admin, client::BbbClient, cluster::Cluster, standalone::Standalone, wait};
+use usher_harness::{
+    admin::TestAdmin, client::BbbTestClient, cluster::TestCluster, standalone::RunningStandalone, wait,
+};
 use usher_proto::v1::{Health, Meeting, RecordState};
 
 use crate::store_faults::metric;
@@ -13,7 +15,7 @@ use crate::store_faults::metric;
 const ROOMS: [&str; 3] = ["group-1", "group-2", "cafe"];
 
 /// Creates a breakout room as soon as its parent allows it, and returns its internal id.
-async fn made(client: &BbbClient, id: &str, parent: &str) -> Result<String> {
+async fn made(client: &BbbTestClient, id: &str, parent: &str) -> Result<String> {
     let query = format!(
         "name=Group&meetingID={id}&attendeePW=ap&moderatorPW=mp&isBreakout=true&sequence=1&parentMeetingID={parent}"
     );
@@ -26,14 +28,14 @@ async fn made(client: &BbbClient, id: &str, parent: &str) -> Result<String> {
 }
 
 /// Returns the ids and internal ids of all confirmed records of breakout rooms.
-async fn rooms(admin: &Admin) -> Result<BTreeMap<String, String>> {
+async fn rooms(admin: &TestAdmin) -> Result<BTreeMap<String, String>> {
     let is_room = |meeting: &Meeting| meeting.breakout && meeting.state() == RecordState::Active;
     let meetings = admin.meetings().await?.into_iter().filter(is_room);
     Ok(meetings.map(|meeting| (meeting.meeting_id, meeting.internal_id)).collect())
 }
 
 /// Checks that every call about a breakout room reaches it, at every edge.
-async fn reached(cluster: &Cluster, instances: &BTreeMap<String, String>, home: &BbbSim) -> Result<()> {
+async fn reached(cluster: &TestCluster, instances: &BTreeMap<String, String>, home: &BbbSim) -> Result<()> {
     for edge in 0..cluster.edges.len() {
         for (id, instance) in instances {
             let client = cluster.client(edge);
@@ -58,7 +60,7 @@ async fn reached(cluster: &Cluster, instances: &BTreeMap<String, String>, home: 
 /// of all records, and they end with the parent.
 #[tokio::test]
 async fn rooms_are_known_by_their_own_ids_survive_a_lost_store_and_end_with_their_parent() -> Result<()> {
-    let cluster = Cluster::builder().start().await?;
+    let cluster = TestCluster::builder().start().await?;
     let parent = cluster.client(0).created("lesson").await?;
     let parent = parent.text("internalMeetingID").context("has an instance")?;
     let mut instances = BTreeMap::new();
@@ -117,7 +119,7 @@ async fn rooms_are_known_by_their_own_ids_survive_a_lost_store_and_end_with_thei
 /// is created beside it, and the instances on the old server are ended when it returns.
 #[tokio::test]
 async fn a_room_follows_its_parent_to_another_server_and_what_was_left_is_ended() -> Result<()> {
-    let usher = Standalone::start(2, &[]).await?;
+    let usher = RunningStandalone::start(2, &[]).await?;
     let (client, admin) = (usher.client(), usher.admin());
     let becomes = async |server: &str, health: Health| {
         wait::until("the server to change its colour", || async {

@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 use anyhow::{Context, Result, ensure};
 use usher_bbb_sim::BbbSim;
 use usher_harness::{
-    admin::Admin,
-    application::{Application, Heard},
+    admin::TestAdmin,
+    application::{ReceivedRequest, TestApplication},
     certificates::generate,
-    client::BbbClient,
-    cluster::{Cluster, SECRET},
-    forwarder::Forwarder,
-    standalone::Standalone,
+    client::BbbTestClient,
+    cluster::{SECRET, TestCluster},
+    forwarder::SwitchingForwarder,
+    standalone::RunningStandalone,
     wait,
 };
 
@@ -19,7 +19,7 @@ use usher_harness::{
 const PER_MEETING: usize = 4;
 
 /// Creates a meeting that requests every kind of callback.
-async fn create(client: &BbbClient, application: &Application, id: &str) -> Result<()> {
+async fn create(client: &BbbTestClient, application: &TestApplication, id: &str) -> Result<()> {
     let at = |what: &str| application.url(&format!("/{what}/{id}")).replace(':', "%3A").replace('/', "%2F");
     let query = format!(
         "name=Room&meetingID={id}&meetingKeepEvents=true&meetingEndedURL={}&meta_endCallbackUrl={}\
@@ -38,14 +38,14 @@ async fn create(client: &BbbClient, application: &Application, id: &str) -> Resu
 }
 
 /// Ends a meeting, and publishes its recording after its end is in the store.
-async fn end(sims: &[BbbSim], admin: &Admin, id: &str) -> Result<()> {
+async fn end(sims: &[BbbSim], admin: &TestAdmin, id: &str) -> Result<()> {
     ensure!(sims.iter().any(|sim| sim.end_meeting(id)), "{id} runs");
     waits(admin, id, PER_MEETING - 1).await?;
     ensure!(sims.iter().any(|sim| sim.publish_recording(id)), "{id} was recorded");
     waits(admin, id, PER_MEETING).await
 }
 
-async fn waits(admin: &Admin, id: &str, count: usize) -> Result<()> {
+async fn waits(admin: &TestAdmin, id: &str, count: usize) -> Result<()> {
     wait::until("the callbacks to be in the store", || async {
         let waiting = admin.deliveries().await?;
         let of = waiting.iter().filter(|delivery| delivery.meeting_id == id).count();
@@ -55,13 +55,13 @@ async fn waits(admin: &Admin, id: &str, count: usize) -> Result<()> {
     .await
 }
 
-fn of<'h>(heard: &'h [Heard], what: &str, id: &str) -> Vec<&'h Heard> {
+fn of<'h>(heard: &'h [ReceivedRequest], what: &str, id: &str) -> Vec<&'h ReceivedRequest> {
     let wanted = format!("/{what}/{id}");
     heard.iter().filter(|heard| heard.path.split('?').next() == Some(&wanted)).collect()
 }
 
 /// Waits until every callback was accepted, then checks each one.
-async fn all_arrive(application: &Application, admin: &Admin, ids: &[String]) -> Result<()> {
+async fn all_arrive(application: &TestApplication, admin: &TestAdmin, ids: &[String]) -> Result<()> {
     wait::until("every callback to be accepted", || async {
         let taken: BTreeSet<String> = application.taken().into_iter().map(|heard| heard.path).collect();
         ensure!(taken.len() == ids.len() * PER_MEETING, "{taken:?}");
@@ -102,8 +102,8 @@ fn every_server_was_answered(sims: &[BbbSim], count: usize) -> Result<()> {
 /// arrives, signed with the tenant's secret, in order for each meeting.
 #[tokio::test]
 async fn i12_every_callback_arrives_although_application_and_leader_are_down() -> Result<()> {
-    let (application, forwarder) = (Application::start().await?, Forwarder::start().await?);
-    let mut cluster = Cluster::builder()
+    let (application, forwarder) = (TestApplication::start().await?, SwitchingForwarder::start().await?);
+    let mut cluster = TestCluster::builder()
         .set("public_url", &forwarder.url())
         .set("callbacks.allow", "127.0.0.1/32")
         .start()
@@ -138,11 +138,11 @@ async fn i12_every_callback_arrives_although_application_and_leader_are_down() -
 /// the file and are delivered.
 #[tokio::test]
 async fn i12_accepted_callbacks_survive_kill_9_of_everything() -> Result<()> {
-    let (application, forwarder) = (Application::start().await?, Forwarder::start().await?);
+    let (application, forwarder) = (TestApplication::start().await?, SwitchingForwarder::start().await?);
     let folder = tempfile::tempdir()?;
     let settings = [("public_url", forwarder.url()), ("callbacks.allow", "127.0.0.0/8".to_owned())];
     let settings: Vec<(&str, &str)> = settings.iter().map(|(key, value)| (*key, value.as_str())).collect();
-    let mut usher = Standalone::start_on(Some(folder.path()), 1, &settings).await?;
+    let mut usher = RunningStandalone::start_on(Some(folder.path()), 1, &settings).await?;
     forwarder.lead_to([usher.process.address("listen")]);
     application.answer(500);
     let ids = vec!["room-1".to_owned(), "room-2".to_owned()];
@@ -163,11 +163,11 @@ async fn callbacks_go_over_tls_to_those_whose_certificate_is_trusted() -> Result
     let folders = [tempfile::tempdir()?, tempfile::tempdir()?];
     let [trusted, other] = [generate(folders[0].path())?, generate(folders[1].path())?];
     let (application, impostor) =
-        (Application::start_tls(&trusted).await?, Application::start_tls(&other).await?);
-    let forwarder = Forwarder::start().await?;
+        (TestApplication::start_tls(&trusted).await?, TestApplication::start_tls(&other).await?);
+    let forwarder = SwitchingForwarder::start().await?;
     let settings = [("public_url", forwarder.url()), ("callbacks.allow", "127.0.0.0/8".to_owned())];
     let settings: Vec<(&str, &str)> = settings.iter().map(|(key, value)| (*key, value.as_str())).collect();
-    let usher = Standalone::start_trusting(&trusted.ca, 1, &settings).await?;
+    let usher = RunningStandalone::start_trusting(&trusted.ca, 1, &settings).await?;
     forwarder.lead_to([usher.process.address("listen")]);
     let (client, admin, ids) = (usher.client(), usher.admin(), ["room".to_owned()]);
     ensure!(application.url("/").starts_with("https://"));
@@ -195,8 +195,8 @@ async fn callbacks_go_over_tls_to_those_whose_certificate_is_trusted() -> Result
 /// until the setting allows it.
 #[tokio::test]
 async fn an_application_cannot_have_private_addresses_called() -> Result<()> {
-    let (application, forwarder) = (Application::start().await?, Forwarder::start().await?);
-    let usher = Standalone::start(1, &[("public_url", forwarder.url().as_str())]).await?;
+    let (application, forwarder) = (TestApplication::start().await?, SwitchingForwarder::start().await?);
+    let usher = RunningStandalone::start(1, &[("public_url", forwarder.url().as_str())]).await?;
     forwarder.lead_to([usher.process.address("listen")]);
     create(&usher.client(), &application, "room").await?;
     end(&usher.sims, &usher.admin(), "room").await?;

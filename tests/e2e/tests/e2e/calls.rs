@@ -2,15 +2,15 @@
 
 use anyhow::Result;
 use usher_harness::{
-    client::{Answer, BbbClient, Hash},
+    client::{BbbTestClient, HttpAnswer, SigningHash},
     cluster::SECRET,
-    standalone::Standalone,
+    standalone::RunningStandalone,
 };
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
 /// Joins as a browser does, and returns the session page.
-async fn enter(client: &BbbClient, meeting: &str) -> Result<Answer> {
+async fn enter(client: &BbbTestClient, meeting: &str) -> Result<HttpAnswer> {
     let mut page = client.fetch(&client.joined(meeting).await?).await?;
     while let Some(next) = page.location.take() {
         page = client.fetch(&next).await?;
@@ -22,7 +22,7 @@ async fn enter(client: &BbbClient, meeting: &str) -> Result<Answer> {
 /// version.
 #[tokio::test]
 async fn the_root_says_the_version_with_or_without_a_slash() -> Result<()> {
-    let usher = Standalone::start(0, &[]).await?;
+    let usher = RunningStandalone::start(0, &[]).await?;
     let base = format!("http://{}/bigbluebutton/api", usher.process.address("listen"));
     for path in ["", "/", "/?&checksum=0123"] {
         let answer = usher.client().fetch(&format!("{base}{path}")).await?;
@@ -36,7 +36,7 @@ async fn the_root_says_the_version_with_or_without_a_slash() -> Result<()> {
 /// Usher's own metadata.
 #[tokio::test]
 async fn a_meeting_is_created_joined_read_and_ended() -> Result<()> {
-    let usher = Standalone::start(3, &[]).await?;
+    let usher = RunningStandalone::start(3, &[]).await?;
     let client = usher.client();
 
     let created = client.created("algebra").await?;
@@ -71,7 +71,7 @@ async fn a_meeting_is_created_joined_read_and_ended() -> Result<()> {
 /// refused.
 #[tokio::test]
 async fn create_takes_a_form_and_an_xml_body() -> Result<()> {
-    let usher = Standalone::start(1, &[]).await?;
+    let usher = RunningStandalone::start(1, &[]).await?;
     let client = usher.client();
     let form =
         client.post_form("create", "name=Form&meetingID=form-1&moderatorPW=mp&welcome=a+b%26c").await?;
@@ -93,7 +93,7 @@ async fn create_takes_a_form_and_an_xml_body() -> Result<()> {
 /// A form beside a signed query is not covered by the checksum → its parameters have no effect.
 #[tokio::test]
 async fn a_form_beside_a_signed_query_adds_nothing() -> Result<()> {
-    let usher = Standalone::start(1, &[]).await?;
+    let usher = RunningStandalone::start(1, &[]).await?;
     let client = usher.client();
     let answer = client.post("create", "name=A&meetingID=signed-1", FORM, "meta_smuggled=yes").await?;
     if answer.is_success() {
@@ -107,7 +107,7 @@ async fn a_form_beside_a_signed_query_adds_nothing() -> Result<()> {
 /// unknown meeting → BBB's refusal.
 #[tokio::test]
 async fn documents_and_chat_messages_reach_the_meeting() -> Result<()> {
-    let usher = Standalone::start(2, &[]).await?;
+    let usher = RunningStandalone::start(2, &[]).await?;
     let client = usher.client();
     client.created("seminar").await?;
     let document =
@@ -126,7 +126,7 @@ async fn documents_and_chat_messages_reach_the_meeting() -> Result<()> {
 /// `unsupportedRequest`.
 #[tokio::test]
 async fn what_is_no_call_gets_a_bbb_answer() -> Result<()> {
-    let usher = Standalone::start(1, &[]).await?;
+    let usher = RunningStandalone::start(1, &[]).await?;
     let client = usher.client();
     for call in ["fly", "hooks/nothing", "create/more"] {
         let answer = client.get(call, "meetingID=a1").await?;
@@ -140,7 +140,7 @@ async fn what_is_no_call_gets_a_bbb_answer() -> Result<()> {
 /// Calls about an unknown meeting and an empty list → the answers are those of BBB.
 #[tokio::test]
 async fn unknown_meetings_are_answered_as_bbb_does() -> Result<()> {
-    let usher = Standalone::start(1, &[]).await?;
+    let usher = RunningStandalone::start(1, &[]).await?;
     let client = usher.client();
     let running = client.get("isMeetingRunning", "meetingID=nowhere").await?;
     assert_eq!((running.is_success(), running.text("running")), (true, Some("false")));
@@ -158,9 +158,9 @@ async fn unknown_meetings_are_answered_as_bbb_does() -> Result<()> {
 /// refused.
 #[tokio::test]
 async fn s12_every_hash_and_every_secret_is_accepted() -> Result<()> {
-    let usher = Standalone::start(1, &[("secrets", "first secret,second secret")]).await?;
+    let usher = RunningStandalone::start(1, &[("secrets", "first secret,second secret")]).await?;
     for secret in ["first secret", "second secret"] {
-        for hash in Hash::ALL {
+        for hash in SigningHash::ALL {
             let client = usher.client().with_secret(secret).with_hash(hash);
             let answer = client.get("getMeetings", "").await?;
             assert!(answer.is_success(), "{secret} {hash:?}: {}", answer.body);
@@ -175,10 +175,10 @@ async fn s12_every_hash_and_every_secret_is_accepted() -> Result<()> {
 /// two are accepted.
 #[tokio::test]
 async fn the_checksum_may_stand_anywhere_but_only_once() -> Result<()> {
-    let usher = Standalone::start(1, &[]).await?;
+    let usher = RunningStandalone::start(1, &[]).await?;
     let base = format!("http://{}/bigbluebutton/api/", usher.process.address("listen"));
     let client = usher.client();
-    let sum = Hash::Sha1.sign("isMeetingRunning", "meetingID=room-42", SECRET);
+    let sum = SigningHash::Sha1.sign("isMeetingRunning", "meetingID=room-42", SECRET);
     for query in [
         format!("checksum={sum}&meetingID=room-42"),
         format!("meetingID=room-42&checksum={sum}"),
@@ -204,8 +204,8 @@ async fn the_checksum_may_stand_anywhere_but_only_once() -> Result<()> {
 /// a call.
 #[tokio::test]
 async fn parameters_are_checked_before_a_server_is_asked() -> Result<()> {
-    let usher = Standalone::start(1, &[]).await?;
-    let client: BbbClient = usher.client();
+    let usher = RunningStandalone::start(1, &[]).await?;
+    let client: BbbTestClient = usher.client();
     let long = "x".repeat(257);
     for (call, query, key) in [
         ("create", "name=A".to_owned(), "missingParamMeetingID"),
@@ -228,7 +228,7 @@ async fn parameters_are_checked_before_a_server_is_asked() -> Result<()> {
 /// Prometheus refuses a page with a repeated family.
 #[tokio::test]
 async fn metrics_name_every_family_once() -> Result<()> {
-    let usher = Standalone::start(1, &[]).await?;
+    let usher = RunningStandalone::start(1, &[]).await?;
     let page = usher.client().fetch(&format!("http://{}/metrics", usher.process.address("ops"))).await?;
     let families: Vec<&str> = page.body.lines().filter(|line| line.starts_with("# TYPE")).collect();
     let distinct: std::collections::BTreeSet<&str> = families.iter().copied().collect();

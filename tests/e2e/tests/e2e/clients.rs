@@ -3,7 +3,7 @@
 use std::{env, path::Path, process::Command};
 
 use anyhow::{Context, Result, ensure};
-use usher_harness::cluster::{Cluster, SECRET};
+use usher_harness::cluster::{SECRET, TestCluster};
 
 /// Returns the path of a library that `cargo xtask` has downloaded, for a plain cargo command.
 fn brought(variable: &str, below_tools: &str) -> Result<String> {
@@ -15,7 +15,7 @@ fn brought(variable: &str, below_tools: &str) -> Result<String> {
     Ok(tool.display().to_string())
 }
 
-async fn drive(cluster: &Cluster, mut client: Command) -> Result<()> {
+async fn drive(cluster: &TestCluster, mut client: Command) -> Result<()> {
     for edge in &cluster.edges {
         client.arg(format!("http://{}", edge.address("listen")));
     }
@@ -34,7 +34,7 @@ fn script(name: &str) -> std::path::PathBuf {
 /// call succeeds.
 #[tokio::test]
 async fn bigbluebutton_api_python_does_the_main_job() -> Result<()> {
-    let cluster = Cluster::builder().start().await?;
+    let cluster = TestCluster::builder().start().await?;
     let mut python = Command::new(brought("TEST_PYTHON", "python/bin/python")?);
     python.arg(script("client.py"));
     drive(&cluster, python).await
@@ -44,7 +44,7 @@ async fn bigbluebutton_api_python_does_the_main_job() -> Result<()> {
 /// succeeds.
 #[tokio::test]
 async fn bigbluebutton_js_does_the_main_job() -> Result<()> {
-    let cluster = Cluster::builder().start().await?;
+    let cluster = TestCluster::builder().start().await?;
     let mut node = Command::new("node");
     node.arg(script("client.js"));
     node.env("NODE_PATH", brought("TEST_NODE_MODULES", "javascript/node_modules")?);

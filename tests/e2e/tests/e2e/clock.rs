@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use usher_bbb_sim::FaultKind;
-use usher_harness::{cluster::Cluster, wait};
+use usher_harness::{cluster::TestCluster, wait};
 use usher_proto::v1::Health;
 
 /// Returns the path of the library that shifts a program's wall clock.
@@ -34,7 +34,7 @@ async fn the_clocks_jump_and_nothing_happens() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let offset = folder.path().join("offset");
     fs::write(&offset, "+0")?;
-    let cluster = Cluster::builder()
+    let cluster = TestCluster::builder()
         .environment("LD_PRELOAD", &faketime()?.display().to_string())
         .environment("FAKETIME_TIMESTAMP_FILE", &offset.display().to_string())
         .environment("FAKETIME_NO_CACHE", "1")

@@ -7,9 +7,9 @@ use std::{
 };
 
 use anyhow::Result;
-use usher_harness::programs::Program;
+use usher_harness::programs::ProgramKind;
 
-fn run(program: Program, arguments: &[&str], settings: &[(&str, &str)]) -> Result<Output> {
+fn run(program: ProgramKind, arguments: &[&str], settings: &[(&str, &str)]) -> Result<Output> {
     let mut command = Command::new(program.path()?);
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("USHER_") {
@@ -34,9 +34,11 @@ fn every_fault_is_reported_at_once_by_every_program() -> Result<()> {
         "listen = \"nowhere\"\nsecrets = [\"hunter2\"]\n[health]\nintervall = \"10s\"\nhealthy_threshold = 0\n",
     )?;
     let file = file.display().to_string();
-    for (program, first) in
-        [(Program::Usher, vec!["standalone"]), (Program::ControlPlane, vec![]), (Program::EdgeProxy, vec![])]
-    {
+    for (program, first) in [
+        (ProgramKind::Usher, vec!["standalone"]),
+        (ProgramKind::ControlPlane, vec![]),
+        (ProgramKind::EdgeProxy, vec![]),
+    ] {
         let arguments = [first, vec!["--config", &file]].concat();
         let output = run(program, &arguments, &[("USHER_STORE__TIMEOUT", "soon")])?;
         let said = said(&output);
@@ -57,9 +59,11 @@ fn settings_printed_by_any_program_mask_secrets_and_load_back() -> Result<()> {
     let secrets = [("USHER_SECRETS", "hunter2"), ("USHER_ADMIN__TOKEN", "hunter3")];
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("printed.toml");
-    for (program, first) in
-        [(Program::Usher, Some("standalone")), (Program::ControlPlane, None), (Program::EdgeProxy, None)]
-    {
+    for (program, first) in [
+        (ProgramKind::Usher, Some("standalone")),
+        (ProgramKind::ControlPlane, None),
+        (ProgramKind::EdgeProxy, None),
+    ] {
         let arguments: Vec<&str> = first.into_iter().chain(["--print-config"]).collect();
         let output = run(program, &arguments, &secrets)?;
         let printed = said(&output);
@@ -85,9 +89,9 @@ fn settings_printed_by_any_program_mask_secrets_and_load_back() -> Result<()> {
 fn the_examples_in_deploy_are_valid() -> Result<()> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/etc");
     let examples = [
-        (Program::Usher, Some("standalone"), "standalone.toml"),
-        (Program::ControlPlane, None, "control-plane.toml"),
-        (Program::EdgeProxy, None, "edge-proxy.toml"),
+        (ProgramKind::Usher, Some("standalone"), "standalone.toml"),
+        (ProgramKind::ControlPlane, None, "control-plane.toml"),
+        (ProgramKind::EdgeProxy, None, "edge-proxy.toml"),
     ];
     for (program, first, name) in examples {
         let file = folder.join(name).display().to_string();
@@ -102,7 +106,7 @@ fn the_examples_in_deploy_are_valid() -> Result<()> {
 /// The configuration file does not exist → the program names it and exits with 2.
 #[test]
 fn a_file_that_is_not_there_is_named() -> Result<()> {
-    let output = run(Program::EdgeProxy, &["--config", "no-such-file.toml"], &[])?;
+    let output = run(ProgramKind::EdgeProxy, &["--config", "no-such-file.toml"], &[])?;
     assert_eq!(output.status.code(), Some(2), "{}", said(&output));
     assert!(said(&output).contains("no-such-file.toml"), "{}", said(&output));
     Ok(())

@@ -6,15 +6,15 @@ use anyhow::{Context, Result, ensure};
 use futures::future::try_join_all;
 use quick_xml::{Reader, XmlVersion, events::Event};
 use usher_harness::{
-    admin::Admin, client::BbbClient, cluster::Cluster, figures::metric, process::Process,
-    standalone::Standalone, wait,
+    admin::TestAdmin, client::BbbTestClient, cluster::TestCluster, figures::metric, process::RunningProgram,
+    standalone::RunningStandalone, wait,
 };
 use usher_proto::v1;
 
 const PASSWORD: &str = "a telephone system's password";
 
 /// Adds a tenant whose secret is its name.
-async fn add_tenant(admin: &Admin, id: &str, first: u32, last: u32) -> Result<()> {
+async fn add_tenant(admin: &TestAdmin, id: &str, first: u32, last: u32) -> Result<()> {
     let voice_bridges = Some(v1::VoiceRange { first, last });
     let policy = v1::TenantPolicy { voice_bridges, ..Default::default() };
     let tenant = v1::Tenant { secrets: vec![id.to_owned()], policy: Some(policy), ..Default::default() };
@@ -22,7 +22,7 @@ async fn add_tenant(admin: &Admin, id: &str, first: u32, last: u32) -> Result<()
     Ok(())
 }
 
-async fn set_range(admin: &Admin, id: &str, first: u32, last: u32) -> Result<()> {
+async fn set_range(admin: &TestAdmin, id: &str, first: u32, last: u32) -> Result<()> {
     let voice_bridges = Some(v1::VoiceRange { first, last });
     let policy = v1::TenantPolicy { voice_bridges, ..Default::default() };
     let tenant = v1::Tenant { name: format!("tenants/{id}"), policy: Some(policy), ..Default::default() };
@@ -32,7 +32,7 @@ async fn set_range(admin: &Admin, id: &str, first: u32, last: u32) -> Result<()>
 }
 
 /// Waits until the edge serves the tenant.
-async fn known(client: &BbbClient) -> Result<()> {
+async fn known(client: &BbbTestClient) -> Result<()> {
     wait::until("the tenant to be known", || async {
         let answer = client.get("getMeetings", "").await?;
         ensure!(answer.key() == "noMeetings", "{}", answer.body);
@@ -42,14 +42,18 @@ async fn known(client: &BbbClient) -> Result<()> {
 }
 
 /// Creates a meeting; returns the voice bridge that its server reports.
-async fn number(client: &BbbClient, room: &str) -> Result<u32> {
+async fn number(client: &BbbTestClient, room: &str) -> Result<u32> {
     let created = client.created(room).await?;
     Ok(created.text("voiceBridge").context("it has a number")?.parse()?)
 }
 
 /// Requests the dial plan of a caller who typed `pin`; returns the applications and data of the
 /// actions.
-async fn told(edge: &Process, password: &str, pin: &str) -> Result<Result<Vec<(String, String)>, u16>> {
+async fn told(
+    edge: &RunningProgram,
+    password: &str,
+    pin: &str,
+) -> Result<Result<Vec<(String, String)>, u16>> {
     let form = format!("section=dialplan&Caller-Destination-Number={pin}&variable_pin={pin}");
     let request = reqwest::Client::new()
         .post(format!("http://{}/fsapi", edge.address("listen")))
@@ -78,7 +82,7 @@ async fn told(edge: &Process, password: &str, pin: &str) -> Result<Result<Vec<(S
 }
 
 /// Checks that a caller with this number reaches that meeting on that host.
-async fn leads_to(edge: &Process, number: u32, room: &str, host: &str) -> Result<()> {
+async fn leads_to(edge: &RunningProgram, number: u32, room: &str, host: &str) -> Result<()> {
     wait::until("a caller to be connected", || async {
         let told = told(edge, PASSWORD, &number.to_string()).await?;
         let told = told.map_err(|status| anyhow::anyhow!("{status}"))?;
@@ -95,7 +99,7 @@ async fn leads_to(edge: &Process, number: u32, room: &str, host: &str) -> Result
 /// fleet, and a meeting keeps its own.
 #[tokio::test]
 async fn numbers_are_unique_over_the_fleet_and_a_rooms_own_whoever_fails() -> Result<()> {
-    let mut cluster = Cluster::builder().servers(2).set("voice.fsapi_password", PASSWORD).start().await?;
+    let mut cluster = TestCluster::builder().servers(2).set("voice.fsapi_password", PASSWORD).start().await?;
     // The second server has another host name than the first, so that the test can distinguish the
     // routes.
     let far = v1::Server {
@@ -171,7 +175,7 @@ async fn numbers_are_unique_over_the_fleet_and_a_rooms_own_whoever_fails() -> Re
 /// meeting is created without a number of the range instead of being refused.
 #[tokio::test]
 async fn a_room_goes_without_a_number_of_its_range_rather_than_without_a_meeting() -> Result<()> {
-    let usher = Standalone::start(1, &[("voice.fsapi_password", PASSWORD)]).await?;
+    let usher = RunningStandalone::start(1, &[("voice.fsapi_password", PASSWORD)]).await?;
     let admin = usher.admin();
     add_tenant(&admin, "school", 10_000, 10_001).await?;
     let (school, default) = (usher.client().for_tenant("school", "school"), usher.client());
@@ -201,7 +205,7 @@ async fn a_room_goes_without_a_number_of_its_range_rather_than_without_a_meeting
 #[tokio::test]
 async fn a_meeting_that_was_taken_over_is_reached_by_the_number_it_has() -> Result<()> {
     let usher =
-        Standalone::start(1, &[("voice.fsapi_password", PASSWORD), ("meetings.adopt", "all")]).await?;
+        RunningStandalone::start(1, &[("voice.fsapi_password", PASSWORD), ("meetings.adopt", "all")]).await?;
     let admin = usher.admin();
     add_tenant(&admin, "school", 10_000, 10_009).await?;
     let school = usher.client().for_tenant("school", "school");

@@ -2,16 +2,16 @@
 
 use anyhow::{Result, ensure};
 use usher_harness::{
-    programs::Program,
+    programs::ProgramKind,
     servers::{self, SERVER_SECRET},
-    standalone::Standalone,
+    standalone::RunningStandalone,
     wait,
 };
 use usher_proto::v1::{self, AdminState, Health};
 
 /// Runs `usher …` against a standalone and returns its output.
-async fn usher(of: &Standalone, arguments: &[&str]) -> Result<String> {
-    let mut command = std::process::Command::new(Program::Usher.path()?);
+async fn usher(of: &RunningStandalone, arguments: &[&str]) -> Result<String> {
+    let mut command = std::process::Command::new(ProgramKind::Usher.path()?);
     command.arg("--endpoint").arg(format!("http://{}", of.process.address("control"))).args(arguments);
     let output = tokio::task::spawn_blocking(move || command.output()).await??;
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
@@ -23,7 +23,7 @@ async fn usher(of: &Standalone, arguments: &[&str]) -> Result<String> {
 /// meetings.
 #[tokio::test]
 async fn s5_a_new_server_takes_meetings_only_after_enable_and_a_good_poll() -> Result<()> {
-    let standalone = Standalone::start(0, &[]).await?;
+    let standalone = RunningStandalone::start(0, &[]).await?;
     let sim = servers::start().await?;
     let admin = standalone.admin();
     let server =
@@ -48,7 +48,7 @@ async fn s5_a_new_server_takes_meetings_only_after_enable_and_a_good_poll() -> R
 /// disabled after the last one ended.
 #[tokio::test]
 async fn s6_a_cordoned_server_drains_and_becomes_disabled() -> Result<()> {
-    let standalone = Standalone::start(2, &[]).await?;
+    let standalone = RunningStandalone::start(2, &[]).await?;
     let (client, admin) = (standalone.client(), standalone.admin());
     for number in 0..8 {
         client.created(&format!("early-{number}")).await?;
@@ -83,7 +83,7 @@ async fn s6_a_cordoned_server_drains_and_becomes_disabled() -> Result<()> {
 /// S7: a server with a meeting is removed → the command fails, and the meeting can be joined.
 #[tokio::test]
 async fn s7_a_server_with_meetings_is_not_removed() -> Result<()> {
-    let standalone = Standalone::start(1, &[]).await?;
+    let standalone = RunningStandalone::start(1, &[]).await?;
     standalone.client().created("held").await?;
     assert!(usher(&standalone, &["servers", "remove", "bbb-0", "--yes"]).await.is_err());
     assert_eq!(standalone.admin().servers().await?.len(), 1);
@@ -95,7 +95,7 @@ async fn s7_a_server_with_meetings_is_not_removed() -> Result<()> {
 /// key.
 #[tokio::test]
 async fn s10_sync_is_idempotent_and_a_dry_run_writes_nothing() -> Result<()> {
-    let standalone = Standalone::start(0, &[]).await?;
+    let standalone = RunningStandalone::start(0, &[]).await?;
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("servers.yml");
     let yaml = "servers:\n  one:\n    url: \"http://127.0.0.1:1/bigbluebutton/api/\"\n    secret: \"s1\"\n    \
@@ -124,7 +124,7 @@ async fn s10_sync_is_idempotent_and_a_dry_run_writes_nothing() -> Result<()> {
 async fn s11_polling_now_is_single_flight() -> Result<()> {
     let settings =
         [("health.interval", "60s"), ("health.deadline", "5s"), ("health.unhealthy_after", "360s")];
-    let standalone = Standalone::start(1, &settings).await?;
+    let standalone = RunningStandalone::start(1, &settings).await?;
     let polls = || standalone.sims[0].calls().iter().filter(|call| call.name == "getMeetings").count();
     let before = polls();
     let admin = standalone.admin();

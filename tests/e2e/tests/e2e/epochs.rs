@@ -7,7 +7,8 @@ use anyhow::{Context, Result, ensure};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use usher_harness::{
-    admin::Admin, client::BbbClient, cluster::Cluster, process::Process, standalone::Standalone, wait,
+    admin::TestAdmin, client::BbbTestClient, cluster::TestCluster, process::RunningProgram,
+    standalone::RunningStandalone, wait,
 };
 use usher_proto::v1::{
     Hello, Revision, Seal, StreamRoutesRequest, routing_service_client::RoutingServiceClient,
@@ -20,12 +21,12 @@ use crate::{clock::faketime, store_faults::metric};
 /// accepted, in both directions.
 const OFFSETS: [&str; 4] = ["+3600", "-3600", "+90000", "-90000"];
 
-async fn at(admin: &Admin) -> Result<Revision> {
+async fn at(admin: &TestAdmin) -> Result<Revision> {
     admin.status().await?.revision.context("it holds a revision")
 }
 
 /// Checks that no rebuild happened, no request waited for one, and the epoch is unchanged.
-async fn goes_on(admins: &[Admin], planes: &[&Process], epoch: u64) -> Result<()> {
+async fn goes_on(admins: &[TestAdmin], planes: &[&RunningProgram], epoch: u64) -> Result<()> {
     for (admin, plane) in admins.iter().zip(planes) {
         assert_eq!(at(admin).await?.epoch, epoch);
         assert_eq!(metric(plane, "usher_rebuilds_total").await?, 0.0);
@@ -34,7 +35,7 @@ async fn goes_on(admins: &[Admin], planes: &[&Process], epoch: u64) -> Result<()
     Ok(())
 }
 
-async fn all_joined(client: &BbbClient, ids: &[String]) -> Result<()> {
+async fn all_joined(client: &BbbTestClient, ids: &[String]) -> Result<()> {
     for id in ids {
         client.joined(id).await?;
     }
@@ -43,7 +44,10 @@ async fn all_joined(client: &BbbClient, ids: &[String]) -> Result<()> {
 
 /// Sends hellos with a later past, far and near, under several names; each stream stays open. A
 /// seal that was issued is sent too, for its own revision and for others.
-async fn claim_a_past(admin: &Admin, given: Option<&Seal>) -> Result<Vec<mpsc::Sender<StreamRoutesRequest>>> {
+async fn claim_a_past(
+    admin: &TestAdmin,
+    given: Option<&Seal>,
+) -> Result<Vec<mpsc::Sender<StreamRoutesRequest>>> {
     let mut open = Vec::new();
     let now = at(admin).await?;
     for (number, far) in [1_u64, 500, 1 << 40, u64::MAX].into_iter().enumerate() {
@@ -65,7 +69,7 @@ async fn claim_a_past(admin: &Admin, given: Option<&Seal>) -> Result<Vec<mpsc::S
 
 type Frames = tonic::Streaming<usher_proto::SharedFrame>;
 
-async fn greet(admin: &Admin, hello: Hello) -> Result<(mpsc::Sender<StreamRoutesRequest>, Frames)> {
+async fn greet(admin: &TestAdmin, hello: Hello) -> Result<(mpsc::Sender<StreamRoutesRequest>, Frames)> {
     let (say, said) = mpsc::channel(4);
     say.send(StreamRoutesRequest { message: Some(Say::Hello(hello)) }).await?;
     let frames = RoutingServiceClient::new(admin.channel()).stream_routes(ReceiverStream::new(said)).await?;
@@ -73,7 +77,7 @@ async fn greet(admin: &Admin, hello: Hello) -> Result<(mpsc::Sender<StreamRoutes
 }
 
 /// Returns the seal that a control plane gives an edge.
-async fn given(admin: &Admin) -> Result<Seal> {
+async fn given(admin: &TestAdmin) -> Result<Seal> {
     let (_say, mut frames) = greet(admin, Hello { edge_id: "honest".into(), ..Hello::default() }).await?;
     let seal = async {
         while let Some(frame) = frames.message().await? {
@@ -90,12 +94,12 @@ async fn given(admin: &Admin) -> Result<Seal> {
 /// begins, and creates and joins go on.
 #[tokio::test]
 async fn i10_no_hello_resets_a_cluster_on_etcd() -> Result<()> {
-    let cluster = Cluster::builder().start().await?;
+    let cluster = TestCluster::builder().start().await?;
     let mut ids = vec!["first".to_owned()];
     cluster.client(0).created("first").await?;
     let admins = [cluster.admin(0), cluster.admin(1)];
     let epoch = at(&admins[0]).await?.epoch;
-    let planes: Vec<&Process> = cluster.control_planes.iter().collect();
+    let planes: Vec<&RunningProgram> = cluster.control_planes.iter().collect();
     let (mut open, mut seal) = (Vec::new(), None);
     for sealed in [false, true] {
         for (number, admin) in admins.iter().enumerate() {
@@ -117,7 +121,7 @@ async fn i10_no_hello_resets_a_cluster_on_etcd() -> Result<()> {
 /// creates and joins go on.
 #[tokio::test]
 async fn i10_no_hello_resets_a_standalone_on_its_own_store() -> Result<()> {
-    let usher = Standalone::start(2, &[]).await?;
+    let usher = RunningStandalone::start(2, &[]).await?;
     usher.client().created("first").await?;
     let admin = usher.admin();
     let epoch = at(&admin).await?.epoch;
@@ -150,7 +154,7 @@ async fn polled(sims: &[usher_bbb_sim::BbbSim], times: usize) -> Result<()> {
 /// begins, and no meeting is lost.
 #[tokio::test]
 async fn i10_control_planes_that_start_with_a_wrong_clock_reset_nothing() -> Result<()> {
-    let mut cluster = Cluster::builder().start().await?;
+    let mut cluster = TestCluster::builder().start().await?;
     let epoch = at(&cluster.admin(0)).await?.epoch;
     let mut ids = Vec::new();
     cluster.set_environment("LD_PRELOAD", &faketime()?.display().to_string());
@@ -172,7 +176,7 @@ async fn i10_control_planes_that_start_with_a_wrong_clock_reset_nothing() -> Res
             wait::until("a create", || async { cluster.client(1).created(&id).await.map(drop) }).await?;
             ids.push(id);
             polled(&cluster.sims, 3).await?;
-            let planes: Vec<&Process> = cluster.control_planes.iter().collect();
+            let planes: Vec<&RunningProgram> = cluster.control_planes.iter().collect();
             goes_on(&[cluster.admin(0), cluster.admin(1)], &planes, epoch).await?;
         }
     }
@@ -188,7 +192,7 @@ async fn i10_control_planes_that_start_with_a_wrong_clock_reset_nothing() -> Res
 #[tokio::test]
 async fn i10_a_standalone_that_starts_with_a_wrong_clock_resets_nothing() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let mut usher = Standalone::start_on(Some(folder.path()), 2, &[]).await?;
+    let mut usher = RunningStandalone::start_on(Some(folder.path()), 2, &[]).await?;
     let epoch = at(&usher.admin()).await?.epoch;
     usher.set_environment("LD_PRELOAD", &faketime()?.display().to_string());
     usher.set_environment("FAKETIME_DONT_FAKE_MONOTONIC", "1");

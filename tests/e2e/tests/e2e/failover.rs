@@ -1,13 +1,13 @@
 //! Service during the loss of control planes and of the store.
 
 use anyhow::{Result, ensure};
-use usher_harness::{cluster::Cluster, wait};
+use usher_harness::{cluster::TestCluster, wait};
 
 /// X1, C9: every control plane is killed and etcd is stopped → joins and reads of known meetings
 /// succeed at every edge, and a new id gets a retryable error.
 #[tokio::test]
 async fn x1_c9_edges_serve_what_they_know_without_control_plane_and_etcd() -> Result<()> {
-    let mut cluster = Cluster::builder().start().await?;
+    let mut cluster = TestCluster::builder().start().await?;
     cluster.client(0).created("algebra").await?;
     cluster.is_level().await?;
     for process in &mut cluster.control_planes {
@@ -37,7 +37,7 @@ async fn x1_an_edge_starts_from_its_last_good_table() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let table = folder.path().join("table");
     let mut cluster =
-        Cluster::builder().edges(1).set("edge.last_good", &table.display().to_string()).start().await?;
+        TestCluster::builder().edges(1).set("edge.last_good", &table.display().to_string()).start().await?;
     cluster.client(0).created("algebra").await?;
     cluster.is_level().await?;
     cluster.edges[0].terminate().await?;
@@ -52,7 +52,7 @@ async fn x1_an_edge_starts_from_its_last_good_table() -> Result<()> {
 /// The leader is killed → creates go on, and another replica polls soon.
 #[tokio::test]
 async fn the_other_replica_leads_after_the_leader_was_killed() -> Result<()> {
-    let mut cluster = Cluster::builder().start().await?;
+    let mut cluster = TestCluster::builder().start().await?;
     let leader = usize::from(!cluster.admin(0).status().await?.leading);
     let other = 1 - leader;
     cluster.control_planes[leader].kill()?;
@@ -70,7 +70,7 @@ async fn the_other_replica_leads_after_the_leader_was_killed() -> Result<()> {
 /// Every program gets SIGTERM → it stops in order and exits with 0.
 #[tokio::test]
 async fn programs_end_cleanly_when_asked() -> Result<()> {
-    let mut cluster = Cluster::builder().edges(1).control_planes(1).servers(1).start().await?;
+    let mut cluster = TestCluster::builder().edges(1).control_planes(1).servers(1).start().await?;
     cluster.client(0).created("algebra").await?;
     let edge = cluster.edges[0].terminate().await?;
     let control_plane = cluster.control_planes[0].terminate().await?;

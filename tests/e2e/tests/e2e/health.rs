@@ -6,10 +6,10 @@ use anyhow::{Context, Result, ensure};
 use futures::future::{join_all, try_join_all};
 use usher_bbb::call::ApiCall;
 use usher_bbb_sim::{BbbSim, FaultKind, SimFault};
-use usher_harness::{admin::Admin, standalone::Standalone, wait};
+use usher_harness::{admin::TestAdmin, standalone::RunningStandalone, wait};
 use usher_proto::v1::{Health, Server};
 
-async fn becomes(admin: &Admin, id: &str, health: Health) -> Result<Server> {
+async fn becomes(admin: &TestAdmin, id: &str, health: Health) -> Result<Server> {
     wait::until(&format!("{id} to be {health:?}"), || async {
         let server = admin.server(id).await?;
         ensure!(server.health() == health, "{:?}: {}", server.health(), server.health_reason);
@@ -19,7 +19,7 @@ async fn becomes(admin: &Admin, id: &str, health: Health) -> Result<Server> {
 }
 
 /// Creates meetings until one is on this server, and returns its id.
-async fn a_meeting_on(usher: &Standalone, server: usize) -> Result<String> {
+async fn a_meeting_on(usher: &RunningStandalone, server: usize) -> Result<String> {
     for number in 0..60 {
         let id = format!("on-{server}-{number}");
         usher.client().created(&id).await?;
@@ -38,7 +38,7 @@ fn has(sim: &BbbSim, id: &str) -> bool {
 /// joined.
 #[tokio::test]
 async fn h1_one_failed_poll_takes_a_server_out_of_placement_but_not_its_meetings() -> Result<()> {
-    let usher = Standalone::start(3, &[("health.unhealthy_after", "60s")]).await?;
+    let usher = RunningStandalone::start(3, &[("health.unhealthy_after", "60s")]).await?;
     let running = a_meeting_on(&usher, 0).await?;
     usher.sims[0].faults().set(FaultKind::Refuse).await;
     let server = becomes(&usher.admin(), "bbb-0", Health::Unhealthy).await?;
@@ -57,7 +57,7 @@ async fn h1_one_failed_poll_takes_a_server_out_of_placement_but_not_its_meetings
 /// are free; it answers again → it is online after enough good polls in a row.
 #[tokio::test]
 async fn h2_h3_h5_red_frees_the_ids_and_green_needs_successes_in_a_row() -> Result<()> {
-    let usher = Standalone::start(3, &[]).await?;
+    let usher = RunningStandalone::start(3, &[]).await?;
     let id = a_meeting_on(&usher, 0).await?;
     usher.sims[0].faults().set(FaultKind::Refuse).await;
     let offline = becomes(&usher.admin(), "bbb-0", Health::Offline).await?;
@@ -84,7 +84,8 @@ async fn h2_h3_h5_red_frees_the_ids_and_green_needs_successes_in_a_row() -> Resu
 #[tokio::test]
 async fn h4_while_yellow_an_existing_id_is_never_placed_on_a_second_server() -> Result<()> {
     let usher =
-        Standalone::start(3, &[("health.unhealthy_after", "60s"), ("meetings.create_timeout", "1s")]).await?;
+        RunningStandalone::start(3, &[("health.unhealthy_after", "60s"), ("meetings.create_timeout", "1s")])
+            .await?;
     let id = a_meeting_on(&usher, 0).await?;
     usher.sims[0].faults().set(FaultKind::Hang).await;
     becomes(&usher.admin(), "bbb-0", Health::Unhealthy).await?;
@@ -102,7 +103,7 @@ async fn h4_while_yellow_an_existing_id_is_never_placed_on_a_second_server() -> 
 /// and its meeting can be joined.
 #[tokio::test]
 async fn h9_failing_calls_alone_turn_no_server_red() -> Result<()> {
-    let usher = Standalone::start(1, &[("placement.max_inflight_creates", "200")]).await?;
+    let usher = RunningStandalone::start(1, &[("placement.max_inflight_creates", "200")]).await?;
     usher.client().created("before").await?;
     usher.sims[0].faults().set(SimFault::new(FaultKind::Status500).on(ApiCall::Create)).await;
     let client = usher.client();
@@ -124,7 +125,7 @@ async fn h9_failing_calls_alone_turn_no_server_red() -> Result<()> {
 /// get all meetings → the failure is noticed.
 #[tokio::test]
 async fn x6_a_server_that_fails_every_create_is_noticed_although_its_polls_are_good() -> Result<()> {
-    let usher = Standalone::start(3, &[("health.interval", "4s")]).await?;
+    let usher = RunningStandalone::start(3, &[("health.interval", "4s")]).await?;
     let running = a_meeting_on(&usher, 0).await?;
     usher.sims[0].faults().set(SimFault::new(FaultKind::Status500).on(ApiCall::Create)).await;
     let (admin, client) = (usher.admin(), usher.client());
@@ -145,7 +146,8 @@ async fn x6_a_server_that_fails_every_create_is_noticed_although_its_polls_are_g
 /// the record.
 #[tokio::test]
 async fn h11_a_poll_does_not_remove_what_was_created_after_it_was_sent() -> Result<()> {
-    let usher = Standalone::start(1, &[("health.interval", "2s"), ("health.deadline", "1900ms")]).await?;
+    let usher =
+        RunningStandalone::start(1, &[("health.interval", "2s"), ("health.deadline", "1900ms")]).await?;
     usher.sims[0].faults().set(FaultKind::FrozenList).await;
     usher.sims[0]
         .faults()
@@ -176,7 +178,7 @@ async fn h11_a_poll_does_not_remove_what_was_created_after_it_was_sent() -> Resu
 /// is removed.
 #[tokio::test]
 async fn h12_an_answer_that_is_no_well_formed_success_removes_nothing() -> Result<()> {
-    let usher = Standalone::start(1, &[("health.unhealthy_after", "60s")]).await?;
+    let usher = RunningStandalone::start(1, &[("health.unhealthy_after", "60s")]).await?;
     usher.client().created("kept").await?;
     let kinds = [
         FaultKind::EmptyBody,
@@ -202,7 +204,7 @@ async fn h12_an_answer_that_is_no_well_formed_success_removes_nothing() -> Resul
 /// H12, the reverse: a well-formed list does not contain a meeting → its record is removed.
 #[tokio::test]
 async fn a_meeting_that_ended_at_its_server_is_forgotten() -> Result<()> {
-    let usher = Standalone::start(1, &[]).await?;
+    let usher = RunningStandalone::start(1, &[]).await?;
     usher.client().created("short").await?;
     usher.sims[0].end_meeting("short");
     wait::until("the record to go", || async {
@@ -218,7 +220,7 @@ async fn a_meeting_that_ended_at_its_server_is_forgotten() -> Result<()> {
 /// are not delayed.
 #[tokio::test]
 async fn c1_c3_hung_servers_delay_neither_polls_nor_joins() -> Result<()> {
-    let usher = Standalone::start(9, &[("health.unhealthy_after", "60s")]).await?;
+    let usher = RunningStandalone::start(9, &[("health.unhealthy_after", "60s")]).await?;
     let running = a_meeting_on(&usher, 8).await?;
     for sim in &usher.sims[..3] {
         sim.faults().set(FaultKind::HangOnAccept).await;
@@ -246,7 +248,7 @@ async fn c1_c3_hung_servers_delay_neither_polls_nor_joins() -> Result<()> {
 /// before the deadline.
 #[tokio::test]
 async fn s8_a_hung_server_does_not_fail_get_meetings() -> Result<()> {
-    let usher = Standalone::start(3, &[("health.unhealthy_after", "60s")]).await?;
+    let usher = RunningStandalone::start(3, &[("health.unhealthy_after", "60s")]).await?;
     for number in 0..9 {
         usher.client().created(&format!("listed-{number}")).await?;
     }
@@ -265,7 +267,7 @@ async fn s8_a_hung_server_does_not_fail_get_meetings() -> Result<()> {
 #[tokio::test]
 async fn a_refused_connection_is_retried_on_another_server() -> Result<()> {
     let usher =
-        Standalone::start(3, &[("health.interval", "10s"), ("health.unhealthy_after", "60s")]).await?;
+        RunningStandalone::start(3, &[("health.interval", "10s"), ("health.unhealthy_after", "60s")]).await?;
     usher.sims[0].faults().set(FaultKind::Refuse).await;
     for number in 0..12 {
         usher.client().created(&format!("anyway-{number}")).await?;

@@ -5,10 +5,10 @@ use anyhow::{Context, Result, ensure};
 use reqwest::Url;
 use usher_bbb_sim::{BbbSim, FaultKind, HookOptions, HooksVersion, SimOptions};
 use usher_harness::{
-    application::{Application, Heard},
-    client::{BbbClient, Hash},
-    cluster::{Cluster, ClusterBuilder, SECRET},
-    forwarder::Forwarder,
+    application::{ReceivedRequest, TestApplication},
+    client::{BbbTestClient, SigningHash},
+    cluster::{ClusterBuilder, SECRET, TestCluster},
+    forwarder::SwitchingForwarder,
     servers::SERVER_SECRET,
     wait,
 };
@@ -18,7 +18,7 @@ const SCHOOL: &str = "a school's secret";
 
 /// One event as an application received it.
 #[derive(Debug, Clone)]
-struct Event {
+struct ReceivedEvent {
     id: String,
     meeting: String,
     domain: String,
@@ -26,16 +26,16 @@ struct Event {
 }
 
 /// A cluster whose servers can reach it for callbacks.
-struct World {
-    cluster: Cluster,
-    application: Application,
-    _forwarder: Forwarder,
+struct Scene {
+    cluster: TestCluster,
+    application: TestApplication,
+    _forwarder: SwitchingForwarder,
 }
 
-impl World {
+impl Scene {
     async fn start(adjust: impl FnOnce(ClusterBuilder) -> ClusterBuilder) -> Result<Self> {
-        let (application, forwarder) = (Application::start().await?, Forwarder::start().await?);
-        let builder = Cluster::builder().servers(2).set("public_url", &forwarder.url());
+        let (application, forwarder) = (TestApplication::start().await?, SwitchingForwarder::start().await?);
+        let builder = TestCluster::builder().servers(2).set("public_url", &forwarder.url());
         let cluster = adjust(builder.set("callbacks.allow", "127.0.0.1/32")).start().await?;
         forwarder.lead_to(cluster.edges.iter().map(|edge| edge.address("listen")));
         cluster.admin(0).add_tenant("school", SCHOOL, &["school.example.org"]).await?;
@@ -44,7 +44,7 @@ impl World {
     }
 
     /// Registers a hook of a tenant at an edge.
-    async fn register(&self, client: &BbbClient, path: &str, more: &str) -> Result<String> {
+    async fn register(&self, client: &BbbTestClient, path: &str, more: &str) -> Result<String> {
         let url = encoded(&self.application.url(path));
         let created = client.get("hooks/create", &format!("callbackURL={url}{more}")).await?;
         ensure!(created.is_success() && created.key().is_empty(), "{created:?}");
@@ -52,7 +52,7 @@ impl World {
         created.text("hookID").map(str::to_owned).context("a hook has an id")
     }
 
-    fn school(&self, edge: usize) -> BbbClient {
+    fn school(&self, edge: usize) -> BbbTestClient {
         self.cluster.client(edge).for_tenant("school", SCHOOL)
     }
 
@@ -63,7 +63,7 @@ impl World {
 
     /// Returns the accepted events of an address, oldest first; each must be signed with this
     /// secret.
-    fn heard(&self, path: &str, secret: &str) -> Result<Vec<Event>> {
+    fn heard(&self, path: &str, secret: &str) -> Result<Vec<ReceivedEvent>> {
         let taken = self.application.taken().into_iter();
         let at = taken.filter(|heard| heard.path.split('?').next() == Some(path));
         at.map(|heard| event(&heard, &self.application.url(path), secret)).collect()
@@ -86,9 +86,9 @@ fn encoded(text: &str) -> String {
 }
 
 /// Parses a received event, and checks its signature: version 3, over the form.
-fn event(heard: &Heard, url: &str, secret: &str) -> Result<Event> {
+fn event(heard: &ReceivedRequest, url: &str, secret: &str) -> Result<ReceivedEvent> {
     let body = std::str::from_utf8(&heard.body)?;
-    let checksum = Hash::Sha1.sign(url, body, secret);
+    let checksum = SigningHash::Sha1.sign(url, body, secret);
     ensure!(heard.path.ends_with(&format!("?checksum={checksum}")), "not signed by the tenant: {heard:?}");
     let form = Url::parse(&format!("http://x/?{body}"))?;
     let pairs: Vec<(String, String)> = form.query_pairs().into_owned().collect();
@@ -99,7 +99,7 @@ fn event(heard: &Heard, url: &str, secret: &str) -> Result<Event> {
     let all: serde_json::Value = serde_json::from_str(text)?;
     let data = &all[0]["data"];
     let meeting = data["attributes"]["meeting"]["external-meeting-id"].as_str().unwrap_or_default();
-    Ok(Event {
+    Ok(ReceivedEvent {
         id: data["id"].as_str().unwrap_or_default().to_owned(),
         meeting: meeting.to_owned(),
         domain: host.clone(),
@@ -107,12 +107,12 @@ fn event(heard: &Heard, url: &str, secret: &str) -> Result<Event> {
     })
 }
 
-fn ids(events: &[Event], meeting: &str) -> Vec<String> {
+fn ids(events: &[ReceivedEvent], meeting: &str) -> Vec<String> {
     events.iter().filter(|event| event.meeting == meeting).map(|event| event.id.clone()).collect()
 }
 
 /// Creates a meeting, joins it, and ends it.
-async fn meet(client: &BbbClient, id: &str) -> Result<()> {
+async fn meet(client: &BbbTestClient, id: &str) -> Result<()> {
     client.created(id).await?;
     let location = client.joined(id).await?;
     ensure!(client.fetch(&location).await?.status < 400, "{location}");
@@ -126,18 +126,18 @@ async fn meet(client: &BbbClient, id: &str) -> Result<()> {
 /// balancer on the servers cause no event.
 #[tokio::test]
 async fn tenants_hear_of_their_own_meetings_on_every_server_and_of_nothing_else() -> Result<()> {
-    let world = World::start(|builder| builder).await?;
+    let world = Scene::start(|builder| builder).await?;
     let (ours, school) = (world.cluster.client(0), world.school(1));
     world.register(&ours, "/all", "").await?;
     world.register(&ours, "/one", "&meetingID=room&eventID=meeting-ended").await?;
     world.register(&school, "/school", "").await?;
     world.kept(1).await?;
-    let foreign = BbbClient::new(world.cluster.sims[0].address(), SERVER_SECRET);
+    let foreign = BbbTestClient::new(world.cluster.sims[0].address(), SERVER_SECRET);
     foreign.created("foreign").await?;
     for (client, id) in [(&ours, "room"), (&school, "room"), (&ours, "other"), (&school, "second")] {
         meet(client, id).await?;
     }
-    let whole = |events: &[Event], id: &str| {
+    let whole = |events: &[ReceivedEvent], id: &str| {
         let ids = ids(events, id);
         let first = ids.first().map(String::as_str) == Some("meeting-created");
         first
@@ -173,7 +173,7 @@ async fn tenants_hear_of_their_own_meetings_on_every_server_and_of_nothing_else(
 /// removes all of them.
 #[tokio::test]
 async fn hooks_are_kept_on_every_server_present_and_future_until_the_last_is_destroyed() -> Result<()> {
-    let mut world = World::start(|builder| builder.servers(3)).await?;
+    let mut world = Scene::start(|builder| builder.servers(3)).await?;
     let (ours, school) = (world.cluster.client(0), world.school(1));
     world.cluster.sims[2].faults().set(FaultKind::Hang).await;
     let all = world.register(&ours, "/all?token=abc", "").await?;
@@ -229,7 +229,7 @@ async fn hooks_are_kept_on_every_server_present_and_future_until_the_last_is_des
 /// least once, in order for each meeting.
 #[tokio::test]
 async fn i12_events_arrive_in_order_although_application_and_leader_are_down() -> Result<()> {
-    let mut world = World::start(|builder| builder).await?;
+    let mut world = Scene::start(|builder| builder).await?;
     let leader = world.cluster.leader().await?;
     let (ours, school) = (world.cluster.client(0), world.school(1));
     world.register(&ours, "/all", "").await?;
@@ -282,7 +282,7 @@ async fn i12_events_arrive_in_order_although_application_and_leader_are_down() -
 /// tenant's ids, and the events of the breakout room go to the tenant of its parent only.
 #[tokio::test]
 async fn raw_messages_and_breakout_rooms_are_heard_of_by_their_tenant_alone() -> Result<()> {
-    let world = World::start(|builder| builder).await?;
+    let world = Scene::start(|builder| builder).await?;
     let (ours, school) = (world.cluster.client(0), world.school(1));
     world.register(&ours, "/all", "").await?;
     world.register(&school, "/mapped", "").await?;
@@ -326,7 +326,7 @@ async fn raw_messages_and_breakout_rooms_are_heard_of_by_their_tenant_alone() ->
 /// one without webhooks → events of all but the last arrive, and the last gets no more calls.
 #[tokio::test]
 async fn every_kind_of_server_takes_part_and_one_without_webhooks_is_left_alone() -> Result<()> {
-    let world = World::start(|builder| builder.servers(1)).await?;
+    let world = Scene::start(|builder| builder.servers(1)).await?;
     let ours = world.cluster.client(0);
     let kinds = [
         HookOptions { version: Some(HooksVersion::V2), ..HookOptions::default() },

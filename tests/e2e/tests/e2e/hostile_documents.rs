@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Result, ensure};
 use usher_bbb::call::ApiCall;
 use usher_bbb_sim::{BbbSim, FaultKind, SimFault};
-use usher_harness::{admin::Admin, client::BbbClient, cluster::Cluster, standalone::Standalone};
+use usher_harness::{
+    admin::TestAdmin, client::BbbTestClient, cluster::TestCluster, standalone::RunningStandalone,
+};
 use usher_proto::v1::Health;
 
 /// The number of requests of each kind; forty took a fleet of three out of placement once.
@@ -23,7 +25,7 @@ const BODIES: [&str; 5] = [
     DOCUMENT,
 ];
 
-async fn hostile_requests(hostile: &BbbClient) -> Result<()> {
+async fn hostile_requests(hostile: &BbbTestClient) -> Result<()> {
     hostile.created("own").await?;
     for number in 0..REQUESTS {
         let body = BODIES[number % BODIES.len()];
@@ -38,13 +40,13 @@ async fn hostile_requests(hostile: &BbbClient) -> Result<()> {
 }
 
 async fn no_server_leaves_online(
-    client: &BbbClient,
-    admin: &Admin,
+    client: &BbbTestClient,
+    admin: &TestAdmin,
     sims: &[BbbSim],
     address: std::net::SocketAddr,
 ) -> Result<()> {
     admin.add_tenant("hostile", "hostile's secret", &[]).await?;
-    let hostile = BbbClient::new(address, "unused").for_tenant("hostile", "hostile's secret");
+    let hostile = BbbTestClient::new(address, "unused").for_tenant("hostile", "hostile's secret");
     usher_harness::wait::until("the tenant to be served", || async {
         ensure!(hostile.get("getMeetings", "").await?.is_success());
         Ok(())
@@ -102,7 +104,7 @@ async fn no_server_leaves_online(
 /// every server stays online, and the meetings of others go on.
 #[tokio::test]
 async fn x6_a_hostile_tenant_takes_no_server_from_the_others_on_etcd() -> Result<()> {
-    let cluster = Cluster::builder().edges(1).start().await?;
+    let cluster = TestCluster::builder().edges(1).start().await?;
     let address = cluster.edges[0].address("listen");
     no_server_leaves_online(&cluster.client(0), &cluster.admin(0), &cluster.sims, address).await
 }
@@ -111,7 +113,7 @@ async fn x6_a_hostile_tenant_takes_no_server_from_the_others_on_etcd() -> Result
 /// with HTTP 500 → every server stays online, and the meetings of others go on.
 #[tokio::test]
 async fn x6_a_hostile_tenant_takes_no_server_from_the_others_on_the_embedded_store() -> Result<()> {
-    let usher = Standalone::start(3, &[]).await?;
+    let usher = RunningStandalone::start(3, &[]).await?;
     let address = usher.process.address("listen");
     no_server_leaves_online(&usher.client(), &usher.admin(), &usher.sims, address).await
 }

@@ -8,9 +8,9 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use tokio::time::timeout;
-use usher_harness::client::{Answer, BbbClient};
+use usher_harness::client::{BbbTestClient, HttpAnswer};
 
-use crate::site::Site;
+use crate::site::UsherSite;
 
 /// Longest time that a join may take meanwhile, in a debug build on a loaded machine. The forms
 /// below took tens of seconds there.
@@ -29,7 +29,7 @@ fn create(id: &str, parameters: usize, one: impl Fn(usize) -> String) -> String 
 }
 
 /// Joins repeatedly until `done`, and fails if a join is slow.
-async fn joins(client: &BbbClient, ids: &[String], done: &AtomicBool) -> Result<()> {
+async fn joins(client: &BbbTestClient, ids: &[String], done: &AtomicBool) -> Result<()> {
     for turn in 0_usize.. {
         if turn >= JOINS && done.load(Ordering::SeqCst) {
             break;
@@ -41,7 +41,7 @@ async fn joins(client: &BbbClient, ids: &[String], done: &AtomicBool) -> Result<
     Ok(())
 }
 
-async fn others_joins_stay_quick(site: &Site) -> Result<()> {
+async fn others_joins_stay_quick(site: &UsherSite) -> Result<()> {
     let (school, hostile) = (site.tenant("school").await?, site.tenant("hostile").await?);
     let ids: Vec<String> = (0..4).map(|number| format!("class-{number}")).collect();
     for id in &ids {
@@ -69,7 +69,7 @@ async fn others_joins_stay_quick(site: &Site) -> Result<()> {
         let all = far.iter().chain(&near).map(|(call, form)| hostile.post_form(call, form));
         let answers = futures::future::join_all(all).await;
         done.store(true, Ordering::SeqCst);
-        answers.into_iter().collect::<Result<Vec<Answer>>>()
+        answers.into_iter().collect::<Result<Vec<HttpAnswer>>>()
     };
     let (joined, answers) = futures::future::join(joins(&school, &ids, &done), attack).await;
     joined?;
@@ -92,12 +92,12 @@ async fn others_joins_stay_quick(site: &Site) -> Result<()> {
 /// `QUICK`.
 #[tokio::test(flavor = "multi_thread")]
 async fn one_tenants_forms_slow_no_others_joins_on_etcd() -> Result<()> {
-    others_joins_stay_quick(&Site::on_etcd(&[]).await?).await
+    others_joins_stay_quick(&UsherSite::on_etcd(&[]).await?).await
 }
 
 /// On the embedded store, a tenant sends forms with thousands of entries → joins of another tenant
 /// take less than `QUICK`.
 #[tokio::test(flavor = "multi_thread")]
 async fn one_tenants_forms_slow_no_others_joins_on_the_embedded_store() -> Result<()> {
-    others_joins_stay_quick(&Site::embedded(&[]).await?).await
+    others_joins_stay_quick(&UsherSite::embedded(&[]).await?).await
 }

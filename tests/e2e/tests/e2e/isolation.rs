@@ -14,11 +14,11 @@ use reqwest::Url;
 use usher_bbb::query::decode;
 use usher_bbb_sim::{BbbSim, SimMeeting, SimRecording};
 use usher_harness::{
-    application::Application,
-    client::{Answer, BbbClient, Hash},
+    application::TestApplication,
+    client::{BbbTestClient, HttpAnswer, SigningHash},
     cluster::SECRET,
-    forwarder::Forwarder,
-    standalone::Standalone,
+    forwarder::SwitchingForwarder,
+    standalone::RunningStandalone,
     wait,
 };
 use usher_model::{id::TenantId, scope::TenantScope};
@@ -69,15 +69,15 @@ fn seed_recordings(sims: &[BbbSim]) {
     }
 }
 
-struct World {
-    usher: Standalone,
-    application: Application,
-    _forwarder: Forwarder,
+struct Scene {
+    usher: RunningStandalone,
+    application: TestApplication,
+    _forwarder: SwitchingForwarder,
     /// The ids of all registered webhooks, of every tenant.
     hooks: BTreeSet<String>,
     /// The addresses of the webhooks, as registered.
     addresses: BTreeSet<String>,
-    clients: Vec<BbbClient>,
+    clients: Vec<BbbTestClient>,
     rng: StdRng,
     log: Vec<String>,
     /// Ids that were invented recently, for further use.
@@ -86,12 +86,12 @@ struct World {
     shown: [usize; TENANTS.len()],
 }
 
-impl World {
+impl Scene {
     async fn start(seed: u64) -> Result<Self> {
-        let (application, forwarder) = (Application::start().await?, Forwarder::start().await?);
+        let (application, forwarder) = (TestApplication::start().await?, SwitchingForwarder::start().await?);
         let settings = [("public_url", forwarder.url()), ("callbacks.allow", "127.0.0.1/32".to_owned())];
         let settings = settings.each_ref().map(|(key, value)| (*key, value.as_str()));
-        let usher = Standalone::start(2, &settings).await?;
+        let usher = RunningStandalone::start(2, &settings).await?;
         forwarder.lead_to([usher.process.address("listen")]);
         let mut clients = vec![usher.client()];
         for tenant in &TENANTS[1..] {
@@ -196,7 +196,7 @@ impl World {
     }
 
     /// Makes one call of a tenant about recordings.
-    async fn call_about_recordings(&mut self, tenant: usize) -> Result<Answer> {
+    async fn call_about_recordings(&mut self, tenant: usize) -> Result<HttpAnswer> {
         let (client, mark) = (self.clients[tenant].clone(), mark(TENANTS[tenant]));
         let (ids, more) = (self.record_ids(), self.smuggled_record());
         let about = format!("recordID={ids}{more}");
@@ -263,7 +263,7 @@ impl World {
     }
 
     /// Makes one call of a tenant, and logs it.
-    async fn call(&mut self, tenant: usize) -> Result<Answer> {
+    async fn call(&mut self, tenant: usize) -> Result<HttpAnswer> {
         let (client, mark) = (self.clients[tenant].clone(), mark(TENANTS[tenant]));
         let (id, more) = (encoded(&self.id()), self.smuggled());
         let create = format!(
@@ -378,7 +378,8 @@ impl World {
             // The address as registered: the requests have no fragment, and are encoded.
             let own = self.application.url(&format!("/{tenant}/"));
             let mut addresses = self.addresses.iter().filter(|address| address.starts_with(&own));
-            let is_signed = addresses.any(|address| Hash::Sha1.sign(address, body, secret) == checksum);
+            let is_signed =
+                addresses.any(|address| SigningHash::Sha1.sign(address, body, secret) == checksum);
             ensure!(is_signed, "{heard:?}");
             let body = Url::parse(&format!("http://x/?{body}"))?;
             let event: String = body.query_pairs().map(|(_, value)| value.into_owned()).collect();
@@ -421,7 +422,7 @@ async fn nothing_of_a_tenant_is_seen_changed_or_ended_by_another() -> Result<()>
     let set = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let seed = set("USHER_ISOLATION_SEED").unwrap_or_else(|| rand::rng().next_u64());
     let steps = set("USHER_ISOLATION_STEPS").map_or(Ok(STEPS), usize::try_from)?;
-    let mut world = World::start(seed).await?;
+    let mut world = Scene::start(seed).await?;
     for step in 0..steps {
         let done = world.step().await;
         done.with_context(|| {

@@ -6,11 +6,13 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result, ensure};
 use usher_bbb::call::ApiCall;
 use usher_bbb_sim::{BbbSim, FaultKind, SimFault};
-use usher_harness::{admin::Admin, client::BbbClient, cluster::Cluster, figures::metric, load::Load, wait};
+use usher_harness::{
+    admin::TestAdmin, client::BbbTestClient, cluster::TestCluster, figures::metric, load::MeetingLoad, wait,
+};
 use usher_proto::v1::Health;
 
 /// Returns the values that a change of the leader must not change: health and both counters.
-async fn health_of(admin: &Admin) -> Result<Vec<(String, Health, u32, u32)>> {
+async fn health_of(admin: &TestAdmin) -> Result<Vec<(String, Health, u32, u32)>> {
     let servers = admin.servers().await?;
     let seen = servers.into_iter().map(|server| {
         let (health, errors, recovered) = (server.health(), server.error_count, server.recover_count);
@@ -34,7 +36,7 @@ fn now_ms() -> Result<u64> {
 
 /// Waits until every server was polled after `killed`, and returns the delay of the last one. A
 /// poll that was on its way at that moment does not count.
-async fn polling_resumes(cluster: &Cluster, killed: u64) -> Result<Duration> {
+async fn polling_resumes(cluster: &TestCluster, killed: u64) -> Result<Duration> {
     const ON_ITS_WAY: u64 = 100;
     wait::until("every server to be polled again", || async {
         let first = |sim: &BbbSim| {
@@ -55,11 +57,11 @@ async fn polling_resumes(cluster: &Cluster, killed: u64) -> Result<Duration> {
 async fn h14_killing_the_leader_under_load_fails_no_join_and_changes_no_health() -> Result<()> {
     const WORKERS: usize = 4;
     const TTL: Duration = Duration::from_secs(2);
-    let mut cluster = Cluster::builder().start().await?;
+    let mut cluster = TestCluster::builder().start().await?;
     let leader = cluster.leader().await?;
     let other = cluster.admin(1 - leader);
-    let clients: Vec<BbbClient> = (0..2).map(|edge| cluster.client(edge)).collect();
-    let load = Load::new("failover", clients.clone());
+    let clients: Vec<BbbTestClient> = (0..2).map(|edge| cluster.client(edge)).collect();
+    let load = MeetingLoad::new("failover", clients.clone());
     let chaos = async {
         load.goes_on(20).await?;
         let before = health_of(&other).await?;
@@ -90,7 +92,7 @@ async fn h14_killing_the_leader_under_load_fails_no_join_and_changes_no_health()
 /// X3: a leader is frozen beyond its lease and continues → it writes no key and ends no meeting.
 #[tokio::test]
 async fn x3_a_leader_that_was_frozen_beyond_its_lease_does_nothing_when_it_comes_back() -> Result<()> {
-    let cluster = Cluster::builder().edges(1).servers(1).start().await?;
+    let cluster = TestCluster::builder().edges(1).servers(1).start().await?;
     let (leader, sim) = (cluster.leader().await?, &cluster.sims[0]);
     let (old, new) = (&cluster.control_planes[leader], cluster.admin(1 - leader));
     // The zombie stays due, so that every leader calls `end` after each poll.
@@ -137,7 +139,7 @@ async fn x3_a_leader_that_was_frozen_beyond_its_lease_does_nothing_when_it_comes
 #[tokio::test]
 async fn c2_a_frozen_control_plane_holds_up_no_edge() -> Result<()> {
     // Far below the time that one control plane may take to place a meeting (8 s).
-    let cluster = Cluster::builder()
+    let cluster = TestCluster::builder()
         .edges(1)
         .set("meetings.create_timeout", "4s")
         .set("health.unhealthy_after", "6s")

@@ -6,13 +6,13 @@ use std::collections::BTreeSet;
 use anyhow::{Result, ensure};
 use tonic::Code;
 use usher_bbb_sim::{BbbSim, SimOptions};
-use usher_harness::{admin::Admin, wait};
+use usher_harness::{admin::TestAdmin, wait};
 use usher_proto::v1::{
     AdminState, EndMeetingRequest, Health, PanicServerRequest, Server, UpdateServerRequest,
     UpdateServerResponse,
 };
 
-use crate::site::Site;
+use crate::site::UsherSite;
 
 /// Returns the address of a simulated server with another name of the machine.
 fn by_name(sim: &BbbSim) -> String {
@@ -25,12 +25,12 @@ fn entry(url: String, sim: &BbbSim) -> Server {
     server
 }
 
-fn calls_to_end(site: &Site) -> usize {
+fn calls_to_end(site: &UsherSite) -> usize {
     site.sims().iter().flat_map(BbbSim::calls).filter(|call| call.name == "end").count()
 }
 
 /// Polls every entry several times; wrong polls would end meetings.
-async fn poll_all(admin: &Admin) -> Result<()> {
+async fn poll_all(admin: &TestAdmin) -> Result<()> {
     for _ in 0..3 {
         for server in admin.servers().await? {
             admin.poll(server.name.trim_start_matches("servers/")).await?;
@@ -39,7 +39,7 @@ async fn poll_all(admin: &Admin) -> Result<()> {
     Ok(())
 }
 
-async fn a_server_that_is_added_again_loses_no_meeting(site: &Site) -> Result<()> {
+async fn a_server_that_is_added_again_loses_no_meeting(site: &UsherSite) -> Result<()> {
     let (client, admin) = (site.client(), site.admin());
     for number in 0..6 {
         client.created(&format!("live-{number}")).await?;
@@ -90,23 +90,27 @@ async fn a_server_that_is_added_again_loses_no_meeting(site: &Site) -> Result<()
 /// with an alarm, and every meeting runs once.
 #[tokio::test(flavor = "multi_thread")]
 async fn a5_i2_a_server_that_is_added_again_loses_no_meeting_on_etcd() -> Result<()> {
-    a_server_that_is_added_again_loses_no_meeting(&Site::on_etcd(&[]).await?).await
+    a_server_that_is_added_again_loses_no_meeting(&UsherSite::on_etcd(&[]).await?).await
 }
 
 /// A5, I2: on the embedded store, both servers are added again under other names → the second
 /// entries are aliases with an alarm, and every meeting runs once.
 #[tokio::test(flavor = "multi_thread")]
 async fn a5_i2_a_server_that_is_added_again_loses_no_meeting_on_the_embedded_store() -> Result<()> {
-    a_server_that_is_added_again_loses_no_meeting(&Site::embedded(&[]).await?).await
+    a_server_that_is_added_again_loses_no_meeting(&UsherSite::embedded(&[]).await?).await
 }
 
-async fn relocate(admin: &Admin, url: String, force: bool) -> Result<UpdateServerResponse, tonic::Status> {
+async fn relocate(
+    admin: &TestAdmin,
+    url: String,
+    force: bool,
+) -> Result<UpdateServerResponse, tonic::Status> {
     let server = Some(Server { name: "servers/bbb-0".into(), url, ..Server::default() });
     let request = UpdateServerRequest { server, force, ..UpdateServerRequest::default() };
     Ok(admin.servers_client().update_server(request).await?.into_inner())
 }
 
-async fn a_server_that_moves_leaves_no_meeting_behind(site: &Site) -> Result<()> {
+async fn a_server_that_moves_leaves_no_meeting_behind(site: &UsherSite) -> Result<()> {
     let (client, admin) = (site.client(), site.admin());
     let runs_on = |place: usize, id: &str| {
         site.sims()[place].meetings().iter().any(|meeting| meeting.meeting_id == id && !meeting.ending)
@@ -166,17 +170,17 @@ async fn a_server_that_moves_leaves_no_meeting_behind(site: &Site) -> Result<()>
 /// address has the meeting; a forced one ends it at the old address.
 #[tokio::test(flavor = "multi_thread")]
 async fn i4_a_server_that_moves_leaves_no_meeting_behind_on_etcd() -> Result<()> {
-    a_server_that_moves_leaves_no_meeting_behind(&Site::on_etcd(&[]).await?).await
+    a_server_that_moves_leaves_no_meeting_behind(&UsherSite::on_etcd(&[]).await?).await
 }
 
 /// I4: on the embedded store, a server with a meeting gets another address → the change is refused
 /// unless the new address has the meeting; a forced one ends it at the old address.
 #[tokio::test(flavor = "multi_thread")]
 async fn i4_a_server_that_moves_leaves_no_meeting_behind_on_the_embedded_store() -> Result<()> {
-    a_server_that_moves_leaves_no_meeting_behind(&Site::embedded(&[]).await?).await
+    a_server_that_moves_leaves_no_meeting_behind(&UsherSite::embedded(&[]).await?).await
 }
 
-async fn an_order_for_something_else_is_refused(site: &Site) -> Result<()> {
+async fn an_order_for_something_else_is_refused(site: &UsherSite) -> Result<()> {
     let (client, admin) = (site.client(), site.admin());
     client.created("room").await?;
     let meeting = wait::until("the meeting to be confirmed", || async {
@@ -203,12 +207,12 @@ async fn an_order_for_something_else_is_refused(site: &Site) -> Result<()> {
 /// internal id → both orders are refused, and the meeting runs.
 #[tokio::test(flavor = "multi_thread")]
 async fn i2_an_order_for_something_else_is_refused_on_etcd() -> Result<()> {
-    an_order_for_something_else_is_refused(&Site::on_etcd(&[]).await?).await
+    an_order_for_something_else_is_refused(&UsherSite::on_etcd(&[]).await?).await
 }
 
 /// I2: on the embedded store, an operator panics a server with an old etag, and ends a meeting with
 /// another internal id → both orders are refused, and the meeting runs.
 #[tokio::test(flavor = "multi_thread")]
 async fn i2_an_order_for_something_else_is_refused_on_the_embedded_store() -> Result<()> {
-    an_order_for_something_else_is_refused(&Site::embedded(&[]).await?).await
+    an_order_for_something_else_is_refused(&UsherSite::embedded(&[]).await?).await
 }

@@ -7,14 +7,14 @@ use std::{
 };
 
 use anyhow::{Result, ensure};
-use usher_harness::{cluster::Cluster, process::Process, servers::SERVER_SECRET, wait};
+use usher_harness::{cluster::TestCluster, process::RunningProgram, servers::SERVER_SECRET, wait};
 
 use crate::{backup::instances, store_faults::metric};
 
 type Instances = BTreeMap<(usize, String), String>;
 
-async fn with_meetings(count: usize) -> Result<(Cluster, Instances)> {
-    let cluster = Cluster::builder().start().await?;
+async fn with_meetings(count: usize) -> Result<(TestCluster, Instances)> {
+    let cluster = TestCluster::builder().start().await?;
     for number in 0..count {
         cluster.client(0).created(&format!("running-{number}")).await?;
     }
@@ -24,7 +24,7 @@ async fn with_meetings(count: usize) -> Result<(Cluster, Instances)> {
 }
 
 /// Checks that every meeting is joined at every edge.
-async fn joinable(cluster: &Cluster, running: &Instances) -> Result<()> {
+async fn joinable(cluster: &TestCluster, running: &Instances) -> Result<()> {
     for (server, id) in running.keys() {
         for edge in 0..cluster.edges.len() {
             let location = cluster.client(edge).joined(id).await?;
@@ -35,7 +35,7 @@ async fn joinable(cluster: &Cluster, running: &Instances) -> Result<()> {
     Ok(())
 }
 
-async fn every_plane_noticed(planes: &[Process]) -> Result<()> {
+async fn every_plane_noticed(planes: &[RunningProgram]) -> Result<()> {
     for process in planes {
         ensure!(metric(process, "usher_rebuilds_total").await? > 0.0, "not noticed");
     }
@@ -44,7 +44,7 @@ async fn every_plane_noticed(planes: &[Process]) -> Result<()> {
 
 /// Waits until every part has noticed the loss and every record is back; meanwhile joins succeed,
 /// and no create of a known id makes a second instance.
-async fn comes_back(cluster: &Cluster, running: &Instances) -> Result<()> {
+async fn comes_back(cluster: &TestCluster, running: &Instances) -> Result<()> {
     let since = Instant::now();
     wait::until("the loss to be noticed and the records to be back", || async {
         joinable(cluster, running).await?;

@@ -10,13 +10,13 @@ use anyhow::{Result, ensure};
 use serde_json::Value;
 use usher_bbb_sim::BbbSim;
 use usher_harness::{
-    client::BbbClient,
-    cluster::Cluster,
-    programs::Program,
-    redis::Redis,
-    scalelite::{Scalelite, ScaleliteTenant},
+    client::BbbTestClient,
+    cluster::TestCluster,
+    programs::ProgramKind,
+    redis::RedisServer,
+    scalelite::{FakeScalelite, ScaleliteTenant},
     servers,
-    standalone::Standalone,
+    standalone::RunningStandalone,
     wait,
 };
 
@@ -26,21 +26,21 @@ const UNI: ScaleliteTenant<'_> = ScaleliteTenant { id: "0f5e3c1a-bb", name: "uni
 
 /// Returns the command `usher migrate scalelite … --output json` against a control plane.
 fn command(control: SocketAddr, redis: &str) -> Result<Command> {
-    let mut command = Command::new(Program::Usher.path()?);
+    let mut command = Command::new(ProgramKind::Usher.path()?);
     command.arg("--endpoint").arg(format!("http://{control}")).env("REDIS_URL", redis);
     command.args(["--output", "json", "migrate", "scalelite"]);
     Ok(command)
 }
 
 /// Runs the command against a standalone.
-async fn migrate(to: &Standalone, redis: &str, more: &[&str]) -> Result<Output> {
+async fn migrate(to: &RunningStandalone, redis: &str, more: &[&str]) -> Result<Output> {
     let mut command = command(to.process.address("control"), redis)?;
     command.args(more);
     Ok(tokio::task::spawn_blocking(move || command.output()).await??)
 }
 
 /// Runs [`migrate`] and requires success; returns the changes as `action kind name`.
-async fn migrated(to: &Standalone, redis: &str, more: &[&str]) -> Result<Vec<String>> {
+async fn migrated(to: &RunningStandalone, redis: &str, more: &[&str]) -> Result<Vec<String>> {
     done(migrate(to, redis, more).await?)
 }
 
@@ -76,7 +76,7 @@ fn assert_none_ended(sims: &[BbbSim], before: &[String]) {
 }
 
 /// Checks that a join is redirected to `sim`, into the instance `internal_id`.
-async fn joins(client: &BbbClient, id: &str, sim: &BbbSim, internal_id: &str) -> Result<()> {
+async fn joins(client: &BbbTestClient, id: &str, sim: &BbbSim, internal_id: &str) -> Result<()> {
     wait::until(&format!("a join of {id}"), || async {
         let location = client.joined(id).await?;
         ensure!(location.starts_with(sim.base()), "{location}");
@@ -96,7 +96,7 @@ async fn joins(client: &BbbClient, id: &str, sim: &BbbSim, internal_id: &str) ->
 /// run changes no data, the import reads Redis only, and a second import changes no data.
 #[tokio::test]
 async fn s10_a_live_scalelite_is_taken_over_and_a_second_run_changes_nothing() -> Result<()> {
-    let scalelite = Scalelite::start().await?;
+    let scalelite = FakeScalelite::start().await?;
     let sims = [servers::start().await?, servers::start().await?, servers::start().await?];
     scalelite.add_server("bbb-one", &sims[0], "enabled", "0.5").await?;
     scalelite.add_server("bbb-two", &sims[1], "cordoned", "0.1e1").await?;
@@ -112,7 +112,7 @@ async fn s10_a_live_scalelite_is_taken_over_and_a_second_run_changes_nothing() -
     let before = running(&sims);
     sims.iter().for_each(BbbSim::forget_calls);
 
-    let usher = Standalone::start(0, &[]).await?;
+    let usher = RunningStandalone::start(0, &[]).await?;
     let url = scalelite.redis.url();
     let planned = migrated(&usher, url, &["--dry-run"]).await?;
     let create = ["create server bbb-off", "create server bbb-one", "create server bbb-two"];
@@ -149,7 +149,7 @@ async fn s10_a_live_scalelite_is_taken_over_and_a_second_run_changes_nothing() -
 /// call reaches the running meeting, and new meetings get scoped ids.
 #[tokio::test]
 async fn tenants_keep_their_secrets_their_settings_and_their_meetings() -> Result<()> {
-    let scalelite = Scalelite::start().await?;
+    let scalelite = FakeScalelite::start().await?;
     let sims = [servers::start().await?, servers::start().await?];
     scalelite.add_server("a", &sims[0], "enabled", "1.0").await?;
     scalelite.add_server("b", &sims[1], "enabled", "1.0").await?;
@@ -163,7 +163,7 @@ async fn tenants_keep_their_secrets_their_settings_and_their_meetings() -> Resul
     let before = running(&sims);
     sims.iter().for_each(BbbSim::forget_calls);
 
-    let usher = Standalone::start(0, &[]).await?;
+    let usher = RunningStandalone::start(0, &[]).await?;
     let done = migrated(&usher, scalelite.redis.url(), &["--url-host", "bbb.example.test"]).await?;
     assert_eq!(done[..2], ["create tenant school", "create tenant uni"]);
     let adopted: Vec<_> = done.iter().filter(|row| row.starts_with("adopt")).collect();
@@ -212,13 +212,13 @@ async fn tenants_keep_their_secrets_their_settings_and_their_meetings() -> Resul
 /// gets no record, and the record of the second is removed.
 #[tokio::test]
 async fn an_entry_that_is_not_true_leaves_no_record_and_one_that_ends_goes() -> Result<()> {
-    let scalelite = Scalelite::start().await?;
+    let scalelite = FakeScalelite::start().await?;
     let sims = [servers::start().await?];
     scalelite.add_server("a", &sims[0], "enabled", "1.0").await?;
     scalelite.add_tenant(SCHOOL).await?;
     let ends = scalelite.create("ends", ("a", &sims[0]), Some(&SCHOOL)).await?;
     scalelite.map("never-was", "a", Some(&SCHOOL)).await?;
-    let usher = Standalone::start(0, &[]).await?;
+    let usher = RunningStandalone::start(0, &[]).await?;
     migrated(&usher, scalelite.redis.url(), &[]).await?;
     let meetings = async || -> Result<Vec<String>> {
         let all = usher.admin().meetings().await?;
@@ -238,9 +238,9 @@ async fn an_entry_that_is_not_true_leaves_no_record_and_one_that_ends_goes() -> 
 /// reported as conflicts and stay as they are, and no secret is printed.
 #[tokio::test]
 async fn what_stands_otherwise_is_told_and_left_as_it_is() -> Result<()> {
-    let usher = Standalone::start(2, &[]).await?;
+    let usher = RunningStandalone::start(2, &[]).await?;
     let client = usher.client();
-    let scalelite = Scalelite::start().await?;
+    let scalelite = FakeScalelite::start().await?;
     // Usher knows `bbb-0` by this id, and the other server by its URL.
     scalelite.add_server("bbb-0", &usher.sims[0], "enabled", "2.0").await?;
     scalelite.add_server("other-name", &usher.sims[1], "enabled", "1.0").await?;
@@ -274,7 +274,7 @@ async fn what_stands_otherwise_is_told_and_left_as_it_is() -> Result<()> {
 /// its meeting, and a third run changes no data.
 #[tokio::test]
 async fn an_import_that_was_cut_short_is_finished_by_the_next_run() -> Result<()> {
-    let scalelite = Scalelite::start().await?;
+    let scalelite = FakeScalelite::start().await?;
     let mut sims = vec![servers::start().await?];
     scalelite.add_server("a", &sims[0], "enabled", "1.0").await?;
     scalelite.create("first", ("a", &sims[0]), None).await?;
@@ -284,7 +284,7 @@ async fn an_import_that_was_cut_short_is_finished_by_the_next_run() -> Result<()
     scalelite.create("second", ("b", &away), None).await?;
     away.faults().set(usher_bbb_sim::FaultKind::Refuse).await;
     sims.push(away);
-    let usher = Standalone::start(0, &[]).await?;
+    let usher = RunningStandalone::start(0, &[]).await?;
     let output = migrate(&usher, scalelite.redis.url(), &[]).await?;
     let out = String::from_utf8(output.stdout)?;
     assert_eq!(output.status.code(), Some(1), "{out}");
@@ -300,8 +300,8 @@ async fn an_import_that_was_cut_short_is_finished_by_the_next_run() -> Result<()
 /// remedy, without the password.
 #[tokio::test]
 async fn a_redis_that_cannot_be_used_is_named_with_a_remedy_and_without_its_password() -> Result<()> {
-    let usher = Standalone::start(0, &[]).await?;
-    let redis = Redis::start_on_port("open-sesame").await?;
+    let usher = RunningStandalone::start(0, &[]).await?;
+    let redis = RedisServer::start_on_port("open-sesame").await?;
     let good = redis.url().to_owned();
     let wrong = good.replace("open-sesame", "hunter2");
     let without = good.replace(":open-sesame@", "");
@@ -324,7 +324,7 @@ async fn a_redis_that_cannot_be_used_is_named_with_a_remedy_and_without_its_pass
     }
 
     // A user with read permissions is sufficient; without one of them, the message names it.
-    let scalelite = Scalelite::on(redis);
+    let scalelite = FakeScalelite::on(redis);
     let sim = servers::start().await?;
     scalelite.add_server("a", &sim, "enabled", "1.0").await?;
     let acl = |user: &'static str, rules: &'static [&'static str]| {
@@ -349,7 +349,7 @@ async fn a_redis_that_cannot_be_used_is_named_with_a_remedy_and_without_its_pass
 /// valid entries are imported.
 #[tokio::test]
 async fn garbled_keys_are_named_and_the_rest_is_taken_over() -> Result<()> {
-    let scalelite = Scalelite::start().await?;
+    let scalelite = FakeScalelite::start().await?;
     let sim = servers::start().await?;
     scalelite.add_server("good", &sim, "enabled", "1.0").await?;
     scalelite.create("room", ("good", &sim), None).await?;
@@ -365,7 +365,7 @@ async fn garbled_keys_are_named_and_the_rest_is_taken_over() -> Result<()> {
     scalelite.write("SADD", "meetings", &["text"]).await?;
     scalelite.write("SADD", "tenants", &["t"]).await?;
     scalelite.write("HSET", "tenant:t", &["name", "schön", "secrets", "hunter2"]).await?;
-    let usher = Standalone::start(0, &[]).await?;
+    let usher = RunningStandalone::start(0, &[]).await?;
     let output = migrate(&usher, scalelite.redis.url(), &[]).await?;
     let (out, error) = (String::from_utf8(output.stdout)?, String::from_utf8(output.stderr)?);
     assert_eq!(output.status.code(), Some(1), "{out}{error}");
@@ -387,7 +387,7 @@ async fn garbled_keys_are_named_and_the_rest_is_taken_over() -> Result<()> {
         assert!(rows.contains(&format!("conflict key scalelite:{key}")), "{key}: {rows:#?}");
     }
     assert!(!out.contains("hunter2") && !error.contains("hunter2"));
-    let foreign = Scalelite::start().await?;
+    let foreign = FakeScalelite::start().await?;
     foreign.write("SET", "servers", &["x"]).await?;
     let said = migrate(&usher, foreign.redis.url(), &[]).await?;
     let told = String::from_utf8(said.stderr)?;
@@ -400,7 +400,7 @@ async fn garbled_keys_are_named_and_the_rest_is_taken_over() -> Result<()> {
 #[tokio::test]
 async fn on_a_cluster_every_edge_leads_to_what_was_taken_over_and_goes_on_without_a_control_plane()
 -> Result<()> {
-    let scalelite = Scalelite::start().await?;
+    let scalelite = FakeScalelite::start().await?;
     let sims = [servers::start().await?, servers::start().await?];
     scalelite.add_server("a", &sims[0], "enabled", "1.0").await?;
     scalelite.add_server("b", &sims[1], "enabled", "1.0").await?;
@@ -417,7 +417,7 @@ async fn on_a_cluster_every_edge_leads_to_what_was_taken_over_and_goes_on_withou
     }
     let before = running(&sims);
     sims.iter().for_each(BbbSim::forget_calls);
-    let mut cluster = Cluster::builder().servers(0).start().await?;
+    let mut cluster = TestCluster::builder().servers(0).start().await?;
     let mut commands = (0..2).map(|plane| command(cluster.control_address(plane), scalelite.redis.url()));
     // Two concurrent imports: each change is made once.
     let (one, other) = (commands.next().expect("two")?, commands.next().expect("two")?);
@@ -447,11 +447,11 @@ async fn on_a_cluster_every_edge_leads_to_what_was_taken_over_and_goes_on_withou
 /// succeeds with it.
 #[tokio::test]
 async fn an_encrypted_redis_is_read_where_its_authority_is_trusted() -> Result<()> {
-    let (redis, url, ca) = Redis::start_encrypted().await?;
-    let scalelite = Scalelite::on(redis);
+    let (redis, url, ca) = RedisServer::start_encrypted().await?;
+    let scalelite = FakeScalelite::on(redis);
     let sim = servers::start().await?;
     scalelite.add_server("a", &sim, "enabled", "1.0").await?;
-    let usher = Standalone::start(0, &[]).await?;
+    let usher = RunningStandalone::start(0, &[]).await?;
     let control = usher.process.address("control");
     let run = async |trusted: bool| -> Result<Output> {
         let mut command = command(control, &url)?;

@@ -4,7 +4,9 @@
 use anyhow::{Result, ensure};
 use futures::future::try_join_all;
 use usher_bbb_sim::{BbbSim, FaultKind};
-use usher_harness::{admin::Admin, client::BbbClient, cluster::Cluster, standalone::Standalone, wait};
+use usher_harness::{
+    admin::TestAdmin, client::BbbTestClient, cluster::TestCluster, standalone::RunningStandalone, wait,
+};
 use usher_proto::v1::Health;
 
 const SERVERS: usize = 6;
@@ -18,8 +20,8 @@ fn running(sims: &[BbbSim]) -> Vec<Vec<String>> {
 }
 
 async fn the_two_that_are_well_take_every_create(
-    client: &BbbClient,
-    admin: &Admin,
+    client: &BbbTestClient,
+    admin: &TestAdmin,
     sims: &[BbbSim],
     fault: FaultKind,
 ) -> Result<()> {
@@ -71,7 +73,7 @@ async fn the_two_that_are_well_take_every_create(
 #[tokio::test]
 async fn e5_with_four_of_six_servers_away_the_other_two_take_every_create_on_etcd() -> Result<()> {
     for fault in [FaultKind::Refuse, FaultKind::HangOnAccept, FaultKind::Hang] {
-        let cluster = Cluster::builder().servers(SERVERS).start().await?;
+        let cluster = TestCluster::builder().servers(SERVERS).start().await?;
         let (client, admin) = (cluster.client(0), cluster.admin(0));
         the_two_that_are_well_take_every_create(&client, &admin, &cluster.sims, fault).await?;
     }
@@ -84,7 +86,7 @@ async fn e5_with_four_of_six_servers_away_the_other_two_take_every_create_on_etc
 async fn e5_with_four_of_six_servers_away_the_other_two_take_every_create_on_the_embedded_store() -> Result<()>
 {
     for fault in [FaultKind::Refuse, FaultKind::HangOnAccept, FaultKind::Hang] {
-        let usher = Standalone::start(SERVERS, &[]).await?;
+        let usher = RunningStandalone::start(SERVERS, &[]).await?;
         the_two_that_are_well_take_every_create(&usher.client(), &usher.admin(), &usher.sims, fault).await?;
     }
     Ok(())
@@ -100,7 +102,7 @@ async fn e5_creates_go_on_past_servers_that_no_poll_has_missed_yet() -> Result<(
         ("health.unhealthy_after", "180s"),
         ("meetings.create_timeout", "10s"),
     ];
-    let usher = Standalone::start(SERVERS, &rare).await?;
+    let usher = RunningStandalone::start(SERVERS, &rare).await?;
     for sim in &usher.sims[..AWAY] {
         sim.faults().set(FaultKind::Refuse).await;
     }

@@ -5,7 +5,7 @@ use usher_bbb_sim::BbbSim;
 use usher_harness::{
     scalelite::{ScaleliteTenant, created_on},
     servers,
-    standalone::Standalone,
+    standalone::RunningStandalone,
     wait,
 };
 
@@ -19,7 +19,7 @@ async fn i2_with_adopt_all_the_meetings_of_another_balancer_are_joined_and_none_
     let school = ScaleliteTenant { id: "5", name: "school", secrets: "" };
     let room = created_on(&sims[1], "room", Some(&school)).await?;
     sims.iter().for_each(BbbSim::forget_calls);
-    let usher = Standalone::start(0, &[("meetings.adopt", "all")]).await?;
+    let usher = RunningStandalone::start(0, &[("meetings.adopt", "all")]).await?;
     usher.admin().add_tenant("school", "school-secret", &[]).await?;
     servers::enable(&[usher.admin()], &sims).await?;
     let client = usher.client();

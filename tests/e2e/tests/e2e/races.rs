@@ -5,13 +5,13 @@ use std::{collections::BTreeSet, time::Duration};
 use anyhow::{Result, ensure};
 use futures::future::try_join_all;
 use tokio::task::JoinSet;
-use usher_harness::{client::BbbClient, cluster::Cluster, standalone::Standalone};
+use usher_harness::{client::BbbTestClient, cluster::TestCluster, standalone::RunningStandalone};
 
 /// S15: 100 concurrent creates of one id at four edges and two control planes → one meeting.
 #[tokio::test]
 async fn s15_one_hundred_creates_of_one_id_make_one_meeting() -> Result<()> {
-    let cluster = Cluster::builder().edges(4).servers(4).start().await?;
-    let clients: Vec<BbbClient> = (0..4).map(|edge| cluster.client(edge)).collect();
+    let cluster = TestCluster::builder().edges(4).servers(4).start().await?;
+    let clients: Vec<BbbTestClient> = (0..4).map(|edge| cluster.client(edge)).collect();
     let answers = try_join_all((0..100).map(|number| clients[number % 4].create("one-room"))).await?;
     let refused: Vec<_> = answers.iter().filter(|answer| !answer.is_success()).collect();
     assert!(refused.is_empty(), "{} of 100 were refused: {:?}", refused.len(), refused.first());
@@ -43,7 +43,7 @@ fn spread(counts: &[usize]) -> usize {
 }
 
 /// Makes 500 creates in one second, evenly spaced, without waiting for the answers.
-async fn burst(clients: &[BbbClient]) -> Result<()> {
+async fn burst(clients: &[BbbTestClient]) -> Result<()> {
     let mut pace = tokio::time::interval(Duration::from_millis(2));
     let mut creates = JoinSet::new();
     for number in 0..500 {
@@ -61,7 +61,7 @@ async fn burst(clients: &[BbbClient]) -> Result<()> {
 /// reservations.
 #[tokio::test]
 async fn f1_five_hundred_creates_without_a_poll_spread_evenly() -> Result<()> {
-    let usher = Standalone::start(20, &UNHURRIED).await?;
+    let usher = RunningStandalone::start(20, &UNHURRIED).await?;
     burst(&[usher.client()]).await?;
     let counts: Vec<usize> = usher.sims.iter().map(|sim| sim.meetings().len()).collect();
     ensure!(counts.iter().sum::<usize>() == 500, "{counts:?}");
@@ -76,7 +76,7 @@ async fn f1_five_hundred_creates_without_a_poll_spread_evenly() -> Result<()> {
 async fn f1_creates_at_once_wait_for_busy_servers_and_spread_evenly() -> Result<()> {
     let mut settings = UNHURRIED;
     settings[5] = ("placement.max_inflight_creates", "2");
-    let usher = Standalone::start(20, &settings).await?;
+    let usher = RunningStandalone::start(20, &settings).await?;
     let client = usher.client();
     try_join_all((0..100).map(|number| {
         let client = client.clone();
@@ -93,8 +93,8 @@ async fn f1_creates_at_once_wait_for_busy_servers_and_spread_evenly() -> Result<
 /// spread is at most three.
 #[tokio::test]
 async fn f1_a_burst_over_two_replicas_and_four_edges_spreads_within_three() -> Result<()> {
-    let cluster = Cluster::builder().edges(4).servers(20).set_all(&UNHURRIED).start().await?;
-    let clients: Vec<BbbClient> = (0..4).map(|edge| cluster.client(edge)).collect();
+    let cluster = TestCluster::builder().edges(4).servers(20).set_all(&UNHURRIED).start().await?;
+    let clients: Vec<BbbTestClient> = (0..4).map(|edge| cluster.client(edge)).collect();
     burst(&clients).await?;
     let counts: Vec<usize> = cluster.sims.iter().map(|sim| sim.meetings().len()).collect();
     ensure!(counts.iter().sum::<usize>() == 500, "{counts:?}");

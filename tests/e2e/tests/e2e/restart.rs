@@ -7,14 +7,14 @@ use std::{
 
 use anyhow::Result;
 use futures::future::join_all;
-use usher_harness::{standalone::Standalone, wait};
+use usher_harness::{standalone::RunningStandalone, wait};
 
 /// A standalone is killed under load, several times → every meeting that was answered with SUCCESS
 /// has its record, and no meeting is on two servers, those of unanswered creates included.
 #[tokio::test]
 async fn no_meeting_is_lost_or_split_by_kill_9_under_load() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let mut usher = Standalone::start_on(Some(folder.path()), 4, &[]).await?;
+    let mut usher = RunningStandalone::start_on(Some(folder.path()), 4, &[]).await?;
     for round in 0..3 {
         let confirmed = cut_under_load(&mut usher, round).await?;
         assert!(confirmed.len() > 10, "the load was real: {}", confirmed.len());
@@ -32,7 +32,7 @@ async fn no_meeting_is_lost_or_split_by_kill_9_under_load() -> Result<()> {
 
 /// Creates meetings from many clients until the process is killed meanwhile; returns the
 /// acknowledged meetings.
-async fn cut_under_load(usher: &mut Standalone, round: usize) -> Result<BTreeMap<String, String>> {
+async fn cut_under_load(usher: &mut RunningStandalone, round: usize) -> Result<BTreeMap<String, String>> {
     let (done, cut) = (AtomicUsize::new(0), AtomicBool::new(false));
     let client = usher.client();
     let clients = (0..16).map(|number| {
@@ -70,7 +70,7 @@ async fn cut_under_load(usher: &mut Standalone, round: usize) -> Result<BTreeMap
 }
 
 /// Waits until the polls have adopted or ended the meetings of creates that were cut.
-async fn no_meeting_is_on_two_servers(usher: &Standalone) -> Result<()> {
+async fn no_meeting_is_on_two_servers(usher: &RunningStandalone) -> Result<()> {
     wait::until("every meeting to be on one server, with its record", || async {
         usher.admin().poll("-").await?;
         let mut hosts: BTreeMap<String, Vec<usize>> = BTreeMap::new();

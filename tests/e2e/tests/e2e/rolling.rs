@@ -2,18 +2,18 @@
 
 use anyhow::{Result, ensure};
 use usher_harness::{
-    balancer::Balancer,
-    client::BbbClient,
-    cluster::{Cluster, SECRET},
-    load::Load,
+    balancer::TestBalancer,
+    client::BbbTestClient,
+    cluster::{SECRET, TestCluster},
+    load::MeetingLoad,
 };
 
 /// S16: control planes are stopped and started one by one under load → no request fails.
 #[tokio::test]
 async fn s16_a_rolling_restart_of_control_planes_fails_no_request() -> Result<()> {
-    let mut cluster = Cluster::builder().start().await?;
-    let clients: Vec<BbbClient> = (0..2).map(|edge| cluster.client(edge)).collect();
-    let load = Load::new("rolling", clients.clone());
+    let mut cluster = TestCluster::builder().start().await?;
+    let clients: Vec<BbbTestClient> = (0..2).map(|edge| cluster.client(edge)).collect();
+    let load = MeetingLoad::new("rolling", clients.clone());
     let restarts = async {
         load.goes_on(20).await?;
         for number in 0..2 {
@@ -38,10 +38,10 @@ async fn s16_a_rolling_restart_of_control_planes_fails_no_request() -> Result<()
 #[tokio::test]
 async fn s16_a_rolling_restart_of_edges_fails_no_request() -> Result<()> {
     // Ten times the interval in which the balancer notices the change.
-    let mut cluster = Cluster::builder().set("edge.shutdown_wait", "1s").start().await?;
-    let balancer = Balancer::start(&cluster.edges).await?;
-    let client = BbbClient::new(balancer.address(), SECRET);
-    let load = Load::new("rolling", vec![client.clone()]);
+    let mut cluster = TestCluster::builder().set("edge.shutdown_wait", "1s").start().await?;
+    let balancer = TestBalancer::start(&cluster.edges).await?;
+    let client = BbbTestClient::new(balancer.address(), SECRET);
+    let load = MeetingLoad::new("rolling", vec![client.clone()]);
     let restarts = async {
         load.goes_on(20).await?;
         for _ in 0..2 {

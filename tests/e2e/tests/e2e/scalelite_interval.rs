@@ -4,7 +4,9 @@
 use anyhow::{Result, ensure};
 use usher_bbb::call::ApiCall;
 use usher_bbb_sim::{BbbSim, FaultKind, SimFault};
-use usher_harness::{admin::Admin, client::BbbClient, cluster::Cluster, standalone::Standalone, wait};
+use usher_harness::{
+    admin::TestAdmin, client::BbbTestClient, cluster::TestCluster, standalone::RunningStandalone, wait,
+};
 use usher_proto::v1::Health;
 
 /// The ratios of `POLL_INTERVAL=60` and the defaults, scaled to a second.
@@ -21,7 +23,11 @@ fn homes(sims: &[BbbSim], id: &str) -> Vec<usize> {
     (0..sims.len()).filter(|place| has(&sims[*place])).collect()
 }
 
-async fn one_failed_poll_splits_no_meeting(client: &BbbClient, admin: &Admin, sims: &[BbbSim]) -> Result<()> {
+async fn one_failed_poll_splits_no_meeting(
+    client: &BbbTestClient,
+    admin: &TestAdmin,
+    sims: &[BbbSim],
+) -> Result<()> {
     client.created("live").await?;
     let [home] = homes(sims, "live")[..] else { anyhow::bail!("it runs once") };
     let id = format!("bbb-{home}");
@@ -63,7 +69,7 @@ async fn one_failed_poll_splits_no_meeting(client: &BbbClient, admin: &Admin, si
 /// created elsewhere; three polls fail → the server is offline.
 #[tokio::test]
 async fn h16_one_failed_poll_at_scalelites_interval_splits_no_meeting_on_etcd() -> Result<()> {
-    let cluster = Cluster::builder().set_all(&SCALELITES).start().await?;
+    let cluster = TestCluster::builder().set_all(&SCALELITES).start().await?;
     one_failed_poll_splits_no_meeting(&cluster.client(0), &cluster.admin(0), &cluster.sims).await
 }
 
@@ -71,6 +77,6 @@ async fn h16_one_failed_poll_at_scalelites_interval_splits_no_meeting_on_etcd() 
 /// meeting is not created elsewhere; three polls fail → the server is offline.
 #[tokio::test]
 async fn h16_one_failed_poll_at_scalelites_interval_splits_no_meeting_on_the_embedded_store() -> Result<()> {
-    let usher = Standalone::start(3, &SCALELITES).await?;
+    let usher = RunningStandalone::start(3, &SCALELITES).await?;
     one_failed_poll_splits_no_meeting(&usher.client(), &usher.admin(), &usher.sims).await
 }

@@ -5,9 +5,9 @@ use anyhow::{Context, Result, ensure};
 use reqwest::Url;
 use usher_bbb::query::RawQuery;
 use usher_bbb_sim::BbbSim;
-use usher_harness::{application::Application, forwarder::Forwarder, wait};
+use usher_harness::{application::TestApplication, forwarder::SwitchingForwarder, wait};
 
-use crate::site::Site;
+use crate::site::UsherSite;
 
 /// One call for each attempt, and the calls that may be in flight.
 const MARGIN: usize = 2;
@@ -20,20 +20,24 @@ fn encoded(text: &str) -> String {
 
 /// An Usher that servers can reach, an application, and a second address of the edge that Usher
 /// does not know.
-struct World {
-    site: Site,
-    application: Application,
-    public: Forwarder,
-    alias: Forwarder,
+struct Scene {
+    site: UsherSite,
+    application: TestApplication,
+    public: SwitchingForwarder,
+    alias: SwitchingForwarder,
 }
 
-impl World {
+impl Scene {
     async fn start(is_etcd: bool) -> Result<Self> {
-        let application = Application::start().await?;
-        let (public, alias) = (Forwarder::start().await?, Forwarder::start().await?);
+        let application = TestApplication::start().await?;
+        let (public, alias) = (SwitchingForwarder::start().await?, SwitchingForwarder::start().await?);
         let url = public.url();
         let settings = [("public_url", url.as_str()), ("callbacks.allow", "127.0.0.1/32")];
-        let site = if is_etcd { Site::on_etcd(&settings).await? } else { Site::embedded(&settings).await? };
+        let site = if is_etcd {
+            UsherSite::on_etcd(&settings).await?
+        } else {
+            UsherSite::embedded(&settings).await?
+        };
         for forwarder in [&public, &alias] {
             forwarder.lead_to([site.edge()]);
         }
@@ -61,7 +65,7 @@ impl World {
 }
 
 async fn nobody_reads_anothers_address(is_etcd: bool) -> Result<()> {
-    let world = World::start(is_etcd).await?;
+    let world = Scene::start(is_etcd).await?;
     let (owner, thief) = (world.site.client(), world.site.tenant("thief").await?);
     let capability = world.application.url("/end?token=capability");
     let query = format!("name=Room&meetingID=class&meta_endCallbackUrl={}", encoded(&capability));
@@ -108,7 +112,7 @@ async fn nobody_reads_anothers_address(is_etcd: bool) -> Result<()> {
 }
 
 async fn nobody_is_led_in_circles(is_etcd: bool) -> Result<()> {
-    let world = World::start(is_etcd).await?;
+    let world = Scene::start(is_etcd).await?;
     let (school, owner) = (world.site.tenant("school").await?, world.site.client());
     school.created("class").await?;
     let before = world.site.running();

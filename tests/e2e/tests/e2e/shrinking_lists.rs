@@ -4,22 +4,22 @@
 use std::{path::Path, process::Output};
 
 use anyhow::{Context, Result, ensure};
-use usher_harness::programs::Program;
+use usher_harness::programs::ProgramKind;
 use usher_proto::v1::AdminState;
 
-use crate::site::Site;
+use crate::site::UsherSite;
 
 /// Runs `usher servers sync` with a list, as an operator's script does.
-async fn sync(site: &Site, folder: &Path, list: &str, options: &[&str]) -> Result<Output> {
+async fn sync(site: &UsherSite, folder: &Path, list: &str, options: &[&str]) -> Result<Output> {
     let file = folder.join("servers.yml");
     std::fs::write(&file, list)?;
-    let mut usher = tokio::process::Command::new(Program::Usher.path()?);
+    let mut usher = tokio::process::Command::new(ProgramKind::Usher.path()?);
     usher.args(["servers", "sync"]).arg(&file).args(["--yes", "--endpoint"]);
     usher.arg(format!("http://{}", site.control())).args(options).kill_on_drop(true);
     usher.output().await.context("usher runs")
 }
 
-async fn a_list_takes_no_server_from_its_meetings(site: &Site) -> Result<()> {
+async fn a_list_takes_no_server_from_its_meetings(site: &UsherSite) -> Result<()> {
     let (client, admin) = (site.client(), site.admin());
     for number in 0..6 {
         client.created(&format!("room-{number}")).await?;
@@ -52,12 +52,12 @@ async fn a_list_takes_no_server_from_its_meetings(site: &Site) -> Result<()> {
 /// the command refuses, every server stays enabled, and the meetings run.
 #[tokio::test(flavor = "multi_thread")]
 async fn s10_a_list_takes_no_server_from_its_meetings_on_etcd() -> Result<()> {
-    a_list_takes_no_server_from_its_meetings(&Site::on_etcd(&[]).await?).await
+    a_list_takes_no_server_from_its_meetings(&UsherSite::on_etcd(&[]).await?).await
 }
 
 /// S10: on the embedded store, a list without entries, and one with other ids, are synchronized in
 /// every mode → the command refuses, every server stays enabled, and the meetings run.
 #[tokio::test(flavor = "multi_thread")]
 async fn s10_a_list_takes_no_server_from_its_meetings_on_the_embedded_store() -> Result<()> {
-    a_list_takes_no_server_from_its_meetings(&Site::embedded(&[]).await?).await
+    a_list_takes_no_server_from_its_meetings(&UsherSite::embedded(&[]).await?).await
 }

@@ -4,37 +4,39 @@ use std::net::SocketAddr;
 
 use anyhow::Result;
 use usher_bbb_sim::BbbSim;
-use usher_harness::{admin::Admin, client::BbbClient, cluster::Cluster, standalone::Standalone, wait};
+use usher_harness::{
+    admin::TestAdmin, client::BbbTestClient, cluster::TestCluster, standalone::RunningStandalone, wait,
+};
 
 /// A running Usher with one edge and two servers.
 #[derive(Debug)]
-pub(crate) enum Site {
+pub(crate) enum UsherSite {
     /// Control planes and an edge with etcd.
-    Etcd(Box<Cluster>),
+    Etcd(Box<TestCluster>),
     /// One process with the embedded store.
-    Embedded(Box<Standalone>),
+    Embedded(Box<RunningStandalone>),
 }
 
-impl Site {
+impl UsherSite {
     /// Starts a cluster with etcd, two servers and these settings.
     pub(crate) async fn on_etcd(settings: &[(&str, &str)]) -> Result<Self> {
-        let cluster = Cluster::builder().servers(2).edges(1).set_all(settings).start().await?;
+        let cluster = TestCluster::builder().servers(2).edges(1).set_all(settings).start().await?;
         Ok(Self::Etcd(Box::new(cluster)))
     }
 
     /// Starts a standalone with the embedded store, two servers and these settings.
     pub(crate) async fn embedded(settings: &[(&str, &str)]) -> Result<Self> {
-        Ok(Self::Embedded(Box::new(Standalone::start(2, settings).await?)))
+        Ok(Self::Embedded(Box::new(RunningStandalone::start(2, settings).await?)))
     }
 
-    pub(crate) fn client(&self) -> BbbClient {
+    pub(crate) fn client(&self) -> BbbTestClient {
         match self {
             Self::Etcd(cluster) => cluster.client(0),
             Self::Embedded(standalone) => standalone.client(),
         }
     }
 
-    pub(crate) fn admin(&self) -> Admin {
+    pub(crate) fn admin(&self) -> TestAdmin {
         match self {
             Self::Etcd(cluster) => cluster.admin(0),
             Self::Embedded(standalone) => standalone.admin(),
@@ -65,7 +67,7 @@ impl Site {
     }
 
     /// Adds a tenant whose secret is its name, and returns its client when the edge serves it.
-    pub(crate) async fn tenant(&self, name: &str) -> Result<BbbClient> {
+    pub(crate) async fn tenant(&self, name: &str) -> Result<BbbTestClient> {
         self.admin().add_tenant(name, name, &[]).await?;
         let client = self.client().for_tenant(name, name);
         wait::until("the tenant to be served", || async {

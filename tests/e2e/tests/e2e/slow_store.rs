@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use usher_harness::{cluster::Cluster, load::Load, wait};
+use usher_harness::{cluster::TestCluster, load::MeetingLoad, wait};
 
 use crate::store_faults::metric;
 
@@ -13,7 +13,7 @@ use crate::store_faults::metric;
 #[tokio::test]
 async fn c8_f8_a_full_disk_stops_new_meetings_only_and_is_told_at_once() -> Result<()> {
     let cluster =
-        Cluster::builder().etcd_flag("--quota-backend-bytes=2097152").expecting_errors().start().await?;
+        TestCluster::builder().etcd_flag("--quota-backend-bytes=2097152").expecting_errors().start().await?;
     let known: Vec<String> = (0..4).map(|number| format!("known-{number}")).collect();
     for id in &known {
         cluster.client(0).created(id).await?;
@@ -69,14 +69,14 @@ async fn c8_f8_a_full_disk_stops_new_meetings_only_and_is_told_at_once() -> Resu
 /// X5: each write takes half a second → calls are slow, none fails, and no server becomes offline.
 #[tokio::test]
 async fn x5_a_slow_store_slows_creates_and_fails_nothing() -> Result<()> {
-    let cluster = Cluster::builder()
+    let cluster = TestCluster::builder()
         .set("meetings.create_timeout", "10s")
         .set("health.unhealthy_after", "20s")
         .set("leader.ttl", "5s")
         .start()
         .await?;
     let clients: Vec<_> = (0..2).map(|edge| cluster.client(edge)).collect();
-    let load = Load::new("slow", clients.clone());
+    let load = MeetingLoad::new("slow", clients.clone());
     let (history, done) = tokio::join!(load.run(4), async {
         let done = tokio::select! {
             stuttered = cluster.etcd().stutter(Duration::from_millis(500)) => stuttered,
@@ -99,7 +99,7 @@ async fn x5_a_slow_store_slows_creates_and_fails_nothing() -> Result<()> {
 /// continues, it reads all keys again and has the same table as the others, and its edge goes on.
 #[tokio::test]
 async fn i9_a_control_plane_that_slept_through_a_compaction_reads_all_anew() -> Result<()> {
-    let cluster = Cluster::builder()
+    let cluster = TestCluster::builder()
         .edges(1)
         // The edge first requests the frozen control plane, for up to eight seconds.
         .set("meetings.create_timeout", "20s")

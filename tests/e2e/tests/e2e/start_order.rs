@@ -3,16 +3,16 @@
 
 use anyhow::{Result, ensure};
 use usher_harness::{
-    admin::Admin,
+    admin::TestAdmin,
     cluster::{SECRET, environment_name},
     etcd::EtcdCluster,
-    process::{Environment, Process},
-    programs::Program,
+    process::{ProgramEnvironment, RunningProgram},
+    programs::ProgramKind,
     wait,
 };
 
 /// Starts a control plane on `etcd` without waiting until it is ready.
-fn control_plane(etcd: &EtcdCluster) -> Result<Process> {
+fn control_plane(etcd: &EtcdCluster) -> Result<RunningProgram> {
     let settings = [
         ("control", "127.0.0.1:0"),
         ("ops", "127.0.0.1:0"),
@@ -20,12 +20,12 @@ fn control_plane(etcd: &EtcdCluster) -> Result<Process> {
         ("store.kind", "etcd"),
         ("store.endpoints", &etcd.endpoints().join(",")),
     ];
-    let settings: Environment =
+    let settings: ProgramEnvironment =
         settings.iter().map(|(key, value)| (environment_name(key), (*value).to_owned())).collect();
-    Process::spawn("control plane", Program::ControlPlane, &[], &settings)
+    RunningProgram::spawn("control plane", ProgramKind::ControlPlane, &[], &settings)
 }
 
-async fn says_that_the_store_is_away(process: &Process) -> Result<()> {
+async fn says_that_the_store_is_away(process: &RunningProgram) -> Result<()> {
     wait::until("a line that names the store", || async {
         let told = |line: &String| line.contains("store unreachable");
         ensure!(process.output().iter().any(told), "{:#?}", process.output());
@@ -47,7 +47,7 @@ async fn f7_a_control_plane_that_starts_before_its_store_serves_once_that_is_the
     etcd.restart(0).await?;
     process.become_ready().await?;
     wait::until("it to lead", || async {
-        ensure!(Admin::new(process.address("control")).status().await?.leading, "it does not");
+        ensure!(TestAdmin::new(process.address("control")).status().await?.leading, "it does not");
         Ok(())
     })
     .await

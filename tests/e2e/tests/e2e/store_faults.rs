@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use usher_harness::{
-    client::BbbClient,
-    cluster::Cluster,
-    load::{History, Load},
-    process::Process,
+    client::BbbTestClient,
+    cluster::TestCluster,
+    load::{LoadHistory, MeetingLoad},
+    process::RunningProgram,
     servers::SERVER_SECRET,
     wait,
 };
@@ -15,10 +15,10 @@ use usher_proto::v1::Health;
 
 /// Runs a load during `chaos`, and for a while after it.
 async fn under_load(
-    cluster: &mut Cluster,
-    chaos: impl AsyncFnOnce(&mut Cluster) -> Result<()>,
-) -> Result<History> {
-    let load = Load::new("store", (0..2).map(|edge| cluster.client(edge)).collect());
+    cluster: &mut TestCluster,
+    chaos: impl AsyncFnOnce(&mut TestCluster) -> Result<()>,
+) -> Result<LoadHistory> {
+    let load = MeetingLoad::new("store", (0..2).map(|edge| cluster.client(edge)).collect());
     let (history, done) = tokio::join!(load.run(4), async {
         let done = async {
             load.goes_on(20).await?;
@@ -33,12 +33,12 @@ async fn under_load(
     Ok(history)
 }
 
-fn clients(cluster: &Cluster) -> Vec<BbbClient> {
+fn clients(cluster: &TestCluster) -> Vec<BbbTestClient> {
     (0..2).map(|edge| cluster.client(edge)).collect()
 }
 
 /// Checks that every server is online for every control plane.
-async fn all_online(cluster: &Cluster) -> Result<()> {
+async fn all_online(cluster: &TestCluster) -> Result<()> {
     for number in 0..cluster.control_planes.len() {
         for server in cluster.admin(number).servers().await? {
             ensure!(server.health() == Health::Online, "{}: {}", server.name, server.health_reason);
@@ -48,9 +48,9 @@ async fn all_online(cluster: &Cluster) -> Result<()> {
 }
 
 /// Reads one metric of a process, summed over its labels.
-pub(crate) async fn metric(of: &Process, name: &str) -> Result<f64> {
+pub(crate) async fn metric(of: &RunningProgram, name: &str) -> Result<f64> {
     let url = format!("http://{}/metrics", of.address("ops"));
-    let text = BbbClient::new(of.address("ops"), "").fetch(&url).await?.body;
+    let text = BbbTestClient::new(of.address("ops"), "").fetch(&url).await?.body;
     let lines = text.lines().filter(|line| line.starts_with(name));
     Ok(lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum())
 }
@@ -58,7 +58,7 @@ pub(crate) async fn metric(of: &Process, name: &str) -> Result<f64> {
 /// X5: one of three etcd nodes, a follower, is killed → no request fails.
 #[tokio::test]
 async fn x5_the_loss_of_a_follower_of_etcd_fails_nothing() -> Result<()> {
-    let mut cluster = Cluster::builder().etcd(3).start().await?;
+    let mut cluster = TestCluster::builder().etcd(3).start().await?;
     let history = under_load(&mut cluster, async |cluster| {
         let follower = (cluster.etcd().leader().await? + 1) % 3;
         cluster.etcd_mut().kill(follower)
@@ -72,7 +72,7 @@ async fn x5_the_loss_of_a_follower_of_etcd_fails_nothing() -> Result<()> {
 /// X5: the leading etcd node is killed → creates pause, joins do not, and no meeting is lost.
 #[tokio::test]
 async fn x5_the_loss_of_the_leader_of_etcd_is_a_pause() -> Result<()> {
-    let mut cluster = Cluster::builder()
+    let mut cluster = TestCluster::builder()
         .etcd(3)
         .set("meetings.create_timeout", "10s")
         .set("health.unhealthy_after", "20s")
@@ -93,7 +93,7 @@ async fn x5_the_loss_of_the_leader_of_etcd_is_a_pause() -> Result<()> {
 /// call works again without an operator.
 #[tokio::test]
 async fn c8_x5_without_quorum_known_meetings_go_on_and_nothing_is_judged() -> Result<()> {
-    let mut cluster = Cluster::builder().etcd(3).start().await?;
+    let mut cluster = TestCluster::builder().etcd(3).start().await?;
     for number in 0..4 {
         cluster.client(0).created(&format!("known-{number}")).await?;
     }
@@ -143,7 +143,7 @@ async fn c8_x5_without_quorum_known_meetings_go_on_and_nothing_is_judged() -> Re
 /// after the servers are added again, polls restore the records, and a counter reports the rebuild.
 #[tokio::test]
 async fn f7_running_meetings_outlive_the_loss_of_every_key() -> Result<()> {
-    let cluster = Cluster::builder().start().await?;
+    let cluster = TestCluster::builder().start().await?;
     let meetings: Vec<String> = (0..9).map(|number| format!("running-{number}")).collect();
     for id in &meetings {
         cluster.client(0).created(id).await?;
@@ -191,7 +191,7 @@ async fn f7_running_meetings_outlive_the_loss_of_every_key() -> Result<()> {
 /// without an operator.
 #[tokio::test]
 async fn f7_derived_keys_come_back_by_themselves() -> Result<()> {
-    let cluster = Cluster::builder().start().await?;
+    let cluster = TestCluster::builder().start().await?;
     for number in 0..6 {
         cluster.client(0).created(&format!("running-{number}")).await?;
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use usher_bbb_sim::BbbSim;
-use usher_harness::{client::BbbClient, cluster::Cluster, standalone::Standalone, wait};
+use usher_harness::{client::BbbTestClient, cluster::TestCluster, standalone::RunningStandalone, wait};
 
 use crate::store_faults::metric;
 
@@ -52,7 +52,7 @@ fn wander(sims: &[BbbSim], meetings: usize, turn: usize) {
     }
 }
 
-async fn database(cluster: &Cluster) -> Result<i64> {
+async fn database(cluster: &TestCluster) -> Result<i64> {
     Ok(cluster.etcd().client(0).await?.status().await?.db_size())
 }
 
@@ -62,7 +62,7 @@ async fn database(cluster: &Cluster) -> Result<i64> {
 #[tokio::test]
 async fn f8_polls_do_not_fill_a_store_and_creates_are_never_refused() -> Result<()> {
     let meetings = 300;
-    let cluster = Cluster::builder()
+    let cluster = TestCluster::builder()
         .etcd_flag("--quota-backend-bytes=8388608")
         .set("store.quota", "8MiB")
         .set("store.compact_every", "2s")
@@ -109,7 +109,7 @@ async fn f8_polls_do_not_fill_a_store_and_creates_are_never_refused() -> Result<
 #[tokio::test]
 async fn f8_a_poll_that_saw_the_same_takes_a_few_hundred_bytes() -> Result<()> {
     let meetings = 50;
-    let cluster = Cluster::builder().servers(1).set("store.compact_every", "0s").start().await?;
+    let cluster = TestCluster::builder().servers(1).set("store.compact_every", "0s").start().await?;
     fill(&cluster.sims[0], meetings).await?;
     polled(&cluster.sims, 10, |_| {}).await?;
     let before = database(&cluster).await?;
@@ -128,7 +128,7 @@ async fn f8_a_poll_that_saw_the_same_takes_a_few_hundred_bytes() -> Result<()> {
 #[tokio::test]
 async fn f8_an_alarm_says_that_the_store_is_filling_before_it_is_full() -> Result<()> {
     let cluster =
-        Cluster::builder().set("store.quota", "1MiB").set("store.compact_every", "4s").start().await?;
+        TestCluster::builder().set("store.quota", "1MiB").set("store.compact_every", "4s").start().await?;
     let raised = |wanted: f64| {
         let cluster = &cluster;
         async move {
@@ -157,13 +157,13 @@ async fn f8_an_alarm_says_that_the_store_is_filling_before_it_is_full() -> Resul
 #[tokio::test]
 async fn f8_polls_do_not_fill_the_file_of_a_standalone() -> Result<()> {
     let (folder, meetings) = (tempfile::tempdir()?, 300);
-    let usher = Standalone::start_on(Some(folder.path()), 2, &[]).await?;
+    let usher = RunningStandalone::start_on(Some(folder.path()), 2, &[]).await?;
     for sim in &usher.sims {
         fill(sim, meetings).await?;
     }
     let size = || std::fs::metadata(folder.path().join("usher.redb")).map(|file| file.len());
     let mut sizes = Vec::new();
-    let client: BbbClient = usher.client();
+    let client: BbbTestClient = usher.client();
     for round in 0..3 {
         polled(&usher.sims, 15, |turn| wander(&usher.sims, meetings, turn)).await?;
         client.created(&format!("room-{round}")).await.context("a create is refused")?;

@@ -1,11 +1,11 @@
 //! Tenants: several applications behind one Usher.
 
 use anyhow::{Result, ensure};
-use usher_harness::{admin::Admin, client::BbbClient, standalone::Standalone, wait};
+use usher_harness::{admin::TestAdmin, client::BbbTestClient, standalone::RunningStandalone, wait};
 use usher_proto::v1;
 
 /// Waits until a call is answered with this key: edges get a change of a tenant a moment later.
-async fn until_key(client: &BbbClient, call: &str, query: &str, key: &str) -> Result<()> {
+async fn until_key(client: &BbbTestClient, call: &str, query: &str, key: &str) -> Result<()> {
     wait::until(&format!("{call} to be answered with `{key}`"), || async {
         let answer = client.get(call, query).await?;
         ensure!(answer.key() == key, "{}", answer.body);
@@ -18,7 +18,7 @@ async fn until_key(client: &BbbClient, call: &str, query: &str, key: &str) -> Re
 /// secret, and an unknown tenant gets `unsupportedRequest`.
 #[tokio::test]
 async fn a_tenant_is_told_by_path_by_host_and_else_is_default() -> Result<()> {
-    let usher = Standalone::start(1, &[]).await?;
+    let usher = RunningStandalone::start(1, &[]).await?;
     let admin = usher.admin();
     admin.add_tenant("school", "school-secret", &["bbb.school.test"]).await?;
     let by_path = usher.client().for_tenant("school", "school-secret");
@@ -47,7 +47,7 @@ async fn a_tenant_is_told_by_path_by_host_and_else_is_default() -> Result<()> {
 /// change takes effect soon, without a restart.
 #[tokio::test]
 async fn s12_secrets_are_added_and_revoked_and_tenants_disabled_while_running() -> Result<()> {
-    let usher = Standalone::start(1, &[]).await?;
+    let usher = RunningStandalone::start(1, &[]).await?;
     let (admin, name) = (usher.admin(), "tenants/school".to_owned());
     admin.add_tenant("school", "old", &[]).await?;
     let (old, new) = (usher.client().for_tenant("school", "old"), usher.client().for_tenant("school", "new"));
@@ -76,7 +76,7 @@ async fn s12_secrets_are_added_and_revoked_and_tenants_disabled_while_running() 
 /// tenant its own meeting, and an end affects only one.
 #[tokio::test]
 async fn two_tenants_use_one_id_at_once_and_polls_keep_them_apart() -> Result<()> {
-    let usher = Standalone::start(1, &[("meetings.adopt", "tagged")]).await?;
+    let usher = RunningStandalone::start(1, &[("meetings.adopt", "tagged")]).await?;
     let admin = usher.admin();
     for tenant in ["school", "college"] {
         admin.add_tenant(tenant, tenant, &[]).await?;
@@ -126,7 +126,7 @@ async fn two_tenants_use_one_id_at_once_and_polls_keep_them_apart() -> Result<()
 }
 
 /// Adds the tenant `school` with this policy.
-async fn add_school(admin: &Admin, policy: v1::TenantPolicy) -> Result<()> {
+async fn add_school(admin: &TestAdmin, policy: v1::TenantPolicy) -> Result<()> {
     let tenant =
         v1::Tenant { secrets: vec!["school".to_owned()], policy: Some(policy), ..Default::default() };
     admin.create_tenant("school", tenant).await?;
@@ -137,7 +137,7 @@ async fn add_school(admin: &Admin, policy: v1::TenantPolicy) -> Result<()> {
 /// tenants are not affected, and a freed place can be used.
 #[tokio::test]
 async fn a_tenant_has_no_more_meetings_and_users_than_it_may() -> Result<()> {
-    let usher = Standalone::start(2, &[]).await?;
+    let usher = RunningStandalone::start(2, &[]).await?;
     let policy = v1::TenantPolicy { max_meetings: 2, max_users: 3, ..Default::default() };
     add_school(&usher.admin(), policy).await?;
     let (school, default) = (usher.client().for_tenant("school", "school"), usher.client());
@@ -180,7 +180,7 @@ async fn a_tenant_has_no_more_meetings_and_users_than_it_may() -> Result<()> {
 /// tag, and a tag in the request does not override the policy.
 #[tokio::test]
 async fn a_tenant_that_must_have_a_tag_gets_no_other_server() -> Result<()> {
-    let usher = Standalone::start(1, &[]).await?;
+    let usher = RunningStandalone::start(1, &[]).await?;
     add_school(&usher.admin(), v1::TenantPolicy { server_tag: "gpu!".to_owned(), ..Default::default() })
         .await?;
     let school = usher.client().for_tenant("school", "school");
@@ -200,7 +200,7 @@ async fn a_tenant_that_must_have_a_tag_gets_no_other_server() -> Result<()> {
 /// tenant's scope is adopted, the others are not.
 #[tokio::test]
 async fn f7_a_tenants_meeting_that_nobody_here_knows_is_adopted_under_its_own_id() -> Result<()> {
-    let usher = Standalone::start(1, &[]).await?;
+    let usher = RunningStandalone::start(1, &[]).await?;
     usher.admin().add_tenant("school", "school", &[]).await?;
     let school = usher.client().for_tenant("school", "school");
     until_key(&school, "getMeetings", "", "noMeetings").await?;

@@ -17,7 +17,7 @@ use opentelemetry_proto::tonic::{
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{Request, Response, Status, transport::Server};
-use usher_harness::{cluster::Cluster, wait};
+use usher_harness::{cluster::TestCluster, wait};
 
 /// Keeps every span with the name of its service.
 #[derive(Debug, Clone, Default)]
@@ -63,7 +63,7 @@ async fn collect() -> Result<(SocketAddr, Collector)> {
 #[tokio::test]
 async fn one_trace_shows_a_create_from_the_application_to_the_server() -> Result<()> {
     let (address, collector) = collect().await?;
-    let cluster = Cluster::builder()
+    let cluster = TestCluster::builder()
         .edges(1)
         .set("telemetry.otlp_endpoint", &format!("http://{address}"))
         .start()

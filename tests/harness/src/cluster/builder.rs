@@ -3,14 +3,14 @@
 use anyhow::{Context, Result};
 
 use super::{
-    Cluster,
-    links::{Linked, Links},
+    TestCluster,
+    links::{ClusterLinks, LinkedParts},
     settings::{environment_name, quick_settings},
 };
 use crate::{
-    admin::Admin,
+    admin::TestAdmin,
     etcd::{EtcdCluster, EtcdOptions},
-    process::Environment,
+    process::ProgramEnvironment,
     servers,
 };
 
@@ -21,9 +21,9 @@ pub struct ClusterBuilder {
     edges: usize,
     servers: usize,
     etcd: EtcdOptions,
-    pub(super) settings: Environment,
+    pub(super) settings: ProgramEnvironment,
     pub(super) errors_expected: bool,
-    pub(super) linked: Linked,
+    pub(super) linked: LinkedParts,
 }
 
 impl ClusterBuilder {
@@ -115,15 +115,15 @@ impl ClusterBuilder {
     ///
     /// # Errors
     /// When a part does not start.
-    pub async fn start(self) -> Result<Cluster> {
+    pub async fn start(self) -> Result<TestCluster> {
         let etcd = EtcdCluster::start_with(self.etcd.clone()).await.context("start etcd")?;
-        let mut cluster = Cluster {
+        let mut cluster = TestCluster {
             etcd: Some(etcd),
             control_planes: Vec::new(),
             edges: Vec::new(),
             sims: Vec::new(),
             bases: Vec::new(),
-            links: Links::default(),
+            links: ClusterLinks::default(),
             plan: self,
         };
         for _ in 0..cluster.plan.control_planes {
@@ -139,14 +139,14 @@ impl ClusterBuilder {
             cluster.bases.push(base);
             cluster.sims.push(sim);
         }
-        let admins: Vec<Admin> = (0..cluster.control_planes.len()).map(|n| cluster.admin(n)).collect();
+        let admins: Vec<TestAdmin> = (0..cluster.control_planes.len()).map(|n| cluster.admin(n)).collect();
         servers::enable_at(&admins, &cluster.bases).await?;
         cluster.is_level().await?;
         Ok(cluster)
     }
 }
 
-impl Cluster {
+impl TestCluster {
     /// Returns the default composition: two control planes, two edges, three servers, and short
     /// intervals.
     pub fn builder() -> ClusterBuilder {
@@ -157,7 +157,7 @@ impl Cluster {
             etcd: EtcdOptions::default(),
             settings: quick_settings(),
             errors_expected: false,
-            linked: Linked::default(),
+            linked: LinkedParts::default(),
         }
     }
 }

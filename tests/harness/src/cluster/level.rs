@@ -5,10 +5,10 @@ use std::{cell::Cell, collections::BTreeMap};
 use anyhow::{Context, Result, ensure};
 use usher_proto::v1;
 
-use super::Cluster;
+use super::TestCluster;
 use crate::wait;
 
-impl Cluster {
+impl TestCluster {
     /// Returns the index of the control plane that leads.
     ///
     /// # Errors

@@ -5,11 +5,11 @@ use std::net::SocketAddr;
 use anyhow::{Context, Result};
 use usher_bbb_sim::BbbSim;
 
-use crate::link::{Condition, Link};
+use crate::link::{FaultyLink, LinkCondition};
 
 /// The connections of a cluster that go through links.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Linked {
+pub(super) struct LinkedParts {
     pub(super) stores: bool,
     pub(super) planes: bool,
     pub(super) servers: bool,
@@ -17,34 +17,34 @@ pub(super) struct Linked {
 
 /// The links of a cluster; a list is empty if the builder did not request it.
 #[derive(Debug, Default)]
-pub struct Links {
+pub struct ClusterLinks {
     /// The links from each control plane to each etcd node.
-    pub stores: Vec<Vec<Link>>,
+    pub stores: Vec<Vec<FaultyLink>>,
     /// The links from each edge to each control plane.
-    pub planes: Vec<Vec<Link>>,
+    pub planes: Vec<Vec<FaultyLink>>,
     /// The links to each server, shared by control planes and edges.
-    pub servers: Vec<Link>,
+    pub servers: Vec<FaultyLink>,
 }
 
-impl Links {
+impl ClusterLinks {
     /// Sets the condition of the links between a control plane and all etcd nodes.
-    pub fn set_store(&self, control_plane: usize, condition: Condition) {
+    pub fn set_store(&self, control_plane: usize, condition: LinkCondition) {
         self.stores[control_plane].iter().for_each(|link| link.set(condition));
     }
 
     /// Sets the condition of the links between an edge and all control planes.
-    pub fn set_edge(&self, edge: usize, condition: Condition) {
+    pub fn set_edge(&self, edge: usize, condition: LinkCondition) {
         self.planes[edge].iter().for_each(|link| link.set(condition));
     }
 
     /// Sets the condition of the links between all edges and a control plane.
-    pub fn set_plane(&self, control_plane: usize, condition: Condition) {
+    pub fn set_plane(&self, control_plane: usize, condition: LinkCondition) {
         self.planes.iter().for_each(|links| links[control_plane].set(condition));
     }
 
     /// Opens every link.
     pub fn heal(&self) {
-        self.stores.iter().chain(&self.planes).flatten().chain(&self.servers).for_each(Link::heal);
+        self.stores.iter().chain(&self.planes).flatten().chain(&self.servers).for_each(FaultyLink::heal);
     }
 
     /// Returns the addresses by which a control plane reaches these etcd endpoints.
@@ -52,7 +52,7 @@ impl Links {
         if self.stores.len() <= control_plane {
             let links = to.iter().map(|url| {
                 let address = url.strip_prefix("http://").context("an etcd without TLS")?;
-                Link::start(address.parse()?)
+                FaultyLink::start(address.parse()?)
             });
             self.stores.push(links.collect::<Result<_>>()?);
         }
@@ -62,7 +62,7 @@ impl Links {
     /// Returns the addresses by which an edge reaches these control planes.
     pub(super) fn plane_endpoints(&mut self, edge: usize, to: &[SocketAddr]) -> Result<Vec<String>> {
         if self.planes.len() <= edge {
-            self.planes.push(to.iter().map(|address| Link::start(*address)).collect::<Result<_>>()?);
+            self.planes.push(to.iter().map(|address| FaultyLink::start(*address)).collect::<Result<_>>()?);
         }
         Ok(urls(&self.planes[edge]))
     }
@@ -70,13 +70,13 @@ impl Links {
     /// Puts a link in front of a server, and returns the base address of the server for all other
     /// parts.
     pub(super) fn server(&mut self, sim: &BbbSim) -> Result<String> {
-        let link = Link::start(sim.address())?;
+        let link = FaultyLink::start(sim.address())?;
         let base = format!("http://{}", link.address());
         self.servers.push(link);
         Ok(base)
     }
 }
 
-fn urls(links: &[Link]) -> Vec<String> {
+fn urls(links: &[FaultyLink]) -> Vec<String> {
     links.iter().map(|link| format!("http://{}", link.address())).collect()
 }

@@ -1,6 +1,6 @@
 //! Settings of the programs of a cluster, in the form of environment variables.
 
-use crate::process::Environment;
+use crate::process::ProgramEnvironment;
 
 /// Returns the environment variable of a setting: `USHER_HEALTH__INTERVAL` for `health.interval`.
 pub fn environment_name(key: &str) -> String {
@@ -8,7 +8,7 @@ pub fn environment_name(key: &str) -> String {
 }
 
 /// Returns short intervals that satisfy every cross-check and make a server offline within seconds.
-pub fn quick_settings() -> Environment {
+pub fn quick_settings() -> ProgramEnvironment {
     let settings = [
         ("health.interval", "500ms"),
         ("health.deadline", "400ms"),

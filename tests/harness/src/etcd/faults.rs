@@ -10,20 +10,20 @@ use anyhow::{Context, Result, bail, ensure};
 use etcd_client::{AlarmAction, AlarmOptions, AlarmType, Client, GetOptions, KeyValue};
 use tempfile::TempDir;
 
-use super::{EtcdCluster, member::Member};
+use super::{EtcdCluster, member::EtcdNode};
 
 /// The prefix of keys that only take up space.
 const FILLER: &str = "filler/";
 
 /// A copy of the data directory of a single node.
 #[derive(Debug)]
-pub struct Backup(TempDir);
+pub struct StoreBackup(TempDir);
 
 /// Keys and their values, in the order of the keys.
 #[derive(Debug, Clone)]
-pub struct Dump(Vec<(String, Vec<u8>)>);
+pub struct StoreDump(Vec<(String, Vec<u8>)>);
 
-impl Dump {
+impl StoreDump {
     /// Cuts the dump in two before the first key that begins with `prefix`.
     #[must_use]
     pub fn cut_before(mut self, prefix: &str) -> (Self, Self) {
@@ -39,13 +39,13 @@ impl EtcdCluster {
     ///
     /// # Errors
     /// There is more than one node, or the data cannot be copied.
-    pub async fn back_up(&mut self) -> Result<Backup> {
+    pub async fn back_up(&mut self) -> Result<StoreBackup> {
         let member = self.single()?;
         member.kill()?;
         let backup = tempfile::tempdir()?;
         copy(&member.data, backup.path())?;
         self.restart(0).await?;
-        Ok(Backup(backup))
+        Ok(StoreBackup(backup))
     }
 
     /// Replaces the data of a single node by a backup, and starts the node: the cluster keeps its
@@ -53,7 +53,7 @@ impl EtcdCluster {
     ///
     /// # Errors
     /// There is more than one node, or the node does not start on that data.
-    pub async fn set_back(&mut self, to: &Backup) -> Result<()> {
+    pub async fn set_back(&mut self, to: &StoreBackup) -> Result<()> {
         let member = self.single()?;
         member.kill()?;
         fs::remove_dir_all(&member.data)?;
@@ -65,11 +65,11 @@ impl EtcdCluster {
     ///
     /// # Errors
     /// etcd does not answer.
-    pub async fn dump(&self, prefix: &str) -> Result<Dump> {
+    pub async fn dump(&self, prefix: &str) -> Result<StoreDump> {
         let found = self.client(0).await?.get(prefix, Some(GetOptions::new().with_prefix())).await?;
         let lasting = found.kvs().iter().filter(|pair| pair.lease() == 0);
         let pair = |pair: &KeyValue| Ok((pair.key_str()?.to_owned(), pair.value().to_vec()));
-        lasting.map(pair).collect::<Result<_>>().map(Dump)
+        lasting.map(pair).collect::<Result<_>>().map(StoreDump)
     }
 
     /// Replaces a single node by a new cluster without keys.
@@ -88,7 +88,7 @@ impl EtcdCluster {
     ///
     /// # Errors
     /// etcd refuses a key.
-    pub async fn put_back(&self, dump: &Dump) -> Result<()> {
+    pub async fn put_back(&self, dump: &StoreDump) -> Result<()> {
         let mut client = self.client(0).await?;
         for (key, value) in &dump.0 {
             client.put(key.as_str(), value.as_slice(), None).await?;
@@ -141,7 +141,7 @@ impl EtcdCluster {
         }
     }
 
-    fn single(&mut self) -> Result<&mut Member> {
+    fn single(&mut self) -> Result<&mut EtcdNode> {
         match self.members.as_mut_slice() {
             [one] => Ok(one),
             many => bail!("{} nodes, and a backup is of one", many.len()),

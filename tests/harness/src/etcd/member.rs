@@ -18,7 +18,7 @@ use crate::{certificates::TlsFiles, freeze::freeze};
 
 /// One node; dropping it kills its process.
 #[derive(Debug)]
-pub(super) struct Member {
+pub(super) struct EtcdNode {
     pub(super) client_url: String,
     /// The data directory of the node.
     pub(super) data: PathBuf,
@@ -34,7 +34,7 @@ pub(super) fn plan(
     directory: &Path,
     tls: Option<&TlsFiles>,
     binary: &Path,
-) -> Result<Vec<Member>> {
+) -> Result<Vec<EtcdNode>> {
     let ports = free_ports(2 * options.members)?;
     let scheme = if tls.is_some() { "https" } else { "http" };
     let peers: Vec<String> =
@@ -62,7 +62,7 @@ pub(super) fn plan(
             arguments.push("--client-cert-auth".into());
         }
         arguments.extend(options.flags.iter().cloned());
-        Member {
+        EtcdNode {
             client_url,
             data,
             binary: binary.to_owned(),
@@ -82,7 +82,7 @@ fn free_ports(count: usize) -> Result<Vec<u16>> {
     held.iter().map(|listener| Ok(listener.local_addr()?.port())).collect()
 }
 
-impl Member {
+impl EtcdNode {
     pub(super) fn start(&mut self) -> Result<()> {
         let log = File::options().create(true).append(true).open(&self.log)?;
         let mut command = Command::new(&self.binary);
@@ -145,7 +145,7 @@ impl Member {
     }
 }
 
-impl Drop for Member {
+impl Drop for EtcdNode {
     fn drop(&mut self) {
         if let Some(mut child) = self.child.take() {
             // Both calls fail only if the process has ended, which is the goal.

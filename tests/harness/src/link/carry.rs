@@ -11,33 +11,33 @@ use tokio::{
     sync::watch,
 };
 
-use super::{Condition, Rules, caller};
+use super::{LinkCondition, LinkRules, caller};
 
 /// Most bytes that are carried at once.
 const CHUNK: usize = 64 << 10;
 
 /// The direction of bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Towards {
+enum ByteDirection {
     Target,
     Caller,
 }
 
 /// The condition of one connection. No byte passes until the owner of the connection is known.
-type Now = watch::Receiver<Condition>;
+type ConditionReceiver = watch::Receiver<LinkCondition>;
 
 /// Carries a connection until it ends.
 pub(super) async fn carry(
     caller: TcpStream,
     target: SocketAddr,
-    rules: watch::Receiver<Rules>,
+    rules: watch::Receiver<LinkRules>,
     ends: (SocketAddr, SocketAddr),
 ) {
-    let (tell, now) = watch::channel(Condition::Cut);
+    let (tell, now) = watch::channel(LinkCondition::Cut);
     let mut closing = now.clone();
     tokio::select! {
         () = follow(rules, ends, tell) => {}
-        closed = closing.wait_for(|condition| *condition == Condition::Closed) => drop(closed),
+        closed = closing.wait_for(|condition| *condition == LinkCondition::Closed) => drop(closed),
         () = both_ways(caller, target, now) => {}
     }
 }
@@ -45,13 +45,13 @@ pub(super) async fn carry(
 /// Keeps `tell` equal to the condition that the rules give this connection, until the link is
 /// dropped.
 async fn follow(
-    mut rules: watch::Receiver<Rules>,
+    mut rules: watch::Receiver<LinkRules>,
     (theirs, ours): (SocketAddr, SocketAddr),
-    tell: watch::Sender<Condition>,
+    tell: watch::Sender<LinkCondition>,
 ) {
     let mut owners: BTreeMap<u32, bool> = BTreeMap::new();
     loop {
-        let Rules { all, of } = rules.borrow_and_update().clone();
+        let LinkRules { all, of } = rules.borrow_and_update().clone();
         let mut condition = all;
         for (process, own) in of {
             let known = match owners.get(&process) {
@@ -73,8 +73,8 @@ async fn follow(
     }
 }
 
-async fn both_ways(caller: TcpStream, target: SocketAddr, mut now: Now) {
-    pass(&mut now, Towards::Target).await;
+async fn both_ways(caller: TcpStream, target: SocketAddr, mut now: ConditionReceiver) {
+    pass(&mut now, ByteDirection::Target).await;
     let Ok(target) = TcpStream::connect(target).await else { return };
     for stream in [&caller, &target] {
         if stream.set_nodelay(true).is_err() {
@@ -83,13 +83,18 @@ async fn both_ways(caller: TcpStream, target: SocketAddr, mut now: Now) {
     }
     let ((from_caller, to_caller), (from_target, to_target)) = (caller.into_split(), target.into_split());
     tokio::join!(
-        pump(from_caller, to_target, now.clone(), Towards::Target),
-        pump(from_target, to_caller, now, Towards::Caller),
+        pump(from_caller, to_target, now.clone(), ByteDirection::Target),
+        pump(from_target, to_caller, now, ByteDirection::Caller),
     );
 }
 
 /// Carries one direction until its sender ends, and passes the end on.
-async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut now: Now, towards: Towards) {
+async fn pump(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    mut now: ConditionReceiver,
+    towards: ByteDirection,
+) {
     let mut bytes = vec![0; CHUNK];
     loop {
         let read = from.read(&mut bytes).await.unwrap_or(0);
@@ -103,16 +108,16 @@ async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut now: Now, tow
 }
 
 /// Waits until bytes may pass in this direction, and for the delay of the condition.
-async fn pass(now: &mut Now, towards: Towards) {
-    let passes = |condition: &Condition| match condition {
-        Condition::Open | Condition::Delay(_) => true,
-        Condition::NoRequests => towards == Towards::Caller,
-        Condition::NoAnswers => towards == Towards::Target,
-        Condition::Cut | Condition::Closed => false,
+async fn pass(now: &mut ConditionReceiver, towards: ByteDirection) {
+    let passes = |condition: &LinkCondition| match condition {
+        LinkCondition::Open | LinkCondition::Delay(_) => true,
+        LinkCondition::NoRequests => towards == ByteDirection::Caller,
+        LinkCondition::NoAnswers => towards == ByteDirection::Target,
+        LinkCondition::Cut | LinkCondition::Closed => false,
     };
     let condition = now.wait_for(passes).await.map(|condition| *condition);
     match condition {
-        Ok(Condition::Delay(late)) => tokio::time::sleep(late).await,
+        Ok(LinkCondition::Delay(late)) => tokio::time::sleep(late).await,
         Ok(_) => {}
         Err(_) => std::future::pending().await, // the link is dropped, and its connections with it
     }

@@ -14,9 +14,9 @@ const A_WHILE: Duration = Duration::from_millis(100);
 
 /// Returns a link to a target that sends every byte back, and the number of bytes that the target
 /// received.
-async fn echo() -> Result<(Link, watch::Receiver<usize>)> {
+async fn echo() -> Result<(FaultyLink, watch::Receiver<usize>)> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let link = Link::start(listener.local_addr()?)?;
+    let link = FaultyLink::start(listener.local_addr()?)?;
     let (got, seen) = watch::channel(0);
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
@@ -71,7 +71,7 @@ async fn a_cut_link_is_silent_and_carries_on_once_it_is_open() -> Result<()> {
     let mut stream = TcpStream::connect(link.address()).await?;
     stream.write_all(b"a").await?;
     comes_back(&mut stream, b'a').await?;
-    link.set(Condition::Cut);
+    link.set(LinkCondition::Cut);
     stream.write_all(b"b").await?;
     let mut fresh = TcpStream::connect(link.address()).await?;
     fresh.write_all(b"c").await?;
@@ -86,12 +86,12 @@ async fn a_cut_link_is_silent_and_carries_on_once_it_is_open() -> Result<()> {
 #[tokio::test]
 async fn a_link_without_answers_still_delivers_requests() -> Result<()> {
     let (link, mut got) = echo().await?;
-    link.set(Condition::NoAnswers);
+    link.set(LinkCondition::NoAnswers);
     let mut stream = TcpStream::connect(link.address()).await?;
     stream.write_all(b"a").await?;
     timeout(SOON, got.wait_for(|sum| *sum == 1)).await.context("the target received no byte")??;
     is_silent(&mut stream).await?;
-    link.set(Condition::NoRequests);
+    link.set(LinkCondition::NoRequests);
     comes_back(&mut stream, b'a').await?;
     stream.write_all(b"b").await?;
     is_silent(&mut stream).await?;
@@ -105,7 +105,7 @@ async fn a_closed_link_ends_connections_and_refuses_new_ones() -> Result<()> {
     let mut stream = TcpStream::connect(link.address()).await?;
     stream.write_all(b"a").await?;
     comes_back(&mut stream, b'a').await?;
-    link.set(Condition::Closed);
+    link.set(LinkCondition::Closed);
     let mut back = [0];
     let ended = timeout(SOON, stream.read(&mut back)).await.context("it stays open")?;
     anyhow::ensure!(matches!(ended, Ok(0) | Err(_)), "{ended:?}");
@@ -126,10 +126,10 @@ async fn a_link_is_cut_for_one_process_and_open_for_others() -> Result<()> {
     }
     let (link, _got) = echo().await?;
     let mut ours = TcpStream::connect(link.address()).await?;
-    link.set_for(1, Condition::Cut);
+    link.set_for(1, LinkCondition::Cut);
     ours.write_all(b"a").await?;
     comes_back(&mut ours, b'a').await?;
-    link.set_for(std::process::id(), Condition::Cut);
+    link.set_for(std::process::id(), LinkCondition::Cut);
     let mut fresh = TcpStream::connect(link.address()).await?;
     for stream in [&mut ours, &mut fresh] {
         falls_silent(stream, b'b').await?;

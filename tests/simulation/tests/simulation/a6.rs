@@ -7,54 +7,55 @@ use tokio::time::{Instant, sleep};
 use usher_model::settings::Settings;
 
 use crate::{
-    applications::Load,
-    cluster::{Cluster, Shape},
+    applications::ApplicationsLoad,
+    cluster::{ClusterShape, SimCluster},
     history::watch,
-    network::{Node, Quality},
-    servers::{Habits, Mode},
+    network::{LinkQuality, SimNode},
+    servers::{MeetingHabits, ServerMode},
 };
 
 const SERVERS: usize = 20;
 
-fn shape() -> Shape {
+fn shape() -> ClusterShape {
     let secret = usher_bbb::secret::Secret::new("tenant");
-    Shape {
+    ClusterShape {
         replicas: 2,
         servers: SERVERS,
         edges: 2,
         settings: Settings { secrets: vec![secret], ..Settings::default() },
-        habits: Habits { lifetime: Duration::from_mins(20), failing_ends: 100 },
+        habits: MeetingHabits { lifetime: Duration::from_mins(20), failing_ends: 100 },
         sabotage: None,
         trace: 20_000,
     }
 }
 
 /// Runs the scenario for this number of hours.
-pub(crate) async fn run(seed: u64, hours: f64) -> Arc<Cluster> {
-    let cluster = Cluster::start(shape(), seed).await;
+pub(crate) async fn run(seed: u64, hours: f64) -> Arc<SimCluster> {
+    let cluster = SimCluster::start(shape(), seed).await;
     // Three poll intervals and the duration of a create: a meeting that is unknown for longer has
     // leaked.
     let looks = tokio::spawn(watch(cluster.clone(), Duration::from_secs(2), Duration::from_mins(1)));
-    let lossy = Quality { lost_answers: 2, lost_requests: 1, late: 1, ..Quality::good(2, 30) };
+    let lossy = LinkQuality { lost_answers: 2, lost_requests: 1, late: 1, ..LinkQuality::good(2, 30) };
     for server in 0..SERVERS {
         for edge in 0..cluster.shape.edges {
-            cluster.net.degrade(Node::Edge(edge), Node::Server(server), Some(lossy));
+            cluster.net.degrade(SimNode::Edge(edge), SimNode::Server(server), Some(lossy));
         }
         for replica in 0..cluster.shape.replicas {
-            cluster.net.degrade(Node::Replica(replica), Node::Server(server), Some(lossy));
+            cluster.net.degrade(SimNode::Replica(replica), SimNode::Server(server), Some(lossy));
         }
     }
     let until = Instant::now() + Duration::from_secs_f64(hours * 3600.0);
     // 65,000 meetings in three days are one in four seconds; the ids are used again, some of them
     // while their meeting runs.
-    let load = Load { ids: 1200, every: Duration::from_millis(1700), mix: [10, 6, 1], supersede: 0 };
-    let people = tokio::spawn(cluster.clone().people(load, until));
+    let load =
+        ApplicationsLoad { ids: 1200, every: Duration::from_millis(1700), mix: [10, 6, 1], supersede: 0 };
+    let applications = tokio::spawn(cluster.clone().applications(load, until));
     // In a short run outages are more frequent, so that some occur.
     let every = Duration::from_secs_f64((hours * 3600.0).min(7200.0));
     let outages: Vec<_> =
         (0..SERVERS).map(|server| tokio::spawn(outages(cluster.clone(), server, every, until))).collect();
     let compaction = tokio::spawn(compaction(cluster.clone()));
-    drop(people.await);
+    drop(applications.await);
     for outage in outages {
         drop(outage.await);
     }
@@ -66,7 +67,7 @@ pub(crate) async fn run(seed: u64, hours: f64) -> Arc<Cluster> {
 }
 
 /// Compacts as etcd does automatically: five minutes of history are kept.
-async fn compaction(cluster: Arc<Cluster>) {
+async fn compaction(cluster: Arc<SimCluster>) {
     loop {
         let before = cluster.store.revision();
         sleep(Duration::from_mins(5)).await;
@@ -76,17 +77,17 @@ async fn compaction(cluster: Arc<Cluster>) {
 }
 
 /// Makes a server unreachable for some minutes, once in several hours; its meetings run on.
-async fn outages(cluster: Arc<Cluster>, server: usize, every: Duration, until: Instant) {
+async fn outages(cluster: Arc<SimCluster>, server: usize, every: Duration, until: Instant) {
     loop {
         sleep(cluster.chance.until_next(every)).await;
         if Instant::now() >= until {
             return;
         }
         let lasts = cluster.chance.between(Duration::from_secs(5), Duration::from_mins(6));
-        let mode = *cluster.chance.one_of(&[Mode::Refuses, Mode::Hangs, Mode::Errs]);
+        let mode = *cluster.chance.one_of(&[ServerMode::Refuses, ServerMode::Hangs, ServerMode::Errs]);
         cluster.witness.note(&format!("! b{server}: {mode:?} for {lasts:?}"));
         cluster.servers.set_mode(server, mode);
         sleep(lasts).await;
-        cluster.servers.set_mode(server, Mode::Well);
+        cluster.servers.set_mode(server, ServerMode::Well);
     }
 }

@@ -5,15 +5,15 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    cluster::{Cluster, meeting},
-    edge::Joined,
+    cluster::{SimCluster, meeting},
+    edge::JoinAnswer,
     servers::home,
-    witness::Kind,
+    witness::ViolationKind,
 };
 
 /// The load of the applications.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Load {
+pub(crate) struct ApplicationsLoad {
     /// The number of ids, which are used repeatedly; each create takes one of them.
     pub(crate) ids: u64,
     /// The mean time between two requests.
@@ -24,9 +24,9 @@ pub(crate) struct Load {
     pub(crate) supersede: u32,
 }
 
-impl Cluster {
+impl SimCluster {
     /// Runs the applications until `until`.
-    pub(crate) async fn people(self: Arc<Self>, load: Load, until: Instant) {
+    pub(crate) async fn applications(self: Arc<Self>, load: ApplicationsLoad, until: Instant) {
         while Instant::now() < until {
             sleep(self.chance.until_next(load.every)).await;
             let number = self.chance.below(load.ids);
@@ -66,16 +66,16 @@ impl Cluster {
     }
 
     /// Checks at rest that every client reaches its meeting, through every edge.
-    pub(crate) async fn everybody_is_served(self: &Arc<Self>) {
+    pub(crate) async fn every_client_is_served(self: &Arc<Self>) {
         let running = self.witness.checker().running();
         for (key, server, internal) in running {
             for index in 0..self.shape.edges {
                 let joined = self.edge(index).join(&key).await;
                 let still = self.witness.checker().running().iter().any(|(_, _, id)| *id == internal);
-                let there = matches!(&joined, Joined::At(entry) if home(entry) == server);
+                let there = matches!(&joined, JoinAnswer::At(entry) if home(entry) == server);
                 if still && !there {
                     let text = format!("e{index} answers a join with {joined:?}, and {internal} runs");
-                    self.witness.checker().fail(Kind::Rest, Some(&key), text);
+                    self.witness.checker().fail(ViolationKind::Rest, Some(&key), text);
                 }
             }
         }
@@ -83,7 +83,7 @@ impl Cluster {
             let key = meeting(1_000_000 + index as u64);
             if self.edge(index).create(&key, false).await.is_none() {
                 let text = format!("e{index} does not create a new meeting");
-                self.witness.checker().fail(Kind::Rest, Some(&key), text);
+                self.witness.checker().fail(ViolationKind::Rest, Some(&key), text);
             }
         }
     }

@@ -3,7 +3,7 @@
 
 /// A guarantee that is broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Sabotage {
+pub(crate) enum BrokenGuarantee {
     /// A list counts from its arrival and not from the request, and a young meeting counts as ended
     /// without a second query.
     WatermarkOfTheAnswer,
@@ -11,7 +11,7 @@ pub(crate) enum Sabotage {
     GuardsIgnored,
 }
 
-impl Sabotage {
+impl BrokenGuarantee {
     /// Every guarantee that can be broken.
     pub(crate) const ALL: [Self; 2] = [Self::WatermarkOfTheAnswer, Self::GuardsIgnored];
 

@@ -1,6 +1,6 @@
 //! All randomness of a history comes from its seed.
 //!
-//! The simulation draws from [`Chance`]. The randomness that the product, its libraries and tokio
+//! The simulation draws from [`SeededChance`]. The randomness that the product, its libraries and tokio
 //! draw from the operating system (seeds of hash maps, tokens, epochs, pauses, the order in which
 //! tokio wakes tasks) comes from [`getrandom`] here: the standard library and the `getrandom` crate
 //! both look the symbol up so that it can be replaced. tokio has its own seed only under `--cfg
@@ -53,9 +53,9 @@ fn mix(mut state: u64) -> u64 {
 }
 
 /// The random numbers of the simulation.
-pub(crate) struct Chance(Mutex<StdRng>);
+pub(crate) struct SeededChance(Mutex<StdRng>);
 
-impl Chance {
+impl SeededChance {
     pub(crate) fn new(seed: u64) -> Self {
         Self(Mutex::new(StdRng::seed_from_u64(seed)))
     }

@@ -15,38 +15,38 @@ use usher_model::{
 use usher_runtime::clock;
 
 use crate::{
-    broken_guarantee::Sabotage,
-    chance::Chance,
-    edge::{Footing, SimEdge},
-    network::{Net, Node},
-    replica::{Ground, Replica, Running},
-    servers::{Habits, Mode, SimServers, server_id},
+    broken_guarantee::BrokenGuarantee,
+    chance::SeededChance,
+    edge::{EdgeParts, SimEdge},
+    network::{SimNetwork, SimNode},
+    replica::{ReplicaParts, RunningReplica, SimReplica},
+    servers::{MeetingHabits, ServerMode, SimServers, server_id},
     store::SimStore,
-    wall_clock::Wall,
-    witness::Witness,
+    wall_clock::SimWallClock,
+    witness::HistoryWitness,
 };
 
 /// The size and the settings of a cluster.
 #[derive(Debug, Clone)]
-pub(crate) struct Shape {
+pub(crate) struct ClusterShape {
     pub(crate) replicas: usize,
     pub(crate) servers: usize,
     pub(crate) edges: usize,
     pub(crate) settings: Settings,
-    pub(crate) habits: Habits,
-    pub(crate) sabotage: Option<Sabotage>,
+    pub(crate) habits: MeetingHabits,
+    pub(crate) sabotage: Option<BrokenGuarantee>,
     /// The number of trace lines that are kept.
     pub(crate) trace: usize,
 }
 
-pub(crate) struct Cluster {
-    pub(crate) shape: Shape,
-    pub(crate) chance: Chance,
-    pub(crate) net: Arc<Net>,
+pub(crate) struct SimCluster {
+    pub(crate) shape: ClusterShape,
+    pub(crate) chance: SeededChance,
+    pub(crate) net: Arc<SimNetwork>,
     pub(crate) store: Arc<SimStore>,
     pub(crate) servers: Arc<SimServers>,
-    pub(crate) witness: Arc<Witness>,
-    pub(crate) replicas: Vec<Arc<Replica>>,
+    pub(crate) witness: Arc<HistoryWitness>,
+    pub(crate) replicas: Vec<Arc<SimReplica>>,
     edges: Vec<Mutex<Arc<SimEdge>>>,
 }
 
@@ -55,18 +55,18 @@ pub(crate) fn meeting(number: u64) -> MeetingKey {
     MeetingKey::new(TenantId::default_tenant(), id)
 }
 
-impl Cluster {
+impl SimCluster {
     /// Starts all parts and waits until the cluster serves: operators have added the servers, the
     /// servers are online, and edges have tables.
-    pub(crate) async fn start(shape: Shape, seed: u64) -> Arc<Self> {
-        let witness = Arc::new(Witness::new(Policy::new(&shape.settings), shape.trace));
-        let chance = |number: u64| Chance::new(seed.wrapping_mul(1000).wrapping_add(number));
-        let net = Arc::new(Net::new(chance(1)));
+    pub(crate) async fn start(shape: ClusterShape, seed: u64) -> Arc<Self> {
+        let witness = Arc::new(HistoryWitness::new(Policy::new(&shape.settings), shape.trace));
+        let chance = |number: u64| SeededChance::new(seed.wrapping_mul(1000).wrapping_add(number));
+        let net = Arc::new(SimNetwork::new(chance(1)));
         let store = SimStore::new(seed, witness.clone());
-        let of_servers = Wall::new();
+        let of_servers = SimWallClock::new();
         let servers =
             SimServers::new(shape.servers, net.clone(), chance(2), witness.clone(), of_servers, shape.habits);
-        let ground = Ground {
+        let ground = ReplicaParts {
             settings: shape.settings.clone(),
             net: net.clone(),
             store: store.clone(),
@@ -74,8 +74,8 @@ impl Cluster {
             witness: witness.clone(),
             sabotage: shape.sabotage,
         };
-        let replicas: Vec<Arc<Replica>> =
-            (0..shape.replicas).map(|index| Arc::new(Replica::new(index, ground.clone()))).collect();
+        let replicas: Vec<Arc<SimReplica>> =
+            (0..shape.replicas).map(|index| Arc::new(SimReplica::new(index, ground.clone()))).collect();
         let cluster =
             Self { chance: chance(3), edges: Vec::new(), net, store, servers, witness, replicas, shape };
         let edges = (0..cluster.shape.edges).map(|index| Mutex::new(cluster.new_edge(index))).collect();
@@ -86,14 +86,14 @@ impl Cluster {
     }
 
     fn new_edge(&self, index: usize) -> Arc<SimEdge> {
-        let footing = Footing {
+        let parts = EdgeParts {
             settings: self.shape.settings.clone(),
             net: self.net.clone(),
             replicas: self.replicas.clone(),
             servers: self.servers.clone(),
             witness: self.witness.clone(),
         };
-        SimEdge::start(index, footing, Chance::new(self.chance.below(u64::MAX)))
+        SimEdge::start(index, parts, SeededChance::new(self.chance.below(u64::MAX)))
     }
 
     pub(crate) fn edge(&self, index: usize) -> Arc<SimEdge> {
@@ -112,7 +112,7 @@ impl Cluster {
     }
 
     /// Returns the replicas that run.
-    pub(crate) fn running(&self) -> Vec<Arc<Running>> {
+    pub(crate) fn running(&self) -> Vec<Arc<RunningReplica>> {
         self.replicas.iter().filter_map(|replica| replica.running()).collect()
     }
 
@@ -150,10 +150,10 @@ impl Cluster {
 
     /// Returns whether a server works and the leader can reach it.
     pub(crate) fn is_reachable(&self, index: usize) -> bool {
-        let leader = self.leader().map(Node::Replica);
-        self.servers.mode(index) == Mode::Well
+        let leader = self.leader().map(SimNode::Replica);
+        self.servers.mode(index) == ServerMode::Well
             && leader.is_some_and(|leader| {
-                !self.net.is_cut(leader, Node::Server(index)) && !self.net.is_still(leader)
+                !self.net.is_cut(leader, SimNode::Server(index)) && !self.net.is_frozen(leader)
             })
     }
 
@@ -167,7 +167,7 @@ impl Cluster {
                 Ok(()) => return true,
                 Err((meeting, text)) if tokio::time::Instant::now() > until => {
                     let text = format!("not at rest after {within:?}: {text}");
-                    let kind = crate::witness::Kind::Rest;
+                    let kind = crate::witness::ViolationKind::Rest;
                     self.witness.checker().fail(kind, meeting.as_ref(), text);
                     return false;
                 }

@@ -29,24 +29,24 @@ use usher_model::{
     settings::Settings,
 };
 
-pub(crate) use self::join::Joined;
+pub(crate) use self::join::JoinAnswer;
 use crate::{
-    chance::Chance,
-    network::{Life, Net, Node},
-    replica::Replica,
+    chance::SeededChance,
+    network::{NodeLife, SimNetwork, SimNode},
+    replica::SimReplica,
     servers::SimServers,
-    witness::Witness,
+    witness::HistoryWitness,
 };
 
 pub(crate) struct SimEdge {
     index: usize,
-    pub(crate) life: Life,
+    pub(crate) life: NodeLife,
     pub(crate) cell: Arc<TableCell>,
-    net: Arc<Net>,
-    replicas: Vec<Arc<Replica>>,
+    net: Arc<SimNetwork>,
+    replicas: Vec<Arc<SimReplica>>,
     servers: Arc<SimServers>,
-    witness: Arc<Witness>,
-    chance: Chance,
+    witness: Arc<HistoryWitness>,
+    chance: SeededChance,
     /// The settings `meetings.create_timeout` and `meetings.call_timeout`.
     limits: (Duration, Duration),
     preferred: AtomicUsize,
@@ -57,24 +57,24 @@ pub(crate) struct SimEdge {
 
 /// The parts of the cluster that an edge uses.
 #[derive(Clone)]
-pub(crate) struct Footing {
+pub(crate) struct EdgeParts {
     pub(crate) settings: Settings,
-    pub(crate) net: Arc<Net>,
-    pub(crate) replicas: Vec<Arc<Replica>>,
+    pub(crate) net: Arc<SimNetwork>,
+    pub(crate) replicas: Vec<Arc<SimReplica>>,
     pub(crate) servers: Arc<SimServers>,
-    pub(crate) witness: Arc<Witness>,
+    pub(crate) witness: Arc<HistoryWitness>,
 }
 
 /// A meeting and its server, by the table of the edge or by a control plane.
 #[derive(Debug, Clone)]
-struct Owner {
+struct EdgeOwner {
     server: ServerRoute,
     state: RouteState,
     /// The token of the placement if the control plane reported it as not confirmed; else empty.
     token: String,
 }
 
-impl Owner {
+impl EdgeOwner {
     fn instance(&self) -> Option<InternalMeetingId> {
         match &self.state {
             RouteState::Active(instance) => Some(instance.clone()),
@@ -89,21 +89,21 @@ impl Owner {
 }
 
 /// The result of a search for a meeting.
-enum Located {
-    At(Owner),
-    EndLater(Owner),
+enum LocateResult {
+    At(EdgeOwner),
+    EndLater(EdgeOwner),
     Missing,
     Unreachable,
 }
 
 impl SimEdge {
     /// Starts an edge, which runs until its life ends.
-    pub(crate) fn start(index: usize, footing: Footing, chance: Chance) -> Arc<Self> {
-        let Footing { settings, net, replicas, servers, witness } = footing;
+    pub(crate) fn start(index: usize, parts: EdgeParts, chance: SeededChance) -> Arc<Self> {
+        let EdgeParts { settings, net, replicas, servers, witness } = parts;
         let preferred = AtomicUsize::new(chance.below(replicas.len() as u64) as usize);
         let edge = Arc::new(Self {
             index,
-            life: Life::new(Node::Edge(index)),
+            life: NodeLife::new(SimNode::Edge(index)),
             cell: Arc::new(TableCell::default()),
             net,
             replicas,
@@ -130,7 +130,7 @@ impl SimEdge {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn in_table(&self, key: &MeetingKey) -> Option<Owner> {
+    fn in_table(&self, key: &MeetingKey) -> Option<EdgeOwner> {
         let table = self.cell.load_full()?;
         let tenants = table.tenants();
         let slot = tenants.by_id(key.tenant.as_str())?;
@@ -140,30 +140,30 @@ impl SimEdge {
             }
             let server = found.place.server.route();
             let server = ServerRoute::clone(server.as_ref()?);
-            Some(Owner { server, state: found.state(), token: String::new() })
+            Some(EdgeOwner { server, state: found.state(), token: String::new() })
         })?
     }
 
-    async fn locate(self: &Arc<Self>, call: ApiCall, key: &MeetingKey) -> Located {
+    async fn locate(self: &Arc<Self>, call: ApiCall, key: &MeetingKey) -> LocateResult {
         let known = self.in_table(key);
         let known_enough = known.as_ref().filter(|owner| owner.decision(call) == RoutingDecision::Forward);
         if let Some(owner) = known_enough
             && (call != ApiCall::End || owner.instance().is_some())
         {
-            return Located::At(owner.clone());
+            return LocateResult::At(owner.clone());
         }
         let owner = match self.resolve(key).await {
             Ok(owner) => owner,
             Err(_) if known_enough.is_some() => known_enough.cloned(),
             // The table may be outdated, and an answer from it could be wrong.
-            Err(_) => return Located::Unreachable,
+            Err(_) => return LocateResult::Unreachable,
         };
         match owner {
-            None => Located::Missing,
+            None => LocateResult::Missing,
             Some(owner) => match owner.decision(call) {
-                RoutingDecision::Forward | RoutingDecision::ForwardIfRunning => Located::At(owner),
-                RoutingDecision::EndLater => Located::EndLater(owner),
-                RoutingDecision::Missing | RoutingDecision::Place => Located::Missing,
+                RoutingDecision::Forward | RoutingDecision::ForwardIfRunning => LocateResult::At(owner),
+                RoutingDecision::EndLater => LocateResult::EndLater(owner),
+                RoutingDecision::Missing | RoutingDecision::Place => LocateResult::Missing,
             },
         }
     }

@@ -11,14 +11,14 @@ use tokio::{
 };
 
 use crate::{
-    cluster::Cluster,
-    network::{Node, Quality},
-    servers::Mode,
+    cluster::SimCluster,
+    network::{LinkQuality, SimNode},
+    servers::ServerMode,
 };
 
 /// The kinds of faults.
 #[derive(Debug, Clone, Copy)]
-enum Fault {
+enum ClusterFault {
     ReplicaFromStore,
     ReplicaFromServers,
     EdgeFromReplicas,
@@ -41,35 +41,35 @@ enum Fault {
     StartsWithWrongClock,
 }
 
-const FAULTS: [Fault; 23] = [
-    Fault::ReplicaFromStore,
-    Fault::ReplicaFromServers,
-    Fault::EdgeFromReplicas,
-    Fault::EdgeFromServers,
-    Fault::ReplicaStandsStill,
-    Fault::ReplicaStandsStill,
-    Fault::ReplicaCrashes,
-    Fault::ReplicaStops,
-    Fault::LossyLinks,
-    Fault::LossyLinks,
-    Fault::SlowWatch,
-    Fault::Server,
-    Fault::Server,
-    Fault::ServerRestarts,
-    Fault::ServerFlaps,
-    Fault::ClockJumps,
-    Fault::Compaction,
-    Fault::Operators,
-    Fault::ListedTwice,
-    Fault::EdgeCrashes,
-    Fault::StoreAndReplicas,
-    Fault::HostileEdge,
-    Fault::StartsWithWrongClock,
+const FAULTS: [ClusterFault; 23] = [
+    ClusterFault::ReplicaFromStore,
+    ClusterFault::ReplicaFromServers,
+    ClusterFault::EdgeFromReplicas,
+    ClusterFault::EdgeFromServers,
+    ClusterFault::ReplicaStandsStill,
+    ClusterFault::ReplicaStandsStill,
+    ClusterFault::ReplicaCrashes,
+    ClusterFault::ReplicaStops,
+    ClusterFault::LossyLinks,
+    ClusterFault::LossyLinks,
+    ClusterFault::SlowWatch,
+    ClusterFault::Server,
+    ClusterFault::Server,
+    ClusterFault::ServerRestarts,
+    ClusterFault::ServerFlaps,
+    ClusterFault::ClockJumps,
+    ClusterFault::Compaction,
+    ClusterFault::Operators,
+    ClusterFault::ListedTwice,
+    ClusterFault::EdgeCrashes,
+    ClusterFault::StoreAndReplicas,
+    ClusterFault::HostileEdge,
+    ClusterFault::StartsWithWrongClock,
 ];
 
 /// The frequency and the duration of faults.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Trouble {
+pub(crate) struct FaultPlan {
     /// The mean time between two faults.
     pub(crate) every: Duration,
     /// The shortest and the longest duration of a fault.
@@ -77,7 +77,7 @@ pub(crate) struct Trouble {
 }
 
 /// Returns the indexes of one, several or all of `count` parts.
-fn some(cluster: &Cluster, count: usize) -> Vec<usize> {
+fn some(cluster: &SimCluster, count: usize) -> Vec<usize> {
     match cluster.chance.below(4) {
         0 => (0..count).collect(),
         1 => (0..count).filter(|_| cluster.chance.happens(500)).collect(),
@@ -85,72 +85,79 @@ fn some(cluster: &Cluster, count: usize) -> Vec<usize> {
     }
 }
 
-impl Cluster {
+impl SimCluster {
     /// Causes faults until `until`, and returns when all of them are healed.
-    pub(crate) async fn trouble(self: Arc<Self>, trouble: Trouble, until: Instant) {
+    pub(crate) async fn fault_plan(self: Arc<Self>, fault_plan: FaultPlan, until: Instant) {
         let mut faults = JoinSet::new();
         loop {
-            sleep(self.chance.until_next(trouble.every)).await;
+            sleep(self.chance.until_next(fault_plan.every)).await;
             if Instant::now() >= until {
                 break;
             }
             let fault = *self.chance.one_of(&FAULTS);
-            let lasts = self.chance.between(trouble.lasts.0, trouble.lasts.1);
+            let lasts = self.chance.between(fault_plan.lasts.0, fault_plan.lasts.1);
             let cluster = self.clone();
-            faults.spawn(async move { cluster.go_wrong(fault, lasts).await });
+            faults.spawn(async move { cluster.cause(fault, lasts).await });
         }
         while faults.join_next().await.is_some() {}
     }
 
-    async fn go_wrong(self: Arc<Self>, fault: Fault, lasts: Duration) {
+    async fn cause(self: Arc<Self>, fault: ClusterFault, lasts: Duration) {
         let replica = self.chance.below(self.replicas.len() as u64) as usize;
         let edge = self.chance.below(self.shape.edges as u64) as usize;
         let server = self.chance.below(self.servers.count() as u64) as usize;
-        let replicas = Node::Replica(replica);
+        let replicas = SimNode::Replica(replica);
         match fault {
-            Fault::ReplicaFromStore => self.cut(vec![(replicas, Node::Store)], lasts).await,
-            Fault::ReplicaFromServers => {
+            ClusterFault::ReplicaFromStore => self.cut(vec![(replicas, SimNode::Store)], lasts).await,
+            ClusterFault::ReplicaFromServers => {
                 let servers = some(&self, self.servers.count());
-                self.cut(servers.into_iter().map(|at| (replicas, Node::Server(at))).collect(), lasts).await;
+                self.cut(servers.into_iter().map(|at| (replicas, SimNode::Server(at))).collect(), lasts)
+                    .await;
             }
-            Fault::EdgeFromReplicas => {
+            ClusterFault::EdgeFromReplicas => {
                 let all = some(&self, self.replicas.len());
-                self.cut(all.into_iter().map(|at| (Node::Edge(edge), Node::Replica(at))).collect(), lasts)
-                    .await;
+                self.cut(
+                    all.into_iter().map(|at| (SimNode::Edge(edge), SimNode::Replica(at))).collect(),
+                    lasts,
+                )
+                .await;
             }
-            Fault::EdgeFromServers => {
+            ClusterFault::EdgeFromServers => {
                 let all = some(&self, self.servers.count());
-                self.cut(all.into_iter().map(|at| (Node::Edge(edge), Node::Server(at))).collect(), lasts)
-                    .await;
+                self.cut(
+                    all.into_iter().map(|at| (SimNode::Edge(edge), SimNode::Server(at))).collect(),
+                    lasts,
+                )
+                .await;
             }
-            Fault::StoreAndReplicas => {
+            ClusterFault::StoreAndReplicas => {
                 let all = 0..self.replicas.len();
-                self.cut(all.map(|at| (Node::Store, Node::Replica(at))).collect(), lasts / 2).await;
+                self.cut(all.map(|at| (SimNode::Store, SimNode::Replica(at))).collect(), lasts / 2).await;
             }
-            Fault::ReplicaStandsStill => {
+            ClusterFault::ReplicaStandsStill => {
                 let at = self.leader().filter(|_| self.chance.happens(700)).unwrap_or(replica);
                 self.witness.note(&format!("! r{at} is frozen for {lasts:?}"));
-                self.net.freeze(Node::Replica(at));
+                self.net.freeze(SimNode::Replica(at));
                 sleep(lasts / 2).await;
-                self.net.thaw(Node::Replica(at));
+                self.net.thaw(SimNode::Replica(at));
                 self.witness.note(&format!("! r{at} goes on"));
             }
-            Fault::ReplicaCrashes => {
+            ClusterFault::ReplicaCrashes => {
                 self.witness.note(&format!("! r{replica} crashes"));
                 self.replicas[replica].crash();
                 sleep(lasts / 2).await;
                 self.replicas[replica].start();
                 self.witness.note(&format!("! r{replica} starts"));
             }
-            Fault::ReplicaStops => {
+            ClusterFault::ReplicaStops => {
                 self.witness.note(&format!("! r{replica} stops in order"));
                 self.replicas[replica].stop();
                 sleep(lasts / 4).await;
                 self.replicas[replica].start();
                 self.witness.note(&format!("! r{replica} starts"));
             }
-            Fault::HostileEdge => self.claims_a_past(lasts).await,
-            Fault::StartsWithWrongClock => {
+            ClusterFault::HostileEdge => self.claims_a_past(lasts).await,
+            ClusterFault::StartsWithWrongClock => {
                 let hours = self.chance.below(97) as i64 - 48;
                 self.witness.note(&format!("! r{replica} crashes, to start with a clock {hours} h ahead"));
                 self.replicas[replica].crash();
@@ -161,55 +168,56 @@ impl Cluster {
                 sleep(lasts).await;
                 self.replicas[replica].wall.set_ahead(0);
             }
-            Fault::LossyLinks => self.lossy(edge, replica, lasts).await,
-            Fault::SlowWatch => {
-                let slow = Quality {
+            ClusterFault::LossyLinks => self.lossy(edge, replica, lasts).await,
+            ClusterFault::SlowWatch => {
+                let slow = LinkQuality {
                     delay: (Duration::from_millis(300), Duration::from_millis(2500)),
-                    ..Quality::good(0, 0)
+                    ..LinkQuality::good(0, 0)
                 };
-                self.worse(vec![(Node::Store, replicas)], slow, lasts).await;
+                self.worse(vec![(SimNode::Store, replicas)], slow, lasts).await;
             }
-            Fault::Server => {
-                let slow = Mode::Slow(self.chance.between(Duration::from_millis(500), lasts / 3));
-                let mode = *self.chance.one_of(&[Mode::Refuses, Mode::Hangs, slow, Mode::Errs]);
+            ClusterFault::Server => {
+                let slow = ServerMode::Slow(self.chance.between(Duration::from_millis(500), lasts / 3));
+                let mode =
+                    *self.chance.one_of(&[ServerMode::Refuses, ServerMode::Hangs, slow, ServerMode::Errs]);
                 self.behaves(server, mode, lasts).await;
             }
-            Fault::ServerRestarts => {
+            ClusterFault::ServerRestarts => {
                 self.witness.note(&format!("! b{server} restarts"));
-                self.servers.set_mode(server, Mode::Refuses);
+                self.servers.set_mode(server, ServerMode::Refuses);
                 self.servers.restart(server);
                 sleep(lasts / 4).await;
-                self.servers.set_mode(server, Mode::Well);
+                self.servers.set_mode(server, ServerMode::Well);
             }
-            Fault::ServerFlaps => {
+            ClusterFault::ServerFlaps => {
                 let until = Instant::now() + lasts * 2;
                 while Instant::now() < until {
                     let wrong = self.chance.between(Duration::from_millis(500), lasts / 6);
-                    self.behaves(server, Mode::Refuses, wrong).await;
+                    self.behaves(server, ServerMode::Refuses, wrong).await;
                     sleep(self.chance.between(Duration::from_millis(500), lasts / 3)).await;
                 }
             }
-            Fault::ClockJumps => {
+            ClusterFault::ClockJumps => {
                 let hours = self.chance.below(97) as i64 - 48;
                 self.witness.note(&format!("! the clock of r{replica} jumps by {hours} h"));
                 self.replicas[replica].wall.set_ahead(hours * 3_600_000);
                 sleep(lasts).await;
                 self.replicas[replica].wall.set_ahead(0);
             }
-            Fault::Compaction => {
+            ClusterFault::Compaction => {
                 self.witness.note("! the store forgets its history");
                 self.store.compact(self.chance.below(20));
             }
-            Fault::Operators => self.operate(server, lasts).await,
-            Fault::ListedTwice => self.list_twice(server, lasts * 2).await,
-            Fault::EdgeCrashes => {
+            ClusterFault::Operators => self.operate(server, lasts).await,
+            ClusterFault::ListedTwice => self.list_twice(server, lasts * 2).await,
+            ClusterFault::EdgeCrashes => {
                 self.witness.note(&format!("! e{edge} crashes, another starts"));
                 self.replace_edge(edge);
             }
         }
     }
 
-    async fn cut(&self, links: Vec<(Node, Node)>, lasts: Duration) {
+    async fn cut(&self, links: Vec<(SimNode, SimNode)>, lasts: Duration) {
         self.witness.note(&format!("! cut for {lasts:?}: {links:?}"));
         for (one, other) in &links {
             self.net.cut(*one, *other);
@@ -221,7 +229,7 @@ impl Cluster {
         self.witness.note(&format!("! mended: {links:?}"));
     }
 
-    async fn worse(&self, links: Vec<(Node, Node)>, quality: Quality, lasts: Duration) {
+    async fn worse(&self, links: Vec<(SimNode, SimNode)>, quality: LinkQuality, lasts: Duration) {
         self.witness.note(&format!("! bad for {lasts:?}: {links:?}"));
         for (one, other) in &links {
             self.net.degrade(*one, *other, Some(quality));
@@ -233,23 +241,24 @@ impl Cluster {
     }
 
     async fn lossy(&self, edge: usize, replica: usize, lasts: Duration) {
-        let (edge, replica) = (Node::Edge(edge), Node::Replica(replica));
-        let servers = (0..self.servers.count()).map(Node::Server);
-        let links: Vec<(Node, Node)> = match self.chance.below(4) {
+        let (edge, replica) = (SimNode::Edge(edge), SimNode::Replica(replica));
+        let servers = (0..self.servers.count()).map(SimNode::Server);
+        let links: Vec<(SimNode, SimNode)> = match self.chance.below(4) {
             0 => servers.map(|server| (edge, server)).collect(),
             1 => servers.map(|server| (replica, server)).collect(),
-            2 => vec![(replica, Node::Store)],
-            _ => (0..self.replicas.len()).map(|at| (edge, Node::Replica(at))).collect(),
+            2 => vec![(replica, SimNode::Store)],
+            _ => (0..self.replicas.len()).map(|at| (edge, SimNode::Replica(at))).collect(),
         };
-        let quality = Quality { lost_requests: 100, lost_answers: 200, late: 150, ..Quality::good(2, 400) };
+        let quality =
+            LinkQuality { lost_requests: 100, lost_answers: 200, late: 150, ..LinkQuality::good(2, 400) };
         self.worse(links, quality, lasts).await;
     }
 
-    async fn behaves(&self, server: usize, mode: Mode, lasts: Duration) {
+    async fn behaves(&self, server: usize, mode: ServerMode, lasts: Duration) {
         self.witness.note(&format!("! b{server}: {mode:?} for {lasts:?}"));
         self.servers.set_mode(server, mode);
         sleep(lasts).await;
-        self.servers.set_mode(server, Mode::Well);
+        self.servers.set_mode(server, ServerMode::Well);
         self.witness.note(&format!("! b{server} works again"));
     }
 }

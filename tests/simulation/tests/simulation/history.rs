@@ -6,13 +6,13 @@ use tokio::time::{Instant, sleep};
 use usher_model::{id::ServerId, settings::Settings};
 
 use crate::{
-    applications::Load,
-    broken_guarantee::Sabotage,
-    chance::Chance,
-    cluster::{Cluster, Shape},
-    faults::Trouble,
+    applications::ApplicationsLoad,
+    broken_guarantee::BrokenGuarantee,
+    chance::SeededChance,
+    cluster::{ClusterShape, SimCluster},
+    faults::FaultPlan,
     network::LATEST,
-    servers::{Habits, index_of},
+    servers::{MeetingHabits, index_of},
 };
 
 /// The interval in which the checker inspects the running meetings.
@@ -33,67 +33,68 @@ fn quick() -> Settings {
     settings
 }
 
-fn shape(seed: u64, sabotage: Option<Sabotage>) -> Shape {
-    let chance = Chance::new(seed ^ 0x5eed);
-    Shape {
+fn shape(seed: u64, sabotage: Option<BrokenGuarantee>) -> ClusterShape {
+    let chance = SeededChance::new(seed ^ 0x5eed);
+    ClusterShape {
         replicas: 2 + chance.below(2) as usize,
         servers: 3 + chance.below(3) as usize,
         edges: 2 + chance.below(2) as usize,
         settings: quick(),
-        habits: Habits { lifetime: Duration::from_mins(1), failing_ends: 200 },
+        habits: MeetingHabits { lifetime: Duration::from_mins(1), failing_ends: 200 },
         sabotage,
         trace: 200_000,
     }
 }
 
 /// Runs the history of a seed; the witness has its results.
-pub(crate) async fn run(seed: u64, sabotage: Option<Sabotage>) -> Arc<Cluster> {
-    let cluster = Cluster::start(shape(seed, sabotage), seed).await;
+pub(crate) async fn run(seed: u64, sabotage: Option<BrokenGuarantee>) -> Arc<SimCluster> {
+    let cluster = SimCluster::start(shape(seed, sabotage), seed).await;
     let looks = tokio::spawn(watch(cluster.clone(), LOOK, Duration::from_secs(20)));
     let until = Instant::now() + cluster.chance.between(Duration::from_mins(1), Duration::from_secs(150));
-    let load = Load { ids: 12, every: Duration::from_millis(250), mix: [14, 6, 1], supersede: 50 };
-    let trouble = Trouble {
+    let load =
+        ApplicationsLoad { ids: 12, every: Duration::from_millis(250), mix: [14, 6, 1], supersede: 50 };
+    let fault_plan = FaultPlan {
         every: Duration::from_millis(2500),
         lasts: (Duration::from_secs(1), Duration::from_secs(30)),
     };
-    let people = tokio::spawn(cluster.clone().people(load, until));
+    let applications = tokio::spawn(cluster.clone().applications(load, until));
     let hostile = tokio::spawn(cluster.clone().hostile_tenant(until));
     if seed.is_multiple_of(6) {
         // Alone: with an unreachable server, a meeting could be split without an end.
         sleep(cluster.chance.between(Duration::from_secs(5), Duration::from_secs(40))).await;
         cluster.lose_the_store().await;
     } else {
-        cluster.clone().trouble(trouble, until).await;
+        cluster.clone().fault_plan(fault_plan, until).await;
     }
-    drop((people.await, hostile.await));
+    drop((applications.await, hostile.await));
     // Requests in transit arrive, or time out.
     sleep(LATEST).await;
     cluster.enable_all().await;
     // A flapping server needs up to 24 polls to become online, after its last change has aged.
     if cluster.until_rest(Duration::from_mins(4)).await {
-        cluster.everybody_is_served().await;
+        cluster.every_client_is_served().await;
     }
     looks.abort();
     cluster
 }
 
 /// Runs a history without faults, with a hostile tenant among the applications.
-pub(crate) async fn run_undisturbed(seed: u64) -> Arc<Cluster> {
-    let cluster = Cluster::start(shape(seed, None), seed).await;
+pub(crate) async fn run_undisturbed(seed: u64) -> Arc<SimCluster> {
+    let cluster = SimCluster::start(shape(seed, None), seed).await;
     // Failures of the start no longer count.
     sleep(Duration::from_mins(2)).await;
     let until = Instant::now() + Duration::from_mins(3);
-    let load = Load { ids: 12, every: Duration::from_millis(250), mix: [14, 6, 1], supersede: 0 };
-    let people = tokio::spawn(cluster.clone().people(load, until));
+    let load = ApplicationsLoad { ids: 12, every: Duration::from_millis(250), mix: [14, 6, 1], supersede: 0 };
+    let applications = tokio::spawn(cluster.clone().applications(load, until));
     cluster.clone().hostile_tenant(until).await;
-    drop(people.await);
+    drop(applications.await);
     cluster.until_rest(Duration::from_mins(4)).await;
     cluster
 }
 
 /// Makes the checker inspect the running meetings at this interval, until it is stopped. A meeting
 /// that is unknown for longer than `grace` has leaked.
-pub(crate) async fn watch(cluster: Arc<Cluster>, every: Duration, grace: Duration) {
+pub(crate) async fn watch(cluster: Arc<SimCluster>, every: Duration, grace: Duration) {
     loop {
         sleep(every).await;
         let reachable: Vec<bool> =

@@ -12,7 +12,7 @@ use usher_model::{
 use usher_proto::v1::FailureKind;
 use usher_runtime::clock;
 
-use crate::cluster::Cluster;
+use crate::cluster::SimCluster;
 
 /// The mean time between two of its calls.
 const EVERY: Duration = Duration::from_millis(150);
@@ -23,11 +23,11 @@ fn hostile() -> TenantId {
     TenantId::parse("hostile").expect("is an id")
 }
 
-impl Cluster {
+impl SimCluster {
     /// Adds the tenant, as an operator does, beside the ordinary tenant.
     pub(crate) async fn add_hostile_tenant(&self) {
         let tenant = TenantRoute { secrets: vec![Secret::new("hostile")], ..TenantRoute::new(hostile()) };
-        let complete = |running: &&Arc<crate::replica::Running>| running.engine.fleet.complete();
+        let complete = |running: &&Arc<crate::replica::RunningReplica>| running.engine.fleet.complete();
         let Some(running) = self.running().iter().find(complete).cloned() else { return };
         let deadline = clock::now() + Duration::from_secs(5);
         let _ = running.engine.admin.create_tenant(&tenant, deadline).await; // in most calls the tenant exists

@@ -23,10 +23,10 @@ mod store;
 mod wall_clock;
 mod witness;
 
-use broken_guarantee::Sabotage;
+use broken_guarantee::BrokenGuarantee;
 use runner::{Scenario, run, run_all};
 use usher_model::settings::Settings;
-use witness::Figures;
+use witness::HistoryFigures;
 
 /// The number of seeds, unless `USHER_SIM_SEEDS` sets it.
 const SEEDS: u64 = 200;
@@ -74,7 +74,7 @@ fn x6_a_hostile_tenant_takes_no_server_with_good_polls_out_of_online() {
 /// one of twelve histories.
 #[test]
 fn a_broken_guarantee_is_found() {
-    for sabotage in Sabotage::ALL {
+    for sabotage in BrokenGuarantee::ALL {
         let found = (1..=12).any(|seed| run(seed, Scenario::Faults(Some(sabotage))).report.is_some());
         assert!(found, "the checker does not find {sabotage:?}");
     }
@@ -87,7 +87,7 @@ fn a6_nothing_is_killed_leaked_or_reaped_and_splits_last_one_poll() {
     let minutes = number("USHER_SIM_A6_MINUTES", 20);
     let seeds = if minutes > 60 { number("USHER_SIM_SEEDS", 1) } else { 1 };
     let outcomes = run_all(1..=seeds, Scenario::A6(minutes));
-    let mut figures = Figures::default();
+    let mut figures = HistoryFigures::default();
     for (seed, outcome) in &outcomes {
         assert!(outcome.report.is_none(), "seed {seed}: {}", outcome.report.as_deref().unwrap_or_default());
         figures.add(&outcome.figures);

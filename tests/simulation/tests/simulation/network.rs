@@ -18,7 +18,7 @@ use tokio::{
 
 use tokio_util::sync::CancellationToken;
 
-use crate::chance::Chance;
+use crate::chance::SeededChance;
 
 /// Longest time that a cut link holds messages before it closes the connection.
 const HELD: Duration = Duration::from_secs(10);
@@ -29,7 +29,7 @@ pub(crate) const LATEST: Duration = Duration::from_secs(35);
 
 /// A process with an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Node {
+pub(crate) enum SimNode {
     Store,
     Replica(usize),
     Edge(usize),
@@ -38,20 +38,20 @@ pub(crate) enum Node {
 
 /// One run of the process of a node: after a crash, `crashed` stays cancelled.
 #[derive(Debug, Clone)]
-pub(crate) struct Life {
-    pub(crate) node: Node,
+pub(crate) struct NodeLife {
+    pub(crate) node: SimNode,
     pub(crate) crashed: CancellationToken,
 }
 
-impl Life {
-    pub(crate) fn new(node: Node) -> Self {
+impl NodeLife {
+    pub(crate) fn new(node: SimNode) -> Self {
         Self { node, crashed: CancellationToken::new() }
     }
 }
 
 /// The failure of a call, from the caller's view.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Lost {
+pub(crate) enum LostCall {
     /// No connection: the request was not sent.
     NotSent,
     /// The connection broke after the request was sent.
@@ -62,7 +62,7 @@ pub(crate) enum Lost {
 
 /// The quality of a link.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Quality {
+pub(crate) struct LinkQuality {
     /// The delay of one direction: least and most.
     pub(crate) delay: (Duration, Duration),
     /// Lost requests, in a thousand.
@@ -73,7 +73,7 @@ pub(crate) struct Quality {
     pub(crate) late: u32,
 }
 
-impl Quality {
+impl LinkQuality {
     pub(crate) fn good(least_ms: u64, most_ms: u64) -> Self {
         let delay = (Duration::from_millis(least_ms), Duration::from_millis(most_ms));
         Self { delay, lost_requests: 0, lost_answers: 0, late: 0 }
@@ -81,19 +81,19 @@ impl Quality {
 }
 
 #[derive(Default)]
-struct State {
-    cut: BTreeSet<(Node, Node)>,
-    still: BTreeSet<Node>,
-    bad: BTreeMap<(Node, Node), Quality>,
+struct NetworkState {
+    cut: BTreeSet<(SimNode, SimNode)>,
+    still: BTreeSet<SimNode>,
+    bad: BTreeMap<(SimNode, SimNode), LinkQuality>,
 }
 
-pub(crate) struct Net {
-    state: Mutex<State>,
+pub(crate) struct SimNetwork {
+    state: Mutex<NetworkState>,
     changed: Notify,
-    chance: Chance,
+    chance: SeededChance,
 }
 
-struct Fate {
+struct MessageFate {
     request: Duration,
     answer: Duration,
     request_lost: bool,
@@ -102,78 +102,78 @@ struct Fate {
     resets: bool,
 }
 
-fn link(one: Node, other: Node) -> (Node, Node) {
+fn link(one: SimNode, other: SimNode) -> (SimNode, SimNode) {
     (one.min(other), one.max(other))
 }
 
 /// Returns the quality of a link without faults, by the kinds of its ends.
-fn ordinary(one: Node, other: Node) -> Quality {
+fn ordinary(one: SimNode, other: SimNode) -> LinkQuality {
     match link(one, other) {
-        (Node::Store, _) => Quality::good(1, 4),
-        (Node::Replica(_), Node::Edge(_)) => Quality::good(1, 5),
-        _ => Quality::good(2, 30),
+        (SimNode::Store, _) => LinkQuality::good(1, 4),
+        (SimNode::Replica(_), SimNode::Edge(_)) => LinkQuality::good(1, 5),
+        _ => LinkQuality::good(2, 30),
     }
 }
 
-impl Net {
-    pub(crate) fn new(chance: Chance) -> Self {
+impl SimNetwork {
+    pub(crate) fn new(chance: SeededChance) -> Self {
         Self { state: Mutex::default(), changed: Notify::new(), chance }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, NetworkState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn change(&self, change: impl FnOnce(&mut State)) {
+    fn change(&self, change: impl FnOnce(&mut NetworkState)) {
         change(&mut self.state());
         self.changed.notify_waiters();
     }
 
-    pub(crate) fn cut(&self, one: Node, other: Node) {
+    pub(crate) fn cut(&self, one: SimNode, other: SimNode) {
         self.change(|state| {
             state.cut.insert(link(one, other));
         });
     }
 
-    pub(crate) fn mend(&self, one: Node, other: Node) {
+    pub(crate) fn mend(&self, one: SimNode, other: SimNode) {
         self.change(|state| {
             state.cut.remove(&link(one, other));
         });
     }
 
     /// Freezes a process: no message leaves it or reaches it.
-    pub(crate) fn freeze(&self, node: Node) {
+    pub(crate) fn freeze(&self, node: SimNode) {
         self.change(|state| {
             state.still.insert(node);
         });
     }
 
-    pub(crate) fn thaw(&self, node: Node) {
+    pub(crate) fn thaw(&self, node: SimNode) {
         self.change(|state| {
             state.still.remove(&node);
         });
     }
 
-    pub(crate) fn degrade(&self, one: Node, other: Node, quality: Option<Quality>) {
+    pub(crate) fn degrade(&self, one: SimNode, other: SimNode, quality: Option<LinkQuality>) {
         self.change(|state| match quality {
             Some(quality) => drop(state.bad.insert(link(one, other), quality)),
             None => drop(state.bad.remove(&link(one, other))),
         });
     }
 
-    pub(crate) fn is_cut(&self, one: Node, other: Node) -> bool {
+    pub(crate) fn is_cut(&self, one: SimNode, other: SimNode) -> bool {
         self.state().cut.contains(&link(one, other))
     }
 
-    pub(crate) fn is_still(&self, node: Node) -> bool {
+    pub(crate) fn is_frozen(&self, node: SimNode) -> bool {
         self.state().still.contains(&node)
     }
 
     /// Waits while a process is frozen.
-    pub(crate) async fn moves(&self, node: Node) {
+    pub(crate) async fn moves(&self, node: SimNode) {
         loop {
             let changed = self.changed.notified();
-            if !self.is_still(node) {
+            if !self.is_frozen(node) {
                 return;
             }
             changed.await;
@@ -181,7 +181,7 @@ impl Net {
     }
 
     /// Waits while a link is cut; returns `false` if that takes longer than `held`.
-    pub(crate) async fn passes(&self, one: Node, other: Node, held: Duration) -> bool {
+    pub(crate) async fn passes(&self, one: SimNode, other: SimNode, held: Duration) -> bool {
         let mended = async {
             loop {
                 let changed = self.changed.notified();
@@ -195,19 +195,19 @@ impl Net {
     }
 
     /// Returns a random delay of one direction.
-    pub(crate) fn one_way(&self, one: Node, other: Node) -> Duration {
+    pub(crate) fn one_way(&self, one: SimNode, other: SimNode) -> Duration {
         let (least, most) = self.quality(one, other).delay;
         self.chance.between(least, most)
     }
 
-    fn quality(&self, one: Node, other: Node) -> Quality {
+    fn quality(&self, one: SimNode, other: SimNode) -> LinkQuality {
         self.state().bad.get(&link(one, other)).copied().unwrap_or_else(|| ordinary(one, other))
     }
 
-    fn fate(&self, one: Node, other: Node) -> Fate {
+    fn fate(&self, one: SimNode, other: SimNode) -> MessageFate {
         let quality = self.quality(one, other);
         let (least, most) = if self.chance.happens(quality.late) { LATE } else { quality.delay };
-        Fate {
+        MessageFate {
             request: self.chance.between(least, most),
             answer: self.one_way(one, other),
             request_lost: self.chance.happens(quality.lost_requests),
@@ -219,11 +219,11 @@ impl Net {
     /// Sends a request, which `serve` carries out at the receiver, and waits for the answer.
     pub(crate) async fn call<F>(
         self: &Arc<Self>,
-        from: &Life,
-        to: &Life,
+        from: &NodeLife,
+        to: &NodeLife,
         patience: Duration,
         serve: F,
-    ) -> Result<F::Output, Lost>
+    ) -> Result<F::Output, LostCall>
     where
         F: Future<Output: Send> + Send + 'static,
     {
@@ -235,23 +235,23 @@ impl Net {
         let refused = to.crashed.is_cancelled() || (self.is_cut(from.node, to.node) && fate.resets);
         if refused {
             sleep(fate.request.min(patience)).await;
-            return Err(Lost::NotSent);
+            return Err(LostCall::NotSent);
         }
         let (answer, answered) = oneshot::channel();
         let carried = self.clone().carry(from.clone(), to.clone(), fate, serve, answer);
         tokio::spawn(carried);
         match timeout(patience, answered).await {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(_)) => Err(Lost::Broken),
-            Err(_) => Err(Lost::Silent),
+            Ok(Err(_)) => Err(LostCall::Broken),
+            Err(_) => Err(LostCall::Silent),
         }
     }
 
     async fn carry<F: Future>(
         self: Arc<Self>,
-        from: Life,
-        to: Life,
-        fate: Fate,
+        from: NodeLife,
+        to: NodeLife,
+        fate: MessageFate,
         serve: F,
         answer: oneshot::Sender<F::Output>,
     ) {

@@ -16,28 +16,28 @@ use usher_model::settings::Settings;
 use usher_runtime::tasks::TaskGroup;
 
 use crate::{
-    broken_guarantee::Sabotage,
-    network::{Life, Net, Node},
+    broken_guarantee::BrokenGuarantee,
+    network::{NodeLife, SimNetwork, SimNode},
     servers::{ServersLink, SimServers},
     store::{SimStore, StoreLink},
-    wall_clock::Wall,
-    witness::Witness,
+    wall_clock::SimWallClock,
+    witness::HistoryWitness,
 };
 
 /// The parts of the cluster that a replica uses.
 #[derive(Clone)]
-pub(crate) struct Ground {
+pub(crate) struct ReplicaParts {
     pub(crate) settings: Settings,
-    pub(crate) net: Arc<Net>,
+    pub(crate) net: Arc<SimNetwork>,
     pub(crate) store: Arc<SimStore>,
     pub(crate) servers: Arc<SimServers>,
-    pub(crate) witness: Arc<Witness>,
-    pub(crate) sabotage: Option<Sabotage>,
+    pub(crate) witness: Arc<HistoryWitness>,
+    pub(crate) sabotage: Option<BrokenGuarantee>,
 }
 
 /// One run of a control plane, from its start to its crash or stop.
-pub(crate) struct Running {
-    pub(crate) life: Life,
+pub(crate) struct RunningReplica {
+    pub(crate) life: NodeLife,
     pub(crate) engine: Engine,
     pub(crate) placement: Placement,
     pub(crate) routing: Routing,
@@ -48,32 +48,37 @@ pub(crate) struct Running {
 }
 
 /// A replica, which may run or not.
-pub(crate) struct Replica {
+pub(crate) struct SimReplica {
     index: usize,
-    ground: Ground,
-    pub(crate) wall: Wall,
+    ground: ReplicaParts,
+    pub(crate) wall: SimWallClock,
     lives: AtomicU64,
-    running: Mutex<Option<Arc<Running>>>,
+    running: Mutex<Option<Arc<RunningReplica>>>,
 }
 
-impl Replica {
-    pub(crate) fn new(index: usize, ground: Ground) -> Self {
-        let replica =
-            Self { index, ground, wall: Wall::new(), lives: AtomicU64::new(0), running: Mutex::new(None) };
+impl SimReplica {
+    pub(crate) fn new(index: usize, ground: ReplicaParts) -> Self {
+        let replica = Self {
+            index,
+            ground,
+            wall: SimWallClock::new(),
+            lives: AtomicU64::new(0),
+            running: Mutex::new(None),
+        };
         replica.start();
         replica
     }
 
-    pub(crate) fn node(&self) -> Node {
-        Node::Replica(self.index)
+    pub(crate) fn node(&self) -> SimNode {
+        SimNode::Replica(self.index)
     }
 
     /// Returns the current run, if there is one.
-    pub(crate) fn running(&self) -> Option<Arc<Running>> {
+    pub(crate) fn running(&self) -> Option<Arc<RunningReplica>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn take(&self) -> Option<Arc<Running>> {
+    fn take(&self) -> Option<Arc<RunningReplica>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
@@ -86,9 +91,9 @@ impl Replica {
         }
     }
 
-    fn begin(&self, candidate: String) -> Running {
-        let Ground { settings, net, store, servers, witness, sabotage } = self.ground.clone();
-        let life = Life::new(self.node());
+    fn begin(&self, candidate: String) -> RunningReplica {
+        let ReplicaParts { settings, net, store, servers, witness, sabotage } = self.ground.clone();
+        let life = NodeLife::new(self.node());
         let patience = settings.store.timeout;
         let link = StoreLink { store: store.clone(), net, replica: life.clone(), patience, sabotage };
         let port = ServersLink {
@@ -120,7 +125,7 @@ impl Replica {
         );
         let heartbeat = settings.health.interval.min(std::time::Duration::from_secs(2));
         let routing = Routing::new(engine.fleet.clone(), Edges::new(metrics), front.clone(), heartbeat);
-        Running { life, engine, placement, routing, candidate, front, back }
+        RunningReplica { life, engine, placement, routing, candidate, front, back }
     }
 
     /// Kills the replica: from now on no message leaves it. Messages in transit continue.

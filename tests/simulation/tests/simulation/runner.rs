@@ -10,12 +10,14 @@ use std::{
     thread,
 };
 
-use crate::{a6, broken_guarantee::Sabotage, chance, cluster::Cluster, history, witness::Figures};
+use crate::{
+    a6, broken_guarantee::BrokenGuarantee, chance, cluster::SimCluster, history, witness::HistoryFigures,
+};
 
 /// The history to run.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Scenario {
-    Faults(Option<Sabotage>),
+    Faults(Option<BrokenGuarantee>),
     /// The scenario of requirements A6, for this number of minutes.
     A6(u64),
     /// No faults, and a hostile tenant.
@@ -24,10 +26,10 @@ pub(crate) enum Scenario {
 
 /// The result of one history.
 #[derive(Debug, Clone)]
-pub(crate) struct Outcome {
+pub(crate) struct HistoryOutcome {
     /// Equal for equal histories.
     pub(crate) fingerprint: String,
-    pub(crate) figures: Figures,
+    pub(crate) figures: HistoryFigures,
     /// The violations with the story of the first one; `None` without violations.
     pub(crate) report: Option<String>,
 }
@@ -48,7 +50,7 @@ impl Scenario {
     fn decode(text: &str) -> Self {
         match text.split_once('-') {
             Some(("a6", minutes)) => Self::A6(minutes.parse().expect("minutes")),
-            Some((_, sabotage)) => Self::Faults(Some(Sabotage::named(sabotage).expect("a sabotage"))),
+            Some((_, sabotage)) => Self::Faults(Some(BrokenGuarantee::named(sabotage).expect("a sabotage"))),
             None if text == "hostile" => Self::Hostile,
             None => Self::Faults(None),
         }
@@ -73,7 +75,7 @@ pub(crate) fn run_here() {
     }
 }
 
-fn simulate(seed: u64, scenario: Scenario) -> Outcome {
+fn simulate(seed: u64, scenario: Scenario) -> HistoryOutcome {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     let runtime = runtime.expect("a runtime");
     runtime.block_on(async {
@@ -86,7 +88,7 @@ fn simulate(seed: u64, scenario: Scenario) -> Outcome {
     })
 }
 
-fn outcome(cluster: &Cluster, seed: u64, scenario: Scenario) -> Outcome {
+fn outcome(cluster: &SimCluster, seed: u64, scenario: Scenario) -> HistoryOutcome {
     let (hash, lines) = cluster.witness.fingerprint();
     let checker = cluster.witness.checker();
     let first = checker.violations.first().cloned();
@@ -104,11 +106,11 @@ fn outcome(cluster: &Cluster, seed: u64, scenario: Scenario) -> Outcome {
             scenario.encode()
         )
     });
-    Outcome { fingerprint: format!("{hash:016x} {lines}"), figures, report }
+    HistoryOutcome { fingerprint: format!("{hash:016x} {lines}"), figures, report }
 }
 
 /// Runs a history in a new process.
-pub(crate) fn run(seed: u64, scenario: Scenario) -> Outcome {
+pub(crate) fn run(seed: u64, scenario: Scenario) -> HistoryOutcome {
     let program = std::env::current_exe().expect("this program");
     let output = Command::new(program)
         .args(["history", "--exact", "--ignored", "--nocapture", "--test-threads=1"])
@@ -121,20 +123,24 @@ pub(crate) fn run(seed: u64, scenario: Scenario) -> Outcome {
     let Some((fingerprint, figures)) = simulated.and_then(|line| {
         let words: Vec<&str> = line.splitn(3, ' ').collect();
         let [hash, lines, figures] = words[..] else { return None };
-        Some((format!("{hash} {lines}"), Figures::decode(figures)?))
+        Some((format!("{hash} {lines}"), HistoryFigures::decode(figures)?))
     }) else {
         let errors = String::from_utf8_lossy(&output.stderr);
         let report = format!("seed {seed}, {}: no outcome\n{text}\n{errors}", scenario.encode());
-        return Outcome { fingerprint: String::new(), figures: Figures::default(), report: Some(report) };
+        return HistoryOutcome {
+            fingerprint: String::new(),
+            figures: HistoryFigures::default(),
+            report: Some(report),
+        };
     };
     let report = text
         .split_once("VIOLATED ")
         .map(|(_, report)| report.split("\ntest history ... ").next().unwrap_or(report).to_owned());
-    Outcome { fingerprint, figures, report }
+    HistoryOutcome { fingerprint, figures, report }
 }
 
 /// Runs the histories of many seeds, as many at a time as there are processors.
-pub(crate) fn run_all(seeds: impl Iterator<Item = u64>, scenario: Scenario) -> Vec<(u64, Outcome)> {
+pub(crate) fn run_all(seeds: impl Iterator<Item = u64>, scenario: Scenario) -> Vec<(u64, HistoryOutcome)> {
     let seeds: Vec<u64> = seeds.collect();
     let (next, done) = (AtomicU64::new(0), Mutex::new(Vec::new()));
     let workers = thread::available_parallelism().map_or(1, usize::from);

@@ -13,18 +13,18 @@ use std::{
 use tokio::time::sleep;
 use usher_model::{id::ServerId, meeting::MeetingKey, server::Server};
 
-use self::bbb::Bbb;
-pub(crate) use self::{bbb::Created, port::ServersLink};
+use self::bbb::SimBbb;
+pub(crate) use self::{bbb::CreatedInstance, port::ServersLink};
 use crate::{
-    chance::Chance,
-    network::{Life, Lost, Net, Node},
-    wall_clock::Wall,
-    witness::{Cause, Witness},
+    chance::SeededChance,
+    network::{LostCall, NodeLife, SimNetwork, SimNode},
+    wall_clock::SimWallClock,
+    witness::{EndCause, HistoryWitness},
 };
 
 /// The behaviour of a server to all callers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Mode {
+pub(crate) enum ServerMode {
     Well,
     /// No process listens.
     Refuses,
@@ -38,7 +38,7 @@ pub(crate) enum Mode {
 
 /// The failure of a call, from the caller's view.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Failed {
+pub(crate) enum SimCallError {
     NotSent,
     Silent,
     Broken,
@@ -48,25 +48,25 @@ pub(crate) enum Failed {
 
 /// The use of meetings, and the reliability of `end`.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Habits {
+pub(crate) struct MeetingHabits {
     /// The mean time after which a meeting ends without a call.
     pub(crate) lifetime: Duration,
     /// `end` calls that fail, in a thousand.
     pub(crate) failing_ends: u32,
 }
 
-struct Place {
-    bbb: Mutex<Bbb>,
-    life: Mutex<Life>,
+struct ServerPlace {
+    bbb: Mutex<SimBbb>,
+    life: Mutex<NodeLife>,
 }
 
 pub(crate) struct SimServers {
-    places: Vec<Place>,
-    net: Arc<Net>,
-    chance: Chance,
-    witness: Arc<Witness>,
-    wall: Wall,
-    habits: Habits,
+    places: Vec<ServerPlace>,
+    net: Arc<SimNetwork>,
+    chance: SeededChance,
+    witness: Arc<HistoryWitness>,
+    wall: SimWallClock,
+    habits: MeetingHabits,
 }
 
 pub(crate) fn server_id(index: usize) -> ServerId {
@@ -93,15 +93,15 @@ const SECOND: &str = "-again";
 impl SimServers {
     pub(crate) fn new(
         count: usize,
-        net: Arc<Net>,
-        chance: Chance,
-        witness: Arc<Witness>,
-        wall: Wall,
-        habits: Habits,
+        net: Arc<SimNetwork>,
+        chance: SeededChance,
+        witness: Arc<HistoryWitness>,
+        wall: SimWallClock,
+        habits: MeetingHabits,
     ) -> Arc<Self> {
-        let place = |index| Place {
-            bbb: Mutex::new(Bbb::new(index)),
-            life: Mutex::new(Life::new(Node::Server(index))),
+        let place = |index| ServerPlace {
+            bbb: Mutex::new(SimBbb::new(index)),
+            life: Mutex::new(NodeLife::new(SimNode::Server(index))),
         };
         let places = (0..count).map(place).collect();
         Arc::new(Self { places, net, chance, witness, wall, habits })
@@ -111,19 +111,19 @@ impl SimServers {
         self.places.len()
     }
 
-    fn bbb(&self, index: usize) -> MutexGuard<'_, Bbb> {
+    fn bbb(&self, index: usize) -> MutexGuard<'_, SimBbb> {
         self.places[index].bbb.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn life(&self, index: usize) -> Life {
+    fn life(&self, index: usize) -> NodeLife {
         self.places[index].life.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    pub(crate) fn set_mode(&self, index: usize, mode: Mode) {
+    pub(crate) fn set_mode(&self, index: usize, mode: ServerMode) {
         self.bbb(index).mode = mode;
     }
 
-    pub(crate) fn mode(&self, index: usize) -> Mode {
+    pub(crate) fn mode(&self, index: usize) -> ServerMode {
         self.bbb(index).mode
     }
 
@@ -131,22 +131,22 @@ impl SimServers {
     pub(crate) fn restart(&self, index: usize) {
         let old = {
             let mut life = self.places[index].life.lock().unwrap_or_else(PoisonError::into_inner);
-            std::mem::replace(&mut *life, Life::new(Node::Server(index)))
+            std::mem::replace(&mut *life, NodeLife::new(SimNode::Server(index)))
         };
         old.crashed.cancel();
         for internal in self.bbb(index).clear() {
-            self.witness.over(&internal, &Cause::Crash);
+            self.witness.over(&internal, &EndCause::Crash);
         }
     }
 
     /// Makes a call to a server, which carries out `act`.
     async fn ask<T: Send + 'static>(
         self: &Arc<Self>,
-        from: &Life,
+        from: &NodeLife,
         index: usize,
         patience: Duration,
         act: impl FnOnce(&Arc<Self>) -> T + Send + 'static,
-    ) -> Result<T, Failed> {
+    ) -> Result<T, SimCallError> {
         let answer = self.answer(from, index, patience, act).await;
         if answer.is_err() {
             self.witness.call_failed(&server_id(index));
@@ -156,20 +156,20 @@ impl SimServers {
 
     async fn answer<T: Send + 'static>(
         self: &Arc<Self>,
-        from: &Life,
+        from: &NodeLife,
         index: usize,
         patience: Duration,
         act: impl FnOnce(&Arc<Self>) -> T + Send + 'static,
-    ) -> Result<T, Failed> {
-        if self.mode(index) == Mode::Refuses {
-            sleep(self.net.one_way(from.node, Node::Server(index)).min(patience)).await;
-            return Err(Failed::NotSent);
+    ) -> Result<T, SimCallError> {
+        if self.mode(index) == ServerMode::Refuses {
+            sleep(self.net.one_way(from.node, SimNode::Server(index)).min(patience)).await;
+            return Err(SimCallError::NotSent);
         }
         let servers = self.clone();
         let serve = async move {
             match servers.mode(index) {
-                Mode::Well => Some(act(&servers)),
-                Mode::Slow(time) => {
+                ServerMode::Well => Some(act(&servers)),
+                ServerMode::Slow(time) => {
                     let first = servers.chance.happens(500);
                     if first {
                         sleep(time).await;
@@ -180,37 +180,37 @@ impl SimServers {
                     }
                     Some(answer)
                 }
-                Mode::Errs => {
+                ServerMode::Errs => {
                     if servers.chance.happens(500) {
                         act(&servers);
                     }
                     None
                 }
-                Mode::Refuses | Mode::Hangs => std::future::pending().await,
+                ServerMode::Refuses | ServerMode::Hangs => std::future::pending().await,
             }
         };
         match self.net.call(from, &self.life(index), patience, serve).await {
             Ok(Some(answer)) => Ok(answer),
-            Ok(None) => Err(Failed::BadAnswer),
-            Err(Lost::NotSent) => Err(Failed::NotSent),
-            Err(Lost::Broken) => Err(Failed::Broken),
-            Err(Lost::Silent) => Err(Failed::Silent),
+            Ok(None) => Err(SimCallError::BadAnswer),
+            Err(LostCall::NotSent) => Err(SimCallError::NotSent),
+            Err(LostCall::Broken) => Err(SimCallError::Broken),
+            Err(LostCall::Silent) => Err(SimCallError::Silent),
         }
     }
 
     /// Carries out `create`: creates the meeting unless it runs.
     pub(crate) async fn create(
         self: &Arc<Self>,
-        from: &Life,
+        from: &NodeLife,
         server: &ServerId,
         key: &MeetingKey,
         patience: Duration,
-    ) -> Result<Created, Failed> {
+    ) -> Result<CreatedInstance, SimCallError> {
         let (index, key) = (index_of(server), key.clone());
         self.ask(from, index, patience, move |servers| servers.created(index, &key)).await
     }
 
-    fn created(self: &Arc<Self>, index: usize, key: &MeetingKey) -> Created {
+    fn created(self: &Arc<Self>, index: usize, key: &MeetingKey) -> CreatedInstance {
         let now_ms = self.wall.now_ms();
         let (created, is_new) = self.bbb(index).create(key, now_ms, tokio::time::Instant::now());
         if is_new {
@@ -220,7 +220,7 @@ impl SimServers {
             tokio::spawn(async move {
                 sleep(lifetime).await;
                 if servers.bbb(index).remove(&internal) {
-                    servers.witness.over(&internal, &Cause::Itself);
+                    servers.witness.over(&internal, &EndCause::Itself);
                 }
             });
         }
@@ -230,18 +230,18 @@ impl SimServers {
     /// Carries out an application's `end`, by the `meetingID`; returns whether the meeting ran.
     pub(crate) async fn end(
         self: &Arc<Self>,
-        from: &Life,
+        from: &NodeLife,
         server: &ServerId,
         key: &MeetingKey,
         patience: Duration,
-    ) -> Result<bool, Failed> {
+    ) -> Result<bool, SimCallError> {
         let (index, key) = (index_of(server), key.clone());
         let act = move |servers: &Arc<Self>| {
             let found = servers.bbb(index).running(&key);
             if let Some(running) = &found
                 && servers.bbb(index).remove(&running.internal_id)
             {
-                servers.witness.over(&running.internal_id, &Cause::Application);
+                servers.witness.over(&running.internal_id, &EndCause::Application);
             }
             found.is_some()
         };
@@ -251,11 +251,11 @@ impl SimServers {
     /// Returns the running instance of a meeting, by `getMeetingInfo`.
     pub(crate) async fn running(
         self: &Arc<Self>,
-        from: &Life,
+        from: &NodeLife,
         server: &ServerId,
         key: &MeetingKey,
         patience: Duration,
-    ) -> Result<Option<Created>, Failed> {
+    ) -> Result<Option<CreatedInstance>, SimCallError> {
         let (index, key) = (index_of(server), key.clone());
         self.ask(from, index, patience, move |servers| servers.bbb(index).running(&key)).await
     }

@@ -16,29 +16,29 @@ use usher_control_plane::ports::{ChangeBatch, StoreError, StoreListing, StoreTxn
 
 pub(crate) use self::link::StoreLink;
 pub(crate) use self::state::key_of;
-use self::state::{Lease, State};
-use crate::witness::Witness;
+use self::state::{LeaseEntry, StoreState};
+use crate::witness::HistoryWitness;
 
 /// The time for which a lease outlives its end: etcd checks for expired leases a few times a
 /// second.
 const LAG: Duration = Duration::from_millis(300);
 
 pub(crate) struct SimStore {
-    state: Mutex<State>,
+    state: Mutex<StoreState>,
     changed: Notify,
-    witness: Arc<Witness>,
+    witness: Arc<HistoryWitness>,
 }
 
 impl SimStore {
-    pub(crate) fn new(cluster_id: u64, witness: Arc<Witness>) -> Arc<Self> {
-        Arc::new(Self { state: Mutex::new(State::new(cluster_id)), changed: Notify::new(), witness })
+    pub(crate) fn new(cluster_id: u64, witness: Arc<HistoryWitness>) -> Arc<Self> {
+        Arc::new(Self { state: Mutex::new(StoreState::new(cluster_id)), changed: Notify::new(), witness })
     }
 
-    fn read<T>(&self, look: impl FnOnce(&State) -> T) -> T {
+    fn read<T>(&self, look: impl FnOnce(&StoreState) -> T) -> T {
         look(&self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn change<T>(&self, change: impl FnOnce(&mut State) -> (T, Option<ChangeBatch>)) -> T {
+    fn change<T>(&self, change: impl FnOnce(&mut StoreState) -> (T, Option<ChangeBatch>)) -> T {
         let (outcome, batch) = change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
         if let Some(batch) = batch {
             self.witness.committed(&batch);
@@ -48,7 +48,7 @@ impl SimStore {
     }
 
     pub(crate) fn revision(&self) -> u64 {
-        self.read(State::revision)
+        self.read(StoreState::revision)
     }
 
     pub(crate) fn list(&self, prefix: &str) -> StoreListing {
@@ -61,7 +61,7 @@ impl SimStore {
 
     /// Returns the candidate that leads, and its election key.
     pub(crate) fn leader(&self) -> Option<(String, String)> {
-        self.read(State::leader)
+        self.read(StoreState::leader)
     }
 
     fn enter(self: &Arc<Self>, candidate: &str, ttl: Duration) -> (String, u64) {
@@ -73,14 +73,14 @@ impl SimStore {
     /// Renews a lease and starts the timer of its end.
     fn renew(self: &Arc<Self>, key: &str, ttl: Duration, created: u64) -> bool {
         let ends = tokio::time::Instant::now() + ttl;
-        let stands = self.change(|state| {
-            let stands = state.stands(key, created);
-            if stands {
-                state.leases.insert(key.to_owned(), Lease { ends });
+        let is_held = self.change(|state| {
+            let is_held = state.is_held(key, created);
+            if is_held {
+                state.leases.insert(key.to_owned(), LeaseEntry { ends });
             }
-            (stands, None)
+            (is_held, None)
         });
-        if stands {
+        if is_held {
             let (store, key) = (self.clone(), key.to_owned());
             tokio::spawn(async move {
                 sleep(ttl + LAG).await;
@@ -91,7 +91,7 @@ impl SimStore {
                 }
             });
         }
-        stands
+        is_held
     }
 
     fn leave(&self, key: &str) {
@@ -128,7 +128,7 @@ impl SimStore {
         self.compact(self.revision().saturating_sub(revision));
     }
 
-    fn since(&self, life: u64, prefix: &str, from: u64) -> Result<(Vec<ChangeBatch>, u64), state::Gone> {
+    fn since(&self, life: u64, prefix: &str, from: u64) -> Result<(Vec<ChangeBatch>, u64), state::WatchEnd> {
         self.read(|state| state.since(life, prefix, from))
     }
 }

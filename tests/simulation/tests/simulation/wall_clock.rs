@@ -16,12 +16,12 @@ const BEGIN: Duration = Duration::from_secs(1_795_000_000);
 
 /// The clock of one machine; clones share it.
 #[derive(Debug, Clone)]
-pub(crate) struct Wall {
+pub(crate) struct SimWallClock {
     started: Instant,
     ahead_ms: Arc<AtomicI64>,
 }
 
-impl Wall {
+impl SimWallClock {
     pub(crate) fn new() -> Self {
         Self { started: Instant::now(), ahead_ms: Arc::default() }
     }

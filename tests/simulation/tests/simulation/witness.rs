@@ -19,29 +19,32 @@ use usher_model::{
 };
 
 pub(crate) use self::{
-    checker::{Checker, Kind, Violation},
-    figures::Figures,
-    instances::Cause,
-    trace::Trace,
+    checker::{InvariantChecker, Violation, ViolationKind},
+    figures::HistoryFigures,
+    instances::EndCause,
+    trace::HistoryTrace,
 };
 
-pub(crate) struct Witness {
-    checker: Mutex<Checker>,
-    trace: Mutex<Trace>,
+pub(crate) struct HistoryWitness {
+    checker: Mutex<InvariantChecker>,
+    trace: Mutex<HistoryTrace>,
 }
 
-impl Witness {
+impl HistoryWitness {
     /// Returns a witness of a history whose replicas follow `policy`; it keeps `kept` lines of the
     /// trace.
     pub(crate) fn new(policy: Policy, kept: usize) -> Self {
-        Self { checker: Mutex::new(Checker::new(policy)), trace: Mutex::new(Trace::new(kept)) }
+        Self {
+            checker: Mutex::new(InvariantChecker::new(policy)),
+            trace: Mutex::new(HistoryTrace::new(kept)),
+        }
     }
 
-    pub(crate) fn checker(&self) -> MutexGuard<'_, Checker> {
+    pub(crate) fn checker(&self) -> MutexGuard<'_, InvariantChecker> {
         self.checker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn trace(&self) -> MutexGuard<'_, Trace> {
+    fn trace(&self) -> MutexGuard<'_, HistoryTrace> {
         self.trace.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -80,7 +83,7 @@ impl Witness {
         self.checker().born(key, server, internal);
     }
 
-    pub(crate) fn over(&self, internal: &InternalMeetingId, cause: &Cause) {
+    pub(crate) fn over(&self, internal: &InternalMeetingId, cause: &EndCause) {
         self.note(&format!("{internal} is over: {cause:?}"));
         self.checker().over(internal, cause);
     }
@@ -98,10 +101,10 @@ impl Witness {
 
     /// Records that an application requests the end of a meeting. Until the request has ended, it
     /// may concern any instance of the id that begins meanwhile.
-    pub(crate) fn asks_to_end(&self, key: &MeetingKey) -> AskedToEnd<'_> {
+    pub(crate) fn asks_to_end(&self, key: &MeetingKey) -> PendingEndRequest<'_> {
         self.note(&format!("{key}: a client requests its end"));
         self.checker().asked_to_end(key);
-        AskedToEnd { witness: self, key: key.clone() }
+        PendingEndRequest { witness: self, key: key.clone() }
     }
 
     /// Records that an operator frees an id.
@@ -120,12 +123,12 @@ impl Witness {
 }
 
 /// An application's `end` that is in progress.
-pub(crate) struct AskedToEnd<'a> {
-    witness: &'a Witness,
+pub(crate) struct PendingEndRequest<'a> {
+    witness: &'a HistoryWitness,
     key: MeetingKey,
 }
 
-impl AskedToEnd<'_> {
+impl PendingEndRequest<'_> {
     /// Records that the client's `end` was answered with SUCCESS.
     pub(crate) fn acknowledged(&self) {
         self.witness.note(&format!("{}: a client's end was acknowledged", self.key));
@@ -133,7 +136,7 @@ impl AskedToEnd<'_> {
     }
 }
 
-impl Drop for AskedToEnd<'_> {
+impl Drop for PendingEndRequest<'_> {
     fn drop(&mut self) {
         self.witness.checker().end_is_over(&self.key);
     }

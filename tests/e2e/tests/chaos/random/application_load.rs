@@ -10,8 +10,8 @@ use anyhow::{Context, Result, ensure};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use usher_bbb_sim::BbbSim;
 use usher_harness::{
-    client::{Answer, BbbClient},
-    cluster::Cluster,
+    client::{BbbTestClient, HttpAnswer},
+    cluster::TestCluster,
 };
 
 /// The pause between two turns of one application.
@@ -21,9 +21,9 @@ const TURN: Duration = Duration::from_millis(50);
 const NO_SUCH_MEETING: &str = "invalidMeetingIdentifier";
 
 /// A load of several applications.
-pub(super) struct School {
+pub(super) struct ApplicationLoad {
     name: String,
-    clients: Vec<BbbClient>,
+    clients: Vec<BbbTestClient>,
     seed: u64,
     stop: AtomicBool,
 }
@@ -33,7 +33,7 @@ type Instance = (String, String);
 
 /// The knowledge of an application about an id.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Known {
+enum MeetingKnowledge {
     /// The last create was acknowledged as this instance.
     Runs(String),
     /// A create was acknowledged, but a later one was not, so the running instance is unknown.
@@ -46,8 +46,8 @@ enum Known {
 
 /// The answers that the applications got.
 #[derive(Debug, Default)]
-pub(super) struct Told {
-    known: BTreeMap<String, Known>,
+pub(super) struct LoadAnswers {
+    known: BTreeMap<String, MeetingKnowledge>,
     /// The instances and the addresses of their redirects, recorded only while the running instance
     /// of the id was certain. During a create, or after one that was not acknowledged, a join goes
     /// to the server on which the meeting will be.
@@ -64,9 +64,9 @@ pub(super) struct Told {
     pub(super) wrong: Vec<String>,
 }
 
-impl School {
+impl ApplicationLoad {
     /// Prepares a load; `name` is the beginning of every id.
-    pub(super) fn new(name: &str, clients: Vec<BbbClient>, seed: u64) -> Self {
+    pub(super) fn new(name: &str, clients: Vec<BbbTestClient>, seed: u64) -> Self {
         Self { name: name.to_owned(), clients, seed, stop: AtomicBool::new(false) }
     }
 
@@ -75,9 +75,9 @@ impl School {
         self.stop.store(true, Ordering::Relaxed);
     }
 
-    /// Runs this number of applications until [`School::stop`].
-    pub(super) async fn run(&self, workers: usize) -> Told {
-        let mut sum = Told::default();
+    /// Runs this number of applications until [`ApplicationLoad::stop`].
+    pub(super) async fn run(&self, workers: usize) -> LoadAnswers {
+        let mut sum = LoadAnswers::default();
         for answers in futures::future::join_all((0..workers).map(|worker| self.work(worker))).await {
             sum.known.extend(answers.known);
             sum.redirects.extend(answers.redirects);
@@ -92,9 +92,9 @@ impl School {
         sum
     }
 
-    async fn work(&self, worker: usize) -> Told {
+    async fn work(&self, worker: usize) -> LoadAnswers {
         let mut chance = StdRng::seed_from_u64(self.seed.wrapping_add(worker as u64));
-        let mut answers = Told::default();
+        let mut answers = LoadAnswers::default();
         let mut turn = tokio::time::interval(TURN);
         turn.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         for number in 0_usize.. {
@@ -116,13 +116,13 @@ impl School {
         answers
     }
 
-    async fn create(&self, id: &str, chance: &mut StdRng, answers: &mut Told) {
+    async fn create(&self, id: &str, chance: &mut StdRng, answers: &mut LoadAnswers) {
         let query = format!("name=Room&meetingID={id}&attendeePW=ap&moderatorPW=mp");
         let before = answers.known.get(id).cloned();
         let now = match self.send("create", &query, chance, answers).await {
             Some(answer) if answer.is_success() => {
                 answers.created += 1;
-                Known::Runs(answer.text("internalMeetingID").unwrap_or_default().to_owned())
+                MeetingKnowledge::Runs(answer.text("internalMeetingID").unwrap_or_default().to_owned())
             }
             other => {
                 answers.refused_creates += 1;
@@ -132,20 +132,22 @@ impl School {
                     answers.wrong.push(format!("create {id}: {} {}", answer.status, answer.body));
                 }
                 match before {
-                    Some(Known::Runs(_) | Known::RunsAsSomeInstance) => Known::RunsAsSomeInstance,
-                    _ => Known::Perhaps,
+                    Some(MeetingKnowledge::Runs(_) | MeetingKnowledge::RunsAsSomeInstance) => {
+                        MeetingKnowledge::RunsAsSomeInstance
+                    }
+                    _ => MeetingKnowledge::Perhaps,
                 }
             }
         };
         answers.known.insert(id.to_owned(), now);
     }
 
-    async fn join(&self, id: &str, chance: &mut StdRng, answers: &mut Told) {
+    async fn join(&self, id: &str, chance: &mut StdRng, answers: &mut LoadAnswers) {
         let certain = match answers.known.get(id) {
-            Some(Known::Runs(instance)) => Some((id.to_owned(), instance.clone())),
+            Some(MeetingKnowledge::Runs(instance)) => Some((id.to_owned(), instance.clone())),
             _ => None,
         };
-        let runs = certain.is_some() || answers.known.get(id) == Some(&Known::RunsAsSomeInstance);
+        let runs = certain.is_some() || answers.known.get(id) == Some(&MeetingKnowledge::RunsAsSomeInstance);
         let query = format!("fullName=Ada&meetingID={id}&password=mp");
         let Some(answer) = self.send("join", &query, chance, answers).await else { return };
         match (answer.status, answer.location.as_deref()) {
@@ -168,22 +170,28 @@ impl School {
         }
     }
 
-    async fn end(&self, id: &str, chance: &mut StdRng, answers: &mut Told) {
-        if !matches!(answers.known.get(id), Some(Known::Runs(_))) {
+    async fn end(&self, id: &str, chance: &mut StdRng, answers: &mut LoadAnswers) {
+        if !matches!(answers.known.get(id), Some(MeetingKnowledge::Runs(_))) {
             return;
         }
         let query = format!("meetingID={id}&password=mp");
         let now = match self.send("end", &query, chance, answers).await {
-            Some(answer) if answer.is_success() => Known::Ended,
+            Some(answer) if answer.is_success() => MeetingKnowledge::Ended,
             // An `end` may still be on its way: the id is not used again.
-            _ => Known::Perhaps,
+            _ => MeetingKnowledge::Perhaps,
         };
         answers.known.insert(id.to_owned(), now);
     }
 
     /// Sends a request to an edge, and to the next edge if no process listens, as a network load
     /// balancer does. Returns `None` if the connection broke during the request.
-    async fn send(&self, call: &str, query: &str, chance: &mut StdRng, answers: &mut Told) -> Option<Answer> {
+    async fn send(
+        &self,
+        call: &str,
+        query: &str,
+        chance: &mut StdRng,
+        answers: &mut LoadAnswers,
+    ) -> Option<HttpAnswer> {
         let first = chance.random_range(0..self.clients.len());
         for next in 0..self.clients.len() {
             match self.clients[(first + next) % self.clients.len()].get(call, query).await {
@@ -202,7 +210,7 @@ impl School {
     }
 }
 
-impl Told {
+impl LoadAnswers {
     pub(super) fn summary(&self) -> String {
         format!(
             "{} creates acknowledged, {} refused; {} joins answered, {} refused, {} of them as not \
@@ -220,7 +228,7 @@ impl Told {
     /// instance, and every edge sends its users there; no join was sent to a server that was never
     /// involved with its meeting; and no join was answers that a meeting does not exist whose server
     /// had no fault (I13).
-    pub(super) async fn check(&self, cluster: &Cluster, blamed: &BTreeSet<usize>) -> Result<()> {
+    pub(super) async fn check(&self, cluster: &TestCluster, blamed: &BTreeSet<usize>) -> Result<()> {
         ensure!(self.wrong.is_empty(), "{} went wrong, first: {:#?}", self.wrong.len(), self.wrong.first());
         let runs: BTreeMap<String, (usize, String)> = cluster
             .sims
@@ -234,12 +242,14 @@ impl Told {
         for (id, known) in &self.known {
             let on = runs.get(id);
             match known {
-                Known::Runs(instance) => {
+                MeetingKnowledge::Runs(instance) => {
                     ensure!(on.is_some_and(|(_, runs)| runs == instance), "{id} is {instance}, found {on:?}");
                 }
-                Known::RunsAsSomeInstance => ensure!(on.is_some(), "{id} was acknowledged and does not run"),
-                Known::Ended => ensure!(on.is_none(), "{id} was ended and runs: {on:?}"),
-                Known::Perhaps => continue,
+                MeetingKnowledge::RunsAsSomeInstance => {
+                    ensure!(on.is_some(), "{id} was acknowledged and does not run")
+                }
+                MeetingKnowledge::Ended => ensure!(on.is_none(), "{id} was ended and runs: {on:?}"),
+                MeetingKnowledge::Perhaps => continue,
             }
             let Some((server, _)) = on else { continue };
             for edge in 0..cluster.edges.len() {

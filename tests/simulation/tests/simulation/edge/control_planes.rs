@@ -18,8 +18,8 @@ use usher_model::{
 };
 use usher_proto::v1::{self, placement_service_server::PlacementService};
 
-use super::{Owner, SimEdge};
-use crate::{network::Lost, replica::Running, servers::Created};
+use super::{EdgeOwner, SimEdge};
+use crate::{network::LostCall, replica::RunningReplica, servers::CreatedInstance};
 
 const PLACE_TIMEOUT: Duration = Duration::from_secs(8);
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -30,14 +30,14 @@ const REPORT_PAUSE: Duration = Duration::from_secs(1);
 
 /// The failure of a call to the control planes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unanswered {
+pub(super) enum PlaneCallError {
     Unreachable,
     Refused,
 }
 
 /// A server that a create is sent to.
-pub(super) struct Placed {
-    pub(super) owner: Owner,
+pub(super) struct PlacedCreate {
+    pub(super) owner: EdgeOwner,
     /// The token of the placement; `None` if the record existed already.
     pub(super) token: Option<String>,
 }
@@ -48,7 +48,7 @@ impl SimEdge {
         key: &MeetingKey,
         supersede: bool,
         excluded: &[ServerId],
-    ) -> Result<Placed, Unanswered> {
+    ) -> Result<PlacedCreate, PlaneCallError> {
         let request = v1::PlaceMeetingRequest {
             key: Some(key.into()),
             excluded_servers: excluded.iter().map(ToString::to_string).collect(),
@@ -63,12 +63,15 @@ impl SimEdge {
             .await?;
         let meeting = answer.meeting.and_then(|meeting| MeetingRoute::try_from(meeting).ok());
         let server = answer.server.and_then(|server| ServerRoute::try_from(server).ok());
-        let (Some(meeting), Some(server)) = (meeting, server) else { return Err(Unanswered::Refused) };
-        let owner = Owner { server, state: meeting.state, token: String::new() };
-        Ok(Placed { owner, token: (!answer.existing).then_some(answer.token) })
+        let (Some(meeting), Some(server)) = (meeting, server) else { return Err(PlaneCallError::Refused) };
+        let owner = EdgeOwner { server, state: meeting.state, token: String::new() };
+        Ok(PlacedCreate { owner, token: (!answer.existing).then_some(answer.token) })
     }
 
-    pub(super) async fn resolve(self: &Arc<Self>, key: &MeetingKey) -> Result<Option<Owner>, Unanswered> {
+    pub(super) async fn resolve(
+        self: &Arc<Self>,
+        key: &MeetingKey,
+    ) -> Result<Option<EdgeOwner>, PlaneCallError> {
         let request = v1::ResolveMeetingRequest { key: Some(key.into()) };
         let answer = self
             .ask(RESOLVE_TIMEOUT, move |plane| {
@@ -79,7 +82,7 @@ impl SimEdge {
         let meeting = answer.meeting.and_then(|meeting| MeetingRoute::try_from(meeting).ok());
         let server = answer.server.and_then(|server| ServerRoute::try_from(server).ok());
         let token = answer.token;
-        Ok(meeting.zip(server).map(|(meeting, server)| Owner { server, state: meeting.state, token }))
+        Ok(meeting.zip(server).map(|(meeting, server)| EdgeOwner { server, state: meeting.state, token }))
     }
 
     pub(super) async fn confirm(
@@ -87,8 +90,8 @@ impl SimEdge {
         key: &MeetingKey,
         server: &ServerId,
         token: &str,
-        created: &Created,
-    ) -> Result<bool, Unanswered> {
+        created: &CreatedInstance,
+    ) -> Result<bool, PlaneCallError> {
         let request = v1::ConfirmMeetingRequest {
             key: Some(key.into()),
             server_id: server.to_string(),
@@ -127,9 +130,9 @@ impl SimEdge {
     pub(super) async fn report_end(
         self: &Arc<Self>,
         key: &MeetingKey,
-        owner: &Owner,
+        owner: &EdgeOwner,
         instance: Option<&InternalMeetingId>,
-    ) -> Result<Option<Revision>, Unanswered> {
+    ) -> Result<Option<Revision>, PlaneCallError> {
         let request = v1::ReportEndRequest {
             key: Some(key.into()),
             server_id: owner.server.id.to_string(),
@@ -189,8 +192,8 @@ impl SimEdge {
     async fn ask<T, F>(
         self: &Arc<Self>,
         patience: Duration,
-        call: impl Fn(Arc<Running>) -> F,
-    ) -> Result<T, Unanswered>
+        call: impl Fn(Arc<RunningReplica>) -> F,
+    ) -> Result<T, PlaneCallError>
     where
         T: Send + 'static,
         F: Future<Output = Result<Response<T>, Status>> + Send + 'static,
@@ -203,18 +206,18 @@ impl SimEdge {
                     let there = plane.life.clone();
                     self.net.call(&self.life, &there, patience, call(plane)).await
                 }
-                None => Err(Lost::NotSent),
+                None => Err(LostCall::NotSent),
             };
             match answer {
                 Ok(Ok(answer)) => {
                     self.preferred.store(index, Ordering::Relaxed);
                     return Ok(answer.into_inner());
                 }
-                Ok(Err(status)) if !may_do_better(status.code()) => return Err(Unanswered::Refused),
+                Ok(Err(status)) if !may_do_better(status.code()) => return Err(PlaneCallError::Refused),
                 Ok(Err(_)) | Err(_) => {}
             }
         }
-        Err(Unanswered::Unreachable)
+        Err(PlaneCallError::Unreachable)
     }
 }
 

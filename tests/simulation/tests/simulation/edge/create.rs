@@ -13,15 +13,15 @@ use usher_model::{
 use usher_proto::v1::{AbandonCertainty, FailureKind};
 
 use super::{
-    Owner, SimEdge,
-    control_planes::{Placed, Unanswered},
+    EdgeOwner, SimEdge,
+    control_planes::{PlacedCreate, PlaneCallError},
 };
-use crate::servers::{Created, Failed};
+use crate::servers::{CreatedInstance, SimCallError};
 
 const CONFIRM_TRIES: u32 = 5;
 const CONFIRM_PAUSE: Duration = Duration::from_millis(200);
 
-enum Tried {
+enum CreateTry {
     Answered(Option<InternalMeetingId>),
     Nothing(ServerId),
 }
@@ -32,11 +32,11 @@ pub(super) fn caller(key: &MeetingKey) -> CallOrigin {
     CallOrigin { tenant, meeting, brings_documents: false }
 }
 
-fn kind_of(failed: Failed) -> FailureKind {
+fn kind_of(failed: SimCallError) -> FailureKind {
     match failed {
-        Failed::NotSent => FailureKind::Connect,
-        Failed::Silent => FailureKind::Timeout,
-        Failed::Broken | Failed::BadAnswer => FailureKind::BadAnswer,
+        SimCallError::NotSent => FailureKind::Connect,
+        SimCallError::Silent => FailureKind::Timeout,
+        SimCallError::Broken | SimCallError::BadAnswer => FailureKind::BadAnswer,
     }
 }
 
@@ -53,8 +53,8 @@ impl SimEdge {
             let placed = self.destination(key, supersede, &excluded, deadline).await?;
             let Some(token) = placed.token else { return self.forward(key, &placed.owner, deadline).await };
             match self.attempt(key, &placed.owner, &token, deadline).await {
-                Tried::Answered(answer) => return answer,
-                Tried::Nothing(server) => excluded.push(server),
+                CreateTry::Answered(answer) => return answer,
+                CreateTry::Nothing(server) => excluded.push(server),
             }
         }
         None
@@ -67,13 +67,13 @@ impl SimEdge {
         supersede: bool,
         excluded: &[ServerId],
         deadline: Instant,
-    ) -> Option<Placed> {
+    ) -> Option<PlacedCreate> {
         if excluded.is_empty()
             && !supersede
             && let Some(owner) = self.in_table(key)
             && let Some(owner) = self.standing(key, owner, deadline).await?
         {
-            return Some(Placed { owner, token: None });
+            return Some(PlacedCreate { owner, token: None });
         }
         let place = async || timeout_at(deadline, self.place(key, supersede, excluded)).await.ok()?.ok();
         let placed = place().await?;
@@ -81,7 +81,7 @@ impl SimEdge {
             return Some(placed);
         }
         if let Some(owner) = self.standing(key, placed.owner, deadline).await? {
-            return Some(Placed { owner, token: None });
+            return Some(PlacedCreate { owner, token: None });
         }
         place().await.filter(|placed| placed.token.is_some())
     }
@@ -89,9 +89,9 @@ impl SimEdge {
     async fn standing(
         self: &Arc<Self>,
         key: &MeetingKey,
-        owner: Owner,
+        owner: EdgeOwner,
         deadline: Instant,
-    ) -> Option<Option<Owner>> {
+    ) -> Option<Option<EdgeOwner>> {
         match owner.decision(ApiCall::Create) {
             RoutingDecision::Forward => Some(Some(owner)),
             RoutingDecision::ForwardIfRunning => {
@@ -114,7 +114,7 @@ impl SimEdge {
         key: &MeetingKey,
         server: &ServerId,
         deadline: Instant,
-    ) -> Result<Created, Failed> {
+    ) -> Result<CreatedInstance, SimCallError> {
         let patience = deadline.saturating_duration_since(Instant::now());
         let created = self.servers.create(&self.life, server, key, patience).await;
         match &created {
@@ -128,7 +128,7 @@ impl SimEdge {
     async fn forward(
         self: &Arc<Self>,
         key: &MeetingKey,
-        owner: &Owner,
+        owner: &EdgeOwner,
         deadline: Instant,
     ) -> Option<InternalMeetingId> {
         let created = self.call(key, &owner.server.id, deadline).await.ok()?;
@@ -141,10 +141,10 @@ impl SimEdge {
     async fn attempt(
         self: &Arc<Self>,
         key: &MeetingKey,
-        owner: &Owner,
+        owner: &EdgeOwner,
         token: &str,
         deadline: Instant,
-    ) -> Tried {
+    ) -> CreateTry {
         let server = &owner.server.id;
         match self.call(key, server, deadline).await {
             Ok(created) => {
@@ -152,20 +152,20 @@ impl SimEdge {
                     (self.clone(), key.clone(), server.clone(), token.to_owned());
                 let confirmed = created.clone();
                 tokio::spawn(async move { edge.confirm_placed(&key_, &server, &token, &confirmed).await });
-                Tried::Answered(Some(self.acknowledge(key, &created)))
+                CreateTry::Answered(Some(self.acknowledge(key, &created)))
             }
-            Err(Failed::NotSent) => {
+            Err(SimCallError::NotSent) => {
                 self.abandon(key, server, token, AbandonCertainty::Definite).await;
-                Tried::Nothing(server.clone())
+                CreateTry::Nothing(server.clone())
             }
             Err(_) => {
                 self.abandon(key, server, token, AbandonCertainty::Unknown).await;
-                Tried::Answered(None)
+                CreateTry::Answered(None)
             }
         }
     }
 
-    fn acknowledge(&self, key: &MeetingKey, created: &Created) -> InternalMeetingId {
+    fn acknowledge(&self, key: &MeetingKey, created: &CreatedInstance) -> InternalMeetingId {
         self.witness.acknowledged(key, &created.internal_id);
         created.internal_id.clone()
     }
@@ -175,15 +175,15 @@ impl SimEdge {
         key: &MeetingKey,
         server: &ServerId,
         token: &str,
-        created: &Created,
+        created: &CreatedInstance,
     ) {
         for attempt in 0..CONFIRM_TRIES {
             if self.life.crashed.is_cancelled() {
                 return;
             }
             match self.confirm(key, server, token, created).await {
-                Err(Unanswered::Unreachable) => sleep(CONFIRM_PAUSE * 2_u32.pow(attempt)).await,
-                Ok(_) | Err(Unanswered::Refused) => return,
+                Err(PlaneCallError::Unreachable) => sleep(CONFIRM_PAUSE * 2_u32.pow(attempt)).await,
+                Ok(_) | Err(PlaneCallError::Refused) => return,
             }
         }
     }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use usher_bbb::call::ApiCall;
 use usher_model::{id::InternalMeetingId, meeting::MeetingKey};
 
-use super::{Located, Owner, SimEdge};
+use super::{EdgeOwner, LocateResult, SimEdge};
 
 /// Longest time that an `end` waits until this edge's own table has no record of the meeting.
 const FORGET_PATIENCE: Duration = Duration::from_secs(2);
@@ -14,16 +14,18 @@ impl SimEdge {
     /// Serves an `end`; returns whether the client's answer is SUCCESS.
     pub(crate) async fn end(self: &Arc<Self>, key: &MeetingKey) -> bool {
         match self.locate(ApiCall::End, key).await {
-            Located::Unreachable | Located::Missing => false,
-            Located::EndLater(owner) => match self.report_end(key, &owner, owner.instance().as_ref()).await {
-                Ok(Some(revision)) => {
-                    self.cell.reach(revision, FORGET_PATIENCE).await;
-                    true
+            LocateResult::Unreachable | LocateResult::Missing => false,
+            LocateResult::EndLater(owner) => {
+                match self.report_end(key, &owner, owner.instance().as_ref()).await {
+                    Ok(Some(revision)) => {
+                        self.cell.reach(revision, FORGET_PATIENCE).await;
+                        true
+                    }
+                    Ok(None) => true,
+                    Err(_) => false,
                 }
-                Ok(None) => true,
-                Err(_) => false,
-            },
-            Located::At(owner) => {
+            }
+            LocateResult::At(owner) => {
                 let instance = match owner.instance() {
                     Some(instance) => Some(instance),
                     None => match self.confirm_first(key, &owner).await {
@@ -45,7 +47,7 @@ impl SimEdge {
     async fn confirm_first(
         self: &Arc<Self>,
         key: &MeetingKey,
-        owner: &Owner,
+        owner: &EdgeOwner,
     ) -> Result<Option<InternalMeetingId>, NotConfirmed> {
         let server = &owner.server.id;
         let running = self.servers.running(&self.life, server, key, self.limits.1).await;

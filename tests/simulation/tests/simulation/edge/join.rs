@@ -5,11 +5,11 @@ use std::sync::Arc;
 use usher_bbb::call::ApiCall;
 use usher_model::{id::ServerId, meeting::MeetingKey};
 
-use super::{Located, SimEdge};
+use super::{LocateResult, SimEdge};
 
 /// The answer to a browser.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Joined {
+pub(crate) enum JoinAnswer {
     /// A redirect to this server.
     At(ServerId),
     /// The meeting does not exist.
@@ -20,13 +20,13 @@ pub(crate) enum Joined {
 
 impl SimEdge {
     /// Serves a join.
-    pub(crate) async fn join(self: &Arc<Self>, key: &MeetingKey) -> Joined {
+    pub(crate) async fn join(self: &Arc<Self>, key: &MeetingKey) -> JoinAnswer {
         let expected = self.witness.checker().expected(key);
         let held = self.cell.revision();
         let joined = match self.locate(ApiCall::Join, key).await {
-            Located::At(owner) => Joined::At(owner.server.id),
-            Located::Missing | Located::EndLater(_) => Joined::Missing,
-            Located::Unreachable => Joined::Retry,
+            LocateResult::At(owner) => JoinAnswer::At(owner.server.id),
+            LocateResult::Missing | LocateResult::EndLater(_) => JoinAnswer::Missing,
+            LocateResult::Unreachable => JoinAnswer::Retry,
         };
         self.witness.note(&format!("{key}: e{} answers a join with {joined:?}", self.index));
         self.witness.checker().joined(key, expected.as_ref(), &joined, held.map(|held| held.seq));

@@ -20,7 +20,7 @@ use usher_proto::{
 };
 
 use super::SimEdge;
-use crate::{network::Life, replica::Running};
+use crate::{network::NodeLife, replica::RunningReplica};
 
 /// The number of messages that may be in transit.
 const OUTBOX: usize = 16;
@@ -50,7 +50,7 @@ impl SimEdge {
         }
     }
 
-    async fn follow(self: &Arc<Self>, plane: &Arc<Running>, patience: &SubscriberTimeouts) {
+    async fn follow(self: &Arc<Self>, plane: &Arc<RunningReplica>, patience: &SubscriberTimeouts) {
         let mut intake = StreamIntake::new(self.cell.clone(), false);
         let opened = timeout(patience.open, self.open(plane)).await;
         let Ok(Some((outbox, mut frames))) = opened else { return };
@@ -75,7 +75,7 @@ impl SimEdge {
     }
 
     /// Opens a stream. Its messages take the delay of the link, and it ends with either process.
-    async fn open(self: &Arc<Self>, plane: &Arc<Running>) -> Option<(mpsc::Sender<Outgoing>, Frames)> {
+    async fn open(self: &Arc<Self>, plane: &Arc<RunningReplica>) -> Option<(mpsc::Sender<Outgoing>, Frames)> {
         let (outbox, outgoing) = mpsc::channel(OUTBOX);
         let (sent, inbound) = mpsc::channel(OUTBOX);
         self.carry(&self.life, &plane.life, ReceiverStream::new(outgoing), sent);
@@ -101,8 +101,8 @@ impl SimEdge {
     /// Carries a stream of messages over a link, in order.
     fn carry<T: Send + 'static>(
         &self,
-        from: &Life,
-        to: &Life,
+        from: &NodeLife,
+        to: &NodeLife,
         mut messages: impl futures::Stream<Item = T> + Send + Unpin + 'static,
         into: mpsc::Sender<T>,
     ) {

@@ -6,9 +6,9 @@ use futures::StreamExt;
 use tokio::time::sleep;
 use usher_proto::v1::{Hello, Revision, Seal, StreamRoutesRequest, stream_routes_request::Message};
 
-use crate::cluster::Cluster;
+use crate::cluster::SimCluster;
 
-impl Cluster {
+impl SimCluster {
     /// Sends hellos to every replica under several names, with a revision that is far ahead and
     /// without a seal, with a forged one, or with one that an honest edge got for another revision.
     /// The streams stay open.

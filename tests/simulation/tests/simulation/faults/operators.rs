@@ -7,16 +7,16 @@ use usher_model::{id::ServerId, server::AdminState};
 use usher_runtime::clock;
 
 use crate::{
-    cluster::{Cluster, meeting},
-    replica::Running,
+    cluster::{SimCluster, meeting},
+    replica::RunningReplica,
     servers::{SimServers, second_entry, server_id},
 };
 
 /// The timeout of an operator's call.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-impl Cluster {
-    fn some_replica(&self) -> Option<Arc<Running>> {
+impl SimCluster {
+    fn some_replica(&self) -> Option<Arc<RunningReplica>> {
         let running: Vec<_> = self.running().into_iter().filter(|one| one.engine.fleet.complete()).collect();
         (!running.is_empty()).then(|| self.chance.one_of(&running).clone())
     }

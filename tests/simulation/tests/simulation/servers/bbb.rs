@@ -9,33 +9,33 @@ use usher_model::{
     server::{SampledMeeting, ServerSample},
 };
 
-use super::Mode;
+use super::ServerMode;
 
 /// The answer to a create.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Created {
+pub(crate) struct CreatedInstance {
     pub(crate) internal_id: InternalMeetingId,
     pub(crate) create_time_ms: i64,
 }
 
-struct Meeting {
-    created: Created,
+struct ListedMeeting {
+    created: CreatedInstance,
     since: Instant,
 }
 
-pub(super) struct Bbb {
-    pub(super) mode: Mode,
+pub(super) struct SimBbb {
+    pub(super) mode: ServerMode,
     index: usize,
-    meetings: BTreeMap<MeetingKey, Meeting>,
+    meetings: BTreeMap<MeetingKey, ListedMeeting>,
     last_ms: i64,
 }
 
-impl Bbb {
+impl SimBbb {
     pub(super) fn new(index: usize) -> Self {
-        Self { mode: Mode::Well, index, meetings: BTreeMap::new(), last_ms: 0 }
+        Self { mode: ServerMode::Well, index, meetings: BTreeMap::new(), last_ms: 0 }
     }
 
-    pub(super) fn create(&mut self, key: &MeetingKey, now_ms: i64, now: Instant) -> (Created, bool) {
+    pub(super) fn create(&mut self, key: &MeetingKey, now_ms: i64, now: Instant) -> (CreatedInstance, bool) {
         if let Some(running) = self.meetings.get(key) {
             return (running.created.clone(), false);
         }
@@ -44,12 +44,12 @@ impl Bbb {
         // A real server hashes the `meetingID`; this internal id is readable and names its server.
         let name = format!("{}.b{}-{create_time_ms}", key.meeting, self.index);
         let internal_id = InternalMeetingId::parse(&name).expect("is an id");
-        let created = Created { internal_id, create_time_ms };
-        self.meetings.insert(key.clone(), Meeting { created: created.clone(), since: now });
+        let created = CreatedInstance { internal_id, create_time_ms };
+        self.meetings.insert(key.clone(), ListedMeeting { created: created.clone(), since: now });
         (created, true)
     }
 
-    pub(super) fn running(&self, key: &MeetingKey) -> Option<Created> {
+    pub(super) fn running(&self, key: &MeetingKey) -> Option<CreatedInstance> {
         self.meetings.get(key).map(|meeting| meeting.created.clone())
     }
 

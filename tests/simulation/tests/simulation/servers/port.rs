@@ -11,12 +11,12 @@ use usher_model::{
     server::{Server, ServerSample},
 };
 
-use super::{Failed, SimServers, index_of};
+use super::{SimCallError, SimServers, index_of};
 use crate::{
-    broken_guarantee::Sabotage,
-    network::Life,
+    broken_guarantee::BrokenGuarantee,
+    network::NodeLife,
     store::SimStore,
-    witness::{Cause, Witness},
+    witness::{EndCause, HistoryWitness},
 };
 
 /// The pause before the second attempt of a poll.
@@ -27,23 +27,23 @@ const LINGERS: (Duration, Duration) = (Duration::ZERO, Duration::from_secs(3));
 pub(crate) struct ServersLink {
     pub(crate) servers: Arc<SimServers>,
     pub(crate) store: Arc<SimStore>,
-    pub(crate) witness: Arc<Witness>,
-    pub(crate) replica: Life,
+    pub(crate) witness: Arc<HistoryWitness>,
+    pub(crate) replica: NodeLife,
     /// The name of the replica in the election.
     pub(crate) candidate: String,
     /// The setting `health.deadline`.
     pub(crate) poll_patience: Duration,
     /// The setting `meetings.call_timeout`.
     pub(crate) call_patience: Duration,
-    pub(crate) sabotage: Option<Sabotage>,
+    pub(crate) sabotage: Option<BrokenGuarantee>,
 }
 
-fn failure(failed: Failed, patience: Duration) -> ServerCallError {
+fn failure(failed: SimCallError, patience: Duration) -> ServerCallError {
     match failed {
-        Failed::NotSent => ServerCallError::Connect("refused".into()),
-        Failed::Silent => ServerCallError::Timeout(patience),
-        Failed::Broken => ServerCallError::Broken("reset".into()),
-        Failed::BadAnswer => ServerCallError::Status(502),
+        SimCallError::NotSent => ServerCallError::Connect("refused".into()),
+        SimCallError::Silent => ServerCallError::Timeout(patience),
+        SimCallError::Broken => ServerCallError::Broken("reset".into()),
+        SimCallError::BadAnswer => ServerCallError::Status(502),
     }
 }
 
@@ -71,7 +71,7 @@ impl BbbServers for ServersLink {
             listed = self.list(index, deadline.saturating_duration_since(Instant::now())).await;
         }
         let watermark = match self.sabotage {
-            Some(Sabotage::WatermarkOfTheAnswer) => {
+            Some(BrokenGuarantee::WatermarkOfTheAnswer) => {
                 sleep(AGAIN * 2).await; // time for a change in between
                 self.store.revision()
             }
@@ -97,7 +97,7 @@ impl BbbServers for ServersLink {
                 return Some(EndCallOutcome::NotFound);
             }
             let lingers = servers.chance.between(LINGERS.0, LINGERS.1);
-            let (servers, cause) = (servers.clone(), Cause::Balancer(by));
+            let (servers, cause) = (servers.clone(), EndCause::Balancer(by));
             tokio::spawn(async move {
                 sleep(lingers).await;
                 if servers.bbb(index).remove(&internal) {
@@ -114,7 +114,7 @@ impl BbbServers for ServersLink {
     }
 
     async fn exists(&self, server: &Server, meeting: &str) -> Result<bool, ServerCallError> {
-        if self.sabotage == Some(Sabotage::WatermarkOfTheAnswer) {
+        if self.sabotage == Some(BrokenGuarantee::WatermarkOfTheAnswer) {
             return Ok(false); // a second query would repair the broken guarantee
         }
         let (index, patience) = (index_of(&server.id), self.call_patience);

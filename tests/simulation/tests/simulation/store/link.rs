@@ -11,10 +11,10 @@ use usher_control_plane::ports::{
 };
 use usher_model::revision::FencingToken;
 
-use super::{SimStore, state::State, unavailable, watch::Watch};
+use super::{SimStore, state::StoreState, unavailable, watch::StoreWatch};
 use crate::{
-    broken_guarantee::Sabotage,
-    network::{Life, Lost, Net, Node},
+    broken_guarantee::BrokenGuarantee,
+    network::{LostCall, NodeLife, SimNetwork, SimNode},
 };
 
 /// The pause between two attempts of a read within its timeout.
@@ -23,11 +23,11 @@ const AGAIN: Duration = Duration::from_millis(50);
 #[derive(Clone)]
 pub(crate) struct StoreLink {
     pub(crate) store: Arc<SimStore>,
-    pub(crate) net: Arc<Net>,
-    pub(crate) replica: Life,
+    pub(crate) net: Arc<SimNetwork>,
+    pub(crate) replica: NodeLife,
     /// The setting `store.timeout`.
     pub(crate) patience: Duration,
-    pub(crate) sabotage: Option<Sabotage>,
+    pub(crate) sabotage: Option<BrokenGuarantee>,
 }
 
 impl StoreLink {
@@ -35,9 +35,9 @@ impl StoreLink {
         &self,
         serve: impl FnOnce(&Arc<SimStore>) -> T + Send + 'static,
         patience: Duration,
-    ) -> Result<T, Lost> {
+    ) -> Result<T, LostCall> {
         let store = self.store.clone();
-        let there = Life::new(Node::Store);
+        let there = NodeLife::new(SimNode::Store);
         self.net.call(&self.replica, &there, patience, async move { serve(&store) }).await
     }
 
@@ -67,7 +67,7 @@ impl Store for StoreLink {
     }
 
     async fn revision(&self) -> Result<u64, StoreError> {
-        self.safe(|store| store.read(State::revision), self.patience).await
+        self.safe(|store| store.read(StoreState::revision), self.patience).await
     }
 
     async fn watch(
@@ -76,7 +76,7 @@ impl Store for StoreLink {
         from: u64,
     ) -> Result<BoxStream<'static, Result<ChangeBatch, WatchError>>, StoreError> {
         let life = self.safe(|store| store.read(|state| state.lives), self.patience).await?;
-        let watch = Watch {
+        let watch = StoreWatch {
             store: self.store.clone(),
             net: self.net.clone(),
             watcher: self.replica.clone(),
@@ -88,11 +88,11 @@ impl Store for StoreLink {
     }
 
     async fn commit(&self, txns: Vec<StoreTxn>) -> Result<Vec<TxnVerdict>, StoreError> {
-        let txns = if self.sabotage == Some(Sabotage::GuardsIgnored) { unguarded(txns) } else { txns };
+        let txns = if self.sabotage == Some(BrokenGuarantee::GuardsIgnored) { unguarded(txns) } else { txns };
         match self.call(move |store| store.commit(&txns), self.patience).await {
             Ok(verdicts) => Ok(verdicts),
-            Err(Lost::NotSent) => Err(unavailable()),
-            Err(Lost::Broken | Lost::Silent) => Err(StoreError::Unknown("no answer".into())),
+            Err(LostCall::NotSent) => Err(unavailable()),
+            Err(LostCall::Broken | LostCall::Silent) => Err(StoreError::Unknown("no answer".into())),
         }
     }
 

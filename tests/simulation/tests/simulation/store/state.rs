@@ -10,19 +10,19 @@ use usher_control_plane::{
 };
 
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Lease {
+pub(super) struct LeaseEntry {
     pub(super) ends: Instant,
 }
 
 /// The reason why a watch cannot continue.
-pub(super) enum Gone {
+pub(super) enum WatchEnd {
     /// The history before this revision is compacted.
     Compacted(u64),
     /// The store lost its data since the watch was opened.
-    Life,
+    StoreLost,
 }
 
-pub(crate) struct State {
+pub(crate) struct StoreState {
     pub(super) cluster_id: u64,
     /// The number of times that all data were lost.
     pub(super) lives: u64,
@@ -30,10 +30,10 @@ pub(crate) struct State {
     revision: u64,
     history: VecDeque<ChangeBatch>,
     compacted: u64,
-    pub(super) leases: BTreeMap<String, Lease>,
+    pub(super) leases: BTreeMap<String, LeaseEntry>,
 }
 
-impl State {
+impl StoreState {
     pub(super) fn new(cluster_id: u64) -> Self {
         Self {
             cluster_id,
@@ -95,11 +95,11 @@ impl State {
             TxnGuard::Unchanged(key, revision) => {
                 self.entries.get(key).is_some_and(|entry| entry.mod_revision == *revision)
             }
-            TxnGuard::Fence(token) => self.stands(&token.key, token.create_revision),
+            TxnGuard::Fence(token) => self.is_held(&token.key, token.create_revision),
         }
     }
 
-    pub(super) fn stands(&self, key: &str, created: u64) -> bool {
+    pub(super) fn is_held(&self, key: &str, created: u64) -> bool {
         self.entries.get(key).is_some_and(|entry| entry.create_revision == created)
     }
 
@@ -150,12 +150,17 @@ impl State {
     }
 
     /// Returns the changes at or after `from`, and the next revision to read.
-    pub(super) fn since(&self, life: u64, prefix: &str, from: u64) -> Result<(Vec<ChangeBatch>, u64), Gone> {
+    pub(super) fn since(
+        &self,
+        life: u64,
+        prefix: &str,
+        from: u64,
+    ) -> Result<(Vec<ChangeBatch>, u64), WatchEnd> {
         if life != self.lives {
-            return Err(Gone::Life);
+            return Err(WatchEnd::StoreLost);
         }
         if from <= self.compacted {
-            return Err(Gone::Compacted(self.compacted + 1));
+            return Err(WatchEnd::Compacted(self.compacted + 1));
         }
         let start = self.history.partition_point(|batch| batch.revision < from);
         let mut found = Vec::new();

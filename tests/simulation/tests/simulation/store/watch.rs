@@ -8,8 +8,8 @@ use tokio::{sync::mpsc, time::sleep};
 use tokio_stream::wrappers::ReceiverStream;
 use usher_control_plane::ports::{ChangeBatch, WatchError};
 
-use super::{SimStore, state::Gone};
-use crate::network::{Life, Net, Node};
+use super::{SimStore, state::WatchEnd};
+use crate::network::{NodeLife, SimNetwork, SimNode};
 
 /// The number of batches that may be in transit to one watcher.
 const ON_THEIR_WAY: usize = 16;
@@ -17,16 +17,16 @@ const ON_THEIR_WAY: usize = 16;
 /// timeout.
 const PATIENCE: Duration = Duration::from_secs(7);
 
-pub(super) struct Watch {
+pub(super) struct StoreWatch {
     pub(super) store: Arc<SimStore>,
-    pub(super) net: Arc<Net>,
-    pub(super) watcher: Life,
+    pub(super) net: Arc<SimNetwork>,
+    pub(super) watcher: NodeLife,
     pub(super) prefix: String,
     pub(super) life: u64,
     pub(super) next: u64,
 }
 
-impl Watch {
+impl StoreWatch {
     pub(super) fn start(self) -> BoxStream<'static, Result<ChangeBatch, WatchError>> {
         let (sender, receiver) = mpsc::channel(ON_THEIR_WAY);
         tokio::spawn(async move {
@@ -51,8 +51,8 @@ impl Watch {
                     self.next = next;
                     batches
                 }
-                Err(Gone::Compacted(revision)) => return WatchError::Compacted(revision),
-                Err(Gone::Life) => return WatchError::Lost("the store is another".into()),
+                Err(WatchEnd::Compacted(revision)) => return WatchError::Compacted(revision),
+                Err(WatchEnd::StoreLost) => return WatchError::Lost("the store is another".into()),
             };
             if batches.is_empty() {
                 tokio::select! {
@@ -61,9 +61,9 @@ impl Watch {
                     () = sleep(PATIENCE) => {}
                 }
             } else {
-                sleep(self.net.one_way(Node::Store, node)).await;
+                sleep(self.net.one_way(SimNode::Store, node)).await;
             }
-            if !self.net.passes(Node::Store, node, PATIENCE).await {
+            if !self.net.passes(SimNode::Store, node, PATIENCE).await {
                 return WatchError::Lost("no sign of life".into());
             }
             self.net.moves(node).await;

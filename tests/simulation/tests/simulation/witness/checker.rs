@@ -19,16 +19,16 @@ use usher_model::{
 };
 
 use super::{
-    figures::Figures,
-    health_changes::Failures,
-    instances::{Cause, Instance, Instances},
-    store_fold::Truth,
+    figures::HistoryFigures,
+    health_changes::CallFailures,
+    instances::{EndCause, TrackedInstance, TrackedInstances},
+    store_fold::StoreFold,
 };
 use crate::{servers::home, store::key_of};
 
 /// The kind of an invariant that was violated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum ViolationKind {
     Killed,
     Reaped,
     Placed,
@@ -43,15 +43,15 @@ pub(crate) enum Kind {
 /// A violation of an invariant.
 #[derive(Debug, Clone)]
 pub(crate) struct Violation {
-    pub(crate) kind: Kind,
+    pub(crate) kind: ViolationKind,
     pub(crate) meeting: Option<MeetingKey>,
     pub(crate) text: String,
     pub(crate) at: Instant,
 }
 
-pub(crate) struct Checker {
-    pub(super) truth: Truth,
-    pub(super) instances: Instances,
+pub(crate) struct InvariantChecker {
+    pub(super) truth: StoreFold,
+    pub(super) instances: TrackedInstances,
     codec: StoreCodec,
     by_hand: BTreeSet<MeetingKey>,
     /// The number of requests in progress to end an id.
@@ -59,37 +59,37 @@ pub(crate) struct Checker {
     /// The newest instance of an id that an application's `end` reached.
     ended: BTreeMap<MeetingKey, u64>,
     /// Whether the store holds the key that names its epoch.
-    epoch_stands: bool,
+    epoch_key_exists: bool,
     /// Whether the store has started again: revisions from before cannot be compared.
     pub(super) began_anew: bool,
     doubled: BTreeMap<MeetingKey, Instant>,
-    pub(super) failures: Failures,
-    pub(crate) figures: Figures,
+    pub(super) failures: CallFailures,
+    pub(crate) figures: HistoryFigures,
     pub(crate) violations: Vec<Violation>,
 }
 
-impl Checker {
+impl InvariantChecker {
     pub(super) fn new(policy: Policy) -> Self {
         Self {
-            truth: Truth::new(policy),
-            instances: Instances::default(),
+            truth: StoreFold::new(policy),
+            instances: TrackedInstances::default(),
             codec: StoreCodec::new(),
             by_hand: BTreeSet::new(),
             asked: BTreeMap::new(),
             ended: BTreeMap::new(),
-            epoch_stands: false,
+            epoch_key_exists: false,
             began_anew: false,
             doubled: BTreeMap::new(),
-            failures: Failures::default(),
-            figures: Figures::default(),
+            failures: CallFailures::default(),
+            figures: HistoryFigures::default(),
             violations: Vec::new(),
         }
     }
 
-    pub(crate) fn fail(&mut self, kind: Kind, meeting: Option<&MeetingKey>, text: String) {
+    pub(crate) fn fail(&mut self, kind: ViolationKind, meeting: Option<&MeetingKey>, text: String) {
         match kind {
-            Kind::Killed => self.figures.killed += 1,
-            Kind::Reaped => self.figures.reaped += 1,
+            ViolationKind::Killed => self.figures.killed += 1,
+            ViolationKind::Reaped => self.figures.reaped += 1,
             _ => {}
         }
         let at = Instant::now();
@@ -110,19 +110,19 @@ impl Checker {
             .changes
             .iter()
             .any(|change| matches!(change, StoreChange::Put(entry) if entry.key == keys::META))
-            && std::mem::replace(&mut self.epoch_stands, true)
+            && std::mem::replace(&mut self.epoch_key_exists, true)
         {
             // The simulated store is never set back, so only its loss is evidence of an epoch.
-            self.fail(Kind::Epoch, None, "a new epoch has begun on a store without a loss".into());
+            self.fail(ViolationKind::Epoch, None, "a new epoch has begun on a store without a loss".into());
         }
         let told = |key: &str| !key.starts_with("load/") && !key.starts_with("fresh/");
         let told = batch.changes.iter().filter(|change| told(key_of(change)));
         let events: Vec<FleetEvent> =
             told.filter_map(|change| self.codec.event(change).ok().flatten()).collect();
-        let mut given_up: BTreeSet<ServerId> = BTreeSet::new();
+        let mut abandoned: BTreeSet<ServerId> = BTreeSet::new();
         for event in &events {
             if let FleetEvent::Record(key, _) = event {
-                given_up.extend(self.given_up_of(key));
+                abandoned.extend(self.abandoned_servers_of(key));
             }
         }
         let (mut changed, mut zombies) = (Vec::new(), Vec::new());
@@ -144,7 +144,7 @@ impl Checker {
             self.zombie_set(key, zombie);
         }
         for (key, old, new) in changed {
-            let gone = |server: &ServerId| given_up.contains(server);
+            let gone = |server: &ServerId| abandoned.contains(server);
             self.record_changed(&key, old.as_ref(), new.as_ref(), gone);
         }
         lines
@@ -152,10 +152,10 @@ impl Checker {
 
     /// Returns the servers with instances or the record of an id that are abandoned, by any of
     /// their entries.
-    fn given_up_of(&self, key: &MeetingKey) -> BTreeSet<ServerId> {
+    fn abandoned_servers_of(&self, key: &MeetingKey) -> BTreeSet<ServerId> {
         let recorded = self.truth.record(key).map(|record| home(&record.server));
         let running = self.instances.of(key).map(|(_, instance)| instance.server.clone());
-        recorded.into_iter().chain(running).filter(|server| self.truth.is_home_given_up(server)).collect()
+        recorded.into_iter().chain(running).filter(|server| self.truth.is_home_abandoned(server)).collect()
     }
 
     fn record_changed(
@@ -163,7 +163,7 @@ impl Checker {
         key: &MeetingKey,
         old: Option<&MeetingRecord>,
         new: Option<&MeetingRecord>,
-        was_given_up: impl Fn(&ServerId) -> bool,
+        was_abandoned: impl Fn(&ServerId) -> bool,
     ) {
         let named = new.and_then(|new| new.state.internal_id());
         named.and_then(|id| self.instances.get_mut(id)).into_iter().for_each(|named| named.confirmed = true);
@@ -171,7 +171,7 @@ impl Checker {
             && new.state == RecordState::Pending
             && old.is_none_or(|old| old.token != new.token)
         {
-            self.placed(key, old, new, &was_given_up);
+            self.placed(key, old, new, &was_abandoned);
         }
         let Some(old) = old else { return };
         let RecordState::Active { internal_id, .. } = &old.state else { return };
@@ -179,10 +179,10 @@ impl Checker {
             new.state.internal_id() == Some(internal_id) || matches!(new.state, RecordState::Ending { .. })
         });
         let Some(instance) = self.instances.get(internal_id).filter(|_| !still) else { return };
-        let given_up = was_given_up(&home(&old.server)) || self.truth.is_replaceable(&old.server);
-        if !instance.released && !given_up && !self.by_hand.contains(key) {
+        let abandoned = was_abandoned(&home(&old.server)) || self.truth.is_replaceable(&old.server);
+        if !instance.released && !abandoned && !self.by_hand.contains(key) {
             let text = format!("{internal_id} runs, and its record became {new:?}");
-            self.fail(Kind::Reaped, Some(key), text);
+            self.fail(ViolationKind::Reaped, Some(key), text);
         }
     }
 
@@ -192,21 +192,25 @@ impl Checker {
         key: &MeetingKey,
         old: Option<&MeetingRecord>,
         new: &MeetingRecord,
-        was_given_up: impl Fn(&ServerId) -> bool,
+        was_abandoned: impl Fn(&ServerId) -> bool,
     ) {
         let (admin, health) = (self.truth.admin(&new.server), self.truth.health(&new.server));
         if admin != Some(AdminState::Enabled) || health == Health::Offline {
             let text = format!("I7: placed on {} while it is {admin:?} and {health:?}", new.server);
-            self.fail(Kind::Placed, Some(key), text);
+            self.fail(ViolationKind::Placed, Some(key), text);
         }
         let beside = ZombieKey { meeting: key.clone(), server: new.server.clone() };
         if self.truth.zombies.contains_key(&beside) {
-            self.fail(Kind::Placed, Some(key), format!("I2: placed beside its zombie on {}", new.server));
+            self.fail(
+                ViolationKind::Placed,
+                Some(key),
+                format!("I2: placed beside its zombie on {}", new.server),
+            );
         }
         if old.is_some_and(|old| old.server != new.server) {
             self.figures.superseded += 1;
         }
-        let running: Vec<(InternalMeetingId, Instance)> = self
+        let running: Vec<(InternalMeetingId, TrackedInstance)> = self
             .instances
             .of(key)
             .filter(|(_, instance)| instance.server != home(&new.server))
@@ -215,7 +219,7 @@ impl Checker {
         for (id, instance) in running {
             if self.truth.zombies_at(key, &instance.server).next().is_some() {
                 // The record was freed before, and only waits for its replacement.
-            } else if was_given_up(&instance.server) {
+            } else if was_abandoned(&instance.server) {
                 // An unconfirmed create is abandoned together with its server, also if a client got
                 // its answer.
                 if old.is_some_and(|old| old.state == RecordState::Pending) {
@@ -227,7 +231,7 @@ impl Checker {
                 self.figures.too_late += 1;
             } else if instance.acknowledged && !instance.released && !self.by_hand.contains(key) {
                 let text = format!("H4: placed on {} while {id} runs and is acknowledged", new.server);
-                self.fail(Kind::Placed, Some(key), text);
+                self.fail(ViolationKind::Placed, Some(key), text);
             }
         }
     }
@@ -249,7 +253,7 @@ impl Checker {
     /// Records that the store starts again: its former content is invalid, and an id that ran
     /// twice, or on an abandoned server, may be adopted from either.
     pub(super) fn store_lost(&mut self) {
-        self.epoch_stands = false;
+        self.epoch_key_exists = false;
         let doubled: Vec<MeetingKey> = self.instances.doubled().cloned().collect();
         for (id, instance) in self.instances.iter_mut() {
             let routed = self.truth.records.get(&instance.key).is_some_and(|record| {
@@ -268,7 +272,7 @@ impl Checker {
         self.figures.created += 1;
         let released = self.asked.get(key).is_some_and(|count| *count > 0);
         let (key, server) = (key.clone(), server.clone());
-        let instance = Instance {
+        let instance = TrackedInstance {
             key,
             server,
             acknowledged: false,
@@ -281,19 +285,19 @@ impl Checker {
         self.instances.add(internal, instance);
     }
 
-    pub(super) fn over(&mut self, internal: &InternalMeetingId, cause: &Cause) {
+    pub(super) fn over(&mut self, internal: &InternalMeetingId, cause: &EndCause) {
         let Some(instance) = self.instances.remove(internal) else { return };
-        if *cause == Cause::Application {
+        if *cause == EndCause::Application {
             let ended = self.ended.entry(instance.key.clone()).or_default();
             *ended = instance.number.max(*ended);
         }
-        if let Cause::Balancer(by) = cause {
+        if let EndCause::Balancer(by) = cause {
             self.figures.ended += 1;
             if instance.acknowledged && !instance.released {
                 let text = format!(
                     "I2, I3: {by} ended {internal}, which was neither superseded nor requested to end"
                 );
-                self.fail(Kind::Killed, Some(&instance.key), text);
+                self.fail(ViolationKind::Killed, Some(&instance.key), text);
             }
         }
     }
@@ -353,7 +357,11 @@ impl Checker {
     pub(super) fn end_sent(&mut self, by: &str, leads: bool, internal: &InternalMeetingId) {
         if !leads {
             let key = self.instances.get(internal).map(|instance| instance.key.clone());
-            self.fail(Kind::Fence, key.as_ref(), format!("X3: {by} ends {internal} and does not lead"));
+            self.fail(
+                ViolationKind::Fence,
+                key.as_ref(),
+                format!("X3: {by} ends {internal} and does not lead"),
+            );
         }
     }
 

@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 /// The counters of one history, or the sum of several.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Figures {
+pub(crate) struct HistoryFigures {
     /// Meetings that were created.
     pub(crate) created: u64,
     /// Ids that were given to another server.
@@ -25,7 +25,7 @@ pub(crate) struct Figures {
     pub(crate) leaked: Duration,
 }
 
-impl Figures {
+impl HistoryFigures {
     pub(crate) fn add(&mut self, other: &Self) {
         self.created += other.created;
         self.superseded += other.superseded;
@@ -56,7 +56,7 @@ impl Figures {
     }
 }
 
-impl fmt::Display for Figures {
+impl fmt::Display for HistoryFigures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,

@@ -9,7 +9,7 @@ use usher_model::{
     server::{Health, HealthRecord},
 };
 
-use super::checker::{Checker, Kind};
+use super::checker::{InvariantChecker, ViolationKind};
 use crate::servers::home;
 
 /// How long a failure may count: the time that an edge remembers it, and the delay of its report.
@@ -17,9 +17,9 @@ const COUNTS: Duration = Duration::from_secs(80);
 
 /// The time of the last failed call to each server, of any caller.
 #[derive(Default)]
-pub(super) struct Failures(BTreeMap<ServerId, Instant>);
+pub(super) struct CallFailures(BTreeMap<ServerId, Instant>);
 
-impl Checker {
+impl InvariantChecker {
     /// Records that a call to a server has failed, under any of its entries.
     pub(super) fn call_failed(&mut self, server: &ServerId) {
         self.failures.0.insert(home(server), Instant::now());
@@ -36,7 +36,7 @@ impl Checker {
         let failed = self.failures.0.get(&home(server)).is_some_and(|at| at.elapsed() < COUNTS);
         if !failed {
             let text = format!("X6: {server} leaves online without a failure: {}", new.reason);
-            self.fail(Kind::Slander, None, text);
+            self.fail(ViolationKind::Slander, None, text);
         }
     }
 }

@@ -10,7 +10,7 @@ use usher_model::{
 
 /// The reason why a meeting has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Cause {
+pub(crate) enum EndCause {
     /// Its users have left.
     Itself,
     /// Its server restarted.
@@ -23,7 +23,7 @@ pub(crate) enum Cause {
 
 /// One meeting on one server.
 #[derive(Debug, Clone)]
-pub(super) struct Instance {
+pub(super) struct TrackedInstance {
     pub(super) key: MeetingKey,
     pub(super) server: ServerId,
     /// A client's create was answered with it.
@@ -43,18 +43,18 @@ pub(super) struct Instance {
 
 /// The running meetings.
 #[derive(Debug, Default)]
-pub(super) struct Instances {
-    live: BTreeMap<InternalMeetingId, Instance>,
+pub(super) struct TrackedInstances {
+    live: BTreeMap<InternalMeetingId, TrackedInstance>,
     by_key: BTreeMap<MeetingKey, BTreeSet<InternalMeetingId>>,
 }
 
-impl Instances {
-    pub(super) fn add(&mut self, id: &InternalMeetingId, instance: Instance) {
+impl TrackedInstances {
+    pub(super) fn add(&mut self, id: &InternalMeetingId, instance: TrackedInstance) {
         self.by_key.entry(instance.key.clone()).or_default().insert(id.clone());
         self.live.insert(id.clone(), instance);
     }
 
-    pub(super) fn remove(&mut self, id: &InternalMeetingId) -> Option<Instance> {
+    pub(super) fn remove(&mut self, id: &InternalMeetingId) -> Option<TrackedInstance> {
         let instance = self.live.remove(id)?;
         if let Some(of_key) = self.by_key.get_mut(&instance.key) {
             of_key.remove(id);
@@ -65,29 +65,37 @@ impl Instances {
         Some(instance)
     }
 
-    pub(super) fn get(&self, id: &InternalMeetingId) -> Option<&Instance> {
+    pub(super) fn get(&self, id: &InternalMeetingId) -> Option<&TrackedInstance> {
         self.live.get(id)
     }
 
-    pub(super) fn get_mut(&mut self, id: &InternalMeetingId) -> Option<&mut Instance> {
+    pub(super) fn get_mut(&mut self, id: &InternalMeetingId) -> Option<&mut TrackedInstance> {
         self.live.get_mut(id)
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&InternalMeetingId, &Instance)> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&InternalMeetingId, &TrackedInstance)> {
         self.live.iter()
     }
 
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (&InternalMeetingId, &mut Instance)> {
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (&InternalMeetingId, &mut TrackedInstance)> {
         self.live.iter_mut()
     }
 
-    pub(super) fn of(&self, key: &MeetingKey) -> impl Iterator<Item = (&InternalMeetingId, &Instance)> {
+    pub(super) fn of(
+        &self,
+        key: &MeetingKey,
+    ) -> impl Iterator<Item = (&InternalMeetingId, &TrackedInstance)> {
         let ids = self.by_key.get(key).into_iter().flatten();
         ids.filter_map(|id| Some((id, self.live.get(id)?)))
     }
 
     /// Changes every instance of a key on a server.
-    pub(super) fn change_on(&mut self, key: &MeetingKey, server: &ServerId, change: impl Fn(&mut Instance)) {
+    pub(super) fn change_on(
+        &mut self,
+        key: &MeetingKey,
+        server: &ServerId,
+        change: impl Fn(&mut TrackedInstance),
+    ) {
         for id in self.by_key.get(key).cloned().unwrap_or_default() {
             if let Some(instance) = self.live.get_mut(&id).filter(|instance| instance.server == *server) {
                 change(instance);

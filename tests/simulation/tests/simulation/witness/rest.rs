@@ -6,10 +6,10 @@ use usher_model::{
     server::{AdminState, Health},
 };
 
-use super::checker::Checker;
+use super::checker::InvariantChecker;
 use crate::servers::home;
 
-impl Checker {
+impl InvariantChecker {
     /// Checks that no meeting is leaked or split, every record is right, and every server is
     /// online.
     ///
@@ -71,18 +71,18 @@ mod tests {
         meeting::MeetingKey,
     };
 
-    use crate::witness::{Cause, Checker};
+    use crate::witness::{EndCause, InvariantChecker};
 
     #[tokio::test]
     async fn what_an_ended_meeting_had_superseded_must_not_run() {
-        let mut checker = Checker::new(Policy::default());
+        let mut checker = InvariantChecker::new(Policy::default());
         let key = MeetingKey::new(TenantId::default_tenant(), MeetingId::parse("room").unwrap());
         let instances = ["room-1", "room-2"].map(|id| InternalMeetingId::parse(id).unwrap());
         for (instance, server) in instances.iter().zip(["a", "b"]) {
             checker.born(&key, &ServerId::parse(server).unwrap(), instance);
             checker.acknowledged(instance);
         }
-        checker.over(&instances[1], &Cause::Application);
+        checker.over(&instances[1], &EndCause::Application);
         checker.end_acknowledged(&key);
         let (_, why) = checker.at_rest(&[]).unwrap_err();
         assert!(why.contains("room-1") && why.contains("superseded"), "{why}");

@@ -15,7 +15,7 @@ use usher_model::{
 
 use crate::servers::home;
 
-pub(crate) struct Truth {
+pub(crate) struct StoreFold {
     policy: Policy,
     pub(super) records: BTreeMap<MeetingKey, Stored<MeetingRecord>>,
     pub(super) zombies: BTreeMap<ZombieKey, Zombie>,
@@ -23,7 +23,7 @@ pub(crate) struct Truth {
     admin: BTreeMap<ServerId, AdminState>,
 }
 
-impl Truth {
+impl StoreFold {
     pub(super) fn new(policy: Policy) -> Self {
         let (records, zombies, health, admin) = Default::default();
         Self { policy, records, zombies, health, admin }
@@ -75,7 +75,7 @@ impl Truth {
     }
 
     /// Returns whether any entry of a server is abandoned.
-    pub(super) fn is_home_given_up(&self, server: &ServerId) -> bool {
+    pub(super) fn is_home_abandoned(&self, server: &ServerId) -> bool {
         let entries = self.admin.keys().filter(|entry| home(entry) == *server);
         entries.clone().next().is_none() || entries.clone().any(|entry| self.is_replaceable(entry))
     }

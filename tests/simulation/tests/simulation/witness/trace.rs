@@ -10,7 +10,7 @@ use tokio::time::Instant;
 /// The number of lines of a story after the violation.
 const AFTER: usize = 15;
 
-pub(crate) struct Trace {
+pub(crate) struct HistoryTrace {
     started: Instant,
     hash: DefaultHasher,
     count: u64,
@@ -19,7 +19,7 @@ pub(crate) struct Trace {
     aloud: bool,
 }
 
-impl Trace {
+impl HistoryTrace {
     pub(super) fn new(kept: usize) -> Self {
         let aloud = std::env::var_os("USHER_SIM_TRACE").is_some();
         let (hash, lines) = (DefaultHasher::new(), VecDeque::new());
