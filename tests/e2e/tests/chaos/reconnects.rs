@@ -11,9 +11,9 @@ use anyhow::{Context, Result, ensure};
 use futures::{StreamExt, TryStreamExt, stream};
 use usher_edge_proxy::{
     control::{
-        cell::TableCell,
-        planes::Planes,
-        subscriber::{Identity, Patience, Subscriber},
+        planes::ControlPlanes,
+        subscriber::{EdgeIdentity, RoutingSubscriber, SubscriberTimeouts},
+        table_cell::TableCell,
     },
     metrics::StreamMetrics,
 };
@@ -31,11 +31,11 @@ const SPREAD: Duration = Duration::from_secs(5);
 fn edge(cluster: &TestCluster, number: usize, tasks: &TaskGroup) -> Result<Arc<TableCell>> {
     let cell = Arc::new(TableCell::default());
     let id = EdgeId::parse(&format!("edge-{number}"))?;
-    let subscriber = Subscriber {
-        planes: Planes::new(&[format!("http://{}", cluster.control_address(0))], None)?,
+    let subscriber = RoutingSubscriber {
+        planes: ControlPlanes::new(&[format!("http://{}", cluster.control_address(0))], None)?,
         cell: Arc::clone(&cell),
-        identity: Identity { id, address: format!("nowhere:{number}") },
-        patience: Patience::default(),
+        identity: EdgeIdentity { id, address: format!("nowhere:{number}") },
+        patience: SubscriberTimeouts::default(),
         metrics: StreamMetrics::default(),
         from_disk: false,
     };
