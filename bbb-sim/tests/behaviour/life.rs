@@ -136,7 +136,7 @@ async fn join_admits_by_role_or_password_and_tells_each_refusal_its_own_way() {
     assert!(viewer.text("url").ends_with(viewer.text("session_token")));
 
     let no_role = call(&sim, "join", &join("userID=a")).await;
-    assert_eq!((no_role.status, no_role.key()), (200, "ApiParams required"));
+    assert_eq!((no_role.status, no_role.key()), (200, "Params required"));
     let wrong = call(&sim, "join", &join("password=zz")).await;
     assert_eq!((wrong.status, wrong.text("message")), (200, "You must enter a valid password"));
     let late = call(&sim, "join", &join("password=ap&createTime=1&redirect=false")).await;
