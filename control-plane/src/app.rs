@@ -23,8 +23,8 @@ use crate::{
     bbb_client::BbbClient,
     engine::{Engine, EngineDependencies},
     grpc::{
-        auth::Auth,
-        server::{self, Parts},
+        auth::AdminAuth,
+        server::{self, GrpcParts},
     },
     notifications::{
         application_client::{ApplicationClient, OwnAddressCheck},
@@ -39,7 +39,9 @@ use crate::{
     },
     ops::{metrics::ControlPlaneMetrics, watchdog::Watchdog},
     ports::{BbbServers, Store},
-    tasks::{edges::Edges, gauges::Gauges, own_targets::OwnTargets, watched_store::WatchedStore},
+    tasks::{
+        edges::ConnectedEdges, gauges::GaugeUpdater, own_targets::OwnTargets, watched_store::WatchedStore,
+    },
 };
 
 /// Longest time to stop: the gRPC port first, then everything behind it.
@@ -67,7 +69,7 @@ impl ControlPlane {
         ops: &OpsHandle,
         tasks: &TaskGroup,
     ) -> anyhow::Result<Self> {
-        let auth = Auth::new(&settings.admin, settings.addresses.control)?;
+        let auth = AdminAuth::new(&settings.admin, settings.addresses.control)?;
         let address = settings.addresses.control;
         let listener = TcpListener::bind(address).await.with_context(|| format!("bind gRPC on {address}"))?;
         let grpc_addr = listener.local_addr()?;
@@ -93,7 +95,7 @@ impl ControlPlane {
         };
         let engine = Engine::start(settings, around, &back);
         let Engine { fleet, alarms, ready, .. } = engine.clone();
-        let gauges = Gauges::new(fleet.clone(), wall.clone(), alarms, metrics.clone());
+        let gauges = GaugeUpdater::new(fleet.clone(), wall.clone(), alarms, metrics.clone());
         back.spawn("gauges", |stop| gauges.run(stop));
         back.spawn("pending calls", |stop| pending.watch(stop));
 
@@ -137,9 +139,9 @@ impl ControlPlane {
         back.spawn("hook keeper", |stop| keeper.run(stop));
 
         let (health, _) = tonic_health::server::health_reporter();
-        let parts = Parts {
+        let parts = GrpcParts {
             engine,
-            edges: Edges::new(metrics),
+            edges: ConnectedEdges::new(metrics),
             deliveries,
             hooks,
             callback_keys,

@@ -42,7 +42,7 @@ pub struct BbbClient {
 }
 
 /// A whole answer.
-struct Body {
+struct AnswerBody {
     text: String,
     /// The server's clock, where it said so.
     date: Option<SystemTime>,
@@ -78,14 +78,19 @@ impl BbbClient {
         query: &str,
         budget: Duration,
         deadline: Instant,
-    ) -> Result<Body, ServerCallError> {
+    ) -> Result<AnswerBody, ServerCallError> {
         let _pending = self.pending.enter(format!("server {}", server.id), call);
         timeout_at(deadline, self.exchange(server, call, query))
             .await
             .unwrap_or(Err(ServerCallError::Timeout(budget)))
     }
 
-    async fn exchange(&self, server: &Server, call: &str, query: &str) -> Result<Body, ServerCallError> {
+    async fn exchange(
+        &self,
+        server: &Server,
+        call: &str,
+        query: &str,
+    ) -> Result<AnswerBody, ServerCallError> {
         let signed = checksum::sign_query(server.algorithm, call, query.to_owned(), &server.secret);
         let mut headers = http::HeaderMap::new();
         usher_runtime::telemetry::inject(&mut headers);
@@ -105,7 +110,7 @@ impl BbbClient {
         }
         let text = String::from_utf8(body)
             .map_err(|_| ServerCallError::Unreadable("the answer is not UTF-8".into()))?;
-        Ok(Body { text, date })
+        Ok(AnswerBody { text, date })
     }
 
     async fn try_poll(

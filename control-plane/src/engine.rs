@@ -16,18 +16,18 @@ use crate::{
     ports::{BbbServers, Store},
     store::{codec::StoreCodec, committer::GroupCommitter},
     tasks::{
-        admin::Admin,
+        admin::FleetAdmin,
         fleet_handle::FleetHandle,
-        follower::Follower,
-        leader::Leader,
+        follower::FleetFollower,
+        leader::LeaderTask,
         leadership::Leadership,
-        placer::{Placer, Resolver},
-        poll_asks::PollAsks,
-        poller::{Poller, Pollers, Reaper, Round},
+        placer::{MeetingPlacer, MeetingResolver},
+        poll_requests::PollRequests,
+        poller::{PollOnce, PollerSupervisor, RunningPollers, SampleReconciler},
         revision_reader::RevisionReader,
-        sweeper::Sweeper,
-        upkeep::{SpaceFigures, Upkeep},
-        writer::Writer,
+        sweeper::FleetSweeper,
+        upkeep::{SpaceFigures, StoreUpkeep},
+        writer::PlanWriter,
     },
 };
 
@@ -56,15 +56,15 @@ pub struct Engine {
     /// The fleet.
     pub fleet: FleetHandle,
     /// Places meetings.
-    pub placer: Placer,
+    pub placer: MeetingPlacer,
     /// Looks meetings up.
-    pub resolver: Resolver,
+    pub resolver: MeetingResolver,
     /// Administers.
-    pub admin: Admin,
+    pub admin: FleetAdmin,
     /// Polls now.
-    pub pollers: Pollers,
+    pub pollers: RunningPollers,
     /// Has the leader poll now.
-    pub poll_asks: PollAsks,
+    pub poll_requests: PollRequests,
     /// The alarms.
     pub alarms: RaisedAlarms,
     /// Whether this replica leads.
@@ -85,13 +85,13 @@ impl Engine {
         let committer = GroupCommitter::spawn(store.clone(), codec.clone(), tasks);
         let fleet = FleetHandle::new(Policy::new(settings));
         let revisions = RevisionReader::new(store.clone(), tasks.clone(), settings.store.timeout);
-        let writer = Writer::new(fleet.clone(), committer, revisions.clone(), alarms.clone(), wall);
+        let writer = PlanWriter::new(fleet.clone(), committer, revisions.clone(), alarms.clone(), wall);
         let leadership = Leadership::default();
         let first_poll = settings.health.deadline + Duration::from_secs(1);
-        let placer = Placer::new(writer.clone(), first_poll, metrics.clone());
-        let admin = Admin::new(writer.clone());
-        let pollers = Pollers::default();
-        let reaper = Reaper::new(
+        let placer = MeetingPlacer::new(writer.clone(), first_poll, metrics.clone());
+        let admin = FleetAdmin::new(writer.clone());
+        let pollers = RunningPollers::default();
+        let reconciler = SampleReconciler::new(
             servers.clone(),
             writer.clone(),
             leadership.clone(),
@@ -100,20 +100,25 @@ impl Engine {
             tasks.clone(),
             (settings.meetings.call_timeout, interval),
         );
-        let round = Round::new(
+        let poll_once = PollOnce::new(
             servers,
             writer.clone(),
             leadership.clone(),
-            reaper,
+            reconciler,
             metrics.clone(),
             settings.store.timeout,
         );
-        let follower =
-            Follower::new(store.clone(), codec.clone(), fleet.clone(), metrics.clone(), watchdog.clone());
+        let follower = FleetFollower::new(
+            store.clone(),
+            codec.clone(),
+            fleet.clone(),
+            metrics.clone(),
+            watchdog.clone(),
+        );
         let leader =
-            Leader::new(store.clone(), replica, settings.leader.ttl, leadership.clone(), metrics.clone());
-        let poller = Poller::new(
-            Arc::new(round),
+            LeaderTask::new(store.clone(), replica, settings.leader.ttl, leadership.clone(), metrics.clone());
+        let poller = PollerSupervisor::new(
+            Arc::new(poll_once),
             fleet.clone(),
             leadership.clone(),
             pollers.clone(),
@@ -121,11 +126,16 @@ impl Engine {
             watchdog,
             interval,
         );
-        let poll_asks =
-            PollAsks::new(store.clone(), fleet.clone(), leadership.clone(), pollers.clone(), tasks.clone());
-        let sweeper = Sweeper::new(writer, leadership.clone(), metrics.clone(), interval.min(SWEEP));
+        let poll_requests = PollRequests::new(
+            store.clone(),
+            fleet.clone(),
+            leadership.clone(),
+            pollers.clone(),
+            tasks.clone(),
+        );
+        let sweeper = FleetSweeper::new(writer, leadership.clone(), metrics.clone(), interval.min(SWEEP));
         let space = SpaceFigures::default();
-        let upkeep = Upkeep::new(
+        let upkeep = StoreUpkeep::new(
             store.clone(),
             fleet.clone(),
             leadership.clone(),
@@ -135,7 +145,7 @@ impl Engine {
         let ready = CancellationToken::new();
         let arrival = FirstTenant::new(settings, fleet.clone(), admin.clone(), ready.clone());
 
-        let asks = poll_asks.clone();
+        let asks = poll_requests.clone();
         tasks.spawn("follower", |stop| follower.run(stop));
         tasks.spawn("leader", |stop| leader.run(stop));
         tasks.spawn("poller", |stop| poller.run(stop));
@@ -143,7 +153,7 @@ impl Engine {
         tasks.spawn("sweeper", |stop| sweeper.run(stop));
         tasks.spawn("store upkeep", |stop| upkeep.run(stop));
         tasks.spawn_short("arrival", arrival.run(tasks.stopping()));
-        let resolver = Resolver::new(fleet.clone(), revisions, store, codec);
-        Self { fleet, placer, resolver, admin, pollers, poll_asks, alarms, leadership, space, ready }
+        let resolver = MeetingResolver::new(fleet.clone(), revisions, store, codec);
+        Self { fleet, placer, resolver, admin, pollers, poll_requests, alarms, leadership, space, ready }
     }
 }

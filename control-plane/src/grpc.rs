@@ -11,6 +11,7 @@ pub(crate) mod name;
 pub(crate) mod page;
 pub mod placement;
 pub mod routing;
+mod secret_visibility;
 pub mod server;
 pub(crate) mod servers;
 pub(crate) mod status;

@@ -10,7 +10,7 @@ pub mod leader;
 pub mod leadership;
 pub mod own_targets;
 pub mod placer;
-pub mod poll_asks;
+pub mod poll_requests;
 pub mod poller;
 pub(crate) mod prefix_follower;
 pub mod revision_reader;

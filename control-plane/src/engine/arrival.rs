@@ -9,11 +9,11 @@ use usher_bbb::secret::Secret;
 use usher_model::{id::TenantId, routing::TenantRoute, settings::Settings};
 use usher_runtime::clock;
 
-use crate::tasks::{admin::Admin, backoff::Backoff, fleet_handle::FleetHandle};
+use crate::tasks::{admin::FleetAdmin, backoff::Backoff, fleet_handle::FleetHandle};
 
 pub(super) struct FirstTenant {
     fleet: FleetHandle,
-    admin: Admin,
+    admin: FleetAdmin,
     secrets: Vec<Secret>,
     deadline: Duration,
     ready: CancellationToken,
@@ -23,7 +23,7 @@ impl FirstTenant {
     pub(super) fn new(
         settings: &Settings,
         fleet: FleetHandle,
-        admin: Admin,
+        admin: FleetAdmin,
         ready: CancellationToken,
     ) -> Self {
         let (secrets, deadline) = (settings.secrets.clone(), settings.store.timeout);

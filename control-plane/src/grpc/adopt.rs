@@ -6,12 +6,12 @@ use futures::{StreamExt, TryStreamExt, stream};
 use usher_model::{id::ServerId, meeting::MeetingKey, server::AdminState};
 use usher_proto::v1::{AdoptMeetingsRequest, AdoptMeetingsResponse, AdoptOutcome, AdoptedMeeting};
 
-use super::{name, status::Refusal};
+use super::{name, status::RpcRefusal};
 use crate::{
     core::lifecycle::AdoptionOutcome,
     ports::BbbServers,
     tasks::{
-        admin::{Admin, Asked},
+        admin::{FleetAdmin, ListTarget},
         fleet_handle::FleetHandle,
         writer::WriteError,
     },
@@ -23,31 +23,31 @@ const MOST: usize = 300;
 const AT_ONCE: usize = 16;
 
 /// What the call works with.
-pub(super) struct Adopter<'a> {
+pub(super) struct MeetingAdopter<'a> {
     pub(super) fleet: &'a FleetHandle,
-    pub(super) admin: &'a Admin,
+    pub(super) admin: &'a FleetAdmin,
     pub(super) servers: &'a Arc<dyn BbbServers>,
     pub(super) call_timeout: Duration,
 }
 
-impl Adopter<'_> {
+impl MeetingAdopter<'_> {
     /// Asks the server, then decides.
     pub(super) async fn adopt(
         &self,
         request: AdoptMeetingsRequest,
         deadline: std::time::Instant,
-    ) -> Result<AdoptMeetingsResponse, Refusal> {
+    ) -> Result<AdoptMeetingsResponse, RpcRefusal> {
         let id = name::parse_server("server", &request.server)?;
         let keys = keys(&request.names)?;
         if !self.fleet.complete() {
-            return Err(Refusal::retry("NOT_READY", "this control plane has not read the store yet"));
+            return Err(RpcRefusal::retry("NOT_READY", "this control plane has not read the store yet"));
         }
         let (asked, watermark) = self.asked(&id)?;
         let list = self.servers.poll(&asked.server, watermark);
         let sample = match tokio::time::timeout(self.call_timeout, list).await {
             Ok(Ok(sample)) => sample,
-            Ok(Err(error)) => return Err(Refusal::retry("SERVER_CALL_FAILED", error.to_string())),
-            Err(_) => return Err(Refusal::retry("SERVER_CALL_FAILED", "the server did not answer")),
+            Ok(Err(error)) => return Err(RpcRefusal::retry("SERVER_CALL_FAILED", error.to_string())),
+            Err(_) => return Err(RpcRefusal::retry("SERVER_CALL_FAILED", "the server did not answer")),
         };
         let (asked, sample) = (&asked, &sample);
         let adopted = stream::iter(keys).map(|key| async move {
@@ -56,21 +56,21 @@ impl Adopter<'_> {
         });
         let meetings = adopted.buffered(AT_ONCE).try_collect().await.map_err(|error| match error {
             WriteError::Decision(stale) => {
-                Refusal::Conflict(format!("`{}` {stale}; ask again", request.server))
+                RpcRefusal::Conflict(format!("`{}` {stale}; ask again", request.server))
             }
-            other => Refusal::written(other),
+            other => RpcRefusal::written(other),
         })?;
         Ok(AdoptMeetingsResponse { meetings })
     }
 
     /// Returns the server as it is now, and the revision its list will be compared with.
-    fn asked(&self, id: &ServerId) -> Result<(Asked, u64), Refusal> {
+    fn asked(&self, id: &ServerId) -> Result<(ListTarget, u64), RpcRefusal> {
         let found = self.fleet.read(|fleet| {
             let server = fleet.server(id)?.stored.value.clone();
-            Some((Asked { server, epoch: fleet.epoch() }, fleet.revision().seq))
+            Some((ListTarget { server, epoch: fleet.epoch() }, fleet.revision().seq))
         });
         let (asked, watermark) =
-            found.ok_or_else(|| Refusal::NotFound { kind: "server", name: name::server(id) })?;
+            found.ok_or_else(|| RpcRefusal::NotFound { kind: "server", name: name::server(id) })?;
         if asked.server.admin == AdminState::Disabled {
             return Err(disabled(id));
         }
@@ -78,16 +78,16 @@ impl Adopter<'_> {
     }
 }
 
-fn keys(names: &[String]) -> Result<Vec<MeetingKey>, Refusal> {
+fn keys(names: &[String]) -> Result<Vec<MeetingKey>, RpcRefusal> {
     if names.is_empty() || names.len() > MOST {
-        return Err(Refusal::field("names", format!("name 1 to {MOST} meetings, not {}", names.len())));
+        return Err(RpcRefusal::field("names", format!("name 1 to {MOST} meetings, not {}", names.len())));
     }
     let parse = |(at, text): (usize, &String)| name::parse_meeting(&format!("names[{at}]"), text);
     names.iter().enumerate().map(parse).collect()
 }
 
-fn disabled(id: &ServerId) -> Refusal {
-    Refusal::Precondition {
+fn disabled(id: &ServerId) -> RpcRefusal {
+    RpcRefusal::Precondition {
         reason: "SERVER_DISABLED",
         subject: name::server(id),
         problem: "a disabled server has no meetings; enable or cordon it first".into(),

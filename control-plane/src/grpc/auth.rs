@@ -9,7 +9,7 @@ use usher_model::settings::AdminSettings;
 
 /// Lets requests pass that carry the token, or every one if there is none.
 #[derive(Debug, Clone)]
-pub struct Auth(Option<Secret>);
+pub struct AdminAuth(Option<Secret>);
 
 /// The control port would stand open.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -17,22 +17,22 @@ pub struct Auth(Option<Secret>);
     "control address {0} is reachable from other machines and nothing guards it: set `admin.token`, \
      or `admin.insecure = true` if the network itself is trusted"
 )]
-pub struct Unguarded(SocketAddr);
+pub struct UnguardedAddress(SocketAddr);
 
-impl Auth {
+impl AdminAuth {
     /// Checks that the port is guarded.
     ///
     /// # Errors
     /// There is no token, the address is not loopback, and nobody said that this is meant.
-    pub fn new(settings: &AdminSettings, control: SocketAddr) -> Result<Self, Unguarded> {
+    pub fn new(settings: &AdminSettings, control: SocketAddr) -> Result<Self, UnguardedAddress> {
         if settings.token.is_none() && !settings.insecure && !control.ip().is_loopback() {
-            return Err(Unguarded(control));
+            return Err(UnguardedAddress(control));
         }
         Ok(Self(settings.token.clone()))
     }
 }
 
-impl Interceptor for Auth {
+impl Interceptor for AdminAuth {
     fn call(&mut self, request: Request<()>) -> Result<Request<()>, Status> {
         let Some(token) = &self.0 else { return Ok(request) };
         let given = request
@@ -69,17 +69,17 @@ mod tests {
     #[test]
     fn without_a_token_only_loopback_is_bound() {
         let (near, far) = (SocketAddr::from(([127, 0, 0, 1], 1)), SocketAddr::from(([0, 0, 0, 0], 1)));
-        assert!(Auth::new(&settings(None, false), near).is_ok());
-        let error = Auth::new(&settings(None, false), far).expect_err("is refused").to_string();
+        assert!(AdminAuth::new(&settings(None, false), near).is_ok());
+        let error = AdminAuth::new(&settings(None, false), far).expect_err("is refused").to_string();
         assert!(error.contains("admin.token") && error.contains("0.0.0.0"), "{error}");
-        assert!(Auth::new(&settings(None, true), far).is_ok());
-        assert!(Auth::new(&settings(Some("t"), false), far).is_ok());
+        assert!(AdminAuth::new(&settings(None, true), far).is_ok());
+        assert!(AdminAuth::new(&settings(Some("t"), false), far).is_ok());
     }
 
     #[test]
     fn only_the_token_opens_the_port() {
         let near = SocketAddr::from(([127, 0, 0, 1], 1));
-        let mut auth = Auth::new(&settings(Some("s3cret"), false), near).expect("is guarded");
+        let mut auth = AdminAuth::new(&settings(Some("s3cret"), false), near).expect("is guarded");
         assert!(auth.call(request(Some("Bearer s3cret"))).is_ok());
         for header in [None, Some("Bearer s3cre"), Some("Bearer "), Some("s3cret"), Some("Basic s3cret")] {
             assert_eq!(
@@ -87,7 +87,7 @@ mod tests {
                 tonic::Code::Unauthenticated
             );
         }
-        let mut open = Auth::new(&settings(None, false), near).expect("is local");
+        let mut open = AdminAuth::new(&settings(None, false), near).expect("is local");
         assert!(open.call(request(None)).is_ok());
     }
 }

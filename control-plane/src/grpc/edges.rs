@@ -6,19 +6,19 @@ use usher_runtime::clock;
 
 use super::{page::PageRequest, servers::duration};
 use crate::tasks::{
-    edges::{EdgeEntry, Edges},
+    edges::{ConnectedEdges, EdgeEntry},
     fleet_handle::FleetHandle,
 };
 
 /// The service.
 pub(super) struct EdgeAdmin {
-    edges: Edges,
+    edges: ConnectedEdges,
     fleet: FleetHandle,
 }
 
 impl EdgeAdmin {
     /// Shows `edges`.
-    pub(super) fn new(edges: Edges, fleet: FleetHandle) -> Self {
+    pub(super) fn new(edges: ConnectedEdges, fleet: FleetHandle) -> Self {
         Self { edges, fleet }
     }
 }

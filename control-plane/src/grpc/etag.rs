@@ -1,6 +1,6 @@
 //! Etags: the revision that last changed a stored value.
 
-use super::status::Refusal;
+use super::status::RpcRefusal;
 
 /// Returns the etag of a value that was last changed at this revision.
 pub(super) fn of(modified: u64) -> String {
@@ -11,11 +11,11 @@ pub(super) fn of(modified: u64) -> String {
 ///
 /// # Errors
 /// It is not one of ours.
-pub(super) fn parse(field: &str, etag: &str) -> Result<Option<u64>, Refusal> {
+pub(super) fn parse(field: &str, etag: &str) -> Result<Option<u64>, RpcRefusal> {
     match etag {
         "" => Ok(None),
         etag => u64::from_str_radix(etag, 16).map(Some).map_err(|_| {
-            Refusal::field(field, "is not an etag this service gave; leave it empty to overwrite")
+            RpcRefusal::field(field, "is not an etag this service gave; leave it empty to overwrite")
         }),
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     notifications::tasks::{deliveries::DeliveryBook, hooks::WebhookRegistry},
     ops::alarms::RaisedAlarms,
     ports::Store,
-    tasks::{edges::Edges, fleet_handle::FleetHandle, leadership::Leadership, upkeep::SpaceFigures},
+    tasks::{edges::ConnectedEdges, fleet_handle::FleetHandle, leadership::Leadership, upkeep::SpaceFigures},
 };
 
 /// The service.
@@ -21,7 +21,7 @@ pub(super) struct FleetStatus {
     /// The fleet.
     pub(super) fleet: FleetHandle,
     /// The edges connected here.
-    pub(super) edges: Edges,
+    pub(super) edges: ConnectedEdges,
     /// Callbacks that wait.
     pub(super) deliveries: DeliveryBook,
     /// Webhooks that are registered.

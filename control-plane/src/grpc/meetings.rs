@@ -15,28 +15,30 @@ use usher_proto::v1::{
     SupersedeMeetingResponse, meeting_service_server::MeetingService,
 };
 
-use super::{adopt::Adopter, deadline, name, page::PageRequest, servers::timestamp, status::Refusal};
+use super::{
+    adopt::MeetingAdopter, deadline, name, page::PageRequest, servers::timestamp, status::RpcRefusal,
+};
 use crate::{
     core::{fleet::Fleet, lifecycle::EndReport},
     ports::BbbServers,
-    tasks::{admin::Admin, fleet_handle::FleetHandle, placer::Placer, writer::WriteError},
+    tasks::{admin::FleetAdmin, fleet_handle::FleetHandle, placer::MeetingPlacer, writer::WriteError},
 };
 
 /// The service.
-pub(super) struct Meetings {
+pub(super) struct MeetingRpc {
     fleet: FleetHandle,
-    placer: Placer,
-    admin: Admin,
+    placer: MeetingPlacer,
+    admin: FleetAdmin,
     servers: Arc<dyn BbbServers>,
     call_timeout: Duration,
 }
 
-impl Meetings {
+impl MeetingRpc {
     /// Serves `fleet`; ends meetings by `servers`, waiting at most `call_timeout`.
     pub(super) fn new(
         fleet: FleetHandle,
-        placer: Placer,
-        admin: Admin,
+        placer: MeetingPlacer,
+        admin: FleetAdmin,
         servers: Arc<dyn BbbServers>,
         call_timeout: Duration,
     ) -> Self {
@@ -45,7 +47,7 @@ impl Meetings {
 }
 
 #[tonic::async_trait]
-impl MeetingService for Meetings {
+impl MeetingService for MeetingRpc {
     async fn list_meetings(
         &self,
         request: Request<ListMeetingsRequest>,
@@ -99,26 +101,28 @@ impl MeetingService for Meetings {
             })
             .ok_or_else(|| not_found(&key))?;
         if meant.is_some_and(|meant| !record.names(&meant)) {
-            return Err(Refusal::another_instance(&name::meeting(&key)).into());
+            return Err(RpcRefusal::another_instance(&name::meeting(&key)).into());
         }
         // A server that cannot be asked ends it when it is back.
         if let Some(server) = server {
             let Some(internal_id) = record.state.internal_id() else {
                 let problem = "its server has not confirmed it yet; try again in a moment";
-                return Err(Refusal::retry("MEETING_PENDING", problem).into());
+                return Err(RpcRefusal::retry("MEETING_PENDING", problem).into());
             };
             let call = self.servers.end(&server, internal_id, None);
             match tokio::time::timeout(self.call_timeout, call).await {
                 Ok(Ok(_)) => {} // requested, or not found there: either way it is over
-                Ok(Err(error)) => return Err(Refusal::retry("SERVER_CALL_FAILED", error.to_string()).into()),
+                Ok(Err(error)) => {
+                    return Err(RpcRefusal::retry("SERVER_CALL_FAILED", error.to_string()).into());
+                }
                 Err(_) => {
-                    return Err(Refusal::retry("SERVER_CALL_FAILED", "the server did not answer").into());
+                    return Err(RpcRefusal::retry("SERVER_CALL_FAILED", "the server did not answer").into());
                 }
             }
         }
         let ended = EndReport { instance: record.state.internal_id(), placement: Some(&record.token) };
         let ended = self.placer.report_end(&key, &record.server, ended, deadline).await;
-        ended.map_err(Refusal::written)?;
+        ended.map_err(RpcRefusal::written)?;
         Ok(Response::new(EndMeetingResponse {}))
     }
 
@@ -130,7 +134,7 @@ impl MeetingService for Meetings {
         let request = request.into_inner();
         let key = name::parse_meeting("name", &request.name)?;
         let superseded = self.admin.supersede(&key, instance(&request.internal_id)?, deadline).await;
-        superseded.map_err(|error| Refusal::supersede(error, name::meeting(&key)))?;
+        superseded.map_err(|error| RpcRefusal::supersede(error, name::meeting(&key)))?;
         Ok(Response::new(SupersedeMeetingResponse {}))
     }
 
@@ -162,8 +166,8 @@ impl MeetingService for Meetings {
         let deadline = deadline::of(request.metadata());
         let key = name::parse_zombie("name", &request.into_inner().name)?;
         self.admin.forget_zombie(&key, deadline).await.map_err(|error| match error {
-            WriteError::Decision(_) => Refusal::NotFound { kind: "zombie", name: name::zombie(&key) },
-            other => Refusal::written(other),
+            WriteError::Decision(_) => RpcRefusal::NotFound { kind: "zombie", name: name::zombie(&key) },
+            other => RpcRefusal::written(other),
         })?;
         Ok(Response::new(ForgetZombieResponse {}))
     }
@@ -174,19 +178,19 @@ impl MeetingService for Meetings {
     ) -> Result<Response<AdoptMeetingsResponse>, Status> {
         let deadline = deadline::of(request.metadata());
         let (fleet, admin, servers) = (&self.fleet, &self.admin, &self.servers);
-        let adopter = Adopter { fleet, admin, servers, call_timeout: self.call_timeout };
+        let adopter = MeetingAdopter { fleet, admin, servers, call_timeout: self.call_timeout };
         Ok(Response::new(adopter.adopt(request.into_inner(), deadline).await?))
     }
 }
 
 /// Reads the instance that an order is for; none where the caller does not say.
-fn instance(internal_id: &str) -> Result<Option<InternalMeetingId>, Refusal> {
+fn instance(internal_id: &str) -> Result<Option<InternalMeetingId>, RpcRefusal> {
     let parsed = (!internal_id.is_empty()).then(|| InternalMeetingId::parse(internal_id)).transpose();
-    parsed.map_err(|error| Refusal::field("internal_id", error.to_string()))
+    parsed.map_err(|error| RpcRefusal::field("internal_id", error.to_string()))
 }
 
-fn not_found(key: &MeetingKey) -> Refusal {
-    Refusal::NotFound { kind: "meeting", name: name::meeting(key) }
+fn not_found(key: &MeetingKey) -> RpcRefusal {
+    RpcRefusal::NotFound { kind: "meeting", name: name::meeting(key) }
 }
 
 /// Returns the server if it can be asked.

@@ -7,7 +7,7 @@ use usher_model::{
     meeting::{MeetingKey, ZombieKey},
 };
 
-use super::status::Refusal;
+use super::status::RpcRefusal;
 
 /// Returns the name of a server.
 pub(crate) fn server(id: &ServerId) -> String {
@@ -18,10 +18,10 @@ pub(crate) fn server(id: &ServerId) -> String {
 ///
 /// # Errors
 /// It is none.
-pub(crate) fn parse_server(field: &str, name: &str) -> Result<ServerId, Refusal> {
+pub(crate) fn parse_server(field: &str, name: &str) -> Result<ServerId, RpcRefusal> {
     let id =
-        name.strip_prefix("servers/").ok_or_else(|| Refusal::field(field, "write it as `servers/ID`"))?;
-    ServerId::parse(id).map_err(|error| Refusal::field(field, error.to_string()))
+        name.strip_prefix("servers/").ok_or_else(|| RpcRefusal::field(field, "write it as `servers/ID`"))?;
+    ServerId::parse(id).map_err(|error| RpcRefusal::field(field, error.to_string()))
 }
 
 /// Returns the name of a tenant.
@@ -33,10 +33,10 @@ pub(crate) fn tenant(id: &TenantId) -> String {
 ///
 /// # Errors
 /// It is none.
-pub(crate) fn parse_tenant(field: &str, name: &str) -> Result<TenantId, Refusal> {
+pub(crate) fn parse_tenant(field: &str, name: &str) -> Result<TenantId, RpcRefusal> {
     let id =
-        name.strip_prefix("tenants/").ok_or_else(|| Refusal::field(field, "write it as `tenants/ID`"))?;
-    TenantId::parse(id).map_err(|error| Refusal::field(field, error.to_string()))
+        name.strip_prefix("tenants/").ok_or_else(|| RpcRefusal::field(field, "write it as `tenants/ID`"))?;
+    TenantId::parse(id).map_err(|error| RpcRefusal::field(field, error.to_string()))
 }
 
 /// Returns the name of a meeting.
@@ -49,14 +49,14 @@ pub(crate) fn meeting(key: &MeetingKey) -> String {
 ///
 /// # Errors
 /// It is none.
-pub(crate) fn parse_meeting(field: &str, name: &str) -> Result<MeetingKey, Refusal> {
+pub(crate) fn parse_meeting(field: &str, name: &str) -> Result<MeetingKey, RpcRefusal> {
     let form = "write it as `tenants/TENANT/meetings/ID`, the id percent-encoded";
-    let wrong = || Refusal::field(field, form);
+    let wrong = || RpcRefusal::field(field, form);
     let (tenant, id) =
         name.strip_prefix("tenants/").and_then(|rest| rest.split_once("/meetings/")).ok_or_else(wrong)?;
-    let tenant = TenantId::parse(tenant).map_err(|error| Refusal::field(field, error.to_string()))?;
+    let tenant = TenantId::parse(tenant).map_err(|error| RpcRefusal::field(field, error.to_string()))?;
     let id = percent_decode_str(id).decode_utf8().map_err(|_| wrong())?;
-    let meeting = MeetingId::parse(&id).map_err(|error| Refusal::field(field, error.to_string()))?;
+    let meeting = MeetingId::parse(&id).map_err(|error| RpcRefusal::field(field, error.to_string()))?;
     Ok(MeetingKey::new(tenant, meeting))
 }
 
@@ -69,10 +69,10 @@ pub(crate) fn zombie(key: &ZombieKey) -> String {
 ///
 /// # Errors
 /// It is none.
-pub(crate) fn parse_zombie(field: &str, name: &str) -> Result<ZombieKey, Refusal> {
+pub(crate) fn parse_zombie(field: &str, name: &str) -> Result<ZombieKey, RpcRefusal> {
     let form = "write it as `tenants/TENANT/meetings/ID/zombies/SERVER`, the id percent-encoded";
-    let (meeting, server) = name.rsplit_once("/zombies/").ok_or_else(|| Refusal::field(field, form))?;
-    let server = ServerId::parse(server).map_err(|error| Refusal::field(field, error.to_string()))?;
+    let (meeting, server) = name.rsplit_once("/zombies/").ok_or_else(|| RpcRefusal::field(field, form))?;
+    let server = ServerId::parse(server).map_err(|error| RpcRefusal::field(field, error.to_string()))?;
     Ok(ZombieKey { meeting: parse_meeting(field, meeting)?, server })
 }
 
@@ -80,12 +80,14 @@ pub(crate) fn parse_zombie(field: &str, name: &str) -> Result<ZombieKey, Refusal
 ///
 /// # Errors
 /// It is none.
-pub(crate) fn parse_tenant_parent(field: &str, name: &str) -> Result<Option<TenantId>, Refusal> {
+pub(crate) fn parse_tenant_parent(field: &str, name: &str) -> Result<Option<TenantId>, RpcRefusal> {
     match name.strip_prefix("tenants/") {
         Some("-") => Ok(None),
-        Some(id) => TenantId::parse(id).map(Some).map_err(|error| Refusal::field(field, error.to_string())),
+        Some(id) => {
+            TenantId::parse(id).map(Some).map_err(|error| RpcRefusal::field(field, error.to_string()))
+        }
         None if name.is_empty() => Ok(None),
-        None => Err(Refusal::field(field, "write it as `tenants/TENANT`, or `tenants/-` for all")),
+        None => Err(RpcRefusal::field(field, "write it as `tenants/TENANT`, or `tenants/-` for all")),
     }
 }
 
@@ -103,7 +105,9 @@ mod tests {
             assert_eq!(parse_zombie("name", &self::zombie(&zombie)), Ok(zombie));
         }
         for name in ["room", "tenants/default", "tenants/default/meetings/", "tenants/a b/meetings/x"] {
-            assert!(matches!(parse_meeting("name", name), Err(Refusal::Invalid(v)) if v[0].field == "name"));
+            assert!(
+                matches!(parse_meeting("name", name), Err(RpcRefusal::Invalid(v)) if v[0].field == "name")
+            );
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Pages of a list: opaque tokens that name the last key of the page before, so that a list that
 //! changes meanwhile neither repeats nor skips what stands.
 
-use super::status::Refusal;
+use super::status::RpcRefusal;
 
 /// Size of a page that was not asked for.
 const DEFAULT_SIZE: usize = 100;
@@ -17,7 +17,7 @@ pub(crate) struct PageRequest {
 
 /// One page.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Page<T> {
+pub(crate) struct ListPage<T> {
     /// What stands on it.
     pub(crate) items: Vec<T>,
     /// Token of the next page; empty on the last.
@@ -31,9 +31,9 @@ impl PageRequest {
     ///
     /// # Errors
     /// The size is negative, or the token is not one of ours.
-    pub(crate) fn parse(size: i32, token: &str) -> Result<Self, Refusal> {
+    pub(crate) fn parse(size: i32, token: &str) -> Result<Self, RpcRefusal> {
         let size = match usize::try_from(size) {
-            Err(_) => return Err(Refusal::field("page_size", "must not be negative; 0 means 100")),
+            Err(_) => return Err(RpcRefusal::field("page_size", "must not be negative; 0 means 100")),
             Ok(0) => DEFAULT_SIZE,
             Ok(size) => size.min(MAX_SIZE),
         };
@@ -48,7 +48,7 @@ impl PageRequest {
         list: impl Iterator<Item = S>,
         key: impl Fn(&S) -> String,
         convert: impl Fn(S) -> T,
-    ) -> Page<T> {
+    ) -> ListPage<T> {
         let mut total = 0_i32;
         let mut rest: Vec<(String, S)> = list
             .inspect(|_| total = total.saturating_add(1))
@@ -63,7 +63,7 @@ impl PageRequest {
         rest.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         let next =
             if more { rest.last().map(|(key, _)| encode(key)).unwrap_or_default() } else { String::new() };
-        Page { items: rest.into_iter().map(|(_, item)| convert(item)).collect(), next, total }
+        ListPage { items: rest.into_iter().map(|(_, item)| convert(item)).collect(), next, total }
     }
 }
 
@@ -74,9 +74,9 @@ fn encode(key: &str) -> String {
     nibbles.map(|nibble| char::from(DIGITS[usize::from(nibble)])).collect()
 }
 
-fn decode(token: &str) -> Result<String, Refusal> {
+fn decode(token: &str) -> Result<String, RpcRefusal> {
     let bad =
-        || Refusal::field("page_token", "is not a token from `next_page_token`; leave it empty to start");
+        || RpcRefusal::field("page_token", "is not a token from `next_page_token`; leave it empty to start");
     let digits: Vec<u8> = token
         .chars()
         .map(|digit| digit.to_digit(16).map(|digit| digit as u8))
@@ -119,9 +119,11 @@ mod tests {
     fn what_is_no_token_is_refused_by_name() {
         for token in ["zz", "6", "ff"] {
             assert!(
-                matches!(PageRequest::parse(1, token), Err(Refusal::Invalid(v)) if v[0].field == "page_token")
+                matches!(PageRequest::parse(1, token), Err(RpcRefusal::Invalid(v)) if v[0].field == "page_token")
             );
         }
-        assert!(matches!(PageRequest::parse(-1, ""), Err(Refusal::Invalid(v)) if v[0].field == "page_size"));
+        assert!(
+            matches!(PageRequest::parse(-1, ""), Err(RpcRefusal::Invalid(v)) if v[0].field == "page_size")
+        );
     }
 }

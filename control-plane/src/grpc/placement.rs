@@ -17,7 +17,7 @@ use usher_proto::v1::{
 };
 use usher_runtime::clock;
 
-use super::{deadline, status::Refusal};
+use super::{deadline, status::RpcRefusal};
 use crate::{
     core::{
         fleet::meeting_route,
@@ -28,9 +28,9 @@ use crate::{
     },
     tasks::{
         fleet_handle::FleetHandle,
-        placer::{NoPlace, Placement as Place, Placer, Resolver},
-        poll_asks::PollAsks,
-        writer::{WriteError, Written},
+        placer::{ChosenPlacement, MeetingPlacer, MeetingResolver, PlacementRefusal},
+        poll_requests::PollRequests,
+        writer::{WriteError, WriteReceipt},
     },
 };
 
@@ -41,16 +41,21 @@ const LEFTOVER_WITHIN: Duration = Duration::from_secs(3);
 const CALLERS: usize = 32;
 
 /// The service; it needs no socket to be asked.
-pub struct Placement {
-    placer: Placer,
-    resolver: Resolver,
+pub struct PlacementRpc {
+    placer: MeetingPlacer,
+    resolver: MeetingResolver,
     fleet: FleetHandle,
-    polls: PollAsks,
+    polls: PollRequests,
 }
 
-impl Placement {
+impl PlacementRpc {
     /// Serves by `placer` and `resolver`; `polls` look at servers before their time.
-    pub fn new(placer: Placer, resolver: Resolver, fleet: FleetHandle, polls: PollAsks) -> Self {
+    pub fn new(
+        placer: MeetingPlacer,
+        resolver: MeetingResolver,
+        fleet: FleetHandle,
+        polls: PollRequests,
+    ) -> Self {
         Self { placer, resolver, fleet, polls }
     }
 
@@ -61,9 +66,9 @@ impl Placement {
         request: CreateRequest,
         parent: MeetingKey,
         deadline: Instant,
-    ) -> Result<Written<Place>, WriteError<NoPlace>> {
+    ) -> Result<WriteReceipt<ChosenPlacement>, WriteError<PlacementRefusal>> {
         let placed = self.placer.place(request.clone(), deadline).await;
-        if !matches!(placed, Err(WriteError::Decision(NoPlace::NoRoom(NoRoomServer::Leftover)))) {
+        if !matches!(placed, Err(WriteError::Decision(PlacementRefusal::NoRoom(NoRoomServer::Leftover)))) {
             return placed;
         }
         let home = self.fleet.read(|fleet| Some(fleet.record(&parent)?.value.server.clone()));
@@ -78,17 +83,17 @@ impl Placement {
     }
 
     /// Nothing is decided from a fleet that was not read yet.
-    fn ready(&self) -> Result<(), Refusal> {
+    fn ready(&self) -> Result<(), RpcRefusal> {
         if self.fleet.complete() {
             Ok(())
         } else {
-            Err(Refusal::retry("NOT_READY", "this control plane has not read the store yet"))
+            Err(RpcRefusal::retry("NOT_READY", "this control plane has not read the store yet"))
         }
     }
 }
 
 #[tonic::async_trait]
-impl PlacementService for Placement {
+impl PlacementService for PlacementRpc {
     async fn place_meeting(
         &self,
         request: Request<PlaceMeetingRequest>,
@@ -103,7 +108,7 @@ impl PlacementService for Placement {
             Some(parent) => self.place_room(request, parent, deadline).instrument(span).await,
             None => self.placer.place(request, deadline).instrument(span).await,
         };
-        let placed = placed.map_err(Refusal::place)?;
+        let placed = placed.map_err(RpcRefusal::place)?;
         let placement = placed.outcome;
         Ok(Response::new(PlaceMeetingResponse {
             meeting: meeting_route(&key, &placement.record).as_ref().map(Into::into),
@@ -130,7 +135,7 @@ impl PlacementService for Placement {
             breakout: request.breakout,
         };
         let confirmed = self.placer.confirm(&key, &answer, deadline).await;
-        let confirmed = confirmed.map_err(Refusal::written)?;
+        let confirmed = confirmed.map_err(RpcRefusal::written)?;
         let revision = Some(confirmed.revision.into());
         Ok(Response::new(ConfirmMeetingResponse { routed: confirmed.outcome, revision }))
     }
@@ -146,12 +151,12 @@ impl PlacementService for Placement {
             v1::AbandonCertainty::Definite => CreateCertainty::Definite,
             v1::AbandonCertainty::Unknown => CreateCertainty::Unknown,
             v1::AbandonCertainty::Unspecified => {
-                return Err(Refusal::field("certainty", "must be definite or unknown").into());
+                return Err(RpcRefusal::field("certainty", "must be definite or unknown").into());
             }
         };
         let (key, server) = (key(request.key)?, server_id(&request.server_id)?);
         let abandoned = self.placer.abandon(&key, &server, &request.token, certainty, deadline).await;
-        abandoned.map_err(Refusal::written)?;
+        abandoned.map_err(RpcRefusal::written)?;
         Ok(Response::new(AbandonMeetingResponse {}))
     }
 
@@ -165,10 +170,11 @@ impl PlacementService for Placement {
         // Asked before the fleet is: a rebuild that ends in between may have brought the record after it
         // was looked for.
         let (epoch, rebuilding) = self.placer.rebuilding();
-        let resolved = self.resolver.resolve(&key, deadline).await.map_err(|error| Refusal::store(&error))?;
+        let resolved =
+            self.resolver.resolve(&key, deadline).await.map_err(|error| RpcRefusal::store(&error))?;
         let routed = resolved.found.as_ref().is_some_and(|(_, server)| server.is_some());
         if !routed && (rebuilding || resolved.revision.epoch != epoch) {
-            return Err(Refusal::place(WriteError::Decision(NoPlace::Rebuilding)).into());
+            return Err(RpcRefusal::place(WriteError::Decision(PlacementRefusal::Rebuilding)).into());
         }
         let (record, server) = resolved.found.unzip();
         let pending = record.as_ref().filter(|record| record.state == RecordState::Pending);
@@ -195,7 +201,7 @@ impl PlacementService for Placement {
         let placement = Some(request.token.as_str()).filter(|token| !token.is_empty());
         let ended = EndReport { instance: running.as_ref(), placement };
         let ended = self.placer.report_end(&key, &server, ended, deadline).await;
-        let ended = ended.map_err(Refusal::written)?;
+        let ended = ended.map_err(RpcRefusal::written)?;
         Ok(Response::new(ReportEndResponse { revision: Some(ended.revision.into()) }))
     }
 
@@ -214,7 +220,7 @@ impl PlacementService for Placement {
             v1::FailureKind::ServerError => "server error",
             v1::FailureKind::BadAnswer => "unreadable answer",
             v1::FailureKind::Unspecified => {
-                return Err(Refusal::field("kind", "must say what the call died of").into());
+                return Err(RpcRefusal::field("kind", "must say what the call died of").into());
             }
         };
         // The call's name is the edge's word; only what BBB calls look like goes into the store.
@@ -224,7 +230,7 @@ impl PlacementService for Placement {
         let reported = self.placer.report_failure(&server, &report, &reason, deadline).await;
         // Its own poll says whether a server is sick that a single tenant's calls fail at. Late, it is made
         // all the same.
-        if reported.map_err(Refusal::written)?
+        if reported.map_err(RpcRefusal::written)?
             && let Err(error) = self.polls.ask(&server, deadline).await
         {
             debug!(%server, %error, "a server that failed a call was not looked at");
@@ -245,8 +251,8 @@ fn failure_report(wire: &ReportFailureRequest) -> FailureReport {
     }
 }
 
-fn place_request(wire: PlaceMeetingRequest) -> Result<CreateRequest, Refusal> {
-    let excluded: Result<_, Refusal> = wire.excluded_servers.iter().map(|id| server_id(id)).collect();
+fn place_request(wire: PlaceMeetingRequest) -> Result<CreateRequest, RpcRefusal> {
+    let excluded: Result<_, RpcRefusal> = wire.excluded_servers.iter().map(|id| server_id(id)).collect();
     Ok(CreateRequest {
         placement: PlacementRequest {
             key: key(wire.key)?,
@@ -267,30 +273,30 @@ fn place_request(wire: PlaceMeetingRequest) -> Result<CreateRequest, Refusal> {
     })
 }
 
-fn parent(id: &str) -> Result<Option<MeetingId>, Refusal> {
-    let invalid = |error: IdError| Refusal::field("parent_meeting_id", error.to_string());
+fn parent(id: &str) -> Result<Option<MeetingId>, RpcRefusal> {
+    let invalid = |error: IdError| RpcRefusal::field("parent_meeting_id", error.to_string());
     if id.is_empty() { Ok(None) } else { MeetingId::parse(id).map(Some).map_err(invalid) }
 }
 
 /// Returns the caller's name for its create, or one of our own.
-fn token(given: String) -> Result<String, Refusal> {
+fn token(given: String) -> Result<String, RpcRefusal> {
     if given.is_empty() {
         return Ok(format!("{:032x}", rand::random::<u128>()));
     }
     let sound = (16..=64).contains(&given.len())
         && given.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-    if sound { Ok(given) } else { Err(Refusal::field("token", "must be 16 to 64 of 0-9, a-z, A-Z and -")) }
+    if sound { Ok(given) } else { Err(RpcRefusal::field("token", "must be 16 to 64 of 0-9, a-z, A-Z and -")) }
 }
 
-fn key(wire: Option<v1::MeetingKey>) -> Result<MeetingKey, Refusal> {
-    let wire = wire.ok_or_else(|| Refusal::field("key", "is missing"))?;
+fn key(wire: Option<v1::MeetingKey>) -> Result<MeetingKey, RpcRefusal> {
+    let wire = wire.ok_or_else(|| RpcRefusal::field("key", "is missing"))?;
     Ok(MeetingKey::try_from(wire)?)
 }
 
-fn instance(id: &str) -> Result<InternalMeetingId, Refusal> {
-    InternalMeetingId::parse(id).map_err(|error| Refusal::field("internal_id", error.to_string()))
+fn instance(id: &str) -> Result<InternalMeetingId, RpcRefusal> {
+    InternalMeetingId::parse(id).map_err(|error| RpcRefusal::field("internal_id", error.to_string()))
 }
 
-fn server_id(text: &str) -> Result<ServerId, Refusal> {
-    ServerId::parse(text).map_err(|error| Refusal::field("server_id", error.to_string()))
+fn server_id(text: &str) -> Result<ServerId, RpcRefusal> {
+    ServerId::parse(text).map_err(|error| RpcRefusal::field("server_id", error.to_string()))
 }

@@ -23,11 +23,11 @@ use usher_proto::{
 };
 use usher_runtime::{clock, tasks::TaskGroup};
 
-use self::session::Session;
-use super::status::Refusal;
+use self::session::RouteSession;
+use super::status::RpcRefusal;
 use crate::{
     core::{epoch::SealedRevision, unpolled::RememberedNames},
-    tasks::{edges::Edges, fleet_handle::FleetHandle},
+    tasks::{edges::ConnectedEdges, fleet_handle::FleetHandle},
 };
 
 /// Time an edge has to say hello.
@@ -39,23 +39,23 @@ const IN_FLIGHT: usize = 64;
 const SNAPSHOTS: usize = 8;
 
 /// The service.
-pub struct Routing {
+pub struct RoutingRpc {
     fleet: FleetHandle,
-    edges: Edges,
+    edges: ConnectedEdges,
     tasks: TaskGroup,
     heartbeat: Duration,
     snapshots: Arc<Semaphore>,
 }
 
-impl Routing {
+impl RoutingRpc {
     /// Streams `fleet`'s routing table.
-    pub fn new(fleet: FleetHandle, edges: Edges, tasks: TaskGroup, heartbeat: Duration) -> Self {
+    pub fn new(fleet: FleetHandle, edges: ConnectedEdges, tasks: TaskGroup, heartbeat: Duration) -> Self {
         Self { fleet, edges, tasks, heartbeat, snapshots: Arc::new(Semaphore::new(SNAPSHOTS)) }
     }
 }
 
 #[tonic::async_trait]
-impl RoutingService for Routing {
+impl RoutingService for RoutingRpc {
     type StreamRoutesStream = ReceiverStream<Result<SharedFrame, Status>>;
 
     async fn stream_routes(
@@ -66,7 +66,7 @@ impl RoutingService for Routing {
     }
 }
 
-impl Routing {
+impl RoutingRpc {
     /// Starts one edge's stream: what it says comes by `inbound`, what it is sent by the stream that
     /// is returned.
     ///
@@ -77,12 +77,12 @@ impl Routing {
         mut inbound: impl Stream<Item = Result<StreamRoutesRequest, Status>> + Send + Unpin + 'static,
     ) -> Result<<Self as RoutingService>::StreamRoutesStream, Status> {
         let first = tokio::time::timeout(HELLO_WITHIN, inbound.next()).await;
-        let first = first.map_err(|_| Refusal::Deadline("no `hello` came in time".into()))?.transpose()?;
+        let first = first.map_err(|_| RpcRefusal::Deadline("no `hello` came in time".into()))?.transpose()?;
         let Some(Message::Hello(hello)) = first.and_then(|request| request.message) else {
-            return Err(Refusal::field("message", "the first message must be `hello`").into());
+            return Err(RpcRefusal::field("message", "the first message must be `hello`").into());
         };
         let id = EdgeId::parse(&hello.edge_id)
-            .map_err(|error| Refusal::field("hello.edge_id", error.to_string()))?;
+            .map_err(|error| RpcRefusal::field("hello.edge_id", error.to_string()))?;
         if !self.fleet.complete() {
             return Err(not_ready().into());
         }
@@ -95,7 +95,7 @@ impl Routing {
         }
         let (sender, receiver) = mpsc::channel(IN_FLIGHT);
         let now = clock::now();
-        let session = Session {
+        let session = RouteSession {
             edge: self.edges.connect(id, hello.address, hello.version, now),
             fleet: self.fleet.clone(),
             held,
@@ -118,8 +118,8 @@ fn names(hello: &Hello) -> RememberedNames {
 }
 
 /// The table is not known yet: an incomplete one must never be taken for the whole.
-fn not_ready() -> Refusal {
-    Refusal::Retry {
+fn not_ready() -> RpcRefusal {
+    RpcRefusal::Retry {
         reason: "NOT_READY",
         problem: "this control plane has not read the store yet".into(),
         after: Duration::from_secs(1),

@@ -23,8 +23,8 @@ use usher_proto::{
 use usher_runtime::{clock, tasks::TaskGroup, telemetry};
 
 use super::{
-    auth::Auth, edges::EdgeAdmin, fleet::FleetStatus, meetings::Meetings, placement::Placement,
-    routing::Routing, servers::Servers, tenants::Tenants,
+    auth::AdminAuth, edges::EdgeAdmin, fleet::FleetStatus, meetings::MeetingRpc, placement::PlacementRpc,
+    routing::RoutingRpc, servers::ServerRpc, tenants::TenantRpc,
 };
 use crate::{
     engine::Engine,
@@ -33,7 +33,7 @@ use crate::{
         tasks::{callback_key::CallbackKeys, deliveries::DeliveryBook, hooks::WebhookRegistry},
     },
     ports::{BbbServers, Store},
-    tasks::edges::Edges,
+    tasks::edges::ConnectedEdges,
 };
 
 /// How often an idle connection is asked whether it is alive, and how long it may take to say so.
@@ -47,11 +47,11 @@ const GRACE: Duration = Duration::from_secs(10);
 
 /// What the services work with.
 #[derive(Clone)]
-pub struct Parts {
+pub struct GrpcParts {
     /// What works.
     pub engine: Engine,
     /// The connected edges.
-    pub edges: Edges,
+    pub edges: ConnectedEdges,
     /// Callbacks that wait.
     pub deliveries: DeliveryBook,
     /// Webhooks.
@@ -77,22 +77,26 @@ pub struct Parts {
 /// Serves until `stop`, then finishes what is under way.
 pub async fn serve(
     listener: TcpListener,
-    parts: Parts,
-    auth: Auth,
+    parts: GrpcParts,
+    auth: AdminAuth,
     health: HealthReporter,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let Parts { engine, edges, servers, .. } = parts;
+    let GrpcParts { engine, edges, servers, .. } = parts;
     let fleet = engine.fleet;
-    let routing = Routing::new(fleet.clone(), edges.clone(), parts.tasks.clone(), parts.heartbeat);
+    let routing = RoutingRpc::new(fleet.clone(), edges.clone(), parts.tasks.clone(), parts.heartbeat);
     let routing = RoutingServiceServer::new(routing).send_compressed(CompressionEncoding::Gzip);
-    let placement =
-        Placement::new(engine.placer.clone(), engine.resolver, fleet.clone(), engine.poll_asks.clone());
+    let placement = PlacementRpc::new(
+        engine.placer.clone(),
+        engine.resolver,
+        fleet.clone(),
+        engine.poll_requests.clone(),
+    );
     let callbacks = CallbackIntake {
         deliveries: parts.deliveries.clone(),
         keys: parts.callback_keys,
         fleet: fleet.clone(),
-        polls: engine.poll_asks.clone(),
+        polls: engine.poll_requests.clone(),
         tasks: parts.tasks.clone(),
     };
     let deliveries = DeliveryAdmin(parts.deliveries.clone());
@@ -109,19 +113,19 @@ pub async fn serve(
         ask_within: parts.store_timeout,
         started: clock::now(),
     };
-    let meetings = Meetings::new(
+    let meetings = MeetingRpc::new(
         fleet.clone(),
         engine.placer,
         engine.admin.clone(),
         servers.clone(),
         parts.call_timeout,
     );
-    let tenants = Tenants::new(fleet.clone(), engine.admin.clone(), parts.hooks.clone());
-    let server_admin = Servers::new(
+    let tenants = TenantRpc::new(fleet.clone(), engine.admin.clone(), parts.hooks.clone());
+    let server_admin = ServerRpc::new(
         fleet.clone(),
         engine.admin,
         engine.pollers,
-        engine.poll_asks,
+        engine.poll_requests,
         engine.leadership,
         servers,
     );
@@ -182,6 +186,6 @@ fn span(request: &http::Request<()>) -> tracing::Span {
     span
 }
 
-fn guarded<S>(service: S, auth: &Auth) -> InterceptedService<S, Auth> {
+fn guarded<S>(service: S, auth: &AdminAuth) -> InterceptedService<S, AdminAuth> {
     InterceptedService::new(service, auth.clone())
 }

@@ -21,18 +21,20 @@ use usher_proto::v1::{
 };
 use usher_runtime::clock::{self, WallClock};
 
+use self::input::MaskedServerUpdate;
 pub(crate) use self::output::{duration, timestamp};
-use self::{input::Update, output::View};
-use super::{deadline, etag, name, page::PageRequest, status::Refusal};
+use super::{
+    deadline, etag, name, page::PageRequest, secret_visibility::SecretVisibility, status::RpcRefusal,
+};
 use crate::{
     core::lifecycle::NewAddress,
     ports::BbbServers,
     tasks::{
-        admin::Admin,
+        admin::FleetAdmin,
         fleet_handle::FleetHandle,
         leadership::Leadership,
-        poll_asks::{AskError, PollAsks},
-        poller::{NotPolled, Pollers},
+        poll_requests::{PollRequestError, PollRequests},
+        poller::{NotPolled, RunningPollers},
     },
 };
 
@@ -40,32 +42,32 @@ use crate::{
 const ANSWER_BEFORE: Duration = Duration::from_millis(200);
 
 /// The service.
-pub(super) struct Servers {
+pub(super) struct ServerRpc {
     fleet: FleetHandle,
-    admin: Admin,
-    pollers: Pollers,
-    asks: PollAsks,
+    admin: FleetAdmin,
+    pollers: RunningPollers,
+    asks: PollRequests,
     leadership: Leadership,
     bbb: Arc<dyn BbbServers>,
 }
 
-impl Servers {
+impl ServerRpc {
     /// Serves `fleet`, changes it by `admin`, and polls by `pollers`, or by `asks` where the
     /// `leadership` is another replica's. New addresses are asked by `bbb`.
     pub(super) fn new(
         fleet: FleetHandle,
-        admin: Admin,
-        pollers: Pollers,
-        asks: PollAsks,
+        admin: FleetAdmin,
+        pollers: RunningPollers,
+        asks: PollRequests,
         leadership: Leadership,
         bbb: Arc<dyn BbbServers>,
     ) -> Self {
         Self { fleet, admin, pollers, asks, leadership, bbb }
     }
 
-    fn show(&self, id: &ServerId, view: View) -> Result<v1::Server, Refusal> {
+    fn show(&self, id: &ServerId, view: SecretVisibility) -> Result<v1::Server, RpcRefusal> {
         let found = self.fleet.read(|fleet| output::by_id(fleet, id, view));
-        found.ok_or_else(|| Refusal::NotFound { kind: "server", name: name::server(id) })
+        found.ok_or_else(|| RpcRefusal::NotFound { kind: "server", name: name::server(id) })
     }
 
     async fn set_admin(
@@ -73,18 +75,18 @@ impl Servers {
         (name, etag): (&str, &str),
         admin: AdminState,
         deadline: Instant,
-    ) -> Result<Option<v1::Server>, Refusal> {
+    ) -> Result<Option<v1::Server>, RpcRefusal> {
         let id = name::parse_server("name", name)?;
         let seen = etag::parse("etag", etag)?;
         let set = self.admin.set_admin(&id, seen, admin, deadline).await;
-        set.map_err(|error| Refusal::admin(error, &id))?;
-        Ok(Some(self.show(&id, View::Masked)?))
+        set.map_err(|error| RpcRefusal::admin(error, &id))?;
+        Ok(Some(self.show(&id, SecretVisibility::Masked)?))
     }
 
-    async fn poll(&self, id: ServerId, deadline: Instant) -> Result<v1::Server, Refusal> {
-        let server = self.show(&id, View::Masked)?;
+    async fn poll(&self, id: ServerId, deadline: Instant) -> Result<v1::Server, RpcRefusal> {
+        let server = self.show(&id, SecretVisibility::Masked)?;
         if server.admin_state() == v1::AdminState::Disabled && server.zombies == 0 {
-            return Err(Refusal::Precondition {
+            return Err(RpcRefusal::Precondition {
                 reason: "SERVER_DISABLED",
                 subject: server.name,
                 problem: "a disabled server is not polled; enable it first".into(),
@@ -93,20 +95,20 @@ impl Servers {
         if self.leadership.polls() {
             let polled = tokio::time::timeout_at(deadline.into(), self.pollers.poll_now(&id)).await;
             let stopped =
-                |NotPolled| Refusal::retry("POLL_STOPPED", "the server is not polled here any more");
-            polled.map_err(|_| Refusal::Deadline("the poll took too long".into()))?.map_err(stopped)?;
+                |NotPolled| RpcRefusal::retry("POLL_STOPPED", "the server is not polled here any more");
+            polled.map_err(|_| RpcRefusal::Deadline("the poll took too long".into()))?.map_err(stopped)?;
         } else {
             self.asks.ask(&id, deadline).await.map_err(|error| match error {
-                AskError::Store(error) => Refusal::store(&error),
-                AskError::Late => Refusal::retry("NOT_POLLED", error.to_string()),
+                PollRequestError::Store(error) => RpcRefusal::store(&error),
+                PollRequestError::Late => RpcRefusal::retry("NOT_POLLED", error.to_string()),
             })?;
         }
-        self.show(&id, View::Masked)
+        self.show(&id, SecretVisibility::Masked)
     }
 }
 
 #[tonic::async_trait]
-impl ServerService for Servers {
+impl ServerService for ServerRpc {
     async fn list_servers(
         &self,
         request: Request<ListServersRequest>,
@@ -115,7 +117,7 @@ impl ServerService for Servers {
         let page = PageRequest::parse(request.page_size, &request.page_token)?;
         let now = clock::now();
         let page = self.fleet.read(|fleet| {
-            let show = |server| output::server(fleet, server, View::Masked, now);
+            let show = |server| output::server(fleet, server, SecretVisibility::Masked, now);
             page.cut(fleet.servers(), |server| server.id().to_string(), show)
         });
         Ok(Response::new(ListServersResponse {
@@ -132,8 +134,8 @@ impl ServerService for Servers {
         let request = request.into_inner();
         let id = name::parse_server("name", &request.name)?;
         let view = match request.view() {
-            v1::ServerView::Unspecified => View::Masked,
-            v1::ServerView::RevealSecret => View::Revealed,
+            v1::ServerView::Unspecified => SecretVisibility::Masked,
+            v1::ServerView::RevealSecret => SecretVisibility::Revealed,
         };
         Ok(Response::new(GetServerResponse { server: Some(self.show(&id, view)?) }))
     }
@@ -144,12 +146,12 @@ impl ServerService for Servers {
     ) -> Result<Response<CreateServerResponse>, Status> {
         let deadline = deadline::of(request.metadata());
         let request = request.into_inner();
-        let wire = request.server.ok_or_else(|| Refusal::field("server", "is missing"))?;
+        let wire = request.server.ok_or_else(|| RpcRefusal::field("server", "is missing"))?;
         let server = input::new_server(wire, &request.server_id, WallClock::system().now_ms())?;
         let id = server.id.clone();
         if request.validate_only {
-            if self.show(&id, View::Masked).is_ok() {
-                return Err(Refusal::Exists { kind: "server", name: name::server(&id) }.into());
+            if self.show(&id, SecretVisibility::Masked).is_ok() {
+                return Err(RpcRefusal::Exists { kind: "server", name: name::server(&id) }.into());
             }
             let shown = v1::Server {
                 name: name::server(&id),
@@ -163,8 +165,8 @@ impl ServerService for Servers {
             return Ok(Response::new(CreateServerResponse { server: Some(shown) }));
         }
         let created = self.admin.create_server(&server, deadline).await;
-        created.map_err(|error| Refusal::admin(error, &id))?;
-        Ok(Response::new(CreateServerResponse { server: Some(self.show(&id, View::Masked)?) }))
+        created.map_err(|error| RpcRefusal::admin(error, &id))?;
+        Ok(Response::new(CreateServerResponse { server: Some(self.show(&id, SecretVisibility::Masked)?) }))
     }
 
     async fn update_server(
@@ -173,14 +175,16 @@ impl ServerService for Servers {
     ) -> Result<Response<UpdateServerResponse>, Status> {
         let deadline = deadline::of(request.metadata());
         let request = request.into_inner();
-        let wire = request.server.ok_or_else(|| Refusal::field("server", "is missing"))?;
+        let wire = request.server.ok_or_else(|| RpcRefusal::field("server", "is missing"))?;
         let id = name::parse_server("server.name", &wire.name)?;
         let seen = etag::parse("server.etag", &wire.etag)?;
-        let update = Update::parse(wire, &request.update_mask.unwrap_or_default().paths)?;
+        let update = MaskedServerUpdate::parse(wire, &request.update_mask.unwrap_or_default().paths)?;
         if request.validate_only {
-            return Ok(Response::new(UpdateServerResponse { server: Some(self.show(&id, View::Masked)?) }));
+            return Ok(Response::new(UpdateServerResponse {
+                server: Some(self.show(&id, SecretVisibility::Masked)?),
+            }));
         }
-        let refused = |error| Refusal::admin(error, &id);
+        let refused = |error| RpcRefusal::admin(error, &id);
         let moves = self.fleet.read(|fleet| fleet.server(&id).map(|old| update.moves(&old.stored.value)));
         match moves {
             Some(true) => {
@@ -199,7 +203,7 @@ impl ServerService for Servers {
         if let Some(admin) = update.admin {
             self.admin.set_admin(&id, None, admin, deadline).await.map_err(refused)?;
         }
-        Ok(Response::new(UpdateServerResponse { server: Some(self.show(&id, View::Masked)?) }))
+        Ok(Response::new(UpdateServerResponse { server: Some(self.show(&id, SecretVisibility::Masked)?) }))
     }
 
     async fn delete_server(
@@ -211,7 +215,7 @@ impl ServerService for Servers {
         let id = name::parse_server("name", &request.name)?;
         let seen = etag::parse("etag", &request.etag)?;
         let deleted = self.admin.delete_server(&id, seen, deadline).await;
-        deleted.map_err(|error| Refusal::admin(error, &id))?;
+        deleted.map_err(|error| RpcRefusal::admin(error, &id))?;
         Ok(Response::new(DeleteServerResponse {}))
     }
 
@@ -254,9 +258,9 @@ impl ServerService for Servers {
         let id = name::parse_server("name", &request.name)?;
         let seen = etag::parse("etag", &request.etag)?;
         let freed = self.admin.panic_server(&id, seen, deadline).await;
-        let freed = freed.map_err(|error| Refusal::admin(error, &id))?;
+        let freed = freed.map_err(|error| RpcRefusal::admin(error, &id))?;
         Ok(Response::new(PanicServerResponse {
-            server: Some(self.show(&id, View::Masked)?),
+            server: Some(self.show(&id, SecretVisibility::Masked)?),
             freed_meetings: u32::try_from(freed).unwrap_or(u32::MAX),
         }))
     }
@@ -277,7 +281,7 @@ impl ServerService for Servers {
         } else {
             vec![self.poll(name::parse_server("name", &name)?, deadline).await]
         };
-        let servers = polled.into_iter().collect::<Result<_, Refusal>>()?;
+        let servers = polled.into_iter().collect::<Result<_, RpcRefusal>>()?;
         Ok(Response::new(PollServerResponse { servers }))
     }
 }

@@ -13,7 +13,7 @@ use crate::{
         placement::NoServer,
     },
     ports::StoreError,
-    tasks::{placer::NoPlace, writer::WriteError},
+    tasks::{placer::PlacementRefusal, writer::WriteError},
 };
 
 /// Domain of every `ErrorInfo`.
@@ -21,14 +21,14 @@ const DOMAIN: &str = "usher";
 
 /// A field that cannot be accepted, and what to write instead.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Violation {
+pub(crate) struct RequestViolation {
     /// Path of the field, as in `server.url`.
     pub(crate) field: String,
     /// What is wrong and what to do.
     pub(crate) problem: String,
 }
 
-impl Violation {
+impl RequestViolation {
     /// Names a field and what is wrong with it.
     pub(crate) fn new(field: &str, problem: impl Into<String>) -> Self {
         Self { field: field.to_owned(), problem: problem.into() }
@@ -37,9 +37,9 @@ impl Violation {
 
 /// Why a request is not answered as asked, in the words of the API.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Refusal {
+pub(crate) enum RpcRefusal {
     /// Fields that cannot be accepted.
-    Invalid(Vec<Violation>),
+    Invalid(Vec<RequestViolation>),
     /// No such resource.
     NotFound {
         /// `server`, `meeting`, …
@@ -80,17 +80,17 @@ pub(crate) enum Refusal {
     Bug(String),
 }
 
-impl Refusal {
+impl RpcRefusal {
     /// Refuses one field.
     pub(crate) fn field(field: &str, problem: impl Into<String>) -> Self {
-        Self::Invalid(vec![Violation::new(field, problem)])
+        Self::Invalid(vec![RequestViolation::new(field, problem)])
     }
 }
 
 /// When a request that failed for a passing reason is worth another try.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-impl Refusal {
+impl RpcRefusal {
     /// Refuses for a passing reason.
     pub(crate) fn retry(reason: &'static str, problem: impl Into<String>) -> Self {
         Self::Retry { reason, problem: problem.into(), after: RETRY_AFTER }
@@ -177,23 +177,27 @@ impl Refusal {
     }
 
     /// Says why a meeting was not placed.
-    pub(crate) fn place(error: WriteError<NoPlace>) -> Self {
+    pub(crate) fn place(error: WriteError<PlacementRefusal>) -> Self {
         let lasting =
             |reason| Self::Precondition { reason, subject: "key".into(), problem: error.to_string() };
         let reason = match &error {
-            WriteError::Decision(NoPlace::TenantFull) => return lasting("TENANT_FULL"),
-            WriteError::Decision(NoPlace::NoServer(NoServer::TagUnavailable)) => {
+            WriteError::Decision(PlacementRefusal::TenantFull) => return lasting("TENANT_FULL"),
+            WriteError::Decision(PlacementRefusal::NoServer(NoServer::TagUnavailable)) => {
                 return lasting("TAG_UNAVAILABLE");
             }
-            WriteError::Decision(NoPlace::NoRoom(NoRoomServer::NoParent)) => return lasting("NO_PARENT"),
-            WriteError::Decision(NoPlace::NoRoom(NoRoomServer::Taken)) => return lasting("ID_TAKEN"),
-            WriteError::Decision(NoPlace::NoRoom(NoRoomServer::ServerAway)) => "PARENT_AWAY",
-            WriteError::Decision(NoPlace::NoRoom(NoRoomServer::Leftover)) => "LEFTOVER",
-            WriteError::Decision(NoPlace::Rebuilding) => "REBUILDING",
-            WriteError::Decision(NoPlace::NoServer(NoServer::NoneHealthy)) => "NO_SERVER_HEALTHY",
-            WriteError::Decision(NoPlace::NoServer(NoServer::PoolEmpty)) => "POOL_EMPTY",
-            WriteError::Decision(NoPlace::NoServer(NoServer::LoadUnknown)) => "LOAD_UNKNOWN",
-            WriteError::Decision(NoPlace::NoServer(NoServer::Saturated)) => "SATURATED",
+            WriteError::Decision(PlacementRefusal::NoRoom(NoRoomServer::NoParent)) => {
+                return lasting("NO_PARENT");
+            }
+            WriteError::Decision(PlacementRefusal::NoRoom(NoRoomServer::Taken)) => {
+                return lasting("ID_TAKEN");
+            }
+            WriteError::Decision(PlacementRefusal::NoRoom(NoRoomServer::ServerAway)) => "PARENT_AWAY",
+            WriteError::Decision(PlacementRefusal::NoRoom(NoRoomServer::Leftover)) => "LEFTOVER",
+            WriteError::Decision(PlacementRefusal::Rebuilding) => "REBUILDING",
+            WriteError::Decision(PlacementRefusal::NoServer(NoServer::NoneHealthy)) => "NO_SERVER_HEALTHY",
+            WriteError::Decision(PlacementRefusal::NoServer(NoServer::PoolEmpty)) => "POOL_EMPTY",
+            WriteError::Decision(PlacementRefusal::NoServer(NoServer::LoadUnknown)) => "LOAD_UNKNOWN",
+            WriteError::Decision(PlacementRefusal::NoServer(NoServer::Saturated)) => "SATURATED",
             WriteError::Store(_) | WriteError::Deadline => return Self::written(error),
         };
         Self::retry(reason, error.to_string())
@@ -219,7 +223,7 @@ impl Refusal {
     }
 }
 
-impl From<ConvertError> for Refusal {
+impl From<ConvertError> for RpcRefusal {
     fn from(error: ConvertError) -> Self {
         match error {
             ConvertError::Missing(field) | ConvertError::UnknownValue(field) => {
@@ -230,11 +234,11 @@ impl From<ConvertError> for Refusal {
     }
 }
 
-impl From<Refusal> for Status {
-    fn from(refusal: Refusal) -> Self {
+impl From<RpcRefusal> for Status {
+    fn from(refusal: RpcRefusal) -> Self {
         let mut details = ErrorDetails::new();
         let (code, message) = match refusal {
-            Refusal::Invalid(violations) => {
+            RpcRefusal::Invalid(violations) => {
                 let message = violations
                     .iter()
                     .map(|violation| format!("{}: {}", violation.field, violation.problem))
@@ -246,35 +250,35 @@ impl From<Refusal> for Status {
                 details.set_error_info("INVALID_ARGUMENT", DOMAIN, HashMap::new());
                 (Code::InvalidArgument, message)
             }
-            Refusal::NotFound { kind, name } => {
+            RpcRefusal::NotFound { kind, name } => {
                 details.set_resource_info(kind, name.clone(), "", "does not exist");
                 details.set_error_info("NOT_FOUND", DOMAIN, HashMap::new());
                 (Code::NotFound, format!("{kind} `{name}` does not exist"))
             }
-            Refusal::Exists { kind, name } => {
+            RpcRefusal::Exists { kind, name } => {
                 details.set_resource_info(kind, name.clone(), "", "exists already");
                 details.set_error_info("ALREADY_EXISTS", DOMAIN, HashMap::new());
                 (Code::AlreadyExists, format!("{kind} `{name}` exists already"))
             }
-            Refusal::Precondition { reason, subject, problem } => {
+            RpcRefusal::Precondition { reason, subject, problem } => {
                 details.add_precondition_failure_violation(reason, subject, problem.clone());
                 details.set_error_info(reason, DOMAIN, HashMap::new());
                 (Code::FailedPrecondition, problem)
             }
-            Refusal::Conflict(problem) => {
+            RpcRefusal::Conflict(problem) => {
                 details.set_error_info("CONFLICT", DOMAIN, HashMap::new());
                 (Code::Aborted, problem)
             }
-            Refusal::Retry { reason, problem, after } => {
+            RpcRefusal::Retry { reason, problem, after } => {
                 details.set_error_info(reason, DOMAIN, HashMap::new());
                 details.set_retry_info(Some(after));
                 (Code::Unavailable, problem)
             }
-            Refusal::Deadline(problem) => {
+            RpcRefusal::Deadline(problem) => {
                 details.set_error_info("DEADLINE", DOMAIN, HashMap::new());
                 (Code::DeadlineExceeded, problem)
             }
-            Refusal::Bug(problem) => {
+            RpcRefusal::Bug(problem) => {
                 details.set_error_info("BUG", DOMAIN, HashMap::new());
                 (Code::Internal, problem)
             }
@@ -289,14 +293,14 @@ mod tests {
 
     #[test]
     fn refusals_carry_what_a_program_needs_to_decide() {
-        let status = Status::from(Refusal::field("server.url", "must end in `/`"));
+        let status = Status::from(RpcRefusal::field("server.url", "must end in `/`"));
         assert_eq!(status.code(), Code::InvalidArgument);
         let violations = status.get_details_bad_request().map(|bad| bad.field_violations).unwrap_or_default();
         assert_eq!(violations[0].field, "server.url");
 
         let after = Duration::from_secs(2);
         let status =
-            Status::from(Refusal::Retry { reason: "NO_SERVER_HEALTHY", problem: "none".into(), after });
+            Status::from(RpcRefusal::Retry { reason: "NO_SERVER_HEALTHY", problem: "none".into(), after });
         assert_eq!(status.code(), Code::Unavailable);
         assert_eq!(status.get_details_retry_info().and_then(|info| info.retry_delay), Some(after));
         assert_eq!(

@@ -15,30 +15,32 @@ use usher_proto::v1::{
     UpdateTenantResponse, tenant_service_server::TenantService,
 };
 
-use self::{input::Update, output::View};
-use super::{deadline, etag, name, page::PageRequest, status::Refusal};
+use self::input::MaskedTenantUpdate;
+use super::{
+    deadline, etag, name, page::PageRequest, secret_visibility::SecretVisibility, status::RpcRefusal,
+};
 use crate::{
     core::lifecycle::TenantError,
     notifications::tasks::hooks::WebhookRegistry,
-    tasks::{admin::Admin, fleet_handle::FleetHandle},
+    tasks::{admin::FleetAdmin, fleet_handle::FleetHandle},
 };
 
 /// The service.
-pub(super) struct Tenants {
+pub(super) struct TenantRpc {
     fleet: FleetHandle,
-    admin: Admin,
+    admin: FleetAdmin,
     hooks: WebhookRegistry,
 }
 
-impl Tenants {
+impl TenantRpc {
     /// Serves `fleet` and changes it by `admin`; a tenant that goes takes its `hooks` along.
-    pub(super) fn new(fleet: FleetHandle, admin: Admin, hooks: WebhookRegistry) -> Self {
+    pub(super) fn new(fleet: FleetHandle, admin: FleetAdmin, hooks: WebhookRegistry) -> Self {
         Self { fleet, admin, hooks }
     }
 
-    fn show(&self, id: &TenantId, view: View) -> Result<v1::Tenant, Refusal> {
+    fn show(&self, id: &TenantId, view: SecretVisibility) -> Result<v1::Tenant, RpcRefusal> {
         let found = self.fleet.read(|fleet| Some(output::tenant(fleet, fleet.tenant(id)?, view)));
-        found.ok_or_else(|| Refusal::NotFound { kind: "tenant", name: name::tenant(id) })
+        found.ok_or_else(|| RpcRefusal::NotFound { kind: "tenant", name: name::tenant(id) })
     }
 
     /// Changes a tenant and shows what it is then.
@@ -48,15 +50,15 @@ impl Tenants {
         seen: Option<u64>,
         change: impl Fn(&TenantRoute) -> Result<TenantRoute, TenantError>,
         deadline: Instant,
-    ) -> Result<Option<v1::Tenant>, Refusal> {
+    ) -> Result<Option<v1::Tenant>, RpcRefusal> {
         let changed = self.admin.update_tenant(id, seen, change, deadline).await;
-        changed.map_err(|error| Refusal::tenant(error, id))?;
-        Ok(Some(self.show(id, View::Masked)?))
+        changed.map_err(|error| RpcRefusal::tenant(error, id))?;
+        Ok(Some(self.show(id, SecretVisibility::Masked)?))
     }
 }
 
 #[tonic::async_trait]
-impl TenantService for Tenants {
+impl TenantService for TenantRpc {
     async fn list_tenants(
         &self,
         request: Request<ListTenantsRequest>,
@@ -64,7 +66,7 @@ impl TenantService for Tenants {
         let request = request.into_inner();
         let page = PageRequest::parse(request.page_size, &request.page_token)?;
         let page = self.fleet.read(|fleet| {
-            let show = |stored| output::tenant(fleet, stored, View::Masked);
+            let show = |stored| output::tenant(fleet, stored, SecretVisibility::Masked);
             page.cut(fleet.tenants(), |stored| stored.value.id.to_string(), show)
         });
         Ok(Response::new(ListTenantsResponse {
@@ -81,8 +83,8 @@ impl TenantService for Tenants {
         let request = request.into_inner();
         let id = name::parse_tenant("name", &request.name)?;
         let view = match request.view() {
-            v1::TenantView::Unspecified => View::Masked,
-            v1::TenantView::RevealSecrets => View::Revealed,
+            v1::TenantView::Unspecified => SecretVisibility::Masked,
+            v1::TenantView::RevealSecrets => SecretVisibility::Revealed,
         };
         Ok(Response::new(GetTenantResponse { tenant: Some(self.show(&id, view)?) }))
     }
@@ -93,11 +95,13 @@ impl TenantService for Tenants {
     ) -> Result<Response<CreateTenantResponse>, Status> {
         let deadline = deadline::of(request.metadata());
         let request = request.into_inner();
-        let wire = request.tenant.ok_or_else(|| Refusal::field("tenant", "is missing"))?;
+        let wire = request.tenant.ok_or_else(|| RpcRefusal::field("tenant", "is missing"))?;
         let tenant = input::new_tenant(wire, &request.tenant_id)?;
         let created = self.admin.create_tenant(&tenant, deadline).await;
-        created.map_err(|error| Refusal::tenant(error, &tenant.id))?;
-        Ok(Response::new(CreateTenantResponse { tenant: Some(self.show(&tenant.id, View::Masked)?) }))
+        created.map_err(|error| RpcRefusal::tenant(error, &tenant.id))?;
+        Ok(Response::new(CreateTenantResponse {
+            tenant: Some(self.show(&tenant.id, SecretVisibility::Masked)?),
+        }))
     }
 
     async fn update_tenant(
@@ -106,10 +110,10 @@ impl TenantService for Tenants {
     ) -> Result<Response<UpdateTenantResponse>, Status> {
         let deadline = deadline::of(request.metadata());
         let request = request.into_inner();
-        let wire = request.tenant.ok_or_else(|| Refusal::field("tenant", "is missing"))?;
+        let wire = request.tenant.ok_or_else(|| RpcRefusal::field("tenant", "is missing"))?;
         let id = name::parse_tenant("tenant.name", &wire.name)?;
         let seen = etag::parse("tenant.etag", &wire.etag)?;
-        let update = Update::parse(wire, &request.update_mask.unwrap_or_default().paths)?;
+        let update = MaskedTenantUpdate::parse(wire, &request.update_mask.unwrap_or_default().paths)?;
         let tenant = self.change(&id, seen, |old| Ok(update.apply(old)), deadline).await?;
         Ok(Response::new(UpdateTenantResponse { tenant }))
     }
@@ -123,7 +127,7 @@ impl TenantService for Tenants {
         let id = name::parse_tenant("name", &request.name)?;
         let seen = etag::parse("etag", &request.etag)?;
         let deleted = self.admin.delete_tenant(&id, seen, deadline).await;
-        deleted.map_err(|error| Refusal::tenant(error, &id))?;
+        deleted.map_err(|error| RpcRefusal::tenant(error, &id))?;
         // The tenant is gone; whoever leads takes out what is left.
         if let Err(error) = self.hooks.forget(&id).await {
             debug!(tenant = %id, %error, "webhooks of a tenant that was removed still stand");

@@ -60,12 +60,12 @@ pub struct ApplicationClient {
 /// The address leads where callbacks may not go.
 #[derive(Debug, thiserror::Error)]
 #[error("the address is not public, and callbacks.allow does not list it")]
-struct Forbidden;
+struct ForbiddenAddress;
 
 /// Resolves names to the addresses that are allowed, and to no other.
-struct CheckedNames(Arc<AllowedAddresses>);
+struct CheckedResolver(Arc<AllowedAddresses>);
 
-impl Resolve for CheckedNames {
+impl Resolve for CheckedResolver {
     fn resolve(&self, name: Name) -> Resolving {
         let allowed = Arc::clone(&self.0);
         Box::pin(async move {
@@ -75,7 +75,7 @@ impl Resolve for CheckedNames {
             }
             let good: Vec<SocketAddr> = found.into_iter().filter(|at| allowed.permits(at.ip())).collect();
             if good.is_empty() {
-                return Err(Forbidden.into());
+                return Err(ForbiddenAddress.into());
             }
             Ok(Box::new(good.into_iter()) as Addrs)
         })
@@ -97,7 +97,7 @@ impl ApplicationClient {
         let http = reqwest::Client::builder()
             .connect_timeout(CONNECT_TIMEOUT.min(settings.timeout))
             .redirect(reqwest::redirect::Policy::none())
-            .dns_resolver(CheckedNames(Arc::clone(&allowed)))
+            .dns_resolver(CheckedResolver(Arc::clone(&allowed)))
             .referer(false)
             .no_proxy() // a proxy would resolve the name anew
             .user_agent(concat!("usher/", env!("CARGO_PKG_VERSION")))
@@ -168,7 +168,7 @@ impl ApplicationClient {
         };
         match written {
             Some(address) if !self.allowed.permits(address) => {
-                Err(failed(TryOutcome::Down, &Forbidden.to_string()))
+                Err(failed(TryOutcome::Down, &ForbiddenAddress.to_string()))
             }
             _ if !matches!(url.scheme(), "http" | "https") => {
                 Err(failed(TryOutcome::Failed, "the address is neither http nor https"))

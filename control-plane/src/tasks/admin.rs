@@ -12,7 +12,7 @@ use usher_model::{
 };
 use usher_runtime::clock;
 
-use super::writer::{WriteError, Writer, Written};
+use super::writer::{PlanWriter, WriteError, WriteReceipt};
 use crate::core::{
     epoch::Epoch,
     fleet::Fleet,
@@ -28,7 +28,7 @@ const SEE_WITHIN: Duration = Duration::from_secs(2);
 
 /// A server at the time when its list of meetings is requested.
 #[derive(Debug, Clone)]
-pub struct Asked {
+pub struct ListTarget {
     /// The server's entry as operators set it.
     pub server: Server,
     /// The epoch to which the list belongs.
@@ -38,19 +38,19 @@ pub struct Asked {
 /// The server was changed, or another epoch began, after its list was requested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the server or the epoch changed after the list was requested")]
-pub struct Stale;
+pub struct StaleListTarget;
 
-type Outcome<T> = Result<T, WriteError<AdminError>>;
+type AdminResult<T> = Result<T, WriteError<AdminError>>;
 
 /// Administers the fleet by guarded writes; clones share one writer.
 #[derive(Clone)]
-pub struct Admin {
-    writer: Writer,
+pub struct FleetAdmin {
+    writer: PlanWriter,
 }
 
-impl Admin {
+impl FleetAdmin {
     /// Returns an administration that writes by `writer`.
-    pub fn new(writer: Writer) -> Self {
+    pub fn new(writer: PlanWriter) -> Self {
         Self { writer }
     }
 
@@ -58,7 +58,7 @@ impl Admin {
     ///
     /// # Errors
     /// A server of that name exists, or the store did not take the write.
-    pub async fn create_server(&self, server: &Server, deadline: Instant) -> Outcome<()> {
+    pub async fn create_server(&self, server: &Server, deadline: Instant) -> AdminResult<()> {
         self.once(deadline, |fleet, _| lifecycle::create_server(fleet, server.clone())).await
     }
 
@@ -72,7 +72,7 @@ impl Admin {
         seen: Option<u64>,
         change: impl Fn(&Server) -> Server,
         deadline: Instant,
-    ) -> Outcome<()> {
+    ) -> AdminResult<()> {
         self.see(seen).await;
         self.once(deadline, |fleet, _| {
             let old = fleet.server(id).ok_or(AdminError::NotFound)?;
@@ -93,7 +93,7 @@ impl Admin {
         change: impl Fn(&Server) -> Server,
         address: NewAddress,
         deadline: Instant,
-    ) -> Outcome<()> {
+    ) -> AdminResult<()> {
         let order = ServerOrder::new(id.clone(), seen);
         let mut final_admin = None;
         self.steps(order, deadline, |fleet, now| {
@@ -117,7 +117,7 @@ impl Admin {
         seen: Option<u64>,
         admin: AdminState,
         deadline: Instant,
-    ) -> Outcome<()> {
+    ) -> AdminResult<()> {
         let order = ServerOrder::new(id.clone(), seen);
         self.steps(order, deadline, |fleet, _| lifecycle::set_admin(fleet, id, admin)).await
     }
@@ -127,7 +127,12 @@ impl Admin {
     /// # Errors
     /// The server does not exist, it is not as `seen`, meetings live on it, or the store did not
     /// take the write.
-    pub async fn delete_server(&self, id: &ServerId, seen: Option<u64>, deadline: Instant) -> Outcome<()> {
+    pub async fn delete_server(
+        &self,
+        id: &ServerId,
+        seen: Option<u64>,
+        deadline: Instant,
+    ) -> AdminResult<()> {
         let order = ServerOrder::new(id.clone(), seen);
         self.steps(order, deadline, |fleet, _| lifecycle::delete_server(fleet, id)).await
     }
@@ -138,7 +143,12 @@ impl Admin {
     /// # Errors
     /// The server does not exist, it is not as `seen`, another operator enabled it while its ids
     /// were being freed, or the store did not take the write.
-    pub async fn panic_server(&self, id: &ServerId, seen: Option<u64>, deadline: Instant) -> Outcome<usize> {
+    pub async fn panic_server(
+        &self,
+        id: &ServerId,
+        seen: Option<u64>,
+        deadline: Instant,
+    ) -> AdminResult<usize> {
         let records = self.writer.fleet().read(|fleet| fleet.record_count_on(id));
         let order = ServerOrder::new(id.clone(), seen);
         self.steps(order, deadline, |fleet, now| lifecycle::panic_server(fleet, id, now.wall_ms)).await?;
@@ -169,7 +179,7 @@ impl Admin {
     ///
     /// # Errors
     /// The zombie does not exist, or the store did not take the write.
-    pub async fn forget_zombie(&self, key: &ZombieKey, deadline: Instant) -> Outcome<()> {
+    pub async fn forget_zombie(&self, key: &ZombieKey, deadline: Instant) -> AdminResult<()> {
         self.once(deadline, |fleet, _| lifecycle::forget_zombie(fleet, key)).await
     }
 
@@ -180,18 +190,18 @@ impl Admin {
     /// write.
     pub async fn adopt(
         &self,
-        asked: &Asked,
+        asked: &ListTarget,
         key: &MeetingKey,
         sample: &ServerSample,
         deadline: Instant,
-    ) -> Result<AdoptionOutcome, WriteError<Stale>> {
+    ) -> Result<AdoptionOutcome, WriteError<StaleListTarget>> {
         self.once(deadline, |fleet, now| {
             let id = &asked.server.id;
             // The value is compared and not the revision, because the adoption of another meeting
             // may have written the server's key without a change.
             let as_asked = fleet.server(id).is_some_and(|server| server.stored.value == asked.server);
             if !as_asked || fleet.epoch() != asked.epoch {
-                return Err(Stale);
+                return Err(StaleListTarget);
             }
             Ok(lifecycle::adopt(fleet, id, key, sample, now.wall_ms))
         })
@@ -202,7 +212,7 @@ impl Admin {
     ///
     /// # Errors
     /// The store did not take the write.
-    pub async fn set_tenant(&self, tenant: &TenantRoute, deadline: Instant) -> Outcome<()> {
+    pub async fn set_tenant(&self, tenant: &TenantRoute, deadline: Instant) -> AdminResult<()> {
         self.once(deadline, |fleet, _| Ok(lifecycle::set_tenant(fleet, tenant.clone()))).await
     }
 
@@ -261,7 +271,7 @@ impl Admin {
         deadline: Instant,
         decide: impl FnMut(&Fleet, Now) -> Result<PlannedStep<T>, E>,
     ) -> Result<T, WriteError<E>> {
-        let Written { outcome, revision } = self.writer.write(deadline, None, decide).await?;
+        let WriteReceipt { outcome, revision } = self.writer.write(deadline, None, decide).await?;
         // The write is done whether or not this replica has applied it in time.
         let _ = self.writer.fleet().reach(revision, SEE_WITHIN).await;
         Ok(outcome)
@@ -274,7 +284,7 @@ impl Admin {
         mut order: ServerOrder,
         deadline: Instant,
         mut decide: impl FnMut(&Fleet, Now) -> Result<PlannedStep<OperationProgress>, AdminError>,
-    ) -> Outcome<()> {
+    ) -> AdminResult<()> {
         self.see(order.seen()).await;
         loop {
             let decide = |fleet: &Fleet, now| {
@@ -283,7 +293,7 @@ impl Admin {
                 order.plans(&step.plan);
                 Ok(step)
             };
-            let Written { outcome, revision } = self.writer.write(deadline, None, decide).await?;
+            let WriteReceipt { outcome, revision } = self.writer.write(deadline, None, decide).await?;
             let patience = match outcome {
                 OperationProgress::Done => SEE_WITHIN, // the write is done, applied in time or not
                 OperationProgress::Again => deadline.saturating_duration_since(clock::now()),

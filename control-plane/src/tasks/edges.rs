@@ -48,13 +48,13 @@ impl EdgeEntry {
 
 /// The connected edges; clones share one list.
 #[derive(Debug, Clone)]
-pub struct Edges {
-    entries: Arc<Mutex<Entries>>,
+pub struct ConnectedEdges {
+    entries: Arc<Mutex<EdgeTable>>,
     metrics: ControlPlaneMetrics,
 }
 
 #[derive(Debug, Default)]
-struct Entries {
+struct EdgeTable {
     sessions: u64,
     by_id: BTreeMap<EdgeId, EdgeEntry>,
 }
@@ -62,12 +62,12 @@ struct Entries {
 /// The connection of one edge. The drop removes the edge from the list unless it has reconnected.
 #[derive(Debug)]
 pub struct EdgeSession {
-    edges: Edges,
+    edges: ConnectedEdges,
     id: EdgeId,
     session: u64,
 }
 
-impl Edges {
+impl ConnectedEdges {
     /// Returns an empty list.
     pub fn new(metrics: ControlPlaneMetrics) -> Self {
         Self { entries: Arc::default(), metrics }
@@ -98,7 +98,7 @@ impl Edges {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner).by_id.values().cloned().collect()
     }
 
-    fn change<T>(&self, change: impl FnOnce(&mut Entries) -> T) -> T {
+    fn change<T>(&self, change: impl FnOnce(&mut EdgeTable) -> T) -> T {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         let result = change(&mut entries);
         self.metrics.edges(entries.by_id.len());
@@ -151,7 +151,8 @@ mod tests {
 
     #[test]
     fn an_edge_that_reconnects_is_listed_once_and_survives_the_end_of_its_old_stream() {
-        let (edges, now) = (Edges::new(ControlPlaneMetrics::new(&mut Registry::default())), Instant::now());
+        let (edges, now) =
+            (ConnectedEdges::new(ControlPlaneMetrics::new(&mut Registry::default())), Instant::now());
         let id = || EdgeId::parse("edge-1").expect("is an id");
         let old = edges.connect(id(), "a".into(), "1".into(), now);
         let new = edges.connect(id(), "b".into(), "1".into(), now);

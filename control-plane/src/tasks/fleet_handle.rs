@@ -35,14 +35,14 @@ const HISTORY: (usize, usize) = (16_384, 65_536);
 /// The fleet did not reach a revision in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the fleet did not reach revision {wanted} within {patience:?}")]
-pub struct Behind {
+pub struct FleetBehind {
     wanted: u64,
     patience: Duration,
 }
 
 /// A change of the routing table, encoded once for all edges.
 #[derive(Debug, Clone)]
-pub enum Published {
+pub enum PublishedChange {
     /// The routing table changed from `base` to `revision`.
     Delta {
         /// The revision of the table to which the delta applies.
@@ -56,7 +56,7 @@ pub enum Published {
     Reset,
 }
 
-struct State {
+struct FleetState {
     fleet: Fleet,
     history: RoutingHistory,
     /// The revision after the last published delta. Changes that touch no route are not published;
@@ -64,8 +64,8 @@ struct State {
     published: Revision,
 }
 
-struct Shared {
-    state: RwLock<State>,
+struct SharedState {
+    state: RwLock<FleetState>,
     awaited: watch::Sender<UnpolledAfterLoss>,
     /// The latest evidence that the store lost its past, and the epoch in which it arrived.
     evidence: watch::Sender<Option<(Epoch, EpochEvidence)>>,
@@ -73,22 +73,22 @@ struct Shared {
     history_key: RwLock<Option<HistoryKey>>,
     policy: Policy,
     revision: watch::Sender<Revision>,
-    changes: broadcast::Sender<Published>,
+    changes: broadcast::Sender<PublishedChange>,
     complete: AtomicBool,
 }
 
 /// Shared access to the fleet; cheap to clone. A lock is held while a closure runs and never across
 /// an await.
 #[derive(Clone)]
-pub struct FleetHandle(Arc<Shared>);
+pub struct FleetHandle(Arc<SharedState>);
 
 impl FleetHandle {
     /// Returns the handle of an empty fleet.
     pub fn new(policy: Policy) -> Self {
         let fleet = Fleet::new(0, policy.clone());
         let revision = fleet.revision();
-        Self(Arc::new(Shared {
-            state: RwLock::new(State { fleet, history: history(revision), published: revision }),
+        Self(Arc::new(SharedState {
+            state: RwLock::new(FleetState { fleet, history: history(revision), published: revision }),
             awaited: watch::Sender::default(),
             evidence: watch::Sender::new(None),
             history_key: RwLock::new(None),
@@ -173,18 +173,18 @@ impl FleetHandle {
     ///
     /// # Errors
     /// The fleet did not reach `wanted` within `patience`.
-    pub async fn reach(&self, wanted: Revision, patience: Duration) -> Result<(), Behind> {
+    pub async fn reach(&self, wanted: Revision, patience: Duration) -> Result<(), FleetBehind> {
         let mut revisions = self.0.revision.subscribe();
         let there = revisions.wait_for(|now| now.epoch != wanted.epoch || now.reaches(wanted));
         match tokio::time::timeout(patience, there).await {
             Ok(Ok(_)) => Ok(()),
-            _ => Err(Behind { wanted: wanted.seq, patience }),
+            _ => Err(FleetBehind { wanted: wanted.seq, patience }),
         }
     }
 
     /// Returns the changes from now on. A subscriber must skip a frame whose revision it has
     /// already.
-    pub fn changes(&self) -> broadcast::Receiver<Published> {
+    pub fn changes(&self) -> broadcast::Receiver<PublishedChange> {
         self.0.changes.subscribe()
     }
 
@@ -219,7 +219,7 @@ impl FleetHandle {
             let wire = v1::RoutesDelta { base: Some(base.into()), ..v1::RoutesDelta::from(delta.as_ref()) };
             let message = Some(v1::stream_routes_response::Message::Delta(wire));
             let frame = v1::StreamRoutesResponse { message }.encode_to_vec().into();
-            let published = Published::Delta { base, revision: delta.revision, frame };
+            let published = PublishedChange::Delta { base, revision: delta.revision, frame };
             let _ = self.0.changes.send(published); // fails only if there is no subscriber
         }
         self.0.revision.send_replace(delta.revision);
@@ -246,7 +246,7 @@ impl FleetHandle {
         // Set before the revision is published: a task that waits for both checks `complete` when
         // the revision wakes it.
         self.0.complete.store(true, Ordering::Release);
-        let _ = self.0.changes.send(Published::Reset); // fails only if there is no subscriber
+        let _ = self.0.changes.send(PublishedChange::Reset); // fails only if there is no subscriber
         self.0.revision.send_replace(Revision::new(epoch.number, revision));
     }
 }

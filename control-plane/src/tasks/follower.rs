@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 use usher_runtime::clock;
 
-use self::loss::Loss;
+use self::loss::StateLoss;
 use super::{backoff::Backoff, fleet_handle::FleetHandle};
 use crate::{
     core::{
@@ -46,13 +46,13 @@ const RESUME_WITHIN: Duration = Duration::from_secs(2);
 type Changes = BoxStream<'static, Result<ChangeBatch, WatchError>>;
 
 /// The reason why the following of changes ended.
-enum Ended {
+enum FollowEnd {
     Watch(WatchError),
-    Loss(Loss),
+    Loss(StateLoss),
 }
 
 /// The task that keeps the fleet in step with the store.
-pub struct Follower {
+pub struct FleetFollower {
     store: Arc<dyn Store>,
     codec: Arc<StoreCodec>,
     fleet: FleetHandle,
@@ -62,14 +62,14 @@ pub struct Follower {
 
 /// The position in the store's history that the fleet has reached.
 #[derive(Debug, Clone, Copy)]
-struct Place {
+struct StorePosition {
     epoch: Epoch,
     revision: u64,
     /// Hash of the batch at `revision`; `None` right after a listing.
     print: Option<u64>,
 }
 
-impl Follower {
+impl FleetFollower {
     /// Returns a follower that folds `store` into `fleet`.
     pub fn new(
         store: Arc<dyn Store>,
@@ -114,7 +114,7 @@ impl Follower {
     }
 
     /// Lists unless the history continues from `place`, then follows until the watch ends.
-    async fn follow(&self, place: &mut Option<Place>, backoff: &mut Backoff) -> anyhow::Result<()> {
+    async fn follow(&self, place: &mut Option<StorePosition>, backoff: &mut Backoff) -> anyhow::Result<()> {
         let epoch = epoch::current(self.store.as_ref()).await.context("read the epoch")?;
         let now = self.store.revision().await.context("read the revision")?;
         let known = place.filter(|at| at.epoch == epoch);
@@ -137,24 +137,24 @@ impl Follower {
         let ended = self.apply_all(&mut changes, &mut at).await;
         *place = Some(at);
         match ended {
-            Ended::Watch(WatchError::Compacted(revision)) => {
+            FollowEnd::Watch(WatchError::Compacted(revision)) => {
                 info!(revision, "history compacted, listing again");
                 *place = self.list(epoch).await?;
                 Ok(())
             }
-            Ended::Watch(lost @ WatchError::Lost(_)) => Err(lost.into()),
+            FollowEnd::Watch(lost @ WatchError::Lost(_)) => Err(lost.into()),
             // The batch is not applied, because the deleted meetings still run. The store is listed
             // under a new epoch, and polls find the rest (F7).
-            Ended::Loss(loss) => {
+            FollowEnd::Loss(loss) => {
                 warn!(?loss, "stored state deleted by another program");
-                if loss == Loss::Taken { self.renew(epoch, &EpochEvidence::Taken).await } else { Ok(()) }
+                if loss == StateLoss::Taken { self.renew(epoch, &EpochEvidence::Taken).await } else { Ok(()) }
             }
         }
     }
 
     /// Continues after the last applied change, if the store repeats that change. A store that was
     /// set back and has reached the same revision again repeats another one.
-    async fn resume(&self, at: Place) -> anyhow::Result<Option<Changes>> {
+    async fn resume(&self, at: StorePosition) -> anyhow::Result<Option<Changes>> {
         let Some(print) = at.print else { return Ok(None) };
         let mut changes = self.store.watch("", at.revision).await.context("watch")?;
         match tokio::time::timeout(RESUME_WITHIN, changes.next()).await {
@@ -171,7 +171,7 @@ impl Follower {
     }
 
     /// Reads all entries and makes the fleet equal to them; `None` if the epoch ends with that.
-    async fn list(&self, epoch: Epoch) -> anyhow::Result<Option<Place>> {
+    async fn list(&self, epoch: Epoch) -> anyhow::Result<Option<StorePosition>> {
         let listing = self.store.read_prefix("").await.context("list")?;
         let begins = |entry: &StoreEntry| entry.key == META && entry.mod_revision == epoch.begun;
         if !listing.entries.iter().any(begins) {
@@ -180,7 +180,7 @@ impl Follower {
         let (events, bad) = self.codec.events(&listing);
         bad.iter().for_each(report);
         let (count, now) = (events.len(), clock::now());
-        let place = Place { epoch, revision: listing.revision, print: None };
+        let place = StorePosition { epoch, revision: listing.revision, print: None };
         if self.fleet.complete() && self.fleet.read(Fleet::epoch) == epoch {
             let foreign = self.fleet.read(|fleet| fleet.contradicts(&events));
             if foreign || listing.revision < self.fleet.revision().seq {
@@ -206,16 +206,16 @@ impl Follower {
 
     /// Applies changes until the watch ends. Waiting changes are applied together, so that a flood
     /// costs each edge one delta and not thousands.
-    async fn apply_all(&self, changes: &mut Changes, at: &mut Place) -> Ended {
-        let silent = || Ended::Watch(WatchError::Lost("the watch ended".into()));
+    async fn apply_all(&self, changes: &mut Changes, at: &mut StorePosition) -> FollowEnd {
+        let silent = || FollowEnd::Watch(WatchError::Lost("the watch ended".into()));
         loop {
             let first = match changes.next().await {
                 Some(Ok(batch)) => batch,
-                Some(Err(error)) => return Ended::Watch(error),
+                Some(Err(error)) => return FollowEnd::Watch(error),
                 None => return silent(),
             };
             if let Some(loss) = loss::of(&first) {
-                return Ended::Loss(loss);
+                return FollowEnd::Loss(loss);
             }
             let mut ended = None;
             let (mut events, mut last) = (self.events(&first), first);
@@ -224,14 +224,14 @@ impl Follower {
                     None => break,
                     Some(Some(Ok(batch))) => {
                         if let Some(loss) = loss::of(&batch) {
-                            ended = Some(Ended::Loss(loss));
+                            ended = Some(FollowEnd::Loss(loss));
                             break;
                         }
                         events.extend(self.events(&batch));
                         last = batch;
                     }
                     Some(Some(Err(error))) => {
-                        ended = Some(Ended::Watch(error));
+                        ended = Some(FollowEnd::Watch(error));
                         break;
                     }
                     Some(None) => {

@@ -29,7 +29,7 @@ const EVERY: Duration = Duration::from_secs(1);
 const NAMED: usize = 8;
 
 /// The task that sets gauges and alarms.
-pub struct Gauges {
+pub struct GaugeUpdater {
     fleet: FleetHandle,
     wall: WallClock,
     alarms: RaisedAlarms,
@@ -38,12 +38,12 @@ pub struct Gauges {
 
 /// The conditions that raise an alarm only if they last.
 #[derive(Default)]
-struct Lasting {
+struct LastingConditions {
     uneven: LoadUnevenness,
     known_since: Option<Instant>,
 }
 
-impl Gauges {
+impl GaugeUpdater {
     /// Returns a task that shows `fleet` by `metrics` and `alarms`.
     pub fn new(
         fleet: FleetHandle,
@@ -56,7 +56,7 @@ impl Gauges {
 
     /// Runs until asked to stop.
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
-        let mut lasting = Lasting::default();
+        let mut lasting = LastingConditions::default();
         let mut shown: BTreeSet<ServerId> = BTreeSet::new();
         loop {
             tokio::select! {
@@ -81,7 +81,7 @@ impl Gauges {
     }
 }
 
-impl Lasting {
+impl LastingConditions {
     fn alarms(&mut self, fleet: &Fleet, now: Now) -> [(Alarm, Option<String>); 5] {
         let uneven = self.uneven.lasting(fleet, now.instant);
         let uneven = uneven.map(|most| format!("the busiest server has {most:.2} times the mean load"));

@@ -9,7 +9,7 @@ use usher_runtime::clock;
 
 use super::{
     backoff::Backoff,
-    leadership::{Leadership, Role},
+    leadership::{Leadership, ReplicaRole},
 };
 use crate::{
     core::lease::LeaseClock,
@@ -21,7 +21,7 @@ use crate::{
 const RESIGN_WITHIN: Duration = Duration::from_secs(2);
 
 /// The task that campaigns and leads.
-pub struct Leader {
+pub struct LeaderTask {
     store: Arc<dyn Store>,
     candidate: String,
     ttl: Duration,
@@ -30,7 +30,7 @@ pub struct Leader {
 }
 
 /// The reason why a term ended.
-enum End {
+enum TermEnd {
     /// This replica is stopping.
     Stopping,
     /// Another replica may lead now.
@@ -40,7 +40,7 @@ enum End {
     Stranded,
 }
 
-impl Leader {
+impl LeaderTask {
     /// Returns a task that leads as `candidate`.
     pub fn new(
         store: Arc<dyn Store>,
@@ -64,7 +64,7 @@ impl Leader {
             match campaign {
                 Ok(lease) => {
                     backoff.reset();
-                    if let End::Stopping = self.lead(lease, &stop).await {
+                    if let TermEnd::Stopping = self.lead(lease, &stop).await {
                         return Ok(());
                     }
                 }
@@ -88,24 +88,24 @@ impl Leader {
             }
             let leader = tokio::time::timeout(self.ttl, self.store.leader()).await;
             if matches!(leader, Ok(Ok(Some(other))) if other != self.candidate) {
-                self.leadership.step_down(Role::Follower);
+                self.leadership.step_down(ReplicaRole::Follower);
             }
         }
     }
 
-    async fn lead(&self, mut lease: Box<dyn LeaderLease>, stop: &CancellationToken) -> End {
+    async fn lead(&self, mut lease: Box<dyn LeaderLease>, stop: &CancellationToken) -> TermEnd {
         // The election may have taken any time, so the lease may be old: the first act is to renew
         // it.
         let mut clock = LeaseClock::new(self.ttl, clock::now());
         let mut renew_at = clock::now();
         let end = loop {
             tokio::select! {
-                () = stop.cancelled() => break End::Stopping,
+                () = stop.cancelled() => break TermEnd::Stopping,
                 () = tokio::time::sleep_until(renew_at.into()) => {}
             }
             let sent = clock::now();
             if !clock.may_act(sent) {
-                break End::Stranded;
+                break TermEnd::Stranded;
             }
             let budget = clock.stop_at().saturating_duration_since(sent);
             match tokio::time::timeout(budget, lease.keep_alive()).await {
@@ -117,7 +117,7 @@ impl Leader {
                 }
                 Ok(Err(StoreError::Rejected(reason))) => {
                     warn!(reason, "lease lost");
-                    break End::Lost;
+                    break TermEnd::Lost;
                 }
                 Ok(Err(error)) => {
                     warn!(%error, "lease not renewed");
@@ -128,13 +128,13 @@ impl Leader {
         };
         self.metrics.leads(false);
         match end {
-            End::Stranded => {
+            TermEnd::Stranded => {
                 warn!("leadership suspended, lease not acknowledged");
-                self.leadership.step_down(Role::Stranded);
+                self.leadership.step_down(ReplicaRole::Stranded);
             }
-            End::Lost | End::Stopping => self.leadership.step_down(Role::Follower),
+            TermEnd::Lost | TermEnd::Stopping => self.leadership.step_down(ReplicaRole::Follower),
         }
-        if let End::Stopping = end
+        if let TermEnd::Stopping = end
             && !matches!(tokio::time::timeout(RESIGN_WITHIN, lease.resign()).await, Ok(Ok(())))
         {
             warn!("resignation failed, lease runs out");

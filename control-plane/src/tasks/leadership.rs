@@ -13,7 +13,7 @@ use crate::core::lease::LeaseClock;
 
 /// The duties of this replica.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Role {
+pub enum ReplicaRole {
     /// Another replica leads, or none does yet.
     Follower,
     /// This replica leads, with this token for its writes.
@@ -27,13 +27,13 @@ pub enum Role {
 /// read it; clones share it.
 #[derive(Debug, Clone)]
 pub struct Leadership {
-    role: watch::Sender<Role>,
+    role: watch::Sender<ReplicaRole>,
     clock: Arc<Mutex<Option<LeaseClock>>>,
 }
 
 impl Default for Leadership {
     fn default() -> Self {
-        Self { role: watch::Sender::new(Role::Follower), clock: Arc::default() }
+        Self { role: watch::Sender::new(ReplicaRole::Follower), clock: Arc::default() }
     }
 }
 
@@ -41,11 +41,11 @@ impl Leadership {
     /// Notes that the store acknowledged the lease.
     pub fn renewed(&self, token: FencingToken, clock: LeaseClock) {
         self.set_clock(Some(clock));
-        self.set_role(Role::Leader(token));
+        self.set_role(ReplicaRole::Leader(token));
     }
 
     /// Ends the leadership of this replica; it continues as `role`.
-    pub fn step_down(&self, role: Role) {
+    pub fn step_down(&self, role: ReplicaRole) {
         self.set_clock(None);
         self.set_role(role);
     }
@@ -53,7 +53,7 @@ impl Leadership {
     /// Returns the token that guards the leader's writes, while this replica may act.
     pub fn token(&self, now: Instant) -> Option<FencingToken> {
         match &*self.role.borrow() {
-            Role::Leader(token) if self.clock()?.may_act(now) => Some(token.clone()),
+            ReplicaRole::Leader(token) if self.clock()?.may_act(now) => Some(token.clone()),
             _ => None,
         }
     }
@@ -67,16 +67,16 @@ impl Leadership {
 
     /// Returns whether this replica polls.
     pub fn polls(&self) -> bool {
-        !matches!(*self.role.borrow(), Role::Follower)
+        !matches!(*self.role.borrow(), ReplicaRole::Follower)
     }
 
     /// Returns whether this replica leads.
     pub fn leads(&self) -> bool {
-        matches!(*self.role.borrow(), Role::Leader(_))
+        matches!(*self.role.borrow(), ReplicaRole::Leader(_))
     }
 
     /// Returns a receiver of changes of the role.
-    pub fn changes(&self) -> watch::Receiver<Role> {
+    pub fn changes(&self) -> watch::Receiver<ReplicaRole> {
         self.role.subscribe()
     }
 
@@ -88,7 +88,7 @@ impl Leadership {
         *self.clock.lock().unwrap_or_else(PoisonError::into_inner) = clock;
     }
 
-    fn set_role(&self, role: Role) {
+    fn set_role(&self, role: ReplicaRole) {
         let changed = self.role.send_if_modified(|current| {
             let changed = *current != role;
             *current = role;
@@ -117,7 +117,7 @@ mod tests {
             end.is_none_or(|timeout| timeout < Duration::from_secs(6)),
             "the call could outlive the lease"
         );
-        leadership.step_down(Role::Stranded);
+        leadership.step_down(ReplicaRole::Stranded);
         assert!(leadership.polls() && !leadership.leads() && leadership.token(now).is_none());
     }
 }

@@ -18,9 +18,9 @@ use usher_model::{
 };
 use usher_runtime::clock;
 
-use self::rebuild::Rebuild;
-pub use self::resolve::Resolver;
-use super::writer::{WriteError, Writer, Written};
+use self::rebuild::RebuildProgress;
+pub use self::resolve::MeetingResolver;
+use super::writer::{PlanWriter, WriteError, WriteReceipt};
 use crate::{
     core::{
         fleet::Fleet,
@@ -48,7 +48,7 @@ const SEE_WITHIN: Duration = Duration::from_secs(2);
 
 /// The reason why a meeting was not placed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum NoPlace {
+pub enum PlacementRefusal {
     /// No server can take the meeting.
     #[error("no server takes the meeting: {0}")]
     NoServer(NoServer),
@@ -65,7 +65,7 @@ pub enum NoPlace {
 
 /// The result of a placement.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Placement {
+pub struct ChosenPlacement {
     /// The record of the meeting.
     pub record: MeetingRecord,
     /// The server that the edge calls.
@@ -78,37 +78,37 @@ pub struct Placement {
 
 /// Creates and changes records on behalf of edges; clones share one state.
 #[derive(Clone)]
-pub struct Placer {
-    writer: Writer,
+pub struct MeetingPlacer {
+    writer: PlanWriter,
     inflight: Arc<Mutex<InflightPlacements>>,
     gate: Arc<Mutex<PassiveFailureGate>>,
     looks: Arc<Mutex<PassiveFailureGate>>,
-    rebuild: Arc<Rebuild>,
+    rebuild: Arc<RebuildProgress>,
     metrics: ControlPlaneMetrics,
 }
 
 /// Removes a choice from the inflight ones when the request ends in any way.
-struct Choice<'a> {
+struct InflightChoice<'a> {
     inflight: &'a Mutex<InflightPlacements>,
     token: &'a str,
 }
 
-impl Drop for Choice<'_> {
+impl Drop for InflightChoice<'_> {
     fn drop(&mut self) {
         self.inflight.lock().unwrap_or_else(PoisonError::into_inner).end(self.token);
     }
 }
 
-impl Placer {
+impl MeetingPlacer {
     /// Returns a placer that writes by `writer`. `first_poll` is the time in which a new server
     /// must answer its first poll during a rebuild.
-    pub fn new(writer: Writer, first_poll: Duration, metrics: ControlPlaneMetrics) -> Self {
+    pub fn new(writer: PlanWriter, first_poll: Duration, metrics: ControlPlaneMetrics) -> Self {
         Self {
             writer,
             inflight: Arc::default(),
             gate: Arc::default(),
             looks: Arc::default(),
-            rebuild: Arc::new(Rebuild::new(first_poll)),
+            rebuild: Arc::new(RebuildProgress::new(first_poll)),
             metrics,
         }
     }
@@ -122,7 +122,7 @@ impl Placer {
         &self,
         mut request: CreateRequest,
         deadline: Instant,
-    ) -> Result<Written<Placement>, WriteError<NoPlace>> {
+    ) -> Result<WriteReceipt<ChosenPlacement>, WriteError<PlacementRefusal>> {
         let begun = clock::now();
         let give_up = deadline.min(begun + SATURATED_WAIT);
         let mut changes = self.writer.fleet().revisions();
@@ -135,14 +135,14 @@ impl Placer {
             }
             let placed = self.try_place(&request, deadline).await;
             match &placed {
-                Err(WriteError::Decision(NoPlace::NoServer(NoServer::Saturated)))
+                Err(WriteError::Decision(PlacementRefusal::NoServer(NoServer::Saturated)))
                     if clock::now() < give_up =>
                 {
                     // A create that is confirmed or abandoned frees a slot and changes the fleet.
                     let _ = tokio::time::timeout(LOOK_AGAIN, changes.changed()).await;
                 }
                 // Every online server was full during the whole wait (E5).
-                Err(WriteError::Decision(NoPlace::NoServer(NoServer::Saturated)))
+                Err(WriteError::Decision(PlacementRefusal::NoServer(NoServer::Saturated)))
                     if clock::now() < deadline && request.placement.when_full != WhenFull::LastResort =>
                 {
                     request.placement.when_full = WhenFull::LastResort;
@@ -159,8 +159,8 @@ impl Placer {
         &self,
         request: &CreateRequest,
         deadline: Instant,
-    ) -> Result<Written<Placement>, WriteError<NoPlace>> {
-        let _choice = Choice { inflight: &self.inflight, token: &request.token };
+    ) -> Result<WriteReceipt<ChosenPlacement>, WriteError<PlacementRefusal>> {
+        let _choice = InflightChoice { inflight: &self.inflight, token: &request.token };
         let written =
             self.writer.write(deadline, None, |fleet, now| self.decide(fleet, request, now)).await?;
         if written.outcome.spared {
@@ -190,7 +190,7 @@ impl Placer {
         fleet: &Fleet,
         request: &CreateRequest,
         now: Now,
-    ) -> Result<PlannedStep<Placement>, NoPlace> {
+    ) -> Result<PlannedStep<ChosenPlacement>, PlacementRefusal> {
         let key = &request.placement.key;
         // A record of an earlier epoch may be outdated: the id may run on another server by now. A
         // record whose server is missing is as uncertain, because a store that is filled again gets
@@ -203,16 +203,18 @@ impl Placer {
         let parent = request.parent.as_ref().map(|id| MeetingKey::new(key.tenant.clone(), id.clone()));
         let settled = is_settled(key) && parent.as_ref().is_none_or(is_settled);
         if !settled && self.rebuilds(fleet, now.instant) {
-            return Err(NoPlace::Rebuilding);
+            return Err(PlacementRefusal::Rebuilding);
         }
         let mut inflight = self.inflight.lock().unwrap_or_else(PoisonError::into_inner);
         inflight.end(&request.token);
         let PlannedStep { plan, outcome } = match &request.parent {
             // A breakout room is part of its parent: it counts neither as a meeting nor as load of
             // its own.
-            Some(parent) => lifecycle::place_room(fleet, request, parent, now).map_err(NoPlace::NoRoom)?,
-            None if has_all_its_meetings(fleet, &inflight, key) => return Err(NoPlace::TenantFull),
-            None => lifecycle::place(fleet, &inflight, request, now).map_err(NoPlace::NoServer)?,
+            Some(parent) => {
+                lifecycle::place_room(fleet, request, parent, now).map_err(PlacementRefusal::NoRoom)?
+            }
+            None if has_all_its_meetings(fleet, &inflight, key) => return Err(PlacementRefusal::TenantFull),
+            None => lifecycle::place(fleet, &inflight, request, now).map_err(PlacementRefusal::NoServer)?,
         };
         let (record, existing) = match outcome {
             PlacementOutcome::New { record, .. } if record.breakout => (record, false),
@@ -227,11 +229,11 @@ impl Placer {
             PlacementOutcome::Existing(record) => (record, true),
         };
         let server = fleet.routing().server(&record.server).cloned();
-        let server = server.ok_or(NoPlace::NoServer(NoServer::NoneHealthy))?;
+        let server = server.ok_or(PlacementRefusal::NoServer(NoServer::NoneHealthy))?;
         let range = fleet.voice_range(&key.tenant);
         let spared = !plan.is_empty()
             && record.voice_bridge.is_some_and(|bridge| !range.is_some_and(|range| range.contains(bridge)));
-        Ok(PlannedStep { plan, outcome: Placement { record, server, existing, spared } })
+        Ok(PlannedStep { plan, outcome: ChosenPlacement { record, server, existing, spared } })
     }
 
     /// Confirms a create that a server answered with SUCCESS. Returns whether the edge may pass the
@@ -244,7 +246,7 @@ impl Placer {
         key: &MeetingKey,
         answer: &CreateAnswer,
         deadline: Instant,
-    ) -> Result<Written<bool>, WriteError<Infallible>> {
+    ) -> Result<WriteReceipt<bool>, WriteError<Infallible>> {
         self.certain(deadline, |fleet, now| lifecycle::confirm(fleet, key, answer, now.wall_ms)).await
     }
 
@@ -259,7 +261,7 @@ impl Placer {
         token: &str,
         certainty: CreateCertainty,
         deadline: Instant,
-    ) -> Result<Written<bool>, WriteError<Infallible>> {
+    ) -> Result<WriteReceipt<bool>, WriteError<Infallible>> {
         let decide =
             |fleet: &Fleet, now: Now| lifecycle::abandon(fleet, key, server, token, certainty, now.wall_ms);
         let written = self.certain(deadline, decide).await?;
@@ -279,7 +281,7 @@ impl Placer {
         server: &ServerId,
         ended: EndReport<'_>,
         deadline: Instant,
-    ) -> Result<Written<EndReportOutcome>, WriteError<Infallible>> {
+    ) -> Result<WriteReceipt<EndReportOutcome>, WriteError<Infallible>> {
         let decide = |fleet: &Fleet, now: Now| lifecycle::report_end(fleet, key, server, ended, now.wall_ms);
         self.certain(deadline, decide).await
     }
@@ -320,25 +322,25 @@ impl Placer {
         &self,
         deadline: Instant,
         decide: impl Fn(&Fleet, Now) -> PlannedStep<T>,
-    ) -> Result<Written<T>, WriteError<Infallible>> {
+    ) -> Result<WriteReceipt<T>, WriteError<Infallible>> {
         self.writer.write(deadline, None, |fleet, now| Ok(decide(fleet, now))).await
     }
 }
 
 /// Returns the label by which a placement is counted.
-fn outcome(placed: &Result<Written<Placement>, WriteError<NoPlace>>) -> &'static str {
+fn outcome(placed: &Result<WriteReceipt<ChosenPlacement>, WriteError<PlacementRefusal>>) -> &'static str {
     match placed {
         Ok(written) if written.outcome.existing => "existing",
         Ok(_) => "placed",
-        Err(WriteError::Decision(NoPlace::Rebuilding)) => "rebuilding",
-        Err(WriteError::Decision(NoPlace::TenantFull)) => "tenant_full",
-        Err(WriteError::Decision(NoPlace::NoRoom(reason))) => match reason {
+        Err(WriteError::Decision(PlacementRefusal::Rebuilding)) => "rebuilding",
+        Err(WriteError::Decision(PlacementRefusal::TenantFull)) => "tenant_full",
+        Err(WriteError::Decision(PlacementRefusal::NoRoom(reason))) => match reason {
             NoRoomServer::NoParent => "no_parent",
             NoRoomServer::Taken => "id_taken",
             NoRoomServer::ServerAway => "parent_away",
             NoRoomServer::Leftover => "leftover",
         },
-        Err(WriteError::Decision(NoPlace::NoServer(reason))) => match reason {
+        Err(WriteError::Decision(PlacementRefusal::NoServer(reason))) => match reason {
             NoServer::NoneHealthy => "no_server_healthy",
             NoServer::PoolEmpty => "pool_empty",
             NoServer::TagUnavailable => "tag_unavailable",

@@ -1,9 +1,9 @@
 //! Polls every server in a task of its own, so that a hung server delays no other (C3). Only the
 //! leader polls. A leader whose store is unreachable goes on in memory (design 8).
 
-mod cadence;
-mod reaper;
-mod round;
+mod poll_once;
+mod sample_reconciler;
+mod server_poller;
 
 use std::{
     collections::HashMap,
@@ -17,8 +17,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use usher_model::id::ServerId;
 use usher_runtime::{clock, tasks::TaskGroup};
 
-use self::cadence::Cadence;
-pub use self::{reaper::Reaper, round::Round};
+use self::server_poller::ServerPoller;
+pub use self::{poll_once::PollOnce, sample_reconciler::SampleReconciler};
 use super::{fleet_handle::FleetHandle, leadership::Leadership};
 use crate::{
     core::{fleet::FleetServer, poll_schedule::PollSchedule},
@@ -38,14 +38,14 @@ const KNOWN_WITHIN: Duration = Duration::from_secs(2);
 /// The servers that this replica polls. Other tasks use it to request a poll now; clones share one
 /// set.
 #[derive(Debug, Clone, Default)]
-pub struct Pollers {
-    running: Arc<Mutex<HashMap<ServerId, Running>>>,
+pub struct RunningPollers {
+    running: Arc<Mutex<HashMap<ServerId, RunningPoller>>>,
     /// Notifies of changes of the set.
     changed: Arc<watch::Sender<()>>,
 }
 
 #[derive(Debug)]
-struct Running {
+struct RunningPoller {
     asks: mpsc::Sender<oneshot::Sender<()>>,
     /// Stops the task when dropped. A server that was disabled and enabled again starts with a new
     /// task.
@@ -57,7 +57,7 @@ struct Running {
 #[error("the server is not polled by this replica")]
 pub struct NotPolled;
 
-impl Pollers {
+impl RunningPollers {
     /// Polls a server now, or joins the poll under way, and returns when it is done. The schedule
     /// is unchanged (S11).
     ///
@@ -90,34 +90,34 @@ impl Pollers {
         self.lock().clear();
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<ServerId, Running>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<ServerId, RunningPoller>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// The task that starts and stops the servers' tasks.
-pub struct Poller {
-    round: Arc<Round>,
+pub struct PollerSupervisor {
+    poll_once: Arc<PollOnce>,
     fleet: FleetHandle,
     leadership: Leadership,
-    pollers: Pollers,
+    pollers: RunningPollers,
     tasks: TaskGroup,
     watchdog: Watchdog,
     interval: Duration,
 }
 
-impl Poller {
+impl PollerSupervisor {
     /// Returns a task that polls the servers of `fleet` while this replica leads.
     pub fn new(
-        round: Arc<Round>,
+        poll_once: Arc<PollOnce>,
         fleet: FleetHandle,
         leadership: Leadership,
-        pollers: Pollers,
+        pollers: RunningPollers,
         tasks: TaskGroup,
         watchdog: Watchdog,
         interval: Duration,
     ) -> Self {
-        Self { round, fleet, leadership, pollers, tasks, watchdog, interval }
+        Self { poll_once, fleet, leadership, pollers, tasks, watchdog, interval }
     }
 
     /// Keeps the tasks in step with the fleet and the role until asked to stop.
@@ -174,10 +174,15 @@ impl Poller {
             };
             let (asks, asked) = mpsc::channel(ASKS);
             let stop = CancellationToken::new();
-            let cadence =
-                Cadence { id: id.clone(), round: self.round.clone(), interval: self.interval, beat, asked };
-            self.tasks.spawn_short("poll", cadence.run(stop.clone(), self.tasks.stopping()));
-            running.insert(id, Running { asks, _stop: stop.drop_guard() });
+            let poller = ServerPoller {
+                id: id.clone(),
+                poll_once: self.poll_once.clone(),
+                interval: self.interval,
+                beat,
+                asked,
+            };
+            self.tasks.spawn_short("poll", poller.run(stop.clone(), self.tasks.stopping()));
+            running.insert(id, RunningPoller { asks, _stop: stop.drop_guard() });
         }
         drop(running);
         self.pollers.changed.send_replace(());

@@ -20,7 +20,7 @@ type Changes = BoxStream<'static, Result<ChangeBatch, WatchError>>;
 
 /// An update of the entries below the prefix.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum News {
+pub(crate) enum PrefixUpdate {
     /// All current entries. An entry that was known before and is missing here is deleted.
     All(StoreListing),
     /// The changes of one revision.
@@ -57,7 +57,7 @@ impl PrefixFollower {
     /// # Cancel safety
     /// If the future is dropped before it returns, the next call continues at the same stage, so
     /// that a caller that waits for other events too misses no update.
-    pub(crate) async fn next(&mut self) -> News {
+    pub(crate) async fn next(&mut self) -> PrefixUpdate {
         loop {
             match &mut self.stage {
                 Stage::Pausing(until) => {
@@ -68,7 +68,7 @@ impl PrefixFollower {
                     Ok((listing, changes)) => {
                         self.backoff.reset();
                         self.stage = Stage::Watching(changes);
-                        return News::All(listing);
+                        return PrefixUpdate::All(listing);
                     }
                     Err(error) => {
                         warn!(prefix = self.prefix, %error, "prefix unreadable");
@@ -76,7 +76,7 @@ impl PrefixFollower {
                     }
                 },
                 Stage::Watching(changes) => match changes.next().await {
-                    Some(Ok(batch)) => return News::Changed(batch),
+                    Some(Ok(batch)) => return PrefixUpdate::Changed(batch),
                     lost => {
                         let lost = lost.and_then(Result::err);
                         debug!(prefix = self.prefix, ?lost, "watch lost, prefix read again");

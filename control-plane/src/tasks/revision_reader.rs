@@ -10,7 +10,7 @@ use usher_runtime::tasks::TaskGroup;
 
 use crate::ports::{Store, StoreError};
 
-type Answer = Result<u64, Arc<StoreError>>;
+type RevisionResult = Result<u64, Arc<StoreError>>;
 
 /// Reads the store's revision linearizably. A caller that comes during a read waits for the next
 /// one, because the store may have answered the current one before the call.
@@ -19,13 +19,13 @@ pub struct RevisionReader {
     store: Arc<dyn Store>,
     tasks: TaskGroup,
     patience: Duration,
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<ReaderState>>,
 }
 
 #[derive(Default)]
-struct State {
+struct ReaderState {
     reading: bool,
-    waiting: Vec<oneshot::Sender<Answer>>,
+    waiting: Vec<oneshot::Sender<RevisionResult>>,
 }
 
 impl RevisionReader {
@@ -38,7 +38,7 @@ impl RevisionReader {
     ///
     /// # Errors
     /// The store could not be read.
-    pub async fn read(&self) -> Answer {
+    pub async fn read(&self) -> RevisionResult {
         let (sender, receiver) = oneshot::channel();
         let start = {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);

@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use usher_runtime::clock;
 
-use super::{leadership::Leadership, writer::Writer};
+use super::{leadership::Leadership, writer::PlanWriter};
 use crate::{
     core::{
         epoch::Epoch,
@@ -18,17 +18,17 @@ use crate::{
 };
 
 /// Sweeps the fleet at an interval while this replica leads.
-pub struct Sweeper {
-    writer: Writer,
+pub struct FleetSweeper {
+    writer: PlanWriter,
     leadership: Leadership,
     metrics: ControlPlaneMetrics,
     every: Duration,
 }
 
-impl Sweeper {
+impl FleetSweeper {
     /// Returns a sweeper that writes by `writer`.
     pub fn new(
-        writer: Writer,
+        writer: PlanWriter,
         leadership: Leadership,
         metrics: ControlPlaneMetrics,
         every: Duration,

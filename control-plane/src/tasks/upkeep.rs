@@ -28,10 +28,10 @@ const LOOKS: u32 = 4;
 
 /// The known size of the store; clones share it.
 #[derive(Debug, Clone, Default)]
-pub struct SpaceFigures(Arc<Mutex<Known>>);
+pub struct SpaceFigures(Arc<Mutex<ObservedSpace>>);
 
 #[derive(Debug, Clone, Copy, Default)]
-struct Known {
+struct ObservedSpace {
     space: Option<StoreSpace>,
     compacted_at: Option<Instant>,
 }
@@ -47,17 +47,17 @@ impl SpaceFigures {
         self.known().compacted_at.map(|at| now.saturating_duration_since(at))
     }
 
-    fn known(&self) -> Known {
+    fn known(&self) -> ObservedSpace {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn change(&self, change: impl FnOnce(&mut Known)) {
+    fn change(&self, change: impl FnOnce(&mut ObservedSpace)) {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
 
 /// The task that compacts and observes the store.
-pub struct Upkeep {
+pub struct StoreUpkeep {
     store: Arc<dyn Store>,
     fleet: FleetHandle,
     leadership: Leadership,
@@ -70,7 +70,7 @@ pub struct Upkeep {
     quota: u64,
 }
 
-impl Upkeep {
+impl StoreUpkeep {
     /// Returns a task that observes `store` and notes the result in `figures`.
     pub fn new(
         store: Arc<dyn Store>,

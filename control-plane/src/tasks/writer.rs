@@ -27,7 +27,7 @@ const SEE_WITHIN: Duration = Duration::from_secs(1);
 
 /// The result of a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Written<T> {
+pub struct WriteReceipt<T> {
     /// The outcome of the decision, for the caller.
     pub outcome: T,
     /// The revision from which on the write is in force.
@@ -50,7 +50,7 @@ pub enum WriteError<E> {
 
 /// Commits decisions; clones share one state.
 #[derive(Clone)]
-pub struct Writer {
+pub struct PlanWriter {
     fleet: FleetHandle,
     committer: GroupCommitter,
     revisions: RevisionReader,
@@ -60,7 +60,7 @@ pub struct Writer {
     refused: Arc<AtomicBool>,
 }
 
-impl Writer {
+impl PlanWriter {
     /// Returns a writer that decides from `fleet` and commits by `committer`.
     pub fn new(
         fleet: FleetHandle,
@@ -94,17 +94,17 @@ impl Writer {
         deadline: Instant,
         fence: Option<&FencingToken>,
         mut decide: impl FnMut(&Fleet, Now) -> Result<PlannedStep<T>, E>,
-    ) -> Result<Written<T>, WriteError<E>> {
+    ) -> Result<WriteReceipt<T>, WriteError<E>> {
         loop {
             let (decided, epoch, at) =
                 self.fleet.read(|fleet| (decide(fleet, self.now()), fleet.epoch(), fleet.revision()));
             let PlannedStep { plan, outcome } = decided.map_err(WriteError::Decision)?;
             if plan.is_empty() {
-                return Ok(Written { outcome, revision: at });
+                return Ok(WriteReceipt { outcome, revision: at });
             }
             let refused_at = match self.commit(&plan, fence, epoch, deadline).await? {
                 TxnVerdict::Committed(seq) => {
-                    return Ok(Written { outcome, revision: Revision::new(epoch.number, seq) });
+                    return Ok(WriteReceipt { outcome, revision: Revision::new(epoch.number, seq) });
                 }
                 TxnVerdict::Refused(seq) => Revision::new(epoch.number, seq),
             };

@@ -25,7 +25,7 @@ use crate::{
     core::{fleet::Fleet, history::ResumePoint},
     tasks::{
         edges::EdgeSession,
-        fleet_handle::{FleetHandle, Published},
+        fleet_handle::{FleetHandle, PublishedChange},
     },
 };
 
@@ -38,7 +38,7 @@ const TAKE_WITHIN: Duration = Duration::from_secs(10);
 
 type Frame = Result<SharedFrame, Status>;
 
-pub(super) struct Session {
+pub(super) struct RouteSession {
     pub(super) edge: EdgeSession,
     pub(super) fleet: FleetHandle,
     /// What the edge holds, as far as it said.
@@ -50,7 +50,7 @@ pub(super) struct Session {
 }
 
 /// Why a stream ends.
-enum End {
+enum SessionEnd {
     /// The edge is gone.
     Gone,
     /// The edge is told why, and comes back.
@@ -61,7 +61,7 @@ enum End {
 /// storm of changes shares one.
 const SEAL_EVERY: Duration = Duration::from_millis(100);
 
-impl Session {
+impl RouteSession {
     /// Serves the edge until either side ends.
     pub(super) async fn run<I>(mut self, inbound: I)
     where
@@ -69,19 +69,19 @@ impl Session {
     {
         let stopping = self.stopping.clone();
         let end = tokio::select! {
-            () = stopping.cancelled() => End::Told(Status::unavailable("this control plane is shutting down")),
+            () = stopping.cancelled() => SessionEnd::Told(Status::unavailable("this control plane is shutting down")),
             end = self.serve(inbound) => end,
         };
         match end {
-            End::Gone => debug!("edge stream ended"),
-            End::Told(status) => {
+            SessionEnd::Gone => debug!("edge stream ended"),
+            SessionEnd::Told(status) => {
                 info!(reason = status.message(), "edge stream ended");
                 let _ = self.sender.try_send(Err(status)); // a full or closed stream ends all the same
             }
         }
     }
 
-    async fn serve<I>(&mut self, mut inbound: I) -> End
+    async fn serve<I>(&mut self, mut inbound: I) -> SessionEnd
     where
         I: Stream<Item = Result<StreamRoutesRequest, Status>> + Send + Unpin,
     {
@@ -108,7 +108,7 @@ impl Session {
                 }
                 request = inbound.next() => match request {
                     Some(Ok(request)) => self.heard(request, &mut changes, sent).await,
-                    None | Some(Err(_)) => Err(End::Gone),
+                    None | Some(Err(_)) => Err(SessionEnd::Gone),
                 },
                 change = changes.recv() => self.changed(change, sent).await,
                 _ = beat.tick() => self.beat(sent).await,
@@ -123,9 +123,9 @@ impl Session {
     async fn heard(
         &mut self,
         request: StreamRoutesRequest,
-        changes: &mut broadcast::Receiver<Published>,
+        changes: &mut broadcast::Receiver<PublishedChange>,
         sent: Revision,
-    ) -> Result<Revision, End> {
+    ) -> Result<Revision, SessionEnd> {
         match request.message {
             Some(Message::Ack(ack)) => {
                 if let Some(applied) = ack.applied.map(Revision::from) {
@@ -139,39 +139,41 @@ impl Session {
                 *changes = self.fleet.changes();
                 self.send_snapshot().await
             }
-            Some(Message::Hello(_)) | None => {
-                Err(End::Told(Status::invalid_argument("after `hello` only `ack` and `resync` follow")))
-            }
+            Some(Message::Hello(_)) | None => Err(SessionEnd::Told(Status::invalid_argument(
+                "after `hello` only `ack` and `resync` follow",
+            ))),
         }
     }
 
     async fn changed(
         &mut self,
-        change: Result<Published, RecvError>,
+        change: Result<PublishedChange, RecvError>,
         sent: Revision,
-    ) -> Result<Revision, End> {
+    ) -> Result<Revision, SessionEnd> {
         match change {
-            Ok(Published::Delta { revision, .. }) if sent.reaches(revision) => Ok(sent),
-            Ok(Published::Delta { base, revision, frame }) if base == sent => {
+            Ok(PublishedChange::Delta { revision, .. }) if sent.reaches(revision) => Ok(sent),
+            Ok(PublishedChange::Delta { base, revision, frame }) if base == sent => {
                 self.send(Ok(SharedFrame::Encoded(frame))).await?;
                 self.edge.sent(clock::now());
                 Ok(revision)
             }
             // It fell behind, it was brought ahead of `base` meanwhile, or another epoch began.
-            Ok(Published::Delta { .. } | Published::Reset) | Err(RecvError::Lagged(_)) => {
+            Ok(PublishedChange::Delta { .. } | PublishedChange::Reset) | Err(RecvError::Lagged(_)) => {
                 self.bring_up_to_date(Some(sent)).await
             }
-            Err(RecvError::Closed) => Err(End::Told(Status::unavailable("the fleet is gone"))),
+            Err(RecvError::Closed) => Err(SessionEnd::Told(Status::unavailable("the fleet is gone"))),
         }
     }
 
     /// Continues from `have` by one delta where the history reaches back so far, else by a snapshot.
-    async fn bring_up_to_date(&mut self, have: Option<Revision>) -> Result<Revision, End> {
+    async fn bring_up_to_date(&mut self, have: Option<Revision>) -> Result<Revision, SessionEnd> {
         let Some(have) = have else { return self.send_snapshot().await };
         // An edge never goes back (I10): one that comes from a replica that was ahead waits.
         let behind = self.fleet.revision().epoch == have.epoch && !self.fleet.revision().reaches(have);
         if behind && self.alive_during(self.fleet.reach(have, CATCH_UP_WITHIN)).await.is_err() {
-            return Err(End::Told(Status::unavailable("this control plane is behind the edge's table")));
+            return Err(SessionEnd::Told(Status::unavailable(
+                "this control plane is behind the edge's table",
+            )));
         }
         match self.fleet.since(have) {
             ResumePoint::UpToDate => Ok(have),
@@ -186,7 +188,7 @@ impl Session {
     }
 
     /// Sends the whole table as it stands when its turn has come.
-    async fn send_snapshot(&mut self) -> Result<Revision, End> {
+    async fn send_snapshot(&mut self) -> Result<Revision, SessionEnd> {
         let snapshots = self.snapshots.clone();
         let (turn, (table, shrink_allowed)) = loop {
             self.alive_during(self.rebuilt()).await?;
@@ -207,13 +209,13 @@ impl Session {
 
     /// Waits until a store that lost its records has them again. Until then the edge's own table is
     /// the better one (design 8).
-    async fn rebuilt(&self) -> Result<(), End> {
+    async fn rebuilt(&self) -> Result<(), SessionEnd> {
         let mut revisions = self.fleet.revisions();
         let until = clock::now() + REBUILD_WITHIN;
         while !self.fleet.read(|fleet| self.is_fit(fleet)) {
             let left = until.saturating_duration_since(clock::now());
             if left.is_zero() {
-                return Err(End::Told(Status::unavailable("records are being rebuilt from polls")));
+                return Err(SessionEnd::Told(Status::unavailable("records are being rebuilt from polls")));
             }
             let _ = tokio::time::timeout(left, revisions.changed()).await;
         }
@@ -247,7 +249,7 @@ impl Session {
 
     /// Says that the stream is alive, with the digest of what the edge must hold by now. Revisions
     /// that changed no route are made up for first, so that an idle edge does not look behind.
-    async fn beat(&mut self, sent: Revision) -> Result<Revision, End> {
+    async fn beat(&mut self, sent: Revision) -> Result<Revision, SessionEnd> {
         let sent = self.bring_up_to_date(Some(sent)).await?;
         let (revision, digest) =
             self.fleet.read(|fleet| (fleet.routing().revision(), fleet.routing().digest().0));
@@ -261,17 +263,17 @@ impl Session {
     }
 
     /// Gives the edge a word to bring back, should the store forget.
-    async fn seal(&mut self) -> Result<(), End> {
+    async fn seal(&mut self) -> Result<(), SessionEnd> {
         let Some(seal) = self.fleet.seal() else { return Ok(()) };
         let message = Some(Body::Seal(seal));
         self.send(Ok(SharedFrame::Decoded(StreamRoutesResponse { message }))).await
     }
 
-    async fn send(&mut self, frame: Frame) -> Result<(), End> {
+    async fn send(&mut self, frame: Frame) -> Result<(), SessionEnd> {
         match tokio::time::timeout(TAKE_WITHIN, self.sender.send(frame)).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(End::Gone),
-            Err(_) => Err(End::Told(Status::resource_exhausted("the edge takes frames too slowly"))),
+            Ok(Err(_)) => Err(SessionEnd::Gone),
+            Err(_) => Err(SessionEnd::Told(Status::resource_exhausted("the edge takes frames too slowly"))),
         }
     }
 }

@@ -28,7 +28,7 @@ pub(super) fn frames(
     begin.chain(chunks(table)).chain(end).map(|message| StreamRoutesResponse { message: Some(message) })
 }
 
-enum Entry {
+enum SnapshotEntry {
     Server(ServerRoute),
     Tenant(TenantRoute),
     Meeting(MeetingRoute),
@@ -36,9 +36,9 @@ enum Entry {
 
 /// Servers come before the meetings that live on them.
 fn chunks(table: &RoutingTable) -> impl Iterator<Item = Message> {
-    let servers = table.servers().map(|server| Entry::Server(server.into()));
-    let tenants = table.tenants().map(|tenant| Entry::Tenant(tenant.into()));
-    let meetings = table.meetings().map(|meeting| Entry::Meeting(meeting.into()));
+    let servers = table.servers().map(|server| SnapshotEntry::Server(server.into()));
+    let tenants = table.tenants().map(|tenant| SnapshotEntry::Tenant(tenant.into()));
+    let meetings = table.meetings().map(|meeting| SnapshotEntry::Meeting(meeting.into()));
     let mut entries = servers.chain(tenants).chain(meetings).peekable();
     std::iter::from_fn(move || {
         entries.peek()?;
@@ -53,24 +53,24 @@ fn chunks(table: &RoutingTable) -> impl Iterator<Item = Message> {
 }
 
 trait Add {
-    fn add(&mut self, entry: Entry) -> usize;
+    fn add(&mut self, entry: SnapshotEntry) -> usize;
 }
 
 impl Add for SnapshotChunk {
     /// Adds an entry and returns about how many bytes it takes.
-    fn add(&mut self, entry: Entry) -> usize {
+    fn add(&mut self, entry: SnapshotEntry) -> usize {
         match entry {
-            Entry::Server(server) => {
+            SnapshotEntry::Server(server) => {
                 let size = server.encoded_len();
                 self.servers.push(server);
                 size
             }
-            Entry::Tenant(tenant) => {
+            SnapshotEntry::Tenant(tenant) => {
                 let size = tenant.encoded_len();
                 self.tenants.push(tenant);
                 size
             }
-            Entry::Meeting(meeting) => {
+            SnapshotEntry::Meeting(meeting) => {
                 let size = meeting.encoded_len();
                 self.meetings.push(meeting);
                 size

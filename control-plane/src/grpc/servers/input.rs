@@ -7,7 +7,7 @@ use usher_model::{
 };
 use usher_proto::v1;
 
-use crate::grpc::status::{Refusal, Violation};
+use crate::grpc::status::{RequestViolation, RpcRefusal};
 
 /// Fields that an update may name.
 const FIELDS: [&str; 6] = ["url", "secret", "weight", "tags", "checksum_algorithm", "admin_state"];
@@ -20,7 +20,7 @@ const MAX_WEIGHT: f64 = 1000.0;
 ///
 /// # Errors
 /// Names every field that cannot be accepted.
-pub(super) fn new_server(wire: v1::Server, id: &str, now_ms: i64) -> Result<Server, Refusal> {
+pub(super) fn new_server(wire: v1::Server, id: &str, now_ms: i64) -> Result<Server, RpcRefusal> {
     let mut faults = Vec::new();
     let url = or_fault(url(&wire.url), "server.url", &mut faults);
     let secret = or_fault(secret(&wire.secret), "server.secret", &mut faults);
@@ -49,13 +49,13 @@ pub(super) fn new_server(wire: v1::Server, id: &str, now_ms: i64) -> Result<Serv
             created_at_ms: now_ms,
             former_of: None,
         }),
-        _ => Err(Refusal::Invalid(faults)),
+        _ => Err(RpcRefusal::Invalid(faults)),
     }
 }
 
 /// An update, checked; what is none stays as it is.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Update {
+pub(super) struct MaskedServerUpdate {
     url: Option<String>,
     secret: Option<Secret>,
     weight: Option<f64>,
@@ -65,16 +65,16 @@ pub(super) struct Update {
     pub(super) admin: Option<AdminState>,
 }
 
-impl Update {
+impl MaskedServerUpdate {
     /// Reads an update. Without a mask every field that is set counts.
     ///
     /// # Errors
     /// Names every field that cannot be accepted.
-    pub(super) fn parse(wire: v1::Server, mask: &[String]) -> Result<Self, Refusal> {
+    pub(super) fn parse(wire: v1::Server, mask: &[String]) -> Result<Self, RpcRefusal> {
         let mut faults = Vec::new();
         for path in mask.iter().filter(|path| !FIELDS.contains(&path.as_str()) && *path != "*") {
             let problem = format!("`{path}` is not one of {}", FIELDS.join(", "));
-            faults.push(Violation::new("update_mask", problem));
+            faults.push(RequestViolation::new("update_mask", problem));
         }
         let named = |field: &str, set: bool| match mask {
             [] => set,
@@ -102,7 +102,7 @@ impl Update {
             let admin = AdminState::try_from(admin).map_err(|_| problem);
             update.admin = or_fault(admin, "server.admin_state", &mut faults);
         }
-        if faults.is_empty() { Ok(update) } else { Err(Refusal::Invalid(faults)) }
+        if faults.is_empty() { Ok(update) } else { Err(RpcRefusal::Invalid(faults)) }
     }
 
     /// Tells whether it gives a server an address that means another place.
@@ -128,8 +128,8 @@ impl Update {
     }
 }
 
-fn or_fault<T>(value: Result<T, String>, field: &str, faults: &mut Vec<Violation>) -> Option<T> {
-    value.map_err(|problem| faults.push(Violation::new(field, problem))).ok()
+fn or_fault<T>(value: Result<T, String>, field: &str, faults: &mut Vec<RequestViolation>) -> Option<T> {
+    value.map_err(|problem| faults.push(RequestViolation::new(field, problem))).ok()
 }
 
 fn url(text: &str) -> Result<String, String> {

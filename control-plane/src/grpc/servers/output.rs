@@ -11,25 +11,21 @@ use usher_runtime::clock;
 
 use crate::{
     core::fleet::{Fleet, FleetServer},
-    grpc::{etag, name},
+    grpc::{etag, name, secret_visibility::SecretVisibility},
 };
 
-/// Whether the secret is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum View {
-    /// It is not.
-    Masked,
-    /// The caller asked for it.
-    Revealed,
-}
-
 /// Shows a server by its id.
-pub(super) fn by_id(fleet: &Fleet, id: &ServerId, view: View) -> Option<v1::Server> {
+pub(super) fn by_id(fleet: &Fleet, id: &ServerId, view: SecretVisibility) -> Option<v1::Server> {
     Some(server(fleet, fleet.server(id)?, view, clock::now()))
 }
 
 /// Shows a server with everything this replica knows of it.
-pub(super) fn server(fleet: &Fleet, server: &FleetServer, view: View, now: Instant) -> v1::Server {
+pub(super) fn server(
+    fleet: &Fleet,
+    server: &FleetServer,
+    view: SecretVisibility,
+    now: Instant,
+) -> v1::Server {
     let stored = &server.stored.value;
     let record = server.health_record.as_ref().map(|stored| &stored.value);
     let health = match stored.admin {
@@ -39,7 +35,11 @@ pub(super) fn server(fleet: &Fleet, server: &FleetServer, view: View, now: Insta
     v1::Server {
         name: name::server(&stored.id),
         url: stored.url.clone(),
-        secret: if view == View::Revealed { stored.secret.expose().to_owned() } else { String::new() },
+        secret: if view == SecretVisibility::Revealed {
+            stored.secret.expose().to_owned()
+        } else {
+            String::new()
+        },
         weight: stored.weight,
         tags: stored.tags.clone(),
         admin_state: v1::AdminState::from(stored.admin).into(),

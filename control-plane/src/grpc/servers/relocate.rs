@@ -7,17 +7,17 @@ use usher_model::{
     server::Server,
 };
 
-use super::Servers;
+use super::ServerRpc;
 use crate::{
     core::lifecycle::NewAddress,
-    grpc::{name, status::Refusal},
+    grpc::{name, status::RpcRefusal},
     tasks::writer::WriteError,
 };
 
 /// Longest wait for the new address; the rest of the caller's time is for the store.
 const ASK_WITHIN: Duration = Duration::from_secs(5);
 
-impl Servers {
+impl ServerRpc {
     /// Gives a server another address by `change`. While meetings live on it, the new address is asked for
     /// its list: one instance in common proves the same server, as an internal id holds the time of its
     /// creation.
@@ -28,7 +28,7 @@ impl Servers {
         change: impl Fn(&Server) -> Server + Send,
         force: bool,
         deadline: Instant,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), RpcRefusal> {
         let (wanted, watermark, named, users) = self
             .fleet
             .read(|fleet| {
@@ -38,7 +38,7 @@ impl Servers {
                 let named: Vec<InternalMeetingId> = records.cloned().chain(zombies).collect();
                 Some((change(&server.stored.value), fleet.revision().seq, named, server.users()))
             })
-            .ok_or_else(|| Refusal::NotFound { kind: "server", name: name::server(id) })?;
+            .ok_or_else(|| RpcRefusal::NotFound { kind: "server", name: name::server(id) })?;
         let (address, why) = if named.is_empty() {
             (NewAddress::AnotherServer, "its creates are under way")
         } else {
@@ -51,7 +51,7 @@ impl Servers {
         let relocated = self.admin.relocate_server(id, seen, change, address, deadline).await;
         relocated.map_err(|error| match error {
             WriteError::Decision(crate::core::lifecycle::AdminError::HasMeetings(meetings)) => {
-                Refusal::Precondition {
+                RpcRefusal::Precondition {
                     reason: "SERVER_HAS_MEETINGS",
                     subject: name::server(id),
                     problem: format!(
@@ -61,7 +61,7 @@ impl Servers {
                     ),
                 }
             }
-            other => Refusal::admin(other, id),
+            other => RpcRefusal::admin(other, id),
         })
     }
 

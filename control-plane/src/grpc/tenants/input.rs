@@ -6,7 +6,7 @@ use usher_bbb::secret::Secret;
 use usher_model::{id::TenantId, routing::TenantRoute, tenant::TenantPolicy};
 use usher_proto::v1;
 
-use crate::grpc::status::{Refusal, Violation};
+use crate::grpc::status::{RequestViolation, RpcRefusal};
 
 /// Fields that an update may name.
 const FIELDS: [&str; 4] = ["secrets", "hosts", "enabled", "policy"];
@@ -21,7 +21,7 @@ const MAX_HOST: usize = 253;
 ///
 /// # Errors
 /// Names every field that cannot be accepted.
-pub(super) fn new_tenant(wire: v1::Tenant, id: &str) -> Result<TenantRoute, Refusal> {
+pub(super) fn new_tenant(wire: v1::Tenant, id: &str) -> Result<TenantRoute, RpcRefusal> {
     let mut faults = Vec::new();
     let id = or_fault(TenantId::parse(id).map_err(|error| error.to_string()), "tenant_id", &mut faults);
     let secrets = or_fault(secrets(&wire.secrets), "tenant.secrets", &mut faults);
@@ -32,13 +32,13 @@ pub(super) fn new_tenant(wire: v1::Tenant, id: &str) -> Result<TenantRoute, Refu
             let enabled = wire.enabled.unwrap_or(true);
             Ok(TenantRoute { secrets, hosts, enabled, policy, ..TenantRoute::new(id) })
         }
-        _ => Err(Refusal::Invalid(faults)),
+        _ => Err(RpcRefusal::Invalid(faults)),
     }
 }
 
 /// An update, checked; what is none stays as it is.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Update {
+pub(super) struct MaskedTenantUpdate {
     secrets: Option<Vec<Secret>>,
     hosts: Option<Vec<String>>,
     enabled: Option<bool>,
@@ -47,17 +47,17 @@ pub(super) struct Update {
     policy_fields: Vec<String>,
 }
 
-impl Update {
+impl MaskedTenantUpdate {
     /// Reads an update. Without a mask every field that is set counts.
     ///
     /// # Errors
     /// Names every field that cannot be accepted.
-    pub(super) fn parse(wire: v1::Tenant, mask: &[String]) -> Result<Self, Refusal> {
+    pub(super) fn parse(wire: v1::Tenant, mask: &[String]) -> Result<Self, RpcRefusal> {
         let mut faults = Vec::new();
         let known = || FIELDS.iter().chain(&policy::FIELDS).copied();
         for path in mask.iter().filter(|path| !known().any(|field| field == *path) && *path != "*") {
             let problem = format!("`{path}` is not one of {}", known().collect::<Vec<_>>().join(", "));
-            faults.push(Violation::new("update_mask", problem));
+            faults.push(RequestViolation::new("update_mask", problem));
         }
         let named = |field: &str, set: bool| match mask {
             [] => set,
@@ -77,7 +77,7 @@ impl Update {
         let is_updated = |field: &&&str| whole || mask.iter().any(|path| path == **field);
         update.policy_fields = policy::FIELDS.iter().filter(is_updated).map(ToString::to_string).collect();
         update.policy = policy::policy(wire.policy.unwrap_or_default(), &mut faults);
-        if faults.is_empty() { Ok(update) } else { Err(Refusal::Invalid(faults)) }
+        if faults.is_empty() { Ok(update) } else { Err(RpcRefusal::Invalid(faults)) }
     }
 
     /// Returns the tenant updated.
@@ -97,15 +97,15 @@ impl Update {
 ///
 /// # Errors
 /// It is none: an empty one would let everybody in.
-pub(super) fn secret(field: &str, text: &str) -> Result<Secret, Refusal> {
+pub(super) fn secret(field: &str, text: &str) -> Result<Secret, RpcRefusal> {
     match text.trim() {
-        "" => Err(Refusal::field(field, "is missing")),
+        "" => Err(RpcRefusal::field(field, "is missing")),
         text => Ok(Secret::new(text)),
     }
 }
 
-fn or_fault<T>(value: Result<T, String>, field: &str, faults: &mut Vec<Violation>) -> Option<T> {
-    value.map_err(|problem| faults.push(Violation::new(field, problem))).ok()
+fn or_fault<T>(value: Result<T, String>, field: &str, faults: &mut Vec<RequestViolation>) -> Option<T> {
+    value.map_err(|problem| faults.push(RequestViolation::new(field, problem))).ok()
 }
 
 fn secrets(texts: &[String]) -> Result<Vec<Secret>, String> {
@@ -156,9 +156,9 @@ mod tests {
         v1::Tenant { secrets: own(secrets), hosts: own(hosts), ..v1::Tenant::default() }
     }
 
-    fn fields(refusal: Refusal) -> Vec<String> {
+    fn fields(refusal: RpcRefusal) -> Vec<String> {
         match refusal {
-            Refusal::Invalid(violations) => violations.into_iter().map(|v| v.field).collect(),
+            RpcRefusal::Invalid(violations) => violations.into_iter().map(|v| v.field).collect(),
             other => panic!("not a list of faults: {other:?}"),
         }
     }
@@ -185,10 +185,11 @@ mod tests {
     fn a_mask_says_what_an_update_touches() {
         let old = new_tenant(wire(&["s"], &["a.test"]), "school").unwrap();
         let off = v1::Tenant { enabled: Some(false), ..wire(&["t"], &[]) };
-        let masked = Update::parse(off.clone(), &["enabled".into(), "hosts".into()]).unwrap().apply(&old);
+        let masked =
+            MaskedTenantUpdate::parse(off.clone(), &["enabled".into(), "hosts".into()]).unwrap().apply(&old);
         assert_eq!((masked.enabled, masked.hosts.len(), &masked.secrets), (false, 0, &old.secrets));
-        let all = Update::parse(off.clone(), &[]).unwrap().apply(&old);
+        let all = MaskedTenantUpdate::parse(off.clone(), &[]).unwrap().apply(&old);
         assert_eq!((all.enabled, &all.hosts, &all.secrets[..]), (false, &old.hosts, &[Secret::new("t")][..]));
-        assert_eq!(fields(Update::parse(off, &["name".into()]).unwrap_err()), ["update_mask"]);
+        assert_eq!(fields(MaskedTenantUpdate::parse(off, &["name".into()]).unwrap_err()), ["update_mask"]);
     }
 }

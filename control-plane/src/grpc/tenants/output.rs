@@ -5,22 +5,13 @@ use usher_proto::v1;
 
 use crate::{
     core::{fleet::Fleet, plan::Stored},
-    grpc::{etag, name},
+    grpc::{etag, name, secret_visibility::SecretVisibility},
 };
 
-/// Whether the secrets are shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum View {
-    /// They are not.
-    Masked,
-    /// The caller asked for them.
-    Revealed,
-}
-
 /// Shows a tenant and what is known of its meetings.
-pub(super) fn tenant(fleet: &Fleet, stored: &Stored<TenantRoute>, view: View) -> v1::Tenant {
+pub(super) fn tenant(fleet: &Fleet, stored: &Stored<TenantRoute>, view: SecretVisibility) -> v1::Tenant {
     let tenant = &stored.value;
-    let secrets = tenant.secrets.iter().filter(|_| view == View::Revealed);
+    let secrets = tenant.secrets.iter().filter(|_| view == SecretVisibility::Revealed);
     v1::Tenant {
         name: name::tenant(&tenant.id),
         secrets: secrets.map(|secret| secret.expose().to_owned()).collect(),

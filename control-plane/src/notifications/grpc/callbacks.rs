@@ -12,7 +12,7 @@ use usher_proto::v1::{
 use usher_runtime::{clock, tasks::TaskGroup};
 
 use crate::{
-    grpc::{deadline, status::Refusal},
+    grpc::{deadline, status::RpcRefusal},
     notifications::{
         rules::{
             delivery::{CallbackForm, Delivery},
@@ -23,7 +23,7 @@ use crate::{
             deliveries::{DeliveryBook, DeliveryError},
         },
     },
-    tasks::{fleet_handle::FleetHandle, poll_asks::PollAsks},
+    tasks::{fleet_handle::FleetHandle, poll_requests::PollRequests},
 };
 
 /// Longest time a poll that an end callback asked for may take.
@@ -38,7 +38,7 @@ pub(crate) struct CallbackIntake {
     /// Knows where meetings live.
     pub(crate) fleet: FleetHandle,
     /// Has a server polled that says that a meeting is over.
-    pub(crate) polls: PollAsks,
+    pub(crate) polls: PollRequests,
     /// Owns those polls.
     pub(crate) tasks: TaskGroup,
 }
@@ -50,7 +50,7 @@ impl CallbackService for CallbackIntake {
         request: Request<GetCallbackKeyRequest>,
     ) -> Result<Response<GetCallbackKeyResponse>, Status> {
         let key = self.keys.get(deadline::of(request.metadata())).await;
-        let key = key.ok_or_else(|| Refusal::retry("NOT_READY", "the store has not been read yet"))?;
+        let key = key.ok_or_else(|| RpcRefusal::retry("NOT_READY", "the store has not been read yet"))?;
         Ok(Response::new(GetCallbackKeyResponse { key: key.expose().to_owned() }))
     }
 
@@ -60,17 +60,18 @@ impl CallbackService for CallbackIntake {
     ) -> Result<Response<AcceptCallbackResponse>, Status> {
         let deadline = deadline::of(request.metadata());
         let request = request.into_inner();
-        let kind = kind_of(request.kind()).ok_or_else(|| Refusal::field("kind", "must be named"))?;
-        let id = DeliveryId::parse(&request.id).map_err(|error| Refusal::field("id", error.to_string()))?;
+        let kind = kind_of(request.kind()).ok_or_else(|| RpcRefusal::field("kind", "must be named"))?;
+        let id =
+            DeliveryId::parse(&request.id).map_err(|error| RpcRefusal::field("id", error.to_string()))?;
         let server = ServerId::parse(&request.server_id)
-            .map_err(|error| Refusal::field("server_id", error.to_string()))?;
-        let key = request.key.clone().ok_or_else(|| Refusal::field("key", "is missing"))?;
-        let meeting = MeetingKey::try_from(key).map_err(Refusal::from)?;
+            .map_err(|error| RpcRefusal::field("server_id", error.to_string()))?;
+        let key = request.key.clone().ok_or_else(|| RpcRefusal::field("key", "is missing"))?;
+        let meeting = MeetingKey::try_from(key).map_err(RpcRefusal::from)?;
         if !request.url.is_empty() {
             let delivery =
                 delivery(kind, meeting.clone(), server.clone(), request, self.deliveries.now_ms())?;
             let written = tokio::time::timeout_at(deadline.into(), self.deliveries.accept(&id, &delivery));
-            let late = || Refusal::Deadline("the store did not take it by the deadline".into());
+            let late = || RpcRefusal::Deadline("the store did not take it by the deadline".into());
             written.await.map_err(|_| late())?.map_err(refusal)?;
         }
         if kind.is_end() {
@@ -105,18 +106,18 @@ fn delivery(
     server: ServerId,
     request: AcceptCallbackRequest,
     accepted_at_ms: i64,
-) -> Result<Delivery, Refusal> {
+) -> Result<Delivery, RpcRefusal> {
     let form = match request.form() {
         v1::CallbackForm::Get => CallbackForm::Get,
         v1::CallbackForm::SignedForm => CallbackForm::SignedForm,
         v1::CallbackForm::BearerJson => CallbackForm::BearerJson,
         v1::CallbackForm::Webhook | v1::CallbackForm::Unspecified => {
-            return Err(Refusal::field("form", "must be named"));
+            return Err(RpcRefusal::field("form", "must be named"));
         }
     };
     let is_web = |url: &url::Url| matches!(url.scheme(), "http" | "https") && url.has_host();
     if !url::Url::parse(&request.url).is_ok_and(|url| is_web(&url)) {
-        return Err(Refusal::field("url", "is no web address"));
+        return Err(RpcRefusal::field("url", "is no web address"));
     }
     Ok(Delivery {
         meeting,
@@ -137,12 +138,12 @@ fn delivery(
 }
 
 /// Says why a delivery is not what was asked for.
-pub(crate) fn refusal(error: DeliveryError) -> Refusal {
+pub(crate) fn refusal(error: DeliveryError) -> RpcRefusal {
     match error {
-        DeliveryError::Store(error) => Refusal::store(&error),
-        DeliveryError::Full(_) => Refusal::retry("TOO_MANY_DELIVERIES", error.to_string()),
-        DeliveryError::NotFound => Refusal::NotFound { kind: "delivery", name: String::new() },
-        DeliveryError::Changed => Refusal::Conflict(error.to_string()),
+        DeliveryError::Store(error) => RpcRefusal::store(&error),
+        DeliveryError::Full(_) => RpcRefusal::retry("TOO_MANY_DELIVERIES", error.to_string()),
+        DeliveryError::NotFound => RpcRefusal::NotFound { kind: "delivery", name: String::new() },
+        DeliveryError::Changed => RpcRefusal::Conflict(error.to_string()),
     }
 }
 

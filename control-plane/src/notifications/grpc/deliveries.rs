@@ -14,7 +14,7 @@ use crate::{
         name,
         page::PageRequest,
         servers::{duration, timestamp},
-        status::Refusal,
+        status::RpcRefusal,
     },
     notifications::{
         rules::{delivery::target, ids::DeliveryId},
@@ -52,7 +52,7 @@ impl DeliveryService for DeliveryAdmin {
         let name = request.into_inner().name;
         let id = parse("name", &name)?;
         let found = self.0.list().into_iter().find(|shown| shown.id == id);
-        let found = found.ok_or(Refusal::NotFound { kind: "delivery", name })?;
+        let found = found.ok_or(RpcRefusal::NotFound { kind: "delivery", name })?;
         Ok(Response::new(GetDeliveryResponse { delivery: Some(on_wire(&found)) }))
     }
 
@@ -77,15 +77,15 @@ impl DeliveryService for DeliveryAdmin {
     }
 }
 
-fn named(error: DeliveryError, name: String) -> Refusal {
+fn named(error: DeliveryError, name: String) -> RpcRefusal {
     match refusal(error) {
-        Refusal::NotFound { kind, .. } => Refusal::NotFound { kind, name },
+        RpcRefusal::NotFound { kind, .. } => RpcRefusal::NotFound { kind, name },
         other => other,
     }
 }
 
-fn parse(field: &str, name: &str) -> Result<DeliveryId, Refusal> {
-    let wrong = || Refusal::field(field, "write it as `deliveries/ID`");
+fn parse(field: &str, name: &str) -> Result<DeliveryId, RpcRefusal> {
+    let wrong = || RpcRefusal::field(field, "write it as `deliveries/ID`");
     DeliveryId::parse(name.strip_prefix("deliveries/").ok_or_else(wrong)?).map_err(|_| wrong())
 }
 

@@ -13,7 +13,7 @@ use usher_proto::v1::{
 
 use super::callbacks;
 use crate::{
-    grpc::{deadline, name, page::PageRequest, servers::timestamp, status::Refusal},
+    grpc::{deadline, name, page::PageRequest, servers::timestamp, status::RpcRefusal},
     notifications::{
         rules::{delivery::target, hooks::HookRegistration, ids::HookId},
         tasks::hooks::{HookError, ServerEvents, WebhookRegistry},
@@ -32,13 +32,13 @@ impl HookService for HookAdmin {
         let deadline = deadline::of(request.metadata());
         let request = request.into_inner();
         let tenant = name::parse_tenant("parent", &request.parent)?;
-        let hook = request.hook.ok_or_else(|| Refusal::field("hook", "is missing"))?;
+        let hook = request.hook.ok_or_else(|| RpcRefusal::field("hook", "is missing"))?;
         let meeting = Some(hook.meeting_id).filter(|id| !id.is_empty());
         let meeting = meeting.map(|id| MeetingId::parse(&id)).transpose();
         let wanted = HookRegistration {
             tenant,
             url: hook.callback_url,
-            meeting: meeting.map_err(|error| Refusal::field("hook.meeting_id", error.to_string()))?,
+            meeting: meeting.map_err(|error| RpcRefusal::field("hook.meeting_id", error.to_string()))?,
             events: hook.event_ids,
             raw: hook.raw,
             created_at_ms: 0,
@@ -90,7 +90,7 @@ impl HookService for HookAdmin {
         let deadline = deadline::of(request.metadata());
         let request = request.into_inner();
         let server = ServerId::parse(&request.server_id)
-            .map_err(|error| Refusal::field("server_id", error.to_string()))?;
+            .map_err(|error| RpcRefusal::field("server_id", error.to_string()))?;
         let arrival = ServerEvents {
             server: &server,
             raw: request.raw,
@@ -113,25 +113,27 @@ async fn within<T>(
 }
 
 /// Says why a hook is not what was asked for; `name` is what was named.
-pub(crate) fn refusal(error: HookError, name: String) -> Refusal {
+pub(crate) fn refusal(error: HookError, name: String) -> RpcRefusal {
     let problem = error.to_string();
     match error {
-        HookError::Store(error) => Refusal::store(&error),
+        HookError::Store(error) => RpcRefusal::store(&error),
         HookError::Delivery(error) => callbacks::refusal(error),
-        HookError::Unfit(unfit) => Refusal::field(&format!("hook.{}", unfit.field), unfit.problem),
+        HookError::Unfit(unfit) => RpcRefusal::field(&format!("hook.{}", unfit.field), unfit.problem),
         HookError::NoAddress => {
-            Refusal::Precondition { reason: "NO_PUBLIC_URL", subject: "public_url".into(), problem }
+            RpcRefusal::Precondition { reason: "NO_PUBLIC_URL", subject: "public_url".into(), problem }
         }
-        HookError::TooMany(_) => Refusal::Precondition { reason: "TOO_MANY_HOOKS", subject: name, problem },
-        HookError::NoTenant => Refusal::NotFound { kind: "tenant", name },
-        HookError::NotFound => Refusal::NotFound { kind: "hook", name },
-        HookError::Changed => Refusal::Conflict(problem),
-        HookError::NotReady => Refusal::retry("NOT_READY", problem),
+        HookError::TooMany(_) => {
+            RpcRefusal::Precondition { reason: "TOO_MANY_HOOKS", subject: name, problem }
+        }
+        HookError::NoTenant => RpcRefusal::NotFound { kind: "tenant", name },
+        HookError::NotFound => RpcRefusal::NotFound { kind: "hook", name },
+        HookError::Changed => RpcRefusal::Conflict(problem),
+        HookError::NotReady => RpcRefusal::retry("NOT_READY", problem),
     }
 }
 
-fn parse(field: &str, name: &str) -> Result<(TenantId, HookId), Refusal> {
-    let wrong = || Refusal::field(field, "write it as `tenants/TENANT/hooks/ID`");
+fn parse(field: &str, name: &str) -> Result<(TenantId, HookId), RpcRefusal> {
+    let wrong = || RpcRefusal::field(field, "write it as `tenants/TENANT/hooks/ID`");
     let (tenant, id) =
         name.strip_prefix("tenants/").and_then(|rest| rest.split_once("/hooks/")).ok_or_else(wrong)?;
     Ok((TenantId::parse(tenant).map_err(|_| wrong())?, HookId::parse(id).map_err(|_| wrong())?))

@@ -7,7 +7,7 @@ use crate::{
 
 /// The kind of loss.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Loss {
+pub(super) enum StateLoss {
     /// `meta` was deleted or replaced, and with it the epoch: the store was emptied, or another
     /// replica found a loss first.
     Epoch,
@@ -16,11 +16,11 @@ pub(super) enum Loss {
 }
 
 /// Returns the loss that a batch shows, if any.
-pub(super) fn of(batch: &ChangeBatch) -> Option<Loss> {
+pub(super) fn of(batch: &ChangeBatch) -> Option<StateLoss> {
     if batch.changes.iter().any(|change| key(change) == META) {
-        return Some(Loss::Epoch);
+        return Some(StateLoss::Epoch);
     }
-    (!batch.attested && batch.changes.iter().any(takes)).then_some(Loss::Taken)
+    (!batch.attested && batch.changes.iter().any(takes)).then_some(StateLoss::Taken)
 }
 
 /// Returns whether a change deletes an entry of the fleet. A candidate's key, which ends with its
@@ -52,18 +52,18 @@ mod tests {
         StoreChange::Delete { key: key.to_owned() }
     }
 
-    fn judged(changes: &[StoreChange], attested: bool) -> Option<Loss> {
+    fn judged(changes: &[StoreChange], attested: bool) -> Option<StateLoss> {
         of(&ChangeBatch { revision: 2, changes: changes.to_vec(), attested })
     }
 
     #[test]
     fn f7_a_deletion_by_another_program_is_a_loss() {
         let all = [delete("meetings/t/m"), delete("meta"), delete("servers/a")];
-        assert_eq!(judged(&all, false), Some(Loss::Epoch));
-        assert_eq!(judged(&[put("meta")], true), Some(Loss::Epoch));
+        assert_eq!(judged(&all, false), Some(StateLoss::Epoch));
+        assert_eq!(judged(&[put("meta")], true), Some(StateLoss::Epoch));
         for key in ["health/a", "load/a", "meetings/t/m", "zombies/t/m/a", "servers/a", "tenants/t"] {
-            assert_eq!(judged(&[delete(key)], false), Some(Loss::Taken), "{key}");
-            assert_eq!(judged(&[put("load/b"), delete(key)], false), Some(Loss::Taken), "{key}");
+            assert_eq!(judged(&[delete(key)], false), Some(StateLoss::Taken), "{key}");
+            assert_eq!(judged(&[put("load/b"), delete(key)], false), Some(StateLoss::Taken), "{key}");
         }
     }
 

@@ -16,21 +16,21 @@ use crate::core::fleet::{Fleet, FleetServer};
 
 /// The servers that were polled in the current epoch of the store.
 #[derive(Debug)]
-pub(super) struct Rebuild {
+pub(super) struct RebuildProgress {
     patience: Duration,
     /// The last epoch whose rebuild has ended.
     over: AtomicU64,
-    seen: Mutex<Seen>,
+    seen: Mutex<FirstSeen>,
 }
 
 /// The servers of one epoch, with the time at which each was first seen.
 #[derive(Debug, Default)]
-struct Seen {
+struct FirstSeen {
     epoch: u64,
     since: HashMap<ServerId, Instant>,
 }
 
-impl Rebuild {
+impl RebuildProgress {
     /// Gives each server `patience` from the time at which it is first seen.
     pub(super) fn new(patience: Duration) -> Self {
         Self { patience, over: AtomicU64::new(0), seen: Mutex::default() }
@@ -47,7 +47,7 @@ impl Rebuild {
             fleet.servers().filter(|server| server.admin() != AdminState::Disabled).collect();
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if seen.epoch != epoch {
-            *seen = Seen { epoch, since: HashMap::new() };
+            *seen = FirstSeen { epoch, since: HashMap::new() };
         }
         let waiting = used.iter().any(|server| {
             let since = *seen.since.entry(server.id().clone()).or_insert(now);

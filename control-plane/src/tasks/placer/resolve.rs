@@ -29,27 +29,27 @@ use crate::{
 const SEE_WITHIN: Duration = Duration::from_millis(300);
 
 /// A record, and its server as edges see it.
-type Found = (MeetingRecord, Option<ServerRoute>);
+type FoundMeeting = (MeetingRecord, Option<ServerRoute>);
 
 /// A meeting at the time of the request or later.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Resolved {
+pub struct MeetingLookup {
     /// The meeting's record and server, if it has a record.
-    pub found: Option<Found>,
+    pub found: Option<FoundMeeting>,
     /// Revision of the fleet that answered.
     pub revision: Revision,
 }
 
 /// Looks meetings up in a fleet that is at least as new as the store was at the request.
 #[derive(Clone)]
-pub struct Resolver {
+pub struct MeetingResolver {
     fleet: FleetHandle,
     revisions: RevisionReader,
     store: Arc<dyn Store>,
     codec: Arc<StoreCodec>,
 }
 
-impl Resolver {
+impl MeetingResolver {
     /// Returns a resolver that uses `fleet`, and `store` if the fleet is too old.
     pub fn new(
         fleet: FleetHandle,
@@ -64,19 +64,23 @@ impl Resolver {
     ///
     /// # Errors
     /// The store is unreachable, so that the absence of a record would be a guess.
-    pub async fn resolve(&self, key: &MeetingKey, deadline: Instant) -> Result<Resolved, Arc<StoreError>> {
+    pub async fn resolve(
+        &self,
+        key: &MeetingKey,
+        deadline: Instant,
+    ) -> Result<MeetingLookup, Arc<StoreError>> {
         let epoch = self.fleet.revision().epoch;
         let newest = Revision::new(epoch, self.revisions.read().await?);
         let patience = deadline.saturating_duration_since(clock::now()).min(SEE_WITHIN);
         let seen = self.fleet.reach(newest, patience).await.is_ok();
         let found = if seen { self.fleet.read(|fleet| known(fleet, key)) } else { self.read(key).await? };
         // The revision is read after the record, so that its epoch is not older than the record's.
-        Ok(Resolved { found, revision: self.fleet.read(Fleet::revision) })
+        Ok(MeetingLookup { found, revision: self.fleet.read(Fleet::revision) })
     }
 
     /// Reads a meeting from the store, and its server too: a server that is online again would
     /// still be offline in this fleet.
-    async fn read(&self, key: &MeetingKey) -> Result<Option<Found>, Arc<StoreError>> {
+    async fn read(&self, key: &MeetingKey) -> Result<Option<FoundMeeting>, Arc<StoreError>> {
         let Some(FleetEvent::Record(_, Some(record))) = self.event(FleetKey::Record(key.clone())).await?
         else {
             return Ok(None);
@@ -106,7 +110,7 @@ impl Resolver {
     }
 }
 
-fn known(fleet: &Fleet, key: &MeetingKey) -> Option<Found> {
+fn known(fleet: &Fleet, key: &MeetingKey) -> Option<FoundMeeting> {
     let record = fleet.record(key)?.value.clone();
     let server = fleet.routing().server(&record.server).cloned();
     Some((record, server))
@@ -162,7 +166,7 @@ mod tests {
         assert_eq!(fleet.read(|fleet| fleet.routing().server(&sid("a")).unwrap().health), Health::Offline);
 
         let revisions = RevisionReader::new(store.clone(), TaskGroup::new(), Duration::from_secs(5));
-        let resolver = Resolver::new(fleet, revisions, store, codec);
+        let resolver = MeetingResolver::new(fleet, revisions, store, codec);
         let resolved = resolver.resolve(&key("m"), clock::now() + Duration::from_secs(5)).await.unwrap();
         let (found, route) = resolved.found.unwrap();
         assert_eq!((found, route.unwrap().health), (record, Health::Online));

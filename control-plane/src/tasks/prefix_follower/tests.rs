@@ -134,9 +134,9 @@ fn follow(store: &Arc<Scripted>) -> PrefixFollower {
 async fn all_entries_come_first_and_then_every_change() {
     let (store, begun) = (Scripted::new([Answer::Open(5, vec![Ok(batch(6)), Ok(batch(9))])]), clock::now());
     let mut follower = follow(&store);
-    assert_eq!(follower.next().await, News::All(listing(5)));
-    assert_eq!(follower.next().await, News::Changed(batch(6)));
-    assert_eq!(follower.next().await, News::Changed(batch(9)));
+    assert_eq!(follower.next().await, PrefixUpdate::All(listing(5)));
+    assert_eq!(follower.next().await, PrefixUpdate::Changed(batch(6)));
+    assert_eq!(follower.next().await, PrefixUpdate::Changed(batch(9)));
     assert_eq!(*lock(&store.watched_from), [6], "no change between the listing and the watch is missed");
     assert_eq!(store.reads(), [begun]);
 }
@@ -150,11 +150,11 @@ async fn after_any_end_of_a_watch_everything_is_read_again() {
         Answer::Open(11, vec![]),
     ]);
     let mut follower = follow(&store);
-    assert_eq!(follower.next().await, News::All(listing(5)));
-    assert_eq!(follower.next().await, News::Changed(batch(6)));
-    assert_eq!(follower.next().await, News::All(listing(8)));
-    assert_eq!(follower.next().await, News::All(listing(10)), "a lost watch sends no item");
-    assert_eq!(follower.next().await, News::All(listing(11)));
+    assert_eq!(follower.next().await, PrefixUpdate::All(listing(5)));
+    assert_eq!(follower.next().await, PrefixUpdate::Changed(batch(6)));
+    assert_eq!(follower.next().await, PrefixUpdate::All(listing(8)));
+    assert_eq!(follower.next().await, PrefixUpdate::All(listing(10)), "a lost watch sends no item");
+    assert_eq!(follower.next().await, PrefixUpdate::All(listing(11)));
     assert_eq!(*lock(&store.watched_from), [6, 9, 11, 12]);
     for pair in store.reads().windows(2) {
         let pause = pair[1] - pair[0];
@@ -168,8 +168,12 @@ async fn an_unreachable_store_is_retried_with_growing_pauses() {
     answers.extend([Answer::Blind(3), Answer::Ends(4), Answer::Open(5, vec![])]);
     let store = Scripted::new(answers);
     let mut follower = follow(&store);
-    assert_eq!(follower.next().await, News::All(listing(4)), "a listing without a watch is not returned");
-    assert_eq!(follower.next().await, News::All(listing(5)));
+    assert_eq!(
+        follower.next().await,
+        PrefixUpdate::All(listing(4)),
+        "a listing without a watch is not returned"
+    );
+    assert_eq!(follower.next().await, PrefixUpdate::All(listing(5)));
     let reads = store.reads();
     let pauses: Vec<Duration> = reads.windows(2).map(|pair| pair[1] - pair[0]).collect();
     assert!(pauses[0] < Duration::from_millis(60), "{pauses:?}");
@@ -181,7 +185,7 @@ async fn an_unreachable_store_is_retried_with_growing_pauses() {
 async fn a_store_that_never_answers_is_retried() {
     let store = Scripted::new([Answer::Slow(READ_WITHIN * 10, 4), Answer::Open(5, vec![])]);
     let mut follower = follow(&store);
-    assert_eq!(follower.next().await, News::All(listing(5)));
+    assert_eq!(follower.next().await, PrefixUpdate::All(listing(5)));
     let reads = store.reads();
     assert!(reads[1] - reads[0] > READ_WITHIN && reads[1] - reads[0] < READ_WITHIN * 2, "{reads:?}");
 }
@@ -202,7 +206,7 @@ async fn a_dropped_call_continues_at_the_next_one() {
             () = tokio::time::sleep(Duration::from_millis(10)) => turns += 1,
         }
     };
-    assert_eq!(news, News::All(listing(4)));
+    assert_eq!(news, PrefixUpdate::All(listing(4)));
     assert!(turns >= 300, "the caller was kept waiting: {turns}");
     assert_eq!(store.reads().len(), 2, "a dropped call does not restart the reading");
     drop(follower);

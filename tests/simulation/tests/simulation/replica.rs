@@ -8,9 +8,9 @@ use std::sync::{
 use prometheus_client::registry::Registry;
 use usher_control_plane::{
     engine::{Engine, EngineDependencies},
-    grpc::{placement::Placement, routing::Routing},
+    grpc::{placement::PlacementRpc, routing::RoutingRpc},
     ops::{metrics::ControlPlaneMetrics, watchdog::Watchdog},
-    tasks::edges::Edges,
+    tasks::edges::ConnectedEdges,
 };
 use usher_model::settings::Settings;
 use usher_runtime::tasks::TaskGroup;
@@ -39,8 +39,8 @@ pub(crate) struct ReplicaParts {
 pub(crate) struct RunningReplica {
     pub(crate) life: NodeLife,
     pub(crate) engine: Engine,
-    pub(crate) placement: Placement,
-    pub(crate) routing: Routing,
+    pub(crate) placement: PlacementRpc,
+    pub(crate) routing: RoutingRpc,
     /// The name of the replica in the election.
     pub(crate) candidate: String,
     front: TaskGroup,
@@ -117,14 +117,15 @@ impl SimReplica {
         };
         let (front, back) = (TaskGroup::new(), TaskGroup::new());
         let engine = Engine::start(&settings, around, &back);
-        let placement = Placement::new(
+        let placement = PlacementRpc::new(
             engine.placer.clone(),
             engine.resolver.clone(),
             engine.fleet.clone(),
-            engine.poll_asks.clone(),
+            engine.poll_requests.clone(),
         );
         let heartbeat = settings.health.interval.min(std::time::Duration::from_secs(2));
-        let routing = Routing::new(engine.fleet.clone(), Edges::new(metrics), front.clone(), heartbeat);
+        let routing =
+            RoutingRpc::new(engine.fleet.clone(), ConnectedEdges::new(metrics), front.clone(), heartbeat);
         RunningReplica { life, engine, placement, routing, candidate, front, back }
     }
 

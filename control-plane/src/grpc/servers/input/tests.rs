@@ -4,9 +4,9 @@ fn wire(url: &str, secret: &str) -> v1::Server {
     v1::Server { url: url.into(), secret: secret.into(), ..v1::Server::default() }
 }
 
-fn fields(refusal: Refusal) -> Vec<String> {
+fn fields(refusal: RpcRefusal) -> Vec<String> {
     match refusal {
-        Refusal::Invalid(violations) => violations.into_iter().map(|violation| violation.field).collect(),
+        RpcRefusal::Invalid(violations) => violations.into_iter().map(|violation| violation.field).collect(),
         other => panic!("not a list of faults: {other:?}"),
     }
 }
@@ -52,14 +52,15 @@ fn every_fault_is_named_at_once() {
 fn a_mask_says_what_an_update_touches() {
     let server = new_server(wire("https://h", "old"), "", 0).expect("is accepted");
     let change = v1::Server { weight: 2.0, tags: vec!["b".into(), "a".into()], ..wire("https://i", "new") };
-    let masked = Update::parse(change.clone(), &["weight".into(), "tags".into()]).expect("is accepted");
+    let masked =
+        MaskedServerUpdate::parse(change.clone(), &["weight".into(), "tags".into()]).expect("is accepted");
     let updated = masked.apply(&server);
     assert_eq!((updated.weight, updated.tags.len(), &updated.url), (2.0, 2, &server.url));
     assert_eq!(updated.secret, server.secret);
-    let all = Update::parse(change.clone(), &[]).expect("is accepted").apply(&server);
+    let all = MaskedServerUpdate::parse(change.clone(), &[]).expect("is accepted").apply(&server);
     assert_eq!(all.secret.expose(), "new");
-    let cleared = Update::parse(v1::Server::default(), &["tags".into()]).expect("is accepted");
+    let cleared = MaskedServerUpdate::parse(v1::Server::default(), &["tags".into()]).expect("is accepted");
     assert_eq!(cleared.apply(&updated).tags, Vec::<String>::new());
-    let faults = fields(Update::parse(change, &["name".into()]).expect_err("is refused"));
+    let faults = fields(MaskedServerUpdate::parse(change, &["name".into()]).expect_err("is refused"));
     assert_eq!(faults, ["update_mask"]);
 }

@@ -8,7 +8,7 @@ use usher_model::{
 };
 use usher_proto::v1;
 
-use crate::{core::placement::TagWish, grpc::status::Violation};
+use crate::{core::placement::TagWish, grpc::status::RequestViolation};
 
 /// Fields of a policy that an update may name, each as `policy.NAME`.
 pub(super) const FIELDS: [&str; 9] = [
@@ -32,9 +32,9 @@ const MAX_TAG: usize = 256;
 const MAX_DIAL_NUMBER: usize = 64;
 
 /// Reads a whole policy, every fault named.
-pub(super) fn policy(wire: v1::TenantPolicy, faults: &mut Vec<Violation>) -> TenantPolicy {
+pub(super) fn policy(wire: v1::TenantPolicy, faults: &mut Vec<RequestViolation>) -> TenantPolicy {
     let mut fault = |field: &str, problem: String| {
-        faults.push(Violation::new(&format!("tenant.policy.{field}"), problem));
+        faults.push(RequestViolation::new(&format!("tenant.policy.{field}"), problem));
     };
     let create_rules =
         rules(wire.create_rules).unwrap_or_else(|problem| none(&mut fault, "create_rules", problem));

@@ -26,7 +26,7 @@ use crate::{
     tasks::{
         fleet_handle::FleetHandle,
         leadership::Leadership,
-        prefix_follower::{News, PrefixFollower},
+        prefix_follower::{PrefixFollower, PrefixUpdate},
     },
 };
 
@@ -78,8 +78,8 @@ impl DeliveryWorker {
                 () = tokio::time::sleep_until(wake.into()) => {}
                 Some(report) = self.reported.recv() => self.take(report),
                 news = stored.next() => match news {
-                    News::All(listing) => self.begin_anew(&listing),
-                    News::Changed(batch) => self.apply(&batch),
+                    PrefixUpdate::All(listing) => self.begin_anew(&listing),
+                    PrefixUpdate::Changed(batch) => self.apply(&batch),
                 },
             }
             self.show();

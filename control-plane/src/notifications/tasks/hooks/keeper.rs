@@ -27,7 +27,7 @@ use crate::{
     ports::ServerCallError,
     tasks::{
         leadership::Leadership,
-        prefix_follower::{News, PrefixFollower},
+        prefix_follower::{PrefixFollower, PrefixUpdate},
     },
 };
 
@@ -88,8 +88,8 @@ impl HookKeeper {
                     self.keeper.finished(&id, wish, outcome, clock::now());
                 }
                 news = stored.next() => match news {
-                    News::All(listing) => self.hooks.book.take_listing(&listing),
-                    News::Changed(batch) => {
+                    PrefixUpdate::All(listing) => self.hooks.book.take_listing(&listing),
+                    PrefixUpdate::Changed(batch) => {
                         batch.changes.iter().for_each(|change| self.hooks.book.take(change));
                     }
                 },

@@ -27,7 +27,7 @@ use crate::{
         metrics::ControlPlaneMetrics,
     },
     ports::{BbbServers, EndCallOutcome, TxnVerdict},
-    tasks::{fleet_handle::FleetHandle, leadership::Leadership, writer::Writer},
+    tasks::{fleet_handle::FleetHandle, leadership::Leadership, writer::PlanWriter},
 };
 
 /// Largest number of plans of one server that are committed at the same time.
@@ -41,9 +41,9 @@ const CALLS: usize = 4;
 
 /// Reconciles servers with their samples; clones share one state.
 #[derive(Clone)]
-pub struct Reaper {
+pub struct SampleReconciler {
     servers: Arc<dyn BbbServers>,
-    writer: Writer,
+    writer: PlanWriter,
     leadership: Leadership,
     alarms: RaisedAlarms,
     metrics: ControlPlaneMetrics,
@@ -56,7 +56,7 @@ pub struct Reaper {
 }
 
 /// The result of one poll of one server.
-pub(super) struct Seen {
+pub(super) struct PollObservation {
     pub(super) server: Server,
     pub(super) sample: ServerSample,
     /// The epoch to which the sample's watermark belongs.
@@ -65,22 +65,22 @@ pub(super) struct Seen {
 }
 
 /// Frees the server for its next job when the current one ends in any way.
-struct Busy {
+struct BusyGuard {
     set: Arc<Mutex<BTreeSet<ServerId>>>,
     id: ServerId,
 }
 
-impl Drop for Busy {
+impl Drop for BusyGuard {
     fn drop(&mut self) {
         self.set.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
     }
 }
 
-impl Reaper {
+impl SampleReconciler {
     /// Returns a reconciler that acts by `writer` and `servers` while `leadership` allows it.
     pub fn new(
         servers: Arc<dyn BbbServers>,
-        writer: Writer,
+        writer: PlanWriter,
         leadership: Leadership,
         alarms: RaisedAlarms,
         metrics: ControlPlaneMetrics,
@@ -93,15 +93,15 @@ impl Reaper {
 
     /// Starts a job, unless the server's previous one is still under way: then the next poll
     /// decides again.
-    pub(super) fn reap(&self, seen: Seen) {
+    pub(super) fn start(&self, seen: PollObservation) {
         let id = seen.server.id.clone();
         if !self.busy.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone()) {
             debug!(server = %id, "poll not reconciled, an earlier one is under way");
             return;
         }
-        let (reaper, busy) = (self.clone(), Busy { set: self.busy.clone(), id });
+        let (reconciler, busy) = (self.clone(), BusyGuard { set: self.busy.clone(), id });
         self.tasks.spawn_short("reap", async move {
-            reaper.act(&seen).await;
+            reconciler.act(&seen).await;
             drop(busy);
         });
     }
@@ -147,7 +147,7 @@ impl Reaper {
         self.writer.fleet()
     }
 
-    async fn act(&self, seen: &Seen) {
+    async fn act(&self, seen: &PollObservation) {
         let (id, until) = (&seen.server.id, clock::now() + self.budget);
         let work = self.judge(id, &seen.sample, seen.epoch, seen.sent_at);
         if work.left_over > 0 {
@@ -159,7 +159,7 @@ impl Reaper {
         tokio::join!(self.verify_all(seen, work.verify, until), self.end_all(seen, work.ends, until));
     }
 
-    async fn verify_all(&self, seen: &Seen, verify: Vec<InstanceCheck>, until: Instant) {
+    async fn verify_all(&self, seen: &PollObservation, verify: Vec<InstanceCheck>, until: Instant) {
         let verified = stream::iter(verify)
             .map(|verify| async move { self.verify(seen, &verify, until).await })
             .buffer_unordered(CALLS)
@@ -168,7 +168,7 @@ impl Reaper {
         self.note_consistency(&seen.server.id, !verified.contains(&false));
     }
 
-    async fn end_all(&self, seen: &Seen, ends: Vec<InstanceEnd>, until: Instant) {
+    async fn end_all(&self, seen: &PollObservation, ends: Vec<InstanceEnd>, until: Instant) {
         let ends = stream::iter(ends);
         ends.for_each_concurrent(CALLS, async |end| self.end(seen, &end, until).await).await;
     }
@@ -193,7 +193,7 @@ impl Reaper {
 
     /// Requests an instance that is in doubt. Returns whether the server's list agrees with the
     /// server's answer.
-    async fn verify(&self, seen: &Seen, verify: &InstanceCheck, until: Instant) -> bool {
+    async fn verify(&self, seen: &PollObservation, verify: &InstanceCheck, until: Instant) -> bool {
         if clock::now() >= until || self.leadership.token(clock::now()).is_none() {
             return true;
         }
@@ -238,7 +238,7 @@ impl Reaper {
     /// Ends an instance. The mark is written first, the call is sent only while no other replica
     /// can lead (X3), and the zombie is removed only if the server says that the meeting is gone
     /// (C6).
-    async fn end(&self, seen: &Seen, end: &InstanceEnd, until: Instant) {
+    async fn end(&self, seen: &PollObservation, end: &InstanceEnd, until: Instant) {
         let server = &seen.server;
         if clock::now() >= until || (!end.mark.is_empty() && !self.commit(&end.mark, seen.epoch).await) {
             return;

@@ -17,8 +17,8 @@ use usher_runtime::{clock, tasks::TaskGroup};
 use super::{
     fleet_handle::FleetHandle,
     leadership::Leadership,
-    poller::Pollers,
-    prefix_follower::{News, PrefixFollower},
+    poller::RunningPollers,
+    prefix_follower::{PrefixFollower, PrefixUpdate},
 };
 use crate::ports::{Store, StoreChange, StoreEntry, StoreError, StoreTxn, TxnGuard, TxnVerdict, TxnWrite};
 
@@ -29,7 +29,7 @@ const SEE_WITHIN: Duration = Duration::from_secs(2);
 
 /// The reason why a requested poll was not seen.
 #[derive(Debug, thiserror::Error)]
-pub enum AskError {
+pub enum PollRequestError {
     /// The store did not take the request, or is unreachable.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -40,21 +40,21 @@ pub enum AskError {
 
 /// Requests polls and answers requests; clones share one state.
 #[derive(Clone)]
-pub struct PollAsks {
+pub struct PollRequests {
     store: Arc<dyn Store>,
     fleet: FleetHandle,
     leadership: Leadership,
-    pollers: Pollers,
+    pollers: RunningPollers,
     tasks: TaskGroup,
 }
 
-impl PollAsks {
+impl PollRequests {
     /// Returns requests through `store` that `pollers` answers while this replica leads.
     pub fn new(
         store: Arc<dyn Store>,
         fleet: FleetHandle,
         leadership: Leadership,
-        pollers: Pollers,
+        pollers: RunningPollers,
         tasks: TaskGroup,
     ) -> Self {
         Self { store, fleet, leadership, pollers, tasks }
@@ -65,11 +65,13 @@ impl PollAsks {
     /// # Errors
     /// The store could not take the request, or the result was not there by `deadline`. The request
     /// then remains in the store, and the next leader makes the poll.
-    pub async fn ask(&self, server: &ServerId, deadline: Instant) -> Result<(), AskError> {
-        tokio::time::timeout_at(deadline.into(), self.asked(server)).await.unwrap_or(Err(AskError::Late))
+    pub async fn ask(&self, server: &ServerId, deadline: Instant) -> Result<(), PollRequestError> {
+        tokio::time::timeout_at(deadline.into(), self.asked(server))
+            .await
+            .unwrap_or(Err(PollRequestError::Late))
     }
 
-    async fn asked(&self, server: &ServerId) -> Result<(), AskError> {
+    async fn asked(&self, server: &ServerId) -> Result<(), PollRequestError> {
         let key = format!("{PREFIX}{server}");
         let ask = StoreTxn {
             guards: Vec::new(),
@@ -78,7 +80,7 @@ impl PollAsks {
         let epoch = self.fleet.revision().epoch;
         let mut from = match self.store.commit(vec![ask]).await?.first() {
             Some(TxnVerdict::Committed(revision)) => revision + 1,
-            Some(TxnVerdict::Refused(_)) | None => return Err(AskError::Late), // impossible: the transaction has no guards
+            Some(TxnVerdict::Refused(_)) | None => return Err(PollRequestError::Late), // impossible: the transaction has no guards
         };
         loop {
             let mut changes = self.store.watch(&key, from).await?;
@@ -120,8 +122,8 @@ impl PollAsks {
         let mut asks = PrefixFollower::new(Arc::clone(&self.store), PREFIX);
         loop {
             match asks.next().await {
-                News::All(listing) => listing.entries.iter().for_each(|entry| self.take(entry)),
-                News::Changed(batch) => batch.changes.iter().for_each(|change| match change {
+                PrefixUpdate::All(listing) => listing.entries.iter().for_each(|entry| self.take(entry)),
+                PrefixUpdate::Changed(batch) => batch.changes.iter().for_each(|change| match change {
                     StoreChange::Put(entry) => self.take(entry),
                     StoreChange::Delete { .. } => {}
                 }),

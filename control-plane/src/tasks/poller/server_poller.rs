@@ -11,13 +11,13 @@ use tokio_util::sync::CancellationToken;
 use usher_model::id::ServerId;
 use usher_runtime::clock;
 
-use super::Round;
+use super::PollOnce;
 use crate::core::poll_schedule::PollSchedule;
 
 /// The task that polls one server.
-pub(super) struct Cadence {
+pub(super) struct ServerPoller {
     pub(super) id: ServerId,
-    pub(super) round: Arc<Round>,
+    pub(super) poll_once: Arc<PollOnce>,
     pub(super) interval: Duration,
     pub(super) beat: PollSchedule,
     pub(super) asked: mpsc::Receiver<oneshot::Sender<()>>,
@@ -28,14 +28,14 @@ pub(super) struct Cadence {
 /// server offline or online too early. A requested poll that fails counts like a failed call: it
 /// takes the server out of placement, and brings it no nearer to offline (A3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Count {
+pub(super) enum PollKind {
     /// A scheduled poll, which moves the counters.
     Check,
     /// A requested poll, which moves no counter.
     Look,
 }
 
-impl Cadence {
+impl ServerPoller {
     /// Polls until either token is cancelled.
     pub(super) async fn run(mut self, stop: CancellationToken, stopping: CancellationToken) {
         let begun = clock::now();
@@ -46,7 +46,7 @@ impl Cadence {
         let mut beat = interval_at((begun + first).into(), self.interval);
         beat.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let mut second = (!at_once).then(|| begun + self.beat.second);
-        let mut poll: Option<BoxFuture<'static, ()>> = at_once.then(|| self.start(Count::Check));
+        let mut poll: Option<BoxFuture<'static, ()>> = at_once.then(|| self.start(PollKind::Check));
         let mut waiting: Vec<oneshot::Sender<()>> = Vec::new();
         loop {
             tokio::select! {
@@ -64,22 +64,22 @@ impl Cadence {
                         beat.reset_at(second.into());
                     }
                     match poll {
-                        None => poll = Some(self.start(Count::Check)),
-                        Some(_) => self.round.skipped(&self.id),
+                        None => poll = Some(self.start(PollKind::Check)),
+                        Some(_) => self.poll_once.skipped(&self.id),
                     }
                 }
                 Some(asker) = self.asked.recv() => {
                     waiting.push(asker);
                     if poll.is_none() {
-                        poll = Some(self.start(Count::Look));
+                        poll = Some(self.start(PollKind::Look));
                     }
                 }
             }
         }
     }
 
-    fn start(&self, count: Count) -> BoxFuture<'static, ()> {
-        let (round, id) = (self.round.clone(), self.id.clone());
-        async move { round.poll(&id, count).await }.boxed()
+    fn start(&self, count: PollKind) -> BoxFuture<'static, ()> {
+        let (poll_once, id) = (self.poll_once.clone(), self.id.clone());
+        async move { poll_once.poll(&id, count).await }.boxed()
     }
 }

@@ -13,8 +13,8 @@ use usher_model::{
 use usher_runtime::clock;
 
 use super::{
-    cadence::Count,
-    reaper::{Reaper, Seen},
+    sample_reconciler::{PollObservation, SampleReconciler},
+    server_poller::PollKind,
 };
 use crate::{
     core::{
@@ -30,7 +30,7 @@ use crate::{
     ports::{BbbServers, ServerCallError},
     tasks::{
         leadership::Leadership,
-        writer::{WriteError, Writer},
+        writer::{PlanWriter, WriteError},
     },
 };
 
@@ -38,11 +38,11 @@ use crate::{
 const SEE_WITHIN: Duration = Duration::from_millis(500);
 
 /// Polls servers and writes the results.
-pub struct Round {
+pub struct PollOnce {
     servers: Arc<dyn BbbServers>,
-    writer: Writer,
+    writer: PlanWriter,
     leadership: Leadership,
-    reaper: Reaper,
+    reconciler: SampleReconciler,
     guard: Mutex<MassFailureGuard>,
     policy: Policy,
     metrics: ControlPlaneMetrics,
@@ -50,7 +50,7 @@ pub struct Round {
 }
 
 /// A server at the time when it is polled.
-struct Asked {
+struct PollTarget {
     server: Server,
     modified: u64,
     /// The epoch to which the watermark belongs. In another epoch the sample proves nothing.
@@ -64,21 +64,21 @@ struct Asked {
 /// answer may belong to another server.
 #[derive(Debug, thiserror::Error)]
 #[error("the server changed meanwhile")]
-struct Changed;
+struct ServerChanged;
 
-impl Round {
+impl PollOnce {
     /// Returns a poll that calls `servers` and writes by `writer`.
     pub fn new(
         servers: Arc<dyn BbbServers>,
-        writer: Writer,
+        writer: PlanWriter,
         leadership: Leadership,
-        reaper: Reaper,
+        reconciler: SampleReconciler,
         metrics: ControlPlaneMetrics,
         write_within: Duration,
     ) -> Self {
         let guard = Mutex::default();
         let policy = writer.fleet().read(|fleet| fleet.policy().clone());
-        Self { servers, writer, leadership, reaper, guard, policy, metrics, write_within }
+        Self { servers, writer, leadership, reconciler, guard, policy, metrics, write_within }
     }
 
     /// Counts a scheduled poll that found the previous one still under way (C4).
@@ -88,7 +88,7 @@ impl Round {
     }
 
     /// Polls the server and writes the consequences.
-    pub(super) async fn poll(&self, id: &ServerId, count: Count) {
+    pub(super) async fn poll(&self, id: &ServerId, count: PollKind) {
         let Some(asked) = self.writer.fleet().read(|fleet| asked(fleet, id)) else { return };
         let started = clock::now();
         let span = info_span!("poll", server = %id);
@@ -102,21 +102,21 @@ impl Round {
         if let Ok(sample) = &answer
             && asked.act_first
         {
-            self.reaper.act_first(&asked.server, sample, asked.epoch, started).await;
+            self.reconciler.act_first(&asked.server, sample, asked.epoch, started).await;
         }
         let deadline = clock::now() + self.write_within;
         let decide = |fleet: &Fleet, now: Now| {
             let as_asked = |server: &FleetServer| server.stored.modified == asked.modified;
             if fleet.epoch() != asked.epoch || !fleet.server(id).is_some_and(as_asked) {
-                return Err(Changed);
+                return Err(ServerChanged);
             }
             let plan = match (&answer, count) {
-                (Ok(sample), Count::Check) => health::poll_ok(fleet, id, sample.clone(), now),
-                (Ok(sample), Count::Look) => health::look_ok(fleet, id, sample.clone()),
-                (Err(error), Count::Check) => {
+                (Ok(sample), PollKind::Check) => health::poll_ok(fleet, id, sample.clone(), now),
+                (Ok(sample), PollKind::Look) => health::look_ok(fleet, id, sample.clone()),
+                (Err(error), PollKind::Check) => {
                     health::poll_failed(fleet, id, suspicion, &error.to_string(), now.wall_ms)
                 }
-                (Err(error), Count::Look) => {
+                (Err(error), PollKind::Look) => {
                     health::report_failure(fleet, id, &error.to_string(), now.wall_ms)
                 }
             };
@@ -126,7 +126,7 @@ impl Round {
             // A task that requested the poll reads its result from this replica's fleet. The write
             // is done, applied in time or not.
             Ok(written) => drop(self.writer.fleet().reach(written.revision, SEE_WITHIN).await),
-            Err(WriteError::Decision(Changed)) => {
+            Err(WriteError::Decision(ServerChanged)) => {
                 debug!(server = %id, "poll not written, server changed meanwhile");
                 return;
             }
@@ -136,15 +136,15 @@ impl Round {
         match answer {
             Ok(sample) => {
                 let (server, epoch) = (asked.server, asked.epoch);
-                self.reaper.reap(Seen { server, sample, epoch, sent_at: started });
+                self.reconciler.start(PollObservation { server, sample, epoch, sent_at: started });
             }
             Err(error) => debug!(server = %id, %error, "poll failed"),
         }
     }
 
     /// Judges whether the failures may be the fault of this side (H10).
-    fn judge(&self, id: &ServerId, ok: bool, count: Count) -> FailureSuspicion {
-        if count == Count::Look {
+    fn judge(&self, id: &ServerId, ok: bool, count: PollKind) -> FailureSuspicion {
+        if count == PollKind::Look {
             return FailureSuspicion::None; // it moves no counter
         }
         let most_fail = self.writer.fleet().read(|fleet| health::most_fail(fleet, Some((id, ok))));
@@ -153,9 +153,9 @@ impl Round {
     }
 }
 
-fn asked(fleet: &Fleet, id: &ServerId) -> Option<Asked> {
+fn asked(fleet: &Fleet, id: &ServerId) -> Option<PollTarget> {
     let server = fleet.server(id).filter(|_| fleet.is_polled(id))?;
-    Some(Asked {
+    Some(PollTarget {
         server: server.stored.value.clone(),
         modified: server.stored.modified,
         epoch: fleet.epoch(),
