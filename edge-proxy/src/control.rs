@@ -1,5 +1,6 @@
-//! What the edge knows of the fleet and how it asks for more: the routing stream, the table it
-//! feeds, the copy on disk, and the placement client.
+//! The edge's knowledge of the fleet and its calls to the control planes: the routing stream, the
+//! table that it fills, the copy of the table on disk, and the clients for placement, callbacks and
+//! webhooks. Generated protobuf types stop here.
 
 pub mod callbacks;
 pub mod hooks;

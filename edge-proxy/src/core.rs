@@ -1,4 +1,4 @@
-//! What the edge decides, as pure functions: no clock, socket, task, log or generated code.
+//! The decisions of the edge, as pure functions: no clock, socket, task, log or generated code.
 
 pub mod authenticate;
 pub mod callbacks;

@@ -1,5 +1,5 @@
-//! Calls to BBB servers: pooled connections, a deadline on each call, and an outcome that says how
-//! sure it is that nothing happened (design 11).
+//! Calls to BBB servers: pooled connections, a deadline for each call, and an outcome that says how
+//! certain it is that the server did not act (design 11).
 
 mod connector;
 mod passive_reports;
@@ -33,20 +33,20 @@ use crate::core::{
     resign::OutgoingCall,
 };
 
-/// Largest answer that is read, in bytes.
+/// The largest answer that is read, in bytes.
 const ANSWER_MAX: usize = 32 << 20;
-/// Idle connections are closed before the server's own front end would.
+/// The time after which idle connections are closed, shorter than that of a server's own front end.
 const POOL_IDLE: Duration = Duration::from_secs(20);
-/// Idle connections kept to one server.
+/// The limit of idle connections to one server.
 const POOL_PER_SERVER: usize = 64;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
-/// What is sent to a server.
+/// The body of a request to a server.
 pub type RequestPayload = BoxBody<Bytes, BoxError>;
 
-/// A body that goes with a call.
+/// A body that the application sent with its call.
 pub enum UploadBody {
-    /// None; parameters that do not fit into the URL go as a form.
+    /// There is no body. Parameters that do not fit into the URL become a form.
     None,
     /// XML, byte for byte.
     Xml(RequestPayload),
@@ -65,13 +65,13 @@ impl std::fmt::Debug for UploadBody {
 }
 
 impl UploadBody {
-    /// Takes a body that is in memory.
+    /// Makes an XML body from bytes in memory.
     pub fn xml(body: Bytes) -> Self {
         Self::Xml(in_memory(body))
     }
 }
 
-/// The client; clones share its connections.
+/// The client for BBB servers; clones share its connections.
 #[derive(Clone, Debug)]
 pub struct ServerClient {
     client: Client<connector::ServerConnector, RequestPayload>,
@@ -97,11 +97,11 @@ impl ServerClient {
         Ok(Self { client, pending, passive })
     }
 
-    /// Calls a server for `caller` and reads its answer, all before `deadline`. Failures are reported to
-    /// the control plane on the way.
+    /// Calls a server and reads its answer, both before `deadline`. A failure is reported to the
+    /// control plane, with `caller` as its origin.
     ///
     /// # Errors
-    /// There is no readable answer; the error tells whether the server may have acted.
+    /// There is no readable answer. The error says whether the server may have acted.
     #[instrument(name = "call", level = "info", skip_all, fields(call = call.name(), server = %server.id))]
     pub async fn call(
         &self,
@@ -128,7 +128,7 @@ impl ServerClient {
         outcome
     }
 
-    /// Reports a failure that only the caller can see, such as a wrong secret.
+    /// Reports a failure that only the reader of the answer can see, such as a wrong secret.
     pub fn report(&self, server: &ServerId, kind: FailureKind, call: ApiCall, caller: &CallOrigin) {
         self.passive.failed(server, kind, call, caller);
     }
@@ -154,7 +154,7 @@ impl ServerClient {
     }
 }
 
-/// Builds the request; `None` when its URL is none, or too long to be one.
+/// Builds the request. Returns `None` if the URL is invalid or too long.
 fn request(outgoing: OutgoingCall, upload: UploadBody) -> Option<Request<RequestPayload>> {
     let (method, kind, body) = match (upload, outgoing.form) {
         (UploadBody::Xml(body), _) => (Method::POST, Some(HeaderValue::from_static("application/xml")), body),
@@ -198,7 +198,7 @@ async fn collect(body: Incoming) -> Result<Bytes, BoxError> {
     Ok(Limited::new(body, ANSWER_MAX).collect().await?.to_bytes())
 }
 
-/// Tells whether reading a body failed because it is larger than allowed.
+/// Returns whether reading a body failed because the body exceeds its limit.
 pub fn is_too_large(error: &(dyn std::error::Error + 'static)) -> bool {
     error.is::<LengthLimitError>()
 }

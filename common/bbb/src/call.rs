@@ -218,7 +218,7 @@ impl ApiCall {
         !matches!(self.strategy(), CallStrategy::Session | CallStrategy::Gone)
     }
 
-    /// Returns whether the call changes nothing, so that identical requests may share an answer.
+    /// Returns whether the call has no effect, so that identical requests may share an answer.
     pub fn is_read(self) -> bool {
         self.strategy().is_read()
     }

@@ -1,4 +1,5 @@
-//! Callbacks towards the control planes: the key that seals their addresses, and handing them over.
+//! The client for callbacks: fetches the key that seals callback addresses, and hands callbacks
+//! over to a control plane (ADR 10).
 
 use std::{
     sync::Arc,
@@ -16,44 +17,44 @@ use usher_proto::v1::{self, callback_service_client::CallbackServiceClient as Cl
 use super::planes::{ControlPlanes, PlaneConnection};
 use crate::core::callbacks::{CallbackForm, ReceivedCallback, delivery_id};
 
-/// Longest wait for one control plane to write a callback.
+/// The longest wait until one control plane has written a callback.
 const ACCEPT_TIMEOUT: Duration = Duration::from_secs(6);
-/// Longest wait for one control plane to tell the key.
+/// The longest wait for the key from one control plane.
 const KEY_TIMEOUT: Duration = Duration::from_secs(2);
-/// How often the key is asked for although it is known: a store that was made anew has another.
+/// The interval of fetching a known key again, because a store that was rebuilt has another key.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
-/// How many keys are remembered that are not the fleet's any more.
+/// The number of former keys that are kept.
 const FORMER_KEYS: usize = 8;
-/// Pause between two rounds of asking all of them.
+/// The pause between two rounds of calls to all control planes.
 const PAUSE: Duration = Duration::from_millis(250);
-/// Largest callback a control plane takes, with what goes with it.
+/// The largest callback with its envelope that a control plane accepts, in bytes.
 const MAX_REQUEST: usize = 2 << 20;
 
-/// Nobody took a callback.
+/// The reason why no control plane accepted a callback.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum HandOverError {
-    /// Not now; it may be tried again.
-    #[error("no control plane takes it")]
+    /// No control plane accepts the callback now. The caller may try again.
+    #[error("no control plane accepts it")]
     Unavailable,
-    /// It is not as it must be.
+    /// The callback is invalid, and another try does not help.
     #[error("the control plane refuses it")]
     Refused,
 }
 
-/// The client; clones share the keys.
+/// The client for callbacks; clones share the keys.
 #[derive(Debug, Clone)]
 pub struct CallbackClient {
     planes: ControlPlanes,
     keys: Arc<ArcSwap<Keys>>,
 }
 
-/// The keys that this edge was told, the fleet's own first. Addresses that were sealed with one that was
-/// lost still open here.
+/// The keys that this edge has received, the fleet's own first. Addresses that were sealed with a
+/// lost key still open at this edge.
 #[derive(Debug, Clone, Default)]
 struct Keys(Vec<(Secret, Arc<CallbackKey>)>);
 
 impl Keys {
-    /// Returns them with this one as the fleet's own.
+    /// Returns the keys with this one as the fleet's own.
     fn with(&self, secret: &Secret, key: &Arc<CallbackKey>) -> Self {
         let former = self.0.iter().filter(|(known, _)| known != secret).take(FORMER_KEYS).cloned();
         Self(std::iter::once((secret.clone(), Arc::clone(key))).chain(former).collect())
@@ -61,12 +62,12 @@ impl Keys {
 }
 
 impl CallbackClient {
-    /// Makes a client that knows no key yet.
+    /// Makes a client without keys.
     pub fn new(planes: ControlPlanes) -> Self {
         Self { planes, keys: Arc::default() }
     }
 
-    /// Returns the key, asking for it if need be; none if no control plane tells.
+    /// Returns the key, fetched if it is unknown; `None` if no control plane returns it.
     pub async fn key(&self) -> Option<Arc<CallbackKey>> {
         match self.known_key() {
             Some(key) => Some(key),
@@ -74,18 +75,18 @@ impl CallbackClient {
         }
     }
 
-    /// Returns the key if it is known here.
+    /// Returns the key if it is known already.
     pub fn known_key(&self) -> Option<Arc<CallbackKey>> {
         self.keys.load().0.first().map(|(_, key)| Arc::clone(key))
     }
 
-    /// Returns what `open` makes of the first key, of all that were ever known here, by which it makes
-    /// anything.
+    /// Returns the first result of `open`, which is called with each key known so far until it
+    /// returns one.
     pub fn by_any_key<T>(&self, mut open: impl FnMut(&CallbackKey) -> Option<T>) -> Option<T> {
         self.keys.load().0.iter().find_map(|(_, key)| open(key))
     }
 
-    /// Asks for the key: a store that was made anew may have another.
+    /// Fetches the key, which changes if the store was rebuilt.
     pub async fn fetch_key(&self) -> Option<Arc<CallbackKey>> {
         for index in 0..self.planes.len() {
             let mut client = self.client(index);
@@ -114,8 +115,8 @@ impl CallbackClient {
         key
     }
 
-    /// Sees to it that the key is known before it is needed, and that no other is used for long, until
-    /// asked to stop.
+    /// Fetches the key before it is needed, and again at intervals so that an outdated key is not
+    /// used for long, until `stop` is cancelled.
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
         let looking = async {
             loop {
@@ -129,10 +130,10 @@ impl CallbackClient {
         }
     }
 
-    /// Hands a callback over, trying until `deadline`: once this returns, it is in the store.
+    /// Hands a callback over, and tries until `deadline`. On success the callback is in the store.
     ///
     /// # Errors
-    /// It may or may not have been written; handed over again it is written once.
+    /// The callback may have been written. Handing it over again writes it only once.
     pub async fn accept(
         &self,
         state: &CallbackState,

@@ -1,4 +1,5 @@
-//! Webhooks towards the control planes: what applications register, and what servers send.
+//! The client for webhooks: registers the hooks of applications, and hands over the events of
+//! servers (ADR 13).
 
 use std::time::{Duration, Instant};
 
@@ -15,28 +16,28 @@ use super::{
     planes::{ControlPlanes, PlaneConnection},
 };
 
-/// Longest wait for one control plane.
+/// The longest wait for one control plane.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(6);
-/// Pause between two rounds of asking all of them.
+/// The pause between two rounds of calls to all control planes.
 const PAUSE: Duration = Duration::from_millis(250);
-/// Largest request, and largest list.
+/// The largest request and the largest list, in bytes.
 const MAX_MESSAGE: usize = 4 << 20;
-/// Hooks on one page.
+/// The number of hooks on one page of a list.
 const PAGE: i32 = 500;
 
-/// Why a hook is not what was asked for.
+/// The reason why a call about hooks failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum HookError {
-    /// The address is none that can be called.
+    /// The control plane refuses the address of the hook.
     #[error("the control plane refuses the address")]
     Address,
-    /// There is no such hook.
+    /// The tenant has no such hook.
     #[error("there is no such hook")]
     NotFound,
-    /// It cannot be done, and will not be by trying again.
+    /// The control plane refuses the call, and another try does not help.
     #[error("the control plane refuses it")]
     Refused,
-    /// Not now; it may be tried again.
+    /// No control plane answers. The caller may try again.
     #[error("no control plane answers")]
     Unavailable,
 }
@@ -81,20 +82,21 @@ impl From<v1::Hook> for TenantHook {
     }
 }
 
-/// The client.
+/// The client for webhooks.
 #[derive(Debug, Clone)]
 pub struct HookClient(ControlPlanes);
 
 impl HookClient {
-    /// Asks these control planes.
+    /// Makes a client that calls these control planes.
     pub fn new(planes: ControlPlanes) -> Self {
         Self(planes)
     }
 
-    /// Registers a hook of a tenant; tells whether there was one for its address.
+    /// Registers a hook of a tenant. The boolean is true if a hook with this address existed
+    /// already.
     ///
     /// # Errors
-    /// After `Unavailable` it may be registered.
+    /// After `Unavailable` the hook may have been registered.
     pub async fn create(
         &self,
         tenant: &TenantId,
@@ -143,10 +145,10 @@ impl HookClient {
         }
     }
 
-    /// Takes a hook of a tenant out.
+    /// Removes a hook of a tenant.
     ///
     /// # Errors
-    /// After `Unavailable` it may be gone.
+    /// After `Unavailable` the hook may have been removed.
     pub async fn delete(&self, tenant: &TenantId, id: &str, deadline: Instant) -> Result<(), HookError> {
         let request = v1::DeleteHookRequest { name: format!("tenants/{tenant}/hooks/{id}") };
         let call = |mut client: Client<PlaneConnection>| {
@@ -156,11 +158,11 @@ impl HookClient {
         self.ask(call, deadline).await.map(|_| ())
     }
 
-    /// Hands events over, trying until `deadline`: once this returns, what applications are to hear of
-    /// them is in the store.
+    /// Hands events over, and tries until `deadline`. On success all deliveries of these events are
+    /// in the store.
     ///
     /// # Errors
-    /// Some of it may or may not have been written; handed over again it is written once.
+    /// Some deliveries may have been written. Handing the events over again writes each only once.
     pub async fn accept(
         &self,
         server: &ServerId,
@@ -190,7 +192,8 @@ impl HookClient {
         }
     }
 
-    /// Asks each control plane in turn, until one says something that the others would say too.
+    /// Calls each control plane in turn, until one gives an answer that the others would give as
+    /// well.
     async fn ask<T, F>(
         &self,
         call: impl Fn(Client<PlaneConnection>) -> F,
@@ -217,7 +220,7 @@ impl HookClient {
                     warn!(reason = status.message(), "a webhook cannot be registered");
                     return Err(HookError::Refused);
                 }
-                code => debug!(?code, "a control plane did not do what was asked about webhooks"),
+                code => debug!(?code, "a call about webhooks failed at a control plane"),
             }
         }
         Err(HookError::Unavailable)

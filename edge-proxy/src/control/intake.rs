@@ -1,7 +1,8 @@
-//! What the edge makes of each frame of the routing stream.
+//! Applies the frames of the routing stream to the table.
 //!
-//! Within an epoch the table never goes back (I10); a delta applies to exactly its base; a table
-//! that lost more than half of its servers or meetings needs the control plane's word (X2).
+//! Within an epoch the table never goes back to an older revision (I10). A delta applies only to
+//! the revision that it names as its base. A snapshot that lost more than half of the servers or
+//! meetings is accepted only if the control plane flagged it (X2).
 
 use std::sync::Arc;
 
@@ -17,67 +18,69 @@ use super::{
     table_cell::TableCell,
 };
 
-/// What follows from a frame.
+/// The reaction to a frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum IntakeStep {
-    /// Nothing to say.
+    /// The edge sends no message.
     Quiet,
-    /// The table stands at this revision: acknowledge it.
+    /// The table has reached this revision, which the edge acknowledges.
     Applied(Revision),
-    /// The table cannot be continued: ask for a snapshot.
+    /// The table cannot be continued, and the edge requests a snapshot.
     Resync(&'static str),
 }
 
-/// A stream that cannot be used: another control plane is to be asked.
+/// The reason why a stream cannot be used. The edge then connects to another control plane.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IntakeError {
-    /// The snapshot cannot be read, or is not complete.
+    /// The snapshot is unreadable or incomplete.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
-    /// The delta cannot be read.
+    /// The delta is unreadable.
     #[error("entry of a delta")]
     Delta(#[from] ConvertError),
     /// The snapshot is older than the table (I10).
     #[error("snapshot of revision {offered} is older than the table at {have}")]
     Older {
-        /// Revision of the table.
+        /// The revision of the table.
         have: Revision,
-        /// Revision of the snapshot.
+        /// The revision of the snapshot.
         offered: Revision,
     },
-    /// The snapshot lost more than half of the table, unflagged (X2).
-    #[error("snapshot shrinks the table from {have:?} to {offered:?} without saying why")]
+    /// The snapshot lost more than half of the table and is not flagged (X2).
+    #[error("snapshot shrinks the table from {have:?} to {offered:?} and is not flagged for it")]
     Shrunk {
-        /// Entries of the table.
+        /// The number of entries of the table.
         have: TableCounts,
-        /// Entries of the snapshot.
+        /// The number of entries of the snapshot.
         offered: TableCounts,
     },
 }
 
-/// Feeds one stream's frames into the table.
+/// Applies the frames of one stream to the table.
 #[derive(Debug)]
 pub struct StreamIntake {
     cell: Arc<TableCell>,
     building: Option<SnapshotBuilder>,
-    /// A snapshot was asked for: deltas are of no use until it comes.
+    /// Whether a snapshot was requested. Deltas are ignored until it arrives.
     resyncing: bool,
-    /// The table came from disk: it may be far behind, and its size proves nothing.
+    /// Whether the table came from disk. Such a table may be far behind, so its size is no measure
+    /// for a snapshot.
     from_disk: bool,
 }
 
 impl StreamIntake {
-    /// Starts a stream into `cell`, whose table may still be the one from disk.
+    /// Starts a stream that fills `cell`. `from_disk` says whether the table in `cell` came from
+    /// disk.
     pub fn new(cell: Arc<TableCell>, from_disk: bool) -> Self {
         Self { cell, building: None, resyncing: false, from_disk }
     }
 
-    /// Tells whether the table is still the one from disk.
+    /// Returns whether the table still is the one from disk.
     pub fn from_disk(&self) -> bool {
         self.from_disk
     }
 
-    /// Takes one frame.
+    /// Applies one frame.
     ///
     /// # Errors
     /// The stream cannot be used.
@@ -122,7 +125,7 @@ impl StreamIntake {
         let delta = RoutingDelta::try_from(delta)?;
         let have = self.cell.revision();
         if have.is_some_and(|have| have.reaches(delta.revision)) {
-            return Ok(IntakeStep::Quiet); // applied already
+            return Ok(IntakeStep::Quiet); // the table has the delta already
         }
         if self.from_disk || self.cell.apply(&delta).is_err() {
             return Ok(self.resync("gap"));

@@ -1,8 +1,10 @@
-//! The last good table on disk, so that an edge can start with no control plane in reach.
+//! The last good table on disk, with which an edge starts while no control plane is reachable
+//! (S16).
 //!
-//! The file holds secrets: it is made with mode 0600 and appears under its name only when whole.
-//! It is a run of length-delimited frames of the routing stream, a snapshot. A table read from it
-//! serves requests until a control plane sends a snapshot; deltas are never applied to it.
+//! The file contains secrets: it is created with mode 0600 and gets its name only when it is
+//! complete. It is a sequence of length-delimited frames of the routing stream that form a
+//! snapshot. A table from this file serves requests until a control plane sends a snapshot. Deltas
+//! are never applied to it.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -24,24 +26,24 @@ use super::{
     table_cell::TableCell,
 };
 
-/// Shortest time between two writes.
+/// The shortest time between two writes.
 const PAUSE: Duration = Duration::from_secs(3);
 
-/// A file that cannot be used.
+/// The reason why a file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum LastGoodError {
     /// The file cannot be read.
     #[error("read the last good table")]
     Read(#[source] io::Error),
-    /// The file is not a whole table.
+    /// The file is not a complete table.
     #[error("the last good table is damaged")]
     Damaged(#[source] Option<SnapshotError>),
 }
 
-/// Reads the table that was written last; `None` when there is no file.
+/// Reads the table that was written last. Returns `None` if there is no file.
 ///
 /// # Errors
-/// The file cannot be read or is not a whole table.
+/// The file is unreadable or not a complete table.
 pub fn load(path: &Path) -> Result<Option<LiveTable>, LastGoodError> {
     let bytes = match fs::read(path) {
         Ok(bytes) => bytes,
@@ -72,16 +74,16 @@ pub fn load(path: &Path) -> Result<Option<LiveTable>, LastGoodError> {
     Err(LastGoodError::Damaged(None))
 }
 
-/// Writes a table so that the file under `path` is whole at every moment.
+/// Writes a table. The file under `path` is complete at every moment.
 ///
 /// # Errors
-/// The file system's.
+/// The errors of the file system.
 pub fn save(path: &Path, table: &LiveTable) -> io::Result<()> {
     let aside = aside(path);
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
-    // A leftover may have another mode, which opening would keep.
+    // A leftover file may have another mode, which opening it would keep.
     match fs::remove_file(&aside) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
@@ -102,8 +104,8 @@ fn aside(path: &Path) -> PathBuf {
     name.into()
 }
 
-/// Loads the file into `cell`; tells whether there is a table now. A file that cannot be used is
-/// named in a warning and otherwise ignored.
+/// Loads the file into `cell` and returns whether there is a table now. A file that cannot be used
+/// is named in a warning and otherwise ignored.
 pub fn load_into(cell: &TableCell, path: &Path) -> bool {
     match load(path) {
         Ok(Some(table)) => {
@@ -119,15 +121,15 @@ pub fn load_into(cell: &TableCell, path: &Path) -> bool {
     }
 }
 
-/// Keeps the file up to date: a write after a change, and rests at least 20 times as long as the
-/// write took, so that a big table costs little.
+/// Keeps the file up to date until `stop` is cancelled. After each write it rests at least 20 times
+/// as long as the write took, so that a large table costs little.
 pub async fn keep(cell: Arc<TableCell>, path: PathBuf, stop: CancellationToken) -> anyhow::Result<()> {
     let mut changes = cell.follow();
     changes.mark_unchanged();
     loop {
         tokio::select! {
             arrived = changes.changed() => arrived?,
-            // What changed during the last rest is written before the end.
+            // Changes during the last rest are written before the end.
             () = stop.cancelled() => if changes.has_changed()? {
                 changes.mark_unchanged();
             } else {

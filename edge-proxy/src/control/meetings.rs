@@ -1,11 +1,11 @@
-//! The meetings of one tenant, found by `meetingID` and by the server's internal id alike.
+//! The meetings of one tenant, found by `meetingID` and by the server's internal id.
 //!
-//! A server's internal id is `sha1hex(meetingID)-createTime` (wire-contract 4.2), of the id that the
-//! server was given, which is the tenant's own with its scope. Entries are therefore kept by that id
-//! and hashed by its SHA-1, so that one map answers for both ids and the internal one costs eight
-//! bytes. Internal ids of another form, and those of bare meetings ([`usher_model::scope`]), have a small
-//! map of their own. Readers are never stopped: the
-//! map is changed in place, one entry at a time.
+//! A server's internal id is `sha1hex(meetingID)-createTime` (wire-contract 4.2). Its `meetingID`
+//! is the one that the server received: the tenant's own id with its scope. Entries are therefore
+//! kept by that id and hashed by its SHA-1, so that one map serves both ids, and an internal id
+//! costs eight bytes. Internal ids of another form, and those of meetings without a scope
+//! ([`usher_model::scope`]), have a small map of their own. Readers never wait: the map is changed
+//! in place, one entry at a time.
 
 use std::{
     hash::{Hash, Hasher},
@@ -23,13 +23,13 @@ use usher_model::{
 
 use super::server_slot::ServerSlot;
 
-/// Digits of a SHA-1 in hexadecimal.
+/// The number of hexadecimal digits of a SHA-1.
 const SHA1_HEX: usize = 40;
 
-/// Where a meeting is: its server and which instance of it the server runs.
+/// The server of a meeting, and the instance that runs there.
 #[derive(Debug, Clone)]
 pub struct MeetingPlace {
-    /// The server that has it.
+    /// The server that has the meeting.
     pub server: Arc<ServerSlot>,
     instance: Instance,
 }
@@ -37,15 +37,15 @@ pub struct MeetingPlace {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Instance {
     Pending,
-    /// `sha1hex(meetingID)-createTime`: only the time is kept.
+    /// `sha1hex(meetingID)-createTime`, of which only the time is kept.
     Regular(u64),
-    /// Another balancer created it: its server knows it by the tenant's own id.
+    /// Another balancer created the meeting: its server knows it by the tenant's own id (ADR 12).
     Bare(Box<str>),
     Other(Box<str>),
 }
 
 impl Instance {
-    /// Returns the internal id that the map by SHA-1 does not find.
+    /// Returns the internal id if the map by SHA-1 cannot find it.
     fn odd(&self) -> Option<&str> {
         match self {
             Self::Pending | Self::Regular(_) => None,
@@ -55,7 +55,8 @@ impl Instance {
 }
 
 impl MeetingPlace {
-    /// Names the place of the meeting `id`, which a create of ours calls `scoped` on its server.
+    /// Makes the place of the meeting `id`, whose `meetingID` on its server is `scoped` if Usher
+    /// created it.
     fn new(scope: &TenantScope, id: &str, scoped: &str, server: Arc<ServerSlot>, state: &RouteState) -> Self {
         let instance = match state {
             RouteState::Pending => Instance::Pending,
@@ -68,36 +69,37 @@ impl MeetingPlace {
         Self { server, instance }
     }
 
-    /// Tells whether the server has confirmed the meeting.
+    /// Returns whether the server has confirmed the meeting.
     pub fn is_confirmed(&self) -> bool {
         self.instance != Instance::Pending
     }
 
-    /// Tells whether its server knows it by the tenant's own id, without the scope.
+    /// Returns whether the server knows the meeting by the tenant's own id, without the scope.
     pub fn is_bare(&self) -> bool {
         matches!(self.instance, Instance::Bare(_))
     }
 
-    /// Returns its state; `scoped` is what a create of ours calls it on its server.
+    /// Returns the state of the meeting, whose `meetingID` on its server is `scoped` if Usher
+    /// created it.
     fn state(&self, scoped: &str) -> RouteState {
         let internal = match &self.instance {
             Instance::Pending => return RouteState::Pending,
             Instance::Regular(time) => format!("{}-{time}", hex(&sha1(scoped))),
             Instance::Bare(internal) | Instance::Other(internal) => internal.to_string(),
         };
-        // It was parsed from such an id, so it parses again.
+        // The text was parsed from such an id, so it parses again.
         InternalMeetingId::parse(&internal).map_or(RouteState::Pending, RouteState::Active)
     }
 }
 
-/// A meeting that was found.
+/// A meeting that a lookup has found.
 #[derive(Debug, Clone, Copy)]
 pub struct FoundMeeting<'m> {
-    /// Its `meetingID`, as the tenant wrote it.
+    /// The `meetingID`, as the tenant wrote it.
     pub name: &'m str,
-    /// Its `meetingID`, as its server knows it.
+    /// The `meetingID`, as the server knows it.
     pub on_server: &'m str,
-    /// Where it is.
+    /// The server and the instance of the meeting.
     pub place: &'m MeetingPlace,
 }
 
@@ -107,13 +109,13 @@ impl<'m> FoundMeeting<'m> {
         Self { name, on_server, place }
     }
 
-    /// Returns its state.
+    /// Returns the state of the meeting.
     pub fn state(&self) -> RouteState {
         self.place.state(self.on_server)
     }
 }
 
-/// A `meetingID` on its server as a key: hashed by its SHA-1.
+/// The `meetingID` on a server, as a key that is hashed by its SHA-1.
 struct ScopedIdKey(Box<str>);
 
 impl Hash for ScopedIdKey {
@@ -163,7 +165,7 @@ impl Equivalent<ScopedIdKey> for BySha1 {
     }
 }
 
-/// What a meeting was before it was changed: where, and in which state.
+/// The server and the state of a meeting before a change.
 type Old = (Arc<ServerSlot>, RouteState);
 
 /// The meetings of one tenant.
@@ -189,7 +191,7 @@ impl TenantMeetings {
         }
     }
 
-    /// Returns how the tenant's ids are written on servers.
+    /// Returns the scope of the tenant's ids on servers.
     pub fn scope(&self) -> &TenantScope {
         &self.scope
     }
@@ -199,12 +201,12 @@ impl TenantMeetings {
         self.by_name.len()
     }
 
-    /// Tells whether there is no meeting.
+    /// Returns whether there is no meeting.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Looks a meeting up by its `meetingID`, else by its internal id, exactly.
+    /// Looks a meeting up by its `meetingID`, and then by its exact internal id.
     pub fn find<R>(&self, id: &str, read: impl FnOnce(FoundMeeting<'_>) -> R) -> Option<R> {
         let meetings = self.by_name.pin();
         if let Some((key, place)) = meetings.get_key_value(&ByName(self.scope.scoped(id))) {
@@ -223,11 +225,11 @@ impl TenantMeetings {
     }
 
     fn found<'m>(&self, key: &'m ScopedIdKey, place: &'m MeetingPlace) -> FoundMeeting<'m> {
-        // Every key was made by this scope.
+        // This scope made every key.
         FoundMeeting::new(self.scope.original(&key.0).unwrap_or(&key.0), key, place)
     }
 
-    /// Sets a meeting and returns the server and state it had.
+    /// Sets a meeting and returns its former server and state.
     pub(super) fn insert(&self, id: &str, server: Arc<ServerSlot>, state: &RouteState) -> Option<Old> {
         let scoped: Box<str> = self.scope.scoped(id).to_string().into();
         let place = MeetingPlace::new(&self.scope, id, &scoped, server, state);
@@ -241,7 +243,7 @@ impl TenantMeetings {
         Some(self.old(id, old))
     }
 
-    /// Takes a meeting out and returns the server and state it had.
+    /// Removes a meeting and returns its former server and state.
     pub(super) fn remove(&self, id: &str) -> Option<Old> {
         let old = self.by_name.pin().remove(&ByName(self.scope.scoped(id))).cloned()?;
         self.forget_odd(&old);
@@ -267,7 +269,7 @@ impl TenantMeetings {
     }
 }
 
-/// Returns the hash that a server makes of a `meetingID`, the first half of an internal id.
+/// Returns the SHA-1 of a `meetingID`, which is the first half of an internal id.
 pub fn sha1_hex(on_server: &str) -> String {
     hex(&sha1(on_server))
 }
@@ -289,8 +291,8 @@ fn hex(bytes: &[u8]) -> String {
         .collect()
 }
 
-/// Splits `sha1hex-createTime`; `None` for any other form, so that joining the parts gives the
-/// very same text.
+/// Splits `sha1hex-createTime`. Returns `None` for every other form, so that joining the parts
+/// gives exactly the same text.
 fn split_internal_id(id: &str) -> Option<([u8; 20], u64)> {
     let (digest, time) = id.split_at_checked(SHA1_HEX)?;
     let time = time.strip_prefix('-')?;

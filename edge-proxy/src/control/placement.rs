@@ -1,8 +1,8 @@
-//! Asking the control planes while a request waits. One that cannot be reached gives way to the
-//! next; one that is silent for a moment is waited for while the next is asked too, and whoever is
-//! first is heard (ADR 11). Every call is safe to repeat at another replica: records are made
-//! create-if-absent under a token of the caller's, and confirming, abandoning or ending an instance
-//! twice, or late, is as once.
+//! Calls to the control planes while a request waits (ADR 3). If a control plane is unreachable,
+//! the client calls the next one. If it is silent for a moment, the client calls the next one as
+//! well and takes the first answer (ADR 11). Every call may be repeated at another replica. Records
+//! are created only if absent, under a token of the caller. Confirming, abandoning or ending an
+//! instance twice, or late, has the effect of doing it once.
 
 use std::{
     future::Future,
@@ -38,31 +38,34 @@ use crate::core::{
     rules::PlacementWishes,
 };
 
-/// Longest wait for one control plane to place: it may hold a create back for up to 5 s (F5).
+/// The longest wait for one control plane to place a meeting: it may hold a create back for up to 5
+/// s (F5).
 const PLACE_TIMEOUT: Duration = Duration::from_secs(8);
-/// Longest wait for one control plane to look a meeting up.
+/// The longest wait for one control plane to look a meeting up.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(2);
-/// Longest wait for one control plane to note an outcome.
+/// The longest wait for one control plane to record an outcome.
 const REPORT_TIMEOUT: Duration = Duration::from_secs(4);
-/// Longest wait for one control plane to note a failure: it may have to poll the server first.
+/// The longest wait for one control plane to record a failure: it may have to poll the server
+/// first.
 const FAILURE_REPORT_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// An answer that did not come.
+/// The reason why there is no usable answer.
 #[derive(Debug, thiserror::Error)]
 pub enum PlacementError {
-    /// No control plane could be asked; the caller may try again.
+    /// No control plane is reachable. The caller may try again.
     #[error("no control plane answers")]
     Unreachable(#[source] Status),
-    /// The control plane says no.
+    /// The control plane refuses the request.
     #[error("the control plane refuses: {}", .0.message())]
     Refused(#[source] Status),
-    /// The answer does not say what it must.
-    #[error("answer of the control plane")]
+    /// The answer lacks a required field.
+    #[error("read the answer of the control plane")]
     Malformed(#[from] ConvertError),
 }
 
 impl PlacementError {
-    /// Returns what the application is told: where another try may help, that the server is unavailable.
+    /// Returns the refusal for the application. If another try may help, it says that the server is
+    /// unavailable.
     pub fn refusal(&self) -> Refusal {
         let Self::Refused(status) = self else { return Refusal::SERVER_UNAVAILABLE };
         match status.get_details_error_info().map(|info| info.reason).as_deref() {
@@ -75,25 +78,25 @@ impl PlacementError {
     }
 }
 
-/// A server to call for a create.
+/// A placement: the server to call for a create.
 #[derive(Debug, Clone)]
 pub struct PlacedMeeting {
-    /// The record.
+    /// The record of the meeting.
     pub meeting: MeetingRoute,
     /// The server to call.
     pub server: ServerRoute,
-    /// Whether it was made for this create; else the record stood already.
+    /// Whether the record was made for this create; otherwise it existed already.
     pub is_ours: bool,
-    /// Where the store stands.
+    /// The revision of the store at the placement.
     pub revision: Option<Revision>,
 }
 
 /// A create that a server has answered with success.
 #[derive(Debug, Clone)]
 pub struct CreateConfirmation {
-    /// The meeting.
+    /// The key of the meeting.
     pub meeting: MeetingKey,
-    /// The server that made it.
+    /// The server that created the meeting.
     pub server: ServerId,
     /// The token of the placement; empty if the record existed before this create.
     pub token: String,
@@ -105,56 +108,56 @@ pub struct CreateConfirmation {
     pub breakout: bool,
 }
 
-/// A meeting that was looked up.
+/// A meeting that a control plane has looked up.
 #[derive(Debug, Clone)]
 pub struct ResolvedMeeting {
-    /// The record.
+    /// The record of the meeting.
     pub meeting: MeetingRoute,
-    /// Its server, whatever its health.
+    /// The meeting's server, of any health.
     pub server: ServerRoute,
-    /// Names the placement while the meeting is not confirmed; else empty.
+    /// The token of the placement while the meeting is not confirmed; empty afterwards.
     pub token: String,
 }
 
-/// How sure it is that a server did nothing.
+/// The certainty that a server did not create the meeting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AbandonCertainty {
-    /// Nothing was sent, or the server refused.
+    /// The server did not receive the request, or refused it.
     Definite,
-    /// The request was sent and its answer is not known.
+    /// The server received the request, and its answer is unknown.
     Unknown,
 }
 
-/// Whether a second control plane may be asked while the first is silent.
+/// Whether the client may call a second control plane while the first is silent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Hedging {
-    /// It may: asked twice is as once, however late the second comes.
+    /// The client may: the effect of two calls is that of one, however late the second arrives.
     Hedged,
-    /// Only after the first has had its time.
+    /// The client may not: it waits until the first call has ended.
     OneByOne,
 }
 
-/// The client; clones share what they learn.
+/// The client for placement; clones share their knowledge of the control planes.
 #[derive(Debug, Clone)]
 pub struct PlacementClient {
     planes: ControlPlanes,
-    /// Place in `planes` of the one that answered last.
+    /// The index in `planes` of the control plane that answered last.
     preferred: Arc<AtomicUsize>,
-    pace: Arc<Mutex<HedgeDelay>>,
+    delay: Arc<Mutex<HedgeDelay>>,
     hedges: Counter,
 }
 
 impl PlacementClient {
-    /// Makes a client; `hedges` counts how often a second one was asked because the first was silent.
+    /// Makes a client. `hedges` counts the second calls because of a silent control plane.
     pub fn new(planes: ControlPlanes, hedges: Counter) -> Self {
-        Self { planes, preferred: Arc::default(), pace: Arc::default(), hedges }
+        Self { planes, preferred: Arc::default(), delay: Arc::default(), hedges }
     }
 
-    /// Asks for a server for a meeting, or for the record that stands. `token` names the create: a
-    /// record that was made under it is the caller's own, whichever replica made it.
+    /// Requests a server for a meeting, or its existing record. `token` names the create: a record
+    /// that was made under it belongs to the caller, whichever replica made it.
     ///
     /// # Errors
-    /// No control plane answers, or no server takes meetings.
+    /// No control plane answers, or no server accepts meetings.
     #[instrument(name = "PlaceMeeting", level = "info", skip_all, err(level = "debug"))]
     pub async fn place(
         &self,
@@ -178,18 +181,21 @@ impl PlacementClient {
             parent_meeting_id: wishes.parent.as_ref().map(ToString::to_string).unwrap_or_default(),
         };
         let answer = self
-            .ask(Hedging::Hedged, PLACE_TIMEOUT, async |mut plane| plane.place_meeting(request.clone()).await)
+            .call(Hedging::Hedged, PLACE_TIMEOUT, async |mut plane| {
+                plane.place_meeting(request.clone()).await
+            })
             .await?;
         Ok(PlacedMeeting {
             meeting: answer.meeting.ok_or(ConvertError::Missing("meeting"))?.try_into()?,
             server: answer.server.ok_or(ConvertError::Missing("server"))?.try_into()?,
-            // A control plane that takes no tokens made one up, by which nothing can be reported.
+            // A control plane that does not know tokens invents one, and the edge cannot report
+            // under it.
             is_ours: !answer.existing && answer.token == token,
             revision: answer.revision.map(Into::into),
         })
     }
 
-    /// Reports a successful create; tells whether the meeting is routed to that instance.
+    /// Reports a successful create. Returns whether the meeting is routed to that instance.
     ///
     /// # Errors
     /// No control plane answers.
@@ -204,14 +210,14 @@ impl PlacementClient {
             breakout: created.breakout,
         };
         let answer = self
-            .ask(Hedging::Hedged, REPORT_TIMEOUT, async |mut plane| {
+            .call(Hedging::Hedged, REPORT_TIMEOUT, async |mut plane| {
                 plane.confirm_meeting(request.clone()).await
             })
             .await?;
         Ok(answer.routed)
     }
 
-    /// Reports that a placed create came to nothing.
+    /// Reports that a placed create failed.
     ///
     /// # Errors
     /// No control plane answers.
@@ -233,14 +239,14 @@ impl PlacementClient {
             token: token.to_owned(),
             certainty: certainty.into(),
         };
-        self.ask(Hedging::Hedged, REPORT_TIMEOUT, async |mut plane| {
+        self.call(Hedging::Hedged, REPORT_TIMEOUT, async |mut plane| {
             plane.abandon_meeting(request.clone()).await
         })
         .await?;
         Ok(())
     }
 
-    /// Looks a meeting up in a fleet at least as new as the store is now.
+    /// Looks a meeting up, at a revision at least as new as the store at the time of the call.
     ///
     /// # Errors
     /// No control plane answers.
@@ -248,7 +254,7 @@ impl PlacementClient {
     pub async fn resolve(&self, key: &MeetingKey) -> Result<Option<ResolvedMeeting>, PlacementError> {
         let request = v1::ResolveMeetingRequest { key: Some(key.into()) };
         let answer = self
-            .ask(Hedging::Hedged, RESOLVE_TIMEOUT, async |mut plane| {
+            .call(Hedging::Hedged, RESOLVE_TIMEOUT, async |mut plane| {
                 plane.resolve_meeting(request.clone()).await
             })
             .await?;
@@ -262,8 +268,9 @@ impl PlacementClient {
         }
     }
 
-    /// Reports that a meeting was asked to end; returns from when on nobody routes to it. It is named by
-    /// the instance, and by the placement's token while it was not confirmed.
+    /// Reports that a server accepted the end of a meeting. Returns the revision from which no
+    /// table routes to it. The report names the instance, and the placement's token if the meeting
+    /// was not confirmed.
     ///
     /// # Errors
     /// No control plane answers.
@@ -282,7 +289,7 @@ impl PlacementClient {
             token: token.to_owned(),
         };
         let answer = self
-            .ask(Hedging::Hedged, REPORT_TIMEOUT, async |mut plane| plane.report_end(request.clone()).await)
+            .call(Hedging::Hedged, REPORT_TIMEOUT, async |mut plane| plane.report_end(request.clone()).await)
             .await?;
         Ok(answer.revision.map(Into::into))
     }
@@ -312,18 +319,18 @@ impl PlacementClient {
                 .collect(),
             succeeds_elsewhere: evidence.succeeds_elsewhere,
         };
-        // Each replica counts one failure an interval: two would count two.
-        self.ask(Hedging::OneByOne, FAILURE_REPORT_TIMEOUT, async |mut plane| {
+        // Each replica counts one failure in an interval, so a hedged call would count two.
+        self.call(Hedging::OneByOne, FAILURE_REPORT_TIMEOUT, async |mut plane| {
             plane.report_failure(request.clone()).await
         })
         .await?;
         Ok(())
     }
 
-    /// Asks the control plane that answered last, then the others, each for at most `limit`.
-    async fn ask<T, F>(
+    /// Calls the control plane that answered last, then the others, each for at most `limit`.
+    async fn call<T, F>(
         &self,
-        haste: Hedging,
+        hedging: Hedging,
         limit: Duration,
         call: impl Fn(Client<PlaneConnection>) -> F,
     ) -> Result<T, PlacementError>
@@ -333,31 +340,34 @@ impl PlacementClient {
         let (first, all) = (self.preferred.load(Ordering::Relaxed), self.planes.len());
         let one = |index: usize| {
             let plane = self.planes.nth(index);
-            let (begun, called) = (Instant::now(), call(Client::new(plane.connection.clone())));
+            let (begun, answering) = (Instant::now(), call(Client::new(plane.connection.clone())));
             async move {
-                let answer = tokio::time::timeout(limit, called).await;
+                let answer = tokio::time::timeout(limit, answering).await;
                 let late = || Status::deadline_exceeded("the control plane did not answer in time");
                 (index, begun.elapsed(), answer.unwrap_or_else(|_| Err(late())))
             }
         };
-        let mut asked = 1;
+        let mut called = 1;
         let mut waiting = FuturesUnordered::from_iter([one(first)]);
         loop {
-            let hedged = haste == Hedging::Hedged && asked < all;
-            let patience = if hedged { self.pace().patience() } else { limit * 2 };
+            let hedged = hedging == Hedging::Hedged && called < all;
+            let patience = if hedged { self.delay().current() } else { limit * 2 };
             let Ok(answer) = tokio::time::timeout(patience, waiting.next()).await else {
                 if hedged {
-                    debug!(plane = self.planes.nth(first + asked).address, "is asked beside a silent one");
+                    debug!(
+                        plane = self.planes.nth(first + called).address,
+                        "is called beside a silent control plane"
+                    );
                     self.hedges.inc();
-                    waiting.push(one(first + asked));
-                    asked += 1;
+                    waiting.push(one(first + called));
+                    called += 1;
                 }
                 continue;
             };
             let status = match answer {
                 Some((index, took, Ok(answer))) => {
                     self.preferred.store(index % all, Ordering::Relaxed);
-                    self.pace().observe(took);
+                    self.delay().observe(took);
                     return Ok(answer.into_inner());
                 }
                 Some((_, _, Err(status))) if !may_do_better(status.code()) => {
@@ -368,23 +378,23 @@ impl PlacementClient {
                     debug!(plane = plane.address, code = ?status.code(), "control plane does not answer");
                     status
                 }
-                None => Status::unavailable("nobody was asked"),
+                None => Status::unavailable("no control plane was called"),
             };
-            if asked < all {
-                waiting.push(one(first + asked));
-                asked += 1;
+            if called < all {
+                waiting.push(one(first + called));
+                called += 1;
             } else if waiting.is_empty() {
                 return Err(PlacementError::Unreachable(status));
             }
         }
     }
 
-    fn pace(&self) -> std::sync::MutexGuard<'_, HedgeDelay> {
-        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
+    fn delay(&self) -> std::sync::MutexGuard<'_, HedgeDelay> {
+        self.delay.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Returns the kind as the wire contract names it.
+/// Returns the kind as the protobuf contract names it.
 fn failure_kind(kind: FailureKind) -> v1::FailureKind {
     match kind {
         FailureKind::Connect => v1::FailureKind::Connect,
@@ -395,7 +405,7 @@ fn failure_kind(kind: FailureKind) -> v1::FailureKind {
     }
 }
 
-/// Tells whether another replica may answer where one failed like this.
+/// Returns whether another replica may succeed after a failure with this code.
 fn may_do_better(code: Code) -> bool {
     matches!(
         code,

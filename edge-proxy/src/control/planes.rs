@@ -1,4 +1,5 @@
-//! The control planes an edge may ask: one lazy connection each, the bearer token, trace context.
+//! The control planes that an edge may call: one lazy connection to each, with the bearer token and
+//! the trace context.
 
 use std::time::Duration;
 
@@ -11,41 +12,42 @@ use tonic::{
 use usher_bbb::secret::Secret;
 use usher_runtime::telemetry;
 
-/// Longest time to connect to a control plane.
+/// The longest time to connect to a control plane.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// Time after which a silent connection is probed, also while nothing is asked: a network that
-/// swallows everything is to be noticed before a request finds out.
+/// The silence after which an idle connection is probed. A network that drops all packets must be
+/// noticed before a request depends on it.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
-/// Longest wait for a probe's answer.
+/// The longest wait for the answer to a probe.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
-/// HTTP/2 windows: snapshots are large, and the default of 64 KiB would stall them.
+/// The HTTP/2 window of a stream in bytes. The default of 64 KiB would stall snapshots, which are
+/// large.
 const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 4 << 20;
 
-/// An address or token that cannot be used.
+/// The reason why the control planes of the configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ControlPlanesError {
-    /// No address at all.
+    /// The configuration has no address.
     #[error("no control plane is configured")]
     None,
-    /// Not an `http://` or `https://` address.
+    /// The address is not an `http://` or `https://` address.
     #[error("control plane address `{address}`")]
     Address {
-        /// As configured.
+        /// The address as configured.
         address: String,
-        /// Why.
+        /// The parser's reason.
         #[source]
         source: tonic::transport::Error,
     },
-    /// The token has characters that no header may have.
+    /// The token contains characters that a header may not contain.
     #[error("the admin token cannot be sent")]
     Token,
 }
 
-/// A connection that signs each request.
+/// A connection that adds the credentials to each request.
 pub type PlaneConnection = InterceptedService<Channel, PlaneCredentials>;
 
-/// Adds the bearer token and the trace context to each request.
+/// The bearer token, which is added to each request together with the trace context.
 #[derive(Clone, Debug)]
 pub struct PlaneCredentials(Option<MetadataValue<Ascii>>);
 
@@ -62,18 +64,18 @@ impl Interceptor for PlaneCredentials {
 /// One control plane.
 #[derive(Clone, Debug)]
 pub struct ControlPlane {
-    /// Its address, for people.
+    /// The address, for log lines.
     pub address: String,
-    /// The connection to it, made when first used.
+    /// The connection, made when it is first used.
     pub connection: PlaneConnection,
 }
 
-/// Every control plane, in an order of this edge's own.
+/// All control planes, in a random order of this edge's own so that the edges spread over them.
 #[derive(Clone, Debug)]
 pub struct ControlPlanes(Vec<ControlPlane>);
 
 impl ControlPlanes {
-    /// Prepares a connection to each address, in random order; nothing is connected yet.
+    /// Prepares a connection to each address, in random order. No connection is made yet.
     ///
     /// # Errors
     /// An address or the token cannot be used.
@@ -105,12 +107,12 @@ impl ControlPlanes {
         self.0.len()
     }
 
-    /// Never true: there is at least one.
+    /// Returns false: there is at least one control plane.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Returns one by its place in the order, which goes round.
+    /// Returns the control plane at `index`, which wraps around.
     pub fn nth(&self, index: usize) -> &ControlPlane {
         &self.0[index % self.0.len()]
     }

@@ -1,4 +1,4 @@
-//! Whole tables on the wire and on disk: `SnapshotBegin`, chunks, `SnapshotEnd`.
+//! Complete tables on the wire and on disk: `SnapshotBegin`, chunks, `SnapshotEnd`.
 
 use usher_model::{
     id::{MeetingId, TenantId},
@@ -13,41 +13,42 @@ use usher_proto::{
 
 use super::table::{LiveTable, TenantSlot};
 
-/// Meetings in one chunk of a snapshot that this edge writes.
+/// The number of meetings in one chunk of a snapshot that this edge writes.
 const CHUNK: usize = 1_000;
 
-/// Largest number of meetings for which room is made on a snapshot's word alone.
+/// The largest number of meetings for which memory is reserved only because a snapshot announces
+/// them.
 const TRUSTED_CAPACITY: u64 = 4_000_000;
 
-/// A snapshot that cannot become the table.
+/// The reason why a snapshot cannot become the table.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SnapshotError {
-    /// An entry does not say what it must.
+    /// An entry lacks a required field or has an invalid one.
     #[error("entry of a snapshot")]
     Entry(#[from] ConvertError),
-    /// A frame that does not belong there.
+    /// A frame arrived out of order.
     #[error("snapshot frames out of order")]
     Order,
-    /// Entries are missing or doubled.
-    #[error("snapshot is not what its digest says")]
+    /// Entries are missing or repeated.
+    #[error("snapshot does not match its digest")]
     Incomplete,
 }
 
-/// Builds a table aside from the frames of a snapshot.
+/// Builds a new table from the frames of a snapshot, while requests use the old one.
 #[derive(Debug)]
 pub struct SnapshotBuilder {
     table: LiveTable,
-    /// Meetings to make room for.
+    /// The number of meetings to reserve memory for.
     capacity: usize,
     shrink_allowed: bool,
 }
 
-/// A complete table, and whether the control plane vouches for its having shrunk.
+/// A complete table, and whether the control plane flagged that it shrank.
 #[derive(Debug)]
 pub struct TableSnapshot {
     /// The table.
     pub table: LiveTable,
-    /// See `SnapshotBegin.shrink_allowed`.
+    /// The value of `SnapshotBegin.shrink_allowed`.
     pub shrink_allowed: bool,
 }
 
@@ -55,12 +56,12 @@ impl SnapshotBuilder {
     /// Starts a table.
     ///
     /// # Errors
-    /// The frame names no revision.
+    /// The frame has no revision.
     pub fn begin(begin: SnapshotBegin) -> Result<Self, SnapshotError> {
         let revision: Revision = begin.revision.ok_or(ConvertError::Missing("revision"))?.into();
         Ok(Self {
             table: LiveTable::empty(revision),
-            // With one tenant all meetings are its own, and its map need not grow.
+            // A single tenant owns all meetings, so that its map never has to grow.
             capacity: if begin.tenants == 1 { begin.meetings.min(TRUSTED_CAPACITY) as usize } else { 0 },
             shrink_allowed: begin.shrink_allowed,
         })
@@ -69,7 +70,7 @@ impl SnapshotBuilder {
     /// Adds the entries of one chunk.
     ///
     /// # Errors
-    /// An entry cannot be read.
+    /// An entry is unreadable.
     pub fn chunk(&mut self, chunk: SnapshotChunk) -> Result<(), SnapshotError> {
         let servers = chunk.servers.into_iter().map(ServerRoute::try_from).collect::<Result<_, _>>()?;
         let tenants = chunk.tenants.into_iter().map(TenantRoute::try_from).collect::<Result<_, _>>()?;
@@ -81,7 +82,7 @@ impl SnapshotBuilder {
     /// Checks that the table is complete.
     ///
     /// # Errors
-    /// It is not.
+    /// The table is incomplete.
     pub fn end(self, end: SnapshotEnd) -> Result<TableSnapshot, SnapshotError> {
         let revision = end.revision.map(Revision::from);
         if revision != Some(self.table.revision()) || end.digest != self.table.digest().0 {
@@ -91,11 +92,11 @@ impl SnapshotBuilder {
     }
 }
 
-/// Writes a table as the frames of a snapshot. A table that changes meanwhile gives a mixture of its
-/// states, with the digest of what was written and the revision at which it began.
+/// Writes a table as the frames of a snapshot. If the table changes meanwhile, the snapshot is a
+/// mixture of its states, with the digest of the written entries and the revision at the beginning.
 ///
 /// # Errors
-/// Those of `write`.
+/// The errors of `write`.
 pub fn export<E>(table: &LiveTable, mut write: impl FnMut(Message) -> Result<(), E>) -> Result<(), E> {
     let revision = Some(table.revision().into());
     let servers = table.servers();
@@ -136,7 +137,7 @@ fn export_meetings<E>(
     let mut chunk = SnapshotChunk::default();
     let mut outcome = Ok(());
     slot.meetings.for_each(|found| {
-        // Every id in the table was parsed when it came in.
+        // Every id in the table was parsed when it arrived.
         let Ok(meeting) = MeetingId::parse(found.name) else { return };
         let key = MeetingKey::new(tenant.clone(), meeting);
         let route = MeetingRoute {

@@ -1,7 +1,7 @@
-//! The routing stream: stays subscribed to some control plane and feeds the table.
+//! The subscription to the routing stream of some control plane, which fills the table.
 //!
-//! A lost stream costs nothing but freshness: the table goes on serving. Reconnects are spread over
-//! several seconds, so that a control plane that restarts is not met by all edges at once (F14).
+//! After a lost stream the table serves on and only gets older. Reconnects are spread over several
+//! seconds, so that not all edges connect at once to a control plane that restarts (F14).
 
 use std::{sync::Arc, time::Duration};
 
@@ -24,21 +24,21 @@ use super::{
 };
 use crate::metrics::StreamMetrics;
 
-/// Messages to a control plane that may wait to be sent; acknowledgements beyond are left out.
+/// The number of messages to a control plane that may wait. Acknowledgements beyond it are dropped.
 const OUTBOX: usize = 16;
-/// Largest frame that is read, in bytes.
+/// The largest frame that is read, in bytes.
 const FRAME_MAX: usize = 64 << 20;
 
-/// How patient the subscriber is.
+/// The timeouts and pauses of the subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SubscriberTimeouts {
-    /// Longest time to a stream's first frame.
+    /// The longest time until the first frame of a stream.
     pub open: Duration,
-    /// Longest silence; heartbeats come every other second.
+    /// The longest silence. Heartbeats arrive every two seconds.
     pub idle: Duration,
-    /// Reconnects with a table at hand are spread over this time.
+    /// The time over which reconnects are spread while there is a table.
     pub spread: Duration,
-    /// Longest pause without a table, after several failures.
+    /// The longest pause between reconnects while there is no table.
     pub eager: Duration,
 }
 
@@ -53,16 +53,16 @@ impl Default for SubscriberTimeouts {
     }
 }
 
-/// Who this edge says it is.
+/// The identity of this edge in its subscription.
 #[derive(Debug, Clone)]
 pub struct EdgeIdentity {
-    /// Its name.
+    /// The id of the edge.
     pub id: EdgeId,
-    /// Where it serves the BBB API, for people.
+    /// The address at which the edge serves the BBB API, for operators.
     pub address: String,
 }
 
-/// Why a stream ended.
+/// The reason why a stream ended.
 #[derive(Debug, thiserror::Error)]
 enum StreamEnd {
     #[error("the control plane is silent")]
@@ -75,28 +75,28 @@ enum StreamEnd {
     Intake(#[from] IntakeError),
 }
 
-/// Stays subscribed until told to stop.
+/// The subscription to the routing stream.
 #[derive(Debug)]
 pub struct RoutingSubscriber {
-    /// Where to subscribe.
+    /// The control planes to subscribe to.
     pub planes: ControlPlanes,
-    /// What to feed.
+    /// The cell whose table is filled.
     pub cell: Arc<TableCell>,
-    /// Who subscribes.
+    /// The identity of this edge.
     pub identity: EdgeIdentity,
-    /// How patiently.
+    /// The timeouts and pauses.
     pub patience: SubscriberTimeouts,
-    /// What is counted.
+    /// The counters of the stream.
     pub metrics: StreamMetrics,
     /// Whether the table in `cell` came from disk.
     pub from_disk: bool,
 }
 
 impl RoutingSubscriber {
-    /// Runs until `stop`.
+    /// Subscribes, and again after every failure, until `stop` is cancelled.
     ///
     /// # Errors
-    /// None: every failure is followed by another try.
+    /// None.
     pub async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
         let mut failures = 0_u32;
         let mut next = rand::rng().random_range(0..self.planes.len());
@@ -150,7 +150,7 @@ impl RoutingSubscriber {
             edge_id: self.identity.id.to_string(),
             address: self.identity.address.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            // A table from disk may be a mixture of states: only a snapshot can follow it.
+            // A table from disk may be a mixture of states, so that only a snapshot can follow it.
             have: self.cell.revision().filter(|_| !self.from_disk).map(Into::into),
             servers: table.iter().flat_map(|table| table.used_servers()).collect(),
             tenants: table.iter().flat_map(|table| table.tenant_names()).collect(),
@@ -184,11 +184,12 @@ impl RoutingSubscriber {
     }
 }
 
-/// A full outbox means that the control plane does not read; the next acknowledgement covers those
-/// left out, and a lost resync is asked for again after the idle timeout's reconnect.
+/// Sends a message unless the outbox is full, which means that the control plane does not read. The
+/// next acknowledgement covers a dropped one, and a dropped resync is requested again after the
+/// idle timeout.
 fn send(outbox: &mpsc::Sender<StreamRoutesRequest>, message: Outgoing) {
     if outbox.try_send(StreamRoutesRequest { message: Some(message) }).is_err() {
-        debug!("a message to the control plane was left out");
+        debug!("a message to the control plane was dropped");
     }
 }
 

@@ -1,10 +1,10 @@
-//! The routing table an edge serves by, changed in place while it is read.
+//! The routing table of an edge, changed in place while requests read it.
 //!
-//! Deltas go into the live maps; a resync builds a new table aside (`snapshot`) and swaps it in
-//! (`cell`). Within a delta the order is chosen so that no reader is ever sent to a server that
-//! neither the old nor the new table names: servers that can take less come first, then meetings,
-//! then servers that can take more. A reader may see a refusal early; refusals are confirmed with
-//! the control plane, wherever one can be asked.
+//! Deltas go into the live maps. A resync builds a new table (`snapshot`) and swaps it in
+//! (`table_cell`). The order within a delta ensures that no reader is sent to a server that neither
+//! the old nor the new table names: first the servers that become less usable, then meetings, then
+//! the servers that become more usable. A reader may see a refusal early. Refusals are confirmed
+//! with a control plane wherever one is reachable.
 
 use std::{
     collections::BTreeMap,
@@ -27,11 +27,11 @@ use crate::core::quota::RecentJoins;
 /// One tenant and its meetings.
 #[derive(Debug, Clone)]
 pub struct TenantSlot {
-    /// The tenant; `None` when it was taken out and its meetings are still there.
+    /// The tenant; `None` if it was removed while its meetings still exist.
     pub route: Option<Arc<TenantRoute>>,
-    /// Its meetings.
+    /// The meetings of the tenant.
     pub meetings: Arc<TenantMeetings>,
-    /// Joins that polls do not count yet; only where its users are limited.
+    /// The joins that polls do not count yet; used only if the tenant's users are limited.
     pub recent_joins: Arc<Mutex<RecentJoins>>,
 }
 
@@ -44,7 +44,8 @@ impl TenantSlot {
         }
     }
 
-    /// Admits one more user, where `route` limits them.
+    /// Returns whether one more user may join, according to the limit in `route`, and counts the
+    /// join.
     pub fn admits(&self, route: &TenantRoute) -> bool {
         let limit = route.policy.max_users;
         let recent = || self.recent_joins.lock().unwrap_or_else(PoisonError::into_inner);
@@ -52,7 +53,7 @@ impl TenantSlot {
     }
 }
 
-/// All tenants, by name and by host.
+/// All tenants, by id and by host.
 #[derive(Debug, Clone, Default)]
 pub struct TenantIndex {
     by_id: BTreeMap<TenantId, TenantSlot>,
@@ -60,22 +61,22 @@ pub struct TenantIndex {
 }
 
 impl TenantIndex {
-    /// Looks a tenant up by name.
+    /// Looks a tenant up by its id.
     pub fn by_id(&self, id: &str) -> Option<&TenantSlot> {
         self.by_id.get(id).filter(|slot| slot.route.is_some())
     }
 
-    /// Tells whether any tenant is told by its host.
+    /// Returns whether any tenant is identified by the host of a request.
     pub fn has_hosts(&self) -> bool {
         !self.by_host.is_empty()
     }
 
-    /// Looks a tenant up by the host its requests go to, in lower case and without a port.
+    /// Looks a tenant up by the host of a request, in lower case and without a port.
     pub fn by_host(&self, host: &str) -> Option<&TenantSlot> {
         self.by_id(self.by_host.get(host)?.as_str())
     }
 
-    /// Visits every tenant's meetings, those of tenants that were taken out included.
+    /// Returns all tenants, including removed tenants whose meetings still exist.
     pub fn iter(&self) -> impl Iterator<Item = (&TenantId, &TenantSlot)> {
         self.by_id.iter()
     }
@@ -90,12 +91,12 @@ impl TenantIndex {
     }
 }
 
-/// How many entries a table holds.
+/// The numbers of entries of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TableCounts {
-    /// Servers.
+    /// The number of servers.
     pub servers: usize,
-    /// Meetings of all tenants.
+    /// The number of meetings of all tenants.
     pub meetings: usize,
 }
 
@@ -106,13 +107,14 @@ struct TablePosition {
     counts: TableCounts,
 }
 
-/// The table.
+/// The routing table.
 #[derive(Debug)]
 pub struct LiveTable {
     servers: ArcSwap<BTreeMap<ServerId, Arc<ServerSlot>>>,
     tenants: ArcSwap<TenantIndex>,
     voice: VoiceNumbers,
-    /// Held by the one writer for the length of a change; nothing awaits under it.
+    /// The position of the table. The one writer holds the lock for the whole change, and never
+    /// waits for a future meanwhile.
     standing: Mutex<TablePosition>,
 }
 
@@ -133,7 +135,7 @@ impl LiveTable {
         self.standing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the revision the table stands at.
+    /// Returns the revision of the table.
     pub fn revision(&self) -> Revision {
         self.standing().revision
     }
@@ -148,42 +150,42 @@ impl LiveTable {
         self.standing().counts
     }
 
-    /// Returns the tenants as they are now.
+    /// Returns the present tenants.
     pub fn tenants(&self) -> arc_swap::Guard<Arc<TenantIndex>> {
         self.tenants.load()
     }
 
-    /// Returns the numbers by which callers reach meetings.
+    /// Returns the voice bridges of meetings.
     pub fn voice(&self) -> &VoiceNumbers {
         &self.voice
     }
 
-    /// Returns the servers as they are now, by id.
+    /// Returns the present servers, ordered by id.
     pub fn servers(&self) -> Vec<Arc<ServerRoute>> {
         self.servers.load().values().filter_map(|slot| slot.route.load_full()).collect()
     }
 
-    /// Returns the names of the servers that are not disabled.
+    /// Returns the ids of the servers that are not disabled.
     pub fn used_servers(&self) -> Vec<String> {
         let used = self.servers().into_iter().filter(|route| route.admin != AdminState::Disabled);
         used.map(|route| route.id.to_string()).collect()
     }
 
-    /// Returns the names of the tenants.
+    /// Returns the ids of the tenants.
     pub fn tenant_names(&self) -> Vec<String> {
         let tenants = self.tenants();
         tenants.iter().filter(|(_, slot)| slot.route.is_some()).map(|(id, _)| id.to_string()).collect()
     }
 
-    /// Looks a server up.
+    /// Looks a server up by its id.
     pub fn server(&self, id: &ServerId) -> Option<Arc<ServerRoute>> {
         self.servers.load().get(id)?.route.load_full()
     }
 
-    /// Moves the table on by one delta.
+    /// Applies one delta to the table.
     ///
     /// # Errors
-    /// The delta applies to another revision; nothing was changed.
+    /// The delta applies to another revision; the table is unchanged.
     pub fn apply(&self, delta: &RoutingDelta) -> Result<(), RevisionGap> {
         let mut standing = self.standing();
         if delta.base != standing.revision {
@@ -209,7 +211,8 @@ impl LiveTable {
         Ok(())
     }
 
-    /// Adds entries to a table that nobody reads yet; `expected` meetings are to come.
+    /// Adds entries to a table that has no readers yet. `expected` is the number of meetings that
+    /// will follow.
     pub(super) fn fill(
         &self,
         servers: Vec<ServerRoute>,

@@ -1,4 +1,4 @@
-//! The one pointer readers load, and how fresh what it points at is.
+//! The one pointer that readers load, and the age of the table that it points at.
 
 use std::{
     sync::{
@@ -18,15 +18,17 @@ use usher_proto::v1::Seal;
 
 use super::table::LiveTable;
 
-/// Holds the table that requests are routed by.
+/// The cell of the table by which requests are routed.
 #[derive(Debug)]
 pub struct TableCell {
     table: ArcSwapOption<LiveTable>,
     revision: watch::Sender<Option<Revision>>,
     started: Instant,
-    /// What a control plane sealed last: the edge cannot read it, and brings it back.
+    /// The last seal of a control plane. The edge cannot read it, and sends it back at the next
+    /// subscription.
     seal: ArcSwapOption<Seal>,
-    /// Milliseconds after `started` at which a control plane last vouched for the table; 0: never.
+    /// The time at which a control plane last confirmed that the table is current, in milliseconds
+    /// after `started`; 0 means never.
     vouched_ms: AtomicU64,
 }
 
@@ -43,22 +45,23 @@ impl Default for TableCell {
 }
 
 impl TableCell {
-    /// Returns the table, if there has been one.
+    /// Returns the table, if there is one.
     pub fn load(&self) -> arc_swap::Guard<Option<Arc<LiveTable>>> {
         self.table.load()
     }
 
-    /// Returns the table to hold on to, if there has been one.
+    /// Returns the table for longer use, if there is one.
     pub fn load_full(&self) -> Option<Arc<LiveTable>> {
         self.table.load_full()
     }
 
-    /// Returns the revision of the table, if there has been one.
+    /// Returns the revision of the table, if there is one.
     pub fn revision(&self) -> Option<Revision> {
         *self.revision.borrow()
     }
 
-    /// Returns how long ago a control plane last vouched for the table; `None`: never.
+    /// Returns the time since a control plane last confirmed that the table is current; `None` if
+    /// none has.
     pub fn age(&self) -> Option<Duration> {
         match self.vouched_ms.load(Ordering::Relaxed) {
             0 => None,
@@ -66,19 +69,19 @@ impl TableCell {
         }
     }
 
-    /// Keeps a control plane's word that the store was at a revision, in place of the one before.
+    /// Stores a control plane's seal on a revision of the store, in place of the former seal.
     pub fn keep_seal(&self, seal: Seal) {
         self.seal.store(Some(Arc::new(seal)));
     }
 
-    /// Returns the last such word.
+    /// Returns the last seal.
     pub fn seal(&self) -> Option<Seal> {
         self.seal.load().as_deref().cloned()
     }
 
     /// Waits until there is a table.
     pub async fn ready(&self) {
-        // Cannot fail: the sender lives in `self`.
+        // This cannot fail, because the sender lives in `self`.
         let _ = self.revision.subscribe().wait_for(Option::is_some).await;
     }
 
@@ -87,21 +90,22 @@ impl TableCell {
         self.revision.subscribe()
     }
 
-    /// Waits until the table has reached `revision`, at most for `patience`; tells whether it has.
+    /// Waits until the table has reached `revision`, for at most `patience`. Returns whether it
+    /// has.
     pub async fn reach(&self, revision: Revision, patience: Duration) -> bool {
         let mut seen = self.revision.subscribe();
         let reached = seen.wait_for(|have| have.is_some_and(|have| have.reaches(revision)));
         tokio::time::timeout(patience, reached).await.is_ok()
     }
 
-    /// Replaces the table.
+    /// Replaces the table by a new one.
     pub fn replace(&self, table: LiveTable) {
         let revision = table.revision();
         self.table.store(Some(Arc::new(table)));
         self.revision.send_replace(Some(revision));
     }
 
-    /// Moves the table on by one delta.
+    /// Applies one delta to the table.
     pub fn apply(&self, delta: &RoutingDelta) -> Result<(), RevisionGap> {
         match &*self.load() {
             Some(table) => table.apply(delta)?,
@@ -111,7 +115,7 @@ impl TableCell {
         Ok(())
     }
 
-    /// Notes that a control plane just said that the table is current.
+    /// Records that a control plane has just confirmed that the table is current.
     pub fn vouch(&self) {
         let at = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.vouched_ms.store(at.max(1), Ordering::Relaxed);

@@ -1,11 +1,12 @@
-//! Which meeting callers reach by which number. Only meetings that have one are in it, so that a fleet
-//! without telephones pays nothing.
+//! The voice bridges of meetings. Only meetings that have one are stored, so that a fleet without
+//! telephones pays no cost.
 
 use foldhash::quality::RandomState;
 use papaya::HashMap;
 use usher_model::{meeting::MeetingKey, voice::VoiceBridge};
 
-/// Numbers by meeting, and meetings by number; changed in place while it is read.
+/// The voice bridges by meeting, and the meetings by voice bridge; changed in place while readers
+/// use them.
 #[derive(Debug, Default)]
 pub struct VoiceNumbers {
     by_meeting: HashMap<MeetingKey, VoiceBridge, RandomState>,
@@ -13,18 +14,19 @@ pub struct VoiceNumbers {
 }
 
 impl VoiceNumbers {
-    /// Returns a meeting's number.
+    /// Returns the voice bridge of a meeting.
     pub fn of(&self, meeting: &MeetingKey) -> Option<VoiceBridge> {
         self.by_meeting.pin().get(meeting).copied()
     }
 
-    /// Returns the meeting that has a number.
+    /// Returns the meeting that has a voice bridge.
     pub fn meeting(&self, bridge: VoiceBridge) -> Option<MeetingKey> {
         self.by_number.pin().get(&bridge).cloned()
     }
 
-    /// Sets a meeting's number and returns the one it had. A number that passes from one meeting to
-    /// another in one delta is the other's, whichever comes first.
+    /// Sets the voice bridge of a meeting and returns the former one. If a voice bridge moves from
+    /// one meeting to another in one delta, the second meeting has it afterwards, in whichever
+    /// order the two changes arrive.
     pub(super) fn set(&self, meeting: &MeetingKey, bridge: Option<VoiceBridge>) -> Option<VoiceBridge> {
         let (by_meeting, by_number) = (self.by_meeting.pin(), self.by_number.pin());
         let old = match bridge {

@@ -1,8 +1,8 @@
-//! Whether a request is signed by its tenant, and which parameters the signature covers
+//! Verifies that a tenant signed a request, and returns the parameters that the signature covers
 //! (wire-contract 1.5).
 //!
-//! A body is looked at only where the signed query is empty. Anything else would let unsigned fields
-//! of a body join the parameters of a signed link, and Usher sign the whole anew.
+//! A body is read only if the signed query is empty. Otherwise unsigned fields of a body would join
+//! the parameters of a signed link, and Usher would sign all of them anew.
 
 use std::borrow::Cow;
 
@@ -15,8 +15,8 @@ use usher_bbb::{
 
 const CHECKSUM: &str = "checksum";
 
-/// Tells whether the query holds no parameter but, perhaps, the checksum, so that a form body
-/// counts.
+/// Returns whether the query holds no parameter except an optional checksum. Only then the
+/// parameters of a form body count.
 pub fn leaves_room_for_form(query: &str) -> bool {
     RawQuery::new(query).pairs().all(|pair| pair.is(CHECKSUM))
 }
@@ -24,7 +24,7 @@ pub fn leaves_room_for_form(query: &str) -> bool {
 /// Returns the parameters that one of `secrets` signed, without the checksum.
 ///
 /// # Errors
-/// The checksum is missing, repeated or not the request's.
+/// The checksum is missing, repeated or not that of the request.
 pub fn authenticate<'a>(
     call: ApiCall,
     query: &'a str,
@@ -41,8 +41,8 @@ pub fn authenticate<'a>(
     }
 }
 
-/// The checksum stands in the query or in the body, and covers the query alone or, as older
-/// servers want it, the rebuilt body.
+/// Reads a signed form. The checksum is in the query or in the body. It covers the query alone or,
+/// as older servers require, the rebuilt body.
 fn in_form<'a>(
     call: ApiCall,
     query: &'a str,

@@ -1,5 +1,5 @@
-//! Callbacks: a server is given addresses of ours instead of the application's, and what it says
-//! there is checked and turned into what the application is to hear (wire-contract 6).
+//! Callbacks (wire-contract 6, ADR 10). A server receives addresses of the edges in place of those
+//! of the application. A callback that arrives there is verified and rewritten for the application.
 
 mod identity;
 mod receive;
@@ -20,59 +20,64 @@ use usher_model::{
 pub use identity::delivery_id;
 pub use receive::{CallbackForm, CallbackRejection, CallbackRequest, ReceivedCallback, bearer, receive};
 
-/// Asks a server to tell that a meeting is over, whether the application wants to know or not.
+/// The parameter that makes a server report the end of a meeting. Every create gets it, even if the
+/// application does not want the report, because the fleet does.
 const ENDED: &str = "meetingEndedURL";
-/// What metadata begins with in parameters, and not in answers.
+/// The prefix of metadata in parameters. Answers give metadata without it.
 const META: &str = "meta_";
 
-/// The addresses that servers are given.
+/// The addresses that servers receive in place of those of applications.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallbackAddresses {
-    /// What every one begins with.
+    /// The URL that every address begins with.
     base: String,
-    /// Where nothing may be delivered to; none where the URL is no address, which the configuration excludes.
+    /// The edges' own address, to which no callback may be delivered; `None` if the public URL is
+    /// not an address, which the configuration excludes.
     own: Option<OwnAddress>,
 }
 
-/// What goes into the addresses of one create beside what the application asks for.
+/// The facts that the addresses of one create are bound to (ADR 16).
 #[derive(Debug, Clone, Copy)]
 pub struct AddressBinding<'g> {
     /// The meeting, as the application knows it.
     pub meeting: &'g MeetingKey,
-    /// The server that gets them.
+    /// The server that receives the addresses.
     pub server: &'g ServerId,
-    /// Milliseconds since 1970 after which they are no good.
+    /// The time after which the addresses are refused, in milliseconds since 1970.
     pub expires_ms: i64,
 }
 
 /// The parameters of a create as a server gets them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RewrittenParameters {
-    /// The parameters.
+    /// The parameters, as one query.
     pub parameters: String,
-    /// Addresses that were taken out because they lead to the edges themselves.
+    /// The number of addresses that were removed because they lead to the edges themselves.
     pub dropped: usize,
 }
 
-/// Returns the sealed state in the path of a request, if it is to an address of ours.
+/// Returns the sealed state in the path of a request, or `None` if the path is not that of a
+/// callback.
 pub fn sealed(path: &str) -> Option<&str> {
-    // A proxy in front may have put something before it, or left it out.
+    // A proxy in front of the edges may have added a prefix or removed one.
     path.rsplit_once(PATH).map(|(_, sealed)| sealed).filter(|sealed| !sealed.contains('/'))
 }
 
 impl CallbackAddresses {
-    /// Returns addresses below the URL by which servers reach the edges.
+    /// Makes addresses below the URL by which servers reach the edges.
     pub fn new(public_url: &str) -> Self {
         let base = format!("{}{PATH}", public_url.trim_end_matches('/'));
         Self { base, own: OwnAddress::parse(public_url) }
     }
 
-    /// Returns the parameters of a create with every address for a callback replaced by one of ours,
-    /// and one added by which the fleet itself hears that the meeting is over. `nonce` is random.
+    /// Returns the parameters of a create in which every callback address is replaced by an address
+    /// of the edges. One more address is added, by which the fleet itself learns that the meeting
+    /// has ended. `nonce` returns random bytes.
     ///
-    /// Addresses that lead to the edges, or to a host that `is_tenants` says a tenant has, are taken out: what
-    /// is delivered there comes in again as a callback. Refused they are not. BBB takes any text for one of
-    /// these, and a room must not stay closed for an address that nobody calls before it ends.
+    /// An address that leads to the edges, or to a host that belongs to a tenant according to
+    /// `is_tenants`, is removed: a delivery to it would come in again as a callback. The create is
+    /// not refused, because BBB accepts any text as such an address, and a meeting must not fail to
+    /// start because of an address that is called only at its end.
     pub fn rewrite(
         &self,
         key: &CallbackKey,
@@ -94,7 +99,7 @@ impl CallbackAddresses {
         };
         let (mut seen, mut ended, mut dropped) = (HashSet::new(), None, 0);
         let mut addresses: Vec<(Cow<'_, str>, Option<String>)> = Vec::new();
-        // Of several for one name servers take the first.
+        // Servers use the first of several values of one name.
         for pair in RawQuery::new(parameters).pairs() {
             let name = decode(pair.name);
             let Some(kind) = CallbackKind::of_parameter(&name) else { continue };
@@ -107,7 +112,7 @@ impl CallbackAddresses {
             dropped += usize::from(leads_here);
             match (kind, is_web_address(&url)) {
                 (CallbackKind::Ended, is_good) => ended = Some(url).filter(|_| is_good && !leads_here),
-                // What is no address is none for the server either.
+                // A server ignores a value that is not an address, too.
                 (_, false) => {}
                 (_, true) if leads_here => addresses.push((name, None)),
                 (_, true) => {
@@ -126,9 +131,10 @@ impl CallbackAddresses {
     }
 }
 
-/// Returns a server's answer to `tenant` with its application's own addresses where ours stand, as far as
-/// `open` opens them. An address is opened only for the tenant and the parameter it was sealed for: anybody
-/// may have come by it, and put it into any text.
+/// Returns a server's answer in which the addresses of the edges are replaced by those of the
+/// application, as far as `open` opens them. An address is opened only for the tenant and the
+/// parameter that it was sealed for, because any client that obtains an address can put it into any
+/// text.
 pub fn restore<'x>(
     tenant: &TenantId,
     open: impl Fn(&str) -> Option<CallbackState>,

@@ -1,6 +1,7 @@
-//! Callers by telephone: what a `FreeSWITCH` in front of the fleet asks by its `mod_xml_curl` at
-//! `/fsapi`, and what it is told to do with a call. Requests and answers are Scalelite's, so that its
-//! telephone system can stay as it is; docs/operate/voice.md says where they differ, and why.
+//! Callers by telephone. A `FreeSWITCH` in front of the fleet sends a request for each call by its
+//! `mod_xml_curl` to `/fsapi`, and the answer says how to treat the call (ADR 14). Requests and
+//! answers are those of Scalelite, so that its telephone system works unchanged.
+//! docs/operate/voice.md lists the differences and their reasons.
 
 mod plan;
 
@@ -12,35 +13,35 @@ use usher_model::voice::VoiceBridge;
 
 pub use plan::{DialInAnswer, DialInPrompt, document};
 
-/// Where it is asked.
+/// The path of the requests.
 pub const PATH: &str = "/fsapi";
-/// Who asks.
+/// The user name of the requests.
 const USER: &str = "fsapi";
-/// The one section of `FreeSWITCH`'s configuration that is answered.
+/// The only section of `FreeSWITCH`'s configuration that is answered.
 const DIAL_PLAN: &str = "dialplan";
-/// Longest number or PIN that is looked at; nobody types more.
+/// The longest number or PIN that is read, in characters. Real numbers are shorter.
 const NUMBER_MAX: usize = 64;
-/// Longest caller's name that is shown.
+/// The longest name of a caller that is shown, in characters.
 const NAME_MAX: usize = 128;
-/// Digits of a telephone number that are not shown.
+/// The number of final digits of a telephone number that are hidden.
 const HIDDEN_DIGITS: usize = 4;
-/// What is shown of callers who hide who they are.
+/// The text shown in place of a name or number that the caller hides.
 const UNAVAILABLE: &str = "Unavailable";
 
-/// A call that waits to be told where to go.
+/// A call by telephone for which `FreeSWITCH` requests instructions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DialInCall {
-    /// What was dialled, or, once a PIN was typed, that.
+    /// The dialled number; after a PIN was typed, the PIN.
     pub destination: String,
-    /// The PIN, once it was typed.
+    /// The PIN, once the caller has typed it.
     pub pin: Option<String>,
-    /// How the caller is called in the meeting.
+    /// The name of the caller in the meeting.
     pub caller: String,
 }
 
 impl DialInCall {
-    /// Reads the form that `FreeSWITCH` sends; none where it asks for something else than what to do with
-    /// a call.
+    /// Reads the form that `FreeSWITCH` sends. Returns `None` if the form does not request
+    /// instructions for a call.
     pub fn read(form: &str) -> Option<Self> {
         let form = RawQuery::new(form);
         let field =
@@ -56,20 +57,21 @@ impl DialInCall {
     }
 }
 
-/// Tells whether the value of an `Authorization` header gives the password.
+/// Returns whether the value of an `Authorization` header contains the password.
 pub fn is_authorized(header: Option<&str>, password: &Secret) -> bool {
     let given = header.and_then(|value| {
         let (scheme, rest) = value.trim().split_once(' ')?;
         scheme.eq_ignore_ascii_case("basic").then(|| BASE64_STANDARD.decode(rest.trim()).ok())?
     });
     let expected = format!("{USER}:{}", password.expose());
-    // Of hashes, so that the time it takes tells nothing of the length either.
+    // Hashes are compared, so that the duration reveals neither the password nor its length.
     let hash = |bytes: &[u8]| Sha256::digest(bytes);
     given.is_some_and(|given| bool::from(hash(&given).ct_eq(&hash(expected.as_bytes()))))
 }
 
-/// Returns the numbers by which a PIN may be known, the likeliest first: its own, and those of which it
-/// is a breakout room's. A server makes a breakout room's number of its meeting's and the room's own.
+/// Returns the voice bridges that a PIN can stand for, the likeliest first: the PIN itself, and
+/// those of the meetings of which it can be a breakout room's number. A server forms the number of
+/// a breakout room from that of its meeting and a sequence number.
 pub fn numbers(pin: &str) -> impl Iterator<Item = VoiceBridge> {
     let room = |digits: usize| {
         let (number, room) = pin.split_at_checked(pin.len().checked_sub(digits)?)?;
@@ -79,8 +81,8 @@ pub fn numbers(pin: &str) -> impl Iterator<Item = VoiceBridge> {
     [VoiceBridge::parse(pin), room(1), room(2)].into_iter().flatten()
 }
 
-/// Returns how a caller is called: a telephone number without its last digits, a name as it is, and
-/// neither where the caller hides it.
+/// Returns the shown name of a caller: a telephone number without its last digits, a name
+/// unchanged, and neither if the caller hides it.
 fn shown(name: &str, hides_name: bool, hides_number: bool) -> String {
     let digits = name.strip_prefix('+').unwrap_or(name);
     let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());

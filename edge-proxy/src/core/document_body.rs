@@ -1,56 +1,47 @@
-//! The body of a `create` or `insertDocument`, checked as it comes (wire-contract 4.9).
+//! Checks the body of a `create` or `insertDocument` while it streams through the edge
+//! (wire-contract 4.9, ADR 17).
 //!
-//! A BBB server reads it with an XML parser that knows namespaces and refuses document types, takes what
-//! the elements below the root's presentation modules name, and ignores the rest. At what is no XML, or
-//! names a document without a name, it fails with HTTP 500, by which a server that is sick is told from one
-//! that is well. So that no caller can bring such a failure about, the same is refused here; the body itself
-//! goes on byte for byte. It is read in parts, because it may be large: what is kept of it is a piece of
-//! markup and the names of the open elements, and both have limits. A library's parser would hold a whole
-//! document of many megabytes, base64 in one text.
+//! A BBB server reads such a body with an XML parser that knows namespaces and refuses document
+//! types. It uses the elements below the presentation modules of the root and ignores the rest. If
+//! the body is not XML, or has a document without a file name, the server fails with HTTP 500, and
+//! HTTP 500 counts as evidence that the server is unhealthy. So that no caller can provoke such a
+//! failure, the edge refuses these bodies. An accepted body is forwarded byte for byte.
+//!
+//! The body is read in parts, because it may be large. The checker keeps one piece of markup and
+//! the names of the open elements, and both are limited. The parser of a library would hold a
+//! document of many megabytes, base64 in one text, in memory.
 
+mod body_fault;
 mod markup;
 mod text;
 
 #[cfg(test)]
 mod tests;
 
+pub use self::body_fault::BodyFault;
 use self::{
     markup::{NamespacePrefixes, StartTag, TagAttributes},
     text::TextCheck,
 };
 
-/// Elements that may be open at a time; three are needed.
+/// The limit of open elements. A real body has three.
 const DEPTH: usize = 32;
-/// Largest piece of markup, bytes.
+/// The largest piece of markup, in bytes.
 const MARKUP: usize = 64 << 10;
 
-/// Why a body is not taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum BodyFault {
-    /// It is no well-formed XML.
-    #[error("Request body is not well-formed XML")]
-    Malformed,
-    /// It is, and beyond what Usher reads.
-    #[error("Request body is nested too deeply or has too much markup")]
-    Excessive,
-    /// A document's address names no file.
-    #[error("Request body names a document without a file name")]
-    NamelessDocument,
-}
-
-/// Checks a body.
+/// The state of the check of one body.
 #[derive(Debug, Default)]
 pub struct DocumentBody {
     state: State,
-    /// Of the markup that is being read, without its `<`.
+    /// The piece of markup that is being read, without its `<`.
     markup: Vec<u8>,
     text: TextCheck,
     open: Vec<Vec<u8>>,
     prefixes: NamespacePrefixes,
-    /// The module that is open says that its children are documents.
+    /// Whether the children of the open module are documents.
     in_presentation: bool,
     has_root: bool,
-    /// A byte of it came.
+    /// Whether a byte was read.
     has_begun: bool,
 }
 
@@ -58,24 +49,24 @@ pub struct DocumentBody {
 enum State {
     #[default]
     Text,
-    /// After `<`; it is not known yet of what.
+    /// After `<`, before the kind of markup is known.
     Opening,
-    /// In a tag, and in quotes of that kind if any.
+    /// In a tag, and inside quotes of this kind if there is one.
     Tag(Option<u8>),
     Comment(Tail),
     Cdata(Tail),
     Instruction(Tail),
 }
 
-/// How much of `-->`, `]]>` or `?>` has just been read.
+/// The number of bytes of `-->`, `]]>` or `?>` that were just read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Tail(u8);
 
 impl DocumentBody {
-    /// Reads the next part.
+    /// Reads the next part of the body.
     ///
     /// # Errors
-    /// No server would take it, whatever follows.
+    /// Every server would refuse the body, however it continues.
     pub fn read(&mut self, part: &[u8]) -> Result<(), BodyFault> {
         for byte in part {
             self.byte(*byte)?;
@@ -84,10 +75,11 @@ impl DocumentBody {
         Ok(())
     }
 
-    /// Tells whether that was all of it; nothing at all is no document, and not malformed.
+    /// Returns whether the body is complete. An empty body is accepted, because it contains no
+    /// document.
     ///
     /// # Errors
-    /// It breaks off.
+    /// The body breaks off.
     pub fn end(&self) -> Result<(), BodyFault> {
         let is_whole = self.state == State::Text && self.text.is_whole();
         let is_closed = self.open.is_empty() && self.has_root;
@@ -140,7 +132,7 @@ impl DocumentBody {
         Ok(())
     }
 
-    /// Decides of what kind the markup is, by its first bytes.
+    /// Decides the kind of the markup by its first bytes.
     fn opening(&mut self) -> Result<(), BodyFault> {
         const COMMENT: &[u8] = b"!--";
         const CDATA: &[u8] = b"![CDATA[";
@@ -149,7 +141,7 @@ impl DocumentBody {
             b"?" => State::Instruction(Tail(0)),
             COMMENT => State::Comment(Tail(0)),
             CDATA if !self.open.is_empty() => State::Cdata(Tail(0)),
-            // A document type, by which a body could name files and grow without bounds, is none of them.
+            // Document types are refused: a body could read files and grow without bounds by them.
             [b'!', ..] if COMMENT.starts_with(begun) || CDATA.starts_with(begun) && begun != CDATA => {
                 State::Opening
             }
@@ -173,7 +165,7 @@ impl DocumentBody {
         self.push(byte)
     }
 
-    /// Two hyphens end a comment, or break it.
+    /// Reads a byte of a comment, in which two hyphens are only allowed as its end.
     fn comment(&mut self, byte: u8, Tail(seen): Tail) -> Result<(), BodyFault> {
         self.state = match (seen, byte) {
             (2, b'>') => State::Text,
@@ -184,7 +176,8 @@ impl DocumentBody {
         Ok(())
     }
 
-    /// Judges an instruction; `xml` names the declaration, which stands at the very beginning.
+    /// Checks an instruction. The instruction `xml` is the declaration, which is only allowed at
+    /// the very beginning.
     fn instruction(&mut self) -> Result<(), BodyFault> {
         let inner = self.markup.get(1..self.markup.len() - 1).unwrap_or_default();
         let is_first = !self.has_root && self.text.read() == self.markup.len() + 2;
@@ -205,7 +198,7 @@ impl DocumentBody {
             return if name.trim_ascii_end() == open { Ok(()) } else { Err(BodyFault::Malformed) };
         }
         if self.open.is_empty() && std::mem::replace(&mut self.has_root, true) {
-            return Err(BodyFault::Malformed); // a second root
+            return Err(BodyFault::Malformed); // there is a second root
         }
         let StartTag { name, attributes, is_empty } = markup::element(tag)?;
         let depth = self.open.len();
@@ -221,7 +214,7 @@ impl DocumentBody {
         Ok(())
     }
 
-    /// A server names a document by the last part of its address.
+    /// Checks the address of a document, because a server takes the file name from its last part.
     fn judge_document(&mut self, depth: usize, attributes: &TagAttributes<'_>) -> Result<(), BodyFault> {
         match depth {
             1 => self.in_presentation = attributes.value("name").as_deref() == Some("presentation"),
@@ -237,7 +230,7 @@ impl DocumentBody {
     }
 }
 
-/// Around the root there is white space only.
+/// Checks a byte outside the root, where only white space is allowed.
 fn outside(byte: u8) -> Result<(), BodyFault> {
     if byte.is_ascii_whitespace() { Ok(()) } else { Err(BodyFault::Malformed) }
 }

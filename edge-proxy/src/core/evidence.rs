@@ -1,17 +1,18 @@
-//! Failed calls as evidence about a server, for the control plane (X6).
+//! Failed calls as evidence about a server, for the control plane (X6, ADR 17).
 //!
-//! A server that takes no connection has failed by itself. Most else that a call can die of is as well
-//! brought about by its caller: by a body that is none, by documents on a host that never answers. So such
-//! a failure is told together with all whose same call failed there, and the control plane weighs it:
+//! A server that accepts no connection has failed itself. Most other failures can also be caused by
+//! the caller: by an invalid body, or by documents on a host that never answers. Such a failure is
+//! therefore reported together with all callers whose same call failed there, and the control plane
+//! weighs the report:
 //!
-//! | what the call died of | evidence that is told |
+//! | cause of the failure | reported evidence |
 //! |---|---|
 //! | no connection | the failure itself |
 //! | time-out, 5xx, unreadable answer | each tenant and meeting whose same call failed there since one succeeded there last; whether the same call succeeded elsewhere since the first of them |
-//! | the same, with documents | none: the caller chose what the server fetched |
+//! | the same, with documents | none: the caller chose the documents that the server fetched |
 //!
-//! One vote for each tenant and meeting, however often its call fails, and few for one tenant, so that
-//! nobody takes another's place.
+//! Each tenant and meeting has one vote, however often its call fails, and each tenant has few
+//! votes, so that no tenant displaces the votes of another.
 
 use std::{
     collections::HashMap,
@@ -21,13 +22,13 @@ use std::{
 use usher_bbb::call::ApiCall;
 use usher_model::id::{MeetingId, ServerId, TenantId};
 
-/// For how long a failure counts.
+/// The time for which a failure counts.
 const WINDOW: Duration = Duration::from_mins(1);
-/// Meetings of one tenant that have a vote at a time.
+/// The limit of simultaneous votes of one tenant, each for one of its meetings.
 const VOTES_OF_TENANT: usize = 4;
-/// Votes about one call of one server.
+/// The limit of votes about one call of one server.
 const VOTES: usize = 16;
-/// Servers and calls that are watched at a time.
+/// The limit of pairs of server and call that are watched at a time.
 const STREAKS: usize = 4096;
 
 /// The way in which a call to a server failed.
@@ -45,23 +46,23 @@ pub enum FailureKind {
     BadAnswer,
 }
 
-/// Whose call it is.
+/// The origin of a call, as far as it says something about a failure.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallOrigin {
-    /// The tenant.
+    /// The tenant whose request caused the call.
     pub tenant: TenantId,
     /// The meeting that the call is about, if it is about one.
     pub meeting: Option<MeetingId>,
-    /// The call brings documents, or names some that the server fetches.
+    /// Whether the call brings documents, or names documents that the server fetches.
     pub brings_documents: bool,
 }
 
 /// The evidence against a server.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct FailureEvidence {
-    /// Whose calls failed, each once.
+    /// The tenants and meetings whose calls failed, each once.
     pub callers: Vec<(TenantId, Option<MeetingId>)>,
-    /// The same call succeeded at another server meanwhile.
+    /// Whether the same call succeeded at another server since the first of these failures.
     pub succeeds_elsewhere: bool,
 }
 
@@ -76,11 +77,12 @@ pub struct CallLedger {
 struct Vote {
     tenant: TenantId,
     meeting: Option<MeetingId>,
-    /// When its call failed first, within the window.
+    /// The time of the first failure of this call within the window.
     since: Instant,
 }
 
-/// That a call succeeded last at a server; the two servers that were last are kept for each call.
+/// The last success of a call at a server. The two servers with the latest successes are kept for
+/// each call.
 #[derive(Debug)]
 struct Success {
     server: ServerId,
@@ -88,7 +90,8 @@ struct Success {
 }
 
 impl CallLedger {
-    /// A call was answered: what failed there before was not the server's.
+    /// Records that a call was answered. Earlier failures of the call at this server are forgotten:
+    /// they were not caused by the server.
     pub fn succeeded(&mut self, server: &ServerId, call: ApiCall, now: Instant) {
         if !self.streaks.is_empty() {
             self.streaks.remove(&(server.clone(), call));
@@ -103,7 +106,7 @@ impl CallLedger {
         }
     }
 
-    /// A call failed; returns what is known against its server by now.
+    /// Records that a call failed, and returns the evidence against its server so far.
     pub fn failed(
         &mut self,
         server: &ServerId,
@@ -200,8 +203,8 @@ mod tests {
     }
 
     proptest! {
-        /// However one tenant's calls come out, alone or among the successes of others, nobody else's name
-        /// is ever told against a server; and what is kept has limits.
+        /// For all outcomes of one tenant's calls, alone or among the successes of others,
+        /// no other tenant is reported against a server, and the memory stays limited.
         #[test]
         fn x6_no_sequence_of_one_tenants_calls_is_told_as_another_tenants(
             calls in prop::collection::vec((0_u8..3, 0_u8..4, 0_u8..40, any::<bool>(), 0_u64..20_000), 0..300),

@@ -1,4 +1,5 @@
-//! Webhooks: what an application asks, and whether an event comes from the server it says it does.
+//! Webhooks: reads the calls of applications, and verifies that an event comes from the server that
+//! it names (ADR 13).
 
 use std::borrow::Cow;
 
@@ -8,27 +9,27 @@ use usher_model::{
     id::MeetingId,
 };
 
-/// What an application asks.
+/// A call about webhooks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HookCall {
-    /// Register a hook.
+    /// Registers a hook.
     Create {
-        /// Where its events go.
+        /// The address that receives the events.
         url: String,
-        /// The meeting it is for; none when it is for all.
+        /// The meeting that the hook is for; `None` for all meetings.
         meeting: Option<MeetingId>,
-        /// The events it is for, in lower case; empty when it is for all.
+        /// The events that the hook is for, in lower case; empty for all events.
         events: Vec<String>,
-        /// Whether it wants events as they are on the servers' bus.
+        /// Whether events are delivered as they are on the servers' bus.
         raw: bool,
     },
-    /// Show the hooks, of a meeting those that hear of it.
+    /// Lists hooks: all, or those that receive events of one meeting.
     List(Option<String>),
-    /// Take a hook out.
+    /// Removes the hook with this id.
     Destroy(String),
 }
 
-/// Reads what a call about webhooks asks, as bbb-webhooks does.
+/// Reads a call about webhooks, as bbb-webhooks does.
 ///
 /// # Errors
 /// The refusal that the caller gets.
@@ -64,8 +65,8 @@ pub fn ask(action: HookAction, parameters: &str) -> Result<HookCall, Refusal> {
     }
 }
 
-/// Reads a form that a server posted to `url`, the address as it was registered; none where the server
-/// with this secret did not.
+/// Reads a form that a server posted to `url`, the address as it was registered. Returns `None` if
+/// the form is not signed with the server's `secret`.
 pub fn posted(
     url: &str,
     form: &str,

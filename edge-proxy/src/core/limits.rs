@@ -1,9 +1,10 @@
-//! How much one request may name. What is read of a request costs as much as it is long; what follows from
-//! it, at servers and in answers, grows with what it names, and that is bounded here.
+//! Limits of the number of subjects that one request may name. The cost of reading a request grows
+//! with its length, which is limited elsewhere. The cost at servers and in answers grows with the
+//! number of named subjects, which is limited here.
 //!
-//! The refusals are those of BBB's own validation: HTTP 200 and `validationError`. BBB itself has no such
-//! limits: its front end drops parameters beyond the ten thousandth without a word, and a call that lost
-//! some of its parameters is worse than one that is refused.
+//! The refusals are those of BBB's own validation: HTTP 200 and `validationError`. BBB itself has
+//! no such limits. Its front end silently drops parameters beyond the ten thousandth, and a call
+//! that lost some of its parameters is worse than a refused one.
 
 use usher_bbb::{
     call::{ApiCall, ParameterRules},
@@ -13,26 +14,29 @@ use usher_bbb::{
 
 use super::recordings::filter::filters_of_key;
 
-/// Most parameters of a request. BBB knows some 150, applications add a few dozen of metadata or userdata.
+/// The limit of parameters of a request. BBB knows about 150, and applications add a few dozen of
+/// metadata or userdata.
 pub const PARAMETERS_MAX: usize = 1000;
-/// Most entries of a list. An application that asks for the recordings of all rooms on one of its pages
-/// names some hundreds; most ask for 25 at a time.
+/// The limit of entries of a list. An application that requests the recordings of all meetings on
+/// one of its pages names some hundreds; most request 25 at a time.
 pub const LIST_MAX: usize = 2000;
-/// Most filters for one key of metadata: all are to match, and each looks through the whole value.
+/// The limit of filters for one key of metadata. All filters must match, and each searches the
+/// whole value.
 const FILTERS_OF_KEY_MAX: usize = 8;
 
-/// Longest wish for a server's tag, bytes, as a tenant's own may be: each server is compared with each of its
-/// alternatives.
+/// The limit of `meta_server-tag` in bytes, equal to that of a tenant's own tag. Each server is
+/// compared with each alternative of the tag.
 const TAG_MAX: usize = 256;
 const SERVER_TAG: &str = "meta_server-tag";
 
-/// Checks how much the parameters of a call name.
+/// Checks the number of subjects that the parameters of a call name.
 ///
 /// # Errors
 /// The refusal that the caller gets.
 pub fn check(call: ApiCall, parameters: &str) -> Result<(), Refusal> {
     let query = RawQuery::new(parameters);
-    // Of a join, which is the hot path, only the length is looked at: each parameter takes two bytes.
+    // A join is the hot path: only its length is checked, because each parameter takes at least two
+    // bytes.
     if parameters.len() / 2 >= PARAMETERS_MAX && query.pairs().nth(PARAMETERS_MAX).is_some() {
         return Err(Refusal::TOO_MANY_PARAMETERS);
     }
@@ -71,7 +75,7 @@ mod tests {
         let most = vec!["a=1"; PARAMETERS_MAX].join("&");
         for call in ApiCall::all() {
             assert_eq!(check(call, &most), Ok(()), "{call}");
-            // Those of `&&` are none.
+            // Empty parameters, as in `&&`, do not count.
             assert_eq!(check(call, &format!("&&{most}&&")), Ok(()), "{call}");
             assert_eq!(check(call, &format!("{most}&b")), Err(Refusal::TOO_MANY_PARAMETERS), "{call}");
         }

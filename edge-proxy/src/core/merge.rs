@@ -1,8 +1,9 @@
-//! The lists of all servers made one: a tenant's own meetings, each once, in a stable order.
+//! Merges the lists of meetings of all servers: the tenant's own meetings, each once, in a stable
+//! order.
 //!
-//! Of copies on several servers (a zombie and the active one, S9) the one that the table routes to
-//! is shown. Meetings that carry nobody's mark are shown only to the tenant whose record they are, and
-//! each tenant sees its own ids.
+//! If several servers have a copy of a meeting (a zombie and the active one, S9), the copy that the
+//! table routes to is shown. A meeting without a tenant's mark is shown only to the tenant whose
+//! record it is. Each tenant sees its own ids.
 
 use std::{borrow::Cow, collections::HashMap};
 
@@ -12,26 +13,27 @@ use usher_bbb::{
 };
 use usher_model::{id::ServerId, scope::TenantScope};
 
-/// The list that one server gave.
+/// The list of meetings that one server returned.
 #[derive(Debug)]
 pub struct ServerList<'a> {
-    /// Who gave it.
+    /// The server that returned the list.
     pub server: &'a ServerId,
-    /// What it lists.
+    /// The meetings of all tenants on the server.
     pub meetings: Vec<ListedMeeting<'a>>,
 }
 
-/// Where the table routes a tenant's meeting to.
+/// The server that the table routes a tenant's meeting to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MeetingHome {
-    /// The server.
+    /// The id of the server.
     pub server: ServerId,
-    /// Another balancer created it, and its server knows it by the tenant's own id.
+    /// Whether another balancer created the meeting, so that its server knows it by the tenant's
+    /// own id (ADR 12).
     pub bare: bool,
 }
 
-/// Merges the lists of several servers for `tenant`, whose ids have this scope; `home` tells where a
-/// `meetingID` of the tenant is routed to.
+/// Merges the lists of several servers for `tenant`, whose ids have this scope. `home` returns
+/// where a `meetingID` of the tenant is routed to.
 pub fn merge(
     tenant: &str,
     scope: &TenantScope,
@@ -61,7 +63,7 @@ pub fn merge(
     reply::meetings(elements.iter().map(AsRef::as_ref))
 }
 
-/// Returns a meeting's element as its tenant may see it.
+/// Returns the element of a meeting as its tenant may see it.
 fn element<'m>(scope: &TenantScope, meeting: &ListedMeeting<'m>) -> Cow<'m, str> {
     let own = scope.original(&meeting.meeting_id);
     let scoped = own.is_some_and(|own| own.len() < meeting.meeting_id.len());
@@ -83,15 +85,16 @@ fn is_shown(
         return false;
     }
     let here = |home: &MeetingHome| home.server == *server;
-    // Breakout rooms are where their parent is, and carry its mark; those that their application named have
-    // records too.
+    // A breakout room is on the server of its parent and carries the parent's mark. A breakout room
+    // that its application named has a record too.
     if meeting.is_breakout {
         return marked.is_some() && meeting.room().and_then(home).is_none_or(|home| here(&home));
     }
     match (marked, scope.original(&meeting.meeting_id).map(&home)) {
         (Some(_), Some(home)) => home.as_ref().is_none_or(here),
         (None, Some(home)) => home.as_ref().is_some_and(here),
-        // No id of this tenant, whatever the mark says, unless that is how it came here.
+        // The id is not in the scope of this tenant. Only a meeting that another balancer created
+        // may have such an id, with any mark.
         (_, None) => home(&meeting.meeting_id).is_some_and(|home| home.bare && here(&home)),
     }
 }
@@ -157,7 +160,7 @@ mod tests {
             ("a", answer(&[element("room", 1, None), element("t~other", 2, Some("t"))])),
             ("b", answer(&[element("room", 3, None)])),
         ];
-        // `=` marks what is bare.
+        // `=` marks a meeting that another balancer created.
         assert_eq!(ids(&merged("t", &answers, &[("=room", "a")])), ["roomx-1", "t~otherx-2"]);
         assert_eq!(ids(&merged("t", &answers, &[("room", "a")])), ["t~otherx-2"], "it runs scoped there");
         assert!(merged("default", &answers, &[]).contains("noMeetings"));

@@ -1,4 +1,4 @@
-//! What meetings of a tenant begin with, as servers get it (wire-contract 4.9).
+//! The presentation that a tenant's meetings begin with, as servers receive it (wire-contract 4.9).
 
 use usher_bbb::reply::xml::push_escaped;
 use usher_model::tenant::PresentationDocument;

@@ -1,15 +1,16 @@
-//! How many users a tenant may have at a time, as far as one edge can tell.
+//! The limit of simultaneous users of a tenant, as far as one edge can enforce it.
 //!
-//! Polls count users; the control plane tells edges. Between two polls an edge counts the joins it sent on
-//! itself. It does not know who joins twice, nor what other edges sent on: with several edges the limit
-//! may be exceeded by what the others admit until the next poll.
+//! Polls count the users, and the control plane sends the number to the edges. Between two polls an
+//! edge adds the joins that it redirected. It does not know which users join twice, nor the joins
+//! at other edges. With several edges the limit may therefore be exceeded until the next poll, by
+//! the joins that the other edges admit.
 
 use std::time::{Duration, Instant};
 
-/// Time after which somebody who was sent on is either among those that polls count, or did not come.
+/// The time after which a redirected user is either counted by polls or did not arrive.
 const ARRIVAL: Duration = Duration::from_secs(20);
 
-/// The joins that this edge sent on since polls last told another number.
+/// The joins that this edge redirected since the number from polls changed.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RecentJoins {
     counted: u32,
@@ -18,7 +19,8 @@ pub struct RecentJoins {
 }
 
 impl RecentJoins {
-    /// Admits one more user where that keeps the limit; `counted` is the number polls last told.
+    /// Returns whether one more user may join without exceeding `limit`, and counts the join.
+    /// `counted` is the latest number from polls.
     pub fn admit(&mut self, counted: u32, limit: u32, now: Instant) -> bool {
         let over = self.since.is_none_or(|since| now.saturating_duration_since(since) > ARRIVAL);
         if over || counted != self.counted {

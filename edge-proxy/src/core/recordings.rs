@@ -1,5 +1,5 @@
-//! Recordings of the whole fleet: whose they are, which of them were asked for, and what becomes of a
-//! change that concerns several servers.
+//! Recordings of the whole fleet: their owners, the filters of requests, and changes that concern
+//! several servers.
 
 pub mod change;
 pub mod filter;
@@ -14,28 +14,29 @@ use usher_bbb::{
 };
 use usher_model::{id::TenantId, scope::TenantScope};
 
-/// Metadata by which a recording says whose it is.
+/// The metadata that names the tenant of a recording.
 const TENANT_MARK: &str = "meta_usher-tenant";
-/// Prefix of metadata that only Usher may set.
+/// The prefix of metadata that only Usher may set.
 const OURS: &str = "meta_usher-";
 
-/// A tenant, as far as recordings need to know it.
+/// The tenant whose recordings are requested.
 #[derive(Debug, Clone, Copy)]
 pub struct RecordingOwner<'a> {
-    /// The tenant.
+    /// The id of the tenant.
     pub tenant: &'a TenantId,
-    /// How its meetings are called on servers.
+    /// The scope of the tenant's meeting ids on servers.
     pub scope: &'a TenantScope,
 }
 
 impl RecordingOwner<'_> {
-    /// Tells whether a recording is the tenant's. Those without our mark are `default`'s.
+    /// Returns whether a recording belongs to the tenant. A recording without Usher's mark belongs
+    /// to `default`.
     pub fn owns(self, recording: &ListedRecording<'_>) -> bool {
         recording.tenant().unwrap_or(TenantId::DEFAULT) == self.tenant.as_str()
     }
 
-    /// Returns the `meetingID` of a recording as the tenant knows it. Breakout rooms, and meetings from
-    /// before Usher, have no other than the server's.
+    /// Returns the `meetingID` of a recording as the tenant knows it. For breakout rooms and for
+    /// meetings older than Usher it is that of the server.
     fn own_id<'r>(self, recording: &'r ListedRecording<'_>) -> &'r str {
         self.scope.original(&recording.meeting_id).unwrap_or(&recording.meeting_id)
     }
@@ -47,19 +48,20 @@ impl RecordingOwner<'_> {
     }
 }
 
-/// Returns the entries of a comma list, each once and in order.
+/// Returns the entries of a list separated by commas, each once and in order.
 fn entries(list: &str) -> Vec<&str> {
     let mut seen = HashSet::new();
     list.split(',').map(str::trim).filter(|entry| !entry.is_empty() && seen.insert(*entry)).collect()
 }
 
-/// Returns every parameter that names metadata: the name decoded, and the key as servers take it; no key
-/// where servers take none.
+/// Returns every parameter that names metadata: the decoded name, the key as servers read it, and
+/// the value. The key is `None` if servers ignore the parameter.
 fn metadata(parameters: &str) -> impl Iterator<Item = (String, Option<String>, Cow<'_, str>)> {
     RawQuery::new(parameters).pairs().filter_map(|pair| {
         let name = decode(pair.name).into_owned();
         let key = name.strip_prefix("meta_")?;
-        // Anything else would be written into a file of XML as the name of an element.
+        // A server writes the key as the name of an element into an XML file. Other keys would
+        // break the file.
         let sound = key.starts_with(|c: char| c.is_ascii_alphabetic())
             && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
         let key = sound.then(|| key.to_ascii_lowercase());

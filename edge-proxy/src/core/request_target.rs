@@ -1,16 +1,17 @@
-//! Which call a path names, and whose request it is: by path, by host, else `default`.
+//! Reads the call and the tenant of a request. The tenant is in the path, or is found by the host,
+//! or is `default`.
 
-/// What a path says.
+/// The call and the tenant that a path names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RequestTarget<'a> {
     /// The tenant of `/TENANT/bigbluebutton/api/…`.
     pub tenant: Option<&'a str>,
-    /// What stands after the base: the call's name, empty for the root.
+    /// The name of the call, after the base; empty for the root.
     pub call: &'a str,
 }
 
-/// Reads a request's path; `None` when it is none of the BBB API. More slashes than needed do not
-/// matter, as they do not to BBB: applications join what people typed.
+/// Reads the path of a request. Returns `None` if the path is not one of the BBB API. Repeated
+/// slashes are accepted, as BBB does, because applications concatenate URLs that people typed.
 pub fn target(path: &str) -> Option<RequestTarget<'_>> {
     if let Some(rest) = below_base(path) {
         return Some(RequestTarget { tenant: None, call: rest.trim_matches('/') });
@@ -20,20 +21,20 @@ pub fn target(path: &str) -> Option<RequestTarget<'_>> {
     Some(RequestTarget { tenant: Some(tenant), call: rest.trim_matches('/') })
 }
 
-/// Returns what follows `/bigbluebutton/api`, where every BBB API begins.
+/// Returns the part after `/bigbluebutton/api`, where every path of the BBB API begins.
 fn below_base(path: &str) -> Option<&str> {
     let (product, rest) = segment(path)?;
     let (api, rest) = segment(rest)?;
     (product == "bigbluebutton" && api == "api").then_some(rest)
 }
 
-/// Splits off a path's first segment.
+/// Splits off the first segment of a path.
 fn segment(path: &str) -> Option<(&str, &str)> {
     let path = path.strip_prefix('/')?.trim_start_matches('/');
     Some(path.split_at(path.find('/').unwrap_or(path.len())))
 }
 
-/// Returns a `Host` as tenants are looked up by: lower case, no port, no final dot.
+/// Returns a `Host` in the form in which tenants are looked up: lower case, no port, no final dot.
 pub fn host_name(host: &str) -> String {
     let name = match host.strip_prefix('[') {
         Some(v6) => v6.split(']').next().unwrap_or_default(),

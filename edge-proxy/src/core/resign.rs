@@ -1,5 +1,5 @@
-//! From a request signed by the tenant to one signed for a server. What is not changed leaves byte
-//! for byte and in order.
+//! Changes a request that the tenant signed into one that is signed for a server. Unchanged
+//! parameters keep their bytes and their order.
 
 use usher_bbb::{
     call::ApiCall,
@@ -8,29 +8,29 @@ use usher_bbb::{
 };
 use usher_model::routing::ServerRoute;
 
-/// Longest URL by which a server is called; what is longer goes into a form.
+/// The longest URL of a call to a server, in bytes. Longer parameters go into a form.
 const URL_MAX: usize = 6 << 10;
 
-/// A call as it goes to a server.
+/// A call as it is sent to a server.
 #[derive(Clone, PartialEq, Eq)]
 pub struct OutgoingCall {
-    /// The complete URL.
+    /// The complete URL, checksum included.
     pub url: String,
-    /// Parameters that do not fit into the URL, as a form.
+    /// The parameters as a form, if they do not fit into the URL.
     pub form: Option<String>,
 }
 
 impl std::fmt::Debug for OutgoingCall {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Outgoing").finish_non_exhaustive() // the URL is access
+        f.debug_struct("OutgoingCall").finish_non_exhaustive() // the URL gives access to the server
     }
 }
 
-/// Room for the checksum that follows the parameters, bytes.
+/// The space for the checksum that follows the parameters, in bytes.
 const ROOM_FOR_CHECKSUM: usize = 138;
 
-/// Returns the URL of a call with all parameters in it. Every join makes one: it is written and
-/// signed in one allocation.
+/// Returns the URL of a call with all parameters in it. Every join makes one, so the URL is written
+/// and signed in one allocation.
 pub fn url(server: &ServerRoute, call: ApiCall, parameters: &str, edits: &[QueryEdit<'_>]) -> String {
     let base = server.url.len() + call.name().len() + 1;
     let mut url = String::with_capacity(base + parameters.len() + ROOM_FOR_CHECKSUM);
@@ -45,7 +45,7 @@ pub fn url(server: &ServerRoute, call: ApiCall, parameters: &str, edits: &[Query
     sign_from(server.algorithm, call.name(), url, base, &server.secret)
 }
 
-/// Returns a call that has a body of its own: all parameters in the URL.
+/// Returns a call that has its own body, so that all parameters are in the URL.
 pub fn in_url(
     server: &ServerRoute,
     call: ApiCall,
@@ -55,8 +55,8 @@ pub fn in_url(
     OutgoingCall { url: url(server, call, parameters, edits), form: None }
 }
 
-/// Returns a call without a body of its own: a GET, or a form where the URL would be too long. For
-/// a form the checksum covers the empty query, which servers old and new accept.
+/// Returns a call without its own body: a GET, or a form if the URL would be too long. The checksum
+/// of a form covers the empty query, which old and new servers accept.
 pub fn outgoing(
     server: &ServerRoute,
     call: ApiCall,

@@ -1,36 +1,37 @@
-//! What becomes of a call, by the state of its meeting's server (requirements A4).
+//! Decides how a call is routed, by the state of its meeting's server (requirements A4).
 
 use usher_bbb::call::ApiCall;
 use usher_model::server::{AdminState, Health};
 
-/// What is known of a meeting's record and server.
+/// The state of a meeting's record and of its server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KnownMeeting {
     /// Whether the server confirmed the meeting.
     pub confirmed: bool,
-    /// What operators decided about its server.
+    /// The admin state of its server.
     pub admin: AdminState,
-    /// What checks saw of its server.
+    /// The health of its server.
     pub health: Health,
 }
 
-/// What is to be done.
+/// The routing of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RoutingDecision {
-    /// Send it to the meeting's server, and nowhere else.
+    /// The call is sent to the meeting's server, and to no other.
     Forward,
-    /// Ask the server whether the meeting still runs: forward if it does, else report its end and
-    /// place it anew.
+    /// The server is queried first: if the meeting still runs, the call is forwarded; otherwise its
+    /// end is reported and the meeting is placed anew.
     ForwardIfRunning,
-    /// Ask the control plane for a server; it knows what becomes of the record that stands.
+    /// The control plane chooses a server. It also decides about an existing record.
     Place,
-    /// There is no such meeting, as far as the caller is concerned.
+    /// The caller is answered that there is no such meeting.
     Missing,
-    /// Tell the control plane that the meeting is to end when its server returns; answer success.
+    /// The control plane records that the meeting has to end when its server returns, and the
+    /// caller is answered with success.
     EndLater,
 }
 
-/// Decides about a call that concerns one meeting.
+/// Decides the routing of a call that concerns one meeting.
 pub fn decide(call: ApiCall, known: Option<KnownMeeting>) -> RoutingDecision {
     let Some(known) = known else {
         return if call == ApiCall::Create { RoutingDecision::Place } else { RoutingDecision::Missing };
@@ -39,7 +40,7 @@ pub fn decide(call: ApiCall, known: Option<KnownMeeting>) -> RoutingDecision {
         (ApiCall::Create, AdminState::Disabled, _) | (ApiCall::Create, _, Health::Offline) => {
             RoutingDecision::Place
         }
-        // Yellow may be asked nothing it need not answer: the create itself tells.
+        // An unhealthy server gets no extra query: the create itself gives the answer.
         (ApiCall::Create, AdminState::Cordoned, Health::Online) if known.confirmed => {
             RoutingDecision::ForwardIfRunning
         }
@@ -64,7 +65,7 @@ mod tests {
     fn s5_every_state_is_as_requirements_a4_has_it() {
         use AdminState::{Cordoned, Disabled, Enabled};
         use RoutingDecision::{EndLater, Forward, ForwardIfRunning, Missing, Place};
-        // admin; then create, join, end for green, yellow, red
+        // admin state; then create, join, end for an online, unhealthy and offline server
         let table = [
             (Enabled, [Forward, Forward, Place], [Forward, Forward, Missing], [Forward, Forward, EndLater]),
             (

@@ -1,4 +1,4 @@
-//! Parameter rules: what is added to, taken out of and capped in creates and joins (S13).
+//! Parameter rules: additions, removals and caps of the parameters of creates and joins (S13).
 
 mod parameters;
 
@@ -17,55 +17,56 @@ use usher_model::{
 pub use self::parameters::ParameterChange;
 use self::parameters::changes;
 
-/// Names the tenant in a meeting's metadata, so that polls can rebuild records.
+/// The metadata that names the tenant of a meeting, so that polls can rebuild records.
 const TENANT_MARK: &str = "meta_usher-tenant";
-/// Names a breakout room by the id its application gave it: servers know it by another.
+/// The metadata that holds the id which an application gave to a breakout room: servers know the
+/// room by another id.
 const ROOM_MARK: &str = "meta_usher-room";
-/// Expected number of users, as callers may give it; polls read it.
+/// The metadata for the expected number of users. Callers may set it, and polls read it.
 const SIZE_HINT: &str = "meta_usher-size";
-/// Asks to give the id to another server; for Usher alone.
+/// The metadata that moves an id to another server. Servers never receive it.
 const SUPERSEDE: &str = "meta_usher-supersede";
-/// Prefix of metadata that only Usher may set.
+/// The prefix of metadata that only Usher may set.
 const OURS: &str = "meta_usher-";
 const SERVER_TAG: &str = "meta_server-tag";
 const VOICE_BRIDGE: &str = "voiceBridge";
-/// The telephone number told to users.
+/// The telephone number that a meeting shows to its users.
 const DIAL_NUMBER: &str = "dialNumber";
-/// Parameters by which a create brings a presentation.
+/// The parameters by which a create brings a presentation.
 const PRESENTATIONS: [&str; 2] = ["preUploadedPresentation", "preUploadedPresentationName"];
 
-/// The rules in force.
+/// The rules of the configuration, which apply to all tenants.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DeploymentRules {
     create_exclude: Vec<String>,
     join_exclude: Vec<String>,
-    /// Longest duration in minutes; 0 means no limit.
+    /// The longest duration in minutes; 0 means no limit.
     max_minutes: u64,
 }
 
-/// What a create asks of placement.
+/// The wishes of a create for its placement.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PlacementWishes {
-    /// `maxParticipants`; 0 means no limit.
+    /// The value of `maxParticipants`; 0 means no limit.
     pub max_users: u32,
-    /// Expected users; 0 means unknown.
+    /// The expected number of users; 0 means unknown.
     pub size_hint: u32,
-    /// Required (`!tag`) or preferred server tag; empty means none.
+    /// The required (`!tag`) or preferred tag of the server; empty means none.
     pub server_tag: String,
-    /// Give the id to another server although its own is only unhealthy.
+    /// Whether the id moves to another server if its own is only unhealthy.
     pub supersede: bool,
-    /// The number by which callers are to reach it.
+    /// The voice bridge by which callers reach the meeting; `None` if any number will do.
     pub voice_bridge: Option<VoiceBridge>,
-    /// Numbers that a server refused, as a meeting there has them.
+    /// The voice bridges that a server refused because another meeting there has them.
     pub refused_bridges: Vec<VoiceBridge>,
-    /// Of a breakout room, its parent.
+    /// The parent, if the meeting is a breakout room.
     pub parent: Option<MeetingId>,
 }
 
 impl DeploymentRules {
-    /// Takes the rules from the settings.
+    /// Reads the rules from the settings.
     pub fn new(settings: &MeetingSettings) -> Self {
-        // A duration is whole minutes; a limit below one is one.
+        // A duration is a number of whole minutes, so a limit below one minute is one minute.
         let minutes = settings.max_duration.as_secs().div_ceil(60);
         Self {
             create_exclude: keep_essential(&settings.create_exclude),
@@ -74,7 +75,7 @@ impl DeploymentRules {
         }
     }
 
-    /// Returns the parameters of a create as its tenant's rules have them.
+    /// Returns the parameters of a create after the rules of its tenant.
     pub fn ruled<'p>(&self, parameters: &'p str, policy: &TenantPolicy) -> Cow<'p, str> {
         let query = RawQuery::new(parameters);
         let changes = changes(&policy.create_rules, query, &self.create_exclude);
@@ -87,7 +88,8 @@ impl DeploymentRules {
         if edits.is_empty() { Cow::Borrowed(parameters) } else { Cow::Owned(rewrite(parameters, &edits)) }
     }
 
-    /// Returns the parameters of a create, ruled already, as the server gets them.
+    /// Returns the parameters of a create as the server gets them. `ruled` are the parameters after
+    /// the rules of the tenant.
     pub fn create(
         &self,
         ruled: &str,
@@ -96,7 +98,8 @@ impl DeploymentRules {
         policy: &TenantPolicy,
     ) -> String {
         let query = RawQuery::new(ruled);
-        // Decoded and in any case: the server would take `META%5fUsher-x` for no metadata at all.
+        // Names are decoded and compared in any case, so that no spelling of them passes, such as
+        // `META%5fUsher-x`.
         let foreign: Vec<Cow<'_, str>> = query
             .pairs()
             .map(|pair| decode(pair.name))
@@ -124,12 +127,13 @@ impl DeploymentRules {
         rewrite(ruled, &edits)
     }
 
-    /// Returns the changes that a tenant's rules make to a join; to be made after [`DeploymentRules::join`].
+    /// Returns the changes that a tenant's rules make to a join. They follow those of
+    /// [`DeploymentRules::join`].
     pub fn join_changes<'p>(&self, parameters: &str, policy: &'p TenantPolicy) -> Vec<ParameterChange<'p>> {
         changes(&policy.join_rules, RawQuery::new(parameters), &self.join_exclude)
     }
 
-    /// Returns the changes to every join.
+    /// Returns the changes that the configuration makes to every join.
     pub fn join(&self) -> Vec<QueryEdit<'_>> {
         self.join_exclude.iter().map(|name| QueryEdit::Remove(name)).collect()
     }
@@ -140,7 +144,7 @@ fn shorter(a: u64, b: u64) -> u64 {
     if a == 0 || b == 0 { a.max(b) } else { a.min(b) }
 }
 
-/// Reads what a create asks of placement.
+/// Reads the wishes of a create for its placement.
 pub fn wishes(parameters: &str) -> PlacementWishes {
     let query = RawQuery::new(parameters);
     let number = |name| query.first(name).and_then(|value| value.trim().parse().ok()).unwrap_or(0);
@@ -155,22 +159,24 @@ pub fn wishes(parameters: &str) -> PlacementWishes {
     }
 }
 
-/// Returns the parameters of a create with the number that the room has.
+/// Returns the parameters of a create with the voice bridge of the meeting.
 pub fn numbered(parameters: &str, bridge: VoiceBridge) -> String {
     rewrite(parameters, &[QueryEdit::Set(VOICE_BRIDGE, &bridge.to_string())])
 }
 
-/// Returns the changes to the create of a breakout room that `id` names: the server is to call it `instance`.
+/// Returns the changes to the create of a breakout room that its application names `id` and the
+/// server `instance`.
 pub fn as_room<'r>(id: &'r MeetingId, instance: &'r str) -> [QueryEdit<'r>; 2] {
     [QueryEdit::Set("meetingID", instance), QueryEdit::Set(ROOM_MARK, id.as_str())]
 }
 
-/// Without these there is no call left.
+/// Returns the names without `meetingID`, which no configuration may exclude: no call works without
+/// it.
 fn keep_essential(names: &[String]) -> Vec<String> {
     names.iter().filter(|name| *name != "meetingID").cloned().collect()
 }
 
-/// Tells whether the one duration given is a limit below `max` minutes.
+/// Returns whether there is exactly one duration and it is between 1 and `max` minutes.
 fn within(query: RawQuery<'_>, max: u64) -> bool {
     let given = query.first("duration").and_then(|value| value.trim().parse::<u64>().ok());
     query.count("duration") == 1 && given.is_some_and(|minutes| (1..=max).contains(&minutes))
@@ -182,7 +188,7 @@ mod tests {
 
     use super::*;
 
-    /// A create of `id` by `tenant`, as the server gets it.
+    /// Returns a create of `id` by `tenant`, as the server gets it.
     fn sent(rules: &DeploymentRules, given: &str, tenant: &str, id: &str) -> String {
         let tenant = TenantId::parse(tenant).unwrap();
         let scope = TenantScope::of(&tenant);

@@ -1,4 +1,5 @@
-//! Parameters that a server would refuse, refused here in its words (wire-contract 8).
+//! Checks parameters that a server would refuse, and refuses them in the server's words
+//! (wire-contract 8).
 
 use std::borrow::Cow;
 
@@ -8,7 +9,7 @@ use usher_bbb::{
     reply::Refusal,
 };
 
-/// Checks the parameters of a call and returns its `meetingID`, where the call has one.
+/// Checks the parameters of a call and returns its `meetingID`, if the call has one.
 ///
 /// # Errors
 /// The refusal that the caller gets.
@@ -43,7 +44,8 @@ fn meeting_id(parameters: &str) -> Result<Cow<'_, str>, Refusal> {
     sound_id(found)
 }
 
-/// A second `meetingID` is refused: which one a server would take is not ours to guess.
+/// Reads `meetingID` once. A second value is refused, because servers may differ in the value they
+/// use.
 fn take_meeting_id<'a>(found: &mut Option<Cow<'a, str>>, pair: &QueryPair<'a>) -> Result<(), Refusal> {
     if pair.is("meetingID") && found.replace(decode(pair.value)).is_some() {
         return Err(Refusal::MEETING_ID_INVALID);
@@ -94,7 +96,7 @@ fn create(parameters: &str) -> Result<Cow<'_, str>, Refusal> {
     Ok(id)
 }
 
-/// One pass: joins are the hot path.
+/// Checks the parameters of a join in one pass, because joins are the hot path.
 fn join(parameters: &str) -> Result<Cow<'_, str>, Refusal> {
     let (mut id, mut named, mut admitted) = (None, false, false);
     for pair in RawQuery::new(parameters).pairs() {
@@ -133,7 +135,7 @@ fn chat(query: RawQuery<'_>) -> Result<(), Refusal> {
     }
 }
 
-/// Returns a parameter that is there and not empty.
+/// Returns a parameter that is present and not empty.
 fn given<'a>(query: RawQuery<'a>, name: &str) -> Option<Cow<'a, str>> {
     query.first(name).filter(|value| !value.trim().is_empty())
 }
@@ -149,7 +151,8 @@ fn sound_boolean(query: RawQuery<'_>, name: &str, refusal: Refusal) -> Result<()
     if query.first(name).is_none_or(|value| is_boolean(&value)) { Ok(()) } else { Err(refusal) }
 }
 
-/// The validator takes 0 and 1 too, and absence is no fault.
+/// Returns whether the validator of BBB accepts a boolean: it also accepts 0 and 1, and an empty
+/// value.
 fn is_boolean(value: &str) -> bool {
     let value = value.trim();
     value.is_empty()

@@ -1,4 +1,4 @@
-//! Connections to servers: TCP, or TLS with the system's certificates, in limited time.
+//! Connections to servers: TCP, or TLS with the system's certificates, within a time limit.
 
 use std::{
     io,
@@ -11,16 +11,15 @@ use http::Uri;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::{client::legacy::connect::HttpConnector, rt::TokioIo};
 use tokio::net::TcpStream;
-use tower::Service;
-
-use super::BoxError;
+use tower::{BoxError, Service};
 
 /// The system's certificates cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("load the system's certificates")]
 pub struct ConnectorError(#[from] io::Error);
 
-/// TCP or TLS, both in limited time: a server that accepts and says nothing is no connection (C2).
+/// Connects by TCP or TLS within a time limit. A server that accepts a connection and stays silent
+/// counts as unreachable (C2).
 #[derive(Clone, Debug)]
 pub(super) struct ServerConnector {
     inner: HttpsConnector<HttpConnector>,
@@ -28,7 +27,7 @@ pub(super) struct ServerConnector {
 }
 
 impl ServerConnector {
-    /// Makes a connector; connecting and the TLS handshake together may take `timeout`.
+    /// Makes a connector. Connecting and the TLS handshake together may take `timeout`.
     pub(super) fn new(timeout: Duration) -> Result<Self, ConnectorError> {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);

@@ -1,4 +1,4 @@
-//! Telling the control plane of servers that fail calls although their polls succeed (X6).
+//! Reports to the control plane about servers that fail calls although their polls succeed (X6).
 
 use std::{
     collections::HashMap,
@@ -16,10 +16,11 @@ use crate::{
     core::evidence::{CallLedger, CallOrigin, FailureEvidence, FailureKind},
 };
 
-/// Shortest time between two reports about one server.
+/// The shortest time between two reports about one server.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Notes how calls come out, and sends reports of failures, a few per server; clones share all of it.
+/// Records the outcomes of calls, and sends a few reports of failures for each server; clones share
+/// the records.
 #[derive(Debug, Clone)]
 pub struct PassiveReports {
     placement: PlacementClient,
@@ -30,24 +31,25 @@ pub struct PassiveReports {
 #[derive(Debug, Default)]
 struct Noted {
     ledger: CallLedger,
-    /// When a server was last reported, and whether as one that takes no connection: what a call died of
-    /// by its caller's doing must not hide that.
+    /// The time of the last report about a server, separately for failed connections: a failure
+    /// that a caller may have caused must not suppress the report that the server accepts no
+    /// connection.
     reported: HashMap<(ServerId, bool), Instant>,
 }
 
 impl PassiveReports {
-    /// Makes a sender.
+    /// Makes a sender without records.
     pub fn new(placement: PlacementClient, tasks: TaskGroup) -> Self {
         Self { placement, tasks, noted: Arc::default() }
     }
 
-    /// Notes that a server answered a call.
+    /// Records that a server answered a call.
     pub fn succeeded(&self, server: &ServerId, call: ApiCall) {
         self.lock().ledger.succeeded(server, call, Instant::now());
     }
 
-    /// Reports a failure, unless the server was reported just now: then the next report carries this one's
-    /// evidence too.
+    /// Reports a failure, unless the server was reported within the last second. The next report
+    /// then carries the evidence of this failure too.
     pub fn failed(&self, server: &ServerId, kind: FailureKind, call: ApiCall, caller: &CallOrigin) {
         let Some(evidence) = self.lock().due_report(server, kind, call, caller, Instant::now()) else {
             return;

@@ -1,4 +1,4 @@
-//! How a call to a server came out: done, certainly not done, or unknown (style P9).
+//! The outcome of a call to a server: done, certainly not done, or unknown (style P9).
 
 use std::{error::Error, io};
 
@@ -8,58 +8,63 @@ use usher_bbb::{parse::ReplyHeader, reply::Refusal};
 
 use crate::core::evidence::FailureKind;
 
-/// No descriptor is left, on this machine or in this process; the same number on every Unix.
+/// The error of the operating system if no descriptor is left on this machine. Both numbers are the
+/// same on every Unix.
 const ENFILE: i32 = 23;
+/// The error of the operating system if no descriptor is left in this process.
 const EMFILE: i32 = 24;
 
-/// A whole, well-formed answer.
+/// A complete, well-formed answer.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ServerAnswer {
-    /// As it came: XML, or JSON from the calls about text tracks.
+    /// The answer as the server sent it: XML, or JSON from the calls about text tracks.
     pub text: String,
-    /// What it says.
+    /// The result that the answer states.
     pub outcome: ReplyHeader,
 }
 
 impl std::fmt::Debug for ServerAnswer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Answer({} {})", self.outcome.success, self.outcome.key) // the rest holds passwords
+        // the other fields contain passwords
+        write!(f, "Answer({} {})", self.outcome.success, self.outcome.key)
     }
 }
 
-/// Tells whether a server refused our signature: the caller's was good, so it must not hear of it.
+/// Returns whether a server refused the edge's signature. The caller's own checksum was correct, so
+/// this refusal must not reach the caller.
 pub fn is_our_fault(answer: &ServerAnswer) -> bool {
     !answer.outcome.success && answer.outcome.key == Refusal::CHECKSUM_MISMATCH.key
 }
 
-/// A call without a readable answer.
+/// The reason why a call has no readable answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ServerCallError {
-    /// It cannot be sent from here, to this server or any other: its URL is none, or this process has no
-    /// socket left. The server cannot be blamed.
+    /// The edge cannot send the call to this server or any other, because its URL is invalid or
+    /// this process has no socket left. The failure is not evidence against the server.
     #[error("the call cannot be sent")]
     NotSendable,
-    /// Nothing was sent: the server did nothing.
+    /// The edge sent no request: the server did not act.
     #[error("no connection ({0:?})")]
     NotSent(FailureKind),
-    /// The server's front end refused: the server did nothing.
+    /// The server's front end refused the request: the server did not act.
     #[error("refused with HTTP {0}")]
     Refused(StatusCode),
-    /// The client's own body broke off on the way: the server cannot be blamed.
+    /// The client's own body broke off. The failure is not evidence against the server.
     #[error("the client's body broke off")]
     BrokenUpload,
-    /// It may have acted.
+    /// The server may have acted.
     #[error("outcome unknown ({0:?})")]
     Unknown(FailureKind),
 }
 
 impl ServerCallError {
-    /// Tells whether the server certainly did nothing.
+    /// Returns whether the server certainly did not act.
     pub fn is_definite(&self) -> bool {
         matches!(self, Self::NotSendable | Self::NotSent(_) | Self::Refused(_))
     }
 
-    /// Returns what the control plane is to hear of it.
+    /// Returns the kind of failure to report to the control plane, if it is evidence against the
+    /// server.
     pub fn kind(&self) -> Option<FailureKind> {
         match self {
             Self::NotSent(kind) | Self::Unknown(kind) => Some(*kind),
@@ -68,7 +73,7 @@ impl ServerCallError {
     }
 }
 
-/// Reads the client's error: only a failed connection is certain to have sent nothing.
+/// Reads the error of the HTTP client. Only a failed connection ensures that no request was sent.
 pub(super) fn of_client(error: &legacy::Error) -> ServerCallError {
     if error.is_connect() {
         if is_shortage(error) {
@@ -84,8 +89,8 @@ pub(super) fn of_client(error: &legacy::Error) -> ServerCallError {
     ServerCallError::Unknown(FailureKind::BadAnswer)
 }
 
-/// Tells whether this machine, and no server, is why there is no connection: no descriptor, port or memory
-/// was left. Requests can bring that about.
+/// Returns whether the connection failed because of this machine: no descriptor, port or memory was
+/// left. Requests of clients can cause such a shortage.
 fn is_shortage(error: &(dyn Error + 'static)) -> bool {
     let mut next = Some(error);
     while let Some(error) = next {

@@ -1,4 +1,4 @@
-//! Identical reads at the same time share one call to the server.
+//! Shared reads: identical reads at the same time become one call to the server.
 
 use std::{
     collections::HashMap,
@@ -18,13 +18,13 @@ use usher_runtime::tasks::TaskGroup;
 use super::{ServerCallError, SharedAnswer};
 use crate::core::evidence::FailureKind;
 
-/// Reads that may be shared at one time; those beyond go alone.
+/// The limit of reads that are shared at one time. Further reads are made separately.
 const MOST: usize = 1024;
 
 type ReadOutcome = Result<SharedAnswer, ServerCallError>;
 type Flight = Shared<BoxFuture<'static, ReadOutcome>>;
 
-/// What makes two reads identical.
+/// The properties that make two reads identical.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct ReadKey {
     server: ServerId,
@@ -32,7 +32,7 @@ struct ReadKey {
     parameters: String,
 }
 
-/// Reads under way; clones are the same.
+/// The reads under way; clones share them.
 #[derive(Debug, Clone)]
 pub struct SharedReads {
     flights: Arc<Mutex<HashMap<ReadKey, (u64, Flight)>>>,
@@ -41,7 +41,7 @@ pub struct SharedReads {
 }
 
 impl SharedReads {
-    /// Returns an empty set; `shared` counts the calls that were saved.
+    /// Returns an empty set. `shared` counts the calls that were saved.
     pub fn new(tasks: TaskGroup, shared: Counter) -> Self {
         Self { flights: Arc::default(), tasks, shared }
     }
@@ -50,11 +50,11 @@ impl SharedReads {
         self.flights.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Joins the same read that is under way, or starts it with `fetch`. A caller that goes away
-    /// does not end the call for the others.
+    /// Joins the same read that is under way, or starts it with `fetch`. If a caller goes away, the
+    /// call continues for the others.
     ///
     /// # Errors
-    /// Those of `fetch`.
+    /// The errors of `fetch`.
     pub async fn read<F>(
         &self,
         server: &ServerId,
@@ -84,7 +84,7 @@ impl SharedReads {
         }
         let number = rand::random();
         let (fetch, all, own) = (fetch(), self.clone(), key.clone());
-        // The task can only take its entry out after the lock is free, when the entry is in.
+        // The task waits for the lock before it removes its entry, so the entry is inserted first.
         let task = self.tasks.spawn_short("shared-read", async move {
             let outcome = fetch.await;
             all.forget(&own, number);
@@ -105,7 +105,8 @@ impl SharedReads {
         }
     }
 
-    /// Lets nobody join reads of `server` that began before now: something was changed there.
+    /// Prevents later reads of `server` from joining reads that began before now, because a call
+    /// has changed something there.
     pub fn changed(&self, server: &ServerId) {
         self.lock().retain(|key, _| key.server != *server);
     }

@@ -35,7 +35,7 @@ pub enum LocalAnswer {
 /// The effect of a call on the meeting's server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OwnerAction {
-    /// The call changes nothing.
+    /// The call has no effect.
     Read,
     /// The call changes something in the meeting.
     Write,
@@ -88,8 +88,8 @@ pub enum HookAction {
 }
 
 impl CallStrategy {
-    /// Returns whether calls of this kind change nothing. A call that is not served counts as a
-    /// change, because its effect is unknown.
+    /// Returns whether calls of this kind have no effect. A call that is not served counts as
+    /// having one, because its effect is unknown.
     pub fn is_read(self) -> bool {
         match self {
             Self::Local(_)

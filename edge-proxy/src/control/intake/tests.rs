@@ -27,7 +27,7 @@ fn delta(base: Revision, seq: u64, added: &[ServerRoute]) -> RoutingDelta {
     delta
 }
 
-/// A table with `count` servers at a revision, as the control plane holds it.
+/// Returns a table with `count` servers at a revision, as the control plane has it.
 fn model(epoch: u64, seq: u64, count: usize) -> RoutingTable {
     let start = Revision::new(epoch, 0);
     let mut table = RoutingTable::empty(start);

@@ -30,7 +30,7 @@ fn meeting(id: &str, server: &str, time: Option<u64>) -> MeetingRoute {
     }
 }
 
-/// One random history: each step sets or removes some servers and meetings.
+/// A random history, of which each step sets or removes some servers and meetings.
 fn history() -> impl Strategy<Value = Vec<Vec<(u8, u8, bool)>>> {
     prop::collection::vec(prop::collection::vec((0..12_u8, 0..3_u8, any::<bool>()), 0..8), 1..12)
 }

@@ -1,24 +1,26 @@
-//! What makes two callbacks one delivery: their content. The same callback received twice, or handed over
-//! twice by an edge whose first answer was lost, is one as long as it waits.
+//! The identity of a delivery: its content. A callback that is received twice, or handed over twice
+//! because an edge lost the first answer, is one delivery while it waits.
 
 use sha2::{Digest, Sha256};
 use usher_model::callback::CallbackState;
 
 use super::{CallbackForm, ReceivedCallback};
 
-/// Keeps these from meaning anything elsewhere.
+/// The first part of every digest, so that the ids are different from all other digests.
 const PURPOSE: &str = "usher delivery 1";
-/// Bytes of an id.
+/// The length of an id in bytes.
 const ID_LEN: usize = 16;
 
-/// Returns the id of a callback's delivery: of whom and what it tells, of where it goes, and of what it
-/// says. The tenant comes first, from the sealed address, which no tenant can make: no callback of one is
-/// ever another's delivery, whatever it says.
+/// Returns the id of the delivery of a callback. The id depends on the subject of the callback, its
+/// destination and its content. The tenant comes first. It is taken from the sealed address, which
+/// no tenant can forge, so that the callback of one tenant never has the id of another tenant's
+/// delivery.
 ///
-/// Of the end of a meeting the address alone tells which it is, made for one create: a meeting ends once, and
-/// whatever somebody appends to that address makes no second end. Anything else says by its body what it is
-/// about; a recording that is told of again, since another format of it is ready, says the same again and is
-/// one delivery until the application has heard of it, see `Deliveries::accept`.
+/// For the end of a meeting only the sealed address counts, which is made for one create: a meeting
+/// ends once, and text appended to the address makes no second end. Every other callback is
+/// identified by its body. A recording that is reported again, because another format of it is
+/// ready, has the same body and is one delivery until the application has received it, see
+/// `Deliveries::accept`.
 pub fn delivery_id(state: &CallbackState, received: &ReceivedCallback) -> String {
     let form: &[u8] = match received.form {
         CallbackForm::Get => b"get",
@@ -43,7 +45,7 @@ pub fn delivery_id(state: &CallbackState, received: &ReceivedCallback) -> String
     ];
     let mut digest = Sha256::new();
     for part in parts {
-        // Each with its length, so that no two lists of parts are one text.
+        // The length of each part is hashed too, so that no two lists of parts give the same text.
         digest.update((part.len() as u64).to_be_bytes());
         digest.update(part);
     }

@@ -1,5 +1,6 @@
-//! From what a server says to what its application is to hear. Signatures are the server's; the
-//! application's follow when it is delivered, with what its secrets are then.
+//! Verifies the callback of a server and makes the callback for its application. Signatures are
+//! checked against the secrets of the servers. The signature for the application is made at the
+//! delivery, with the secrets that the tenant has then.
 
 use std::borrow::Cow;
 
@@ -14,59 +15,59 @@ use usher_model::{
     scope::TenantScope,
 };
 
-/// A request to an address of ours.
+/// A request to a callback address of the edges.
 #[derive(Debug, Clone, Copy)]
 pub struct CallbackRequest<'r> {
-    /// Its method.
+    /// The method of the request.
     pub method: &'r Method,
-    /// What the server appended to the address.
+    /// The query that the server appended to the address.
     pub query: &'r str,
-    /// What it says after `Bearer`.
+    /// The token after `Bearer` in the `Authorization` header.
     pub bearer: Option<&'r str>,
-    /// Its body.
+    /// The body of the request.
     pub body: &'r [u8],
 }
 
-/// In which form the application hears of it.
+/// The form in which the application receives a callback.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CallbackForm {
-    /// A GET of the address.
+    /// A GET request of the address.
     Get,
     /// A form with the claims of the body, signed.
     SignedForm,
-    /// The body, JSON, with a bearer token.
+    /// The JSON body of the server, with a bearer token.
     BearerJson,
 }
 
-/// What the application is to hear.
+/// A callback for the application.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReceivedCallback {
-    /// How.
+    /// The form of the request to the application.
     pub form: CallbackForm,
-    /// Where; empty when the application did not ask.
+    /// The address; empty if the application did not request the callback.
     pub url: String,
-    /// What.
+    /// The body, before it is signed.
     pub body: Vec<u8>,
 }
 
-/// Why it is to hear nothing.
+/// The reason why a callback is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CallbackRejection {
-    /// This kind of callback is not made in this way.
-    #[error("a callback of this kind is not made like this")]
+    /// This kind of callback is not made with this method.
+    #[error("this kind of callback is not made with this method")]
     Method,
-    /// No server of the fleet signed it, or it has run out.
-    #[error("no server of this fleet signed it")]
+    /// No server of the fleet signed the callback, or its signature has expired.
+    #[error("no server of this fleet signed the callback")]
     Signature,
-    /// It does not say what it must.
-    #[error("it cannot be read")]
+    /// A required field is missing or unreadable.
+    #[error("the callback cannot be read")]
     Malformed,
 }
 
-/// Checks a callback. `secrets` are the servers', the likeliest first.
+/// Verifies a callback. `secrets` are those of the servers, the likeliest first.
 ///
 /// # Errors
-/// It is not one that the application is to hear of.
+/// The callback must not reach the application.
 pub fn receive<'s>(
     state: &CallbackState,
     request: CallbackRequest<'_>,
@@ -108,7 +109,8 @@ pub fn receive<'s>(
     }
 }
 
-/// Gives a query the id that the application knows; breakout rooms have ids of the server's own.
+/// Replaces the meeting id in a query by the one that the application knows. Breakout rooms keep
+/// the ids that the server gave them.
 fn own_query<'q>(query: &'q str, scope: &TenantScope) -> Cow<'q, str> {
     let given = RawQuery::new(query).first("meetingID");
     match given.as_deref().and_then(|id| Some((id, scope.original(id)?))) {
@@ -117,7 +119,8 @@ fn own_query<'q>(query: &'q str, scope: &TenantScope) -> Cow<'q, str> {
     }
 }
 
-/// Gives JSON the id that the application knows; byte for byte where it has it already.
+/// Replaces the meeting id in a JSON body by the one that the application knows. A body that needs
+/// no change stays equal byte for byte.
 fn own_json(body: &[u8], scope: &TenantScope) -> Result<Vec<u8>, CallbackRejection> {
     let value: Value = serde_json::from_slice(body).map_err(|_| CallbackRejection::Malformed)?;
     let Value::Object(mut fields) = value else { return Err(CallbackRejection::Malformed) };
@@ -128,7 +131,7 @@ fn own_json(body: &[u8], scope: &TenantScope) -> Result<Vec<u8>, CallbackRejecti
     })
 }
 
-/// Tells whether it changed anything.
+/// Replaces the meeting id among the fields, and returns whether it changed.
 fn own_id(fields: &mut Map<String, Value>, scope: &TenantScope) -> bool {
     let Some(Value::String(id)) = fields.get_mut("meeting_id") else { return false };
     match scope.original(id) {
@@ -140,7 +143,7 @@ fn own_id(fields: &mut Map<String, Value>, scope: &TenantScope) -> bool {
     }
 }
 
-/// Appends to whatever query an address has; it had been decoded once, and is a URL as it is.
+/// Appends a query to an address. The address was decoded once and is a complete URL.
 fn with_query(url: &str, query: &str) -> String {
     let address = url.split_once('#').map_or(url, |(address, _)| address);
     match (query.is_empty(), address.contains('?')) {
@@ -150,7 +153,7 @@ fn with_query(url: &str, query: &str) -> String {
     }
 }
 
-/// Returns what follows `Bearer ` in a header.
+/// Returns the token after `Bearer ` in a header.
 pub fn bearer(header: &str) -> Option<&str> {
     let (scheme, token) = header.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())

@@ -46,7 +46,7 @@ fn rewritten_with(parameters: &str) -> RewrittenParameters {
     )
 }
 
-/// What the address that a parameter has now carries.
+/// Returns the sealed state of the address that a parameter now has.
 fn opened(parameters: &str, name: &str) -> CallbackState {
     let address = RawQuery::new(parameters).first(name).unwrap_or_else(|| panic!("no {name}: {parameters}"));
     let path = address.strip_prefix("https://bbb.example.org").expect("is ours");
@@ -111,7 +111,7 @@ fn addresses_that_lead_to_the_edges_are_taken_out_however_they_are_written() {
     }
 }
 
-/// An address of ours, as a server was given it for `meta_endCallbackUrl`.
+/// Returns an address of the edges, as a server received it for `meta_endCallbackUrl`.
 fn opened_address() -> String {
     let sent = rewritten(&format!("meta_endCallbackUrl={}", encode(URL)));
     RawQuery::new(&sent).first("meta_endCallbackUrl").expect("is there").into_owned()
@@ -225,7 +225,7 @@ fn what_is_signed_must_be_signed_by_a_server_and_loses_that_signature() {
 }
 
 proptest! {
-    /// Whatever an address is, the server never sees it, and the application gets it back.
+    /// For every address, the server never sees it, and the application gets it back.
     #[test]
     fn any_address_comes_back_as_it_was(path in "[ -~]{0,60}") {
         let url = format!("https://app.test/{path}");

@@ -1,4 +1,5 @@
-//! Answers in `FreeSWITCH`'s own language: a dial plan of one extension, which the call takes at once.
+//! Answers in the configuration language of `FreeSWITCH`: a dial plan of one extension, which the
+//! call enters at once.
 
 use std::fmt::Write as _;
 
@@ -6,25 +7,25 @@ use usher_bbb::reply::xml::push_escaped;
 
 use super::DialInCall;
 
-/// What is said and asked, whoever calls.
+/// The properties of the prompt for a PIN, which are the same for every caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DialInPrompt {
-    /// Fewest digits of a PIN.
+    /// The smallest number of digits of a PIN.
     pub pin_min: u32,
-    /// Most digits of a PIN.
+    /// The largest number of digits of a PIN.
     pub pin_max: u32,
-    /// Longest call, seconds; 0 means no limit.
+    /// The longest duration of a call in seconds; 0 means no limit.
     pub max_call: u64,
 }
 
-/// What becomes of a call.
+/// The treatment of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DialInAnswer<'a> {
-    /// It is nobody's business here: `FreeSWITCH` looks into its own files.
+    /// Usher does not handle the request: `FreeSWITCH` reads its own files.
     NotFound,
-    /// The caller is asked for a PIN.
+    /// The caller hears the prompt for a PIN.
     Ask,
-    /// There is no such meeting: the caller is asked again.
+    /// No meeting has this PIN: the caller hears the prompt again.
     AskAgain,
     /// The caller is connected to the meeting's server.
     Bridge {
@@ -35,14 +36,14 @@ pub enum DialInAnswer<'a> {
         /// The server's host name or address.
         host: &'a str,
     },
-    /// The meeting's server cannot be reached: the caller is told to try again.
+    /// The meeting's server is unreachable: the caller hears that a later call may succeed.
     Unreachable,
 }
 
-/// One action of an extension.
+/// One action of an extension: the application of `FreeSWITCH` and its data.
 type Action<'a> = (&'a str, String);
 
-/// Returns the answer as a document.
+/// Returns the answer as an XML document.
 pub fn document(call: Option<&DialInCall>, answer: DialInAnswer<'_>, prompt: DialInPrompt) -> String {
     let action = |application, data: &str| (application, data.to_owned());
     let (name, actions) = match answer {
@@ -88,7 +89,7 @@ pub fn document(call: Option<&DialInCall>, answer: DialInAnswer<'_>, prompt: Dia
     }
 }
 
-/// Asks for a PIN, at most three times, and comes back with it.
+/// Returns the actions that prompt for a PIN, at most three times, and send it in a new request.
 fn ask(prompt: DialInPrompt) -> [Action<'static>; 2] {
     let DialInPrompt { pin_min, pin_max, .. } = prompt;
     let digits = format!(
@@ -97,8 +98,8 @@ fn ask(prompt: DialInPrompt) -> [Action<'static>; 2] {
     [("play_and_get_digits", digits), ("transfer", "${pin} XML public".to_owned())]
 }
 
-/// Returns a text that `FreeSWITCH` takes as it is: what it would look variables and commands up by is
-/// replaced. Whoever calls or names a meeting has no say in what is run there.
+/// Returns a text without the characters by which `FreeSWITCH` expands variables and runs commands.
+/// Callers and names of meetings must not be able to run anything there.
 fn inert(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).map(|c| if matches!(c, '$' | '\\') { '_' } else { c }).collect()
 }
@@ -133,7 +134,7 @@ fn head() -> String {
         .to_owned()
 }
 
-/// Returns a regular expression that matches `text` and nothing else.
+/// Returns a regular expression that matches exactly `text`.
 fn literally(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars().filter(|c| !c.is_control()) {

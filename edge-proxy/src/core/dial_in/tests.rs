@@ -5,7 +5,7 @@ use super::*;
 
 const PROMPT: DialInPrompt = DialInPrompt { pin_min: 5, pin_max: 9, max_call: 0 };
 
-/// A document as an XML parser reads it: every element's name and attributes, in order.
+/// Reads a document with an XML parser: every element's name and attributes, in order.
 fn read(xml: &str) -> Vec<(String, Vec<(String, String)>)> {
     let mut reader = Reader::from_str(xml);
     let (mut elements, mut depth) = (Vec::new(), 0_i32);
@@ -37,7 +37,7 @@ fn call(destination: &str) -> DialInCall {
     DialInCall { destination: destination.into(), pin: None, caller: "Ann".into() }
 }
 
-/// The name of the extension, the expression it matches, and its actions.
+/// Returns the name of the extension, the expression that it matches, and its actions.
 fn plan(
     call: &DialInCall,
     answer: DialInAnswer<'_>,
@@ -83,7 +83,7 @@ fn a_caller_is_asked_for_a_pin() {
     assert_eq!(limited[1], ("sched_hangup".into(), "+7200 normal_clearing".into()));
 }
 
-/// Scalelite's second prompt takes the letter d and no digit.
+/// The second prompt of Scalelite has a mistake: it accepts the letter d and no digit.
 #[test]
 fn a_caller_who_mistyped_may_type_digits_again() {
     let (name, _, actions) = plan(&call("12345"), DialInAnswer::AskAgain, PROMPT);
@@ -147,7 +147,7 @@ fn callers_show_what_they_want_to_show() {
         ("Ann", true, false, "Unavailable"),
         ("Ann", false, true, "Ann"),
         ("6135551234", false, false, "613555XXXX"),
-        // Scalelite takes a number with a plus for a name, and shows all of it.
+        // Scalelite takes a number with a plus for a name, and shows all digits.
         ("+4930123456", false, false, "+493012XXXX"),
         ("6135551234", true, false, "613555XXXX"),
         ("6135551234", false, true, "Unavailable"),

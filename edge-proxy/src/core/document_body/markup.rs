@@ -1,15 +1,15 @@
-//! Pieces of markup, each read when it is whole.
+//! Pieces of markup. Each is read when it is complete.
 
 use usher_bbb::query::decode;
 
-use super::{BodyFault, text::is_known};
+use super::{body_fault::BodyFault, text::is_known};
 
-/// Attributes of one element.
+/// The limit of attributes of one element.
 const ATTRIBUTES: usize = 64;
-/// Prefixes that are bound at a time.
+/// The limit of prefixes that are bound at a time.
 const PREFIXES: usize = 64;
 
-/// A start tag.
+/// The start tag of an element.
 #[derive(Debug)]
 pub(super) struct StartTag<'m> {
     pub(super) name: &'m [u8],
@@ -17,12 +17,12 @@ pub(super) struct StartTag<'m> {
     pub(super) is_empty: bool,
 }
 
-/// Its attributes, in order, each with its value as written.
+/// The attributes of a tag in order, each with its value as written.
 #[derive(Debug)]
 pub(super) struct TagAttributes<'m>(Vec<(&'m [u8], &'m [u8])>);
 
 impl TagAttributes<'_> {
-    /// Returns the value of an attribute, with its references resolved.
+    /// Returns the value of an attribute with its references resolved.
     pub(super) fn value(&self, name: &str) -> Option<String> {
         let (_, value) = self.0.iter().find(|(key, _)| *key == name.as_bytes())?;
         let text = String::from_utf8_lossy(value);
@@ -30,15 +30,16 @@ impl TagAttributes<'_> {
     }
 }
 
-/// Reads a start tag, without its brackets.
+/// Reads a start tag, given without its brackets.
 pub(super) fn element(tag: &[u8]) -> Result<StartTag<'_>, BodyFault> {
     let (tag, is_empty) = tag.strip_suffix(b"/").map_or((tag, false), |tag| (tag, true));
     let (name, rest) = name(tag)?;
     Ok(StartTag { name, attributes: attributes(rest)?, is_empty })
 }
 
-/// Judges an instruction, without its brackets and question marks. `xml` names the declaration: it may be
-/// the first, and says a version, perhaps an encoding and whether it stands alone, in this order.
+/// Checks an instruction, given without its brackets and question marks. The instruction `xml` is
+/// the declaration: it must come first and have a version, an optional encoding and an optional
+/// `standalone`, in this order.
 pub(super) fn instruction(inner: &[u8], is_first: bool) -> Result<(), BodyFault> {
     let (target, rest) = name(inner)?;
     if !rest.first().is_none_or(u8::is_ascii_whitespace) || target.contains(&b':') {
@@ -65,7 +66,7 @@ pub(super) fn instruction(inner: &[u8], is_first: bool) -> Result<(), BodyFault>
     if is_sound { Ok(()) } else { Err(BodyFault::Malformed) }
 }
 
-/// Splits a name off.
+/// Splits off the name at the beginning of a text.
 fn name(text: &[u8]) -> Result<(&[u8], &[u8]), BodyFault> {
     let is_inner = |byte: &u8| byte.is_ascii_alphanumeric() || b"_:.-".contains(byte) || *byte >= 0x80;
     let length = text.iter().take_while(|byte| is_inner(byte)).count();
@@ -82,7 +83,7 @@ fn attributes(mut rest: &[u8]) -> Result<TagAttributes<'_>, BodyFault> {
             return Ok(TagAttributes(found));
         }
         if next.len() == rest.len() {
-            return Err(BodyFault::Malformed); // nothing parts it from what is before
+            return Err(BodyFault::Malformed); // white space must separate attributes
         }
         let (name, after) = name(next)?;
         let after = after.trim_ascii_start().strip_prefix(b"=").ok_or(BodyFault::Malformed)?;
@@ -110,12 +111,13 @@ fn has_known_references(value: &[u8]) -> bool {
     })
 }
 
-/// The prefixes of names that are bound, each with the depth of the element that binds it.
+/// The bound namespace prefixes, each with the depth of the element that binds it.
 #[derive(Debug, Default)]
 pub(super) struct NamespacePrefixes(Vec<(usize, Vec<u8>)>);
 
 impl NamespacePrefixes {
-    /// An element begins at `depth`: it binds prefixes, and uses what is bound.
+    /// Enters an element at `depth`: binds its prefixes, and checks that all used prefixes are
+    /// bound.
     pub(super) fn open(
         &mut self,
         depth: usize,
@@ -137,7 +139,7 @@ impl NamespacePrefixes {
         if names.chain([name]).all(|name| self.knows(name)) { Ok(()) } else { Err(BodyFault::Malformed) }
     }
 
-    /// The element at `depth` is over.
+    /// Leaves the element at `depth`.
     pub(super) fn close(&mut self, depth: usize) {
         self.0.retain(|(bound, _)| *bound < depth);
     }
@@ -152,7 +154,7 @@ impl NamespacePrefixes {
     }
 }
 
-/// Tells whether a document's address ends in a name that a server can decode.
+/// Returns whether the address of a document ends in a name that a server can decode.
 pub(super) fn names_a_file(url: &str) -> bool {
     let Some(name) = url.split('/').rfind(|part| !part.is_empty()) else { return false };
     let is_escape =

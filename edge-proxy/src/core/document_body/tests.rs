@@ -19,7 +19,7 @@ fn presentation(document: &str) -> String {
     format!("<modules><module name=\"presentation\">{document}</module></modules>")
 }
 
-/// Bodies that a genuine server took (real-bbb, 2.5.14), and such as applications send.
+/// Bodies that a genuine server accepted (BBB 2.5.14), and bodies that applications send.
 #[test]
 fn what_servers_take_is_passed_on() {
     for body in [
@@ -43,8 +43,8 @@ fn what_servers_take_is_passed_on() {
     }
 }
 
-/// The first two were answered with HTTP 500 by a genuine server (real-bbb, 2.5.14); of the others it is
-/// assumed, from what its parser refuses.
+/// A genuine server answered the first two with HTTP 500 (BBB 2.5.14). For the others the same is
+/// assumed, because its parser refuses them.
 #[test]
 fn what_no_server_takes_is_refused() {
     for body in [
@@ -104,7 +104,7 @@ fn what_is_kept_of_a_body_has_limits() {
     assert_eq!(whole(&large), Ok(()));
 }
 
-/// Tells whether a library's reader comes to the end of it.
+/// Returns whether the reader of a library reaches the end of the body.
 fn is_read_by_a_library(body: &str) -> bool {
     let mut reader = Reader::from_str(body);
     loop {
@@ -149,7 +149,7 @@ proptest! {
         prop_assert_eq!(judged(&parts), Ok(()));
     }
 
-    /// What is taken a library reads too, whatever was changed in a body that was sound.
+    /// A library can read every accepted body, however a well-formed one was changed.
     #[test]
     fn nothing_is_taken_that_a_library_cannot_read(body in element(), at in 0_usize..200, with in "[<>/&;'\"=!?a \\[\\]-]{0,3}", gone in 0_usize..3) {
         let chars: Vec<char> = body.chars().collect();

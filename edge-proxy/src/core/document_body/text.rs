@@ -1,26 +1,27 @@
-//! Characters and references, as they come.
+//! Checks of characters and references, byte by byte.
 
-use super::BodyFault;
+use super::body_fault::BodyFault;
 
-/// Longest reference, bytes: `&#x10FFFF;` and some leading zeros.
+/// The longest reference in bytes: `&#x10FFFF;` and some leading zeros.
 const REFERENCE: usize = 16;
 
-/// Checks what stands between pieces of markup, and every byte for being part of a character of XML.
+/// Checks the text between pieces of markup, and that every byte belongs to a character that XML
+/// allows.
 #[derive(Debug, Default)]
 pub(super) struct TextCheck {
-    /// Bytes read so far.
+    /// The number of bytes read so far.
     read: usize,
-    /// The last two of them.
+    /// The last two bytes.
     last: [u8; 2],
-    /// A reference that is being read, without its `&`.
+    /// The reference that is being read, without its `&`.
     reference: Option<Vec<u8>>,
-    /// Brackets just read: `]]>` ends a section that did not begin.
+    /// The number of brackets just read: `]]>` is not allowed outside a CDATA section.
     brackets: u8,
 }
 
 impl TextCheck {
-    /// Tells whether `byte` may come next, anywhere. What is no UTF-8 a server replaces by a character that
-    /// is allowed; U+FFFE and U+FFFF are not.
+    /// Returns whether `byte` may come next at any position. Invalid UTF-8 is accepted, because a
+    /// server replaces it by an allowed character. U+FFFE and U+FFFF are not allowed.
     pub(super) fn is_character(&mut self, byte: u8) -> bool {
         let is_allowed = match byte {
             b'\t' | b'\n' | b'\r' => true,
@@ -33,7 +34,7 @@ impl TextCheck {
         is_allowed
     }
 
-    /// Returns how many bytes were read.
+    /// Returns the number of bytes read so far.
     pub(super) fn read(&self) -> usize {
         self.read
     }
@@ -61,20 +62,20 @@ impl TextCheck {
         Ok(())
     }
 
-    /// Text ends here: no reference may be open.
+    /// Ends a text, in which no reference may be incomplete.
     pub(super) fn markup_begins(&mut self) -> Result<(), BodyFault> {
         self.brackets = 0;
         if self.is_whole() { Ok(()) } else { Err(BodyFault::Malformed) }
     }
 
-    /// Tells whether no reference is open.
+    /// Returns whether no reference is incomplete.
     pub(super) fn is_whole(&self) -> bool {
         self.reference.is_none()
     }
 }
 
-/// Tells whether a reference, without `&` and `;`, stands for a character: without a document type there are
-/// five names.
+/// Returns whether a reference, given without `&` and `;`, stands for a character. Without a
+/// document type there are five named references.
 pub(super) fn is_known(reference: &[u8]) -> bool {
     let number = match reference {
         b"amp" | b"lt" | b"gt" | b"quot" | b"apos" => return true,
@@ -91,7 +92,7 @@ pub(super) fn is_known(reference: &[u8]) -> bool {
 
 fn number(digits: &[u8], radix: u32) -> Option<u32> {
     let digits = std::str::from_utf8(digits).ok()?;
-    // What the standard library reads may have a sign.
+    // The standard library would accept a sign before the digits.
     digits
         .bytes()
         .all(|byte| byte.is_ascii_alphanumeric())

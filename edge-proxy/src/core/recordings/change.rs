@@ -1,5 +1,6 @@
-//! Changes of recordings that are spread over servers: what each server is told, and what the caller
-//! hears. It hears of success only when every server that has one of the recordings has said so.
+//! Changes of recordings on several servers: the calls to each server, and the answer to the
+//! caller. The caller gets success only if every server that has one of the recordings reports
+//! success.
 
 use usher_bbb::{
     call::RecordingChange,
@@ -8,7 +9,7 @@ use usher_bbb::{
 
 use super::{entries, is_ours, metadata};
 
-/// Recordings that one call names: calls that are GET only must fit into a URL.
+/// The number of recordings in one call. A call that is GET only must fit into a URL.
 pub const BATCH: usize = 50;
 
 /// Returns the `recordID`s that a call names.
@@ -17,11 +18,12 @@ pub fn ids(parameters: &str) -> Vec<String> {
     entries(&list).into_iter().map(str::to_owned).collect()
 }
 
-/// A change as servers get it, but for the recordings that it concerns: each server is told of those it
-/// has, in as many calls as that takes.
+/// A change as it is sent to servers, without the recordings. Each server gets those that it has,
+/// in as many calls as necessary.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerChange {
-    /// With an empty `recordID` where the list stood, which may be long and is read once.
+    /// The parameters, with an empty `recordID` in place of the list, which may be long and is read
+    /// once.
     parameters: String,
 }
 
@@ -37,39 +39,40 @@ impl ServerChange {
         Self { parameters: rewrite(parameters, &edits) }
     }
 
-    /// Returns the parameters of the call that is about these recordings.
+    /// Returns the parameters of the call for these recordings.
     pub fn of(&self, ids: &[String]) -> String {
         rewrite(&self.parameters, &[QueryEdit::Set("recordID", &ids.join(","))])
     }
 }
 
-/// What one server said to a change.
+/// The response of one server to a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChangeResponse {
-    /// Done.
+    /// The server made the change.
     Done,
-    /// It has none of them any more.
+    /// The server has none of the recordings any more.
     NotFound,
-    /// It refuses; this is its answer.
+    /// The server refuses; its answer is kept.
     Refused(String),
-    /// Nothing that could be read: it may have been done.
+    /// There is no readable answer: the server may have made the change.
     Nothing,
 }
 
-/// What the caller hears.
+/// The answer to the caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChangeVerdict {
-    /// Everything is done.
+    /// Every server made its part of the change.
     Done,
-    /// Nobody has any of them.
+    /// No server has any of the recordings.
     NotFound,
-    /// A server's refusal.
+    /// A server refuses; its answer is passed on.
     Refused(String),
-    /// Not everything is known to be done: the caller is to try again, which does no harm.
+    /// Some part of the change may not have been made. The caller may try again, which does no
+    /// harm.
     TryAgain,
 }
 
-/// Puts together what the servers said.
+/// Combines the responses of the servers.
 pub fn verdict(said: impl IntoIterator<Item = ChangeResponse>) -> ChangeVerdict {
     let mut verdict = ChangeVerdict::NotFound;
     for said in said {

@@ -1,9 +1,9 @@
-//! Which recordings `getRecordings` asks for, as BBB understands it: `recordID` wins over `meetingID`
-//! and matches by its beginning, states default to published and unpublished, metadata filters are all
-//! to match, with `%` for anything at either end.
+//! The filters of `getRecordings`, with BBB's meaning: `recordID` has priority over `meetingID` and
+//! matches by its beginning; the default of `state` is published and unpublished; all metadata
+//! filters must match, and `%` at either end matches any text.
 //!
-//! Servers get the filter too, so that they send no more than needed, but never the page: what is on it
-//! is known only when all lists are there.
+//! Servers get the filter too, so that they send no more than necessary, but never the page: its
+//! content is known only when the lists of all servers are there.
 
 use std::collections::{HashMap, HashSet};
 
@@ -15,17 +15,17 @@ use usher_bbb::{
 
 use super::{RecordingOwner, TENANT_MARK, entries, is_ours, metadata};
 
-/// Most recordings of one page, of ours and of a server's.
+/// The largest page, both in Usher's answers and in those of a server.
 const PAGE_MAX: usize = 100;
 
-/// What a caller asks for.
+/// The filters and the page of one request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordingFilter {
     ids: WantedIds,
     states: States,
     metadata: MetadataFilters,
     offset: usize,
-    /// None where no page was asked for.
+    /// The size of the page; `None` if no page was requested.
     limit: Option<usize>,
 }
 
@@ -37,7 +37,7 @@ enum Ids {
     Meetings(Vec<String>),
 }
 
-/// The same, to be looked up: a list may be as long as those of the servers.
+/// The same ids, prepared for lookups: a list may be as long as those of the servers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum WantedIds {
     All,
@@ -45,7 +45,8 @@ enum WantedIds {
     Meetings(HashSet<String>),
 }
 
-/// Texts of which none begins with another, in order: what begins with one of them stands right behind it.
+/// Sorted texts of which none begins with another. Every text that begins with one of them sorts
+/// directly after it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Beginnings(Vec<String>);
 
@@ -62,7 +63,7 @@ impl Beginnings {
     }
 }
 
-/// What each key of metadata, in lower case, is to be like.
+/// The wanted values of each key of metadata, in lower case.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 struct MetadataFilters(HashMap<String, Vec<String>>);
 
@@ -77,7 +78,8 @@ impl MetadataFilters {
         Self(filters)
     }
 
-    /// Tells whether a recording is as all of them want it. Of several values of one key the first counts.
+    /// Returns whether the metadata of a recording matches all filters. The first of several values
+    /// of one key counts.
     fn admit(&self, recording: &ListedRecording<'_>) -> bool {
         let mut seen = HashSet::new();
         for (key, held) in recording.own_metadata().filter(|_| !self.0.is_empty()) {
@@ -102,7 +104,7 @@ enum States {
 }
 
 impl RecordingFilter {
-    /// Reads the parameters of a call.
+    /// Reads the parameters of a `getRecordings`.
     pub fn read(parameters: &str) -> Self {
         let query = RawQuery::new(parameters);
         let number = |name| query.first(name).and_then(|value| value.trim().parse::<i64>().ok());
@@ -128,7 +130,8 @@ impl RecordingFilter {
         }
     }
 
-    /// Tells whether a recording is asked for, whose meeting the caller calls `own_id`.
+    /// Returns whether the filters match a recording. `own_id` is its meeting's id as the caller
+    /// knows it.
     pub fn admits(&self, recording: &ListedRecording<'_>, own_id: &str) -> bool {
         let by_id = match &self.ids {
             WantedIds::All => true,
@@ -142,7 +145,7 @@ impl RecordingFilter {
         by_id && by_state && self.metadata.admit(recording)
     }
 
-    /// Returns the part of `total` recordings that was asked for, and the page it is.
+    /// Returns the requested part of `total` recordings, and the page that it is.
     pub fn page(&self, total: usize) -> (std::ops::Range<usize>, Option<RecordingPage>) {
         let start = self.offset.min(total);
         let end = self.limit.map_or(total, |limit| start.saturating_add(limit).min(total));
@@ -162,13 +165,14 @@ fn ids(query: RawQuery<'_>) -> Ids {
     }
 }
 
-/// BBB decodes the entries of a list once more than it should, and some callers encode them accordingly.
+/// Returns the possible readings of an entry. BBB decodes the entries of a list once more than it
+/// should, and some callers encode them accordingly.
 fn readings(entry: &str) -> Vec<String> {
     let again = decode(entry).into_owned();
     if again == entry { vec![again] } else { vec![entry.to_owned(), again] }
 }
 
-/// Tells whether `held` is like `wanted`, in which `%` at either end stands for anything.
+/// Returns whether `held` matches `wanted`, in which `%` at either end matches any text.
 fn is_like(held: &str, wanted: &str) -> bool {
     match (wanted.strip_prefix('%'), wanted.strip_suffix('%')) {
         (Some(rest), Some(_)) => held.contains(rest.strip_suffix('%').unwrap_or(rest)),
@@ -178,10 +182,11 @@ fn is_like(held: &str, wanted: &str) -> bool {
     }
 }
 
-/// Returns the parameters by which a server is asked for the tenant's part of what `parameters` ask for.
+/// Returns the parameters that request, from a server, the tenant's part of the recordings that
+/// `parameters` request.
 pub fn for_server(parameters: &str, whose: RecordingOwner<'_>) -> String {
     let query = RawQuery::new(parameters);
-    // An empty filter is none here, and an exception on servers.
+    // An empty filter means no filter here, and causes an exception on servers.
     let useless: Vec<String> = metadata(parameters)
         .filter(|(name, key, value)| key.is_none() || value.is_empty() || is_ours(name))
         .map(|(name, ..)| name)
@@ -205,7 +210,7 @@ pub fn for_server(parameters: &str, whose: RecordingOwner<'_>) -> String {
     rewrite(parameters, &edits)
 }
 
-/// Makes a list that a server reads rightly, which decodes its entries twice.
+/// Makes a list that a server reads correctly, although it decodes the entries twice.
 fn joined<'i>(ids: impl Iterator<Item = &'i str>) -> String {
     let mut seen = HashSet::new();
     let list: Vec<String> = ids
@@ -215,14 +220,14 @@ fn joined<'i>(ids: impl Iterator<Item = &'i str>) -> String {
     list.join(",")
 }
 
-/// Returns the parameters that ask a server which of these recordings it has, in any state.
+/// Returns the parameters that query a server for these recordings, in any state.
 pub fn for_ids(ids: &[String], whose: RecordingOwner<'_>) -> String {
     let list = usher_bbb::query::encode(&joined(ids.iter().map(String::as_str)));
     for_server(&format!("recordID={list}&state=any"), whose)
 }
 
-/// Returns the parameters of one page of a list that a server gives only in pages, and where the next
-/// one begins.
+/// Returns the parameters of one page, for a server that returns its list only in pages, and the
+/// offset of the next page.
 pub fn server_page(parameters: &str, offset: usize) -> (String, usize) {
     let (at, limit) = (offset.to_string(), PAGE_MAX.to_string());
     let edits = [QueryEdit::Set("offset", &at), QueryEdit::Set("limit", &limit)];

@@ -1,4 +1,4 @@
-//! The recordings of all servers made one list: a tenant's own, each once, the newest first.
+//! Merges the recordings of all servers: the tenant's own, each once, the newest first.
 
 use std::cmp::Reverse;
 
@@ -7,17 +7,17 @@ use usher_model::id::ServerId;
 
 use super::{RecordingOwner, filter::RecordingFilter};
 
-/// What one server has.
+/// The recordings of one server.
 #[derive(Debug)]
 pub struct ServerRecordings<'a> {
-    /// The server.
+    /// The server that returned the list.
     pub server: &'a ServerId,
-    /// What it lists, of any tenant.
+    /// The listed recordings of any tenant.
     pub recordings: Vec<ListedRecording<'a>>,
 }
 
-/// Returns the answer of `getRecordings`. Of copies on several servers the one is shown that is furthest
-/// published.
+/// Returns the answer of `getRecordings`. If several servers have a copy of a recording, the most
+/// published one is shown.
 pub fn merge(whose: RecordingOwner<'_>, filter: &RecordingFilter, lists: &[ServerRecordings<'_>]) -> String {
     let mut found: Vec<(&ServerId, &ListedRecording<'_>)> = lists
         .iter()
@@ -28,7 +28,8 @@ pub fn merge(whose: RecordingOwner<'_>, filter: &RecordingFilter, lists: &[Serve
         (recording.record_id.clone(), rank(&recording.state), (*server).clone())
     });
     found.dedup_by(|(_, a), (_, b)| a.record_id == b.record_id);
-    found.sort_by_key(|(_, recording)| Reverse(recording.start_time_ms)); // stable: then by id
+    // the sort is stable: recordings with equal times stay in the order of their ids
+    found.sort_by_key(|(_, recording)| Reverse(recording.start_time_ms));
     let (range, page) = filter.page(found.len());
     let shown: Vec<_> =
         found.get(range).unwrap_or_default().iter().map(|(_, recording)| whose.shown(recording)).collect();

@@ -1,4 +1,5 @@
-//! Parameters of recording calls that a server would refuse, refused here in its words.
+//! Checks parameters of recording calls that a server would refuse, and refuses them in the
+//! server's words.
 
 use usher_bbb::{call::ParameterRules, query::RawQuery, reply::Refusal};
 
@@ -8,7 +9,7 @@ use usher_bbb::{call::ParameterRules, query::RawQuery, reply::Refusal};
 /// The refusal that the caller gets.
 pub fn check(rules: ParameterRules, parameters: &str) -> Result<(), Refusal> {
     let query = RawQuery::new(parameters);
-    // Which of several a server would take is not ours to guess.
+    // A repeated parameter is refused, because servers may differ in the value they use.
     for (name, refusal) in
         [("recordID", Refusal::RECORD_ID_INVALID), ("meetingID", Refusal::MEETING_ID_INVALID)]
     {

@@ -1,20 +1,20 @@
-//! What a tenant's rules make of the parameters of a call.
+//! Applies a tenant's rules to the parameters of a call.
 
 use std::{borrow::Cow, collections::HashSet};
 
 use usher_bbb::query::{QueryEdit, RawQuery, same_name};
 use usher_model::tenant::{ParameterRule, RuleAction};
 
-/// A parameter that is changed.
+/// A change of one parameter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParameterChange<'r> {
     name: &'r str,
-    /// Its only value from now on; none when it is taken out.
+    /// The only value after the change; `None` if the parameter is removed.
     value: Option<Cow<'r, str>>,
 }
 
 impl ParameterChange<'_> {
-    /// Returns the edit that makes the change.
+    /// Returns the query edit that makes the change.
     pub fn edit(&self) -> QueryEdit<'_> {
         match &self.value {
             Some(value) => QueryEdit::Set(self.name, value),
@@ -23,7 +23,7 @@ impl ParameterChange<'_> {
     }
 }
 
-/// Returns the changes that `rules` make to `query`, from which `excluded` are taken out first.
+/// Returns the changes that `rules` make to `query`, from which `excluded` are removed first.
 pub(super) fn changes<'r>(
     rules: &'r [ParameterRule],
     query: RawQuery<'_>,
@@ -50,7 +50,8 @@ fn change<'r>(
     for rule in &rules {
         value = apply(rule, value);
     }
-    // What stands there more than once may be read in more than one way, unless a rule has no say.
+    // A parameter that is given more than once can be read in more than one way. A default rule
+    // leaves it alone.
     let ambiguous = query.count(name) > 1 && rules.iter().any(|rule| rule.action != RuleAction::Default);
     let same = value == given && !ambiguous;
     (!same).then(|| ParameterChange { name, value: value.map(|value| Cow::Owned(value.into_owned())) })
@@ -73,7 +74,7 @@ fn apply<'v>(rule: &'v ParameterRule, value: Option<Cow<'v, str>>) -> Option<Cow
     }
 }
 
-/// Joins two comma-separated lists: each entry once, those of the application first.
+/// Joins two lists separated by commas: each entry once, those of the application first.
 fn merged(given: &str, added: &str) -> String {
     let (mut seen, mut merged) = (HashSet::new(), String::with_capacity(given.len() + added.len() + 1));
     for entry in given.split(',').chain(added.split(',')).map(str::trim) {

@@ -81,7 +81,7 @@ fn a_server_that_has_only_pages_is_asked_for_one_after_the_other() {
 }
 
 proptest! {
-    /// A server decodes a list's entries twice.
+    /// A server decodes the entries of a list twice, and still reads each id unchanged.
     #[test]
     fn a_server_reads_each_id_as_it_was_given(ids in prop::collection::vec("[a-z%+ é=&]{1,6}", 1..4)) {
         let ids: Vec<String> = ids.into_iter().map(|id| id.trim().to_owned()).filter(|id| !id.is_empty()).collect();
