@@ -29,9 +29,8 @@ use crate::{
         subscriber::{EdgeIdentity, RoutingSubscriber, SubscriberTimeouts},
         table_cell::TableCell,
     },
-    core::rules::DeploymentRules,
     metrics::EdgeMetrics,
-    server::{Callbacks, ClientListener, DialIn, Gateway, Limits, ListenerError, ShutdownPhase},
+    server::{CallbackPorts, ClientListener, EdgePorts, ListenerError, RequestRouter, ShutdownPhase},
     upstream::{ConnectorError, PassiveReports, ServerClient, SharedReads},
 };
 
@@ -83,36 +82,34 @@ impl Edge {
         let placement = PlacementClient::new(planes.clone(), metrics.hedges.clone());
         let passive = PassiveReports::new(placement.clone(), tasks.clone());
         let upstream = ServerClient::new(settings.health.connect_timeout, ops.pending(), passive)?;
-        let callback_planes = CallbackClient::new(planes.clone());
-        let callbacks = settings
-            .public_url
-            .as_deref()
-            .map(|url| Callbacks::new(url, &settings.callbacks, callback_planes.clone()));
-        if callbacks.is_some() {
-            tasks.spawn("callback key", |stop| callback_planes.run(stop));
+        let callbacks = settings.public_url.clone().map(|public_url| CallbackPorts {
+            public_url,
+            callbacks: CallbackClient::new(planes.clone()),
+            hooks: HookClient::new(planes.clone()),
+        });
+        if let Some(ports) = &callbacks {
+            let planes = ports.callbacks.clone();
+            tasks.spawn("callback key", |stop| planes.run(stop));
         } else {
             warn!(
                 "public_url is not set: callbacks go from BBB servers straight to applications, signed \
-                 with the servers' secrets, and nobody tries them again"
+                 with the servers' secrets, and are not retried"
             );
         }
-        let gateway = Arc::new(Gateway {
-            hooks: callbacks.is_some().then(|| HookClient::new(planes.clone())),
-            callbacks,
-            dial_in: DialIn::new(&settings.voice),
+        let ports = EdgePorts {
             cell: Arc::clone(&cell),
             placement,
+            callbacks,
             upstream,
             reads: SharedReads::new(tasks.clone(), metrics.requests.shared_reads.clone()),
-            rules: DeploymentRules::new(&settings.meetings),
-            limits: limits(settings),
             tasks: tasks.clone(),
             metrics: metrics.requests.clone(),
-        });
+        };
+        let router = Arc::new(RequestRouter::new(settings, ports));
         let listener = ClientListener::bind(
             settings.addresses.listen,
             &settings.edge,
-            gateway,
+            router,
             metrics.connections.clone(),
             metrics.connections_shed.clone(),
         )
@@ -144,7 +141,7 @@ impl Edge {
 
     fn spawn(
         &self,
-        listener: ClientListener<Gateway>,
+        listener: ClientListener<RequestRouter>,
         subscriber: RoutingSubscriber,
         last_good: Option<PathBuf>,
     ) {
@@ -214,17 +211,6 @@ impl ProgramService for Edge {
 
     async fn stop(&self) {
         self.shutdown().await;
-    }
-}
-
-fn limits(settings: &Settings) -> Limits {
-    Limits {
-        create: settings.meetings.create_timeout,
-        call: settings.meetings.call_timeout,
-        upload: settings.meetings.upload_timeout,
-        body: settings.edge.max_body,
-        client: settings.edge.client_timeout,
-        get_meetings_disabled: settings.meetings.get_meetings_disabled,
     }
 }
 

@@ -28,7 +28,7 @@ use crate::control::table_cell::TableCell;
 /// How a request came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
 #[allow(non_camel_case_types)] // the names are the label's values
-pub enum Outcome {
+pub enum RequestOutcome {
     /// Answered as asked.
     success,
     /// Refused: by the rules here or by the server, in its words.
@@ -39,12 +39,13 @@ pub enum Outcome {
     unavailable,
 }
 
-const OUTCOMES: [Outcome; 4] = [Outcome::success, Outcome::refused, Outcome::checksum, Outcome::unavailable];
+const OUTCOMES: [RequestOutcome; 4] =
+    [RequestOutcome::success, RequestOutcome::refused, RequestOutcome::checksum, RequestOutcome::unavailable];
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
     call: &'static str,
-    outcome: Outcome,
+    outcome: RequestOutcome,
 }
 
 /// Label `status`.
@@ -141,7 +142,7 @@ impl RequestMetrics {
     }
 
     /// Counts a request that began at `begun`.
-    pub fn count(&self, call: Option<ApiCall>, outcome: Outcome, begun: Instant) {
+    pub fn count(&self, call: Option<ApiCall>, outcome: RequestOutcome, begun: Instant) {
         let index = call.map_or(self.calls.len() - 1, |call| call as usize);
         let Some(per_call) = self.calls.get(index) else { return };
         per_call.outcomes[outcome as usize].inc();

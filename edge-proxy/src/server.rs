@@ -1,6 +1,13 @@
-//! The BBB API as clients see it: connections, requests, answers.
+//! The BBB API as clients see it, in layers from the outside in:
+//!
+//! - `transport`: connections and HTTP; knows nothing of BBB.
+//! - `router`: gives each request to its handler, and is the only module that knows all of them.
+//! - `request`: from a request to a verified one, by the routing table alone.
+//! - `calls`: a handler for each family of calls. `inbound`: requests of servers and of `FreeSWITCH`.
+//! - `fleet`: the servers as handlers need them. `admission`: the budgets of a request. `reply`: answers.
 
 mod admission;
+mod callback_sealer;
 mod calls;
 mod fleet;
 mod inbound;
@@ -9,7 +16,6 @@ mod request;
 mod router;
 mod transport;
 
-pub use inbound::{callbacks::Callbacks, dial_in::DialIn};
-pub use router::{Gateway, Limits};
+pub(crate) use router::{CallbackPorts, EdgePorts, RequestRouter};
 pub(crate) use transport::{ClientListener, ShutdownPhase};
 pub use transport::{IpNetworkError, ListenerError, TlsError};

@@ -1,4 +1,11 @@
-//! Requests that no application sends: callbacks of BBB servers, and questions of FreeSWITCH.
+//! Requests that no application sends: callbacks and events of BBB servers, and dial-ins of `FreeSWITCH`.
 
-pub(in crate::server) mod callbacks;
-pub(in crate::server) mod dial_in;
+mod callbacks;
+mod dial_in;
+mod events;
+mod server_answer;
+
+pub(in crate::server) use callbacks::CallbackReceiver;
+pub(in crate::server) use dial_in::DialInReceiver;
+pub(in crate::server) use events::EventReceiver;
+pub(in crate::server) use server_answer::HandOverLimits;

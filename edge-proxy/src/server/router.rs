@@ -1,91 +1,224 @@
-//! What every request can use, and the way a request takes: method and content type, tenant,
-//! checksum, parameters, route (design 7).
+//! The router: it knows every handler and gives each request to one of them. No handler knows the router.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Instant};
 
 use http::Request;
 use hyper::body::Incoming;
 use tracing::{Instrument, info_span};
 use usher_bbb::{
-    call::{ApiCall, CallStrategy, EveryServerList},
+    call::{ApiCall, CallStrategy},
     reply::{CONTENT_TYPE, Refusal},
 };
-use usher_model::id::TenantId;
+use usher_model::settings::Settings;
 use usher_runtime::{tasks::TaskGroup, telemetry};
 
 use super::{
-    calls::join,
-    calls::meeting_calls,
-    inbound::callbacks::{self, Callbacks},
-    inbound::dial_in::{self, DialIn},
-    reply::Reply,
-    request::{self, Ask},
+    admission::{BodyLimits, CallTimeouts},
+    callback_sealer::CallbackSealer,
+    calls::{
+        create::{CreateCalls, CreatePorts},
+        hooks::HookCalls,
+        join::JoinCalls,
+        lists::ListCalls,
+        meeting_calls::MeetingCalls,
+        recordings::RecordingCalls,
+    },
+    fleet::{meeting_locator::MeetingLocator, server_calls::ServerCalls, survey::FleetSurvey},
+    inbound::{CallbackReceiver, DialInReceiver, EventReceiver, HandOverLimits},
+    reply::CallReply,
+    request::{RequestVerifier, VerifiedRequest, served_call},
     transport::{HttpResponse, RefusalText, RequestHandler, TransportRefusal, UnreadableRequest},
 };
 use crate::{
-    control::{hooks::HookClient, placement::PlacementClient, table_cell::TableCell},
+    control::{
+        callbacks::CallbackClient, hooks::HookClient, placement::PlacementClient, table_cell::TableCell,
+    },
     core::rules::DeploymentRules,
-    metrics::{Outcome, RequestMetrics},
+    metrics::{RequestMetrics, RequestOutcome},
     upstream::{ServerClient, SharedReads},
 };
 
-/// How long and how large.
-#[derive(Debug, Clone)]
-pub struct Limits {
-    /// Longest time a create may take, second tries included.
-    pub create: Duration,
-    /// Longest time any other call may take.
-    pub call: Duration,
-    /// Longest time a call that brings a document may take, the document's way included.
-    pub upload: Duration,
-    /// Largest request body, bytes.
-    pub body: u64,
-    /// Longest silence of a client that sends a body.
-    pub client: Duration,
-    /// Answer `getMeetings` with an empty list, asking nobody.
-    pub get_meetings_disabled: bool,
-}
-
-/// Serves requests.
+/// The ports of the edge, from which the router gives each handler those that it needs.
 #[derive(Debug)]
-pub struct Gateway {
+pub(crate) struct EdgePorts {
     /// The routing table.
-    pub cell: Arc<TableCell>,
-    /// The control planes.
-    pub placement: PlacementClient,
+    pub(crate) cell: Arc<TableCell>,
+    /// The control planes, for records of meetings.
+    pub(crate) placement: PlacementClient,
+    /// The control planes, for callbacks and hooks; `None` if servers have no address of the edges.
+    pub(crate) callbacks: Option<CallbackPorts>,
     /// The servers.
-    pub upstream: ServerClient,
-    /// Reads under way.
-    pub reads: SharedReads,
-    /// Parameter rules.
-    pub rules: DeploymentRules,
-    /// Callbacks of servers; none where servers do not know how to reach the edges.
-    pub callbacks: Option<Callbacks>,
-    /// Webhooks; none where servers do not know how to reach the edges.
-    pub hooks: Option<HookClient>,
-    /// Callers by telephone; none where nobody may ask for them.
-    pub dial_in: Option<DialIn>,
-    /// Deadlines and sizes.
-    pub limits: Limits,
-    /// Owner of work that must outlive its request.
-    pub tasks: TaskGroup,
-    /// What is counted.
-    pub metrics: RequestMetrics,
+    pub(crate) upstream: ServerClient,
+    /// The reads in progress, which requests share.
+    pub(crate) reads: SharedReads,
+    /// The owner of work that must outlive its request.
+    pub(crate) tasks: TaskGroup,
+    /// The counters of requests.
+    pub(crate) metrics: RequestMetrics,
 }
 
-impl RequestHandler for Gateway {
-    /// Answers joins of known meetings, which need no waiting.
+/// The ports for requests of servers.
+#[derive(Debug)]
+pub(crate) struct CallbackPorts {
+    /// The address of the edges, as servers reach them.
+    pub(crate) public_url: String,
+    /// The client for callbacks.
+    pub(crate) callbacks: CallbackClient,
+    /// The client for hooks and events.
+    pub(crate) hooks: HookClient,
+}
+
+/// Gives each request to its handler.
+#[derive(Debug)]
+pub(crate) struct RequestRouter {
+    verifier: RequestVerifier,
+    joins: JoinCalls,
+    creates: CreateCalls,
+    meetings: Arc<MeetingCalls>,
+    lists: ListCalls,
+    recordings: RecordingCalls,
+    /// `None` if servers have no address to which they could send events.
+    hooks: Option<HookCalls>,
+    callbacks: Option<CallbackReceiver>,
+    /// `None` if the settings have no password for `FreeSWITCH`.
+    dial_in: Option<DialInReceiver>,
+    metrics: RequestMetrics,
+}
+
+impl RequestRouter {
+    /// Builds every handler from `ports`, with the limits of `settings`.
+    pub(crate) fn new(settings: &Settings, ports: EdgePorts) -> Self {
+        let EdgePorts { cell, placement, callbacks, upstream, reads, tasks, metrics } = ports;
+        let timeouts = CallTimeouts {
+            create: settings.meetings.create_timeout,
+            call: settings.meetings.call_timeout,
+            upload: settings.meetings.upload_timeout,
+        };
+        let silence = settings.edge.client_timeout;
+        let rules = Arc::new(DeploymentRules::new(&settings.meetings));
+        let servers = ServerCalls::new(upstream, reads);
+        let locator = MeetingLocator::new(placement.clone());
+        let addresses = callbacks.as_ref().map(|ports| {
+            let planes = ports.callbacks.clone();
+            Arc::new(CallbackSealer::new(&ports.public_url, &settings.callbacks, planes))
+        });
+        let survey = FleetSurvey {
+            timeout: timeouts.call,
+            partial_lists: metrics.partial_lists.clone(),
+            addresses: addresses.clone(),
+        };
+        let create_ports = Arc::new(CreatePorts {
+            placement: placement.clone(),
+            servers: servers.clone(),
+            addresses: addresses.clone(),
+            timeouts,
+            tasks: tasks.clone(),
+            second_tries: metrics.second_tries.clone(),
+        });
+        let hooks = callbacks.as_ref().map(|ports| ports.hooks.clone());
+        let receiver = callbacks.zip(addresses.clone()).map(|(ports, addresses)| {
+            let body = BodyLimits { largest: settings.callbacks.max_body, silence };
+            let limits = HandOverLimits { body, offer_for: settings.callbacks.accept_timeout };
+            CallbackReceiver {
+                events: EventReceiver {
+                    addresses: Arc::clone(&addresses),
+                    planes: ports.hooks,
+                    cell: Arc::clone(&cell),
+                    limits,
+                },
+                addresses,
+                planes: ports.callbacks,
+                cell: Arc::clone(&cell),
+                limits,
+                metrics: metrics.clone(),
+            }
+        });
+        Self {
+            verifier: RequestVerifier {
+                cell: Arc::clone(&cell),
+                bodies: BodyLimits { largest: settings.edge.max_body, silence },
+                serves_hooks: hooks.is_some(),
+            },
+            joins: JoinCalls { cell: Arc::clone(&cell), locator: locator.clone(), rules: Arc::clone(&rules) },
+            creates: CreateCalls {
+                rules,
+                locator: locator.clone(),
+                tasks: tasks.clone(),
+                ports: create_ports,
+            },
+            lists: ListCalls {
+                servers: servers.clone(),
+                survey: survey.clone(),
+                get_meetings_disabled: settings.meetings.get_meetings_disabled,
+            },
+            recordings: RecordingCalls { servers: servers.clone(), survey, timeouts, tasks: tasks.clone() },
+            hooks: hooks.map(|planes| HookCalls { planes, timeout: timeouts.call }),
+            dial_in: DialInReceiver::new(&settings.voice, Arc::clone(&cell), silence, metrics.clone()),
+            meetings: Arc::new(MeetingCalls {
+                locator,
+                servers,
+                placement,
+                cell,
+                addresses,
+                timeouts,
+                tasks,
+            }),
+            callbacks: receiver,
+            metrics,
+        }
+    }
+
+    /// Gives a verified request to the handler of its call.
+    async fn dispatch(&self, request: VerifiedRequest) -> CallReply {
+        match request.call.strategy() {
+            CallStrategy::Place => self.creates.answer(request).await,
+            CallStrategy::Redirect => self.joins.answer(&request).await,
+            CallStrategy::Owner(action) => self.meetings.answer(request, action).await,
+            CallStrategy::EveryServer(list) => self.lists.answer(&request, list).await,
+            CallStrategy::Recordings(action) => self.recordings.answer(request, action).await,
+            CallStrategy::Hooks(action) => match &self.hooks {
+                Some(hooks) => hooks.answer(&request, action).await,
+                None => CallReply::refused(&Refusal::UNSUPPORTED_REQUEST),
+            },
+            // The verifier has answered or refused these calls.
+            CallStrategy::Local(_) | CallStrategy::Session | CallStrategy::Gone => {
+                CallReply::refused(&Refusal::UNSUPPORTED_REQUEST)
+            }
+        }
+    }
+}
+
+impl RequestHandler for RequestRouter {
+    /// Answers joins of known meetings.
     fn answer_at_once(&self, request: &Request<Incoming>, received: Instant) -> Option<HttpResponse> {
-        let reply = join::at_once(self, request)?;
+        let reply = self.joins.answer_at_once(request)?;
         self.metrics.count(Some(ApiCall::Join), reply.outcome, received);
         Some(reply.response)
     }
 
     async fn answer(self: Arc<Self>, request: Request<Incoming>, received: Instant) -> HttpResponse {
-        self.serve(request, received).await
+        if let Some(callbacks) = &self.callbacks
+            && CallbackReceiver::is_address(request.uri().path())
+        {
+            return callbacks.answer(request).await;
+        }
+        if let Some(dial_in) = &self.dial_in
+            && DialInReceiver::is_question(&request)
+        {
+            return dial_in.answer(request).await;
+        }
+        let call = served_call(request.uri().path());
+        let span = info_span!("request", call = call.map_or("unknown", ApiCall::name));
+        telemetry::extract(request.headers(), &span);
+        let reply = async {
+            match self.verifier.verify(request).await {
+                Ok(request) => self.dispatch(request).await,
+                Err(reply) => *reply,
+            }
+        };
+        let reply = reply.instrument(span).await;
+        self.metrics.count(call, reply.outcome, received);
+        reply.response
     }
 
     fn refuse(
@@ -95,10 +228,12 @@ impl RequestHandler for Gateway {
         received: Instant,
     ) -> HttpResponse {
         let reply = match refusal {
-            TransportRefusal::TooManyConnections => Reply::unavailable(),
-            TransportRefusal::HeadTooLarge => Reply::refused(&unreadable(UnreadableRequest::HeadTooLarge)),
+            TransportRefusal::TooManyConnections => CallReply::unavailable(),
+            TransportRefusal::HeadTooLarge => {
+                CallReply::refused(&unreadable(UnreadableRequest::HeadTooLarge))
+            }
         };
-        self.metrics.count(request::call_of(request.uri().path()), reply.outcome, received);
+        self.metrics.count(served_call(request.uri().path()), reply.outcome, received);
         reply.response
     }
 
@@ -107,71 +242,16 @@ impl RequestHandler for Gateway {
     }
 
     fn count_unreadable(&self) {
-        self.metrics.count(None, Outcome::refused, Instant::now());
+        self.metrics.count(None, RequestOutcome::refused, Instant::now());
     }
 }
 
-/// Returns the refusal of a request that cannot be read. BBB has no words for it, so that they are those
-/// of a validation.
+/// Returns the refusal of a request that cannot be read. BBB has no words for it, so that they are those of a
+/// validation.
 fn unreadable(request: UnreadableRequest) -> Refusal {
     Refusal::validation(match request {
         UnreadableRequest::HeadTooLarge => "Request head is too large",
         UnreadableRequest::AddressTooLong => "Request address is too long",
         UnreadableRequest::Malformed => "Request not recognized",
     })
-}
-
-impl Gateway {
-    async fn serve(self: Arc<Self>, request: Request<Incoming>, received: Instant) -> HttpResponse {
-        let request = match callbacks::serve(&self, request).await {
-            Ok(response) => return response,
-            Err(request) => request,
-        };
-        let request = match dial_in::serve(&self, request).await {
-            Ok(response) => return response,
-            Err(request) => request,
-        };
-        let call = request::call_of(request.uri().path());
-        let span = info_span!("request", call = call.map_or("unknown", ApiCall::name));
-        telemetry::extract(request.headers(), &span);
-        let metrics = self.metrics.clone();
-        let reply = async move {
-            match request::admit(&self, request).await {
-                Ok(ask) => self.answer(ask).await,
-                Err(reply) => *reply,
-            }
-        }
-        .instrument(span)
-        .await;
-        metrics.count(call, reply.outcome, received);
-        reply.response
-    }
-
-    /// Returns a server's answer with the addresses of callbacks that the application had given.
-    pub(super) fn own_addresses(&self, tenant: &TenantId, xml: String) -> String {
-        match &self.callbacks {
-            Some(callbacks) => callbacks.restored(tenant, xml),
-            None => xml,
-        }
-    }
-
-    async fn answer(self: Arc<Self>, ask: Ask) -> Reply {
-        match ask.call.strategy() {
-            CallStrategy::Place => super::calls::create::create(self, ask).await,
-            CallStrategy::Redirect => join::join(&self, &ask).await,
-            CallStrategy::Owner(action) => meeting_calls::ask_owner(&self, ask, action).await,
-            CallStrategy::EveryServer(EveryServerList::Meetings) => {
-                super::calls::lists::get_meetings(&self, &ask).await
-            }
-            CallStrategy::EveryServer(EveryServerList::Sessions) => {
-                super::calls::lists::get_sessions(&self, &ask).await
-            }
-            CallStrategy::Recordings(action) => super::calls::recordings::answer(&self, ask, action).await,
-            CallStrategy::Hooks(action) => super::calls::hooks::answer(&self, &ask, action).await,
-            // A request for one of these is answered before it is verified.
-            CallStrategy::Local(_) | CallStrategy::Session | CallStrategy::Gone => {
-                Reply::refused(&Refusal::UNSUPPORTED_REQUEST)
-            }
-        }
-    }
 }

@@ -146,3 +146,46 @@ fn generated_types_stay_in_the_adapters_of_the_edge() {
     }
     assert!(broken.is_empty(), "`usher_proto` outside `control/`:\n{}", broken.join("\n"));
 }
+
+/// The layers of the edge's server: (folder or file, words that none of its lines may contain).
+const EDGE_SERVER_LAYERS: &[(&str, &[&str])] = &[
+    // The transport could serve any HTTP application.
+    ("transport", &["crate::", "usher_bbb"]),
+    ("admission", &["router::", "calls::", "inbound::", "fleet::", "request::"]),
+    ("reply", &["router::", "calls::", "inbound::", "fleet::", "request::"]),
+    // A request is verified by the routing table alone.
+    (
+        "request",
+        &["router::", "calls::", "inbound::", "fleet::", "upstream::", "placement::", "planes::", "hooks::"],
+    ),
+    ("fleet", &["router::", "calls::", "inbound::"]),
+    // Handlers know their ports, and neither the router nor another kind of handler.
+    ("calls", &["router::", "inbound::", "RequestRouter", "EdgePorts"]),
+    ("inbound", &["router::", "server::calls", "VerifiedRequest", "RequestRouter", "EdgePorts"]),
+];
+
+#[test]
+fn the_layers_of_the_edge_server_depend_one_way() {
+    let mut broken = Vec::new();
+    let mut checked = 0;
+    for source in sources(&["edge-proxy/src/server"]) {
+        for (layer, words) in EDGE_SERVER_LAYERS {
+            let (folder, file) = (format!("server/{layer}/"), format!("server/{layer}.rs"));
+            if !source.path.contains(&folder) && !source.path.ends_with(&file) {
+                continue;
+            }
+            checked += 1;
+            for word in *words {
+                let bad = source.product_lines().filter(|(_, line)| {
+                    line.match_indices(word).any(|(at, _)| {
+                        let before = line[..at].chars().next_back();
+                        !before.is_some_and(|last| last.is_alphanumeric() || last == '_')
+                    })
+                });
+                broken.extend(bad.map(|(number, _)| format!("{}:{number}: `{word}`", source.path)));
+            }
+        }
+    }
+    assert!(checked > 30, "only {checked} files: has the server's layout changed?");
+    assert!(broken.is_empty(), "layers of the edge's server that name outer ones:\n{}", broken.join("\n"));
+}

@@ -1,5 +1,5 @@
-//! `multipart/form-data` bodies of calls whose parameters may come as a form. BBB hashes neither
-//! kind of body (wire-contract 1.5), so that parts count where a form would, and nowhere else.
+//! `multipart/form-data` bodies of calls whose parameters may come as a form. BBB includes neither kind
+//! of body in the checksum (wire-contract 1.5), so that parts count exactly where a form counts.
 
 use std::{convert::Infallible, future::ready};
 
@@ -11,7 +11,7 @@ use usher_bbb::query::encode;
 use crate::core::limits::PARAMETERS_MAX;
 use crate::server::admission::body::BodyError;
 
-/// Most parts that are read, files among them.
+/// Most parts that are read, files included: as many as a request may have parameters.
 const PARTS_MAX: usize = PARAMETERS_MAX;
 
 /// Returns the boundary that a content type names.
@@ -19,11 +19,11 @@ pub(in crate::server) fn boundary(content_type: &str) -> Option<String> {
     multer::parse_boundary(content_type).ok().filter(|boundary| !boundary.is_empty())
 }
 
-/// Returns the text parts as a form body, in order. Files are no parameters, and parts without a
-/// name are none either.
+/// Returns the text parts as a form body, in order. Files and parts without a name are left out: they
+/// are no parameters.
 ///
 /// # Errors
-/// It is not what it says, or has too many parts.
+/// Returns an error if the body is no such multipart body, or has too many parts.
 pub(in crate::server) async fn as_form(body: Bytes, boundary: String) -> Result<String, BodyError> {
     let mut parts = Multipart::new(once(ready(Ok::<_, Infallible>(body))), boundary);
     let (mut form, mut count) = (String::new(), 0);
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_too_much_or_no_text_is_refused() {
+    fn a_body_that_is_cut_too_large_or_no_text_is_refused() {
         let whole = body(&[part("name", "", "value")]);
         for length in 1..whole.len() - 4 {
             assert!(read(whole[..length].to_owned()).is_err(), "cut at {length}");
@@ -94,7 +94,7 @@ mod tests {
     }
 
     proptest! {
-        /// Names and values arrive as they were sent, whatever stands in them, and in order.
+        /// Any names and values arrive as they were sent, and in order.
         #[test]
         fn parts_are_read_as_they_were_written(
             fields in prop::collection::vec(("[a-zA-Z0-9_&=+%ß. -]{1,12}", "(?s).{0,40}"), 0..8),
@@ -110,7 +110,7 @@ mod tests {
             prop_assert_eq!(found, fields);
         }
 
-        /// Whatever comes, it ends, and what is read of it is a form.
+        /// Reading ends for any bytes, and its result is a form or an error.
         #[test]
         fn nonsense_is_read_or_refused(
             pieces in prop::collection::vec(

@@ -1,64 +1,65 @@
-//! Where a create goes: to the server of the record that stands, or to one that is chosen for it.
+//! The destination of a create: the server of the existing record, or one that is chosen for it.
 
 use tokio::time::Instant;
 use tracing::warn;
 use usher_bbb::{call::ApiCall, query::encode, reply::Refusal};
 use usher_model::{id::ServerId, routing::ServerRoute, voice::VoiceBridge};
 
-use super::Creation;
+use super::meeting_creation::MeetingCreation;
 use crate::{
     control::placement::{PlacedMeeting, ResolvedMeeting},
-    core::{resign::outgoing, route::RoutingDecision},
-    server::fleet::locate::{Owner, in_table},
+    core::route::RoutingDecision,
+    server::fleet::{meeting_locator::in_table, meeting_owner::MeetingOwner},
     upstream::UploadBody,
 };
 
-/// Where a create goes.
-pub(super) enum Destination {
-    /// To the server of the record that stands, and nowhere else.
-    Standing(Owner),
-    /// To a server that was just chosen, with the number the room got.
+/// The destination of a create.
+pub(super) enum CreateDestination {
+    /// The server of the existing record, and no other.
+    Existing(MeetingOwner),
+    /// A server that was just chosen, with the number that the meeting got.
     Placed(ServerRoute, Option<VoiceBridge>),
 }
 
-impl Creation {
-    /// Finds out where to.
+impl MeetingCreation {
+    /// Returns the destination; servers in `excluded` have failed this create.
     ///
     /// # Errors
-    /// Nobody can say, no server takes meetings, or the tenant may have no more.
-    pub(super) async fn destination(&self, excluded: &[ServerId]) -> Result<Destination, Refusal> {
-        // After a try of its own, the table may still show the record of that try. Whether one is of a
-        // breakout room it does not say.
+    /// Returns the refusal if no control plane answers, no server takes meetings, or the tenant may have no
+    /// further meeting.
+    pub(super) async fn destination(&self, excluded: &[ServerId]) -> Result<CreateDestination, Refusal> {
+        // After a first try, the table may still have the record of that try. And it does not say which
+        // records are of breakout rooms.
         let is_first = excluded.is_empty() && self.wishes.refused_bridges.is_empty() && !self.is_room();
         if is_first
             && !self.wishes.supersede
-            && let Some(owner) = in_table(&self.ask)
-            && let Some(owner) = self.standing(owner).await.ok_or(Refusal::SERVER_UNAVAILABLE)?
+            && let Some(owner) = in_table(&self.request)
+            && let Some(owner) = self.existing(owner).await.ok_or(Refusal::SERVER_UNAVAILABLE)?
         {
-            return Ok(Destination::Standing(owner));
+            return Ok(CreateDestination::Existing(owner));
         }
         let placed = self.place(excluded).await?;
         if placed.is_ours {
-            return Ok(Destination::Placed(placed.server, placed.meeting.voice_bridge));
+            return Ok(CreateDestination::Placed(placed.server, placed.meeting.voice_bridge));
         }
         let PlacedMeeting { meeting, server, .. } = placed;
         let resolved = ResolvedMeeting { meeting, server, token: String::new() };
-        let owner = Owner::resolved(self.ask.meetings.scope(), resolved);
-        if let Some(owner) = self.standing(owner).await.ok_or(Refusal::SERVER_UNAVAILABLE)? {
-            return Ok(Destination::Standing(owner));
+        let owner = MeetingOwner::resolved(self.request.meetings.scope(), resolved);
+        if let Some(owner) = self.existing(owner).await.ok_or(Refusal::SERVER_UNAVAILABLE)? {
+            return Ok(CreateDestination::Existing(owner));
         }
-        // The record that stood was of an ended meeting, and is gone now.
+        // The existing record was that of an ended meeting, and is removed now.
         let placed = self.place(excluded).await?;
         if placed.is_ours {
-            Ok(Destination::Placed(placed.server, placed.meeting.voice_bridge))
+            Ok(CreateDestination::Placed(placed.server, placed.meeting.voice_bridge))
         } else {
             Err(Refusal::SERVER_UNAVAILABLE)
         }
     }
 
+    /// Requests a server from a control plane.
     async fn place(&self, excluded: &[ServerId]) -> Result<PlacedMeeting, Refusal> {
-        let placing =
-            self.gateway.placement.place(&self.key, self.digest, &self.wishes, excluded, &self.token);
+        let placing = self.ports.placement.place(&self.key, self.digest, &self.wishes, excluded, &self.token);
         match tokio::time::timeout_at(self.deadline, placing).await {
             Ok(Ok(placed)) => Ok(placed),
             Ok(Err(error)) => {
@@ -72,15 +73,15 @@ impl Creation {
         }
     }
 
-    /// Returns the owner if the create is to go to it, `Some(None)` if it is to be placed anew, and
-    /// `None` where nobody can say.
-    async fn standing(&self, owner: Owner) -> Option<Option<Owner>> {
+    /// Returns the owner if the create is to go to it, `Some(None)` if the meeting is to be placed again, and
+    /// `None` if that cannot be found out now.
+    async fn existing(&self, owner: MeetingOwner) -> Option<Option<MeetingOwner>> {
         match owner.decision(ApiCall::Create) {
             RoutingDecision::Forward => Some(Some(owner)),
             RoutingDecision::ForwardIfRunning => match self.still_runs(&owner).await {
                 Some(true) => Some(Some(owner)),
                 Some(false) => {
-                    let placement = &self.gateway.placement;
+                    let placement = &self.ports.placement;
                     let ended = placement.report_end(&owner.key, &owner.server.id, owner.instance(), "");
                     ended.await.ok().map(|_| None)
                 }
@@ -90,18 +91,14 @@ impl Creation {
         }
     }
 
-    /// Asks a cordoned server whether it still runs the meeting.
-    async fn still_runs(&self, owner: &Owner) -> Option<bool> {
+    /// Returns whether a cordoned server still runs the meeting; `None` if its answer does not tell.
+    async fn still_runs(&self, owner: &MeetingOwner) -> Option<bool> {
         let query = format!("meetingID={}", encode(owner.address()));
         let call = ApiCall::GetMeetingInfo;
-        let deadline = self.deadline.min(Instant::now() + self.gateway.limits.call);
-        let url = outgoing(&owner.server, call, &query, &[]);
-        let answer = self
-            .gateway
-            .upstream
-            .call(&owner.server, call, url, UploadBody::None, &self.ask.caller(), deadline)
-            .await
-            .ok()?;
+        let deadline = self.deadline.min(Instant::now() + self.ports.timeouts.call);
+        let (servers, caller) = (&self.ports.servers, self.request.caller());
+        let answer =
+            servers.send(&owner.server, call, &query, UploadBody::None, &caller, deadline).await.ok()?;
         match (answer.outcome.success, answer.outcome.key.as_str()) {
             (true, _) => Some(true),
             (false, "notFound") => Some(false),

@@ -1,8 +1,6 @@
-//! `publishRecordings`, `updateRecordings`, `deleteRecordings`: each server that has some of the
-//! recordings is told of those. All of it is done, or the caller hears of an error; trying again does no
-//! harm.
-
-use std::sync::Arc;
+//! `publishRecordings`, `updateRecordings`, `deleteRecordings`: each server that has some of the recordings
+//! makes the change of those. If a part of the change fails, the caller gets an error, and may repeat the
+//! whole: a repeated change has no further effect.
 
 use futures::future::join_all;
 use tokio::time::Instant;
@@ -13,45 +11,52 @@ use usher_bbb::{
 };
 use usher_model::routing::ServerRoute;
 
-use super::{recording_servers::Fleet, whose};
+use super::recording_servers::{RecordingServers, recordings_of};
 use crate::{
     core::recordings::change::{BATCH, ChangeResponse, ChangeVerdict, ServerChange, ids, verdict},
-    metrics::Outcome,
-    server::{reply::Reply, request::Ask, router::Gateway},
+    metrics::RequestOutcome,
+    server::{admission::CallTimeouts, reply::CallReply, request::VerifiedRequest},
     upstream::UploadBody,
 };
 
-pub(super) async fn change(gateway: &Arc<Gateway>, ask: &Ask, change: RecordingChange) -> Reply {
-    let (fleet, ids) = (Fleet::of(gateway, ask), ids(&ask.parameters));
-    // A server that hangs while it is asked must leave time for the change elsewhere.
-    let (begun, limit) = (Instant::now(), gateway.limits.call);
-    let holders = fleet.holders(&ids, whose(ask), begun + limit / 2).await;
+/// Changes the recordings that a request names, on every server that has some of them.
+pub(super) async fn change(
+    servers: &RecordingServers<'_>,
+    timeouts: CallTimeouts,
+    request: &VerifiedRequest,
+    change: RecordingChange,
+) -> CallReply {
+    let ids = ids(&request.parameters);
+    // A server that does not answer the search must leave time for the change on the others.
+    let (begun, limit) = (Instant::now(), timeouts.call);
+    let holders = servers.holders(&ids, recordings_of(request), begun + limit / 2).await;
     if holders.missing > 0 && holders.lack_any(&ids) {
-        // Who did not answer may have it.
-        return Reply::unavailable();
+        // A server that has not answered may have it.
+        return CallReply::unavailable();
     }
-    let wanted = ServerChange::new(change, &ask.parameters);
+    let wanted = ServerChange::new(change, &request.parameters);
     let batches = holders
         .found
         .iter()
         .flat_map(|(server, found)| found.chunks(BATCH).map(move |batch| (server, batch)))
-        .map(|(server, batch)| tell(&fleet, ask.call, server, wanted.of(batch), begun + limit));
+        .map(|(server, batch)| change_batch(servers, request.call, server, wanted.of(batch), begun + limit));
     match verdict(join_all(batches).await) {
-        ChangeVerdict::Done => done(ask, change),
-        ChangeVerdict::NotFound => Reply::refused(&Refusal::RECORDINGS_NOT_FOUND),
-        ChangeVerdict::Refused(answer) => Reply::xml(answer, Outcome::refused),
-        ChangeVerdict::TryAgain => Reply::unavailable(),
+        ChangeVerdict::Done => done(request, change),
+        ChangeVerdict::NotFound => CallReply::refused(&Refusal::RECORDINGS_NOT_FOUND),
+        ChangeVerdict::Refused(answer) => CallReply::xml(answer, RequestOutcome::refused),
+        ChangeVerdict::TryAgain => CallReply::unavailable(),
     }
 }
 
-async fn tell(
-    fleet: &Fleet<'_>,
+/// Makes the change of a batch of recordings on one server.
+async fn change_batch(
+    servers: &RecordingServers<'_>,
     call: ApiCall,
     server: &ServerRoute,
     parameters: String,
     deadline: Instant,
 ) -> ChangeResponse {
-    match fleet.call(server, call, &parameters, UploadBody::None, deadline).await {
+    match servers.call(server, call, &parameters, UploadBody::None, deadline).await {
         Ok(answer) if answer.outcome.success => ChangeResponse::Done,
         Ok(answer) if answer.outcome.key == Refusal::RECORDINGS_NOT_FOUND.key => ChangeResponse::NotFound,
         Ok(answer) => ChangeResponse::Refused(answer.text),
@@ -59,10 +64,11 @@ async fn tell(
     }
 }
 
-fn done(ask: &Ask, change: RecordingChange) -> Reply {
-    Reply::success(match change {
+/// Returns BBB's answer to a change that was made.
+fn done(request: &VerifiedRequest, change: RecordingChange) -> CallReply {
+    CallReply::success(match change {
         RecordingChange::Publish => {
-            let said = RawQuery::new(&ask.parameters).first("publish").unwrap_or_default();
+            let said = RawQuery::new(&request.parameters).first("publish").unwrap_or_default();
             reply::changed("published", &said)
         }
         RecordingChange::Delete => reply::changed("deleted", "true"),

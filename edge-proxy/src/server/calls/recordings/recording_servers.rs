@@ -1,4 +1,4 @@
-//! The fleet as the keeper of recordings: each server has those it made.
+//! The servers as keepers of recordings: each server has those that it made.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -13,76 +13,77 @@ use usher_model::{routing::ServerRoute, server::Health};
 use crate::{
     control::table::LiveTable,
     core::{
-        evidence::{CallOrigin, FailureKind},
+        evidence::CallOrigin,
         recordings::{RecordingOwner, filter},
-        resign::{in_url, outgoing},
     },
     server::{
-        fleet::survey::{Survey, read, survey},
-        request::Ask,
-        router::Gateway,
+        fleet::{
+            server_calls::ServerCalls,
+            survey::{SurveyParts, survey},
+        },
+        request::VerifiedRequest,
     },
-    upstream::{ServerAnswer, ServerCallError, SharedAnswer, UploadBody, is_our_fault},
+    upstream::{ServerAnswer, ServerCallError, SharedAnswer, UploadBody},
 };
 
-/// Pages that are read of one server at most, 100 recordings each.
+/// Most result pages that are read of one server, with 100 recordings each.
 const PAGES_MAX: usize = 1000;
 
-/// The answers that together are one server's list.
-pub(super) type Pages = Vec<SharedAnswer>;
+/// The answers that together are the list of one server.
+pub(super) type ListPages = Vec<SharedAnswer>;
 
-/// The servers, as far as they keep recordings.
+/// The servers of a request's table, as keepers of recordings.
 #[derive(Debug)]
-pub(super) struct Fleet<'g> {
-    gateway: &'g Arc<Gateway>,
+pub(super) struct RecordingServers<'g> {
+    calls: &'g ServerCalls,
     table: &'g LiveTable,
     caller: CallOrigin,
 }
 
-/// Who has which of the recordings that were looked for.
+/// The servers that have some of the recordings that were searched for.
 #[derive(Debug)]
-pub(super) struct Holders {
-    /// Each server with the recordings it has, of the tenant.
+pub(super) struct RecordingHolders {
+    /// Each server with the ids that it has, of the tenant's recordings.
     pub(super) found: Vec<(Arc<ServerRoute>, Vec<String>)>,
-    /// Servers that may have some and did not answer.
+    /// Number of servers that may have some and have not answered.
     pub(super) missing: usize,
 }
 
-impl Holders {
-    /// Tells whether nobody is known to have one of `ids`.
+impl RecordingHolders {
+    /// Returns whether no server is known to have some of `ids`.
     pub(super) fn lack_any(&self, ids: &[String]) -> bool {
         let known: HashSet<&String> = self.found.iter().flat_map(|(_, found)| found).collect();
         ids.iter().any(|id| !known.contains(id))
     }
 }
 
-impl<'g> Fleet<'g> {
-    /// Returns the fleet that a call is about.
-    pub(super) fn of(gateway: &'g Arc<Gateway>, ask: &'g Ask) -> Self {
-        Self { gateway, table: &ask.table, caller: ask.caller() }
+impl<'g> RecordingServers<'g> {
+    /// Returns the servers of the table by which `request` was verified.
+    pub(super) fn of(calls: &'g ServerCalls, request: &'g VerifiedRequest) -> Self {
+        Self { calls, table: &request.table, caller: request.caller() }
     }
 
-    /// Returns what the servers have of the tenant's recordings that `parameters` ask for.
+    /// Returns the lists of the tenant's recordings that `parameters` select.
     pub(super) async fn list(
         &self,
         parameters: &str,
         whose: RecordingOwner<'_>,
         deadline: Instant,
-    ) -> Survey<Pages> {
+    ) -> SurveyParts<ListPages> {
         let parameters = &filter::for_server(parameters, whose);
         self.survey(parameters, deadline).await
     }
 
-    /// Finds out who has which of the tenant's recordings `ids`.
+    /// Returns the servers that have some of the tenant's recordings `ids`.
     pub(super) async fn holders(
         &self,
         ids: &[String],
         whose: RecordingOwner<'_>,
         deadline: Instant,
-    ) -> Holders {
+    ) -> RecordingHolders {
         let survey = self.survey(&filter::for_ids(ids, whose), deadline).await;
         let ids: HashSet<&String> = ids.iter().collect();
-        let found = survey.answers.iter().filter_map(|(server, pages)| {
+        let found = survey.parts.iter().filter_map(|(server, pages)| {
             let mut found: Vec<String> = Vec::new();
             for page in pages {
                 let list = listed(page).and_then(|list| list.recordings).unwrap_or_default();
@@ -94,10 +95,13 @@ impl<'g> Fleet<'g> {
             (!found.is_empty()).then_some(())?;
             Some((self.table.server(server)?, found))
         });
-        Holders { found: found.collect(), missing: survey.missing }
+        RecordingHolders { found: found.collect(), missing: survey.missing }
     }
 
-    /// Makes one call to a server that has a recording.
+    /// Calls a server that has a recording.
+    ///
+    /// # Errors
+    /// Returns the error of the call.
     pub(super) async fn call(
         &self,
         server: &ServerRoute,
@@ -106,54 +110,50 @@ impl<'g> Fleet<'g> {
         upload: UploadBody,
         deadline: Instant,
     ) -> Result<ServerAnswer, ServerCallError> {
-        let url = match upload {
-            UploadBody::None => outgoing(server, call, parameters, &[]),
-            UploadBody::Xml(_) | UploadBody::Multipart(..) => in_url(server, call, parameters, &[]),
-        };
-        let answer = self.gateway.upstream.call(server, call, url, upload, &self.caller, deadline).await;
-        if !call.is_read() {
-            self.gateway.reads.changed(&server.id);
+        let answer = self.calls.call(server, call, parameters, upload, &self.caller, deadline).await;
+        if let Err(error) = &answer {
+            warn!(server = %server.id, call = call.name(), %error, "a server did not answer");
         }
-        match answer {
-            Ok(answer) if is_our_fault(&answer) => {
-                self.gateway.upstream.report(&server.id, FailureKind::BadAnswer, call, &self.caller);
-                Err(ServerCallError::Unknown(FailureKind::BadAnswer))
-            }
-            Err(error) => {
-                warn!(server = %server.id, call = call.name(), %error, "a server did not answer");
-                Err(error)
-            }
-            answer => answer,
-        }
+        answer
     }
 
-    /// Asks every server. A disabled one takes no meetings and still has its recordings; one that is
-    /// offline is not waited for, and missing.
-    async fn survey(&self, parameters: &str, deadline: Instant) -> Survey<Pages> {
+    /// Queries every server. A disabled server takes no meetings and still has its recordings. An offline
+    /// server is not queried, and its part is missing.
+    async fn survey(&self, parameters: &str, deadline: Instant) -> SurveyParts<ListPages> {
         let all = self.table.servers();
         let offline = all.iter().filter(|server| server.health == Health::Offline).count();
-        let mut asked: Vec<_> = all.into_iter().filter(|server| server.health != Health::Offline).collect();
-        asked.sort_by(|a, b| a.id.cmp(&b.id));
+        let mut queried: Vec<_> = all.into_iter().filter(|server| server.health != Health::Offline).collect();
+        queried.sort_by(|a, b| a.id.cmp(&b.id));
         let mut survey =
-            survey(asked, deadline, |server| async move { self.pages(&server, parameters, deadline).await })
-                .await;
+            survey(
+                queried,
+                deadline,
+                |server| async move { self.pages(&server, parameters, deadline).await },
+            )
+            .await;
         survey.missing += offline;
         survey
     }
 
-    /// Reads the list of one server, in pages where it gives no other.
-    async fn pages(&self, server: &Arc<ServerRoute>, parameters: &str, deadline: Instant) -> Option<Pages> {
-        let ask = async |parameters: &str| {
-            read(self.gateway, server, ApiCall::GetRecordings, parameters, &self.caller, deadline).await
+    /// Reads the list of one server, in pages if it gives no other.
+    async fn pages(
+        &self,
+        server: &Arc<ServerRoute>,
+        parameters: &str,
+        deadline: Instant,
+    ) -> Option<ListPages> {
+        let read = async |parameters: &str| {
+            let call = ApiCall::GetRecordings;
+            self.calls.read(server, call, parameters, &self.caller, deadline).await.ok()
         };
-        let whole = ask(parameters).await?;
+        let whole = read(parameters).await?;
         if listed(&whole)?.recordings.is_some() {
             return Some(vec![whole]);
         }
         let (mut pages, mut offset) = (Vec::new(), 0);
         while pages.len() < PAGES_MAX {
             let (parameters, next) = filter::server_page(parameters, offset);
-            let page = ask(&parameters).await?;
+            let page = read(&parameters).await?;
             let list = listed(&page)?;
             let goes_on = list.recordings.is_some() && list.total.is_some_and(|total| next < total);
             pages.push(page);
@@ -166,9 +166,15 @@ impl<'g> Fleet<'g> {
     }
 }
 
+/// Returns the list in an answer; `None` if it is a refusal or cannot be read.
 fn listed(answer: &ServerAnswer) -> Option<RecordingList<'_>> {
     match recordings(&answer.text) {
         Ok(Parsed::Success(list)) => Some(list),
         _ => None,
     }
+}
+
+/// Returns the owner of the recordings that a request may see and change: its tenant.
+pub(super) fn recordings_of(request: &VerifiedRequest) -> RecordingOwner<'_> {
+    RecordingOwner { tenant: &request.tenant, scope: request.meetings.scope() }
 }

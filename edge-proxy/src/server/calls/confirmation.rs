@@ -1,4 +1,4 @@
-//! Telling the control plane that a create succeeded.
+//! The report to the control plane that a create succeeded.
 
 use std::time::Duration;
 
@@ -8,14 +8,14 @@ use usher_model::{id::ServerId, meeting::MeetingKey};
 
 use crate::control::placement::{CreateConfirmation, PlacementClient, PlacementError};
 
-/// Tries to report a success; where all fail, polls find the meeting.
+/// Tries to report a success. If all of them fail, polls find the meeting.
 const TRIES: u32 = 5;
-/// Pause before the second try; doubled before each further one.
+/// Pause before the second try; it is doubled before each further one.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Says which instance a server made; of a breakout room when, as its instance says it: the instances of one
-/// room are told older from newer by that.
-pub(in crate::server) fn confirmation(
+/// Returns the report of the instance that a server has made. For a breakout room, the time of the create
+/// is the one in its internal id: the order of the instances of one room follows from it.
+pub(super) fn confirmation(
     key: &MeetingKey,
     server: &ServerId,
     token: &str,
@@ -32,8 +32,8 @@ pub(in crate::server) fn confirmation(
     }
 }
 
-/// Confirms a placed create.
-pub(super) async fn confirm(placement: PlacementClient, created: CreateConfirmation) {
+/// Confirms a placed create, in several tries if no control plane answers.
+pub(super) async fn confirm_placed(placement: PlacementClient, created: CreateConfirmation) {
     let server = &created.server;
     for attempt in 0..TRIES {
         match placement.confirm(&created).await {

@@ -1,0 +1,151 @@
+//! Documents that clients upload: small ones are held in memory, large ones are passed on as they come.
+
+use std::{
+    pin::Pin,
+    sync::{Arc, OnceLock},
+    task::{Context, Poll, ready},
+};
+
+use bytes::{Bytes, BytesMut};
+use http::HeaderValue;
+use http_body::{Body, Frame};
+use http_body_util::{BodyExt, Full, Limited, StreamBody};
+use hyper::body::Incoming;
+
+use super::body::{BUFFER_MAX, BodyError, BodyLimits, BoxError, TimedBody, body_error};
+use crate::{
+    core::document_body::{BodyFault, DocumentBody},
+    upstream::{RequestPayload, UploadBody, payload},
+};
+
+/// A document on its way to a server.
+pub(in crate::server) enum RequestDocument {
+    /// The request brings no document.
+    None,
+    /// The document is in memory and can be sent again.
+    Held(Bytes),
+    /// The document is passed on as it comes, and can be sent once. It breaks off at the byte at which it
+    /// is found to be no document; the second field then holds the fault.
+    Streamed(Option<RequestPayload>, Arc<OnceLock<BodyFault>>),
+}
+
+impl std::fmt::Debug for RequestDocument {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::None => "None",
+            Self::Held(_) => "Held",
+            Self::Streamed(..) => "Streamed",
+        })
+    }
+}
+
+impl RequestDocument {
+    /// Takes a body: into memory if it is small enough, else as it comes. `check` reads the same bytes, so
+    /// that no server receives a whole body that it would answer with an error page.
+    ///
+    /// # Errors
+    /// Returns an error if the beginning of the body is too large, slow, broken off or no document.
+    pub(in crate::server) async fn take(
+        body: Incoming,
+        mut check: Option<DocumentBody>,
+        limits: BodyLimits,
+    ) -> Result<Self, BodyError> {
+        let limit = usize::try_from(limits.largest).unwrap_or(usize::MAX);
+        let mut rest = Limited::new(TimedBody::new(body, limits.silence), limit);
+        let mut held = BytesMut::new();
+        while held.len() <= BUFFER_MAX {
+            match rest.frame().await {
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data() {
+                        check.as_mut().map_or(Ok(()), |check| check.read(&data))?;
+                        held.extend_from_slice(&data);
+                    }
+                }
+                Some(Err(error)) => return Err(body_error(error.as_ref())),
+                None => {
+                    check.map_or(Ok(()), |check| check.end())?;
+                    return Ok(Self::Held(held.freeze()));
+                }
+            }
+        }
+        let fault = Arc::new(OnceLock::new());
+        let rest = CheckedBody { inner: rest, check, fault: Arc::clone(&fault) };
+        let begun = Full::new(held.freeze()).into_data_stream();
+        let stream = futures::StreamExt::chain(
+            futures::StreamExt::map(begun, |data| data.map_err(|never| match never {})),
+            rest.into_data_stream(),
+        );
+        let frames = futures::StreamExt::map(stream, |data: Result<Bytes, BoxError>| data.map(Frame::data));
+        Ok(Self::Streamed(Some(payload(StreamBody::new(frames))), fault))
+    }
+
+    /// Returns the body for one call; `None` if it was sent already and cannot be sent again.
+    pub(in crate::server) fn upload(&mut self) -> Option<UploadBody> {
+        match self {
+            Self::None => Some(UploadBody::None),
+            Self::Held(bytes) => Some(UploadBody::xml(bytes.clone())),
+            Self::Streamed(body, _) => body.take().map(UploadBody::Xml),
+        }
+    }
+
+    /// Returns whether there are no bytes to send.
+    pub(in crate::server) fn is_empty(&self) -> bool {
+        match self {
+            Self::None => true,
+            Self::Held(bytes) => bytes.is_empty(),
+            Self::Streamed(..) => false,
+        }
+    }
+
+    /// Returns the body as `multipart/form-data`; `kind` is its `Content-Type`, which names the boundary.
+    pub(in crate::server) fn multipart(mut self, kind: Option<HeaderValue>) -> UploadBody {
+        match (self.upload(), kind) {
+            (Some(UploadBody::Xml(body)), Some(kind)) => UploadBody::Multipart(body, kind),
+            _ => UploadBody::None,
+        }
+    }
+
+    /// Returns whether the document can be sent once more.
+    pub(in crate::server) fn can_be_sent(&self) -> bool {
+        !matches!(self, Self::Streamed(None, _))
+    }
+
+    /// Returns the fault at which the document broke off on its way.
+    pub(in crate::server) fn fault(&self) -> Option<BodyFault> {
+        match self {
+            Self::Streamed(_, fault) => fault.get().copied(),
+            Self::None | Self::Held(_) => None,
+        }
+    }
+}
+
+/// The rest of a body on its way to a server, which `check` reads too.
+struct CheckedBody<B> {
+    inner: B,
+    check: Option<DocumentBody>,
+    fault: Arc<OnceLock<BodyFault>>,
+}
+
+impl<B: Body<Data = Bytes, Error = BoxError> + Unpin> Body for CheckedBody<B> {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let frame = ready!(Pin::new(&mut self.inner).poll_frame(cx));
+        let judged = match (&mut self.check, &frame) {
+            (Some(check), Some(Ok(frame))) => frame.data_ref().map_or(Ok(()), |data| check.read(data)),
+            (Some(check), None) => check.end(),
+            (None, _) | (_, Some(Err(_))) => Ok(()),
+        };
+        if let Err(fault) = judged {
+            // An error here aborts the request, so that the server never receives a whole body and does
+            // not act on the part that it has.
+            let _ = self.fault.set(fault);
+            return Poll::Ready(Some(Err(BodyError::Faulty(fault).into())));
+        }
+        Poll::Ready(frame)
+    }
+}

@@ -1,0 +1,106 @@
+//! The addresses of callbacks: a create replaces those that the application gave by addresses of the
+//! edges, with the state sealed in them, and answers get the application's own ones back (ADR 10).
+
+use std::time::Duration;
+
+use http::HeaderMap;
+use tracing::warn;
+use usher_model::{
+    callback::{CallbackKey, MARK_HEADER},
+    id::{ServerId, TenantId},
+    meeting::MeetingKey,
+    settings::CallbackSettings,
+};
+use usher_runtime::clock::WallClock;
+
+use crate::{
+    control::{callbacks::CallbackClient, table::LiveTable},
+    core::callbacks::{AddressBinding, CallbackAddresses, restore},
+};
+
+/// Seals and opens the addresses of callbacks.
+#[derive(Debug)]
+pub(crate) struct CallbackSealer {
+    addresses: CallbackAddresses,
+    planes: CallbackClient,
+    wall: WallClock,
+    address_ttl: Duration,
+}
+
+impl CallbackSealer {
+    /// Returns addresses below `public_url`, which servers must be able to reach, sealed with the key
+    /// that `planes` know.
+    pub(crate) fn new(public_url: &str, settings: &CallbackSettings, planes: CallbackClient) -> Self {
+        Self {
+            addresses: CallbackAddresses::new(public_url),
+            planes,
+            wall: WallClock::system(),
+            address_ttl: settings.address_ttl,
+        }
+    }
+
+    /// Returns the parameters of a create of `meeting` as `server` gets them.
+    pub(in crate::server) async fn rewritten(
+        &self,
+        parameters: &str,
+        table: &LiveTable,
+        meeting: &MeetingKey,
+        server: &ServerId,
+    ) -> String {
+        let Some(key) = self.planes.key().await else {
+            // Without a control plane only a create of a meeting that runs comes this far, and its server
+            // keeps the addresses of the first create.
+            warn!("a create is sent without addresses of the edges: no control plane tells their key");
+            return parameters.to_owned();
+        };
+        let ttl = i64::try_from(self.address_ttl.as_millis()).unwrap_or(i64::MAX);
+        let expires_ms = self.wall.now_ms().saturating_add(ttl);
+        let given = AddressBinding { meeting, server, expires_ms };
+        let is_tenants = |host: &str| table.tenants().by_host(host).is_some();
+        let rewritten = self.addresses.rewrite(&key, parameters, given, is_tenants, rand::random);
+        if rewritten.dropped > 0 {
+            let dropped = rewritten.dropped;
+            warn!(%meeting, dropped, "a create names Usher's own address for callbacks: they are dropped");
+        }
+        rewritten.parameters
+    }
+
+    /// Returns an answer to a tenant with its application's own addresses.
+    fn restored(&self, tenant: &TenantId, xml: &str) -> String {
+        let open = |sealed: &str| self.planes.by_any_key(|key| key.open(sealed).ok());
+        restore(tenant, open, xml).into_owned()
+    }
+
+    /// Returns whether a request is a delivery of this fleet itself.
+    pub(in crate::server) fn is_own_delivery(&self, headers: &HeaderMap) -> bool {
+        let mut marks = headers.get_all(MARK_HEADER).into_iter().filter_map(|mark| mark.to_str().ok());
+        marks.any(|mark| self.planes.by_any_key(|key| (key.mark() == mark).then_some(())).is_some())
+    }
+
+    /// Returns the state that `open` finds in an address, by any key that this edge knows.
+    pub(in crate::server) async fn opened<T>(&self, open: impl Fn(&CallbackKey) -> Option<T>) -> Option<T> {
+        if let Some(state) = self.planes.by_any_key(&open) {
+            return Some(state);
+        }
+        // The address is forged, or sealed with the key of a store that was created a moment ago.
+        self.planes.fetch_key().await.and_then(|key| open(&key))
+    }
+
+    /// Returns the wall clock time by which addresses expire, in milliseconds since 1970.
+    pub(in crate::server) fn now_ms(&self) -> i64 {
+        self.wall.now_ms()
+    }
+}
+
+/// Returns an answer to a tenant with its application's own addresses. Without `addresses` servers have
+/// got them unchanged.
+pub(in crate::server) fn with_own_addresses(
+    addresses: Option<&CallbackSealer>,
+    tenant: &TenantId,
+    xml: String,
+) -> String {
+    match addresses {
+        Some(addresses) => addresses.restored(tenant, &xml),
+        None => xml,
+    }
+}

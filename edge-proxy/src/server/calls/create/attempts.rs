@@ -1,0 +1,292 @@
+//! The tries of a create, until a server has answered or none is left.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tracing::{info, warn};
+use usher_bbb::{
+    call::ApiCall,
+    parse::{CreateReply, ServerReply as Parsed, create_reply},
+    query::{QueryEdit, rewrite},
+    reply::Refusal,
+};
+use usher_model::{
+    id::ServerId,
+    routing::{RouteState, ServerRoute},
+    scope::looks_internal,
+    voice::VoiceBridge,
+};
+
+use super::{destination::CreateDestination, meeting_creation::MeetingCreation};
+use crate::{
+    control::placement::AbandonCertainty,
+    core::{evidence::FailureKind, rules::numbered},
+    server::{
+        calls::confirmation::{confirm_placed, confirmation},
+        fleet::meeting_owner::MeetingOwner,
+        reply::{CallReply, faulty_document},
+    },
+    upstream::{ServerAnswer, ServerCallError, is_our_fault},
+};
+
+/// Limit of the numbers that are tried for one meeting, of the servers that answer and refuse one create, and
+/// of the times that it is sent to a server which has just failed it.
+const TRIES: usize = 3;
+/// Times that a create waits for another create of the same id to change the record.
+const WAITS: u32 = 5;
+/// The first of these pauses; it is doubled before each further one.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// The outcome of one try.
+enum TryOutcome {
+    /// The create has its answer.
+    Answered(CallReply),
+    /// The server did not act: another server may be tried.
+    NotSent(ServerId),
+    /// The server has answered and did not act: perhaps no server accepts this request.
+    Refused(ServerId),
+    /// The server did not act, and the record is that of another create in progress, which alone can
+    /// change it.
+    NotOurs(ServerId),
+    /// The server did not act because another meeting there has the number: another number may be tried.
+    NumberTaken(VoiceBridge),
+}
+
+impl MeetingCreation {
+    /// Tries servers until one has answered.
+    pub(super) async fn run(mut self) -> CallReply {
+        let (mut excluded, mut tries, mut waits) = (Vec::new(), 0, 0);
+        // Servers are tried until the control plane has no other one, or until the deadline.
+        while tries < TRIES && self.request.document.can_be_sent() && Instant::now() < self.deadline {
+            let tried = match self.destination(&excluded).await {
+                Ok(CreateDestination::Existing(owner)) => self.forward(&owner).await,
+                // A request of this create has arrived late and has placed the meeting there again.
+                Ok(CreateDestination::Placed(server, _)) if excluded.contains(&server.id) => {
+                    self.abandon(&server, AbandonCertainty::Definite).await;
+                    TryOutcome::Refused(server.id)
+                }
+                Ok(CreateDestination::Placed(server, bridge)) => self.attempt(&server, bridge).await,
+                Err(refusal) => return refused(&refusal),
+            };
+            let server = match tried {
+                TryOutcome::Answered(reply) => return reply,
+                // No other server has the parent.
+                TryOutcome::NotSent(_) | TryOutcome::Refused(_) if self.is_room() => {
+                    return CallReply::unavailable();
+                }
+                TryOutcome::NotSent(ref server) | TryOutcome::Refused(ref server) => {
+                    tries += usize::from(matches!(tried, TryOutcome::Refused(_)));
+                    info!(%server, "another server is tried for a create");
+                    self.ports.second_tries.inc();
+                    server.clone()
+                }
+                TryOutcome::NumberTaken(bridge) => {
+                    tries += 1;
+                    self.wishes.refused_bridges.push(bridge);
+                    continue;
+                }
+                TryOutcome::NotOurs(server) => {
+                    if waits == WAITS {
+                        return CallReply::unavailable();
+                    }
+                    let next = Instant::now() + PAUSE * 2_u32.pow(waits);
+                    tokio::time::sleep_until(next.min(self.deadline)).await;
+                    waits += 1;
+                    server
+                }
+            };
+            if !excluded.contains(&server) && !self.is_room() {
+                excluded.push(server);
+            }
+        }
+        CallReply::unavailable()
+    }
+
+    /// Calls the server, with the number `bridge` if the control plane has chosen one.
+    async fn call(
+        &mut self,
+        server: &ServerRoute,
+        bridge: Option<VoiceBridge>,
+    ) -> Result<ServerAnswer, ServerCallError> {
+        let Some(upload) = self.request.document.upload() else {
+            return Err(ServerCallError::NotSendable);
+        };
+        let parameters =
+            bridge.map_or_else(|| self.parameters.clone(), |bridge| numbered(&self.parameters, bridge));
+        let parameters = match &self.ports.addresses {
+            Some(addresses) => {
+                addresses.rewritten(&parameters, &self.request.table, &self.key, &server.id).await
+            }
+            None => parameters,
+        };
+        let answer = self.answered(server, &parameters, upload).await;
+        self.ports.servers.changed(server);
+        answer
+    }
+
+    /// Sends the create to the server that has the id. Its answer is final (H4): another server could make a
+    /// second meeting. Only the record of another create in progress may move to another server.
+    async fn forward(&mut self, owner: &MeetingOwner) -> TryOutcome {
+        let is_pending = owner.state == RouteState::Pending;
+        if self.is_room() {
+            // Only the create in progress knows the id that it has given the room on the server.
+            let Some(instance) = owner.instance() else {
+                return TryOutcome::NotOurs(owner.server.id.clone());
+            };
+            self.parameters = rewrite(&self.parameters, &[QueryEdit::Set("meetingID", instance.as_str())]);
+        } else if owner.is_unscoped(self.request.meetings.scope()) {
+            self.parameters = rewrite(&self.parameters, &[QueryEdit::Set("meetingID", &owner.on_server)]);
+        }
+        let answer = match self.call(&owner.server, owner.voice_bridge).await {
+            Ok(answer) => answer,
+            Err(error) if error.is_definite() && is_pending => {
+                return TryOutcome::NotOurs(owner.server.id.clone());
+            }
+            Err(error) => {
+                warn!(server = %owner.server.id, %error, "a create of a known meeting has no answer");
+                return TryOutcome::Answered(self.unanswered());
+            }
+        };
+        if is_our_fault(&answer) {
+            self.ports.servers.report(&owner.server, FailureKind::BadAnswer, ApiCall::Create, &self.caller());
+            return if is_pending {
+                TryOutcome::NotOurs(owner.server.id.clone())
+            } else {
+                TryOutcome::Answered(CallReply::unavailable())
+            };
+        }
+        TryOutcome::Answered(match create_reply(&answer.text) {
+            Ok(Parsed::Success(created)) => {
+                let same =
+                    matches!(&owner.state, RouteState::Active(id) if id.as_str() == created.internal_id);
+                // The record of another instance is replaced before the caller gets its answer.
+                if same || self.confirm_forwarded(&owner.server.id, &created).await {
+                    self.passed_on(&answer)
+                } else {
+                    CallReply::unavailable()
+                }
+            }
+            // The create that has made the record tries another number, and this one waits for it.
+            Ok(Parsed::Failed(failure))
+                if is_pending
+                    && owner.voice_bridge.is_some()
+                    && failure.key == Refusal::VOICE_BRIDGE_TAKEN.key =>
+            {
+                return TryOutcome::NotOurs(owner.server.id.clone());
+            }
+            Ok(Parsed::Failed(_)) => self.passed_on(&answer),
+            Err(_) => CallReply::unavailable(),
+        })
+    }
+
+    /// Returns the answer to a create that the server has not answered. Another try may help, unless the
+    /// body is at fault.
+    fn unanswered(&self) -> CallReply {
+        let fault = self.request.document.fault();
+        fault.map_or_else(CallReply::unavailable, |fault| CallReply::refused(&faulty_document(fault)))
+    }
+
+    fn passed_on(&self, answer: &ServerAnswer) -> CallReply {
+        CallReply::passed_on(answer, self.request.own_ids(&answer.text).into_owned())
+    }
+
+    /// Reports an instance that is not the record's; returns whether the meeting is routed to it now.
+    async fn confirm_forwarded(&self, server: &ServerId, created: &CreateReply) -> bool {
+        let created = confirmation(&self.key, server, "", created);
+        match self.ports.placement.confirm(&created).await {
+            Ok(routed) => {
+                if !routed {
+                    info!(%server, "the meeting of a create is routed to another server by now");
+                }
+                routed
+            }
+            Err(error) => {
+                warn!(%server, %error, "a create was not confirmed");
+                false
+            }
+        }
+    }
+
+    /// Sends the create to `server`, on which the meeting was placed for it.
+    async fn attempt(&mut self, server: &ServerRoute, bridge: Option<VoiceBridge>) -> TryOutcome {
+        match self.call(server, bridge).await {
+            Ok(answer) if is_our_fault(&answer) => {
+                self.ports.servers.report(server, FailureKind::BadAnswer, ApiCall::Create, &self.caller());
+                self.abandon(server, AbandonCertainty::Definite).await;
+                TryOutcome::Refused(server.id.clone())
+            }
+            Ok(answer) => match create_reply(&answer.text) {
+                Ok(Parsed::Success(created)) => {
+                    self.confirm(&server.id, &created).await;
+                    TryOutcome::Answered(self.passed_on(&answer))
+                }
+                Ok(Parsed::Failed(failure)) => {
+                    self.abandon(server, AbandonCertainty::Definite).await;
+                    let taken = failure.key == Refusal::VOICE_BRIDGE_TAKEN.key;
+                    match bridge.filter(|_| taken && self.request.document.can_be_sent()) {
+                        Some(bridge) => TryOutcome::NumberTaken(bridge),
+                        None => TryOutcome::Answered(self.passed_on(&answer)),
+                    }
+                }
+                Err(_) => {
+                    self.abandon(server, AbandonCertainty::Unknown).await;
+                    TryOutcome::Answered(CallReply::unavailable())
+                }
+            },
+            // The request cannot be sent to any other server either.
+            Err(error @ ServerCallError::NotSendable) => {
+                warn!(%error, "a create is abandoned");
+                self.abandon(server, AbandonCertainty::Definite).await;
+                TryOutcome::Answered(CallReply::unavailable())
+            }
+            Err(ServerCallError::Refused(_)) => {
+                self.abandon(server, AbandonCertainty::Definite).await;
+                TryOutcome::Refused(server.id.clone())
+            }
+            Err(ServerCallError::NotSent(_)) => {
+                self.abandon(server, AbandonCertainty::Definite).await;
+                TryOutcome::NotSent(server.id.clone())
+            }
+            Err(error) if self.brings_documents && self.is_listed(server) => {
+                warn!(server = %server.id, %error, "a create has no answer, and its meeting runs");
+                TryOutcome::Answered(CallReply::unavailable())
+            }
+            Err(error) => {
+                warn!(server = %server.id, %error, "the outcome of a create is unknown");
+                self.abandon(server, AbandonCertainty::Unknown).await;
+                TryOutcome::Answered(self.unanswered())
+            }
+        }
+    }
+
+    /// Reports that the create had no effect, as surely as `certainty` says.
+    async fn abandon(&self, server: &ServerRoute, certainty: AbandonCertainty) {
+        let placement = &self.ports.placement;
+        // If the report fails, polls resolve the pending record.
+        if let Err(error) = placement.abandon(&self.key, &server.id, &self.token, certainty).await {
+            warn!(server = %server.id, %error, "a create was not abandoned");
+        }
+    }
+
+    /// Reports the success. The caller's answer does not wait for the report (design 4), unless a join that
+    /// follows needs the internal id.
+    async fn confirm(&self, server: &ServerId, created: &CreateReply) {
+        let created = confirmation(&self.key, server, &self.token, created);
+        let confirm = confirm_placed(self.ports.placement.clone(), created);
+        let confirmed = self.ports.tasks.spawn_short("confirm", confirm);
+        let scope = self.request.meetings.scope();
+        if looks_internal(&scope.scoped(self.key.meeting.as_str()).to_string()) {
+            // A join of such an id is refused as retryable until the meeting is confirmed.
+            let _ = confirmed.await;
+        }
+    }
+}
+
+/// Refuses a create. The refusal is the retryable one if another try may succeed.
+fn refused(refusal: &Refusal) -> CallReply {
+    if *refusal == Refusal::SERVER_UNAVAILABLE {
+        CallReply::unavailable()
+    } else {
+        CallReply::refused(refusal)
+    }
+}

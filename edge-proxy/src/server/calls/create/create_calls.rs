@@ -1,0 +1,77 @@
+//! The beginning of a create: the parameters by the tenant's rules, and the task that serves it.
+
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+use tokio::time::Instant;
+use usher_bbb::query::RawQuery;
+use usher_runtime::tasks::TaskGroup;
+
+use super::{
+    breakout_room::breakout_room,
+    meeting_creation::{CreatePorts, MeetingCreation},
+};
+use crate::{
+    core::{
+        presentation::modules,
+        rules::{DeploymentRules, wishes},
+    },
+    server::{
+        admission::document::RequestDocument, fleet::meeting_locator::MeetingLocator, reply::CallReply,
+        request::VerifiedRequest,
+    },
+};
+
+/// Answers `create`.
+#[derive(Debug)]
+pub(in crate::server) struct CreateCalls {
+    pub(in crate::server) rules: Arc<DeploymentRules>,
+    pub(in crate::server) locator: MeetingLocator,
+    pub(in crate::server) tasks: TaskGroup,
+    pub(in crate::server) ports: Arc<CreatePorts>,
+}
+
+impl CreateCalls {
+    /// Serves a create to its end. It runs in a task of its own, so that a client that closes its
+    /// connection leaves neither a create nor its record half done (C10).
+    pub(in crate::server) async fn answer(&self, mut request: VerifiedRequest) -> CallReply {
+        let Some(key) = request.key() else { return CallReply::unavailable() };
+        let route = Arc::clone(&request.route);
+        let ruled = self.rules.ruled(&request.parameters, &route.policy);
+        let mut wishes = wishes(&ruled);
+        let brings_none = request.document.is_empty() && !names_presentation(&ruled);
+        let parameters = self.rules.create(&ruled, &key, request.meetings.scope(), &route.policy);
+        if let Some(shown) = &route.policy.presentation
+            && (shown.forced || brings_none)
+        {
+            request.document = RequestDocument::Held(modules(shown).into());
+        }
+        let brings_documents = !request.document.is_empty() || names_presentation(&ruled);
+        let parameters = match breakout_room(&self.locator, &request, &key, &parameters).await {
+            Ok(Some(room)) => {
+                wishes.parent = Some(room.parent);
+                room.parameters
+            }
+            Ok(None) => parameters,
+            Err(reply) => return reply,
+        };
+        let creation = MeetingCreation {
+            deadline: Instant::now() + self.ports.timeouts.create,
+            wishes,
+            digest: Sha256::digest(&request.parameters).into(),
+            token: format!("{:032x}", rand::random::<u128>()),
+            parameters,
+            brings_documents,
+            ports: Arc::clone(&self.ports),
+            key,
+            request,
+        };
+        let done = self.tasks.spawn_short("create", creation.run());
+        done.await.unwrap_or_else(|_| CallReply::unavailable())
+    }
+}
+
+/// Returns whether a create names a presentation in its parameters.
+fn names_presentation(parameters: &str) -> bool {
+    RawQuery::new(parameters).first("preUploadedPresentation").is_some_and(|url| !url.trim().is_empty())
+}

@@ -1,0 +1,81 @@
+//! The list of recordings, and the choice among the calls about them.
+
+use usher_bbb::{
+    call::RecordingAction,
+    parse::{ServerReply as Parsed, recordings},
+};
+use usher_model::id::ServerId;
+use usher_runtime::tasks::TaskGroup;
+
+use super::{
+    change::change,
+    recording_servers::{ListPages, RecordingServers, recordings_of},
+    text_tracks,
+};
+use crate::{
+    core::recordings::{
+        filter::RecordingFilter,
+        list::{ServerRecordings, merge},
+    },
+    server::{
+        admission::CallTimeouts,
+        fleet::{server_calls::ServerCalls, survey::FleetSurvey},
+        reply::CallReply,
+        request::VerifiedRequest,
+    },
+};
+
+/// Answers the calls about recordings.
+#[derive(Debug)]
+pub(in crate::server) struct RecordingCalls {
+    pub(in crate::server) servers: ServerCalls,
+    pub(in crate::server) survey: FleetSurvey,
+    pub(in crate::server) timeouts: CallTimeouts,
+    pub(in crate::server) tasks: TaskGroup,
+}
+
+impl RecordingCalls {
+    /// Answers a call about recordings.
+    pub(in crate::server) async fn answer(
+        &self,
+        request: VerifiedRequest,
+        action: RecordingAction,
+    ) -> CallReply {
+        let timeouts = self.timeouts;
+        match action {
+            RecordingAction::List => self.list(&request).await,
+            RecordingAction::ReadTracks => {
+                text_tracks::get(&RecordingServers::of(&self.servers, &request), timeouts, &request).await
+            }
+            RecordingAction::AddTrack => text_tracks::put(&self.servers, timeouts, request).await,
+            RecordingAction::Change(kind) => {
+                // In a task of its own: if the client closes its connection, the change must not be made
+                // on a part of the servers only.
+                let servers = self.servers.clone();
+                let changed = self.tasks.spawn_short("change-recordings", async move {
+                    let servers = RecordingServers::of(&servers, &request);
+                    change(&servers, timeouts, &request, kind).await
+                });
+                changed.await.unwrap_or_else(|_| CallReply::unavailable())
+            }
+        }
+    }
+
+    async fn list(&self, request: &VerifiedRequest) -> CallReply {
+        let whose = recordings_of(request);
+        let servers = RecordingServers::of(&self.servers, request);
+        let parts = servers.list(&request.parameters, whose, self.survey.deadline()).await;
+        self.survey.reply(&parts, (&request.tenant, request.call), |parts: &[(ServerId, ListPages)]| {
+            let pages = parts.iter().flat_map(|(server, pages)| pages.iter().map(move |page| (server, page)));
+            let lists: Vec<ServerRecordings<'_>> = pages
+                .filter_map(|(server, page)| match recordings(&page.text) {
+                    Ok(Parsed::Success(list)) => {
+                        Some(ServerRecordings { server, recordings: list.recordings.unwrap_or_default() })
+                    }
+                    _ => None,
+                })
+                .collect();
+            merge(whose, &RecordingFilter::read(&request.parameters), &lists)
+        })
+    }
+}

@@ -1,0 +1,73 @@
+//! Events that servers post to the hook of the fleet (ADR 13). A server is answered once the store has a
+//! delivery for every hook of an application that gets the events.
+
+use std::sync::Arc;
+
+use http::{Method, StatusCode, header, request::Parts};
+use hyper::body::{Body as _, Incoming as Body};
+use tracing::{debug, warn};
+use usher_model::callback::HookState;
+
+use super::server_answer::{HandOverLimits, not_taken, unread};
+use crate::{
+    control::{hooks::HookClient, table_cell::TableCell},
+    core::{callbacks::bearer, hooks::posted},
+    server::{
+        admission::body::{discard, read_small},
+        callback_sealer::CallbackSealer,
+    },
+};
+
+/// Largest event that is read and dropped if it is larger than `callbacks.max_body`, bytes.
+const DISCARD_AT_MOST: u64 = 8 << 20;
+
+/// Takes the events of servers.
+#[derive(Debug)]
+pub(in crate::server) struct EventReceiver {
+    pub(in crate::server) addresses: Arc<CallbackSealer>,
+    pub(in crate::server) planes: HookClient,
+    pub(in crate::server) cell: Arc<TableCell>,
+    pub(in crate::server) limits: HandOverLimits,
+}
+
+impl EventReceiver {
+    /// Takes the events that a server has posted to the address with the state `sealed`.
+    ///
+    /// # Errors
+    /// Returns the status for the server. It sends again after every error but 401.
+    pub(super) async fn take(&self, sealed: &str, parts: &Parts, body: Body) -> Result<(), StatusCode> {
+        if parts.method != Method::POST {
+            return Err(StatusCode::METHOD_NOT_ALLOWED);
+        }
+        let opened = self.addresses.opened(|key| {
+            let state = HookState::open(key, sealed)?;
+            // The signature covers the address as the server was given it.
+            let url = state.url(key);
+            Some((state, url))
+        });
+        let (HookState { server, raw, .. }, url) = opened.await.ok_or(StatusCode::NOT_FOUND)?;
+        let table = self.cell.load_full().ok_or(StatusCode::SERVICE_UNAVAILABLE)?;
+        // A server that has left the fleet removes the hook after enough answers with 404.
+        let secret = table.server(&server).ok_or(StatusCode::NOT_FOUND)?.secret.clone();
+        let (size, limits) = (body.size_hint().lower(), self.limits.body);
+        if (limits.largest + 1..=DISCARD_AT_MOST).contains(&size) {
+            // A server that is refused would send the event again for minutes, and would hold back every
+            // event behind it.
+            warn!(%server, size, "an event is larger than callbacks.max_body and is lost");
+            return discard(body, limits.silence).await.map_err(unread);
+        }
+        let body = read_small(body, limits).await.map_err(unread)?;
+        let form = std::str::from_utf8(&body).map_err(|_| StatusCode::BAD_REQUEST)?;
+        let authorization = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let query = parts.uri.query().unwrap_or_default();
+        let Some(posted) = posted(&url, form, query, authorization.and_then(bearer), &secret) else {
+            warn!(%server, "an event is not signed with its server's secret");
+            return Err(StatusCode::UNAUTHORIZED);
+        };
+        let taken = self.planes.accept(&server, raw, posted, self.limits.deadline()).await;
+        taken.map_err(|error| {
+            debug!(%server, %error, "events of a server are not taken");
+            not_taken(error)
+        })
+    }
+}

@@ -1,0 +1,60 @@
+//! The limits of a callback or event, and the status that its server is answered with.
+
+use std::time::{Duration, Instant};
+
+use http::{HeaderValue, StatusCode, header};
+use http_body_util::Full;
+
+use crate::{
+    control::callbacks::HandOverError,
+    server::{
+        admission::{BodyLimits, body::BodyError},
+        transport::HttpResponse,
+    },
+};
+
+/// Seconds after which a server may call again, in `Retry-After`.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("30");
+
+/// The limits of callbacks and events.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::server) struct HandOverLimits {
+    pub(in crate::server) body: BodyLimits,
+    /// Longest time for which a callback is offered to the control planes. Servers wait for 60 s.
+    pub(in crate::server) offer_for: Duration,
+}
+
+impl HandOverLimits {
+    /// Returns the time until which a server that calls now waits for its answer.
+    pub(super) fn deadline(&self) -> Instant {
+        Instant::now() + self.offer_for
+    }
+}
+
+/// Returns the status for a call that no control plane has taken.
+pub(super) fn not_taken(error: HandOverError) -> StatusCode {
+    match error {
+        HandOverError::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        HandOverError::Refused => StatusCode::BAD_REQUEST,
+    }
+}
+
+/// Returns the status for a body that was not read.
+pub(super) fn unread(error: BodyError) -> StatusCode {
+    match error {
+        BodyError::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        BodyError::Slow => StatusCode::REQUEST_TIMEOUT,
+        BodyError::Broken | BodyError::Faulty(_) => StatusCode::BAD_REQUEST,
+    }
+}
+
+/// Returns the answer with a status.
+pub(super) fn answer(status: StatusCode) -> HttpResponse {
+    let mut response = HttpResponse::new(Full::default());
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
+    }
+    response
+}

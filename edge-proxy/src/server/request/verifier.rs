@@ -1,0 +1,184 @@
+//! Verifies whole requests: the checks of [`CallHead`], and between them the body.
+
+use std::{sync::Arc, time::Duration};
+
+use http::{Request, header, request::Parts};
+use http_body::Body as _;
+use hyper::body::Incoming;
+use usher_bbb::{
+    call::{ApiCall, BodyKind, CallStrategy, LocalAnswer},
+    reply::{self, Refusal},
+};
+use usher_model::id::MeetingId;
+
+use super::{
+    checks::{CallHead, RequestTenant},
+    verified_request::VerifiedRequest,
+};
+use crate::{
+    control::{table::LiveTable, table_cell::TableCell},
+    core::{authenticate::leaves_room_for_form, document_body::DocumentBody},
+    metrics::RequestOutcome,
+    server::{
+        admission::{
+            body::{BodyError, BodyLimits, read_small},
+            document::RequestDocument,
+            multipart,
+        },
+        reply::{CallReply, faulty_document},
+    },
+};
+
+/// Longest wait of a request for the edge's first table (S16).
+const FIRST_TABLE: Duration = Duration::from_secs(2);
+
+/// Verifies requests by the routing table.
+#[derive(Debug)]
+pub(in crate::server) struct RequestVerifier {
+    /// The routing table.
+    pub(in crate::server) cell: Arc<TableCell>,
+    /// The limits of request bodies.
+    pub(in crate::server) bodies: BodyLimits,
+    /// Whether calls of bbb-webhooks are served.
+    pub(in crate::server) serves_hooks: bool,
+}
+
+impl RequestVerifier {
+    /// Verifies a request, and reads its body as far as its parameters are in it.
+    ///
+    /// # Errors
+    /// Returns the answer if none of the calls has to give it: mostly a refusal, and for the root of
+    /// the API and `hooks/ping` the answer itself.
+    pub(in crate::server) async fn verify(
+        &self,
+        request: Request<Incoming>,
+    ) -> Result<VerifiedRequest, Box<CallReply>> {
+        let (parts, body) = request.into_parts();
+        let unsupported = || Box::new(CallReply::refused(&Refusal::UNSUPPORTED_REQUEST));
+        let head = CallHead::read(&parts.method, &parts.uri, &parts.headers).ok_or_else(unsupported)?;
+        let call = head.call();
+        if call.is_of_webhooks() && !self.serves_hooks {
+            return Err(unsupported());
+        }
+        if call.strategy() == CallStrategy::Local(LocalAnswer::Ping) {
+            return Err(Box::new(CallReply::text(reply::PING)));
+        }
+        let kind = body_kind(call, &parts, &body)?;
+        if body.size_hint().lower() > self.bodies.largest {
+            return Err(refused_body(call, &BodyError::TooLarge));
+        }
+        if call.strategy() == CallStrategy::Local(LocalAnswer::Version) {
+            return Err(version(&parts));
+        }
+        let Some(table) = self.table().await else { return Err(Box::new(CallReply::unavailable())) };
+        // The tenants are a guard of the table's, which must not be held while the body is awaited.
+        let found = head.tenant(&table.tenants()).map(|found| (found.slot.clone(), Arc::clone(found.route)));
+        let Some((slot, route)) = found else { return Err(head.unknown_tenant()) };
+        let mut body = Some(body);
+        // The parts of a text track are its file, which goes to a server as it is.
+        let is_form = kind == Some(BodyKind::Form)
+            || (kind == Some(BodyKind::Multipart) && call != ApiCall::PutRecordingTextTrack);
+        let form = match body.take_if(|_| is_form && leaves_room_for_form(head.query())) {
+            Some(body) => Some(self.read_form(call, &parts, body).await?),
+            None => None,
+        };
+        let tenant = RequestTenant { slot: &slot, route: &route };
+        let signed = head.signed(tenant, form.as_deref())?.into_url_safe();
+        let meeting = signed.meeting_id()?.map(|id| MeetingId::parse(&id)).transpose();
+        let meeting = meeting.map_err(|_| refused(call, &Refusal::MEETING_ID_LENGTH))?;
+        let is_upload = kind == Some(BodyKind::Xml) || call == ApiCall::PutRecordingTextTrack;
+        let check = (kind == Some(BodyKind::Xml)).then(DocumentBody::default);
+        let document = match body.filter(|_| kind.is_some() && is_upload) {
+            Some(body) => RequestDocument::take(body, check, self.bodies)
+                .await
+                .map_err(|error| refused_body(call, &error))?,
+            None => RequestDocument::None,
+        };
+        let parameters = signed.into_text();
+        let content_type = parts.headers.get(header::CONTENT_TYPE).cloned();
+        let (tenant, meetings) = (route.id.clone(), Arc::clone(&slot.meetings));
+        Ok(VerifiedRequest {
+            call,
+            tenant,
+            table,
+            route,
+            slot,
+            meetings,
+            parameters,
+            meeting,
+            document,
+            content_type,
+        })
+    }
+
+    /// Returns the table. An edge that was just started has its first one in a moment.
+    async fn table(&self) -> Option<Arc<LiveTable>> {
+        if self.cell.revision().is_none() {
+            let _ = tokio::time::timeout(FIRST_TABLE, self.cell.ready()).await;
+        }
+        self.cell.load_full()
+    }
+
+    /// Reads the parameters in a body, as a form holds them.
+    async fn read_form(
+        &self,
+        call: ApiCall,
+        parts: &Parts,
+        body: Incoming,
+    ) -> Result<String, Box<CallReply>> {
+        let kind =
+            parts.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        let boundary = match BodyKind::parse(kind) {
+            Some(BodyKind::Multipart) => Some(
+                multipart::boundary(kind).ok_or_else(|| refused(call, &Refusal::UNSUPPORTED_CONTENT_TYPE))?,
+            ),
+            _ => None,
+        };
+        let read = async {
+            let body = read_small(body, self.bodies).await?;
+            match boundary {
+                Some(boundary) => multipart::as_form(body, boundary).await,
+                None => String::from_utf8(body.into()).map_err(|_| BodyError::Broken),
+            }
+        };
+        read.await.map_err(|error| refused_body(call, &error))
+    }
+}
+
+/// Returns the answer of the API's root: the version, as JSON if the request is of that type.
+fn version(parts: &Parts) -> Box<CallReply> {
+    let is_json = parts.headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/json");
+    Box::new(if is_json {
+        CallReply::json(reply::root_json(), RequestOutcome::success)
+    } else {
+        CallReply::success(reply::root())
+    })
+}
+
+/// Returns the kind of the body if the call accepts it. A GET has no body, even if its headers name a kind.
+fn body_kind(call: ApiCall, parts: &Parts, body: &Incoming) -> Result<Option<BodyKind>, Box<CallReply>> {
+    if parts.method != http::Method::POST || body.is_end_stream() {
+        return Ok(None);
+    }
+    let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|kind| BodyKind::parse(kind.to_str().ok()?));
+    match kind.filter(|kind| call.accepts_body(*kind)) {
+        Some(kind) => Ok(Some(kind)),
+        None => Err(refused(call, &Refusal::UNSUPPORTED_CONTENT_TYPE)),
+    }
+}
+
+fn refused(call: ApiCall, refusal: &Refusal) -> Box<CallReply> {
+    Box::new(CallReply::refused_to(call, refusal))
+}
+
+fn refused_body(call: ApiCall, error: &BodyError) -> Box<CallReply> {
+    refused(
+        call,
+        &match error {
+            BodyError::TooLarge => Refusal::validation("Request body is too large"),
+            BodyError::Slow => Refusal::validation("Request body took too long"),
+            BodyError::Broken => Refusal::validation("Request not recognized"),
+            BodyError::Faulty(fault) => faulty_document(*fault),
+        },
+    )
+}
