@@ -1,4 +1,4 @@
-//! A plan in the making, in the terms of A5: records move, zombies stay behind.
+//! A plan under construction, in the terms of A5: a record moves, and a zombie stays on its old server.
 
 use usher_model::{
     id::{InternalMeetingId, MeetingId, ServerId, TenantId},
@@ -14,7 +14,7 @@ use crate::core::{
     voice::VoiceAssignment,
 };
 
-/// A plan in the making. Everything written is guarded as it was seen.
+/// A plan under construction. Every key that it writes is guarded by the value that the fleet showed.
 pub(in crate::core) struct PlanDraft<'a> {
     fleet: &'a Fleet,
     now_ms: i64,
@@ -30,7 +30,7 @@ impl<'a> PlanDraft<'a> {
         self.plan
     }
 
-    /// Adds what another draft of the same fleet came to.
+    /// Adds the guards and writes of another draft of the same fleet.
     pub(in crate::core) fn append(&mut self, other: Self) {
         for guard in other.plan.guards {
             if !self.plan.guards.contains(&guard) {
@@ -47,13 +47,13 @@ impl<'a> PlanDraft<'a> {
         self.plan.writes.len()
     }
 
-    /// Makes the plan hold only while a server is as it was seen.
+    /// Lets the plan fail if the server was changed since the fleet showed it.
     pub(in crate::core) fn guard_server(&mut self, id: &ServerId) {
         let seen = self.fleet.server(id).map(|server| &server.stored);
         self.plan.guard_seen(FleetKey::Server(id.clone()), seen);
     }
 
-    /// Makes the plan hold only while a server and its health are as they were seen (I7).
+    /// Lets the plan fail if the server or its health was changed since the fleet showed them (I7).
     pub(in crate::core) fn guard_choice(&mut self, id: &ServerId) {
         self.guard_server(id);
         if let Some(server) = self.fleet.server(id) {
@@ -61,9 +61,9 @@ impl<'a> PlanDraft<'a> {
         }
     }
 
-    /// Guards a server that a record comes to by another way than placement. A cordoned server is
-    /// disabled when it is empty; that was decided without this record, so it must fail from now on:
-    /// the server is written anew as it was.
+    /// Guards a server that a record reaches by another way than placement. A cordoned server is
+    /// disabled once it is empty; a replica that decides so without this record must fail, therefore
+    /// the server is written again unchanged, which gives it a new revision.
     pub(in crate::core) fn guard_arrival(&mut self, id: &ServerId) {
         self.guard_server(id);
         if let Some(server) = self.fleet.server(id)
@@ -73,9 +73,9 @@ impl<'a> PlanDraft<'a> {
         }
     }
 
-    /// Guards the arrival of a bare meeting ([`usher_model::scope`]) at a server. Tenant `default`'s
-    /// meeting of that id must not be created there: whoever chose the server for it before must choose
-    /// anew, so the server is written as it was.
+    /// Guards the arrival of an unscoped meeting ([`usher_model::scope`]) at a server. A meeting of tenant
+    /// `default` with the same id must not be created there: a replica that chose this server for it
+    /// earlier must choose again, therefore the server is written again unchanged.
     pub(in crate::core) fn guard_unscoped(&mut self, id: &MeetingId, server: &ServerId) {
         let namesake = MeetingKey::new(TenantId::default_tenant(), id.clone());
         self.guard_record(&namesake);
@@ -101,9 +101,9 @@ impl<'a> PlanDraft<'a> {
         self.write(FleetKey::Record(key.clone()), PlanWrite::Record(key.clone(), record));
     }
 
-    /// Takes out the zombies of an id that name the instance which its record names from now on, on
-    /// whichever entry of the instance's server they stand: what a record names is not ended. A zombie
-    /// that may come to name it is guarded, so that no mark of an `end` slips in between.
+    /// Removes the zombies that name the instance which the record names from now on, under each entry
+    /// of its server: an instance that a record names is never ended (ADR 21). A zombie without an
+    /// instance may come to name it; it is guarded, so that no mark of an `end` is written meanwhile.
     fn claim(&mut self, key: &MeetingKey, instance: &InternalMeetingId) {
         let fleet = self.fleet;
         for (zombie, stored) in fleet.zombies_of(key) {
@@ -120,8 +120,8 @@ impl<'a> PlanDraft<'a> {
         self.write(FleetKey::Record(key.clone()), PlanWrite::Delete(FleetKey::Record(key.clone())));
     }
 
-    /// Leaves a zombie. The one that stood at its place gives way: a server runs one instance of an
-    /// id, so the newer entry is the true one.
+    /// Writes a zombie. It replaces an earlier one of the same id and server: a server runs one instance
+    /// of an id, so that the newer entry is the correct one.
     pub(in crate::core) fn set_zombie(
         &mut self,
         key: ZombieKey,
@@ -135,7 +135,7 @@ impl<'a> PlanDraft<'a> {
         self.write(FleetKey::Zombie(key.clone()), PlanWrite::Zombie(key, zombie));
     }
 
-    /// Moves a zombie on, keeping why and since when it stands.
+    /// Changes the state of a zombie and keeps its reason and its time.
     pub(in crate::core) fn move_zombie(
         &mut self,
         key: &ZombieKey,
@@ -167,14 +167,16 @@ impl<'a> PlanDraft<'a> {
         self.write(FleetKey::Voice(bridge), PlanWrite::Delete(FleetKey::Voice(bridge)));
     }
 
-    /// Makes a record ACTIVE: its replacement confirmed, the *waiting* zombies of the id become *due*.
+    /// Makes a record ACTIVE. It replaces every earlier instance, so that the *waiting* zombies of the
+    /// id become *due* (A5).
     pub(in crate::core) fn activate(&mut self, key: &MeetingKey, record: MeetingRecord) {
         let server = record.server.clone();
         self.set_record(key, record);
         self.release_waiting(key, &server);
     }
 
-    /// Makes the *waiting* zombies of an id *due*, other than on `except` and those the plan takes out.
+    /// Makes the *waiting* zombies of an id *due*, except on the server `except` and except those that
+    /// the plan removes.
     pub(in crate::core) fn release_waiting(&mut self, key: &MeetingKey, except: &ServerId) {
         let fleet = self.fleet;
         for (zombie, stored) in fleet.zombies_of(key) {
@@ -188,9 +190,9 @@ impl<'a> PlanDraft<'a> {
         }
     }
 
-    /// Takes out a record that was never ACTIVE. If it had superseded an instance that is still only
-    /// *waiting*, the record returns to it: nothing replaced it after all. Where that server is
-    /// disabled the zombie goes on waiting; the id is free.
+    /// Removes a record that was never ACTIVE. If it had superseded an instance that is still *waiting*,
+    /// the record returns to that instance, because no other one replaced it (A5). If the server of that
+    /// instance is disabled, the zombie stays *waiting* and the id is free.
     pub(in crate::core) fn drop_pending(&mut self, key: &MeetingKey, pending: &MeetingRecord) {
         let fleet = self.fleet;
         let usable =
@@ -211,7 +213,7 @@ impl<'a> PlanDraft<'a> {
         self.set_record(key, MeetingRecord { state, server, token: String::new(), ..pending.clone() });
     }
 
-    /// Sets what is to be written to a key; the last word counts.
+    /// Sets the write of a key. A later write replaces an earlier one: a transaction may write a key once.
     fn write(&mut self, key: FleetKey, write: PlanWrite) {
         self.plan.writes.retain(|earlier| earlier.key() != key);
         self.plan.writes.push(write);

@@ -1,16 +1,16 @@
-//! Which polls are written in full. A sample of fifty meetings takes kilobytes of the store's history, and most
-//! polls see the same as the one before. The table names the differences for which the sample is written; without
-//! one of them only the watermark is.
+//! The decision whether a poll is written in full or by its watermark alone (ADR 20). A sample of fifty
+//! meetings takes kilobytes of the store's history, and most polls equal the poll before. The sample is
+//! written for the differences in this table, and only the watermark without one of them.
 //!
-//! | what differs from the stored sample | written | because |
+//! | difference from the stored sample | written | reason |
 //! |---|---|---|
-//! | there is none of this epoch | sample | `fleet.knows`: the server was asked |
-//! | meetings that began or ended, whatever is fixed of one, the server's version | sample | records, zombies, numbers and rooms are judged by it |
-//! | load, by more than a third of what a new meeting counts, and by more than 2 % | sample | placement compares servers by it |
-//! | users of a tenant that has a limit, by more than one and by more than 2 % | sample | edges enforce the limit by it |
-//! | users of a meeting, less than that, for twelve polling intervals | sample | people look at the figures |
-//! | ages, the order, users by less than that | watermark | reservations end by it, and its writing says how fresh the sample is |
-//! | nothing | watermark | the same |
+//! | no sample of this epoch is stored | sample | `fleet.knows`: the server was queried in this epoch |
+//! | a meeting began or ended, a fixed property of a meeting, the server's version | sample | records, zombies, voice bridges and breakout rooms are judged by it |
+//! | load, by more than a third of the load of a new meeting and more than 2 % | sample | placement compares servers by it |
+//! | users of a tenant with a limit, by more than one and more than 2 % | sample | edges enforce the limit by it |
+//! | users of a meeting, by less than that, for twelve polling intervals | sample | operators look at the figures |
+//! | ages, the order, users by less than that | watermark | it ends reservations and carries the age of the sample |
+//! | no difference | watermark | as above |
 
 use std::time::{Duration, Instant};
 
@@ -24,27 +24,27 @@ use super::{
     load,
 };
 
-/// Polling intervals after which users that differ are written down, however few.
+/// Polling intervals after which even the smallest difference in users is written.
 const LASTING: u32 = 12;
-/// Share of the users, or of the load, by which either may differ from what is stored.
+/// One part in this number (2 %) of the stored users or load may differ without a new sample.
 const SHARE: u64 = 50;
 
-/// Why a sample is written.
+/// The first difference for which a sample is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SampleDifference {
-    /// None of this epoch is stored.
+    /// No sample of this epoch is stored.
     First,
-    /// A meeting began or ended, or is another; or the server has another version.
+    /// A meeting began, ended or was replaced, or the server has another version.
     Meetings,
-    /// Placement would be misled.
+    /// The stored load would mislead placement.
     Load,
-    /// A tenant's limit would be.
+    /// The stored users would mislead the enforcement of a tenant's limit.
     Limit,
-    /// An operator who looks at the figures would be misled for long.
+    /// The stored users differ slightly, and have done so for twelve polling intervals.
     Lasting,
 }
 
-/// Returns what makes a poll's sample worth writing; none where its watermark is enough.
+/// Returns the reason to write a poll's sample; `None` if its watermark is enough.
 pub fn difference(
     fleet: &Fleet,
     server: &FleetServer,
@@ -74,12 +74,13 @@ pub fn difference(
     (lasts && participants(stored) != participants(fresh)).then_some(SampleDifference::Lasting)
 }
 
-/// Returns by how much a number may differ from what is stored.
+/// Returns the difference from a stored number that is not written: 2 % of it, at least 1.
 fn tolerated(stored: u64) -> u64 {
     (stored / SHARE).max(1)
 }
 
-/// Returns all that does not change as long as the same meetings go on, whatever their order.
+/// Returns the properties that stay equal while the same meetings run, sorted, because servers list
+/// their meetings in any order.
 fn fixed(sample: &ServerSample) -> Vec<SampledMeeting> {
     let still = |meeting: &SampledMeeting| SampledMeeting {
         participants: 0,

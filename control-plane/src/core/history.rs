@@ -1,4 +1,5 @@
-//! The recent past of the routing table: "snapshot or delta?" for a subscriber at some revision.
+//! The recent changes of the routing table, by which a subscriber at some revision gets a delta or a
+//! snapshot (design 6).
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -7,18 +8,18 @@ use usher_model::{revision::Revision, routing::RoutingDelta};
 #[cfg(test)]
 mod tests;
 
-/// How a subscriber gets to the present.
+/// The way of a subscriber to the present table.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ResumePoint {
-    /// It is there.
+    /// The subscriber has the present table.
     UpToDate,
-    /// By this one delta, from exactly its revision to the present.
+    /// One delta leads from exactly the subscriber's revision to the present one.
     Delta(RoutingDelta),
-    /// Its revision is too old, of another epoch, or of a future nobody here has seen.
+    /// The subscriber's revision is too old, of another epoch, or later than this replica's.
     Snapshot,
 }
 
-/// The last deltas, bounded by their number and by the entries they hold.
+/// The last deltas. Their number and the number of their entries are bounded.
 #[derive(Debug, Clone)]
 pub struct RoutingHistory {
     deltas: VecDeque<Arc<RoutingDelta>>,
@@ -30,25 +31,25 @@ pub struct RoutingHistory {
 }
 
 impl RoutingHistory {
-    /// Starts at a revision, without a past. A subscriber whose delta would hold more than
-    /// `max_entries` is better served by a snapshot.
+    /// Returns a history that starts at a revision, without deltas. A subscriber whose delta would hold
+    /// more than `max_entries` gets a snapshot, which is no larger then.
     pub fn new(start: Revision, max_deltas: usize, max_entries: usize) -> Self {
         Self { deltas: VecDeque::new(), entries: 0, start, head: start, max_deltas, max_entries }
     }
 
-    /// Returns the revision it has come to.
+    /// Returns the revision of the last delta.
     pub fn head(&self) -> Revision {
         self.head
     }
 
-    /// Takes the next delta. One that does not follow the last starts the history anew.
+    /// Adds the next delta. A delta that does not follow the last one starts the history again.
     pub fn push(&mut self, delta: Arc<RoutingDelta>) {
         if delta.base != self.head {
             *self = Self::new(delta.base, self.max_deltas, self.max_entries);
         }
         self.head = delta.revision;
         if delta.is_empty() {
-            return; // nothing to tell anybody: the next delta bridges it
+            return; // subscribers need no frame for it: the next delta covers this revision too
         }
         self.entries += delta.len();
         self.deltas.push_back(delta);
@@ -59,7 +60,7 @@ impl RoutingHistory {
         }
     }
 
-    /// Returns how a subscriber that holds `revision` gets to the present.
+    /// Returns the way from `revision` to the present table.
     pub fn since(&self, revision: Revision) -> ResumePoint {
         if revision == self.head {
             return ResumePoint::UpToDate;
@@ -70,7 +71,7 @@ impl RoutingHistory {
         let mut sum = RoutingDelta::new(revision, self.head);
         let first = self.deltas.partition_point(|delta| delta.revision.seq <= revision.seq);
         for delta in self.deltas.range(first..) {
-            // A delta that began before `revision` sets again what stands already: no harm.
+            // A delta that began before `revision` sets entries to values that the subscriber has already.
             sum.servers.extend(delta.servers.clone());
             sum.tenants.extend(delta.tenants.clone());
             sum.meetings.extend(delta.meetings.clone());

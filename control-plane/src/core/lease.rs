@@ -1,19 +1,19 @@
-//! When the leader renews its lease, and when it stops acting (design 5, X3).
+//! The times at which the leader renews its lease and stops acting (design 5, X3).
 //!
-//! Times count from when a keep-alive was *sent*: the store may have taken it the moment after, so
-//! the lease can run out no earlier than one TTL after that. A leader stops acting when two thirds
-//! of the TTL have passed without an acknowledged keep-alive, well before another can lead; what it
-//! has sent off by then is stopped by the fencing guard.
+//! Times count from the moment at which a keep-alive was *sent*: the store may have accepted it
+//! immediately after, so that the lease cannot end earlier than one TTL after the sending. A leader
+//! stops acting after two thirds of the TTL without an acknowledged keep-alive, before another replica
+//! can lead. The fencing guard refuses the writes that it had sent by then.
 
 use std::time::{Duration, Instant};
 
 #[cfg(test)]
 mod tests;
 
-/// Shortest time worth giving to a call.
+/// Shortest timeout of a call: a server that is healthy needs less, and a shorter one would only fail.
 const LEAST_CALL: Duration = Duration::from_millis(100);
 
-/// The lease as its holder may count on it.
+/// The part of the lease that its holder may rely on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LeaseClock {
     ttl: Duration,
@@ -22,13 +22,13 @@ pub struct LeaseClock {
 }
 
 impl LeaseClock {
-    /// Starts with a lease that was asked for at `sent`.
+    /// Returns the clock of a lease that was requested at `sent`.
     pub fn new(ttl: Duration, sent: Instant) -> Self {
         Self { ttl, sent, lost: false }
     }
 
-    /// Takes the answer to a keep-alive that was sent at `sent`. One that comes back late renews
-    /// nothing beyond its own time, and a lease once lost stays lost.
+    /// Applies the answer to a keep-alive that was sent at `sent`; a `ttl` of zero means that the lease
+    /// is lost. A late answer extends the lease from its sending only, and a lost lease stays lost.
     pub fn acknowledged(&mut self, sent: Instant, ttl: Duration) {
         if ttl.is_zero() {
             self.lost = true;
@@ -37,39 +37,39 @@ impl LeaseClock {
         }
     }
 
-    /// Notes that the store no longer knows the lease.
+    /// Marks the lease as lost: the store no longer knows it.
     pub fn lose(&mut self) {
         self.lost = true;
     }
 
-    /// Returns when the next keep-alive is to be sent: a third of the TTL after the last one that
-    /// was acknowledged.
+    /// Returns the time of the next keep-alive: a third of the TTL after the sending of the last
+    /// acknowledged one.
     pub fn renew_at(&self) -> Instant {
         self.sent + self.ttl / 3
     }
 
-    /// Returns when to stop acting unless a keep-alive is acknowledged before.
+    /// Returns the time at which the holder stops acting, unless a keep-alive is acknowledged before.
     pub fn stop_at(&self) -> Instant {
         self.sent + self.ttl * 2 / 3
     }
 
-    /// Tells whether the holder may act as the leader.
+    /// Returns whether the holder may act as the leader.
     pub fn may_act(&self, now: Instant) -> bool {
         !self.lost && now < self.stop_at()
     }
 
-    /// Returns what is left of the lease for certain.
+    /// Returns the certain rest of the lease; zero once it is lost.
     pub fn remaining(&self, now: Instant) -> Duration {
         if self.lost { Duration::ZERO } else { (self.sent + self.ttl).saturating_duration_since(now) }
     }
 
-    /// Tells whether an `end` that takes at most `call_timeout` is over before another can lead.
+    /// Returns whether an `end` of at most `call_timeout` ends before another replica can lead.
     pub fn may_end(&self, now: Instant, call_timeout: Duration) -> bool {
         self.may_act(now) && self.remaining(now) > call_timeout
     }
 
-    /// Returns the time an `end` sent now may take: what was wanted, or what the lease allows if that
-    /// is less; none when no call may be sent.
+    /// Returns the timeout of an `end` that is sent now: `wanted`, or the rest of the lease if that is
+    /// shorter; `None` if no call may be sent.
     pub fn end_timeout(&self, now: Instant, wanted: Duration) -> Option<Duration> {
         let fits = wanted.min(self.remaining(now).saturating_sub(Duration::from_millis(1)));
         (fits >= LEAST_CALL.min(wanted) && self.may_end(now, fits)).then_some(fits)

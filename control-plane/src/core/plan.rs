@@ -1,5 +1,5 @@
-//! What the core wants written: one guarded transaction in domain terms. A plan has no choice left
-//! in it; committed twice, late or beside a newer one it does no harm, because its guards fail.
+//! One guarded transaction in terms of the domain. A plan leaves no choice to its executor. A plan that
+//! is committed twice, late or beside a newer one does no harm, because its guards fail (style P2).
 
 use usher_model::{
     id::{ServerId, TenantId},
@@ -11,10 +11,10 @@ use usher_model::{
 
 use crate::core::voice::VoiceAssignment;
 
-/// A value with the store revisions that made it.
+/// A value with the revisions of the store that created and last changed it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stored<T> {
-    /// The value.
+    /// The value as the store holds it.
     pub value: T,
     /// Revision that created the key.
     pub created: u64,
@@ -22,7 +22,7 @@ pub struct Stored<T> {
     pub modified: u64,
 }
 
-/// Names one stored value.
+/// The key of one stored value.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum FleetKey {
     /// `servers/ID`
@@ -43,16 +43,16 @@ pub enum FleetKey {
     Voice(VoiceBridge),
 }
 
-/// A condition for the whole plan.
+/// A condition of the whole plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PlanGuard {
-    /// No such key.
+    /// The key must not exist.
     Absent(FleetKey),
-    /// The key was last changed at this revision.
+    /// The key must exist, and its last change must be the one of this revision.
     Unchanged(FleetKey, u64),
 }
 
-/// One change.
+/// One change of one key.
 #[derive(Debug, Clone, PartialEq)]
 pub enum PlanWrite {
     /// Sets `servers/ID`.
@@ -71,27 +71,27 @@ pub enum PlanWrite {
     Zombie(ZombieKey, Zombie),
     /// Sets `voice/NUMBER`.
     Voice(VoiceBridge, VoiceAssignment),
-    /// Takes a key out.
+    /// Removes a key.
     Delete(FleetKey),
 }
 
-/// A guarded transaction: all writes if every guard holds, else none.
+/// A guarded transaction: all writes are applied if every guard holds, else none.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Plan {
-    /// Conditions.
+    /// The conditions, all of which must hold.
     pub guards: Vec<PlanGuard>,
-    /// Changes.
+    /// The changes, at most one for each key.
     pub writes: Vec<PlanWrite>,
 }
 
 impl Plan {
-    /// Tells whether there is nothing to write.
+    /// Returns whether the plan has no write.
     pub fn is_empty(&self) -> bool {
         self.writes.is_empty()
     }
 
-    /// Guards a key as it was seen: unchanged where it stood, absent where it did not. A key that is
-    /// guarded already keeps its first guard.
+    /// Guards a key by its observed state: unchanged if it existed, absent if it did not. A key that has
+    /// a guard keeps it, because the first observation is the one of the decision.
     pub fn guard_seen<T>(&mut self, key: FleetKey, seen: Option<&Stored<T>>) {
         let stands = |guard: &PlanGuard| match guard {
             PlanGuard::Absent(guarded) | PlanGuard::Unchanged(guarded, _) => *guarded == key,
@@ -127,7 +127,7 @@ pub enum FleetEvent {
 }
 
 impl PlanWrite {
-    /// Returns the key it sets or takes out.
+    /// Returns the key that this write sets or removes.
     pub fn key(&self) -> FleetKey {
         match self {
             Self::Server(server) => FleetKey::Server(server.id.clone()),
@@ -144,7 +144,7 @@ impl PlanWrite {
 }
 
 impl FleetEvent {
-    /// Returns the key that changed.
+    /// Returns the changed key.
     pub fn key(&self) -> FleetKey {
         match self {
             Self::Server(id, _) => FleetKey::Server(id.clone()),
@@ -158,7 +158,7 @@ impl FleetEvent {
         }
     }
 
-    /// Returns the revision that last changed the value; none when it is gone.
+    /// Returns the revision that last changed the value; `None` if the key was deleted.
     pub fn modified(&self) -> Option<u64> {
         match self {
             Self::Server(_, stored) => stored.as_ref().map(|stored| stored.modified),
@@ -172,7 +172,7 @@ impl FleetEvent {
         }
     }
 
-    /// Returns the deletion of `key`.
+    /// Returns the event that deletes `key`.
     pub fn deleted(key: FleetKey) -> Self {
         match key {
             FleetKey::Server(id) => Self::Server(id, None),

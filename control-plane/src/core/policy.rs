@@ -1,38 +1,38 @@
-//! The settings that decisions depend on.
+//! The settings on which the decisions of the core depend.
 
 use std::time::Duration;
 
 use usher_model::settings::{AdoptPolicy, PlacementSettings, Settings, VoiceSettings, ZombiePolicy};
 
-/// Settings of the core; replicas of one cluster should agree on them.
+/// The settings of the core. The replicas of one cluster should have equal values.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Policy {
-    /// HT: successful polls in a row to green; at least 1.
+    /// HT: successful polls in a row until a server is online (H3); at least 1.
     pub healthy_threshold: u32,
-    /// UT: failed polls to red; at least 1, of settings at least 3.
+    /// UT: failed polls until a server is offline (H16); at least 1, from settings at least 3.
     pub unhealthy_threshold: u32,
-    /// I: time between two polls of one server.
+    /// I: the time between two polls of one server.
     pub interval: Duration,
-    /// Share of failing servers above which nothing turns red; 0 to 1.
+    /// Share of failing servers, 0 to 1, above which no server becomes offline (H10).
     pub mass_failure_guard: f64,
-    /// Time after which servers may turn red although most of them fail.
+    /// Time after which servers may become offline although most of them fail (H10).
     pub mass_hold: Duration,
-    /// How servers are chosen.
+    /// The settings of the choice of a server (E1).
     pub placement: PlacementSettings,
-    /// Longest time a create at a server may take.
+    /// Longest duration of a create at a server.
     pub create_timeout: Duration,
-    /// Which unknown meetings are taken over.
+    /// The kinds of unknown meetings that are adopted (A5).
     pub adopt: AdoptPolicy,
-    /// What happens to never-superseded meetings of a server that returns.
+    /// The treatment of meetings that were never superseded, when their server returns (A8).
     pub zombie_policy: ZombiePolicy,
-    /// Time after which a zombie, or a record of an offline server, is given up.
+    /// Time after which a zombie, or a record of an offline server, is abandoned.
     pub zombie_ttl: Duration,
-    /// Numbers by which callers reach meetings.
+    /// The numbers of voice bridges that may be assigned (ADR 14).
     pub voice: VoiceSettings,
 }
 
 impl Policy {
-    /// Takes the policy out of the settings.
+    /// Returns the policy of these settings.
     pub fn new(settings: &Settings) -> Self {
         let (health, meetings) = (&settings.health, &settings.meetings);
         Self {
@@ -50,12 +50,12 @@ impl Policy {
         }
     }
 
-    /// Oldest sample that placement trusts (E5).
+    /// Returns the greatest age of a sample that placement trusts (E5).
     pub fn sample_max_age(&self) -> Duration {
         self.interval * 3
     }
 
-    /// Time after which a reservation that no poll confirmed is forgotten (E1).
+    /// Returns the time after which a reservation that no poll confirmed is forgotten (E1).
     pub fn reservation_ttl(&self) -> Duration {
         self.interval * 3 + self.create_timeout
     }

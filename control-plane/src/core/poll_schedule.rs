@@ -1,32 +1,33 @@
-//! When the polls of one server begin at a replica that has just begun to poll.
+//! The first polls of a server at a replica that has just begun to lead.
 
 use std::time::Duration;
 
-/// Time over which polls that are overdue are spread. Short, as polling goes on within the lease's
-/// TTL and one second of the old leader's end, and the store takes half a second of that (design 5).
+/// Time over which overdue polls are spread. It is short, because polling must continue within the TTL
+/// of the lease and one second after the end of the old leader, and the store takes half a second of
+/// that (design 5).
 const CATCH_UP: Duration = Duration::from_millis(250);
 
-/// The first polls of a server; the second and those after it are an interval apart.
+/// The first two polls of a server. From the second on, the polls are one interval apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PollSchedule {
     /// Time until the first poll.
     pub first: Duration,
-    /// Time until the second poll, more than `first`.
+    /// Time until the second poll; always more than `first`.
     pub second: Duration,
 }
 
 impl PollSchedule {
-    /// Polls a server now: it is new, or was just enabled.
+    /// Returns the schedule of a server that is new or was just enabled: it is polled now.
     pub fn at_once(interval: Duration) -> Self {
         Self { first: Duration::ZERO, second: interval }
     }
 
-    /// Goes on with a server whose last good sample has this age. `place` is the server's own, from 0
-    /// to 1, and the same on every replica.
+    /// Returns the schedule of a server whose last good sample has this age. `place` is a number of the
+    /// server from 0 to 1, equal on every replica.
     ///
-    /// One that is not due yet keeps the beat of whoever polled it last. One that is overdue is polled
-    /// within 250 ms; its second poll comes early by up to half an interval, so that servers that
-    /// are caught up with together do not stay together.
+    /// A server that is not due yet keeps the schedule of the former leader. An overdue server is polled
+    /// within 250 ms. Its second poll is early by up to half an interval, so that servers with a common
+    /// first poll do not keep a common schedule.
     pub fn resume(age: Duration, place: f64, interval: Duration) -> Self {
         match interval.checked_sub(age) {
             Some(due) if !due.is_zero() => Self { first: due, second: due + interval },
@@ -57,7 +58,7 @@ mod tests {
             .collect();
         assert!(beats.iter().all(|beat| beat.first <= CATCH_UP));
         assert!(beats.iter().all(|beat| beat.second >= beat.first + INTERVAL / 2));
-        assert!(beats.iter().all(|beat| beat.second <= beat.first + INTERVAL), "none waits longer than that");
+        assert!(beats.iter().all(|beat| beat.second <= beat.first + INTERVAL), "no server waits longer than one interval");
         assert!(beats[100].second >= beats[0].second + INTERVAL / 2, "the second polls are spread again");
         let quick = Duration::from_millis(100);
         assert!(PollSchedule::resume(quick, 1.0, quick).first <= quick);

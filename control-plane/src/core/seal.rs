@@ -1,18 +1,19 @@
-//! A control plane's word that the store was at a revision of an epoch, for edges to keep and to bring back.
+//! A seal by which a control plane certifies that the store was at a revision of an epoch (ADR 19). Edges
+//! keep it and report it.
 //!
-//! An edge may be broken, or in a hostile hand, and may call itself by any number of names, so that edges bear
-//! each other no witness. What they bring back is believed for its seal alone: the key stands in the store, is
-//! shown to no edge, and a replica seals nothing but what it has applied.
+//! An edge may be broken or hostile and may use any number of names, so that the agreement of edges
+//! proves no revision. A reported revision counts by its seal alone: the key is in the store, no edge
+//! ever receives it, and a replica seals only revisions that it has applied.
 
 use std::fmt;
 
 use aws_lc_rs::hmac;
 use usher_model::revision::Revision;
 
-/// Keeps what is sealed here from meaning anything elsewhere.
+/// Separates these seals from other uses of an HMAC with the same key.
 const PURPOSE: &[u8] = b"usher history 1";
 
-/// The key of one store.
+/// The key of the seals of one store.
 #[derive(Clone, PartialEq, Eq)]
 pub struct HistoryKey([u8; Self::LEN]);
 
@@ -23,25 +24,25 @@ impl fmt::Debug for HistoryKey {
 }
 
 impl HistoryKey {
-    /// Length of a key, bytes.
+    /// Length of a key in bytes.
     pub const LEN: usize = 32;
 
-    /// Takes random bytes as a key.
+    /// Returns the key of these random bytes.
     pub const fn new(bytes: [u8; Self::LEN]) -> Self {
         Self(bytes)
     }
 
-    /// Returns the bytes it is stored as.
+    /// Returns the bytes of the key for the store.
     pub const fn as_bytes(&self) -> &[u8; Self::LEN] {
         &self.0
     }
 
-    /// Seals a revision that was applied.
+    /// Returns the seal of a revision that this replica has applied: an HMAC-SHA-256 of 32 bytes.
     pub fn seal(&self, revision: Revision) -> Vec<u8> {
         hmac::sign(&self.key(), &message(revision)).as_ref().to_vec()
     }
 
-    /// Tells whether somebody who has the key sealed this very revision.
+    /// Returns whether `mac` is the seal of exactly this revision by this key.
     pub fn sealed(&self, revision: Revision, mac: &[u8]) -> bool {
         hmac::verify(&self.key(), &message(revision), mac).is_ok()
     }

@@ -1,7 +1,7 @@
-//! What a lost store left to be found: the servers that had meetings, and the tenants, as far as a
-//! replica or an edge still knew them, and the servers that stored records name. Until each of these
-//! servers was asked and each tenant is known again, or they are given up, what no record tells of may
-//! still run.
+//! The servers and tenants that must be known again after the loss of a store: those that a replica or
+//! an edge still knew, and the servers that stored records name. A meeting without a record may still
+//! run on one of these servers until each of them was polled and each tenant is known again, or until
+//! five minutes have passed (F7).
 
 use std::{
     collections::BTreeSet,
@@ -12,32 +12,34 @@ use usher_model::id::{ServerId, TenantId};
 
 use crate::core::fleet::{Fleet, FleetServer};
 
-/// Time in which the servers of a lost store are expected to be known again.
+/// Time after which Usher stops waiting for the servers of a lost store: an operator restores them
+/// within minutes or not at all, and meanwhile unknown ids get the retryable error.
 const WITHIN: Duration = Duration::from_mins(5);
 
-/// Servers, and tenants, that are remembered at most.
+/// Greatest number of servers, and of tenants, that are remembered: edges report them, and an edge may
+/// be hostile.
 const MOST: usize = 10_000;
 
-/// Whether what ran before an epoch may still be unknown in it.
+/// Whether meetings that ran before an epoch may still be unknown in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EpochAge {
-    /// It has begun a short while ago: the store says so by what it keeps of those who are awaited.
+    /// The epoch began a short time ago: the store still holds the names of unpolled servers.
     Young,
-    /// It has lasted.
+    /// The epoch has lasted longer than the wait for unpolled servers.
     Old,
 }
 
-/// Servers and tenants, by name.
+/// The names of servers and tenants from before the loss.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RememberedNames {
-    /// Servers that had meetings.
+    /// The servers that had meetings.
     pub servers: BTreeSet<ServerId>,
-    /// Tenants.
+    /// The tenants of the routing table.
     pub tenants: BTreeSet<TenantId>,
 }
 
 impl RememberedNames {
-    /// Adds others, as long as there is room; tells whether any of them is new.
+    /// Adds names up to the limit; returns whether any of them is new.
     pub fn add(&mut self, others: Self) -> bool {
         let before = self.servers.len() + self.tenants.len();
         let room = |held: usize| MOST.saturating_sub(held);
@@ -47,23 +49,23 @@ impl RememberedNames {
         self.servers.len() + self.tenants.len() > before
     }
 
-    /// Tells whether there are none.
+    /// Returns whether no name is remembered.
     pub fn is_empty(&self) -> bool {
         self.servers.is_empty() && self.tenants.is_empty()
     }
 }
 
-/// What is awaited in one epoch.
+/// The servers and tenants for which one epoch waits.
 #[derive(Debug, Clone, Default)]
 pub struct UnpolledAfterLoss {
-    /// Who they are.
+    /// Their names.
     pub names: RememberedNames,
     until: Option<Instant>,
 }
 
 impl UnpolledAfterLoss {
-    /// Begins an epoch after what `before` knew; what was still awaited then is awaited on. An epoch that
-    /// is old when this replica comes to it awaits nothing, whoever names what: that has long been found.
+    /// Begins an epoch after the fleet `before`. Names that were still missing then are kept. An epoch
+    /// that is old when this replica joins it waits for no name: its servers were polled long ago.
     pub fn begin(&mut self, before: &Fleet, age: EpochAge, now: Instant) {
         if !self.goes_on(before, now) {
             self.names = RememberedNames::default();
@@ -75,23 +77,24 @@ impl UnpolledAfterLoss {
         self.until = (age == EpochAge::Young).then(|| now + WITHIN);
     }
 
-    /// Returns when nothing is awaited any longer.
+    /// Returns the time at which the wait ends in any case.
     pub fn until(&self) -> Option<Instant> {
         self.until
     }
 
-    /// Awaits more; what is heard long after the epoch began is no news of it. Tells whether any of
-    /// it is new.
+    /// Adds names from an edge; returns whether any of them is new. Names that arrive after the wait has
+    /// ended are ignored, because they say no more about the loss.
     pub fn add(&mut self, names: RememberedNames, now: Instant) -> bool {
         self.until.is_some_and(|until| now < until) && self.names.add(names)
     }
 
-    /// Tells whether `fleet` lacks what is awaited.
+    /// Returns whether `fleet` still lacks a poll of a remembered server, a remembered tenant, or the
+    /// server of a record.
     pub fn goes_on(&self, fleet: &Fleet, now: Instant) -> bool {
         let asked = |id| fleet.server(id).is_some_and(|server| fleet.knows(server));
         let known = |id| fleet.tenant(id).is_some();
         let RememberedNames { servers, tenants } = &self.names;
-        // A store that is filled again key by key has records before it has their servers.
+        // A store that is restored key by key may hold records before it holds their servers.
         let mut named = fleet.servers_with_records();
         self.until.is_some_and(|until| now < until)
             && !(servers.iter().all(asked)
@@ -119,7 +122,7 @@ mod tests {
         let mut awaited = UnpolledAfterLoss::default();
         assert!(!awaited.add(names(&["a"]), now), "no epoch has begun");
         awaited.begin(&empty, EpochAge::Young, now);
-        assert!(!awaited.goes_on(&empty, now), "nobody knew of anything");
+        assert!(!awaited.goes_on(&empty, now), "no name is remembered");
         assert!(awaited.add(names(&["a", "b"]), now) && !awaited.add(names(&["b"]), now));
         assert!(awaited.goes_on(&bench.fleet, now), "`b` is not known again");
         bench.write(PlanWrite::Server(testkit::server("b")));
@@ -152,7 +155,7 @@ mod tests {
         let record = testkit::record("b", "m-1");
         bench.write(PlanWrite::Record(testkit::key("m"), record));
         assert!(awaited.goes_on(&bench.fleet, now));
-        assert!(!awaited.goes_on(&bench.fleet, now + WITHIN), "it does not come back");
+        assert!(!awaited.goes_on(&bench.fleet, now + WITHIN), "the wait has ended");
         bench.write(PlanWrite::Server(testkit::server("b")));
         assert!(!awaited.goes_on(&bench.fleet, now));
     }

@@ -1,35 +1,36 @@
-//! What keeps a store from filling: how much of its history may be forgotten, and when a person is to be told.
+//! The rules that keep a store from filling (ADR 20): the part of its history that may be compacted, and
+//! the point at which an alarm rises.
 //!
-//! The history is what watches go on from. A follower that is away for less than one period finds it; one that
-//! is away for longer lists everything anew (I9).
+//! Watches continue from the history. A follower that was disconnected for less than one period finds
+//! its revision in it; a follower that was disconnected for longer lists every key again (I9).
 
 use std::time::{Duration, Instant};
 
 use usher_model::revision::Revision;
 
-/// Tenths of the quota from which on a person is told.
+/// Tenths of the quota from which on the alarm `store_space` rises: at 70 % an operator has time to act.
 const SCARCE_TENTHS: u128 = 7;
 
-/// What a store takes on its disk.
+/// The space of a store on its disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct StoreSpace {
-    /// Bytes that it takes.
+    /// Bytes of the database file.
     pub taken: u64,
-    /// Bytes of these that hold something.
+    /// Bytes of the file that hold data; the others are free for new data.
     pub in_use: u64,
-    /// Bytes from which on it takes no more writes; none where that is not known, or the disk alone decides.
+    /// Bytes at which the store refuses writes; `None` if the quota is unknown or only the disk limits it.
     pub quota: Option<u64>,
 }
 
 impl StoreSpace {
-    /// Tells whether the quota is about to be used up.
+    /// Returns whether the store takes at least 70 % of its quota.
     pub fn is_scarce(&self) -> bool {
         let tenths = u128::from(self.taken) * 10;
         self.quota.is_some_and(|quota| quota > 0 && tenths >= u128::from(quota) * SCARCE_TENTHS)
     }
 }
 
-/// How far back history is kept: between one period and two.
+/// The compaction of the history: between one and two periods of it are kept.
 #[derive(Debug, Clone)]
 pub struct HistoryHorizon {
     every: Duration,
@@ -37,13 +38,14 @@ pub struct HistoryHorizon {
 }
 
 impl HistoryHorizon {
-    /// Keeps the history of one period at least; zero keeps all of it.
+    /// Returns a horizon that keeps the history of at least one period; zero keeps all of it.
     pub fn new(every: Duration) -> Self {
         Self { every, mark: None }
     }
 
-    /// Notes where history stands. Once in a period returns where it stood a period ago: what is older may be
-    /// forgotten. Another epoch is another history.
+    /// Records the present revision. Once in a period it returns the revision of a period ago, up to which
+    /// the store may be compacted. A revision of another epoch starts the horizon again, because
+    /// revisions of two epochs are not ordered.
     pub fn pass(&mut self, at: Revision, now: Instant) -> Option<u64> {
         if self.every.is_zero() {
             return None;
