@@ -237,3 +237,19 @@ fn the_glossary_is_in_order_and_has_each_word_once() {
     let disordered: Vec<_> = words.windows(2).filter(|pair| pair[0] >= pair[1]).collect();
     assert!(disordered.is_empty(), "{disordered:?}");
 }
+
+/// The map names folders and files; each of them has to exist under that name.
+#[test]
+fn every_path_on_the_map_exists() {
+    let map = read("docs/ARCHITECTURE.md");
+    let roots = ["bbb-sim/", "cli/", "common/", "control-plane/", "edge-proxy/", "proto/", "tests/", "xtask/"];
+    let mut seen = 0;
+    for text in map.split('`').skip(1).step_by(2) {
+        let is_path = roots.iter().any(|root| text.starts_with(root)) && !text.contains([' ', '\n', '*']);
+        if is_path {
+            assert!(usher_rules::root().join(text).exists(), "docs/ARCHITECTURE.md names `{text}`");
+            seen += 1;
+        }
+    }
+    assert!(seen > 30, "only {seen} paths");
+}
