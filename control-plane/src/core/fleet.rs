@@ -1,9 +1,10 @@
-//! The fleet: a fold of the store's history, and the routing table that follows from it.
+//! The fleet: a fold of the store's history, and the routing table that follows from it (design 3).
 //!
-//! [`Fleet::apply`] is the only way to change it. Two fleets that applied the same history hold equal
-//! routing tables (I9), however the history was cut into batches. PENDING and ACTIVE records are
-//! routed, ENDING ones are not; a server's admin state and health travel in its own route, so that a
-//! server turning red changes one entry, whatever the number of its meetings.
+//! [`Fleet::apply`] is the only way to change a fleet. Two fleets that applied the same history
+//! hold equal routing tables (I9), independent of how the history was cut into batches. PENDING and
+//! ACTIVE records are routed, ENDING records are not. The admin state and the health of a server
+//! are part of the server's own route, so that a server that becomes offline changes one entry of
+//! the table, independent of the number of its meetings.
 
 mod accessors;
 mod aliases;
@@ -49,13 +50,15 @@ use crate::core::{
     voice::VoiceIndex,
 };
 
-/// Everything the store says, indexed for decisions.
+/// The store's content at one revision, indexed for decisions.
 #[derive(Debug, Clone)]
 pub struct Fleet {
     policy: Arc<Policy>,
-    /// Revision that began the epoch.
+    /// Revision at which the epoch began (ADR 8); a value that was last written at or before it
+    /// is no evidence in this epoch.
     begun: u64,
-    /// Revision it was read at as a whole; every later one was seen as it was written.
+    /// Revision of the listing from which this replica read the fleet. The replica saw every later
+    /// revision at the time of its commit, so it knows the age of each value written since.
     followed_since: u64,
     routing: RoutingTable,
     servers: BTreeMap<ServerId, FleetServer>,
@@ -70,7 +73,9 @@ pub struct Fleet {
     ended: EndedInstances,
 }
 
-/// Health and sample of a server whose own entry is not there (yet, or any more).
+/// Health and sample of a server without an entry in `servers/`: the entry is not written yet, or
+/// it was deleted before them. They are kept because a later entry of the same id continues with
+/// them.
 #[derive(Debug, Clone, Default)]
 struct ServerlessHealth {
     health: Option<Stored<HealthRecord>>,
@@ -84,7 +89,7 @@ impl ServerlessHealth {
     }
 }
 
-/// What one call of [`Fleet::apply`] has to look at again.
+/// The entries whose derived values one call of [`Fleet::apply`] must derive again.
 #[derive(Default)]
 struct Touched {
     servers: BTreeSet<ServerId>,
@@ -114,23 +119,24 @@ impl Fleet {
         }
     }
 
-    /// Says at which revision its epoch began.
+    /// Sets the revision at which the epoch of the fleet began.
     #[must_use]
     pub fn begun_at(self, revision: u64) -> Self {
         Self { begun: revision, ..self }
     }
 
-    /// Says at which revision it is read as a whole.
+    /// Sets the revision of the listing from which the fleet is read.
     #[must_use]
     pub fn followed_from(self, revision: u64) -> Self {
         Self { followed_since: revision, ..self }
     }
 
-    /// Moves the fleet on to `revision` and returns what changed in its routing table. `events` are
-    /// every change since the last call, in order. Costs what changed, not what there is.
+    /// Moves the fleet to `revision` and returns the changes of its routing table. `events` are all
+    /// changes since the last call, in order. The cost depends on the number of changes, not on the
+    /// size of the fleet.
     ///
     /// # Panics
-    /// Never: the delta is made from the table it is applied to.
+    /// Never: the delta is computed from the table to which it is applied.
     pub fn apply(
         &mut self,
         revision: u64,
@@ -142,7 +148,9 @@ impl Fleet {
             self.touch_tenants(&event, &mut touched);
             self.fold(revision, event, now, &mut touched);
         }
-        // Those whose users are on these servers now; those that were there before are touched above.
+        // These are the tenants with users on the servers after the events. A tenant whose users a
+        // change removed from a server is no longer found here, so `touch_tenants` notes it before
+        // each event.
         for id in touched.servers.iter().chain(&touched.sampled) {
             touched.tenants.extend(self.limited_tenants_on(id));
         }
@@ -160,7 +168,8 @@ impl Fleet {
         delta
     }
 
-    /// Notes the tenants of limited users that a change of a server takes users from.
+    /// Notes the tenants with a limit of users that have users on the server of `event`, before the
+    /// event is applied.
     fn touch_tenants(&self, event: &FleetEvent, touched: &mut Touched) {
         if let FleetEvent::Server(id, _) | FleetEvent::Health(id, _) | FleetEvent::Sample(id, _) = event {
             touched.tenants.extend(self.limited_tenants_on(id));

@@ -1,4 +1,4 @@
-//! Reading a fleet.
+//! Read access to a fleet: look-ups, visits and counts over its indexes.
 
 use usher_model::{
     id::{InternalMeetingId, ServerId, TenantId},
@@ -13,12 +13,12 @@ use super::{Fleet, FleetServer, RecordEntry};
 use crate::core::{persisted_age::PersistedAge, plan::Stored, policy::Policy, voice::VoiceIndex};
 
 impl Fleet {
-    /// Returns the settings it derives things by.
+    /// Returns the settings by which the fleet derives health, load and reservations.
     pub fn policy(&self) -> &Policy {
         &self.policy
     }
 
-    /// Returns the revision it stands at.
+    /// Returns the epoch and the sequence number of the last applied revision.
     pub fn revision(&self) -> Revision {
         self.routing.revision()
     }
@@ -28,33 +28,33 @@ impl Fleet {
         &self.routing
     }
 
-    /// Looks a server up.
+    /// Returns the server of this id, or `None` if it has no entry in `servers/`.
     pub fn server(&self, id: &ServerId) -> Option<&FleetServer> {
         self.servers.get(id)
     }
 
-    /// Visits the servers by id.
+    /// Visits all servers, in the order of their ids.
     pub fn servers(&self) -> impl ExactSizeIterator<Item = &FleetServer> {
         self.servers.values()
     }
 
-    /// Looks a tenant up.
+    /// Returns the tenant of this id, or `None` if no tenant of this id is stored.
     pub fn tenant(&self, id: &TenantId) -> Option<&Stored<TenantRoute>> {
         self.tenants.get(id)
     }
 
-    /// Visits the tenants by id.
+    /// Visits all tenants, in the order of their ids.
     pub fn tenants(&self) -> impl ExactSizeIterator<Item = &Stored<TenantRoute>> {
         self.tenants.values()
     }
 
-    /// Counts a tenant's meetings: PENDING and ACTIVE records, but for those of breakout rooms.
+    /// Counts a tenant's meetings: its PENDING and ACTIVE records without those of breakout rooms.
     pub fn meeting_count_of(&self, tenant: &TenantId) -> usize {
         self.records.count_of(tenant)
     }
 
-    /// Counts the users in a tenant's meetings, as the last samples of the servers that are not offline
-    /// show them. Users of a server that has several entries count once.
+    /// Counts the users in a tenant's meetings, as the last samples of the servers that are not
+    /// offline list them. The users of a server with two entries count once (ADR 21).
     pub fn users_of(&self, tenant: &TenantId) -> u64 {
         let there = self
             .servers
@@ -63,33 +63,34 @@ impl Fleet {
         there.map(|server| server.users_of(tenant)).sum()
     }
 
-    /// Returns who has which number.
+    /// Returns the index of the voice bridges and the meetings that own them (ADR 14).
     pub fn voice(&self) -> &VoiceIndex {
         &self.voice
     }
 
-    /// Returns what the rooms of a tenant get their numbers from; none where they get none.
+    /// Returns the range from which the meetings of a tenant get voice bridges: the tenant's own
+    /// range, else the range of the configuration; `None` if the meetings get no number.
     pub fn voice_range(&self, tenant: &TenantId) -> Option<VoiceRange> {
         let own = self.tenants.get(tenant).and_then(|stored| stored.value.policy.voice_bridges);
         own.or(self.policy.voice.bridges)
     }
 
-    /// Looks a record up.
+    /// Returns the record of a meeting, or `None` if the meeting has none.
     pub fn record(&self, key: &MeetingKey) -> Option<&Stored<MeetingRecord>> {
         self.records.get(key).map(|entry| &entry.stored)
     }
 
-    /// Looks a record up, with when this replica saw it.
+    /// Returns the record of a meeting, with the times at which this replica saw it.
     pub fn record_entry(&self, key: &MeetingKey) -> Option<&RecordEntry> {
         self.records.get(key)
     }
 
-    /// Visits the records, in no particular order.
+    /// Visits all records, in no particular order.
     pub fn records(&self) -> impl ExactSizeIterator<Item = (&MeetingKey, &Stored<MeetingRecord>)> {
         self.records.iter().map(|(key, entry)| (key, &entry.stored))
     }
 
-    /// Visits the records of one server by key.
+    /// Visits the records on one server, in the order of their keys.
     pub fn records_on<'a>(
         &'a self,
         server: &ServerId,
@@ -97,45 +98,46 @@ impl Fleet {
         self.records.on(server).filter_map(|key| Some((key, self.record(key)?)))
     }
 
-    /// Visits what each record of a server adds to its load because no sample contains it yet.
+    /// Visits the number of users that each record of a server reserves because no sample contains
+    /// its meeting yet (E1); 0 for a record whose meeting is in the sample.
     pub fn reserved_on(&self, server: &ServerId) -> impl Iterator<Item = u64> {
         self.records.on(server).filter_map(|key| Some(u64::from(self.records.get(key)?.reserved)))
     }
 
-    /// Counts the records of one server.
+    /// Counts the records on one server, in every state.
     pub fn record_count_on(&self, server: &ServerId) -> usize {
         self.records.count_on(server)
     }
 
-    /// Counts the meetings that route to a server or may do so again: its records, and the *waiting*
-    /// zombies there, which nothing has replaced yet.
+    /// Counts the meetings that route to a server or may do so again: its records, and the
+    /// *waiting* zombies there, whose replacement is not confirmed yet.
     pub fn meeting_count_on(&self, server: &ServerId) -> usize {
         let zombies = self.zombies_on(server);
         let waiting = zombies.filter(|(_, stored)| stored.value.state == ZombieState::Waiting);
         self.record_count_on(server) + waiting.count()
     }
 
-    /// Visits the servers, known or not, that records name.
+    /// Visits the servers that records name, also those that have no entry in `servers/`.
     pub fn servers_with_records(&self) -> impl Iterator<Item = &ServerId> {
         self.records.servers()
     }
 
-    /// Looks a zombie up.
+    /// Returns the zombie of this meeting and server, or `None` if there is none.
     pub fn zombie(&self, key: &ZombieKey) -> Option<&Stored<Zombie>> {
         self.zombies.get(key)
     }
 
-    /// Returns how long a zombie has stood.
+    /// Returns the age of a zombie, in measured time that survives restarts.
     pub fn zombie_age(&self, key: &ZombieKey) -> Option<PersistedAge> {
         self.zombies.standing(key)
     }
 
-    /// Visits the zombies by key.
+    /// Visits all zombies, in the order of their keys.
     pub fn zombies(&self) -> impl ExactSizeIterator<Item = (&ZombieKey, &Stored<Zombie>)> {
         self.zombies.iter()
     }
 
-    /// Visits the zombies of one meeting by server.
+    /// Visits the zombies of one meeting, in the order of their servers.
     pub fn zombies_of(&self, meeting: &MeetingKey) -> impl Iterator<Item = (ZombieKey, &Stored<Zombie>)> {
         self.zombies.of(meeting).filter_map(move |server| {
             let key = ZombieKey { meeting: meeting.clone(), server: server.clone() };
@@ -144,15 +146,15 @@ impl Fleet {
         })
     }
 
-    /// Tells whether an `end` may be on its way to an instance of a meeting, by whichever entry of its
-    /// server.
+    /// Returns whether an `end` may be on its way to an instance of a meeting, through any entry of
+    /// the instance's server (ADR 21).
     pub fn is_being_ended(&self, meeting: &MeetingKey, instance: &InternalMeetingId) -> bool {
         self.zombies_of(meeting).any(|(_, stored)| {
             stored.value.state == ZombieState::Ending && stored.value.internal_id.as_ref() == Some(instance)
         })
     }
 
-    /// Visits the zombies of one server by meeting.
+    /// Visits the zombies on one server, in the order of their meetings.
     pub fn zombies_on(&self, server: &ServerId) -> impl Iterator<Item = (ZombieKey, &Stored<Zombie>)> {
         self.zombies.on(server).filter_map(move |meeting| {
             let key = ZombieKey { meeting: meeting.clone(), server: server.clone() };
@@ -161,36 +163,39 @@ impl Fleet {
         })
     }
 
-    /// Visits the servers on which another tenant's meeting, or a zombie of one, is called what `meeting`
-    /// would be called there.
+    /// Visits the servers on which an unscoped meeting of another tenant, or a zombie of one, has
+    /// the name that `meeting` would have there (ADR 12).
     pub fn namesakes_of(&self, meeting: &MeetingKey) -> impl Iterator<Item = &ServerId> {
         self.bare.namesakes_of(meeting)
     }
 
-    /// Counts the zombies of one server.
+    /// Counts the zombies on one server, in every state.
     pub fn zombie_count_on(&self, server: &ServerId) -> usize {
         self.zombies.count_on(server)
     }
 
-    /// Counts the zombies of one server that perhaps are none: of creates whose answers were lost.
+    /// Counts the suspect zombies on one server: those of creates whose answers were lost, so that
+    /// the meeting may not exist.
     pub fn suspects_on(&self, server: &ServerId) -> usize {
         self.zombies.suspects_on(server)
     }
 
-    /// Tells whether the record of `key` may have changed after revision `watermark`: it was written
-    /// or taken out later.
+    /// Returns whether the record of `key` was written or removed after revision `watermark`, so
+    /// that a poll with this watermark is no evidence about it (H11).
     pub fn record_changed_since(&self, key: &MeetingKey, watermark: u64) -> bool {
         let written = self.record(key).map(|stored| stored.modified);
         written.max(self.tombstones.record(key)).is_some_and(|revision| revision > watermark)
     }
 
-    /// Tells whether the zombie of `key` may have changed after revision `watermark`.
+    /// Returns whether the zombie of `key` was written or removed after revision `watermark`, so
+    /// that a poll with this watermark is no evidence about it.
     pub fn zombie_changed_since(&self, key: &ZombieKey, watermark: u64) -> bool {
         let written = self.zombie(key).map(|stored| stored.modified);
         written.max(self.tombstones.zombie(key)).is_some_and(|revision| revision > watermark)
     }
 
-    /// Tells whether a server is to be polled: it is not disabled, or has zombies to be reaped (H15).
+    /// Returns whether a server is polled: it is not disabled, or zombies are left there that have
+    /// to be ended (H15).
     pub fn is_polled(&self, id: &ServerId) -> bool {
         let disabled = usher_model::server::AdminState::Disabled;
         self.server(id).is_some_and(|server| server.admin() != disabled || self.zombie_count_on(id) > 0)

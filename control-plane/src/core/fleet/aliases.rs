@@ -1,11 +1,12 @@
-//! Which entries are one BBB server. Operators add a server twice: by another name, by its address
-//! instead of its name, from a list with other ids. A BBB server has no identity of its own to ask for;
-//! the meetings that it runs tell. An internal meeting id holds the time of its creation in milliseconds, so two
-//! entries that list the same one reach the same server.
+//! Which entries of the server list are one BBB server (ADR 21). An operator may add a server
+//! twice: by another name, by its address in addition to its name, or from a list with other ids. A
+//! BBB server has no identity that Usher could query, but the meetings that it runs identify it: an
+//! internal meeting id contains the time of its creation in milliseconds, so two entries that list
+//! the same instance reach the same server.
 //!
-//! The relation follows from the present content of the store alone, so that every replica derives the
-//! same one. While a server runs no meeting, two addresses of it cannot be told from two servers, and
-//! nothing can be harmed.
+//! The relation follows from the present content of the store alone, so that every replica derives
+//! the same one. While a server runs no meeting, two addresses of it look like two servers; during
+//! that time no meeting can be harmed.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -21,18 +22,21 @@ use usher_model::{
 use super::{Fleet, FleetServer};
 use crate::core::instance::create_time_of;
 
-/// The entries that list an instance.
+/// The entries whose last sample lists an instance. One entry is the normal case, for which no set
+/// is allocated.
 #[derive(Debug, Clone)]
 enum Listers {
     One(ServerId),
     Several(BTreeSet<ServerId>),
 }
 
-/// The index: instances by hash, and the pairs of entries that share one or have one address.
+/// The index of the aliases: the entries by the hash of each instance, and the pairs of entries
+/// that list a common instance or have the same address.
 #[derive(Debug, Clone)]
 pub(super) struct ServerAliases {
     listers: HashMap<u64, Listers>,
-    /// Instances that both entries of a pair list.
+    /// Number of instances that both entries of a pair list; a pair without a common instance is
+    /// absent.
     shared: BTreeMap<(ServerId, ServerId), usize>,
     places: HashMap<ServerId, String>,
     at: HashMap<String, BTreeSet<ServerId>>,
@@ -52,7 +56,8 @@ impl Default for ServerAliases {
 }
 
 impl ServerAliases {
-    /// Follows an entry from one sample to the next. The cost is linear in the length of the two samples.
+    /// Replaces the instances of an entry's sample. The cost is linear in the length of the two
+    /// samples.
     pub(super) fn sampled(
         &mut self,
         id: &ServerId,
@@ -68,7 +73,7 @@ impl ServerAliases {
         }
     }
 
-    /// Notes the address of an entry; none when the entry is gone.
+    /// Sets the address of an entry; `None` when the entry was deleted.
     pub(super) fn addressed(&mut self, id: &ServerId, url: Option<&str>) {
         let place = url.map(place_of);
         if self.places.get(id) == place.as_ref() {
@@ -152,14 +157,14 @@ impl ServerAliases {
 }
 
 impl Fleet {
-    /// Visits the other entries of the same BBB server, one or more times each.
+    /// Visits the other entries of the same BBB server; one entry may occur several times.
     pub fn aliases_of<'a>(&'a self, id: &'a ServerId) -> impl Iterator<Item = &'a ServerId> {
         self.aliases.of(id)
     }
 
-    /// Returns the entry in whose favour an entry takes no meetings: the oldest of the same BBB server
-    /// that is neither disabled nor offline. Without one, or where the entry itself is the oldest, it is
-    /// used as any other.
+    /// Returns the entry in whose favour this entry takes no meetings: the oldest entry of the same
+    /// BBB server that is neither disabled nor offline (ADR 21). Returns `None` if this entry is
+    /// the oldest of them or has no alias; then the entry is used like any other.
     pub fn original_of(&self, id: &ServerId) -> Option<&ServerId> {
         if self.aliases.is_empty() {
             return None;
@@ -173,8 +178,9 @@ impl Fleet {
         aliases.filter(|alias| age(alias) < age(own)).min_by_key(|alias| age(alias)).map(FleetServer::id)
     }
 
-    /// Returns the other entry, if there is one, whose address means the same place as `url`. The entry of an
-    /// old address does not count.
+    /// Returns another entry than `except` whose address means the same place as `url`. The entry
+    /// that keeps a former address does not count: it is disabled, and its server may return to
+    /// that address.
     pub fn entry_at(&self, url: &str, except: &ServerId) -> Option<&ServerId> {
         let there = self.aliases.at.get(&place_of(url))?.iter();
         let is_left =
@@ -182,7 +188,7 @@ impl Fleet {
         there.filter(|id| *id != except && !is_left(id)).min()
     }
 
-    /// Visits the entries that listed an instance when they were last asked.
+    /// Visits the entries whose last sample lists an instance.
     pub fn listers_of(&self, instance: &InternalMeetingId) -> impl Iterator<Item = &ServerId> {
         self.aliases.listers_of(instance)
     }
@@ -190,7 +196,7 @@ impl Fleet {
 
 fn instances(sample: Option<&ServerSample>) -> HashSet<u64> {
     let meetings = sample.map_or(&[][..], |sample| &sample.meetings);
-    // An id that holds no time is no proof: two servers may give it to two meetings.
+    // An id without a time proves no identity, because two servers may give it to two meetings.
     let dated = meetings.iter().filter(|meeting| create_time_of(&meeting.internal_id) != 0);
     dated.map(|meeting| hash(&meeting.internal_id)).collect()
 }
@@ -225,7 +231,7 @@ mod tests {
     #[test]
     fn a5_entries_that_list_one_instance_are_one_server_for_as_long_as_they_do() {
         let mut bench = FleetBench::with_servers(Policy::default(), &["b", "c"]);
-        bench.write(PlanWrite::Server(server("a"))); // the younger one, although its name comes first
+        bench.write(PlanWrite::Server(server("a"))); // "a" is the younger entry, although its name sorts first
         bench.online("a");
         listing(&mut bench, "b", &[("m", "i-1"), ("n", "i-2")]);
         assert_eq!(original(&bench, "a"), None);
@@ -270,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_without_a_time_prove_nothing() {
+    fn ids_without_a_time_prove_no_identity() {
         let mut bench = FleetBench::with_servers(Policy::default(), &["a", "b"]);
         for server in ["a", "b"] {
             listing(&mut bench, server, &[("m", "m")]);

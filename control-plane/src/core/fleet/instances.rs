@@ -1,5 +1,5 @@
-//! Whose instance is which, also of those that are over: what a server has to tell of a meeting may come
-//! when its record is gone.
+//! The meeting of each instance, also of instances that have ended: a callback or event of a server
+//! may arrive after the record was removed.
 
 use std::{
     collections::VecDeque,
@@ -15,12 +15,12 @@ use usher_model::{
 
 use super::Fleet;
 
-/// How long an instance that is over is remembered.
+/// How long an ended instance is remembered.
 const KEEP: Duration = Duration::from_hours(24);
-/// How many are, at most.
+/// How many ended instances are remembered at most, so that the memory is bounded.
 const MOST: usize = 100_000;
 
-/// Instances that are over.
+/// Instances that have ended, with their meetings, oldest first in `order`.
 #[derive(Debug, Clone)]
 pub(super) struct EndedInstances {
     keys: HashMap<InternalMeetingId, MeetingKey>,
@@ -45,7 +45,8 @@ impl EndedInstances {
         }
     }
 
-    /// Remembers what one sample lists and the next does not. Breakout rooms are known by nothing else.
+    /// Remembers the instances that `before` lists and `after` does not. Breakout rooms that a
+    /// server made have no record, so the samples are the only source for them.
     pub(super) fn compare(&mut self, before: &ServerSample, after: Option<&ServerSample>, now: Instant) {
         let after = after.map_or(&[][..], |sample| &sample.meetings);
         let still: HashSet<&InternalMeetingId> = after.iter().map(|meeting| &meeting.internal_id).collect();
@@ -58,7 +59,7 @@ impl EndedInstances {
 }
 
 impl Fleet {
-    /// Returns whose record or zombie on a server names an instance.
+    /// Returns the meeting whose record or zombie on a server names an instance.
     pub fn key_of_instance(&self, server: &ServerId, instance: &InternalMeetingId) -> Option<MeetingKey> {
         let mut records = self.records_on(server).filter(|(_, stored)| stored.value.names(instance));
         let record = records.next().map(|(key, _)| key.clone());
@@ -69,8 +70,8 @@ impl Fleet {
         })
     }
 
-    /// Returns whose an instance on a server is, or was within the last day as far as this replica has
-    /// seen; none when it is of no tenant.
+    /// Returns the meeting of an instance that runs on a server, or ended within the last 24 h as
+    /// far as this replica has seen; `None` if the meeting has no tenant.
     pub fn instance_on(&self, server: &ServerId, instance: &InternalMeetingId) -> Option<MeetingKey> {
         let listed = || {
             let sample = self.server(server)?.sample.as_ref()?;

@@ -1,4 +1,4 @@
-//! Taking over a whole listing: what it does not name is gone.
+//! Applying a complete listing of the store: a key that the listing lacks has been deleted.
 
 use std::time::Instant;
 
@@ -8,9 +8,9 @@ use super::Fleet;
 use crate::core::plan::{FleetEvent, FleetKey};
 
 impl Fleet {
-    /// Moves the fleet on to a complete listing of the store, as after compaction: everything the
-    /// listing does not name is taken out. What this replica knows beyond the store (since when a
-    /// record stands) is kept.
+    /// Moves the fleet to a complete listing of the store, as after a compaction, and returns the
+    /// changes of the routing table. Keys that the listing lacks are removed. The times at which
+    /// this replica saw the entries are kept, because the store does not contain them.
     pub fn apply_listing(&mut self, revision: u64, entries: Vec<FleetEvent>, now: Instant) -> RoutingDelta {
         let named: foldhash::HashSet<FleetKey> = entries.iter().map(FleetEvent::key).collect();
         let mut events: Vec<FleetEvent> =
@@ -19,16 +19,17 @@ impl Fleet {
         self.apply(revision, events, now)
     }
 
-    /// Tells whether a complete listing is of another history than this fleet: it holds what was last
-    /// changed at a revision that this fleet has applied, and the fleet holds it otherwise. A store
-    /// that was set back, and has come as far again since, looks like this.
+    /// Returns whether a complete listing belongs to another history than this fleet: it contains a
+    /// value that was last changed at a revision which this fleet has applied, and the fleet has
+    /// another revision of that value. This is how a store looks that was set back to a backup and
+    /// has been written up to a later revision since (ADR 8).
     pub fn contradicts(&self, entries: &[FleetEvent]) -> bool {
         let applied = self.revision().seq;
         let mut changes = entries.iter().filter_map(|event| Some((event.key(), event.modified()?)));
         changes.any(|(key, modified)| modified <= applied && self.modified(&key) != Some(modified))
     }
 
-    /// Returns the revision that last changed what it holds of a key.
+    /// Returns the revision that last changed the value of `key` in this fleet.
     fn modified(&self, key: &FleetKey) -> Option<u64> {
         let server = |id| self.servers.get(id);
         match key {

@@ -1,5 +1,6 @@
-//! What is known of a server in this epoch. A store that was emptied, or set back to a backup, tells
-//! nothing of what was created since: only polls that were written after the epoch began do.
+//! Which servers were polled in the present epoch (ADR 8). A store that was emptied or set back to
+//! a backup lacks the meetings that were created since; only a poll that was written after the
+//! epoch began is evidence of them.
 
 use usher_model::server::{Health, ServerSample};
 
@@ -7,32 +8,33 @@ use super::{Fleet, FleetServer};
 use crate::core::{epoch::Epoch, plan::Stored};
 
 impl Fleet {
-    /// Returns the epoch it stands in.
+    /// Returns the epoch of the store from which the fleet was folded.
     pub fn epoch(&self) -> Epoch {
         Epoch { number: self.revision().epoch, begun: self.begun }
     }
 
-    /// Tells whether what runs on a server is known: a poll of this epoch was answered, or it turned
-    /// offline in this epoch, which detaches its meetings.
+    /// Returns whether the meetings on a server are known: a poll of this epoch succeeded, or the
+    /// server became offline in this epoch, which detaches its meetings.
     pub fn knows(&self, server: &FleetServer) -> bool {
         let offline = server.health() == Health::Offline && self.is_of_epoch(server.health_record.as_ref());
         offline || self.is_of_epoch(server.sample.as_ref())
     }
 
-    /// Tells whether a server was asked in this epoch, whether it answered or not.
+    /// Returns whether a poll of the server ended in this epoch, successful or failed.
     pub fn has_tried(&self, server: &FleetServer) -> bool {
         let failed = server.health_record.as_ref().filter(|health| health.value.error > 0);
         self.is_of_epoch(failed) || self.knows(server)
     }
 
-    /// Returns the last sample of a server, if it was taken in this epoch. The watermark of an earlier one
-    /// is a revision of another history and cannot be compared.
+    /// Returns the last sample of a server if it was taken in this epoch. The watermark of an
+    /// earlier sample is a revision of another history and cannot be compared (ADR 8).
     pub fn sample_of_epoch<'a>(&self, server: &'a FleetServer) -> Option<&'a ServerSample> {
         server.sample.as_ref().filter(|sample| self.is_of_epoch(Some(sample))).map(|stored| &stored.value)
     }
 
-    /// Tells whether this replica saw what the last poll of a server wrote being written: the age it knows is the true
-    /// one.
+    /// Returns whether this replica saw the last poll of the server when the poll was written, so
+    /// that the sample age that it knows is the true one. A sample that came with a listing may be
+    /// older.
     pub fn saw_sampled(&self, server: &FleetServer) -> bool {
         let seen = |modified: u64| modified > self.followed_since;
         server.sample.as_ref().is_some_and(|sample| seen(sample.modified))
@@ -69,22 +71,25 @@ mod tests {
         fleet
     }
 
-    fn looked(fleet: &Fleet) -> (bool, bool) {
+    fn known_and_tried(fleet: &Fleet) -> (bool, bool) {
         let server = fleet.servers().next().unwrap();
         (fleet.knows(server), fleet.has_tried(server))
     }
 
     #[test]
-    fn f7_what_an_earlier_epoch_saw_proves_nothing() {
+    fn f7_samples_of_an_earlier_epoch_are_no_evidence() {
         let (server, sample) = (testkit::server("a"), testkit::sample(3, &[]));
         let failing = |error| HealthRecord { recover: 0, error, ..testkit::health(0, error) };
-        let red = Policy::default().unhealthy_threshold;
-        assert_eq!(looked(&fleet(server.clone(), None, None)), (false, false));
-        assert_eq!(looked(&fleet(server.clone(), Some((sample.clone(), 10)), None)), (false, false));
-        assert_eq!(looked(&fleet(server.clone(), Some((sample, 11)), None)), (true, true));
-        assert_eq!(looked(&fleet(server.clone(), None, Some((failing(1), 9)))), (false, false));
-        assert_eq!(looked(&fleet(server.clone(), None, Some((failing(1), 11)))), (false, true));
-        assert_eq!(looked(&fleet(server.clone(), None, Some((failing(red), 9)))), (false, false));
-        assert_eq!(looked(&fleet(server, None, Some((failing(red), 11)))), (true, true));
+        let offline = Policy::default().unhealthy_threshold;
+        assert_eq!(known_and_tried(&fleet(server.clone(), None, None)), (false, false));
+        assert_eq!(known_and_tried(&fleet(server.clone(), Some((sample.clone(), 10)), None)), (false, false));
+        assert_eq!(known_and_tried(&fleet(server.clone(), Some((sample, 11)), None)), (true, true));
+        assert_eq!(known_and_tried(&fleet(server.clone(), None, Some((failing(1), 9)))), (false, false));
+        assert_eq!(known_and_tried(&fleet(server.clone(), None, Some((failing(1), 11)))), (false, true));
+        assert_eq!(
+            known_and_tried(&fleet(server.clone(), None, Some((failing(offline), 9)))),
+            (false, false)
+        );
+        assert_eq!(known_and_tried(&fleet(server, None, Some((failing(offline), 11)))), (true, true));
     }
 }

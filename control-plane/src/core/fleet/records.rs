@@ -1,4 +1,4 @@
-//! Records by key, by server and, counted, by tenant, with what each one reserves.
+//! The index of the records by key and by server, with the number of meetings of each tenant.
 
 use std::{collections::BTreeSet, time::Instant};
 
@@ -10,27 +10,28 @@ use usher_model::{
 
 use crate::core::plan::Stored;
 
-/// A record as this replica knows it.
+/// A record with the times and the reservation that this replica derives for it.
 #[derive(Debug, Clone)]
 pub struct RecordEntry {
-    /// What is stored.
+    /// The record with the store revisions that wrote it.
     pub stored: Stored<MeetingRecord>,
-    /// When this replica first saw the placement: same server, same token.
+    /// When this replica first saw the placement, known by its server and token.
     pub placed_at: Instant,
-    /// When this replica saw the last change.
+    /// When this replica saw the last change of the record.
     pub changed_at: Instant,
-    /// Users it adds to its server's load because the last sample cannot contain it.
+    /// Users that the record adds to its server's load because the last sample cannot contain its
+    /// meeting.
     pub(super) reserved: u32,
-    /// It is counted among its server's pending creates.
+    /// Whether the record is counted among the pending creates of its server.
     pub(super) pending: bool,
 }
 
-/// The index.
+/// The index of all records.
 #[derive(Debug, Clone)]
 pub(super) struct RecordIndex {
     all: HashMap<MeetingKey, RecordEntry>,
     on: HashMap<ServerId, BTreeSet<MeetingKey>>,
-    /// Those that count as meetings of their tenant.
+    /// Number of records that count as meetings of each tenant.
     of: HashMap<TenantId, usize>,
 }
 
@@ -41,7 +42,7 @@ impl Default for RecordIndex {
 }
 
 impl RecordIndex {
-    /// Sets a record and returns the entry it replaces.
+    /// Sets or removes the record of `key` and returns the entry that it replaces.
     pub(super) fn set(
         &mut self,
         key: &MeetingKey,
@@ -117,8 +118,8 @@ impl RecordIndex {
     }
 }
 
-/// Tells whether a record is one of a meeting that goes on, for all anybody knows. A breakout room is part of
-/// its parent.
+/// Returns whether a record counts as a meeting of its tenant: a record that is ENDING does not,
+/// nor does a breakout room, which is part of its parent (ADR 15).
 fn counts(record: &MeetingRecord) -> bool {
     !record.breakout && !matches!(record.state, RecordState::Ending { .. })
 }

@@ -1,4 +1,4 @@
-//! What edges need of the fleet, and the load accounting that follows each record.
+//! The routes that edges get, and the load accounting that follows each record.
 
 use std::time::Instant;
 
@@ -14,7 +14,8 @@ use super::{Fleet, FleetServer, Touched};
 use crate::core::{load, plan::Stored, policy::Policy};
 
 impl Fleet {
-    /// Folds one record and moves its reservation (E1) along.
+    /// Applies the change of one record, and moves its reservation (E1) from the old server to the
+    /// new one.
     pub(super) fn fold_record(
         &mut self,
         revision: u64,
@@ -48,7 +49,8 @@ impl Fleet {
         }
     }
 
-    /// Counts a server's reservations and pending records again: it has a new sample, or came or went.
+    /// Counts the reservations and pending records of a server again, after it got a new sample or
+    /// was added or removed.
     pub(super) fn recount(&mut self, id: &ServerId, now: Instant) {
         let mut server = self.servers.get_mut(id);
         if let Some(server) = &mut server {
@@ -65,14 +67,15 @@ impl Fleet {
         }
     }
 
-    /// Returns a tenant as edges see it: where its users are limited, with how many there are.
+    /// Returns the route of a tenant. It contains the number of users only if the users are
+    /// limited: without a limit no edge needs it, and each poll would change the table.
     fn tenant_route(&self, tenant: &TenantRoute) -> TenantRoute {
         let users = if tenant.policy.max_users > 0 { self.users_of(&tenant.id) } else { 0 };
         TenantRoute { users: u32::try_from(users).unwrap_or(u32::MAX), ..tenant.clone() }
     }
 
-    /// Returns the tenants of limited users that a change of `server` may concern: those with users on it,
-    /// by this entry or another of the same server.
+    /// Returns the tenants with a limit of users that a change of `server` may affect: those with
+    /// users there, by this entry or by another entry of the same server.
     pub(in crate::core) fn limited_tenants_on(&self, server: &ServerId) -> Vec<TenantId> {
         let limited =
             |id: &&TenantId| self.tenants.get(*id).is_some_and(|stored| stored.value.policy.max_users > 0);
@@ -81,7 +84,7 @@ impl Fleet {
         servers.flat_map(FleetServer::tenants).filter(limited).cloned().collect()
     }
 
-    /// Returns the changes of the routing table that the touched entries amount to.
+    /// Returns the delta that brings the routes of the touched entries up to date at `revision`.
     pub(super) fn route_changes(&self, touched: &Touched, revision: u64) -> RoutingDelta {
         let base = self.routing.revision();
         let mut delta = RoutingDelta::new(base, Revision::new(base.epoch, revision.max(base.seq)));
@@ -108,9 +111,10 @@ impl Fleet {
     }
 }
 
-/// Counts one record of a server: pending or not, and what it reserves. A reservation stands until
-/// a sample whose poll was sent after the confirmation (watermark) was applied, or its TTL is over. The users
-/// of a breakout room are its parent's.
+/// Counts one record on its server: as pending, and with its reservation. A reservation lasts until
+/// a sample whose poll was sent after the confirmation (watermark) is applied, or until
+/// [`Policy::reservation_ttl`] has passed. A breakout room reserves no users, because its users are
+/// in the parent meeting (E1).
 fn count(
     server: &mut FleetServer,
     key: &MeetingKey,
@@ -134,7 +138,7 @@ fn count(
     server.pending += u32::from(entry.pending);
 }
 
-/// Returns a server as edges see it.
+/// Returns the route of a server, as edges get it.
 pub fn server_route(server: &Server, health: Health) -> ServerRoute {
     ServerRoute {
         id: server.id.clone(),
@@ -146,7 +150,8 @@ pub fn server_route(server: &Server, health: Health) -> ServerRoute {
     }
 }
 
-/// Returns a record as edges see it; none while it is ENDING.
+/// Returns the route of a meeting, as edges get it; `None` while the record is ENDING, which takes
+/// the meeting out of routing (A5).
 pub fn meeting_route(key: &MeetingKey, record: &MeetingRecord) -> Option<MeetingRoute> {
     let state = match &record.state {
         RecordState::Pending => RouteState::Pending,

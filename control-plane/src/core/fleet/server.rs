@@ -1,4 +1,4 @@
-//! One server with everything observed about it.
+//! One server of the fleet, with the values that a replica derives from its stored entries.
 
 use std::time::{Duration, Instant};
 
@@ -13,36 +13,39 @@ use usher_model::{
 
 use crate::core::{health, load, persisted_age::PersistedAge, plan::Stored, policy::Policy};
 
-/// A server, its health, its last sample and its load.
+/// A server with its health, its last sample and its load.
 #[derive(Debug, Clone)]
 pub struct FleetServer {
-    /// What operators described.
+    /// The entry that operators wrote: address, secret, weight, tags and admin state.
     pub stored: Stored<Server>,
-    /// Stored counters; none while no poll of a new server has ended.
+    /// Stored health counters; `None` until the first poll of a new server has ended.
     pub health_record: Option<Stored<HealthRecord>>,
-    /// The last sample, with the watermark of the last poll that saw the same.
+    /// The last sample, with the watermark of the last poll that found no relevant difference from
+    /// it (ADR 20).
     pub sample: Option<Stored<ServerSample>>,
-    /// When this replica heard of the last poll that saw it.
+    /// When this replica applied the last poll of the server, also one that found no difference.
     pub sample_applied_at: Option<Instant>,
-    /// What polls that saw the same have left; it says nothing of a sample that was written later.
+    /// Watermark of the last poll that found no relevant difference from the sample. It is ignored
+    /// once a later sample was written.
     pub(super) freshness: Option<Stored<SampleFreshness>>,
     listed_at: Option<Instant>,
-    /// Hash of the id, for ties between equal scores; the same on every replica.
+    /// Hash of the id, which breaks ties between equal scores; the same on every replica (F4).
     pub(in crate::core) tie_seed: u64,
     pub(super) pending: u32,
-    /// When a pending record last came to it or was settled.
+    /// When a record on the server last became pending or stopped being pending.
     pub(super) moved_at: Option<Instant>,
     pub(super) reserved: u64,
     pub(super) sampled: u64,
     pub(super) listed: HashSet<MeetingKey>,
-    /// Numbers the sample lists, in order, each with the place of its meeting there.
+    /// Voice bridges that the sample lists, in ascending order, each with the index of its meeting
+    /// in the sample.
     bridges: Vec<(VoiceBridge, usize)>,
     users_by_tenant: HashMap<TenantId, u64>,
     observed: Option<Health>,
     offline: Option<PersistedAge>,
     online_since: Option<Instant>,
     fresh: bool,
-    /// A poll of it was written in this epoch, as far as this replica has seen.
+    /// Whether this replica has seen a poll of the server that was written in this epoch.
     pub(super) asked_before: bool,
 }
 
@@ -71,65 +74,70 @@ impl FleetServer {
         }
     }
 
-    /// Returns the server's name.
+    /// Returns the id under which operators entered the server.
     pub fn id(&self) -> &ServerId {
         &self.stored.value.id
     }
 
-    /// Returns what operators decided.
+    /// Returns the admin state that operators set.
     pub fn admin(&self) -> AdminState {
         self.stored.value.admin
     }
 
-    /// Returns the weight, kept above 0 whatever is stored.
+    /// Returns the weight, always above 0 and finite. An unusable stored weight counts as 1,
+    /// because the score divides by it (E1).
     pub fn weight(&self) -> f64 {
         let weight = self.stored.value.weight;
         if weight.is_finite() && weight > 0.0 { weight } else { 1.0 }
     }
 
-    /// Returns what checks saw.
+    /// Returns the health as derived from the counters; unhealthy before they were first read, so
+    /// that a server takes no meetings before its first good poll (A8).
     pub fn health(&self) -> Health {
         self.observed.unwrap_or(Health::Unhealthy)
     }
 
-    /// Returns how long it has been offline; none when it is not.
+    /// Returns how long the server has been offline; `None` while it is not offline.
     pub fn offline(&self) -> Option<PersistedAge> {
         self.offline
     }
 
-    /// Returns the predicted users of this server: those its last sample shows, young meetings
-    /// counted at least with their floor, and those of meetings the sample cannot contain yet (E1).
+    /// Returns the predicted users of the server (E1): the users that its last sample lists, young
+    /// meetings with at least their floor, and the reservations of meetings that the sample cannot
+    /// contain yet.
     pub fn effective_load(&self) -> u64 {
         self.sampled + self.reserved
     }
 
-    /// Returns the number of records on it that no server has confirmed.
+    /// Returns the number of PENDING records on the server.
     pub fn pending(&self) -> u32 {
         self.pending
     }
 
-    /// Returns how long no pending record has come to it or been settled; none when there was none.
+    /// Returns how long no record on the server has become pending or stopped being pending; `None`
+    /// if none ever did.
     pub fn at_rest(&self, now: Instant) -> Option<Duration> {
         self.moved_at.map(|at| now.saturating_duration_since(at))
     }
 
-    /// Returns the users its last sample shows, breakouts aside.
+    /// Returns the users that the last sample lists, without those in breakout rooms, who are
+    /// counted in the parent meeting.
     pub fn users(&self) -> u64 {
         let meetings = self.sample.iter().flat_map(|sample| &sample.value.meetings);
         meetings.filter(|meeting| !meeting.breakout).map(|meeting| u64::from(meeting.participants)).sum()
     }
 
-    /// Returns the users of one tenant that its last sample shows, breakouts aside.
+    /// Returns the users of one tenant that the last sample lists, without those in breakout rooms.
     pub fn users_of(&self, tenant: &TenantId) -> u64 {
         self.users_by_tenant.get(tenant).copied().unwrap_or(0)
     }
 
-    /// Visits the tenants of which its last sample shows a meeting.
+    /// Visits the tenants of the meetings in the last sample.
     pub fn tenants(&self) -> impl Iterator<Item = &TenantId> {
         self.users_by_tenant.keys()
     }
 
-    /// Tells whether its last sample lists a number, and not for `meeting` alone.
+    /// Returns whether the last sample lists a voice bridge for another meeting than `meeting`.
     pub fn lists_bridge_for_another(&self, bridge: VoiceBridge, meeting: &MeetingKey) -> bool {
         let first = self.bridges.partition_point(|(listed, _)| *listed < bridge);
         let listed = self.bridges[first..].iter().take_while(|(listed, _)| *listed == bridge);
@@ -138,24 +146,27 @@ impl FleetServer {
         keys.any(|listed| listed.as_ref() != Some(meeting))
     }
 
-    /// Returns how old the last sample is; none when there is none.
+    /// Returns the age of the last sample, or of the last poll that found no difference from it;
+    /// `None` without a sample.
     pub fn sample_age(&self, now: Instant) -> Option<Duration> {
         self.sample_applied_at.map(|at| now.saturating_duration_since(at))
     }
 
-    /// Returns when this replica applied the sample itself.
+    /// Returns when this replica applied the sample itself, not a later poll that found no
+    /// difference.
     pub fn listed_at(&self) -> Option<Instant> {
         self.listed_at
     }
 
-    /// Returns since when it takes its first meetings after having been away (E3); none when it has
-    /// long been online, or never was.
+    /// Returns the start of the server's slow start (E3): when it became online from offline, for the
+    /// first time or after it was enabled. Returns `None` while it is not online, and if it was online
+    /// when this replica first read it.
     pub fn online_since(&self) -> Option<Instant> {
         self.online_since
     }
 
-    /// Tells whether it was asked in this epoch before, be it that it was disabled since and nothing of it is
-    /// known any more.
+    /// Returns whether a poll of the server was written earlier in this epoch, even if its sample
+    /// was deleted since because the server was disabled.
     pub fn asked_before(&self) -> bool {
         self.asked_before
     }
@@ -186,7 +197,7 @@ impl FleetServer {
         self.freshen();
     }
 
-    /// A poll saw what the sample lists.
+    /// Sets the watermark of the last poll that found no relevant difference from the sample.
     pub(super) fn set_freshness(&mut self, freshness: Option<Stored<SampleFreshness>>, now: Instant) {
         self.freshness = freshness;
         if self.freshen() {
@@ -194,7 +205,9 @@ impl FleetServer {
         }
     }
 
-    /// Takes the watermark of a later poll over; tells whether there was one. In a listing it may come first.
+    /// Copies the watermark of a later poll into the sample; returns whether there was one. The
+    /// revisions are compared because a listing may contain the watermark before the sample to
+    /// which it belongs.
     fn freshen(&mut self) -> bool {
         let (Some(sample), Some(fresh)) = (&mut self.sample, &self.freshness) else { return false };
         let later = fresh.modified > sample.modified;
@@ -204,7 +217,7 @@ impl FleetServer {
         later
     }
 
-    /// Derives the health again and notes when the server came back (E3).
+    /// Derives the health from the counters, and notes when the server became online (E3).
     pub(super) fn observe_health(&mut self, policy: &Policy, now: Instant) {
         let health = self.health_record.as_ref().map(|stored| &stored.value);
         let observed = health::health_of(health, policy);
@@ -225,7 +238,8 @@ impl FleetServer {
     }
 }
 
-/// Returns the first eight bytes of a SHA-256: equal on every replica and in every version.
+/// Returns the first eight bytes of the SHA-256 of `text` as a number. It is equal on every replica
+/// and in every version, unlike the standard hasher, so that all replicas break ties alike (F4).
 pub(in crate::core) fn id_hash(text: &str) -> u64 {
     Sha256::digest(text).iter().take(8).fold(0, |sum, byte| (sum << 8) | u64::from(*byte))
 }

@@ -38,14 +38,14 @@ fn record(server: &str, state: u8, token: &str) -> MeetingRecord {
     }
 }
 
-/// A sample of one meeting with so many users.
+/// Returns a sample that lists one meeting with `users` users.
 fn crowd(watermark: u64, meeting: &str, users: u32) -> ServerSample {
     let mut sample = sample(watermark, &[(meeting, &format!("{meeting}-1"))]);
     sample.meetings[0].participants = users;
     sample
 }
 
-/// The tenant `default`, with so many users at a time at most.
+/// Returns the tenant `default` with a limit of `max_users` users.
 fn limited(max_users: u32) -> TenantRoute {
     let policy = TenantPolicy { max_users, ..TenantPolicy::default() };
     TenantRoute { policy, ..TenantRoute::new(TenantId::default_tenant()) }
@@ -60,12 +60,12 @@ fn edges_hear_how_many_users_a_tenant_has_where_they_are_limited() {
     };
     bench.write(PlanWrite::Tenant(limited(0)));
     bench.write(PlanWrite::Sample(sid("a"), crowd(1, "m", 20)));
-    assert_eq!(users(&bench), Some(0), "nobody asks");
+    assert_eq!(users(&bench), Some(0), "no edge needs the number without a limit");
     bench.write(PlanWrite::Tenant(limited(100)));
     bench.write(PlanWrite::Sample(sid("b"), crowd(1, "n", 3)));
     assert_eq!(users(&bench), Some(23));
     bench.offline("a");
-    assert_eq!(users(&bench), Some(3), "nobody can say who is there");
+    assert_eq!(users(&bench), Some(3), "the users on an offline server are unknown");
     bench.online("a");
     bench.write(PlanWrite::Sample(sid("a"), sample(2, &[])));
     assert_eq!(users(&bench), Some(3));
@@ -77,7 +77,7 @@ fn edges_hear_how_many_users_a_tenant_has_where_they_are_limited() {
     assert_eq!(users(&bench), Some(0));
 }
 
-/// Any write the store may hold, also in orders that no replica would make.
+/// Generates any write that a store may contain, also in orders that no replica would produce.
 fn write() -> impl Strategy<Value = PlanWrite> {
     let server_id = || prop::sample::select(&SERVERS[..]);
     let meeting = || prop::sample::select(&MEETINGS[..]);
@@ -110,7 +110,7 @@ fn write() -> impl Strategy<Value = PlanWrite> {
     ]
 }
 
-/// What replicas at one revision must agree on, beyond the routing table.
+/// Returns the derived values, beyond the routing table, that replicas at one revision must share.
 fn facts(fleet: &Fleet) -> Vec<String> {
     let mut facts: Vec<String> = fleet
         .servers()
@@ -128,7 +128,8 @@ fn facts(fleet: &Fleet) -> Vec<String> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 100, max_shrink_iters: 2_000, ..ProptestConfig::default() })]
 
-    /// I9: however the history is cut, equal revisions mean equal fleets, and every delta is exact.
+    /// I9: fleets at equal revisions are equal however the history was cut, and every delta is
+    /// exact.
     #[test]
     fn i9_equal_histories_give_equal_fleets(
         writes in prop::collection::vec(write(), 1..80),
@@ -165,9 +166,9 @@ proptest! {
         }
     }
 
-    /// A listing takes the place of any past, as after compaction.
+    /// A listing replaces every earlier state of a fleet, as after a compaction.
     #[test]
-    fn a_listing_replaces_whatever_was_known(
+    fn a_listing_replaces_every_earlier_state(
         before in prop::collection::vec(write(), 0..40),
         after in prop::collection::vec(write(), 0..40),
     ) {
@@ -232,7 +233,7 @@ fn f11_records_are_the_reservations_until_a_poll_sent_after_them_was_applied() {
     restarted.apply(bench.store.revision, bench.store.listing(), bench.now.instant);
     assert_eq!(restarted.server(&sid("a")).unwrap().effective_load(), 15, "a new process knows it too");
     bench.write(PlanWrite::Sample(sid("a"), sample(confirmed, &[])));
-    assert_eq!(load(&bench), 0, "this one was sent after: it has ended");
+    assert_eq!(load(&bench), 0, "this poll was sent after the confirmation: the meeting has ended");
 }
 
 #[test]
@@ -261,7 +262,11 @@ fn s5_a_new_or_reenabled_server_starts_slowly_after_its_first_good_poll() {
     let mut restarted = Fleet::new(7, Policy::default());
     restarted.apply(bench.store.revision, bench.store.listing(), bench.now.instant);
     let known = restarted.server(&sid("a")).unwrap();
-    assert_eq!((known.health(), known.online_since()), (Health::Online, None), "it was up before us");
+    assert_eq!(
+        (known.health(), known.online_since()),
+        (Health::Online, None),
+        "it was online before this process started"
+    );
 }
 
 #[test]
@@ -287,17 +292,23 @@ fn i10_a_listing_of_another_history_is_recognised() {
     let mut bench = FleetBench::with_servers(Policy::default(), &["a"]);
     let backup = bench.store.clone();
     bench.offline("a");
-    assert!(!bench.fleet.contradicts(&bench.store.listing()), "it is its own");
-    assert!(!Fleet::new(7, Policy::default()).contradicts(&bench.store.listing()), "nothing was applied");
+    assert!(!bench.fleet.contradicts(&bench.store.listing()), "the listing of its own store");
+    assert!(
+        !Fleet::new(7, Policy::default()).contradicts(&bench.store.listing()),
+        "this fleet has applied no revision"
+    );
     let mut other = backup.clone();
     assert!(bench.fleet.contradicts(&other.listing()), "health of an earlier revision");
     for error in [1, 2] {
         let plan = Plan { guards: Vec::new(), writes: vec![PlanWrite::Health(sid("a"), health(0, error))] };
         assert!(other.commit(&plan));
     }
-    assert!(other.revision > bench.store.revision, "it has come further since");
+    assert!(other.revision > bench.store.revision, "it has been written up to a later revision since");
     let mut ahead = bench.fleet.clone();
-    assert!(!ahead.contradicts(&other.listing()), "all it holds is newer: nothing tells it from ours");
+    assert!(
+        !ahead.contradicts(&other.listing()),
+        "all its values are newer: it is indistinguishable from our history"
+    );
     other.catch_up(&mut ahead, bench.now.instant);
     assert!(ahead.contradicts(&backup.listing()));
 }

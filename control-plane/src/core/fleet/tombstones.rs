@@ -1,5 +1,6 @@
-//! Revisions at which records and zombies were taken out, for as long as a poll that was sent before
-//! may still come back: such a poll has not seen that they are gone.
+//! Tombstones: the revisions at which records and zombies were removed. They are kept as long as a
+//! poll that was sent before may still be answered, because such a poll is no evidence about them
+//! (ADR 2).
 
 use std::{
     collections::VecDeque,
@@ -15,7 +16,7 @@ enum Gone {
     Zombie(ZombieKey),
 }
 
-/// What was taken out lately.
+/// The records and zombies that were removed recently, oldest first in `order`.
 #[derive(Debug, Clone)]
 pub(super) struct RemovalLog {
     records: HashMap<MeetingKey, u64>,
@@ -53,6 +54,7 @@ impl RemovalLog {
             self.order.pop_front_if(|(at, ..)| now.saturating_duration_since(*at) > keep)
         {
             debug_assert!(at <= now);
+            // A key that was removed again since keeps the later revision.
             match gone {
                 Gone::Record(key) if self.records.get(&key) == Some(&revision) => {
                     self.records.remove(&key);

@@ -1,5 +1,5 @@
-//! Bare meetings of tenants ([`usher_model::scope`]) by the id that their servers know them by: it is
-//! what a meeting of tenant `default` would be called there.
+//! Unscoped meetings of tenants ([`usher_model::scope`], ADR 12), by the id under which their
+//! servers know them. A meeting of tenant `default` with that id would have the same name there.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use usher_model::{
 
 use crate::core::plan::FleetKey;
 
-/// The index: which record or zombie, and where.
+/// The index: by unscoped id, the keys of the records and zombies, each with its server.
 #[derive(Debug, Clone)]
 pub(super) struct UnscopedMeetings(HashMap<MeetingId, BTreeMap<FleetKey, ServerId>>);
 
@@ -23,8 +23,8 @@ impl Default for UnscopedMeetings {
 }
 
 impl UnscopedMeetings {
-    /// Notes what a record or zombie, by its `key` in the store, names now: an instance on a server, or
-    /// nothing.
+    /// Notes the instance and the server that the record or zombie of the store key `key` names
+    /// now; `None` if it names no instance or was deleted.
     pub(super) fn set(
         &mut self,
         key: FleetKey,
@@ -46,7 +46,9 @@ impl UnscopedMeetings {
         }
     }
 
-    /// Visits the servers that know a meeting of another tenant by the id that `meeting` has there.
+    /// Visits the servers on which an unscoped meeting of another tenant has the name that
+    /// `meeting` would have there. Only a meeting of tenant `default` can have such a name, because
+    /// all other ids are scoped.
     pub(super) fn namesakes_of(&self, meeting: &MeetingKey) -> impl Iterator<Item = &ServerId> {
         let is_default = meeting.tenant.as_str() == TenantId::DEFAULT;
         let all = self.0.get(&meeting.meeting).filter(|_| is_default);

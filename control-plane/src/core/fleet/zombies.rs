@@ -1,4 +1,4 @@
-//! Zombies by key, by meeting and by server.
+//! The index of the zombies by key, by meeting and by server.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,13 +13,14 @@ use usher_model::{
 
 use crate::core::{persisted_age::PersistedAge, plan::Stored};
 
-/// The index.
+/// The index of all zombies, each with its age.
 #[derive(Debug, Clone)]
 pub(super) struct ZombieIndex {
     all: BTreeMap<ZombieKey, (Stored<Zombie>, PersistedAge)>,
     of: HashMap<MeetingKey, BTreeSet<ServerId>>,
     on: HashMap<ServerId, BTreeSet<MeetingKey>>,
-    /// How many of each server name no instance: perhaps there is none.
+    /// Number of zombies on each server that name no instance, because the answer of the create was
+    /// lost; the meeting may not exist.
     suspects: HashMap<ServerId, usize>,
 }
 
@@ -54,7 +55,8 @@ impl ZombieIndex {
         }
     }
 
-    /// Keeps the count of suspects right, before `key` becomes `stored`.
+    /// Updates the count of suspect zombies. It is called before `stored` replaces the zombie of
+    /// `key`, because it compares the two.
     fn count_suspect(&mut self, key: &ZombieKey, stored: Option<&Stored<Zombie>>) {
         let is_suspect = |stored: &Stored<Zombie>| stored.value.internal_id.is_none();
         let (was, is) = (self.get(key).is_some_and(is_suspect), stored.is_some_and(is_suspect));
