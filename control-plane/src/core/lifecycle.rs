@@ -1,15 +1,15 @@
 //! The life of a record, as guarded plans: requirements A5, row by row.
 //!
-//! Each function reads the fleet at one revision and returns a [`PlannedStep`]. Its plan guards everything
-//! the decision was made from: the record, the zombies it touches, and the server and health of
-//! every server it puts a record on or takes one from (I7). When the store refuses the plan, apply
-//! what the store has and call the function again; a plan that is committed twice, late or beside a
-//! newer one fails its own guards.
+//! Each function reads the fleet at one revision and returns a [`PlannedStep`]. Its plan guards
+//! everything from which the decision was made: the record, the zombies that it changes, and the
+//! server and health of every server that gains or loses a record (I7). When the store refuses the
+//! plan, the caller applies the newer revisions of the store and calls the function again. A plan that
+//! is committed twice, late or after a newer one fails its own guards.
 //!
 //! ```text
 //!            place                confirm, poll            report_end         poll: gone
 //!   (none) ─────────> PENDING ───────────────────> ACTIVE ───────────> ENDING ──────────> (none)
-//!     ▲                  │ abandon, gone              │ place on red, supersede
+//!     ▲                  │ abandon, gone              │ create while offline, supersede
 //!     └──────────────────┘                            └────> PENDING elsewhere + waiting zombie
 //! ```
 
@@ -48,13 +48,13 @@ use usher_model::id::ServerId;
 
 use crate::core::plan::Plan;
 
-/// A decision: what to write, and what it means once that is written. With an empty plan the outcome
-/// stands at once.
+/// A decision: the plan to commit, and the outcome that holds once it is committed. With an empty
+/// plan the outcome holds at once.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PlannedStep<T> {
-    /// What to commit.
+    /// The guarded writes to commit; empty if the decision changes no key.
     pub plan: Plan,
-    /// What holds when it is committed.
+    /// The result that holds when the plan is committed.
     pub outcome: T,
 }
 
@@ -64,31 +64,32 @@ impl<T> PlannedStep<T> {
     }
 }
 
-/// Whether an operation of several steps is over.
+/// Whether an operation of several steps is complete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OperationProgress {
-    /// It is, once the plan is committed.
+    /// The operation is complete once the plan of this step is committed.
     Done,
-    /// Commit the plan, apply the store up to it, and call again.
+    /// The caller commits the plan, applies the store up to it, and calls the function again.
     Again,
 }
 
-/// Why an administrative change was not made.
+/// The reason for which an administrative change was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AdminError {
-    /// No such resource.
+    /// The store has no resource of that name.
     #[error("not found")]
     NotFound,
-    /// There is one of that name.
+    /// The store already has a resource of that name.
     #[error("already exists")]
     Exists,
-    /// Somebody else changed it since it was read.
-    #[error("changed meanwhile")]
+    /// Another party changed the resource since the caller read it.
+    #[error("another party changed it meanwhile")]
     Changed,
-    /// Meetings live on the server: drain it, or use panic (S7).
+    /// The number of meetings that live on the server, which blocks the change (S7). The operator
+    /// can cordon the server and wait, or run a panic.
     #[error("{0} meetings live on the server")]
     HasMeetings(usize),
-    /// Another entry has the address.
+    /// Another entry has the address (ADR 21).
     #[error("server `{0}` has this address")]
     AddressTaken(ServerId),
 }

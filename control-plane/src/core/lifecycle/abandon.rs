@@ -1,4 +1,4 @@
-//! A placed create came to nothing, certainly or perhaps.
+//! The end of a placement whose create failed, certainly or perhaps.
 
 use usher_model::{
     id::ServerId,
@@ -8,18 +8,19 @@ use usher_model::{
 use super::PlannedStep;
 use crate::core::{draft::PlanDraft, fleet::Fleet};
 
-/// How sure it is that the server did nothing.
+/// How certain it is that the server created no meeting (style P9).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CreateCertainty {
-    /// Nothing was sent, or the server refused.
+    /// The request was not sent, or the server refused it.
     Definite,
-    /// The request was sent and its answer is not known.
+    /// The request was sent and its answer is unknown.
     Unknown,
 }
 
-/// Abandons the placement `token`. Only a PENDING record of this very placement is touched: it is
-/// taken out, or returns to the instance it had superseded; after an unknown outcome a *due* zombie
-/// stays on the server (H13). The outcome tells whether there was anything to abandon.
+/// Abandons the placement `token` (A5, H13). Only a PENDING record of this placement is changed, so
+/// that a late report never hits a newer record. The record is removed, or returns to the instance
+/// that it had superseded. After an unknown result a *due* zombie stays on the server. Returns as
+/// the outcome whether the placement had a record.
 pub fn abandon(
     fleet: &Fleet,
     key: &MeetingKey,

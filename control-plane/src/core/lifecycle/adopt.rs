@@ -1,4 +1,4 @@
-//! An operator says that a server runs a meeting which another balancer put there.
+//! Adoption by name: an operator names a server's meeting that another balancer created (ADR 12).
 
 use bytes::Bytes;
 use usher_model::{
@@ -11,28 +11,29 @@ use usher_model::{
 use super::PlannedStep;
 use crate::core::{draft::PlanDraft, fleet::Fleet, instance::create_time_of, plan::Stored};
 
-/// What became of a meeting that was to be taken over.
+/// The result for one meeting that an operator named.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AdoptionOutcome {
-    /// Its record is made.
+    /// The plan makes a record of the meeting.
     Adopted,
-    /// It has a record on this server already.
+    /// The meeting has a record on this server already.
     Standing,
-    /// The server does not list it, it ended since, or the server was disabled.
+    /// The server does not list the meeting, the meeting ended since the list was made, or the
+    /// server is disabled.
     NotRunning,
-    /// The id lives on another server.
+    /// The id has a record on another server.
     Elsewhere(ServerId),
-    /// An instance of the id on this server is to be ended.
+    /// An instance of the id on this server has a zombie, so it is to be ended.
     Zombie,
-    /// What is called so on the server is another tenant's.
+    /// The meeting of that name on the server belongs to another tenant.
     Taken(TenantId),
-    /// An id of a tenant that could not be told from others on the server.
+    /// The id looks scoped, so it could not be distinguished from scoped ids on the server.
     Unfit,
 }
 
-/// Takes a meeting of another balancer's over, as a poll does under `meetings.adopt = "all"`: the record is
-/// this poll's word alone, and the next one that does not list the instance takes it away again. `sample`
-/// is a list that the server gave just now; its watermark orders it with what is written.
+/// Adopts a meeting of another balancer, as a poll does under `meetings.adopt = "all"`. The record
+/// rests on the list alone: the next poll that does not list the instance removes it. `sample` is a
+/// list that the server returned just now; its watermark orders it among the store's revisions.
 pub fn adopt(
     fleet: &Fleet,
     server: &ServerId,
@@ -60,12 +61,12 @@ pub fn adopt(
         Err(adoption) => return PlannedStep::settled(adoption),
     };
     if fleet.record_changed_since(key, sample.watermark) {
-        return PlannedStep::settled(AdoptionOutcome::NotRunning); // it was routed, and is over
+        return PlannedStep::settled(AdoptionOutcome::NotRunning); // the meeting was routed and has ended since the list was made
     }
     let given_up =
         |(_, stored): (_, &Stored<Zombie>)| stored.value.internal_id.as_ref() == Some(&listed.internal_id);
     if fleet.zombies_of(key).any(given_up) {
-        return PlannedStep::settled(AdoptionOutcome::Zombie); // by another entry of this server
+        return PlannedStep::settled(AdoptionOutcome::Zombie); // the zombie exists through another entry of this server
     }
     let is_bare = TenantScope::of(&key.tenant).is_bare(key.meeting.as_str(), &listed.internal_id);
     let namesake = || namesake(fleet, server, key).filter(|_| is_bare);
@@ -83,8 +84,8 @@ pub fn adopt(
     PlannedStep { plan: draft.into_plan(), outcome: AdoptionOutcome::Adopted }
 }
 
-/// Finds the instance that stands for the meeting: the one with our mark, else the one without any that is
-/// called what the other balancer called it.
+/// Returns the listed instance of the meeting: the one with Usher's mark, else the one without a
+/// mark that has the name which the other balancer gave it.
 fn find<'s>(key: &MeetingKey, sample: &'s ServerSample) -> Result<&'s SampledMeeting, AdoptionOutcome> {
     let mut addressed = sample.meetings.iter().filter(|meeting| meeting.is_addressed());
     let mut meetings = addressed.clone().filter(|meeting| !meeting.breakout);
@@ -101,14 +102,15 @@ fn find<'s>(key: &MeetingKey, sample: &'s ServerSample) -> Result<&'s SampledMee
     }
 }
 
-/// Returns whose record or zombie names the instance already, on this entry or another of its server.
+/// Returns the tenant whose record or zombie names the instance already, through this entry or
+/// another entry of its server (ADR 21).
 fn owner(fleet: &Fleet, server: &ServerId, listed: &SampledMeeting) -> Option<TenantId> {
     let entries = std::iter::once(server).chain(fleet.listers_of(&listed.internal_id));
     let mut keys = entries.filter_map(|entry| fleet.key_of_instance(entry, &listed.internal_id));
     keys.next().map(|key| key.tenant)
 }
 
-/// Returns tenant `default` where a meeting of its own is called so on the server.
+/// Returns tenant `default` if a meeting of its own has the same name on the server.
 fn namesake(fleet: &Fleet, server: &ServerId, key: &MeetingKey) -> Option<TenantId> {
     let namesake = MeetingKey::new(TenantId::default_tenant(), key.meeting.clone());
     let record = fleet.record(&namesake).filter(|stored| stored.value.server == *server);
@@ -128,7 +130,7 @@ fn record(server: &ServerId, listed: &SampledMeeting, sample: &ServerSample) -> 
         created_at_ms: create_time_ms,
         max_users: listed.max_users,
         size_hint: listed.size_hint,
-        // The next poll says which, and it is noted then.
+        // The next poll lists the number and writes it to the record (ADR 14).
         voice_bridge: None,
         breakout: listed.breakout,
     }

@@ -1,4 +1,4 @@
-//! A server answered SUCCESS to a create.
+//! The confirmation of a create: its server answered SUCCESS.
 
 use bytes::Bytes;
 use usher_model::{
@@ -10,36 +10,38 @@ use usher_model::{
 use super::PlannedStep;
 use crate::core::{draft::PlanDraft, fleet::Fleet, instance::create_time_of, plan::Stored, voice};
 
-/// The server's answer.
+/// The answer of a server to a successful create.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CreateAnswer {
-    /// Where the create went.
+    /// The server that answered.
     pub server: ServerId,
-    /// The placement it was made for; none when it was forwarded to a record that stood.
+    /// Token of the placement for which the create was sent; `None` if the create was forwarded to
+    /// the server of an existing record.
     pub token: Option<String>,
-    /// The instance.
+    /// Internal id of the created meeting.
     pub internal_id: InternalMeetingId,
-    /// Its `createTime`, milliseconds since 1970.
+    /// The instance's `createTime`, in milliseconds since 1970, by the server's clock.
     pub create_time_ms: i64,
-    /// It is a breakout room that its application created itself.
+    /// Whether the meeting is a breakout room that its application created (ADR 15).
     pub breakout: bool,
 }
 
-/// Confirms a meeting. The outcome tells whether the caller may be told SUCCESS: with `false` the
-/// id lives elsewhere, this instance will be ended, and the caller gets the retryable error (I13).
+/// Confirms a meeting (A5). The outcome says whether the caller may be answered SUCCESS. With
+/// `false` the id lives elsewhere, Usher ends this instance, and the caller gets the retryable
+/// error (I13).
 ///
-/// | record | what happens | routed |
+/// | record | result | SUCCESS |
 /// |---|---|---|
-/// | ACTIVE here, this instance | nothing | yes |
-/// | PENDING here, of this placement or the create was forwarded | ACTIVE; *waiting* zombies become *due* | yes |
-/// | ACTIVE here, an older instance | this instance replaces it, before the caller is answered | yes |
-/// | ACTIVE here, a newer instance | nothing | yes |
+/// | ACTIVE here with this instance | unchanged | yes |
+/// | PENDING here, of this placement or of a forwarded create | ACTIVE; *waiting* zombies become *due* | yes |
+/// | ACTIVE here with an older instance | this instance replaces it before the caller is answered | yes |
+/// | ACTIVE here with a newer instance | unchanged | yes |
 /// | ENDING here, another and older instance | made anew | yes |
-/// | none | made anew, unless a zombie of the id stands here | yes |
-/// | ACTIVE on another server, this very instance | nothing: two entries of one server | yes |
-/// | any, while an `end` may be on its way to this instance by another entry of the server | nothing | no |
-/// | on another server, or none and a zombie stands here | a *due* zombie: any instance of ours that runs here | no |
-/// | any other | nothing | no |
+/// | none | made anew, unless a zombie of the id exists here | yes |
+/// | ACTIVE on another server with this very instance | unchanged: two entries of one server (ADR 21) | yes |
+/// | any, while an `end` may be on its way to this instance through another entry of the server | unchanged | no |
+/// | on another server, or none and a zombie exists here | a *due* zombie for any marked instance that runs here | no |
+/// | any other | unchanged | no |
 pub fn confirm(fleet: &Fleet, key: &MeetingKey, answer: &CreateAnswer, now_ms: i64) -> PlannedStep<bool> {
     let zombie = ZombieKey { meeting: key.clone(), server: answer.server.clone() };
     let outlived = fleet.zombie(&zombie).map(|stored| &stored.value);
@@ -80,7 +82,9 @@ pub fn confirm(fleet: &Fleet, key: &MeetingKey, answer: &CreateAnswer, now_ms: i
             let mut draft = PlanDraft::new(fleet, now_ms);
             if outlived.is_none() && fleet.server(&answer.server).is_some() {
                 draft.guard_record(key);
-                // Not by its id: it may be another balancer's, that answered as if it were ours.
+                // The zombie does not name the instance: the server may have answered with a
+                // running meeting of another balancer. A zombie without an instance applies only to
+                // a meeting with Usher's mark.
                 draft.set_zombie(zombie, ZombieState::Due, None, "confirmed after the id had moved on");
             }
             PlannedStep { plan: draft.into_plan(), outcome: false }
@@ -121,7 +125,8 @@ fn active(record: MeetingRecord, answer: &CreateAnswer) -> MeetingRecord {
     MeetingRecord { state, ..record }
 }
 
-/// Tells whether a record may be made on a server after the fact: it may be unhealthy, not disabled.
+/// Returns whether a record may be made on a server after its create succeeded. The server may be
+/// unhealthy, because the meeting runs there already, but not disabled.
 fn accepts(fleet: &Fleet, id: &ServerId) -> bool {
     fleet.server(id).is_some_and(|server| server.admin() != AdminState::Disabled)
 }

@@ -1,4 +1,4 @@
-//! An application asked for the end of a meeting.
+//! The `end` of a meeting that an application requested.
 
 use usher_model::{
     id::{InternalMeetingId, ServerId},
@@ -9,22 +9,23 @@ use usher_model::{
 use super::PlannedStep;
 use crate::core::{draft::PlanDraft, fleet::Fleet};
 
-/// What became of the record.
+/// The effect of the report on the record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EndReportOutcome {
-    /// The report names no record of the id on that server, or it is ending already.
+    /// The report names no record of the id on that server, or the record is ENDING already.
     NotRouted,
-    /// From the plan's revision on, nothing routes to the meeting.
+    /// From the revision of the plan on, no edge routes to the meeting.
     Unrouted,
 }
 
-/// What whoever reports an end knows of the instance. It names one record, so that a late report never
-/// hits a newer one: a report that knows nothing touches nothing.
+/// The instance or placement that a report of an `end` names. It names one record, so that a late
+/// report never hits a newer one; a report that names neither changes no record.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct EndReport<'a> {
-    /// The instance that was asked to end; names a record that is ACTIVE with it.
+    /// The instance for which `end` was sent; names a record that has this instance.
     pub instance: Option<&'a InternalMeetingId>,
-    /// The token of the placement whose record was seen PENDING; names it while it is.
+    /// The token of the placement whose record the edge saw PENDING; names that record while no
+    /// instance is known.
     pub placement: Option<&'a str>,
 }
 
@@ -37,13 +38,13 @@ impl EndReport<'_> {
     }
 }
 
-/// Takes a meeting out of routing. `server` is the one that answered SUCCESS to `end`, or the
-/// meeting's own, offline server.
+/// Takes a meeting out of routing (A4, A5). `server` is the server that answered SUCCESS to `end`,
+/// or the meeting's own server if that is offline.
 ///
-/// | record's server | what happens |
+/// | record's server | result |
 /// |---|---|
-/// | online, unhealthy | ENDING, until a poll no longer lists it |
-/// | offline, disabled | removed + *due* zombie: it is ended when the server returns (A4) |
+/// | online, unhealthy | ENDING, until a poll no longer lists the meeting |
+/// | offline, disabled | removed, plus a *due* zombie: the meeting is ended when the server returns |
 /// | removed | removed |
 pub fn report_end(
     fleet: &Fleet,
@@ -62,14 +63,15 @@ pub fn report_end(
         .server(server)
         .is_some_and(|server| server.admin() != AdminState::Disabled && server.health() != Health::Offline);
     let mut draft = PlanDraft::new(fleet, now_ms);
-    // What the meeting had superseded was asked to end with it.
+    // The `end` also applies to the older instances that the meeting had superseded, so their
+    // zombies no longer wait for a confirmation.
     draft.release_waiting(key, server);
     if !reachable {
         draft.guard_choice(server);
         draft.remove_record(key);
         if fleet.server(server).is_some() {
             let zombie = ZombieKey { meeting: key.clone(), server: server.clone() };
-            draft.set_zombie(zombie, ZombieState::Due, internal_id, "ended while its server was away");
+            draft.set_zombie(zombie, ZombieState::Due, internal_id, "ended while its server was unreachable");
         }
     } else if matches!(state, RecordState::Ending { .. }) {
         return PlannedStep::settled(EndReportOutcome::NotRouted);

@@ -1,4 +1,4 @@
-//! Panic: a server is disabled and the ids of its meetings are free at once (H15).
+//! Panic: a server is disabled, and the ids of its meetings are free at once (H15).
 
 use usher_model::{
     id::ServerId,
@@ -13,16 +13,18 @@ use crate::core::{
     plan::{Plan, Stored},
 };
 
-/// Writes one plan of an evacuation may make: stores limit the size of a transaction.
+/// Maximum of writes in one plan of an evacuation: stores limit the size of a transaction (etcd
+/// accepts 128 operations by default).
 const MOST_WRITES: usize = 100;
 
-/// Takes a server out and frees its ids. The first step disables it: from then on creates are placed
-/// elsewhere, whatever comes after, so a crash in between leaves nothing pinned. The next ones turn
-/// its records into *due* zombies, a bounded number a plan; [`crate::core::reconcile::sweep`] goes
-/// on where somebody stopped. Call again while [`OperationProgress::Again`].
+/// Disables a server and frees the ids of its meetings (H15). The first step disables it: from then
+/// on creates are placed elsewhere, so a crash between two steps leaves no id bound to the server.
+/// The following steps turn its records into *due* zombies, a bounded number in each plan;
+/// [`crate::core::reconcile::sweep`] continues an order that stopped half way. The caller calls
+/// again while the outcome is [`OperationProgress::Again`].
 ///
 /// # Errors
-/// There is no such server.
+/// Returns [`AdminError::NotFound`] if the server does not exist.
 pub fn panic_server(
     fleet: &Fleet,
     id: &ServerId,
@@ -33,13 +35,14 @@ pub fn panic_server(
         let plan = servers::disabled(server);
         return Ok(PlannedStep { plan, outcome: OperationProgress::Again });
     }
-    let plan = evacuate(fleet, id, "its server was given up in panic", now_ms);
+    let plan = evacuate(fleet, id, "its server was disabled by a panic", now_ms);
     let outcome = if plan.is_empty() { OperationProgress::Done } else { OperationProgress::Again };
     Ok(PlannedStep { plan, outcome })
 }
 
-/// Turns records and *waiting* zombies of a server, as many as fit into one plan, into *due* zombies. The
-/// plan holds only while the server is as it was seen: one that was enabled again since keeps its meetings.
+/// Turns the records and *waiting* zombies of a server into *due* zombies, as many as fit into one
+/// plan. The plan is guarded by the server's entry: a server that was enabled again since keeps its
+/// meetings.
 pub(in crate::core) fn evacuate(fleet: &Fleet, id: &ServerId, reason: &str, now_ms: i64) -> Plan {
     let mut draft = PlanDraft::new(fleet, now_ms);
     for (key, stored) in fleet.records_on(id) {
@@ -53,7 +56,8 @@ pub(in crate::core) fn evacuate(fleet: &Fleet, id: &ServerId, reason: &str, now_
         if draft.len() >= MOST_WRITES {
             break;
         }
-        // It was to route again if nothing replaced it; here it never will.
+        // A waiting instance would route again without a replacement. A disabled server takes no
+        // routes, so the instance is ended.
         if stored.value.state == ZombieState::Waiting {
             draft.move_zombie(&key, ZombieState::Due, stored.value.internal_id.clone());
         }

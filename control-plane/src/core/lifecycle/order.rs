@@ -1,7 +1,8 @@
-//! The subject of an operator's order. An order may be carried out late: its replica stands still, or a
-//! transaction is refused and decided again. By then the server may have been enabled again, or the id
-//! may belong to a newer meeting. So an order names its subject, each of its transactions is guarded by
-//! that subject, and an order whose subject has changed is refused and the operator is told.
+//! The subject of an operator's order (ADR 22). An order may be carried out late: its replica is
+//! suspended, or a transaction is refused and decided again. By then the server may have been
+//! enabled again, or the id may belong to a newer meeting. So an order names its subject, each of
+//! its transactions is guarded by that subject, and an order whose subject has changed is refused
+//! with an error to the operator.
 
 use usher_model::{
     id::{InternalMeetingId, ServerId},
@@ -15,33 +16,35 @@ use crate::core::{
     plan::{Plan, PlanWrite},
 };
 
-/// An order about a server. It stands as long as no other party changes the server.
+/// An order about a server, valid until another party changes the server's entry.
 #[derive(Debug, Clone)]
 pub struct ServerOrder {
     id: ServerId,
-    /// Revision of the server that the next step is for; none before the first.
+    /// Revision of the server's entry that the next step expects; `None` before the first step.
     stands_at: Option<u64>,
-    /// The server as the last step wants it written.
+    /// The server's entry as the last step planned to write it.
     written: Option<Server>,
 }
 
 impl ServerOrder {
-    /// Begins an order. `seen` is the revision of the server that the operator saw; without one it is
-    /// for the server as the first step finds it.
+    /// Begins an order. `seen` is the revision of the server that the operator saw; without it the
+    /// order applies to the server as the first step finds it.
     pub fn new(id: ServerId, seen: Option<u64>) -> Self {
         Self { id, stands_at: seen, written: None }
     }
 
-    /// Returns the revision of the server that the next step is for, where it is known.
+    /// Returns the revision of the server that the next step expects; `None` if it is not known
+    /// yet.
     pub fn seen(&self) -> Option<u64> {
         self.stands_at
     }
 
-    /// Looks whether a fleet shows the server that the order is for. A step whose answer was lost is
-    /// recognised by the server that it wrote.
+    /// Checks that the fleet still has the server for which the order was given. The own write of a
+    /// step whose answer was lost is recognised by its content.
     ///
     /// # Errors
-    /// There is no such server, or another party changed it.
+    /// Returns [`AdminError::NotFound`] if the server does not exist, and [`AdminError::Changed`]
+    /// if another party changed it.
     pub fn check(&mut self, fleet: &Fleet) -> Result<(), AdminError> {
         let stored = &fleet.server(&self.id).ok_or(AdminError::NotFound)?.stored;
         let own = self.stands_at.is_none_or(|revision| revision == stored.modified)
@@ -53,7 +56,7 @@ impl ServerOrder {
         Ok(())
     }
 
-    /// Notes the server that a step is about to write.
+    /// Notes the server's entry that a step is about to write.
     pub fn plans(&mut self, plan: &Plan) {
         let written = plan.writes.iter().find_map(|write| match write {
             PlanWrite::Server(server) if server.id == self.id => Some(server.clone()),
@@ -63,32 +66,33 @@ impl ServerOrder {
     }
 }
 
-/// An order about a meeting, for as long as its record is of the instance that it was given for.
+/// An order about a meeting, valid while its record names the instance for which it was given.
 #[derive(Debug, Clone)]
 pub struct MeetingOrder {
     key: MeetingKey,
     subject: Option<OrderSubject>,
 }
 
-/// The name of one record of an id.
+/// Identifies one record among the successive records of an id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum OrderSubject {
     Instance(InternalMeetingId),
-    /// Of a placement that no server has confirmed.
+    /// The token of a placement that no server has confirmed.
     Placement(String),
 }
 
 impl MeetingOrder {
-    /// Begins an order. `instance` is the one that the operator saw; without one it is for the record as
-    /// the first step finds it.
+    /// Begins an order. `instance` is the one that the operator saw; without it the order applies
+    /// to the record as the first step finds it.
     pub fn new(key: MeetingKey, instance: Option<InternalMeetingId>) -> Self {
         Self { key, subject: instance.map(OrderSubject::Instance) }
     }
 
-    /// Looks whether a fleet shows the record that the order is for.
+    /// Checks that the fleet still has the record for which the order was given.
     ///
     /// # Errors
-    /// There is no record, or it is of something else by now.
+    /// Returns [`SupersedeError::NotFound`] if the id has no record, and
+    /// [`SupersedeError::Changed`] if the record names another instance or placement.
     pub fn check(&mut self, fleet: &Fleet) -> Result<(), SupersedeError> {
         let record = &fleet.record(&self.key).ok_or(SupersedeError::NotFound)?.value;
         let is = match &record.state {
@@ -127,7 +131,7 @@ mod tests {
         bench.fleet.server(&sid("a")).unwrap().stored.modified
     }
 
-    /// Carries out one step of a panic, as the task does.
+    /// Carries out one step of a panic, as the control plane's task does.
     fn panic_step(bench: &mut FleetBench, order: &mut ServerOrder) -> Result<OperationProgress, AdminError> {
         order.check(&bench.fleet)?;
         let step = panic_server(&bench.fleet, &sid("a"), 0)?;
@@ -150,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn h15_a_late_panic_takes_nothing_from_a_server_that_was_enabled_again() {
+    fn h15_a_late_panic_frees_no_id_of_a_server_that_was_enabled_again() {
         let mut bench = bench();
         let mut order = ServerOrder::new(sid("a"), None);
         assert_eq!(panic_step(&mut bench, &mut order), Ok(OperationProgress::Again));

@@ -1,4 +1,4 @@
-//! `create` of an id: finds where it lives, or gives it a server.
+//! The `create` of a meeting id: returns the server on which the meeting lives, or chooses one.
 
 use bytes::Bytes;
 use usher_model::{
@@ -17,52 +17,55 @@ use crate::core::{
     voice::{self, VoiceWish},
 };
 
-/// A create that wants a server.
+/// A create for which a server is needed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CreateRequest {
-    /// What is wanted.
+    /// The request to placement: the meeting, its size and the servers that it may use.
     pub placement: PlacementRequest,
-    /// Identifies this placement from now on.
+    /// Random name of this placement, by which later reports recognise its record.
     pub token: String,
-    /// Digest of the create's parameters.
+    /// Digest of the create's parameters, stored in the record.
     pub request_digest: Bytes,
-    /// Give the id to another server although its own is only unhealthy.
+    /// Whether the id may move to another server while its own server is only unhealthy (A8).
     pub supersede: bool,
-    /// What is wanted of its number.
+    /// The voice bridge that the create requests, if any (ADR 14).
     pub voice: VoiceWish,
-    /// Of a breakout room, the parent, a meeting of the same tenant: for [`super::place_room`] alone.
+    /// The parent of a breakout room, a meeting of the same tenant; read by [`super::place_room`]
+    /// only.
     pub parent: Option<MeetingId>,
 }
 
-/// Where the create goes.
+/// The server to which the create is forwarded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PlacementOutcome {
-    /// To the server of a record that stands; nothing to abandon later.
+    /// The server of an existing record. The caller has no placement to abandon if the create
+    /// fails.
     Existing(MeetingRecord),
-    /// To a server chosen now; `panic` tells that healthy servers were wanting (E5).
+    /// A server that was chosen by this call.
     New {
-        /// The record to be written.
+        /// The PENDING record that the plan writes.
         record: MeetingRecord,
-        /// Placement panic.
+        /// Whether the server is unhealthy because no online server could take the meeting (E5).
         panic: bool,
     },
 }
 
-/// Places a meeting (A4, and A5's rows "create accepted" and "create for the id").
+/// Places a meeting (A4, and the rows "create accepted" and "create of the id" of A5).
 ///
-/// | record | its server | what happens |
+/// | record | its server | result |
 /// |---|---|---|
 /// | none | | PENDING on a chosen server |
-/// | PENDING, ACTIVE | online or unhealthy | the create is forwarded there; never placed elsewhere (H4) |
-/// | PENDING | offline | PENDING elsewhere, *due* zombie: what may have been created there |
-/// | ACTIVE | offline; or unhealthy and `supersede` | PENDING elsewhere, *waiting* zombie (H5) |
-/// | PENDING | unhealthy and `supersede` | forwarded all the same: its create may have succeeded |
-/// | PENDING, ACTIVE | disabled | as offline |
+/// | PENDING, ACTIVE | online or unhealthy | the create is forwarded there; the id is never placed elsewhere (H4) |
+/// | PENDING | offline | PENDING elsewhere, and a *due* zombie, because the create may have made a meeting there |
+/// | ACTIVE | offline; or unhealthy and `supersede` | PENDING elsewhere, and a *waiting* zombie (H5) |
+/// | PENDING | unhealthy and `supersede` | forwarded there nevertheless, because its create may have succeeded |
+/// | PENDING, ACTIVE | disabled | as on an offline server |
 /// | PENDING, ACTIVE | removed | PENDING elsewhere |
-/// | ENDING | any | PENDING elsewhere, *due* zombie |
+/// | ENDING | any | PENDING elsewhere, and a *due* zombie |
 ///
 /// # Errors
-/// No server can take it; the record, if any, stays as it is.
+/// Returns the reason for which no server can take the meeting; the record, if any, stays
+/// unchanged.
 pub fn place(
     fleet: &Fleet,
     inflight: &InflightPlacements,
@@ -77,7 +80,8 @@ pub fn place(
         return Ok(PlannedStep::settled(PlacementOutcome::Existing(old.value.clone())));
     }
     let choice = match old {
-        // The old server is no choice: its instance stays there as a zombie.
+        // The old server is excluded, because the old instance stays there as a zombie, and a
+        // server runs only one instance of an id (I2).
         Some(old) => {
             let mut wanted = request.placement.clone();
             wanted.excluded.push(old.value.server.clone());
@@ -98,7 +102,9 @@ pub fn place(
     Ok(PlannedStep { plan: draft.into_plan(), outcome })
 }
 
-/// Tells whether an id goes elsewhere although a record of it stands.
+/// Returns whether an id is placed on another server although it has a record (A4). The id of an
+/// unhealthy server moves only if the caller requests it, and never while the record is PENDING:
+/// the create may have succeeded without a report yet, so the meeting could run twice (H4).
 pub(super) fn is_replaceable(fleet: &Fleet, record: &MeetingRecord, supersede: bool) -> bool {
     let Some(server) = fleet.server(&record.server) else { return true };
     match (server.admin(), &record.state, server.health()) {
@@ -109,7 +115,9 @@ pub(super) fn is_replaceable(fleet: &Fleet, record: &MeetingRecord, supersede: b
     }
 }
 
-/// Leaves a zombie of a record that is about to be written over, with what the plan has to guard for that.
+/// Plans a zombie for a record that the plan is about to overwrite, and guards the server and the
+/// health from which this was decided: if the server became online meanwhile, its meeting routes
+/// again and the plan must fail.
 pub(super) fn leave_zombie(
     draft: &mut PlanDraft<'_>,
     fleet: &Fleet,
@@ -119,7 +127,7 @@ pub(super) fn leave_zombie(
     let server = &old.value.server;
     draft.guard_choice(server);
     if fleet.server(server).is_none() {
-        return; // nobody will ever answer there
+        return; // the server was removed, so no poll will ever end a zombie there
     }
     let (state, reason) = match &old.value.state {
         RecordState::Pending => (ZombieState::Due, "placed elsewhere before it was confirmed"),
@@ -130,7 +138,7 @@ pub(super) fn leave_zombie(
     draft.set_zombie(zombie, state, old.value.state.internal_id().cloned(), reason);
 }
 
-/// Returns the record of a create that is about to be sent to `server`.
+/// Returns the PENDING record of a create that is about to be sent to `server`.
 pub(super) fn pending(request: &CreateRequest, server: ServerId, now_ms: i64) -> MeetingRecord {
     MeetingRecord {
         state: RecordState::Pending,

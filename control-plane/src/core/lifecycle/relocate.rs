@@ -1,6 +1,6 @@
-//! A server gets another address. Where the new address is another machine, its meetings stay behind: the
-//! records of the server would name instances that do not run there, and the next poll would remove them
-//! without a zombie, while the meetings run on unseen.
+//! A change of a server's address. If the new address is another machine, the meetings stay at the
+//! old one: the records of the server would name instances that do not run at the new address, and
+//! the next poll would remove them without a zombie, while the meetings run on unrouted (I4).
 
 use usher_model::{
     id::ServerId,
@@ -15,39 +15,43 @@ use crate::core::{
     plan::{FleetKey, Plan, PlanWrite, Stored},
 };
 
-/// Writes of one plan: stores limit the size of a transaction.
+/// Maximum of writes in one plan: stores limit the size of a transaction (etcd accepts 128
+/// operations by default).
 const MOST_WRITES: usize = 100;
-/// Names that are tried for the entry of an old address.
+/// Maximum of names that are tried for the entry of an old address.
 const MOST_NAMES: usize = 100;
-/// Longest beginning of a server's id in the id of the entry of its old address, in characters.
+/// Length of the longest part of a server's id in the id of its old address, in characters, so that
+/// the new id stays within the limit of ids.
 const NAME_BEGINNING: usize = 48;
 
-/// The relation of the new address to the server.
+/// The relation of the new address to the server, as found by a request to the new address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NewAddress {
-    /// It lists an instance that lives on the server, or means the same place: it is the same server.
+    /// The new address lists an instance that lives on the server, or means the same place: it is
+    /// the same server.
     SameServer,
-    /// It lists none of them, or was not asked.
+    /// The new address lists none of the server's instances, or was not queried.
     AnotherServer,
-    /// The operator accepts that meetings at the old address are ended there.
+    /// The operator accepts that the meetings at the old address are ended there.
     Forced,
 }
 
-/// Changes the address of a server and the other fields of `wanted`, except its admin state. `admin` is the
-/// state it is to have in the end: steps in between close it.
+/// Changes the address of a server and the other fields of `wanted`, except its admin state.
+/// `admin` is the state that the server has after the last step; the steps before close the server.
 ///
-/// | lives on it | the new address | what happens |
+/// | lives on the server | the new address | result |
 /// |---|---|---|
-/// | anything | the same server | one write; records, health and sample stay |
-/// | nothing | any | closed first, so that every placement made before is visible; then changed, on probation |
-/// | something | another server | refused |
-/// | something | forced | disabled, and the old address gets an entry of its own; records and zombies become *due* zombies there, a bounded number a plan; then changed, on probation |
+/// | any number of meetings | the same server | one write; records, health and sample stay |
+/// | no record or zombie | any | closed first, so that every placement decided before is visible; then changed, on probation |
+/// | records or zombies | another server | refused |
+/// | records or zombies | forced | disabled, and the old address gets an entry of its own; records and zombies become *due* zombies there, a bounded number in each plan; then changed, on probation |
 ///
-/// An order that stops half way leaves a disabled server with its old address, from which the meetings are
-/// ended; the same order again finishes it.
+/// An order that stops half way leaves a disabled server with its old address, from which the
+/// meetings are ended; a repetition of the order completes it.
 ///
 /// # Errors
-/// There is no such server, another entry has the address, or meetings live on the server.
+/// Returns an error if the server does not exist, another entry has the address, or meetings live
+/// on the server.
 pub fn relocate(
     fleet: &Fleet,
     wanted: &Server,
@@ -94,7 +98,7 @@ fn moved(server: &FleetServer, wanted: &Server) -> Server {
     Server { created_at_ms: server.stored.value.created_at_ms, former_of: None, ..wanted.clone() }
 }
 
-/// Plans the next part of the records and zombies that stay at the old address.
+/// Plans the next part of the move of records and zombies to the entry of the old address.
 fn leave_behind(
     mut draft: PlanDraft<'_>,
     fleet: &Fleet,
@@ -152,7 +156,8 @@ fn leave_record(
     draft.set_zombie(zombie, ZombieState::Due, record.state.internal_id().cloned(), reason);
 }
 
-/// Moves a zombie to the entry of the old address. A *waiting* one will not route again.
+/// Moves a zombie to the entry of the old address. A *waiting* zombie becomes *due*, because that
+/// entry stays disabled and its meetings never route again.
 fn leave_zombie(draft: &mut PlanDraft<'_>, key: &ZombieKey, zombie: &Zombie, former: &ServerId) {
     let state = match zombie.state {
         ZombieState::Waiting => ZombieState::Due,
@@ -164,7 +169,7 @@ fn leave_zombie(draft: &mut PlanDraft<'_>, key: &ZombieKey, zombie: &Zombie, for
     draft.set_zombie(there, state, zombie.internal_id.clone(), &zombie.reason);
 }
 
-/// Returns the entry that a server's present address has got already.
+/// Returns the entry that an earlier step made for the server's present address.
 fn former_entry<'f>(fleet: &'f Fleet, server: &FleetServer) -> Option<&'f ServerId> {
     let stored = &server.stored.value;
     let former = |other: &&FleetServer| {
@@ -180,8 +185,8 @@ fn free_name(fleet: &Fleet, id: &ServerId) -> Option<ServerId> {
     names.filter_map(|name| ServerId::parse(&name).ok()).find(|name| fleet.server(name).is_none())
 }
 
-/// Tells whether the entry of an old address has done its work: nothing stands there any more, and the
-/// server has moved, is gone, or is in use again at that address.
+/// Returns whether the entry of an old address can be removed: no record or zombie is left there,
+/// and the server has moved, was removed, or is in use again at that address.
 pub(in crate::core) fn is_done(fleet: &Fleet, server: &FleetServer) -> bool {
     let Some(moved) = &server.stored.value.former_of else { return false };
     let leaves = fleet.server(moved).is_some_and(|moved| {

@@ -1,4 +1,5 @@
-//! `create` of a breakout room that an application makes itself (ADR 15): on its parent's server, or nowhere.
+//! The `create` of a breakout room that an application makes itself (ADR 15). The room runs on its
+//! parent's server, or it is refused.
 
 use usher_model::{
     id::{MeetingId, ServerId},
@@ -12,39 +13,41 @@ use super::{
 };
 use crate::core::{draft::PlanDraft, fleet::Fleet, now::Now};
 
-/// Why a breakout room was not placed.
+/// The reason for which a breakout room was not placed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NoRoomServer {
-    /// Its tenant has no such meeting.
+    /// The tenant has no routed meeting with the parent's id.
     #[error("the tenant has no such parent meeting")]
     NoParent,
-    /// The id is that of a meeting which is no breakout room.
+    /// The id belongs to a meeting that is no breakout room.
     #[error("the id is another meeting's")]
     Taken,
-    /// Not now: its parent's server is offline, or has just refused it.
-    #[error("the parent's server cannot be asked")]
+    /// The parent's server is offline, or has just failed this create. A later attempt may succeed.
+    #[error("the parent's server is unreachable")]
     ServerAway,
-    /// Not now: what is called so on its parent's server is to go first.
-    #[error("what is called so on the parent's server is not gone yet")]
+    /// An older instance of the room, or a meeting of the same name, is still on the parent's
+    /// server. A later attempt may succeed.
+    #[error("an older meeting of that name has not ended on the parent's server yet")]
     Leftover,
 }
 
-/// Places a breakout room beside its parent, whatever the server's load, tags, pool and cordon: it is load
-/// of a meeting that is there already. It gets no number, and reserves nothing.
+/// Places a breakout room on its parent's server, independent of the server's load, tags, pool and
+/// cordon: the room is load of a meeting that is there already. It gets no number and reserves no
+/// users.
 ///
-/// | its record | its server | what happens |
+/// | its record | its server | result |
 /// |---|---|---|
 /// | none | | PENDING on its parent's server |
-/// | PENDING, ACTIVE | online or unhealthy | the create is forwarded there, whose server says what it says |
-/// | the same, of no breakout room | the same | refused: the id is taken |
-/// | any, given up as [`super::place`] has it | another than its parent's | PENDING on its parent's server, and a zombie as there |
-/// | ENDING | its parent's | not now: until a poll no longer lists it |
+/// | PENDING, ACTIVE | online or unhealthy | the create is forwarded there, and that server answers it |
+/// | the same, of a meeting that is no breakout room | the same | refused: the id is taken |
+/// | any, replaceable as in [`super::place`] | another than its parent's | PENDING on its parent's server, and a zombie as in [`super::place`] |
+/// | ENDING | its parent's | refused for now, until a poll no longer lists the old instance |
 ///
-/// A server could run two instances of one room, as their internal ids are made for each create. So there is
-/// none while a zombie of it stands on its parent's server.
+/// A server could run two instances of one room, because each create makes a new internal id. So
+/// the room is refused for now while a zombie of it exists on its parent's server.
 ///
 /// # Errors
-/// There is no such parent, or not now; the record, if any, stays as it is.
+/// Returns the reason for the refusal; the record, if any, stays unchanged.
 pub fn place_room(
     fleet: &Fleet,
     request: &CreateRequest,
@@ -91,7 +94,8 @@ fn standing(record: &MeetingRecord) -> Result<PlannedStep<PlacementOutcome>, NoR
     }
 }
 
-/// Returns the server that runs the parent, confirmed or not: that server says whether it has it yet.
+/// Returns the server of the parent's record, confirmed or not: if the parent does not run there
+/// yet, that server refuses the create itself.
 fn home<'a>(fleet: &'a Fleet, parent: &MeetingKey) -> Result<&'a ServerId, NoRoomServer> {
     let record = fleet.record(parent).map(|stored| &stored.value);
     let record = record.filter(|record| !matches!(record.state, RecordState::Ending { .. }));

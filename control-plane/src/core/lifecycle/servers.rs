@@ -1,4 +1,4 @@
-//! What operators do to servers (S5–S7).
+//! The changes that operators make to servers (S5–S7).
 
 use usher_model::{
     id::ServerId,
@@ -11,13 +11,15 @@ use crate::core::{
     plan::{FleetKey, Plan, PlanWrite},
 };
 
-/// Zombies that go with their server in the same plan; the sweep takes the rest.
+/// Number of zombies that the plan of a removal deletes with their server; the sweep deletes the
+/// rest. Stores limit the size of a transaction.
 const ZOMBIES_WITH_SERVER: usize = 90;
 
-/// Adds a server.
+/// Adds a server to the list.
 ///
 /// # Errors
-/// There is one of that name, or of that address: one server under two entries.
+/// Returns [`AdminError::Exists`] if the name is taken, and [`AdminError::AddressTaken`] if another
+/// entry has the address, which would be one server under two entries (ADR 21).
 pub fn create_server(fleet: &Fleet, server: Server) -> Result<PlannedStep<()>, AdminError> {
     if fleet.server(&server.id).is_some() {
         return Err(AdminError::Exists);
@@ -27,7 +29,7 @@ pub fn create_server(fleet: &Fleet, server: Server) -> Result<PlannedStep<()>, A
     }
     let mut plan = Plan::default();
     plan.guard_seen::<Server>(FleetKey::Server(server.id.clone()), None);
-    // A past life of the same name says nothing about this one.
+    // Health and samples of an earlier server of the same name are no evidence about this one.
     plan.writes.push(PlanWrite::Delete(FleetKey::Health(server.id.clone())));
     plan.writes.push(PlanWrite::Delete(FleetKey::Sample(server.id.clone())));
     plan.writes.push(PlanWrite::Delete(FleetKey::Freshness(server.id.clone())));
@@ -35,12 +37,13 @@ pub fn create_server(fleet: &Fleet, server: Server) -> Result<PlannedStep<()>, A
     Ok(PlannedStep { plan, outcome: () })
 }
 
-/// Changes what operators described, but for the address ([`super::relocate`]) and the admin state
-/// ([`set_admin`]), which stay as they are here. `seen` is the revision the change was made from, where the
-/// caller minds.
+/// Changes the fields that operators described. The address ([`super::relocate`]) and the admin
+/// state ([`set_admin`]) stay unchanged here, because their changes take several steps. `seen` is
+/// the revision from which the change was made, if the caller states one.
 ///
 /// # Errors
-/// There is no such server, or somebody else changed it.
+/// Returns [`AdminError::NotFound`] if the server does not exist, and [`AdminError::Changed`] if
+/// another party changed it since `seen`.
 pub fn update_server(
     fleet: &Fleet,
     server: Server,
@@ -61,11 +64,13 @@ pub fn update_server(
     Ok(PlannedStep { plan, outcome: () })
 }
 
-/// Enables, cordons or disables a server. Disabling takes two steps: cordoned first, so that every
-/// placement made before is visible and none can follow, then disabled if it is empty.
+/// Enables, cordons or disables a server. Disabling takes two steps: the server is cordoned first,
+/// so that every placement decided before is visible and none can follow; then it is disabled if it
+/// is empty.
 ///
 /// # Errors
-/// There is no such server, or it is to be disabled and meetings live on it (S7).
+/// Returns [`AdminError::NotFound`] if the server does not exist, and [`AdminError::HasMeetings`]
+/// if it is to be disabled and meetings live on it (S7).
 pub fn set_admin(
     fleet: &Fleet,
     id: &ServerId,
@@ -77,17 +82,19 @@ pub fn set_admin(
     }
     let plan = match (server.admin(), admin) {
         (_, AdminState::Disabled) => return emptied(fleet, server, disabled),
-        // Its health and load are those of another time: it starts on probation.
+        // The stored health and load are outdated, because a disabled server is not polled. The
+        // server starts on probation (A8).
         (AdminState::Disabled, _) => reset(server, admin),
         (AdminState::Enabled | AdminState::Cordoned, _) => changed(server, admin),
     };
     Ok(PlannedStep { plan, outcome: OperationProgress::Done })
 }
 
-/// Removes a server, in two steps as disabling.
+/// Removes a server, in the same two steps as disabling.
 ///
 /// # Errors
-/// There is no such server, somebody else changed it, or meetings live on it (S7).
+/// Returns [`AdminError::NotFound`] if the server does not exist, and [`AdminError::HasMeetings`]
+/// if meetings live on it (S7).
 pub fn delete_server(fleet: &Fleet, id: &ServerId) -> Result<PlannedStep<OperationProgress>, AdminError> {
     let server = fleet.server(id).ok_or(AdminError::NotFound)?;
     emptied(fleet, server, |server| {
@@ -103,7 +110,8 @@ pub fn delete_server(fleet: &Fleet, id: &ServerId) -> Result<PlannedStep<Operati
     })
 }
 
-/// Plans what needs an empty server, after a step that keeps it empty.
+/// Returns the step towards `plan`, which requires an empty server: cordons an enabled server
+/// first, so that it stays empty.
 fn emptied(
     fleet: &Fleet,
     server: &FleetServer,
@@ -120,20 +128,21 @@ fn emptied(
     }
 }
 
-/// Plans to disable a server on which nothing runs; what was observed of it is forgotten with it.
+/// Plans to disable an empty server. Its health and sample are deleted with it.
 pub(in crate::core) fn drained(server: &FleetServer) -> Plan {
     while_sampled_so(server, disabled(server))
 }
 
-/// Plans to disable a server whatever runs there.
+/// Plans to disable a server, with or without meetings on it.
 pub(super) fn disabled(server: &FleetServer) -> Plan {
     reset(server, AdminState::Disabled)
 }
 
-/// Makes a plan that wants an empty server fail when a poll has seen it since: what that poll lists
-/// is about to become records.
+/// Guards a plan that requires an empty server by the server's sample: the meetings that a newer
+/// poll lists are about to become records.
 fn while_sampled_so(server: &FleetServer, mut plan: Plan) -> Plan {
-    // A stored sample that cannot be read counts as none: that must not keep a server for ever.
+    // An unreadable stored sample counts as absent and is not guarded: such a guard would always
+    // fail, and the server could never be disabled.
     if let Some(sample) = &server.sample {
         plan.guard_seen(FleetKey::Sample(server.id().clone()), Some(sample));
     }
@@ -151,7 +160,7 @@ fn reset(server: &FleetServer, admin: AdminState) -> Plan {
 fn changed(server: &FleetServer, admin: AdminState) -> Plan {
     let mut plan = guarded(server);
     let stands = server.stored.value.clone();
-    // One that is used again is a server as any other.
+    // An entry of an old address that is used again becomes an ordinary server.
     let former_of = stands.former_of.clone().filter(|_| admin == AdminState::Disabled);
     plan.writes.push(PlanWrite::Server(Server { admin, former_of, ..stands }));
     plan

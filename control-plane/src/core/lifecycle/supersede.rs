@@ -1,4 +1,4 @@
-//! An operator frees an id whose server answers nobody, or drops a zombie.
+//! The orders of operators to free the id of an unreachable server, and to drop a zombie.
 
 use usher_model::{
     meeting::{MeetingKey, RecordState, ZombieKey, ZombieState},
@@ -8,33 +8,33 @@ use usher_model::{
 use super::{AdminError, PlannedStep};
 use crate::core::{draft::PlanDraft, fleet::Fleet};
 
-/// Why an id was not freed.
+/// The reason for which an id was not freed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SupersedeError {
-    /// No record of the id.
+    /// The id has no record.
     #[error("not found")]
     NotFound,
-    /// Its server is online: end the meeting instead.
+    /// The server is online, so the operator can end the meeting instead.
     #[error("its server is online")]
     Online,
-    /// Its create is under way: a client may have been told of it already.
+    /// The create is under way, and a client may have been answered SUCCESS already (ADR 22).
     #[error("its create is under way")]
     Pending,
-    /// The id is another instance's by now than the one that was meant.
-    #[error("it is another meeting by now")]
+    /// The record names another instance than the one for which the operator gave the order.
+    #[error("the id belongs to another meeting now")]
     Changed,
 }
 
-/// Frees an id although its server is only unhealthy (A8, "moderators can stop waiting"). An ACTIVE
-/// instance stays as a *waiting* zombie: it is ended once a create of the id is confirmed elsewhere,
-/// and routes again if its server comes back to green before anybody creates it.
+/// Frees an id although its server is only unhealthy (A8). An ACTIVE instance stays as a *waiting*
+/// zombie: Usher ends it once a create of the id is confirmed elsewhere, and it routes again if its
+/// server becomes online before the id is created again.
 ///
-/// A PENDING record of a server that is only unhealthy stays: its create may have succeeded, and a client
-/// may have been told so, of which nothing here knows yet. Its edge's report or a poll settles it within
-/// `create_timeout`.
+/// A PENDING record on a server that is only unhealthy stays: its create may have succeeded, and
+/// the client may have been answered SUCCESS before the report reached this replica. The report of
+/// the edge or a poll settles the record within `create_timeout`.
 ///
 /// # Errors
-/// There is nothing to supersede.
+/// Returns an error if the id has no record, its server is online, or its create is under way.
 pub fn supersede(fleet: &Fleet, key: &MeetingKey, now_ms: i64) -> Result<PlannedStep<()>, SupersedeError> {
     let stored = fleet.record(key).ok_or(SupersedeError::NotFound)?;
     let record = &stored.value;
@@ -68,10 +68,10 @@ pub fn supersede(fleet: &Fleet, key: &MeetingKey, now_ms: i64) -> Result<Planned
     Ok(PlannedStep { plan: draft.into_plan(), outcome: () })
 }
 
-/// Drops a zombie unseen: an operator knows better.
+/// Removes a zombie without a poll that shows its meeting ended, on the word of the operator.
 ///
 /// # Errors
-/// There is no such zombie.
+/// Returns [`AdminError::NotFound`] if no such zombie exists.
 pub fn forget_zombie(fleet: &Fleet, key: &ZombieKey) -> Result<PlannedStep<()>, AdminError> {
     fleet.zombie(key).ok_or(AdminError::NotFound)?;
     let mut draft = PlanDraft::new(fleet, 0);

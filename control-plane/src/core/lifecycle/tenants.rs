@@ -1,4 +1,4 @@
-//! What operators do to tenants.
+//! The changes that operators make to tenants.
 
 use usher_model::{id::TenantId, routing::TenantRoute};
 
@@ -8,38 +8,39 @@ use crate::core::{
     plan::{FleetKey, Plan, PlanWrite, Stored},
 };
 
-/// Why a change of a tenant was not made.
+/// The reason for which a change of a tenant was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TenantError {
-    /// No such tenant.
+    /// The store has no tenant of that name.
     #[error("not found")]
     NotFound,
-    /// There is one of that name.
+    /// The store already has a tenant of that name.
     #[error("already exists")]
     Exists,
-    /// Somebody else changed it since it was read.
-    #[error("changed meanwhile")]
+    /// Another party changed the tenant since the caller read it.
+    #[error("another party changed it meanwhile")]
     Changed,
-    /// Requests to this host are another tenant's.
+    /// Requests to this host belong to another tenant.
     #[error("host `{host}` belongs to tenant `{owner}`")]
     HostTaken {
-        /// The host.
+        /// The host name that both tenants name.
         host: String,
-        /// Whose it is.
+        /// The tenant that has the host.
         owner: TenantId,
     },
-    /// The secret that is to be revoked is not one of the tenant's.
+    /// The secret to revoke is not one of the tenant's secrets.
     #[error("no such secret")]
     NoSuchSecret,
-    /// Without it the tenant would have none.
+    /// The secret to revoke is the tenant's last one, without which no call could be verified.
     #[error("the last secret")]
     LastSecret,
 }
 
-/// Adds a tenant.
+/// Adds a tenant to the store.
 ///
 /// # Errors
-/// There is one of that name, or one of its hosts is another's.
+/// Returns [`TenantError::Exists`] if the name is taken, and [`TenantError::HostTaken`] if another
+/// tenant has one of the hosts.
 pub fn create_tenant(fleet: &Fleet, tenant: TenantRoute) -> Result<PlannedStep<()>, TenantError> {
     if fleet.tenant(&tenant.id).is_some() {
         return Err(TenantError::Exists);
@@ -48,11 +49,12 @@ pub fn create_tenant(fleet: &Fleet, tenant: TenantRoute) -> Result<PlannedStep<(
     Ok(PlannedStep { plan: written(tenant, None), outcome: () })
 }
 
-/// Changes a tenant by `change`, which is applied to what stands. `seen` is the revision the change
-/// was made from, where the caller minds.
+/// Changes a tenant by `change`, which is applied to the stored tenant. `seen` is the revision from
+/// which the change was made, if the caller states one.
 ///
 /// # Errors
-/// There is none, somebody else changed it, one of its hosts is another's, or `change` says no.
+/// Returns an error if the tenant does not exist, another party changed it since `seen`, another
+/// tenant has one of its hosts, or `change` fails.
 pub fn update_tenant(
     fleet: &Fleet,
     id: &TenantId,
@@ -71,7 +73,7 @@ pub fn update_tenant(
     Ok(PlannedStep { plan: written(new, Some(old)), outcome: () })
 }
 
-/// Makes a tenant what it is to be, there or not.
+/// Writes a tenant as given, whether the store has it or not.
 pub fn set_tenant(fleet: &Fleet, tenant: TenantRoute) -> PlannedStep<()> {
     let old = fleet.tenant(&tenant.id);
     if old.is_some_and(|old| old.value == tenant) {
@@ -80,10 +82,11 @@ pub fn set_tenant(fleet: &Fleet, tenant: TenantRoute) -> PlannedStep<()> {
     PlannedStep { plan: written(tenant, old), outcome: () }
 }
 
-/// Removes a tenant. Its meetings go on and are reaped as ever.
+/// Removes a tenant. Its meetings continue, and polls remove their records when they end.
 ///
 /// # Errors
-/// There is no such tenant, or somebody else changed it.
+/// Returns [`TenantError::NotFound`] if the tenant does not exist, and [`TenantError::Changed`] if
+/// another party changed it since `seen`.
 pub fn delete_tenant(
     fleet: &Fleet,
     id: &TenantId,
@@ -106,8 +109,9 @@ fn written(tenant: TenantRoute, old: Option<&Stored<TenantRoute>>) -> Plan {
     plan
 }
 
-/// Two tenants that are given one host at the same moment are not told apart here; edges then take
-/// it for the one that comes last by name, all of them alike.
+/// Checks that no other tenant has one of the tenant's hosts. Two tenants that get one host at the
+/// same moment are not detected, because the plan guards only its own tenant; all edges then choose
+/// the tenant whose name sorts last.
 fn hosts_are_free(fleet: &Fleet, tenant: &TenantRoute) -> Result<(), TenantError> {
     let others = fleet.tenants().map(|stored| &stored.value).filter(|other| other.id != tenant.id);
     for other in others {
@@ -157,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn changes_are_made_from_what_was_seen_and_only_where_there_is_one() {
+    fn a_change_is_refused_for_an_unknown_tenant_and_after_another_change() {
         let fleet = fleet(&[tenant("a", &[])]);
         let a = TenantId::parse("a").unwrap();
         let change = |old: &TenantRoute| Ok(TenantRoute { enabled: false, ..old.clone() });

@@ -37,7 +37,8 @@ fn request(token: &str) -> CreateRequest {
     }
 }
 
-/// Places meeting `m` with every other server excluded; tells where it went and whether it is new.
+/// Places meeting `m` with the servers that `request` excludes left out; returns the chosen server
+/// and whether the placement is new.
 fn put(bench: &mut FleetBench, request: &CreateRequest) -> Result<(String, bool), NoServer> {
     let step = place(&bench.fleet, &InflightPlacements::default(), request, bench.now)?;
     assert!(bench.commit(&step.plan));
@@ -47,7 +48,7 @@ fn put(bench: &mut FleetBench, request: &CreateRequest) -> Result<(String, bool)
     })
 }
 
-/// Places meeting `m` on server `a`.
+/// Places meeting `m` on server `a`, whose create is not confirmed yet.
 fn pending_on_a(bench: &mut FleetBench) {
     let mut request = request("t1");
     request.placement.excluded.push(sid("b"));
@@ -72,13 +73,13 @@ fn confirm_now(bench: &mut FleetBench, answer: &CreateAnswer) -> bool {
     step.outcome
 }
 
-/// Meeting `m` runs on server `a` as `m-1`.
+/// Makes meeting `m` run on server `a` as instance `m-1`.
 fn active_on_a(bench: &mut FleetBench) {
     pending_on_a(bench);
     assert!(confirm_now(bench, &answer("a", Some("t1"), "m-1")));
 }
 
-/// Where the record of `m` is, and its instance.
+/// Returns the server, the state and the instance of the record of `m`.
 fn record(bench: &FleetBench) -> Option<(String, &'static str, Option<String>)> {
     bench.fleet.record(&key("m")).map(|stored| {
         let state = match stored.value.state {
@@ -91,7 +92,7 @@ fn record(bench: &FleetBench) -> Option<(String, &'static str, Option<String>)> 
     })
 }
 
-/// The zombie of `m` on a server: its state and instance.
+/// Returns the state and the instance of the zombie of `m` on a server.
 fn zombie(bench: &FleetBench, server: &str) -> Option<(ZombieState, Option<String>)> {
     let stored = bench.fleet.zombie(&zkey("m", server))?;
     Some((stored.value.state, stored.value.internal_id.as_ref().map(ToString::to_string)))

@@ -1,4 +1,4 @@
-//! Taking another balancer's meetings over, one by one (ADR 12).
+//! The adoption of another balancer's meetings by name (ADR 12).
 
 use usher_model::{
     id::{MeetingId, TenantId},
@@ -21,12 +21,12 @@ fn schools() -> MeetingKey {
     MeetingKey::new(school(), MeetingId::parse("m").unwrap())
 }
 
-/// What a server lists of a meeting that another balancer created.
+/// Returns the list entry of a meeting that another balancer created.
 fn foreign(instance: &str) -> SampledMeeting {
     SampledMeeting { key: None, ..listed("m", instance) }
 }
 
-/// Takes `key` over from what `a` lists, and commits it.
+/// Adopts `key` from a list of server `a`, and commits the plan.
 fn adopted(bench: &mut FleetBench, key: &MeetingKey, listed: SampledMeeting) -> AdoptionOutcome {
     let list = ServerSample { meetings: vec![listed], ..sample(bench.store.revision, &[]) };
     let step = adopt(&bench.fleet, &sid("a"), key, &list, bench.now.wall_ms);
@@ -46,7 +46,7 @@ fn a_listed_meeting_is_taken_over_once_and_an_unlisted_one_never() {
 }
 
 #[test]
-fn what_is_known_otherwise_is_left_as_it_is() {
+fn a_meeting_that_usher_knows_differently_stays_unchanged() {
     let mut bench = bench();
     active_on_a(&mut bench);
     let list = ServerSample { meetings: vec![foreign("m-9")], ..sample(bench.store.revision, &[]) };
@@ -63,7 +63,7 @@ fn what_is_known_otherwise_is_left_as_it_is() {
 }
 
 #[test]
-fn a_list_from_before_the_end_of_a_meeting_brings_it_not_back() {
+fn a_list_from_before_the_end_of_a_meeting_does_not_bring_it_back() {
     let mut bench = bench();
     let before = sample(bench.store.revision, &[]);
     active_on_a(&mut bench);
@@ -79,23 +79,23 @@ fn a_list_from_before_the_end_of_a_meeting_brings_it_not_back() {
 }
 
 #[test]
-fn a_disabled_server_is_given_nothing_and_a_cordoned_one_is_not_disabled_meanwhile() {
+fn a_disabled_server_gets_no_meeting_and_a_cordoned_one_is_not_disabled_meanwhile() {
     let mut bench = bench();
     let cordoned = Server { admin: AdminState::Cordoned, ..server("a") };
     bench.write(PlanWrite::Server(cordoned));
     let seen = bench.fleet.server(&sid("a")).unwrap().clone();
     let disable = crate::core::lifecycle::drained(&seen);
     assert_eq!(adopted(&mut bench, &key("m"), foreign("m-7")), AdoptionOutcome::Adopted);
-    assert!(!bench.commit(&disable), "it was decided without this meeting");
+    assert!(!bench.commit(&disable), "the plan was decided without this meeting");
     bench.write(PlanWrite::Server(Server { admin: AdminState::Disabled, ..server("a") }));
     assert_eq!(adopted(&mut bench, &key("other"), foreign("m-7")), AdoptionOutcome::NotRunning);
 }
 
 #[test]
-fn a_bare_meeting_of_a_tenant_is_nobody_elses_and_default_gets_no_meeting_beside_it() {
+fn an_unscoped_meeting_belongs_to_its_tenant_alone_and_default_gets_no_meeting_beside_it() {
     let mut bench = bench();
     let instance = format!("{M}-7");
-    // The choice of a server for `default`'s meeting of that id was made just before.
+    // A server for `default`'s meeting of that id was chosen just before.
     let racing = place(&bench.fleet, &InflightPlacements::default(), &request("t1"), bench.now).unwrap();
     let PlacementOutcome::New { record: placed, .. } = &racing.outcome else { panic!("it is new") };
     let mut list = sample(bench.store.revision, &[]);
@@ -105,13 +105,13 @@ fn a_bare_meeting_of_a_tenant_is_nobody_elses_and_default_gets_no_meeting_beside
     assert!(bench.commit(&step.plan) && !bench.commit(&racing.plan), "the choice must be made anew");
     let home = placed.server.to_string();
     let (elsewhere, _) = put(&mut bench, &request("t2")).unwrap();
-    assert_ne!(elsewhere, home, "there the create would be answered by the other's meeting");
+    assert_ne!(elsewhere, home, "on that server the tenant's meeting would answer the create");
     let taken = adopt(&bench.fleet, &sid(&home), &key("m"), &list, 0);
     assert!(taken.plan.is_empty());
 }
 
 #[test]
-fn a_bare_meeting_is_not_taken_over_where_default_has_one_of_the_id() {
+fn an_unscoped_meeting_is_not_adopted_where_default_has_one_of_the_id() {
     let mut bench = bench();
     active_on_a(&mut bench);
     let default = TenantId::default_tenant();
@@ -128,13 +128,13 @@ fn ids_that_could_be_a_scoped_one_are_not_taken_over() {
     assert_eq!(
         adopted(&mut bench, &schools(), foreign("odd-7")),
         AdoptionOutcome::Unfit,
-        "edges could not tell"
+        "edges could not distinguish the ids"
     );
     let marked = SampledMeeting { key: Some(schools()), ..scoped };
     assert_eq!(
         adopted(&mut bench, &schools(), marked),
         AdoptionOutcome::Adopted,
-        "ours, that a poll has not shown yet"
+        "a meeting of Usher's that no poll has listed yet"
     );
 }
 
@@ -152,7 +152,7 @@ fn the_next_list_without_it_takes_it_away_again() {
 }
 
 #[test]
-fn i2_under_adopt_all_a_poll_takes_no_tenants_meeting_for_defaults() {
+fn i2_under_adopt_all_a_poll_adopts_no_tenants_meeting_for_default() {
     for claim in [None, Some(school())] {
         let policy = Policy { adopt: usher_model::settings::AdoptPolicy::All, ..Policy::default() };
         let mut bench = FleetBench::with_servers(policy, &["a", "b"]);

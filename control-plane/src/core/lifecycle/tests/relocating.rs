@@ -1,4 +1,4 @@
-//! A server gets another address.
+//! Changes of a server's address.
 
 use super::*;
 use crate::core::reconcile::{MissingServer, on_sample, sweep};
@@ -7,7 +7,7 @@ fn wanted() -> Server {
     Server { url: "https://new.example.org/bigbluebutton/api/".into(), ..server("a") }
 }
 
-/// Carries an order out, with what `between` does after its first step.
+/// Carries an order out, and runs `between` after its first step.
 fn relocate_all(
     bench: &mut FleetBench,
     address: NewAddress,
@@ -41,11 +41,11 @@ fn a_server_without_meetings_is_closed_first_and_opened_at_its_new_address() {
     let server = bench.fleet.server(&sid("a")).unwrap();
     assert_eq!((url(&bench), server.admin()), (wanted().url, AdminState::Enabled));
     assert_eq!((server.health(), server.sample.is_none()), (Health::Unhealthy, true), "on probation");
-    assert!(!bench.commit(&placement.plan), "it was made for the old address");
+    assert!(!bench.commit(&placement.plan), "the placement was decided for the old address");
 }
 
 #[test]
-fn a_server_with_meetings_stays_where_it_is_unless_the_new_address_lists_them() {
+fn a_server_with_meetings_keeps_its_address_unless_the_new_address_lists_them() {
     let mut refused = bench();
     active_on_a(&mut refused);
     let before = url(&refused);
@@ -59,7 +59,7 @@ fn a_server_with_meetings_stays_where_it_is_unless_the_new_address_lists_them() 
 }
 
 #[test]
-fn i4_by_force_what_runs_at_the_old_address_is_ended_there() {
+fn i4_by_force_the_meetings_at_the_old_address_are_ended_there() {
     let mut bench = bench();
     active_on_a(&mut bench);
     let instance = bench.fleet.record(&key("m")).unwrap().value.state.internal_id().unwrap().clone();
@@ -79,12 +79,12 @@ fn i4_by_force_what_runs_at_the_old_address_is_ended_there() {
         work.ends.len()
     };
     assert_eq!(ended(&mut bench, &[("m", instance.as_str())]), 1);
-    assert!(sweep(&bench.fleet, MissingServer::Removed, bench.now).plans.is_empty(), "it is not gone yet");
+    assert!(sweep(&bench.fleet, MissingServer::Removed, bench.now).plans.is_empty(), "a zombie is left");
     assert_eq!(ended(&mut bench, &[]), 0);
     for plan in sweep(&bench.fleet, MissingServer::Removed, bench.now).plans {
         assert!(bench.commit(&plan));
     }
-    assert!(bench.fleet.server(&former_id).is_none(), "its work is done");
+    assert!(bench.fleet.server(&former_id).is_none(), "no zombie is left there");
     assert_eq!(bench.fleet.servers().len(), 2);
 }
 
@@ -94,7 +94,7 @@ fn a_move_that_stopped_half_way_ends_the_meetings_and_is_finished_by_the_same_or
     active_on_a(&mut bench);
     let first = relocate(&bench.fleet, &wanted(), AdminState::Enabled, NewAddress::Forced, 0).unwrap();
     assert!(bench.commit(&first.plan));
-    // The leader's sweep carries on where somebody stopped.
+    // The leader's sweep continues an order that stopped half way.
     for plan in sweep(&bench.fleet, MissingServer::Removed, bench.now).plans {
         assert!(bench.commit(&plan));
     }
@@ -105,7 +105,7 @@ fn a_move_that_stopped_half_way_ends_the_meetings_and_is_finished_by_the_same_or
 }
 
 #[test]
-fn a_crowd_is_left_behind_in_bounded_plans() {
+fn many_meetings_are_left_behind_in_bounded_plans() {
     let mut bench = bench();
     for number in 0..250 {
         bench.write(PlanWrite::Record(

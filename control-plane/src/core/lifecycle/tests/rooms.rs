@@ -1,4 +1,4 @@
-//! Breakout rooms that applications create themselves: `m` is one of `parent`.
+//! Breakout rooms that applications create themselves (ADR 15): `m` is a breakout room of `parent`.
 
 use usher_model::{id::TenantId, meeting::MeetingKey, routing::TenantRoute, tenant::TenantPolicy};
 
@@ -20,7 +20,7 @@ fn write_parent(bench: &mut FleetBench, server: &str) {
     bench.write(PlanWrite::Record(key("parent"), testkit::record(server, "p-1")));
 }
 
-/// Two servers; `parent` runs on `a`.
+/// Returns two servers; `parent` runs on `a`.
 fn with_parent() -> FleetBench {
     let mut bench = bench();
     write_parent(&mut bench, "a");
@@ -36,7 +36,7 @@ fn put_room(bench: &mut FleetBench, request: &CreateRequest) -> Result<(String, 
     })
 }
 
-/// The room runs on `a`, beside its parent, as `m-1`.
+/// Returns two servers; the breakout room runs on `a`, beside its parent, as `m-1`.
 fn with_room() -> FleetBench {
     let mut bench = with_parent();
     assert_eq!(put_room(&mut bench, &room("t1")), Ok(("a".into(), true)));
@@ -46,16 +46,16 @@ fn with_room() -> FleetBench {
 }
 
 #[test]
-fn a_room_goes_to_its_parents_server_whatever_placement_would_say() {
+fn a_breakout_room_goes_to_its_parents_server_against_every_placement_rule() {
     for admin in [AdminState::Enabled, AdminState::Cordoned] {
-        for yellow in [false, true] {
+        for unhealthy in [false, true] {
             let mut bench = with_parent();
             bench.write(PlanWrite::Server(Server { admin, tags: vec!["other".into()], ..server("a") }));
-            if yellow {
+            if unhealthy {
                 bench.unhealthy("a");
             }
-            assert_eq!(put_room(&mut bench, &room("t1")), Ok(("a".into(), true)), "{admin:?} {yellow}");
-            assert_eq!(put_room(&mut bench, &room("t2")), Ok(("a".into(), false)), "it stands");
+            assert_eq!(put_room(&mut bench, &room("t1")), Ok(("a".into(), true)), "{admin:?} {unhealthy}");
+            assert_eq!(put_room(&mut bench, &room("t2")), Ok(("a".into(), false)), "the record exists");
         }
     }
     let mut bench = bench();
@@ -63,21 +63,21 @@ fn a_room_goes_to_its_parents_server_whatever_placement_would_say() {
         key("parent"),
         MeetingRecord { state: RecordState::Pending, ..testkit::record("b", "p-1") },
     ));
-    assert_eq!(
-        put_room(&mut bench, &room("t1")),
-        Ok(("b".into(), true)),
-        "its server says whether it is there"
-    );
+    assert_eq!(put_room(&mut bench, &room("t1")), Ok(("b".into(), true)), "the server of the parent decides");
 }
 
 #[test]
-fn without_a_parent_of_the_same_tenant_that_goes_on_there_is_no_room() {
+fn a_breakout_room_needs_a_running_parent_of_the_same_tenant() {
     let mut bench = bench();
     assert_eq!(put_room(&mut bench, &room("t")), Err(NoRoomServer::NoParent));
     let school = TenantId::parse("school").unwrap();
     let others = MeetingKey::new(school, parent());
     bench.write(PlanWrite::Record(others, testkit::record("a", "p-1")));
-    assert_eq!(put_room(&mut bench, &room("t")), Err(NoRoomServer::NoParent), "it is another's");
+    assert_eq!(
+        put_room(&mut bench, &room("t")),
+        Err(NoRoomServer::NoParent),
+        "the parent belongs to another tenant"
+    );
     let ending = RecordState::Ending { internal_id: None };
     bench.write(PlanWrite::Record(
         key("parent"),
@@ -93,7 +93,7 @@ fn without_a_parent_of_the_same_tenant_that_goes_on_there_is_no_room() {
 }
 
 #[test]
-fn while_its_parents_server_cannot_be_asked_a_room_has_to_wait() {
+fn a_breakout_room_waits_while_its_parents_server_is_unreachable() {
     let mut bench = with_parent();
     bench.offline("a");
     assert_eq!(put_room(&mut bench, &room("t")), Err(NoRoomServer::ServerAway));
@@ -119,10 +119,14 @@ fn a_choice_does_not_outlive_the_parents_record() {
 }
 
 #[test]
-fn a_room_follows_its_parent_from_a_server_that_is_offline() {
+fn a_breakout_room_follows_its_parent_from_a_server_that_is_offline() {
     let mut bench = with_room();
     bench.offline("a");
-    assert_eq!(put_room(&mut bench, &room("t2")), Err(NoRoomServer::ServerAway), "the parent is there still");
+    assert_eq!(
+        put_room(&mut bench, &room("t2")),
+        Err(NoRoomServer::ServerAway),
+        "the parent is still on that server"
+    );
     write_parent(&mut bench, "b");
     assert_eq!(put_room(&mut bench, &room("t2")), Ok(("b".into(), true)));
     assert_eq!((record(&bench), zombie(&bench, "a")), (Some(at("b", "pending", None)), Some(waiting("m-1"))));
@@ -132,44 +136,52 @@ fn a_room_follows_its_parent_from_a_server_that_is_offline() {
 }
 
 #[test]
-fn a_room_on_another_server_that_is_well_is_asked_there() {
+fn a_create_of_a_breakout_room_on_another_online_server_is_forwarded_there() {
     let mut bench = with_room();
     write_parent(&mut bench, "b");
     assert_eq!(put_room(&mut bench, &room("t2")), Ok(("a".into(), false)));
     bench.unhealthy("a");
     assert_eq!(put_room(&mut bench, &room("t2")), Ok(("a".into(), false)));
     let supersede = CreateRequest { supersede: true, ..room("t3") };
-    assert_eq!(put_room(&mut bench, &supersede), Ok(("b".into(), true)), "unless the caller insists");
+    assert_eq!(put_room(&mut bench, &supersede), Ok(("b".into(), true)), "the caller requests it");
     assert_eq!(zombie(&bench, "a"), Some(waiting("m-1")));
 }
 
 #[test]
-fn what_is_left_of_a_room_goes_before_the_next_instance_comes_to_that_server() {
+fn an_old_instance_of_a_breakout_room_ends_before_the_next_one_comes_to_that_server() {
     let mut bench = with_room();
     let step = report_end(&bench.fleet, &key("m"), &sid("a"), instance(&iid("m-1")), 0);
     assert!(bench.commit(&step.plan));
-    assert_eq!(put_room(&mut bench, &room("t2")), Err(NoRoomServer::Leftover), "it may be listed still");
+    assert_eq!(
+        put_room(&mut bench, &room("t2")),
+        Err(NoRoomServer::Leftover),
+        "the old instance may still be listed"
+    );
     let mut bench = with_parent();
     put_room(&mut bench, &room("t1")).unwrap();
     let step = abandon(&bench.fleet, &key("m"), &sid("a"), "t1", CreateCertainty::Unknown, 0);
     assert!(bench.commit(&step.plan));
-    assert_eq!(put_room(&mut bench, &room("t2")), Err(NoRoomServer::Leftover), "a suspect stands there");
+    assert_eq!(put_room(&mut bench, &room("t2")), Err(NoRoomServer::Leftover), "a suspect zombie is there");
     let step = forget_zombie(&bench.fleet, &zkey("m", "a")).unwrap();
     assert!(bench.commit(&step.plan));
     assert_eq!(put_room(&mut bench, &room("t2")), Ok(("a".into(), true)));
 }
 
 #[test]
-fn an_id_is_a_rooms_or_another_meetings() {
+fn an_id_belongs_to_a_breakout_room_or_to_a_meeting() {
     let mut bench = with_parent();
     pending_on_a(&mut bench);
     assert_eq!(put_room(&mut bench, &room("t2")), Err(NoRoomServer::Taken));
     let mut bench = with_room();
-    assert_eq!(put(&mut bench, &request("t2")), Ok(("a".into(), false)), "its server finds it by its hash");
+    assert_eq!(
+        put(&mut bench, &request("t2")),
+        Ok(("a".into(), false)),
+        "the server finds the instance by its hash"
+    );
 }
 
 #[test]
-fn a_room_is_no_meeting_more_no_load_and_has_no_number_of_ours() {
+fn a_breakout_room_counts_neither_as_a_meeting_nor_as_load_and_gets_no_number() {
     let mut bench = with_parent();
     let policy = TenantPolicy { max_meetings: 1, ..TenantPolicy::default() };
     let range = usher_model::voice::VoiceRange::new(10_000, 10_009).unwrap();
@@ -182,14 +194,14 @@ fn a_room_is_no_meeting_more_no_load_and_has_no_number_of_ours() {
     assert_eq!(fleet.meeting_count_of(&TenantId::default_tenant()), 1, "its parent");
     assert_eq!(fleet.record(&key("m")).unwrap().value.voice_bridge, None);
     assert!(has_all_its_meetings(fleet, &InflightPlacements::default(), &key("other")));
-    // Confirmed when its record was gone, it is a room still.
+    // A breakout room that is confirmed after its record was removed is still marked as one.
     bench.write(PlanWrite::Delete(crate::core::plan::FleetKey::Record(key("m"))));
     assert!(confirm_now(&mut bench, &CreateAnswer { breakout: true, ..answer("a", Some("t1"), "m-1") }));
     assert_eq!(bench.fleet.meeting_count_of(&TenantId::default_tenant()), 1);
 }
 
 #[test]
-fn a_room_of_a_lost_store_can_be_taken_over_by_hand_too() {
+fn a_breakout_room_of_a_lost_store_can_be_adopted_by_name_too() {
     let bench = bench();
     let running = usher_model::server::SampledMeeting {
         breakout: true,

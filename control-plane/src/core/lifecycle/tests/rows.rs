@@ -1,4 +1,4 @@
-//! Requirements A5, one row a test.
+//! Requirements A5, one test for each row of the table.
 
 use super::*;
 
@@ -17,7 +17,7 @@ fn i7_a_choice_does_not_outlive_its_servers_health_or_admin_state() {
     for change in [0, 1] {
         let mut bench = bench();
         let step = place(&bench.fleet, &InflightPlacements::default(), &request("t1"), bench.now).unwrap();
-        let PlacementOutcome::New { record, .. } = &step.outcome else { panic!("it is new") };
+        let PlacementOutcome::New { record, .. } = &step.outcome else { panic!("the placement is new") };
         if change == 0 {
             bench.unhealthy(record.server.as_str());
         } else {
@@ -33,7 +33,7 @@ fn a_confirmed_record_is_active() {
     let mut bench = bench();
     active_on_a(&mut bench);
     assert_eq!(record(&bench), Some(at("a", "active", Some("m-1"))));
-    assert!(confirm_now(&mut bench, &answer("a", None, "m-1")), "again changes nothing");
+    assert!(confirm_now(&mut bench, &answer("a", None, "m-1")), "a repetition changes no key");
 }
 
 #[test]
@@ -43,7 +43,7 @@ fn h4_while_unhealthy_an_id_is_never_placed_elsewhere() {
     bench.unhealthy("a");
     assert_eq!(put(&mut bench, &request("t2")), Ok(("a".into(), false)));
     let supersede = CreateRequest { supersede: true, ..request("t3") };
-    assert_eq!(put(&mut bench, &supersede), Ok(("b".into(), true)), "unless the caller insists");
+    assert_eq!(put(&mut bench, &supersede), Ok(("b".into(), true)), "the caller requests it");
     assert_eq!(zombie(&bench, "a"), Some(waiting("m-1")));
 }
 
@@ -73,7 +73,7 @@ fn h5_a_supersede_fails_when_the_server_came_back_meanwhile() {
 }
 
 #[test]
-fn a_pending_record_on_offline_leaves_a_suspect() {
+fn a_pending_record_on_an_offline_server_leaves_a_suspect_zombie() {
     let mut bench = bench();
     pending_on_a(&mut bench);
     bench.offline("a");
@@ -82,7 +82,7 @@ fn a_pending_record_on_offline_leaves_a_suspect() {
 }
 
 #[test]
-fn a_definite_failure_removes_the_record_and_an_unknown_one_leaves_a_suspect() {
+fn a_definite_failure_removes_the_record_and_an_unknown_one_leaves_a_suspect_zombie() {
     for (certainty, left) in
         [(CreateCertainty::Definite, None), (CreateCertainty::Unknown, Some((ZombieState::Due, None)))]
     {
@@ -95,7 +95,7 @@ fn a_definite_failure_removes_the_record_and_an_unknown_one_leaves_a_suspect() {
 }
 
 #[test]
-fn only_ones_own_pending_record_can_be_abandoned() {
+fn a_report_abandons_only_the_pending_record_of_its_own_placement() {
     let mut bench = bench();
     pending_on_a(&mut bench);
     let other = abandon(&bench.fleet, &key("m"), &sid("a"), "t2", CreateCertainty::Unknown, 0);
@@ -106,7 +106,7 @@ fn only_ones_own_pending_record_can_be_abandoned() {
 }
 
 #[test]
-fn a_replacement_that_came_to_nothing_returns_the_record_to_the_old_instance() {
+fn an_abandoned_replacement_returns_the_record_to_the_old_instance() {
     let mut bench = bench();
     active_on_a(&mut bench);
     bench.offline("a");
@@ -118,7 +118,7 @@ fn a_replacement_that_came_to_nothing_returns_the_record_to_the_old_instance() {
 }
 
 #[test]
-fn a_forwarded_create_confirms_whatever_is_pending_and_a_foreign_token_does_not() {
+fn a_forwarded_create_confirms_a_pending_record_and_a_foreign_token_does_not() {
     let mut bench = bench();
     pending_on_a(&mut bench);
     assert!(!confirm_now(&mut bench, &answer("a", Some("other"), "m-1")));
@@ -126,16 +126,19 @@ fn a_forwarded_create_confirms_whatever_is_pending_and_a_foreign_token_does_not(
 }
 
 #[test]
-fn a_newer_instance_replaces_an_older_one_and_never_the_other_way_round() {
+fn a_newer_instance_replaces_an_older_one_and_never_the_reverse() {
     let mut bench = bench();
     active_on_a(&mut bench);
     assert!(confirm_now(&mut bench, &answer("a", None, "m-5")));
-    assert!(confirm_now(&mut bench, &answer("a", None, "m-3")), "the meeting stands, its caller may know");
+    assert!(
+        confirm_now(&mut bench, &answer("a", None, "m-3")),
+        "the meeting is routed, so its caller may be answered SUCCESS"
+    );
     assert_eq!(record(&bench), Some(at("a", "active", Some("m-5"))));
 }
 
 #[test]
-fn a_confirmation_makes_a_lost_record_anew_unless_a_zombie_stands_there() {
+fn a_confirmation_makes_a_lost_record_anew_unless_a_zombie_is_there() {
     let mut bench = bench();
     assert!(confirm_now(&mut bench, &answer("a", None, "m-1")));
     assert_eq!(record(&bench), Some(at("a", "active", Some("m-1"))));
@@ -143,7 +146,10 @@ fn a_confirmation_makes_a_lost_record_anew_unless_a_zombie_stands_there() {
     pending_on_a(&mut bench);
     let step = abandon(&bench.fleet, &key("m"), &sid("a"), "t1", CreateCertainty::Unknown, 0);
     assert!(bench.commit(&step.plan));
-    assert!(!confirm_now(&mut bench, &answer("a", Some("t1"), "m-1")), "I13: an error, not a lie");
+    assert!(
+        !confirm_now(&mut bench, &answer("a", Some("t1"), "m-1")),
+        "I13: the caller gets an error, not a false answer"
+    );
     assert_eq!(record(&bench), None);
 }
 
@@ -164,7 +170,7 @@ fn an_end_takes_the_meeting_out_of_the_table_at_once() {
     let mut bench = bench();
     active_on_a(&mut bench);
     let stale = report_end(&bench.fleet, &key("m"), &sid("a"), instance(&iid("m-0")), 0);
-    assert_eq!(stale.outcome, EndReportOutcome::NotRouted, "that was another instance");
+    assert_eq!(stale.outcome, EndReportOutcome::NotRouted, "the report names another instance");
     let step = report_end(&bench.fleet, &key("m"), &sid("a"), instance(&iid("m-1")), 0);
     assert!(bench.commit(&step.plan));
     assert_eq!(record(&bench), Some(at("a", "ending", Some("m-1"))));
@@ -185,7 +191,7 @@ fn a4_an_end_while_offline_is_kept_for_when_the_server_returns() {
 }
 
 #[test]
-fn an_end_of_a_replacement_ends_what_it_replaced_too() {
+fn an_end_of_a_replacement_also_ends_the_superseded_instance() {
     let mut bench = bench();
     active_on_a(&mut bench);
     bench.offline("a");
@@ -196,7 +202,7 @@ fn an_end_of_a_replacement_ends_what_it_replaced_too() {
 }
 
 #[test]
-fn i2_a_report_of_an_end_touches_nothing_that_it_does_not_name() {
+fn i2_a_report_of_an_end_changes_only_the_record_that_it_names() {
     let mut bench = bench();
     pending_on_a(&mut bench);
     let older = iid("m-0");
@@ -208,7 +214,11 @@ fn i2_a_report_of_an_end_touches_nothing_that_it_does_not_name() {
     assert!(confirm_now(&mut bench, &answer("a", Some("t1"), "m-1")));
     for ended in late.into_iter().chain([placement("t1")]) {
         let step = report_end(&bench.fleet, &key("m"), &sid("a"), ended, 0);
-        assert_eq!(step.outcome, EndReportOutcome::NotRouted, "it may be newer than what ended: {ended:?}");
+        assert_eq!(
+            step.outcome,
+            EndReportOutcome::NotRouted,
+            "the record may be newer than the ended instance: {ended:?}"
+        );
     }
 }
 
@@ -243,5 +253,5 @@ fn a_record_of_a_server_that_was_removed_is_placed_anew() {
     active_on_a(&mut bench);
     bench.write(PlanWrite::Delete(crate::core::plan::FleetKey::Server(sid("a"))));
     assert_eq!(put(&mut bench, &request("t2")), Ok(("b".into(), true)));
-    assert_eq!(zombie(&bench, "a"), None, "nobody will ever answer there");
+    assert_eq!(zombie(&bench, "a"), None, "no poll would ever end a zombie of a removed server");
 }

@@ -1,4 +1,4 @@
-//! S5–S7, H15: what operators do to servers.
+//! The orders of operators about servers (S5–S7, H15).
 
 use super::*;
 use crate::core::{
@@ -10,7 +10,7 @@ fn admin(bench: &FleetBench, id: &str) -> Option<AdminState> {
     bench.fleet.server(&sid(id)).map(crate::core::fleet::FleetServer::admin)
 }
 
-/// Repeats a step until it is done.
+/// Repeats and commits the steps of an operation until it is complete.
 fn drive(
     bench: &mut FleetBench,
     step: impl Fn(&FleetBench) -> Result<PlannedStep<OperationProgress>, AdminError>,
@@ -22,7 +22,7 @@ fn drive(
             return Ok(round);
         }
     }
-    panic!("it never ends")
+    panic!("the operation does not end")
 }
 
 #[test]
@@ -48,7 +48,11 @@ fn s7_a_placement_beside_a_disable_fails_or_stops_it() {
     let first = set_admin(&bench.fleet, &sid("a"), AdminState::Disabled).unwrap();
     assert_eq!(first.outcome, OperationProgress::Again);
     assert!(bench.commit(&first.plan));
-    assert_eq!(admin(&bench, "a"), Some(AdminState::Cordoned), "first it is closed, then looked at");
+    assert_eq!(
+        admin(&bench, "a"),
+        Some(AdminState::Cordoned),
+        "the server is cordoned before its records are counted"
+    );
     assert!(!bench.commit(&placement.plan));
     let second = set_admin(&bench.fleet, &sid("a"), AdminState::Disabled).unwrap();
     assert!(bench.commit(&second.plan));
@@ -56,7 +60,7 @@ fn s7_a_placement_beside_a_disable_fails_or_stops_it() {
 }
 
 #[test]
-fn s5_an_enabled_server_is_on_probation_whatever_it_was_before() {
+fn s5_an_enabled_server_is_on_probation_in_spite_of_its_earlier_health() {
     let mut bench = bench();
     drive(&mut bench, |bench| set_admin(&bench.fleet, &sid("a"), AdminState::Disabled)).unwrap();
     drive(&mut bench, |bench| set_admin(&bench.fleet, &sid("a"), AdminState::Enabled)).unwrap();
@@ -92,7 +96,7 @@ fn h15_panic_frees_every_id_at_once_in_bounded_plans() {
     assert!(bench.commit(&first.plan));
     let free = CreateRequest { placement: to_place("m7"), ..request("t") };
     let step = place(&bench.fleet, &InflightPlacements::default(), &free, bench.now).unwrap();
-    assert!(matches!(step.outcome, PlacementOutcome::New { .. }), "free after the very first plan");
+    assert!(matches!(step.outcome, PlacementOutcome::New { .. }), "the id is free after the first plan");
     while let PlannedStep { plan, outcome: OperationProgress::Again } =
         panic_server(&bench.fleet, &sid("a"), 0).unwrap()
     {
@@ -101,10 +105,10 @@ fn h15_panic_frees_every_id_at_once_in_bounded_plans() {
     }
     assert_eq!(bench.fleet.record_count_on(&sid("a")), 0);
     assert_eq!(bench.fleet.zombie_count_on(&sid("a")), 120);
-    assert!(bench.fleet.is_polled(&sid("a")), "polled until they are reaped");
+    assert!(bench.fleet.is_polled(&sid("a")), "the server is polled until its zombies are ended");
 }
 
-/// A superseded meeting waits on `a`: its replacement on `b` is not confirmed.
+/// Makes a superseded meeting wait on `a`: its replacement on `b` is not confirmed.
 fn waiting_on_a(bench: &mut FleetBench) {
     active_on_a(bench);
     bench.offline("a");
@@ -113,7 +117,7 @@ fn waiting_on_a(bench: &mut FleetBench) {
 }
 
 #[test]
-fn h15_panic_gives_up_what_waits_there_too_and_a_mere_disable_does_not() {
+fn h15_panic_makes_waiting_zombies_due_too_and_a_mere_disable_does_not() {
     let mut bench = bench();
     waiting_on_a(&mut bench);
     let disable = |bench: &FleetBench| set_admin(&bench.fleet, &sid("a"), AdminState::Disabled);
@@ -121,11 +125,15 @@ fn h15_panic_gives_up_what_waits_there_too_and_a_mere_disable_does_not() {
     drive(&mut bench, |bench| panic_server(&bench.fleet, &sid("a"), 0)).unwrap();
     let step = abandon(&bench.fleet, &key("m"), &sid("b"), "t2", CreateCertainty::Definite, 0);
     assert!(bench.commit(&step.plan));
-    assert_eq!((record(&bench), zombie(&bench, "a")), (None, Some(due("m-1"))), "nobody else ends it");
+    assert_eq!(
+        (record(&bench), zombie(&bench, "a")),
+        (None, Some(due("m-1"))),
+        "no other rule would end the instance"
+    );
 }
 
 #[test]
-fn h15_a_panic_that_stopped_half_way_is_carried_on() {
+fn h15_a_panic_that_stopped_half_way_is_continued() {
     let mut bench = bench();
     waiting_on_a(&mut bench);
     let first = panic_server(&bench.fleet, &sid("a"), 0).unwrap();
@@ -136,7 +144,7 @@ fn h15_a_panic_that_stopped_half_way_is_carried_on() {
     assert_eq!(zombie(&bench, "a"), Some(due("m-1")));
 }
 
-/// S6, I3: were the server disabled, the meeting that came to it would be ended.
+/// S6, I3: if the server were disabled, the meeting that came to it would be ended.
 #[test]
 fn s6_a_record_that_comes_to_an_empty_cordoned_server_keeps_it_from_being_disabled() {
     for late in [false, true] {
@@ -168,12 +176,12 @@ fn s6_a_cordoned_server_becomes_disabled_when_a_poll_finds_it_empty() {
     assert!(sweep(&bench).drained.is_empty(), "the last poll is older than the cordon");
     let now = bench.store.revision;
     bench.write(PlanWrite::Sample(sid("a"), sample(now, &[("foreign", "f-1")])));
-    assert!(sweep(&bench).drained.is_empty(), "somebody's meeting runs there");
+    assert!(sweep(&bench).drained.is_empty(), "a meeting without a record runs there");
     bench.write(PlanWrite::Sample(sid("a"), sample(now, &[])));
     let mut anew = Fleet::new(8, Policy::default()).begun_at(bench.store.revision);
     bench.store.catch_up(&mut anew, bench.now.instant);
     let of_anew = reconcile::sweep(&anew, MissingServer::Removed, bench.now);
-    assert!(of_anew.drained.is_empty(), "what an earlier epoch saw proves nothing");
+    assert!(of_anew.drained.is_empty(), "a sample of an earlier epoch is no evidence");
     let work = sweep(&bench);
     assert_eq!(work.drained, [sid("a")]);
     assert!(bench.commit(&work.plans[0]));
@@ -181,7 +189,7 @@ fn s6_a_cordoned_server_becomes_disabled_when_a_poll_finds_it_empty() {
 }
 
 #[test]
-fn updates_are_refused_when_somebody_else_was_faster() {
+fn an_update_is_refused_after_a_change_by_another_party() {
     let mut bench = bench();
     let seen = bench.fleet.server(&sid("a")).unwrap().stored.modified;
     let heavy = Server { weight: 2.0, admin: AdminState::Disabled, ..server("a") };

@@ -1,4 +1,4 @@
-//! A server with fifty meetings dies and comes back, at the level of plans (H2, H5, H6, F5).
+//! A server with fifty meetings becomes offline and returns, tested on plans (H2, H5, H6, F5).
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ fn names() -> Vec<String> {
     (0..MEETINGS).map(|n| format!("m{n:02}")).collect()
 }
 
-/// Twenty servers; fifty meetings run on the first.
+/// Returns a fleet of twenty servers; fifty meetings run on the first one.
 fn fleet() -> FleetBench {
     let ids: Vec<String> = (0..20).map(|n| format!("s{n:02}")).collect();
     let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
@@ -66,7 +66,8 @@ fn confirm_at(bench: &mut FleetBench, name: &str, server: &ServerId) {
     assert!(step.outcome && bench.commit(&step.plan));
 }
 
-/// A good poll of the server that was away; `gone` has ended since. Returns what was ended.
+/// Applies a good poll of the server that was offline; the meetings in `gone` have ended since.
+/// Returns the number of committed plans and the ended instances.
 fn good_poll(bench: &mut FleetBench, gone: &[String]) -> (usize, Vec<String>) {
     bench.pass(std::time::Duration::from_secs(10));
     let left: Vec<String> = names().into_iter().filter(|name| !gone.contains(name)).collect();
@@ -111,7 +112,7 @@ fn h6_of_fifty_those_that_were_created_again_are_ended_by_the_first_poll_and_no_
     let (_, mut ended) = good_poll(&mut bench, &[]);
     ended.sort();
     assert_eq!(ended, again.iter().map(|name| format!("{name}-1")).collect::<Vec<_>>());
-    assert_eq!(bench.fleet.server(&sid("s00")).unwrap().health(), Health::Offline, "still red");
+    assert_eq!(bench.fleet.server(&sid("s00")).unwrap().health(), Health::Offline, "still offline");
     for _ in 0..3 {
         assert_eq!(good_poll(&mut bench, &again).1, Vec::<String>::new());
     }
@@ -126,7 +127,7 @@ fn h6_of_fifty_those_that_were_created_again_are_ended_by_the_first_poll_and_no_
 }
 
 #[test]
-fn h6_restoring_fifty_meetings_writes_nothing_but_the_counters() {
+fn h6_restoring_fifty_meetings_writes_only_the_counters() {
     let mut bench = fleet();
     die(&mut bench);
     let records = |bench: &FleetBench| {
