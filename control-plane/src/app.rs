@@ -1,4 +1,4 @@
-//! Builds and wires everything.
+//! Builds a control plane: the adapters, then the engine and notifications over them, then the gRPC port.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -24,30 +24,26 @@ use crate::{
     engine::{Engine, EngineDependencies},
     grpc::{
         auth::AdminAuth,
-        server::{self, GrpcParts},
+        server::{self, ServiceHandles, ServiceTiming},
     },
     notifications::{
         application_client::{ApplicationClient, OwnAddressCheck},
         metrics::{deliveries::DeliveryMetrics, hooks::HookMetrics},
-        ports::ServerHooks,
-        rules::delivery::{DeliveryLimits, address::AllowedAddresses},
-        tasks::{
-            callback_key::CallbackKeys,
-            deliveries::{DeliveryBook, DeliveryWorker, DeliveryWorkerParts},
-            hooks::{HookKeeper, HookParts, KeeperParts, WebhookRegistry},
-        },
+        rules::delivery::address::AllowedAddresses,
+        running::Notifications,
     },
     ops::{metrics::ControlPlaneMetrics, watchdog::Watchdog},
-    ports::{BbbServers, Store},
+    ports::Store,
     tasks::{
         edges::ConnectedEdges, gauges::GaugeUpdater, own_targets::OwnTargets, watched_store::WatchedStore,
     },
 };
 
-/// Longest time to stop: the gRPC port first, then everything behind it.
+/// Longest time to stop each half: the gRPC port first, then the tasks behind it.
 const STOP_WITHIN: Duration = Duration::from_secs(15);
-/// Time between two heartbeats of an idle routing stream, at most.
+/// Longest time between two heartbeats of an idle routing stream.
 const HEARTBEAT: Duration = Duration::from_secs(2);
+
 /// A running control plane.
 #[derive(Debug)]
 pub struct ControlPlane {
@@ -78,82 +74,47 @@ impl ControlPlane {
         let (pending, watchdog) = (ops.pending(), Watchdog::default());
         let client =
             Arc::new(BbbClient::new(settings, pending.clone()).context("set up calls to BBB servers")?);
-        let (servers, server_hooks): (Arc<dyn BbbServers>, Arc<dyn ServerHooks>) = (client.clone(), client);
-        let store: Arc<dyn Store> = Arc::new(WatchedStore::new(store, pending.clone(), metrics.clone()));
-        let replica = settings.leader.replica.clone().unwrap_or_else(replica_name);
 
-        // The port and its streams end first, then what they stand on.
+        // The port and its streams end first, then the tasks that they use.
         let (front, back) = (TaskGroup::new(), TaskGroup::new());
-        let wall = WallClock::system();
-        let around = EngineDependencies {
-            replica: replica.clone(),
-            store: store.clone(),
-            servers: servers.clone(),
-            wall: wall.clone(),
+        let dependencies = EngineDependencies {
+            replica: settings.leader.replica.clone().unwrap_or_else(replica_name),
+            store: Arc::new(WatchedStore::new(store, pending.clone(), metrics.clone())),
+            servers: client.clone(),
+            wall: WallClock::system(),
             metrics: metrics.clone(),
             watchdog: watchdog.clone(),
         };
-        let engine = Engine::start(settings, around, &back);
+        let engine = Engine::start(settings, dependencies, &back);
         let Engine { fleet, alarms, ready, .. } = engine.clone();
-        let gauges = GaugeUpdater::new(fleet.clone(), wall.clone(), alarms, metrics.clone());
+        let gauges =
+            GaugeUpdater::new(fleet.clone(), engine.dependencies.wall.clone(), alarms, metrics.clone());
         back.spawn("gauges", |stop| gauges.run(stop));
         back.spawn("pending calls", |stop| pending.watch(stop));
 
-        let delivery_metrics = ops.metrics().register(DeliveryMetrics::new);
-        let deliveries =
-            DeliveryBook::new(store.clone(), wall.clone(), &settings.callbacks, delivery_metrics);
         let own = OwnTargets::new(settings, fleet.clone());
-        let leads_home = OwnAddressCheck::new(move |url| own.include(url));
+        let own_address = OwnAddressCheck::new(move |url| own.include(url));
         let applications =
-            ApplicationClient::new(&settings.callbacks, allowed(settings), leads_home, ops.pending())
+            ApplicationClient::new(&settings.callbacks, allowed(settings), own_address, ops.pending())
                 .context("set up calls to applications")?;
-        let callback_keys = CallbackKeys::new(store.clone(), fleet.clone());
-        let courier = DeliveryWorkerParts {
-            deliveries: deliveries.clone(),
-            applications: Arc::new(applications),
-            fleet: fleet.clone(),
-            keys: callback_keys.clone(),
-            leadership: engine.leadership.clone(),
-            tasks: back.clone(),
-        };
-        let courier = DeliveryWorker::new(courier, DeliveryLimits::new(settings.callbacks.retry_for));
-        let keys = callback_keys.clone();
-        back.spawn("courier", |stop| courier.run(stop));
-        back.spawn("callback key", |stop| keys.run(stop));
-        let hooks = HookParts {
-            store: store.clone(),
-            fleet: fleet.clone(),
-            deliveries: deliveries.clone(),
-            keys: callback_keys.clone(),
-            servers: server_hooks,
-            wall: wall.clone(),
-            metrics: ops.metrics().register(HookMetrics::new),
-        };
-        let hooks = WebhookRegistry::new(hooks, settings);
-        let keeper = HookKeeper::new(KeeperParts {
-            hooks: hooks.clone(),
-            leadership: engine.leadership.clone(),
-            tasks: back.clone(),
-            interval: settings.health.interval,
-        });
-        back.spawn("hook keeper", |stop| keeper.run(stop));
+        let figures =
+            (ops.metrics().register(DeliveryMetrics::new), ops.metrics().register(HookMetrics::new));
+        let notifications =
+            Notifications::start(settings, &engine, (Arc::new(applications), client), figures, &back);
 
         let (health, _) = tonic_health::server::health_reporter();
-        let parts = GrpcParts {
+        let handles = ServiceHandles {
             engine,
+            notifications,
             edges: ConnectedEdges::new(metrics),
-            deliveries,
-            hooks,
-            callback_keys,
-            store,
-            servers,
-            replica,
+            tasks: front.clone(),
+        };
+        let timing = ServiceTiming {
             call_timeout: settings.meetings.call_timeout,
             store_timeout: settings.store.timeout,
             heartbeat: settings.health.interval.min(HEARTBEAT),
-            tasks: front.clone(),
         };
-        front.spawn("grpc", |stop| server::serve(listener, parts, auth, health.clone(), stop));
+        front.spawn("grpc", move |stop| server::serve(listener, handles, timing, auth, health, stop));
 
         ops.ready_when("fleet", move || {
             if fleet.complete() { Ok(()) } else { Err("the store has not been read yet".into()) }

@@ -1,7 +1,8 @@
-//! The working half of a control plane: everything between the store and the BBB servers, wired over
-//! these two ports alone. [`app`](crate::app) puts sockets in front of it.
+//! The working half of a control plane: every task between the store and the BBB servers, wired over
+//! these two ports alone, so that the simulation runs the same engine. [`app`](crate::app) puts
+//! sockets in front of it.
 
-mod arrival;
+mod first_tenant;
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use usher_model::settings::Settings;
 use usher_runtime::{clock::WallClock, tasks::TaskGroup};
 
-use self::arrival::FirstTenant;
+use self::first_tenant::FirstTenant;
 use crate::{
     core::policy::Policy,
     ops::{alarms::RaisedAlarms, metrics::ControlPlaneMetrics, watchdog::Watchdog},
@@ -31,54 +32,58 @@ use crate::{
     },
 };
 
-/// Time between two sweeps, at most.
+/// Longest time between two sweeps.
 const SWEEP: Duration = Duration::from_secs(5);
 
-/// What an engine works on, and what it tells of itself.
+/// Ports and figures of one replica, on which the engine and the parts in front of it work.
+#[derive(Clone)]
 pub struct EngineDependencies {
     /// Name of this replica in the election.
     pub replica: String,
-    /// The store.
+    /// Store of the cluster.
     pub store: Arc<dyn Store>,
-    /// The BBB servers.
+    /// Calls to the BBB servers.
     pub servers: Arc<dyn BbbServers>,
-    /// What the wall clock says.
+    /// Source of wall clock time.
     pub wall: WallClock,
-    /// What is counted.
+    /// Metrics of the control plane.
     pub metrics: ControlPlaneMetrics,
-    /// Which loops turn.
+    /// Registry of the loops that must turn.
     pub watchdog: Watchdog,
 }
 
-/// A running engine, by the handles that services use.
+/// A running engine: the handles by which services and notifications use it.
 #[derive(Clone)]
 pub struct Engine {
-    /// The fleet.
+    /// The ports and figures that the engine was started with.
+    pub dependencies: EngineDependencies,
+    /// The fleet as this replica has applied it.
     pub fleet: FleetHandle,
-    /// Places meetings.
+    /// Places, confirms and abandons meetings.
     pub placer: MeetingPlacer,
-    /// Looks meetings up.
+    /// Looks up ids that an edge does not know.
     pub resolver: MeetingResolver,
-    /// Administers.
+    /// Writes the changes that operators order.
     pub admin: FleetAdmin,
-    /// Polls now.
+    /// Polls a server at once, at the leader.
     pub pollers: RunningPollers,
-    /// Has the leader poll now.
+    /// Asks the leader to poll a server at once.
     pub poll_requests: PollRequests,
-    /// The alarms.
+    /// Alarms that are raised at this replica.
     pub alarms: RaisedAlarms,
     /// Whether this replica leads.
     pub leadership: Leadership,
-    /// What the store takes.
+    /// The space that the store takes on its disk.
     pub space: SpaceFigures,
     /// Cancelled when the store was read completely and the tenant `default` has its secrets.
     pub ready: CancellationToken,
 }
 
 impl Engine {
-    /// Starts every task; they stop with `tasks`, the leader handing its lease over.
-    pub fn start(settings: &Settings, around: EngineDependencies, tasks: &TaskGroup) -> Self {
-        let EngineDependencies { replica, store, servers, wall, metrics, watchdog } = around;
+    /// Starts every task. The tasks stop with `tasks`; a leader then hands its lease over, so that
+    /// another replica leads at once.
+    pub fn start(settings: &Settings, dependencies: EngineDependencies, tasks: &TaskGroup) -> Self {
+        let EngineDependencies { replica, store, servers, wall, metrics, watchdog } = dependencies.clone();
         let interval = settings.health.interval;
         let alarms = RaisedAlarms::default();
         let codec = Arc::new(StoreCodec::new());
@@ -143,7 +148,7 @@ impl Engine {
             &settings.store,
         );
         let ready = CancellationToken::new();
-        let arrival = FirstTenant::new(settings, fleet.clone(), admin.clone(), ready.clone());
+        let first_tenant = FirstTenant::new(settings, fleet.clone(), admin.clone(), ready.clone());
 
         let asks = poll_requests.clone();
         tasks.spawn("follower", |stop| follower.run(stop));
@@ -152,8 +157,20 @@ impl Engine {
         tasks.spawn("poll asks", |stop| asks.run(stop));
         tasks.spawn("sweeper", |stop| sweeper.run(stop));
         tasks.spawn("store upkeep", |stop| upkeep.run(stop));
-        tasks.spawn_short("arrival", arrival.run(tasks.stopping()));
+        tasks.spawn_short("arrival", first_tenant.run(tasks.stopping()));
         let resolver = MeetingResolver::new(fleet.clone(), revisions, store, codec);
-        Self { fleet, placer, resolver, admin, pollers, poll_requests, alarms, leadership, space, ready }
+        Self {
+            dependencies,
+            fleet,
+            placer,
+            resolver,
+            admin,
+            pollers,
+            poll_requests,
+            alarms,
+            leadership,
+            space,
+            ready,
+        }
     }
 }

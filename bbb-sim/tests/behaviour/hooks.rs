@@ -62,8 +62,7 @@ async fn global_hooks_hear_of_everything_and_others_of_what_they_asked_for() {
     let at = |path: &str| encode(&receiver.url(path));
     let all = hook(&sim, &format!("callbackURL={}", at("/all?x=1"))).await;
     let room = hook(&sim, &format!("callbackURL={}&meetingID=room", at("/room"))).await;
-    let some =
-        hook(&sim, &format!("callbackURL={}&eventID=User-Joined,meeting-ended", at("/some"))).await;
+    let some = hook(&sim, &format!("callbackURL={}&eventID=User-Joined,meeting-ended", at("/some"))).await;
     let raw = hook(&sim, &format!("callbackURL={}&meetingID=room&getRaw=true", at("/raw"))).await;
     run_life(&sim, "room").await;
     run_life(&sim, "other").await;

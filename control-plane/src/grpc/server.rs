@@ -1,6 +1,6 @@
 //! The gRPC port: every service, reflection and health.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -27,12 +27,11 @@ use super::{
     routing::RoutingRpc, servers::ServerRpc, tenants::TenantRpc,
 };
 use crate::{
-    engine::Engine,
+    engine::{Engine, EngineDependencies},
     notifications::{
         grpc::{callbacks::CallbackIntake, deliveries::DeliveryAdmin, hooks::HookAdmin},
-        tasks::{callback_key::CallbackKeys, deliveries::DeliveryBook, hooks::WebhookRegistry},
+        running::Notifications,
     },
-    ports::{BbbServers, Store},
     tasks::edges::ConnectedEdges,
 };
 
@@ -45,46 +44,43 @@ const MAX_CALLBACK: usize = 2 << 20;
 /// Time that requests under way have to finish at shutdown.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// What the services work with.
+/// The handles that the services share out among themselves.
 #[derive(Clone)]
-pub struct GrpcParts {
-    /// What works.
+pub struct ServiceHandles {
+    /// The running engine.
     pub engine: Engine,
-    /// The connected edges.
+    /// The running notifications.
+    pub notifications: Notifications,
+    /// The edges that are connected to this replica.
     pub edges: ConnectedEdges,
-    /// Callbacks that wait.
-    pub deliveries: DeliveryBook,
-    /// Webhooks.
-    pub hooks: WebhookRegistry,
-    /// Seals the addresses of callbacks.
-    pub callback_keys: CallbackKeys,
-    /// The store.
-    pub store: Arc<dyn Store>,
-    /// The BBB servers.
-    pub servers: Arc<dyn BbbServers>,
-    /// Name of this replica.
-    pub replica: String,
+    /// Owner of the routing streams and of polls that callbacks ask for.
+    pub tasks: TaskGroup,
+}
+
+/// The times that the services keep.
+#[derive(Debug, Clone, Copy)]
+pub struct ServiceTiming {
     /// Longest call to a BBB server.
     pub call_timeout: Duration,
     /// Longest call to the store.
     pub store_timeout: Duration,
     /// Time between two heartbeats of an idle routing stream.
     pub heartbeat: Duration,
-    /// Owns the streams.
-    pub tasks: TaskGroup,
 }
 
 /// Serves until `stop`, then finishes what is under way.
 pub async fn serve(
     listener: TcpListener,
-    parts: GrpcParts,
+    handles: ServiceHandles,
+    timing: ServiceTiming,
     auth: AdminAuth,
     health: HealthReporter,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let GrpcParts { engine, edges, servers, .. } = parts;
+    let ServiceHandles { engine, notifications, edges, tasks } = handles;
+    let EngineDependencies { store, servers, replica, .. } = engine.dependencies;
     let fleet = engine.fleet;
-    let routing = RoutingRpc::new(fleet.clone(), edges.clone(), parts.tasks.clone(), parts.heartbeat);
+    let routing = RoutingRpc::new(fleet.clone(), edges.clone(), tasks.clone(), timing.heartbeat);
     let routing = RoutingServiceServer::new(routing).send_compressed(CompressionEncoding::Gzip);
     let placement = PlacementRpc::new(
         engine.placer.clone(),
@@ -93,24 +89,24 @@ pub async fn serve(
         engine.poll_requests.clone(),
     );
     let callbacks = CallbackIntake {
-        deliveries: parts.deliveries.clone(),
-        keys: parts.callback_keys,
+        deliveries: notifications.deliveries.clone(),
+        keys: notifications.callback_keys,
         fleet: fleet.clone(),
         polls: engine.poll_requests.clone(),
-        tasks: parts.tasks.clone(),
+        tasks,
     };
-    let deliveries = DeliveryAdmin(parts.deliveries.clone());
+    let deliveries = DeliveryAdmin(notifications.deliveries.clone());
     let status = FleetStatus {
         fleet: fleet.clone(),
         edges: edges.clone(),
-        deliveries: parts.deliveries,
-        hooks: parts.hooks.clone(),
+        deliveries: notifications.deliveries,
+        hooks: notifications.hooks.clone(),
         alarms: engine.alarms,
         leadership: engine.leadership.clone(),
         space: engine.space,
-        store: parts.store,
-        replica: parts.replica,
-        ask_within: parts.store_timeout,
+        store,
+        replica,
+        ask_within: timing.store_timeout,
         started: clock::now(),
     };
     let meetings = MeetingRpc::new(
@@ -118,9 +114,9 @@ pub async fn serve(
         engine.placer,
         engine.admin.clone(),
         servers.clone(),
-        parts.call_timeout,
+        timing.call_timeout,
     );
-    let tenants = TenantRpc::new(fleet.clone(), engine.admin.clone(), parts.hooks.clone());
+    let tenants = TenantRpc::new(fleet.clone(), engine.admin.clone(), notifications.hooks.clone());
     let server_admin = ServerRpc::new(
         fleet.clone(),
         engine.admin,
@@ -158,7 +154,7 @@ pub async fn serve(
         ))
         .add_service(guarded(DeliveryServiceServer::new(deliveries), &auth))
         .add_service(guarded(
-            HookServiceServer::new(HookAdmin(parts.hooks)).max_decoding_message_size(MAX_CALLBACK),
+            HookServiceServer::new(HookAdmin(notifications.hooks)).max_decoding_message_size(MAX_CALLBACK),
             &auth,
         ))
         .add_service(guarded(EdgeServiceServer::new(EdgeAdmin::new(edges, fleet)), &auth));

@@ -22,7 +22,6 @@ use crate::{
         store::deliveries::{decode, encode, path},
     },
     ports::{Store, StoreError, StoreTxn, TxnGuard, TxnVerdict, TxnWrite},
-    tasks::leadership::Leadership,
 };
 
 /// Events that are written at once, bytes: etcd takes 1.5 MiB.
@@ -221,20 +220,4 @@ impl DeliveryBook {
         let verdicts = self.store.commit(vec![txn]).await?;
         verdicts.first().copied().ok_or_else(|| StoreError::Unknown("the store decided nothing".into()))
     }
-}
-
-/// What the courier needs beside the deliveries.
-pub struct DeliveryWorkerParts {
-    /// The deliveries.
-    pub deliveries: DeliveryBook,
-    /// The applications.
-    pub applications: Arc<dyn crate::notifications::ports::ApplicationCalls>,
-    /// Knows the tenants' secrets.
-    pub fleet: crate::tasks::fleet_handle::FleetHandle,
-    /// Knows what deliveries are marked by.
-    pub keys: super::callback_key::CallbackKeys,
-    /// Whether this replica delivers.
-    pub leadership: Leadership,
-    /// Owns the tries.
-    pub tasks: usher_runtime::tasks::TaskGroup,
 }

@@ -17,10 +17,7 @@ use self::{
     announce::{PATIENCE, announce},
     index::HookIndex,
 };
-pub use self::{
-    intake::ServerEvents,
-    keeper::{HookKeeper, KeeperParts},
-};
+pub use self::{intake::ServerEvents, keeper::HookKeeper};
 use super::{
     callback_key::CallbackKeys,
     deliveries::{DeliveryBook, DeliveryError},
@@ -108,28 +105,18 @@ pub struct HookFigures {
     pub lacking: Option<usize>,
 }
 
-/// What hooks stand on.
-pub struct HookParts {
-    /// Where they are kept.
-    pub store: Arc<dyn Store>,
-    /// Knows tenants, servers and meetings.
-    pub fleet: FleetHandle,
-    /// Where events wait.
-    pub deliveries: DeliveryBook,
-    /// Seals the addresses that servers get.
-    pub keys: CallbackKeys,
-    /// The servers.
-    pub servers: Arc<dyn ServerHooks>,
-    /// What the wall clock says.
-    pub wall: WallClock,
-    /// What is counted.
-    pub metrics: HookMetrics,
-}
-
 impl WebhookRegistry {
-    /// Keeps hooks as `settings` say.
-    pub fn new(parts: HookParts, settings: &Settings) -> Self {
-        let HookParts { store, fleet, deliveries, keys, servers, wall, metrics } = parts;
+    /// Returns the registry of the hooks in `store`. Events wait in `deliveries`, and `keys` seals the addresses
+    /// that servers get.
+    pub fn new(
+        store: Arc<dyn Store>,
+        fleet: FleetHandle,
+        deliveries: DeliveryBook,
+        keys: CallbackKeys,
+        servers: Arc<dyn ServerHooks>,
+        (wall, metrics): (WallClock, HookMetrics),
+        settings: &Settings,
+    ) -> Self {
         let public_url = settings.public_url.clone();
         let own = OwnTargets::new(settings, fleet.clone());
         let max_hooks = usize::try_from(settings.callbacks.max_hooks).unwrap_or(usize::MAX);

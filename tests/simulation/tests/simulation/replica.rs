@@ -107,7 +107,7 @@ impl SimReplica {
             sabotage,
         };
         let metrics = ControlPlaneMetrics::new(&mut Registry::default());
-        let around = EngineDependencies {
+        let dependencies = EngineDependencies {
             replica: candidate.clone(),
             store: Arc::new(link),
             servers: Arc::new(port),
@@ -116,7 +116,7 @@ impl SimReplica {
             watchdog: Watchdog::default(),
         };
         let (front, back) = (TaskGroup::new(), TaskGroup::new());
-        let engine = Engine::start(&settings, around, &back);
+        let engine = Engine::start(&settings, dependencies, &back);
         let placement = PlacementRpc::new(
             engine.placer.clone(),
             engine.resolver.clone(),

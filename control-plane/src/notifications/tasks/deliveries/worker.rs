@@ -11,7 +11,7 @@ use tracing::{debug, info, warn};
 use usher_model::callback::CallbackKey;
 use usher_runtime::{clock, tasks::TaskGroup};
 
-use super::{DeliveryBook, DeliveryWorkerParts};
+use super::DeliveryBook;
 use crate::{
     notifications::{
         ports::{ApplicationCalls, DeliveryResult, OutgoingCallback},
@@ -58,9 +58,16 @@ pub struct DeliveryWorker {
 }
 
 impl DeliveryWorker {
-    /// Prepares to deliver; `limits` says how patiently.
-    pub fn new(parts: DeliveryWorkerParts, limits: DeliveryLimits) -> Self {
-        let DeliveryWorkerParts { deliveries, applications, fleet, keys, leadership, tasks } = parts;
+    /// Returns the worker for `deliveries`; `limits` says how patient it is. The fleet knows the secrets of the
+    /// tenants, and the callback key makes the marks by which the fleet knows its own deliveries.
+    pub fn new(
+        deliveries: DeliveryBook,
+        applications: Arc<dyn ApplicationCalls>,
+        (fleet, keys): (FleetHandle, CallbackKeys),
+        leadership: Leadership,
+        tasks: TaskGroup,
+        limits: DeliveryLimits,
+    ) -> Self {
         let (reports, reported) = mpsc::channel(REPORTS);
         let queue = DeliveryQueue::new(limits);
         Self { deliveries, applications, fleet, keys, leadership, tasks, queue, reports, reported }

@@ -38,18 +38,6 @@ const AT_ONCE: usize = 64;
 /// Polling intervals between two looks at a server.
 const PERIOD: u32 = 3;
 
-/// What the keeper needs beside the hooks.
-pub struct KeeperParts {
-    /// The hooks.
-    pub hooks: WebhookRegistry,
-    /// Whether this replica keeps.
-    pub leadership: Leadership,
-    /// Owns the looks at servers.
-    pub tasks: TaskGroup,
-    /// Time between two polls of a server.
-    pub interval: Duration,
-}
-
 /// How a look at a server came out.
 type Report = (ServerId, WantedHooks, HookCheckOutcome);
 
@@ -61,19 +49,19 @@ pub struct HookKeeper {
     keeper: KeeperSchedule,
     /// This replica led at the last turn.
     led: bool,
-    room: Arc<Semaphore>,
+    slots: Arc<Semaphore>,
     reports: mpsc::Sender<Report>,
     reported: mpsc::Receiver<Report>,
 }
 
 impl HookKeeper {
-    /// Prepares to keep.
-    pub fn new(parts: KeeperParts) -> Self {
-        let KeeperParts { hooks, leadership, tasks, interval } = parts;
+    /// Returns the keeper of the hooks in `hooks`. It looks at each server after a multiple of `interval`, the
+    /// polling interval.
+    pub fn new(hooks: WebhookRegistry, leadership: Leadership, tasks: TaskGroup, interval: Duration) -> Self {
         let (reports, reported) = mpsc::channel(AT_ONCE);
         let keeper = KeeperSchedule::new(interval * PERIOD);
-        let room = Arc::new(Semaphore::new(AT_ONCE));
-        Self { hooks, leadership, tasks, keeper, led: false, room, reports, reported }
+        let slots = Arc::new(Semaphore::new(AT_ONCE));
+        Self { hooks, leadership, tasks, keeper, led: false, slots, reports, reported }
     }
 
     /// Follows and keeps until asked to stop.
@@ -164,12 +152,12 @@ impl HookKeeper {
     }
 
     fn look(&self, server: Server, wish: WantedHooks, base: String, key: Arc<CallbackKey>) {
-        let (servers, reports, room) =
-            (Arc::clone(&self.hooks.servers), self.reports.clone(), Arc::clone(&self.room));
+        let (servers, reports, slots) =
+            (Arc::clone(&self.hooks.servers), self.reports.clone(), Arc::clone(&self.slots));
         let (metrics, stopping) = (self.hooks.metrics.clone(), self.tasks.stopping());
         self.tasks.spawn_short("webhooks of a server", async move {
             let looked = async {
-                let _room = room.acquire().await.ok()?;
+                let _room = slots.acquire().await.ok()?;
                 Some(keep(&*servers, &server, wish, &base, &key, |done| metrics.changed(done)).await)
             };
             let outcome = tokio::select! {
