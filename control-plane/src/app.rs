@@ -158,7 +158,7 @@ impl ControlPlane {
         self.ready.cancelled().await;
     }
 
-    /// Stops: not ready, streams end, the lease is handed over, the store is let go.
+    /// Stops in order: readiness ends, streams end, the lease is handed over, the store is closed.
     pub async fn shutdown(&self) {
         self.stop.cancel();
         self.stopped.cancelled().await;

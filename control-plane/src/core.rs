@@ -1,9 +1,9 @@
-//! Decisions, and nothing else: no async, clock, randomness, socket, file, protobuf or logging.
+//! Pure decisions: no async, clock, randomness, socket, file, protobuf or logging.
 //!
-//! [`fleet`] is the fold of the store's history and everything below reads it: [`health`] judges
-//! polls, [`placement`] chooses servers by [`load`], [`lifecycle`] and [`reconcile`] turn requests
-//! and polls into guarded [`plan`]s, [`history`] serves the routing streams, [`lease`] says when to
-//! lead, [`poll_schedule`] when to poll. Time comes in as [`now::Now`].
+//! [`fleet`] is the fold of the store's history, and every module below reads it: [`health`] judges
+//! polls, [`placement`] chooses servers by [`load`], [`lifecycle`] and [`reconcile`] turn requests and
+//! polls into guarded [`plan`]s, [`history`] serves the routing streams, [`lease`] gives the times to
+//! lead, and [`poll_schedule`] the times to poll. Time comes in as [`now::Now`].
 
 pub(in crate::core) mod draft;
 pub mod drift;

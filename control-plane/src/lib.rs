@@ -1,7 +1,8 @@
 //! The control plane: places meetings, polls servers, reconciles zombies, streams routing tables.
 //!
-//! `core` decides and is pure; `ports` names what the decisions need; `store`, `bbb_client`, `grpc`
-//! and `ops` are the adapters; `tasks` run; `engine` wires them over the ports, and `app` puts the
+//! `core` decides and is pure; `ports` declares the store and the BBB servers; `store`, `bbb_client`,
+//! `grpc` and `ops` are the adapters; `tasks` run; `engine` wires the tasks over the ports;
+//! `notifications` repeats these layers for callbacks, events and webhooks; and `app` puts the
 //! sockets in front.
 
 pub mod app;

@@ -1,4 +1,4 @@
-//! What the tasks need from outside: a store and BBB servers.
+//! The ports that the tasks need: a store and BBB servers.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use crate::core::upkeep::StoreSpace;
 pub struct StoreEntry {
     /// The key, without prefix.
     pub key: String,
-    /// The value.
+    /// Value of the key.
     pub value: Bytes,
     /// Revision that created the key.
     pub create_revision: u64,
@@ -48,15 +48,15 @@ pub enum StoreChange {
     },
 }
 
-/// Everything that changed at one revision; never split over two batches.
+/// All changes of one revision; never split over two batches.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChangeBatch {
-    /// The revision.
+    /// Revision of the store.
     pub revision: u64,
-    /// Its changes.
+    /// Changes, in the order of the transaction.
     pub changes: Vec<StoreChange>,
-    /// Whatever is deleted in it was deleted through this port, and not by a person's hand or a
-    /// script's. Known only where everything is watched.
+    /// Whether each deletion in it went through this port, and not through an operator's hand or a
+    /// script. It is known only if the whole prefix is watched.
     pub attested: bool,
 }
 
@@ -74,7 +74,7 @@ pub enum TxnGuard {
 /// A change a transaction makes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TxnWrite {
-    /// Sets a key.
+    /// Sets a key to a value.
     Put(String, Bytes),
     /// Takes a key out, if it is there.
     Delete(String),
@@ -83,7 +83,7 @@ pub enum TxnWrite {
 /// All writes if every guard holds, else none.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct StoreTxn {
-    /// Conditions.
+    /// Conditions that must all hold.
     pub guards: Vec<TxnGuard>,
     /// Changes; each key at most once.
     pub writes: Vec<TxnWrite>,
@@ -94,20 +94,21 @@ pub struct StoreTxn {
 pub enum TxnVerdict {
     /// Written at this revision.
     Committed(u64),
-    /// A guard failed; the store stood at this revision. Whoever has applied it sees why.
+    /// A guard failed while the store was at this revision. A fleet that has applied it shows the
+    /// reason.
     Refused(u64),
 }
 
-/// What the store could not do, told by what the caller should do next.
+/// Error of the store, by the action that the caller should take next.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// Certainly nothing was written: try again later.
+    /// Nothing was written: try again later.
     #[error("the store cannot be reached: {0}")]
     Unavailable(String),
     /// Perhaps it was written: read back before anything else.
     #[error("the store's answer was lost: {0}")]
     Unknown(String),
-    /// The store refuses writes and a person must act: no space, no permission, too large.
+    /// The store refuses writes and an operator must act: no space, no permission, too large.
     #[error("the store refuses: {0}")]
     Rejected(String),
 }
@@ -115,7 +116,7 @@ pub enum StoreError {
 /// Why a watch ended.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WatchError {
-    /// The history asked for is gone: list again.
+    /// The requested history is compacted: list again.
     #[error("history before revision {0} is compacted")]
     Compacted(u64),
     /// The connection is gone: watch again from the last revision seen.
@@ -123,7 +124,7 @@ pub enum WatchError {
     Lost(String),
 }
 
-/// The store.
+/// The replicated store behind every replica.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
     /// Reads every entry whose key starts with `prefix`, linearizably.
@@ -147,11 +148,11 @@ pub trait Store: Send + Sync + 'static {
     /// The error holds for all of them.
     async fn commit(&self, txns: Vec<StoreTxn>) -> Result<Vec<TxnVerdict>, StoreError>;
 
-    /// Forgets the history before `revision`; what stands stays. Whoever watches from before is told
-    /// [`WatchError::Compacted`]. One that has forgotten it already is done.
+    /// Forgets the history before `revision` and keeps the present values. A watcher from before it
+    /// gets [`WatchError::Compacted`]. The call succeeds if the history is compacted already.
     async fn compact(&self, revision: u64) -> Result<(), StoreError>;
 
-    /// Returns what it takes on its disk.
+    /// Returns the space that the store takes on its disk.
     async fn space(&self) -> Result<StoreSpace, StoreError>;
 
     /// Returns a number that a restored or remade store cluster does not share with its past.
@@ -170,7 +171,7 @@ pub trait Store: Send + Sync + 'static {
 /// The right to lead, for as long as it is kept alive.
 #[async_trait]
 pub trait LeaderLease: Send + 'static {
-    /// Returns what guards the leader's writes.
+    /// Returns the token that guards the leader's writes.
     fn token(&self) -> FencingToken;
 
     /// Renews the lease once and returns its new time to live.
@@ -183,11 +184,11 @@ pub trait LeaderLease: Send + 'static {
     async fn resign(self: Box<Self>) -> Result<(), StoreError>;
 }
 
-/// What a poll, or another call to a BBB server, died of (requirements A3). `Display` never names
-/// a secret, checksum or URL query.
+/// Error of a poll or another call to a BBB server (requirements A3). `Display` never names a secret,
+/// checksum or URL query.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ServerCallError {
-    /// No connection: certainly nothing was sent.
+    /// No connection: the request was certainly not sent.
     #[error("connect: {0}")]
     Connect(String),
     /// No complete answer by the deadline.
@@ -202,7 +203,7 @@ pub enum ServerCallError {
     /// Empty, HTML, cut or otherwise unreadable answer.
     #[error("unreadable answer: {0}")]
     Unreadable(String),
-    /// A well-formed FAILED, with its messageKey.
+    /// A well-formed FAILED answer, with its messageKey.
     #[error("FAILED {0}")]
     Failed(String),
 }
@@ -216,7 +217,7 @@ pub enum EndCallOutcome {
     NotFound,
 }
 
-/// The BBB servers.
+/// Calls to the BBB servers of the fleet.
 #[async_trait]
 pub trait BbbServers: Send + Sync + 'static {
     /// Asks for every meeting (`getMeetings`). Breakouts are listed and marked. `watermark` and the

@@ -1,8 +1,8 @@
 //! Health of servers (requirements A1–A3): the state machine over the stored counters, and the rules
 //! that need the whole fleet.
 //!
-//! [`counters`](self) know one server's record and no fleet, so that the fleet itself can derive the
-//! health of its servers by them.
+//! The counters know the record of one server and no fleet, so that the fleet itself derives the health
+//! of its servers from them.
 
 mod counters;
 mod evidence;

@@ -1,10 +1,10 @@
 //! Chooses a server for a new meeting (requirements E): the least load after placement, per weight.
 //!
-//! A server that is well beats one that is not, whatever their loads: unhealthy ones are looked at only
-//! where no online one can take the meeting (E5). Once they were mixed in as soon as few were online, and
-//! with four of six servers away most creates were sent to the four.
+//! An online server beats an unhealthy one at any load: unhealthy servers are considered only if no
+//! online one can take the meeting (E5). To mix them in as soon as few are online was rejected: with
+//! four of six servers unreachable, most creates were sent to those four.
 //!
-//! A choice costs one pass over the servers and allocates nothing per server. Ties fall to a fixed
+//! A choice costs one pass over the servers and allocates no memory per server. Ties fall to a fixed
 //! hash of meeting and server, equal on every replica, never to list order (F4).
 
 mod inflight;
@@ -35,15 +35,15 @@ use crate::core::{
 
 /// Share of its weight that a server which just came back starts with (E3).
 const SLOW_START_LEAST: f64 = 0.1;
-/// A server whose pending creates have not moved for this long is slow, and is not waited for.
+/// A server whose pending creates have not moved for this long is slow, and no create waits for it.
 const SLOW: Duration = Duration::from_millis(300);
 /// How much better a full server must be at most to be waited for, in meetings.
 const NEAR: f64 = 2.0;
 
-/// What a server is wanted for.
+/// The meeting that needs a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlacementRequest {
-    /// The meeting.
+    /// Key of the meeting.
     pub key: MeetingKey,
     /// `maxParticipants`; 0 means no limit.
     pub max_users: u32,
@@ -53,25 +53,25 @@ pub struct PlacementRequest {
     pub excluded: Vec<ServerId>,
     /// Which servers are to take it, of those its tenant may use.
     pub tag: TagWish,
-    /// What to do when the best server has as many pending creates as it may.
+    /// Behaviour if the best server has as many pending creates as it may.
     pub when_full: WhenFull,
 }
 
-/// What to do about servers that have as many pending creates as they may (F5).
+/// Behaviour towards servers that have as many pending creates as they may (F5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum WhenFull {
     /// Wait for the best one as long as its creates move, so that a burst stays level (F1).
     #[default]
     Wait,
-    /// Pass it over.
+    /// Choose another server instead.
     PassOver,
     /// Wait no longer: where every online server is full, and few are online, one that is unhealthy is
     /// better than none (E5).
     LastResort,
 }
 
-/// Why no server was chosen. Each is retryable; the caller is told which it was, never given a
-/// silent default (E5).
+/// Reason why no server was chosen. Each is retryable; the caller gets the reason, never a silent
+/// default (E5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NoServer {
     /// No server of the pool is healthy enough.
@@ -95,7 +95,7 @@ pub enum NoServer {
 /// A server that was chosen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerChoice {
-    /// The server.
+    /// Name of the server.
     pub server: ServerId,
     /// It is unhealthy: no online server could take the meeting (E5).
     pub panic: bool,
@@ -179,7 +179,7 @@ enum CandidatePool<'a> {
     Others,
 }
 
-/// What a pool holds, counted before choosing.
+/// Numbers of a pool's servers, counted before choosing.
 #[derive(Debug, Clone, Copy, Default)]
 struct PoolCensus {
     enabled: u32,
@@ -197,7 +197,7 @@ enum CandidateClass {
     Good,
     /// Used where no good one can take the meeting: unhealthy, or its sample is old.
     Last,
-    /// Never used.
+    /// Never used: offline, or without a sample.
     Out,
 }
 
@@ -208,7 +208,7 @@ struct ServerChooser<'a> {
     now: Now,
     waiting: HashMap<ServerId, inflight::WaitingCreates>,
     floor: f64,
-    /// What its tenant wants of servers.
+    /// Servers that the tenant may use, and prefers.
     pool: TagWish,
     seed: u64,
 }
@@ -264,13 +264,13 @@ impl ServerChooser<'_> {
         &self.fleet.policy().placement
     }
 
-    /// Tells whether so few servers can take the meeting that unhealthy ones may (E5).
+    /// Returns whether so few servers can take the meeting that unhealthy ones may (E5).
     fn few_are_online(&self, census: PoolCensus) -> bool {
         let share = f64::from(census.open) / f64::from(census.enabled);
         share < self.settings().panic_threshold || census.open == 0
     }
 
-    /// Chooses among the servers that are well.
+    /// Chooses among the online servers.
     fn online(&self, among: CandidatePool<'_>, census: PoolCensus) -> Result<ServerChoice, NoServer> {
         // When more than half of the servers start together, slowing them all would only skew (E3).
         let slowed = census.starting * 2 <= census.enabled;
@@ -333,16 +333,17 @@ impl ServerChooser<'_> {
         })
     }
 
-    /// Returns the users of meetings that perhaps run there: creates whose answers were lost, until a poll
-    /// has shown. Without them a server that answers no create looks idle, and gets them all.
+    /// Returns the users of meetings that may run there: creates without an answer, until a poll shows
+    /// them. Without this load a server that answers no create would look idle, and would get every
+    /// create.
     fn suspected(&self, server: &FleetServer) -> f64 {
         let creates = self.fleet.suspects_on(server.id());
         creates as f64 * f64::from(self.settings().min_users.max(1))
     }
 
-    /// Tells whether a full server is a little better than `best` and will take a create in a moment,
-    /// because its creates move. In a level fleet waiting for it keeps a burst level (F1); one that is
-    /// far better will be filled up later, and is passed over meanwhile (F5).
+    /// Returns whether a full server is a little better than `best` and will take a create in a moment,
+    /// because its creates move. In a level fleet, waiting for it keeps a burst level (F1). A server
+    /// that is far better will be filled up later, and is passed over meanwhile (F5).
     fn a_better_one_is_near(
         &self,
         among: CandidatePool<'_>,
@@ -365,7 +366,7 @@ impl ServerChooser<'_> {
 /// Lower wins; ties fall to the hash.
 struct CandidateScore<'a> {
     value: f64,
-    /// What one more meeting of this size adds.
+    /// Score that one more meeting of this size adds.
     step: f64,
     /// It has as many pending creates as it may.
     full: bool,

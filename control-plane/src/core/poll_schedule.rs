@@ -58,7 +58,10 @@ mod tests {
             .collect();
         assert!(beats.iter().all(|beat| beat.first <= CATCH_UP));
         assert!(beats.iter().all(|beat| beat.second >= beat.first + INTERVAL / 2));
-        assert!(beats.iter().all(|beat| beat.second <= beat.first + INTERVAL), "no server waits longer than one interval");
+        assert!(
+            beats.iter().all(|beat| beat.second <= beat.first + INTERVAL),
+            "no server waits longer than one interval"
+        );
         assert!(beats[100].second >= beats[0].second + INTERVAL / 2, "the second polls are spread again");
         let quick = Duration::from_millis(100);
         assert!(PollSchedule::resume(quick, 1.0, quick).first <= quick);

@@ -1,11 +1,11 @@
-//! Turns what a poll saw into what has to be written and ended (requirements A5).
+//! Turns the result of a poll into the writes and ends that follow (requirements A5).
 //!
-//! Only the leader reconciles, and only after a well-formed answer: a failed poll removes nothing
-//! (I8, H12). Every plan is committed with the leader's fencing token. A plan that is refused needs
-//! no care: the next poll decides again.
+//! Only the leader reconciles, and only after a well-formed answer: a failed poll removes no record
+//! (I8, H12). Every plan is committed with the leader's fencing token. A refused plan needs no care:
+//! the next poll decides again.
 //!
-//! The watermark of a sample is the revision its replica had applied before the poll was sent. What
-//! was written later the poll cannot have seen, so its absence proves nothing (H11).
+//! The watermark of a sample is the revision that its replica had applied before the poll was sent. The
+//! poll cannot have seen a later write, so that the absence of a meeting proves no end (H11).
 
 mod answers;
 mod listing;
@@ -48,18 +48,18 @@ const MOST_VERIFIED: usize = 100;
 pub struct InstanceEnd {
     /// Writes down that an `end` may be on its way.
     pub mark: Plan,
-    /// The zombie.
+    /// Zombie of the instance.
     pub zombie: ZombieKey,
-    /// The instance.
+    /// Internal id of the instance.
     pub internal_id: InternalMeetingId,
-    /// What BBB 2.4 wants with `end`, where the poll gave it.
+    /// Password that BBB 2.4 wants with `end`, if the poll gave it.
     pub moderator_password: Option<Secret>,
 }
 
-/// An instance that is asked for by `getMeetingInfo` before anything is believed of it.
+/// An instance whose existence must be checked by `getMeetingInfo` before any decision.
 #[derive(Debug, Clone, PartialEq)]
 pub struct InstanceCheck {
-    /// The meeting.
+    /// Meeting of the instance.
     pub key: MeetingKey,
     /// The server to ask.
     pub server: ServerId,
@@ -67,11 +67,11 @@ pub struct InstanceCheck {
     pub internal_id: InternalMeetingId,
     /// Why it is in doubt.
     pub doubt: CheckReason,
-    /// What to commit if the server does not know the instance.
+    /// Plan to commit if the server does not know the instance.
     pub if_gone: Plan,
 }
 
-/// Why an instance is asked for.
+/// Reason for the check of an instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CheckReason {
     /// The list of its own server lacks it although it is young (F9). If the server knows it, the list
@@ -82,20 +82,20 @@ pub enum CheckReason {
     OneServerTwice,
 }
 
-/// What a poll leads to.
+/// The consequences of a poll.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ReconcilePlan {
     /// To be committed, each on its own.
     pub plans: Vec<Plan>,
     /// To be marked and ended.
     pub ends: Vec<InstanceEnd>,
-    /// To be asked for.
+    /// Instances to check by `getMeetingInfo`.
     pub verify: Vec<InstanceCheck>,
     /// Items left for the next poll.
     pub left_over: usize,
 }
 
-/// Reconciles the records and zombies of a server with what a poll of it saw. `sent_at` is when the
+/// Reconciles the records and zombies of a server with a sample of it. `sent_at` is the time when the
 /// poll was sent, on the clock of `now`.
 pub fn on_sample(
     fleet: &Fleet,
@@ -129,13 +129,13 @@ pub fn on_sample(
     work
 }
 
-/// Tells whether what runs on this server is to be ended as soon as it answers again: it is offline
-/// and `zombie_policy` is `end`. A poll that turns it green first would restore instead.
+/// Returns whether the meetings of this server are to be ended as soon as it answers again: it is
+/// offline and `zombie_policy` is `end`. A poll that made it online first would restore them instead.
 pub fn ends_on_return(fleet: &Fleet, server: &FleetServer) -> bool {
     fleet.policy().zombie_policy == ZombiePolicy::End && server.health() == Health::Offline
 }
 
-/// What one meeting leads to.
+/// The consequences of one meeting.
 #[derive(Debug, Default)]
 struct MeetingFindings {
     plan: Plan,

@@ -32,7 +32,7 @@ proptest! {
         ..ProptestConfig::default()
     })]
 
-    /// H6, H8, H11, H13: nothing split, nothing leaked, nothing ended that was not to be ended.
+    /// H6, H8, H11, H13: no meeting is split or leaked, and none is ended without a reason.
     #[test]
     fn h8_random_histories_hold_the_invariants(
         seed in any::<u32>(),

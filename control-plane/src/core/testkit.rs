@@ -1,5 +1,5 @@
-//! What the core's tests share: a store double that decides plans exactly as a store does, and short
-//! ways to write down servers, meetings and samples.
+//! Tools of the core's tests: a store double that decides plans exactly as a store does, and short ways
+//! to describe servers, meetings and samples.
 
 use std::{
     collections::BTreeMap,
@@ -113,7 +113,7 @@ fn put(write: &PlanWrite, created: u64, modified: u64) -> FleetEvent {
     }
 }
 
-/// A store with one fleet that is always up to date, and a clock that stands still until told.
+/// A store with one fleet that is always up to date, and a clock that moves only on request.
 pub(crate) struct FleetBench {
     pub(crate) store: TestStore,
     pub(crate) fleet: Fleet,

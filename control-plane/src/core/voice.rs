@@ -1,10 +1,10 @@
-//! Numbers by which callers reach meetings: which meeting has which, over the whole fleet.
+//! Numbers by which callers reach meetings, over the whole fleet.
 //!
-//! `voice/NUMBER` names the meeting whose number it is, and stays when the meeting's meeting ends, so that
-//! the next one has it again. A record with a number is never without that entry: both are written
-//! in one transaction, an entry that is taken from a meeting is guarded by the absence of its record,
-//! and a record is only made where the entry is as it was seen. So no number is two meetings' at once,
-//! whichever replicas give them out (ADR 14).
+//! `voice/NUMBER` names the meeting that has the number, and stays when the meeting ends, so that its
+//! next instance has the number again. A record with a number never lacks that entry: both are written
+//! in one transaction, an entry is taken from a meeting under a guard that its record is absent, and a
+//! record is only made while the entry is as it was seen. So no two meetings have one number at the
+//! same time, on whichever replicas the numbers are assigned (ADR 14).
 
 mod assign;
 mod assignment;
@@ -18,11 +18,11 @@ pub use assignment::VoiceAssignment;
 pub use index::VoiceIndex;
 use usher_model::voice::VoiceBridge;
 
-/// What a create wants of its number.
+/// The number that a create wants.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct VoiceWish {
-    /// What the application asks for.
+    /// Number that the application requests.
     pub wanted: Option<VoiceBridge>,
-    /// What servers just refused, as a meeting there has it.
+    /// Numbers that servers just refused, because a meeting there has them.
     pub refused: Vec<VoiceBridge>,
 }

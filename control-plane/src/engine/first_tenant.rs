@@ -1,5 +1,5 @@
-//! What happens when the store has been read, and again whenever its epoch is another: then what was
-//! written before may be gone.
+//! Gives the tenant `default` its configured secrets once the store has been read, and again in each
+//! new epoch, in which earlier writes may be lost.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ impl FirstTenant {
         Self { fleet, admin, secrets, deadline, ready }
     }
 
-    /// Arrives in every epoch until asked to stop.
+    /// Runs in every epoch until asked to stop.
     pub(super) async fn run(self, stop: CancellationToken) {
         tokio::select! {
             () = stop.cancelled() => {}

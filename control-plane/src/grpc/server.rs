@@ -35,11 +35,11 @@ use crate::{
     tasks::edges::ConnectedEdges,
 };
 
-/// How often an idle connection is asked whether it is alive, and how long it may take to say so.
+/// Pause before an idle connection gets a keep-alive ping, and the time for its answer.
 const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(10));
 /// Largest request; the largest real one is a few kilobytes.
 const MAX_REQUEST: usize = 1 << 20;
-/// Largest callback: what an edge may take, and what goes with it.
+/// Largest callback: the largest body that an edge accepts, and the fields beside it.
 const MAX_CALLBACK: usize = 2 << 20;
 /// Time that requests under way have to finish at shutdown.
 const GRACE: Duration = Duration::from_secs(10);
@@ -47,9 +47,9 @@ const GRACE: Duration = Duration::from_secs(10);
 /// The handles that the services share out among themselves.
 #[derive(Clone)]
 pub struct ServiceHandles {
-    /// The running engine.
+    /// Engine that the services use.
     pub engine: Engine,
-    /// The running notifications.
+    /// Notifications that the services use.
     pub notifications: Notifications,
     /// The edges that are connected to this replica.
     pub edges: ConnectedEdges,
@@ -68,7 +68,7 @@ pub struct ServiceTiming {
     pub heartbeat: Duration,
 }
 
-/// Serves until `stop`, then finishes what is under way.
+/// Serves until `stop`, then finishes the requests under way within [`GRACE`].
 pub async fn serve(
     listener: TcpListener,
     handles: ServiceHandles,
@@ -129,14 +129,15 @@ pub async fn serve(
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(DESCRIPTORS)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-            // What errors carry: without these a client can only print bytes.
+            // Descriptors of error details: without them a client can only print bytes.
             .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
     };
     let routes = Server::builder()
         .trace_fn(span)
         .http2_keepalive_interval(Some(KEEP_ALIVE.0))
         .http2_keepalive_timeout(Some(KEEP_ALIVE.1))
-        // Probes of an orchestrator cannot send the token; health tells nothing but itself.
+        // Probes of an orchestrator cannot send the token; the health service reveals only its own
+        // state.
         .add_service(tonic_health::pb::health_server::HealthServer::new(
             tonic_health::server::HealthService::from_health_reporter(health),
         ))
@@ -167,11 +168,11 @@ pub async fn serve(
     };
     tokio::select! {
         served = serving => Ok(served?),
-        () = overdue => Ok(()), // what is left is cut off
+        () = overdue => Ok(()), // requests that are left are cut off
     }
 }
 
-/// Continues the caller's trace in whatever a call leads to: writes, and calls to BBB servers.
+/// Continues the caller's trace in the work that a call causes: writes, and calls to BBB servers.
 fn span(request: &http::Request<()>) -> tracing::Span {
     let path = request.uri().path().trim_start_matches('/');
     if !path.starts_with("usher.") {

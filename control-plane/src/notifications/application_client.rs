@@ -1,6 +1,7 @@
-//! Applications over HTTP: each try signed anew, by a deadline, and never to an address that
-//! [`AllowedAddresses`] refuses, nor to the edges themselves. The name is resolved for each connection and the connection goes to exactly
-//! the addresses that were checked; redirects are followed by hand, and checked like the first.
+//! Calls to applications over HTTP. Each attempt is signed anew and has a deadline. No attempt goes to
+//! an address that [`AllowedAddresses`] refuses, nor to the edges themselves. The name is resolved for
+//! each connection, and the connection goes to exactly the addresses that were checked. The client
+//! follows redirects itself and checks each like the first address.
 
 use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -29,7 +30,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Redirects that are followed for one try.
 const REDIRECTS: usize = 3;
 
-/// Tells whether an address leads to the edges themselves.
+/// Decides whether an address leads to the edges themselves.
 #[derive(Clone)]
 pub struct OwnAddressCheck(Arc<dyn Fn(&str) -> bool + Send + Sync>);
 
@@ -46,7 +47,7 @@ impl fmt::Debug for OwnAddressCheck {
     }
 }
 
-/// Calls applications.
+/// Client that calls applications; clones share its connections.
 #[derive(Debug, Clone)]
 pub struct ApplicationClient {
     http: reqwest::Client,
@@ -154,8 +155,8 @@ impl ApplicationClient {
         Err(bad("the application redirects too often"))
     }
 
-    /// Addresses that are written out are resolved by nobody. What leads to the edges fails for this delivery
-    /// alone: others may reach the same application well.
+    /// Checks an address that is written out, because no resolver sees it. An address of the edges
+    /// fails for this delivery alone: other deliveries may reach the same application.
     fn check(&self, url: &Url) -> Result<(), DeliveryResult> {
         if (self.leads_home.0)(url.as_str()) {
             return Err(failed(TryOutcome::Failed, "the address leads to Usher itself"));
@@ -201,7 +202,7 @@ fn request(
             let token = jwt::sign_claims(&claims, secret).ok()?;
             http.request(Method::POST, url.clone())
                 .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-                .body(format!("signed_parameters={token}")) // base64url and dots: nothing to encode
+                .body(format!("signed_parameters={token}")) // base64url and dots need no encoding
         }
         (CallbackForm::BearerJson, Some(secret)) => http
             .request(Method::POST, url.clone())
@@ -232,7 +233,8 @@ fn redirected(url: &Url, response: &Response, form: CallbackForm) -> Option<Url>
 
 fn of_status(status: StatusCode, form: CallbackForm) -> DeliveryResult {
     let outcome = match status.as_u16() {
-        // Who refuses the signature of a webhook gets it no second time: so bbb-webhooks has it.
+        // An application that refuses the signature of a webhook gets it no second time, as from
+        // bbb-webhooks.
         401 if form == CallbackForm::Webhook => TryOutcome::Refused,
         200..=299 => TryOutcome::Taken,
         410 => TryOutcome::Refused,
@@ -242,7 +244,7 @@ fn of_status(status: StatusCode, form: CallbackForm) -> DeliveryResult {
     failed(outcome, &format!("HTTP status {}", status.as_u16()))
 }
 
-/// Says what went wrong in the words of the innermost cause, which never holds the URL.
+/// Returns the text of the innermost cause, which never holds the URL.
 fn of_error(error: reqwest::Error) -> DeliveryResult {
     let timeout = error.is_timeout();
     let error = error.without_url();

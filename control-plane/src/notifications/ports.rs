@@ -11,15 +11,15 @@ use crate::ports::ServerCallError;
 /// A callback as it goes to its application.
 #[derive(Clone)]
 pub struct OutgoingCallback {
-    /// Where to.
+    /// Address of the application, with its query.
     pub url: String,
-    /// In which form.
+    /// Form of the request.
     pub form: CallbackForm,
-    /// What it says.
+    /// Body, as the form needs it.
     pub body: Bytes,
-    /// What it may be signed with, in the order of preference.
+    /// Secrets of the tenant that may sign it, in the order of preference.
     pub secrets: Vec<Secret>,
-    /// What the wall clock says, milliseconds since 1970.
+    /// Wall clock, milliseconds since 1970.
     pub now_ms: i64,
     /// By which the fleet knows its own deliveries; empty where the key it is made of is not known.
     pub mark: String,
@@ -31,10 +31,10 @@ impl std::fmt::Debug for OutgoingCallback {
     }
 }
 
-/// What an application, or the way to it, said.
+/// Result of one attempt to deliver.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeliveryResult {
-    /// What that means.
+    /// Outcome, by which the queue decides.
     pub outcome: TryOutcome,
     /// Why, where it was not taken; never a secret or an address.
     pub reason: String,

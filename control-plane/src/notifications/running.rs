@@ -20,7 +20,7 @@ use crate::engine::{Engine, EngineDependencies};
 /// The handles of the running notifications; clones share everything.
 #[derive(Clone)]
 pub struct Notifications {
-    /// Deliveries that wait.
+    /// Book of the deliveries that wait.
     pub deliveries: DeliveryBook,
     /// Webhooks that applications registered.
     pub hooks: WebhookRegistry,

@@ -2,15 +2,15 @@
 
 use usher_model::settings::ZombiePolicy;
 
-/// What a second replica does.
+/// Role of a second replica.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Second {
-    /// There is none.
+    /// There is only one replica.
     None,
     /// It serves edges from a fleet that is behind and catches up now and then.
     Behind,
-    /// It leads, until it stands still for a while, is deposed, and goes on where it was: with the
-    /// polls that were under way, and a fleet that stays as it was then.
+    /// It leads, stands still for a while, is deposed, and goes on where it was: with the polls that
+    /// were under way, and a fleet that stays as it was then.
     Deposed,
 }
 
@@ -23,26 +23,26 @@ pub(crate) struct Bounds {
     pub(crate) reliable: bool,
     /// Failed polls and failed calls that count against a server.
     pub(crate) faults: u8,
-    /// HT. With 1 a good check turns a server green, with 2 it stays what it is first.
+    /// HT. With 1 a good check makes a server online, with 2 the server first keeps its health.
     pub(crate) healthy_threshold: u8,
-    /// UT. With 1 a fault turns a server red, with 2 yellow first.
+    /// UT. With 1 a fault makes a server offline, with 2 first unhealthy.
     pub(crate) unhealthy_threshold: u8,
     /// Meetings that end by themselves.
     pub(crate) own_ends: u8,
     /// `end` calls of the application.
     pub(crate) app_ends: u8,
-    /// Operators who supersede, and creates that carry the flag.
+    /// Number of operators' supersedes, and of creates that carry the flag.
     pub(crate) supersedes: u8,
     /// Panics; each server may be enabled again after one.
     pub(crate) panics: u8,
     /// Servers that are cordoned, to be disabled when they are empty; each may be enabled again.
     pub(crate) cordons: u8,
-    /// What happens to meetings of a server that returns.
+    /// Treatment of the meetings of a server that returns.
     pub(crate) zombie_policy: ZombiePolicy,
-    /// Servers on which another balancer runs a meeting of the id at the start; with one or two,
-    /// everything is adopted, unless operators say what is.
+    /// Servers on which another balancer runs a meeting of the id at the start. With one or two, every
+    /// meeting is adopted, unless operators choose the meetings.
     pub(crate) foreign: u8,
-    /// Times that an operator has what a server lists taken over; polls then take over what is ours alone.
+    /// Number of times that an operator adopts a server's list; polls then adopt only meetings of ours.
     pub(crate) adopts: u8,
     /// Times that `zombie_ttl` has passed for everything at once.
     pub(crate) sweeps: u8,
@@ -50,15 +50,14 @@ pub(crate) struct Bounds {
     pub(crate) wipes: u8,
     /// Both entries are one server, as when an operator adds it twice.
     pub(crate) aliased: bool,
-    /// What a second replica does.
+    /// Role of a second replica.
     pub(crate) second: Second,
-    /// States after which the search gives up.
+    /// Number of states after which the search stops.
     pub(crate) most_states: usize,
 }
 
 impl Bounds {
-    /// Two creates, a server that turns red and green again, a meeting that ends by itself; nothing
-    /// else.
+    /// Two creates, a server that becomes offline and online again, and a meeting that ends by itself.
     pub(crate) const BASE: Self = Self {
         creates: 2,
         reliable: false,

@@ -9,8 +9,8 @@ use foldhash::quality::FixedState;
 
 use crate::state::{Create, Poll, Rec, RecState, State, View, bit};
 
-/// Returns a hash that two states share when they differ only in the names of servers, creates and
-/// instances, or in what nothing depends on any more.
+/// Returns a hash that two states share if they differ only in the names of servers, creates and
+/// instances, or in values that no step depends on any more.
 pub(crate) fn fingerprint(state: &State) -> u64 {
     let plain = plain(*state);
     match rank(&plain, 0).cmp(&rank(&plain, 1)) {
@@ -30,7 +30,7 @@ pub(crate) fn hash(value: &impl Hash) -> u64 {
     FixedState::default().hash_one(value)
 }
 
-/// Forgets what is over and numbers the rest in order.
+/// Drops finished creates and numbers the rest in order.
 fn plain(mut state: State) -> State {
     let reported = state.app_end.map_or(0, |end| end.meant().token);
     let mut names = 0;
@@ -38,7 +38,7 @@ fn plain(mut state: State) -> State {
         let creator = usize::from(rec.token).checked_sub(1).map(|index| creates[index]);
         let called = creator != Some(Create::Gone) || rec.token == reported;
         if rec.state != RecState::Pending || !called {
-            rec.token = 0; // nobody will name it again
+            rec.token = 0; // no message names it again
         } else if rec.token == reported {
             names = reported;
         }
@@ -47,7 +47,7 @@ fn plain(mut state: State) -> State {
         end.meant_mut().token = names;
     }
     for poll in state.polls.iter_mut().flatten().flatten() {
-        poll.late |= poll.record_changed; // it says nothing about a newer record
+        poll.late |= poll.record_changed; // the poll is no evidence about a newer record
     }
     let runs = state.live.iter().filter(|live| **live != 0).fold(0, |set, live| set | bit(*live));
     state.acked &= runs;
@@ -65,7 +65,7 @@ fn for_each_record(state: &mut State, mut change: impl FnMut(&mut Rec, &[Create]
     views.filter_map(|view| view.rec.as_mut()).for_each(|rec| change(rec, &creates));
 }
 
-/// Sorts the creates by all that tells them apart, those not yet begun last.
+/// Sorts the creates by all values that distinguish them, those not yet begun last.
 fn sort_creates(state: &mut State) {
     let token = |view: &View| view.rec.map_or(0, |rec| rec.token);
     let (stored, lagging) = (token(&state.store), state.lag.map_or(0, |lag| token(&lag.view)));

@@ -1,4 +1,4 @@
-//! What may happen next in a state, and what must not.
+//! The steps that are possible in a state, and the invariants on each.
 
 mod around;
 mod create;
@@ -17,7 +17,7 @@ use crate::{
 };
 use usher_model::{server::Health, settings::ZombiePolicy};
 
-/// What happened: readable, with up to two numbers.
+/// Description of a step: readable, with up to two numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Label(pub(crate) &'static str, pub(crate) usize, pub(crate) usize);
 
@@ -28,7 +28,7 @@ pub(crate) struct Next {
     pub(crate) broken: Option<String>,
 }
 
-/// One configuration.
+/// One configuration of the search.
 pub(crate) struct Cluster {
     pub(crate) bounds: Bounds,
     pub(crate) weak: Weak,
@@ -86,13 +86,13 @@ impl Draft<'_> {
         self.broken.get_or_insert_with(text);
     }
 
-    /// Commits what a leader decided.
+    /// Commits a plan of a leader.
     fn commit_fenced(&mut self, replica: usize, transaction: &Transaction) -> bool {
         let leads = usize::from(self.state.leader) == replica || self.cluster.weak.lacks(Guard::Fence);
         leads && self.commit(replica, transaction)
     }
 
-    /// Commits what a replica decided from its view; `false` when a guard failed.
+    /// Commits a plan that a replica decided from its view; returns `false` if a guard failed.
     fn commit(&mut self, replica: usize, transaction: &Transaction) -> bool {
         if let Some(lag) = self.state.lag.filter(|_| replica == 1) {
             let holds = |(slot, absent): &(Slot, bool)| {
@@ -121,7 +121,7 @@ impl Draft<'_> {
             Put::Record(rec) => store.rec = rec,
             Put::Zombie(server, zombie) => store.zom[server] = zombie,
             Put::Health(server, counters) => store.health[server] = counters,
-            Put::Sample(_, _) if self.cluster.bounds.cordons == 0 => return, // nobody looks at it
+            Put::Sample(_, _) if self.cluster.bounds.cordons == 0 => return, // no step reads it
             Put::Admin(server, admin) => (store.admin[server], store.empty[server]) = (admin, false),
             Put::Sample(server, empty) => store.empty[server] = empty,
         }
@@ -135,7 +135,7 @@ impl Draft<'_> {
         }
     }
 
-    /// What must hold of every committed transaction, whoever made it.
+    /// Invariants of every committed transaction, from any replica.
     fn check(&mut self, before: &View, transaction: &Transaction) {
         let after = self.state.store;
         if let Some(rec) = before.rec
@@ -188,7 +188,7 @@ impl Draft<'_> {
         }
     }
 
-    /// A superseded instance routes again at green, not before (A8).
+    /// A superseded instance routes again when its server is online, not before (A8).
     fn check_restored(&mut self, before: &View, rec: Rec) {
         let server = usize::from(rec.server);
         let waited = before.zom[server]
@@ -200,7 +200,7 @@ impl Draft<'_> {
         }
     }
 
-    /// Under `zombie_policy = end`, what runs on a server that was red is given up as it returns.
+    /// Under `zombie_policy = end`, the instances of an offline server are abandoned as it returns.
     fn note_return(&mut self, before: &View) {
         let Some(rec) = before.rec.filter(|_| self.cluster.bounds.zombie_policy == ZombiePolicy::End) else {
             return;
@@ -224,8 +224,9 @@ impl Draft<'_> {
                 format!("I2, I3: ended instance {live} on server {server}: acknowledged, not superseded")
             });
         }
-        // On the only server, whoever joins by the record's older instance is in this one. Where no answer
-        // is lost, nothing fails and nobody supersedes, it is not left over from anything either.
+        // On the only server, a user who joins by the record's older instance is in this one. If no
+        // answer is lost, no request fails and no operator supersedes, the instance is not left over
+        // either.
         let spent = self.state.spent;
         let calm = self.cluster.bounds.reliable && spent.faults + spent.supersedes + spent.app_ends == 0;
         let joined = self.state.store.rec.is_some_and(|rec| matches!(rec.state, RecState::Active(_)));
@@ -237,7 +238,7 @@ impl Draft<'_> {
         true
     }
 
-    /// Tells whether an instance runs that somebody was promised and nobody gave up.
+    /// Returns whether an instance runs that a client was promised and that was not abandoned.
     fn is_owed(&self, server: usize, instance: u8) -> bool {
         let owed = self.state.acked & !self.state.released & bit(instance) != 0;
         owed && self.state.live[server] == instance

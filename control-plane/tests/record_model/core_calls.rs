@@ -1,4 +1,4 @@
-//! Asks the project's own functions. They are pure, so each question is asked once.
+//! Calls the project's own functions. They are pure, so each question is computed once.
 
 use std::{
     cell::RefCell,
@@ -35,7 +35,7 @@ use crate::{
     weak::{Guard, Weak},
 };
 
-/// A question.
+/// A question to the core.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Question {
     Place {
@@ -74,10 +74,10 @@ pub(crate) enum Question {
         server: usize,
         poll: Poll,
         waited: bool,
-        /// What is listed carries our mark.
+        /// The listed meeting carries our mark.
         marked: bool,
     },
-    /// An operator says that what the server lists is to be taken over.
+    /// An operator adopts the meetings that the server lists.
     Adopt {
         server: usize,
         poll: Poll,
@@ -87,20 +87,20 @@ pub(crate) enum Question {
         server: usize,
         instance: u8,
     },
-    /// Housekeeping; `zombie_ttl` has passed for everything, or for nothing.
+    /// Housekeeping; `zombie_ttl` has passed for every entry, or for none.
     Sweep {
         over: bool,
     },
 }
 
-/// An answer. What a question has no use for stays empty.
+/// The core's answer. Fields that a question does not use stay empty.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Decision {
-    /// The caller is told yes, an id is unrouted, or an operation is over.
+    /// The caller gets SUCCESS, an id is unrouted, or an operation is complete.
     pub(crate) yes: bool,
     /// The server a create goes to.
     pub(crate) to: Option<usize>,
-    /// To be committed.
+    /// Plans to commit.
     pub(crate) plans: Vec<Transaction>,
     /// Instances to be ended, each after its mark.
     pub(crate) ends: Vec<(Transaction, u8)>,
@@ -108,7 +108,7 @@ pub(crate) struct Decision {
     pub(crate) verify: Vec<(usize, u8, Transaction)>,
 }
 
-/// What may happen to a server's counters.
+/// A change of a server's counters.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Event {
     PollOk,
@@ -116,10 +116,10 @@ pub(crate) enum Event {
     CallFailed,
 }
 
-/// The project's functions, with what they have answered so far.
+/// The project's functions, with the answers so far.
 pub(crate) struct Core {
     policy: Policy,
-    /// What another balancer runs is called as ours are.
+    /// Another balancer's meetings have the same names as ours.
     has_names: bool,
     weak: Weak,
     now: Instant,
@@ -149,7 +149,7 @@ impl Core {
         &self.policy
     }
 
-    /// Answers from what a replica sees.
+    /// Answers from the view of a replica.
     pub(crate) fn ask(&self, view: &View, question: Question) -> Rc<Decision> {
         if let Some(known) = self.answers.borrow().get(&(*view, question)) {
             return known.clone();
@@ -331,7 +331,7 @@ fn translated(plans: &[Plan]) -> Vec<Transaction> {
     plans.iter().filter(|plan| !plan.is_empty()).map(Transaction::new).collect()
 }
 
-/// A meeting as a server lists it. Under another name it is what nobody looks for.
+/// A listed meeting. Under another name no step looks for it.
 fn listed(instance: u8, marked: bool, named: bool) -> SampledMeeting {
     SampledMeeting {
         key: marked.then(key),

@@ -17,12 +17,12 @@ use usher_model::{
 
 use crate::state::{Admin, Counters, Rec, RecState, SERVERS, View, Zom, ZomState};
 
-/// What every poll has seen.
+/// Revision that every poll has seen.
 pub(crate) const WATERMARK: u64 = 10;
-/// What no poll can have seen.
+/// Revision that no poll can have seen.
 const LATER: u64 = 11;
 
-/// What was written after the watermark.
+/// Revision of a write after the watermark.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Changed {
     pub(crate) record: bool,

@@ -40,8 +40,8 @@ fn i2_without_naming_what_ended_a_late_report_takes_a_newer_meeting_out() {
     breaks(Bounds { creates: 3, app_ends: 1, reliable: true, ..CALM }, &[Guard::Named], "I2, I3");
 }
 
-/// A record that never was confirmed returns to the instance it had superseded at once, and that
-/// instance is restored by a poll once its server is green: either alone does.
+/// A record that never was confirmed returns to the instance that it had superseded at once, and a poll
+/// restores that instance once its server is online: either guard alone suffices.
 #[test]
 fn h13_without_return_and_restoration_a_superseded_meeting_is_never_routed_again() {
     breaks(BASE, &[Guard::Returns, Guard::Restore], "I4");
@@ -80,8 +80,8 @@ fn i7_without_guarding_what_was_seen_a_replica_that_is_behind_undoes_newer_write
     breaks(BEHIND, &[Guard::Seen], "I2");
 }
 
-/// The fence is masked: what a deposed leader saw has changed by the time that it could do harm, so
-/// its plans are refused for that as well. Without both, its writes go through.
+/// The fence is masked: the values that a deposed leader saw have changed by the time that it could do
+/// harm, so that its plans are refused for that reason, too. Without both guards its writes succeed.
 #[test]
 fn x3_without_fence_and_guards_a_deposed_leader_undoes_what_its_successor_wrote() {
     breaks(DEPOSED, &[Guard::Fence, Guard::SeenByLeader], "I4");

@@ -1,11 +1,12 @@
 //! Every interleaving of a small cluster: one id, two servers, two creates (requirements A5).
 //!
 //! The transitions are the project's own pure functions, `core::lifecycle`, `core::reconcile` and
-//! `core::health`. The model adds what they live in: a store that decides plans by their guards,
+//! `core::health`. The model adds their environment: a store that decides plans by their guards,
 //! servers, and a network that delays and loses requests, answers, polls and `end` calls. A search
-//! visits every state within the bounds, checks I2 to I7 on each step, and wherever no edge waits for
-//! anything, that a cluster left alone comes to rest with nothing leaked, split or lost. I1 needs no
-//! check: an id has one key. [`guards`] takes each guard of the protocol out and expects a violation.
+//! visits every state within the bounds and checks I2 to I7 on each step. Wherever no edge waits for an
+//! answer, it also checks that a cluster without further disturbance comes to rest with no meeting
+//! leaked, split or lost. I1 needs no check: an id has one key. [`guards`] removes each guard of the
+//! protocol and expects a violation.
 //!
 //! `USHER_MODEL_STATES=50000000` searches larger configurations, up to that many states each.
 
@@ -27,7 +28,7 @@ use cluster::Cluster;
 use search::{Found, search};
 use weak::{Guard, Weak};
 
-/// Searches `small`, or `large` when asked to, and expects no violation.
+/// Searches `small`, or `large` on request, and expects no violation.
 fn holds(small: Bounds, large: Bounds) {
     holds_without(&[], small, large);
 }
@@ -45,7 +46,7 @@ fn holds_without(guards: &[Guard], small: Bounds, large: Bounds) {
 }
 
 const BASE: Bounds = Bounds::BASE;
-/// Nothing but creates and polls.
+/// Only creates and polls.
 const CALM: Bounds = Bounds { faults: 0, own_ends: 0, ..BASE };
 
 #[test]
@@ -95,7 +96,7 @@ fn x3_a_leader_that_was_deposed_while_it_stood_still() {
     holds(deposed, Bounds { creates: 2, faults: 1, ..deposed });
 }
 
-/// The plain algorithm, by request: what a red server still runs when it answers is ended.
+/// `zombie_policy = end`: the meetings that an offline server still runs are ended when it answers.
 #[test]
 fn a8_zombie_policy_end_ends_what_returns_and_nothing_else() {
     let end = Bounds { zombie_policy: ZombiePolicy::End, own_ends: 0, ..BASE };
@@ -108,9 +109,9 @@ fn i2_meetings_of_another_balancer_are_adopted_and_never_ended_for_another() {
     holds(foreign, Bounds { own_ends: 1, ..foreign });
 }
 
-/// One server under two entries. A fault may turn either entry red, and the other goes on. Where nothing
-/// fails and no answer is lost, not even an instance that no client was told of yet may be ended: users may
-/// be in it.
+/// One server under two entries. A fault may make either entry offline while the other goes on. If no
+/// request fails and no answer is lost, not even an instance that no client has heard of yet may be
+/// ended, because users may be in it.
 #[test]
 fn i2_a_server_that_is_listed_twice_loses_no_meeting() {
     let twice = Bounds { aliased: true, ..BASE };

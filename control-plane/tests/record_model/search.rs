@@ -1,6 +1,6 @@
-//! Breadth first over every reachable state: the first violation found is one of the shortest.
+//! Breadth-first search over every reachable state: the first violation found is one of the shortest.
 //!
-//! What is lost never arrives, so it needs no step of its own: a state whose messages are all still
+//! A lost message never arrives, so it needs no step of its own: a state whose messages are all still
 //! under way is judged at rest as if they were lost.
 
 use std::{collections::VecDeque, fmt};
@@ -13,7 +13,7 @@ use crate::{
     state::State,
 };
 
-/// What a search came to.
+/// Result of a search.
 #[derive(Debug)]
 pub(crate) enum Found {
     /// Every reachable state was looked at: how many, and how many of them at rest.
@@ -48,7 +48,7 @@ struct Node {
     fingerprint: u64,
 }
 
-/// Searches one configuration to its end. States are told apart by a hash of 64 bits.
+/// Searches one configuration to its end. States are distinguished by a hash of 64 bits.
 pub(crate) fn search(cluster: &Cluster) -> Found {
     let start = cluster.start();
     let mut nodes = vec![Node { parent: 0, fingerprint: fingerprint(&start) }];

@@ -56,7 +56,7 @@ pub(crate) struct Counters {
     pub(crate) error: u8,
 }
 
-/// What operators decided about a server.
+/// Admin state of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Admin {
     Enabled,
@@ -64,13 +64,13 @@ pub(crate) enum Admin {
     Disabled,
 }
 
-/// What the store holds, or what a replica believes that it holds.
+/// Content of the store, or a replica's view of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct View {
     pub(crate) rec: Option<Rec>,
     pub(crate) zom: [Option<Zom>; 2],
     pub(crate) admin: [Admin; 2],
-    /// The stored sample shows that nothing runs there, by a poll sent since the server was changed.
+    /// The stored sample shows no meeting, by a poll sent since the server was changed.
     pub(crate) empty: [bool; 2],
     pub(crate) health: [Option<Counters>; 2],
 }
@@ -108,7 +108,7 @@ impl View {
     }
 }
 
-/// The replica that is behind: what it believes, and which keys have changed since.
+/// The replica that is behind: its view, and the keys that have changed since.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Lag {
     pub(crate) view: View,
@@ -136,13 +136,13 @@ pub(crate) enum Create {
 /// A poll under way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Poll {
-    /// What the server listed; none while it is asked. 0 is an empty list.
+    /// Meetings that the server listed; none before its answer. 0 is an empty list.
     pub(crate) seen: Option<u8>,
     /// The record changed after the watermark.
     pub(crate) record_changed: bool,
     /// The zombie here changed after the watermark.
     pub(crate) zombie_changed: bool,
-    /// The server itself changed after it was asked: its answer is not written down.
+    /// The server's entry changed after the poll was sent: the answer is not written.
     pub(crate) server_changed: bool,
     /// It was sent after the deadline of the create that made the record.
     pub(crate) late: bool,
@@ -155,7 +155,7 @@ pub(crate) enum AppEnd {
     Answered(Meant),
 }
 
-/// What an edge knows of the meeting that it ends; 0 is nothing.
+/// The edge's knowledge of the meeting that it ends; 0 is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Meant {
     pub(crate) server: u8,
@@ -200,7 +200,7 @@ pub(crate) struct Spent {
 /// Most creates that a configuration may have.
 pub(crate) const MOST_CREATES: usize = 4;
 
-/// The whole cluster.
+/// State of the whole cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct State {
     pub(crate) store: View,
@@ -213,20 +213,20 @@ pub(crate) struct State {
     /// Both entries are one server.
     pub(crate) aliased: bool,
     pub(crate) creates: [Create; MOST_CREATES],
-    /// Requests on the way whose caller gave up.
+    /// Requests under way without a waiting caller.
     pub(crate) orphans: [u8; 2],
     /// By replica and server.
     pub(crate) polls: [[Option<Poll>; 2]; 2],
-    /// Instances whose `end` is on the way, by server, one bit each.
+    /// Instances with an `end` under way, by server, one bit each.
     pub(crate) ends: [u16; 2],
     pub(crate) app_end: Option<AppEnd>,
     /// Instances whose create was answered SUCCESS, by us or by another balancer, one bit each.
     pub(crate) acked: u16,
-    /// Instances that were superseded, asked to end or given up, one bit each.
+    /// Instances that were superseded, requested to end or abandoned, one bit each.
     pub(crate) released: u16,
     /// Instances without our mark, one bit each.
     pub(crate) foreign: u16,
-    /// Servers that were given up in panic.
+    /// Servers that an operator's panic has disabled.
     pub(crate) panicked: [bool; 2],
     pub(crate) next: u8,
     pub(crate) spent: Spent,
@@ -237,7 +237,7 @@ pub(crate) fn bit(instance: u8) -> u16 {
 }
 
 impl State {
-    /// A cluster of two green servers, led by `leader`, on which so many unmarked meetings run.
+    /// A cluster of two online servers, led by `leader`, on which so many unmarked meetings run.
     pub(crate) fn start(leader: u8, foreign: u8, healthy_threshold: u8, aliased: bool) -> Self {
         let green = Some(Counters { recover: healthy_threshold, error: 0 });
         let (admin, empty) = ([Admin::Enabled; 2], [false; 2]);
@@ -273,7 +273,7 @@ impl State {
         self.released |= instance.map_or(0, bit);
     }
 
-    /// An instance begins to run on a server, or with 0 the one that ran there is over.
+    /// Starts an instance on a server, or with 0 ends the instance there.
     pub(crate) fn set_live(&mut self, server: usize, instance: u8) {
         if self.aliased {
             self.live = [instance; 2];
@@ -291,7 +291,7 @@ impl State {
         self.live[server]
     }
 
-    /// Tells whether no edge waits for anything. What else is under way may be lost.
+    /// Returns whether no edge waits for an answer. Other messages under way may be lost.
     pub(crate) fn is_quiet(&self) -> bool {
         self.creates.iter().all(|create| matches!(create, Create::Unborn | Create::Gone))
     }

@@ -9,14 +9,14 @@ use usher_model::{
 
 use crate::state::{Admin, Counters, Rec, RecState, Slot, Zom, ZomState};
 
-/// One write.
+/// One write of a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Put {
     Record(Option<Rec>),
     Zombie(usize, Option<Zom>),
     Health(usize, Option<Counters>),
     Admin(usize, Admin),
-    /// A sample, and whether it shows that nothing runs there.
+    /// A sample, and whether it shows an empty server.
     Sample(usize, bool),
 }
 
@@ -40,7 +40,7 @@ pub(crate) struct Transaction {
 }
 
 impl Transaction {
-    /// Translates a plan.
+    /// Translates a plan into the model's terms.
     pub(crate) fn new(plan: &Plan) -> Self {
         let guards = plan.guards.iter().filter_map(|guard| match guard {
             PlanGuard::Absent(key) => Some((slot(key)?, true)),

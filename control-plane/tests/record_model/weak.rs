@@ -1,5 +1,5 @@
-//! Guards of the protocol, taken out one by one. The product has no such switches: what it is shown is
-//! falsified, what it plans is edited, or the world around it plays by other rules.
+//! Guards of the protocol, removed one by one. The product has no such switches: the test falsifies the
+//! input of the core, edits its plans, or changes the rules of the world around it.
 
 use crate::{
     core_calls::{Decision, Question},
@@ -10,13 +10,13 @@ use crate::{
 /// A guard that may be taken out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Guard {
-    /// A poll tells nothing about what was written after it was sent.
+    /// A poll is no evidence about a value that was written after it was sent.
     Watermark,
     /// `end` goes by the internal id.
     InternalId,
     /// A record that was never confirmed returns to the instance it had superseded.
     Returns,
-    /// What a poll lists, marked as ours and unknown, is adopted or ended.
+    /// A listed meeting that is marked as ours and unknown is adopted or ended.
     UnknownButOurs,
     /// An answer with an older `createTime` never replaces a newer one.
     NewerCreateTime,
@@ -28,27 +28,27 @@ pub(crate) enum Guard {
     Seen,
     /// As `Seen`, of a leader's plans alone.
     SeenByLeader,
-    /// A superseded id that nobody created again routes to its old instance once that is well.
+    /// A superseded id without a new create routes to its old instance once that server is online.
     Restore,
-    /// An id is not placed where a zombie of it stands.
+    /// An id is not placed on a server that has a zombie of it.
     Zombie,
     /// A leader writes only while it leads.
     Fence,
     /// An `end` is sent only after its mark was committed.
     MarkFirst,
-    /// A superseded instance routes again only when its server is green.
+    /// A superseded instance routes again only when its server is online.
     Green,
-    /// Under `zombie_policy = end` a meeting is ended only if its server was red.
+    /// Under `zombie_policy = end` a meeting is ended only if its server was offline.
     Returned,
-    /// What does not carry our mark is never ended for the sake of another.
+    /// A meeting without our mark is never ended in favour of another.
     Mark,
     /// A record that comes to a cordoned server keeps it from being disabled as empty.
     Arrival,
-    /// Panic gives up what waits on the server, too.
+    /// Panic drops the waiting zombies of the server, too.
     GivenUp,
-    /// Zombies and detached records are given up only after `zombie_ttl`.
+    /// Zombies and detached records are dropped only after `zombie_ttl`.
     Ttl,
-    /// A report of an end names what ended.
+    /// A report of an end names the ended instance.
     Named,
     /// A panic is carried on only while the server is disabled as it was.
     Disabled,
@@ -70,7 +70,7 @@ impl Weak {
         self.0 & (1 << guard as u16) != 0
     }
 
-    /// Returns what the core is shown of `view`.
+    /// Returns the view that the core gets instead of `view`.
     pub(crate) fn blind(self, view: &View, question: Question) -> View {
         let mut shown = *view;
         if let Question::Place { on, .. } = question
@@ -89,7 +89,7 @@ impl Weak {
         shown
     }
 
-    /// Edits what the core decided from `view`.
+    /// Edits the decision of the core about `view`.
     pub(crate) fn edit(self, view: &View, question: Question, decision: &mut Decision) {
         let leads = matches!(question, Question::Sample { .. } | Question::EndNotFound { .. });
         let unseen = self.lacks(Guard::Seen) || (leads && self.lacks(Guard::SeenByLeader));
@@ -153,14 +153,14 @@ fn is_server(slot: Slot) -> bool {
     matches!(slot, Slot::Server(_))
 }
 
-/// Tells whether a write makes a *waiting* zombie *due* although nothing replaced it.
+/// Returns whether a write makes a *waiting* zombie *due* without a replacement.
 fn gives_up(view: &View, put: Put) -> bool {
     let Put::Zombie(server, Some(zombie)) = put else { return false };
     let was = view.zom[server].map(|zombie| zombie.state);
     (was, zombie.state) == (Some(ZomState::Waiting), ZomState::Due) && view.admin[server] == Admin::Disabled
 }
 
-/// Tells whether a plan gives a free id back to a *waiting* instance.
+/// Returns whether a plan gives a free id back to a *waiting* instance.
 fn restores(view: &View, plan: &Transaction) -> bool {
     plan.puts.iter().any(|put| match put {
         Put::Record(Some(Rec { state: RecState::Active(instance), server, .. })) => view.zom
@@ -170,7 +170,7 @@ fn restores(view: &View, plan: &Transaction) -> bool {
     })
 }
 
-/// Tells whether a plan gives a PENDING record back to what it had superseded.
+/// Returns whether a plan gives a PENDING record back to the instance that it had superseded.
 fn returns(view: &View, plan: &Transaction) -> bool {
     let Some(Rec { state: RecState::Pending, server, .. }) = view.rec else { return false };
     plan.puts.iter().any(|put| match put {

@@ -242,7 +242,8 @@ fn the_glossary_is_in_order_and_has_each_word_once() {
 #[test]
 fn every_path_on_the_map_exists() {
     let map = read("docs/ARCHITECTURE.md");
-    let roots = ["bbb-sim/", "cli/", "common/", "control-plane/", "edge-proxy/", "proto/", "tests/", "xtask/"];
+    let roots =
+        ["bbb-sim/", "cli/", "common/", "control-plane/", "edge-proxy/", "proto/", "tests/", "xtask/"];
     let mut seen = 0;
     for text in map.split('`').skip(1).step_by(2) {
         let is_path = roots.iter().any(|root| text.starts_with(root)) && !text.contains([' ', '\n', '*']);

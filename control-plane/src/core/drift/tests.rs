@@ -131,7 +131,7 @@ fn f11_a_watermark_ends_reservations_and_says_how_old_the_sample_is_as_a_sample_
         fleet.server(&sid("a")).and_then(|server| fleet.sample_of_epoch(server)).map(|s| s.watermark)
     };
     assert_eq!(watermark(&bench.fleet), Some(at));
-    // A replica that starts now, and lists in whatever order, knows the same.
+    // A replica that starts now, and lists the entries in any order, has the same view.
     for reversed in [false, true] {
         let mut events = bench.store.listing();
         if reversed {
@@ -161,7 +161,8 @@ fn f9_a_watermark_says_nothing_of_a_sample_that_was_written_after_it() {
 }
 
 proptest! {
-    /// However users come and go, poll by poll, what is stored never misleads by more than its bound.
+    /// Users come and go poll by poll; the stored sample never differs from the truth by more than its
+    /// bound.
     #[test]
     fn f6_what_is_stored_is_never_further_off_than_its_bound(
         start in proptest::collection::vec(0..200_u32, 1..6),

@@ -35,7 +35,7 @@ fn i10_an_epoch_ends_by_evidence_and_by_nothing_else() {
 }
 
 proptest! {
-    /// Whatever a hostile edge brings, and whatever it was given, in any order: the store has been at every
+    /// A hostile edge may bring any seals that it was given, in any order: the store has been at every
     /// revision that was sealed.
     #[test]
     fn i10_no_sequence_of_hellos_ends_an_epoch_of_a_store_that_goes_on(
@@ -61,7 +61,8 @@ proptest! {
             let replayed = EpochEvidence::Edge(given[picked % given.len()].clone());
             prop_assert!(!replayed.suffices(EPOCH, Some(&key), store_at), "it was there");
         }
-        // Set back by any number of writes it is told by the newest seal, whoever brings it.
+        // A store that was set back by any number of writes is detected by the newest seal, from any
+        // edge.
         let newest = given.last().cloned().expect("one was given");
         if newest.revision.seq > 0 {
             let back = newest.revision.seq - 1;

@@ -1,25 +1,25 @@
 //! The health state machine (requirements A1–A3), as pure functions of the stored counters.
 //!
 //! ```text
-//!            HT successes in a row                UT failures without HT successes
-//!   green <────────────────────────── yellow ──────────────────────────> red
-//!     │  one failed poll or call        ▲                                  │
-//!     └─────────────────────────────────┘                                  │
-//!     ▲                       HT successes in a row                        │
-//!     └────────────────────────────────────────────────────────────────────┘
+//!            HT successes in a row                  UT failures without HT successes
+//!   online <────────────────────────── unhealthy ──────────────────────────> offline
+//!     │  one failed poll or call           ▲                                   │
+//!     └────────────────────────────────────┘                                   │
+//!     ▲                       HT successes in a row                            │
+//!     └────────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! Failures stick more than successes: the error count goes back to 0 only at green. The health is
-//! derived from the counters and never stored, so that every replica sees the same one. Every
-//! function returns the record to write, or nothing when nothing changed.
+//! Failures stick more than successes: the error count goes back to 0 only when the server is online.
+//! The health is derived from the counters and never stored, so that every replica sees the same one.
+//! Every function returns the record to write, or none if the counters did not change.
 
 use usher_model::server::{Health, HealthRecord};
 
 use crate::core::policy::Policy;
 
-/// Window in which changes from green to yellow count as flapping, milliseconds (H17).
+/// Window in which changes from online to unhealthy count as flapping, milliseconds (H17).
 const FLAP_WINDOW_MS: i64 = 10 * 60 * 1000;
-/// Changes within the window that cost nothing.
+/// Number of changes within the window without a consequence.
 const FLAPS_FREE: u32 = 3;
 /// Polling intervals within which failed calls count as a gray failure.
 pub(super) const FAILED_CALLS_WINDOW: i64 = 90;
@@ -29,15 +29,15 @@ const FLAP_CAP: u32 = 24;
 /// Whether failures are believed to say something about the servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailureSuspicion {
-    /// They are.
+    /// Failures describe the servers.
     None,
-    /// Most servers fail: probably we are cut off. Nothing turns red.
+    /// Most servers fail, so this replica is probably cut off. No server becomes offline.
     Us,
     /// Most servers have failed for so long that they are believed after all.
     HeldTooLong,
 }
 
-/// Returns the health of a server; without a record it is on probation, one success from green.
+/// Returns the health of a server. A server without a record is on probation, one success from online.
 pub fn health_of(record: Option<&HealthRecord>, policy: &Policy) -> Health {
     match record {
         Some(record) if record.recover >= healthy_threshold(record, policy) => Health::Online,
@@ -46,9 +46,9 @@ pub fn health_of(record: Option<&HealthRecord>, policy: &Policy) -> Health {
     }
 }
 
-/// Returns how many successes in a row this server needs: HT, doubled for each change from green to
-/// yellow beyond the third within ten minutes before the last one (H17). It depends on the record
-/// alone: the list was cut when its newest entry was made.
+/// Returns the number of successes in a row that this server needs: HT, doubled for each change from
+/// online to unhealthy beyond the third within ten minutes before the last one (H17). It depends on the
+/// record alone, because the list was cut when its newest entry was made.
 pub fn healthy_threshold(record: &HealthRecord, policy: &Policy) -> u32 {
     let flaps = u32::try_from(record.flapped_at_ms.len()).unwrap_or(u32::MAX);
     let doubled = 1_u32.checked_shl(flaps.saturating_sub(FLAPS_FREE)).unwrap_or(u32::MAX);
@@ -76,7 +76,8 @@ pub fn on_poll_ok(record: Option<&HealthRecord>, policy: &Policy, now_ms: i64) -
     })
 }
 
-/// Judges a failed poll. While `suspicion` says that the fault is probably ours, nothing turns red.
+/// Judges a failed poll. While `suspicion` says that the fault is probably ours, no server becomes
+/// offline.
 pub fn on_poll_failed(
     record: Option<&HealthRecord>,
     policy: &Policy,
@@ -92,14 +93,15 @@ pub fn on_poll_failed(
             FailureSuspicion::None | FailureSuspicion::HeldTooLong => policy.unhealthy_threshold,
             FailureSuspicion::Us => policy.unhealthy_threshold - 1,
         };
-        // An error count that stands already is never lowered: red stays red, I6.
+        // An error count is never lowered here, so that an offline server stays offline (I6).
         new.error = old.error.saturating_add(1).min(most).max(old.error);
     }
     finish(was, old, new, record.is_some(), policy, now_ms)
 }
 
-/// Judges a call that failed although polls succeed: green turns yellow, never red (H9). It is no failed
-/// poll, and brings red no nearer: there it takes all the polls it takes (H16).
+/// Judges a call that failed although polls succeed: an online server becomes unhealthy, never offline
+/// (H9). It counts as no failed poll, so that offline takes the same number of polls as without it
+/// (H16).
 pub fn on_passive_failure(
     record: Option<&HealthRecord>,
     policy: &Policy,
@@ -122,7 +124,7 @@ fn finish(
     now_ms: i64,
 ) -> Option<HealthRecord> {
     if was == Health::Online {
-        // One that lies ahead was noted before the clock was set back: it says nothing any more.
+        // An entry in the future was noted before the clock was set back, and has no meaning any more.
         new.flapped_at_ms.retain(|at| (0..FLAP_WINDOW_MS).contains(&now_ms.saturating_sub(*at)));
         new.flapped_at_ms.push(now_ms);
     }
@@ -138,7 +140,7 @@ fn finish(
     Some(new)
 }
 
-/// Returns what is stored, or what a new server starts with: `(HT-1, 0)`, yellow (A8).
+/// Returns the stored record, or the first one of a new server: `(HT-1, 0)`, unhealthy (A8).
 fn current(record: Option<&HealthRecord>, policy: &Policy, now_ms: i64) -> HealthRecord {
     record.cloned().unwrap_or_else(|| HealthRecord {
         recover: policy.healthy_threshold - 1,

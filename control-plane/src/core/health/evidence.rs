@@ -1,11 +1,11 @@
-//! The weight of a failed call (X6): sick servers are noticed, not obeyed.
+//! The weight of a failed call that an edge reports (X6).
 //!
-//! | what an edge reports | weight |
+//! | report of an edge | weight |
 //! |---|---|
-//! | no connection | counts: no request brings that about |
-//! | a call that died otherwise, of two tenants or more, while the same call succeeds elsewhere | counts |
+//! | no connection | counts: no request can cause it |
+//! | a call that failed otherwise, of two tenants or more, while the same call succeeds elsewhere | counts |
 //! | the same of a single tenant, where there is no other | counts with three meetings or more |
-//! | anything else | a look: the server is polled now, and that poll says what holds |
+//! | any other | a look: the server is polled now, and that poll decides |
 //!
 //! So the requests of one tenant never change the health of a server whose polls are good, while another
 //! tenant could be hurt by it. A call that fails everywhere is a fault of the call. That a look fails, too,
@@ -17,9 +17,9 @@ use usher_model::id::{MeetingId, TenantId};
 
 use crate::core::fleet::Fleet;
 
-/// Meetings whose calls must have failed where there is one tenant alone.
+/// Number of meetings whose calls must have failed if there is only one tenant.
 const MEETINGS_OF_ONE_TENANT: usize = 3;
-/// Tenants whose calls must have failed where there are several.
+/// Number of tenants whose calls must have failed if there are several.
 const TENANTS: usize = 2;
 
 /// A call to a server failed.
@@ -27,7 +27,7 @@ const TENANTS: usize = 2;
 pub struct FailureReport {
     /// There was no connection.
     pub no_connection: bool,
-    /// Whose calls have failed there since one succeeded.
+    /// Callers whose calls have failed there since one succeeded.
     pub callers: BTreeSet<(TenantId, Option<MeetingId>)>,
     /// The same call succeeded at another server meanwhile.
     pub succeeds_elsewhere: bool,
@@ -42,7 +42,7 @@ pub enum FailureWeight {
     Look,
 }
 
-/// Weighs a report.
+/// Returns the weight of a report by the table above.
 pub fn weigh(report: &FailureReport, fleet: &Fleet) -> FailureWeight {
     if report.no_connection {
         return FailureWeight::Counts;
@@ -56,7 +56,7 @@ pub fn weigh(report: &FailureReport, fleet: &Fleet) -> FailureWeight {
     if report.succeeds_elsewhere && is_enough { FailureWeight::Counts } else { FailureWeight::Look }
 }
 
-/// Returns the tenants whose requests are served; only theirs can fail.
+/// Returns the tenants whose requests are served; only their calls can fail.
 fn tenants_served(fleet: &Fleet) -> BTreeSet<&TenantId> {
     let tenants = fleet.tenants().map(|stored| &stored.value);
     tenants.filter(|tenant| tenant.enabled && !tenant.secrets.is_empty()).map(|tenant| &tenant.id).collect()

@@ -1,8 +1,8 @@
 //! Gray failures: polls of a server succeed, and the calls of its users fail, again and again (X6).
 //!
-//! Failed calls alone turn no server red (H9), so such a server goes from green to yellow and back
-//! for as long as it lasts. Each counted failure is noted with the counters, at most one an interval,
-//! whichever replica it was reported to: so all of them see it.
+//! Failed calls alone make no server offline (H9), so such a server alternates between online and
+//! unhealthy. Each counted failure is noted with the counters, at most one in an interval, by the
+//! replica that received the report, so that all replicas see it.
 
 use usher_model::{
     id::ServerId,
@@ -18,8 +18,8 @@ use crate::core::{
 
 /// Counted failures that make a gray failure of single ones.
 const LASTING: usize = 3;
-/// Polling intervals without a failed call after which it is over; longer than flap damping keeps a
-/// server from being called at all.
+/// Polling intervals without a failed call after which the gray failure has ended; longer than flap
+/// damping keeps a server from every call.
 const QUIET: i64 = 30;
 
 /// Names the servers with a gray failure.

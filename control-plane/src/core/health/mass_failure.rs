@@ -1,8 +1,8 @@
-//! "Is it me?": when most servers fail at once, the fault is probably on our side (H10, A7-4).
+//! Mass failure: when most servers fail at once, the fault is probably on our side (H10, A7-4).
 //!
-//! How many fail is read from the stored counters, so that a new leader goes on from where the last
-//! one was, and every replica can raise the alarm. Only how long it has lasted is the leader's own;
-//! a new leader waits anew. Who does not want to wait gives servers up by panic.
+//! The number of failing servers is read from the stored counters, so that a new leader continues from
+//! the last one's state, and every replica can raise the alarm. Only the duration is the leader's own;
+//! a new leader waits anew. An operator who cannot wait runs `usher servers panic`.
 
 use std::time::{Duration, Instant};
 
@@ -14,8 +14,8 @@ use usher_model::{
 use super::counters::FailureSuspicion;
 use crate::core::fleet::{Fleet, FleetServer};
 
-/// Tells whether more than `mass_failure_guard` of the servers in use failed their latest check.
-/// `judged` is one whose check has just come out, and is not stored yet.
+/// Returns whether more than `mass_failure_guard` of the servers in use failed their latest check.
+/// `judged` is a server whose check is complete but not stored yet.
 pub fn most_fail(fleet: &Fleet, judged: Option<(&ServerId, bool)>) -> bool {
     let (mut servers, mut failing) = (0_u32, 0_u32);
     for server in fleet.servers().filter(|server| server.admin() != AdminState::Disabled) {

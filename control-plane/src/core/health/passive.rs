@@ -18,7 +18,7 @@ impl Default for PassiveFailureGate {
 }
 
 impl PassiveFailureGate {
-    /// Tells whether a failure reported now is to be judged, and if so notes it.
+    /// Returns whether a failure that is reported now is to be judged, and notes it in that case.
     pub fn admit(&mut self, server: &ServerId, now: Instant, interval: Duration) -> bool {
         self.last.retain(|_, at| now.saturating_duration_since(*at) < interval);
         if self.last.contains_key(server) {

@@ -13,8 +13,9 @@ use crate::core::{
     plan::{FleetKey, Plan, PlanWrite},
 };
 
-/// Plans what a successful poll writes: the sample where it differs enough, else that it does not; the counters
-/// when they move. A disabled server, polled only to reap its zombies, writes nothing. Leader only.
+/// Plans the writes of a successful poll: the sample if it differs enough, else its watermark, and the
+/// counters if they move. A disabled server, which is polled only to reap its zombies, writes no value.
+/// Leader only.
 pub fn poll_ok(fleet: &Fleet, id: &ServerId, sample: ServerSample, now: Now) -> Plan {
     let Some(server) = used(fleet, id) else { return Plan::default() };
     let mut plan = guarded(server);
@@ -33,8 +34,8 @@ pub fn poll_ok(fleet: &Fleet, id: &ServerId, sample: ServerSample, now: Now) -> 
     plan
 }
 
-/// Plans what a poll writes that somebody asked for: all that it saw, and no counter. They have a time base, so
-/// that asking often would turn a server red or green. Leader only.
+/// Plans the writes of a requested poll: the whole sample, and no counter. The counters have a time
+/// base, so that frequent requests would change the health of a server. Leader only.
 pub fn look_ok(fleet: &Fleet, id: &ServerId, sample: ServerSample) -> Plan {
     let Some(server) = used(fleet, id) else { return Plan::default() };
     let mut plan = guarded(server);
@@ -42,7 +43,7 @@ pub fn look_ok(fleet: &Fleet, id: &ServerId, sample: ServerSample) -> Plan {
     plan
 }
 
-/// Plans what a failed poll writes. Leader only.
+/// Plans the writes of a failed poll. Leader only.
 pub fn poll_failed(
     fleet: &Fleet,
     id: &ServerId,
@@ -53,12 +54,13 @@ pub fn poll_failed(
     let Some(server) = used(fleet, id) else { return Plan::default() };
     let record = server.health_record.as_ref().map(|stored| &stored.value);
     let failed = on_poll_failed(record, fleet.policy(), suspicion, reason, now_ms);
-    // The first failure of an epoch is written down whatever it changes: the server was asked.
+    // The first failure of an epoch is always written, because it shows that the server was polled.
     let told = record.filter(|_| !fleet.has_tried(server)).cloned();
     failed.or(told).map_or_else(Plan::default, |record| judged(server, record))
 }
 
-/// Plans what a passive failure report writes. Any replica; [`super::PassiveGate`] comes first.
+/// Plans the writes of a passive failure report, on any replica. [`super::PassiveFailureGate`] comes
+/// first.
 pub fn report_failure(fleet: &Fleet, id: &ServerId, reason: &str, now_ms: i64) -> Plan {
     let Some(server) = used(fleet, id) else { return Plan::default() };
     let record = server.health_record.as_ref().map(|stored| &stored.value);

@@ -22,7 +22,7 @@ fn policy(healthy: u32, unhealthy: u32) -> Policy {
     Policy { healthy_threshold: healthy, unhealthy_threshold: unhealthy, ..Policy::default() }
 }
 
-/// One poll, long after every earlier one, so that nothing counts as flapping.
+/// One poll, long after every earlier one, so that no change counts as flapping.
 fn poll(record: &HealthRecord, ok: bool, policy: &Policy) -> HealthRecord {
     let mut next = if ok {
         on_poll_ok(Some(record), policy, NOW)
@@ -42,7 +42,8 @@ fn online(record: &HealthRecord, policy: &Policy) -> bool {
     health_of(Some(record), policy) == Health::Online
 }
 
-/// Polls with the outcomes written in `script` (S, F), returns the polls (from 1) that ended red.
+/// Polls with the outcomes in `script` (S, F); returns the polls (from 1) after which the server is
+/// offline.
 fn reds(script: impl Iterator<Item = char>, policy: &Policy) -> Vec<usize> {
     let mut record = health(policy.healthy_threshold, 0);
     let mut seen = Vec::new();
@@ -72,7 +73,7 @@ fn reachable(policy: &Policy) -> Vec<HealthRecord> {
     states
 }
 
-/// Longest stay in yellow from a state on, in polls.
+/// Longest time that a server stays unhealthy from a state on, in polls.
 fn longest_unhealthy(record: &HealthRecord, policy: &Policy) -> u32 {
     if health_of(Some(record), policy) != Health::Unhealthy {
         return 0;
@@ -117,7 +118,8 @@ fn a6_every_property_holds_for_all_thresholds() {
 
 #[test]
 fn h2_offline_exactly_at_the_last_failure_without_enough_successes_in_a_row() {
-    // F,S,S twice, then F: with HT=3 no two successes ever recover, with UT=6 the sixth F is red.
+    // F,S,S twice, then F: with HT=3 two successes never suffice, with UT=6 the sixth F makes it
+    // offline.
     let script = "FSSFSSFSSFSSFSSFSS".chars();
     assert_eq!(reds(script, &policy(3, 6)), [16, 17, 18]);
     assert!(reds("FFFFFSSSFFFFF".chars(), &policy(3, 6)).is_empty(), "HT successes start anew");
@@ -147,8 +149,8 @@ fn h16_thresholds_are_durations() {
 }
 
 proptest! {
-    /// However the settings, from the moment a server was well last it takes three failed polls, and
-    /// `unhealthy_after`, until it is red; failed calls in between shorten neither.
+    /// For any settings, a server needs three failed polls and `unhealthy_after` from its last success
+    /// until it is offline; failed calls in between shorten neither.
     #[test]
     fn h16_offline_takes_three_failed_polls_and_the_time_that_was_set(
         interval in 1_u64..400, after in 1_u64..400, calls in prop::collection::vec(0_u8..3, 0..20),
@@ -277,7 +279,7 @@ fn a_threshold_that_is_lowered_strands_nobody() {
 }
 
 proptest! {
-    /// I5, I6 and the counters' bounds, over whatever happens in whatever order.
+    /// I5, I6 and the bounds of the counters, over random events in random order.
     #[test]
     fn counters_stay_in_bounds(
         ht in 1_u32..=6, ut in 1_u32..=6,

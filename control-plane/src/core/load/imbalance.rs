@@ -12,8 +12,8 @@ const UNEVEN: f64 = 1.5;
 /// How long it must last.
 const LASTING: Duration = Duration::from_mins(5);
 
-/// Returns `max/mean` of effective load per weight over the servers that take meetings; 0 when there
-/// is no load or no such server.
+/// Returns `max/mean` of effective load per weight over the servers that take meetings; 0 if there is
+/// no load or no such server.
 pub fn imbalance(fleet: &Fleet) -> f64 {
     spread(fleet).map_or(0.0, |spread| spread.most / spread.mean)
 }
@@ -25,9 +25,9 @@ pub struct LoadUnevenness {
 }
 
 impl LoadUnevenness {
-    /// Looks at the fleet; tells the imbalance when it has been worth an alarm for long enough. A
-    /// single meeting cannot be spread: without its largest one the busiest server must still stand
-    /// out.
+    /// Looks at the fleet; returns the imbalance once it has been worth an alarm for five minutes. A
+    /// single meeting cannot be spread: the busiest server must still stand out without its largest
+    /// one.
     pub fn lasting(&mut self, fleet: &Fleet, now: Instant) -> Option<f64> {
         let uneven = spread(fleet)
             .filter(|spread| (spread.most - spread.largest_there) / spread.mean > UNEVEN)
@@ -38,7 +38,7 @@ impl LoadUnevenness {
     }
 }
 
-/// Loads per weight.
+/// Mean and largest load per weight of the servers that take meetings.
 struct Spread {
     mean: f64,
     most: f64,

@@ -19,8 +19,8 @@ pub fn floor(max_users: u32, size_hint: u32, settings: &PlacementSettings) -> u3
     if max_users == 0 { floor } else { floor.min(max_users) }
 }
 
-/// Returns what one listed meeting counts (S1): its users, at least the floor while it is young.
-/// Breakouts count nothing: their users sit in the parent.
+/// Returns the load of one listed meeting (S1): its users, at least the floor while it is young.
+/// Breakout rooms count 0, because their users sit in the parent.
 pub fn sampled(meeting: &SampledMeeting, settings: &PlacementSettings) -> u64 {
     if meeting.breakout {
         return 0;
@@ -30,10 +30,10 @@ pub fn sampled(meeting: &SampledMeeting, settings: &PlacementSettings) -> u64 {
     u64::from(meeting.participants.max(least))
 }
 
-/// Returns the meeting a listed one stands for: by its mark, else by the tenant that another balancer says
-/// it created it for, else as one of tenant `default`. What no mark says is a guess that is good enough to
-/// recognise what is known already, never to take a meeting over. Breakouts that a server made stand for
-/// nothing.
+/// Returns the meeting of a listed one: by its mark, else by the tenant for which another balancer says
+/// it created it, else as a meeting of tenant `default`. Without a mark the result is a guess, good
+/// enough to recognise a known meeting, never to adopt one. Breakout rooms that a server made have no
+/// meeting of their own.
 pub fn listed_key(meeting: &SampledMeeting) -> Option<MeetingKey> {
     if !meeting.is_addressed() {
         return None;

@@ -19,7 +19,7 @@ struct Chosen {
     users: u32,
 }
 
-/// What waits for one server.
+/// Choices that wait for one server.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct WaitingCreates {
     pub(super) creates: u32,
@@ -33,13 +33,13 @@ impl Default for InflightPlacements {
 }
 
 impl InflightPlacements {
-    /// Notes that the placement `token` chose `server`; `users` is what it reserves.
+    /// Notes that the placement `token` chose `server`; `users` is its reservation.
     pub fn begin(&mut self, token: &str, key: MeetingKey, server: ServerId, users: u32) {
         self.choices.insert(token.to_owned(), Chosen { key, server, users });
     }
 
-    /// Forgets a choice: its plan was refused or came to nothing, or the fleet has applied it. A
-    /// choice that the fleet shows already no longer counts, so forgetting late does no harm.
+    /// Removes a choice: its plan was refused or abandoned, or the fleet has applied it. A choice that
+    /// the fleet shows already no longer counts, so that a late removal does no harm.
     pub fn end(&mut self, token: &str) {
         self.choices.remove(token);
     }
@@ -49,7 +49,7 @@ impl InflightPlacements {
         self.choices.len()
     }
 
-    /// Tells whether there is none.
+    /// Returns whether no choice is under way.
     pub fn is_empty(&self) -> bool {
         self.choices.is_empty()
     }

@@ -9,8 +9,8 @@ use usher_model::meeting::{MeetingKey, MeetingRecord, RecordState};
 use super::InflightPlacements;
 use crate::core::fleet::Fleet;
 
-/// Tells whether a new meeting is one more than its tenant may have. A meeting that goes on, be it on
-/// another server, is not one more.
+/// Returns whether a new meeting would exceed the limit of its tenant. A meeting that goes on, also on
+/// another server, is no new one.
 pub fn has_all_its_meetings(fleet: &Fleet, inflight: &InflightPlacements, key: &MeetingKey) -> bool {
     let limit = fleet.tenant(&key.tenant).map_or(0, |stored| stored.value.policy.max_meetings);
     let goes_on =

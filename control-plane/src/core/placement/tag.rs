@@ -21,17 +21,17 @@ impl TagWish {
         Self { required: required && !alternatives.is_empty(), alternatives }
     }
 
-    /// Tells whether there is a wish.
+    /// Returns whether the wish names any tag.
     pub fn is_some(&self) -> bool {
         !self.alternatives.is_empty()
     }
 
-    /// Tells whether only servers that match may take the meeting.
+    /// Returns whether only matching servers may take the meeting.
     pub fn is_required(&self) -> bool {
         self.required
     }
 
-    /// Tells whether a server with these tags is meant.
+    /// Returns whether a server with these tags matches.
     pub fn matches(&self, tags: &[String]) -> bool {
         self.alternatives.iter().any(|wish| match wish.as_str() {
             "none" => tags.is_empty(),

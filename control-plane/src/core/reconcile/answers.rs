@@ -1,4 +1,4 @@
-//! What the answer to an `end` leads to.
+//! The consequences of an answer to `end`.
 
 use usher_model::{
     id::InternalMeetingId,

@@ -12,11 +12,11 @@ use usher_model::{
 
 use crate::core::{fleet::Fleet, load};
 
-/// One listed meeting.
+/// One meeting of a server's list.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ListedMeeting<'a> {
     pub(super) meeting: &'a SampledMeeting,
-    /// It carries our mark, or every meeting is to be taken over.
+    /// The meeting carries our mark, or the policy adopts every meeting.
     pub(super) ours: bool,
 }
 
@@ -28,8 +28,9 @@ pub(super) struct ListedIndex<'a> {
 }
 
 impl<'a> ListedIndex<'a> {
-    /// Indexes what `server` lists. What its records and zombies name is theirs, whatever it is called there;
-    /// so is what those of other entries name that listed the same instance.
+    /// Indexes the list of `server`. An instance that a record or zombie of the server names belongs to
+    /// that meeting, under any name. So does an instance that records of other entries name, if those
+    /// entries listed it.
     pub(super) fn new(fleet: &Fleet, server: &ServerId, sample: &'a ServerSample) -> Self {
         let adopt = fleet.policy().adopt;
         let mut named: HashMap<InternalMeetingId, MeetingKey> = HashMap::new();

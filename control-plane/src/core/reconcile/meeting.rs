@@ -1,4 +1,4 @@
-//! One meeting on one server: its zombie there, its record, and what the poll saw of it.
+//! One meeting on one server: its zombie there, its record, and its entry in the poll's list.
 
 mod aliased;
 mod double;
@@ -24,10 +24,10 @@ use crate::core::{
     plan::Stored,
 };
 
-/// Age below which a meeting that is missing from a list is asked for (F9).
+/// Age below which a meeting that a list lacks is checked by `getMeetingInfo` (F9).
 const YOUNG: Duration = Duration::from_mins(5);
 
-/// What all meetings of one poll have in common.
+/// The values that all meetings of one poll share.
 pub(super) struct MeetingCase<'a> {
     pub(super) fleet: &'a Fleet,
     pub(super) server: &'a FleetServer,
@@ -98,7 +98,7 @@ impl Meeting<'_> {
         };
         if record.is_some_and(|record| record.names(&internal_id)) {
             self.draft.guard_record(self.key);
-            self.draft.remove_zombie(&self.zombie_key); // what a record names is not ended (H8)
+            self.draft.remove_zombie(&self.zombie_key); // an instance of a record must not be ended (H8)
             self.zombie_stands = false;
             return;
         }
@@ -118,8 +118,8 @@ impl Meeting<'_> {
         }
     }
 
-    /// Returns the instance a zombie means whose id nobody learnt: the one that is listed, unless it
-    /// is the record's. A create of ours leaves our mark, so an instance without it is not meant.
+    /// Returns the instance of a zombie without an internal id: the listed one, unless it is the
+    /// record's. A create of ours leaves our mark, so that an instance without it is not meant.
     fn suspect(&self, zombie: &Zombie, record: Option<&MeetingRecord>) -> Option<InternalMeetingId> {
         let listed = self.unexplained.filter(|listed| listed.key.is_some())?;
         if zombie.state == ZombieState::Waiting {
@@ -149,7 +149,7 @@ impl Meeting<'_> {
         });
     }
 
-    /// A superseded id that nobody created again, on a server that is well again: it routes again.
+    /// A superseded id without a new create, on a server that is online again, routes again.
     fn restore(&mut self, internal_id: InternalMeetingId, listed: &SampledMeeting) {
         if self.case.server.health() == Health::Online
             && self.accepts()
@@ -175,7 +175,7 @@ impl Meeting<'_> {
     }
 
     fn settle_pending(&mut self, entry: &RecordEntry) {
-        // A create may have been answered by a meeting that stood there without our mark.
+        // The create may have been answered by an existing meeting without our mark.
         let guess = self.case.listing.key(self.key).filter(|listed| !listed.ours);
         if let Some(listed) = self.unexplained.take().or(guess.map(|listed| listed.meeting)) {
             let record = self.confirmed(&entry.stored.value, listed);
@@ -283,8 +283,8 @@ impl Meeting<'_> {
         }
     }
 
-    /// Tells whether a server runs two instances of a breakout room, as it would of no other meeting: a create
-    /// reached it when nobody expected it any more.
+    /// Returns whether a server runs two instances of a breakout room, which it does of no other
+    /// meeting: a late create has reached it.
     fn is_second_room(&self, record: &MeetingRecord, listed: &SampledMeeting) -> bool {
         let runs = |instance: &InternalMeetingId| {
             *instance != listed.internal_id && self.case.listing.instance(instance).is_some()
@@ -297,8 +297,8 @@ impl Meeting<'_> {
         TenantScope::of(&self.key.tenant).is_bare(self.key.meeting.as_str(), instance)
     }
 
-    /// Tells whether another balancer's meeting cannot be this tenant's, because its name on the server is not
-    /// that, or is that of a meeting of tenant `default` there.
+    /// Returns whether another balancer's meeting cannot be this tenant's, because its name on the
+    /// server is another, or is that of a meeting of tenant `default` there.
     fn is_taken(&self, listed: &SampledMeeting) -> bool {
         let is_default = self.key.tenant.as_str() == TenantId::DEFAULT;
         if is_default || listed.key.is_some() && !self.is_bare(&listed.internal_id) {

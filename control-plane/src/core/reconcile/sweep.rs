@@ -19,36 +19,36 @@ use crate::core::{
     voice,
 };
 
-/// Entries one sweep gives up, or writes the age of, at most.
+/// Largest number of entries that one sweep drops, or whose age it writes.
 const MOST_AGED: usize = 500;
 /// Parts of `zombie_ttl` in which ages are written down; a restart loses one part at most.
 const PARTS: u32 = 24;
 
-/// What is made of a server that records or zombies name and that is not there.
+/// Treatment of a missing server that records or zombies name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MissingServer {
-    /// It was removed: what stood there is given up.
+    /// The server was removed: its records and zombies are dropped.
     Removed,
-    /// The store lost it and may have it again any moment: what stands there waits.
+    /// The store lost the server and may have it again any moment: its records and zombies wait.
     Awaited,
 }
 
-/// What is to be cleaned up.
+/// The plans of one sweep.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct SweepPlan {
     /// To be committed with the fencing token, each on its own.
     pub plans: Vec<Plan>,
-    /// As `plans`; each gives up a zombie or a detached record unseen, which is counted.
+    /// Like `plans`; each drops a zombie or a detached record unseen, which is counted.
     pub given_up: Vec<Plan>,
     /// Cordoned servers that are empty and become disabled by these plans (S6).
     pub drained: Vec<ServerId>,
 }
 
-/// Looks for what time, or somebody who stopped half way, left behind:
-/// records on servers that are disabled or gone; zombies and detached records older than
-/// `zombie_ttl`; zombies of servers that are gone; cordoned servers that are empty; numbers of rooms
-/// that have long not been used. Ages of all but the last are lengths of time that somebody saw pass
-/// ([`PersistedAge`]), so no clock that jumps gives them up early.
+/// Finds the entries that time or an interrupted operation left behind: records on servers that are
+/// disabled or removed; zombies and detached records older than `zombie_ttl`; zombies of removed
+/// servers; cordoned servers that are empty; voice numbers that have long not been used. All ages
+/// except the last are lengths of measured time ([`PersistedAge`]), so that no clock that jumps drops
+/// an entry early.
 pub fn sweep(fleet: &Fleet, missing: MissingServer, now: Now) -> SweepPlan {
     let mut sweep = SweepPlan::default();
     for id in fleet.servers_with_records() {
@@ -92,14 +92,14 @@ pub fn sweep(fleet: &Fleet, missing: MissingServer, now: Now) -> SweepPlan {
             .extend(keys.into_iter().chain([FleetKey::Sample(server.id().clone())]).map(PlanWrite::Delete));
         sweep.plans.push(plan);
     }
-    // While records are awaited, a room without one may run.
+    // While records are awaited, a meeting without one may run.
     if missing == MissingServer::Removed {
         sweep.plans.extend(voice::expired(fleet, now));
     }
     sweep
 }
 
-/// What an age leads to.
+/// The consequence of an age.
 enum Age {
     Young,
     ToWrite(u64),
@@ -127,7 +127,7 @@ fn zombie_has_stood(key: &ZombieKey, stored: &Stored<Zombie>, stood_ms: u64) -> 
     plan
 }
 
-/// Gives up the records of a server that has been offline for too long.
+/// Drops the records of a server that has been offline for too long.
 fn detached(fleet: &Fleet, server: &FleetServer, now: Now, sweep: &mut SweepPlan) {
     let (Some(standing), Some(health)) = (server.offline(), &server.health_record) else { return };
     match age(standing, fleet, now) {
@@ -150,8 +150,8 @@ fn detached(fleet: &Fleet, server: &FleetServer, now: Now, sweep: &mut SweepPlan
     }
 }
 
-/// Tells whether a cordoned server has become empty: no record, and a poll sent after it was cordoned
-/// lists nothing but breakouts, if anything, and what lives on another entry of the same server.
+/// Returns whether a cordoned server has become empty: it has no record, and a poll sent after it was
+/// cordoned lists at most breakout rooms and meetings of another entry of the same server.
 fn is_drained(fleet: &Fleet, server: &FleetServer) -> bool {
     let lives_elsewhere = |meeting: &SampledMeeting| {
         let record = load::listed_key(meeting).and_then(|key| fleet.record(&key));

@@ -1,4 +1,4 @@
-//! What may happen next in a simulated cluster.
+//! The possible steps of a simulated cluster.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ use crate::core::{
 };
 
 impl World {
-    /// Lets one thing happen; the choice says what.
+    /// Performs one step, which the choice selects.
     pub(super) fn step(&mut self, choice: u16) {
         let choice = usize::from(choice);
         let (what, which) = (choice % 32, choice / 32);
@@ -126,7 +126,7 @@ impl World {
     }
 
     fn confirm(&mut self, meeting: usher_model::meeting::MeetingKey, answer: CreateAnswer) {
-        // The replica asked has applied what the placement wrote.
+        // The replica of the request has applied the writes of the placement.
         let replica = self.replicas.iter().position(|fleet| fleet.revision().seq == self.store.revision);
         let replica = replica.unwrap_or_else(|| {
             self.catch_up(1);
@@ -179,7 +179,8 @@ impl World {
         }
         let fleet = &self.replicas[leader];
         let work = reconcile::on_sample(fleet, server, sample, poll.sent_at, self.now);
-        // A server that was disabled meanwhile has none: until it has one again nothing is known of it.
+        // A server that was disabled meanwhile has no sample: its meetings are unknown until it has one
+        // again.
         let asked = look_ok(fleet, server, sample.clone());
         self.note(|| format!("  poll of {server} at {} saw {:?}", poll.watermark, instances(sample)));
         self.commit(&asked);

@@ -1,4 +1,4 @@
-//! What must hold once everything under way has come to its end.
+//! Invariants once every message under way has arrived.
 
 use std::collections::BTreeSet;
 
@@ -20,7 +20,7 @@ use crate::core::{
 const ROUNDS: usize = 12;
 
 impl World {
-    /// Lets everything under way end, heals every server and polls until nothing changes.
+    /// Ends all work under way, heals every server and polls until the state is stable.
     pub(super) fn settle(&mut self) {
         self.note(|| "settle".into());
         for create in std::mem::take(&mut self.creates) {

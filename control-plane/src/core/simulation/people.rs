@@ -1,4 +1,4 @@
-//! What applications and operators do to a simulated cluster.
+//! Actions of applications and operators on a simulated cluster.
 
 use usher_model::{
     id::ServerId,
@@ -33,7 +33,7 @@ impl World {
             self.released.insert(ended.clone());
             Some(ended)
         };
-        // What its edge was told when it asked about a meeting that was not confirmed.
+        // The edge's knowledge from its request about a meeting that was not confirmed.
         let pending = self.replicas[replica].record(&meeting).map(|record| &record.value);
         let pending = pending.filter(|record| record.state == RecordState::Pending);
         let token = pending.map(|record| record.token.clone());
@@ -80,7 +80,7 @@ impl World {
     }
 
     fn release_waiting(&mut self, replica: usize, meeting: &MeetingKey) {
-        // What it had superseded was asked to end with it, as far as the replica that decided so saw.
+        // The superseded instances were to end with it, as far as the deciding replica saw them.
         let zombies: Vec<_> =
             self.replicas[replica].zombies_of(meeting).map(|(_, z)| z.value.clone()).collect();
         self.released.extend(zombies.into_iter().filter_map(|zombie| zombie.internal_id));

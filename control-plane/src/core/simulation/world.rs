@@ -33,7 +33,7 @@ pub(super) enum Create {
     Sent { meeting: MeetingKey, token: Option<String>, server: ServerId },
     /// The answer travels back, or waits for its confirmation to be written.
     Answered { meeting: MeetingKey, answer: CreateAnswer },
-    /// What came of it waits to be written.
+    /// The result waits for its write.
     Abandoning { meeting: MeetingKey, token: String, server: ServerId, certainty: CreateCertainty },
 }
 
@@ -49,17 +49,17 @@ pub(super) struct World {
     pub(super) store: TestStore,
     pub(super) replicas: [Fleet; 2],
     pub(super) now: crate::core::now::Now,
-    /// What runs on each server, by `meetingID`.
+    /// The running instances of each server, by `meetingID`.
     pub(super) live: BTreeMap<(ServerId, MeetingKey), InternalMeetingId>,
     pub(super) creates: Vec<Create>,
-    /// Requests whose caller gave up.
+    /// Requests without a waiting caller.
     pub(super) orphans: Vec<(ServerId, MeetingKey)>,
     pub(super) polls: BTreeMap<ServerId, Poll>,
     /// Leader plans that wait for their commit.
     pub(super) plans: Vec<Plan>,
     pub(super) ends: Vec<(ServerId, InternalMeetingId)>,
     pub(super) acked: BTreeSet<InternalMeetingId>,
-    /// Instances that were superseded, or asked to end.
+    /// Instances that were superseded, or requested to end.
     pub(super) released: BTreeSet<InternalMeetingId>,
     pub(super) next: u64,
     pub(super) violation: Option<String>,
@@ -118,7 +118,7 @@ impl World {
         self.store.catch_up(&mut self.replicas[replica], self.now.instant);
     }
 
-    /// The store's truth about a server, whatever the replicas have applied.
+    /// The stored state of a server, which the replicas may not have applied yet.
     pub(super) fn truth(&self, id: &ServerId) -> (AdminState, Health) {
         let admin = match self.store.values.get(&FleetKey::Server(id.clone())) {
             Some(FleetEvent::Server(_, Some(stored))) => stored.value.admin,
@@ -131,7 +131,7 @@ impl World {
         (admin, health::health_of(record, self.replicas[0].policy()))
     }
 
-    /// Commits a plan and checks what it did; `false` when a guard failed.
+    /// Commits a plan and checks its effects; returns `false` if a guard failed.
     pub(super) fn commit(&mut self, plan: &Plan) -> bool {
         if plan.is_empty() {
             return true;

@@ -23,11 +23,11 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 /// Entries that one sweep takes back at most.
 const MOST_EXPIRED: usize = 500;
 
-/// Gives the meeting of a create its number, where its tenant's meetings have any. In this order: the one
-/// the application asks for, if it is in the range and nobody's; the one the meeting has, if it is in the
-/// range; one of the range that is nobody's, the same for the same meeting wherever that is possible; the
-/// one of the range whose meeting was created longest ago and does not run, one of the tenant's own meetings
-/// first; the one it has, whatever the range; a spare one.
+/// Gives the meeting of a create its number, if its tenant's meetings have numbers. The candidates in
+/// order: the requested number, if it is free and in the range; the present number of the meeting, if
+/// it is in the range; a free number of the range, the same for the same meeting if possible; the
+/// number of the range whose meeting was created longest ago and does not run, the tenant's own
+/// meetings first; the present number outside the range; a spare number.
 pub(in crate::core) fn assign(
     draft: &mut PlanDraft<'_>,
     fleet: &Fleet,
@@ -50,8 +50,8 @@ pub(in crate::core) fn assign(
     Some(chosen)
 }
 
-/// Notes what a server says to be the number of a meeting whose meeting it runs. `false` where that is
-/// another meeting's, which runs or may run: callers then reach that one.
+/// Notes the number that a server reports for a running meeting. Returns `false` if the number is that
+/// of another meeting, which runs or may run: callers then reach that one.
 pub(in crate::core) fn adopt(
     draft: &mut PlanDraft<'_>,
     fleet: &Fleet,
@@ -99,7 +99,7 @@ pub(in crate::core) fn expired(fleet: &Fleet, now: Now) -> Vec<Plan> {
         .collect()
 }
 
-/// Tells whether nothing runs of a meeting, as far as anybody knows.
+/// Returns whether no instance of a meeting runs, as far as this replica knows.
 fn is_idle(fleet: &Fleet, meeting: &MeetingKey) -> bool {
     fleet.record(meeting).is_none() && fleet.zombies_of(meeting).next().is_none()
 }
@@ -130,8 +130,8 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    /// Tells whether the meeting may have a number: it is nobody else's, and a caller who types it, or the
-    /// number of a breakout meeting behind it, can mean no other meeting.
+    /// Returns whether the meeting may have a number: no other meeting has it, and a caller who types
+    /// it, or the number of a breakout room behind it, can reach no other meeting.
     fn is_free(&self, bridge: VoiceBridge) -> bool {
         self.fleet.voice().get(bridge).is_none_or(|stored| stored.value.meeting == *self.meeting)
             && self.is_clear(bridge)
@@ -147,14 +147,14 @@ impl Search<'_> {
             && !self.is_listed_for_another(bridge)
     }
 
-    /// Tells whether a server lists the number for another meeting, be it ours or not.
+    /// Returns whether a server lists the number for another meeting, ours or not.
     fn is_listed_for_another(&self, bridge: VoiceBridge) -> bool {
         let mut used = self.fleet.servers().filter(|server| server.admin() != AdminState::Disabled);
         used.any(|server| server.lists_bridge_for_another(bridge, self.meeting))
     }
 
-    /// Finds a free number of a range. Where it looks follows from the meeting's name alone, so that a meeting
-    /// whose number was forgotten mostly finds it again.
+    /// Finds a free number of a range. The search starts at a place that follows from the meeting's
+    /// name alone, so that a meeting whose number was dropped mostly finds it again.
     fn free_in(&self, range: VoiceRange) -> Option<VoiceBridge> {
         let start = id_hash(&format!("voice\n{}\n{}", self.meeting.tenant, self.meeting.meeting));
         let stride = (start >> 32) | 1;
@@ -164,8 +164,8 @@ impl Search<'_> {
         probes.chain(in_order).map(|index| range.nth(index)).find(|bridge| self.is_free(*bridge))
     }
 
-    /// Finds the number of a range whose meeting was created longest ago and does not run, one of the
-    /// tenant's own meetings first.
+    /// Finds the number of a range whose meeting was created longest ago and does not run, the tenant's
+    /// own meetings first.
     fn reclaim(&self, draft: &mut PlanDraft<'_>, range: VoiceRange) -> Option<VoiceBridge> {
         let book = self.fleet.voice();
         let mut idle = book.by_age().take(SEARCHED as usize).filter(|(bridge, stored)| {

@@ -2,10 +2,10 @@
 
 use usher_model::meeting::MeetingKey;
 
-/// Whose number it is.
+/// Assignment of a number to a meeting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VoiceAssignment {
-    /// The meeting.
+    /// Meeting that has the number.
     pub meeting: MeetingKey,
     /// Wall clock of when the meeting was last created, to the day, milliseconds since 1970.
     pub used_at_ms: i64,

@@ -1,4 +1,4 @@
-//! Who has which number: by number, by meeting, by age.
+//! Index of the assigned numbers: by number, by meeting, by age.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -75,7 +75,7 @@ impl VoiceIndex {
             .map(|(bridge, stored)| (*bridge, &stored.value.meeting))
     }
 
-    /// Visits the numbers, those first whose meetings were created longest ago.
+    /// Visits the numbers, the longest unused first.
     pub(super) fn by_age(&self) -> impl Iterator<Item = (VoiceBridge, &Stored<VoiceAssignment>)> {
         self.by_age.iter().filter_map(|(_, bridge)| Some((*bridge, self.numbers.get(bridge)?)))
     }

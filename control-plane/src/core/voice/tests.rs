@@ -315,8 +315,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 proptest! {
-    /// Whatever happens: no two meetings have one number, none has 99999, a number is of its tenant's
-    /// range or a spare one when it is given out, and a meeting that nobody took it from has it again.
+    /// In every history no two meetings have one number, none has 99999, a number is of its tenant's
+    /// range or a spare one when it is assigned, and a meeting has its number again unless another took
+    /// it.
     #[test]
     fn numbers_are_unique_stable_and_of_their_range(steps in steps()) {
         let tenants = ["x", "y", "z"];

@@ -1,4 +1,4 @@
-//! `CallbackService`: what edges ask about callbacks.
+//! `CallbackService`: the requests of edges about callbacks.
 
 use std::time::Duration;
 
@@ -26,20 +26,20 @@ use crate::{
     tasks::{fleet_handle::FleetHandle, poll_requests::PollRequests},
 };
 
-/// Longest time a poll that an end callback asked for may take.
+/// Longest time of the poll that an end callback causes.
 const POLL_WITHIN: Duration = Duration::from_secs(15);
 
-/// The service.
+/// Handlers of `CallbackService`.
 pub(crate) struct CallbackIntake {
-    /// Where callbacks wait.
+    /// Book of the deliveries that wait.
     pub(crate) deliveries: DeliveryBook,
-    /// Seals their addresses.
+    /// Key that seals the addresses of callbacks.
     pub(crate) keys: CallbackKeys,
     /// Knows where meetings live.
     pub(crate) fleet: FleetHandle,
-    /// Has a server polled that says that a meeting is over.
+    /// Queue of poll requests, to the leader.
     pub(crate) polls: PollRequests,
-    /// Owns those polls.
+    /// Owner of the polls that end callbacks cause.
     pub(crate) tasks: TaskGroup,
 }
 
@@ -82,8 +82,8 @@ impl CallbackService for CallbackIntake {
 }
 
 impl CallbackIntake {
-    /// A server says that a meeting is over. Anybody may know the address it says so by, and the
-    /// record may be of a newer instance: nothing is removed for it but by a poll.
+    /// Polls a server that reports the end of a meeting. Any sender may know the address of the report,
+    /// and the record may belong to a newer instance: only a poll removes records.
     fn look_again(&self, meeting: &MeetingKey, server: &ServerId) {
         let lives_there = self
             .fleet
@@ -137,7 +137,7 @@ fn delivery(
     })
 }
 
-/// Says why a delivery is not what was asked for.
+/// Converts the reason why a delivery cannot be changed.
 pub(crate) fn refusal(error: DeliveryError) -> RpcRefusal {
     match error {
         DeliveryError::Store(error) => RpcRefusal::store(&error),

@@ -1,5 +1,5 @@
-//! `DeliveryService`: operators' view of callbacks that wait. Neither what one says nor the rest of
-//! its address is ever shown (I14).
+//! `DeliveryService`: the operators' view of deliveries that wait. Neither the body of a delivery nor
+//! the path of its address is ever shown (I14).
 
 use tonic::{Request, Response, Status};
 use usher_proto::v1::{
@@ -22,7 +22,7 @@ use crate::{
     },
 };
 
-/// The service.
+/// Handlers of `DeliveryService`.
 pub(crate) struct DeliveryAdmin(pub(crate) DeliveryBook);
 
 #[tonic::async_trait]

@@ -1,5 +1,5 @@
-//! `HookService`: webhooks, for applications by way of the edges and for operators. An address is shown
-//! to nobody who does not ask for it (I14).
+//! `HookService`: webhooks, for applications by way of the edges and for operators. An answer shows an
+//! address only on request (I14).
 
 use std::time::Instant;
 
@@ -20,7 +20,7 @@ use crate::{
     },
 };
 
-/// The service.
+/// Handlers of `HookService`.
 pub(crate) struct HookAdmin(pub(crate) WebhookRegistry);
 
 #[tonic::async_trait]
@@ -112,7 +112,7 @@ async fn within<T>(
     tokio::time::timeout_at(deadline.into(), work).await.unwrap_or_else(|_| Err(late()))
 }
 
-/// Says why a hook is not what was asked for; `name` is what was named.
+/// Converts the reason why a hook request fails; `name` is the resource of the request.
 pub(crate) fn refusal(error: HookError, name: String) -> RpcRefusal {
     let problem = error.to_string();
     match error {

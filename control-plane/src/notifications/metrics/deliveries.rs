@@ -1,4 +1,4 @@
-//! What is counted about callbacks. Labels are bounded: never a tenant, meeting or address.
+//! Metrics of deliveries. Labels are bounded: never a tenant, meeting or address.
 
 use std::{sync::atomic::AtomicU64, time::Duration};
 
@@ -14,7 +14,7 @@ use crate::{
     ops::labels::{OutcomeLabel, whole},
 };
 
-/// Label `kind`.
+/// Label `kind`, one of the kinds of callbacks.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct KindLabel {
     kind: &'static str,
@@ -33,7 +33,7 @@ pub struct DeliveryMetrics {
 }
 
 impl DeliveryMetrics {
-    /// Registers the metrics.
+    /// Registers the metrics with `registry`.
     pub fn new(registry: &mut Registry) -> Self {
         let metrics = Self::default();
         let help = "Callbacks written here before the server was answered";
@@ -60,12 +60,12 @@ impl DeliveryMetrics {
         self.accepted.get_or_create(&KindLabel { kind: kind.name() }).inc();
     }
 
-    /// Counts a callback for which there was no room.
+    /// Counts a callback that was refused because too much waits.
     pub fn turned_away(&self) {
         self.turned_away.inc();
     }
 
-    /// Counts a try.
+    /// Counts one attempt by its outcome.
     pub fn tried(&self, outcome: TryOutcome) {
         let outcome = match outcome {
             TryOutcome::Taken => "taken",
@@ -76,12 +76,12 @@ impl DeliveryMetrics {
         self.tries.get_or_create(&OutcomeLabel::new(outcome)).inc();
     }
 
-    /// Counts a callback that is over: taken, refused, expired or dropped.
+    /// Counts a delivery that has ended: taken, refused, expired or dropped.
     pub fn ended(&self, outcome: &'static str) {
         self.ended.get_or_create(&OutcomeLabel::new(outcome)).inc();
     }
 
-    /// Says what waits.
+    /// Sets the gauges of waiting deliveries; `bytes` is their size in the store.
     pub fn waiting(&self, count: usize, oldest: Option<Duration>, bytes: u64) {
         self.waiting.set(whole(count));
         self.bytes.set(whole(bytes));

@@ -1,4 +1,4 @@
-//! What is counted about webhooks. Labels are bounded: never a tenant, meeting or address.
+//! Metrics of webhooks. Labels are bounded: never a tenant, meeting or address.
 
 use prometheus_client::{
     encoding::EncodeLabelSet,
@@ -11,16 +11,16 @@ use crate::{
     ops::labels::{OutcomeLabel, whole},
 };
 
-/// Label `state`.
+/// Label `state` of a server's hooks.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct StateLabel {
     state: &'static str,
 }
 
-/// What becomes of an event that a server sent.
+/// The result of an event that a server sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventFate {
-    /// It is written for somebody.
+    /// A delivery is written for at least one hook.
     Accepted,
     /// No hook of its tenant is for it.
     Unwanted,
@@ -42,7 +42,7 @@ pub struct HookMetrics {
 }
 
 impl HookMetrics {
-    /// Registers the metrics.
+    /// Registers the metrics with `registry`.
     pub fn new(registry: &mut Registry) -> Self {
         let metrics = Self::default();
         registry.register("usher_hooks", "Webhooks that applications registered", metrics.hooks.clone());
@@ -87,7 +87,7 @@ impl HookMetrics {
         }
     }
 
-    /// Counts an event.
+    /// Counts an event by its result.
     pub fn event(&self, fate: EventFate) {
         let outcome = match fate {
             EventFate::Accepted => "accepted",

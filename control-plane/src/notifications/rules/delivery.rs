@@ -1,20 +1,21 @@
-//! Callbacks on their way to applications: what waits, in which order, and when each is tried.
+//! Deliveries on their way to applications: their order, and the time of each attempt.
 //!
 //! ```text
 //!            ┌──────── failed: later, and longer each time ────────┐
 //!            ▼                                                     │
 //! accepted → waiting ── first of its lane, due ──► trying ─────────┤
 //!            │  ▲                                    │             │
-//!            │  └── an operator asks for a try       ├─ 2xx ─► taken, removed
+//!            │  └── an operator requests a try       ├─ 2xx ─► taken, removed
 //!            │                                       ├─ 410 ─► refused for good, removed
-//!            └── an operator drops it: removed       └─ failed, and `retry_for` is over ─► expired, removed
+//!            └── an operator drops it: removed       └─ failed, and `retry_for` has passed ─► expired, removed
 //! ```
 //!
-//! **D1** of a lane (one meeting's callbacks to one target, or its events for one hook) at most one is
-//! under way, and they are tried in the order in which they happened or were accepted. **D2** nothing is removed but by one of the four
-//! ends above, and nothing expires that has not been tried for `retry_for` by a running clock. **D3**
-//! no target has more than its share under way. **D4** a target that fails delays no other target's.
-//! **D5** what waits has a time at which something is done about it.
+//! **D1** At most one delivery of a lane (one meeting's callbacks to one target, or its events for one
+//! hook) is under way, and they are tried in the order in which they happened or were accepted.
+//! **D2** A delivery is removed only by one of the four ends above, and expires only after `retry_for`
+//! of attempts by a running clock. **D3** No target has more than its share of attempts under way.
+//! **D4** A target that fails delays no other target. **D5** Each waiting delivery has a time of its
+//! next action.
 
 pub mod address;
 mod queue;
@@ -48,28 +49,29 @@ pub struct Delivery {
     pub meeting: MeetingKey,
     /// The server that called.
     pub server: ServerId,
-    /// What it is about.
+    /// Kind of the callback.
     pub kind: CallbackKind,
     /// How it is sent.
     pub form: CallbackForm,
     /// Where to; never to be shown.
     pub url: String,
-    /// What it says; never to be shown.
+    /// Body of the callback; never to be shown.
     pub body: Bytes,
-    /// When it was accepted, milliseconds since 1970; for people.
+    /// Wall clock of its acceptance, milliseconds since 1970; for operators only.
     pub accepted_at_ms: i64,
-    /// Tries that failed.
+    /// Number of attempts that failed.
     pub attempts: u32,
     /// Time it was tried for.
     pub waited: Duration,
-    /// What the last try died of.
+    /// Error of the last attempt.
     pub last_error: String,
-    /// How often an operator asked for a try at once.
+    /// Number of attempts at once that operators requested.
     pub retries_asked: u32,
-    /// The hook it is for, if one asked for it.
+    /// The hook that the event is for; none for a callback.
     pub hook: Option<HookId>,
-    /// When it happened by its server's clock, milliseconds since 1970. Servers send events at the same
-    /// time and not one after the other; what waits for a hook goes out in this order. 0 for callbacks.
+    /// Time of the event by its server's clock, milliseconds since 1970; 0 for callbacks. Servers send
+    /// events at the same time and not one after the other, so that the events of a hook are sent in
+    /// this order.
     pub order_ms: i64,
     /// How often its server said it again while it waited.
     pub said_again: u32,
@@ -86,24 +88,24 @@ impl fmt::Debug for Delivery {
 }
 
 impl Delivery {
-    /// Returns what it is queued by.
+    /// Returns the lane that keeps this delivery in order.
     pub fn lane(&self) -> DeliveryLane {
         DeliveryLane { meeting: self.meeting.clone(), target: target(&self.url), hook: self.hook.clone() }
     }
 }
 
-/// What keeps its order: one meeting's callbacks to one target, its events for one hook.
+/// A sequence that keeps its order: one meeting's callbacks to one target, or its events for one hook.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DeliveryLane {
-    /// The meeting.
+    /// Meeting, as its application knows it.
     pub meeting: MeetingKey,
     /// Scheme, host and port.
     pub target: String,
-    /// The hook, if one asked for it.
+    /// The hook of the events; none for callbacks.
     pub hook: Option<HookId>,
 }
 
-/// Returns scheme, host and port of an address, and nothing that could let somebody in.
+/// Returns scheme, host and port of an address, and no part of it that could grant access.
 pub fn target(url: &str) -> String {
     Url::parse(url).map_or_else(|_| "invalid".to_owned(), |url| url.origin().ascii_serialization())
 }

@@ -1,5 +1,5 @@
-//! Webhooks for the whole fleet: what applications registered, what each server is asked to send, whose
-//! an event is, and what its application hears (ADR 13).
+//! Webhooks for the whole fleet: the registrations of applications, the hooks that each server needs,
+//! the owner of an event, and the event as its application gets it (ADR 13).
 
 pub mod event;
 pub mod keeper;
@@ -26,10 +26,10 @@ const EVENTS_MAX: usize = 64;
 /// Longest name of an event, bytes.
 const EVENT_MAX: usize = 64;
 
-/// What an application registered.
+/// A webhook that an application registered.
 #[derive(Clone, PartialEq, Eq)]
 pub struct HookRegistration {
-    /// Whose it is.
+    /// The tenant of the application.
     pub tenant: TenantId,
     /// Where its events go; never to be shown.
     pub url: String,
@@ -39,7 +39,7 @@ pub struct HookRegistration {
     pub events: Vec<String>,
     /// Whether it wants events as they are on the servers' bus.
     pub raw: bool,
-    /// When it was registered, milliseconds since 1970; for people.
+    /// Wall clock of the registration, milliseconds since 1970; for operators only.
     pub created_at_ms: i64,
 }
 
@@ -54,26 +54,26 @@ impl fmt::Debug for HookRegistration {
     }
 }
 
-/// Why a hook cannot be registered: the field, and what is wrong with it.
+/// A registration that is refused: the field and the problem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{field} {problem}")]
 pub struct UnfitRegistration {
-    /// `callback_url` or `event_ids`.
+    /// Field of the request: `callback_url` or `event_ids`.
     pub field: &'static str,
-    /// What is wrong and what to write instead.
+    /// Problem, and the value to write instead.
     pub problem: &'static str,
 }
 
 impl HookRegistration {
-    /// Returns its id.
+    /// Returns the id that follows from tenant and address.
     pub fn id(&self) -> HookId {
         HookId::of(&self.tenant, &self.url)
     }
 
-    /// Checks what an application gave.
+    /// Checks the values that an application gave.
     ///
     /// # Errors
-    /// It cannot be registered.
+    /// The first value that cannot be registered.
     pub fn check(&self) -> Result<(), UnfitRegistration> {
         let is_web = |url: Url| matches!(url.scheme(), "http" | "https") && url.has_host();
         let unfit = |field, problem| Err(UnfitRegistration { field, problem });
@@ -89,7 +89,7 @@ impl HookRegistration {
         Ok(())
     }
 
-    /// Tells whether it is for an event of a meeting of its tenant.
+    /// Returns whether the hook is for an event of a meeting. The meeting's tenant must be the hook's.
     pub fn wants(&self, meeting: &MeetingKey, event: &str, raw: bool) -> bool {
         self.tenant == meeting.tenant
             && self.raw == raw

@@ -1,11 +1,12 @@
-//! Names of deliveries and hooks, which follow from what they name.
+//! Names of deliveries and hooks. Each follows from the content, so that the same content has one name
+//! on every replica.
 
 use std::{fmt, sync::Arc};
 
 use sha2::{Digest as _, Sha256};
 use usher_model::id::TenantId;
 
-/// Names a delivery: 32 hexadecimal digits that follow from what is delivered.
+/// Names a delivery: 32 hexadecimal digits that are derived from the delivered content.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DeliveryId(Arc<str>);
 
@@ -28,13 +29,13 @@ impl DeliveryId {
         }
     }
 
-    /// Returns the id of 16 bytes that follow from what is delivered.
+    /// Returns the id of a delivery from the first 16 bytes of its digest.
     pub fn of_digest(bytes: &[u8]) -> Self {
         let digits: String = bytes.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
         Self(Arc::from(format!("{digits:0<32}")))
     }
 
-    /// Returns its digits.
+    /// Returns the 32 hexadecimal digits.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -52,8 +53,8 @@ impl fmt::Debug for DeliveryId {
     }
 }
 
-/// Names a hook: a UUID that follows from whose it is and where it goes, so that one address of one tenant
-/// is one hook, whoever registers it again, anywhere, at the same time.
+/// Names a hook: a UUID that is derived from tenant and address. One address of one tenant is one hook,
+/// also if several replicas register it at the same time.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HookId(Arc<str>);
 
@@ -90,7 +91,7 @@ impl HookId {
         if is_uuid { Ok(Self(Arc::from(text))) } else { Err(InvalidHookId) }
     }
 
-    /// Returns its text.
+    /// Returns the UUID as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -1,5 +1,5 @@
-//! Deliveries and the callback key as they are stored: `deliveries/ID`, `callbacks/key`. The fleet
-//! does not fold them, and `keys` knows nothing of them.
+//! Stored form of deliveries and of the callback key: `deliveries/ID`, `callbacks/key`. The fleet does
+//! not fold them, and `keys` does not know them.
 
 use std::time::Duration;
 
@@ -21,9 +21,9 @@ use crate::{
     store::codec::{ValueError, unknown_fields},
 };
 
-/// Where deliveries stand.
+/// Prefix of all deliveries.
 pub const PREFIX: &str = "deliveries/";
-/// Where the callback key stands.
+/// Key of the callback key.
 pub const KEY: &str = "callbacks/key";
 /// Field numbers of a delivery that this version knows are `1..=` this.
 const KNOWN: u32 = 15;
@@ -38,7 +38,7 @@ pub fn id_of(path: &str) -> Option<DeliveryId> {
     DeliveryId::parse(path.strip_prefix(PREFIX)?).ok()
 }
 
-/// Writes a delivery; what `before` holds that only a newer version knows stays.
+/// Encodes a delivery. Fields in `before` that only a newer version knows are kept.
 pub fn encode(delivery: &Delivery, before: Option<&[u8]>) -> Bytes {
     let value = pb::DeliveryValue {
         tenant: delivery.meeting.tenant.to_string(),

@@ -1,5 +1,5 @@
-//! Registered webhooks as they are stored: `hooks/TENANT/ID`. The fleet does not fold them, and `keys`
-//! knows nothing of them.
+//! Stored form of registered webhooks: `hooks/TENANT/ID`. The fleet does not fold them, and `keys` does
+//! not know them.
 
 use bytes::Bytes;
 use prost::Message;
@@ -11,7 +11,7 @@ use crate::{
     store::codec::ValueError,
 };
 
-/// Where registrations stand.
+/// Prefix of all registrations.
 pub const PREFIX: &str = "hooks/";
 
 /// Returns where those of a tenant stand.
@@ -30,8 +30,8 @@ pub fn id_of(path: &str) -> Option<(TenantId, HookId)> {
     Some((TenantId::parse(tenant).ok()?, HookId::parse(id).ok()?))
 }
 
-/// Writes a registration. It is written once and never changed, so that there is nothing of a newer
-/// version to be kept.
+/// Encodes a registration. A registration is written once and never changed, so that no fields of a
+/// newer version must be kept.
 pub fn encode(registration: &HookRegistration) -> Bytes {
     let value = pb::HookValue {
         callback_url: registration.url.clone(),

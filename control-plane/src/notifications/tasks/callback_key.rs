@@ -20,7 +20,7 @@ use crate::{
     tasks::{backoff::Backoff, fleet_handle::FleetHandle},
 };
 
-/// How often the store is looked into although nothing says that it lost the key.
+/// Pause between two reads of the store without a sign that it lost the key.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
 /// Knows the key; clones share it.
@@ -49,7 +49,7 @@ impl CallbackKeys {
         self.current.borrow().clone()
     }
 
-    /// Reads or makes the key, and puts it back where the store has lost it, until asked to stop.
+    /// Reads or makes the key, and writes it back if the store has lost it, until asked to stop.
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
         let mut revisions = self.fleet.revisions();
         let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(5));
@@ -99,7 +99,7 @@ impl CallbackKeys {
             let key = self.current.borrow().clone();
             let key = key.unwrap_or_else(|| CallbackKey::encode(rand::random()));
             let guards = vec![TxnGuard::Absent(KEY.into())];
-            // Whoever is first wins; the next reading tells who that was.
+            // The first writer wins; the next read returns the key of the winner.
             self.store
                 .commit(vec![StoreTxn { guards, writes: vec![TxnWrite::Put(KEY.into(), encode_key(&key))] }])
                 .await?;

@@ -1,5 +1,5 @@
-//! Callbacks that wait for their applications. Every replica takes and shows them; the one that leads
-//! delivers them. Each is in the store before whoever sent it is answered (I12).
+//! Deliveries that wait for their applications. Every replica accepts and shows them; the leader
+//! delivers them. Each delivery is in the store before its sender is answered (I12).
 
 mod index;
 mod worker;
@@ -27,13 +27,13 @@ use crate::{
 /// Events that are written at once, bytes: etcd takes 1.5 MiB.
 const EVENTS_AT_ONCE: usize = 1 << 20;
 
-/// How often what was said again is written because somebody else wrote in between.
+/// Largest number of attempts to note a repeated callback while other writers change the same key.
 const TRIES: usize = 4;
 
-/// Why a callback is not taken, or nothing is done about one.
+/// Error of a request about deliveries.
 #[derive(Debug, thiserror::Error)]
 pub enum DeliveryError {
-    /// The store.
+    /// The store failed or refused.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// Too much waits already.
@@ -42,7 +42,7 @@ pub enum DeliveryError {
     /// There is none of that name.
     #[error("there is no such delivery")]
     NotFound,
-    /// It was tried, or somebody else wrote, in between.
+    /// An attempt or another writer changed the delivery in between.
     #[error("the delivery has just changed")]
     Changed,
 }
@@ -68,15 +68,15 @@ impl DeliveryBook {
         Self { store, book: DeliveryIndex::default(), wall, max_waiting: settings.max_waiting, metrics }
     }
 
-    /// Writes a callback; once it returns, the callback will be delivered or expire. Written again
-    /// under the same id while it waits it is one.
+    /// Writes a callback. Once this returns, the callback will be delivered or expire. A callback that
+    /// is written again under the same id while it waits stays one delivery.
     ///
-    /// What was posted is tried once more after the last time that it was said: the application may have
-    /// looked before there was what it is told of now, as of the second format of a recording. The end of a
-    /// meeting is not: who hears of it hears all there is.
+    /// A posted callback is tried once more after its last repetition: the application may have looked
+    /// before the reported object existed, as with the second format of a recording. The end of a
+    /// meeting is not tried again, because its callback holds all there is.
     ///
     /// # Errors
-    /// It may or may not have been written: the same id can be tried again.
+    /// The callback may or may not have been written: the same id can be tried again.
     pub async fn accept(&self, id: &DeliveryId, delivery: &Delivery) -> Result<(), DeliveryError> {
         let value = encode(delivery, None);
         let waiting = self.book.bytes();
@@ -99,11 +99,12 @@ impl DeliveryBook {
         Err(DeliveryError::Changed)
     }
 
-    /// Notes that a delivery that stands was said again; false where it has gone or changed meanwhile.
+    /// Counts a repetition of a waiting delivery. Returns false if the delivery has been removed or
+    /// changed meanwhile.
     async fn said_again(&self, key: &str) -> Result<bool, DeliveryError> {
         let listing = self.store.read_prefix(key).await?;
         let Some(entry) = listing.entries.iter().find(|entry| entry.key == key) else { return Ok(false) };
-        // What this version cannot read a newer one delivers.
+        // A newer version delivers values that this version cannot read.
         let Ok(mut standing) = decode(&entry.value) else { return Ok(true) };
         standing.said_again = standing.said_again.saturating_add(1);
         let write = TxnWrite::Put(key.to_owned(), encode(&standing, Some(&entry.value)));
@@ -112,12 +113,13 @@ impl DeliveryBook {
         Ok(matches!(verdict, TxnVerdict::Committed(_)))
     }
 
-    /// Writes events for hooks; once it returns, each will be delivered or expire, but for those for
-    /// which there was no room: events have half of it, one tenant's a quarter, so that an application
-    /// that is down takes no room from others. Returns how many were written and how many were not.
+    /// Writes events for hooks. Once this returns, each will be delivered or expire, except events
+    /// above the limits: all events may use half of the space, and those of one tenant a quarter, so
+    /// that an application that is down takes no space from others. Returns the numbers of written and
+    /// of lost events.
     ///
     /// # Errors
-    /// Some may or may not have been written: the same ids can be tried again.
+    /// Some events may or may not have been written: the same ids can be tried again.
     pub async fn accept_events(
         &self,
         events: Vec<(DeliveryId, Delivery)>,
@@ -138,7 +140,7 @@ impl DeliveryBook {
             }
             size += value.len();
             let key = path(&id);
-            // A verdict of no is that of an event that stands, sent again by its server.
+            // A refusal means that the event waits already and its server sent it again.
             txns.push(StoreTxn {
                 guards: vec![TxnGuard::Absent(key.clone())],
                 writes: vec![TxnWrite::Put(key, value)],
@@ -152,7 +154,7 @@ impl DeliveryBook {
         Ok((accepted, turned_away))
     }
 
-    /// Gives up what waits for a hook that is no more, as far as this replica has seen it.
+    /// Drops the deliveries of a removed hook, as far as this replica has seen them.
     pub async fn drop_hook(&self, hook: &HookId) {
         for (id, modified) in self.book.of_hook(hook) {
             match self.change(&id, modified, TxnWrite::Delete(path(&id))).await {

@@ -38,22 +38,22 @@ use crate::{
     tasks::{fleet_handle::FleetHandle, own_targets::OwnTargets},
 };
 
-/// How often a registration is decided anew because somebody else wrote in between.
+/// Largest number of decisions about one registration while other writers change the store.
 const TRIES: usize = 4;
 
 /// Why a hook is not registered, shown or taken out, or events are not taken.
 #[derive(Debug, thiserror::Error)]
 pub enum HookError {
-    /// The store.
+    /// The store failed or refused.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// What waits for its application could not be written.
+    /// The events could not be written as deliveries.
     #[error(transparent)]
     Delivery(#[from] DeliveryError),
     /// It is not as it must be.
     #[error(transparent)]
     Unfit(#[from] UnfitRegistration),
-    /// Nobody could send anything.
+    /// Without `public_url` servers have no address for their events.
     #[error(
         "public_url is not set at this control plane, so that servers cannot be told where to send events"
     )]
@@ -67,10 +67,10 @@ pub enum HookError {
     /// There is none of that name.
     #[error("there is no such hook")]
     NotFound,
-    /// Somebody else wrote at the same time, again and again.
+    /// Other writers changed the hook at each attempt.
     #[error("somebody else changes the same hook")]
     Changed,
-    /// What is registered, or the key, is not known here yet.
+    /// This replica has not read the registrations or the key yet.
     #[error("the store has not been read yet")]
     NotReady,
 }
@@ -88,7 +88,7 @@ pub struct WebhookRegistry {
     public_url: Option<String>,
     own: OwnTargets,
     max_hooks: usize,
-    /// How long an application is kept waiting for servers, well within the time of its call.
+    /// Longest time that an application waits for servers, well within the time of its call.
     patience: Duration,
     metrics: HookMetrics,
     /// How many servers lack hooks, where this replica keeps them.
@@ -100,8 +100,7 @@ pub struct WebhookRegistry {
 pub struct HookFigures {
     /// Hooks that are registered.
     pub registered: usize,
-    /// Servers that were not seen to have what they are to have; none where another replica keeps
-    /// them.
+    /// Servers without the hooks that they need; none while another replica keeps the hooks.
     pub lacking: Option<usize>,
 }
 
@@ -139,10 +138,10 @@ impl WebhookRegistry {
         }
     }
 
-    /// Registers a hook, or finds the one that stands for its address; tells which.
+    /// Registers a hook, or finds the existing one for its address. Returns which of the two.
     ///
     /// # Errors
-    /// It is not registered; after an error of the store it may be.
+    /// The hook is not registered; after an error of the store it may be.
     pub async fn create(&self, wanted: HookRegistration) -> Result<(HookRegistration, bool), HookError> {
         if self.public_url.is_none() {
             return Err(HookError::NoAddress);
@@ -167,7 +166,7 @@ impl WebhookRegistry {
             if standing.entries.len() >= self.max_hooks {
                 return Err(HookError::TooMany(standing.entries.len()));
             }
-            // The tenant stands, or what another of its name registers would be this one's.
+            // The tenant must still exist: else a later tenant of the same name would inherit the hook.
             let of_tenant = keys::path(&FleetKey::Tenant(tenant.clone()));
             let guards = vec![TxnGuard::Absent(at.clone()), TxnGuard::Unchanged(of_tenant, seen)];
             let txn = StoreTxn { guards, writes: vec![TxnWrite::Put(at, encode(&new))] };
@@ -182,14 +181,15 @@ impl WebhookRegistry {
                     }
                     return Ok((new, false));
                 }
-                // Somebody registered it, or changed the tenant: what stands then decides.
+                // Another writer registered the hook or changed the tenant: the next turn decides on
+                // the new state.
                 TxnVerdict::Refused(revision) => self.see(revision).await,
             }
         }
         Err(HookError::Changed)
     }
 
-    /// Returns what is registered, of one tenant or of all, by tenant and id.
+    /// Returns the registrations, of one tenant or of all, by tenant and id.
     ///
     /// # Errors
     /// The store cannot be read.
@@ -205,10 +205,10 @@ impl WebhookRegistry {
         HookFigures { registered: self.book.len(), lacking: *self.lacking.borrow() }
     }
 
-    /// Takes a hook out, and what waits for it.
+    /// Removes a hook and the deliveries that wait for it.
     ///
     /// # Errors
-    /// There is none, or the store does not take it.
+    /// The hook does not exist, or the store refuses the removal.
     pub async fn delete(&self, tenant: &TenantId, id: &HookId) -> Result<(), HookError> {
         let at = path(tenant, id);
         for _ in 0..TRIES {
@@ -225,10 +225,10 @@ impl WebhookRegistry {
         Err(HookError::Changed)
     }
 
-    /// Takes out what a tenant that is gone had registered.
+    /// Removes the hooks of a deleted tenant.
     ///
     /// # Errors
-    /// The store does not take it; whoever leads tries again.
+    /// The store refuses the removal; the leader tries again.
     pub async fn forget(&self, tenant: &TenantId) -> Result<(), HookError> {
         let listing = self.store.read_prefix(&prefix_of(tenant)).await?;
         for entry in listing.entries {
@@ -241,7 +241,7 @@ impl WebhookRegistry {
         Ok(())
     }
 
-    /// Waits a moment until this replica sees what made the store refuse.
+    /// Waits a moment until this replica sees the change that made the store refuse.
     async fn see(&self, revision: u64) {
         let now = self.fleet.revision();
         let wanted = Revision::new(now.epoch, revision);

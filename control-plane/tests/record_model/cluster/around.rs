@@ -1,4 +1,4 @@
-//! What happens around creates and polls: health, applications, operators, time, losses, leaders.
+//! Steps beside creates and polls: health, applications, operators, time, losses, leaders.
 
 use usher_model::server::Health;
 
@@ -227,7 +227,7 @@ impl Cluster {
 }
 
 impl Draft<'_> {
-    /// Turns what is on a disabled server into zombies. In panic that was wanted.
+    /// Turns the meetings of a disabled server into zombies, as an operator's panic demands.
     pub(super) fn empty_disabled(&mut self, replica: usize, server: usize) {
         if self.state.panicked[server] {
             let here = self.state.store.rec.filter(|rec| usize::from(rec.server) == server);
@@ -240,7 +240,7 @@ impl Draft<'_> {
         });
     }
 
-    /// Decides from the newest view and commits; `false` when there is nothing to do.
+    /// Decides from the newest view and commits; returns `false` if the plan is empty.
     fn carry_out(&mut self, question: Question) -> bool {
         let decision = self.cluster.core.ask(&self.state.store, question);
         decision.plans.iter().for_each(|plan| {
@@ -249,7 +249,8 @@ impl Draft<'_> {
         !decision.plans.is_empty()
     }
 
-    /// A replica takes a meeting out of routing that was asked to end; `false` when it was refused.
+    /// A replica removes a meeting from routing after a request to end it; returns `false` if the plan
+    /// was refused.
     fn report_end(&mut self, replica: usize, meant: Meant) -> bool {
         let view = *self.state.view(replica);
         let unnamed = view.rec.filter(|_| self.cluster.weak.lacks(Guard::Named)).map(Meant::of);
@@ -261,7 +262,7 @@ impl Draft<'_> {
             return false;
         }
         if decision.yes {
-            // What it had superseded was asked to end with it.
+            // The superseded instances were to end with it.
             self.state.release(Some(meant.instance).filter(|instance| *instance != 0));
             for server in SERVERS {
                 self.state.release(view.zom[server].and_then(|zombie| zombie.instance));

@@ -117,7 +117,7 @@ impl Cluster {
         }
     }
 
-    /// An edge gives a create up and says so, surely undone or not, or says nothing.
+    /// An edge abandons a create and reports that, surely undone or not, or reports no result.
     fn give_up(
         &self,
         state: &State,

@@ -1,4 +1,4 @@
-//! Polls, what the leader does about them, and the `end` calls that follow.
+//! Polls, the leader's decisions about them, and the `end` calls that follow.
 
 use super::{Cluster, Draft, Label, Next};
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
 
 impl Cluster {
     pub(super) fn polls(&self, state: &State, out: &mut Vec<Next>) {
-        // One that was deposed goes on with what it had begun.
+        // A deposed leader goes on with its unfinished work.
         let leaders = usize::from(state.leader)..1 + usize::from(self.bounds.second == Second::Deposed);
         for (replica, server) in leaders.flat_map(|replica| SERVERS.map(|server| (replica, server))) {
             let mut draft = self.draft(state);
@@ -59,7 +59,7 @@ impl Cluster {
         }
     }
 
-    /// An operator has what was listed taken over: any replica may be asked, and needs no token.
+    /// An operator adopts the listed meetings: any replica may serve the request, and needs no token.
     fn adopt(&self, state: &State, replica: usize, server: usize, poll: Poll, out: &mut Vec<Next>) {
         if state.spent.adopts >= self.bounds.adopts {
             return;
@@ -94,12 +94,12 @@ impl Cluster {
 }
 
 impl Draft<'_> {
-    /// Tells whether what was listed carries our mark.
+    /// Returns whether the listed meeting carries our mark.
     fn is_marked(&self, poll: Poll) -> bool {
         self.state.foreign & poll.seen.map_or(0, bit) & !1 == 0
     }
 
-    /// Does what a leader, or one that believes to be it, does about a poll.
+    /// Performs the decisions of a leader, or of a replica that believes to lead, about a poll.
     pub(super) fn reconcile(&mut self, replica: usize, server: usize, poll: Poll, waited: bool) {
         let view = *self.state.view(replica);
         let marked = self.is_marked(poll) || self.cluster.weak.lacks(Guard::Mark);
@@ -115,7 +115,7 @@ impl Draft<'_> {
             }
         }
         for (mark, instance) in &decision.ends {
-            // Without a mark to write nothing stops one that was deposed: its call may come late.
+            // Without a mark to write no guard stops a deposed leader: its call may come late.
             if mark.puts.is_empty()
                 || self.commit_fenced(replica, mark)
                 || self.cluster.weak.lacks(Guard::MarkFirst)
@@ -128,7 +128,7 @@ impl Draft<'_> {
 
 /// A poll as it is sent by a replica.
 fn asked(state: &State, replica: usize) -> Poll {
-    // The create that made a PENDING record is over only after its deadline.
+    // The create of a PENDING record ends only after its deadline.
     let under_way = state.view(replica).rec.is_some_and(|rec| {
         rec.state == RecState::Pending
             && state.creates.get(usize::from(rec.token).wrapping_sub(1)).is_some_and(|c| *c != Create::Gone)

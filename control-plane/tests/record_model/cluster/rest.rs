@@ -1,5 +1,5 @@
-//! What must hold once nothing is under way and every server is well: nothing leaked, nothing split,
-//! nothing lost.
+//! Invariants once no message is under way and every server is online: no meeting is leaked, split or
+//! lost.
 
 use super::{Cluster, Draft};
 use crate::state::{Admin, Counters, Poll, RecState, SERVERS, State, bit};
@@ -8,8 +8,8 @@ use crate::state::{Admin, Counters, Poll, RecState, SERVERS, State, bit};
 const ROUNDS: usize = 8;
 
 impl Cluster {
-    /// Lets a quiet cluster come to rest and says what is wrong then: with every server enabled
-    /// again, and with those that are disabled left so.
+    /// Lets a quiet cluster come to rest and returns the violations: with every server enabled again,
+    /// and with the disabled ones left so.
     pub(crate) fn fault_at_rest(&self, state: &State) -> Option<String> {
         let as_it_is = state.store.admin.contains(&Admin::Disabled);
         self.fault_with(state, false).or_else(|| as_it_is.then(|| self.fault_with(state, true)).flatten())
@@ -43,7 +43,7 @@ impl Draft<'_> {
         if store.admin[server] == Admin::Disabled {
             self.empty_disabled(0, server);
             if self.state.store.zom[server].is_none() {
-                return; // nobody looks there any more
+                return; // no replica polls it any more
             }
         }
         let seen = Some(self.state.live[server]);
@@ -59,7 +59,7 @@ impl Draft<'_> {
     }
 }
 
-/// `left_alone` tells that another balancer's meetings need not be known.
+/// `left_alone` allows that another balancer's meetings are unknown.
 fn fault(before: &State, rest: &State, left_alone: bool) -> Option<String> {
     let routed = |server: usize, instance: u8| {
         rest.store.rec.is_some_and(|rec| {
@@ -71,7 +71,7 @@ fn fault(before: &State, rest: &State, left_alone: bool) -> Option<String> {
         |instance: u8| rest.foreign & bit(instance) != 0 && (left_alone || rest.store.rec.is_some());
     for server in SERVERS {
         let (was, is) = (before.live[server], rest.live[server]);
-        // A request that comes late to a disabled server is nobody's: it is not polled.
+        // A request that comes late to a disabled server belongs to no one: the server is not polled.
         let known = rest.store.admin[server] != Admin::Disabled || before.acked & bit(is) != 0;
         if is != 0 && !routed(server, is) && !foreign(is) && known {
             return Some(format!("I4: instance {is} leaked on server {server} at rest"));

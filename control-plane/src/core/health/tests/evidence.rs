@@ -1,4 +1,4 @@
-//! What failed calls are worth.
+//! The weight of failed calls.
 
 use std::collections::BTreeSet;
 
@@ -59,8 +59,8 @@ fn x6_what_a_failed_call_is_worth_is_the_table() {
 }
 
 proptest! {
-    /// However one tenant's calls die, and however often that is reported, the health of a server whose
-    /// polls are good stays what it was.
+    /// Calls of one tenant, failed in any way and reported any number of times, never change the health
+    /// of a server whose polls succeed.
     #[test]
     fn x6_no_reports_of_one_tenant_change_the_health_of_a_server_whose_polls_are_good(
         reports in prop::collection::vec((prop::collection::btree_set(0_u8..20, 0..8), any::<bool>(), 0_u64..30_000, any::<bool>()), 0..100),

@@ -1,4 +1,4 @@
-//! What the health of many servers, or of one over time, says beyond its health.
+//! Rules over the health of many servers, or of one server over time.
 
 use usher_model::server::{AdminState, Server};
 
@@ -10,7 +10,7 @@ use crate::core::{
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Fifty green servers, and how they are called.
+/// Fifty online servers, and their names.
 fn fifty() -> (FleetBench, Vec<String>) {
     let names: Vec<String> = (0..50).map(|n| format!("s{n:02}")).collect();
     let ids: Vec<&str> = names.iter().map(String::as_str).collect();

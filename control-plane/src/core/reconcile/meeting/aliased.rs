@@ -14,11 +14,11 @@ use crate::core::{draft::PlanDraft, instance::create_time_of};
 impl Meeting<'_> {
     /// Judges a listed instance that a zombie of the same id names on another entry.
     ///
-    /// | that zombie | the id's record | what happens here |
+    /// | that zombie | the id's record | consequence here |
     /// |---|---|---|
-    /// | any | names the instance | nothing; the zombie goes when its own entry is polled |
+    /// | any | names the instance | none; a poll of its own entry removes the zombie |
     /// | *waiting* | PENDING here | the record may be confirmed with it |
-    /// | *waiting* | none, or PENDING elsewhere | nothing: it may route again |
+    /// | *waiting* | none, or PENDING elsewhere | none: it may route again |
     /// | *waiting* | ACTIVE | *due* here too |
     /// | *due*, *ending* | any | *due* here too: the other entry may be out of reach |
     pub(super) fn settle_zombie_of_another_entry(&mut self) {
@@ -42,7 +42,7 @@ impl Meeting<'_> {
         }
     }
 
-    /// Tells whether an instance waits for its replacement, as a zombie of another entry.
+    /// Returns whether an instance waits for its replacement, as a zombie of another entry.
     pub(super) fn waits_on_another_entry(
         &self,
         id: &InternalMeetingId,
@@ -60,9 +60,8 @@ impl Meeting<'_> {
         named.map(|(other, stored)| (other, &stored.value))
     }
 
-    /// Returns the server of a record on another entry if the listed instance may be that record's own: a
-    /// newer one, of which the confirmation is on its way. While the record's server can be asked it
-    /// knows.
+    /// Returns the server of a record on another entry if the listed instance may be that record's own:
+    /// a newer one, whose confirmation is under way. A record's server that answers can decide this.
     pub(super) fn home_in_doubt(&self, record: &MeetingRecord, listed: &SampledMeeting) -> Option<ServerId> {
         let home = self.case.fleet.server(&record.server)?;
         let can_be_asked = home.admin() != AdminState::Disabled && home.health() != Health::Offline;
@@ -70,7 +69,7 @@ impl Meeting<'_> {
         (record.server != self.zombie_key.server && can_be_asked && newer).then(|| record.server.clone())
     }
 
-    /// Has a server asked for the instance that a zombie here stands for, and names it in the zombie when
+    /// Has a server checked for the instance of a zombie here, and names the instance in the zombie if
     /// that server does not know it. The next poll ends it.
     pub(super) fn name_once_sure(&mut self, home: ServerId, instance: InternalMeetingId) {
         let mut draft = PlanDraft::new(self.case.fleet, self.case.now.wall_ms);
@@ -79,8 +78,8 @@ impl Meeting<'_> {
         self.ask(home, instance, draft);
     }
 
-    /// Has the server of the id's record asked for an instance; `draft` is committed if that server does
-    /// not know it.
+    /// Has the server of the id's record checked for an instance; `draft` is committed if that server
+    /// does not know it.
     pub(super) fn ask(&mut self, home: ServerId, internal_id: InternalMeetingId, draft: PlanDraft<'_>) {
         let if_gone = draft.into_plan();
         let key = self.key.clone();

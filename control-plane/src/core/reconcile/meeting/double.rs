@@ -14,15 +14,15 @@ use crate::core::{draft::PlanDraft, fleet::FleetServer, instance::create_time_of
 impl Meeting<'_> {
     /// Judges an instance of ours that runs here while a record names another server.
     ///
-    /// | record | its server | what happens |
+    /// | record | its server | consequence |
     /// |---|---|---|
-    /// | of this very instance | not there | its server came back by another name: this one has the id |
-    /// | of this very instance | there | nothing: it is one server under two entries |
-    /// | of a create in this epoch, older than this instance or not confirmed | can be asked | it is asked for this instance; *due* here if it does not know it |
+    /// | of this very instance | missing | its server returned under another name: this one has the id |
+    /// | of this very instance | known | none: it is one server under two entries |
+    /// | of a create in this epoch, older than this instance or not confirmed | can answer | it is checked for this instance; *due* here if it does not know it |
     /// | of a create in this epoch | | *due* here |
     /// | of an earlier epoch, or adopted | any, and at the first look here in this epoch this instance is the newer | this one has the id, the other is *due* |
-    /// | the same | not asked in this epoch, or given up | nothing yet |
-    /// | the same | asked | as of a create in this epoch |
+    /// | the same | not polled in this epoch, or replaceable | none yet |
+    /// | the same | polled | as of a create in this epoch |
     pub(super) fn settle_double(&mut self, record: &Stored<MeetingRecord>, listed: &SampledMeeting) {
         let fleet = self.case.fleet;
         let id = listed.internal_id.clone();
@@ -34,8 +34,8 @@ impl Meeting<'_> {
         }
         if record.modified <= fleet.epoch().begun || is_adopted(&record.value) {
             let newer = self.create_time(listed) > create_time(&record.value);
-            // A server that was disabled in between is looked at for the first time again, but not in this
-            // epoch: what it lists beside a record is left over, however new, and the record's users stay.
+            // A server that was disabled in between has a first look again, but not in this epoch: a
+            // listed instance beside a record is left over, however new, and the record's users stay.
             let first_look = !fleet.knows(self.case.server) && !self.case.server.asked_before();
             if newer && first_look && self.accepts() {
                 return self.take_over(&record.value, listed);
@@ -60,7 +60,7 @@ impl Meeting<'_> {
         if self.case.fleet.server(&older.server).is_some() {
             let zombie = ZombieKey { meeting: self.key.clone(), server: older.server.clone() };
             let reason = "older than an instance found elsewhere";
-            // An adopted instance may be another balancer's: then only what carries our mark is meant.
+            // An adopted instance may be another balancer's: only an instance with our mark is meant.
             let ours = self.case.fleet.policy().adopt != AdoptPolicy::All && !is_adopted(older);
             let id = older.state.internal_id().filter(|_| ours).cloned();
             self.draft.set_zombie(zombie, ZombieState::Due, id, reason);
@@ -70,7 +70,7 @@ impl Meeting<'_> {
     }
 }
 
-/// Tells whether a record is a poll's word alone: nobody's create stands behind it.
+/// Returns whether a record rests on a poll alone: no create of a client made it.
 fn is_adopted(record: &MeetingRecord) -> bool {
     record.token.is_empty() && record.request_digest.is_empty()
 }
@@ -117,7 +117,7 @@ mod tests {
         }
     }
 
-    /// Servers `a` and `b` and what was written before the epoch began.
+    /// Servers `a` and `b`, and the writes before the epoch began.
     fn set_back(before: Option<MeetingRecord>) -> FleetBench {
         let mut bench = FleetBench::with_servers(Policy::default(), &["a", "b"]);
         if let Some(record) = before {
@@ -128,11 +128,11 @@ mod tests {
         bench
     }
 
-    /// A server is polled: what follows is written, then the sample.
+    /// Polls a server: the consequences are written first, then the sample.
     fn polled(bench: &mut FleetBench, server: &str, instance: &str) {
         let sample = sample(bench.store.revision, &[("m", instance)]);
         let work = on_sample(&bench.fleet, &sid(server), &sample, bench.now.instant, bench.now);
-        // A server that is asked for what another one runs does not know it.
+        // A server does not know an instance that another server runs.
         for plan in work.plans.into_iter().chain(work.verify.into_iter().map(|asked| asked.if_gone)) {
             assert!(bench.commit(&plan));
         }
@@ -221,8 +221,8 @@ mod tests {
         for server in ["a", "b"] {
             bench.write(PlanWrite::Sample(sid(server), sample(bench.store.revision, &[])));
         }
-        // An edge confirmed a forwarded create for which no record stood any more: it looks as if a poll had
-        // adopted it, and a client has it.
+        // An edge confirmed a forwarded create that had no record any more: the record looks like one
+        // that a poll adopted, and a client uses it.
         bench.write(PlanWrite::Record(key("m"), record("a", 4, "")));
         for state in [AdminState::Disabled, AdminState::Enabled] {
             bench.write(PlanWrite::Server(Server { admin: state, ..server("b") }));

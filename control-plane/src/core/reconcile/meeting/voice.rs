@@ -6,10 +6,10 @@ use super::Meeting;
 use crate::core::voice;
 
 impl Meeting<'_> {
-    /// Notes the number that the server lists for a meeting whose record has another, or none: it was
-    /// created before its tenant's rooms got numbers, or by somebody else. Where it is another room's,
-    /// callers reach that one, and this one by none. A breakout room has none of ours. Anything more important
-    /// comes first.
+    /// Notes the number that the server lists for a meeting whose record has another number, or none:
+    /// it was created before its tenant's meetings got numbers, or by another client. If the number
+    /// belongs to another meeting, callers reach that one. A breakout room has no number of ours. More
+    /// important changes of the meeting come first.
     pub(super) fn settle_voice(&mut self, record: Option<&MeetingRecord>) {
         let case = self.case;
         let own = |record: &&MeetingRecord| record.server == self.zombie_key.server && !record.breakout;

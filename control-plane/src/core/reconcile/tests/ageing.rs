@@ -1,4 +1,4 @@
-//! What time leaves behind: `zombie_ttl`, and servers that are gone.
+//! Cleanup by age: `zombie_ttl`, and servers that were removed.
 
 use super::*;
 
@@ -53,7 +53,7 @@ fn sweep_for(bench: &mut FleetBench, hours: u64) -> (usize, usize) {
     (given_up, writes)
 }
 
-/// As after a restart: everything is read from the store, and nothing else is known.
+/// As after a restart: the fleet is read from the store, and has no other knowledge.
 fn restart(bench: &mut FleetBench) {
     bench.fleet = Fleet::new(7, bench.fleet.policy().clone());
     bench.fleet.apply(bench.store.revision, bench.store.listing(), bench.now.instant);
@@ -69,7 +69,7 @@ fn a5_zombie_ttl_outlives_restarts_and_no_clock_that_jumps_cuts_it_short() {
         restart(bench);
     };
     elsewhere(&mut bench);
-    bench.now.wall_ms += 30 * 86_400_000; // somebody set the clock
+    bench.now.wall_ms += 30 * 86_400_000; // an operator set the clock
     assert_eq!(sweep(&bench.fleet, MissingServer::Removed, bench.now), SweepPlan::default());
     let (given_up, writes) = sweep_for(&mut bench, 20);
     assert!(given_up == 0 && (30..=40).contains(&writes), "an hourly write each: {writes}");

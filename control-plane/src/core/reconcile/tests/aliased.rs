@@ -11,7 +11,7 @@ fn poll_entry(bench: &mut FleetBench, entry: &str, runs: &[(&str, &str)]) -> Vec
         assert!(bench.commit(plan));
     }
     for asked in work.verify {
-        // Whichever entry is asked, the one server answers.
+        // For each entry, the one server answers.
         if runs.iter().all(|(_, instance)| iid(instance) != asked.internal_id) {
             assert!(bench.commit(&asked.if_gone));
         }

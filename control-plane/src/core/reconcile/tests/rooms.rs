@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// What a server lists of room `m`.
+/// A listed breakout room `m`.
 fn room(instance: &str) -> SampledMeeting {
     SampledMeeting {
         breakout: true,

@@ -1,11 +1,12 @@
-//! Where callbacks may go: public addresses, and what the operator allows beside them. Applications
-//! choose the addresses, so that anything else would let them call into our own network (SSRF).
+//! Addresses that callbacks may go to: public ones, and those that the operator allows in addition.
+//! Applications choose the addresses, so that any other rule would let them call into our own network
+//! (SSRF).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
-/// Networks of version 4 that nobody reaches over the Internet (IANA special-purpose registry), and
+/// IPv4 networks that are not reachable over the Internet (IANA special-purpose registry), and
 /// 100.64.0.0/10 of carriers.
 const NOT_PUBLIC_V4: &[(Ipv4Addr, u8)] = &[
     (Ipv4Addr::UNSPECIFIED, 8),
@@ -31,14 +32,15 @@ pub struct AllowedAddresses {
 }
 
 impl AllowedAddresses {
-    /// Allows `networks` (`10.0.0.0/8`, `fd00::1`), and public addresses but `own`, our control planes
-    /// and stores. What is no network is left out; the configuration was checked.
+    /// Allows `networks` (`10.0.0.0/8`, `fd00::1`) and public addresses except `own`, the addresses of
+    /// our control planes and stores. Texts that are no network are ignored: the configuration was
+    /// checked before.
     pub fn new(networks: &[String], own: Vec<IpAddr>) -> Self {
         let parse = |text: &String| text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).ok();
         Self { networks: networks.iter().filter_map(parse).collect(), own }
     }
 
-    /// Tells whether a callback may go to an address.
+    /// Returns whether a callback may go to an address.
     pub fn permits(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         let listed = self.networks.iter().any(|network| network.contains(&address));
@@ -56,8 +58,8 @@ fn is_public(address: IpAddr) -> bool {
     }
 }
 
-/// Only what is given out as global unicast, 2000::/3, and the well-known NAT64 prefix; where an
-/// address of version 4 is inside, that one decides.
+/// Allows global unicast, 2000::/3, and the well-known NAT64 prefix; an address with an IPv4 address
+/// inside is judged by that one.
 fn is_public_v6(address: Ipv6Addr) -> bool {
     let parts = address.segments();
     let inner = |high: u16, low: u16| IpAddr::V4((u32::from(high) << 16 | u32::from(low)).into());

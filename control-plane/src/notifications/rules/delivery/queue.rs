@@ -11,7 +11,7 @@ use self::target::QueueTarget;
 use super::DeliveryLane;
 use crate::notifications::rules::ids::DeliveryId;
 
-/// How long what happened waits for what happened before it, and comes after it.
+/// Time that an event is held back for earlier events that arrive later.
 const HOLD: Duration = Duration::from_millis(200);
 
 /// How patient the queue is, and how much goes on at once.
@@ -19,7 +19,7 @@ const HOLD: Duration = Duration::from_millis(200);
 pub struct DeliveryLimits {
     /// Pause after the first failure.
     pub least: Duration,
-    /// Longest pause.
+    /// Longest pause between two attempts.
     pub most: Duration,
     /// How long a delivery is tried.
     pub retry_for: Duration,
@@ -46,24 +46,24 @@ impl DeliveryLimits {
 /// A delivery as the store shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredDelivery {
-    /// What it is queued by.
+    /// Lane of the delivery.
     pub lane: DeliveryLane,
     /// When it happened, by its server's clock; 0 where the order is that of acceptance.
     pub order_ms: i64,
     /// Store revision at which it was accepted.
     pub accepted: u64,
-    /// Tries that failed.
+    /// Number of attempts that failed.
     pub attempts: u32,
     /// Time it was tried for.
     pub waited: Duration,
-    /// How often an operator asked for a try at once.
+    /// Number of attempts at once that operators requested.
     pub retries_asked: u32,
 }
 
 /// How a try came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TryOutcome {
-    /// 2xx.
+    /// The application answered 2xx.
     Taken,
     /// 410: refused for good.
     Refused,
@@ -73,19 +73,19 @@ pub enum TryOutcome {
     Down,
 }
 
-/// What is to be done now.
+/// One action that is due now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum QueueWork {
-    /// Try it.
+    /// Try the delivery once.
     Try(DeliveryId),
-    /// Its time is over while its target is down.
+    /// Remove the delivery: `retry_for` has passed while its target was down.
     Expire(DeliveryId),
 }
 
-/// What is to be written after a try.
+/// The write after an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeliveryStep {
-    /// It has arrived.
+    /// Remove it: it has arrived.
     Taken,
     /// It was refused for good.
     Refused,
@@ -93,7 +93,7 @@ pub enum DeliveryStep {
     Expired,
     /// It stays, with this many failures and this time behind it.
     Later {
-        /// Tries that failed.
+        /// Number of attempts that failed.
         attempts: u32,
         /// Time it was tried for.
         waited: Duration,
@@ -104,7 +104,7 @@ pub enum DeliveryStep {
 enum Phase {
     Waiting,
     Trying,
-    /// What came of it is being written.
+    /// The result of the attempt is being written.
     Settling,
 }
 
@@ -118,14 +118,14 @@ struct Item {
     phase: Phase,
 }
 
-/// Everything that waits. Changed only by what the store shows and by what tries came to.
+/// Deliveries that wait. Only entries of the store and results of attempts change the queue.
 #[derive(Debug)]
 pub struct DeliveryQueue {
     limits: DeliveryLimits,
     items: HashMap<DeliveryId, Item>,
     lanes: HashMap<DeliveryLane, BTreeSet<(i64, u64, DeliveryId)>>,
     targets: HashMap<String, QueueTarget>,
-    /// Tries under way, also of what was removed meanwhile.
+    /// Number of attempts under way, those for removed deliveries included.
     flying: HashMap<DeliveryId, DeliveryLane>,
     busy: HashSet<DeliveryLane>,
 }
@@ -148,12 +148,12 @@ impl DeliveryQueue {
         self.items.len()
     }
 
-    /// Tells whether nothing waits.
+    /// Returns whether no delivery waits.
     pub fn is_empty(&self) -> bool {
         self.items.is_empty()
     }
 
-    /// Takes what the store shows of a delivery.
+    /// Adds a delivery, or updates it from its entry in the store.
     pub fn upsert(&mut self, id: DeliveryId, seen: StoredDelivery, now: Instant) {
         if let Some(item) = self.items.get_mut(&id) {
             if seen.retries_asked > item.seen.retries_asked {
@@ -178,7 +178,7 @@ impl DeliveryQueue {
         self.items.insert(id, item);
     }
 
-    /// Takes out what the store shows no more.
+    /// Removes a delivery whose entry has left the store.
     pub fn remove(&mut self, id: &DeliveryId) {
         let Some(item) = self.items.remove(id) else { return };
         let lane = item.seen.lane;
@@ -199,7 +199,7 @@ impl DeliveryQueue {
         }
     }
 
-    /// Returns what is to be done now; whoever asks does it.
+    /// Returns the actions that are due now. The caller must perform each of them.
     pub fn work(&mut self, now: Instant) -> Vec<QueueWork> {
         let mut work: Vec<QueueWork> = Vec::new();
         for (id, item) in &mut self.items {
@@ -232,8 +232,8 @@ impl DeliveryQueue {
         work
     }
 
-    /// Takes what a try came to; `jitter` from 0 to 1 is random. None when the delivery was removed
-    /// meanwhile: there is nothing to write.
+    /// Takes the outcome of an attempt and returns the write that follows; `jitter` from 0 to 1 is
+    /// random. Returns none if the delivery was removed meanwhile.
     pub fn finished(
         &mut self,
         id: &DeliveryId,
@@ -274,7 +274,8 @@ impl DeliveryQueue {
         Some(DeliveryStep::Later { attempts: item.seen.attempts, waited: item.seen.waited })
     }
 
-    /// What came of a delivery is written, or could not be: if it still stands it waits again.
+    /// Ends the writing of a result, successful or not. A delivery that still has its entry waits
+    /// again.
     pub fn settled(&mut self, id: &DeliveryId) {
         if let Some(item) = self.items.get_mut(id).filter(|item| item.phase == Phase::Settling) {
             item.phase = Phase::Waiting;
@@ -304,7 +305,7 @@ impl DeliveryQueue {
         })
     }
 
-    /// Changes a target, and forgets one that nobody wants anything of.
+    /// Changes a target, and forgets it once no delivery needs it.
     fn leave(&mut self, name: &str, change: impl FnOnce(&mut QueueTarget)) {
         let Some(target) = self.targets.get_mut(name) else { return };
         change(target);

@@ -1,5 +1,5 @@
-//! Reading events: as bbb-webhooks maps them, or as they are on a server's bus. What is needed is
-//! looked up in the text itself; the rest is not read, and stays what it is.
+//! Reads events: as bbb-webhooks maps them, or as they are on a server's bus. The few members that are
+//! needed are looked up in the text itself; the rest is not parsed and stays byte for byte.
 
 use std::{borrow::Cow, fmt};
 
@@ -10,19 +10,19 @@ use serde::{
 use serde_json::value::RawValue;
 use usher_model::id::{InternalMeetingId, TenantId};
 
-/// Metadata by which a meeting says whose it is, as servers spell it.
+/// Metadata by which a meeting names its tenant, as servers spell it.
 const MARK: &str = "usher-tenant";
 
-/// What has to be known of an event.
+/// The members of an event that decide about it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct EventFacts {
     /// Its name: `user-joined`, or that of the message on the bus.
     pub name: String,
     /// The meeting's `meetingID` on the server.
     pub external: Option<String>,
-    /// The instance.
+    /// Internal id of the instance.
     pub internal: Option<InternalMeetingId>,
-    /// Of a breakout room, the instance it belongs to.
+    /// For a breakout room, the internal id of the parent instance.
     pub parent: Option<InternalMeetingId>,
     /// The tenant that the meeting's metadata names, where the event carries any.
     pub mark: Option<TenantId>,
@@ -45,7 +45,7 @@ pub fn split(events: &str) -> Result<Vec<&str>, InvalidEvents> {
     if all.iter().all(|event| event.starts_with('{')) { Ok(all) } else { Err(InvalidEvents) }
 }
 
-/// Reads what has to be known of an event.
+/// Reads the members of an event that decide about it.
 pub fn facts(event: &str) -> EventFacts {
     let text = |paths: &[&[&str]]| paths.iter().find_map(|path| text_at(event, path));
     let name =

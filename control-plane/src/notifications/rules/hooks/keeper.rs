@@ -1,10 +1,10 @@
-//! Keeping hooks on servers: what one is to have, what it has, and what is to be done about that.
-//! Nothing is remembered of what was done before: servers lose hooks, by a restart or since nobody
-//! answered them for some minutes, and get them again.
+//! Keeps hooks on servers: compares the hooks that a server needs with those it has, and returns the
+//! changes. The rules remember no earlier change, because servers lose hooks, by a restart or after
+//! some minutes without an answer, and must get them again.
 //!
-//! **K1** whoever looks at a server as it is and does what [`plan`] says leaves it with what is wanted,
-//! and [`plan`] then says nothing. **K2** hooks that are not ours are not touched. **K3** one server that
-//! does not answer delays no other.
+//! **K1** A caller that looks at a server and performs the steps of [`plan`] leaves it with the wanted
+//! hooks, and [`plan`] then returns no step. **K2** Hooks that are not ours are not touched. **K3** One
+//! server that does not answer delays no other.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -22,7 +22,7 @@ const AT_ONCE: usize = 16;
 /// Longest time between two tries of a server that fails.
 const LONGEST_PAUSE: Duration = Duration::from_mins(5);
 
-/// What a server is to have: at most a hook for mapped events and one for raw ones.
+/// The hooks that a server needs: at most one for mapped events and one for raw ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct WantedHooks {
     /// Events as bbb-webhooks maps them.
@@ -32,7 +32,7 @@ pub struct WantedHooks {
 }
 
 impl WantedHooks {
-    /// Returns what the registrations together ask for.
+    /// Returns the hooks that the registrations need together.
     pub fn of<'r>(registrations: impl IntoIterator<Item = &'r HookRegistration>) -> Self {
         registrations.into_iter().fold(Self::default(), |wish, registration| Self {
             mapped: wish.mapped || !registration.raw,
@@ -40,12 +40,12 @@ impl WantedHooks {
         })
     }
 
-    /// Tells whether it wants all that another does.
+    /// Returns whether it includes all hooks of another.
     pub fn covers(self, other: Self) -> bool {
         (self.mapped || !other.mapped) && (self.raw || !other.raw)
     }
 
-    /// Tells whether it wants nothing.
+    /// Returns whether it needs no hook.
     pub fn is_empty(self) -> bool {
         !self.mapped && !self.raw
     }
@@ -54,11 +54,11 @@ impl WantedHooks {
 /// A change on a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HookStep {
-    /// Register an address.
+    /// Register an address at the server.
     Create {
-        /// The address.
+        /// Address of an edge, sealed for the server.
         url: String,
-        /// For raw events.
+        /// Whether the hook is for raw events.
         raw: bool,
     },
     /// Take a hook out.
@@ -68,8 +68,8 @@ pub enum HookStep {
     },
 }
 
-/// Returns what turns `seen` into `wanted` (address → raw). `is_ours` tells our addresses from others'.
-/// New ones come first, so that nothing is missed between.
+/// Returns the steps that turn `seen` into `wanted` (address → raw). `is_ours` separates our addresses
+/// from others'. Creations come first, so that no event is missed in between.
 pub fn plan(
     wanted: &BTreeMap<String, bool>,
     seen: &[ListedHook],
@@ -98,22 +98,22 @@ pub fn plan(
 /// How a look at a server came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HookCheckOutcome {
-    /// It has what is wanted.
+    /// The server has the wanted hooks.
     Kept,
     /// Changes were made; another look shows whether all of them.
     Changed,
     /// It has no webhooks.
     Unsupported,
-    /// It could not be asked, or refused.
+    /// The server did not answer, or refused.
     Failed,
 }
 
 /// A server as the fleet has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HookServer {
-    /// What it is to have.
+    /// The hooks that the server needs.
     pub wish: WantedHooks,
-    /// Whether it is used at all: one that never was in this term is not asked.
+    /// Whether the server is in use. A server that was never in use in this term gets no request.
     pub used: bool,
     /// Whether it answers polls.
     pub reachable: bool,
@@ -121,9 +121,9 @@ pub struct HookServer {
 
 #[derive(Debug)]
 struct Kept {
-    /// What it is to have.
+    /// The hooks that the server needs.
     wish: WantedHooks,
-    /// What it was last looked at for, and how that came out.
+    /// The hooks of the last look, and its outcome.
     last: Option<(WantedHooks, HookCheckOutcome)>,
     was_reachable: bool,
     failures: u32,
@@ -144,7 +144,7 @@ impl KeeperSchedule {
         Self { period, servers: HashMap::new() }
     }
 
-    /// Returns the servers to look at now; whoever asks does it, and says how it came out.
+    /// Returns the servers to look at now. The caller must look at each and report the outcome.
     pub fn work(&mut self, fleet: &[(ServerId, HookServer)], now: Instant) -> Vec<(ServerId, WantedHooks)> {
         let known: BTreeSet<&ServerId> = fleet.iter().map(|(id, _)| id).collect();
         self.servers.retain(|id, _| known.contains(id));

@@ -1,5 +1,5 @@
-//! Putting an event into its application's own words: the meeting's id as the application chose it, its
-//! own addresses of callbacks, and nothing of ours. Everything else leaves as it came, byte for byte.
+//! Rewrites an event for its application: the meeting's id as the application chose it, the
+//! application's own callback addresses, and no metadata of ours. Every other byte stays as it came.
 
 use std::borrow::Cow;
 
@@ -10,12 +10,12 @@ use super::event::{JsonMembers, text_of};
 
 /// Deepest nesting that is looked into; real events have six levels.
 const MAX_DEPTH: usize = 32;
-/// What names of metadata of ours begin with.
+/// Prefix of the names of our metadata.
 const OURS: &str = "usher-";
 /// The object in which applications' addresses stand.
 const METADATA: &str = "metadata";
 
-/// Where in an event a value stands.
+/// Position of a value in an event.
 #[derive(Debug, Clone, Copy)]
 struct Position<'e> {
     depth: usize,
@@ -37,7 +37,7 @@ impl<'e> Position<'e> {
     }
 }
 
-/// What is said in other words.
+/// The values that are replaced in an event.
 pub struct EventWording<'w> {
     /// The meeting's id on the servers.
     pub on_server: &'w str,

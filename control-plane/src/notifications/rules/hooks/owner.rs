@@ -1,5 +1,5 @@
-//! Whose an event is. Two tenants never hear of each other, and nobody of a meeting that Usher knows
-//! nothing of: an event that cannot be told to be somebody's is nobody's.
+//! Finds the owner of an event. Two tenants never hear of each other, and no tenant hears of a meeting
+//! that Usher does not know. If the owner of an event is unknown, the event is dropped.
 
 use usher_model::{
     id::{MeetingId, ServerId, TenantId},
@@ -43,8 +43,9 @@ pub fn whose(fleet: &Fleet, server: &ServerId, event: &EventFacts) -> Option<Eve
     Some(EventOwner { meeting: found, on_server: external.to_owned() })
 }
 
-/// Names a meeting as its application knows it from BBB. A breakout room that an application created has an id
-/// of the server's own there, which is what `create` answered and what events and hooks go by.
+/// Returns the meeting by the name that its application knows from BBB. A breakout room that an
+/// application created has an id of the server's own there: `create` answered it, and events and hooks
+/// use it.
 fn called(on_server: &str, meeting: MeetingKey, event: &EventFacts) -> Option<MeetingKey> {
     let scope = TenantScope::of(&meeting.tenant);
     if scope.on_server(meeting.meeting.as_str(), event.internal.as_ref()).to_string() == on_server {
@@ -53,7 +54,7 @@ fn called(on_server: &str, meeting: MeetingKey, event: &EventFacts) -> Option<Me
     Some(MeetingKey::new(meeting.tenant, MeetingId::parse(on_server).ok()?))
 }
 
-/// Returns what a server calls the breakout room that an event is of, where the last poll saw it.
+/// Returns the server's id of the breakout room of an event, if the last poll listed the room.
 fn listed_breakout<'f>(fleet: &'f Fleet, server: &ServerId, event: &EventFacts) -> Option<&'f str> {
     let sample = fleet.server(server)?.sample.as_ref()?;
     let listed =
@@ -61,7 +62,7 @@ fn listed_breakout<'f>(fleet: &'f Fleet, server: &ServerId, event: &EventFacts) 
     listed.breakout.then_some(listed.external_id.as_str())
 }
 
-/// An id that names its tenant is nobody else's.
+/// An id that names its tenant belongs to that tenant alone.
 fn by_name(fleet: &Fleet, external: &str) -> Option<MeetingKey> {
     let name = external.split_once('~')?.0;
     let tenant = TenantId::parse(name).ok().filter(|tenant| tenant.as_str() != TenantId::DEFAULT)?;
@@ -69,8 +70,8 @@ fn by_name(fleet: &Fleet, external: &str) -> Option<MeetingKey> {
     own(&tenant, external)
 }
 
-/// Ids of `default` stand on servers as they are, as do those of meetings that other people made there:
-/// something has to say that this one is ours.
+/// Ids of `default` are used unchanged on servers, like those of meetings that other clients created
+/// there. Other evidence must show that this meeting is ours.
 fn of_default(fleet: &Fleet, server: &ServerId, external: &str, event: &EventFacts) -> Option<MeetingKey> {
     let default = TenantId::default_tenant();
     let key = own(&default, external)?;

@@ -1,4 +1,4 @@
-//! What the store holds under `deliveries/`, as far as this replica has seen.
+//! Index of the entries under `deliveries/`, as far as this replica has seen them.
 
 use std::{
     collections::BTreeMap,
@@ -23,9 +23,9 @@ use crate::{
 /// One delivery as it is shown.
 #[derive(Debug, Clone)]
 pub struct WaitingDelivery {
-    /// Its name.
+    /// Id of the delivery.
     pub id: DeliveryId,
-    /// What it is.
+    /// Content and state of the delivery.
     pub delivery: Delivery,
     /// Its size in the store, bytes.
     pub size: u64,
@@ -77,8 +77,8 @@ impl IndexState {
 pub(super) struct DeliveryIndex(Arc<Mutex<IndexState>>);
 
 impl DeliveryIndex {
-    /// Takes what stands under a key; returns what it is queued by. What cannot be read stays where
-    /// it is and is not delivered: a newer version may know what to do with it.
+    /// Takes an entry of the store and returns the form by which it is queued. An unreadable value
+    /// stays in the store and is not delivered, because a newer version may be able to read it.
     pub(super) fn put(&self, entry: &StoreEntry) -> Option<(DeliveryId, StoredDelivery)> {
         let id = id_of(&entry.key)?;
         let delivery = match decode(&entry.value) {
@@ -106,7 +106,7 @@ impl DeliveryIndex {
         Some((id, seen))
     }
 
-    /// Takes out what stands under a key no more.
+    /// Removes the delivery of a deleted key.
     pub(super) fn remove(&self, key: &str) -> Option<DeliveryId> {
         let id = id_of(key)?;
         self.lock().remove(&id);
@@ -122,7 +122,7 @@ impl DeliveryIndex {
         self.lock().held.contains_key(id)
     }
 
-    /// Returns a delivery as it is stored, the revision that last changed it, and what it is.
+    /// Returns a delivery: its stored bytes, the revision that last changed it, and its content.
     pub(super) fn get(&self, id: &DeliveryId) -> Option<(Bytes, u64, Delivery)> {
         let pages = self.lock();
         let held = pages.held.get(id)?;
@@ -147,7 +147,7 @@ impl DeliveryIndex {
         (pages.event_bytes.get(tenant).copied().unwrap_or(0), pages.event_bytes.values().sum())
     }
 
-    /// Returns what waits for a hook, and the revision that last changed each.
+    /// Returns the deliveries of a hook, each with the revision that last changed it.
     pub(super) fn of_hook(&self, hook: &HookId) -> Vec<(DeliveryId, u64)> {
         let pages = self.lock();
         let held = pages.held.iter().filter(|(_, held)| held.delivery.hook.as_ref() == Some(hook));

@@ -1,4 +1,4 @@
-//! The task that follows what waits, and delivers it while this replica leads.
+//! The task that follows the stored deliveries, and delivers them while this replica leads.
 
 use std::{
     sync::Arc,
@@ -33,18 +33,18 @@ use crate::{
 /// Longest time between two looks at the clock.
 const TURN: Duration = Duration::from_secs(1);
 
-/// Reports that may wait; whoever has one then waits to be heard.
+/// Capacity for reports; a task with one more waits until the worker has read one.
 const REPORTS: usize = 1024;
 
-/// What a task of the courier came to.
+/// Report of a task that the worker started.
 enum Report {
-    /// A try of what had been said again so often when it began.
+    /// The result of an attempt, and the count of repetitions when it began.
     Tried(DeliveryId, u32, DeliveryResult),
-    /// What came of a delivery is written, or will not be.
+    /// The result of a delivery is written, or could not be written.
     Settled(DeliveryId),
 }
 
-/// The task.
+/// Task that delivers while this replica leads.
 pub struct DeliveryWorker {
     deliveries: DeliveryBook,
     applications: Arc<dyn ApplicationCalls>,
@@ -73,8 +73,8 @@ impl DeliveryWorker {
         Self { deliveries, applications, fleet, keys, leadership, tasks, queue, reports, reported }
     }
 
-    /// Follows and delivers until asked to stop. What is under way then is delivered again. While the
-    /// store cannot be read, what is known is delivered all the same.
+    /// Follows and delivers until asked to stop. An attempt that is under way at the stop is made again
+    /// by the next leader. While the store cannot be read, the known deliveries go on.
     pub async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
         let mut stored = PrefixFollower::new(Arc::clone(&self.deliveries.store), PREFIX);
         loop {
@@ -119,7 +119,7 @@ impl DeliveryWorker {
         }
     }
 
-    /// Begins whatever is due, if this replica leads.
+    /// Begins the actions that are due, if this replica leads.
     fn act(&mut self) {
         if self.leadership.token(clock::now()).is_none() {
             return;
@@ -145,14 +145,15 @@ impl DeliveryWorker {
         let stopping = self.tasks.stopping();
         self.tasks.spawn_short("callback", async move {
             let delivered = tokio::select! {
-                () = stopping.cancelled() => return, // whoever leads next delivers it again
+                () = stopping.cancelled() => return, // the next leader delivers it again
                 delivered = applications.deliver(&parcel) => delivered,
             };
-            let _ = reports.send(Report::Tried(id, said_again, delivered)).await; // nobody listens: we are stopping
+            // the receiver is gone only while we stop
+            let _ = reports.send(Report::Tried(id, said_again, delivered)).await;
         });
     }
 
-    /// Signed with what the tenant's secrets are now, whatever they were at the create.
+    /// Signs with the tenant's secrets of now, which may have changed since the create.
     fn parcel(&self, delivery: &Delivery) -> OutgoingCallback {
         let tenant = &delivery.meeting.tenant;
         let secrets =
@@ -190,8 +191,8 @@ impl DeliveryWorker {
         }
     }
 
-    /// Writes what came of a delivery. The write is the leader's: a deposed one's fails, and whoever
-    /// leads now delivers once more.
+    /// Writes the result of a delivery. The write carries the leader's fence: the write of a deposed
+    /// leader fails, and the new leader delivers once more.
     fn settle(&mut self, id: DeliveryId, next: DeliveryStep, reason: &str) {
         let (Some((value, modified, delivery)), Some(token)) =
             (self.deliveries.book.get(&id), self.leadership.token(clock::now()))
@@ -229,7 +230,7 @@ impl DeliveryWorker {
                     tokio::time::sleep(TURN).await; // it is tried again: not at once
                 }
             }
-            let _ = reports.send(Report::Settled(id)).await; // nobody listens: we are stopping
+            let _ = reports.send(Report::Settled(id)).await; // the receiver is gone only while we stop
         });
     }
 
@@ -245,7 +246,7 @@ impl DeliveryWorker {
     }
 }
 
-/// Says how a delivery ended, where it did. Never where to, nor what.
+/// Logs the end of a delivery. The line holds neither address nor body.
 fn tell(deliveries: &DeliveryBook, id: &DeliveryId, delivery: &Delivery, next: DeliveryStep, reason: &str) {
     let (meeting, kind, to) = (&delivery.meeting, delivery.kind.name(), delivery.lane().target);
     match next {

@@ -1,6 +1,6 @@
-//! The first hook of a kind is registered at the servers by whoever takes it, before the application is
-//! answered: what happens after the answer is to be heard of. Whoever leads does the same, and goes on
-//! where this could not.
+//! Registers the first hook of a kind at the servers before the application is answered, so that the
+//! application hears of every event after the answer. The replica that takes the registration does this
+//! once; the leader does the same and repeats it until it succeeds.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::notifications::rules::hooks::keeper::WantedHooks;
 
 /// Longest time an application is kept waiting for servers.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
-/// Servers that are asked at the same time.
+/// Largest number of servers that are called at the same time.
 const AT_ONCE: usize = 64;
 
 /// Registers a kind at every server that answers in time.

@@ -1,4 +1,4 @@
-//! What is registered under `hooks/`, as far as this replica has seen.
+//! Index of the registrations under `hooks/`, as far as this replica has seen them.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -36,7 +36,7 @@ impl HookIndex {
         *self.lock() = IndexState { hooks: puts.collect(), read: true };
     }
 
-    /// Takes a change.
+    /// Applies one change of the store.
     pub(super) fn take(&self, change: &StoreChange) {
         match change {
             StoreChange::Put(entry) => {
@@ -52,7 +52,7 @@ impl HookIndex {
         }
     }
 
-    /// Tells whether the store was read.
+    /// Returns whether the store has been read completely.
     pub(super) fn is_read(&self) -> bool {
         self.lock().read
     }
@@ -74,7 +74,7 @@ impl HookIndex {
         wanting.map(|((_, id), registration)| (id.clone(), registration.clone())).collect()
     }
 
-    /// Returns what those of the tenants that are `served` ask of each server.
+    /// Returns the hooks that every server needs for the tenants that are `served`.
     pub(super) fn wish(&self, served: impl Fn(&TenantId) -> bool) -> WantedHooks {
         WantedHooks::of(self.lock().hooks.values().filter(|registration| served(&registration.tenant)))
     }
@@ -89,7 +89,7 @@ impl HookIndex {
     }
 }
 
-/// What cannot be read stays where it is: a newer version may know what to do with it.
+/// An unreadable value stays in the store, because a newer version may be able to read it.
 fn read(key: &str, value: &[u8]) -> Option<((TenantId, HookId), HookRegistration)> {
     let (tenant, id) = id_of(key)?;
     match decode(&tenant, value) {

@@ -1,4 +1,4 @@
-//! Events that servers send: whose each is, in whose words, and for which hooks.
+//! Takes the events that servers send: finds the owner of each, rewrites it, and writes deliveries.
 
 use std::time::Duration;
 
@@ -23,30 +23,31 @@ use crate::notifications::{
     },
 };
 
-/// How long an event waits for what would tell whose it is.
+/// Longest time that an event waits for the change that shows its owner.
 const SETTLE_WITHIN: Duration = Duration::from_secs(1);
 
-/// What a server sent.
+/// The events of one request of a server.
 #[derive(Debug, Clone, Copy)]
 pub struct ServerEvents<'a> {
     /// The server, which signed it.
     pub server: &'a ServerId,
     /// Whether the events are as they are on its bus.
     pub raw: bool,
-    /// A JSON array.
+    /// JSON array of events.
     pub events: &'a str,
     /// When it first sent them.
     pub timestamp: &'a str,
-    /// What it calls itself.
+    /// Name of the sender, as it gave it.
     pub domain: &'a str,
 }
 
 impl WebhookRegistry {
-    /// Writes what applications are to hear of what a server sent; once it returns they will, or it is
-    /// nobody's. Sent again it is the same.
+    /// Writes the deliveries of a server's events. Once this returns, each event with an owner will be
+    /// delivered, and an event without one is dropped. The same events sent again become the same
+    /// deliveries.
     ///
     /// # Errors
-    /// Not all of it may have been written: it can be sent again.
+    /// Some events may not have been written: the server can send them again.
     pub async fn accept(&self, arrival: ServerEvents<'_>) -> Result<(), HookError> {
         if !self.book.is_read() || !self.fleet.complete() {
             return Err(HookError::NotReady);
@@ -83,8 +84,9 @@ impl WebhookRegistry {
         Ok(())
     }
 
-    /// Finds whose an event is, and that tenant's host. What this replica knows of nobody's may be of a
-    /// meeting that it has not heard of yet, or that its server has not confirmed yet.
+    /// Returns the owner of an event, and that tenant's host. Waits a moment if the owner is unknown,
+    /// because this replica may not have heard of the meeting yet, or its server may not have confirmed
+    /// it yet.
     async fn find(
         &self,
         server: &ServerId,
@@ -156,7 +158,7 @@ impl WebhookRegistry {
     }
 }
 
-/// What an application gets of an event.
+/// Returns the delivery of an event to one hook.
 fn body(
     key: Option<&CallbackKey>,
     event: &str,

@@ -1,4 +1,4 @@
-//! The task that follows what is registered, and, while this replica leads, keeps hooks on servers.
+//! The task that follows the registrations and keeps hooks on servers while this replica leads.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -41,7 +41,7 @@ const PERIOD: u32 = 3;
 /// How a look at a server came out.
 type Report = (ServerId, WantedHooks, HookCheckOutcome);
 
-/// The task.
+/// Task that keeps hooks on servers.
 pub struct HookKeeper {
     hooks: WebhookRegistry,
     leadership: Leadership,
@@ -64,7 +64,7 @@ impl HookKeeper {
         Self { hooks, leadership, tasks, keeper, led: false, slots, reports, reported }
     }
 
-    /// Follows and keeps until asked to stop.
+    /// Follows the store and keeps hooks until asked to stop.
     pub async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
         let mut stored = PrefixFollower::new(Arc::clone(&self.hooks.store), PREFIX);
         loop {
@@ -85,7 +85,7 @@ impl HookKeeper {
         }
     }
 
-    /// Begins whatever is due, if this replica leads.
+    /// Begins the looks that are due, if this replica leads.
     fn turn(&mut self, now: Instant) {
         self.hooks.metrics.registered(self.hooks.book.len());
         let leads = self.leadership.token(now).is_some();
@@ -114,7 +114,7 @@ impl HookKeeper {
         self.hooks.metrics.servers(self.keeper.outcomes());
     }
 
-    /// Returns every server with what it is to have.
+    /// Returns every server with the hooks that it needs.
     fn subjects(&self) -> Vec<(ServerId, HookServer)> {
         self.hooks.fleet.read(|fleet| {
             let served = |tenant: &TenantId| fleet.tenant(tenant).is_some_and(|stored| stored.value.enabled);
@@ -127,13 +127,14 @@ impl HookKeeper {
                     HookServer { wish, used, reachable: server.health() != Health::Offline },
                 )
             };
-            // By another entry of the same server its hooks would look like ones that nobody wants.
+            // A second entry of the same server is left out: its hooks would look like hooks that no
+            // tenant needs.
             fleet.servers().filter(|server| fleet.original_of(server.id()).is_none()).map(subject).collect()
         })
     }
 
-    /// Takes out what tenants had registered that are gone. One whose own entry was lost with the store
-    /// is awaited, and keeps it.
+    /// Removes the registrations of deleted tenants. A tenant whose own entry was lost with the store
+    /// is awaited and keeps its registrations.
     fn forget_strays(&self, now: Instant) {
         let fleet = &self.hooks.fleet;
         let strays = fleet.read(|seen| {
@@ -164,12 +165,12 @@ impl HookKeeper {
                 () = stopping.cancelled() => return,
                 outcome = looked => outcome.unwrap_or(HookCheckOutcome::Failed),
             };
-            let _ = reports.send((server.id, wish, outcome)).await; // nobody listens: we are stopping
+            let _ = reports.send((server.id, wish, outcome)).await; // the receiver is gone only while we stop
         });
     }
 }
 
-/// Looks at one server and does what is to be done.
+/// Looks at one server and performs the steps that its hooks need.
 async fn keep(
     servers: &dyn ServerHooks,
     server: &Server,
@@ -213,7 +214,7 @@ async fn keep(
     HookCheckOutcome::Changed
 }
 
-/// Where bbb-webhooks is not installed, whoever answers in its place knows no such call.
+/// A server without bbb-webhooks answers this call as an unknown one.
 fn has_none(error: &ServerCallError) -> bool {
     match error {
         ServerCallError::Status(404 | 405) => true,

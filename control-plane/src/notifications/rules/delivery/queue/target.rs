@@ -19,7 +19,8 @@ impl QueueTarget {
         Self { waiting: 0, in_flight: 0, failures: 0, opens: now, created: now }
     }
 
-    /// It could not be reached: until the pause is over nothing goes there, then one at a time.
+    /// Notes that the target was unreachable. Until the pause has passed no attempt goes there, and
+    /// then one at a time.
     pub(super) fn failed(&mut self, now: Instant, pause: impl FnOnce(u32) -> Duration) {
         // Tries that were under way together are one failure.
         if now >= self.opens || self.failures == 0 {
@@ -28,7 +29,8 @@ impl QueueTarget {
         }
     }
 
-    /// It answered, or somebody knows better: everything may go there.
+    /// Notes that the target answered, or that an operator requests an attempt: every delivery may go
+    /// there.
     pub(super) fn answered(&mut self) {
         self.failures = 0;
     }
@@ -37,7 +39,7 @@ impl QueueTarget {
         self.failures > 0
     }
 
-    /// Tells whether one more try may begin.
+    /// Returns whether one more attempt may begin.
     pub(super) fn has_room(&self, per_target: usize, now: Instant) -> bool {
         if self.is_down() { self.in_flight == 0 && self.opens <= now } else { self.in_flight < per_target }
     }

@@ -35,8 +35,8 @@ fn tries(work: &[QueueWork]) -> Vec<DeliveryId> {
         .collect()
 }
 
-/// One target that is down for ten minutes: the lane's order holds, the pauses grow to a minute, and
-/// what waits is there within one pause of its return.
+/// One target is down for ten minutes: the lane's order holds, the pauses grow to a minute, and each
+/// delivery arrives within one pause of the target's return.
 #[test]
 fn an_application_that_is_down_for_ten_minutes_gets_everything_in_order() {
     let (start, mut queue) = (Instant::now(), DeliveryQueue::new(limits()));

@@ -30,7 +30,7 @@ fn perform(hooks: &mut Vec<ListedHook>, steps: &[HookStep], next: &mut u32) {
 }
 
 proptest! {
-    /// K1, K2: from whatever a server has, whatever is lost on the way.
+    /// K1, K2: for any hooks on a server, and any call that is lost on the way.
     #[test]
     fn whatever_a_server_has_it_comes_to_have_what_is_wanted_and_then_rests(
         before in prop::collection::vec(
@@ -50,7 +50,7 @@ proptest! {
             if steps.is_empty() {
                 break;
             }
-            // A call that failed on the way: the next look sees what is.
+            // A call failed on the way: the next look sees the hooks that exist.
             if lost.next() == Some(true) {
                 steps.truncate(steps.len() / 2);
             }
@@ -164,7 +164,7 @@ fn a_fleet_without_hooks_is_left_alone_once_it_was_seen_to_be_one() {
     assert!(keeper.work(&fleet, now + PERIOD * 1000).is_empty());
 }
 
-/// K3, and what fails is asked less and less, but at least every five minutes.
+/// K3, and a server that fails is looked at less and less, but at least every five minutes.
 #[test]
 fn a_server_that_fails_is_tried_again_and_delays_no_other() {
     let (mut keeper, mut now) = (KeeperSchedule::new(PERIOD), Instant::now());

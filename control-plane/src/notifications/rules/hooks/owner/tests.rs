@@ -15,7 +15,7 @@ fn tenant(id: &str) -> TenantId {
     TenantId::parse(id).expect("is a name")
 }
 
-/// Tenants `default` and `school` on servers `a` and `b`; `room` of `default` runs on `a`.
+/// Tenants `default` and `school` on servers `a` and `b`; meeting `room` of `default` runs on `a`.
 fn bench() -> FleetBench {
     let mut bench =
         FleetBench::with_servers(Policy::new(&usher_model::settings::Settings::default()), &["a", "b"]);
