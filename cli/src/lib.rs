@@ -1,5 +1,7 @@
 //! The `usher` command: demo, standalone and administration.
 
+#![cfg_attr(not(test), deny(clippy::disallowed_methods))]
+
 pub mod admin_client;
 pub mod args;
 pub mod commands;

@@ -5,6 +5,8 @@
 //! `notifications` repeats these layers for callbacks, events and webhooks; and `app` puts the
 //! sockets in front.
 
+#![cfg_attr(not(test), deny(clippy::disallowed_methods))]
+
 pub mod app;
 pub mod bbb_client;
 pub mod core;

@@ -23,6 +23,8 @@ use prometheus_client::{
 use usher_bbb::call::ApiCall;
 use usher_model::revision::Revision;
 
+use usher_runtime::clock;
+
 use crate::control::table_cell::TableCell;
 
 /// How a request came out.
@@ -146,7 +148,7 @@ impl RequestMetrics {
         let index = call.map_or(self.calls.len() - 1, |call| call as usize);
         let Some(per_call) = self.calls.get(index) else { return };
         per_call.outcomes[outcome as usize].inc();
-        per_call.seconds.observe(begun.elapsed().as_secs_f64());
+        per_call.seconds.observe(clock::now().saturating_duration_since(begun).as_secs_f64());
     }
 }
 

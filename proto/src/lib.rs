@@ -1,5 +1,7 @@
 //! Generated code, and the way from wire types to domain types and back.
 
+#![cfg_attr(not(test), deny(clippy::disallowed_methods))]
+
 mod convert;
 mod shared_frame;
 

@@ -1,6 +1,8 @@
 //! The domain of Usher: ids, meetings, servers, tenants, revisions, scoped meeting ids, callback
 //! addresses, the routing table and the types of all settings. Everything here is pure.
 
+#![cfg_attr(not(test), deny(clippy::disallowed_methods))]
+
 pub mod callback;
 pub mod id;
 pub mod meeting;

@@ -231,7 +231,7 @@ impl Loading {
             match KEYS.iter().find(|key| key.env_name() == *name) {
                 Some(key) => self.set(key.name, &origin, &RawValue::Text(value)),
                 None => {
-                    self.faults.push(suggest::unknown(origin, name, KEYS.iter().map(SettingKey::env_name)))
+                    self.faults.push(suggest::unknown(origin, name, KEYS.iter().map(SettingKey::env_name)));
                 }
             }
         }

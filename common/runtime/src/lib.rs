@@ -1,5 +1,7 @@
 //! The frame of every Usher program: configuration, telemetry, metrics, tasks, the ops port and clocks.
 
+#![cfg_attr(not(test), deny(clippy::disallowed_methods))]
+
 pub mod clock;
 pub mod config;
 pub mod metrics;

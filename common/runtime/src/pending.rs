@@ -68,7 +68,7 @@ impl PendingCalls {
         let mut calls = self.lock();
         let id = calls.next;
         calls.next += 1;
-        let (since, warned_at) = (Instant::now(), Duration::ZERO);
+        let (since, warned_at) = (crate::clock::now(), Duration::ZERO);
         calls.open.insert(id, Call { target, name, phase: "request", since, warned_at });
         PendingGuard { calls: self.clone(), id }
     }
@@ -107,7 +107,7 @@ impl PendingCalls {
                 () = stop.cancelled() => return Ok(()),
                 () = tokio::time::sleep(LOOK) => {}
             }
-            for OverdueCall { target, name, phase, age } in self.overdue(Instant::now()) {
+            for OverdueCall { target, name, phase, age } in self.overdue(crate::clock::now()) {
                 warn!(target_name = %target, call = name, phase, ?age, "call is pending");
             }
         }
@@ -136,7 +136,7 @@ impl Drop for PendingGuard {
 /// Exports the age of the oldest call, read when it is asked for.
 impl Collector for PendingCalls {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let gauge = ConstGauge::new(self.oldest(Instant::now()).as_secs_f64());
+        let gauge = ConstGauge::new(self.oldest(crate::clock::now()).as_secs_f64());
         let help = "Age of the oldest call to a server or the store that is under way";
         let name = "usher_inflight_oldest_seconds";
         gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)

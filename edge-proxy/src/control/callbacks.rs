@@ -14,6 +14,8 @@ use usher_bbb::secret::Secret;
 use usher_model::callback::{CallbackKey, CallbackKind, CallbackState};
 use usher_proto::v1::{self, callback_service_client::CallbackServiceClient as Client};
 
+use usher_runtime::clock;
+
 use super::planes::{ControlPlanes, PlaneConnection};
 use crate::core::callbacks::{CallbackForm, ReceivedCallback, delivery_id};
 
@@ -143,7 +145,7 @@ impl CallbackClient {
         let request = accept_request(state, received);
         loop {
             for index in 0..self.planes.len() {
-                let left = deadline.saturating_duration_since(Instant::now());
+                let left = deadline.saturating_duration_since(clock::now());
                 let mut client = self.client(index);
                 let asked =
                     tokio::time::timeout(left.min(ACCEPT_TIMEOUT), client.accept_callback(request.clone()));
@@ -158,7 +160,7 @@ impl CallbackClient {
                     Err(status) => debug!(code = ?status.code(), "a control plane did not take a callback"),
                 }
             }
-            if Instant::now() + PAUSE >= deadline {
+            if clock::now() + PAUSE >= deadline {
                 return Err(HandOverError::Unavailable);
             }
             tokio::time::sleep(PAUSE).await;

@@ -11,6 +11,8 @@ use usher_model::{
 };
 use usher_proto::v1::{self, hook_service_client::HookServiceClient as Client};
 
+use usher_runtime::clock;
+
 use super::{
     callbacks::HandOverError,
     planes::{ControlPlanes, PlaneConnection},
@@ -184,7 +186,7 @@ impl HookClient {
             };
             match self.ask(call, deadline).await {
                 Ok(_) => return Ok(()),
-                Err(HookError::Unavailable) if Instant::now() + PAUSE < deadline => {}
+                Err(HookError::Unavailable) if clock::now() + PAUSE < deadline => {}
                 Err(HookError::Unavailable) => return Err(HandOverError::Unavailable),
                 Err(_) => return Err(HandOverError::Refused),
             }
@@ -203,7 +205,7 @@ impl HookClient {
         F: Future<Output = Result<Response<T>, Status>>,
     {
         for index in 0..self.0.len() {
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = deadline.saturating_duration_since(clock::now());
             let client = Client::new(self.0.nth(index).connection.clone())
                 .max_encoding_message_size(MAX_MESSAGE)
                 .max_decoding_message_size(MAX_MESSAGE);

@@ -12,13 +12,15 @@ use std::{
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use prost::Message as _;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 use usher_proto::v1::{StreamRoutesResponse, stream_routes_response::Message};
+
+use usher_runtime::clock;
 
 use super::{
     snapshot::{SnapshotBuilder, SnapshotError, export},
@@ -137,13 +139,15 @@ pub async fn keep(cell: Arc<TableCell>, path: PathBuf, stop: CancellationToken) 
             },
         }
         let Some(table) = cell.load_full() else { continue };
-        let (begun, target) = (Instant::now(), path.clone());
+        let (begun, target) = (clock::now(), path.clone());
         let saved = tokio::task::spawn_blocking(move || save(&target, &table)).await?;
         match saved {
-            Ok(()) => debug!(took = ?begun.elapsed(), "wrote the last good table"),
+            Ok(()) => {
+                debug!(took = ?clock::now().saturating_duration_since(begun), "wrote the last good table");
+            }
             Err(error) => warn!(path = %path.display(), %error, "the last good table cannot be written"),
         }
-        let pause = PAUSE.max(begun.elapsed() * 20);
+        let pause = PAUSE.max(clock::now().saturating_duration_since(begun) * 20);
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             () = stop.cancelled() => {}

@@ -10,7 +10,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use futures::{StreamExt, stream::FuturesUnordered};
@@ -30,6 +30,8 @@ use usher_proto::{
     ConvertError,
     v1::{self, placement_service_client::PlacementServiceClient as Client},
 };
+
+use usher_runtime::clock;
 
 use super::planes::{ControlPlanes, PlaneConnection};
 use crate::core::{
@@ -340,11 +342,11 @@ impl PlacementClient {
         let (first, all) = (self.preferred.load(Ordering::Relaxed), self.planes.len());
         let one = |index: usize| {
             let plane = self.planes.nth(index);
-            let (begun, answering) = (Instant::now(), call(Client::new(plane.connection.clone())));
+            let (begun, answering) = (clock::now(), call(Client::new(plane.connection.clone())));
             async move {
                 let answer = tokio::time::timeout(limit, answering).await;
                 let late = || Status::deadline_exceeded("the control plane did not answer in time");
-                (index, begun.elapsed(), answer.unwrap_or_else(|_| Err(late())))
+                (index, clock::now().saturating_duration_since(begun), answer.unwrap_or_else(|_| Err(late())))
             }
         };
         let mut called = 1;

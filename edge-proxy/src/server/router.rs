@@ -10,7 +10,7 @@ use usher_bbb::{
     reply::{CONTENT_TYPE, Refusal},
 };
 use usher_model::settings::Settings;
-use usher_runtime::{tasks::TaskGroup, telemetry};
+use usher_runtime::{clock, tasks::TaskGroup, telemetry};
 
 use super::{
     admission::{BodyLimits, CallTimeouts},
@@ -242,7 +242,7 @@ impl RequestHandler for RequestRouter {
     }
 
     fn count_unreadable(&self) {
-        self.metrics.count(None, RequestOutcome::refused, Instant::now());
+        self.metrics.count(None, RequestOutcome::refused, clock::now());
     }
 }
 

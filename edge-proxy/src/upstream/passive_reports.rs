@@ -9,7 +9,7 @@ use std::{
 use tracing::debug;
 use usher_bbb::call::ApiCall;
 use usher_model::id::ServerId;
-use usher_runtime::tasks::TaskGroup;
+use usher_runtime::{clock, tasks::TaskGroup};
 
 use crate::{
     control::placement::PlacementClient,
@@ -45,13 +45,13 @@ impl PassiveReports {
 
     /// Records that a server answered a call.
     pub fn succeeded(&self, server: &ServerId, call: ApiCall) {
-        self.lock().ledger.succeeded(server, call, Instant::now());
+        self.lock().ledger.succeeded(server, call, clock::now());
     }
 
     /// Reports a failure, unless the server was reported within the last second. The next report
     /// then carries the evidence of this failure too.
     pub fn failed(&self, server: &ServerId, kind: FailureKind, call: ApiCall, caller: &CallOrigin) {
-        let Some(evidence) = self.lock().due_report(server, kind, call, caller, Instant::now()) else {
+        let Some(evidence) = self.lock().due_report(server, kind, call, caller, clock::now()) else {
             return;
         };
         let (placement, server) = (self.placement.clone(), server.clone());

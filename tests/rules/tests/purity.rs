@@ -50,19 +50,3 @@ fn core_is_pure() {
     }
     assert!(broken.is_empty(), "pure code that is not:\n{}", broken.join("\n"));
 }
-
-/// A clock that is not `runtime::clock` goes on while the time of a simulation is paused.
-#[test]
-fn the_control_plane_reads_time_in_one_place() {
-    let mut broken = Vec::new();
-    let timed = ["engine", "tasks", "grpc", "notifications/tasks", "notifications/grpc"]
-        .map(|part| format!("control-plane/src/{part}"));
-    for source in sources(&timed.each_ref().map(String::as_str)) {
-        for (number, line) in source.product_lines() {
-            if ["Instant::now(", "SystemTime::now(", ".elapsed()"].iter().any(|word| line.contains(word)) {
-                broken.push(format!("{}:{number}: ask `runtime::clock`", source.path));
-            }
-        }
-    }
-    assert!(broken.is_empty(), "{}", broken.join("\n"));
-}

@@ -22,25 +22,17 @@ fn all_lines(source: &SourceFile) -> Vec<(usize, &str)> {
     source.text().lines().enumerate().map(|(at, line)| (at + 1, line)).collect()
 }
 
-/// A task without an owner is never stopped, and its panic is never reported.
+/// clippy.toml lists the methods that product code must not call (tasks without an owner, unbounded
+/// channels, clocks that a simulation cannot set), each with its reason.
 #[test]
-fn only_the_task_owner_spawns() {
-    let mut all = sources(PRODUCT);
-    all.retain(|source| source.path != "common/runtime/src/tasks.rs");
-    let found =
-        lines_with(&all, |source| source.product_lines().collect(), |line| line.contains("tokio::spawn("));
-    assert!(found.is_empty(), "use runtime::tasks::Tasks:\n{}", found.join("\n"));
-}
-
-/// A slow reader of an unbounded channel exhausts the memory.
-#[test]
-fn channels_are_bounded() {
-    let found = lines_with(
-        &sources(PRODUCT),
-        |source| source.product_lines().collect(),
-        |line| line.contains("unbounded_channel") || line.contains("unbounded("),
-    );
-    assert!(found.is_empty(), "{}", found.join("\n"));
+fn product_crates_deny_the_disallowed_methods() {
+    let roots = files(&["cli", "common", "control-plane", "edge-proxy", "proto"]);
+    let roots: Vec<_> = roots.iter().filter(|path| path.ends_with("src/lib.rs")).collect();
+    assert_eq!(roots.len(), 7, "{roots:?}");
+    for root in roots {
+        let lint = "#![cfg_attr(not(test), deny(clippy::disallowed_methods))]";
+        assert!(read(root).contains(lint), "{root} lacks `{lint}`");
+    }
 }
 
 /// A test that sleeps is slow on a fast machine and fails on a slow one. Tests wait for a condition

@@ -86,12 +86,12 @@ async fn check(server: &Server, timeout: Duration) -> Result<Vec<CheckFinding>, 
     settings.health.deadline = timeout;
     settings.health.connect_timeout = timeout.min(Duration::from_secs(5));
     let client = BbbClient::new(&settings, PendingCalls::default()).map_err(anyhow::Error::from)?;
-    let asked = std::time::Instant::now();
+    let asked = usher_runtime::clock::now();
     let sample = match client.poll(server, 0).await {
         Ok(sample) => sample,
         Err(error) => return Ok(diagnose(&client, server, &error).await),
     };
-    let took = crate::printer::span(asked.elapsed());
+    let took = crate::printer::span(usher_runtime::clock::now() - asked);
     let version = if sample.bbb_version.is_empty() { "not told" } else { &sample.bbb_version };
     let users: u32 = sample.meetings.iter().map(|meeting| meeting.participants).sum();
     Ok(vec![

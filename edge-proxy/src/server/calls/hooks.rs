@@ -7,6 +7,8 @@ use usher_bbb::{
     reply::{self, Refusal},
 };
 
+use usher_runtime::clock;
+
 use crate::{
     control::hooks::{HookClient, HookError, HookRegistration},
     core::hooks::{HookCall, ask},
@@ -27,7 +29,7 @@ impl HookCalls {
             Ok(wanted) => wanted,
             Err(refusal) => return CallReply::refused(&refusal),
         };
-        let deadline = Instant::now() + self.timeout;
+        let deadline = clock::now() + self.timeout;
         match wanted {
             HookCall::Create { url, meeting, events, raw } => {
                 let hook = HookRegistration { callback_url: url, meeting, event_ids: events, raw };

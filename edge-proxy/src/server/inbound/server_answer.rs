@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 use http::{HeaderValue, StatusCode, header};
 use http_body_util::Full;
 
+use usher_runtime::clock;
+
 use crate::{
     control::callbacks::HandOverError,
     server::{
@@ -27,7 +29,7 @@ pub(in crate::server) struct HandOverLimits {
 impl HandOverLimits {
     /// Returns the time until which a server that calls now waits for its answer.
     pub(super) fn deadline(&self) -> Instant {
-        Instant::now() + self.offer_for
+        clock::now() + self.offer_for
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
     net::IpAddr,
     pin::{Pin, pin},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use futures::poll;
@@ -21,6 +21,8 @@ use tokio::{
     time::{sleep_until, timeout},
 };
 use tracing::debug;
+
+use usher_runtime::clock;
 
 use super::{
     client_stream::{ClientStream, SocketStream},
@@ -210,7 +212,7 @@ where
     let mut timer = pin!(sleep_until(tokio::time::Instant::now()));
     let mut closing = None;
     loop {
-        let (now, state, phase_now) = (Instant::now(), activity.state(closing), *phase.borrow_and_update());
+        let (now, state, phase_now) = (clock::now(), activity.state(closing), *phase.borrow_and_update());
         let next_look = match next_step(phase_now, silence, state, now) {
             ConnectionStep::Wait(until) => until,
             ConnectionStep::Cut => return Err(ConnectionError::Silent),

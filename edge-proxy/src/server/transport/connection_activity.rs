@@ -8,6 +8,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use usher_runtime::clock;
+
 use super::connection_policy::ConnectionState;
 
 /// Notes of the stream and the service of one connection. Both run in the connection's task, one after
@@ -35,7 +37,7 @@ impl ConnectionActivity {
     /// Returns the notes about a connection that was just opened.
     pub(super) fn new() -> Self {
         Self {
-            opened: Instant::now(),
+            opened: clock::now(),
             busy: AtomicU32::new(0),
             begun: AtomicBool::new(false),
             served: AtomicBool::new(false),
@@ -67,7 +69,7 @@ impl ConnectionActivity {
 
     /// Notes the time of a change: an answer is ready, or a request has begun.
     pub(super) fn mark(&self) {
-        let since = self.opened.elapsed().as_millis();
+        let since = clock::now().saturating_duration_since(self.opened).as_millis();
         self.since.store(u64::try_from(since).unwrap_or(u64::MAX), Relaxed);
     }
 

@@ -6,6 +6,8 @@ use futures::future::Either;
 use http::{HeaderValue, Request, Version, header};
 use hyper::body::Incoming;
 
+use usher_runtime::clock;
+
 use super::{
     connection_activity::ConnectionActivity,
     request_handler::{HttpResponse, RequestHandler, TransportRefusal},
@@ -63,7 +65,7 @@ impl<H: RequestHandler> hyper::service::Service<Request<Incoming>> for HttpServi
     /// Answers without a task or an allocation of its own if the handler can answer at once: joins of
     /// known meetings are the hot path.
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let received = Instant::now();
+        let received = clock::now();
         self.activity.request();
         let version = request.version();
         if let Some(response) = self.answer_at_once(&request, received) {

@@ -84,7 +84,7 @@ async fn of_a_server_that_is_offline_each_call_says_what_is_true_of_the_fleet() 
                 }
                 // It is ended when it returns, and is nobody's any more.
                 ApiCall::End if way == Way::Get => {
-                    assert_eq!(answer.key(), "sentEndMeetingRequest", "{what}")
+                    assert_eq!(answer.key(), "sentEndMeetingRequest", "{what}");
                 }
                 ApiCall::End => assert_eq!(answer.key(), "notFound", "{what}"),
                 // There is no server that has a list, nor one that takes a meeting.
