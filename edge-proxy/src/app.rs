@@ -1,4 +1,4 @@
-//! Builds the edge and wires its parts: table, stream, clients, listener.
+//! Builds the edge from its parts: table, routing stream, clients, router, listener.
 
 use std::{
     net::SocketAddr,
@@ -34,19 +34,19 @@ use crate::{
     upstream::{ConnectorError, PassiveReports, ServerClient, SharedReads},
 };
 
-/// An edge that cannot start.
+/// The reasons why an edge cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The edge's name.
+    /// `edge.id`, or the name that is made of the host's, is not valid.
     #[error("name of the edge")]
     Id(#[from] IdError),
-    /// The control planes' addresses.
+    /// The addresses of the control planes or the token cannot be used.
     #[error("control planes of the edge")]
     ControlPlanes(#[from] ControlPlanesError),
-    /// The client for servers.
+    /// The system's certificates cannot be used.
     #[error("client for BBB servers")]
     ServerClient(#[from] ConnectorError),
-    /// The listener.
+    /// The listener cannot be opened.
     #[error(transparent)]
     Listener(#[from] ListenerError),
 }
@@ -66,12 +66,12 @@ pub struct Edge {
 }
 
 impl Edge {
-    /// Starts an edge: binds its listener, subscribes to routes, registers metrics and readiness
-    /// with `ops`. It serves requests at once and says so when it has a table. When one of its parts
-    /// ends, `tasks` are asked to stop.
+    /// Starts an edge: binds its listener, subscribes to routes, registers metrics and readiness with
+    /// `ops`. The edge serves requests at once, and is ready when it has a table. If one of its parts
+    /// ends, `tasks` are requested to stop.
     ///
     /// # Errors
-    /// A setting cannot be used, or the address is taken.
+    /// Returns an error if a setting cannot be used, or the address is in use.
     pub async fn start(settings: &Settings, ops: &OpsHandle, tasks: &TaskGroup) -> Result<Self, StartError> {
         let id = edge_id(settings)?;
         let planes = ControlPlanes::new(&settings.edge.control_plane, settings.admin.token.as_ref())?;
@@ -164,7 +164,8 @@ impl Edge {
         self.tasks.spawn("pending-calls", |stop| pending.watch(stop));
         let (accepting, connections) = (self.accepting.clone(), self.tasks.clone());
         self.listener.spawn("listener", move |_| listener.serve(connections, accepting));
-        // The listener ends before the other tasks when the edge is shut down, and at no other time.
+        // Only a shutdown may end the listener before the other tasks: an edge without a listener must not
+        // go on as if it served.
         let (ended, stopping) = (self.listener.stopping(), Arc::clone(&self.stopping));
         self.tasks.spawn("listener-watch", async move |stop| {
             tokio::select! {
@@ -177,19 +178,19 @@ impl Edge {
         });
     }
 
-    /// Returns where the BBB API is served.
+    /// Returns the address at which the BBB API is served.
     pub fn api_addr(&self) -> SocketAddr {
         self.api
     }
 
-    /// Waits until there is a table to route by.
+    /// Waits until the edge has a table.
     pub async fn ready(&self) {
         self.cell.ready().await;
     }
 
-    /// Stops in order (style P16): not ready, wait for balancers, stop accepting, finish requests.
-    /// While it waits it serves, and each answer is the last of its connection. The caller then stops
-    /// its tasks and, if it owns them, the rest of the process.
+    /// Stops in order (style P16): report not ready, wait for load balancers, stop accepting, finish
+    /// requests. During the wait the edge serves, and each answer is the last of its connection. The
+    /// caller then stops its tasks and, if it owns them, the rest of the process.
     pub async fn shutdown(&self) {
         self.stopping.store(true, Ordering::Release);
         self.phase.leave();
@@ -214,7 +215,7 @@ impl ProgramService for Edge {
     }
 }
 
-/// The name as configured, else host name and process id.
+/// Returns the configured name, else one made of the host's name and the process id.
 fn edge_id(settings: &Settings) -> Result<EdgeId, IdError> {
     if let Some(id) = &settings.edge.id {
         return EdgeId::parse(id);

@@ -13,10 +13,11 @@ use usher_runtime::{
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Ops port where none is set: the control plane's default is the one above.
+/// Default port of the ops address. The control plane's default is another one, so that both run on one
+/// host without settings.
 const OPS_PORT: u16 = 8081;
 
-/// The Usher edge: speaks the BBB API, sends everybody to the right server.
+/// The Usher edge: speaks the BBB API and sends every request to the right server.
 #[derive(Debug, Parser)]
 #[command(name = "usher-edge-proxy", version)]
 struct Args {

@@ -1,4 +1,4 @@
-//! What the edge counts. Labels are bounded: never a meeting, tenant, user or URL.
+//! The metrics of the edge. The values of labels are bounded: never a meeting, tenant, user or URL.
 
 use std::{
     fmt,
@@ -27,17 +27,17 @@ use usher_runtime::clock;
 
 use crate::control::table_cell::TableCell;
 
-/// How a request came out.
+/// The outcome of a request, the label `outcome`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
 #[allow(non_camel_case_types)] // the names are the label's values
 pub enum RequestOutcome {
-    /// Answered as asked.
+    /// The answer is a success.
     success,
-    /// Refused: by the rules here or by the server, in its words.
+    /// The edge or the server refused the request.
     refused,
-    /// The checksum was bad.
+    /// The checksum was missing or wrong.
     checksum,
-    /// The retryable error.
+    /// The answer is the retryable error (I13).
     unavailable,
 }
 
@@ -50,13 +50,13 @@ struct RequestLabels {
     outcome: RequestOutcome,
 }
 
-/// Label `status`.
+/// The label `status`, of callbacks.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct StatusLabel {
     status: u16,
 }
 
-/// Label `answer`.
+/// The label `answer`, of dial-ins.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct AnswerLabel {
     answer: &'static str,
@@ -67,23 +67,24 @@ struct CallLabels {
     call: &'static str,
 }
 
-/// Counters and durations of one call, looked up once at start.
+/// Counters and durations of one call. They are looked up once at start, because a lookup by labels takes
+/// a lock, and every request counts.
 #[derive(Debug, Clone)]
-struct PerCall {
+struct CallMetrics {
     outcomes: [Counter; OUTCOMES.len()],
     seconds: Histogram,
 }
 
-/// Requests, by call and outcome.
+/// The metrics of requests, by call and outcome.
 #[derive(Debug, Clone)]
 pub struct RequestMetrics {
-    /// In the order of [`ApiCall`]; one more for calls that are none.
-    calls: Vec<PerCall>,
-    /// Servers that gave no list in time, summed over all lists.
+    /// In the order of [`ApiCall`]; the last one is for requests that name no call.
+    calls: Vec<CallMetrics>,
+    /// Servers whose part was missing from a list, summed over all lists.
     pub partial_lists: Counter,
-    /// Calls that were answered by one that was under way already.
+    /// Reads that were answered by another request's call.
     pub shared_reads: Counter,
-    /// Creates that another server took after one refused the connection.
+    /// Creates that were sent to another server.
     pub second_tries: Counter,
     callbacks: Family<StatusLabel, Counter>,
     dial_ins: Family<AnswerLabel, Counter>,
@@ -97,7 +98,7 @@ impl RequestMetrics {
         });
         registry.register("usher_edge_requests", "Requests by call and outcome", requests.clone());
         registry.register("usher_edge_request_seconds", "Time to answer", seconds.clone());
-        let of = |call: &'static str| PerCall {
+        let of = |call: &'static str| CallMetrics {
             outcomes: OUTCOMES
                 .map(|outcome| requests.get_or_create(&RequestLabels { call, outcome }).clone()),
             seconds: seconds.get_or_create(&CallLabels { call }).clone(),
@@ -113,7 +114,7 @@ impl RequestMetrics {
         let help = "Callbacks of servers, by the status they were answered with";
         registry.register("usher_edge_callbacks", help, Family::clone(&callbacks));
         let dial_ins = Family::default();
-        let help = "Questions of FreeSWITCH's about callers, by what it was told";
+        let help = "Questions of FreeSWITCH about callers, by the answer";
         registry.register("usher_edge_dial_ins", help, Family::clone(&dial_ins));
         Self {
             callbacks,
@@ -124,26 +125,30 @@ impl RequestMetrics {
                 "usher_edge_partial_lists",
                 "Servers missing from lists of meetings, sessions and recordings",
             ),
-            shared_reads: counter(registry, "usher_edge_shared_reads", "Reads answered by another's call"),
+            shared_reads: counter(
+                registry,
+                "usher_edge_shared_reads",
+                "Reads answered by another request's call",
+            ),
             second_tries: counter(
                 registry,
                 "usher_edge_second_tries",
-                "Creates that went to another server after a failure that left nothing behind",
+                "Creates that were sent to another server after one that did not act",
             ),
         }
     }
 
-    /// Counts a callback of a server.
+    /// Counts a callback or event of a server, by the status that it was answered with.
     pub fn callback(&self, status: http::StatusCode) {
         self.callbacks.get_or_create(&StatusLabel { status: status.as_u16() }).inc();
     }
 
-    /// Counts a question about a caller.
+    /// Counts a question of `FreeSWITCH` about a caller, by the answer.
     pub fn dial_in(&self, answer: &'static str) {
         self.dial_ins.get_or_create(&AnswerLabel { answer }).inc();
     }
 
-    /// Counts a request that began at `begun`.
+    /// Counts a request that was received at `begun`, with its duration until now.
     pub fn count(&self, call: Option<ApiCall>, outcome: RequestOutcome, begun: Instant) {
         let index = call.map_or(self.calls.len() - 1, |call| call as usize);
         let Some(per_call) = self.calls.get(index) else { return };
@@ -152,7 +157,7 @@ impl RequestMetrics {
     }
 }
 
-/// The routing stream.
+/// The metrics of the routing stream.
 #[derive(Debug, Clone, Default)]
 pub struct StreamMetrics {
     resyncs: Counter,
@@ -165,7 +170,7 @@ pub struct StreamMetrics {
 impl StreamMetrics {
     fn new(registry: &mut Registry) -> Self {
         let metrics = Self::default();
-        registry.register("usher_edge_resyncs", "Snapshots asked for", metrics.resyncs.clone());
+        registry.register("usher_edge_resyncs", "Snapshots requested", metrics.resyncs.clone());
         registry.register("usher_edge_stream_ends", "Routing streams that ended", metrics.ends.clone());
         registry.register(
             "usher_edge_tables_rejected",
@@ -180,12 +185,12 @@ impl StreamMetrics {
         metrics
     }
 
-    /// Returns how many changes were applied.
+    /// Returns the number of changes that were applied.
     pub fn acked(&self) -> u64 {
         self.applied.load(Ordering::Relaxed)
     }
 
-    /// Notes that the table stands at `revision`.
+    /// Notes that the table has reached `revision`.
     pub fn applied(&self, revision: Revision) {
         self.applied.fetch_add(1, Ordering::Relaxed);
         self.revision.set(revision.seq);
@@ -196,7 +201,7 @@ impl StreamMetrics {
         self.resyncs.inc();
     }
 
-    /// Counts the end of a stream.
+    /// Counts the end of a stream, and whether a table was refused.
     pub fn count_end(&self, rejected: bool) {
         self.ends.inc();
         if rejected {
@@ -208,26 +213,26 @@ impl StreamMetrics {
 /// Every metric of one edge.
 #[derive(Debug, Clone)]
 pub struct EdgeMetrics {
-    /// Requests.
+    /// The metrics of requests.
     pub requests: RequestMetrics,
-    /// The routing stream.
+    /// The metrics of the routing stream.
     pub stream: StreamMetrics,
     /// Connections of clients that are open.
     pub connections: Gauge,
     /// Connections refused because there were too many (F13).
     pub connections_shed: Counter,
-    /// Control planes asked because another one was silent.
+    /// Requests to a second control plane because the first one had not answered yet (ADR 11).
     pub hedges: Counter,
 }
 
 impl EdgeMetrics {
-    /// Registers every metric; what can only be asked for is read when it is exported.
+    /// Registers every metric. Those of the table are read from `cell` when they are exported.
     pub fn new(registry: &mut Registry, cell: Arc<TableCell>) -> Self {
         let (connections, connections_shed, hedges) =
             (Gauge::default(), Counter::default(), Counter::default());
         registry.register(
             "usher_edge_hedged_asks",
-            "Asks of a second control plane because the first was silent",
+            "Requests to a second control plane because the first was silent",
             hedges.clone(),
         );
         registry.register("usher_edge_connections", "Open connections of clients", connections.clone());
@@ -236,7 +241,7 @@ impl EdgeMetrics {
             "Connections over the limit",
             connections_shed.clone(),
         );
-        registry.register_collector(Box::new(Asked { cell }));
+        registry.register_collector(Box::new(TableMetrics { cell }));
         Self {
             requests: RequestMetrics::new(registry),
             stream: StreamMetrics::new(registry),
@@ -247,18 +252,18 @@ impl EdgeMetrics {
     }
 }
 
-/// Values that are true only at the moment they are read.
-struct Asked {
+/// The metrics of the table, which are read at the moment of the export.
+struct TableMetrics {
     cell: Arc<TableCell>,
 }
 
-impl fmt::Debug for Asked {
+impl fmt::Debug for TableMetrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Asked")
+        f.write_str("TableMetrics")
     }
 }
 
-impl Collector for Asked {
+impl Collector for TableMetrics {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut gauge = |name: &str, help: &str, value: f64| {
             let gauge = ConstGauge::new(value);

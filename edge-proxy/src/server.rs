@@ -1,6 +1,6 @@
 //! The BBB API as clients see it, in layers from the outside in:
 //!
-//! - `transport`: connections and HTTP; knows nothing of BBB.
+//! - `transport`: connections and HTTP, for any handler.
 //! - `router`: gives each request to its handler, and is the only module that knows all of them.
 //! - `request`: from a request to a verified one, by the routing table alone.
 //! - `calls`: a handler for each family of calls. `inbound`: requests of servers and of `FreeSWITCH`.

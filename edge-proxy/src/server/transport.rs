@@ -1,8 +1,8 @@
 //! Connections of clients: accepting them, their limit, TLS, the PROXY protocol, HTTP/1.1 and HTTP/2,
 //! and their end at a shutdown.
 //!
-//! The transport knows nothing of BBB. A [`RequestHandler`] answers the requests, and also words the
-//! refusals that the transport itself decides on.
+//! The transport could serve any HTTP application: a [`RequestHandler`] answers the requests, and also
+//! words the refusals that the transport itself decides on. A layer test keeps BBB out of it.
 
 mod client_stream;
 mod connection;

@@ -1,4 +1,4 @@
-//! `join`: the browser is redirected to the meeting's server, by a URL signed anew. This is the hot path:
+//! `join`: the browser is redirected to the meeting's server, by a URL that is signed again. This is the hot path:
 //! it uses the table alone, without a task, a span or a wait, and never reads a body.
 
 use std::sync::Arc;

@@ -29,7 +29,7 @@ impl ServerCalls {
         Self { upstream, reads }
     }
 
-    /// Makes a call that changes nothing. Requests that read the same at the same time share one call.
+    /// Makes a call that only reads. Requests that read the same at the same time share one call.
     ///
     /// # Errors
     /// Returns the error of the call, which may be another request's.

@@ -1,4 +1,4 @@
-//! `/fsapi`: a `FreeSWITCH` asks for the meeting of a caller. The table alone answers, so that callers reach
+//! `/fsapi`: a `FreeSWITCH` requests the meeting of a caller. The table alone gives the answer, so that callers reach
 //! their meetings also if no control plane can be reached.
 
 use std::{sync::Arc, time::Duration};

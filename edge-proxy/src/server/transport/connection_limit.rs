@@ -1,5 +1,5 @@
-//! The limit of connections. Connections over it are shed: some are told to try again, and the rest
-//! is closed. Connections that are open are never touched (F13).
+//! The limit of connections. Connections over it are shed: some get the retryable answer, and the
+//! rest is closed. Connections that are open are never touched (F13).
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -19,7 +19,7 @@ use super::{
     tls::TlsCertificate,
 };
 
-/// Connections over the limit whose clients are told so at the same time. Each of them takes a task and
+/// Connections over the limit that get an answer at the same time. Each of them takes a task and
 /// a socket, so that further ones are closed at once.
 const SHED_AT_ONCE: usize = 64;
 

@@ -41,8 +41,8 @@ pub(crate) struct RefusalText {
 
 /// Answers requests. The transport calls it by static dispatch.
 ///
-/// Every answer must carry `cache-control`: the transport tells answers of the handler from those
-/// that hyper makes up by that header.
+/// Every answer must carry `cache-control`: by that header the transport distinguishes the answers of
+/// the handler from those that hyper itself writes.
 pub(crate) trait RequestHandler: std::fmt::Debug + Send + Sync + 'static {
     /// Returns the answer to a request that was received at `received`, if that needs no waiting.
     /// `None` if it takes its time: then the transport calls [`RequestHandler::answer`].

@@ -36,7 +36,7 @@ pub(super) struct BreakoutRoom {
     pub(super) parameters: String,
 }
 
-/// Returns the breakout room that a create asks for; `None` for any other create. `parameters` are those for
+/// Returns the breakout room that a create is about; `None` for any other create. `parameters` are those for
 /// the server.
 ///
 /// # Errors

@@ -91,7 +91,8 @@ impl MeetingCreation {
         }
     }
 
-    /// Returns whether a cordoned server still runs the meeting; `None` if its answer does not tell.
+    /// Returns whether a cordoned server still runs the meeting; `None` if its answer is
+    /// neither yes nor no.
     async fn still_runs(&self, owner: &MeetingOwner) -> Option<bool> {
         let query = format!("meetingID={}", encode(owner.address()));
         let call = ApiCall::GetMeetingInfo;
