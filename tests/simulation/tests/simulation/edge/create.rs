@@ -1,4 +1,4 @@
-//! The call `create`, by the rules of `edge-proxy/src/server/calls/create.rs`.
+//! The call `create`, by the rules of `edge-proxy/src/server/calls/create/`.
 
 use std::{sync::Arc, time::Duration};
 
