@@ -7,7 +7,7 @@ use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
-use usher_control_plane::{app::ControlPlane, store};
+use usher_control_plane::{app::RunningControlPlane, store};
 use usher_edge_proxy::app::Edge;
 use usher_model::settings::Settings;
 use usher_runtime::{
@@ -31,7 +31,7 @@ const ADMIN_TIMEOUT: Duration = Duration::from_secs(15);
 /// A running standalone Usher.
 #[derive(Debug)]
 pub struct StandaloneUsher {
-    plane: ControlPlane,
+    plane: RunningControlPlane,
     edge: Edge,
     ops: OpsHandle,
     tasks: TaskGroup,
@@ -89,7 +89,7 @@ impl StandaloneUsher {
         ops: &OpsHandle,
     ) -> Result<Self, CommandFailure> {
         let store = store::open(&settings.store, settings.data.as_deref()).context("open the store")?;
-        let plane = ControlPlane::start(settings, Arc::clone(&store), ops, tasks).await?;
+        let plane = RunningControlPlane::start(settings, Arc::clone(&store), ops, tasks).await?;
         let ops_addr = settings.addresses.ops;
         let ops_server = OpsServer::start(ops, ops_addr, tasks)
             .await

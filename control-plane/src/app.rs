@@ -46,14 +46,14 @@ const HEARTBEAT: Duration = Duration::from_secs(2);
 
 /// A running control plane.
 #[derive(Debug)]
-pub struct ControlPlane {
+pub struct RunningControlPlane {
     grpc_addr: SocketAddr,
     ready: CancellationToken,
     stop: CancellationToken,
     stopped: CancellationToken,
 }
 
-impl ControlPlane {
+impl RunningControlPlane {
     /// Binds the gRPC port and starts everything; the store may come later. Its metrics and checks go
     /// to `ops`, and it stops with `tasks`.
     ///
@@ -165,7 +165,7 @@ impl ControlPlane {
     }
 }
 
-impl ProgramService for ControlPlane {
+impl ProgramService for RunningControlPlane {
     fn addresses(&self) -> String {
         format!("control={}", self.grpc_addr)
     }

@@ -25,7 +25,7 @@ use usher_model::{
 };
 use usher_runtime::pending::PendingCalls;
 
-use crate::ports::{BbbServers, EndCallOutcome, ServerCallError};
+use crate::ports::{BbbCallError, BbbServers, EndCallOutcome};
 
 /// Pause before the second try of a poll, at most.
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
@@ -78,26 +78,21 @@ impl BbbClient {
         query: &str,
         budget: Duration,
         deadline: Instant,
-    ) -> Result<AnswerBody, ServerCallError> {
+    ) -> Result<AnswerBody, BbbCallError> {
         let _pending = self.pending.enter(format!("server {}", server.id), call);
         timeout_at(deadline, self.exchange(server, call, query))
             .await
-            .unwrap_or(Err(ServerCallError::Timeout(budget)))
+            .unwrap_or(Err(BbbCallError::Timeout(budget)))
     }
 
-    async fn exchange(
-        &self,
-        server: &Server,
-        call: &str,
-        query: &str,
-    ) -> Result<AnswerBody, ServerCallError> {
+    async fn exchange(&self, server: &Server, call: &str, query: &str) -> Result<AnswerBody, BbbCallError> {
         let signed = checksum::sign_query(server.algorithm, call, query.to_owned(), &server.secret);
         let mut headers = http::HeaderMap::new();
         usher_runtime::telemetry::inject(&mut headers);
         let sent = self.http.get(format!("{}{call}?{signed}", server.url)).headers(headers).send().await;
         let mut response = sent.map_err(redacted)?;
         if response.status() != http::StatusCode::OK {
-            return Err(ServerCallError::Status(response.status().as_u16()));
+            return Err(BbbCallError::Status(response.status().as_u16()));
         }
         let date = response.headers().get(http::header::DATE);
         let date = date.and_then(|value| value.to_str().ok()).and_then(sample::http_date);
@@ -109,7 +104,7 @@ impl BbbClient {
             body.extend_from_slice(&chunk);
         }
         let text = String::from_utf8(body)
-            .map_err(|_| ServerCallError::Unreadable("the answer is not UTF-8".into()))?;
+            .map_err(|_| BbbCallError::Unreadable("the answer is not UTF-8".into()))?;
         Ok(AnswerBody { text, date })
     }
 
@@ -118,7 +113,7 @@ impl BbbClient {
         server: &Server,
         watermark: u64,
         deadline: Instant,
-    ) -> Result<ServerSample, ServerCallError> {
+    ) -> Result<ServerSample, BbbCallError> {
         let answer = self.call(server, "getMeetings", "", self.poll_deadline, deadline).await?;
         #[expect(
             clippy::disallowed_methods,
@@ -135,7 +130,7 @@ impl BbbClient {
         call: &'static str,
         query: &str,
         deadline: Instant,
-    ) -> Result<parse::ReplyHeader, ServerCallError> {
+    ) -> Result<parse::ReplyHeader, BbbCallError> {
         let answer = self.call(server, call, query, self.call_deadline, deadline).await?;
         parse::outcome(&answer.text).map_err(|error| unreadable(&error))
     }
@@ -146,7 +141,7 @@ impl BbbClient {
         meeting: &InternalMeetingId,
         moderator_password: Option<&Secret>,
         deadline: Instant,
-    ) -> Result<EndCallOutcome, ServerCallError> {
+    ) -> Result<EndCallOutcome, BbbCallError> {
         let mut query = format!("meetingID={}", query::encode(meeting.as_str()));
         if let Some(password) = moderator_password {
             query.push_str("&password=");
@@ -156,7 +151,7 @@ impl BbbClient {
         match outcome.key.as_str() {
             _ if outcome.success => Ok(EndCallOutcome::Requested),
             "notFound" => Ok(EndCallOutcome::NotFound),
-            _ => Err(ServerCallError::Failed(outcome.key)),
+            _ => Err(BbbCallError::Failed(outcome.key)),
         }
     }
 
@@ -166,10 +161,10 @@ impl BbbClient {
         server: &Server,
         meeting: &InternalMeetingId,
         deadline: Instant,
-    ) -> Result<Option<Secret>, ServerCallError> {
+    ) -> Result<Option<Secret>, BbbCallError> {
         let answer = self.call(server, "getMeetings", "", self.call_deadline, deadline).await?;
         match parse::meetings(&answer.text).map_err(|error| unreadable(&error))? {
-            ServerReply::Failed(failure) => Err(ServerCallError::Failed(failure.key)),
+            ServerReply::Failed(failure) => Err(BbbCallError::Failed(failure.key)),
             ServerReply::Success(listed) => {
                 let found = listed.into_iter().find(|listed| listed.internal_id == meeting.as_str());
                 Ok(found.and_then(|listed| listed.moderator_password))
@@ -181,13 +176,13 @@ impl BbbClient {
 #[async_trait]
 impl BbbServers for BbbClient {
     /// Tries twice within one deadline; both tries together are one check (requirements A1).
-    async fn poll(&self, server: &Server, watermark: u64) -> Result<ServerSample, ServerCallError> {
+    async fn poll(&self, server: &Server, watermark: u64) -> Result<ServerSample, BbbCallError> {
         let deadline = Instant::now() + self.poll_deadline;
         let first = self.try_poll(server, watermark, deadline).await;
         match first {
             Ok(sample) => Ok(sample),
             // A well-formed refusal does not change by being asked for again.
-            Err(error @ (ServerCallError::Failed(_) | ServerCallError::Timeout(_))) => Err(error),
+            Err(error @ (BbbCallError::Failed(_) | BbbCallError::Timeout(_))) => Err(error),
             Err(error) => {
                 let again = Instant::now() + RETRY_PAUSE.min(self.poll_deadline / 10);
                 if again >= deadline {
@@ -204,12 +199,12 @@ impl BbbServers for BbbClient {
         server: &Server,
         meeting: &InternalMeetingId,
         moderator_password: Option<&Secret>,
-    ) -> Result<EndCallOutcome, ServerCallError> {
+    ) -> Result<EndCallOutcome, BbbCallError> {
         let deadline = Instant::now() + self.call_deadline;
         let ended = self.try_end(server, meeting, moderator_password, deadline).await;
         // BBB 2.4 ends nothing without the moderator password; newer ones do not ask for it.
         if moderator_password.is_none()
-            && matches!(ended, Err(ServerCallError::Failed(_)))
+            && matches!(ended, Err(BbbCallError::Failed(_)))
             && let Some(password) = self.moderator_password(server, meeting, deadline).await?
         {
             return self.try_end(server, meeting, Some(&password), deadline).await;
@@ -217,23 +212,23 @@ impl BbbServers for BbbClient {
         ended
     }
 
-    async fn exists(&self, server: &Server, meeting: &str) -> Result<bool, ServerCallError> {
+    async fn exists(&self, server: &Server, meeting: &str) -> Result<bool, BbbCallError> {
         let query = format!("meetingID={}", query::encode(meeting));
         let outcome = self.ask(server, "getMeetingInfo", &query, Instant::now() + self.call_deadline).await?;
         match outcome.key.as_str() {
             _ if outcome.success => Ok(true),
             "notFound" => Ok(false),
-            _ => Err(ServerCallError::Failed(outcome.key)),
+            _ => Err(BbbCallError::Failed(outcome.key)),
         }
     }
 }
 
-fn unreadable(error: &UnreadableReply) -> ServerCallError {
-    ServerCallError::Unreadable(error.to_string())
+fn unreadable(error: &UnreadableReply) -> BbbCallError {
+    BbbCallError::Unreadable(error.to_string())
 }
 
 /// Says what went wrong in the words of the innermost cause, which never holds the URL.
-fn redacted(error: reqwest::Error) -> ServerCallError {
+fn redacted(error: reqwest::Error) -> BbbCallError {
     let connect = error.is_connect();
     let timeout = error.is_timeout();
     let error = error.without_url();
@@ -242,5 +237,5 @@ fn redacted(error: reqwest::Error) -> ServerCallError {
         cause = source;
     }
     let text = if timeout { "timed out".to_owned() } else { cause.to_string() };
-    if connect { ServerCallError::Connect(text) } else { ServerCallError::Broken(text) }
+    if connect { BbbCallError::Connect(text) } else { BbbCallError::Broken(text) }
 }

@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Context as _;
 use clap::Parser;
-use usher_control_plane::{app::ControlPlane, store};
+use usher_control_plane::{app::RunningControlPlane, store};
 use usher_model::settings::Settings;
 use usher_runtime::{
     config::CommandLineFlag,
@@ -67,6 +67,6 @@ fn main() -> ExitCode {
     };
     program::run(launch, async |settings, ops, tasks| {
         let store = store::open(&settings.store, settings.data.as_deref()).context("open the store")?;
-        ControlPlane::start(settings, store, ops, tasks).await
+        RunningControlPlane::start(settings, store, ops, tasks).await
     })
 }

@@ -38,7 +38,7 @@ pub struct StoreListing {
 
 /// One change of one key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum StoreChange {
+pub enum KeyChange {
     /// The key has this value now.
     Put(StoreEntry),
     /// The key is gone.
@@ -54,7 +54,7 @@ pub struct ChangeBatch {
     /// Revision of the store.
     pub revision: u64,
     /// Changes, in the order of the transaction.
-    pub changes: Vec<StoreChange>,
+    pub changes: Vec<KeyChange>,
     /// Whether each deletion in it went through this port, and not through an operator's hand or a
     /// script. It is known only if the whole prefix is watched.
     pub attested: bool,
@@ -187,7 +187,7 @@ pub trait LeaderLease: Send + 'static {
 /// Error of a poll or another call to a BBB server (requirements A3). `Display` never names a secret,
 /// checksum or URL query.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ServerCallError {
+pub enum BbbCallError {
     /// No connection: the request was certainly not sent.
     #[error("connect: {0}")]
     Connect(String),
@@ -222,7 +222,7 @@ pub enum EndCallOutcome {
 pub trait BbbServers: Send + Sync + 'static {
     /// Asks for every meeting (`getMeetings`). Breakouts are listed and marked. `watermark` and the
     /// wall clock are the caller's; the sample carries them.
-    async fn poll(&self, server: &Server, watermark: u64) -> Result<ServerSample, ServerCallError>;
+    async fn poll(&self, server: &Server, watermark: u64) -> Result<ServerSample, BbbCallError>;
 
     /// Ends one instance by its internal id, which a newer meeting of the same id never has.
     async fn end(
@@ -230,8 +230,8 @@ pub trait BbbServers: Send + Sync + 'static {
         server: &Server,
         meeting: &InternalMeetingId,
         moderator_password: Option<&Secret>,
-    ) -> Result<EndCallOutcome, ServerCallError>;
+    ) -> Result<EndCallOutcome, BbbCallError>;
 
     /// Asks whether one meeting still exists (`getMeetingInfo`), by its `meetingID` or internal id.
-    async fn exists(&self, server: &Server, meeting: &str) -> Result<bool, ServerCallError>;
+    async fn exists(&self, server: &Server, meeting: &str) -> Result<bool, BbbCallError>;
 }

@@ -14,7 +14,7 @@ use usher_bbb::{
 use usher_model::server::Server;
 
 use super::{BbbClient, unreadable};
-use crate::{notifications::ports::ServerHooks, ports::ServerCallError};
+use crate::{notifications::ports::ServerHooks, ports::BbbCallError};
 
 impl BbbClient {
     /// Makes a call, signed as the server is configured, then with SHA-1; which of them it took is
@@ -24,7 +24,7 @@ impl BbbClient {
         server: &Server,
         call: &'static str,
         query: &str,
-    ) -> Result<String, ServerCallError> {
+    ) -> Result<String, BbbCallError> {
         let deadline = Instant::now() + self.call_deadline;
         let mut ways = vec![server.algorithm, ChecksumAlgorithm::Sha1];
         ways.dedup();
@@ -32,7 +32,7 @@ impl BbbClient {
         if is_old {
             ways.reverse();
         }
-        let mut last = Err(ServerCallError::Failed(Refusal::CHECKSUM_OF_HOOK.key.into()));
+        let mut last = Err(BbbCallError::Failed(Refusal::CHECKSUM_OF_HOOK.key.into()));
         for algorithm in ways {
             let signing = Server { algorithm, ..server.clone() };
             let answer = self.call(&signing, call, query, self.call_deadline, deadline).await?.text;
@@ -46,7 +46,7 @@ impl BbbClient {
                 return Ok(answer);
             }
             let is_checksum = outcome.key == Refusal::CHECKSUM_OF_HOOK.key;
-            last = Err(ServerCallError::Failed(outcome.key));
+            last = Err(BbbCallError::Failed(outcome.key));
             if !is_checksum {
                 break;
             }
@@ -61,15 +61,15 @@ impl BbbClient {
 
 #[async_trait]
 impl ServerHooks for BbbClient {
-    async fn hooks(&self, server: &Server) -> Result<Vec<ListedHook>, ServerCallError> {
+    async fn hooks(&self, server: &Server) -> Result<Vec<ListedHook>, BbbCallError> {
         let answer = self.hook_call(server, "hooks/list", "").await?;
         match parse::hooks(&answer).map_err(|error| unreadable(&error))? {
             ServerReply::Success(listed) => Ok(listed),
-            ServerReply::Failed(failure) => Err(ServerCallError::Failed(failure.key)),
+            ServerReply::Failed(failure) => Err(BbbCallError::Failed(failure.key)),
         }
     }
 
-    async fn create_hook(&self, server: &Server, url: &str, raw: bool) -> Result<(), ServerCallError> {
+    async fn create_hook(&self, server: &Server, url: &str, raw: bool) -> Result<(), BbbCallError> {
         let mut query = format!("callbackURL={}", query::encode(url));
         if raw {
             query.push_str("&getRaw=true");
@@ -77,10 +77,10 @@ impl ServerHooks for BbbClient {
         self.hook_call(server, "hooks/create", &query).await.map(|_| ())
     }
 
-    async fn destroy_hook(&self, server: &Server, id: &str) -> Result<(), ServerCallError> {
+    async fn destroy_hook(&self, server: &Server, id: &str) -> Result<(), BbbCallError> {
         let query = format!("hookID={}", query::encode(id));
         match self.hook_call(server, "hooks/destroy", &query).await {
-            Err(ServerCallError::Failed(key)) if key == Refusal::HOOK_NOT_FOUND.key => Ok(()),
+            Err(BbbCallError::Failed(key)) if key == Refusal::HOOK_NOT_FOUND.key => Ok(()),
             done => done.map(|_| ()),
         }
     }

@@ -11,7 +11,7 @@ use usher_model::{
     voice::VoiceBridge,
 };
 
-use crate::ports::ServerCallError;
+use crate::ports::BbbCallError;
 
 /// Reads a list. Ages are taken by the server's own clock where its answer carried one, so that a
 /// server whose clock is wrong does not make its meetings look old or young.
@@ -20,12 +20,11 @@ pub(super) fn read(
     date: Option<SystemTime>,
     watermark: u64,
     now: SystemTime,
-) -> Result<ServerSample, ServerCallError> {
-    let listed =
-        match parse::meetings(body).map_err(|error| ServerCallError::Unreadable(error.to_string()))? {
-            ServerReply::Success(listed) => listed,
-            ServerReply::Failed(failure) => return Err(ServerCallError::Failed(failure.key)),
-        };
+) -> Result<ServerSample, BbbCallError> {
+    let listed = match parse::meetings(body).map_err(|error| BbbCallError::Unreadable(error.to_string()))? {
+        ServerReply::Success(listed) => listed,
+        ServerReply::Failed(failure) => return Err(BbbCallError::Failed(failure.key)),
+    };
     let clock = millis(date.unwrap_or(now));
     let meetings = listed.iter().map(|meeting| sampled(meeting, clock)).collect::<Result<_, _>>()?;
     Ok(ServerSample { watermark, taken_at_ms: millis(now), meetings, bbb_version: String::new() })
@@ -33,9 +32,9 @@ pub(super) fn read(
 
 /// A meeting without an internal id makes the whole list unusable: it could not be told from one
 /// that ended (I8).
-fn sampled(listed: &ListedMeeting<'_>, clock: i64) -> Result<SampledMeeting, ServerCallError> {
+fn sampled(listed: &ListedMeeting<'_>, clock: i64) -> Result<SampledMeeting, BbbCallError> {
     let internal_id = InternalMeetingId::parse(&listed.internal_id)
-        .map_err(|_| ServerCallError::Unreadable("a meeting has no internalMeetingID".into()))?;
+        .map_err(|_| BbbCallError::Unreadable("a meeting has no internalMeetingID".into()))?;
     let room = room(listed, &internal_id);
     Ok(SampledMeeting {
         named: room.is_some(),

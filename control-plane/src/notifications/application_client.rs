@@ -22,7 +22,7 @@ use usher_runtime::pending::PendingCalls;
 
 use crate::notifications::{
     ports::{ApplicationCalls, DeliveryResult, OutgoingCallback},
-    rules::delivery::{CallbackForm, TryOutcome, address::AllowedAddresses, target},
+    rules::delivery::{DeliveryForm, TryOutcome, address::AllowedAddresses, target},
 };
 
 /// Longest time to connect.
@@ -110,8 +110,8 @@ impl ApplicationClient {
     /// Tries with each secret in turn: an application that says 401 may know another one.
     async fn attempt(&self, parcel: &OutgoingCallback) -> DeliveryResult {
         let secrets: Vec<Option<&Secret>> = match parcel.form {
-            CallbackForm::Get => vec![None],
-            CallbackForm::SignedForm | CallbackForm::BearerJson | CallbackForm::Webhook => {
+            DeliveryForm::Get => vec![None],
+            DeliveryForm::SignedForm | DeliveryForm::BearerJson | DeliveryForm::Webhook => {
                 parcel.secrets.iter().map(Some).collect()
             }
         };
@@ -135,7 +135,7 @@ impl ApplicationClient {
         let bad = |what: &str| failed(TryOutcome::Failed, what);
         let address = match (parcel.form, secret) {
             // Where this redirects to is the application's choice and is called as it is.
-            (CallbackForm::Webhook, Some(secret)) => {
+            (DeliveryForm::Webhook, Some(secret)) => {
                 let form = std::str::from_utf8(&parcel.body).map_err(|_| bad("the form is no text"))?;
                 webhook::signed_url(self.hook_checksum, &parcel.url, form, secret)
             }
@@ -196,46 +196,46 @@ fn request(
     secret: Option<&Secret>,
 ) -> Option<reqwest::RequestBuilder> {
     let request = match (parcel.form, secret) {
-        (CallbackForm::Get, _) => http.request(Method::GET, url.clone()),
-        (CallbackForm::SignedForm, Some(secret)) => {
+        (DeliveryForm::Get, _) => http.request(Method::GET, url.clone()),
+        (DeliveryForm::SignedForm, Some(secret)) => {
             let claims = serde_json::from_slice(&parcel.body).ok()?;
             let token = jwt::sign_claims(&claims, secret).ok()?;
             http.request(Method::POST, url.clone())
                 .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
                 .body(format!("signed_parameters={token}")) // base64url and dots need no encoding
         }
-        (CallbackForm::BearerJson, Some(secret)) => http
+        (DeliveryForm::BearerJson, Some(secret)) => http
             .request(Method::POST, url.clone())
             .header(header::CONTENT_TYPE, "application/json")
             .header(header::USER_AGENT, "BigBlueButton Analytics Callback")
             .bearer_auth(jwt::bearer(parcel.now_ms, secret).ok()?)
             .body(parcel.body.clone()),
-        (CallbackForm::Webhook, Some(_)) => http
+        (DeliveryForm::Webhook, Some(_)) => http
             .request(Method::POST, url.clone())
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(parcel.body.clone()),
-        (CallbackForm::SignedForm | CallbackForm::BearerJson | CallbackForm::Webhook, None) => return None,
+        (DeliveryForm::SignedForm | DeliveryForm::BearerJson | DeliveryForm::Webhook, None) => return None,
     };
     let marked = !parcel.mark.is_empty();
     Some(if marked { request.header(MARK_HEADER, parcel.mark.as_str()) } else { request })
 }
 
 /// Returns where a redirect leads. A POST is sent again only where the answer says so.
-fn redirected(url: &Url, response: &Response, form: CallbackForm) -> Option<Url> {
+fn redirected(url: &Url, response: &Response, form: DeliveryForm) -> Option<Url> {
     let follows = match response.status().as_u16() {
         307 | 308 => true,
-        301..=303 => form == CallbackForm::Get,
+        301..=303 => form == DeliveryForm::Get,
         _ => false,
     };
     let location = response.headers().get(header::LOCATION).filter(|_| follows)?;
     url.join(location.to_str().ok()?).ok()
 }
 
-fn of_status(status: StatusCode, form: CallbackForm) -> DeliveryResult {
+fn of_status(status: StatusCode, form: DeliveryForm) -> DeliveryResult {
     let outcome = match status.as_u16() {
         // An application that refuses the signature of a webhook gets it no second time, as from
         // bbb-webhooks.
-        401 if form == CallbackForm::Webhook => TryOutcome::Refused,
+        401 if form == DeliveryForm::Webhook => TryOutcome::Refused,
         200..=299 => TryOutcome::Taken,
         410 => TryOutcome::Refused,
         429 | 502..=504 => TryOutcome::Down,

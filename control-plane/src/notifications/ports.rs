@@ -5,8 +5,8 @@ use bytes::Bytes;
 use usher_bbb::{parse::ListedHook, secret::Secret};
 use usher_model::server::Server;
 
-use super::rules::delivery::{CallbackForm, TryOutcome};
-use crate::ports::ServerCallError;
+use super::rules::delivery::{DeliveryForm, TryOutcome};
+use crate::ports::BbbCallError;
 
 /// A callback as it goes to its application.
 #[derive(Clone)]
@@ -14,7 +14,7 @@ pub struct OutgoingCallback {
     /// Address of the application, with its query.
     pub url: String,
     /// Form of the request.
-    pub form: CallbackForm,
+    pub form: DeliveryForm,
     /// Body, as the form needs it.
     pub body: Bytes,
     /// Secrets of the tenant that may sign it, in the order of preference.
@@ -51,11 +51,11 @@ pub trait ApplicationCalls: Send + Sync + 'static {
 #[async_trait]
 pub trait ServerHooks: Send + Sync + 'static {
     /// Asks for every hook, ours and others' (`hooks/list`).
-    async fn hooks(&self, server: &Server) -> Result<Vec<ListedHook>, ServerCallError>;
+    async fn hooks(&self, server: &Server) -> Result<Vec<ListedHook>, BbbCallError>;
 
     /// Registers an address for all meetings; one that has a hook keeps that.
-    async fn create_hook(&self, server: &Server, url: &str, raw: bool) -> Result<(), ServerCallError>;
+    async fn create_hook(&self, server: &Server, url: &str, raw: bool) -> Result<(), BbbCallError>;
 
     /// Takes a hook out by its id there; one that is gone is taken out.
-    async fn destroy_hook(&self, server: &Server, id: &str) -> Result<(), ServerCallError>;
+    async fn destroy_hook(&self, server: &Server, id: &str) -> Result<(), BbbCallError>;
 }

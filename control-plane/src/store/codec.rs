@@ -28,7 +28,7 @@ use crate::{
         seal::HistoryKey,
         unpolled::RememberedNames,
     },
-    ports::{StoreChange, StoreEntry, StoreListing, StoreTxn, TxnGuard, TxnWrite},
+    ports::{KeyChange, StoreEntry, StoreListing, StoreTxn, TxnGuard, TxnWrite},
 };
 
 /// Version of the stored values. A reader refuses a newer one.
@@ -94,10 +94,10 @@ impl StoreCodec {
     }
 
     /// Reads one change; `None` when its key is of no family that the fleet folds.
-    pub fn event(&self, change: &StoreChange) -> Result<Option<FleetEvent>, UnreadableValue> {
+    pub fn event(&self, change: &KeyChange) -> Result<Option<FleetEvent>, UnreadableValue> {
         match change {
-            StoreChange::Put(entry) => self.put_event(entry),
-            StoreChange::Delete { key: path } => {
+            KeyChange::Put(entry) => self.put_event(entry),
+            KeyChange::Delete { key: path } => {
                 self.unknown().forget(path);
                 Ok(known_key(path)?.map(|key| absent(&key)))
             }

@@ -26,7 +26,7 @@ use crate::{
         plan::FleetEvent,
     },
     ops::{metrics::ControlPlaneMetrics, watchdog::Watchdog},
-    ports::{ChangeBatch, Store, StoreChange, StoreEntry, WatchError},
+    ports::{ChangeBatch, KeyChange, Store, StoreEntry, WatchError},
     store::{
         codec::{StoreCodec, UnreadableValue},
         keys::META,
@@ -268,8 +268,8 @@ fn print_of(batch: &ChangeBatch) -> u64 {
     batch.revision.hash(&mut hasher);
     for change in &batch.changes {
         match change {
-            StoreChange::Put(entry) => (&entry.key, &entry.value, entry.create_revision).hash(&mut hasher),
-            StoreChange::Delete { key } => key.hash(&mut hasher),
+            KeyChange::Put(entry) => (&entry.key, &entry.value, entry.create_revision).hash(&mut hasher),
+            KeyChange::Delete { key } => key.hash(&mut hasher),
         }
     }
     hasher.finish()

@@ -20,7 +20,7 @@ use super::{
     poller::RunningPollers,
     prefix_follower::{PrefixFollower, PrefixUpdate},
 };
-use crate::ports::{Store, StoreChange, StoreEntry, StoreError, StoreTxn, TxnGuard, TxnVerdict, TxnWrite};
+use crate::ports::{KeyChange, Store, StoreEntry, StoreError, StoreTxn, TxnGuard, TxnVerdict, TxnWrite};
 
 /// Prefix of the requests' keys.
 const PREFIX: &str = "polls/";
@@ -85,7 +85,8 @@ impl PollRequests {
         loop {
             let mut changes = self.store.watch(&key, from).await?;
             while let Some(Ok(batch)) = changes.next().await {
-                let answered = |change: &StoreChange| matches!(change, StoreChange::Delete { key: gone } if *gone == key);
+                let answered =
+                    |change: &KeyChange| matches!(change, KeyChange::Delete { key: gone } if *gone == key);
                 if batch.changes.iter().any(answered) {
                     let _ = self.fleet.reach(Revision::new(epoch, batch.revision), SEE_WITHIN).await; // the poll is done, applied in time or not
                     return Ok(());
@@ -124,8 +125,8 @@ impl PollRequests {
             match asks.next().await {
                 PrefixUpdate::All(listing) => listing.entries.iter().for_each(|entry| self.take(entry)),
                 PrefixUpdate::Changed(batch) => batch.changes.iter().for_each(|change| match change {
-                    StoreChange::Put(entry) => self.take(entry),
-                    StoreChange::Delete { .. } => {}
+                    KeyChange::Put(entry) => self.take(entry),
+                    KeyChange::Delete { .. } => {}
                 }),
             }
         }

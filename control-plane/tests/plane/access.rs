@@ -7,7 +7,7 @@ use tonic_reflection::pb::v1::{
     server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
 };
 use usher_bbb::secret::Secret;
-use usher_control_plane::{app::ControlPlane, store::embedded::EmbeddedStore};
+use usher_control_plane::{app::RunningControlPlane, store::embedded::EmbeddedStore};
 use usher_proto::v1::*;
 
 use crate::bench::{Bench, FleetServiceClient, settings};
@@ -34,10 +34,10 @@ async fn an_open_port_is_refused_unless_it_is_meant() {
     settings.addresses.control = ([0, 0, 0, 0], 0).into();
     let store = || std::sync::Arc::new(EmbeddedStore::open(None).expect("opens"));
     let (ops, tasks) = Default::default();
-    let error = ControlPlane::start(&settings, store(), &ops, &tasks).await.expect_err("is refused");
+    let error = RunningControlPlane::start(&settings, store(), &ops, &tasks).await.expect_err("is refused");
     assert!(error.to_string().contains("admin.token"), "{error}");
     settings.admin.insecure = true;
-    let plane = ControlPlane::start(&settings, store(), &ops, &tasks).await.expect("is meant");
+    let plane = RunningControlPlane::start(&settings, store(), &ops, &tasks).await.expect("is meant");
     plane.shutdown().await;
     tasks.shutdown().await;
 }

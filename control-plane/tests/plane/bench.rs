@@ -11,7 +11,7 @@ use std::{
 use tonic::{Code, Status, transport::Channel};
 use usher_bbb::parse::{CreateReply, ServerReply, create_reply};
 use usher_bbb_sim::{BbbSim, SimOptions};
-use usher_control_plane::{app::ControlPlane, ports::Store, store::embedded::EmbeddedStore};
+use usher_control_plane::{app::RunningControlPlane, ports::Store, store::embedded::EmbeddedStore};
 use usher_model::settings::Settings;
 use usher_proto::v1::{self, *};
 use usher_runtime::{ops::OpsHandle, tasks::TaskGroup};
@@ -30,7 +30,7 @@ pub(crate) const INTERVAL: Duration = Duration::from_millis(300);
 
 /// A running control plane with clients.
 pub(crate) struct Bench {
-    pub(crate) plane: ControlPlane,
+    pub(crate) plane: RunningControlPlane,
     pub(crate) ops: OpsHandle,
     pub(crate) tasks: TaskGroup,
     pub(crate) channel: Channel,
@@ -80,7 +80,7 @@ impl Bench {
 
     pub(crate) async fn on(settings: Settings, store: Arc<dyn Store>) -> Self {
         let (ops, tasks) = (OpsHandle::new(), TaskGroup::new());
-        let plane = ControlPlane::start(&settings, store, &ops, &tasks).await.expect("starts");
+        let plane = RunningControlPlane::start(&settings, store, &ops, &tasks).await.expect("starts");
         plane.ready().await;
         let endpoint = format!("http://{}", plane.grpc_addr());
         let channel = Channel::from_shared(endpoint).expect("is a URL").connect().await.expect("connects");

@@ -8,7 +8,7 @@ use usher_control_plane::{
     notifications::{
         application_client::{ApplicationClient, OwnAddressCheck},
         ports::{ApplicationCalls, DeliveryResult, OutgoingCallback},
-        rules::delivery::{CallbackForm as Form, TryOutcome, address::AllowedAddresses},
+        rules::delivery::{DeliveryForm, TryOutcome, address::AllowedAddresses},
         store::deliveries::KEY,
     },
     ports::{Store, StoreTxn, TxnWrite},
@@ -245,7 +245,7 @@ async fn a_key_of_addresses_that_the_store_lost_is_put_back_by_whoever_knows_it(
 }
 
 /// What a client that may go to `allow` makes of an address.
-async fn delivered(allow: &[&str], url: String, form: Form) -> DeliveryResult {
+async fn delivered(allow: &[&str], url: String, form: DeliveryForm) -> DeliveryResult {
     let settings = local().callbacks;
     let allow: Vec<String> = allow.iter().map(ToString::to_string).collect();
     let allowed = AllowedAddresses::new(&allow, Vec::new());
@@ -260,7 +260,7 @@ async fn delivered(allow: &[&str], url: String, form: Form) -> DeliveryResult {
 async fn what_leads_to_the_edges_is_not_called_at_once_nor_after_a_redirect() {
     let application = TestApplication::start().await.expect("listens");
     let at_once =
-        delivered(&["127.0.0.1"], application.url("/homewards/usher/callback/1abc"), Form::Get).await;
+        delivered(&["127.0.0.1"], application.url("/homewards/usher/callback/1abc"), DeliveryForm::Get).await;
     assert_eq!(
         (at_once.outcome, at_once.reason.as_str()),
         (TryOutcome::Failed, "the address leads to Usher itself")
@@ -268,7 +268,7 @@ async fn what_leads_to_the_edges_is_not_called_at_once_nor_after_a_redirect() {
     assert!(application.heard().is_empty());
     for status in [301, 302, 303, 307, 308] {
         application.redirect(status, &application.url("/home"));
-        let led = delivered(&["127.0.0.1"], application.url("/cb"), Form::Get).await;
+        let led = delivered(&["127.0.0.1"], application.url("/cb"), DeliveryForm::Get).await;
         assert_eq!((led.outcome, led.reason), (TryOutcome::Failed, at_once.reason.clone()), "{status}");
     }
     let heard = application.heard();
@@ -358,25 +358,31 @@ async fn names_and_redirects_lead_to_allowed_addresses_only() {
     let inner = TestApplication::start().await.expect("listens");
     let by_name = |path: &str| format!("http://localhost:{}{path}", inner.port());
     for url in [by_name("/"), inner.url("/"), format!("http://[::ffff:127.0.0.1]:{}/", inner.port())] {
-        let refused = delivered(&["10.0.0.0/8"], url, Form::Get).await;
+        let refused = delivered(&["10.0.0.0/8"], url, DeliveryForm::Get).await;
         assert_eq!(refused.outcome, TryOutcome::Down);
         assert!(refused.reason.contains("callbacks.allow"), "{refused:?}");
     }
     assert!(inner.heard().is_empty());
-    assert_eq!(delivered(&["127.0.0.1", "::1"], by_name("/"), Form::Get).await.outcome, TryOutcome::Taken);
+    assert_eq!(
+        delivered(&["127.0.0.1", "::1"], by_name("/"), DeliveryForm::Get).await.outcome,
+        TryOutcome::Taken
+    );
 
     // 127.0.0.2 stands for the public address that redirects inwards.
     let outer = TestApplication::start().await.expect("listens");
     outer.redirect(302, "http://127.0.0.2:1/inwards");
-    let led = delivered(&["127.0.0.1"], outer.url("/"), Form::Get).await;
+    let led = delivered(&["127.0.0.1"], outer.url("/"), DeliveryForm::Get).await;
     assert!(led.reason.contains("callbacks.allow"), "{led:?}");
     outer.redirect(307, &inner.url("/moved"));
-    assert_eq!(delivered(&["127.0.0.1"], outer.url("/"), Form::SignedForm).await.outcome, TryOutcome::Taken);
+    assert_eq!(
+        delivered(&["127.0.0.1"], outer.url("/"), DeliveryForm::SignedForm).await.outcome,
+        TryOutcome::Taken
+    );
     let moved = inner.taken().pop().expect("came");
     assert!(moved.path == "/moved" && moved.claims(SECRET).is_some(), "{moved:?}");
     outer.redirect(302, &inner.url("/moved"));
-    let posted = delivered(&["127.0.0.1"], outer.url("/"), Form::SignedForm).await;
+    let posted = delivered(&["127.0.0.1"], outer.url("/"), DeliveryForm::SignedForm).await;
     assert_eq!(posted.reason, "HTTP status 302", "a POST does not become a GET");
     outer.redirect(302, &outer.url("/again"));
-    assert!(delivered(&["127.0.0.1"], outer.url("/"), Form::Get).await.reason.contains("too often"));
+    assert!(delivered(&["127.0.0.1"], outer.url("/"), DeliveryForm::Get).await.reason.contains("too often"));
 }

@@ -7,7 +7,7 @@ use futures::{StreamExt, stream::BoxStream};
 use tempfile::TempDir;
 use usher_control_plane::{
     ports::{
-        ChangeBatch, Store, StoreChange, StoreEntry, StoreError, StoreTxn, TxnGuard, TxnVerdict, TxnWrite,
+        ChangeBatch, KeyChange, Store, StoreEntry, StoreError, StoreTxn, TxnGuard, TxnVerdict, TxnWrite,
         WatchError,
     },
     store::{embedded::EmbeddedStore, etcd::EtcdStore},
@@ -145,8 +145,8 @@ pub(crate) fn short(batch: &ChangeBatch) -> Short<'_> {
         .changes
         .iter()
         .map(|change| match change {
-            StoreChange::Put(entry) => (entry.key.as_str(), Some(&*entry.value)),
-            StoreChange::Delete { key } => (key.as_str(), None),
+            KeyChange::Put(entry) => (entry.key.as_str(), Some(&*entry.value)),
+            KeyChange::Delete { key } => (key.as_str(), None),
         })
         .collect();
     changes.sort_unstable();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use futures::{StreamExt, future::join_all};
-use usher_control_plane::ports::{ChangeBatch, StoreChange, StoreEntry, WatchError};
+use usher_control_plane::ports::{ChangeBatch, KeyChange, StoreEntry, WatchError};
 
 use crate::subject::{Subject, commit, delete, list, next, put, short, within};
 
@@ -19,8 +19,8 @@ pub(crate) async fn whole_revisions_arrive_in_order_from_a_past_one(subject: &Su
     let batch = next(&mut changes).await;
     assert_eq!(short(&batch), (second, vec![("k/a", None), ("k/b", Some(&b"2"[..]))]));
     let entry = batch.changes.iter().find_map(|change| match change {
-        StoreChange::Put(entry) => Some(entry),
-        StoreChange::Delete { .. } => None,
+        KeyChange::Put(entry) => Some(entry),
+        KeyChange::Delete { .. } => None,
     });
     let StoreEntry { create_revision, mod_revision, .. } = entry.expect("a put");
     assert_eq!((*create_revision, *mod_revision), (first, second));
@@ -52,8 +52,8 @@ pub(crate) async fn a_watch_of_the_future_starts_there(subject: &Subject) {
 fn fold(state: &mut BTreeMap<String, StoreEntry>, batch: ChangeBatch) {
     for change in batch.changes {
         match change {
-            StoreChange::Put(entry) => state.insert(entry.key.clone(), entry),
-            StoreChange::Delete { key } => state.remove(&key),
+            KeyChange::Put(entry) => state.insert(entry.key.clone(), entry),
+            KeyChange::Delete { key } => state.remove(&key),
         };
     }
 }
@@ -81,7 +81,7 @@ pub(crate) async fn i9_watchers_fold_to_what_is_stored_under_concurrent_writers(
             assert!(batch.revision > last, "in order, each revision once");
             last = batch.revision;
             let end =
-                batch.changes.iter().any(|change| matches!(change, StoreChange::Put(e) if e.key == "k/end"));
+                batch.changes.iter().any(|change| matches!(change, KeyChange::Put(e) if e.key == "k/end"));
             fold(&mut state, batch);
             if end {
                 return state;

@@ -6,7 +6,7 @@ use serde::Serialize;
 use usher_bbb::{checksum::ChecksumAlgorithm, secret::Secret};
 use usher_control_plane::{
     bbb_client::BbbClient,
-    ports::{BbbServers, ServerCallError},
+    ports::{BbbCallError, BbbServers},
 };
 use usher_model::{
     id::ServerId,
@@ -110,28 +110,28 @@ async fn check(server: &Server, timeout: Duration) -> Result<Vec<CheckFinding>, 
 }
 
 /// What failed first, and what to do about it.
-async fn diagnose(client: &BbbClient, server: &Server, error: &ServerCallError) -> Vec<CheckFinding> {
+async fn diagnose(client: &BbbClient, server: &Server, error: &BbbCallError) -> Vec<CheckFinding> {
     let reached = CheckFinding { check: "reach", passed: true, detail: format!("{} answers", server.url) };
     let failed = |check, detail: String| CheckFinding { check, passed: false, detail };
     match error {
-        ServerCallError::Connect(why) => {
+        BbbCallError::Connect(why) => {
             vec![failed(
                 "reach",
                 format!("{why}; is the host right, and does its firewall let this machine in?"),
             )]
         }
-        ServerCallError::Timeout(limit) => vec![failed("reach", format!("no answer within {limit:?}"))],
-        ServerCallError::Broken(why) => vec![failed("reach", format!("the connection broke: {why}"))],
-        ServerCallError::Status(404) => {
+        BbbCallError::Timeout(limit) => vec![failed("reach", format!("no answer within {limit:?}"))],
+        BbbCallError::Broken(why) => vec![failed("reach", format!("the connection broke: {why}"))],
+        BbbCallError::Status(404) => {
             vec![failed("reach", "HTTP 404: there is no BigBlueButton API at this address".into())]
         }
-        ServerCallError::Status(status) => {
+        BbbCallError::Status(status) => {
             vec![failed("reach", format!("HTTP {status}: is BigBlueButton (bbb-web) running there?"))]
         }
-        ServerCallError::Unreadable(why) => {
+        BbbCallError::Unreadable(why) => {
             vec![reached, failed("getMeetings", format!("the answer is not BigBlueButton's: {why}"))]
         }
-        ServerCallError::Failed(key) if key.starts_with("checksumError") => {
+        BbbCallError::Failed(key) if key.starts_with("checksumError") => {
             let detail = match accepted(client, server).await {
                 Some(other) => format!(
                     "signed with {} it is not accepted, with {other} it is: use --algorithm {other}",
@@ -141,7 +141,7 @@ async fn diagnose(client: &BbbClient, server: &Server, error: &ServerCallError) 
             };
             vec![reached, failed("secret", detail)]
         }
-        ServerCallError::Failed(key) => {
+        BbbCallError::Failed(key) => {
             vec![reached, failed("getMeetings", format!("the server refused: {key}"))]
         }
     }

@@ -14,7 +14,7 @@ use crate::core::{fleet::Fleet, load};
 
 /// One meeting of a server's list.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct ListedMeeting<'a> {
+pub(super) struct IndexedMeeting<'a> {
     pub(super) meeting: &'a SampledMeeting,
     /// The meeting carries our mark, or the policy adopts every meeting.
     pub(super) ours: bool,
@@ -23,7 +23,7 @@ pub(super) struct ListedMeeting<'a> {
 /// The index. Breakouts that a server made are found by no key: they are their parent's.
 #[derive(Debug)]
 pub(super) struct ListedIndex<'a> {
-    by_key: HashMap<MeetingKey, ListedMeeting<'a>>,
+    by_key: HashMap<MeetingKey, IndexedMeeting<'a>>,
     by_id: HashMap<&'a InternalMeetingId, &'a SampledMeeting>,
 }
 
@@ -51,7 +51,7 @@ impl<'a> ListedIndex<'a> {
             let named = named.get(&meeting.internal_id).filter(unmarked).cloned();
             if let Some(key) = named.or_else(|| load::listed_key(meeting)) {
                 let listed =
-                    ListedMeeting { meeting, ours: meeting.key.is_some() || adopt == AdoptPolicy::All };
+                    IndexedMeeting { meeting, ours: meeting.key.is_some() || adopt == AdoptPolicy::All };
                 listing
                     .by_key
                     .entry(key)
@@ -67,7 +67,7 @@ impl<'a> ListedIndex<'a> {
         listing
     }
 
-    pub(super) fn key(&self, key: &MeetingKey) -> Option<ListedMeeting<'a>> {
+    pub(super) fn key(&self, key: &MeetingKey) -> Option<IndexedMeeting<'a>> {
         self.by_key.get(key).copied()
     }
 

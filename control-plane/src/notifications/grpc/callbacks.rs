@@ -15,7 +15,7 @@ use crate::{
     grpc::{deadline, status::RpcRefusal},
     notifications::{
         rules::{
-            delivery::{CallbackForm, Delivery},
+            delivery::{Delivery, DeliveryForm},
             ids::DeliveryId,
         },
         tasks::{
@@ -108,9 +108,9 @@ fn delivery(
     accepted_at_ms: i64,
 ) -> Result<Delivery, RpcRefusal> {
     let form = match request.form() {
-        v1::CallbackForm::Get => CallbackForm::Get,
-        v1::CallbackForm::SignedForm => CallbackForm::SignedForm,
-        v1::CallbackForm::BearerJson => CallbackForm::BearerJson,
+        v1::CallbackForm::Get => DeliveryForm::Get,
+        v1::CallbackForm::SignedForm => DeliveryForm::SignedForm,
+        v1::CallbackForm::BearerJson => DeliveryForm::BearerJson,
         v1::CallbackForm::Webhook | v1::CallbackForm::Unspecified => {
             return Err(RpcRefusal::field("form", "must be named"));
         }

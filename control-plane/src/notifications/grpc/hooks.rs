@@ -15,8 +15,8 @@ use super::callbacks;
 use crate::{
     grpc::{deadline, name, page::PageRequest, servers::timestamp, status::RpcRefusal},
     notifications::{
-        rules::{delivery::target, hooks::HookRegistration, ids::HookId},
-        tasks::hooks::{HookError, ServerEvents, WebhookRegistry},
+        rules::{delivery::target, hooks::RegisteredHook, ids::HookId},
+        tasks::hooks::{ServerEvents, WebhookError, WebhookRegistry},
     },
 };
 
@@ -35,7 +35,7 @@ impl HookService for HookAdmin {
         let hook = request.hook.ok_or_else(|| RpcRefusal::field("hook", "is missing"))?;
         let meeting = Some(hook.meeting_id).filter(|id| !id.is_empty());
         let meeting = meeting.map(|id| MeetingId::parse(&id)).transpose();
-        let wanted = HookRegistration {
+        let wanted = RegisteredHook {
             tenant,
             url: hook.callback_url,
             meeting: meeting.map_err(|error| RpcRefusal::field("hook.meeting_id", error.to_string()))?,
@@ -63,7 +63,7 @@ impl HookService for HookAdmin {
         let view = request.view();
         let all = within(deadline, self.0.list(tenant.as_ref())).await;
         let all = all.map_err(|error| refusal(error, request.parent))?;
-        let key = |hook: &HookRegistration| format!("{}/{}", hook.tenant, hook.id());
+        let key = |hook: &RegisteredHook| format!("{}/{}", hook.tenant, hook.id());
         let page = page.cut(all.into_iter(), key, |hook| on_wire(&hook, view));
         Ok(Response::new(ListHooksResponse {
             hooks: page.items,
@@ -106,29 +106,29 @@ impl HookService for HookAdmin {
 
 async fn within<T>(
     deadline: Instant,
-    work: impl Future<Output = Result<T, HookError>>,
-) -> Result<T, HookError> {
-    let late = || HookError::Store(crate::ports::StoreError::Unknown("no answer by the deadline".into()));
+    work: impl Future<Output = Result<T, WebhookError>>,
+) -> Result<T, WebhookError> {
+    let late = || WebhookError::Store(crate::ports::StoreError::Unknown("no answer by the deadline".into()));
     tokio::time::timeout_at(deadline.into(), work).await.unwrap_or_else(|_| Err(late()))
 }
 
 /// Converts the reason why a hook request fails; `name` is the resource of the request.
-pub(crate) fn refusal(error: HookError, name: String) -> RpcRefusal {
+pub(crate) fn refusal(error: WebhookError, name: String) -> RpcRefusal {
     let problem = error.to_string();
     match error {
-        HookError::Store(error) => RpcRefusal::store(&error),
-        HookError::Delivery(error) => callbacks::refusal(error),
-        HookError::Unfit(unfit) => RpcRefusal::field(&format!("hook.{}", unfit.field), unfit.problem),
-        HookError::NoAddress => {
+        WebhookError::Store(error) => RpcRefusal::store(&error),
+        WebhookError::Delivery(error) => callbacks::refusal(error),
+        WebhookError::Unfit(unfit) => RpcRefusal::field(&format!("hook.{}", unfit.field), unfit.problem),
+        WebhookError::NoAddress => {
             RpcRefusal::Precondition { reason: "NO_PUBLIC_URL", subject: "public_url".into(), problem }
         }
-        HookError::TooMany(_) => {
+        WebhookError::TooMany(_) => {
             RpcRefusal::Precondition { reason: "TOO_MANY_HOOKS", subject: name, problem }
         }
-        HookError::NoTenant => RpcRefusal::NotFound { kind: "tenant", name },
-        HookError::NotFound => RpcRefusal::NotFound { kind: "hook", name },
-        HookError::Changed => RpcRefusal::Conflict(problem),
-        HookError::NotReady => RpcRefusal::retry("NOT_READY", problem),
+        WebhookError::NoTenant => RpcRefusal::NotFound { kind: "tenant", name },
+        WebhookError::NotFound => RpcRefusal::NotFound { kind: "hook", name },
+        WebhookError::Changed => RpcRefusal::Conflict(problem),
+        WebhookError::NotReady => RpcRefusal::retry("NOT_READY", problem),
     }
 }
 
@@ -139,7 +139,7 @@ fn parse(field: &str, name: &str) -> Result<(TenantId, HookId), RpcRefusal> {
     Ok((TenantId::parse(tenant).map_err(|_| wrong())?, HookId::parse(id).map_err(|_| wrong())?))
 }
 
-fn on_wire(hook: &HookRegistration, view: v1::HookView) -> v1::Hook {
+fn on_wire(hook: &RegisteredHook, view: v1::HookView) -> v1::Hook {
     v1::Hook {
         name: format!("{}/hooks/{}", name::tenant(&hook.tenant), hook.id()),
         callback_url: if view == v1::HookView::RevealUrl { hook.url.clone() } else { String::new() },

@@ -31,7 +31,7 @@ use super::ids::HookId;
 
 /// In which form an application gets it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CallbackForm {
+pub enum DeliveryForm {
     /// A GET of the address.
     Get,
     /// A form with the claims of the body, signed.
@@ -52,7 +52,7 @@ pub struct Delivery {
     /// Kind of the callback.
     pub kind: CallbackKind,
     /// How it is sent.
-    pub form: CallbackForm,
+    pub form: DeliveryForm,
     /// Where to; never to be shown.
     pub url: String,
     /// Body of the callback; never to be shown.

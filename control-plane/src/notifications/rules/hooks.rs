@@ -28,7 +28,7 @@ const EVENT_MAX: usize = 64;
 
 /// A webhook that an application registered.
 #[derive(Clone, PartialEq, Eq)]
-pub struct HookRegistration {
+pub struct RegisteredHook {
     /// The tenant of the application.
     pub tenant: TenantId,
     /// Where its events go; never to be shown.
@@ -43,7 +43,7 @@ pub struct HookRegistration {
     pub created_at_ms: i64,
 }
 
-impl fmt::Debug for HookRegistration {
+impl fmt::Debug for RegisteredHook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Registration")
             .field("tenant", &self.tenant)
@@ -64,7 +64,7 @@ pub struct UnfitRegistration {
     pub problem: &'static str,
 }
 
-impl HookRegistration {
+impl RegisteredHook {
     /// Returns the id that follows from tenant and address.
     pub fn id(&self) -> HookId {
         HookId::of(&self.tenant, &self.url)
@@ -115,8 +115,8 @@ pub fn delivery_of(hook: &HookId, server: &str, event: &str) -> DeliveryId {
 mod tests {
     use super::*;
 
-    fn registration(url: &str) -> HookRegistration {
-        HookRegistration {
+    fn registration(url: &str) -> RegisteredHook {
+        RegisteredHook {
             tenant: TenantId::default_tenant(),
             url: url.into(),
             meeting: None,
@@ -137,7 +137,7 @@ mod tests {
         for url in ["", "app.test/cb", "ftp://app.test/", "javascript:alert(1)", long.as_str()] {
             assert_eq!(registration(url).check().map_err(|unfit| unfit.field), Err("callback_url"), "{url}");
         }
-        let many = HookRegistration { events: vec!["x".into(); 65], ..registration("https://app.test/") };
+        let many = RegisteredHook { events: vec!["x".into(); 65], ..registration("https://app.test/") };
         assert_eq!(many.check().map_err(|unfit| unfit.field), Err("event_ids"));
     }
 
@@ -148,9 +148,9 @@ mod tests {
         assert!(all.wants(&room, "user-joined", false));
         assert!(!all.wants(&room, "user-joined", true), "it wants no raw events");
         assert!(!all.wants(&key("school", "room"), "user-joined", false), "another tenant's");
-        let one = HookRegistration { meeting: Some(room.meeting.clone()), ..all.clone() };
+        let one = RegisteredHook { meeting: Some(room.meeting.clone()), ..all.clone() };
         assert!(one.wants(&room, "user-joined", false) && !one.wants(&key("default", "r"), "x", false));
-        let some = HookRegistration { events: events_of("Meeting-Ended, ,user-left"), ..all };
+        let some = RegisteredHook { events: events_of("Meeting-Ended, ,user-left"), ..all };
         assert_eq!(some.events, ["meeting-ended", "user-left"]);
         assert!(some.wants(&room, "meeting-ended", false) && !some.wants(&room, "user-joined", false));
     }

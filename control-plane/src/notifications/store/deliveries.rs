@@ -15,7 +15,7 @@ use usher_proto::store as pb;
 
 use crate::{
     notifications::rules::{
-        delivery::{CallbackForm, Delivery},
+        delivery::{Delivery, DeliveryForm},
         ids::{DeliveryId, HookId},
     },
     store::codec::{ValueError, unknown_fields},
@@ -123,17 +123,17 @@ fn kind_of_number(number: u32) -> Option<CallbackKind> {
 }
 
 /// Numbers are those of `usher.v1.CallbackForm`.
-fn number_of_form(form: CallbackForm) -> u32 {
+fn number_of_form(form: DeliveryForm) -> u32 {
     match form {
-        CallbackForm::Get => 1,
-        CallbackForm::SignedForm => 2,
-        CallbackForm::BearerJson => 3,
-        CallbackForm::Webhook => 4,
+        DeliveryForm::Get => 1,
+        DeliveryForm::SignedForm => 2,
+        DeliveryForm::BearerJson => 3,
+        DeliveryForm::Webhook => 4,
     }
 }
 
-fn form_of_number(number: u32) -> Option<CallbackForm> {
-    [CallbackForm::Get, CallbackForm::SignedForm, CallbackForm::BearerJson, CallbackForm::Webhook]
+fn form_of_number(number: u32) -> Option<DeliveryForm> {
+    [DeliveryForm::Get, DeliveryForm::SignedForm, DeliveryForm::BearerJson, DeliveryForm::Webhook]
         .into_iter()
         .find(|form| number_of_form(*form) == number)
 }
@@ -148,7 +148,7 @@ mod tests {
             meeting: MeetingKey::new(TenantId::default_tenant(), MeetingId::parse("東 1").expect("is an id")),
             server: ServerId::parse("bbb1").expect("is an id"),
             kind: CallbackKind::Analytics,
-            form: CallbackForm::BearerJson,
+            form: DeliveryForm::BearerJson,
             url: "https://app.test/cb?x=1".into(),
             body: Bytes::from_static(b"{}"),
             accepted_at_ms: 5,

@@ -7,7 +7,7 @@ use usher_model::id::{MeetingId, TenantId};
 use usher_proto::store as pb;
 
 use crate::{
-    notifications::rules::{hooks::HookRegistration, ids::HookId},
+    notifications::rules::{hooks::RegisteredHook, ids::HookId},
     store::codec::ValueError,
 };
 
@@ -32,7 +32,7 @@ pub fn id_of(path: &str) -> Option<(TenantId, HookId)> {
 
 /// Encodes a registration. A registration is written once and never changed, so that no fields of a
 /// newer version must be kept.
-pub fn encode(registration: &HookRegistration) -> Bytes {
+pub fn encode(registration: &RegisteredHook) -> Bytes {
     let value = pb::HookValue {
         callback_url: registration.url.clone(),
         meeting_id: registration.meeting.as_ref().map(ToString::to_string).unwrap_or_default(),
@@ -47,11 +47,11 @@ pub fn encode(registration: &HookRegistration) -> Bytes {
 ///
 /// # Errors
 /// The bytes are none.
-pub fn decode(tenant: &TenantId, bytes: &[u8]) -> Result<HookRegistration, ValueError> {
+pub fn decode(tenant: &TenantId, bytes: &[u8]) -> Result<RegisteredHook, ValueError> {
     let value = pb::HookValue::decode(bytes)?;
     let id = |source| ValueError::Id { field: "meeting_id", source };
     let meeting = Some(value.meeting_id).filter(|id| !id.is_empty());
-    Ok(HookRegistration {
+    Ok(RegisteredHook {
         tenant: tenant.clone(),
         url: value.callback_url,
         meeting: meeting.map(|meeting| MeetingId::parse(&meeting)).transpose().map_err(id)?,
@@ -76,7 +76,7 @@ mod tests {
         ) {
             let tenant = TenantId::parse(&tenant).expect("is a name");
             let meeting = meeting.map(|id| MeetingId::parse(&id).expect("is an id"));
-            let registration = HookRegistration { tenant: tenant.clone(), url, meeting, events, raw, created_at_ms };
+            let registration = RegisteredHook { tenant: tenant.clone(), url, meeting, events, raw, created_at_ms };
             let path = path(&tenant, &registration.id());
             prop_assert!(path.starts_with(&prefix_of(&tenant)));
             prop_assert_eq!(id_of(&path), Some((tenant.clone(), registration.id())));

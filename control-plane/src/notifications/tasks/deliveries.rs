@@ -16,7 +16,7 @@ use crate::{
     notifications::{
         metrics::deliveries::DeliveryMetrics,
         rules::{
-            delivery::{CallbackForm, Delivery},
+            delivery::{Delivery, DeliveryForm},
             ids::{DeliveryId, HookId},
         },
         store::deliveries::{decode, encode, path},
@@ -92,7 +92,7 @@ impl DeliveryBook {
                 self.metrics.accepted(delivery.kind);
                 return Ok(());
             }
-            if delivery.form == CallbackForm::Get || self.said_again(&key).await? {
+            if delivery.form == DeliveryForm::Get || self.said_again(&key).await? {
                 return Ok(());
             }
         }

@@ -28,7 +28,7 @@ use crate::{
         metrics::hooks::HookMetrics,
         ports::ServerHooks,
         rules::{
-            hooks::{HookRegistration, UnfitRegistration, keeper::WantedHooks},
+            hooks::{RegisteredHook, UnfitRegistration, keeper::WantedHooks},
             ids::HookId,
         },
         store::hooks::{PREFIX, decode, encode, id_of, path, prefix_of},
@@ -43,7 +43,7 @@ const TRIES: usize = 4;
 
 /// Why a hook is not registered, shown or taken out, or events are not taken.
 #[derive(Debug, thiserror::Error)]
-pub enum HookError {
+pub enum WebhookError {
     /// The store failed or refused.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -142,9 +142,9 @@ impl WebhookRegistry {
     ///
     /// # Errors
     /// The hook is not registered; after an error of the store it may be.
-    pub async fn create(&self, wanted: HookRegistration) -> Result<(HookRegistration, bool), HookError> {
+    pub async fn create(&self, wanted: RegisteredHook) -> Result<(RegisteredHook, bool), WebhookError> {
         if self.public_url.is_none() {
-            return Err(HookError::NoAddress);
+            return Err(WebhookError::NoAddress);
         }
         wanted.check()?;
         if self.own.include(&wanted.url) {
@@ -152,10 +152,10 @@ impl WebhookRegistry {
             return Err(UnfitRegistration { field: "callback_url", problem: "leads to Usher itself" }.into());
         }
         let (tenant, id) = (wanted.tenant.clone(), wanted.id());
-        let new = HookRegistration { created_at_ms: self.wall.now_ms(), ..wanted };
+        let new = RegisteredHook { created_at_ms: self.wall.now_ms(), ..wanted };
         for _ in 0..TRIES {
             let stored = self.fleet.read(|fleet| fleet.tenant(&tenant).map(|stored| stored.modified));
-            let seen = stored.ok_or(HookError::NoTenant)?;
+            let seen = stored.ok_or(WebhookError::NoTenant)?;
             let standing = self.store.read_prefix(&prefix_of(&tenant)).await?;
             let at = path(&tenant, &id);
             if let Some(entry) = standing.entries.iter().find(|entry| entry.key == at)
@@ -164,7 +164,7 @@ impl WebhookRegistry {
                 return Ok((found, true));
             }
             if standing.entries.len() >= self.max_hooks {
-                return Err(HookError::TooMany(standing.entries.len()));
+                return Err(WebhookError::TooMany(standing.entries.len()));
             }
             // The tenant must still exist: else a later tenant of the same name would inherit the hook.
             let of_tenant = keys::path(&FleetKey::Tenant(tenant.clone()));
@@ -186,14 +186,14 @@ impl WebhookRegistry {
                 TxnVerdict::Refused(revision) => self.see(revision).await,
             }
         }
-        Err(HookError::Changed)
+        Err(WebhookError::Changed)
     }
 
     /// Returns the registrations, of one tenant or of all, by tenant and id.
     ///
     /// # Errors
     /// The store cannot be read.
-    pub async fn list(&self, tenant: Option<&TenantId>) -> Result<Vec<HookRegistration>, HookError> {
+    pub async fn list(&self, tenant: Option<&TenantId>) -> Result<Vec<RegisteredHook>, WebhookError> {
         let prefix = tenant.map_or_else(|| PREFIX.to_owned(), prefix_of);
         let listing = self.store.read_prefix(&prefix).await?;
         let read = |entry: &crate::ports::StoreEntry| decode(&id_of(&entry.key)?.0, &entry.value).ok();
@@ -209,11 +209,11 @@ impl WebhookRegistry {
     ///
     /// # Errors
     /// The hook does not exist, or the store refuses the removal.
-    pub async fn delete(&self, tenant: &TenantId, id: &HookId) -> Result<(), HookError> {
+    pub async fn delete(&self, tenant: &TenantId, id: &HookId) -> Result<(), WebhookError> {
         let at = path(tenant, id);
         for _ in 0..TRIES {
             let listing = self.store.read_prefix(&at).await?;
-            let entry = listing.entries.iter().find(|entry| entry.key == at).ok_or(HookError::NotFound)?;
+            let entry = listing.entries.iter().find(|entry| entry.key == at).ok_or(WebhookError::NotFound)?;
             let guards = vec![TxnGuard::Unchanged(at.clone(), entry.mod_revision)];
             let txn = StoreTxn { guards, writes: vec![TxnWrite::Delete(at.clone())] };
             if let TxnVerdict::Committed(_) = self.commit(txn).await? {
@@ -222,14 +222,14 @@ impl WebhookRegistry {
                 return Ok(());
             }
         }
-        Err(HookError::Changed)
+        Err(WebhookError::Changed)
     }
 
     /// Removes the hooks of a deleted tenant.
     ///
     /// # Errors
     /// The store refuses the removal; the leader tries again.
-    pub async fn forget(&self, tenant: &TenantId) -> Result<(), HookError> {
+    pub async fn forget(&self, tenant: &TenantId) -> Result<(), WebhookError> {
         let listing = self.store.read_prefix(&prefix_of(tenant)).await?;
         for entry in listing.entries {
             let Some((_, id)) = id_of(&entry.key) else { continue };

@@ -44,7 +44,7 @@ proptest! {
     fn every_value_reads_back_as_it_was_written(put in arbitrary::put()) {
         let codec = StoreCodec::new();
         let txn = codec.txn(&one_write(put.clone()), None);
-        let event = codec.event(&StoreChange::Put(entry(&txn.writes[0], 9)));
+        let event = codec.event(&KeyChange::Put(entry(&txn.writes[0], 9)));
         prop_assert_eq!(event.map(|event| event.map(written)), Ok(Some(put)));
     }
 
@@ -58,7 +58,7 @@ proptest! {
         let mut value = stored.value.to_vec();
         value.splice(0..0, future.iter().copied());
         stored.value = value.into();
-        let event = codec.event(&StoreChange::Put(stored.clone()));
+        let event = codec.event(&KeyChange::Put(stored.clone()));
         prop_assert_eq!(event.map(|event| event.map(written)), Ok(Some(put.clone())), "they do not disturb");
 
         let again = entry(&codec.txn(&one_write(put.clone()), None).writes[0], 10);
@@ -70,7 +70,7 @@ proptest! {
         let anew = Plan { guards: vec![plan::PlanGuard::Absent(key)], writes: vec![put.clone()] };
         prop_assert!(!entry(&codec.txn(&anew, None).writes[0], 11).value.ends_with(&future));
 
-        codec.event(&StoreChange::Delete { key: stored.key.clone() }).expect("a key");
+        codec.event(&KeyChange::Delete { key: stored.key.clone() }).expect("a key");
         prop_assert!(!entry(&codec.txn(&one_write(put), None).writes[0], 12).value.ends_with(&future));
     }
 
@@ -78,7 +78,7 @@ proptest! {
     fn any_bytes_are_a_value_or_an_error_that_names_the_key(key in arbitrary::key(), bytes in vec(any::<u8>(), 0..60)) {
         let path = keys::path(&key);
         let stored = StoreEntry { key: path.clone(), value: bytes.into(), create_revision: 1, mod_revision: 1 };
-        if let Err(bad) = StoreCodec::new().event(&StoreChange::Put(stored)) {
+        if let Err(bad) = StoreCodec::new().event(&KeyChange::Put(stored)) {
             prop_assert!(bad.to_string().contains(&path), "{}", bad);
             prop_assert_eq!(bad.absent, Some(Box::new(absent(&key))));
         }

@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use redb::{Builder, Database, ReadableDatabase, ReadableTable, TableDefinition};
 
-use crate::ports::{ChangeBatch, StoreChange, StoreEntry};
+use crate::ports::{ChangeBatch, KeyChange, StoreEntry};
 
 /// Key → (create revision, mod revision, value).
 const ENTRIES: TableDefinition<'_, &str, (u64, u64, &[u8])> = TableDefinition::new("entries");
@@ -165,11 +165,11 @@ fn write(database: &Database, batches: &[ChangeBatch]) -> Result<(), redb::Error
         let mut entries = transaction.open_table(ENTRIES)?;
         for change in batches.iter().flat_map(|batch| &batch.changes) {
             match change {
-                StoreChange::Put(entry) => {
+                KeyChange::Put(entry) => {
                     let row = (entry.create_revision, entry.mod_revision, &*entry.value);
                     entries.insert(&*entry.key, row)?;
                 }
-                StoreChange::Delete { key } => {
+                KeyChange::Delete { key } => {
                     entries.remove(&**key)?;
                 }
             }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::ports::{
-    ChangeBatch, StoreChange, StoreEntry, StoreListing, StoreTxn, TxnGuard, TxnVerdict, TxnWrite,
+    ChangeBatch, KeyChange, StoreEntry, StoreListing, StoreTxn, TxnGuard, TxnVerdict, TxnWrite,
 };
 
 /// The committed entries and the recent history.
@@ -62,8 +62,8 @@ impl StoreState {
         for batch in batches {
             for change in &batch.changes {
                 match change {
-                    StoreChange::Put(entry) => self.entries.insert(entry.key.clone(), entry.clone()),
-                    StoreChange::Delete { key } => self.entries.remove(key),
+                    KeyChange::Put(entry) => self.entries.insert(entry.key.clone(), entry.clone()),
+                    KeyChange::Delete { key } => self.entries.remove(key),
                 };
             }
             self.revision = batch.revision;
@@ -96,7 +96,7 @@ impl StoreState {
         let (mut found, mut next) = (Vec::new(), from);
         for batch in self.history.range(start..).take(limit) {
             next = batch.revision + 1;
-            let changes: Vec<StoreChange> =
+            let changes: Vec<KeyChange> =
                 batch.changes.iter().filter(|change| key_of(change).starts_with(prefix)).cloned().collect();
             if !changes.is_empty() {
                 found.push(ChangeBatch { revision: batch.revision, changes, attested: true });
@@ -106,18 +106,18 @@ impl StoreState {
     }
 }
 
-fn key_of(change: &StoreChange) -> &str {
+fn key_of(change: &KeyChange) -> &str {
     match change {
-        StoreChange::Put(entry) => &entry.key,
-        StoreChange::Delete { key } => key,
+        KeyChange::Put(entry) => &entry.key,
+        KeyChange::Delete { key } => key,
     }
 }
 
 /// Returns the approximate memory of a batch, in bytes.
 fn weight(batch: &ChangeBatch) -> usize {
-    let change = |change: &StoreChange| match change {
-        StoreChange::Put(entry) => 96 + entry.key.len() + entry.value.len(),
-        StoreChange::Delete { key } => 96 + key.len(),
+    let change = |change: &KeyChange| match change {
+        KeyChange::Put(entry) => 96 + entry.key.len() + entry.value.len(),
+        KeyChange::Delete { key } => 96 + key.len(),
     };
     64 + batch.changes.iter().map(change).sum::<usize>()
 }
@@ -159,7 +159,7 @@ impl<'a> TransactionDraft<'a> {
             txns.iter().map(|txn| txn.guards.iter().all(|guard| self.holds(guard))).collect();
         let decided = || txns.iter().zip(&hold);
         let revision = self.next_revision();
-        let changes: Vec<StoreChange> = decided()
+        let changes: Vec<KeyChange> = decided()
             .filter(|(_, holds)| **holds)
             .flat_map(|(txn, _)| &txn.writes)
             .filter_map(|write| self.change(write, revision))
@@ -198,7 +198,7 @@ impl<'a> TransactionDraft<'a> {
         }
     }
 
-    fn change(&mut self, write: &TxnWrite, revision: u64) -> Option<StoreChange> {
+    fn change(&mut self, write: &TxnWrite, revision: u64) -> Option<KeyChange> {
         match write {
             TxnWrite::Put(key, value) => {
                 let entry = StoreEntry {
@@ -208,12 +208,12 @@ impl<'a> TransactionDraft<'a> {
                     mod_revision: revision,
                 };
                 self.changed.insert(key.clone(), Some(entry.clone()));
-                Some(StoreChange::Put(entry))
+                Some(KeyChange::Put(entry))
             }
             TxnWrite::Delete(key) => {
                 self.get(key)?;
                 self.changed.insert(key.clone(), None);
-                Some(StoreChange::Delete { key: key.clone() })
+                Some(KeyChange::Delete { key: key.clone() })
             }
         }
     }

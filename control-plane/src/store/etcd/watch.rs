@@ -15,7 +15,7 @@ use super::{
     key_space::{KeySpace, end_of, number, revision},
 };
 use crate::{
-    ports::{ChangeBatch, StoreChange, StoreError, WatchError},
+    ports::{ChangeBatch, KeyChange, StoreError, WatchError},
     store::keys::DELETIONS,
 };
 
@@ -111,8 +111,8 @@ fn batches(space: &KeySpace, events: &[Event]) -> Vec<ChangeBatch> {
         let Some(pair) = event.kv() else { continue };
         let at = number(pair.mod_revision());
         let change = match event.event_type() {
-            EventType::Put => StoreChange::Put(space.entry(pair.clone())),
-            EventType::Delete => StoreChange::Delete { key: space.relative(pair.key()) },
+            EventType::Put => KeyChange::Put(space.entry(pair.clone())),
+            EventType::Delete => KeyChange::Delete { key: space.relative(pair.key()) },
         };
         match batches.last_mut() {
             Some(last) if last.revision == at => last.changes.push(change),
@@ -121,7 +121,7 @@ fn batches(space: &KeySpace, events: &[Event]) -> Vec<ChangeBatch> {
     }
     for batch in &mut batches {
         let before = batch.changes.len();
-        batch.changes.retain(|change| !matches!(change, StoreChange::Put(entry) if entry.key == DELETIONS));
+        batch.changes.retain(|change| !matches!(change, KeyChange::Put(entry) if entry.key == DELETIONS));
         batch.attested = batch.changes.len() < before;
     }
     batches

@@ -1,7 +1,7 @@
 //! Detection of lost state: changes of the store that no program of Usher makes (ADR 8).
 
 use crate::{
-    ports::{ChangeBatch, StoreChange},
+    ports::{ChangeBatch, KeyChange},
     store::keys::{self, META},
 };
 
@@ -25,14 +25,14 @@ pub(super) fn of(batch: &ChangeBatch) -> Option<StateLoss> {
 
 /// Returns whether a change deletes an entry of the fleet. A candidate's key, which ends with its
 /// lease, and a request for a poll are not entries of the fleet.
-fn takes(change: &StoreChange) -> bool {
-    matches!(change, StoreChange::Delete { key } if matches!(keys::parse(key), Ok(Some(_))))
+fn takes(change: &KeyChange) -> bool {
+    matches!(change, KeyChange::Delete { key } if matches!(keys::parse(key), Ok(Some(_))))
 }
 
-fn key(change: &StoreChange) -> &str {
+fn key(change: &KeyChange) -> &str {
     match change {
-        StoreChange::Put(entry) => &entry.key,
-        StoreChange::Delete { key } => key,
+        KeyChange::Put(entry) => &entry.key,
+        KeyChange::Delete { key } => key,
     }
 }
 
@@ -43,16 +43,16 @@ mod tests {
     use super::*;
     use crate::ports::StoreEntry;
 
-    fn put(key: &str) -> StoreChange {
+    fn put(key: &str) -> KeyChange {
         let key = key.to_owned();
-        StoreChange::Put(StoreEntry { key, value: Bytes::new(), create_revision: 1, mod_revision: 2 })
+        KeyChange::Put(StoreEntry { key, value: Bytes::new(), create_revision: 1, mod_revision: 2 })
     }
 
-    fn delete(key: &str) -> StoreChange {
-        StoreChange::Delete { key: key.to_owned() }
+    fn delete(key: &str) -> KeyChange {
+        KeyChange::Delete { key: key.to_owned() }
     }
 
-    fn judged(changes: &[StoreChange], attested: bool) -> Option<StateLoss> {
+    fn judged(changes: &[KeyChange], attested: bool) -> Option<StateLoss> {
         of(&ChangeBatch { revision: 2, changes: changes.to_vec(), attested })
     }
 

@@ -15,7 +15,7 @@ use crate::{
         seal::HistoryKey,
         unpolled::{EpochAge, RememberedNames},
     },
-    ports::{Store, StoreChange, StoreEntry, StoreListing, StoreTxn, TxnGuard, TxnVerdict, TxnWrite},
+    ports::{KeyChange, Store, StoreEntry, StoreListing, StoreTxn, TxnGuard, TxnVerdict, TxnWrite},
     store::{
         codec::{awaited, history_key, read_awaited, read_history_key},
         keys::{AWAITED, HISTORY_KEY, META},
@@ -100,8 +100,8 @@ pub(super) fn take(fleet: &FleetHandle, entry: &StoreEntry) {
 }
 
 /// Like [`take_key`] and [`take`], for a change.
-pub(super) fn take_change(fleet: &FleetHandle, change: &StoreChange) {
-    if let StoreChange::Put(entry) = change {
+pub(super) fn take_change(fleet: &FleetHandle, change: &KeyChange) {
+    if let KeyChange::Put(entry) = change {
         take_key(fleet, entry);
         take(fleet, entry);
     }

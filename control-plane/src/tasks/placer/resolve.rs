@@ -18,7 +18,7 @@ use crate::{
         health::health_of,
         plan::{FleetEvent, FleetKey},
     },
-    ports::{Store, StoreChange, StoreError},
+    ports::{KeyChange, Store, StoreError},
     store::{codec::StoreCodec, keys},
     tasks::{fleet_handle::FleetHandle, revision_reader::RevisionReader},
 };
@@ -106,7 +106,7 @@ impl MeetingResolver {
         let path = keys::path(&key);
         let listing = self.store.read_prefix(&path).await.map_err(Arc::new)?;
         let entry = listing.entries.into_iter().find(|entry| entry.key == path);
-        Ok(entry.and_then(|entry| self.codec.event(&StoreChange::Put(entry)).ok().flatten()))
+        Ok(entry.and_then(|entry| self.codec.event(&KeyChange::Put(entry)).ok().flatten()))
     }
 }
 

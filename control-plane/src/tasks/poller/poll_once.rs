@@ -27,7 +27,7 @@ use crate::{
         reconcile,
     },
     ops::metrics::ControlPlaneMetrics,
-    ports::{BbbServers, ServerCallError},
+    ports::{BbbCallError, BbbServers},
     tasks::{
         leadership::Leadership,
         writer::{PlanWriter, WriteError},
@@ -165,14 +165,14 @@ fn asked(fleet: &Fleet, id: &ServerId) -> Option<PollTarget> {
 }
 
 /// Returns the label by which a poll is counted.
-fn outcome(answer: &Result<ServerSample, ServerCallError>) -> &'static str {
+fn outcome(answer: &Result<ServerSample, BbbCallError>) -> &'static str {
     match answer {
         Ok(_) => "ok",
-        Err(ServerCallError::Connect(_)) => "connect",
-        Err(ServerCallError::Timeout(_)) => "timeout",
-        Err(ServerCallError::Broken(_)) => "broken",
-        Err(ServerCallError::Status(_)) => "status",
-        Err(ServerCallError::Unreadable(_)) => "unreadable",
-        Err(ServerCallError::Failed(_)) => "failed",
+        Err(BbbCallError::Connect(_)) => "connect",
+        Err(BbbCallError::Timeout(_)) => "timeout",
+        Err(BbbCallError::Broken(_)) => "broken",
+        Err(BbbCallError::Status(_)) => "status",
+        Err(BbbCallError::Unreadable(_)) => "unreadable",
+        Err(BbbCallError::Failed(_)) => "failed",
     }
 }

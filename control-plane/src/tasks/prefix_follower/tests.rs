@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use futures::stream;
 
 use super::*;
-use crate::ports::{LeaderLease, StoreChange, StoreEntry, StoreTxn, TxnVerdict};
+use crate::ports::{KeyChange, LeaderLease, StoreEntry, StoreTxn, TxnVerdict};
 
 /// The store's answer to one reading.
 enum Answer {
@@ -121,7 +121,7 @@ fn listing(revision: u64) -> StoreListing {
 fn batch(revision: u64) -> ChangeBatch {
     ChangeBatch {
         revision,
-        changes: vec![StoreChange::Delete { key: format!("k/{revision}") }],
+        changes: vec![KeyChange::Delete { key: format!("k/{revision}") }],
         attested: false,
     }
 }

@@ -15,7 +15,7 @@ use foldhash::{HashMap, HashMapExt};
 use usher_bbb::parse::ListedHook;
 use usher_model::id::ServerId;
 
-use super::HookRegistration;
+use super::RegisteredHook;
 
 /// Changes that are made on one server before others have their turn.
 const AT_ONCE: usize = 16;
@@ -33,7 +33,7 @@ pub struct WantedHooks {
 
 impl WantedHooks {
     /// Returns the hooks that the registrations need together.
-    pub fn of<'r>(registrations: impl IntoIterator<Item = &'r HookRegistration>) -> Self {
+    pub fn of<'r>(registrations: impl IntoIterator<Item = &'r RegisteredHook>) -> Self {
         registrations.into_iter().fold(Self::default(), |wish, registration| Self {
             mapped: wish.mapped || !registration.raw,
             raw: wish.raw || registration.raw,

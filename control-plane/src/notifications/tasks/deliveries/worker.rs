@@ -22,7 +22,7 @@ use crate::{
         store::deliveries::{PREFIX, encode, path},
         tasks::callback_key::CallbackKeys,
     },
-    ports::{ChangeBatch, StoreChange, StoreEntry, StoreListing, StoreTxn, TxnGuard, TxnVerdict, TxnWrite},
+    ports::{ChangeBatch, KeyChange, StoreEntry, StoreListing, StoreTxn, TxnGuard, TxnVerdict, TxnWrite},
     tasks::{
         fleet_handle::FleetHandle,
         leadership::Leadership,
@@ -103,8 +103,8 @@ impl DeliveryWorker {
     fn apply(&mut self, batch: &ChangeBatch) {
         for change in &batch.changes {
             match change {
-                StoreChange::Put(entry) => self.put(entry),
-                StoreChange::Delete { key } => {
+                KeyChange::Put(entry) => self.put(entry),
+                KeyChange::Delete { key } => {
                     if let Some(id) = self.deliveries.book.remove(key) {
                         self.queue.remove(&id);
                     }

@@ -11,17 +11,17 @@ use usher_model::{id::TenantId, meeting::MeetingKey};
 use crate::{
     notifications::{
         rules::{
-            hooks::{HookRegistration, keeper::WantedHooks},
+            hooks::{RegisteredHook, keeper::WantedHooks},
             ids::HookId,
         },
         store::hooks::{decode, id_of},
     },
-    ports::{StoreChange, StoreListing},
+    ports::{KeyChange, StoreListing},
 };
 
 #[derive(Debug, Default)]
 struct IndexState {
-    hooks: BTreeMap<(TenantId, HookId), HookRegistration>,
+    hooks: BTreeMap<(TenantId, HookId), RegisteredHook>,
     read: bool,
 }
 
@@ -37,14 +37,14 @@ impl HookIndex {
     }
 
     /// Applies one change of the store.
-    pub(super) fn take(&self, change: &StoreChange) {
+    pub(super) fn take(&self, change: &KeyChange) {
         match change {
-            StoreChange::Put(entry) => {
+            KeyChange::Put(entry) => {
                 if let Some((id, registration)) = read(&entry.key, &entry.value) {
                     self.lock().hooks.insert(id, registration);
                 }
             }
-            StoreChange::Delete { key } => {
+            KeyChange::Delete { key } => {
                 if let Some(id) = id_of(key) {
                     self.lock().hooks.remove(&id);
                 }
@@ -67,7 +67,7 @@ impl HookIndex {
         meeting: &MeetingKey,
         event: &str,
         raw: bool,
-    ) -> Vec<(HookId, HookRegistration)> {
+    ) -> Vec<(HookId, RegisteredHook)> {
         let pages = self.lock();
         let of_tenant = pages.hooks.iter().filter(|((tenant, _), _)| *tenant == meeting.tenant);
         let wanting = of_tenant.filter(|(_, registration)| registration.wants(meeting, event, raw));
@@ -90,7 +90,7 @@ impl HookIndex {
 }
 
 /// An unreadable value stays in the store, because a newer version may be able to read it.
-fn read(key: &str, value: &[u8]) -> Option<((TenantId, HookId), HookRegistration)> {
+fn read(key: &str, value: &[u8]) -> Option<((TenantId, HookId), RegisteredHook)> {
     let (tenant, id) = id_of(key)?;
     match decode(&tenant, value) {
         Ok(registration) => Some(((tenant, id), registration)),

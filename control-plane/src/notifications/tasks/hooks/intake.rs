@@ -9,13 +9,13 @@ use usher_model::{
     revision::Revision,
 };
 
-use super::{HookError, WebhookRegistry};
+use super::{WebhookError, WebhookRegistry};
 use crate::notifications::{
     metrics::hooks::EventFate,
     rules::{
-        delivery::{CallbackForm, Delivery},
+        delivery::{Delivery, DeliveryForm},
         hooks::{
-            EventOwner, EventWording, HookRegistration, delivery_of,
+            EventOwner, EventWording, RegisteredHook, delivery_of,
             event::{EventFacts, facts, split},
             in_own_words, whose,
         },
@@ -48,9 +48,9 @@ impl WebhookRegistry {
     ///
     /// # Errors
     /// Some events may not have been written: the server can send them again.
-    pub async fn accept(&self, arrival: ServerEvents<'_>) -> Result<(), HookError> {
+    pub async fn accept(&self, arrival: ServerEvents<'_>) -> Result<(), WebhookError> {
         if !self.book.is_read() || !self.fleet.complete() {
-            return Err(HookError::NotReady);
+            return Err(WebhookError::NotReady);
         }
         let Ok(events) = split(arrival.events) else {
             warn!(server = %arrival.server, "a server sent events that cannot be read");
@@ -91,7 +91,7 @@ impl WebhookRegistry {
         &self,
         server: &ServerId,
         told: &EventFacts,
-    ) -> Result<Option<(EventOwner, Option<String>)>, HookError> {
+    ) -> Result<Option<(EventOwner, Option<String>)>, WebhookError> {
         let look = || {
             self.fleet.read(|fleet| {
                 let Some(whose) = whose(fleet, server, told) else {
@@ -128,7 +128,7 @@ impl WebhookRegistry {
         event: &str,
         told: &EventFacts,
         whose: &EventOwner,
-        hook: (HookId, HookRegistration),
+        hook: (HookId, RegisteredHook),
         body: &str,
     ) -> (DeliveryId, Delivery) {
         let (id, registration) = hook;
@@ -137,7 +137,7 @@ impl WebhookRegistry {
             meeting: whose.meeting.clone(),
             server: arrival.server.clone(),
             kind: CallbackKind::Webhook,
-            form: CallbackForm::Webhook,
+            form: DeliveryForm::Webhook,
             url: registration.url,
             body: body.to_owned().into(),
             accepted_at_ms: now_ms,

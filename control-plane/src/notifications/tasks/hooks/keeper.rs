@@ -24,7 +24,7 @@ use crate::{
         rules::hooks::keeper::{HookCheckOutcome, HookServer, HookStep, KeeperSchedule, WantedHooks, plan},
         store::hooks::PREFIX,
     },
-    ports::ServerCallError,
+    ports::BbbCallError,
     tasks::{
         leadership::Leadership,
         prefix_follower::{PrefixFollower, PrefixUpdate},
@@ -215,10 +215,10 @@ async fn keep(
 }
 
 /// A server without bbb-webhooks answers this call as an unknown one.
-fn has_none(error: &ServerCallError) -> bool {
+fn has_none(error: &BbbCallError) -> bool {
     match error {
-        ServerCallError::Status(404 | 405) => true,
-        ServerCallError::Failed(key) => key == "unsupportedRequest",
+        BbbCallError::Status(404 | 405) => true,
+        BbbCallError::Failed(key) => key == "unsupportedRequest",
         _ => false,
     }
 }

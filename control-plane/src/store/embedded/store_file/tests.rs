@@ -11,7 +11,7 @@ fn batch(revision: u64) -> ChangeBatch {
         create_revision: revision,
         mod_revision: revision,
     };
-    ChangeBatch { revision, changes: vec![StoreChange::Put(entry)], attested: true }
+    ChangeBatch { revision, changes: vec![KeyChange::Put(entry)], attested: true }
 }
 
 #[test]
@@ -20,11 +20,11 @@ fn written_entries_are_read_again_with_their_revisions() {
     let (mut disk, new) = StoreFile::open(directory.path(), 7).expect("opens");
     assert_eq!((new.revision, new.cluster_id, new.entries.len()), (0, 7, 0));
     disk.write(&[batch(1), batch(2)]).expect("is written");
-    let gone = StoreChange::Delete { key: "k/1".into() };
+    let gone = KeyChange::Delete { key: "k/1".into() };
     disk.write(&[ChangeBatch { revision: 3, changes: vec![gone], attested: true }]).expect("is written");
     drop(disk);
     let (_disk, again) = StoreFile::open(directory.path(), 8).expect("opens");
-    let StoreChange::Put(expected) = batch(2).changes.remove(0) else { panic!("a put") };
+    let KeyChange::Put(expected) = batch(2).changes.remove(0) else { panic!("a put") };
     assert_eq!((again.revision, again.cluster_id, again.entries), (3, 7, vec![expected]));
 }
 

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use tokio::time::{Instant, sleep};
 use usher_bbb::secret::Secret;
-use usher_control_plane::ports::{BbbServers, EndCallOutcome, ServerCallError};
+use usher_control_plane::ports::{BbbCallError, BbbServers, EndCallOutcome};
 use usher_model::{
     id::InternalMeetingId,
     server::{Server, ServerSample},
@@ -38,17 +38,17 @@ pub(crate) struct ServersLink {
     pub(crate) sabotage: Option<BrokenGuarantee>,
 }
 
-fn failure(failed: SimCallError, patience: Duration) -> ServerCallError {
+fn failure(failed: SimCallError, patience: Duration) -> BbbCallError {
     match failed {
-        SimCallError::NotSent => ServerCallError::Connect("refused".into()),
-        SimCallError::Silent => ServerCallError::Timeout(patience),
-        SimCallError::Broken => ServerCallError::Broken("reset".into()),
-        SimCallError::BadAnswer => ServerCallError::Status(502),
+        SimCallError::NotSent => BbbCallError::Connect("refused".into()),
+        SimCallError::Silent => BbbCallError::Timeout(patience),
+        SimCallError::Broken => BbbCallError::Broken("reset".into()),
+        SimCallError::BadAnswer => BbbCallError::Status(502),
     }
 }
 
 impl ServersLink {
-    async fn list(&self, index: usize, patience: Duration) -> Result<ServerSample, ServerCallError> {
+    async fn list(&self, index: usize, patience: Duration) -> Result<ServerSample, BbbCallError> {
         let act =
             move |servers: &Arc<SimServers>| servers.bbb(index).list(Instant::now(), servers.wall.now_ms());
         let listed = self.servers.ask(&self.replica, index, patience, act).await;
@@ -59,13 +59,11 @@ impl ServersLink {
 #[async_trait]
 impl BbbServers for ServersLink {
     /// Makes two attempts within one deadline, as the real client does.
-    async fn poll(&self, server: &Server, watermark: u64) -> Result<ServerSample, ServerCallError> {
+    async fn poll(&self, server: &Server, watermark: u64) -> Result<ServerSample, BbbCallError> {
         let (index, deadline) = (index_of(&server.id), Instant::now() + self.poll_patience);
         let mut listed = self.list(index, self.poll_patience).await;
-        if matches!(
-            listed,
-            Err(ServerCallError::Connect(_) | ServerCallError::Broken(_) | ServerCallError::Status(_))
-        ) && Instant::now() + AGAIN < deadline
+        if matches!(listed, Err(BbbCallError::Connect(_) | BbbCallError::Broken(_) | BbbCallError::Status(_)))
+            && Instant::now() + AGAIN < deadline
         {
             sleep(AGAIN).await;
             listed = self.list(index, deadline.saturating_duration_since(Instant::now())).await;
@@ -85,7 +83,7 @@ impl BbbServers for ServersLink {
         server: &Server,
         meeting: &InternalMeetingId,
         _moderator_password: Option<&Secret>,
-    ) -> Result<EndCallOutcome, ServerCallError> {
+    ) -> Result<EndCallOutcome, BbbCallError> {
         self.witness.end_sent(&self.candidate, self.store.leader(), meeting);
         let (index, patience) = (index_of(&server.id), self.call_patience);
         let (internal, by) = (meeting.clone(), self.candidate.clone());
@@ -108,12 +106,12 @@ impl BbbServers for ServersLink {
         };
         match self.servers.ask(&self.replica, index, patience, act).await {
             Ok(Some(ended)) => Ok(ended),
-            Ok(None) => Err(ServerCallError::Failed("internalError".into())),
+            Ok(None) => Err(BbbCallError::Failed("internalError".into())),
             Err(failed) => Err(failure(failed, patience)),
         }
     }
 
-    async fn exists(&self, server: &Server, meeting: &str) -> Result<bool, ServerCallError> {
+    async fn exists(&self, server: &Server, meeting: &str) -> Result<bool, BbbCallError> {
         if self.sabotage == Some(BrokenGuarantee::WatermarkOfTheAnswer) {
             return Ok(false); // a second query would repair the broken guarantee
         }

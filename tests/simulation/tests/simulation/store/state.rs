@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 use tokio::time::Instant;
 use usher_control_plane::{
-    ports::{ChangeBatch, StoreChange, StoreEntry, StoreListing, StoreTxn, TxnGuard, TxnVerdict, TxnWrite},
+    ports::{ChangeBatch, KeyChange, StoreEntry, StoreListing, StoreTxn, TxnGuard, TxnVerdict, TxnWrite},
     store::keys,
 };
 
@@ -79,7 +79,7 @@ impl StoreState {
     }
 
     /// Records the changes of a revision; `attested` if they came through the product's port.
-    fn record(&mut self, revision: u64, changes: Vec<StoreChange>, attested: bool) -> Option<ChangeBatch> {
+    fn record(&mut self, revision: u64, changes: Vec<KeyChange>, attested: bool) -> Option<ChangeBatch> {
         if changes.is_empty() {
             return None;
         }
@@ -103,17 +103,17 @@ impl StoreState {
         self.entries.get(key).is_some_and(|entry| entry.create_revision == created)
     }
 
-    fn write(&mut self, write: &TxnWrite, revision: u64) -> Option<StoreChange> {
+    fn write(&mut self, write: &TxnWrite, revision: u64) -> Option<KeyChange> {
         match write {
             TxnWrite::Put(key, value) => {
                 let create_revision = self.entries.get(key).map_or(revision, |entry| entry.create_revision);
                 let (key, value) = (key.clone(), value.clone());
                 let entry = StoreEntry { key: key.clone(), value, create_revision, mod_revision: revision };
                 self.entries.insert(key, entry.clone());
-                Some(StoreChange::Put(entry))
+                Some(KeyChange::Put(entry))
             }
             TxnWrite::Delete(key) => {
-                self.entries.remove(key).map(|entry| StoreChange::Delete { key: entry.key })
+                self.entries.remove(key).map(|entry| KeyChange::Delete { key: entry.key })
             }
         }
     }
@@ -166,7 +166,7 @@ impl StoreState {
         let mut found = Vec::new();
         for batch in self.history.range(start..) {
             let below = batch.changes.iter().filter(|change| key_of(change).starts_with(prefix));
-            let changes: Vec<StoreChange> = below.cloned().collect();
+            let changes: Vec<KeyChange> = below.cloned().collect();
             if !changes.is_empty() {
                 found.push(ChangeBatch { changes, ..*batch });
             }
@@ -175,9 +175,9 @@ impl StoreState {
     }
 }
 
-pub(crate) fn key_of(change: &StoreChange) -> &str {
+pub(crate) fn key_of(change: &KeyChange) -> &str {
     match change {
-        StoreChange::Put(entry) => &entry.key,
-        StoreChange::Delete { key } => key,
+        KeyChange::Put(entry) => &entry.key,
+        KeyChange::Delete { key } => key,
     }
 }

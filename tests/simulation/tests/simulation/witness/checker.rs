@@ -9,7 +9,7 @@ use std::{
 use tokio::time::Instant;
 use usher_control_plane::{
     core::{plan::FleetEvent, policy::Policy},
-    ports::{ChangeBatch, StoreChange},
+    ports::{ChangeBatch, KeyChange},
     store::{codec::StoreCodec, keys},
 };
 use usher_model::{
@@ -99,17 +99,14 @@ impl InvariantChecker {
     /// Applies and judges a commit of the store, and returns a description of each change.
     pub(super) fn committed(&mut self, batch: &ChangeBatch) -> Vec<String> {
         // A new epoch alone removes no data: earlier knowledge stays valid.
-        if batch
-            .changes
-            .iter()
-            .any(|change| matches!(change, StoreChange::Delete { key } if key == keys::META))
+        if batch.changes.iter().any(|change| matches!(change, KeyChange::Delete { key } if key == keys::META))
         {
             self.store_lost(); // the store was emptied: no replica decided on the missing keys
         }
         if batch
             .changes
             .iter()
-            .any(|change| matches!(change, StoreChange::Put(entry) if entry.key == keys::META))
+            .any(|change| matches!(change, KeyChange::Put(entry) if entry.key == keys::META))
             && std::mem::replace(&mut self.epoch_key_exists, true)
         {
             // The simulated store is never set back, so only its loss is evidence of an epoch.

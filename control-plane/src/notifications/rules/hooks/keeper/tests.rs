@@ -77,7 +77,7 @@ fn a_new_address_stands_before_the_old_one_goes() {
 
 #[test]
 fn what_is_wanted_is_what_anybody_registered() {
-    let registration = |raw| HookRegistration {
+    let registration = |raw| RegisteredHook {
         tenant: usher_model::id::TenantId::default_tenant(),
         url: "https://app.test/".into(),
         meeting: None,
