@@ -1,4 +1,5 @@
-//! Breakout rooms that an application creates itself: beside their parent, and nowhere else.
+//! Breakout rooms that an application creates itself: on the server of their parent, and on no
+//! other (ADR 15).
 
 use std::time::Duration;
 
@@ -9,12 +10,12 @@ use usher_model::server::{AdminState, Health};
 
 use crate::support::{Cluster, Heard, raw, signed};
 
-/// Creates a breakout room of `parent`.
+/// Returns the parameters of a create of a breakout room of `parent`.
 fn breakout(id: &str, parent: &str) -> String {
     format!("meetingID={id}&name=Room&isBreakout=true&sequence=1&freeJoin=true&parentMeetingID={parent}")
 }
 
-/// Where breakout rooms are, and of which instance.
+/// Returns the servers of all breakout rooms and the ids that they have there.
 fn rooms(cluster: &Cluster) -> Vec<(usize, String)> {
     let of = |(at, sim): (usize, &usher_bbb_sim::BbbSim)| {
         let rooms = sim.meetings().into_iter().filter_map(move |meeting| Some((at, meeting.parent?)));
@@ -27,7 +28,7 @@ fn placed(heard: &Heard) -> bool {
     matches!(heard, Heard::Placed { .. })
 }
 
-/// The parameters of the last create that a server got.
+/// Returns the parameters of the last create that a server received.
 fn sent(cluster: &Cluster, home: usize) -> String {
     let call = cluster.sims[home].calls().into_iter().rev().find(|call| call.name == "create");
     call.expect("was asked").query
@@ -147,7 +148,7 @@ async fn a_second_create_of_a_breakout_room_is_one_of_the_instance_that_runs() {
         assert_eq!(again.text("internalMeetingID"), first.text("internalMeetingID"));
     }
     assert_eq!(rooms(&cluster).len(), 1);
-    // As another meeting the server finds it by its hash.
+    // The server finds a meeting by the hash of another id, too.
     let other = cluster.client.create("room").await;
     assert_eq!(other.text("internalMeetingID"), first.text("internalMeetingID"));
 }
@@ -187,7 +188,7 @@ async fn what_no_control_plane_lets_be_made_is_refused_in_the_words_of_bbb() {
     assert!(cluster.client.call("create", &breakout("room", "parent")).await.is_success());
 }
 
-/// An id that looks like an internal one could name any meeting on the server.
+/// An id in the form of an internal id could name any meeting on the server.
 #[tokio::test]
 async fn the_parent_is_named_so_that_the_server_takes_it_for_no_other() {
     let cluster = Cluster::start(1).await;
@@ -206,7 +207,7 @@ async fn without_its_parents_server_there_is_no_breakout_room_anywhere() {
     cluster.confirmed("parent").await;
     let home = cluster.home("parent");
     let server = format!("s{home}");
-    // One that takes no new meetings takes the rooms of those it has.
+    // A cordoned server accepts no new meetings, but the breakout rooms of its meetings.
     cluster.plane.alter_server(&server, |server| server.admin = AdminState::Cordoned);
     cluster.settled().await;
     assert!(cluster.client.call("create", &breakout("one", "parent")).await.is_success());

@@ -1,4 +1,4 @@
-//! Callbacks at the edge: what servers are given, and what becomes of what they say there.
+//! Callbacks at the edge: the addresses that servers receive, and the handling of requests to them.
 
 use std::{
     sync::atomic::{AtomicU32, Ordering},
@@ -15,7 +15,7 @@ use usher_proto::v1::{AcceptCallbackRequest, CallbackForm, CallbackKind as Kind}
 
 use crate::support::{Cluster, FakePlane, Heard, eventually, key, tenant};
 
-/// An edge that servers can reach by an address that is known before it.
+/// Starts an edge that servers reach at an address that is known before the edge starts.
 async fn reachable() -> (Cluster, SwitchingForwarder) {
     let forwarder = SwitchingForwarder::start().await.expect("a free port");
     let url = forwarder.url();
@@ -33,7 +33,7 @@ fn handed_over(plane: &FakePlane) -> Vec<AcceptCallbackRequest> {
     plane.heard().into_iter().filter_map(callback).collect()
 }
 
-/// The path of an address as the fake control plane's key would seal it.
+/// Returns the path of an address as the key of the fake control plane would seal it.
 fn address(kind: CallbackKind, expires_ms: i64) -> String {
     let state = CallbackState {
         meeting: key("room"),
@@ -110,7 +110,7 @@ async fn another_tenants_application_hears_of_its_own_id() {
     }
 }
 
-/// Calls as the tenant `school`.
+/// Makes a call as the tenant `school`.
 async fn as_school(cluster: &Cluster, call: &str, query: &str) -> crate::support::Answer {
     use usher_bbb::checksum::{ChecksumAlgorithm, sign_query};
     let signed = sign_query(ChecksumAlgorithm::Sha256, call, query.to_owned(), &Secret::new("school-secret"));
@@ -155,7 +155,7 @@ async fn a_sealed_address_of_another_tenant_tells_nobody_what_is_sealed_in_it() 
         );
         assert!(!shown.body.contains("<endcallbackurl>"), "what leads here is taken out: {}", shown.body);
     }
-    // Its own tenant sees it, as the metadata that it is.
+    // Its own tenant sees the address as ordinary metadata.
     let own = cluster.client.call("getMeetingInfo", "meetingID=theirs").await;
     assert_eq!(own.text("endcallbackurl"), secret);
     let query = format!("meetingID=again&name=Room&meta_x={whole}");
@@ -241,7 +241,7 @@ async fn only_what_is_ours_still_good_and_signed_by_a_server_is_taken() {
     assert!((cluster.metric("usher_edge_callbacks_total{status=\"200\"}") - 2.0).abs() < 0.1);
 }
 
-/// The path of the address that a server was given for the end of a meeting.
+/// Returns the path of the address that a server received for the end of a meeting.
 fn given(cluster: &Cluster, id: &str) -> String {
     let calls = cluster.sims[0].calls().into_iter();
     let call =
@@ -284,7 +284,8 @@ async fn with_another_key_addresses_given_out_before_are_good_where_the_former_o
         let shown = cluster.client.call("getMeetingInfo", &format!("meetingID={id}")).await;
         assert_eq!(shown.text("endcallbackurl"), "https://app.test/end", "{id}");
     }
-    // An edge that never knew it cannot tell it from any other text: refused, and led nowhere.
+    // An edge that never had the key cannot distinguish the address from other text: it refuses the
+    // request and hands no callback over.
     let foreign = CallbackKey::parse(&CallbackKey::encode([9; 32])).expect("is a key");
     assert!(!seals(&foreign, &before));
     let state = old.open(before.rsplit_once('/').expect("has a state").1).expect("opens");

@@ -1,5 +1,5 @@
-//! What is refused, in which words, and in which order: method and content type, tenant, checksum,
-//! parameters, route.
+//! The refusals of the edge: their texts, and the order of the checks: method and content type,
+//! tenant, checksum, parameters, route (design 7).
 
 use usher_bbb::{
     call::ApiCall,
@@ -161,7 +161,8 @@ async fn tenants_are_told_by_path_and_by_host_and_can_be_switched_off() {
     assert_eq!(cluster.client.get(unsigned).await.key(), "checksumError");
 }
 
-/// Every vector of the wire contract, through the edge: what verifies is not a checksum error.
+/// Sends every vector of the wire contract through the edge: a vector that verifies gets no
+/// checksum error.
 #[tokio::test]
 async fn every_position_and_encoding_of_the_vectors_verifies() {
     let cluster = Cluster::start(0).await;

@@ -1,4 +1,4 @@
-//! What client libraries, and people with curl, send and servers take.
+//! Requests as client libraries and operators with curl send them, and as servers accept them.
 
 use usher_bbb::query::RawQuery;
 
@@ -57,7 +57,8 @@ async fn base_urls_are_joined_with_slashes_too_many() {
     let create = signed("create", "meetingID=room&name=Room");
     let join = signed("join", "meetingID=room&fullName=Ada&role=VIEWER");
     for base in ["//bigbluebutton/api/", "/bigbluebutton//api/", "/bigbluebutton/api//"] {
-        // A client that goes by a URL would take the first two slashes for the start of a host.
+        // A client that parses the address as a URL would take the first two slashes for the start
+        // of a host.
         for (call, query, status) in [("", "", "200"), ("create", &create, "200"), ("join", &join, "302")] {
             let head = format!("GET {base}{call}?{query} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
             let answer = raw(cluster.edge.api_addr(), head.as_bytes()).await;

@@ -21,26 +21,26 @@ use crate::support::{Answer, Client, SECRET};
 pub(super) const API: &str = "/bigbluebutton/api";
 const BOUNDARY: &str = "a-part-ends-here";
 
-/// How a call is made.
+/// The method and encoding of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Way {
-    /// GET, all in the query.
+    /// GET, with all parameters in the query.
     Get,
-    /// POST, all in a form, signed as newer servers want it: over nothing.
+    /// POST of a form, signed over the empty query as newer servers require.
     Form,
-    /// The same, with the checksum in the query.
+    /// POST of a form, with the checksum in the query.
     FormBeside,
-    /// POST, all in a form, signed as older servers want it.
+    /// POST of a form, signed over the rebuilt body as older servers require.
     OldForm,
-    /// POST, all in parts.
+    /// POST of all parameters as `multipart/form-data`.
     Parts,
-    /// POST of XML, the parameters in the query.
+    /// POST of XML, with the parameters in the query.
     Xml,
-    /// POST of a file, the parameters in the query.
+    /// POST of a file, with the parameters in the query.
     File,
 }
 
-/// Every call that an application makes about meetings and recordings.
+/// Returns every call that an application makes about meetings and recordings.
 pub(super) fn calls() -> impl Iterator<Item = ApiCall> {
     ApiCall::all().filter(|call| {
         let theirs =
@@ -49,7 +49,7 @@ pub(super) fn calls() -> impl Iterator<Item = ApiCall> {
     })
 }
 
-/// Every way to make a call.
+/// Returns every way to make a call.
 pub(super) fn ways(call: ApiCall) -> Vec<Way> {
     let post = call.accepts_method(&http::Method::POST);
     let takes = |kind| post && call.accepts_body(kind);
@@ -67,7 +67,7 @@ pub(super) fn ways(call: ApiCall) -> Vec<Way> {
     ways
 }
 
-/// Who calls: a tenant by its path, and its secret.
+/// A client of one tenant: the path and the secret of the tenant.
 #[derive(Debug, Clone)]
 pub(super) struct Caller {
     client: Client,
@@ -76,12 +76,12 @@ pub(super) struct Caller {
 }
 
 impl Caller {
-    /// The tenant `default`.
+    /// Makes a caller of the tenant `default`.
     pub(super) fn default(client: &Client) -> Self {
         Self { client: client.clone(), prefix: String::new(), secret: Secret::new(SECRET) }
     }
 
-    /// Another tenant.
+    /// Makes a caller of another tenant.
     pub(super) fn tenant(client: &Client, id: &str, secret: &str) -> Self {
         Self { client: client.clone(), prefix: format!("/{id}"), secret: Secret::new(secret) }
     }
@@ -90,7 +90,7 @@ impl Caller {
         sign(ChecksumAlgorithm::Sha256, call.name(), query, &self.secret)
     }
 
-    /// Makes a call, signed.
+    /// Makes a signed call.
     pub(super) async fn call(&self, call: ApiCall, query: &str, way: Way) -> Answer {
         let checksum = match way {
             Way::Get | Way::Xml | Way::File => self.checksum(call, query),
@@ -112,7 +112,7 @@ impl Caller {
         let form = "application/x-www-form-urlencoded; charset=utf-8";
         let multipart = format!("multipart/form-data; boundary={BOUNDARY}");
         let (method, path, kind, body) = match way {
-            // The PHP library says so of GETs too.
+            // The PHP library sends this content type with GETs too.
             Way::Get => ("GET", of(with(query)), "application/xml", String::new()),
             Way::Form | Way::OldForm => ("POST", path.clone(), form, with(query)),
             Way::FormBeside => ("POST", of(with("")), form, query.to_owned()),
@@ -124,7 +124,7 @@ impl Caller {
     }
 }
 
-/// A form, in parts.
+/// Returns a form as `multipart/form-data`.
 fn parts(form: &str) -> String {
     let part = |name: &str, value: &str| {
         format!("--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
@@ -139,7 +139,8 @@ fn file(text: &str) -> String {
     format!("--{BOUNDARY}\r\n{head}\r\n\r\n{text}\r\n--{BOUNDARY}--\r\n")
 }
 
-/// Reads an answer in the language of its call; refusals of what is signed wrongly are XML everywhere.
+/// Reads an answer in the format of its call. The refusal of a wrong checksum may be XML for every
+/// call.
 pub(super) fn said(call: ApiCall, answer: &Answer) -> ReplyHeader {
     if call.answers_json() && answer.body.trim_start().starts_with('{') {
         answer.json()
@@ -148,7 +149,7 @@ pub(super) fn said(call: ApiCall, answer: &Answer) -> ReplyHeader {
     }
 }
 
-/// Asserts that a call is refused with this key, in these words and in no other shape.
+/// Asserts that a call is refused with this key and message, and in no other shape.
 pub(super) fn assert_refused(call: ApiCall, answer: &Answer, (key, message): (&str, &str), what: &str) {
     let outcome = said(call, answer);
     let found = (outcome.success, outcome.key.as_str(), outcome.message.as_str());
@@ -163,7 +164,7 @@ pub(super) fn assert_refused(call: ApiCall, answer: &Answer, (key, message): (&s
     }
 }
 
-/// The page for applications lists the calls by hand: a call that is forgotten there fails here.
+/// The page lists the calls by hand, so this test fails if a call is forgotten there.
 #[test]
 fn every_call_has_a_row_in_the_conformance_table() {
     let page = include_str!("../../../docs/bbb-api.md");

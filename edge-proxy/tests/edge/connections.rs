@@ -1,4 +1,4 @@
-//! The listener: limits, PROXY protocol, HTTP/2, TLS, and the end of it all.
+//! The listener: limits, PROXY protocol, HTTP/2, TLS, and the shutdown.
 
 use std::time::Duration;
 
@@ -15,10 +15,10 @@ use crate::support::{Cluster, eventually, raw};
 
 const REQUEST: &str = "GET /bigbluebutton/api HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
 
-/// As [`REQUEST`], on a connection that goes on.
+/// The same request as [`REQUEST`], on a connection that stays open.
 const NEXT: &str = "GET /bigbluebutton/api HTTP/1.1\r\nHost: x\r\n\r\n";
 
-/// One connection of a client that keeps it.
+/// A connection that its client keeps open.
 struct Kept(TcpStream);
 
 impl Kept {
@@ -41,15 +41,15 @@ impl Kept {
         String::from_utf8(answer).expect("is text")
     }
 
-    /// Returns what comes until the edge closes it.
+    /// Returns all bytes until the edge closes the connection.
     async fn rest(mut self) -> std::io::Result<Vec<u8>> {
         let mut rest = Vec::new();
         self.0.read_to_end(&mut rest).await.map(|_| rest)
     }
 }
 
-/// F13: beyond the limit connections are told to come again, or closed; those that stand, their
-/// joins and the routing stream do not notice.
+/// F13: connections beyond the limit get the retryable error or are closed. Existing connections,
+/// their joins and the routing stream are not affected.
 #[tokio::test]
 async fn f13_over_the_limit_new_connections_are_refused_and_old_ones_served() {
     const LIMIT: u32 = 4;
@@ -87,7 +87,7 @@ async fn f13_over_the_limit_new_connections_are_refused_and_old_ones_served() {
     .await;
 }
 
-/// S16: on its way out an edge serves on, and each answer is the last of its connection.
+/// S16: an edge that shuts down serves on, and each answer is the last of its connection.
 #[tokio::test]
 async fn s16_while_an_edge_leaves_each_answer_closes_its_connection() {
     let cluster =
@@ -108,8 +108,8 @@ async fn s16_while_an_edge_leaves_each_answer_closes_its_connection() {
     }
 }
 
-/// S16: a request that came before its idle connection was closed is answered, and a client that did
-/// not send any sees an end, not a reset.
+/// S16: a request that arrived before its idle connection was closed is answered. A client that
+/// sent none sees the end of the connection and not a reset.
 #[tokio::test]
 async fn s16_no_request_is_lost_when_idle_connections_are_closed() {
     let cluster = Cluster::start(0).await;
@@ -121,7 +121,8 @@ async fn s16_no_request_is_lost_when_idle_connections_are_closed() {
     }
     let silent = connections.split_off(10);
     for connection in &mut connections {
-        // Without giving the edge a turn: it is in the socket, and nobody has been told.
+        // The write happens without a turn of the edge: the request is in the socket, and the edge
+        // has not been woken.
         connection.0.try_write(NEXT.as_bytes()).expect("is open");
     }
     let answers = async {
@@ -137,7 +138,8 @@ async fn s16_no_request_is_lost_when_idle_connections_are_closed() {
     tokio::join!(cluster.edge.shutdown(), answers);
 }
 
-/// Who began a request may end it; who never does is cut off at the end of the grace.
+/// A client that has begun a request may finish it. A client that never does is cut off at the end
+/// of the grace period.
 #[tokio::test]
 async fn a_shutdown_waits_for_a_request_that_has_begun_and_not_for_ever() {
     let cluster = Cluster::start_with(0, |settings| {

@@ -1,12 +1,13 @@
-//! What a request costs grows with its length and with nothing faster, whatever it holds: no application
-//! keeps a worker from all others by what it sends.
+//! The cost of a request grows no faster than its length, for every content: no application can occupy
+//! a worker by the content of its requests.
 //!
-//! Every call of the BBB API is taken through all that the edge computes for it, with each of the shapes that
-//! once made that quadratic, at one length and at eight times that length. What is measured is the time that
-//! this thread had the processor, so that waiting for a busy machine does not count; linear work takes eight
-//! times as long, quadratic work sixty-four times, and the bound lies between them. A measurement that exceeds
-//! it is repeated, and the least of each counts: only all of them together fail the test, and no noise makes
-//! *every* long run three times as long as it is and no short one.
+//! Each test does the work of the edge for a call of the BBB API, with each shape of input that once
+//! took quadratic time, at one length and at eight times that length. It measures the processor time
+//! of this thread, so that waiting for a busy machine does not count. Linear work takes eight times as
+//! long and quadratic work sixty-four times, and the bound lies between them. A measurement above the
+//! bound is repeated, and the least time of each length counts. The test fails only if all
+//! measurements exceed the bound, because no noise makes *every* long run, and no short one, take
+//! three times as long.
 
 mod answers;
 mod requests;
@@ -15,20 +16,20 @@ use std::time::Duration;
 
 use nix::time::{ClockId, clock_gettime};
 
-/// A shape of what comes from outside: its name, and what it is at a length.
+/// A shape of input: its name, and a function that makes input of a length.
 type Shape = (&'static str, fn(usize) -> String);
 
-/// The shorter length, in parameters, entries or elements; beyond the limits, which must not be what keeps
-/// the cost down.
+/// The shorter length, in parameters, entries or elements. It exceeds the limits of a request,
+/// because those limits must not be the reason for a low cost.
 const SHORT: usize = 1000;
-/// How many times as long the longer one is.
+/// The ratio of the longer length to the shorter.
 const FACTOR: usize = 8;
-/// How many times as much the longer one may cost.
+/// The largest ratio of the costs.
 const COST_MAX: f64 = 3.0 * FACTOR as f64;
-/// Measurements before a cost is believed to be too much.
+/// The number of measurements before a cost counts as too high.
 const TRIES: usize = 4;
 
-/// Returns the processor time that this thread has had.
+/// Returns the processor time of this thread.
 fn processor_time() -> Duration {
     Duration::from(clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).expect("every Unix has this clock"))
 }
@@ -39,7 +40,8 @@ fn cost(work: impl FnOnce()) -> Duration {
     processor_time().saturating_sub(begun)
 }
 
-/// Checks that `work` on what `make` makes grows no faster than that does; returns what is wrong otherwise.
+/// Checks that the cost of `work` on the output of `make` grows no faster than the length. Returns
+/// a description otherwise.
 fn grows_linearly<T>(make: impl Fn(usize) -> T, work: impl Fn(&T)) -> Result<(), String> {
     let (short, long) = (make(SHORT), make(SHORT * FACTOR));
     let (mut of_short, mut of_long) = (Duration::MAX, Duration::MAX);
@@ -53,7 +55,7 @@ fn grows_linearly<T>(make: impl Fn(usize) -> T, work: impl Fn(&T)) -> Result<(),
     Err(format!("{FACTOR} times as long costs {of_long:?} instead of {of_short:?}"))
 }
 
-/// Fails with everything that grows too fast.
+/// Fails with a list of all costs that grow too fast.
 fn none_grows_too_fast(faults: Vec<String>) {
     assert!(faults.is_empty(), "{} grow faster than they are long:\n{}", faults.len(), faults.join("\n"));
 }

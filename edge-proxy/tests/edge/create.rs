@@ -1,4 +1,4 @@
-//! `create`: placed once, answered truthfully, whatever the server does.
+//! `create`: placed once, and answered correctly for every behaviour of the server.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -50,7 +50,7 @@ async fn s15_many_creates_of_one_id_make_one_meeting_and_all_succeed() {
     cluster.home("same");
 }
 
-/// A create that found the record of another one in the making moves on with it.
+/// A create that finds the record of another unfinished create completes it.
 #[tokio::test]
 async fn s15_many_creates_of_one_id_succeed_although_its_first_server_refuses() {
     let cluster = Cluster::start(2).await;
@@ -66,7 +66,8 @@ async fn s15_many_creates_of_one_id_succeed_although_its_first_server_refuses() 
     assert_eq!(cluster.plane.count(abandoned(true)), 1, "by the create that placed it, and no other");
 }
 
-/// Where nobody moves the record on, because its edge is gone, the caller may try again.
+/// If the edge of the unfinished create is gone and the record stays, the caller gets the retryable
+/// error.
 #[tokio::test]
 async fn a_record_in_the_making_is_not_abandoned_by_another_create() {
     let cluster = Cluster::start_with(2, |settings| {
@@ -105,7 +106,8 @@ async fn a_refused_connection_is_never_noticed_by_the_caller() {
     .await;
 }
 
-/// Every server is tried that was not, until one takes it (E5): once no more than three were.
+/// Every server is tried once until one accepts the meeting (E5). An earlier version stopped after
+/// three.
 #[tokio::test]
 async fn e5_a_create_goes_on_until_no_server_is_left_and_never_twice_to_one() {
     let cluster = Cluster::start(7).await;
@@ -133,7 +135,8 @@ async fn e5_a_create_goes_on_until_no_server_is_left_and_never_twice_to_one() {
     assert_eq!(cluster.plane.count(abandoned(true)) - before, 7, "each of them once");
 }
 
-/// A server of which nothing comes back, not even a refusal: a listener whose queue is full.
+/// Returns an address from which no packet comes back, not even a refusal: a listener whose queue
+/// is full.
 fn vanished() -> (SocketAddr, Vec<Socket>) {
     let socket = || Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
     let listener = socket();
@@ -144,7 +147,7 @@ fn vanished() -> (SocketAddr, Vec<Socket>) {
     let waiting = (0..4).map(|_| {
         let waiting = socket();
         waiting.set_nonblocking(true).expect("is set");
-        let _ = waiting.connect(&address.into()); // it has begun
+        let _ = waiting.connect(&address.into()); // the connection has begun
         waiting
     });
     let mut kept: Vec<Socket> = waiting.collect();
@@ -337,7 +340,8 @@ async fn forms_are_accepted_with_the_checksum_anywhere() {
     assert_eq!(cluster.sims[0].meetings()[0].name, "Jürgen & x");
 }
 
-/// Parameters in parts, as curl and PHP send an array: signed as a form is, files left alone.
+/// Parameters as `multipart/form-data`, as curl and PHP send an array: signed like a form, without
+/// files.
 #[tokio::test]
 async fn multipart_forms_are_accepted_with_the_checksum_anywhere() {
     let cluster = Cluster::start(1).await;
@@ -356,7 +360,7 @@ async fn multipart_forms_are_accepted_with_the_checksum_anywhere() {
     let answer = cluster.client.send("POST", "/bigbluebutton/api/create", &kind, in_body.clone()).await;
     assert_eq!(answer.key(), "duplicateWarning");
     assert_eq!(cluster.sims[0].meetings()[0].name, "J\u{fc}rgen & x=1");
-    // Unsigned, twice signed, cut, and without a boundary.
+    // Parts that are unsigned, signed twice, cut off, or without a boundary.
     let plain = "/bigbluebutton/api/create";
     let answer = cluster.client.send("POST", plain, &kind, format!("{parts}--b0--\r\n")).await;
     assert_eq!(answer.key(), "checksumError");

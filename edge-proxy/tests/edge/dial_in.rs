@@ -1,4 +1,5 @@
-//! Numbers of meetings: what servers are told, and what a telephone system hears about its callers.
+//! Voice bridges of meetings: the numbers that servers receive, and the answers to a telephone
+//! system about its callers.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use http::StatusCode;
@@ -29,7 +30,7 @@ async fn ask_as(cluster: &Cluster, user: &str, form: &str) -> Answer {
     cluster.client.send("POST", "/fsapi", &headers, form.to_owned()).await
 }
 
-/// What a `FreeSWITCH` does with a caller who typed `pin`.
+/// Returns the actions that a `FreeSWITCH` receives for a caller who typed `pin`.
 async fn told(cluster: &Cluster, pin: &str) -> Vec<(String, String)> {
     let form = format!(
         "hostname=fs&section=dialplan&tag_name=&Event-Name=REQUEST_PARAMS&Caller-Destination-Number={pin}\
@@ -38,7 +39,7 @@ async fn told(cluster: &Cluster, pin: &str) -> Vec<(String, String)> {
     actions(&ask_as(cluster, &format!("fsapi:{PASSWORD}"), &form).await)
 }
 
-/// The actions of a dial plan, as an XML parser reads them.
+/// Returns the actions of a dial plan, read with an XML parser.
 fn actions(answer: &Answer) -> Vec<(String, String)> {
     assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
     assert_eq!(answer.headers["content-type"], "text/xml; charset=utf-8");
@@ -66,7 +67,7 @@ fn last(actions: &[(String, String)]) -> (&str, &str) {
     (application, data)
 }
 
-/// What the server that runs a meeting calls its number.
+/// Returns the voice bridges of the meetings that a server runs.
 fn number_at(cluster: &Cluster, server: usize) -> Vec<String> {
     let calls = cluster.sims[server].calls().into_iter().filter(|call| call.name == "create");
     let query = |query: String| {
@@ -136,7 +137,7 @@ async fn a_caller_with_a_pin_reaches_the_right_server_and_any_other_is_asked() {
         ];
         assert_eq!(told, expected.map(|(application, data)| (application.to_owned(), data)));
     }
-    // No control plane is asked, nor needed.
+    // The edge calls no control plane, because the table is enough.
     let heard = cluster.plane.heard().len();
     cluster.plane.kill().await;
     assert_eq!(last(&told(&cluster, "12345").await).0, "bridge");

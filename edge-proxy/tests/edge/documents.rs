@@ -1,4 +1,5 @@
-//! Calls that bring documents: servers fetch these before they answer, which may take minutes.
+//! Calls that bring documents: servers fetch the documents before they answer, which may take
+//! minutes.
 
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ const XML: [(&str, &str); 1] = [("content-type", "application/xml")];
 const MODULES: &str =
     "<modules><module name=\"presentation\"><document name=\"a\">QUJD</document></module></modules>";
 
-/// A cluster whose server takes three times as long as a create, or any other call, may.
+/// Starts a cluster whose server takes three times the timeout of creates and other calls.
 async fn slow(call: ApiCall) -> Cluster {
     let cluster = Cluster::start_with(1, |settings| {
         settings.meetings.create_timeout = Duration::from_millis(300);
@@ -27,7 +28,7 @@ async fn slow(call: ApiCall) -> Cluster {
     cluster
 }
 
-/// As when a poll has found the meeting.
+/// Changes the table as a poll does that has found the meeting.
 async fn list(cluster: &Cluster, id: &str) {
     let internal = InternalMeetingId::parse(&format!("{id}-17")).expect("is an id");
     let server = ServerId::parse("s0").expect("is an id");

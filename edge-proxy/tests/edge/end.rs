@@ -1,4 +1,4 @@
-//! `end`: once it is answered, nobody is routed to the meeting any more.
+//! `end`: after its answer, no request is routed to the meeting.
 
 use usher_model::server::Health;
 
@@ -26,8 +26,8 @@ async fn an_end_by_internal_id_ends_the_meeting_it_names() {
     assert_eq!(cluster.plane.count(ended("room")), 1);
 }
 
-/// The confirmation may be late, or lost. An instance that ended unconfirmed, and whose end was not heard of
-/// either, would give the id back to what it had superseded.
+/// The confirmation of a create may be late or lost. If an instance ended unconfirmed, and the
+/// report of its end was lost too, the id would go back to the instance that it had superseded.
 #[tokio::test]
 async fn i2_an_end_before_the_confirmation_confirms_first_and_names_the_instance_and_the_placement() {
     let cluster = Cluster::start(1).await;

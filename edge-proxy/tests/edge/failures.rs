@@ -1,4 +1,5 @@
-//! What is told of calls that failed, and that nobody can make a server fail by a body that is none (X6).
+//! Reports of failed calls, and the protection from invalid bodies, by which no caller may make a
+//! server fail (X6).
 
 use bytes::Bytes;
 use usher_bbb::call::ApiCall;
@@ -16,8 +17,9 @@ fn failures(cluster: &Cluster) -> usize {
     cluster.plane.count(|heard| matches!(heard, Heard::Failure { .. }))
 }
 
-/// A genuine server answers `create` and `insertDocument` with HTTP 500 to the first two (real-bbb), and is
-/// assumed to do so to the others; forty of them once took a whole fleet out of placement.
+/// A genuine server answers `create` and `insertDocument` with the first two bodies by HTTP 500,
+/// and is assumed to do so with the others. Forty such calls once took a whole fleet out of
+/// placement.
 #[tokio::test]
 async fn x6_a_body_that_is_no_document_reaches_no_server_and_is_no_failure_of_one() {
     let cluster = Cluster::start(2).await;
@@ -41,7 +43,8 @@ async fn x6_a_body_that_is_no_document_reaches_no_server_and_is_no_failure_of_on
     assert_eq!(failures(&cluster), 0);
 }
 
-/// A large body is on its way already when it turns out to be none: it breaks off there.
+/// A large body is already on its way when it turns out to be invalid: the edge breaks it off
+/// there.
 #[tokio::test]
 async fn x6_a_large_body_that_turns_out_to_be_no_document_is_not_completed() {
     let cluster = Cluster::start(1).await;
@@ -77,7 +80,8 @@ async fn x6_a_failed_call_is_told_with_whose_it_was_and_what_succeeded_elsewhere
         }
         cluster.settled().await;
     };
-    // The plane chooses the server with the fewest meetings, and one that fails has none.
+    // The fake control plane chooses the server with the fewest meetings, and a server that fails
+    // has none.
     assert!(create("first").await.is_retryable());
     add("s0", 0..2).await;
     assert!(create("elsewhere").await.is_success());
@@ -101,7 +105,7 @@ async fn x6_a_failed_call_is_told_with_whose_it_was_and_what_succeeded_elsewhere
     );
 }
 
-/// Documents may come from a host that never answers: their caller can make the call fail as he likes.
+/// Documents may be on a host that never answers, so that a caller can make the call fail at will.
 #[tokio::test]
 async fn x6_a_call_with_documents_that_fails_is_told_without_evidence() {
     let cluster = Cluster::start(1).await;

@@ -1,5 +1,5 @@
-//! Golden answers of the calls about meetings, element by element as wire-contract 3 has them. `*` stands for
-//! whatever a server makes up: times, ids, bridges.
+//! Golden answers of the calls about meetings, element by element as in wire-contract 3. `*` stands
+//! for the values that a server generates: times, ids, voice bridges.
 
 use usher_bbb::call::ApiCall;
 
@@ -10,7 +10,7 @@ const ROOM: &str = "meetingID=room-42&name=Room+42&attendeePW=ap&moderatorPW=mp&
 const XML: [(&str, &str); 1] = [("content-type", "application/xml; charset=UTF-8")];
 const FORM: [(&str, &str); 1] = [("content-type", "application/x-www-form-urlencoded")];
 
-/// Compares an answer with the children that `<response>` is to have.
+/// Compares an answer with the expected children of `<response>`.
 fn assert_answer(answer: &Answer, children: &str) {
     let expected = tokens(&format!("<response>{children}</response>"));
     let found = answer.tokens();
@@ -165,7 +165,7 @@ async fn calls_of_sessions_and_of_the_past_are_not_supported() {
     assert!(cluster.sims[0].calls().is_empty());
 }
 
-/// Parameters that nobody here knows reach the server as they came: in order, repeated and empty ones too.
+/// Unknown parameters reach the server unchanged and in order, including repeated and empty ones.
 #[tokio::test]
 async fn what_is_not_known_passes_unchanged() {
     let cluster = Cluster::start(1).await;

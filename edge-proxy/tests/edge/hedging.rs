@@ -1,4 +1,4 @@
-//! A control plane that is silent: nobody waits for it, and what it does late does no harm.
+//! A silent control plane: requests do not wait for it, and its late actions do no harm (ADR 11).
 
 use std::{
     sync::Arc,
@@ -19,12 +19,12 @@ use usher_runtime::tasks::TaskGroup;
 
 use crate::support::{Cluster, FakePlane, Heard, ended, eventually, key};
 
-/// Longest time anything may take beside a silent control plane: far below the 8 s that a placement
-/// may take, far above the part of a second that it is waited for.
+/// The longest time of any request beside a silent control plane: far below the 8 s that a
+/// placement may take, far above the delay before the second call.
 const SOON: Duration = Duration::from_secs(2);
 
-/// Runs the test with one of two control planes frozen, then with the other: whichever the edge
-/// prefers, it is frozen once. The test is told which round it is.
+/// Runs the test with one of two control planes frozen, then with the other, so that the preferred
+/// one is frozen once. The test gets the number of the round.
 async fn beside_a_frozen_one(test: impl AsyncFn(&Cluster, usize)) {
     let (cluster, other) = Cluster::replicated(2).await;
     for (round, frozen) in [&cluster.plane, &other].into_iter().enumerate() {
@@ -116,7 +116,7 @@ async fn a_routing_stream_that_falls_silent_is_followed_elsewhere() {
         cell: Arc::clone(&cell),
         identity: EdgeIdentity { id: EdgeId::parse("edge-1").unwrap(), address: String::new() },
         patience: SubscriberTimeouts {
-            // Longer than the pause between two signs of life.
+            // The timeout is longer than the pause between two heartbeats.
             idle: Duration::from_millis(1500),
             spread: Duration::from_millis(100),
             ..SubscriberTimeouts::default()

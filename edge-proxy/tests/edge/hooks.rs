@@ -1,4 +1,5 @@
-//! Webhooks at the edge: the calls of applications in bbb-webhooks' words, and the events of servers.
+//! Webhooks at the edge: the calls of applications with the answers of bbb-webhooks, and the events
+//! of servers.
 
 use std::time::Duration;
 
@@ -26,7 +27,7 @@ async fn cluster() -> Cluster {
     .await
 }
 
-/// Calls as a tenant other than `default`.
+/// Makes a call as a tenant other than `default`.
 async fn as_school(cluster: &Cluster, call: &str, query: &str) -> Answer {
     let checksum = sign(ChecksumAlgorithm::Sha1, call, query, &Secret::new("school-secret"));
     let and = if query.is_empty() { "" } else { "&" };

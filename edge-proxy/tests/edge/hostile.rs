@@ -1,4 +1,4 @@
-//! Requests that try to get in what was not signed, or to keep the edge busy.
+//! Requests that try to pass unsigned parameters, or to keep the edge busy.
 
 use std::time::Duration;
 
@@ -57,7 +57,8 @@ async fn a_head_over_the_limit_is_refused_and_a_large_one_below_it_served() {
     assert_eq!((call.method.as_str(), call.query.as_str()), ("POST", ""), "too long for a URL");
     let head = format!("GET /bigbluebutton/api/join?x={} HTTP/1.1\r\nHost: x\r\n\r\n", "x".repeat(40 << 10));
     let answer = raw(cluster.edge.api_addr(), head.as_bytes()).await;
-    // All of it arrives, although the edge closes while the head is still on its way.
+    // The whole answer arrives, although the edge closes the connection while the head is still
+    // arriving.
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\ncontent-type: text/xml;charset=utf-8\r\n"), "{answer}");
     let refusal = "<messageKey>validationError</messageKey><message>Request head is too large</message>";
     assert!(
@@ -132,7 +133,7 @@ async fn oversized_and_endless_forms_are_refused() {
     assert!(answer.contains("validationError"), "{answer}");
 }
 
-/// Over the wire, for every call that takes a form or a query.
+/// Sends the requests over the wire, for every call that accepts a form or a query.
 #[tokio::test]
 async fn more_than_a_request_may_name_is_refused_in_bbbs_words_and_reaches_no_server() {
     let cluster = Cluster::start(1).await;
@@ -168,7 +169,7 @@ async fn more_than_a_request_may_name_is_refused_in_bbbs_words_and_reaches_no_se
         assert_eq!(cluster.client.call(call, &query).await.key(), "validationError", "{call}");
     }
     assert!(cluster.sims[0].calls().is_empty(), "{:?}", cluster.sims[0].calls());
-    // What real applications send is far below.
+    // Requests of real applications are far below the limit.
     let some = format!("meetingID=room&name=Room&record=true{}", many(900));
     let path = format!("/bigbluebutton/api/create?{}", signed("create", ""));
     assert!(cluster.client.send("POST", &path, &form, some).await.is_success());

@@ -1,4 +1,4 @@
-//! `join`: from the table alone, byte for byte.
+//! `join`: answered from the table alone, with unchanged parameters byte for byte.
 
 use usher_bbb::{checksum::verify, query::RawQuery};
 use usher_model::{
@@ -96,7 +96,8 @@ async fn with_nobody_to_ask_an_unknown_meeting_is_retryable_for_every_call() {
     }
 }
 
-/// The table may be old: what runs elsewhere by now must not be said not to exist.
+/// The table may be old: the edge must not report that a meeting does not exist while it runs
+/// elsewhere.
 #[tokio::test]
 async fn i13_with_nobody_to_ask_a_meeting_of_an_offline_server_is_retryable() {
     let cluster = Cluster::start(1).await;

@@ -1,4 +1,4 @@
-//! `getMeetings`: all servers at once, what has come by the deadline, each meeting once.
+//! `getMeetings`: all servers at once, the answers that arrive by the deadline, each meeting once.
 
 use std::time::Instant;
 

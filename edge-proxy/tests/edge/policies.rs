@@ -1,4 +1,4 @@
-//! What a tenant's policy makes of its creates and joins.
+//! The effects of a tenant's policy on its creates and joins.
 
 use std::time::Duration;
 
@@ -17,14 +17,14 @@ fn rules(texts: &[&str]) -> Vec<ParameterRule> {
     texts.iter().map(|text| text.parse().expect("is a rule")).collect()
 }
 
-/// Gives a tenant a policy.
+/// Sets the policy of a tenant.
 async fn set(cluster: &Cluster, id: &str, policy: TenantPolicy) {
     let secret = if id == "default" { SECRET.to_owned() } else { Tenant::secret(id) };
     cluster.plane.set_tenant(TenantRoute { policy, ..tenant(id, &[&secret], &[]) });
     cluster.settled().await;
 }
 
-/// Returns the parameters that the server got with the last call of this name.
+/// Returns the parameters that the server received with the last call of this name.
 fn got(cluster: &Cluster, name: &str) -> String {
     cluster.sims[0].calls().into_iter().rev().find(|call| call.name == name).expect("was called").query
 }

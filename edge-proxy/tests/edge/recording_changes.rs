@@ -1,5 +1,5 @@
-//! `publishRecordings`, `updateRecordings`, `deleteRecordings`: told to whoever has each recording, done
-//! everywhere or an error.
+//! `publishRecordings`, `updateRecordings`, `deleteRecordings`: sent to each server that has one of
+//! the recordings, and done on all of them or an error.
 
 use usher_bbb::{
     call::ApiCall,
@@ -13,7 +13,7 @@ use crate::support::{Cluster, signed, tenant, tokens};
 
 const API: &str = "/bigbluebutton/api";
 
-/// Two servers, each with a recording; and their ids.
+/// Starts two servers with one recording each, and returns the ids of the recordings.
 async fn fleet() -> (Cluster, [String; 2]) {
     let cluster = Cluster::start(2).await;
     for (server, id) in [(0, "a"), (1, "b")] {

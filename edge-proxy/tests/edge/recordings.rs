@@ -1,5 +1,5 @@
-//! `getRecordings`: all servers at once, what has come by the deadline, each recording once and only its
-//! own tenant's.
+//! `getRecordings`: all servers at once, the answers that arrive by the deadline, each recording
+//! once and only those of the caller's tenant.
 
 use std::time::Instant;
 
@@ -21,7 +21,8 @@ fn ids(answer: &Answer) -> Vec<String> {
     list.recordings.expect("is a list").into_iter().map(|recording| recording.meeting_id).collect()
 }
 
-/// Three servers: `a` of 1 and `d` of 4 on the first, `b` on the second, `c` on the third.
+/// Starts three servers: recordings `a` of time 1 and `d` of time 4 on the first, `b` on the
+/// second, `c` on the third.
 async fn fleet() -> Cluster {
     let cluster = Cluster::start(3).await;
     for (server, id, start) in [(0, "a", 1), (1, "b", 2), (2, "c", 3), (0, "d", 4)] {
@@ -31,7 +32,7 @@ async fn fleet() -> Cluster {
     cluster
 }
 
-/// The recording of the wire contract's example, as it stands on a server at `base`.
+/// Returns the recording of the wire contract's example, as a server at `base` lists it.
 fn example(base: &str, of_ours: &str) -> String {
     let record = "6fea8cf5c91f71a844862ead37a54d70198c664e-1700000000000";
     format!(
@@ -80,7 +81,7 @@ async fn the_answer_is_element_by_element_that_of_one_server() {
 #[tokio::test]
 async fn recordings_of_all_servers_are_one_list_the_newest_first() {
     let cluster = fleet().await;
-    cluster.sims[1].add_recording(SimRecording::new("d", 4)); // a copy
+    cluster.sims[1].add_recording(SimRecording::new("d", 4)); // a copy on another server
     let answer = cluster.client.call("getRecordings", "").await;
     assert_eq!(ids(&answer), ["d", "c", "b", "a"]);
     assert!(!answer.body.contains("usher") && !answer.headers.contains_key("usher-missing-servers"));

@@ -1,4 +1,5 @@
-//! What every test needs: a fake control plane, an edge, servers, and a client that signs.
+//! The parts that every test needs: a fake control plane, an edge, servers, and a client that
+//! signs.
 
 mod client;
 mod cluster;
@@ -10,7 +11,7 @@ pub(crate) use client::{Answer, Client, raw, signed, tokens};
 pub(crate) use cluster::{Cluster, SECRET, key, settings, tenant};
 pub(crate) use plane::{FakePlane, Heard, ended};
 
-/// Waits until a condition holds; fails the test if it never does.
+/// Waits until a condition holds, and fails the test if it never does.
 pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, mut condition: impl FnMut() -> F) {
     let waiting = async {
         while !condition().await {

@@ -14,7 +14,7 @@ use usher_model::{
 
 use crate::support::{Answer, Client, Cluster, eventually, tenant};
 
-/// One tenant's way to an edge.
+/// A client of one tenant.
 pub(crate) struct Tenant {
     id: &'static str,
     client: Client,
@@ -204,7 +204,8 @@ async fn everything_a_server_gets_of_a_tenant_is_scoped() {
     assert_eq!(info.query, "x=1&meetingID=school~room&y=2");
 }
 
-/// Servers look for the beginning of an internal id first: `42` could be anybody's meeting there.
+/// Servers search for the beginning of an internal id first: `42` could be a meeting of any tenant
+/// there.
 #[tokio::test]
 async fn an_id_that_could_be_the_beginning_of_an_internal_one_reaches_its_own_meeting_only() {
     let cluster = Cluster::start(1).await;
@@ -214,7 +215,7 @@ async fn an_id_that_could_be_the_beginning_of_an_internal_one_reaches_its_own_me
     for id in [&theirs, &theirs[..40], &theirs[..2]] {
         let created = default.call("create", &format!("meetingID={id}&name=Room&moderatorPW=own")).await;
         assert_eq!(created.text("moderatorPW"), "own", "{created:?}");
-        // At once, on whatever the edge knows by now.
+        // The join follows at once, with the table that the edge has by then.
         let join = default.call("join", &format!("meetingID={id}&fullName=Ada&role=MODERATOR")).await;
         let (_, query) = join.location();
         let own = created.text("internalMeetingID");

@@ -1,4 +1,5 @@
-//! `getRecordingTextTracks` and `putRecordingTextTrack`: JSON, and a file on its way to the server.
+//! `getRecordingTextTracks` and `putRecordingTextTrack`: answers in JSON, and a file that is
+//! streamed to the server.
 
 use usher_bbb::parse::ReplyHeader;
 use usher_bbb_sim::{FaultKind, SimRecording};

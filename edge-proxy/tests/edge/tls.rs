@@ -1,4 +1,4 @@
-//! TLS: the certificate in use, the one that replaces it, and the protocols on top.
+//! TLS: the certificate in use, its replacement, and the protocols on top.
 
 use std::{fs, path::Path, sync::Arc};
 
@@ -22,7 +22,8 @@ fn certify(folder: &Path) -> CertificateDer<'static> {
     made.cert.der().clone()
 }
 
-/// Asks for the root over TLS, trusting one certificate; returns the answer, empty if not trusted.
+/// Requests the root over TLS with one trusted certificate. Returns the answer, or an empty one if
+/// the certificate is not trusted.
 async fn ask(cluster: &Cluster, trusted: &CertificateDer<'static>, alpn: &[u8]) -> (String, Option<Vec<u8>>) {
     let mut roots = RootCertStore::empty();
     roots.add(trusted.clone()).expect("is a certificate");

@@ -1,5 +1,6 @@
-//! A meeting's server that is gone: unknown to Usher it makes every call one to try again, never a lie; known
-//! to be offline, its meetings are not there, and can be created elsewhere.
+//! Calls about a meeting whose server is unreachable. While Usher does not know that the server is
+//! offline, every call gets the retryable error and never a wrong answer. Once the server is
+//! offline, its meetings do not exist, and can be created elsewhere.
 
 use std::time::{Duration, Instant};
 
@@ -10,9 +11,9 @@ use usher_model::server::Health;
 use super::{Caller, Way, assert_refused, calls, said, ways};
 use crate::support::Cluster;
 
-/// A server with a meeting and a recording.
+/// Starts a server with a meeting and a recording.
 async fn alone() -> (Cluster, Caller, String) {
-    // Calls with documents are waited for as long as documents may take.
+    // Calls with documents have a longer timeout, which this test shortens.
     let cluster = Cluster::start_with(1, |settings| {
         settings.meetings.upload_timeout = settings.meetings.create_timeout;
     })
@@ -40,7 +41,7 @@ async fn a_server_that_is_gone_makes_every_call_one_to_try_again() {
             let answer = caller.call(call, query, way).await;
             let what = format!("{fault:?} {call} {way:?}: {answer:?}");
             if call == ApiCall::Join {
-                answer.location(); // the browser finds out
+                answer.location(); // the browser will get the connection error
                 return;
             }
             let outcome = said(call, &answer);
@@ -82,18 +83,19 @@ async fn of_a_server_that_is_offline_each_call_says_what_is_true_of_the_fleet() 
                 ApiCall::InsertDocument => {
                     assert_eq!(answer.text("message"), "Meeting with id [room] not found.", "{what}");
                 }
-                // It is ended when it returns, and is nobody's any more.
+                // The first `end` is recorded until the server returns. Afterwards no meeting has
+                // the id.
                 ApiCall::End if way == Way::Get => {
                     assert_eq!(answer.key(), "sentEndMeetingRequest", "{what}");
                 }
                 ApiCall::End => assert_eq!(answer.key(), "notFound", "{what}"),
-                // There is no server that has a list, nor one that takes a meeting.
+                // No reachable server has a list or accepts a meeting.
                 ApiCall::GetMeetings | ApiCall::GetSessions
                     if !answer.headers.contains_key("retry-after") =>
                 {
                     assert!(answer.is_success(), "{what}: {answer:?}");
                 }
-                // A recording is not gone because its server is.
+                // A recording still exists while its server is offline.
                 _ => assert_eq!(said(call, &answer).key, "serverUnavailable", "{what}"),
             }
         }

@@ -1,4 +1,4 @@
-//! What is refused before any server is asked: each call, in every way it can be made.
+//! Refusals that need no server: each call, in every way to make it.
 
 use usher_bbb::{call::ApiCall, query::encode};
 
@@ -37,7 +37,7 @@ const NO_RECORD_ID: Words = ("missingParamRecordID", "You must specify a recordI
 const NO_PUBLISH: Words = ("missingParamPublish", "You must specify a publish value true or false.");
 const NO_RECORDINGS: Words = ("notFound", "We could not find recordings");
 
-/// Every row of the catalogue that needs no server, but for checksums and content types.
+/// Returns every row of the catalogue that needs no server, without checksums and content types.
 fn catalogue() -> Vec<(ApiCall, String, Words)> {
     let x = |length: usize| "x".repeat(length);
     let mut rows: Vec<(ApiCall, String, Words)> = Vec::new();
@@ -164,7 +164,8 @@ async fn what_has_no_key_says_so_in_its_own_way() {
     }
 }
 
-/// Refusals of a join go to where the application wants its users, but for roles and passwords that are missing.
+/// Refusals of a join redirect to the address that the application gave, except for missing roles
+/// and passwords.
 #[tokio::test]
 async fn refused_joins_are_redirected_with_the_same_words() {
     let cluster = Cluster::start(1).await;
@@ -190,7 +191,7 @@ async fn refused_joins_are_redirected_with_the_same_words() {
     }
 }
 
-/// The text of a bad checksum, by the part of BBB that checks it.
+/// Returns the message about a bad checksum, by the part of BBB that verifies it.
 fn checksum_words(call: ApiCall, missing: bool) -> Words {
     match call {
         ApiCall::PutRecordingTextTrack if missing => ("paramError", "Missing param checksum."),
@@ -209,7 +210,7 @@ fn checksum_words(call: ApiCall, missing: bool) -> Words {
 async fn every_call_refuses_a_checksum_that_is_missing_wrong_or_there_twice() {
     let cluster = Cluster::start(1).await;
     let caller = Caller::default(&cluster.client);
-    // Whatever a call needs, so that nothing but the checksum is wrong.
+    // The query has all parameters that any call needs, so that only the checksum is wrong.
     let query = "meetingID=room&name=Room&fullName=Ada&role=VIEWER&message=Hi&recordID=a&publish=true\
                  &kind=captions&lang=en";
     let mut seen = 0;
@@ -233,7 +234,7 @@ async fn every_call_refuses_a_checksum_that_is_missing_wrong_or_there_twice() {
             ] {
                 let answer = caller.send(call, query, way, sums).await;
                 let what = format!("{call} {way:?} {}", sums.len());
-                // Of two the one may stand for none where the other is empty.
+                // If one of two checksums is empty, the other may count as the only one.
                 assert_refused(call, &answer, checksum_words(call, missing), &what);
                 seen += 1;
             }
@@ -259,7 +260,8 @@ async fn every_call_refuses_methods_and_bodies_it_does_not_take() {
             let method_is_taken = call.accepts_method(&method.parse().expect("is a method"));
             if !method_is_taken {
                 let answer = cluster.client.send(method, &path, &[], "").await;
-                // Nobody knows which language whoever made this up reads.
+                // For an unknown call the format of answers is unknown too, so that the refusal is
+                // XML.
                 assert_refused(ApiCall::Create, &answer, unsupported, &format!("{method} {call}"));
             }
         }
@@ -277,7 +279,7 @@ async fn every_call_refuses_methods_and_bodies_it_does_not_take() {
     assert!(cluster.sims[0].calls().is_empty());
 }
 
-/// A form beside a signed query is not signed by anybody: nothing of it counts, whatever the call.
+/// A form beside a signed query is unsigned: the edge ignores it for every call.
 #[tokio::test]
 async fn nothing_beside_a_signed_query_counts() {
     let cluster = Cluster::start(1).await;

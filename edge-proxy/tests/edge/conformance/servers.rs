@@ -1,5 +1,5 @@
-//! What the meeting's own server refuses reaches the application in its words; and what a call does, it does
-//! in every way it can be made.
+//! Refusals of the meeting's own server reach the application unchanged, and the effect of a call
+//! is the same in every way to make it.
 
 use usher_bbb::{call::ApiCall, parse::outcome, query::RawQuery};
 use usher_bbb_sim::{SimRecording, SimRecordingState};
@@ -7,7 +7,7 @@ use usher_bbb_sim::{SimRecording, SimRecordingState};
 use super::{Caller, Way, assert_refused, ways};
 use crate::support::{Cluster, raw};
 
-/// Follows a join to the server, as a browser does.
+/// Follows the redirect of a join to the server, as a browser does.
 async fn follow(cluster: &Cluster, query: &str) -> String {
     let (address, query) =
         Caller::default(&cluster.client).call(ApiCall::Join, query, Way::Get).await.location();
@@ -50,7 +50,7 @@ async fn a_second_create_compares_passwords_and_nothing_else() {
     assert_eq!(cluster.sims.iter().map(|sim| sim.meetings().len()).sum::<usize>(), 1);
 }
 
-/// The browser goes to the server, with everything the application said.
+/// The browser reaches the server with every parameter of the application.
 #[tokio::test]
 async fn a_join_is_refused_by_the_server_in_its_words() {
     let cluster = Cluster::start(1).await;
@@ -82,7 +82,8 @@ async fn a_join_is_refused_by_the_server_in_its_words() {
     }
 }
 
-/// What a server has lost without Usher knowing it yet is said by the server.
+/// If a server has lost a meeting and Usher does not know it yet, the server's own refusal reaches
+/// the application.
 #[tokio::test]
 async fn a_server_that_forgot_a_meeting_says_so_itself() {
     let cluster = Cluster::start(1).await;
@@ -106,7 +107,8 @@ async fn a_server_that_forgot_a_meeting_says_so_itself() {
     assert_eq!(running.text("running"), "false");
 }
 
-/// Each call about a meeting, in each way: done once, at the meeting's server, with the same parameters.
+/// Each call about a meeting, in each way, is made once, at the meeting's server, with the same
+/// parameters.
 #[tokio::test]
 async fn every_way_to_make_a_call_does_the_same() {
     let cluster = Cluster::start(2).await;
@@ -189,7 +191,7 @@ async fn every_way_to_ask_for_recordings_and_to_change_them_does_the_same() {
     assert_eq!(cluster.sims[1].recordings()[0].state, SimRecordingState::Deleted);
 }
 
-/// A `meetingID` by which the server would find another meeting is never passed on.
+/// The edge never forwards a `meetingID` by which the server would find another meeting.
 #[tokio::test]
 async fn what_is_passed_on_names_one_meeting() {
     let cluster = Cluster::start(1).await;

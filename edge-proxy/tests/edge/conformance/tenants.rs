@@ -1,4 +1,5 @@
-//! Two tenants with equal ids on one server: each call concerns its own, and nothing of the other.
+//! Two tenants with equal ids on one server: each call concerns only the meetings and recordings of
+//! its tenant.
 
 use usher_bbb::call::ApiCall;
 use usher_bbb_sim::{SimRecording, SimRecordingState};
@@ -9,7 +10,7 @@ use crate::support::{Cluster, eventually, key, raw, tenant};
 
 const IDS: [&str; 2] = ["default", "school"];
 
-/// A server with a `room` of each tenant, and a recording of each.
+/// Starts a server with a `room` of each tenant, and a recording of each.
 async fn both() -> (Cluster, [Caller; 2], [String; 2]) {
     let cluster = Cluster::start(1).await;
     cluster.plane.set_tenant(tenant("school", &["school-secret"], &[]));
@@ -37,7 +38,7 @@ async fn both() -> (Cluster, [Caller; 2], [String; 2]) {
     (cluster, callers, instances.try_into().expect("are two"))
 }
 
-/// What the server has of one of them.
+/// Returns the meeting of one of the tenants on the server.
 fn of(cluster: &Cluster, id: &str) -> usher_bbb_sim::SimMeeting {
     let meetings = cluster.sims[0].meetings();
     meetings.into_iter().find(|meeting| meeting.metadata["of"] == id).expect("runs")
@@ -80,7 +81,8 @@ async fn every_call_about_a_meeting_concerns_the_callers_own() {
         caller.call(ApiCall::SendChatMessage, &format!("meetingID=room&message={id}"), Way::Get).await;
         caller.call(ApiCall::InsertDocument, "meetingID=room", Way::Xml).await;
         assert_eq!(of(&cluster, id).chat.len(), 1);
-        // By the other's instance, or by what its room is called on the server, nothing is reached.
+        // Neither the other tenant's internal id nor the scoped id on the server reaches the other
+        // tenant's meeting.
         for stolen in [foreign.as_str(), "school~room", "default~room", &foreign[..40], &foreign[..2]] {
             let query = format!("meetingID={stolen}");
             for call in [ApiCall::GetMeetingInfo, ApiCall::End] {
@@ -105,7 +107,7 @@ async fn every_call_about_a_meeting_concerns_the_callers_own() {
     assert_eq!(left, ["room"]);
 }
 
-/// Breakout rooms that each of them made in its `room`, by the same id.
+/// Each tenant creates breakout rooms in its `room`, by the same ids.
 #[tokio::test]
 async fn every_call_about_a_breakout_room_concerns_the_callers_own() {
     let (cluster, callers, _) = both().await;

@@ -1,4 +1,4 @@
-//! Servers' answers: applications choose much of what stands in them, and how often they ask for it.
+//! Answers of servers, of which applications choose large parts and the number of requests.
 
 use std::hint::black_box;
 
@@ -23,7 +23,7 @@ use usher_model::{
 
 use super::{Shape, grows_linearly, none_grows_too_fast};
 
-/// What is asked for, and what a server answers, at a length.
+/// The parameters of a request and the server's answer to it, for a length.
 type Asked<'a> = Box<dyn Fn(usize) -> (String, String) + 'a>;
 
 fn tenant() -> TenantId {
@@ -56,7 +56,7 @@ fn info(metadata: &str) -> String {
     )
 }
 
-/// What is done to an answer about one meeting.
+/// Does the work of the edge for an answer about one meeting.
 fn pass_on(xml: &str) {
     let _ = black_box(outcome(xml));
     let stripped = strip_usher_metadata(xml);
@@ -134,7 +134,7 @@ fn what_lists_cost_grows_as_they_do() {
     none_grows_too_fast([merged, listed].into_iter().filter_map(Result::err).collect());
 }
 
-/// A recording as a server lists it.
+/// Returns a recording as a server lists it.
 fn recording(number: usize, metadata: &str) -> String {
     format!(
         "<recording><recordID>6fea-{number}</recordID><meetingID>school~room-{number}</meetingID>\
@@ -146,10 +146,12 @@ fn recordings_of(list: &str) -> String {
     format!("<response><returncode>SUCCESS</returncode><recordings>{list}</recordings></response>")
 }
 
-/// A list of recordings together with what is asked for: both as long as their application likes.
+/// A list of recordings together with the filters of its request: the application chooses the
+/// length of both.
 #[test]
 fn what_recordings_cost_grows_as_they_and_what_is_asked_for_do() {
-    // Longer than other shapes: a comparison is little beside the reading of a recording.
+    // The list is longer than other shapes, because a comparison costs little beside the reading of
+    // a recording.
     let named = |name: &str, begin: &str, count: usize| {
         let ids: Vec<String> = (0..20 * count).map(|number| format!("{begin}{number}")).collect();
         format!("{name}={}", ids.join(","))

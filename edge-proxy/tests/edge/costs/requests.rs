@@ -41,7 +41,8 @@ fn each(count: usize, one: impl Fn(usize) -> String) -> String {
     (0..count).map(one).collect::<Vec<_>>().join("&")
 }
 
-/// Longer than other shapes: what is done to an entry is little, and a comparison of two is less.
+/// Returns a list. It is longer than other shapes, because the work for an entry is small, and for
+/// a comparison of two smaller.
 fn list(name: &str, count: usize) -> String {
     let entries: Vec<String> = (0..4 * count).map(|number| format!("room-{number}")).collect();
     format!("{name}={}", entries.join(","))
@@ -96,10 +97,10 @@ fn server() -> ServerRoute {
     }
 }
 
-/// All that the edge computes for a call with these parameters, as far as that depends on them.
+/// Does all work of the edge for a call with these parameters, as far as it depends on them.
 fn work(call: ApiCall, parameters: &str) {
     let secrets = [Secret::new(SECRET)];
-    // Signed in the address, and as a form in both ways.
+    // The query is signed in the address, and as a form in both ways.
     let signed = |over: &str| sign(ChecksumAlgorithm::Sha256, call.name(), over, &secrets[0]);
     let query = format!("{parameters}&checksum={}", signed(parameters));
     let _ = black_box(authenticate(call, &query, None, &secrets));
@@ -175,7 +176,8 @@ fn work(call: ApiCall, parameters: &str) {
     }
 }
 
-/// Which calls are taken through the same computation; the first of them stands for all.
+/// Returns whether a call is the first of those that take the same computation, which stands for
+/// all of them.
 fn is_first_of_its_kind(call: ApiCall) -> bool {
     let alike = |other: &ApiCall| {
         (other.strategy(), other.signing(), other.is_read())

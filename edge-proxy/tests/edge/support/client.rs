@@ -1,4 +1,4 @@
-//! A client of the BBB API: signs, sends, and follows nothing.
+//! A client of the BBB API, which signs requests and does not follow redirects.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -19,10 +19,10 @@ use usher_bbb::{
 
 use super::SECRET;
 
-/// Longest time any test waits for an answer.
+/// The longest time that a test waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// One answer.
+/// An answer of the edge.
 #[derive(Debug, Clone)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
@@ -31,7 +31,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// Reads it as BBB's XML.
+    /// Reads the answer as BBB's XML.
     pub(crate) fn outcome(&self) -> ReplyHeader {
         assert_eq!(self.status, StatusCode::OK, "{self:?}");
         assert_eq!(self.headers["content-type"], "text/xml;charset=utf-8");
@@ -39,17 +39,17 @@ impl Answer {
         outcome(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
     }
 
-    /// Returns the message key.
+    /// Returns the `messageKey` of the answer.
     pub(crate) fn key(&self) -> String {
         self.outcome().key
     }
 
-    /// Tells whether it succeeded.
+    /// Returns whether the call succeeded.
     pub(crate) fn is_success(&self) -> bool {
         self.outcome().success
     }
 
-    /// Tells whether it is the retryable error, complete.
+    /// Returns whether the answer is the complete retryable error.
     pub(crate) fn is_retryable(&self) -> bool {
         let outcome = self.outcome();
         !outcome.success && outcome.key == "serverUnavailable" && self.headers.contains_key("retry-after")
@@ -63,19 +63,20 @@ impl Answer {
         &rest[..rest.find(&close).expect("the element ends")]
     }
 
-    /// Returns the markup and the texts of it in order, without the space between them.
+    /// Returns the markup and the texts of the answer in order, without the white space between
+    /// them.
     pub(crate) fn tokens(&self) -> Vec<String> {
         tokens(&self.body)
     }
 
-    /// Reads it as the JSON of a call about text tracks: return code, key and message.
+    /// Reads the answer as the JSON of a call about text tracks: return code, key and message.
     pub(crate) fn json(&self) -> ReplyHeader {
         assert_eq!(self.status, StatusCode::OK, "{self:?}");
         assert_eq!(self.headers["content-type"], "application/json;charset=utf-8");
         json_outcome(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
     }
 
-    /// Returns where it redirects to: the address and, apart, its raw query.
+    /// Returns the target of the redirect: the address, and separately its raw query.
     pub(crate) fn location(&self) -> (String, String) {
         assert_eq!(self.status, StatusCode::FOUND, "{self:?}");
         let location = self.headers["location"].to_str().expect("is ASCII");
@@ -83,7 +84,7 @@ impl Answer {
         (address.to_owned(), query.to_owned())
     }
 
-    /// Returns the query it redirects with, without the checksum.
+    /// Returns the query of the redirect without the checksum.
     pub(crate) fn redirected_query(&self) -> String {
         let (_, query) = self.location();
         let signed = RawQuery::new(&query).take_checksum().expect("is signed");
@@ -91,7 +92,7 @@ impl Answer {
     }
 }
 
-/// Takes XML apart into its markup and its texts, as [`ServerReply::tokens`] does.
+/// Splits XML into its markup and its texts, as [`Answer::tokens`] does.
 pub(crate) fn tokens(xml: &str) -> Vec<String> {
     let mut tokens = Vec::new();
     for part in xml.split_inclusive('>') {
@@ -103,12 +104,12 @@ pub(crate) fn tokens(xml: &str) -> Vec<String> {
     tokens
 }
 
-/// Returns the signed form of a query.
+/// Returns a query with its checksum.
 pub(crate) fn signed(call: &str, query: &str) -> String {
     sign_query(ChecksumAlgorithm::Sha256, call, query.to_owned(), &Secret::new(SECRET))
 }
 
-/// Talks to one edge.
+/// A client of one edge.
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
     http: legacy::Client<legacy::connect::HttpConnector, Full<Bytes>>,
@@ -125,12 +126,12 @@ impl Client {
         self.get(&format!("/bigbluebutton/api/{call}?{}", signed(call, query))).await
     }
 
-    /// Sends a GET for a path as it is.
+    /// Sends a GET for an unchanged path.
     pub(crate) async fn get(&self, path: &str) -> Answer {
         self.send("GET", path, &[], Bytes::new()).await
     }
 
-    /// Sends any request.
+    /// Sends a request of any kind.
     pub(crate) async fn send(
         &self,
         method: &str,
@@ -152,24 +153,24 @@ impl Client {
         tokio::time::timeout(PATIENCE, exchange).await.expect("is answered in time")
     }
 
-    /// Creates a meeting that must come to be.
+    /// Creates a meeting, which must succeed.
     pub(crate) async fn create(&self, id: &str) -> Answer {
         let answer = self.call("create", &format!("meetingID={id}&name=Room")).await;
         assert!(answer.is_success(), "{answer:?}");
         answer
     }
 
-    /// Joins as a moderator.
+    /// Joins a meeting as a moderator.
     pub(crate) async fn join(&self, id: &str) -> Answer {
         self.call("join", &format!("meetingID={id}&fullName=Ada&role=MODERATOR")).await
     }
 }
 
-/// Sends bytes as they are and returns all that comes until the connection is closed.
+/// Sends bytes unchanged and returns all bytes until the connection is closed.
 pub(crate) async fn raw(address: SocketAddr, bytes: &[u8]) -> String {
     let exchange = async {
         let mut stream = TcpStream::connect(address).await.expect("connects");
-        // The edge may close while we write: what it said before is what counts.
+        // The edge may close the connection during the write: only its answer counts.
         let _ = stream.write_all(bytes).await;
         let mut answer = Vec::new();
         let _ = stream.read_to_end(&mut answer).await;

@@ -1,4 +1,4 @@
-//! A fake control plane, an edge and some simulated servers, wired up.
+//! A fake control plane, an edge and some simulated servers, connected to each other.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use usher_runtime::{ops::OpsHandle, tasks::TaskGroup};
 
 use super::{Client, FakePlane, eventually};
 
-/// Secret of the tenant `default`.
+/// The secret of the tenant `default`.
 pub(crate) const SECRET: &str = "lb-Secret.0123456789ABCDEFabcdef";
 
 pub(crate) struct Cluster {
@@ -28,7 +28,7 @@ pub(crate) struct Cluster {
     pub(crate) tasks: TaskGroup,
 }
 
-/// Settings of a quick edge.
+/// Returns settings with short timeouts.
 pub(crate) fn settings(plane: &FakePlane) -> Settings {
     let mut settings = Settings::default();
     settings.addresses.listen = ([127, 0, 0, 1], 0).into();
@@ -43,17 +43,17 @@ pub(crate) fn settings(plane: &FakePlane) -> Settings {
 }
 
 impl Cluster {
-    /// Starts `servers` simulated servers behind an edge with quick settings.
+    /// Starts `servers` simulated servers behind an edge with short timeouts.
     pub(crate) async fn start(servers: usize) -> Self {
         Self::start_with(servers, |_| {}).await
     }
 
-    /// As [`Cluster::start`], with some settings changed.
+    /// Starts a cluster as [`Cluster::start`] does, with changed settings.
     pub(crate) async fn start_with(servers: usize, alter: impl FnOnce(&mut Settings)) -> Self {
         Self::on(FakePlane::start().await, servers, alter).await
     }
 
-    /// As [`Cluster::start`], with a second replica of the control plane.
+    /// Starts a cluster as [`Cluster::start`] does, with a second replica of the control plane.
     pub(crate) async fn replicated(servers: usize) -> (Self, FakePlane) {
         let plane = FakePlane::start().await;
         let other = plane.replica().await;
@@ -81,7 +81,7 @@ impl Cluster {
         cluster
     }
 
-    /// Waits until the edge has applied everything.
+    /// Waits until the edge has applied the newest table.
     pub(crate) async fn settled(&self) {
         eventually("the edge has the newest table", async || {
             self.plane.acked() == Some(self.plane.revision())
@@ -89,14 +89,14 @@ impl Cluster {
         .await;
     }
 
-    /// Returns the value of a metric, 0 where it is not there yet.
+    /// Returns the value of a metric; 0 if it does not exist yet.
     pub(crate) fn metric(&self, line: &str) -> f64 {
         let text = self.ops.metrics().encode().expect("encodes");
         let found = text.lines().find_map(|l| l.strip_prefix(line)?.trim().parse().ok());
         found.unwrap_or(0.0)
     }
 
-    /// Returns how many calls of a name all servers got.
+    /// Returns the number of calls of a name that all servers received.
     pub(crate) fn calls(&self, name: &str) -> usize {
         self.sims.iter().map(|sim| sim.calls().iter().filter(|call| call.name == name).count()).sum()
     }
@@ -109,7 +109,7 @@ impl Cluster {
         homes[0]
     }
 
-    /// Waits until the control plane knows the meeting as confirmed, and the edge too.
+    /// Waits until the control plane and the edge know the meeting as confirmed.
     pub(crate) async fn confirmed(&self, id: &str) {
         use usher_model::routing::RouteState;
         eventually("the meeting is confirmed", async || {

@@ -1,4 +1,4 @@
-//! A control plane that keeps its records in memory: a double of the generated services.
+//! A fake control plane that keeps its records in memory and implements the generated services.
 
 mod hooks;
 mod services;
@@ -39,7 +39,7 @@ use usher_runtime::tasks::TaskGroup;
 
 use super::eventually;
 
-/// What an edge said.
+/// A message from an edge.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Heard {
     Hello { had_table: bool },
@@ -54,7 +54,7 @@ pub(crate) enum Heard {
     Events(v1::AcceptEventsRequest),
 }
 
-/// Matches reports of the end of a meeting.
+/// Returns a filter for reports of the end of a meeting.
 pub(crate) fn ended(id: &str) -> impl Fn(&Heard) -> bool {
     move |heard| matches!(heard, Heard::Ended { meeting, .. } if meeting == id)
 }
@@ -64,31 +64,31 @@ struct State {
     streams: Vec<mpsc::Sender<Result<SharedFrame, Status>>>,
     heard: Vec<Heard>,
     acked: Option<Revision>,
-    /// Of records that are not confirmed.
+    /// The tokens of unconfirmed records.
     tokens: HashMap<MeetingKey, String>,
-    /// What applications registered, each by its name.
+    /// The hooks that applications registered, by their names.
     hooks: BTreeMap<String, v1::Hook>,
-    /// Answers that confirmations get; `true` when none is set.
+    /// The answer to confirmations, `true` by default.
     routed: bool,
-    /// Numbers for rooms: each create gets the first that no server refused to it.
+    /// The voice bridges: each create gets the first that no server refused to it.
     numbers: Vec<VoiceBridge>,
-    /// Why no breakout room is placed.
+    /// The reason why no breakout room is placed, if there is one.
     no_rooms: Option<&'static str>,
 }
 
-/// The double; clones are the same.
+/// The fake control plane; clones share its state.
 #[derive(Clone)]
 pub(crate) struct FakePlane {
     state: Arc<Mutex<State>>,
     tasks: TaskGroup,
     killed: Arc<AtomicBool>,
-    /// While frozen it takes connections and answers nothing.
+    /// Whether it is frozen: it then accepts connections and answers no request.
     frozen: watch::Sender<bool>,
-    /// What it was asked while it was frozen.
+    /// The number of requests that arrived while it was frozen.
     missed: Arc<AtomicUsize>,
-    /// Routing streams that were opened here.
+    /// The number of routing streams that were opened here.
     opened: Arc<AtomicUsize>,
-    /// What the key that seals callback addresses is made of.
+    /// The seed of the key that seals callback addresses.
     key: Arc<AtomicU8>,
     stop: CancellationToken,
     pub(crate) address: SocketAddr,
@@ -101,7 +101,7 @@ impl FakePlane {
         Self::with_table(RoutingTable::empty(Revision::new(7, 1)), listener, address)
     }
 
-    /// Has another key for callback addresses from now on, as after the loss of its store.
+    /// Changes the key of callback addresses, as after the loss of the store.
     pub(crate) fn lose_callback_key(&self) {
         self.key.fetch_add(1, Ordering::SeqCst);
     }
@@ -151,7 +151,7 @@ impl FakePlane {
         Self::serve(Arc::clone(&self.state), listener, address)
     }
 
-    /// Stops as a killed process does: streams break, calls fail.
+    /// Stops as a killed process does: streams break and calls fail.
     pub(crate) async fn kill(&self) {
         self.state().streams.clear();
         self.killed.store(true, Ordering::SeqCst);
@@ -160,23 +160,23 @@ impl FakePlane {
         self.tasks.shutdown().await;
     }
 
-    /// Stops as a frozen process does, or lets it go on: what it was asked meanwhile is answered then,
-    /// whether anybody still waits or not.
+    /// Stops as a frozen process does, or continues. Requests from the time in between are answered
+    /// then, whether their callers still wait or not.
     pub(crate) fn freeze(&self, frozen: bool) {
         self.frozen.send_replace(frozen);
     }
 
-    /// Returns how often it was asked while it was frozen.
+    /// Returns the number of requests that arrived while it was frozen.
     pub(crate) fn missed(&self) -> usize {
         self.missed.load(Ordering::SeqCst)
     }
 
-    /// Returns how many routing streams were opened here.
+    /// Returns the number of routing streams that were opened here.
     pub(crate) fn opened(&self) -> usize {
         self.opened.load(Ordering::SeqCst)
     }
 
-    /// Takes the place of a killed one, with its table.
+    /// Starts in place of a killed one, with its table.
     pub(crate) async fn restart(&self) -> Self {
         let bound = Mutex::new(None);
         eventually("the port is free", async || {
@@ -214,22 +214,22 @@ impl FakePlane {
         self.state().acked
     }
 
-    /// Has numbers for rooms from now on.
+    /// Sets the voice bridges for the following creates.
     pub(crate) fn give_numbers(&self, numbers: &[u32]) {
         self.state().numbers = numbers.iter().filter_map(|number| VoiceBridge::new(*number)).collect();
     }
 
-    /// Places no breakout rooms from now on, for this reason, or does again.
+    /// Refuses breakout rooms from now on for this reason, or accepts them again.
     pub(crate) fn refuse_rooms(&self, reason: Option<&'static str>) {
         self.state().no_rooms = reason;
     }
 
-    /// Lets confirmations say that the id lives elsewhere.
+    /// Sets the answer to confirmations: whether the id is routed to the confirmed instance.
     pub(crate) fn route_confirmed(&self, routed: bool) {
         self.state().routed = routed;
     }
 
-    /// Changes the table and tells every edge, or, with `lost`, no edge.
+    /// Changes the table and sends the delta to every edge; with `lost`, to no edge.
     pub(crate) fn change(&self, lost: bool, edit: impl FnOnce(&mut RoutingDelta)) {
         self.state().change(lost, edit);
     }
@@ -279,7 +279,7 @@ impl FakePlane {
         self.state().table.clone()
     }
 
-    /// Answers when it is not frozen; goes on although the caller has gone away.
+    /// Answers once it is not frozen, even if the caller has gone away.
     async fn answer<T: Send + 'static>(
         &self,
         answer: impl FnOnce(&Self) -> Result<T, Status> + Send + 'static,

@@ -1,4 +1,4 @@
-//! Webhooks of the double.
+//! The webhook service of the fake control plane.
 
 use tonic::{Request, Response, Status};
 use usher_proto::v1::{self, hook_service_server::HookService};
@@ -37,7 +37,7 @@ impl HookService for FakePlane {
     ) -> Result<Response<v1::ListHooksResponse>, Status> {
         self.answer(move |plane| {
             let request = request.into_inner();
-            // One on a page, so that whoever reads has to turn it.
+            // A page has one hook, so that every reader has to follow the pages.
             let of = format!("{}/", request.parent);
             let state = plane.state();
             let own = state.hooks.values().filter(|hook| hook.name.starts_with(&of));

@@ -1,4 +1,4 @@
-//! The services of the double.
+//! The services of the fake control plane.
 
 use std::{collections::HashMap, pin::Pin, sync::atomic::Ordering, time::Duration};
 
@@ -24,7 +24,7 @@ use usher_proto::{
 
 use super::{FakePlane, Heard, snapshot};
 
-/// Time between two signs of life on a stream.
+/// The time between two heartbeats on a stream.
 const BEAT: Duration = Duration::from_millis(500);
 
 #[tonic::async_trait]
@@ -39,7 +39,7 @@ impl RoutingService for FakePlane {
         let (sender, frames) = mpsc::channel(1024);
         let (plane, said) = (self.clone(), request.into_inner());
         self.tasks.spawn_short("edge", async move {
-            let _ = plane.follow(said, sender).await; // the edge, or the test, has had enough
+            let _ = plane.follow(said, sender).await; // the edge or the test has closed the stream
         });
         Ok(Response::new(Box::pin(ReceiverStream::new(frames))))
     }
@@ -60,7 +60,7 @@ impl FakePlane {
                 () = self.stop.cancelled() => return Ok(()),
                 _ = beat.tick() => {
                     let alive = SharedFrame::Decoded(StreamRoutesResponse { message: None });
-                    let _ = sender.try_send(Ok(alive)); // who does not read does not care
+                    let _ = sender.try_send(Ok(alive)); // an edge that does not read needs no heartbeat
                     continue;
                 }
             };
@@ -132,7 +132,7 @@ impl PlacementService for FakePlane {
                 key: key.clone(),
                 server: server.id.clone(),
                 state: RouteState::Pending,
-                // Breakout rooms have none of ours.
+                // Breakout rooms get no voice bridge from Usher.
                 voice_bridge: numbers.next().copied().filter(|_| request.parent_meeting_id.is_empty()),
             };
             state.set_meeting(&key, Some(route.clone()));
