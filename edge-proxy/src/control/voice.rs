@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_that_moves_is_the_new_meetings_in_whatever_order_it_is_told() {
+    fn a_number_that_moves_is_the_new_meetings_in_either_order_of_the_changes() {
         let [one, two] = ["one", "two"]
             .map(|id| MeetingKey::new(TenantId::default_tenant(), MeetingId::parse(id).unwrap()));
         let number = VoiceBridge::new(12_345);

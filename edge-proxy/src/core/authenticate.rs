@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn s12_each_secret_is_good_until_it_is_taken_away() {
+    fn s12_each_secret_is_valid_until_it_is_removed() {
         let query =
             format!("a=1&checksum={}", sign(ChecksumAlgorithm::Sha1, "create", "a=1", &Secret::new("old")));
         assert!(authenticate(ApiCall::Create, &query, None, &secrets()).is_ok());

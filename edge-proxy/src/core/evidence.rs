@@ -206,7 +206,7 @@ mod tests {
         /// For all outcomes of one tenant's calls, alone or among the successes of others,
         /// no other tenant is reported against a server, and the memory stays limited.
         #[test]
-        fn x6_no_sequence_of_one_tenants_calls_is_told_as_another_tenants(
+        fn x6_no_sequence_of_one_tenants_calls_is_reported_as_another_tenants(
             calls in prop::collection::vec((0_u8..3, 0_u8..4, 0_u8..40, any::<bool>(), 0_u64..20_000), 0..300),
         ) {
             let (mut ledger, mut now) = (CallLedger::default(), Instant::now());

@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_or_wrong_is_refused_in_the_words_of_the_catalogue() {
+    fn missing_and_wrong_parameters_of_hooks_are_refused_in_the_words_of_the_catalogue() {
         let long = format!("callbackURL=https://x/&meetingID={}", "x".repeat(257));
         for (action, query, refusal) in [
             (HookAction::Create, "", Refusal::MISSING_CALLBACK_URL),

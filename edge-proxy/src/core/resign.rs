@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_that_is_too_long_becomes_a_form_signed_over_nothing() {
+    fn a_call_that_is_too_long_becomes_a_form_signed_over_the_empty_query() {
         let parameters = format!("meetingID=a&welcome={}", "x".repeat(URL_MAX));
         let long = outgoing(&server(), ApiCall::Create, &parameters, &[]);
         let query = long.url.split_once('?').unwrap().1;

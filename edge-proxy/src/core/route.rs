@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_meeting_can_be_created_and_nothing_else() {
+    fn an_unknown_meeting_can_only_be_created() {
         assert_eq!(decide(ApiCall::Create, None), RoutingDecision::Place);
         for call in [ApiCall::Join, ApiCall::End, ApiCall::GetMeetingInfo, ApiCall::InsertDocument] {
             assert_eq!(decide(call, None), RoutingDecision::Missing);

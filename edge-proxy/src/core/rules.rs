@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_can_claim_another_tenants_mark() {
+    fn no_tenant_can_claim_anothers_mark() {
         let none = DeploymentRules::default();
         for smuggled in [
             "meta_usher-tenant=other",
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn s13_the_shorter_of_two_durations_holds_whatever_a_tenants_rules_say() {
+    fn s13_the_shorter_of_two_durations_holds_against_a_tenants_rules() {
         let tenant = TenantId::default_tenant();
         let (scope, key) =
             (TenantScope::of(&tenant), MeetingKey::new(tenant, MeetingId::parse("a").unwrap()));
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_gets_the_voice_bridge_for_tests() {
+    fn no_meeting_gets_the_voice_bridge_for_tests() {
         for (given, expected) in
             [("voiceBridge=99999&a=1", "a=1"), ("voiceBridge=71234", "voiceBridge=71234")]
         {
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn placement_learns_what_the_create_says() {
+    fn placement_learns_the_wishes_of_the_create() {
         let query = "maxParticipants=30&meta_usher-size=40&meta_server-tag=%21gpu&meta_usher-supersede=true";
         let expected = PlacementWishes {
             max_users: 30,

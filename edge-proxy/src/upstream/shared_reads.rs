@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn after_a_change_nobody_joins_an_older_read() {
+    async fn after_a_change_no_request_joins_an_older_read() {
         let reads = SharedReads::new(TaskGroup::new(), Counter::default());
         let server = ServerId::parse("a").unwrap();
         let gate = Arc::new(Notify::new());

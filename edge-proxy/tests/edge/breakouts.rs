@@ -170,7 +170,7 @@ async fn creates_of_one_breakout_room_at_once_make_one() {
 }
 
 #[tokio::test]
-async fn what_no_control_plane_lets_be_made_is_refused_in_the_words_of_bbb() {
+async fn hooks_that_the_control_plane_refuses_are_refused_in_the_words_of_bbb() {
     let cluster = Cluster::start(1).await;
     cluster.client.create("parent").await;
     cluster.confirmed("parent").await;

@@ -118,7 +118,7 @@ async fn as_school(cluster: &Cluster, call: &str, query: &str) -> crate::support
 }
 
 #[tokio::test]
-async fn a_sealed_address_of_another_tenant_tells_nobody_what_is_sealed_in_it() {
+async fn a_sealed_address_of_another_tenant_stays_sealed() {
     let (cluster, _forwarder) = reachable().await;
     cluster.plane.set_tenant(tenant("school", &["school-secret"], &[]));
     cluster.settled().await;
@@ -208,7 +208,7 @@ async fn a_delivery_of_the_fleets_own_that_comes_back_is_not_taken() {
 }
 
 #[tokio::test]
-async fn only_what_is_ours_still_good_and_signed_by_a_server_is_taken() {
+async fn only_valid_unexpired_callbacks_signed_by_a_server_are_accepted() {
     let (cluster, _forwarder) = reachable().await;
     let future = 4_000_000_000_000;
     let claims = serde_json::json!({ "meeting_id": "room", "record_id": "r" });
@@ -294,7 +294,7 @@ async fn with_another_key_addresses_given_out_before_are_good_where_the_former_o
 }
 
 #[tokio::test]
-async fn without_a_control_plane_the_server_is_told_to_come_again() {
+async fn without_a_control_plane_the_server_gets_a_retryable_status() {
     let (cluster, _forwarder) = reachable().await;
     let end = address(CallbackKind::Ended, 4_000_000_000_000);
     assert_eq!(cluster.client.get(&end).await.status, 200);

@@ -140,7 +140,7 @@ async fn each_call_has_its_own_words_for_a_meeting_that_does_not_exist() {
 }
 
 #[tokio::test]
-async fn tenants_are_told_by_path_and_by_host_and_can_be_switched_off() {
+async fn tenants_are_found_by_path_and_by_host_and_can_be_switched_off() {
     let cluster = Cluster::start(1).await;
     cluster.plane.set_tenant(tenant("school", &["school-secret"], &["bbb.school.test"]));
     cluster.settled().await;

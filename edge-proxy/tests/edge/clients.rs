@@ -7,7 +7,7 @@ use crate::support::{Cluster, Heard, raw, signed};
 const FORM: [(&str, &str); 1] = [("content-type", "application/x-www-form-urlencoded")];
 
 #[tokio::test]
-async fn a_form_may_hold_what_no_url_can() {
+async fn a_form_may_hold_bytes_that_no_url_can() {
     let cluster = Cluster::start(1).await;
     let token = signed("create", "");
     for (index, name) in ["two words", "Jürgens Räume", "C#", "\"q\" <b>", "a|b{c}[d]^`\\", "tab\tline\nend"]
@@ -25,7 +25,7 @@ async fn a_form_may_hold_what_no_url_can() {
 }
 
 #[tokio::test]
-async fn what_a_request_line_can_carry_reaches_the_server_byte_for_byte() {
+async fn every_byte_of_a_request_line_reaches_the_server_unchanged() {
     let cluster = Cluster::start(1).await;
     let query = "name=a|b{c}[d]^`'(e)*!~%c3%A9+x%20y&meetingID=raw&welcome=&x=1&x=2";
     let request = format!(
@@ -39,7 +39,7 @@ async fn what_a_request_line_can_carry_reaches_the_server_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn parts_of_a_body_count_where_the_url_says_nothing_and_nowhere_else() {
+async fn parts_of_a_body_count_only_if_the_url_has_no_parameters() {
     let cluster = Cluster::start(1).await;
     let parts = [("content-type", "multipart/form-data; boundary=b")];
     let body = "--b\r\nContent-Disposition: form-data; name=\"meetingID\"\r\n\r\nroom\r\n--b--\r\n";

@@ -195,7 +195,7 @@ async fn proxy_headers_are_taken_off_where_trusted_and_nonsense_elsewhere() {
 }
 
 #[tokio::test]
-async fn http2_is_spoken_without_being_asked() {
+async fn http2_works_without_an_upgrade() {
     let cluster = Cluster::start(0).await;
     let client: legacy::Client<_, Empty<bytes::Bytes>> =
         legacy::Client::builder(TokioExecutor::new()).http2_only(true).build_http();
@@ -206,7 +206,7 @@ async fn http2_is_spoken_without_being_asked() {
 }
 
 #[tokio::test]
-async fn a_shutdown_finishes_what_is_under_way_and_takes_nothing_new() {
+async fn a_shutdown_finishes_requests_under_way_and_accepts_no_new_ones() {
     let cluster = Cluster::start(1).await;
     let slow = SimFault::new(FaultKind::Slow(Duration::from_millis(400))).on(ApiCall::Create);
     cluster.sims[0].faults().set(slow).await;

@@ -204,7 +204,7 @@ async fn an_unknown_outcome_is_abandoned_as_unknown_and_retryable() {
 }
 
 #[tokio::test]
-async fn a_servers_own_refusal_is_passed_on_and_leaves_nothing() {
+async fn a_servers_own_refusal_is_passed_on_and_leaves_no_record() {
     let cluster = Cluster::start(1).await;
     cluster.client.create("room").await;
     cluster.confirmed("room").await;

@@ -78,7 +78,7 @@ fn number_at(cluster: &Cluster, server: usize) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn servers_get_the_number_of_the_room_whatever_the_application_sends() {
+async fn servers_get_the_number_of_the_meeting_in_place_of_the_applications() {
     let cluster = Cluster::start(1).await;
     cluster.plane.give_numbers(&[12_345]);
     let created = cluster.client.call("create", "meetingID=room&name=Room&voiceBridge=70001").await;
@@ -116,7 +116,7 @@ async fn a_number_that_a_meeting_on_the_server_has_gives_way_to_another() {
 }
 
 #[tokio::test]
-async fn a_caller_with_a_pin_reaches_the_right_server_and_any_other_is_asked() {
+async fn a_caller_with_a_pin_reaches_the_right_server_and_any_other_gets_the_prompt() {
     let cluster = with_telephones(2).await;
     cluster.plane.alter_server("s1", |route| route.url = route.url.replace("127.0.0.1", "localhost"));
     cluster.settled().await;
@@ -151,7 +151,7 @@ async fn a_caller_with_a_pin_reaches_the_right_server_and_any_other_is_asked() {
 }
 
 #[tokio::test]
-async fn a_caller_is_asked_for_a_pin_first() {
+async fn a_caller_gets_the_prompt_for_a_pin_first() {
     let cluster = with_telephones(0).await;
     let form = "section=dialplan&Caller-Destination-Number=%2B49301";
     let answer = ask_as(&cluster, &format!("fsapi:{PASSWORD}"), form).await;
@@ -186,7 +186,7 @@ async fn a_server_that_is_offline_is_not_rung_up() {
 }
 
 #[tokio::test]
-async fn only_who_has_the_password_is_told_and_nobody_where_there_is_none() {
+async fn dial_in_answers_only_with_the_password_and_never_without_a_configured_one() {
     let cluster = with_telephones(1).await;
     let form = "section=dialplan&Caller-Destination-Number=1&variable_pin=12345";
     let users = [

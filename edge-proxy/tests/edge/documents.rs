@@ -56,7 +56,7 @@ async fn a_create_whose_meeting_is_listed_may_take_as_long_as_its_documents() {
 }
 
 #[tokio::test]
-async fn h13_a_create_whose_meeting_nobody_has_seen_is_given_up_in_time() {
+async fn h13_a_create_of_an_unseen_meeting_is_abandoned_in_time() {
     let cluster = slow(ApiCall::Create).await;
     assert!(create(&cluster, "meetingID=room&name=Room", MODULES).await.is_retryable());
     let heard = cluster.plane.heard();

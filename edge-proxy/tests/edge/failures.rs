@@ -65,7 +65,7 @@ async fn x6_a_large_body_that_turns_out_to_be_no_document_is_not_completed() {
 }
 
 #[tokio::test]
-async fn x6_a_failed_call_is_told_with_whose_it_was_and_what_succeeded_elsewhere() {
+async fn x6_a_failed_call_is_reported_with_its_origin_and_successes_elsewhere() {
     let cluster = Cluster::start(2).await;
     cluster.plane.set_tenant(tenant("school", &["school-secret"], &[]));
     cluster.settled().await;
@@ -107,7 +107,7 @@ async fn x6_a_failed_call_is_told_with_whose_it_was_and_what_succeeded_elsewhere
 
 /// Documents may be on a host that never answers, so that a caller can make the call fail at will.
 #[tokio::test]
-async fn x6_a_call_with_documents_that_fails_is_told_without_evidence() {
+async fn x6_a_failed_call_with_documents_is_reported_without_evidence() {
     let cluster = Cluster::start(1).await;
     cluster.sims[0].faults().set(SimFault::new(FaultKind::Status500).on(ApiCall::Create)).await;
     let named = "meetingID=room&name=Room&preUploadedPresentation=https%3A%2F%2Fa.test%2Fa.pdf";

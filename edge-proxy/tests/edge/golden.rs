@@ -130,7 +130,7 @@ async fn failures_of_servers_keep_their_shape() {
 }
 
 #[tokio::test]
-async fn the_root_answers_in_json_for_those_who_ask_so() {
+async fn the_root_answers_in_json_if_requested() {
     let cluster = Cluster::start(0).await;
     let asked = cluster.client.send("GET", API, &[("content-type", "application/json")], "").await;
     assert!(asked.json().success && asked.body.contains("\"version\":\"2.0\""), "{asked:?}");
@@ -167,7 +167,7 @@ async fn calls_of_sessions_and_of_the_past_are_not_supported() {
 
 /// Unknown parameters reach the server unchanged and in order, including repeated and empty ones.
 #[tokio::test]
-async fn what_is_not_known_passes_unchanged() {
+async fn unknown_parameters_pass_unchanged() {
     let cluster = Cluster::start(1).await;
     let odd = "z=1&meetingID=room&a=%7e%7E&z=2&welcome=&name=A+b%20c&future4.0=x%2Cy&lone&meta_X=&a=|[]";
     assert!(cluster.client.call("create", odd).await.is_success());

@@ -74,7 +74,7 @@ async fn c2_a_silent_control_plane_costs_a_join_and_an_end_a_moment() {
 }
 
 #[tokio::test]
-async fn what_a_silent_control_plane_does_late_changes_nothing() {
+async fn late_actions_of_a_silent_control_plane_have_no_effect() {
     for frozen in 0..2 {
         let (cluster, other) = Cluster::replicated(2).await;
         let frozen: &FakePlane = [&cluster.plane, &other][frozen];

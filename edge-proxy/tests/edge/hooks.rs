@@ -167,7 +167,7 @@ fn accepted(plane: &FakePlane) -> Vec<AcceptEventsRequest> {
 const FORM: &str = "domain=bbb1&event=%5B%7B%22data%22%3A%7B%7D%7D%5D&timestamp=17";
 
 #[tokio::test]
-async fn events_are_taken_from_the_server_that_has_the_address_and_from_nobody_else() {
+async fn events_are_accepted_only_from_the_server_that_has_the_address() {
     let cluster = cluster().await;
     let ours = url(&state("s0"));
     let path = |url: &str| url.strip_prefix(PUBLIC).expect("is below the public URL").to_owned();

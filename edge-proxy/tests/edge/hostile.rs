@@ -27,7 +27,7 @@ async fn body_fields_beside_a_signed_query_change_nothing() {
 }
 
 #[tokio::test]
-async fn separators_and_repetitions_smuggle_nothing() {
+async fn separators_and_repetitions_smuggle_no_parameter() {
     let cluster = Cluster::start(1).await;
     cluster.client.create("room").await;
     cluster.confirmed("room").await;
@@ -70,7 +70,7 @@ async fn a_head_over_the_limit_is_refused_and_a_large_one_below_it_served() {
 }
 
 #[tokio::test]
-async fn whatever_cannot_be_read_is_refused_in_bbbs_words() {
+async fn unreadable_requests_are_refused_in_bbbs_words() {
     let cluster = Cluster::start_with(0, |settings| settings.edge.max_head = 256 << 10).await;
     let fine = "GET /bigbluebutton/api HTTP/1.1\r\nHost: x\r\n\r\n";
     let fields = "x: y\r\n".repeat(200);
@@ -95,7 +95,7 @@ async fn whatever_cannot_be_read_is_refused_in_bbbs_words() {
 }
 
 #[tokio::test]
-async fn what_a_server_says_is_no_refusal_of_ours() {
+async fn a_servers_answer_is_not_a_refusal_of_the_edge() {
     let cluster = Cluster::start(1).await;
     let name = encode("HTTP/1.1 400 Bad Request");
     let query = format!("meetingID=room&name={name}&meta_x={name}");

@@ -19,7 +19,7 @@ fn pending(id: &str) -> MeetingRoute {
 }
 
 #[tokio::test]
-async fn c9_a_known_meeting_is_joined_without_asking_anybody() {
+async fn c9_a_known_meeting_is_joined_without_any_other_call() {
     let cluster = Cluster::start(1).await;
     cluster.client.create("room").await;
     cluster.confirmed("room").await;
@@ -87,7 +87,7 @@ async fn meetings_of_offline_and_disabled_servers_are_not_joined_those_of_others
 }
 
 #[tokio::test]
-async fn with_nobody_to_ask_an_unknown_meeting_is_retryable_for_every_call() {
+async fn without_a_control_plane_an_unknown_meeting_is_retryable_for_every_call() {
     let cluster = Cluster::start(1).await;
     cluster.plane.kill().await;
     assert!(cluster.client.join("none").await.is_retryable());
@@ -99,7 +99,7 @@ async fn with_nobody_to_ask_an_unknown_meeting_is_retryable_for_every_call() {
 /// The table may be old: the edge must not report that a meeting does not exist while it runs
 /// elsewhere.
 #[tokio::test]
-async fn i13_with_nobody_to_ask_a_meeting_of_an_offline_server_is_retryable() {
+async fn i13_without_a_control_plane_a_meeting_of_an_offline_server_is_retryable() {
     let cluster = Cluster::start(1).await;
     cluster.client.create("room").await;
     cluster.confirmed("room").await;

@@ -73,7 +73,7 @@ async fn s9_a_meeting_that_runs_twice_is_listed_once() {
 }
 
 #[tokio::test]
-async fn a_tenant_sees_nothing_of_another() {
+async fn a_tenant_sees_no_meeting_of_another() {
     let cluster = Cluster::start(1).await;
     cluster.plane.set_tenant(tenant("school", &["school-secret"], &[]));
     cluster.client.create("room").await;
@@ -93,7 +93,7 @@ async fn the_list_can_be_switched_off() {
 }
 
 #[tokio::test]
-async fn lists_asked_for_at_once_are_one_call_a_server() {
+async fn simultaneous_list_requests_are_one_call_to_each_server() {
     let cluster = Cluster::start(2).await;
     let slow = FaultKind::Slow(std::time::Duration::from_millis(300));
     for sim in &cluster.sims {

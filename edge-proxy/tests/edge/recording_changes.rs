@@ -35,7 +35,7 @@ impl Cluster {
 }
 
 #[tokio::test]
-async fn each_server_is_told_of_its_own_recordings_and_the_answers_are_bbbs() {
+async fn each_server_gets_its_own_recordings_and_the_answers_are_bbbs() {
     let (cluster, [a, b]) = fleet().await;
     let both = format!("recordID={a}%2C{b},nobodys");
     let answer = cluster.client.call("publishRecordings", &format!("{both}&publish=True")).await;
@@ -74,7 +74,7 @@ async fn update_takes_a_form() {
 }
 
 #[tokio::test]
-async fn a_recording_that_nobody_has_is_not_found_and_one_by_its_beginning_is_nobodys() {
+async fn an_unknown_recording_is_not_found_nor_one_by_the_beginning_of_its_id() {
     let (cluster, [a, _]) = fleet().await;
     for id in ["nothing", &a[..40], "../x", "%25"] {
         for call in ["publishRecordings", "updateRecordings", "deleteRecordings"] {
@@ -97,7 +97,7 @@ async fn a_copy_on_another_server_is_changed_too() {
 }
 
 #[tokio::test]
-async fn what_is_not_done_everywhere_is_an_error_that_can_be_tried_again() {
+async fn a_change_that_is_not_made_everywhere_is_a_retryable_error() {
     let (cluster, [a, b]) = fleet().await;
     let publish = format!("recordID={a},{b}&publish=true");
     cluster.sims[1].faults().set(SimFault::new(FaultKind::Status500).on(ApiCall::PublishRecordings)).await;
@@ -118,7 +118,7 @@ async fn what_is_not_done_everywhere_is_an_error_that_can_be_tried_again() {
 }
 
 #[tokio::test]
-async fn with_a_server_away_only_what_is_known_to_be_elsewhere_is_changed() {
+async fn with_an_unreachable_server_only_recordings_known_elsewhere_are_changed() {
     let (cluster, [a, b]) = fleet().await;
     cluster.plane.alter_server("s1", |server| server.health = Health::Offline);
     cluster.settled().await;
@@ -137,7 +137,7 @@ async fn with_a_server_away_only_what_is_known_to_be_elsewhere_is_changed() {
 }
 
 #[tokio::test]
-async fn nobody_changes_another_tenants_recordings() {
+async fn no_tenant_changes_anothers_recordings() {
     let (cluster, [a, _]) = fleet().await;
     cluster.plane.set_tenant(tenant("school", &["school-secret"], &[]));
     cluster.settled().await;

@@ -227,7 +227,7 @@ async fn two_tenants_with_equal_ids_see_each_its_own() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_call_is_told_in_bbbs_words_and_order() {
+async fn faults_of_a_call_are_refused_in_bbbs_words_and_order() {
     let cluster = Cluster::start(1).await;
     for call in ["getRecordings", "publishRecordings", "updateRecordings", "deleteRecordings"] {
         for query in ["", "&checksum=", &format!("&checksum={}", "0".repeat(64))] {

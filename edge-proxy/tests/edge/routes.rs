@@ -31,7 +31,7 @@ async fn x4_a_lost_delta_is_repaired_by_a_resync() {
 }
 
 #[tokio::test]
-async fn x1_joins_go_on_without_any_control_plane_and_the_tables_age_is_told() {
+async fn x1_joins_go_on_without_any_control_plane_and_the_tables_age_is_a_metric() {
     let cluster = Cluster::start(1).await;
     cluster.client.create("room").await;
     cluster.confirmed("room").await;
@@ -80,7 +80,7 @@ async fn x2_old_and_shrunken_snapshots_are_refused_and_counted() {
 }
 
 #[tokio::test]
-async fn x1_an_edge_starts_from_the_table_on_disk_with_nobody_there() {
+async fn x1_an_edge_starts_from_the_table_on_disk_without_a_control_plane() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("table");
     let cluster = Cluster::start_with(1, |settings| settings.edge.last_good = Some(path.clone())).await;

@@ -55,7 +55,7 @@ async fn tracks_are_put_where_the_recording_is_and_listed_from_there() {
 }
 
 #[tokio::test]
-async fn failures_are_told_in_the_language_of_each() {
+async fn failures_have_the_format_of_each_call() {
     let (cluster, id) = fleet().await;
     let good = format!("recordID={id}&kind=subtitles&lang=en");
     for (query, expected, message) in [
@@ -96,7 +96,7 @@ async fn failures_are_told_in_the_language_of_each() {
 }
 
 #[tokio::test]
-async fn with_its_server_away_nobody_says_that_a_recording_is_gone() {
+async fn with_its_server_unreachable_a_recording_is_not_reported_missing() {
     let (cluster, id) = fleet().await;
     cluster.sims[1].faults().set(FaultKind::Refuse).await;
     let query = format!("recordID={id}&kind=subtitles&lang=en");

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn every_call_is_found_by_its_name_and_stands_in_its_row() {
+fn every_call_is_found_by_its_name_and_is_in_its_row() {
     for (index, call) in ApiCall::all().enumerate() {
         assert_eq!(call as usize, index, "{call}");
         assert_eq!(ApiCall::parse(call.name()), Some(call));
@@ -43,7 +43,7 @@ fn bodies_are_taken_as_servers_take_them() {
 }
 
 #[test]
-fn checksum_failures_are_told_in_the_words_of_each_part_of_bbb() {
+fn checksum_failures_have_the_words_of_each_part_of_bbb() {
     use ChecksumProblem::{Mismatch, Missing};
     let words = |call: ApiCall, problem| call.checksum_refusal(problem).message.into_owned();
     assert_eq!(words(ApiCall::Create, Mismatch), "Checksums do not match");
@@ -60,7 +60,7 @@ fn checksum_failures_are_told_in_the_words_of_each_part_of_bbb() {
 }
 
 #[test]
-fn calls_without_a_checksum_are_those_of_sessions_the_root_ping_and_what_is_gone() {
+fn calls_without_a_checksum_are_those_of_sessions_the_root_ping_and_removed_ones() {
     let unsigned: Vec<_> = ApiCall::all().filter(|call| !call.is_signed()).collect();
     assert!(unsigned.iter().all(|call| {
         matches!(call.strategy(), CallStrategy::Session | CallStrategy::Gone | CallStrategy::Local(_))

@@ -103,7 +103,7 @@ fn meetings_see_their_servers_new_health_at_once() {
 }
 
 #[test]
-fn tenants_are_found_by_host_whatever_its_case_and_vanish_when_taken_out() {
+fn tenants_are_found_by_host_in_any_case_and_vanish_when_removed() {
     let live = LiveTable::empty(Revision::new(7, 0));
     let id = TenantId::parse("school").unwrap();
     let route = TenantRoute {

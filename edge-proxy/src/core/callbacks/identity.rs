@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_a_meeting_is_one_whatever_is_appended_to_its_address() {
+    fn the_end_of_a_meeting_is_one_delivery_with_any_text_appended_to_its_address() {
         let end = callback("school", "room", CallbackKind::EndedMeta, "https://app.test/", "");
         let (state, received) = end.clone();
         let again =

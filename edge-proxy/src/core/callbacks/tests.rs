@@ -125,7 +125,7 @@ fn restored(tenant: &str, xml: &str) -> String {
 }
 
 #[test]
-fn an_application_sees_its_own_address_as_the_metadata_it_gave_and_nobody_sees_anothers() {
+fn an_application_sees_its_own_address_as_the_metadata_it_gave_and_no_other_address() {
     let address = opened_address();
     let answer = |name: &str| format!("<response><metadata><{name}>{address}</{name}></metadata></response>");
     let escaped = "https://app.test/end?a=1&amp;b=&lt;2&gt;";
@@ -183,7 +183,7 @@ fn an_end_callback_is_passed_on_with_the_id_that_the_application_knows() {
 }
 
 #[test]
-fn what_is_signed_must_be_signed_by_a_server_and_loses_that_signature() {
+fn signed_callbacks_need_a_servers_signature_and_lose_it() {
     let (server, tenant) = (Secret::new("server"), Secret::new("tenant"));
     let claims = json!({ "meeting_id": "school~room-42", "record_id": "r-1" });
     let token = jwt::sign_claims(claims.as_object().expect("is one"), &server).expect("signs");

@@ -67,7 +67,7 @@ fn pairs(actions: &[(&str, &str)]) -> Vec<(String, String)> {
 const DIGITS: &str = r"5 9 3 7000 # conference/conf-enter_conf_pin.wav conference/conf-bad-pin.wav pin \d+";
 
 #[test]
-fn a_caller_is_asked_for_a_pin() {
+fn a_caller_gets_the_prompt_for_a_pin() {
     let (name, expression, actions) = plan(&call("+49.30*1"), DialInAnswer::Ask, PROMPT);
     assert_eq!((name.as_str(), expression.as_str()), ("match_did_and_prompt_for_pin", r"^\+49\.30\*1$"));
     let expected = [
@@ -113,7 +113,7 @@ fn a_caller_with_a_pin_is_connected() {
 }
 
 #[test]
-fn what_is_no_call_is_not_found() {
+fn a_form_without_a_call_is_not_found() {
     for form in [
         "section=directory&Caller-Destination-Number=1",
         "section=dialplan",
@@ -141,7 +141,7 @@ fn a_form_is_read() {
 }
 
 #[test]
-fn callers_show_what_they_want_to_show() {
+fn callers_can_hide_name_and_number() {
     for (name, hides_name, hides_number, expected) in [
         ("Ann", false, false, "Ann"),
         ("Ann", true, false, "Unavailable"),
@@ -185,7 +185,7 @@ fn only_the_password_opens() {
 
 proptest! {
     #[test]
-    fn no_caller_meeting_or_number_changes_what_is_run(
+    fn no_caller_meeting_or_number_changes_the_actions(
         destination in "\\PC{1,20}|[$\\\\{}<>&\"'()]{1,9}",
         caller in "\\PC{0,20}|[$\\\\{}<>&\"' system()\n]{0,20}",
         meeting in "\\PC{1,20}|[$\\\\{}<>&\"' ]{1,20}",

@@ -21,7 +21,7 @@ fn presentation(document: &str) -> String {
 
 /// Bodies that a genuine server accepted (BBB 2.5.14), and bodies that applications send.
 #[test]
-fn what_servers_take_is_passed_on() {
+fn bodies_that_servers_accept_are_passed_on() {
     for body in [
         "",
         "<modules/>",
@@ -46,7 +46,7 @@ fn what_servers_take_is_passed_on() {
 /// A genuine server answered the first two with HTTP 500 (BBB 2.5.14). For the others the same is
 /// assumed, because its parser refuses them.
 #[test]
-fn what_no_server_takes_is_refused() {
+fn bodies_that_no_server_accepts_are_refused() {
     for body in [
         "<modules><module",
         "<modules",
@@ -93,7 +93,7 @@ fn what_no_server_takes_is_refused() {
 }
 
 #[test]
-fn what_is_kept_of_a_body_has_limits() {
+fn the_memory_for_a_body_is_limited() {
     let nested = |depth: usize| ["<a>".repeat(depth), "</a>".repeat(depth)].concat();
     assert_eq!(whole(&nested(DEPTH)), Ok(()));
     assert_eq!(whole(&nested(DEPTH + 1)), Err(BodyFault::Excessive));
@@ -151,7 +151,7 @@ proptest! {
 
     /// A library can read every accepted body, however a well-formed one was changed.
     #[test]
-    fn nothing_is_taken_that_a_library_cannot_read(body in element(), at in 0_usize..200, with in "[<>/&;'\"=!?a \\[\\]-]{0,3}", gone in 0_usize..3) {
+    fn no_body_is_accepted_that_a_library_cannot_read(body in element(), at in 0_usize..200, with in "[<>/&;'\"=!?a \\[\\]-]{0,3}", gone in 0_usize..3) {
         let chars: Vec<char> = body.chars().collect();
         let at = at.min(chars.len());
         let rest = chars.get(at + gone..).unwrap_or_default();

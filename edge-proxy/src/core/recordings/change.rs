@@ -107,7 +107,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn success_is_told_only_when_no_server_said_otherwise(said in prop::collection::vec(said(), 0..6)) {
+        fn success_is_answered_only_if_no_server_failed(said in prop::collection::vec(said(), 0..6)) {
             let has = |wanted: &ChangeResponse| said.contains(wanted);
             let expected = if has(&ChangeResponse::Nothing) {
                 ChangeVerdict::TryAgain
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_is_told_of_its_own_recordings_and_never_of_our_marks() {
+    fn a_server_gets_its_own_recordings_and_never_ushers_marks() {
         let given = "recordID=a,b,c&publish=true&x=1";
         let ids = ["a".to_owned(), "c".to_owned()];
         let change = ServerChange::new(RecordingChange::Publish, given);

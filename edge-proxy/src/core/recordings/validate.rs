@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_call_needs_is_asked_for_in_bbbs_words() {
+    fn missing_parameters_are_refused_in_bbbs_words() {
         for (call, parameters, key) in [
             (ApiCall::GetRecordings, "meetingID=&recordID=", ""),
             (ApiCall::GetRecordings, "meetingID=a&meeting%49D=b", "validationError"),

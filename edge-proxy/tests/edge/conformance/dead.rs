@@ -59,7 +59,7 @@ async fn a_server_that_is_gone_makes_every_call_one_to_try_again() {
 }
 
 #[tokio::test]
-async fn of_a_server_that_is_offline_each_call_says_what_is_true_of_the_fleet() {
+async fn with_an_offline_server_each_call_answers_by_the_state_of_the_fleet() {
     let (cluster, caller, query) = alone().await;
     cluster.plane.alter_server("s0", |server| server.health = Health::Offline);
     cluster.settled().await;
@@ -104,7 +104,7 @@ async fn of_a_server_that_is_offline_each_call_says_what_is_true_of_the_fleet() 
 }
 
 #[tokio::test]
-async fn a_create_of_what_ran_on_an_offline_server_goes_elsewhere_in_every_way() {
+async fn a_create_of_a_meeting_of_an_offline_server_goes_elsewhere_in_every_way() {
     for way in ways(ApiCall::Create) {
         let cluster = Cluster::start(2).await;
         let caller = Caller::default(&cluster.client);

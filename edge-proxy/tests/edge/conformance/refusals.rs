@@ -141,7 +141,7 @@ async fn every_refusal_of_the_catalogue_has_its_key_and_words_in_every_way() {
 
 /// `insertDocument` and `isMeetingRunning` have no key for a meeting that does not exist.
 #[tokio::test]
-async fn what_has_no_key_says_so_in_its_own_way() {
+async fn calls_without_a_key_for_missing_meetings_have_their_own_answers() {
     let cluster = Cluster::start(1).await;
     let caller = Caller::default(&cluster.client);
     let inserted = caller.call(ApiCall::InsertDocument, "meetingID=a%26b", Way::Xml).await;
@@ -281,7 +281,7 @@ async fn every_call_refuses_methods_and_bodies_it_does_not_take() {
 
 /// A form beside a signed query is unsigned: the edge ignores it for every call.
 #[tokio::test]
-async fn nothing_beside_a_signed_query_counts() {
+async fn parameters_beside_a_signed_query_do_not_count() {
     let cluster = Cluster::start(1).await;
     let caller = Caller::default(&cluster.client);
     let form = [("content-type", "application/x-www-form-urlencoded")];

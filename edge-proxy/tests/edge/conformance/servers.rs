@@ -17,7 +17,7 @@ async fn follow(cluster: &Cluster, query: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_second_create_compares_passwords_and_nothing_else() {
+async fn a_second_create_compares_passwords_only() {
     let cluster = Cluster::start(2).await;
     let caller = Caller::default(&cluster.client);
     let room = "meetingID=room&name=Room&attendeePW=ap&moderatorPW=mp";
@@ -193,7 +193,7 @@ async fn every_way_to_ask_for_recordings_and_to_change_them_does_the_same() {
 
 /// The edge never forwards a `meetingID` by which the server would find another meeting.
 #[tokio::test]
-async fn what_is_passed_on_names_one_meeting() {
+async fn forwarded_parameters_name_one_meeting() {
     let cluster = Cluster::start(1).await;
     cluster.client.create("room").await;
     cluster.confirmed("room").await;

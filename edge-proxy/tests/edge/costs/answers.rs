@@ -66,7 +66,7 @@ fn pass_on(xml: &str) {
 }
 
 #[test]
-fn what_an_answer_about_a_meeting_costs_grows_as_it_does() {
+fn the_cost_of_an_answer_about_a_meeting_grows_as_its_length() {
     let shapes: &[Shape] = &[
         ("metadata", |count| info(&each(count, |number| format!("<k{number}>school~x</k{number}>\n")))),
         ("addresses of ours", |count| {
@@ -100,7 +100,7 @@ fn what_an_answer_about_a_meeting_costs_grows_as_it_does() {
 }
 
 #[test]
-fn what_lists_cost_grows_as_they_do() {
+fn the_cost_of_lists_grows_as_their_length() {
     let meeting = |number: usize| {
         format!(
             "<meeting><meetingID>school~room-{number}</meetingID><internalMeetingID>i-{number}</internalMeetingID>\
@@ -149,7 +149,7 @@ fn recordings_of(list: &str) -> String {
 /// A list of recordings together with the filters of its request: the application chooses the
 /// length of both.
 #[test]
-fn what_recordings_cost_grows_as_they_and_what_is_asked_for_do() {
+fn the_cost_of_recordings_grows_as_their_number_and_the_filters() {
     // The list is longer than other shapes, because a comparison costs little beside the reading of
     // a recording.
     let named = |name: &str, begin: &str, count: usize| {

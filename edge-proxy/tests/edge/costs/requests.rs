@@ -188,7 +188,7 @@ fn is_first_of_its_kind(call: ApiCall) -> bool {
 }
 
 #[test]
-fn what_any_call_costs_grows_as_its_parameters_do_whatever_their_shape() {
+fn the_cost_of_every_call_grows_as_its_parameters_in_every_shape() {
     let calls: Vec<ApiCall> = ApiCall::all().filter(|call| is_first_of_its_kind(*call)).collect();
     let mut faults = Vec::new();
     for (call, (name, shape)) in calls.iter().flat_map(|call| SHAPES.iter().map(move |shape| (*call, shape)))
@@ -200,7 +200,7 @@ fn what_any_call_costs_grows_as_its_parameters_do_whatever_their_shape() {
 }
 
 #[test]
-fn what_a_caller_by_telephone_costs_grows_as_the_form_does() {
+fn the_cost_of_a_dial_in_request_grows_as_its_form() {
     let mut faults = Vec::new();
     for (name, shape) in SHAPES {
         let result = grows_linearly(shape, |form| {

@@ -49,7 +49,7 @@ fn ids_states_and_metadata_are_understood_as_bbb_does() {
 }
 
 #[test]
-fn a_page_is_what_was_asked_for_and_never_out_of_range() {
+fn a_page_is_the_requested_one_and_never_out_of_range() {
     let page = |parameters: &str, total| RecordingFilter::read(parameters).page(total);
     assert_eq!(page("", 7), (0..7, None));
     assert_eq!(page("offset=5", 7), (5..7, None));
@@ -62,7 +62,7 @@ fn a_page_is_what_was_asked_for_and_never_out_of_range() {
 }
 
 #[test]
-fn servers_get_what_narrows_their_list_and_no_page() {
+fn servers_get_the_filters_but_no_page() {
     assert_eq!(sent("default", "state=any&offset=1&limit=5&x=%7e"), "state=any&x=%7e");
     assert_eq!(sent("default", "meetingID=&recordID=&meta_a=&meta_b_c=1"), "");
     assert_eq!(sent("default", "meetingID=a%2Cb+c"), "meetingID=a%2Cb%20c");
@@ -75,7 +75,7 @@ fn servers_get_what_narrows_their_list_and_no_page() {
 }
 
 #[test]
-fn a_server_that_has_only_pages_is_asked_for_one_after_the_other() {
+fn a_server_that_has_only_pages_gets_one_request_after_the_other() {
     assert_eq!(server_page("state=any", 0), ("state=any&offset=0&limit=100".into(), 100));
     assert_eq!(server_page("", 100).0, "offset=100&limit=100");
 }

@@ -92,7 +92,7 @@ fn pages_are_cut_from_the_whole() {
 
 proptest! {
     #[test]
-    fn pages_hold_everything_once_whatever_the_order_of_answers(
+    fn pages_hold_every_recording_once_in_every_order_of_answers(
         rows in prop::collection::vec((0..3_usize, 0..12_u8, 0..4_u64), 0..24),
         limit in 1_usize..6,
         turn in 0_usize..3,
