@@ -94,7 +94,7 @@ impl MeetingPlace {
 
 /// A meeting that a lookup has found.
 #[derive(Debug, Clone, Copy)]
-pub struct FoundMeeting<'m> {
+pub struct TableMeeting<'m> {
     /// The `meetingID`, as the tenant wrote it.
     pub name: &'m str,
     /// The `meetingID`, as the server knows it.
@@ -103,7 +103,7 @@ pub struct FoundMeeting<'m> {
     pub place: &'m MeetingPlace,
 }
 
-impl<'m> FoundMeeting<'m> {
+impl<'m> TableMeeting<'m> {
     fn new(name: &'m str, key: &'m ScopedIdKey, place: &'m MeetingPlace) -> Self {
         let on_server = if place.is_bare() { name } else { &key.0 };
         Self { name, on_server, place }
@@ -207,7 +207,7 @@ impl TenantMeetings {
     }
 
     /// Looks a meeting up by its `meetingID`, and then by its exact internal id.
-    pub fn find<R>(&self, id: &str, read: impl FnOnce(FoundMeeting<'_>) -> R) -> Option<R> {
+    pub fn find<R>(&self, id: &str, read: impl FnOnce(TableMeeting<'_>) -> R) -> Option<R> {
         let meetings = self.by_name.pin();
         if let Some((key, place)) = meetings.get_key_value(&ByName(self.scope.scoped(id))) {
             return Some(read(self.found(key, place)));
@@ -224,9 +224,9 @@ impl TenantMeetings {
         (place.instance.odd() == Some(id)).then(|| read(self.found(key, place)))
     }
 
-    fn found<'m>(&self, key: &'m ScopedIdKey, place: &'m MeetingPlace) -> FoundMeeting<'m> {
+    fn found<'m>(&self, key: &'m ScopedIdKey, place: &'m MeetingPlace) -> TableMeeting<'m> {
         // This scope made every key.
-        FoundMeeting::new(self.scope.original(&key.0).unwrap_or(&key.0), key, place)
+        TableMeeting::new(self.scope.original(&key.0).unwrap_or(&key.0), key, place)
     }
 
     /// Sets a meeting and returns its former server and state.
@@ -262,7 +262,7 @@ impl TenantMeetings {
     }
 
     /// Visits every meeting, in no particular order.
-    pub fn for_each(&self, mut visit: impl FnMut(FoundMeeting<'_>)) {
+    pub fn for_each(&self, mut visit: impl FnMut(TableMeeting<'_>)) {
         for (key, place) in &self.by_name.pin() {
             visit(self.found(key, place));
         }
