@@ -77,7 +77,7 @@ pub struct SimRecording {
     pub metadata: Vec<(String, String)>,
     /// For a recorded breakout room: internal id of the parent, sequence, free join.
     pub breakout: Option<(String, u32, bool)>,
-    /// The playback formats.
+    /// The playback formats, in the order of the list.
     pub formats: Vec<SimFormat>,
     /// The subtitles and captions.
     pub tracks: Vec<SimTrack>,
@@ -107,7 +107,7 @@ impl SimRecording {
         }
     }
 
-    /// Sets the state.
+    /// Returns the recording in this state.
     #[must_use]
     pub fn in_state(mut self, state: SimRecordingState) -> Self {
         self.state = state;

@@ -16,11 +16,11 @@ use crate::{
 pub struct SimCall {
     /// The name: the path below `/bigbluebutton/api/`.
     pub name: String,
-    /// The HTTP method.
+    /// The HTTP method of the request.
     pub method: String,
     /// The query as it arrived, without the checksum.
     pub query: String,
-    /// The HTTP headers.
+    /// The HTTP headers of the request.
     pub headers: HeaderMap,
     /// The body as it arrived.
     pub body: Bytes,

@@ -22,7 +22,7 @@ pub struct FuzzTarget {
     pub seeds: &'static [&'static str],
 }
 
-/// Every target.
+/// Every target, in the order of the runs.
 pub const ALL: [FuzzTarget; 7] = [
     FuzzTarget { name: "raw_query", run: raw_query, seeds: QUERIES },
     FuzzTarget { name: "checksum_removal", run: checksum_removal, seeds: QUERIES },

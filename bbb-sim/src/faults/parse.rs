@@ -36,7 +36,7 @@ pub enum FaultSyntaxError {
 }
 
 impl SimFault {
-    /// Parses `kind=…[&delay=…][&call=…][&count=…][&for=…]`.
+    /// Parses a query such as `kind=…[&delay=…][&call=…][&count=…][&for=…]`.
     pub fn from_query(query: &str) -> Result<Self, FaultSyntaxError> {
         let query = RawQuery::new(query);
         let delay = query.first("delay").map(|text| duration(&text)).transpose()?.unwrap_or(DELAY);

@@ -26,11 +26,11 @@ use crate::certificates::TlsFiles;
 /// One request that arrived.
 #[derive(Debug, Clone)]
 pub struct ReceivedRequest {
-    /// The HTTP method.
+    /// The HTTP method of the request.
     pub method: String,
     /// Path and query of the request.
     pub path: String,
-    /// The HTTP headers.
+    /// The HTTP headers of the request.
     pub headers: HeaderMap,
     /// The body as it arrived.
     pub body: Bytes,

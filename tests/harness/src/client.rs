@@ -21,7 +21,7 @@ pub enum SigningHash {
 }
 
 impl SigningHash {
-    /// Every hash family.
+    /// Every hash family that BBB accepts.
     pub const ALL: [Self; 4] = [Self::Sha1, Self::Sha256, Self::Sha384, Self::Sha512];
 
     /// Returns the checksum of a call (wire-contract 1.1).
@@ -46,7 +46,7 @@ fn hex(bytes: &[u8]) -> String {
 /// An answer, with the parts that a BBB client reads.
 #[derive(Debug, Clone)]
 pub struct HttpAnswer {
-    /// The HTTP status.
+    /// The HTTP status of the answer.
     pub status: u16,
     /// The `Location` header of a redirect.
     pub location: Option<String>,

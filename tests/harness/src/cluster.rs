@@ -32,7 +32,7 @@ pub struct TestCluster {
     /// The control planes. Fields are dropped in this order: programs end before the parts that
     /// they need.
     pub control_planes: Vec<RunningProgram>,
-    /// The edge proxies.
+    /// The edge proxies, by index.
     pub edges: Vec<RunningProgram>,
     /// The simulated servers; the one at index `n` has the id `bbb-n`.
     pub sims: Vec<BbbSim>,

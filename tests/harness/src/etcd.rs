@@ -19,7 +19,7 @@ use tempfile::TempDir;
 
 use self::member::EtcdNode;
 pub use self::{
-    changes::StoreChange,
+    changes::EtcdChange,
     faults::{StoreBackup, StoreDump},
 };
 use crate::{

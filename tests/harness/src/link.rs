@@ -25,7 +25,7 @@ const BACKLOG: u32 = 1024;
 /// The treatment of the bytes that a link carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LinkCondition {
-    /// All bytes pass.
+    /// All bytes pass without delay.
     #[default]
     Open,
     /// No byte passes; connections, new ones included, stay open and silent. Bytes that were sent

@@ -13,11 +13,11 @@ use anyhow::{Context, Result, bail};
 /// One of the three programs of Usher.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProgramKind {
-    /// The program `usher-control-plane`.
+    /// The control plane, `usher-control-plane`.
     ControlPlane,
-    /// The program `usher-edge-proxy`.
+    /// The edge proxy, `usher-edge-proxy`.
     EdgeProxy,
-    /// The program `usher`.
+    /// The command line with `standalone`, `usher`.
     Usher,
 }
 

@@ -42,7 +42,7 @@ impl ClusterLinks {
         self.planes.iter().for_each(|links| links[control_plane].set(condition));
     }
 
-    /// Opens every link.
+    /// Opens every link, for all connections.
     pub fn heal(&self) {
         self.stores.iter().chain(&self.planes).flatten().chain(&self.servers).for_each(FaultyLink::heal);
     }

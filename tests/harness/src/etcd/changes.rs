@@ -12,7 +12,7 @@ const MARK: &str = "end of a look at the history";
 
 /// One key that was written or deleted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoreChange {
+pub struct EtcdChange {
     /// The etcd revision of the change.
     pub revision: u64,
     /// The full key, prefix included.
@@ -35,7 +35,7 @@ impl EtcdCluster {
     ///
     /// # Errors
     /// etcd does not answer, or the revision is compacted.
-    pub async fn changes_since(&self, revision: u64) -> Result<Vec<StoreChange>> {
+    pub async fn changes_since(&self, revision: u64) -> Result<Vec<EtcdChange>> {
         let mut client = self.client(0).await?;
         let marked = client.put(MARK, "", None).await?;
         let end = u64::try_from(marked.header().context("a header")?.revision())?;
@@ -53,7 +53,7 @@ impl EtcdCluster {
                     }
                     if key != MARK {
                         let deleted = event.event_type() == EventType::Delete;
-                        changes.push(StoreChange { revision: at, key, deleted });
+                        changes.push(EtcdChange { revision: at, key, deleted });
                     }
                 }
             }

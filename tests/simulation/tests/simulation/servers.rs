@@ -26,7 +26,7 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ServerMode {
     Well,
-    /// No process listens.
+    /// No process listens, so connections are refused.
     Refuses,
     /// Connections are accepted and get no answer.
     Hangs,

@@ -20,7 +20,7 @@ enum FaultyPart {
     Server(usize),
 }
 
-/// One fault.
+/// One fault of one part.
 #[derive(Debug, Clone, Copy)]
 enum PartFault {
     KilledPlane(usize),
@@ -35,7 +35,7 @@ enum PartFault {
     Server(usize, FaultKind),
 }
 
-/// The current faults.
+/// The current faults, with the time when each ends.
 #[derive(Debug, Default)]
 pub(super) struct CurrentFaults {
     standing: Vec<(Instant, FaultyPart, PartFault)>,

@@ -19,7 +19,7 @@ pub(crate) enum JoinAnswer {
 }
 
 impl SimEdge {
-    /// Serves a join.
+    /// Serves a join and has the witness judge the answer.
     pub(crate) async fn join(self: &Arc<Self>, key: &MeetingKey) -> JoinAnswer {
         let expected = self.witness.checker().expected(key);
         let held = self.cell.revision();

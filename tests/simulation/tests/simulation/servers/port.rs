@@ -31,9 +31,9 @@ pub(crate) struct ServersLink {
     pub(crate) replica: NodeLife,
     /// The name of the replica in the election.
     pub(crate) candidate: String,
-    /// The setting `health.deadline`.
+    /// The timeout of a poll, `health.deadline`.
     pub(crate) poll_patience: Duration,
-    /// The setting `meetings.call_timeout`.
+    /// The timeout of a call, `meetings.call_timeout`.
     pub(crate) call_patience: Duration,
     pub(crate) sabotage: Option<BrokenGuarantee>,
 }

@@ -25,7 +25,7 @@ pub(crate) struct StoreLink {
     pub(crate) store: Arc<SimStore>,
     pub(crate) net: Arc<SimNetwork>,
     pub(crate) replica: NodeLife,
-    /// The setting `store.timeout`.
+    /// The timeout of a call, `store.timeout`.
     pub(crate) patience: Duration,
     pub(crate) sabotage: Option<BrokenGuarantee>,
 }

@@ -13,7 +13,7 @@ use usher_model::{
 pub(crate) enum EndCause {
     /// Its users have left.
     Itself,
-    /// Its server restarted.
+    /// Its server restarted without it.
     Crash,
     /// An application's `end` reached the server.
     Application,
@@ -41,7 +41,7 @@ pub(super) struct TrackedInstance {
     pub(super) unknown_since: Option<Instant>,
 }
 
-/// The running meetings.
+/// The running meetings, by internal id and by key.
 #[derive(Debug, Default)]
 pub(super) struct TrackedInstances {
     live: BTreeMap<InternalMeetingId, TrackedInstance>,
