@@ -124,7 +124,7 @@ impl ServerMemory {
         let expiry = self.unjoined_expiry;
         self.end_breakouts(now_ms);
         for meeting in self.meetings.values_mut() {
-            let ended = meeting.ended_at_ms.is_some() || meeting.is_over(now_ms, expiry);
+            let ended = meeting.ended_at_ms.is_some() || meeting.has_ended(now_ms, expiry);
             if ended && !std::mem::replace(&mut meeting.end_is_queued, true) {
                 self.pending_callbacks.extend(callbacks::of_end(meeting, &self.secret));
                 self.events.push(ServerEvent::ended(meeting, now_ms));
@@ -137,7 +137,7 @@ impl ServerMemory {
         let recordings = &mut self.recordings;
         let processing = u64::try_from(self.processing.as_millis()).unwrap_or(u64::MAX);
         self.meetings.retain(|_, meeting| {
-            let over = meeting.is_over(now_ms, expiry);
+            let over = meeting.has_ended(now_ms, expiry);
             if over && meeting.record {
                 recordings.push(recordings::of_meeting(meeting, now_ms, now_ms.saturating_add(processing)));
             }
@@ -150,7 +150,7 @@ impl ServerMemory {
     fn end_breakouts(&mut self, now_ms: u64) {
         let expiry = self.unjoined_expiry;
         let gone_at = |parent: &str| match self.meetings.get(parent) {
-            Some(parent) if parent.is_over(now_ms, expiry) => Some(now_ms),
+            Some(parent) if parent.has_ended(now_ms, expiry) => Some(now_ms),
             Some(parent) => parent.removed_at_ms,
             None => Some(now_ms),
         };

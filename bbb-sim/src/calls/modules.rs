@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_whole_is_refused() {
+    fn incomplete_bodies_are_refused() {
         for xml in [
             "",
             "hello",

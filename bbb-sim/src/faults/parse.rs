@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_refused() {
+    fn invalid_faults_are_refused() {
         for (query, why) in [
             ("kind=melt", "melt"),
             ("kind=slow&delay=5", "duration"),

@@ -123,7 +123,7 @@ mod tests {
 
     /// Compares with the test vector of wire-contract 6.
     #[test]
-    fn what_3_x_sends_is_signed_as_it_is_sent() {
+    fn version_3_signs_the_body() {
         let post = post(HooksVersion::V3, &HookOptions::default(), "https://app.example.org/hook?x=1");
         let body = "domain=bbb1.example.org&event=%5B%7B%22data%22%3A%7B%22type%22%3A%22event%22%2C%22id%22%3A%22meeting-ended%22%2C%22attributes%22%3A%7B%22meeting%22%3A%7B%22internal-meeting-id%22%3A%220a1b%22%2C%22external-meeting-id%22%3A%22room-42%22%7D%7D%2C%22event%22%3A%7B%22ts%22%3A1700000000000%7D%7D%7D%5D&timestamp=1700000000123";
         assert_eq!(post.body, body);
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn what_2_x_sends_is_signed_over_json() {
+    fn version_2_signs_json() {
         let post = post(HooksVersion::V2, &HookOptions::default(), "https://app.example.org/hook");
         assert!(post.body.starts_with("event=%5B%7B%22data%22"), "{}", post.body);
         assert!(post.body.ends_with("&timestamp=1700000000123&domain=bbb1.example.org"), "{}", post.body);

@@ -81,7 +81,7 @@ fn calls_are_signed_with_sha_1_for_2_x_and_by_a_list_for_3_x() {
 }
 
 #[test]
-fn one_address_is_one_hook_whatever_else_is_asked_for() {
+fn one_address_is_one_hook_whichever_parameters_follow() {
     for (version, is_id) in [
         (HooksVersion::V2, (|id: &str| id == "1") as fn(&str) -> bool),
         (HooksVersion::V3, |id: &str| {

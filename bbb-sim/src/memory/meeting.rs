@@ -117,7 +117,7 @@ impl ServerMeeting {
 
     /// Returns whether the meeting has left the server's memory: ended, past its duration, or
     /// without a join for too long.
-    pub(super) fn is_over(&self, now_ms: u64, unjoined_expiry: Duration) -> bool {
+    pub(super) fn has_ended(&self, now_ms: u64, unjoined_expiry: Duration) -> bool {
         let unjoined_ms = match self.unjoined_minutes {
             Some(minutes) => minutes.saturating_mul(60_000),
             None => u64::try_from(unjoined_expiry.as_millis()).unwrap_or(u64::MAX),

@@ -56,7 +56,7 @@ fn of_two_instances_the_one_that_is_not_ending_is_found() {
 }
 
 #[test]
-fn meetings_end_by_duration_once_somebody_has_joined() {
+fn meetings_end_by_duration_after_the_first_join() {
     let mut memory = memory();
     let request = SimCreateRequest {
         meeting_id: "room".into(),

@@ -48,7 +48,7 @@ mod tests {
     use super::{fields, file};
 
     #[test]
-    fn text_fields_and_files_are_told_apart() {
+    fn text_fields_and_files_are_distinguished() {
         let body = "--X\r\nContent-Disposition: form-data; name=\"meetingID\"\r\n\r\nroom 42\r\n\
                     --X\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a.vtt\"\r\n\
                     Content-Type: text/vtt\r\n\r\nWEBVTT\r\n\

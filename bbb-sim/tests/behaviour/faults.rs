@@ -46,7 +46,7 @@ async fn refuse_closes_the_listener_and_open_connections_until_it_is_cleared() {
 }
 
 #[tokio::test]
-async fn a_fault_with_a_time_ends_by_itself() {
+async fn a_fault_with_a_duration_expires() {
     let sim = start().await;
     sim.faults().set(SimFault::new(FaultKind::Refuse).lasting(Duration::from_millis(200))).await;
     assert!(try_call(&sim, "getMeetings", "").await.is_err());
@@ -59,7 +59,7 @@ async fn a_fault_with_a_time_ends_by_itself() {
 }
 
 #[tokio::test]
-async fn hang_on_accept_takes_connections_and_reads_nothing() {
+async fn hang_on_accept_accepts_connections_and_reads_no_byte() {
     let sim = start().await;
     sim.faults().set(FaultKind::HangOnAccept).await;
     assert!(hangs(&sim, "create", ROOM).await);
@@ -76,7 +76,7 @@ async fn hang_on_accept_takes_connections_and_reads_nothing() {
 }
 
 #[tokio::test]
-async fn hang_reads_the_call_and_does_nothing() {
+async fn hang_reads_the_call_and_does_not_carry_it_out() {
     let sim = start().await;
     sim.faults().set(SimFault::new(FaultKind::Hang).on(ApiCall::Create)).await;
     assert!(hangs(&sim, "create", ROOM).await);
@@ -92,7 +92,7 @@ async fn hang_reads_the_call_and_does_nothing() {
 }
 
 #[tokio::test]
-async fn slow_waits_and_then_does_it() {
+async fn slow_carries_out_the_call_after_the_delay() {
     let sim = start().await;
     sim.faults().set(SimFault::new(FaultKind::Slow(PATIENCE)).on(ApiCall::Create).times(1)).await;
     let started = Instant::now();
@@ -102,7 +102,7 @@ async fn slow_waits_and_then_does_it() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_was_done() {
+async fn a_call_with_a_lost_answer_was_carried_out() {
     let sim = start().await;
     sim.faults().set(SimFault::new(FaultKind::LostAnswer).on(ApiCall::Create).times(1)).await;
     let error = try_call(&sim, "create", ROOM).await.unwrap_err();
@@ -112,7 +112,7 @@ async fn a_lost_answer_was_done() {
 }
 
 #[tokio::test]
-async fn broken_answers_are_those_that_were_asked_for() {
+async fn broken_answers_are_those_that_were_set() {
     let sim = start().await;
     call(&sim, "create", ROOM).await;
     let faults = sim.faults();
@@ -136,7 +136,7 @@ async fn broken_answers_are_those_that_were_asked_for() {
 }
 
 #[tokio::test]
-async fn cut_frozen_and_empty_lists_are_what_they_say() {
+async fn lists_can_be_cut_frozen_and_empty() {
     let sim = start().await;
     call(&sim, "create", ROOM).await;
     let faults = sim.faults();
@@ -171,7 +171,7 @@ async fn a_trickle_comes_whole_but_late() {
 }
 
 #[tokio::test]
-async fn stopping_does_not_wait_for_what_hangs() {
+async fn stopping_does_not_wait_for_hanging_calls() {
     let sim = start().await;
     sim.faults().set(FaultKind::Hang).await;
     let hanging = tokio::spawn(fetch(client().get(sim.signed_url("getMeetings", ""))));
@@ -181,7 +181,7 @@ async fn stopping_does_not_wait_for_what_hangs() {
 }
 
 #[tokio::test]
-async fn everything_can_be_driven_over_http() {
+async fn every_control_works_over_http() {
     let sim = start().await;
     let control = |method: &str, path: &str| {
         let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();

@@ -56,7 +56,7 @@ async fn run_life(sim: &BbbSim, id: &str) {
 const LIFE: [&str; 5] = ["meeting-created", "user-joined", "user-left", "meeting-ended", "rap-publish-ended"];
 
 #[tokio::test]
-async fn global_hooks_hear_of_everything_and_others_of_what_they_asked_for() {
+async fn global_hooks_receive_all_events_and_others_their_own() {
     let receiver = RequestReceiver::start().await;
     let sim = start_with(options(HookOptions::default())).await;
     let at = |path: &str| encode(&receiver.url(path));
@@ -119,7 +119,7 @@ async fn old_webhooks_sign_json() {
 }
 
 #[tokio::test]
-async fn what_is_not_taken_is_sent_again_and_in_order() {
+async fn refused_events_are_repeated_in_order() {
     let receiver = RequestReceiver::start().await;
     let sim = start_with(options(HookOptions::default())).await;
     let id = hook(&sim, &format!("callbackURL={}", encode(&receiver.url("/cb")))).await;
@@ -142,7 +142,7 @@ async fn what_is_not_taken_is_sent_again_and_in_order() {
 }
 
 #[tokio::test]
-async fn a_hook_that_takes_nothing_is_removed_unless_it_is_permanent() {
+async fn a_hook_that_accepts_no_event_is_removed_unless_it_is_permanent() {
     let receiver = RequestReceiver::start().await;
     let permanent = vec![receiver.url("/always")];
     let sim = start_with(options(HookOptions { permanent, ..HookOptions::default() })).await;
@@ -190,7 +190,7 @@ async fn a_server_may_have_no_webhooks() {
 }
 
 #[tokio::test]
-async fn recordings_are_told_of_when_they_are_published_shown_hidden_and_deleted() {
+async fn events_report_recordings_published_unpublished_and_deleted() {
     let receiver = RequestReceiver::start().await;
     let sim = start_with(options(HookOptions::default())).await;
     let id = hook(

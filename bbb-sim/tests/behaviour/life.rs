@@ -9,7 +9,7 @@ use usher_bbb_sim::{BbbVersion, SimOptions};
 const ROOM: &str = "name=Room+42&meetingID=room-42&attendeePW=ap&moderatorPW=mp";
 
 #[tokio::test]
-async fn a_meeting_is_created_joined_asked_about_and_ended() {
+async fn a_meeting_is_created_joined_queried_and_ended() {
     let sim = start_with(SimOptions::new(SECRET).named("bbb-1")).await;
     let created = call(&sim, "create", ROOM).await;
     assert!(created.succeeded() && created.key().is_empty(), "{}", created.body);
@@ -45,7 +45,7 @@ async fn a_meeting_is_created_joined_asked_about_and_ended() {
 }
 
 #[tokio::test]
-async fn a_repeated_create_compares_passwords_and_nothing_else() {
+async fn a_repeated_create_compares_only_passwords() {
     let sim = start().await;
     let first = call(&sim, "create", ROOM).await;
     for (query, key) in [
@@ -102,7 +102,7 @@ async fn metadata_keys_are_lower_cased_and_bad_ones_dropped() {
 }
 
 #[tokio::test]
-async fn what_create_needs_is_checked() {
+async fn parameters_of_create_are_checked() {
     let sim = start().await;
     for (query, key) in [
         ("name=Room", "missingParamMeetingID"),
@@ -123,7 +123,7 @@ async fn what_create_needs_is_checked() {
 }
 
 #[tokio::test]
-async fn join_admits_by_role_or_password_and_tells_each_refusal_its_own_way() {
+async fn join_admits_by_role_or_password_and_each_refusal_has_its_form() {
     let sim = start().await;
     let created = call(&sim, "create", &format!("{ROOM}&maxParticipants=2")).await;
     let time = created.text("createTime").to_owned();
@@ -193,7 +193,7 @@ async fn meetings_are_found_by_internal_id_and_by_its_beginning() {
 }
 
 #[tokio::test]
-async fn an_ended_meeting_is_listed_until_the_delay_is_over_and_its_id_is_free_at_once() {
+async fn an_ended_meeting_is_listed_during_the_delay_and_its_id_is_free_at_once() {
     let options = SimOptions { end_delay: Duration::from_millis(300), ..SimOptions::new(SECRET) };
     let sim = start_with(options).await;
     let first = call(&sim, "create", ROOM).await.text("internalMeetingID").to_owned();
@@ -209,7 +209,7 @@ async fn an_ended_meeting_is_listed_until_the_delay_is_over_and_its_id_is_free_a
 }
 
 #[tokio::test]
-async fn a_meeting_that_nobody_joins_ends_by_itself() {
+async fn a_meeting_without_a_join_expires() {
     let options = SimOptions { unjoined_expiry: Duration::from_millis(50), ..SimOptions::new(SECRET) };
     let sim = start_with(options).await;
     call(&sim, "create", ROOM).await;
@@ -237,7 +237,7 @@ async fn breakout_rooms_are_listed_with_their_parent() {
 }
 
 #[tokio::test]
-async fn a_breakout_room_of_an_application_has_the_internal_id_it_asks_for_and_ends_with_its_parent() {
+async fn a_breakout_room_of_an_application_has_the_requested_internal_id_and_ends_with_its_parent() {
     let sim = start().await;
     let parent = call(&sim, "create", ROOM).await.text("internalMeetingID").to_owned();
     let id = "27a5a05c01ee6e7b614f4055d6908eaee91d9c95-7"; // SHA-1 of the text "room"

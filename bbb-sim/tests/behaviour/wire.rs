@@ -47,7 +47,7 @@ async fn every_hash_verifies_in_any_case_at_any_place() {
 }
 
 #[tokio::test]
-async fn wrong_missing_and_repeated_checksums_are_told_in_bbb_words() {
+async fn wrong_missing_and_repeated_checksums_get_the_texts_of_bbb() {
     let sim = start().await;
     let sum = checksum(ChecksumAlgorithm::Sha256, "getMeetings", "");
     for (path, message) in [
@@ -88,7 +88,7 @@ async fn hashes_can_be_restricted_and_old_servers_know_two_and_no_capitals() {
 }
 
 #[tokio::test]
-async fn create_takes_a_form_with_everything_in_it() {
+async fn create_takes_a_form_with_all_parameters() {
     let sim = start().await;
     let sum = checksum(ChecksumAlgorithm::Sha256, "create", "");
     let body = format!("name=T%C3%A9st+1&meetingID=room-42&moderatorPW=mp&checksum={sum}");

@@ -77,7 +77,7 @@ async fn i12_a_callback_is_in_the_store_before_it_is_answered_and_delivered_once
     assert!(!format!("{tried:?}").contains("token"), "I14: {tried:?}");
     application.answer(200);
     until("everything to be taken", async || waiting(&bench).await.is_empty().then_some(())).await;
-    let taken = application.taken();
+    let taken = application.accepted();
     assert_eq!(taken.len(), 1);
     assert_eq!(taken[0].claims(SECRET).expect("is signed by the tenant")["n"], 1);
     assert!(store.read_prefix("deliveries/").await.expect("reads").entries.is_empty());
@@ -96,13 +96,13 @@ async fn callbacks_of_a_meeting_arrive_in_order_and_one_application_holds_up_no_
         callbacks(&bench).accept_callback(callback(100 + number, "room", sick)).await.expect("is accepted");
         callbacks(&bench).accept_callback(callback(200 + number, "room", well)).await.expect("is accepted");
     }
-    until("the well one to have all", async || (well.taken().len() == 20).then_some(())).await;
-    assert!(sick.taken().is_empty());
+    until("the well one to have all", async || (well.accepted().len() == 20).then_some(())).await;
+    assert!(sick.accepted().is_empty());
     sick.answer(200);
-    until("the sick one to have all", async || (sick.taken().len() >= 20).then_some(())).await;
+    until("the sick one to have all", async || (sick.accepted().len() >= 20).then_some(())).await;
     for (application, first) in [(&well, 200), (&sick, 100)] {
         let numbers: Vec<i64> = application
-            .taken()
+            .accepted()
             .iter()
             .map(|heard| heard.claims(SECRET).expect("is signed")["n"].as_i64().expect("is a number"))
             .collect();
@@ -265,13 +265,13 @@ async fn what_leads_to_the_edges_is_not_called_at_once_nor_after_a_redirect() {
         (at_once.outcome, at_once.reason.as_str()),
         (TryOutcome::Failed, "the address leads to Usher itself")
     );
-    assert!(application.heard().is_empty());
+    assert!(application.received().is_empty());
     for status in [301, 302, 303, 307, 308] {
         application.redirect(status, &application.url("/home"));
         let led = delivered(&["127.0.0.1"], application.url("/cb"), DeliveryForm::Get).await;
         assert_eq!((led.outcome, led.reason), (TryOutcome::Failed, at_once.reason.clone()), "{status}");
     }
-    let heard = application.heard();
+    let heard = application.received();
     assert_eq!(heard.len(), 5, "each once: {heard:?}");
     assert!(
         heard.iter().all(|heard| heard.path == "/cb" && heard.headers["usher-delivery"] == "abc"),
@@ -349,7 +349,7 @@ async fn the_end_of_a_meeting_that_is_said_again_while_it_is_told_is_told_once()
     }
     application.answer(200);
     until("it to be taken", async || waiting(&bench).await.is_empty().then_some(())).await;
-    assert_eq!(application.taken().len(), 1);
+    assert_eq!(application.accepted().len(), 1);
     bench.stop().await;
 }
 
@@ -362,7 +362,7 @@ async fn names_and_redirects_lead_to_allowed_addresses_only() {
         assert_eq!(refused.outcome, TryOutcome::Down);
         assert!(refused.reason.contains("callbacks.allow"), "{refused:?}");
     }
-    assert!(inner.heard().is_empty());
+    assert!(inner.received().is_empty());
     assert_eq!(
         delivered(&["127.0.0.1", "::1"], by_name("/"), DeliveryForm::Get).await.outcome,
         TryOutcome::Taken
@@ -378,7 +378,7 @@ async fn names_and_redirects_lead_to_allowed_addresses_only() {
         delivered(&["127.0.0.1"], outer.url("/"), DeliveryForm::SignedForm).await.outcome,
         TryOutcome::Taken
     );
-    let moved = inner.taken().pop().expect("came");
+    let moved = inner.accepted().pop().expect("came");
     assert!(moved.path == "/moved" && moved.claims(SECRET).is_some(), "{moved:?}");
     outer.redirect(302, &inner.url("/moved"));
     let posted = delivered(&["127.0.0.1"], outer.url("/"), DeliveryForm::SignedForm).await;

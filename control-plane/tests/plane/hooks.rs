@@ -182,9 +182,9 @@ async fn a_sealed_address_in_an_event_is_opened_for_its_tenant_where_it_belongs_
         request.events = events.to_string();
         send(&bench, request).await;
     }
-    until("both to be taken", async || (application.taken().len() == 2).then_some(())).await;
+    until("both to be taken", async || (application.accepted().len() == 2).then_some(())).await;
     let heard: String =
-        application.taken().iter().map(|heard| String::from_utf8_lossy(&heard.body).into_owned()).collect();
+        application.accepted().iter().map(|heard| String::from_utf8_lossy(&heard.body).into_owned()).collect();
     assert!(!heard.contains("theirs.test"), "{heard}");
     assert_eq!(heard.matches("own.test").count(), 1, "as the metadata that it is: {heard}");
     bench.stop().await;
@@ -294,7 +294,7 @@ async fn an_event_waits_once_in_the_tenants_words_and_goes_out_in_order() {
     application.answer(200);
     until("all to be taken", async || waiting(&bench).await.is_empty().then_some(())).await;
     let heard = |path: &str| {
-        let taken = application.taken().into_iter();
+        let taken = application.accepted().into_iter();
         taken.filter(|heard| heard.path.starts_with(path)).collect::<Vec<_>>()
     };
     let of_school: Vec<String> = heard("/school")

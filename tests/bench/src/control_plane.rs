@@ -91,7 +91,7 @@ impl BenchControlPlane {
         }
         let process = RunningProgram::start("control plane", ProgramKind::ControlPlane, &[], &settings)
             .await?
-            .unheard();
+            .without_output();
         let mut starts = JoinSet::new();
         for _ in 0..synthetic::SERVERS {
             starts.spawn(servers::start());

@@ -129,6 +129,10 @@ fn start_edge(control_plane: SocketAddr) -> Result<RunningProgram> {
     .into();
     machine::on_core(machine::SERVER_CORE, || {
         let start = RunningProgram::start("edge", ProgramKind::EdgeProxy, &[], &settings);
-        Builder::new_current_thread().enable_all().build()?.block_on(start).map(RunningProgram::unheard)
+        Builder::new_current_thread()
+            .enable_all()
+            .build()?
+            .block_on(start)
+            .map(RunningProgram::without_output)
     })
 }

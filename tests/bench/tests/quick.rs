@@ -22,7 +22,7 @@ const ROWS: [&str; 13] = [
 ];
 
 #[test]
-fn a_quick_run_measures_everything_and_stops() {
+fn a_quick_run_measures_every_part_and_stops() {
     let program = ProgramKind::EdgeProxy.path().unwrap();
     let run = Command::new(env!("CARGO_BIN_EXE_usher-bench"))
         .args(["--quick", "--output", "json"])

@@ -70,7 +70,7 @@ pub struct TestApplication {
     scheme: &'static str,
     status: Arc<AtomicU16>,
     location: Arc<Mutex<Option<String>>>,
-    heard: Arc<Mutex<Vec<ReceivedRequest>>>,
+    received: Arc<Mutex<Vec<ReceivedRequest>>>,
     tasks: TaskGroup,
 }
 
@@ -96,8 +96,8 @@ impl TestApplication {
         let (tasks, address) = (TaskGroup::new(), listener.local_addr()?);
         let (status, location) = (Arc::new(AtomicU16::new(200)), Arc::default());
         let scheme = if tls.is_some() { "https" } else { "http" };
-        let application = Self { address, scheme, status, location, heard: Arc::default(), tasks };
-        let (status, heard) = (application.status.clone(), application.heard.clone());
+        let application = Self { address, scheme, status, location, received: Arc::default(), tasks };
+        let (status, received) = (application.status.clone(), application.received.clone());
         let location = application.location.clone();
         let connections = application.tasks.clone();
         application.tasks.spawn("application", |stop| async move {
@@ -106,11 +106,11 @@ impl TestApplication {
                     () = stop.cancelled() => return Ok(()),
                     accepted = listener.accept() => accepted?.0,
                 };
-                let (status, heard, stop) = (status.clone(), heard.clone(), stop.clone());
+                let (status, received, stop) = (status.clone(), received.clone(), stop.clone());
                 let (location, tls) = (location.clone(), tls.clone());
                 connections.spawn_connection(async move {
                     let service = service_fn(move |request| {
-                        note(request, status.clone(), location.clone(), heard.clone())
+                        note(request, status.clone(), location.clone(), received.clone())
                     });
                     let serving = async {
                         // A failed handshake is of no interest: some clients close early, some do
@@ -156,13 +156,13 @@ impl TestApplication {
     }
 
     /// Returns all requests that arrived, oldest first.
-    pub fn heard(&self) -> Vec<ReceivedRequest> {
-        self.heard.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub fn received(&self) -> Vec<ReceivedRequest> {
+        self.received.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Returns the requests that were answered with 200, oldest first.
-    pub fn taken(&self) -> Vec<ReceivedRequest> {
-        self.heard().into_iter().filter(|heard| heard.status == 200).collect()
+    pub fn accepted(&self) -> Vec<ReceivedRequest> {
+        self.received().into_iter().filter(|received| received.status == 200).collect()
     }
 }
 
@@ -176,7 +176,7 @@ async fn note(
     request: Request<Incoming>,
     status: Arc<AtomicU16>,
     location: Arc<Mutex<Option<String>>>,
-    heard: Arc<Mutex<Vec<ReceivedRequest>>>,
+    received: Arc<Mutex<Vec<ReceivedRequest>>>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
@@ -184,7 +184,7 @@ async fn note(
     let status = status.load(Ordering::SeqCst);
     let came =
         ReceivedRequest { method: parts.method.to_string(), path, headers: parts.headers, body, status };
-    heard.lock().unwrap_or_else(PoisonError::into_inner).push(came);
+    received.lock().unwrap_or_else(PoisonError::into_inner).push(came);
     let mut response = Response::new(Full::default());
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let location = location.lock().unwrap_or_else(PoisonError::into_inner).clone();

@@ -30,7 +30,7 @@ pub struct ProcessHoldings {
 }
 
 /// Returns whether this system reports the resources of a process.
-pub fn can_be_told() -> bool {
+pub fn is_supported() -> bool {
     Path::new("/proc/self/status").is_file()
 }
 

@@ -17,7 +17,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use usher_runtime::tasks::TaskGroup;
 
-pub use self::caller::can_be_told as callers_can_be_told;
+pub use self::caller::is_supported as caller_lookup_is_supported;
 
 /// Most connections that wait to be accepted.
 const BACKLOG: u32 = 1024;

@@ -31,7 +31,7 @@ pub struct RunningProgram {
     lines: Arc<Mutex<Vec<String>>>,
     addresses: BTreeMap<String, SocketAddr>,
     errors_expected: bool,
-    unheard: bool,
+    without_output: bool,
 }
 
 impl RunningProgram {
@@ -93,7 +93,7 @@ impl RunningProgram {
             read_lines(output, Arc::clone(&lines));
         }
         let (name, addresses) = (name.to_owned(), BTreeMap::new());
-        Ok(Self { name, child, lines, addresses, errors_expected: false, unheard: false })
+        Ok(Self { name, child, lines, addresses, errors_expected: false, without_output: false })
     }
 
     /// Allows the program to write ERROR lines; without this, such a line fails the test.
@@ -106,8 +106,8 @@ impl RunningProgram {
     /// Does not print the output of the program: for an owner that is not a test and whose own
     /// output is read.
     #[must_use]
-    pub fn unheard(mut self) -> Self {
-        self.unheard = true;
+    pub fn without_output(mut self) -> Self {
+        self.without_output = true;
         self
     }
 
@@ -217,7 +217,7 @@ impl Drop for RunningProgram {
         let lines = self.lines().clone();
         // A test that returns an error cannot be recognized here; the runner hides the output of a
         // test that passes.
-        if !self.unheard {
+        if !self.without_output {
             let last = lines.len().saturating_sub(SHOWN);
             println!("--- {} printed, at the end:\n{}", self.name, lines[last..].join("\n"));
         }

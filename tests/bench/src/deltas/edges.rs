@@ -93,7 +93,7 @@ mod tests {
     /// On one thread: no task runs before the stop, neither at its start nor at a change of the
     /// table.
     #[tokio::test]
-    async fn what_was_applied_is_marked_however_late_the_marking_task_runs() {
+    async fn applied_revisions_are_marked_although_the_task_runs_late() {
         let cell = Arc::new(TableCell::default());
         cell.replace(LiveTable::empty(Revision::new(1, 10)));
         let edges = SubscribedEdges { cells: vec![Arc::clone(&cell)], tasks: TaskGroup::new() };

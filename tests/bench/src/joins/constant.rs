@@ -96,7 +96,7 @@ mod tests {
     use crate::joins::{load::JoinLoad, request};
 
     #[test]
-    fn its_answers_have_the_length_asked_for() {
+    fn its_answers_have_the_requested_length() {
         let server = ConstantServer::start(512).unwrap();
         let load = JoinLoad {
             to: server.address,

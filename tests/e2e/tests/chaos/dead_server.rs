@@ -42,7 +42,7 @@ const CREATE_MS: u64 = 200;
 /// other servers, few at a time. The server returns → the first poll ends the meetings that moved
 /// on, and the others can be joined when the server is online.
 #[tokio::test]
-async fn h5_h6_f5_fifty_meetings_of_a_dead_server_move_on_and_come_home() -> Result<()> {
+async fn h5_h6_f5_fifty_meetings_of_an_offline_server_move_and_return() -> Result<()> {
     let limit = INFLIGHT.to_string();
     let settings = [("placement.max_inflight_creates", limit.as_str()), ("placement.slow_start", "0s")];
     let mut usher = RunningStandalone::start(1, &settings).await?;

@@ -74,7 +74,7 @@ async fn resolve(
 /// its table, and answers new ids with the retryable error; the control planes see that it lags.
 /// The network is open again → the edge has every change.
 #[tokio::test]
-async fn x1_an_edge_that_is_cut_off_serves_what_it_knows_and_catches_up() -> Result<()> {
+async fn x1_an_edge_that_is_cut_off_serves_its_table_and_catches_up() -> Result<()> {
     let cluster = TestCluster::builder().link_planes().start().await?;
     let (cut_off, other) = (cluster.client(0), cluster.client(1));
     for number in 0..10 {
@@ -160,12 +160,12 @@ async fn create_and_join(from: &BbbTestClient, at: &BbbTestClient, id: &str) -> 
 /// stale replica refuses queries that it could only answer from old data, so that its edge asks
 /// another one. No meeting is split, and no server becomes offline.
 #[tokio::test]
-async fn x5_a_leader_cut_from_the_store_alone_neither_leads_nor_lies() -> Result<()> {
+async fn x5_a_leader_cut_from_the_store_alone_neither_leads_nor_denies() -> Result<()> {
     let cluster = patient(TestCluster::builder().link_planes().link_stores()).start().await?;
     let stale = cluster.leader().await?;
-    let (well, clients) = (1 - stale, [cluster.client(0), cluster.client(1)]);
+    let (leading, clients) = (1 - stale, [cluster.client(0), cluster.client(1)]);
     leave_it_only(&cluster, 0, stale).await?;
-    leave_it_only(&cluster, 1, well).await?;
+    leave_it_only(&cluster, 1, leading).await?;
     create_and_join(&clients[0], &clients[1], "before").await?;
     cluster.links.planes.iter().flatten().for_each(usher_harness::link::FaultyLink::heal);
     cluster.links.set_store(stale, LinkCondition::Cut);
@@ -181,7 +181,7 @@ async fn x5_a_leader_cut_from_the_store_alone_neither_leads_nor_lies() -> Result
         Ok(())
     });
     let leading = wait::until("the other to lead", || async {
-        ensure!(cluster.admin(well).status().await?.leading);
+        ensure!(cluster.admin(leading).status().await?.leading);
         leads.set(Some(cut.elapsed()));
         Ok(())
     });

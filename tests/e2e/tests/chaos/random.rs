@@ -35,7 +35,7 @@ fn number(variable: &str, otherwise: u64) -> Result<u64> {
 /// edges, the store and servers come and go → in each round no meeting is split or lost, and no
 /// answer is wrong.
 #[tokio::test]
-async fn h8_x3_random_faults_under_load_split_nothing_and_lose_nothing() -> Result<()> {
+async fn h8_x3_random_faults_under_load_split_and_lose_no_meeting() -> Result<()> {
     let seed = number("USHER_CHAOS_SEED", now_ms())?;
     let length = Duration::from_secs(number("USHER_CHAOS_SECONDS", ROUND.as_secs())?);
     eprintln!("seed: USHER_CHAOS_SEED={seed}");
@@ -72,7 +72,7 @@ async fn h8_x3_random_faults_under_load_split_nothing_and_lose_nothing() -> Resu
             answers.summary()
         );
         rests.with_context(|| format!("seed {seed}, round {round}"))?;
-        let blamed = blamed.into_iter().chain(unwell_since(&cluster, since).await?).collect();
+        let blamed = blamed.into_iter().chain(recovered_since(&cluster, since).await?).collect();
         answers.check(&cluster, &blamed).await.with_context(|| format!("seed {seed}, round {round}"))?;
         cluster.sims.iter().for_each(usher_bbb_sim::BbbSim::forget_calls);
     }
@@ -106,7 +106,7 @@ async fn trouble(
     let mut tick = tokio::time::interval(Duration::from_millis(100));
     while Instant::now() < until {
         tick.tick().await;
-        within("healed", troubles.heal_those_that_are_over(cluster)).await?;
+        within("healed", troubles.heal_expired(cluster)).await?;
         if troubles.standing() < 2 && chance.random_bool(0.15) {
             let lasting = Duration::from_millis(chance.random_range(300..5000));
             if let Some(name) = within("begun", troubles.begin(cluster, chance, lasting)).await? {
@@ -127,16 +127,16 @@ async fn within<T>(done: &str, change: impl Future<Output = Result<T>>) -> Resul
 
 /// Returns the servers that became online only after `since`: on a loaded machine polls may fail
 /// without a fault, and no user is sent to an offline server.
-async fn unwell_since(cluster: &TestCluster, since: u64) -> Result<BTreeSet<usize>> {
-    let mut unwell = BTreeSet::new();
+async fn recovered_since(cluster: &TestCluster, since: u64) -> Result<BTreeSet<usize>> {
+    let mut recovered = BTreeSet::new();
     for server in cluster.admin(0).servers().await? {
         let online = server.health_since_time.context("a server that was polled")?;
         let online_since_ms = u64::try_from(online.seconds * 1000 + i64::from(online.nanos / 1_000_000))?;
         if online_since_ms >= since {
-            unwell.insert(number_of(&server.name)?);
+            recovered.insert(number_of(&server.name)?);
         }
     }
-    Ok(unwell)
+    Ok(recovered)
 }
 
 /// Waits until no server is unhealthy, no zombie is left, and every running meeting has its record.

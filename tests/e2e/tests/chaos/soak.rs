@@ -58,8 +58,8 @@ fn most(samples: &[Vec<ProcessHoldings>]) -> Vec<ProcessHoldings> {
 /// C4: four workers create, join and end meetings → after a warm-up, memory, open files and threads
 /// of every program do not grow, and every server is polled at every interval.
 #[tokio::test]
-async fn c4_under_a_steady_load_nothing_grows_and_polls_are_on_time() -> Result<()> {
-    if !figures::can_be_told() {
+async fn c4_under_steady_load_no_resource_grows_and_polls_are_on_time() -> Result<()> {
+    if !figures::is_supported() {
         eprintln!("skipped: this system does not report the resources of a process");
         return Ok(());
     }

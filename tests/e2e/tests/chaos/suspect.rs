@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use usher_harness::{
     cluster::TestCluster,
     figures::metric,
-    link::{LinkCondition, callers_can_be_told},
+    link::{LinkCondition, caller_lookup_is_supported},
     programs::ProgramKind,
     wait,
 };
@@ -26,7 +26,7 @@ const THRESHOLD: u32 = 3;
 /// cause. The link is open again → all servers are online after the usual number of polls.
 #[tokio::test]
 async fn h10_a_leader_that_is_cut_from_most_servers_suspects_itself() -> Result<()> {
-    if !callers_can_be_told() {
+    if !caller_lookup_is_supported() {
         eprintln!("skipped: this system does not report the owner of a connection");
         return Ok(());
     }

@@ -106,7 +106,7 @@ async fn h15_panic_of_an_unreachable_server_frees_its_ids_at_once() -> Result<()
 /// H7, C6: `end` fails three times → the server becomes online nevertheless, the zombie stays
 /// queued, and the fourth `end` is the last.
 #[tokio::test]
-async fn h7_c6_ends_that_fail_block_nothing_and_are_made_again() -> Result<()> {
+async fn h7_c6_failed_ends_block_no_health_and_are_repeated() -> Result<()> {
     let mut usher = RunningStandalone::start(1, &[]).await?;
     let (client, admin) = (usher.client(), usher.admin());
     client.created("moved").await?;

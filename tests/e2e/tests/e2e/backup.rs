@@ -28,7 +28,10 @@ async fn creates(cluster: &TestCluster, ids: &[String]) -> Result<()> {
 
 /// Checks that every meeting is joined at every edge, and that a repeated create gets the same
 /// instance or the retryable error.
-async fn nobody_loses(cluster: &TestCluster, running: &BTreeMap<(usize, String), String>) -> Result<()> {
+async fn no_meeting_is_lost(
+    cluster: &TestCluster,
+    running: &BTreeMap<(usize, String), String>,
+) -> Result<()> {
     for (number, ((server, id), instance)) in running.iter().enumerate() {
         for edge in 0..cluster.edges.len() {
             let location = cluster.client(edge).joined(id).await?;
@@ -57,7 +60,7 @@ async fn comes_back(
 ) -> Result<()> {
     let since = Instant::now();
     wait::until("every control plane to notice, and the records to be right", || async {
-        if let Err(lost) = nobody_loses(cluster, running).await {
+        if let Err(lost) = no_meeting_is_lost(cluster, running).await {
             return Ok(Err(lost.context("meanwhile"))); // a single loss is a failure
         }
         // A control plane that was started later has known no other epoch, and counts no rebuild.
@@ -71,7 +74,7 @@ async fn comes_back(
     .await??;
     println!("records were right {:?} after the store was back", since.elapsed());
     cluster.is_level().await?;
-    nobody_loses(cluster, running).await?;
+    no_meeting_is_lost(cluster, running).await?;
     cluster.client(1).created("fresh").await?;
     let mut now = instances(cluster);
     now.retain(|(_, id), _| id != "fresh");
@@ -86,7 +89,7 @@ fn names(name: &str) -> Vec<String> {
 /// I10: the data of etcd are restored from a backup while all programs run (the same cluster, at
 /// earlier revisions) → no meeting is lost.
 #[tokio::test]
-async fn i10_a_store_set_back_to_a_backup_takes_no_meeting_away() -> Result<()> {
+async fn i10_a_store_set_back_to_a_backup_loses_no_meeting() -> Result<()> {
     let mut cluster = TestCluster::builder().start().await?;
     let before = epoch(&cluster, 0).await?;
     creates(&cluster, &names("kept")).await?;
@@ -109,7 +112,7 @@ async fn i10_a_store_set_back_to_a_backup_takes_no_meeting_away() -> Result<()> 
 /// I10: etcd is created again from its keys (another cluster, with revisions from 1) → no meeting
 /// is lost.
 #[tokio::test]
-async fn i10_a_store_made_anew_from_a_copy_takes_no_meeting_away() -> Result<()> {
+async fn i10_a_store_created_from_a_copy_loses_no_meeting() -> Result<()> {
     let mut cluster = TestCluster::builder().start().await?;
     let before = epoch(&cluster, 0).await?;
     creates(&cluster, &names("kept")).await?;
@@ -141,7 +144,7 @@ async fn i10_a_store_that_is_filled_again_key_by_key_keeps_its_records() -> Resu
     wait::until("every control plane to have read the records", all_there).await?;
     cluster.leader().await?;
     wait::holds(Duration::from_secs(2), "records wait for their servers, past several sweeps", || async {
-        nobody_loses(&cluster, &running).await?;
+        no_meeting_is_lost(&cluster, &running).await?;
         all_there().await
     })
     .await?;
@@ -152,7 +155,7 @@ async fn i10_a_store_that_is_filled_again_key_by_key_keeps_its_records() -> Resu
 /// I10: etcd is created again from an old copy → meetings without a record there are not lost,
 /// although the samples of the copy have revisions that the new cluster does not reach for long.
 #[tokio::test]
-async fn i10_a_store_made_anew_from_an_old_copy_takes_no_meeting_away() -> Result<()> {
+async fn i10_a_store_created_from_an_old_copy_loses_no_meeting() -> Result<()> {
     let mut cluster = TestCluster::builder().start().await?;
     let before = epoch(&cluster, 0).await?;
     creates(&cluster, &names("kept")).await?;
@@ -182,7 +185,7 @@ async fn i10_a_store_made_anew_from_an_old_copy_takes_no_meeting_away() -> Resul
 /// I10: the backup is restored while no control plane runs → the edges, which alone know the later
 /// meetings, report them, and no meeting is lost.
 #[tokio::test]
-async fn i10_edges_tell_of_a_backup_that_was_put_back_while_nobody_looked() -> Result<()> {
+async fn i10_edges_report_a_backup_that_was_restored_unobserved() -> Result<()> {
     let mut cluster = TestCluster::builder().start().await?;
     let before = epoch(&cluster, 0).await?;
     creates(&cluster, &names("kept")).await?;

@@ -59,7 +59,7 @@ async fn reached(cluster: &TestCluster, instances: &BTreeMap<String, String>, ho
 /// server of the parent, every edge reaches them by their own ids, they survive polls and the loss
 /// of all records, and they end with the parent.
 #[tokio::test]
-async fn rooms_are_known_by_their_own_ids_survive_a_lost_store_and_end_with_their_parent() -> Result<()> {
+async fn breakout_rooms_survive_a_lost_store_and_end_with_their_parent() -> Result<()> {
     let cluster = TestCluster::builder().start().await?;
     let parent = cluster.client(0).created("lesson").await?;
     let parent = parent.text("internalMeetingID").context("has an instance")?;
@@ -118,7 +118,7 @@ async fn rooms_are_known_by_their_own_ids_survive_a_lost_store_and_end_with_thei
 /// A parent with a breakout room is created again because its server is offline → the breakout room
 /// is created beside it, and the instances on the old server are ended when it returns.
 #[tokio::test]
-async fn a_room_follows_its_parent_to_another_server_and_what_was_left_is_ended() -> Result<()> {
+async fn a_breakout_room_follows_its_parent_and_the_old_instances_are_ended() -> Result<()> {
     let usher = RunningStandalone::start(2, &[]).await?;
     let (client, admin) = (usher.client(), usher.admin());
     let becomes = async |server: &str, health: Health| {

@@ -20,7 +20,7 @@ const PER_MEETING: usize = 4;
 
 /// Creates a meeting that requests every kind of callback.
 async fn create(client: &BbbTestClient, application: &TestApplication, id: &str) -> Result<()> {
-    let at = |what: &str| application.url(&format!("/{what}/{id}")).replace(':', "%3A").replace('/', "%2F");
+    let at = |kind: &str| application.url(&format!("/{kind}/{id}")).replace(':', "%3A").replace('/', "%2F");
     let query = format!(
         "name=Room&meetingID={id}&meetingKeepEvents=true&meetingEndedURL={}&meta_endCallbackUrl={}\
          &meta_bn-recording-ready-url={}&meta_analytics-callback-url={}",
@@ -55,46 +55,48 @@ async fn waits(admin: &TestAdmin, id: &str, count: usize) -> Result<()> {
     .await
 }
 
-fn of<'h>(heard: &'h [ReceivedRequest], what: &str, id: &str) -> Vec<&'h ReceivedRequest> {
-    let wanted = format!("/{what}/{id}");
-    heard.iter().filter(|heard| heard.path.split('?').next() == Some(&wanted)).collect()
+fn of<'h>(received: &'h [ReceivedRequest], kind: &str, id: &str) -> Vec<&'h ReceivedRequest> {
+    let wanted = format!("/{kind}/{id}");
+    received.iter().filter(|received| received.path.split('?').next() == Some(&wanted)).collect()
 }
 
 /// Waits until every callback was accepted, then checks each one.
 async fn all_arrive(application: &TestApplication, admin: &TestAdmin, ids: &[String]) -> Result<()> {
     wait::until("every callback to be accepted", || async {
-        let taken: BTreeSet<String> = application.taken().into_iter().map(|heard| heard.path).collect();
-        ensure!(taken.len() == ids.len() * PER_MEETING, "{taken:?}");
+        let accepted: BTreeSet<String> =
+            application.accepted().into_iter().map(|received| received.path).collect();
+        ensure!(accepted.len() == ids.len() * PER_MEETING, "{accepted:?}");
         ensure!(admin.deliveries().await?.is_empty(), "no delivery is left");
         Ok(())
     })
     .await?;
-    let taken = application.taken();
+    let accepted = application.accepted();
     for id in ids {
-        let end = of(&taken, "end", id)[0];
+        let end = of(&accepted, "end", id)[0];
         let expected = format!("/end/{id}?recordingmarks=false&meetingID={id}");
         ensure!((end.method.as_str(), &end.path) == ("GET", &expected), "{end:?}");
-        ensure!(of(&taken, "over", id)[0].path == format!("/over/{id}"));
-        let analytics = of(&taken, "analytics", id)[0];
+        ensure!(of(&accepted, "over", id)[0].path == format!("/over/{id}"));
+        let analytics = of(&accepted, "analytics", id)[0];
         ensure!(analytics.bears(SECRET), "signed with the tenant's secret: {analytics:?}");
         let body: serde_json::Value = serde_json::from_slice(&analytics.body)?;
         ensure!(body["meeting_id"] == id.as_str(), "{body}");
-        let claims = of(&taken, "ready", id)[0].claims(SECRET).context("signed with the tenant's secret")?;
+        let claims =
+            of(&accepted, "ready", id)[0].claims(SECRET).context("signed with the tenant's secret")?;
         ensure!(claims["meeting_id"] == id.as_str() && claims["record_id"].is_string(), "{claims}");
         // Order: the callback that Usher accepted last arrives last.
-        let places = |what: &str| {
-            let wanted = format!("/{what}/{id}");
-            taken.iter().position(|heard| heard.path.split('?').next() == Some(&wanted))
+        let places = |kind: &str| {
+            let wanted = format!("/{kind}/{id}");
+            accepted.iter().position(|received| received.path.split('?').next() == Some(&wanted))
         };
-        ensure!(["end", "over", "analytics"].iter().all(|what| places(what) < places("ready")), "{id}");
+        ensure!(["end", "over", "analytics"].iter().all(|kind| places(kind) < places("ready")), "{id}");
     }
     Ok(())
 }
 
 fn every_server_was_answered(sims: &[BbbSim], count: usize) -> Result<()> {
     let made: Vec<_> = sims.iter().flat_map(BbbSim::callbacks).collect();
-    let taken = made.iter().filter(|callback| callback.status == Some(200)).count();
-    ensure!(taken >= count && taken == made.len(), "{made:?}");
+    let accepted = made.iter().filter(|callback| callback.status == Some(200)).count();
+    ensure!(accepted >= count && accepted == made.len(), "{made:?}");
     Ok(())
 }
 
@@ -137,7 +139,7 @@ async fn i12_every_callback_arrives_although_application_and_leader_are_down() -
 /// I12: all processes are killed at once (SIGKILL) and started again → accepted callbacks are in
 /// the file and are delivered.
 #[tokio::test]
-async fn i12_accepted_callbacks_survive_kill_9_of_everything() -> Result<()> {
+async fn i12_accepted_callbacks_survive_kill_9_of_all_parts() -> Result<()> {
     let (application, forwarder) = (TestApplication::start().await?, SwitchingForwarder::start().await?);
     let folder = tempfile::tempdir()?;
     let settings = [("public_url", forwarder.url()), ("callbacks.allow", "127.0.0.0/8".to_owned())];
@@ -187,7 +189,7 @@ async fn callbacks_go_over_tls_to_those_whose_certificate_is_trusted() -> Result
         Ok(())
     })
     .await?;
-    ensure!(impostor.heard().is_empty(), "{:?}", impostor.heard());
+    ensure!(impostor.received().is_empty(), "{:?}", impostor.received());
     Ok(())
 }
 
@@ -209,6 +211,6 @@ async fn an_application_cannot_have_private_addresses_called() -> Result<()> {
         Ok(())
     })
     .await?;
-    ensure!(application.heard().is_empty(), "{:?}", application.heard());
+    ensure!(application.received().is_empty(), "{:?}", application.received());
     Ok(())
 }

@@ -92,7 +92,7 @@ async fn create_takes_a_form_and_an_xml_body() -> Result<()> {
 
 /// A form beside a signed query is not covered by the checksum → its parameters have no effect.
 #[tokio::test]
-async fn a_form_beside_a_signed_query_adds_nothing() -> Result<()> {
+async fn a_form_beside_a_signed_query_adds_no_parameter() -> Result<()> {
     let usher = RunningStandalone::start(1, &[]).await?;
     let client = usher.client();
     let answer = client.post("create", "name=A&meetingID=signed-1", FORM, "meta_smuggled=yes").await?;
@@ -125,7 +125,7 @@ async fn documents_and_chat_messages_reach_the_meeting() -> Result<()> {
 /// A path that is no call, or a method that the call does not accept → HTTP 200 with
 /// `unsupportedRequest`.
 #[tokio::test]
-async fn what_is_no_call_gets_a_bbb_answer() -> Result<()> {
+async fn unknown_calls_get_a_bbb_answer() -> Result<()> {
     let usher = RunningStandalone::start(1, &[]).await?;
     let client = usher.client();
     for call in ["fly", "hooks/nothing", "create/more"] {
@@ -174,7 +174,7 @@ async fn s12_every_hash_and_every_secret_is_accepted() -> Result<()> {
 /// The checksum is at different places, in upper case, missing, repeated or wrong → only the first
 /// two are accepted.
 #[tokio::test]
-async fn the_checksum_may_stand_anywhere_but_only_once() -> Result<()> {
+async fn the_checksum_may_be_anywhere_but_only_once() -> Result<()> {
     let usher = RunningStandalone::start(1, &[]).await?;
     let base = format!("http://{}/bigbluebutton/api/", usher.process.address("listen"));
     let client = usher.client();
@@ -203,7 +203,7 @@ async fn the_checksum_may_stand_anywhere_but_only_once() -> Result<()> {
 /// Calls with missing or invalid parameters → each is refused with its key, before any server gets
 /// a call.
 #[tokio::test]
-async fn parameters_are_checked_before_a_server_is_asked() -> Result<()> {
+async fn parameters_are_checked_before_any_server_call() -> Result<()> {
     let usher = RunningStandalone::start(1, &[]).await?;
     let client: BbbTestClient = usher.client();
     let long = "x".repeat(257);

@@ -30,7 +30,7 @@ pub(crate) fn faketime() -> Result<PathBuf> {
 /// All wall clocks jump ahead by an hour, back by an hour, and ahead by more than `zombie_ttl` → no
 /// server becomes offline, the leader still leads, no record is removed and no zombie is abandoned.
 #[tokio::test]
-async fn the_clocks_jump_and_nothing_happens() -> Result<()> {
+async fn wall_clocks_jump_without_effect() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let offset = folder.path().join("offset");
     fs::write(&offset, "+0")?;

@@ -49,7 +49,7 @@ async fn number(client: &BbbTestClient, room: &str) -> Result<u32> {
 
 /// Requests the dial plan of a caller who typed `pin`; returns the applications and data of the
 /// actions.
-async fn told(
+async fn route(
     edge: &RunningProgram,
     password: &str,
     pin: &str,
@@ -84,11 +84,11 @@ async fn told(
 /// Checks that a caller with this number reaches that meeting on that host.
 async fn leads_to(edge: &RunningProgram, number: u32, room: &str, host: &str) -> Result<()> {
     wait::until("a caller to be connected", || async {
-        let told = told(edge, PASSWORD, &number.to_string()).await?;
-        let told = told.map_err(|status| anyhow::anyhow!("{status}"))?;
-        let has = |application: &str, data: String| told.contains(&(application.to_owned(), data));
-        ensure!(has("set", format!("meeting_id={room}")), "{told:?}");
-        ensure!(has("bridge", format!("sofia/external/{number}@{host}")), "{told:?}");
+        let route = route(edge, PASSWORD, &number.to_string()).await?;
+        let route = route.map_err(|status| anyhow::anyhow!("{status}"))?;
+        let has = |application: &str, data: String| route.contains(&(application.to_owned(), data));
+        ensure!(has("set", format!("meeting_id={room}")), "{route:?}");
+        ensure!(has("bridge", format!("sofia/external/{number}@{host}")), "{route:?}");
         Ok(())
     })
     .await
@@ -98,7 +98,7 @@ async fn leads_to(edge: &RunningProgram, number: u32, room: &str, host: &str) ->
 /// leader is killed; meetings end and are created again → every voice bridge is unique in the
 /// fleet, and a meeting keeps its own.
 #[tokio::test]
-async fn numbers_are_unique_over_the_fleet_and_a_rooms_own_whoever_fails() -> Result<()> {
+async fn voice_bridges_are_unique_over_the_fleet_despite_failures() -> Result<()> {
     let mut cluster = TestCluster::builder().servers(2).set("voice.fsapi_password", PASSWORD).start().await?;
     // The second server has another host name than the first, so that the test can distinguish the
     // routes.
@@ -161,12 +161,12 @@ async fn numbers_are_unique_over_the_fleet_and_a_rooms_own_whoever_fails() -> Re
         leads_to(&cluster.edges[n % 2], numbers[n], room, host).await?;
     }
     for wrong in ["10099", "99999", "1"] {
-        let told =
-            told(&cluster.edges[0], PASSWORD, wrong).await?.map_err(|code| anyhow::anyhow!("{code}"))?;
-        assert_eq!(told[0], ("playback".to_owned(), "conference/conf-bad-pin.wav".to_owned()));
+        let route =
+            route(&cluster.edges[0], PASSWORD, wrong).await?.map_err(|code| anyhow::anyhow!("{code}"))?;
+        assert_eq!(route[0], ("playback".to_owned(), "conference/conf-bad-pin.wav".to_owned()));
     }
     for wrong in ["", "school", usher_harness::cluster::SECRET] {
-        assert_eq!(told(&cluster.edges[1], wrong, "10000").await?, Err(401));
+        assert_eq!(route(&cluster.edges[1], wrong, "10000").await?, Err(401));
     }
     Ok(())
 }
@@ -174,7 +174,7 @@ async fn numbers_are_unique_over_the_fleet_and_a_rooms_own_whoever_fails() -> Re
 /// A range of two numbers for three meetings, one of which another balancer's meeting uses → a
 /// meeting is created without a number of the range instead of being refused.
 #[tokio::test]
-async fn a_room_goes_without_a_number_of_its_range_rather_than_without_a_meeting() -> Result<()> {
+async fn a_meeting_is_created_although_its_range_of_voice_bridges_is_full() -> Result<()> {
     let usher = RunningStandalone::start(1, &[("voice.fsapi_password", PASSWORD)]).await?;
     let admin = usher.admin();
     add_tenant(&admin, "school", 10_000, 10_001).await?;
@@ -187,7 +187,7 @@ async fn a_room_goes_without_a_number_of_its_range_rather_than_without_a_meeting
     assert!(spare >= 900_000_000, "{spare}");
     assert!(metric(&usher.process, "usher_voice_bridges_spared_total").await? >= 1.0);
     leads_to(&usher.process, spare, "two", "127.0.0.1").await?;
-    assert!(told(&usher.process, PASSWORD, "10000").await?.is_ok_and(|told| told[0].0 == "playback"));
+    assert!(route(&usher.process, PASSWORD, "10000").await?.is_ok_and(|route| route[0].0 == "playback"));
 
     set_range(&admin, "school", 20_000, 20_009).await?;
     let ended = school.get("end", "meetingID=two&password=mp").await?;
@@ -203,7 +203,7 @@ async fn a_room_goes_without_a_number_of_its_range_rather_than_without_a_meeting
 /// A meeting of another balancer runs with a number outside of all ranges, and Usher adopts it →
 /// callers reach it by that number.
 #[tokio::test]
-async fn a_meeting_that_was_taken_over_is_reached_by_the_number_it_has() -> Result<()> {
+async fn an_adopted_meeting_is_reached_by_its_own_voice_bridge() -> Result<()> {
     let usher =
         RunningStandalone::start(1, &[("voice.fsapi_password", PASSWORD), ("meetings.adopt", "all")]).await?;
     let admin = usher.admin();

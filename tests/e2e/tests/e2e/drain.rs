@@ -94,7 +94,7 @@ async fn s7_a_server_with_meetings_is_not_removed() -> Result<()> {
 /// S10: the same list is synchronized twice → the second run changes no server; a dry run writes no
 /// key.
 #[tokio::test]
-async fn s10_sync_is_idempotent_and_a_dry_run_writes_nothing() -> Result<()> {
+async fn s10_sync_is_idempotent_and_a_dry_run_writes_no_key() -> Result<()> {
     let standalone = RunningStandalone::start(0, &[]).await?;
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("servers.yml");

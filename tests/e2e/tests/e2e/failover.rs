@@ -6,7 +6,7 @@ use usher_harness::{cluster::TestCluster, wait};
 /// X1, C9: every control plane is killed and etcd is stopped → joins and reads of known meetings
 /// succeed at every edge, and a new id gets a retryable error.
 #[tokio::test]
-async fn x1_c9_edges_serve_what_they_know_without_control_plane_and_etcd() -> Result<()> {
+async fn x1_c9_edges_serve_their_tables_without_control_plane_and_etcd() -> Result<()> {
     let mut cluster = TestCluster::builder().start().await?;
     cluster.client(0).created("algebra").await?;
     cluster.is_level().await?;
@@ -69,7 +69,7 @@ async fn the_other_replica_leads_after_the_leader_was_killed() -> Result<()> {
 
 /// Every program gets SIGTERM → it stops in order and exits with 0.
 #[tokio::test]
-async fn programs_end_cleanly_when_asked() -> Result<()> {
+async fn programs_end_cleanly_on_sigterm() -> Result<()> {
     let mut cluster = TestCluster::builder().edges(1).control_planes(1).servers(1).start().await?;
     cluster.client(0).created("algebra").await?;
     let edge = cluster.edges[0].terminate().await?;

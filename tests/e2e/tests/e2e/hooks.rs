@@ -63,10 +63,10 @@ impl Scene {
 
     /// Returns the accepted events of an address, oldest first; each must be signed with this
     /// secret.
-    fn heard(&self, path: &str, secret: &str) -> Result<Vec<ReceivedEvent>> {
-        let taken = self.application.taken().into_iter();
-        let at = taken.filter(|heard| heard.path.split('?').next() == Some(path));
-        at.map(|heard| event(&heard, &self.application.url(path), secret)).collect()
+    fn received(&self, path: &str, secret: &str) -> Result<Vec<ReceivedEvent>> {
+        let accepted = self.application.accepted().into_iter();
+        let at = accepted.filter(|received| received.path.split('?').next() == Some(path));
+        at.map(|received| event(&received, &self.application.url(path), secret)).collect()
     }
 }
 
@@ -86,10 +86,13 @@ fn encoded(text: &str) -> String {
 }
 
 /// Parses a received event, and checks its signature: version 3, over the form.
-fn event(heard: &ReceivedRequest, url: &str, secret: &str) -> Result<ReceivedEvent> {
-    let body = std::str::from_utf8(&heard.body)?;
+fn event(received: &ReceivedRequest, url: &str, secret: &str) -> Result<ReceivedEvent> {
+    let body = std::str::from_utf8(&received.body)?;
     let checksum = SigningHash::Sha1.sign(url, body, secret);
-    ensure!(heard.path.ends_with(&format!("?checksum={checksum}")), "not signed by the tenant: {heard:?}");
+    ensure!(
+        received.path.ends_with(&format!("?checksum={checksum}")),
+        "not signed by the tenant: {received:?}"
+    );
     let form = Url::parse(&format!("http://x/?{body}"))?;
     let pairs: Vec<(String, String)> = form.query_pairs().into_owned().collect();
     let [(domain, host), (event, text), (timestamp, at)] = pairs.as_slice() else {
@@ -125,7 +128,7 @@ async fn meet(client: &BbbTestClient, id: &str) -> Result<()> {
 /// with its secret and domain; a hook for one meeting receives only its events; meetings of another
 /// balancer on the servers cause no event.
 #[tokio::test]
-async fn tenants_hear_of_their_own_meetings_on_every_server_and_of_nothing_else() -> Result<()> {
+async fn tenants_receive_events_of_their_own_meetings_only() -> Result<()> {
     let world = Scene::start(|builder| builder).await?;
     let (ours, school) = (world.cluster.client(0), world.school(1));
     world.register(&ours, "/all", "").await?;
@@ -145,14 +148,14 @@ async fn tenants_hear_of_their_own_meetings_on_every_server_and_of_nothing_else(
             && ids.last().map(String::as_str) == Some("meeting-ended")
     };
     wait::until("every event to arrive", || async {
-        let (all, school) = (world.heard("/all", SECRET)?, world.heard("/school", SCHOOL)?);
+        let (all, school) = (world.received("/all", SECRET)?, world.received("/school", SCHOOL)?);
         ensure!(whole(&all, "room") && whole(&all, "other"), "{all:?}");
         ensure!(whole(&school, "room") && whole(&school, "second"), "{school:?}");
-        ensure!(!world.heard("/one", SECRET)?.is_empty(), "the one meeting's end");
+        ensure!(!world.received("/one", SECRET)?.is_empty(), "the one meeting's end");
         Ok(())
     })
     .await?;
-    let (all, of_school) = (world.heard("/all", SECRET)?, world.heard("/school", SCHOOL)?);
+    let (all, of_school) = (world.received("/all", SECRET)?, world.received("/school", SCHOOL)?);
     ensure!(all.iter().all(|event| ["room", "other"].contains(&event.meeting.as_str())), "{all:?}");
     ensure!(of_school.iter().all(|event| ["room", "second"].contains(&event.meeting.as_str())));
     ensure!(of_school.iter().all(|event| event.domain == "school.example.org"), "{of_school:?}");
@@ -163,7 +166,7 @@ async fn tenants_hear_of_their_own_meetings_on_every_server_and_of_nothing_else(
             "no text of Usher's own: {event:?}"
         );
     }
-    let one = world.heard("/one", SECRET)?;
+    let one = world.received("/one", SECRET)?;
     ensure!(one.iter().all(|event| (event.id.as_str(), event.meeting.as_str()) == ("meeting-ended", "room")));
     Ok(())
 }
@@ -261,17 +264,23 @@ async fn i12_events_arrive_in_order_although_application_and_leader_are_down() -
     })
     .await?;
     for (path, secret) in [("/all", SECRET), ("/school", SCHOOL)] {
-        let events = world.heard(path, secret)?;
+        let events = world.received(path, secret)?;
         for id in meetings {
-            let mut heard = ids(&events, id);
-            heard.dedup(); // an event in flight at the leader's end arrives twice
-            ensure!(heard.first().map(String::as_str) == Some("meeting-created"), "{path} {id}: {heard:?}");
-            ensure!(heard.last().map(String::as_str) == Some("meeting-ended"), "{path} {id}: {heard:?}");
-            let joined = heard.iter().position(|id| id == "user-joined");
-            let left = heard.iter().position(|id| id == "user-left");
+            let mut received = ids(&events, id);
+            received.dedup(); // an event in flight at the leader's end arrives twice
+            ensure!(
+                received.first().map(String::as_str) == Some("meeting-created"),
+                "{path} {id}: {received:?}"
+            );
+            ensure!(
+                received.last().map(String::as_str) == Some("meeting-ended"),
+                "{path} {id}: {received:?}"
+            );
+            let joined = received.iter().position(|id| id == "user-joined");
+            let left = received.iter().position(|id| id == "user-left");
             ensure!(
                 joined.is_some() && left.is_none_or(|left| joined < Some(left)),
-                "{path} {id}: {heard:?}"
+                "{path} {id}: {received:?}"
             );
         }
     }
@@ -281,7 +290,7 @@ async fn i12_events_arrive_in_order_although_application_and_leader_are_down() -
 /// A tenant has a raw hook, and a meeting has a breakout room → messages of the bus contain the
 /// tenant's ids, and the events of the breakout room go to the tenant of its parent only.
 #[tokio::test]
-async fn raw_messages_and_breakout_rooms_are_heard_of_by_their_tenant_alone() -> Result<()> {
+async fn raw_messages_and_breakout_rooms_reach_their_tenant_only() -> Result<()> {
     let world = Scene::start(|builder| builder).await?;
     let (ours, school) = (world.cluster.client(0), world.school(1));
     world.register(&ours, "/all", "").await?;
@@ -299,26 +308,26 @@ async fn raw_messages_and_breakout_rooms_are_heard_of_by_their_tenant_alone() ->
         ensure!(sim.end_meeting(id), "{id} runs");
     }
     wait::until("all events to arrive", || async {
-        let mapped = world.heard("/mapped", SCHOOL)?;
+        let mapped = world.received("/mapped", SCHOOL)?;
         for id in ["room", breakout.meeting_id.as_str()] {
-            let heard = ids(&mapped, id);
-            ensure!(heard.first().map(String::as_str) == Some("meeting-created"), "{id}: {heard:?}");
-            ensure!(heard.last().map(String::as_str) == Some("meeting-ended"), "{id}: {heard:?}");
+            let received = ids(&mapped, id);
+            ensure!(received.first().map(String::as_str) == Some("meeting-created"), "{id}: {received:?}");
+            ensure!(received.last().map(String::as_str) == Some("meeting-ended"), "{id}: {received:?}");
         }
-        let raw = world.heard("/raw", SCHOOL)?;
+        let raw = world.received("/raw", SCHOOL)?;
         for name in ["MeetingCreatedEvtMsg", "UserJoinedMeetingEvtMsg", "MeetingDestroyedEvtMsg"] {
             ensure!(raw.iter().any(|event| event.text.contains(name)), "{name}: {raw:?}");
         }
         Ok(())
     })
     .await?;
-    for event in world.heard("/mapped", SCHOOL)?.iter().chain(&world.heard("/raw", SCHOOL)?) {
+    for event in world.received("/mapped", SCHOOL)?.iter().chain(&world.received("/raw", SCHOOL)?) {
         ensure!(
             !event.text.contains("usher") && !event.text.contains('~'),
             "no text of Usher's own: {event:?}"
         );
     }
-    ensure!(world.heard("/all", SECRET)?.is_empty(), "it is none of theirs");
+    ensure!(world.received("/all", SECRET)?.is_empty(), "it is none of theirs");
     Ok(())
 }
 
@@ -357,7 +366,7 @@ async fn every_kind_of_server_takes_part_and_one_without_webhooks_is_left_alone(
     })
     .await?;
     wait::until("every creation to arrive", || async {
-        let events = world.heard("/all", SECRET)?;
+        let events = world.received("/all", SECRET)?;
         for meeting in sims.iter().flat_map(BbbSim::meetings) {
             ensure!(ids(&events, &meeting.meeting_id) == ["meeting-created"], "{meeting:?}: {events:?}");
         }

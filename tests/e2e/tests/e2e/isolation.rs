@@ -200,9 +200,9 @@ impl Scene {
         let (client, mark) = (self.clients[tenant].clone(), mark(TENANTS[tenant]));
         let (ids, more) = (self.record_ids(), self.smuggled_record());
         let about = format!("recordID={ids}{more}");
-        let what = self.rng.random_range(0..10);
-        self.log.push(format!("{} recordings {what} {about}", TENANTS[tenant]));
-        match what {
+        let choice = self.rng.random_range(0..10);
+        self.log.push(format!("{} recordings {choice} {about}", TENANTS[tenant]));
+        match choice {
             0 => client.get("getRecordings", &about).await,
             1 => {
                 let (one, other) = (encoded(&self.id()), encoded(&self.id()));
@@ -271,9 +271,9 @@ impl Scene {
         );
         let join = format!("meetingID={id}&fullName={mark}&role=MODERATOR&userID={mark}{more}");
         let about = format!("meetingID={id}{more}");
-        let what = self.rng.random_range(0..18);
-        self.log.push(format!("{} {what} {about}", TENANTS[tenant]));
-        match what {
+        let choice = self.rng.random_range(0..18);
+        self.log.push(format!("{} {choice} {about}", TENANTS[tenant]));
+        match choice {
             0..=3 => client.get("create", &create).await,
             16..=17 => {
                 // By an id that all tenants use, of a meeting of any tenant.
@@ -349,38 +349,40 @@ impl Scene {
         // created again by its id.
         let is_room = self.log.last().is_some_and(|line| line.contains("isBreakout"));
         ensure!(is_room || answer.key() != "idNotUnique", "reached another tenant's meeting: {answer:?}");
-        let told = format!("{} {}", answer.body, answer.location.as_deref().unwrap_or_default());
+        let shown = format!("{} {}", answer.body, answer.location.as_deref().unwrap_or_default());
         for other in TENANTS.iter().filter(|other| **other != TENANTS[tenant]) {
-            ensure!(!told.contains(&mark(other)), "got data of {other}: {answer:?}");
+            ensure!(!shown.contains(&mark(other)), "got data of {other}: {answer:?}");
         }
         ensure!(
-            !told.contains("usher-") || self.log.last().is_some_and(|line| line.contains("sher-")),
-            "{told}"
+            !shown.contains("usher-") || self.log.last().is_some_and(|line| line.contains("sher-")),
+            "{shown}"
         );
         self.list(tenant).await
     }
 
     /// Checks that every event for a tenant is signed with its secret and concerns only its own
     /// meetings.
-    async fn heard(&self) -> Result<()> {
+    async fn received(&self) -> Result<()> {
         wait::until("every event to be delivered", || async {
             ensure!(self.usher.admin().deliveries().await?.is_empty());
             Ok(())
         })
         .await?;
         let mut of_tenants = [0; TENANTS.len()];
-        for heard in self.application.taken().iter().filter(|heard| heard.path.contains("checksum=")) {
-            let (path, checksum) = heard.path.split_once("?checksum=").context("has a checksum")?;
+        for received in
+            self.application.accepted().iter().filter(|received| received.path.contains("checksum="))
+        {
+            let (path, checksum) = received.path.split_once("?checksum=").context("has a checksum")?;
             let tenant = path.split('/').nth(1).context("names a tenant")?;
             let at = TENANTS.iter().position(|known| *known == tenant).context("is a tenant")?;
-            let body = std::str::from_utf8(&heard.body)?;
+            let body = std::str::from_utf8(&received.body)?;
             let secret = if at == 0 { SECRET } else { tenant };
             // The address as registered: the requests have no fragment, and are encoded.
             let own = self.application.url(&format!("/{tenant}/"));
             let mut addresses = self.addresses.iter().filter(|address| address.starts_with(&own));
             let is_signed =
                 addresses.any(|address| SigningHash::Sha1.sign(address, body, secret) == checksum);
-            ensure!(is_signed, "{heard:?}");
+            ensure!(is_signed, "{received:?}");
             let body = Url::parse(&format!("http://x/?{body}"))?;
             let event: String = body.query_pairs().map(|(_, value)| value.into_owned()).collect();
             for other in TENANTS.iter().filter(|other| **other != tenant) {
@@ -418,7 +420,7 @@ impl Scene {
 /// Three tenants make random calls with equal ids and smuggled parameters → no object of a tenant
 /// is shown to, changed by or ended by another, and each event reaches its own tenant only.
 #[tokio::test]
-async fn nothing_of_a_tenant_is_seen_changed_or_ended_by_another() -> Result<()> {
+async fn no_object_of_a_tenant_is_seen_changed_or_ended_by_another() -> Result<()> {
     let set = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let seed = set("USHER_ISOLATION_SEED").unwrap_or_else(|| rand::rng().next_u64());
     let steps = set("USHER_ISOLATION_STEPS").map_or(Ok(STEPS), usize::try_from)?;
@@ -437,7 +439,7 @@ async fn nothing_of_a_tenant_is_seen_changed_or_ended_by_another() -> Result<()>
             assert!(!foreign, "{text} in {meeting:?}, USHER_ISOLATION_SEED={seed}");
         }
     }
-    world.heard().await.with_context(|| format!("USHER_ISOLATION_SEED={seed}"))?;
+    world.received().await.with_context(|| format!("USHER_ISOLATION_SEED={seed}"))?;
     for recording in world.recordings() {
         let note = recording.metadata("note").unwrap_or_default();
         let said = recording

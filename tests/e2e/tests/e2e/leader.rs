@@ -91,7 +91,7 @@ async fn h14_killing_the_leader_under_load_fails_no_join_and_changes_no_health()
 
 /// X3: a leader is frozen beyond its lease and continues → it writes no key and ends no meeting.
 #[tokio::test]
-async fn x3_a_leader_that_was_frozen_beyond_its_lease_does_nothing_when_it_comes_back() -> Result<()> {
+async fn x3_a_leader_frozen_beyond_its_lease_neither_writes_nor_ends() -> Result<()> {
     let cluster = TestCluster::builder().edges(1).servers(1).start().await?;
     let (leader, sim) = (cluster.leader().await?, &cluster.sims[0]);
     let (old, new) = (&cluster.control_planes[leader], cluster.admin(1 - leader));

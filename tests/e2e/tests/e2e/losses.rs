@@ -99,7 +99,7 @@ async fn f7_any_family_of_keys_may_be_deleted_alone() -> Result<()> {
 /// the tables of the edges name the missing servers, and no id that may run there is placed before
 /// they are back.
 #[tokio::test]
-async fn f7_servers_come_back_one_by_one_and_nothing_is_split_meanwhile() -> Result<()> {
+async fn f7_servers_come_back_one_by_one_and_no_meeting_is_split() -> Result<()> {
     let (mut cluster, running) = with_meetings(9).await?;
     for process in &mut cluster.control_planes {
         process.kill()?;

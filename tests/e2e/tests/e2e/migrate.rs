@@ -95,7 +95,7 @@ async fn joins(client: &BbbTestClient, id: &str, sim: &BbbSim, internal_id: &str
 /// S10: a Scalelite with three servers and several meetings is imported after a dry run → the dry
 /// run changes no data, the import reads Redis only, and a second import changes no data.
 #[tokio::test]
-async fn s10_a_live_scalelite_is_taken_over_and_a_second_run_changes_nothing() -> Result<()> {
+async fn s10_a_live_scalelite_is_imported_and_a_second_run_is_idempotent() -> Result<()> {
     let scalelite = FakeScalelite::start().await?;
     let sims = [servers::start().await?, servers::start().await?, servers::start().await?];
     scalelite.add_server("bbb-one", &sims[0], "enabled", "0.5").await?;
@@ -211,7 +211,7 @@ async fn tenants_keep_their_secrets_their_settings_and_their_meetings() -> Resul
 /// One entry of Redis names a meeting that does not run, another one that ends later → the first
 /// gets no record, and the record of the second is removed.
 #[tokio::test]
-async fn an_entry_that_is_not_true_leaves_no_record_and_one_that_ends_goes() -> Result<()> {
+async fn a_wrong_entry_leaves_no_record_and_an_ended_meeting_loses_its_own() -> Result<()> {
     let scalelite = FakeScalelite::start().await?;
     let sims = [servers::start().await?];
     scalelite.add_server("a", &sims[0], "enabled", "1.0").await?;
@@ -237,7 +237,7 @@ async fn an_entry_that_is_not_true_leaves_no_record_and_one_that_ends_goes() -> 
 /// Usher already has the servers, a tenant and a meeting with other values → the differences are
 /// reported as conflicts and stay as they are, and no secret is printed.
 #[tokio::test]
-async fn what_stands_otherwise_is_told_and_left_as_it_is() -> Result<()> {
+async fn differences_are_reported_and_left_unchanged() -> Result<()> {
     let usher = RunningStandalone::start(2, &[]).await?;
     let client = usher.client();
     let scalelite = FakeScalelite::start().await?;
@@ -315,11 +315,11 @@ async fn a_redis_that_cannot_be_used_is_named_with_a_remedy_and_without_its_pass
         (&good, 1, "--namespace"),
         ("unix:///nonexistent/redis.sock", 3, "/nonexistent/redis.sock"),
     ];
-    for (url, code, told) in cases {
+    for (url, code, reported) in cases {
         let output = migrate(&usher, url, &[]).await?;
         let said = String::from_utf8(output.stderr)?;
         assert_eq!(output.status.code(), Some(code), "{url}: {said}");
-        assert!(said.contains(told), "{url}: {said}");
+        assert!(said.contains(reported), "{url}: {said}");
         assert!(!said.contains("hunter2") && !said.contains("sesame"), "{url}: {said}");
     }
 
@@ -348,7 +348,7 @@ async fn a_redis_that_cannot_be_used_is_named_with_a_remedy_and_without_its_pass
 /// Keys of Redis are missing, malformed or of the wrong type → each is a conflict by name, and the
 /// valid entries are imported.
 #[tokio::test]
-async fn garbled_keys_are_named_and_the_rest_is_taken_over() -> Result<()> {
+async fn malformed_keys_are_named_and_the_rest_is_imported() -> Result<()> {
     let scalelite = FakeScalelite::start().await?;
     let sim = servers::start().await?;
     scalelite.add_server("good", &sim, "enabled", "1.0").await?;
@@ -390,16 +390,15 @@ async fn garbled_keys_are_named_and_the_rest_is_taken_over() -> Result<()> {
     let foreign = FakeScalelite::start().await?;
     foreign.write("SET", "servers", &["x"]).await?;
     let said = migrate(&usher, foreign.redis.url(), &[]).await?;
-    let told = String::from_utf8(said.stderr)?;
-    assert!(said.status.code() == Some(1) && told.contains("`scalelite:servers`"), "{told}");
+    let reported = String::from_utf8(said.stderr)?;
+    assert!(said.status.code() == Some(1) && reported.contains("`scalelite:servers`"), "{reported}");
     Ok(())
 }
 
 /// Two operators import 160 meetings at a cluster at the same time → each change is made once, and
 /// every edge serves the meetings after all control planes were killed.
 #[tokio::test]
-async fn on_a_cluster_every_edge_leads_to_what_was_taken_over_and_goes_on_without_a_control_plane()
--> Result<()> {
+async fn on_a_cluster_every_edge_serves_imported_meetings_without_a_control_plane() -> Result<()> {
     let scalelite = FakeScalelite::start().await?;
     let sims = [servers::start().await?, servers::start().await?];
     scalelite.add_server("a", &sims[0], "enabled", "1.0").await?;

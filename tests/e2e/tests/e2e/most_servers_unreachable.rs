@@ -19,7 +19,7 @@ fn running(sims: &[BbbSim]) -> Vec<Vec<String>> {
     sims.iter().map(|sim| sim.meetings().into_iter().map(|meeting| meeting.internal_id).collect()).collect()
 }
 
-async fn the_two_that_are_well_take_every_create(
+async fn the_two_reachable_servers_take_every_create(
     client: &BbbTestClient,
     admin: &TestAdmin,
     sims: &[BbbSim],
@@ -71,11 +71,11 @@ async fn the_two_that_are_well_take_every_create(
 /// E5: on etcd, four of six servers become unreachable → the other two get every create, no server
 /// becomes offline, and all meetings run on.
 #[tokio::test]
-async fn e5_with_four_of_six_servers_away_the_other_two_take_every_create_on_etcd() -> Result<()> {
+async fn e5_with_four_of_six_unreachable_the_other_two_take_every_create_on_etcd() -> Result<()> {
     for fault in [FaultKind::Refuse, FaultKind::HangOnAccept, FaultKind::Hang] {
         let cluster = TestCluster::builder().servers(SERVERS).start().await?;
         let (client, admin) = (cluster.client(0), cluster.admin(0));
-        the_two_that_are_well_take_every_create(&client, &admin, &cluster.sims, fault).await?;
+        the_two_reachable_servers_take_every_create(&client, &admin, &cluster.sims, fault).await?;
     }
     Ok(())
 }
@@ -83,11 +83,12 @@ async fn e5_with_four_of_six_servers_away_the_other_two_take_every_create_on_etc
 /// E5: on the embedded store, four of six servers become unreachable → the other two get every
 /// create, no server becomes offline, and all meetings run on.
 #[tokio::test]
-async fn e5_with_four_of_six_servers_away_the_other_two_take_every_create_on_the_embedded_store() -> Result<()>
+async fn e5_with_four_of_six_unreachable_the_other_two_take_every_create_on_the_embedded_store() -> Result<()>
 {
     for fault in [FaultKind::Refuse, FaultKind::HangOnAccept, FaultKind::Hang] {
         let usher = RunningStandalone::start(SERVERS, &[]).await?;
-        the_two_that_are_well_take_every_create(&usher.client(), &usher.admin(), &usher.sims, fault).await?;
+        the_two_reachable_servers_take_every_create(&usher.client(), &usher.admin(), &usher.sims, fault)
+            .await?;
     }
     Ok(())
 }

@@ -59,12 +59,12 @@ impl Scene {
     }
 
     /// Returns the number of calls to a path of the application.
-    fn heard(&self, path: &str) -> usize {
-        self.application.heard().iter().filter(|heard| heard.path.starts_with(path)).count()
+    fn received(&self, path: &str) -> usize {
+        self.application.received().iter().filter(|received| received.path.starts_with(path)).count()
     }
 }
 
-async fn nobody_reads_anothers_address(is_etcd: bool) -> Result<()> {
+async fn no_tenant_reads_anothers_address(is_etcd: bool) -> Result<()> {
     let world = Scene::start(is_etcd).await?;
     let (owner, thief) = (world.site.client(), world.site.tenant("thief").await?);
     let capability = world.application.url("/end?token=capability");
@@ -97,21 +97,21 @@ async fn nobody_reads_anothers_address(is_etcd: bool) -> Result<()> {
     }
     // The meeting with the copied address runs on, and its application gets one callback about its
     // end.
-    ensure!(world.heard("/end") == 0, "no callback of the thief reached it");
+    ensure!(world.received("/end") == 0, "no callback of the thief reached it");
     let own = owner.get("getMeetingInfo", "meetingID=class").await?;
     ensure!(own.body.contains("token=capability"), "{}", own.body);
     owner.get("join", "meetingID=class&fullName=Ada&role=MODERATOR").await?;
     world.end("class")?;
     wait::until("the end callback to be delivered", || async {
         ensure!(
-            world.heard("/end?token=capability") == 1 && world.site.admin().deliveries().await?.is_empty()
+            world.received("/end?token=capability") == 1 && world.site.admin().deliveries().await?.is_empty()
         );
         Ok(())
     })
     .await
 }
 
-async fn nobody_is_led_in_circles(is_etcd: bool) -> Result<()> {
+async fn no_delivery_is_endless(is_etcd: bool) -> Result<()> {
     let world = Scene::start(is_etcd).await?;
     let (school, owner) = (world.site.tenant("school").await?, world.site.client());
     school.created("class").await?;
@@ -131,10 +131,10 @@ async fn nobody_is_led_in_circles(is_etcd: bool) -> Result<()> {
             Ok(one.attempts as usize)
         })
         .await?;
-        let heard = world.heard(&format!("/{name}"));
-        ensure!(heard <= attempts + MARGIN, "{name}: {heard} calls in {attempts} tries");
+        let received = world.received(&format!("/{name}"));
+        ensure!(received <= attempts + MARGIN, "{name}: {received} calls in {attempts} tries");
         world.application.answer(200);
-        wait::until("it to be taken", || async {
+        wait::until("it to be accepted", || async {
             ensure!(world.site.admin().deliveries().await?.is_empty());
             Ok(())
         })
@@ -152,22 +152,22 @@ async fn nobody_is_led_in_circles(is_etcd: bool) -> Result<()> {
 /// On etcd, a tenant copies the sealed address of another tenant's callback into its own create →
 /// no answer, list or recording reveals the original, and no callback goes to it.
 #[tokio::test]
-async fn a_sealed_address_tells_no_other_tenant_its_secret_on_etcd() -> Result<()> {
-    nobody_reads_anothers_address(true).await
+async fn a_sealed_address_reveals_no_secret_to_other_tenants_on_etcd() -> Result<()> {
+    no_tenant_reads_anothers_address(true).await
 }
 
 /// On the embedded store, a tenant copies the sealed address of another tenant's callback into its
 /// own create → no answer, list or recording reveals the original, and no callback goes to it.
 #[tokio::test]
-async fn a_sealed_address_tells_no_other_tenant_its_secret_on_the_embedded_store() -> Result<()> {
-    nobody_reads_anothers_address(false).await
+async fn a_sealed_address_reveals_no_secret_to_other_tenants_on_the_embedded_store() -> Result<()> {
+    no_tenant_reads_anothers_address(false).await
 }
 
 /// On etcd, an application redirects a callback to Usher's own sealed address → the delivery stays
 /// one, with a bounded number of calls, and is delivered when the application accepts it.
 #[tokio::test]
 async fn a_redirect_to_our_own_address_is_no_endless_delivery_on_etcd() -> Result<()> {
-    nobody_is_led_in_circles(true).await
+    no_delivery_is_endless(true).await
 }
 
 /// On the embedded store, an application redirects a callback to Usher's own sealed address → the
@@ -175,5 +175,5 @@ async fn a_redirect_to_our_own_address_is_no_endless_delivery_on_etcd() -> Resul
 /// accepts it.
 #[tokio::test]
 async fn a_redirect_to_our_own_address_is_no_endless_delivery_on_the_embedded_store() -> Result<()> {
-    nobody_is_led_in_circles(false).await
+    no_delivery_is_endless(false).await
 }

@@ -11,7 +11,7 @@ use crate::store_faults::metric;
 /// succeed; within one interval, an alarm and an ERROR line name the key and the cause; space is
 /// freed → every call works again without an operator.
 #[tokio::test]
-async fn c8_f8_a_full_disk_stops_new_meetings_only_and_is_told_at_once() -> Result<()> {
+async fn c8_f8_a_full_disk_stops_only_new_meetings_and_is_reported() -> Result<()> {
     let cluster =
         TestCluster::builder().etcd_flag("--quota-backend-bytes=2097152").expecting_errors().start().await?;
     let known: Vec<String> = (0..4).map(|number| format!("known-{number}")).collect();
@@ -31,10 +31,10 @@ async fn c8_f8_a_full_disk_stops_new_meetings_only_and_is_told_at_once() -> Resu
     .await?;
     println!("alarm {:?} after the disk was full", full.elapsed());
     wait::until("a line that names key and cause", || async {
-        let told = |line: &String| {
+        let reported = |line: &String| {
             line.contains("ERROR") && line.contains("/bbb-") && line.contains("space exceeded")
         };
-        ensure!(process.output().iter().any(told), "no such line");
+        ensure!(process.output().iter().any(reported), "no such line");
         Ok(())
     })
     .await?;
@@ -68,7 +68,7 @@ async fn c8_f8_a_full_disk_stops_new_meetings_only_and_is_told_at_once() -> Resu
 
 /// X5: each write takes half a second → calls are slow, none fails, and no server becomes offline.
 #[tokio::test]
-async fn x5_a_slow_store_slows_creates_and_fails_nothing() -> Result<()> {
+async fn x5_a_slow_store_slows_creates_and_fails_none() -> Result<()> {
     let cluster = TestCluster::builder()
         .set("meetings.create_timeout", "10s")
         .set("health.unhealthy_after", "20s")
@@ -98,7 +98,7 @@ async fn x5_a_slow_store_slows_creates_and_fails_nothing() -> Result<()> {
 /// I9: a control plane is frozen, and etcd compacts the history beyond its revision → after it
 /// continues, it reads all keys again and has the same table as the others, and its edge goes on.
 #[tokio::test]
-async fn i9_a_control_plane_that_slept_through_a_compaction_reads_all_anew() -> Result<()> {
+async fn i9_a_control_plane_frozen_during_a_compaction_reads_all_again() -> Result<()> {
     let cluster = TestCluster::builder()
         .edges(1)
         // The edge first requests the frozen control plane, for up to eight seconds.

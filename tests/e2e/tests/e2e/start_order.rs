@@ -25,10 +25,10 @@ fn control_plane(etcd: &EtcdCluster) -> Result<RunningProgram> {
     RunningProgram::spawn("control plane", ProgramKind::ControlPlane, &[], &settings)
 }
 
-async fn says_that_the_store_is_away(process: &RunningProgram) -> Result<()> {
+async fn reports_that_the_store_is_unreachable(process: &RunningProgram) -> Result<()> {
     wait::until("a line that names the store", || async {
-        let told = |line: &String| line.contains("store unreachable");
-        ensure!(process.output().iter().any(told), "{:#?}", process.output());
+        let reported = |line: &String| line.contains("store unreachable");
+        ensure!(process.output().iter().any(reported), "{:#?}", process.output());
         Ok(())
     })
     .await?;
@@ -43,7 +43,7 @@ async fn f7_a_control_plane_that_starts_before_its_store_serves_once_that_is_the
     let mut etcd = EtcdCluster::start(1).await?;
     etcd.kill(0)?;
     let mut process = control_plane(&etcd)?;
-    says_that_the_store_is_away(&process).await?;
+    reports_that_the_store_is_unreachable(&process).await?;
     etcd.restart(0).await?;
     process.become_ready().await?;
     wait::until("it to lead", || async {
@@ -59,7 +59,7 @@ async fn a_control_plane_that_waits_for_its_store_can_be_stopped() -> Result<()>
     let mut etcd = EtcdCluster::start(1).await?;
     etcd.kill(0)?;
     let mut process = control_plane(&etcd)?;
-    says_that_the_store_is_away(&process).await?;
+    reports_that_the_store_is_unreachable(&process).await?;
     ensure!(process.terminate().await?.success(), "{:#?}", process.output());
     Ok(())
 }

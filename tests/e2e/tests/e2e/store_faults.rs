@@ -57,7 +57,7 @@ pub(crate) async fn metric(of: &RunningProgram, name: &str) -> Result<f64> {
 
 /// X5: one of three etcd nodes, a follower, is killed → no request fails.
 #[tokio::test]
-async fn x5_the_loss_of_a_follower_of_etcd_fails_nothing() -> Result<()> {
+async fn x5_the_loss_of_an_etcd_follower_fails_no_request() -> Result<()> {
     let mut cluster = TestCluster::builder().etcd(3).start().await?;
     let history = under_load(&mut cluster, async |cluster| {
         let follower = (cluster.etcd().leader().await? + 1) % 3;
@@ -71,7 +71,7 @@ async fn x5_the_loss_of_a_follower_of_etcd_fails_nothing() -> Result<()> {
 
 /// X5: the leading etcd node is killed → creates pause, joins do not, and no meeting is lost.
 #[tokio::test]
-async fn x5_the_loss_of_the_leader_of_etcd_is_a_pause() -> Result<()> {
+async fn x5_the_loss_of_the_etcd_leader_is_a_pause() -> Result<()> {
     let mut cluster = TestCluster::builder()
         .etcd(3)
         .set("meetings.create_timeout", "10s")
@@ -92,7 +92,7 @@ async fn x5_the_loss_of_the_leader_of_etcd_is_a_pause() -> Result<()> {
 /// continue in memory, no server becomes offline, and no record is removed; quorum is back → every
 /// call works again without an operator.
 #[tokio::test]
-async fn c8_x5_without_quorum_known_meetings_go_on_and_nothing_is_judged() -> Result<()> {
+async fn c8_x5_without_quorum_known_meetings_go_on_and_health_is_kept() -> Result<()> {
     let mut cluster = TestCluster::builder().etcd(3).start().await?;
     for number in 0..4 {
         cluster.client(0).created(&format!("known-{number}")).await?;
@@ -190,7 +190,7 @@ async fn f7_running_meetings_outlive_the_loss_of_every_key() -> Result<()> {
 /// F7: all keys that polls can restore are deleted, the servers are kept → the data come back
 /// without an operator.
 #[tokio::test]
-async fn f7_derived_keys_come_back_by_themselves() -> Result<()> {
+async fn f7_derived_keys_come_back_automatically() -> Result<()> {
     let cluster = TestCluster::builder().start().await?;
     for number in 0..6 {
         cluster.client(0).created(&format!("running-{number}")).await?;

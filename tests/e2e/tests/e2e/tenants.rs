@@ -17,7 +17,7 @@ async fn until_key(client: &BbbTestClient, call: &str, query: &str, key: &str) -
 /// A tenant is selected by path or by host, else it is `default` → each accepts only its own
 /// secret, and an unknown tenant gets `unsupportedRequest`.
 #[tokio::test]
-async fn a_tenant_is_told_by_path_by_host_and_else_is_default() -> Result<()> {
+async fn a_tenant_is_selected_by_path_or_host_and_else_is_default() -> Result<()> {
     let usher = RunningStandalone::start(1, &[]).await?;
     let admin = usher.admin();
     admin.add_tenant("school", "school-secret", &["bbb.school.test"]).await?;
@@ -199,7 +199,7 @@ async fn a_tenant_that_must_have_a_tag_gets_no_other_server() -> Result<()> {
 /// F7: a server runs meetings with the tenant's mark and without records → the one whose id has the
 /// tenant's scope is adopted, the others are not.
 #[tokio::test]
-async fn f7_a_tenants_meeting_that_nobody_here_knows_is_adopted_under_its_own_id() -> Result<()> {
+async fn f7_a_tenants_meeting_without_a_record_is_adopted_under_its_own_id() -> Result<()> {
     let usher = RunningStandalone::start(1, &[]).await?;
     usher.admin().add_tenant("school", "school", &[]).await?;
     let school = usher.client().for_tenant("school", "school");

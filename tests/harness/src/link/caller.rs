@@ -20,7 +20,7 @@ const REST: Duration = Duration::from_millis(50);
 static LATEST: Mutex<Option<(Instant, Arc<str>)>> = Mutex::new(None);
 
 /// Returns whether this system reports the owner of a connection.
-pub fn can_be_told() -> bool {
+pub fn is_supported() -> bool {
     Path::new(CONNECTIONS).is_file() && Path::new("/proc/self/fd").is_dir()
 }
 

@@ -50,7 +50,7 @@ impl SimCluster {
                     } else if which < load.mix[0] + load.mix[1] {
                         edge.join(&key).await;
                     } else {
-                        let asked = cluster.witness.asks_to_end(&key);
+                        let asked = cluster.witness.end_requested(&key);
                         if edge.end(&key).await {
                             asked.acknowledged();
                         }

@@ -22,7 +22,7 @@ static OF_THE_SYSTEM: AtomicU64 = AtomicU64::new(0);
 
 /// Makes all randomness of the operating system follow from `seed`, in threads that start from now
 /// on.
-pub(crate) fn take_over(seed: u64) {
+pub(crate) fn seed_system_randomness(seed: u64) {
     OF_THE_SYSTEM.store(seed | 1 << 63, Ordering::SeqCst);
 }
 

@@ -66,7 +66,7 @@ pub(crate) fn run_here() {
         let subscriber = tracing_subscriber::fmt().with_env_filter(filter).without_time();
         subscriber.with_ansi(false).with_writer(std::io::stdout).init();
     }
-    chance::take_over(seed);
+    chance::seed_system_randomness(seed);
     // A new thread has no keys for its hash maps yet, so they follow from the seed.
     let outcome = thread::spawn(move || simulate(seed, scenario)).join().expect("the history ends");
     println!("SIMULATED {} {}", outcome.fingerprint, outcome.figures.encode());

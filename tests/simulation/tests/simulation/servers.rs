@@ -135,7 +135,7 @@ impl SimServers {
         };
         old.crashed.cancel();
         for internal in self.bbb(index).clear() {
-            self.witness.over(&internal, &EndCause::Crash);
+            self.witness.instance_ended(&internal, &EndCause::Crash);
         }
     }
 
@@ -214,13 +214,13 @@ impl SimServers {
         let now_ms = self.wall.now_ms();
         let (created, is_new) = self.bbb(index).create(key, now_ms, tokio::time::Instant::now());
         if is_new {
-            self.witness.born(key, &server_id(index), &created.internal_id);
+            self.witness.instance_created(key, &server_id(index), &created.internal_id);
             let lifetime = self.chance.until_next(self.habits.lifetime);
             let (servers, internal) = (self.clone(), created.internal_id.clone());
             tokio::spawn(async move {
                 sleep(lifetime).await;
                 if servers.bbb(index).remove(&internal) {
-                    servers.witness.over(&internal, &EndCause::Itself);
+                    servers.witness.instance_ended(&internal, &EndCause::Itself);
                 }
             });
         }
@@ -241,7 +241,7 @@ impl SimServers {
             if let Some(running) = &found
                 && servers.bbb(index).remove(&running.internal_id)
             {
-                servers.witness.over(&running.internal_id, &EndCause::Application);
+                servers.witness.instance_ended(&running.internal_id, &EndCause::Application);
             }
             found.is_some()
         };

@@ -107,7 +107,7 @@ impl SimStore {
     }
 
     /// Starts again without data, like a cluster with new disks: revisions start over.
-    pub(crate) fn lose_everything(&self, cluster_id: u64) {
+    pub(crate) fn lose_all_data(&self, cluster_id: u64) {
         self.change(|state| {
             state.reset(cluster_id);
             ((), None)

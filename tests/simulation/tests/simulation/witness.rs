@@ -78,14 +78,14 @@ impl HistoryWitness {
         self.checker().store_lost();
     }
 
-    pub(crate) fn born(&self, key: &MeetingKey, server: &ServerId, internal: &InternalMeetingId) {
+    pub(crate) fn instance_created(&self, key: &MeetingKey, server: &ServerId, internal: &InternalMeetingId) {
         self.note(&format!("{internal} runs"));
-        self.checker().born(key, server, internal);
+        self.checker().instance_created(key, server, internal);
     }
 
-    pub(crate) fn over(&self, internal: &InternalMeetingId, cause: &EndCause) {
+    pub(crate) fn instance_ended(&self, internal: &InternalMeetingId, cause: &EndCause) {
         self.note(&format!("{internal} is over: {cause:?}"));
-        self.checker().over(internal, cause);
+        self.checker().instance_ended(internal, cause);
     }
 
     /// Records that a call to a server, or a poll, has failed.
@@ -101,9 +101,9 @@ impl HistoryWitness {
 
     /// Records that an application requests the end of a meeting. Until the request has ended, it
     /// may concern any instance of the id that begins meanwhile.
-    pub(crate) fn asks_to_end(&self, key: &MeetingKey) -> PendingEndRequest<'_> {
+    pub(crate) fn end_requested(&self, key: &MeetingKey) -> PendingEndRequest<'_> {
         self.note(&format!("{key}: a client requests its end"));
-        self.checker().asked_to_end(key);
+        self.checker().end_requested(key);
         PendingEndRequest { witness: self, key: key.clone() }
     }
 
@@ -138,6 +138,6 @@ impl PendingEndRequest<'_> {
 
 impl Drop for PendingEndRequest<'_> {
     fn drop(&mut self) {
-        self.witness.checker().end_is_over(&self.key);
+        self.witness.checker().end_request_finished(&self.key);
     }
 }

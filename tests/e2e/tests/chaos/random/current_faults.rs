@@ -73,7 +73,7 @@ impl CurrentFaults {
         Ok(Some(name))
     }
 
-    pub(super) async fn heal_those_that_are_over(&mut self, cluster: &mut TestCluster) -> Result<()> {
+    pub(super) async fn heal_expired(&mut self, cluster: &mut TestCluster) -> Result<()> {
         let now = Instant::now();
         let (over, standing) =
             std::mem::take(&mut self.standing).into_iter().partition(|(until, ..)| *until <= now);

@@ -103,7 +103,7 @@ impl SimCluster {
             self.witness.note("! every key is deleted");
             self.store.wipe();
         } else {
-            self.store.lose_everything(self.chance.below(u64::MAX));
+            self.store.lose_all_data(self.chance.below(u64::MAX));
         }
         self.add_servers().await;
         self.add_hostile_tenant().await; // edges keep their tables until the tenant exists

@@ -99,7 +99,7 @@ impl BbbServers for ServersLink {
             tokio::spawn(async move {
                 sleep(lingers).await;
                 if servers.bbb(index).remove(&internal) {
-                    servers.witness.over(&internal, &cause);
+                    servers.witness.instance_ended(&internal, &cause);
                 }
             });
             Some(EndCallOutcome::Requested)

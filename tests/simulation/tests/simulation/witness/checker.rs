@@ -55,7 +55,7 @@ pub(crate) struct InvariantChecker {
     codec: StoreCodec,
     by_hand: BTreeSet<MeetingKey>,
     /// The number of requests in progress to end an id.
-    asked: BTreeMap<MeetingKey, u32>,
+    end_requests: BTreeMap<MeetingKey, u32>,
     /// The newest instance of an id that an application's `end` reached.
     ended: BTreeMap<MeetingKey, u64>,
     /// Whether the store holds the key that names its epoch.
@@ -75,7 +75,7 @@ impl InvariantChecker {
             instances: TrackedInstances::default(),
             codec: StoreCodec::new(),
             by_hand: BTreeSet::new(),
-            asked: BTreeMap::new(),
+            end_requests: BTreeMap::new(),
             ended: BTreeMap::new(),
             epoch_key_exists: false,
             began_anew: false,
@@ -265,9 +265,14 @@ impl InvariantChecker {
         self.began_anew = true;
     }
 
-    pub(super) fn born(&mut self, key: &MeetingKey, server: &ServerId, internal: &InternalMeetingId) {
+    pub(super) fn instance_created(
+        &mut self,
+        key: &MeetingKey,
+        server: &ServerId,
+        internal: &InternalMeetingId,
+    ) {
         self.figures.created += 1;
-        let released = self.asked.get(key).is_some_and(|count| *count > 0);
+        let released = self.end_requests.get(key).is_some_and(|count| *count > 0);
         let (key, server) = (key.clone(), server.clone());
         let instance = TrackedInstance {
             key,
@@ -282,7 +287,7 @@ impl InvariantChecker {
         self.instances.add(internal, instance);
     }
 
-    pub(super) fn over(&mut self, internal: &InternalMeetingId, cause: &EndCause) {
+    pub(super) fn instance_ended(&mut self, internal: &InternalMeetingId, cause: &EndCause) {
         let Some(instance) = self.instances.remove(internal) else { return };
         if *cause == EndCause::Application {
             let ended = self.ended.entry(instance.key.clone()).or_default();
@@ -317,8 +322,8 @@ impl InvariantChecker {
         }
     }
 
-    pub(super) fn asked_to_end(&mut self, key: &MeetingKey) {
-        *self.asked.entry(key.clone()).or_default() += 1;
+    pub(super) fn end_requested(&mut self, key: &MeetingKey) {
+        *self.end_requests.entry(key.clone()).or_default() += 1;
         let ids: Vec<InternalMeetingId> = self.instances.of(key).map(|(id, _)| id.clone()).collect();
         for id in ids {
             if let Some(instance) = self.instances.get_mut(&id) {
@@ -341,8 +346,8 @@ impl InvariantChecker {
         }
     }
 
-    pub(super) fn end_is_over(&mut self, key: &MeetingKey) {
-        if let Some(count) = self.asked.get_mut(key) {
+    pub(super) fn end_request_finished(&mut self, key: &MeetingKey) {
+        if let Some(count) = self.end_requests.get_mut(key) {
             *count -= 1;
         }
     }

@@ -74,15 +74,15 @@ mod tests {
     use crate::witness::{EndCause, InvariantChecker};
 
     #[tokio::test]
-    async fn what_an_ended_meeting_had_superseded_must_not_run() {
+    async fn an_instance_superseded_by_an_ended_one_must_not_run() {
         let mut checker = InvariantChecker::new(Policy::default());
         let key = MeetingKey::new(TenantId::default_tenant(), MeetingId::parse("room").unwrap());
         let instances = ["room-1", "room-2"].map(|id| InternalMeetingId::parse(id).unwrap());
         for (instance, server) in instances.iter().zip(["a", "b"]) {
-            checker.born(&key, &ServerId::parse(server).unwrap(), instance);
+            checker.instance_created(&key, &ServerId::parse(server).unwrap(), instance);
             checker.acknowledged(instance);
         }
-        checker.over(&instances[1], &EndCause::Application);
+        checker.instance_ended(&instances[1], &EndCause::Application);
         checker.end_acknowledged(&key);
         let (_, why) = checker.at_rest(&[]).unwrap_err();
         assert!(why.contains("room-1") && why.contains("superseded"), "{why}");
