@@ -1,5 +1,5 @@
-//! BBB servers over HTTP: signed calls with deadlines, limited answers, and errors that never tell
-//! a secret, checksum or query.
+//! BBB servers over HTTP: signed calls with deadlines and bounded answers, whose errors never
+//! contain a secret, checksum or query.
 
 mod hooks;
 mod sample;
@@ -27,7 +27,7 @@ use usher_runtime::pending::PendingCalls;
 
 use crate::ports::{BbbCallError, BbbServers, EndCallOutcome};
 
-/// Pause before the second try of a poll, at most.
+/// Longest pause before the second attempt of a poll.
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
 
 /// Calls BBB servers.
@@ -37,14 +37,14 @@ pub struct BbbClient {
     poll_deadline: Duration,
     call_deadline: Duration,
     pending: PendingCalls,
-    /// Servers whose webhooks take nothing but SHA-1.
+    /// The servers whose webhooks accept SHA-1 only.
     old_hooks: Arc<Mutex<HashSet<ServerId>>>,
 }
 
-/// A whole answer.
+/// A complete answer.
 struct AnswerBody {
     text: String,
-    /// The server's clock, where it said so.
+    /// The server's clock, if the answer carries one.
     date: Option<SystemTime>,
 }
 
@@ -123,7 +123,7 @@ impl BbbClient {
         sample::read(&answer.text, answer.date, watermark, now)
     }
 
-    /// Makes a call whose success is all that matters.
+    /// Makes a call of which only the success matters.
     async fn ask(
         &self,
         server: &Server,
@@ -155,7 +155,8 @@ impl BbbClient {
         }
     }
 
-    /// Asks for the password that `end` needs on old servers; none when the meeting is not listed.
+    /// Reads the moderator password, which `end` needs on old servers; `None` if the meeting is not
+    /// listed.
     async fn moderator_password(
         &self,
         server: &Server,
@@ -175,13 +176,13 @@ impl BbbClient {
 
 #[async_trait]
 impl BbbServers for BbbClient {
-    /// Tries twice within one deadline; both tries together are one check (requirements A1).
+    /// Attempts the call twice within one deadline. Both attempts are one poll (requirements A1).
     async fn poll(&self, server: &Server, watermark: u64) -> Result<ServerSample, BbbCallError> {
         let deadline = Instant::now() + self.poll_deadline;
         let first = self.try_poll(server, watermark, deadline).await;
         match first {
             Ok(sample) => Ok(sample),
-            // A well-formed refusal does not change by being asked for again.
+            // A well-formed refusal would be the same at a second attempt.
             Err(error @ (BbbCallError::Failed(_) | BbbCallError::Timeout(_))) => Err(error),
             Err(error) => {
                 let again = Instant::now() + RETRY_PAUSE.min(self.poll_deadline / 10);
@@ -202,7 +203,7 @@ impl BbbServers for BbbClient {
     ) -> Result<EndCallOutcome, BbbCallError> {
         let deadline = Instant::now() + self.call_deadline;
         let ended = self.try_end(server, meeting, moderator_password, deadline).await;
-        // BBB 2.4 ends nothing without the moderator password; newer ones do not ask for it.
+        // BBB 2.4 ends a meeting only with the moderator password; newer versions do not need it.
         if moderator_password.is_none()
             && matches!(ended, Err(BbbCallError::Failed(_)))
             && let Some(password) = self.moderator_password(server, meeting, deadline).await?
@@ -227,7 +228,7 @@ fn unreadable(error: &UnreadableReply) -> BbbCallError {
     BbbCallError::Unreadable(error.to_string())
 }
 
-/// Says what went wrong in the words of the innermost cause, which never holds the URL.
+/// Describes an error by its innermost cause, which never contains the URL.
 fn redacted(error: reqwest::Error) -> BbbCallError {
     let connect = error.is_connect();
     let timeout = error.is_timeout();

@@ -1,5 +1,5 @@
-//! The webhooks of BBB servers. bbb-webhooks 2 takes SHA-1 and nothing else, whatever the server itself
-//! takes; bbb-webhooks 3 takes what it is told to (BBB API, 1.2).
+//! The webhooks of BBB servers. bbb-webhooks 2 accepts SHA-1 only, for any configuration of the
+//! server; bbb-webhooks 3 accepts the configured algorithms (wire-contract 1.2).
 
 use std::sync::PoisonError;
 
@@ -17,8 +17,8 @@ use super::{BbbClient, unreadable};
 use crate::{notifications::ports::ServerHooks, ports::BbbCallError};
 
 impl BbbClient {
-    /// Makes a call, signed as the server is configured, then with SHA-1; which of them it took is
-    /// remembered.
+    /// Makes a call that is signed as the server is configured, and then with SHA-1. The algorithm
+    /// that the server accepts is remembered.
     async fn hook_call(
         &self,
         server: &Server,

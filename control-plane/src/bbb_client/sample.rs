@@ -1,4 +1,4 @@
-//! From the answer of `getMeetings` to a sample.
+//! Conversion of an answer to `getMeetings` into a sample.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -13,8 +13,8 @@ use usher_model::{
 
 use crate::ports::BbbCallError;
 
-/// Reads a list. Ages are taken by the server's own clock where its answer carried one, so that a
-/// server whose clock is wrong does not make its meetings look old or young.
+/// Reads a list. Ages are computed by the server's own clock if its answer carries one, so that a
+/// wrong clock of the server does not change the age of its meetings.
 pub(super) fn read(
     body: &str,
     date: Option<SystemTime>,
@@ -52,9 +52,10 @@ fn sampled(listed: &ListedMeeting<'_>, clock: i64) -> Result<SampledMeeting, Bbb
     })
 }
 
-/// Returns the meeting that our mark names; none where the id is none of that tenant. A bare one with our
-/// mark was created by a create of ours that took the place of another balancer's meeting. Breakout rooms
-/// have their parent's mark and an id of the server's own.
+/// Returns the meeting that Usher's mark names; `None` if the id does not belong to that tenant. An
+/// unscoped meeting with the mark was created by a create of Usher that took over another
+/// balancer's meeting (ADR 12). A breakout room has its parent's mark and an id of the server's
+/// own.
 fn key(listed: &ListedMeeting<'_>, instance: &InternalMeetingId) -> Option<MeetingKey> {
     let tenant = TenantId::parse(listed.tenant()?).ok()?;
     let (scope, on_server) = (TenantScope::of(&tenant), listed.meeting_id.as_str());
@@ -63,8 +64,8 @@ fn key(listed: &ListedMeeting<'_>, instance: &InternalMeetingId) -> Option<Meeti
     Some(MeetingKey::new(tenant, meeting))
 }
 
-/// Returns the breakout room that our mark names by the id its application gave it. What a server makes has
-/// its parent's metadata: only an instance of that very id is meant.
+/// Returns the breakout room that the mark names by its application's id (ADR 15). A room that the
+/// server created has its parent's metadata too, so only an instance of that very id is meant.
 fn room(listed: &ListedMeeting<'_>, instance: &InternalMeetingId) -> Option<MeetingKey> {
     let (tenant, id) = (listed.tenant()?, listed.room()?);
     let key = MeetingKey::new(TenantId::parse(tenant).ok()?, MeetingId::parse(id).ok()?);
@@ -87,7 +88,8 @@ fn millis(time: SystemTime) -> i64 {
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
-/// Reads an HTTP date, `Sun, 06 Nov 1994 08:49:37 GMT`; the two obsolete forms are not read.
+/// Reads an HTTP date in the form `Sun, 06 Nov 1994 08:49:37 GMT`; the two obsolete forms are not
+/// read.
 pub(super) fn http_date(text: &str) -> Option<SystemTime> {
     let mut words = text.split_once(", ")?.1.split(' ');
     let day: u64 = words.next()?.parse().ok()?;
@@ -146,7 +148,7 @@ mod tests {
         for (id, tenant) in [("school~room", "default"), ("room", "school"), ("other~room", "school")] {
             assert_eq!(name(id, tenant), None, "{id} of {tenant}");
         }
-        // SHA-1 of `room`: it took the place of another balancer's.
+        // SHA-1 of `room`: Usher's create took over another balancer's meeting.
         let bare = "27a5a05c01ee6e7b614f4055d6908eaee91d9c95-5";
         assert_eq!(named("room", "school", bare).as_deref(), Some("school/room"));
     }
@@ -174,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn what_scalelite_says_of_a_meeting_counts_where_our_mark_is_missing() {
+    fn scalelites_metadata_counts_if_the_mark_is_missing() {
         let listed = |metadata: &[(&str, &str)]| ListedMeeting {
             metadata: metadata.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect(),
             ..ListedMeeting::default()

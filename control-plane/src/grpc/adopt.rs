@@ -1,4 +1,4 @@
-//! `MeetingService/AdoptMeetings`: one list of one server, and a decision for each meeting that was named.
+//! `MeetingService/AdoptMeetings`: one list of one server, and a decision for each named meeting.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,12 +17,12 @@ use crate::{
     },
 };
 
-/// Meetings of one request.
+/// Largest number of meetings in one request.
 const MOST: usize = 300;
-/// Records that are written at the same time.
+/// Largest number of records that are written at the same time.
 const AT_ONCE: usize = 16;
 
-/// What the call works with.
+/// The parts that the call uses.
 pub(super) struct MeetingAdopter<'a> {
     pub(super) fleet: &'a FleetHandle,
     pub(super) admin: &'a FleetAdmin,
@@ -31,7 +31,7 @@ pub(super) struct MeetingAdopter<'a> {
 }
 
 impl MeetingAdopter<'_> {
-    /// Asks the server, then decides.
+    /// Requests the server's list, then decides about each meeting.
     pub(super) async fn adopt(
         &self,
         request: AdoptMeetingsRequest,
@@ -63,7 +63,7 @@ impl MeetingAdopter<'_> {
         Ok(AdoptMeetingsResponse { meetings })
     }
 
-    /// Returns the server as it is now, and the revision its list will be compared with.
+    /// Returns the server's entry as it is now, and the revision that the list is compared with.
     fn asked(&self, id: &ServerId) -> Result<(ListTarget, u64), RpcRefusal> {
         let found = self.fleet.read(|fleet| {
             let server = fleet.server(id)?.stored.value.clone();

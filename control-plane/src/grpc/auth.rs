@@ -1,4 +1,4 @@
-//! Who may use the control port (design 11): bearers of the token, or, without one, this machine.
+//! Access to the control port (design 11): by the token, or without one from this machine only.
 
 use std::net::SocketAddr;
 
@@ -7,11 +7,11 @@ use tonic::{Request, Status, service::Interceptor};
 use usher_bbb::secret::Secret;
 use usher_model::settings::AdminSettings;
 
-/// Lets requests pass that carry the token, or every one if there is none.
+/// Accepts the requests that carry the token, or all requests if no token is set.
 #[derive(Debug, Clone)]
 pub struct AdminAuth(Option<Secret>);
 
-/// The control port would stand open.
+/// The control port would be open to other machines.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "control address {0} is reachable from other machines and nothing guards it: set `admin.token`, \
@@ -23,7 +23,7 @@ impl AdminAuth {
     /// Checks that the port is guarded.
     ///
     /// # Errors
-    /// There is no token, the address is not loopback, and nobody said that this is meant.
+    /// No token is set, the address is not loopback, and `admin.insecure` is not set.
     pub fn new(settings: &AdminSettings, control: SocketAddr) -> Result<Self, UnguardedAddress> {
         if settings.token.is_none() && !settings.insecure && !control.ip().is_loopback() {
             return Err(UnguardedAddress(control));

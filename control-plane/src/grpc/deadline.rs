@@ -1,22 +1,22 @@
-//! How long the caller waits (`grpc-timeout`), and how long anybody may.
+//! The deadline of a call, from the caller's `grpc-timeout` and Usher's own bounds.
 
 use std::time::{Duration, Instant};
 
 use tonic::metadata::MetadataMap;
 use usher_runtime::clock;
 
-/// For callers that do not say.
+/// Timeout of callers that set none.
 const DEFAULT: Duration = Duration::from_secs(10);
-/// For callers that say too much.
+/// Longest timeout of a caller.
 const LONGEST: Duration = Duration::from_mins(1);
 
-/// Returns when the caller gives up.
+/// Returns the time at which the caller stops waiting.
 pub(crate) fn of(metadata: &MetadataMap) -> Instant {
     let given = metadata.get("grpc-timeout").and_then(|value| value.to_str().ok()).and_then(parse);
     clock::now() + given.unwrap_or(DEFAULT).min(LONGEST)
 }
 
-/// Reads `1S`, `250m`, …
+/// Reads a timeout such as `1S` or `250m`.
 fn parse(text: &str) -> Option<Duration> {
     let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     let number: u64 = number.parse().ok().filter(|_| number.len() <= 8)?;

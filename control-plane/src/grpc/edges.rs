@@ -10,14 +10,14 @@ use crate::tasks::{
     fleet_handle::FleetHandle,
 };
 
-/// The service.
+/// The implementation of `EdgeService`.
 pub(super) struct EdgeAdmin {
     edges: ConnectedEdges,
     fleet: FleetHandle,
 }
 
 impl EdgeAdmin {
-    /// Shows `edges`.
+    /// Returns the service that lists `edges`.
     pub(super) fn new(edges: ConnectedEdges, fleet: FleetHandle) -> Self {
         Self { edges, fleet }
     }

@@ -7,10 +7,10 @@ pub(super) fn of(modified: u64) -> String {
     format!("{modified:x}")
 }
 
-/// Reads an etag; an empty one is none.
+/// Reads an etag; `None` if it is empty.
 ///
 /// # Errors
-/// It is not one of ours.
+/// The etag was not issued by this service.
 pub(super) fn parse(field: &str, etag: &str) -> Result<Option<u64>, RpcRefusal> {
     match etag {
         "" => Ok(None),

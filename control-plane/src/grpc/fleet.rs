@@ -16,41 +16,43 @@ use crate::{
     tasks::{edges::ConnectedEdges, fleet_handle::FleetHandle, leadership::Leadership, upkeep::SpaceFigures},
 };
 
-/// The service.
+/// The implementation of `FleetService`.
 pub(super) struct FleetStatus {
-    /// The fleet.
+    /// The fleet of this replica.
     pub(super) fleet: FleetHandle,
-    /// The edges connected here.
+    /// The edges that are connected to this replica.
     pub(super) edges: ConnectedEdges,
-    /// Callbacks that wait.
+    /// The waiting callbacks and events.
     pub(super) deliveries: DeliveryBook,
-    /// Webhooks that are registered.
+    /// The registered webhooks.
     pub(super) hooks: WebhookRegistry,
-    /// The alarms raised here.
+    /// The alarms that this replica raises.
     pub(super) alarms: RaisedAlarms,
-    /// Whether this replica leads.
+    /// The leadership of this replica.
     pub(super) leadership: Leadership,
-    /// What the store takes.
+    /// The observed size of the store.
     pub(super) space: SpaceFigures,
-    /// Knows who leads.
+    /// The store, which knows the leader.
     pub(super) store: Arc<dyn Store>,
     /// Name of this replica.
     pub(super) replica: String,
-    /// Longest time to ask who leads.
+    /// Longest time of the request for the leader's name.
     pub(super) ask_within: std::time::Duration,
-    /// When it started.
+    /// Time at which this replica started.
     pub(super) started: Instant,
 }
 
 #[tonic::async_trait]
 impl FleetService for FleetStatus {
     async fn get_status(&self, _: Request<GetStatusRequest>) -> Result<Response<GetStatusResponse>, Status> {
-        // By the lease: a leader that stood still leads no more, though it may not have noticed yet.
+        // The lease decides: a leader whose process was suspended leads no more although its role
+        // still says so.
         let leading = self.leadership.token(clock::now()).is_some();
         let leader = if leading {
             self.replica.clone()
         } else {
-            // A status that cannot name the leader is still a status.
+            // The status is useful without the leader's name, so a failure to read it is not an
+            // error.
             let leader = tokio::time::timeout(self.ask_within, self.store.leader()).await;
             leader.ok().and_then(Result::ok).flatten().unwrap_or_default()
         };

@@ -1,4 +1,4 @@
-//! `MeetingService`: operators' view of meetings and zombies.
+//! `MeetingService`: administration of meetings and zombies.
 
 use std::{sync::Arc, time::Duration};
 
@@ -24,7 +24,7 @@ use crate::{
     tasks::{admin::FleetAdmin, fleet_handle::FleetHandle, placer::MeetingPlacer, writer::WriteError},
 };
 
-/// The service.
+/// The implementation of `MeetingService`.
 pub(super) struct MeetingRpc {
     fleet: FleetHandle,
     placer: MeetingPlacer,
@@ -34,7 +34,7 @@ pub(super) struct MeetingRpc {
 }
 
 impl MeetingRpc {
-    /// Serves `fleet`; ends meetings by `servers`, waiting at most `call_timeout`.
+    /// Returns the service. It reads `fleet` and ends meetings by `servers` within `call_timeout`.
     pub(super) fn new(
         fleet: FleetHandle,
         placer: MeetingPlacer,
@@ -103,7 +103,7 @@ impl MeetingService for MeetingRpc {
         if meant.is_some_and(|meant| !record.names(&meant)) {
             return Err(RpcRefusal::another_instance(&name::meeting(&key)).into());
         }
-        // A server that cannot be asked ends it when it is back.
+        // An unreachable server gets the `end` later: the zombie waits for its return.
         if let Some(server) = server {
             let Some(internal_id) = record.state.internal_id() else {
                 let problem = "its server has not confirmed it yet; try again in a moment";
@@ -183,7 +183,7 @@ impl MeetingService for MeetingRpc {
     }
 }
 
-/// Reads the instance that an order is for; none where the caller does not say.
+/// Reads the instance that the request names; `None` if it names none.
 fn instance(internal_id: &str) -> Result<Option<InternalMeetingId>, RpcRefusal> {
     let parsed = (!internal_id.is_empty()).then(|| InternalMeetingId::parse(internal_id)).transpose();
     parsed.map_err(|error| RpcRefusal::field("internal_id", error.to_string()))
@@ -193,7 +193,7 @@ fn not_found(key: &MeetingKey) -> RpcRefusal {
     RpcRefusal::NotFound { kind: "meeting", name: name::meeting(key) }
 }
 
-/// Returns the server if it can be asked.
+/// Returns the server if it is reachable.
 fn reachable(fleet: &Fleet, id: &ServerId) -> Option<Server> {
     let server = fleet.server(id)?;
     let asked = server.admin() != AdminState::Disabled && server.health() != Health::Offline;

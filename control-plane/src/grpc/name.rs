@@ -1,5 +1,5 @@
-//! Resource names: `servers/ID`, `tenants/ID`, `tenants/TENANT/meetings/ID`, and a zombie's below its
-//! meeting's.
+//! Resource names: `servers/ID`, `tenants/ID`, `tenants/TENANT/meetings/ID`, and a zombie's below
+//! its meeting's.
 
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use usher_model::{
@@ -9,46 +9,46 @@ use usher_model::{
 
 use super::status::RpcRefusal;
 
-/// Returns the name of a server.
+/// Returns the resource name of a server.
 pub(crate) fn server(id: &ServerId) -> String {
     format!("servers/{id}")
 }
 
-/// Reads the name of a server.
+/// Reads the resource name of a server.
 ///
 /// # Errors
-/// It is none.
+/// The text is not such a name.
 pub(crate) fn parse_server(field: &str, name: &str) -> Result<ServerId, RpcRefusal> {
     let id =
         name.strip_prefix("servers/").ok_or_else(|| RpcRefusal::field(field, "write it as `servers/ID`"))?;
     ServerId::parse(id).map_err(|error| RpcRefusal::field(field, error.to_string()))
 }
 
-/// Returns the name of a tenant.
+/// Returns the resource name of a tenant.
 pub(crate) fn tenant(id: &TenantId) -> String {
     format!("tenants/{id}")
 }
 
-/// Reads the name of a tenant.
+/// Reads the resource name of a tenant.
 ///
 /// # Errors
-/// It is none.
+/// The text is not such a name.
 pub(crate) fn parse_tenant(field: &str, name: &str) -> Result<TenantId, RpcRefusal> {
     let id =
         name.strip_prefix("tenants/").ok_or_else(|| RpcRefusal::field(field, "write it as `tenants/ID`"))?;
     TenantId::parse(id).map_err(|error| RpcRefusal::field(field, error.to_string()))
 }
 
-/// Returns the name of a meeting.
+/// Returns the resource name of a meeting.
 pub(crate) fn meeting(key: &MeetingKey) -> String {
     let id = utf8_percent_encode(key.meeting.as_str(), NON_ALPHANUMERIC);
     format!("tenants/{}/meetings/{id}", key.tenant)
 }
 
-/// Reads the name of a meeting.
+/// Reads the resource name of a meeting.
 ///
 /// # Errors
-/// It is none.
+/// The text is not such a name.
 pub(crate) fn parse_meeting(field: &str, name: &str) -> Result<MeetingKey, RpcRefusal> {
     let form = "write it as `tenants/TENANT/meetings/ID`, the id percent-encoded";
     let wrong = || RpcRefusal::field(field, form);
@@ -60,15 +60,15 @@ pub(crate) fn parse_meeting(field: &str, name: &str) -> Result<MeetingKey, RpcRe
     Ok(MeetingKey::new(tenant, meeting))
 }
 
-/// Returns the name of a zombie.
+/// Returns the resource name of a zombie.
 pub(crate) fn zombie(key: &ZombieKey) -> String {
     format!("{}/zombies/{}", meeting(&key.meeting), key.server)
 }
 
-/// Reads the name of a zombie.
+/// Reads the resource name of a zombie.
 ///
 /// # Errors
-/// It is none.
+/// The text is not such a name.
 pub(crate) fn parse_zombie(field: &str, name: &str) -> Result<ZombieKey, RpcRefusal> {
     let form = "write it as `tenants/TENANT/meetings/ID/zombies/SERVER`, the id percent-encoded";
     let (meeting, server) = name.rsplit_once("/zombies/").ok_or_else(|| RpcRefusal::field(field, form))?;
@@ -76,10 +76,10 @@ pub(crate) fn parse_zombie(field: &str, name: &str) -> Result<ZombieKey, RpcRefu
     Ok(ZombieKey { meeting: parse_meeting(field, meeting)?, server })
 }
 
-/// Reads the parent of a list of meetings; none means every tenant.
+/// Reads the parent of a list of meetings; `None` means all tenants.
 ///
 /// # Errors
-/// It is none.
+/// The text is not such a name.
 pub(crate) fn parse_tenant_parent(field: &str, name: &str) -> Result<Option<TenantId>, RpcRefusal> {
     match name.strip_prefix("tenants/") {
         Some("-") => Ok(None),

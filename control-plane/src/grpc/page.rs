@@ -1,36 +1,36 @@
-//! Pages of a list: opaque tokens that name the last key of the page before, so that a list that
-//! changes meanwhile neither repeats nor skips what stands.
+//! Pages of a list. A token is opaque and names the last key of the page before, so that a list
+//! that changes between two pages neither repeats nor skips an entry that remains.
 
 use super::status::RpcRefusal;
 
-/// Size of a page that was not asked for.
+/// Page size for a request without one.
 const DEFAULT_SIZE: usize = 100;
-/// Largest page.
+/// Largest page size.
 const MAX_SIZE: usize = 1000;
 
-/// Which page is asked for.
+/// The page that a request asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PageRequest {
     size: usize,
     after: Option<String>,
 }
 
-/// One page.
+/// One page of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ListPage<T> {
-    /// What stands on it.
+    /// The entries of the page.
     pub(crate) items: Vec<T>,
-    /// Token of the next page; empty on the last.
+    /// Token of the next page; empty on the last page.
     pub(crate) next: String,
     /// Length of the whole list.
     pub(crate) total: i32,
 }
 
 impl PageRequest {
-    /// Reads the two fields of a list request.
+    /// Reads the two page fields of a list request.
     ///
     /// # Errors
-    /// The size is negative, or the token is not one of ours.
+    /// The size is negative, or the token was not issued by this service.
     pub(crate) fn parse(size: i32, token: &str) -> Result<Self, RpcRefusal> {
         let size = match usize::try_from(size) {
             Err(_) => return Err(RpcRefusal::field("page_size", "must not be negative; 0 means 100")),
@@ -41,8 +41,8 @@ impl PageRequest {
         Ok(Self { size, after })
     }
 
-    /// Cuts the page out of a list; `key` must be unique. Only the page itself is sorted out and
-    /// converted, whatever the length of the list.
+    /// Cuts the page out of a list; `key` must be unique. Only the entries of the page are sorted
+    /// and converted, for any length of the list.
     pub(crate) fn cut<S, T>(
         &self,
         list: impl Iterator<Item = S>,

@@ -1,4 +1,4 @@
-//! `PlacementService`: what edges ask for while they serve requests.
+//! `PlacementService`: the calls of edges while they serve requests.
 
 use std::time::{Duration, Instant};
 
@@ -34,13 +34,13 @@ use crate::{
     },
 };
 
-/// Longest time that a create of a breakout room waits for a poll to see what is left of the room.
+/// Longest time that a create of a breakout room waits for a poll of the room's former instance.
 const LEFTOVER_WITHIN: Duration = Duration::from_secs(3);
 
-/// Callers of one report that are looked at.
+/// Largest number of callers that are read from one report.
 const CALLERS: usize = 32;
 
-/// The service; it needs no socket to be asked.
+/// The implementation of `PlacementService`. Tests call it without a socket.
 pub struct PlacementRpc {
     placer: MeetingPlacer,
     resolver: MeetingResolver,
@@ -49,7 +49,8 @@ pub struct PlacementRpc {
 }
 
 impl PlacementRpc {
-    /// Serves by `placer` and `resolver`; `polls` look at servers before their time.
+    /// Returns the service. It places by `placer`, looks up by `resolver` and requests polls by
+    /// `polls`.
     pub fn new(
         placer: MeetingPlacer,
         resolver: MeetingResolver,
@@ -59,8 +60,8 @@ impl PlacementRpc {
         Self { placer, resolver, fleet, polls }
     }
 
-    /// Places a breakout room. What is left of it on its server may long be gone: only a poll tells, and the
-    /// next one may be a whole interval away.
+    /// Places a breakout room. A former instance of the room may have ended long ago; only a poll
+    /// shows it, and the next one may be a whole interval away, so one is requested.
     async fn place_room(
         &self,
         request: CreateRequest,
@@ -82,7 +83,7 @@ impl PlacementRpc {
         }
     }
 
-    /// Nothing is decided from a fleet that was not read yet.
+    /// Refuses requests before the fleet was read: a decision from an empty fleet would be wrong.
     fn ready(&self) -> Result<(), RpcRefusal> {
         if self.fleet.complete() {
             Ok(())
@@ -167,8 +168,8 @@ impl PlacementService for PlacementRpc {
         let deadline = deadline::of(request.metadata());
         self.ready()?;
         let key = key(request.into_inner().key)?;
-        // Asked before the fleet is: a rebuild that ends in between may have brought the record after it
-        // was looked for.
+        // Read before the lookup: a rebuild that ends in between may have added the record after it
+        // was looked up.
         let (epoch, rebuilding) = self.placer.rebuilding();
         let resolved =
             self.resolver.resolve(&key, deadline).await.map_err(|error| RpcRefusal::store(&error))?;
@@ -223,13 +224,13 @@ impl PlacementService for PlacementRpc {
                 return Err(RpcRefusal::field("kind", "must say what the call died of").into());
             }
         };
-        // The call's name is the edge's word; only what BBB calls look like goes into the store.
+        // The edge names the call freely; only characters of BBB's call names go into the store.
         let call: String = request.call.chars().filter(char::is_ascii_alphanumeric).take(32).collect();
         let reason = format!("an edge's `{call}` failed: {what}");
         let report = failure_report(&request);
         let reported = self.placer.report_failure(&server, &report, &reason, deadline).await;
-        // Its own poll says whether a server is sick that a single tenant's calls fail at. Late, it is made
-        // all the same.
+        // The server's own poll shows whether a server at which only one tenant's calls fail is
+        // ill. The poll is made even if the deadline passes first.
         if reported.map_err(RpcRefusal::written)?
             && let Err(error) = self.polls.ask(&server, deadline).await
         {
@@ -241,7 +242,7 @@ impl PlacementService for PlacementRpc {
 
 fn failure_report(wire: &ReportFailureRequest) -> FailureReport {
     let caller = |caller: &v1::FailedCaller| {
-        // One that cannot be read is nobody's.
+        // A caller with an unreadable tenant is dropped.
         Some((TenantId::parse(&caller.tenant).ok()?, MeetingId::parse(&caller.meeting_id).ok()))
     };
     FailureReport {
@@ -278,7 +279,7 @@ fn parent(id: &str) -> Result<Option<MeetingId>, RpcRefusal> {
     if id.is_empty() { Ok(None) } else { MeetingId::parse(id).map(Some).map_err(invalid) }
 }
 
-/// Returns the caller's name for its create, or one of our own.
+/// Returns the caller's token for its create, or a random one.
 fn token(given: String) -> Result<String, RpcRefusal> {
     if given.is_empty() {
         return Ok(format!("{:032x}", rand::random::<u128>()));

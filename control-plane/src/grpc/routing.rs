@@ -1,4 +1,4 @@
-//! `RoutingService`: the routing table to edges, whole once and then by deltas (design 6).
+//! `RoutingService`: the routing table for edges, once as a whole and then by deltas (design 6).
 
 mod session;
 mod shrink;
@@ -30,15 +30,15 @@ use crate::{
     tasks::{edges::ConnectedEdges, fleet_handle::FleetHandle},
 };
 
-/// Time an edge has to say hello.
+/// Longest time in which an edge must send its hello.
 const HELLO_WITHIN: Duration = Duration::from_secs(10);
-/// Frames on their way to one edge.
+/// Largest number of frames in transit to one edge.
 const IN_FLIGHT: usize = 64;
-/// Snapshots that are sent at the same time; the others wait, so that a hundred edges that come back
-/// at once do not starve everything else (F14).
+/// Largest number of snapshots sent at the same time. Further edges wait, so that a hundred edges
+/// that reconnect at once do not starve other requests (F14).
 const SNAPSHOTS: usize = 8;
 
-/// The service.
+/// The implementation of `RoutingService`.
 pub struct RoutingRpc {
     fleet: FleetHandle,
     edges: ConnectedEdges,
@@ -48,7 +48,7 @@ pub struct RoutingRpc {
 }
 
 impl RoutingRpc {
-    /// Streams `fleet`'s routing table.
+    /// Returns the service that streams the routing table of `fleet`.
     pub fn new(fleet: FleetHandle, edges: ConnectedEdges, tasks: TaskGroup, heartbeat: Duration) -> Self {
         Self { fleet, edges, tasks, heartbeat, snapshots: Arc::new(Semaphore::new(SNAPSHOTS)) }
     }
@@ -67,11 +67,11 @@ impl RoutingService for RoutingRpc {
 }
 
 impl RoutingRpc {
-    /// Starts one edge's stream: what it says comes by `inbound`, what it is sent by the stream that
-    /// is returned.
+    /// Starts the stream of one edge. `inbound` brings the edge's messages; the returned stream
+    /// carries the frames to the edge.
     ///
     /// # Errors
-    /// The edge does not say hello as it should, or this replica has no table yet.
+    /// The edge's hello is missing or malformed, or this replica has no table yet.
     pub async fn open(
         &self,
         mut inbound: impl Stream<Item = Result<StreamRoutesRequest, Status>> + Send + Unpin + 'static,
@@ -109,7 +109,8 @@ impl RoutingRpc {
     }
 }
 
-/// Returns what an edge knows of the epoch that its table is of. What is no name is left out.
+/// Returns the servers and tenants that an edge remembers of its table's epoch. Malformed names are
+/// left out.
 fn names(hello: &Hello) -> RememberedNames {
     RememberedNames {
         servers: hello.servers.iter().filter_map(|id| ServerId::parse(id).ok()).collect(),
@@ -117,7 +118,8 @@ fn names(hello: &Hello) -> RememberedNames {
     }
 }
 
-/// The table is not known yet: an incomplete one must never be taken for the whole.
+/// Refuses the stream before the fleet was read: an edge must not take an incomplete table for the
+/// whole.
 fn not_ready() -> RpcRefusal {
     RpcRefusal::Retry {
         reason: "NOT_READY",

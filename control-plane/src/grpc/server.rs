@@ -1,4 +1,4 @@
-//! The gRPC port: every service, reflection and health.
+//! The gRPC port: all services, reflection and health.
 
 use std::time::Duration;
 
@@ -35,13 +35,13 @@ use crate::{
     tasks::edges::ConnectedEdges,
 };
 
-/// Pause before an idle connection gets a keep-alive ping, and the time for its answer.
+/// Interval of HTTP/2 pings on a connection, and the longest time of their answer.
 const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(10));
-/// Largest request; the largest real one is a few kilobytes.
+/// Largest request in bytes; real requests take at most a few kilobytes.
 const MAX_REQUEST: usize = 1 << 20;
-/// Largest callback: the largest body that an edge accepts, and the fields beside it.
+/// Largest callback in bytes: the largest body that an edge takes, and its envelope.
 const MAX_CALLBACK: usize = 2 << 20;
-/// Time that requests under way have to finish at shutdown.
+/// Longest time for requests under way to finish at shutdown.
 const GRACE: Duration = Duration::from_secs(10);
 
 /// The handles that the services share out among themselves.
@@ -64,7 +64,7 @@ pub struct ServiceTiming {
     pub call_timeout: Duration,
     /// Longest call to the store.
     pub store_timeout: Duration,
-    /// Time between two heartbeats of an idle routing stream.
+    /// Interval of heartbeats on an idle routing stream.
     pub heartbeat: Duration,
 }
 
@@ -129,15 +129,16 @@ pub async fn serve(
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(DESCRIPTORS)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-            // Descriptors of error details: without them a client can only print bytes.
+            // The descriptors of error details: without them a client prints error details as
+            // bytes.
             .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
     };
     let routes = Server::builder()
         .trace_fn(span)
         .http2_keepalive_interval(Some(KEEP_ALIVE.0))
         .http2_keepalive_timeout(Some(KEEP_ALIVE.1))
-        // Probes of an orchestrator cannot send the token; the health service reveals only its own
-        // state.
+        // Health needs no token, because probes of an orchestrator cannot send one and health
+        // reveals no secret.
         .add_service(tonic_health::pb::health_server::HealthServer::new(
             tonic_health::server::HealthService::from_health_reporter(health),
         ))

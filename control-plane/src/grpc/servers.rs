@@ -1,4 +1,4 @@
-//! `ServerService`: operators' view of the servers.
+//! `ServerService`: administration of the servers.
 
 mod input;
 mod output;
@@ -38,10 +38,11 @@ use crate::{
     },
 };
 
-/// Time before the caller's deadline at which a poll is given up, so that the caller hears why.
+/// Time before the caller's deadline at which a poll is abandoned, so that the caller gets an
+/// answer with the reason.
 const ANSWER_BEFORE: Duration = Duration::from_millis(200);
 
-/// The service.
+/// The implementation of `ServerService`.
 pub(super) struct ServerRpc {
     fleet: FleetHandle,
     admin: FleetAdmin,
@@ -52,8 +53,8 @@ pub(super) struct ServerRpc {
 }
 
 impl ServerRpc {
-    /// Serves `fleet`, changes it by `admin`, and polls by `pollers`, or by `asks` where the
-    /// `leadership` is another replica's. New addresses are asked by `bbb`.
+    /// Returns the service. It reads `fleet`, changes it by `admin`, and polls by `pollers`, or by
+    /// `asks` if another replica has the `leadership`. `bbb` calls new addresses.
     pub(super) fn new(
         fleet: FleetHandle,
         admin: FleetAdmin,

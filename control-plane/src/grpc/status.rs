@@ -1,4 +1,4 @@
-//! The one table from errors to gRPC status (`google.rpc` details included).
+//! The one table from errors to gRPC status, with `google.rpc` details.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -19,62 +19,62 @@ use crate::{
 /// Domain of every `ErrorInfo`.
 const DOMAIN: &str = "usher";
 
-/// A field that cannot be accepted, and what to write instead.
+/// An invalid field and its remedy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RequestViolation {
     /// Path of the field, as in `server.url`.
     pub(crate) field: String,
-    /// What is wrong and what to do.
+    /// The fault and its remedy.
     pub(crate) problem: String,
 }
 
 impl RequestViolation {
-    /// Names a field and what is wrong with it.
+    /// Names a field and its fault.
     pub(crate) fn new(field: &str, problem: impl Into<String>) -> Self {
         Self { field: field.to_owned(), problem: problem.into() }
     }
 }
 
-/// Why a request is not answered as asked, in the words of the API.
+/// The reason why a request is refused, in the terms of the API.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum RpcRefusal {
-    /// Fields that cannot be accepted.
+    /// Some fields are invalid.
     Invalid(Vec<RequestViolation>),
-    /// No such resource.
+    /// The resource does not exist.
     NotFound {
-        /// `server`, `meeting`, …
+        /// Kind of the resource: `server`, `meeting`, …
         kind: &'static str,
-        /// Its resource name.
+        /// Resource name of the missing resource.
         name: String,
     },
-    /// The resource stands already.
+    /// The resource exists already.
     Exists {
-        /// `server`, `meeting`, …
+        /// Kind of the resource: `server`, `meeting`, …
         kind: &'static str,
-        /// Its resource name.
+        /// Resource name of the existing resource.
         name: String,
     },
-    /// The system is not in the state the request needs.
+    /// The system is not in the state that the request needs.
     Precondition {
-        /// Reason, upper case.
+        /// Reason in upper case, for programs.
         reason: &'static str,
-        /// What it is about.
+        /// Resource name of the subject.
         subject: String,
-        /// What is wrong and what to do.
+        /// The fault and its remedy, for operators.
         problem: String,
     },
-    /// Somebody else wrote in between.
+    /// A concurrent write changed the resource.
     Conflict(String),
-    /// Not now, but the same request may succeed later.
+    /// The same request may succeed later.
     Retry {
-        /// Reason, upper case.
+        /// Reason in upper case, for programs.
         reason: &'static str,
-        /// What is wrong, for people.
+        /// The fault, for operators.
         problem: String,
-        /// When to ask again.
+        /// Time after which the caller may repeat the request.
         after: Duration,
     },
-    /// The deadline came first.
+    /// The deadline passed first.
     Deadline(String),
     /// A fault of this program.
     Bug(String),
@@ -87,16 +87,16 @@ impl RpcRefusal {
     }
 }
 
-/// When a request that failed for a passing reason is worth another try.
+/// Pause before another attempt of a request that failed for a passing reason.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 impl RpcRefusal {
-    /// Refuses for a passing reason.
+    /// Refuses a request for a passing reason.
     pub(crate) fn retry(reason: &'static str, problem: impl Into<String>) -> Self {
         Self::Retry { reason, problem: problem.into(), after: RETRY_AFTER }
     }
 
-    /// Says what an administrative change of a server met.
+    /// Converts the error of a server's administration.
     pub(crate) fn admin(error: WriteError<AdminError>, id: &ServerId) -> Self {
         let name = format!("servers/{id}");
         match error {
@@ -125,7 +125,7 @@ impl RpcRefusal {
         }
     }
 
-    /// Says what a change of a tenant met.
+    /// Converts the error of a tenant's change.
     pub(crate) fn tenant(error: WriteError<TenantError>, id: &TenantId) -> Self {
         let name = format!("tenants/{id}");
         match error {
@@ -151,7 +151,7 @@ impl RpcRefusal {
         }
     }
 
-    /// Says what superseding a meeting met.
+    /// Converts the error of a supersede.
     pub(crate) fn supersede(error: WriteError<SupersedeError>, name: String) -> Self {
         match error {
             WriteError::Decision(SupersedeError::NotFound) => Self::NotFound { kind: "meeting", name },
@@ -169,14 +169,14 @@ impl RpcRefusal {
         }
     }
 
-    /// Says that an id has gone to another instance than the one that was meant.
+    /// Refuses a request whose id belongs to another instance than it names.
     pub(crate) fn another_instance(name: &str) -> Self {
         Self::Conflict(format!(
             "`{name}` is another meeting by now; nothing was done: look at it and ask again"
         ))
     }
 
-    /// Says why a meeting was not placed.
+    /// Converts the reason why a meeting was not placed.
     pub(crate) fn place(error: WriteError<PlacementRefusal>) -> Self {
         let lasting =
             |reason| Self::Precondition { reason, subject: "key".into(), problem: error.to_string() };
@@ -203,7 +203,7 @@ impl RpcRefusal {
         Self::retry(reason, error.to_string())
     }
 
-    /// Says why nothing was written.
+    /// Converts the reason why a write failed.
     pub(crate) fn written<E: std::fmt::Display>(error: WriteError<E>) -> Self {
         match error {
             WriteError::Store(error) => Self::store(&error),
@@ -212,7 +212,8 @@ impl RpcRefusal {
         }
     }
 
-    /// Says what the store met. The caller may repeat the request: every one is idempotent.
+    /// Converts an error of the store. The caller may repeat the request, because every request is
+    /// idempotent.
     pub(crate) fn store(error: &StoreError) -> Self {
         let reason = match error {
             StoreError::Unavailable(_) => "STORE_UNAVAILABLE",

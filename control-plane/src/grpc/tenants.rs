@@ -1,4 +1,4 @@
-//! `TenantService`: operators' view of the tenants.
+//! `TenantService`: administration of the tenants.
 
 mod input;
 mod output;
@@ -25,7 +25,7 @@ use crate::{
     tasks::{admin::FleetAdmin, fleet_handle::FleetHandle},
 };
 
-/// The service.
+/// The implementation of `TenantService`.
 pub(super) struct TenantRpc {
     fleet: FleetHandle,
     admin: FleetAdmin,
@@ -33,7 +33,8 @@ pub(super) struct TenantRpc {
 }
 
 impl TenantRpc {
-    /// Serves `fleet` and changes it by `admin`; a tenant that goes takes its `hooks` along.
+    /// Returns the service. It reads `fleet` and changes it by `admin`; the removal of a tenant
+    /// removes its `hooks` too.
     pub(super) fn new(fleet: FleetHandle, admin: FleetAdmin, hooks: WebhookRegistry) -> Self {
         Self { fleet, admin, hooks }
     }
@@ -43,7 +44,7 @@ impl TenantRpc {
         found.ok_or_else(|| RpcRefusal::NotFound { kind: "tenant", name: name::tenant(id) })
     }
 
-    /// Changes a tenant and shows what it is then.
+    /// Changes a tenant and returns the result.
     async fn change(
         &self,
         id: &TenantId,
@@ -128,7 +129,7 @@ impl TenantService for TenantRpc {
         let seen = etag::parse("etag", &request.etag)?;
         let deleted = self.admin.delete_tenant(&id, seen, deadline).await;
         deleted.map_err(|error| RpcRefusal::tenant(error, &id))?;
-        // The tenant is gone; whoever leads takes out what is left.
+        // The tenant is removed; if its hooks are not, the leader removes them later.
         if let Err(error) = self.hooks.forget(&id).await {
             debug!(tenant = %id, %error, "webhooks of a tenant that was removed still stand");
         }

@@ -1,4 +1,4 @@
-//! One edge's stream.
+//! The routing stream of one edge.
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
@@ -29,11 +29,13 @@ use crate::{
     },
 };
 
-/// Time this replica has to catch up with an edge that is ahead of it.
+/// Longest time in which this replica must catch up with an edge that is ahead of it.
 const CATCH_UP_WITHIN: Duration = Duration::from_secs(5);
-/// Time an edge is kept waiting for records that are being rebuilt; less than it is patient.
+/// Longest time that an edge waits for records that are being rebuilt; shorter than the edge's own
+/// patience.
 const REBUILD_WITHIN: Duration = Duration::from_secs(10);
-/// Time an edge has to take a frame; a slower one is dropped and comes back with what it has.
+/// Longest time in which an edge must take a frame. A slower edge is disconnected and returns with
+/// the revision it has.
 const TAKE_WITHIN: Duration = Duration::from_secs(10);
 
 type Frame = Result<SharedFrame, Status>;
@@ -41,7 +43,7 @@ type Frame = Result<SharedFrame, Status>;
 pub(super) struct RouteSession {
     pub(super) edge: EdgeSession,
     pub(super) fleet: FleetHandle,
-    /// What the edge holds, as far as it said.
+    /// The revision that the edge holds, by its last acknowledgement.
     pub(super) held: Option<Revision>,
     pub(super) heartbeat: Duration,
     pub(super) snapshots: Arc<Semaphore>,
@@ -49,20 +51,20 @@ pub(super) struct RouteSession {
     pub(super) sender: mpsc::Sender<Frame>,
 }
 
-/// Why a stream ends.
+/// The reason why a stream ends.
 enum SessionEnd {
-    /// The edge is gone.
+    /// The edge closed the connection.
     Gone,
-    /// The edge is told why, and comes back.
+    /// The edge receives this status and reconnects.
     Told(Status),
 }
 
-/// Shortest time between two seals of one stream. A seal costs a hash and a frame for each edge, so a
-/// storm of changes shares one.
+/// Shortest time between two seals of one stream. A seal costs a hash and a frame for each edge, so
+/// a burst of changes shares one.
 const SEAL_EVERY: Duration = Duration::from_millis(100);
 
 impl RouteSession {
-    /// Serves the edge until either side ends.
+    /// Serves the edge until either side ends the stream.
     pub(super) async fn run<I>(mut self, inbound: I)
     where
         I: Stream<Item = Result<StreamRoutesRequest, Status>> + Send + Unpin,
@@ -100,8 +102,8 @@ impl RouteSession {
         let mut sealed = sent;
         loop {
             let step = tokio::select! {
-                // At once after a change, where the last seal is some time ago: what an edge holds without a
-                // seal, no control plane can believe.
+                // A seal follows a change at once if the last seal is old enough, because a control
+                // plane cannot trust a revision that the edge holds without a seal (ADR 19).
                 _ = sealing.tick(), if sealed != sent => {
                     sealed = sent;
                     self.seal().await.map(|()| sent)
@@ -157,7 +159,7 @@ impl RouteSession {
                 self.edge.sent(clock::now());
                 Ok(revision)
             }
-            // It fell behind, it was brought ahead of `base` meanwhile, or another epoch began.
+            // The stream fell behind, it was brought past `base` meanwhile, or another epoch began.
             Ok(PublishedChange::Delta { .. } | PublishedChange::Reset) | Err(RecvError::Lagged(_)) => {
                 self.bring_up_to_date(Some(sent)).await
             }
@@ -165,10 +167,12 @@ impl RouteSession {
         }
     }
 
-    /// Continues from `have` by one delta where the history reaches back so far, else by a snapshot.
+    /// Continues from `have` by one delta if the history reaches back far enough, else by a
+    /// snapshot.
     async fn bring_up_to_date(&mut self, have: Option<Revision>) -> Result<Revision, SessionEnd> {
         let Some(have) = have else { return self.send_snapshot().await };
-        // An edge never goes back (I10): one that comes from a replica that was ahead waits.
+        // An edge never goes back (I10), so an edge that comes from a newer replica waits for this
+        // one.
         let behind = self.fleet.revision().epoch == have.epoch && !self.fleet.revision().reaches(have);
         if behind && self.alive_during(self.fleet.reach(have, CATCH_UP_WITHIN)).await.is_err() {
             return Err(SessionEnd::Told(Status::unavailable(
@@ -187,13 +191,13 @@ impl RouteSession {
         }
     }
 
-    /// Sends the whole table as it stands when its turn has come.
+    /// Sends the whole table that is current when the stream's turn comes.
     async fn send_snapshot(&mut self) -> Result<Revision, SessionEnd> {
         let snapshots = self.snapshots.clone();
         let (turn, (table, shrink_allowed)) = loop {
             self.alive_during(self.rebuilt()).await?;
             let turn = self.alive_during(snapshots.acquire()).await;
-            // Another epoch may have begun while it waited for its turn.
+            // Another epoch may have begun while the stream waited for its turn.
             let fit = |fleet: &Fleet| (fleet.routing().clone(), shrink::is_genuine(fleet, self.held));
             if let Some(fit) = self.fleet.read(|fleet| self.is_fit(fleet).then(|| fit(fleet))) {
                 break (turn, fit);
@@ -207,8 +211,8 @@ impl RouteSession {
         Ok(table.revision())
     }
 
-    /// Waits until a store that lost its records has them again. Until then the edge's own table is
-    /// the better one (design 8).
+    /// Waits until a store that lost its records is rebuilt. Until then the edge's own table is the
+    /// better one (design 8).
     async fn rebuilt(&self) -> Result<(), SessionEnd> {
         let mut revisions = self.fleet.revisions();
         let until = clock::now() + REBUILD_WITHIN;
@@ -222,15 +226,15 @@ impl RouteSession {
         Ok(())
     }
 
-    /// Tells whether the edge is to have this fleet's table: not one of a store that lost its records, in
-    /// the place of the one it holds.
+    /// Returns whether the edge may replace its table by this fleet's: a store that lost its
+    /// records must not replace it.
     fn is_fit(&self, fleet: &Fleet) -> bool {
         self.held.is_none_or(|held| held.epoch == fleet.revision().epoch)
             || (shrink::is_genuine(fleet, self.held) && !self.fleet.awaits_more(fleet, clock::now()))
     }
 
-    /// Waits, and lets the edge hear meanwhile that the stream is alive: it leaves one that is silent
-    /// for longer than a few heartbeats.
+    /// Sends heartbeats during a wait, because an edge leaves a stream that is silent for several
+    /// heartbeats.
     async fn alive_during<T>(&self, wait: impl Future<Output = T>) -> T {
         let mut wait = pin!(wait);
         let mut beat = tokio::time::interval(self.heartbeat);
@@ -240,15 +244,15 @@ impl RouteSession {
                 done = &mut wait => return done,
                 _ = beat.tick() => {
                     let alive = StreamRoutesResponse { message: None };
-                    // A full stream is one that is not silent.
+                    // A full stream needs no heartbeat: the edge has frames to read.
                     let _ = self.sender.try_send(Ok(SharedFrame::Decoded(alive)));
                 }
             }
         }
     }
 
-    /// Says that the stream is alive, with the digest of what the edge must hold by now. Revisions
-    /// that changed no route are made up for first, so that an idle edge does not look behind.
+    /// Sends a heartbeat with the digest of the table that the edge must hold now. Revisions that
+    /// changed no route are sent first, so that an idle edge does not look behind.
     async fn beat(&mut self, sent: Revision) -> Result<Revision, SessionEnd> {
         let sent = self.bring_up_to_date(Some(sent)).await?;
         let (revision, digest) =
@@ -262,7 +266,8 @@ impl RouteSession {
         Ok(sent)
     }
 
-    /// Gives the edge a word to bring back, should the store forget.
+    /// Sends the seal of the fleet's revision, which the edge brings back if the store loses its
+    /// past.
     async fn seal(&mut self) -> Result<(), SessionEnd> {
         let Some(seal) = self.fleet.seal() else { return Ok(()) };
         let message = Some(Body::Seal(seal));

@@ -1,17 +1,17 @@
-//! May an edge believe a table that lost most of its servers or meetings (X2)?
+//! The check before an edge may replace its table by one that lost most servers or meetings (X2).
 
 use usher_model::{revision::Revision, server::AdminState};
 
 use crate::core::fleet::Fleet;
 
-/// Tells whether this replica knows that whatever is missing from its table, and was in the table the
-/// edge holds, is gone indeed.
+/// Returns whether this replica knows that every entry that its table lacks, and the edge's table
+/// has, has ended.
 ///
-/// - In one epoch the fleet is the store's history up to its revision, so what it lacks was taken
-///   out by a write that this replica, or the listing it started from, has seen.
-/// - A new epoch is a store that was made anew or set back, and may have lost what still runs. Its
-///   table can be believed once it is known of every server that is not disabled what runs there:
-///   then all that runs and is ours stands in it again. An empty fleet has asked nobody.
+/// - In one epoch the fleet is the store's history up to its revision. An entry that it lacks was
+///   removed by a write that this replica, or the listing it started from, has seen.
+/// - A new epoch is a store that was recreated or set back and may lack running meetings. Its table
+///   is genuine once every server that is not disabled was polled in this epoch: all of Usher's
+///   running meetings then have records again. An empty fleet has polled no server.
 pub(super) fn is_genuine(fleet: &Fleet, held: Option<Revision>) -> bool {
     let Some(held) = held else { return true }; // nothing can shrink
     if held.epoch == fleet.revision().epoch {

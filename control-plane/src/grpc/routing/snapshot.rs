@@ -1,4 +1,4 @@
-//! A routing table in chunks.
+//! A routing table, cut into chunks.
 
 use prost::Message as _;
 use usher_model::routing::RoutingTable;
@@ -7,10 +7,10 @@ use usher_proto::v1::{
     stream_routes_response::Message,
 };
 
-/// Size at which a chunk is full; an entry may go beyond it by its own size.
+/// Size in bytes at which a chunk is full; its last entry may exceed it.
 const CHUNK_BYTES: usize = 256 << 10;
 
-/// Cuts a table into frames, made as they are asked for.
+/// Cuts a table into frames, which are made on demand.
 pub(super) fn frames(
     table: &RoutingTable,
     shrink_allowed: bool,
@@ -34,7 +34,8 @@ enum SnapshotEntry {
     Meeting(MeetingRoute),
 }
 
-/// Servers come before the meetings that live on them.
+/// Servers come before the meetings that live on them, so that no edge sees a meeting without its
+/// server.
 fn chunks(table: &RoutingTable) -> impl Iterator<Item = Message> {
     let servers = table.servers().map(|server| SnapshotEntry::Server(server.into()));
     let tenants = table.tenants().map(|tenant| SnapshotEntry::Tenant(tenant.into()));
@@ -57,7 +58,7 @@ trait Add {
 }
 
 impl Add for SnapshotChunk {
-    /// Adds an entry and returns about how many bytes it takes.
+    /// Adds an entry and returns its approximate size in bytes.
     fn add(&mut self, entry: SnapshotEntry) -> usize {
         match entry {
             SnapshotEntry::Server(server) => {

@@ -1,4 +1,5 @@
-//! Servers as operators write them: checked field by field, every fault named with its remedy.
+//! Conversion of operators' messages into servers: every field is checked, and every fault names
+//! the remedy.
 
 use usher_bbb::{checksum::ChecksumAlgorithm, secret::Secret};
 use usher_model::{
@@ -9,17 +10,17 @@ use usher_proto::v1;
 
 use crate::grpc::status::{RequestViolation, RpcRefusal};
 
-/// Fields that an update may name.
+/// The fields that an update may name.
 const FIELDS: [&str; 6] = ["url", "secret", "weight", "tags", "checksum_algorithm", "admin_state"];
-/// Most tags of one server, and the longest of them.
+/// Largest number of tags of one server, and the length of the longest in bytes.
 const TAGS: (usize, usize) = (32, 64);
-/// Largest weight; a server is not a thousand times another.
+/// Largest weight; no real server is a thousand times as strong as another.
 const MAX_WEIGHT: f64 = 1000.0;
 
-/// Reads a server to be added.
+/// Reads a new server.
 ///
 /// # Errors
-/// Names every field that cannot be accepted.
+/// Names every invalid field.
 pub(super) fn new_server(wire: v1::Server, id: &str, now_ms: i64) -> Result<Server, RpcRefusal> {
     let mut faults = Vec::new();
     let url = or_fault(url(&wire.url), "server.url", &mut faults);
@@ -53,7 +54,7 @@ pub(super) fn new_server(wire: v1::Server, id: &str, now_ms: i64) -> Result<Serv
     }
 }
 
-/// An update, checked; what is none stays as it is.
+/// A checked update; fields that are `None` remain unchanged.
 #[derive(Debug, Clone, Default)]
 pub(super) struct MaskedServerUpdate {
     url: Option<String>,
@@ -61,15 +62,15 @@ pub(super) struct MaskedServerUpdate {
     weight: Option<f64>,
     tags: Option<Vec<String>>,
     algorithm: Option<ChecksumAlgorithm>,
-    /// Goes the way of enable, cordon and disable.
+    /// The admin state, which is changed like by enable, cordon and disable.
     pub(super) admin: Option<AdminState>,
 }
 
 impl MaskedServerUpdate {
-    /// Reads an update. Without a mask every field that is set counts.
+    /// Reads an update. Without a mask, every field that is set is updated.
     ///
     /// # Errors
-    /// Names every field that cannot be accepted.
+    /// Names every invalid field.
     pub(super) fn parse(wire: v1::Server, mask: &[String]) -> Result<Self, RpcRefusal> {
         let mut faults = Vec::new();
         for path in mask.iter().filter(|path| !FIELDS.contains(&path.as_str()) && *path != "*") {
@@ -105,17 +106,17 @@ impl MaskedServerUpdate {
         if faults.is_empty() { Ok(update) } else { Err(RpcRefusal::Invalid(faults)) }
     }
 
-    /// Tells whether it gives a server an address that means another place.
+    /// Returns whether the update gives the server an address at another place.
     pub(super) fn moves(&self, server: &Server) -> bool {
         self.url.as_ref().is_some_and(|url| place_of(url) != place_of(&server.url))
     }
 
-    /// Tells whether it writes the address of a server anew.
+    /// Returns whether the update writes the server's address.
     pub(super) fn names_address(&self) -> bool {
         self.url.is_some()
     }
 
-    /// Returns the server with everything but its admin state updated.
+    /// Returns the server with all fields but its admin state updated.
     pub(super) fn apply(&self, server: &Server) -> Server {
         Server {
             url: self.url.clone().unwrap_or_else(|| server.url.clone()),
@@ -168,7 +169,7 @@ fn tags(mut tags: Vec<String>) -> Result<Vec<String>, String> {
     }
 }
 
-/// Makes an id of a URL's host and port.
+/// Derives an id from the host and port of a URL.
 fn id_of(url: &str) -> Result<ServerId, String> {
     let url = url::Url::parse(url).map_err(|error| error.to_string())?;
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).replace(':', "-");

@@ -1,4 +1,4 @@
-//! Servers as the API shows them.
+//! Conversion of servers into messages.
 
 use std::time::{Duration, Instant};
 
@@ -14,12 +14,12 @@ use crate::{
     grpc::{etag, name, secret_visibility::SecretVisibility},
 };
 
-/// Shows a server by its id.
+/// Converts the server of an id.
 pub(super) fn by_id(fleet: &Fleet, id: &ServerId, view: SecretVisibility) -> Option<v1::Server> {
     Some(server(fleet, fleet.server(id)?, view, clock::now()))
 }
 
-/// Shows a server with everything this replica knows of it.
+/// Converts a server, with all that this replica knows of it.
 pub(super) fn server(
     fleet: &Fleet,
     server: &FleetServer,
@@ -74,7 +74,7 @@ pub(crate) fn timestamp(millis: i64) -> prost_types::Timestamp {
     prost_types::Timestamp { seconds: millis.div_euclid(1000), nanos }
 }
 
-/// Converts a duration; one of centuries becomes the longest there is.
+/// Converts a duration; one that is too long becomes the longest possible one.
 pub(crate) fn duration(duration: Duration) -> prost_types::Duration {
     prost_types::Duration::try_from(duration).unwrap_or(prost_types::Duration { seconds: i64::MAX, nanos: 0 })
 }

@@ -1,4 +1,4 @@
-//! A server's new address, asked before it is believed.
+//! A server's new address, which is verified before it is stored.
 
 use std::time::{Duration, Instant};
 
@@ -14,13 +14,13 @@ use crate::{
     tasks::writer::WriteError,
 };
 
-/// Longest wait for the new address; the rest of the caller's time is for the store.
+/// Longest call to the new address; the rest of the caller's time is for the store.
 const ASK_WITHIN: Duration = Duration::from_secs(5);
 
 impl ServerRpc {
-    /// Gives a server another address by `change`. While meetings live on it, the new address is asked for
-    /// its list: one instance in common proves the same server, as an internal id holds the time of its
-    /// creation.
+    /// Gives a server another address by `change`. While meetings live on the server, the new
+    /// address must list at least one of their instances. One instance in common proves that it is
+    /// the same server, because an internal id contains the time of its creation.
     pub(super) async fn relocate(
         &self,
         id: &ServerId,
@@ -65,7 +65,7 @@ impl ServerRpc {
         })
     }
 
-    /// Asks the new address for its list and compares it with the instances of the server.
+    /// Requests the list of the new address and compares it with the server's instances.
     async fn ask(
         &self,
         wanted: &Server,

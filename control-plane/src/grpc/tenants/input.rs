@@ -1,4 +1,5 @@
-//! Tenants as operators write them: checked field by field, every fault named with its remedy.
+//! Conversion of operators' messages into tenants: every field is checked, and every fault names
+//! the remedy.
 
 mod policy;
 
@@ -8,19 +9,19 @@ use usher_proto::v1;
 
 use crate::grpc::status::{RequestViolation, RpcRefusal};
 
-/// Fields that an update may name.
+/// The fields that an update may name.
 const FIELDS: [&str; 4] = ["secrets", "hosts", "enabled", "policy"];
-/// Most secrets of one tenant; each costs a hash on a request with a bad checksum.
+/// Largest number of secrets of one tenant; a request with a bad checksum costs a hash for each.
 const MAX_SECRETS: usize = 64;
-/// Most hosts of one tenant.
+/// Largest number of hosts of one tenant.
 const MAX_HOSTS: usize = 64;
-/// Longest host name, as of RFC 1035.
+/// Longest host name (RFC 1035).
 const MAX_HOST: usize = 253;
 
-/// Reads a tenant to be added.
+/// Reads a new tenant.
 ///
 /// # Errors
-/// Names every field that cannot be accepted.
+/// Names every invalid field.
 pub(super) fn new_tenant(wire: v1::Tenant, id: &str) -> Result<TenantRoute, RpcRefusal> {
     let mut faults = Vec::new();
     let id = or_fault(TenantId::parse(id).map_err(|error| error.to_string()), "tenant_id", &mut faults);
@@ -36,22 +37,22 @@ pub(super) fn new_tenant(wire: v1::Tenant, id: &str) -> Result<TenantRoute, RpcR
     }
 }
 
-/// An update, checked; what is none stays as it is.
+/// A checked update; fields that are `None` remain unchanged.
 #[derive(Debug, Clone, Default)]
 pub(super) struct MaskedTenantUpdate {
     secrets: Option<Vec<Secret>>,
     hosts: Option<Vec<String>>,
     enabled: Option<bool>,
     policy: TenantPolicy,
-    /// Fields of the policy that are updated, as the mask names them.
+    /// The fields of the policy that the mask names.
     policy_fields: Vec<String>,
 }
 
 impl MaskedTenantUpdate {
-    /// Reads an update. Without a mask every field that is set counts.
+    /// Reads an update. Without a mask, every field that is set is updated.
     ///
     /// # Errors
-    /// Names every field that cannot be accepted.
+    /// Names every invalid field.
     pub(super) fn parse(wire: v1::Tenant, mask: &[String]) -> Result<Self, RpcRefusal> {
         let mut faults = Vec::new();
         let known = || FIELDS.iter().chain(&policy::FIELDS).copied();
@@ -80,7 +81,7 @@ impl MaskedTenantUpdate {
         if faults.is_empty() { Ok(update) } else { Err(RpcRefusal::Invalid(faults)) }
     }
 
-    /// Returns the tenant updated.
+    /// Returns the tenant with the update applied.
     pub(super) fn apply(&self, tenant: &TenantRoute) -> TenantRoute {
         let named = |field: &str| self.policy_fields.iter().any(|known| known == field);
         TenantRoute {
@@ -96,7 +97,7 @@ impl MaskedTenantUpdate {
 /// Reads one secret.
 ///
 /// # Errors
-/// It is none: an empty one would let everybody in.
+/// The secret is empty; an empty secret would let any request in.
 pub(super) fn secret(field: &str, text: &str) -> Result<Secret, RpcRefusal> {
     match text.trim() {
         "" => Err(RpcRefusal::field(field, "is missing")),
@@ -126,7 +127,7 @@ fn secrets(texts: &[String]) -> Result<Vec<Secret>, String> {
     }
 }
 
-/// Brings host names into the form in which requests are compared: lower case, no final dot.
+/// Normalizes host names for comparison with requests: lower case, no final dot.
 fn hosts(texts: &[String]) -> Result<Vec<String>, String> {
     let mut hosts = texts.iter().map(|text| host(text)).collect::<Result<Vec<_>, _>>()?;
     hosts.sort();

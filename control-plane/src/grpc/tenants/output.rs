@@ -1,4 +1,4 @@
-//! Tenants as the API shows them.
+//! Conversion of tenants into messages.
 
 use usher_model::routing::TenantRoute;
 use usher_proto::v1;
@@ -8,7 +8,7 @@ use crate::{
     grpc::{etag, name, secret_visibility::SecretVisibility},
 };
 
-/// Shows a tenant and what is known of its meetings.
+/// Converts a tenant, with the figures of its meetings.
 pub(super) fn tenant(fleet: &Fleet, stored: &Stored<TenantRoute>, view: SecretVisibility) -> v1::Tenant {
     let tenant = &stored.value;
     let secrets = tenant.secrets.iter().filter(|_| view == SecretVisibility::Revealed);

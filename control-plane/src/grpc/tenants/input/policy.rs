@@ -1,4 +1,4 @@
-//! Policies as operators write them.
+//! Conversion of operators' messages into policies.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use usher_proto::v1;
 
 use crate::{core::placement::TagWish, grpc::status::RequestViolation};
 
-/// Fields of a policy that an update may name, each as `policy.NAME`.
+/// The fields of a policy that an update may name, each as `policy.NAME`.
 pub(super) const FIELDS: [&str; 9] = [
     "policy.create_rules",
     "policy.join_rules",
@@ -22,16 +22,16 @@ pub(super) const FIELDS: [&str; 9] = [
     "policy.voice_bridges",
     "policy.dial_number",
 ];
-/// Most rules for one call; every create or join of the tenant goes through them.
+/// Largest number of rules for one call; every create or join of the tenant applies all of them.
 const MAX_RULES: usize = 100;
-/// Longest limit of a duration: BBB counts minutes.
+/// Longest limit of a duration. BBB counts minutes.
 const MAX_DURATION: Duration = Duration::from_hours(24 * 365);
-/// Longest server tag, alternatives included.
+/// Longest server tag in bytes, alternatives included.
 const MAX_TAG: usize = 256;
-/// Longest telephone number, the way it is written included.
+/// Longest telephone number in bytes, punctuation included.
 const MAX_DIAL_NUMBER: usize = 64;
 
-/// Reads a whole policy, every fault named.
+/// Reads a whole policy, and adds every fault to `faults`.
 pub(super) fn policy(wire: v1::TenantPolicy, faults: &mut Vec<RequestViolation>) -> TenantPolicy {
     let mut fault = |field: &str, problem: String| {
         faults.push(RequestViolation::new(&format!("tenant.policy.{field}"), problem));
