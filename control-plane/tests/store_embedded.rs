@@ -1,4 +1,4 @@
-//! The embedded store's file: what was acknowledged survives whatever happens to the process.
+//! The file of the embedded store: acknowledged writes survive every end of the process.
 
 use std::{
     env,
@@ -13,10 +13,10 @@ use usher_control_plane::{
     store::embedded::{EmbeddedOpenError, EmbeddedStore},
 };
 
-/// Names the directory to the process that is to be killed.
+/// Environment variable that names the directory to the killed process.
 const DIRECTORY: &str = "USHER_TEST_STORE_DIRECTORY";
 
-/// Keys each writer of that process keeps writing.
+/// Number of keys that each writer of the killed process writes.
 const KEYS: u64 = 7;
 
 fn put(key: &str, value: &str) -> StoreTxn {
@@ -27,7 +27,7 @@ fn open(directory: &Path) -> EmbeddedStore {
     EmbeddedStore::open(Some(directory)).expect("opens")
 }
 
-/// Starts one test of this program as a process of its own, on a directory.
+/// Returns a command that runs one test of this program as a process of its own, on a directory.
 fn this_test(shell_setup: &str, name: &str, directory: &Path) -> Command {
     let mut command = Command::new("sh");
     command
@@ -40,8 +40,8 @@ fn this_test(shell_setup: &str, name: &str, directory: &Path) -> Command {
     command
 }
 
-/// Not a test of its own: the process that the next one kills. It prints a line for each commit
-/// that was acknowledged, after it was.
+/// Not a test of its own: the process that the next test kills. It prints a line for each commit
+/// after its acknowledgement.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn writer_to_be_killed() {
     let Some(directory) = env::var_os(DIRECTORY) else { return };
@@ -54,7 +54,8 @@ async fn writer_to_be_killed() {
                 let verdicts = store.commit(vec![put(&key, &round.to_string())]).await.expect("is decided");
                 let TxnVerdict::Committed(revision) = verdicts[0] else { panic!("{verdicts:?}") };
                 let mut out = std::io::stdout().lock();
-                // Told to the parent and not to the test's own capture; gone when the parent is.
+                // The line goes to the parent and not to the test's capture; writing fails once the
+                // parent has ended.
                 if writeln!(out, "acknowledged {revision} {key} {round}").is_err() {
                     return;
                 }
@@ -72,7 +73,7 @@ fn acknowledged(line: &str) -> Option<Acknowledged> {
     Some((words.next()?.parse().ok()?, words.next()?.to_owned(), words.next()?.parse().ok()?))
 }
 
-/// Lets a process write, kills it in the middle and returns what it said was written.
+/// Lets a process write, kills it, and returns the writes that it reported.
 fn write_and_kill(directory: &Path, after: usize) -> Vec<Acknowledged> {
     let mut writer = this_test("", "writer_to_be_killed", directory).spawn().expect("starts");
     let output = BufReader::new(writer.stdout.take().expect("is piped"));
@@ -108,7 +109,7 @@ async fn nothing_acknowledged_is_lost_by_kill_9() {
     }
 }
 
-/// Not a test of its own: the process that the next one gives no more room.
+/// Not a test of its own: the process that the next test runs without disk space.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn writer_without_room() {
     let Some(directory) = env::var_os(DIRECTORY) else { return };
@@ -192,8 +193,8 @@ async fn a_key_written_twice_is_rejected_and_nothing_of_it_is_written() {
     assert!(store.read_prefix("").await.expect("is read").entries.is_empty());
 }
 
-/// A value of the size of a sample, written again and again, with the syncs of real work: the file reuses its
-/// pages.
+/// A value of the size of a sample is written repeatedly, with the syncs of real work: the file
+/// reuses its pages.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn f8_a_file_that_is_written_for_long_does_not_grow() {
     let directory = tempdir().expect("a directory");

@@ -75,7 +75,7 @@ fn room(listed: &ListedMeeting<'_>, instance: &InternalMeetingId) -> Option<Meet
 
 fn claim(listed: &ListedMeeting<'_>) -> Option<TenantId> {
     if listed.tenant().is_some() {
-        return None; // ours, and what else an application says is its own affair
+        return None; // a mark of Usher's own meeting; the application's other metadata does not count
     }
     TenantId::parse(listed.scalelite_tenant()?).ok()
 }

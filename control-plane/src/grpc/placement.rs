@@ -77,7 +77,7 @@ impl PlacementRpc {
         match self.polls.ask(&home, deadline.min(clock::now() + LEFTOVER_WITHIN)).await {
             Ok(()) => self.placer.place(request, deadline).await,
             Err(error) => {
-                debug!(server = %home, %error, "what is left of a breakout room was not looked at");
+                debug!(server = %home, %error, "former instance of a breakout room not polled");
                 placed
             }
         }

@@ -103,7 +103,7 @@ impl RpcRefusal {
             WriteError::Decision(AdminError::NotFound) => Self::NotFound { kind: "server", name },
             WriteError::Decision(AdminError::Exists) => Self::Exists { kind: "server", name },
             WriteError::Decision(AdminError::Changed) => Self::Conflict(format!(
-                "somebody else changed `{name}` before this was done; what was not done yet is not done: \
+                "another operator changed `{name}` meanwhile; the remaining steps are not done: \
                  look at it and ask again"
             )),
             WriteError::Decision(AdminError::AddressTaken(other)) => Self::field(
@@ -172,7 +172,7 @@ impl RpcRefusal {
     /// Refuses a request whose id belongs to another instance than it names.
     pub(crate) fn another_instance(name: &str) -> Self {
         Self::Conflict(format!(
-            "`{name}` is another meeting by now; nothing was done: look at it and ask again"
+            "`{name}` is another meeting by now; no change was made: read it again and repeat the request"
         ))
     }
 

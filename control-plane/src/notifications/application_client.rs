@@ -1,7 +1,7 @@
-//! Calls to applications over HTTP. Each attempt is signed anew and has a deadline. No attempt goes to
-//! an address that [`AllowedAddresses`] refuses, nor to the edges themselves. The name is resolved for
-//! each connection, and the connection goes to exactly the addresses that were checked. The client
-//! follows redirects itself and checks each like the first address.
+//! Applications over HTTP. Each attempt is signed anew and has a deadline. Addresses that
+//! [`AllowedAddresses`] refuses, and the fleet's own edges, are never called. The name is resolved
+//! for each connection, and the connection goes to exactly the checked addresses; redirects are
+//! followed here, and checked like the first address.
 
 use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -27,15 +27,15 @@ use crate::notifications::{
 
 /// Longest time to connect.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Redirects that are followed for one try.
+/// Largest number of redirects that one attempt follows.
 const REDIRECTS: usize = 3;
 
-/// Decides whether an address leads to the edges themselves.
+/// Recognizes addresses that lead to the fleet's own edges.
 #[derive(Clone)]
 pub struct OwnAddressCheck(Arc<dyn Fn(&str) -> bool + Send + Sync>);
 
 impl OwnAddressCheck {
-    /// Asks `leads` about each address.
+    /// Returns a check that calls `leads` with each address.
     pub fn new(leads: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
         Self(Arc::new(leads))
     }
@@ -58,12 +58,12 @@ pub struct ApplicationClient {
     pending: PendingCalls,
 }
 
-/// The address leads where callbacks may not go.
+/// The address is not allowed for callbacks.
 #[derive(Debug, thiserror::Error)]
 #[error("the address is not public, and callbacks.allow does not list it")]
 struct ForbiddenAddress;
 
-/// Resolves names to the addresses that are allowed, and to no other.
+/// Resolves names, and returns the allowed addresses only.
 struct CheckedResolver(Arc<AllowedAddresses>);
 
 impl Resolve for CheckedResolver {
@@ -107,7 +107,7 @@ impl ApplicationClient {
         Ok(Self { http, allowed, leads_home, timeout: settings.timeout, hook_checksum, pending })
     }
 
-    /// Tries with each secret in turn: an application that says 401 may know another one.
+    /// Attempts each secret in turn: an application that answers 401 may have another secret.
     async fn attempt(&self, parcel: &OutgoingCallback) -> DeliveryResult {
         let secrets: Vec<Option<&Secret>> = match parcel.form {
             DeliveryForm::Get => vec![None],
@@ -155,8 +155,9 @@ impl ApplicationClient {
         Err(bad("the application redirects too often"))
     }
 
-    /// Checks an address that is written out, because no resolver sees it. An address of the edges
-    /// fails for this delivery alone: other deliveries may reach the same application.
+    /// Checks an address. A literal address is checked here, because no resolver sees it. An
+    /// address of the fleet's own edges fails for this delivery only: other deliveries may reach
+    /// the same application.
     fn check(&self, url: &Url) -> Result<(), DeliveryResult> {
         if (self.leads_home.0)(url.as_str()) {
             return Err(failed(TryOutcome::Failed, "the address leads to Usher itself"));
@@ -244,7 +245,7 @@ fn of_status(status: StatusCode, form: DeliveryForm) -> DeliveryResult {
     failed(outcome, &format!("HTTP status {}", status.as_u16()))
 }
 
-/// Returns the text of the innermost cause, which never holds the URL.
+/// Describes an error by its innermost cause, which never contains the URL.
 fn of_error(error: reqwest::Error) -> DeliveryResult {
     let timeout = error.is_timeout();
     let error = error.without_url();

@@ -1,4 +1,4 @@
-//! ControlPlaneMetrics of notifications.
+//! Metrics of notifications.
 
 pub mod deliveries;
 pub mod hooks;

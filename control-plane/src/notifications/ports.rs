@@ -1,4 +1,4 @@
-//! The outside of notifications: the applications, and the webhooks of BBB servers.
+//! The ports of notifications: the applications, and the webhooks of BBB servers.
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -8,7 +8,7 @@ use usher_model::server::Server;
 use super::rules::delivery::{DeliveryForm, TryOutcome};
 use crate::ports::BbbCallError;
 
-/// A callback as it goes to its application.
+/// A callback as it is sent to its application.
 #[derive(Clone)]
 pub struct OutgoingCallback {
     /// Address of the application, with its query.
@@ -21,7 +21,8 @@ pub struct OutgoingCallback {
     pub secrets: Vec<Secret>,
     /// Wall clock, milliseconds since 1970.
     pub now_ms: i64,
-    /// By which the fleet knows its own deliveries; empty where the key it is made of is not known.
+    /// The mark by which the fleet recognizes its own deliveries; empty while the callback key is
+    /// unknown.
     pub mark: String,
 }
 
@@ -31,31 +32,31 @@ impl std::fmt::Debug for OutgoingCallback {
     }
 }
 
-/// Result of one attempt to deliver.
+/// The result of one attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeliveryResult {
-    /// Outcome, by which the queue decides.
+    /// The meaning of the result for the delivery.
     pub outcome: TryOutcome,
-    /// Why, where it was not taken; never a secret or an address.
+    /// The reason of a failure; never contains a secret or an address.
     pub reason: String,
 }
 
-/// The applications, as far as callbacks go.
+/// Calls to applications.
 #[async_trait]
 pub trait ApplicationCalls: Send + Sync + 'static {
-    /// Tries to deliver a callback, once, by a deadline of its own.
+    /// Attempts to deliver a callback once, with a deadline of its own.
     async fn deliver(&self, parcel: &OutgoingCallback) -> DeliveryResult;
 }
 
 /// The webhooks of BBB servers.
 #[async_trait]
 pub trait ServerHooks: Send + Sync + 'static {
-    /// Asks for every hook, ours and others' (`hooks/list`).
+    /// Lists every hook of a server, also hooks of other programs (`hooks/list`).
     async fn hooks(&self, server: &Server) -> Result<Vec<ListedHook>, BbbCallError>;
 
-    /// Registers an address for all meetings; one that has a hook keeps that.
+    /// Registers an address for all meetings; the hook of a registered address remains.
     async fn create_hook(&self, server: &Server, url: &str, raw: bool) -> Result<(), BbbCallError>;
 
-    /// Takes a hook out by its id there; one that is gone is taken out.
+    /// Removes a hook by its id on the server. A missing hook counts as removed.
     async fn destroy_hook(&self, server: &Server, id: &str) -> Result<(), BbbCallError>;
 }

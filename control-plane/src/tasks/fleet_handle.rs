@@ -127,7 +127,7 @@ impl FleetHandle {
 
     /// Takes a seal that an edge brought, if it is genuine and names a later revision than this
     /// replica has applied. The follower weighs it against the store. A seal of another epoch
-    /// proves nothing about this one and is dropped (ADR 19).
+    /// is dropped, because it is no evidence in this one (ADR 19).
     pub(crate) fn take_seal(&self, sealed: SealedRevision) {
         let (held, known) = (sealed.revision, self.revision());
         let genuine = || self.history_key().is_some_and(|key| key.sealed(held, &sealed.mac));

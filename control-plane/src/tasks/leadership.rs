@@ -18,8 +18,8 @@ pub enum ReplicaRole {
     Follower,
     /// This replica leads, with this token for its writes.
     Leader(FencingToken),
-    /// This replica led until the store became unreachable: polls go on in memory, but it writes
-    /// nothing and ends no meeting (design 8).
+    /// This replica led until the store became unreachable: polls go on in memory, but it neither
+    /// writes nor ends a meeting (design 8).
     Stranded,
 }
 

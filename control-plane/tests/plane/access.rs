@@ -1,4 +1,4 @@
-//! Who gets in, reflection and health.
+//! Access control, reflection and health of the control port.
 
 use tonic::{Code, Request};
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};

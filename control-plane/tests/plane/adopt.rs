@@ -1,4 +1,4 @@
-//! `AdoptMeetings`: what an operator may ask, and what is answered.
+//! `AdoptMeetings`: the operator's requests and their answers.
 
 use tonic::Code;
 use usher_bbb_sim::FaultKind;
@@ -16,7 +16,7 @@ async fn adopt(bench: &Bench, server: &str, names: Vec<String>) -> Result<Vec<Ad
     Ok(answer.meetings.iter().map(AdoptedMeeting::outcome).collect())
 }
 
-/// Creates a meeting on a server, past Usher.
+/// Creates a meeting on a server without Usher.
 async fn foreign(bench: &Bench, number: usize, id: &str) {
     let query = format!("name=Room&meetingID={id}&attendeePW=ap&moderatorPW=mp");
     let url = bench.sims[number].signed_url("create", &query);

@@ -1,4 +1,4 @@
-//! One control plane, its servers, and clients of it.
+//! One control plane, its servers, and its clients.
 
 use std::{
     future::Future,
@@ -22,13 +22,13 @@ pub(crate) use v1::{
     routing_service_client::RoutingServiceClient, server_service_client::ServerServiceClient,
 };
 
-/// Longest wait for anything; a passing test never waits for it.
+/// Longest wait of any condition; a passing test never waits that long.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
-/// Time between two polls in these tests.
+/// Polling interval in these tests.
 pub(crate) const INTERVAL: Duration = Duration::from_millis(300);
 
-/// A running control plane with clients.
+/// A running control plane with its clients.
 pub(crate) struct Bench {
     pub(crate) plane: RunningControlPlane,
     pub(crate) ops: OpsHandle,
@@ -38,7 +38,7 @@ pub(crate) struct Bench {
     pub(crate) http: reqwest::Client,
 }
 
-/// Settings with the same relations as the defaults, thirty times faster.
+/// Returns settings with the proportions of the defaults, thirty times as fast.
 pub(crate) fn settings() -> Settings {
     let mut settings = Settings::default();
     settings.addresses.control = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -54,7 +54,7 @@ pub(crate) fn settings() -> Settings {
 }
 
 impl Bench {
-    /// Starts a control plane on an empty store in memory, and servers that are green.
+    /// Starts a control plane on an empty store in memory, with servers that are online.
     pub(crate) async fn with_servers(count: usize) -> Self {
         Self::with(settings(), count).await
     }
@@ -122,7 +122,7 @@ impl Bench {
         .await;
     }
 
-    /// Places a meeting and confirms it as if a server had answered, without calling one.
+    /// Places a meeting and confirms it as if a server had answered, without a call to one.
     pub(crate) async fn place(&self, id: &str) -> Result<PlaceMeetingResponse, Status> {
         let request = PlaceMeetingRequest { key: Some(key(id)), ..PlaceMeetingRequest::default() };
         self.placement().place_meeting(request).await.map(tonic::Response::into_inner)
@@ -151,7 +151,7 @@ impl Bench {
         server.id
     }
 
-    /// Calls `create` of a server, carrying our mark.
+    /// Calls `create` of a server with Usher's mark.
     pub(crate) async fn create_at(&self, sim: &BbbSim, id: &str) -> CreateReply {
         let query = format!("meetingID={id}&name={id}&meta_usher-tenant=default");
         let answer = self.http.get(sim.signed_url("create", &query)).send().await.expect("answers");
@@ -176,7 +176,7 @@ impl Bench {
         &self.sims[number - 1]
     }
 
-    /// Returns the value of a metric, labels included in its name; 0 when it is not there.
+    /// Returns the value of a metric, whose name includes the labels; 0 if it is missing.
     pub(crate) fn metric(&self, name: &str) -> f64 {
         let text = self.ops.metrics().encode().expect("encodes");
         let line =
@@ -194,7 +194,7 @@ pub(crate) fn key(id: &str) -> MeetingKey {
     MeetingKey { tenant: "default".into(), meeting_id: id.into() }
 }
 
-/// Looks until `condition` gives a value.
+/// Repeats `condition` until it gives a value.
 pub(crate) async fn until<T, F: Future<Output = Option<T>>>(what: &str, condition: impl Fn() -> F) -> T {
     let (start, mut look) = (Instant::now(), tokio::time::interval(Duration::from_millis(10)));
     loop {

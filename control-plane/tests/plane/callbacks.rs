@@ -134,7 +134,7 @@ async fn refused_for_good_is_over_and_an_operator_can_drop_and_retry() {
     .await;
     let drop_it = DeleteDeliveryRequest { name: two[0].name.clone() };
     until("it to be dropped", async || {
-        // It may just be tried: then it has changed, and is dropped the next time.
+        // An attempt may be under way and change the delivery; the next pass drops it.
         match deliveries(&bench).delete_delivery(drop_it.clone()).await {
             Ok(_) => Some(()),
             Err(status) => (status.code() == Code::NotFound).then_some(()),
@@ -244,7 +244,7 @@ async fn a_key_of_addresses_that_the_store_lost_is_put_back_by_whoever_knows_it(
     bench.stop().await;
 }
 
-/// What a client that may go to `allow` makes of an address.
+/// Returns the result of a delivery by a client with the addresses of `allow`.
 async fn delivered(allow: &[&str], url: String, form: DeliveryForm) -> DeliveryResult {
     let settings = local().callbacks;
     let allow: Vec<String> = allow.iter().map(ToString::to_string).collect();
@@ -279,7 +279,8 @@ async fn what_leads_to_the_edges_is_not_called_at_once_nor_after_a_redirect() {
     );
 }
 
-/// An application that is answered for by the test, so that something can happen while it thinks.
+/// An application whose answers the test sends, so that the test can act while the application
+/// works.
 struct Slow(tokio::net::TcpListener);
 
 impl Slow {
@@ -289,13 +290,13 @@ impl Slow {
         (Self(listener), url)
     }
 
-    /// Takes one request, does something, and answers with 200.
+    /// Takes one request, awaits `meanwhile`, and answers with 200.
     async fn take(&self, meanwhile: impl Future<Output = ()>) -> String {
         use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
         let request = async {
             let (mut stream, _) = self.0.accept().await.expect("connects");
             let (mut text, mut part) = (Vec::new(), [0; 4096]);
-            // A form of one signed parameter, which ends with the signature.
+            // The form has one signed parameter and ends with the signature.
             while !String::from_utf8_lossy(&text).contains("signed_parameters=") {
                 let length = stream.read(&mut part).await.expect("is readable");
                 assert!(length > 0, "the request is whole");
@@ -319,7 +320,7 @@ async fn what_is_said_again_is_one_delivery_that_is_tried_once_more_after_it_was
     let accept = async || callbacks(&bench).accept_callback(request.clone()).await.expect("is accepted");
     let stored = async || store.read_prefix("deliveries/").await.expect("reads").entries.len();
     accept().await;
-    // The second format of the recording is ready while the application looks at the first.
+    // The second format of the recording is ready while the application handles the first.
     let first = application
         .take(async {
             for _ in 0..3 {
@@ -368,7 +369,7 @@ async fn names_and_redirects_lead_to_allowed_addresses_only() {
         TryOutcome::Taken
     );
 
-    // 127.0.0.2 stands for the public address that redirects inwards.
+    // 127.0.0.2 plays the public address that redirects inwards.
     let outer = TestApplication::start().await.expect("listens");
     outer.redirect(302, "http://127.0.0.2:1/inwards");
     let led = delivered(&["127.0.0.1"], outer.url("/"), DeliveryForm::Get).await;

@@ -1,4 +1,4 @@
-//! What begins a new epoch, and what does not (ADR 19).
+//! Facts that begin a new epoch, and facts that do not (ADR 19).
 
 use std::sync::Arc;
 
@@ -27,13 +27,13 @@ async fn at(bench: &Bench) -> revision::Revision {
     status(bench).await.revision.expect("holds one").into()
 }
 
-/// An edge in a hostile hand says all it can: by many names, of revisions far and near, with seals that are
-/// none, forged, or of another revision. Creates go on, and the epoch is the one it was.
+/// A malicious edge sends all it can: many names, revisions near and far, and seals that are
+/// missing, forged or of another revision. Creates go on, and the epoch remains.
 #[tokio::test(flavor = "multi_thread")]
 async fn i10_no_hello_resets_the_cluster() {
     let store: Arc<dyn Store> = Arc::new(EmbeddedStore::open(None).expect("opens in memory"));
     Bench::on(settings(), store.clone()).await.stop().await;
-    // The epoch has lasted: whoever leads says so after five minutes.
+    // The epoch has lasted: the leader deletes the list of awaited servers after five minutes.
     let lasted = StoreTxn { guards: Vec::new(), writes: vec![TxnWrite::Delete("awaited".into())] };
     store.commit(vec![lasted]).await.expect("is written");
     let mut bench = Bench::on(settings(), store).await;
@@ -62,7 +62,7 @@ async fn i10_no_hello_resets_the_cluster() {
             hellos.push(Hello { edge_id, have, seal, ..Hello::default() });
         }
     }
-    // As one that comes from an earlier life of the store, and names servers that nobody knows.
+    // The edge claims an earlier history of the store, and names unknown servers.
     let have = Some(Revision { epoch: epoch ^ 1, seq: 9 });
     let ghosts = vec!["ghost-1".to_owned(), "ghost-2".to_owned()];
     hellos.push(Hello { edge_id: "ghost".into(), have, servers: ghosts, ..Hello::default() });
@@ -91,8 +91,8 @@ fn copy(from: &std::path::Path, to: &std::path::Path) {
     }
 }
 
-/// The file of the store is put back from a backup while nothing runs. One edge is enough to tell: what it
-/// brings is a control plane's word.
+/// The store's file is restored from a backup while no control plane runs. One edge proves the
+/// loss, because its seal is a control plane's.
 #[tokio::test(flavor = "multi_thread")]
 async fn i10_one_edge_tells_of_a_file_that_was_put_back_by_what_a_control_plane_sealed() {
     let folder = tempfile::tempdir().expect("is made");

@@ -1,4 +1,4 @@
-//! Five hundred servers, all of them one small listener.
+//! Five hundred servers, simulated by one small listener.
 
 use std::{
     collections::HashMap,
@@ -18,10 +18,10 @@ const SERVERS: usize = 500;
 const EMPTY: &str = "<response><returncode>SUCCESS</returncode><meetings></meetings>\
     <messageKey>noMeetings</messageKey><message>no meetings</message></response>";
 
-/// When each server was asked, by its number in the path.
+/// The times at which each server was polled, by its number in the path.
 type Polls = Arc<Mutex<HashMap<String, Vec<Instant>>>>;
 
-/// Answers every request with an empty list, whichever server it is for.
+/// Answers every request with an empty list, for any server.
 async fn answer(mut connection: TcpStream, polls: Polls) {
     let (mut request, mut buffer) = (String::new(), [0; 2048]);
     while let Ok(read @ 1..) = connection.read(&mut buffer).await {
@@ -71,7 +71,7 @@ async fn s14_five_hundred_servers_are_each_polled_every_interval() {
         (polls.len() == SERVERS && polls.values().all(|times| times.len() >= 3)).then_some(())
     })
     .await;
-    // A fleet that is polled one after the other, or in a pool that is too small, would be late.
+    // Polls one after the other, or in a pool that is too small, would be late.
     let polls = polls.lock().expect("nobody panics").clone();
     for (server, times) in &polls {
         for pair in times[..3].windows(2) {

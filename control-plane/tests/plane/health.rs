@@ -70,7 +70,8 @@ async fn h3_h6_after_ht_successes_it_is_green_ends_what_was_superseded_and_resto
     bench.stop().await;
 }
 
-/// A report that calls of these tenants' meetings have failed at bbb1 while others succeeded elsewhere.
+/// Returns a report that calls of these tenants' meetings failed at bbb1 while others succeeded at
+/// other servers.
 fn failed(kind: FailureKind, callers: &[(&str, &str)]) -> ReportFailureRequest {
     let caller = |(tenant, meeting): &(&str, &str)| FailedCaller {
         tenant: (*tenant).into(),
@@ -85,7 +86,7 @@ fn failed(kind: FailureKind, callers: &[(&str, &str)]) -> ReportFailureRequest {
     }
 }
 
-/// Polls are good all the while, so nothing but the reports could change anything.
+/// Polls succeed all the time, so only the reports can change the health.
 #[tokio::test(flavor = "multi_thread")]
 async fn x6_whatever_one_tenants_calls_die_of_a_server_with_good_polls_stays_online() {
     let bench = Bench::with_servers(2).await;
@@ -126,7 +127,8 @@ async fn x6_a_tenant_that_is_alone_needs_three_meetings_and_other_servers_that_d
     bench.stop().await;
 }
 
-/// The poll that a single failed call asks for finds the server away long before its turn.
+/// The poll that a single failed call requests finds the server unreachable long before the
+/// scheduled one.
 #[tokio::test(flavor = "multi_thread")]
 async fn x6_a_failed_call_has_the_server_looked_at_and_that_look_counts() {
     let mut rare = settings();
@@ -149,7 +151,7 @@ async fn h9_reports_of_edges_turn_a_server_yellow_and_never_red() {
     }
     let report = || failed(FailureKind::ServerError, &[("one", "a"), ("two", "b")]);
     bench.placement().report_failure(report()).await.expect("is taken");
-    // Polls go on to succeed, so it may be on its way back already; it was yellow in between.
+    // Polls go on to succeed, so the server may recover already; it was unhealthy in between.
     for _ in 0..50 {
         bench.placement().report_failure(report()).await.expect("is taken");
         let server = bench.server("bbb1").await;

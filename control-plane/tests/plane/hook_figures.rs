@@ -1,4 +1,4 @@
-//! What a replica's status says of webhooks: whether it leads or not.
+//! The status of webhooks at a replica that leads and at one that does not.
 
 use usher_bbb_sim::{BbbSim, HookOptions, SimOptions};
 use usher_harness::application::TestApplication;
@@ -22,7 +22,7 @@ async fn every_replica_counts_hooks_and_events_and_the_one_that_leads_the_server
     let leads = Bench::on(reachable(), store.clone()).await;
     until("the first to lead", async || status(&leads).await.leading.then_some(())).await;
     let follows = Bench::on(reachable(), store).await;
-    // One takes hooks, the other takes calls of no hash that we know.
+    // One server takes hooks, the other accepts calls of no hash that Usher knows.
     let good = BbbSim::start(SimOptions::new("server-secret")).await.expect("listens");
     let hooks = HookOptions { algorithms: Vec::new(), ..HookOptions::default() };
     let bad = SimOptions { hooks, ..SimOptions::new("server-secret") };

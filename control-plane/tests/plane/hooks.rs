@@ -1,4 +1,4 @@
-//! Webhooks: registered once, kept on servers, and what becomes of the events that servers send.
+//! Webhooks: registered once, kept on servers, and the fate of the events that servers send.
 
 use std::{sync::Arc, time::Duration};
 
@@ -68,7 +68,7 @@ async fn waiting(bench: &Bench) -> Vec<Delivery> {
     client.list_deliveries(request).await.expect("is listed").into_inner().deliveries
 }
 
-/// An event of a meeting, as `bbb1` sends it.
+/// Returns an event of a meeting, as `bbb1` sends it.
 pub(crate) fn event(meeting: &str, name: &str, at_ms: i64) -> AcceptEventsRequest {
     let event = json!({ "data": { "type": "event", "id": name, "attributes": { "meeting":
         { "internal-meeting-id": "i-1", "external-meeting-id": meeting } }, "event": { "ts": at_ms } } });
@@ -144,7 +144,7 @@ async fn what_cannot_be_registered_is_refused_and_says_why() {
     unreachable.stop().await;
 }
 
-/// Users write into events, and metadata is whatever its application chose.
+/// Users write into events, and applications choose metadata freely.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sealed_address_in_an_event_is_opened_for_its_tenant_where_it_belongs_and_nowhere_else() {
     use usher_model::callback::{CallbackKey, CallbackKind as Sealed, CallbackState};
@@ -211,7 +211,8 @@ async fn an_address_that_leads_to_the_edges_is_registered_by_nobody() {
     bench.stop().await;
 }
 
-/// Servers give their hooks back when they are disabled, or nobody wants any.
+/// Usher removes its hooks from servers that are disabled, and from all servers when no tenant has
+/// one.
 #[tokio::test(flavor = "multi_thread")]
 async fn servers_have_a_hook_of_each_kind_that_is_wanted_and_no_more() {
     let bench = Bench::with(reachable(), 2).await;
@@ -252,7 +253,8 @@ async fn servers_have_a_hook_of_each_kind_that_is_wanted_and_no_more() {
     bench.stop().await;
 }
 
-/// Whoever leads is away: the servers have their hooks all the same when the application is answered.
+/// The leader is unreachable: the servers have their hooks all the same when the application is
+/// answered.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_first_hook_of_a_kind_is_at_the_servers_when_its_application_is_answered() {
     let store = memory();
@@ -348,7 +350,8 @@ async fn a_tenant_that_goes_takes_its_hooks_along_and_another_of_its_name_gets_n
     add_tenant(&bench, "school").await;
     assert!(listed(&bench, "tenants/school", HookView::Unspecified).await.is_empty());
     assert_eq!(listed(&bench, "tenants/default", HookView::Unspecified).await.len(), 1);
-    // One that stands although its tenant is gone: the replica that was asked ended in between.
+    // The registration remains although its tenant is deleted: the replica stopped between the two
+    // writes.
     let left = store.read_prefix("hooks/default/").await.expect("reads").entries.remove(0);
     let stray = left.key.replace("default", "gone");
     let txn = usher_control_plane::ports::StoreTxn {
@@ -364,7 +367,7 @@ async fn a_tenant_that_goes_takes_its_hooks_along_and_another_of_its_name_gets_n
     bench.stop().await;
 }
 
-/// An application that is down fills its share and no more: others' events and callbacks are taken.
+/// An application that is down fills its own share only: others' events and callbacks are accepted.
 #[tokio::test(flavor = "multi_thread")]
 async fn events_of_an_application_that_is_down_leave_room_for_others() {
     let mut small = reachable();

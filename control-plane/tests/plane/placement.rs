@@ -1,4 +1,4 @@
-//! Placing over gRPC.
+//! Placement over gRPC.
 
 use std::collections::HashMap;
 
@@ -61,7 +61,7 @@ async fn s15_concurrent_creates_of_one_id_make_one_record() {
     bench.stop().await;
 }
 
-/// An edge may ask twice, at several replicas and late: under one token it is one placement.
+/// An edge may repeat a request at several replicas and late; one token makes one placement.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_create_that_is_asked_for_twice_is_placed_once_and_its_own_both_times() {
     let bench = Bench::with_servers(4).await;
@@ -88,7 +88,7 @@ async fn a_create_that_is_asked_for_twice_is_placed_once_and_its_own_both_times(
     };
     abandon.set_certainty(AbandonCertainty::Definite);
     bench.placement().abandon_meeting(abandon.clone()).await.expect("is abandoned");
-    // Another create has the id by now: what comes late of the first one touches nothing of it.
+    // Another create has the id by now, so a late abandon of the first one must not touch it.
     let other = bench.place("twice").await.expect("is placed");
     assert!(!other.existing);
     let late = ask().await;
@@ -144,7 +144,8 @@ async fn a_breakout_room_goes_to_its_parents_server_or_nowhere() {
     bench.stop().await;
 }
 
-/// What is left of a room is looked at when the next create of it comes, not when the next poll is due.
+/// The remains of a breakout room are polled when the next create of it arrives, not at the next
+/// scheduled poll.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_breakout_room_whose_create_came_to_nothing_can_be_created_again_before_the_next_poll() {
     let mut settings = settings();
@@ -169,7 +170,8 @@ async fn a_breakout_room_whose_create_came_to_nothing_can_be_created_again_befor
     };
     abandon.set_certainty(AbandonCertainty::Unknown);
     bench.placement().abandon_meeting(abandon).await.expect("is noted");
-    // A poll that was under way before says nothing of it: then the next create asks once more.
+    // A poll that was under way before proves nothing about the room, so the next create requests
+    // another.
     let again = until("it to be placed again", async || place().await.ok()).await;
     assert!(!again.existing && again.token != placed.token, "{again:?}");
     bench.stop().await;

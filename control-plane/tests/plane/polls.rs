@@ -1,4 +1,4 @@
-//! Polls on demand, of many servers, and of load that got lost.
+//! Polls on demand, of many servers, and after a lost sample.
 
 use std::{sync::Arc, time::Duration};
 
@@ -32,14 +32,14 @@ async fn s11_a_replica_that_does_not_lead_has_the_leader_poll() {
     let mut other = Bench::on(rare, store.clone()).await;
     other.sims.push(BbbSim::start(SimOptions::new("server-secret")).await.expect("listens"));
     other.add("bbb1", &other.sims[0], AdminState::Enabled).await;
-    // Right after it was added, before anybody can have polled it.
+    // The poll follows right after the server was added, before any scheduled poll.
     let polled = other.servers().poll_server(poll("bbb1")).await.expect("is polled").into_inner();
     assert_eq!(polled.servers[0].health(), Health::Online);
     other.create_at(&other.sims[0], "runs").await;
     let polled = other.servers().poll_server(poll("bbb1")).await.expect("is polled").into_inner();
     assert_eq!(polled.servers[0].listed_meetings, 1, "{polled:?}");
     assert!(store.read_prefix("polls/").await.expect("reads").entries.is_empty(), "asks are taken out");
-    // A server that fails is an answer too.
+    // A failed poll is an answer too.
     other.sims[0].faults().set(FaultKind::Refuse).await;
     other.servers().poll_server(poll("bbb1")).await.expect("was asked");
     other.stop().await;
@@ -73,7 +73,8 @@ async fn c4_a_server_that_answers_after_several_intervals_is_asked_once_at_a_tim
         (bench.metric("usher_polls_skipped_total{server=\"bbb1\"}") >= 5.0).then_some(())
     })
     .await;
-    // One after the other, each takes its time; only the first and the last may be under way.
+    // If the polls ran one after the other, each would take its time; only the first and the last
+    // may overlap.
     let (asked, passed) = (u32::try_from(lists(&bench.sims[0])).expect("is small"), begun.elapsed());
     assert!(asked >= 1 && takes * asked.saturating_sub(2) <= passed, "{asked} polls in {passed:?}");
     assert_eq!(bench.server("bbb1").await.health(), Health::Online, "slow is not failed");
@@ -95,8 +96,8 @@ async fn f6_a_server_whose_stored_load_is_lost_or_damaged_is_not_preferred_and_a
         bench.until_health(&id, Health::Online).await;
     }
     bench.place("before").await.expect("every server has been asked: nothing is being rebuilt");
-    // A replica that has not led for an interval yet is patient. The next poll brings the load back:
-    // it hangs, so that what is between can be looked at.
+    // A replica that has led for less than an interval waits before the alarm. The next poll brings
+    // the load back; it hangs, so that the state in between can be observed.
     for number in 1..=3 {
         let id = format!("bbb{number}");
         until("the second poll to be written", async || {

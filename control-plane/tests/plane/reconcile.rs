@@ -1,4 +1,4 @@
-//! What polls do to records.
+//! The effects of polls on records.
 
 use usher_bbb::call::ApiCall;
 use usher_bbb_sim::{FaultKind, SimFault};
@@ -7,7 +7,7 @@ use usher_proto::v1::*;
 
 use crate::bench::{Bench, INTERVAL, settings, until};
 
-/// Waits for so many more polls of a server, of any outcome.
+/// Waits for `count` further polls of a server, of any outcome.
 async fn polls(bench: &Bench, id: &str, count: usize) {
     bench.sim(id).forget_calls();
     until("polls", async || {
@@ -76,7 +76,7 @@ async fn f9_a_frozen_list_removes_nothing_that_still_runs_and_raises_an_alarm() 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pending_record_whose_edge_vanished_is_settled_by_polls() {
     let bench = Bench::with_servers(1).await;
-    // One that was created, and one that never was.
+    // One meeting was created, the other never was.
     let placed = bench.place("created").await.expect("placed");
     let sim = &bench.sims[0];
     assert_eq!(placed.server.expect("is named").url, sim.url());
@@ -98,8 +98,8 @@ async fn a_marked_meeting_that_nobody_knows_is_adopted() {
     bench.stop().await;
 }
 
-/// Server bbb1 is given up while its `end` calls hang: what runs there stays queued, everybody else's
-/// polls stay on time, and it goes once the server answers.
+/// Server bbb1 is disabled by panic while its `end` calls hang: its zombies stay queued, the polls
+/// of other servers stay on time, and the zombies go once the server answers.
 #[tokio::test(flavor = "multi_thread")]
 async fn c6_c7_h7_a_backlog_on_a_server_whose_ends_hang_stays_queued_and_delays_nobody() {
     let bench = Bench::with_servers(2).await;
@@ -132,7 +132,7 @@ async fn c6_c7_h7_a_backlog_on_a_server_whose_ends_hang_stays_queued_and_delays_
     bench.stop().await;
 }
 
-/// With one good poll to green, `end` must still come before `restore`.
+/// One good poll makes the server online, so `end` must still come before the restore.
 #[tokio::test(flavor = "multi_thread")]
 async fn a8_under_zombie_policy_end_a_server_that_returns_is_emptied_whatever_the_threshold() {
     let mut settings = settings();

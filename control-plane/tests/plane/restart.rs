@@ -1,4 +1,4 @@
-//! A control plane that comes back on the same file.
+//! A control plane that restarts on the same file.
 
 use usher_bbb_sim::{BbbSim, SimOptions};
 use usher_proto::v1::*;
@@ -32,7 +32,7 @@ async fn records_and_servers_survive_a_restart() {
 #[tokio::test(flavor = "multi_thread")]
 async fn on_an_empty_store_nothing_is_placed_before_the_servers_were_asked() {
     let mut bench = Bench::with_servers(0).await;
-    // It runs a meeting of ours that this store has never heard of.
+    // The server runs a meeting of Usher that this store has no record of.
     let sim = BbbSim::start(SimOptions::new("server-secret")).await.expect("listens");
     bench.create_at(&sim, "runs").await;
     sim.faults().set(usher_bbb_sim::FaultKind::Slow(std::time::Duration::from_millis(100))).await;

@@ -15,7 +15,7 @@ use usher_proto::{
 
 use crate::bench::{Bench, EdgeServiceClient, RoutingServiceClient, until};
 
-/// An edge as simple as can be: it holds a table and follows the stream.
+/// A minimal edge: it holds a table and follows the stream.
 pub(crate) struct Edge {
     say: mpsc::Sender<StreamRoutesRequest>,
     hear: tonic::Streaming<SharedFrame>,
@@ -45,7 +45,7 @@ impl Edge {
         Self { say, hear, table, snapshots: 0, building: None, seal: None }
     }
 
-    /// Takes one frame; `false` for a heartbeat.
+    /// Takes one frame; returns `false` for a heartbeat.
     pub(crate) async fn step(&mut self) -> bool {
         let frame = tokio::time::timeout(Duration::from_secs(20), self.hear.message()).await;
         let frame = frame.expect("speaks in time").expect("is well").expect("goes on");
@@ -97,7 +97,7 @@ impl Edge {
         self.say.send(StreamRoutesRequest { message: Some(Say::Ack(ack)) }).await.expect("is open");
     }
 
-    /// Follows until a heartbeat says that everything was sent.
+    /// Follows until a heartbeat shows that every change was sent.
     async fn settle(&mut self) {
         while self.step().await {}
     }
@@ -156,7 +156,7 @@ async fn x4_a_table_of_another_epoch_or_a_resync_gets_a_snapshot() {
     let resync = Resync { reason: "gap".into() };
     edge.say.send(StreamRoutesRequest { message: Some(Say::Resync(resync)) }).await.expect("is open");
     while edge.snapshots < 2 {
-        // Deltas that were on their way before the snapshot do not fit and are passed over.
+        // Deltas that were sent before the snapshot do not fit and are skipped.
         let frame = edge.hear.message().await.expect("is well").expect("goes on");
         if let Some(Hear::SnapshotBegin(begin)) = frame.into_message().expect("is readable").message {
             edge.snapshots += 1;

@@ -35,7 +35,7 @@ pub(crate) async fn transactions_of_one_commit_are_decided_on_their_own_at_one_r
     let txns = (0..64)
         .map(|key| format!("k/{key:02}"))
         .map(|key| txn(vec![absent(&key), unchanged("k/33", taken)], vec![put(&key, "new")]));
-    // One that others guard must not be written beside them.
+    // A key that other transactions guard must not be written beside them.
     let txns: Vec<_> = txns.enumerate().filter(|(key, _)| *key != 33).map(|(_, txn)| txn).collect();
     let verdicts = store.commit(txns).await.expect("are decided");
     let revision = store.revision().await.expect("is read");
@@ -68,7 +68,7 @@ pub(crate) async fn what_writes_nothing_makes_no_revision(subject: &Subject) {
     let at = commit(&*store, vec![], vec![put("a", "1")]).await;
     assert_eq!(commit(&*store, vec![unchanged("a", at)], vec![]).await, at);
     assert_eq!(store.revision().await.expect("is read"), at);
-    // What deletes nothing may say that it deleted; of the key nothing is heard.
+    // A transaction that deletes no key may attest a deletion; a watcher sees no change of the key.
     let mut changes = store.watch("b", at + 1).await.expect("is followed");
     commit(&*store, vec![], vec![delete("b")]).await;
     let put_at = commit(&*store, vec![], vec![put("b", "1")]).await;
@@ -124,7 +124,7 @@ pub(crate) async fn the_committer_commits_each_once_and_together(subject: &Subje
     let server = commit(&*store, vec![], vec![put("servers/s", "v")]).await;
     let committer = GroupCommitter::spawn(Arc::clone(&store), Arc::new(StoreCodec::new()), &tasks);
     let placements = (0..500).map(|number| {
-        // Every id twice: one of each pair wins.
+        // Every id occurs twice; one transaction of each pair wins.
         let key = format!("meetings/t/{:03}", number / 2);
         let writes = vec![TxnWrite::Put(key.clone(), number.to_string().into())];
         committer.commit(txn(vec![unchanged("servers/s", server), absent(&key)], writes))

@@ -8,7 +8,7 @@ use usher_model::revision::FencingToken;
 
 use crate::subject::{PATIENCE, Subject, commit, decide, put, refused, within};
 
-/// The shortest lease etcd grants at its default election timeout.
+/// The shortest lease that etcd grants with its default election timeout.
 const TTL: Duration = Duration::from_secs(2);
 
 async fn elect(store: &dyn Store, candidate: &str) -> Box<dyn LeaderLease> {

@@ -1,5 +1,5 @@
-//! One contract, four stores: what `ports::Store` promises holds in memory, in a file, on one etcd
-//! node and on three.
+//! One contract for four stores: the promises of `ports::Store` hold in memory, in a file, on one
+//! etcd node and on three.
 
 mod committing;
 mod leading;

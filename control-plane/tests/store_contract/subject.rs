@@ -1,4 +1,4 @@
-//! The four kinds of store, and short ways to use one.
+//! The four kinds of store, and short helpers.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,15 +15,15 @@ use usher_control_plane::{
 use usher_harness::etcd::EtcdCluster;
 use usher_model::settings::StoreSettings;
 
-/// Nothing that must happen takes this long.
+/// Longest wait of any condition.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// History the embedded stores keep here, bytes.
+/// Bytes of history that the embedded stores keep in these tests.
 const HISTORY: usize = 1 << 20;
 
 pub(crate) type Changes = BoxStream<'static, Result<ChangeBatch, WatchError>>;
 
-/// The kinds of store.
+/// The four kinds of store.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Kind {
     Memory,
@@ -31,7 +31,7 @@ pub(crate) enum Kind {
     Etcd { nodes: usize },
 }
 
-/// One store under test, with what it stands on.
+/// One store under test, with the parts it runs on.
 pub(crate) enum Subject {
     Embedded { store: EmbeddedStore, _directory: Option<TempDir> },
     Etcd(EtcdCluster),
@@ -49,7 +49,7 @@ impl Subject {
         Self::Embedded { store, _directory: directory }
     }
 
-    /// Returns a handle; on etcd one with connections of its own.
+    /// Returns a handle; on etcd a handle with its own connections.
     pub(crate) fn store(&self) -> Arc<dyn Store> {
         match self {
             Self::Embedded { store, .. } => Arc::new(store.clone()),
@@ -107,7 +107,7 @@ pub(crate) async fn decide(
     Ok(verdicts[0])
 }
 
-/// Commits what must be committed, and returns its revision.
+/// Commits a transaction whose guards hold, and returns its revision.
 pub(crate) async fn commit(store: &dyn Store, guards: Vec<TxnGuard>, writes: Vec<TxnWrite>) -> u64 {
     match decide(store, guards, writes).await.expect("is decided") {
         TxnVerdict::Committed(revision) => revision,
@@ -115,7 +115,7 @@ pub(crate) async fn commit(store: &dyn Store, guards: Vec<TxnGuard>, writes: Vec
     }
 }
 
-/// Expects a refusal, and returns the revision the store stood at.
+/// Expects a refusal, and returns the revision of the store at it.
 pub(crate) async fn refused(store: &dyn Store, guards: Vec<TxnGuard>, writes: Vec<TxnWrite>) -> u64 {
     match decide(store, guards, writes).await.expect("is decided") {
         TxnVerdict::Committed(revision) => panic!("committed at {revision}"),
@@ -137,7 +137,7 @@ pub(crate) async fn next(changes: &mut Changes) -> ChangeBatch {
     within("a change", changes.next()).await.expect("never ends silently").expect("goes on")
 }
 
-/// Short form of a batch: its revision, and each key with its value or none.
+/// The short form of a batch: its revision, and each key with its value or `None`.
 pub(crate) type Short<'a> = (u64, Vec<(&'a str, Option<&'a [u8]>)>);
 
 pub(crate) fn short(batch: &ChangeBatch) -> Short<'_> {

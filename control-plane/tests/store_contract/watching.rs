@@ -24,7 +24,7 @@ pub(crate) async fn whole_revisions_arrive_in_order_from_a_past_one(subject: &Su
     });
     let StoreEntry { create_revision, mod_revision, .. } = entry.expect("a put");
     assert_eq!((*create_revision, *mod_revision), (first, second));
-    // The same again, for whoever comes late.
+    // The same again, for a watcher that starts late.
     let mut late = store.watch("k/", first).await.expect("watches");
     assert_eq!(next(&mut late).await.revision, first);
     assert_eq!(next(&mut late).await.revision, second);
@@ -72,7 +72,7 @@ pub(crate) async fn i9_watchers_fold_to_what_is_stored_under_concurrent_writers(
             }
         }
     });
-    // One watches from the start, one lists in the middle and goes on from there.
+    // One watcher starts at the beginning, another lists in the middle and continues from there.
     let from_start = async {
         let (mut state, mut last) = (BTreeMap::new(), 0);
         let mut changes = store.watch("k/", 1).await.expect("watches");

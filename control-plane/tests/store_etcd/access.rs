@@ -26,8 +26,8 @@ async fn client_certificates_are_shown_and_servers_without_ours_are_not_trusted(
 
     let stranger = EtcdCluster::start_with(options).await.expect("etcd");
     let wrong = StoreSettings { ca: settings(&stranger).ca, ..settings(&cluster) };
-    // It must be refused as certainly not sent. On a loaded machine a try may reach its own deadline first: then
-    // it is made again, a few times at most.
+    // The call must be refused as certainly not sent. On a loaded machine an attempt may reach its
+    // own deadline first; it is then repeated, a few times at most.
     let wrong = store(&wrong);
     let mut results = Vec::new();
     for _ in 0..5 {
@@ -42,7 +42,7 @@ async fn client_certificates_are_shown_and_servers_without_ours_are_not_trusted(
     assert_eq!(entries.into_iter().map(|entry| entry.key).collect::<Vec<_>>(), ["k"]);
 }
 
-/// Adds `usher`, who may do everything below `/usher/`, and turns authentication on.
+/// Adds `usher`, who may do everything below `/usher/`, and enables authentication.
 async fn lock_down(cluster: &EtcdCluster) -> anyhow::Result<()> {
     let mut client: Client = cluster.client(0).await?;
     client.role_add("root").await?;

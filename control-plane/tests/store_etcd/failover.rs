@@ -11,7 +11,7 @@ use usher_harness::{etcd::EtcdCluster, wait};
 
 use crate::fixture::{SLACK, TIMEOUT, bounded, commit, create, store_on};
 
-/// Creates keys one after the other until told to stop, and says how each ended.
+/// Creates keys one after the other until stopped, and returns the result of each.
 async fn create_many(
     store: &dyn Store,
     name: &str,
@@ -34,7 +34,7 @@ fn committed(results: &[(String, Result<TxnVerdict, StoreError>)]) -> Vec<&str> 
         .collect()
 }
 
-/// What was committed stands; what certainly was not does not.
+/// Checks that committed keys exist and that certainly uncommitted ones do not.
 async fn check_outcomes(store: &dyn Store, name: &str, results: &[(String, Result<TxnVerdict, StoreError>)]) {
     let stored: Vec<String> =
         store.read_prefix(name).await.expect("is read").entries.into_iter().map(|entry| entry.key).collect();
@@ -55,7 +55,7 @@ async fn calls_go_on_when_one_of_three_endpoints_dies() {
     create_many(&*store, "before", 5).await;
     cluster.kill(follower).expect("dies");
     let results = create_many(&*store, "after", 30).await;
-    // The call that finds the connection broken cannot know; no other is disturbed.
+    // The call that meets the broken connection has an unknown outcome; no other call is disturbed.
     assert!(committed(&results).len() >= 29, "{results:?}");
     check_outcomes(&*store, "after", &results).await;
     for _ in 0..30 {

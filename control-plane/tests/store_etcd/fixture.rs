@@ -1,4 +1,4 @@
-//! Stores on a cluster, and short ways to use them.
+//! Stores on a cluster, and short helpers.
 
 use std::{
     sync::Arc,
@@ -12,10 +12,10 @@ use usher_control_plane::{
 use usher_harness::etcd::EtcdCluster;
 use usher_model::settings::StoreSettings;
 
-/// Deadline of one call here.
+/// Deadline of one call in these tests.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What scheduling on a loaded machine may add to a deadline.
+/// Time that the scheduler of a loaded machine may add to a deadline.
 pub(crate) const SLACK: Duration = Duration::from_secs(1);
 
 pub(crate) fn settings(cluster: &EtcdCluster) -> StoreSettings {
@@ -52,7 +52,7 @@ pub(crate) async fn commit(store: &dyn Store, txn: StoreTxn) -> Result<TxnVerdic
     store.commit(vec![txn]).await.map(|verdicts| verdicts[0])
 }
 
-/// Runs a call and checks that it came back by the deadline of one call.
+/// Runs a call and checks that it returns by the deadline of one call.
 pub(crate) async fn bounded<T>(call: impl Future<Output = T>) -> T {
     let started = Instant::now();
     let result = call.await;

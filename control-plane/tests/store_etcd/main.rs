@@ -1,4 +1,4 @@
-//! The etcd store when parts of etcd fail, refuse, or ask for credentials. Every test starts real
+//! The etcd store when parts of etcd fail, refuse, or require credentials. Every test starts real
 //! nodes.
 
 mod access;

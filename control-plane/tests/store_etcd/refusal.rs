@@ -1,4 +1,4 @@
-//! What etcd refuses, and nobody but a person can mend.
+//! Refusals of etcd that only an operator can repair.
 
 use usher_control_plane::ports::{StoreError, StoreTxn, TxnVerdict, TxnWrite};
 use usher_harness::etcd::{EtcdCluster, EtcdOptions};

@@ -1,4 +1,4 @@
-//! The room that etcd takes, and the history that it forgets.
+//! The space that etcd takes, and the history that it forgets.
 
 use futures::StreamExt;
 use usher_control_plane::ports::{StoreTxn, TxnWrite, WatchError};
@@ -37,7 +37,7 @@ async fn f8_history_that_is_forgotten_gives_its_room_back_and_what_stands_stays(
     let mut resumed = store.watch("", at).await.expect("watches");
     assert_eq!(resumed.next().await.expect("goes on").expect("is there").revision, at);
     assert_eq!(store.read_prefix("a").await.expect("is read").entries.len(), 1);
-    // The room is used again.
+    // The space is used again.
     for _ in 0..80 {
         commit(&*store, put("a", 50_000)).await.expect("is written");
         let at = store.revision().await.expect("is told");

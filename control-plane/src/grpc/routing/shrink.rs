@@ -13,7 +13,7 @@ use crate::core::fleet::Fleet;
 ///   is genuine once every server that is not disabled was polled in this epoch: all of Usher's
 ///   running meetings then have records again. An empty fleet has polled no server.
 pub(super) fn is_genuine(fleet: &Fleet, held: Option<Revision>) -> bool {
-    let Some(held) = held else { return true }; // nothing can shrink
+    let Some(held) = held else { return true }; // the edge has no table that could shrink
     if held.epoch == fleet.revision().epoch {
         return fleet.revision().reaches(held);
     }

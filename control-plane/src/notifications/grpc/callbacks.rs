@@ -1,4 +1,4 @@
-//! `CallbackService`: the requests of edges about callbacks.
+//! `CallbackService`: the calls of edges about callbacks.
 
 use std::time::Duration;
 
@@ -26,20 +26,20 @@ use crate::{
     tasks::{fleet_handle::FleetHandle, poll_requests::PollRequests},
 };
 
-/// Longest time of the poll that an end callback causes.
+/// Longest time of a poll that follows an end callback.
 const POLL_WITHIN: Duration = Duration::from_secs(15);
 
-/// Handlers of `CallbackService`.
+/// The implementation of `CallbackService`.
 pub(crate) struct CallbackIntake {
-    /// Book of the deliveries that wait.
+    /// The store of waiting callbacks.
     pub(crate) deliveries: DeliveryBook,
-    /// Key that seals the addresses of callbacks.
+    /// The key that seals callback addresses.
     pub(crate) keys: CallbackKeys,
-    /// Knows where meetings live.
+    /// The fleet, which knows the meetings' servers.
     pub(crate) fleet: FleetHandle,
-    /// Queue of poll requests, to the leader.
+    /// Requests a poll of a server that reports the end of a meeting.
     pub(crate) polls: PollRequests,
-    /// Owner of the polls that end callbacks cause.
+    /// The group that owns those polls.
     pub(crate) tasks: TaskGroup,
 }
 
@@ -82,8 +82,8 @@ impl CallbackService for CallbackIntake {
 }
 
 impl CallbackIntake {
-    /// Polls a server that reports the end of a meeting. Any sender may know the address of the report,
-    /// and the record may belong to a newer instance: only a poll removes records.
+    /// Polls a server that reports the end of a meeting. The report itself removes no record: any
+    /// sender may know the callback's address, and the record may belong to a newer instance.
     fn look_again(&self, meeting: &MeetingKey, server: &ServerId) {
         let lives_there = self
             .fleet
@@ -137,7 +137,7 @@ fn delivery(
     })
 }
 
-/// Converts the reason why a delivery cannot be changed.
+/// Converts the error of a delivery.
 pub(crate) fn refusal(error: DeliveryError) -> RpcRefusal {
     match error {
         DeliveryError::Store(error) => RpcRefusal::store(&error),
@@ -154,12 +154,12 @@ fn kind_of(kind: v1::CallbackKind) -> Option<CallbackKind> {
         v1::CallbackKind::RecordingReady => CallbackKind::RecordingReady,
         v1::CallbackKind::Analytics => CallbackKind::Analytics,
         v1::CallbackKind::Other => CallbackKind::Other,
-        // Events come in by `HookService`.
+        // Events arrive by `HookService`.
         v1::CallbackKind::Webhook | v1::CallbackKind::Unspecified => return None,
     })
 }
 
-/// Returns a kind as the wire names it.
+/// Converts a kind of callback into its message.
 pub(crate) fn kind_on_wire(kind: CallbackKind) -> v1::CallbackKind {
     match kind {
         CallbackKind::Ended => v1::CallbackKind::Ended,

@@ -1,5 +1,5 @@
-//! `DeliveryService`: the operators' view of deliveries that wait. Neither the body of a delivery nor
-//! the path of its address is ever shown (I14).
+//! `DeliveryService`: administration of waiting callbacks. The content of a callback, and its
+//! address beyond the host, are never shown (I14).
 
 use tonic::{Request, Response, Status};
 use usher_proto::v1::{
@@ -22,7 +22,7 @@ use crate::{
     },
 };
 
-/// Handlers of `DeliveryService`.
+/// The implementation of `DeliveryService`.
 pub(crate) struct DeliveryAdmin(pub(crate) DeliveryBook);
 
 #[tonic::async_trait]

@@ -1,5 +1,5 @@
-//! `HookService`: webhooks, for applications by way of the edges and for operators. An answer shows an
-//! address only on request (I14).
+//! `HookService`: webhooks, for applications through the edges and for operators. An address is
+//! shown only on request (I14).
 
 use std::time::Instant;
 
@@ -20,7 +20,7 @@ use crate::{
     },
 };
 
-/// Handlers of `HookService`.
+/// The implementation of `HookService`.
 pub(crate) struct HookAdmin(pub(crate) WebhookRegistry);
 
 #[tonic::async_trait]

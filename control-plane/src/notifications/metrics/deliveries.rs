@@ -1,4 +1,4 @@
-//! Metrics of deliveries. Labels are bounded: never a tenant, meeting or address.
+//! Metrics of callbacks. Labels are bounded and never contain a tenant, meeting or address.
 
 use std::{sync::atomic::AtomicU64, time::Duration};
 
@@ -14,13 +14,13 @@ use crate::{
     ops::labels::{OutcomeLabel, whole},
 };
 
-/// Label `kind`, one of the kinds of callbacks.
+/// The label `kind`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct KindLabel {
     kind: &'static str,
 }
 
-/// Every metric about callbacks; clones share them.
+/// The metrics of callbacks; clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct DeliveryMetrics {
     accepted: Family<KindLabel, Counter>,
@@ -55,17 +55,17 @@ impl DeliveryMetrics {
         metrics
     }
 
-    /// Counts a callback that is written.
+    /// Counts an accepted callback.
     pub fn accepted(&self, kind: CallbackKind) {
         self.accepted.get_or_create(&KindLabel { kind: kind.name() }).inc();
     }
 
-    /// Counts a callback that was refused because too much waits.
+    /// Counts a callback that was refused for lack of space.
     pub fn turned_away(&self) {
         self.turned_away.inc();
     }
 
-    /// Counts one attempt by its outcome.
+    /// Counts an attempt.
     pub fn tried(&self, outcome: TryOutcome) {
         let outcome = match outcome {
             TryOutcome::Taken => "taken",
@@ -76,12 +76,12 @@ impl DeliveryMetrics {
         self.tries.get_or_create(&OutcomeLabel::new(outcome)).inc();
     }
 
-    /// Counts a delivery that has ended: taken, refused, expired or dropped.
+    /// Counts an ended delivery: taken, refused, expired or dropped.
     pub fn ended(&self, outcome: &'static str) {
         self.ended.get_or_create(&OutcomeLabel::new(outcome)).inc();
     }
 
-    /// Sets the gauges of waiting deliveries; `bytes` is their size in the store.
+    /// Sets the gauges of waiting deliveries.
     pub fn waiting(&self, count: usize, oldest: Option<Duration>, bytes: u64) {
         self.waiting.set(whole(count));
         self.bytes.set(whole(bytes));

@@ -1,4 +1,4 @@
-//! Metrics of webhooks. Labels are bounded: never a tenant, meeting or address.
+//! Metrics of webhooks. Labels are bounded and never contain a tenant, meeting or address.
 
 use prometheus_client::{
     encoding::EncodeLabelSet,
@@ -11,28 +11,28 @@ use crate::{
     ops::labels::{OutcomeLabel, whole},
 };
 
-/// Label `state` of a server's hooks.
+/// The label `state`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct StateLabel {
     state: &'static str,
 }
 
-/// The result of an event that a server sent.
+/// The fate of an event that a server sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventFate {
-    /// A delivery is written for at least one hook.
+    /// The event is stored for an application.
     Accepted,
-    /// No hook of its tenant is for it.
+    /// No hook of the event's tenant selects it.
     Unwanted,
-    /// It is of a meeting of no tenant.
+    /// The event's meeting belongs to no tenant.
     Foreign,
-    /// It cannot be read.
+    /// The event is unreadable.
     Malformed,
-    /// Too much waits already for its tenant.
+    /// The waiting events of the tenant have reached their limit.
     TurnedAway,
 }
 
-/// Every metric about webhooks; clones share them.
+/// The metrics of webhooks; clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct HookMetrics {
     hooks: Gauge,
@@ -64,12 +64,12 @@ impl HookMetrics {
         metrics
     }
 
-    /// Says how many are registered.
+    /// Sets the number of registered hooks.
     pub fn registered(&self, count: usize) {
         self.hooks.set(whole(count));
     }
 
-    /// Says how servers are; none where they were not looked at yet.
+    /// Sets the gauges of servers by the outcome of their last check; `None` means not checked yet.
     pub fn servers(&self, outcomes: impl Iterator<Item = Option<HookCheckOutcome>>) {
         let mut counts = [("kept", 0), ("changing", 0), ("unsupported", 0), ("failing", 0), ("unseen", 0)];
         for outcome in outcomes {
@@ -87,7 +87,7 @@ impl HookMetrics {
         }
     }
 
-    /// Counts an event by its result.
+    /// Counts an event by its fate.
     pub fn event(&self, fate: EventFate) {
         let outcome = match fate {
             EventFate::Accepted => "accepted",

@@ -1,5 +1,5 @@
-//! Stored form of deliveries and of the callback key: `deliveries/ID`, `callbacks/key`. The fleet does
-//! not fold them, and `keys` does not know them.
+//! Stored values of deliveries and of the callback key: `deliveries/ID`, `callbacks/key`. The fleet
+//! does not fold them, and `keys` does not parse them.
 
 use std::time::Duration;
 
@@ -21,14 +21,14 @@ use crate::{
     store::codec::{ValueError, unknown_fields},
 };
 
-/// Prefix of all deliveries.
+/// Prefix of the deliveries' keys.
 pub const PREFIX: &str = "deliveries/";
 /// Key of the callback key.
 pub const KEY: &str = "callbacks/key";
-/// Field numbers of a delivery that this version knows are `1..=` this.
+/// Largest field number of a delivery that this version knows.
 const KNOWN: u32 = 15;
 
-/// Returns where a delivery is stored.
+/// Returns the key of a delivery.
 pub fn path(id: &DeliveryId) -> String {
     format!("{PREFIX}{id}")
 }
@@ -38,7 +38,7 @@ pub fn id_of(path: &str) -> Option<DeliveryId> {
     DeliveryId::parse(path.strip_prefix(PREFIX)?).ok()
 }
 
-/// Encodes a delivery. Fields in `before` that only a newer version knows are kept.
+/// Encodes a delivery. Fields of `before` that only a newer version knows are kept.
 pub fn encode(delivery: &Delivery, before: Option<&[u8]>) -> Bytes {
     let value = pb::DeliveryValue {
         tenant: delivery.meeting.tenant.to_string(),
@@ -65,7 +65,7 @@ pub fn encode(delivery: &Delivery, before: Option<&[u8]>) -> Bytes {
 /// Reads a delivery.
 ///
 /// # Errors
-/// The bytes are none that this version knows.
+/// The bytes are not a delivery of this version.
 pub fn decode(bytes: &Bytes) -> Result<Delivery, ValueError> {
     let value = pb::DeliveryValue::decode(bytes.clone())?;
     let id = |field: &'static str| move |source| ValueError::Id { field, source };
@@ -93,7 +93,7 @@ pub fn decode(bytes: &Bytes) -> Result<Delivery, ValueError> {
     })
 }
 
-/// Writes the callback key.
+/// Encodes the callback key.
 pub fn encode_key(key: &Secret) -> Bytes {
     pb::CallbackKeyValue { key: key.expose().to_owned() }.encode_to_vec().into()
 }
@@ -101,12 +101,12 @@ pub fn encode_key(key: &Secret) -> Bytes {
 /// Reads the callback key.
 ///
 /// # Errors
-/// The bytes are none.
+/// The bytes are not a key.
 pub fn decode_key(bytes: &[u8]) -> Result<Secret, ValueError> {
     Ok(Secret::new(&pb::CallbackKeyValue::decode(bytes)?.key))
 }
 
-/// Numbers are those of `usher.v1.CallbackKind`.
+/// Returns the stored number of a kind, as in `usher.v1.CallbackKind`.
 fn number_of_kind(kind: CallbackKind) -> u32 {
     match kind {
         CallbackKind::Ended => 1,

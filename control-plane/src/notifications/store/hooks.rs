@@ -1,5 +1,5 @@
-//! Stored form of registered webhooks: `hooks/TENANT/ID`. The fleet does not fold them, and `keys` does
-//! not know them.
+//! Stored values of registered webhooks: `hooks/TENANT/ID`. The fleet does not fold them, and
+//! `keys` does not parse them.
 
 use bytes::Bytes;
 use prost::Message;
@@ -11,15 +11,15 @@ use crate::{
     store::codec::ValueError,
 };
 
-/// Prefix of all registrations.
+/// Prefix of the registrations' keys.
 pub const PREFIX: &str = "hooks/";
 
-/// Returns where those of a tenant stand.
+/// Returns the prefix of a tenant's registrations.
 pub fn prefix_of(tenant: &TenantId) -> String {
     format!("{PREFIX}{tenant}/")
 }
 
-/// Returns where a registration is stored.
+/// Returns the key of a registration.
 pub fn path(tenant: &TenantId, id: &HookId) -> String {
     format!("{PREFIX}{tenant}/{id}")
 }

@@ -1,6 +1,6 @@
-//! The key by which the addresses of callbacks are sealed. It is made once and kept in the store; a
-//! replica that has seen it puts it back if the store loses it, so that servers can still use the
-//! addresses they were given.
+//! The key that seals callback addresses (ADR 10). It is made once and kept in the store. A replica
+//! that has seen it writes it again if the store loses it, so that servers can go on using the
+//! addresses they have.
 
 use std::{
     sync::Arc,
@@ -20,10 +20,10 @@ use crate::{
     tasks::{backoff::Backoff, fleet_handle::FleetHandle},
 };
 
-/// Pause between two reads of the store without a sign that it lost the key.
+/// Interval at which the store is checked for the key without a sign of a loss.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
-/// Knows the key; clones share it.
+/// Keeps the key; clones share it.
 #[derive(Clone)]
 pub struct CallbackKeys {
     store: Arc<dyn Store>,
@@ -32,24 +32,26 @@ pub struct CallbackKeys {
 }
 
 impl CallbackKeys {
-    /// Keeps the key in `store`, looking again now and then, and in every epoch of `fleet`.
+    /// Returns a keeper of the key in `store`. It checks the store at an interval and in every
+    /// epoch of `fleet`.
     pub fn new(store: Arc<dyn Store>, fleet: FleetHandle) -> Self {
         Self { store, fleet, current: Arc::new(watch::Sender::new(None)) }
     }
 
-    /// Returns the key, waiting for the store if need be; none if it is not there by `deadline`.
+    /// Returns the key, and waits for the store if necessary; `None` if the key is unknown by
+    /// `deadline`.
     pub async fn get(&self, deadline: Instant) -> Option<Secret> {
         let mut current = self.current.subscribe();
         let known = current.wait_for(Option::is_some);
         tokio::time::timeout_at(deadline.into(), known).await.ok()?.ok()?.clone()
     }
 
-    /// Returns the key, if it is known here.
+    /// Returns the key, if this replica knows it.
     pub fn now(&self) -> Option<Secret> {
         self.current.borrow().clone()
     }
 
-    /// Reads or makes the key, and writes it back if the store has lost it, until asked to stop.
+    /// Reads or makes the key, and writes it again after a loss, until asked to stop.
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
         let mut revisions = self.fleet.revisions();
         let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(5));
@@ -67,7 +69,7 @@ impl CallbackKeys {
                         (done, looked_at) = (Some(epoch), clock::now());
                     }
                     Err(error) => {
-                        warn!(%error, "the callback key is not to be had");
+                        warn!(%error, "callback key unavailable");
                         tokio::select! {
                             () = stop.cancelled() => return Ok(()),
                             () = tokio::time::sleep(backoff.pause()) => continue,
@@ -92,14 +94,14 @@ impl CallbackKeys {
                     decode_key(&entry.value).map_err(|error| StoreError::Rejected(error.to_string()))?;
                 let before = self.current.send_replace(Some(key.clone()));
                 if before.is_some_and(|before| before != key) {
-                    warn!("the callback key is another one: the store had lost the one before");
+                    warn!("callback key changed, the store had lost the former one");
                 }
                 return Ok(());
             }
             let key = self.current.borrow().clone();
             let key = key.unwrap_or_else(|| CallbackKey::encode(rand::random()));
             let guards = vec![TxnGuard::Absent(KEY.into())];
-            // The first writer wins; the next read returns the key of the winner.
+            // The first writer wins; the next reading returns its key.
             self.store
                 .commit(vec![StoreTxn { guards, writes: vec![TxnWrite::Put(KEY.into(), encode_key(&key))] }])
                 .await?;

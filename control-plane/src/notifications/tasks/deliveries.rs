@@ -1,5 +1,5 @@
-//! Deliveries that wait for their applications. Every replica accepts and shows them; the leader
-//! delivers them. Each delivery is in the store before its sender is answered (I12).
+//! Callbacks that wait for their applications. Every replica accepts and shows them; the leader
+//! delivers them. A callback is stored before its sender is answered (I12).
 
 mod index;
 mod worker;
@@ -24,30 +24,30 @@ use crate::{
     ports::{Store, StoreError, StoreTxn, TxnGuard, TxnVerdict, TxnWrite},
 };
 
-/// Events that are written at once, bytes: etcd takes 1.5 MiB.
+/// Bytes of events that are written at once; etcd takes 1.5 MiB.
 const EVENTS_AT_ONCE: usize = 1 << 20;
 
-/// Largest number of attempts to note a repeated callback while other writers change the same key.
+/// Number of attempts to note a repeated callback against concurrent writes.
 const TRIES: usize = 4;
 
-/// Error of a request about deliveries.
+/// The reason why a callback is not accepted, or a delivery is not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum DeliveryError {
-    /// The store failed or refused.
+    /// The store did not take the write or is unreachable.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Too much waits already.
+    /// The waiting callbacks have reached their limit.
     #[error("{0} bytes of callbacks wait already")]
     Full(u64),
-    /// There is none of that name.
+    /// No delivery of that name exists.
     #[error("there is no such delivery")]
     NotFound,
-    /// An attempt or another writer changed the delivery in between.
+    /// The delivery was attempted, or written concurrently, in between.
     #[error("the delivery has just changed")]
     Changed,
 }
 
-/// Takes, shows and changes; clones share everything.
+/// Accepts, shows and changes deliveries; clones share one state.
 #[derive(Clone)]
 pub struct DeliveryBook {
     store: Arc<dyn Store>,
@@ -58,7 +58,7 @@ pub struct DeliveryBook {
 }
 
 impl DeliveryBook {
-    /// Keeps deliveries in `store`.
+    /// Returns a book that keeps deliveries in `store`.
     pub fn new(
         store: Arc<dyn Store>,
         wall: WallClock,
@@ -68,15 +68,16 @@ impl DeliveryBook {
         Self { store, book: DeliveryIndex::default(), wall, max_waiting: settings.max_waiting, metrics }
     }
 
-    /// Writes a callback. Once this returns, the callback will be delivered or expire. A callback that
-    /// is written again under the same id while it waits stays one delivery.
+    /// Writes a callback. After the return it is delivered or expires. A callback of the same id
+    /// that arrives while the first one waits is the same delivery.
     ///
-    /// A posted callback is tried once more after its last repetition: the application may have looked
-    /// before the reported object existed, as with the second format of a recording. The end of a
-    /// meeting is not tried again, because its callback holds all there is.
+    /// A posted callback is attempted once more after its last repetition: the application may have
+    /// acted on the first one before the state that the repetition reports existed, such as the
+    /// second format of a recording. The end of a meeting is not attempted again, because its
+    /// callback carries no further state.
     ///
     /// # Errors
-    /// The callback may or may not have been written: the same id can be tried again.
+    /// The callback may or may not be written. The same id can be sent again.
     pub async fn accept(&self, id: &DeliveryId, delivery: &Delivery) -> Result<(), DeliveryError> {
         let value = encode(delivery, None);
         let waiting = self.book.bytes();
@@ -99,12 +100,11 @@ impl DeliveryBook {
         Err(DeliveryError::Changed)
     }
 
-    /// Counts a repetition of a waiting delivery. Returns false if the delivery has been removed or
-    /// changed meanwhile.
+    /// Notes that a stored delivery was repeated; `false` if it has ended or changed meanwhile.
     async fn said_again(&self, key: &str) -> Result<bool, DeliveryError> {
         let listing = self.store.read_prefix(key).await?;
         let Some(entry) = listing.entries.iter().find(|entry| entry.key == key) else { return Ok(false) };
-        // A newer version delivers values that this version cannot read.
+        // A delivery of a newer version is left to a replica that can read it.
         let Ok(mut standing) = decode(&entry.value) else { return Ok(true) };
         standing.said_again = standing.said_again.saturating_add(1);
         let write = TxnWrite::Put(key.to_owned(), encode(&standing, Some(&entry.value)));
@@ -113,13 +113,13 @@ impl DeliveryBook {
         Ok(matches!(verdict, TxnVerdict::Committed(_)))
     }
 
-    /// Writes events for hooks. Once this returns, each will be delivered or expire, except events
-    /// above the limits: all events may use half of the space, and those of one tenant a quarter, so
-    /// that an application that is down takes no space from others. Returns the numbers of written and
-    /// of lost events.
+    /// Writes events for hooks. After the return each written event is delivered or expires. Events
+    /// may take half of the space, and one tenant's events a quarter, so that an application that
+    /// is down takes no space from others. Returns the number of written events and of those
+    /// without space.
     ///
     /// # Errors
-    /// Some events may or may not have been written: the same ids can be tried again.
+    /// Some events may or may not be written. The same ids can be sent again.
     pub async fn accept_events(
         &self,
         events: Vec<(DeliveryId, Delivery)>,
@@ -140,7 +140,7 @@ impl DeliveryBook {
             }
             size += value.len();
             let key = path(&id);
-            // A refusal means that the event waits already and its server sent it again.
+            // A refusal means that the event is stored already: its server sent it again.
             txns.push(StoreTxn {
                 guards: vec![TxnGuard::Absent(key.clone())],
                 writes: vec![TxnWrite::Put(key, value)],
@@ -154,7 +154,7 @@ impl DeliveryBook {
         Ok((accepted, turned_away))
     }
 
-    /// Drops the deliveries of a removed hook, as far as this replica has seen them.
+    /// Drops the deliveries of a deleted hook, as far as this replica has seen them.
     pub async fn drop_hook(&self, hook: &HookId) {
         for (id, modified) in self.book.of_hook(hook) {
             match self.change(&id, modified, TxnWrite::Delete(path(&id))).await {
@@ -164,10 +164,10 @@ impl DeliveryBook {
         }
     }
 
-    /// Has one tried at once.
+    /// Requests an attempt of one delivery now.
     ///
     /// # Errors
-    /// There is none, it has just changed, or the store does not take it.
+    /// The delivery does not exist, it has just changed, or the store did not take the write.
     pub async fn retry(&self, id: &DeliveryId) -> Result<(), DeliveryError> {
         let (value, modified, mut delivery) = self.book.get(id).ok_or(DeliveryError::NotFound)?;
         delivery.retries_asked = delivery.retries_asked.saturating_add(1);
@@ -175,10 +175,10 @@ impl DeliveryBook {
         self.change(id, modified, write).await
     }
 
-    /// Gives one up.
+    /// Drops one delivery.
     ///
     /// # Errors
-    /// There is none, it has just changed, or the store does not take it.
+    /// The delivery does not exist, it has just changed, or the store did not take the write.
     pub async fn drop_one(&self, id: &DeliveryId) -> Result<(), DeliveryError> {
         let (_, modified, delivery) = self.book.get(id).ok_or(DeliveryError::NotFound)?;
         self.change(id, modified, TxnWrite::Delete(path(id))).await?;
@@ -187,24 +187,24 @@ impl DeliveryBook {
         Ok(())
     }
 
-    /// Returns everything that waits.
+    /// Returns the waiting deliveries.
     pub fn list(&self) -> Vec<WaitingDelivery> {
         self.book.list()
     }
 
-    /// Returns how many wait, and for how long the oldest does by the wall clock.
+    /// Returns the number of waiting deliveries, and the age of the oldest by the wall clock.
     pub fn waiting(&self) -> (usize, Option<Duration>) {
         let (count, oldest) = self.book.waiting();
         let age = |since| u64::try_from(self.wall.now_ms().saturating_sub(since)).unwrap_or(0);
         (count, oldest.map(|since| Duration::from_millis(age(since))))
     }
 
-    /// Returns how many of those that wait are events for hooks.
+    /// Returns the number of waiting events for hooks.
     pub fn events_waiting(&self) -> usize {
         self.book.events()
     }
 
-    /// Returns a new delivery's time of acceptance.
+    /// Returns the time of acceptance for a new delivery, milliseconds since 1970.
     pub fn now_ms(&self) -> i64 {
         self.wall.now_ms()
     }
@@ -217,7 +217,8 @@ impl DeliveryBook {
         }
     }
 
-    /// Alone, not with others: one callback may be as large as a whole batch of records.
+    /// The transaction is committed alone, because one callback may be as large as a whole batch of
+    /// records.
     async fn commit(&self, txn: StoreTxn) -> Result<TxnVerdict, StoreError> {
         let verdicts = self.store.commit(vec![txn]).await?;
         verdicts.first().copied().ok_or_else(|| StoreError::Unknown("the store decided nothing".into()))

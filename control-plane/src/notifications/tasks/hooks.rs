@@ -1,5 +1,5 @@
-//! Webhooks that applications registered. Every replica registers, shows and takes out, and takes the
-//! events that servers send; the one that leads keeps the hooks on the servers.
+//! Webhooks of applications. Every replica registers, lists and deletes them, and accepts the
+//! events that servers send; the leader keeps Usher's own hooks on the servers.
 
 mod announce;
 mod index;
@@ -38,10 +38,10 @@ use crate::{
     tasks::{fleet_handle::FleetHandle, own_targets::OwnTargets},
 };
 
-/// Largest number of decisions about one registration while other writers change the store.
+/// Number of attempts of a registration against concurrent writes.
 const TRIES: usize = 4;
 
-/// Why a hook is not registered, shown or taken out, or events are not taken.
+/// The reason why a hook is not registered, listed or deleted, or events are not accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum WebhookError {
     /// The store failed or refused.
@@ -50,24 +50,24 @@ pub enum WebhookError {
     /// The events could not be written as deliveries.
     #[error(transparent)]
     Delivery(#[from] DeliveryError),
-    /// It is not as it must be.
+    /// The registration is invalid.
     #[error(transparent)]
     Unfit(#[from] UnfitRegistration),
-    /// Without `public_url` servers have no address for their events.
+    /// No server could send events, because the edges have no public address.
     #[error(
         "public_url is not set at this control plane, so that servers cannot be told where to send events"
     )]
     NoAddress,
-    /// The tenant has too many.
+    /// The tenant has reached its limit of hooks.
     #[error("the tenant has {0} hooks, as many as callbacks.max_hooks allows")]
     TooMany(usize),
-    /// There is no such tenant.
+    /// The tenant does not exist.
     #[error("there is no such tenant")]
     NoTenant,
-    /// There is none of that name.
+    /// No hook of that name exists.
     #[error("there is no such hook")]
     NotFound,
-    /// Other writers changed the hook at each attempt.
+    /// Concurrent writes changed the same hook at every attempt.
     #[error("somebody else changes the same hook")]
     Changed,
     /// This replica has not read the registrations or the key yet.
@@ -75,7 +75,7 @@ pub enum WebhookError {
     NotReady,
 }
 
-/// Registers, shows, takes out and accepts; clones share everything.
+/// Registers, lists and deletes hooks, and accepts events; clones share one state.
 #[derive(Clone)]
 pub struct WebhookRegistry {
     store: Arc<dyn Store>,
@@ -88,17 +88,17 @@ pub struct WebhookRegistry {
     public_url: Option<String>,
     own: OwnTargets,
     max_hooks: usize,
-    /// Longest time that an application waits for servers, well within the time of its call.
+    /// Longest time that an application waits for servers, well within the deadline of its call.
     patience: Duration,
     metrics: HookMetrics,
-    /// How many servers lack hooks, where this replica keeps them.
+    /// Number of servers that lack hooks; `None` if another replica keeps them.
     lacking: Arc<watch::Sender<Option<usize>>>,
 }
 
-/// How many hooks there are, and where they lack.
+/// The number of hooks, and of servers that lack some.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HookFigures {
-    /// Hooks that are registered.
+    /// Number of registered hooks.
     pub registered: usize,
     /// Servers without the hooks that they need; none while another replica keeps the hooks.
     pub lacking: Option<usize>,
@@ -148,7 +148,7 @@ impl WebhookRegistry {
         }
         wanted.check()?;
         if self.own.include(&wanted.url) {
-            // Each event would come in again as one that no server signed.
+            // Each event would come back as an event that no server signed.
             return Err(UnfitRegistration { field: "callback_url", problem: "leads to Usher itself" }.into());
         }
         let (tenant, id) = (wanted.tenant.clone(), wanted.id());
@@ -166,12 +166,13 @@ impl WebhookRegistry {
             if standing.entries.len() >= self.max_hooks {
                 return Err(WebhookError::TooMany(standing.entries.len()));
             }
-            // The tenant must still exist: else a later tenant of the same name would inherit the hook.
+            // The tenant must exist at the write: otherwise a later tenant of the same name would
+            // own the hook.
             let of_tenant = keys::path(&FleetKey::Tenant(tenant.clone()));
             let guards = vec![TxnGuard::Absent(at.clone()), TxnGuard::Unchanged(of_tenant, seen)];
             let txn = StoreTxn { guards, writes: vec![TxnWrite::Put(at, encode(&new))] };
             let ask = WantedHooks::of([&new]);
-            // Before it is written: from then on the book may hold the new one itself.
+            // Read before the write, because afterwards the index may contain the new hook itself.
             let covered = self.book.wish(|_| true).covers(ask);
             match self.commit(txn).await? {
                 TxnVerdict::Committed(_) => {
@@ -181,7 +182,7 @@ impl WebhookRegistry {
                     }
                     return Ok((new, false));
                 }
-                // Another writer registered the hook or changed the tenant: the next turn decides on
+                // A concurrent registration, or a change of the tenant: the next pass decides from
                 // the new state.
                 TxnVerdict::Refused(revision) => self.see(revision).await,
             }
@@ -200,7 +201,7 @@ impl WebhookRegistry {
         Ok(listing.entries.iter().filter_map(read).collect())
     }
 
-    /// Returns how many there are, as far as this replica has seen.
+    /// Returns the figures of hooks, as far as this replica has seen.
     pub fn figures(&self) -> HookFigures {
         HookFigures { registered: self.book.len(), lacking: *self.lacking.borrow() }
     }
@@ -241,7 +242,7 @@ impl WebhookRegistry {
         Ok(())
     }
 
-    /// Waits a moment until this replica sees the change that made the store refuse.
+    /// Waits for the change that made the store refuse.
     async fn see(&self, revision: u64) {
         let now = self.fleet.revision();
         let wanted = Revision::new(now.epoch, revision);

@@ -86,7 +86,7 @@ impl Watcher {
                 match timeout_at(self.until, self.stream.request_progress()).await {
                     Ok(Ok(())) => Ok(Vec::new()),
                     Ok(Err(error)) => lost(error.to_string()),
-                    Err(_) => lost("the connection takes nothing".into()),
+                    Err(_) => lost("the connection takes no data".into()),
                 }
             }
         }

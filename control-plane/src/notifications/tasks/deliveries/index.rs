@@ -1,4 +1,4 @@
-//! Index of the entries under `deliveries/`, as far as this replica has seen them.
+//! The deliveries under `deliveries/`, as far as this replica has seen them.
 
 use std::{
     collections::BTreeMap,
@@ -20,14 +20,14 @@ use crate::{
     ports::StoreEntry,
 };
 
-/// One delivery as it is shown.
+/// One waiting delivery, for a list.
 #[derive(Debug, Clone)]
 pub struct WaitingDelivery {
     /// Id of the delivery.
     pub id: DeliveryId,
-    /// Content and state of the delivery.
+    /// The delivery itself.
     pub delivery: Delivery,
-    /// Its size in the store, bytes.
+    /// Size of the delivery in the store, in bytes.
     pub size: u64,
 }
 
@@ -43,7 +43,7 @@ struct HeldDelivery {
 struct IndexState {
     held: BTreeMap<DeliveryId, HeldDelivery>,
     bytes: u64,
-    /// Of events for hooks.
+    /// Bytes of each tenant's events for hooks.
     event_bytes: BTreeMap<TenantId, u64>,
 }
 
@@ -72,13 +72,13 @@ impl IndexState {
     }
 }
 
-/// The deliveries; clones are the same book.
+/// The index of deliveries; clones share it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct DeliveryIndex(Arc<Mutex<IndexState>>);
 
 impl DeliveryIndex {
-    /// Takes an entry of the store and returns the form by which it is queued. An unreadable value
-    /// stays in the store and is not delivered, because a newer version may be able to read it.
+    /// Adds or replaces the delivery of a key, and returns its entry for the queue. An unreadable
+    /// delivery remains in the store and is not delivered: a newer version may have written it.
     pub(super) fn put(&self, entry: &StoreEntry) -> Option<(DeliveryId, StoredDelivery)> {
         let id = id_of(&entry.key)?;
         let delivery = match decode(&entry.value) {
@@ -113,7 +113,7 @@ impl DeliveryIndex {
         Some(id)
     }
 
-    /// Forgets everything, for a new listing.
+    /// Removes all deliveries before a new listing.
     pub(super) fn clear(&self) {
         *self.lock() = IndexState::default();
     }
@@ -122,26 +122,27 @@ impl DeliveryIndex {
         self.lock().held.contains_key(id)
     }
 
-    /// Returns a delivery: its stored bytes, the revision that last changed it, and its content.
+    /// Returns a delivery as it is stored, the revision that last changed it, and the decoded
+    /// delivery.
     pub(super) fn get(&self, id: &DeliveryId) -> Option<(Bytes, u64, Delivery)> {
         let pages = self.lock();
         let held = pages.held.get(id)?;
         Some((held.value.clone(), held.modified, held.delivery.clone()))
     }
 
-    /// Our own write has changed one; the store will show it in a moment.
+    /// Notes this replica's own write before the watch shows it.
     pub(super) fn written(&self, id: &DeliveryId, revision: u64) {
         if let Some(held) = self.lock().held.get_mut(id) {
             held.modified = held.modified.max(revision);
         }
     }
 
-    /// Returns the size of all.
+    /// Returns the size of all deliveries in bytes.
     pub(super) fn bytes(&self) -> u64 {
         self.lock().bytes
     }
 
-    /// Returns the size of the events that wait for a tenant's hooks, and for all.
+    /// Returns the bytes of the waiting events, of one tenant and of all.
     pub(super) fn event_bytes(&self, tenant: &TenantId) -> (u64, u64) {
         let pages = self.lock();
         (pages.event_bytes.get(tenant).copied().unwrap_or(0), pages.event_bytes.values().sum())
@@ -154,14 +155,15 @@ impl DeliveryIndex {
         held.map(|(id, held)| (id.clone(), held.modified)).collect()
     }
 
-    /// Returns how many there are, and when the oldest was accepted, milliseconds since 1970.
+    /// Returns the number of deliveries, and the time at which the oldest was accepted,
+    /// milliseconds since 1970.
     pub(super) fn waiting(&self) -> (usize, Option<i64>) {
         let pages = self.lock();
         let oldest = pages.held.values().min_by_key(|held| held.created);
         (pages.held.len(), oldest.map(|held| held.delivery.accepted_at_ms))
     }
 
-    /// Returns how many events wait for hooks.
+    /// Returns the number of waiting events for hooks.
     pub(super) fn events(&self) -> usize {
         self.lock().held.values().filter(|held| held.delivery.hook.is_some()).count()
     }

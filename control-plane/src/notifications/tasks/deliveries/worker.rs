@@ -1,4 +1,4 @@
-//! The task that follows the stored deliveries, and delivers them while this replica leads.
+//! The task that follows the waiting deliveries and delivers them while this replica leads.
 
 use std::{
     sync::Arc,
@@ -30,21 +30,21 @@ use crate::{
     },
 };
 
-/// Longest time between two looks at the clock.
+/// Longest interval between two checks of the clock.
 const TURN: Duration = Duration::from_secs(1);
 
-/// Capacity for reports; a task with one more waits until the worker has read one.
+/// Largest number of reports that wait; further reporters wait for space.
 const REPORTS: usize = 1024;
 
-/// Report of a task that the worker started.
+/// The report of a task of the worker.
 enum Report {
-    /// The result of an attempt, and the count of repetitions when it began.
+    /// An attempt ended. The number counts the repetitions of the delivery at its start.
     Tried(DeliveryId, u32, DeliveryResult),
-    /// The result of a delivery is written, or could not be written.
+    /// The end of a delivery is written, or its write failed.
     Settled(DeliveryId),
 }
 
-/// Task that delivers while this replica leads.
+/// The task that delivers.
 pub struct DeliveryWorker {
     deliveries: DeliveryBook,
     applications: Arc<dyn ApplicationCalls>,
@@ -73,8 +73,8 @@ impl DeliveryWorker {
         Self { deliveries, applications, fleet, keys, leadership, tasks, queue, reports, reported }
     }
 
-    /// Follows and delivers until asked to stop. An attempt that is under way at the stop is made again
-    /// by the next leader. While the store cannot be read, the known deliveries go on.
+    /// Follows and delivers until asked to stop. Attempts under way at the stop are repeated later.
+    /// While the store is unreachable, the known deliveries are delivered all the same.
     pub async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
         let mut stored = PrefixFollower::new(Arc::clone(&self.deliveries.store), PREFIX);
         loop {
@@ -93,7 +93,7 @@ impl DeliveryWorker {
         }
     }
 
-    /// Takes everything that waits.
+    /// Replaces all deliveries by those of a listing.
     fn begin_anew(&mut self, listing: &StoreListing) {
         self.deliveries.book.clear();
         listing.entries.iter().for_each(|entry| self.put(entry));
@@ -119,7 +119,7 @@ impl DeliveryWorker {
         }
     }
 
-    /// Begins the actions that are due, if this replica leads.
+    /// Starts the attempts that are due, if this replica leads.
     fn act(&mut self) {
         if self.leadership.token(clock::now()).is_none() {
             return;
@@ -136,7 +136,7 @@ impl DeliveryWorker {
 
     fn attempt(&mut self, id: DeliveryId) {
         let Some((_, _, delivery)) = self.deliveries.book.get(&id) else {
-            // Taken out in between; the queue hears of it next.
+            // The delivery was removed in between; the queue learns it by the next update.
             self.queue.finished(&id, TryOutcome::Failed, clock::now(), 0.0);
             return;
         };
@@ -153,7 +153,8 @@ impl DeliveryWorker {
         });
     }
 
-    /// Signs with the tenant's secrets of now, which may have changed since the create.
+    /// Builds the request. It is signed with the tenant's current secrets, which may differ from
+    /// those at the create.
     fn parcel(&self, delivery: &Delivery) -> OutgoingCallback {
         let tenant = &delivery.meeting.tenant;
         let secrets =
@@ -182,7 +183,8 @@ impl DeliveryWorker {
                 let said_since =
                     self.deliveries.book.get(&id).is_some_and(|(.., now)| now.said_again > said_again);
                 match next {
-                    // The application heard of it as it was before it was said again.
+                    // The application received the delivery before its repetition, so another
+                    // attempt follows.
                     Some(DeliveryStep::Taken) if said_since => self.queue.settled(&id),
                     Some(next) => self.settle(id, next, &reason),
                     None => {}
@@ -191,8 +193,8 @@ impl DeliveryWorker {
         }
     }
 
-    /// Writes the result of a delivery. The write carries the leader's fence: the write of a deposed
-    /// leader fails, and the new leader delivers once more.
+    /// Writes the end of a delivery. The write carries the leader's token: the write of a deposed
+    /// leader fails, and its successor delivers once more.
     fn settle(&mut self, id: DeliveryId, next: DeliveryStep, reason: &str) {
         let (Some((value, modified, delivery)), Some(token)) =
             (self.deliveries.book.get(&id), self.leadership.token(clock::now()))
@@ -246,7 +248,7 @@ impl DeliveryWorker {
     }
 }
 
-/// Logs the end of a delivery. The line holds neither address nor body.
+/// Logs the end of a delivery, without its address or content.
 fn tell(deliveries: &DeliveryBook, id: &DeliveryId, delivery: &Delivery, next: DeliveryStep, reason: &str) {
     let (meeting, kind, to) = (&delivery.meeting, delivery.kind.name(), delivery.lane().target);
     match next {

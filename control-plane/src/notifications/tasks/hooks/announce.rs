@@ -1,6 +1,6 @@
-//! Registers the first hook of a kind at the servers before the application is answered, so that the
-//! application hears of every event after the answer. The replica that takes the registration does this
-//! once; the leader does the same and repeats it until it succeeds.
+//! Registration of the first hook of a kind. The replica that accepts it registers Usher at the
+//! servers before the application is answered, so that events after the answer are not missed. The
+//! leader does the same, and continues if this replica could not.
 
 use std::time::Duration;
 
@@ -15,14 +15,14 @@ use usher_runtime::clock;
 use super::WebhookRegistry;
 use crate::notifications::rules::hooks::keeper::WantedHooks;
 
-/// Longest time an application is kept waiting for servers.
+/// Longest time that an application waits for servers.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 /// Largest number of servers that are called at the same time.
 const AT_ONCE: usize = 64;
 
-/// Registers a kind at every server that answers in time.
+/// Registers a kind of hook at every server that answers in time.
 pub(super) async fn announce(hooks: &WebhookRegistry, ask: WantedHooks) {
-    // It may have to be found yet: this replica may just have started.
+    // The key may be unknown yet, if this replica has just started.
     let deadline = clock::now() + hooks.patience;
     let key = hooks.keys.get(deadline).await;
     let key = key.and_then(|key| CallbackKey::parse(&key).ok());

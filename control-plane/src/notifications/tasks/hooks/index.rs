@@ -1,4 +1,4 @@
-//! Index of the registrations under `hooks/`, as far as this replica has seen them.
+//! The registrations under `hooks/`, as far as this replica has seen them.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -25,12 +25,12 @@ struct IndexState {
     read: bool,
 }
 
-/// The registrations; clones are the same book.
+/// The index of registrations; clones share it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct HookIndex(Arc<Mutex<IndexState>>);
 
 impl HookIndex {
-    /// Takes a complete listing.
+    /// Applies a complete listing.
     pub(super) fn take_listing(&self, listing: &StoreListing) {
         let puts = listing.entries.iter().filter_map(|entry| read(&entry.key, &entry.value));
         *self.lock() = IndexState { hooks: puts.collect(), read: true };
@@ -52,7 +52,7 @@ impl HookIndex {
         }
     }
 
-    /// Returns whether the store has been read completely.
+    /// Returns whether the store was read.
     pub(super) fn is_read(&self) -> bool {
         self.lock().read
     }
@@ -61,7 +61,7 @@ impl HookIndex {
         self.lock().hooks.len()
     }
 
-    /// Returns the hooks of a meeting's tenant that are for an event of it.
+    /// Returns the hooks of a meeting's tenant that select an event of the meeting.
     pub(super) fn wanting(
         &self,
         meeting: &MeetingKey,
@@ -74,12 +74,12 @@ impl HookIndex {
         wanting.map(|((_, id), registration)| (id.clone(), registration.clone())).collect()
     }
 
-    /// Returns the hooks that every server needs for the tenants that are `served`.
+    /// Returns the hooks that every server must have for the tenants that are `served`.
     pub(super) fn wish(&self, served: impl Fn(&TenantId) -> bool) -> WantedHooks {
         WantedHooks::of(self.lock().hooks.values().filter(|registration| served(&registration.tenant)))
     }
 
-    /// Returns the tenants that have any.
+    /// Returns the tenants that have hooks.
     pub(super) fn tenants(&self) -> BTreeSet<TenantId> {
         self.lock().hooks.keys().map(|(tenant, _)| tenant.clone()).collect()
     }

@@ -1,4 +1,4 @@
-//! Takes the events that servers send: finds the owner of each, rewrites it, and writes deliveries.
+//! Intake of the events that servers send: the owner of each, its wording, and its hooks.
 
 use std::time::Duration;
 
@@ -23,21 +23,21 @@ use crate::notifications::{
     },
 };
 
-/// Longest time that an event waits for the change that shows its owner.
+/// Longest time that an event waits for the record that names its owner.
 const SETTLE_WITHIN: Duration = Duration::from_secs(1);
 
-/// The events of one request of a server.
+/// The events that a server sent in one request.
 #[derive(Debug, Clone, Copy)]
 pub struct ServerEvents<'a> {
-    /// The server, which signed it.
+    /// The server that signed the request.
     pub server: &'a ServerId,
-    /// Whether the events are as they are on its bus.
+    /// Whether the events have the form of the server's bus.
     pub raw: bool,
-    /// JSON array of events.
+    /// The events, a JSON array.
     pub events: &'a str,
-    /// When it first sent them.
+    /// Time at which the server first sent the events.
     pub timestamp: &'a str,
-    /// Name of the sender, as it gave it.
+    /// The name by which the server calls itself.
     pub domain: &'a str,
 }
 
@@ -84,9 +84,8 @@ impl WebhookRegistry {
         Ok(())
     }
 
-    /// Returns the owner of an event, and that tenant's host. Waits a moment if the owner is unknown,
-    /// because this replica may not have heard of the meeting yet, or its server may not have confirmed
-    /// it yet.
+    /// Returns the owner of an event and the host of its tenant. An event without an owner waits
+    /// for a moment: its meeting may be new to this replica, or unconfirmed.
     async fn find(
         &self,
         server: &ServerId,
@@ -158,7 +157,7 @@ impl WebhookRegistry {
     }
 }
 
-/// Returns the delivery of an event to one hook.
+/// Returns the body of an event for an application.
 fn body(
     key: Option<&CallbackKey>,
     event: &str,
@@ -166,7 +165,8 @@ fn body(
     domain: String,
     timestamp: &str,
 ) -> String {
-    // Only for the tenant and the parameter that it was made for: users write into events too.
+    // The address is replaced only for the tenant and the parameter that it was made for, because
+    // users write into events too.
     let address = |name: &str, url: &str| {
         let state = key?.open(url.rsplit_once(PATH)?.1).ok()?;
         let is_own = state.is_for(&whose.meeting.tenant, &format!("meta_{name}"));

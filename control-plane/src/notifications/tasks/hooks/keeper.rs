@@ -1,4 +1,4 @@
-//! The task that follows the registrations and keeps hooks on servers while this replica leads.
+//! The task that follows the registrations and, while this replica leads, keeps hooks on servers.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -31,14 +31,14 @@ use crate::{
     },
 };
 
-/// Time between two looks at the fleet.
+/// Interval at which the fleet is compared.
 const TURN: Duration = Duration::from_millis(250);
-/// Servers that are looked at at the same time.
+/// Largest number of servers that are checked at the same time.
 const AT_ONCE: usize = 64;
-/// Polling intervals between two looks at a server.
+/// Polling intervals between two checks of one server.
 const PERIOD: u32 = 3;
 
-/// How a look at a server came out.
+/// The result of a check: the server, the hooks that it must have, and the outcome.
 type Report = (ServerId, WantedHooks, HookCheckOutcome);
 
 /// Task that keeps hooks on servers.
@@ -47,7 +47,7 @@ pub struct HookKeeper {
     leadership: Leadership,
     tasks: TaskGroup,
     keeper: KeeperSchedule,
-    /// This replica led at the last turn.
+    /// Whether this replica led at the last turn.
     led: bool,
     slots: Arc<Semaphore>,
     reports: mpsc::Sender<Report>,
@@ -85,7 +85,7 @@ impl HookKeeper {
         }
     }
 
-    /// Begins the looks that are due, if this replica leads.
+    /// Starts the checks that are due, if this replica leads.
     fn turn(&mut self, now: Instant) {
         self.hooks.metrics.registered(self.hooks.book.len());
         let leads = self.leadership.token(now).is_some();
@@ -114,7 +114,7 @@ impl HookKeeper {
         self.hooks.metrics.servers(self.keeper.outcomes());
     }
 
-    /// Returns every server with the hooks that it needs.
+    /// Returns every server with the hooks it must have.
     fn subjects(&self) -> Vec<(ServerId, HookServer)> {
         self.hooks.fleet.read(|fleet| {
             let served = |tenant: &TenantId| fleet.tenant(tenant).is_some_and(|stored| stored.value.enabled);
@@ -127,14 +127,13 @@ impl HookKeeper {
                     HookServer { wish, used, reachable: server.health() != Health::Offline },
                 )
             };
-            // A second entry of the same server is left out: its hooks would look like hooks that no
-            // tenant needs.
+            // By the other entry of an aliased server, its hooks would look unwanted (ADR 21).
             fleet.servers().filter(|server| fleet.original_of(server.id()).is_none()).map(subject).collect()
         })
     }
 
-    /// Removes the registrations of deleted tenants. A tenant whose own entry was lost with the store
-    /// is awaited and keeps its registrations.
+    /// Deletes the registrations of deleted tenants. A tenant whose entry was lost with the store
+    /// is awaited, and keeps its registrations.
     fn forget_strays(&self, now: Instant) {
         let fleet = &self.hooks.fleet;
         let strays = fleet.read(|seen| {
@@ -170,7 +169,7 @@ impl HookKeeper {
     }
 }
 
-/// Looks at one server and performs the steps that its hooks need.
+/// Checks one server and changes its hooks.
 async fn keep(
     servers: &dyn ServerHooks,
     server: &Server,
