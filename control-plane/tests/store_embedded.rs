@@ -90,7 +90,7 @@ fn write_and_kill(directory: &Path, after: usize) -> Vec<Acknowledged> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_acknowledged_is_lost_by_kill_9() {
+async fn no_acknowledged_write_is_lost_by_kill_9() {
     let directory = tempdir().expect("a directory");
     let mut last_revision = 0;
     for round in 1..=8 {
@@ -136,7 +136,7 @@ async fn writer_without_room() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn f8_without_room_writes_are_rejected_and_what_was_acknowledged_stands() {
+async fn f8_without_space_writes_are_rejected_and_acknowledged_ones_remain() {
     let directory = tempdir().expect("a directory");
     // Beyond this size every write of the file fails, as on a full disk.
     let no_room = "trap '' XFSZ; ulimit -f 16384;";
@@ -186,7 +186,7 @@ async fn a_directory_in_use_is_told_and_free_as_soon_as_its_store_is_gone() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_key_written_twice_is_rejected_and_nothing_of_it_is_written() {
+async fn a_key_written_twice_is_rejected_as_a_whole() {
     let store = EmbeddedStore::open(None).expect("opens");
     let result = store.commit(vec![put("a", "1"), put("a", "2")]).await;
     assert!(matches!(result, Err(StoreError::Rejected(_))), "{result:?}");

@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_token_is_refused_by_name() {
+    fn a_malformed_token_is_refused_by_name() {
         for token in ["zz", "6", "ff"] {
             assert!(
                 matches!(PageRequest::parse(1, token), Err(RpcRefusal::Invalid(v)) if v[0].field == "page_token")

@@ -293,7 +293,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn refusals_carry_what_a_program_needs_to_decide() {
+    fn refusals_carry_the_details_for_a_program() {
         let status = Status::from(RpcRefusal::field("server.url", "must end in `/`"));
         assert_eq!(status.code(), Code::InvalidArgument);
         let violations = status.get_details_bad_request().map(|bad| bad.field_violations).unwrap_or_default();

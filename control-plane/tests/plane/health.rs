@@ -14,7 +14,7 @@ use crate::{
 #[tokio::test(flavor = "multi_thread")]
 async fn h1_one_failed_poll_takes_a_server_out_and_its_meeting_stays() {
     let mut slow = settings();
-    slow.health.unhealthy_after = INTERVAL * 200; // it stays yellow for the length of the test
+    slow.health.unhealthy_after = INTERVAL * 200; // the server stays unhealthy for the length of the test
     let bench = Bench::with(slow, 3).await;
     let home = bench.create("runs").await;
     bench.sim(&home).faults().set(FaultKind::Refuse).await;
@@ -31,7 +31,7 @@ async fn h1_one_failed_poll_takes_a_server_out_and_its_meeting_stays() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn h2_h5_a_dead_server_turns_red_after_ut_failures_and_frees_its_ids() {
+async fn h2_h5_a_dead_server_becomes_offline_after_ut_failures_and_frees_its_ids() {
     let bench = Bench::with_servers(3).await;
     let home = bench.create("moves").await;
     bench.sim(&home).faults().set(FaultKind::Refuse).await;
@@ -44,7 +44,7 @@ async fn h2_h5_a_dead_server_turns_red_after_ut_failures_and_frees_its_ids() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn h3_h6_after_ht_successes_it_is_green_ends_what_was_superseded_and_restores_the_rest() {
+async fn h3_h6_after_ht_successes_a_server_is_online_ends_superseded_meetings_and_restores_the_others() {
     let bench = Bench::with_servers(3).await;
     let home = bench.create("moves").await;
     let mut stays = None;
@@ -139,12 +139,12 @@ async fn x6_a_failed_call_has_the_server_looked_at_and_that_look_counts() {
     bench.placement().report_failure(report).await.expect("is taken");
     bench.until_health("bbb1", Health::Unhealthy).await;
     let server = bench.server("bbb1").await;
-    assert_eq!(server.error_count, 0, "a look brings red no nearer: {server:?}");
+    assert_eq!(server.error_count, 0, "a requested poll brings offline no nearer: {server:?}");
     bench.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn h9_reports_of_edges_turn_a_server_yellow_and_never_red() {
+async fn h9_reports_of_edges_make_a_server_unhealthy_and_never_offline() {
     let bench = Bench::with_servers(3).await;
     for tenant in ["one", "two"] {
         add_tenant(&bench, tenant).await;
@@ -163,14 +163,14 @@ async fn h9_reports_of_edges_turn_a_server_yellow_and_never_red() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn h10_when_most_servers_fail_at_once_none_turns_red_and_an_alarm_rises() {
+async fn h10_when_most_servers_fail_at_once_none_becomes_offline_and_an_alarm_is_raised() {
     let bench = Bench::with_servers(3).await;
     for sim in &bench.sims[..2] {
         sim.faults().set(FaultKind::Refuse).await;
     }
     until("the alarm", async || (bench.metric("usher_alarm{name=\"suspect_self\"}") > 0.0).then_some(()))
         .await;
-    until("more failures than make a server red", async || {
+    until("more failures than make a server offline", async || {
         (bench.metric("usher_polls_total{server=\"bbb1\",outcome=\"connect\"}") > 7.0).then_some(())
     })
     .await;
@@ -181,7 +181,7 @@ async fn h10_when_most_servers_fail_at_once_none_turns_red_and_an_alarm_rises() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn c3_c4_hung_servers_delay_nobody_and_are_polled_once_at_a_time() {
+async fn c3_c4_hung_servers_delay_no_other_and_have_one_poll_at_a_time() {
     let bench = Bench::with_servers(6).await;
     for sim in &bench.sims[..2] {
         sim.faults().set(FaultKind::HangOnAccept).await;

@@ -86,7 +86,7 @@ pub(crate) async fn send(bench: &Bench, request: AcceptEventsRequest) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_address_of_a_tenant_is_one_hook_whoever_registers_it_at_the_same_time() {
+async fn one_address_of_a_tenant_is_one_hook_for_concurrent_registrations() {
     let store = memory();
     let first = Bench::on(reachable(), store.clone()).await;
     let second = Bench::on(reachable(), store.clone()).await;
@@ -118,7 +118,7 @@ async fn one_address_of_a_tenant_is_one_hook_whoever_registers_it_at_the_same_ti
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_registered_is_refused_and_says_why() {
+async fn an_invalid_registration_is_refused_with_the_reason() {
     let mut few = reachable();
     few.callbacks.max_hooks = 1;
     let bench = Bench::on(few, memory()).await;
@@ -183,15 +183,18 @@ async fn a_sealed_address_in_an_event_is_opened_for_its_tenant_where_it_belongs_
         send(&bench, request).await;
     }
     until("both to be taken", async || (application.accepted().len() == 2).then_some(())).await;
-    let heard: String =
-        application.accepted().iter().map(|heard| String::from_utf8_lossy(&heard.body).into_owned()).collect();
+    let heard: String = application
+        .accepted()
+        .iter()
+        .map(|heard| String::from_utf8_lossy(&heard.body).into_owned())
+        .collect();
     assert!(!heard.contains("theirs.test"), "{heard}");
     assert_eq!(heard.matches("own.test").count(), 1, "as the metadata that it is: {heard}");
     bench.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_address_that_leads_to_the_edges_is_registered_by_nobody() {
+async fn an_address_that_leads_to_the_edges_is_not_registered() {
     let bench = Bench::on(reachable(), memory()).await;
     let school =
         Tenant { secrets: vec!["s".into()], hosts: vec!["bbb.school.test".into()], ..Tenant::default() };
@@ -317,7 +320,7 @@ async fn an_event_waits_once_in_the_tenants_words_and_goes_out_in_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_refuses_the_signature_gets_it_no_second_time_and_a_hook_that_goes_takes_its_events_along() {
+async fn a_refused_signature_is_not_sent_again_and_a_deleted_hook_drops_its_events() {
     let bench = Bench::on(reachable(), memory()).await;
     let application = TestApplication::start().await.expect("listens");
     add_tenant(&bench, "school").await;
@@ -404,7 +407,7 @@ async fn events_of_an_application_that_is_down_leave_room_for_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn servers_whose_webhooks_take_nothing_but_sha1_get_their_hooks_too() {
+async fn servers_whose_webhooks_accept_only_sha1_get_their_hooks_too() {
     let bench = Bench::on(reachable(), memory()).await;
     let old = usher_bbb_sim::HookOptions {
         version: Some(usher_bbb_sim::HooksVersion::V2),

@@ -63,7 +63,7 @@ async fn meetings_are_listed_by_tenant_and_server_in_pages() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn status_counts_what_there_is_and_names_the_leader() {
+async fn status_counts_the_fleet_and_names_the_leader() {
     let bench = Bench::with_servers(2).await;
     bench.create("one").await;
     let status = FleetServiceClient::new(bench.channel.clone()).get_status(GetStatusRequest {}).await;

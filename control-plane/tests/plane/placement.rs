@@ -147,7 +147,7 @@ async fn a_breakout_room_goes_to_its_parents_server_or_nowhere() {
 /// The remains of a breakout room are polled when the next create of it arrives, not at the next
 /// scheduled poll.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_breakout_room_whose_create_came_to_nothing_can_be_created_again_before_the_next_poll() {
+async fn a_breakout_room_whose_create_failed_can_be_created_again_before_the_next_poll() {
     let mut settings = settings();
     settings.health.interval = 10 * DEADLINE;
     settings.health.unhealthy_after = 100 * DEADLINE;
@@ -178,7 +178,7 @@ async fn a_breakout_room_whose_create_came_to_nothing_can_be_created_again_befor
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_abandoned_create_leaves_nothing_when_certain_and_a_zombie_when_not() {
+async fn an_abandoned_create_leaves_no_trace_when_certain_and_a_zombie_when_not() {
     let bench = Bench::with_servers(2).await;
     for (id, certainty, zombies) in
         [("sure", AbandonCertainty::Definite, 0), ("unsure", AbandonCertainty::Unknown, 1)]

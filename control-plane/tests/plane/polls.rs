@@ -131,9 +131,9 @@ async fn f6_a_server_whose_stored_load_is_lost_or_damaged_is_not_preferred_and_a
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn x6_a_failure_that_an_edge_reports_turns_the_server_yellow_within_an_interval() {
+async fn x6_a_failure_that_an_edge_reports_makes_the_server_unhealthy_within_an_interval() {
     let mut rare = settings();
-    rare.health.interval = Duration::from_secs(30); // no poll turns it green again meanwhile
+    rare.health.interval = Duration::from_secs(30); // no poll makes the server online again meanwhile
     let bench = Bench::with(rare, 2).await;
     let mut report =
         ReportFailureRequest { server_id: "bbb1".into(), call: "create".into(), ..Default::default() };

@@ -30,7 +30,7 @@ async fn records_and_servers_survive_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn on_an_empty_store_nothing_is_placed_before_the_servers_were_asked() {
+async fn on_an_empty_store_no_meeting_is_placed_before_the_servers_were_polled() {
     let mut bench = Bench::with_servers(0).await;
     // The server runs a meeting of Usher that this store has no record of.
     let sim = BbbSim::start(SimOptions::new("server-secret")).await.expect("listens");

@@ -92,7 +92,7 @@ async fn secrets_are_shown_only_to_those_who_ask() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_update_touches_what_its_mask_names_and_minds_the_etag() {
+async fn an_update_changes_the_fields_of_its_mask_and_checks_the_etag() {
     let bench = Bench::with_servers(1).await;
     let old = bench.server("bbb1").await;
     let update = |etag: &str, weight: f64| UpdateServerRequest {
@@ -114,7 +114,7 @@ async fn an_update_touches_what_its_mask_names_and_minds_the_etag() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn lists_come_in_pages_and_validate_only_changes_nothing() {
+async fn lists_come_in_pages_and_validate_only_makes_no_change() {
     let bench = Bench::with_servers(5).await;
     let (mut seen, mut token) = (Vec::new(), String::new());
     loop {

@@ -62,7 +62,7 @@ fn user(cluster: &EtcdCluster, password: &str) -> StoreSettings {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_user_does_what_it_may_and_is_told_what_it_may_not() {
+async fn a_user_is_refused_what_it_may_not_do() {
     let cluster = EtcdCluster::start(1).await.expect("etcd");
     lock_down(&cluster).await.expect("is locked down");
     let allowed = store(&user(&cluster, "usher's"));

@@ -97,7 +97,7 @@ async fn writes_pause_and_go_on_when_the_etcd_leader_dies() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn c2_a_frozen_node_costs_one_deadline_and_then_nothing() {
+async fn c2_a_frozen_node_costs_one_deadline_once() {
     let cluster = EtcdCluster::start(3).await.expect("etcd");
     let follower = (cluster.leader().await.expect("leads") + 1) % 3;
     let (writer, reader) = (store_on(&cluster, follower), store_on(&cluster, follower));

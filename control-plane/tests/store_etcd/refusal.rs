@@ -29,7 +29,7 @@ async fn f8_a_full_database_rejects_writes_and_serves_reads() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_too_large_is_rejected_and_nothing_of_it_is_written() {
+async fn a_too_large_transaction_is_rejected_as_a_whole() {
     let cluster = EtcdCluster::start(1).await.expect("etcd");
     let store = store_on(&cluster, 0);
     let large = TxnWrite::Put("large".into(), vec![0_u8; 2 << 20].into());
@@ -42,7 +42,7 @@ async fn what_is_too_large_is_rejected_and_nothing_of_it_is_written() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nobody_at_the_endpoints_is_certainly_not_done() {
+async fn a_call_without_a_reachable_endpoint_is_certainly_not_done() {
     let nobody =
         std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port");
     let settings = StoreSettings {

@@ -14,7 +14,7 @@ fn put(key: &str, bytes: usize) -> StoreTxn {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn f8_history_that_is_forgotten_gives_its_room_back_and_what_stands_stays() {
+async fn f8_compaction_frees_space_and_keeps_the_current_entries() {
     let cluster = EtcdCluster::start(1).await.expect("etcd");
     let store = store_on(&cluster, 0);
     for _ in 0..40 {
@@ -48,7 +48,7 @@ async fn f8_history_that_is_forgotten_gives_its_room_back_and_what_stands_stays(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn f8_a_quota_is_known_by_what_etcd_says_or_by_its_default() {
+async fn f8_the_quota_is_etcds_own_or_its_default() {
     let flags = vec!["--quota-backend-bytes=4194304".into()];
     let options = EtcdOptions { flags, ..EtcdOptions::default() };
     let cluster = EtcdCluster::start_with(options).await.expect("etcd");

@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mask_says_what_an_update_touches() {
+    fn a_mask_names_the_fields_of_an_update() {
         let old = new_tenant(wire(&["s"], &["a.test"]), "school").unwrap();
         let off = v1::Tenant { enabled: Some(false), ..wire(&["t"], &[]) };
         let masked =

@@ -143,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_delivery_reads_back_and_keeps_what_a_newer_version_wrote() {
+    fn a_delivery_reads_back_and_keeps_the_fields_of_a_newer_version() {
         let delivery = Delivery {
             meeting: MeetingKey::new(TenantId::default_tenant(), MeetingId::parse("東 1").expect("is an id")),
             server: ServerId::parse("bbb1").expect("is an id"),

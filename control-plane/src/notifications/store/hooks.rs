@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn what_names_no_hook_is_none() {
+    fn a_key_that_names_no_hook_is_none() {
         for path in ["hooks/", "hooks/a", "hooks/a/b", "servers/a/3f2b8c1e-1f5d-8f64-9d7a-0c2f6c0b5a11"] {
             assert_eq!(id_of(path), None, "{path}");
         }

@@ -49,7 +49,7 @@ fn every_fault_is_named_at_once() {
 }
 
 #[test]
-fn a_mask_says_what_an_update_touches() {
+fn a_mask_names_the_fields_of_an_update() {
     let server = new_server(wire("https://h", "old"), "", 0).expect("is accepted");
     let change = v1::Server { weight: 2.0, tags: vec!["b".into(), "a".into()], ..wire("https://i", "new") };
     let masked =
