@@ -3,17 +3,15 @@
 
 use std::{
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc, OnceLock, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
-use prost::Message as _;
 use tokio::sync::{broadcast, watch};
 use usher_model::{revision::Revision, routing::RoutingDelta};
-use usher_proto::v1;
 use usher_runtime::clock;
 
 use crate::core::{
@@ -40,18 +38,37 @@ pub struct FleetBehind {
     patience: Duration,
 }
 
-/// A change of the routing table, encoded once for all edges.
+/// A delta of the routing table, encoded once for all edges.
+#[derive(Debug)]
+pub struct PublishedDelta {
+    base: Revision,
+    delta: Arc<RoutingDelta>,
+    encoded: OnceLock<Bytes>,
+}
+
+impl PublishedDelta {
+    /// Returns the revision of the table to which the delta applies.
+    pub fn base(&self) -> Revision {
+        self.base
+    }
+
+    /// Returns the revision of the table after the delta.
+    pub fn revision(&self) -> Revision {
+        self.delta.revision
+    }
+
+    /// Returns the encoded delta. The first subscriber encodes it, and the others share the bytes;
+    /// the fleet itself knows no wire format.
+    pub fn encoded(&self, encode: impl FnOnce(Revision, &RoutingDelta) -> Bytes) -> Bytes {
+        self.encoded.get_or_init(|| encode(self.base, &self.delta)).clone()
+    }
+}
+
+/// A change of the routing table for its subscribers.
 #[derive(Debug, Clone)]
 pub enum PublishedChange {
-    /// The routing table changed from `base` to `revision`.
-    Delta {
-        /// The revision of the table to which the delta applies.
-        base: Revision,
-        /// The revision of the table after the delta.
-        revision: Revision,
-        /// The encoded `StreamRoutesResponse`.
-        frame: Bytes,
-    },
+    /// The routing table changed.
+    Delta(Arc<PublishedDelta>),
     /// Another epoch began, so that no subscriber can continue.
     Reset,
 }
@@ -153,10 +170,10 @@ impl FleetHandle {
     }
 
     /// Seals the current revision of the fleet, for an edge to keep.
-    pub(crate) fn seal(&self) -> Option<v1::Seal> {
+    pub(crate) fn seal(&self) -> Option<SealedRevision> {
         let revision = self.revision();
         let mac = self.history_key().filter(|_| self.complete())?.seal(revision);
-        Some(v1::Seal { revision: Some(revision.into()), mac })
+        Some(SealedRevision { revision, mac })
     }
 
     /// Returns the current revision of the fleet.
@@ -216,10 +233,8 @@ impl FleetHandle {
             (delta, base)
         };
         if !delta.is_empty() {
-            let wire = v1::RoutesDelta { base: Some(base.into()), ..v1::RoutesDelta::from(delta.as_ref()) };
-            let message = Some(v1::stream_routes_response::Message::Delta(wire));
-            let frame = v1::StreamRoutesResponse { message }.encode_to_vec().into();
-            let published = PublishedChange::Delta { base, revision: delta.revision, frame };
+            let published = PublishedDelta { base, delta: Arc::clone(&delta), encoded: OnceLock::new() };
+            let published = PublishedChange::Delta(Arc::new(published));
             let _ = self.0.changes.send(published); // fails only if there is no subscriber
         }
         self.0.revision.send_replace(delta.revision);

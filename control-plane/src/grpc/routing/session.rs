@@ -2,7 +2,9 @@
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use futures::{Stream, StreamExt};
+use prost::Message as _;
 use tokio::{
     sync::{Semaphore, broadcast, broadcast::error::RecvError, mpsc},
     time::MissedTickBehavior,
@@ -10,12 +12,12 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tracing::{debug, info};
-use usher_model::revision::Revision;
+use usher_model::{revision::Revision, routing::RoutingDelta};
 use usher_proto::{
     SharedFrame,
     v1::{
-        Heartbeat, RoutesDelta, StreamRoutesRequest, StreamRoutesResponse, stream_routes_request::Message,
-        stream_routes_response::Message as Body,
+        Heartbeat, RoutesDelta, Seal, StreamRoutesRequest, StreamRoutesResponse,
+        stream_routes_request::Message, stream_routes_response::Message as Body,
     },
 };
 use usher_runtime::clock;
@@ -153,14 +155,14 @@ impl RouteSession {
         sent: Revision,
     ) -> Result<Revision, SessionEnd> {
         match change {
-            Ok(PublishedChange::Delta { revision, .. }) if sent.reaches(revision) => Ok(sent),
-            Ok(PublishedChange::Delta { base, revision, frame }) if base == sent => {
-                self.send(Ok(SharedFrame::Encoded(frame))).await?;
+            Ok(PublishedChange::Delta(delta)) if sent.reaches(delta.revision()) => Ok(sent),
+            Ok(PublishedChange::Delta(delta)) if delta.base() == sent => {
+                self.send(Ok(SharedFrame::Encoded(delta.encoded(delta_frame)))).await?;
                 self.edge.sent(clock::now());
-                Ok(revision)
+                Ok(delta.revision())
             }
             // The stream fell behind, it was brought past `base` meanwhile, or another epoch began.
-            Ok(PublishedChange::Delta { .. } | PublishedChange::Reset) | Err(RecvError::Lagged(_)) => {
+            Ok(PublishedChange::Delta(_) | PublishedChange::Reset) | Err(RecvError::Lagged(_)) => {
                 self.bring_up_to_date(Some(sent)).await
             }
             Err(RecvError::Closed) => Err(SessionEnd::Told(Status::unavailable("the fleet is gone"))),
@@ -270,6 +272,7 @@ impl RouteSession {
     /// past.
     async fn seal(&mut self) -> Result<(), SessionEnd> {
         let Some(seal) = self.fleet.seal() else { return Ok(()) };
+        let seal = Seal { revision: Some(seal.revision.into()), mac: seal.mac };
         let message = Some(Body::Seal(seal));
         self.send(Ok(SharedFrame::Decoded(StreamRoutesResponse { message }))).await
     }
@@ -281,4 +284,10 @@ impl RouteSession {
             Err(_) => Err(SessionEnd::Told(Status::resource_exhausted("the edge takes frames too slowly"))),
         }
     }
+}
+
+/// Encodes a delta as a frame.
+fn delta_frame(base: Revision, delta: &RoutingDelta) -> Bytes {
+    let wire = RoutesDelta { base: Some(base.into()), ..RoutesDelta::from(delta) };
+    StreamRoutesResponse { message: Some(Body::Delta(wire)) }.encode_to_vec().into()
 }
