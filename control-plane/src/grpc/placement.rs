@@ -234,7 +234,7 @@ impl PlacementService for PlacementRpc {
         if reported.map_err(RpcRefusal::written)?
             && let Err(error) = self.polls.ask(&server, deadline).await
         {
-            debug!(%server, %error, "a server that failed a call was not looked at");
+            debug!(%server, %error, "server with a failed call not polled");
         }
         Ok(Response::new(ReportFailureResponse {}))
     }

@@ -94,7 +94,7 @@ impl CallbackIntake {
         let (polls, server) = (self.polls.clone(), server.clone());
         self.tasks.spawn_short("poll of an ended meeting", async move {
             if let Err(error) = polls.ask(&server, clock::now() + POLL_WITHIN).await {
-                debug!(%server, %error, "the next poll finds out what an end callback said");
+                debug!(%server, %error, "poll after an end callback not made, the next one follows");
             }
         });
     }

@@ -129,7 +129,7 @@ impl DeliveryBook {
             let value = encode(&delivery, None);
             let (of_tenant, of_all) = self.book.event_bytes(&delivery.meeting.tenant);
             if of_tenant > self.max_waiting / 4 || of_all > self.max_waiting / 2 {
-                warn!(tenant = %delivery.meeting.tenant, "an event is lost: too many wait for its application");
+                warn!(tenant = %delivery.meeting.tenant, "event dropped, too many wait for its application");
                 self.metrics.turned_away();
                 turned_away += 1;
                 continue;
@@ -159,7 +159,7 @@ impl DeliveryBook {
         for (id, modified) in self.book.of_hook(hook) {
             match self.change(&id, modified, TxnWrite::Delete(path(&id))).await {
                 Ok(()) => self.metrics.ended("dropped"),
-                Err(error) => debug!(delivery = %id, %error, "an event for a hook that is gone still waits"),
+                Err(error) => debug!(delivery = %id, %error, "event of a deleted hook not dropped"),
             }
         }
     }
@@ -182,7 +182,7 @@ impl DeliveryBook {
     pub async fn drop_one(&self, id: &DeliveryId) -> Result<(), DeliveryError> {
         let (_, modified, delivery) = self.book.get(id).ok_or(DeliveryError::NotFound)?;
         self.change(id, modified, TxnWrite::Delete(path(id))).await?;
-        info!(delivery = %id, meeting = %delivery.meeting, "a callback was dropped by an operator");
+        info!(delivery = %id, meeting = %delivery.meeting, "callback dropped by an operator");
         self.metrics.ended("dropped");
         Ok(())
     }
@@ -221,6 +221,6 @@ impl DeliveryBook {
     /// records.
     async fn commit(&self, txn: StoreTxn) -> Result<TxnVerdict, StoreError> {
         let verdicts = self.store.commit(vec![txn]).await?;
-        verdicts.first().copied().ok_or_else(|| StoreError::Unknown("the store decided nothing".into()))
+        verdicts.first().copied().ok_or_else(|| StoreError::Unknown("the store returned no verdict".into()))
     }
 }

@@ -68,7 +68,7 @@ pub enum WebhookError {
     #[error("there is no such hook")]
     NotFound,
     /// Concurrent writes changed the same hook at every attempt.
-    #[error("somebody else changes the same hook")]
+    #[error("concurrent requests change the same hook")]
     Changed,
     /// This replica has not read the registrations or the key yet.
     #[error("the store has not been read yet")]
@@ -176,7 +176,7 @@ impl WebhookRegistry {
             let covered = self.book.wish(|_| true).covers(ask);
             match self.commit(txn).await? {
                 TxnVerdict::Committed(_) => {
-                    info!(%tenant, hook = %id, "a webhook was registered");
+                    info!(%tenant, hook = %id, "webhook registered");
                     if !covered {
                         announce(self, ask).await;
                     }
@@ -218,7 +218,7 @@ impl WebhookRegistry {
             let guards = vec![TxnGuard::Unchanged(at.clone(), entry.mod_revision)];
             let txn = StoreTxn { guards, writes: vec![TxnWrite::Delete(at.clone())] };
             if let TxnVerdict::Committed(_) = self.commit(txn).await? {
-                info!(%tenant, hook = %id, "a webhook was taken out");
+                info!(%tenant, hook = %id, "webhook deleted");
                 self.deliveries.drop_hook(id).await;
                 return Ok(());
             }
@@ -247,12 +247,12 @@ impl WebhookRegistry {
         let now = self.fleet.revision();
         let wanted = Revision::new(now.epoch, revision);
         if self.fleet.reach(wanted, Duration::from_millis(500)).await.is_err() {
-            debug!(revision, "the fleet is behind the store");
+            debug!(revision, "fleet behind the store");
         }
     }
 
     async fn commit(&self, txn: StoreTxn) -> Result<TxnVerdict, StoreError> {
         let verdicts = self.store.commit(vec![txn]).await?;
-        verdicts.first().copied().ok_or_else(|| StoreError::Unknown("the store decided nothing".into()))
+        verdicts.first().copied().ok_or_else(|| StoreError::Unknown("the store returned no verdict".into()))
     }
 }

@@ -84,7 +84,7 @@ impl DeliveryIndex {
         let delivery = match decode(&entry.value) {
             Ok(delivery) => delivery,
             Err(reason) => {
-                error!(delivery = %id, %reason, "a stored callback cannot be read and is not delivered");
+                error!(delivery = %id, %reason, "stored callback unreadable, not delivered");
                 return None;
             }
         };

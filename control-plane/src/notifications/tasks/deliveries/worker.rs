@@ -226,9 +226,9 @@ impl DeliveryWorker {
                         return; // it leaves the queue when the store shows that it is gone
                     }
                 }
-                Ok(TxnVerdict::Refused(_)) => debug!(delivery = %id, "a callback changed while it was tried"),
+                Ok(TxnVerdict::Refused(_)) => debug!(delivery = %id, "callback changed during an attempt"),
                 Err(error) => {
-                    warn!(delivery = %id, %error, "what came of a callback could not be written");
+                    warn!(delivery = %id, %error, "end of a delivery not written");
                     tokio::time::sleep(TURN).await; // it is tried again: not at once
                 }
             }
@@ -253,19 +253,19 @@ fn tell(deliveries: &DeliveryBook, id: &DeliveryId, delivery: &Delivery, next: D
     let (meeting, kind, to) = (&delivery.meeting, delivery.kind.name(), delivery.lane().target);
     match next {
         DeliveryStep::Taken => {
-            debug!(delivery = %id, %meeting, kind, "a callback was taken");
+            debug!(delivery = %id, %meeting, kind, "callback delivered");
             deliveries.metrics.ended("taken");
         }
         DeliveryStep::Refused => {
-            info!(delivery = %id, %meeting, kind, to, "an application refuses a callback for good");
+            info!(delivery = %id, %meeting, kind, to, "callback refused for good");
             deliveries.metrics.ended("refused");
         }
         DeliveryStep::Expired => {
-            warn!(delivery = %id, %meeting, kind, to, reason, "a callback was given up");
+            warn!(delivery = %id, %meeting, kind, to, reason, "callback abandoned");
             deliveries.metrics.ended("expired");
         }
         DeliveryStep::Later { attempts, .. } => {
-            info!(delivery = %id, %meeting, kind, to, attempts, reason, "a callback was not taken yet");
+            info!(delivery = %id, %meeting, kind, to, attempts, reason, "callback not delivered yet");
         }
     }
 }

@@ -37,7 +37,7 @@ pub(super) async fn announce(hooks: &WebhookRegistry, ask: WantedHooks) {
         let url = state.url(&key);
         async move {
             if let Err(error) = hooks.servers.create_hook(server, &url, ask.raw).await {
-                debug!(server = %server.id, %error, "a server has no hook yet");
+                debug!(server = %server.id, %error, "server has no hook yet");
             }
         }
     });

@@ -95,7 +95,7 @@ fn read(key: &str, value: &[u8]) -> Option<((TenantId, HookId), RegisteredHook)>
     match decode(&tenant, value) {
         Ok(registration) => Some(((tenant, id), registration)),
         Err(reason) => {
-            error!(%tenant, hook = %id, %reason, "a stored webhook cannot be read and is not served");
+            error!(%tenant, hook = %id, %reason, "stored webhook unreadable, not served");
             None
         }
     }

@@ -53,7 +53,7 @@ impl WebhookRegistry {
             return Err(WebhookError::NotReady);
         }
         let Ok(events) = split(arrival.events) else {
-            warn!(server = %arrival.server, "a server sent events that cannot be read");
+            warn!(server = %arrival.server, "server sent unreadable events");
             self.metrics.event(EventFate::Malformed);
             return Ok(());
         };
@@ -63,7 +63,7 @@ impl WebhookRegistry {
             let told = facts(event);
             let found = self.find(arrival.server, &told).await?;
             let Some((whose, host)) = found else {
-                debug!(server = %arrival.server, event = told.name, "an event is of no tenant");
+                debug!(server = %arrival.server, event = told.name, "event without an owner dropped");
                 self.metrics.event(EventFate::Foreign);
                 continue;
             };

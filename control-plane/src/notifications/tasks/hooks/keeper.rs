@@ -181,12 +181,12 @@ async fn keep(
     let seen = match servers.hooks(server).await {
         Ok(seen) => seen,
         Err(error) if has_none(&error) => {
-            debug!(server = %server.id, %error, "a server has no webhooks");
+            debug!(server = %server.id, %error, "server has no webhooks");
             return HookCheckOutcome::Unsupported;
         }
         Err(error) => {
             let server = &server.id;
-            debug!(%server, %error, "the webhooks of a server cannot be seen");
+            debug!(%server, %error, "webhooks of a server not readable");
             return HookCheckOutcome::Failed;
         }
     };
@@ -205,11 +205,11 @@ async fn keep(
         };
         count(done.is_ok());
         if let Err(error) = done {
-            warn!(server = %server.id, %error, "a webhook of a server could not be changed");
+            warn!(server = %server.id, %error, "webhook of a server not changed");
             return HookCheckOutcome::Failed;
         }
     }
-    info!(server = %server.id, "the webhooks of a server were changed");
+    info!(server = %server.id, "webhooks of a server changed");
     HookCheckOutcome::Changed
 }
 
