@@ -12,10 +12,7 @@ use usher_model::{
 };
 use usher_runtime::clock;
 
-use super::{
-    sample_reconciler::{PollObservation, SampleReconciler},
-    server_poller::PollKind,
-};
+use super::sample_reconciler::{PollObservation, SampleReconciler};
 use crate::{
     core::{
         epoch::Epoch,
@@ -36,6 +33,18 @@ use crate::{
 
 /// Longest wait until this replica has applied its own write.
 const SEE_WITHIN: Duration = Duration::from_millis(500);
+
+/// The effect of a poll on the health counters. The counters have a time base, so that a poll
+/// between two scheduled ones only brings a fresh sample: otherwise frequent requests would make a
+/// server offline or online too early. A requested poll that fails counts like a failed call: it
+/// takes the server out of placement, and brings it no nearer to offline (A3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PollKind {
+    /// A scheduled poll, which moves the counters.
+    Check,
+    /// A requested poll, which moves no counter.
+    Look,
+}
 
 /// Polls servers and writes the results.
 pub struct PollOnce {

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use usher_model::id::ServerId;
 use usher_runtime::clock;
 
-use super::PollOnce;
+use super::poll_once::{PollKind, PollOnce};
 use crate::core::poll_schedule::PollSchedule;
 
 /// The task that polls one server.
@@ -21,18 +21,6 @@ pub(super) struct ServerPoller {
     pub(super) interval: Duration,
     pub(super) beat: PollSchedule,
     pub(super) asked: mpsc::Receiver<oneshot::Sender<()>>,
-}
-
-/// The effect of a poll on the health counters. The counters have a time base, so that a poll
-/// between two scheduled ones only brings a fresh sample: otherwise frequent requests would make a
-/// server offline or online too early. A requested poll that fails counts like a failed call: it
-/// takes the server out of placement, and brings it no nearer to offline (A3).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum PollKind {
-    /// A scheduled poll, which moves the counters.
-    Check,
-    /// A requested poll, which moves no counter.
-    Look,
 }
 
 impl ServerPoller {
