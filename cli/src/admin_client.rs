@@ -1,4 +1,4 @@
-//! The way to the control plane: one connection, a deadline on every call, the token on each.
+//! The connection to a control plane. Every call carries the token and has a timeout.
 
 use std::{future::Future, time::Duration};
 
@@ -19,15 +19,15 @@ use usher_runtime::telemetry;
 
 use crate::{args::GlobalOptions, exit::CommandFailure};
 
-/// Largest page a list may have.
+/// The number of entries that a page of a list may have.
 const PAGE: i32 = 1000;
-/// Longest time to connect.
+/// The longest time that a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What every call goes through.
+/// The channel of every call: it adds [`CallCredentials`].
 pub type AuthorizedChannel = InterceptedService<Channel, CallCredentials>;
 
-/// Adds the token, and the trace the command belongs to.
+/// Adds the bearer token and the trace context of the command to each call.
 #[derive(Clone)]
 pub struct CallCredentials(Option<MetadataValue<Ascii>>);
 
@@ -46,7 +46,10 @@ impl Interceptor for CallCredentials {
 pub struct AdminClient(AuthorizedChannel);
 
 impl AdminClient {
-    /// Connects as the options say.
+    /// Connects to the endpoint of the options, over TLS for `https://`.
+    ///
+    /// # Errors
+    /// The endpoint, the CA file or the token is malformed, or the control plane is unreachable.
     pub async fn connect(global: &GlobalOptions) -> Result<Self, CommandFailure> {
         let credentials = CallCredentials(bearer(global.token.as_ref())?);
         let text = global.endpoint.trim();
@@ -58,7 +61,7 @@ impl AdminClient {
             .timeout(global.timeout);
         if text.starts_with("https://") {
             let Some(path) = &global.ca else {
-                return Err(malformed("https needs --ca FILE, the CA that signed its certificate".into()));
+                return Err(malformed("https needs --ca FILE, the CA that signed the certificate".into()));
             };
             let pem = std::fs::read(path)
                 .map_err(|error| CommandFailure::Usage(format!("--ca {}: {error}", path.display())))?;
@@ -67,32 +70,34 @@ impl AdminClient {
         }
         let channel = endpoint.connect().await.map_err(|error| {
             let why = cause(&error);
-            CommandFailure::Unavailable(format!("cannot reach the control plane at {text}: {why}; is it running? Another is named with --endpoint"))
+            CommandFailure::Unavailable(format!(
+                "cannot reach the control plane at {text}: {why}; is it running? --endpoint names another one"
+            ))
         })?;
         Ok(Self(InterceptedService::new(channel, credentials)))
     }
 
-    /// Returns the service about servers.
+    /// Returns a client of the service about servers.
     pub fn servers(&self) -> ServerServiceClient<AuthorizedChannel> {
         ServerServiceClient::new(self.0.clone())
     }
 
-    /// Returns the service about tenants.
+    /// Returns a client of the service about tenants.
     pub fn tenants(&self) -> TenantServiceClient<AuthorizedChannel> {
         TenantServiceClient::new(self.0.clone())
     }
 
-    /// Returns the service about meetings.
+    /// Returns a client of the service about meetings.
     pub fn meetings(&self) -> MeetingServiceClient<AuthorizedChannel> {
         MeetingServiceClient::new(self.0.clone())
     }
 
-    /// Returns the service about the fleet.
+    /// Returns a client of the service about the fleet.
     pub fn fleet(&self) -> FleetServiceClient<AuthorizedChannel> {
         FleetServiceClient::new(self.0.clone())
     }
 
-    /// Returns the service about edges.
+    /// Returns a client of the service about edges.
     pub fn edges(&self) -> EdgeServiceClient<AuthorizedChannel> {
         EdgeServiceClient::new(self.0.clone())
     }
@@ -107,16 +112,17 @@ impl AdminClient {
         .await
     }
 
-    /// Returns one server.
+    /// Returns the server with an id, with its secret if `view` says so.
     pub async fn server(&self, id: &str, view: v1::ServerView) -> Result<v1::Server, CommandFailure> {
         let request = v1::GetServerRequest { name: server_name(id), view: view.into() };
         let server = self.servers().get_server(request).await?.into_inner().server;
         server.ok_or_else(|| {
-            CommandFailure::Refused(format!("the control plane sent nothing about server `{id}`"))
+            CommandFailure::Refused(format!("the control plane sent an answer without server `{id}`"))
         })
     }
 
-    /// Returns the etag of a server: what an order about it is for.
+    /// Returns the etag of a server. A command carries it so that the command reaches only the server that the
+    /// operator saw (ADR 22).
     pub async fn etag(&self, id: &str) -> Result<String, CommandFailure> {
         Ok(self.server(id, v1::ServerView::Unspecified).await?.etag)
     }
@@ -131,7 +137,7 @@ impl AdminClient {
         .await
     }
 
-    /// Returns every meeting of a tenant (none: of all) and a server (none: of all).
+    /// Returns every meeting, or only those of a tenant, of a server, or of both.
     pub async fn all_meetings(
         &self,
         tenant: Option<&str>,
@@ -148,7 +154,7 @@ impl AdminClient {
         .await
     }
 
-    /// Returns every zombie.
+    /// Returns every zombie of the fleet.
     pub async fn all_zombies(&self) -> Result<Vec<v1::Zombie>, CommandFailure> {
         pages(async |page_token| {
             let request = v1::ListZombiesRequest { page_size: PAGE, page_token };
@@ -158,12 +164,12 @@ impl AdminClient {
         .await
     }
 
-    /// Returns the service about callbacks that wait.
+    /// Returns a client of the service about waiting callbacks.
     pub fn deliveries(&self) -> DeliveryServiceClient<AuthorizedChannel> {
         DeliveryServiceClient::new(self.0.clone())
     }
 
-    /// Returns every callback of a tenant (none: of all) that waits.
+    /// Returns every waiting callback, or only those of a tenant.
     pub async fn all_deliveries(&self, tenant: Option<&str>) -> Result<Vec<v1::Delivery>, CommandFailure> {
         let parent = format!("tenants/{}", tenant.unwrap_or("-"));
         pages(async |page_token| {
@@ -174,12 +180,12 @@ impl AdminClient {
         .await
     }
 
-    /// Returns the service about webhooks.
+    /// Returns a client of the service about webhooks.
     pub fn hooks(&self) -> HookServiceClient<AuthorizedChannel> {
         HookServiceClient::new(self.0.clone())
     }
 
-    /// Returns every webhook of a tenant (none: of all), without addresses.
+    /// Returns every webhook, or only those of a tenant, without addresses.
     pub async fn all_hooks(&self, tenant: Option<&str>) -> Result<Vec<v1::Hook>, CommandFailure> {
         let parent = format!("tenants/{}", tenant.unwrap_or("-"));
         pages(async |page_token| {
@@ -202,12 +208,12 @@ impl AdminClient {
     }
 }
 
-/// Returns a server's resource name; the name itself is taken too.
+/// Returns the resource name of a server. The argument may be the name already.
 pub fn server_name(id: &str) -> String {
     format!("servers/{}", id.strip_prefix("servers/").unwrap_or(id))
 }
 
-/// Returns a tenant's resource name; the name itself is taken too.
+/// Returns the resource name of a tenant. The argument may be the name already.
 pub fn tenant_name(id: &str) -> String {
     format!("tenants/{}", id.strip_prefix("tenants/").unwrap_or(id))
 }
@@ -220,7 +226,7 @@ fn bearer(token: Option<&Secret>) -> Result<Option<MetadataValue<Ascii>>, Comman
     Ok(Some(bearer))
 }
 
-/// Reads a list page by page. A token that repeats would go on for ever: it ends the list.
+/// Reads a list page by page. A repeated page token ends the list, because it would repeat for ever.
 async fn pages<T, F>(mut page: impl FnMut(String) -> F) -> Result<Vec<T>, CommandFailure>
 where
     F: Future<Output = Result<(Vec<T>, String), Status>>,
@@ -236,7 +242,7 @@ where
     }
 }
 
-/// The innermost cause, which says most: "Connection refused", not "transport error".
+/// Returns the text of the innermost cause, which is the specific one: "Connection refused", not "transport error".
 fn cause(error: &dyn std::error::Error) -> String {
     let mut innermost = error;
     while let Some(source) = innermost.source() {

@@ -1,15 +1,18 @@
-//! What can be typed.
+//! The arguments of `usher`. The doc comments here are the help texts that operators read.
 
 mod migrate;
 mod policy;
 mod processes;
 mod servers;
 mod tenants;
+mod values;
 
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use usher_bbb::secret::Secret;
+
+use self::values::{duration, secret};
 
 pub use migrate::{MigrationCommand, ScaleliteArgs};
 pub use policy::TenantPolicyArgs;
@@ -20,28 +23,28 @@ pub use servers::{
 pub use tenants::{TenantAddArgs, TenantCommand, TenantSecretCommand, TenantUpdateArgs};
 
 const EXIT_CODES: &str = "Exit codes:
-  0  done
-  1  refused or failed: not found, in the way, a server that does not pass its check, …
-  2  not understood: arguments, configuration, a list of servers
-  3  the control plane cannot be reached or cannot do it now: try again
+  0  the command is done
+  1  the command was refused or failed: not found, a conflict, a server that does not pass its check, …
+  2  the input is wrong: arguments, configuration, a list of servers
+  3  the control plane is unreachable or cannot serve the command now: try again
   4  the token, or the password of a Redis, is missing or not accepted";
 
 /// A load balancer for BigBlueButton.
 #[derive(Debug, Parser)]
 #[command(name = "usher", version, after_help = EXIT_CODES, disable_help_subcommand = true)]
 pub struct CommandLine {
-    /// What holds for every command.
+    /// Options that every command takes.
     #[command(flatten)]
     pub global: GlobalOptions,
-    /// The command.
+    /// The command to run.
     #[command(subcommand)]
     pub command: UsherCommand,
 }
 
-/// Options of every command.
+/// The options that every command takes, before or after its name.
 #[derive(Debug, Clone, Args)]
 pub struct GlobalOptions {
-    /// Control plane to administer
+    /// Address of the control plane to administer
     #[arg(
         long,
         global = true,
@@ -50,191 +53,182 @@ pub struct GlobalOptions {
         value_name = "URL"
     )]
     pub endpoint: String,
-    /// Token of the control plane, its setting admin.token
+    /// Token of the control plane: the value of its setting admin.token
     #[arg(long, global = true, env = "USHER_TOKEN", hide_env_values = true, value_parser = secret)]
     pub token: Option<Secret>,
     /// PEM file of the CA that signed the certificate of an https:// endpoint
     #[arg(long, global = true, value_name = "FILE")]
     pub ca: Option<PathBuf>,
-    /// Longest time one answer may take
+    /// Longest time that one call to the control plane may take
     #[arg(long, global = true, default_value = "15s", value_parser = duration, value_name = "TIME")]
     pub timeout: Duration,
-    /// Form of the answer
+    /// Format of the output
     #[arg(long, short, global = true, env = "USHER_OUTPUT", value_enum, default_value = "table")]
     pub output: OutputFormat,
-    /// Do it without asking
+    /// Run a destructive command without confirmation
     #[arg(long, short, global = true)]
     pub yes: bool,
 }
 
-/// Form of the answer.
+/// The format in which a command writes its data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum OutputFormat {
-    /// For people
+    /// Aligned columns for people
     Table,
-    /// For programs
+    /// JSON for programs
     Json,
-    /// For both
+    /// YAML for people and programs
     Yaml,
 }
 
-/// The commands.
+/// The command that an operator typed.
 #[derive(Debug, Subcommand)]
 pub enum UsherCommand {
-    /// Show everything at work: three simulated servers, a meeting, links to join it
+    /// Run a demo: simulated servers, a meeting and links to join it
     Demo(DemoArgs),
-    /// Run a whole Usher in this one process, on its own store
+    /// Run control plane and edge in this process on an embedded store
     Standalone(StandaloneArgs),
     /// Run one simulated BigBlueButton server
     BbbSim(BbbSimArgs),
-    /// Show how the fleet is
+    /// Show the state of the fleet on one page
     Status {
-        /// Show it again and again, until interrupted
+        /// Show the page again and again until a signal ends the command
         #[arg(long, short)]
         watch: bool,
-        /// Time between two times
+        /// Time between two pages of --watch
         #[arg(long, default_value = "2s", value_parser = duration, value_name = "TIME")]
         every: Duration,
     },
     /// Administer BigBlueButton servers
     #[command(subcommand)]
     Servers(ServerCommand),
-    /// Administer tenants: applications with secrets of their own
+    /// Administer tenants: applications, each with its own API secrets
     #[command(subcommand)]
     Tenants(TenantCommand),
     /// Show and end meetings
     #[command(subcommand)]
     Meetings(MeetingCommand),
-    /// Show and forget meetings that perhaps still run although their id lives elsewhere
+    /// Show and forget zombies: meetings that may still run although their record has moved on
     #[command(subcommand)]
     Zombies(ZombieCommand),
-    /// Show callbacks that wait for their applications, and what can be done about them
+    /// Show, retry and drop callbacks that wait for their applications
     #[command(subcommand)]
     Deliveries(DeliveryCommand),
-    /// Show and remove the webhooks that applications registered
+    /// Show and remove webhooks that applications registered
     #[command(subcommand)]
     Hooks(HookCommand),
-    /// Show the edges
+    /// Show the connected edge proxies
     #[command(subcommand)]
     Edges(EdgeCommand),
-    /// Take over what another balancer manages, without ending a meeting
+    /// Take over the servers, tenants and meetings of another balancer without ending a meeting
     #[command(subcommand)]
     Migrate(MigrationCommand),
-    /// Write the completions of a shell to standard output
+    /// Write the completion script of a shell to standard output
     Completions {
-        /// The shell
+        /// The shell that reads the script
         shell: clap_complete::Shell,
     },
 }
 
-/// Commands about meetings.
+/// The commands that show and end meetings.
 #[derive(Debug, Subcommand)]
 pub enum MeetingCommand {
-    /// List meetings
+    /// List meetings with their servers
     List {
-        /// Only this tenant's
+        /// List only meetings of this tenant
         #[arg(long)]
         tenant: Option<String>,
-        /// Only this server's
+        /// List only meetings on this server
         #[arg(long, value_name = "ID")]
         server: Option<String>,
     },
-    /// Show one meeting
+    /// Show one meeting in full
     Show(MeetingRef),
-    /// End a meeting
+    /// End a meeting on its server
     End(MeetingRef),
-    /// Give a meeting's id to another server although its own is only unhealthy
+    /// Give a meeting's id to another server although its own server is only unhealthy
     Supersede(MeetingRef),
 }
 
-/// Names a meeting.
+/// The arguments that name one meeting.
 #[derive(Debug, Args)]
 pub struct MeetingRef {
-    /// The meetingID, as the application wrote it
+    /// The meetingID as the application wrote it
     pub id: String,
-    /// Whose meeting it is
+    /// Tenant that owns the meeting
     #[arg(long, default_value = "default")]
     pub tenant: String,
 }
 
-/// Commands about zombies.
+/// The commands that show and forget zombies.
 #[derive(Debug, Subcommand)]
 pub enum ZombieCommand {
-    /// List zombies
+    /// List zombies with their servers and reasons
     List,
-    /// Drop one unseen, as when its server never comes back; one that a poll lists becomes known again
+    /// Drop a zombie whose server never returns; if a poll lists the meeting again, it becomes known again
     Forget {
-        /// The meeting
+        /// The meeting that may still run.
         #[command(flatten)]
         meeting: MeetingRef,
-        /// Where it perhaps still runs
+        /// Server on which the meeting may still run
         #[arg(long, value_name = "ID")]
         server: String,
     },
 }
 
-/// Commands about callbacks that wait.
+/// The commands about callbacks that wait for their applications.
 #[derive(Debug, Subcommand)]
 pub enum DeliveryCommand {
-    /// List callbacks that wait
+    /// List callbacks that wait for their applications
     List {
-        /// Only this tenant's
+        /// List only callbacks of this tenant
         #[arg(long)]
         tenant: Option<String>,
     },
-    /// Show one
+    /// Show one waiting callback
     Show {
-        /// Its id, as listed
+        /// Id of the callback, as `list` shows it
         id: String,
     },
-    /// Have one tried at once
+    /// Try to deliver a callback at once
     Retry {
-        /// Its id, as listed
+        /// Id of the callback, as `list` shows it
         id: Option<String>,
-        /// Every one
+        /// Retry every waiting callback
         #[arg(long, conflicts_with = "id")]
         all: bool,
     },
-    /// Give one up: its application will not hear of it
+    /// Drop a callback: its application never receives it
     Drop {
-        /// Its id, as listed
+        /// Id of the callback, as `list` shows it
         id: String,
     },
 }
 
-/// Commands about webhooks.
+/// The commands about webhooks of applications.
 #[derive(Debug, Subcommand)]
 pub enum HookCommand {
-    /// List webhooks
+    /// List webhooks that applications registered
     List {
-        /// Only this tenant's
+        /// List only webhooks of this tenant
         #[arg(long)]
         tenant: Option<String>,
     },
-    /// Remove one, and what waits for it
+    /// Remove a webhook and the events that wait for it
     Remove {
-        /// Its id, as listed
+        /// Id of the webhook, as `list` shows it
         id: String,
-        /// Whose it is
+        /// Tenant that registered the webhook
         #[arg(long, default_value = "default")]
         tenant: String,
     },
 }
 
-/// Commands about edges.
+/// The commands about edge proxies.
 #[derive(Debug, Subcommand)]
 pub enum EdgeCommand {
-    /// List the edges connected to this control plane, and how far behind they are
+    /// List the edges that are connected to this control plane, with their lag
     List,
-}
-
-/// An empty secret would let everybody in.
-pub(crate) fn secret(text: &str) -> Result<Secret, &'static str> {
-    if text.trim().is_empty() { Err("is empty") } else { Ok(Secret::new(text)) }
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    usher_runtime::config::parse_duration(text)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! One noun per file; output only through the printer.
+//! Runs the commands: one file for each noun. All output goes through the printer.
 
 mod bbb_sim;
 mod confirm;
@@ -23,7 +23,10 @@ use crate::{
     printer::OutputPrinter,
 };
 
-/// Does what was typed; the answer goes to the printer.
+/// Runs the command that was typed and writes its data to `printer`.
+///
+/// # Errors
+/// The command was refused or failed; the variant of the failure decides the exit code.
 pub async fn run(cli: CommandLine, printer: &mut OutputPrinter) -> Result<(), CommandFailure> {
     let global = &cli.global;
     match cli.command {

@@ -1,4 +1,4 @@
-//! How a command ends: its exit code, and what is said on standard error.
+//! The failures of commands: their exit codes and their texts on standard error.
 
 use std::{io, process::ExitCode};
 
@@ -6,26 +6,26 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt;
 use usher_runtime::signals::StoppedAtOnce;
 
-/// Why a command did not do what it was asked. [`CommandFailure::code`] is documented in `usher --help`.
+/// The reason why a command failed. `usher --help` documents the codes of [`CommandFailure::code`].
 #[derive(Debug, thiserror::Error)]
 pub enum CommandFailure {
-    /// Somebody who may decide it said no, or it went wrong.
+    /// The control plane, a check or the operator refused the command, or the command failed.
     #[error("{0}")]
     Refused(String),
-    /// What was asked for is not understood.
+    /// The arguments or a file of the operator are malformed.
     #[error("{0}")]
     Usage(String),
-    /// Nobody answered, or not now.
+    /// The control plane is unreachable or cannot serve the command now.
     #[error("{0}")]
     Unavailable(String),
-    /// The token is missing or not accepted.
+    /// The token or password is missing or not accepted.
     #[error("{0}")]
     Denied(String),
-    /// A signal came before it was done.
+    /// A signal stopped the process before the command was done.
     #[error(transparent)]
     Stopped(#[from] StoppedAtOnce),
-    /// The answer could not be written.
-    #[error("write the answer: {0}")]
+    /// The output could not be written.
+    #[error("write the output: {0}")]
     Output(#[from] io::Error),
     /// A part of Usher that runs in this process failed.
     #[error("{0:#}")]
@@ -33,10 +33,10 @@ pub enum CommandFailure {
 }
 
 impl CommandFailure {
-    /// Returns the exit code.
+    /// Returns the exit code of the process, 0 to 4.
     pub fn code(&self) -> u8 {
         match self {
-            // Whoever read the answer had enough of it: `usher … | head -1`.
+            // A reader that closes the pipe early has all the output that it wants: `usher … | head -1`.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
             Self::Refused(_) | Self::Stopped(_) | Self::Output(_) | Self::Part(_) => 1,
             Self::Usage(_) => 2,
@@ -45,7 +45,7 @@ impl CommandFailure {
         }
     }
 
-    /// Says on standard error what happened, and returns the exit code.
+    /// Writes the failure to standard error and returns the exit code.
     pub fn report(&self) -> ExitCode {
         let code = self.code();
         if code != 0 {
@@ -68,7 +68,7 @@ impl From<Status> for CommandFailure {
     }
 }
 
-/// The status's message and the fields it names.
+/// Returns the message of a status, with a line for each field that its details name.
 fn describe(status: &Status) -> String {
     let said =
         if status.message().is_empty() { status.code().to_string() } else { status.message().to_owned() };

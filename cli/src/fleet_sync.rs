@@ -1,4 +1,4 @@
-//! A list of servers and a fleet: the list is read, the fleet looked at, and brought to what a plan says.
+//! Reads a list of servers, reads the fleet, and changes the fleet by a plan (S10).
 
 use std::{io::Read, path::Path};
 
@@ -20,25 +20,26 @@ use crate::{
     exit::CommandFailure,
 };
 
-/// Largest list that is read at all, bytes; beyond it the parser refuses by itself.
+/// The largest number of bytes that is read of a list. It is above the limit of the parser, so that the parser
+/// reports a list that is too large.
 const READ_MAX: u64 = 5 << 20;
 
-/// Brings the list into a fleet that has just started: what is there already, stays. A list that switches off
-/// more than goes without a word adds and changes what it names, and switches nothing off: a fleet that does
-/// not start would be the greater harm, and there is no one to ask.
+/// Applies a list to a fleet that has just started. Servers that the list does not name stay. If the list takes
+/// more servers out of use than is allowed without confirmation, its other changes are made and all servers stay
+/// in use: no operator can be asked here, and a fleet that does not start would be the greater harm (S10).
 pub(crate) async fn apply_at_start(admin: &AdminClient, wanted: &[ServerSpec]) -> Result<(), CommandFailure> {
     let current = current_servers(admin).await?;
     let mut wanted = wanted.to_vec();
     for conflict in address_conflicts(&current, &wanted) {
-        tracing::error!("the list of servers is followed but for one entry: {conflict}");
+        tracing::error!("one entry of the list of servers is ignored: {conflict}");
         wanted.retain(|spec| spec.id != conflict.listed);
     }
     let mut changes = plan(&current, &wanted, SyncMode::Keep);
     let shrinkage = FleetShrinkage::of(&current, &wanted, &changes);
     if !shrinkage.is_within(None) {
         tracing::error!(
-            "the list of servers is followed but for one thing, {shrinkage}: that is left out; `usher servers sync \
-             --allow-shrink {}` does it",
+            "the list of servers is applied without taking servers out of use: {shrinkage}; `usher servers sync \
+             --allow-shrink {}` takes them out of use",
             shrinkage.needed()
         );
         changes.retain(|change| !change.takes_out_of_use());
@@ -46,7 +47,10 @@ pub(crate) async fn apply_at_start(admin: &AdminClient, wanted: &[ServerSpec]) -
     carry_out(admin, &changes).await
 }
 
-/// Reads a list from a file, or from standard input (`-`).
+/// Reads a list from a file, or from standard input for `-`.
+///
+/// # Errors
+/// The file cannot be read, or the list has faults.
 pub(crate) fn read(file: &Path) -> Result<Vec<ServerSpec>, CommandFailure> {
     let name = file.display();
     let unreadable = |error: std::io::Error| CommandFailure::Usage(format!("{name}: {error}"));
@@ -61,10 +65,10 @@ pub(crate) fn read(file: &Path) -> Result<Vec<ServerSpec>, CommandFailure> {
     server_list::parse(&text).map_err(|faults| CommandFailure::Usage(format!("{name}: {faults}")))
 }
 
-/// Returns the fleet, secrets included.
+/// Returns the servers of the fleet with their secrets.
 pub(crate) async fn current_servers(admin: &AdminClient) -> Result<Vec<CurrentServer>, CommandFailure> {
     let mut servers = Vec::new();
-    // What is left of an old address goes by itself, and is in no list.
+    // An entry of a former address disappears automatically and belongs in no list.
     for server in admin.all_servers().await?.into_iter().filter(|server| server.former_of.is_empty()) {
         servers.push(current_server(admin.server(&server.name, v1::ServerView::RevealSecret).await?)?);
     }
@@ -87,7 +91,8 @@ fn current_server(server: v1::Server) -> Result<CurrentServer, CommandFailure> {
     })
 }
 
-/// Goes on after a change that failed: the next run does what is left, and says the same of it.
+/// Carries out the changes in order. A refused change does not stop the others, because the next run plans it
+/// again; an unreachable control plane does.
 pub(crate) async fn carry_out(admin: &AdminClient, changes: &[FleetChange]) -> Result<(), CommandFailure> {
     let mut failures = Vec::new();
     for change in changes {

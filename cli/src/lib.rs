@@ -1,4 +1,4 @@
-//! The `usher` command: demo, standalone and administration.
+//! The `usher` program: demo, standalone mode, simulated servers and administration (design 2).
 
 #![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 

@@ -1,4 +1,4 @@
-//! Entry of the `usher` command.
+//! The `usher` program: parses the arguments, runs the command and returns its exit code.
 
 use std::process::ExitCode;
 

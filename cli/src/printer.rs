@@ -1,4 +1,4 @@
-//! All output of all commands: data on standard output in the form that was asked for, the rest on
+//! All output of all commands: data on standard output in the requested format, notes for operators on
 //! standard error.
 
 mod text;
@@ -12,32 +12,32 @@ pub use text::{ago, clean, span};
 
 use crate::{args::OutputFormat, exit::CommandFailure};
 
-/// A row of a table; in the other forms, an object.
+/// A row of a table, and an object in JSON and YAML.
 pub trait TableRow: Serialize {
-    /// Titles of the columns.
+    /// The titles of the columns.
     const COLUMNS: &'static [&'static str];
-    /// One text per column.
+    /// Returns one text for each column.
     fn cells(&self) -> Vec<String>;
 }
 
-/// Writes answers.
+/// Writes the output of a command in one format.
 pub struct OutputPrinter {
     output: OutputFormat,
     out: Box<dyn Write + Send>,
 }
 
 impl OutputPrinter {
-    /// Writes to standard output.
+    /// Returns a printer that writes to standard output.
     pub fn new(output: OutputFormat) -> Self {
         Self::to(output, Box::new(std::io::stdout()))
     }
 
-    /// Writes elsewhere.
+    /// Returns a printer that writes to `out`.
     pub fn to(output: OutputFormat, out: Box<dyn Write + Send>) -> Self {
         Self { output, out }
     }
 
-    /// Writes a list; `none` is said to people when it is empty.
+    /// Writes a list. In the table format, an empty list becomes the note `none`.
     pub fn list<R: TableRow>(&mut self, rows: &[R], none: &str) -> Result<(), CommandFailure> {
         match self.output {
             OutputFormat::Table if rows.is_empty() => self.note(none),
@@ -50,7 +50,7 @@ impl OutputPrinter {
         Ok(())
     }
 
-    /// Writes one object; for people, a line per field that says something.
+    /// Writes one object. The table format has a line for each field with a value.
     pub fn one(&mut self, object: &impl Serialize) -> Result<(), CommandFailure> {
         match self.output {
             OutputFormat::Table => {
@@ -61,7 +61,7 @@ impl OutputPrinter {
         }
     }
 
-    /// Writes an object; for people, the text made of it.
+    /// Writes an object. The table format has the result of `text` instead.
     pub fn report(
         &mut self,
         object: &impl Serialize,
@@ -73,14 +73,14 @@ impl OutputPrinter {
         }
     }
 
-    /// Writes data that is text already.
+    /// Writes data that is text already, with a line end.
     pub fn text(&mut self, text: &str) -> Result<(), CommandFailure> {
         let end = if text.ends_with('\n') { "" } else { "\n" };
         write!(self.out, "{text}{end}")?;
         Ok(self.out.flush()?)
     }
 
-    /// Says something to people; programs do not see it.
+    /// Writes a note for the operator to standard error.
     pub fn note(&self, text: &str) {
         eprintln!("{text}");
     }
@@ -96,7 +96,7 @@ impl OutputPrinter {
     }
 }
 
-/// Returns rows as a table without lines: wide enough for its content, easy to cut by programs.
+/// Returns rows as a table without borders, as wide as its content, so that programs can split it.
 pub fn table<R: TableRow>(rows: &[R]) -> String {
     let mut table = Table::new();
     table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled).set_header(R::COLUMNS);
@@ -109,7 +109,7 @@ pub fn table<R: TableRow>(rows: &[R]) -> String {
     table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
 }
 
-/// Returns a line per field that is set: `name  value`.
+/// Returns a line `name  value` for each field that is set.
 fn fields(object: &impl Serialize) -> Result<String, CommandFailure> {
     let value = serde_json::to_value(object).map_err(anyhow::Error::from)?;
     let fields: Vec<(String, String)> = value

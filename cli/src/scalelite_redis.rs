@@ -1,4 +1,5 @@
-//! A live Scalelite's Redis, read and never written: SMEMBERS, ZRANGE and HGETALL alone.
+//! Reads the Redis of a live Scalelite. The only commands are SMEMBERS, ZRANGE and HGETALL, so that a migration
+//! cannot change Scalelite.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -17,21 +18,21 @@ use crate::{
     exit::CommandFailure,
 };
 
-/// Commands that are under way at the same time.
+/// The number of commands that are in flight at the same time.
 const AT_ONCE: usize = 64;
-/// Longest time to connect.
+/// The longest time that a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How a URL may be written.
+/// The forms of a URL, for error texts.
 const FORMS: &str = "write it as redis://[USER:PASSWORD@]HOST:PORT/DB, rediss://… for TLS, or \
                      unix:///PATH?db=DB&user=USER&pass=PASSWORD; a password's characters other than letters and \
                      digits as %XX";
 
-/// A connection.
+/// A connection to the Redis of a Scalelite.
 pub struct ScaleliteRedis {
     connection: MultiplexedConnection,
-    /// Where it leads, without credentials.
+    /// The address without credentials, for error texts.
     address: String,
-    /// What Scalelite's keys begin with.
+    /// The text before every key of Scalelite: empty, or the namespace with a colon.
     prefix: String,
 }
 
@@ -39,7 +40,8 @@ impl ScaleliteRedis {
     /// Connects to the Redis at `url`, where Scalelite's keys are in `namespace`.
     ///
     /// # Errors
-    /// The URL is none, nobody answers, or the user and password are not accepted. None of them quotes the URL.
+    /// The URL is malformed, Redis does not answer, or the user and password are not accepted. No error quotes the
+    /// URL, because it may hold a password.
     pub async fn connect(url: &Secret, namespace: &str, timeout: Duration) -> Result<Self, CommandFailure> {
         let malformed = |error: RedisError| {
             let why = error.detail().map_or_else(|| error.category().to_owned(), str::to_owned);
@@ -47,7 +49,7 @@ impl ScaleliteRedis {
         };
         let info = url.expose().trim().into_connection_info().map_err(malformed)?;
         let address = info.addr().to_string();
-        // Naming the library is a command that not every user may give.
+        // The client would name its library with a command that a restricted user may not run.
         let credentials = info.redis_settings().clone().set_skip_set_lib_name();
         let client = Client::open(info.set_redis_settings(credentials)).map_err(malformed)?;
         let config = AsyncConnectionConfig::new()
@@ -59,7 +61,8 @@ impl ScaleliteRedis {
         Ok(Self { connection, address, prefix })
     }
 
-    /// Reads everything that Scalelite keeps. Not at one moment: what comes or goes meanwhile is there or not.
+    /// Reads all keys of Scalelite. The read is no snapshot: a key that appears or disappears meanwhile may be in the
+    /// result or not.
     ///
     /// # Errors
     /// Redis does not answer, does not allow it, or holds no Scalelite.
@@ -67,8 +70,8 @@ impl ScaleliteRedis {
         let servers: BTreeSet<String> = self.set("servers").await?;
         if servers.is_empty() {
             return Err(CommandFailure::Refused(format!(
-                "redis at {}: there is no `{}servers`, so this is no Scalelite with a server; another database is \
-                 named in the URL, another namespace with --namespace (REDIS_NAMESPACE)",
+                "redis at {}: there is no `{}servers`, so this is no Scalelite with a server; the URL selects the database, \
+                 --namespace (REDIS_NAMESPACE) the namespace",
                 self.address, self.prefix
             )));
         }
@@ -106,9 +109,9 @@ impl ScaleliteRedis {
 
     async fn members(&self, key: &str, command: &Cmd) -> Result<BTreeSet<String>, CommandFailure> {
         let members: Vec<Vec<u8>> =
-            self.ask(command).await.map_err(|error| failure(&self.address, &self.name(key), &error))?;
+            self.query(command).await.map_err(|error| failure(&self.address, &self.name(key), &error))?;
         let text = |bytes| {
-            let problem = "has a member that is no text (UTF-8)";
+            let problem = "has a member that is not UTF-8 text";
             String::from_utf8(bytes).map_err(|_| {
                 CommandFailure::Refused(format!("redis at {}: `{}` {problem}", self.address, self.name(key)))
             })
@@ -116,7 +119,7 @@ impl ScaleliteRedis {
         members.into_iter().map(text).collect()
     }
 
-    /// Reads the hashes `kind` + each of `ids`.
+    /// Reads the hash of each id; its key is `kind` and the id.
     async fn entries(
         &self,
         kind: &str,
@@ -131,7 +134,7 @@ impl ScaleliteRedis {
 
     async fn entry(&self, key: &str) -> Result<RedisHash, CommandFailure> {
         let command = redis::cmd("HGETALL").arg(self.name(key)).to_owned();
-        let fields: HashMap<Vec<u8>, Vec<u8>> = match self.ask(&command).await {
+        let fields: HashMap<Vec<u8>, Vec<u8>> = match self.query(&command).await {
             Ok(fields) => fields,
             Err(error) if is_of_another_type(&error) => return Ok(RedisHash::Unreadable),
             Err(error) => return Err(failure(&self.address, &self.name(key), &error)),
@@ -144,7 +147,7 @@ impl ScaleliteRedis {
         Ok(fields.map_or(RedisHash::Unreadable, RedisHash::Fields))
     }
 
-    async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, RedisError> {
+    async fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, RedisError> {
         command.query_async(&mut self.connection.clone()).await
     }
 
@@ -153,7 +156,7 @@ impl ScaleliteRedis {
     }
 }
 
-/// Reads the `id` of a `tenant_name:NAME`.
+/// Returns a name and the `id` of its hash `tenant_name:NAME`.
 fn index((name, entry): (String, RedisHash)) -> Option<(String, String)> {
     match entry {
         RedisHash::Fields(mut fields) => Some((name, fields.remove("id")?)),
@@ -165,7 +168,8 @@ fn is_of_another_type(error: &RedisError) -> bool {
     error.code() == Some("WRONGTYPE")
 }
 
-/// Says what Redis met, at which key; what Redis itself says of a wrong password is not quoted.
+/// Returns the failure for an error of Redis, with the key. The text of Redis about a wrong password is not
+/// quoted, because it may contain the user.
 fn failure(address: &str, key: &str, error: &RedisError) -> CommandFailure {
     let at =
         if key.is_empty() { format!("redis at {address}") } else { format!("redis at {address}: `{key}`") };
@@ -182,8 +186,8 @@ fn failure(address: &str, key: &str, error: &RedisError) -> CommandFailure {
             ))
         }
         (_, Some("WRONGTYPE")) => CommandFailure::Refused(format!(
-            "{at} is of another type than Scalelite's; another database is named in the URL, another namespace with \
-             --namespace (REDIS_NAMESPACE)"
+            "{at} is of another type than Scalelite's; the URL selects the database, --namespace (REDIS_NAMESPACE) the \
+             namespace"
         )),
         (ErrorKind::Io, _) if error.is_timeout() => {
             CommandFailure::Unavailable(format!("{at}: no answer in time (--timeout)"))

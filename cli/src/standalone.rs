@@ -1,7 +1,8 @@
-//! A whole Usher in one process: store, control plane, edge, and one ops port for all.
+//! Runs store, control plane and edge in one process, with one ops port (design 2).
 //!
-//! Start: store, control plane, ops port, edge, servers of the list, a complete table. Stop, in the
-//! reverse order of what needs what: not ready, edge, control plane, the rest; each with a deadline.
+//! The start has an order: store, control plane, ops port, edge, servers of the list, complete routing table. A part
+//! stops before the parts that it needs (style P16): not ready, edge, control plane, other tasks; each step has a
+//! deadline.
 
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -23,12 +24,12 @@ use crate::{
     fleet_sync,
 };
 
-/// Longest time the last tasks may take to end.
+/// The longest time that the remaining tasks may take to end.
 const LAST_TASKS: Duration = Duration::from_secs(10);
-/// Longest time one administration call may take at start.
+/// The longest time that one administration call may take during the start.
 const ADMIN_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// A running standalone Usher.
+/// A running Usher in this process.
 #[derive(Debug)]
 pub struct StandaloneUsher {
     plane: RunningControlPlane,
@@ -39,21 +40,21 @@ pub struct StandaloneUsher {
     admin: GlobalOptions,
 }
 
-/// Where it is reached. Prints as the `ready` line.
+/// The addresses of a standalone Usher. Displays as the `ready` line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StandaloneAddresses {
-    /// BBB API.
+    /// Address of the BBB API.
     pub listen: SocketAddr,
-    /// gRPC.
+    /// Address of the gRPC control port.
     pub control: SocketAddr,
-    /// `/live /ready /metrics`.
+    /// Address of `/live`, `/ready` and `/metrics`.
     pub ops: SocketAddr,
     /// Whether the BBB API is served over TLS.
     pub tls: bool,
 }
 
 impl StandaloneAddresses {
-    /// Returns the base of the BBB API.
+    /// Returns the base URL of the BBB API.
     pub fn api(&self) -> String {
         let scheme = if self.tls { "https" } else { "http" };
         format!("{scheme}://{}/bigbluebutton/api/", self.listen)
@@ -67,14 +68,17 @@ impl fmt::Display for StandaloneAddresses {
 }
 
 impl StandaloneUsher {
-    /// Starts everything and returns when it can serve. `servers` are added where they are not known yet.
+    /// Starts all parts and returns when the edge can serve. `servers` is the list to apply at the start.
+    ///
+    /// # Errors
+    /// A part cannot start or ends during the start; the parts that run are stopped.
     pub async fn start(settings: &Settings, servers: &[ServerSpec]) -> Result<Self, CommandFailure> {
         let (tasks, ops) = (TaskGroup::new(), OpsHandle::new());
         let starting = Self::assemble(settings, servers, &tasks, &ops);
         let stopping = tasks.stopping();
         let started = tokio::select! {
             started = starting => started,
-            () = stopping.cancelled() => Err(anyhow::anyhow!("a part ended while it was starting; see the log").into()),
+            () = stopping.cancelled() => Err(anyhow::anyhow!("a part of the program ended during the start; see the log").into()),
         };
         if started.is_err() {
             tasks.stop();
@@ -120,33 +124,33 @@ impl StandaloneUsher {
         Ok(Self { plane, edge, ops: ops.clone(), tasks: tasks.clone(), addresses, admin })
     }
 
-    /// Returns where it is reached.
+    /// Returns the addresses of the listeners.
     pub fn addresses(&self) -> &StandaloneAddresses {
         &self.addresses
     }
 
-    /// Connects to its control port.
+    /// Returns a client of the control port.
     pub async fn admin(&self) -> Result<AdminClient, CommandFailure> {
         AdminClient::connect(&self.admin).await
     }
 
-    /// Returns the token that is cancelled when a part of it ended by itself.
+    /// Returns the token that is cancelled when a part ends without a call of [`Self::stop`].
     pub fn ended(&self) -> CancellationToken {
         self.tasks.stopping()
     }
 
-    /// Stops everything in order.
+    /// Stops all parts in order, each with a deadline.
     pub async fn stop(self) {
         self.ops.begin_shutdown();
         self.edge.shutdown().await;
         self.plane.shutdown().await;
         if tokio::time::timeout(LAST_TASKS, self.tasks.shutdown()).await.is_err() {
-            tracing::warn!("some tasks did not end in time");
+            tracing::warn!("tasks did not end before the deadline");
         }
     }
 }
 
-/// A listener on every interface is reached over this machine's own.
+/// Returns an address that this machine can connect to: loopback for a listener on every interface.
 fn loopback(mut addr: SocketAddr) -> SocketAddr {
     if addr.ip().is_unspecified() {
         addr.set_ip(if addr.is_ipv4() {

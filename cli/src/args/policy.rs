@@ -1,59 +1,59 @@
-//! What tenants may do, as it is typed.
+//! Arguments of the policy of a tenant: parameter rules, limits, server tag, presentation, voice bridges.
 
 use std::time::Duration;
 
 use clap::Args;
 use usher_model::{tenant::ParameterRule, voice::VoiceRange};
 
-use super::duration;
+use super::values::duration;
 
-/// Arguments of `tenants add` and `tenants update` about the tenant's policy.
+/// The arguments of `usher tenants add` and `usher tenants update` about the policy of the tenant.
 #[derive(Debug, Args)]
 pub struct TenantPolicyArgs {
-    /// A rule for creates, in place of all there are; may be repeated: `default:record=true`, `override:NAME=VALUE`,
+    /// Rule for creates, in place of all present rules; may be repeated: `default:record=true`, `override:NAME=VALUE`,
     /// `merge:disabledFeatures=chat,polls`, `cap:maxParticipants=100`, `remove:logo`
     #[arg(long = "create-rule", value_name = "RULE", group = "change")]
     pub create_rules: Vec<ParameterRule>,
-    /// Take all rules for creates away
+    /// Remove all rules for creates
     #[arg(long, conflicts_with = "create_rules", group = "change")]
     pub no_create_rules: bool,
-    /// A rule for joins, in place of all there are; may be repeated
+    /// Rule for joins, in place of all present rules; may be repeated
     #[arg(long = "join-rule", value_name = "RULE", group = "change")]
     pub join_rules: Vec<ParameterRule>,
-    /// Take all rules for joins away
+    /// Remove all rules for joins
     #[arg(long, conflicts_with = "join_rules", group = "change")]
     pub no_join_rules: bool,
     /// Longest duration of a meeting; 0 means no limit
     #[arg(long, value_name = "TIME", value_parser = duration, group = "change")]
     pub max_duration: Option<Duration>,
-    /// Most meetings at a time; 0 means no limit
+    /// Largest number of concurrent meetings; 0 means no limit
     #[arg(long, value_name = "NUMBER", group = "change")]
     pub max_meetings: Option<u32>,
-    /// Most users at a time, in all its meetings together; 0 means no limit
+    /// Largest number of concurrent users in all meetings of the tenant together; 0 means no limit
     #[arg(long, value_name = "NUMBER", group = "change")]
     pub max_users: Option<u32>,
-    /// Servers its meetings go to, by tag; `TAG!` for no others, an empty one for any
+    /// Tag of the servers for its meetings; with `TAG!` no other server is used; an empty tag allows any server
     #[arg(long, value_name = "TAG", group = "change")]
     pub server_tag: Option<String>,
-    /// Address of a document that meetings begin with where the application brings none
+    /// Address of a document for meetings that the application creates without a document
     #[arg(long, value_name = "URL", group = "change")]
     pub presentation: Option<String>,
-    /// Name of the document, with its extension
+    /// File name of the document, with its extension
     #[arg(long, value_name = "NAME", requires = "presentation")]
     pub presentation_name: Option<String>,
-    /// Let meetings begin with the document even where the application brings others
+    /// Use the document in place of documents that the application sends
     #[arg(long, requires = "presentation")]
     pub force_presentation: bool,
-    /// Let meetings begin with no document of ours
+    /// Remove the document of the tenant
     #[arg(long, conflicts_with = "presentation", group = "change")]
     pub no_presentation: bool,
-    /// Numbers for its rooms, by which callers reach them: FIRST-LAST, five to nine digits each
+    /// Range of voice bridges for its meetings: FIRST-LAST, five to nine digits each
     #[arg(long, value_name = "RANGE", group = "change")]
     pub voice_bridges: Option<VoiceRange>,
-    /// Give its rooms numbers as the control planes are configured
+    /// Take voice bridges from the range that the control planes are configured with
     #[arg(long, conflicts_with = "voice_bridges", group = "change")]
     pub no_voice_bridges: bool,
-    /// Telephone number told to users in place of what the application sends; an empty one for that
+    /// Telephone number that users see; an empty one keeps the number that the application sends
     #[arg(long, value_name = "NUMBER", group = "change")]
     pub dial_number: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! Commands that run parts of Usher in this process.
+//! Arguments of the commands that run programs in this process: `standalone`, `demo`, `bbb-sim`.
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -6,9 +6,10 @@ use clap::Args;
 use usher_bbb::secret::Secret;
 use usher_runtime::config::CommandLineFlag;
 
-use super::secret;
+use super::values::secret;
 
-/// Arguments of `standalone`. What is not given comes from the file, the environment or the defaults.
+/// The arguments of `usher standalone`. A setting without a flag comes from the environment, the file or
+/// the defaults (style P13).
 #[derive(Debug, Clone, Args)]
 pub struct StandaloneArgs {
     /// Address of the BBB API [default: 127.0.0.1:8080]
@@ -20,25 +21,25 @@ pub struct StandaloneArgs {
     /// Address of /live, /ready and /metrics [default: 127.0.0.1:9091]
     #[arg(long, value_name = "ADDR")]
     pub ops: Option<String>,
-    /// Directory of the store; without it everything is forgotten at the end
+    /// Directory of the store; without it the store is in memory and ends with the process
     #[arg(long, value_name = "DIR")]
     pub data: Option<String>,
-    /// Secret that applications sign with; may be repeated
+    /// Secret with which applications sign their calls; may be repeated
     #[arg(long = "secret", value_name = "SECRET", value_parser = secret)]
     pub secrets: Vec<Secret>,
-    /// List of servers to begin with (Scalelite's YAML); - is standard input
+    /// List of servers to add at the start (Scalelite's YAML); - is standard input
     #[arg(long, value_name = "FILE")]
     pub servers: Option<PathBuf>,
-    /// Configuration file
+    /// Path of the configuration file
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Write the effective configuration to standard output, and end
+    /// Write the effective configuration to standard output and exit
     #[arg(long)]
     pub print_config: bool,
 }
 
 impl StandaloneArgs {
-    /// Returns what was typed, by setting.
+    /// Returns the flags that were given, each with the setting that it overrides.
     pub fn flags(&self) -> Vec<CommandLineFlag> {
         let single = [
             ("--listen", "listen", &self.listen),
@@ -58,27 +59,27 @@ impl StandaloneArgs {
     }
 }
 
-/// Arguments of `demo`.
+/// The arguments of `usher demo`.
 #[derive(Debug, Clone, Args)]
 pub struct DemoArgs {
-    /// Number of simulated servers
+    /// Number of simulated BigBlueButton servers
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=20))]
     pub servers: u8,
 }
 
-/// Arguments of `bbb-sim`.
+/// The arguments of `usher bbb-sim`.
 #[derive(Debug, Clone, Args)]
 pub struct BbbSimArgs {
-    /// Address to listen on; port 0 is any free one
+    /// Address to listen on; port 0 takes any free port
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8090")]
     pub listen: SocketAddr,
-    /// Its shared secret
+    /// Shared secret of the simulated server
     #[arg(long, value_parser = secret)]
     pub secret: Secret,
-    /// Its name, on the page of a session
+    /// Name that the page of a joined session shows
     #[arg(long)]
     pub name: Option<String>,
-    /// A fault to show from the start; may be repeated: refuse, hang-on-accept, hang, slow, lost-answer, 500, html,
+    /// Fault of the simulated server from its start; may be repeated: refuse, hang-on-accept, hang, slow, lost-answer, 500, html,
     /// cut-xml, empty-body, checksum-error, frozen-list, empty-list, trickle, no-hooks
     #[arg(long = "fault", value_name = "KIND[,call=NAME][,count=N][,for=5s][,delay=2s]")]
     pub faults: Vec<String>,

@@ -1,159 +1,160 @@
-//! Commands about servers.
+//! Arguments of `usher servers`.
 
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use usher_bbb::{checksum::ChecksumAlgorithm, secret::Secret};
 
-use super::secret;
+use super::values::secret;
 use crate::core::{shrink::Percent, sync::SyncMode};
 
-/// Commands about servers.
+/// The commands about BigBlueButton servers.
 #[derive(Debug, Subcommand)]
 pub enum ServerCommand {
-    /// List servers
+    /// List servers with health and load
     List,
-    /// Show one server
+    /// Show one server in full
     Show {
-        /// The server
+        /// Id of the server
         id: String,
-        /// Show its secret too
+        /// Show the secret of the server too
         #[arg(long)]
         reveal: bool,
     },
-    /// Call a server from here and say what is wrong with it
+    /// Call a server from this machine and report its faults with their remedies
     Check(ServerCheckArgs),
-    /// Add a server; disabled, unless --enable is given
+    /// Add a server; it is disabled unless --enable is given
     Add(ServerAddArgs),
-    /// Change a server
+    /// Change fields of a server
     Update(ServerUpdateArgs),
-    /// Remove a server without meetings
+    /// Remove a server that has no meetings
     Remove {
-        /// The server
+        /// Id of the server
         id: String,
     },
-    /// Let a server take meetings
+    /// Allow a server to take new meetings
     Enable {
-        /// The server
+        /// Id of the server
         id: String,
     },
-    /// Give a server no new meetings; it becomes disabled when empty
+    /// Stop new meetings on a server; it becomes disabled when empty
     Cordon {
-        /// The server
+        /// Id of the server
         id: String,
     },
-    /// Take a server without meetings out of use
+    /// Disable a server that has no meetings
     Disable {
-        /// The server
+        /// Id of the server
         id: String,
     },
     /// Disable a server and free the ids of its meetings at once
     Panic {
-        /// The server
+        /// Id of the server
         id: String,
     },
-    /// Poll now, without changing the cadence
+    /// Poll servers now, outside the regular schedule
     Poll {
-        /// The server; none means all
+        /// Id of the server; without it all servers are polled
         id: Option<String>,
     },
-    /// Make the fleet as a list says (Scalelite's servers:sync YAML)
+    /// Change the fleet to match a list of servers (Scalelite's servers:sync YAML)
     Sync(ServerSyncArgs),
-    /// Write the fleet as such a list, secrets included
+    /// Write the fleet as a list for `sync`, secrets included
     Export,
 }
 
-/// Arguments of `servers check`.
+/// The arguments of `usher servers check`.
 #[derive(Debug, Args)]
 pub struct ServerCheckArgs {
     /// Id of a server of the fleet, or URL of any server
     #[arg(value_name = "ID|URL")]
     pub server: String,
-    /// Its secret, with a URL
+    /// Secret of the server; needed with a URL
     #[arg(long, value_parser = secret)]
     pub secret: Option<Secret>,
 }
 
-/// Arguments of `servers add`.
+/// The arguments of `usher servers add`.
 #[derive(Debug, Args)]
 pub struct ServerAddArgs {
-    /// Base of its API, as in `https://bbb1.example.org/bigbluebutton/api/`
+    /// Base URL of its API, as in `https://bbb1.example.org/bigbluebutton/api/`
     pub url: String,
-    /// Its shared secret, as `bbb-conf --secret` prints it
+    /// Shared secret of the server, as `bbb-conf --secret` prints it
     #[arg(long, value_parser = secret)]
     pub secret: Secret,
-    /// Its name; made from the URL's host where it is not given
+    /// Id of the server; by default Usher makes it from the host of the URL
     #[arg(long)]
     pub id: Option<String>,
-    /// Capacity relative to others; 2 takes twice the load of 1
+    /// Share of meetings relative to other servers; weight 2 takes twice the load of weight 1
     #[arg(long, default_value_t = 1.0)]
     pub weight: f64,
-    /// A tag by which meetings ask for it; may be repeated
+    /// Tag by which a tenant or a create selects the server; may be repeated
     #[arg(long = "tag", value_name = "TAG")]
     pub tags: Vec<String>,
-    /// Hash by which calls to it are signed: sha1, sha256, sha384 or sha512
+    /// Hash that signs calls to the server: sha1, sha256, sha384 or sha512
     #[arg(long, default_value = "sha256")]
     pub algorithm: ChecksumAlgorithm,
-    /// Let it take meetings once its first polls succeeded
+    /// Allow new meetings as soon as its first polls succeed
     #[arg(long)]
     pub enable: bool,
 }
 
-/// Arguments of `servers update`.
+/// The arguments of `usher servers update`.
 #[derive(Debug, Args)]
 #[command(group(ArgGroup::new("change").required(true).multiple(true)))]
 pub struct ServerUpdateArgs {
-    /// The server
+    /// Id of the server
     pub id: String,
-    /// New base of its API
+    /// New base URL of its API
     #[arg(long, group = "change")]
     pub url: Option<String>,
-    /// New secret
+    /// New shared secret of the server
     #[arg(long, value_parser = secret, group = "change")]
     pub secret: Option<Secret>,
-    /// New capacity relative to others
+    /// New share of meetings relative to other servers
     #[arg(long, group = "change")]
     pub weight: Option<f64>,
-    /// New tags, in place of all it has; may be repeated
+    /// New tag, in place of all present tags; may be repeated
     #[arg(long = "tag", value_name = "TAG", group = "change")]
     pub tags: Vec<String>,
-    /// Take all tags away
+    /// Remove all tags of the server
     #[arg(long, conflicts_with = "tags", group = "change")]
     pub no_tags: bool,
-    /// New hash by which calls to it are signed
+    /// New hash that signs calls to the server
     #[arg(long, group = "change")]
     pub algorithm: Option<ChecksumAlgorithm>,
-    /// Change the address although meetings live on the server that the new one does not list; they are
-    /// ended at the old one
+    /// Change the address although the new address does not list meetings of the server; Usher ends those
+    /// meetings at the old address
     #[arg(long, requires = "url")]
     pub force: bool,
 }
 
-/// Arguments of `servers sync`.
+/// The arguments of `usher servers sync`.
 #[derive(Debug, Args)]
 pub struct ServerSyncArgs {
-    /// The list; - is standard input
+    /// Path of the list; - is standard input
     pub file: PathBuf,
-    /// What happens to servers the list does not name
+    /// Treatment of servers that the list does not name
     #[arg(long, value_enum, default_value = "cordon")]
     pub mode: SyncModeArg,
-    /// Let the list take this share of the servers out of use; without it a third, and never all that have
-    /// meetings
+    /// Largest share of the servers that the list may take out of use; by default a third, and never all
+    /// servers that have meetings
     #[arg(long, value_name = "N%")]
     pub allow_shrink: Option<Percent>,
-    /// Only say what would be done
+    /// Print the plan and change no server
     #[arg(long)]
     pub dry_run: bool,
 }
 
-/// What happens to servers the list does not name.
+/// The treatment of servers that the list does not name, as it is typed. [`SyncMode`] is the same without
+/// clap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum SyncModeArg {
-    /// They stay as they are
+    /// The servers stay as they are
     Keep,
-    /// They are removed when empty, else cordoned, for the next run to remove
+    /// Empty servers are removed; others are cordoned, and the next run removes them when they are empty
     Cordon,
-    /// They are removed at once; their meetings may start anew elsewhere
+    /// The servers are removed at once; their meetings may start again on other servers
     Force,
 }
 

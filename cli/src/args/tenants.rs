@@ -1,99 +1,99 @@
-//! Commands about tenants.
+//! Arguments of `usher tenants`.
 
 use clap::{ArgGroup, Args, Subcommand};
 use usher_bbb::secret::Secret;
 
-use super::{TenantPolicyArgs, secret};
+use super::{policy::TenantPolicyArgs, values::secret};
 
-/// Commands about tenants.
+/// The commands about tenants.
 #[derive(Debug, Subcommand)]
 pub enum TenantCommand {
-    /// List tenants
+    /// List tenants with meetings and users
     List,
-    /// Show one tenant
+    /// Show one tenant in full
     Show {
-        /// The tenant
+        /// Id of the tenant
         id: String,
-        /// Show its secrets too
+        /// Show the secrets of the tenant too
         #[arg(long)]
         reveal: bool,
     },
-    /// Add a tenant
+    /// Add a tenant with its secrets
     Add(TenantAddArgs),
-    /// Change a tenant
+    /// Change fields of a tenant
     Update(TenantUpdateArgs),
-    /// Remove a tenant; its running meetings go on, and nobody can join them any more
+    /// Remove a tenant; its running meetings continue, but no user can join them any more
     Remove {
-        /// The tenant
+        /// Id of the tenant
         id: String,
     },
-    /// Add and revoke secrets
+    /// Add and revoke secrets of a tenant
     #[command(subcommand)]
     Secret(TenantSecretCommand),
 }
 
-/// Arguments of `tenants add`.
+/// The arguments of `usher tenants add`.
 #[derive(Debug, Args)]
 #[command(group(ArgGroup::new("change").multiple(true)))]
 pub struct TenantAddArgs {
-    /// Its name, which is also the first part of its path: `/ID/bigbluebutton/api/`
+    /// Id of the tenant, which is also the first part of its path: `/ID/bigbluebutton/api/`
     pub id: String,
-    /// A secret its requests may be signed with; may be repeated
+    /// Secret that may sign its requests; may be repeated
     #[arg(long = "secret", value_name = "SECRET", required = true, value_parser = secret)]
     pub secrets: Vec<Secret>,
-    /// A host name by which requests belong to it; may be repeated
+    /// Host name whose requests belong to the tenant; may be repeated
     #[arg(long = "host", value_name = "HOST")]
     pub hosts: Vec<String>,
-    /// Refuse its requests until it is enabled
+    /// Refuse its requests until the tenant is enabled
     #[arg(long)]
     pub disabled: bool,
-    /// What it may do
+    /// Rules and limits of the tenant.
     #[command(flatten)]
     pub policy: TenantPolicyArgs,
 }
 
-/// Arguments of `tenants update`.
+/// The arguments of `usher tenants update`.
 #[derive(Debug, Args)]
 #[command(group(ArgGroup::new("change").required(true).multiple(true)))]
 pub struct TenantUpdateArgs {
-    /// The tenant
+    /// Id of the tenant
     pub id: String,
-    /// New host names, in place of all it has; may be repeated
+    /// New host name, in place of all present host names; may be repeated
     #[arg(long = "host", value_name = "HOST", group = "change")]
     pub hosts: Vec<String>,
-    /// Take all host names away
+    /// Remove all host names of the tenant
     #[arg(long, conflicts_with = "hosts", group = "change")]
     pub no_hosts: bool,
-    /// Serve its requests
+    /// Serve the requests of the tenant
     #[arg(long, group = "change")]
     pub enable: bool,
-    /// Refuse its requests
+    /// Refuse the requests of the tenant
     #[arg(long, conflicts_with = "enable", group = "change")]
     pub disable: bool,
-    /// What it may do
+    /// Rules and limits of the tenant.
     #[command(flatten)]
     pub policy: TenantPolicyArgs,
 }
 
-/// Commands about the secrets of a tenant.
+/// The commands about the secrets of a tenant.
 #[derive(Debug, Subcommand)]
 pub enum TenantSecretCommand {
-    /// Let requests be signed with one more secret
+    /// Add a secret that may sign requests
     Add {
-        /// The tenant
+        /// Id of the tenant
         id: String,
-        /// The secret
+        /// The secret to add
         #[arg(long, value_parser = secret)]
         secret: Secret,
-        /// Sign what Usher sends the tenant with it
+        /// Put the secret first: Usher signs its own messages to the tenant with the first secret
         #[arg(long)]
         first: bool,
     },
-    /// Revoke a secret
+    /// Revoke a secret of the tenant
     Remove {
-        /// The tenant
+        /// Id of the tenant
         id: String,
-        /// The secret
+        /// The secret to revoke
         #[arg(long, value_parser = secret)]
         secret: Secret,
     },

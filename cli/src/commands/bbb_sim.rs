@@ -1,11 +1,11 @@
-//! `usher bbb-sim`.
+//! Runs `usher bbb-sim`, one simulated BigBlueButton server.
 
 use usher_bbb_sim::{BbbSim, SimFault, SimOptions};
 use usher_runtime::signals::StopSignals;
 
 use crate::{args::BbbSimArgs, exit::CommandFailure, printer::OutputPrinter};
 
-/// Runs one simulated BigBlueButton server until it is told to stop.
+/// Runs one simulated BigBlueButton server until a signal stops it.
 pub(super) async fn run(printer: &mut OutputPrinter, args: BbbSimArgs) -> Result<(), CommandFailure> {
     let faults: Vec<SimFault> = args.faults.iter().map(|text| fault(text)).collect::<Result<_, _>>()?;
     let mut signals = StopSignals::listen()?;

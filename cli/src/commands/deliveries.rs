@@ -1,4 +1,5 @@
-//! `usher deliveries`. What a callback says, and the rest of its address, is shown to nobody.
+//! Runs `usher deliveries`. The content of a callback, and its address beyond scheme, host and port, are never
+//! shown, because they may hold secrets (I14).
 
 use serde::Serialize;
 use usher_proto::v1;
@@ -70,7 +71,7 @@ impl TableRow for DeliveryRow {
     }
 }
 
-/// Does what was typed after `deliveries`.
+/// Runs one of the commands about waiting callbacks.
 pub(super) async fn run(
     global: &GlobalOptions,
     printer: &mut OutputPrinter,
@@ -81,7 +82,7 @@ pub(super) async fn run(
             let admin = AdminClient::connect(global).await?;
             let all = admin.all_deliveries(tenant.as_deref()).await?;
             let rows: Vec<DeliveryRow> = all.into_iter().map(DeliveryRow::from).collect();
-            printer.list(&rows, "nothing waits")
+            printer.list(&rows, "no callback waits")
         }
         DeliveryCommand::Show { id } => {
             let admin = AdminClient::connect(global).await?;
@@ -94,12 +95,12 @@ pub(super) async fn run(
             let names: Vec<String> = match id {
                 Some(id) => vec![name(&id)],
                 None if all => admin.all_deliveries(None).await?.into_iter().map(|one| one.name).collect(),
-                None => return Err(CommandFailure::Usage("name one, or say --all".into())),
+                None => return Err(CommandFailure::Usage("name a callback, or add --all".into())),
             };
             let count = names.len();
             for name in names {
                 let retried = admin.deliveries().retry_delivery(v1::RetryDeliveryRequest { name }).await;
-                // Of all, some may have been taken since they were listed.
+                // With --all, a callback may have been delivered after it was listed.
                 match retried {
                     Err(status) if !all || status.code() != tonic::Code::NotFound => {
                         return Err(status.into());
@@ -107,11 +108,11 @@ pub(super) async fn run(
                     _ => {}
                 }
             }
-            printer.note(&format!("{count} will be tried at once"));
+            printer.note(&format!("{count} callbacks will be tried at once"));
             Ok(())
         }
         DeliveryCommand::Drop { id } => {
-            confirm::harm(global, &format!("drop callback {id}; its application will not hear of it"))?;
+            confirm::harm(global, &format!("drop callback {id}; its application will never receive it"))?;
             let admin = AdminClient::connect(global).await?;
             admin.deliveries().delete_delivery(v1::DeleteDeliveryRequest { name: name(&id) }).await?;
             printer.note("dropped");

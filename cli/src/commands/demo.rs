@@ -1,4 +1,4 @@
-//! `usher demo`: a standalone Usher in memory, simulated servers, a meeting, links to join it.
+//! Runs `usher demo`: a standalone Usher in memory, simulated servers, a meeting and links to join it.
 
 use std::{
     net::{SocketAddr, TcpListener},
@@ -30,14 +30,14 @@ use crate::{
     standalone::{StandaloneAddresses, StandaloneUsher},
 };
 
-/// Secret of the demo's application. Known to everybody, which is why it serves this machine only.
+/// The secret of the application of the demo. It is public, so the demo listens on loopback only.
 const SECRET: &str = "demo-secret";
-/// Longest time until everything stands.
+/// The longest time that the start may take.
 const START_WITHIN: Duration = Duration::from_secs(30);
-/// The meeting's create, unsigned.
+/// The query of the create of the meeting, without checksum.
 const CREATE: &str = "name=Demo+meeting&meetingID=demo&attendeePW=ap&moderatorPW=mp";
 
-/// Shows everything at work until it is told to stop.
+/// Starts the demo, prints its addresses and links, and runs until a signal stops it.
 pub(super) async fn run(printer: &mut OutputPrinter, args: DemoArgs) -> Result<(), CommandFailure> {
     let settings = settings();
     let telemetry = telemetry::init(&settings.telemetry, "usher");
@@ -56,7 +56,7 @@ pub(super) async fn run(printer: &mut OutputPrinter, args: DemoArgs) -> Result<(
 struct RunningDemo {
     standalone: StandaloneUsher,
     sims: Vec<BbbSim>,
-    /// Which server got the meeting.
+    /// The server on which the meeting was placed.
     server: String,
 }
 
@@ -101,30 +101,30 @@ impl RunningDemo {
         format!(
             "{at}
 
-Usher is running, with {servers} simulated BigBlueButton servers behind it.
+Usher is running with {servers} simulated BigBlueButton servers.
 
   BBB API   {api}
   secret    {SECRET}
   control   {control}
   metrics   http://{ops}/metrics
 
-The meeting `demo` was created; it lives on {server}. Join it in a browser:
+The meeting `demo` is on server {server}. Join it in a browser:
 
   as moderator   {moderator}
   as attendee    {attendee}
 
-Create another one, and see where it goes:
+Create another meeting and see its server:
 
   curl '{another}'
   usher meetings list{endpoint}
 
-Look around:
+Look at the fleet:
 
   usher status{endpoint}
   usher servers list{endpoint}
   grpcurl -plaintext {control} list
 
-Ctrl-C ends it all.",
+Ctrl-C stops the demo.",
             servers = self.sims.len(),
             api = at.api(),
             control = at.control,
@@ -136,7 +136,8 @@ Ctrl-C ends it all.",
     }
 }
 
-/// Quick to notice, in memory, on this machine only; the usual ports where they are free.
+/// Returns settings for a demo: a store in memory, listeners on loopback, short intervals, and the usual ports if
+/// they are free.
 fn settings() -> Settings {
     let mut settings = Settings::default();
     settings.store.kind = StoreKind::Embedded;
@@ -152,13 +153,13 @@ fn settings() -> Settings {
     for addr in [&mut addresses.listen, &mut addresses.control, &mut addresses.ops] {
         *addr = free_address(*addr);
     }
-    // Applications to try callbacks and webhooks with are on this machine, as its servers are.
+    // Applications that try callbacks and webhooks run on this machine, as the servers do.
     settings.public_url = Some(format!("http://{}", addresses.listen));
     settings.callbacks.allow = vec!["127.0.0.0/8".to_owned(), "::1/128".to_owned()];
     settings
 }
 
-/// Returns the address, with another port where that one is taken.
+/// Returns the address, with a free port if its own port is taken.
 fn free_address(addr: SocketAddr) -> SocketAddr {
     let any = SocketAddr::new(addr.ip(), 0);
     let bound = TcpListener::bind(addr).or_else(|_| TcpListener::bind(any));

@@ -1,4 +1,4 @@
-//! `usher edges`.
+//! Runs `usher edges`, which lists the connected edge proxies.
 
 use serde::Serialize;
 use usher_proto::v1;
@@ -52,7 +52,7 @@ fn seconds(time: Option<prost_types::Duration>) -> f64 {
     time.map_or(0.0, |time| time.seconds as f64 + f64::from(time.nanos) / 1e9)
 }
 
-/// Lists the edges.
+/// Lists the edges that are connected to the control plane.
 pub(super) async fn list(admin: &AdminClient, printer: &mut OutputPrinter) -> Result<(), CommandFailure> {
     let edges: Vec<EdgeRow> = admin.all_edges().await?.into_iter().map(EdgeRow::from).collect();
     printer.list(&edges, "no edge is connected to this control plane")

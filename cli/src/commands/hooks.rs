@@ -1,4 +1,5 @@
-//! `usher hooks`. Of an address no more is shown than scheme, host and port.
+//! Runs `usher hooks`. Of the address of a webhook only scheme, host and port are shown, because the rest may hold
+//! secrets (I14).
 
 use serde::Serialize;
 use usher_proto::v1;
@@ -56,7 +57,7 @@ impl TableRow for HookRow {
     }
 }
 
-/// Does what was typed after `hooks`.
+/// Runs one of the commands about webhooks.
 pub(super) async fn run(
     global: &GlobalOptions,
     printer: &mut OutputPrinter,
@@ -67,14 +68,17 @@ pub(super) async fn run(
             let admin = AdminClient::connect(global).await?;
             let all = admin.all_hooks(tenant.as_deref()).await?;
             let rows: Vec<HookRow> = all.into_iter().map(HookRow::from).collect();
-            printer.list(&rows, "nobody registered a webhook")
+            printer.list(&rows, "no webhook is registered")
         }
         HookCommand::Remove { id, tenant } => {
-            confirm::harm(global, &format!("remove hook {id}; its application will hear of nothing more"))?;
+            confirm::harm(
+                global,
+                &format!("remove webhook {id}; its application receives no more events from it"),
+            )?;
             let admin = AdminClient::connect(global).await?;
             let name = format!("tenants/{tenant}/hooks/{id}");
             admin.hooks().delete_hook(v1::DeleteHookRequest { name }).await?;
-            printer.note("removed");
+            printer.note(&format!("webhook {id} is removed"));
             Ok(())
         }
     }

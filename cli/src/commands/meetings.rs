@@ -1,4 +1,4 @@
-//! `usher meetings`.
+//! Runs `usher meetings`.
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
@@ -66,7 +66,7 @@ pub(super) fn name(meeting: &MeetingRef) -> String {
     format!("tenants/{}/meetings/{id}", meeting.tenant)
 }
 
-/// Does what was typed after `meetings`.
+/// Runs one of the commands about meetings.
 pub(super) async fn run(
     global: &GlobalOptions,
     printer: &mut OutputPrinter,
@@ -85,17 +85,18 @@ pub(super) async fn run(
             printer.one(&MeetingRow::from(found.unwrap_or_default()))
         }
         MeetingCommand::End(meeting) => {
-            // The one that is there now: who answers the prompt late does not end the next lesson.
+            // The command names the present instance (ADR 22): an operator who answers the prompt late must not end a
+            // meeting that was created with the same id meanwhile.
             let internal_id = seen(&admin, &meeting).await?;
             confirm::harm(global, &format!("end meeting {}/{}", meeting.tenant, meeting.id))?;
             let request = v1::EndMeetingRequest { name: name(&meeting), internal_id };
             admin.meetings().end_meeting(request).await?;
-            printer.note("its server was asked to end it");
+            printer.note("the server of the meeting received the request to end it");
             Ok(())
         }
         MeetingCommand::Supersede(meeting) => {
             let deed = format!(
-                "give the id {}/{} away; its users will be in two meetings",
+                "give the id {}/{} to another server; its users will be in two meetings",
                 meeting.tenant, meeting.id
             );
             let internal_id = seen(&admin, &meeting).await?;
@@ -108,7 +109,8 @@ pub(super) async fn run(
     }
 }
 
-/// Returns the instance that has the id now; empty while its server has not confirmed it.
+/// Returns the internal id of the instance that has the meeting id now. It is empty until the server of the
+/// meeting has confirmed the create.
 async fn seen(admin: &AdminClient, meeting: &MeetingRef) -> Result<String, CommandFailure> {
     let request = v1::GetMeetingRequest { name: name(meeting) };
     let found = admin.meetings().get_meeting(request).await?.into_inner().meeting;

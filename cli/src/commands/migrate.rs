@@ -1,4 +1,4 @@
-//! `usher migrate`: reads another balancer, plans, carries out, tells what is left.
+//! Runs `usher migrate`: reads another balancer, plans, carries the plan out and reports the rest.
 
 mod carry_out;
 mod rows;
@@ -24,7 +24,7 @@ use crate::{
     scalelite_redis::ScaleliteRedis,
 };
 
-/// Does what was typed after `migrate`.
+/// Runs the migration from the balancer that was named.
 pub(super) async fn run(
     global: &GlobalOptions,
     printer: &mut OutputPrinter,
@@ -49,28 +49,28 @@ async fn from_scalelite(
     let mut plan = plan(&usher, &found, url_host);
     let [tenants, servers, meetings] = plan.already_here;
     printer.note(&format!(
-        "Scalelite has {} tenants, {} servers, {} meetings ({} more are over); of these, {tenants} tenants, {servers} \
-         servers and {meetings} meetings are here already",
+        "Scalelite has {} tenants, {} servers, {} meetings ({} more have ended); of these, Usher has {tenants} tenants, \
+         {servers} servers and {meetings} meetings already",
         found.tenants.len(),
         found.servers.len(),
         found.meetings.len(),
         found.ended
     ));
     if args.dry_run {
-        printer.note("dry run: nothing is changed");
+        printer.note("dry run: no change is made");
     } else {
         carry_out(&admin, &mut plan).await?;
     }
-    printer.list(&rows(&plan), "nothing to do")?;
+    printer.list(&rows(&plan), "no change is needed")?;
     match plan.remarks.iter().filter(|remark| remark.is_conflict).count() {
         0 => Ok(()),
         conflicts => Err(CommandFailure::Refused(format!(
-            "{conflicts} of these are for you to decide; what is done stays done, and the next run does what is left"
+            "{conflicts} of these entries need a decision; the changes that were made remain, and the next run makes the others"
         ))),
     }
 }
 
-/// Returns what Usher has, as far as it matters for what was found.
+/// Returns the servers, tenants and meetings of Usher. Only the secrets of tenants that were found are requested.
 async fn usher(admin: &AdminClient, found: &ScaleliteInventory) -> Result<UsherInventory, CommandFailure> {
     let mut tenants = Vec::new();
     for listed in admin.all_tenants().await? {
@@ -100,5 +100,5 @@ async fn usher(admin: &AdminClient, found: &ScaleliteInventory) -> Result<UsherI
 }
 
 fn malformed_answer(error: impl std::fmt::Display) -> CommandFailure {
-    CommandFailure::Refused(format!("the control plane sent what cannot be: {error}"))
+    CommandFailure::Refused(format!("the answer of the control plane is malformed: {error}"))
 }

@@ -1,4 +1,4 @@
-//! `usher servers`.
+//! Runs `usher servers`.
 
 mod check;
 mod row;
@@ -17,7 +17,7 @@ use crate::{
 };
 pub(super) use row::ServerRow;
 
-/// Does what was typed after `servers`.
+/// Runs one of the commands about servers.
 pub(super) async fn run(
     global: &GlobalOptions,
     printer: &mut OutputPrinter,
@@ -28,7 +28,7 @@ pub(super) async fn run(
         ServerCommand::Sync(args) => return sync::run(global, printer, args).await,
         _ => {}
     }
-    // Asked before the control plane is called: a prompt must not run into a deadline.
+    // The prompt comes before the connection: an answer that takes minutes must not meet a timeout.
     match &command {
         ServerCommand::Remove { id } => confirm::harm(global, &format!("remove server {id}"))?,
         ServerCommand::Panic { id } => {
@@ -63,7 +63,9 @@ pub(super) async fn run(
             service.delete_server(v1::DeleteServerRequest { name: named(&id), etag }).await?;
             printer.note(&format!("server {id} is removed"));
             if zombies > 0 {
-                printer.note(&format!("{zombies} meetings may still run there; nobody ends them any more"));
+                printer.note(&format!(
+                    "{zombies} meetings may still run on the server; Usher no longer ends them"
+                ));
             }
             return Ok(());
         }

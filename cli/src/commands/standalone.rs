@@ -1,4 +1,4 @@
-//! `usher standalone`.
+//! Runs `usher standalone`: control plane and edge in this process.
 
 use std::time::Duration;
 
@@ -14,11 +14,11 @@ use crate::{
     printer::OutputPrinter, standalone::StandaloneUsher,
 };
 
-/// Runs a whole Usher until it is told to stop.
+/// Runs control plane and edge until a signal stops them.
 pub(super) async fn run(printer: &mut OutputPrinter, args: StandaloneArgs) -> Result<(), CommandFailure> {
     let mut base = Settings::default();
     base.store.kind = StoreKind::Embedded;
-    // There is no other edge that a balancer could send anybody to.
+    // No other edge could take over, so a wait for the network balancer would only delay the shutdown.
     base.edge.shutdown_wait = Duration::ZERO;
     let usage = |faults: config::ConfigFaults| CommandFailure::Usage(faults.to_string());
     let mut source = SettingSource::read(base, args.config.as_deref(), args.flags()).map_err(usage)?;
@@ -27,7 +27,7 @@ pub(super) async fn run(printer: &mut OutputPrinter, args: StandaloneArgs) -> Re
     if args.print_config {
         return printer.text(&config::print(&settings));
     }
-    // A list that cannot be used is a reason not to start at all.
+    // Read before the start: with a list that has faults no part starts.
     let servers = args.servers.as_deref().map(fleet_sync::read).transpose()?.unwrap_or_default();
     let telemetry = telemetry::init(&settings.telemetry, "usher");
     for warning in warnings {
@@ -47,23 +47,27 @@ async fn serve(
     servers: &[ServerSpec],
 ) -> Result<(), CommandFailure> {
     let mut signals = StopSignals::listen()?;
-    // A signal while it starts ends the process: nothing was promised to anybody yet.
+    // A signal during the start ends the process at once: no request was accepted yet.
     let standalone = signals.or(StandaloneUsher::start(settings, servers)).await??;
     printer.text(&standalone.addresses().to_string())?;
     serve_until_stopped(&mut signals, standalone).await
 }
 
-/// Waits for a signal, or for the end of a part, and stops in order.
+/// Waits for a signal or the end of a part, and stops all parts in order (style P16).
 pub(super) async fn serve_until_stopped(
     signals: &mut StopSignals,
     standalone: StandaloneUsher,
 ) -> Result<(), CommandFailure> {
     let ended = standalone.ended();
-    let asked = tokio::select! {
+    let is_requested = tokio::select! {
         () = signals.next() => true,
         () = ended.cancelled() => false,
     };
     tracing::info!("stopping; a second signal stops at once");
     signals.or(standalone.stop()).await?;
-    if asked { Ok(()) } else { Err(anyhow::anyhow!("a part of the program has ended; see the log").into()) }
+    if is_requested {
+        Ok(())
+    } else {
+        Err(anyhow::anyhow!("a part of the program has ended; see the log").into())
+    }
 }

@@ -1,4 +1,4 @@
-//! `usher status`: the fleet on one page, and why a server is not well.
+//! Runs `usher status`: the fleet on one page, with the reason of each server that is not online.
 
 use std::{io::IsTerminal, time::Duration};
 
@@ -13,7 +13,7 @@ use crate::{
     printer::{OutputPrinter, ago, clean, table},
 };
 
-/// Callbacks that have waited for this long are not just passing through, seconds.
+/// The age from which the oldest waiting callback is reported, seconds. Younger ones are being delivered.
 const PILED_UP_SECONDS: i64 = 10;
 
 #[derive(Serialize)]
@@ -34,14 +34,14 @@ struct StatusReport {
     oldest_delivery_seconds: i64,
     hooks: u32,
     hook_events: u32,
-    /// Null where the replica that answered does not know: the one that leads does.
+    /// Null if the replica that answers is not the leader, because only the leader knows the number.
     servers_without_hooks: Option<u32>,
-    /// Null before the store was looked at.
+    /// Null before the size of the store was read.
     store_bytes: Option<u64>,
     store_in_use_bytes: Option<u64>,
-    /// Null where it is not known.
+    /// Null if the store reports no quota.
     store_quota_bytes: Option<u64>,
-    /// Null where the replica that answered did not have the store forget old history.
+    /// Null if the replica that answers has not compacted the store.
     store_compacted_seconds: Option<i64>,
     servers_online: u32,
     servers_unhealthy: u32,
@@ -73,7 +73,7 @@ impl StatusReport {
             uptime_seconds: status.uptime.map_or(0, |time| time.seconds),
             epoch: revision.epoch,
             revision: revision.seq,
-            // As hexadecimal text: programs that read JSON numbers as floats would lose digits.
+            // Hexadecimal text, because programs that read JSON numbers as floats would lose digits.
             digest: format!("{:016x}", status.digest),
             alarms: alarms.collect(),
             servers: servers.into_iter().map(ServerRow::from).collect(),
@@ -106,9 +106,9 @@ impl StatusReport {
 
     fn text(&self) -> String {
         let leader = match self.leader.as_str() {
-            _ if self.leading => "it leads".to_owned(),
-            "" => "nobody leads".to_owned(),
-            leader => format!("{} leads", clean(leader)),
+            _ if self.leading => "leader".to_owned(),
+            "" => "no leader".to_owned(),
+            leader => format!("leader is {}", clean(leader)),
         };
         let mut lines = vec![
             format!(
@@ -126,10 +126,10 @@ impl StatusReport {
                 self.servers_disabled
             ),
             format!("meetings       {} with {} users, {} zombies", self.meetings, self.users, self.zombies),
-            format!("edges          {} connected to it, revision {}", self.edges, self.revision),
+            format!("edges          {} connected to this replica, revision {}", self.edges, self.revision),
         ];
         lines.extend(self.store());
-        // Every end of a meeting passes through: only what is left standing is worth a line.
+        // Each meeting that ends causes a callback, so only callbacks that are not delivered are worth a line.
         if self.oldest_delivery_seconds >= PILED_UP_SECONDS {
             lines.push(format!(
                 "callbacks      {} wait, the oldest for {}: see usher deliveries list",
@@ -145,9 +145,9 @@ impl StatusReport {
         if !self.servers.is_empty() {
             lines.extend([String::new(), table(&self.servers)]);
         }
-        let unwell = self.servers.iter().filter(|server| !server.health_reason.is_empty());
+        let with_reason = self.servers.iter().filter(|server| !server.health_reason.is_empty());
         let mut reasons: Vec<String> =
-            unwell.map(|server| format!("{}: {}", server.id, clean(&server.health_reason))).collect();
+            with_reason.map(|server| format!("{}: {}", server.id, clean(&server.health_reason))).collect();
         let twice = self.servers.iter().filter(|server| !server.same_as.is_empty());
         reasons.extend(twice.map(|server| {
             let original = clean(&server.same_as);
@@ -163,7 +163,7 @@ impl StatusReport {
         lines.join("\n")
     }
 
-    /// Says what the store takes, where it takes anything.
+    /// Returns the line about the size of the store, if the store has a size.
     fn store(&self) -> Option<String> {
         let taken = self.store_bytes.filter(|bytes| *bytes > 0)?;
         let mut line = format!("store          {}", size(taken));
@@ -180,23 +180,23 @@ impl StatusReport {
         Some(line)
     }
 
-    /// Says how webhooks are, where anybody registered one.
+    /// Returns the line about webhooks, if one is registered or events wait.
     fn webhooks(&self) -> Option<String> {
         if self.hooks == 0 && self.hook_events == 0 {
             return None;
         }
         let servers = match self.servers_without_hooks {
-            Some(0) => "no server lacks them".to_owned(),
-            Some(1) => "1 server lacks them".to_owned(),
-            Some(many) => format!("{many} servers lack them"),
-            None if self.leading => "no server was looked at yet".to_owned(),
-            None => "the replica that leads knows which servers lack them".to_owned(),
+            Some(0) => "present on all servers".to_owned(),
+            Some(1) => "missing on 1 server".to_owned(),
+            Some(many) => format!("missing on {many} servers"),
+            None if self.leading => "no server is checked yet".to_owned(),
+            None => "only the leader knows the servers without them".to_owned(),
         };
         Some(format!("webhooks       {} registered, {servers}, {} events wait", self.hooks, self.hook_events))
     }
 }
 
-/// Writes a size for people.
+/// Returns a size in KiB or MiB.
 fn size(bytes: u64) -> String {
     match bytes {
         0..1_048_576 => format!("{} KiB", bytes.div_ceil(1024)),
@@ -204,7 +204,8 @@ fn size(bytes: u64) -> String {
     }
 }
 
-/// Shows the fleet once, or again and again until a signal ends it: there is nothing to put in order.
+/// Shows the fleet once, or every `every` until a signal ends the process. The signal needs no handler, because the
+/// command has no state to clean up.
 pub(super) async fn run(
     global: &GlobalOptions,
     printer: &mut OutputPrinter,
@@ -216,13 +217,13 @@ pub(super) async fn run(
     };
     let mut admin = None;
     loop {
-        match look(global, &mut admin).await {
+        match fetch_again(global, &mut admin).await {
             Ok(status) => {
-                // A terminal shows one page at a time; a file gets one after the other.
+                // A terminal shows one page at a time; a file receives the pages one after the other.
                 let clear = if std::io::stdout().is_terminal() { "\x1b[2J\x1b[H" } else { "" };
                 printer.report(&status, || format!("{clear}{}", status.text()))?;
             }
-            // A control plane that is restarted comes back.
+            // The loop continues, because a control plane that restarts becomes reachable again.
             Err(CommandFailure::Unavailable(why)) => {
                 admin = None;
                 printer.note(&why);
@@ -233,7 +234,7 @@ pub(super) async fn run(
     }
 }
 
-async fn look(
+async fn fetch_again(
     global: &GlobalOptions,
     admin: &mut Option<AdminClient>,
 ) -> Result<StatusReport, CommandFailure> {
@@ -289,14 +290,17 @@ mod tests {
             text.lines().find_map(|line| line.strip_prefix("webhooks       ").map(str::to_owned))
         };
         assert_eq!(line(0, 0, Some(0)), None);
-        assert_eq!(line(2, 0, Some(0)).as_deref(), Some("2 registered, no server lacks them, 0 events wait"));
-        assert_eq!(line(2, 7, Some(1)).as_deref(), Some("2 registered, 1 server lacks them, 7 events wait"));
-        assert_eq!(line(1, 0, Some(3)).as_deref(), Some("1 registered, 3 servers lack them, 0 events wait"));
-        let elsewhere = "1 registered, the replica that leads knows which servers lack them, 0 events wait";
+        assert_eq!(
+            line(2, 0, Some(0)).as_deref(),
+            Some("2 registered, present on all servers, 0 events wait")
+        );
+        assert_eq!(line(2, 7, Some(1)).as_deref(), Some("2 registered, missing on 1 server, 7 events wait"));
+        assert_eq!(line(1, 0, Some(3)).as_deref(), Some("1 registered, missing on 3 servers, 0 events wait"));
+        let elsewhere = "1 registered, only the leader knows the servers without them, 0 events wait";
         assert_eq!(line(1, 0, None).as_deref(), Some(elsewhere));
         let leading = v1::GetStatusResponse { leading: true, hooks: 1, ..v1::GetStatusResponse::default() };
         let text = StatusReport::new(leading, Vec::new()).text();
-        assert!(text.contains("1 registered, no server was looked at yet, 0 events wait"), "{text}");
-        assert!(line(0, 4, Some(0)).is_some(), "what waits for hooks that are gone");
+        assert!(text.contains("1 registered, no server is checked yet, 0 events wait"), "{text}");
+        assert!(line(0, 4, Some(0)).is_some(), "events wait for hooks that were removed");
     }
 }

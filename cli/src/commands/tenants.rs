@@ -1,4 +1,4 @@
-//! `usher tenants`.
+//! Runs `usher tenants`.
 
 mod policy;
 mod row;
@@ -14,16 +14,16 @@ use crate::{
     printer::OutputPrinter,
 };
 
-/// Does what was typed after `tenants`.
+/// Runs one of the commands about tenants.
 pub(super) async fn run(
     global: &GlobalOptions,
     printer: &mut OutputPrinter,
     command: TenantCommand,
 ) -> Result<(), CommandFailure> {
-    // Asked before the control plane is called: a prompt must not run into a deadline.
+    // The prompt comes before the connection: an answer that takes minutes must not meet a timeout.
     match &command {
         TenantCommand::Remove { id } => {
-            confirm::harm(global, &format!("remove tenant {id}, whose meetings nobody can join any more"))?;
+            confirm::harm(global, &format!("remove tenant {id}; no user can join its meetings any more"))?;
         }
         TenantCommand::Secret(TenantSecretCommand::Remove { id, .. }) => {
             confirm::harm(global, &format!("revoke a secret of tenant {id}"))?;
@@ -62,8 +62,8 @@ pub(super) async fn run(
             service.remove_tenant_secret(request).await?.into_inner().tenant
         }
     };
-    let nothing = || CommandFailure::Refused("the control plane sent nothing about the tenant".into());
-    printer.one(&TenantRow::from(tenant.ok_or_else(nothing)?))
+    let missing = || CommandFailure::Refused("the control plane sent an answer without the tenant".into());
+    printer.one(&TenantRow::from(tenant.ok_or_else(missing)?))
 }
 
 fn new_tenant(args: TenantAddArgs) -> v1::CreateTenantRequest {

@@ -1,4 +1,4 @@
-//! `usher zombies`.
+//! Runs `usher zombies`.
 
 use serde::Serialize;
 use usher_proto::v1;
@@ -51,7 +51,7 @@ impl TableRow for ZombieRow {
     }
 }
 
-/// Does what was typed after `zombies`.
+/// Runs one of the commands about zombies.
 pub(super) async fn run(
     global: &GlobalOptions,
     printer: &mut OutputPrinter,
@@ -65,12 +65,13 @@ pub(super) async fn run(
             printer.list(&zombies, "no zombies")
         }
         ZombieCommand::Forget { meeting, server } => {
-            let deed = format!("forget {}/{} on server {server}, unseen", meeting.tenant, meeting.id);
+            let deed =
+                format!("forget {}/{} on server {server}, which may still run", meeting.tenant, meeting.id);
             confirm::harm(global, &deed)?;
             let name = format!("{}/zombies/{server}", meetings::name(&meeting));
             let admin = AdminClient::connect(global).await?;
             admin.meetings().forget_zombie(v1::ForgetZombieRequest { name }).await?;
-            printer.note("forgotten; should it still run, polls find it again");
+            printer.note("forgotten; if it still runs, a poll finds it again");
             Ok(())
         }
     }

@@ -1,6 +1,6 @@
-//! One BBB server under two ids in a list, or in a list and the fleet: each entry would be polled and
-//! counted, and its meetings would belong to neither alone. Such a list is refused before anything of it is
-//! carried out.
+//! Finds one BBB server under two ids, in a list or in a list and the fleet. Each entry would be polled and
+//! counted, and the meetings of the server would belong to neither entry alone (ADR 21). Such a list is refused
+//! before any change is made.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -8,14 +8,14 @@ use usher_model::{id::ServerId, server::place_of};
 
 use super::{server_list::ServerSpec, sync::CurrentServer};
 
-/// Two ids with one address.
+/// Two ids of servers with one address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AddressConflict {
     /// The id that the list gives to the address.
     pub listed: ServerId,
-    /// The id that has it already: in the fleet, or earlier in the list.
+    /// The id that has the address already: in the fleet, or earlier in the list.
     pub taken_by: ServerId,
-    /// It is the fleet that has it.
+    /// Whether the fleet has the address already; else an earlier entry of the list has it.
     pub in_fleet: bool,
 }
 
@@ -27,8 +27,8 @@ impl fmt::Display for AddressConflict {
     }
 }
 
-/// Finds the addresses that a list gives to another id than the one that has them. A server of the fleet
-/// whose own address the list changes gives its old one up.
+/// Returns the addresses that a list gives to an id although another id has them. If the list changes the address
+/// of a server of the fleet, its old address is free.
 pub fn address_conflicts(current: &[CurrentServer], wanted: &[ServerSpec]) -> Vec<AddressConflict> {
     let named: BTreeMap<&ServerId, String> =
         wanted.iter().map(|spec| (&spec.id, place_of(&spec.url))).collect();

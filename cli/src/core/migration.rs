@@ -1,6 +1,6 @@
-//! What must be done so that Usher serves what a Scalelite serves. Only what is not there is made; what
-//! stands otherwise is told and left as it is. A plan is plain data; made again after it was carried out,
-//! it is empty.
+//! Plans the changes after which Usher serves the fleet of a Scalelite. The plan creates missing entries; an entry
+//! that differs is reported and left as it is, because the operator may have changed it on purpose. A plan is plain
+//! data (style P2). A second plan, made after the first was carried out, is empty.
 
 #[cfg(test)]
 mod tests;
@@ -20,67 +20,67 @@ use super::{
     sync::CurrentServer,
 };
 
-/// What Usher has.
+/// The servers, tenants and meetings that Usher has.
 #[derive(Debug, Clone, Default)]
 pub struct UsherInventory {
-    /// Its servers, secrets included.
+    /// Servers of the fleet with their secrets.
     pub servers: Vec<CurrentServer>,
-    /// Its tenants.
+    /// Tenants with their secrets and hosts.
     pub tenants: Vec<CurrentTenant>,
-    /// Where its meetings live.
+    /// Server of each meeting.
     pub meetings: BTreeMap<MeetingKey, ServerId>,
 }
 
-/// A tenant as it stands.
+/// A tenant of Usher in its current state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CurrentTenant {
-    /// Its name.
+    /// Id of the tenant.
     pub id: TenantId,
-    /// Its secrets.
+    /// Secrets of the tenant.
     pub secrets: Vec<Secret>,
-    /// Its hosts, in lower case.
+    /// Host names of the tenant, in lower case.
     pub hosts: Vec<String>,
 }
 
-/// A tenant to be made.
+/// A tenant to create.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewTenant {
-    /// What Scalelite says of it.
+    /// The tenant as Scalelite has it.
     pub found: FoundTenant,
-    /// The host its requests come to.
+    /// The host name of its requests, if Scalelite has one and no other tenant has it.
     pub host: Option<String>,
 }
 
-/// Something to be told.
+/// An entry of the report: a fact that the operator should know or decide about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MigrationRemark {
     /// `tenant`, `server`, `meeting` or `key`.
     pub kind: &'static str,
-    /// Its name.
+    /// Name of the tenant, server, meeting or key.
     pub name: String,
-    /// What it is, and what to do.
+    /// The fact and its remedy.
     pub text: String,
-    /// Whether somebody has to decide; else it is only to be known.
+    /// Whether the operator has to decide; else the entry only informs.
     pub is_conflict: bool,
 }
 
-/// What is to be done, in this order.
+/// The changes of a migration, in the order in which they are made.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct MigrationPlan {
-    /// Tenants to be made.
+    /// Tenants to create.
     pub tenants: Vec<NewTenant>,
-    /// Servers to be made.
+    /// Servers to create.
     pub servers: Vec<FoundServer>,
-    /// Meetings to be taken over, by their servers' ids here.
+    /// Meetings to adopt, by the id that their server has in Usher.
     pub meetings: BTreeMap<ServerId, Vec<MeetingKey>>,
-    /// What is not done, and why.
+    /// Facts to report: entries that are not taken over, and differences.
     pub remarks: Vec<MigrationRemark>,
-    /// How many tenants, servers and meetings are here already.
+    /// Numbers of tenants, servers and meetings that Usher has already.
     pub already_here: [usize; 3],
 }
 
-/// Plans the way from what Usher has to what `found` says. `url_host` is Scalelite's own: its tenants are
-/// told by `NAME.url_host`.
+/// Returns the changes after which Usher has the entries of `found`. `url_host` is the host of Scalelite: requests
+/// to `NAME.url_host` belong to tenant `NAME`.
 pub fn plan(usher: &UsherInventory, found: &ScaleliteInventory, url_host: Option<&str>) -> MigrationPlan {
     let mut plan = MigrationPlan::default();
     for fault in &found.faults {
@@ -96,10 +96,10 @@ pub fn plan(usher: &UsherInventory, found: &ScaleliteInventory, url_host: Option
         let home = plan.server(usher, server)?;
         Some((server.spec.id.clone(), home))
     });
-    let homes: BTreeMap<ServerId, Home> = servers.collect();
+    let homes: BTreeMap<ServerId, MeetingHome> = servers.collect();
     plan.without_default(usher, found);
     for meeting in &found.meetings {
-        // Of a server that is not taken over everything is said already.
+        // A meeting of a server that is not taken over needs no report of its own: the server has one.
         if let Some(home) = homes.get(&meeting.server) {
             plan.meeting(usher, &meeting.key, home);
         }
@@ -107,19 +107,19 @@ pub fn plan(usher: &UsherInventory, found: &ScaleliteInventory, url_host: Option
     plan
 }
 
-/// A server by its id here.
-struct Home {
+/// The server of a meeting, by its id in Usher.
+struct MeetingHome {
     id: ServerId,
     admin: AdminState,
 }
 
 impl MigrationPlan {
-    /// Tells whether nothing is to be done.
+    /// Tells whether the plan makes no change.
     pub fn is_empty(&self) -> bool {
         self.tenants.is_empty() && self.servers.is_empty() && self.meetings.is_empty()
     }
 
-    /// Adds something to be told.
+    /// Adds an entry to the report.
     pub fn remark(&mut self, is_conflict: bool, kind: &'static str, name: &str, text: impl Into<String>) {
         self.remarks.push(MigrationRemark { kind, name: name.to_owned(), text: text.into(), is_conflict });
     }
@@ -133,7 +133,7 @@ impl MigrationPlan {
                 .iter()
                 .find(|other| host.as_ref().is_some_and(|host| other.hosts.contains(host)));
             if let (Some(owner), Some(host)) = (owner, &host) {
-                self.remark(true, "tenant", name, format!("its host {host} is tenant {}'s", owner.id));
+                self.remark(true, "tenant", name, format!("its host {host} belongs to tenant {}", owner.id));
             }
             let host = host.filter(|_| owner.is_none());
             self.tenants.push(NewTenant { found: found.clone(), host });
@@ -143,65 +143,66 @@ impl MigrationPlan {
         let missing = found.secrets.iter().filter(|secret| !current.secrets.contains(secret)).count();
         if missing > 0 {
             let text = format!(
-                "stands without {missing} of its secrets in Scalelite; `usher tenants secret add {name}` adds one"
+                "lacks {missing} of its secrets in Scalelite; `usher tenants secret add {name}` adds one"
             );
             self.remark(true, "tenant", name, text);
         }
         if let Some(host) = host.filter(|host| !current.hosts.contains(host)) {
-            self.remark(false, "tenant", name, format!("stands without the host {host}"));
+            self.remark(false, "tenant", name, format!("lacks the host {host}"));
         }
     }
 
-    /// Meetings of no tenant are tenant `default`'s, whose secrets Scalelite does not keep in Redis.
+    /// Reports a missing tenant `default`. It owns the meetings without a tenant, but Scalelite does not keep its
+    /// secrets in Redis, so the migration cannot create it.
     fn without_default(&mut self, usher: &UsherInventory, found: &ScaleliteInventory) {
         let is_default = |tenant: &TenantId| tenant.as_str() == TenantId::DEFAULT;
         let has_meetings = found.meetings.iter().any(|meeting| is_default(&meeting.key.tenant));
         let exists = usher.tenants.iter().any(|tenant| is_default(&tenant.id));
         let comes = self.tenants.iter().any(|tenant| is_default(&tenant.found.id));
         if has_meetings && !exists && !comes {
-            let text = "is not there, and nobody can join its meetings: give LOADBALANCER_SECRET as the setting `secrets`";
+            let text = "does not exist, so no user can join its meetings: give LOADBALANCER_SECRET as the setting `secrets`";
             self.remark(true, "tenant", TenantId::DEFAULT, text);
         }
     }
 
-    /// Plans one server; none is returned where its meetings cannot be taken over.
-    fn server(&mut self, usher: &UsherInventory, found: &FoundServer) -> Option<Home> {
+    /// Plans one server. Returns `None` if its meetings cannot be taken over.
+    fn server(&mut self, usher: &UsherInventory, found: &FoundServer) -> Option<MeetingHome> {
         let (spec, admin) = (&found.spec, found.admin);
         let name = spec.id.as_str();
         if let Some(current) = usher.servers.iter().find(|server| server.id == spec.id) {
             self.already_here[1] += 1;
             if current.url != spec.url {
                 let text = format!(
-                    "stands with another URL than Scalelite's, {}; `usher servers update {name} --url` changes it, \
-                     `usher servers remove {name}` makes room",
+                    "has another URL than in Scalelite, {}; `usher servers update {name} --url` changes it, \
+                     `usher servers remove {name}` makes the id free",
                     spec.url
                 );
                 self.remark(true, "server", name, text);
                 return None;
             }
             self.compare(current, found);
-            return Some(Home { id: current.id.clone(), admin: current.admin });
+            return Some(MeetingHome { id: current.id.clone(), admin: current.admin });
         }
         if let Some(current) = usher.servers.iter().find(|server| server.url == spec.url) {
             self.already_here[1] += 1;
             self.compare(current, found);
-            return Some(Home { id: current.id.clone(), admin: current.admin });
+            return Some(MeetingHome { id: current.id.clone(), admin: current.admin });
         }
         if let Some(planned) = self.servers.iter().find(|server| server.spec.url == spec.url) {
             let first = planned.spec.id.clone();
-            let home = Home { id: first.clone(), admin: planned.admin };
+            let home = MeetingHome { id: first.clone(), admin: planned.admin };
             self.remark(true, "server", name, format!("has the URL of server {first}, and is left out"));
             return Some(home);
         }
         self.servers.push(found.clone());
-        Some(Home { id: spec.id.clone(), admin })
+        Some(MeetingHome { id: spec.id.clone(), admin })
     }
 
     fn compare(&mut self, current: &CurrentServer, found: &FoundServer) {
         let name = current.id.as_str();
         if current.secret != found.spec.secret {
             let text = format!(
-                "stands with another secret than Scalelite's; `usher servers check {name}` tells whether it is right"
+                "has another secret than in Scalelite; `usher servers check {name}` shows whether it is right"
             );
             self.remark(true, "server", name, text);
         }
@@ -212,25 +213,24 @@ impl MigrationPlan {
         ];
         let differs: Vec<_> = differs.iter().filter(|(_, differs)| *differs).map(|(name, _)| *name).collect();
         if !differs.is_empty() {
-            let text =
-                format!("stands with another {} than Scalelite's, and keeps it", differs.join(" and "));
+            let text = format!("has another {} than in Scalelite, and keeps it", differs.join(" and "));
             self.remark(false, "server", name, text);
         }
     }
 
-    fn meeting(&mut self, usher: &UsherInventory, key: &MeetingKey, home: &Home) {
+    fn meeting(&mut self, usher: &UsherInventory, key: &MeetingKey, home: &MeetingHome) {
         let name = key.to_string();
         match usher.meetings.get(key) {
             Some(server) if *server == home.id => self.already_here[2] += 1,
             Some(server) => {
                 let text = format!(
-                    "lives on server {server} here, and on {} for Scalelite: end one of the two",
+                    "is on server {server} in Usher and on {} in Scalelite: end one of the two",
                     home.id
                 );
                 self.remark(true, "meeting", &name, text);
             }
             None if home.admin == AdminState::Disabled => {
-                let text = format!("server {} is disabled, and nobody could join", home.id);
+                let text = format!("server {} is disabled, so no user could join", home.id);
                 self.remark(false, "meeting", &name, text);
             }
             None => self.meetings.entry(home.id.clone()).or_default().push(key.clone()),

@@ -1,12 +1,12 @@
-//! The list of servers as operators keep it: Scalelite's `servers:sync` YAML, read and written.
+//! Reads and writes the list of servers that operators keep: Scalelite's `servers:sync` YAML.
 //!
 //! ```yaml
 //! servers:
-//!   bbb1.example.org:            # the id; also the host, unless `url` says otherwise
+//!   bbb1.example.org:            # the id; also the host, unless `url` has another one
 //!     secret: …
 //!     url: https://bbb1.example.org/bigbluebutton/api
 //!     enabled: true
-//!     load_multiplier: 1.0       # 2 takes half the load of 1: our weight is its inverse
+//!     load_multiplier: 1.0       # 2 takes half the load of 1: the weight is its inverse
 //!     tag: fast                  # several: comma-separated
 //! ```
 
@@ -16,44 +16,44 @@ use serde::Deserialize;
 use usher_bbb::secret::Secret;
 use usher_model::{id::ServerId, server::base_url};
 
-/// Largest file, bytes.
+/// The largest size of a list, bytes.
 const SIZE_MAX: usize = 4 << 20;
-/// Settings of a server that mean something here.
+/// The settings of a server that Usher uses.
 const KEYS: [&str; 5] = ["secret", "url", "enabled", "load_multiplier", "tag"];
-/// Settings that Scalelite writes, and ignores when it reads.
+/// The settings that Scalelite writes and ignores when it reads.
 const IGNORED: [&str; 4] = ["load", "state", "online", "bbb_version"];
-/// Bounds of `load_multiplier`: those of a weight, inverted.
+/// The bounds of `load_multiplier`: those of a weight, inverted.
 const MULTIPLIER: std::ops::RangeInclusive<f64> = 0.001..=1_000_000.0;
-/// Most tags of one server, and the longest of them.
+/// The largest number of tags of one server, and the largest length of a tag, bytes.
 const TAGS: (usize, usize) = (32, 64);
 
-/// A server as it is to be.
+/// The state of a server that a list asks for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ServerSpec {
-    /// Its name.
+    /// Id of the server.
     pub id: ServerId,
-    /// Base of its API, ending in `/`.
+    /// Base URL of its API, ending in `/`.
     pub url: String,
-    /// Its shared secret.
+    /// Shared secret of the server.
     pub secret: Secret,
-    /// Whether it takes meetings.
+    /// Whether the server takes new meetings.
     pub enabled: bool,
-    /// Capacity relative to others, above 0.
+    /// Share of meetings relative to other servers, above 0.
     pub weight: f64,
-    /// Its tags, sorted.
+    /// Tags of the server, sorted.
     pub tags: Vec<String>,
 }
 
-/// One thing that is wrong with a list. Never quotes a value: it may be a secret.
+/// One fault of a list. It never quotes a value, because the value may be a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListFault {
-    /// The server it is about; empty when it is about the whole file.
+    /// Id of the server with the fault; empty for a fault of the whole file.
     pub server: String,
-    /// What is wrong and what to do.
+    /// The fault and its remedy.
     pub problem: String,
 }
 
-/// Everything that is wrong with a list.
+/// All faults of a list, reported at once (style P13).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct ListFaults(pub Vec<ListFault>);
 
@@ -72,7 +72,10 @@ struct Document {
     servers: BTreeMap<String, Option<BTreeMap<String, Option<String>>>>,
 }
 
-/// Reads a list; every fault in it is reported at once. Size, depth and aliases are limited.
+/// Reads a list. Size, depth and aliases are limited, because a list may come from an untrusted generator.
+///
+/// # Errors
+/// All faults of the list at once.
 pub fn parse(text: &str) -> Result<Vec<ServerSpec>, ListFaults> {
     let whole = |problem: String| ListFaults(vec![ListFault { server: String::new(), problem }]);
     if text.len() > SIZE_MAX {
@@ -83,7 +86,7 @@ pub fn parse(text: &str) -> Result<Vec<ServerSpec>, ListFaults> {
         budget: serde_saphyr::budget! { max_depth: 16, max_documents: 1, max_aliases: 10_000 },
     };
     let document: Document = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
-        // Not the error's own text: it may quote a value.
+        // The text of the error is left out, because it may quote a value.
         let place = error
             .location()
             .map_or_else(String::new, |at| format!("line {}, column {}: ", at.line(), at.column()));
@@ -115,7 +118,7 @@ impl ListEntry<'_> {
         self.settings?.get(key)?.as_deref().map(str::trim).filter(|text| !text.is_empty())
     }
 
-    /// Returns none where a fault was found.
+    /// Returns the server, or records its faults and returns `None`.
     fn read(&mut self) -> Option<ServerSpec> {
         let id = ServerId::parse(self.id).map_err(|error| self.fault(error.to_string())).ok();
         let unknown = self.settings.into_iter().flat_map(BTreeMap::keys);
@@ -169,10 +172,10 @@ impl ListEntry<'_> {
     }
 }
 
-/// Reads a `load_multiplier` as the weight it stands for.
+/// Returns the weight of a `load_multiplier`: its inverse.
 ///
 /// # Errors
-/// What it must be.
+/// The text that states the valid range.
 pub fn weight(load_multiplier: &str) -> Result<f64, &'static str> {
     let multiplier = load_multiplier.parse::<f64>().ok().filter(|multiplier| MULTIPLIER.contains(multiplier));
     let must =
@@ -180,10 +183,10 @@ pub fn weight(load_multiplier: &str) -> Result<f64, &'static str> {
     multiplier.map(|multiplier| 1.0 / multiplier).ok_or(must)
 }
 
-/// Reads a `tag`, sorted and each once.
+/// Returns the tags of a comma-separated `tag`, sorted and without duplicates.
 ///
 /// # Errors
-/// What it must be.
+/// The text that states the valid form.
 pub fn tags(tag: &str) -> Result<Vec<String>, &'static str> {
     let mut tags: Vec<String> = tag.split(',').map(|tag| tag.trim().to_owned()).collect();
     tags.retain(|tag| !tag.is_empty());
@@ -198,7 +201,7 @@ pub fn tags(tag: &str) -> Result<Vec<String>, &'static str> {
     Ok(tags)
 }
 
-/// Writes a list that [`parse`], and Scalelite, read back.
+/// Returns the text of a list that [`parse`] and Scalelite read back.
 pub fn write(specs: &[ServerSpec]) -> String {
     if specs.is_empty() {
         return "servers: {}\n".into();
@@ -218,12 +221,13 @@ pub fn write(specs: &[ServerSpec]) -> String {
     lines.join("\n")
 }
 
-/// Weights go through a file as their inverse; what that loses is no difference.
+/// Tells whether two weights are equal up to rounding. A file holds the inverse of a weight, so a weight that was
+/// written and read back may differ in its last digits.
 pub fn same_weight(a: f64, b: f64) -> bool {
     (a - b).abs() <= 1e-9 * a.abs().max(b.abs())
 }
 
-/// `1/weight` in the form people would write, where that is as good: 1.5 rather than
+/// Returns `1/weight`, rounded to six decimals if that gives the same weight: 1.5 rather than
 /// 1.5000000000000002.
 fn multiplier(weight: f64) -> f64 {
     let exact = 1.0 / weight;
@@ -231,7 +235,7 @@ fn multiplier(weight: f64) -> f64 {
     if same_weight(1.0 / short, weight) { short } else { exact }
 }
 
-/// A JSON text is a YAML scalar that means itself, whatever it holds.
+/// Returns text as a JSON string, which YAML reads back as the same text for every content.
 fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }

@@ -1,15 +1,15 @@
-//! The servers that a list takes out of use, and the share of them that needs no confirmation: an server_list that rendered empty
-//! must not take a fleet away from its running meetings (S10).
+//! Counts the servers that a list takes out of use, and decides which share needs no confirmation: a list that was
+//! rendered empty must not take the fleet away from its running meetings (S10).
 //!
-//! | what the plan cordons, disables or removes | without `--allow-shrink` | with `--allow-shrink N%` |
+//! | the plan cordons, disables or removes | without `--allow-shrink` | with `--allow-shrink N%` |
 //! |---|---|---|
-//! | nothing that is in use | goes on | goes on |
-//! | at most a third of the servers in use | goes on | goes on where it is at most N % |
-//! | more than a third | refused | goes on where it is at most N % |
-//! | every server that has meetings | refused | goes on where N is 100 |
+//! | no server in use | goes on | goes on |
+//! | at most a third of the servers in use | goes on | goes on if it is at most N % |
+//! | more than a third | refused | goes on if it is at most N % |
+//! | every server that has meetings | refused | goes on if N is 100 |
 //!
-//! In use is a server that is enabled or has meetings. One that is disabled, or cordoned and empty, takes no
-//! meeting and has none: its removal takes nothing away, and it makes no fleet look larger.
+//! A server is in use if it is enabled or has meetings. A server that is disabled, or cordoned and empty, takes no
+//! meeting and has none: its removal harms no user, and it does not make the fleet look larger.
 
 use std::{collections::BTreeSet, fmt, str::FromStr};
 
@@ -20,11 +20,11 @@ use super::{
     sync::{CurrentServer, FleetChange},
 };
 
-/// A share of the servers, `0%` to `100%`; the sign may be left out.
+/// A share of the servers, `0%` to `100%`. The percent sign is optional when it is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Percent(u8);
 
-/// A text is no share.
+/// The error for a text that is no share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a share is a whole number from 0% to 100%")]
 pub struct InvalidPercent;
@@ -50,24 +50,24 @@ impl fmt::Display for Percent {
 /// The servers that a plan takes out of use.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct FleetShrinkage {
-    /// Servers in use before.
+    /// Number of servers in use before the plan.
     pub in_use: usize,
-    /// Those of them that have meetings.
+    /// Number of servers that have meetings before the plan.
     pub busy: usize,
-    /// Servers in use that are cordoned, disabled or removed.
+    /// Servers in use that the plan cordons, disables or removes.
     pub hit: BTreeSet<ServerId>,
-    /// Those of them that have meetings.
+    /// Number of servers in [`Self::hit`] that have meetings.
     pub busy_hit: usize,
-    /// Meetings on the servers that are hit.
+    /// Number of meetings on the servers in [`Self::hit`].
     pub meetings: u64,
-    /// Users of these meetings, as the last polls saw them.
+    /// Number of users of these meetings in the last polls.
     pub users: u64,
-    /// Servers that are hit and whose address the list names under another id.
+    /// Number of servers in [`Self::hit`] whose address the list names under another id.
     pub renamed: usize,
 }
 
 impl FleetShrinkage {
-    /// Counts what `changes`, planned from `standing` to `wanted`, take out of use.
+    /// Counts the servers that `changes`, planned from `current` to `wanted`, take out of use.
     pub fn of(current: &[CurrentServer], wanted: &[ServerSpec], changes: &[FleetChange]) -> Self {
         let taken: BTreeSet<&ServerId> =
             changes.iter().filter(|change| change.takes_out_of_use()).map(FleetChange::server).collect();
@@ -87,7 +87,7 @@ impl FleetShrinkage {
         shrinkage
     }
 
-    /// Tells whether it goes on without more words than `allowed`.
+    /// Tells whether the plan goes on without confirmation, if the operator allowed the share `allowed`.
     pub fn is_within(&self, allowed: Option<Percent>) -> bool {
         if self.hit.is_empty() {
             return true;
@@ -98,7 +98,7 @@ impl FleetShrinkage {
         }
     }
 
-    /// Returns the least share that lets it go on.
+    /// Returns the smallest share that lets the plan go on.
     pub fn needed(&self) -> Percent {
         if self.hits_all_busy() {
             return Percent(100);
@@ -117,7 +117,7 @@ impl fmt::Display for FleetShrinkage {
         let Self { in_use, busy, hit, busy_hit, meetings, users, renamed } = self;
         write!(
             f,
-            "it takes {} of {in_use} servers out of use, {busy_hit} of {busy} that have meetings, with {meetings} meetings \
+            "the list takes {} of {in_use} servers out of use, {busy_hit} of {busy} that have meetings, with {meetings} meetings \
              and {users} users",
             hit.len()
         )?;

@@ -1,5 +1,5 @@
-//! What must be done so that the fleet is as a list says (S10). A plan is plain data; made again after
-//! it was carried out, it is empty.
+//! Plans the changes that make the fleet match a list (S10). A plan is plain data (style P2). A second plan, made
+//! after the first was carried out, is empty.
 
 use std::collections::BTreeMap;
 
@@ -8,29 +8,29 @@ use usher_model::{id::ServerId, server::AdminState};
 
 use super::server_list::{ServerSpec, same_weight};
 
-/// A server as it current.
+/// A server of the fleet in its current state.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CurrentServer {
-    /// Its name.
+    /// Id of the server.
     pub id: ServerId,
-    /// Base of its API.
+    /// Base URL of its API.
     pub url: String,
-    /// Its shared secret.
+    /// Shared secret of the server.
     pub secret: Secret,
-    /// Capacity relative to others.
+    /// Share of meetings relative to other servers.
     pub weight: f64,
-    /// Its tags, sorted.
+    /// Tags of the server, sorted.
     pub tags: Vec<String>,
-    /// What operators decided.
+    /// Admin state of the server.
     pub admin: AdminState,
-    /// Records that live on it.
+    /// Number of records on the server.
     pub meetings: u32,
-    /// Users on it, as the last poll saw them.
+    /// Number of users in the last poll of the server.
     pub users: u32,
 }
 
 impl CurrentServer {
-    /// Returns it as a list would name it.
+    /// Returns the entry of this server in a list.
     pub fn spec(&self) -> ServerSpec {
         ServerSpec {
             id: self.id.clone(),
@@ -43,51 +43,51 @@ impl CurrentServer {
     }
 }
 
-/// What happens to servers the list does not name.
+/// The treatment of servers that the list does not name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SyncMode {
-    /// Nothing.
+    /// They stay as they are.
     Keep,
-    /// They are removed when empty, else cordoned; the next run removes them.
+    /// Empty servers are removed; others are cordoned, and a later run removes them when they are empty.
     Cordon,
-    /// They are removed, their meetings freed at once.
+    /// They are removed; the ids of their meetings are freed at once.
     Force,
 }
 
-/// One step.
+/// One change of the fleet.
 #[derive(Debug, Clone, PartialEq)]
 pub enum FleetChange {
-    /// Add a server.
+    /// Adds a server that the fleet does not have.
     Create(ServerSpec),
-    /// Change what differs.
+    /// Changes the fields that differ from the list.
     Update(ServerUpdate),
-    /// Let it take meetings.
+    /// Allows a server to take new meetings.
     Enable(ServerId),
-    /// No new meetings; it becomes disabled when empty.
+    /// Stops new meetings on a server, which becomes disabled when empty.
     Cordon(ServerId),
-    /// Disable it and free the ids of its meetings.
+    /// Disables a server and frees the ids of its meetings.
     Panic(ServerId),
-    /// Remove it.
+    /// Removes a server from the fleet.
     Remove(ServerId),
 }
 
-/// What differs; none stays.
+/// The new values of a server; a field without a value stays as it is.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ServerUpdate {
-    /// Which server.
+    /// Id of the server.
     pub id: ServerId,
-    /// Its new URL.
+    /// New base URL of its API.
     pub url: Option<String>,
-    /// Its new secret.
+    /// New shared secret of the server.
     pub secret: Option<Secret>,
-    /// Its new weight.
+    /// New weight of the server.
     pub weight: Option<f64>,
-    /// Its new tags.
+    /// New tags of the server.
     pub tags: Option<Vec<String>>,
 }
 
 impl ServerUpdate {
-    /// Returns the names of what differs, as in the API's field mask.
+    /// Returns the names of the differing fields, as in the field mask of the API.
     pub fn fields(&self) -> Vec<&'static str> {
         let differs = [
             ("url", self.url.is_some()),
@@ -100,7 +100,7 @@ impl ServerUpdate {
 }
 
 impl FleetChange {
-    /// Returns the word for it.
+    /// Returns the word for the change in the output.
     pub fn action(&self) -> &'static str {
         match self {
             Self::Create(_) => "create",
@@ -112,7 +112,7 @@ impl FleetChange {
         }
     }
 
-    /// Returns the server it is about.
+    /// Returns the id of the server that the change concerns.
     pub fn server(&self) -> &ServerId {
         match self {
             Self::Create(spec) => &spec.id,
@@ -121,18 +121,18 @@ impl FleetChange {
         }
     }
 
-    /// Returns whether it takes a server out of use.
+    /// Tells whether the change takes a server out of use.
     pub fn takes_out_of_use(&self) -> bool {
         matches!(self, Self::Cordon(_) | Self::Panic(_) | Self::Remove(_))
     }
 
-    /// Returns whether it takes something away that only a person can give back.
+    /// Tells whether only an operator can undo the change.
     pub fn is_destructive(&self) -> bool {
         matches!(self, Self::Panic(_) | Self::Remove(_))
     }
 }
 
-/// Plans the way from the servers that stand to those that are wanted.
+/// Returns the changes that turn the servers of the fleet into the wanted ones.
 pub fn plan(current: &[CurrentServer], wanted: &[ServerSpec], mode: SyncMode) -> Vec<FleetChange> {
     let current: BTreeMap<&ServerId, &CurrentServer> =
         current.iter().map(|server| (&server.id, server)).collect();
@@ -177,7 +177,7 @@ fn adjust(server: &CurrentServer, spec: &ServerSpec) -> Vec<FleetChange> {
         (true, AdminState::Cordoned | AdminState::Disabled) => {
             changes.push(FleetChange::Enable(spec.id.clone()))
         }
-        // As in Scalelite: taking a server out of use never ends a meeting.
+        // Cordoned, not disabled, as in Scalelite: a list that switches a server off never ends a meeting (S5).
         (false, AdminState::Enabled) => changes.push(FleetChange::Cordon(spec.id.clone())),
         _ => {}
     }

@@ -1,13 +1,13 @@
-//! Values as people read them.
+//! Texts of values for people: durations, and text from other programs made safe for a terminal.
 
 use std::time::Duration;
 
-/// Makes text from elsewhere harmless on a terminal: control characters are shown, not obeyed.
+/// Returns text with its control characters escaped, so that text from other programs cannot control the terminal.
 pub fn clean(text: &str) -> String {
     text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
 }
 
-/// Returns a length of time in its two largest units: `800ms`, `4.2s`, `3m 20s`, `2d 4h`.
+/// Returns a duration in its two largest units: `800ms`, `4.2s`, `3m 20s`, `2d 4h`.
 pub fn span(time: Duration) -> String {
     let (seconds, ms) = (time.as_secs(), time.as_millis());
     match seconds {
@@ -19,7 +19,7 @@ pub fn span(time: Duration) -> String {
     }
 }
 
-/// As [`span`], of the wire's type; `-` where it is absent.
+/// Returns a protobuf duration as [`span`] does, or `-` if it is absent or negative.
 pub fn ago(time: Option<&prost_types::Duration>) -> String {
     time.and_then(|time| Duration::try_from(*time).ok()).map_or_else(|| "-".into(), span)
 }

@@ -1,4 +1,4 @@
-//! Meetings, edges, status, and who may ask.
+//! `usher meetings`, `edges`, `status` and `completions`, the token, and a control plane that is unreachable.
 
 use usher_bbb::secret::Secret;
 
@@ -34,7 +34,7 @@ async fn meetings_are_listed_shown_and_ended() {
         (left == ["a / b"]).then_some(())
     })
     .await;
-    assert_eq!(fleet.usher("meetings show nothing").await.code, 1);
+    assert_eq!(fleet.usher("meetings show missing").await.code, 1);
     assert_eq!(fleet.usher("zombies list -o json").await.code, 0);
     fleet.stop().await;
 }
@@ -67,7 +67,7 @@ async fn status_reports_webhooks_once_one_is_registered() {
     let created = fleet.call("hooks/create", "callbackURL=http%3A%2F%2F127.0.0.1%3A1%2F").await;
     assert!(created.contains("<returncode>SUCCESS"), "{created}");
     until("the server to have its hook", async || {
-        let line = "webhooks       1 registered, no server lacks them, 0 events wait";
+        let line = "webhooks       1 registered, present on all servers, 0 events wait";
         fleet.usher("status").await.out.contains(line).then_some(())
     })
     .await;

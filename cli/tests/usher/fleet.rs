@@ -1,4 +1,4 @@
-//! A standalone Usher in this process, simulated servers, and what `usher …` says to it.
+//! A standalone Usher in this process with simulated servers, and the commands that tests run against it.
 
 use std::{
     future::Future,
@@ -18,7 +18,7 @@ use usher_bbb::{
 use usher_bbb_sim::{BbbSim, SimOptions};
 use usher_model::settings::{Settings, StoreKind};
 
-/// Secret of the application.
+/// The secret of the application in these tests.
 pub(crate) const SECRET: &str = "application-secret";
 
 /// A standalone Usher and its simulated servers.
@@ -27,7 +27,7 @@ pub(crate) struct TestFleet {
     pub(crate) sims: Vec<BbbSim>,
 }
 
-/// What a command said.
+/// The exit code and the output of a command.
 #[derive(Debug)]
 pub(crate) struct CommandOutput {
     pub(crate) code: u8,
@@ -36,13 +36,13 @@ pub(crate) struct CommandOutput {
 }
 
 impl CommandOutput {
-    /// Reads its output as JSON.
+    /// Returns its standard output, read as JSON.
     pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 }
 
-/// Settings that notice quickly, on free ports.
+/// Returns settings with short intervals and free ports.
 pub(crate) fn settings() -> Settings {
     let mut settings = Settings::default();
     for addr in [&mut settings.addresses.listen, &mut settings.addresses.control, &mut settings.addresses.ops]
@@ -60,7 +60,7 @@ pub(crate) fn settings() -> Settings {
 }
 
 impl TestFleet {
-    /// Starts one with that many simulated servers, none of them added yet.
+    /// Starts an Usher and simulated servers, none of which is added to the fleet yet.
     pub(crate) async fn start(sims: usize, settings: &Settings) -> Self {
         let standalone = StandaloneUsher::start(settings, &[]).await.expect("starts");
         let mut fleet = Self { standalone, sims: Vec::new() };
@@ -71,13 +71,13 @@ impl TestFleet {
         fleet
     }
 
-    /// Says `usher LINE` to it.
+    /// Runs `usher LINE` against this Usher.
     pub(crate) async fn usher(&self, line: &str) -> CommandOutput {
         let endpoint = format!("--endpoint http://{} {line}", self.standalone.addresses().control);
         usher(&endpoint).await
     }
 
-    /// Adds a simulated server and waits until it takes meetings.
+    /// Adds a simulated server and waits until it is online.
     pub(crate) async fn add(&self, number: usize) {
         let (url, secret) = (self.sims[number].url(), self.sims[number].secret().expose().to_owned());
         let said =
@@ -92,7 +92,7 @@ impl TestFleet {
         .await;
     }
 
-    /// Makes a signed call as an application would, and returns the answer.
+    /// Makes a signed call as an application does, and returns the answer.
     pub(crate) async fn call(&self, call: &str, query: &str) -> String {
         let signed = sign_query(ChecksumAlgorithm::Sha256, call, query.to_owned(), &Secret::new(SECRET));
         let url = format!("{}{call}?{signed}", self.standalone.addresses().api());
@@ -104,7 +104,7 @@ impl TestFleet {
         client.get(url).send().await.expect("is answered").text().await.expect("is text")
     }
 
-    /// Stops everything.
+    /// Stops Usher and all simulated servers.
     pub(crate) async fn stop(self) {
         self.standalone.stop().await;
         for sim in self.sims {
@@ -113,7 +113,7 @@ impl TestFleet {
     }
 }
 
-/// Says `usher LINE`.
+/// Runs `usher LINE` in this process.
 pub(crate) async fn usher(line: &str) -> CommandOutput {
     let cli = match CommandLine::try_parse_from(std::iter::once("usher").chain(line.split_whitespace())) {
         Ok(cli) => cli,
@@ -130,14 +130,17 @@ pub(crate) async fn usher(line: &str) -> CommandOutput {
     }
 }
 
-/// Asks again until there is an answer, for ten seconds at most.
-pub(crate) async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut ask: impl FnMut() -> F) -> T {
+/// Calls `attempt` until it returns a value, for ten seconds at most.
+pub(crate) async fn until<T, F: Future<Output = Option<T>>>(
+    condition: &str,
+    mut attempt: impl FnMut() -> F,
+) -> T {
     let deadline = Instant::now() + Duration::from_secs(10);
     loop {
-        if let Some(answer) = ask().await {
+        if let Some(answer) = attempt().await {
             return answer;
         }
-        assert!(Instant::now() < deadline, "not in time: {what}");
+        assert!(Instant::now() < deadline, "not in time: {condition}");
         tokio::task::yield_now().await;
     }
 }

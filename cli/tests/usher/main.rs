@@ -1,4 +1,4 @@
-//! The `usher` command against a whole Usher and simulated servers.
+//! Tests of the `usher` program against a standalone Usher and simulated servers.
 
 mod administration;
 mod fleet;

@@ -1,4 +1,4 @@
-//! `usher` as a process: its ready line, its signals, its exit codes.
+//! Tests of `usher` as a process: its ready line, its signals and its exit codes.
 
 use std::{
     io::{BufRead, BufReader, Read},
@@ -10,7 +10,7 @@ use nix::{
     unistd::Pid,
 };
 
-/// Returns `usher` without settings of the environment it is tested in.
+/// Returns the command `usher` without the `USHER_` variables of the test environment.
 pub(crate) fn usher(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_usher"));
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("USHER_")) {
@@ -20,7 +20,7 @@ pub(crate) fn usher(args: &[&str]) -> Command {
     command
 }
 
-/// A process that is gone when this is dropped, also by a test that fails.
+/// A process that is killed when this value is dropped, also when the test fails.
 pub(crate) struct OwnedProcess(Option<Child>);
 
 impl OwnedProcess {
@@ -32,7 +32,7 @@ impl OwnedProcess {
         self.0.as_mut().expect("was not released")
     }
 
-    /// Returns it; whoever has it now sees to its end.
+    /// Returns the process. The caller has to end it.
     pub(crate) fn release(mut self) -> Child {
         self.0.take().expect("was not released")
     }
@@ -59,14 +59,14 @@ pub(crate) fn standalone(command: &mut Command) -> (Child, BufReader<std::proces
     (child, out, line)
 }
 
-/// Ends it as a service manager would, and returns what it said.
+/// Sends SIGTERM as a service manager does, and returns the output of the process.
 pub(crate) fn terminate(child: Child) -> Output {
     let pid = Pid::from_raw(i32::try_from(child.id()).expect("is a pid"));
     kill(pid, Signal::SIGTERM).expect("is sent");
     child.wait_with_output().expect("ends")
 }
 
-/// Returns the address by that name.
+/// Returns the address with a name in the ready line.
 pub(crate) fn address(ready: &str, name: &str) -> String {
     let found = ready.split_whitespace().find_map(|word| word.strip_prefix(&format!("{name}=")));
     found.unwrap_or_else(|| panic!("no {name} in {ready}")).to_owned()
@@ -142,7 +142,7 @@ fn the_effective_configuration_is_printed_masked_and_reads_back() {
     std::fs::write(file.path(), &printed).expect("is written");
     let path = file.path().display().to_string();
     assert_eq!(print(&["--config", &path]), printed);
-    // To start with the mask for a secret would let everybody in who has seen it.
+    // The mask is public: with it as the secret, any caller could sign.
     let started = usher(&["standalone", "--config", &path]).output().expect("runs");
     assert_eq!(started.status.code(), Some(2), "{started:?}");
 }

@@ -1,4 +1,4 @@
-//! I14: no secret, checksum or join URL in anything a whole Usher logs, whatever the log level.
+//! I14: no log line of Usher has a secret, a checksum or a join URL, at any log level.
 
 use std::process::Stdio;
 

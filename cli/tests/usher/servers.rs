@@ -1,4 +1,4 @@
-//! `usher servers …`.
+//! Tests of `usher servers` and `usher zombies`.
 
 use usher_bbb::checksum::ChecksumAlgorithm;
 use usher_bbb_sim::{BbbSim, FaultKind, SimOptions};
@@ -27,7 +27,7 @@ async fn s5_a_new_server_is_disabled_and_takes_meetings_once_enabled_and_polled(
 
 const FORGET: &str = "zombies forget room --server bbb-0";
 
-/// A panicked server that is dead: its zombie stands until an operator forgets it.
+/// The zombie of a panicked server that never returns exists until an operator forgets it.
 #[tokio::test(flavor = "multi_thread")]
 async fn h15_a_zombie_on_a_dead_server_is_listed_and_can_be_forgotten() {
     let fleet = TestFleet::start(1, &settings()).await;
@@ -98,8 +98,8 @@ async fn check_names_the_fault_of_a_server_and_its_remedy() {
     let check = async |secret: &str| {
         usher(&format!("servers check {} --secret {secret} --timeout 2s", sim.url())).await
     };
-    let well = check("right").await;
-    assert!(well.code == 0 && well.out.contains("accepted, signed with sha256"), "{well:?}");
+    let right = check("right").await;
+    assert!(right.code == 0 && right.out.contains("accepted, signed with sha256"), "{right:?}");
     let wrong = check("wrong").await;
     assert!(wrong.code == 1 && wrong.out.contains("bbb-conf --secret"), "{wrong:?}");
     for (fault, said) in [

@@ -1,4 +1,4 @@
-//! `usher servers sync` and `export` (S10).
+//! Tests of `usher servers sync` and `usher servers export` (S10).
 
 use std::path::Path;
 
@@ -80,10 +80,12 @@ async fn s10_unlisted_servers_go_as_the_mode_says_and_only_when_confirmed() {
     assert!(ids().await.contains(&"bbb-0 enabled".into()));
     assert_eq!(fleet.usher(&format!("servers sync {file} --mode cordon --allow-shrink 100%")).await.code, 0);
     assert!(ids().await.contains(&"bbb-0 cordoned".into()), "{:?}", ids().await);
-    let unasked = fleet.usher(&format!("servers sync {file} --mode force --allow-shrink 100%")).await;
+    let unconfirmed = fleet.usher(&format!("servers sync {file} --mode force --allow-shrink 100%")).await;
     assert!(
-        unasked.code == 2 && unasked.error.contains("remove bbb-0") && unasked.error.contains("--yes"),
-        "{unasked:?}"
+        unconfirmed.code == 2
+            && unconfirmed.error.contains("remove bbb-0")
+            && unconfirmed.error.contains("--yes"),
+        "{unconfirmed:?}"
     );
     let forced = fleet.usher(&format!("servers sync {file} --mode force --allow-shrink 100% --yes")).await;
     assert_eq!(
@@ -114,7 +116,7 @@ async fn a_list_with_faults_changes_nothing() {
     fleet.stop().await;
 }
 
-/// Every meeting that runs, and how many of them are joined where they run.
+/// Checks that the simulated servers run all meetings and that the edge finds each of them.
 async fn all_run(fleet: &TestFleet, meetings: usize) {
     let running: usize =
         fleet.sims.iter().map(|sim| sim.meetings().iter().filter(|m| !m.ending).count()).sum();
@@ -154,7 +156,7 @@ async fn s10_a_list_that_lost_its_servers_takes_none_away_from_its_meetings() {
         }
     }
     all_run(&fleet, 6).await;
-    // One of three may go; a word lets all of them go, and their meetings run on.
+    // A list may drop one of three servers; --allow-shrink allows all of them, and their meetings continue.
     let exported = server_list::parse(&fleet.usher("servers export").await.out).expect("is a list");
     let two: Vec<ServerSpec> = exported.into_iter().filter(|spec| spec.id.as_str() != "bbb-2").collect();
     let two = write(folder.path(), &server_list::write(&two));
@@ -192,8 +194,8 @@ async fn s10_a_start_with_a_list_that_switches_servers_off_takes_none_away_from_
     let added = ServerSpec { url: "http://127.0.0.1:1/bigbluebutton/api/".into(), ..added };
     fleet.standalone.stop().await;
     let list = [off, vec![added]].concat();
-    fleet.standalone = StandaloneUsher::start(&settings, &list).await.expect("starts all the same");
-    assert_eq!(states(&fleet).await, ["enabled", "enabled", "disabled"], "what is new is added");
+    fleet.standalone = StandaloneUsher::start(&settings, &list).await.expect("starts nevertheless");
+    assert_eq!(states(&fleet).await, ["enabled", "enabled", "disabled"], "the new server is added");
     all_run(&fleet, 2).await;
     fleet.stop().await;
 }

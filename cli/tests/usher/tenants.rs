@@ -1,4 +1,4 @@
-//! `usher tenants …`.
+//! Tests of `usher tenants`.
 
 use serde_json::json;
 
@@ -58,16 +58,16 @@ async fn tenants_are_added_shown_changed_and_removed() {
     for (line, said) in [
         ("tenants secret remove school --secret newer --yes", "last secret"),
         ("tenants secret remove school --secret nonsense --yes", "does not exist"),
-        ("tenants show nobody", "does not exist"),
-        ("tenants update nobody --disable", "does not exist"),
+        ("tenants show missing", "does not exist"),
+        ("tenants update missing --disable", "does not exist"),
     ] {
         let refused = fleet.usher(line).await;
         assert!(refused.code == 1 && refused.error.contains(said), "{line}: {refused:?}");
         assert!(!refused.error.contains("newer") && !refused.error.contains("nonsense"), "{refused:?}");
     }
     for line in ["tenants remove school", "tenants secret remove school --secret newer"] {
-        let unasked = fleet.usher(line).await;
-        assert!(unasked.code == 2 && unasked.error.contains("--yes"), "{line}: {unasked:?}");
+        let unconfirmed = fleet.usher(line).await;
+        assert!(unconfirmed.code == 2 && unconfirmed.error.contains("--yes"), "{line}: {unconfirmed:?}");
     }
     assert_eq!(fleet.usher("tenants remove school --yes").await.code, 0);
     assert_eq!(fleet.usher("tenants show school").await.code, 1);

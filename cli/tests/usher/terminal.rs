@@ -1,4 +1,4 @@
-//! `usher` as a person has it before them: on a terminal.
+//! Tests of `usher` on a terminal: confirmation and pages of status.
 
 use std::{
     fs::File,
@@ -19,10 +19,10 @@ use crate::{
     process::{OwnedProcess, usher},
 };
 
-/// Longest wait for anything that it is to say, or for its end.
+/// The longest wait for an output of the command, or for its end.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A command that runs on a terminal of its own.
+/// A command that runs on its own terminal.
 struct Terminal {
     child: OwnedProcess,
     keyboard: File,
@@ -39,7 +39,7 @@ impl Terminal {
         let keyboard = File::from(pair.master);
         let mut output = keyboard.try_clone().expect("is cloned");
         let (seen, screen) = sync_channel(64);
-        // Reading ends with an error when the last who writes has closed the other side.
+        // The read returns an error when the last writer has closed the other side.
         std::thread::spawn(move || {
             let mut part = [0; 1024];
             while let Ok(length @ 1..) = output.read(&mut part)
@@ -49,14 +49,14 @@ impl Terminal {
         Self { child, keyboard, screen, said: String::new() }
     }
 
-    /// Waits until this was said for the nth time.
-    fn until(&mut self, what: &str, times: usize) {
+    /// Waits until the output has `text` `times` times.
+    fn until(&mut self, text: &str, times: usize) {
         let deadline = Instant::now() + PATIENCE;
-        while self.said.matches(what).count() < times {
+        while self.said.matches(text).count() < times {
             let part = self.screen.recv_timeout(deadline.saturating_duration_since(Instant::now()));
             let part = part.unwrap_or_else(|why| {
                 let last: Vec<&str> = self.said.lines().rev().take(20).collect();
-                panic!("{why}, and no {what:?}; last lines first: {last:#?}");
+                panic!("{why}, and no {text:?}; last lines first: {last:#?}");
             });
             self.said.push_str(&String::from_utf8_lossy(&part));
         }
@@ -66,13 +66,13 @@ impl Terminal {
         self.keyboard.write_all(keys.as_bytes()).expect("is typed");
     }
 
-    /// Not by SIGINT: whoever started the tests may have had it ignored.
+    /// Sends SIGTERM. SIGINT may be ignored, because the process that started the tests may ignore it.
     fn terminate(&mut self) {
         let pid = Pid::from_raw(i32::try_from(self.child.child().id()).expect("is a pid"));
         kill(pid, Signal::SIGTERM).expect("is sent");
     }
 
-    /// Waits for its end; returns its exit code and everything it said.
+    /// Waits for the end of the command and returns its exit code and all its output.
     fn end(mut self) -> (Option<i32>, String) {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -93,7 +93,7 @@ async fn harm_is_done_only_after_an_operator_confirms() {
     let control = fleet.standalone.addresses().control.to_string();
     let asked = || {
         let mut terminal = Terminal::run(&["--endpoint", &control, "servers", "remove", "bbb-0"]);
-        terminal.until("About to remove server bbb-0. Go on? [y/N] ", 1);
+        terminal.until("About to remove server bbb-0. Continue? [y/N] ", 1);
         terminal
     };
     let end_of_input = "\x04";
@@ -101,7 +101,7 @@ async fn harm_is_done_only_after_an_operator_confirms() {
         let mut terminal = asked();
         terminal.enter(answer);
         let (code, said) = terminal.end();
-        assert!(code == Some(1) && said.contains("nothing was done"), "{answer:?}: {code:?}, {said:?}");
+        assert!(code == Some(1) && said.contains("no change was made"), "{answer:?}: {code:?}, {said:?}");
     }
     let mut terminal = asked();
     assert!(fleet.usher("servers list").await.out.contains("bbb-0"), "it was removed before the answer");
@@ -145,9 +145,9 @@ async fn s10_an_operator_types_how_many_servers_go_out_of_use() {
         let mut terminal = asked();
         terminal.enter(answer);
         let (code, said) = terminal.end();
-        assert!(code == Some(1) && said.contains("nothing was done"), "{answer:?}: {code:?}, {said:?}");
+        assert!(code == Some(1) && said.contains("no change was made"), "{answer:?}: {code:?}, {said:?}");
     }
-    // What was agreed to is no longer what would be done.
+    // The plan is no longer the confirmed one.
     let mut terminal = asked();
     assert_eq!(fleet.usher("servers remove bbb-0 --yes").await.code, 0);
     terminal.enter("2\n");

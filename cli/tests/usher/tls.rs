@@ -1,4 +1,4 @@
-//! A control plane behind a proxy that speaks TLS for it, and whom `--ca` believes.
+//! Tests of a control plane behind a proxy that terminates TLS, and of `--ca`.
 
 use usher_harness::{certificates::generate, forwarder::SwitchingForwarder};
 
@@ -23,6 +23,6 @@ async fn over_tls_a_control_plane_is_trusted_only_with_the_given_ca() {
     let missing = with("--ca /nowhere/ca.pem").await;
     assert!(missing.code == 2 && missing.error.contains("--ca /nowhere/ca.pem"), "{missing:?}");
     let key = with(&format!("--ca {}", files.server_key.display())).await;
-    assert!(key.code != 0 && key.out.is_empty(), "a file that holds no CA makes nobody believed: {key:?}");
+    assert!(key.code != 0 && key.out.is_empty(), "a file without a CA makes no certificate trusted: {key:?}");
     fleet.stop().await;
 }

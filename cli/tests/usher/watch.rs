@@ -1,4 +1,4 @@
-//! `usher status --watch` as a process: into a pipe, over a restart of the control plane, to its end.
+//! Tests of `usher status --watch` as a process: into a pipe, over a restart of the control plane, until a signal.
 
 use std::{
     io::{BufRead, BufReader, Read},
@@ -15,10 +15,10 @@ use nix::{
 
 use crate::process::{OwnedProcess, address, standalone, terminate, usher};
 
-/// Longest wait for anything that it is to say.
+/// The longest wait for an output of the command.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Reads lines as they come, so that waiting for one can end.
+/// Reads lines in a thread, so that a wait for a line can have a deadline.
 fn lines(from: impl Read + Send + 'static) -> Receiver<String> {
     let (seen, lines) = sync_channel(1024);
     std::thread::spawn(move || {
@@ -31,7 +31,7 @@ fn lines(from: impl Read + Send + 'static) -> Receiver<String> {
     lines
 }
 
-/// Takes lines until that many begin so.
+/// Takes lines until `times` of them begin with `begins`.
 fn until(lines: &Receiver<String>, begins: &str, times: usize) {
     let deadline = Instant::now() + PATIENCE;
     let (mut seen, mut count) = (Vec::new(), 0);
@@ -61,15 +61,15 @@ fn status_watch_runs_until_a_signal_and_outlives_an_unreachable_control_plane() 
     terminate(first.release());
     until(&notes, "cannot reach the control plane", 2);
     let (second, _out, _) = plane(&control);
-    // What was written before it went may still be on its way: more than that is what counts.
-    let standing = out.try_iter().count();
+    // Lines from before the restart may still be in the pipe, so only later lines count.
+    let earlier = out.try_iter().count();
     until(&out, "control plane  ", 3);
     let pid = Pid::from_raw(i32::try_from(watch.id()).expect("is a pid"));
-    // Not SIGINT: whoever started the tests may have had it ignored.
+    // SIGINT may be ignored, because the process that started the tests may ignore it.
     kill(pid, Signal::SIGTERM).expect("is sent");
-    // At whatever moment it comes, and though nobody reads what it writes.
+    // The signal ends the process at any moment, also while its output is not read.
     let status = watch.wait().expect("ends");
-    assert_eq!(status.signal(), Some(Signal::SIGTERM as i32), "after {standing} lines that stood");
+    assert_eq!(status.signal(), Some(Signal::SIGTERM as i32), "after {earlier} earlier lines");
     assert!(out.iter().all(|line| !line.contains('\x1b')), "a pipe is no screen");
     terminate(second.release());
 }

@@ -1,5 +1,5 @@
-//! Carrying a plan out. What is refused becomes a remark of the plan, and the rest goes on; the next run
-//! does what is left.
+//! Carries out the plan of a migration. A refused change becomes a remark of the plan and does not stop the others;
+//! the next run plans it again.
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use tonic::Code;
@@ -15,10 +15,13 @@ use crate::{
     exit::CommandFailure,
 };
 
-/// Meetings of one request.
+/// The number of meetings in one request.
 const AT_ONCE: usize = 100;
 
-/// Does everything; what was not done is taken out of the plan.
+/// Makes all changes of the plan. Changes that were not made are removed from the plan.
+///
+/// # Errors
+/// The control plane cannot be reached or does not accept the token.
 pub(super) async fn carry_out(admin: &AdminClient, plan: &mut MigrationPlan) -> Result<(), CommandFailure> {
     for tenant in std::mem::take(&mut plan.tenants) {
         let name = tenant.found.id.to_string();
@@ -42,8 +45,10 @@ pub(super) async fn carry_out(admin: &AdminClient, plan: &mut MigrationPlan) -> 
     Ok(())
 }
 
-/// Tells whether it was done. One thing that is refused does not keep the others from being done; a control
-/// plane that cannot be reached does.
+/// Tells whether the entry was made. A refused entry becomes a remark, so that the other entries are made.
+///
+/// # Errors
+/// The control plane cannot be reached or does not accept the token.
 fn done<T>(
     plan: &mut MigrationPlan,
     kind: &'static str,
@@ -51,7 +56,12 @@ fn done<T>(
     made: Result<T, tonic::Status>,
 ) -> Result<bool, CommandFailure> {
     if made.as_ref().is_err_and(|status| status.code() == Code::AlreadyExists) {
-        plan.remark(false, kind, name, "was made by somebody else just now; the next run compares it");
+        plan.remark(
+            false,
+            kind,
+            name,
+            "was created by another client at the same time; the next run compares it",
+        );
         return Ok(false);
     }
     match made.map_err(CommandFailure::from) {
@@ -74,7 +84,7 @@ async fn adopt(
     let request = v1::AdoptMeetingsRequest { server: server_name(server.as_str()), names };
     let adopted = match admin.meetings().adopt_meetings(request).await {
         Ok(adopted) => adopted.into_inner().meetings,
-        // The server, not the control plane, did not answer; or it was not made.
+        // The BBB server did not answer, or its entry was not created: other servers can still be migrated.
         Err(status)
             if matches!(
                 status.code(),
@@ -96,30 +106,30 @@ async fn adopt(
         let name = key.to_string();
         let owner = meeting.owner.rsplit('/').next().unwrap_or_default();
         match meeting.outcome() {
-            // A poll may have been first, with the same result.
+            // A poll may have adopted the meeting first, with the same result.
             AdoptOutcome::Adopted | AdoptOutcome::Standing => {
                 plan.meetings.entry(server.clone()).or_default().push(key.clone());
             }
             AdoptOutcome::NotRunning => {
-                plan.remark(false, "meeting", &name, format!("does not run on {server} (any more)"));
+                plan.remark(false, "meeting", &name, format!("does not run on {server}"));
             }
             AdoptOutcome::Elsewhere => {
-                let text = format!(
-                    "lives on server {owner} here, and on {server} for Scalelite: end one of the two"
-                );
+                let text =
+                    format!("is on server {owner} in Usher and on {server} in Scalelite: end one of the two");
                 plan.remark(true, "meeting", &name, text);
             }
             AdoptOutcome::Zombie => {
-                let text = format!("what runs on {server} is about to be ended; see `usher zombies list`");
+                let text =
+                    format!("the meeting on {server} is a zombie that Usher ends; see `usher zombies list`");
                 plan.remark(true, "meeting", &name, text);
             }
             AdoptOutcome::Taken => {
-                let text = format!("what is called so on {server} is tenant {owner}'s");
+                let text = format!("the meeting with this id on {server} belongs to tenant {owner}");
                 plan.remark(true, "meeting", &name, text);
             }
             AdoptOutcome::Unfit | AdoptOutcome::Unspecified => {
                 let text = format!(
-                    "its id on {server} could be one of Usher's own for a tenant; it ends without Usher"
+                    "its id on {server} has the form of a scoped id of Usher, so it is not taken over"
                 );
                 plan.remark(true, "meeting", &name, text);
             }

@@ -1,4 +1,4 @@
-//! The plan, as it is shown; of secrets only how many.
+//! Rows that show the plan of a migration. Secrets appear only as their number (I14).
 
 use serde::Serialize;
 
@@ -7,7 +7,7 @@ use crate::{
     printer::TableRow,
 };
 
-/// One thing that is done, or told.
+/// One change or remark of a plan.
 #[derive(Serialize)]
 pub(super) struct PlanRow {
     /// `create`, `adopt`, `note` or `conflict`.
@@ -26,7 +26,7 @@ impl TableRow for PlanRow {
     }
 }
 
-/// Returns a row for everything in a plan.
+/// Returns a row for each change and remark of a plan.
 pub(super) fn rows(plan: &MigrationPlan) -> Vec<PlanRow> {
     let tenants = plan.tenants.iter().map(|tenant| PlanRow {
         action: "create",

@@ -1,4 +1,4 @@
-//! `usher servers check`: calls a server from here, as the control plane would, and says what is wrong.
+//! Runs `usher servers check`: polls a server from this machine, as the control plane does, and reports its faults.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ use crate::{
     printer::{OutputPrinter, TableRow},
 };
 
-/// One finding.
+/// The result of one check.
 #[derive(Serialize)]
 struct CheckFinding {
     check: &'static str,
@@ -48,11 +48,11 @@ pub(super) async fn run(
 ) -> Result<(), CommandFailure> {
     let server = target(global, args).await?;
     let findings = check(&server, global.timeout).await?;
-    printer.list(&findings, "nothing was checked")?;
+    printer.list(&findings, "no check was made")?;
     if findings.iter().all(|finding| finding.passed) {
         Ok(())
     } else {
-        Err(CommandFailure::Refused(format!("{} does not pass", server.url)))
+        Err(CommandFailure::Refused(format!("server {} does not pass its check", server.url)))
     }
 }
 
@@ -86,13 +86,13 @@ async fn check(server: &Server, timeout: Duration) -> Result<Vec<CheckFinding>, 
     settings.health.deadline = timeout;
     settings.health.connect_timeout = timeout.min(Duration::from_secs(5));
     let client = BbbClient::new(&settings, PendingCalls::default()).map_err(anyhow::Error::from)?;
-    let asked = usher_runtime::clock::now();
+    let started = usher_runtime::clock::now();
     let sample = match client.poll(server, 0).await {
         Ok(sample) => sample,
         Err(error) => return Ok(diagnose(&client, server, &error).await),
     };
-    let took = crate::printer::span(usher_runtime::clock::now() - asked);
-    let version = if sample.bbb_version.is_empty() { "not told" } else { &sample.bbb_version };
+    let took = crate::printer::span(usher_runtime::clock::now() - started);
+    let version = if sample.bbb_version.is_empty() { "unknown" } else { &sample.bbb_version };
     let users: u32 = sample.meetings.iter().map(|meeting| meeting.participants).sum();
     Ok(vec![
         CheckFinding { check: "reach", passed: true, detail: format!("{} answered in {took}", server.url) },
@@ -109,7 +109,7 @@ async fn check(server: &Server, timeout: Duration) -> Result<Vec<CheckFinding>, 
     ])
 }
 
-/// What failed first, and what to do about it.
+/// Returns the first failure with its remedy, after the checks that passed.
 async fn diagnose(client: &BbbClient, server: &Server, error: &BbbCallError) -> Vec<CheckFinding> {
     let reached = CheckFinding { check: "reach", passed: true, detail: format!("{} answers", server.url) };
     let failed = |check, detail: String| CheckFinding { check, passed: false, detail };
@@ -117,7 +117,7 @@ async fn diagnose(client: &BbbClient, server: &Server, error: &BbbCallError) -> 
         BbbCallError::Connect(why) => {
             vec![failed(
                 "reach",
-                format!("{why}; is the host right, and does its firewall let this machine in?"),
+                format!("{why}; is the host right, and does its firewall admit this machine?"),
             )]
         }
         BbbCallError::Timeout(limit) => vec![failed("reach", format!("no answer within {limit:?}"))],
@@ -134,10 +134,10 @@ async fn diagnose(client: &BbbClient, server: &Server, error: &BbbCallError) -> 
         BbbCallError::Failed(key) if key.starts_with("checksumError") => {
             let detail = match accepted(client, server).await {
                 Some(other) => format!(
-                    "signed with {} it is not accepted, with {other} it is: use --algorithm {other}",
+                    "not accepted when signed with {}, accepted with {other}: use --algorithm {other}",
                     server.algorithm
                 ),
-                None => "it is not this server's; `bbb-conf --secret` there prints it".into(),
+                None => "not accepted; `bbb-conf --secret` on the server prints the right one".into(),
             };
             vec![reached, failed("secret", detail)]
         }
@@ -147,7 +147,8 @@ async fn diagnose(client: &BbbClient, server: &Server, error: &BbbCallError) -> 
     }
 }
 
-/// Finds a hash in which the secret is accepted after all: `supportedChecksumAlgorithms` of BBB.
+/// Returns another hash with which the server accepts the secret: BBB can restrict
+/// `supportedChecksumAlgorithms` (wire-contract 1).
 async fn accepted(client: &BbbClient, server: &Server) -> Option<ChecksumAlgorithm> {
     for algorithm in ChecksumAlgorithm::ALL.into_iter().filter(|algorithm| *algorithm != server.algorithm) {
         if client.poll(&Server { algorithm, ..server.clone() }, 0).await.is_ok() {

@@ -1,4 +1,4 @@
-//! A server as it is shown.
+//! The row of a server in lists, and its object in JSON.
 
 use serde::Serialize;
 use usher_bbb::checksum::ChecksumAlgorithm;
@@ -6,7 +6,7 @@ use usher_proto::v1;
 
 use crate::printer::{TableRow, ago};
 
-/// A server as it is shown.
+/// A server as tables, JSON and YAML show it.
 #[derive(Serialize)]
 pub(in crate::commands) struct ServerRow {
     pub(in crate::commands) id: String,
@@ -14,9 +14,9 @@ pub(in crate::commands) struct ServerRow {
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<String>,
     admin_state: &'static str,
-    /// The older entry of the same server, in whose favour this one takes no meetings; else empty.
+    /// The older entry of the same server (ADR 21), or empty. With one, this entry takes no meetings.
     pub(in crate::commands) same_as: String,
-    /// Of the entry of an old address, the server that was given another one by force; else empty.
+    /// For the entry of a former address, the server that moved to another address by force; else empty.
     former_of: String,
     health: &'static str,
     health_since: Option<String>,
@@ -90,7 +90,7 @@ impl TableRow for ServerRow {
             self.meetings.to_string(),
             self.users.to_string(),
             format!("{:.1}", self.effective_load),
-            // Weights that came as a multiplier are seldom round.
+            // A weight that was computed from a multiplier has many digits.
             ((self.weight * 1000.0).round() / 1000.0).to_string(),
             self.zombies.to_string(),
             self.sample_age.clone(),

@@ -1,4 +1,4 @@
-//! `usher servers sync`: reads a list, plans, asks where something is taken away, carries out.
+//! Runs `usher servers sync`: reads a list, plans, asks before a server goes out of use, carries the plan out (S10).
 
 use serde::Serialize;
 
@@ -17,7 +17,7 @@ use crate::{
     printer::{OutputPrinter, TableRow},
 };
 
-/// What is to be done, and what that takes out of use.
+/// The changes to make, and the servers that they take out of use.
 struct SyncPlan {
     changes: Vec<FleetChange>,
     shrinkage: FleetShrinkage,
@@ -30,7 +30,7 @@ impl SyncPlan {
         if !conflicts.is_empty() {
             let conflicts: Vec<String> = conflicts.iter().map(ToString::to_string).collect();
             return Err(CommandFailure::Refused(format!(
-                "one server under two ids, nothing was done: {}",
+                "one server has two ids, no change was made: {}",
                 conflicts.join("; ")
             )));
         }
@@ -40,7 +40,7 @@ impl SyncPlan {
     }
 }
 
-/// Carries out `servers sync`.
+/// Runs `usher servers sync`.
 pub(super) async fn run(
     global: &GlobalOptions,
     printer: &mut OutputPrinter,
@@ -56,34 +56,34 @@ pub(super) async fn run(
     }
     if args.dry_run {
         if !within {
-            printer.note(&format!("it would be refused without --allow-shrink {}", shrinkage.needed()));
+            printer.note(&format!("the run would be refused without --allow-shrink {}", shrinkage.needed()));
         }
-        printer.note("dry run: nothing is changed");
-        return printer.list(&rows(changes), "nothing to do");
+        printer.note("dry run: no change is made");
+        return printer.list(&rows(changes), "no change is needed");
     }
     let harm = changes.iter().filter(|change| change.is_destructive());
     let harm: Vec<String> = harm.map(|change| format!("{} {}", change.action(), change.server())).collect();
     if !within {
         confirm::shrink(global, shrinkage)?;
     } else if !harm.is_empty() {
-        confirm::harm(global, &format!("{} (see it all with --dry-run)", harm.join(", ")))?;
+        confirm::harm(global, &format!("{} (--dry-run shows all changes)", harm.join(", ")))?;
     }
-    // A person took time to answer: what was agreed to is done, or nothing.
+    // The operator took time to answer: only the confirmed changes are made, or none.
     if !global.yes && (!within || !harm.is_empty()) {
         let now = SyncPlan::new(&admin, &wanted, args.mode.into()).await?;
-        if now.changes != *changes || !hits_no_more(&now.shrinkage, shrinkage) {
+        if now.changes != *changes || !is_no_larger(&now.shrinkage, shrinkage) {
             return Err(CommandFailure::Refused(
-                "the fleet changed meanwhile; nothing was done, run it again".into(),
+                "the fleet changed meanwhile; no change was made, run the command again".into(),
             ));
         }
     }
     carry_out(&admin, changes).await?;
-    printer.list(&rows(changes), "nothing to do")
+    printer.list(&rows(changes), "no change is needed")
 }
 
-/// Tells whether no more is hit than what was agreed to. Meetings end by themselves meanwhile, and users
-/// come and go.
-fn hits_no_more(now: &FleetShrinkage, agreed: &FleetShrinkage) -> bool {
+/// Tells whether the plan takes no more servers out of use than the confirmed one. Fewer meetings or other users are
+/// accepted, because meetings end and users leave while the operator answers.
+fn is_no_larger(now: &FleetShrinkage, agreed: &FleetShrinkage) -> bool {
     now.hit.is_subset(&agreed.hit) && now.busy_hit <= agreed.busy_hit
 }
 

@@ -1,4 +1,4 @@
-//! From what was typed about a tenant's policy to what the control plane is told.
+//! Turns the arguments about the policy of a tenant into the request to the control plane.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use usher_proto::v1;
 
 use crate::args::TenantPolicyArgs;
 
-/// Returns the policy that was typed, and the fields of it that were.
+/// Returns the policy of the arguments, and the names of its fields that were given.
 pub(super) fn typed(args: TenantPolicyArgs) -> (v1::TenantPolicy, Vec<String>) {
     let given = [
         ("create_rules", args.no_create_rules || !args.create_rules.is_empty()),

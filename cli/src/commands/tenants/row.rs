@@ -1,4 +1,4 @@
-//! A tenant as it is shown.
+//! The row of a tenant in lists, and its object in JSON.
 
 use serde::Serialize;
 use usher_model::tenant::{ParameterRule, TenantPolicy};
@@ -6,7 +6,7 @@ use usher_proto::v1;
 
 use crate::printer::TableRow;
 
-/// A tenant as it is shown.
+/// A tenant as tables, JSON and YAML show it.
 #[derive(Serialize)]
 pub(super) struct TenantRow {
     id: String,
@@ -35,7 +35,7 @@ pub(super) struct TenantRow {
     dial_number: String,
 }
 
-/// What its meetings begin with.
+/// The document that its meetings begin with.
 #[derive(Serialize)]
 struct PresentationView {
     url: String,
@@ -43,7 +43,7 @@ struct PresentationView {
     forced: bool,
 }
 
-/// 0 means no limit, of which there is nothing to say.
+/// Tells whether a limit is 0, which means no limit, so that JSON leaves it out.
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields so")]
 fn is_zero(limit: &u64) -> bool {
     *limit == 0
@@ -93,7 +93,7 @@ impl TableRow for TenantRow {
     }
 }
 
-/// "3", or "3/10" where there is a limit.
+/// Returns a number with its limit: "3/10", or "3" without a limit.
 fn of(number: u32, limit: u64) -> String {
     if limit == 0 { number.to_string() } else { format!("{number}/{limit}") }
 }

@@ -36,13 +36,13 @@ fn scalelite() -> ScaleliteInventory {
     }
 }
 
-/// A fleet with nothing but the secrets of `default`.
+/// Returns a fleet that has only the tenant `default`.
 fn fresh() -> UsherInventory {
     let default = CurrentTenant { id: TenantId::default_tenant(), secrets: Vec::new(), hosts: Vec::new() };
     UsherInventory { tenants: vec![default], ..UsherInventory::default() }
 }
 
-/// What Usher has once a plan was carried out.
+/// Returns the entries that Usher has after a plan was carried out.
 fn carried_out(usher: &UsherInventory, plan: &MigrationPlan) -> UsherInventory {
     let mut after = usher.clone();
     after.servers.extend(plan.servers.iter().map(|server| CurrentServer {
@@ -155,7 +155,7 @@ fn a_host_of_another_tenant_stays_with_that_tenant() {
 fn without_a_tenant_default_a_conflict_names_the_meetings_of_no_tenant() {
     let without_default = plan(&UsherInventory::default(), &scalelite(), None);
     assert_eq!(remarks(&without_default), [("tenant", "default", true)]);
-    assert_eq!(without_default.meetings.len(), 2, "it is taken over all the same");
+    assert_eq!(without_default.meetings.len(), 2, "its meetings are taken over nevertheless");
     let mut tenants_only = scalelite();
     tenants_only.meetings.remove(0);
     assert!(plan(&UsherInventory::default(), &tenants_only, None).remarks.is_empty());

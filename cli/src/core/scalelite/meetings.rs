@@ -1,4 +1,4 @@
-//! `meetings` and `meeting:ID`.
+//! Reads the meetings: `meetings` and each `meeting:ID`.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,10 @@ use usher_model::{
     meeting::MeetingKey,
 };
 
-use super::{FoundMeeting, HashFields, RedisHash, ScaleliteInventory, ScaleliteKeys, field};
+use super::{
+    inventory::{FoundMeeting, ScaleliteInventory},
+    keys::{HashFields, RedisHash, ScaleliteKeys, field},
+};
 
 pub(super) fn read(
     keys: &ScaleliteKeys,
@@ -18,7 +21,7 @@ pub(super) fn read(
         let key = format!("meeting:{id}");
         match entry {
             RedisHash::Missing => found.ended += 1,
-            RedisHash::Unreadable => found.fault(keys, &key, "is no hash of text, as Scalelite's are"),
+            RedisHash::Unreadable => found.fault(keys, &key, "is not a hash of text"),
             RedisHash::Fields(fields) => match meeting(keys, id, fields, tenants) {
                 Ok(meeting) => found.meetings.push(meeting),
                 Err(problem) => found.fault(keys, &key, problem),

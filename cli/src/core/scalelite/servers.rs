@@ -1,4 +1,4 @@
-//! `servers` and `server:ID`.
+//! Reads the servers: `servers` and each `server:ID`.
 
 use usher_bbb::secret::Secret;
 use usher_model::{
@@ -6,7 +6,10 @@ use usher_model::{
     server::{AdminState, base_url},
 };
 
-use super::{FoundServer, HashFields, RedisHash, ScaleliteInventory, ScaleliteKeys, field};
+use super::{
+    inventory::{FoundServer, ScaleliteInventory},
+    keys::{HashFields, RedisHash, ScaleliteKeys, field},
+};
 use crate::core::server_list::{ServerSpec, tags, weight};
 
 pub(super) fn read(keys: &ScaleliteKeys, found: &mut ScaleliteInventory) {
@@ -14,7 +17,7 @@ pub(super) fn read(keys: &ScaleliteKeys, found: &mut ScaleliteInventory) {
         let key = format!("server:{id}");
         match entry {
             RedisHash::Missing => found.fault(keys, &key, "is named in `servers` and does not exist"),
-            RedisHash::Unreadable => found.fault(keys, &key, "is no hash of text, as Scalelite's are"),
+            RedisHash::Unreadable => found.fault(keys, &key, "is not a hash of text"),
             RedisHash::Fields(fields) => match server(keys, id, fields) {
                 Ok(server) => found.servers.push(server),
                 Err(problems) => problems.into_iter().for_each(|problem| found.fault(keys, &key, problem)),
@@ -24,7 +27,7 @@ pub(super) fn read(keys: &ScaleliteKeys, found: &mut ScaleliteInventory) {
 }
 
 fn server(keys: &ScaleliteKeys, id: &str, fields: &HashFields) -> Result<FoundServer, Vec<String>> {
-    // 0 is what Scalelite itself takes for none.
+    // Scalelite treats 0 as an absent multiplier.
     let multiplier = field(fields, "load_multiplier").filter(|text| text.parse::<f64>() != Ok(0.0));
     let mut problems = Vec::new();
     let mut noted = |problem: String| problems.push(problem);
@@ -49,7 +52,7 @@ fn server(keys: &ScaleliteKeys, id: &str, fields: &HashFields) -> Result<FoundSe
     server().ok_or(problems)
 }
 
-/// Servers of before there were states are told by the sets they are in.
+/// Returns the admin state. Scalelite versions without the field `state` keep it in two sets.
 fn admin(keys: &ScaleliteKeys, id: &str, state: Option<&str>) -> Result<AdminState, &'static str> {
     match state {
         Some("enabled") => Ok(AdminState::Enabled),

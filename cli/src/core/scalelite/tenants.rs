@@ -1,4 +1,4 @@
-//! `tenants`, `tenant:ID` and their settings.
+//! Reads the tenants: `tenants`, each `tenant:ID` and its settings.
 
 use std::collections::BTreeMap;
 
@@ -8,12 +8,15 @@ use usher_model::{
     tenant::{ParameterRule, RuleAction},
 };
 
-use super::{FoundTenant, HashFields, RedisHash, ScaleliteInventory, ScaleliteKeys, field};
+use super::{
+    inventory::{FoundTenant, ScaleliteInventory},
+    keys::{HashFields, RedisHash, ScaleliteKeys, field},
+};
 
-/// Fields of what Scalelite does for learning record stores, and Usher does not.
+/// The fields of the learning record store of a tenant, which Usher does not support.
 const LRS: [&str; 2] = ["lrs_endpoint", "kc_token_url"];
 
-/// Reads the tenants, and returns their names by Scalelite's ids.
+/// Reads the tenants and returns their names by the ids of Scalelite.
 pub(super) fn read(keys: &ScaleliteKeys, found: &mut ScaleliteInventory) -> BTreeMap<String, TenantId> {
     let mut names = BTreeMap::new();
     for (id, entry) in &keys.tenants {
@@ -24,7 +27,7 @@ pub(super) fn read(keys: &ScaleliteKeys, found: &mut ScaleliteInventory) -> BTre
                 continue;
             }
             RedisHash::Unreadable => {
-                found.fault(keys, &key, "is no hash of text, as Scalelite's are");
+                found.fault(keys, &key, "is not a hash of text");
                 continue;
             }
             RedisHash::Fields(fields) => fields,
@@ -37,7 +40,7 @@ pub(super) fn read(keys: &ScaleliteKeys, found: &mut ScaleliteInventory) -> BTre
                     found.note(
                         keys,
                         &key,
-                        "its learning record store is not taken over: Usher knows of none",
+                        "its learning record store is not taken over: Usher does not support one",
                     );
                 }
                 found.tenants.push(tenant);
@@ -53,14 +56,14 @@ fn tenant(keys: &ScaleliteKeys, id: &str, fields: &HashFields) -> Result<FoundTe
     let name = field(fields, "name").ok_or("`name` is missing")?;
     let tenant =
         TenantId::parse(name).map_err(|error| format!("`name` cannot be a tenant's here: {error}"))?;
-    // Of two tenants by one name, Scalelite serves the one its index names.
+    // If two tenants have one name, Scalelite serves the one in its index.
     if keys.tenant_names.get(name).is_some_and(|index| index != id) {
         return Err(format!("another tenant has the name `{tenant}`, and Scalelite serves that one"));
     }
     let secrets = field(fields, "secrets").unwrap_or_default().split(':').map(str::trim);
     let secrets: Vec<Secret> = secrets.filter(|secret| !secret.is_empty()).map(Secret::new).collect();
     if secrets.is_empty() {
-        return Err("`secrets` holds none: nobody can call Scalelite as this tenant".into());
+        return Err("`secrets` is empty: no application can call Scalelite as this tenant".into());
     }
     Ok(FoundTenant { id: tenant, secrets, rules: Vec::new() })
 }
@@ -70,7 +73,7 @@ fn rules(keys: &ScaleliteKeys, tenant: &str, found: &mut ScaleliteInventory) -> 
     for (id, entry) in keys.settings.get(tenant).into_iter().flatten() {
         let key = format!("tenant_setting:{id}");
         let RedisHash::Fields(fields) = entry else {
-            found.fault(keys, &key, "is named in a tenant's settings and is no hash of text");
+            found.fault(keys, &key, "is named in the settings of a tenant and is not a hash of text");
             continue;
         };
         match rule(fields) {

@@ -1,3 +1,6 @@
+use usher_bbb::secret::Secret;
+use usher_model::server::AdminState;
+
 use super::*;
 
 fn fields(pairs: &[(&str, &str)]) -> RedisHash {
@@ -101,7 +104,7 @@ fn tenants_bring_secrets_settings_and_no_namesake() {
     }
     assert!(
         found.notes.iter().any(|note| note.key == "scalelite:tenant:2"),
-        "what is not taken over is told"
+        "the entry that is not taken over is reported"
     );
 }
 

@@ -15,7 +15,7 @@ fn scalelites_file_is_read_unchanged() {
     assert_eq!(specs.len(), 2);
     let (first, lab) = (&specs[0], &specs[1]);
     assert_eq!(first.url, "https://bbb1.example.org/bigbluebutton/api/");
-    assert_eq!(first.secret.expose(), "0123", "a secret is text, whatever it looks like");
+    assert_eq!(first.secret.expose(), "0123", "a secret is text, also if it looks like a number");
     assert!(first.enabled && first.tags.is_empty() && same(first.weight, 0.5), "{first:?}");
     assert_eq!(
         (lab.enabled, lab.secret.expose(), lab.tags.as_slice()),

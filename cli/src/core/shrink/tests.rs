@@ -31,7 +31,7 @@ fn fleet(busy: usize, idle: usize, disabled: usize) -> Vec<CurrentServer> {
         .collect()
 }
 
-/// The list of a fleet without those that `left_out` names.
+/// Returns the list of a fleet without the servers in `left_out`.
 fn list(fleet: &[CurrentServer], left_out: &[&str]) -> Vec<ServerSpec> {
     let named = |server: &&CurrentServer| !left_out.contains(&server.id.as_str());
     fleet.iter().filter(named).map(CurrentServer::spec).collect()
@@ -107,8 +107,8 @@ fn s10_servers_out_of_use_count_neither_way() {
     );
     fleet.push(server("draining", AdminState::Cordoned, 3));
     let forced = shrinkage(&fleet, &["draining"], SyncMode::Force);
-    assert_eq!((forced.hit.len(), forced.meetings), (1, 3), "its meetings are given up");
-    assert!(shrinkage(&fleet, &["draining"], SyncMode::Cordon).hit.is_empty(), "it drains on");
+    assert_eq!((forced.hit.len(), forced.meetings), (1, 3), "the ids of its meetings are freed");
+    assert!(shrinkage(&fleet, &["draining"], SyncMode::Cordon).hit.is_empty(), "it continues to drain");
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn s10_servers_that_the_list_switches_off_count_like_missing_ones() {
         list(&fleet, &[]).into_iter().map(|spec| ServerSpec { enabled: false, ..spec }).collect();
     let switched = FleetShrinkage::of(&fleet, &off, &plan(&fleet, &off, SyncMode::Keep));
     assert_eq!(switched.hit.len(), 2);
-    assert!(!switched.is_within(None), "keeping what is not listed keeps nothing of what is");
+    assert!(!switched.is_within(None), "the mode `keep` concerns only servers that are not listed");
 }
 
 #[test]
@@ -157,7 +157,7 @@ proptest! {
             .map(|(server, (.., named))| ServerSpec { enabled: *named > 1, ..server.spec() }).collect();
         let changes = plan(&fleet, &wanted, mode);
         let shrinkage = FleetShrinkage::of(&fleet, &wanted, &changes);
-        // Counted anew from what stands afterwards.
+        // Counted a second time, from the servers that remain.
         let stays = |server: &&CurrentServer| {
             let about = |change: &&FleetChange| *change.server() == server.id;
             !changes.iter().filter(about).any(|change| matches!(change, FleetChange::Cordon(_) | FleetChange::Panic(_) | FleetChange::Remove(_)))

@@ -80,7 +80,7 @@ prop_compose! {
     }
 }
 
-/// What the control plane does when it is asked for each change.
+/// Changes the fleet as the control plane does for each change.
 fn carry_out(fleet: &mut BTreeMap<ServerId, CurrentServer>, changes: &[FleetChange]) {
     for change in changes {
         match change {
@@ -129,7 +129,7 @@ proptest! {
         let changes = plan(&now(&fleet), &wanted, mode);
         carry_out(&mut fleet, &changes);
         prop_assert_eq!(plan(&now(&fleet), &wanted, mode), vec![]);
-        // A fleet's own list changes nothing.
+        // The list of a fleet changes no server of it.
         let own: Vec<ServerSpec> = fleet.values().map(CurrentServer::spec).collect();
         prop_assert_eq!(plan(&now(&fleet), &own, SyncMode::Force), vec![]);
     }
