@@ -24,7 +24,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let out = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out.join("usher_descriptors.bin"), descriptors.encode_to_vec())?;
     // Messages first, then services over them: in the services a routing frame is the type that is
-    // encoded once, whatever the number of edges.
+    // encoded once for all edges.
     tonic_prost_build::configure()
         .build_client(false)
         .build_server(false)

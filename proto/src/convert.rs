@@ -1,4 +1,4 @@
-//! Wire types to domain types (fallible) and back (not).
+//! Conversions from generated types to domain types, which can fail, and back, which cannot.
 
 mod tenant;
 
@@ -14,10 +14,10 @@ use usher_model::{
     voice::VoiceBridge,
 };
 
-/// A message that does not say what it must.
+/// The reason why a message cannot become a domain value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConvertError {
-    /// A field that must be set is not.
+    /// A required field is not set.
     #[error("field `{0}` is missing")]
     Missing(&'static str),
     /// A field holds a value outside its enumeration.

@@ -1,4 +1,4 @@
-//! Generated code, and the way from wire types to domain types and back.
+//! The generated code of the protocol, and the conversions between its types and the types of the domain.
 
 #![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
@@ -8,7 +8,7 @@ mod shared_frame;
 pub use convert::ConvertError;
 pub use shared_frame::SharedFrame;
 
-/// The wire contract, package `usher.v1`.
+/// The gRPC API, package `usher.v1`.
 #[allow(missing_docs, clippy::pedantic, reason = "generated")]
 pub mod v1 {
     tonic::include_proto!("usher.v1");
@@ -21,5 +21,5 @@ pub mod store {
     tonic::include_proto!("usher.store.v1");
 }
 
-/// Descriptors of both packages, for gRPC reflection.
+/// The descriptors of both packages, for gRPC reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/usher_descriptors.bin"));

@@ -1,7 +1,7 @@
 //! A frame of the routing stream that is encoded once and sent to many edges.
 //!
-//! On the wire it is a `usher.v1.StreamRoutesResponse`. A sender builds it from bytes that were
-//! encoded before; a receiver reads it as the generated message.
+//! On the wire it is a `usher.v1.StreamRoutesResponse`. A sender builds it from encoded bytes; a receiver reads it as
+//! the generated message.
 
 use bytes::{Buf, BufMut, Bytes};
 use prost::{
@@ -11,12 +11,12 @@ use prost::{
 
 use super::v1::StreamRoutesResponse;
 
-/// A `StreamRoutesResponse`, encoded already (to send) or decoded (received).
+/// A `StreamRoutesResponse`: encoded to be sent, or decoded after it was received.
 #[derive(Debug, Clone, PartialEq)]
 pub enum SharedFrame {
-    /// To send: the encoded message; clones share the bytes.
+    /// The encoded message to send. Clones share the bytes.
     Encoded(Bytes),
-    /// Received.
+    /// The received message, decoded.
     Decoded(StreamRoutesResponse),
 }
 
@@ -27,7 +27,7 @@ impl Default for SharedFrame {
 }
 
 impl SharedFrame {
-    /// Encodes a message once, for any number of receivers.
+    /// Returns a frame of a message, which is encoded once for any number of receivers.
     pub fn encode_once(message: &StreamRoutesResponse) -> Self {
         Self::Encoded(message.encode_to_vec().into())
     }

@@ -1,6 +1,6 @@
-//! Callbacks: what a BBB server tells an application about a meeting after its request has been
-//! answered (wire-contract 6). A server is given an address of ours, which carries all that is
-//! needed to pass the call on; nothing is looked up when it comes, days later, at any edge.
+//! Callbacks: the calls of a BBB server to an application about a meeting (wire-contract 6). A server gets an
+//! address of the edges, whose sealed state has all data for the delivery. Any edge can thus serve a callback
+//! without a look-up, also days later (ADR 10).
 
 mod address;
 mod hook;
@@ -14,8 +14,8 @@ pub use hook::HookState;
 pub use kind::CallbackKind;
 pub use own::OwnAddress;
 
-/// What comes between `public_url` and the sealed state in an address of ours.
+/// The path between `public_url` and the sealed state in a callback address.
 pub const PATH: &str = "/usher/callback/";
 
-/// The header by which a delivery says whose it is, see [`CallbackKey::mark`].
+/// The header of a delivery with the mark of this fleet, see [`CallbackKey::mark`].
 pub const MARK_HEADER: &str = "usher-delivery";

@@ -1,8 +1,9 @@
-//! Identifiers, parsed once at the door; no bare strings after.
+//! Identifiers. Text from outside is parsed into them once, and the rest of the code uses no bare strings
+//! (style P10).
 
 use std::{borrow::Borrow, fmt, sync::Arc};
 
-/// An identifier that cannot be accepted, and why.
+/// The reason why a text is no identifier.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{kind} `{value}` {problem}")]
 pub struct IdError {
@@ -11,7 +12,7 @@ pub struct IdError {
     problem: &'static str,
 }
 
-/// Longest accepted [`TenantId`], [`ServerId`] or [`EdgeId`], in bytes.
+/// The largest length of a [`TenantId`], [`ServerId`] or [`EdgeId`], bytes.
 const NAME_MAX: usize = 64;
 
 fn check_name(kind: &'static str, value: &str) -> Result<(), IdError> {
@@ -34,14 +35,14 @@ macro_rules! identifier {
         pub struct $name(Arc<str>);
 
         impl $name {
-            /// Parses an identifier.
+            /// Parses the text of an identifier.
             pub fn parse(value: &str) -> Result<Self, IdError> {
                 let check: fn(&'static str, &str) -> Result<(), IdError> = $check;
                 check($kind, value)?;
                 Ok(Self(Arc::from(value)))
             }
 
-            /// Returns the identifier as it was written.
+            /// Returns the identifier exactly as it was written.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -94,7 +95,7 @@ identifier!(
 );
 identifier!(
     /// The BBB API's `meetingID`, decoded: 1 to 256 characters, kept exactly.
-    /// (That `create` wants at least two and no comma is checked where creates are.)
+    /// A create additionally needs two characters and no comma, which the edge checks for creates.
     MeetingId, "meeting id", |kind, value| {
         let problem = match value.chars().count() {
             0 => "is empty",
@@ -105,7 +106,7 @@ identifier!(
     }
 );
 identifier!(
-    /// A server's own id of one instance of a meeting, `sha1(meetingID)-createTime`.
+    /// The internal id, by which a server names one instance of a meeting: `sha1(meetingID)-createTime`.
     InternalMeetingId, "internal meeting id", |kind, value| {
         let problem = match value.len() {
             0 => "is empty",
@@ -117,10 +118,10 @@ identifier!(
 );
 
 impl TenantId {
-    /// Name of the tenant that requests belong to when nothing says otherwise.
+    /// The id of the tenant that owns requests without host or path of another tenant.
     pub const DEFAULT: &'static str = "default";
 
-    /// Tells whether a text is a tenant's name, which none of this type can say of a mere part of a text.
+    /// Tells whether a text, such as a part of a scoped id, is a valid tenant id.
     pub(crate) fn is_name(text: &str) -> bool {
         check_name("tenant id", text).is_ok()
     }

@@ -1,4 +1,4 @@
-//! Meetings, the records that say where they live, and zombies (requirements A5).
+//! Meetings, the records of their servers, and zombies (requirements A5).
 
 use std::fmt;
 
@@ -9,17 +9,17 @@ use crate::{
     voice::VoiceBridge,
 };
 
-/// A meeting as its application knows it.
+/// The key of a meeting: the tenant and the id that the application chose.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MeetingKey {
-    /// Whose meeting it is.
+    /// Tenant that owns the meeting.
     pub tenant: TenantId,
-    /// The `meetingID` the application chose.
+    /// The `meetingID` that the application chose.
     pub meeting: MeetingId,
 }
 
 impl MeetingKey {
-    /// Names a meeting.
+    /// Returns the key of a meeting.
     pub fn new(tenant: TenantId, meeting: MeetingId) -> Self {
         Self { tenant, meeting }
     }
@@ -40,24 +40,24 @@ impl fmt::Debug for MeetingKey {
 /// The stored state of a record. *Detached* is not stored: it is a record whose server is offline.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RecordState {
-    /// Written before the server was called.
+    /// Written before the server is called.
     Pending,
     /// The server confirmed this instance.
     Active {
-        /// The instance.
+        /// Internal id of the instance.
         internal_id: InternalMeetingId,
-        /// The server's `createTime`, milliseconds since 1970.
+        /// Value of `createTime` on the server, milliseconds since 1970.
         create_time_ms: i64,
     },
     /// `end` succeeded; unroutable; removed once a poll no longer lists the instance.
     Ending {
-        /// The instance that was asked to end, where it is known.
+        /// Internal id of the instance that was ended, if it is known.
         internal_id: Option<InternalMeetingId>,
     },
 }
 
 impl RecordState {
-    /// Returns the instance this state names.
+    /// Returns the internal id of the instance, if the state has one.
     pub fn internal_id(&self) -> Option<&InternalMeetingId> {
         match self {
             Self::Pending => None,
@@ -70,70 +70,70 @@ impl RecordState {
 /// The stored fact "this meeting lives on that server".
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MeetingRecord {
-    /// Where in its life it is.
+    /// Stored state of the record.
     pub state: RecordState,
-    /// Where it lives.
+    /// Server of the meeting.
     pub server: ServerId,
-    /// Identifies the placement that made it.
+    /// Placement token: the random name of the placement that made the record.
     pub token: String,
-    /// Digest of the create's parameters.
+    /// Digest of the parameters of the create.
     pub request_digest: Bytes,
-    /// Wall clock of the placement, milliseconds since 1970; for people.
+    /// Wall clock of the placement, milliseconds since 1970; for operators.
     pub created_at_ms: i64,
-    /// `maxParticipants`; 0 means no limit.
+    /// Value of `maxParticipants`; 0 means no limit.
     pub max_users: u32,
-    /// Expected users; 0 means unknown.
+    /// Expected number of users; 0 means unknown.
     pub size_hint: u32,
-    /// The number callers reach it by, where Usher gave or knows it.
+    /// Voice bridge of the meeting, if Usher assigned or learnt it.
     pub voice_bridge: Option<VoiceBridge>,
-    /// It is a breakout room that its application created itself: on its parent's server, load of its parent,
-    /// and no meeting of its own where meetings are counted (ADR 15).
+    /// Whether the meeting is a breakout room that its application created. It is on the server of its parent, its
+    /// users are load of the parent, and limits do not count it as a meeting (ADR 15).
     pub breakout: bool,
 }
 
 impl MeetingRecord {
-    /// Tells whether it is ACTIVE with this instance.
+    /// Tells whether the record is ACTIVE with this instance.
     pub fn runs(&self, instance: &InternalMeetingId) -> bool {
         matches!(&self.state, RecordState::Active { internal_id, .. } if internal_id == instance)
     }
 
-    /// Tells whether it names this instance, be it that it runs or that it was asked to end.
+    /// Tells whether the record has this instance, ACTIVE or ENDING.
     pub fn names(&self, instance: &InternalMeetingId) -> bool {
         self.state.internal_id() == Some(instance)
     }
 }
 
-/// What happens to a zombie next.
+/// The next step for a zombie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ZombieState {
-    /// Its replacement is not confirmed yet.
+    /// Waits, because the record that replaces it is not confirmed yet.
     Waiting,
-    /// To be ended at the next poll that lists it.
+    /// Is ended at the next poll that lists it.
     Due,
-    /// An `end` may be on its way.
+    /// An `end` was sent and its result is not known yet.
     Ending,
 }
 
-/// A meeting perhaps still running on a server although its record has moved on.
+/// A meeting that may still run on a server although its record has moved on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Zombie {
-    /// What happens next.
+    /// Next step for the zombie.
     pub state: ZombieState,
-    /// The instance; unknown when a create's answer was lost.
+    /// Internal id of the instance; unknown if the answer of the create was lost.
     pub internal_id: Option<InternalMeetingId>,
-    /// Why it stands, for people.
+    /// Reason of the zombie, for operators.
     pub reason: String,
-    /// Wall clock of its entry, milliseconds since 1970; for people.
+    /// Wall clock at which it became a zombie, milliseconds since 1970; for operators.
     pub since_ms: i64,
-    /// How long it had stood when that was last written down, milliseconds; for `zombie_ttl`.
+    /// Age of the zombie at the last write, milliseconds; for `zombie_ttl`.
     pub stood_ms: u64,
 }
 
-/// Where a zombie stands: one entry per meeting and server.
+/// The key of a zombie: a meeting has at most one zombie on each server.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ZombieKey {
-    /// The id it was created under.
+    /// Tenant and id with which the meeting was created.
     pub meeting: MeetingKey,
-    /// Where it perhaps still runs.
+    /// Server on which the meeting may still run.
     pub server: ServerId,
 }

@@ -1,4 +1,4 @@
-//! The routing table: the view edges route by, its deltas and its digest.
+//! The routing table: the view by which edges route, its deltas and its digest (design 6).
 
 mod delta;
 mod digest;

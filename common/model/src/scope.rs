@@ -1,13 +1,12 @@
-//! Meeting ids as servers get them, so that two tenants can use one id (ADR 7).
+//! Scoped meeting ids: the ids on servers, by which two tenants can use one id (ADR 7).
 //!
-//! Tenant `school`'s `room` is `school~room` on a server. Ids of tenant `default` stay as they are,
-//! but for those that look like another tenant's: `school~room` of `default` is
-//! `default~school~room`. So no two ids of any tenants meet on a server, and each of these can be
-//! read back. Tenants' names hold no `~`, and no tenant's id can begin before the first one.
+//! The id `lesson` of tenant `school` is `school~lesson` on a server. Ids of tenant `default` stay as they
+//! are, except ids that look scoped: `school~lesson` of `default` is `default~school~lesson`. So two ids of
+//! any tenants never collide on a server, and each scoped id can be read back, because a tenant id has no `~`
+//! and ends at the first one.
 //!
-//! Meetings that another balancer created for a tenant are *bare*: on their server they are called
-//! what the tenant calls them. Their internal id, which begins with the hash of that name, tells so
-//! (ADR 12).
+//! Meetings that another balancer created for a tenant are *unscoped*: their id on the server is the id of the
+//! tenant. They are recognised by their internal id, which begins with the hash of that id (ADR 12).
 
 use std::{fmt, sync::Arc};
 
@@ -16,28 +15,28 @@ use sha1::{Digest, Sha1};
 use crate::id::{InternalMeetingId, TenantId};
 use usher_bbb::hex;
 
-/// Parts the tenant from the id. It is no letter of tenants' names, stays as it is in a URL and in
-/// XML, and nothing in BBB takes it for anything else.
+/// The separator of tenant and id. No tenant id has it, URLs and XML do not escape it, and BBB gives it no
+/// meaning.
 const SEPARATOR: char = '~';
-/// Digits of a SHA-1 in hexadecimal.
+/// The number of hexadecimal digits of a SHA-1.
 const SHA1_HEX: usize = 40;
-/// Longest `meetingID` that servers take, in characters.
+/// The largest length of a `meetingID` that servers accept, characters.
 pub const SERVER_ID_MAX: usize = 256;
 
-/// How one tenant's ids are written on servers.
+/// The form that the ids of one tenant have on servers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TenantScope {
-    /// `TENANT~`
+    /// Prefix of scoped ids, `TENANT~`.
     prefix: Arc<str>,
     is_default: bool,
 }
 
-/// An id as a server gets it, in the two parts it consists of.
+/// An id on a server, in its two parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ScopedId<'a> {
-    /// `TENANT~`, or nothing.
+    /// Prefix `TENANT~`, or empty for an id that is not scoped.
     pub prefix: &'a str,
-    /// The id as the application wrote it.
+    /// Id as the application wrote it.
     pub id: &'a str,
 }
 
@@ -48,29 +47,29 @@ impl TenantScope {
         Self { prefix: format!("{tenant}{SEPARATOR}").into(), is_default }
     }
 
-    /// Returns what the tenant's scoped ids begin with.
+    /// Returns the prefix of the scoped ids of the tenant.
     pub fn prefix(&self) -> &str {
         &self.prefix
     }
 
-    /// Returns an id as servers get it.
+    /// Returns the id that servers get for an id of the tenant.
     pub fn scoped<'a>(&'a self, id: &'a str) -> ScopedId<'a> {
         let plain = self.is_default && !looks_scoped(id);
         ScopedId { prefix: if plain { "" } else { &self.prefix }, id }
     }
 
-    /// Tells whether `instance` of the meeting `id` was created under that very id, although a create of
-    /// ours would have scoped it. Never for tenant `default`, whose ids stay as they are.
+    /// Tells whether `instance` of the meeting `id` was created unscoped, although Usher would have scoped the id.
+    /// It is false for ids of tenant `default` that stay as they are.
     pub fn is_bare(&self, id: &str, instance: &InternalMeetingId) -> bool {
         !self.is_default && bare(id).is_some() && is_instance_of(id, instance)
     }
 
-    /// Tells whether `instance` is one of the meeting `id` as creates of ours name it.
+    /// Tells whether `instance` was created with the id that Usher gives the meeting `id` on servers.
     pub fn is_instance(&self, id: &str, instance: &InternalMeetingId) -> bool {
         is_instance_of(&self.scoped(id).to_string(), instance)
     }
 
-    /// Returns an id as the server gets it that runs `instance` of it, where that is known.
+    /// Returns the id on the server that runs `instance` of a meeting. Without an instance it is the scoped id.
     pub fn on_server<'a>(&'a self, id: &'a str, instance: Option<&InternalMeetingId>) -> ScopedId<'a> {
         if instance.is_some_and(|instance| self.is_bare(id, instance)) {
             ScopedId { prefix: "", id }
@@ -79,8 +78,7 @@ impl TenantScope {
         }
     }
 
-    /// Returns the tenant's own id of what is called `on_server` there; none when that is no id of
-    /// this tenant.
+    /// Returns the id of the tenant for the id `on_server`, or `None` if that is no id of this tenant.
     pub fn original<'a>(&self, on_server: &'a str) -> Option<&'a str> {
         match on_server.strip_prefix(&*self.prefix) {
             Some(id) if !id.is_empty() && (!self.is_default || looks_scoped(id)) => Some(id),
@@ -89,14 +87,14 @@ impl TenantScope {
         }
     }
 
-    /// Returns the longest id of the tenant that still fits on a server, in characters.
+    /// Returns the largest length of an id of the tenant that fits on a server, characters.
     pub fn id_max(&self) -> usize {
         SERVER_ID_MAX - if self.is_default { 0 } else { self.prefix.len() }
     }
 }
 
 impl ScopedId<'_> {
-    /// Returns the length of the whole, in characters.
+    /// Returns the length of prefix and id together, characters.
     pub fn chars(&self) -> usize {
         self.prefix.chars().count() + self.id.chars().count()
     }
@@ -108,9 +106,9 @@ impl fmt::Display for ScopedId<'_> {
     }
 }
 
-/// Tells whether a server could take an id for the beginning of an internal id, `sha1hex-createTime`, and
-/// so for any meeting's: that is what servers look for first (wire-contract 2). Only a whole internal id
-/// names one meeting for certain.
+/// Tells whether a server could take an id for the beginning of an internal id, `sha1hex-createTime`, and so
+/// for the id of any meeting: servers search for internal ids first (wire-contract 2). Only a whole internal
+/// id names one meeting for certain.
 pub fn looks_internal(on_server: &str) -> bool {
     let is_hex = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f');
     let bytes = on_server.as_bytes();
@@ -120,13 +118,13 @@ pub fn looks_internal(on_server: &str) -> bool {
     }
 }
 
-/// Returns the id of a bare meeting, of whatever tenant, that is called `on_server` there; none where that
-/// looks scoped, which bare ids must not, or they could not be told from scoped ones.
+/// Returns the id of an unscoped meeting, of any tenant, with the id `on_server`. Returns `None` if that id
+/// looks scoped: an unscoped meeting with such an id could not be distinguished from a scoped one.
 pub fn bare(on_server: &str) -> Option<&str> {
     (!looks_scoped(on_server)).then_some(on_server)
 }
 
-/// Tells whether an internal id is one that a server makes of `on_server`.
+/// Tells whether a server derives an internal id from the id `on_server`.
 fn is_instance_of(on_server: &str, instance: &InternalMeetingId) -> bool {
     let Some((hash, _)) = instance.as_str().split_once('-') else { return false };
     let mut bytes = [0; SHA1_HEX / 2];
@@ -134,7 +132,7 @@ fn is_instance_of(on_server: &str, instance: &InternalMeetingId) -> bool {
         && hex::read(hash, &mut bytes).is_some_and(|hash| *hash == Sha1::digest(on_server)[..])
 }
 
-/// Tells whether an id could be one that some tenant's scope makes.
+/// Tells whether an id has the form of a scoped id of some tenant.
 fn looks_scoped(id: &str) -> bool {
     id.split_once(SEPARATOR).is_some_and(|(tenant, rest)| !rest.is_empty() && TenantId::is_name(tenant))
 }

@@ -1,4 +1,4 @@
-//! A BBB server and its two axes: what operators decided and what checks saw.
+//! A BBB server: its admin state, which operators decide, and its health, which polls decide.
 
 mod base_url;
 
@@ -11,125 +11,125 @@ use crate::{
 };
 use usher_bbb::{checksum::ChecksumAlgorithm, secret::Secret};
 
-/// What operators decided (S5).
+/// The decision of operators about a server (S5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum AdminState {
-    /// Takes meetings while healthy.
+    /// Takes new meetings while it is online.
     Enabled,
-    /// No new meetings; becomes disabled when empty (S6).
+    /// Takes no new meetings and becomes disabled when empty (S6).
     Cordoned,
-    /// Neither polled nor used.
+    /// Takes no meetings and is not polled.
     Disabled,
 }
 
-/// What checks saw; derived from [`HealthRecord`], never stored (requirements A2).
+/// The health of a server; derived from [`HealthRecord`], never stored (requirements A2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Health {
-    /// Green.
+    /// Takes new meetings.
     Online,
-    /// Yellow.
+    /// Takes no new meetings; its running meetings are served.
     Unhealthy,
-    /// Red.
+    /// Enough polls failed; the ids of its meetings are free.
     Offline,
 }
 
-/// One BBB server as operators described it.
+/// One BBB server as operators configured it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Server {
-    /// Its name.
+    /// Id of the server.
     pub id: ServerId,
-    /// Base of its API, ending in `/bigbluebutton/api/`.
+    /// Base URL of its API, ending in `/bigbluebutton/api/`.
     pub url: String,
-    /// Its shared secret.
+    /// Shared secret of the server.
     pub secret: Secret,
-    /// Capacity relative to others, above 0; 1 is ordinary (S4).
+    /// Share of meetings relative to other servers, above 0; the default is 1 (S4).
     pub weight: f64,
-    /// Tags by which tenants and meetings ask for it.
+    /// Tags by which a tenant or a create selects the server.
     pub tags: Vec<String>,
-    /// What operators decided.
+    /// Admin state of the server.
     pub admin: AdminState,
-    /// Hash by which requests to it are signed.
+    /// Hash that signs calls to the server.
     pub algorithm: ChecksumAlgorithm,
-    /// Wall clock of its creation, milliseconds since 1970.
+    /// Wall clock at which the entry was added, milliseconds since 1970.
     pub created_at_ms: i64,
-    /// Of the entry of an old address, the server that was given another one by force: what it left behind
-    /// is ended here, and the entry goes with the last of it.
+    /// For the entry of a former address, the server that moved to another address by force. Usher ends the
+    /// meetings that remain at the former address and then removes the entry.
     pub former_of: Option<ServerId>,
 }
 
-/// The stored half of a server's health: counters, never the colour (requirements A2).
+/// The stored facts of the health of a server: counters, never the health itself (requirements A2).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HealthRecord {
     /// Successful polls in a row, `0..=healthy_threshold`.
     pub recover: u32,
     /// Failed polls since it was last online, `0..=HealthSettings::unhealthy_threshold()`.
     pub error: u32,
-    /// Wall clock of the last change of colour, milliseconds since 1970; for people.
+    /// Wall clock of the last change of health, milliseconds since 1970; for operators.
     pub since_ms: i64,
-    /// Why the last poll failed; empty when it did not.
+    /// Reason why the last poll failed; empty if it succeeded.
     pub reason: String,
-    /// Wall clocks of recent green to yellow changes, oldest first (H17).
+    /// Wall clocks of recent changes from online to unhealthy, oldest first (H17).
     pub flapped_at_ms: Vec<i64>,
-    /// Wall clocks of recent failed calls that polls did not see, oldest first, one an interval at
-    /// most (X6).
+    /// Wall clocks of recent failed calls while polls succeeded, oldest first, at most one per interval (X6).
     pub calls_failed_at_ms: Vec<i64>,
-    /// How long it had its present colour when that was last written down, milliseconds; counted
-    /// while it is offline, for `zombie_ttl`.
+    /// Time in the present health at the last write, milliseconds; counted while the server is offline, for
+    /// `zombie_ttl`.
     pub stood_ms: u64,
 }
 
-/// What one successful poll saw.
+/// The content of one successful poll.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerSample {
-    /// Store revision that was applied before the poll was sent.
+    /// Store revision that was applied when the poll was sent: its watermark.
     pub watermark: u64,
-    /// Wall clock of the answer, milliseconds since 1970.
+    /// Wall clock at which the answer arrived, milliseconds since 1970.
     pub taken_at_ms: i64,
-    /// Every meeting the server listed.
+    /// Every meeting that the server listed.
     pub meetings: Vec<SampledMeeting>,
-    /// Version the server gave, or empty.
+    /// BBB version in the answer, or empty.
     pub bbb_version: String,
 }
 
-/// What a successful poll adds to the stored [`ServerSample`] when it saw the same.
+/// The watermark that a successful poll writes if its content equals the stored [`ServerSample`] (ADR 20).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SampleFreshness {
-    /// Store revision that was applied before the poll was sent.
+    /// Store revision that was applied when the poll was sent: its watermark.
     pub watermark: u64,
 }
 
 /// One meeting in a [`ServerSample`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SampledMeeting {
-    /// Its key, when it carries our mark.
+    /// Tenant and id, if the meeting has the mark of Usher.
     pub key: Option<MeetingKey>,
-    /// The tenant that another balancer created it for, where it says so and does not carry our mark.
+    /// Tenant for which another balancer created the meeting, if its metadata names one and it has no mark of
+    /// Usher.
     pub claim: Option<TenantId>,
-    /// Its `meetingID` on the server.
+    /// The `meetingID` on the server.
     pub external_id: String,
-    /// Its instance.
+    /// Internal id of the meeting.
     pub internal_id: InternalMeetingId,
-    /// Users, moderators included (S2).
+    /// Number of users, moderators included (S2).
     pub participants: u32,
-    /// Age by the server's own clock, milliseconds.
+    /// Age by the clock of the server, milliseconds.
     pub age_ms: u64,
-    /// `maxUsers`; 0 means no limit.
+    /// Value of `maxUsers`; 0 means no limit.
     pub max_users: u32,
-    /// Expected users; 0 means unknown.
+    /// Expected number of users; 0 means unknown.
     pub size_hint: u32,
-    /// Breakout rooms are load of their parent.
+    /// Parent of a breakout room: a breakout room is load of its parent.
     pub breakout: bool,
-    /// A breakout room that its application created itself: `key` holds the id it gave it, and there is a
-    /// record of it as of any meeting. Those that servers make have none.
+    /// Whether an application created this breakout room by its own call. Then `key` has its id, and it has a
+    /// record like any meeting; a breakout room that a server creates has none (ADR 15).
     pub named: bool,
-    /// The number callers reach it by; none where it is none that Usher could give out.
+    /// Voice bridge of the meeting, if Usher could assign it.
     pub voice_bridge: Option<VoiceBridge>,
-    /// Moderator password, where the server gave it (BBB 2.4 wants it for `end`). Never stored.
+    /// Moderator password, if the server lists it: BBB 2.4 needs it for `end`. It is never stored.
     pub moderator_password: Option<Secret>,
 }
 
 impl SampledMeeting {
-    /// Tells whether a record may stand for it: it is no breakout room that a server made.
+    /// Tells whether the meeting may have a record: breakout rooms that a server created have none.
     pub fn is_addressed(&self) -> bool {
         !self.breakout || self.named
     }

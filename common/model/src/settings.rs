@@ -1,5 +1,5 @@
-//! What can be configured, as plain values with the defaults of requirements E6. How they are read
-//! from file, environment and flags is in `runtime::config`; the loader fills these and checks them.
+//! The types of all settings, with the defaults of requirements E6. The loader in `runtime::config` fills them from
+//! file, environment and flags, and checks them (ADR 5).
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -9,44 +9,44 @@ use usher_bbb::{checksum::ChecksumAlgorithm, secret::Secret};
 /// Every setting of every program; each program uses its part.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Settings {
-    /// Addresses to listen on.
+    /// Addresses of the listeners.
     pub addresses: ListenAddresses,
-    /// Directory of the embedded store; none means in memory.
+    /// Directory of the embedded store; without it the store is in memory.
     pub data: Option<PathBuf>,
-    /// Secrets of tenant `default`, set at start where given.
+    /// Secrets of tenant `default`, which are set at the start if they are given.
     pub secrets: Vec<Secret>,
-    /// Where applications and BBB servers reach the edges, for callbacks.
+    /// URL by which applications and BBB servers reach the edges, for callbacks.
     pub public_url: Option<String>,
-    /// `[store]`
+    /// The store of the fleet, section `[store]`.
     pub store: StoreSettings,
-    /// `[leader]`
+    /// The lease of the leader, section `[leader]`.
     pub leader: LeaderSettings,
-    /// `[health]`
+    /// Polls and health, section `[health]`.
     pub health: HealthSettings,
-    /// `[placement]`
+    /// Placement of meetings, section `[placement]`.
     pub placement: PlacementSettings,
-    /// `[meetings]`
+    /// Calls and meetings, section `[meetings]`.
     pub meetings: MeetingSettings,
-    /// `[edge]`
+    /// The edge proxy, section `[edge]`.
     pub edge: EdgeSettings,
-    /// `[callbacks]`
+    /// Callbacks and webhooks, section `[callbacks]`.
     pub callbacks: CallbackSettings,
-    /// `[voice]`
+    /// Voice bridges, section `[voice]`.
     pub voice: VoiceSettings,
-    /// `[admin]`
+    /// Access to the control port, section `[admin]`.
     pub admin: AdminSettings,
-    /// `[telemetry]`
+    /// Logs and traces, section `[telemetry]`.
     pub telemetry: TelemetrySettings,
 }
 
-/// Where the listeners are; port 0 means any free one.
+/// The addresses of the listeners; port 0 means any free port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListenAddresses {
-    /// BBB API.
+    /// Address of the BBB API.
     pub listen: SocketAddr,
-    /// gRPC.
+    /// Address of the gRPC control port.
     pub control: SocketAddr,
-    /// `/live /ready /metrics`.
+    /// Address of `/live`, `/ready` and `/metrics`.
     pub ops: SocketAddr,
 }
 
@@ -57,39 +57,39 @@ impl Default for ListenAddresses {
     }
 }
 
-/// Which store, and where.
+/// The kind of the store and its address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreSettings {
-    /// Which implementation.
+    /// Kind of the store.
     pub kind: StoreKind,
-    /// etcd endpoints, `http://` or `https://`.
+    /// Endpoints of etcd, `http://` or `https://`.
     pub endpoints: Vec<String>,
     /// Prefix of every key, ending in `/`.
     pub prefix: String,
-    /// etcd user, with `password`.
+    /// User for etcd, with `password`.
     pub user: Option<String>,
-    /// etcd password.
+    /// Password of the etcd user.
     pub password: Option<Secret>,
-    /// PEM file of the CA that signed etcd's certificates.
+    /// PEM file of the CA that signed the certificates of etcd.
     pub ca: Option<PathBuf>,
     /// PEM file of the client certificate, with `key`.
     pub cert: Option<PathBuf>,
-    /// PEM file of the client key.
+    /// PEM file of the key of the client certificate.
     pub key: Option<PathBuf>,
     /// Longest time one call to the store may take.
     pub timeout: Duration,
-    /// How long etcd's history is kept at least; 0 leaves it to whoever else compacts it.
+    /// Least time for which the history of etcd is kept; 0 leaves compaction to another program.
     pub compact_every: Duration,
-    /// Bytes from which on the store refuses writes; 0 means as the store says.
+    /// Size at which the store refuses writes, bytes; 0 means the quota that the store reports.
     pub quota: u64,
 }
 
-/// The two stores.
+/// The kinds of store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StoreKind {
     /// A cluster of etcd 3.4 or newer.
     Etcd,
-    /// A file, or memory, in this process.
+    /// The embedded store of this process, in a file or in memory.
     Embedded,
 }
 
@@ -111,12 +111,12 @@ impl Default for StoreSettings {
     }
 }
 
-/// The leader's lease.
+/// The settings of the lease of the leader.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeaderSettings {
     /// Time after which a silent leader is replaced; whole seconds, at least 2 s.
     pub ttl: Duration,
-    /// Name of this replica in the election; none means host name and process id.
+    /// Name of this replica in the election; the default is host name and process id.
     pub replica: Option<String>,
 }
 
@@ -135,13 +135,13 @@ pub struct HealthSettings {
     pub deadline: Duration,
     /// Longest time to connect; below `deadline`.
     pub connect_timeout: Duration,
-    /// Successful polls in a row to green; at least 1.
+    /// Successful polls in a row from which a server is online; at least 1.
     pub healthy_threshold: u32,
-    /// Time without success to red; never fewer than three failed polls.
+    /// Time without a successful poll after which a server is offline; never fewer than three failed polls.
     pub unhealthy_after: Duration,
-    /// Share of failing servers above which nothing turns red; 0 to 1.
+    /// Share of failing servers above which no server becomes offline (H10); 0 to 1.
     pub mass_failure_guard: f64,
-    /// Time after which the guard lets servers turn red all the same.
+    /// Time after which the guard lets servers become offline nevertheless.
     pub mass_hold: Duration,
 }
 
@@ -160,33 +160,33 @@ impl Default for HealthSettings {
 }
 
 impl HealthSettings {
-    /// Fewest failed polls from green to red, whatever the interval: one that was late says little, and red
-    /// gives the ids of running meetings away.
+    /// The smallest number of failed polls from online to offline, at any interval (ADR 18). One late poll proves
+    /// little, and an offline server frees the ids of its running meetings.
     pub const FAILED_POLLS_LEAST: u32 = 3;
 
-    /// Failed polls from green to red: `unhealthy_after / interval`, rounded up, at least three (H16).
+    /// Returns the number of failed polls from online to offline: `unhealthy_after / interval`, rounded up, at least three (H16).
     pub fn unhealthy_threshold(&self) -> u32 {
         let interval = self.interval.as_millis().max(1);
         let polls = u32::try_from(self.unhealthy_after.as_millis().div_ceil(interval)).unwrap_or(u32::MAX);
         polls.max(Self::FAILED_POLLS_LEAST)
     }
 
-    /// Time from the last good poll to red.
+    /// Returns the time from the last successful poll to offline.
     pub fn time_to_offline(&self) -> Duration {
         self.interval.saturating_mul(self.unhealthy_threshold())
     }
 }
 
-/// How servers are chosen (requirements E).
+/// The choice of servers for new meetings (requirements E5).
 #[derive(Debug, Clone, PartialEq)]
 pub struct PlacementSettings {
-    /// Users a young meeting counts at least.
+    /// Number of users that a young meeting counts at least.
     pub min_users: u32,
-    /// How long a meeting is young.
+    /// Age up to which a meeting is young.
     pub join_buffer: Duration,
-    /// Time over which a server that just became green takes its full share; 0 means at once.
+    /// Time in which the share of a server that became online grows to its full size; 0 means at once.
     pub slow_start: Duration,
-    /// Placements that may be pending on one server.
+    /// Largest number of placements that may be pending on one server.
     pub max_inflight_creates: u32,
     /// Share of enabled servers that must be candidates; below it unhealthy ones are used too.
     pub panic_threshold: f64,
@@ -204,48 +204,48 @@ impl Default for PlacementSettings {
     }
 }
 
-/// Meetings and calls about them.
+/// Timeouts and rules of calls and meetings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MeetingSettings {
     /// Longest time a create at a server may take; below the time to offline.
     pub create_timeout: Duration,
-    /// Longest time a call with documents may take; a create only as far as polls list its meeting.
+    /// Longest time a call with documents may take. A create takes it only as far as polls list its meeting.
     pub upload_timeout: Duration,
-    /// Longest time any other call may take; also the deadline of lists.
+    /// Longest time any other call may take, and time limit of a survey.
     pub call_timeout: Duration,
-    /// Which unknown meetings are taken over.
+    /// Rule for meetings that a poll lists and no record names.
     pub adopt: AdoptPolicy,
     /// Longest duration of a meeting; 0 means no limit.
     pub max_duration: Duration,
-    /// What happens to never-superseded meetings of a server that returns.
+    /// Rule for meetings of a server that returns, if they were never superseded.
     pub zombie_policy: ZombiePolicy,
-    /// Time after which a zombie, or a record of an offline server, is given up.
+    /// Time after which a zombie, or a record of an offline server, is abandoned.
     pub zombie_ttl: Duration,
-    /// Parameters taken out of every create.
+    /// Parameters that are removed from every create.
     pub create_exclude: Vec<String>,
-    /// Parameters taken out of every join.
+    /// Parameters that are removed from every join.
     pub join_exclude: Vec<String>,
-    /// Answer `getMeetings` with an empty list, asking nobody.
+    /// Whether `getMeetings` is answered with an empty list without a call of a server.
     pub get_meetings_disabled: bool,
 }
 
-/// Which meetings that a poll lists, and no record knows, become records.
+/// The meetings to adopt: those that a poll lists and no record names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AdoptPolicy {
-    /// Those that carry our mark.
+    /// Only meetings with the mark of Usher.
     Tagged,
-    /// None.
+    /// No meeting at all.
     None,
-    /// All: the switch from another balancer.
+    /// All meetings, for the migration from another balancer.
     All,
 }
 
-/// What happens to never-superseded meetings of a server that returns.
+/// The treatment of meetings of a server that returns, if they were never superseded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ZombiePolicy {
-    /// They route again.
+    /// Their records route again.
     Restore,
-    /// They are ended.
+    /// Usher ends the meetings.
     End,
 }
 
@@ -266,34 +266,34 @@ impl Default for MeetingSettings {
     }
 }
 
-/// The edge.
+/// The settings of an edge proxy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EdgeSettings {
-    /// Name of this edge; none means host name and process id.
+    /// Name of this edge; the default is host name and process id.
     pub id: Option<String>,
-    /// gRPC addresses of control planes, tried in random order.
+    /// Addresses of the control planes (gRPC), which are tried in random order.
     pub control_plane: Vec<String>,
-    /// File that keeps the last good table.
+    /// File with the last good table.
     pub last_good: Option<PathBuf>,
-    /// Largest request body, bytes.
+    /// Largest body of a request, bytes.
     pub max_body: u64,
-    /// Largest request head, bytes.
+    /// Largest head of a request, bytes.
     pub max_head: u64,
     /// Longest time a client may take to send its request head, and between parts of its body.
     pub client_timeout: Duration,
-    /// Longest time a client's connection may be open without a request.
+    /// Longest time a connection may be open without a request.
     pub idle_timeout: Duration,
-    /// Connections beyond this are refused; 0 means no limit.
+    /// Largest number of connections; further ones are refused; 0 means no limit.
     pub max_connections: u32,
-    /// PEM file of the certificate chain; none means plain HTTP.
+    /// PEM file of the certificate chain; without it the edge serves plain HTTP.
     pub tls_cert: Option<PathBuf>,
-    /// PEM file of the private key.
+    /// PEM file of the key of the certificate.
     pub tls_key: Option<PathBuf>,
-    /// Networks whose PROXY protocol headers are believed; empty means the protocol is off.
+    /// Networks whose PROXY protocol headers are trusted; an empty list disables the protocol.
     pub proxy_protocol_from: Vec<String>,
-    /// Time between "not ready" and the listener's end at shutdown; until then requests are served.
+    /// Time of a shutdown between "not ready" and the close of the listener, in which requests are served.
     pub shutdown_wait: Duration,
-    /// Time that requests under way have to finish at shutdown.
+    /// Time of a shutdown in which requests in flight may finish.
     pub shutdown_grace: Duration,
 }
 
@@ -317,26 +317,26 @@ impl Default for EdgeSettings {
     }
 }
 
-/// Callbacks of servers to applications.
+/// The settings of callbacks and webhooks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallbackSettings {
-    /// Networks that applications may be in although they are private, `10.0.0.0/8`.
+    /// Private networks that deliveries may call, such as `10.0.0.0/8`.
     pub allow: Vec<String>,
-    /// How long a callback is tried.
+    /// Time for which the delivery of a callback is tried.
     pub retry_for: Duration,
-    /// Longest time of one try.
+    /// Longest time that one attempt may take.
     pub timeout: Duration,
-    /// How long a server that calls is kept waiting for a control plane that takes what it says.
+    /// Longest time a server waits until a control plane accepts its callback.
     pub accept_timeout: Duration,
-    /// Largest callback, bytes.
+    /// Largest size of a callback, bytes.
     pub max_body: u64,
-    /// All callbacks that wait, together, bytes.
+    /// Largest size of all waiting callbacks together, bytes.
     pub max_waiting: u64,
-    /// How long a server may use the address it was given at the create.
+    /// Time for which a server may use the callback address of a create.
     pub address_ttl: Duration,
-    /// Webhooks that one tenant may register.
+    /// Largest number of webhooks of one tenant.
     pub max_hooks: u32,
-    /// Hash by which webhooks are signed, as bbb-webhooks' `hookChecksumAlgorithm`.
+    /// Hash that signs webhook events: `hookChecksumAlgorithm` of bbb-webhooks.
     pub hook_checksum: ChecksumAlgorithm,
 }
 
@@ -356,20 +356,20 @@ impl Default for CallbackSettings {
     }
 }
 
-/// Numbers by which callers reach meetings, and the telephone system that connects them.
+/// The settings of voice bridges and of the telephone system (ADR 14).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VoiceSettings {
-    /// What rooms get numbers from whose tenant has no range of its own; none means that they get none.
+    /// Range of voice bridges for tenants without their own range; without it their meetings get none.
     pub bridges: Option<VoiceRange>,
-    /// How long a room keeps its number without being created.
+    /// Time for which a meeting keeps its voice bridge after its last create.
     pub keep: Duration,
-    /// Password by which `FreeSWITCH` asks where callers go; none means that nobody is told.
+    /// Password with which `FreeSWITCH` requests the destination of a call; without it dial-in is off.
     pub fsapi_password: Option<Secret>,
-    /// Longest call; 0 means no limit.
+    /// Longest time a telephone call may take; 0 means no limit.
     pub max_call: Duration,
-    /// Fewest digits a caller has to type.
+    /// Smallest number of digits that a caller types.
     pub pin_min: u32,
-    /// Most digits a caller may type.
+    /// Largest number of digits that a caller types.
     pub pin_max: u32,
 }
 
@@ -386,32 +386,32 @@ impl Default for VoiceSettings {
     }
 }
 
-/// Who may use the control port.
+/// The access to the control port.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AdminSettings {
     /// Bearer token that every caller must send.
     pub token: Option<Secret>,
-    /// Serve without a token on addresses that are not loopback.
+    /// Whether the port serves without a token on addresses that are not loopback.
     pub insecure: bool,
 }
 
-/// Logs and traces.
+/// The settings of logs and traces.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TelemetrySettings {
-    /// Where traces go, OTLP over gRPC; none means nowhere.
+    /// Endpoint for traces, OTLP over gRPC; without it traces are off.
     pub otlp_endpoint: Option<String>,
-    /// Filter, as in `info` or `info,usher_edge_proxy=debug`.
+    /// Filter of log lines, as in `info` or `info,usher_edge_proxy=debug`.
     pub log: String,
-    /// Form of the log lines.
+    /// Format of the log lines.
     pub log_format: LogFormat,
 }
 
-/// Form of the log lines.
+/// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
-    /// For people.
+    /// Text for operators.
     Text,
-    /// One JSON object a line.
+    /// One JSON object for each line.
     Json,
 }
 

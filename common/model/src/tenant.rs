@@ -1,5 +1,5 @@
-//! What operators decide about a tenant beyond who it is: rules for its parameters, limits, servers,
-//! a presentation.
+//! The policy of a tenant, which operators decide: rules for its parameters, limits, server tag, presentation,
+//! voice bridges.
 
 mod rule;
 
@@ -9,49 +9,49 @@ pub use rule::{ParameterRule, RuleAction, RuleError};
 
 use crate::voice::VoiceRange;
 
-/// The policy of one tenant; the default leaves everything as the application asks for it.
+/// The policy of one tenant. The default changes no request.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TenantPolicy {
     /// Rules for the parameters of creates.
     pub create_rules: Vec<ParameterRule>,
     /// Rules for the parameters of joins.
     pub join_rules: Vec<ParameterRule>,
-    /// Longest duration of a meeting, whole minutes; zero means no limit of this tenant's.
+    /// Longest duration of a meeting, whole minutes; zero means that the tenant has no limit of its own.
     pub max_duration: Duration,
-    /// Most meetings at a time; 0 means no limit.
+    /// Largest number of concurrent meetings; 0 means no limit.
     pub max_meetings: u32,
-    /// Most users at a time in all its meetings together; 0 means no limit.
+    /// Largest number of concurrent users in all its meetings together; 0 means no limit.
     pub max_users: u32,
-    /// Which servers take its meetings, written as `meta_server-tag` is; empty means any.
+    /// Server tag of its meetings, in the form of `meta_server-tag`; empty means any server.
     pub server_tag: String,
-    /// What its meetings begin with.
+    /// Document with which its meetings are created.
     pub presentation: Option<PresentationDocument>,
-    /// What its rooms get the numbers from by which callers reach them; none means as configured.
+    /// Range of the voice bridges of its meetings; without one the configured range applies.
     pub voice_bridges: Option<VoiceRange>,
-    /// Telephone number told to users, in place of what the application sends; empty means that.
+    /// Telephone number that users see; if it is empty, the number of the application stays.
     pub dial_number: String,
 }
 
-/// A document that meetings are created with.
+/// A document with which meetings are created.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PresentationDocument {
-    /// Where servers fetch it.
+    /// URL from which servers fetch the document.
     pub url: String,
-    /// Its name with the extension, by which servers tell its type; empty means the URL's last part.
+    /// File name with the extension that tells servers its type; empty means the last part of the URL.
     pub name: String,
-    /// In place of what the application brings; else only where it brings nothing.
+    /// Whether the document replaces documents of the application; else it is used only if there are none.
     pub forced: bool,
 }
 
 impl TenantPolicy {
-    /// Returns a duration in whole minutes, as BBB counts them: a limit below one is one.
+    /// Returns a duration in whole minutes, as BBB counts them. A limit below one minute becomes one.
     pub fn whole_minutes(duration: Duration) -> Duration {
         Duration::from_secs(duration.as_secs().div_ceil(60) * 60)
     }
 }
 
 impl PresentationDocument {
-    /// Returns its name, as servers get it.
+    /// Returns the file name of the document for servers.
     pub fn file_name(&self) -> &str {
         if !self.name.is_empty() {
             return &self.name;

@@ -1,5 +1,5 @@
-//! Voice bridges: the numbers that callers type to get into a meeting's audio, and the ranges they
-//! are given out from.
+//! Voice bridges: the numbers that callers type to join the audio of a meeting, and the ranges from
+//! which Usher assigns them (ADR 14).
 
 use std::{
     fmt,
@@ -8,14 +8,15 @@ use std::{
     str::FromStr,
 };
 
-/// Fewest and most digits of a number. BBB takes more and fewer; below five digits the bridge of a
-/// breakout room could be the one for tests, and Scalelite never gave out more than nine.
+/// The smallest and the largest number of digits of a voice bridge. BBB accepts fewer and more. With fewer
+/// than five digits the bridge of a breakout room could be the test bridge, and Scalelite never assigned
+/// more than nine.
 const DIGITS: RangeInclusive<usize> = 5..=9;
 const LOWEST: u32 = 10_000;
 const HIGHEST: u32 = 999_999_999;
 
-/// BBB's bridge for tests: a meeting that has it gets an internal id that begins with its
-/// `meetingID`, by which it would be found in place of others (wire-contract 4.2).
+/// The test bridge of BBB. A meeting with it gets an internal id that begins with its `meetingID`, so BBB
+/// would find it in place of other meetings (wire-contract 4.2).
 pub const TEST_BRIDGE: &str = "99999";
 const TEST_NUMBER: u32 = 99_999;
 
@@ -24,14 +25,14 @@ const TEST_NUMBER: u32 = 99_999;
 pub struct VoiceBridge(NonZeroU32);
 
 impl VoiceBridge {
-    /// Takes a number; none where it can be no voice bridge.
+    /// Returns the voice bridge of a number, or `None` if the number cannot be one.
     pub fn new(number: u32) -> Option<Self> {
         let fits = (LOWEST..=HIGHEST).contains(&number) && number != TEST_NUMBER;
         NonZeroU32::new(number).filter(|_| fits).map(Self)
     }
 
-    /// Parses what was sent or typed; none where it can be no voice bridge. `012345` is none: a server
-    /// takes it for another conference than `12345`.
+    /// Returns the voice bridge of a text, or `None` if the text cannot be one. `012345` cannot: for a server
+    /// it is another conference than `12345`.
     pub fn parse(text: &str) -> Option<Self> {
         let plain = DIGITS.contains(&text.len())
             && text.bytes().all(|byte| byte.is_ascii_digit())
@@ -39,13 +40,13 @@ impl VoiceBridge {
         text.parse().ok().filter(|_| plain).and_then(Self::new)
     }
 
-    /// Returns the number.
+    /// Returns the bridge as a number.
     pub fn number(self) -> u32 {
         self.0.get()
     }
 
-    /// Returns the bridges that begin with this one and have one digit more, or two: those that a
-    /// server gives to the breakout rooms of its meeting (parent's bridge, then the room's number).
+    /// Returns the bridges that begin with this one and have one or two more digits. A server gives them to the
+    /// breakout rooms of the meeting: the bridge of the parent, then the number of the room (ADR 15).
     pub fn of_breakouts(self) -> [Range<u32>; 2] {
         [10, 100].map(|scale| {
             let first = u64::from(self.number()) * scale;
@@ -55,7 +56,7 @@ impl VoiceBridge {
         })
     }
 
-    /// Returns the bridges of which this one could be a breakout room's, the longer first.
+    /// Returns the bridges of meetings whose breakout room could have this bridge, the longer one first.
     pub fn parents(self) -> impl Iterator<Item = Self> {
         [10, 100].into_iter().filter_map(move |scale| Self::new(self.number() / scale))
     }
@@ -73,35 +74,36 @@ impl fmt::Debug for VoiceBridge {
     }
 }
 
-/// Numbers to give out, written `10000-19999`: both ends belong to it, [`TEST_BRIDGE`] never does.
+/// A range of voice bridges to assign, written `10000-19999`. Both ends belong to it; [`TEST_BRIDGE`] never
+/// does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VoiceRange {
     first: u32,
     last: u32,
 }
 
-/// A range that cannot be.
+/// The reason why a text or number is no range of voice bridges.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum VoiceRangeError {
-    /// It is not written as a range.
+    /// The text does not have the form of a range.
     #[error("write it as FIRST-LAST, as in 10000-19999")]
     Form,
-    /// A number has too few or too many digits.
+    /// An end has too few or too many digits.
     #[error("numbers have five to nine digits, the first not 0")]
     Digits,
-    /// It is written backwards, or holds nothing but the bridge for tests.
+    /// The last number is below the first, or the range has no number but the test bridge.
     #[error("it holds no number that may be given out")]
     Empty,
 }
 
 impl VoiceRange {
-    /// What rooms get numbers from when their own range has none left.
+    /// The range that meetings use when their own range is exhausted.
     pub const SPARE: Self = Self { first: 900_000_000, last: HIGHEST };
 
-    /// Names a range by its ends.
+    /// Returns the range between two numbers, both included.
     ///
     /// # Errors
-    /// It holds no number, or one that can be no voice bridge.
+    /// The range is empty, or an end cannot be a voice bridge.
     pub fn new(first: u32, last: u32) -> Result<Self, VoiceRangeError> {
         if first < LOWEST || last > HIGHEST {
             return Err(VoiceRangeError::Digits);
@@ -110,45 +112,45 @@ impl VoiceRange {
         if first > last || range.is_empty() { Err(VoiceRangeError::Empty) } else { Ok(range) }
     }
 
-    /// Returns all numbers of so many digits, 5 to 9.
+    /// Returns the range of all voice bridges with a number of digits, 5 to 9.
     ///
     /// # Errors
-    /// There are no such numbers.
+    /// The number of digits is outside 5 to 9.
     pub fn of_digits(digits: u32) -> Result<Self, VoiceRangeError> {
         let first = 10_u32.checked_pow(digits.saturating_sub(1)).ok_or(VoiceRangeError::Digits)?;
         Self::new(first, first.checked_mul(10).map_or(u32::MAX, |end| end - 1))
     }
 
-    /// Returns its first number.
+    /// Returns the first number of the range.
     pub fn first(self) -> u32 {
         self.first
     }
 
-    /// Returns its last number.
+    /// Returns the last number of the range.
     pub fn last(self) -> u32 {
         self.last
     }
 
-    /// Tells whether a number may be given out from it.
+    /// Tells whether the range has a voice bridge.
     pub fn contains(self, bridge: VoiceBridge) -> bool {
         (self.first..=self.last).contains(&bridge.number())
     }
 
-    /// Returns how many numbers it has.
+    /// Returns the number of voice bridges in the range.
     pub fn len(self) -> u32 {
         let test = (self.first..=self.last).contains(&TEST_NUMBER);
         (self.last + 1).saturating_sub(self.first) - u32::from(test)
     }
 
-    /// Tells whether it has no number; no range that was made is empty.
+    /// Tells whether the range is empty, which no constructed range is.
     pub fn is_empty(self) -> bool {
         self.len() == 0
     }
 
-    /// Returns its `index`th number, counted round and round.
+    /// Returns the `index`th voice bridge, counted modulo the length of the range.
     ///
     /// # Panics
-    /// Never: a range holds voice bridges only, at least one.
+    /// Never, because a range has at least one number and only valid ones.
     pub fn nth(self, index: u64) -> VoiceBridge {
         let index = u32::try_from(index % u64::from(self.len())).unwrap_or(0);
         let number = self.first + index;

@@ -1,5 +1,5 @@
-//! What time it is. Everything that waits or measures asks here, so that a test that pauses time
-//! pauses all of it; the wall clock is for people and for what outlives a process, and can jump.
+//! The clocks. All code that waits or measures reads the monotonic clock here, so that a test can pause it. The wall
+//! clock is for operators and for values that outlive the process; it can jump (style P11).
 
 use std::{
     fmt,
@@ -7,28 +7,28 @@ use std::{
     time::{Instant, SystemTime, UNIX_EPOCH},
 };
 
-/// Returns the monotonic time: that of the runtime's timers, which tests can pause.
+/// Returns the monotonic time of the timers of the runtime, which tests can pause.
 pub fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
-/// Reads a wall clock; clones read the same one.
+/// A wall clock. Clones read the same clock.
 #[derive(Clone)]
 pub struct WallClock(Arc<dyn Fn() -> SystemTime + Send + Sync>);
 
 impl WallClock {
-    /// Returns this machine's.
+    /// Returns the wall clock of this machine.
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock of the machine")]
     pub fn system() -> Self {
         Self::new(SystemTime::now)
     }
 
-    /// Returns one that shows what `read` says.
+    /// Returns a clock that shows the result of `read`, in milliseconds since 1970.
     pub fn new(read: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         Self(Arc::new(read))
     }
 
-    /// Returns the milliseconds since 1970; 0 before.
+    /// Returns the milliseconds since 1970, or 0 before.
     pub fn now_ms(&self) -> i64 {
         let since = (self.0)().duration_since(UNIX_EPOCH).unwrap_or_default();
         i64::try_from(since.as_millis()).unwrap_or(i64::MAX)

@@ -1,8 +1,8 @@
 //! Reads [`Settings`]: defaults < file < environment < flags, then checks across settings.
 //!
-//! One table, `keys::KEYS`, names every setting; file, environment, printing and the search for
-//! unknown keys are driven by it. [`load`] is pure and reports every fault at once, each with where
-//! it came from and what to do; only [`SettingSource::read`] touches the world.
+//! One table, `keys::KEYS`, names every setting, and file, environment, printing and the search for unknown keys use
+//! it. [`load`] is pure and reports all faults at once, each with its source and its remedy. Only
+//! [`SettingSource::read`] reads files and the environment.
 
 mod check;
 mod derived;
@@ -20,39 +20,40 @@ use keys::{KEYS, SettingKey};
 use kind::RawValue;
 use usher_model::settings::Settings;
 
-/// Largest configuration file, bytes.
+/// The largest size of a configuration file, bytes.
 const FILE_MAX: usize = 1 << 20;
 
-/// Environment names that begin as ours do and are read by command lines, not here.
+/// The environment variables with the prefix of settings that the command line reads.
 const NOT_SETTINGS: [&str; 4] = ["USHER_CONFIG", "USHER_ENDPOINT", "USHER_TOKEN", "USHER_OUTPUT"];
 
-/// Everything settings are read from.
+/// All sources of the settings.
 #[derive(Clone, Default)]
 pub struct SettingSource {
-    /// What holds where nothing else is said; programs differ in a few defaults.
+    /// Defaults of the program; the programs differ in a few of them.
     pub base: Settings,
-    /// The file's name, for people, and its text.
+    /// Name of the file, for error texts, and its content.
     pub file: Option<(String, String)>,
-    /// Name and value of environment variables, ours or not.
+    /// Names and values of all environment variables.
     pub env: Vec<(String, String)>,
-    /// What was typed.
+    /// Flags of the command line.
     pub flags: Vec<CommandLineFlag>,
-    /// Take `***` for a secret: what [`print()`] wrote loads back, but nothing is to start with it.
+    /// Whether `***` is accepted as a secret, so that the output of [`print()`] loads back. A program must not start
+    /// with it.
     pub masked: bool,
 }
 
 /// A setting given on the command line.
 #[derive(Clone)]
 pub struct CommandLineFlag {
-    /// As typed: `--listen`.
+    /// Name of the flag, such as `--listen`.
     pub name: &'static str,
-    /// The setting it stands for: `listen`.
+    /// Setting that the flag overrides, such as `listen`.
     pub key: &'static str,
-    /// Its value, or one per repetition.
+    /// Values of the flag, one for each repetition.
     pub values: Vec<String>,
 }
 
-// File, environment and flags hold secrets as plain text: of these, only names are shown (I14).
+// File, environment and flags have secrets in plain text, so `Debug` shows only names (I14).
 impl fmt::Debug for SettingSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let file = self.file.as_ref().map(|(name, _)| name);
@@ -67,7 +68,7 @@ impl fmt::Debug for CommandLineFlag {
 }
 
 impl SettingSource {
-    /// Reads the file and this process's environment. The file is `config`, else `USHER_CONFIG`.
+    /// Reads the environment of this process and the file `config`, or else the file in `USHER_CONFIG`.
     pub fn read(
         base: Settings,
         config: Option<&Path>,
@@ -97,7 +98,7 @@ fn read_file(path: &Path) -> Result<(String, String), ConfigFaults> {
     }
 }
 
-/// Reads and checks all settings; the warnings are to be shown to whoever starts the program.
+/// Reads and checks all settings. The caller shows the warnings to the operator.
 pub fn load(source: &SettingSource) -> Result<(Settings, Vec<ConfigWarning>), ConfigFaults> {
     let mut loading = Loading { settings: source.base.clone(), masked: source.masked, ..Loading::default() };
     if let Some((name, text)) = &source.file {
@@ -118,7 +119,7 @@ pub fn load(source: &SettingSource) -> Result<(Settings, Vec<ConfigWarning>), Co
     }
 }
 
-/// Returns the settings as a file that loads back; secrets as `***`.
+/// Returns the settings as a file that loads back, with secrets as `***`.
 pub fn print(settings: &Settings) -> String {
     let (mut lines, mut section) = (Vec::new(), "");
     for key in KEYS {
@@ -134,13 +135,13 @@ pub fn print(settings: &Settings) -> String {
     lines.join("\n")
 }
 
-/// Reads a duration as it is written in settings, for command lines.
+/// Reads a duration in the form of settings, for command lines.
 pub fn parse_duration(text: &str) -> Result<std::time::Duration, String> {
     kind::ScalarKind::parse(text)
         .map_err(|problem: kind::ValueProblem| format!("{}; {}", problem.what, problem.remedy))
 }
 
-/// Settings on their way, and where each came from.
+/// The settings that were read so far, with the source of each.
 #[derive(Debug, Default)]
 struct Loading {
     settings: Settings,
@@ -148,7 +149,7 @@ struct Loading {
     masked: bool,
     faults: Vec<ConfigFault>,
     warnings: Vec<ConfigWarning>,
-    /// `SERVER_UNHEALTHY_THRESHOLD`, until it is known what says it otherwise.
+    /// Value of `SERVER_UNHEALTHY_THRESHOLD`, until the settings that override it are known.
     scalelite_patience: Option<scalelite::ScaleliteThreshold>,
 }
 
@@ -200,7 +201,7 @@ impl Loading {
         match text.parse::<toml::Table>() {
             Ok(table) => self.table(&origin, "", &table),
             Err(error) => {
-                // Not the error's own rendering: it quotes the line, which may hold a secret.
+                // The display text of the error is left out, because it quotes the line, which may have a secret.
                 let before = text.get(..error.span().map_or(0, |span| span.start)).unwrap_or_default();
                 let line = before.matches('\n').count() + 1;
                 let what = format!(
@@ -238,8 +239,8 @@ impl Loading {
     }
 }
 
-/// Kubernetes gives every container variables about the services of its namespace; of a service
-/// called `usher-…` they begin as ours do.
+/// Recognises variables that Kubernetes sets for the services of a namespace. Those of a service `usher-…` have
+/// the prefix of settings.
 fn is_service_link(name: &str) -> bool {
     let port = name.find("_PORT").map(|at| &name[at + "_PORT".len()..]);
     name.ends_with("_SERVICE_HOST")

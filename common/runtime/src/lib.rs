@@ -1,4 +1,4 @@
-//! The frame of every Usher program: configuration, telemetry, metrics, tasks, the ops port and clocks.
+//! The parts that every Usher program needs: configuration, telemetry, metrics, tasks, the ops port and clocks.
 
 #![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 

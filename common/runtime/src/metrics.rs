@@ -1,4 +1,5 @@
-//! The metrics of one process. Parts register into it; in standalone all of them into one.
+//! The metrics of one process. Each part of a program registers its metrics; in standalone mode all parts share one
+//! registry.
 
 use std::{
     fmt,
@@ -7,10 +8,10 @@ use std::{
 
 use prometheus_client::{encoding::text, registry::Registry};
 
-/// Media type of what [`MetricsRegistry::encode`] returns.
+/// The media type of the text of [`MetricsRegistry::encode`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// A registry that several parts share; clones are the same registry.
+/// A registry that several parts share. Clones are the same registry.
 #[derive(Clone, Default)]
 pub struct MetricsRegistry(Arc<Mutex<Registry>>);
 
@@ -32,7 +33,8 @@ impl MetricsRegistry {
         Ok(text)
     }
 
-    /// A part that panicked while it registered left whole entries behind, so the registry is good.
+    /// Locks the registry. A part that panicked while it registered left only complete entries, so the registry of a
+    /// poisoned lock is usable.
     fn lock(&self) -> MutexGuard<'_, Registry> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

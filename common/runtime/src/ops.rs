@@ -1,5 +1,5 @@
-//! The ops port: `/live`, `/ready` and `/metrics`. Parts add their checks; in standalone both servers
-//! share one [`OpsHandle`] and one port.
+//! The ops port: `/live`, `/ready` and `/metrics`. Each part of a program adds its checks. In standalone mode
+//! control plane and edge share one [`OpsHandle`] and one port.
 
 use std::{
     fmt,
@@ -37,19 +37,19 @@ struct Shared {
     pending: PendingCalls,
 }
 
-/// What one process says about itself; clones are the same.
+/// The checks and metrics of one process. Clones share them.
 #[derive(Clone)]
 pub struct OpsHandle(Arc<Shared>);
 
-/// The outcome of a set of checks, in the order they were added.
+/// The results of a set of checks, in the order in which they were added.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckReport {
-    /// Each check by name, and what is wrong with it.
+    /// Name of each check with its fault, if it has one.
     pub checks: Vec<(&'static str, Result<(), String>)>,
 }
 
 impl CheckReport {
-    /// Returns whether every check passed.
+    /// Tells whether every check passed.
     pub fn passed(&self) -> bool {
         self.checks.iter().all(|(_, outcome)| outcome.is_ok())
     }
@@ -78,7 +78,7 @@ impl Default for OpsHandle {
 }
 
 impl OpsHandle {
-    /// Returns a process without checks: live and ready.
+    /// Returns a handle without checks, which is live and ready.
     pub fn new() -> Self {
         Self::default()
     }
@@ -88,12 +88,12 @@ impl OpsHandle {
         &self.0.metrics
     }
 
-    /// Returns the list of this process's calls; its oldest is a metric of every program.
+    /// Returns the list of pending calls of this process. The age of the oldest call is a metric of every program.
     pub fn pending(&self) -> PendingCalls {
         self.0.pending.clone()
     }
 
-    /// Adds a liveness check: when it fails, restarting the process is the remedy. It must not block.
+    /// Adds a liveness check. It must fail only if a restart of the process is the remedy, and must not block.
     pub fn live_when(
         &self,
         name: &'static str,
@@ -102,7 +102,7 @@ impl OpsHandle {
         add(&self.0.live, name, Arc::new(test));
     }
 
-    /// Adds a readiness check: while it fails, requests should go elsewhere. It must not block.
+    /// Adds a readiness check. While it fails, balancers send requests to other processes. It must not block.
     pub fn ready_when(
         &self,
         name: &'static str,
@@ -111,7 +111,7 @@ impl OpsHandle {
         add(&self.0.ready, name, Arc::new(test));
     }
 
-    /// Makes `/ready` fail from now on: the first step of a shutdown.
+    /// Makes `/ready` fail from now on: the first step of a shutdown (style P16).
     pub fn begin_shutdown(&self) {
         self.0.stopping.store(true, Ordering::Release);
     }
@@ -150,7 +150,7 @@ fn add(checks: &RwLock<Vec<Check>>, name: &'static str, test: Test) {
     checks.write().unwrap_or_else(PoisonError::into_inner).push(Check { name, test });
 }
 
-/// The checks run outside the lock: one that is slow delays nobody who adds another.
+/// The checks run outside the lock, so that a slow check does not delay a caller that adds another.
 fn run(checks: &RwLock<Vec<Check>>) -> CheckReport {
     let checks = checks.read().unwrap_or_else(PoisonError::into_inner).clone();
     CheckReport { checks: checks.iter().map(|check| (check.name, (check.test)())).collect() }
@@ -175,17 +175,17 @@ pub struct OpsServer {
 }
 
 impl OpsServer {
-    /// Binds `addr` (port 0: any free one) and serves the ops routes.
+    /// Binds `addr` (port 0 means any free port) and serves the ops routes.
     pub async fn start(ops: &OpsHandle, addr: SocketAddr, tasks: &TaskGroup) -> std::io::Result<Self> {
         Self::start_with(ops.router(), addr, tasks).await
     }
 
-    /// As [`OpsServer::start`], with routes of the caller's own, to which [`OpsHandle::router`] was merged.
+    /// Serves the given routes, to which the caller has merged [`OpsHandle::router`], as [`OpsServer::start`] does.
     pub async fn start_with(router: Router, addr: SocketAddr, tasks: &TaskGroup) -> std::io::Result<Self> {
         let listener = TcpListener::bind(addr).await?;
         let addr = listener.local_addr()?;
         tasks.spawn("ops", async move |stop| {
-            // Not graceful: a scraper that keeps its connection open must not hold up a shutdown.
+            // The stop is not graceful, because a scraper with an open connection must not delay a shutdown.
             tokio::select! {
                 () = stop.cancelled() => Ok(()),
                 served = async { axum::serve(listener, router).await } => Ok(served?),

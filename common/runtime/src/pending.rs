@@ -1,4 +1,4 @@
-//! Calls out of this process that are under way, so that one that hangs is seen while it hangs (C5).
+//! The pending calls of this process to other programs, so that a call that hangs is reported while it hangs (C5).
 
 use std::{
     collections::BTreeMap,
@@ -15,12 +15,12 @@ use prometheus_client::{
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-/// Age from which a pending call is reported.
+/// The age from which a pending call is reported.
 const LOUD_AFTER: Duration = Duration::from_secs(2);
-/// Time between two looks for such calls.
+/// The time between two searches for such calls.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// The calls that are under way; clones are the same list. One process has one, see
+/// The list of pending calls. Clones share the list. One process has one list, see
 /// [`OpsHandle::pending`](super::ops::Ops::pending).
 #[derive(Debug, Clone, Default)]
 pub struct PendingCalls(Arc<Mutex<Calls>>);
@@ -28,7 +28,7 @@ pub struct PendingCalls(Arc<Mutex<Calls>>);
 #[derive(Debug, Default)]
 struct Calls {
     next: u64,
-    /// By number, so that the first is the oldest.
+    /// Calls by their number, so that the first one is the oldest.
     open: BTreeMap<u64, Call>,
 }
 
@@ -41,7 +41,7 @@ struct Call {
     warned_at: Duration,
 }
 
-/// Takes its call off the list when dropped.
+/// Removes its call from the list when it is dropped.
 #[derive(Debug)]
 pub struct PendingGuard {
     calls: PendingCalls,
@@ -51,18 +51,18 @@ pub struct PendingGuard {
 /// A call that has been pending for too long.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OverdueCall {
-    /// Whom it calls.
+    /// Target of the call.
     pub target: String,
-    /// What it calls.
+    /// Name of the called function.
     pub name: &'static str,
-    /// What it waits for.
+    /// Part of the call that is awaited.
     pub phase: &'static str,
-    /// For how long.
+    /// Age of the call.
     pub age: Duration,
 }
 
 impl PendingCalls {
-    /// Lists a call until the guard is dropped. `target` must not hold secrets or queries.
+    /// Adds a call to the list until the guard is dropped. `target` must not have secrets or queries (I14).
     pub fn enter(&self, target: impl Into<String>, name: &'static str) -> PendingGuard {
         let target = target.into();
         let mut calls = self.lock();
@@ -73,13 +73,13 @@ impl PendingCalls {
         PendingGuard { calls: self.clone(), id }
     }
 
-    /// Returns the age of the oldest call; zero when there is none.
+    /// Returns the age of the oldest call, or zero without calls.
     pub fn oldest(&self, now: Instant) -> Duration {
         let calls = self.lock();
         calls.open.values().next().map(|call| now.saturating_duration_since(call.since)).unwrap_or_default()
     }
 
-    /// Returns the calls to warn about now: each at two seconds and whenever its age has doubled.
+    /// Returns the calls to warn about now: each call at an age of two seconds and each time its age has doubled.
     pub fn overdue(&self, now: Instant) -> Vec<OverdueCall> {
         let mut calls = self.lock();
         let mut found = Vec::new();
@@ -97,7 +97,7 @@ impl PendingCalls {
         found
     }
 
-    /// Logs overdue calls until `stop`. Several that watch one list report no call twice.
+    /// Logs overdue calls until `stop`. If several tasks watch one list, each call is reported once.
     ///
     /// # Errors
     /// None.
@@ -119,7 +119,7 @@ impl PendingCalls {
 }
 
 impl PendingGuard {
-    /// Notes that the call waits for something else now: `request` becomes `answer`.
+    /// Records that the call now waits for another part, such as the answer after the request.
     pub fn phase(&self, phase: &'static str) {
         if let Some(call) = self.calls.lock().open.get_mut(&self.id) {
             call.phase = phase;
@@ -133,7 +133,7 @@ impl Drop for PendingGuard {
     }
 }
 
-/// Exports the age of the oldest call, read when it is asked for.
+/// Exports the age of the oldest call. The age is computed at each scrape.
 impl Collector for PendingCalls {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let gauge = ConstGauge::new(self.oldest(crate::clock::now()).as_secs_f64());

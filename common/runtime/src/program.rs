@@ -1,5 +1,5 @@
-//! The frame of a server program: read the settings, start, say when it serves, wait for a signal or
-//! for the end of a part, stop in order and in time. A program says what is its own by [`ProgramService`].
+//! The life of a server program: read the settings, start, print the ready line, wait for a signal or the end of a
+//! part, stop in order before a deadline (style P14, P16). A program supplies its own part as a [`ProgramService`].
 
 use std::{future::Future, path::PathBuf, process::ExitCode, time::Duration};
 
@@ -14,38 +14,38 @@ use super::{
 };
 use usher_model::settings::Settings;
 
-/// Longest time for the last tasks to end, after the service has ended.
+/// The longest time that the remaining tasks may take to end after the service.
 const LAST_TASKS: Duration = Duration::from_secs(10);
 
-/// How a program was called.
+/// The arguments of a program.
 #[derive(Debug)]
 pub struct ProgramLaunch {
-    /// Its name: `usher-edge-proxy`.
+    /// Name of the program, such as `usher-edge-proxy`.
     pub name: &'static str,
-    /// What holds where nothing else is said.
+    /// Defaults of the program.
     pub base: Settings,
-    /// The configuration file.
+    /// Path of the configuration file.
     pub config: Option<PathBuf>,
-    /// Settings that were typed.
+    /// Settings on the command line.
     pub flags: Vec<CommandLineFlag>,
-    /// Print the settings that hold, and exit.
+    /// Whether the program prints the effective settings and exits.
     pub print_config: bool,
 }
 
-/// What a program runs.
+/// The running service of a program.
 pub trait ProgramService {
-    /// Returns where it is reached, as its ready line says it: `listen=127.0.0.1:8080`.
+    /// Returns the addresses for the ready line, such as `listen=127.0.0.1:8080`.
     fn addresses(&self) -> String;
 
-    /// Waits until it can serve.
+    /// Waits until the service can serve requests.
     fn until_ready(&self) -> impl Future<Output = ()>;
 
-    /// Stops what clients and servers see of it; its last tasks are stopped after that.
+    /// Stops listeners and streams. The caller stops the remaining tasks afterwards.
     fn stop(&self) -> impl Future<Output = ()>;
 }
 
-/// Runs a program to its end: what `start` makes of the settings serves until a signal comes or one of
-/// its tasks ends. Exits with 2 where starting it again changes nothing, as for arguments.
+/// Runs a program to its end: the service that `start` returns serves until a signal arrives or one of its tasks
+/// ends. The exit code is 2 for a failure that a restart cannot repair, such as wrong settings.
 pub fn run<S: ProgramService>(
     launch: ProgramLaunch,
     start: impl AsyncFnOnce(&Settings, &OpsHandle, &TaskGroup) -> anyhow::Result<S>,

@@ -1,10 +1,10 @@
-//! SIGTERM and SIGINT: the first asks to stop, the second stops at once.
+//! SIGTERM and SIGINT: the first signal requests an orderly stop, the second stops at once (style P16).
 
 use std::{future::Future, io};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// A signal came before the work was done.
+/// The error of work that a signal interrupted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("stopped at once")]
 pub struct StoppedAtOnce;
@@ -17,12 +17,12 @@ pub struct StopSignals {
 }
 
 impl StopSignals {
-    /// Begins to listen; from now on a signal ends nothing by itself.
+    /// Begins to listen. From now on a signal no longer ends the process automatically.
     pub fn listen() -> io::Result<Self> {
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
-    /// Waits for the next signal.
+    /// Waits until the next signal arrives.
     pub async fn next(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
@@ -30,10 +30,10 @@ impl StopSignals {
         }
     }
 
-    /// Waits for work to end; a signal gives it up.
+    /// Waits until the work ends. A signal drops the work.
     ///
     /// # Errors
-    /// A signal came first.
+    /// A signal arrives before the work ends.
     pub async fn or<T>(&mut self, work: impl Future<Output = T>) -> Result<T, StoppedAtOnce> {
         tokio::select! {
             done = work => Ok(done),

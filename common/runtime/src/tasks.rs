@@ -1,12 +1,12 @@
-//! Every task has a name, an owner and an end.
+//! Owns the tasks of a program: every task has a name, an owner and an end (style P15).
 
 use std::future::Future;
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{Instrument, error, info_span};
 
-/// Owns the long-lived tasks of one program. When one of them ends, by return, error or panic, all
-/// are asked to stop: a process with a part missing must not look alive.
+/// The owner of the long-lived tasks of one program. When one of them ends, by return, error or panic, all are
+/// stopped, because a process that lacks a part must not appear alive.
 #[derive(Debug, Clone, Default)]
 pub struct TaskGroup {
     tracker: TaskTracker,
@@ -19,7 +19,7 @@ impl TaskGroup {
         Self::default()
     }
 
-    /// Starts a long-lived task; `run` gets the token by which it is asked to stop.
+    /// Starts a long-lived task. `run` gets the token that is cancelled when the task must stop.
     pub fn spawn<F>(&self, name: &'static str, run: impl FnOnce(CancellationToken) -> F)
     where
         F: Future<Output = anyhow::Result<()>> + Send + 'static,
@@ -37,7 +37,7 @@ impl TaskGroup {
         );
     }
 
-    /// Starts a task of bounded length, a request's or a poll's; its end stops nothing else.
+    /// Starts a task of bounded length, such as a request or a poll. Its end stops no other task.
     pub fn spawn_short<F>(&self, name: &'static str, work: F) -> tokio::task::JoinHandle<F::Output>
     where
         F: Future<Output: Send> + Send + 'static,
@@ -45,23 +45,23 @@ impl TaskGroup {
         self.tracker.spawn(work.instrument(info_span!("task", name)))
     }
 
-    /// Starts the task of one client's connection: as [`TaskGroup::spawn_short`], without a span, which
-    /// the hot path would pay for at every wake-up.
+    /// Starts the task of one connection of a client. It has no span, unlike [`TaskGroup::spawn_short`], because a
+    /// span costs time at every wake-up of the hot path.
     pub fn spawn_connection(&self, work: impl Future<Output = ()> + Send + 'static) {
         self.tracker.spawn(work);
     }
 
-    /// Returns the token that is cancelled when the tasks are asked to stop.
+    /// Returns the token that is cancelled when all tasks must stop.
     pub fn stopping(&self) -> CancellationToken {
         self.stop.clone()
     }
 
-    /// Asks every task to stop.
+    /// Cancels the token of every task.
     pub fn stop(&self) {
         self.stop.cancel();
     }
 
-    /// Asks every task to stop and waits until they have.
+    /// Cancels the token of every task and waits until all have ended.
     pub async fn shutdown(&self) {
         self.stop.cancel();
         self.tracker.close();

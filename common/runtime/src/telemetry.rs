@@ -1,6 +1,5 @@
-//! Logs and traces of one process. Logs go to standard error; traces by OTLP where an endpoint is set.
-//! Nothing here is asked for by name later: code uses `tracing`, and [`propagation`] carries a trace
-//! from one process to the next.
+//! Logs and traces of one process. Logs go to standard error, traces to an OTLP endpoint if one is set. Other code
+//! uses only `tracing`; [`propagation`] carries a trace from one process to the next.
 
 pub mod propagation;
 
@@ -18,17 +17,17 @@ pub use propagation::{extract, extract_metadata, inject, inject_metadata};
 
 use usher_model::settings::{LogFormat, TelemetrySettings};
 
-/// Longest time the last traces may take to leave at shutdown.
+/// The longest time that the export of the last traces may take at shutdown.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// What is traced: our own spans, whatever the log filter, and never those of the exporter itself.
+/// The filter of traces: the spans of Usher at any log filter, and never the spans of the exporter itself.
 const TRACED: &str = "info,opentelemetry=off,h2=off,hyper=off,hyper_util=off,tonic=off,tower=off,reqwest=off";
 
-/// What a library calls an error although its caller is told, and says what it means: the certificate of an
-/// application or a server that is not trusted. Whoever names it in the filter hears it all the same.
+/// The log target of a library that logs untrusted certificates as errors, although its caller reports them with
+/// their meaning. A filter that names the target shows them nevertheless.
 const QUIET: &str = "rustls_platform_verifier=off";
 
-/// Flushes what is not yet exported when shut down or dropped.
+/// Flushes traces that are not exported yet, at shutdown or drop.
 #[derive(Debug)]
 #[must_use = "dropping the guard ends the export of traces"]
 pub struct TelemetryGuard {
@@ -36,10 +35,10 @@ pub struct TelemetryGuard {
 }
 
 impl TelemetryGuard {
-    /// Exports what is left and waits for it, up to a few seconds.
+    /// Exports the remaining traces and waits for the export, at most a few seconds.
     pub async fn shutdown(mut self) {
         if let Some(provider) = self.provider.take() {
-            // Blocking: the exporter's own thread needs this runtime while it is waited for.
+            // On a blocking thread, because the thread of the exporter needs this runtime during the wait.
             let flushed =
                 tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(FLUSH_TIMEOUT)).await;
             if !matches!(flushed, Ok(Ok(()))) {
@@ -48,7 +47,7 @@ impl TelemetryGuard {
         }
     }
 
-    /// Exports what is left, without ending the export.
+    /// Exports the remaining traces without ending the exporter.
     pub async fn flush(&self) {
         if let Some(provider) = self.provider.clone() {
             let flushed = tokio::task::spawn_blocking(move || provider.force_flush()).await;
@@ -62,15 +61,15 @@ impl TelemetryGuard {
 impl Drop for TelemetryGuard {
     fn drop(&mut self) {
         if let Some(provider) = self.provider.take() {
-            // Nobody is left to hear that the flush failed.
+            // A failed flush cannot be reported any more, because logging has ended.
             drop(provider.shutdown_with_timeout(FLUSH_TIMEOUT));
         }
     }
 }
 
-/// Starts logging and tracing for this process. With an `otlp_endpoint` it must be called within a
-/// tokio runtime. The first call in a process counts; later ones change nothing, so that several
-/// programs, or tests, fit into one process. What cannot be set up is said in the log and left out.
+/// Starts logging and tracing for this process. With an `otlp_endpoint` it must be called within a tokio runtime.
+/// Only the first call in a process has an effect, so that several programs or tests can run in one process. A part
+/// that cannot be set up is logged and left out.
 pub fn init(settings: &TelemetrySettings, service: &'static str) -> TelemetryGuard {
     let mut problems = Vec::new();
     let filter = EnvFilter::try_new(format!("{QUIET},{}", settings.log)).unwrap_or_else(|error| {

@@ -1,4 +1,4 @@
-//! Tenants' policies on the wire.
+//! Conversions of the policy of a tenant.
 
 use std::time::Duration;
 
@@ -77,8 +77,8 @@ impl From<&TenantPolicy> for v1::TenantPolicy {
     }
 }
 
-/// Reads a policy that was checked when it came in. A rule that this version does not know is left
-/// out: a tenant with one rule less is better than no tenant.
+/// Converts a policy that was checked when it was accepted. A rule that this version does not know is left out,
+/// because a tenant with one rule less is better than no tenant.
 impl From<v1::TenantPolicy> for TenantPolicy {
     fn from(policy: v1::TenantPolicy) -> Self {
         let known = |rule: &v1::ParameterRule| {

@@ -1,9 +1,9 @@
-//! The state that an address of ours carries, sealed: nobody but the fleet can read or make one.
+//! The sealed state in a callback address: only the edges of this fleet can read or make it (ADR 10, ADR 16).
 //!
-//! `1` and base64url of nonce, ciphertext and tag (AES-256-GCM-SIV). Sealed and not only signed,
-//! because the address of an application may be a capability, and participants see a meeting's
-//! metadata. Sealed in it is also for whom and for which parameter it was made: whoever else shows it, or
-//! has it shown elsewhere, learns nothing by that.
+//! The form is `1` and base64url of nonce, ciphertext and tag (AES-256-GCM-SIV). The state is encrypted and not
+//! only signed, because the address of an application may be a capability and participants see the metadata of
+//! a meeting. The state also names the tenant and the parameter of the create: a tenant that puts the address of
+//! another tenant, or of another parameter, into its own requests cannot read it.
 
 use std::fmt;
 
@@ -21,32 +21,32 @@ use crate::{
 };
 use usher_bbb::{hex, query::compared_name, secret::Secret};
 
-/// What every address begins with; another form of state would begin with another.
+/// The first character of every sealed state. Another form of state would begin with another character.
 const VERSION: char = '1';
-/// Keeps what is sealed here from meaning anything elsewhere.
+/// The purpose that is authenticated with the state, so that it is not valid for another purpose.
 const PURPOSE: &[u8] = b"usher callback address 1";
-/// What a mark is made of beside the key.
+/// The text from which the mark is derived, with the key.
 const MARK: &[u8] = b"usher delivery mark 1";
-/// Bytes of a mark.
+/// The length of a mark, bytes.
 const MARK_LEN: usize = 8;
-/// Length of a key, bytes.
+/// The length of a key, bytes.
 const KEY_LEN: usize = 32;
 
-/// What an address of ours carries.
+/// The content of the sealed state of a callback address.
 #[derive(Clone, PartialEq, Eq)]
 pub struct CallbackState {
-    /// Whose meeting it is, and which.
+    /// Tenant and id of the meeting.
     pub meeting: MeetingKey,
-    /// The server that was given the address.
+    /// Server that got the address.
     pub server: ServerId,
-    /// What the application asked for.
+    /// Kind of the callback.
     pub kind: CallbackKind,
-    /// The parameter of the create that has the address, as [`compared_name`] has it; none in addresses that
-    /// a version before this one made.
+    /// Parameter of the create with the address, in the form of [`compared_name`]; `None` in addresses of older
+    /// versions.
     pub parameter: Option<String>,
-    /// Where the application wants it; none when only the fleet wants to know.
+    /// URL of the application; `None` if only Usher uses the callback.
     pub url: Option<String>,
-    /// Milliseconds since 1970 after which nobody takes it any more.
+    /// Time after which edges refuse the address, milliseconds since 1970.
     pub expires_ms: i64,
 }
 
@@ -61,8 +61,8 @@ impl fmt::Debug for CallbackState {
 }
 
 impl CallbackState {
-    /// Tells whether `tenant` is to see its own address where this one stands as the value of `parameter`.
-    /// Older addresses name no parameter: the kind of callback has to do.
+    /// Tells whether `tenant` sees its own address in place of this one as the value of `parameter`. An address of
+    /// an older version names no parameter, so the kind of the callback is compared instead.
     pub fn is_for(&self, tenant: &TenantId, parameter: &str) -> bool {
         let stands = match &self.parameter {
             Some(own) => *own == compared_name(parameter.into()),
@@ -72,18 +72,18 @@ impl CallbackState {
     }
 }
 
-/// An address that is none of ours.
+/// The reason why an address is no callback address of this fleet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
-    /// The key cannot be used.
+    /// The key has a wrong form.
     #[error("the callback key is malformed")]
     Key,
-    /// Made by somebody else, or with another key, or changed on the way.
+    /// The state was made with another key, or was changed.
     #[error("the address was not made by this fleet")]
     Foreign,
 }
 
-/// Seals and opens states; the same on every edge.
+/// The key that seals and opens states. All edges of a fleet have the same key.
 pub struct CallbackKey {
     key: LessSafeKey,
     mark: String,
@@ -96,15 +96,15 @@ impl fmt::Debug for CallbackKey {
 }
 
 impl CallbackKey {
-    /// Returns a key as it is stored and sent, made of `random` bytes.
+    /// Returns the text form of a key made of `random` bytes, as it is stored and sent.
     pub fn encode(random: [u8; KEY_LEN]) -> Secret {
         Secret::new(&BASE64.encode(random))
     }
 
-    /// Reads a key.
+    /// Reads the text form of a key.
     ///
     /// # Errors
-    /// It is none.
+    /// The text has not the form of a key.
     pub fn parse(secret: &Secret) -> Result<Self, AddressError> {
         let bytes = BASE64.decode(secret.expose()).map_err(|_| AddressError::Key)?;
         let key = UnboundKey::new(&AES_256_GCM_SIV, &bytes).map_err(|_| AddressError::Key)?;
@@ -114,13 +114,13 @@ impl CallbackKey {
         Ok(Self { key: LessSafeKey::new(key), mark })
     }
 
-    /// Returns what a delivery carries so that the fleet knows its own when it comes back, by whichever name
-    /// and through whichever redirect. It tells nothing of the key.
+    /// Returns the mark of this fleet, which every delivery has in a header. An edge recognises a delivery of its
+    /// own fleet by it, also through another host name or a redirect. The mark does not reveal the key.
     pub fn mark(&self) -> &str {
         &self.mark
     }
 
-    /// Seals a state; `nonce` is random.
+    /// Returns the sealed form of a state; `nonce` must be random.
     pub fn seal(&self, state: &CallbackState, nonce: [u8; NONCE_LEN]) -> String {
         let value = json!({
             "t": state.meeting.tenant.as_str(),
@@ -134,7 +134,7 @@ impl CallbackKey {
         self.seal_text(VERSION, PURPOSE, value.to_string().into_bytes(), nonce)
     }
 
-    /// Seals a text under a letter and a purpose of its own.
+    /// Returns the sealed form of a text, with a first letter and an authenticated purpose.
     pub(super) fn seal_text(
         &self,
         version: char,
@@ -147,7 +147,7 @@ impl CallbackKey {
             Aad::from(purpose),
             &mut text,
         );
-        // Only a message of many gigabytes is refused; an empty state opens for nobody.
+        // The cipher refuses only messages of many gigabytes; an empty state cannot be opened by any key.
         if sealed.is_err() {
             text.clear();
         }
@@ -157,16 +157,16 @@ impl CallbackKey {
         out
     }
 
-    /// Opens a state. Whether it has expired is the caller's question.
+    /// Returns the content of a sealed state. The caller checks whether it has expired.
     ///
     /// # Errors
-    /// It is none of ours.
+    /// The state was not sealed with this key.
     pub fn open(&self, sealed: &str) -> Result<CallbackState, AddressError> {
         let text = self.open_text(VERSION, PURPOSE, sealed)?;
         read(&text).ok_or(AddressError::Foreign)
     }
 
-    /// Opens a text that was sealed under this letter and purpose.
+    /// Returns a text that was sealed with this letter and purpose.
     pub(super) fn open_text(
         &self,
         version: char,
@@ -265,7 +265,7 @@ mod tests {
 
     #[test]
     fn an_address_of_an_older_version_still_opens_and_is_for_parameters_of_its_kind() {
-        // As it was written before parameters were sealed.
+        // The form of versions that did not seal the parameter.
         let text = r#"{"t":"default","m":"room","s":"bbb1","k":"ended_meta","u":"https://app.test/","x":5}"#;
         let sealed = key(1).seal_text(VERSION, PURPOSE, text.into(), [1; NONCE_LEN]);
         let opened = key(1).open(&sealed).expect("opens");

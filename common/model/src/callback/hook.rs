@@ -1,6 +1,6 @@
-//! The address that servers are given for webhooks: one for mapped events and one for raw ones, for as
-//! long as the server is part of the fleet (ADR 13). Unlike that of a callback it is always the same, so
-//! that a server takes a second registration for the first.
+//! The addresses that a server gets for webhooks: one for mapped and one for raw events, as long as the server is
+//! part of the fleet (ADR 13). Unlike a callback address they are constant, so that a server recognises a repeated
+//! registration.
 
 use aws_lc_rs::{aead::NONCE_LEN, digest};
 use serde_json::{Value, json};
@@ -8,35 +8,35 @@ use serde_json::{Value, json};
 use super::{CallbackKey, PATH};
 use crate::id::ServerId;
 
-/// What every one begins with; those of callbacks begin with another.
+/// The first character of the sealed state. Callback addresses begin with another one.
 const VERSION: char = 'h';
-/// Keeps what is sealed here from meaning anything elsewhere.
+/// The purpose that is authenticated with the state, so that it is not valid for another purpose.
 const PURPOSE: &[u8] = b"usher webhook address 1";
 
-/// What the address carries.
+/// The content of the sealed state of a webhook address.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct HookState {
-    /// The server that was given it.
+    /// Server that got the address.
     pub server: ServerId,
-    /// Whether events come as they are on the server's bus.
+    /// Whether the server sends events in the form of its message bus (raw).
     pub raw: bool,
-    /// By which URL servers reach the edges; part of what a server signs.
+    /// Base URL by which servers reach the edges. A server signs its events with the whole address.
     pub base: String,
 }
 
 impl HookState {
-    /// Returns the whole address.
+    /// Returns the whole address for a server.
     pub fn url(&self, key: &CallbackKey) -> String {
         let value = json!({ "s": self.server.as_str(), "r": self.raw, "b": self.base });
         let text = value.to_string().into_bytes();
-        // GCM-SIV loses nothing by a nonce that comes again with the same text.
+        // A constant nonce is safe here, because GCM-SIV tolerates a repeated nonce with the same text.
         let mut nonce = [0; NONCE_LEN];
         nonce.copy_from_slice(&digest::digest(&digest::SHA256, &text).as_ref()[..NONCE_LEN]);
         let sealed = key.seal_text(VERSION, PURPOSE, text, nonce);
         format!("{}{PATH}{sealed}", self.base.trim_end_matches('/'))
     }
 
-    /// Opens what stands behind [`PATH`] in an address.
+    /// Returns the content of the sealed state after [`PATH`] in an address.
     pub fn open(key: &CallbackKey, sealed: &str) -> Option<Self> {
         let text = key.open_text(VERSION, PURPOSE, sealed).ok()?;
         let value: Value = serde_json::from_slice(&text).ok()?;
@@ -47,13 +47,13 @@ impl HookState {
         })
     }
 
-    /// Tells whether what stands behind [`PATH`] is said to be one of these.
+    /// Tells whether the text after [`PATH`] has the form of a webhook address.
     pub fn is_named(sealed: &str) -> bool {
         sealed.starts_with(VERSION)
     }
 
-    /// Tells whether an address is one of ours for webhooks, also one that another key sealed: it is
-    /// below `base`, or opens.
+    /// Tells whether an address is a webhook address of this fleet: it is below `base`, also if another key sealed
+    /// it, or this key opens it.
     pub fn is_ours(key: &CallbackKey, base: &str, url: &str) -> bool {
         let Some((before, sealed)) = url.rsplit_once(PATH) else { return false };
         let below = before == base.trim_end_matches('/');

@@ -1,14 +1,14 @@
-//! The tokens that callbacks are signed with: JSON Web Tokens over a shared secret.
+//! The JSON Web Tokens that sign callbacks with a shared secret (wire-contract 6).
 
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde_json::{Map, Value, json};
 
 use usher_bbb::secret::Secret;
 
-/// How long the token of an analytics callback is good, seconds (wire-contract 6).
+/// The validity of the token of an analytics callback, seconds (wire-contract 6).
 const BEARER_SECONDS: i64 = 24 * 60 * 60;
 
-/// A token that was not signed by any of the secrets, or is no longer good.
+/// The error for a token that no secret signed, or that has expired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the token is not signed by anybody known, or has run out")]
 pub struct BadToken;
@@ -16,15 +16,15 @@ pub struct BadToken;
 /// Signs the claims of a recording-ready callback (HS256).
 ///
 /// # Errors
-/// The secret cannot sign.
+/// The secret cannot be used as a key.
 pub fn sign_claims(claims: &Map<String, Value>, secret: &Secret) -> Result<String, BadToken> {
     sign(Algorithm::HS256, claims, secret)
 }
 
-/// Returns the bearer token of an analytics callback (HS512), good for a day from `now_ms`.
+/// Returns the bearer token of an analytics callback (HS512), valid for a day from `now_ms`.
 ///
 /// # Errors
-/// The secret cannot sign.
+/// The secret cannot be used as a key.
 pub fn bearer(now_ms: i64, secret: &Secret) -> Result<String, BadToken> {
     sign(Algorithm::HS512, &json!({ "exp": now_ms / 1000 + BEARER_SECONDS }), secret)
 }
@@ -34,11 +34,11 @@ fn sign(algorithm: Algorithm, claims: &impl serde::Serialize, secret: &Secret) -
     jsonwebtoken::encode(&Header::new(algorithm), claims, &key).map_err(|_| BadToken)
 }
 
-/// Returns the claims of a token signed by one of `secrets`, whichever hash it names. One that says
-/// until when it is good must still be (60 s of grace for clocks).
+/// Returns the claims of a token that one of `secrets` signed, with any of the hashes. A token with an expiry
+/// must not have expired; 60 s are allowed for the difference of clocks.
 ///
 /// # Errors
-/// No secret fits, or it has run out.
+/// No secret matches, or the token has expired.
 pub fn verify<'s>(
     token: &str,
     secrets: impl IntoIterator<Item = &'s Secret>,
@@ -68,7 +68,7 @@ pub fn verify<'s>(
 mod tests {
     use super::*;
 
-    /// The sample of wire-contract 6; its header says nothing but the algorithm.
+    /// The sample of wire-contract 6; its header has only the algorithm.
     const SAMPLE: &str = "eyJhbGciOiJIUzI1NiJ9.eyJtZWV0aW5nX2lkIjoicm9vbS00MiIsInJlY29yZF9pZCI6IjE4M2YwYmYzYTA5ODJhMTI3YmRiODE2MWUwYzQ0ZWI2OTZiM2U3NWMtMTU1NDIzMDc0OTkyMCJ9.N3I2O7DBJWJakd1hQXmWnNolvJ6rPRo9tgv-9PS_y0c";
 
     fn secret() -> Secret {

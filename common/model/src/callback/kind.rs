@@ -1,29 +1,29 @@
-//! The callbacks there are, mostly by the parameter of `create` that asks for each.
+//! The kinds of callbacks. Most are requested by a parameter of `create`.
 
-/// What a callback is about.
+/// The kind of a callback (wire-contract 6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum CallbackKind {
-    /// `meetingEndedURL`: the meeting is over; a GET of exactly that address.
+    /// `meetingEndedURL`: the meeting has ended; a GET of exactly that address.
     Ended,
     /// `meta_endCallbackUrl`: the same, with `recordingmarks` and `meetingID` appended.
     EndedMeta,
     /// `meta_*-recording-ready-url`: a recording was published; a form with a signed token.
     RecordingReady,
-    /// `meta_analytics-callback-url`: what happened in the meeting; JSON with a bearer token.
+    /// `meta_analytics-callback-url`: analytics of the meeting; JSON with a bearer token.
     Analytics,
-    /// Any other `meta_*-callback-url`, in whichever of these forms it comes.
+    /// Any other `meta_*-callback-url`, in any of these forms.
     Other,
-    /// No parameter asks for it: an event for a hook that an application registered.
+    /// An event for a webhook that an application registered; no parameter requests it.
     Webhook,
 }
 
 impl CallbackKind {
-    /// Every kind.
+    /// Every kind of callback.
     pub const ALL: [Self; 6] =
         [Self::Ended, Self::EndedMeta, Self::RecordingReady, Self::Analytics, Self::Other, Self::Webhook];
 
-    /// Returns the kind that a parameter of `create` asks for. What follows `meta_` counts in any
-    /// case, since servers lower-case it.
+    /// Returns the kind that a parameter of `create` requests. The case after `meta_` does not matter, because
+    /// servers lower-case it.
     pub fn of_parameter(name: &str) -> Option<Self> {
         if name == "meetingEndedURL" {
             return Some(Self::Ended);
@@ -38,7 +38,7 @@ impl CallbackKind {
         }
     }
 
-    /// Returns its name, for addresses, labels and people.
+    /// Returns the name of the kind, for addresses, labels and texts.
     pub fn name(self) -> &'static str {
         match self {
             Self::Ended => "ended",
@@ -50,12 +50,12 @@ impl CallbackKind {
         }
     }
 
-    /// Returns the kind of that name.
+    /// Returns the kind with a name.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
-    /// Tells whether it says that the meeting is over.
+    /// Tells whether the callback reports the end of a meeting.
     pub fn is_end(self) -> bool {
         matches!(self, Self::Ended | Self::EndedMeta)
     }

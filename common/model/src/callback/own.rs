@@ -1,8 +1,8 @@
-//! Which addresses lead to the edges themselves. What is delivered there comes in again as a callback, and
-//! an application that sends us there on purpose would have us call ourselves without end.
+//! Recognises addresses that lead to the edges. A delivery to such an address would arrive as a callback again, so
+//! an application could make Usher call itself without end.
 //!
-//! Told by name alone, in every way that one address can be written. A name that leads here and that nobody
-//! told us of is found out by the mark that deliveries carry ([`super::CallbackKey::mark`]).
+//! Only the text of an address is compared, in every form in which it can be written. A delivery through an unknown
+//! host name is recognised by the mark in its header ([`super::CallbackKey::mark`]).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -11,9 +11,9 @@ use url::{Host, Url};
 use super::PATH;
 use usher_bbb::query::decode;
 
-/// The ports of http and https; whoever answers at one answers at the other.
+/// The default ports of http and https. They count as equal, because a host usually serves both.
 const WEB: [u16; 2] = [80, 443];
-/// How often a path may be encoded over again; a proxy in front undoes one time of it, or two.
+/// The number of times that a path is decoded: a proxy before the edges decodes it once or twice.
 const ENCODED: usize = 3;
 
 /// The address by which servers reach the edges: `public_url`.
@@ -24,25 +24,25 @@ pub struct OwnAddress {
     path: Vec<String>,
 }
 
-/// A host in the one form in which it is compared.
+/// A host in the form in which hosts are compared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Place {
-    /// This machine, by whichever of its names and addresses.
+    /// This machine, by any of its loopback names and addresses.
     Here,
     Address(IpAddr),
     Name(String),
 }
 
 impl OwnAddress {
-    /// Reads `public_url`; none if it is no web address.
+    /// Reads `public_url`. Returns `None` if it is no http or https address.
     pub fn parse(public_url: &str) -> Option<Self> {
         let url = Url::parse(public_url).ok()?;
         let port = url.port_or_known_default()?;
         Some(Self { host: place(&url)?, port, path: segments(url.path()) })
     }
 
-    /// Tells whether `url` is this address or below it, or of a host that `is_tenants` says a tenant has: the
-    /// edges serve that too. Which user it names, and after which scheme, does not matter.
+    /// Tells whether `url` is this address or below it, or at a host for which `is_tenants` is true, because the
+    /// edges serve the hosts of tenants too. User and scheme of `url` are not compared.
     pub fn is_led_to_by(&self, url: &str, is_tenants: impl Fn(&str) -> bool) -> bool {
         let Ok(url) = Url::parse(url) else { return false };
         let (Some(host), Some(port)) = (place(&url), url.port_or_known_default()) else { return false };
@@ -77,7 +77,7 @@ fn place(url: &Url) -> Option<Place> {
     Some(if is_here { Place::Here } else { Place::Address(address) })
 }
 
-/// Returns the segments of a path, decoded, in lower case and without those that mean nothing.
+/// Returns the segments of a path, decoded, in lower case, and without empty and dot segments.
 fn segments(path: &str) -> Vec<String> {
     let mut path = path.to_owned();
     for _ in 0..ENCODED {

@@ -1,5 +1,5 @@
-//! What a webhook says, and how it is signed: both ways that servers have, and the one in which
-//! applications get it (wire-contract 6).
+//! The form of a webhook event and its signature: both forms that servers send, and the one form that
+//! applications get (wire-contract 6).
 
 use serde_json::Value;
 use subtle::ConstantTimeEq as _;
@@ -11,28 +11,28 @@ use usher_bbb::{
     secret::Secret,
 };
 
-/// What a server posts, read.
+/// The form that a server posts.
 #[derive(Clone, PartialEq, Eq)]
 pub struct WebhookPost {
-    /// The server's own name of itself.
+    /// Domain of the server, as the server names itself.
     pub domain: String,
-    /// A JSON array of events, as the server wrote it.
+    /// JSON array of events, unchanged.
     pub events: String,
-    /// When the server first tried, milliseconds since 1970, as the server wrote it.
+    /// Time of the first attempt, milliseconds since 1970, in the text of the server.
     pub timestamp: String,
 }
 
-/// How a server proves that it is the one.
+/// The proof that an event comes from the server.
 #[derive(Clone, Copy)]
 pub enum WebhookProof<'p> {
-    /// `checksum` in the query.
+    /// Parameter `checksum` in the query.
     Checksum(&'p str),
-    /// `Authorization: Bearer` and the secret itself (`auth2_0`).
+    /// Header `Authorization: Bearer` with the secret itself (`auth2_0`).
     Bearer(&'p str),
 }
 
 impl WebhookPost {
-    /// Reads a form.
+    /// Reads the form of a POST.
     pub fn read(form: &str) -> Option<Self> {
         let query = RawQuery::new(form);
         let field = |name: &str| query.first(name).map(std::borrow::Cow::into_owned);
@@ -43,7 +43,7 @@ impl WebhookPost {
         })
     }
 
-    /// Returns the form as applications get it, in the order that bbb-webhooks 3 has.
+    /// Returns the form for applications, in the field order of bbb-webhooks 3.
     pub fn form(&self) -> String {
         form_urlencoded::Serializer::new(String::new())
             .append_pair("domain", &self.domain)
@@ -52,7 +52,7 @@ impl WebhookPost {
             .finish()
     }
 
-    /// Returns what bbb-webhooks 2 signs in place of the form: JSON of its own.
+    /// Returns the JSON text that bbb-webhooks 2 signs in place of the form.
     fn signed_by_2(&self) -> String {
         let text = |text: &str| Value::from(text).to_string();
         format!(
@@ -64,11 +64,12 @@ impl WebhookPost {
     }
 }
 
-/// Tells whether `secret` proves that `form` was posted to `url`, the address as it was registered.
+/// Tells whether the proof is valid for `secret`, for `form` posted to `url`. `url` is the address as it was
+/// registered.
 pub fn verify(url: &str, form: &str, posted: &WebhookPost, proof: WebhookProof<'_>, secret: &Secret) -> bool {
     match proof {
         WebhookProof::Bearer(given) => given.as_bytes().ct_eq(secret.expose().as_bytes()).into(),
-        // Address, form and secret are hashed one behind the other, as call, query and secret are.
+        // The hash covers address, form and secret in this order, as that of a call covers call, query and secret.
         WebhookProof::Checksum(given) => {
             checksum::verify(url, form, given, [secret])
                 || checksum::verify(url, &posted.signed_by_2(), given, [secret])
@@ -76,7 +77,7 @@ pub fn verify(url: &str, form: &str, posted: &WebhookPost, proof: WebhookProof<'
     }
 }
 
-/// Returns the address by which `form` goes to an application.
+/// Returns the URL for the delivery of `form` to an application, with its checksum.
 pub fn signed_url(algorithm: ChecksumAlgorithm, url: &str, form: &str, secret: &Secret) -> String {
     let address = url.split_once('#').map_or(url, |(address, _)| address);
     let joint = if address.contains('?') { '&' } else { '?' };
@@ -87,7 +88,7 @@ pub fn signed_url(algorithm: ChecksumAlgorithm, url: &str, form: &str, secret: &
 mod tests {
     use super::*;
 
-    /// The vector of wire-contract 6.
+    /// The test vector of wire-contract 6.
     const URL: &str = "https://app.example.org/hook?x=1";
     const FORM: &str = "domain=bbb1.example.org&event=%5B%7B%22data%22%3A%7B%22type%22%3A%22event%22%2C%22id%22%3A%22meeting-ended%22%2C%22attributes%22%3A%7B%22meeting%22%3A%7B%22internal-meeting-id%22%3A%220a1b%22%2C%22external-meeting-id%22%3A%22room-42%22%7D%7D%2C%22event%22%3A%7B%22ts%22%3A1700000000000%7D%7D%7D%5D&timestamp=1700000000123";
     const SHA1: &str = "b6d706b257037a0cfa40d8adf2b2a6d091b7ddf4";

@@ -12,43 +12,43 @@ use crate::{
     revision::Revision,
 };
 
-/// A change from exactly `base` to `revision`; `None` takes an entry out.
+/// A change from exactly `base` to `revision`. The value `None` removes an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoutingDelta {
-    /// The table it applies to.
+    /// Revision of the table to which the delta applies.
     pub base: Revision,
-    /// The table it leads to.
+    /// Revision of the table after the delta.
     pub revision: Revision,
-    /// Servers that changed.
+    /// Servers that the delta sets or removes.
     pub servers: BTreeMap<ServerId, Option<ServerRoute>>,
-    /// Tenants that changed.
+    /// Tenants that the delta sets or removes.
     pub tenants: BTreeMap<TenantId, Option<TenantRoute>>,
-    /// Meetings that changed.
+    /// Meetings that the delta sets or removes.
     pub meetings: BTreeMap<MeetingKey, Option<MeetingRoute>>,
 }
 
-/// A delta does not fit: the caller asks for a snapshot.
+/// The error for a delta with another base than the table. The caller requests a snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("delta applies to revision {base}, the table is at {have}")]
 pub struct RevisionGap {
-    /// Revision of the table.
+    /// Revision that the table has.
     pub have: Revision,
-    /// Revision the delta applies to.
+    /// Revision to which the delta applies.
     pub base: Revision,
 }
 
 impl RoutingDelta {
-    /// Starts a delta without changes.
+    /// Returns a delta without changes.
     pub fn new(base: Revision, revision: Revision) -> Self {
         Self { base, revision, servers: BTreeMap::new(), tenants: BTreeMap::new(), meetings: BTreeMap::new() }
     }
 
-    /// Returns the number of entries it changes.
+    /// Returns the number of entries that the delta changes.
     pub fn len(&self) -> usize {
         self.servers.len() + self.tenants.len() + self.meetings.len()
     }
 
-    /// Tells whether it changes nothing but the revision.
+    /// Tells whether the delta changes only the revision.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -56,7 +56,7 @@ impl RoutingDelta {
     /// Appends the delta that follows this one.
     ///
     /// # Errors
-    /// `next` does not start where this one ends.
+    /// `next` does not begin at the revision at which this delta ends.
     pub fn then(&mut self, next: &Self) -> Result<(), RevisionGap> {
         if next.base != self.revision {
             return Err(RevisionGap { have: self.revision, base: next.base });

@@ -1,43 +1,43 @@
-//! Order-independent digest of a routing table: the wrapping sum of its entries' hashes, so that
-//! adding or taking out one entry costs the same whatever the size of the table.
+//! The order-independent digest of a routing table: the wrapping sum of the hashes of its entries. The cost
+//! of a change of one entry does not depend on the size of the table.
 //!
-//! It finds lost and doubled deltas; it is no defence against an adversary, who would have to
-//! own the stream.
+//! It detects lost and doubled deltas. It is no defence against an adversary, who would have to control the
+//! stream.
 
 use sha2::{Digest as _, Sha256};
 
 use super::entry::{MeetingRoute, RouteState, ServerRoute, TenantRoute};
 use crate::tenant::{ParameterRule, TenantPolicy};
 
-/// Sum over the entries of a table.
+/// The sum of the hashes of all entries of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TableDigest(pub u64);
 
 impl TableDigest {
-    /// Counts an entry in.
+    /// Adds an entry to the digest.
     pub fn add(&mut self, entry: &impl DigestInput) {
         self.add_hash(entry.entry_hash());
     }
 
-    /// Counts an entry out.
+    /// Removes an entry from the digest.
     pub fn remove(&mut self, entry: &impl DigestInput) {
         self.remove_hash(entry.entry_hash());
     }
 
-    /// Counts in an entry by its hash.
+    /// Adds an entry by its hash.
     pub fn add_hash(&mut self, hash: u64) {
         self.0 = self.0.wrapping_add(hash);
     }
 
-    /// Counts out an entry by its hash.
+    /// Removes an entry by its hash.
     pub fn remove_hash(&mut self, hash: u64) {
         self.0 = self.0.wrapping_sub(hash);
     }
 }
 
-/// An entry that can be counted into a [`TableDigest`].
+/// An entry of a table that has a part in its [`TableDigest`].
 pub trait DigestInput {
-    /// Hashes every field that edges act on: the first eight bytes of a SHA-256.
+    /// Returns the hash over every field that edges use: the first eight bytes of a SHA-256.
     fn entry_hash(&self) -> u64;
 }
 
@@ -48,7 +48,7 @@ impl Fields {
         Self(Sha256::new_with_prefix([kind]))
     }
 
-    /// Adds a field with its length, so that no two lists of fields look alike.
+    /// Adds a field with its length, so that two different lists of fields never have the same bytes.
     fn text(mut self, value: &str) -> Self {
         self.0.update((value.len() as u64).to_le_bytes());
         self.0.update(value);
@@ -86,7 +86,8 @@ impl DigestInput for TenantRoute {
         let fields = self.hosts.iter().fold(fields.text("hosts"), |f, host| f.text(host));
         let fields =
             if self.users == 0 { fields } else { fields.text("users").text(&self.users.to_string()) };
-        // A tenant without a policy has the digest it had before there were policies.
+        // A tenant without a policy keeps the digest of versions before policies existed, so that edges of such a
+        // version agree.
         if self.policy == TenantPolicy::default() { fields } else { policy(fields, &self.policy) }.finish()
     }
 }
@@ -119,7 +120,8 @@ impl DigestInput for MeetingRoute {
             .text(self.key.tenant.as_str())
             .text(self.key.meeting.as_str())
             .text(self.server.as_str());
-        // Without a number it has the digest it had before there were any.
+        // A meeting without a voice bridge keeps the digest of versions before bridges existed, so that edges of
+        // such a version agree.
         let fields = match self.voice_bridge {
             Some(bridge) => fields.text("voice").text(&bridge.to_string()),
             None => fields,

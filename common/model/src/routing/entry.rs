@@ -1,4 +1,4 @@
-//! The entries of a routing table.
+//! The entries of a routing table: servers, tenants and meetings as edges need them.
 
 use crate::{
     id::{InternalMeetingId, ServerId, TenantId},
@@ -9,43 +9,43 @@ use crate::{
 };
 use usher_bbb::{checksum::ChecksumAlgorithm, secret::Secret};
 
-/// A server as edges see it.
+/// A server in the routing table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerRoute {
-    /// Its name.
+    /// Id of the server.
     pub id: ServerId,
-    /// Base of its API, ending in `/bigbluebutton/api/`.
+    /// Base URL of its API, ending in `/bigbluebutton/api/`.
     pub url: String,
-    /// Its shared secret.
+    /// Shared secret of the server.
     pub secret: Secret,
-    /// What operators decided.
+    /// Admin state of the server.
     pub admin: AdminState,
-    /// What checks saw.
+    /// Health by the polls of the leader.
     pub health: Health,
-    /// Hash by which requests to it are signed.
+    /// Hash that signs calls to the server.
     pub algorithm: ChecksumAlgorithm,
 }
 
-/// A tenant as edges see it.
+/// A tenant in the routing table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TenantRoute {
-    /// Its name.
+    /// Id of the tenant.
     pub id: TenantId,
-    /// Secrets its requests may be signed with; the first signs what Usher sends it.
+    /// Secrets that may sign its requests. The first one signs the messages of Usher to the tenant.
     pub secrets: Vec<Secret>,
-    /// Host names by which requests belong to it.
+    /// Host names whose requests belong to the tenant.
     pub hosts: Vec<String>,
-    /// Requests of a tenant that is not enabled are refused.
+    /// Whether requests of the tenant are served; else they are refused.
     pub enabled: bool,
-    /// Rules, limits and the like.
+    /// Rules, limits and other decisions of operators about the tenant.
     pub policy: TenantPolicy,
-    /// Users in its meetings, as polls saw them: told to edges where the policy limits them, else and
-    /// in the store 0.
+    /// Users in its meetings in the last polls. It is 0 in the store, and for edges unless the policy limits the
+    /// users of the tenant.
     pub users: u32,
 }
 
 impl TenantRoute {
-    /// Returns a tenant that may do nothing yet: no secret, no host, enabled, no rules.
+    /// Returns an enabled tenant without secrets, hosts and rules. No request can be signed for it yet.
     pub fn new(id: TenantId) -> Self {
         Self {
             id,
@@ -61,21 +61,21 @@ impl TenantRoute {
 /// Whether the server has confirmed the meeting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RouteState {
-    /// Placed, not confirmed: creates and joins are forwarded all the same.
+    /// Placed, but not confirmed by the server. Creates and joins are forwarded nevertheless.
     Pending,
-    /// Confirmed as this instance.
+    /// Confirmed by the server as this instance.
     Active(InternalMeetingId),
 }
 
-/// Where a meeting is to be found.
+/// The route of a meeting: its server and its instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MeetingRoute {
-    /// The meeting.
+    /// Tenant and id of the meeting.
     pub key: MeetingKey,
-    /// Its server.
+    /// Server of the meeting.
     pub server: ServerId,
-    /// Pending or active.
+    /// Whether the server has confirmed the meeting.
     pub state: RouteState,
-    /// The number callers reach it by, where Usher gave or knows it.
+    /// Voice bridge of the meeting, if Usher assigned or learnt it.
     pub voice_bridge: Option<VoiceBridge>,
 }

@@ -1,5 +1,5 @@
-//! A map of shared shards: cloning it costs one pointer a shard, and a change after a clone copies
-//! only the shard it falls into. A snapshot can thus be read at leisure while the original moves on.
+//! A map of shared shards. A clone costs one pointer per shard, and a change after a clone copies only the
+//! shard of its key. A snapshot can thus be read while the original changes.
 
 use std::{
     collections::HashMap,
@@ -9,10 +9,10 @@ use std::{
 
 use foldhash::quality::RandomState;
 
-/// Number of shards; a power of two. At a million entries a shard holds about 250.
+/// The number of shards, a power of two. With a million entries a shard has about 250.
 const SHARDS: usize = 4096;
 
-/// A map with structural sharing between its clones.
+/// A map whose clones share their unchanged parts.
 #[derive(Debug, Clone)]
 pub struct ShardedMap<K, V> {
     shards: Vec<Arc<HashMap<K, V, RandomState>>>,
@@ -30,11 +30,11 @@ impl<K, V> Default for ShardedMap<K, V> {
 
 impl<K: Hash + Eq + Clone, V: Clone> ShardedMap<K, V> {
     fn shard_of(&self, key: &K) -> usize {
-        // The low bits choose the bucket inside the shard, so the shard is chosen by high ones.
+        // The high bits choose the shard, because the low bits choose the bucket inside the shard.
         (self.hasher.hash_one(key) >> 40) as usize & (SHARDS - 1)
     }
 
-    /// Returns the value of `key`.
+    /// Returns the value of a key.
     pub fn get(&self, key: &K) -> Option<&V> {
         self.shards[self.shard_of(key)].get(key)
     }
@@ -47,7 +47,7 @@ impl<K: Hash + Eq + Clone, V: Clone> ShardedMap<K, V> {
         old
     }
 
-    /// Takes a value out.
+    /// Removes a key and returns its value.
     pub fn remove(&mut self, key: &K) -> Option<V> {
         let shard = self.shard_of(key);
         if !self.shards[shard].contains_key(key) {
@@ -62,17 +62,17 @@ impl<K: Hash + Eq + Clone, V: Clone> ShardedMap<K, V> {
         self.len
     }
 
-    /// Tells whether there is no entry.
+    /// Tells whether the map is empty.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// Visits every entry, in no particular order.
+    /// Returns every entry, in no particular order.
     pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
         self.shards.iter().flat_map(|shard| shard.iter())
     }
 
-    /// Visits the entries in which `self` and `other` may differ: those of shards they do not share.
+    /// Visits the entries in which `self` and `other` may differ: the entries of shards that they do not share.
     pub fn unshared<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = (&'a K, &'a V)> {
         let comparable = self.hasher_is_shared(other);
         self.shards

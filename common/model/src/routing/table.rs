@@ -1,4 +1,4 @@
-//! The immutable view edges route by, at one revision (I9: equal at equal revisions).
+//! The routing table: the immutable view by which edges route, at one revision (I9: equal at equal revisions).
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -14,7 +14,7 @@ use crate::{
     revision::Revision,
 };
 
-/// Servers, tenants and meetings at one revision. Clones share what does not change after.
+/// Servers, tenants and meetings at one revision. Clones share the entries that do not change afterwards.
 #[derive(Debug, Clone, Default)]
 pub struct RoutingTable {
     revision: Revision,
@@ -36,12 +36,12 @@ impl PartialEq for RoutingTable {
 }
 
 impl RoutingTable {
-    /// Returns an empty table.
+    /// Returns an empty table at a revision.
     pub fn empty(revision: Revision) -> Self {
         Self { revision, ..Self::default() }
     }
 
-    /// Returns the revision it stands at.
+    /// Returns the revision of the table.
     pub fn revision(&self) -> Revision {
         self.revision
     }
@@ -51,32 +51,32 @@ impl RoutingTable {
         self.digest
     }
 
-    /// Looks a server up.
+    /// Returns the server with an id.
     pub fn server(&self, id: &ServerId) -> Option<&ServerRoute> {
         self.servers.get(id)
     }
 
-    /// Looks a tenant up.
+    /// Returns the tenant with an id.
     pub fn tenant(&self, id: &TenantId) -> Option<&TenantRoute> {
         self.tenants.get(id)
     }
 
-    /// Looks a meeting up.
+    /// Returns the route of a meeting.
     pub fn meeting(&self, key: &MeetingKey) -> Option<&MeetingRoute> {
         self.meetings.get(key).map(Arc::as_ref)
     }
 
-    /// Visits the servers by id.
+    /// Returns the servers in the order of their ids.
     pub fn servers(&self) -> impl ExactSizeIterator<Item = &ServerRoute> {
         self.servers.values()
     }
 
-    /// Visits the tenants by id.
+    /// Returns the tenants in the order of their ids.
     pub fn tenants(&self) -> impl ExactSizeIterator<Item = &TenantRoute> {
         self.tenants.values()
     }
 
-    /// Visits the meetings, in no particular order.
+    /// Returns the meetings, in no particular order.
     pub fn meetings(&self) -> impl Iterator<Item = &MeetingRoute> {
         self.meetings.iter().map(|(_, route)| route.as_ref())
     }
@@ -91,10 +91,10 @@ impl RoutingTable {
         self.meetings.unshared(&other.meetings).map(|(_, route)| route.as_ref())
     }
 
-    /// Moves the table on by one delta, at a cost that depends on the delta alone.
+    /// Applies one delta. The cost depends only on the size of the delta.
     ///
     /// # Errors
-    /// The delta applies to another revision; nothing was changed.
+    /// The delta applies to another revision; the table is unchanged.
     pub fn apply(&mut self, delta: &RoutingDelta) -> Result<(), RevisionGap> {
         if delta.base != self.revision {
             return Err(RevisionGap { have: self.revision, base: delta.base });

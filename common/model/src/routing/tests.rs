@@ -1,4 +1,4 @@
-//! The laws deltas rest on.
+//! Tests of the laws of deltas (style P7).
 
 use proptest::prelude::*;
 
@@ -41,7 +41,7 @@ fn meeting_route(id: u8, server: u8, instance: Option<u8>) -> MeetingRoute {
     }
 }
 
-/// A change of one entry: set, or taken out.
+/// A change of one entry: set or removed.
 #[derive(Debug, Clone)]
 enum Edit {
     Server(u8, Option<Health>),
@@ -98,7 +98,7 @@ fn batches() -> impl Strategy<Value = Vec<Vec<Edit>>> {
     prop::collection::vec(prop::collection::vec(edit(), 0..8), 0..8)
 }
 
-/// A table with the same entries that shares nothing, built in another order.
+/// Returns a table with the same entries, built in another order and without shared structure.
 fn rebuilt(table: &RoutingTable) -> RoutingTable {
     let mut snapshot = diff(&RoutingTable::empty(at(0)), table);
     let late = snapshot.meetings.split_off(&meeting_route(15, 0, None).key);
@@ -127,7 +127,7 @@ proptest! {
         prop_assert!(diff(&a, &rebuilt(&a)).is_empty());
     }
 
-    /// Deltas joined by `then` do what they did one by one.
+    /// Deltas that `then` joins have the effect of the single deltas.
     #[test]
     fn joined_deltas_equal_their_parts(edits in batches()) {
         let empty = RoutingTable::empty(at(0));
@@ -141,7 +141,7 @@ proptest! {
         prop_assert_eq!(table, whole);
     }
 
-    /// The digest depends on the entries alone, and differs where they do.
+    /// The digest depends only on the entries, and differs if they differ.
     #[test]
     fn i9_digests_are_equal_exactly_for_equal_entries(one in batches(), more in edit()) {
         let (table, _) = grown(&RoutingTable::empty(at(0)), &one);
@@ -150,7 +150,7 @@ proptest! {
         prop_assert_eq!(other.digest() == table.digest(), diff(&table, &other).is_empty());
     }
 
-    /// X4, I10: a delta that is lost, doubled or of another epoch is told from the next one.
+    /// X4, I10: a delta that is lost, doubled or of another epoch is distinguished from the next one.
     #[test]
     fn x4_a_delta_applies_to_its_base_alone(edits in batches(), other in 0_u64..20) {
         let (table, _) = grown(&RoutingTable::empty(at(0)), &edits);

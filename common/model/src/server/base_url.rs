@@ -1,13 +1,13 @@
-//! The one form in which a server's address is kept, however an operator wrote it, and when two are the same.
+//! The canonical form of the base URL of a server, and the test for two URLs of one server (ADR 21).
 
 use url::Url;
 
-/// An address that is not one of a BBB server.
+/// The reason why a text cannot be the base URL of a BBB server.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}, for example `https://bbb1.example.org/bigbluebutton/api/`")]
 pub struct BaseUrlError(&'static str);
 
-/// Brings an address into the form `…/bigbluebutton/api/`; operators write it in several.
+/// Returns an address in the form `…/bigbluebutton/api/`. Operators write it with and without parts of the path.
 pub fn base_url(text: &str) -> Result<String, BaseUrlError> {
     let text = text.trim();
     if text.is_empty() {
@@ -35,12 +35,12 @@ pub fn base_url(text: &str) -> Result<String, BaseUrlError> {
     Ok(url.into())
 }
 
-/// Returns the place that an address means, however it is written: equal for two addresses that differ
-/// in the scheme, in a port that is the scheme's own, in the case of the host or a dot behind it, or in
-/// slashes at the end. Two names of one machine (`localhost` and `127.0.0.1`) are two places here; only
-/// the meetings that a server lists tell that they are the same.
+/// Returns the place of an address. It is equal for two addresses that differ only in the scheme, in the
+/// default port of the scheme, in the case of the host, in a dot after the host, or in slashes at the end.
+/// Two names of one machine (`localhost` and `127.0.0.1`) are two places: only the meetings that a server
+/// lists can show that both are one server (ADR 21).
 pub fn place_of(url: &str) -> String {
-    // The parser writes hosts in lower case and leaves out the port that is the scheme's own.
+    // The parser writes hosts in lower case and leaves out the default port of the scheme.
     let Ok(parsed) = Url::parse(url) else { return url.to_owned() };
     let host = parsed.host_str().unwrap_or_default().trim_end_matches('.');
     let path = parsed.path().trim_end_matches('/');

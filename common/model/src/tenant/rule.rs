@@ -1,65 +1,65 @@
-//! Rules for parameters, and how they are written: `default:record=true`, `remove:logo`.
+//! The rules of a tenant for parameters, and their text form: `default:record=true`, `remove:logo`.
 
 use std::{fmt, str::FromStr};
 
-/// What a rule does with its parameter.
+/// The effect of a rule on its parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RuleAction {
-    /// Takes out what the application gave.
+    /// Removes the parameter from the request of the application.
     Remove,
-    /// Gives the parameter a value where it has none.
+    /// Sets the parameter if the application did not.
     Default,
-    /// Gives the parameter this value whatever the application gave.
+    /// Sets the parameter and replaces the value of the application.
     Override,
-    /// Adds entries to the application's comma-separated list, as in `disabledFeatures`.
+    /// Adds entries to the comma-separated list of the application, as for `disabledFeatures`.
     Merge,
-    /// Keeps a number at or below a limit; none, 0 and what is no number mean no limit to BBB, and
-    /// become the limit.
+    /// Lowers a number to a limit. An absent value, 0 and a text that is no number become the limit too, because
+    /// BBB takes them for "no limit".
     Cap,
 }
 
-/// One rule. Several for one parameter work in the order of [`RuleAction`].
+/// One rule for one parameter. Several rules for a parameter apply in the order of [`RuleAction`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParameterRule {
-    /// The parameter.
+    /// Name of the parameter.
     pub parameter: String,
-    /// What is done with it.
+    /// Effect on the parameter.
     pub action: RuleAction,
-    /// The value, list or limit; nothing for [`RuleAction::Remove`].
+    /// The value, list or limit; empty for [`RuleAction::Remove`].
     pub value: String,
 }
 
-/// A rule that cannot be.
+/// The reason why a rule is not accepted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RuleError {
-    /// It is not written as a rule.
+    /// The text does not have the form of a rule.
     #[error(
         "write it as ACTION:PARAMETER=VALUE, ACTION being default, override, merge or cap, or as remove:PARAMETER"
     )]
     Form,
-    /// Without its own value of this parameter Usher cannot serve the call.
+    /// Usher needs its own value of the parameter to serve the call.
     #[error("`{0}` is not for rules")]
     Reserved(String),
-    /// The parameter's name is empty or too long.
+    /// The name of the parameter is empty or too long.
     #[error("a parameter's name has 1 to 128 characters")]
     Name,
-    /// The value is too long.
+    /// The value exceeds the largest length.
     #[error("a rule's value has at most 4096 bytes")]
     Value,
-    /// A limit is no number above 0.
+    /// The limit is not a number above 0.
     #[error("a cap is a whole number above 0")]
     Cap,
 }
 
-/// Longest name of a parameter, in characters.
+/// The largest length of a parameter name, characters.
 const NAME_MAX: usize = 128;
-/// Longest value of a rule, in bytes.
+/// The largest length of the value of a rule, bytes.
 const VALUE_MAX: usize = 4096;
 
 impl RuleAction {
     const ALL: [Self; 5] = [Self::Remove, Self::Default, Self::Override, Self::Merge, Self::Cap];
 
-    /// Returns its name, as rules are written.
+    /// Returns the name of the action in the text form of a rule.
     pub fn name(self) -> &'static str {
         match self {
             Self::Remove => "remove",
@@ -72,10 +72,10 @@ impl RuleAction {
 }
 
 impl ParameterRule {
-    /// Makes a rule.
+    /// Returns a rule of valid parts.
     ///
     /// # Errors
-    /// The parameter is not for rules, or the value is none for the action.
+    /// The parameter is reserved for Usher, or name or value is not valid for the action.
     pub fn new(action: RuleAction, parameter: &str, value: &str) -> Result<Self, RuleError> {
         let length = parameter.chars().count();
         if length == 0 || length > NAME_MAX {

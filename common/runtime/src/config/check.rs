@@ -1,4 +1,4 @@
-//! What must hold within and between settings once all are read.
+//! The rules within and between settings, checked when all settings are read (style P13).
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -14,7 +14,7 @@ use usher_model::{
 
 use super::{ConfigFault, ConfigWarning, Loading, SettingOrigin, keys, kind::ScalarKind};
 
-/// A rule; the first of its keys is the one to change.
+/// A rule with the settings that it reads. The fault names the first one as the setting to change.
 struct Rule {
     keys: &'static [&'static str],
     holds: fn(&Settings) -> bool,
@@ -112,13 +112,13 @@ const RULES: &[Rule] = rules! {
         "is not a log filter", "write it as info or info,usher_edge_proxy=debug";
 };
 
-/// Runs every rule whose settings could be read.
+/// Returns the faults of all rules whose settings could be read.
 pub(super) fn run(loading: &mut Loading) {
     for rule in RULES {
         if rule.keys.iter().any(|key| loading.is_faulty(key)) || (rule.holds)(&loading.settings) {
             continue;
         }
-        // The origin is the setting somebody wrote, where only one of those in conflict was written.
+        // If only one of the conflicting settings was written, its source is the origin of the fault.
         let origin =
             rule.keys.iter().map(|key| loading.origin(key)).find(|origin| *origin != SettingOrigin::Default);
         let values: Vec<String> = rule.keys.iter().map(|key| describe(loading, key)).collect();
@@ -133,7 +133,7 @@ pub(super) fn run(loading: &mut Loading) {
     warn_of_few_polls(loading);
 }
 
-/// Says what holds where the time to offline is too short for the polls that it takes.
+/// Returns a warning if the time to offline is too short for the number of polls that it needs.
 fn warn_of_few_polls(loading: &mut Loading) {
     const KEYS: [&str; 2] = ["health.unhealthy_after", "health.interval"];
     let health = &loading.settings.health;
@@ -156,7 +156,7 @@ fn warn_of_few_polls(loading: &mut Loading) {
     });
 }
 
-/// `health.interval = "3s" from environment POLL_INTERVAL`; a secret is `"***"`.
+/// Returns a text such as `health.interval = "3s" from environment POLL_INTERVAL`; a secret is `"***"`.
 fn describe(loading: &Loading, name: &str) -> String {
     let value = keys::find(name).and_then(|key| (key.show)(&loading.settings));
     let value = value.map_or_else(|| "not set".into(), |value| value.to_string());
@@ -171,7 +171,7 @@ fn apart(a: SocketAddr, b: SocketAddr) -> bool {
     a.port() == 0 || a.port() != b.port() || !meet
 }
 
-/// User and password in a URL would be printed with it.
+/// Refuses a URL with user and password, because settings with URLs are printed unmasked.
 fn is_http(text: &str) -> bool {
     Url::parse(text).is_ok_and(|url| {
         matches!(url.scheme(), "http" | "https")

@@ -1,11 +1,11 @@
-//! Defaults that follow a setting somebody wrote: whoever polls every two seconds need not know
-//! that a poll's deadline must then be shorter.
+//! Defaults that follow from a setting that the operator wrote: an operator who sets a poll interval of two
+//! seconds need not know that the timeout of a poll must be shorter.
 
 use std::time::Duration;
 
 use super::{Loading, SettingOrigin};
 
-/// Changes the defaults that would not fit; what was written is left to the checks.
+/// Changes the defaults that would contradict a written setting. The checks examine written settings.
 pub(super) fn apply(loading: &mut Loading) {
     let free = |key| loading.origin(key) == SettingOrigin::Default;
     let (deadline_is_free, connect_is_free, create_is_free) =
@@ -28,7 +28,8 @@ pub(super) fn apply(loading: &mut Loading) {
     }
 }
 
-/// Halves `limit` for `time` where it would reach it; in whole milliseconds, as they are printed.
+/// Sets `time` to half of `limit` if it would reach it, in whole milliseconds, the unit in which settings are
+/// printed.
 fn below(time: &mut Duration, limit: Duration) {
     if *time >= limit && limit > Duration::from_millis(1) {
         *time = Duration::from_millis(u64::try_from((limit / 2).as_millis()).unwrap_or(u64::MAX));

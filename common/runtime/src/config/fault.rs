@@ -1,17 +1,17 @@
-//! What is wrong with a configuration, where, and what to do about it.
+//! Faults of a configuration, each with its source and its remedy.
 
 use std::fmt;
 
-/// Where a value came from.
+/// The source of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SettingOrigin {
-    /// Nobody set it.
+    /// The default: no source set the value.
     Default,
-    /// The file of that name.
+    /// The file with this name.
     File(String),
-    /// The environment variable of that name.
+    /// The environment variable with this name.
     Env(String),
-    /// The command line.
+    /// The flag on the command line.
     Flag(String),
 }
 
@@ -25,16 +25,16 @@ impl fmt::Display for SettingOrigin {
     }
 }
 
-/// One thing that is wrong. Its text never holds a secret.
+/// One fault of a configuration. Its text never has a secret (I14).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigFault {
-    /// Where the value came from.
+    /// Source of the value.
     pub origin: SettingOrigin,
-    /// The setting; empty when it is about the source as a whole.
+    /// Name of the setting; empty for a fault of the whole source.
     pub key: String,
-    /// What is wrong.
+    /// The fault in words.
     pub problem: String,
-    /// What to do.
+    /// Remedy for the fault.
     pub remedy: String,
 }
 
@@ -59,7 +59,7 @@ impl fmt::Display for ConfigFault {
     }
 }
 
-/// Everything that is wrong.
+/// All faults of a configuration, reported at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigFaults(pub Vec<ConfigFault>);
 
@@ -79,12 +79,12 @@ impl fmt::Display for ConfigFaults {
 
 impl std::error::Error for ConfigFaults {}
 
-/// Something that works, but perhaps not as its author thinks.
+/// A warning about a setting that is valid but may have another effect than the operator expects.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigWarning {
-    /// Where it came from.
+    /// Source of the value.
     pub origin: SettingOrigin,
-    /// What to know.
+    /// The effect of the setting.
     pub message: String,
 }
 

@@ -1,34 +1,34 @@
-//! Every setting by name. A setting that is added is one line here and a field in `settings`.
+//! The table of all settings. A new setting needs one line here and a field in `usher_model::settings`.
 
 use usher_model::settings::Settings;
 
 use super::kind::{RawValue, SettingKind, ValueProblem};
 
-/// One setting: its name in the file, and how it is read and shown.
+/// One setting: its name, and the functions that read and print it.
 pub(super) struct SettingKey {
-    /// Dotted path in the file: `health.interval`.
+    /// Dotted path in the file, such as `health.interval`.
     pub(super) name: &'static str,
-    /// Its value must never be shown.
+    /// Whether the value is a secret that must never be shown (I14).
     pub(super) secret: bool,
-    /// Reads it into the settings.
+    /// Reads a value into the settings.
     pub(super) set: fn(&mut Settings, &RawValue<'_>) -> Result<(), ValueProblem>,
-    /// Returns it as it would stand in a file, secrets masked; none where it is not set.
+    /// Returns the value in the form of the file, with secrets masked; `None` if it is not set.
     pub(super) show: fn(&Settings) -> Option<toml::Value>,
 }
 
 impl SettingKey {
-    /// Returns its name in the environment: `USHER_HEALTH__INTERVAL`.
+    /// Returns the environment variable of the setting, such as `USHER_HEALTH__INTERVAL`.
     pub(super) fn env_name(&self) -> String {
         format!("USHER_{}", self.name.replace('.', "__").to_ascii_uppercase())
     }
 }
 
-/// Returns the setting of that name.
+/// Returns the setting with a name.
 pub(super) fn find(name: &str) -> Option<&'static SettingKey> {
     KEYS.iter().find(|key| key.name == name)
 }
 
-/// Returns whether some settings are under that name.
+/// Tells whether a name is a section with settings.
 pub(super) fn is_section(name: &str) -> bool {
     KEYS.iter().any(|key| key.name.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')))
 }

@@ -1,4 +1,4 @@
-//! How each kind of value is written: in a file, in the environment, on the command line.
+//! The text form of each kind of value in a file, in the environment and on the command line.
 
 mod duration;
 mod scalar;
@@ -6,21 +6,21 @@ mod size;
 
 use toml::Value;
 
-/// What a secret is shown as.
+/// The text in place of a secret.
 pub(super) const MASK: &str = "***";
 
-/// A value as it was found.
+/// A value in the form of its source.
 pub(super) enum RawValue<'a> {
-    /// Environment: text, in which a list is comma-separated or a JSON array.
+    /// Text of the environment. A list is comma-separated or a JSON array.
     Text(&'a str),
-    /// Command line: each repetition as it was typed.
+    /// Texts of the command line, one for each repetition of the flag.
     Many(&'a [String]),
-    /// File.
+    /// Value of a TOML file.
     Toml(&'a Value),
 }
 
 impl RawValue<'_> {
-    /// Returns whether it is, or holds, the mask of a secret.
+    /// Tells whether the value is or contains the mask of a secret.
     pub(super) fn is_masked(&self) -> bool {
         match self {
             Self::Text(text) => list(text).iter().flatten().any(|item| item == MASK),
@@ -31,7 +31,7 @@ impl RawValue<'_> {
     }
 }
 
-/// Why a value cannot be read. Never quotes the value: it may be a secret.
+/// The reason why a value cannot be read. It never quotes the value, because the value may be a secret.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct ValueProblem {
     pub(super) what: String,
@@ -44,24 +44,24 @@ impl ValueProblem {
     }
 }
 
-/// A kind of setting.
+/// A kind of setting: how its values are read and printed.
 pub(super) trait SettingKind: Sized {
-    /// Reads a value.
+    /// Reads a value of a source.
     fn read(raw: &RawValue<'_>) -> Result<Self, ValueProblem>;
-    /// Returns it as it would stand in a file; none where it is not set.
+    /// Returns the value in the form of the file; `None` if it is not set.
     fn show(&self) -> Option<Value>;
 }
 
-/// A kind of single value.
+/// A kind of single value, not a list.
 pub(super) trait ScalarKind: Sized {
-    /// Numbers and booleans of a file are not taken for it.
+    /// Whether numbers and booleans of a file are refused for this kind.
     const TEXTUAL: bool = true;
-    /// Parses its text.
+    /// Parses the text of a value.
     fn parse(text: &str) -> Result<Self, ValueProblem>;
-    /// Returns it as it would stand in a file.
+    /// Returns the value in the form of the file.
     fn show(&self) -> Value;
 
-    /// Reads it from a file.
+    /// Reads a value of a file.
     fn from_toml(value: &Value) -> Result<Self, ValueProblem> {
         match value {
             Value::String(text) => Self::parse(text),
@@ -117,7 +117,7 @@ impl<T: ScalarKind> SettingKind for Vec<T> {
     }
 }
 
-/// Splits a list of the environment: comma-separated, or a JSON array for values with commas.
+/// Splits a list of the environment: comma-separated, or a JSON array if values have commas.
 fn list(text: &str) -> Result<Vec<String>, ValueProblem> {
     let text = text.trim();
     if text.starts_with('[') {

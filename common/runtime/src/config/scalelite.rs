@@ -1,5 +1,5 @@
-//! Scalelite's environment names, read where an `USHER_` name is not set, so that its `.env` file can
-//! stay. Those that mean nothing here are named in a warning.
+//! Reads the environment variables of Scalelite for settings without an `USHER_` variable, so that a `.env` file of
+//! Scalelite keeps working. A warning names the variables that Usher does not use.
 
 use std::time::Duration;
 
@@ -10,11 +10,11 @@ use super::{
     kind::{RawValue, ScalarKind},
 };
 
-/// Scalelite's own time between two polls, where its environment does not say another.
+/// The default time between two polls of Scalelite.
 const POLL_INTERVAL: Duration = Duration::from_mins(1);
 
-/// `SERVER_UNHEALTHY_THRESHOLD`: failed polls of Scalelite's, and the time between two of them there. Its
-/// operators chose a time by both, and get at least that, however often Usher polls.
+/// The value of `SERVER_UNHEALTHY_THRESHOLD`: a number of failed polls, with the poll interval of Scalelite. The
+/// operator chose a time by both, and Usher waits at least that time, at any poll interval of its own.
 #[derive(Debug)]
 pub(super) struct ScaleliteThreshold {
     origin: SettingOrigin,
@@ -22,28 +22,28 @@ pub(super) struct ScaleliteThreshold {
     interval: Duration,
 }
 
-/// How a value of Scalelite's is written in ours.
+/// The conversion of a value of Scalelite into the form of a setting.
 #[derive(Clone, Copy)]
 enum As {
-    /// Same form.
+    /// The form is the same.
     Same,
-    /// Number of seconds, perhaps with decimals.
+    /// The value is a number of seconds, with or without decimals.
     Seconds,
-    /// Number of minutes, perhaps with decimals.
+    /// The value is a number of minutes, with or without decimals.
     Minutes,
-    /// Colon-separated list.
+    /// The value is a colon-separated list.
     Colons,
-    /// One entry of a list.
+    /// The value is one entry of a list.
     Single,
-    /// Host name of the public URL.
+    /// The value is the host name of the public URL.
     Host,
-    /// Number of polls at Scalelite's interval.
+    /// The value is a number of polls at the interval of Scalelite.
     Polls,
-    /// All numbers of so many digits.
+    /// The value is a number of digits and means all voice bridges of that length.
     Digits,
 }
 
-/// Order matters where two stand for one setting: the later wins.
+/// The variables and their settings, in order: if two variables are for one setting, the later one wins.
 const NAMES: &[(&str, &str, As)] = &[
     ("LOADBALANCER_SECRET", "secrets", As::Single),
     ("LOADBALANCER_SECRETS", "secrets", As::Colons),
@@ -63,12 +63,12 @@ const NAMES: &[(&str, &str, As)] = &[
     ("VOICE_BRIDGE_MIN", "voice.pin_min", As::Same),
     ("VOICE_BRIDGE_MAX", "voice.pin_max", As::Same),
     ("FSAPI_PASSWORD", "voice.fsapi_password", As::Same),
-    // Scalelite limits calls as it limits meetings, where nothing else is said.
+    // Without another value, Scalelite limits calls as it limits meetings.
     ("MAX_MEETING_DURATION", "voice.max_call", As::Minutes),
     ("FSAPI_MAX_DURATION", "voice.max_call", As::Minutes),
 ];
 
-/// Names only Scalelite uses, without a meaning here.
+/// The variables that only Scalelite uses and Usher does not.
 const MEANINGLESS: &str = "LOADBALANCER_CHECKSUM_ALGORITHM BUILD_NUMBER DEFAULT_MEETING_TTL POLLER_THREADS \
     POLLER_WAIT_TIMEOUT SERVER_ID_IS_HOSTNAME DEFAULT_CREATE_PARAMS OVERRIDE_CREATE_PARAMS DEFAULT_JOIN_PARAMS \
     OVERRIDE_JOIN_PARAMS GET_RECORDINGS_API_FILTERED RECORDING_DISABLED RECORDING_IMPORT_UNPUBLISHED \
@@ -79,12 +79,13 @@ const MEANINGLESS: &str = "LOADBALANCER_CHECKSUM_ALGORITHM BUILD_NUMBER DEFAULT_
     SCALELITE_NGINX_EXTRA_OPTS NGINX_SSL NGINX_BEHIND_PROXY NGINX_RECORDINGS_ONLY BEHIND_PROXY REDIS_POOL \
     REDIS_NAMESPACE DB_CONNECTION_RETRY_COUNT DB_DISABLED";
 
-/// Names many programs use: named only beside one that is Scalelite's for certain.
+/// The variables that many programs use. The warning names them only together with a variable that only
+/// Scalelite uses.
 const MEANINGLESS_COMMON: &str = "SECRET_KEY_BASE DATABASE_URL PREPARED_STATEMENT REDIS_URL S3_BUCKET_NAME \
     CLOUDFRONT_URL CF_KEY_PAIR_ID CF_PRIVATE_KEY_B64 DEFAULT_LOCALE PORT BIND WEB_CONCURRENCY RAILS_MAX_THREADS \
     RAILS_MIN_THREADS RAILS_ENV RAILS_LOG_TO_STDOUT RAILS_LOG_LEVEL RAILS_SERVE_STATIC_FILES PIDFILE INTERVAL";
 
-/// Reads what has a meaning here and warns of what has none.
+/// Reads the variables that Usher uses and warns of the others.
 pub(super) fn apply(loading: &mut Loading, env: &[(String, String)]) {
     let value =
         |name: &str| env.iter().find(|(n, v)| n == name && !v.trim().is_empty()).map(|(_, v)| v.as_str());
@@ -164,8 +165,8 @@ fn digits(loading: &mut Loading, key: &str, origin: &SettingOrigin, text: &str) 
     }
 }
 
-/// Turns polls into time, once what says it in ours is known, and makes room for Scalelite's values: a
-/// setting nobody wrote gives way to one that was brought along.
+/// Turns the number of failed polls into a time as soon as the poll interval is known, and adapts defaults to the
+/// values of Scalelite: a setting that the operator did not write gives way to one of Scalelite.
 pub(super) fn fit(loading: &mut Loading) {
     if let Some(ScaleliteThreshold { origin, polls, interval }) = loading.scalelite_patience.take() {
         let ours = loading.origin("health.unhealthy_after") != SettingOrigin::Default;

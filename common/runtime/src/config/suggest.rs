@@ -1,14 +1,14 @@
-//! What an unknown name was probably meant to be.
+//! Suggests the known setting that is nearest to an unknown name.
 
 use super::{ConfigFault, SettingOrigin};
 
-/// Returns the fault of an unknown setting, naming the known one nearest to it.
+/// Returns the fault of an unknown setting, with the nearest known one.
 pub(super) fn unknown(origin: SettingOrigin, name: &str, known: impl Iterator<Item = String>) -> ConfigFault {
     let remedy = match nearest(name, known) {
         Some(known) => format!("did you mean `{known}`?"),
         None => "remove it, or see --print-config for every setting".into(),
     };
-    // A name may be as long as its author likes; people need its beginning.
+    // An unknown name may have any length; the text quotes only its beginning.
     let shown: String = name.chars().take(80).collect();
     ConfigFault::new(origin, shown, "is not a setting", remedy)
 }
@@ -17,7 +17,7 @@ fn nearest(name: &str, known: impl Iterator<Item = String>) -> Option<String> {
     let last = |name: &str| name.rsplit(['.']).next().unwrap_or_default().to_owned();
     known
         .map(|known| {
-            // `interval` at the wrong place is as near as `healht.interval` at the right one.
+            // `interval` in the wrong section is as near as `healht.interval` in the right one.
             let inner = distance(&last(name), &last(&known)) + 1;
             (distance(name, &known).min(inner), known)
         })
@@ -26,7 +26,7 @@ fn nearest(name: &str, known: impl Iterator<Item = String>) -> Option<String> {
         .map(|(_, known)| known)
 }
 
-/// Levenshtein distance of the first 64 characters.
+/// Returns the Levenshtein distance of the first 64 characters.
 fn distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().take(64).collect(), b.chars().take(64).collect());
     let mut row: Vec<usize> = (0..=b.len()).collect();

@@ -296,7 +296,7 @@ fn variables_that_kubernetes_makes_of_services_are_not_settings() {
     assert!(faults(&with_env(&pairs)).is_empty());
 }
 
-/// What `POLL_INTERVAL=60` alone comes to: once a single failed poll, by which a meeting was split.
+/// `POLL_INTERVAL=60` alone once made a server offline after one failed poll, which split a meeting.
 #[test]
 fn h16_a_time_to_offline_of_less_than_three_polls_is_three_polls_and_is_told_at_start() {
     for (source, names) in [

@@ -9,34 +9,34 @@ use tonic::metadata::MetadataMap;
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-/// Adds the current span's trace context to an outgoing HTTP request; nothing where traces are off.
+/// Adds the trace context of the current span to an outgoing HTTP request, if traces are on.
 pub fn inject(headers: &mut HeaderMap) {
     inject_span(&Span::current(), headers);
 }
 
-/// As [`inject`], for a span that is not entered.
+/// Adds the trace context of `span` to an outgoing HTTP request, as [`inject`] does for the current one.
 pub fn inject_span(span: &Span, headers: &mut HeaderMap) {
     TraceContextPropagator::new().inject_context(&span.context(), &mut Outgoing(headers));
 }
 
-/// Adds the current span's trace context to an outgoing gRPC request; nothing where traces are off.
+/// Adds the trace context of the current span to an outgoing gRPC request, if traces are on.
 pub fn inject_metadata(metadata: &mut MetadataMap) {
     let mut headers = std::mem::take(metadata).into_headers();
     inject(&mut headers);
     *metadata = MetadataMap::from_headers(headers);
 }
 
-/// Makes `span`, which must not have been entered yet, a child of the trace an incoming HTTP request
-/// belongs to; without a valid `traceparent` it begins its own.
+/// Makes `span` a child of the trace of an incoming HTTP request. The span must not have been entered yet.
+/// Without a valid `traceparent` it begins a new trace.
 pub fn extract(headers: &HeaderMap, span: &Span) {
     if headers.contains_key("traceparent") {
         let context = TraceContextPropagator::new().extract(&Incoming(headers));
-        // Fails where traces are off or the span is filtered out: then there is nothing to connect.
+        // The call fails if traces are off or the span is filtered out; then no trace needs the parent.
         drop(span.set_parent(context));
     }
 }
 
-/// As [`extract`], for an incoming gRPC request.
+/// Makes `span` a child of the trace of an incoming gRPC request, as [`extract`] does for HTTP.
 pub fn extract_metadata(metadata: &MetadataMap, span: &Span) {
     extract(metadata.as_ref(), span);
 }

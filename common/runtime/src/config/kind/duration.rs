@@ -8,7 +8,7 @@ use super::{ScalarKind, ValueProblem};
 
 const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
 
-/// Ten years, in milliseconds: longer than anything sensible, short of any overflow.
+/// The largest duration, ten years in milliseconds: more than any setting needs, and without overflow.
 const MAX_MS: f64 = 10.0 * 366.0 * 86_400_000.0;
 
 impl ScalarKind for Duration {
@@ -44,7 +44,7 @@ impl ScalarKind for Duration {
         if ms == 0 {
             return Value::String("0".into());
         }
-        // Days only read better from two on: everybody writes 24h.
+        // One day is printed as 24h, the usual form; days begin at two.
         let unit =
             UNITS.iter().find(|(name, scale)| ms.is_multiple_of(*scale) && (*name != "d" || ms / scale > 1));
         let (name, scale) = unit.unwrap_or(&("ms", 1));

@@ -1,4 +1,4 @@
-//! The plain kinds: texts, paths, secrets, addresses, numbers, switches and choices.
+//! The kinds of single values: texts, paths, secrets, addresses, numbers, switches and choices.
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},

@@ -25,7 +25,7 @@ impl ScalarKind for u64 {
             UNITS.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit.trim())).map(|(_, scale)| scale);
         match (number.parse::<Self>(), scale) {
             (Ok(number), Some(scale)) => {
-                // A file's numbers are signed 64 bit: what is larger could not be printed back.
+                // Numbers in TOML are signed 64 bit, so a larger size could not be printed and read back.
                 let size = number.checked_mul(*scale).filter(|size| i64::try_from(*size).is_ok());
                 size.ok_or_else(|| ValueProblem::new("is too large", "write a smaller size"))
             }
