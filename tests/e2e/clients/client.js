@@ -18,7 +18,7 @@ async function main() {
     assert.equal(created.meetingID, room)
   }
   for (const room of rooms) {
-    // The other edge, at once: it has to know what this one just learned.
+    // The other edge, at once: it must already have the new meeting.
     const response = await fetch(second.administration.join('Grace', room, 'mp', {}))
     assert.match(await response.text(), /Grace/)
     const running = await bbb.http(second.monitoring.isMeetingRunning(room))
@@ -34,7 +34,7 @@ async function main() {
     const ended = await bbb.http(second.administration.end(room, 'mp'))
     assert.equal(ended.returncode, 'SUCCESS', JSON.stringify(ended))
   }
-  // Each was recorded on a server of its own.
+  // Each meeting was recorded, each on its server.
   const recorded = (edge, asked) => bbb.http(edge.recording.getRecordings(asked))
   const both = await recorded(first, { meta_course: 'math%' })
   assert.deepEqual(both.recordings.map((entry) => entry.meetingID).sort(), [...rooms].sort())

@@ -12,9 +12,9 @@ second = BigBlueButton(second_edge, secret)
 ROOMS = ["python-1", "python ü/2"]
 
 
-def expect(what, holds):
+def expect(claim, holds):
     if not holds:
-        sys.exit(f"not so: {what}")
+        sys.exit(f"failed: {claim}")
 
 
 def fails(key, call):
@@ -35,7 +35,7 @@ for room in ROOMS:
     expect("the passwords come back", (created.get_attendee_pw(), created.get_moderator_pw()) == ("ap", "mp"))
 
 for number, room in enumerate(ROOMS):
-    # The other edge, at once: it has to know what this one just learned.
+    # The other edge, at once: it must already have the new meeting.
     url = second.get_join_meeting_url(f"Ada {number}", room, "mp", params={})
     page = urlopen(url).read().decode()
     expect("the session page greets who joined", f"Ada {number}" in page)
@@ -61,7 +61,7 @@ def recorded(edge, **asked):
     return {str(entry["meetingID"]): entry for entry in found}
 
 
-# Each was recorded on a server of its own.
+# Each meeting was recorded, each on its server.
 listed = recorded(first, meta={"course": "math%"})
 expect(f"both are recorded, not {list(listed)}", sorted(listed) == sorted(ROOMS))
 metadata = list(listed[ROOMS[0]]["metadata"].keys())

@@ -246,7 +246,7 @@ impl LoadAnswers {
                     ensure!(on.is_some_and(|(_, runs)| runs == instance), "{id} is {instance}, found {on:?}");
                 }
                 MeetingKnowledge::RunsAsSomeInstance => {
-                    ensure!(on.is_some(), "{id} was acknowledged and does not run")
+                    ensure!(on.is_some(), "{id} was acknowledged and does not run");
                 }
                 MeetingKnowledge::Ended => ensure!(on.is_none(), "{id} was ended and runs: {on:?}"),
                 MeetingKnowledge::Perhaps => continue,
